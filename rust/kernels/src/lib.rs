@@ -1,0 +1,23 @@
+//! The arithmetic of steelyard: no Python, no platform libm, the same bits everywhere.
+//!
+//! The contract of every function here: a result depends on the data, the parameters and the seed, and on
+//! nothing else: not on threads, instruction set, batch split, machine or the caller's floating-point mode.
+//! Kernels therefore use only what IEEE 754 and two's complement fix (`+ - * / sqrt`, `mul_add` where the
+//! formula says so, comparison and select, bit and integer operations, casts), fixed lanes, a fixed chunk
+//! grid and a fixed reduction tree. The sign and payload of a NaN are outside the promise; where it stands
+//! is inside.
+//!
+//! The foundation ([`simd`], [`math`], [`grid`], [`exact`], [`random`], [`intervals`]) carries the rooms.
+//! A room never uses another room.
+
+#[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))))]
+compile_error!(
+    "steelyard promises its bits on x86-64 and little-endian aarch64; other targets are not proven"
+);
+
+pub mod grid;
+mod pool;
+pub mod simd;
+
+/// Version of the arithmetic: it changes whenever any published bit may change, and stands in every saved state.
+pub const NUMERICS: u16 = 1;

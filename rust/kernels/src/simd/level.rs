@@ -1,0 +1,234 @@
+//! One trait, one monomorphised caller a level, no macro a kernel.
+#![allow(unsafe_code)] // calls into #[target_feature] functions after detection
+
+use super::fma::{soft_fma32, soft_fma64};
+use super::fpenv::FpEnv;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+/// An instruction-set level. What differs between levels is speed, never a bit of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Level {
+    /// The architecture's floor; a fused multiply-add is computed in software, exactly.
+    Baseline = 1,
+    /// x86-64-v3: AVX2 and FMA.
+    V3 = 2,
+    /// x86-64-v4: AVX-512 F, BW, CD, DQ, VL.
+    V4 = 3,
+    /// aarch64 with its NEON and fused multiply-add.
+    Neon = 4,
+}
+
+impl Level {
+    /// Every level of every architecture, slowest first.
+    pub const ALL: [Level; 4] = [Level::Baseline, Level::V3, Level::V4, Level::Neon];
+
+    /// The name that `STEELYARD_ISA` and `show_config()` use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Baseline => "baseline",
+            Level::V3 => "v3",
+            Level::V4 => "v4",
+            Level::Neon => "neon",
+        }
+    }
+
+    /// The level of that name.
+    pub fn from_name(name: &str) -> Option<Level> {
+        Level::ALL.into_iter().find(|level| level.name() == name)
+    }
+}
+
+/// How a level obtains the exactly rounded `a * b + c`.
+pub trait Isa {
+    /// `a * b + c`, rounded once, in f32.
+    fn fma32(a: f32, b: f32, c: f32) -> f32;
+    /// `a * b + c`, rounded once, in f64.
+    fn fma64(a: f64, b: f64, c: f64) -> f64;
+}
+
+/// The processor's own fused multiply-add.
+pub struct Hard;
+/// The same bits by integer and double arithmetic, for processors without one.
+pub struct Soft;
+
+impl Isa for Hard {
+    #[inline(always)]
+    fn fma32(a: f32, b: f32, c: f32) -> f32 {
+        a.mul_add(b, c)
+    }
+    #[inline(always)]
+    fn fma64(a: f64, b: f64, c: f64) -> f64 {
+        a.mul_add(b, c)
+    }
+}
+
+impl Isa for Soft {
+    #[inline(always)]
+    fn fma32(a: f32, b: f32, c: f32) -> f32 {
+        soft_fma32(a, b, c)
+    }
+    #[inline(always)]
+    fn fma64(a: f64, b: f64, c: f64) -> f64 {
+        soft_fma64(a, b, c)
+    }
+}
+
+/// A kernel: a struct of its arguments whose `run` is `#[inline(always)]`.
+///
+/// A closure will not do: it keeps the caller's target features, stays outside the wide function and
+/// silently loses the wide code.
+pub trait Kernel: Sized {
+    /// What the kernel returns.
+    type Out;
+    /// The body, written once for all levels.
+    fn run<I: Isa>(self) -> Self::Out;
+}
+
+/// Runs a kernel at the current level, in round-to-nearest without flush-to-zero.
+///
+/// Called once a chunk, on the thread that computes it, so that the guard holds on every thread.
+#[inline]
+pub fn dispatch<K: Kernel>(kernel: K) -> K::Out {
+    // The callees below are never inlined here, so no arithmetic can move across the guard.
+    let _env = FpEnv::standard();
+    match level() {
+        Level::Baseline => baseline(kernel),
+        // SAFETY: `level` returns only levels whose features this processor was found to have.
+        #[cfg(target_arch = "x86_64")]
+        Level::V3 => unsafe { v3(kernel) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Level::V4 => unsafe { v4(kernel) },
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => neon(kernel),
+        #[allow(unreachable_patterns)] // the levels of another architecture are never available
+        _ => baseline(kernel),
+    }
+}
+
+#[inline(never)]
+fn baseline<K: Kernel>(kernel: K) -> K::Out {
+    kernel.run::<Soft>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
+fn v3<K: Kernel>(kernel: K) -> K::Out {
+    kernel.run::<Hard>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
+fn v4<K: Kernel>(kernel: K) -> K::Out {
+    kernel.run::<Hard>()
+}
+
+#[cfg(target_arch = "aarch64")]
+#[inline(never)]
+fn neon<K: Kernel>(kernel: K) -> K::Out {
+    kernel.run::<Hard>()
+}
+
+/// The level forced by [`force`], as its discriminant; 0: none.
+static FORCED: AtomicU8 = AtomicU8::new(0);
+
+/// Whether this processor has the level.
+pub fn available(level: Level) -> bool {
+    match level {
+        Level::Baseline => true,
+        #[cfg(target_arch = "x86_64")]
+        Level::V3 => has_v3(),
+        #[cfg(target_arch = "x86_64")]
+        Level::V4 => has_v3() && has_v4(),
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => true,
+        #[allow(unreachable_patterns)]
+        _ => false,
+    }
+}
+
+// std caches cpuid and asks the operating system whether it saves the wide registers.
+#[cfg(target_arch = "x86_64")]
+fn has_v3() -> bool {
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("f16c")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("lzcnt")
+        && is_x86_feature_detected!("popcnt")
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_v4() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512cd")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+}
+
+/// Forces a level for the whole process (tests, `STEELYARD_ISA`); `None` returns to the best one.
+/// False, and nothing changed, when this processor lacks it.
+pub fn force(level: Option<Level>) -> bool {
+    match level {
+        None => FORCED.store(0, Relaxed),
+        Some(level) if available(level) => FORCED.store(level as u8, Relaxed),
+        Some(_) => return false,
+    }
+    true
+}
+
+/// The level kernels run at: the forced one, else the best available.
+#[inline]
+pub fn level() -> Level {
+    let forced = FORCED.load(Relaxed);
+    Level::ALL.into_iter().find(|&level| level as u8 == forced).unwrap_or_else(best)
+}
+
+fn best() -> Level {
+    Level::ALL.into_iter().rev().find(|&level| available(level)).unwrap_or(Level::Baseline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Product(f32, f32, f32);
+    impl Kernel for Product {
+        type Out = f32;
+        #[inline(always)]
+        fn run<I: Isa>(self) -> f32 {
+            I::fma32(self.0, self.1, self.2)
+        }
+    }
+
+    #[test]
+    fn names_round_trip() {
+        for level in Level::ALL {
+            assert_eq!(Level::from_name(level.name()), Some(level));
+        }
+        assert_eq!(Level::from_name("v5"), None);
+    }
+
+    #[test]
+    fn an_absent_level_is_refused() {
+        for level in Level::ALL {
+            if !available(level) {
+                assert!(!force(Some(level)));
+            }
+        }
+    }
+
+    #[test]
+    fn dispatch_ignores_the_callers_flush_to_zero() {
+        let tiny = f32::from_bits(3);
+        let before = dispatch(Product(tiny, 1.0, 0.0));
+        super::super::set_flush_to_zero_for_tests(true);
+        let under = dispatch(Product(tiny, 1.0, 0.0));
+        super::super::set_flush_to_zero_for_tests(false);
+        assert_eq!(before.to_bits(), 3);
+        assert_eq!(under.to_bits(), 3);
+    }
+}

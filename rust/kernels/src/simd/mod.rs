@@ -1,0 +1,17 @@
+//! A kernel is written once and compiled once a level: dispatch, element types, lanes.
+//!
+//! The only `unsafe` here is the call into a function whose target features have been detected, and the two
+//! instructions that read and write the floating-point control register.
+
+mod element;
+mod fma;
+mod fpenv;
+mod lanes;
+mod level;
+
+pub use element::{Bf16, Element, F16};
+pub use lanes::{padded, tree32, tree64};
+pub use level::{Isa, Kernel, Level, available, dispatch, force, level};
+
+#[doc(hidden)]
+pub use fpenv::set_flush_to_zero_for_tests;
