@@ -1,1 +1,15 @@
-fn main() {}
+//! `steelyard._core`: check, borrow, detach, call. No arithmetic.
+
+mod arrays;
+mod call;
+mod config;
+
+/// The compiled core of steelyard; the public face is the `steelyard` package.
+#[pyo3::pymodule]
+mod _core {
+    #[pymodule_export]
+    use crate::config::{
+        asked_threads, force_isa, isa, isa_available, numerics, set_default_threads,
+        set_flush_to_zero_for_tests, set_threads, threads, version,
+    };
+}

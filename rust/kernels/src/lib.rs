@@ -17,6 +17,7 @@ compile_error!(
 
 pub mod grid;
 mod pool;
+pub mod rows;
 pub mod simd;
 
 /// Version of the arithmetic: it changes whenever any published bit may change, and stands in every saved state.

@@ -1,0 +1,134 @@
+"""Threads, the instruction-set level, and what to put into a bug report."""
+
+from __future__ import annotations
+
+import os
+import platform
+from types import TracebackType
+from typing import Any, Literal, overload
+
+import numpy as np
+
+from . import _core
+from .errors import type_error, value_error
+
+__all__ = ["show_config", "threads"]
+
+
+def _count(name: str, text: str) -> int:
+    """Read a thread count from an environment variable."""
+    try:
+        n = int(text)
+    except ValueError:
+        n = 0
+    if n < 1:
+        raise value_error(f"environment variable {name}", "a whole number of threads, at least 1", repr(text))
+    return n
+
+
+def configure_from_environment() -> None:
+    """Apply ``STEELYARD_NUM_THREADS``, else ``OMP_NUM_THREADS``, and ``STEELYARD_ISA``; called at import."""
+    n: int | None = None
+    if text := os.environ.get("STEELYARD_NUM_THREADS"):
+        n = _count("STEELYARD_NUM_THREADS", text)
+    elif text := os.environ.get("OMP_NUM_THREADS"):
+        # A nested list ("4,2") is legal there; its first entry is the outer level.
+        outer = text.split(",")[0].strip()
+        n = int(outer) if outer.isdigit() and int(outer) > 0 else None
+    _core.set_default_threads(n)
+    if isa := os.environ.get("STEELYARD_ISA"):
+        if isa not in _core.isa_available():
+            available = ", ".join(_core.isa_available())
+            raise value_error(
+                "environment variable STEELYARD_ISA", f"one of {available} (what this processor has)", repr(isa)
+            )
+        _core.force_isa(isa)
+
+
+class threads:  # noqa: N801 - used as a call, like numpy.errstate
+    """Set how many threads large calls use, in this process, from now on or inside a ``with`` block.
+
+    Results never depend on it. Without a call the count is ``STEELYARD_NUM_THREADS``, else
+    ``OMP_NUM_THREADS``, else the cores that affinity and quota allow; a forked child uses 1 until it calls
+    this itself.
+
+    Parameters
+    ----------
+    n : int or None
+        At least 1; ``None`` returns to the default.
+
+    Examples
+    --------
+    >>> import steelyard as sy
+    >>> with sy.threads(1):
+    ...     sy.show_config(mode="dicts")["threads"]
+    1
+    """
+
+    def __init__(self, n: int | None) -> None:
+        if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer)):
+            raise type_error("n", "a whole number of threads or None", type(n).__name__)
+        if n is not None and n < 1:
+            raise value_error("n", "at least 1 thread", str(n))
+        self._before = _core.asked_threads()
+        _core.set_threads(None if n is None else int(n))
+
+    def __enter__(self) -> threads:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _core.set_threads(self._before)
+
+    def __repr__(self) -> str:
+        return f"threads({_core.threads()})"
+
+
+@overload
+def show_config(mode: Literal["stdout"] = "stdout") -> None: ...
+@overload
+def show_config(mode: Literal["dicts"]) -> dict[str, Any]: ...
+def show_config(mode: str = "stdout") -> dict[str, Any] | None:
+    """Print the versions, instruction-set level and threads, or return them.
+
+    Parameters
+    ----------
+    mode : {"stdout", "dicts"}
+        NumPy's convention: print, or return a dictionary.
+
+    Returns
+    -------
+    dict or None
+        With ``mode="dicts"``: ``version``, ``numerics`` (the version of the arithmetic: equal numerics,
+        equal bits), ``isa`` (the level in use), ``isa_available``, ``threads``, and the Python, NumPy and
+        platform versions.
+
+    Raises
+    ------
+    ValueError
+        For any other ``mode``.
+
+    Examples
+    --------
+    >>> import steelyard as sy
+    >>> sorted(sy.show_config(mode="dicts"))[:3]
+    ['isa', 'isa_available', 'numerics']
+    """
+    found: dict[str, Any] = {
+        "version": _core.version(),
+        "numerics": _core.numerics(),
+        "isa": _core.isa(),
+        "isa_available": _core.isa_available(),
+        "threads": _core.threads(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+    if mode == "dicts":
+        return found
+    if mode != "stdout":
+        raise value_error("mode", "'stdout' or 'dicts'", repr(mode))
+    for key, value in found.items():
+        print(f"{key + ':':<15}{', '.join(value) if isinstance(value, list) else value}")
+    return None

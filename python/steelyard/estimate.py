@@ -1,0 +1,272 @@
+"""A number with its uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from html import escape
+from typing import Any, ClassVar, NoReturn, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Estimate"]
+
+Floats = NDArray[np.float64]
+Number = float | Floats
+MaybeNumber = float | Floats | None
+
+
+def _bits(value: Any) -> Any:
+    """Return something that is equal exactly where the bits of ``value`` are equal."""
+    if isinstance(value, float | np.ndarray):
+        array = np.asarray(value)
+        return array.dtype.str, array.shape, array.tobytes()
+    if isinstance(value, dict):
+        return tuple((key, _bits(item)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(_bits(item) for item in value)
+    return value
+
+
+def json_ready(value: Any) -> Any:
+    """``value`` in types that JSON has: arrays as lists, NaN as null, infinities as strings."""
+    if isinstance(value, np.ndarray):
+        return [json_ready(item) for item in value.tolist()]
+    if isinstance(value, np.generic):
+        return json_ready(value.item())
+    if isinstance(value, float) and value != value:
+        return None
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {str(key): json_ready(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_ready(item) for item in value]
+    return value
+
+
+def decimals(width: float) -> int:
+    """How many decimals show two significant digits of ``width``."""
+    if not 0 < width < float("inf"):
+        return 4
+    return min(12, max(0, 1 - int(f"{width:e}".partition("e")[2])))
+
+
+def _missing(value: float | None) -> bool:
+    return value is None or value != value
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class Estimate:
+    """A value, its standard error and interval, how they were made, and what was left out.
+
+    One problem has plain numbers; many problems (several columns, an array of settings) have arrays of one
+    shape, ``names`` where they have names, and ``estimate["name"]`` or ``estimate[0]`` picks one.
+
+    An Estimate is not a number that compares: two intervals side by side do not answer whether one model is
+    better than another, so ``<``, ``-`` and ``bool`` raise and name :func:`steelyard.compare`. ``==``
+    compares every field bit for bit. ``float(e)`` is the value; ``f"{e:.1%}"`` formats value and interval.
+
+    Attributes
+    ----------
+    value, standard_error, low, high : float or ndarray
+        ``None`` (NaN in arrays) where the data cannot give one; ``reason`` says why.
+    confidence_level : float
+        Of the interval [low, high].
+    n : int or ndarray
+        Rows that count.
+    n_effective : float or ndarray or None
+        Independent 0/1 rows that would carry as much information, where clusters make it differ from n.
+    n_clusters : int or None
+        Clusters, where rows were clustered.
+    method, reason : str or tuple of str
+        How the interval was made, and why so.
+    left_out : dict
+        Why rows do not count -> how many.
+    names : tuple of str or None
+        Names of many problems.
+    detail : dict
+        What else the method knows: degrees of freedom, say.
+
+    Examples
+    --------
+    >>> import steelyard as sy
+    >>> e = sy.proportion(870, 1000)
+    >>> print(e)
+    0.870 [0.848, 0.889] (95 %, Wilson, n = 1000)
+    >>> f"{e:.1%}"
+    '87.0% [84.8%, 88.9%]'
+    """
+
+    value: Number
+    standard_error: MaybeNumber = None
+    low: MaybeNumber = None
+    high: MaybeNumber = None
+    confidence_level: float = 0.95
+    n: int | NDArray[np.int64] = 0
+    n_effective: MaybeNumber = None
+    n_clusters: int | NDArray[np.int64] | None = None
+    method: str | tuple[str, ...] = ""
+    reason: str | tuple[str, ...] = ""
+    left_out: dict[str, int] = field(default_factory=dict)
+    names: tuple[str, ...] | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    # NumPy must not turn `np.float64(1) - estimate` into arithmetic.
+    __array_ufunc__: ClassVar[None] = None
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, np.ndarray):
+                frozen = value.copy() if value.flags.writeable else value
+                frozen.setflags(write=False)
+                object.__setattr__(self, item.name, frozen)
+
+    # -- one of many ------------------------------------------------------------------------------------
+
+    @property
+    def _many(self) -> bool:
+        return isinstance(self.value, np.ndarray)
+
+    def __len__(self) -> int:
+        if not isinstance(self.value, np.ndarray):
+            raise TypeError("this Estimate is of one problem; it has no length")
+        return len(self.value)
+
+    def __getitem__(self, key: str | int) -> Self:
+        """Pick one problem, by name or position."""
+        if not isinstance(self.value, np.ndarray):
+            raise TypeError("this Estimate is of one problem; there is nothing to pick")
+        if isinstance(key, str):
+            if self.names is None or key not in self.names:
+                raise KeyError(f"no estimate is named {key!r}; the names are {list(self.names or ())}")
+            key = self.names.index(key)
+        return self._pick(range(len(self.value))[key])
+
+    def _pick(self, index: int) -> Self:
+        """Take problem ``index``: the last axis of every array, the entry of every tuple."""
+
+        def one(value: Any) -> Any:
+            if isinstance(value, np.ndarray):
+                picked = value[..., index]
+                return picked if picked.ndim else picked.item()
+            return value[index] if isinstance(value, tuple) else value
+
+        picked = {item.name: one(getattr(self, item.name)) for item in fields(self) if item.name != "names"}
+        for name in ("standard_error", "low", "high", "n_effective"):
+            if _missing(picked[name]):
+                picked[name] = None
+        picked["detail"] = {key: one(value) for key, value in self.detail.items()}
+        return replace(self, names=None, **picked)
+
+    def __iter__(self) -> Iterator[Self]:
+        return (self[i] for i in range(len(self)))
+
+    # -- one number -------------------------------------------------------------------------------------
+
+    def __float__(self) -> float:
+        if isinstance(self.value, np.ndarray):
+            raise TypeError("this Estimate is of many problems; pick one, or use .value")
+        return self.value
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        return tuple(_bits(getattr(self, item.name)) for item in fields(self))
+
+    def _no_order(self, other: object) -> NoReturn:
+        raise TypeError(
+            "an Estimate has no order and no difference: whether two intervals overlap does not answer whether "
+            "the values differ; use steelyard.compare on the paired data, or .value if you want the number alone"
+        )
+
+    __lt__ = __le__ = __gt__ = __ge__ = __sub__ = __rsub__ = _no_order
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(
+            "an Estimate is neither true nor false; use steelyard.compare for a decision, or .value for the number"
+        )
+
+    # -- words ------------------------------------------------------------------------------------------
+
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return str(self)
+        if isinstance(self.value, np.ndarray):
+            return "\n".join(f"{label}{one:{spec}}" for label, one in self._labelled())
+        if self.low is None or self.high is None:
+            return format(self.value, spec)
+        return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
+    def _labelled(self) -> list[tuple[str, Estimate]]:
+        labels = self.names or tuple(str(i) for i in range(len(self)))
+        width = max((len(label) for label in labels), default=0) + 2
+        return [(f"{label:<{width}}", one) for label, one in zip(labels, self, strict=True)]
+
+    def _spec(self) -> str:
+        """Choose the format in which the interval shows two significant digits."""
+        if self.low is None or self.high is None:
+            return ".6g"
+        half = (float(self.high) - float(self.low)) / 2
+        if not half < float("inf"):
+            return ".6g"
+        return f".{decimals(half)}f" if half > 0 else ".6g"
+
+    def _facts(self) -> str:
+        facts = []
+        if self.low is not None:
+            facts += [f"{_percent(self.confidence_level)}"]
+        facts += [str(self.method)] if self.method else []
+        facts += [f"n = {self.n}"]
+        facts += [f"{self.n_clusters} clusters"] if self.n_clusters is not None else []
+        facts += [f"no interval: {self.reason}"] if self.low is None and self.reason else []
+        facts += [f"left out: {_counts(self.left_out)}"] if self.left_out else []
+        return ", ".join(facts)
+
+    def __str__(self) -> str:
+        if self._many:
+            return "\n".join(f"{label}{one}" for label, one in self._labelled())
+        return f"{self:{self._spec()}} ({self._facts()})"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
+    def _repr_html_(self) -> str:
+        """Render as the table a notebook shows."""
+        rows = self._labelled() if self._many else [("", self)]
+        cells = [
+            [label.strip(), *_number_cells(one), str(one.n), str(one.method), _counts(one.left_out)]
+            for label, one in rows
+        ]
+        head = ["", "value", "low", "high", "standard error", "n", "method", "left out"]
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
+        header = "".join(f"<th>{escape(title)}</th>" for title in head)
+        caption = escape(f"{_percent(self.confidence_level)} intervals")
+        return f"<table><caption>{caption}</caption><tr>{header}</tr>{body}</table>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every field in types that JSON has (NaN as null, infinities as strings)."""
+        return {item.name: json_ready(getattr(self, item.name)) for item in fields(self)}
+
+
+def _percent(level: float) -> str:
+    """``95 %``, with as many digits as the level was given."""
+    return f"{float(f'{level * 100:.10g}'):.10g} %"
+
+
+def _counts(left_out: dict[str, int]) -> str:
+    return ", ".join(f"{count} {why}" for why, count in left_out.items())
+
+
+def _number_cells(one: Estimate) -> list[str]:
+    spec = one._spec()
+    numbers = (one.value, one.low, one.high, one.standard_error)
+    return ["" if number is None else format(number, spec) for number in numbers]

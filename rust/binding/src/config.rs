@@ -1,0 +1,77 @@
+//! Threads, instruction-set level and versions.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use steelyard_kernels::grid;
+use steelyard_kernels::simd::{self, Level};
+
+/// The version of the package.
+#[pyfunction]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+/// The version of the arithmetic: equal numerics, equal bits.
+#[pyfunction]
+pub fn numerics() -> u16 {
+    steelyard_kernels::NUMERICS
+}
+
+/// The level kernels run at.
+#[pyfunction]
+pub fn isa() -> &'static str {
+    simd::level().name()
+}
+
+/// The levels this processor has, slowest first.
+#[pyfunction]
+pub fn isa_available() -> Vec<&'static str> {
+    Level::ALL.into_iter().filter(|&level| simd::available(level)).map(Level::name).collect()
+}
+
+/// Forces a level by name; `None` returns to the best one.
+#[pyfunction]
+#[pyo3(signature = (name=None))]
+pub fn force_isa(name: Option<&str>) -> PyResult<()> {
+    let level = name.map(|name| Level::from_name(name).ok_or(name)).transpose();
+    match level {
+        Ok(level) if simd::force(level) => Ok(()),
+        _ => Err(PyValueError::new_err(format!(
+            "isa: expected one of {:?}, the levels this processor has; got {:?}",
+            isa_available(),
+            name.unwrap_or_default()
+        ))),
+    }
+}
+
+/// How many threads a large call is given.
+#[pyfunction]
+pub fn threads() -> usize {
+    grid::threads()
+}
+
+/// The count this process asked for, if it did.
+#[pyfunction]
+pub fn asked_threads() -> Option<usize> {
+    grid::asked_threads()
+}
+
+/// Asks for a thread count in this process; `None` returns to the default.
+#[pyfunction]
+#[pyo3(signature = (n=None))]
+pub fn set_threads(n: Option<usize>) {
+    grid::set_threads(n);
+}
+
+/// Told once at import: this process owns threads, and how many the environment gave.
+#[pyfunction]
+#[pyo3(signature = (n=None))]
+pub fn set_default_threads(n: Option<usize>) {
+    grid::set_default_threads(n);
+}
+
+/// Puts the calling thread into flush-to-zero or back, as `torch.set_flush_denormal` does. For tests.
+#[pyfunction]
+pub fn set_flush_to_zero_for_tests(on: bool) {
+    simd::set_flush_to_zero_for_tests(on);
+}
