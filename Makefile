@@ -1,0 +1,66 @@
+# Every target does its own set-up on a machine with Rust (stable), Python >= 3.11 and make.
+# Environments: .venv for tests and lint, .venv-demo as a user would have it, .venv-bench with the peers.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-rust test-python test-foreign lint bench clean
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+PIP := python -m pip install --quiet --disable-pip-version-check
+SOURCES := pyproject.toml Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
+FACE := $(shell find python -name '*.py' -o -name '*.pyi')
+
+help:  ## What can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: .venv-demo/.built  ## Run the main job on data that ships with the project
+	.venv-demo/bin/python -m examples.demo
+
+test: test-rust test-python  ## Rust and Python tests
+
+test-rust:  ## Tests of the kernels
+	cargo test --quiet --locked --profile quick --package steelyard-kernels
+
+test-python: .venv/.built  ## Tests of the package
+	.venv/bin/python -m pytest --quiet
+
+test-foreign: .venv/.built  ## Kernels' bits on aarch64 and on an x86-64 without FMA, under QEMU
+	tests/foreign/run.sh
+
+lint: .venv/.built  ## Formatting, lints, types, stubs
+	cargo fmt --all --check
+	PYO3_PYTHON=$(CURDIR)/.venv/bin/python cargo clippy --quiet --locked --workspace --all-targets -- --deny warnings
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy --strict
+	.venv/bin/python -m mypy.stubtest steelyard._core
+	@echo "lint: all clean"
+
+bench: .venv-bench/.built  ## Measure every claim beside its peer; rewrite the README's table
+	$${STEELYARD_BENCH_PYTHON:-.venv-bench/bin/python} -m benches.run
+
+clean:  ## Remove everything that make has made
+	rm -rf target .venv .venv-demo .venv-bench .foreign .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
+	rm -f python/steelyard/_core*.so
+
+# ---- environments: a stamp is older than what it was made from, or it stands ----
+
+%/.made:
+	@test -n "$(PYTHON)" || { echo "steelyard needs Python 3.11 or newer: none found; set PYTHON=..." >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "steelyard needs a stable Rust toolchain (cargo): none found" >&2; exit 1; }
+	$(PYTHON) -m venv $*
+	$*/bin/$(PIP) --upgrade pip
+	touch $@
+
+.venv/.built: .venv/.made $(SOURCES)
+	.venv/bin/$(PIP) 'maturin>=1.14,<2'
+	.venv/bin/maturin develop --quiet --locked --profile quick
+	.venv/bin/$(PIP) 'steelyard[dev]'
+	touch $@
+
+.venv-demo/.built: .venv-demo/.made $(SOURCES) $(FACE)
+	.venv-demo/bin/$(PIP) '.[cli]'
+	touch $@
