@@ -40,7 +40,9 @@ def configure_from_environment() -> None:
         if isa not in _core.isa_available():
             available = ", ".join(_core.isa_available())
             raise value_error(
-                "environment variable STEELYARD_ISA", f"one of {available} (what this processor has)", repr(isa)
+                "environment variable STEELYARD_ISA",
+                f"one of {available} (what this processor has)",
+                repr(isa),
             )
         _core.force_isa(isa)
 
