@@ -1,0 +1,43 @@
+"""Fixtures and settings that every test shares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from steelyard import _core
+
+settings.register_profile(
+    "ci", deadline=None, max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("long", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def real_data() -> Path | None:
+    """The folder of real inputs: ``STEELYARD_TEST_DATA``, else ``../shared/data`` beside the repository."""
+    root = Path(__file__).resolve().parents[1]
+    named = os.environ.get("STEELYARD_TEST_DATA")
+    folder = Path(named) if named else root.parent / "shared" / "data"
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    folder = real_data()
+    if folder is None:
+        pytest.skip("real inputs are absent: set STEELYARD_TEST_DATA to the folder that holds them")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _default_machine() -> Iterator[None]:
+    """Every test starts and ends with the default threads, the best level and gradual underflow."""
+    yield
+    _core.set_threads(None)
+    _core.force_isa(None)
+    _core.set_flush_to_zero_for_tests(False)
