@@ -38,9 +38,7 @@ def canonical(value: Any) -> Any:
 def assert_same_bits(got: Outputs, want: Outputs, what: str) -> None:
     assert got.keys() == want.keys(), what
     for name in want:
-        assert canonical(got[name]) == canonical(want[name]), (
-            f"{what}: {name} differs\n{got[name]}\n{want[name]}"
-        )
+        assert canonical(got[name]) == canonical(want[name]), f"{what}: {name} differs\n{got[name]}\n{want[name]}"
 
 
 @pytest.mark.parametrize(("case", "dtype", "length"), GRID)

@@ -54,9 +54,7 @@ def _from_tensor(x: Any, name: str) -> Array:
             return bits.view(BF16)
         shared: Array = x.detach().numpy()
     except (TypeError, RuntimeError) as error:
-        raise type_error(
-            name, "a dense CPU tensor that NumPy can share", describe(x), f"torch says: {error}"
-        ) from None
+        raise type_error(name, "a dense CPU tensor that NumPy can share", describe(x), f"torch says: {error}") from None
     return shared
 
 
@@ -91,9 +89,7 @@ def plain(x: Any, name: str) -> Array:
     if array.dtype.name == "bfloat16":  # ml_dtypes, JAX
         array = array.view(BF16)
     if array.dtype == object:
-        raise type_error(
-            name, "numbers, booleans or strings", "an array of Python objects", "convert it first"
-        )
+        raise type_error(name, "numbers, booleans or strings", "an array of Python objects", "convert it first")
     if not array.dtype.isnative or not array.flags.aligned:
         array = array.astype(array.dtype.newbyteorder("="))
     return array
@@ -205,8 +201,6 @@ def _id_array(ids: Any, name: str) -> Array:
         return listed.astype(np.int64)
     first = next((i for i, item in enumerate(listed.ravel().tolist()) if item is None or item != item), None)
     if first is not None:
-        raise value_error(
-            name, "an id for every row", f"none at index {first}", "drop those rows with where="
-        )
+        raise value_error(name, "an id for every row", f"none at index {first}", "drop those rows with where=")
     found = ", ".join(sorted(kind.__name__ for kind in kinds))
     raise type_error(name, "ids of one type, integers or strings", found)

@@ -47,7 +47,7 @@ def configure_from_environment() -> None:
         _core.force_isa(isa)
 
 
-class threads:  # noqa: N801 - used as a call, like numpy.errstate
+class threads:
     """Set how many threads large calls use, in this process, from now on or inside a ``with`` block.
 
     Results never depend on it. Without a call the count is ``STEELYARD_NUM_THREADS``, else

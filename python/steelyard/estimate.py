@@ -247,9 +247,7 @@ class Estimate:
             for label, one in rows
         ]
         head = ["", "value", "low", "high", "standard error", "n", "method", "left out"]
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in cells
-        )
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
         header = "".join(f"<th>{escape(title)}</th>" for title in head)
         caption = escape(f"{_percent(self.confidence_level)} intervals")
         return f"<table><caption>{caption}</caption><tr>{header}</tr>{body}</table>"
