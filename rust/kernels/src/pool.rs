@@ -84,15 +84,13 @@ pub(crate) fn pool(threads: usize) -> Option<&'static ThreadPool> {
         .build()
         .ok()?;
     let new = Box::into_raw(Box::new(Pool { pid, threads, workers }));
-    match POOL.compare_exchange(old, new, AcqRel, Acquire) {
+    if POOL.compare_exchange(old, new, AcqRel, Acquire).is_ok() {
         // SAFETY: `new` is ours until published and never freed after; the pool it replaces stays leaked,
         // because another thread may be inside it or its threads may live in another process.
-        Ok(_) => Some(unsafe { &(*new).workers }),
-        Err(_) => {
-            // Another thread built one meanwhile. SAFETY: `new` was never published.
-            drop(unsafe { Box::from_raw(new) });
-            // SAFETY: as for `old` above.
-            unsafe { POOL.load(Acquire).as_ref() }.map(|pool| &pool.workers)
-        }
+        return Some(unsafe { &(*new).workers });
     }
+    // Another thread built one meanwhile. SAFETY: `new` was never published.
+    drop(unsafe { Box::from_raw(new) });
+    // SAFETY: as for `old` above.
+    unsafe { POOL.load(Acquire).as_ref() }.map(|pool| &pool.workers)
 }
