@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
-from html import escape
 from typing import Any, ClassVar, NoReturn, Self
 
 import numpy as np
@@ -241,6 +240,8 @@ class Estimate:
 
     def _repr_html_(self) -> str:
         """Render as the table a notebook shows."""
+        from html import escape  # loaded by a notebook, not by every import
+
         rows = self._labelled() if self._many else [("", self)]
         cells = [
             [label.strip(), *_number_cells(one), str(one.n), str(one.method), _counts(one.left_out)]
