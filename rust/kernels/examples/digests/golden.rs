@@ -1,0 +1,98 @@
+//! Runs the table in every way this machine can, and compares with the committed digests.
+
+use crate::inputs::Digest;
+use crate::table::{Run, TABLE};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use steelyard_kernels::{NUMERICS, grid, simd};
+
+/// Key ("kernel dtype length") to digest.
+pub type Digests = BTreeMap<String, String>;
+
+/// Every entry at every level, thread count and floating-point mode of this machine; an error names the first
+/// that disagrees with the others.
+pub fn run_table() -> Result<Digests, String> {
+    let mut found = Digests::new();
+    for entry in TABLE {
+        for &length in entry.lengths {
+            let key = format!("{} {} {length}", entry.name, entry.dtype);
+            let digest = every_way(&(entry.prepare)(length)).map_err(|ways| format!("{key}: {ways}"))?;
+            if found.insert(key.clone(), format!("{digest:016x}")).is_some() {
+                return Err(format!("{key} stands in the table twice"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn every_way(run: &Run) -> Result<u64, String> {
+    let mut first: Option<(u64, String)> = None;
+    for level in simd::Level::ALL.into_iter().filter(|&level| simd::available(level)) {
+        for threads in [1, 3] {
+            for flush in [false, true] {
+                let way = format!("{} with {threads} threads, flush to zero {flush}", level.name());
+                let digest = one_way(run, level, threads, flush);
+                match &first {
+                    None => first = Some((digest, way)),
+                    Some((want, other)) if *want != digest => {
+                        return Err(format!("{way} gives {digest:016x}, {other} gives {want:016x}"));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+    first.map(|(digest, _)| digest).ok_or_else(|| "this machine has no level".to_owned())
+}
+
+fn one_way(run: &Run, level: simd::Level, threads: usize, flush: bool) -> u64 {
+    simd::force(Some(level));
+    grid::set_threads(Some(threads));
+    simd::set_flush_to_zero_for_tests(flush);
+    let mut digest = Digest::new();
+    run(&mut digest);
+    simd::set_flush_to_zero_for_tests(false);
+    grid::set_threads(None);
+    simd::force(None);
+    digest.value()
+}
+
+/// What `tests/golden.json` holds for these digests.
+pub fn to_json(digests: &Digests) -> String {
+    let mut text = format!("{{\n\"numerics\": {NUMERICS},\n\"kernels\": {{\n");
+    let rows: Vec<_> = digests.iter().map(|(key, digest)| format!("\"{key}\": \"{digest}\"")).collect();
+    let _ = write!(text, "{}\n}}\n}}\n", rows.join(",\n"));
+    text
+}
+
+/// Compares with the committed file (one entry a line, as [`to_json`] writes it).
+pub fn compare(found: &Digests, committed: &str) -> Result<(), String> {
+    if !committed.contains(&format!("\"numerics\": {NUMERICS},")) {
+        return Err(format!("golden.json is of other numerics than {NUMERICS}, the code's"));
+    }
+    let golden: Digests = committed
+        .lines()
+        .filter_map(|line| line.trim_end_matches(',').split_once("\": \""))
+        .map(|(key, digest)| (key.trim_matches('"').to_owned(), digest.trim_matches('"').to_owned()))
+        .collect();
+    let mut wrong: Vec<String> = Vec::new();
+    for (key, digest) in found {
+        match golden.get(key) {
+            None => wrong.push(format!("{key}: not in golden.json, here {digest}")),
+            Some(want) if want != digest => wrong.push(format!("{key}: golden {want}, here {digest}")),
+            Some(_) => {}
+        }
+    }
+    let gone = golden.keys().filter(|key| !found.contains_key(*key));
+    wrong.extend(gone.map(|key| format!("{key}: in golden.json, no longer in the table")));
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "{} digests differ from tests/golden.json:\n  {}\nIf a kernel is new, add it with `cargo run --profile quick \
+         --package steelyard-kernels --example digests -- --write tests/golden.json`. If a published bit was meant to \
+         change, raise NUMERICS, write the file anew and say what changed in CHANGELOG.md.",
+        wrong.len(),
+        wrong.join("\n  ")
+    ))
+}

@@ -1,0 +1,100 @@
+//! Inputs from whole numbers, and the digest of what comes out: both the same on every machine.
+
+use steelyard_kernels::simd::{Bf16, Element, F16};
+
+/// `n` words of a splitmix64 stream.
+pub fn words(n: usize, stream: u64) -> impl Iterator<Item = u64> {
+    let mut state = stream.wrapping_mul(0xd1b5_4a32_d192_ed03);
+    (0..n).map(move |_| {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    })
+}
+
+/// `n` pairs of words.
+pub fn pairs(n: usize, stream: u64) -> impl Iterator<Item = (u64, u64)> {
+    words(n, stream).zip(words(n, stream.wrapping_add(1000)))
+}
+
+/// An element made from a word.
+pub trait Draw: Element {
+    /// Any bit pattern: infinities, NaN and subnormals among them.
+    fn wild(word: u64) -> Self;
+    /// A number in [-8, 8), exact in the type.
+    fn tame(word: u64) -> Self;
+}
+
+impl Draw for f64 {
+    fn wild(word: u64) -> Self {
+        f64::from_bits(word)
+    }
+    fn tame(word: u64) -> Self {
+        ((word >> 11) as f64) * (1.0 / (1u64 << 49) as f64) - 8.0
+    }
+}
+
+impl Draw for f32 {
+    fn wild(word: u64) -> Self {
+        f32::from_bits(word as u32)
+    }
+    fn tame(word: u64) -> Self {
+        ((word >> 40) as f32) * (1.0 / (1u64 << 20) as f32) - 8.0
+    }
+}
+
+impl Draw for Bf16 {
+    fn wild(word: u64) -> Self {
+        Bf16(word as u16)
+    }
+    fn tame(word: u64) -> Self {
+        Bf16((f32::tame(word).to_bits() >> 16) as u16)
+    }
+}
+
+impl Draw for F16 {
+    fn wild(word: u64) -> Self {
+        F16(word as u16)
+    }
+    fn tame(word: u64) -> Self {
+        // Sign, an exponent from 2^-5 to 2^2, and ten bits of fraction.
+        F16((word as u16 & 0x83ff) | ((10 + (word >> 32 & 7)) as u16) << 10)
+    }
+}
+
+/// `n` elements of any bit pattern.
+pub fn wild<T: Draw>(n: usize, stream: u64) -> Vec<T> {
+    words(n, stream).map(T::wild).collect()
+}
+
+/// `n` numbers in [-8, 8).
+pub fn tame<T: Draw>(n: usize, stream: u64) -> Vec<T> {
+    words(n, stream).map(T::tame).collect()
+}
+
+/// A fixed 64-bit hash (the multiplier and start of FNV-1a, a word at a time). All NaN are one: a NaN's sign and
+/// payload are outside the promise.
+pub struct Digest(u64);
+
+impl Digest {
+    pub fn new() -> Self {
+        Digest(0xcbf2_9ce4_8422_2325)
+    }
+    pub fn word(&mut self, word: u64) {
+        self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+        self.0 ^= self.0 >> 32;
+    }
+    /// By its bits: under the caller's flush-to-zero a conversion or comparison could lose a subnormal.
+    pub fn single(&mut self, x: f32) {
+        let nan = x.to_bits() << 1 > f32::INFINITY.to_bits() << 1;
+        self.word(u64::from(if nan { f32::NAN.to_bits() } else { x.to_bits() }));
+    }
+    pub fn double(&mut self, x: f64) {
+        let nan = x.to_bits() << 1 > f64::INFINITY.to_bits() << 1;
+        self.word(if nan { f64::NAN.to_bits() } else { x.to_bits() });
+    }
+    pub fn value(&self) -> u64 {
+        self.0
+    }
+}

@@ -1,0 +1,144 @@
+//! The table: every kernel of the crate, over element types and lengths.
+//!
+//! A kernel joins by a function that makes its inputs from whole numbers and returns a closure that runs it and
+//! feeds the results to the digest, and by one line in [`TABLE`].
+
+use crate::inputs::{Digest, Draw, pairs, tame, wild, words};
+use steelyard_kernels::grid::{self, CHUNK};
+use steelyard_kernels::simd::{self, Bf16, Element, F16, Isa, Kernel, tree32, tree64};
+
+/// A kernel at one element type.
+pub struct Entry {
+    pub name: &'static str,
+    pub dtype: &'static str,
+    pub lengths: &'static [usize],
+    pub prepare: fn(usize) -> Run,
+}
+
+/// Inputs made once, outside any flush-to-zero mode; every call computes anew and feeds the digest.
+pub type Run = Box<dyn Fn(&mut Digest)>;
+
+/// None, one, tails on both sides of a lane block, more than one chunk (and enough bytes to wake the pool).
+const LENGTHS: &[usize] = &[0, 1, 7, 16, 33, 1000, 200_003];
+
+const fn entry(name: &'static str, dtype: &'static str, prepare: fn(usize) -> Run) -> Entry {
+    Entry { name, dtype, lengths: LENGTHS, prepare }
+}
+
+pub const TABLE: &[Entry] = &[
+    entry("simd.fma", "float32", fma32),
+    entry("simd.fma", "float64", fma64),
+    entry("simd.widen", "float64", widen::<f64>),
+    entry("simd.widen", "bfloat16", widen::<Bf16>),
+    entry("simd.widen", "float16", widen::<F16>),
+    entry("grid.sum", "float32", sum::<f32>),
+    entry("grid.sum", "float64", sum::<f64>),
+    entry("grid.sum", "bfloat16", sum::<Bf16>),
+    entry("grid.sum", "float16", sum::<F16>),
+];
+
+/// Runs `f(start, end)` over the grid and gives every result to the digest, in order.
+fn chunked<R: Send>(n: usize, bytes: usize, f: impl Fn(usize, usize) -> R + Sync) -> Vec<R> {
+    let work = |index| {
+        let range = grid::chunk(index, n, CHUNK);
+        f(range.start, range.end)
+    };
+    grid::map_chunks(grid::chunks(n, CHUNK), bytes, &mut |_| true, work).unwrap_or_default()
+}
+
+struct Fma32<'a>(&'a [(f32, f32, f32)]);
+
+impl Kernel for Fma32<'_> {
+    type Out = Vec<f32>;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Vec<f32> {
+        self.0.iter().map(|&(a, b, c)| I::fma32(a, b, c)).collect()
+    }
+}
+
+/// Random bits, and products that nearly cancel: where a second rounding would show.
+fn fma32(n: usize) -> Run {
+    let triples: Vec<_> = pairs(n, 1)
+        .map(|(x, y)| {
+            let (a, b) = (f32::from_bits(x as u32), f32::from_bits((x >> 32) as u32));
+            let near = -(a * b) * (1.0 + (y & 3) as f32 * f32::EPSILON);
+            (a, b, if y >> 62 == 0 { near } else { f32::from_bits((y >> 8) as u32) })
+        })
+        .collect();
+    Box::new(move |digest| {
+        let results = chunked(n, 16 * n, |from, to| simd::dispatch(Fma32(&triples[from..to])));
+        results.iter().flatten().for_each(|&x| digest.single(x));
+    })
+}
+
+struct Fma64<'a>(&'a [(f64, f64, f64)]);
+
+impl Kernel for Fma64<'_> {
+    type Out = Vec<f64>;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Vec<f64> {
+        self.0.iter().map(|&(a, b, c)| I::fma64(a, b, c)).collect()
+    }
+}
+
+fn fma64(n: usize) -> Run {
+    let triples: Vec<_> = pairs(n, 2)
+        .zip(words(n, 3))
+        .map(|((x, y), z)| {
+            let (a, b) = (f64::from_bits(x), f64::from_bits(y));
+            let near = -(a * b) * (1.0 + (z & 3) as f64 * f64::EPSILON);
+            (a, b, if z >> 62 == 0 { near } else { f64::from_bits(z) })
+        })
+        .collect();
+    Box::new(move |digest| {
+        let results = chunked(n, 32 * n, |from, to| simd::dispatch(Fma64(&triples[from..to])));
+        results.iter().flatten().for_each(|&x| digest.double(x));
+    })
+}
+
+struct Widen<'a, T>(&'a [T]);
+
+impl<T: Element> Kernel for Widen<'_, T> {
+    type Out = Vec<(f32, f64)>;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Self::Out {
+        self.0.iter().map(|x| (x.to_f32(), x.to_f64())).collect()
+    }
+}
+
+fn widen<T: Draw>(n: usize) -> Run {
+    let x: Vec<T> = wild(n, 4);
+    Box::new(move |digest| {
+        let results = chunked(n, 16 * n, |from, to| simd::dispatch(Widen(&x[from..to])));
+        for &(single, double) in results.iter().flatten() {
+            digest.single(single);
+            digest.double(double);
+        }
+    })
+}
+
+struct Sum<'a, T>(&'a [T]);
+
+impl<T: Element> Kernel for Sum<'_, T> {
+    type Out = (f32, f64);
+    #[inline(always)]
+    fn run<I: Isa>(self) -> (f32, f64) {
+        const LANES: usize = 16;
+        let (mut single, mut double) = ([0.0f32; LANES], [0.0f64; LANES]);
+        for (i, x) in self.0.iter().enumerate() {
+            single[i % LANES] += x.to_f32();
+            double[i % LANES] += x.to_f64();
+        }
+        (tree32(single), tree64(double))
+    }
+}
+
+fn sum<T: Draw>(n: usize) -> Run {
+    let x: Vec<T> = tame(n, 5);
+    Box::new(move |digest| {
+        for (single, double) in chunked(n, 8 * n, |from, to| simd::dispatch(Sum(&x[from..to]))) {
+            digest.single(single);
+            digest.double(double);
+        }
+    })
+}
