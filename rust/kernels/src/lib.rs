@@ -16,6 +16,7 @@ compile_error!(
 );
 
 pub mod grid;
+pub mod math;
 mod pool;
 pub mod rows;
 pub mod simd;

@@ -1,0 +1,16 @@
+//! Elementary and special functions with the same bits everywhere.
+//!
+//! Two kinds stand here. The functions of hot kernels (`exp32`, `exp64_nonpositive`, `log64`, ...) are
+//! branch-free, generic over the instruction set and meant to be inlined into a kernel's loop. The scalar
+//! ones (`exp`, `normal::quantile`, `beta::cdf`, ...) serve intervals and schedules, once a call.
+//! Every function states its error; `docs/decisions/0003-math.md` says how it was measured.
+
+#[cfg(test)]
+mod check;
+mod exp;
+mod log;
+mod map;
+
+pub use exp::{exp32, exp32_nonpositive, exp64, exp64_nonpositive, expm1_64};
+pub use log::{log1p_64, log64};
+pub use map::{Exp, Exp32, Expm1, Function, Log, Log1p, exp, expm1, log, log1p, map};
