@@ -1,0 +1,360 @@
+"""Bytes become a table: JSON Lines, a JSON array, CSV, TSV, Parquet, each plain or gzipped.
+
+The format is told by the first bytes, not by the name: lm-evaluation-harness writes JSON Lines into ``.json``.
+JSON is read by the standard library, because faster readers refuse ``NaN`` or drop keys; so is CSV, because it
+knows the line of every row. Parquet needs pyarrow.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from .table import LIST, LONGEST_TEXT, Table, record_error, shorten
+
+Watch = Callable[[int], None]  # told how many bytes of the file have been read
+
+_BLOCK = 8192  # rows of CSV or Parquet turned into columns at a time
+_JSON_SPACE = " \t\n\r"
+_OTHER_FORMATS = (
+    (b"PK\x03\x04", "a zip archive", "unpack it (an Inspect .eval log: convert it with `inspect log dump`)"),
+    (b"\x28\xb5\x2f\xfd", "zstandard data", "decompress it first; gzip is read as it is"),
+    (b"BZh", "bzip2 data", "decompress it first; gzip is read as it is"),
+    (b"\xfd7zXZ\x00", "xz data", "decompress it first; gzip is read as it is"),
+    (b"\x93NUMPY", "a NumPy array", "load it with np.load and use the calls of steelyard on it"),
+    (b"\xff\xfe", "text in UTF-16", "save it as UTF-8"),
+    (b"\xfe\xff", "text in UTF-16", "save it as UTF-8"),
+)
+_EXPECTED = "records as JSON Lines, a JSON array, CSV or Parquet"
+
+
+class DuplicateKey(ValueError):
+    """One JSON object has a key twice; which of its values is meant cannot be known."""
+
+
+def read_table(path: Path, watch: Watch) -> Table:
+    """Read one file whole."""
+    name = os.fspath(path)
+    if not path.exists():
+        raise record_error(name, "a file", "nothing of that name", "check the path")
+    if path.is_dir():
+        raise record_error(name, "a file", "a directory", "give the files in it")
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            if not packed:
+                return _read(name, raw, raw, watch)
+            with gzip.GzipFile(fileobj=raw) as unpacked:
+                return _read(name, io.BufferedReader(unpacked), raw, watch)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise record_error(
+            name, "a whole gzip file", f"a damaged or truncated one ({error})", "fetch or write it again"
+        ) from error
+    except OSError as error:
+        raise record_error(name, "a readable file", error.strerror or str(error), "check the path") from error
+
+
+def _read(name: str, file: IO[bytes], raw: IO[bytes], watch: Watch) -> Table:
+    head = file.peek(4096)[:4096] if hasattr(file, "peek") else b""
+    if not head.strip(b"\xef\xbb\xbf \t\r\n"):
+        raise record_error(name, _EXPECTED, "an empty file", "check how it was written")
+    if head.startswith(b"version https://git-lfs"):
+        raise record_error(name, _EXPECTED, "a git-lfs pointer", "run `git lfs pull` to fetch the data itself")
+    for magic, kind, fix in _OTHER_FORMATS:
+        if head.startswith(magic):
+            raise record_error(name, _EXPECTED, kind, fix)
+    if head.startswith(b"PAR1"):
+        return _parquet(name, file)
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    stem = name.lower().removesuffix(".gz")
+
+    def told() -> None:
+        watch(raw.tell())
+
+    if start.startswith(b"["):
+        return _json_array(name, file)
+    if start.startswith(b"{"):
+        return _json_lines(name, file, told)
+    if stem.endswith((".json", ".jsonl", ".ndjson")):
+        raise record_error(f"{name}, line 1", "a JSON object or array", _shown(start), "write one JSON object a line")
+    if stem.endswith(".parquet"):
+        raise record_error(name, "a Parquet file", _shown(start), "write it again")
+    return _csv(name, file, told)
+
+
+def _shown(text: bytes | str) -> str:
+    """The beginning of what came, short and safe to print."""
+    whole = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
+    first = whole.splitlines()[0] if whole.strip() else whole
+    return ascii(first[:40]) + ("..." if len(first) > 40 else "") if first else "nothing"
+
+
+# ---- JSON
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise DuplicateKey(key)
+            seen.add(key)
+    return record
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique)
+
+
+def _json_lines(name: str, file: IO[bytes], told: Callable[[], None]) -> Table:
+    table = Table(name)
+    decode, append = _DECODER.decode, table.append
+    for line, raw in enumerate(file, 1):
+        data = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
+        if line % _BLOCK == 0:
+            told()
+        try:
+            text = data.decode()
+            record = decode(text)
+        except (ValueError, RecursionError) as error:
+            if not data.strip():
+                continue  # a blank line holds nothing
+            if line == 1 and data.endswith(b"\n") and not data.rstrip().endswith(b"}"):
+                return _whole_object(name, data + file.read())
+            raise _bad_json(name, line, data, error) from error
+        if type(record) is not dict:
+            raise record_error(f"{name}, line {line}", "a JSON object", _kind(record), "write one JSON object a line")
+        append(record, line)
+    return table.finish()
+
+
+def _bad_json(name: str, line: int, data: bytes, error: Exception) -> Exception:
+    where = f"{name}, line {line}"
+    if isinstance(error, UnicodeDecodeError):
+        found = f"the byte {data[error.start]:#04x} at position {error.start + 1} of the line"
+        return record_error(where, "text in UTF-8", found, "save the file as UTF-8")
+    if isinstance(error, DuplicateKey):
+        return record_error(where, "each key once", f"the key {str(error)!r} twice", "write each key once")
+    if isinstance(error, RecursionError):
+        return record_error(where, "a flat record", "a JSON object nested too deeply", "flatten it")
+    reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+    if not data.endswith(b"\n"):
+        return record_error(
+            where, "a whole JSON object", f"a last line that is cut off ({reason})", "write or fetch the file again"
+        )
+    return record_error(where, "a JSON object", f"text that is not JSON ({reason})", "correct the line")
+
+
+def _kind(value: object) -> str:
+    names = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _whole_object(name: str, data: bytes) -> Table:
+    """One object spread over several lines is no file of records: say what it seems to be."""
+    text = _decoded(name, data)
+    try:
+        record = _DECODER.decode(text)
+    except DuplicateKey as error:
+        raise record_error(name, "each key once", f"the key {str(error)!r} twice", "write each key once") from error
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        found = f"text that is not JSON ({getattr(error, 'msg', error)})"
+        raise record_error(f"{name}, line {line}", "a JSON object a line", found, "correct the file") from error
+    if "results" in record and ("configs" in record or "versions" in record):
+        raise record_error(
+            name, _EXPECTED, "an lm-evaluation-harness results file", "give the samples_*.jsonl beside it"
+        )
+    keys = ", ".join(repr(shorten(key)) for key in list(record)[:5])
+    raise record_error(name, _EXPECTED, f"one JSON object (keys {keys})", "write one record a line, or an array")
+
+
+def _decoded(name: str, data: bytes) -> str:
+    try:
+        return data.removeprefix(b"\xef\xbb\xbf").decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        found = f"the byte {data[error.start]:#04x}"
+        raise record_error(f"{name}, line {line}", "text in UTF-8", found, "save the file as UTF-8") from error
+
+
+def _json_array(name: str, file: IO[bytes]) -> Table:
+    """Element by element, so that only the columns are kept and every row knows its line."""
+    text = _decoded(name, file.read())
+    table = Table(name)
+    at = _skip(text, text.index("[") + 1)
+    line, counted = 1, 0
+    while text[at : at + 1] != "]":
+        line, counted = line + text.count("\n", counted, at), at
+        where = f"{name}, line {line}"
+        try:
+            record, at = _DECODER.raw_decode(text, at)
+        except DuplicateKey as error:
+            raise record_error(where, "each key once", f"the key {str(error)!r} twice", "write it once") from error
+        except (ValueError, RecursionError) as error:
+            found = "the end of the file" if at >= len(text) else f"text that is not JSON ({error})"
+            raise record_error(where, "a JSON array of records", found, "write or fetch the file again") from error
+        if type(record) is not dict:
+            raise record_error(where, "a JSON object", _kind(record), "write an array of objects")
+        table.append(record, line)
+        at = _skip(text, at)
+        if text[at : at + 1] == ",":
+            at = _skip(text, at + 1)
+        elif text[at : at + 1] != "]":
+            found = "the end of the file" if at >= len(text) else repr(text[at])
+            raise record_error(where, "',' or ']' after a record", found, "write or fetch the file again")
+    after = _skip(text, at + 1)
+    if after < len(text):
+        line += text.count("\n", counted, after)
+        raise record_error(f"{name}, line {line}", "one JSON array", "more text after it", "write one array of objects")
+    return table.finish()
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in _JSON_SPACE:
+        at += 1
+    return at
+
+
+# ---- CSV
+
+
+def _csv(name: str, file: IO[bytes], told: Callable[[], None]) -> Table:
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    limit = csv.field_size_limit(2**31 - 1)  # completions are longer than the module's 131,072 characters
+    try:
+        first = text.readline()
+        return _csv_rows(name, csv.reader(_rejoined(first, text), delimiter=_delimiter(first), strict=True), told)
+    except UnicodeDecodeError as error:
+        found = f"the byte {error.object[error.start]:#04x}"
+        raise record_error(name, "text in UTF-8", found, "save the file as UTF-8") from error
+    finally:
+        csv.field_size_limit(limit)
+        text.detach()
+
+
+def _rejoined(first: str, rest: IO[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _delimiter(header: str) -> str:
+    """The separator that the header has most of; a comma where it has none."""
+    return max(",\t;", key=header.count)
+
+
+def _csv_rows(name: str, reader: Any, told: Callable[[], None]) -> Table:
+    table = Table(name)
+    header: list[str] = []
+    rows: list[list[str]] = []
+    lines: list[int] = []
+
+    def flush() -> None:
+        columns = zip(*rows, strict=True)
+        shortened = {key: _shortened(column) for key, column in zip(header, columns, strict=False)}
+        table.extend(shortened, lines)
+        rows.clear()
+        lines.clear()
+        told()
+
+    try:
+        for row in reader:
+            if not row:
+                continue  # a blank line holds nothing
+            if not header:
+                header = _header(name, row)
+                table.columns = {key: [] for key in header}
+                continue
+            if len(row) != len(header):
+                raise record_error(
+                    f"{name}, line {reader.line_num}",
+                    f"{len(header)} fields as in the header",
+                    str(len(row)),
+                    "quote fields that hold the separator, and complete the row",
+                )
+            rows.append(row)
+            lines.append(reader.line_num)
+            if len(rows) == _BLOCK:
+                flush()
+        flush()
+    except csv.Error as error:
+        raise record_error(
+            f"{name}, line {reader.line_num}", "CSV", f"a malformed row ({error})", "correct the row"
+        ) from error
+    return table
+
+
+def _header(name: str, row: list[str]) -> list[str]:
+    header = [field.strip() for field in row]
+    where = f"{name}, line 1"
+    for field in header:
+        if header.count(field) > 1:
+            found = f"{shorten(field)!r} twice" if field else "several without a name"
+            raise record_error(where, "a header of different column names", found, "rename the columns")
+    if "\0" in "".join(header) or not any(header):
+        raise record_error(name, _EXPECTED, f"something else, beginning {_shown(''.join(header))}", "check the file")
+    return header
+
+
+def _shortened(column: tuple[str, ...]) -> list[str | None]:
+    return [shorten(value) if len(value) > LONGEST_TEXT else value or None for value in column]
+
+
+# ---- Parquet
+
+
+def _parquet(name: str, file: IO[bytes]) -> Table:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise record_error(
+            name, "pyarrow to read a Parquet file", "none installed", "install it with `pip install 'steelyard[cli]'`"
+        ) from error
+    source = file if file.seekable() and not isinstance(file, io.BufferedReader) else io.BytesIO(file.read())
+    try:
+        parquet = pq.ParquetFile(source)
+        table = Table(name, unit="row")
+        for batch in parquet.iter_batches(_BLOCK):
+            start = len(table)
+            columns = {key: _values(column) for key, column in _flat(pa.Table.from_batches([batch]))}
+            table.extend(columns, range(start + 1, start + batch.num_rows + 1))
+        for key in () if table.columns else (field.name for field in parquet.schema_arrow):
+            table.columns[key] = []
+    except (pa.ArrowException, OSError) as error:
+        raise record_error(
+            name, "a whole Parquet file", f"a damaged or truncated one ({error})".replace("\n", " "), "fetch it again"
+        ) from error
+    return table
+
+
+def _flat(table: Any) -> Iterator[tuple[str, Any]]:
+    """Columns with structs opened into dotted names."""
+    import pyarrow as pa
+
+    while any(pa.types.is_struct(field.type) for field in table.schema):
+        table = table.flatten()
+    yield from zip(table.column_names, table.columns, strict=True)
+
+
+def _values(column: Any) -> list[Any]:
+    """Python values of one Parquet column: numbers, bools and text as they are, the rest as text."""
+    import pyarrow as pa
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    values: list[Any] = column.to_pylist()
+    if pa.types.is_nested(kind):
+        return [None if value is None else LIST for value in values]
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        return values
+    if pa.types.is_decimal(kind):
+        return [None if value is None else float(value) for value in values]
+    return [None if value is None else shorten(str(value)) for value in values]

@@ -1,0 +1,52 @@
+"""What is special to the samples files of lm-evaluation-harness.
+
+One JSON object a line, also under a ``.json`` name: ``doc_id``, ``doc``, ``target``, ``resps``, one key a metric,
+and from version 0.4.3 on ``filter``: the same ``doc_id`` then comes once for every filter. A corpus metric is
+logged as a list. Field names: EleutherAI/lm-evaluation-harness, ``lm_eval/evaluator.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+
+from .table import LIST, Table
+
+_MARKS = frozenset({"resps", "filtered_resps", "doc_hash", "arguments"})
+_FIELDS = _MARKS | {"doc_id", "doc", "target", "filter", "metrics", "prompt_hash", "target_hash"}
+_NAME = re.compile(r"samples_(?P<task>.+?)(?:_\d{4}-\d\d-\d\dT[\d.:-]+)?\.jsonl?(?:\.gz)?$")
+
+
+def is_samples(table: Table) -> bool:
+    """Whether a file was written by ``lm_eval --log_samples``."""
+    return "doc_id" in table.columns and any(name.partition(".")[0] in _MARKS for name in table.columns)
+
+
+def is_document(table: Table, column: str) -> bool:
+    """Whether a column belongs to the question or the request, not to the answer's grade."""
+    return is_samples(table) and column.partition(".")[0] in _FIELDS
+
+
+def task(file: str) -> str | None:
+    """The task in a name such as ``samples_gsm8k_2025-01-31T10-00-00.000000.jsonl``."""
+    match = _NAME.fullmatch(PurePath(file).name)
+    return match["task"] if match else None
+
+
+def metrics(table: Table) -> list[str]:
+    """The metrics with one number a record."""
+    return [
+        name
+        for name, values in table.columns.items()
+        if name.partition(".")[0] not in _FIELDS and any(v is not LIST and v is not None for v in values)
+    ]
+
+
+def lists(table: Table) -> dict[str, int]:
+    """The list-valued metrics and in how many records they are."""
+    counts = {
+        name: sum(value is LIST for value in values)
+        for name, values in table.columns.items()
+        if name not in _FIELDS and "." not in name
+    }
+    return {name: count for name, count in counts.items() if count}

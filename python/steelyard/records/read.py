@@ -1,0 +1,295 @@
+"""The one call: files become runs, one a model."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from ..errors import type_error, value_error
+from . import columns, lm_eval
+from .columns import Roles
+from .formats import read_table
+from .runs import Part, Run, Runs, make_run
+from .table import Table, record_error
+
+AnyPath = str | os.PathLike[str]
+Progress = bool | Callable[[int, int], object]
+
+
+def read(
+    paths: AnyPath | Sequence[AnyPath],
+    *,
+    id: str | None = None,
+    model: str | None = None,
+    score: str | None = None,
+    confidence: str | None = None,
+    loglikelihood: str | None = None,
+    n_tokens: str | None = None,
+    cluster: str | None = None,
+    epoch: str | None = None,
+    filter: str | None = None,
+    names: Sequence[str] | None = None,
+    models: Sequence[str] | None = None,
+    repeats: str | None = None,
+    progress: Progress = False,
+) -> Runs:
+    """Read evaluation records: one run a model, with what was left out and what was guessed.
+
+    JSON Lines, a JSON array, CSV, TSV or Parquet, plain or gzipped, told apart by their content. A file holds one
+    model; or many, named by a column; or many side by side (``a.is_correct``, ``b.is_correct``). Columns are named
+    by dotted path (``doc.subject``); the ones that no option names are guessed by their usual names, and an
+    ambiguous file is an error that lists the candidates. ``"none"`` for an option switches its guess off.
+
+    Parameters
+    ----------
+    paths
+        One file or several.
+    id
+        Column that says which records of two models belong together; ``"row"`` declares the row number.
+    model
+        Column of the model's name, for files that hold several models.
+    score
+        Column of the score: numbers, bools, or such as text. ``"a==b"`` scores 1 where two columns agree.
+        Guessed: ``correct``, ``is_correct``, ``acc``, ``exact_match``, ``score``, else a pair such as
+        ``true_label`` and ``pred_label``.
+    confidence
+        Column of the probability that the model gave its answer, from 0 to 1. Guessed: ``confidence``, ``prob``.
+    loglikelihood
+        Column of the log-likelihood of the record's text, in nats. Guessed: ``loglikelihood``.
+    n_tokens
+        Column of the number of tokens that ``loglikelihood`` is over; 1 without one.
+    cluster
+        Column of what records belong to together: a document, a user.
+    epoch
+        Column that tells repetitions of one id apart.
+    filter
+        The filter to read from lm-evaluation-harness files that hold several, such as ``"strict-match"``.
+    names
+        The run's name for each file; files of one name are one run. Default: the file's name, or its folder's.
+    models
+        Only these runs, in this order.
+    repeats
+        ``"epochs"``: ids may come more than once without an epoch column; they are epochs.
+    progress
+        True shows a line on standard error; a callable is told bytes done and bytes in all.
+
+    Returns
+    -------
+    Runs
+        ``.runs``, ``.left_out``, ``.guesses``, ``.scores()``.
+
+    Raises
+    ------
+    RecordError
+        With the file, the line, what was expected, what came and what to do.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> from steelyard import records
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "base.jsonl"
+    >>> _ = path.write_text("".join(json.dumps({"id": i, "correct": i % 3 > 0}) + chr(10) for i in range(6)))
+    >>> runs = records.read(path)
+    >>> runs["base"].score
+    array([0., 1., 1., 0., 1., 1.])
+    >>> runs.guesses
+    ('id = id', 'score = correct')
+    """
+    files = _files(paths)
+    options = {
+        "id": id, "model": model, "score": score, "confidence": confidence, "loglikelihood": loglikelihood,
+        "n_tokens": n_tokens, "cluster": cluster, "epoch": epoch,
+    }  # fmt: skip
+    for name, option in (options | {"filter": filter}).items():
+        if option is not None and not isinstance(option, str):
+            raise type_error(name, "a column's name", type(option).__name__)
+    if repeats not in (None, "epochs"):
+        raise value_error("repeats", "'epochs' or None", repr(repeats))
+    names = _names(names, files)
+    if names is not None and model is None:
+        options["model"] = columns.NONE  # the caller has named the runs
+    tables = _read_all(files, progress)
+    found = [columns.resolve(table, options) for table in tables]
+    if names is not None and any(roles.model for roles in found):
+        raise value_error("names", "no names where model= names a column", repr(list(names)), "leave one out")
+    _check_same_guess(tables, found)
+    return _Assembly(tables, found, names, repeats).runs(filter, models)
+
+
+def _files(paths: AnyPath | Sequence[AnyPath]) -> list[Path]:
+    several: Iterable[AnyPath] = [paths] if isinstance(paths, str | os.PathLike) else paths
+    if not isinstance(several, Iterable):
+        raise type_error("paths", "a path or a sequence of paths", type(paths).__name__)
+    files = []
+    for path in several:
+        if not isinstance(path, str | os.PathLike):
+            raise type_error("paths", "a path or a sequence of paths", f"{type(path).__name__} among them")
+        files.append(Path(path))
+    if not files:
+        raise value_error("paths", "at least one file", "none")
+    return files
+
+
+def _names(names: Sequence[str] | None, files: Sequence[Path]) -> list[str] | None:
+    if names is None:
+        return None
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise type_error("names", "a sequence of names, one a file", repr(names))
+    if len(names) != len(files):
+        raise value_error("names", f"one name for each of the {len(files)} files", str(len(names)))
+    return list(names)
+
+
+def _read_all(files: Sequence[Path], progress: Progress) -> list[Table]:
+    sizes = [file.stat().st_size if file.is_file() else 0 for file in files]
+    total, done = sum(sizes), 0
+    tell: Callable[[int, int], object] | None = _line if progress is True else (progress or None)
+    tables = []
+    for file, size in zip(files, sizes, strict=True):
+        before = done
+
+        def watch(read: int, before: int = before) -> None:
+            if tell is not None:
+                tell(before + read, total)
+
+        tables.append(read_table(file, watch))
+        done += size
+        watch(size)
+    if progress is True:
+        sys.stderr.write("\n")
+    return tables
+
+
+def _line(done: int, total: int) -> None:
+    sys.stderr.write(f"\rreading records: {100 * done // max(total, 1):3d} %")
+    sys.stderr.flush()
+
+
+def _check_same_guess(tables: Sequence[Table], found: Sequence[Roles]) -> None:
+    """Two files whose guessed scores differ would compare two different things."""
+    scores = {roles.score: table.file for table, roles in zip(tables, found, strict=True)}
+    if len(scores) > 1:
+        shown = ", ".join(f"{score!r} in {file}" for score, file in scores.items())
+        raise record_error(tables[0].file, "the same score column in every file", shown, "name it with score=")
+
+
+class _Assembly:
+    """Sorts the rows of all files into runs."""
+
+    def __init__(
+        self, tables: Sequence[Table], found: Sequence[Roles], names: list[str] | None, repeats: str | None
+    ) -> None:
+        self.tables = tables
+        self.found = found
+        self.names = names or _default_names([table.file for table in tables])
+        self.repeats = repeats
+        self.parts: dict[str, list[tuple[Part, str | None]]] = {}
+        self.left_out: dict[str, dict[str, int]] = {}
+        tasks = [lm_eval.task(table.file) if lm_eval.is_samples(table) else None for table in tables]
+        several = len(set(tasks)) > 1 and None not in tasks
+        self.prefixes = [f"{task}/" if several else "" for task in tasks]
+
+    def runs(self, filter: str | None, models: Sequence[str] | None) -> Runs:
+        for index, table in enumerate(self.tables):
+            self._sort(index, self._filtered(table, filter))
+        chosen = self._chosen(models)
+        made: list[Run] = []
+        for name in chosen:
+            parts = self.parts[name]
+            run, by_part = make_run(name, [part for part, _ in parts], [model for _, model in parts], self.repeats)
+            made.append(run)
+            for (file, counts), (_, model) in zip(by_part, parts, strict=True):
+                for reason, count in counts.items():
+                    self._leave_out(file, f"{reason} ({name})" if model is not None else reason, count)
+        return Runs(tuple(made), self.left_out, self._guesses())
+
+    def _filtered(self, table: Table, filter: str | None) -> Sequence[int]:
+        rows = range(len(table))
+        if filter is None and not lm_eval.is_samples(table):
+            return rows
+        values = table.columns.get("filter")
+        if values is None:
+            if filter is not None:
+                raise columns.missing_column(table, f"filter={filter!r}", "filter")
+            return rows
+        kinds = sorted({columns.text(value) or "none" for value in values})
+        if filter is None and len(kinds) > 1:
+            raise record_error(table.file, "one filter", f"{len(kinds)}: {', '.join(kinds)}", "choose with filter=")
+        if filter is None:
+            return rows
+        if filter not in kinds:
+            raise record_error(table.file, f"records with filter {filter!r}", ", ".join(kinds), "choose one of them")
+        chosen = [row for row, value in enumerate(values) if columns.text(value) == filter]
+        self._leave_out(table.file, "with another filter", len(values) - len(chosen))
+        return chosen
+
+    def _sort(self, index: int, rows: Sequence[int]) -> None:
+        table, roles, prefix = self.tables[index], self.found[index], self.prefixes[index]
+        for metric, count in lm_eval.lists(table).items() if lm_eval.is_samples(table) else ():
+            self._leave_out(table.file, f"with a list as {metric!r}", count)
+        if roles.wide:
+            for model in roles.wide:
+                self._add(model, Part(table, rows, roles.of_model(table, model), prefix), model)
+        elif roles.model is None:
+            self._add(self.names[index], Part(table, rows, roles, prefix), None)
+        else:
+            of_model: dict[str | None, list[int]] = {}
+            names = columns.texts(table.columns[roles.model], f"model {roles.model!r}", table.where)
+            for row in rows:
+                of_model.setdefault(names[row], []).append(row)
+            self._leave_out(table.file, "no model", len(of_model.pop(None, ())))
+            for name, own in of_model.items():
+                if name is not None:
+                    self._add(name, Part(table, own, roles, prefix), None)
+
+    def _add(self, name: str, part: Part, model: str | None) -> None:
+        self.parts.setdefault(name, []).append((part, model))
+
+    def _leave_out(self, file: str, reason: str, count: int) -> None:
+        if count:
+            counts = self.left_out.setdefault(file, {})
+            counts[reason] = counts.get(reason, 0) + count
+
+    def _chosen(self, models: Sequence[str] | None) -> list[str]:
+        if models is None:
+            if not self.parts:
+                raise record_error(self.tables[0].file, "records", "none", "check how the file was written")
+            return list(self.parts)
+        if isinstance(models, str):
+            raise type_error("models", "a sequence of models' names", repr(models))
+        for name in models:
+            if name not in self.parts:
+                raise value_error("models", f"some of {', '.join(map(repr, self.parts))}", repr(name))
+        for name, parts in self.parts.items():
+            for part, model in parts if name not in models else ():
+                if model is None:
+                    self._leave_out(part.table.file, "of a model not asked for", len(part.rows))
+        return list(dict.fromkeys(models))
+
+    def _guesses(self) -> tuple[str, ...]:
+        """Each guess once; with the file's name where files differ."""
+        per_file = [roles.guesses for roles in self.found]
+        if len(set(per_file)) <= 1:
+            return per_file[0]
+        of = zip(self.tables, per_file, strict=True)
+        return tuple(f"{table.file}: {guess}" for table, guesses in of for guess in guesses)
+
+
+def _default_names(files: Sequence[str]) -> list[str]:
+    """The shortest names that tell the files apart: the file's, its folder's, or the path."""
+    stems = [lm_eval.task(file) or _stem(file) for file in files]
+    folders = [Path(file).parent.name for file in files]
+    for names in (stems, folders, [f"{folder}/{stem}" for folder, stem in zip(folders, stems, strict=True)]):
+        if len(set(names)) == len(names) and all(names):
+            return names
+    if len(set(files)) < len(files):
+        repeated = next(file for file in files if files.count(file) > 1)
+        raise value_error("paths", "each file once", f"{repeated!r} twice", "leave one out, or pass names=")
+    return list(files)
+
+
+def _stem(file: str) -> str:
+    name = Path(file).name.removesuffix(".gz")
+    return Path(name).stem or name
