@@ -1,0 +1,242 @@
+//! Equal-width bins whose edges are safe for 0.1, 0.2, ... in every element type.
+
+use crate::simd::{Bf16, Element, F16};
+use std::ops::{Add, Div, Mul, Sub};
+
+/// The most bins a state may have: every edge is then a normal float16, and a chunk's tables stay small.
+pub const MAX_BINS: usize = 10_000;
+
+/// The float that bins are computed in.
+pub trait Work:
+    Copy + PartialOrd + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+{
+    /// 0
+    const ZERO: Self;
+    /// 1
+    const ONE: Self;
+    /// The largest value that still counts as 1: `1 + 1e-6`.
+    const LIMIT: Self;
+    /// 1.5 times the power of two at which a unit is the last place: adding it rounds to an integer.
+    const ROUND: Self;
+    /// A bin count or edge number.
+    fn from_count(k: usize) -> Self;
+    /// The integer that `self - ROUND` is.
+    fn rounded(self) -> i32;
+    /// The value, exact.
+    fn wide(self) -> f64;
+}
+
+impl Work for f32 {
+    const ZERO: f32 = 0.0;
+    const ONE: f32 = 1.0;
+    const LIMIT: f32 = 1.000_000_953_674_316_4; // the largest f32 below 1 + 1e-6
+    const ROUND: f32 = 12_582_912.0;
+    #[inline(always)]
+    fn from_count(k: usize) -> f32 {
+        k as f32
+    }
+    #[inline(always)]
+    fn rounded(self) -> i32 {
+        self.to_bits().wrapping_sub(Self::ROUND.to_bits()) as i32
+    }
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Work for f64 {
+    const ZERO: f64 = 0.0;
+    const ONE: f64 = 1.0;
+    const LIMIT: f64 = 1.000_001;
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    #[inline(always)]
+    fn from_count(k: usize) -> f64 {
+        k as f64
+    }
+    #[inline(always)]
+    fn rounded(self) -> i32 {
+        self.to_bits().wrapping_sub(Self::ROUND.to_bits()) as i32
+    }
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        self
+    }
+}
+
+/// An element type that probabilities come in.
+pub trait Probability: Element {
+    /// The float its bins are computed in; every value widens to it exactly.
+    type Work: Work + Send + Sync;
+    /// Up to this many bins the nearest edge decides alone (see [`bin`]); beyond, the edges are searched.
+    const NEAREST: usize;
+    /// The value, exact.
+    fn widen(self) -> Self::Work;
+    /// A quotient of the work type, rounded to this type.
+    fn round(quotient: Self::Work) -> Self::Work;
+}
+
+impl Probability for f32 {
+    type Work = f32;
+    const NEAREST: usize = MAX_BINS;
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        self
+    }
+    #[inline(always)]
+    fn round(quotient: f32) -> f32 {
+        quotient
+    }
+}
+
+impl Probability for f64 {
+    type Work = f64;
+    const NEAREST: usize = MAX_BINS;
+    #[inline(always)]
+    fn widen(self) -> f64 {
+        self
+    }
+    #[inline(always)]
+    fn round(quotient: f64) -> f64 {
+        quotient
+    }
+}
+
+/// Rounds a positive, normal f32 to the nearest value with `drop` fewer bits, ties to even.
+///
+/// Rounding the quotient twice (to f32, then here) equals rounding it once, because f32 carries more than
+/// twice the bits and two more of both 16-bit types (Figueroa, "When is double rounding innocuous?", SIGNUM
+/// Newsletter 30(3), 1995).
+#[inline(always)]
+fn shorten(x: f32, drop: u32) -> f32 {
+    let bits = x.to_bits();
+    let half = (1u32 << (drop - 1)) - 1;
+    f32::from_bits((bits + half + (bits >> drop & 1)) & !((1u32 << drop) - 1))
+}
+
+impl Probability for Bf16 {
+    type Work = f32;
+    const NEAREST: usize = 128;
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        self.to_f32()
+    }
+    #[inline(always)]
+    fn round(quotient: f32) -> f32 {
+        shorten(quotient, 16)
+    }
+}
+
+impl Probability for F16 {
+    type Work = f32;
+    const NEAREST: usize = 1024;
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        self.to_f32()
+    }
+    #[inline(always)]
+    fn round(quotient: f32) -> f32 {
+        shorten(quotient, 13)
+    }
+}
+
+/// Edge `k` of `m` bins: `k / m`, rounded to the element type.
+#[inline(always)]
+fn edge<T: Probability>(k: T::Work, m: T::Work) -> T::Work {
+    T::round(k / m)
+}
+
+/// The bin of `p` in [0, 1] among `m <= T::NEAREST` bins.
+///
+/// `k` is the integer nearest to `p * m`. An edge `e_j` is off `j / m` by at most `j / m` times half a unit
+/// in the last place u of the type, and `p * m` is rounded once, so with `m u < 1/4` only edge `k` can lie
+/// on either side of `p`: one true division and one compare decide exactly.
+#[inline(always)]
+pub(super) fn bin<T: Probability>(p: T::Work, m: T::Work) -> i32 {
+    let shifted = p * m + T::Work::ROUND;
+    let k = shifted - T::Work::ROUND;
+    let index = shifted.rounded() - i32::from(p <= edge::<T>(k, m));
+    if index < 0 { 0 } else { index }
+}
+
+/// The `m + 1` edges of `m` bins in the element type.
+pub fn edges<T: Probability>(m: usize) -> Vec<T::Work> {
+    (0..=m).map(|k| edge::<T>(T::Work::from_count(k), T::Work::from_count(m))).collect()
+}
+
+/// The bin of `p` by its definition, the number of inner edges below it; for any number of bins.
+pub fn bin_by_edges<W: Work>(p: W, edges: &[W]) -> usize {
+    edges[1..edges.len() - 1].partition_point(|&edge| edge < p)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COUNTS: [usize; 14] = [1, 2, 5, 7, 10, 11, 15, 20, 22, 49, 100, 127, 1000, MAX_BINS];
+
+    /// Each edge, its neighbours and 0: the nearest-edge rule against the definition.
+    fn nearest_equals_definition<T: Probability>(neighbours: impl Fn(T::Work) -> Vec<T::Work>) {
+        for m in COUNTS.into_iter().filter(|&m| m <= T::NEAREST) {
+            let edges = edges::<T>(m);
+            for &e in &edges {
+                for p in neighbours(e).into_iter().filter(|&p| p >= T::Work::ZERO && p <= T::Work::ONE) {
+                    let got = bin::<T>(p, T::Work::from_count(m)) as usize;
+                    assert_eq!(got, bin_by_edges(p, &edges), "{} {m} {}", T::NAME, p.wide());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn f32_edges() {
+        nearest_equals_definition::<f32>(|e| {
+            (-2..=2).map(|d| f32::from_bits(e.to_bits().saturating_add_signed(d))).collect()
+        });
+    }
+
+    #[test]
+    fn f64_edges() {
+        nearest_equals_definition::<f64>(|e| {
+            (-2..=2).map(|d| f64::from_bits(e.to_bits().saturating_add_signed(d))).collect()
+        });
+    }
+
+    #[test]
+    fn every_bf16_and_f16_for_every_number_of_bins_that_the_rule_serves() {
+        fn all<T: Probability<Work = f32>>(of: impl Fn(u16) -> T, one: u16) {
+            for m in 1..=T::NEAREST {
+                let edges = edges::<T>(m);
+                for code in 0..=one {
+                    let p = of(code).widen();
+                    assert_eq!(
+                        bin::<T>(p, m as f32) as usize,
+                        bin_by_edges(p, &edges),
+                        "{} {m} {p}",
+                        T::NAME
+                    );
+                }
+            }
+        }
+        all(Bf16, 0x3f80);
+        all(F16, 0x3c00);
+    }
+
+    #[test]
+    fn an_edge_belongs_to_the_bin_below_it_in_every_type() {
+        for m in 1..=100i32 {
+            for k in 1..=m {
+                let quotient = f64::from(k) / f64::from(m);
+                assert_eq!(bin::<f64>(quotient, f64::from(m)), k - 1, "{k}/{m}");
+                assert_eq!(bin::<f32>(quotient as f32, m as f32), k - 1, "{k}/{m}");
+                assert_eq!(bin::<F16>(F16::round(quotient as f32), m as f32), k - 1, "{k}/{m}");
+                assert_eq!(bin::<Bf16>(Bf16::round(quotient as f32), m as f32), k - 1, "{k}/{m}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_edge_of_float16_is_normal() {
+        assert!(1.0 / MAX_BINS as f64 > 1.0 / 16384.0);
+    }
+}

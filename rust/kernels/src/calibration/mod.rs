@@ -1,0 +1,22 @@
+//! Calibration: do probabilities mean what they say?
+//!
+//! A state is one row a bin: how many predictions, how many of them came true, and the exact sum of their
+//! probabilities in fixed point. Rows are integers, so that any number of threads, levels, batches and
+//! machines that add up the same data arrive at the same bits, also past 2^24 rows where a float32 count
+//! stands still.
+//!
+//! The rules that decide a bit:
+//! - the edges of `M` bins are `e_k = k / M`, divided truly and rounded to the input's own type, so that 0.3
+//!   lies on the same side in every type; bin `k` is `(e_k, e_{k+1}]`, the first one closed at 0;
+//! - a probability `p` adds `floor(p * 2^64)`, whatever path it takes;
+//! - values in `(1, 1 + 1e-6]`, which a float32 softmax produces, count as 1 and are counted.
+
+mod bins;
+mod labels;
+mod sources;
+mod tally;
+
+pub use bins::{MAX_BINS, Probability, bin_by_edges, edges};
+pub use labels::Labels;
+pub use sources::{Scores, Source, TopLabels};
+pub use tally::{Fault, LeftOut, Options, Row, Tally, chunks, tally};

@@ -1,0 +1,482 @@
+//! The state: a row a bin, and the kernel that fills it.
+
+use super::bins::{Probability, Work, bin, bin_by_edges, edges};
+use super::sources::Source;
+use crate::grid::{self, Cancelled, Watch};
+use crate::simd::{Isa, Kernel, dispatch};
+
+/// One bin: predictions in it, how many came true, and the sum of their probabilities in units of 2^-64.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    /// Predictions.
+    pub count: u64,
+    /// Of these, true ones.
+    pub correct: u64,
+    /// The sum of `floor(p * 2^64)`.
+    pub sum: i128,
+}
+
+/// Rows that do not count, and values that count as something else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Rows that `where` excluded.
+    pub excluded: u64,
+    /// Rows with a NaN, where those are omitted.
+    pub nan: u64,
+    /// Probabilities in (1, 1 + 1e-6], which counted as 1.
+    pub clamped: u64,
+}
+
+/// What a state holds: one [`Row`] a bin, and what was left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// A row a bin.
+    pub rows: Vec<Row>,
+    /// What was left out.
+    pub left_out: LeftOut,
+}
+
+/// The first value that cannot be taken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fault {
+    /// A NaN where none is allowed.
+    Nan {
+        /// Row of the value.
+        row: usize,
+        /// Its column; 0 for one probability a row.
+        column: usize,
+    },
+    /// A probability outside [0, 1].
+    Range {
+        /// Row of the value.
+        row: usize,
+        /// Its column; 0 for one probability a row.
+        column: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A label that is no class (or neither 0 nor 1).
+    Label {
+        /// Row of the label.
+        row: usize,
+        /// The label.
+        value: i64,
+    },
+    /// Probabilities of a row that do not sum to 1 within 1e-3.
+    Sum {
+        /// The row.
+        row: usize,
+        /// Its sum.
+        value: f64,
+    },
+}
+
+/// How to tally.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The number of bins, 1 to [`super::MAX_BINS`].
+    pub n_bins: usize,
+    /// Whether rows with a NaN are left out and counted instead of refused.
+    pub omit_nan: bool,
+}
+
+impl Tally {
+    /// No rows yet.
+    pub fn new(n_bins: usize) -> Self {
+        Tally { rows: vec![Row::default(); n_bins], left_out: LeftOut::default() }
+    }
+
+    /// Adds another tally of as many bins; integers, so the order does not matter. False, and nothing
+    /// changed, where the bins differ in number or a sum would overflow.
+    #[must_use]
+    pub fn merge(&mut self, other: &Tally) -> bool {
+        let Some(merged) = self.plus(other) else { return false };
+        *self = merged;
+        true
+    }
+
+    fn plus(&self, other: &Tally) -> Option<Tally> {
+        if self.rows.len() != other.rows.len() {
+            return None;
+        }
+        let add = |(a, b): (&Row, &Row)| {
+            Some(Row {
+                count: a.count.checked_add(b.count)?,
+                correct: a.correct.checked_add(b.correct)?,
+                sum: a.sum.checked_add(b.sum)?,
+            })
+        };
+        let (a, b) = (self.left_out, other.left_out);
+        Some(Tally {
+            rows: self.rows.iter().zip(&other.rows).map(add).collect::<Option<_>>()?,
+            left_out: LeftOut {
+                excluded: a.excluded.checked_add(b.excluded)?,
+                nan: a.nan.checked_add(b.nan)?,
+                clamped: a.clamped.checked_add(b.clamped)?,
+            },
+        })
+    }
+}
+
+/// Rows that pass through the kernel's buffers at a time.
+pub const BLOCK: usize = 256;
+/// Rows after which the packed counters are emptied; see [`pack`].
+const FLUSH: usize = 1 << 14;
+/// Independent counters a bin, so that rows of one bin do not wait for each other.
+const LANES: usize = 4;
+/// One bin's packed counters: [count, correct and low bits of the sum; high bits of the sum].
+type Packed = [[i64; 2]; LANES];
+
+/// What a source has made of up to [`BLOCK`] rows.
+pub struct Block<W> {
+    /// Probabilities in [0, 1]; 0 where the row does not count.
+    pub probability: [W; BLOCK],
+    /// Bit 0: the row counts; bit 1: it came true.
+    pub flags: [u8; BLOCK],
+}
+
+/// `p` in [0, 1] as `high * 2^16 + low` units of 2^-64: exactly `floor(p * 2^64)`.
+///
+/// Adding 16 rounds to multiples of 2^-48, the rest is exact (fast two-sum), and adding 1.5 * 2^-12 rounds
+/// that to multiples of 2^-64, made a floor by one compare. `|low| <= 2^15`.
+#[inline(always)]
+fn fixed(p: f64) -> (i64, i64) {
+    const FINE: f64 = 1.5 / 4096.0;
+    let shifted = p + 16.0;
+    let rest = p - (shifted - 16.0);
+    let fine = rest + FINE;
+    let up = i64::from(fine - FINE > rest);
+    let units = |x: f64, zero: f64| x.to_bits() as i64 - zero.to_bits() as i64;
+    (units(shifted, 16.0), units(fine, FINE) - up)
+}
+
+/// Count in bits 0-14, correct in bits 15-29, the low part of the sum above: for 2^14 rows none runs over,
+/// and the high part stays below 2^62.
+#[inline(always)]
+fn pack(flags: u8, low: i64) -> i64 {
+    let flags = i64::from(flags);
+    (flags & 1) + ((flags & 2) << 14) + (low << 30)
+}
+
+fn unpack(packed: [i64; 2]) -> Row {
+    let [mixed, high] = packed;
+    Row {
+        count: (mixed & 0x7fff) as u64,
+        correct: (mixed >> 15 & 0x7fff) as u64,
+        sum: (i128::from(high) << 16) + i128::from(mixed >> 30),
+    }
+}
+
+/// One chunk of a source.
+struct Chunk<'a, S: Source> {
+    source: &'a S,
+    start: usize,
+    end: usize,
+    options: Options,
+    /// The edges where they must be searched; empty where the nearest one decides.
+    edges: &'a [<S::Item as Probability>::Work],
+    packed: &'a mut [Packed],
+    tally: &'a mut Tally,
+}
+
+impl<S: Source> Kernel for Chunk<'_, S> {
+    type Out = Result<(), Fault>;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Self::Out {
+        let zero = <S::Item as Probability>::Work::ZERO;
+        let mut block = Block { probability: [zero; BLOCK], flags: [0; BLOCK] };
+        let (mut at, mut since_flush) = (self.start, 0);
+        while at < self.end {
+            let n = BLOCK.min(self.end - at);
+            self.source.read(at, n, self.options.omit_nan, &mut block, &mut self.tally.left_out)?;
+            add_block::<S::Item>(&block, n, self.edges, self.packed);
+            at += n;
+            since_flush += n;
+            if since_flush + BLOCK > FLUSH || at == self.end {
+                flush(self.packed, &mut self.tally.rows);
+                since_flush = 0;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[inline(always)]
+fn add_block<T: Probability>(block: &Block<T::Work>, n: usize, edges: &[T::Work], packed: &mut [Packed]) {
+    let mut index = [0u32; BLOCK];
+    let mut add = [[0i64; 2]; BLOCK];
+    let m = T::Work::from_count(packed.len());
+    if edges.is_empty() {
+        for (&p, index) in block.probability[..n].iter().zip(&mut index) {
+            *index = bin::<T>(p, m) as u32;
+        }
+    } else {
+        for (&p, index) in block.probability[..n].iter().zip(&mut index) {
+            *index = bin_by_edges(p, edges) as u32;
+        }
+    }
+    for ((&p, &flags), add) in block.probability[..n].iter().zip(&block.flags).zip(&mut add) {
+        let (high, low) = fixed(p.wide());
+        *add = [pack(flags, low), high];
+    }
+    for (index, add) in index[..n].chunks(LANES).zip(add.chunks(LANES)) {
+        for (lane, (&index, add)) in index.iter().zip(add).enumerate() {
+            let counter = &mut packed[index as usize][lane];
+            counter[0] += add[0];
+            counter[1] += add[1];
+        }
+    }
+}
+
+#[inline(always)]
+fn flush(packed: &mut [Packed], rows: &mut [Row]) {
+    for (packed, row) in packed.iter_mut().zip(rows) {
+        for lane in packed {
+            let part = unpack(std::mem::take(lane));
+            row.count += part.count;
+            row.correct += part.correct;
+            row.sum += part.sum;
+        }
+    }
+}
+
+/// Rows of a chunk: about 2^18 elements, and enough that emptying many bins does not show.
+fn chunk_rows(width: usize, n_bins: usize) -> usize {
+    let width = width.max(1);
+    ((1 << 18) / width).clamp(16, grid::CHUNK).max((16 * n_bins).div_ceil(width))
+}
+
+/// Chunks of a tally of `count` rows of `width` columns: the total that `watch` counts up to.
+pub fn chunks(count: usize, width: usize, n_bins: usize) -> usize {
+    grid::chunks(count, chunk_rows(width, n_bins))
+}
+
+/// Tallies a source. The first fault in row order is what comes back where there is one.
+pub fn tally<S: Source>(
+    source: &S,
+    options: Options,
+    watch: Watch<'_>,
+) -> Result<Result<Tally, Fault>, Cancelled> {
+    let Options { n_bins, .. } = options;
+    let (count, size) = (source.count(), chunk_rows(source.width(), n_bins));
+    let edges = if n_bins > S::Item::NEAREST { edges::<S::Item>(n_bins) } else { Vec::new() };
+    let bytes = count * source.width() * size_of::<S::Item>();
+    let parts = grid::map_chunks(grid::chunks(count, size), bytes, watch, |index| {
+        let range = grid::chunk(index, count, size);
+        let (mut packed, mut tally) = (vec![Packed::default(); n_bins], Tally::new(n_bins));
+        let chunk = Chunk {
+            source,
+            start: range.start,
+            end: range.end,
+            options,
+            edges: &edges,
+            packed: &mut packed,
+            tally: &mut tally,
+        };
+        dispatch(chunk).map(|()| tally)
+    })?;
+    let mut whole = Tally::new(n_bins);
+    for part in parts {
+        match part {
+            // Fewer than 2^64 rows fit in memory: nothing can overflow.
+            Ok(part) => _ = whole.merge(&part),
+            Err(fault) => return Ok(Err(fault)),
+        }
+    }
+    Ok(Ok(whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Labels, MAX_BINS, Scores, TopLabels};
+    use super::*;
+    use crate::rows::Table;
+    use crate::simd::{self, Bf16, F16, Level};
+
+    fn go(_: usize) -> bool {
+        true
+    }
+
+    fn run<S: Source>(source: &S, n_bins: usize) -> Result<Tally, Fault> {
+        tally(source, Options { n_bins, omit_nan: false }, &mut go).unwrap()
+    }
+
+    /// `floor(p * 2^64)` from the fields of a non-negative f64.
+    fn by_fields(p: f64) -> i128 {
+        let (bits, exponent) = (p.to_bits(), (p.to_bits() >> 52) as i32);
+        let mantissa = i128::from(bits & ((1 << 52) - 1) | u64::from(exponent > 0) << 52);
+        // The value is mantissa * 2^(exponent - 1075).
+        match exponent.max(1) - 1075 + 64 {
+            up @ 0.. => mantissa << up,
+            down => mantissa >> (-down).min(127),
+        }
+    }
+
+    /// The definition, row by row.
+    fn by_definition<T: Probability>(probs: &[T], labels: &[u8], n_bins: usize) -> Tally {
+        let (edges, mut tally) = (edges::<T>(n_bins), Tally::new(n_bins));
+        for (p, &label) in probs.iter().zip(labels) {
+            let row = &mut tally.rows[bin_by_edges(p.widen(), &edges)];
+            row.count += 1;
+            row.correct += u64::from(label);
+            row.sum += by_fields(p.to_f64());
+        }
+        tally
+    }
+
+    /// Raw words, by xorshift.
+    fn words(n: usize, mut state: u64) -> impl Iterator<Item = u64> {
+        std::iter::repeat_with(move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        })
+        .take(n)
+    }
+
+    /// Probabilities of every size: uniform, tiny, subnormal, 0, 1 and tenths.
+    fn probabilities(n: usize) -> Vec<f64> {
+        words(n, 9)
+            .map(|w| {
+                let u = (w >> 11) as f64 / 9_007_199_254_740_992.0;
+                match w % 8 {
+                    0 => f64::from_bits((w >> 2) % 1.0f64.to_bits()),
+                    1 => (w >> 8) as f64 % 11.0 / 10.0,
+                    2 => u / 16_777_216.0,
+                    3 => 1.0 - u / 1e6,
+                    _ => u,
+                }
+            })
+            .collect()
+    }
+
+    fn equals_definition<T: Probability>(of: impl Fn(f64) -> T) {
+        let lengths = [0, 1, 3, 255, 256, 257, 16_383, 16_385, 65_536, 70_001];
+        for (n, m) in lengths.into_iter().zip([15, 1, 2, 10, 15, 7, 100, 15, MAX_BINS, 300]) {
+            let probs: Vec<T> = probabilities(n).into_iter().map(&of).collect();
+            let labels: Vec<u8> = words(n, 5).map(|w| (w >> 40 & 1) as u8).collect();
+            let want = by_definition(&probs, &labels, m);
+            for level in Level::ALL {
+                if simd::force(Some(level)) {
+                    let got = run(&Scores { probs: &probs, labels: Labels::U8(&labels), keep: None }, m);
+                    assert_eq!(got, Ok(want.clone()), "{} n = {n} m = {m} {level:?}", T::NAME);
+                }
+            }
+            simd::force(None);
+        }
+    }
+
+    #[test]
+    fn f32_rows() {
+        equals_definition(|p| p as f32);
+    }
+
+    #[test]
+    fn f64_rows() {
+        equals_definition(|p| p);
+    }
+
+    #[test]
+    fn bf16_rows() {
+        equals_definition(|p| Bf16(((p as f32).to_bits() >> 16) as u16));
+    }
+
+    #[test]
+    fn f16_rows() {
+        // Any code up to 1.0 will do.
+        equals_definition(|p| F16((p * 15_360.0) as u16));
+    }
+
+    #[test]
+    fn counts_do_not_stand_still_past_2_to_the_24() {
+        let n = (1 << 24) + 1;
+        let (probs, labels) = (vec![0.75f32; n], vec![1u8; n]);
+        let row = run(&Scores { probs: &probs, labels: Labels::U8(&labels), keep: None }, 1).unwrap().rows[0];
+        assert_eq!((row.count, row.correct, row.sum), (n as u64, n as u64, n as i128 * (3 << 62)));
+    }
+
+    #[test]
+    fn what_does_not_count_is_counted() {
+        let probs = [0.5f32, f32::NAN, 1.000_000_5, 7.0, 0.25];
+        let (labels, keep) = ([1i64, 0, 1, -100, 0], [1u8, 1, 1, 0, 1]);
+        let source = Scores { probs: &probs, labels: Labels::I64(&labels), keep: Some(&keep) };
+        assert_eq!(run(&source, 2), Err(Fault::Nan { row: 1, column: 0 }));
+        let omit = tally(&source, Options { n_bins: 2, omit_nan: true }, &mut go).unwrap().unwrap();
+        assert_eq!(omit.left_out, LeftOut { excluded: 1, nan: 1, clamped: 1 });
+        assert_eq!(omit.rows[0], Row { count: 2, correct: 1, sum: 3 << 62 });
+        assert_eq!(omit.rows[1], Row { count: 1, correct: 1, sum: 1 << 64 });
+        let all = Scores { keep: None, ..source };
+        let refused = tally(&all, Options { n_bins: 2, omit_nan: true }, &mut go).unwrap();
+        assert_eq!(refused, Err(Fault::Range { row: 3, column: 0, value: 7.0 }));
+    }
+
+    #[test]
+    fn labels_of_every_type() {
+        let probs = [0.5f64, 0.5];
+        let try_label = |labels| run(&Scores { probs: &probs, labels, keep: None }, 1);
+        let good = try_label(Labels::U8(&[1, 0]));
+        for labels in [
+            Labels::I8(&[1, 0]),
+            Labels::U16(&[1, 0]),
+            Labels::I16(&[1, 0]),
+            Labels::U32(&[1, 0]),
+            Labels::I32(&[1, 0]),
+            Labels::U64(&[1, 0]),
+            Labels::I64(&[1, 0]),
+        ] {
+            assert_eq!(try_label(labels), good);
+        }
+        assert_eq!(try_label(Labels::I8(&[0, -1])), Err(Fault::Label { row: 1, value: -1 }));
+        assert_eq!(try_label(Labels::U64(&[u64::MAX, 0])), Err(Fault::Label { row: 0, value: i64::MAX }));
+    }
+
+    #[test]
+    fn top_labels_take_the_first_of_equals() {
+        let data = [0.4f32, 0.4, 0.2, 0.4, 0.4, 0.2, 0.1, 0.1, 0.8];
+        let rows = Table::new(&data, 3).unwrap();
+        let got = run(&TopLabels::new(&rows, Labels::I32(&[0, 1, 2]), None), 1).unwrap();
+        assert_eq!((got.rows[0].count, got.rows[0].correct), (3, 2));
+    }
+
+    #[test]
+    fn top_labels_are_found_in_wide_rows() {
+        for width in [1usize, 15, 16, 17, 33, 1000] {
+            for class in [0, width / 2, width - 1] {
+                let mut data = vec![0.5 / width as f64; width];
+                data[class] += 0.5;
+                let rows = Table::new(&data, width).unwrap();
+                let hit = run(&TopLabels::new(&rows, Labels::I64(&[class as i64]), None), 1).unwrap();
+                assert_eq!(hit.rows[0], Row { count: 1, correct: 1, sum: by_fields(data[class]) });
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_are_no_distribution_are_refused() {
+        let try_row = |data: [f32; 3], label| {
+            let rows = Table::new(&data, 3).unwrap();
+            run(&TopLabels::new(&rows, Labels::I64(&[label]), None), 1)
+        };
+        assert!(matches!(try_row([0.5, 0.3, 0.1], 0), Err(Fault::Sum { row: 0, .. })));
+        assert!(matches!(try_row([2.0, -1.0, 0.0], 0), Err(Fault::Range { row: 0, column: 0, .. })));
+        assert_eq!(try_row([0.5, f32::NAN, 0.5], 0), Err(Fault::Nan { row: 0, column: 1 }));
+        assert_eq!(try_row([0.5, 0.3, 0.2], 3), Err(Fault::Label { row: 0, value: 3 }));
+        assert_eq!(try_row([0.5, 0.3, 0.2], -100), Err(Fault::Label { row: 0, value: -100 }));
+    }
+
+    #[test]
+    fn merging_is_addition() {
+        let probs = probabilities(1000);
+        let labels: Vec<u8> = words(1000, 3).map(|w| (w >> 20 & 1) as u8).collect();
+        let part = |range: std::ops::Range<usize>| {
+            run(&Scores { probs: &probs[range.clone()], labels: Labels::U8(&labels[range]), keep: None }, 15)
+                .unwrap()
+        };
+        let (mut left, right) = (part(0..333), part(333..1000));
+        assert!(left.merge(&right));
+        assert_eq!(left, part(0..1000));
+        assert!(!left.merge(&Tally::new(14)));
+    }
+}
