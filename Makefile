@@ -40,7 +40,7 @@ lint: .venv/.built  ## Formatting, lints, types, stubs
 	@echo "lint: all clean"
 
 bench: .venv-bench/.built  ## Measure every claim beside its peer; rewrite the README's table
-	$${STEELYARD_BENCH_PYTHON:-.venv-bench/bin/python} -m benches.run
+	PYTHONPATH=.venv-bench/site $(or $(STEELYARD_BENCH_PYTHON),.venv-bench/bin/python) -m benches.run
 
 clean:  ## Remove everything that make has made
 	rm -rf target .venv .venv-demo .venv-bench .foreign .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
@@ -63,4 +63,16 @@ clean:  ## Remove everything that make has made
 
 .venv-demo/.built: .venv-demo/.made $(SOURCES) $(FACE)
 	.venv-demo/bin/$(PIP) '.[cli]'
+	touch $@
+
+# The peers (torch is large) are installed only where STEELYARD_BENCH_PYTHON does not name an interpreter that has them;
+# one that cannot be had is reported as missing by the run.
+.venv-bench/.built: .venv-bench/.made $(SOURCES) $(FACE)
+ifdef STEELYARD_BENCH_PYTHON
+	rm -rf .venv-bench/site
+	.venv-bench/bin/$(PIP) --no-deps --target .venv-bench/site .
+else
+	.venv-bench/bin/$(PIP) '.[bench]' || .venv-bench/bin/$(PIP) .
+	rm -rf .venv-bench/site
+endif
 	touch $@

@@ -1,0 +1,233 @@
+"""Side by side: our call and the peer's on the very same buffers, in one process, taking turns.
+
+A room's file lists ``ROWS``: functions without arguments that make the buffers and return a ``Row`` (so that one row's
+memory is gone before the next one's is taken) and, in ``GROWTH``, functions that return a ``Growth``. A peer that is not
+installed raises ``ImportError`` there, or is left to ``Peer.find``, and the row is reported as missing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import steelyard
+
+THREADS = 2
+SECONDS = 12.0  # for one row, about
+ROUNDS = (5, 200)  # of one row, at least and at most
+Call = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One claim.
+
+    Attributes
+    ----------
+    work : what is computed, with its shape: "NLL, f32 [1024, 128256]"
+    ours, peer : the two calls, ready to run on the same buffers
+    against : the peer's call, as a reader would write it
+    package : the distribution whose version is reported with it
+    at_least : the ratio peer / ours that is claimed; None where nothing is
+    reads : a buffer that ours reads once: reading it is measured between the two, as the machine's own limit
+    at_most_reads : how many times longer than that read ours may take; None where nothing is claimed
+    agree : called with both results once, before anything is timed; raises where they differ
+    """
+
+    work: str
+    ours: Call
+    peer: Call
+    against: str
+    package: str
+    at_least: float | None = None
+    reads: np.ndarray | None = None
+    at_most_reads: float | None = None
+    agree: Callable[[Any, Any], None] | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A claim that ours costs at most so many milliseconds more than the peer: process starts, say."""
+
+    work: str
+    ours: Call
+    peer: Call
+    against: str
+    package: str
+    at_most_ms: float
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How our time grows: ``make(size)`` returns the call; ``unit`` is what one of the sizes counts."""
+
+    work: str
+    unit: str
+    sizes: Sequence[int]
+    make: Callable[[int], Call]
+
+
+def version(package: str) -> str:
+    """Return "name version" of an installed distribution."""
+    return f"{package} {importlib.metadata.version(package)}"
+
+
+def need(*modules: str) -> list[Any]:
+    """Import peers, or raise ``ImportError`` that names the one which is absent."""
+    return [importlib.import_module(name) for name in modules]
+
+
+def torch_with_threads() -> Any:
+    """torch with the thread count of this run."""
+    (torch,) = need("torch")
+    torch.set_num_threads(THREADS)
+    return torch
+
+
+def parallel(work: Callable[[np.ndarray], Any], *arrays: np.ndarray) -> None:
+    """Run ``work`` on equal slices of the arrays, one thread each (NumPy releases the interpreter)."""
+    n = len(arrays[0])
+    cuts = [n * i // THREADS for i in range(THREADS + 1)]
+    parts = [tuple(a[i:j] for a in arrays) for i, j in itertools.pairwise(cuts)]
+    list(_pool.map(lambda part: work(*part), parts))
+
+
+_pool = ThreadPoolExecutor(THREADS)
+
+
+def read_once(buffer: np.ndarray) -> Call:
+    """Return a call that does nothing but read the buffer: integer sums, at the memory's speed."""
+    words = buffer.reshape(-1).view(np.uint8)
+    words = words[: words.size // 8 * 8].view(np.uint64)
+    return lambda: parallel(np.add.reduce, words)
+
+
+def four_streams(p: np.ndarray, m: np.ndarray, v: np.ndarray, g: np.ndarray) -> Call:
+    """Return a call that reads four arrays and writes three of them: the traffic of an optimizer step, no more work.
+
+    By blocks that fit the cache, so that ``g`` is fetched once.
+    """
+
+    def pass_over(p: np.ndarray, m: np.ndarray, v: np.ndarray, g: np.ndarray) -> None:
+        for i in range(0, len(p), 1 << 15):
+            block = slice(i, i + (1 << 15))
+            for out in (p, m, v):
+                np.add(out[block], g[block], out=out[block])
+
+    return lambda: parallel(pass_over, p, m, v, g)
+
+
+def seconds(call: Call) -> float:
+    """Run once."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def take_turns(calls: Sequence[Call]) -> list[list[float]]:
+    """Time the calls in turn, round after round, until the row's time is spent; one list a call."""
+    for call in calls:
+        call()
+    first = [seconds(call) for call in calls]
+    rounds = int(min(max(SECONDS / max(sum(first), 1e-9), ROUNDS[0]), ROUNDS[1]))
+    times: list[list[float]] = [[] for _ in calls]
+    for turn in range(rounds):
+        # Every second round runs backwards: neither side always follows the other.
+        order = range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls)))
+        for i in order:
+            times[i].append(seconds(calls[i]))
+    return times
+
+
+def spread(values: Iterable[float]) -> list[float]:
+    """Return the quartiles of what was seen."""
+    low, _, high = statistics.quantiles(list(values), n=4)
+    return [low, high]
+
+
+def measure(row: Row) -> dict[str, Any]:
+    """Measure one row."""
+    if row.agree:
+        row.agree(row.ours(), row.peer())
+    calls = [row.ours, row.peer] + ([read_once(row.reads)] if row.reads is not None else [])
+    ours, peer, *read = take_turns(calls)
+    ratios = [b / a for a, b in zip(ours, peer, strict=True)]
+    out: dict[str, Any] = {
+        "work": row.work,
+        "against": row.against,
+        "peer": version(row.package),
+        "ratio": statistics.median(ratios),
+        "spread": spread(ratios),
+        "at_least": row.at_least,
+        "ours_seconds": statistics.median(ours),
+        "peer_seconds": statistics.median(peer),
+        "rounds": len(ours),
+    }
+    met = row.at_least is None or out["ratio"] >= row.at_least
+    if read:
+        reads = [a / r for a, r in zip(ours, read[0], strict=True)]
+        assert row.reads is not None
+        out |= {
+            "times_one_read": statistics.median(reads),
+            "times_one_read_spread": spread(reads),
+            "at_most_reads": row.at_most_reads,
+            "read_gb_per_s": row.reads.nbytes / statistics.median(read[0]) / 1e9,
+        }
+        met = met and (row.at_most_reads is None or out["times_one_read"] <= row.at_most_reads)
+    return out | {"met": met}
+
+
+def measure_difference(row: Difference) -> dict[str, Any]:
+    """Measure a row whose claim is a difference in milliseconds."""
+    ours, peer = take_turns([row.ours, row.peer])
+    milliseconds = [1e3 * (a - b) for a, b in zip(ours, peer, strict=True)]
+    difference = statistics.median(milliseconds)
+    return {
+        "work": row.work,
+        "against": row.against,
+        "peer": version(row.package),
+        "difference_ms": difference,
+        "spread": spread(milliseconds),
+        "at_most_ms": row.at_most_ms,
+        "rounds": len(ours),
+        "met": difference <= row.at_most_ms,
+    }
+
+
+def measure_growth(growth: Growth) -> dict[str, Any]:
+    """Measure nanoseconds a unit at every size."""
+    nanoseconds = []
+    for size in growth.sizes:
+        call = growth.make(size)
+        call()
+        once = seconds(call)
+        times = [seconds(call) for _ in range(int(min(max(1.0 / max(once, 1e-9), 3), 100)))]
+        nanoseconds.append(1e9 * statistics.median(times) / size)
+    return {"work": growth.work, "unit": growth.unit, "sizes": list(growth.sizes), "ns_per_unit": nanoseconds}
+
+
+def run(makers: Iterable[Callable[[], Row | Difference | Growth]]) -> Iterator[dict[str, Any]]:
+    """Make and measure one row after another; a missing peer is a row that says so."""
+    with steelyard.threads(THREADS):
+        for make in makers:
+            try:
+                made = make()
+            except ImportError as error:
+                yield {"work": make.__doc__ or make.__name__, "missing": error.name or str(error)}
+                continue
+            if isinstance(made, Growth):
+                yield measure_growth(made)
+            elif isinstance(made, Difference):
+                yield measure_difference(made)
+            else:
+                yield measure(made)
+            del made

@@ -1,0 +1,134 @@
+"""Run every row, print the table, and write ``results.json`` and the README's table.
+
+``python -m benches.run WORD...`` runs the rows whose function or file names contain a word, and writes nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+import platform
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import benches
+import steelyard
+
+from .harness import THREADS, run
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benches" / "results.json"
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+
+
+def makers(words: list[str]) -> list[Callable[[], Any]]:
+    """Return every room's rows, then their growth, in the order of the files."""
+    names = sorted(m.name for m in pkgutil.iter_modules(benches.__path__) if m.name.startswith("bench_"))
+    rooms = [importlib.import_module(f"benches.{name}") for name in names]
+    found = [make for kind in ("ROWS", "GROWTH") for room in rooms for make in getattr(room, kind, [])]
+    return [m for m in found if not words or any(w in f"{m.__module__}.{m.__name__}" for w in words)]
+
+
+def machine() -> dict[str, Any]:
+    """Describe what the ratios were measured on."""
+    cpu = ""
+    if Path("/proc/cpuinfo").exists():
+        model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+        cpu = model[1] if model else ""
+    config = steelyard.show_config(mode="dicts")
+    return {
+        "steelyard": config["version"],
+        "isa": config["isa"],
+        "threads": THREADS,
+        "cores": os.cpu_count(),
+        "cpu": cpu or platform.processor(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """Return one row of the table."""
+    if "missing" in row:
+        return [row["work"], f"not measured: {row['missing']} is not installed", "", "", ""]
+    if "difference_ms" in row:
+        low, high = row["spread"]
+        return [
+            row["work"],
+            f"{row['against']} ({row['peer']})",
+            f"{row['difference_ms']:+.1f} ms [{low:+.1f}, {high:+.1f}]",
+            f"at most {row['at_most_ms']:+g} ms",
+            "",
+        ]
+    low, high = row["spread"]
+    wanted = f"{row['at_least']:g}x" if row["at_least"] else ""
+    reads = ""
+    if "times_one_read" in row:
+        reads = f"{row['times_one_read']:.2f}"
+        reads += f" (at most {row['at_most_reads']:g})" if row["at_most_reads"] else ""
+    return [
+        row["work"],
+        f"{row['against']} ({row['peer']})",
+        f"{row['ratio']:.1f}x [{low:.1f}, {high:.1f}]",
+        wanted,
+        reads,
+    ]
+
+
+def table(rows: list[dict[str, Any]], on: dict[str, Any]) -> str:
+    """Return the table in Markdown, with the machine under it."""
+    head = ["work", "against", "faster by [quartiles]", "claimed", "times one read of the input"]
+    lines = [head, ["---"] * len(head)] + [cells(row) for row in rows if "sizes" not in row]
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    cores = "core" if on["cores"] == 1 else "cores"
+    where = f"{on['cpu']}, {on['cores']} {cores}, level {on['isa']}, {on['threads']} threads on both sides"
+    return (
+        f"{text}\n\nMedians of interleaved runs on the same buffers in one process; {where}. `make bench` repeats it.\n"
+    )
+
+
+def growth_line(row: dict[str, Any]) -> str:
+    """Return one line of how time grows."""
+    points = [f"{size:.0e}: {ns:.3g}" for size, ns in zip(row["sizes"], row["ns_per_unit"], strict=True)]
+    return f"{row['work']}, ns a {row['unit']}: " + ", ".join(points)
+
+
+def into_readme(text: str) -> None:
+    """Put the table between the README's two markers."""
+    readme = ROOT / "README.md"
+    old = readme.read_text("utf-8")
+    if BEGIN not in old or END not in old:
+        sys.exit(f"README.md lacks {BEGIN} ... {END}: nowhere to put the table")
+    before, rest = old.split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    readme.write_text(f"{before}{BEGIN}\n{text}{END}{after}", "utf-8")
+
+
+def main(words: list[str]) -> int:
+    """Measure, print, write; 1 where a claim was missed."""
+    on, rows = machine(), []
+    for row in run(makers(words)):
+        rows.append(row)
+        print(growth_line(row) if "sizes" in row else " | ".join(cells(row)), flush=True)
+    if not rows:
+        sys.exit(f"no row is called {' or '.join(words)}")
+    print("\n" + table(rows, on))
+    missed = [row["work"] for row in rows if row.get("met") is False]
+    if missed:
+        print("missed: " + "; ".join(missed))
+    if not words:
+        RESULTS.write_text(json.dumps({"machine": on, "rows": rows}, indent=1) + "\n", "utf-8")
+        into_readme(table(rows, on))
+        print(f"written: {RESULTS.relative_to(ROOT)} and the README's table")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
