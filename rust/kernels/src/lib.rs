@@ -21,6 +21,7 @@ pub mod math;
 mod pool;
 pub mod rows;
 pub mod simd;
+pub mod tokens;
 
 /// Version of the arithmetic: it changes whenever any published bit may change, and stands in every saved state.
 pub const NUMERICS: u16 = 1;
