@@ -116,14 +116,12 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique)
 
 def _json_lines(name: str, file: IO[bytes], told: Callable[[], None]) -> Table:
     table = Table(name)
-    decode, append = _DECODER.decode, table.append
     for line, raw in enumerate(file, 1):
         data = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
         if line % _BLOCK == 0:
             told()
         try:
-            text = data.decode()
-            record = decode(text)
+            record = _one_value(data.decode().strip(_JSON_SPACE))
         except (ValueError, RecursionError) as error:
             if not data.strip():
                 continue  # a blank line holds nothing
@@ -132,8 +130,16 @@ def _json_lines(name: str, file: IO[bytes], told: Callable[[], None]) -> Table:
             raise _bad_json(name, line, data, error) from error
         if type(record) is not dict:
             raise record_error(f"{name}, line {line}", "a JSON object", _kind(record), "write one JSON object a line")
-        append(record, line)
+        table.append(record, line)
     return table.finish()
+
+
+def _one_value(text: str) -> Any:
+    """A text that is one JSON value; ``decode`` does the same at twice the time, spent looking for blanks."""
+    value, end = _DECODER.raw_decode(text)
+    if end != len(text):
+        raise json.JSONDecodeError("Extra data", text, end)
+    return value
 
 
 def _bad_json(name: str, line: int, data: bytes, error: Exception) -> Exception:

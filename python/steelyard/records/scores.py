@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,32 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class _Matched:
+    """One run's rows in the order of the matched ids: the first row of each id, and all of them where some repeat."""
+
+    run: Run
+    first: NDArray[np.int64]
+    epochs: list[list[int]] | None = None
+
+    def means(self) -> Floats:
+        """The score of each id: its mean over epochs, by an exact sum, so that their order does not matter."""
+        score = self.run.score
+        if score is None:
+            raise no_score(self.run)
+        if self.epochs is None:
+            return score[self.first]
+        values = score.tolist()
+        return np.array([math.fsum(values[row] for row in rows) / len(rows) for rows in self.epochs])
+
+    def differing(self, values: NDArray[Any]) -> int | None:
+        """The first id whose epochs do not have the same value."""
+        for index, rows in enumerate(self.epochs or ()):
+            if any(values[row] != values[rows[0]] for row in rows):
+                return index
+        return None
+
+
 class Scores(Mapping[str, Floats]):
     """A mapping from model to scores; every array has one value an id, in the same order.
 
@@ -28,23 +55,17 @@ class Scores(Mapping[str, Floats]):
         ``unmatched``: ids that not every model has; other reasons, such as ``no score``: records of the files.
     unmatched : mapping
         For every model, how many of its ids another model lacks.
-    epochs : mapping
-        For every model, how many records (epochs) of each id were averaged.
     """
 
     def __init__(
         self,
-        *,
-        values: Mapping[str, Floats],
+        matched: Sequence[_Matched],
         ids: NDArray[np.str_] | None,
-        rows: Mapping[str, Sequence[Sequence[int]]],
-        runs: Sequence[Run],
         left_out: Mapping[str, int],
         unmatched: Mapping[str, int],
     ) -> None:
-        self._values = dict(values)
-        self._rows = rows
-        self._runs = tuple(runs)
+        self._matched = tuple(matched)
+        self._values = {one.run.name: one.means() for one in matched}
         self.ids = ids
         self.left_out = dict(left_out)
         self.unmatched = dict(unmatched)
@@ -66,7 +87,12 @@ class Scores(Mapping[str, Floats]):
     @property
     def epochs(self) -> Mapping[str, NDArray[np.int64]]:
         """For every model, how many records of each id were averaged."""
-        return {name: np.array([len(rows) for rows in of_id], dtype=np.int64) for name, of_id in self._rows.items()}
+        return {
+            one.run.name: np.ones(len(one.first), dtype=np.int64)
+            if one.epochs is None
+            else np.array([len(rows) for rows in one.epochs], dtype=np.int64)
+            for one in self._matched
+        }
 
     def column(self, name: str) -> NDArray[Any]:
         """Another column of the records, by dotted path, aligned with the scores: a subject, a document.
@@ -77,22 +103,21 @@ class Scores(Mapping[str, Floats]):
             If there is no such column, or the records of one id differ in it.
         """
         first: NDArray[Any] | None = None
-        for run in self._runs:
-            values = run.column(name)
-            of_id = self._rows[run.name]
-            here = values[[rows[0] for rows in of_id]]
-            for index, rows in enumerate(of_id):
-                if len(rows) > 1 and any(values[row] != here[index] for row in rows):
-                    raise self._differs(name, index, f"the records of model {run.name!r} differ")
+        for one in self._matched:
+            values = one.run.column(name)
+            if (index := one.differing(values)) is not None:
+                raise self._differs(name, index, f"different ones in {one.run.name!r}")
+            here = values[one.first]
             if first is None:
                 first = here
             elif not np.array_equal(first, here):
-                index = int(np.argmax(first != here)) if first.dtype.kind == here.dtype.kind else 0
-                raise self._differs(name, index, f"{first[index].item()!r} and {here[index].item()!r}")
+                index = next(i for i, (a, b) in enumerate(zip(first, here, strict=True)) if a != b)
+                got = f"{first[index].item()!r} and, in {one.run.name!r}, {here[index].item()!r}"
+                raise self._differs(name, index, got)
         return np.array([]) if first is None else first
 
     def _differs(self, name: str, index: int, got: str) -> Exception:
-        where = f"column {name!r}, id {'' if self.ids is None else str(self.ids[index])!r}"
+        where = f"column {name!r}" if self.ids is None else f"column {name!r}, id {str(self.ids[index])!r}"
         return record_error(where, "one value for all records of an id", got, "take it from one run with run.column()")
 
 
@@ -101,40 +126,32 @@ def match(runs: Sequence[Run]) -> Scores:
     left_out: dict[str, int] = {}
     for run in runs:
         if run.score is None:
-            where = ", ".join(run.files)
-            raise record_error(where, f"scores of {run.name!r}", "no score column", "name one with score=")
+            raise no_score(run)
         for reason, count in run.left_out.items():
             left_out[reason] = left_out.get(reason, 0) + count
     if len(runs) == 1 and runs[0].ids is None:
-        return _unpaired(runs[0], left_out)
-    tables = [_rows_of_ids(run) for run in runs]
-    common = set(tables[0]).intersection(*tables[1:])
-    unmatched = {run.name: len(table) - len(common) for run, table in zip(runs, tables, strict=True)}
-    if missing := len(set().union(*tables)) - len(common):
-        left_out = {"unmatched": missing, **left_out}
+        run = runs[0]
+        return Scores([_Matched(run, np.arange(len(run)))], None, left_out, {run.name: 0})
+    first_rows = [_first_rows(run) for run in runs]
+    common = set(first_rows[0]).intersection(*first_rows[1:])
     if not common:
-        raise _nothing_in_common(runs, tables)
+        raise _nothing_in_common(runs, first_rows)
+    unmatched = {run.name: len(rows) - len(common) for run, rows in zip(runs, first_rows, strict=True)}
+    if missing := len(set().union(*first_rows)) - len(common):
+        left_out = {"unmatched": missing, **left_out}
     ids = _sorted(common)
-    rows = {run.name: [table[one] for one in ids] for run, table in zip(runs, tables, strict=True)}
-    values = {run.name: _means(run, rows[run.name]) for run in runs}
-    _check_documents(runs, ids, rows)
-    return Scores(
-        values=values,
-        ids=np.array(ids, dtype=np.str_),
-        rows=rows,
-        runs=runs,
-        left_out=left_out,
-        unmatched=unmatched,
-    )
+    matched = [_matched(run, rows, ids) for run, rows in zip(runs, first_rows, strict=True)]
+    _check_documents(matched, ids)
+    return Scores(matched, np.array(ids, dtype=np.str_), left_out, unmatched)
 
 
-def _unpaired(run: Run, left_out: Mapping[str, int]) -> Scores:
-    rows = {run.name: [(row,) for row in range(len(run))]}
-    values = {} if run.score is None else {run.name: run.score}
-    return Scores(values=values, ids=None, rows=rows, runs=[run], left_out=left_out, unmatched={run.name: 0})
+def no_score(run: Run) -> Exception:
+    """The error for a run that has only log-likelihoods."""
+    return record_error(", ".join(run.files), f"scores of {run.name!r}", "no score column", "name one with score=")
 
 
-def _rows_of_ids(run: Run) -> dict[str, list[int]]:
+def _first_rows(run: Run) -> dict[str, int]:
+    """The first row of every id."""
     if run.ids is None:
         raise record_error(
             ", ".join(run.files),
@@ -142,10 +159,18 @@ def _rows_of_ids(run: Run) -> dict[str, list[int]]:
             "none",
             "name it with id=, or pass id='row' if the files have the same records in the same order",
         )
-    found: dict[str, list[int]] = {}
+    ids = run.ids.tolist()
+    return dict(zip(reversed(ids), range(len(ids) - 1, -1, -1), strict=True))
+
+
+def _matched(run: Run, first_rows: Mapping[str, int], ids: Sequence[str]) -> _Matched:
+    first = np.array([first_rows[one] for one in ids], dtype=np.int64)
+    if run.ids is None or len(first_rows) == len(run):
+        return _Matched(run, first)
+    epochs: dict[str, list[int]] = {}
     for row, one in enumerate(run.ids.tolist()):
-        found.setdefault(one, []).append(row)
-    return found
+        epochs.setdefault(one, []).append(row)
+    return _Matched(run, first, [epochs[one] for one in ids])
 
 
 def _sorted(ids: set[str]) -> list[str]:
@@ -155,21 +180,10 @@ def _sorted(ids: set[str]) -> list[str]:
     return sorted(ids)
 
 
-def _means(run: Run, rows: Sequence[Sequence[int]]) -> Floats:
-    """Mean over the epochs of each id; the sum is exact, so their order does not matter."""
-    score = run.score
-    if score is None:
-        return np.array([])
-    if all(len(epochs) == 1 for epochs in rows):
-        return score[[epochs[0] for epochs in rows]]
-    values = score.tolist()
-    return np.array([math.fsum(values[row] for row in epochs) / len(epochs) for epochs in rows])
-
-
-def _nothing_in_common(runs: Sequence[Run], tables: Sequence[Mapping[str, list[int]]]) -> Exception:
+def _nothing_in_common(runs: Sequence[Run], first_rows: Sequence[Mapping[str, int]]) -> Exception:
     shown = "; ".join(
-        f"{run.name!r} has {', '.join(map(repr, list(table)[:3])) or 'none'}"
-        for run, table in zip(runs, tables, strict=True)
+        f"{run.name!r} has {', '.join(map(repr, list(rows)[:3])) or 'none'}"
+        for run, rows in zip(runs, first_rows, strict=True)
     )
     return record_error(
         ", ".join(dict.fromkeys(file for run in runs for file in run.files)),
@@ -179,20 +193,18 @@ def _nothing_in_common(runs: Sequence[Run], tables: Sequence[Mapping[str, list[i
     )
 
 
-def _check_documents(runs: Sequence[Run], ids: Sequence[str], rows: Mapping[str, Sequence[Sequence[int]]]) -> None:
+def _check_documents(matched: Sequence[_Matched], ids: Sequence[str]) -> None:
     """Where lm-evaluation-harness wrote a hash of each document, equal ids must be equal documents."""
-    hashes = [run.document_hashes() for run in runs]
-    if len(runs) < 2 or any(one is None for one in hashes):
+    hashes = [one.run.document_hashes() for one in matched]
+    if len(matched) < 2 or any(one is None for one in hashes):
         return
-    known = [one for one in hashes if one is not None]
-    for index, one in enumerate(ids):
-        first = known[0][rows[runs[0].name][index][0]]
-        for run, own in zip(runs[1:], known[1:], strict=True):
-            row = rows[run.name][index][0]
-            if own[row] != first:
+    aligned = [[own[row] for row in one.first] for one, own in zip(matched, hashes, strict=True) if own is not None]
+    for one, own in zip(matched[1:], aligned[1:], strict=True):
+        for index, (first, here) in enumerate(zip(aligned[0], own, strict=True)):
+            if first != here:
                 raise record_error(
-                    f"{run.files[0]}: doc_id {one!r}",
-                    f"the document that {runs[0].name!r} has under that id",
+                    f"{one.run.files[0]}: doc_id {ids[index]!r}",
+                    f"the document that {matched[0].run.name!r} has under that id",
                     "one with another doc_hash",
                     "match by content with id='doc_hash', or pass id='doc_id' to trust the numbers",
                 )
