@@ -77,13 +77,14 @@ def resolve(table: Table, options: dict[str, str | None]) -> Roles:
     score, wide = finder.score(has_loglikelihood=found["loglikelihood"] is not None)
     if wide:
         found |= finder.inside_models(wide)
+    others, finder.guesses = finder.guesses, []
     identity = finder.identity(wide=bool(wide))
     return Roles(
         **found,
         id=identity,
         score=score,
         wide=wide,
-        guesses=tuple(finder.guesses),
+        guesses=(*finder.guesses, *others),
         id_is_guessed=options["id"] is None,
     )
 

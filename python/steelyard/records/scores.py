@@ -135,7 +135,7 @@ def match(runs: Sequence[Run]) -> Scores:
     first_rows = [_first_rows(run) for run in runs]
     common = set(first_rows[0]).intersection(*first_rows[1:])
     if not common:
-        raise _nothing_in_common(runs, first_rows)
+        raise _nothing_in_common(runs)
     unmatched = {run.name: len(rows) - len(common) for run, rows in zip(runs, first_rows, strict=True)}
     if missing := len(set().union(*first_rows)) - len(common):
         left_out = {"unmatched": missing, **left_out}
@@ -180,10 +180,11 @@ def _sorted(ids: set[str]) -> list[str]:
     return sorted(ids)
 
 
-def _nothing_in_common(runs: Sequence[Run], first_rows: Sequence[Mapping[str, int]]) -> Exception:
+def _nothing_in_common(runs: Sequence[Run]) -> Exception:
     shown = "; ".join(
-        f"{run.name!r} has {', '.join(map(repr, list(rows)[:3])) or 'none'}"
-        for run, rows in zip(runs, first_rows, strict=True)
+        f"{run.name!r} has {', '.join(map(repr, run.ids[:3].tolist())) or 'none'}"
+        for run in runs
+        if run.ids is not None
     )
     return record_error(
         ", ".join(dict.fromkeys(file for run in runs for file in run.files)),
