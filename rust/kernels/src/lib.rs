@@ -16,6 +16,7 @@ compile_error!(
 );
 
 pub mod calibration;
+pub mod exact;
 pub mod grid;
 pub mod math;
 mod pool;

@@ -1,0 +1,359 @@
+//! The bytes of a state, little endian:
+//!
+//! `"SYST" | u8 kind | u8 layout | u16 numerics | u32 config_len | config | u32 rows | rows | u32 crc32`
+//!
+//! `config` is canonical JSON, compared as bytes; a row's fields are fixed by the kind and its layout. The
+//! reader looks at magic, length and checksum before anything else and allocates nothing: a state is read
+//! whole or not at all.
+
+use super::{Fixed, crc::crc32};
+use crate::NUMERICS;
+use std::fmt;
+
+const MAGIC: &[u8; 4] = b"SYST";
+const HEADER: usize = 8;
+const CRC: usize = 4;
+/// Nothing shorter is a state: header, two counts, checksum.
+const SHORTEST: usize = HEADER + 4 + 4 + CRC;
+
+/// What a state is of. A number once given stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// Totals per cluster of negative log-likelihoods.
+    Perplexity = 1,
+    /// Bins of a reliability diagram.
+    Reliability = 2,
+    /// A global norm.
+    GlobalNorm = 3,
+}
+
+impl Kind {
+    const ALL: [Kind; 3] = [Kind::Perplexity, Kind::Reliability, Kind::GlobalNorm];
+
+    /// The class that Python shows.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Perplexity => "PerplexityState",
+            Kind::Reliability => "ReliabilityState",
+            Kind::GlobalNorm => "GlobalNormState",
+        }
+    }
+}
+
+/// Why bytes are not the state that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BytesError {
+    /// The first four bytes are not the magic.
+    NotAState,
+    /// Shorter than the shortest state; the length.
+    TooShort(usize),
+    /// The checksum differs.
+    Damaged,
+    /// A state of another kind: expected, and the kind's number that came.
+    Kind(Kind, u8),
+    /// Written by a newer version: the newest layout known here, and the one that came.
+    Layout(u8, u8),
+    /// Other arithmetic: this version's, and the one that came.
+    Numerics(u16, u16),
+    /// Intact, but its counts and its length disagree.
+    Malformed,
+}
+
+impl fmt::Display for BytesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            BytesError::NotAState => {
+                write!(f, "expected the bytes of a steelyard state; got bytes that do not begin with SYST")
+            }
+            BytesError::TooShort(length) => {
+                write!(
+                    f,
+                    "expected a whole state of at least {SHORTEST} bytes; got {length}: it was cut short"
+                )
+            }
+            BytesError::Damaged => {
+                write!(f, "expected an intact state; its checksum differs: it was cut short or changed")
+            }
+            BytesError::Kind(expected, got) => {
+                let known = Kind::ALL.into_iter().find(|&kind| kind as u8 == got).map(Kind::name);
+                let got =
+                    known.map_or_else(|| format!("an unknown kind ({got})"), |name| format!("a {name}"));
+                write!(f, "expected a {}; got {got}", expected.name())
+            }
+            BytesError::Layout(newest, got) => {
+                write!(f, "expected layout {newest} or older; got {got}; a newer steelyard wrote this state")
+            }
+            BytesError::Numerics(expected, got) => write!(
+                f,
+                "expected numerics {expected}; got {got}; sums of two arithmetics are not mixed: compute it \
+                 again from the data"
+            ),
+            BytesError::Malformed => {
+                write!(f, "expected rows that fill the state; its counts and its length disagree")
+            }
+        }
+    }
+}
+
+impl std::error::Error for BytesError {}
+
+/// Writes a state: header and configuration first, then its rows, field by field.
+pub struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    /// A state of `kind` with `rows` rows to come.
+    pub fn new(kind: Kind, layout: u8, config: &[u8], rows: u32) -> Self {
+        let mut bytes = Vec::with_capacity(SHORTEST + config.len());
+        bytes.extend(MAGIC);
+        bytes.extend([kind as u8, layout]);
+        bytes.extend(NUMERICS.to_le_bytes());
+        bytes.extend((config.len() as u32).to_le_bytes());
+        bytes.extend(config);
+        bytes.extend(rows.to_le_bytes());
+        Writer { bytes }
+    }
+
+    /// A count.
+    pub fn u64(&mut self, value: u64) {
+        self.bytes.extend(value.to_le_bytes());
+    }
+
+    /// A sum.
+    pub fn fixed(&mut self, value: Fixed) {
+        self.bytes.extend(value.to_bytes());
+    }
+
+    /// An identifier, after its length; false, and nothing written, past 65,535 bytes.
+    #[must_use]
+    pub fn id(&mut self, id: &[u8]) -> bool {
+        let Ok(length) = u16::try_from(id.len()) else { return false };
+        self.bytes.extend(length.to_le_bytes());
+        self.bytes.extend(id);
+        true
+    }
+
+    /// The whole state.
+    pub fn finish(mut self) -> Vec<u8> {
+        let crc = crc32(&self.bytes);
+        self.bytes.extend(crc.to_le_bytes());
+        self.bytes
+    }
+}
+
+/// Reads a state that [`Reader::open`] has found intact and of the right kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    config: &'a [u8],
+    layout: u8,
+    rows: u32,
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Checks everything but the rows' own fields. `newest` is the newest layout the caller understands.
+    pub fn open(bytes: &'a [u8], kind: Kind, newest: u8) -> Result<Self, BytesError> {
+        if bytes.len() < MAGIC.len() || !bytes.starts_with(MAGIC) {
+            return Err(if MAGIC.starts_with(bytes) {
+                BytesError::TooShort(bytes.len())
+            } else {
+                BytesError::NotAState
+            });
+        }
+        if bytes.len() < SHORTEST {
+            return Err(BytesError::TooShort(bytes.len()));
+        }
+        let (body, crc) = bytes.split_at(bytes.len() - CRC);
+        if crc != crc32(body).to_le_bytes() {
+            return Err(BytesError::Damaged);
+        }
+        let (got, layout) = (body[4], body[5]);
+        let numerics = u16::from_le_bytes([body[6], body[7]]);
+        if got != kind as u8 {
+            return Err(BytesError::Kind(kind, got));
+        }
+        if layout > newest {
+            return Err(BytesError::Layout(newest, layout));
+        }
+        if numerics != NUMERICS {
+            return Err(BytesError::Numerics(NUMERICS, numerics));
+        }
+        let mut reader = Reader { config: &[], layout, rows: 0, rest: &body[HEADER..] };
+        let length = reader.u32()? as usize;
+        reader.config = reader.take(length)?;
+        reader.rows = reader.u32()?;
+        Ok(reader)
+    }
+
+    /// The configuration, as it was written.
+    pub fn config(&self) -> &'a [u8] {
+        self.config
+    }
+
+    /// The layout of the rows.
+    pub fn layout(&self) -> u8 {
+        self.layout
+    }
+
+    /// How many rows follow. Before room is made for them, ask [`Reader::holds`].
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// Whether the bytes left suffice for all rows, at `least` bytes a row.
+    pub fn holds(&self, least: usize) -> bool {
+        self.rest.len() / least.max(1) >= self.rows as usize
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a [u8], BytesError> {
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(BytesError::Malformed)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], BytesError> {
+        self.take(N)?.try_into().map_err(|_| BytesError::Malformed)
+    }
+
+    fn u32(&mut self) -> Result<u32, BytesError> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    /// A count.
+    pub fn u64(&mut self) -> Result<u64, BytesError> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    /// A sum.
+    pub fn fixed(&mut self) -> Result<Fixed, BytesError> {
+        self.array().map(Fixed::from_bytes)
+    }
+
+    /// An identifier.
+    pub fn id(&mut self) -> Result<&'a [u8], BytesError> {
+        let length = self.array().map(u16::from_le_bytes)?;
+        self.take(usize::from(length))
+    }
+
+    /// After the last row: nothing may be left.
+    pub fn finish(self) -> Result<(), BytesError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(BytesError::Malformed) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KIND: Kind = Kind::Perplexity;
+    const CONFIG: &[u8] = br#"{"unit":"nats"}"#;
+
+    fn sum(x: f64) -> Fixed {
+        Fixed::from_f64(x).unwrap()
+    }
+
+    /// Two documents: id, tokens, sum.
+    fn state() -> Vec<u8> {
+        let mut writer = Writer::new(KIND, 1, CONFIG, 2);
+        for (id, tokens, total) in [(&b"a"[..], 3, 1.5), (b"doc/2", u64::MAX, -0.25)] {
+            assert!(writer.id(id));
+            writer.u64(tokens);
+            writer.fixed(sum(total));
+        }
+        writer.finish()
+    }
+
+    /// What a room does: every row, then the end.
+    fn read(bytes: &[u8]) -> Result<Vec<(Vec<u8>, u64, Fixed)>, BytesError> {
+        let mut reader = Reader::open(bytes, KIND, 1)?;
+        assert_eq!(reader.config(), CONFIG);
+        let rows = (0..reader.rows())
+            .map(|_| Ok((reader.id()?.to_vec(), reader.u64()?, reader.fixed()?)))
+            .collect::<Result<_, BytesError>>()?;
+        reader.finish().map(|()| rows)
+    }
+
+    /// A checksum that fits, after a change.
+    fn resealed(mut bytes: Vec<u8>, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        bytes.truncate(bytes.len() - CRC);
+        change(&mut bytes);
+        let crc = crc32(&bytes);
+        bytes.extend(crc.to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let rows = read(&state()).unwrap();
+        assert_eq!(rows, [(b"a".to_vec(), 3, sum(1.5)), (b"doc/2".to_vec(), u64::MAX, sum(-0.25))]);
+        let head = &state()[..12];
+        assert_eq!(head, [b'S', b'Y', b'S', b'T', 1, 1, NUMERICS as u8, 0, CONFIG.len() as u8, 0, 0, 0]);
+        assert!(!Writer::new(KIND, 1, b"", 1).id(&vec![0; 65_536]));
+    }
+
+    #[test]
+    fn every_truncation_is_refused() {
+        let whole = state();
+        for length in 0..whole.len() {
+            let expected = if length < SHORTEST { BytesError::TooShort(length) } else { BytesError::Damaged };
+            assert_eq!(read(&whole[..length]).unwrap_err(), expected, "{length}");
+        }
+        assert_eq!(read(&[whole, vec![0]].concat()).unwrap_err(), BytesError::Damaged);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_refused() {
+        let whole = state();
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let expected = if bit < 32 { BytesError::NotAState } else { BytesError::Damaged };
+            assert_eq!(read(&bytes).unwrap_err(), expected, "{bit}");
+        }
+    }
+
+    #[test]
+    fn an_intact_state_that_is_not_ours_says_why() {
+        let refused = |change: &dyn Fn(&mut Vec<u8>)| read(&resealed(state(), change)).unwrap_err();
+        assert_eq!(refused(&|b| b[4] = 2), BytesError::Kind(KIND, 2));
+        assert_eq!(refused(&|b| b[5] = 2), BytesError::Layout(1, 2));
+        assert_eq!(refused(&|b| b[6] = 9), BytesError::Numerics(NUMERICS, 9));
+        // Counts that do not fit the length: the configuration's, the rows', an id's, and bytes left over.
+        let rows = HEADER + 4 + CONFIG.len();
+        for change in [
+            &|b: &mut Vec<u8>| b[11] = 255,
+            &move |b: &mut Vec<u8>| b[rows + 3] = 255,
+            &move |b: &mut Vec<u8>| b[rows + 5] = 255,
+            &|b: &mut Vec<u8>| b.push(0),
+        ] as [&dyn Fn(&mut Vec<u8>); 4]
+        {
+            assert_eq!(refused(change), BytesError::Malformed);
+        }
+        let many = resealed(state(), |b| b[rows + 3] = 255);
+        assert!(!Reader::open(&many, KIND, 1).unwrap().holds(26));
+        assert!(Reader::open(&state(), KIND, 1).unwrap().holds(26));
+    }
+
+    #[test]
+    fn each_refusal_is_one_sentence() {
+        let said: Vec<String> = [
+            BytesError::NotAState,
+            BytesError::TooShort(5),
+            BytesError::Damaged,
+            BytesError::Kind(KIND, 2),
+            BytesError::Kind(KIND, 77),
+            BytesError::Layout(1, 2),
+            BytesError::Numerics(1, 9),
+            BytesError::Malformed,
+        ]
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+        assert!(said.iter().all(|s| s.starts_with("expected ") && !s.ends_with('.')));
+        assert!(said.iter().enumerate().all(|(i, s)| !said[..i].contains(s)));
+        assert_eq!(said[3], "expected a PerplexityState; got a ReliabilityState");
+        assert_eq!(said[4], "expected a PerplexityState; got an unknown kind (77)");
+    }
+}
