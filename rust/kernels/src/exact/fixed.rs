@@ -140,7 +140,9 @@ mod tests {
         let terms: Vec<f64> = words().take(10_000).map(|w| (w as i64) as f64 * 1e-17).collect();
         let total = |terms: &mut dyn Iterator<Item = &f64>| {
             let mut sum = Fixed::new();
-            assert!(terms.all(|&x| sum.add(x)));
+            for &x in terms {
+                assert!(sum.add(x));
+            }
             sum
         };
         let forward = total(&mut terms.iter());
