@@ -71,9 +71,10 @@ impl<T: Probability> Source for Scores<'_, T> {
             let mut kept = 0;
             for ((&keep, (&p, out)), flags) in keep[start..start + n].iter().zip(probs).zip(&mut block.flags)
             {
-                *out = if keep == 0 { T::Work::ZERO } else { p.widen() };
-                *flags = if keep == 0 { 0 } else { *flags };
-                kept += u32::from(keep != 0);
+                let (p, counts) = (p.widen(), keep != 0);
+                *out = if counts { p } else { T::Work::ZERO };
+                *flags *= u8::from(counts);
+                kept += u32::from(counts);
             }
             excluded = n as u64 - u64::from(kept);
         } else {

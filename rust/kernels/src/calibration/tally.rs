@@ -127,12 +127,16 @@ const LANES: usize = 4;
 /// One bin's packed counters: [count, correct and low bits of the sum; high bits of the sum].
 type Packed = [[i64; 2]; LANES];
 
-/// What a source has made of up to [`BLOCK`] rows.
+/// Up to [`BLOCK`] rows on their way: what a source has made of them, and where they go.
 pub struct Block<W> {
     /// Probabilities in [0, 1]; 0 where the row does not count.
     pub probability: [W; BLOCK],
     /// Bit 0: the row counts; bit 1: it came true.
     pub flags: [u8; BLOCK],
+    /// Its bin.
+    bin: [u32; BLOCK],
+    /// What it adds there.
+    add: [[i64; 2]; BLOCK],
 }
 
 /// `p` in [0, 1] as `high * 2^16 + low` units of 2^-64: exactly `floor(p * 2^64)`.
@@ -185,12 +189,13 @@ impl<S: Source> Kernel for Chunk<'_, S> {
     #[inline(always)]
     fn run<I: Isa>(self) -> Self::Out {
         let zero = <S::Item as Probability>::Work::ZERO;
-        let mut block = Block { probability: [zero; BLOCK], flags: [0; BLOCK] };
+        let mut block =
+            Block { probability: [zero; BLOCK], flags: [0; BLOCK], bin: [0; BLOCK], add: [[0; 2]; BLOCK] };
         let (mut at, mut since_flush) = (self.start, 0);
         while at < self.end {
             let n = BLOCK.min(self.end - at);
             self.source.read(at, n, self.options.omit_nan, &mut block, &mut self.tally.left_out)?;
-            add_block::<S::Item>(&block, n, self.edges, self.packed);
+            add_block::<S::Item>(&mut block, n, self.edges, self.packed);
             at += n;
             since_flush += n;
             if since_flush + BLOCK > FLUSH || at == self.end {
@@ -202,29 +207,34 @@ impl<S: Source> Kernel for Chunk<'_, S> {
     }
 }
 
+/// Adds the first `n` rows of a block, and nothing to bin 0 for each of the others: loops of a constant
+/// length over separate arrays are what the compiler turns into wide code.
 #[inline(always)]
-fn add_block<T: Probability>(block: &Block<T::Work>, n: usize, edges: &[T::Work], packed: &mut [Packed]) {
-    let mut index = [0u32; BLOCK];
-    let mut add = [[0i64; 2]; BLOCK];
-    let m = T::Work::from_count(packed.len());
+fn add_block<T: Probability>(block: &mut Block<T::Work>, n: usize, edges: &[T::Work], packed: &mut [Packed]) {
+    let Block { probability, flags, bin: bins, add } = block;
+    if n < BLOCK {
+        probability[n..].fill(T::Work::ZERO);
+        flags[n..].fill(0);
+    }
     if edges.is_empty() {
-        for (&p, index) in block.probability[..n].iter().zip(&mut index) {
-            *index = bin::<T>(p, m) as u32;
+        let m = T::Work::from_count(packed.len());
+        for i in 0..BLOCK {
+            bins[i] = bin::<T>(probability[i], m) as u32;
         }
     } else {
-        for (&p, index) in block.probability[..n].iter().zip(&mut index) {
-            *index = bin_by_edges(p, edges) as u32;
+        for i in 0..BLOCK {
+            bins[i] = bin_by_edges(probability[i], edges) as u32;
         }
     }
-    for ((&p, &flags), add) in block.probability[..n].iter().zip(&block.flags).zip(&mut add) {
-        let (high, low) = fixed(p.wide());
-        *add = [pack(flags, low), high];
+    for i in 0..BLOCK {
+        let (high, low) = fixed(probability[i].wide());
+        add[i] = [pack(flags[i], low), high];
     }
-    for (index, add) in index[..n].chunks(LANES).zip(add.chunks(LANES)) {
-        for (lane, (&index, add)) in index.iter().zip(add).enumerate() {
-            let counter = &mut packed[index as usize][lane];
-            counter[0] += add[0];
-            counter[1] += add[1];
+    for (bins, add) in bins.as_chunks::<LANES>().0.iter().zip(add.as_chunks::<LANES>().0) {
+        for lane in 0..LANES {
+            let counter = &mut packed[bins[lane] as usize][lane];
+            counter[0] += add[lane][0];
+            counter[1] += add[lane][1];
         }
     }
 }
