@@ -1,11 +1,7 @@
 //! The committed digests: comparing levels inside one run cannot see that all of them changed.
 
-#[path = "../examples/digests/golden.rs"]
+#[path = "../examples/digests/golden/mod.rs"]
 mod golden;
-#[path = "../examples/digests/inputs.rs"]
-mod inputs;
-#[path = "../examples/digests/table.rs"]
-mod table;
 
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden.json");
 

@@ -3,8 +3,6 @@
 //! `digests` prints; `digests tests/golden.json` compares with the committed file; `digests --write FILE` writes it.
 
 mod golden;
-mod inputs;
-mod table;
 
 use std::process::ExitCode;
 

@@ -24,6 +24,10 @@ pub trait Draw: Element {
     fn wild(word: u64) -> Self;
     /// A number in [-8, 8), exact in the type.
     fn tame(word: u64) -> Self;
+    /// A number in [0, 1], both ends included where the type is short enough to meet them.
+    fn unit(word: u64) -> Self;
+    /// `k / 128` for k in 0..=128, exact.
+    fn part_of_128(k: u64) -> Self;
 }
 
 impl Draw for f64 {
@@ -32,6 +36,12 @@ impl Draw for f64 {
     }
     fn tame(word: u64) -> Self {
         ((word >> 11) as f64) * (1.0 / (1u64 << 49) as f64) - 8.0
+    }
+    fn unit(word: u64) -> Self {
+        ((word >> 11) as f64) * (1.0 / (1u64 << 53) as f64)
+    }
+    fn part_of_128(k: u64) -> Self {
+        k as f64 / 128.0
     }
 }
 
@@ -42,6 +52,12 @@ impl Draw for f32 {
     fn tame(word: u64) -> Self {
         ((word >> 40) as f32) * (1.0 / (1u64 << 20) as f32) - 8.0
     }
+    fn unit(word: u64) -> Self {
+        ((word >> 40) as f32) * (1.0 / (1u64 << 24) as f32)
+    }
+    fn part_of_128(k: u64) -> Self {
+        k as f32 / 128.0
+    }
 }
 
 impl Draw for Bf16 {
@@ -50,6 +66,12 @@ impl Draw for Bf16 {
     }
     fn tame(word: u64) -> Self {
         Bf16((f32::tame(word).to_bits() >> 16) as u16)
+    }
+    fn unit(word: u64) -> Self {
+        Bf16((word % 0x3f81) as u16)
+    }
+    fn part_of_128(k: u64) -> Self {
+        Bf16((f32::part_of_128(k).to_bits() >> 16) as u16)
     }
 }
 
@@ -61,6 +83,14 @@ impl Draw for F16 {
         // Sign, an exponent from 2^-5 to 2^2, and ten bits of fraction.
         F16((word as u16 & 0x83ff) | ((10 + (word >> 32 & 7)) as u16) << 10)
     }
+    fn unit(word: u64) -> Self {
+        F16((word % 0x3c01) as u16)
+    }
+    fn part_of_128(k: u64) -> Self {
+        // The exponent is re-biased from 127 to 15; the fraction fits.
+        let bits = f32::part_of_128(k).to_bits();
+        F16(if k == 0 { 0 } else { ((bits >> 13) - (112 << 10)) as u16 })
+    }
 }
 
 /// `n` elements of any bit pattern.
@@ -71,6 +101,11 @@ pub fn wild<T: Draw>(n: usize, stream: u64) -> Vec<T> {
 /// `n` numbers in [-8, 8).
 pub fn tame<T: Draw>(n: usize, stream: u64) -> Vec<T> {
     words(n, stream).map(T::tame).collect()
+}
+
+/// `n` numbers in [0, 1].
+pub fn unit<T: Draw>(n: usize, stream: u64) -> Vec<T> {
+    words(n, stream).map(T::unit).collect()
 }
 
 /// A fixed 64-bit hash (the multiplier and start of FNV-1a, a word at a time). All NaN are one: a NaN's sign and
@@ -93,6 +128,11 @@ impl Digest {
     pub fn double(&mut self, x: f64) {
         let nan = x.to_bits() << 1 > f64::INFINITY.to_bits() << 1;
         self.word(if nan { f64::NAN.to_bits() } else { x.to_bits() });
+    }
+    pub fn doubles(&mut self, x: &[f64]) {
+        for &x in x {
+            self.double(x);
+        }
     }
     pub fn value(&self) -> u64 {
         self.0

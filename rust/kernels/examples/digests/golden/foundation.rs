@@ -1,29 +1,9 @@
-//! The table: every kernel of the crate, over element types and lengths.
-//!
-//! A kernel joins by a function that makes its inputs from whole numbers and returns a closure that runs it and
-//! feeds the results to the digest, and by one line in [`TABLE`].
+//! Levels, element types, lanes and the grid.
 
-use crate::inputs::{Digest, Draw, pairs, tame, wild, words};
+use super::inputs::{Draw, pairs, tame, wild, words};
+use super::{Entry, Run, entry};
 use steelyard_kernels::grid::{self, CHUNK};
 use steelyard_kernels::simd::{self, Bf16, Element, F16, Isa, Kernel, tree32, tree64};
-
-/// A kernel at one element type.
-pub struct Entry {
-    pub name: &'static str,
-    pub dtype: &'static str,
-    pub lengths: &'static [usize],
-    pub prepare: fn(usize) -> Run,
-}
-
-/// Inputs made once, outside any flush-to-zero mode; every call computes anew and feeds the digest.
-pub type Run = Box<dyn Fn(&mut Digest)>;
-
-/// None, one, tails on both sides of a lane block, more than one chunk (and enough bytes to wake the pool).
-const LENGTHS: &[usize] = &[0, 1, 7, 16, 33, 1000, 200_003];
-
-const fn entry(name: &'static str, dtype: &'static str, prepare: fn(usize) -> Run) -> Entry {
-    Entry { name, dtype, lengths: LENGTHS, prepare }
-}
 
 pub const TABLE: &[Entry] = &[
     entry("simd.fma", "float32", fma32),
@@ -37,8 +17,8 @@ pub const TABLE: &[Entry] = &[
     entry("grid.sum", "float16", sum::<F16>),
 ];
 
-/// Runs `f(start, end)` over the grid and gives every result to the digest, in order.
-fn chunked<R: Send>(n: usize, bytes: usize, f: impl Fn(usize, usize) -> R + Sync) -> Vec<R> {
+/// Runs `f(start, end)` over the grid: results in order.
+pub fn chunked<R: Send>(n: usize, bytes: usize, f: impl Fn(usize, usize) -> R + Sync) -> Vec<R> {
     let work = |index| {
         let range = grid::chunk(index, n, CHUNK);
         f(range.start, range.end)

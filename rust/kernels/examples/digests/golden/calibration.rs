@@ -1,0 +1,66 @@
+//! Reliability states.
+
+use super::inputs::{Digest, Draw, unit, words};
+use super::{Entry, Run, entry};
+use steelyard_kernels::calibration::{Labels, Options, Probability, Scores, Source, TopLabels, tally};
+use steelyard_kernels::rows::Table;
+use steelyard_kernels::simd::{Bf16, F16};
+
+pub const TABLE: &[Entry] = &[
+    entry("calibration.scores", "float32", scores::<f32>),
+    entry("calibration.scores", "float64", scores::<f64>),
+    entry("calibration.scores", "bfloat16", scores::<Bf16>),
+    entry("calibration.scores", "float16", scores::<F16>),
+    entry("calibration.top_labels", "float32", top_labels::<f32>),
+    entry("calibration.top_labels", "float64", top_labels::<f64>),
+    entry("calibration.top_labels", "bfloat16", top_labels::<Bf16>),
+    entry("calibration.top_labels", "float16", top_labels::<F16>),
+];
+
+fn feed<S: Source>(source: &S, n_bins: usize, digest: &mut Digest) {
+    let options = Options { n_bins, omit_nan: false };
+    if let Ok(Ok(tally)) = tally(source, options, &mut |_| true) {
+        for row in tally.rows {
+            digest.word(row.count);
+            digest.word(row.correct);
+            digest.word(row.sum as u64);
+            digest.word((row.sum >> 64) as u64);
+        }
+        digest.word(tally.left_out.excluded);
+    } else {
+        digest.word(u64::MAX);
+    }
+}
+
+fn scores<T: Draw + Probability>(n: usize) -> Run {
+    let probs: Vec<T> = unit(n, 20);
+    let labels: Vec<u8> = words(n, 21).map(|word| (word >> 63) as u8).collect();
+    let keep: Vec<u8> = words(n, 22).map(|word| u8::from(word >> 61 != 0)).collect();
+    Box::new(move |digest| {
+        for n_bins in [10, 15, 2000] {
+            let source = Scores { probs: &probs, labels: Labels::U8(&labels), keep: Some(&keep) };
+            feed(&source, n_bins, digest);
+        }
+    })
+}
+
+/// Rows of four classes, each probability a multiple of 1/128.
+fn top_labels<T: Draw + Probability>(n: usize) -> Run {
+    let rows = n / 4;
+    let mut probs: Vec<T> = Vec::with_capacity(4 * rows);
+    for word in words(rows, 23) {
+        let mut left = 128;
+        for part in 0..3 {
+            let k = (word >> (16 * part)) % (left + 1);
+            probs.push(T::part_of_128(k));
+            left -= k;
+        }
+        probs.push(T::part_of_128(left));
+    }
+    let labels: Vec<i64> = words(rows, 24).map(|word| (word >> 62) as i64).collect();
+    Box::new(move |digest| {
+        if let Some(table) = Table::new(&probs, 4) {
+            feed(&TopLabels::new(&table, Labels::I64(&labels), None), 15, digest);
+        }
+    })
+}
