@@ -224,7 +224,12 @@ class _Finder:
         )
 
     def _columns(self) -> str:
-        return f"the columns {_some(list(self.table.columns))}" if self.table.columns else "no columns"
+        scalar = self._scalar_columns()
+        names = [name for name, values in self.table.columns.items() if name in scalar or LIST not in values]
+        lists = [name for name in self.table.columns if name not in names]
+        found = [f"the columns {_some(names)}"] if names else []
+        found += [f"lists in {_some(lists)}"] if lists else []
+        return " and ".join(found) or "no columns"
 
 
 def missing_column(table: Table, asked: str, name: str) -> Exception:

@@ -14,6 +14,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -238,18 +239,13 @@ def _csv(name: str, file: IO[bytes], told: Callable[[], None]) -> Table:
     limit = csv.field_size_limit(2**31 - 1)  # completions are longer than the module's 131,072 characters
     try:
         first = text.readline()
-        return _csv_rows(name, csv.reader(_rejoined(first, text), delimiter=_delimiter(first), strict=True), told)
+        return _csv_rows(name, csv.reader(chain([first], text), delimiter=_delimiter(first), strict=True), told)
     except UnicodeDecodeError as error:
         found = f"the byte {error.object[error.start]:#04x}"
         raise record_error(name, "text in UTF-8", found, "save the file as UTF-8") from error
     finally:
         csv.field_size_limit(limit)
         text.detach()
-
-
-def _rejoined(first: str, rest: IO[str]) -> Iterator[str]:
-    yield first
-    yield from rest
 
 
 def _delimiter(header: str) -> str:
