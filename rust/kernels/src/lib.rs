@@ -20,6 +20,7 @@ pub mod exact;
 pub mod grid;
 pub mod math;
 mod pool;
+pub mod random;
 pub mod rows;
 pub mod simd;
 pub mod tokens;

@@ -1,0 +1,178 @@
+//! Philox4x32-10 with several blocks side by side, and the streams cut from it.
+
+/// Blocks of four words that are computed side by side. Part of the numbers' definition: the words of a batch
+/// come word by word (word 0 of every block, then word 1, ...).
+pub const BLOCKS: usize = 8;
+/// Words in a batch.
+pub const WORDS: usize = 4 * BLOCKS;
+/// Bits in a batch.
+pub const BITS: u64 = 32 * WORDS as u64;
+
+const MULTIPLIERS: [u64; 2] = [0xd251_1f53, 0xcd9e_8d57];
+const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
+const ROUNDS: usize = 10;
+const LOW: u64 = 0xffff_ffff;
+
+/// What random numbers are for: two purposes never share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Domain {
+    /// Multinomial counts of a bootstrap replicate.
+    Bootstrap = 1,
+    /// Signs of a sign-flip test.
+    SignFlip = 2,
+}
+
+/// `N` blocks of Philox4x32-10: `counter[word][block]` under one key.
+///
+/// The 32-bit words live in 64-bit lanes, whose low halves are all that a widening multiplication reads: the
+/// high halves may hold anything until the end.
+#[inline(always)]
+pub fn philox<const N: usize>(key: [u32; 2], counter: [[u32; N]; 4]) -> [[u32; N]; 4] {
+    let [mut c0, mut c1, mut c2, mut c3] = counter.map(|word| word.map(u64::from));
+    let [mut k0, mut k1] = key;
+    for _ in 0..ROUNDS {
+        for i in 0..N {
+            let a = (c0[i] & LOW) * MULTIPLIERS[0];
+            let b = (c2[i] & LOW) * MULTIPLIERS[1];
+            c0[i] = (b >> 32) ^ c1[i] ^ u64::from(k0);
+            c2[i] = (a >> 32) ^ c3[i] ^ u64::from(k1);
+            c1[i] = b;
+            c3[i] = a;
+        }
+        k0 = k0.wrapping_add(WEYL[0]);
+        k1 = k1.wrapping_add(WEYL[1]);
+    }
+    [c0, c1, c2, c3].map(|word| word.map(|lane| lane as u32))
+}
+
+/// A sequence of up to 2^40 blocks: one purpose, one replicate, one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Stream {
+    key: [u32; 2],
+    replicate: u32,
+    tag: u32,
+    node: u32,
+}
+
+impl Stream {
+    /// Bits of the tag that name a place; above them stand block numbers past 2^32.
+    const LEVEL_BITS: u32 = 6;
+    const BLOCK_BITS: u32 = 8;
+    const ROUND_BITS: u32 = 9;
+
+    /// The first place of a purpose and replicate.
+    pub fn new(seed: u64, domain: Domain, replicate: u32) -> Self {
+        let key = [seed as u32, (seed >> 32) as u32];
+        Stream { key, replicate, tag: (domain as u32) << 24, node: 0 }
+    }
+
+    /// The place of node `index` at `level` (below 64) of a binary tree.
+    #[inline(always)]
+    pub fn node(self, level: u32, index: u64) -> Self {
+        Stream { tag: self.tag | level, node: index as u32, ..self }
+    }
+
+    /// The place of `level` on the spine of a tree, in a round of throwing again.
+    #[inline(always)]
+    pub fn spine(self, level: u32, round: u32) -> Self {
+        let round = round & ((1 << Self::ROUND_BITS) - 1);
+        let tag = 1 << 23 | round << (Self::LEVEL_BITS + Self::BLOCK_BITS) | level;
+        Stream { tag: self.tag | tag, ..self }
+    }
+
+    /// The words of batch `index`.
+    #[inline(always)]
+    pub fn batch(self, index: u64) -> [u32; WORDS] {
+        let first = index * BLOCKS as u64;
+        let tag = self.tag | ((first >> 32) as u32) << Self::LEVEL_BITS;
+        let mut block = [first as u32; BLOCKS];
+        for i in 0..BLOCKS {
+            block[i] |= i as u32;
+        }
+        let counter = [block, [self.replicate; BLOCKS], [tag; BLOCKS], [self.node; BLOCKS]];
+        let out = philox(self.key, counter);
+        let mut words = [0; WORDS];
+        for (to, from) in words.as_chunks_mut::<BLOCKS>().0.iter_mut().zip(out) {
+            *to = from;
+        }
+        words
+    }
+
+    /// Bin(`m`, 1/2), exactly: how many of the stream's first `m` bits are set.
+    #[inline(always)]
+    pub fn fair(self, m: u64) -> u64 {
+        let mut ones = 0;
+        for batch in 0..m / BITS {
+            ones += ones_of_first(self.batch(batch), BITS as u32);
+        }
+        let rest = (m % BITS) as u32;
+        if rest > 0 { ones + ones_of_first(self.batch(m / BITS), rest) } else { ones }
+    }
+}
+
+/// How many of the first `bits` bits of a batch are set.
+#[inline(always)]
+fn ones_of_first(words: [u32; WORDS], bits: u32) -> u64 {
+    let mut ones = 0;
+    for (i, word) in words.into_iter().enumerate() {
+        let left = bits.saturating_sub(32 * i as u32);
+        let keep = if left > 32 { 32 } else { left };
+        ones += (word & ((1u64 << keep) - 1) as u32).count_ones();
+    }
+    u64::from(ones)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The three vectors published with Random123 (`kat_vectors`, philox4x32 10).
+    #[test]
+    fn published_vectors() {
+        let one = |key, counter: [u32; 4]| philox::<1>(key, counter.map(|c| [c])).map(|[word]| word);
+        assert_eq!(one([0; 2], [0; 4]), [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]);
+        assert_eq!(one([u32::MAX; 2], [u32::MAX; 4]), [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]);
+        assert_eq!(
+            one([0xa4093822, 0x299f31d0], [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344]),
+            [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1]
+        );
+    }
+
+    #[test]
+    fn a_batch_is_its_blocks_word_by_word() {
+        let stream = Stream::new(0x0123_4567_89ab_cdef, Domain::SignFlip, 9).node(3, 77);
+        for (index, high) in [(0, 0), (5, 0), (1 << 29, 1), ((1 << 37) - 1, 255)] {
+            let words = stream.batch(index);
+            for block in 0..BLOCKS {
+                let number = (index * BLOCKS as u64) as u32 + block as u32;
+                let counter = [[number], [9], [2 << 24 | high << 6 | 3], [77]];
+                let alone = philox::<1>([0x89ab_cdef, 0x0123_4567], counter);
+                for word in 0..4 {
+                    assert_eq!(words[word * BLOCKS + block], alone[word][0]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fair_counts_the_first_bits() {
+        let stream = Stream::new(3, Domain::Bootstrap, 1);
+        let bits = (0..4).flat_map(|b| stream.batch(b)).flat_map(|w| (0..32).map(move |i| w >> i & 1));
+        let bits: Vec<u64> = bits.map(u64::from).collect();
+        for m in [0, 1, 31, 32, 33, 64, 1023, 1024, 1025, 2048, 4000] {
+            assert_eq!(stream.fair(m), bits[..m as usize].iter().sum::<u64>(), "{m}");
+        }
+    }
+
+    #[test]
+    fn places_are_distinct() {
+        let root = Stream::new(1, Domain::Bootstrap, 0);
+        let places =
+            [root, root.node(1, 0), root.node(1, 1), root.spine(1, 0), root.spine(1, 1), root.spine(2, 0)];
+        for (i, a) in places.iter().enumerate() {
+            assert!(places[..i].iter().all(|b| a.batch(0) != b.batch(0)));
+        }
+    }
+}
