@@ -97,7 +97,17 @@ fn run<R: Send>(
     }
 }
 
-fn serial<R>(n: usize, mut watch: Option<Watch<'_>>, f: impl Fn(usize) -> R) -> Result<Vec<R>, Cancelled> {
+/// Runs `f(0), ..., f(n - 1)` one after another on the calling thread, for work whose order is its meaning
+/// (adding rows into shared totals, say); stopped by `watch`.
+pub fn each_chunk(n: usize, watch: Watch<'_>, f: impl FnMut(usize)) -> Result<(), Cancelled> {
+    serial(n, Some(watch), f).map(|_| ())
+}
+
+fn serial<R>(
+    n: usize,
+    mut watch: Option<Watch<'_>>,
+    mut f: impl FnMut(usize) -> R,
+) -> Result<Vec<R>, Cancelled> {
     let mut results = Vec::with_capacity(n);
     let mut last = Instant::now();
     for index in 0..n {

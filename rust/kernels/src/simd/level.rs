@@ -107,6 +107,22 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Out {
     }
 }
 
+struct Scalar<F>(F);
+
+impl<R, F: FnOnce() -> R> Kernel for Scalar<F> {
+    type Out = R;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> R {
+        (self.0)()
+    }
+}
+
+/// Runs formulas on a handful of numbers in the standard floating-point environment. A closure stays outside
+/// the wide function, so this is not for loops over data.
+pub fn scalar<R>(formulas: impl FnOnce() -> R) -> R {
+    dispatch(Scalar(formulas))
+}
+
 #[inline(never)]
 fn baseline<K: Kernel>(kernel: K) -> K::Out {
     kernel.run::<Soft>()
@@ -230,5 +246,13 @@ mod tests {
         super::super::set_flush_to_zero_for_tests(false);
         assert_eq!(before.to_bits(), 3);
         assert_eq!(under.to_bits(), 3);
+    }
+
+    #[test]
+    fn scalar_formulas_ignore_it_too() {
+        super::super::set_flush_to_zero_for_tests(true);
+        let tiny = scalar(|| std::hint::black_box(f64::from_bits(6)) / 2.0);
+        super::super::set_flush_to_zero_for_tests(false);
+        assert_eq!(tiny.to_bits(), 3);
     }
 }

@@ -11,7 +11,7 @@ mod level;
 
 pub use element::{Bf16, Element, F16};
 pub use lanes::{padded, tree32, tree64};
-pub use level::{Isa, Kernel, Level, available, dispatch, force, level};
+pub use level::{Isa, Kernel, Level, available, dispatch, force, level, scalar};
 
 #[doc(hidden)]
 pub use fpenv::set_flush_to_zero_for_tests;

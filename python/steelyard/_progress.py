@@ -1,0 +1,38 @@
+"""Telling how far a long call is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from .errors import type_error
+
+__all__ = ["Progress", "reporter"]
+
+Progress = bool | Callable[[int, int], object]
+
+
+def _line(done: int, total: int) -> None:
+    """Rewrite one line of standard error; end it when all is done."""
+    share = done / total if total else 1.0
+    filled = int(30 * share)
+    end = "\n" if done >= total else ""
+    print(f"\r[{'#' * filled}{' ' * (30 - filled)}] {share:4.0%}", end=end, file=sys.stderr, flush=True)
+
+
+def reporter(progress: Progress) -> Callable[[int, int], object] | None:
+    """What the core calls about every 25 ms with (done, total).
+
+    Parameters
+    ----------
+    progress : bool or callable
+        ``True`` draws a line on standard error; a callable is given ``(done, total)``, and an exception that
+        it raises stops the work; ``False`` is silent.
+    """
+    if isinstance(progress, bool):
+        return _line if progress else None
+    if not callable(progress):
+        raise type_error(
+            "progress", "True, False or a function of (done, total)", f"{type(progress).__name__} {progress!r}"
+        )
+    return progress
