@@ -47,7 +47,7 @@ BAD = {
     "array of numbers": ("a.json", b"[1, 2]", ", line 1: expected a JSON object; got a number; write an array of objects"),
     "text after the array": ("a.json", b'[{"acc": 1}]\n[]', ", line 2: expected one JSON array; got more text after it"),
     "a list a line": ("a.jsonl", b"[1, 2]\n[3, 4]\n", ", line 1: expected a JSON object; got a number; write an array"),
-    "empty array": ("a.json", b"[]", ": expected a score column"),
+    "empty array": ("a.json", b"[]", ": expected at least one record; got none; check how"),
     "empty": ("a.jsonl", b"", f": {KIND}an empty file"),
     "only blanks": ("a.jsonl", b"\n \r\n\n", f": {KIND}an empty file"),
     "only a BOM": ("a.csv", b"\xef\xbb\xbf", f": {KIND}an empty file"),
@@ -67,6 +67,7 @@ BAD = {
     "column twice": ("a.csv", b"id,acc,acc\n1,1,1\n", ", line 1: expected a header of different column names; got 'acc' twice"),
     "columns without names": ("a.csv", b"id,,\n1,1,1\n", ", line 1: expected a header of different column names; got several without"),
     "CSV not UTF-8": ("a.csv", b"id,acc\ncaf\xe9,1\n", ": expected text in UTF-8; got the byte 0xe9; save the file"),
+    "only a header": ("a.csv", b"id,acc\n", ": expected at least one record; got none; check how the file was written"),
     "binary": ("a.bin", b"\x7fELF\x02\x01\x00\x00", ": expected records as JSON Lines, a JSON array, CSV or Parquet; got something else"),
     "a dictionary of records": (
         "a.jsonl",
@@ -147,6 +148,14 @@ def test_parquet_nulls_and_nans_are_kept_apart(tmp_path: Path) -> None:
     assert records.read(path).left_out == {str(path): {"no score": 1}}
     pq.write_table(pa.table({"acc": [1.0, float("nan")]}), path)
     assert sentence_of(path) == f"{path}, row 2: score 'acc': expected a finite number; got nan; correct the value"
+
+
+def test_parquet_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table([pa.array([1.0]), pa.array([{"x": 1}]), pa.array([2])], names=["acc", "d", "d.x"]), path)
+    assert sentence_of(path) == f"{path}: expected one column 'd.x'; got several of that name; rename them"
 
 
 def test_a_ten_megabyte_line_is_a_record_like_any_other(tmp_path: Path) -> None:

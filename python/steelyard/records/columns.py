@@ -72,6 +72,8 @@ class Roles:
 
 def resolve(table: Table, options: dict[str, str | None]) -> Roles:
     """Find every role's column in a file, by option or by guess."""
+    if not len(table):
+        raise record_error(table.file, "at least one record", "none", "check how the file was written")
     finder = _Finder(table, options)
     found = {role: finder.column(role) for role in ROLES if role not in ("score", "id")}
     score, wide = finder.score(has_loglikelihood=found["loglikelihood"] is not None)

@@ -13,7 +13,7 @@ import io
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -73,7 +73,7 @@ def _read(name: str, file: IO[bytes], raw: IO[bytes], watch: Watch) -> Table:
         if head.startswith(magic):
             raise record_error(name, _EXPECTED, kind, fix)
     if head.startswith(b"PAR1"):
-        return _parquet(name, file)
+        return _parquet(name, raw if file is raw else io.BytesIO(file.read()))
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     stem = name.lower().removesuffix(".gz")
 
@@ -321,16 +321,14 @@ def _parquet(name: str, file: IO[bytes]) -> Table:
         raise record_error(
             name, "pyarrow to read a Parquet file", "none installed", "install it with `pip install 'steelyard[cli]'`"
         ) from error
-    source = file if file.seekable() and not isinstance(file, io.BufferedReader) else io.BytesIO(file.read())
     try:
-        parquet = pq.ParquetFile(source)
+        parquet = pq.ParquetFile(file)
         table = Table(name, unit="row")
         for batch in parquet.iter_batches(_BLOCK):
             start = len(table)
-            columns = {key: _values(column) for key, column in _flat(pa.Table.from_batches([batch]))}
+            flat = _flat(name, pa.Table.from_batches([batch]))
+            columns = {key: _values(column) for key, column in zip(flat.column_names, flat.columns, strict=True)}
             table.extend(columns, range(start + 1, start + batch.num_rows + 1))
-        for key in () if table.columns else (field.name for field in parquet.schema_arrow):
-            table.columns[key] = []
     except (pa.ArrowException, OSError) as error:
         raise record_error(
             name, "a whole Parquet file", f"a damaged or truncated one ({error})".replace("\n", " "), "fetch it again"
@@ -338,13 +336,17 @@ def _parquet(name: str, file: IO[bytes]) -> Table:
     return table
 
 
-def _flat(table: Any) -> Iterator[tuple[str, Any]]:
+def _flat(name: str, table: Any) -> Any:
     """Columns with structs opened into dotted names."""
     import pyarrow as pa
 
     while any(pa.types.is_struct(field.type) for field in table.schema):
         table = table.flatten()
-    yield from zip(table.column_names, table.columns, strict=True)
+    names = table.column_names
+    for key in names:
+        if names.count(key) > 1:
+            raise record_error(name, f"one column {key!r}", "several of that name", "rename them")
+    return table
 
 
 def _values(column: Any) -> list[Any]:
