@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from .._progress import Progress, reporter
 from ..errors import type_error, value_error
 from . import columns, lm_eval
 from .columns import Roles
@@ -15,7 +15,6 @@ from .runs import Part, Run, Runs, make_run
 from .table import Table, record_error
 
 AnyPath = str | os.PathLike[str]
-Progress = bool | Callable[[int, int], object]
 
 
 def read(
@@ -73,7 +72,7 @@ def read(
     repeats
         ``"epochs"``: ids may come more than once without an epoch column; they are epochs.
     progress
-        True shows a line on standard error; a callable is told bytes done and bytes in all.
+        True draws a line on standard error; a callable is told (bytes done, bytes in all).
 
     Returns
     -------
@@ -143,28 +142,22 @@ def _names(names: Sequence[str] | None, files: Sequence[Path]) -> list[str] | No
 
 
 def _read_all(files: Sequence[Path], progress: Progress) -> list[Table]:
+    """Read the files; ``progress`` is told the bytes read, and the total once, when all is read."""
+    tell = reporter(progress)
+    if tell is None:
+        return [read_table(file, lambda read: None) for file in files]
     sizes = [file.stat().st_size if file.is_file() else 0 for file in files]
-    total, done = sum(sizes), 0
-    tell: Callable[[int, int], object] | None = _line if progress is True else (progress or None)
+    total, before = sum(sizes), 0
     tables = []
     for file, size in zip(files, sizes, strict=True):
-        before = done
 
         def watch(read: int, before: int = before) -> None:
-            if tell is not None:
-                tell(before + read, total)
+            tell(min(before + read, total - 1), total)
 
         tables.append(read_table(file, watch))
-        done += size
-        watch(size)
-    if progress is True:
-        sys.stderr.write("\n")
+        before += size
+    tell(total, total)
     return tables
-
-
-def _line(done: int, total: int) -> None:
-    sys.stderr.write(f"\rreading records: {100 * done // max(total, 1):3d} %")
-    sys.stderr.flush()
 
 
 def _check_same_guess(tables: Sequence[Table], found: Sequence[Roles]) -> None:
