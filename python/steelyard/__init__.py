@@ -1,10 +1,11 @@
 """Weigh a model's numbers: exact, fast evaluation with uncertainty, and CPU training updates."""
 
-from . import _core, config, errors
+from . import _core, config, errors, tokens
 from .config import show_config, threads
 from .estimate import Estimate
+from .tokens import token_scores
 
 config.configure_from_environment()
 __version__: str = _core.version()
 
-__all__ = ["Estimate", "__version__", "errors", "show_config", "threads"]
+__all__ = ["Estimate", "__version__", "errors", "show_config", "threads", "token_scores", "tokens"]

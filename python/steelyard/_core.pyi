@@ -1,5 +1,11 @@
 """Stubs of the compiled core, proven against the binary by stubtest."""
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 # configuration
 def version() -> str: ...
 def numerics() -> int: ...
@@ -11,3 +17,14 @@ def asked_threads() -> int | None: ...
 def set_threads(n: int | None = None) -> None: ...
 def set_default_threads(n: int | None = None) -> None: ...
 def set_flush_to_zero_for_tests(on: bool) -> None: ...
+
+# tokens
+def token_scores(
+    logits: NDArray[Any],
+    targets: NDArray[np.int64],
+    ignore_index: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]: ...
+def sequence_nll(
+    nll: NDArray[np.float64], counted: NDArray[np.bool_], rows: int
+) -> NDArray[np.float64]: ...

@@ -3,6 +3,7 @@
 mod arrays;
 mod call;
 mod config;
+mod tokens;
 
 /// The compiled core of steelyard; the public face is the `steelyard` package.
 #[pyo3::pymodule]
@@ -12,4 +13,6 @@ mod _core {
         asked_threads, force_isa, isa, isa_available, numerics, set_default_threads,
         set_flush_to_zero_for_tests, set_threads, threads, version,
     };
+    #[pymodule_export]
+    use crate::tokens::{sequence_nll, token_scores};
 }

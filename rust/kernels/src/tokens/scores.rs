@@ -51,7 +51,7 @@ pub enum Refusal {
 /// is the usual log Z - x\[target\] with the maximum subtracted first. Exponentials in f32 (in f64 for f64), sums
 /// in f64: the error is at most 1e-6 nats for rows up to 262,144 wide, 1e-11 for f64.
 ///
-/// There must be one target a row.
+/// There must be one target a row. `watch` is told how many rows are done.
 pub fn token_scores<T: Logit>(
     rows: &dyn Rows<T>,
     targets: &[i64],
@@ -65,7 +65,8 @@ pub fn token_scores<T: Logit>(
     }
     let row_bytes = (width * size_of::<T>()).max(1);
     let size = (CHUNK_BYTES / row_bytes).max(1);
-    let parts = map_chunks(chunks(count, size), count.saturating_mul(row_bytes), watch, |index| {
+    let mut rows_done = |done: usize| watch((done * size).min(count));
+    let parts = map_chunks(chunks(count, size), count.saturating_mul(row_bytes), &mut rows_done, |index| {
         let range = chunk(index, count, size);
         let mut out = Vec::with_capacity(range.len());
         dispatch(Chunk { rows, targets, ignore, range, out: &mut out }).map(|()| out)

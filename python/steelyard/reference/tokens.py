@@ -1,0 +1,66 @@
+"""Tokens: what the kernels mean, in float64 and exact sums."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["perplexity", "sequence_nll", "token_scores"]
+
+Floats = NDArray[np.float64]
+
+
+def log_sum_exp(row: Floats) -> float:
+    """``log(sum(exp(row)))`` with the maximum taken out and an exact sum; within 4e-15 of the truth, relatively."""
+    top = float(row.max())
+    return top + math.log(math.fsum(np.exp(row - top)))
+
+
+def token_scores(
+    logits: Any, targets: Any, ignore_index: int | None = -100
+) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """NLL, log Z and ``counted`` of each row of ``[..., V]`` logits.
+
+    The kernel computes exponentials in float32 (float64 for float64 logits): it is within 1e-6 nats of this
+    for up to 262,144 classes, within 1e-11 for float64 logits.
+    """
+    x = np.asarray(logits, np.float64)
+    t = np.asarray(targets)
+    counted = np.ones(t.shape, bool) if ignore_index is None else t != ignore_index
+    nll, log_z = np.full(t.shape, np.nan), np.full(t.shape, np.nan)
+    for place in zip(*np.nonzero(counted), strict=True):
+        row = x[place]
+        log_z[place] = log_sum_exp(row)
+        nll[place] = log_sum_exp(row - row.max()) + (row.max() - row[t[place]])
+    return nll, log_z, counted
+
+
+def sequence_nll(nll: Floats, counted: NDArray[np.bool_]) -> Floats:
+    """Sums over the counted tokens of the last axis: exact but for one rounding.
+
+    The kernel cuts each term at 2**-64 first: the sums differ by less than 2**-64 a token.
+    """
+    rows = zip(nll, counted, strict=True)
+    return np.array([math.fsum(row[counts]) for row, counts in rows], np.float64)
+
+
+def perplexity(nll: Floats, sizes: Floats, clusters: Any) -> tuple[float, float, float]:
+    """Perplexity, the variance V of the mean NLL, and the degrees of freedom, from one NLL and size a token.
+
+    m = sum nll / sum n; with cluster sums S_g and sizes n_g, r_g = S_g - m n_g and f_g = n_g/N:
+    V = sum r_g^2 / (1 - f_g) / N^2 (CR2), df = 1/(sum f^2 + (sum a)^2 - sum a^2) with a = f^2/(1 - f).
+    """
+    ids = np.unique(clusters)
+    sums = np.array([math.fsum(nll[clusters == i]) for i in ids])
+    n = np.array([math.fsum(sizes[clusters == i]) for i in ids])
+    total = math.fsum(n)
+    m = math.fsum(nll) / total
+    f = n / total
+    a = f * f / (1 - f)
+    r = sums - m * n
+    variance = math.fsum(r * r / (1 - f)) / (total * total)
+    df = 1 / (math.fsum(f * f) + math.fsum(a) * math.fsum(a) - math.fsum(a * a))
+    return math.exp(m), variance, df

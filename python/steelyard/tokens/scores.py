@@ -1,0 +1,156 @@
+"""Negative log-likelihoods from logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _core
+from .._arrays import floats, integers
+from .._progress import Progress, reporter
+from ..errors import type_error, value_error
+
+__all__ = ["TokenScores", "token_scores"]
+
+
+@dataclass(frozen=True, eq=False)
+class TokenScores:
+    """How each target fared under the model, one entry a target.
+
+    Attributes
+    ----------
+    nll : float64 ndarray, the shape of ``targets``
+        Negative log-likelihood of the target, in nats: at least 0, ``inf`` where the target's logit is
+        ``-inf``, NaN where the position does not count.
+    log_z : float64 ndarray
+        Logarithm of the sum of the exponentials of the row's logits; NaN where the position does not count.
+    counted : bool ndarray
+        False where the target was ``ignore_index``. Whatever takes ``nll`` or ``log_z`` further must honour
+        it; everything in this package does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import steelyard as sy
+    >>> t = sy.token_scores(np.zeros((2, 3, 8)), [[0, 1, -100], [2, 3, 4]])
+    >>> t
+    <TokenScores of shape (2, 3): 5 tokens counted, 1 not; mean NLL 2.07944 nats>
+    >>> t.sequence_logprob.round(4).tolist()
+    [-4.1589, -6.2383]
+    """
+
+    nll: NDArray[np.float64]
+    log_z: NDArray[np.float64]
+    counted: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        for name in ("nll", "log_z", "counted"):
+            frozen = getattr(self, name).view()
+            frozen.setflags(write=False)
+            object.__setattr__(self, name, frozen)
+
+    @cached_property
+    def n_counted(self) -> int:
+        """How many positions count."""
+        return int(np.count_nonzero(self.counted))
+
+    @cached_property
+    def sequence_logprob(self) -> NDArray[np.float64]:
+        """Log-probability of each sequence: the sum of ``-nll`` over the counted tokens of the last axis.
+
+        Exact but for one rounding, so that it does not depend on padding or on the order of the tokens; a
+        sequence without counted tokens has 0, one with a target at ``-inf`` has ``-inf``.
+        """
+        if self.nll.ndim == 0:
+            raise ValueError("sequence_logprob: expected scores with a token axis; got those of one token")
+        sums = self._sums(int(np.prod(self.nll.shape[:-1], dtype=np.int64)))
+        # 0.0 - x and not -x: a sequence without tokens has +0.0.
+        result: NDArray[np.float64] = 0.0 - sums.reshape(self.nll.shape[:-1])
+        result.setflags(write=False)
+        return result
+
+    def _sums(self, rows: int) -> NDArray[np.float64]:
+        """Sum the counted NLL of each of ``rows`` equal parts."""
+        nll, counted = np.ascontiguousarray(self.nll), np.ascontiguousarray(self.counted)
+        return _core.sequence_nll(nll, counted, rows)
+
+    def __repr__(self) -> str:
+        out = self.counted.size - self.n_counted
+        mean = ""
+        if self.n_counted:
+            total = float(self._sums(1)[0])
+            mean = f"; mean NLL {total / self.n_counted:.6g} nats"
+        return f"<TokenScores of shape {self.nll.shape}: {self.n_counted} tokens counted, {out} not{mean}>"
+
+
+def token_scores(
+    logits: Any, targets: ArrayLike, *, ignore_index: int | None = -100, progress: Progress = False
+) -> TokenScores:
+    """Score ``targets`` under the softmax of ``logits``, reading the logits once.
+
+    For a row x of ``logits`` with maximum M and target t::
+
+        log_z = M + log(sum_v exp(x_v - M))
+        nll   = log_z - x_t = log(sum_v exp(x_v - M)) + (M - x_t)
+
+    Exponentials are computed in float32 (float64 for float64 logits) and summed in float64; results are
+    float64 for every input. The error of ``log_z`` and ``nll`` is at most 1e-6 nats for up to 262,144
+    classes, 1e-11 for float64 logits. No array of the size of ``logits`` is made.
+
+    Parameters
+    ----------
+    logits : float32, float64, bfloat16 or float16 array, shape [..., V]
+        Unnormalised scores, or log-probabilities. Any strides, but the last axis must be contiguous:
+        ``logits[:, :-1]`` of ``[B, T, V]`` is read where it lies. ``-inf`` masks a class.
+    targets : integer array, shape [...]
+        Class indices in ``0..V-1``, or ``ignore_index``.
+    ignore_index : int or None
+        Positions with this target are not scored; their logits are not even read. ``None``: every position
+        counts.
+    progress : bool or callable
+        ``True`` keeps a line on the standard error stream; a callable is called with ``(done, total)`` rows.
+
+    Returns
+    -------
+    TokenScores
+        ``nll``, ``log_z`` and ``counted`` in the shape of ``targets``; ``sequence_logprob``, ``n_counted``.
+
+    Raises
+    ------
+    TypeError
+        For logits that are not floating-point or targets that are not integers.
+    ValueError
+        For shapes that do not match, a last axis that is not contiguous, a target out of range, and, in a
+        row that counts, for NaN, ``+inf`` or nothing but ``-inf``; with the first index.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import steelyard as sy
+    >>> logits = np.array([[0.0, -104.5], [2.0, 2.0]], dtype=np.float32)
+    >>> sy.token_scores(logits, [1, 0]).nll
+    array([104.5       ,   0.69314718])
+
+    Notes
+    -----
+    torch's ``cross_entropy(reduction="none")`` returns 0.0 at ignored positions, which a mean then counts as
+    certain predictions; here they are NaN and ``counted`` is False. The block-wise maximum follows Milakov
+    and Gimelshein, "Online normalizer calculation for softmax" (arXiv:1805.02867).
+    """
+    x = floats(logits, "logits", contiguous=False)
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise value_error("logits", "classes along the last axis, [..., V]", f"shape {x.shape}")
+    t = integers(targets, "targets")
+    if t.shape != x.shape[:-1]:
+        raise value_error(
+            "targets", f"shape {x.shape[:-1]}, that of logits without its last axis", f"shape {t.shape}"
+        )
+    if ignore_index is not None and not isinstance(ignore_index, int | np.integer):
+        raise type_error("ignore_index", "a whole number or None", type(ignore_index).__name__)
+    ignored = None if ignore_index is None else int(ignore_index)
+    nll, log_z, counted = _core.token_scores(x, t, ignored, reporter(progress))
+    return TokenScores(nll.reshape(t.shape), log_z.reshape(t.shape), counted.reshape(t.shape))

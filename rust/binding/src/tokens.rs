@@ -1,0 +1,103 @@
+//! Tokens: scores of logits, and sums of them.
+
+use crate::arrays::{float_rows, slice};
+use crate::call::call;
+use crate::each_float;
+use numpy::{IntoPyArray, PyArray1, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use steelyard_kernels::rows::Rows;
+use steelyard_kernels::tokens::{self, Refusal, Scores};
+
+type PyScores<'py> = (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<bool>>);
+
+/// NLL, log Z and whether it counts, for each row of `[..., V]` logits and its target.
+#[pyfunction]
+#[pyo3(signature = (logits, targets, ignore_index=None, progress=None))]
+pub fn token_scores<'py>(
+    py: Python<'py>,
+    logits: &Bound<'py, PyAny>,
+    targets: &Bound<'py, PyAny>,
+    ignore_index: Option<i64>,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> PyResult<PyScores<'py>> {
+    let rows = float_rows(logits, "logits")?;
+    let classes = slice::<i64>(targets, "targets")?;
+    let outcome = each_float!(FloatRows, rows, x => {
+        if x.count() != classes.len() {
+            return Err(PyValueError::new_err(format!(
+                "targets: expected one a row of logits, {}; got {}", x.count(), classes.len()
+            )));
+        }
+        call(py, progress, x.count(), |watch| tokens::token_scores(&x, classes, ignore_index, watch))
+    })?;
+    let Scores { nll, log_z, counted } =
+        outcome.map_err(|refusal| refused(refusal, logits, classes, ignore_index))?;
+    Ok((nll.into_pyarray(py), log_z.into_pyarray(py), counted.into_pyarray(py)))
+}
+
+/// The exact sum of the counted NLL of each of `rows` sequences.
+#[pyfunction]
+pub fn sequence_nll<'py>(
+    py: Python<'py>,
+    nll: &Bound<'py, PyAny>,
+    counted: &Bound<'py, PyAny>,
+    rows: usize,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let (x, mask) = (slice::<f64>(nll, "nll")?, slice::<u8>(counted, "counted")?);
+    if x.len() != mask.len() || !x.len().is_multiple_of(rows.max(1)) {
+        return Err(PyValueError::new_err(format!(
+            "counted: expected one a token in {rows} equal rows; got {} for {} tokens",
+            mask.len(),
+            x.len()
+        )));
+    }
+    let sums = call(py, None, rows, |watch| tokens::sequence_nll(x, mask, rows, watch))?;
+    Ok(sums.into_pyarray(py))
+}
+
+/// The sentence for what cannot be scored.
+fn refused(refusal: Refusal, logits: &Bound<'_, PyAny>, targets: &[i64], ignore_index: Option<i64>) -> PyErr {
+    let shape = logits.cast::<PyUntypedArray>().map(|array| array.shape().to_vec()).unwrap_or_default();
+    let (leading, width) = shape.split_at(shape.len().saturating_sub(1));
+    let place = |row| coordinates(row, leading);
+    PyValueError::new_err(match refusal {
+        Refusal::Target { row } => {
+            let ignored = ignore_index.map_or(String::new(), |index| format!(", or ignore_index = {index}"));
+            let classes = width.first().copied().unwrap_or(0);
+            format!(
+                "targets: expected class indices from 0 up to, not including, V = {classes}{ignored}; got {} \
+                 at index [{}]",
+                targets[row],
+                place(row)
+            )
+        }
+        Refusal::Logit { row, column, value } => format!(
+            "logits: expected finite numbers, or -inf for a class that is masked; got {} at index [{}{}{column}]",
+            value.to_string().to_lowercase(),
+            place(row),
+            if leading.is_empty() { "" } else { ", " }
+        ),
+        Refusal::NoMass { row } => format!(
+            "logits: expected at least one class above -inf in every row that counts; got none in row [{}]; \
+             leave the row out by ignore_index",
+            place(row)
+        ),
+    })
+}
+
+/// A row's place in the leading axes, as NumPy would print it.
+fn coordinates(row: usize, shape: &[usize]) -> String {
+    let mut rest = row;
+    let mut places: Vec<String> = shape
+        .iter()
+        .rev()
+        .map(|&length| {
+            let place = rest % length.max(1);
+            rest /= length.max(1);
+            place.to_string()
+        })
+        .collect();
+    places.reverse();
+    places.join(", ")
+}
