@@ -146,9 +146,7 @@ def token_scores(
         raise value_error("logits", "classes along the last axis, [..., V]", f"shape {x.shape}")
     t = integers(targets, "targets")
     if t.shape != x.shape[:-1]:
-        raise value_error(
-            "targets", f"shape {x.shape[:-1]}, that of logits without its last axis", f"shape {t.shape}"
-        )
+        raise value_error("targets", f"shape {x.shape[:-1]}, that of logits without its last axis", f"shape {t.shape}")
     if ignore_index is not None and not isinstance(ignore_index, int | np.integer):
         raise type_error("ignore_index", "a whole number or None", type(ignore_index).__name__)
     ignored = None if ignore_index is None else int(ignore_index)

@@ -2,6 +2,7 @@
 
 use crate::exact::Fixed;
 use crate::grid::{Cancelled, Watch, chunk, chunks, map_chunks};
+use crate::simd::scalar;
 
 /// Tokens in a chunk, about.
 const TOKENS: usize = 1 << 16;
@@ -19,7 +20,7 @@ pub fn sequence_nll(
     let mut rows_done = |done: usize| watch((done * size).min(rows));
     let parts = map_chunks(chunks(rows, size), size_of_val(nll), &mut rows_done, |index| {
         let row = |r: usize| r * length..(r + 1) * length;
-        chunk(index, rows, size).map(|r| one(&nll[row(r)], &counted[row(r)])).collect::<Vec<_>>()
+        scalar(|| chunk(index, rows, size).map(|r| one(&nll[row(r)], &counted[row(r)])).collect::<Vec<_>>())
     })?;
     Ok(parts.concat())
 }
