@@ -5,7 +5,7 @@
 # installed. The compiler for aarch64 is Debian's rustc-web; the linker is the local toolchain's rust-lld.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-ROOT=$PWD TREE=$PWD/.foreign
+TREE=$PWD/.foreign
 GOLDEN=tests/golden.json
 EXAMPLE=(--quiet --locked --package steelyard-kernels --example digests)
 
@@ -56,13 +56,21 @@ arm_flags() { # what gcc would tell the linker
 # The symbolic link and the linker script hold absolute paths: a moved tree is fetched anew.
 [ "$(cat "$TREE/.unpacked" 2>/dev/null || true)" = "$TREE" ] || fetch
 
-echo "== aarch64 (NEON and fused multiply-add)"
+echo "building for aarch64 (NEON) and for x86-64"
 RUSTC=$TREE/host/usr/bin/rustc LD_LIBRARY_PATH=$TREE/host/usr/lib/x86_64-linux-gnu CARGO_ENCODED_RUSTFLAGS=$(arm_flags) \
     CARGO_TARGET_DIR=$TREE/target cargo build "${EXAMPLE[@]}" --release --target aarch64-unknown-linux-gnu \
     --config 'profile.release.lto=false' --config 'profile.release.codegen-units=16'
-"$TREE/host/usr/bin/qemu-aarch64-static" -L "$TREE/arm64" \
-    "$TREE/target/aarch64-unknown-linux-gnu/release/examples/digests" $GOLDEN
-
-echo "== x86-64 without AVX or FMA"
 cargo build "${EXAMPLE[@]}" --profile quick
-"$TREE/host/usr/bin/qemu-x86_64-static" -cpu Nehalem "${CARGO_TARGET_DIR:-$ROOT/target}/quick/examples/digests" $GOLDEN
+
+"$TREE/host/usr/bin/qemu-aarch64-static" -L "$TREE/arm64" \
+    "$TREE/target/aarch64-unknown-linux-gnu/release/examples/digests" $GOLDEN >"$TREE/aarch64.log" 2>&1 &
+arm=$!
+# Nehalem: SSE4.2, neither AVX nor a fused multiply-add.
+"$TREE/host/usr/bin/qemu-x86_64-static" -cpu Nehalem \
+    "${CARGO_TARGET_DIR:-target}/quick/examples/digests" $GOLDEN >"$TREE/x86-64.log" 2>&1 &
+x86=$!
+failed=0
+wait $arm || failed=1
+wait $x86 || failed=1
+for run in aarch64 x86-64; do sed "s/^/$run: /" "$TREE/$run.log"; done
+exit $failed

@@ -23,8 +23,7 @@ fn feed<S: Source>(source: &S, n_bins: usize, digest: &mut Digest) {
         for row in tally.rows {
             digest.word(row.count);
             digest.word(row.correct);
-            digest.word(row.sum as u64);
-            digest.word((row.sum >> 64) as u64);
+            digest.wide(row.sum);
         }
         digest.word(tally.left_out.excluded);
     } else {

@@ -2,6 +2,7 @@
 
 use super::inputs::{Draw, pairs, tame, wild, words};
 use super::{Entry, Run, entry};
+use steelyard_kernels::exact::Fixed;
 use steelyard_kernels::grid::{self, CHUNK};
 use steelyard_kernels::simd::{self, Bf16, Element, F16, Isa, Kernel, tree32, tree64};
 
@@ -15,6 +16,7 @@ pub const TABLE: &[Entry] = &[
     entry("grid.sum", "float64", sum::<f64>),
     entry("grid.sum", "bfloat16", sum::<Bf16>),
     entry("grid.sum", "float16", sum::<F16>),
+    entry("exact.fixed", "float64", fixed),
 ];
 
 /// Runs `f(start, end)` over the grid: results in order.
@@ -120,5 +122,19 @@ fn sum<T: Draw>(n: usize) -> Run {
             digest.single(single);
             digest.double(double);
         }
+    })
+}
+
+/// Ordinary numbers scaled over thirty orders of magnitude; what is refused is counted.
+fn fixed(n: usize) -> Run {
+    let x: Vec<f64> = tame(n, 6);
+    let scale: Vec<i32> = words(n, 7).map(|word| (word % 100) as i32 - 80).collect();
+    let terms: Vec<f64> =
+        x.iter().zip(scale).map(|(x, e)| x * f64::from_bits(((e + 1023) as u64) << 52)).collect();
+    Box::new(move |digest| {
+        let mut sum = Fixed::new();
+        digest.word(terms.iter().filter(|&&term| !sum.add(term)).count() as u64);
+        digest.wide(i128::from_le_bytes(sum.to_bytes()));
+        digest.double(sum.value());
     })
 }

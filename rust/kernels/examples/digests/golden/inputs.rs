@@ -120,6 +120,10 @@ impl Digest {
         self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01b3);
         self.0 ^= self.0 >> 32;
     }
+    pub fn wide(&mut self, integer: i128) {
+        self.word(integer as u64);
+        self.word((integer >> 64) as u64);
+    }
     /// By its bits: under the caller's flush-to-zero a conversion or comparison could lose a subnormal.
     pub fn single(&mut self, x: f32) {
         let nan = x.to_bits() << 1 > f32::INFINITY.to_bits() << 1;
