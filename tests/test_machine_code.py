@@ -1,0 +1,62 @@
+"""The compiled kernel is wide: what no test of results can see."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+BINARY = TARGET / "quick" / "examples" / "one_kernel"
+FUSED_PACKED = re.compile(r"^vfn?m(add|sub)\d+p[sd]$")
+# Approximations, and conversions whose result depends on the processor.
+APPROXIMATE = re.compile(r"^v?(rcp|rsqrt|rndscale|scalef|getexp|exp2)")
+
+
+def functions() -> dict[str, list[tuple[int, str, str]]]:
+    """Return address, mnemonic and operands of every instruction of the kernel's callers, by level."""
+    command = ["objdump", "-d", "--no-show-raw-insn", "-C", str(BINARY)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    found: dict[str, list[tuple[int, str, str]]] = {}
+    for block in text.split("\n\n"):
+        head = re.search(r"<steelyard_kernels::simd::level::(\w+)>:", block)
+        if head:
+            rows = re.findall(r"^\s*([0-9a-f]+):\s+(\S+) *(.*)$", block, re.MULTILINE)
+            found.setdefault(head[1], []).extend((int(a, 16), op, operands) for a, op, operands in rows)
+    return found
+
+
+def innermost_loops(code: list[tuple[int, str, str]]) -> list[list[tuple[int, str, str]]]:
+    """Return the bodies of backward jumps that hold no other backward jump."""
+    addresses = {address for address, _, _ in code}
+    spans = []
+    for address, op, operands in code:
+        target = re.match(r"([0-9a-f]+)\b", operands)
+        if op.startswith("j") and target and int(target[1], 16) in addresses and int(target[1], 16) < address:
+            spans.append((int(target[1], 16), address))
+    inner = [s for s in spans if not any(o != s and s[0] <= o[0] and o[1] <= s[1] for o in spans)]
+    return [[row for row in code if start <= row[0] <= end] for start, end in inner]
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="reads x86-64 code")
+@pytest.mark.skipif(shutil.which("objdump") is None, reason="objdump (binutils) is not installed")
+@pytest.mark.parametrize(("level", "register"), [("v3", "ymm"), ("v4", "zmm")])
+def test_the_token_kernel_is_wide_fused_and_exact(level: str, register: str) -> None:
+    if not BINARY.exists():
+        pytest.skip(f"{BINARY} is not built: make test builds it before this test")
+    code = functions()[level]
+    assert [op for _, op, _ in code if APPROXIMATE.match(op)] == []
+    loops = [
+        body
+        for body in innermost_loops(code)
+        if sum(bool(FUSED_PACKED.match(op)) and register in operands for _, op, operands in body) >= 5
+    ]
+    assert loops, f"no inner loop of {level} uses packed fused multiply-add on {register} registers"
+    for body in loops:
+        assert [operands for _, op, operands in body if op.startswith("call")] == []
