@@ -1,6 +1,7 @@
 //! `steelyard._core`: check, borrow, detach, call. No arithmetic.
 
 mod arrays;
+mod calibration;
 mod call;
 mod config;
 mod tokens;
@@ -8,6 +9,8 @@ mod tokens;
 /// The compiled core of steelyard; the public face is the `steelyard` package.
 #[pyo3::pymodule]
 mod _core {
+    #[pymodule_export]
+    use crate::calibration::ReliabilityTally;
     #[pymodule_export]
     use crate::config::{
         asked_threads, force_isa, isa, isa_available, numerics, set_default_threads,

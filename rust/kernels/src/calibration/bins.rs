@@ -70,6 +70,8 @@ pub trait Probability: Element {
     type Work: Work + Send + Sync;
     /// Up to this many bins the nearest edge decides alone (see [`bin`]); beyond, the edges are searched.
     const NEAREST: usize;
+    /// How far a row of class probabilities may sum from 1.
+    const SUM_TOLERANCE: f64 = 1e-3;
     /// The value, exact.
     fn widen(self) -> Self::Work;
     /// A quotient of the work type, rounded to this type.
@@ -117,6 +119,8 @@ fn shorten(x: f32, drop: u32) -> f32 {
 impl Probability for Bf16 {
     type Work = f32;
     const NEAREST: usize = 128;
+    /// Rounding to 8 bits alone moves a sum by up to 2^-8.
+    const SUM_TOLERANCE: f64 = 5e-3;
     #[inline(always)]
     fn widen(self) -> f32 {
         self.to_f32()
@@ -149,7 +153,7 @@ fn edge<T: Probability>(k: T::Work, m: T::Work) -> T::Work {
 /// The bin of `p` in [0, 1] among `m <= T::NEAREST` bins.
 ///
 /// `k` is the integer nearest to `p * m`. An edge `e_j` is off `j / m` by at most `j / m` times half a unit
-/// in the last place u of the type, and `p * m` is rounded once, so with `m u < 1/4` only edge `k` can lie
+/// in the last place u of the type, and `p * m` is rounded once, so with `m u <= 1/4` only edge `k` can lie
 /// on either side of `p`: one true division and one compare decide exactly.
 #[inline(always)]
 pub(super) fn bin<T: Probability>(p: T::Work, m: T::Work) -> i32 {

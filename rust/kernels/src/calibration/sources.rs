@@ -7,8 +7,6 @@ use crate::rows::Rows;
 use crate::simd::tree64;
 use std::marker::PhantomData;
 
-/// How far a row of class probabilities may sum from 1.
-const SUM_TOLERANCE: f64 = 1e-3;
 /// Lanes of the pass over a row.
 const LANES: usize = 16;
 
@@ -199,7 +197,7 @@ impl<T: Probability, R: Rows<T>> Source for TopLabels<'_, T, R> {
             let pass = pass::<T>(row);
             if !pass.good {
                 if !first_bad::<T>(row, index, omit_nan)? {
-                    return Err(Fault::Sum { row: index, value: pass.sum });
+                    return Err(Fault::Sum { row: index, value: pass.sum, tolerance: T::SUM_TOLERANCE });
                 }
                 left_out.nan += 1;
                 continue;
@@ -256,7 +254,7 @@ fn pass<T: Probability>(row: &[T]) -> Pass<T::Work> {
         best = if value > best { value } else { best };
     }
     let sum = tree64(sum);
-    let near_one = (sum - 1.0).abs() <= SUM_TOLERANCE;
+    let near_one = (sum - 1.0).abs() <= T::SUM_TOLERANCE;
     Pass { top: best, sum, good: good.iter().all(|&good| good) & near_one }
 }
 

@@ -3,7 +3,7 @@
 use super::bins::{Probability, Work, bin, bin_by_edges, edges};
 use super::sources::Source;
 use crate::grid::{self, Cancelled, Watch};
-use crate::simd::{Isa, Kernel, dispatch};
+use crate::simd::{Isa, Kernel, dispatch, scalar};
 
 /// One bin: predictions in it, how many came true, and the sum of their probabilities in units of 2^-64.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,12 +62,14 @@ pub enum Fault {
         /// The label.
         value: i64,
     },
-    /// Probabilities of a row that do not sum to 1 within 1e-3.
+    /// Probabilities of a row that do not sum to 1.
     Sum {
         /// The row.
         row: usize,
         /// Its sum.
         value: f64,
+        /// How far from 1 it may be.
+        tolerance: f64,
     },
 }
 
@@ -270,7 +272,7 @@ pub fn tally<S: Source>(
 ) -> Result<Result<Tally, Fault>, Cancelled> {
     let Options { n_bins, .. } = options;
     let (count, size) = (source.count(), chunk_rows(source.width(), n_bins));
-    let edges = if n_bins > S::Item::NEAREST { edges::<S::Item>(n_bins) } else { Vec::new() };
+    let edges = if n_bins > S::Item::NEAREST { scalar(|| edges::<S::Item>(n_bins)) } else { Vec::new() };
     let bytes = count * source.width() * size_of::<S::Item>();
     let parts = grid::map_chunks(grid::chunks(count, size), bytes, watch, |index| {
         let range = grid::chunk(index, count, size);
@@ -301,6 +303,7 @@ pub fn tally<S: Source>(
 mod tests {
     use super::super::{Labels, MAX_BINS, Scores, TopLabels};
     use super::*;
+    use crate::exact::Fixed;
     use crate::rows::Table;
     use crate::simd::{self, Bf16, F16, Level};
 
@@ -312,15 +315,9 @@ mod tests {
         tally(source, Options { n_bins, omit_nan: false }, &mut go).unwrap()
     }
 
-    /// `floor(p * 2^64)` from the fields of a non-negative f64.
-    fn by_fields(p: f64) -> i128 {
-        let (bits, exponent) = (p.to_bits(), (p.to_bits() >> 52) as i32);
-        let mantissa = i128::from(bits & ((1 << 52) - 1) | u64::from(exponent > 0) << 52);
-        // The value is mantissa * 2^(exponent - 1075).
-        match exponent.max(1) - 1075 + 64 {
-            up @ 0.. => mantissa << up,
-            down => mantissa >> (-down).min(127),
-        }
+    /// `floor(p * 2^64)`, by the conversion that every exact sum shares.
+    fn floored(p: f64) -> i128 {
+        i128::from_le_bytes(Fixed::from_f64(p).unwrap().to_bytes())
     }
 
     /// The definition, row by row.
@@ -330,7 +327,7 @@ mod tests {
             let row = &mut tally.rows[bin_by_edges(p.widen(), &edges)];
             row.count += 1;
             row.correct += u64::from(label);
-            row.sum += by_fields(p.to_f64());
+            row.sum += floored(p.to_f64());
         }
         tally
     }
@@ -458,7 +455,7 @@ mod tests {
                 data[class] += 0.5;
                 let rows = Table::new(&data, width).unwrap();
                 let hit = run(&TopLabels::new(&rows, Labels::I64(&[class as i64]), None), 1).unwrap();
-                assert_eq!(hit.rows[0], Row { count: 1, correct: 1, sum: by_fields(data[class]) });
+                assert_eq!(hit.rows[0], Row { count: 1, correct: 1, sum: floored(data[class]) });
             }
         }
     }

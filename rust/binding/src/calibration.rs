@@ -1,0 +1,201 @@
+//! Reliability: tallies of probabilities, their sums, errors and bytes.
+
+use crate::arrays::{float_rows, floats, slice};
+use crate::call::{call, call_quick};
+use crate::each_float;
+use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use steelyard_kernels::calibration::{
+    self as room, Alternative, Fault, Labels, LeftOut, Limits, MAX_BINS, Options, Row, Scores, Source,
+    Summary, Tally, TopLabels,
+};
+use steelyard_kernels::grid::{Cancelled, Watch};
+
+/// Counts and exact sums of a reliability diagram; it never changes.
+#[pyclass(frozen, module = "steelyard._core")]
+pub struct ReliabilityTally(Tally);
+
+#[pymethods]
+impl ReliabilityTally {
+    #[new]
+    fn new(n_bins: usize) -> PyResult<Self> {
+        if n_bins == 0 || n_bins > MAX_BINS {
+            return Err(PyValueError::new_err(format!("n_bins: expected 1 to {MAX_BINS}; got {n_bins}")));
+        }
+        Ok(ReliabilityTally(Tally::new(n_bins)))
+    }
+
+    /// Adds `probs` with 0/1 `targets` (one axis), or rows of class probabilities with their classes (two).
+    #[pyo3(signature = (probs, targets, keep, omit_nan, progress))]
+    fn updated(
+        &self,
+        py: Python<'_>,
+        probs: &Bound<'_, PyAny>,
+        targets: &Bound<'_, PyAny>,
+        keep: Option<&Bound<'_, PyAny>>,
+        omit_nan: bool,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let labels = labels(targets)?;
+        let keep = keep.map(|keep| slice::<u8>(keep, "where")).transpose()?;
+        let options = Options { n_bins: self.0.rows.len(), omit_nan };
+        let axes = probs.cast::<PyUntypedArray>().map_or(0, PyUntypedArrayMethods::ndim);
+        let (outcome, width) = if axes == 2 {
+            let rows = float_rows(probs, "probs")?;
+            each_float!(FloatRows, &rows, rows => {
+                let source = TopLabels::new(rows, labels, keep);
+                (run(py, progress, &source, labels, keep, options)?, Some(source.width()))
+            })
+        } else {
+            each_float!(Floats, floats(probs, "probs")?, probs => {
+                (run(py, progress, &Scores { probs, labels, keep }, labels, keep, options)?, None)
+            })
+        };
+        let added = outcome.map_err(|fault| refusal(fault, width))?;
+        self.plus(&added)
+    }
+
+    fn merged(&self, other: &Self) -> PyResult<Self> {
+        self.plus(&other.0)
+    }
+
+    /// `(excluded by where, omitted for a NaN, counted as 1)`.
+    fn left_out(&self) -> (u64, u64, u64) {
+        let LeftOut { excluded, nan, clamped } = self.0.left_out;
+        (excluded, nan, clamped)
+    }
+
+    /// `(count, correct, sum of floor(p * 2^64))` of every bin.
+    fn rows(&self) -> Vec<(u64, u64, i128)> {
+        self.0.rows.iter().map(|&Row { count, correct, sum }| (count, correct, sum)).collect()
+    }
+
+    /// Errors, intervals and filled bins, or None where no row counts.
+    fn summary<'py>(
+        &self,
+        py: Python<'py>,
+        confidence_level: f64,
+        alternative: &str,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let alternative = match alternative {
+            "two-sided" => Alternative::TwoSided,
+            "greater" => Alternative::Greater,
+            "less" => Alternative::Less,
+            other => return Err(PyValueError::new_err(format!("alternative: unknown {other:?}"))),
+        };
+        let summary = call_quick(py, || room::summarise(&self.0, confidence_level, alternative))?;
+        summary.map(|summary| in_python(py, &summary)).transpose()
+    }
+
+    fn to_bytes<'py>(&self, py: Python<'py>, config: &[u8]) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &room::to_bytes(&self.0, config))
+    }
+
+    /// The tally, and the configuration beside it.
+    #[staticmethod]
+    fn from_bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<(Self, Bound<'py, PyBytes>)> {
+        let read = room::from_bytes(data);
+        let (tally, config) = read.map_err(|error| PyValueError::new_err(format!("data: {error}")))?;
+        Ok((ReliabilityTally(tally), PyBytes::new(py, &config)))
+    }
+}
+
+impl ReliabilityTally {
+    fn plus(&self, other: &Tally) -> PyResult<Self> {
+        let mut sum = self.0.clone();
+        if sum.merge(other) {
+            Ok(ReliabilityTally(sum))
+        } else {
+            Err(PyValueError::new_err("states: expected as many bins and fewer than 2**63 rows; got others"))
+        }
+    }
+}
+
+/// The labels of an integer or boolean array, in its own type.
+fn labels<'a>(targets: &'a Bound<'_, PyAny>) -> PyResult<Labels<'a>> {
+    let dtype =
+        targets.cast::<PyUntypedArray>().map_err(|_| PyTypeError::new_err("targets: expected an array"))?;
+    let dtype = dtype.dtype();
+    match (dtype.kind(), dtype.itemsize()) {
+        (b'b' | b'u', 1) => Ok(Labels::U8(slice(targets, "targets")?)),
+        (b'i', 1) => Ok(Labels::I8(slice(targets, "targets")?)),
+        (b'u', 2) => Ok(Labels::U16(slice(targets, "targets")?)),
+        (b'i', 2) => Ok(Labels::I16(slice(targets, "targets")?)),
+        (b'u', 4) => Ok(Labels::U32(slice(targets, "targets")?)),
+        (b'i', 4) => Ok(Labels::I32(slice(targets, "targets")?)),
+        (b'u', 8) => Ok(Labels::U64(slice(targets, "targets")?)),
+        (b'i', 8) => Ok(Labels::I64(slice(targets, "targets")?)),
+        _ => Err(PyTypeError::new_err(format!("targets: expected integers or booleans; got dtype {dtype}"))),
+    }
+}
+
+/// Tallies one source through the chokepoint.
+fn run<S: Source>(
+    py: Python<'_>,
+    progress: Option<&Bound<'_, PyAny>>,
+    source: &S,
+    labels: Labels<'_>,
+    keep: Option<&[u8]>,
+    options: Options,
+) -> PyResult<Result<Tally, Fault>> {
+    let count = source.count();
+    if labels.len() != count || keep.is_some_and(|keep| keep.len() != count) {
+        return Err(PyValueError::new_err(format!(
+            "targets: expected {count} of them; got {}",
+            labels.len()
+        )));
+    }
+    let work =
+        |watch: Watch<'_>| -> Result<Result<Tally, Fault>, Cancelled> { room::tally(source, options, watch) };
+    call(py, progress, room::chunks(count, source.width(), options.n_bins), work)
+}
+
+/// The sentence for the first value that cannot be taken; `width` where rows hold classes.
+fn refusal(fault: Fault, width: Option<usize>) -> PyErr {
+    let at = |row: usize, column: usize| match width {
+        Some(_) => format!("index ({row}, {column})"),
+        None => format!("index {row}"),
+    };
+    PyValueError::new_err(match fault {
+        Fault::Nan { row, column } => format!(
+            "probs: expected no NaN; got one at {}; nan_policy=\"omit\" leaves such rows out and counts them",
+            at(row, column)
+        ),
+        Fault::Range { row, column, value } => format!(
+            "probs: expected probabilities in [0, 1]; got {value} at {}; logits are never guessed: apply softmax \
+             or a sigmoid first",
+            at(row, column)
+        ),
+        Fault::Sum { row, value, tolerance } => format!(
+            "probs: expected each row of class probabilities to sum to 1 within {tolerance}; got {value} in row {row}; \
+             logits are never guessed: apply softmax first{}",
+            if width == Some(1) { "; for one probability a row pass shape [n]" } else { "" }
+        ),
+        Fault::Label { row, value } => match width {
+            Some(width) => format!(
+                "targets: expected a class from 0 to {}; got {value} at index {row}; where= leaves rows out",
+                width.saturating_sub(1)
+            ),
+            None => format!("targets: expected 0 or 1; got {value} at index {row}; where= leaves rows out"),
+        },
+    })
+}
+
+fn in_python<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, PyDict>> {
+    let error = |limits: Limits| (limits.value, limits.standard_error, limits.low, limits.high);
+    let said = PyDict::new(py);
+    said.set_item("n", summary.n)?;
+    said.set_item("accuracy", error(summary.accuracy))?;
+    said.set_item("ece", error(summary.ece))?;
+    said.set_item("rmsce", error(summary.rmsce))?;
+    said.set_item("mce", error(summary.mce))?;
+    said.set_item("noise_floor", summary.noise_floor)?;
+    said.set_item("certain", summary.certain)?;
+    let bins = summary.bins.iter();
+    let bins: Vec<_> =
+        bins.map(|bin| (bin.index, bin.mean_probability, bin.accuracy, bin.gap, bin.low, bin.high)).collect();
+    said.set_item("bins", bins)?;
+    Ok(said)
+}

@@ -1,0 +1,99 @@
+"""Rows of the calibration room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from steelyard import _arrays, calibration
+from steelyard.reference import calibration as reference
+
+from . import Case, Inputs, Outputs, as_dtype, uniform, words
+
+N_BINS = 15
+
+
+def probabilities(n: int, stream: int) -> np.ndarray:
+    """Uniform, with tenths (on edges), 0, 1, and values far below the last fixed-point place."""
+    x, kind = uniform(n, stream), words(n, stream + 1) % np.uint64(8)
+    x = np.where(kind == 0, np.floor(x * 11) / 10, x)
+    return np.where(kind == 1, x * 2.0**-40, x)
+
+
+def make_binary(dtype: str, n: int) -> Inputs:
+    probs = as_dtype(probabilities(n, 301), dtype)
+    return {"probs": probs, "targets": (words(n, 303) % np.uint64(2)).astype(np.int32)}
+
+
+def make_classes(dtype: str, n: int) -> Inputs:
+    k = 7
+    scores = uniform(n * k, 311).reshape(n, k) ** 4
+    probs = as_dtype(scores / scores.sum(axis=1, keepdims=True), dtype)
+    probs[:: max(1, n // 3)] = as_dtype(np.full(k, [0.25, 0.25, 0, 0.5, 0, 0, 0]), dtype)
+    return {"probs": probs, "targets": (words(n, 313) % np.uint64(k)).astype(np.int64)}
+
+
+def outputs(rows: list[reference.Row], said: dict[str, float]) -> Outputs:
+    return {"rows": repr(rows), **said}
+
+
+def compiled(state: calibration.ReliabilityState) -> Outputs:
+    result = state.compute()
+    said: dict[str, Any] = {"noise_floor": result.noise_floor}
+    for name in ("ece", "rmsce", "mce"):
+        e = getattr(result, name)
+        said |= {name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}
+        if name != "mce":
+            said[f"{name}_standard_error"] = e.standard_error
+    return outputs(state._tally.rows(), said)
+
+
+def run(inputs: Inputs) -> Outputs:
+    return compiled(calibration.ReliabilityState(N_BINS).update(**inputs))
+
+
+def split(inputs: Inputs, cut: float) -> Outputs:
+    at = int(cut * len(inputs["probs"]))
+    parts = (slice(0, at), slice(at, None))
+    states = [calibration.ReliabilityState(N_BINS).update(**{k: v[part] for k, v in inputs.items()}) for part in parts]
+    return compiled(calibration.ReliabilityState.from_bytes((states[1] + states[0]).to_bytes()))
+
+
+def by_reference(inputs: Inputs) -> Outputs:
+    probs, targets = _arrays.floats(inputs["probs"], "probs"), inputs["targets"]
+    if probs.ndim == 2:
+        probs, targets = reference.top_labels(probs, targets)
+    rows = reference.tally(probs, targets, N_BINS)
+    return outputs(rows, reference.intervals(rows))
+
+
+# Two evaluations of one formula in f64; a bisection ends within 2^-60 of where its formula turns.
+BOUND = {
+    name: 1e-11
+    for error in ("ece", "rmsce", "mce")
+    for name in (error, f"{error}_low", f"{error}_high", f"{error}_standard_error")
+} | {"noise_floor": 1e-14}
+
+CASES = [
+    Case(
+        name="calibration.reliability",
+        covers=("ReliabilityTally",),
+        make=make_binary,
+        run=run,
+        reference=by_reference,
+        lengths=(1, 2, 15, 255, 256, 257, 1000, 66_000),
+        bound=BOUND,
+        split=split,
+    ),
+    Case(
+        name="calibration.top_label",
+        covers=("ReliabilityTally",),
+        make=make_classes,
+        run=run,
+        reference=by_reference,
+        lengths=(1, 2, 16, 300, 40_000),
+        bound=BOUND,
+        split=split,
+    ),
+]
