@@ -2,7 +2,7 @@
 # Environments: .venv for tests and lint, .venv-demo as a user would have it, .venv-bench with the peers.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-foreign lint bench clean
+.PHONY: help demo test test-rust test-python test-torch test-foreign lint bench clean
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -43,7 +43,7 @@ bench: .venv-bench/.built  ## Measure every claim beside its peer; rewrite the R
 	PYTHONPATH=.venv-bench/site $(or $(STEELYARD_BENCH_PYTHON),.venv-bench/bin/python) -m benches.run
 
 clean:  ## Remove everything that make has made
-	rm -rf target .venv .venv-demo .venv-bench .foreign .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
+	rm -rf target .venv .venv-demo .venv-bench .venv-torch .foreign .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
 	rm -f python/steelyard/_core*.so
 
 # ---- environments: a stamp is older than what it was made from, or it stands ----
@@ -59,6 +59,10 @@ clean:  ## Remove everything that make has made
 	.venv/bin/$(PIP) 'maturin>=1.14,<2'
 	.venv/bin/maturin develop --quiet --locked --profile quick
 	.venv/bin/$(PIP) 'steelyard[dev]'
+	touch $@
+
+.venv-torch/.built: .venv-torch/.made $(SOURCES) $(FACE)
+	.venv-torch/bin/$(PIP) '.[torch]' pytest pytest-timeout hypothesis ml-dtypes
 	touch $@
 
 .venv-demo/.built: .venv-demo/.made $(SOURCES) $(FACE)

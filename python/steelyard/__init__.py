@@ -1,20 +1,26 @@
 """Weigh a model's numbers: exact, fast evaluation with uncertainty, and CPU training updates."""
 
-from . import _core, calibration, config, errors, tokens
+from . import _core, calibration, config, errors, optim, tokens
 from .calibration import reliability
 from .config import show_config, threads
 from .estimate import Estimate
+from .optim import AdamW, clip_by_global_norm_, global_norm, schedules
 from .tokens import token_scores
 
 config.configure_from_environment()
 __version__: str = _core.version()
 
 __all__ = [
+    "AdamW",
     "Estimate",
     "__version__",
     "calibration",
+    "clip_by_global_norm_",
     "errors",
+    "global_norm",
+    "optim",
     "reliability",
+    "schedules",
     "show_config",
     "threads",
     "token_scores",

@@ -1,6 +1,6 @@
 """Stubs of the compiled core, proven against the binary by stubtest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,3 +45,52 @@ class ReliabilityTally:
     def to_bytes(self, config: bytes) -> bytes: ...
     @staticmethod
     def from_bytes(data: bytes) -> tuple[ReliabilityTally, bytes]: ...
+
+# optim
+class AdamWPlan:
+    def __new__(
+        cls,
+        paths: list[str],
+        params: list[Any],
+        exp_avg: list[Any],
+        exp_avg_sq: list[Any],
+        max_exp_avg_sq: list[Any] | None = None,
+    ) -> AdamWPlan: ...
+    def step(
+        self,
+        grads: list[Any],
+        *,
+        step: int,
+        lr: float,
+        beta1: float,
+        beta2: float,
+        eps: float,
+        weight_decay: float,
+        maximize: bool,
+        max_norm: float | None,
+        scan: bool,
+        stop_nonfinite: bool,
+    ) -> tuple[float | None, float, int, int | None, bool]: ...
+
+def sum_of_squares(
+    arrays: list[Any], names: list[str], progress: Callable[[int, int], object] | None = None
+) -> tuple[float, int, float, int, int | None]: ...
+def scale_in_place(arrays: list[Any], names: list[str], factor: float) -> None: ...
+def check_writable(arrays: list[Any], names: list[str]) -> None: ...
+def schedule_rates(
+    decay: str, peak: float, end: float, start: float | None, warmup: int, total: int, steps: NDArray[np.uint64]
+) -> NDArray[np.float64]: ...
+def global_norm_to_bytes(limbs: list[int]) -> bytes: ...
+def global_norm_from_bytes(data: bytes) -> list[int]: ...
+
+# preference
+def preference_loss(
+    columns: Sequence[NDArray[Any]],
+    *,
+    loss: str,
+    beta: float,
+    label_smoothing: float,
+    crossing: tuple[float, float],
+    gradients: bool,
+    progress: Callable[[int, int], object] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], int]: ...

@@ -4,6 +4,8 @@ mod arrays;
 mod calibration;
 mod call;
 mod config;
+mod optim;
+mod preference;
 mod tokens;
 
 /// The compiled core of steelyard; the public face is the `steelyard` package.
@@ -16,6 +18,13 @@ mod _core {
         asked_threads, force_isa, isa, isa_available, numerics, set_default_threads,
         set_flush_to_zero_for_tests, set_threads, threads, version,
     };
+    #[pymodule_export]
+    use crate::optim::{
+        AdamWPlan, check_writable, global_norm_from_bytes, global_norm_to_bytes, scale_in_place,
+        schedule_rates, sum_of_squares,
+    };
+    #[pymodule_export]
+    use crate::preference::preference_loss;
     #[pymodule_export]
     use crate::tokens::{sequence_nll, token_scores};
 }

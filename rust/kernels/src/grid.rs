@@ -76,12 +76,32 @@ pub fn write_chunks<T: Send, R: Send>(
     bytes: usize,
     f: impl Fn(usize, T) -> R + Sync,
 ) -> Vec<R> {
+    run_items(items, bytes, None, f).unwrap_or_default()
+}
+
+/// Runs `f(index, item)` for work that reads its data and fills fresh output through its items; stopped by
+/// `watch`, after which the output means nothing.
+pub fn fill_chunks<T: Send, R: Send>(
+    items: Vec<T>,
+    bytes: usize,
+    watch: Watch<'_>,
+    f: impl Fn(usize, T) -> R + Sync,
+) -> Result<Vec<R>, Cancelled> {
+    run_items(items, bytes, Some(watch), f)
+}
+
+fn run_items<T: Send, R: Send>(
+    items: Vec<T>,
+    bytes: usize,
+    watch: Option<Watch<'_>>,
+    f: impl Fn(usize, T) -> R + Sync,
+) -> Result<Vec<R>, Cancelled> {
     let items: Vec<Mutex<Option<T>>> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
     let each = |index: usize| {
         let item = items[index].lock().unwrap_or_else(PoisonError::into_inner).take();
         item.map(|item| f(index, item))
     };
-    run(items.len(), bytes, None, each).unwrap_or_default().into_iter().flatten().collect()
+    Ok(run(items.len(), bytes, watch, each)?.into_iter().flatten().collect())
 }
 
 fn run<R: Send>(

@@ -14,3 +14,8 @@ mod map;
 pub use exp::{exp32, exp32_nonpositive, exp64, exp64_nonpositive, expm1_64};
 pub use log::{log1p_64, log64};
 pub use map::{Exp, Exp32, Expm1, Function, Log, Log1p, exp, expm1, log, log1p, map};
+
+/// `base^n`. A stand-in within 1 ulp; the exact one follows.
+pub fn powi(base: f64, n: u64) -> f64 {
+    libm::pow(base, n as f64)
+}

@@ -8,10 +8,13 @@ mod fma;
 mod fpenv;
 mod lanes;
 mod level;
+mod real;
 
 pub use element::{Bf16, Element, F16};
 pub use lanes::{padded, tree32, tree64};
 pub use level::{Isa, Kernel, Level, available, dispatch, force, level, scalar};
+
+pub use real::Real;
 
 #[doc(hidden)]
 pub use fpenv::set_flush_to_zero_for_tests;

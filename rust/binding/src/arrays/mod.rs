@@ -6,6 +6,8 @@
 //! any NumPy function, and the result is then unspecified.
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
+pub mod blocks;
+
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;

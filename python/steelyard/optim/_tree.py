@@ -1,0 +1,103 @@
+"""Trees of arrays: an array, or dictionaries, lists and tuples of them, nested as the caller likes.
+
+A leaf is named by its path as the caller would write it, ``["layers"][3]["w"]``, and stands in a saved
+state under ``layers/3/w``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._arrays import describe, floats, is_tensor
+from ..errors import type_error, value_error
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One array of a tree: its path, its key in a saved state, and the object that was there."""
+
+    path: str
+    key: str
+    value: Any
+
+
+def leaves(tree: Any, path: str = "", key: str = "") -> Iterator[Leaf]:
+    """Every leaf, depth first, in the order of the caller's containers."""
+    if isinstance(tree, Mapping):
+        for name, item in tree.items():
+            yield from leaves(item, f"{path}[{_literal(name)}]", _join(key, str(name)))
+    elif isinstance(tree, list | tuple):
+        for i, item in enumerate(tree):
+            yield from leaves(item, f"{path}[{i}]", _join(key, str(i)))
+    else:
+        yield Leaf(path, key, tree)
+
+
+def _literal(name: Any) -> str:
+    if not isinstance(name, str):
+        return repr(name)
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _join(key: str, name: str) -> str:
+    return f"{key}/{name}" if key else name
+
+
+def matching(tree: Any, like: Any, name: str, path: str = "") -> Iterator[Any]:
+    """The leaves of ``tree`` in the order of ``like``, which must have the same containers."""
+    if isinstance(like, Mapping):
+        if not isinstance(tree, Mapping):
+            raise type_error(f"{name}{path}", "a dictionary, like the parameters", describe(tree))
+        if len(tree) != len(like) or any(key not in tree for key in like):
+            lacking = [repr(key) for key in like if key not in tree]
+            extra = [repr(key) for key in tree if key not in like]
+            got = "; ".join(
+                f"{word} {', '.join(keys[:3])}" for word, keys in (("without", lacking), ("also", extra)) if keys
+            )
+            raise value_error(f"{name}{path}", "the keys of the parameters", f"a dictionary {got}")
+        for key, item in like.items():
+            yield from matching(tree[key], item, name, f"{path}[{_literal(key)}]")
+    elif isinstance(like, list | tuple):
+        if not isinstance(tree, list | tuple):
+            raise type_error(f"{name}{path}", "a list or tuple, like the parameters", describe(tree))
+        if len(tree) != len(like):
+            raise value_error(f"{name}{path}", f"{len(like)} items, like the parameters", f"{len(tree)}")
+        for i, (item, other) in enumerate(zip(tree, like, strict=True)):
+            yield from matching(item, other, name, f"{path}[{i}]")
+    else:
+        yield tree
+
+
+def to_write(value: Any, name: str) -> Array:
+    """A NumPy array that shares memory with ``value``, so that writing it writes ``value``."""
+    if type(value) is np.ndarray:
+        return value
+    if is_tensor(value):
+        return floats(value, name, contiguous=False)
+    fix = f"copy it once with numpy.array({name})" if hasattr(value, "__array__") else ""
+    raise type_error(name, "a NumPy array or a torch CPU tensor, to update in place", describe(value), fix)
+
+
+def to_read(value: Any, name: str) -> Array:
+    """The values as a C-contiguous NumPy array, without a copy wherever they already are one."""
+    if type(value) is np.ndarray and value.dtype.char in "fde" and value.flags.c_contiguous and value.dtype.isnative:
+        return value
+    if value is None:
+        raise type_error(name, "a gradient for every parameter", "None")
+    return floats(value, name)
+
+
+def wrote(values: list[Any]) -> None:
+    """Tell autograd which tensors were written behind its back, so that a stale backward raises."""
+    tensors = [value for value in values if is_tensor(value)]
+    if tensors:
+        sys.modules["torch"].autograd.graph.increment_version(tensors)

@@ -1,0 +1,352 @@
+"""AdamW over a tree of arrays, updated in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from ..errors import type_error, value_error
+from ._tree import leaves, matching, to_read, to_write, wrote
+
+__all__ = ["AdamW", "StepInfo", "adamw_"]
+
+Array = NDArray[Any]
+NonFinite = Literal["raise", "skip", "propagate"]
+LearningRate = float | Callable[[int], float]
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """What one step did.
+
+    Attributes
+    ----------
+    step : int
+        Updates made so far, this one included.
+    lr : float
+        The learning rate of this step.
+    grad_norm : float or None
+        The global norm of the gradients before clipping; ``None`` where they were not looked at
+        (``nonfinite="propagate"`` without ``max_norm``).
+    clip_factor : float
+        What the gradients were multiplied by: 1.0 where nothing was clipped.
+    nonfinite : int
+        Gradient elements that are NaN or infinite.
+    first_nonfinite : str or None
+        The path of the first gradient that has one.
+    skipped : bool
+        Whether the update was left out because of them (``nonfinite="skip"``).
+    """
+
+    step: int
+    lr: float
+    grad_norm: float | None
+    clip_factor: float
+    nonfinite: int = 0
+    first_nonfinite: str | None = None
+    skipped: bool = False
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """The hyperparameters, checked."""
+
+    betas: tuple[float, float]
+    eps: float
+    weight_decay: float
+    max_norm: float | None
+    nonfinite: NonFinite
+    maximize: bool
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.betas, tuple | list) and len(self.betas) == 2):
+            raise type_error("betas", "two numbers", repr(self.betas))
+        object.__setattr__(self, "betas", tuple(float(beta) for beta in self.betas))
+        for i, beta in enumerate(self.betas):
+            if not 0.0 <= beta < 1.0:
+                raise value_error(f"betas[{i}]", "at least 0 and below 1", repr(beta))
+        for name in ("eps", "weight_decay"):
+            object.__setattr__(self, name, at_least_zero(name, getattr(self, name)))
+        if self.max_norm is not None:
+            object.__setattr__(self, "max_norm", at_least_zero("max_norm", self.max_norm, infinite=True))
+        if self.nonfinite not in get_args(NonFinite):
+            raise value_error("nonfinite", "'raise', 'skip' or 'propagate'", repr(self.nonfinite))
+
+    def update(self, plan: _core.AdamWPlan, paths: list[str], grads: list[Array], step: int, lr: float) -> StepInfo:
+        """Run one step of the core and say what it did."""
+        norm, factor, bad, first, applied = plan.step(
+            grads,
+            step=step,
+            lr=lr,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            maximize=self.maximize,
+            max_norm=self.max_norm,
+            scan=self.nonfinite != "propagate" or self.max_norm is not None,
+            stop_nonfinite=self.nonfinite != "propagate",
+        )
+        where = None if first is None else f"grads{paths[first]}"
+        if not applied and self.nonfinite == "raise":
+            raise value_error(
+                str(where),
+                "finite gradients",
+                f"{bad} NaN or infinite",
+                "nothing was written; nonfinite='skip' goes on",
+            )
+        return StepInfo(step if applied else step - 1, lr, norm, factor, bad, where, not applied)
+
+
+def at_least_zero(name: str, value: Any, infinite: bool = False) -> float:
+    """``value`` as a float that is finite (or not, where that has a meaning) and not negative."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise type_error(name, "a number", repr(value)) from None
+    if not (number >= 0.0 and (infinite or number < float("inf"))):
+        raise value_error(name, "a number that is at least 0", repr(value))
+    return number
+
+
+class AdamW:
+    r"""AdamW with decoupled weight decay and optional clipping, in place, in one pass over memory.
+
+    With ``t`` the number of this step (the first is 1), ``g`` the gradient times the clip factor::
+
+        p <- p (1 - lr weight_decay)
+        m <- m + (1 - beta1) (g - m)
+        v <- beta2 v + (1 - beta2) g^2
+        p <- p - lr / (1 - beta1^t)  m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+
+    and, with ``max_norm``, the clip factor ``min(1, max_norm / ||grads||)``, the norm taken over all arrays
+    together and applied in registers: gradients are only read. The clip is exact: up to ``max_norm`` nothing
+    is multiplied.
+
+    Each element gets the bits of ``torch.optim.AdamW(fused=True)``, but for the last few elements of a
+    tensor, where torch changes its own rule; here one rule holds wherever an element stands. As there, the
+    decay ``p * (1 - lr weight_decay)`` is rounded to the element type, so in float32 a decay below 6e-8 a
+    step is lost (lr = 2e-6 with weight_decay = 0.01, for example); use float64 parameters where that counts.
+
+    Parameters
+    ----------
+    params : tree of arrays
+        A writable float32 or float64 array, or dictionaries, lists and tuples of them; NumPy arrays or torch
+        CPU tensors (which are detached, and whose version counter is raised so that a backward pass that
+        needed the old value raises). C-contiguous, none overlapping another.
+    lr : float or callable
+        The learning rate, or a function of the number of updates already made, such as
+        :func:`steelyard.schedules.cosine`.
+    betas : (float, float)
+        Decay of the first and the second moment, in [0, 1).
+    eps : float
+        Added to the denominator, outside the root.
+    weight_decay : float
+        Decoupled; the parameter shrinks by ``lr * weight_decay`` a step.
+    max_norm : float, optional
+        Clip the gradients to this global norm; at least 0.
+    nonfinite : {"raise", "skip", "propagate"}
+        What NaN or infinite gradients do, decided before anything is written: raise, leave the step out, or
+        take part. The gradients are not scanned for ``"propagate"`` without ``max_norm``.
+    maximize : bool
+        Go up the gradient.
+    amsgrad : bool
+        Divide by the largest second moment so far.
+
+    Raises
+    ------
+    TypeError, ValueError
+        In one sentence with the path of the array, such as ``params["layers"][3]["w"]``; nothing is written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import steelyard as sy
+    >>> params = {"w": np.ones(3, np.float32), "b": np.zeros(1, np.float32)}
+    >>> opt = sy.AdamW(params, lr=0.1, max_norm=1.0)
+    >>> info = opt.step({"w": np.full(3, 2.0, np.float32), "b": np.ones(1, np.float32)})
+    >>> info.step, round(info.grad_norm, 4), round(info.clip_factor, 4)
+    (1, 3.6056, 0.2774)
+    >>> params["w"].round(3)
+    array([0.899, 0.899, 0.899], dtype=float32)
+
+    References
+    ----------
+    Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019. Defaults are torch's.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: LearningRate = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        *,
+        max_norm: float | None = None,
+        nonfinite: NonFinite = "raise",
+        maximize: bool = False,
+        amsgrad: bool = False,
+    ) -> None:
+        self._settings = _Settings(betas, eps, weight_decay, max_norm, nonfinite, bool(maximize))
+        self.lr: LearningRate = lr if callable(lr) else at_least_zero("lr", lr)
+        self._params = params
+        self._step = 0
+        found = list(leaves(params))
+        if not found:
+            raise value_error("params", "at least one array", "none")
+        self._paths = [leaf.path for leaf in found]
+        self._keys = [leaf.key for leaf in found]
+        if len(set(self._keys)) < len(self._keys):
+            twice = next(key for key in self._keys if self._keys.count(key) > 1)
+            raise value_error("params", "paths that stay apart in a saved state", f"{twice!r} twice")
+        arrays = [to_write(leaf.value, f"params{leaf.path}") for leaf in found]
+        _core.check_writable(arrays, [f"params{path}" for path in self._paths])
+        names = ["exp_avg", "exp_avg_sq"] + (["max_exp_avg_sq"] if amsgrad else [])
+        self._state = {name: [np.zeros_like(array) for array in arrays] for name in names}
+        self._plan = _core.AdamWPlan(self._paths, arrays, *self._state.values())
+        self._written = [leaf.value for leaf in found]
+
+    def step(self, grads: Any) -> StepInfo:
+        """Update every parameter once; ``grads`` has the containers of ``params`` and is only read.
+
+        Returns
+        -------
+        StepInfo
+            Step number, learning rate, gradient norm, clip factor, what was not finite.
+        """
+        given = matching(grads, self._params, "grads")
+        arrays = [to_read(grad, f"grads{path}") for grad, path in zip(given, self._paths, strict=True)]
+        lr = at_least_zero("lr", self.lr(self._step)) if callable(self.lr) else self.lr
+        info = self._settings.update(self._plan, self._paths, arrays, self._step + 1, lr)
+        self._step = info.step
+        if not info.skipped:
+            wrote(self._written)
+        return info
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return step and moments as flat arrays that ``numpy.savez`` takes: ``"exp_avg/layers/0/w"``.
+
+        The moments are the optimizer's own arrays, not copies: save them, or copy them, before the next step.
+        """
+        flat: dict[str, Array] = {"step": np.array(self._step, np.int64), "numerics": np.array(_core.numerics())}
+        for name, arrays in self._state.items():
+            flat |= {f"{name}/{key}" if key else name: array for key, array in zip(self._keys, arrays, strict=True)}
+        return flat
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copy a saved state in, so that training goes on bit for bit as if never interrupted.
+
+        Parameters
+        ----------
+        state : mapping
+            What :meth:`state_dict` returned, or ``numpy.load`` of what was saved from it.
+
+        Raises
+        ------
+        ValueError
+            Where a key is lacking or unknown, or an array has another dtype or shape; nothing is changed.
+        """
+        own = self.state_dict()
+        lacking = [key for key in own if key not in state and key != "numerics"]
+        extra = [key for key in state if key not in own]
+        if lacking or extra:
+            got = ", ".join([f"no {key!r}" for key in lacking[:3]] + [f"also {key!r}" for key in extra[:3]])
+            raise value_error("state", "the keys of this optimizer's state_dict()", got)
+        loaded = {key: np.asarray(state[key]) for key in own if key in state}
+        for key, array in own.items():
+            if key in ("step", "numerics"):
+                continue
+            if loaded[key].dtype != array.dtype or loaded[key].shape != array.shape:
+                got = f"{loaded[key].dtype} of shape {loaded[key].shape}"
+                raise value_error(f"state[{key!r}]", f"{array.dtype} of shape {array.shape}", got)
+        step = loaded["step"]
+        if step.shape != () or step.dtype.kind not in "iu" or int(step) < 0:
+            raise value_error("state['step']", "one whole number, at least 0", repr(step))
+        for key, array in own.items():
+            if key not in ("step", "numerics"):
+                np.copyto(array, loaded[key])
+        self._step = int(step)
+
+    def __repr__(self) -> str:
+        s = self._settings
+        lr = self.lr if not isinstance(self.lr, float) else f"{self.lr:g}"
+        return (
+            f"AdamW({len(self._paths)} arrays, step {self._step}, lr={lr}, betas={s.betas}, eps={s.eps:g}, "
+            f"weight_decay={s.weight_decay:g}, max_norm={s.max_norm})"
+        )
+
+
+def adamw_(
+    params: Any,
+    grads: Any,
+    exp_avg: Any,
+    exp_avg_sq: Any,
+    *,
+    step: int,
+    max_exp_avg_sq: Any = None,
+    lr: float = 1e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.01,
+    max_norm: float | None = None,
+    nonfinite: NonFinite = "raise",
+    maximize: bool = False,
+) -> StepInfo:
+    """Do one AdamW step on arrays that the caller keeps, in place: the formula of :class:`AdamW`.
+
+    Parameters
+    ----------
+    params, exp_avg, exp_avg_sq : trees of arrays
+        Written; of one structure, as in :class:`AdamW`.
+    grads : tree of arrays
+        Only read.
+    step : int
+        The number of this step; the first is 1.
+    max_exp_avg_sq : tree of arrays, optional
+        Given: amsgrad, and written.
+    lr, betas, eps, weight_decay, max_norm, nonfinite, maximize
+        As in :class:`AdamW`.
+
+    Returns
+    -------
+    StepInfo
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import steelyard as sy
+    >>> w, m, v = np.ones(2), np.zeros(2), np.zeros(2)
+    >>> sy.optim.adamw_(w, np.array([0.5, -0.5]), m, v, step=1, lr=0.1).grad_norm
+    0.7071067811865476
+    >>> w.round(6)
+    array([0.899, 1.099])
+    """
+    if isinstance(step, bool) or not isinstance(step, int | np.integer):
+        raise type_error("step", "a whole number", repr(step))
+    if step < 1:
+        raise value_error("step", "at least 1, the number of this step", repr(step))
+    settings = _Settings(betas, eps, weight_decay, max_norm, nonfinite, bool(maximize))
+    found = list(leaves(params))
+    paths = [leaf.path for leaf in found]
+    roles: dict[str, list[Any]] = {"params": [leaf.value for leaf in found]}
+    moments = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq, "max_exp_avg_sq": max_exp_avg_sq}
+    for name, tree in moments.items():
+        if tree is not None:
+            roles[name] = list(matching(tree, params, name))
+    arrays = [
+        [to_write(value, f"{name}{path}") for value, path in zip(values, paths, strict=True)]
+        for name, values in roles.items()
+    ]
+    given = matching(grads, params, "grads")
+    read = [to_read(grad, f"grads{path}") for grad, path in zip(given, paths, strict=True)]
+    plan = _core.AdamWPlan(paths, *arrays)
+    info = settings.update(plan, paths, read, int(step), at_least_zero("lr", lr))
+    if not info.skipped:
+        wrote([value for values in roles.values() for value in values])
+    return info

@@ -1,0 +1,174 @@
+"""The global norm of gradients, and clipping by it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from .. import _core
+from ..errors import type_error, value_error
+from ._tree import leaves, to_read, to_write, wrote
+from .adamw import NonFinite, at_least_zero
+
+__all__ = ["GlobalNormState", "clip_by_global_norm_", "global_norm"]
+
+
+def _measured(tree: Any, name: str, nonfinite: str) -> tuple[float, int, float, bool]:
+    """Sum of squares, its power of four, the norm, and whether all is finite."""
+    found = list(leaves(tree))
+    names = [f"{name}{leaf.path}" for leaf in found]
+    arrays = [to_read(leaf.value, where) for leaf, where in zip(found, names, strict=True)]
+    total, exponent, norm, bad, first = _core.sum_of_squares(arrays, names)
+    if first is not None and nonfinite == "raise":
+        raise value_error(
+            names[first], "finite values", f"{bad} NaN or infinite", "nothing was written; see nonfinite="
+        )
+    return total, exponent, norm, first is None
+
+
+def global_norm(grads: Any, *, nonfinite: Literal["raise", "propagate"] = "raise") -> float:
+    """Return the Euclidean norm of all elements of all arrays, ``sqrt(sum x^2)``.
+
+    Right to 1e-12 (relative) at 1e8 elements, for values of 1e20 and of 1e-25 in float32 too, and the same
+    bits for any number of threads.
+
+    Parameters
+    ----------
+    grads : tree of arrays
+        float32, float64, bfloat16 or float16; NumPy arrays, torch CPU tensors, JAX arrays; only read.
+    nonfinite : {"raise", "propagate"}
+        Refuse NaN and infinities, naming the first array that has one, or let them make the norm NaN or inf.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import steelyard as sy
+    >>> sy.global_norm({"w": np.array([3.0]), "b": np.array([4.0])})
+    5.0
+    """
+    if nonfinite not in ("raise", "propagate"):
+        raise value_error("nonfinite", "'raise' or 'propagate'", repr(nonfinite))
+    return _measured(grads, "grads", nonfinite)[2]
+
+
+def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = "raise") -> float:
+    """Scale gradients in place so that their global norm is at most ``max_norm``; return the norm before.
+
+    The factor is ``max_norm / norm`` where ``norm > max_norm``, and nothing is written otherwise: the
+    threshold is exact, with no epsilon (optax's convention; torch always multiplies by
+    ``min(1, max_norm / (norm + 1e-6))``).
+
+    Parameters
+    ----------
+    grads : tree of arrays
+        Writable float32 or float64 arrays, as in :class:`AdamW`.
+    max_norm : float
+        At least 0.
+    nonfinite : {"raise", "skip", "propagate"}
+        What NaN or infinite elements do: raise, leave every array as it is, or take part in the
+        multiplication. Decided before anything is written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import steelyard as sy
+    >>> g = np.array([3.0, 4.0])
+    >>> sy.clip_by_global_norm_(g, max_norm=1.0)
+    5.0
+    >>> g
+    array([0.6, 0.8])
+    """
+    limit = at_least_zero("max_norm", max_norm, infinite=True)
+    if nonfinite not in ("raise", "skip", "propagate"):
+        raise value_error("nonfinite", "'raise', 'skip' or 'propagate'", repr(nonfinite))
+    found = list(leaves(grads))
+    names = [f"grads{leaf.path}" for leaf in found]
+    arrays = [to_write(leaf.value, name) for leaf, name in zip(found, names, strict=True)]
+    _core.check_writable(arrays, names)
+    _, _, norm, finite = _measured(arrays, "grads", nonfinite)
+    if (finite and norm > limit) or (not finite and nonfinite == "propagate"):
+        _core.scale_in_place(arrays, names, limit / norm if norm > limit else norm)
+        wrote([leaf.value for leaf in found])
+    return norm
+
+
+# A sum of squares is m * 2**e with e >= -1074 - 2 * 1000 (the smallest double, the largest scale).
+_UNIT = 3200
+
+
+class GlobalNormState:
+    """A global norm that adds up over batches, shards and ranks.
+
+    Each update's sum of squares is a double; updates and merges add these doubles exactly, as integers, so
+    that any order of merging gives the same bits. How one update's arrays are split among updates may show
+    in the last bit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import steelyard as sy
+    >>> a, b = sy.optim.GlobalNormState(), sy.optim.GlobalNormState()
+    >>> (a.update(np.array([3.0])) + b.update(np.array([4.0]))).compute()
+    5.0
+    """
+
+    def __init__(self) -> None:
+        self._total = 0
+
+    def update(self, grads: Any) -> Self:
+        """Add the squares of one tree of arrays; returns self."""
+        total, exponent, _, _ = _measured(grads, "grads", "raise")
+        mantissa, power = math.frexp(total)
+        self._total += int(math.ldexp(mantissa, 53)) << (power - 53 + 2 * exponent + _UNIT)
+        return self
+
+    def merge(self, other: GlobalNormState) -> Self:
+        """Add another state's squares to this one; returns self."""
+        if not isinstance(other, GlobalNormState):
+            raise type_error("other", "a GlobalNormState", type(other).__name__)
+        self._total += other._total
+        return self
+
+    def __add__(self, other: GlobalNormState) -> GlobalNormState:
+        if not isinstance(other, GlobalNormState):
+            return NotImplemented
+        return GlobalNormState().merge(self).merge(other)
+
+    def compute(self) -> float:
+        """Return the norm: the square root of the exact total, rounded once."""
+        return math.ldexp(*_root(self._total)) if self._total else 0.0
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._total = 0
+
+    def to_bytes(self) -> bytes:
+        """Return the state as bytes that :meth:`from_bytes` takes."""
+        size = (self._total.bit_length() + 63) // 64
+        limbs = np.frombuffer(self._total.to_bytes(8 * size, "little"), "<u8")
+        return _core.global_norm_to_bytes(limbs.tolist())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Return the state that :meth:`to_bytes` wrote; damaged bytes are refused."""
+        state = cls()
+        limbs = np.array(_core.global_norm_from_bytes(data), "<u8")
+        state._total = int.from_bytes(limbs.tobytes(), "little")
+        return state
+
+    def __repr__(self) -> str:
+        return f"<GlobalNormState norm {self.compute():.6g}>"
+
+
+def _root(total: int) -> tuple[float, int]:
+    """Return ``sqrt(total * 2**-_UNIT)`` as (double, power of two), correctly rounded."""
+    shift = max(0, 132 - total.bit_length())
+    shift += (shift + _UNIT) % 2
+    root = math.isqrt(total << shift)
+    inexact = root * root != total << shift
+    # 64 bits are left to round; a sticky last bit keeps an inexact root from being taken for a tie.
+    cut = root.bit_length() - 64
+    inexact |= root & ((1 << cut) - 1) != 0
+    return float((root >> cut) << 1 | inexact), cut - 1 - (shift + _UNIT) // 2

@@ -1,0 +1,179 @@
+"""Learning-rate schedules: pure functions of the number of updates already made.
+
+With ``s`` updates made (the first update has s = 0), ``w = warmup_steps`` inside ``N = total_steps``::
+
+    s < w:  peak (s + 1) / w            (with start given: start + (peak - start) s / w)
+    else:   u = min((s - w) / (N - w), 1)
+            constant: peak
+            linear:   peak + (end - peak) u
+            cosine:   end + (peak - end) (1 + cos(pi u)) / 2
+
+Past the end a schedule stays where it ended, and the first update never has a rate of 0 unless ``start=0``
+asks for it (which gives the tables of transformers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _core
+from .._arrays import plain
+from ..errors import type_error, value_error
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Schedule", "constant", "cosine", "linear"]
+
+SHAPES = ("constant", "linear", "cosine")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule as data: call it with the number of updates already made, one or an array of them.
+
+    Attributes
+    ----------
+    shape : {"constant", "linear", "cosine"}
+    lr : float
+        The highest rate.
+    total_steps : int or None
+        When the fall ends; ``None`` for ``"constant"``.
+    warmup_steps : int
+        Steps of rising, inside ``total_steps``.
+    start, end : float
+        The rates at step 0 (``None``: the first of ``warmup_steps`` equal rises from 0) and at the end.
+    """
+
+    shape: str
+    lr: float
+    total_steps: int | None = None
+    warmup_steps: int = 0
+    start: float | None = None
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.shape not in SHAPES:
+            raise value_error("shape", "'constant', 'linear' or 'cosine'", repr(self.shape))
+        for name in ("lr", "start", "end"):
+            value = getattr(self, name)
+            if name != "start" or value is not None:
+                object.__setattr__(self, name, _rate(name, value))
+        object.__setattr__(self, "warmup_steps", _count("warmup_steps", self.warmup_steps))
+        if self.total_steps is not None:
+            object.__setattr__(self, "total_steps", _count("total_steps", self.total_steps))
+        if self.shape == "constant":
+            return
+        if self.total_steps is None:
+            raise value_error("total_steps", "the number of steps of the whole schedule", "None")
+        if self.warmup_steps >= self.total_steps:
+            raise value_error("warmup_steps", f"fewer than total_steps = {self.total_steps}", str(self.warmup_steps))
+
+    @overload
+    def __call__(self, step: int) -> float: ...
+    @overload
+    def __call__(self, step: ArrayLike) -> NDArray[np.float64]: ...
+    def __call__(self, step: Any) -> float | NDArray[np.float64]:
+        """Return the rate after ``step`` updates: a float, or an array for an array of steps."""
+        if isinstance(step, int | np.integer) and not isinstance(step, bool):
+            if step < 0:
+                raise value_error("step", "at least 0, the number of updates already made", str(step))
+            return float(self._rates(np.array([step], np.uint64))[0])
+        steps = plain(step, "step")
+        if steps.dtype.kind not in "iu":
+            raise type_error("step", "whole numbers", f"{steps.dtype}")
+        if steps.size and steps.min() < 0:
+            raise value_error("step", "at least 0, the number of updates already made", str(steps.min()))
+        flat = np.ascontiguousarray(steps, dtype=np.uint64).reshape(-1)
+        return self._rates(flat).reshape(steps.shape)
+
+    def _rates(self, steps: NDArray[np.uint64]) -> NDArray[np.float64]:
+        total = self.total_steps or 0
+        return _core.schedule_rates(self.shape, self.lr, self.end, self.start, self.warmup_steps, total, steps)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the schedule as a small dictionary, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the schedule that :meth:`to_dict` described."""
+        known = set(cls.__dataclass_fields__)
+        if not isinstance(fields, Mapping) or not set(fields) <= known or not {"shape", "lr"} <= set(fields):
+            raise value_error("fields", f"a dictionary with keys among {sorted(known)}", repr(fields))
+        return cls(**fields)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the rate over the steps; returns the Axes."""
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+        last = self.total_steps or max(2 * self.warmup_steps, 100)
+        steps = np.unique(np.linspace(0, last, 1001).astype(np.int64))
+        ax.plot(steps, self(steps))
+        ax.set(xlabel="updates made", ylabel="learning rate", title=f"{self.shape} schedule", ylim=(0, None))
+        return ax
+
+
+def _rate(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise type_error(name, "a learning rate", repr(value)) from None
+    if not 0.0 <= number < float("inf"):
+        raise value_error(name, "a finite learning rate, at least 0", repr(value))
+    return number
+
+
+def _count(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise type_error(name, "a whole number of steps", repr(value))
+    if not 0 <= value < 2**53:
+        raise value_error(name, "a number of steps that is at least 0", repr(value))
+    return int(value)
+
+
+def constant(lr: float, *, warmup_steps: int = 0, start: float | None = None) -> Schedule:
+    """Return a rate that rises over ``warmup_steps`` and stays.
+
+    Examples
+    --------
+    >>> import steelyard as sy
+    >>> sy.schedules.constant(1.0, warmup_steps=4)([0, 1, 2, 3, 100])
+    array([0.25, 0.5 , 0.75, 1.  , 1.  ])
+    """
+    return Schedule("constant", lr, None, warmup_steps, start)
+
+
+def linear(
+    lr: float, *, total_steps: int, warmup_steps: int = 0, start: float | None = None, end: float = 0.0
+) -> Schedule:
+    """Return a rate that rises over ``warmup_steps`` and falls in a straight line to ``end``.
+
+    Examples
+    --------
+    >>> import steelyard as sy
+    >>> sy.schedules.linear(10.0, total_steps=10, warmup_steps=2, start=0.0)([0, 1, 2, 6, 10, 99])
+    array([ 0.,  5., 10.,  5.,  0.,  0.])
+    """
+    return Schedule("linear", lr, total_steps, warmup_steps, start, end)
+
+
+def cosine(
+    lr: float, *, total_steps: int, warmup_steps: int = 0, start: float | None = None, end: float = 0.0
+) -> Schedule:
+    """Return a rate that rises over ``warmup_steps`` and falls along half a cosine to ``end``.
+
+    Examples
+    --------
+    >>> import steelyard as sy
+    >>> sy.schedules.cosine(10.0, total_steps=10, warmup_steps=2)([0, 1, 6, 10])
+    array([ 5., 10.,  5.,  0.])
+    """
+    return Schedule("cosine", lr, total_steps, warmup_steps, start, end)

@@ -1,0 +1,75 @@
+"""AdamW, the global norm and the schedules, as formulas."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .fma import fma
+
+Array = NDArray[Any]
+
+
+def adamw(
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    vmax: Array | None = None,
+    *,
+    step: int,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    clip_factor: float = 1.0,
+    maximize: bool = False,
+) -> dict[str, Array]:
+    """Return one AdamW step on float32 or float64 arrays, with the bits of the compiled one.
+
+    Scalars are float64 until they are rounded to the element type; ``fma`` is the exactly rounded
+    ``a * b + c``. ``beta**step`` is correctly rounded.
+    """
+    real = p.dtype.type
+    power1, power2 = (float(Fraction(beta) ** step) for beta in betas)
+    k = real(float(Fraction(1) - Fraction(lr) * Fraction(weight_decay)))
+    a, b = real(-(lr / (1.0 - power1))), real(math.sqrt(1.0 - power2))
+    w1, w2, keep = real(1.0 - betas[0]), real(1.0 - betas[1]), real(betas[1])
+    with np.errstate(all="ignore"):
+        g = g * real(-clip_factor if maximize else clip_factor)
+        m = fma(w1, g - m, m) if w1 < 0.5 else fma(w1 - real(1), g - m, g)
+        v = fma(w2 * g, g, v * keep)
+        largest = v if vmax is None else np.maximum(vmax, v)  # NaN where either is
+        p = p * k + (a * m) / (np.sqrt(largest) / b + real(eps))
+    state = {"p": p, "m": m, "v": v}
+    return state if vmax is None else state | {"vmax": largest}
+
+
+def global_norm(arrays: list[Array]) -> float:
+    """Return ``sqrt(sum x^2)`` over all elements, the sum exact; the compiled one is within 1e-12 of it."""
+    total = sum((Fraction(x) ** 2 for array in arrays for x in array.astype(np.float64).ravel().tolist()), Fraction(0))
+    scale = 2 ** max(0, 1200 - total.numerator.bit_length() + total.denominator.bit_length())
+    return math.isqrt(int(total * scale * scale)) / scale if total else 0.0
+
+
+def schedule(
+    shape: str,
+    s: int,
+    *,
+    lr: float,
+    total_steps: int = 0,
+    warmup_steps: int = 0,
+    start: float | None = None,
+    end: float = 0.0,
+) -> float:
+    """Return the rate after ``s`` updates; the compiled one is within 4e-16 of the highest rate."""
+    if s < warmup_steps:
+        return lr * (s + 1) / warmup_steps if start is None else start + (lr - start) * s / warmup_steps
+    if shape == "constant":
+        return lr
+    u = min((s - warmup_steps) / (total_steps - warmup_steps), 1.0)
+    return lr + (end - lr) * u if shape == "linear" else end + (lr - end) * (1 + math.cos(math.pi * u)) / 2

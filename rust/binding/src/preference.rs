@@ -1,0 +1,83 @@
+//! The preference room: four columns of log-probabilities, one call.
+
+use crate::arrays::floats;
+use crate::call::call;
+use crate::each_float;
+use numpy::{IntoPyArray, PyArray1};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use steelyard_kernels::preference::{self, Loss, Pairs, Scored, Smoothing};
+
+const COLUMNS: [&str; 4] = ["policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected"];
+
+type PyColumn<'py> = Bound<'py, PyArray1<f64>>;
+/// Losses, both gradients (empty where not asked for), margins, and how many pairs are saturated.
+type PyScored<'py> = (PyColumn<'py>, PyColumn<'py>, PyColumn<'py>, PyColumn<'py>, usize);
+
+/// The loss of every pair. All four columns have one dtype and one length; `crossing` is `log((1-e)/e)` as a
+/// sum of two doubles, for the smoothed loss.
+#[pyfunction]
+#[pyo3(signature = (columns, *, loss, beta, label_smoothing, crossing, gradients, progress=None))]
+#[allow(clippy::too_many_arguments)] // one call, spelled out in the Python face
+pub fn preference_loss<'py>(
+    py: Python<'py>,
+    columns: [Bound<'py, PyAny>; 4],
+    loss: &str,
+    beta: f64,
+    label_smoothing: f64,
+    crossing: (f64, f64),
+    gradients: bool,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> PyResult<PyScored<'py>> {
+    let loss = match loss {
+        "dpo" => {
+            Loss::Dpo(Smoothing { rate: label_smoothing, crossing: crossing.0, crossing_rest: crossing.1 })
+        }
+        "robust" => Loss::Robust(label_smoothing),
+        "hinge" => Loss::Hinge,
+        "ipo" => Loss::Ipo,
+        other => {
+            let message = format!("loss: expected dpo, robust, hinge or ipo; got {other:?}");
+            return Err(PyValueError::new_err(message));
+        }
+    };
+    let scored = each_float!(Floats, floats(&columns[0], COLUMNS[0])?, first => {
+        let pairs = same_columns(first, &columns)?;
+        if let Some((index, column)) = preference::first_nonfinite(pairs) {
+            return Err(PyValueError::new_err(format!(
+                "{}: expected finite log-probabilities; got a NaN or infinity at index {index}; leave such \
+                 pairs out with where=",
+                COLUMNS[column]
+            )));
+        }
+        call(py, progress, first.len(), |watch| preference::preference_loss(pairs, loss, beta, gradients, watch))?
+    });
+    let Scored { losses, grad_chosen, grad_rejected, margins, saturated } = scored;
+    let column = |values: Vec<f64>| values.into_pyarray(py);
+    Ok((column(losses), column(grad_chosen), column(grad_rejected), column(margins), saturated))
+}
+
+/// The four columns as slices of the first one's type.
+fn same_columns<'a, T: crate::arrays::Item>(
+    first: &'a [T],
+    columns: &'a [Bound<'_, PyAny>; 4],
+) -> PyResult<Pairs<'a, T>> {
+    let column = |index: usize| {
+        let values = crate::arrays::slice::<T>(&columns[index], COLUMNS[index])?;
+        if values.len() == first.len() {
+            return Ok(values);
+        }
+        Err(PyValueError::new_err(format!(
+            "{}: expected {} values, one a pair; got {}",
+            COLUMNS[index],
+            first.len(),
+            values.len()
+        )))
+    };
+    Ok(Pairs {
+        policy_chosen: first,
+        policy_rejected: column(1)?,
+        reference_chosen: column(2)?,
+        reference_rejected: column(3)?,
+    })
+}

@@ -1,0 +1,268 @@
+//! AdamW with decoupled weight decay (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019),
+//! fused with the clip factor, one rule for every element wherever it stands.
+//!
+//! With `t` the number of this step, the first being 1, everything in f64 until `O(.)` rounds it to the
+//! element type:
+//!
+//! ```text
+//! k = O(fma(-lr, weight_decay, 1))     a = O(-(lr / (1 - beta1^t)))     b = O(sqrt(1 - beta2^t))
+//! g = O(clip_factor) * grad            (negated for maximize)
+//! p = p * k
+//! m = fma(O(1 - beta1), g - m, m)      (beta1 <= 1/2: fma(O(1 - beta1) - 1, g - m, g))
+//! v = fma(O(1 - beta2) * g, g, v * O(beta2))
+//! d = sqrt(v) / b + O(eps)             (amsgrad: of the largest v so far)
+//! p = p + (a * m) / d
+//! ```
+//!
+//! These are the bits of `torch.optim.AdamW(fused=True)` on all but the last few elements of a tensor, where
+//! torch changes its rule. Subnormals are kept, as plain IEEE arithmetic and torch do.
+
+use super::units::units;
+use crate::grid::{CHUNK, write_chunks};
+use crate::math;
+use crate::simd::{Isa, Kernel, Real, dispatch};
+
+/// What one step needs to know besides the arrays.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hyper {
+    /// The learning rate of this step.
+    pub lr: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the denominator, outside the root.
+    pub eps: f64,
+    /// Decoupled: p shrinks by `lr * weight_decay`.
+    pub weight_decay: f64,
+    /// What gradients are multiplied by: 1 where nothing is clipped.
+    pub clip_factor: f64,
+    /// Go up the gradient.
+    pub maximize: bool,
+    /// The number of this step, from 1.
+    pub step: u64,
+}
+
+/// The scalars of the formula, in the element type.
+#[derive(Clone, Copy)]
+struct Scalars<T> {
+    grad: T,
+    decay: T,
+    lerp: T,
+    from_grad: bool,
+    square: T,
+    keep: T,
+    rate: T,
+    root: T,
+    eps: T,
+}
+
+/// The one fused multiply-add among the scalars, by whatever level is at hand.
+struct DecayFactor<'a>(&'a Hyper);
+
+impl Kernel for DecayFactor<'_> {
+    type Out = f64;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> f64 {
+        I::fma64(-self.0.lr, self.0.weight_decay, 1.0)
+    }
+}
+
+impl Hyper {
+    fn scalars<T: Real>(&self) -> Scalars<T> {
+        let correction1 = 1.0 - math::powi(self.beta1, self.step);
+        let correction2 = 1.0 - math::powi(self.beta2, self.step);
+        let lerp = T::from_f64(1.0 - self.beta1);
+        let from_grad = lerp.to_f64() >= 0.5;
+        let factor = if self.maximize { -self.clip_factor } else { self.clip_factor };
+        Scalars {
+            grad: T::from_f64(factor),
+            decay: T::from_f64(dispatch(DecayFactor(self))),
+            lerp: if from_grad { lerp - T::from_f64(1.0) } else { lerp },
+            from_grad,
+            square: T::from_f64(1.0 - self.beta2),
+            keep: T::from_f64(self.beta2),
+            rate: T::from_f64(-(self.lr / correction1)),
+            root: T::from_f64(correction2.sqrt()),
+            eps: T::from_f64(self.eps),
+        }
+    }
+}
+
+/// A parameter with its gradient and its state; all of one length.
+pub struct Tensor<'a, T> {
+    /// The parameter, updated.
+    pub param: &'a mut [T],
+    /// The gradient, only read.
+    pub grad: &'a [T],
+    /// The first moment, updated.
+    pub exp_avg: &'a mut [T],
+    /// The second moment, updated.
+    pub exp_avg_sq: &'a mut [T],
+    /// amsgrad: the largest second moment so far, updated.
+    pub max_exp_avg_sq: Option<&'a mut [T]>,
+}
+
+/// A tensor of either type.
+pub enum TypedTensor<'a> {
+    /// float32
+    F32(Tensor<'a, f32>),
+    /// float64
+    F64(Tensor<'a, f64>),
+}
+
+impl<'a, T> Tensor<'a, T> {
+    fn spans(self) -> Vec<Tensor<'a, T>> {
+        let parts = self.param.chunks_mut(CHUNK).zip(self.grad.chunks(CHUNK));
+        let moments = self.exp_avg.chunks_mut(CHUNK).zip(self.exp_avg_sq.chunks_mut(CHUNK));
+        let mut largest = self.max_exp_avg_sq.map(|x| x.chunks_mut(CHUNK));
+        parts
+            .zip(moments)
+            .map(|((param, grad), (exp_avg, exp_avg_sq))| {
+                let max_exp_avg_sq = largest.as_mut().and_then(Iterator::next);
+                Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq }
+            })
+            .collect()
+    }
+}
+
+impl<'a> TypedTensor<'a> {
+    fn len(&self) -> usize {
+        match self {
+            TypedTensor::F32(x) => x.param.len(),
+            TypedTensor::F64(x) => x.param.len(),
+        }
+    }
+
+    fn spans(self) -> Vec<TypedTensor<'a>> {
+        match self {
+            TypedTensor::F32(x) => x.spans().into_iter().map(TypedTensor::F32).collect(),
+            TypedTensor::F64(x) => x.spans().into_iter().map(TypedTensor::F64).collect(),
+        }
+    }
+}
+
+struct Update<'a, T> {
+    tensor: Tensor<'a, T>,
+    scalars: Scalars<T>,
+}
+
+impl<T: Real> Kernel for Update<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq } = self.tensor;
+        let s = self.scalars;
+        let rows = param.iter_mut().zip(grad).zip(exp_avg.iter_mut().zip(exp_avg_sq));
+        match max_exp_avg_sq {
+            None => {
+                for ((p, g), (m, v)) in rows {
+                    moments::<T, I>(*g, m, v, &s);
+                    *p = moved(*p, *m, *v, &s);
+                }
+            }
+            Some(largest) => {
+                for (((p, g), (m, v)), largest) in rows.zip(largest) {
+                    moments::<T, I>(*g, m, v, &s);
+                    *largest = larger_or_nan(*largest, *v);
+                    *p = moved(*p, *m, *largest, &s);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn moments<T: Real, I: Isa>(grad: T, m: &mut T, v: &mut T, s: &Scalars<T>) {
+    let g = grad * s.grad;
+    let start = if s.from_grad { g } else { *m };
+    *m = T::fma::<I>(s.lerp, g - *m, start);
+    *v = T::fma::<I>(s.square * g, g, *v * s.keep);
+}
+
+#[inline(always)]
+fn moved<T: Real>(p: T, m: T, v: T, s: &Scalars<T>) -> T {
+    let denominator = v.sqrt() / s.root + s.eps;
+    p * s.decay + (s.rate * m) / denominator
+}
+
+/// The larger one; NaN where either is.
+#[inline(always)]
+fn larger_or_nan<T: Real>(largest: T, v: T) -> T {
+    let larger = if v > largest { v } else { largest };
+    // The comparison keeps a NaN in `largest`; this line keeps one in `v`.
+    if v.is_nan() { v } else { larger }
+}
+
+/// One step over all tensors, in one parallel region. Cannot be interrupted: a step is whole or not begun.
+pub fn adamw(tensors: Vec<TypedTensor<'_>>, hyper: &Hyper) {
+    let (single, double) = (hyper.scalars::<f32>(), hyper.scalars::<f64>());
+    let bytes = tensors.iter().map(|tensor| tensor.len() * 28).sum();
+    let spans = tensors.into_iter().flat_map(TypedTensor::spans);
+    write_chunks(units(spans, TypedTensor::len, CHUNK), bytes, |_, unit| {
+        for span in unit {
+            match span {
+                TypedTensor::F32(tensor) => dispatch(Update { tensor, scalars: single }),
+                TypedTensor::F64(tensor) => dispatch(Update { tensor, scalars: double }),
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYPER: Hyper = Hyper {
+        lr: 0.1,
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+        weight_decay: 0.01,
+        clip_factor: 1.0,
+        maximize: false,
+        step: 1,
+    };
+
+    /// 40-digit values of three steps, rounded here to f64's 17.
+    #[test]
+    fn three_steps_of_the_published_trajectory() {
+        let grads = [[0.1, -0.3], [0.2, 0.1], [-0.4, 0.0]];
+        let wanted = [
+            [0.899000009999999, -1.8980000033333332],
+            [0.80158281351125236, -1.8560801479247472],
+            [0.82016067546619717, -1.8232870578641780],
+        ];
+        let (mut p, mut m, mut v) = ([1.0, -2.0], [0.0; 2], [0.0; 2]);
+        for (i, (grad, want)) in grads.iter().zip(wanted).enumerate() {
+            let tensor =
+                Tensor { param: &mut p, grad, exp_avg: &mut m, exp_avg_sq: &mut v, max_exp_avg_sq: None };
+            adamw(vec![TypedTensor::F64(tensor)], &Hyper { step: i as u64 + 1, ..HYPER });
+            for (got, want) in p.iter().zip(want) {
+                assert!((got - want).abs() < 4e-16 * 2.0, "step {i}: {got:.17} {want:.17}");
+            }
+        }
+    }
+
+    #[test]
+    fn amsgrad_keeps_the_largest_and_lets_nan_through() {
+        assert_eq!(larger_or_nan(2.0, 1.0), 2.0);
+        assert_eq!(larger_or_nan(1.0, 2.0), 2.0);
+        assert!(larger_or_nan(1.0f32, f32::NAN).is_nan());
+        assert!(larger_or_nan(f32::NAN, 1.0).is_nan());
+    }
+
+    #[test]
+    fn an_element_does_not_know_where_it_stands() {
+        let n = 2 * CHUNK + 5;
+        let grad: Vec<f32> = (0..n).map(|i| (i % 13) as f32 - 6.0).collect();
+        let (mut p, mut m, mut v) = (vec![1.0f32; n], vec![0.1f32; n], vec![0.2f32; n]);
+        let tensor =
+            Tensor { param: &mut p, grad: &grad, exp_avg: &mut m, exp_avg_sq: &mut v, max_exp_avg_sq: None };
+        adamw(vec![TypedTensor::F32(tensor)], &Hyper { step: 3, ..HYPER });
+        for i in 13..n {
+            assert_eq!(p[i].to_bits(), p[i % 13].to_bits());
+            assert_eq!(v[i].to_bits(), v[i % 13].to_bits());
+        }
+    }
+}

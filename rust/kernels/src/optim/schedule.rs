@@ -1,0 +1,163 @@
+//! Learning-rate schedules: pure functions of the number of updates already made.
+//!
+//! `s` counts updates already made (the first update has s = 0), `w` = warm-up steps, inside `N` = total steps.
+//!
+//! ```text
+//! s < w:   peak * (s + 1) / w           (with `start` given: start + (peak - start) * s / w)
+//! else:    u = min((s - w) / (N - w), 1)
+//!          constant  peak
+//!          linear    peak + (end - peak) * u
+//!          cosine    end + (peak - end) * (1 + cos(pi * u)) / 2
+//! ```
+//!
+//! Past the end a schedule stays where it ended.
+
+use crate::grid::{CHUNK, write_chunks};
+use crate::simd::{Isa, Kernel, dispatch};
+
+/// How the rate falls after the warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decay {
+    /// Not at all.
+    Constant,
+    /// In a straight line.
+    Linear,
+    /// Along half a cosine.
+    Cosine,
+}
+
+/// A schedule; the caller has checked that all rates are finite and `warmup < total`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Schedule {
+    /// The shape after the warm-up.
+    pub decay: Decay,
+    /// The highest rate.
+    pub peak: f64,
+    /// The rate at and after `total`.
+    pub end: f64,
+    /// The rate at s = 0; `None`: the first of `warmup` equal rises from 0.
+    pub start: Option<f64>,
+    /// Warm-up steps.
+    pub warmup: u64,
+    /// All steps; not used by `Constant`.
+    pub total: u64,
+}
+
+struct Values<'a> {
+    schedule: Schedule,
+    steps: &'a [u64],
+    rates: &'a mut [f64],
+}
+
+impl Kernel for Values<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Schedule { decay, peak, end, start, warmup, total } = self.schedule;
+        let w = warmup as f64;
+        // No warm-up: s < w never holds, and any divisor will do.
+        let (from, rise, offset, over) = match start {
+            Some(start) => (start, peak - start, 0.0, if warmup > 0 { w } else { 1.0 }),
+            None => (0.0, peak, 1.0, if warmup > 0 { w } else { 1.0 }),
+        };
+        let span = total.saturating_sub(warmup) as f64;
+        for (rate, &step) in self.rates.iter_mut().zip(self.steps) {
+            // Steps beyond 2^53 are past any end.
+            let s = step as f64;
+            let climbing = from + rise * (s + offset) / over;
+            let along = if span > 0.0 { (s - w) / span } else { 1.0 };
+            let u = if along < 1.0 { along } else { 1.0 };
+            let falling = match decay {
+                Decay::Constant => peak,
+                Decay::Linear => peak + (end - peak) * u,
+                Decay::Cosine => half_cosine::<I>(peak, end, u),
+            };
+            *rate = if s < w { climbing } else { falling };
+        }
+    }
+}
+
+/// `end + (peak - end) * (1 + cos(pi u)) / 2` for u in [0, 1], measured from the nearer end by
+/// `(1 - cos(pi t)) / 2 = sin(pi t / 2)^2`: exactly `peak` at 0 and exactly `end` at 1.
+#[inline(always)]
+fn half_cosine<I: Isa>(peak: f64, end: f64, u: f64) -> f64 {
+    let (from, to, t) = if u < 0.5 { (peak, end, u) } else { (end, peak, 1.0 - u) };
+    let sine = sinpi::<I>(0.5 * t);
+    from + (to - from) * (sine * sine)
+}
+
+/// `sin(pi t) / t` in powers of t^2: the Taylor coefficients (-1)^k pi^(2k+1) / (2k+1)!.
+const SINPI: [f64; 9] = [
+    std::f64::consts::PI,
+    -5.167_712_780_049_97,
+    2.550_164_039_877_345_5,
+    -0.599_264_529_320_792_1,
+    0.082_145_886_611_128_23,
+    -0.007_370_430_945_714_350_5,
+    0.000_466_302_805_767_612_55,
+    -2.191_535_344_783_021_7e-5,
+    7.952_054_001_475_513e-7,
+];
+
+/// sin(pi t) for t in [0, 1/4], within 2 ulp; the first term left out is below 2e-18.
+#[inline(always)]
+fn sinpi<I: Isa>(t: f64) -> f64 {
+    let square = t * t;
+    let mut sum = SINPI[8];
+    for k in (0..8).rev() {
+        sum = I::fma64(sum, square, SINPI[k]);
+    }
+    t * sum
+}
+
+impl Schedule {
+    /// The rate at each step, on the grid.
+    pub fn rates(&self, steps: &[u64]) -> Vec<f64> {
+        let mut rates = vec![0.0; steps.len()];
+        let parts = rates.chunks_mut(CHUNK).zip(steps.chunks(CHUNK)).collect();
+        write_chunks(parts, steps.len() * 16, |_, (rates, steps)| {
+            dispatch(Values { schedule: *self, steps, rates });
+        });
+        rates
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(decay: Decay, start: Option<f64>, warmup: u64) -> Vec<f64> {
+        let schedule = Schedule { decay, peak: 10.0, end: 0.0, start, warmup, total: 10 };
+        schedule.rates(&(0..12).collect::<Vec<_>>())
+    }
+
+    /// The tables that transformers publishes (lr 10, warm-up 2, total 10), which start at 0.
+    #[test]
+    fn equals_the_published_tables() {
+        let linear = [0.0, 5.0, 10.0, 8.75, 7.5, 6.25, 5.0, 3.75, 2.5, 1.25, 0.0, 0.0];
+        assert_eq!(rates(Decay::Linear, Some(0.0), 2), linear);
+        let cosine = [0.0, 5.0, 10.0, 9.619, 8.536, 6.913, 5.0, 3.087, 1.464, 0.381, 0.0, 0.0];
+        for (got, want) in rates(Decay::Cosine, Some(0.0), 2).iter().zip(cosine) {
+            assert!((got - want).abs() < 6e-4, "{got} {want}");
+        }
+        assert_eq!(rates(Decay::Constant, Some(0.0), 4)[..6], [0.0, 2.5, 5.0, 7.5, 10.0, 10.0]);
+    }
+
+    #[test]
+    fn the_first_step_moves_unless_asked_otherwise() {
+        assert_eq!(rates(Decay::Linear, None, 2)[..3], [5.0, 10.0, 10.0]);
+        assert_eq!(rates(Decay::Linear, None, 0)[..2], [10.0, 9.0]);
+    }
+
+    #[test]
+    fn the_ends_are_exact_and_the_quarters_close() {
+        let schedule =
+            Schedule { decay: Decay::Cosine, peak: 0.3, end: 0.1, start: None, warmup: 0, total: 4 };
+        let rates = schedule.rates(&[0, 1, 2, 3, 4, 400]);
+        let half = std::f64::consts::FRAC_1_SQRT_2 / 2.0;
+        for (got, want) in rates.iter().zip([1.0, 0.5 + half, 0.5, 0.5 - half, 0.0, 0.0]) {
+            assert!((got - (0.1 + 0.2 * want)).abs() < 1e-16, "{got} {want}");
+        }
+        assert_eq!((rates[0], rates[4], rates[5]), (0.3, 0.1, 0.1));
+    }
+}

@@ -1,0 +1,64 @@
+//! The two types a kernel computes in, so that one formula serves both.
+
+use super::{Element, Isa};
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+/// f32 or f64 with the operations whose every bit IEEE 754 fixes.
+pub trait Real:
+    Element
+    + Default
+    + PartialOrd
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+{
+    /// `a * b + c`, rounded once.
+    fn fma<I: Isa>(a: Self, b: Self, c: Self) -> Self;
+    /// The correctly rounded square root.
+    #[must_use]
+    fn sqrt(self) -> Self;
+    /// Whether this is no number.
+    fn is_nan(self) -> bool;
+    /// The nearest value of this type.
+    fn from_f64(x: f64) -> Self;
+}
+
+impl Real for f32 {
+    #[inline(always)]
+    fn fma<I: Isa>(a: f32, b: f32, c: f32) -> f32 {
+        I::fma32(a, b, c)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> f32 {
+        f32::sqrt(self)
+    }
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        f32::is_nan(self)
+    }
+    #[inline(always)]
+    fn from_f64(x: f64) -> f32 {
+        x as f32
+    }
+}
+
+impl Real for f64 {
+    #[inline(always)]
+    fn fma<I: Isa>(a: f64, b: f64, c: f64) -> f64 {
+        I::fma64(a, b, c)
+    }
+    #[inline(always)]
+    fn sqrt(self) -> f64 {
+        f64::sqrt(self)
+    }
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        f64::is_nan(self)
+    }
+    #[inline(always)]
+    fn from_f64(x: f64) -> f64 {
+        x
+    }
+}

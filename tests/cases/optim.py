@@ -1,0 +1,163 @@
+"""The optimizer room's rows of the shared test table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import steelyard as sy
+import steelyard.reference.optim
+from steelyard import reference
+
+from . import Case, Inputs, Outputs, normalish, uniform
+
+VARIANTS: list[dict[str, Any]] = [
+    {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01, "maximize": False, "amsgrad": False},
+    {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "maximize": True, "amsgrad": True},
+    {"betas": (0.3, 0.95), "eps": 1e-6, "weight_decay": 0.7, "maximize": False, "amsgrad": True},
+    {"betas": (0.0, 0.0), "eps": 0.1, "weight_decay": 0.01, "maximize": False, "amsgrad": False},
+]
+STEPS = 3
+
+
+def _gradient(dtype: str, n: int, step: int) -> np.ndarray:
+    g = normalish(n, 50 + step).astype(dtype)
+    special = [np.inf, np.nan, -0.0, 1e-41, 3e38, 0.0, -np.inf]
+    if step == 2 and n > 200:
+        g[n // 2 : n // 2 + len(special)] = np.array(special, np.float64).astype(dtype)
+    return g
+
+
+def _make_adamw(dtype: str, n: int) -> Inputs:
+    with np.errstate(over="ignore"):
+        grads = [_gradient(dtype, n, step) for step in range(1, STEPS + 1)]
+    return {"p": normalish(n, 40).astype(dtype), "grads": grads}
+
+
+def _run_adamw(inputs: Inputs) -> Outputs:
+    out: dict[str, Any] = {}
+    for i, variant in enumerate(VARIANTS):
+        p = inputs["p"].copy()
+        opt = sy.AdamW([p], lr=1e-2, max_norm=None, nonfinite="propagate", **variant)
+        for g in inputs["grads"]:
+            opt.step([g])
+        out |= {f"{i} p": p} | {f"{i} {k}": v.copy() for k, v in opt.state_dict().items() if k.endswith("/0")}
+    return out
+
+
+def _reference_adamw(inputs: Inputs) -> Outputs:
+    out: dict[str, Any] = {}
+    names = {"m": "exp_avg/0", "v": "exp_avg_sq/0", "vmax": "max_exp_avg_sq/0"}
+    for i, variant in enumerate(VARIANTS):
+        rest = {key: value for key, value in variant.items() if key != "amsgrad"}
+        zero = np.zeros_like(inputs["p"])
+        state = {"p": inputs["p"], "m": zero, "v": zero} | ({"vmax": zero} if variant["amsgrad"] else {})
+        for step, g in enumerate(inputs["grads"], 1):
+            state = reference.optim.adamw(g=g, step=step, lr=1e-2, **state, **rest)
+        out |= {f"{i} p": state["p"]} | {f"{i} {names[k]}": v for k, v in state.items() if k != "p"}
+    return out
+
+
+def _make_norm(dtype: str, n: int) -> Inputs:
+    from . import as_dtype
+
+    scale = 1e200 if dtype == "float64" else 1.0
+    return {"tree": {"a": as_dtype(normalish(n, 60) * scale, dtype), "b": [as_dtype(uniform(7, 61), dtype)]}}
+
+
+def _run_norm(inputs: Inputs) -> Outputs:
+    return {"norm": sy.global_norm(inputs["tree"])}
+
+
+def _split_norm(inputs: Inputs, cut: float) -> Outputs:
+    """Exact merging: in any order, through bytes, with an empty state."""
+    first, second = (sy.optim.GlobalNormState().update(inputs["tree"]) for _ in range(2))
+    merged = sy.optim.GlobalNormState() + (first if cut > 0.5 else second)
+    return {"norm": sy.optim.GlobalNormState.from_bytes(merged.to_bytes()).compute()}
+
+
+def _reference_norm(inputs: Inputs) -> Outputs:
+    return {"norm": reference.optim.global_norm([inputs["tree"]["a"], inputs["tree"]["b"][0]])}
+
+
+def _make_clip(dtype: str, n: int) -> Inputs:
+    return {"g": normalish(n, 62).astype(dtype), "norm": 0.5}
+
+
+def _run_clip(inputs: Inputs) -> Outputs:
+    g = inputs["g"].copy()
+    norm = sy.clip_by_global_norm_([g], inputs["norm"])
+    return {"g": g, "norm": norm}
+
+
+def _reference_clip(inputs: Inputs) -> Outputs:
+    g = inputs["g"]
+    norm = sy.global_norm([g])  # its own row compares it with the exact norm
+    return {"g": g * g.dtype.type(inputs["norm"] / norm) if norm > inputs["norm"] else g, "norm": norm}
+
+
+SCHEDULES = {
+    "constant": {"lr": 3e-4, "warmup_steps": 10},
+    "linear": {"lr": 3e-4, "total_steps": 900, "warmup_steps": 100, "end": 1e-5},
+    "cosine": {"lr": 3e-4, "total_steps": 900, "warmup_steps": 0, "end": 1e-5},
+}
+
+
+def _run_schedules(inputs: Inputs) -> Outputs:
+    out = {name: getattr(sy.schedules, name)(**options)(inputs["steps"]) for name, options in SCHEDULES.items()}
+    return out | {"started": sy.schedules.cosine(1.0, total_steps=50, warmup_steps=20, start=0.1)(inputs["steps"])}
+
+
+def _reference_schedules(inputs: Inputs) -> Outputs:
+    steps = inputs["steps"].tolist()
+    out = {
+        name: np.array([reference.optim.schedule(name, s, **options) for s in steps], np.float64)
+        for name, options in SCHEDULES.items()
+    }
+    started = [reference.optim.schedule("cosine", s, lr=1.0, total_steps=50, warmup_steps=20, start=0.1) for s in steps]
+    return out | {"started": np.array(started, np.float64)}
+
+
+CASES = [
+    Case(
+        name="optim.adamw",
+        covers=("AdamWPlan", "check_writable"),
+        make=_make_adamw,
+        run=_run_adamw,
+        reference=_reference_adamw,
+        dtypes=("float32", "float64"),
+        lengths=(1, 7, 8, 33, 1003),
+    ),
+    Case(
+        name="optim.global_norm",
+        covers=("sum_of_squares", "global_norm_to_bytes", "global_norm_from_bytes"),
+        make=_make_norm,
+        run=_run_norm,
+        reference=_reference_norm,
+        lengths=(0, 1, 31, 32, 33, 70_001),
+        bound={
+            "norm": lambda inputs: 1e-12 * reference.optim.global_norm([inputs["tree"]["a"], inputs["tree"]["b"][0]])
+        },
+        split=_split_norm,
+    ),
+    Case(
+        name="optim.clip_by_global_norm_",
+        covers=("scale_in_place",),
+        make=_make_clip,
+        run=_run_clip,
+        reference=_reference_clip,
+        dtypes=("float32", "float64"),
+        lengths=(1, 33, 140_001),
+    ),
+    Case(
+        name="optim.schedules",
+        covers=("schedule_rates",),
+        make=lambda dtype, n: {"steps": np.arange(n, dtype=np.int64)},
+        run=_run_schedules,
+        reference=_reference_schedules,
+        dtypes=("",),
+        lengths=(0, 1, 17, 1000, 70_000),
+        bound=dict.fromkeys(SCHEDULES, 4e-16 * 0.0003) | {"started": 4e-16},
+    ),
+]

@@ -1,0 +1,412 @@
+"""AdamW, clipping and schedules: what is special to the optimizer room."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import steelyard as sy
+from steelyard.optim import GlobalNormState, adamw_
+
+from .cases import normalish
+
+FLOATS = ("float32", "float64")
+
+
+def tree(dtype: str = "float32") -> dict[str, Any]:
+    return {
+        "layers": [{"w": normalish(6, 1).reshape(2, 3).astype(dtype), "b": normalish(3, 2).astype(dtype)}],
+        "head": normalish(4, 3).astype(dtype),
+    }
+
+
+def gradients(step: int, dtype: str = "float32") -> dict[str, Any]:
+    return {
+        "head": normalish(4, 10 + step).astype(dtype),  # another order of keys: leaves are matched by key
+        "layers": [
+            {"b": normalish(3, 20 + step).astype(dtype), "w": normalish(6, 30 + step).reshape(2, 3).astype(dtype)}
+        ],
+    }
+
+
+def flat(params: dict[str, Any]) -> bytes:
+    return b"".join(a.tobytes() for a in (params["layers"][0]["w"], params["layers"][0]["b"], params["head"]))
+
+
+# ---- the update -------------------------------------------------------------------------------------------
+
+
+def test_the_published_trajectory() -> None:
+    """40-digit values: lr 0.1, betas 0.9 / 0.999, eps 1e-8, decoupled weight decay 0.01."""
+    p = np.array([1.0, -2.0])
+    opt = sy.AdamW(p, lr=0.1)
+    wanted = [
+        (0.899000009999999, -1.8980000033333332222),
+        (0.80158281351125236039, -1.8560801479247471864),
+        (0.82016067546619717112, -1.8232870578641779554),
+    ]
+    for grad, want in zip([(0.1, -0.3), (0.2, 0.1), (-0.4, 0.0)], wanted, strict=True):
+        opt.step(np.array(grad))
+        np.testing.assert_allclose(p, want, rtol=2e-15)
+
+
+def test_a_quadratic_is_minimised() -> None:
+    w, target = np.array([0.1, -0.2, -0.1], np.float32), np.array([0.4, 0.2, -0.5], np.float32)
+    opt = sy.AdamW(w, lr=0.2, weight_decay=0.0)
+    for _ in range(100):
+        opt.step(2 / 3 * (w - target))
+    np.testing.assert_allclose(w, target, atol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_interrupted_equals_uninterrupted_bit_for_bit(tmp_path: Any, dtype: str, amsgrad: bool) -> None:
+    options: dict[str, Any] = {
+        "lr": sy.schedules.cosine(1e-2, total_steps=8, warmup_steps=2),
+        "max_norm": 1.0,
+        "amsgrad": amsgrad,
+    }
+    whole = tree(dtype)
+    opt = sy.AdamW(whole, **options)
+    for step in range(8):
+        opt.step(gradients(step, dtype))
+
+    first = tree(dtype)
+    opt = sy.AdamW(first, **options)
+    for step in range(3):
+        opt.step(gradients(step, dtype))
+    np.savez(tmp_path / "opt.npz", **opt.state_dict())
+    resumed = {"layers": [{k: v.copy() for k, v in first["layers"][0].items()}], "head": first["head"].copy()}
+    opt = sy.AdamW(resumed, **options)
+    opt.load_state_dict(np.load(tmp_path / "opt.npz"))
+    for step in range(3, 8):
+        info = opt.step(gradients(step, dtype))
+    assert flat(whole) == flat(resumed)
+    assert info.step == 8
+
+
+def test_the_function_and_the_class_do_the_same() -> None:
+    a, b = np.ones(5), np.ones(5)
+    m, v, largest = (np.zeros(5) for _ in range(3))
+    opt = sy.AdamW(a, lr=0.1, amsgrad=True, max_norm=0.5)
+    for step in (1, 2, 3):
+        grad = normalish(5, step)
+        info = opt.step(grad)
+        assert info == adamw_(b, grad, m, v, max_exp_avg_sq=largest, step=step, lr=0.1, max_norm=0.5)
+    assert a.tobytes() == b.tobytes()
+
+
+def test_gradients_are_only_read_and_the_clip_is_in_the_step() -> None:
+    clipped, by_hand = np.ones(1000, np.float32), np.ones(1000, np.float32)
+    grad = normalish(1000, 5).astype(np.float32)
+    grad.flags.writeable = False
+    info = sy.AdamW(clipped, max_norm=1.0).step(grad)
+    scaled = grad * np.float32(info.clip_factor)
+    sy.AdamW(by_hand).step(scaled)
+    assert clipped.tobytes() == by_hand.tobytes()
+    assert info.grad_norm == sy.global_norm(grad)
+    assert info.clip_factor == 1.0 / info.grad_norm
+
+
+def test_a_schedule_drives_the_rate_and_a_constant_can_be_changed() -> None:
+    opt = sy.AdamW(np.ones(2), lr=sy.schedules.linear(1.0, total_steps=4))
+    assert [opt.step(np.ones(2)).lr for _ in range(5)] == [1.0, 0.75, 0.5, 0.25, 0.0]
+    opt.lr = 0.125
+    assert opt.step(np.ones(2)).lr == 0.125
+
+
+def test_tiny_moments_keep_plain_ieee_bits() -> None:
+    """No flush to zero: a zero gradient lets m stick at a few denormal ulps, as in torch."""
+    p, m, v = np.ones(1, np.float32), np.full(1, 1e-3, np.float32), np.full(1, 1e-6, np.float32)
+    for step in range(1, 1001):
+        adamw_(p, np.zeros(1, np.float32), m, v, step=step)
+    assert 0 < m[0] < 1e-44
+
+
+# ---- what is not finite -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_the_three_policies(bad: float) -> None:
+    grad = np.array([1.0, bad, bad])
+    p = np.ones(3)
+    opt = sy.AdamW({"w": p}, nonfinite="raise")
+    with pytest.raises(ValueError, match=r'grads\["w"\]: expected finite gradients; got 2 NaN or infinite'):
+        opt.step({"w": grad})
+    assert p.tolist() == [1, 1, 1]
+    assert opt.state_dict()["step"] == 0
+
+    opt = sy.AdamW({"w": p}, nonfinite="skip")
+    info = opt.step({"w": grad})
+    assert (info.skipped, info.step, info.nonfinite, info.first_nonfinite) == (True, 0, 2, 'grads["w"]')
+    assert p.tolist() == [1, 1, 1]
+
+    info = sy.AdamW({"w": p}, nonfinite="propagate").step({"w": grad})
+    assert (info.grad_norm, info.clip_factor, info.step) == (None, 1.0, 1)
+    assert np.isfinite(p).tolist() == [True, False, False]
+
+
+def test_clipping_with_nan() -> None:
+    grads = [np.ones(3), np.array([math.nan])]
+    with pytest.raises(ValueError, match=r"grads\[1\]: expected finite values; got 1 NaN or infinite"):
+        sy.clip_by_global_norm_(grads, 1.0)
+    assert math.isnan(sy.clip_by_global_norm_(grads, 1.0, nonfinite="skip"))
+    assert grads[0].tolist() == [1, 1, 1]
+    sy.clip_by_global_norm_(grads, 1.0, nonfinite="propagate")
+    assert np.isnan(grads[0]).all()
+
+
+# ---- norms ------------------------------------------------------------------------------------------------
+
+
+def test_norms_where_peers_overflow_or_vanish() -> None:
+    for value in (1e20, 1e-25):
+        x = np.full(4, value, np.float32)
+        assert sy.global_norm(x) == 2 * float(np.float32(value))
+    half = np.full(4, 40000, np.float16)
+    assert sy.global_norm(half) == 80000.0
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_the_threshold_is_exact(dtype: str) -> None:
+    g = np.array([3, 4], dtype)
+    assert sy.clip_by_global_norm_(g, max_norm=5.0) == 5.0
+    assert g.tolist() == [3, 4]
+    assert sy.clip_by_global_norm_(g, max_norm=np.nextafter(5.0, 0)) == 5.0
+    assert g[0] < 3 or dtype == "float32"
+
+
+@given(hnp.arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e6, 1e6)), st.floats(1e-3, 1e3))
+def test_clipping_is_idempotent_up_to_rounding(x: np.ndarray, limit: float) -> None:
+    sy.clip_by_global_norm_(x, limit)
+    once = x.copy()
+    assert sy.global_norm(x) <= limit * (1 + 1e-15 * (x.size + 2))
+    sy.clip_by_global_norm_(x, limit)
+    np.testing.assert_allclose(x, once, rtol=1e-15 * (x.size + 2))
+
+
+@given(st.lists(hnp.arrays(np.float64, 3, elements=st.floats(-1e150, 1e150)), min_size=1, max_size=6), st.randoms())
+def test_merging_norm_states_is_exact_in_any_order(parts: list[np.ndarray], random: Any) -> None:
+    in_order = GlobalNormState()
+    for part in parts:
+        in_order.update(part)
+    shuffled = [GlobalNormState().update(part) for part in parts]
+    random.shuffle(shuffled)
+    assert sum(shuffled[1:], shuffled[0]).compute() == in_order.compute()
+    assert GlobalNormState.from_bytes(in_order.to_bytes()).compute() == in_order.compute()
+
+
+def test_one_update_is_the_function() -> None:
+    x = normalish(1000, 7)
+    assert GlobalNormState().update(x).compute() == sy.global_norm(x)
+    assert GlobalNormState().compute() == 0.0
+    assert GlobalNormState().update(np.full(4, 1e300)).compute() == 2e300
+    assert GlobalNormState().update(np.array([5e-324])).compute() == 5e-324
+
+
+# ---- schedules --------------------------------------------------------------------------------------------
+
+
+def test_schedules_equal_the_published_tables() -> None:
+    """The tables of transformers' tests (lr 10, warm-up 2, total 10), which start at 0."""
+    options: dict[str, Any] = {"total_steps": 10, "warmup_steps": 2, "start": 0.0}
+    linear = sy.schedules.linear(10.0, **options)
+    assert linear(range(10)).tolist() == [0, 5, 10, 8.75, 7.5, 6.25, 5, 3.75, 2.5, 1.25]
+    cosine = sy.schedules.cosine(10.0, **options)
+    want = [0, 5, 10, 9.619, 8.536, 6.913, 5, 3.087, 1.464, 0.381]
+    np.testing.assert_allclose(cosine(np.arange(10)), want, atol=6e-4)
+
+
+def test_schedules_stay_where_they_ended() -> None:
+    """torch's CosineAnnealingLR climbs back to 1.0 at twice its length; OneCycleLR raises after its end."""
+    cosine = sy.schedules.cosine(1.0, total_steps=10, end=0.1)
+    assert cosine([10, 11, 20, 2**52]).tolist() == [0.1] * 4
+    assert cosine(0) == 1.0
+
+
+def test_the_first_update_has_a_rate() -> None:
+    assert sy.schedules.cosine(1.0, total_steps=10, warmup_steps=5)(0) == 0.2
+    assert sy.schedules.constant(1.0, warmup_steps=5, start=0)(0) == 0.0
+
+
+def test_schedules_are_data() -> None:
+    cosine = sy.schedules.cosine(3e-4, total_steps=10, warmup_steps=2, end=1e-5)
+    assert sy.schedules.Schedule.from_dict(cosine.to_dict()) == cosine
+    assert isinstance(cosine(3), float)
+    assert cosine(np.arange(6).reshape(2, 3)).shape == (2, 3)
+
+
+def test_a_schedule_can_be_drawn() -> None:
+    matplotlib = pytest.importorskip("matplotlib", reason="matplotlib draws plots; it comes with the cli extra")
+    matplotlib.use("agg")
+    ax = sy.schedules.cosine(1.0, total_steps=100, warmup_steps=10).plot()
+    assert ax.get_lines()[0].get_ydata().max() == 1.0
+    matplotlib.pyplot.close(ax.figure)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: sy.schedules.cosine(1.0, total_steps=5, warmup_steps=5),
+            "warmup_steps: expected fewer than total_steps = 5",
+        ),
+        (lambda: sy.schedules.linear(-1.0, total_steps=5), "lr: expected a finite learning rate"),
+        (lambda: sy.schedules.linear(1.0, total_steps=5.5), "total_steps: expected a whole number of steps"),
+        (lambda: sy.schedules.constant(1.0)(-1), "step: expected at least 0"),
+        (lambda: sy.schedules.constant(1.0)([0.5]), "step: expected whole numbers"),
+        (lambda: sy.schedules.Schedule.from_dict({"lr": 1}), "fields: expected a dictionary"),
+    ],
+)
+def test_bad_schedules(call: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        call()
+    assert str(caught.value).startswith(message)
+
+
+# ---- bad input: one sentence, the path, nothing written -----------------------------------------------------
+
+
+def readonly(n: int) -> np.ndarray:
+    x = np.ones(n)
+    x.flags.writeable = False
+    return x
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"a": [readonly(3)]}, 'params["a"][0]: expected a writeable array; got a read-only one'),
+        (np.ones((3, 4)).T, "params: expected a C-contiguous array"),
+        (np.ones(8)[::2], "params: expected a C-contiguous array"),
+        (np.broadcast_to(np.ones(1), (3,)), "params: expected a C-contiguous array"),
+        (np.ones(3, np.float16), "params: expected float32 or float64 to write to; got float16"),
+        (np.ones(3, ">f4"), "params: expected an aligned array of floats in native byte order; got dtype >f4"),
+        (np.ones(3, np.int64), "params: expected an aligned array of floats"),
+        ({"w": [1.0, 2.0]}, 'params["w"][0]: expected a NumPy array or a torch CPU tensor'),
+        ({}, "params: expected at least one array; got none"),
+        ({"a": {"b/c": np.ones(1)}, "a/b": {"c": np.ones(1)}}, "params: expected paths that stay apart"),
+    ],
+)
+def test_bad_parameters(params: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        sy.AdamW(params)
+    assert str(caught.value).startswith(message)
+
+
+def test_overlapping_and_tied_parameters() -> None:
+    base = np.zeros(10)
+    with pytest.raises(ValueError, match=r"params\[0\]: expected memory of its own; it overlaps params\[1\]"):
+        sy.AdamW([base[:6], base[4:]])
+    with pytest.raises(ValueError, match="tied arrays: pass one of them only"):
+        sy.AdamW({"embed": base, "head": base})
+    with pytest.raises(ValueError, match="it overlaps grads"):
+        sy.AdamW(base).step(base)
+
+
+@pytest.mark.parametrize(
+    ("grads", "message"),
+    [
+        (
+            {"w": np.ones(4)},
+            'grads["w"]: expected float64 of shape (3,), like the parameter; got float64 of shape (4,)',
+        ),
+        ({"w": np.ones(3, np.float32)}, 'grads["w"]: expected float64 of shape (3,), like the parameter; got float32'),
+        ({"w": np.ones((3, 1))}, 'grads["w"]: expected float64 of shape (3,)'),
+        ({}, "grads: expected the keys of the parameters; got a dictionary without 'w'"),
+        ({"w": np.ones(3), "b": 1}, "grads: expected the keys of the parameters; got a dictionary also 'b'"),
+        ([np.ones(3)], "grads: expected a dictionary, like the parameters; got list"),
+        ({"w": None}, 'grads["w"]: expected a gradient for every parameter; got None'),
+        ({"w": np.ma.masked_array(np.ones(3), [0, 1, 0])}, 'grads["w"]: expected a plain array; got a masked array'),
+        ({"w": np.array([1, None, 2])}, 'grads["w"]: expected numbers'),
+    ],
+)
+def test_bad_gradients_write_nothing(grads: Any, message: str) -> None:
+    w = np.ones(3)
+    opt = sy.AdamW({"w": w})
+    with pytest.raises((TypeError, ValueError)) as caught:
+        opt.step(grads)
+    assert str(caught.value).startswith(message)
+    assert w.tolist() == [1, 1, 1]
+    assert opt.step({"w": np.ones(3)}).step == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": -1.0}, "lr: expected a number that is at least 0; got -1.0"),
+        ({"lr": math.nan}, "lr: expected a number that is at least 0"),
+        ({"lr": "fast"}, "lr: expected a number; got 'fast'"),
+        ({"betas": (1.0, 0.9)}, "betas[0]: expected at least 0 and below 1; got 1.0"),
+        ({"betas": 0.9}, "betas: expected two numbers; got 0.9"),
+        ({"eps": -1e-8}, "eps: expected a number that is at least 0"),
+        ({"weight_decay": math.inf}, "weight_decay: expected a number that is at least 0"),
+        ({"max_norm": -1}, "max_norm: expected a number that is at least 0; got -1"),
+        ({"nonfinite": "ignore"}, "nonfinite: expected 'raise', 'skip' or 'propagate'; got 'ignore'"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        sy.AdamW(np.ones(3), **options)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_schedule_that_goes_wrong_is_named() -> None:
+    w = np.ones(2)
+    opt = sy.AdamW(w, lr=lambda step: math.nan)
+    with pytest.raises(ValueError, match="lr: expected a number that is at least 0; got nan"):
+        opt.step(np.ones(2))
+    assert w.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("exp_avg/head"), "no 'exp_avg/head'"),
+        (lambda s: s.update(other=np.ones(1)), "also 'other'"),
+        (
+            lambda s: s.update({"exp_avg/head": np.ones(3, np.float32)}),
+            "state['exp_avg/head']: expected float32 of shape (4,)",
+        ),
+        (lambda s: s.update({"exp_avg/head": np.ones(4)}), "got float64 of shape (4,)"),
+        (lambda s: s.update(step=np.array(-1)), "state['step']: expected one whole number, at least 0"),
+    ],
+)
+def test_a_bad_state_changes_nothing(change: Any, message: str) -> None:
+    opt = sy.AdamW(tree())
+    opt.step(gradients(1))
+    before = {key: array.copy() for key, array in opt.state_dict().items()}
+    state = dict(before)
+    change(state)
+    with pytest.raises(ValueError, match="expected") as caught:
+        opt.load_state_dict(state)
+    assert message in str(caught.value)
+    assert all(np.array_equal(array, before[key]) for key, array in opt.state_dict().items())
+
+
+def test_a_parameter_that_became_read_only_is_noticed() -> None:
+    w = np.ones(3)
+    opt = sy.AdamW(w)
+    w.flags.writeable = False
+    with pytest.raises(ValueError, match="params: expected a writeable array; got a read-only one"):
+        opt.step(np.ones(3))
+
+
+def test_transposed_gradients_meet_the_right_elements() -> None:
+    grad = np.arange(20.0).reshape(4, 5).T
+    ours, plain = np.zeros((5, 4)), np.zeros((5, 4))
+    sy.AdamW(ours).step(grad)
+    sy.AdamW(plain).step(np.ascontiguousarray(grad))
+    assert ours.tobytes() == plain.tobytes()
+
+
+def test_empty_arrays_and_scalars_are_arrays_too() -> None:
+    params = [np.zeros((0, 3)), np.ones(())]
+    info = sy.AdamW(params, lr=0.1).step([np.zeros((0, 3)), np.array(2.0)])
+    assert (info.grad_norm, params[1] < 1) == (2.0, True)

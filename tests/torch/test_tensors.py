@@ -1,0 +1,107 @@
+"""torch CPU tensors as parameters, gradients and logits; torch's own defects, which are not ours."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import steelyard as sy
+
+
+def test_parameters_are_updated_in_place_and_autograd_is_told() -> None:
+    w = torch.nn.Parameter(torch.ones(3))
+    loss = (w * w).sum()
+    opt = sy.AdamW({"w": w}, lr=0.1)
+    opt.step({"w": torch.ones(3)})
+    assert w.detach().numpy()[0] < 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()  # it needed the old value
+
+
+def test_adamw_function_tells_autograd_too() -> None:
+    w = torch.ones(3, requires_grad=True)
+    loss = (w * w).sum()
+    m, v = torch.zeros(3), torch.zeros(3)
+    version = m._version
+    sy.optim.adamw_(w, torch.ones(3), m, v, step=1)
+    assert m._version > version
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_clipping_tensors() -> None:
+    grads = [torch.full((4,), 1e20), torch.zeros(3)]
+    assert sy.clip_by_global_norm_(grads, max_norm=1.0) == pytest.approx(2e20, rel=1e-7)
+    assert grads[0].tolist() == pytest.approx([0.5] * 4)
+    assert grads[0]._version > 0
+
+
+def test_a_skipped_step_leaves_the_version_alone() -> None:
+    w = torch.ones(2)
+    opt = sy.AdamW(w, nonfinite="skip")
+    before = w._version
+    info = opt.step(torch.tensor([1.0, math.nan]))
+    assert (info.skipped, info.step, w._version) == (True, 0, before)
+
+
+def test_bfloat16_gradients_have_a_norm() -> None:
+    g = torch.full((1000,), 0.1, dtype=torch.bfloat16)
+    assert sy.global_norm(g) == pytest.approx(float(g.double().norm()), rel=1e-12)
+
+
+def test_expanded_and_overlapping_tensors_are_refused() -> None:
+    with pytest.raises(ValueError, match="params: expected a C-contiguous array"):
+        sy.AdamW(torch.zeros(1).expand(5))
+    base = torch.zeros(10)
+    with pytest.raises(ValueError, match=r"params\[0\]: expected memory of its own; it overlaps params\[1\]"):
+        sy.AdamW([base[:6], base[4:]])
+    tied = torch.zeros(3)
+    with pytest.raises(ValueError, match="tied arrays"):
+        sy.AdamW({"embed": tied, "head": tied})
+
+
+def test_torchs_transposed_gradient_defect_is_not_ours() -> None:
+    """torch's fused step walks raw memory: a gradient of another layout meets the wrong elements."""
+    grad = torch.arange(20.0).reshape(4, 5).t()
+    ours, plain = torch.zeros(5, 4), torch.zeros(5, 4)
+    sy.AdamW(ours).step(grad)
+    sy.AdamW(plain).step(grad.contiguous())
+    assert torch.equal(ours, plain)
+
+
+def test_torchs_norm_of_many_values_is_short_and_ours_is_not() -> None:
+    x = torch.full((100_000_000,), 1e-3)
+    exact = math.sqrt(1e8) * float(np.float32(1e-3))
+    assert sy.global_norm(x) == pytest.approx(exact, rel=1e-12)
+
+
+def test_a_negative_max_norm_is_refused_where_torch_flips_the_sign() -> None:
+    with pytest.raises(ValueError, match="max_norm: expected a number that is at least 0"):
+        sy.clip_by_global_norm_(torch.ones(3), max_norm=-1)
+
+
+def test_flush_to_zero_in_the_caller_changes_nothing() -> None:
+    def arrays() -> list[torch.Tensor]:
+        return [torch.ones(300), torch.full((300,), 1e-39), torch.full((300,), 1e-40), torch.full((300,), 1e-42)]
+
+    plain, flushed = arrays(), arrays()
+    sy.optim.adamw_(*plain, step=2)
+    torch.set_flush_denormal(True)
+    try:
+        sy.optim.adamw_(*flushed, step=2)
+    finally:
+        torch.set_flush_denormal(False)
+    for a, b in zip(plain, flushed, strict=True):
+        assert a.numpy().tobytes() == b.numpy().tobytes()
+
+
+def test_what_is_not_a_cpu_float_tensor_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"params: .*on meta; pass params.cpu\(\)"):
+        sy.AdamW(torch.zeros(3, device="meta"))
+    with pytest.raises(TypeError, match="params: expected float32 or float64"):
+        sy.AdamW(torch.zeros(3, dtype=torch.bfloat16))
+    with pytest.raises(TypeError, match=r"grads\[0\]: expected a gradient for every parameter; got None"):
+        sy.AdamW([torch.zeros(3)]).step([None])
