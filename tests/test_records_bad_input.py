@@ -91,6 +91,7 @@ BAD = {
     "cluster missing": ("a.jsonl", b'{"acc": 1, "cluster": "d"}\n{"acc": 1}\n', ", line 2: cluster 'cluster': expected a value in every row; got none"),
     "id a list": ("a.jsonl", b'{"id": [1], "acc": 1}\n', ", line 1: id 'id': expected a number or text; got a list"),
     "id twice": ("a.jsonl", GOOD + GOOD, ", line 3: expected each id once in run 'a'; got id '1' there and on"),
+    "only nulls": ("a.jsonl", b'{"id": 1, "acc": null}\n', ": expected a score column (correct, is_correct, acc, exact_match, score, or a pair such as true_label and pred_label); got the columns 'id' and no values in 'acc'; name"),
     "only lists": ("a.jsonl", b'{"id": 1, "acc": [1]}\n', ": expected a score column (correct, is_correct, acc, exact_match, score, or a pair such as true_label and pred_label); got the columns 'id' and lists in 'acc'; name"),
     "label a list": ("a.jsonl", b'{"target": "x", "prediction": "x"}\n{"target": "x", "prediction": ["x"]}\n', ", line 2: score column 'prediction': expected a label; got a list"),
 }  # fmt: skip
@@ -224,6 +225,14 @@ def test_the_same_file_twice_needs_names(tmp_path: Path) -> None:
     ):
         records.read([path, path])
     assert records.read([path, path], names=["a", "b"]).names == ("a", "b")
+
+
+def test_ids_that_repeat_over_files_of_one_model(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    for path in paths:
+        path.write_bytes(b'{"id": 1, "acc": 1, "model": "m"}\n')
+    with pytest.raises(RecordError, match=r"b.jsonl, line 1: expected each id once in run 'm'.*own run with names="):
+        records.read(paths)
 
 
 def test_names_and_a_models_column_exclude_each_other(tmp_path: Path) -> None:

@@ -226,11 +226,11 @@ class _Finder:
         )
 
     def _columns(self) -> str:
-        scalar = self._scalar_columns()
-        names = [name for name, values in self.table.columns.items() if name in scalar or LIST not in values]
-        lists = [name for name in self.table.columns if name not in names]
-        found = [f"the columns {_some(names)}"] if names else []
-        found += [f"lists in {_some(lists)}"] if lists else []
+        scalar = list(self._scalar_columns())
+        lists = [name for name, values in self.table.columns.items() if name not in scalar and LIST in values]
+        empty = [name for name in self.table.columns if name not in scalar and name not in lists]
+        kinds = (("the columns", scalar), ("lists in", lists), ("no values in", empty))
+        found = [f"{kind} {_some(names)}" for kind, names in kinds if names]
         return " and ".join(found) or "no columns"
 
 

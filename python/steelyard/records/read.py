@@ -11,7 +11,8 @@ from ..errors import type_error, value_error
 from . import columns, lm_eval
 from .columns import Roles
 from .formats import read_table
-from .runs import Part, Run, Runs, make_run
+from .part import Part
+from .runs import Run, Runs, make_run
 from .table import Table, record_error
 
 AnyPath = str | os.PathLike[str]

@@ -1,0 +1,181 @@
+"""The rows of one file that belong to one run, checked and turned into arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import columns
+from .columns import ROW, Roles
+from .table import LIST, Table, record_error
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one file that belong to one run, and which column means what there."""
+
+    table: Table
+    rows: Sequence[int]
+    roles: Roles
+    id_prefix: str = ""
+
+    def values(self, column: str) -> list[Any]:
+        """One column at these rows."""
+        whole = self.table.columns[column]
+        return whole if len(self.rows) == len(whole) else [whole[row] for row in self.rows]
+
+    def where(self, index: int) -> str:
+        """The file and line of the index-th of these rows."""
+        return self.table.where(self.rows[index])
+
+    def kept(self, keep: NDArray[np.bool_]) -> Part:
+        """Only the rows where ``keep`` is true."""
+        rows = np.asarray(self.rows)[keep].tolist()
+        return Part(self.table, rows, self.roles, self.id_prefix)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One part, read: its kept rows as arrays."""
+
+    part: Part
+    ids: list[str] | None
+    score: Floats | None
+    confidence: Floats | None
+    loglikelihood: Floats | None
+    n_tokens: Floats
+    cluster: list[str] | None
+    epoch: list[str] | None
+    left_out: dict[str, int]
+
+
+def read_part(part: Part) -> Block:
+    """Check and convert the columns that have a role; leave out, and count, the rows that cannot be weighed."""
+    roles, n = part.roles, len(part.rows)
+    keep = np.ones(n, dtype=bool)
+    left_out: dict[str, int] = {}
+
+    def leave_out(reason: str, gone: NDArray[np.bool_]) -> None:
+        nonlocal keep
+        if count := int(np.count_nonzero(keep & gone)):
+            left_out[reason] = count
+        keep = keep & ~gone
+
+    score, no_score = _score(part)
+    loglikelihood, no_loglikelihood = _numbers(part, roles.loglikelihood)
+    if roles.score is not None:
+        leave_out("no score", no_score)
+    else:
+        leave_out("no loglikelihood", no_loglikelihood)
+    ids = _ids(part)
+    if ids is not None:
+        leave_out("no id", np.array([one is None for one in ids], dtype=bool))
+    confidence, no_confidence = _numbers(part, roles.confidence)
+    n_tokens, no_n_tokens = _numbers(part, roles.n_tokens)
+
+    if score is not None:
+        _require(part, keep & ~np.isfinite(score), score, f"score {roles.score!r}", expected="a finite number")
+    if confidence is not None:
+        inside = (confidence >= 0) & (confidence <= 1 + 1e-6)
+        name = f"confidence {roles.confidence!r}"
+        fix = "pass a probability, or confidence='none'"
+        _require(part, keep & ~no_confidence & ~inside, confidence, name, expected="a probability from 0 to 1", fix=fix)
+        confidence = np.where(no_confidence, np.nan, confidence)
+    if loglikelihood is not None:
+        name = f"loglikelihood {roles.loglikelihood!r}"
+        fix = "pass log-likelihoods in nats, not their negatives, or loglikelihood='none'"
+        _require(
+            part,
+            keep & ~no_loglikelihood & ~(loglikelihood <= 1e-6),
+            loglikelihood,
+            name,
+            expected="at most 0",
+            fix=fix,
+        )
+        loglikelihood = np.where(no_loglikelihood, np.nan, np.minimum(loglikelihood, 0.0))
+    if n_tokens is None:
+        n_tokens = np.ones(n)
+    else:
+        good = (n_tokens > 0) & (n_tokens < 2**53) & (n_tokens == np.floor(n_tokens))
+        name = f"n_tokens {roles.n_tokens!r}"
+        counts = keep & ~no_loglikelihood if loglikelihood is not None else keep
+        _require(part, counts & (no_n_tokens | ~good), n_tokens, name, expected="a whole number from 1 on")
+
+    def cut(values: Floats | None) -> Floats | None:
+        return None if values is None else values[keep]
+
+    kept = part.kept(keep)
+    return Block(
+        part=kept,
+        ids=None
+        if ids is None
+        else [one for one, kept_row in zip(ids, keep.tolist(), strict=True) if kept_row and one],
+        score=cut(score),
+        confidence=cut(confidence),
+        loglikelihood=cut(loglikelihood),
+        n_tokens=n_tokens[keep],
+        cluster=_required_texts(kept, roles.cluster, "cluster"),
+        epoch=_required_texts(kept, roles.epoch, "epoch"),
+        left_out=left_out,
+    )
+
+
+def _score(part: Part) -> tuple[Floats | None, NDArray[np.bool_]]:
+    name = part.roles.score
+    if name is None or "==" not in name or name in part.table.columns:
+        return _numbers(part, name)
+    first, second = name.split("==")
+    sides = [part.values(first), part.values(second)]
+    for side, column in zip(sides, (first, second), strict=True):
+        if LIST in side:
+            where = f"{part.where(side.index(LIST))}: score column {column!r}"
+            raise record_error(where, "a label", "a list", "choose columns with one value a record")
+    agree = columns.equal(*sides)
+    return columns.numbers(agree, f"score {name!r}", part.where)
+
+
+def _numbers(part: Part, column: str | None) -> tuple[Floats | None, NDArray[np.bool_]]:
+    if column is None:
+        return None, np.ones(len(part.rows), dtype=bool)
+    return columns.numbers(part.values(column), repr(column), part.where)
+
+
+def _ids(part: Part) -> list[str | None] | None:
+    column, prefix = part.roles.id, part.id_prefix
+    if column is None:
+        return None
+    if column == ROW and ROW not in part.table.columns:
+        return [f"{prefix}{row}" for row in range(1, len(part.rows) + 1)]
+    ids = columns.texts(part.values(column), f"id {column!r}", part.where)
+    return [None if one is None else prefix + one for one in ids] if prefix else ids
+
+
+def _required_texts(part: Part, column: str | None, role: str) -> list[str] | None:
+    if column is None:
+        return None
+    found = columns.texts(part.values(column), f"{role} {column!r}", part.where)
+    for row, value in enumerate(found):
+        if value is None:
+            where = f"{part.where(row)}: {role} {column!r}"
+            raise record_error(where, "a value in every row", "none", f"complete the column, or pass {role}='none'")
+    return [value for value in found if value is not None]
+
+
+def _require(
+    part: Part,
+    bad: NDArray[np.bool_],
+    values: Floats,
+    name: str,
+    *,
+    expected: str,
+    fix: str = "correct the value",
+) -> None:
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise record_error(f"{part.where(row)}: {name}", expected, f"{float(values[row])!r}", fix)
