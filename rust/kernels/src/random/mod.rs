@@ -7,5 +7,5 @@
 mod multinomial;
 mod philox;
 
-pub use multinomial::{DRAWS, LEAF, Node, Visit, blocks, counts, walk};
+pub use multinomial::{FIELDS, Node, SLOTS, Visit, blocks, counts, field, walk};
 pub use philox::{BITS, BLOCKS, Domain, Stream, WORDS, philox};

@@ -1,26 +1,40 @@
 //! Multinomial(n; 1/n, ..., 1/n), exactly, for any n: the counts of n draws with replacement from n slots.
 //!
-//! `0..n` is cut into dyadic blocks, one for each set bit of n, in falling order. Balls run down the spine of
-//! the binary tree that pads n to a power of two: a ball that enters a block stays there, one that leaves
-//! `0..n` is thrown again in the next round. Every block is then a perfect tree whose nodes send each ball
-//! left or right by one random bit, down to leaves of 2^[`LEAF`] slots; there, a field of [`LEAF`] bits is
-//! one draw. (Divide and conquer as in Sanders, Lamm, Huebschle-Schneider, Schrade, Dachsbacher, "Efficient
-//! parallel random sampling", TOMS 2018; with a fair coin at every node no binomial is ever approximated.)
+//! The slots `0..n` lie at the left of a binary tree of 2^k slots. Balls run down its right edge, the spine: at
+//! each node one random bit sends a ball left or right. A ball that enters a perfect subtree inside `0..n`
+//! stays there; one that leaves `0..n` is thrown again from the top in the next round. Below, every node of a
+//! perfect subtree splits its balls by fair coins, down to leaves of 2^[`LEAF`] slots, where a field of
+//! [`LEAF`] random bits is one draw. Only the last leaf may be ragged: a field beyond its slots is drawn again.
+//! (Divide and conquer as in Sanders, Lamm, Huebschle-Schneider, Schrade, Dachsbacher, "Efficient parallel
+//! random sampling", TOMS 2018; with a fair coin at every node no binomial is ever approximated.)
 //!
 //! A node's numbers depend on its place alone, so any worker can take any part.
 
-use super::philox::{BITS, Stream, WORDS};
+use super::philox::{Stream, WORDS};
+use crate::simd::{Isa, Kernel, dispatch};
 
 /// log2 of the slots in a leaf: 8 KiB of f64, which stay in the first-level cache. Three draws to a word.
 pub const LEAF: u32 = 10;
-const FIELDS: usize = 3;
-/// Draws in a batch of words, field by field: field 0 of every word, then field 1, ...
-pub const DRAWS: usize = FIELDS * WORDS;
+/// Slots in a leaf.
+pub const SLOTS: usize = 1 << LEAF;
+/// Draws in a word: its low bits, the next, and the next; two bits are left over.
+pub const FIELDS: usize = 3;
+/// Draws in a batch of words, word by word.
+const DRAWS: usize = FIELDS * WORDS;
+/// Batches that are handed to a visitor at a time: a leaf of a usual replicate fits.
+const BATCHES: usize = 6;
 
-/// The slots `index << level .. (index + 1) << level` and the balls that fell there.
+/// The slot in field `number` of a word.
+#[inline(always)]
+pub fn field(word: u32, number: usize) -> usize {
+    (word >> (LEAF as usize * number)) as usize % SLOTS
+}
+
+/// A subtree, and the balls that fell there: slots `index << level .. (index + 1) << level`, or as many of
+/// them as lie in `0..n`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Node {
-    /// log2 of the slots.
+    /// log2 of the slots, at least [`LEAF`].
     pub level: u32,
     /// Which of the level's nodes.
     pub index: u64,
@@ -44,55 +58,84 @@ impl Node {
     }
 }
 
-/// The blocks of `0..n` in slot order, with the balls of one replicate; `n` from 1 to 2^40.
+/// The perfect subtrees and the ragged leaf that make up `0..n`, in slot order, with the balls of one
+/// replicate; `n` from 1 to 2^40.
 #[inline(always)]
 pub fn blocks(stream: Stream, n: u64) -> impl Iterator<Item = Node> {
-    let balls = spine(stream, n);
-    let set = (0..u64::BITS).rev().filter(move |&level| n >> level & 1 == 1);
-    // Above bit `level`, the set bits of n are the slots before this block.
-    set.map(move |level| Node { level, index: (n >> level) - 1, balls: balls[level as usize] })
+    let (perfect, ragged) = spine(stream, n);
+    let trees = (LEAF..u64::BITS).rev().filter(move |&level| n >> level & 1 == 1);
+    // Above bit `level`, the set bits of n are the slots before this tree.
+    let trees =
+        trees.map(move |level| Node { level, index: (n >> level) - 1, balls: perfect[level as usize] });
+    let last = Node { level: LEAF, index: n >> LEAF, balls: ragged };
+    trees.chain((!n.is_multiple_of(SLOTS as u64)).then_some(last))
 }
 
-/// How many of `n` balls each block receives, by its level.
+/// How many of `n` balls each perfect subtree receives, by its level, and how many the ragged leaf.
 #[inline(always)]
-fn spine(stream: Stream, n: u64) -> [u64; u64::BITS as usize] {
-    let mut block = [0; u64::BITS as usize];
-    let lowest = n.trailing_zeros();
-    let top = u64::BITS - n.leading_zeros();
-    if n.is_power_of_two() {
-        block[lowest as usize] = n;
-        return block;
+fn spine(stream: Stream, n: u64) -> ([u64; u64::BITS as usize], u64) {
+    let (mut perfect, mut ragged) = ([0; u64::BITS as usize], 0);
+    let rest = n % SLOTS as u64;
+    if n.is_power_of_two() && rest == 0 {
+        perfect[n.trailing_zeros() as usize] = n;
+        return (perfect, 0);
+    }
+    if n < SLOTS as u64 {
+        return (perfect, n);
     }
     let (mut thrown, mut round) = (n, 0);
     while thrown > 0 {
         let (mut here, mut outside) = (thrown, 0);
-        for level in (lowest..top).rev() {
+        for level in (LEAF..u64::BITS - n.leading_zeros()).rev() {
             let left = stream.spine(level, round).fair(here);
             if n >> level & 1 == 1 {
-                block[level as usize] += left;
+                perfect[level as usize] += left;
                 here -= left;
             } else {
                 outside += here - left;
                 here = left;
             }
         }
-        thrown = outside + here; // right of the last block, nothing is inside any more
+        let inside = if rest > 0 { below(stream.spine(0, round), here, rest as usize) } else { 0 };
+        ragged += inside;
+        thrown = outside + here - inside;
         round += 1;
     }
-    block
+    (perfect, ragged)
+}
+
+/// How many of the stream's first `balls` draws are below `slots`.
+#[inline(always)]
+fn below(stream: Stream, balls: u64, slots: usize) -> u64 {
+    let (mut left, mut batch, mut inside) = (balls, 0, 0);
+    while left > 0 {
+        for (i, word) in stream.batch(batch).into_iter().enumerate() {
+            for number in 0..FIELDS {
+                let drawn = ((FIELDS * i + number) as u64) < left;
+                inside += u64::from(drawn && field(word, number) < slots);
+            }
+        }
+        left = left.saturating_sub(DRAWS as u64);
+        batch += 1;
+    }
+    inside
 }
 
 /// What is done with the draws.
 pub trait Visit {
-    /// The draws of one batch: slots `start + offsets[i]` for `i < take`; each offset is below 2^`level`.
-    fn draws(&mut self, start: u64, level: u32, offsets: &[u16; DRAWS], take: usize);
-    /// The leaf that began at `start` is complete.
-    fn leaf(&mut self);
+    /// A leaf begins: `slots` of them from `start` on.
+    fn enter(&mut self, start: u64, slots: usize);
+    /// Draws in a full leaf: the first `take` fields of `words`, as offsets from `start`.
+    fn words(&mut self, words: &[u32], take: usize);
+    /// Draws in a ragged leaf, as offsets from `start`.
+    fn offsets(&mut self, offsets: &[u16]);
+    /// The leaf is complete.
+    fn leave(&mut self);
 }
 
-/// Visits every draw below a node, leaf by leaf in slot order.
+/// Visits every draw below a node of the tree over `0..n`, leaf by leaf in slot order.
 #[inline(always)]
-pub fn walk<V: Visit>(stream: Stream, root: Node, visit: &mut V) {
+pub fn walk<V: Visit>(stream: Stream, n: u64, root: Node, visit: &mut V) {
     // A node's right half waits while the left one is walked: at most one a level.
     let mut waiting = [Node::default(); u64::BITS as usize];
     let (mut node, mut depth) = (root, 0);
@@ -103,7 +146,15 @@ pub fn walk<V: Visit>(stream: Stream, root: Node, visit: &mut V) {
             depth += 1;
             node = left;
         }
-        throw(stream, node, visit);
+        let slots = if n - node.start() < SLOTS as u64 { (n - node.start()) as usize } else { SLOTS };
+        visit.enter(node.start(), slots);
+        let leaf = stream.node(LEAF, node.index);
+        if slots == SLOTS {
+            throw(leaf, node.balls as usize, visit);
+        } else {
+            throw_again(leaf, node.balls as usize, slots, visit);
+        }
+        visit.leave();
         if depth == 0 {
             return;
         }
@@ -112,53 +163,97 @@ pub fn walk<V: Visit>(stream: Stream, root: Node, visit: &mut V) {
     }
 }
 
-/// The draws of a leaf.
+/// The draws of a full leaf.
 #[inline(always)]
-fn throw<V: Visit>(stream: Stream, leaf: Node, visit: &mut V) {
-    let stream = stream.node(leaf.level, leaf.index);
-    let mask = ((1u32 << leaf.level) - 1) as u16;
-    let (mut left, mut batch) = (leaf.balls as usize, 0);
+fn throw<V: Visit>(stream: Stream, balls: usize, visit: &mut V) {
+    let (mut left, mut batch, mut words) = (balls, 0, [0; BATCHES * WORDS]);
     while left > 0 {
-        let words = stream.batch(batch);
-        let mut offsets = [0u16; DRAWS];
-        for (field, out) in offsets.as_chunks_mut::<WORDS>().0.iter_mut().enumerate() {
-            for (offset, word) in out.iter_mut().zip(words) {
-                *offset = (word >> (LEAF * field as u32)) as u16 & mask;
+        let batches = left.div_ceil(DRAWS).min(BATCHES);
+        for to in &mut words.as_chunks_mut::<WORDS>().0[..batches] {
+            *to = stream.batch(batch);
+            batch += 1;
+        }
+        let take = left.min(batches * DRAWS);
+        visit.words(&words, take);
+        left -= take;
+    }
+}
+
+/// The draws of a ragged leaf: a field beyond its slots counts for nothing, and the next one is taken.
+#[inline(always)]
+fn throw_again<V: Visit>(stream: Stream, balls: usize, slots: usize, visit: &mut V) {
+    let mask = slots.next_power_of_two() - 1;
+    let (mut left, mut batch) = (balls, 0);
+    while left > 0 {
+        let (mut kept, mut count) = ([0u16; DRAWS.next_power_of_two()], 0);
+        for word in stream.batch(batch) {
+            for number in 0..FIELDS {
+                let offset = field(word, number) & mask;
+                kept[count % kept.len()] = offset as u16;
+                count += usize::from(offset < slots);
             }
         }
-        let take = if left < DRAWS { left } else { DRAWS };
-        visit.draws(leaf.start(), leaf.level, &offsets, take);
+        let take = if left < count { left } else { count };
+        visit.offsets(&kept[..take]);
         left -= take;
         batch += 1;
     }
-    visit.leaf();
-}
-
-/// Collects counts.
-struct Counts<'a>(&'a mut [u32]);
-
-impl Visit for Counts<'_> {
-    fn draws(&mut self, start: u64, _level: u32, offsets: &[u16; DRAWS], take: usize) {
-        for &offset in &offsets[..take] {
-            self.0[start as usize + usize::from(offset)] += 1;
-        }
-    }
-    fn leaf(&mut self) {}
 }
 
 /// The counts of one replicate: how often each of `n` slots is drawn in `n` draws.
 pub fn counts(stream: Stream, n: usize) -> Vec<u32> {
-    let mut counts = vec![0; n];
+    let mut all = vec![0; n];
     if n > 0 {
-        for block in blocks(stream, n as u64) {
-            walk(stream, block, &mut Counts(&mut counts));
-        }
+        dispatch(Count { stream, all: &mut all });
     }
-    counts
+    all
 }
 
-/// A leaf's draws never exceed what a batch counter holds, nor a node's balls the stream's 2^40 blocks.
-const _: () = assert!(LEAF as usize * FIELDS <= 32 && BITS == 32 * WORDS as u64);
+struct Count<'a> {
+    stream: Stream,
+    all: &'a mut [u32],
+}
+
+impl Kernel for Count<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let n = self.all.len() as u64;
+        let mut tally = Tally { all: self.all, start: 0 };
+        for block in blocks(self.stream, n) {
+            walk(self.stream, n, block, &mut tally);
+        }
+    }
+}
+
+struct Tally<'a> {
+    all: &'a mut [u32],
+    start: usize,
+}
+
+impl Visit for Tally<'_> {
+    #[inline(always)]
+    fn enter(&mut self, start: u64, _slots: usize) {
+        self.start = start as usize;
+    }
+    #[inline(always)]
+    fn words(&mut self, words: &[u32], take: usize) {
+        for draw in 0..take {
+            self.all[self.start + field(words[draw / FIELDS], draw % FIELDS)] += 1;
+        }
+    }
+    #[inline(always)]
+    fn offsets(&mut self, offsets: &[u16]) {
+        for &offset in offsets {
+            self.all[self.start + usize::from(offset)] += 1;
+        }
+    }
+    #[inline(always)]
+    fn leave(&mut self) {}
+}
+
+const _: () = assert!(LEAF as usize * FIELDS <= 32);
 
 #[cfg(test)]
 mod tests {
@@ -185,7 +280,7 @@ mod tests {
             let mut balls = 0;
             for node in blocks(replicate(0), n) {
                 assert_eq!(node.start(), next);
-                next += 1 << node.level;
+                next = (next + (1 << node.level)).min(n);
                 balls += node.balls;
             }
             assert_eq!((next, balls), (n, n));
