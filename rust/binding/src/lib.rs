@@ -4,6 +4,7 @@ mod arrays;
 mod calibration;
 mod call;
 mod config;
+mod math;
 mod optim;
 mod preference;
 mod tokens;
@@ -17,6 +18,12 @@ mod _core {
     use crate::config::{
         asked_threads, force_isa, isa, isa_available, numerics, set_default_threads,
         set_flush_to_zero_for_tests, set_threads, threads, version,
+    };
+    #[pymodule_export]
+    use crate::math::{
+        beta_cdf, beta_isf, beta_quantile, beta_sf, binomial_cdf, binomial_pmf, binomial_sf, math_cos,
+        math_erfc, math_exp, math_exp32, math_expm1, math_lgamma, math_log, math_log1p, math_powi,
+        normal_cdf, normal_pdf, normal_quantile, normal_sf, t_cdf, t_quantile, t_sf,
     };
     #[pymodule_export]
     use crate::optim::{

@@ -5,17 +5,25 @@
 //! ones (`exp`, `normal::quantile`, `beta::cdf`, ...) serve intervals and schedules, once a call.
 //! Every function states its error; `docs/decisions/0003-math.md` says how it was measured.
 
+pub mod beta;
+pub mod binomial;
 #[cfg(test)]
 mod check;
+mod double;
+mod erf;
 mod exp;
+mod gamma;
 mod log;
 mod map;
+pub mod normal;
+mod pow;
+pub mod student_t;
+mod trig;
 
+pub use erf::erfc;
 pub use exp::{exp32, exp32_nonpositive, exp64, exp64_nonpositive, expm1_64};
+pub use gamma::lgamma;
 pub use log::{log1p_64, log64};
 pub use map::{Exp, Exp32, Expm1, Function, Log, Log1p, exp, expm1, log, log1p, map};
-
-/// `base^n`. A stand-in within 1 ulp; the exact one follows.
-pub fn powi(base: f64, n: u64) -> f64 {
-    libm::pow(base, n as f64)
-}
+pub use pow::powi;
+pub use trig::cos;

@@ -1,0 +1,144 @@
+//! Elementary functions and distributions, of a number or of a float64 array.
+
+use crate::arrays;
+use crate::call::call_quick;
+use numpy::{PyArray1, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use steelyard_kernels::math::{self, beta, binomial, normal, student_t};
+
+/// A number, or the elements of an array, as an argument.
+#[derive(Clone, Copy)]
+enum Argument<'a> {
+    One(f64),
+    Many(&'a [f64]),
+}
+
+impl Argument<'_> {
+    fn at(&self, i: usize) -> f64 {
+        match self {
+            Argument::One(x) => *x,
+            Argument::Many(x) => x[i],
+        }
+    }
+}
+
+/// Applies `f` to numbers, giving a number, or element by element where arguments are arrays of one shape.
+fn each<'py, const N: usize>(
+    py: Python<'py>,
+    arguments: [(&str, &Bound<'py, PyAny>); N],
+    f: impl Fn([f64; N]) -> f64 + Sync,
+) -> PyResult<Bound<'py, PyAny>> {
+    let mut values = [Argument::One(0.0); N];
+    let mut shape: Option<Vec<usize>> = None;
+    for (value, (name, object)) in values.iter_mut().zip(&arguments) {
+        let Ok(array) = object.cast::<PyUntypedArray>() else {
+            *value = Argument::One(object.extract()?);
+            continue;
+        };
+        *value = Argument::Many(arrays::slice(object, name)?);
+        let here = array.shape().to_vec();
+        match &shape {
+            Some(first) if *first != here => {
+                return Err(PyValueError::new_err(format!(
+                    "{name}: expected the shape of the arrays before it, {first:?}; got {here:?}"
+                )));
+            }
+            _ => shape = Some(here),
+        }
+    }
+    let Some(shape) = shape else {
+        let x = call_quick(py, || f(std::array::from_fn(|k| values[k].at(0))))?;
+        return Ok(x.into_pyobject(py)?.into_any());
+    };
+    let n = shape.iter().product();
+    let out: Vec<f64> =
+        call_quick(py, || (0..n).map(|i| f(std::array::from_fn(|k| values[k].at(i)))).collect())?;
+    Ok(PyArray1::from_vec(py, out).reshape(shape)?.into_any())
+}
+
+/// Declares functions of named numbers or arrays: the same name in Python, `f` in the kernels.
+macro_rules! functions {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident),+) = $f:expr;)*) => {$(
+        $(#[$doc])*
+        #[pyfunction]
+        pub fn $name<'py>(py: Python<'py>, $($argument: &Bound<'py, PyAny>),+) -> PyResult<Bound<'py, PyAny>> {
+            each(py, [$((stringify!($argument), $argument)),+], |[$($argument),+]| $f($($argument),+))
+        }
+    )*};
+}
+functions! {
+    /// exp(x) to below 1 ulp.
+    math_exp(x) = math::exp;
+    /// exp(x) - 1 to below 1 ulp.
+    math_expm1(x) = math::expm1;
+    /// log(x) to below 1 ulp.
+    math_log(x) = math::log;
+    /// log(1 + x) to below 1 ulp.
+    math_log1p(x) = math::log1p;
+    /// cos(x) to below 1 ulp.
+    math_cos(x) = math::cos;
+    /// The complementary error function.
+    math_erfc(x) = math::erfc;
+    /// log Gamma(x) for x > 0.
+    math_lgamma(x) = math::lgamma;
+    /// The standard normal density.
+    normal_pdf(x) = normal::pdf;
+    /// P(X <= x) of the standard normal distribution.
+    normal_cdf(x) = normal::cdf;
+    /// P(X > x) of the standard normal distribution.
+    normal_sf(x) = normal::sf;
+    /// The x with P(X <= x) = p of the standard normal distribution.
+    normal_quantile(p) = normal::quantile;
+    /// P(T <= t) of Student's distribution.
+    t_cdf(t, df) = student_t::cdf;
+    /// P(T > t) of Student's distribution.
+    t_sf(t, df) = student_t::sf;
+    /// The t with P(T <= t) = p of Student's distribution.
+    t_quantile(p, df) = student_t::quantile;
+    /// P(X <= x) of the beta distribution.
+    beta_cdf(a, b, x) = beta::cdf;
+    /// P(X > x) of the beta distribution.
+    beta_sf(a, b, x) = beta::sf;
+    /// The x with P(X <= x) = p of the beta distribution.
+    beta_quantile(a, b, p) = beta::quantile;
+    /// The x with P(X > x) = q of the beta distribution.
+    beta_isf(a, b, q) = beta::isf;
+}
+
+/// exp(x) of a float32 array, to below 1 ulp of float32.
+#[pyfunction]
+pub fn math_exp32<'py>(py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let values = arrays::slice::<f32>(x, "x")?;
+    let out = call_quick(py, || {
+        let mut out = vec![0.0; values.len()];
+        math::map(math::Exp32, values, &mut out);
+        out
+    })?;
+    let shape = x.cast::<PyUntypedArray>()?.shape().to_vec();
+    Ok(PyArray1::from_vec(py, out).reshape(shape)?.into_any())
+}
+
+/// base to the power n, the nearest float64 between 1e-290 and 1e290.
+#[pyfunction]
+pub fn math_powi(base: f64, n: u64) -> f64 {
+    math::powi(base, n)
+}
+
+/// P(X = k) of n trials with success probability p.
+#[pyfunction]
+pub fn binomial_pmf(k: u64, n: u64, p: f64) -> f64 {
+    binomial::pmf(k, n, p)
+}
+
+/// P(X <= k) of n trials with success probability p.
+#[pyfunction]
+pub fn binomial_cdf(k: u64, n: u64, p: f64) -> f64 {
+    binomial::cdf(k, n, p)
+}
+
+/// P(X > k) of n trials with success probability p.
+#[pyfunction]
+pub fn binomial_sf(k: u64, n: u64, p: f64) -> f64 {
+    binomial::sf(k, n, p)
+}

@@ -1,0 +1,90 @@
+//! Integer powers.
+
+use super::double::product;
+use crate::simd::scalar;
+
+/// `base^n`, the nearest f64 wherever the result lies between 1e-290 and 1e290: error 0.5 ulp + n 2^-100.
+/// Outside that range the error grows to `n` ulp at most.
+///
+/// Square and multiply in double-double arithmetic.
+///
+/// ```
+/// assert_eq!(steelyard_kernels::math::powi(0.999, 3), 0.997002999);
+/// ```
+pub fn powi(base: f64, n: u64) -> f64 {
+    scalar(|| {
+        let value = doubled(base, n);
+        // Infinities leave a NaN in the second part, and zero loses its sign there.
+        if value.is_nan() || value == 0.0 { plain(base, n) } else { value }
+    })
+}
+
+fn doubled(base: f64, mut n: u64) -> f64 {
+    let mut power = (base, 0.0);
+    let mut result = (1.0, 0.0);
+    while n > 0 {
+        if n & 1 == 1 {
+            result = times(result, power);
+        }
+        n >>= 1;
+        if n > 0 {
+            power = times(power, power);
+        }
+    }
+    result.0 + result.1
+}
+
+fn plain(base: f64, mut n: u64) -> f64 {
+    let (mut power, mut result) = (base, 1.0);
+    while n > 0 {
+        if n & 1 == 1 {
+            result *= power;
+        }
+        power *= power;
+        n >>= 1;
+    }
+    result
+}
+
+/// The product of two double-doubles, relative error below 2^-101.
+fn times(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
+    let (high, low) = product(a.0, b.0);
+    let low = low + (a.0 * b.1 + a.1 * b.0);
+    let sum = high + low;
+    (sum, low - (sum - high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::powi;
+
+    #[test]
+    fn exact_powers() {
+        for n in 0..34u32 {
+            assert_eq!(powi(3.0, u64::from(n)), 3u64.pow(n) as f64);
+            assert_eq!(powi(-0.5, u64::from(n)), (if n % 2 == 1 { -1.0 } else { 1.0 }) / (1u64 << n) as f64);
+        }
+    }
+
+    /// 30-digit values, rounded.
+    #[test]
+    fn rounded_powers() {
+        assert_eq!(powi(0.999, 1000), 0.367_695_424_770_963_73);
+        assert_eq!(powi(0.9, 1000), 1.747_871_251_722_694_7e-46);
+        assert_eq!(powi(0.999_99, 1_000_000), 4.539_765_980_967_911e-5);
+    }
+
+    #[test]
+    fn edges() {
+        assert_eq!(powi(0.0, 0), 1.0);
+        assert_eq!(powi(f64::NAN, 0), 1.0);
+        assert_eq!(powi(-0.0, 3).to_bits(), (-0.0f64).to_bits());
+        assert_eq!(powi(-10.0, 309), f64::NEG_INFINITY);
+        assert_eq!(powi(f64::NEG_INFINITY, 2), f64::INFINITY);
+        assert_eq!(powi(0.5, 1074), f64::from_bits(1));
+        assert_eq!(powi(0.9, u64::MAX), 0.0);
+        assert_eq!(powi(1.0, u64::MAX), 1.0);
+        assert!(powi(f64::NAN, 5).is_nan());
+        assert!((powi(10.0, 305) - 1e305).abs() < 1e290);
+    }
+}
