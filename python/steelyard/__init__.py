@@ -1,11 +1,12 @@
 """Weigh a model's numbers: exact, fast evaluation with uncertainty, and CPU training updates."""
 
-from . import _core, calibration, config, errors, optim, tokens
+from . import _core, calibration, config, errors, optim, tokens, uncertainty
 from .calibration import reliability
 from .config import show_config, threads
 from .estimate import Estimate
 from .optim import AdamW, clip_by_global_norm_, global_norm, schedules
 from .tokens import token_scores
+from .uncertainty import compare, estimate, proportion
 
 config.configure_from_environment()
 __version__: str = _core.version()
@@ -16,13 +17,17 @@ __all__ = [
     "__version__",
     "calibration",
     "clip_by_global_norm_",
+    "compare",
     "errors",
+    "estimate",
     "global_norm",
     "optim",
+    "proportion",
     "reliability",
     "schedules",
     "show_config",
     "threads",
     "token_scores",
     "tokens",
+    "uncertainty",
 ]

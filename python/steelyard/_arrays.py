@@ -163,37 +163,42 @@ def booleans(x: Any, name: str, shape: tuple[int, ...] | None = None) -> NDArray
     return _contiguous(array)
 
 
-def codes(ids: Any, name: str, n: int) -> tuple[NDArray[np.int64], Array]:
+def codes(ids: Any, name: str, n: int, keep: NDArray[np.bool_] | None = None) -> tuple[NDArray[np.int64], Array]:
     """Cluster ids as codes: ``ids == unique[codes]``, the unique ids sorted.
 
     Parameters
     ----------
     ids : array of int, bool, str, float or bytes, shape [n]
         What rows with one id have in common: a document, a user.
+    keep : boolean array, shape [n], optional
+        Code these rows alone; the others may lack an id.
 
     Returns
     -------
-    codes : int64, shape [n]
+    codes : int64, one a row that is kept
     unique : array
         Sorted, so that the codes do not depend on the order of the rows.
     """
-    array = _id_array(ids, name)
-    if array.shape != (n,):
-        raise value_error(name, f"one id a row, shape ({n},)", f"shape {array.shape}")
+    array = _id_array(ids, name, n, keep)
     if array.dtype.kind not in "iubSUfM":
         raise type_error(name, "integers or strings", describe(array))
     if array.dtype.kind == "f" and np.isnan(array).any():
         first = int(np.flatnonzero(np.isnan(array))[0])
         raise value_error(name, "an id for every row", f"NaN at index {first}", "drop those rows with where=")
     unique, inverse = np.unique(array, return_inverse=True)
-    return inverse.reshape(n).astype(np.int64, copy=False), unique
+    return inverse.ravel().astype(np.int64, copy=False), unique
 
 
-def _id_array(ids: Any, name: str) -> Array:
+def _id_array(ids: Any, name: str, n: int, keep: NDArray[np.bool_] | None) -> Array:
     """Ids as an array; strings in an object array (a frame column) become a string array."""
-    listed = np.asarray(ids) if isinstance(ids, list | tuple) or hasattr(ids, "__array__") else None
-    if listed is None or listed.dtype != object or isinstance(ids, np.ma.MaskedArray):
-        return plain(ids, name)
+    foreign = not (isinstance(ids, list | tuple) or hasattr(ids, "__array__"))
+    listed = plain(ids, name) if foreign or isinstance(ids, np.ma.MaskedArray) else np.asarray(ids)
+    if listed.shape != (n,):
+        raise value_error(name, f"one id a row, shape ({n},)", f"shape {listed.shape}")
+    if keep is not None:
+        listed = listed[keep]
+    if listed.dtype != object:
+        return plain(listed if keep is not None else ids, name)
     kinds = {type(item) for item in listed.ravel().tolist()}
     if kinds == {str}:
         return listed.astype(np.str_)

@@ -82,7 +82,7 @@ class Estimate:
     method, reason : str or tuple of str
         How the interval was made, and why so.
     left_out : dict
-        Why rows do not count -> how many.
+        Why rows do not count -> how many; an array where problems differ.
     names : tuple of str or None
         Names of many problems.
     detail : dict
@@ -108,7 +108,7 @@ class Estimate:
     n_clusters: int | NDArray[np.int64] | None = None
     method: str | tuple[str, ...] = ""
     reason: str | tuple[str, ...] = ""
-    left_out: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] | None = None
     detail: dict[str, Any] = field(default_factory=dict)
 
@@ -158,6 +158,8 @@ class Estimate:
             if _missing(picked[name]):
                 picked[name] = None
         picked["detail"] = {key: one(value) for key, value in self.detail.items()}
+        counts = {why: one(count) for why, count in self.left_out.items()}
+        picked["left_out"] = {why: count for why, count in counts.items() if count}
         return replace(self, names=None, **picked)
 
     def __iter__(self) -> Iterator[Self]:
@@ -263,7 +265,7 @@ def _percent(level: float) -> str:
     return f"{float(f'{level * 100:.10g}'):.10g} %"
 
 
-def _counts(left_out: dict[str, int]) -> str:
+def _counts(left_out: dict[str, Any]) -> str:
     return ", ".join(f"{count} {why}" for why, count in left_out.items())
 
 

@@ -18,6 +18,7 @@ compile_error!(
 pub mod calibration;
 pub mod exact;
 pub mod grid;
+pub mod intervals;
 pub mod math;
 pub mod optim;
 mod pool;

@@ -1,0 +1,308 @@
+"""The interval part of an Estimate, for every room: proportions, means, clustered means and ratios.
+
+The arithmetic is the core's; what is decided here is which method serves the data, and what is said about it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from .errors import SteelyardWarning, type_error, value_error
+from .estimate import Estimate
+
+__all__ = [
+    "Alternative", "Clusters", "Column", "Confidence", "choice", "column", "confidence", "mean", "proportion",
+    "ratio", "stack",
+]  # fmt: skip
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+Alternative = Literal["two-sided", "less", "greater"]
+Watch = Callable[[int, int], object] | None
+
+PROPORTIONS = {
+    "wilson": "Wilson",
+    "clopper-pearson": "Clopper-Pearson",
+    "jeffreys": "Jeffreys",
+    "agresti-coull": "Agresti-Coull",
+    "wald": "Wald",
+}
+# Below so many successes or failures Wald's interval covers too little (field practice: n p and n (1 - p)).
+WALD_SAFE = 10
+ONE_CLUSTER = "the spread between clusters is unknown under two clusters"
+ONE_VALUE = "the spread of graded values is unknown for one value"
+ALL_EQUAL = "all answers are equal: the standard error is the width of the Wilson interval over 2z"
+NO_SPREAD = "all clusters show the same share: n_effective is their number, the standard error the width over 2t"
+
+
+def choice(value: object, name: str, choices: Sequence[str]) -> str:
+    """``value`` where it is one of ``choices``."""
+    if not isinstance(value, str):
+        raise type_error(name, f"one of {', '.join(choices)}", f"{type(value).__name__} {value!r}")
+    if value not in choices:
+        raise value_error(name, f"one of {', '.join(choices)}", repr(value))
+    return value
+
+
+class Confidence(NamedTuple):
+    """How sure an interval is to be, and on which sides."""
+
+    level: float
+    alternative: str
+
+
+def confidence(confidence_level: float, alternative: str) -> Confidence:
+    """Check the two options that every interval has."""
+    if isinstance(confidence_level, bool) or not isinstance(confidence_level, float | int | np.number):
+        raise type_error(
+            "confidence_level", "a number inside (0, 1)", f"{type(confidence_level).__name__} {confidence_level!r}"
+        )
+    if not 0 < confidence_level < 1:
+        fix = f"pass {float(confidence_level) / 100:g}" if 1 < confidence_level < 100 else ""
+        raise value_error("confidence_level", "a number inside (0, 1)", f"{confidence_level}", fix)
+    return Confidence(float(confidence_level), choice(alternative, "alternative", ("two-sided", "less", "greater")))
+
+
+class Clusters(NamedTuple):
+    """Rows by cluster: ``codes[i]`` in ``range(total)``."""
+
+    codes: NDArray[np.int64]
+    total: int
+
+
+@dataclass(frozen=True)
+class Column:
+    """What an interval of the mean needs to know of a column."""
+
+    n: int
+    mean: float
+    squares: float
+    low: float
+    high: float
+    ones: int | None
+    """How many values are 1 where all are 0 or 1; else None."""
+
+
+def _shown(x: Array, index: int) -> str:
+    """The value at ``index`` (of bfloat16 bits too), known not to be finite."""
+    if x.dtype == np.uint16:
+        bits = int(x[index])
+        return "nan" if bits & 0x7F else ("-inf" if bits >> 15 else "inf")
+    return str(x[index])
+
+
+def column(x: Array, name: str, *, rows: NDArray[np.bool_] | None = None, progress: Watch = None) -> Column:
+    """Summarise a contiguous column of floats (bfloat16 as uint16) or booleans with at least one value.
+
+    Parameters
+    ----------
+    rows : mask, optional
+        Which of the caller's rows ``x`` holds, so that a message names the caller's index.
+
+    Raises
+    ------
+    ValueError
+        For the first NaN or infinity, and where the sum overflows.
+    """
+    n = len(x)
+    if x.dtype == np.bool_:
+        ones = int(np.count_nonzero(x))
+        return Column(n, ones / n, ones * (n - ones) / n, float(x.min()), float(x.max()), ones)
+    mean, squares, low, high, count, bad = _core.column_moments(x, progress)
+    if bad >= 0:
+        index = bad if rows is None else int(np.flatnonzero(rows)[bad])
+        shown = _shown(x, bad)
+        fix = 'pass nan_policy="omit" to leave such rows out' if shown == "nan" else "leave it out with where="
+        raise value_error(name, "finite values", f"{shown} at index {index}", fix)
+    if not (np.isfinite(mean) and np.isfinite(squares)):
+        raise value_error(
+            name, "values whose sum of squares stays finite", f"values from {low:g} to {high:g}", "scale them down"
+        )
+    return Column(n, mean, squares, low, high, count if count >= 0 else None)
+
+
+def _maybe(value: float) -> float | None:
+    """NaN is how the core says that there is none."""
+    return None if value != value else value
+
+
+def proportion(
+    k: int | NDArray[np.int64],
+    n: int | NDArray[np.int64],
+    how: Confidence,
+    *,
+    method: str = "wilson",
+    reason: str = "",
+    left_out: Mapping[str, int] | None = None,
+    names: tuple[str, ...] | None = None,
+) -> Estimate:
+    """Estimate k of n: two whole numbers, or arrays of one shape, already checked to have 0 <= k <= n and n >= 1."""
+    shape = np.shape(k)
+    hits, all_ = np.atleast_1d(np.asarray(k, np.int64)).ravel(), np.atleast_1d(np.asarray(n, np.int64)).ravel()
+    if method == "wald":
+        _warn_wald(hits, all_)
+    numbers: list[Any] = list(_core.proportion_intervals(hits, all_, method, *how))
+    equal = (hits == 0) | (hits == all_)
+    said: list[str] = ["; ".join(filter(None, (reason, ALL_EQUAL if e else ""))) for e in equal.tolist()]
+    many = shape != ()
+    value, error, low, high = [a.reshape(shape) if many else a.item() for a in numbers]
+    flat = len(shape) == 1
+    return Estimate(
+        value=value, standard_error=error, low=low, high=high, confidence_level=how.level,
+        n=all_.reshape(shape) if many else int(n), method=PROPORTIONS[method],
+        reason=(tuple(said) if flat else reason) if many else said[0],
+        left_out=dict(left_out or {}), names=names,
+    )  # fmt: skip
+
+
+def _warn_wald(k: NDArray[np.int64], n: NDArray[np.int64]) -> None:
+    few = np.minimum(k, n - k)
+    if (few < WALD_SAFE).any():
+        i = int(np.flatnonzero(few < WALD_SAFE)[0])
+        warnings.warn(
+            f"Wald's interval covers too little with fewer than {WALD_SAFE} successes or failures (here {k[i]} of "
+            f'{n[i]}); method="wilson" is safe',
+            SteelyardWarning,
+            stacklevel=4,
+        )
+
+
+def mean(
+    x: Array,
+    how: Confidence,
+    *,
+    name: str = "x",
+    clusters: Clusters | None = None,
+    method: str | None = None,
+    rows: NDArray[np.bool_] | None = None,
+    left_out: Mapping[str, int] | None = None,
+    progress: Watch = None,
+) -> Estimate:
+    """The mean of a contiguous column of floats or booleans (at least one value).
+
+    Without ``method``: Wilson for 0/1 data, Student's t for graded values; with ``clusters`` their
+    cluster-robust (CR2) forms.
+    """
+    if clusters is not None and x.dtype == np.bool_:
+        x = x.astype(np.float32)
+    found = column(x, name, rows=rows, progress=progress)
+    binary = found.ones is not None
+    chosen = method or ("wilson" if binary else "t")
+    if chosen in PROPORTIONS and found.ones is None:
+        got = f"values from {found.low:g} to {found.high:g}"
+        raise value_error(name, f"0/1 values for method={chosen!r}", got, 'use method="t"')
+    if clusters is not None:
+        return _clustered(x, found, clusters, how, chosen=chosen, left_out=left_out, progress=progress)
+    if found.ones is not None and chosen in PROPORTIONS:
+        reason = "0/1 values" if method is None else "as asked"
+        return proportion(found.ones, found.n, how, method=chosen, reason=reason, left_out=left_out)
+    return _student(found, "graded values" if method is None else "as asked", how, left_out)
+
+
+def _student(found: Column, reason: str, how: Confidence, left_out: Mapping[str, int] | None) -> Estimate:
+    error, low, high = _core.mean_interval(found.mean, found.squares, found.n, *how)
+    if found.n < 2:
+        reason = ONE_VALUE
+    elif found.low == found.high:
+        reason = f"{reason}; all {found.n} are equal, so the interval has no width"
+    return Estimate(
+        value=found.mean, standard_error=_maybe(error), low=_maybe(low), high=_maybe(high),
+        confidence_level=how.level, n=found.n, method="t", reason=reason, left_out=dict(left_out or {}),
+        detail={"df": found.n - 1.0} if found.n > 1 else {},
+    )  # fmt: skip
+
+
+def _clustered(
+    x: Array,
+    found: Column,
+    clusters: Clusters,
+    how: Confidence,
+    *,
+    chosen: str,
+    left_out: Mapping[str, int] | None,
+    progress: Watch,
+) -> Estimate:
+    if chosen not in ("wilson", "t"):
+        raise value_error("method", "wilson or t with clusters", repr(chosen))
+    binary = chosen == "wilson"
+    # Sums about the mean keep what a large mean would round away.
+    shift = 0.0 if found.ones is not None else found.mean
+    sums, sizes = _core.cluster_sums(x, clusters.codes, clusters.total, shift, progress)
+    return ratio(sums, sizes, how, n=found.n, shift=shift, binary=binary, left_out=left_out)
+
+
+def ratio(
+    sums: Floats,
+    sizes: Floats,
+    how: Confidence,
+    *,
+    n: int,
+    shift: float = 0.0,
+    binary: bool = False,
+    left_out: Mapping[str, int] | None = None,
+) -> Estimate:
+    """``sum(sums) / sum(sizes)`` over clusters, with its CR2 variance and Satterthwaite's degrees of freedom.
+
+    Parameters
+    ----------
+    sums, sizes : float64, one entry a cluster
+    n : int
+        Rows that count.
+    shift : float
+        What was taken from every row before it was added; given back to the value.
+    binary : bool
+        The rows are 0 or 1: Wilson's interval with the effective number of rows.
+    """
+    value, error, low, high, df, effective = _core.clustered_interval(sums, sizes, *how, shift=shift, binary=binary)
+    known = df == df
+    reason = "0/1 values in clusters" if binary else "values in clusters"
+    if not known:
+        reason = ONE_CLUSTER
+    elif binary and (sums * sizes[0] == sums[0] * sizes).all():
+        reason = f"{reason}; {NO_SPREAD}"
+    elif error == 0.0:
+        reason = f"{reason}; all cluster means are equal, so the interval has no width"
+    return Estimate(
+        value=value, standard_error=_maybe(error), low=_maybe(low), high=_maybe(high), confidence_level=how.level,
+        n=n, n_effective=_maybe(effective), n_clusters=len(sums),
+        method="clustered Wilson" if binary else "clustered t", reason=reason, left_out=dict(left_out or {}),
+        detail={"df": df} if known else {},
+    )  # fmt: skip
+
+
+def stack(parts: Sequence[Estimate], names: tuple[str, ...] | None) -> Estimate:
+    """Many problems in one Estimate: arrays in the order of ``parts``."""
+
+    def floats(field: str) -> Floats:
+        values = [getattr(part, field) for part in parts]
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+
+    def whole(values: list[int]) -> Any:
+        return values[0] if len(set(values)) == 1 else np.array(values, np.int64)
+
+    effective = floats("n_effective")
+    clusters = [part.n_clusters for part in parts]
+    reasons = sorted({key for part in parts for key in part.left_out})
+    details = sorted({key for part in parts for key in part.detail})
+    return Estimate(
+        value=floats("value"),
+        standard_error=floats("standard_error"),
+        low=floats("low"),
+        high=floats("high"),
+        confidence_level=parts[0].confidence_level,
+        n=np.array([part.n for part in parts], np.int64),
+        n_effective=None if np.isnan(effective).all() else effective,
+        n_clusters=None if clusters[0] is None else whole([int(c) for c in clusters if c is not None]),
+        method=tuple(str(part.method) for part in parts),
+        reason=tuple(str(part.reason) for part in parts),
+        left_out={key: whole([int(part.left_out.get(key, 0)) for part in parts]) for key in reasons},
+        names=names,
+        detail={key: np.array([part.detail.get(key, np.nan) for part in parts]) for key in details},
+    )

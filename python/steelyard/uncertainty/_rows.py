@@ -1,0 +1,164 @@
+"""Columns and the rows of them that count: what every call of this room takes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _arrays
+from .._intervals import Clusters, choice
+from ..errors import type_error, value_error
+
+Array = NDArray[Any]
+Mask = NDArray[np.bool_]
+# Columns of a row-major table are copied so many at a time: each cache line is read once for all of them.
+TOGETHER = 16
+
+
+class Columns(NamedTuple):
+    """The columns of an argument: each contiguous, one-dimensional, floats (bfloat16 as uint16) or booleans."""
+
+    items: Iterator[tuple[str, Array]]
+    """What the caller would call the column, and its values."""
+    names: tuple[str, ...] | None
+    many: bool
+    left_out: dict[str, int]
+    """What a mapping says of rows that it could not match."""
+
+
+def _numbers(x: Any, name: str, ndim: int | tuple[int, ...]) -> Array:
+    """Floats and booleans as they are, integers as float64; strides stay."""
+    array = _arrays.plain(x, name)
+    if array.dtype == np.bool_:
+        axes = (ndim,) if isinstance(ndim, int) else ndim
+        if array.ndim not in axes:
+            raise value_error(name, f"{' or '.join(map(str, axes))} axes", f"shape {array.shape}")
+        return array
+    return _arrays.floats(array, name, ndim=ndim, contiguous=False, numbers=True)
+
+
+def one_column(x: Any, name: str) -> Array:
+    """A single column, contiguous."""
+    return np.ascontiguousarray(_numbers(x, name, 1))
+
+
+def frame(x: Any) -> Mapping[str, Any] | None:
+    """``x`` as a mapping where it is one, or where it is a frame or an Arrow table."""
+    if isinstance(x, Mapping):
+        return x
+    names = getattr(x, "column_names", None)
+    if names is None and hasattr(x, "columns") and hasattr(x, "__getitem__"):
+        names = x.columns
+    return None if names is None else {str(name): x[name] for name in names}
+
+
+def columns(x: Any, name: str) -> Columns:
+    """Split ``x`` into columns: an array ``[n]`` or ``[n, M]``, a mapping from name to ``[n]``, or a frame."""
+    if isinstance(x, tuple):
+        raise type_error(
+            name, "an array, a list or a mapping", "a tuple", "a tuple is columns of one problem, which the mean lacks"
+        )
+    named = frame(x)
+    if named is None:
+        table = _numbers(x, name, (1, 2))
+        if table.ndim == 1:
+            return Columns(iter([(name, np.ascontiguousarray(table))]), None, False, {})
+        if table.shape[1] == 0:
+            raise value_error(name, "at least one column", f"shape {table.shape}")
+        return Columns(_of_table(table, name), None, True, {})
+    if not named:
+        raise value_error(name, "at least one column", "an empty mapping")
+    items = ((f"{name}[{key!r}]", one_column(value, f"{name}[{key!r}]")) for key, value in named.items())
+    return Columns(items, tuple(map(str, named)), True, dict(getattr(x, "left_out", {})))
+
+
+def _of_table(table: Array, name: str) -> Iterator[tuple[str, Array]]:
+    for first in range(0, table.shape[1], TOGETHER):
+        block = np.ascontiguousarray(table[:, first : first + TOGETHER].T)
+        yield from ((f"{name}[:, {first + j}]", column) for j, column in enumerate(block))
+
+
+def is_nan(x: Array) -> Mask:
+    """Where a column is NaN; bfloat16 by its bits."""
+    if x.dtype == np.uint16:
+        nan: Mask = (x & np.uint16(0x7FFF)) > np.uint16(0x7F80)
+        return nan
+    return np.zeros(len(x), np.bool_) if x.dtype == np.bool_ else np.isnan(x)
+
+
+class Rows(NamedTuple):
+    """Which rows of a column (or of a pair of columns) count."""
+
+    keep: Mask | None
+    """None: all."""
+    clusters: Clusters | None
+    left_out: dict[str, int]
+
+    def of(self, x: Array) -> Array:
+        """The values that count."""
+        return x if self.keep is None else x[self.keep]
+
+
+class Selection:
+    """The row options of a call, checked once and applied to each column.
+
+    Parameters
+    ----------
+    where : boolean array [n], optional
+        Rows that count.
+    clusters : array of ids [n], optional
+        What rows have in common.
+    nan_policy : {"raise", "omit"}
+    left_out : mapping
+        What was left out before.
+    """
+
+    def __init__(self, where: Any, clusters: Any, nan_policy: str, left_out: Mapping[str, int]) -> None:
+        self.omit = choice(nan_policy, "nan_policy", ("raise", "omit")) == "omit"
+        self.where = None if where is None else _arrays.booleans(where, "where")
+        if isinstance(clusters, tuple):
+            raise type_error("clusters", "an array or a list of ids", "a tuple")
+        self.clusters = clusters
+        self.left_out = dict(left_out)
+        self._all: Clusters | None = None
+
+    def rows(self, name: str, *pair: Array) -> Rows:
+        """The rows of one column, or of two columns of one length, that count."""
+        n = len(pair[0])
+        if n == 0:
+            raise value_error(name, "at least one value", "none")
+        keep = self.where
+        left_out = dict(self.left_out)
+        if keep is not None:
+            if keep.shape != (n,):
+                raise value_error("where", f"shape ({n},), one entry a row of {name}", f"shape {keep.shape}")
+            left_out |= {"where": n - int(np.count_nonzero(keep))}
+        if self.omit:
+            nan = is_nan(pair[0])
+            for other in pair[1:]:
+                nan |= is_nan(other)
+            nan = nan if keep is None else nan & keep
+            count = int(np.count_nonzero(nan))
+            left_out |= {"nan": count}
+            if count:
+                keep = ~nan if keep is None else keep & ~nan
+        if keep is not None and keep.all():
+            keep = None
+        if keep is not None and not keep.any():
+            raise value_error(name, "at least one row that counts", f"none of {n}")
+        return Rows(keep, self._clusters(n, keep), {why: count for why, count in left_out.items() if count})
+
+    def _clusters(self, n: int, keep: Mask | None) -> Clusters | None:
+        if self.clusters is None:
+            return None
+        if keep is None:
+            # The same for every column.
+            if self._all is None or len(self._all.codes) != n:
+                codes, unique = _arrays.codes(self.clusters, "clusters", n)
+                self._all = Clusters(codes, len(unique))
+            return self._all
+        codes, unique = _arrays.codes(self.clusters, "clusters", n, keep)
+        return Clusters(codes, len(unique))

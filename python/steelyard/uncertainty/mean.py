@@ -1,0 +1,111 @@
+"""A mean with its uncertainty."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import _intervals
+from .._intervals import PROPORTIONS, Alternative, choice
+from .._progress import Progress, reporter
+from ..errors import value_error
+from ..estimate import Estimate
+from ._rows import Selection, columns
+
+__all__ = ["estimate"]
+
+
+def estimate(
+    x: Any,
+    statistic: str = "mean",
+    *,
+    where: Any = None,
+    clusters: Any = None,
+    nan_policy: str = "raise",
+    method: str | None = None,
+    confidence_level: float = 0.95,
+    alternative: Alternative = "two-sided",
+    progress: Progress = False,
+) -> Estimate:
+    """Estimate a mean, its error and interval, in closed form: nothing is simulated.
+
+    With m the mean of the n rows of ``x`` that count, s their standard deviation (n - 1):
+
+    - graded values: m +- t s/sqrt(n), Student's t with n - 1 degrees of freedom;
+    - 0/1 values: Wilson's interval (see :func:`steelyard.proportion`);
+    - with ``clusters``: from the cluster sums S_g and sizes n_g, N = sum n_g, r_g = S_g - m n_g, f_g = n_g/N,
+      the cluster-robust variance (CR2) V = sum r_g^2/(1 - f_g) / N^2 and m +- t sqrt(V), t with
+      1/(sum f^2 + (sum a)^2 - sum a^2) degrees of freedom, a = f^2/(1 - f), which is G - 1 for G equal clusters; for
+      0/1 values Wilson's interval with p (1 - p)/V effective rows and that t for z.
+
+    Parameters
+    ----------
+    x : array [n] or [n, M], list, mapping from name to array [n], or frame
+        Numbers or booleans; several columns are several problems, answered in one Estimate with arrays.
+    statistic : {"mean"}
+        What to estimate.
+    where : boolean array [n], optional
+        Rows that count.
+    clusters : array of ids [n], optional
+        What rows have in common (a document, a user, an item asked several times): rows of one cluster are not
+        independent.
+    nan_policy : {"raise", "omit"}
+        ``"omit"`` leaves NaN rows out and counts them in ``left_out``.
+    method : str, optional
+        Instead of the choice above: ``"t"``, ``"wilson"``, ``"clopper-pearson"``, ``"jeffreys"``,
+        ``"agresti-coull"`` or ``"wald"``; with clusters ``"t"`` or ``"wilson"``.
+    confidence_level : float
+        Inside (0, 1).
+    alternative : {"two-sided", "less", "greater"}
+        SciPy's names: ``"less"`` gives an upper limit alone, ``"greater"`` a lower one.
+    progress : bool or callable
+        ``True`` draws a line; a callable is given ``(done, total)``.
+
+    Returns
+    -------
+    Estimate
+        ``standard_error`` is s/sqrt(n), or sqrt(V); where all 0/1 values are equal it is the width of the interval
+        over 2z, never 0. Under two clusters, or for one graded value, error and limits are None and ``reason`` says
+        why. ``detail["df"]`` are the degrees of freedom. The error of the f64 sums is below 2^-40 of mean |x| for
+        10^9 rows, for every dtype.
+
+    Raises
+    ------
+    TypeError
+        For what is not numbers.
+    ValueError
+        For NaN (unless omitted) and infinities, with the first index; for no rows, wrong shapes, unknown options.
+
+    Notes
+    -----
+    lm-evaluation-harness and Inspect report the same s/sqrt(n), but 0.0 where all answers are equal. Inspect's
+    clustered error is CR1 (G/(G - 1)), which equals CR2 for clusters of equal size; with ten clusters of unequal size
+    CR2 with these degrees of freedom covers 94 % for a nominal 95, CR1 with t 88 %.
+    Bell and McCaffrey, Survey Methodology 28 (2002); Miller, "Adding error bars to evals", arXiv 2411.00640.
+
+    Examples
+    --------
+    >>> import numpy as np, steelyard as sy
+    >>> print(sy.estimate(np.arange(10.0)))
+    4.5 [2.3, 6.7] (95 %, t, n = 10)
+    >>> print(sy.estimate([1, 1, 1, 0, 1, 1, 0, 1, 1, 1], clusters=[0, 0, 1, 1, 2, 2, 3, 3, 4, 4]))
+    0.80 [0.43, 0.95] (95 %, clustered Wilson, n = 10, 5 clusters)
+    >>> print(sy.estimate({"old": np.arange(10.0), "new": np.arange(10.0) + 1}))
+    old  4.5 [2.3, 6.7] (95 %, t, n = 10)
+    new  5.5 [3.3, 7.7] (95 %, t, n = 10)
+    """
+    if statistic != "mean":
+        raise value_error("statistic", "'mean'", repr(statistic))
+    how = _intervals.confidence(confidence_level, alternative)
+    chosen = None if method is None else choice(method, "method", ("t", *PROPORTIONS))
+    found = columns(x, "x")
+    selection = Selection(where, clusters, nan_policy, found.left_out)
+    watch = reporter(progress)
+    parts = []
+    for name, values in found.items:
+        rows = selection.rows(name, values)
+        part = _intervals.mean(
+            rows.of(values), how, name=name, clusters=rows.clusters, method=chosen, rows=rows.keep,
+            left_out=rows.left_out, progress=watch,
+        )  # fmt: skip
+        parts.append(part)
+    return _intervals.stack(parts, found.names) if found.many else parts[0]

@@ -1,0 +1,234 @@
+//! Intervals: columns summarised, proportions, means, clusters and pairs.
+
+use crate::arrays::{floats, slice};
+use crate::call::{call, call_quick};
+use crate::each_float;
+use numpy::{IntoPyArray, PyArray1};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use steelyard_kernels::intervals::cluster::{self, Clustered};
+use steelyard_kernels::intervals::moments::{Column, moments};
+use steelyard_kernels::intervals::paired::{self, Wide};
+use steelyard_kernels::intervals::proportion::{self, Method};
+use steelyard_kernels::intervals::{self as kernels, Alternative, Confidence, mean, sign_flip as flips};
+
+type Array<'py> = Bound<'py, PyArray1<f64>>;
+
+fn one_of<T>(found: Option<T>, name: &str, got: &str) -> PyResult<T> {
+    found.ok_or_else(|| PyValueError::new_err(format!("{name}: no such name; got {got:?}")))
+}
+
+fn confidence(level: f64, alternative: &str) -> PyResult<Confidence> {
+    if !(level > 0.0 && level < 1.0) {
+        return Err(PyValueError::new_err(format!(
+            "confidence_level: expected a number inside (0, 1); got {level}"
+        )));
+    }
+    let alternative = one_of(Alternative::from_name(alternative), "alternative", alternative)?;
+    Ok(Confidence { level, alternative })
+}
+
+fn same_length(a: usize, b: usize, names: &str) -> PyResult<()> {
+    if a == b {
+        return Ok(());
+    }
+    Err(PyValueError::new_err(format!("{names}: expected arrays of one length; got {a} and {b}")))
+}
+
+/// `(mean, squares, min, max, ones, bad)` of a column: `ones` is -1 where it is not 0/1, `bad` the index of
+/// the first value that is not finite, or -1.
+#[pyfunction]
+#[pyo3(signature = (x, progress=None))]
+pub fn column_moments(
+    py: Python<'_>,
+    x: &Bound<'_, PyAny>,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> PyResult<(f64, f64, f64, f64, i64, i64)> {
+    let nan = f64::NAN;
+    each_float!(Floats, floats(x, "x")?, x => {
+        if x.is_empty() {
+            return Err(PyValueError::new_err("x: expected at least one value; got none"));
+        }
+        Ok(match call(py, progress, x.len(), |watch| moments(x, watch))? {
+            Column::Bad(index) => (nan, nan, nan, nan, -1, index as i64),
+            Column::Finite(m) => {
+                let ones = if m.binary { m.ones as i64 } else { -1 };
+                (m.mean, m.squares, m.min, m.max, ones, -1)
+            }
+        })
+    })
+}
+
+/// `(standard error, low, high)` of a mean; three NaN for n < 2.
+#[pyfunction]
+pub fn mean_interval(
+    py: Python<'_>,
+    mean: f64,
+    squares: f64,
+    n: u64,
+    confidence_level: f64,
+    alternative: &str,
+) -> PyResult<(f64, f64, f64)> {
+    let confidence = confidence(confidence_level, alternative)?;
+    let nan = f64::NAN;
+    let got = call_quick(py, || mean::t_interval(mean, squares, n, confidence))?;
+    Ok(got.map_or((nan, nan, nan), |m| (m.standard_error, m.interval.low, m.interval.high)))
+}
+
+/// `(value, standard error, low, high)` of proportions k/n, each an array.
+#[pyfunction]
+pub fn proportion_intervals<'py>(
+    py: Python<'py>,
+    k: &Bound<'_, PyAny>,
+    n: &Bound<'_, PyAny>,
+    method: &str,
+    confidence_level: f64,
+    alternative: &str,
+) -> PyResult<(Array<'py>, Array<'py>, Array<'py>, Array<'py>)> {
+    let (k, n) = (slice::<i64>(k, "k")?, slice::<i64>(n, "n")?);
+    same_length(k.len(), n.len(), "k, n")?;
+    if let Some(i) = k.iter().zip(n).position(|(&k, &n)| k < 0 || n < 1 || k > n) {
+        return Err(PyValueError::new_err(format!(
+            "k, n: expected 0 <= k <= n and n >= 1; got k = {}, n = {} at index {i}",
+            k[i], n[i]
+        )));
+    }
+    let method = one_of(Method::from_name(method), "method", method)?;
+    let confidence = confidence(confidence_level, alternative)?;
+    let all: Vec<_> = call_quick(py, || {
+        let one = |(&k, &n): (&i64, &i64)| proportion::proportion(k as u64, n as u64, method, confidence);
+        k.iter().zip(n).map(one).collect()
+    })?;
+    let column =
+        |f: fn(&proportion::Proportion) -> f64| all.iter().map(f).collect::<Vec<_>>().into_pyarray(py);
+    Ok((
+        column(|p| p.value),
+        column(|p| p.standard_error),
+        column(|p| p.interval.low),
+        column(|p| p.interval.high),
+    ))
+}
+
+/// `(sums, sizes)` of `x - shift` by cluster; `codes` in `0..clusters`.
+#[pyfunction]
+#[pyo3(signature = (x, codes, clusters, shift=0.0, progress=None))]
+pub fn cluster_sums<'py>(
+    py: Python<'py>,
+    x: &Bound<'_, PyAny>,
+    codes: &Bound<'_, PyAny>,
+    clusters: usize,
+    shift: f64,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> PyResult<(Array<'py>, Array<'py>)> {
+    let codes = slice::<i64>(codes, "codes")?;
+    each_float!(Floats, floats(x, "x")?, x => {
+        same_length(x.len(), codes.len(), "x, codes")?;
+        let work = |watch: steelyard_kernels::grid::Watch<'_>| cluster::cluster_sums(x, codes, clusters, shift, watch);
+        match call(py, progress, x.len(), work)? {
+            Some(of) => Ok((of.sums.into_pyarray(py), of.sizes.into_pyarray(py))),
+            None => Err(PyValueError::new_err(format!("codes: expected values in 0..{clusters}"))),
+        }
+    })
+}
+
+/// `(value, standard error, low, high, df, n effective)` of sum `sums` / sum `sizes` over clusters; NaN where
+/// there is none. `binary`: the rows are 0 or 1.
+#[pyfunction]
+#[pyo3(signature = (sums, sizes, confidence_level, alternative, *, shift=0.0, binary=false))]
+pub fn clustered_interval(
+    py: Python<'_>,
+    sums: &Bound<'_, PyAny>,
+    sizes: &Bound<'_, PyAny>,
+    confidence_level: f64,
+    alternative: &str,
+    shift: f64,
+    binary: bool,
+) -> PyResult<(f64, f64, f64, f64, f64, f64)> {
+    let (sums, sizes) = (slice::<f64>(sums, "sums")?, slice::<f64>(sizes, "sizes")?);
+    same_length(sums.len(), sizes.len(), "sums, sizes")?;
+    let confidence = confidence(confidence_level, alternative)?;
+    let Clustered { value, standard_error, interval, df, n_effective } = call_quick(py, || {
+        if binary {
+            cluster::proportion(sums, sizes, confidence)
+        } else {
+            cluster::ratio(sums, sizes, shift, confidence)
+        }
+    })?;
+    Ok((value, standard_error, interval.low, interval.high, df, n_effective))
+}
+
+/// `(new - base, wins, losses)` row by row.
+#[pyfunction]
+#[pyo3(signature = (new, base, progress=None))]
+pub fn paired_differences<'py>(
+    py: Python<'py>,
+    new: &Bound<'_, PyAny>,
+    base: &Bound<'_, PyAny>,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> PyResult<(Array<'py>, u64, u64)> {
+    let (new, base) = (floats(new, "new")?, floats(base, "baseline")?);
+    let new: &dyn Wide = each_float!(Floats, &new, x => x);
+    let base: &dyn Wide = each_float!(Floats, &base, x => x);
+    same_length(new.len(), base.len(), "new, baseline")?;
+    let got = call(py, progress, new.len(), |watch| paired::differences(new, base, watch))?;
+    Ok((got.values.into_pyarray(py), got.wins, got.losses))
+}
+
+/// `(value, standard error, low, high, mid-p, exact p)` of n pairs of 0/1 answers.
+#[pyfunction]
+pub fn paired_binary(
+    py: Python<'_>,
+    wins: u64,
+    losses: u64,
+    n: u64,
+    confidence_level: f64,
+    alternative: &str,
+) -> PyResult<(f64, f64, f64, f64, f64, f64)> {
+    if n == 0 || wins.checked_add(losses).is_none_or(|discordant| discordant > n) {
+        return Err(PyValueError::new_err(format!(
+            "n: expected at least one pair and wins + losses <= n; got {wins}, {losses} and {n}"
+        )));
+    }
+    let confidence = confidence(confidence_level, alternative)?;
+    let got = call_quick(py, || paired::paired_binary(wins, losses, n, confidence))?;
+    Ok((got.value, got.standard_error, got.interval.low, got.interval.high, got.p_mid, got.p_exact))
+}
+
+/// `(standard error, low, high)` of a difference of 0/1 answers whose `clusters` clusters show no spread:
+/// Tango's interval with the clusters as pairs and Student's t for z.
+#[pyfunction]
+pub fn unspread_difference(
+    py: Python<'_>,
+    value: f64,
+    clusters: u64,
+    df: f64,
+    confidence_level: f64,
+    alternative: &str,
+) -> PyResult<(f64, f64, f64)> {
+    let confidence = confidence(confidence_level, alternative)?;
+    let (error, interval) =
+        call_quick(py, || paired::unspread_difference(value, clusters as f64, df, confidence))?;
+    Ok((error, interval.low, interval.high))
+}
+
+/// `(p, non-zero values, whether every pattern was tried)`.
+#[pyfunction]
+#[pyo3(signature = (x, alternative, progress=None))]
+pub fn sign_flip(
+    py: Python<'_>,
+    x: &Bound<'_, PyAny>,
+    alternative: &str,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> PyResult<(f64, usize, bool)> {
+    let x = slice::<f64>(x, "x")?;
+    let alternative = one_of(Alternative::from_name(alternative), "alternative", alternative)?;
+    let got = call(py, progress, flips::GROUPS, |watch| flips::sign_flip(x, alternative, watch))?;
+    Ok((got.p, got.nonzero, got.exact))
+}
+
+/// Holm's adjusted p-values.
+#[pyfunction]
+pub fn holm<'py>(py: Python<'py>, p: &Bound<'_, PyAny>) -> PyResult<Array<'py>> {
+    let p = slice::<f64>(p, "p")?;
+    Ok(call_quick(py, || kernels::holm(p))?.into_pyarray(py))
+}

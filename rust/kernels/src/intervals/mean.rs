@@ -1,0 +1,39 @@
+//! The mean of graded values.
+
+use super::{Confidence, Interval};
+
+/// A mean's error and interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MeanInterval {
+    /// s/sqrt(n), s with n - 1.
+    pub standard_error: f64,
+    /// mean +- t s/sqrt(n), t with n - 1 degrees of freedom.
+    pub interval: Interval,
+}
+
+/// Student's interval from the mean, the centred sum of squares sum (x - mean)^2 and n; `None` for n < 2.
+pub fn t_interval(mean: f64, squares: f64, n: u64, confidence: Confidence) -> Option<MeanInterval> {
+    if n < 2 {
+        return None;
+    }
+    let (n, df) = (n as f64, (n - 1) as f64);
+    let standard_error = (squares / df / n).sqrt();
+    let interval = confidence.around(mean, confidence.t(df) * standard_error);
+    Some(MeanInterval { standard_error, interval })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Alternative;
+    use super::*;
+
+    #[test]
+    fn nought_to_nine() {
+        let two = Confidence { level: 0.95, alternative: Alternative::TwoSided };
+        let got = t_interval(4.5, 82.5, 10, two).unwrap();
+        assert!((got.standard_error - 0.9574271077563381).abs() < 1e-15);
+        assert!((got.interval.low - 2.334149410332).abs() < 1e-11);
+        assert!((got.interval.high - 6.665850589668).abs() < 1e-11);
+        assert_eq!(t_interval(4.5, 0.0, 1, two), None);
+    }
+}

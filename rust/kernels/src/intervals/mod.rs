@@ -1,0 +1,125 @@
+//! Intervals for every room: proportions, means, clustered ratios, paired differences, and the tests beside them.
+//!
+//! What each number means stands in the documentation of the function that makes it. Nothing here simulates,
+//! but for [`sign_flip`], whose patterns are fixed. Scalar formulas run under the floating-point guard
+//! ([`crate::simd::scalar`]), so that a caller in flush-to-zero sees the same bits.
+
+pub mod cluster;
+pub mod mean;
+pub mod moments;
+pub mod paired;
+pub mod proportion;
+mod provisional;
+pub mod sign_flip;
+mod sums;
+
+mod holm;
+pub use holm::holm;
+
+use provisional::{normal, student_t};
+
+/// Two limits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
+    /// The lower limit.
+    pub low: f64,
+    /// The upper limit.
+    pub high: f64,
+}
+
+/// What is claimed of the value against the hypothesis, by SciPy's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alternative {
+    /// It differs: both limits.
+    TwoSided,
+    /// It is less: an upper limit alone.
+    Less,
+    /// It is greater: a lower limit alone.
+    Greater,
+}
+
+impl Alternative {
+    /// The alternative of that name.
+    pub fn from_name(name: &str) -> Option<Alternative> {
+        match name {
+            "two-sided" => Some(Alternative::TwoSided),
+            "less" => Some(Alternative::Less),
+            "greater" => Some(Alternative::Greater),
+            _ => None,
+        }
+    }
+}
+
+/// How sure an interval is to be, and on which sides.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Confidence {
+    /// The share of intervals that hold the truth, inside (0, 1).
+    pub level: f64,
+    /// The sides.
+    pub alternative: Alternative,
+}
+
+impl Confidence {
+    /// The same level on both sides.
+    #[must_use]
+    pub fn two_sided(self) -> Confidence {
+        Confidence { alternative: Alternative::TwoSided, ..self }
+    }
+
+    /// The probability beyond each limit.
+    pub fn tail(self) -> f64 {
+        let alpha = 1.0 - self.level;
+        if self.alternative == Alternative::TwoSided { alpha / 2.0 } else { alpha }
+    }
+
+    /// The normal quantile that belongs to the tail, positive for levels above one half.
+    pub fn z(self) -> f64 {
+        -normal::quantile(self.tail())
+    }
+
+    /// Student's quantile that belongs to the tail.
+    pub fn t(self, df: f64) -> f64 {
+        -student_t::quantile(self.tail(), df)
+    }
+
+    /// `interval` with the side that the alternative leaves open moved to the end of the range.
+    pub fn open(self, interval: Interval, lowest: f64, highest: f64) -> Interval {
+        match self.alternative {
+            Alternative::TwoSided => interval,
+            Alternative::Less => Interval { low: lowest, ..interval },
+            Alternative::Greater => Interval { high: highest, ..interval },
+        }
+    }
+
+    /// `centre - half` to `centre + half`, an open side at infinity.
+    pub fn around(self, centre: f64, half: f64) -> Interval {
+        self.open(Interval { low: centre - half, high: centre + half }, f64::NEG_INFINITY, f64::INFINITY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_sided_limits_use_the_whole_tail_and_leave_the_other_side_open() {
+        let level = 0.95;
+        let two = Confidence { level, alternative: Alternative::TwoSided };
+        let less = Confidence { level, alternative: Alternative::Less };
+        let greater = Confidence { level, alternative: Alternative::Greater };
+        assert!((two.z() - 1.959963984540054).abs() < 1e-14);
+        assert!((less.z() - 1.6448536269514722).abs() < 1e-14);
+        assert!((two.t(9.0) - 2.2621571627982055).abs() < 1e-13);
+        assert_eq!(less.around(1.0, 0.5), Interval { low: f64::NEG_INFINITY, high: 1.5 });
+        assert_eq!(greater.around(1.0, 0.5), Interval { low: 0.5, high: f64::INFINITY });
+        assert_eq!(greater.two_sided(), two);
+    }
+
+    #[test]
+    fn alternatives_have_scipys_names() {
+        assert_eq!(Alternative::from_name("two-sided"), Some(Alternative::TwoSided));
+        assert_eq!(Alternative::from_name("less"), Some(Alternative::Less));
+        assert_eq!(Alternative::from_name("greater"), Some(Alternative::Greater));
+        assert_eq!(Alternative::from_name("both"), None);
+    }
+}

@@ -1,0 +1,252 @@
+//! A column's count, mean and centred sum of squares, and whether it holds only 0 and 1.
+
+use crate::grid::{self, CHUNK, Cancelled, Watch};
+use crate::simd::{self, Element, Isa, Kernel, padded, tree64};
+
+const LANES: usize = 16;
+
+/// What an interval of the mean needs to know of a column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moments {
+    /// The mean. Relative error of the sums: below 2^-40 of mean |x| for 10^9 values; not finite only
+    /// where the sum overflows.
+    pub mean: f64,
+    /// sum (x - mean)^2, by a second pass about the mean of the first.
+    pub squares: f64,
+    /// The smallest value.
+    pub min: f64,
+    /// The largest value.
+    pub max: f64,
+    /// Whether every value is 0 or 1; then `mean` is exactly (ones)/n rounded once.
+    pub binary: bool,
+    /// How many values are 1, where all are 0 or 1; else 0.
+    pub ones: u64,
+}
+
+/// A column with finite values, or the index of the first that is not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Column {
+    /// All finite.
+    Finite(Moments),
+    /// NaN or infinite here.
+    Bad(usize),
+}
+
+/// The first pass over a chunk: sum, extremes, and whether something is neither 0 nor 1.
+struct First<'a, T>(&'a [T]);
+
+#[derive(Clone, Copy)]
+struct FirstOut {
+    sum: f64,
+    min: f64,
+    max: f64,
+    graded: bool,
+}
+
+struct FirstLanes {
+    sum: [f64; LANES],
+    min: [f64; LANES],
+    max: [f64; LANES],
+    graded: [f64; LANES],
+}
+
+impl FirstLanes {
+    #[inline(always)]
+    fn add(&mut self, values: [f64; LANES], addends: [f64; LANES]) {
+        for l in 0..LANES {
+            let x = values[l];
+            self.sum[l] += addends[l];
+            self.min[l] = if x < self.min[l] { x } else { self.min[l] };
+            self.max[l] = if x > self.max[l] { x } else { self.max[l] };
+            self.graded[l] = if x == 0.0 || x == 1.0 { self.graded[l] } else { 1.0 };
+        }
+    }
+}
+
+#[inline(always)]
+fn widen<T: Element>(block: &[T]) -> [f64; LANES] {
+    let mut wide = [0.0; LANES];
+    for l in 0..LANES {
+        wide[l] = block[l].to_f64();
+    }
+    wide
+}
+
+impl<T: Element> Kernel for First<'_, T> {
+    type Out = FirstOut;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> FirstOut {
+        let mut lanes = FirstLanes {
+            sum: [0.0; LANES],
+            min: [f64::INFINITY; LANES],
+            max: [f64::NEG_INFINITY; LANES],
+            graded: [0.0; LANES],
+        };
+        let mut blocks = self.0.chunks_exact(LANES);
+        for block in &mut blocks {
+            let values = widen(block);
+            lanes.add(values, values);
+        }
+        let tail = blocks.remainder();
+        if !tail.is_empty() {
+            // Past the end the tail's first value is neutral for all but the sum.
+            let values = widen(&padded::<T, LANES>(tail, tail[0]));
+            let mut addends = [0.0; LANES];
+            addends[..tail.len()].copy_from_slice(&values[..tail.len()]);
+            lanes.add(values, addends);
+        }
+        let mut out =
+            FirstOut { sum: tree64(lanes.sum), min: lanes.min[0], max: lanes.max[0], graded: false };
+        for l in 0..LANES {
+            out.min = if lanes.min[l] < out.min { lanes.min[l] } else { out.min };
+            out.max = if lanes.max[l] > out.max { lanes.max[l] } else { out.max };
+            out.graded |= lanes.graded[l] > 0.0;
+        }
+        out
+    }
+}
+
+/// The second pass over a chunk: sum (x - centre) and sum (x - centre)^2.
+struct Second<'a, T>(&'a [T], f64);
+
+impl<T: Element> Kernel for Second<'_, T> {
+    type Out = [f64; 2];
+    #[inline(always)]
+    fn run<I: Isa>(self) -> [f64; 2] {
+        let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
+        let mut add = |values: [f64; LANES], count: usize| {
+            for l in 0..LANES {
+                let d = if l < count { values[l] - self.1 } else { 0.0 };
+                first[l] += d;
+                second[l] += d * d;
+            }
+        };
+        let mut blocks = self.0.chunks_exact(LANES);
+        for block in &mut blocks {
+            add(widen(block), LANES);
+        }
+        let tail = blocks.remainder();
+        if !tail.is_empty() {
+            add(widen(&padded::<T, LANES>(tail, tail[0])), tail.len());
+        }
+        [tree64(first), tree64(second)]
+    }
+}
+
+/// Reads the column once (twice where it is not 0/1): `x` holds at least one value.
+///
+/// Two passes about the mean: the textbook sum of squares loses a standard deviation of 0.1 at a mean of 10^7
+/// altogether.
+pub fn moments<T: Element>(x: &[T], watch: Watch<'_>) -> Result<Column, Cancelled> {
+    let (n, bytes) = (x.len(), size_of_val(x));
+    let count = grid::chunks(n, CHUNK);
+    let part = |index| &x[grid::chunk(index, n, CHUNK)];
+    let firsts = grid::map_chunks(count, bytes, &mut *watch, |i| simd::dispatch(First(part(i))))?;
+    if let Some(bad) = first_bad(x, &firsts) {
+        return Ok(Column::Bad(bad));
+    }
+    let total = simd::scalar(|| {
+        firsts.iter().fold(FirstOut { sum: 0.0, ..firsts[0] }, |a, b| FirstOut {
+            sum: a.sum + b.sum,
+            min: if b.min < a.min { b.min } else { a.min },
+            max: if b.max > a.max { b.max } else { a.max },
+            graded: a.graded || b.graded,
+        })
+    });
+    let FirstOut { sum, min, max, graded } = total;
+    let centre = simd::scalar(|| sum / n as f64);
+    if !graded {
+        // Sums of ones are exact.
+        let squares = simd::scalar(|| sum * ((n as f64 - sum) / n as f64));
+        let ones = sum as u64;
+        return Ok(Column::Finite(Moments { mean: centre, squares, min, max, binary: true, ones }));
+    }
+    if min == max {
+        // Neither the sum nor the mean of equal values need be exact.
+        return Ok(Column::Finite(Moments { mean: min, squares: 0.0, min, max, binary: false, ones: 0 }));
+    }
+    let seconds = grid::map_chunks(count, bytes, watch, |i| simd::dispatch(Second(part(i), centre)))?;
+    let (mean, squares) = simd::scalar(|| {
+        let [first, second] = seconds.iter().fold([0.0, 0.0], |a, b| [a[0] + b[0], a[1] + b[1]]);
+        let squares = second - first * (first / n as f64);
+        (centre + first / n as f64, if squares > 0.0 || squares.is_nan() { squares } else { 0.0 })
+    });
+    Ok(Column::Finite(Moments { mean, squares, min, max, binary: false, ones: 0 }))
+}
+
+/// The first value that is not finite, looked for only in chunks that may hold one.
+fn first_bad<T: Element>(x: &[T], firsts: &[FirstOut]) -> Option<usize> {
+    let suspect = |f: &FirstOut| !(f.sum.is_finite() && f.min.is_finite() && f.max.is_finite());
+    firsts.iter().enumerate().filter(|(_, f)| suspect(f)).find_map(|(index, _)| {
+        let rows = grid::chunk(index, x.len(), CHUNK);
+        x[rows.clone()].iter().position(|v| !v.to_f64().is_finite()).map(|at| rows.start + at)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finite<T: Element>(x: &[T]) -> Moments {
+        match moments(x, &mut |_| true).unwrap() {
+            Column::Finite(m) => m,
+            Column::Bad(index) => panic!("bad at {index}"),
+        }
+    }
+
+    #[test]
+    fn nist_numacc_3_and_4() {
+        // 1001 values: one at the middle, then alternately a tenth below and above; s is 0.1 exactly.
+        for base in [1_000_000.0, 10_000_000.0] {
+            let mut x = vec![base + 0.2];
+            x.extend((0..500).flat_map(|_| [base + 0.1, base + 0.3]));
+            let got = finite(&x);
+            assert!((got.mean / (base + 0.2) - 1.0).abs() < 1e-15);
+            assert!(((got.squares / 1000.0).sqrt() - 0.1).abs() < 1e-8, "{}", got.squares);
+            assert!(!got.binary);
+        }
+    }
+
+    #[test]
+    fn a_tail_counts_like_a_body() {
+        for n in [1, 2, 15, 16, 17, 1000, CHUNK + 3] {
+            let x: Vec<f32> = (0..n).map(|i| (i % 5) as f32 - 2.5).collect();
+            let got = finite(&x);
+            let mean = x.iter().map(|&v| f64::from(v)).sum::<f64>() / n as f64;
+            let squares: f64 = x.iter().map(|&v| (f64::from(v) - mean) * (f64::from(v) - mean)).sum();
+            assert!((got.mean - mean).abs() < 1e-12 && (got.squares - squares).abs() <= 1e-9 * squares);
+            assert_eq!((got.min, got.max), (-2.5, if n < 5 { n as f64 - 3.5 } else { 1.5 }));
+        }
+    }
+
+    #[test]
+    fn zeros_and_ones_are_told() {
+        let got = finite(&[1.0f64, 0.0, 1.0, -0.0, 1.0]);
+        assert!(got.binary && got.ones == 3 && got.mean == 0.6);
+        assert!((got.squares - 1.2).abs() < 1e-15);
+        assert!(!finite(&[1.0f32, 0.0, 2.0]).binary);
+    }
+
+    #[test]
+    fn equal_values_have_no_spread_at_all() {
+        let got = finite(&[0.1f64; 1003]);
+        assert_eq!((got.mean, got.squares), (0.1, 0.0));
+    }
+
+    #[test]
+    fn what_is_not_finite_is_found() {
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            for at in [0, 7, CHUNK, CHUNK + 20] {
+                let mut x = vec![0.5; CHUNK + 21];
+                x[at] = bad;
+                x[CHUNK + 20] = bad;
+                assert_eq!(moments(&x, &mut |_| true), Ok(Column::Bad(at)));
+            }
+        }
+    }
+
+    #[test]
+    fn an_overflowing_sum_is_not_called_bad() {
+        assert!(!finite(&[1e308, 1e308, 0.5]).mean.is_finite());
+    }
+}

@@ -1,0 +1,278 @@
+//! Two models on the same rows: differences, Tango's interval and McNemar's tests.
+
+use super::provisional::beta;
+use super::{Alternative, Confidence, Interval};
+use crate::grid::{self, CHUNK, Cancelled, Watch};
+use crate::simd::{self, Element};
+
+/// Values that widen to f64 a chunk at a time, so that two element types need not make a kernel each.
+pub trait Wide: Sync {
+    /// How many.
+    fn len(&self) -> usize;
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Writes the values from `start` on.
+    fn widen(&self, start: usize, out: &mut [f64]);
+}
+
+impl<T: Element> Wide for &[T] {
+    fn len(&self) -> usize {
+        <[T]>::len(self)
+    }
+    fn widen(&self, start: usize, out: &mut [f64]) {
+        for (out, value) in out.iter_mut().zip(&self[start..]) {
+            *out = value.to_f64();
+        }
+    }
+}
+
+/// Row by row, new - base.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Differences {
+    /// The differences.
+    pub values: Vec<f64>,
+    /// Rows where new is larger.
+    pub wins: u64,
+    /// Rows where base is larger.
+    pub losses: u64,
+}
+
+/// new - base in f64, and who is larger how often; both have the same length and no NaN.
+pub fn differences(new: &dyn Wide, base: &dyn Wide, watch: Watch<'_>) -> Result<Differences, Cancelled> {
+    let n = new.len();
+    let chunks = grid::map_chunks(grid::chunks(n, CHUNK), 24 * n, watch, |index| {
+        let rows = grid::chunk(index, n, CHUNK);
+        simd::scalar(|| {
+            let (mut a, mut b) = (vec![0.0; rows.len()], vec![0.0; rows.len()]);
+            new.widen(rows.start, &mut a);
+            base.widen(rows.start, &mut b);
+            let (mut wins, mut losses) = (0u64, 0u64);
+            for (a, &b) in a.iter_mut().zip(&b) {
+                wins += u64::from(*a > b);
+                losses += u64::from(*a < b);
+                *a -= b;
+            }
+            (a, wins, losses)
+        })
+    })?;
+    let mut all = Differences { values: Vec::with_capacity(n), wins: 0, losses: 0 };
+    for (values, wins, losses) in chunks {
+        all.values.extend_from_slice(&values);
+        all.wins += wins;
+        all.losses += losses;
+    }
+    Ok(all)
+}
+
+/// Tango's score interval for the difference of paired 0/1 answers (Tango 1998): the d with
+/// |b - c - n d| <= z sqrt(n (2 q + d (1 - d))), q the restricted maximum likelihood estimate of the
+/// probability of a loss: q = (sqrt(B^2 - 4AC) - B)/(2A), A = 2n, B = -b - c + (2n - b + c) d, C = -c d (1 - d).
+///
+/// `wins` b and `losses` c of `n` pairs (real counts are allowed: an effective number of pairs), `z` the
+/// critical value. The limits are found by bisection to the last bit.
+pub fn tango(wins: f64, losses: f64, n: f64, z: f64) -> Interval {
+    Interval { low: tango_lower(wins, losses, n, z), high: -tango_lower(losses, wins, n, z) }
+}
+
+fn tango_lower(b: f64, c: f64, n: f64, z: f64) -> f64 {
+    let inside = |d: f64| {
+        let linear = -b - c + (2.0 * n - b + c) * d;
+        let constant = -c * d * (1.0 - d);
+        let discriminant = linear * linear - 8.0 * n * constant;
+        let root = if discriminant > 0.0 { discriminant.sqrt() } else { 0.0 };
+        // The same root without cancellation where `linear` is positive.
+        let q = if linear > 0.0 { -2.0 * constant / (root + linear) } else { (root - linear) / (4.0 * n) };
+        let variance = n * (2.0 * q + d * (1.0 - d));
+        b - c - n * d <= z * (if variance > 0.0 { variance } else { 0.0 }).sqrt()
+    };
+    let (mut outside, mut limit) = (-1.0, (b - c) / n);
+    if inside(outside) {
+        return outside;
+    }
+    loop {
+        let middle = outside + (limit - outside) / 2.0;
+        if middle <= outside || middle >= limit {
+            return limit;
+        }
+        if inside(middle) {
+            limit = middle;
+        } else {
+            outside = middle;
+        }
+    }
+}
+
+/// Paired 0/1 answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PairedBinary {
+    /// (b - c)/n.
+    pub value: f64,
+    /// s/sqrt(n) of the differences; where all are equal, the width of the interval over 2z.
+    pub standard_error: f64,
+    /// Tango's.
+    pub interval: Interval,
+    /// McNemar's mid-p.
+    pub p_mid: f64,
+    /// McNemar's exact p.
+    pub p_exact: f64,
+}
+
+/// `wins` b, `losses` c, of n independent pairs.
+pub fn paired_binary(wins: u64, losses: u64, n: u64, confidence: Confidence) -> PairedBinary {
+    let (b, c, all) = (wins as f64, losses as f64, n as f64);
+    let interval = confidence.open(tango(b, c, all, confidence.z()), -1.0, 1.0);
+    let equal = wins == n || losses == n || (wins == 0 && losses == 0);
+    let standard_error = if equal {
+        let z = confidence.two_sided().z();
+        let sides = tango(b, c, all, z);
+        (sides.high - sides.low) / (2.0 * z)
+    } else {
+        // sum d^2 - n mean^2 in whole numbers: (n (b + c) - (b - c)^2)/n.
+        let squares = (all * (b + c) - (b - c) * (b - c)) / all;
+        (squares / (all - 1.0) / all).sqrt()
+    };
+    PairedBinary {
+        value: (b - c) / all,
+        standard_error,
+        interval,
+        p_mid: mcnemar(wins, losses, confidence.alternative, true),
+        p_exact: mcnemar(wins, losses, confidence.alternative, false),
+    }
+}
+
+/// Pairs in clusters that all show the same mean difference `value`: no spread to measure. `clusters` counts as
+/// the number of pairs and Student's t with `df` as the critical value of Tango's interval, and the standard error is
+/// its width over 2t.
+pub fn unspread_difference(value: f64, clusters: f64, df: f64, confidence: Confidence) -> (f64, Interval) {
+    let (wins, losses) = if value > 0.0 { (value * clusters, 0.0) } else { (0.0, -value * clusters) };
+    let t = confidence.two_sided().t(df);
+    let sides = tango(wins, losses, clusters, t);
+    let interval = confidence.open(tango(wins, losses, clusters, confidence.t(df)), -1.0, 1.0);
+    ((sides.high - sides.low) / (2.0 * t), interval)
+}
+
+/// McNemar's test: wins among the discordant pairs are binomial with probability 1/2. `mid` counts the
+/// observed outcome half, which holds the level and is not conservative (Fagerland, Lydersen and Laake 2013).
+pub fn mcnemar(wins: u64, losses: u64, alternative: Alternative, mid: bool) -> f64 {
+    let discordant = wins + losses;
+    // P(X <= k), and the mean of it and P(X < k) for the mid-p.
+    let below = |k: u64| {
+        let up_to = at_most(k, discordant);
+        if !mid {
+            return up_to;
+        }
+        0.5 * (up_to + if k == 0 { 0.0 } else { at_most(k - 1, discordant) })
+    };
+    match alternative {
+        Alternative::Greater => below(losses),
+        Alternative::Less => below(wins),
+        // Ties in the middle: the exact p would pass 1, and the mid-p is 1 by symmetry.
+        Alternative::TwoSided if wins == losses => 1.0,
+        Alternative::TwoSided => {
+            let p = 2.0 * below(if wins < losses { wins } else { losses });
+            if p < 1.0 { p } else { 1.0 }
+        }
+    }
+}
+
+/// P(X <= k) for X ~ Binomial(n, 1/2).
+fn at_most(k: u64, n: u64) -> f64 {
+    if k >= n { 1.0 } else { beta::cdf(0.5, (n - k) as f64, (k + 1) as f64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
+
+    #[test]
+    fn the_two_comparisons_of_one_point() {
+        let small = paired_binary(12, 10, 200, TWO);
+        assert!((small.p_mid - 0.678).abs() < 5e-4, "{small:?}");
+        let large = paired_binary(1200, 1000, 20_000, TWO);
+        assert!((large.p_mid - 2.0e-5).abs() < 5e-7, "{large:?}");
+        assert!((large.value - 0.01).abs() < 1e-15);
+        assert!((large.interval.low - 0.0054).abs() < 5e-5 && (large.interval.high - 0.0146).abs() < 5e-5);
+    }
+
+    #[test]
+    fn gsm8k() {
+        let got = paired_binary(209, 152, 1319, TWO);
+        assert!((got.value - 0.0432146).abs() < 5e-8 && (got.standard_error - 0.0143611).abs() < 5e-8);
+        assert!((got.p_exact - 0.00315066).abs() < 5e-9 && (got.p_mid - 0.00268739).abs() < 5e-9, "{got:?}");
+    }
+
+    #[test]
+    fn mcnemar_of_15_and_19() {
+        assert!((mcnemar(15, 19, Alternative::TwoSided, false) - 0.60759136127308).abs() < 1e-13);
+        assert_eq!(
+            mcnemar(15, 19, Alternative::TwoSided, true),
+            mcnemar(19, 15, Alternative::TwoSided, true)
+        );
+    }
+
+    #[test]
+    fn one_sided_mid_p_of_both_sides_is_one() {
+        for (b, c) in [(0, 0), (0, 5), (3, 3), (12, 10), (60, 35)] {
+            let up = mcnemar(b, c, Alternative::Greater, true);
+            let down = mcnemar(b, c, Alternative::Less, true);
+            assert!((up + down - 1.0).abs() < 1e-14, "{b} {c}: {up} {down}");
+        }
+    }
+
+    #[test]
+    fn tango_mirrors_and_stays_inside() {
+        for n in 1..=12u64 {
+            for b in 0..=n {
+                for c in 0..=n - b {
+                    let (x, y) = (paired_binary(b, c, n, TWO), paired_binary(c, b, n, TWO));
+                    assert_eq!((x.interval.low, x.interval.high), (-y.interval.high, -y.interval.low));
+                    assert!(-1.0 <= x.interval.low && x.interval.low <= x.value);
+                    assert!(x.value <= x.interval.high && x.interval.high <= 1.0);
+                    assert!(x.standard_error > 0.0 && x.interval.high > x.interval.low, "{b} {c} {n}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tango_solves_its_equation() {
+        // By the definition, at the limits and written differently: q from the quadratic formula.
+        let (b, c, n, z) = (9.0, 3.0, 32.0, 1.959963984540054);
+        let limits = tango(b, c, n, z);
+        for (d, sign) in [(limits.low, 1.0), (limits.high, -1.0)] {
+            let (a2, a1, a0) = (2.0 * n, -b - c + (2.0 * n - b + c) * d, -c * d * (1.0 - d));
+            let q = ((a1 * a1 - 4.0 * a2 * a0).sqrt() - a1) / (2.0 * a2);
+            let score = (b - c - n * d) / (n * (2.0 * q + d * (1.0 - d))).sqrt();
+            assert!((score - sign * z).abs() < 1e-12, "{score}");
+        }
+    }
+
+    #[test]
+    fn ties_alone_are_uncertain_too() {
+        // No discordant pair: d = +-z^2/(n + z^2).
+        let z2 = 1.959963984540054f64 * 1.959963984540054;
+        let got = paired_binary(0, 0, 50, TWO);
+        assert!((got.interval.high - z2 / (50.0 + z2)).abs() < 1e-14);
+        assert_eq!((got.value, got.p_mid, got.p_exact), (0.0, 1.0, 1.0));
+    }
+
+    #[test]
+    fn pairs_without_spread_count_clusters() {
+        let (error, interval) = unspread_difference(0.0, 4.0, 3.0, TWO);
+        let t = TWO.t(3.0);
+        assert!((interval.high - t * t / (4.0 + t * t)).abs() < 1e-14 && interval.low == -interval.high);
+        assert!((error - interval.high / t).abs() < 1e-15);
+    }
+
+    #[test]
+    fn differences_of_two_types() {
+        let new: &[f32] = &[1.0, 0.5, 0.0, 2.0];
+        let base: &[f64] = &[0.0, 0.5, 1.0, 0.25];
+        let got = differences(&new, &base, &mut |_| true).unwrap();
+        assert_eq!(got, Differences { values: vec![1.0, 0.0, -1.0, 1.75], wins: 2, losses: 1 });
+    }
+}

@@ -1,0 +1,177 @@
+//! One proportion: k of n.
+
+use super::provisional::beta;
+use super::{Confidence, Interval};
+
+/// How the interval is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// The score interval (Wilson 1927): inverts the normal test of p.
+    Wilson,
+    /// The exact interval (Clopper and Pearson 1934): covers at least the level, for every p.
+    ClopperPearson,
+    /// Quantiles of Beta(k + 1/2, n - k + 1/2); the lower limit is 0 at k = 0, the upper 1 at k = n.
+    Jeffreys,
+    /// Wald's formula at (k + z^2/2) of (n + z^2) (Agresti and Coull 1998).
+    AgrestiCoull,
+    /// p +- z sqrt(p(1-p)/n): covers far too little near 0 and 1, and has no width there.
+    Wald,
+}
+
+impl Method {
+    /// The method of that name.
+    pub fn from_name(name: &str) -> Option<Method> {
+        match name {
+            "wilson" => Some(Method::Wilson),
+            "clopper-pearson" => Some(Method::ClopperPearson),
+            "jeffreys" => Some(Method::Jeffreys),
+            "agresti-coull" => Some(Method::AgrestiCoull),
+            "wald" => Some(Method::Wald),
+            _ => None,
+        }
+    }
+}
+
+/// A proportion with its uncertainty.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Proportion {
+    /// k/n.
+    pub value: f64,
+    /// sqrt(p(1-p)/(n-1)); where all answers are equal, the width of Wilson's interval over 2z.
+    pub standard_error: f64,
+    /// The interval, inside [0, 1].
+    pub interval: Interval,
+}
+
+/// k successes of n, `k <= n`, `n >= 1`.
+///
+/// Every upper limit is one minus the lower limit of the failures, so that counting failures instead gives
+/// the mirrored interval exactly.
+pub fn proportion(k: u64, n: u64, method: Method, confidence: Confidence) -> Proportion {
+    let (hits, misses, all) = (k as f64, (n - k) as f64, n as f64);
+    let lower = |hits: f64, misses: f64| match method {
+        Method::Wilson => wilson_lower(hits, misses, confidence.z()),
+        Method::ClopperPearson if hits > 0.0 => beta::quantile(confidence.tail(), hits, misses + 1.0),
+        Method::Jeffreys if hits > 0.0 => beta::quantile(confidence.tail(), hits + 0.5, misses + 0.5),
+        Method::ClopperPearson | Method::Jeffreys => 0.0,
+        Method::AgrestiCoull => {
+            let z = confidence.z();
+            wald_lower(hits + z * z / 2.0, misses + z * z / 2.0, z)
+        }
+        Method::Wald => wald_lower(hits, misses, confidence.z()),
+    };
+    let both = Interval { low: lower(hits, misses), high: 1.0 - lower(misses, hits) };
+    let standard_error = if k == 0 || k == n {
+        let sides = wilson(hits, misses, confidence.two_sided().z());
+        (sides.high - sides.low) / (2.0 * confidence.two_sided().z())
+    } else {
+        (hits / all * (misses / all) / (all - 1.0)).sqrt()
+    };
+    Proportion { value: hits / all, standard_error, interval: confidence.open(both, 0.0, 1.0) }
+}
+
+/// Wilson's interval for real "counts", such as an effective number of rows, and any critical value:
+/// the p with (hits - n p)^2 <= z^2 n p (1 - p).
+pub fn wilson(hits: f64, misses: f64, z: f64) -> Interval {
+    Interval { low: wilson_lower(hits, misses, z), high: 1.0 - wilson_lower(misses, hits, z) }
+}
+
+/// The smaller root of (n + z^2) p^2 - (2k + z^2) p + k^2/n, by the form that does not cancel: exactly 0 at
+/// k = 0.
+fn wilson_lower(hits: f64, misses: f64, z: f64) -> f64 {
+    let n = hits + misses;
+    let root = (z * z + 4.0 * hits * (misses / n)).sqrt();
+    2.0 * hits * (hits / n) / (2.0 * hits + z * z + z * root)
+}
+
+fn wald_lower(hits: f64, misses: f64, z: f64) -> f64 {
+    let n = hits + misses;
+    let p = hits / n;
+    let low = p - z * (p * (misses / n) / n).sqrt();
+    if low > 0.0 { low } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Alternative;
+    use super::*;
+
+    const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
+    const ALL: [Method; 5] =
+        [Method::Wilson, Method::ClopperPearson, Method::Jeffreys, Method::AgrestiCoull, Method::Wald];
+
+    fn check(k: u64, n: u64, method: Method, low: f64, high: f64, tolerance: f64) {
+        let got = proportion(k, n, method, TWO).interval;
+        assert!(
+            (got.low - low).abs() < tolerance && (got.high - high).abs() < tolerance,
+            "{method:?} {k} of {n}: {got:?}"
+        );
+    }
+
+    #[test]
+    fn the_table_of_870_of_1000_and_20_of_20() {
+        let table = [
+            (Method::Wald, 0.84916, 0.89084, 1.0),
+            (Method::Wilson, 0.84773, 0.88944, 0.8389),
+            (Method::AgrestiCoull, 0.84768, 0.88948, 0.8102),
+            (Method::ClopperPearson, 0.84756, 0.89023, 0.8316),
+            (Method::Jeffreys, 0.84810, 0.88977, 0.8834),
+        ];
+        for (method, low, high, low20) in table {
+            check(870, 1000, method, low, high, 5.1e-6);
+            check(20, 20, method, low20, 1.0, 5.1e-5);
+            assert_eq!(proportion(20, 20, method, TWO).interval.high, 1.0);
+        }
+    }
+
+    #[test]
+    fn newcombes_wilson_rows() {
+        check(81, 263, Method::Wilson, 0.2552885, 0.3662096, 5.1e-8);
+        check(15, 148, Method::Wilson, 0.0623864, 0.1604872, 5.1e-8);
+        check(0, 20, Method::Wilson, 0.0, 0.1611252, 5.1e-8);
+        check(1, 29, Method::Wilson, 0.0061132, 0.1717552, 5.1e-8);
+        check(19, 38, Method::Wilson, 0.348499283643951, 0.651500716356049, 1e-14);
+    }
+
+    #[test]
+    fn rows_of_r_binom() {
+        check(18, 20, Method::AgrestiCoull, 0.6867561126, 0.9843437610, 5.1e-11);
+        check(18, 20, Method::ClopperPearson, 0.6830172860, 0.9876514728, 5.1e-11);
+        check(18, 20, Method::Wilson, 0.6989663548, 0.9721335188, 5.1e-11);
+    }
+
+    #[test]
+    fn failures_mirror_successes_and_limits_stay_inside() {
+        for method in ALL {
+            for n in [1, 2, 7, 38, 77, 1000] {
+                for k in 0..=n {
+                    let (a, b) = (proportion(k, n, method, TWO), proportion(n - k, n, method, TWO));
+                    assert_eq!(a.interval.high, 1.0 - b.interval.low, "{method:?} {k} of {n}");
+                    assert_eq!(a.standard_error, b.standard_error);
+                    assert!(0.0 <= a.interval.low && a.interval.low <= a.value);
+                    assert!(a.value <= a.interval.high && a.interval.high <= 1.0);
+                    assert!(a.standard_error > 0.0, "no standard error of 0.0, for {k} of {n}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_sided_limits_leave_the_other_side_open() {
+        for method in ALL {
+            let less = proportion(7, 20, method, Confidence { level: 0.975, alternative: Alternative::Less });
+            let two = proportion(7, 20, method, TWO);
+            assert_eq!(less.interval.low, 0.0);
+            assert!((less.interval.high - two.interval.high).abs() < 1e-14);
+        }
+    }
+
+    #[test]
+    fn the_standard_error_of_mixed_answers_is_the_sample_one() {
+        // lm-evaluation-harness: 327 of 609.
+        let got = proportion(327, 609, Method::Wilson, TWO);
+        assert!(
+            (got.value - 0.5369458128).abs() < 5e-11 && (got.standard_error - 0.0202222441).abs() < 5e-11
+        );
+    }
+}

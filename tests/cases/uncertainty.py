@@ -1,0 +1,310 @@
+"""Rows of the intervals, and of the uncertainty room that stands on them."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+from steelyard import _core
+from steelyard.reference import intervals as reference
+
+from . import Case, Inputs, Outputs, as_dtype, normalish, uniform, words
+
+LEVEL, TAIL = 0.95, 0.025
+HOW = (LEVEL, "two-sided")
+Z = float(stats.norm.isf(TAIL))
+LENGTHS = (1, 2, 15, 16, 17, 1000, 70_001)
+CLUSTERS = 7
+FLOATS = ("float32", "float64", "bfloat16", "float16")
+
+
+def core(x: np.ndarray) -> np.ndarray:
+    """A bfloat16 array travels as its bits."""
+    return x.view(np.uint16) if x.dtype.name == "bfloat16" else x
+
+
+def t(df: float) -> float:
+    return float(stats.t.isf(TAIL, df))
+
+
+# -- columns ----------------------------------------------------------------------------------------------
+
+
+def _column(dtype: str, n: int) -> Inputs:
+    return {"x": as_dtype(3.0 + normalish(n, n), dtype)}
+
+
+def _binary(dtype: str, n: int) -> Inputs:
+    return {"x": as_dtype((uniform(n, 5) < 0.7).astype(np.float64), dtype)}
+
+
+def _broken(dtype: str, n: int) -> Inputs:
+    x = as_dtype(normalish(n, n), dtype)
+    x[n // 2] = np.nan
+    x[-1] = np.inf
+    return {"x": x}
+
+
+def _moments(inputs: Inputs) -> Outputs:
+    names = ("mean", "squares", "low", "high", "ones", "bad")
+    return dict(zip(names, _core.column_moments(core(inputs["x"])), strict=True))
+
+
+def _moments_reference(inputs: Inputs) -> Outputs:
+    x = inputs["x"].astype(np.float64)
+    finite = np.isfinite(x)
+    if not finite.all():
+        nan = float("nan")
+        bad = int(np.flatnonzero(~finite)[0])
+        return {"mean": nan, "squares": nan, "low": nan, "high": nan, "ones": -1, "bad": bad}
+    mean, squares = reference.moments(x)
+    ones = int(x.sum()) if np.isin(x, (0, 1)).all() else -1
+    return {"mean": mean, "squares": squares, "low": x.min().item(), "high": x.max().item(), "ones": ones, "bad": -1}
+
+
+def _mean_bound(inputs: Inputs) -> float:
+    return 2.0**-40 * np.abs(inputs["x"].astype(np.float64)).mean()
+
+
+def _squares_bound(inputs: Inputs) -> float:
+    return 2.0**-40 * np.square(inputs["x"].astype(np.float64)).sum()
+
+
+MOMENTS = {
+    "covers": ("column_moments",), "run": _moments, "reference": _moments_reference, "lengths": LENGTHS,
+    "bound": {"mean": _mean_bound, "squares": _squares_bound},
+}  # fmt: skip
+
+
+# -- clusters ---------------------------------------------------------------------------------------------
+
+
+def _rows(dtype: str, n: int) -> Inputs:
+    codes = (words(n, 9) % np.uint64(CLUSTERS)).astype(np.int64)
+    return {"x": as_dtype(normalish(n, n), dtype), "codes": codes}
+
+
+def _cluster_sums(inputs: Inputs) -> Outputs:
+    sums, sizes = _core.cluster_sums(core(inputs["x"]), inputs["codes"], CLUSTERS, 0.25)
+    return {"sums": sums, "sizes": sizes}
+
+
+def _cluster_sums_reference(inputs: Inputs) -> Outputs:
+    x = inputs["x"].astype(np.float64)
+    sums, sizes = reference.cluster_sums(x, inputs["codes"], CLUSTERS, 0.25)
+    return {"sums": sums, "sizes": sizes}
+
+
+def _cluster_bound(inputs: Inputs) -> float:
+    x = inputs["x"].astype(np.float64)
+    return len(x) * 2.0**-53 * np.abs(x - 0.25).sum()
+
+
+def _sums(dtype: str, groups: int) -> Inputs:
+    sizes = 1.0 + (words(groups, 3) % np.uint64(9)).astype(np.float64)
+    return {"sums": sizes * (1.0 + normalish(groups, 4)), "sizes": sizes}
+
+
+def _ones(dtype: str, groups: int) -> Inputs:
+    sizes = 1.0 + (words(groups, 3) % np.uint64(9)).astype(np.float64)
+    return {"sums": np.floor(sizes * uniform(groups, 4)), "sizes": sizes, "binary": True}
+
+
+def _clustered(inputs: Inputs) -> Outputs:
+    binary = inputs.get("binary", False)
+    found = _core.clustered_interval(inputs["sums"], inputs["sizes"], *HOW, binary=binary)
+    return dict(zip(("value", "error", "low", "high", "df", "effective"), found, strict=True))
+
+
+def _clustered_reference(inputs: Inputs) -> Outputs:
+    sums, sizes = inputs["sums"], inputs["sizes"]
+    m, variance, df = reference.clustered(sums, sizes)
+    error = variance**0.5
+    if not inputs.get("binary", False):
+        half = t(df) * error
+        return {
+            "value": m, "error": error, "low": m - half, "high": m + half, "df": df, "effective": float("nan"),
+        }  # fmt: skip
+    effective = reference.effective_rows(m, variance, sizes.sum(), len(sizes))
+    low, high = reference.wilson(m * effective, effective, t(df))
+    return {"value": m, "error": error, "low": low, "high": high, "df": df, "effective": effective}
+
+
+CLOSE = {"value": 1e-13, "error": 1e-13, "low": 1e-11, "high": 1e-11}
+CLUSTERED = {
+    "covers": ("clustered_interval",), "run": _clustered, "reference": _clustered_reference, "dtypes": ("",),
+    "lengths": (2, 3, 15, 16, 17, 5000),
+    "bound": CLOSE | {"df": lambda i: 1e-12 * len(i["sums"]), "effective": lambda i: 1e-11 * i["sizes"].sum()},
+}  # fmt: skip
+
+
+# -- means, proportions, pairs ----------------------------------------------------------------------------
+
+
+def _mean_interval(inputs: Inputs) -> Outputs:
+    found = _core.mean_interval(1.5, 2.0 * inputs["n"], inputs["n"], *HOW)
+    return dict(zip(("error", "low", "high"), found, strict=True))
+
+
+def _mean_interval_reference(inputs: Inputs) -> Outputs:
+    n = inputs["n"]
+    if n < 2:
+        return dict.fromkeys(("error", "low", "high"), float("nan"))
+    found = reference.t_interval(1.5, 2.0 * n, n, t(n - 1.0))
+    return dict(zip(("error", "low", "high"), found, strict=True))
+
+
+def _counts(dtype: str, n: int) -> Inputs:
+    k = np.arange(n + 1)[:: max(1, n // 20)].astype(np.int64)
+    return {"k": k, "n": np.full_like(k, n)}
+
+
+def _proportions(method: str):
+    def run(inputs: Inputs) -> Outputs:
+        found = _core.proportion_intervals(inputs["k"], inputs["n"], method, *HOW)
+        return dict(zip(("value", "error", "low", "high"), found, strict=True))
+
+    return run
+
+
+def _limits(method: str, k: int, n: int) -> tuple[float, float]:
+    if method == "clopper-pearson":
+        return reference.clopper_pearson(k, n, TAIL)
+    if method == "jeffreys":
+        beta = stats.beta(k + 0.5, n - k + 0.5)
+        return (float(beta.ppf(TAIL)) if k else 0.0, float(beta.isf(TAIL)) if k < n else 1.0)
+    return {"wilson": reference.wilson, "wald": reference.wald, "agresti-coull": reference.agresti_coull}[method](
+        k, n, Z
+    )
+
+
+def _proportions_reference(method: str):
+    def run(inputs: Inputs) -> Outputs:
+        k, n = inputs["k"], inputs["n"]
+        limits = np.array([_limits(method, int(a), int(b)) for a, b in zip(k, n, strict=True)])
+        wilson = np.array([reference.wilson(int(a), int(b), Z) for a, b in zip(k, n, strict=True)])
+        p = k / n
+        error = np.where(
+            (k == 0) | (k == n), (wilson[:, 1] - wilson[:, 0]) / (2 * Z), np.sqrt(p * (1 - p) / np.maximum(n - 1, 1))
+        )
+        return {"value": p, "error": error, "low": limits[:, 0], "high": limits[:, 1]}
+
+    return run
+
+
+def _tables(dtype: str, n: int) -> Inputs:
+    wins, losses = int(n * 0.3), int(n * 0.2)
+    return {"wins": wins, "losses": losses, "n": n}
+
+
+def _paired(inputs: Inputs) -> Outputs:
+    found = _core.paired_binary(inputs["wins"], inputs["losses"], inputs["n"], *HOW)
+    return dict(zip(("value", "error", "low", "high", "p_mid", "p_exact"), found, strict=True))
+
+
+def _paired_reference(inputs: Inputs) -> Outputs:
+    b, c, n = (inputs[key] for key in ("wins", "losses", "n"))
+    low, high = reference.tango(b, c, n, Z)
+    d = np.repeat([1.0, -1.0, 0.0], [b, c, n - b - c])
+    error = d.std(ddof=1) / n**0.5 if b + c else (high - low) / (2 * Z)
+    p_mid, p_exact = reference.mcnemar(b, c)
+    return {"value": (b - c) / n, "error": error, "low": low, "high": high, "p_mid": p_mid, "p_exact": p_exact}
+
+
+def _unspread(inputs: Inputs) -> Outputs:
+    found = _core.unspread_difference(0.25, inputs["groups"], inputs["groups"] - 1.0, *HOW)
+    return dict(zip(("error", "low", "high"), found, strict=True))
+
+
+def _unspread_reference(inputs: Inputs) -> Outputs:
+    groups = inputs["groups"]
+    critical = t(groups - 1.0)
+    low, high = reference.tango(0.25 * groups, 0.0, groups, critical)
+    return {"error": (high - low) / (2 * critical), "low": low, "high": high}
+
+
+def _pairs(dtype: str, n: int) -> Inputs:
+    return {"new": as_dtype(normalish(n, 1), dtype), "base": as_dtype(normalish(n, 2), "float32")}
+
+
+def _differences(inputs: Inputs) -> Outputs:
+    d, wins, losses = _core.paired_differences(core(inputs["new"]), inputs["base"])
+    return {"d": d, "wins": wins, "losses": losses}
+
+
+def _differences_reference(inputs: Inputs) -> Outputs:
+    d = inputs["new"].astype(np.float64) - inputs["base"].astype(np.float64)
+    return {"d": d, "wins": int((d > 0).sum()), "losses": int((d < 0).sum())}
+
+
+def _flips(dtype: str, m: int) -> Inputs:
+    return {"x": ((words(m, 6) % np.uint64(9)).astype(np.float64) - 3.0)}
+
+
+def _sign_flip(inputs: Inputs) -> Outputs:
+    return {"p": _core.sign_flip(inputs["x"], "two-sided")[0]}
+
+
+def _sign_flip_reference(inputs: Inputs) -> Outputs:
+    x = inputs["x"]
+    if np.count_nonzero(x) <= 16:
+        return {"p": reference.sign_flip(x)}
+    # The normal limit: the sum of flipped signs has variance sum x^2. Whole numbers of one parity: half a step of 2.
+    far = max(0.0, abs(x.sum()) - 1.0)
+    return {"p": float(2 * stats.norm.sf(far / np.sqrt(np.square(x).sum())))}
+
+
+def _sign_flip_bound(inputs: Inputs) -> float:
+    return 0.0 if np.count_nonzero(inputs["x"]) <= 16 else 0.02
+
+
+def _p_values(dtype: str, m: int) -> Inputs:
+    return {"p": np.square(uniform(m, 8))}
+
+
+CASES = [
+    Case(name="intervals.moments", make=_column, **MOMENTS),
+    Case(name="intervals.moments_binary", make=_binary, **MOMENTS),
+    Case(name="intervals.moments_broken", make=_broken, **MOMENTS),
+    Case(
+        name="intervals.cluster_sums", covers=("cluster_sums",), make=_rows, run=_cluster_sums,
+        reference=_cluster_sums_reference, lengths=(0, *LENGTHS), bound={"sums": _cluster_bound},
+    ),
+    Case(name="intervals.clustered_ratio", make=_sums, **CLUSTERED),
+    Case(name="intervals.clustered_proportion", make=_ones, **CLUSTERED),
+    Case(
+        name="intervals.mean_interval", covers=("mean_interval",), make=lambda _, n: {"n": n}, run=_mean_interval,
+        reference=_mean_interval_reference, dtypes=("",), lengths=(1, 2, 3, 10, 1000, 10**9),
+        bound=dict.fromkeys(("error", "low", "high"), lambda i: 1e-11 if i["n"] > 2 else 1e-9),
+    ),
+    *(
+        Case(
+            name=f"intervals.proportion_{method}", covers=("proportion_intervals",), make=_counts,
+            run=_proportions(method), reference=_proportions_reference(method), dtypes=("",),
+            lengths=(1, 2, 10, 77, 400), bound={"error": 1e-14, "low": 1e-12, "high": 1e-12},
+        )
+        for method in ("wilson", "clopper-pearson", "jeffreys", "agresti-coull", "wald")
+    ),
+    Case(
+        name="intervals.paired_binary", covers=("paired_binary",), make=_tables, run=_paired,
+        reference=_paired_reference, dtypes=("",), lengths=(1, 2, 5, 6, 20, 200, 3000),
+        bound={"value": 1e-15, "error": 1e-14, "low": 1e-12, "high": 1e-12, "p_mid": 1e-12, "p_exact": 1e-12},
+    ),
+    Case(
+        name="intervals.unspread_difference", covers=("unspread_difference",), make=lambda _, n: {"groups": n},
+        run=_unspread, reference=_unspread_reference, dtypes=("",), lengths=(2, 3, 10, 1000),
+        bound={"error": 1e-12, "low": 1e-12, "high": 1e-12},
+    ),
+    Case(
+        name="intervals.paired_differences", covers=("paired_differences",), make=_pairs, run=_differences,
+        reference=_differences_reference, lengths=(0, *LENGTHS),
+    ),
+    Case(
+        name="intervals.sign_flip", covers=("sign_flip",), make=_flips, run=_sign_flip, reference=_sign_flip_reference,
+        dtypes=("",), lengths=(0, 1, 5, 12, 40, 1025, 5000), bound={"p": _sign_flip_bound},
+    ),
+    Case(
+        name="intervals.holm", covers=("holm",), make=_p_values, run=lambda i: {"p": _core.holm(i["p"])},
+        reference=lambda i: {"p": reference.holm(i["p"])}, dtypes=("",), lengths=(0, 1, 2, 9, 100),
+    ),
+]  # fmt: skip
