@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -169,6 +168,8 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """Render as the table a notebook shows."""
+        from html import escape
+
         table = self.table
         head = "".join(f"<th>{escape(title.replace('_', ' '))}</th>" for title in table)
         rows = zip(*(column.tolist() for column in table.values()), strict=True)
