@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -82,6 +81,8 @@ class Reliability:
 
     def _repr_html_(self) -> str:
         """Render as the tables a notebook shows: the errors, and the bins."""
+        from html import escape  # loaded by a notebook, not by every import
+
         errors = "".join(f"<tr><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in self._lines())
         head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in self.table)
         rows = zip(*(column.tolist() for column in self.table.values()), strict=True)
