@@ -1,10 +1,11 @@
 """Weigh a model's numbers: exact, fast evaluation with uncertainty, and CPU training updates."""
 
-from . import _core, calibration, config, errors, optim, tokens, uncertainty
+from . import _core, calibration, config, errors, optim, preference, tokens, uncertainty
 from .calibration import reliability
 from .config import show_config, threads
 from .estimate import Estimate
 from .optim import AdamW, clip_by_global_norm_, global_norm, schedules
+from .preference import preference_loss
 from .tokens import token_scores
 from .uncertainty import compare, estimate, proportion
 
@@ -22,6 +23,8 @@ __all__ = [
     "estimate",
     "global_norm",
     "optim",
+    "preference",
+    "preference_loss",
     "proportion",
     "reliability",
     "schedules",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .errors import type_error, value_error
 
-__all__ = ["booleans", "codes", "describe", "floats", "integers", "plain"]
+__all__ = ["booleans", "codes", "describe", "floats", "integers", "plain", "to_float64"]
 
 Array = NDArray[Any]
 # NumPy has no bfloat16. Inside this module its bits are a two-byte void, which keeps shape and strides and
@@ -133,6 +133,13 @@ def floats(
     if contiguous:
         array = _contiguous(array)
     return array.view(np.uint16) if bf16 else array
+
+
+def to_float64(array: Array) -> NDArray[np.float64]:
+    """What :func:`floats` returned as float64, exactly; uint16 is bfloat16."""
+    if array.dtype == np.uint16:
+        array = (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return array.astype(np.float64, copy=False)
 
 
 def _contiguous(array: Array) -> Array:

@@ -1,0 +1,237 @@
+"""Preference losses: what is special to the room."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import steelyard as sy
+from steelyard import _core
+
+from .cases import normalish
+
+PAIRS: tuple[list[float], ...] = ([-0.5, -10, -1], [-0.1, -30, -21], [-0.5, -10.1, -0.1], [-0.1, -20.1, -0.1])
+LOSSES: list[dict[str, Any]] = [
+    {"loss": "dpo"},
+    {"loss": "dpo", "label_smoothing": 0.1},
+    {"loss": "robust", "label_smoothing": 0.1},
+    {"loss": "hinge"},
+    {"loss": "ipo"},
+]
+
+
+def pairs(n: int, spread: float = 5.0) -> list[np.ndarray]:
+    return [normalish(n, 90 + i) * spread - 30 for i in range(4)]
+
+
+def test_the_published_constants() -> None:
+    """pytorch/torchtune, tests/torchtune/rlhf/loss/test_dpo_loss.py; the IPO row recomputed."""
+    wanted = {"dpo": [0.6931471806, 0.3132616875, 0.1269280110], "hinge": [1, 0, 0], "ipo": [25, 25, 225]}
+    for loss, want in wanted.items():
+        np.testing.assert_allclose(sy.preference_loss(*PAIRS, loss=loss).losses, want, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", LOSSES[:3])
+def test_at_the_reference_a_logistic_loss_is_ln_2(options: dict[str, Any]) -> None:
+    """TRL's recorded first step is .6931471824645996 in float32."""
+    same = [-3.5, -7.25]
+    out = sy.preference_loss(same, same, same, same, **options)
+    np.testing.assert_allclose(out.losses, math.log(2), rtol=4e-16)
+    assert float(out.reward_accuracy) == 0.5  # ties count one half; TRL shows 0.0 there
+
+
+@pytest.mark.parametrize("options", LOSSES)
+def test_gradients_are_central_differences(options: dict[str, Any]) -> None:
+    columns = pairs(200)
+    out = sy.preference_loss(*columns, beta=0.3, **options)
+    z = out.rewards_chosen - out.rewards_rejected
+    smooth = np.abs(z - 1) > 1e-3  # the hinge has a corner
+    for which, grad in ((0, out.grad_chosen), (1, out.grad_rejected)):
+        # The gradient is within a few ulp of the exact function; a difference of losses resolves 1e-8 of the
+        # larger of gradient and loss * eps / step.
+        step = 1e-4 if options["loss"] != "ipo" else 1e-3
+        moved = []
+        for sign in (1, -1):
+            shifted = [column.copy() for column in columns]
+            shifted[which] += sign * step
+            moved.append(sy.preference_loss(*shifted, beta=0.3, gradients=False, **options).losses)
+        numeric = (moved[0] - moved[1]) / (2 * step)
+        np.testing.assert_allclose(grad[smooth], numeric[smooth], rtol=1e-8, atol=2e-9)
+
+
+@pytest.mark.parametrize("options", LOSSES)
+def test_gradients_to_four_ulp_of_mpmath_up_to_700(options: dict[str, Any]) -> None:
+    mpmath = pytest.importorskip("mpmath", reason="mpmath is the wider oracle; it comes with the dev extra")
+    near = np.array([0.0, 1e-12, -1e-12, 2.197224577336219, 2.1972245773362196, 0.5, 1.0])
+    z = np.concatenate([np.linspace(-700, 700, 141), np.linspace(-3, 3, 61), near])
+    zero = np.zeros_like(z)
+    got = sy.preference_loss(z, zero, zero, zero, beta=1.0, **options).grad_chosen
+    e = mpmath.mpf(options.get("label_smoothing", 0.0))
+    with mpmath.workdps(700):  # 1 - s(z) at z = 700 needs 300 digits
+
+        def slope(v: float) -> Any:
+            s = 1 / (1 + mpmath.exp(-mpmath.mpf(v)))
+            return {
+                "dpo": e * s - (1 - e) * (1 - s),
+                "robust": -(e * s + (1 - e) * (1 - s)) / (1 - 2 * e),
+                "hinge": mpmath.mpf(-1 if v < 1 else 0),
+                "ipo": 2 * (mpmath.mpf(v) - 0.5),
+            }[options["loss"]]
+
+        for v, g in zip(z.tolist(), got.tolist(), strict=True):
+            exact = slope(v)
+            assert abs(mpmath.mpf(g) - exact) <= 4 * mpmath.mpf(float(np.spacing(abs(float(exact))))), v
+
+
+@pytest.mark.parametrize("options", LOSSES)
+def test_finite_and_monotone_far_out(options: dict[str, Any]) -> None:
+    z = np.array([-1e4, -5000.0, -800.0, -701.0, 701.0, 800.0, 5000.0, 1e4])
+    zero = np.zeros_like(z)
+    out = sy.preference_loss(z, zero, zero, zero, beta=1.0, **options)
+    assert np.isfinite(out.losses).all()
+    assert np.isfinite(out.grad_chosen).all()
+    assert (np.diff(out.grad_chosen) >= 0).all()  # every one of these losses is convex in z
+    assert out.saturated == 8
+
+
+def test_a_sweep_is_its_single_runs() -> None:
+    betas = np.geomspace(0.01, 1, 5)
+    columns = pairs(50)
+    sweep = sy.preference_loss(*columns, beta=betas)
+    assert sweep.losses.shape == (50, 5)
+    for i, beta in enumerate(betas):
+        one = sy.preference_loss(*columns, beta=float(beta))
+        assert one.losses.tobytes() == sweep.losses[:, i].tobytes()
+        assert one.grad_chosen.tobytes() == sweep.grad_chosen[:, i].tobytes()
+        assert float(one.loss) == float(sweep.loss[i])
+    assert sweep.reward_accuracy.value.shape == (5,)
+    assert sweep.saturated.tolist() == [0] * 5
+
+
+def test_metrics_are_of_pairs_not_of_batches() -> None:
+    """OpenRLHF #1336: batches of 2 and 1 with 2 right and 1 wrong gave 0.50; it is 2/3 at any batch size."""
+    columns = ([1.0, 1.0, -1.0], [0.0] * 3, [0.0] * 3, [0.0] * 3)
+    assert float(sy.preference_loss(*columns).reward_accuracy) == pytest.approx(2 / 3)
+
+
+def test_swapping_the_answers_flips_the_margin() -> None:
+    a, b, c, d = pairs(40)
+    there, back = sy.preference_loss(a, b, c, d), sy.preference_loss(b, a, d, c)
+    assert float(there.reward_margin) == -float(back.reward_margin)
+    assert float(there.reward_accuracy) + float(back.reward_accuracy) == pytest.approx(1.0)
+
+
+def test_permuting_pairs_permutes_the_losses() -> None:
+    columns = pairs(100)
+    order = np.argsort(columns[0], kind="stable")
+    plain, moved = sy.preference_loss(*columns), sy.preference_loss(*(c[order] for c in columns))
+    assert plain.losses[order].tobytes() == moved.losses.tobytes()
+
+
+def test_clusters_widen_the_interval_and_are_counted() -> None:
+    prompts = np.repeat(np.arange(20), 10)
+    columns = [column + 3 * normalish(20, 95)[prompts] * (i == 0) for i, column in enumerate(pairs(200))]
+    plain = sy.preference_loss(*columns).reward_margin
+    robust = sy.preference_loss(*columns, clusters=prompts).reward_margin
+    assert robust.value == plain.value
+    assert robust.n_clusters == 20
+    assert robust.high - robust.low > plain.high - plain.low
+
+
+def test_pairs_that_do_not_count_are_left_out_and_counted() -> None:
+    columns = pairs(10)
+    columns[2][3] = math.nan
+    where = np.ones(10, bool)
+    where[0] = False
+    with pytest.raises(
+        ValueError, match="reference_chosen: expected finite log-probabilities; got a NaN or infinity at index 3"
+    ):
+        sy.preference_loss(*columns, where=where)
+    out = sy.preference_loss(*columns, where=where, nan_policy="omit")
+    assert out.left_out == {"where": 1, "nan": 1}
+    assert np.isnan(out.losses).sum() == 2
+    assert out.grad_chosen[[0, 3]].tolist() == [0, 0]
+    assert out.loss.n == 8
+    rest = [np.delete(column, [0, 3]) for column in columns]
+    assert float(out.loss) == float(sy.preference_loss(*rest).loss)
+
+
+def test_empty_answers_are_counted() -> None:
+    assert sy.preference_loss([0.0, -1], [-2.0, -2], [0.0, -1], [-2.0, -3]).empty == 1
+
+
+def test_dtypes_mix_and_bfloat16_is_read_exactly() -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes brings bfloat16 arrays; it comes with the dev extra")
+    columns = [(c * 4).round() / 4 for c in pairs(20)]
+    wide = sy.preference_loss(*columns)
+    narrow = sy.preference_loss(columns[0].astype(np.float32), *columns[1:])
+    assert wide.losses.tobytes() == narrow.losses.tobytes()
+    small = [column.astype(ml_dtypes.bfloat16) for column in columns]
+    again = sy.preference_loss(*(column.astype(np.float64) for column in small))
+    assert sy.preference_loss(*small).losses.tobytes() == again.losses.tobytes()
+
+
+def test_sequence_logprob_feeds_it() -> None:
+    logits = normalish(4 * 5 * 7, 99).reshape(4, 5, 7)
+    targets = np.arange(20).reshape(4, 5) % 7
+    scores = sy.token_scores(logits, targets)
+    out = sy.preference_loss(*(scores.sequence_logprob[[i]] for i in range(4)))
+    assert np.isfinite(out.losses).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": "sigmoid"}, "loss: expected 'dpo', 'robust', 'hinge' or 'ipo'; got 'sigmoid'"),
+        ({"loss": "ipo", "label_smoothing": 0.1}, "label_smoothing: expected nothing: the loss 'ipo' does not use it"),
+        (
+            {"loss": "hinge", "label_smoothing": 0.0},
+            "label_smoothing: expected nothing: the loss 'hinge' does not use it",
+        ),
+        ({"label_smoothing": 0.5}, "label_smoothing: expected at least 0 and below 1/2; got 0.5"),
+        ({"beta": 0.0}, "beta: expected a positive number; got 0.0"),
+        ({"beta": [0.1, -1]}, "beta: expected positive numbers; got -1.0"),
+        ({"beta": []}, "beta: expected at least one value; got none"),
+        ({"beta": "small"}, "beta: expected an array; got str 'small'"),
+        ({"nan_policy": "drop"}, "nan_policy: expected 'raise' or 'omit'; got 'drop'"),
+        ({"where": [True]}, "where: expected shape (3,); got shape (1,)"),
+        ({"where": [False] * 3}, "where: expected at least one pair that counts; got none"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        sy.preference_loss(*PAIRS, **options)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (([0.0], [0.0, 1.0], [0.0], [0.0]), "policy_rejected: expected 1 values, one a pair; got 2"),
+        (([[0.0]], [0.0], [0.0], [0.0]), "policy_chosen: expected 1 axis; got shape (1, 1)"),
+        (([], [], [], []), "policy_chosen: expected at least one pair; got none"),
+        (([0.0], [math.inf], [0.0], [0.0]), "policy_rejected: expected finite log-probabilities"),
+        ((["a"], [0.0], [0.0], [0.0]), "policy_chosen: expected numbers"),
+        (([1j], [0.0], [0.0], [0.0]), "policy_chosen: expected numbers"),
+    ],
+)
+def test_bad_columns(columns: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        sy.preference_loss(*columns)
+    assert str(caught.value).startswith(message)
+
+
+def test_the_core_refuses_what_the_face_would_have() -> None:
+    ones = np.ones(3)
+    with pytest.raises(ValueError, match="policy_rejected: expected 3 values, one a pair; got 2"):
+        _core.preference_loss(
+            [ones, ones[:2], ones, ones],
+            loss="dpo",
+            beta=1.0,
+            label_smoothing=0.0,
+            crossing=(0.0, 0.0),
+            gradients=True,
+        )
