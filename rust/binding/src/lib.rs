@@ -4,8 +4,8 @@ mod arrays;
 mod calibration;
 mod call;
 mod config;
-mod math;
 mod intervals;
+mod math;
 mod optim;
 mod preference;
 mod tokens;
@@ -21,13 +21,15 @@ mod _core {
         set_flush_to_zero_for_tests, set_threads, threads, version,
     };
     #[pymodule_export]
+    use crate::intervals::{
+        cluster_sums, clustered_interval, column_moments, holm, mean_interval, paired_binary,
+        paired_differences, proportion_intervals, sign_flip, unspread_difference,
+    };
+    #[pymodule_export]
     use crate::math::{
         beta_cdf, beta_isf, beta_quantile, beta_sf, binomial_cdf, binomial_pmf, binomial_sf, math_cos,
         math_erfc, math_exp, math_exp32, math_expm1, math_lgamma, math_log, math_log1p, math_powi,
         normal_cdf, normal_pdf, normal_quantile, normal_sf, t_cdf, t_quantile, t_sf,
-    use crate::intervals::{
-        cluster_sums, clustered_interval, column_moments, holm, mean_interval, paired_binary,
-        paired_differences, proportion_intervals, sign_flip, unspread_difference,
     };
     #[pymodule_export]
     use crate::optim::{
