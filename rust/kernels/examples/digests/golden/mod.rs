@@ -7,6 +7,8 @@ mod calibration;
 mod foundation;
 mod inputs;
 mod math;
+mod optim;
+mod preference;
 mod tokens;
 
 use inputs::Digest;
@@ -35,7 +37,8 @@ const fn entry(name: &'static str, dtype: &'static str, prepare: fn(usize) -> Ru
     Entry { name, dtype, lengths: [0, 1, 7, 16, 33, 1000, long], prepare }
 }
 
-const ROOMS: &[&[Entry]] = &[foundation::TABLE, math::TABLE, calibration::TABLE, tokens::TABLE];
+const ROOMS: &[&[Entry]] =
+    &[foundation::TABLE, math::TABLE, calibration::TABLE, tokens::TABLE, optim::TABLE, preference::TABLE];
 
 /// Key ("kernel dtype length") to digest.
 pub type Digests = BTreeMap<String, String>;

@@ -1,0 +1,83 @@
+//! AdamW, the global norm, schedules.
+
+use super::inputs::{Draw, tame, wild, words};
+use super::{Entry, Run, entry};
+use steelyard_kernels::optim::{
+    Decay, Hyper, Schedule, Tensor, TypedSlice, TypedTensor, adamw, sum_of_squares,
+};
+use steelyard_kernels::simd::{Bf16, F16};
+
+pub const TABLE: &[Entry] = &[
+    entry("optim.adamw", "float32", adamw32),
+    entry("optim.adamw", "float64", adamw64),
+    entry("optim.sum_of_squares", "float32", |n| squares::<f32>(n, |x| TypedSlice::F32(x))),
+    entry("optim.sum_of_squares", "float64", |n| squares::<f64>(n, |x| TypedSlice::F64(x))),
+    entry("optim.sum_of_squares", "bfloat16", |n| squares::<Bf16>(n, |x| TypedSlice::Bf16(x))),
+    entry("optim.sum_of_squares", "float16", |n| squares::<F16>(n, |x| TypedSlice::F16(x))),
+    entry("optim.schedule", "float64", schedules),
+];
+
+const HYPER: Hyper = Hyper {
+    lr: 1e-2,
+    beta1: 0.9,
+    beta2: 0.999,
+    eps: 1e-8,
+    weight_decay: 0.01,
+    clip_factor: 0.75,
+    maximize: false,
+    step: 1,
+};
+
+/// Three steps of two variants; the gradients hold every class of value.
+macro_rules! steps {
+    ($name:ident, $float:ty, $tensor:path, $feed:ident) => {
+        fn $name(n: usize) -> Run {
+            let start: Vec<$float> = tame(n, 40);
+            let grads: Vec<Vec<$float>> = (0..3).map(|step| wild(n, 41 + step)).collect();
+            Box::new(move |digest| {
+                for (beta1, amsgrad) in [(0.9, false), (0.3, true)] {
+                    let mut p = start.clone();
+                    let (mut m, mut v, mut x) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+                    for (step, grad) in grads.iter().enumerate() {
+                        let tensor = Tensor {
+                            param: &mut p,
+                            grad,
+                            exp_avg: &mut m,
+                            exp_avg_sq: &mut v,
+                            max_exp_avg_sq: if amsgrad { Some(&mut x) } else { None },
+                        };
+                        adamw(vec![$tensor(tensor)], &Hyper { beta1, step: step as u64 + 1, ..HYPER });
+                    }
+                    for state in [&p, &m, &v, &x] {
+                        state.iter().for_each(|&value| digest.$feed(value));
+                    }
+                }
+            })
+        }
+    };
+}
+steps!(adamw32, f32, TypedTensor::F32, single);
+steps!(adamw64, f64, TypedTensor::F64, double);
+
+fn squares<T: Draw + 'static>(n: usize, typed: fn(&[T]) -> TypedSlice<'_>) -> Run {
+    let (x, few): (Vec<T>, Vec<T>) = (tame(n, 50), tame(7, 51));
+    Box::new(move |digest| {
+        if let Ok(total) = sum_of_squares(&[typed(&x), typed(&few)], &mut |_| true) {
+            digest.double(total.sum);
+            digest.word(total.exponent as u64);
+            digest.double(total.root());
+        }
+    })
+}
+
+fn schedules(n: usize) -> Run {
+    let steps: Vec<u64> = words(n, 60).map(|word| word % 2000).collect();
+    Box::new(move |digest| {
+        for decay in [Decay::Constant, Decay::Linear, Decay::Cosine] {
+            for start in [None, Some(1e-5)] {
+                let schedule = Schedule { decay, peak: 3e-4, end: 1e-5, start, warmup: 100, total: 1500 };
+                digest.doubles(&schedule.rates(&steps));
+            }
+        }
+    })
+}
