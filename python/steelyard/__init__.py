@@ -6,7 +6,7 @@ from .config import show_config, threads
 from .estimate import Estimate
 from .optim import AdamW, clip_by_global_norm_, global_norm, schedules
 from .preference import preference_loss
-from .tokens import token_scores
+from .tokens import perplexity, token_scores
 from .uncertainty import compare, estimate, proportion
 
 config.configure_from_environment()
@@ -23,6 +23,7 @@ __all__ = [
     "estimate",
     "global_norm",
     "optim",
+    "perplexity",
     "preference",
     "preference_loss",
     "proportion",

@@ -1,7 +1,7 @@
 """Stubs of the compiled core, proven against the binary by stubtest."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,33 @@ def token_scores(
     progress: Callable[[int, int], object] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]: ...
 def sequence_nll(nll: NDArray[np.float64], counted: NDArray[np.bool_], rows: int) -> NDArray[np.float64]: ...
+
+@final
+class PerplexityTotals:
+    def __new__(cls) -> PerplexityTotals: ...
+    def update(
+        self,
+        nll: NDArray[Any],
+        length: int,
+        codes: NDArray[np.int64],
+        clusters: int,
+        *,
+        status: NDArray[np.uint8] | None = None,
+        names: NDArray[np.int64] | list[str] | None = None,
+        per: NDArray[np.float64] | None = None,
+        omit_nan: bool = False,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> None: ...
+    def merge(self, other: PerplexityTotals) -> None: ...
+    def result(
+        self, unit: str, confidence_level: float, alternative: str
+    ) -> tuple[float, float | None, float | None, float | None, float | None, int, float, int] | None: ...
+    def size(self) -> tuple[int, int]: ...
+    def counts(self) -> tuple[int, int, int, int]: ...
+    def copy(self) -> PerplexityTotals: ...
+    def to_bytes(self, config: bytes) -> bytes: ...
+    @staticmethod
+    def from_bytes(data: bytes) -> tuple[PerplexityTotals, bytes]: ...
 
 # calibration
 class ReliabilityTally:

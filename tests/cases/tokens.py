@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from steelyard import _core, token_scores
 from steelyard.reference import tokens as reference
+from steelyard.tokens import PerplexityState
 
-from . import Case, Inputs, Outputs, as_dtype, normalish, words
+from . import Case, Inputs, Outputs, as_dtype, normalish, uniform, words
 
 IGNORED = -100
 
@@ -54,6 +56,43 @@ def _sums(inputs: Inputs) -> Outputs:
     return {"sums": _core.sequence_nll(nll, inputs["counted"], len(nll))}
 
 
+def _documents(dtype: str, tokens: int) -> Inputs:
+    """NLL of tokens that lie in documents without order, counted in words."""
+    return {
+        "nll": as_dtype(8.0 * uniform(tokens, 21), dtype),
+        "clusters": (words(tokens, 22) % np.uint64(max(2, tokens // 5))).astype(np.int64),
+        "per": (words(tokens, 23) % np.uint64(4)).astype(np.float64) + 0.5,
+    }
+
+
+def _estimated(state: PerplexityState) -> Outputs:
+    e = state.compute()
+    numbers = {"value": e.value, "standard_error": e.standard_error, "low": e.low, "df": e.detail.get("df")}
+    return {name: np.nan if x is None else x for name, x in numbers.items()} | {"bytes": state.to_bytes()}
+
+
+def _state(inputs: Inputs, rows: slice = slice(None)) -> PerplexityState:
+    clusters, per = inputs["clusters"][rows], inputs["per"][rows]
+    return PerplexityState(unit="bits").update(inputs["nll"][rows], clusters=clusters, per=per)
+
+
+def _in_two(inputs: Inputs, cut: float) -> Outputs:
+    at = int(cut * len(inputs["nll"]))
+    return _estimated(_state(inputs, slice(at, None)) + _state(inputs, slice(at)))
+
+
+def _by_formula(inputs: Inputs) -> Outputs:
+    """In bits, by the reference; the state's bytes by the state fed one token at a time."""
+    nll = inputs["nll"].astype(np.float64)
+    state = PerplexityState(unit="bits")
+    for i in range(len(nll)):
+        state.update(nll[i : i + 1], clusters=inputs["clusters"][i : i + 1], per=inputs["per"][i : i + 1])
+    nats, variance, df, t = reference.mean_nll(nll, inputs["per"], inputs["clusters"])
+    error = math.sqrt(variance)
+    numbers = {"value": nats, "standard_error": error, "low": nats - t * error}
+    return {k: x / math.log(2) for k, x in numbers.items()} | {"df": df, "bytes": state.to_bytes()}
+
+
 CASES = [
     Case(
         name="tokens.token_scores",
@@ -83,5 +122,15 @@ CASES = [
         dtypes=("",),
         lengths=(0, 1, 2, 30_000),
         bound={"sums": 1e-15},
+    ),
+    Case(
+        name="tokens.perplexity",
+        covers=("PerplexityTotals",),
+        make=_documents,
+        run=lambda inputs: _estimated(_state(inputs)),
+        reference=_by_formula,
+        lengths=(7, 100, 2000),
+        bound={"value": 1e-13, "standard_error": 1e-12, "low": 1e-10, "df": 1e-9},
+        split=_in_two,
     ),
 ]

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["perplexity", "sequence_nll", "token_scores"]
+from .. import _core
+
+__all__ = ["mean_nll", "sequence_nll", "token_scores"]
 
 Floats = NDArray[np.float64]
 
@@ -47,11 +49,12 @@ def sequence_nll(nll: Floats, counted: NDArray[np.bool_]) -> Floats:
     return np.array([math.fsum(row[counts]) for row, counts in rows], np.float64)
 
 
-def perplexity(nll: Floats, sizes: Floats, clusters: Any) -> tuple[float, float, float]:
-    """Perplexity, the variance V of the mean NLL, and the degrees of freedom, from one NLL and size a token.
+def mean_nll(nll: Floats, sizes: Floats, clusters: Any) -> tuple[float, float, float, float]:
+    """Return m, its variance V, degrees of freedom, and the 97.5 % quantile of Student's t, from one entry a token.
 
     m = sum nll / sum n; with cluster sums S_g and sizes n_g, r_g = S_g - m n_g and f_g = n_g/N:
     V = sum r_g^2 / (1 - f_g) / N^2 (CR2), df = 1/(sum f^2 + (sum a)^2 - sum a^2) with a = f^2/(1 - f).
+    The perplexity is exp(m), its interval exp(m +- t sqrt(V)), its standard error exp(m) sqrt(V).
     """
     ids = np.unique(clusters)
     sums = np.array([math.fsum(nll[clusters == i]) for i in ids])
@@ -63,4 +66,4 @@ def perplexity(nll: Floats, sizes: Floats, clusters: Any) -> tuple[float, float,
     r = sums - m * n
     variance = math.fsum(r * r / (1 - f)) / (total * total)
     df = 1 / (math.fsum(f * f) + math.fsum(a) * math.fsum(a) - math.fsum(a * a))
-    return math.exp(m), variance, df
+    return m, variance, df, _core.t_quantile(0.975, df)

@@ -7,6 +7,7 @@ mod config;
 mod intervals;
 mod math;
 mod optim;
+mod perplexity;
 mod preference;
 mod tokens;
 
@@ -36,6 +37,8 @@ mod _core {
         AdamWPlan, check_writable, global_norm_from_bytes, global_norm_to_bytes, scale_in_place,
         schedule_rates, sum_of_squares,
     };
+    #[pymodule_export]
+    use crate::perplexity::PerplexityTotals;
     #[pymodule_export]
     use crate::preference::preference_loss;
     #[pymodule_export]

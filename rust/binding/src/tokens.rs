@@ -86,8 +86,8 @@ fn refused(refusal: Refusal, logits: &Bound<'_, PyAny>, targets: &[i64], ignore_
     })
 }
 
-/// A row's place in the leading axes, as NumPy would print it.
-fn coordinates(row: usize, shape: &[usize]) -> String {
+/// A place in an array, as NumPy would print it.
+pub fn coordinates(row: usize, shape: &[usize]) -> String {
     let mut rest = row;
     let mut places: Vec<String> = shape
         .iter()

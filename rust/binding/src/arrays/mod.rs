@@ -198,8 +198,10 @@ fn rows<'a, T: Item>(array: &'a Bound<'_, PyUntypedArray>, name: &str) -> PyResu
         return Err(PyValueError::new_err(format!("{name}: expected at least one axis; got a scalar")));
     };
     let (shape, strides) = (&shape[..shape.len() - 1], &strides[..strides.len() - 1]);
-    let contiguous = width <= 1 || step == size as isize;
-    let aligned = strides.iter().all(|stride| stride.unsigned_abs().is_multiple_of(align_of::<T>()));
+    // The strides of an empty array are whatever NumPy likes.
+    let contiguous = width <= 1 || array.is_empty() || step == size as isize;
+    let aligned = array.is_empty()
+        || strides.iter().all(|stride| stride.unsigned_abs().is_multiple_of(align_of::<T>()));
     if !contiguous || !aligned {
         return Err(PyValueError::new_err(format!(
             "{name}: expected the last axis to be contiguous; got strides {:?} for itemsize {size}; use \

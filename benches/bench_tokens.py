@@ -1,0 +1,87 @@
+"""Tokens: NLL from logits, and totals per document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import steelyard as sy
+
+from .harness import Call, Growth, Row, torch_with_threads
+
+ROWS_, CLASSES = 1024, 128_256
+
+
+def _inputs(torch: Any) -> tuple[Any, Any]:
+    torch.manual_seed(0)
+    return 3 * torch.randn(ROWS_, CLASSES), torch.randint(0, CLASSES, (ROWS_,))
+
+
+def nll_f32() -> Row:
+    """NLL, f32 [1024, 128256]"""
+    torch = torch_with_threads()
+    logits, targets = _inputs(torch)
+
+    def agree(ours: Any, peer: Any) -> None:
+        np.testing.assert_allclose(ours.nll, peer.numpy(), rtol=1e-5)
+
+    return Row(
+        work=f"NLL, f32 [{ROWS_}, {CLASSES}]",
+        ours=lambda: sy.token_scores(logits, targets),
+        peer=lambda: torch.nn.functional.cross_entropy(logits, targets, reduction="none"),
+        against='torch `cross_entropy(reduction="none")`',
+        package="torch",
+        at_least=8.0,
+        reads=logits.numpy(),
+        at_most_reads=1.3,
+        agree=agree,
+    )
+
+
+def nll_bf16() -> Row:
+    """NLL, bf16 [1024, 128256]"""
+    torch = torch_with_threads()
+    logits, targets = _inputs(torch)
+    logits = logits.to(torch.bfloat16)
+
+    def agree(ours: Any, peer: Any) -> None:
+        # The peer's answer is a bfloat16: one part in 128.
+        np.testing.assert_allclose(ours.nll, peer.float().numpy(), rtol=2.0**-7)
+
+    return Row(
+        work=f"NLL, bf16 [{ROWS_}, {CLASSES}]",
+        ours=lambda: sy.token_scores(logits, targets),
+        peer=lambda: torch.nn.functional.cross_entropy(logits, targets, reduction="none"),
+        against='torch `cross_entropy(reduction="none")` in bf16',
+        package="torch",
+        at_least=5.0,
+        reads=logits.view(torch.uint16).numpy(),
+        agree=agree,
+    )
+
+
+def by_classes() -> Growth:
+    """NLL, f32, by classes"""
+
+    def make(classes: int) -> Call:
+        logits, targets = np.zeros((1, classes), np.float32), np.zeros(1, np.int64)
+        return lambda: sy.token_scores(logits, targets)
+
+    return Growth(work="NLL of one row, f32", unit="class", sizes=(1000, 32_000, 1_024_000), make=make)
+
+
+def by_tokens() -> Growth:
+    """perplexity, by tokens"""
+
+    def make(tokens: int) -> Call:
+        nll, documents = np.full(tokens, 2.5), np.arange(tokens) // 20
+        return lambda: sy.perplexity(nll, clusters=documents)
+
+    return Growth(
+        work="perplexity by document, 20 tokens each", unit="token", sizes=(10_000, 100_000, 1_000_000), make=make
+    )
+
+
+ROWS = [nll_f32, nll_bf16]
+GROWTH = [by_classes, by_tokens]

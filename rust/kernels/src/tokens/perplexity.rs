@@ -1,0 +1,90 @@
+//! Perplexity with the error that clusters leave in it.
+
+use super::totals::{Total, Totals};
+use crate::exact::Fixed;
+use crate::intervals::cluster::ratio;
+use crate::intervals::{Confidence, Interval};
+use crate::math::exp;
+use crate::simd::scalar;
+
+/// What a mean NLL m is told in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// exp(m)
+    Perplexity,
+    /// m / ln 2
+    Bits,
+    /// m
+    Nats,
+}
+
+impl Unit {
+    fn of(self, nats: f64) -> f64 {
+        match self {
+            Unit::Perplexity => exp(nats),
+            Unit::Bits => nats / std::f64::consts::LN_2,
+            Unit::Nats => nats,
+        }
+    }
+}
+
+/// A perplexity, or another [`Unit`] of the mean NLL.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Perplexity {
+    /// Of m = sum NLL / sum units: infinite where a token's NLL is, NaN where the units sum to 0.
+    pub value: f64,
+    /// By the delta method; NaN where there is no interval.
+    pub standard_error: f64,
+    /// Of m - t sqrt V and m + t sqrt V; NaN under two clusters.
+    pub interval: Interval,
+    /// Satterthwaite's degrees of freedom.
+    pub df: f64,
+    /// Counted tokens.
+    pub tokens: u64,
+    /// What the NLL was divided by: tokens, words, bytes.
+    pub units: f64,
+    /// Clusters with counted tokens.
+    pub clusters: usize,
+}
+
+impl Totals {
+    /// The perplexity of all tokens so far; `None` without any.
+    ///
+    /// m and its clustered variance V (CR2) as in [`crate::intervals::cluster`]; m itself from the exact totals.
+    pub fn perplexity(&self, unit: Unit, confidence: Confidence) -> Option<Perplexity> {
+        let rows = self.rows();
+        let all =
+            rows.iter().try_fold(Total::default(), |mut all, (_, total)| all.merge(total).then_some(all))?;
+        if all.tokens == 0 {
+            return None;
+        }
+        let column =
+            |f: fn(&Total) -> Fixed| rows.iter().map(|(_, total)| f(total).value()).collect::<Vec<_>>();
+        let (sums, sizes) = (column(|total| total.nll), column(|total| total.units));
+        let fit = ratio(&sums, &sizes, 0.0, confidence);
+        Some(scalar(|| {
+            let units = all.units.value();
+            let infinite = self.infinite > 0;
+            let mean = if infinite { f64::INFINITY } else { all.nll.value() / units };
+            let value = unit.of(mean);
+            let none = Interval { low: f64::NAN, high: f64::NAN };
+            let (standard_error, interval) = if infinite || fit.standard_error.is_nan() {
+                (f64::NAN, none)
+            } else {
+                let Interval { low, high } =
+                    confidence.around(mean, confidence.t(fit.df) * fit.standard_error);
+                let slope = if unit == Unit::Perplexity { value } else { unit.of(1.0) };
+                (slope * fit.standard_error, Interval { low: unit.of(low), high: unit.of(high) })
+            };
+            Perplexity {
+                value,
+                standard_error,
+                interval,
+                df: fit.df,
+                tokens: all.tokens,
+                units,
+                clusters: rows.len(),
+            }
+        }))
+    }
+}

@@ -1,0 +1,438 @@
+//! Totals of negative log-likelihoods per cluster: exact, so that every split and order gives the same bits.
+
+use crate::exact::Fixed;
+use crate::grid::{Cancelled, Watch, chunk, chunks, each_chunk};
+use crate::simd::Element;
+use std::collections::BTreeMap;
+
+/// Tokens between two looks at the watch, about.
+const TOKENS: usize = 1 << 16;
+
+/// The token counts.
+pub const COUNTS: u8 = 1;
+/// The caller excluded the token.
+pub const EXCLUDED: u8 = 0;
+/// The token was never scored.
+pub const IGNORED: u8 = 2;
+
+/// What one cluster (a document, a user, a row) comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Total {
+    /// Counted tokens.
+    pub tokens: u64,
+    /// Their number, or the words, bytes, ... they are counted in.
+    pub units: Fixed,
+    /// The sum of their NLL, in nats, but for infinite ones.
+    pub nll: Fixed,
+}
+
+impl Total {
+    /// False where a sum would leave its range.
+    pub(super) fn merge(&mut self, other: &Total) -> bool {
+        self.tokens += other.tokens;
+        self.units.merge(other.units) && self.nll.merge(other.nll)
+    }
+}
+
+/// The name of a cluster. Numbers and texts are different names: 1 is not "1".
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Id {
+    /// A whole number.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
+/// Names for the clusters of a batch, by code.
+#[derive(Clone, Copy, Debug)]
+pub enum Names<'a> {
+    /// None: every cluster of the batch is a new one.
+    None,
+    /// Whole numbers.
+    Numbers(&'a [i64]),
+    /// Texts.
+    Texts(&'a [String]),
+}
+
+impl Names<'_> {
+    fn id(&self, code: usize) -> Option<Id> {
+        match self {
+            Names::None => None,
+            Names::Numbers(ids) => ids.get(code).copied().map(Id::Number),
+            Names::Texts(ids) => ids.get(code).cloned().map(Id::Text),
+        }
+    }
+}
+
+/// One number a token, one a row, or none.
+#[derive(Clone, Copy, Debug)]
+pub enum Per<'a, T> {
+    /// None.
+    Nothing,
+    /// One a token.
+    Token(&'a [T]),
+    /// One a row; it counts where a token of the row does.
+    Row(&'a [T]),
+}
+
+/// Tokens to add: rows of `length`, each slice as long as it says.
+#[derive(Clone, Copy)]
+pub struct Batch<'a, T> {
+    /// NLL in nats.
+    pub nll: &'a [T],
+    /// [`COUNTS`], [`EXCLUDED`] or [`IGNORED`] a token; all count where absent.
+    pub status: Option<&'a [u8]>,
+    /// Tokens in a row.
+    pub length: usize,
+    /// The cluster of each token or row, in `0..clusters`.
+    pub codes: Per<'a, i64>,
+    /// How many clusters.
+    pub clusters: usize,
+    /// What the NLL is divided by, instead of the number of tokens.
+    pub per: Per<'a, f64>,
+    /// Leave NaN out, and count it, instead of refusing it.
+    pub omit_nan: bool,
+}
+
+/// Why a batch is not added: the first offender's index. Nothing of it has been.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Refused {
+    /// An NLL that is NaN.
+    Nan(usize),
+    /// An NLL below zero, or -inf.
+    Negative(usize, f64),
+    /// An NLL or a sum past 2^62.
+    TooLarge(usize),
+    /// A `per` that is negative, not finite or too large; its own index.
+    Per(usize, f64),
+    /// Names here, none before, or the other way round.
+    MixedNames,
+    /// `per` here, none before, or the other way round.
+    MixedPer,
+    /// A code outside `0..clusters`.
+    Code(usize),
+}
+
+/// Totals of all batches.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    pub(super) named: BTreeMap<Id, Total>,
+    /// Clusters without a name: a multiset, put in order when it is read.
+    pub(super) unnamed: Vec<Total>,
+    /// Whether batches have `per`; undecided before the first.
+    pub(super) per: Option<bool>,
+    /// Counted tokens with an infinite NLL.
+    pub infinite: u64,
+    /// NLL that was NaN and left out.
+    pub nan: u64,
+    /// Tokens that the caller excluded.
+    pub excluded: u64,
+    /// Tokens that were never scored.
+    pub ignored: u64,
+}
+
+/// A batch, summed by its own codes and not yet named.
+pub struct Summed {
+    totals: Vec<Total>,
+    per: bool,
+    infinite: u64,
+    nan: u64,
+    excluded: u64,
+    ignored: u64,
+}
+
+/// Sums a batch by cluster, or refuses it.
+pub fn sum_batch<T: Element>(
+    batch: &Batch<'_, T>,
+    watch: Watch<'_>,
+) -> Result<Result<Summed, Refused>, Cancelled> {
+    let rows = batch.nll.len().checked_div(batch.length).unwrap_or(0);
+    let mut summed = Summed {
+        totals: vec![Total::default(); batch.clusters],
+        per: !matches!(batch.per, Per::Nothing),
+        infinite: 0,
+        nan: 0,
+        excluded: 0,
+        ignored: 0,
+    };
+    // A number a row is added after: it counts where a token of the row does.
+    let mut counts = vec![false; if matches!(batch.per, Per::Row(_)) { rows } else { 0 }];
+    let mut outcome = Ok(());
+    let (n, mut row, mut row_end) = (batch.nll.len(), 0, batch.length);
+    let mut tokens_done = |done: usize| watch((done * TOKENS).min(n));
+    each_chunk(chunks(n, TOKENS), &mut tokens_done, |index| {
+        for i in chunk(index, n, TOKENS) {
+            if i == row_end {
+                (row, row_end) = (row + 1, row_end + batch.length);
+            }
+            if outcome.is_ok() {
+                outcome = summed.add(batch, i, row, &mut counts);
+            }
+        }
+    })?;
+    if matches!(batch.per, Per::Nothing) {
+        for total in &mut summed.totals {
+            total.units = Fixed::from_f64(total.tokens as f64).unwrap_or_default();
+        }
+    }
+    let row_units = |row: usize, summed: &mut Summed| match (batch.per, batch.codes) {
+        (Per::Row(per), Per::Row(codes)) if counts[row] => {
+            let units = Fixed::from_f64(per[row]).filter(|_| per[row] >= 0.0);
+            let units = units.ok_or(Refused::Per(row, per[row]))?;
+            let total = summed.totals.get_mut(codes[row] as usize).ok_or(Refused::Code(row))?;
+            if total.units.merge(units) { Ok(()) } else { Err(Refused::Per(row, per[row])) }
+        }
+        _ => Ok(()),
+    };
+    let outcome = outcome.and_then(|()| (0..counts.len()).try_for_each(|row| row_units(row, &mut summed)));
+    Ok(outcome.map(|()| summed))
+}
+
+impl Summed {
+    /// Adds token `i`, which lies in `row`.
+    #[inline]
+    fn add<T: Element>(
+        &mut self,
+        batch: &Batch<'_, T>,
+        i: usize,
+        row: usize,
+        counts: &mut [bool],
+    ) -> Result<(), Refused> {
+        match batch.status.map_or(COUNTS, |status| status[i]) {
+            COUNTS => {}
+            EXCLUDED => {
+                self.excluded += 1;
+                return Ok(());
+            }
+            _ => {
+                self.ignored += 1;
+                return Ok(());
+            }
+        }
+        let nll = batch.nll[i].to_f64();
+        if nll.is_nan() {
+            self.nan += 1;
+            return if batch.omit_nan { Ok(()) } else { Err(Refused::Nan(i)) };
+        }
+        if nll < 0.0 {
+            return Err(Refused::Negative(i, nll));
+        }
+        let code = match batch.codes {
+            Per::Nothing => 0,
+            Per::Token(codes) => codes[i],
+            Per::Row(codes) => codes[row],
+        };
+        let total = self.totals.get_mut(code as usize).ok_or(Refused::Code(i))?;
+        total.tokens += 1;
+        match batch.per {
+            Per::Nothing => {}
+            Per::Row(_) => counts[row] = true,
+            Per::Token(per) => {
+                if !(per[i] >= 0.0 && total.units.add(per[i])) {
+                    return Err(Refused::Per(i, per[i]));
+                }
+            }
+        }
+        if nll == f64::INFINITY {
+            self.infinite += 1;
+            return Ok(());
+        }
+        if total.nll.add(nll) { Ok(()) } else { Err(Refused::TooLarge(i)) }
+    }
+}
+
+impl Totals {
+    /// No tokens yet.
+    pub fn new() -> Self {
+        Totals::default()
+    }
+
+    /// Adds a summed batch under its names. A cluster without counted tokens leaves no trace.
+    pub fn absorb(&mut self, batch: &Summed, names: Names<'_>) -> Result<(), Refused> {
+        let mut other = Totals {
+            per: Some(batch.per),
+            infinite: batch.infinite,
+            nan: batch.nan,
+            excluded: batch.excluded,
+            ignored: batch.ignored,
+            ..Totals::default()
+        };
+        let filled = batch.totals.iter().enumerate().filter(|(_, total)| total.tokens > 0);
+        for (code, total) in filled {
+            match names.id(code) {
+                Some(id) => {
+                    other.named.insert(id, *total);
+                }
+                None => other.unnamed.push(*total),
+            }
+        }
+        if other.is_empty() {
+            other.per = None;
+        }
+        self.merge(&other)
+    }
+
+    /// Adds another state. Refused, and nothing added, where one has names (or `per`) and the other has not,
+    /// or a sum would pass 2^63.
+    pub fn merge(&mut self, other: &Totals) -> Result<(), Refused> {
+        let named = |totals: &Totals| !totals.named.is_empty();
+        let unnamed = |totals: &Totals| !totals.unnamed.is_empty();
+        if (named(self) && unnamed(other)) || (unnamed(self) && named(other)) {
+            return Err(Refused::MixedNames);
+        }
+        if self.per.zip(other.per).is_some_and(|(a, b)| a != b) {
+            return Err(Refused::MixedPer);
+        }
+        let fits = |id: &Id, total: &Total| self.named.get(id).is_none_or(|&old| { old }.merge(total));
+        if !other.named.iter().all(|(id, total)| fits(id, total)) {
+            return Err(Refused::TooLarge(0));
+        }
+        for (id, total) in &other.named {
+            let _ = self.named.entry(id.clone()).or_default().merge(total);
+        }
+        self.unnamed.extend_from_slice(&other.unnamed);
+        self.per = self.per.or(other.per);
+        self.infinite += other.infinite;
+        self.nan += other.nan;
+        self.excluded += other.excluded;
+        self.ignored += other.ignored;
+        Ok(())
+    }
+
+    /// Whether no token has been counted.
+    pub fn is_empty(&self) -> bool {
+        self.named.is_empty() && self.unnamed.is_empty()
+    }
+
+    /// Counted tokens, and clusters that have some.
+    pub fn size(&self) -> (u64, usize) {
+        let all = self.named.values().chain(&self.unnamed);
+        (all.map(|total| total.tokens).sum(), self.named.len() + self.unnamed.len())
+    }
+
+    /// Every cluster with its name: in the order of the names, those without one sorted.
+    pub(super) fn rows(&self) -> Vec<(Option<&Id>, Total)> {
+        let mut unnamed = self.unnamed.clone();
+        unnamed.sort_unstable();
+        let named = self.named.iter().map(|(id, total)| (Some(id), *total));
+        named.chain(unnamed.into_iter().map(|total| (None, total))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn go(_: usize) -> bool {
+        true
+    }
+
+    fn batch<'a>(nll: &'a [f64], length: usize, codes: Per<'a, i64>, clusters: usize) -> Batch<'a, f64> {
+        Batch { nll, status: None, length, codes, clusters, per: Per::Nothing, omit_nan: false }
+    }
+
+    fn add(totals: &mut Totals, batch: &Batch<'_, f64>, names: Names<'_>) -> Result<(), Refused> {
+        sum_batch(batch, &mut go).unwrap().and_then(|summed| totals.absorb(&summed, names))
+    }
+
+    fn units(x: f64) -> Fixed {
+        Fixed::from_f64(x).unwrap()
+    }
+
+    #[test]
+    fn a_document_may_straddle_updates_and_the_order_does_not_matter() {
+        let nll = [1.5, 2.25, 0.5, 4.0, 1.0];
+        let (codes, names) = ([1, 0, 0, 2, 1], ["a".to_owned(), "b".to_owned(), "c".to_owned()]);
+        let mut whole = Totals::new();
+        add(&mut whole, &batch(&nll, 5, Per::Token(&codes), 3), Names::Texts(&names)).unwrap();
+        let mut parts = Totals::new();
+        for i in [3, 0, 4, 2, 1] {
+            let one = batch(&nll[i..=i], 1, Per::Token(&codes[i..=i]), 3);
+            add(&mut parts, &one, Names::Texts(&names)).unwrap();
+        }
+        assert_eq!(whole.to_bytes(b""), parts.to_bytes(b""));
+        assert_eq!(whole.size(), (5, 3));
+        assert_eq!(
+            whole.named[&Id::Text("b".into())],
+            Total { tokens: 2, units: units(2.0), nll: units(2.5) }
+        );
+    }
+
+    #[test]
+    fn rows_without_a_name_are_a_multiset() {
+        let (forth, back) = ([1.0, 2.0, 3.0, 4.0], [3.0, 4.0, 1.0, 2.0]);
+        let mut a = Totals::new();
+        add(&mut a, &batch(&forth, 2, Per::Row(&[0, 1]), 2), Names::None).unwrap();
+        let mut b = Totals::new();
+        add(&mut b, &batch(&back[..2], 2, Per::Row(&[0]), 1), Names::None).unwrap();
+        add(&mut b, &batch(&back[2..], 2, Per::Row(&[0]), 1), Names::None).unwrap();
+        assert_eq!(a.to_bytes(b""), b.to_bytes(b""));
+        assert_eq!(a.size(), (4, 2));
+    }
+
+    #[test]
+    fn what_does_not_count_is_counted() {
+        let nll = [1.0, f64::NAN, f64::NAN, 2.0, f64::INFINITY, 7.0];
+        let status = [COUNTS, IGNORED, COUNTS, COUNTS, COUNTS, EXCLUDED];
+        let of = batch(&nll, 3, Per::Row(&[0, 1]), 2);
+        let mut totals = Totals::new();
+        let strict = Batch { status: Some(&status), ..of };
+        assert_eq!(add(&mut totals, &strict, Names::None), Err(Refused::Nan(2)));
+        assert!(totals.is_empty());
+        add(&mut totals, &Batch { omit_nan: true, ..strict }, Names::None).unwrap();
+        assert_eq!((totals.infinite, totals.nan, totals.excluded, totals.ignored), (1, 1, 1, 1));
+        assert_eq!(totals.size(), (3, 2));
+    }
+
+    #[test]
+    fn a_number_a_row_counts_with_its_tokens() {
+        let status = [COUNTS, COUNTS, EXCLUDED, EXCLUDED];
+        let of = Batch {
+            status: Some(&status),
+            per: Per::Row(&[10.0, 99.0]),
+            ..batch(&[1.0; 4], 2, Per::Row(&[0, 1]), 2)
+        };
+        let mut totals = Totals::new();
+        add(&mut totals, &of, Names::Numbers(&[7, 8])).unwrap();
+        assert_eq!(
+            totals.rows(),
+            [(Some(&Id::Number(7)), Total { tokens: 2, units: units(10.0), nll: units(2.0) })]
+        );
+        let bad = Batch { status: None, per: Per::Row(&[1.0, -1.0]), ..of };
+        assert_eq!(add(&mut totals, &bad, Names::Numbers(&[7, 8])), Err(Refused::Per(1, -1.0)));
+    }
+
+    #[test]
+    fn two_kinds_of_state_do_not_mix() {
+        let one = batch(&[1.0], 1, Per::Row(&[0]), 1);
+        let mut totals = Totals::new();
+        add(&mut totals, &one, Names::Numbers(&[1])).unwrap();
+        assert_eq!(add(&mut totals, &one, Names::None), Err(Refused::MixedNames));
+        let per = Batch { per: Per::Row(&[2.0]), ..one };
+        assert_eq!(add(&mut totals, &per, Names::Numbers(&[1])), Err(Refused::MixedPer));
+        assert_eq!(
+            add(&mut totals, &batch(&[-1.0], 1, Per::Row(&[0]), 1), Names::None),
+            Err(Refused::Negative(0, -1.0))
+        );
+        assert_eq!(
+            add(&mut totals, &batch(&[1e300], 1, Per::Row(&[0]), 1), Names::None),
+            Err(Refused::TooLarge(0))
+        );
+        assert_eq!(totals.size(), (1, 1));
+    }
+
+    #[test]
+    fn bytes_round_trip_and_nothing_damaged_is_read() {
+        let mut totals = Totals::new();
+        let nll = [1.5, 2.25, 0.5];
+        let names = ["".to_owned(), "doc/\u{e9}".to_owned(), "z".to_owned()];
+        add(&mut totals, &batch(&nll, 3, Per::Token(&[0, 1, 2]), 3), Names::Texts(&names)).unwrap();
+        add(&mut totals, &batch(&nll, 3, Per::Token(&[0, 1, 1]), 2), Names::Numbers(&[-5, 1 << 40])).unwrap();
+        let bytes = totals.to_bytes(b"{}").unwrap();
+        let (back, config) = Totals::from_bytes(&bytes).unwrap();
+        assert_eq!((back.to_bytes(b"{}").unwrap(), config), (bytes.clone(), b"{}".to_vec()));
+        for length in 0..bytes.len() {
+            assert!(Totals::from_bytes(&bytes[..length]).is_err());
+        }
+    }
+}
