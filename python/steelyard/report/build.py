@@ -1,0 +1,220 @@
+"""From evaluation records to one report: every score with its interval, every comparison paired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .._progress import Progress, reporter
+from ..config import show_config
+from ..errors import value_error
+from ..estimate import json_ready
+from . import measure, sections, tables
+from .results import ModelResult, Options, PairResult
+
+if TYPE_CHECKING:
+    from ..records import Runs
+
+MANY_MODELS = 4  # up to here every pair is compared; beyond, all models with the first
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole report as data; ``str``, :meth:`to_html`, :meth:`to_markdown` and :meth:`to_dict` show it."""
+
+    models: tuple[ModelResult, ...]
+    pairs: tuple[PairResult, ...]
+    options: Options
+    sources: tuple[str, ...]
+    guesses: tuple[str, ...]
+    left_out: Mapping[str, Mapping[str, int]]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def to_text(self, width: int = 80) -> str:
+        """The report as plain text for a terminal of ``width`` columns."""
+        blocks = [tables.wrap(sections.headline(self), width)]
+        blocks += [list(tables.text_lines(table, width)) for table in sections.tables(self)]
+        remarks = sections.remarks(self)
+        blocks += [[line for remark in remarks for line in tables.wrap(remark, width, indent="  ")]] if remarks else []
+        return "\n\n".join("\n".join(block) for block in blocks)
+
+    def to_markdown(self) -> str:
+        """The report as Markdown, for a job summary or a pull request."""
+        lines = [f"## {tables.escaped(sections.headline(self))}", ""]
+        lines += [f"- {tables.escaped(finding.text)}" for finding in sections.findings(self)]
+        lines += [""]
+        lines += [line for table in sections.tables(self) for line in tables.markdown_lines(table)]
+        lines += [f"- {tables.escaped(remark)}" for remark in sections.remarks(self)]
+        return "\n".join([*lines, ""])
+
+    def to_html(self, path: str | Path) -> None:
+        """Write the report as one page: no scripts, nothing loaded from elsewhere, the same bytes each time."""
+        from .html import page
+
+        Path(path).write_text(page(self), encoding="utf-8", newline="\n")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report in types that JSON has."""
+        config = show_config(mode="dicts")
+        made_by = {"version": config["version"], "numerics": config["numerics"]}
+        data = {item.name: plain(getattr(self, item.name)) for item in fields(self)}
+        return {"steelyard": made_by, **data}
+
+
+def plain(value: Any) -> Any:
+    """A result in types that JSON has: results by their fields, or by their own ``to_dict``."""
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return json_ready(value)
+
+
+def build(
+    runs: Runs,
+    *,
+    clusters: str | None = None,
+    confidence_level: float = 0.95,
+    margin: float = 0.0,
+    baseline: str | None = None,
+    higher_is_better: bool = True,
+    progress: Progress = False,
+) -> Report:
+    r"""Weigh evaluation records: every model's score, calibration and perplexity, and every pair of models.
+
+    What a record does not hold is left out of the report: calibration needs confidences beside 0/1 scores,
+    perplexity needs log-likelihoods, a comparison needs ids that two models share.
+
+    Parameters
+    ----------
+    runs : Runs
+        What :func:`steelyard.records.read` returns.
+    clusters : str, optional
+        Column of the records (a dotted path) whose equal values belong together; without it the cluster
+        column that was read, if any. Several epochs of one id always belong together.
+    confidence_level : float
+        Of every interval, in (0, 1).
+    margin : float
+        In units of the score, at least 0: a loss up to it does not count as worse.
+    baseline : str, optional
+        The model that all others are compared with. Without it every pair of up to four models is compared,
+        and beyond four all models with the first.
+    higher_is_better : bool
+        False where the score is a loss.
+    progress : bool or callable
+        True draws a line on standard error; a callable is given ``(done, total)``, models and pairs together.
+
+    Returns
+    -------
+    Report
+        Frozen data; ``print`` shows the tables, ``to_html``, ``to_markdown`` and ``to_dict`` give the rest.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, column or level.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> from steelyard import records, report
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "answers.jsonl"
+    >>> rows = [{"id": i, "model": m, "correct": (i % k) > 0} for m, k in (("base", 3), ("new", 5)) for i in range(60)]
+    >>> _ = path.write_text("\n".join(map(json.dumps, rows)))
+    >>> made = report.build(records.read(path), baseline="base")
+    >>> made.pairs[0].model, made.pairs[0].verdict
+    ('new', 'undecided')
+    """
+    options = Options(clusters, confidence_level, margin, higher_is_better)
+    pairs = _pairs(runs.names, baseline)
+    step = _stepper(progress, len(runs) + len(pairs))
+    models = []
+    for run in runs:
+        models.append(measure.model(run, options))
+        step(1)
+    made = _report(runs, models, pairs, options, required=baseline is not None)
+    step(len(pairs))
+    if baseline is None and len(models) > MANY_MODELS and made.pairs:
+        note = f"more than {MANY_MODELS} models: each is compared with the first alone; choose another as baseline"
+        made = replace(made, notes=(*made.notes, note))
+    return made
+
+
+def comparison(
+    runs: Runs,
+    *,
+    baseline: str,
+    models: Sequence[str] | None = None,
+    clusters: str | None = None,
+    confidence_level: float = 0.95,
+    margin: float = 0.0,
+    higher_is_better: bool = True,
+) -> Report:
+    """The part of :func:`build` that compares: ``models`` (all others by default) with ``baseline``, scores only."""
+    names = tuple(models) if models is not None else tuple(name for name in runs.names if name != baseline)
+    for name in (baseline, *names):
+        _known(runs.names, name)
+    if not names:
+        raise value_error("models", f"a model to compare with {baseline!r}", "none", "pass a second file or model")
+    kept = replace(runs, runs=tuple(runs[name] for name in dict.fromkeys((baseline, *names))))
+    options = Options(clusters, confidence_level, margin, higher_is_better)
+    results = [measure.model(run, options, score_only=True) for run in kept]
+    pairs = [(name, baseline) for name in names if name != baseline]
+    return _report(kept, results, pairs, options, required=True)
+
+
+def _known(names: Sequence[str], name: str) -> None:
+    if name not in names:
+        raise value_error("baseline", f"one of the models {', '.join(map(repr, names))}", repr(name))
+
+
+def _pairs(names: Sequence[str], baseline: str | None) -> list[tuple[str, str]]:
+    """Which model is compared with which, the later one with the earlier."""
+    if baseline is None and len(names) <= MANY_MODELS:
+        return [(names[j], names[i]) for i in range(len(names)) for j in range(i + 1, len(names))]
+    base = names[0] if baseline is None else baseline
+    _known(names, base)
+    return [(name, base) for name in names if name != base]
+
+
+def _stepper(progress: Progress, total: int) -> Callable[[int], None]:
+    """What is called with the number of steps just made."""
+    tell = reporter(progress)
+    done = 0
+
+    def step(n: int) -> None:
+        nonlocal done
+        done += n
+        if tell is not None and n:
+            tell(done, total)
+
+    return step
+
+
+def _report(
+    runs: Runs,
+    models: Sequence[ModelResult],
+    pairs: Sequence[tuple[str, str]],
+    options: Options,
+    *,
+    required: bool,
+) -> Report:
+    compared, notes = measure.pairs(runs, pairs, options, required=required)
+    return Report(
+        models=tuple(models),
+        pairs=compared,
+        options=options,
+        sources=tuple(dict.fromkeys(file for run in runs for file in run.files)),
+        guesses=runs.guesses,
+        left_out={file: dict(counts) for file, counts in runs.left_out.items()},
+        notes=(*(note for model in models for note in model.notes), *notes),
+    )

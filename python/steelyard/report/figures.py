@@ -1,0 +1,182 @@
+"""The report's pictures: Matplotlib figures as SVG that can stand inside a page.
+
+No network, no scripts, no date: the same numbers give the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from .words import printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from steelyard.calibration import Reliability
+
+# Okabe and Ito's palette (Color Universal Design, 2008): told apart with every common form of colour blindness.
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#5F6B76"
+INK = "#1B2733"
+
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # ships with Matplotlib: the layout is the same on every machine
+    "font.size": 10.0,
+    "text.color": INK,
+    "text.parse_math": False,  # a model may be called "$x$"
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#9AA5B1",
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": f"cycler('color', {[BLUE, ORANGE, GREEN]})",
+    "axes.formatter.use_mathtext": False,
+    "xtick.color": "#52606D",
+    "ytick.color": "#52606D",
+    "xtick.labelsize": 9.0,
+    "ytick.labelsize": 9.0,
+    "grid.color": "#E4E7EB",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "svg.fonttype": "none",  # text stays text: it can be searched, copied and read aloud
+    "svg.hashsalt": "steelyard",
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The house style for the time of a block; the caller's Matplotlib settings stay as they are."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing", category=UserWarning)
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        yield
+
+
+def _draw(size: tuple[float, float], paint: Callable[[Figure], None], prefix: str, label: str) -> str:
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with style():
+        figure = Figure(figsize=size, layout="constrained")  # no pyplot: no window, no global state
+        FigureCanvasSVG(figure)
+        paint(figure)
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    return inline(out.getvalue(), prefix, label)
+
+
+def inline(svg: str, prefix: str, label: str) -> str:
+    """SVG as one element of an HTML page: own ids, no namespaces, no style of its own, named for a screen reader."""
+    root = ElementTree.fromstring(svg)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag.rpartition("}")[2] in {"metadata", "style"}:
+                parent.remove(child)
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        for key, value in list(element.attrib.items()):
+            del element.attrib[key]
+            name = key.rpartition("}")[2]
+            element.set(name, _own(name, value, prefix))
+    for name in ("version", "width", "height"):  # the page scales it by its viewBox
+        root.attrib.pop(name, None)
+    root.set("role", "img")
+    root.set("aria-label", label)
+    root.set("style", f"max-width:{float(root.get('viewBox', '0 0 600 0').split()[2]):.0f}pt")
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _own(name: str, value: str, prefix: str) -> str:
+    """An attribute's value in which every id of the figure begins with ``prefix``."""
+    if name == "id":
+        return f"{prefix}-{value}"
+    if name == "href":
+        return f"#{prefix}-{value.removeprefix('#')}"
+    return re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", value)
+
+
+def intervals(
+    rows: Sequence[tuple[str, float, float | None, float | None]],
+    *,
+    prefix: str,
+    label: str,
+    axis: str,
+    zero: bool = False,
+    higher_is_better: bool = True,
+    margin: float = 0.0,
+) -> str:
+    """One line a row: the value as a dot, its interval as a bar. ``zero`` draws what "no difference" means."""
+
+    def paint(figure: Figure) -> None:
+        ax = figure.add_subplot()
+        _interval_rows(ax, rows, better=(1 if higher_is_better else -1) if zero else 0)
+        if zero:
+            ax.axvline(0, color=INK, linewidth=1, zorder=1)
+        if margin:
+            ax.axvline(-margin, color=ORANGE, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+            beside: dict[str, Any] = {"xytext": (-4, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
+            ax.annotate("margin", (-margin, -0.55), color=ORANGE, fontsize=8.5, **beside)
+        ax.set_xlabel(printable(axis))
+
+    return _draw((8.9, 0.78 + 0.38 * len(rows)), paint, prefix, label)
+
+
+def _interval_rows(ax: Axes, rows: Sequence[tuple[str, float, float | None, float | None]], *, better: int) -> None:
+    """Draw the rows from the top; ``better`` is the sign of a gain, or 0 where there is no better and worse."""
+    for y, (_, value, low, high) in enumerate(rows):
+        colour = BLUE
+        if low is None or high is None:
+            colour = GREY
+        elif better:
+            colour = GREY if low <= 0 <= high else BLUE if value * better > 0 else ORANGE
+        if low is not None and high is not None:
+            ax.plot([low, high], [y, y], color=colour, linewidth=5, alpha=0.35, solid_capstyle="round")
+        ax.plot([value], [y], marker="o", color=colour, markersize=6.5, markeredgecolor="white", markeredgewidth=0.9)
+    ax.set_yticks(range(len(rows)), [shortened(printable(row[0]), 48) for row in rows])
+    ax.set_ylim(len(rows) - 0.4, -0.8 if better else -0.6)
+    ax.tick_params(axis="y", length=0, labelcolor=INK)
+    ax.spines["left"].set_visible(False)
+    ax.grid(axis="x")
+
+
+def shortened(name: str, limit: int) -> str:
+    """A name for an axis; a long one loses its middle (the table beside it has the whole)."""
+    if len(name) <= limit:
+        return name
+    half = (limit - 1) // 2
+    return f"{name[:half]}…{name[-half:]}"
+
+
+def reliability(result: Reliability, name: str, *, prefix: str, label: str) -> str:
+    """The reliability diagram of one model as ``Reliability.plot`` draws it, small, with the model's name above."""
+
+    def paint(figure: Figure) -> None:
+        from matplotlib.ticker import MaxNLocator
+
+        ax = result.plot(figure.add_subplot())
+        if (legend := ax.get_legend()) is not None:
+            legend.remove()
+        for counts in ax.child_axes:
+            counts.set_title("")
+            counts.yaxis.set_major_locator(MaxNLocator(nbins=2, prune="lower"))
+        ece = f"ECE {result.ece:.2%}"
+        heading: dict[str, Any] = {"x": 0.02, "ha": "left", "in_layout": False}
+        figure.suptitle(shortened(printable(name), 40), y=0.985, va="top", fontsize=10.5, fontweight="bold", **heading)
+        figure.text(y=0.925, va="top", s=ece, fontsize=9.5, **heading)
+        figure.set_layout_engine("constrained", rect=(0, 0, 1, 0.87))
+
+    return _draw((3.9, 4.5), paint, prefix, label)

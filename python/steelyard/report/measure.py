@@ -1,0 +1,146 @@
+"""From the records of one model, or of two, to their results: which call of which room is made on which rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core, calibration, tokens, uncertainty
+from ..errors import RecordError
+from .results import ModelResult, Options, PairResult
+from .words import count
+
+if TYPE_CHECKING:
+    from ..records import Run, Runs, Scores
+
+
+def model(run: Run, options: Options, *, score_only: bool = False) -> ModelResult:
+    """One model's score and, where its records hold them, calibration and perplexity."""
+    score = None
+    if run.score is not None and len(run):
+        groups = _clusters(run, options)
+        score = uncertainty.estimate(run.score, clusters=groups, confidence_level=options.confidence_level)
+    if score_only:
+        return ModelResult(run.name, len(run), score)
+    notes: list[str] = []
+    return ModelResult(
+        name=run.name,
+        n=len(run),
+        score=score,
+        reliability=_reliability(run, options, notes),
+        perplexity=_perplexity(run, options, notes),
+        notes=tuple(notes),
+    )
+
+
+def _clusters(run: Run, options: Options) -> NDArray[Any] | None:
+    return run.cluster if options.clusters is None else run.column(options.clusters)
+
+
+def _reliability(run: Run, options: Options, notes: list[str]) -> calibration.Reliability | None:
+    if run.confidence is None or run.score is None:
+        return None
+    known = run.known("confidence")
+    _say_lost(run, known, "confidence", notes)
+    if known.confidence is None or known.score is None or not len(known):
+        return None
+    if not np.isin(known.score, (0.0, 1.0)).all():
+        notes.append(f"no calibration of {run.name}: it needs scores of 0 or 1, and these are graded")
+        return None
+    return calibration.reliability(known.confidence, known.score == 1.0, confidence_level=options.confidence_level)
+
+
+def _perplexity(run: Run, options: Options, notes: list[str]) -> Any:
+    if run.loglikelihood is None:
+        return None
+    known = run.known("loglikelihood")
+    _say_lost(run, known, "loglikelihood", notes)
+    if known.loglikelihood is None or not len(known):
+        return None
+    groups = _clusters(known, options)
+    if groups is None:
+        groups = np.arange(len(known))  # each record is a text of its own
+    nll = 0.0 - known.loglikelihood
+    return tokens.perplexity(nll, per=known.n_tokens, clusters=groups, confidence_level=options.confidence_level)
+
+
+def _say_lost(run: Run, known: Run, what: str, notes: list[str]) -> None:
+    if lost := len(run) - len(known):
+        notes.append(f"{run.name}: {count(lost)} of {count(len(run))} records have no {what}")
+
+
+def pairs(
+    runs: Runs, names: Sequence[tuple[str, str]], options: Options, *, required: bool
+) -> tuple[tuple[PairResult, ...], tuple[str, ...]]:
+    """Every pair on the ids that both models have, and why a pair could not be compared (``required``: an error)."""
+    notes: list[str] = []
+    if not required:
+        names, notes = _comparable(runs, names)
+    matched: list[tuple[str, str, Scores]] = []
+    for new, base in names:
+        try:
+            matched.append((new, base, runs.scores(models=[base, new])))
+        except RecordError as error:
+            if required:
+                raise
+            notes.append(f"{new} and {base} are not compared: {error}")
+    found = [_compared(scores, new, runs[base], options, m=len(matched)) for new, base, scores in matched]
+    adjusted = _core.holm(np.array([pair.p_value for pair in found])).tolist()
+    return tuple(replace(pair, p_adjusted=p) for pair, p in zip(found, adjusted, strict=True)), tuple(notes)
+
+
+def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) -> PairResult:
+    """One pair out of ``m``, whose verdicts together keep the confidence level: each reads 1 - alpha/m."""
+    groups = _groups(scores, base, options)
+
+    def at(level: float) -> uncertainty.Comparison:
+        return uncertainty.compare(
+            scores[new],
+            baseline=scores[base.name],
+            clusters=groups,
+            confidence_level=level,
+            higher_is_better=options.higher_is_better,
+        )
+
+    shown = at(options.confidence_level)
+    judged = shown if m == 1 else at(1 - (1 - options.confidence_level) / m)
+    p = float(shown.p_value)
+    return PairResult(
+        model=new,
+        baseline=base.name,
+        difference=shown.difference,
+        p_value=p,
+        p_adjusted=p,
+        test=str(shown.test),
+        wins=int(shown.wins),
+        losses=int(shown.losses),
+        ties=int(shown.ties),
+        unmatched=scores.left_out.get("unmatched", 0),
+        verdict=str(judged.verdict(options.margin)),
+        better=judged.verdict(0.0) == "not_worse",
+    )
+
+
+def _comparable(runs: Runs, names: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[str]]:
+    """The pairs whose models have scores and ids; models without ids in one sentence."""
+    without = [run.name for run in runs if run.score is not None and run.ids is None]
+    kept = [pair for pair in names if all(runs[name].score is not None and name not in without for name in pair)]
+    if not without or len(runs) == 1:
+        return kept, []
+    fix = "name the column that identifies a record as id, or declare id='row' where the files have the same rows"
+    return kept, [f"not compared, since their records have no id: {', '.join(without)}; {fix}"]
+
+
+def _groups(scores: Scores, run: Run, options: Options) -> NDArray[Any] | None:
+    """Clusters of the matched ids; None where every id is its own."""
+    if options.clusters is not None:
+        return scores.column(options.clusters)
+    if run.cluster is None or run.ids is None or scores.ids is None:
+        return None
+    of_id = dict(zip(run.ids.tolist(), run.cluster.tolist(), strict=True))
+    groups = np.array([of_id[i] for i in scores.ids.tolist()])
+    return None if np.array_equal(groups, scores.ids) else groups

@@ -1,0 +1,318 @@
+"""What a report says: its tables, and its findings in sentences. Text only; how it is drawn is decided elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from math import fsum
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..estimate import Estimate
+from .tables import Column, Table
+from .words import count, interval, number, percent, places, plural, printable, probability
+
+if TYPE_CHECKING:
+    from ..calibration import Reliability
+    from .build import Report
+    from .results import ModelResult, PairResult
+
+NAME = Column("model")
+N = Column("n", number=True)
+INTERVAL = Column("interval", number=True)
+ERROR = Column("std. error", number=True, brief=False)
+METHOD = Column("method", brief=False)
+
+
+def headline(report: Report) -> str:
+    """One line: how many models, how many records, which level."""
+    models = plural(len(report.models), "model")
+    records = _span([model.n for model in report.models])
+    noun = "record" if records == "1" else "records"
+    each = " each" if len(report.models) > 1 else ""
+    return f"{models}, {records} {noun}{each}, {percent(report.options.confidence_level)} intervals"
+
+
+def tables(report: Report) -> Iterator[Table]:
+    """All tables, in the order in which they are read."""
+    yield from scores(report)
+    yield from comparisons(report)
+    yield from calibration(report)
+    yield from perplexity(report)
+
+
+def made_by(estimates: Iterable[Estimate]) -> tuple[str, ...]:
+    """How the intervals were made and why, each distinct sentence once."""
+    said: dict[str, None] = {}
+    for e in estimates:
+        how = f"{_capital(e.method)} interval" if e.low is not None and e.method else "No interval"
+        said.setdefault(f"{how}: {e.reason}." if e.reason else f"{how}.")
+    return tuple(said)
+
+
+def _capital(text: object) -> str:
+    """The text with its first letter capital and the rest as it is."""
+    return str(text)[:1].upper() + str(text)[1:]
+
+
+def _left_out(estimates: Iterable[Estimate]) -> tuple[str, ...]:
+    counts: dict[str, int] = {}
+    for e in estimates:
+        for why, n in e.left_out.items():
+            counts[why] = counts.get(why, 0) + n
+    return tuple(f"Left out: {count(n)} {printable(why)}." for why, n in counts.items() if n)
+
+
+def _digits(estimates: Sequence[Estimate]) -> int:
+    return places([one(e.standard_error) for e in estimates], [float(e) for e in estimates])
+
+
+def one(value: object) -> float | None:
+    """A field of an Estimate of one problem, as mypy cannot know it."""
+    return None if value is None else float(value)  # type: ignore[arg-type]
+
+
+def _n(e: Estimate) -> str:
+    clusters = f" in {count(one(e.n_clusters) or 0)}" if e.n_clusters is not None else ""
+    return f"{count(one(e.n) or 0)}{clusters}"
+
+
+def scores(report: Report) -> Iterator[Table]:
+    """Each model's score."""
+    known = [(m.name, m.score) for m in report.models if m.score is not None]
+    if not known:
+        return
+    estimates = [e for _, e in known]
+    digits = _digits(estimates)
+    rows = [
+        (
+            printable(name),
+            _n(e),
+            number(one(e.value), digits),
+            interval(one(e.low), one(e.high), digits),
+            number(one(e.standard_error), digits),
+            str(e.method),
+        )
+        for name, e in known
+    ]
+    clustered = any(e.n_clusters is not None for e in estimates)
+    columns = (
+        NAME,
+        Column("n in clusters" if clustered else "n", number=True),
+        Column("score", number=True),
+        INTERVAL,
+        ERROR,
+        METHOD,
+    )
+    notes = made_by(estimates) + _left_out(estimates)
+    yield Table("Score of each model", columns, tuple(rows), notes)
+
+
+def comparisons(report: Report) -> Iterator[Table]:
+    """For each baseline, what the other models differ by; how all of it was made stands under the last table."""
+    baselines = list(dict.fromkeys(pair.baseline for pair in report.pairs))
+    for baseline in baselines:
+        pairs = [pair for pair in report.pairs if pair.baseline == baseline]
+        yield _against(report, pairs, tuple(_pair_notes(report)) if baseline == baselines[-1] else ())
+
+
+def _against(report: Report, pairs: Sequence[PairResult], notes: tuple[str, ...]) -> Table:
+    estimates = [pair.difference for pair in pairs]
+    digits = _digits(estimates)
+    several = len(report.pairs) > 1
+    unmatched = any(pair.unmatched for pair in report.pairs)
+    rows = [
+        (
+            printable(pair.model),
+            number(one(e.value), digits, signed=True),
+            interval(one(e.low), one(e.high), digits),
+            number(one(e.standard_error), digits),
+            probability(pair.p_value),
+            *([probability(pair.p_adjusted)] if several else []),
+            f"{count(pair.wins)}/{count(pair.losses)}",
+            count(pair.ties),
+            *([_n(e), count(pair.unmatched)] if unmatched else []),
+            verdict(pair),
+        )
+        for pair, e in zip(pairs, estimates, strict=True)
+    ]
+    columns = (
+        NAME,
+        Column("diff", number=True),
+        INTERVAL,
+        ERROR,
+        Column("p", number=True, brief=not several),
+        *([Column("p (Holm)", number=True)] if several else []),
+        Column("won/lost", number=True),
+        Column("tied", number=True, brief=False),
+        *([Column(title, number=True, brief=False) for title in ("matched", "unmatched")] if unmatched else []),
+        Column("verdict"),
+    )
+    return Table(f"Difference from {printable(pairs[0].baseline)}, paired by id", columns, tuple(rows), notes)
+
+
+def _pair_notes(report: Report) -> Iterator[str]:
+    """How rows were matched, how the verdicts were read and the intervals made."""
+    matched = _span([int(one(pair.difference.n) or 0) for pair in report.pairs])
+    unmatched = _span([pair.unmatched for pair in report.pairs])
+    yield f"{matched} ids matched, {unmatched} unmatched. Won/lost: ids on which the model scored better/worse."
+    margin = f"margin {report.options.margin:g}"
+    m = len(report.pairs)
+    if m > 1:
+        shown = report.options.confidence_level
+        strict = percent(round(1 - (1 - shown) / m, 4))
+        together = f"so that they hold together; those shown are at {percent(shown)}"
+        yield f"Verdicts ({margin}) read intervals at {strict}, {together}."
+    else:
+        yield f"The verdict ({margin}) reads the interval."
+    yield from made_by(pair.difference for pair in report.pairs)
+    tests = " or ".join(dict.fromkeys(pair.test for pair in report.pairs))
+    yield f"p: {tests}" + (f", adjusted for {m} comparisons by Holm." if m > 1 else ".")
+    yield from _left_out(pair.difference for pair in report.pairs)
+
+
+def _span(counts: Sequence[int]) -> str:
+    """``1,319``, or ``1,200 to 1,319`` where they differ."""
+    low, high = min(counts), max(counts)
+    return count(low) if low == high else f"{count(low)} to {count(high)}"
+
+
+def verdict(pair: PairResult) -> str:
+    """The verdict in words: what is not worse even at margin 0 is better."""
+    return "better" if pair.better else pair.verdict.replace("_", " ")
+
+
+def calibration(report: Report) -> Iterator[Table]:
+    """Whether confidences mean what they say."""
+    known = [(m.name, m.reliability) for m in report.models if m.reliability is not None]
+    if not known:
+        return
+    estimates = [r.ece for _, r in known]
+    digits = _digits(estimates)
+    rows = []
+    for name, result in known:
+        said, right = said_and_right(result)
+        rows.append(
+            (
+                printable(name),
+                _n(result.ece),
+                number(said, min(digits, 4)),
+                number(right, min(digits, 4)),
+                number(one(result.ece.value), digits),
+                interval(one(result.ece.low), one(result.ece.high), digits),
+                number(result.noise_floor, digits),
+                number(one(result.rmsce.value), digits),
+                number(one(result.mce.value), digits),
+            )
+        )
+    columns = (
+        NAME,
+        Column("n", number=True),
+        Column("says", number=True),
+        Column("is right", number=True),
+        Column("ECE", number=True),
+        INTERVAL,
+        Column("floor", number=True),
+        Column("RMS", number=True, brief=False),
+        Column("MCE", number=True, brief=False),
+    )
+    notes = (
+        "ECE is the mean distance between confidence and accuracy over bins of equal width; floor is what it would be "
+        "on average for a calibrated model with these confidences.",
+        *made_by(estimates),
+        *_left_out(estimates),
+    )
+    yield Table("Calibration of each model", columns, tuple(rows), notes)
+
+
+def said_and_right(result: Reliability) -> tuple[float, float]:
+    """Mean confidence and accuracy."""
+    rows = zip(result.table["count"].tolist(), result.table["mean_probability"].tolist(), strict=True)
+    return fsum(n * p for n, p in rows if n) / result.n, float(result.accuracy)
+
+
+def perplexity(report: Report) -> Iterator[Table]:
+    """Perplexity from the log-likelihoods."""
+    known = [(m.name, m.perplexity) for m in report.models if m.perplexity is not None]
+    if not known:
+        return
+    estimates = [e for _, e in known]
+    digits = _digits(estimates)
+    rows = [
+        (
+            printable(name),
+            count(one(e.detail.get("units", e.n)) or 0),
+            count(one(e.n_clusters) or 0) if e.n_clusters is not None else "-",
+            number(one(e.value), digits),
+            interval(one(e.low), one(e.high), digits),
+            number(one(e.standard_error), digits),
+        )
+        for name, e in known
+    ]
+    columns = (
+        NAME,
+        Column("tokens", number=True),
+        Column("clusters", number=True),
+        Column("perplexity", number=True),
+        INTERVAL,
+        ERROR,
+    )
+    yield Table("Perplexity per token", columns, tuple(rows), made_by(estimates) + _left_out(estimates))
+
+
+class Finding(NamedTuple):
+    """A sentence, and in one word what it amounts to."""
+
+    word: str
+    text: str
+
+
+def findings(report: Report) -> list[Finding]:
+    """The report in sentences, for someone who reads nothing else."""
+    return [
+        *(_pair_finding(pair, report.options.margin) for pair in report.pairs),
+        *_calibration_findings(report.models),
+    ]
+
+
+def _pair_finding(pair: PairResult, margin: float) -> Finding:
+    e = pair.difference
+    digits = _digits([e])
+    name, base = printable(pair.model), printable(pair.baseline)
+    most = f" by more than {margin:g}" if margin else ""
+    word = verdict(pair)
+    claim = {
+        "better": f"{name} is better than {base}",
+        "not worse": f"{name} is not worse than {base}{most}",
+        "worse": f"{name} is worse than {base}{most}",
+        "undecided": f"{name} against {base} is undecided",
+    }[word]
+    figures = f"{number(one(e.value), digits, signed=True)} {interval(one(e.low), one(e.high), digits)}"
+    clusters = f" in {plural(int(one(e.n_clusters) or 0), 'cluster')}" if e.n_clusters is not None else ""
+    ids = f"{plural(int(one(e.n) or 0), 'shared id')}{clusters}"
+    return Finding(word, f"{claim}: {figures}, p = {probability(pair.p_value)}, {ids}.")
+
+
+def _calibration_findings(models: Sequence[ModelResult]) -> Iterator[Finding]:
+    for model in models:
+        if model.reliability is None:
+            continue
+        ece = model.reliability.ece
+        said, right = said_and_right(model.reliability)
+        digits = _digits([ece])
+        figures = f"ECE {number(one(ece.value), digits)} {interval(one(ece.low), one(ece.high), digits)}"
+        claim = f"says {said * 100:.1f} % on average and is right {right * 100:.1f} %"
+        word = "calibrated" if one(ece.low) == 0.0 else "overconfident" if said > right else "underconfident"
+        verb = "is consistent with being" if word == "calibrated" else "is"
+        yield Finding(word, f"{printable(model.name)} {verb} {word}: it {claim}; {figures}.")
+
+
+def remarks(report: Report) -> list[str]:
+    """What was read, guessed and left out."""
+    said = [f"Guessed: {'; '.join(map(printable, report.guesses))}"] if report.guesses else []
+    said += [
+        f"Left out of {printable(file)}: {count(n)} {printable(why)}"
+        for file, counts in report.left_out.items()
+        for why, n in counts.items()
+        if n
+    ]
+    said += [f"Note: {printable(note)}" for note in report.notes]
+    return said or ["Nothing was guessed and no row was left out."]

@@ -1,0 +1,111 @@
+"""A table as data: made once, drawn as plain text, HTML or Markdown."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+GAP = 2
+NARROWEST = 10
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading; numbers stand to the right; what is not ``brief`` is left out of the terminal's 80 columns."""
+
+    title: str
+    number: bool = False
+    brief: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of ready text below headings. The first column names the row; ``notes`` say how the numbers were made."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = field(default=())
+
+
+def width_of(text: str) -> int:
+    """Columns that a terminal gives the text: two for a wide East Asian character, none for a combining one."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _pad(text: str, width: int, *, right: bool) -> str:
+    space = " " * (width - width_of(text))
+    return space + text if right else text + space
+
+
+def fold(text: str, width: int) -> list[str]:
+    """Break a name into pieces of at most ``width`` columns, after a separator where there is one; nothing is lost."""
+    lines, line = [], ""
+    for c in text:
+        if line and width_of(line + c) > width:
+            at = max(line.rfind(mark) for mark in " -_/.:,") + 1
+            at = at if at > len(line) // 2 else len(line)
+            lines.append(line[:at])
+            line = line[at:]
+        line += c
+    return [*lines, line]
+
+
+def wrap(text: str, width: int, indent: str = "") -> list[str]:
+    """A sentence in lines of at most ``width`` columns, broken at spaces (and inside a word that is too long)."""
+    lines = [""]
+    for word in text.split(" "):
+        for piece in fold(word, width - len(indent)):
+            joined = f"{lines[-1]} {piece}" if lines[-1].strip() else lines[-1] + piece
+            if width_of(joined) <= width:
+                lines[-1] = joined
+            else:
+                lines.append(indent + piece)
+    return lines
+
+
+def _widths(rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Natural widths; where the table is too wide the first column gives way, its names folded."""
+    natural = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
+    excess = sum(natural) + GAP * (len(natural) - 1) - width
+    if excess > 0:
+        natural[0] = max(natural[0] - excess, min(natural[0], NARROWEST))
+    return natural
+
+
+def text_lines(table: Table, width: int = 80) -> Iterator[str]:
+    """The table as lines of plain text: title, headings, rule, rows, notes."""
+    keep = [i for i, column in enumerate(table.columns) if column.brief]
+    head = [table.columns[i].title for i in keep]
+    rows = [[row[i] for i in keep] for row in table.rows]
+    widths = _widths([head, *rows], width)
+    right = [table.columns[i].number for i in keep]
+    yield from wrap(table.title, width)
+    for row in [head, ["-" * w for w in widths], *rows]:
+        first = fold(row[0], widths[0])
+        for k, piece in enumerate(first):
+            cells = [piece, *(row[1:] if k == 0 else [""] * (len(row) - 1))]
+            yield (" " * GAP).join(_pad(c, w, right=r) for c, w, r in zip(cells, widths, right, strict=True)).rstrip()
+    for note in table.notes:
+        yield from wrap(note, width, indent="  ")
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown and HTML leave as it is: a name cannot become markup or a link."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("://", ":&#47;/")
+    return "".join(f"\\{c}" if c in "\\`*_[]|~#" else c for c in text).replace("&\\#", "&#")
+
+
+def markdown_lines(table: Table) -> Iterator[str]:
+    """The table for a job summary on GitHub."""
+    yield f"### {escaped(table.title)}"
+    yield ""
+    yield "| " + " | ".join(escaped(c.title) for c in table.columns) + " |"
+    yield "|" + "|".join("---:" if c.number else "---" for c in table.columns) + "|"
+    for row in table.rows:
+        yield "| " + " | ".join(escaped(cell) for cell in row) + " |"
+    for note in table.notes:
+        yield ""
+        yield escaped(note)
+    yield ""

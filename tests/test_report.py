@@ -1,0 +1,448 @@
+"""The report: what it computes on real and made-up records, and that its page is safe whatever a model is called."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import runpy
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import steelyard as sy
+from steelyard import records, report
+from steelyard.errors import RecordError
+from steelyard.report import sections, tables, words
+
+HOSTILE = "<script>alert(1)</script>\"'&|`$x_1$ [a](http://evil) 模型 \x1b[31m\n\ud800"
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Callable[..., records.Runs]:
+    """Records of models that answer question i right where a generator says so."""
+
+    def make(*models: str, n: int = 200, clusters: bool = False, seed: int = 7, **read: Any) -> records.Runs:
+        rng = np.random.default_rng(seed)
+        rows = []
+        for k, model in enumerate(models):
+            p = np.round(rng.random(n) * 0.5 + 0.5, 3)
+            right = rng.random(n) < p - 0.05 * k
+            rows += [
+                {
+                    "id": i,
+                    "model": model,
+                    "correct": bool(right[i]),
+                    "confidence": float(p[i]),
+                    "loglikelihood": -float(i % 7 + k) / 2,
+                    "n_tokens": i % 5 + 1,
+                    **({"cluster": f"c{i // 5}"} if clusters else {}),
+                }
+                for i in range(n)
+            ]
+        return records.read(write(tmp_path / "answers.jsonl", rows), **read)
+
+    return make
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags with attributes, ids, text by element, tables."""
+
+    VOID = frozenset({"meta", "br", "hr", "img", "link", "input", "use", "path"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.open: list[str] = []
+        self.rows: list[list[str]] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self.open:
+            return
+        self.text += data
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data.strip()
+
+
+def page_of(made: report.Report, tmp_path: Path) -> tuple[str, Page]:
+    path = tmp_path / "page.html"
+    made.to_html(path)
+    html = path.read_text(encoding="utf-8")
+    return html, Page(html)
+
+
+# ---- the real files give the figures of their sources
+
+
+@pytest.fixture(scope="module")
+def gsm8k(data_dir: Path) -> report.Report:
+    return report.build(records.read(data_dir / "gsm8k_four_models.jsonl"), baseline="175b_finetuning")
+
+
+def test_gsm8k_scores(gsm8k: report.Report) -> None:
+    right = {m.name: round(float(m.score) * 1319) for m in gsm8k.models if m.score is not None}
+    assert right == {"6b_finetuning": 286, "6b_verification": 515, "175b_finetuning": 458, "175b_verification": 742}
+    assert {m.n for m in gsm8k.models} == {1319}
+
+
+def test_gsm8k_paired_difference(gsm8k: report.Report) -> None:
+    pair = next(pair for pair in gsm8k.pairs if pair.model == "6b_verification")
+    assert float(pair.difference) == pytest.approx(0.0432146, abs=5e-8)
+    assert pair.difference.standard_error == pytest.approx(0.0143611, abs=5e-8)
+    assert pair.p_value == pytest.approx(0.00268739, abs=5e-9)
+    assert (pair.wins, pair.losses, pair.ties, pair.unmatched) == (209, 152, 958, 0)
+    assert pair.verdict == "not_worse"
+    text = str(gsm8k)
+    assert re.search(r"6b_verification +\+0\.0432 +\[0\.015\d, 0\.071\d\]", text)
+
+
+def test_calibration_of_real_files(data_dir: Path) -> None:
+    files = sorted((data_dir / "calibration").glob("*.csv"))
+    made = report.build(records.read(files))
+    ece = {m.name: float(m.reliability.ece) for m in made.models if m.reliability is not None}
+    expected = {
+        "resnet110_c10": 4.7504,
+        "resnet110_c100": 18.4805,
+        "densenet40_c10": 5.5003,
+        "densenet40_c100": 21.1563,
+    }
+    assert {name: round(100 * value, 4) for name, value in ece.items()} == expected
+    assert made.pairs == ()
+    assert any("no id" in note for note in made.notes)  # not silently left uncompared
+
+
+def test_lm_eval_file(data_dir: Path) -> None:
+    made = report.build(records.read(next((data_dir / "lm_eval").glob("samples_*.json"))))
+    (model,) = made.models
+    assert float(model.score) == pytest.approx(0.5369458128, abs=1e-10)
+    assert model.score.standard_error == pytest.approx(0.0202222441, abs=1e-10)
+    assert "609 with a list as 'f1'" in str(made)
+
+
+# ---- each number is what the call of its room gives
+
+
+def test_every_number_is_the_rooms(answers: Callable[..., records.Runs]) -> None:
+    runs = answers("base", "new")
+    made = report.build(runs, confidence_level=0.9)
+    run, model = runs["new"], made.models[1]
+    assert model.score == sy.estimate(run.score, confidence_level=0.9)
+    assert model.reliability.ece == sy.reliability(run.confidence, run.score == 1, confidence_level=0.9).ece
+    total = -run.loglikelihood.sum() / run.n_tokens.sum()
+    assert float(model.perplexity) == pytest.approx(np.exp(total), rel=1e-12)
+    assert model.perplexity.n_clusters == 200  # each record is a text of its own
+    scores = runs.scores()
+    direct = sy.compare(scores["new"], baseline=scores["base"], confidence_level=0.9)
+    (pair,) = made.pairs
+    assert pair.difference == direct.difference
+    assert pair.p_value == pair.p_adjusted == direct.p_value
+    assert pair.verdict == direct.verdict(0.0)
+
+
+def test_many_models_agree_with_one_call_of_compare(answers: Callable[..., records.Runs]) -> None:
+    runs = answers("a", "b", "c", n=400)
+    made = report.build(runs, baseline="a", margin=0.02)
+    direct = sy.compare(runs.scores(), baseline="a")
+    assert [pair.model for pair in made.pairs] == list(direct.names)
+    assert [pair.p_adjusted for pair in made.pairs] == list(direct.p_adjusted)
+    assert [pair.difference.low for pair in made.pairs] == list(direct.difference.low)
+    assert [pair.verdict for pair in made.pairs] == list(direct.verdict(0.02))
+
+
+def test_clusters_reach_every_number(answers: Callable[..., records.Runs]) -> None:
+    read = report.build(answers("base", "new", clusters=True))
+    named = report.build(answers("base", "new", clusters=True, cluster="none"), clusters="cluster")
+    for made in (read, named):
+        assert [m.score.n_clusters for m in made.models] == [40, 40]
+        assert [m.perplexity.n_clusters for m in made.models] == [40, 40]
+        assert made.pairs[0].difference.n_clusters == 40
+    assert [m.score for m in read.models] == [m.score for m in named.models]
+    assert read.pairs[0].difference == named.pairs[0].difference
+
+
+def test_epochs_are_clusters_and_pair_by_their_mean(tmp_path: Path) -> None:
+    rows = [
+        {"id": i, "epoch": e, "model": m, "correct": (i * 7 + e * 3 + k) % 5 > 1}
+        for k, m in enumerate(("base", "new"))
+        for i in range(50)
+        for e in range(4)
+    ]
+    made = report.build(records.read(write(tmp_path / "r.jsonl", rows)))
+    assert [(m.n, m.score.n_clusters) for m in made.models] == [(200, 50), (200, 50)]
+    assert made.pairs[0].difference.n == 50
+    assert made.pairs[0].difference.n_clusters is None
+
+
+def test_every_pair_up_to_four_models_then_the_first(answers: Callable[..., records.Runs]) -> None:
+    assert len(report.build(answers(*"abcd")).pairs) == 6
+    made = report.build(answers(*"abcde"))
+    assert [(pair.model, pair.baseline) for pair in made.pairs] == [(name, "a") for name in "bcde"]
+    assert any("more than 4 models" in note for note in made.notes)
+
+
+def test_unmatched_ids_are_counted(tmp_path: Path) -> None:
+    base = write(tmp_path / "base.jsonl", [{"id": i, "correct": i % 3 > 0} for i in range(100)])
+    new = write(tmp_path / "new.jsonl", [{"id": i, "correct": i % 4 > 0} for i in range(10, 105)])
+    made = report.build(records.read([base, new]))
+    assert (made.pairs[0].difference.n, made.pairs[0].unmatched) == (90, 15)
+    assert "90 ids matched, 15 unmatched" in str(made)
+
+
+def test_models_that_share_no_id_are_said_to_be_uncompared(tmp_path: Path) -> None:
+    base = write(tmp_path / "base.jsonl", [{"id": i, "correct": i % 3 > 0} for i in range(20)])
+    new = write(tmp_path / "new.jsonl", [{"id": 1000 + i, "correct": i % 3 > 0} for i in range(20)])
+    runs = records.read([base, new])
+    made = report.build(runs)
+    assert made.pairs == ()
+    assert any("new and base are not compared" in note for note in made.notes)
+    with pytest.raises(RecordError, match="ids that all models have"):
+        report.build(runs, baseline="base")
+
+
+def test_rows_without_confidence_and_graded_scores_are_said(tmp_path: Path) -> None:
+    rows = [{"id": i, "correct": i % 3 > 0, "confidence": None if i < 4 else 0.7} for i in range(30)]
+    made = report.build(records.read(write(tmp_path / "some.jsonl", rows)))
+    assert made.models[0].reliability.n == 26
+    assert "some: 4 of 30 records have no confidence" in made.notes
+    rows = [{"id": i, "score": i / 30, "confidence": 0.7} for i in range(30)]
+    made = report.build(records.read(write(tmp_path / "graded.jsonl", rows)))
+    assert made.models[0].reliability is None
+    assert any("no calibration of graded" in note for note in made.notes)
+
+
+def test_progress_counts_models_and_pairs(answers: Callable[..., records.Runs]) -> None:
+    told: list[tuple[int, int]] = []
+    report.build(answers("a", "b", "c"), progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 6), (2, 6), (3, 6), (6, 6)]
+
+
+def test_unknown_baseline_is_refused(answers: Callable[..., records.Runs]) -> None:
+    with pytest.raises(ValueError, match=r"^baseline: expected one of the models 'a', 'b'; got 'c'"):
+        report.build(answers("a", "b"), baseline="c")
+
+
+def test_lower_is_better_turns_the_verdict(answers: Callable[..., records.Runs]) -> None:
+    runs = answers("base", "new", n=2000)
+    up, down = report.build(runs), report.build(runs, higher_is_better=False)
+    assert up.pairs[0].difference.value == down.pairs[0].difference.value
+    assert {up.pairs[0].verdict, down.pairs[0].verdict} == {"worse", "not_worse"}
+
+
+# ---- the page
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> report.Report:
+    names = [HOSTILE, "a" * 150, "plain", "plain\t2"]
+    rows = [
+        {"id": i, "model": m, "correct": (i * k) % 7 > 2, "confidence": 0.6, "loglikelihood": -1.5}
+        for k, m in enumerate(names, start=2)
+        for i in range(60)
+    ]
+    return report.build(records.read(write(tmp_path / "<b>.jsonl", rows)))
+
+
+def test_page_runs_and_loads_nothing(hostile: report.Report, tmp_path: Path) -> None:
+    html, page = page_of(hostile, tmp_path)
+    forbidden = {"script", "link", "img", "iframe", "object", "embed", "form", "base", "foreignobject", "image", "a"}
+    assert not forbidden & page.tags.keys()
+    for tag, name, value in page.attributes:
+        assert not name.startswith("on"), (tag, name)
+        assert name not in ("src", "srcset", "action", "xmlns"), (tag, name)
+        if "href" in name:
+            assert value.startswith("#"), (tag, value)
+        assert "://" not in value or name == "aria-label", (tag, name, value)
+        assert "javascript:" not in value.lower()
+    styles = "".join(re.findall(r"<style>(.*?)</style>", html, flags=re.S))
+    assert "url(" not in styles
+    assert "@import" not in styles
+    assert page.tags["style"] == 1  # no figure brings rules for the whole page
+    assert page.open == []
+
+
+def test_page_ids_are_unique_and_resolve(hostile: report.Report, tmp_path: Path) -> None:
+    html, page = page_of(hostile, tmp_path)
+    ids = Counter(value for _, name, value in page.attributes if name == "id")
+    assert [one for one, n in ids.items() if n > 1] == []
+    used = {value.removeprefix("#") for _, name, value in page.attributes if "href" in name}
+    used |= set(re.findall(r"url\(#([^)]+)\)", html))
+    used |= {value for _, name, value in page.attributes if name == "aria-labelledby"}
+    assert used
+    assert used <= ids.keys()
+
+
+def test_page_shows_hostile_names_as_text(hostile: report.Report, tmp_path: Path) -> None:
+    html, page = page_of(hostile, tmp_path)
+    shown = words.printable(hostile.models[0].name)
+    assert [shown, words.printable("a" * 150), "plain", "plain\\t2"] == [row[0] for row in page.rows[1:5]]
+    assert "\x1b" not in html
+    assert page.tags["svg"] == 1 + 1 + 1 + 4 + 1  # mark, scores, differences, diagrams, perplexity
+
+
+def test_page_tables_have_captions_and_headings(hostile: report.Report, tmp_path: Path) -> None:
+    _, page = page_of(hostile, tmp_path)
+    assert page.tags["table"] == page.tags["caption"] == len(list(sections.tables(hostile)))
+    scopes = Counter(value for tag, name, value in page.attributes if (tag, name) == ("th", "scope"))
+    assert scopes["row"] == sum(len(table.rows) for table in sections.tables(hostile))
+    assert scopes.total() == page.tags["th"]
+    labels = [value for tag, name, value in page.attributes if (tag, name) == ("svg", "aria-label")]
+    assert len(labels) == page.tags["svg"] - 1
+
+
+def test_page_is_the_same_bytes_each_time(hostile: report.Report, tmp_path: Path) -> None:
+    first, _ = page_of(hostile, tmp_path)
+    again, _ = page_of(hostile, tmp_path)
+    assert first == again
+
+
+def test_page_leaves_the_callers_matplotlib_alone(hostile: report.Report, tmp_path: Path) -> None:
+    import matplotlib as mpl
+    from matplotlib import pyplot as plt
+
+    with mpl.rc_context({"font.size": 17.0, "figure.dpi": 55.0}):
+        before = dict(mpl.rcParams)
+        page_of(hostile, tmp_path)
+        assert dict(mpl.rcParams) == before
+    assert plt.get_fignums() == []
+
+
+def test_page_is_drawn_without_a_warning_in_any_script(hostile: report.Report, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        page_of(hostile, tmp_path)
+
+
+def test_page_says_what_was_read_guessed_and_left_out(tmp_path: Path) -> None:
+    rows = [{"id": i, "correct": None if i == 3 else i % 3 > 0} for i in range(30)]
+    made = report.build(records.read(write(tmp_path / "base.jsonl", rows)))
+    _, page = page_of(made, tmp_path)
+    for said in (
+        "base.jsonl",
+        "score = correct",
+        "1 no score",
+        f"numerics {sy.show_config(mode='dicts')['numerics']}",
+    ):
+        assert said in page.text
+
+
+# ---- text, Markdown, data
+
+
+def test_text_fits_and_loses_nothing(hostile: report.Report) -> None:
+    text = str(hostile)
+    assert max(map(tables.width_of, text.splitlines())) <= 80
+    assert all(c.isprintable() or c == "\n" for c in text)
+    scores = text.split("\n\n")[1].splitlines()
+    assert sum(len(re.match("a*", line)[0]) for line in scores) == 150
+    assert "\\x1b[31m" in re.sub(r"\s", "", text)
+
+
+def test_fold_keeps_every_character() -> None:
+    for text in ("a" * 50, "one two three-four_five/six.seven", "模型" * 30, ""):
+        pieces = tables.fold(text, 12)
+        assert "".join(pieces) == text
+        assert max(map(tables.width_of, pieces)) <= 12
+
+
+def test_markdown_cannot_be_broken_by_a_name(hostile: report.Report) -> None:
+    markdown = hostile.to_markdown()
+    assert "<script" not in markdown
+    assert "://" not in markdown
+    assert "\x1b" not in markdown
+    for table in sections.tables(hostile):
+        lines = list(tables.markdown_lines(table))
+        bars = [len(re.findall(r"(?<!\\)\|", line)) for line in lines if line.startswith("|")]
+        assert bars == [len(table.columns) + 1] * (len(table.rows) + 2)
+
+
+def test_data_is_json_and_equals_the_table(hostile: report.Report) -> None:
+    data = json.loads(json.dumps(hostile.to_dict(), allow_nan=False))
+    scores = next(table for table in sections.tables(hostile) if table.title == "Score of each model")
+    for row, model in zip(scores.rows, data["models"], strict=True):
+        assert row[0] == words.printable(model["name"])
+        places = len(row[2].partition(".")[2])
+        assert row[2] == f"{model['score']['value']:.{places}f}"
+        assert row[3] == f"[{model['score']['low']:.{places}f}, {model['score']['high']:.{places}f}]"
+    assert [pair["verdict"] for pair in data["pairs"]] == [pair.verdict for pair in hostile.pairs]
+    assert data["steelyard"]["version"] == sy.__version__
+
+
+def test_infinite_perplexity_is_shown_and_is_json(tmp_path: Path) -> None:
+    rows = [{"id": i, "correct": i % 2 == 0, "loglikelihood": "-Infinity" if i == 5 else -1.0} for i in range(10)]
+    made = report.build(records.read(write(tmp_path / "base.jsonl", rows)))
+    assert float(made.models[0].perplexity) == float("inf")
+    assert re.search(r"base +10 +10 +inf", str(made))
+    json.dumps(made.to_dict(), allow_nan=False)
+    page_of(made, tmp_path)
+
+
+def test_one_model_with_nothing_but_scores(tmp_path: Path) -> None:
+    path = tmp_path / "only.csv"
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerows([["correct"], *[[i % 2] for i in range(20)]])
+    path.write_text(out.getvalue())
+    made = report.build(records.read(path))
+    assert str(made).startswith("1 model, 20 records, 95 % intervals")
+    _, page = page_of(made, tmp_path)
+    assert page.tags["table"] == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "signed", "text"),
+    [
+        (0.25, 2, False, "0.25"),
+        (0.25, 2, True, "+0.25"),
+        (-0.00004, 3, True, "0.000"),
+        (0.0, 2, True, "0.00"),
+        (1234.5, 1, False, "1,234.5"),
+        (None, 3, False, "-"),
+        (float("inf"), 3, False, "inf"),
+        (float("nan"), 3, False, "nan"),
+    ],
+)
+def test_numbers_in_words(value: float | None, digits: int, signed: bool, text: str) -> None:
+    assert words.number(value, digits, signed=signed) == text
+
+
+def test_the_example_runs(tmp_path: Path) -> None:
+    example = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "report.py"))
+    example["main"](str(tmp_path))
+    html = (tmp_path / "example.html").read_text(encoding="utf-8")
+    page = Page(html)
+    assert "tuned is better than base" in page.text
+    assert page.tags["svg"] == 1 + 1 + 1 + 3 + 1
