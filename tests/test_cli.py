@@ -1,0 +1,291 @@
+"""The command: its exit codes, its sentences, and that what it prints, writes and decides are one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import steelyard as sy
+from steelyard import __main__, cli
+
+
+@pytest.fixture(autouse=True)
+def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_STEP_SUMMARY", "FORCE_COLOR", "COLUMNS", "TERMINAL_WIDTH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+def run(*arguments: object) -> Any:
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+def write(path: Path, right: list[bool], first: int = 0) -> Path:
+    lines = [json.dumps({"id": first + i, "correct": value}) for i, value in enumerate(right)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return write(tmp_path / "base.jsonl", [i % 10 < 6 for i in range(400)])
+
+
+@pytest.fixture
+def better(tmp_path: Path) -> Path:
+    return write(tmp_path / "better.jsonl", [i % 10 < 8 for i in range(400)])
+
+
+@pytest.fixture
+def alike(tmp_path: Path) -> Path:
+    return write(tmp_path / "alike.jsonl", [(i + i // 10 % 2) % 10 < 6 for i in range(400)])
+
+
+# ---- report
+
+
+def test_report_prints_the_real_figures(data_dir: Path) -> None:
+    result = run("report", data_dir / "gsm8k_four_models.jsonl", "--baseline", "175b_finetuning")
+    assert result.exit_code == 0, result.output
+    for said in (
+        "4 models, 1,319 records each",
+        "+0.0432",
+        "0.2168",
+        "0.3904",
+        "0.3472",
+        "0.5625",
+        "209/152",
+        "id = the row number",
+    ):
+        assert said in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "\x1b" not in result.stdout
+
+
+def test_report_writes_page_and_data(base: Path, better: Path, tmp_path: Path) -> None:
+    page, data = tmp_path / "page.html", tmp_path / "data.json"
+    result = run("report", base, better, "--html", page, "--json", data)
+    assert result.exit_code == 0, result.output
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    found = json.loads(data.read_text(encoding="utf-8"))
+    assert [model["name"] for model in found["models"]] == ["base", "better"]
+    assert f"{found['models'][1]['score']['value']:.4f}" in result.stdout
+
+
+def test_json_to_standard_output_is_json_alone(base: Path) -> None:
+    result = run("report", base, "--json", "-")
+    assert json.loads(result.stdout)["models"][0]["score"]["value"] == 0.6
+
+
+def test_report_takes_columns_by_option(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text(
+        "who,key,said,truth,p,lp,len\n"
+        + "".join(f"{m},{i},{i % 3},{i % 2},0.5,-2.5,4\n" for m in "ab" for i in range(30))
+    )
+    result = run(
+        "report", path, "--model", "who", "--id", "key", "--score", "said==truth", "--confidence", "p",
+        "--loglikelihood", "lp", "--n-tokens", "len", "--confidence-level", "0.9",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    for said in ("90 % intervals", "Calibration", "Perplexity", "1.868", "Nothing was guessed"):
+        assert said in result.stdout
+
+
+def test_names_repeated_or_with_commas(base: Path, better: Path) -> None:
+    one = run("report", base, better, "--names", "x,y").stdout
+    two = run("report", base, better, "--names", "x", "--names", "y").stdout
+    assert one == two
+    assert "Difference from x" in one
+
+
+# ---- compare: 0, 1 and 2
+
+
+@pytest.mark.parametrize(
+    ("new", "fail_on", "code"),
+    [
+        ("better", "worse", 0), ("better", "undecided", 0), ("better", "never", 0),
+        ("alike", "worse", 0), ("alike", "undecided", 1), ("alike", "never", 0),
+    ],
+)  # fmt: skip
+def test_exit_codes_of_a_change(new: str, fail_on: str, code: int, base: Path, request: pytest.FixtureRequest) -> None:
+    result = run("compare", base, request.getfixturevalue(new), "--fail-on", fail_on)
+    assert result.exit_code == code, result.output
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("worse", 1), ("undecided", 1), ("never", 0)])
+def test_exit_codes_of_a_loss(fail_on: str, code: int, base: Path, better: Path) -> None:
+    result = run("compare", better, base, "--fail-on", fail_on)
+    assert result.exit_code == code, result.output
+    assert "worse" in result.stdout
+
+
+def test_a_margin_forgives(base: Path, better: Path) -> None:
+    assert run("compare", better, base).exit_code == 1  # the default is --fail-on worse
+    assert run("compare", better, base, "--margin", "0.5").exit_code == 0
+
+
+def test_lower_is_better(base: Path, better: Path) -> None:
+    assert run("compare", base, better, "--lower-is-better").exit_code == 1
+
+
+def test_compare_a_wide_file(data_dir: Path) -> None:
+    path = data_dir / "gsm8k_four_models.jsonl"
+    result = run(
+        "compare",
+        path,
+        "--baseline",
+        "175b_finetuning",
+        "--models",
+        "6b_verification",
+        "--margin",
+        "0.01",
+        "--json",
+        "-",
+    )
+    assert result.exit_code == 0, result.output
+    (pair,) = json.loads(result.stdout)["pairs"]
+    assert round(pair["difference"]["value"], 4) == 0.0432
+    assert round(pair["difference"]["standard_error"], 4) == 0.0144
+    assert round(pair["p_value"], 5) == 0.00269
+    assert pair["verdict"] == "not_worse"
+
+
+def test_several_new_models_are_judged_together(base: Path, better: Path, alike: Path) -> None:
+    result = run("compare", base, better, alike, "--fail-on", "undecided")
+    assert result.exit_code == 1
+    assert "p (Holm)" in result.stdout
+    assert "97.5 %" in result.stdout
+
+
+# ---- bad input: 2, one sentence, no traceback
+
+
+def bad(result: Any, *said: str) -> None:
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert result.stderr.startswith("steelyard: ")
+    assert "Traceback" not in result.stderr
+    for words in said:
+        assert words in result.stderr
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    bad(run("report", tmp_path / "absent.jsonl"), "absent.jsonl", "expected a file")
+
+
+def test_malformed_file(tmp_path: Path, base: Path) -> None:
+    path = tmp_path / "cut.jsonl"
+    path.write_text(base.read_text()[:-9])
+    bad(run("report", path), "cut.jsonl, line 400")
+
+
+def test_unknown_column_is_named_as_an_option(base: Path) -> None:
+    bad(run("report", base, "--score", "corect"), "--score", "'correct'")
+
+
+def test_unknown_models(base: Path, better: Path) -> None:
+    bad(run("compare", base, better, "--baseline", "bse"), "'bse'", "'base'")
+    bad(run("compare", base, better, "--models", "bettr"), "'bettr'", "'better'")
+    bad(run("report", base, better, "--baseline", "bse"), "'bse'")
+
+
+def test_nothing_to_compare_with(base: Path) -> None:
+    bad(run("compare", base), "second file")
+
+
+def test_a_wide_file_asks_for_its_baseline(tmp_path: Path) -> None:
+    path = tmp_path / "wide.jsonl"
+    path.write_text("".join(json.dumps({"a": {"correct": True}, "b": {"correct": i > 2}}) + "\n" for i in range(9)))
+    bad(run("compare", path), "--baseline", "'a', 'b'")
+
+
+def test_no_ids_in_common(base: Path, tmp_path: Path) -> None:
+    bad(run("compare", base, write(tmp_path / "other.jsonl", [True] * 9, first=9000)), "ids that all models have")
+
+
+@pytest.mark.parametrize("option", [["--margin", "-0.1"], ["--margin", "nan"], ["--confidence-level", "95"]])
+def test_numbers_out_of_range(option: list[str], base: Path, better: Path) -> None:
+    bad(run("compare", base, better, *option), option[0].strip("-").replace("-", "_"))
+
+
+def test_page_that_cannot_be_written(base: Path, tmp_path: Path) -> None:
+    result = run("report", base, "--html", tmp_path / "absent" / "page.html")
+    assert result.exit_code == 2
+    assert "absent" in result.stderr
+
+
+def test_usage_errors_are_bad_input() -> None:
+    assert run("compare").exit_code == 2
+    assert run("report", "x", "--no-such-option").exit_code == 2
+    assert run("compare", "x", "y", "--fail-on", "sometimes").exit_code == 2
+
+
+# ---- GitHub Actions
+
+
+def test_job_summary_is_appended(base: Path, better: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    assert run("compare", base, better).exit_code == 0
+    text = summary.read_text(encoding="utf-8")
+    assert text.startswith("before\n")
+    assert "better is better than base: +0.2" in text
+    assert "| model |" in text
+
+
+def test_job_summary_that_cannot_be_written_does_not_decide(
+    base: Path, better: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
+    result = run("compare", base, better)
+    assert result.exit_code == 0
+    assert "job summary was not written" in result.stderr
+
+
+# ---- the process
+
+
+def test_as_a_process(base: Path, better: Path) -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "steelyard"]
+    done = subprocess.run(
+        [*command, "compare", str(better), str(base)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr == ""
+    assert "worse" in done.stdout
+    assert "\x1b" not in done.stdout
+    done = subprocess.run([*command, "report", "absent"], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("steelyard: absent: expected a file")
+
+
+def test_config() -> None:
+    result = run("config")
+    assert result.exit_code == 0
+    assert f"version:       {sy.__version__}" in result.stdout
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(__main__, "NEEDS", ("numpy", "absent_package"))
+    with pytest.raises(SystemExit) as stop:
+        __main__.main()
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert said == "steelyard: the command needs absent_package; install with: pip install 'steelyard[cli]'\n"
