@@ -1,0 +1,84 @@
+"""Models on held-out documents: one number a character and model, and the records of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+import steelyard as sy
+
+from .corpus import Document
+
+
+class Model(Protocol):
+    """What predicts the next character."""
+
+    name: str
+
+    def log_probabilities(self, document: Document) -> NDArray[np.float64]:
+        """Log-probability of every character of the alphabet at every place: ``[len(text), V]``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One model's predictions, all held-out documents one after the other."""
+
+    name: str
+    tokens: sy.tokens.TokenScores
+    calibration: sy.calibration.Reliability
+    correct: NDArray[np.bool_]
+    confidence: NDArray[np.float64]
+
+
+def evaluate(model: Model, documents: Sequence[Document]) -> Evaluated:
+    """Score every character of the documents under a model."""
+    targets = np.concatenate([document.codes for document in documents])
+    log_p = np.concatenate([model.log_probabilities(document) for document in documents])
+    p = np.exp(log_p)
+    return Evaluated(
+        name=model.name,
+        tokens=sy.token_scores(log_p, targets),
+        calibration=sy.reliability(p, targets),
+        correct=p.argmax(axis=1) == targets,
+        confidence=p.max(axis=1),
+    )
+
+
+def places(documents: Sequence[Document]) -> tuple[list[str], NDArray[np.str_]]:
+    """For every character of the documents: an id (document and position) and its document."""
+    ids = [f"{document.name}:{place}" for document in documents for place in range(len(document.codes))]
+    names = [document.name for document in documents]
+    return ids, np.repeat(names, [len(document.codes) for document in documents])
+
+
+def write_records(path: Path, evaluated: Sequence[Evaluated], documents: Sequence[Document]) -> None:
+    """One JSON line a character and model, in the names that ``steelyard report`` knows."""
+    ids, of_document = places(documents)
+    with path.open("w", encoding="utf-8") as file:
+        for model in evaluated:
+            rows = zip(
+                ids,
+                of_document.tolist(),
+                model.correct.tolist(),
+                model.confidence.tolist(),
+                (-model.tokens.nll).tolist(),
+                strict=True,
+            )
+            for one, document, correct, confidence, loglikelihood in rows:
+                record = {
+                    "id": one,
+                    "model": model.name,
+                    "score": int(correct),
+                    "confidence": confidence,
+                    "loglikelihood": loglikelihood,
+                    "n_tokens": 1,
+                    "cluster": document,
+                }
+                file.write(json.dumps(record) + "\n")
