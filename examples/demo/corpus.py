@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 ALPHABET = "\n" + "".join(map(chr, range(32, 127)))
 UNKNOWN = "?"  # stands for every character outside the alphabet
 SHORTEST = 200  # characters; what is shorter says little about a document
-HELD_OUT = 4  # one document in so many
+HELD_OUT = 3  # one document in so many
 
 _CODE = np.full(128, ALPHABET.index(UNKNOWN), dtype=np.int64)
 _CODE[[ord(character) for character in ALPHABET]] = np.arange(len(ALPHABET))
