@@ -81,7 +81,7 @@ def test_records_say_what_was_evaluated(documents: list[corpus.Document], tmp_pa
 
 
 def test_the_demo_runs_and_longer_histories_win(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("typer", reason="the demo's report needs the extra 'cli'")
+    pytest.importorskip("steelyard.cli", reason="the demo reports through the command line")
     run.main(tmp_path)
     said = capfd.readouterr().out
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

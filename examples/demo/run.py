@@ -63,7 +63,8 @@ def _print_comparison(evaluated: list[Evaluated], clusters: np.ndarray) -> None:
     by_name = {model.name: model for model in evaluated}
     trigram, bigram = by_name["trigram"], by_name["bigram"]
     accuracy = sy.compare(trigram.correct, baseline=bigram.correct, clusters=clusters)
+    verdict = str(accuracy.verdict()).replace("_", " ")
     print("\nTrigram against bigram on the same characters, clustered by document:")
-    print(f"  accuracy         {accuracy.difference:+.3f}, p = {accuracy.p_value:.2g}: {accuracy.verdict()}")
+    print(f"  accuracy         {accuracy.difference:+.3f}, p = {accuracy.p_value:.2g}: {verdict}")
     loglikelihood = sy.compare(-trigram.tokens.nll, baseline=-bigram.tokens.nll, clusters=clusters)
     print(f"  nats a character {loglikelihood.difference:+.3f}, p = {loglikelihood.p_value:.2g}")
