@@ -504,6 +504,16 @@ def test_whole_numbers_and_texts_are_different_ids() -> None:
     assert PerplexityState().update(x, clusters=np.array([b"p", b"q"])).compute().n_clusters == 2
 
 
+def test_what_does_not_count_needs_no_id() -> None:
+    nll, where = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), np.array([[True, True], [False, False], [True, False]])
+    want = sy.perplexity(nll[[0, 2]], clusters=["a", "b"], where=where[[0, 2]])
+    assert sy.perplexity(nll, clusters=["a", None, "b"], where=where).low == want.low
+    tokens = sy.perplexity(nll.ravel(), clusters=["a", "a", None, None, "b", None], where=where.ravel())
+    assert tokens.low == want.low
+    with pytest.raises(ValueError, match="clusters: expected an id for every row"):
+        sy.perplexity(nll, clusters=["a", None, "b"])
+
+
 def test_ids_and_no_ids_do_not_mix() -> None:
     state = PerplexityState().update(np.ones((2, 3)))
     with pytest.raises(TypeError, match="clusters: expected ids in every update"):

@@ -89,12 +89,12 @@ def perplexity(
     >>> import numpy as np, steelyard as sy
     >>> scores = sy.token_scores(np.zeros((3, 4, 50)), np.arange(12).reshape(3, 4))
     >>> print(sy.perplexity(scores))
-    50 (95 %, clustered t, n = 12, 3 clusters)
+    50 [50, 50] (95 %, clustered t, n = 12, 3 clusters)
     >>> nll = np.array([2.0, 2.5, 1.0, 3.5, 2.0, 1.5])
     >>> print(sy.perplexity(nll, clusters=["a", "a", "b", "b", "c", "c"]))
-    8.0 [4.8, 13.4] (95 %, clustered t, n = 6, 3 clusters)
+    8.0 [3.9, 16.5] (95 %, clustered t, n = 6, 3 clusters)
     >>> print(sy.perplexity(nll, clusters=list("aabbcc"), per=[4, 3, 5, 2, 6, 4], unit="bits"))
-    0.75 [0.44, 1.06] (95 %, clustered t, n = 6, 3 clusters)
+    0.75 [0.04, 1.46] (95 %, clustered t, n = 6, 3 clusters)
 
     Notes
     -----
@@ -128,7 +128,7 @@ class PerplexityState:
     >>> first = sy.tokens.PerplexityState().update(np.array([2.0, 2.5, 1.0]), clusters=["a", "a", "b"])
     >>> rest = sy.tokens.PerplexityState().update(np.array([3.5, 2.0, 1.5]), clusters=["b", "c", "c"])
     >>> print((first + rest).compute())
-    8.0 [4.8, 13.4] (95 %, clustered t, n = 6, 3 clusters)
+    8.0 [3.9, 16.5] (95 %, clustered t, n = 6, 3 clusters)
     >>> sy.tokens.PerplexityState.from_bytes(first.to_bytes()) == first
     True
     """
@@ -158,12 +158,12 @@ class PerplexityState:
         nll, status = _tokens(x, where)
         if nll.size == 0:
             return self
-        group = _groups(clusters, nll.shape)
+        group = _groups(clusters, nll.shape, status)
         self._totals.update(
             nll,
             nll.shape[-1],
             group.codes,
-            group.count,
+            group.clusters,
             status=status,
             names=group.names,
             per=None if per is None else _divisor(per, nll.shape, group.of_rows),
@@ -273,7 +273,7 @@ def _reason(value: float, infinite: int, df: float | None, error: float | None) 
     if infinite:
         return f"{infinite} counted tokens have probability 0: their NLL is infinite"
     if df is None:
-        return f"{ONE_CLUSTER}; pass clusters="
+        return f"{ONE_CLUSTER}; clusters= says which tokens belong together"
     if value == np.inf:
         return 'the exponential overflows; unit="nats" shows the mean NLL'
     return "all clusters agree, so the interval has no width" if error == 0.0 else "tokens in clusters"
@@ -299,12 +299,12 @@ class _Groups(NamedTuple):
     """Clusters of a batch."""
 
     codes: NDArray[np.int64]
-    count: int
+    clusters: int
     names: NDArray[np.int64] | list[str] | None
     of_rows: bool
 
 
-def _groups(clusters: Any, shape: Shape) -> _Groups:
+def _groups(clusters: Any, shape: Shape, status: NDArray[np.uint8] | None) -> _Groups:
     rows = int(np.prod(shape[:-1], dtype=np.int64))
     if clusters is None:
         return _Groups(np.arange(rows), rows, None, True)
@@ -320,7 +320,15 @@ def _groups(clusters: Any, shape: Shape) -> _Groups:
         raise value_error("clusters", expected, f"shape {found}")
     if len(found) > 1:
         ids = plain(ids, "clusters").reshape(-1)
-    numbers, unique = codes(ids, "clusters", rows if of_rows else int(np.prod(shape)))
+    n = rows if of_rows else int(np.prod(shape))
+    if status is None:
+        numbers, unique = codes(ids, "clusters", n)
+    else:
+        # What does not count may lack an id; its code is never looked at.
+        counts = status == COUNTS
+        keep = (counts.any(-1) if of_rows else counts).reshape(n)
+        numbers = np.zeros(n, np.int64)
+        numbers[keep], unique = codes(ids, "clusters", n, keep)
     return _Groups(numbers, len(unique), _names(unique), of_rows)
 
 
