@@ -9,14 +9,13 @@ pub mod mean;
 pub mod moments;
 pub mod paired;
 pub mod proportion;
-mod provisional;
 pub mod sign_flip;
 mod sums;
 
 mod holm;
 pub use holm::holm;
 
-use provisional::{normal, student_t};
+use crate::math::{normal, student_t};
 
 /// Two limits.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,8 +1,8 @@
 //! Two models on the same rows: differences, Tango's interval and McNemar's tests.
 
-use super::provisional::beta;
 use super::{Alternative, Confidence, Interval};
 use crate::grid::{self, CHUNK, Cancelled, Watch};
+use crate::math::binomial;
 use crate::simd::{self, Element};
 
 /// Values that widen to f64 a chunk at a time, so that two element types need not make a kernel each.
@@ -159,11 +159,11 @@ pub fn mcnemar(wins: u64, losses: u64, alternative: Alternative, mid: bool) -> f
     let discordant = wins + losses;
     // P(X <= k), and the mean of it and P(X < k) for the mid-p.
     let below = |k: u64| {
-        let up_to = at_most(k, discordant);
+        let up_to = binomial::cdf(k, discordant, 0.5);
         if !mid {
             return up_to;
         }
-        0.5 * (up_to + if k == 0 { 0.0 } else { at_most(k - 1, discordant) })
+        0.5 * (up_to + if k == 0 { 0.0 } else { binomial::cdf(k - 1, discordant, 0.5) })
     };
     match alternative {
         Alternative::Greater => below(losses),
@@ -175,11 +175,6 @@ pub fn mcnemar(wins: u64, losses: u64, alternative: Alternative, mid: bool) -> f
             if p < 1.0 { p } else { 1.0 }
         }
     }
-}
-
-/// P(X <= k) for X ~ Binomial(n, 1/2).
-fn at_most(k: u64, n: u64) -> f64 {
-    if k >= n { 1.0 } else { beta::cdf(0.5, (n - k) as f64, (k + 1) as f64) }
 }
 
 #[cfg(test)]

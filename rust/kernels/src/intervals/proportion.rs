@@ -1,7 +1,7 @@
 //! One proportion: k of n.
 
-use super::provisional::beta;
 use super::{Confidence, Interval};
+use crate::math::beta;
 
 /// How the interval is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +51,8 @@ pub fn proportion(k: u64, n: u64, method: Method, confidence: Confidence) -> Pro
     let (hits, misses, all) = (k as f64, (n - k) as f64, n as f64);
     let lower = |hits: f64, misses: f64| match method {
         Method::Wilson => wilson_lower(hits, misses, confidence.z()),
-        Method::ClopperPearson if hits > 0.0 => beta::quantile(confidence.tail(), hits, misses + 1.0),
-        Method::Jeffreys if hits > 0.0 => beta::quantile(confidence.tail(), hits + 0.5, misses + 0.5),
+        Method::ClopperPearson if hits > 0.0 => beta::quantile(hits, misses + 1.0, confidence.tail()),
+        Method::Jeffreys if hits > 0.0 => beta::quantile(hits + 0.5, misses + 0.5, confidence.tail()),
         Method::ClopperPearson | Method::Jeffreys => 0.0,
         Method::AgrestiCoull => {
             let z = confidence.z();
