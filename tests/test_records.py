@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import steelyard as sy
 from steelyard import records
 from steelyard.errors import RecordError
 
@@ -80,6 +81,27 @@ def test_lm_eval_results_file_is_named_as_what_it_is(data_dir: Path) -> None:
     (path,) = (data_dir / "lm_eval").glob("results_*.json")
     with pytest.raises(RecordError, match="results file; give the samples"):
         records.read(path)
+
+
+def test_matched_scores_go_into_the_rooms_as_they_are(data_dir: Path) -> None:
+    scores = records.read(data_dir / "gsm8k_four_models.jsonl").scores()
+    found = sy.compare(scores, baseline="175b_finetuning")
+    row = found.names.index("6b_verification")
+    assert found.difference.value[row] == pytest.approx(0.0432146, abs=5e-8)
+    assert found.difference.standard_error[row] == pytest.approx(0.0143611, abs=5e-8)
+    assert found.p_value[row] == pytest.approx(0.00268739, abs=5e-9)
+    assert (found.wins[row], found.losses[row]) == (209, 152)
+    assert sy.estimate(scores)["6b_verification"].value == 515 / 1319
+
+
+@pytest.mark.parametrize(
+    ("name", "ece"),
+    [("densenet40_c10", 5.5003), ("densenet40_c100", 21.1563), ("resnet110_c10", 4.7504), ("resnet110_c100", 18.4805)],
+)
+def test_confidences_and_scores_give_the_published_calibration_errors(data_dir: Path, name: str, ece: float) -> None:
+    (run,) = records.read(data_dir / "calibration" / f"{name}.csv")
+    found = sy.reliability(run.confidence, run.score == 1, n_bins=15)
+    assert 100 * float(found.ece) == pytest.approx(ece, abs=5e-5)
 
 
 # ---- formats
