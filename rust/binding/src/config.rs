@@ -1,5 +1,6 @@
 //! Threads, instruction-set level and versions.
 
+use crate::call::call;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use steelyard_kernels::grid;
@@ -74,4 +75,12 @@ pub fn set_default_threads(n: Option<usize>) {
 #[pyfunction]
 pub fn set_flush_to_zero_for_tests(on: bool) {
     simd::set_flush_to_zero_for_tests(on);
+}
+
+/// Panics inside a call, on a worker of the pool or on the calling thread. For tests.
+#[pyfunction]
+pub fn panic_for_tests(py: Python<'_>, pooled: bool) -> PyResult<()> {
+    let bytes = if pooled { usize::MAX } else { 0 };
+    let boom = |_| std::panic::panic_any("asked for by a test");
+    call(py, None, 4, |watch| grid::map_chunks(4, bytes, watch, boom)).map(|_: Vec<()>| ())
 }

@@ -18,7 +18,7 @@ mod _core {
     use crate::calibration::ReliabilityTally;
     #[pymodule_export]
     use crate::config::{
-        asked_threads, force_isa, isa, isa_available, numerics, set_default_threads,
+        asked_threads, force_isa, isa, isa_available, numerics, panic_for_tests, set_default_threads,
         set_flush_to_zero_for_tests, set_threads, threads, version,
     };
     #[pymodule_export]

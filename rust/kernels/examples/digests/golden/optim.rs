@@ -49,7 +49,9 @@ macro_rules! steps {
                         adamw(vec![$tensor(tensor)], &Hyper { beta1, step: step as u64 + 1, ..HYPER });
                     }
                     for state in [&p, &m, &v, &x] {
-                        state.iter().for_each(|&value| digest.$feed(value));
+                        for &value in state {
+                            digest.$feed(value);
+                        }
                     }
                 }
             })

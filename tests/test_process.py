@@ -1,0 +1,330 @@
+"""Processes, threads, signals and memory: what only a real process can show, each under a watchdog.
+
+Every script runs in an interpreter of its own with warnings as errors; one that hangs is killed and fails.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from steelyard import _core
+
+WATCHDOG = 60  # seconds until a child counts as hung
+linux = pytest.mark.skipif(platform.system() != "Linux", reason="needs fork and /proc as Linux has them")
+
+# A call of any length without its memory: one row, seen many times.
+PRELUDE = """
+import os, sys, threading, time
+import numpy as np
+import steelyard as sy
+
+ROW = (np.arange(128_256) % 977).astype(np.float32) / 100
+
+def long_call(rows, **options):
+    logits = np.broadcast_to(ROW, (rows, ROW.size))
+    return sy.token_scores(logits, np.arange(rows) % ROW.size, **options).nll.tobytes()
+"""
+
+
+def start(script: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start a script after the prelude."""
+    # Python 3.12 warns of every fork of a process with threads: these tests fork on purpose.
+    options = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
+    base = {k: v for k, v in os.environ.items() if not k.startswith(("STEELYARD_", "OMP_"))}
+    return subprocess.Popen(
+        [sys.executable, *options, "-c", PRELUDE + textwrap.dedent(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=base | (env or {}),
+    )
+
+
+def run(script: str, env: dict[str, str] | None = None) -> str:
+    """Run a script to its end: its output."""
+    child = start(script, env)
+    try:
+        out, err = child.communicate(timeout=WATCHDOG)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        pytest.fail(f"hung for {WATCHDOG} s:\n{''.join(child.communicate())}")
+    assert child.returncode == 0, err
+    return out.strip()
+
+
+@linux
+def test_a_child_forked_after_the_pool_was_used_is_serial_and_right() -> None:
+    out = run("""
+        sy.threads(2)
+        want = long_call(64)
+        pid = os.fork()
+        if pid == 0:
+            assert sy.show_config(mode="dicts")["threads"] == 1, "a forked child is serial"
+            same = long_call(64) == want
+            sy.threads(2)
+            assert sy.show_config(mode="dicts")["threads"] == 2, "until it asks"
+            same = same and long_call(64) == want
+            os._exit(0 if same else 1)
+        _, status = os.waitpid(pid, 0)
+        assert long_call(64) == want, "the parent's pool lives on"
+        print(os.waitstatus_to_exitcode(status))
+    """)
+    assert out == "0"
+
+
+@linux
+def test_forks_during_a_pooled_call() -> None:
+    out = run("""
+        sy.threads(2)
+        want = long_call(64)
+        stop = threading.Event()
+        def busy():
+            while not stop.is_set():
+                long_call(256)
+        worker = threading.Thread(target=busy)
+        worker.start()
+        codes = []
+        for _ in range(20):
+            pid = os.fork()
+            if pid == 0:
+                same = long_call(8) == want[: 8 * 8]
+                sy.threads(2)
+                os._exit(0 if same and long_call(64) == want else 1)
+            codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        stop.set()
+        worker.join()
+        print(sum(codes))
+    """)
+    assert out == "0"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@linux
+def test_multiprocessing(method: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("mp")
+    (folder / "mp_worker.py").write_text(
+        "import numpy as np, steelyard as sy\n"
+        "def score(n):\n"
+        "    logits = np.broadcast_to((np.arange(5000) % 977).astype(np.float32) / 100, (n, 5000))\n"
+        "    return sy.token_scores(logits, np.zeros(n, np.int64)).nll.tobytes()\n"
+    )
+    script = f"""
+        sys.path.insert(0, {str(folder)!r})
+        import multiprocessing, mp_worker
+        if __name__ == "__main__":
+            want = [mp_worker.score(n) for n in (1, 300, 7)]
+            with multiprocessing.get_context({method!r}).Pool(2) as pool:
+                print(pool.map(mp_worker.score, (1, 300, 7)) == want)
+    """
+    assert run(script, {"PYTHONPATH": str(folder)}) == "True"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@linux
+def test_ctrl_c_ends_a_long_call_within_100_ms(threads: int) -> None:
+    """The best of a few attempts, so that a busy machine does not decide; every attempt must end."""
+    waits = []
+    for _ in range(6):
+        child = start(f"""
+            sy.threads({threads})
+            long_call(64)
+            print("ready", flush=True)
+            try:
+                long_call(4_000_000)
+            except KeyboardInterrupt:
+                print(time.monotonic(), flush=True)
+        """)
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n", child.communicate()[1]
+        time.sleep(0.2)
+        sent = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        try:
+            out, err = child.communicate(timeout=WATCHDOG)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            pytest.fail("Ctrl-C was not answered")
+        assert child.returncode == 0, err
+        waits.append(float(out) - sent)
+        if waits[-1] < 0.1:
+            return
+    pytest.fail(f"seconds from signal to KeyboardInterrupt: {waits}")
+
+
+def test_an_exception_of_progress_stops_the_work_and_is_what_the_caller_sees() -> None:
+    out = run("""
+        sy.threads(2)
+        def stop(done, total):
+            assert 0 <= done <= total == 4_000_000
+            raise LookupError("enough")
+        try:
+            long_call(4_000_000, progress=stop)
+        except LookupError as error:
+            print(error, len(long_call(8)))
+    """)
+    assert out == "enough 64"
+
+
+def test_a_panic_is_a_runtime_error_and_the_pool_lives_on() -> None:
+    out = run("""
+        sy.threads(2)
+        want = long_call(64)
+        for pooled in (False, True):
+            try:
+                sy._core.panic_for_tests(pooled)
+            except RuntimeError as error:
+                assert "internal error" in str(error) and "show_config" in str(error), error
+                print("caught")
+        assert long_call(64) == want
+    """)
+    # The panic's own line goes to standard error; the exception is what Python sees.
+    assert out == "caught\ncaught"
+
+
+def test_calls_from_many_threads_agree() -> None:
+    out = run("""
+        sy.threads(2)
+        want = long_call(64)
+        results = [None] * 8
+        def work(i):
+            results[i] = long_call(64)
+        workers = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+        for w in workers: w.start()
+        for w in workers: w.join()
+        print(all(r == want for r in results))
+    """)
+    assert out == "True"
+
+
+def test_the_interpreter_is_free_during_a_call() -> None:
+    """Another thread of Python counts while a call runs."""
+    out = run("""
+        sy.threads(2)
+        counted, stop = 0, threading.Event()
+        def count():
+            global counted
+            while not stop.is_set():
+                counted += 1
+                time.sleep(0.001)
+        worker = threading.Thread(target=count)
+        sys.setswitchinterval(1000)  # a thread gives way only where it detaches
+        worker.start()
+        before = counted
+        long_call(10_000)
+        after = counted
+        stop.set()
+        worker.join()
+        print(after - before > 10)
+    """)
+    assert out == "True"
+
+
+def test_leaving_during_a_call_of_a_daemon_thread_does_not_hang() -> None:
+    out = run("""
+        sy.threads(2)
+        threading.Thread(target=long_call, args=(4_000_000,), daemon=True).start()
+        time.sleep(0.2)
+        print("left", flush=True)
+    """)
+    assert out == "left"
+
+
+THREADS = "print(sy.show_config(mode='dicts')['threads'])"
+
+
+@pytest.mark.parametrize(
+    ("env", "threads"),
+    [
+        ({"STEELYARD_NUM_THREADS": "3"}, "3"),
+        ({"OMP_NUM_THREADS": "2"}, "2"),
+        ({"OMP_NUM_THREADS": "4,2"}, "4"),
+        ({"STEELYARD_NUM_THREADS": "3", "OMP_NUM_THREADS": "2"}, "3"),
+        ({"STEELYARD_NUM_THREADS": "", "OMP_NUM_THREADS": "2"}, "2"),
+    ],
+)
+def test_the_environment_sets_threads(env: dict[str, str], threads: str) -> None:
+    assert run(THREADS, env) == threads
+    assert run("sy.threads(5); " + THREADS, env) == "5"
+
+
+@linux
+def test_affinity_bounds_the_default() -> None:
+    """Set before import: a batch system's way of giving a job its cores."""
+    script = f"""
+        import os, subprocess, sys
+        os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}})
+        code = "import steelyard as sy; {THREADS}"
+        print(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip())
+    """
+    assert run(script) == "1"
+
+
+@pytest.mark.parametrize(
+    ("env", "says"),
+    [
+        ({"STEELYARD_NUM_THREADS": "many"}, "STEELYARD_NUM_THREADS: expected a whole number of threads"),
+        ({"STEELYARD_NUM_THREADS": "0"}, "at least 1"),
+        ({"STEELYARD_ISA": "v5"}, "STEELYARD_ISA: expected one of baseline"),
+    ],
+)
+def test_a_wrong_environment_is_refused_at_import(env: dict[str, str], says: str) -> None:
+    child = start("", env)
+    _, err = child.communicate(timeout=WATCHDOG)
+    assert child.returncode != 0
+    assert says in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("level", _core.isa_available())
+def test_the_environment_forces_a_level(level: str) -> None:
+    assert run("print(sy.show_config(mode='dicts')['isa'])", {"STEELYARD_ISA": level}) == level
+
+
+# Peak resident memory above what was resident before the call, in bytes.
+MEMORY = """
+def status(key):
+    with open("/proc/self/status") as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith(key))
+
+def extra(call):
+    call()  # the pool, its stacks and the allocator's arenas exist from now on
+    with open("/proc/self/clear_refs", "w") as f:
+        f.write("5")
+    before = status("VmRSS")
+    call()
+    return status("VmHWM") - before
+"""
+MIB = 1 << 20
+
+
+@linux
+def test_token_scores_take_under_one_mebibyte_a_thread() -> None:
+    """128 MiB of logits in memory, and no copy of any of it."""
+    script = MEMORY + textwrap.dedent("""
+        sy.threads(2)
+        logits = np.ones((256, 131_072), np.float32)
+        targets = np.zeros(256, np.int64)
+        print(extra(lambda: sy.token_scores(logits, targets)))
+        print(extra(lambda: sy.token_scores(logits[:, :-1], targets)))
+    """)
+    contiguous, strided = map(int, run(script).split())
+    assert contiguous < 2 * MIB
+    assert strided < 2 * MIB
+
+
+@linux
+def test_reliability_takes_memory_for_its_bins_only() -> None:
+    script = MEMORY + textwrap.dedent("""
+        sy.threads(2)
+        probs = np.linspace(0, 1, 10_000_000, dtype=np.float32)
+        labels = np.zeros(10_000_000, np.uint8)
+        print(extra(lambda: sy.reliability(probs, labels)))
+    """)
+    assert int(run(script)) < 4 * MIB
