@@ -8,7 +8,7 @@ import numpy as np
 
 import steelyard as sy
 
-from .harness import Call, Growth, Row, torch_with_threads
+from .harness import Call, Growth, Row, read_once, torch_with_threads
 
 ROWS_, CLASSES = 1024, 128_256
 
@@ -33,8 +33,9 @@ def nll_f32() -> Row:
         against='torch `cross_entropy(reduction="none")`',
         package="torch",
         at_least=8.0,
-        reads=logits.numpy(),
-        at_most_reads=1.3,
+        limit=read_once(logits.numpy()),
+        limit_bytes=logits.nbytes,
+        at_most_limit=1.3,
         agree=agree,
     )
 
@@ -56,7 +57,8 @@ def nll_bf16() -> Row:
         against='torch `cross_entropy(reduction="none")` in bf16',
         package="torch",
         at_least=5.0,
-        reads=logits.view(torch.uint16).numpy(),
+        limit=read_once(logits.view(torch.uint16).numpy()),
+        limit_bytes=logits.nbytes,
         agree=agree,
     )
 

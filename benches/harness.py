@@ -38,8 +38,10 @@ class Row:
     against : the peer's call, as a reader would write it
     package : the distribution whose version is reported with it
     at_least : the ratio peer / ours that is claimed; None where nothing is
-    reads : a buffer that ours reads once: reading it is measured between the two, as the machine's own limit
-    at_most_reads : how many times longer than that read ours may take; None where nothing is claimed
+    limit : a call that moves the bytes that ours must move and does nothing else (``read_once`` of the input, say):
+        measured between the two, as the machine's own limit
+    limit_bytes : how many bytes that is
+    at_most_limit : how many times longer than the limit ours may take; None where nothing is claimed
     agree : called with both results once, before anything is timed; raises where they differ
     """
 
@@ -49,8 +51,9 @@ class Row:
     against: str
     package: str
     at_least: float | None = None
-    reads: np.ndarray | None = None
-    at_most_reads: float | None = None
+    limit: Call | None = None
+    limit_bytes: int = 0
+    at_most_limit: float | None = None
     agree: Callable[[Any, Any], None] | None = None
 
 
@@ -77,7 +80,9 @@ class Growth:
 
 
 def version(package: str) -> str:
-    """Return "name version" of an installed distribution."""
+    """Return "name version" of an installed distribution, or of this package however it was found."""
+    if package == "steelyard":
+        return f"steelyard {steelyard.__version__}"
     return f"{package} {importlib.metadata.version(package)}"
 
 
@@ -158,8 +163,8 @@ def measure(row: Row) -> dict[str, Any]:
     """Measure one row."""
     if row.agree:
         row.agree(row.ours(), row.peer())
-    calls = [row.ours, row.peer] + ([read_once(row.reads)] if row.reads is not None else [])
-    ours, peer, *read = take_turns(calls)
+    calls = [row.ours, row.peer] + ([row.limit] if row.limit else [])
+    ours, peer, *limit = take_turns(calls)
     ratios = [b / a for a, b in zip(ours, peer, strict=True)]
     out: dict[str, Any] = {
         "work": row.work,
@@ -173,16 +178,15 @@ def measure(row: Row) -> dict[str, Any]:
         "rounds": len(ours),
     }
     met = row.at_least is None or out["ratio"] >= row.at_least
-    if read:
-        reads = [a / r for a, r in zip(ours, read[0], strict=True)]
-        assert row.reads is not None
+    if limit:
+        times = [a / b for a, b in zip(ours, limit[0], strict=True)]
         out |= {
-            "times_one_read": statistics.median(reads),
-            "times_one_read_spread": spread(reads),
-            "at_most_reads": row.at_most_reads,
-            "read_gb_per_s": row.reads.nbytes / statistics.median(read[0]) / 1e9,
+            "times_limit": statistics.median(times),
+            "times_limit_spread": spread(times),
+            "at_most_limit": row.at_most_limit,
+            "limit_gb_per_s": row.limit_bytes / statistics.median(limit[0]) / 1e9,
         }
-        met = met and (row.at_most_reads is None or out["times_one_read"] <= row.at_most_reads)
+        met = met and (row.at_most_limit is None or out["times_limit"] <= row.at_most_limit)
     return out | {"met": met}
 
 

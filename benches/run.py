@@ -69,22 +69,22 @@ def cells(row: dict[str, Any]) -> list[str]:
         ]
     low, high = row["spread"]
     wanted = f"{row['at_least']:g}x" if row["at_least"] else ""
-    reads = ""
-    if "times_one_read" in row:
-        reads = f"{row['times_one_read']:.2f}"
-        reads += f" (at most {row['at_most_reads']:g})" if row["at_most_reads"] else ""
+    limit = ""
+    if "times_limit" in row:
+        limit = f"{row['times_limit']:.2f}"
+        limit += f" (at most {row['at_most_limit']:.3g})" if row["at_most_limit"] else ""
     return [
         row["work"],
         f"{row['against']} ({row['peer']})",
         f"{row['ratio']:.1f}x [{low:.1f}, {high:.1f}]",
         wanted,
-        reads,
+        limit,
     ]
 
 
 def table(rows: list[dict[str, Any]], on: dict[str, Any]) -> str:
     """Return the table in Markdown, with the machine under it."""
-    head = ["work", "against", "faster by [quartiles]", "claimed", "times one read of the input"]
+    head = ["work", "against", "faster by [quartiles]", "claimed", "times the memory's own limit"]
     lines = [head, ["---"] * len(head)] + [cells(row) for row in rows if "sizes" not in row]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     cores = "core" if on["cores"] == 1 else "cores"
