@@ -268,16 +268,18 @@ class Finding(NamedTuple):
 def findings(report: Report) -> list[Finding]:
     """The report in sentences, for someone who reads nothing else."""
     return [
-        *(_pair_finding(pair, report.options.margin) for pair in report.pairs),
+        *(_pair_finding(pair, report) for pair in report.pairs),
         *_calibration_findings(report.models),
     ]
 
 
-def _pair_finding(pair: PairResult, margin: float) -> Finding:
+def _pair_finding(pair: PairResult, report: Report) -> Finding:
     e = pair.difference
     digits = _digits([e])
     name, base = printable(pair.model), printable(pair.baseline)
+    margin = report.options.margin
     most = f" by more than {margin:g}" if margin else ""
+    p = f"p = {probability(pair.p_adjusted)}{' (Holm)' if len(report.pairs) > 1 else ''}"
     word = verdict(pair)
     claim = {
         "better": f"{name} is better than {base}",
@@ -288,7 +290,7 @@ def _pair_finding(pair: PairResult, margin: float) -> Finding:
     figures = f"{number(one(e.value), digits, signed=True)} {interval(one(e.low), one(e.high), digits)}"
     clusters = f" in {plural(int(one(e.n_clusters) or 0), 'cluster')}" if e.n_clusters is not None else ""
     ids = f"{plural(int(one(e.n) or 0), 'shared id')}{clusters}"
-    return Finding(word, f"{claim}: {figures}, p = {probability(pair.p_value)}, {ids}.")
+    return Finding(word, f"{claim}: {figures}, {p}, {ids}.")
 
 
 def _calibration_findings(models: Sequence[ModelResult]) -> Iterator[Finding]:
