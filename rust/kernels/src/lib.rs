@@ -27,6 +27,7 @@ pub mod random;
 pub mod rows;
 pub mod simd;
 pub mod tokens;
+pub mod uncertainty;
 
 /// Version of the arithmetic: it changes whenever any published bit may change, and stands in every saved state.
 pub const NUMERICS: u16 = 1;

@@ -1,0 +1,237 @@
+//! Confidence limits from bootstrap replicates, each with its Monte-Carlo error.
+
+use crate::intervals::{Alternative, Confidence};
+use crate::math::normal;
+use crate::simd::scalar;
+use std::fmt;
+
+/// How replicates become limits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Method {
+    /// The replicates' own quantiles.
+    Percentile,
+    /// The quantiles mirrored at the value.
+    Basic,
+    /// Bias-corrected and accelerated (Efron 1987): quantiles at levels moved for bias and skewness.
+    Bca {
+        /// See [`super::acceleration`].
+        acceleration: f64,
+        /// Replicates this close to the value count as equal to it: their rounding error.
+        tie: f64,
+    },
+}
+
+/// A limit and the Monte-Carlo error of it: about one standard error of the limit as an estimate of what
+/// infinitely many replicates would give.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limit {
+    /// Where the interval ends; infinite on a side that is left open.
+    pub value: f64,
+    /// Half the distance between the order statistics one binomial standard deviation above and below; 0 on a
+    /// side that is left open.
+    pub error: f64,
+}
+
+/// Both limits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// The lower one.
+    pub low: Limit,
+    /// The upper one.
+    pub high: Limit,
+}
+
+/// Why there are no limits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Refused {
+    /// The level asked for lies beyond the extreme replicate.
+    Beyond {
+        /// How many replicates there are.
+        count: usize,
+        /// The share of them that should lie below the limit.
+        level: f64,
+    },
+    /// All replicates lie on one side of the value, or the correction passes its pole.
+    Undefined,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Beyond { count, level } => write!(
+                f,
+                "n_resamples: expected so many that a limit lies between two replicates; got {count}, and a limit \
+                 below which a share of {level:.3e} lies; raise n_resamples or lower confidence_level"
+            ),
+            Refused::Undefined => write!(
+                f,
+                "method: expected replicates on both sides of the value, which BCa needs; got data too skewed or too \
+                 few for it; use method=\"percentile\" or steelyard.estimate"
+            ),
+        }
+    }
+}
+
+/// The limits of `value` from its replicates, in any order.
+///
+/// A limit at level `a` is the order statistic `(B + 1) a`, linear between neighbours; one beyond the extreme
+/// replicate is refused, never clamped. BCa: `a = Phi(z0 + (z0 + z) / (1 - acceleration (z0 + z)))` with
+/// `z0 = Phi^-1((#below + #equal / 2) / B)`.
+pub fn limits(
+    replicates: &[f64],
+    value: f64,
+    method: Method,
+    confidence: Confidence,
+) -> Result<Limits, Refused> {
+    let mut sorted = replicates.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    scalar(|| {
+        let tail = confidence.tail();
+        let (mut low, mut high) =
+            (level(&sorted, value, method, tail)?, level(&sorted, value, method, 1.0 - tail)?);
+        if let Method::Basic = method {
+            (low, high) = (high, low);
+        }
+        let limit = |open: Alternative, at: f64, infinite: f64| {
+            if confidence.alternative == open {
+                return Ok(Limit { value: infinite, error: 0.0 });
+            }
+            let found = statistic(&sorted, at)?;
+            let mirrored = matches!(method, Method::Basic);
+            Ok(Limit { value: if mirrored { 2.0 * value - found.value } else { found.value }, ..found })
+        };
+        Ok(Limits {
+            low: limit(Alternative::Less, low, f64::NEG_INFINITY)?,
+            high: limit(Alternative::Greater, high, f64::INFINITY)?,
+        })
+    })
+}
+
+/// The level at which the replicates are read for a nominal one.
+fn level(sorted: &[f64], value: f64, method: Method, nominal: f64) -> Result<f64, Refused> {
+    let Method::Bca { acceleration, tie } = method else { return Ok(nominal) };
+    let below = sorted.partition_point(|&r| r < value - tie);
+    let equal = sorted.partition_point(|&r| r <= value + tie) - below;
+    let z0 = normal::quantile((below as f64 + equal as f64 / 2.0) / sorted.len() as f64);
+    let shifted = z0 + normal::quantile(nominal);
+    let denominator = 1.0 - acceleration * shifted;
+    let defined = z0.is_finite() && denominator > 0.0;
+    if defined { Ok(normal::cdf(z0 + shifted / denominator)) } else { Err(Refused::Undefined) }
+}
+
+/// The order statistic at a level.
+fn statistic(sorted: &[f64], level: f64) -> Result<Limit, Refused> {
+    let count = sorted.len() as f64;
+    let refused = Refused::Beyond { count: sorted.len(), level };
+    let position = nearly_whole((count + 1.0) * level);
+    let value = between(sorted, position).ok_or(refused)?;
+    let spread = (count * level * (1.0 - level)).sqrt();
+    let error = match (between(sorted, position - spread), between(sorted, position + spread)) {
+        (Some(below), Some(above)) => (above - below) / 2.0,
+        // Beyond the extreme replicate nothing is known: the other side alone speaks.
+        (Some(below), None) => value - below,
+        (None, Some(above)) => above - value,
+        (None, None) => f64::INFINITY,
+    };
+    Ok(Limit { value, error })
+}
+
+/// `(1 - .9) / 2` is not quite .05: a position within rounding of a whole number is that number.
+fn nearly_whole(position: f64) -> f64 {
+    let whole = (position + 0.5) as u64 as f64;
+    let distance = position - whole;
+    if distance < 1e-9 && distance > -1e-9 { whole } else { position }
+}
+
+/// The order statistic at a position from 1 to B, linear between neighbours.
+fn between(sorted: &[f64], position: f64) -> Option<f64> {
+    if !(position >= 1.0 && position <= sorted.len() as f64) {
+        return None;
+    }
+    let whole = position as usize;
+    let (below, above) = (sorted[whole - 1], sorted[whole.min(sorted.len() - 1)]);
+    Some(below + (above - below) * (position - whole as f64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: Confidence = Confidence { level: 0.9, alternative: Alternative::TwoSided };
+
+    fn falling(count: usize) -> Vec<f64> {
+        (1..=count).rev().map(|i| i as f64).collect()
+    }
+
+    #[test]
+    fn percentile_limits_are_order_statistics() {
+        let got = limits(&falling(99), 60.0, Method::Percentile, TWO).unwrap();
+        assert_eq!((got.low.value, got.high.value), (5.0, 95.0));
+        // One standard deviation, sqrt(99 .05 .95), on each side of places 1 apart.
+        assert!((got.low.error - (99.0f64 * 0.05 * 0.95).sqrt()).abs() < 1e-9);
+        assert!((got.high.error - got.low.error).abs() < 1e-9);
+        let between = limits(&falling(100), 60.0, Method::Percentile, TWO).unwrap();
+        assert!((between.low.value - 5.05).abs() < 1e-12 && (between.high.value - 95.95).abs() < 1e-12);
+    }
+
+    #[test]
+    fn basic_limits_are_mirrored_at_the_value() {
+        let got = limits(&falling(99), 60.0, Method::Basic, TWO).unwrap();
+        assert_eq!((got.low.value, got.high.value), (25.0, 115.0));
+    }
+
+    #[test]
+    fn bca_without_bias_or_skewness_is_the_percentile() {
+        let bca = Method::Bca { acceleration: 0.0, tie: 0.0 };
+        let got = limits(&falling(99), 50.0, bca, TWO).unwrap();
+        assert!((got.low.value - 5.0).abs() < 1e-9 && (got.high.value - 95.0).abs() < 1e-9);
+        // The value among the lower replicates: the limits move down.
+        let moved = limits(&falling(999), 450.0, bca, TWO).unwrap();
+        assert!(moved.low.value < 50.0 && moved.high.value < 950.0);
+        let skewed = limits(&falling(999), 500.0, Method::Bca { acceleration: 0.1, tie: 0.0 }, TWO).unwrap();
+        assert!(skewed.low.value > 50.0 && skewed.high.value > 950.0);
+    }
+
+    #[test]
+    fn ties_count_half_also_when_rounding_hides_them() {
+        let replicates = [vec![0.0; 400], vec![1.0 - 1e-15; 200], vec![1.0; 100], vec![2.0; 300]].concat();
+        let at = |tie| level(&replicates, 1.0, Method::Bca { acceleration: 0.0, tie }, 0.5).unwrap();
+        let moved = |share| normal::cdf(2.0 * normal::quantile(share));
+        assert!((at(1e-12) - moved(0.55)).abs() < 1e-15);
+        assert!((at(0.0) - moved(0.65)).abs() < 1e-15);
+    }
+
+    #[test]
+    fn one_sided_intervals_put_the_whole_tail_on_one_side() {
+        let less = Confidence { level: 0.95, alternative: Alternative::Less };
+        let greater = Confidence { level: 0.95, alternative: Alternative::Greater };
+        for method in [Method::Percentile, Method::Basic] {
+            let both = limits(&falling(99), 60.0, method, TWO).unwrap();
+            let got = limits(&falling(99), 60.0, method, less).unwrap();
+            assert_eq!(got.low, Limit { value: f64::NEG_INFINITY, error: 0.0 });
+            assert!((got.high.value - both.high.value).abs() < 1e-9);
+            let got = limits(&falling(99), 60.0, method, greater).unwrap();
+            assert_eq!(got.high, Limit { value: f64::INFINITY, error: 0.0 });
+            assert!((got.low.value - both.low.value).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_refused() {
+        let at = |count, level| {
+            limits(&falling(count), count as f64 / 2.0, Method::Percentile, Confidence { level, ..TWO })
+        };
+        assert!(at(19, 0.9).is_ok());
+        assert!(matches!(at(18, 0.9), Err(Refused::Beyond { count: 18, .. })));
+        assert!(at(199, 0.99).is_ok() && at(198, 0.99).is_err());
+        let bca =
+            |value, acceleration| limits(&falling(999), value, Method::Bca { acceleration, tie: 0.0 }, TWO);
+        assert_eq!(bca(0.0, 0.0), Err(Refused::Undefined));
+        assert_eq!(bca(2000.0, 0.0), Err(Refused::Undefined));
+        assert_eq!(bca(500.0, 0.9), Err(Refused::Undefined));
+        assert!(matches!(bca(2.0, 0.0), Err(Refused::Beyond { count: 999, .. })));
+        for refused in [Refused::Undefined, Refused::Beyond { count: 9, level: 1e-4 }] {
+            assert!(refused.to_string().contains(": expected ") && refused.to_string().contains("; got "));
+        }
+    }
+}

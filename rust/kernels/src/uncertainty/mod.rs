@@ -1,0 +1,10 @@
+//! The room of uncertainty: what takes more than a closed form. (Those are in [`crate::intervals`].)
+
+mod influence;
+mod limits;
+mod replicates;
+mod sums;
+
+pub use influence::acceleration;
+pub use limits::{Limit, Limits, Method, Refused, limits};
+pub use replicates::replicates;

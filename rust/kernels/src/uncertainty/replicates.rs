@@ -1,0 +1,176 @@
+//! Bootstrap replicates of sums: many in parallel, and each divisible.
+
+use super::sums::{Replicate, Sums};
+use crate::grid::{Cancelled, Watch, chunk, chunks, map_chunks};
+use crate::random::{Domain, Node, Stream, blocks};
+use crate::simd::{Isa, Kernel, dispatch};
+
+/// Draws that are worth handing to a worker.
+const DRAWS: usize = 1 << 18;
+/// Replicates of up to this many rows are done in one piece (3 ms).
+const WHOLE: usize = 1 << 22;
+/// log2 of the rows in a piece of a larger one.
+const PIECE: u32 = 20;
+/// Larger replicates that are divided side by side.
+const TOGETHER: u32 = 16;
+
+/// The sums of `rows` under resampling with replacement, `count` times.
+///
+/// `S*_r = sum_i c_ri rows_i`, column by column, with `c_r` the counts of
+/// [`crate::random::counts`]`(Stream::new(seed, Domain::Bootstrap, r), n)`, exactly multinomial. Error: at most
+/// `(4300 + n / 2^20) 2^-53 sum_i c_ri |rows_i|`. `rows` holds 1 to 2^40 rows. `watch` is told how many
+/// replicates are done.
+pub fn replicates<const K: usize>(
+    rows: &[[f64; K]],
+    seed: u64,
+    count: u32,
+    watch: Watch<'_>,
+) -> Result<Vec<[f64; K]>, Cancelled> {
+    let stream = |replicate| Stream::new(seed, Domain::Bootstrap, replicate);
+    if rows.len() <= WHOLE { whole(rows, &stream, count, watch) } else { pieces(rows, &stream, count, watch) }
+}
+
+fn whole<const K: usize>(
+    rows: &[[f64; K]],
+    stream: &(impl Fn(u32) -> Stream + Sync),
+    count: u32,
+    watch: Watch<'_>,
+) -> Result<Vec<[f64; K]>, Cancelled> {
+    let (count, each) = (count as usize, (DRAWS / rows.len().max(1)).max(1));
+    let bytes = count * rows.len() * size_of::<[f64; K]>();
+    let mut watch = |done: usize| watch((done * each).min(count));
+    let parts = map_chunks(chunks(count, each), bytes, &mut watch, |part| {
+        let one = |r| dispatch(Replicate { rows, stream: stream(r as u32) });
+        chunk(part, count, each).map(one).collect::<Vec<_>>()
+    })?;
+    Ok(parts.concat())
+}
+
+fn pieces<const K: usize>(
+    rows: &[[f64; K]],
+    stream: &(impl Fn(u32) -> Stream + Sync),
+    count: u32,
+    watch: Watch<'_>,
+) -> Result<Vec<[f64; K]>, Cancelled> {
+    let bytes = size_of_val(rows);
+    let mut all = Vec::with_capacity(count as usize);
+    for first in (0..count).step_by(TOGETHER as usize) {
+        let group: Vec<Stream> = (first..count.min(first + TOGETHER)).map(stream).collect();
+        let mut watch = |_| watch(first as usize);
+        let nodes = divided(&group, rows.len() as u64, bytes, &mut watch)?;
+        let sums = map_chunks(nodes.len(), bytes * group.len(), &mut watch, |i| {
+            let (of, node) = nodes[i];
+            dispatch(Sums { rows, stream: group[of], nodes: std::iter::once(node) })
+        })?;
+        let mut totals = vec![[0.0; K]; group.len()];
+        for ((of, _), sum) in nodes.iter().zip(sums) {
+            crate::simd::scalar(|| (0..K).for_each(|k| totals[*of][k] += sum[k]));
+        }
+        all.append(&mut totals);
+    }
+    Ok(all)
+}
+
+/// The nodes of each replicate in row order, none larger than a piece, level by level.
+fn divided(
+    group: &[Stream],
+    n: u64,
+    bytes: usize,
+    watch: Watch<'_>,
+) -> Result<Vec<(usize, Node)>, Cancelled> {
+    let top = map_chunks(group.len(), bytes, watch, |of| dispatch(Blocks { stream: group[of], n }))?;
+    let label = |(of, nodes): (usize, Vec<Node>)| nodes.into_iter().map(move |node| (of, node));
+    let mut nodes: Vec<_> = top.into_iter().enumerate().flat_map(label).collect();
+    while nodes.iter().any(|(_, node)| node.level > PIECE) {
+        let halves = map_chunks(nodes.len(), bytes, watch, |i| {
+            let (of, node) = nodes[i];
+            (of, dispatch(Halves { stream: group[of], node }))
+        })?;
+        nodes = halves.into_iter().flat_map(label).collect();
+    }
+    Ok(nodes)
+}
+
+struct Blocks {
+    stream: Stream,
+    n: u64,
+}
+
+impl Kernel for Blocks {
+    type Out = Vec<Node>;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Vec<Node> {
+        blocks(self.stream, self.n).collect()
+    }
+}
+
+struct Halves {
+    stream: Stream,
+    node: Node,
+}
+
+impl Kernel for Halves {
+    type Out = Vec<Node>;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Vec<Node> {
+        if self.node.level > PIECE { self.node.split(self.stream).to_vec() } else { vec![self.node] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::counts;
+
+    fn rows(n: usize) -> Vec<[f64; 2]> {
+        (0..n as u64).map(|i| [(i.wrapping_mul(2654435761) % 1009) as f64 * 0.37 - 100.0, 1.0]).collect()
+    }
+
+    fn of(rows: &[[f64; 2]], seed: u64, count: u32) -> Vec<[f64; 2]> {
+        replicates(rows, seed, count, &mut |_| true).unwrap()
+    }
+
+    /// Against the counts, in fixed point.
+    fn check(n: usize, count: u32) {
+        let rows = rows(n);
+        for (r, got) in of(&rows, 5, count).into_iter().enumerate() {
+            let counts = counts(Stream::new(5, Domain::Bootstrap, r as u32), n);
+            let (mut want, mut size) = (crate::exact::Fixed::new(), 0.0);
+            for (row, &c) in rows.iter().zip(&counts) {
+                assert!(want.add(row[0] * f64::from(c)));
+                size += (row[0] * f64::from(c)).abs();
+            }
+            let bound = (4300.0 + n as f64 / 1048576.0) * f64::EPSILON / 2.0 * size;
+            assert!((got[0] - want.value()).abs() <= bound, "n = {n}, replicate {r}");
+            assert_eq!(got[1], n as f64);
+        }
+    }
+
+    #[test]
+    fn sums_are_those_of_the_counts() {
+        for n in [1, 2, 3, 10, 100, 255, 256, 1000, 1023, 1024, 1025, 3000, 70_000] {
+            check(n, 20);
+        }
+    }
+
+    #[test]
+    fn a_large_replicate_in_pieces_is_still_one() {
+        check(WHOLE + 12_345, 2);
+    }
+
+    #[test]
+    fn a_replicate_does_not_depend_on_how_many_there_are() {
+        let rows = rows(777);
+        let all = of(&rows, 3, 1000);
+        assert_eq!(all[..10], of(&rows, 3, 10));
+        assert!(of(&rows, 4, 10)[..] != all[..10]);
+        assert!(of(&rows, 3, 0).is_empty());
+    }
+
+    #[test]
+    fn it_can_be_stopped() {
+        for n in [1000, WHOLE + 1] {
+            assert_eq!(replicates(&rows(n), 1, 1_000_000, &mut |_| false), Err(Cancelled));
+        }
+    }
+}
