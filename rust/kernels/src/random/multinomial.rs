@@ -186,11 +186,16 @@ fn throw_again<V: Visit>(stream: Stream, balls: usize, slots: usize, visit: &mut
     let (mut left, mut batch) = (balls, 0);
     while left > 0 {
         let (mut kept, mut count) = ([0u16; DRAWS.next_power_of_two()], 0);
-        for word in stream.batch(batch) {
-            for number in 0..FIELDS {
-                let offset = field(word, number) & mask;
-                kept[count % kept.len()] = offset as u16;
-                count += usize::from(offset < slots);
+        for words in stream.batch(batch).as_chunks::<16>().0 {
+            if count >= left {
+                break;
+            }
+            for &word in words {
+                for number in 0..FIELDS {
+                    let offset = field(word, number) & mask;
+                    kept[count % kept.len()] = offset as u16;
+                    count += usize::from(offset < slots);
+                }
             }
         }
         let take = if left < count { left } else { count };

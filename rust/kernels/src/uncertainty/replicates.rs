@@ -1,6 +1,6 @@
 //! Bootstrap replicates of sums: many in parallel, and each divisible.
 
-use super::sums::{Replicate, Sums};
+use super::sums::{Piece, Whole};
 use crate::grid::{Cancelled, Watch, chunk, chunks, map_chunks};
 use crate::random::{Domain, Node, Stream, blocks};
 use crate::simd::{Isa, Kernel, dispatch};
@@ -40,8 +40,10 @@ fn whole<const K: usize>(
     let bytes = count * rows.len() * size_of::<[f64; K]>();
     let mut watch = |done: usize| watch((done * each).min(count));
     let parts = map_chunks(chunks(count, each), bytes, &mut watch, |part| {
-        let one = |r| dispatch(Replicate { rows, stream: stream(r as u32) });
-        chunk(part, count, each).map(one).collect::<Vec<_>>()
+        let streams: Vec<Stream> = chunk(part, count, each).map(|r| stream(r as u32)).collect();
+        let mut totals = vec![[0.0; K]; streams.len()];
+        dispatch(Whole { rows, streams: &streams, totals: &mut totals });
+        totals
     })?;
     Ok(parts.concat())
 }
@@ -60,7 +62,7 @@ fn pieces<const K: usize>(
         let nodes = divided(&group, rows.len() as u64, bytes, &mut watch)?;
         let sums = map_chunks(nodes.len(), bytes * group.len(), &mut watch, |i| {
             let (of, node) = nodes[i];
-            dispatch(Sums { rows, stream: group[of], nodes: std::iter::once(node) })
+            dispatch(Piece { rows, stream: group[of], node })
         })?;
         let mut totals = vec![[0.0; K]; group.len()];
         for ((of, _), sum) in nodes.iter().zip(sums) {

@@ -8,50 +8,59 @@ const GROUP: usize = 4;
 /// Draw `i` of a hand-over goes to lane `i % LANES`: a fixed order of additions, and enough of them in flight.
 const LANES: usize = GROUP * FIELDS;
 
-/// One replicate's sums, column by column, over the rows below `nodes` (all of them: the whole replicate).
+/// The sums of whole replicates, column by column: `totals[r]` from `streams[r]`.
 ///
 /// A leaf's rows are first copied together: the copy streams, so that even columns larger than the cache are
-/// gathered from the nearest one. With `m` draws in a leaf a lane takes `m / 12` of them; leaves and then nodes
-/// are added in order.
-pub(super) struct Sums<'a, N, const K: usize> {
+/// gathered from the nearest one. With `m` draws in a leaf a lane takes `m / 12` of them; leaves are added in
+/// order within a block, and blocks in order.
+pub(super) struct Whole<'a, const K: usize> {
     pub rows: &'a [[f64; K]],
-    pub stream: Stream,
-    pub nodes: N,
+    pub streams: &'a [Stream],
+    pub totals: &'a mut [[f64; K]],
 }
 
-impl<N: Iterator<Item = Node>, const K: usize> Kernel for Sums<'_, N, K> {
-    type Out = [f64; K];
+impl<const K: usize> Kernel for Whole<'_, K> {
+    type Out = ();
 
     #[inline(always)]
-    fn run<I: Isa>(self) -> [f64; K] {
+    fn run<I: Isa>(self) {
         let mut table = [[0.0; K]; SLOTS];
-        let mut total = [0.0; K];
-        for node in self.nodes {
-            let mut sink =
-                Sink { rows: self.rows, table: &mut table, lanes: [[0.0; K]; LANES], sum: [0.0; K] };
-            walk(self.stream, self.rows.len() as u64, node, &mut sink);
-            for k in 0..K {
-                total[k] += sink.sum[k];
+        for (&stream, total) in self.streams.iter().zip(self.totals) {
+            let mut sum = [0.0; K];
+            for node in blocks(stream, self.rows.len() as u64) {
+                add(&mut sum, &below(self.rows, stream, node, &mut table));
             }
+            *total = sum;
         }
-        total
     }
 }
 
-/// Everything one replicate needs: its blocks, then their sums.
-pub(super) struct Replicate<'a, const K: usize> {
+/// The sums over the rows below one node of a replicate.
+pub(super) struct Piece<'a, const K: usize> {
     pub rows: &'a [[f64; K]],
     pub stream: Stream,
+    pub node: Node,
 }
 
-impl<const K: usize> Kernel for Replicate<'_, K> {
+impl<const K: usize> Kernel for Piece<'_, K> {
     type Out = [f64; K];
 
     #[inline(always)]
     fn run<I: Isa>(self) -> [f64; K] {
-        let nodes = blocks(self.stream, self.rows.len() as u64);
-        Sums { rows: self.rows, stream: self.stream, nodes }.run::<I>()
+        below(self.rows, self.stream, self.node, &mut [[0.0; K]; SLOTS])
     }
+}
+
+#[inline(always)]
+fn below<const K: usize>(
+    rows: &[[f64; K]],
+    stream: Stream,
+    node: Node,
+    table: &mut [[f64; K]; SLOTS],
+) -> [f64; K] {
+    let mut sink = Sink { rows, table, lanes: [[0.0; K]; LANES], sum: [0.0; K] };
+    walk(stream, rows.len() as u64, node, &mut sink);
+    sink.sum
 }
 
 struct Sink<'a, const K: usize> {
