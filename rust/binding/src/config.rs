@@ -79,8 +79,9 @@ pub fn set_flush_to_zero_for_tests(on: bool) {
 
 /// Panics inside a call, on a worker of the pool or on the calling thread. For tests.
 #[pyfunction]
+#[allow(clippy::panic)] // what it is for
 pub fn panic_for_tests(py: Python<'_>, pooled: bool) -> PyResult<()> {
     let bytes = if pooled { usize::MAX } else { 0 };
-    let boom = |_| std::panic::panic_any("asked for by a test");
+    let boom = |_| panic!("asked for by a test");
     call(py, None, 4, |watch| grid::map_chunks(4, bytes, watch, boom)).map(|_: Vec<()>| ())
 }

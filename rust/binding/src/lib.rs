@@ -1,4 +1,5 @@
 //! `steelyard._core`: check, borrow, detach, call. No arithmetic.
+#![allow(clippy::needless_pass_by_value)] // pyo3 hands a function its arguments by value
 
 mod arrays;
 mod calibration;

@@ -338,9 +338,11 @@ const NORM_LAYOUT: u8 = 1;
 
 /// The bytes of a `GlobalNormState`, whose exact total is given in limbs of 64 bits.
 #[pyfunction]
-pub fn global_norm_to_bytes<'py>(py: Python<'py>, limbs: Vec<u64>) -> Bound<'py, PyBytes> {
+pub fn global_norm_to_bytes(py: Python<'_>, limbs: Vec<u64>) -> Bound<'_, PyBytes> {
     let mut writer = Writer::new(StateKind::GlobalNorm, NORM_LAYOUT, b"{}", limbs.len() as u32);
-    limbs.iter().for_each(|&limb| writer.u64(limb));
+    for &limb in &limbs {
+        writer.u64(limb);
+    }
     PyBytes::new(py, &writer.finish())
 }
 

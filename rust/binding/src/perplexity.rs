@@ -1,6 +1,6 @@
 //! Tokens: totals per cluster and their perplexity.
 
-use crate::arrays::{Floats, floats, slice};
+use crate::arrays::{floats, slice};
 use crate::call::{call, call_quick};
 use crate::each_float;
 use crate::tokens::coordinates;
@@ -49,7 +49,7 @@ impl PerplexityTotals {
         let codes = slice::<i64>(codes, "clusters")?;
         let divisor = per.map(|per| slice::<f64>(per, "per")).transpose()?;
         let texts = names.filter(|names| !names.is_instance_of::<PyUntypedArray>());
-        let texts = texts.map(|names| names.extract::<Vec<String>>()).transpose()?;
+        let texts = texts.map(PyAnyMethods::extract::<Vec<String>>).transpose()?;
         if texts.iter().flatten().any(|text| text.len() > LONGEST_TEXT) {
             return Err(PyValueError::new_err(format!(
                 "clusters: expected ids of at most {LONGEST_TEXT} bytes"

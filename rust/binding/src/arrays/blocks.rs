@@ -217,12 +217,14 @@ pub fn borrow<'a>(reads: &[Block<'a>]) -> Vec<TypedSlice<'a>> {
 }
 
 unsafe fn shared<'a>(block: &Block<'a>) -> TypedSlice<'a> {
-    match block.kind {
-        // SAFETY (all four): the caller's.
-        Kind::F32 => TypedSlice::F32(unsafe { typed(block) }),
-        Kind::F64 => TypedSlice::F64(unsafe { typed(block) }),
-        Kind::Bf16 => TypedSlice::Bf16(unsafe { typed(block) }),
-        Kind::F16 => TypedSlice::F16(unsafe { typed(block) }),
+    // SAFETY: the caller's.
+    unsafe {
+        match block.kind {
+            Kind::F32 => TypedSlice::F32(typed(block)),
+            Kind::F64 => TypedSlice::F64(typed(block)),
+            Kind::Bf16 => TypedSlice::Bf16(typed(block)),
+            Kind::F16 => TypedSlice::F16(typed(block)),
+        }
     }
 }
 
@@ -232,10 +234,12 @@ unsafe fn typed<'a, T: Item>(block: &Block<'a>) -> &'a [T] {
 }
 
 unsafe fn exclusive<'a>(block: &Block<'a>) -> TypedSliceMut<'a> {
-    match block.kind {
-        // SAFETY (both): the caller's.
-        Kind::F64 => TypedSliceMut::F64(unsafe { typed_mut(block) }),
-        _ => TypedSliceMut::F32(unsafe { typed_mut(block) }),
+    // SAFETY: the caller's.
+    unsafe {
+        match block.kind {
+            Kind::F64 => TypedSliceMut::F64(typed_mut(block)),
+            _ => TypedSliceMut::F32(typed_mut(block)),
+        }
     }
 }
 

@@ -425,7 +425,7 @@ mod tests {
     fn bytes_round_trip_and_nothing_damaged_is_read() {
         let mut totals = Totals::new();
         let nll = [1.5, 2.25, 0.5];
-        let names = ["".to_owned(), "doc/\u{e9}".to_owned(), "z".to_owned()];
+        let names = [String::new(), "doc/\u{e9}".to_owned(), "z".to_owned()];
         add(&mut totals, &batch(&nll, 3, Per::Token(&[0, 1, 2]), 3), Names::Texts(&names)).unwrap();
         add(&mut totals, &batch(&nll, 3, Per::Token(&[0, 1, 1]), 2), Names::Numbers(&[-5, 1 << 40])).unwrap();
         let bytes = totals.to_bytes(b"{}").unwrap();
