@@ -56,6 +56,7 @@ class PerplexityTotals:
     def from_bytes(data: bytes) -> tuple[PerplexityTotals, bytes]: ...
 
 # calibration
+@final
 class ReliabilityTally:
     def __new__(cls, n_bins: int) -> ReliabilityTally: ...
     def updated(
@@ -75,6 +76,7 @@ class ReliabilityTally:
     def from_bytes(data: bytes) -> tuple[ReliabilityTally, bytes]: ...
 
 # optim
+@final
 class AdamWPlan:
     def __new__(
         cls,
