@@ -93,6 +93,10 @@ fn fit(sums_of: &[f64], sizes: &[f64]) -> Fit {
 /// The ratio `sum S_g / sum n_g` with Student's interval on V and df. Sums taken about a `shift` are given it
 /// back. Under two clusters (or one that holds everything) there is a value and no interval.
 pub fn ratio(sums_of: &[f64], sizes: &[f64], shift: f64, confidence: Confidence) -> Clustered {
+    simd::scalar(|| student(sums_of, sizes, shift, confidence))
+}
+
+fn student(sums_of: &[f64], sizes: &[f64], shift: f64, confidence: Confidence) -> Clustered {
     let Fit { mean, variance, df } = fit(sums_of, sizes);
     let value = shift + mean;
     let standard_error = variance.sqrt();
@@ -107,10 +111,14 @@ pub fn ratio(sums_of: &[f64], sizes: &[f64], shift: f64, confidence: Confidence)
 /// The share of ones among 0/1 rows: Wilson's interval with `n_eff = p(1-p)/V` rows (at most n; G where V is 0)
 /// and Student's t for z. Where the clusters show no spread the standard error is the width over 2t.
 pub fn proportion(ones: &[f64], sizes: &[f64], confidence: Confidence) -> Clustered {
+    simd::scalar(|| wilson_effective(ones, sizes, confidence))
+}
+
+fn wilson_effective(ones: &[f64], sizes: &[f64], confidence: Confidence) -> Clustered {
     let Fit { mean, variance, df } = fit(ones, sizes);
     let [hits, all] = sums(ones.len(), |g| [ones[g], sizes[g]]);
     if df.is_nan() {
-        return ratio(ones, sizes, 0.0, confidence);
+        return student(ones, sizes, 0.0, confidence);
     }
     let misses = all - hits;
     let spread = hits / all * (misses / all);

@@ -1,18 +1,22 @@
 //! Holm's step-down adjustment.
 
+use crate::simd::scalar;
+
 /// Holm's adjusted p-values (Holm 1979): for the i-th smallest of m, the largest of (m - j) p_(j) over
 /// j <= i (counted from 0), at most 1. They hold the family-wise error whatever the dependence.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
-    let mut adjusted = vec![0.0; p.len()];
-    let mut largest = 0.0;
-    for (rank, &index) in order.iter().enumerate() {
-        let scaled = (p.len() - rank) as f64 * p[index];
-        largest = if scaled > largest { scaled } else { largest };
-        adjusted[index] = if largest < 1.0 { largest } else { 1.0 };
-    }
-    adjusted
+    scalar(|| {
+        let mut adjusted = vec![0.0; p.len()];
+        let mut largest = 0.0;
+        for (rank, &index) in order.iter().enumerate() {
+            let scaled = (p.len() - rank) as f64 * p[index];
+            largest = if scaled > largest { scaled } else { largest };
+            adjusted[index] = if largest < 1.0 { largest } else { 1.0 };
+        }
+        adjusted
+    })
 }
 
 #[cfg(test)]

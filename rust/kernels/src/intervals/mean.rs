@@ -1,6 +1,7 @@
 //! The mean of graded values.
 
 use super::{Confidence, Interval};
+use crate::simd::scalar;
 
 /// A mean's error and interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,10 +17,12 @@ pub fn t_interval(mean: f64, squares: f64, n: u64, confidence: Confidence) -> Op
     if n < 2 {
         return None;
     }
-    let (n, df) = (n as f64, (n - 1) as f64);
-    let standard_error = (squares / df / n).sqrt();
-    let interval = confidence.around(mean, confidence.t(df) * standard_error);
-    Some(MeanInterval { standard_error, interval })
+    Some(scalar(|| {
+        let (n, df) = (n as f64, (n - 1) as f64);
+        let standard_error = (squares / df / n).sqrt();
+        let interval = confidence.around(mean, confidence.t(df) * standard_error);
+        MeanInterval { standard_error, interval }
+    }))
 }
 
 #[cfg(test)]

@@ -133,7 +133,7 @@ impl<T: Element> Kernel for Second<'_, T> {
     }
 }
 
-/// Reads the column once (twice where it is not 0/1): `x` holds at least one value.
+/// Reads the column once (twice where it is not 0/1). Of no values the mean is NaN.
 ///
 /// Two passes about the mean: the textbook sum of squares loses a standard deviation of 0.1 at a mean of 10^7
 /// altogether.
@@ -146,7 +146,8 @@ pub fn moments<T: Element>(x: &[T], watch: Watch<'_>) -> Result<Column, Cancelle
         return Ok(Column::Bad(bad));
     }
     let total = simd::scalar(|| {
-        firsts.iter().fold(FirstOut { sum: 0.0, ..firsts[0] }, |a, b| FirstOut {
+        let none = FirstOut { sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, graded: false };
+        firsts.iter().fold(none, |a, b| FirstOut {
             sum: a.sum + b.sum,
             min: if b.min < a.min { b.min } else { a.min },
             max: if b.max > a.max { b.max } else { a.max },

@@ -121,6 +121,10 @@ pub struct PairedBinary {
 
 /// `wins` b, `losses` c, of n independent pairs.
 pub fn paired_binary(wins: u64, losses: u64, n: u64, confidence: Confidence) -> PairedBinary {
+    simd::scalar(|| of_table(wins, losses, n, confidence))
+}
+
+fn of_table(wins: u64, losses: u64, n: u64, confidence: Confidence) -> PairedBinary {
     let (b, c, all) = (wins as f64, losses as f64, n as f64);
     let interval = confidence.open(tango(b, c, all, confidence.z()), -1.0, 1.0);
     let equal = wins == n || losses == n || (wins == 0 && losses == 0);
@@ -146,11 +150,13 @@ pub fn paired_binary(wins: u64, losses: u64, n: u64, confidence: Confidence) -> 
 /// the number of pairs and Student's t with `df` as the critical value of Tango's interval, and the standard error is
 /// its width over 2t.
 pub fn unspread_difference(value: f64, clusters: f64, df: f64, confidence: Confidence) -> (f64, Interval) {
-    let (wins, losses) = if value > 0.0 { (value * clusters, 0.0) } else { (0.0, -value * clusters) };
-    let t = confidence.two_sided().t(df);
-    let sides = tango(wins, losses, clusters, t);
-    let interval = confidence.open(tango(wins, losses, clusters, confidence.t(df)), -1.0, 1.0);
-    ((sides.high - sides.low) / (2.0 * t), interval)
+    simd::scalar(|| {
+        let (wins, losses) = if value > 0.0 { (value * clusters, 0.0) } else { (0.0, -value * clusters) };
+        let t = confidence.two_sided().t(df);
+        let sides = tango(wins, losses, clusters, t);
+        let interval = confidence.open(tango(wins, losses, clusters, confidence.t(df)), -1.0, 1.0);
+        ((sides.high - sides.low) / (2.0 * t), interval)
+    })
 }
 
 /// McNemar's test: wins among the discordant pairs are binomial with probability 1/2. `mid` counts the

@@ -2,6 +2,7 @@
 
 use super::{Confidence, Interval};
 use crate::math::beta;
+use crate::simd::scalar;
 
 /// How the interval is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,10 @@ pub struct Proportion {
 /// Every upper limit is one minus the lower limit of the failures, so that counting failures instead gives
 /// the mirrored interval exactly.
 pub fn proportion(k: u64, n: u64, method: Method, confidence: Confidence) -> Proportion {
+    scalar(|| of_counts(k, n, method, confidence))
+}
+
+fn of_counts(k: u64, n: u64, method: Method, confidence: Confidence) -> Proportion {
     let (hits, misses, all) = (k as f64, (n - k) as f64, n as f64);
     let lower = |hits: f64, misses: f64| match method {
         Method::Wilson => wilson_lower(hits, misses, confidence.z()),

@@ -6,6 +6,7 @@
 mod calibration;
 mod foundation;
 mod inputs;
+mod intervals;
 mod math;
 mod optim;
 mod preference;
@@ -37,8 +38,15 @@ const fn entry(name: &'static str, dtype: &'static str, prepare: fn(usize) -> Ru
     Entry { name, dtype, lengths: [0, 1, 7, 16, 33, 1000, long], prepare }
 }
 
-const ROOMS: &[&[Entry]] =
-    &[foundation::TABLE, math::TABLE, calibration::TABLE, tokens::TABLE, optim::TABLE, preference::TABLE];
+const ROOMS: &[&[Entry]] = &[
+    foundation::TABLE,
+    math::TABLE,
+    intervals::TABLE,
+    calibration::TABLE,
+    tokens::TABLE,
+    optim::TABLE,
+    preference::TABLE,
+];
 
 /// Key ("kernel dtype length") to digest.
 pub type Digests = BTreeMap<String, String>;

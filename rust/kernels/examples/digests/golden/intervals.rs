@@ -1,0 +1,120 @@
+//! Intervals, clustered sums and paired tests.
+
+use super::inputs::{Digest, Draw, tame, unit, words};
+use super::{Entry, Run, entry};
+use steelyard_kernels::intervals::cluster::{self, Clustered, cluster_sums};
+use steelyard_kernels::intervals::mean::t_interval;
+use steelyard_kernels::intervals::moments::{Column, moments};
+use steelyard_kernels::intervals::paired::{differences, paired_binary, unspread_difference};
+use steelyard_kernels::intervals::proportion::{Method, proportion};
+use steelyard_kernels::intervals::sign_flip::sign_flip;
+use steelyard_kernels::intervals::{Alternative, Confidence, Interval, holm};
+use steelyard_kernels::simd::{Bf16, F16};
+
+pub const TABLE: &[Entry] = &[
+    entry("intervals.moments", "float32", column::<f32>),
+    entry("intervals.moments", "float64", column::<f64>),
+    entry("intervals.moments", "bfloat16", column::<Bf16>),
+    entry("intervals.moments", "float16", column::<F16>),
+    entry("intervals.clusters", "float32", clusters::<f32>),
+    entry("intervals.clusters", "float64", clusters::<f64>),
+    entry("intervals.pairs", "float64", pairs),
+    entry("intervals.proportions", "counts", proportions),
+    entry("intervals.sign_flip", "float64", flips),
+    entry("intervals.holm", "float64", adjusted),
+];
+
+const WAYS: [Confidence; 3] = [
+    Confidence { level: 0.95, alternative: Alternative::TwoSided },
+    Confidence { level: 0.9, alternative: Alternative::Less },
+    Confidence { level: 0.999, alternative: Alternative::Greater },
+];
+
+fn add(digest: &mut Digest, interval: Interval) {
+    digest.doubles(&[interval.low, interval.high]);
+}
+
+fn column<T: Draw + 'static>(n: usize) -> Run {
+    let x: Vec<T> = tame(n, 50);
+    Box::new(move |digest| match moments(&x, &mut |_| true) {
+        Ok(Column::Finite(m)) => {
+            digest.doubles(&[m.mean, m.squares, m.min, m.max]);
+            if let Some(t) = t_interval(m.mean, m.squares, x.len() as u64, WAYS[0]) {
+                digest.double(t.standard_error);
+                add(digest, t.interval);
+            }
+        }
+        _ => digest.word(1),
+    })
+}
+
+fn clusters<T: Draw + 'static>(n: usize) -> Run {
+    const CLUSTERS: usize = 37;
+    let x: Vec<T> = unit(n, 51);
+    let codes: Vec<i64> = words(n, 52).map(|word| (word % CLUSTERS as u64) as i64).collect();
+    Box::new(move |digest| {
+        let Ok(Some(of)) = cluster_sums(&x, &codes, CLUSTERS, 0.25, &mut |_| true) else {
+            return digest.word(1);
+        };
+        digest.doubles(&of.sums);
+        let ones: Vec<f64> = of.sizes.iter().map(|&size| (size * 0.5).floor()).collect();
+        for how in WAYS {
+            for found in
+                [cluster::ratio(&of.sums, &of.sizes, 0.25, how), cluster::proportion(&ones, &of.sizes, how)]
+            {
+                let Clustered { value, standard_error, interval, df, n_effective } = found;
+                digest.doubles(&[value, standard_error, df, n_effective]);
+                add(digest, interval);
+            }
+        }
+    })
+}
+
+fn pairs(n: usize) -> Run {
+    let (new, base): (Vec<f64>, Vec<Bf16>) = (tame(n, 53), tame(n, 54));
+    Box::new(move |digest| {
+        let Ok(found) = differences(&new.as_slice(), &base.as_slice(), &mut |_| true) else {
+            return digest.word(1);
+        };
+        digest.doubles(&found.values);
+        for how in WAYS.into_iter().filter(|_| n > 0) {
+            let table = paired_binary(found.wins, found.losses, n as u64, how);
+            digest.doubles(&[table.value, table.standard_error, table.p_mid, table.p_exact]);
+            add(digest, table.interval);
+            let (error, interval) = unspread_difference(0.125, n as f64 + 1.0, n as f64, how);
+            digest.double(error);
+            add(digest, interval);
+        }
+    })
+}
+
+fn proportions(n: usize) -> Run {
+    let methods =
+        [Method::Wilson, Method::ClopperPearson, Method::Jeffreys, Method::AgrestiCoull, Method::Wald];
+    Box::new(move |digest| {
+        for k in (0..=n).step_by(1 + n / 7).filter(|_| n > 0) {
+            for (method, how) in methods.into_iter().flat_map(|method| WAYS.map(|how| (method, how))) {
+                let found = proportion(k as u64, n as u64, method, how);
+                digest.doubles(&[found.value, found.standard_error]);
+                add(digest, found.interval);
+            }
+        }
+    })
+}
+
+fn flips(n: usize) -> Run {
+    // Every pattern reads every value: 2,000 are enough for two batches of signs.
+    let x: Vec<f64> = tame(if n < 2000 { n } else { 2000 }, 55);
+    Box::new(move |digest| {
+        for how in WAYS {
+            if let Ok(found) = sign_flip(&x, how.alternative, &mut |_| true) {
+                digest.double(found.p);
+            }
+        }
+    })
+}
+
+fn adjusted(n: usize) -> Run {
+    let p: Vec<f64> = unit(n, 56);
+    Box::new(move |digest| digest.doubles(&holm(&p)))
+}
