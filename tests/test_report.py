@@ -362,6 +362,13 @@ def test_page_says_what_was_read_guessed_and_left_out(tmp_path: Path) -> None:
 # ---- text, Markdown, data
 
 
+def test_a_p_value_that_underflows_is_not_shown_as_zero(tmp_path: Path) -> None:
+    rows = [{"id": i, "model": m, "correct": m == "new"} for m in ("base", "new") for i in range(3000)]
+    made = report.build(records.read(write(tmp_path / "r.jsonl", rows)))
+    assert "p &lt; 1e-16, 3,000 shared ids" in made.to_markdown()
+    assert re.search(r"new +\+1\.0+ .* <1e-16 ", str(made))
+
+
 def test_text_fits_and_loses_nothing(hostile: report.Report) -> None:
     text = str(hostile)
     assert max(map(tables.width_of, text.splitlines())) <= 80

@@ -279,7 +279,9 @@ def _pair_finding(pair: PairResult, report: Report) -> Finding:
     name, base = printable(pair.model), printable(pair.baseline)
     margin = report.options.margin
     most = f" by more than {margin:g}" if margin else ""
-    p = f"p = {probability(pair.p_adjusted)}{' (Holm)' if len(report.pairs) > 1 else ''}"
+    shown = probability(pair.p_adjusted)
+    relation = shown.replace("<", "< ") if shown.startswith("<") else f"= {shown}"
+    p = f"p {relation}{' (Holm)' if len(report.pairs) > 1 else ''}"
     word = verdict(pair)
     claim = {
         "better": f"{name} is better than {base}",

@@ -67,12 +67,14 @@ def interval(low: float | None, high: float | None, digits: int) -> str:
 
 
 def probability(p: float | None) -> str:
-    """A p-value with three significant digits.
+    """A p-value with three significant digits; below 1e-16 digits mean nothing, and 0 would be a lie.
 
-    >>> probability(0.00268739), probability(2.01e-5), probability(1.0)
-    ('0.00269', '2.01e-05', '1')
+    >>> probability(0.00268739), probability(2.01e-5), probability(1.0), probability(1e-99)
+    ('0.00269', '2.01e-05', '1', '<1e-16')
     """
-    return MISSING if p is None else f"{p:.3g}"
+    if p is None:
+        return MISSING
+    return "<1e-16" if p < 1e-16 else f"{p:.3g}"
 
 
 def percent(level: float) -> str:
