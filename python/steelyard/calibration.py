@@ -125,10 +125,11 @@ class Reliability:
         # A limit may lie a rounding beyond the frequency it belongs to.
         bars = np.maximum([y - table["low"], table["high"] - y], 0.0)
         label = f"observed, {_percent(self.ece.confidence_level)} limits"
-        ax.errorbar(x, y, yerr=bars, fmt="o", markersize=4.5, capsize=2, linewidth=1.2, zorder=3, label=label)
+        style = {"fmt": "o", "markersize": 4.5, "capsize": 2, "linewidth": 1.2, "zorder": 3, "clip_on": False}
+        ax.errorbar(x, y, yerr=bars, label=label, **style)
         ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean probability", ylabel="observed frequency")
         ax.legend(loc="upper left", frameon=False)
-        counts = ax.inset_axes((0, 1.03, 1, 0.16), sharex=ax)
+        counts = ax.inset_axes((0, 1.05, 1, 0.16), sharex=ax)
         width = self.table["bin_high"] - self.table["bin_low"]
         counts.bar(self.table["bin_low"], self.table["count"], width, align="edge", color="0.75", edgecolor="white")
         counts.tick_params(labelbottom=False)
@@ -236,6 +237,8 @@ class ReliabilityState:
                 raise value_error("classes", f"{width} labels, one a column", f"{len(self._classes)}")
             return _columns(targets, self._classes, n, keep)
         labels = plain(targets, "targets")
+        if labels.size == 0:  # an empty list has no integer dtype
+            labels = labels.astype(np.int64)
         if labels.dtype.kind not in "iub":
             fix = "pass classes= to map labels to columns" if labels.dtype.kind in "US" else ""
             raise type_error("targets", "integers or booleans", describe(targets), fix)
