@@ -373,7 +373,7 @@ def test_a_softmax_rounded_to_16_bits_is_a_distribution() -> None:
         (lambda: sy.reliability([0.5], [1], n_bins=0), ValueError, r"n_bins: expected 1 to 10000 bins; got 0"),
         (lambda: sy.reliability([0.5], [1], n_bins=2.0), TypeError, r"n_bins: expected a whole number"),
         (lambda: sy.reliability([0.5], [1], confidence_level=95), ValueError, r"confidence_level: .* got 95"),
-        (lambda: sy.reliability([0.5], [1], confidence_level="95"), TypeError, r"confidence_level: expected a number"),
+        (lambda: sy.reliability([0.5], [1], confidence_level="95"), TypeError, r"confidence_level: expected a number inside"),
         (lambda: sy.reliability([0.5], [1], alternative="upper"), ValueError, r"alternative: .* got 'upper'"),
         (lambda: sy.reliability([0.5], [1], nan_policy="drop"), ValueError, r"nan_policy: .* got 'drop'"),
         (lambda: sy.reliability(np.ma.masked_array([0.5]), [1]), TypeError, r"probs: .*masked array"),

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._arrays import booleans, codes, describe, floats, integers, plain
+from ._intervals import Alternative, choice, confidence, proportion
 from ._progress import Progress, reporter
 from .errors import type_error, value_error
 from .estimate import Estimate, json_ready
 
 __all__ = ["Reliability", "ReliabilityState", "reliability"]
 
-Alternative = Literal["two-sided", "greater", "less"]
 NanPolicy = Literal["raise", "omit"]
 Form = Literal["probabilities", "top labels"]
 Array = NDArray[Any]
@@ -190,9 +190,8 @@ class ReliabilityState:
     ) -> None:
         self._n_bins = _bins(n_bins)
         self._classes = _classes(classes)
-        self._confidence_level = _level(confidence_level)
-        self._alternative = _choice("alternative", alternative, ("two-sided", "greater", "less"))
-        self._nan_policy = _choice("nan_policy", nan_policy, ("raise", "omit"))
+        self._how = confidence(confidence_level, alternative)
+        self._nan_policy = choice(nan_policy, "nan_policy", ("raise", "omit"))
         self._form: Form | None = None
         self._tally = _core.ReliabilityTally(self._n_bins)
 
@@ -252,8 +251,8 @@ class ReliabilityState:
         return {
             "n_bins": self._n_bins,
             "classes": self._classes,
-            "confidence_level": self._confidence_level,
-            "alternative": self._alternative,
+            "confidence_level": self._how.level,
+            "alternative": self._how.alternative,
             "nan_policy": self._nan_policy,
         }
 
@@ -338,14 +337,16 @@ class ReliabilityState:
         ValueError
             Where no row counts.
         """
-        said = self._tally.summary(self._confidence_level, self._alternative)
+        said = self._tally.summary(*self._how)
         excluded, nan, clamped = self._tally.left_out()
         left_out = {why: k for why, k in (("where", excluded), ("nan", nan), ("clamped", clamped)) if k}
         if said is None:
             raise value_error("probs", "at least one row that counts", f"none (left out: {left_out})")
+        rows = self._tally.rows()
+        n, correct = sum(count for count, _, _ in rows), sum(correct for _, correct, _ in rows)
         common: dict[str, Any] = {
-            "n": said["n"],
-            "confidence_level": self._confidence_level,
+            "n": n,
+            "confidence_level": self._how.level,
             "left_out": left_out,
             "detail": {"n_bins": self._n_bins, "filled_bins": len(said["bins"])},
         }
@@ -358,14 +359,16 @@ class ReliabilityState:
             rmsce=_error(said["rmsce"], method="inversion", reason=spread, **common),
             mce=_error(said["mce"], method="Wilson a bin", reason=shared, **common),
             noise_floor=said["noise_floor"],
-            accuracy=_error(said["accuracy"], method="Wilson", reason=reason, **(common | {"detail": {}})),
-            table=self._table(said["bins"]),
-            n=said["n"],
+            accuracy=proportion(correct, n, self._how, reason=reason, left_out=left_out),
+            table=self._table(rows, said["bins"]),
+            n=n,
             left_out=left_out,
         )
 
-    def _table(self, bins: list[tuple[int, float, float, float, float, float]]) -> dict[str, Array]:
-        rows, n_bins = self._tally.rows(), self._n_bins
+    def _table(
+        self, rows: list[tuple[int, int, int]], bins: list[tuple[int, float, float, float, float, float]]
+    ) -> dict[str, Array]:
+        n_bins = self._n_bins
         numbers = np.arange(n_bins + 1) / n_bins
         table: dict[str, Array] = {
             "bin_low": numbers[:-1],
@@ -393,22 +396,6 @@ def _bins(n_bins: Any) -> int:
     if not 1 <= n_bins <= MAX_BINS:
         raise value_error("n_bins", f"1 to {MAX_BINS} bins", str(n_bins))
     return int(n_bins)
-
-
-def _level(level: Any) -> float:
-    if isinstance(level, bool) or not isinstance(level, float | int | np.floating):
-        raise type_error("confidence_level", "a number between 0 and 1", describe(level))
-    if not 0 < level < 1:
-        raise value_error("confidence_level", "a number between 0 and 1", str(level))
-    return float(level)
-
-
-def _choice(name: str, value: Any, allowed: tuple[str, ...]) -> Any:
-    if not isinstance(value, str):
-        raise type_error(name, " or ".join(map(repr, allowed)), describe(value))
-    if value not in allowed:
-        raise value_error(name, " or ".join(map(repr, allowed)), repr(value))
-    return value
 
 
 def _classes(classes: Any) -> list[Any] | None:

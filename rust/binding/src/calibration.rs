@@ -8,10 +8,11 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use steelyard_kernels::calibration::{
-    self as room, Alternative, Fault, Labels, LeftOut, Limits, MAX_BINS, Options, Row, Scores, Source,
-    Summary, Tally, TopLabels,
+    self as room, Fault, Labels, LeftOut, Limits, MAX_BINS, Options, Row, Scores, Source, Summary, Tally,
+    TopLabels,
 };
 use steelyard_kernels::grid::{Cancelled, Watch};
+use steelyard_kernels::intervals::{Alternative, Confidence};
 
 /// Counts and exact sums of a reliability diagram; it never changes.
 #[pyclass(frozen, module = "steelyard._core")]
@@ -79,13 +80,11 @@ impl ReliabilityTally {
         confidence_level: f64,
         alternative: &str,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let alternative = match alternative {
-            "two-sided" => Alternative::TwoSided,
-            "greater" => Alternative::Greater,
-            "less" => Alternative::Less,
-            other => return Err(PyValueError::new_err(format!("alternative: unknown {other:?}"))),
+        let Some(alternative) = Alternative::from_name(alternative) else {
+            return Err(PyValueError::new_err(format!("alternative: unknown {alternative:?}")));
         };
-        let summary = call_quick(py, || room::summarise(&self.0, confidence_level, alternative))?;
+        let confidence = Confidence { level: confidence_level, alternative };
+        let summary = call_quick(py, || room::summarise(&self.0, confidence))?;
         summary.map(|summary| in_python(py, &summary)).transpose()
     }
 
@@ -186,8 +185,6 @@ fn refusal(fault: Fault, width: Option<usize>) -> PyErr {
 fn in_python<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, PyDict>> {
     let error = |limits: Limits| (limits.value, limits.standard_error, limits.low, limits.high);
     let said = PyDict::new(py);
-    said.set_item("n", summary.n)?;
-    said.set_item("accuracy", error(summary.accuracy))?;
     said.set_item("ece", error(summary.ece))?;
     said.set_item("rmsce", error(summary.rmsce))?;
     said.set_item("mce", error(summary.mce))?;

@@ -10,38 +10,15 @@
 
 use super::tally::{Row, Tally};
 use crate::exact::Fixed;
-use crate::math::exp;
+use crate::intervals::proportion::wilson;
+use crate::intervals::{Confidence, Interval};
+use crate::math::{exp, normal};
 use crate::simd::scalar;
 
-mod normal {
-    // STUB until crate::math::normal lands
-    pub fn cdf(x: f64) -> f64 {
-        0.5 * libm::erfc(-x / std::f64::consts::SQRT_2)
-    }
-    pub fn quantile(p: f64) -> f64 {
-        let (mut a, mut b) = (-40.0, 40.0);
-        for _ in 0..100 {
-            let m = 0.5 * (a + b);
-            if cdf(m) < p { a = m } else { b = m }
-        }
-        0.5 * (a + b)
-    }
-}
 /// `sqrt(2 / pi)`: the mean of |N(0, 1)|.
 const MEAN_FOLDED: f64 = 0.797_884_560_802_865_4;
 /// Halvings of a bracket: more than an f64 has bits.
 const HALVINGS: u32 = 60;
-
-/// Which limits are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Alternative {
-    /// Both.
-    TwoSided,
-    /// A lower limit; the upper one is 1.
-    Greater,
-    /// An upper limit; the lower one is 0.
-    Less,
-}
 
 /// An error with its interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,10 +53,6 @@ pub struct Bin {
 /// What a tally says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// Rows that count.
-    pub n: u64,
-    /// The share of true ones.
-    pub accuracy: Limits,
     /// Mean absolute gap.
     pub ece: Limits,
     /// Root of the mean squared gap.
@@ -95,40 +68,16 @@ pub struct Summary {
     pub bins: Vec<Bin>,
 }
 
-/// The error of a probability's confidence: how many standard deviations each limit lies away.
-#[derive(Clone, Copy)]
-struct Level {
-    alpha: f64,
-    alternative: Alternative,
+/// The critical value when the error is shared by `parts` limits of each side.
+fn shared(confidence: Confidence, parts: usize) -> f64 {
+    -normal::quantile(confidence.tail() / parts as f64)
 }
 
-impl Level {
-    fn new(confidence_level: f64, alternative: Alternative) -> Self {
-        Level { alpha: 1.0 - confidence_level, alternative }
-    }
-
-    /// The normal quantile, with the error shared by `parts` limits of each side.
-    fn z(self, parts: f64) -> f64 {
-        let sides = if self.alternative == Alternative::TwoSided { 2.0 } else { 1.0 };
-        -normal::quantile(self.alpha / (sides * parts))
-    }
-
-    fn limits(self, value: f64, standard_error: Option<f64>, low: f64, high: f64) -> Limits {
-        let low = if self.alternative == Alternative::Less { 0.0 } else { low };
-        let high = if self.alternative == Alternative::Greater || high > 1.0 { 1.0 } else { high };
-        Limits { value, standard_error, low, high }
-    }
-}
-
-/// Wilson's interval of `k` among `n` (Wilson, J. Am. Stat. Assoc. 22, 1927).
-fn wilson(k: f64, n: f64, z: f64) -> (f64, f64) {
-    let (p, zz) = (k / n, z * z);
-    let centre = p + zz / (2.0 * n);
-    let half = z * (p * (1.0 - p) / n + zz / (4.0 * n * n)).sqrt();
-    let scale = 1.0 + zz / n;
-    let low = if k == 0.0 { 0.0 } else { (centre - half) / scale };
-    let high = if k == n { 1.0 } else { (centre + half) / scale };
-    (low, high)
+/// An error with its interval inside [0, 1], an open side at its end.
+fn limits(confidence: Confidence, value: f64, standard_error: Option<f64>, low: f64, high: f64) -> Limits {
+    let high = if high > 1.0 { 1.0 } else { high };
+    let Interval { low, high } = confidence.open(Interval { low, high }, 0.0, 1.0);
+    Limits { value, standard_error, low, high }
 }
 
 /// A bin as the intervals see it.
@@ -173,7 +122,7 @@ impl Gap {
 
     /// The frequency's distance from the mean probability: the least and the most within Wilson's limits.
     fn distances(&self, z: f64) -> (f64, f64) {
-        let (low, high) = wilson(self.correct, self.n, z);
+        let Interval { low, high } = wilson(self.correct, self.n - self.correct, z);
         let (below, above) = (self.mean_probability - low, high - self.mean_probability);
         let outside = larger(larger(-below, -above), 0.0);
         (outside, larger(below, above))
@@ -263,8 +212,8 @@ impl Power {
         high
     }
 
-    fn limits(self, gaps: &[Gap], level: Level, floor: f64) -> Limits {
-        let (z, observed) = (level.z(1.0), self.average(gaps, |gap| gap.signed.abs()));
+    fn limits(self, gaps: &[Gap], confidence: Confidence, floor: f64) -> Limits {
+        let (z, observed) = (confidence.z(), self.average(gaps, |gap| gap.signed.abs()));
         let at = |scale: f64| self.root(self.average(gaps, |gap| scale * gap.reach));
         let (calibrated, spread) = self.expected(gaps, 0.0);
         let low =
@@ -273,73 +222,59 @@ impl Power {
         let (mean, deviation) = self.expected(gaps, 1.0);
         // The root of a mean square scatters by the square's deviation over twice the root.
         let standard_error = if self == Power::One { deviation } else { deviation / (2.0 * mean.sqrt()) };
-        level.limits(self.root(observed), Some(standard_error), low, high)
+        limits(confidence, self.root(observed), Some(standard_error), low, high)
     }
 
     /// Where every probability is 0 or 1 and came true: the farthest that the frequencies may lie.
-    fn limits_if_certain(self, gaps: &[Gap], level: Level) -> Limits {
-        let z = level.z(gaps.len() as f64);
+    fn limits_if_certain(self, gaps: &[Gap], confidence: Confidence) -> Limits {
+        let z = shared(confidence, gaps.len());
         let high = self.root(self.average(gaps, |gap| gap.distances(z).1));
-        level.limits(0.0, Some(high / (2.0 * level.z(1.0))), 0.0, high)
+        limits(confidence, 0.0, Some(high / (2.0 * confidence.two_sided().z())), 0.0, high)
     }
-}
-
-/// The share of `k` among `n`; `z` of both sides gives the error where all are equal.
-fn frequency(k: f64, n: f64, level: Level, z: f64) -> Limits {
-    let ((low, high), p) = (wilson(k, n, level.z(1.0)), k / n);
-    let standard_error = if k == 0.0 || k == n {
-        let (low, high) = wilson(k, n, z);
-        (high - low) / (2.0 * z)
-    } else {
-        (p * (1.0 - p) / (n - 1.0)).sqrt()
-    };
-    level.limits(p, Some(standard_error), low, high)
 }
 
 /// The largest gap: Wilson's limits in every bin, at an error shared by all.
-fn largest(gaps: &[Gap], level: Level) -> Limits {
-    let z = level.z(gaps.len() as f64);
-    let mut limits = (0.0, 0.0, 0.0);
+fn largest(gaps: &[Gap], confidence: Confidence) -> Limits {
+    let z = shared(confidence, gaps.len());
+    let (mut value, mut low, mut high) = (0.0, 0.0, 0.0);
     for gap in gaps {
         let (near, far) = gap.distances(z);
-        limits = (larger(limits.0, gap.signed.abs()), larger(limits.1, near), larger(limits.2, far));
+        (value, low, high) = (larger(value, gap.signed.abs()), larger(low, near), larger(high, far));
     }
-    level.limits(limits.0, None, limits.1, limits.2)
+    limits(confidence, value, None, low, high)
 }
 
 /// Errors, intervals and filled bins of a tally; `None` where it holds no row.
-///
-/// `confidence_level` in (0, 1).
-pub fn summarise(tally: &Tally, confidence_level: f64, alternative: Alternative) -> Option<Summary> {
-    scalar(|| summary(tally, confidence_level, alternative))
+pub fn summarise(tally: &Tally, confidence: Confidence) -> Option<Summary> {
+    scalar(|| summary(tally, confidence))
 }
 
-fn summary(tally: &Tally, confidence_level: f64, alternative: Alternative) -> Option<Summary> {
+fn summary(tally: &Tally, confidence: Confidence) -> Option<Summary> {
     let total: u64 = tally.rows.iter().map(|row| row.count).sum();
-    let correct: u64 = tally.rows.iter().map(|row| row.correct).sum();
     let filled = || tally.rows.iter().enumerate().filter(|(_, row)| row.count > 0);
     let gaps: Vec<Gap> = filled().map(|(_, row)| Gap::new(row, total)).collect();
     if gaps.is_empty() {
         return None;
     }
-    let level = Level::new(confidence_level, alternative);
-    let both = Level::new(confidence_level, Alternative::TwoSided).z(1.0);
+    let both = confidence.two_sided().z();
     let noise_floor = MEAN_FOLDED * gaps.iter().map(|gap| gap.weight * gap.null).sum::<f64>();
     let certain = gaps.iter().all(|gap| gap.reach == 0.0);
     let error = |power: Power, floor: f64| {
-        if certain { power.limits_if_certain(&gaps, level) } else { power.limits(&gaps, level, floor) }
+        if certain {
+            power.limits_if_certain(&gaps, confidence)
+        } else {
+            power.limits(&gaps, confidence, floor)
+        }
     };
     let bin = |((index, _), gap): ((usize, &Row), &Gap)| {
-        let (low, high) = wilson(gap.correct, gap.n, both);
+        let Interval { low, high } = wilson(gap.correct, gap.n - gap.correct, both);
         let accuracy = gap.correct / gap.n;
         Bin { index, mean_probability: gap.mean_probability, accuracy, gap: gap.signed, low, high }
     };
     Some(Summary {
-        n: total,
-        accuracy: frequency(correct as f64, total as f64, level, both),
         ece: error(Power::One, noise_floor),
         rmsce: error(Power::Two, 0.0),
-        mce: largest(&gaps, level),
+        mce: largest(&gaps, confidence),
         noise_floor,
         certain,
         bins: filled().zip(&gaps).map(bin).collect(),
@@ -349,6 +284,9 @@ fn summary(tally: &Tally, confidence_level: f64, alternative: Alternative) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::intervals::Alternative;
+
+    const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
 
     fn tally(rows: &[(u64, u64, f64)]) -> Tally {
         let row = |&(count, correct, p): &(u64, u64, f64)| {
@@ -364,7 +302,7 @@ mod tests {
 
     #[test]
     fn eighty_right_of_a_hundred_at_eighty_per_cent_are_calibrated() {
-        let said = summarise(&tally(&[(100, 80, 0.8)]), 0.95, Alternative::TwoSided).unwrap();
+        let said = summarise(&tally(&[(100, 80, 0.8)]), TWO).unwrap();
         assert!(said.ece.value < 1e-7);
         near(said.ece.low, 0.0, 0.0);
         near(said.ece.high, 0.0735, 5e-5);
@@ -376,9 +314,9 @@ mod tests {
     #[test]
     fn one_side_spends_the_whole_error_there() {
         let rows = tally(&[(50, 20, 0.3), (0, 0, 0.0), (950, 800, 0.95)]);
-        let both = summarise(&rows, 0.9, Alternative::TwoSided).unwrap();
-        let greater = summarise(&rows, 0.95, Alternative::Greater).unwrap();
-        let less = summarise(&rows, 0.95, Alternative::Less).unwrap();
+        let both = summarise(&rows, Confidence { level: 0.9, ..TWO }).unwrap();
+        let greater = summarise(&rows, Confidence { alternative: Alternative::Greater, ..TWO }).unwrap();
+        let less = summarise(&rows, Confidence { alternative: Alternative::Less, ..TWO }).unwrap();
         for pick in [|s: &Summary| s.ece, |s: &Summary| s.rmsce, |s: &Summary| s.mce] {
             near(pick(&greater).low, pick(&both).low, 1e-9);
             near(pick(&less).high, pick(&both).high, 1e-9);
@@ -388,17 +326,17 @@ mod tests {
 
     #[test]
     fn certainty_is_not_knowledge() {
-        let said = summarise(&tally(&[(20, 0, 0.0), (20, 20, 1.0)]), 0.95, Alternative::TwoSided).unwrap();
+        let said = summarise(&tally(&[(20, 0, 0.0), (20, 20, 1.0)]), TWO).unwrap();
         assert!(said.certain && said.ece.value == 0.0 && said.ece.low == 0.0);
         assert!(said.ece.high > 0.1 && said.rmsce.high > 0.1 && said.ece.standard_error.unwrap() > 0.02);
     }
 
     #[test]
     fn one_row_far_off() {
-        let said = summarise(&tally(&[(1, 1, 0.0)]), 0.95, Alternative::TwoSided).unwrap();
+        let said = summarise(&tally(&[(1, 1, 0.0)]), TWO).unwrap();
         assert_eq!((said.ece.value, said.rmsce.value, said.mce.value), (1.0, 1.0, 1.0));
         assert!(said.ece.low > 0.0 && said.ece.high == 1.0);
-        assert_eq!(summarise(&Tally::new(3), 0.95, Alternative::TwoSided), None);
+        assert_eq!(summarise(&Tally::new(3), TWO), None);
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod tally;
 
 pub use bins::{MAX_BINS, Probability, bin_by_edges, edges};
 pub use bytes::{from_bytes, to_bytes};
-pub use interval::{Alternative, Bin, Limits, Summary, summarise};
+pub use interval::{Bin, Limits, Summary, summarise};
 pub use labels::Labels;
 pub use sources::{Scores, Source, TopLabels};
 pub use tally::{Fault, LeftOut, Options, Row, Tally, chunks, tally};
