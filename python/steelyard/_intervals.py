@@ -5,7 +5,6 @@ The arithmetic is the core's; what is decided here is which method serves the da
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from .errors import SteelyardWarning, type_error, value_error
+from .errors import type_error, value_error, warn
 from .estimate import Estimate
 
 __all__ = [
@@ -166,11 +165,9 @@ def _warn_wald(k: NDArray[np.int64], n: NDArray[np.int64]) -> None:
     few = np.minimum(k, n - k)
     if (few < WALD_SAFE).any():
         i = int(np.flatnonzero(few < WALD_SAFE)[0])
-        warnings.warn(
+        warn(
             f"Wald's interval covers too little with fewer than {WALD_SAFE} successes or failures (here {k[i]} of "
-            f'{n[i]}); method="wilson" is safe',
-            SteelyardWarning,
-            stacklevel=4,
+            f'{n[i]}); method="wilson" is safe'
         )
 
 

@@ -6,6 +6,9 @@ what came, and what to do.
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 __all__ = ["RecordError", "SteelyardWarning"]
 
 
@@ -33,3 +36,11 @@ def type_error(name: str, expected: str, got: str, fix: str = "") -> TypeError:
 def value_error(name: str, expected: str, got: str, fix: str = "") -> ValueError:
     """The error for the wrong content: a shape, a range, a value."""
     return ValueError(sentence(name, expected, got, fix))
+
+
+def warn(message: str) -> None:
+    """Raise a :class:`SteelyardWarning` that points at the caller's line, not into this package."""
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "steelyard":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, SteelyardWarning, stacklevel=level)

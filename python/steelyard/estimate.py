@@ -157,7 +157,10 @@ class Estimate:
         for name in ("standard_error", "low", "high", "n_effective"):
             if _missing(picked[name]):
                 picked[name] = None
-        picked["detail"] = {key: one(value) for key, value in self.detail.items()}
+        known = {key: one(value) for key, value in self.detail.items()}
+        picked["detail"] = {
+            key: value for key, value in known.items() if not isinstance(value, float) or value == value
+        }
         counts = {why: one(count) for why, count in self.left_out.items()}
         picked["left_out"] = {why: count for why, count in counts.items() if count}
         return replace(self, names=None, **picked)

@@ -88,7 +88,7 @@ def estimate(
     >>> print(sy.estimate(np.arange(10.0)))
     4.5 [2.3, 6.7] (95 %, t, n = 10)
     >>> print(sy.estimate([1, 1, 1, 0, 1, 1, 0, 1, 1, 1], clusters=[0, 0, 1, 1, 2, 2, 3, 3, 4, 4]))
-    0.80 [0.43, 0.95] (95 %, clustered Wilson, n = 10, 5 clusters)
+    0.80 [0.37, 0.96] (95 %, clustered Wilson, n = 10, 5 clusters)
     >>> print(sy.estimate({"old": np.arange(10.0), "new": np.arange(10.0) + 1}))
     old  4.5 [2.3, 6.7] (95 %, t, n = 10)
     new  5.5 [3.3, 7.7] (95 %, t, n = 10)
