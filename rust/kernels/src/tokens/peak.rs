@@ -4,14 +4,20 @@
 //! each block is read for its maximum, then summed against the largest value seen so far; when a block raises
 //! that maximum, the sum so far is rescaled (Milakov and Gimelshein, "Online normalizer calculation for
 //! softmax", arXiv:1805.02867). The largest element adds exactly 1, so S >= 1 and log S >= 0.
+//!
+//! Error of log S in f32, u = 2^-24: a relative error of every term is an absolute error of log S. The difference
+//! x - M is rounded by up to 2^-21 (for 8 <= M - x < 16; what lies farther has no weight at 262,144 elements), log2 e
+//! by 1.4e-8 of up to 9.3, the polynomial is off by 1.1e-7 and its evaluation by 1.4 u, and a term is rounded three
+//! times on its way into f64 (one step, two halvings): 9.6e-7 if all of them conspire. The worst that a search over
+//! plateaus below one maximum found is 7.0e-7; random rows stay below 2e-7.
 
 use crate::math::exp64;
 use crate::simd::{Bf16, Element, F16, Isa, tree64};
 
 /// Lanes of a sum; a multiple of every vector width in use.
 const LANES: usize = 32;
-/// Steps a lane makes in its own precision before it is folded into f64: seven roundings at most.
-const STEPS: usize = 4;
+/// Steps a lane makes in its own precision before it is folded into f64.
+const STEPS: usize = 2;
 /// Lanes of the f64 totals.
 const WIDE: usize = 8;
 /// Elements read twice before the next: 8 KiB of f64, 4 of f32, in the first-level cache.

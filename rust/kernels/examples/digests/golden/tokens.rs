@@ -1,16 +1,18 @@
-//! Token scores.
+//! Token scores and perplexity.
 
 use super::inputs::{Draw, tame, words};
 use super::{Entry, Run, entry};
+use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::rows::Table;
 use steelyard_kernels::simd::{Bf16, F16};
-use steelyard_kernels::tokens::{Logit, token_scores};
+use steelyard_kernels::tokens::{Batch, Logit, Names, Per, Totals, Unit, sum_batch, token_scores};
 
 pub const TABLE: &[Entry] = &[
     entry("tokens.token_scores", "float32", scores::<f32>),
     entry("tokens.token_scores", "float64", scores::<f64>),
     entry("tokens.token_scores", "bfloat16", scores::<Bf16>),
     entry("tokens.token_scores", "float16", scores::<F16>),
+    entry("tokens.perplexity", "float64", perplexity),
 ];
 
 const WIDEST: usize = 4097;
@@ -33,6 +35,41 @@ fn scores<T: Draw + Logit>(n: usize) -> Run {
                 scores.counted.iter().for_each(|&counted| digest.word(counted.into()));
             }
             None => digest.word(u64::MAX),
+        }
+    })
+}
+
+/// NLL of tokens of about `n / 9` documents, counted in units of their own: the state's bytes and its result.
+fn perplexity(n: usize) -> Run {
+    let nll: Vec<f64> = tame::<f64>(n, 32).into_iter().map(f64::abs).collect();
+    let per: Vec<f64> = words(n, 33).map(|word| (word % 7) as f64 + 0.25).collect();
+    let clusters = n / 9 + 2;
+    let codes: Vec<i64> = words(n, 34).map(|word| (word % clusters as u64) as i64).collect();
+    let names: Vec<i64> = (0..clusters as i64).rev().collect();
+    Box::new(move |digest| {
+        let batch = Batch {
+            nll: &nll,
+            status: None,
+            length: 1,
+            codes: Per::Token(&codes),
+            clusters,
+            per: Per::Token(&per),
+            omit_nan: false,
+        };
+        let mut totals = Totals::new();
+        if let Ok(Ok(summed)) = sum_batch(&batch, &mut |_| true) {
+            digest.word(totals.absorb(&summed, Names::Numbers(&names)).is_ok().into());
+        }
+        totals.to_bytes(b"").into_iter().flatten().for_each(|byte| digest.word(byte.into()));
+        let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
+        if let Some(found) = totals.perplexity(Unit::Perplexity, confidence) {
+            digest.doubles(&[
+                found.value,
+                found.standard_error,
+                found.interval.low,
+                found.interval.high,
+                found.df,
+            ]);
         }
     })
 }
