@@ -57,6 +57,7 @@ class PerplexityTotals:
 
 # calibration
 @final
+@final
 class ReliabilityTally:
     def __new__(cls, n_bins: int) -> ReliabilityTally: ...
     def updated(

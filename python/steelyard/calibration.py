@@ -453,7 +453,9 @@ def reliability(
 
     These plain errors are biased: a calibrated model has an ``ece`` of about
     ``noise_floor`` :math:`= \sqrt{2/\pi} \sum_b w_b \sqrt{\bar p_b (1 - \bar p_b) / n_b}`, not 0. The intervals
-    account for it by inversion (no resampling: same data, same bits); rows count as independent.
+    account for it by inversion (no resampling: same data, same bits); rows count as independent. Simulated,
+    95 per cent intervals of ``ece`` and ``rmsce`` cover 92 to 98 per cent from n = 300 on; at n = 100 as few as
+    88 where gaps are about as large as the noise of a bin.
 
     Parameters
     ----------
