@@ -1,17 +1,41 @@
 //! How much each row pulls at a mean or a ratio, and the skewness of it.
 
 use crate::grid::{CHUNK, Cancelled, Watch, chunk, chunks, map_chunks};
-use crate::simd::{Isa, Kernel, dispatch, scalar, tree64};
+use crate::simd::{Element, Isa, Kernel, dispatch, scalar, tree64};
 
 const LANES: usize = 16;
 
-/// BCa's acceleration in closed form, `a = sum U^3 / (6 (sum U^2)^1.5)`, with the influence values
-/// `U_g = S_g - value n_g` of the ratio `value = sum S / sum n` over `rows` of `(S_g, n_g)` (a mean: every
-/// `n_g` 1), up to a factor that cancels. (Efron 1987, eq. 6.6 and 7.3.)
+/// BCa's acceleration of a mean in closed form, `a = sum U^3 / (6 (sum U^2)^1.5)` with the influence values
+/// `U_i = x_i - mean` (Efron 1987, eq. 6.6 and 7.3).
 ///
 /// `scale` is a size of the U, their root mean square say: powers of `U / scale` neither overflow nor vanish.
 /// NaN where no U differs from zero. Relative error below 1e-12 of `sum |U|^3`.
-pub fn acceleration(rows: &[[f64; 2]], value: f64, scale: f64, watch: Watch<'_>) -> Result<f64, Cancelled> {
+pub fn mean_acceleration<T: Element>(
+    x: &[T],
+    mean: f64,
+    scale: f64,
+    watch: Watch<'_>,
+) -> Result<f64, Cancelled> {
+    acceleration(x.as_chunks::<1>().0, mean, scale, watch)
+}
+
+/// The same of a ratio `sum S / sum n` of rows `(S_g, n_g)`, whose influence values are `S_g - ratio n_g` but
+/// for a factor that cancels.
+pub fn ratio_acceleration(
+    rows: &[[f64; 2]],
+    ratio: f64,
+    scale: f64,
+    watch: Watch<'_>,
+) -> Result<f64, Cancelled> {
+    acceleration(rows, ratio, scale, watch)
+}
+
+fn acceleration<T: Element, const K: usize>(
+    rows: &[[T; K]],
+    value: f64,
+    scale: f64,
+    watch: Watch<'_>,
+) -> Result<f64, Cancelled> {
     let parts = map_chunks(chunks(rows.len(), CHUNK), size_of_val(rows), watch, |index| {
         dispatch(Powers { rows: &rows[chunk(index, rows.len(), CHUNK)], value, inverse: 1.0 / scale })
     })?;
@@ -22,26 +46,27 @@ pub fn acceleration(rows: &[[f64; 2]], value: f64, scale: f64, watch: Watch<'_>)
 }
 
 /// `sum U^2` and `sum U^3`, U in units of the scale.
-struct Powers<'a> {
-    rows: &'a [[f64; 2]],
+struct Powers<'a, T, const K: usize> {
+    rows: &'a [[T; K]],
     value: f64,
     inverse: f64,
 }
 
-impl Kernel for Powers<'_> {
+impl<T: Element, const K: usize> Kernel for Powers<'_, T, K> {
     type Out = [f64; 2];
 
     #[inline(always)]
     fn run<I: Isa>(self) -> [f64; 2] {
         let mut sums = [[0.0; LANES]; 2];
-        let (blocks, tail) = self.rows.as_chunks::<LANES>();
-        let mut last = [[0.0; 2]; LANES]; // a row of no rows that sums to nothing pulls at nothing
-        last[..tail.len()].copy_from_slice(tail);
-        for block in blocks.iter().chain(std::iter::once(&last)) {
+        for block in self.rows.chunks(LANES) {
+            let mut pull = [0.0; LANES];
+            for (u, row) in pull.iter_mut().zip(block) {
+                let size = if K > 1 { row[K - 1].to_f64() } else { 1.0 };
+                *u = (row[0].to_f64() - self.value * size) * self.inverse;
+            }
             for i in 0..LANES {
-                let u = (block[i][0] - self.value * block[i][1]) * self.inverse;
-                sums[0][i] += u * u;
-                sums[1][i] += u * u * u;
+                sums[0][i] += pull[i] * pull[i];
+                sums[1][i] += pull[i] * pull[i] * pull[i];
             }
         }
         sums.map(tree64)
@@ -53,7 +78,7 @@ mod tests {
     use super::*;
 
     fn of(rows: &[[f64; 2]], value: f64, scale: f64) -> f64 {
-        acceleration(rows, value, scale, &mut |_| true).unwrap()
+        ratio_acceleration(rows, value, scale, &mut |_| true).unwrap()
     }
 
     /// The city data of Efron and Tibshirani, ratio sum x / sum u: the influence values' own skewness. (The
@@ -83,5 +108,13 @@ mod tests {
         let skewed = [[0.0, 1.0], [0.0, 1.0], [3e200, 1.0]];
         assert!((of(&skewed, 1e200, 1e200) - 6.0 / (6.0 * 6.0 * 6f64.sqrt())).abs() < 1e-16);
         assert!(of(&[[2.0, 1.0]; 3], 2.0, 1.0).is_nan());
+    }
+
+    #[test]
+    fn a_mean_is_a_ratio_of_rows_of_one() {
+        let x: Vec<f32> = (0..100_003).map(|i| ((i * 7919) % 1000) as f32).collect();
+        let rows: Vec<[f64; 2]> = x.iter().map(|&v| [f64::from(v), 1.0]).collect();
+        let mean = mean_acceleration(&x, 400.0, 300.0, &mut |_| true).unwrap();
+        assert_eq!(mean, of(&rows, 400.0, 300.0));
     }
 }

@@ -14,7 +14,7 @@ pub enum Method {
     Basic,
     /// Bias-corrected and accelerated (Efron 1987): quantiles at levels moved for bias and skewness.
     Bca {
-        /// See [`super::acceleration`].
+        /// See [`super::mean_acceleration`].
         acceleration: f64,
         /// Replicates this close to the value count as equal to it: their rounding error.
         tie: f64,

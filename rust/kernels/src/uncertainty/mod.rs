@@ -5,6 +5,6 @@ mod limits;
 mod replicates;
 mod sums;
 
-pub use influence::acceleration;
+pub use influence::{mean_acceleration, ratio_acceleration};
 pub use limits::{Limit, Limits, Method, Refused, limits};
-pub use replicates::replicates;
+pub use replicates::{mean_replicates, ratio_replicates};

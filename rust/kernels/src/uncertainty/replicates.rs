@@ -1,9 +1,9 @@
 //! Bootstrap replicates of sums: many in parallel, and each divisible.
 
-use super::sums::{Piece, Whole};
+use super::sums::{Piece, Rows, Whole};
 use crate::grid::{Cancelled, Watch, chunk, chunks, map_chunks};
 use crate::random::{Domain, Node, Stream, blocks};
-use crate::simd::{Isa, Kernel, dispatch};
+use crate::simd::{Element, Isa, Kernel, dispatch, scalar};
 
 /// Draws that are worth handing to a worker.
 const DRAWS: usize = 1 << 18;
@@ -14,30 +14,59 @@ const PIECE: u32 = 20;
 /// Larger replicates that are divided side by side.
 const TOGETHER: u32 = 16;
 
-/// The sums of `rows` under resampling with replacement, `count` times.
+/// The mean of `x` under resampling with replacement, `count` times.
 ///
-/// `S*_r = sum_i c_ri rows_i`, column by column, with `c_r` the counts of
-/// [`crate::random::counts`]`(Stream::new(seed, Domain::Bootstrap, r), n)`, exactly multinomial. Error: at most
-/// `(4300 + n / 2^20) 2^-53 sum_i c_ri |rows_i|`. `rows` holds 1 to 2^40 rows. `watch` is told how many
-/// replicates are done.
-pub fn replicates<const K: usize>(
-    rows: &[[f64; K]],
+/// `m*_r = shift + (1/n) sum_i c_ri (x_i - shift)` with `c_r` the counts of
+/// [`crate::random::counts`]`(Stream::new(seed, Domain::Bootstrap, r), n)`, exactly multinomial. A `shift` near
+/// the mean keeps what large values would round away. Error: at most
+/// `(4300 + n / 2^20) 2^-53 (1/n) sum_i c_ri |x_i - shift|`, and the last rounding. `x` holds 1 to 2^40 values.
+/// `watch` is told how many replicates are done.
+pub fn mean_replicates<T: Element>(
+    x: &[T],
+    shift: f64,
+    seed: u64,
+    count: u32,
+    watch: Watch<'_>,
+) -> Result<Vec<f64>, Cancelled> {
+    let rows = Rows { values: x.as_chunks::<1>().0, shift: [shift] };
+    let sums = sums(rows, seed, count, watch)?;
+    let n = x.len() as f64;
+    Ok(scalar(|| sums.into_iter().map(|[sum]| shift + sum / n).collect()))
+}
+
+/// The ratio `shift + sum S / sum n` of rows `(S_g, n_g)` under resampling of rows: of clusters by their sums
+/// (of `x - shift`) and sizes. Error and options as for [`mean_replicates`].
+pub fn ratio_replicates(
+    rows: &[[f64; 2]],
+    shift: f64,
+    seed: u64,
+    count: u32,
+    watch: Watch<'_>,
+) -> Result<Vec<f64>, Cancelled> {
+    let sums = sums(Rows { values: rows, shift: [0.0; 2] }, seed, count, watch)?;
+    Ok(scalar(|| sums.into_iter().map(|[sum, size]| shift + sum / size).collect()))
+}
+
+/// The sums of resampled rows.
+fn sums<T: Element, const K: usize>(
+    rows: Rows<'_, T, K>,
     seed: u64,
     count: u32,
     watch: Watch<'_>,
 ) -> Result<Vec<[f64; K]>, Cancelled> {
     let stream = |replicate| Stream::new(seed, Domain::Bootstrap, replicate);
-    if rows.len() <= WHOLE { whole(rows, &stream, count, watch) } else { pieces(rows, &stream, count, watch) }
+    let fits = rows.values.len() <= WHOLE;
+    if fits { whole(rows, &stream, count, watch) } else { pieces(rows, &stream, count, watch) }
 }
 
-fn whole<const K: usize>(
-    rows: &[[f64; K]],
+fn whole<T: Element, const K: usize>(
+    rows: Rows<'_, T, K>,
     stream: &(impl Fn(u32) -> Stream + Sync),
     count: u32,
     watch: Watch<'_>,
 ) -> Result<Vec<[f64; K]>, Cancelled> {
-    let (count, each) = (count as usize, (DRAWS / rows.len().max(1)).max(1));
-    let bytes = count * rows.len() * size_of::<[f64; K]>();
+    let (count, each) = (count as usize, (DRAWS / rows.values.len().max(1)).max(1));
+    let bytes = count * rows.values.len() * size_of::<[T; K]>();
     let mut watch = |done: usize| watch((done * each).min(count));
     let parts = map_chunks(chunks(count, each), bytes, &mut watch, |part| {
         let streams: Vec<Stream> = chunk(part, count, each).map(|r| stream(r as u32)).collect();
@@ -48,25 +77,25 @@ fn whole<const K: usize>(
     Ok(parts.concat())
 }
 
-fn pieces<const K: usize>(
-    rows: &[[f64; K]],
+fn pieces<T: Element, const K: usize>(
+    rows: Rows<'_, T, K>,
     stream: &(impl Fn(u32) -> Stream + Sync),
     count: u32,
     watch: Watch<'_>,
 ) -> Result<Vec<[f64; K]>, Cancelled> {
-    let bytes = size_of_val(rows);
+    let bytes = size_of_val(rows.values);
     let mut all = Vec::with_capacity(count as usize);
     for first in (0..count).step_by(TOGETHER as usize) {
         let group: Vec<Stream> = (first..count.min(first + TOGETHER)).map(stream).collect();
         let mut watch = |_| watch(first as usize);
-        let nodes = divided(&group, rows.len() as u64, bytes, &mut watch)?;
+        let nodes = divided(&group, rows.values.len() as u64, bytes, &mut watch)?;
         let sums = map_chunks(nodes.len(), bytes * group.len(), &mut watch, |i| {
             let (of, node) = nodes[i];
             dispatch(Piece { rows, stream: group[of], node })
         })?;
         let mut totals = vec![[0.0; K]; group.len()];
         for ((of, _), sum) in nodes.iter().zip(sums) {
-            crate::simd::scalar(|| (0..K).for_each(|k| totals[*of][k] += sum[k]));
+            scalar(|| (0..K).for_each(|k| totals[*of][k] += sum[k]));
         }
         all.append(&mut totals);
     }
@@ -129,7 +158,7 @@ mod tests {
     }
 
     fn of(rows: &[[f64; 2]], seed: u64, count: u32) -> Vec<[f64; 2]> {
-        replicates(rows, seed, count, &mut |_| true).unwrap()
+        sums(Rows { values: rows, shift: [0.0; 2] }, seed, count, &mut |_| true).unwrap()
     }
 
     /// Against the counts, in fixed point.
@@ -172,7 +201,18 @@ mod tests {
     #[test]
     fn it_can_be_stopped() {
         for n in [1000, WHOLE + 1] {
-            assert_eq!(replicates(&rows(n), 1, 1_000_000, &mut |_| false), Err(Cancelled));
+            assert_eq!(ratio_replicates(&rows(n), 0.0, 1, 1_000_000, &mut |_| false), Err(Cancelled));
         }
+    }
+
+    #[test]
+    fn means_and_ratios_see_the_same_counts() {
+        let pairs = rows(5000);
+        let x: Vec<f32> = pairs.iter().map(|row| row[0] as f32).collect();
+        let wide: Vec<[f64; 2]> = x.iter().map(|&v| [f64::from(v), 1.0]).collect();
+        let means = mean_replicates(&x, 0.0, 9, 50, &mut |_| true).unwrap();
+        assert_eq!(means, ratio_replicates(&wide, 0.0, 9, 50, &mut |_| true).unwrap());
+        let shifted = mean_replicates(&x, 80.0, 9, 50, &mut |_| true).unwrap();
+        assert!(means.iter().zip(&shifted).all(|(a, b)| (a - b).abs() < 1e-12));
     }
 }

@@ -1,25 +1,32 @@
 //! Sums over resampled rows, a leaf of the multinomial tree at a time.
 
 use crate::random::{FIELDS, Node, SLOTS, Stream, Visit, blocks, field, walk};
-use crate::simd::{Isa, Kernel, tree64};
+use crate::simd::{Element, Isa, Kernel, tree64};
 
 /// Words whose draws fill the lanes once.
 const GROUP: usize = 4;
 /// Draw `i` of a hand-over goes to lane `i % LANES`: a fixed order of additions, and enough of them in flight.
 const LANES: usize = GROUP * FIELDS;
 
+/// What is resampled: rows of K columns, less a shift a column.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a, T, const K: usize> {
+    pub values: &'a [[T; K]],
+    pub shift: [f64; K],
+}
+
 /// The sums of whole replicates, column by column: `totals[r]` from `streams[r]`.
 ///
 /// A leaf's rows are first copied together: the copy streams, so that even columns larger than the cache are
 /// gathered from the nearest one. With `m` draws in a leaf a lane takes `m / 12` of them; leaves are added in
 /// order within a block, and blocks in order.
-pub(super) struct Whole<'a, const K: usize> {
-    pub rows: &'a [[f64; K]],
+pub(super) struct Whole<'a, T, const K: usize> {
+    pub rows: Rows<'a, T, K>,
     pub streams: &'a [Stream],
     pub totals: &'a mut [[f64; K]],
 }
 
-impl<const K: usize> Kernel for Whole<'_, K> {
+impl<T: Element, const K: usize> Kernel for Whole<'_, T, K> {
     type Out = ();
 
     #[inline(always)]
@@ -27,7 +34,7 @@ impl<const K: usize> Kernel for Whole<'_, K> {
         let mut table = [[0.0; K]; SLOTS];
         for (&stream, total) in self.streams.iter().zip(self.totals) {
             let mut sum = [0.0; K];
-            for node in blocks(stream, self.rows.len() as u64) {
+            for node in blocks(stream, self.rows.values.len() as u64) {
                 add(&mut sum, &below(self.rows, stream, node, &mut table));
             }
             *total = sum;
@@ -36,13 +43,13 @@ impl<const K: usize> Kernel for Whole<'_, K> {
 }
 
 /// The sums over the rows below one node of a replicate.
-pub(super) struct Piece<'a, const K: usize> {
-    pub rows: &'a [[f64; K]],
+pub(super) struct Piece<'a, T, const K: usize> {
+    pub rows: Rows<'a, T, K>,
     pub stream: Stream,
     pub node: Node,
 }
 
-impl<const K: usize> Kernel for Piece<'_, K> {
+impl<T: Element, const K: usize> Kernel for Piece<'_, T, K> {
     type Out = [f64; K];
 
     #[inline(always)]
@@ -52,29 +59,34 @@ impl<const K: usize> Kernel for Piece<'_, K> {
 }
 
 #[inline(always)]
-fn below<const K: usize>(
-    rows: &[[f64; K]],
+fn below<T: Element, const K: usize>(
+    rows: Rows<'_, T, K>,
     stream: Stream,
     node: Node,
     table: &mut [[f64; K]; SLOTS],
 ) -> [f64; K] {
     let mut sink = Sink { rows, table, lanes: [[0.0; K]; LANES], sum: [0.0; K] };
-    walk(stream, rows.len() as u64, node, &mut sink);
+    walk(stream, rows.values.len() as u64, node, &mut sink);
     sink.sum
 }
 
-struct Sink<'a, const K: usize> {
-    rows: &'a [[f64; K]],
+struct Sink<'a, T, const K: usize> {
+    rows: Rows<'a, T, K>,
     table: &'a mut [[f64; K]; SLOTS],
     lanes: [[f64; K]; LANES],
     sum: [f64; K],
 }
 
-impl<const K: usize> Visit for Sink<'_, K> {
+impl<T: Element, const K: usize> Visit for Sink<'_, T, K> {
     #[inline(always)]
     fn enter(&mut self, start: u64, slots: usize) {
         let start = start as usize;
-        self.table[..slots].copy_from_slice(&self.rows[start..start + slots]);
+        let rows = &self.rows.values[start..start + slots];
+        for (to, from) in self.table.iter_mut().zip(rows) {
+            for k in 0..K {
+                to[k] = from[k].to_f64() - self.rows.shift[k];
+            }
+        }
         self.lanes = [[0.0; K]; LANES];
     }
     #[inline(always)]
