@@ -7,7 +7,7 @@ from .estimate import Estimate
 from .optim import AdamW, clip_by_global_norm_, global_norm, schedules
 from .preference import preference_loss
 from .tokens import perplexity, token_scores
-from .uncertainty import compare, estimate, proportion
+from .uncertainty import bootstrap, compare, estimate, proportion
 
 config.configure_from_environment()
 __version__: str = _core.version()
@@ -16,6 +16,7 @@ __all__ = [
     "AdamW",
     "Estimate",
     "__version__",
+    "bootstrap",
     "calibration",
     "clip_by_global_norm_",
     "compare",

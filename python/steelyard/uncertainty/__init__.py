@@ -1,7 +1,8 @@
 """The answer, its error, the decision: proportions, means, paired comparisons."""
 
+from .bootstrap import BootstrapEstimate, bootstrap
 from .compare import Comparison, compare
 from .mean import estimate
 from .proportion import proportion
 
-__all__ = ["Comparison", "compare", "estimate", "proportion"]
+__all__ = ["BootstrapEstimate", "Comparison", "bootstrap", "compare", "estimate", "proportion"]

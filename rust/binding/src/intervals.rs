@@ -18,7 +18,7 @@ fn one_of<T>(found: Option<T>, name: &str, got: &str) -> PyResult<T> {
     found.ok_or_else(|| PyValueError::new_err(format!("{name}: no such name; got {got:?}")))
 }
 
-fn confidence(level: f64, alternative: &str) -> PyResult<Confidence> {
+pub(crate) fn confidence(level: f64, alternative: &str) -> PyResult<Confidence> {
     if !(level > 0.0 && level < 1.0) {
         return Err(PyValueError::new_err(format!(
             "confidence_level: expected a number inside (0, 1); got {level}"
@@ -28,7 +28,7 @@ fn confidence(level: f64, alternative: &str) -> PyResult<Confidence> {
     Ok(Confidence { level, alternative })
 }
 
-fn same_length(a: usize, b: usize, names: &str) -> PyResult<()> {
+pub(crate) fn same_length(a: usize, b: usize, names: &str) -> PyResult<()> {
     if a == b {
         return Ok(());
     }

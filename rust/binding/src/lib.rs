@@ -10,6 +10,7 @@ mod math;
 mod optim;
 mod perplexity;
 mod preference;
+mod resample;
 mod tokens;
 
 /// The compiled core of steelyard; the public face is the `steelyard` package.
@@ -42,6 +43,11 @@ mod _core {
     use crate::perplexity::PerplexityTotals;
     #[pymodule_export]
     use crate::preference::preference_loss;
+    #[pymodule_export]
+    use crate::resample::{
+        bootstrap_limits, mean_acceleration, mean_replicates, ratio_acceleration, ratio_replicates,
+        resampling_counts,
+    };
     #[pymodule_export]
     use crate::tokens::{sequence_nll, token_scores};
 }

@@ -57,7 +57,8 @@ pub fn ratio_replicates<'py>(
 ) -> PyResult<Array<'py>> {
     let rows = pairs(sums, sizes)?;
     let total = count as usize;
-    let found = call(py, progress, total, |watch| kernels::ratio_replicates(&rows, shift, seed, count, watch))?;
+    let found =
+        call(py, progress, total, |watch| kernels::ratio_replicates(&rows, shift, seed, count, watch))?;
     Ok(found.into_pyarray(py))
 }
 

@@ -1,0 +1,75 @@
+"""The bootstrap of a mean: replicates from exact counts, limits from replicates."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from . import random
+
+__all__ = ["acceleration", "limits", "replicates"]
+
+Floats = NDArray[np.float64]
+
+
+def replicates(x: NDArray[np.generic], sizes: NDArray[np.generic] | None, seed: int, count: int) -> Floats:
+    """``sum c x / sum c n`` with multinomial counts c over rows (every size 1 without ``sizes``), ``count`` times."""
+    values = [float(v) for v in x]
+    weights = [1.0] * len(values) if sizes is None else [float(v) for v in sizes]
+    found = []
+    for r in range(count):
+        c = random.counts(len(values), seed, r).tolist()
+        total = math.fsum(k * v for k, v in zip(c, values, strict=True))
+        found.append(total / math.fsum(k * w for k, w in zip(c, weights, strict=True)))
+    return np.array(found)
+
+
+def acceleration(x: NDArray[np.generic], sizes: NDArray[np.generic] | None, value: float) -> float:
+    """``sum U^3 / (6 (sum U^2)^1.5)`` with the influence values ``U = x - value * size``."""
+    weights = [1.0] * len(x) if sizes is None else [float(v) for v in sizes]
+    pull = [float(v) - value * w for v, w in zip(x, weights, strict=True)]
+    squares = math.fsum(u * u for u in pull)
+    return math.fsum(u * u * u for u in pull) / (6 * squares * math.sqrt(squares))
+
+
+def limits(
+    found: Floats, value: float, method: str, confidence_level: float, *, accelerate: float = 0.0, tie: float = 0.0
+) -> tuple[float, float, float, float]:
+    """Two-sided limits and their Monte-Carlo errors: ``(low, high, low_error, high_error)``.
+
+    The limit at level a is the order statistic (B + 1) a, linear between neighbours; its error is half the distance of
+    the order statistics (B + 1) a +- sqrt(B a (1 - a)), or the distance of the limit to one of these where the other
+    is beyond the extreme replicate.
+    """
+    ordered, n = np.sort(found), len(found)
+    tail = (1 - confidence_level) / 2
+
+    def order(position: float) -> float:
+        below = math.floor(position)
+        above = min(below, n - 1)
+        return float(ordered[below - 1] + (ordered[above] - ordered[below - 1]) * (position - below))
+
+    def level(nominal: float) -> float:
+        if method != "bca":
+            return nominal
+        below, equal = (found < value - tie).sum(), (abs(found - value) <= tie).sum()
+        z0 = _core.normal_quantile(float((below + equal / 2) / n))
+        z = z0 + _core.normal_quantile(nominal)
+        return float(_core.normal_cdf(z0 + z / (1 - accelerate * z)))
+
+    def limit(nominal: float) -> tuple[float, float]:
+        a = level(nominal)
+        position, spread = (n + 1) * a, math.sqrt(n * a * (1 - a))
+        if abs(position - round(position)) < 1e-9:
+            position = round(position)
+        value = order(position)
+        around = [order(p) for p in (position - spread, position + spread) if 1 <= p <= n]
+        return value, (around[1] - around[0]) / 2 if len(around) == 2 else abs(around[0] - value)
+
+    (low, low_error), (high, high_error) = limit(tail), limit(1 - tail)
+    if method == "basic":
+        return 2 * value - high, 2 * value - low, high_error, low_error
+    return low, high, low_error, high_error

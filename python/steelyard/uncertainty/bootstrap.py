@@ -1,0 +1,285 @@
+"""A mean by resampling: replicates, their limits, and how far simulation blurs these."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core, _intervals
+from .._intervals import Alternative, Clusters, Column, Confidence, choice
+from .._progress import Progress, reporter
+from ..errors import type_error, value_error
+from ..estimate import Estimate
+from ._rows import Rows, Selection, columns
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["BootstrapEstimate", "bootstrap"]
+
+Floats = NDArray[np.float64]
+
+METHODS = {"percentile": "percentile bootstrap", "basic": "basic bootstrap", "bca": "BCa bootstrap"}
+# Replicates this close to the value are equal to it: their sums are right to (4300 + n/2^20) 2^-53 of the mean
+# absolute deviation (about 5e-13 up to n = 10^8), the last addition to 2^-52 of the value.
+SUM_ERROR, LAST_ROUNDING = 1e-12, math.ldexp(1.0, -51)
+# Cluster means that differ by less than the rounding of their rows are equal.
+EQUAL_MEANS = math.ldexp(1.0, -48)
+PROPORTION = "0/1 values: the interval of steelyard.proportion covers better, and takes no simulation"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class BootstrapEstimate(Estimate):
+    """An :class:`~steelyard.Estimate` by resampling, with its replicates and the Monte-Carlo error of its limits.
+
+    Attributes
+    ----------
+    replicates : ndarray [n_resamples], or [n_resamples, M] for M problems
+        The statistic in each resample, in the order of their numbers.
+    low_error, high_error : float or ndarray
+        How far the limits may move with the seed: half the distance of the order statistics one binomial standard
+        deviation above and below the limit's own; 0 on a side that ``alternative`` leaves open.
+
+    Notes
+    -----
+    ``standard_error`` is the standard deviation of the replicates (n_resamples - 1); ``detail`` holds
+    ``n_resamples``, ``seed`` and, for BCa, the ``acceleration``.
+    """
+
+    replicates: Floats
+    low_error: float | Floats
+    high_error: float | Floats
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the replicates as a histogram, with the value and the interval.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new one without it.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        TypeError
+            For many problems: pick one first.
+        """
+        if self._many:
+            raise TypeError("this BootstrapEstimate is of many problems; pick one to plot, as in boot[0].plot()")
+        import matplotlib.pyplot as plt
+
+        axes = plt.subplots(figsize=(6.4, 4.0))[1] if ax is None else ax
+        axes.hist(self.replicates, bins=min(60, max(10, len(self.replicates) // 50)), color="#b7c4dd")
+        axes.axvline(float(self), color="#4c72b0", linewidth=2, label="value")
+        limits = [limit for limit in (self.low, self.high) if limit is not None and math.isfinite(float(limit))]
+        for i, limit in enumerate(limits):
+            axes.axvline(float(limit), color="#444444", linewidth=1, linestyle="--", label="" if i else "limits")
+        axes.set_xlabel(f"{self.method}, {len(self.replicates)} replicates")
+        axes.set_ylabel("replicates")
+        axes.legend()
+        return axes
+
+
+class _Options(NamedTuple):
+    method: str
+    n_resamples: int
+    seed: int
+    how: Confidence
+
+
+def bootstrap(
+    x: Any,
+    statistic: str = "mean",
+    *,
+    where: Any = None,
+    clusters: Any = None,
+    nan_policy: str = "raise",
+    method: str = "bca",
+    n_resamples: int = 9999,
+    confidence_level: float = 0.95,
+    alternative: Alternative = "two-sided",
+    seed: int = 0,
+    progress: Progress = False,
+) -> BootstrapEstimate:
+    """Estimate a mean by resampling its rows, or its clusters, with replacement.
+
+    With c_r the counts of replicate r, exactly Multinomial(n; 1/n, ..., 1/n), and B = ``n_resamples``:
+
+    - replicates m*_r = sum c_ri x_i / n; with ``clusters`` sum c_rg S_g / sum c_rg n_g over cluster sums S_g and
+      sizes n_g, whole clusters being drawn;
+    - ``"percentile"``: the order statistics (B + 1) a of the replicates, linear between neighbours, a = (1 -
+      ``confidence_level``)/2 and 1 - a; ``"basic"``: these mirrored at the value;
+    - ``"bca"``: the percentile limits at a' = Phi(z0 + (z0 + z_a)/(1 - A (z0 + z_a))), z0 = Phi^-1((#{m* < m} +
+      #{m* = m}/2)/B), and in closed form A = sum U^3/(6 (sum U^2)^1.5), U_i = x_i - m or U_g = S_g - m n_g.
+
+    Parameters
+    ----------
+    x : array [n] or [n, M], list, mapping from name to array [n], or frame
+        Numbers or booleans; several columns are several problems, resampled with the same counts.
+    statistic : {"mean"}
+        What to estimate.
+    where : boolean array [n], optional
+        Rows that count.
+    clusters : array of ids [n], optional
+        What rows have in common: clusters are drawn, not rows.
+    nan_policy : {"raise", "omit"}
+        ``"omit"`` leaves NaN rows out and counts them in ``left_out``.
+    method : {"bca", "percentile", "basic"}
+        How replicates become limits.
+    n_resamples : int
+        B, from 1 to 2**32 - 1. 9999 rather than 10000: (B + 1) a is then a whole number.
+    confidence_level : float
+        Inside (0, 1).
+    alternative : {"two-sided", "less", "greater"}
+        SciPy's names: ``"less"`` gives an upper limit alone, ``"greater"`` a lower one.
+    seed : int
+        From 0 to 2**64 - 1. The same seed gives the same bits on every machine and for any number of threads; any two
+        seeds give unrelated replicates.
+    progress : bool or callable
+        ``True`` draws a line; a callable is given ``(done, total)``.
+
+    Returns
+    -------
+    BootstrapEstimate
+        An Estimate with ``replicates``, ``low_error`` and ``high_error``. Replicates are within 1e-12 mean |x - m| of
+        those of exact arithmetic, up to n = 10**9. Memory: the replicates.
+
+    Raises
+    ------
+    TypeError
+        For what is not numbers.
+    ValueError
+        For NaN (unless omitted) and infinities, with the first index; where all values (or cluster means) are equal,
+        since resampling them says nothing; where a limit lies beyond the extreme replicate; for unknown options.
+
+    Notes
+    -----
+    For means and proportions :func:`steelyard.estimate` gives an interval without simulation; percentile intervals
+    of a small sample are too short (0.863 for a nominal 0.95 with ten exponential values, against 0.903 for t).
+    Efron, "Better bootstrap confidence intervals", JASA 82 (1987). SciPy's ``bootstrap`` interpolates quantiles as
+    NumPy does, has strict inequality in z0, and returns NaN where this refuses.
+
+    Examples
+    --------
+    >>> import numpy as np, steelyard as sy
+    >>> x = np.array([10, 12, 12.5, 12.5, 13.9, 15, 21, 22, 23, 34, 50, 81, 89, 121, 134, 213])
+    >>> boot = sy.bootstrap(x, n_resamples=9999)
+    >>> print(boot)
+    54 [32, 91] (95 %, BCa bootstrap, n = 16)
+    >>> boot.replicates.shape
+    (9999,)
+    """
+    if statistic != "mean":
+        raise value_error("statistic", "'mean'", repr(statistic))
+    options = _Options(
+        choice(method, "method", tuple(METHODS)),
+        _whole(n_resamples, "n_resamples", 1, 2**32 - 1),
+        _whole(seed, "seed", 0, 2**64 - 1),
+        _intervals.confidence(confidence_level, alternative),
+    )
+    found = columns(x, "x")
+    selection = Selection(where, clusters, nan_policy, found.left_out)
+    watch = reporter(progress)
+    parts = [_one(values, name, selection.rows(name, values), options, watch) for name, values in found.items]
+    return _stack(parts, found.names) if found.many else parts[0]
+
+
+def _whole(value: object, name: str, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise type_error(name, "a whole number", f"{type(value).__name__} {value!r}")
+    if not low <= value <= high:
+        raise value_error(name, f"a whole number from {low} to {high}", str(value))
+    return int(value)
+
+
+class _Sample(NamedTuple):
+    """What is resampled, and what BCa needs to know of it."""
+
+    value: float
+    replicates: Floats
+    accelerate: float
+    tie: float
+    n_clusters: int | None
+
+
+def _one(values: NDArray[Any], name: str, rows: Rows, options: _Options, watch: _intervals.Watch) -> BootstrapEstimate:
+    x = rows.of(values)
+    x = x.astype(np.float32) if x.dtype == np.bool_ else x
+    column = _intervals.column(x, name, rows=rows.keep)
+    if column.low == column.high:
+        raise _no_spread(name, f"{column.n} equal values")
+    sample = (
+        _of_rows(x, column, options, watch)
+        if rows.clusters is None
+        else _of_clusters(x, column, rows.clusters, options, name=name, watch=watch)
+    )
+    low, high, low_error, high_error = _core.bootstrap_limits(
+        sample.replicates, sample.value, options.method, *options.how, sample.accelerate, sample.tie
+    )
+    squares = _core.column_moments(sample.replicates)[1]
+    detail: dict[str, Any] = {"n_resamples": options.n_resamples, "seed": options.seed}
+    if options.method == "bca":
+        detail["acceleration"] = sample.accelerate
+    return BootstrapEstimate(
+        value=sample.value,
+        standard_error=math.sqrt(squares / (options.n_resamples - 1)) if options.n_resamples > 1 else None,
+        low=low, high=high, low_error=low_error, high_error=high_error, replicates=sample.replicates,
+        confidence_level=options.how.level, n=column.n, n_clusters=sample.n_clusters, method=METHODS[options.method],
+        reason="as asked" if column.ones is None else PROPORTION, left_out=rows.left_out, detail=detail,
+    )  # fmt: skip
+
+
+def _no_spread(name: str, got: str) -> ValueError:
+    fix = "resampling them says nothing; use steelyard.proportion for 0/1 values, steelyard.estimate for others"
+    return value_error(name, "values that differ", got, fix)
+
+
+def _of_rows(x: NDArray[Any], column: Column, options: _Options, watch: _intervals.Watch) -> _Sample:
+    value, binary = column.mean, column.ones is not None
+    # Sums of ones are exact as they are; others lose least about their mean.
+    found = _core.mean_replicates(x, 0.0 if binary else value, options.seed, options.n_resamples, watch)
+    scale = math.sqrt(column.squares / column.n)
+    accelerate = _core.mean_acceleration(x, value, scale) if options.method == "bca" else 0.0
+    tie = 0.0 if binary else SUM_ERROR * scale + LAST_ROUNDING * abs(value)
+    return _Sample(value, found, accelerate, tie, None)
+
+
+def _of_clusters(
+    x: NDArray[Any], column: Column, clusters: Clusters, options: _Options, *, name: str, watch: _intervals.Watch
+) -> _Sample:
+    if clusters.total < 2:
+        raise value_error("clusters", "at least two clusters", "one", "rows of one cluster cannot be resampled")
+    binary = column.ones is not None
+    shift = 0.0 if binary else column.mean
+    sums, sizes = _core.cluster_sums(x, clusters.codes, clusters.total, shift)
+    value = _core.clustered_interval(sums, sizes, *options.how, shift=shift)[0]
+    ratio = value - shift
+    # What a cluster mean differs by, against the rounding of its rows.
+    residuals = sums - ratio * sizes
+    if (np.abs(residuals) <= EQUAL_MEANS * max(abs(column.low), abs(column.high)) * sizes).all():
+        raise _no_spread(name, f"{clusters.total} clusters of equal means")
+    scale = math.sqrt(_core.column_moments(residuals)[1] / clusters.total)
+    found = _core.ratio_replicates(sums, sizes, shift, options.seed, options.n_resamples, watch)
+    accelerate = _core.ratio_acceleration(sums, sizes, ratio, scale) if options.method == "bca" else 0.0
+    tie = 0.0 if binary else SUM_ERROR * scale * clusters.total / column.n + LAST_ROUNDING * abs(value)
+    return _Sample(value, found, accelerate, tie, clusters.total)
+
+
+def _stack(parts: list[BootstrapEstimate], names: tuple[str, ...] | None) -> BootstrapEstimate:
+    """Many problems in one: arrays whose last axis runs over ``parts``."""
+    shared = _intervals.stack(parts, names)
+    said: Mapping[str, Any] = {item.name: getattr(shared, item.name) for item in fields(shared)}
+    return BootstrapEstimate(
+        **said,
+        replicates=np.stack([part.replicates for part in parts], axis=1),
+        low_error=np.array([part.low_error for part in parts], np.float64),
+        high_error=np.array([part.high_error for part in parts], np.float64),
+    )
