@@ -38,6 +38,11 @@ const fn entry(name: &'static str, dtype: &'static str, prepare: fn(usize) -> Ru
     Entry { name, dtype, lengths: [0, 1, 7, 16, 33, 1000, long], prepare }
 }
 
+/// The same for a kernel of many operations an element, which software multiply-add makes slow at the floor.
+const fn heavy(name: &'static str, dtype: &'static str, prepare: fn(usize) -> Run) -> Entry {
+    Entry { name, dtype, lengths: [0, 1, 7, 16, 33, 1000, 66_001], prepare }
+}
+
 const ROOMS: &[&[Entry]] = &[
     foundation::TABLE,
     math::TABLE,

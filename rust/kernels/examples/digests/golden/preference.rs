@@ -1,15 +1,15 @@
 //! Preference losses.
 
 use super::inputs::{Draw, tame};
-use super::{Entry, Run, entry};
+use super::{Entry, Run, heavy};
 use steelyard_kernels::preference::{Loss, Pairs, Smoothing, preference_loss};
 use steelyard_kernels::simd::{Bf16, F16};
 
 pub const TABLE: &[Entry] = &[
-    entry("preference.preference_loss", "float32", losses::<f32>),
-    entry("preference.preference_loss", "float64", losses::<f64>),
-    entry("preference.preference_loss", "bfloat16", losses::<Bf16>),
-    entry("preference.preference_loss", "float16", losses::<F16>),
+    heavy("preference.preference_loss", "float32", losses::<f32>),
+    heavy("preference.preference_loss", "float64", losses::<f64>),
+    heavy("preference.preference_loss", "bfloat16", losses::<Bf16>),
+    heavy("preference.preference_loss", "float16", losses::<F16>),
 ];
 
 const LOSSES: [Loss; 5] = [
