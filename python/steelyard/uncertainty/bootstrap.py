@@ -225,9 +225,8 @@ def _one(values: NDArray[Any], name: str, rows: Rows, options: _Options, watch: 
         sample.replicates, sample.value, options.method, *options.how, sample.accelerate, sample.tie
     )
     squares = _core.column_moments(sample.replicates)[1]
-    detail: dict[str, Any] = {"n_resamples": options.n_resamples, "seed": options.seed}
-    if options.method == "bca":
-        detail["acceleration"] = sample.accelerate
+    detail: dict[str, Any] = {"acceleration": sample.accelerate} if options.method == "bca" else {}
+    detail |= {"n_resamples": options.n_resamples, "seed": options.seed}
     return BootstrapEstimate(
         value=sample.value,
         standard_error=math.sqrt(squares / (options.n_resamples - 1)) if options.n_resamples > 1 else None,
