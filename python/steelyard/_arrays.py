@@ -192,8 +192,24 @@ def codes(ids: Any, name: str, n: int, keep: NDArray[np.bool_] | None = None) ->
     if array.dtype.kind == "f" and np.isnan(array).any():
         first = int(np.flatnonzero(np.isnan(array))[0])
         raise value_error(name, "an id for every row", f"NaN at index {first}", "drop those rows with where=")
+    if array.dtype.kind in "iu" and array.size:
+        low, span = int(array.min()), int(array.max()) - int(array.min())
+        if span < 4 * array.size + 1024:
+            return _near_codes(array, low, span)
     unique, inverse = np.unique(array, return_inverse=True)
     return inverse.ravel().astype(np.int64, copy=False), unique
+
+
+def _near_codes(ids: Array, low: int, span: int) -> tuple[NDArray[np.int64], Array]:
+    """Codes of whole numbers that lie close together, without sorting."""
+    # A small signed type would overflow; an unsigned one might not fit int64.
+    wide = ids.astype(np.int64) if ids.dtype.kind == "i" else ids
+    offsets = (wide - wide.dtype.type(low)).astype(np.int64)
+    present = np.zeros(span + 1, np.bool_)
+    present[offsets] = True
+    rank = np.cumsum(present, dtype=np.int64) - 1
+    unique = np.flatnonzero(present).astype(wide.dtype) + wide.dtype.type(low)
+    return rank[offsets], unique.astype(ids.dtype)
 
 
 def _id_array(ids: Any, name: str, n: int, keep: NDArray[np.bool_] | None) -> Array:

@@ -64,7 +64,7 @@ impl FirstLanes {
 }
 
 #[inline(always)]
-fn widen<T: Element>(block: &[T]) -> [f64; LANES] {
+fn widen<T: Element>(block: &[T; LANES]) -> [f64; LANES] {
     let mut wide = [0.0; LANES];
     for l in 0..LANES {
         wide[l] = block[l].to_f64();
@@ -82,12 +82,11 @@ impl<T: Element> Kernel for First<'_, T> {
             max: [f64::NEG_INFINITY; LANES],
             graded: [0.0; LANES],
         };
-        let mut blocks = self.0.chunks_exact(LANES);
-        for block in &mut blocks {
+        let (blocks, tail) = self.0.as_chunks::<LANES>();
+        for block in blocks {
             let values = widen(block);
             lanes.add(values, values);
         }
-        let tail = blocks.remainder();
         if !tail.is_empty() {
             // Past the end the tail's first value is neutral for all but the sum.
             let values = widen(&padded::<T, LANES>(tail, tail[0]));
@@ -106,6 +105,15 @@ impl<T: Element> Kernel for First<'_, T> {
     }
 }
 
+#[inline(always)]
+fn add_deviations(first: &mut [f64; LANES], second: &mut [f64; LANES], values: [f64; LANES], centre: f64) {
+    for l in 0..LANES {
+        let d = values[l] - centre;
+        first[l] += d;
+        second[l] += d * d;
+    }
+}
+
 /// The second pass over a chunk: sum (x - centre) and sum (x - centre)^2.
 struct Second<'a, T>(&'a [T], f64);
 
@@ -113,21 +121,16 @@ impl<T: Element> Kernel for Second<'_, T> {
     type Out = [f64; 2];
     #[inline(always)]
     fn run<I: Isa>(self) -> [f64; 2] {
+        let centre = self.1;
         let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
-        let mut add = |values: [f64; LANES], count: usize| {
-            for l in 0..LANES {
-                let d = if l < count { values[l] - self.1 } else { 0.0 };
-                first[l] += d;
-                second[l] += d * d;
-            }
-        };
-        let mut blocks = self.0.chunks_exact(LANES);
-        for block in &mut blocks {
-            add(widen(block), LANES);
+        let (blocks, tail) = self.0.as_chunks::<LANES>();
+        for block in blocks {
+            add_deviations(&mut first, &mut second, widen(block), centre);
         }
-        let tail = blocks.remainder();
         if !tail.is_empty() {
-            add(widen(&padded::<T, LANES>(tail, tail[0])), tail.len());
+            let mut values = widen(&padded::<T, LANES>(tail, tail[0]));
+            values[tail.len()..].fill(centre); // deviates by nothing
+            add_deviations(&mut first, &mut second, values, centre);
         }
         [tree64(first), tree64(second)]
     }

@@ -101,7 +101,7 @@ impl Kernel for Group<'_> {
             for (p, lanes) in lanes.iter_mut().enumerate() {
                 let stream = signs(self.first + p as u32);
                 for (b, block) in tile.chunks(BITS).enumerate() {
-                    add_flipped(lanes, block, stream.batch((t * TILE / BITS + b) as u64));
+                    add_flipped(lanes, block, &stream.batch((t * TILE / BITS + b) as u64));
                 }
             }
         }
@@ -116,23 +116,31 @@ fn signs(pattern: u32) -> Stream {
 
 /// Adds up to `BITS` values, each with its sign.
 #[inline(always)]
-fn add_flipped(lanes: &mut [f64; LANES], block: &[f64], words: [u32; WORDS]) {
-    let mut one = |values: [f64; LANES], k: usize| {
-        let bits = u64::from(words[k / 2] >> (LANES * (k % 2)));
-        for l in 0..LANES {
-            lanes[l] += f64::from_bits(values[l].to_bits() ^ (bits >> l << 63));
-        }
-    };
-    let mut parts = block.chunks_exact(LANES);
-    let mut k = 0;
-    for part in &mut parts {
-        one(padded(part, 0.0), k);
-        k += 1;
+fn add_flipped(lanes: &mut [f64; LANES], block: &[f64], words: &[u32; WORDS]) {
+    let (parts, tail) = block.as_chunks::<LANES>();
+    // A local copy of the lanes stays in registers.
+    let mut sums = *lanes;
+    for (k, part) in parts.iter().enumerate() {
+        sums = flip_and_add(sums, part, half_word(words, k));
     }
-    let tail = parts.remainder();
     if !tail.is_empty() {
-        one(padded(tail, 0.0), k);
+        sums = flip_and_add(sums, &padded(tail, 0.0), half_word(words, parts.len()));
     }
+    *lanes = sums;
+}
+
+/// The signs of values 16 k to 16 k + 15.
+#[inline(always)]
+fn half_word(words: &[u32; WORDS], k: usize) -> u64 {
+    u64::from(words[k / 2] >> (LANES * (k % 2)))
+}
+
+#[inline(always)]
+fn flip_and_add(mut sums: [f64; LANES], values: &[f64; LANES], bits: u64) -> [f64; LANES] {
+    for l in 0..LANES {
+        sums[l] += f64::from_bits(values[l].to_bits() ^ (bits >> l << 63));
+    }
+    sums
 }
 
 #[cfg(test)]
