@@ -1,0 +1,57 @@
+//! Bootstrap replicates and their limits.
+
+use super::inputs::{Draw, tame};
+use super::{Entry, Run, entry};
+use steelyard_kernels::intervals::{Alternative, Confidence};
+use steelyard_kernels::simd::{Bf16, F16};
+use steelyard_kernels::uncertainty::{
+    Method, limits, mean_acceleration, mean_replicates, ratio_acceleration, ratio_replicates,
+};
+
+pub const TABLE: &[Entry] = &[
+    entry("uncertainty.mean", "float32", mean::<f32>),
+    entry("uncertainty.mean", "float64", mean::<f64>),
+    entry("uncertainty.mean", "bfloat16", mean::<Bf16>),
+    entry("uncertainty.mean", "float16", mean::<F16>),
+    entry("uncertainty.ratio", "float64", ratio),
+    entry("uncertainty.limits", "float64", ends),
+];
+
+fn mean<T: Draw>(n: usize) -> Run {
+    let x: Vec<T> = tame(n, 70);
+    Box::new(move |digest| {
+        if !x.is_empty() {
+            digest.doubles(&mean_replicates(&x, 0.5, u64::MAX, 9, &mut |_| true).unwrap_or_default());
+            digest.double(mean_acceleration(&x, 0.25, 7.0, &mut |_| true).unwrap_or_default());
+        }
+    })
+}
+
+fn ratio(n: usize) -> Run {
+    let sums: Vec<f64> = tame(n, 71);
+    let rows: Vec<[f64; 2]> =
+        sums.into_iter().enumerate().map(|(i, sum)| [sum, (i % 9 + 1) as f64]).collect();
+    Box::new(move |digest| {
+        if !rows.is_empty() {
+            digest.doubles(&ratio_replicates(&rows, 0.5, 3, 9, &mut |_| true).unwrap_or_default());
+            digest.double(ratio_acceleration(&rows, 0.25, 7.0, &mut |_| true).unwrap_or_default());
+        }
+    })
+}
+
+fn ends(n: usize) -> Run {
+    let replicates: Vec<f64> = tame(n, 72);
+    Box::new(move |digest| {
+        for method in [Method::Percentile, Method::Basic, Method::Bca { acceleration: 0.02, tie: 0.0 }] {
+            for alternative in [Alternative::TwoSided, Alternative::Less, Alternative::Greater] {
+                match limits(&replicates, 0.125, method, Confidence { level: 0.9, alternative }) {
+                    Ok(found) => {
+                        let (low, high) = (found.low, found.high);
+                        digest.doubles(&[low.value, low.error, high.value, high.error]);
+                    }
+                    Err(_) => digest.word(1),
+                }
+            }
+        }
+    })
+}
