@@ -140,9 +140,10 @@ class GlobalNormState:
         """Return the norm: the square root of the exact total, rounded once."""
         return math.ldexp(*_root(self._total)) if self._total else 0.0
 
-    def reset(self) -> None:
-        """Forget everything."""
+    def reset(self) -> Self:
+        """Forget everything; returns self."""
         self._total = 0
+        return self
 
     def to_bytes(self) -> bytes:
         """Return the state as bytes that :meth:`from_bytes` takes."""
@@ -157,6 +158,11 @@ class GlobalNormState:
         limbs = np.array(_core.global_norm_from_bytes(data), "<u8")
         state._total = int.from_bytes(limbs.tobytes(), "little")
         return state
+
+    def __eq__(self, other: object) -> bool:
+        return self._total == other._total if isinstance(other, GlobalNormState) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
 
     def __repr__(self) -> str:
         return f"<GlobalNormState norm {self.compute():.6g}>"

@@ -1,8 +1,12 @@
 """Reports on evaluation records: terminal table, page, data.
 
+>>> from pathlib import Path
 >>> from steelyard import records, report
->>> page = report.build(records.read("answers.jsonl"))          # doctest: +SKIP
->>> page.to_html("report.html")                                 # doctest: +SKIP
+>>> _ = Path("answers.json").write_text('[{"id": 1, "correct": true}, {"id": 2, "correct": false}]')
+>>> made = report.build(records.read("answers.json"))
+>>> made.to_html("report.html")
+>>> Path("report.html").exists()
+True
 """
 
 from .build import Report, build, comparison

@@ -1,0 +1,164 @@
+"""README, docstrings and examples run as they are written, and print what they say; links lead somewhere."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import importlib.util
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import steelyard
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+FLAGS = doctest.ELLIPSIS
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# An inline link or picture of Markdown, or an attribute of HTML.
+LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
+# What the README's commands may call; the rest of its shell lines install or build.
+SAFE = ("steelyard ", "python examples/", "head ")
+COMMAND_NEEDS = ("typer", "rich", "jinja2", "matplotlib", "pyarrow")
+
+
+def blocks(language: str) -> list[str]:
+    return [text for kind, text in FENCE.findall(README.read_text("utf-8")) if kind == language]
+
+
+def failures(test: doctest.DocTest) -> tuple[int, str]:
+    """How many examples ran, and what those that failed say."""
+    said: list[str] = []
+    result = doctest.DocTestRunner(optionflags=FLAGS).run(test, out=said.append, clear_globs=False)
+    return result.attempted, "".join(said) if result.failed else ""
+
+
+def agree(expected: str, printed: str) -> bool:
+    """Equal but for ``...``, which stands for anything."""
+    return doctest.OutputChecker().check_output(expected, printed, FLAGS)
+
+
+def test_the_checkers_see_a_wrong_answer() -> None:
+    wrong = doctest.DocTestParser().get_doctest(">>> 1 + 1\n3\n", {}, "wrong", None, 0)
+    assert failures(wrong)[0] == 1
+    assert "Got:\n    2" in failures(wrong)[1]
+    assert agree("a\n...\nd\n", "a\nb\nc\nd\n")
+    assert not agree("a\n...\nd\n", "a\nb\nc\n")
+
+
+# -- README ------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_is_one_session() -> None:
+    found = blocks("python")
+    assert len(found) > 5
+    assert all(text.startswith(">>> ") for text in found)
+    test = doctest.DocTestParser().get_doctest("\n".join(found), {"__name__": "__main__"}, "README.md", str(README), 0)
+    attempted, said = failures(test)
+    assert attempted > 30
+    assert said == ""
+
+
+def commands(text: str) -> list[tuple[str, str]]:
+    """The commands of a console block, each with what it prints."""
+    parts = re.split(r"^\$ (.+)\n", text, flags=re.MULTILINE)
+    assert parts[0] == ""
+    return list(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_the_readmes_commands_print_what_it_says(tmp_path: Path) -> None:
+    missing = [name for name in COMMAND_NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"the command needs {', '.join(missing)} (pip install 'steelyard[cli]')")
+    shell = shutil.which("bash")
+    if shell is None:
+        pytest.skip("the README's commands are for a shell: bash is absent")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    names = 'steelyard() { "$PYTHON" -m steelyard "$@"; }\npython() { "$PYTHON" "$@"; }\n'
+    environment = {k: v for k, v in os.environ.items() if k not in ("GITHUB_STEP_SUMMARY", "FORCE_COLOR")}
+    environment |= {"PYTHON": sys.executable, "COLUMNS": "80", "PYTHONWARNINGS": "error"}
+    ran = [pair for text in blocks("console") for pair in commands(text)]
+    assert {"report", "compare"} <= {words[1] for words, _ in ((c.split(), e) for c, e in ran)}
+    for command, expected in ran:
+        assert command.startswith(SAFE), command
+        out = subprocess.run(
+            [shell, "-c", names + command],
+            cwd=tmp_path, env=environment, text=True, check=False, timeout=200,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        assert agree(expected, out.stdout), f"$ {command}\n{out.stdout}"
+        assert out.returncode == 0, command
+    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
+
+
+def test_the_readme_names_the_two_commands_and_the_place_of_the_benchmarks() -> None:
+    text = README.read_text("utf-8")
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    used = set(re.findall(r"`make ([a-z-]+)`", text)) | set(re.findall(r"^make ([a-z-]+)", text, re.MULTILINE))
+    assert {"demo", "test"} <= used <= set(targets)
+    assert text.count("<!-- bench:begin -->") == text.count("<!-- bench:end -->") == 1
+
+
+# -- docstrings --------------------------------------------------------------------------------------------
+
+
+def public_modules() -> list[types.ModuleType]:
+    """Every module but the compiled core, the foundation's private ones and the entry point."""
+    found = [steelyard]
+    for info in pkgutil.walk_packages(steelyard.__path__, "steelyard."):
+        if not any(part.startswith("_") for part in info.name.split(".")):
+            try:
+                found.append(importlib.import_module(info.name))
+            except ModuleNotFoundError as error:
+                if (error.name or "").partition(".")[0] not in COMMAND_NEEDS:
+                    raise
+    return found
+
+
+def documented() -> list[doctest.DocTest]:
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    return [test for module in public_modules() for test in finder.find(module) if test.examples]
+
+
+@pytest.mark.parametrize("test", documented(), ids=lambda test: test.name)
+def test_docstring(test: doctest.DocTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    test.globs = dict(test.globs)
+    attempted, said = failures(test)
+    assert attempted == len(test.examples)
+    assert said == ""
+
+
+def test_every_room_has_docstrings_that_run() -> None:
+    names = " ".join(test.name for test in documented())
+    for room in ("optim", "tokens", "calibration", "uncertainty", "preference", "records", "report"):
+        assert f"steelyard.{room}" in names, room
+
+
+# -- links -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files(page: Path) -> None:
+    text = FENCE.sub("", page.read_text("utf-8"))
+    for link in (a or b for a, b in LINK.findall(text)):
+        if "://" in link or link.startswith(("#", "mailto:")):
+            continue
+        assert (page.parent / link.partition("#")[0]).exists(), f"{page.name}: {link}"
+
+
+def test_paths_that_the_pages_name_exist() -> None:
+    """In backquotes, with a folder of the project in front: ``tests/golden.json``, ``benches/`` and so on."""
+    tops = "rust|python|tests|benches|examples|docs"
+    for page in (README, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"):
+        for path in re.findall(rf"`((?:{tops})/[^`\s{{}}<>]*)`", page.read_text("utf-8")):
+            assert any(ROOT.glob(path.rstrip("/"))) or (ROOT / path).exists(), f"{page.name}: {path}"
