@@ -222,7 +222,7 @@ pub fn sign_flip(
 ) -> PyResult<(f64, usize, bool)> {
     let x = slice::<f64>(x, "x")?;
     let alternative = one_of(Alternative::from_name(alternative), "alternative", alternative)?;
-    let got = call(py, progress, flips::GROUPS, |watch| flips::sign_flip(x, alternative, watch))?;
+    let got = call(py, progress, flips::steps(x.len()), |watch| flips::sign_flip(x, alternative, watch))?;
     Ok((got.p, got.nonzero, got.exact))
 }
 

@@ -10,10 +10,10 @@ use crate::simd::{self, Isa, Kernel, padded, tree64};
 const EXACT: usize = 16;
 /// Otherwise so many random patterns, beside the observed one.
 const PATTERNS: usize = 9_999;
-/// Patterns that share one reading of the values.
+/// At most so many patterns share one reading of the values.
 const GROUP: usize = 16;
-/// Groups of patterns: the steps that progress counts.
-pub const GROUPS: usize = PATTERNS.div_ceil(GROUP);
+/// Signs given between two looks at the clock, about: 20 ms of work.
+const STEP: usize = 1 << 26;
 const LANES: usize = 16;
 /// Values whose signs one batch of random words gives.
 const BITS: usize = 32 * WORDS;
@@ -33,6 +33,20 @@ pub struct SignFlip {
     pub exact: bool,
 }
 
+/// Patterns that share one reading of `n` values.
+fn group(n: usize) -> usize {
+    match STEP / (n + 1) {
+        0 => 1,
+        few if few < GROUP => few,
+        _ => GROUP,
+    }
+}
+
+/// The steps that progress counts for `n` values.
+pub fn steps(n: usize) -> usize {
+    grid::chunks(PATTERNS, group(n))
+}
+
 /// Under the hypothesis each difference (of a row, or the sum over a cluster) is as likely positive as
 /// negative. With S the sum and S* the sum with signs flipped, p is the share of patterns with |S*| >= |S|
 /// (`Greater`: S* >= S, `Less`: S* <= S): of all 2^m patterns for m <= 16 non-zero values, else
@@ -41,6 +55,7 @@ pub struct SignFlip {
 /// Sums that differ by less than 2^-40 of sum |x| count as equal, so that rounding does not decide ties.
 /// Differences are independent of each other; `x` holds no NaN.
 pub fn sign_flip(x: &[f64], alternative: Alternative, watch: Watch<'_>) -> Result<SignFlip, Cancelled> {
+    let (size, steps) = (group(x.len()), steps(x.len()));
     let x: Vec<f64> = x.iter().copied().filter(|&v| v != 0.0).collect();
     let [observed, total] = simd::scalar(|| sums(x.len(), |i| [x[i], x[i].abs()]));
     let far = Far { observed, slack: simd::scalar(|| total * SLACK), alternative };
@@ -51,13 +66,13 @@ pub fn sign_flip(x: &[f64], alternative: Alternative, watch: Watch<'_>) -> Resul
             1 << x.len(),
         )
     } else {
-        let work = |group: usize| {
-            let patterns = grid::chunk(group, PATTERNS, GROUP);
-            let sums = simd::dispatch(Group { x: &x, first: patterns.start as u32 });
+        let work = |step: usize| {
+            let patterns = grid::chunk(step, PATTERNS, size);
+            let sums = simd::dispatch(Group { x: &x, first: patterns.start as u32, count: patterns.len() });
             sums[..patterns.len()].iter().filter(|&&sum| far.holds(sum)).count()
         };
         // A pattern costs a value about as much as reading eight bytes.
-        let counts = grid::map_chunks(GROUPS, PATTERNS * x.len() * 8, watch, work)?;
+        let counts = grid::map_chunks(steps, PATTERNS * x.len() * 8, watch, work)?;
         (1 + counts.iter().sum::<usize>(), PATTERNS + 1)
     };
     Ok(SignFlip { p: extreme as f64 / all as f64, nonzero: x.len(), exact })
@@ -86,10 +101,11 @@ fn flipped(x: &[f64], signs: u32) -> f64 {
     x.iter().enumerate().map(|(i, &v)| if signs >> i & 1 == 1 { -v } else { v }).sum()
 }
 
-/// The flipped sums of `GROUP` random patterns, from pattern `first` on.
+/// The flipped sums of `count` random patterns, from pattern `first` on.
 struct Group<'a> {
     x: &'a [f64],
     first: u32,
+    count: usize,
 }
 
 impl Kernel for Group<'_> {
@@ -98,7 +114,7 @@ impl Kernel for Group<'_> {
     fn run<I: Isa>(self) -> [f64; GROUP] {
         let mut lanes = [[0.0; LANES]; GROUP];
         for (t, tile) in self.x.chunks(TILE).enumerate() {
-            for (p, lanes) in lanes.iter_mut().enumerate() {
+            for (p, lanes) in lanes.iter_mut().take(self.count).enumerate() {
                 let stream = signs(self.first + p as u32);
                 for (b, block) in tile.chunks(BITS).enumerate() {
                     add_flipped(lanes, block, &stream.batch((t * TILE / BITS + b) as u64));
@@ -181,10 +197,21 @@ mod tests {
     }
 
     #[test]
+    fn how_many_share_a_reading_changes_nothing() {
+        let x: Vec<f64> = (0..300).map(|i| (i % 7) as f64 - 2.5).collect();
+        let all = simd::dispatch(Group { x: &x, first: 40, count: GROUP });
+        for p in 0..GROUP {
+            assert_eq!(simd::dispatch(Group { x: &x, first: 40 + p as u32, count: 1 })[0], all[p]);
+        }
+        assert_eq!((group(0), group(1000), group(10_000_000), group(1_000_000_000)), (16, 16, 6, 1));
+        assert_eq!((steps(17), steps(1_000_000_000)), (625, 9999));
+    }
+
+    #[test]
     fn tails_and_tiles_use_every_value_once() {
         for n in [17, 31, 128, 129, BITS + 5, TILE, TILE + 1, 2 * TILE + 77] {
             let x: Vec<f64> = (0..n).map(|i| (i % 7) as f64 + 1.0).collect();
-            let sums = simd::dispatch(Group { x: &x, first: 0 });
+            let sums = simd::dispatch(Group { x: &x, first: 0, count: GROUP });
             let total: f64 = x.iter().sum();
             for (p, &sum) in sums.iter().enumerate() {
                 let by_hand: f64 = x
