@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn how_many_share_a_reading_changes_nothing() {
-        let x: Vec<f64> = (0..300).map(|i| (i % 7) as f64 - 2.5).collect();
+        let x: Vec<f64> = (0..300).map(|i| f64::from(i % 7) - 2.5).collect();
         let all = simd::dispatch(Group { x: &x, first: 40, count: GROUP });
         for p in 0..GROUP {
             assert_eq!(simd::dispatch(Group { x: &x, first: 40 + p as u32, count: 1 })[0], all[p]);
