@@ -1,5 +1,6 @@
 # Every target does its own set-up on a machine with Rust (stable), Python >= 3.11 and make.
-# Environments: .venv for tests and lint, .venv-demo as a user would have it, .venv-bench with the peers.
+# Environments: .venv for tests and lint, .venv-demo as a user would have it, .venv-bench with the
+# peers: torch and others; STEELYARD_BENCH_PYTHON may name an interpreter that has them (and pytest, hypothesis, ml-dtypes).
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python test-torch test-foreign lint bench clean
@@ -10,6 +11,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 PIP := python -m pip install --quiet --disable-pip-version-check
+PEERS := $(or $(STEELYARD_BENCH_PYTHON),.venv-bench/bin/python)
 SOURCES := pyproject.toml Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 FACE := $(shell find python -name '*.py' -o -name '*.pyi')
 
@@ -27,6 +29,9 @@ test-rust:  ## Tests of the kernels
 test-python: .venv/.built  ## Tests of the package
 	.venv/bin/python -m pytest --quiet
 
+test-torch: .venv-bench/.built  ## torch's bits and torch's tensors (installs torch; about 5 GB)
+	PYTHONPATH=.venv-bench/site $(PEERS) -m pytest --quiet tests/torch
+
 test-foreign:  ## Kernels' bits on aarch64 and on an x86-64 without FMA, under QEMU
 	tests/foreign/run.sh
 
@@ -40,10 +45,10 @@ lint: .venv/.built  ## Formatting, lints, types, stubs
 	@echo "lint: all clean"
 
 bench: .venv-bench/.built  ## Measure every claim beside its peer; rewrite the README's table
-	PYTHONPATH=.venv-bench/site $(or $(STEELYARD_BENCH_PYTHON),.venv-bench/bin/python) -m benches.run
+	PYTHONPATH=.venv-bench/site $(PEERS) -m benches.run
 
 clean:  ## Remove everything that make has made
-	rm -rf target .venv .venv-demo .venv-bench .venv-torch .foreign .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
+	rm -rf target .venv .venv-demo .venv-bench .foreign .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
 	rm -f python/steelyard/_core*.so
 
 # ---- environments: a stamp is older than what it was made from, or it stands ----
@@ -61,22 +66,17 @@ clean:  ## Remove everything that make has made
 	.venv/bin/$(PIP) 'steelyard[dev]'
 	touch $@
 
-.venv-torch/.built: .venv-torch/.made $(SOURCES) $(FACE)
-	.venv-torch/bin/$(PIP) '.[torch]' pytest pytest-timeout hypothesis ml-dtypes
-	touch $@
-
 .venv-demo/.built: .venv-demo/.made $(SOURCES) $(FACE)
 	.venv-demo/bin/$(PIP) '.[cli]'
 	touch $@
 
-# The peers (torch is large) are installed only where STEELYARD_BENCH_PYTHON does not name an interpreter that has them;
-# one that cannot be had is reported as missing by the run.
+# A peer that cannot be had is reported as missing by the run.
 .venv-bench/.built: .venv-bench/.made $(SOURCES) $(FACE)
-ifdef STEELYARD_BENCH_PYTHON
 	rm -rf .venv-bench/site
+ifdef STEELYARD_BENCH_PYTHON
 	.venv-bench/bin/$(PIP) --no-deps --target .venv-bench/site .
 else
 	.venv-bench/bin/$(PIP) '.[bench]' || .venv-bench/bin/$(PIP) .
-	rm -rf .venv-bench/site
+	.venv-bench/bin/$(PIP) pytest pytest-timeout hypothesis ml-dtypes
 endif
 	touch $@
