@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._arrays import booleans, floats, plain, to_float64
+from ._arrays import booleans, codes, floats, plain, to_float64
 from ._progress import Progress, reporter
 from .errors import type_error, value_error
 from .estimate import Estimate
@@ -193,6 +193,7 @@ def preference_loss(
         raise value_error("nan_policy", "'raise' or 'omit'", repr(nan_policy))
     given = (policy_chosen, policy_rejected, reference_chosen, reference_rejected)
     columns, counted, left_out = _columns(given, where, nan_policy)
+    ids = None if clusters is None else codes(clusters, "clusters", len(counted))[0]
     scored = [
         _core.preference_loss(
             columns,
@@ -205,34 +206,35 @@ def preference_loss(
         )
         for value in betas
     ]
-    losses, chosen, rejected, margins, saturated = zip(*scored, strict=True)
-    wide = [to_float64(column) for column in columns]
-    rewards = [_stack([value * (wide[i] - wide[i + 2]) for value in betas], sweep) for i in (0, 1)]
-    empty = ((wide[0] == 0) & (wide[2] == 0)) | ((wide[1] == 0) & (wide[3] == 0))
-    whole = bool(counted.all())
+    saturated = [counts for _, counts, _ in scored]
+    # What does not count went in as zeros, which look like empty answers.
+    uncounted = int((~counted).sum())
+
+    def column(i: int, blank: float) -> Floats:
+        """Output ``i`` of every beta, ``blank`` where a pair does not count; read-only, as all of a result is."""
+        values = np.stack([arrays[i] for arrays, _, _ in scored], axis=1) if sweep else scored[0][0][i]
+        if uncounted:
+            values[~counted] = blank
+        values.setflags(write=False)
+        return values
 
     def estimate_of(values: Floats) -> Estimate:
         from .uncertainty import estimate
 
-        mask = None if whole else counted
-        return estimate(values, where=mask, clusters=clusters, confidence_level=confidence_level)
-
-    def blank(values: Floats, fill: float) -> Floats:
-        if not whole:
-            values[~counted] = fill
-        return values
+        mask = counted if uncounted else None
+        return estimate(values, where=mask, clusters=ids, confidence_level=confidence_level)
 
     return PreferenceLoss(
-        losses=blank(_stack(losses, sweep), np.nan),
-        grad_chosen=blank(_stack(chosen, sweep), 0.0) if gradients else None,
-        grad_rejected=blank(_stack(rejected, sweep), 0.0) if gradients else None,
-        rewards_chosen=blank(rewards[0], np.nan),
-        rewards_rejected=blank(rewards[1], np.nan),
+        losses=column(0, np.nan),
+        grad_chosen=column(1, 0.0) if gradients else None,
+        grad_rejected=column(2, 0.0) if gradients else None,
+        rewards_chosen=column(3, np.nan),
+        rewards_rejected=column(4, np.nan),
         counted=counted,
         saturated=np.array(saturated, np.int64) if sweep else saturated[0],
-        empty=int((empty & counted).sum()),
+        empty=scored[0][2] - uncounted,
         left_out=left_out,
-        _margins=blank(_stack(margins, sweep), np.nan),
+        _margins=column(5, np.nan),
         _estimate=estimate_of,
     )
 
@@ -308,7 +310,3 @@ def _columns(
     if not counted.all():
         columns = [np.where(counted, column, column.dtype.type(0)) for column in columns]
     return columns, counted, left_out
-
-
-def _stack(columns: Sequence[Floats], sweep: bool) -> Floats:
-    return np.stack(columns, axis=1) if sweep else columns[0]

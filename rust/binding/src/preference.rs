@@ -11,8 +11,9 @@ use steelyard_kernels::preference::{self, Loss, Pairs, Scored, Smoothing};
 const COLUMNS: [&str; 4] = ["policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected"];
 
 type PyColumn<'py> = Bound<'py, PyArray1<f64>>;
-/// Losses, both gradients (empty where not asked for), margins, and how many pairs are saturated.
-type PyScored<'py> = (PyColumn<'py>, PyColumn<'py>, PyColumn<'py>, PyColumn<'py>, usize);
+/// Losses, both gradients (empty where not asked for), both rewards and margins; how many pairs are saturated,
+/// and how many have an empty answer.
+type PyScored<'py> = ([PyColumn<'py>; 6], usize, usize);
 
 /// The loss of every pair. All four columns have one dtype and one length; `crossing` is `log((1-e)/e)` as a
 /// sum of two doubles, for the smoothed loss.
@@ -43,18 +44,24 @@ pub fn preference_loss<'py>(
     };
     let scored = each_float!(Floats, floats(&columns[0], COLUMNS[0])?, first => {
         let pairs = same_columns(first, &columns)?;
-        if let Some((index, column)) = preference::first_nonfinite(pairs) {
+        let scored = call(py, progress, first.len(), |watch| {
+            preference::preference_loss(pairs, loss, beta, gradients, watch)
+        })?;
+        // Margins tell whether to look: the slow search is only for the message.
+        let bad = if scored.counts.nonfinite > 0 { preference::first_nonfinite(pairs) } else { None };
+        if let Some((index, column)) = bad {
             return Err(PyValueError::new_err(format!(
                 "{}: expected finite log-probabilities; got a NaN or infinity at index {index}; leave such \
                  pairs out with where=",
                 COLUMNS[column]
             )));
         }
-        call(py, progress, first.len(), |watch| preference::preference_loss(pairs, loss, beta, gradients, watch))?
+        scored
     });
-    let Scored { losses, grad_chosen, grad_rejected, margins, saturated } = scored;
-    let column = |values: Vec<f64>| values.into_pyarray(py);
-    Ok((column(losses), column(grad_chosen), column(grad_rejected), column(margins), saturated))
+    let Scored { losses, grad_chosen, grad_rejected, rewards_chosen, rewards_rejected, margins, counts } =
+        scored;
+    let columns = [losses, grad_chosen, grad_rejected, rewards_chosen, rewards_rejected, margins];
+    Ok((columns.map(|values| values.into_pyarray(py)), counts.saturated, counts.empty))
 }
 
 /// The four columns as slices of the first one's type.

@@ -73,10 +73,25 @@ pub struct Scored {
     pub grad_chosen: Vec<f64>,
     /// The same for the rejected answer.
     pub grad_rejected: Vec<f64>,
+    /// The implicit rewards `beta x` and `beta y`.
+    pub rewards_chosen: Vec<f64>,
+    /// See `rewards_chosen`.
+    pub rewards_rejected: Vec<f64>,
     /// The reward margin z.
     pub margins: Vec<f64>,
-    /// Pairs with |z| > 700.
+    /// What was seen on the way.
+    pub counts: Counts,
+}
+
+/// Pairs that deserve a word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// |z| > 700.
     pub saturated: usize,
+    /// A side whose log-probability is exactly 0 in policy and reference: an empty answer.
+    pub empty: usize,
+    /// The margin is not finite: nor is one of the four log-probabilities, unless they overflow together.
+    pub nonfinite: usize,
 }
 
 /// Scores every pair.
@@ -93,22 +108,29 @@ pub fn preference_loss<T: Element>(
         losses: vec![0.0; n],
         grad_chosen: vec![0.0; filled],
         grad_rejected: vec![0.0; filled],
+        rewards_chosen: vec![0.0; n],
+        rewards_rejected: vec![0.0; n],
         margins: vec![0.0; n],
-        saturated: 0,
+        counts: Counts::default(),
     };
     let mut grads = scored.grad_chosen.chunks_mut(CHUNK).zip(scored.grad_rejected.chunks_mut(CHUNK));
     let outputs: Vec<Output<'_>> = scored
         .losses
         .chunks_mut(CHUNK)
         .zip(scored.margins.chunks_mut(CHUNK))
-        .map(|(losses, margins)| Output { losses, margins, gradients: grads.next() })
+        .zip(scored.rewards_chosen.chunks_mut(CHUNK).zip(scored.rewards_rejected.chunks_mut(CHUNK)))
+        .map(|((losses, margins), rewards)| Output { losses, margins, rewards, gradients: grads.next() })
         .collect();
-    let bytes = n * (size_of::<T>() * 4 + 32);
-    let saturated = fill_chunks(outputs, bytes, watch, |index, output| {
+    let bytes = n * (size_of::<T>() * 4 + 48);
+    let counts = fill_chunks(outputs, bytes, watch, |index, output| {
         let pairs = pairs.part(chunk(index, n, CHUNK));
         dispatch(Score { pairs, loss, beta, output })
     })?;
-    scored.saturated = saturated.into_iter().sum();
+    for part in counts {
+        scored.counts.saturated += part.saturated;
+        scored.counts.empty += part.empty;
+        scored.counts.nonfinite += part.nonfinite;
+    }
     Ok(scored)
 }
 
@@ -126,6 +148,7 @@ impl<'a, T> Pairs<'a, T> {
 struct Output<'a> {
     losses: &'a mut [f64],
     margins: &'a mut [f64],
+    rewards: (&'a mut [f64], &'a mut [f64]),
     gradients: Option<(&'a mut [f64], &'a mut [f64])>,
 }
 
@@ -137,13 +160,12 @@ struct Score<'a, T> {
 }
 
 impl<T: Element> Kernel for Score<'_, T> {
-    /// How many pairs are saturated.
-    type Out = usize;
+    type Out = Counts;
     #[inline(always)]
-    fn run<I: Isa>(self) -> usize {
+    fn run<I: Isa>(self) -> Counts {
         let Score { pairs, loss, beta, output } = self;
-        let Output { losses, margins, gradients } = output;
-        fill_margins(&pairs, beta, margins);
+        let Output { losses, margins, rewards, gradients } = output;
+        fill_margins(&pairs, beta, margins, rewards);
         // One loop a loss, so that each is straight-line code.
         match loss {
             Loss::Dpo(s) if s.rate == 0.0 => each(losses, margins, |z| softplus::<I>(-z)),
@@ -162,8 +184,20 @@ impl<T: Element> Kernel for Score<'_, T> {
             }
             each(rejected, chosen, |g| -g);
         }
-        margins.iter().map(|z| usize::from(z.abs() > SATURATED)).sum()
+        Counts {
+            saturated: margins.iter().map(|z| usize::from(z.abs() > SATURATED)).sum(),
+            empty: count_empty(&pairs),
+            nonfinite: margins.iter().map(|&z| usize::from(!(z - z == 0.0))).sum(),
+        }
     }
+}
+
+#[inline(always)]
+fn count_empty<T: Element>(pairs: &Pairs<'_, T>) -> usize {
+    let chosen = pairs.policy_chosen.iter().zip(pairs.reference_chosen);
+    let rejected = pairs.policy_rejected.iter().zip(pairs.reference_rejected);
+    let empty = |(policy, reference): (&T, &T)| (policy.to_f64() == 0.0) & (reference.to_f64() == 0.0);
+    chosen.zip(rejected).map(|(chosen, rejected)| usize::from(empty(chosen) | empty(rejected))).sum()
 }
 
 /// `out[i] = f(x[i])`. The closure is inlined with its caller, which has the wide code.
@@ -175,12 +209,20 @@ fn each(out: &mut [f64], x: &[f64], f: impl Fn(f64) -> f64) {
 }
 
 #[inline(always)]
-fn fill_margins<T: Element>(pairs: &Pairs<'_, T>, beta: f64, margins: &mut [f64]) {
+fn fill_margins<T: Element>(
+    pairs: &Pairs<'_, T>,
+    beta: f64,
+    margins: &mut [f64],
+    rewards: (&mut [f64], &mut [f64]),
+) {
     let policy = pairs.policy_chosen.iter().zip(pairs.policy_rejected);
     let reference = pairs.reference_chosen.iter().zip(pairs.reference_rejected);
-    for (z, ((pc, pr), (rc, rr))) in margins.iter_mut().zip(policy.zip(reference)) {
+    let out = margins.iter_mut().zip(rewards.0.iter_mut().zip(rewards.1.iter_mut()));
+    for ((z, (chosen, rejected)), ((pc, pr), (rc, rr))) in out.zip(policy.zip(reference)) {
         let x = pc.to_f64() - rc.to_f64();
         let y = pr.to_f64() - rr.to_f64();
+        *chosen = beta * x;
+        *rejected = beta * y;
         *z = beta * (x - y);
     }
 }
@@ -286,7 +328,7 @@ mod tests {
             for loss in [Loss::Dpo(NONE), Loss::Robust(0.2), Loss::Hinge, Loss::Ipo] {
                 let got = score(loss, 1.0, pairs);
                 assert!(got.losses[0].is_finite() && got.grad_chosen[0].is_finite(), "{loss:?} {z}");
-                assert_eq!(got.saturated, 1);
+                assert_eq!(got.counts.saturated, 1);
             }
         }
     }

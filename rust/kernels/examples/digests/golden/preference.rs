@@ -31,7 +31,7 @@ fn losses<T: Draw + 'static>(n: usize) -> Run {
                 digest.doubles(&scored.losses);
                 digest.doubles(&scored.grad_chosen);
                 digest.doubles(&scored.margins);
-                digest.word(scored.saturated as u64);
+                digest.word(scored.counts.saturated as u64);
             }
         }
     })
