@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import importlib.util
@@ -142,6 +143,31 @@ def test_every_room_has_docstrings_that_run() -> None:
     names = " ".join(test.name for test in documented())
     for room in ("optim", "tokens", "calibration", "uncertainty", "preference", "records", "report"):
         assert f"steelyard.{room}" in names, room
+
+
+# -- examples ----------------------------------------------------------------------------------------------
+
+
+def imports(path: Path) -> set[str]:
+    """The packages that a script imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_example_runs_without_a_warning(script: Path, tmp_path: Path) -> None:
+    missing = sorted(name for name in imports(script) if importlib.util.find_spec(name) is None)
+    if missing:
+        pytest.skip(f"{script.name} needs {', '.join(missing)}")
+    environment = os.environ | {"PYTHONWARNINGS": "error", "MPLBACKEND": "agg"}
+    out = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=200,
+    )  # fmt: skip
+    assert out.returncode == 0, out.stderr
+    assert out.stdout
 
 
 # -- links -------------------------------------------------------------------------------------------------
