@@ -125,9 +125,10 @@ fn below(stream: Stream, balls: u64, slots: usize) -> u64 {
 pub trait Visit {
     /// A leaf begins: `slots` of them from `start` on.
     fn enter(&mut self, start: u64, slots: usize);
-    /// Draws in a full leaf: the first `take` fields of `words`, as offsets from `start`.
+    /// Draws in the leaf: the first `take` fields of `words`, as offsets from `start`; one that is not below `slots`
+    /// (but below the next power of two) counts for nothing.
     fn words(&mut self, words: &[u32], take: usize);
-    /// Draws in a ragged leaf, as offsets from `start`.
+    /// Draws in the leaf, as offsets from `start`, all below `slots`.
     fn offsets(&mut self, offsets: &[u16]);
     /// The leaf is complete.
     fn leave(&mut self);
@@ -180,29 +181,56 @@ fn throw<V: Visit>(stream: Stream, balls: usize, visit: &mut V) {
 }
 
 /// The draws of a ragged leaf: a field beyond its slots counts for nothing, and the next one is taken.
+///
+/// Batches that are used up are handed over as they are; only the last one is sifted draw by draw.
 #[inline(always)]
 fn throw_again<V: Visit>(stream: Stream, balls: usize, slots: usize, visit: &mut V) {
-    let mask = slots.next_power_of_two() - 1;
+    let mask = (slots.next_power_of_two() - 1) as u32;
+    let fields = mask | mask << LEAF | mask << (2 * LEAF);
     let (mut left, mut batch) = (balls, 0);
     while left > 0 {
-        let (mut kept, mut count) = ([0u16; DRAWS.next_power_of_two()], 0);
-        for words in stream.batch(batch).as_chunks::<16>().0 {
-            if count >= left {
-                break;
-            }
-            for &word in words {
-                for number in 0..FIELDS {
-                    let offset = field(word, number) & mask;
-                    kept[count % kept.len()] = offset as u16;
-                    count += usize::from(offset < slots);
-                }
-            }
+        let words = stream.batch(batch).map(|word| word & fields);
+        let inside = inside(&words, slots);
+        if inside <= left {
+            visit.words(&words, DRAWS);
+            left -= inside;
+        } else {
+            sift(&words, slots, left, visit);
+            left = 0;
         }
-        let take = if left < count { left } else { count };
-        visit.offsets(&kept[..take]);
-        left -= take;
         batch += 1;
     }
+}
+
+/// How many fields of a batch are below `slots`.
+#[inline(always)]
+fn inside(words: &[u32; WORDS], slots: usize) -> usize {
+    let mut inside = 0;
+    for &word in words {
+        for number in 0..FIELDS {
+            inside += u32::from(field(word, number) < slots);
+        }
+    }
+    inside as usize
+}
+
+/// The first `balls` fields below `slots`.
+#[inline(always)]
+fn sift<V: Visit>(words: &[u32; WORDS], slots: usize, balls: usize, visit: &mut V) {
+    let (mut kept, mut count) = ([0u16; DRAWS.next_power_of_two()], 0);
+    for words in words.as_chunks::<16>().0 {
+        if count >= balls {
+            break;
+        }
+        for &word in words {
+            for number in 0..FIELDS {
+                let offset = field(word, number);
+                kept[count % kept.len()] = offset as u16;
+                count += usize::from(offset < slots);
+            }
+        }
+    }
+    visit.offsets(&kept[..balls]);
 }
 
 /// The counts of one replicate: how often each of `n` slots is drawn in `n` draws.
@@ -225,7 +253,7 @@ impl Kernel for Count<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let n = self.all.len() as u64;
-        let mut tally = Tally { all: self.all, start: 0 };
+        let mut tally = Tally { all: self.all, start: 0, slots: 0 };
         for block in blocks(self.stream, n) {
             walk(self.stream, n, block, &mut tally);
         }
@@ -235,17 +263,21 @@ impl Kernel for Count<'_> {
 struct Tally<'a> {
     all: &'a mut [u32],
     start: usize,
+    slots: usize,
 }
 
 impl Visit for Tally<'_> {
     #[inline(always)]
-    fn enter(&mut self, start: u64, _slots: usize) {
-        self.start = start as usize;
+    fn enter(&mut self, start: u64, slots: usize) {
+        (self.start, self.slots) = (start as usize, slots);
     }
     #[inline(always)]
     fn words(&mut self, words: &[u32], take: usize) {
         for draw in 0..take {
-            self.all[self.start + field(words[draw / FIELDS], draw % FIELDS)] += 1;
+            let offset = field(words[draw / FIELDS], draw % FIELDS);
+            if offset < self.slots {
+                self.all[self.start + offset] += 1;
+            }
         }
     }
     #[inline(always)]

@@ -87,6 +87,8 @@ impl<T: Element, const K: usize> Visit for Sink<'_, T, K> {
                 to[k] = from[k].to_f64() - self.rows.shift[k];
             }
         }
+        // Draws beyond a ragged leaf's end count for nothing.
+        self.table[slots..slots.next_power_of_two()].fill([0.0; K]);
         self.lanes = [[0.0; K]; LANES];
     }
     #[inline(always)]
