@@ -370,7 +370,7 @@ def test_a_softmax_rounded_to_16_bits_is_a_distribution() -> None:
         (lambda: sy.reliability([0.5], [1], where=[False]), ValueError, r"none \(left out: \{'where': 1\}\)"),
         (lambda: sy.reliability([0.5], [1], where=[1]), TypeError, r"where: expected booleans"),
         (lambda: sy.reliability(["a"], [1]), TypeError, r"probs: expected numbers"),
-        (lambda: sy.reliability([0.5], [1], n_bins=0), ValueError, r"n_bins: expected 1 to 10000 bins; got 0"),
+        (lambda: sy.reliability([0.5], [1], n_bins=0), ValueError, r"n_bins: expected a whole number of bins from 1 to 10000; got 0"),
         (lambda: sy.reliability([0.5], [1], n_bins=2.0), TypeError, r"n_bins: expected a whole number"),
         (lambda: sy.reliability([0.5], [1], confidence_level=95), ValueError, r"confidence_level: .* got 95"),
         (lambda: sy.reliability([0.5], [1], confidence_level="95"), TypeError, r"confidence_level: expected a number inside"),

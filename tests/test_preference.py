@@ -185,7 +185,7 @@ def test_sequence_logprob_feeds_it() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"loss": "sigmoid"}, "loss: expected 'dpo', 'robust', 'hinge' or 'ipo'; got 'sigmoid'"),
+        ({"loss": "sigmoid"}, "loss: expected one of dpo, robust, hinge, ipo; got 'sigmoid'"),
         ({"loss": "ipo", "label_smoothing": 0.1}, "label_smoothing: expected nothing: the loss 'ipo' does not use it"),
         (
             {"loss": "hinge", "label_smoothing": 0.0},
@@ -196,7 +196,7 @@ def test_sequence_logprob_feeds_it() -> None:
         ({"beta": [0.1, -1]}, "beta: expected positive numbers; got -1.0"),
         ({"beta": []}, "beta: expected at least one value; got none"),
         ({"beta": "small"}, "beta: expected an array; got str 'small'"),
-        ({"nan_policy": "drop"}, "nan_policy: expected 'raise' or 'omit'; got 'drop'"),
+        ({"nan_policy": "drop"}, "nan_policy: expected one of raise, omit; got 'drop'"),
         ({"where": [True]}, "where: expected shape (3,); got shape (1,)"),
         ({"where": [False] * 3}, "where: expected at least one pair that counts; got none"),
     ],

@@ -7,23 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from .errors import type_error, value_error, warn
+from ._options import Confidence
+from .errors import value_error, warn
 from .estimate import Estimate
 
-__all__ = [
-    "Alternative", "Clusters", "Column", "Confidence", "choice", "column", "confidence", "mean", "proportion",
-    "ratio", "stack",
-]  # fmt: skip
+__all__ = ["Clusters", "Column", "column", "mean", "proportion", "ratio", "stack"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
-Alternative = Literal["two-sided", "less", "greater"]
 Watch = Callable[[int, int], object] | None
 
 PROPORTIONS = {
@@ -39,34 +36,6 @@ ONE_CLUSTER = "the spread between clusters is unknown under two clusters"
 ONE_VALUE = "the spread of graded values is unknown for one value"
 ALL_EQUAL = "all answers are equal: the standard error is the width of the Wilson interval over 2z"
 NO_SPREAD = "all clusters show the same share: n_effective is their number, the standard error the width over 2t"
-
-
-def choice(value: object, name: str, choices: Sequence[str]) -> str:
-    """``value`` where it is one of ``choices``."""
-    if not isinstance(value, str):
-        raise type_error(name, f"one of {', '.join(choices)}", f"{type(value).__name__} {value!r}")
-    if value not in choices:
-        raise value_error(name, f"one of {', '.join(choices)}", repr(value))
-    return value
-
-
-class Confidence(NamedTuple):
-    """How sure an interval is to be, and on which sides."""
-
-    level: float
-    alternative: str
-
-
-def confidence(confidence_level: float, alternative: str) -> Confidence:
-    """Check the two options that every interval has."""
-    if isinstance(confidence_level, bool) or not isinstance(confidence_level, float | int | np.number):
-        raise type_error(
-            "confidence_level", "a number inside (0, 1)", f"{type(confidence_level).__name__} {confidence_level!r}"
-        )
-    if not 0 < confidence_level < 1:
-        fix = f"pass {float(confidence_level) / 100:g}" if 1 < confidence_level < 100 else ""
-        raise value_error("confidence_level", "a number inside (0, 1)", f"{confidence_level}", fix)
-    return Confidence(float(confidence_level), choice(alternative, "alternative", ("two-sided", "less", "greater")))
 
 
 class Clusters(NamedTuple):

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._arrays import booleans, codes, describe, floats, integers, plain
-from ._intervals import Alternative, choice, confidence, proportion
+from ._intervals import proportion
+from ._options import Alternative, NanPolicy, confidence, omits_nan, whole
 from ._progress import Progress, reporter
 from .errors import type_error, value_error
-from .estimate import Estimate, json_ready
+from .estimate import Estimate, json_ready, percent
 
 __all__ = ["Reliability", "ReliabilityState", "reliability"]
 
-NanPolicy = Literal["raise", "omit"]
 Form = Literal["probabilities", "top labels"]
 Array = NDArray[Any]
 
@@ -49,6 +49,13 @@ class Reliability:
     left_out : dict of str to int
         ``"where"``: rows that ``where`` excluded; ``"nan"``: rows omitted for a NaN; ``"clamped"``:
         probabilities in (1, 1 + 1e-6], which counted as 1. Only what happened is listed.
+
+    Examples
+    --------
+    >>> import steelyard as sy
+    >>> rel = sy.reliability([0.1, 0.3, 0.8, 0.9], [0, 1, 1, 1], n_bins=2)
+    >>> rel.table["count"].tolist(), rel.table["gap"].round(3).tolist()
+    ([2, 2], [-0.3, -0.15])
     """
 
     ece: Estimate
@@ -124,7 +131,7 @@ class Reliability:
         ax.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", zorder=1, label="calibrated")
         # A limit may lie a rounding beyond the frequency it belongs to.
         bars = np.maximum([y - table["low"], table["high"] - y], 0.0)
-        label = f"observed, {_percent(self.ece.confidence_level)} limits"
+        label = f"observed, {percent(self.ece.confidence_level)} limits"
         style = {"fmt": "o", "markersize": 4.5, "capsize": 2, "linewidth": 1.2, "zorder": 3, "clip_on": False}
         ax.errorbar(x, y, yerr=bars, label=label, **style)
         ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean probability", ylabel="observed frequency")
@@ -137,10 +144,6 @@ class Reliability:
         counts.spines[["top", "right"]].set_visible(False)
         counts.set_title(f"ECE {self.ece:.2%}, noise floor {self.noise_floor:.2%}, n = {self.n}", fontsize="medium")
         return ax
-
-
-def _percent(level: float) -> str:
-    return f"{float(f'{level * 100:.10g}'):.10g} %"
 
 
 def _cell(value: float) -> str:
@@ -188,10 +191,10 @@ class ReliabilityState:
         alternative: Alternative = "two-sided",
         nan_policy: NanPolicy = "raise",
     ) -> None:
-        self._n_bins = _bins(n_bins)
+        self._n_bins = whole(n_bins, "n_bins", 1, MAX_BINS, "a whole number of bins")
         self._classes = _classes(classes)
         self._how = confidence(confidence_level, alternative)
-        self._nan_policy = choice(nan_policy, "nan_policy", ("raise", "omit"))
+        self._omit_nan = omits_nan(nan_policy)
         self._form: Form | None = None
         self._tally = _core.ReliabilityTally(self._n_bins)
 
@@ -221,9 +224,8 @@ class ReliabilityState:
         n = len(array)
         keep = None if where is None else booleans(where, "where", (n,))
         labels = self._labels(targets, array, keep)
-        omit = self._nan_policy == "omit"
         tally = self._tally.updated(
-            array, labels, None if keep is None else keep.view(np.uint8), omit, reporter(progress)
+            array, labels, None if keep is None else keep.view(np.uint8), self._omit_nan, reporter(progress)
         )
         self._tally, self._form = tally, form
         return self
@@ -253,7 +255,7 @@ class ReliabilityState:
             "classes": self._classes,
             "confidence_level": self._how.level,
             "alternative": self._how.alternative,
-            "nan_policy": self._nan_policy,
+            "nan_policy": "omit" if self._omit_nan else "raise",
         }
 
     def merge(self, other: ReliabilityState) -> Self:
@@ -388,14 +390,6 @@ class ReliabilityState:
 def _error(limits: tuple[float, float | None, float, float], **common: Any) -> Estimate:
     value, standard_error, low, high = limits
     return Estimate(value=value, standard_error=standard_error, low=low, high=high, **common)
-
-
-def _bins(n_bins: Any) -> int:
-    if isinstance(n_bins, bool) or not isinstance(n_bins, int | np.integer):
-        raise type_error("n_bins", "a whole number of bins", describe(n_bins))
-    if not 1 <= n_bins <= MAX_BINS:
-        raise value_error("n_bins", f"1 to {MAX_BINS} bins", str(n_bins))
-    return int(n_bins)
 
 
 def _classes(classes: Any) -> list[Any] | None:

@@ -45,6 +45,21 @@ def json_ready(value: Any) -> Any:
     return value
 
 
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray) and value.flags.writeable:
+        value = value.copy()
+        value.setflags(write=False)
+    return value
+
+
+def freeze_arrays(result: Any) -> None:
+    """Make every array of a frozen dataclass read-only, those in its dictionaries too."""
+    for item in fields(result):
+        object.__setattr__(result, item.name, _frozen(getattr(result, item.name)))
+
+
 def decimals(width: float) -> int:
     """How many decimals show two significant digits of ``width``."""
     if not 0 < width < float("inf"):
@@ -116,12 +131,7 @@ class Estimate:
     __array_ufunc__: ClassVar[None] = None
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, np.ndarray):
-                frozen = value.copy() if value.flags.writeable else value
-                frozen.setflags(write=False)
-                object.__setattr__(self, item.name, frozen)
+        freeze_arrays(self)
 
     # -- one of many ------------------------------------------------------------------------------------
 
@@ -227,10 +237,11 @@ class Estimate:
     def _facts(self) -> str:
         facts = []
         if self.low is not None:
-            facts += [f"{_percent(self.confidence_level)}"]
+            facts += [f"{percent(self.confidence_level)}"]
         facts += [str(self.method)] if self.method else []
         facts += [f"n = {self.n}"]
-        facts += [f"{self.n_clusters} clusters"] if self.n_clusters is not None else []
+        plural = "" if self.n_clusters == 1 else "s"
+        facts += [f"{self.n_clusters} cluster{plural}"] if self.n_clusters is not None else []
         facts += [f"no interval: {self.reason}"] if self.low is None and self.reason else []
         facts += [f"left out: {_counts(self.left_out)}"] if self.left_out else []
         return ", ".join(facts)
@@ -255,7 +266,7 @@ class Estimate:
         head = ["", "value", "low", "high", "standard error", "n", "method", "left out"]
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
         header = "".join(f"<th>{escape(title)}</th>" for title in head)
-        caption = escape(f"{_percent(self.confidence_level)} intervals")
+        caption = escape(f"{percent(self.confidence_level)} intervals")
         return f"<table><caption>{caption}</caption><tr>{header}</tr>{body}</table>"
 
     def to_dict(self) -> dict[str, Any]:
@@ -263,7 +274,7 @@ class Estimate:
         return {item.name: json_ready(getattr(self, item.name)) for item in fields(self)}
 
 
-def _percent(level: float) -> str:
+def percent(level: float) -> str:
     """``95 %``, with as many digits as the level was given."""
     return f"{float(f'{level * 100:.10g}'):.10g} %"
 

@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._arrays import booleans, codes, floats, plain, to_float64
+from ._options import Alternative, NanPolicy, choice, confidence, omits_nan
 from ._progress import Progress, reporter
 from .errors import type_error, value_error
-from .estimate import Estimate
+from .estimate import Estimate, freeze_arrays
 
 __all__ = ["PreferenceLoss", "preference_loss"]
 
@@ -55,6 +56,13 @@ class PreferenceLoss:
         Counted pairs with an answer whose log-probability is exactly 0 in policy and reference: an empty one.
     left_out : dict
         ``"where"`` and ``"nan"``: pairs that do not count.
+
+    Examples
+    --------
+    >>> import steelyard as sy
+    >>> out = sy.preference_loss([-1.0, -2.0], [-3.0, -1.0], [-2.0, -2.0], [-2.0, -2.0], beta=[0.1, 0.5])
+    >>> out.losses.shape, out.reward_margin.value.round(3).tolist()
+    ((2, 2), [0.05, 0.25])
     """
 
     losses: Floats
@@ -68,6 +76,9 @@ class PreferenceLoss:
     left_out: dict[str, int]
     _margins: Floats
     _estimate: Estimator = field(repr=False)
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
 
     @cached_property
     def loss(self) -> Estimate:
@@ -117,8 +128,9 @@ def preference_loss(
     label_smoothing: float | None = None,
     where: Any = None,
     clusters: Any = None,
-    nan_policy: Literal["raise", "omit"] = "raise",
+    nan_policy: NanPolicy = "raise",
     confidence_level: float = 0.95,
+    alternative: Alternative = "two-sided",
     gradients: bool = True,
     progress: Progress = False,
 ) -> PreferenceLoss:
@@ -155,7 +167,9 @@ def preference_loss(
     nan_policy : {"raise", "omit"}
         What a NaN does: raise with its index, or leave the pair out and count it.
     confidence_level : float
-        Of the intervals.
+        Of the intervals, inside (0, 1).
+    alternative : {"two-sided", "less", "greater"}
+        ``"less"`` gives upper limits alone, ``"greater"`` lower ones.
     gradients : bool
         Whether to compute the gradients.
     progress : bool or callable
@@ -189,10 +203,10 @@ def preference_loss(
     """
     smoothing = _label_smoothing(loss, label_smoothing)
     betas, sweep = _betas(beta)
-    if nan_policy not in ("raise", "omit"):
-        raise value_error("nan_policy", "'raise' or 'omit'", repr(nan_policy))
+    omit = omits_nan(nan_policy)
+    how = confidence(confidence_level, alternative)
     given = (policy_chosen, policy_rejected, reference_chosen, reference_rejected)
-    columns, counted, left_out = _columns(given, where, nan_policy)
+    columns, counted, left_out = _columns(given, where, omit)
     ids = None if clusters is None else codes(clusters, "clusters", len(counted))[0]
     scored = [
         _core.preference_loss(
@@ -222,7 +236,7 @@ def preference_loss(
         from .uncertainty import estimate
 
         mask = counted if uncounted else None
-        return estimate(values, where=mask, clusters=ids, confidence_level=confidence_level)
+        return estimate(values, where=mask, clusters=ids, confidence_level=how.level, alternative=alternative)
 
     return PreferenceLoss(
         losses=column(0, np.nan),
@@ -241,8 +255,7 @@ def preference_loss(
 
 def _label_smoothing(loss: str, label_smoothing: float | None) -> float:
     """Return the rate, checked against the loss; 0 where none is given."""
-    if loss not in get_args(Loss):
-        raise value_error("loss", "'dpo', 'robust', 'hinge' or 'ipo'", repr(loss))
+    choice(loss, "loss", get_args(Loss))
     if label_smoothing is None:
         return 0.0
     if loss not in SMOOTHED:
@@ -284,7 +297,7 @@ def _betas(beta: Any) -> tuple[list[float], bool]:
 
 
 def _columns(
-    given: Sequence[Any], where: Any, nan_policy: str
+    given: Sequence[Any], where: Any, omit: bool
 ) -> tuple[list[NDArray[Any]], NDArray[np.bool_], dict[str, int]]:
     """Return the four columns in one dtype, with 0 where a pair does not count, the mask, and what it leaves out."""
     columns = [floats(x, name, ndim=1, numbers=True) for x, name in zip(given, COLUMNS, strict=True)]
@@ -298,7 +311,7 @@ def _columns(
         columns = [to_float64(column) for column in columns]
     counted = np.ones(n, np.bool_) if where is None else booleans(where, "where", (n,)).copy()
     left_out = {} if counted.all() else {"where": int(n - counted.sum())}
-    if nan_policy == "omit":
+    if omit:
         nan = np.zeros(n, np.bool_)
         for column in columns:
             nan |= np.isnan(to_float64(column))
@@ -306,7 +319,7 @@ def _columns(
             left_out["nan"] = missing
         counted &= ~nan
     if not counted.any():
-        raise value_error("where" if nan_policy == "raise" else "nan_policy", "at least one pair that counts", "none")
+        raise value_error("nan_policy" if omit else "where", "at least one pair that counts", "none")
     if not counted.all():
         columns = [np.where(counted, column, column.dtype.type(0)) for column in columns]
     return columns, counted, left_out

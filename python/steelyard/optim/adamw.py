@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from .._options import at_least_zero, choice, whole
 from ..errors import type_error, value_error
 from ._tree import leaves, matching, to_read, to_write, wrote
 
@@ -41,6 +42,14 @@ class StepInfo:
         The path of the first gradient that has one.
     skipped : bool
         Whether the update was left out because of them (``nonfinite="skip"``).
+
+    Examples
+    --------
+    >>> import numpy as np, steelyard as sy
+    >>> opt = sy.AdamW({"w": np.ones(2)}, nonfinite="skip")
+    >>> info = opt.step({"w": np.array([1.0, np.nan])})
+    >>> info.skipped, info.nonfinite, info.first_nonfinite
+    (True, 1, 'grads["w"]')
     """
 
     step: int
@@ -74,8 +83,7 @@ class _Settings:
             object.__setattr__(self, name, at_least_zero(name, getattr(self, name)))
         if self.max_norm is not None:
             object.__setattr__(self, "max_norm", at_least_zero("max_norm", self.max_norm, infinite=True))
-        if self.nonfinite not in get_args(NonFinite):
-            raise value_error("nonfinite", "'raise', 'skip' or 'propagate'", repr(self.nonfinite))
+        choice(self.nonfinite, "nonfinite", get_args(NonFinite))
 
     def update(self, plan: _core.AdamWPlan, paths: list[str], grads: list[Array], step: int, lr: float) -> StepInfo:
         """Run one step of the core and say what it did."""
@@ -101,17 +109,6 @@ class _Settings:
                 "nothing was written; nonfinite='skip' goes on",
             )
         return StepInfo(step if applied else step - 1, lr, norm, factor, bad, where, not applied)
-
-
-def at_least_zero(name: str, value: Any, infinite: bool = False) -> float:
-    """``value`` as a float that is finite (or not, where that has a meaning) and not negative."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise type_error(name, "a number", repr(value)) from None
-    if not (number >= 0.0 and (infinite or number < float("inf"))):
-        raise value_error(name, "a number that is at least 0", repr(value))
-    return number
 
 
 class AdamW:
@@ -317,6 +314,11 @@ def adamw_(
     -------
     StepInfo
 
+    Raises
+    ------
+    TypeError, ValueError
+        As :class:`AdamW`, with the path of the array; nothing is written.
+
     Examples
     --------
     >>> import numpy as np
@@ -327,10 +329,7 @@ def adamw_(
     >>> w.round(6)
     array([0.899, 1.099])
     """
-    if isinstance(step, bool) or not isinstance(step, int | np.integer):
-        raise type_error("step", "a whole number", repr(step))
-    if step < 1:
-        raise value_error("step", "at least 1, the number of this step", repr(step))
+    step = whole(step, "step", 1)
     settings = _Settings(betas, eps, weight_decay, max_norm, nonfinite, bool(maximize))
     found = list(leaves(params))
     paths = [leaf.path for leaf in found]
@@ -346,7 +345,7 @@ def adamw_(
     given = matching(grads, params, "grads")
     read = [to_read(grad, f"grads{path}") for grad, path in zip(given, paths, strict=True)]
     plan = _core.AdamWPlan(paths, *arrays)
-    info = settings.update(plan, paths, read, int(step), at_least_zero("lr", lr))
+    info = settings.update(plan, paths, read, step, at_least_zero("lr", lr))
     if not info.skipped:
         wrote([value for values in roles.values() for value in values])
     return info

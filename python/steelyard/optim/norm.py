@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
 from .. import _core
+from .._options import at_least_zero, choice
 from ..errors import type_error, value_error
 from ._tree import leaves, to_read, to_write, wrote
-from .adamw import NonFinite, at_least_zero
+from .adamw import NonFinite
 
 __all__ = ["GlobalNormState", "clip_by_global_norm_", "global_norm"]
 
@@ -41,15 +42,31 @@ def global_norm(grads: Any, *, nonfinite: Literal["raise", "propagate"] = "raise
     nonfinite : {"raise", "propagate"}
         Refuse NaN and infinities, naming the first array that has one, or let them make the norm NaN or inf.
 
+    Returns
+    -------
+    float
+        Not negative; 0.0 for no elements.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of floats, with its path.
+    ValueError
+        For NaN and infinities (unless they propagate), with the path of the first array that has one.
+
     Examples
     --------
     >>> import numpy as np
     >>> import steelyard as sy
     >>> sy.global_norm({"w": np.array([3.0]), "b": np.array([4.0])})
     5.0
+
+    Notes
+    -----
+    torch's ``clip_grad_norm_`` and ``get_total_norm`` add float32 squares in eight float32 sums: 1 % too little at
+    1e8 elements, inf from 1.8e19 on, 0 at 1e-25.
     """
-    if nonfinite not in ("raise", "propagate"):
-        raise value_error("nonfinite", "'raise' or 'propagate'", repr(nonfinite))
+    choice(nonfinite, "nonfinite", ("raise", "propagate"))
     return _measured(grads, "grads", nonfinite)[2]
 
 
@@ -70,6 +87,19 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
         What NaN or infinite elements do: raise, leave every array as it is, or take part in the
         multiplication. Decided before anything is written.
 
+    Returns
+    -------
+    float
+        The norm before clipping.
+
+    Raises
+    ------
+    TypeError
+        For what is not a writable float32 or float64 array, with its path.
+    ValueError
+        For a negative ``max_norm``, NaN or infinities (unless another policy is asked for), read-only, overlapping or
+        non-contiguous arrays, with the path; nothing is written.
+
     Examples
     --------
     >>> import numpy as np
@@ -81,8 +111,7 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
     array([0.6, 0.8])
     """
     limit = at_least_zero("max_norm", max_norm, infinite=True)
-    if nonfinite not in ("raise", "skip", "propagate"):
-        raise value_error("nonfinite", "'raise', 'skip' or 'propagate'", repr(nonfinite))
+    choice(nonfinite, "nonfinite", get_args(NonFinite))
     found = list(leaves(grads))
     names = [f"grads{leaf.path}" for leaf in found]
     arrays = [to_write(leaf.value, name) for leaf, name in zip(found, names, strict=True)]

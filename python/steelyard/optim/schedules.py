@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from .._arrays import plain
+from .._options import at_least_zero, choice, whole
 from ..errors import type_error, value_error
 
 if TYPE_CHECKING:
@@ -48,6 +49,15 @@ class Schedule:
         Steps of rising, inside ``total_steps``.
     start, end : float
         The rates at step 0 (``None``: the first of ``warmup_steps`` equal rises from 0) and at the end.
+
+    Examples
+    --------
+    >>> import steelyard as sy
+    >>> schedule = sy.schedules.linear(1.0, total_steps=4)
+    >>> schedule(1), schedule.to_dict()["shape"]
+    (0.75, 'linear')
+    >>> sy.schedules.Schedule.from_dict(schedule.to_dict()) == schedule
+    True
     """
 
     shape: str
@@ -58,15 +68,14 @@ class Schedule:
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.shape not in SHAPES:
-            raise value_error("shape", "'constant', 'linear' or 'cosine'", repr(self.shape))
+        choice(self.shape, "shape", SHAPES)
         for name in ("lr", "start", "end"):
             value = getattr(self, name)
             if name != "start" or value is not None:
-                object.__setattr__(self, name, _rate(name, value))
-        object.__setattr__(self, "warmup_steps", _count("warmup_steps", self.warmup_steps))
+                object.__setattr__(self, name, at_least_zero(name, value))
+        object.__setattr__(self, "warmup_steps", _steps("warmup_steps", self.warmup_steps))
         if self.total_steps is not None:
-            object.__setattr__(self, "total_steps", _count("total_steps", self.total_steps))
+            object.__setattr__(self, "total_steps", _steps("total_steps", self.total_steps))
         if self.shape == "constant":
             return
         if self.total_steps is None:
@@ -121,26 +130,34 @@ class Schedule:
         return ax
 
 
-def _rate(name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise type_error(name, "a learning rate", repr(value)) from None
-    if not 0.0 <= number < float("inf"):
-        raise value_error(name, "a finite learning rate, at least 0", repr(value))
-    return number
-
-
-def _count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise type_error(name, "a whole number of steps", repr(value))
-    if not 0 <= value < 2**53:
-        raise value_error(name, "a number of steps that is at least 0", repr(value))
-    return int(value)
+def _steps(name: str, value: Any) -> int:
+    return whole(value, name, 0, 2**53 - 1, "a whole number of steps")
 
 
 def constant(lr: float, *, warmup_steps: int = 0, start: float | None = None) -> Schedule:
     """Return a rate that rises over ``warmup_steps`` and stays.
+
+    With s updates made and w = ``warmup_steps``: ``lr (s + 1)/w`` for s < w (``start + (lr - start) s/w`` with
+    ``start``), then ``lr``.
+
+    Parameters
+    ----------
+    lr : float
+        The highest rate, at least 0.
+    warmup_steps : int
+        Steps of rising, 0 or more.
+    start : float, optional
+        The rate at step 0; without it the first of ``warmup_steps`` equal rises from 0.
+
+    Returns
+    -------
+    Schedule
+        Call it with the number of updates already made, one or an array of them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a rate that is negative or not finite, or steps that are no whole numbers or do not fit.
 
     Examples
     --------
@@ -156,6 +173,31 @@ def linear(
 ) -> Schedule:
     """Return a rate that rises over ``warmup_steps`` and falls in a straight line to ``end``.
 
+    After the rise of :func:`constant`: ``lr + (end - lr) u``, u = min((s - w)/(N - w), 1), N = ``total_steps``.
+
+    Parameters
+    ----------
+    lr : float
+        The highest rate, at least 0.
+    total_steps : int
+        When the fall ends, the warm-up included; the rate stays from there on.
+    warmup_steps : int
+        Steps of rising, 0 or more and fewer than ``total_steps``.
+    start : float, optional
+        The rate at step 0; without it the first of ``warmup_steps`` equal rises from 0.
+    end : float
+        The rate at ``total_steps`` and after, at least 0.
+
+    Returns
+    -------
+    Schedule
+        Call it with the number of updates already made, one or an array of them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a rate that is negative or not finite, or steps that are no whole numbers or do not fit.
+
     Examples
     --------
     >>> import steelyard as sy
@@ -170,10 +212,41 @@ def cosine(
 ) -> Schedule:
     """Return a rate that rises over ``warmup_steps`` and falls along half a cosine to ``end``.
 
+    After the rise of :func:`constant`: ``end + (lr - end) (1 + cos(pi u))/2``, u = min((s - w)/(N - w), 1),
+    N = ``total_steps``.
+
+    Parameters
+    ----------
+    lr : float
+        The highest rate, at least 0.
+    total_steps : int
+        When the fall ends, the warm-up included; the rate stays from there on.
+    warmup_steps : int
+        Steps of rising, 0 or more and fewer than ``total_steps``.
+    start : float, optional
+        The rate at step 0; without it the first of ``warmup_steps`` equal rises from 0.
+    end : float
+        The rate at ``total_steps`` and after, at least 0.
+
+    Returns
+    -------
+    Schedule
+        Call it with the number of updates already made, one or an array of them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a rate that is negative or not finite, or steps that are no whole numbers or do not fit.
+
     Examples
     --------
     >>> import steelyard as sy
     >>> sy.schedules.cosine(10.0, total_steps=10, warmup_steps=2)([0, 1, 6, 10])
     array([ 5., 10.,  5.,  0.])
+
+    References
+    ----------
+    Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017. transformers'
+    ``get_cosine_schedule_with_warmup`` has ``start=0``: its first update has a rate of 0.
     """
     return Schedule("cosine", lr, total_steps, warmup_steps, start, end)

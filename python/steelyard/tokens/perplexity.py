@@ -7,9 +7,10 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core, _intervals
+from .. import _core
 from .._arrays import booleans, codes, floats, plain
-from .._intervals import ONE_CLUSTER, Alternative, choice
+from .._intervals import ONE_CLUSTER
+from .._options import Alternative, NanPolicy, choice, confidence, omits_nan
 from .._progress import Progress, reporter
 from ..errors import type_error, value_error
 from ..estimate import Estimate
@@ -31,7 +32,7 @@ def perplexity(
     clusters: Any = None,
     per: Any = None,
     unit: Unit = "perplexity",
-    nan_policy: Literal["raise", "omit"] = "raise",
+    nan_policy: NanPolicy = "raise",
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
     progress: Progress = False,
@@ -139,13 +140,13 @@ class PerplexityState:
         self,
         *,
         unit: Unit = "perplexity",
-        nan_policy: Literal["raise", "omit"] = "raise",
+        nan_policy: NanPolicy = "raise",
         confidence_level: float = 0.95,
         alternative: Alternative = "two-sided",
     ) -> None:
         self._unit = choice(unit, "unit", ("perplexity", "bits", "nats"))
-        self._nan_policy = choice(nan_policy, "nan_policy", ("raise", "omit"))
-        self._how = _intervals.confidence(confidence_level, alternative)
+        self._omit_nan = omits_nan(nan_policy)
+        self._how = confidence(confidence_level, alternative)
         self._totals = _core.PerplexityTotals()
 
     def update(
@@ -167,7 +168,7 @@ class PerplexityState:
             status=status,
             names=group.names,
             per=None if per is None else _divisor(per, nll.shape, group.of_rows),
-            omit_nan=self._nan_policy == "omit",
+            omit_nan=self._omit_nan,
             progress=reporter(progress),
         )
         return self
@@ -239,7 +240,7 @@ class PerplexityState:
     def _options(self) -> dict[str, Any]:
         return {
             "unit": self._unit,
-            "nan_policy": self._nan_policy,
+            "nan_policy": "omit" if self._omit_nan else "raise",
             "confidence_level": self._how.level,
             "alternative": self._how.alternative,
         }

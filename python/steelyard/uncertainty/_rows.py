@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _arrays
-from .._intervals import Clusters, choice
+from .._intervals import Clusters
+from .._options import omits_nan
 from ..errors import type_error, value_error
 
 Array = NDArray[Any]
@@ -117,7 +118,7 @@ class Selection:
     """
 
     def __init__(self, where: Any, clusters: Any, nan_policy: str, left_out: Mapping[str, int]) -> None:
-        self.omit = choice(nan_policy, "nan_policy", ("raise", "omit")) == "omit"
+        self.omit = omits_nan(nan_policy)
         self.where = None if where is None else _arrays.booleans(where, "where")
         if isinstance(clusters, tuple):
             raise type_error("clusters", "an array or a list of ids", "a tuple")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, _intervals
-from .._intervals import Alternative, Clusters, Column, Confidence, choice
+from .._intervals import Clusters, Column
+from .._options import Alternative, Confidence, NanPolicy, choice, confidence, whole
 from .._progress import Progress, reporter
-from ..errors import type_error, value_error
+from ..errors import value_error
 from ..estimate import Estimate
 from ._rows import Rows, Selection, columns
 
@@ -49,6 +50,13 @@ class BootstrapEstimate(Estimate):
     -----
     ``standard_error`` is the standard deviation of the replicates (n_resamples - 1); ``detail`` holds
     ``n_resamples``, ``seed`` and, for BCa, the ``acceleration``.
+
+    Examples
+    --------
+    >>> import steelyard as sy
+    >>> boot = sy.bootstrap([2.0, 3.0, 5.0, 8.0, 13.0], method="percentile", n_resamples=999)
+    >>> boot.replicates.shape, boot.detail
+    ((999,), {'n_resamples': 999, 'seed': 0})
     """
 
     replicates: Floats
@@ -97,11 +105,12 @@ class _Options(NamedTuple):
 
 def bootstrap(
     x: Any,
-    statistic: str = "mean",
+    statistic: Literal["mean"] = "mean",
+    /,
     *,
     where: Any = None,
     clusters: Any = None,
-    nan_policy: str = "raise",
+    nan_policy: NanPolicy = "raise",
     method: str = "bca",
     n_resamples: int = 9999,
     confidence_level: float = 0.95,
@@ -125,7 +134,7 @@ def bootstrap(
     x : array [n] or [n, M], list, mapping from name to array [n], or frame
         Numbers or booleans; several columns are several problems, resampled with the same counts.
     statistic : {"mean"}
-        What to estimate.
+        What to estimate; by position.
     where : boolean array [n], optional
         Rows that count.
     clusters : array of ids [n], optional
@@ -181,23 +190,15 @@ def bootstrap(
         raise value_error("statistic", "'mean'", repr(statistic))
     options = _Options(
         choice(method, "method", tuple(METHODS)),
-        _whole(n_resamples, "n_resamples", 1, 2**32 - 1),
-        _whole(seed, "seed", 0, 2**64 - 1),
-        _intervals.confidence(confidence_level, alternative),
+        whole(n_resamples, "n_resamples", 1, 2**32 - 1),
+        whole(seed, "seed", 0, 2**64 - 1),
+        confidence(confidence_level, alternative),
     )
     found = columns(x, "x")
     selection = Selection(where, clusters, nan_policy, found.left_out)
     watch = reporter(progress)
     parts = [_one(values, name, selection.rows(name, values), options, watch) for name, values in found.items]
     return _stack(parts, found.names) if found.many else parts[0]
-
-
-def _whole(value: object, name: str, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise type_error(name, "a whole number", f"{type(value).__name__} {value!r}")
-    if not low <= value <= high:
-        raise value_error(name, f"a whole number from {low} to {high}", str(value))
-    return int(value)
 
 
 class _Sample(NamedTuple):

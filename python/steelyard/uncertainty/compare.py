@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, _intervals
-from .._intervals import Alternative, Clusters, Confidence, choice
+from .._intervals import Clusters
+from .._options import Alternative, Confidence, NanPolicy, choice, confidence
 from .._progress import Progress, reporter
 from ..errors import type_error, value_error
-from ..estimate import Estimate, json_ready
+from ..estimate import Estimate, freeze_arrays, json_ready
 from ._rows import Rows, Selection, columns, frame, one_column
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ class Comparison:
     baseline: str | None
     test: str | tuple[str, ...]
     higher_is_better: bool
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self)
 
     def verdict(self, margin: float = 0.0) -> str | tuple[str, ...]:
         """Decide from the interval alone whether the new model is worse by more than ``margin``.
@@ -226,7 +230,7 @@ def compare(
     *,
     where: Any = None,
     clusters: Any = None,
-    nan_policy: str = "raise",
+    nan_policy: NanPolicy = "raise",
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
     higher_is_better: bool = True,
@@ -296,7 +300,7 @@ def compare(
     >>> diff.verdict(margin=0.02)
     'undecided'
     """
-    how = _intervals.confidence(confidence_level, alternative)
+    how = confidence(confidence_level, alternative)
     if adjust is not None:
         choice(adjust, "adjust", ("holm",))
     if not isinstance(higher_is_better, bool):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from .. import _intervals
-from .._intervals import PROPORTIONS, Alternative, choice
+from .._intervals import PROPORTIONS
+from .._options import Alternative, NanPolicy, choice, confidence
 from .._progress import Progress, reporter
 from ..errors import value_error
 from ..estimate import Estimate
@@ -16,11 +17,12 @@ __all__ = ["estimate"]
 
 def estimate(
     x: Any,
-    statistic: str = "mean",
+    statistic: Literal["mean"] = "mean",
+    /,
     *,
     where: Any = None,
     clusters: Any = None,
-    nan_policy: str = "raise",
+    nan_policy: NanPolicy = "raise",
     method: str | None = None,
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
@@ -42,7 +44,7 @@ def estimate(
     x : array [n] or [n, M], list, mapping from name to array [n], or frame
         Numbers or booleans; several columns are several problems, answered in one Estimate with arrays.
     statistic : {"mean"}
-        What to estimate.
+        What to estimate; by position.
     where : boolean array [n], optional
         Rows that count.
     clusters : array of ids [n], optional
@@ -95,7 +97,7 @@ def estimate(
     """
     if statistic != "mean":
         raise value_error("statistic", "'mean'", repr(statistic))
-    how = _intervals.confidence(confidence_level, alternative)
+    how = confidence(confidence_level, alternative)
     chosen = None if method is None else choice(method, "method", ("t", *PROPORTIONS))
     found = columns(x, "x")
     selection = Selection(where, clusters, nan_policy, found.left_out)

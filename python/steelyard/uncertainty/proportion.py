@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays, _intervals
-from .._intervals import PROPORTIONS, Alternative, choice
+from .._intervals import PROPORTIONS
+from .._options import Alternative, choice, confidence
 from ..errors import value_error
 from ..estimate import Estimate
 
@@ -76,7 +77,7 @@ def proportion(
     >>> print(sy.proportion(20, 20))
     1.000 [0.839, 1.000] (95 %, Wilson, n = 20)
     """
-    how = _intervals.confidence(confidence_level, alternative)
+    how = confidence(confidence_level, alternative)
     chosen = choice(method, "method", tuple(PROPORTIONS))
     hits, all_ = _arrays.integers(k, "k"), _arrays.integers(n, "n")
     try:

@@ -1,0 +1,184 @@
+"""The public face: which names stand where, what calls take, and how results behave."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import steelyard as sy
+
+TOP = {
+    "AdamW", "global_norm", "clip_by_global_norm_", "schedules", "token_scores", "perplexity", "reliability", "estimate",
+    "proportion", "bootstrap", "compare", "preference_loss", "Estimate", "threads", "show_config", "errors",
+}  # fmt: skip
+ROOMS = {
+    "optim": {"adamw_", "StepInfo", "GlobalNormState"},
+    "tokens": {"TokenScores", "PerplexityState"},
+    "calibration": {"Reliability", "ReliabilityState"},
+    "uncertainty": {"Comparison", "BootstrapEstimate"},
+    "preference": {"PreferenceLoss"},
+}
+# Names kept for capabilities that this release does not have.
+LATER = {"strata", "by", "weights", "average", "max_t", "convention", "strategy", "mode"}
+ROWS = {"where", "nan_policy"}
+INTERVAL = {"confidence_level", "alternative"}
+TAKES = {
+    "estimate": ROWS | INTERVAL | {"clusters", "progress"},
+    "bootstrap": ROWS | INTERVAL | {"clusters", "progress", "method", "n_resamples", "seed"},
+    "compare": ROWS | INTERVAL | {"clusters", "progress", "baseline"},
+    "proportion": INTERVAL | {"method"},
+    "perplexity": ROWS | INTERVAL | {"clusters", "progress", "per", "unit"},
+    "reliability": ROWS | INTERVAL | {"progress", "n_bins", "classes"},
+    "preference_loss": ROWS | INTERVAL | {"clusters", "progress", "loss", "beta", "label_smoothing"},
+    "token_scores": {"ignore_index", "progress"},
+    "AdamW": {"lr", "betas", "eps", "weight_decay", "max_norm", "nonfinite", "maximize", "amsgrad"},
+}
+
+
+def test_every_name_stands_where_the_documentation_says() -> None:
+    assert {name for name in sy.__all__ if name != "__version__"} == TOP | set(ROOMS)
+    for room, names in ROOMS.items():
+        module = getattr(sy, room)
+        assert names <= set(module.__all__)
+        here = {name for name in TOP if getattr(getattr(sy, name), "__module__", "").startswith(f"steelyard.{room}")}
+        assert here <= set(module.__all__)
+    for name in ("EstimateState", "quantile"):
+        assert not hasattr(sy.uncertainty, name)
+
+
+@pytest.mark.parametrize("name", TAKES)
+def test_calls_take_the_shared_words_and_none_of_later(name: str) -> None:
+    parameters = set(inspect.signature(getattr(sy, name)).parameters)
+    assert parameters >= TAKES[name]
+    assert parameters & LATER == set()
+    if name == "token_scores":
+        assert "baseline" not in parameters
+
+
+@pytest.mark.parametrize("call", [sy.estimate, sy.bootstrap, sy.compare])
+def test_statistic_is_no_keyword_yet(call: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError, match="statistic"):
+        call([1.0, 2.0, 4.0], baseline=[1.0, 2.0, 3.0], statistic="mean") if call is sy.compare else call(
+            [1.0, 2.0, 4.0], statistic="mean"
+        )
+
+
+@pytest.mark.parametrize("call", [sy.estimate, sy.bootstrap])
+def test_the_mean_is_named_by_position(call: Callable[..., sy.Estimate]) -> None:
+    x = [1.0, 2.0, 4.0, 9.0]
+    assert call(x, "mean").value == 4.0
+    with pytest.raises(ValueError, match="statistic: expected 'mean'; got 'median'"):
+        call(x, "median")
+
+
+# -- results ---------------------------------------------------------------------------------------------------
+
+
+def results() -> dict[str, Any]:
+    """One of each kind of result, of one problem and of many."""
+    x, table = np.array([1.0, 2.0, 4.0, 9.0]), np.array([[1.0, 3.0], [2.0, 5.0], [4.0, 4.0], [9.0, 0.0]])
+    pairs = ([-1.0, -2.0], [-2.0, -1.5], [-1.2, -2.0], [-2.0, -2.0])
+    groups = [0, 0, 1, 1]
+    return {
+        "estimate": sy.estimate(x),
+        "estimates": sy.estimate(table, clusters=groups),
+        "one cluster": sy.estimate(x, clusters=[0, 0, 0, 0]),
+        "proportions": sy.proportion([1, 2], [3, 2]),
+        "bootstrap": sy.bootstrap(x, n_resamples=999),
+        "bootstraps": sy.bootstrap(table, n_resamples=999),
+        "comparison": sy.compare(x, baseline=x[::-1]),
+        "comparisons": sy.compare(table, baseline=x),
+        "perplexity": sy.perplexity(table, clusters=groups),
+        "infinite perplexity": sy.perplexity(np.array([[1.0, np.inf], [2.0, 3.0]])),
+        "tokens": sy.token_scores(table.astype(np.float32), [0, 1, -100, 0]),
+        "reliability": sy.reliability([0.2, 0.8, 0.9], [0, 1, 1], n_bins=4),
+        "preference": sy.preference_loss(*pairs),
+        "preferences": sy.preference_loss(*pairs, beta=[0.1, 0.5]),
+        "schedule": sy.schedules.cosine(1.0, total_steps=4),
+        "step": sy.AdamW(np.ones(2)).step(np.ones(2)),
+    }
+
+
+NAMES = list(results())
+
+
+def arrays(value: Any) -> Iterator[np.ndarray]:
+    """Every array of a result, inside dictionaries and other results too."""
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from arrays(item)
+    elif dataclasses.is_dataclass(value):
+        for item in dataclasses.fields(value):
+            yield from arrays(getattr(value, item.name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_results_are_frozen_and_their_arrays_read_only(name: str) -> None:
+    result = results()[name]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(result, dataclasses.fields(result)[0].name, 0)
+    assert [a.shape for a in arrays(result) if a.flags.writeable] == []
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("tokens", "step")])
+def test_results_are_json_ready(name: str) -> None:
+    plain = results()[name].to_dict()
+    assert json.loads(json.dumps(plain, allow_nan=False)) == json.loads(json.dumps(plain))
+    assert all(isinstance(key, str) for key in plain)
+
+
+def test_a_result_keeps_what_the_caller_changes_later() -> None:
+    left_out = {"nan": 1}
+    e = sy.Estimate(value=1.0, left_out=left_out)
+    left_out["nan"] = 2
+    assert e.left_out == {"nan": 1}
+
+
+def test_one_cluster_is_singular() -> None:
+    assert "1 cluster, no interval" in str(sy.estimate([1.0, 2.0], clusters=[7, 7]))
+    assert "2 clusters" in str(sy.estimate([1.0, 2.0], clusters=[7, 8]))
+
+
+def test_the_reference_can_be_read_without_another_import() -> None:
+    assert callable(sy.reference.tokens.token_scores)
+
+
+# -- docstrings ------------------------------------------------------------------------------------------------
+
+
+def documented() -> Iterator[tuple[str, Any]]:
+    for room in ROOMS:
+        module = getattr(sy, room)
+        for name in module.__all__:
+            value = getattr(module, name)
+            if inspect.ismodule(value):
+                yield from ((f"{name}.{inner}", getattr(value, inner)) for inner in value.__all__)
+            else:
+                yield name, value
+
+
+PUBLIC = dict(documented())
+
+
+@pytest.mark.parametrize(("name", "value"), PUBLIC.items(), ids=list(PUBLIC))
+def test_a_docstring_has_its_parts(name: str, value: Any) -> None:
+    text = inspect.getdoc(value) or ""
+    sections = ["Examples"]
+    if inspect.isfunction(value):
+        sections += ["Parameters", "Returns", "Raises"]
+        # Every argument is described.
+        lines = text.splitlines()
+        described = {word.strip("* ") for line in lines if " : " in line for word in line.split(" : ")[0].split(",")}
+        described |= {word.strip() for line in lines if not line.startswith(" ") for word in line.split(",")}
+        assert set(inspect.signature(value).parameters) <= described
+    elif not name.endswith("State"):
+        sections += ["Parameters" if name == "AdamW" else "Attributes"]
+    assert [section for section in sections if f"{section}\n---" not in text] == []
