@@ -30,7 +30,7 @@ test-python: .venv/.built  ## Tests of the package
 	.venv/bin/python -m pytest --quiet
 
 test-torch: .venv-bench/.built  ## torch's bits and torch's tensors (installs torch; about 5 GB)
-	PYTHONPATH=.venv-bench/site $(PEERS) -m pytest --quiet tests/torch
+	PYTHONPATH=$(CURDIR)/.venv-bench/site $(PEERS) -m pytest --quiet tests/torch
 
 test-foreign:  ## Kernels' bits on aarch64 and on an x86-64 without FMA, under QEMU
 	tests/foreign/run.sh
@@ -45,7 +45,7 @@ lint: .venv/.built  ## Formatting, lints, types, stubs
 	@echo "lint: all clean"
 
 bench: .venv-bench/.built  ## Measure every claim beside its peer; rewrite the README's table
-	PYTHONPATH=.venv-bench/site $(PEERS) -m benches.run
+	PYTHONPATH=$(CURDIR)/.venv-bench/site $(PEERS) -m benches.run
 
 clean:  ## Remove everything that make has made
 	rm -rf target .venv .venv-demo .venv-bench .foreign .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
