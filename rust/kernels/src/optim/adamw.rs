@@ -154,18 +154,22 @@ impl<T: Real> Kernel for Update<'_, T> {
         let Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq } = self.tensor;
         let s = self.scalars;
         let rows = param.iter_mut().zip(grad).zip(exp_avg.iter_mut().zip(exp_avg_sq));
+        // All loads before any store: arrays that begin on a page have elements at equal offsets, and a load
+        // that follows a store to such an address waits for it in vain.
         match max_exp_avg_sq {
             None => {
                 for ((p, g), (m, v)) in rows {
-                    moments::<T, I>(*g, m, v, &s);
-                    *p = moved(*p, *m, *v, &s);
+                    let (first, second) = moments::<T, I>(*g, *m, *v, &s);
+                    let next = moved(*p, first, second, &s);
+                    (*p, *m, *v) = (next, first, second);
                 }
             }
             Some(largest) => {
                 for (((p, g), (m, v)), largest) in rows.zip(largest) {
-                    moments::<T, I>(*g, m, v, &s);
-                    *largest = larger_or_nan(*largest, *v);
-                    *p = moved(*p, *m, *largest, &s);
+                    let (first, second) = moments::<T, I>(*g, *m, *v, &s);
+                    let top = larger_or_nan(*largest, second);
+                    let next = moved(*p, first, top, &s);
+                    (*p, *m, *v, *largest) = (next, first, second, top);
                 }
             }
         }
@@ -173,11 +177,10 @@ impl<T: Real> Kernel for Update<'_, T> {
 }
 
 #[inline(always)]
-fn moments<T: Real, I: Isa>(grad: T, m: &mut T, v: &mut T, s: &Scalars<T>) {
+fn moments<T: Real, I: Isa>(grad: T, m: T, v: T, s: &Scalars<T>) -> (T, T) {
     let g = grad * s.grad;
-    let start = if s.from_grad { g } else { *m };
-    *m = T::fma::<I>(s.lerp, g - *m, start);
-    *v = T::fma::<I>(s.square * g, g, *v * s.keep);
+    let start = if s.from_grad { g } else { m };
+    (T::fma::<I>(s.lerp, g - m, start), T::fma::<I>(s.square * g, g, v * s.keep))
 }
 
 #[inline(always)]
