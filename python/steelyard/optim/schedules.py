@@ -98,8 +98,10 @@ class Schedule:
             raise type_error("step", "whole numbers", f"{steps.dtype}")
         if steps.size and steps.min() < 0:
             raise value_error("step", "at least 0, the number of updates already made", str(steps.min()))
-        flat = np.ascontiguousarray(steps, dtype=np.uint64).reshape(-1)
-        return self._rates(flat).reshape(steps.shape)
+        flat = np.ascontiguousarray(steps).reshape(-1)
+        # What is not negative has the same bits in int64 and uint64.
+        counts = flat.view(np.uint64) if flat.dtype == np.int64 else flat.astype(np.uint64)
+        return self._rates(counts).reshape(steps.shape)
 
     def _rates(self, steps: NDArray[np.uint64]) -> NDArray[np.float64]:
         total = self.total_steps or 0

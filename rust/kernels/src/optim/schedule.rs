@@ -55,16 +55,16 @@ impl Kernel for Values<'_> {
     fn run<I: Isa>(self) {
         let Schedule { decay, peak, end, start, warmup, total } = self.schedule;
         let w = warmup as f64;
-        // No warm-up: s < w never holds, and any divisor will do.
-        let (from, rise, offset, over) = match start {
-            Some(start) => (start, peak - start, 0.0, if warmup > 0 { w } else { 1.0 }),
-            None => (0.0, peak, 1.0, if warmup > 0 { w } else { 1.0 }),
+        let (from, rise, offset) = match start {
+            Some(start) => (start, peak - start, 0.0),
+            None => (0.0, peak, 1.0),
         };
         let span = total.saturating_sub(warmup) as f64;
         for (rate, &step) in self.rates.iter_mut().zip(self.steps) {
             // Steps beyond 2^53 are past any end.
             let s = step as f64;
-            let climbing = from + rise * (s + offset) / over;
+            // Without a warm-up s < w never holds, and the division is left out.
+            let climbing = if warmup > 0 { from + rise * (s + offset) / w } else { peak };
             let along = if span > 0.0 { (s - w) / span } else { 1.0 };
             let u = if along < 1.0 { along } else { 1.0 };
             let falling = match decay {
