@@ -59,9 +59,22 @@ pub(crate) fn threads() -> usize {
         return 1;
     }
     match DEFAULT.load(Relaxed) {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        0 => cores(),
         n => n,
     }
+}
+
+/// The cores that affinity and quota allow, counted once: counting reads the system's files and takes longer
+/// (34 us) than a small call.
+fn cores() -> usize {
+    static CORES: AtomicUsize = AtomicUsize::new(0);
+    let known = CORES.load(Relaxed);
+    if known > 0 {
+        return known;
+    }
+    let counted = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    CORES.store(counted, Relaxed);
+    counted
 }
 
 /// The pool of *this* process with at least `threads` workers, or `None`: run serially.
