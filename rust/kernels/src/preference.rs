@@ -165,7 +165,7 @@ impl<T: Element> Kernel for Score<'_, T> {
     fn run<I: Isa>(self) -> Counts {
         let Score { pairs, loss, beta, output } = self;
         let Output { losses, margins, rewards, gradients } = output;
-        fill_margins(&pairs, beta, margins, rewards);
+        fill_margins(&pairs, beta, margins, rewards.0, rewards.1);
         // One loop a loss, so that each is straight-line code.
         match loss {
             Loss::Dpo(s) if s.rate == 0.0 => each(losses, margins, |z| softplus::<I>(-z)),
@@ -187,7 +187,7 @@ impl<T: Element> Kernel for Score<'_, T> {
         Counts {
             saturated: margins.iter().map(|z| usize::from(z.abs() > SATURATED)).sum(),
             empty: count_empty(&pairs),
-            nonfinite: margins.iter().map(|&z| usize::from(!(z - z == 0.0))).sum(),
+            nonfinite: margins.iter().map(|&z| usize::from(!z.is_finite())).sum(),
         }
     }
 }
@@ -213,11 +213,12 @@ fn fill_margins<T: Element>(
     pairs: &Pairs<'_, T>,
     beta: f64,
     margins: &mut [f64],
-    rewards: (&mut [f64], &mut [f64]),
+    rewards_chosen: &mut [f64],
+    rewards_rejected: &mut [f64],
 ) {
     let policy = pairs.policy_chosen.iter().zip(pairs.policy_rejected);
     let reference = pairs.reference_chosen.iter().zip(pairs.reference_rejected);
-    let out = margins.iter_mut().zip(rewards.0.iter_mut().zip(rewards.1.iter_mut()));
+    let out = margins.iter_mut().zip(rewards_chosen.iter_mut().zip(rewards_rejected));
     for ((z, (chosen, rejected)), ((pc, pr), (rc, rr))) in out.zip(policy.zip(reference)) {
         let x = pc.to_f64() - rc.to_f64();
         let y = pr.to_f64() - rr.to_f64();
