@@ -141,6 +141,38 @@ def test_clusters_widen_the_interval_and_are_counted() -> None:
     assert robust.high - robust.low > plain.high - plain.low
 
 
+def test_a_pair_that_does_not_count_needs_no_cluster() -> None:
+    columns = ([-1.0, -2.0, np.nan], [-2.0, -3.5, 1.0], [-1.0, -2.5, 1.0], [-2.0, -3.0, 1.0])
+    out = sy.preference_loss(*columns, clusters=["a", "b", None], nan_policy="omit")
+    want = sy.preference_loss(*([v[:2] for v in columns]), clusters=["a", "b"])
+    assert (out.loss.n_clusters, out.left_out) == (2, {"nan": 1})
+    assert (out.loss.value, out.loss.low, out.loss.high) == (want.loss.value, want.loss.low, want.loss.high)
+
+
+@pytest.mark.parametrize("clusters", [None, [0, 0, 1, 1]])
+def test_a_loss_or_margin_that_happens_to_be_0_or_1_is_no_proportion(clusters: list[int] | None) -> None:
+    """At policy = reference every margin is 0 and every hinge loss 1: Wilson's interval has no meaning there."""
+    same = [-1.0, -2.0, -3.0, -4.0]
+    out = sy.preference_loss(same, same, same, same, loss="hinge", clusters=clusters)
+    for e, value in ((out.reward_margin, 0.0), (out.loss, 1.0)):
+        assert (e.value, e.low, e.high) == (value, value, value)
+        assert "Wilson" not in str(e.method)
+        assert "no width" in str(e.reason)
+    accuracy = sy.preference_loss([0.0] * 4, same, same, [0.0] * 4, clusters=clusters).reward_accuracy
+    assert "Wilson" in str(accuracy.method)
+
+
+@pytest.mark.parametrize(("alternative", "side"), [("less", "low"), ("greater", "high")])
+def test_one_sided_intervals_of_metrics(alternative: str, side: str) -> None:
+    out = sy.preference_loss(*PAIRS, alternative=alternative)
+    both = sy.preference_loss(*PAIRS, confidence_level=0.9)
+    for name in ("loss", "reward_margin"):
+        one, two = getattr(out, name), getattr(both, name)
+        assert math.isinf(getattr(one, side))
+        other = "high" if side == "low" else "low"
+        assert getattr(one, other) == pytest.approx(getattr(two, other), rel=1e-12)
+
+
 def test_pairs_that_do_not_count_are_left_out_and_counted() -> None:
     columns = pairs(10)
     columns[2][3] = math.nan

@@ -169,7 +169,7 @@ def mean(
     if found.ones is not None and chosen in PROPORTIONS:
         reason = "0/1 values" if method is None else "as asked"
         return proportion(found.ones, found.n, how, method=chosen, reason=reason, left_out=left_out)
-    return _student(found, "graded values" if method is None else "as asked", how, left_out)
+    return _student(found, "as asked" if binary and method else "graded values", how, left_out)
 
 
 def _student(found: Column, reason: str, how: Confidence, left_out: Mapping[str, int] | None) -> Estimate:

@@ -24,7 +24,7 @@ Loss = Literal["dpo", "robust", "hinge", "ipo"]
 COLUMNS = ("policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected")
 # Which losses a parameter means something to; given to another one it is refused.
 SMOOTHED = ("dpo", "robust")
-Estimator = Callable[[Floats], Estimate]
+Estimator = Callable[[Floats, str | None], Estimate]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -83,17 +83,17 @@ class PreferenceLoss:
     @cached_property
     def loss(self) -> Estimate:
         """The mean loss."""
-        return self._estimate(self.losses)
+        return self._estimate(self.losses, "t")
 
     @cached_property
     def reward_accuracy(self) -> Estimate:
         """The share of pairs whose chosen answer has the higher reward, ties one half."""
-        return self._estimate((self._margins > 0) + 0.5 * (self._margins == 0))
+        return self._estimate((self._margins > 0) + 0.5 * (self._margins == 0), None)
 
     @cached_property
     def reward_margin(self) -> Estimate:
         """The mean reward margin."""
-        return self._estimate(self._margins)
+        return self._estimate(self._margins, "t")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the Estimates and counts in types that JSON has."""
@@ -207,7 +207,7 @@ def preference_loss(
     how = confidence(confidence_level, alternative)
     given = (policy_chosen, policy_rejected, reference_chosen, reference_rejected)
     columns, counted, left_out = _columns(given, where, omit)
-    ids = None if clusters is None else codes(clusters, "clusters", len(counted))[0]
+    ids = None if clusters is None else _ids(clusters, counted)
     scored = [
         _core.preference_loss(
             columns,
@@ -232,11 +232,17 @@ def preference_loss(
         values.setflags(write=False)
         return values
 
-    def estimate_of(values: Floats) -> Estimate:
+    def estimate_of(values: Floats, method: str | None) -> Estimate:
         from .uncertainty import estimate
 
-        mask = counted if uncounted else None
-        return estimate(values, where=mask, clusters=ids, confidence_level=how.level, alternative=alternative)
+        return estimate(
+            values,
+            where=counted if uncounted else None,
+            clusters=ids,
+            method=method,
+            confidence_level=how.level,
+            alternative=alternative,
+        )
 
     return PreferenceLoss(
         losses=column(0, np.nan),
@@ -251,6 +257,13 @@ def preference_loss(
         _margins=column(5, np.nan),
         _estimate=estimate_of,
     )
+
+
+def _ids(clusters: Any, counted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """A code a pair; what does not count needs no id."""
+    ids = np.zeros(len(counted), np.int64)
+    ids[counted] = codes(clusters, "clusters", len(counted), None if counted.all() else counted)[0]
+    return ids
 
 
 def _label_smoothing(loss: str, label_smoothing: float | None) -> float:
