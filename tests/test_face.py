@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -133,6 +134,16 @@ def test_results_are_json_ready(name: str) -> None:
     plain = results()[name].to_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == json.loads(json.dumps(plain))
     assert all(isinstance(key, str) for key in plain)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_results_travel_between_processes(name: str) -> None:
+    result = results()[name]
+    again = pickle.loads(pickle.dumps(result))
+    assert type(again) is type(result)
+    assert [a.tobytes() for a in arrays(again)] == [a.tobytes() for a in arrays(result)]
+    if hasattr(result, "to_dict"):
+        assert again.to_dict() == result.to_dict()
 
 
 def test_a_result_keeps_what_the_caller_changes_later() -> None:

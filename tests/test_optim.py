@@ -202,6 +202,16 @@ def test_merging_norm_states_is_exact_in_any_order(parts: list[np.ndarray], rand
     assert GlobalNormState.from_bytes(in_order.to_bytes()).compute() == in_order.compute()
 
 
+def test_damaged_bytes_of_a_norm_are_refused() -> None:
+    data = sy.optim.GlobalNormState().update(np.array([3.0])).to_bytes()
+    assert sy.optim.GlobalNormState.from_bytes(bytearray(data)).compute() == 3.0
+    with pytest.raises(TypeError, match="data: expected bytes; got str"):
+        sy.optim.GlobalNormState.from_bytes("SYST")  # type: ignore[arg-type]
+    for bad in (data[:-1], b"", data[:-2] + b"xx"):
+        with pytest.raises(ValueError, match="data: expected"):
+            sy.optim.GlobalNormState.from_bytes(bad)
+
+
 def test_one_update_is_the_function() -> None:
     x = normalish(1000, 7)
     assert GlobalNormState().update(x).compute() == sy.global_norm(x)
@@ -345,6 +355,9 @@ def test_bad_gradients_write_nothing(grads: Any, message: str) -> None:
         ({"lr": "fast"}, "lr: expected a number; got 'fast'"),
         ({"betas": (1.0, 0.9)}, "betas[0]: expected at least 0 and below 1; got 1.0"),
         ({"betas": 0.9}, "betas: expected two numbers; got 0.9"),
+        ({"betas": (0.9, "x")}, "betas[1]: expected a number; got 'x'"),
+        ({"lr": True}, "lr: expected a number; got True"),
+        ({"lr": "0.1"}, "lr: expected a number; got '0.1'"),
         ({"eps": -1e-8}, "eps: expected a number that is at least 0"),
         ({"weight_decay": math.inf}, "weight_decay: expected a number that is at least 0"),
         ({"max_norm": -1}, "max_norm: expected a number that is at least 0; got -1"),

@@ -39,12 +39,26 @@ def whole(value: Any, name: str, low: int, high: int | None = None, what: str = 
     return int(value)
 
 
-def at_least_zero(name: str, value: Any, infinite: bool = False) -> float:
-    """``value`` as a float that is finite (or not, where that has a meaning) and not negative."""
+def number_of(name: str, value: Any) -> float:
+    """``value`` as a float; text and truth values are no numbers."""
     try:
-        number = float(value)
+        if isinstance(value, str | bytes | bool | np.bool_):
+            raise TypeError
+        return float(value)
     except (TypeError, ValueError):
         raise type_error(name, "a number", repr(value)) from None
+
+
+def state_bytes(data: Any) -> bytes:
+    """The bytes of a saved state."""
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise type_error("data", "bytes", type(data).__name__)
+    return bytes(data)
+
+
+def at_least_zero(name: str, value: Any, infinite: bool = False) -> float:
+    """``value`` as a float that is finite (or not, where that has a meaning) and not negative."""
+    number = number_of(name, value)
     if not (number >= 0.0 and (infinite or number < float("inf"))):
         raise value_error(name, "a number that is at least 0", repr(value))
     return number

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from . import _core
 from ._arrays import booleans, codes, describe, floats, integers, plain
 from ._intervals import proportion
-from ._options import Alternative, NanPolicy, confidence, omits_nan, whole
+from ._options import Alternative, NanPolicy, confidence, omits_nan, state_bytes, whole
 from ._progress import Progress, reporter
 from .errors import type_error, value_error
 from .estimate import Estimate, json_ready, percent
@@ -303,9 +303,7 @@ class ReliabilityState:
         TypeError, ValueError
             For anything but the whole, unchanged bytes of such a state.
         """
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise type_error("data", "bytes", type(data).__name__)
-        tally, written = _core.ReliabilityTally.from_bytes(bytes(data))
+        tally, written = _core.ReliabilityTally.from_bytes(state_bytes(data))
         try:
             config = json.loads(written)
             form = config.pop("form")

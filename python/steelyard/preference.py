@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -24,7 +24,7 @@ Loss = Literal["dpo", "robust", "hinge", "ipo"]
 COLUMNS = ("policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected")
 # Which losses a parameter means something to; given to another one it is refused.
 SMOOTHED = ("dpo", "robust")
-Estimator = Callable[[Floats, str | None], Estimate]
+Estimator = Callable[..., Estimate]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -83,17 +83,17 @@ class PreferenceLoss:
     @cached_property
     def loss(self) -> Estimate:
         """The mean loss."""
-        return self._estimate(self.losses, "t")
+        return self._estimate(self.losses, method="t")
 
     @cached_property
     def reward_accuracy(self) -> Estimate:
         """The share of pairs whose chosen answer has the higher reward, ties one half."""
-        return self._estimate((self._margins > 0) + 0.5 * (self._margins == 0), None)
+        return self._estimate((self._margins > 0) + 0.5 * (self._margins == 0))
 
     @cached_property
     def reward_margin(self) -> Estimate:
         """The mean reward margin."""
-        return self._estimate(self._margins, "t")
+        return self._estimate(self._margins, method="t")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the Estimates and counts in types that JSON has."""
@@ -232,18 +232,6 @@ def preference_loss(
         values.setflags(write=False)
         return values
 
-    def estimate_of(values: Floats, method: str | None) -> Estimate:
-        from .uncertainty import estimate
-
-        return estimate(
-            values,
-            where=counted if uncounted else None,
-            clusters=ids,
-            method=method,
-            confidence_level=how.level,
-            alternative=alternative,
-        )
-
     return PreferenceLoss(
         losses=column(0, np.nan),
         grad_chosen=column(1, 0.0) if gradients else None,
@@ -255,8 +243,21 @@ def preference_loss(
         empty=scored[0][2] - uncounted,
         left_out=left_out,
         _margins=column(5, np.nan),
-        _estimate=estimate_of,
+        _estimate=partial(
+            _mean,
+            where=counted if uncounted else None,
+            clusters=ids,
+            confidence_level=how.level,
+            alternative=alternative,
+        ),
     )
+
+
+def _mean(values: Floats, **options: Any) -> Estimate:
+    """Estimate a metric's mean: over here, and not inside a closure, so that a result can be pickled."""
+    from .uncertainty import estimate
+
+    return estimate(values, **options)
 
 
 def _ids(clusters: Any, counted: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._options import at_least_zero, choice, whole
+from .._options import at_least_zero, choice, number_of, whole
 from ..errors import type_error, value_error
 from ._tree import leaves, matching, to_read, to_write, wrote
 
@@ -75,7 +75,7 @@ class _Settings:
     def __post_init__(self) -> None:
         if not (isinstance(self.betas, tuple | list) and len(self.betas) == 2):
             raise type_error("betas", "two numbers", repr(self.betas))
-        object.__setattr__(self, "betas", tuple(float(beta) for beta in self.betas))
+        object.__setattr__(self, "betas", tuple(number_of(f"betas[{i}]", beta) for i, beta in enumerate(self.betas)))
         for i, beta in enumerate(self.betas):
             if not 0.0 <= beta < 1.0:
                 raise value_error(f"betas[{i}]", "at least 0 and below 1", repr(beta))

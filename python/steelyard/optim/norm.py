@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 
 from .. import _core
-from .._options import at_least_zero, choice
+from .._options import at_least_zero, choice, state_bytes
 from ..errors import type_error, value_error
 from ._tree import leaves, to_read, to_write, wrote
 from .adamw import NonFinite
@@ -184,7 +184,7 @@ class GlobalNormState:
     def from_bytes(cls, data: bytes) -> Self:
         """Return the state that :meth:`to_bytes` wrote; damaged bytes are refused."""
         state = cls()
-        limbs = np.array(_core.global_norm_from_bytes(data), "<u8")
+        limbs = np.array(_core.global_norm_from_bytes(state_bytes(data)), "<u8")
         state._total = int.from_bytes(limbs.tobytes(), "little")
         return state
 

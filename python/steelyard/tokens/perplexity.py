@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .._arrays import booleans, codes, floats, plain
 from .._intervals import ONE_CLUSTER
-from .._options import Alternative, NanPolicy, choice, confidence, omits_nan
+from .._options import Alternative, NanPolicy, choice, confidence, omits_nan, state_bytes
 from .._progress import Progress, reporter
 from ..errors import type_error, value_error
 from ..estimate import Estimate
@@ -232,9 +232,7 @@ class PerplexityState:
         """
         import json
 
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise type_error("data", "bytes", type(data).__name__)
-        totals, config = _core.PerplexityTotals.from_bytes(bytes(data))
+        totals, config = _core.PerplexityTotals.from_bytes(state_bytes(data))
         return cls(**json.loads(config))._with(totals)
 
     def _options(self) -> dict[str, Any]:
