@@ -16,16 +16,14 @@ from .adamw import NonFinite
 __all__ = ["GlobalNormState", "clip_by_global_norm_", "global_norm"]
 
 
-def _measured(tree: Any, name: str, nonfinite: str) -> tuple[float, int, float, bool]:
+def _measured(tree: Any, name: str, nonfinite: str, fix: str = "") -> tuple[float, int, float, bool]:
     """Sum of squares, its power of four, the norm, and whether all is finite."""
     found = list(leaves(tree))
     names = [f"{name}{leaf.path}" for leaf in found]
     arrays = [to_read(leaf.value, where) for leaf, where in zip(found, names, strict=True)]
     total, exponent, norm, bad, first = _core.sum_of_squares(arrays, names)
     if first is not None and nonfinite == "raise":
-        raise value_error(
-            names[first], "finite values", f"{bad} NaN or infinite", "nothing was written; see nonfinite="
-        )
+        raise value_error(names[first], "finite values", f"{bad} NaN or infinite", fix)
     return total, exponent, norm, first is None
 
 
@@ -67,7 +65,7 @@ def global_norm(grads: Any, *, nonfinite: Literal["raise", "propagate"] = "raise
     1e8 elements, inf from 1.8e19 on, 0 at 1e-25.
     """
     choice(nonfinite, "nonfinite", ("raise", "propagate"))
-    return _measured(grads, "grads", nonfinite)[2]
+    return _measured(grads, "grads", nonfinite, "nonfinite='propagate' lets the norm be NaN or infinite")[2]
 
 
 def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = "raise") -> float:
@@ -116,7 +114,7 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
     names = [f"grads{leaf.path}" for leaf in found]
     arrays = [to_write(leaf.value, name) for leaf, name in zip(found, names, strict=True)]
     _core.check_writable(arrays, names)
-    _, _, norm, finite = _measured(arrays, "grads", nonfinite)
+    _, _, norm, finite = _measured(arrays, "grads", nonfinite, "nothing was written; nonfinite='skip' goes on")
     if (finite and norm > limit) or (not finite and nonfinite == "propagate"):
         _core.scale_in_place(arrays, names, limit / norm if norm > limit else norm)
         wrote([leaf.value for leaf in found])

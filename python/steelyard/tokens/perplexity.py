@@ -270,7 +270,8 @@ class PerplexityState:
 
 def _reason(value: float, infinite: int, df: float | None, error: float | None) -> str:
     if infinite:
-        return f"{infinite} counted tokens have probability 0: their NLL is infinite"
+        tokens = "1 counted token has" if infinite == 1 else f"{infinite} counted tokens have"
+        return f"{tokens} probability 0 and an infinite NLL"
     if df is None:
         return f"{ONE_CLUSTER}; clusters= says which tokens belong together"
     if value == np.inf:
