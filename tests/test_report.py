@@ -359,6 +359,63 @@ def test_page_says_what_was_read_guessed_and_left_out(tmp_path: Path) -> None:
         assert said in page.text
 
 
+# ---- sections of the caller's own
+
+
+def drawn(figure: Any) -> None:
+    figure.add_subplot().plot([1, 2], [3, 4])
+    figure.suptitle("a curve of my own")
+
+
+@pytest.fixture
+def supplied(answers: Callable[..., records.Runs]) -> report.Report:
+    rate, mean = sy.proportion(90, 100), sy.estimate([0.25, 0.5, 1.0, 0.75], clusters=[0, 0, 1, 1])
+    mine = report.Section(f"Mine {HOSTILE}", f"Why: {HOSTILE}", {"rate": rate, HOSTILE: mean}, drawn)
+    return report.build(answers("base"), sections=[mine, report.Section("Bare", "words alone")])
+
+
+def test_supplied_sections_are_on_the_page(supplied: report.Report, tmp_path: Path) -> None:
+    html, page = page_of(supplied, tmp_path)
+    hostile = words.printable(HOSTILE)
+    for said in (f"Mine {hostile}", f"Why: {hostile}", "a curve of my own", "Bare", "words alone"):
+        assert said in page.text
+    assert not {"script", "a", "img"} & page.tags.keys()
+    assert page.open == []
+    rows = {row[0]: row for row in page.rows if row}
+    assert rows["rate"][1:4] == ["100", "0.9000", "[0.8256, 0.9448]"]
+    assert rows[hostile][1] == "4 in 2"
+    assert html == page_of(supplied, tmp_path)[0]
+
+
+def test_supplied_sections_are_in_text_markdown_and_data(supplied: report.Report) -> None:
+    text, markdown = str(supplied), supplied.to_markdown()
+    assert re.search(r"^rate +100 +0\.9000 +\[0\.8256, 0\.9448\]", text, flags=re.M)
+    assert "\n\nBare\nwords alone\n\n" in text
+    assert max(map(tables.width_of, text.splitlines())) <= 80
+    assert "### Bare\n\nwords alone\n" in markdown
+    assert "| rate | 100 | 0.9000 | \\[0.8256, 0.9448\\] |" in markdown
+    assert "<script" not in markdown
+    data = json.loads(json.dumps(supplied.to_dict(), allow_nan=False))
+    assert data["sections"][0]["estimates"]["rate"] == sy.proportion(90, 100).to_dict()
+    assert data["sections"][1] == {"title": "Bare", "text": "words alone", "estimates": {}}
+
+
+def test_what_is_no_section_is_refused(answers: Callable[..., records.Runs]) -> None:
+    with pytest.raises(TypeError, match=r"^sections\[1\]: expected a report.Section; got str"):
+        report.build(answers("base"), sections=[report.Section("a"), "b"])
+    with pytest.raises(TypeError, match=r"^title: expected a string; got int 3"):
+        report.Section(3)
+    with pytest.raises(TypeError, match=r"^estimates: expected a dictionary of Estimates; got list"):
+        report.Section("a", estimates=[sy.proportion(1, 2)])
+    with pytest.raises(TypeError, match=r"^estimates\['rate'\]: expected an Estimate; got float 0.5"):
+        report.Section("a", estimates={"rate": 0.5})
+    many = sy.estimate(np.eye(4))
+    with pytest.raises(ValueError, match=r"^estimates\['rate'\]: expected an Estimate of one problem; got 4"):
+        report.Section("a", estimates={"rate": many})
+    with pytest.raises(TypeError, match=r"^draw: expected a function of a Matplotlib figure; got str"):
+        report.Section("a", draw="<svg/>")
+
+
 # ---- text, Markdown, data
 
 

@@ -10,6 +10,6 @@ True
 """
 
 from .build import Report, build, comparison
-from .results import ModelResult, PairResult
+from .results import ModelResult, PairResult, Section
 
-__all__ = ["ModelResult", "PairResult", "Report", "build", "comparison"]
+__all__ = ["ModelResult", "PairResult", "Report", "Section", "build", "comparison"]

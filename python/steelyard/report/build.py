@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from .._progress import Progress, reporter
 from ..config import show_config
-from ..errors import value_error
+from ..errors import type_error, value_error
 from ..estimate import json_ready
 from . import measure, sections, tables
-from .results import ModelResult, Options, PairResult
+from .results import ModelResult, Options, PairResult, Section
 
 if TYPE_CHECKING:
     from ..records import Runs
@@ -31,6 +31,7 @@ class Report:
     guesses: tuple[str, ...]
     left_out: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...]
+    sections: tuple[Section, ...] = ()
 
     def __str__(self) -> str:
         return self.to_text()
@@ -39,6 +40,9 @@ class Report:
         """The report as plain text for a terminal of ``width`` columns."""
         blocks = [tables.wrap(sections.headline(self), width)]
         blocks += [list(tables.text_lines(table, width)) for table in sections.tables(self)]
+        for section in self.sections:
+            blocks += [[line for text in sections.words(section) for line in tables.wrap(text, width)]]
+            blocks += [list(tables.text_lines(table, width)) for table in sections.supplied(section)]
         remarks = sections.remarks(self)
         blocks += [[line for remark in remarks for line in tables.wrap(remark, width, indent="  ")]] if remarks else []
         return "\n\n".join("\n".join(block) for block in blocks)
@@ -49,6 +53,10 @@ class Report:
         lines += [f"- {tables.escaped(finding.text)}" for finding in sections.findings(self)]
         lines += [""]
         lines += [line for table in sections.tables(self) for line in tables.markdown_lines(table)]
+        for section in self.sections:
+            title, *text = map(tables.escaped, sections.words(section))
+            lines += [f"### {title}", "", *text, ""]
+            lines += [line for table in sections.supplied(section) for line in tables.markdown_lines(table)]
         lines += [f"- {tables.escaped(remark)}" for remark in sections.remarks(self)]
         return "\n".join([*lines, ""])
 
@@ -87,6 +95,7 @@ def build(
     margin: float = 0.0,
     baseline: str | None = None,
     higher_is_better: bool = True,
+    sections: Sequence[Section] = (),
     progress: Progress = False,
 ) -> Report:
     r"""Weigh evaluation records: every model's score, calibration and perplexity, and every pair of models.
@@ -110,6 +119,8 @@ def build(
         and beyond four all models with the first.
     higher_is_better : bool
         False where the score is a loss.
+    sections : sequence of Section
+        What the caller wants shown besides: text, estimates, pictures; after all that the records give.
     progress : bool or callable
         True draws a line on standard error; a callable is given ``(done, total)``, models and pairs together.
 
@@ -135,6 +146,10 @@ def build(
     ('new', 'undecided')
     """
     options = Options(clusters, confidence_level, margin, higher_is_better)
+    supplied = tuple(sections)
+    for k, section in enumerate(supplied):
+        if not isinstance(section, Section):
+            raise type_error(f"sections[{k}]", "a report.Section", type(section).__name__)
     pairs = _pairs(runs.names, baseline)
     step = _stepper(progress, len(runs) + len(pairs))
     models = []
@@ -146,7 +161,7 @@ def build(
     if baseline is None and len(models) > MANY_MODELS and made.pairs:
         note = f"more than {MANY_MODELS} models: each is compared with the first alone; choose another as baseline"
         made = replace(made, notes=(*made.notes, note))
-    return made
+    return replace(made, sections=supplied)
 
 
 def comparison(

@@ -66,7 +66,8 @@ def style() -> Iterator[None]:
         yield
 
 
-def _draw(size: tuple[float, float], paint: Callable[[Figure], None], prefix: str, label: str) -> str:
+def draw(size: tuple[float, float], paint: Callable[[Figure], object], prefix: str, label: str) -> str:
+    """What ``paint`` draws on an empty figure of this size in inches, as SVG for the page."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -132,7 +133,7 @@ def intervals(
             ax.annotate("margin", (-margin, -0.55), color=ORANGE, fontsize=8.5, **beside)
         ax.set_xlabel(printable(axis))
 
-    return _draw((8.9, 0.78 + 0.38 * len(rows)), paint, prefix, label)
+    return draw((8.9, 0.78 + 0.38 * len(rows)), paint, prefix, label)
 
 
 def _interval_rows(ax: Axes, rows: Sequence[tuple[str, float, float | None, float | None]], *, better: int) -> None:
@@ -179,4 +180,4 @@ def reliability(result: Reliability, name: str, *, prefix: str, label: str) -> s
         figure.text(y=0.925, va="top", s=ece, fontsize=9.5, **heading)
         figure.set_layout_engine("constrained", rect=(0, 0, 1, 0.87))
 
-    return _draw((3.9, 4.5), paint, prefix, label)
+    return draw((3.9, 4.5), paint, prefix, label)

@@ -59,7 +59,7 @@ def page(report: Report) -> str:
 
 
 def blocks(report: Report) -> Iterator[Block]:
-    """The sections that the records have data for."""
+    """The sections that the records have data for, then the caller's own."""
     if found := tuple(sections.scores(report)):
         lead = "The share of right answers, or the mean score, of each model on its own records."
         yield Block("Scores", lead, found, tuple(_scores(report)))
@@ -78,6 +78,11 @@ def blocks(report: Report) -> Iterator[Block]:
     if found := tuple(sections.perplexity(report)):
         lead = "The exponential of the mean negative log-likelihood of a token; lower is better."
         yield Block("Perplexity", lead, found, tuple(_perplexity(report)))
+    for k, section in enumerate(report.sections):
+        label = f"{printable(section.title)}: picture"
+        drawn = [figures.draw(section.size, section.draw, f"supplied{k}", label)] if section.draw is not None else []
+        title, *text = sections.words(section)
+        yield Block(title, " ".join(text), tuple(sections.supplied(section)), tuple(drawn))
 
 
 def _scores(report: Report) -> Iterator[str]:

@@ -13,7 +13,7 @@ from .words import count, interval, number, percent, places, plural, printable, 
 if TYPE_CHECKING:
     from ..calibration import Reliability
     from .build import Report
-    from .results import ModelResult, PairResult
+    from .results import ModelResult, PairResult, Section
 
 NAME = Column("model")
 N = Column("n", number=True)
@@ -256,6 +256,42 @@ def perplexity(report: Report) -> Iterator[Table]:
         ERROR,
     )
     yield Table("Perplexity per token", columns, tuple(rows), made_by(estimates) + _left_out(estimates))
+
+
+def words(section: Section) -> tuple[str, ...]:
+    """Title and text of a section of the caller's own."""
+    return tuple(printable(text) for text in (section.title, section.text) if text)
+
+
+def supplied(section: Section) -> Iterator[Table]:
+    """The estimates of a section of the caller's own, each with the digits that its error allows."""
+    if not section.estimates:
+        return
+    rows = []
+    for name, e in section.estimates.items():
+        digits = _digits([e])
+        rows.append(
+            (
+                printable(name),
+                _n(e),
+                number(one(e.value), digits),
+                interval(one(e.low), one(e.high), digits),
+                number(one(e.standard_error), digits),
+                str(e.method),
+            )
+        )
+    estimates = list(section.estimates.values())
+    clustered = any(e.n_clusters is not None for e in estimates)
+    columns = (
+        Column("estimate"),
+        Column("n in clusters" if clustered else "n", number=True),
+        Column("value", number=True),
+        INTERVAL,
+        ERROR,
+        METHOD,
+    )
+    notes = made_by(estimates) + _left_out(estimates)
+    yield Table(f"{printable(section.title)}: estimates", columns, tuple(rows), notes)
 
 
 class Finding(NamedTuple):
