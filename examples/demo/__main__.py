@@ -1,6 +1,13 @@
 """``python -m examples.demo``, which ``make demo`` runs."""
 
-from .run import main
+import os
+
+# The network's matrices are small: a second BLAS thread costs more than it brings, most of all on a busy machine.
+# (Read when NumPy is loaded, so it stands before anything that loads it.)
+for setting in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+    os.environ.setdefault(setting, "1")
+
+from .run import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

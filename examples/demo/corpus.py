@@ -20,6 +20,10 @@ ALPHABET = "\n" + "".join(map(chr, range(32, 127)))
 UNKNOWN = "?"  # stands for every character outside the alphabet
 SHORTEST = 200  # characters; what is shorter says little about a document
 HELD_OUT = 3  # one document in so many
+PATTERNS = (
+    "*.md", "docs/**/*.md", "python/steelyard/**/*.py", "tests/**/*.py", "benches/*.py", "examples/**/*.py",
+    "rust/*/src/**/*.rs", "rust/*/examples/**/*.rs",
+)  # fmt: skip
 
 _CODE = np.full(128, ALPHABET.index(UNKNOWN), dtype=np.int64)
 _CODE[[ord(character) for character in ALPHABET]] = np.arange(len(ALPHABET))
@@ -57,10 +61,8 @@ def encode(text: str) -> NDArray[np.int64]:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    yield from root.glob("*.md")
-    yield from root.glob("docs/**/*.md")
-    yield from root.glob("python/steelyard/**/*.py")
-    yield from root.glob("rust/*/src/**/*.rs")
+    for pattern in PATTERNS:
+        yield from root.glob(pattern)
 
 
 def _prose(path: Path) -> str:

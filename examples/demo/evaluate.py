@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,15 @@ import steelyard as sy
 
 from .corpus import Document
 
+DIGITS = 6  # of what is recorded: far below any interval, and half the file
+
 
 class Model(Protocol):
     """What predicts the next character."""
 
     name: str
 
-    def log_probabilities(self, document: Document) -> NDArray[np.float64]:
+    def log_probabilities(self, document: Document) -> NDArray[Any]:
         """Log-probability of every character of the alphabet at every place: ``[len(text), V]``."""
         ...
 
@@ -34,13 +36,13 @@ class Evaluated:
     tokens: sy.tokens.TokenScores
     calibration: sy.calibration.Reliability
     correct: NDArray[np.bool_]
-    confidence: NDArray[np.float64]
+    confidence: NDArray[Any]
 
 
-def evaluate(model: Model, documents: Sequence[Document]) -> Evaluated:
-    """Score every character of the documents under a model."""
-    targets = np.concatenate([document.codes for document in documents])
-    log_p = np.concatenate([model.log_probabilities(document) for document in documents])
+def evaluate(model: Model, documents: Sequence[Document], every: int = 1) -> Evaluated:
+    """Score the documents' characters (each ``every``-th of them) under a model."""
+    targets = np.concatenate([document.codes for document in documents])[::every]
+    log_p = np.concatenate([model.log_probabilities(document) for document in documents])[::every].astype(np.float64)
     p = np.exp(log_p)
     return Evaluated(
         name=model.name,
@@ -51,24 +53,24 @@ def evaluate(model: Model, documents: Sequence[Document]) -> Evaluated:
     )
 
 
-def places(documents: Sequence[Document]) -> tuple[list[str], NDArray[np.str_]]:
-    """For every character of the documents: an id (document and position) and its document."""
+def places(documents: Sequence[Document], every: int = 1) -> tuple[list[str], NDArray[np.str_]]:
+    """For every character that is scored: an id (document and position) and its document."""
     ids = [f"{document.name}:{place}" for document in documents for place in range(len(document.codes))]
     names = [document.name for document in documents]
-    return ids, np.repeat(names, [len(document.codes) for document in documents])
+    return ids[::every], np.repeat(names, [len(document.codes) for document in documents])[::every]
 
 
-def write_records(path: Path, evaluated: Sequence[Evaluated], documents: Sequence[Document]) -> None:
+def write_records(path: Path, evaluated: Sequence[Evaluated], documents: Sequence[Document], every: int = 1) -> None:
     """One JSON line a character and model, in the names that ``steelyard report`` knows."""
-    ids, of_document = places(documents)
+    ids, of_document = places(documents, every)
     with path.open("w", encoding="utf-8") as file:
         for model in evaluated:
             rows = zip(
                 ids,
                 of_document.tolist(),
                 model.correct.tolist(),
-                model.confidence.tolist(),
-                (-model.tokens.nll).tolist(),
+                model.confidence.round(DIGITS).tolist(),
+                (-model.tokens.nll).round(DIGITS).tolist(),
                 strict=True,
             )
             for one, document, correct, confidence, loglikelihood in rows:
@@ -78,7 +80,6 @@ def write_records(path: Path, evaluated: Sequence[Evaluated], documents: Sequenc
                     "score": int(correct),
                     "confidence": confidence,
                     "loglikelihood": loglikelihood,
-                    "n_tokens": 1,
                     "cluster": document,
                 }
                 file.write(json.dumps(record) + "\n")

@@ -2,53 +2,149 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 import steelyard as sy
+from steelyard import records, report
 
-from . import corpus
+from . import corpus, pictures
+from .corpus import Document
 from .counting import CountingModel
 from .evaluate import Evaluated, evaluate, places, write_records
+from .network import Network, Sizes
+from .train import Recipe, train
+from .tune import Loglikelihoods, Pairs, Tuning, loglikelihoods, make_pairs, prose, sample, tune
 
 ROOT = Path(__file__).resolve().parents[2]
+BASELINE = "trigram"
 
 
-def main(output: Path = ROOT / "demo-output") -> None:
-    """Fit, evaluate, compare, write the records, and report on them."""
+@dataclass(frozen=True)
+class Plan:
+    """How large everything is; ``places`` is how many held-out characters are weighed at most."""
+
+    sizes: Sizes = field(default_factory=Sizes)
+    recipe: Recipe = field(default_factory=Recipe)
+    tuning: Tuning = field(default_factory=Tuning)
+    places: int = 8000
+
+
+def main(output: Path = ROOT / "demo-output", plan: Plan | None = None) -> None:
+    """Fit, train, tune, evaluate, compare, write the records, and report on them."""
+    plan = plan or Plan()
     documents = corpus.documents(ROOT)
     training = [document for document in documents if not document.held_out]
     held_out = [document for document in documents if document.held_out]
-    print(f"Text: {_size(training)} to fit on, {_size(held_out)} held out.\n")
+    every = -(-_characters(held_out) // plan.places)
+    print(f"Text: {_size(training)} to fit on, {_size(held_out)} held out, of which every {every}th is weighed.\n")
 
-    evaluated = [evaluate(CountingModel(order).fit(training), held_out) for order in (1, 2, 3)]
-    _, clusters = places(held_out)
+    counting = [CountingModel(order).fit(training) for order in (1, 2, 3)]
+    network = Network(plan.sizes, seed=0)
+    trained = train(network, training, plan.recipe, _steps(plan.recipe.steps, "training"))
+    tuned, preference = _tune(network, training, held_out, plan.tuning)
+    sections = [_trained_section(network, plan.recipe, pictures.curve(trained, "loss, nats a character")), preference]
+
+    evaluated = [evaluate(model, held_out, every) for model in (*counting, network, tuned)]
+    _, clusters = places(held_out, every)
     _print_models(evaluated, clusters)
-    _print_comparison(evaluated, clusters)
+    for model, baseline in ((network, BASELINE), (tuned, network.name)):
+        _print_comparison(evaluated, model.name, baseline, clusters)
 
     output.mkdir(exist_ok=True)
-    records, page = output / "records.jsonl", output / "report.html"
-    write_records(records, evaluated, held_out)
-    command = ["report", _shown(records), "--html", _shown(page)]
-    print(f"\n$ steelyard {' '.join(command)}\n", flush=True)
-    subprocess.run([sys.executable, "-m", "steelyard", *command], check=True)
-    print(f"\nRecords: {records}\nReport:  {page}")
+    path, page = output / "records.jsonl", output / "report.html"
+    write_records(path, evaluated, held_out, every)
+    print("\nThe report on these records (`steelyard report FILE --baseline trigram` prints its tables too):\n")
+    made = report.build(records.read(path), baseline=BASELINE, sections=sections)
+    made.to_html(page)
+    print(made)
+    print(f"\nRecords: {path}\nReport:  {page}")
 
 
-def _size(documents: list[corpus.Document]) -> str:
-    return f"{len(documents)} documents of {sum(len(document.text) for document in documents):,} characters"
+def _steps(n: int, what: str) -> Iterator[int]:
+    """The step numbers, with a progress bar."""
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(range(n), description=what, console=Console(stderr=True))
 
 
-def _shown(path: Path) -> str:
-    """The path as one would type it here."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+def _characters(documents: Sequence[Document]) -> int:
+    return sum(len(document.codes) for document in documents)
 
 
-def _print_models(evaluated: list[Evaluated], clusters: np.ndarray) -> None:
+def _size(documents: Sequence[Document]) -> str:
+    return f"{len(documents)} documents of {_characters(documents):,} characters"
+
+
+# ---- tuning
+
+
+def _tune(
+    network: Network, training: list[Document], held_out: list[Document], tuning: Tuning
+) -> tuple[Network, report.Section]:
+    """The tuned network, and what the tuning did to pairs from documents that neither network has seen."""
+    pairs = make_pairs(network, training, tuning.prompts, tuning, tuning.seed)
+    unseen = make_pairs(network, held_out, tuning.held_out_prompts, tuning, tuning.seed + 1)
+    tuned = network.named("tuned")
+    curve = tune(tuned, pairs, tuning, _steps(tuning.steps, "tuning"))
+    before, after = loglikelihoods(network, unseen), loglikelihoods(tuned, unseen)
+    estimates = _preference(unseen, before, after, tuning.beta) | _prose(network, tuned, unseen, tuning)
+    text = (
+        "Direct preference optimization. The trained network wrote two answers to a prompt; the one with more letters "
+        f"and spaces is preferred. It was tuned on {len(pairs):,} such pairs of the documents it was trained on; the "
+        "estimates are from pairs of the held-out documents, clustered by document. A reward is what tuning added to "
+        f"an answer's log-probability, times {tuning.beta:g}: before tuning all are 0, the reward accuracy one half."
+    )
+    draw = pictures.curve(curve, "DPO loss")
+    return tuned, report.Section("Preference tuning", text, estimates, draw, size=(8.9, 4.4))
+
+
+def _preference(pairs: Pairs, before: Loglikelihoods, after: Loglikelihoods, beta: float) -> dict[str, sy.Estimate]:
+    out = sy.preference_loss(
+        after.chosen, after.rejected, before.chosen, before.rejected,
+        loss="dpo", beta=beta, clusters=pairs.document, gradients=False,
+    )  # fmt: skip
+    return {
+        "reward accuracy": out.reward_accuracy,
+        "reward margin": out.reward_margin,
+        "preferred answer likelier, before": sy.estimate(before.right, clusters=pairs.document),
+        "preferred answer likelier, tuned": sy.estimate(after.right, clusters=pairs.document),
+    }
+
+
+def _prose(network: Network, tuned: Network, pairs: Pairs, tuning: Tuning) -> dict[str, sy.Estimate]:
+    """The share of letters and spaces in new answers of both networks, and the paired difference."""
+    before, after = (
+        prose(sample(model, pairs.prompts, tuning.length, np.random.default_rng(tuning.seed + 2))) / tuning.length
+        for model in (network, tuned)
+    )
+    return {
+        "letters and spaces in answers, before": sy.estimate(before, clusters=pairs.document),
+        "letters and spaces in answers, tuned": sy.estimate(after, clusters=pairs.document),
+        "gain in letters and spaces": sy.compare(after, baseline=before, clusters=pairs.document).difference,
+    }
+
+
+def _trained_section(network: Network, recipe: Recipe, draw: pictures.Draw) -> report.Section:
+    n = sum(array.size for layer in network.params["layers"] for array in layer.values())
+    text = (
+        f"A network of {n + network.params['embedding'].size:,} parameters that sees the last {network.sizes.context} "
+        f"characters, {recipe.steps:,} steps of {recipe.batch} characters: AdamW with a peak rate of {recipe.lr:g} and "
+        f"weight decay {recipe.weight_decay:g}, {recipe.warmup_steps} steps of warm-up and half a cosine, gradients "
+        f"clipped to a norm of {recipe.max_norm:g}. The loss is that of each step's own batch."
+    )
+    return report.Section("Training", text, draw=draw, size=(8.9, 4.8))
+
+
+# ---- figures in the terminal
+
+
+def _print_models(evaluated: list[Evaluated], clusters: NDArray[np.str_]) -> None:
     print("Next-character prediction; intervals are clustered by document, but for the calibration error's.")
     for model in evaluated:
         print(f"  {model.name}")
@@ -59,12 +155,19 @@ def _print_models(evaluated: list[Evaluated], clusters: np.ndarray) -> None:
         print(f"    calibration {calibration.ece:.3f}, of which chance explains {calibration.noise_floor:.3f}")
 
 
-def _print_comparison(evaluated: list[Evaluated], clusters: np.ndarray) -> None:
+def _print_comparison(evaluated: list[Evaluated], name: str, baseline: str, clusters: NDArray[np.str_]) -> None:
     by_name = {model.name: model for model in evaluated}
-    trigram, bigram = by_name["trigram"], by_name["bigram"]
-    accuracy = sy.compare(trigram.correct, baseline=bigram.correct, clusters=clusters)
-    verdict = str(accuracy.verdict()).replace("_", " ")
-    print("\nTrigram against bigram on the same characters, clustered by document:")
-    print(f"  accuracy         {accuracy.difference:+.3f}, p = {accuracy.p_value:.2g}: {verdict}")
-    loglikelihood = sy.compare(-trigram.tokens.nll, baseline=-bigram.tokens.nll, clusters=clusters)
-    print(f"  nats a character {loglikelihood.difference:+.3f}, p = {loglikelihood.p_value:.2g}")
+    new, base = by_name[name], by_name[baseline]
+    print(f"\n{name} against {baseline} on the same characters, clustered by document:")
+    for what, of_new, of_base in (
+        ("accuracy        ", new.correct, base.correct),
+        ("nats a character", -new.tokens.nll, -base.tokens.nll),
+    ):
+        made = sy.compare(of_new, baseline=of_base, clusters=clusters)
+        print(f"  {what} {made.difference:+.3f}, p = {made.p_value:.2g}: {_word(made)}")
+
+
+def _word(comparison: sy.uncertainty.Comparison) -> str:
+    """The verdict at margin 0, in words."""
+    low = comparison.difference.low
+    return "better" if isinstance(low, float) and low > 0 else str(comparison.verdict()).replace("_", " ")
