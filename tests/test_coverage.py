@@ -129,7 +129,10 @@ def test_coverage_of_the_mean_of_graded_values() -> None:
 
 
 def test_level_of_the_sign_flip_test() -> None:
-    """Exact over all patterns of equal differences; near its level for clusters of 0/1 pairs."""
+    """Exact over all patterns of equal differences; near its level for clusters of 0/1 pairs.
+
+    sacreBLEU's paired bootstrap rejects 11 % of true nulls at a level of 5 %.
+    """
     rng = np.random.default_rng(4)
     trials = 1500
     p = [_core.sign_flip(rng.normal(size=12), "two-sided")[0] for _ in range(trials)]
