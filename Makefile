@@ -10,7 +10,8 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
-PIP := python -m pip install --quiet --disable-pip-version-check
+export PIP_QUIET := 1
+PIP := python -m pip install --disable-pip-version-check
 PEERS := $(or $(STEELYARD_BENCH_PYTHON),.venv-bench/bin/python)
 SOURCES := pyproject.toml Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 FACE := $(shell find python -name '*.py' -o -name '*.pyi')
