@@ -160,7 +160,7 @@ def test_import_brings_numpy_and_the_core_alone() -> None:
     roots = {name.split(".")[0] for name in out.split()}
     foreign = roots - set(sys.stdlib_module_names) - {"numpy", "steelyard"}
     assert foreign == set()
-    heavy = {"argparse", "asyncio", "multiprocessing", "unittest", "csv", "gzip", "html"}
+    heavy = {"argparse", "asyncio", "multiprocessing", "unittest", "json", "csv", "gzip", "html"}
     assert roots & heavy == set(), "import these inside the functions that need them"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -291,6 +290,8 @@ class ReliabilityState:
 
     def to_bytes(self) -> bytes:
         """Write options, counts and sums: equal states have equal bytes on every machine."""
+        import json
+
         config = {**self._config(), "form": self._form}
         return self._tally.to_bytes(json.dumps(config, sort_keys=True, separators=(",", ":")).encode())
 
@@ -303,6 +304,8 @@ class ReliabilityState:
         TypeError, ValueError
             For anything but the whole, unchanged bytes of such a state.
         """
+        import json
+
         tally, written = _core.ReliabilityTally.from_bytes(state_bytes(data))
         try:
             config = json.loads(written)
