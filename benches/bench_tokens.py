@@ -85,5 +85,21 @@ def by_tokens() -> Growth:
     )
 
 
+def by_threads() -> Growth:
+    """NLL, f32, by threads"""
+    logits = np.zeros((256, CLASSES), np.float32)
+    targets = np.zeros(256, np.int64)
+
+    def make(threads: int) -> Call:
+        def call() -> None:
+            with sy.threads(threads):
+                sy.token_scores(logits, targets)
+
+        return call
+
+    work = f"NLL, f32 [256, {CLASSES}], by threads"
+    return Growth(work=work, unit="logit", sizes=(1, 2), make=make, units=logits.size)
+
+
 ROWS = [nll_f32, nll_bf16]
-GROWTH = [by_classes, by_tokens]
+GROWTH = [by_classes, by_tokens, by_threads]

@@ -71,12 +71,20 @@ class Difference:
 
 @dataclass(frozen=True)
 class Growth:
-    """How our time grows: ``make(size)`` returns the call; ``unit`` is what one of the sizes counts."""
+    """How our time grows.
+
+    Attributes
+    ----------
+    unit : what time is divided by: one of what the sizes count, unless ``units`` says how many there are
+    make : size -> the call
+    units : how many units every call has, where the sizes count something else (threads, say)
+    """
 
     work: str
     unit: str
     sizes: Sequence[int]
     make: Callable[[int], Call]
+    units: int | None = None
 
 
 def version(package: str) -> str:
@@ -215,7 +223,7 @@ def measure_growth(growth: Growth) -> dict[str, Any]:
         call()
         once = seconds(call)
         times = [seconds(call) for _ in range(int(min(max(1.0 / max(once, 1e-9), 3), 100)))]
-        nanoseconds.append(1e9 * statistics.median(times) / size)
+        nanoseconds.append(1e9 * statistics.median(times) / (growth.units or size))
     return {"work": growth.work, "unit": growth.unit, "sizes": list(growth.sizes), "ns_per_unit": nanoseconds}
 
 

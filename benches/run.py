@@ -96,7 +96,7 @@ def table(rows: list[dict[str, Any]], on: dict[str, Any]) -> str:
 
 def growth_line(row: dict[str, Any]) -> str:
     """Return one line of how time grows."""
-    points = [f"{size:.0e}: {ns:.3g}" for size, ns in zip(row["sizes"], row["ns_per_unit"], strict=True)]
+    points = [f"{size:.3g}: {ns:.3g}" for size, ns in zip(row["sizes"], row["ns_per_unit"], strict=True)]
     return f"{row['work']}, ns a {row['unit']}: " + ", ".join(points)
 
 
