@@ -363,7 +363,7 @@ def test_page_says_what_was_read_guessed_and_left_out(tmp_path: Path) -> None:
 
 
 def drawn(figure: Any) -> None:
-    figure.add_subplot().plot([1, 2], [3, 4])
+    figure.add_subplot().semilogy([1, 2], [3, 4000])
     figure.suptitle("a curve of my own")
 
 
@@ -379,6 +379,7 @@ def test_supplied_sections_are_on_the_page(supplied: report.Report, tmp_path: Pa
     hostile = words.printable(HOSTILE)
     for said in (f"Mine {hostile}", f"Why: {hostile}", "a curve of my own", "Bare", "words alone"):
         assert said in page.text
+    assert "mathdefault" not in html  # the labels of a logarithmic axis are set, not spelled out
     assert not {"script", "a", "img"} & page.tags.keys()
     assert page.open == []
     rows = {row[0]: row for row in page.rows if row}

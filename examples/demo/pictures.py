@@ -32,17 +32,17 @@ def curve(run: Curve, loss: str) -> Draw:
         bottom.axhline(run.max_norm, color="black", linewidth=1, linestyle=(0, (4, 3)))
         bottom.annotate(
             "clipped above", (1, run.max_norm), xytext=(0, 3), xycoords=("axes fraction", "data"),
-            textcoords="offset points", ha="right", fontsize=8.5,
+            textcoords="offset points", ha="right", va="bottom", fontsize=8.5,
         )  # fmt: skip
-        bottom.set(ylabel="gradient norm", xlabel="step", yscale="log")
+        bottom.set(ylabel="gradient norm", xlabel="step", ylim=(0, None))
         figure.align_ylabels()
 
     return draw
 
 
 def smoothed(values: list[float]) -> list[float]:
-    """A running mean that forgets over about a fiftieth of the run."""
-    keep = 1 - 1 / max(len(values) / 50, 1)
+    """A running mean that forgets over about a hundredth of the run."""
+    keep = 1 - 1 / max(len(values) / 100, 1)
     mean, weight, means = 0.0, 0.0, []
     for value in values:
         mean, weight = keep * mean + (1 - keep) * value, keep * weight + (1 - keep)

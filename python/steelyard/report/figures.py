@@ -55,23 +55,28 @@ STYLE: dict[str, Any] = {
 
 
 @contextmanager
-def style() -> Iterator[None]:
+def style(math: bool = False) -> Iterator[None]:
     """The house style for the time of a block; the caller's Matplotlib settings stay as they are."""
     import matplotlib as mpl
 
     with mpl.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing", category=UserWarning)
         mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+        mpl.rcParams.update(STYLE | {"text.parse_math": math})
         yield
 
 
-def draw(size: tuple[float, float], paint: Callable[[Figure], object], prefix: str, label: str) -> str:
-    """What ``paint`` draws on an empty figure of this size in inches, as SVG for the page."""
+def draw(
+    size: tuple[float, float], paint: Callable[[Figure], object], prefix: str, label: str, *, math: bool = False
+) -> str:
+    """What ``paint`` draws on an empty figure of this size in inches, as SVG for the page.
+
+    ``math`` sets what stands between dollar signs as a formula, as the labels of a logarithmic axis need.
+    """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with style():
+    with style(math):
         figure = Figure(figsize=size, layout="constrained")  # no pyplot: no window, no global state
         FigureCanvasSVG(figure)
         paint(figure)

@@ -80,9 +80,9 @@ def blocks(report: Report) -> Iterator[Block]:
         yield Block("Perplexity", lead, found, tuple(_perplexity(report)))
     for k, section in enumerate(report.sections):
         label = f"{printable(section.title)}: picture"
-        drawn = [figures.draw(section.size, section.draw, f"supplied{k}", label)] if section.draw is not None else []
+        drawn = (figures.draw(section.size, section.draw, f"supplied{k}", label, math=True),) if section.draw else ()
         title, *text = sections.words(section)
-        yield Block(title, " ".join(text), tuple(sections.supplied(section)), tuple(drawn))
+        yield Block(title, " ".join(text), tuple(sections.supplied(section)), drawn)
 
 
 def _scores(report: Report) -> Iterator[str]:

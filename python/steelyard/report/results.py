@@ -67,6 +67,7 @@ class Section:
         One row of a table each, of one problem each.
     draw : callable, optional
         Draws a picture for the page on the empty Matplotlib ``Figure`` that it is given; the page's style is set.
+        Lines, shapes and text; the page loads no raster image.
     size : (float, float)
         Width and height of that figure in inches; 8.9 fills the page.
 
