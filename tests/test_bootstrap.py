@@ -318,7 +318,7 @@ def test_one_sided_limits() -> None:
         ({"n_resamples": 1e4}, TypeError, "n_resamples: expected a whole number; got float 10000.0"),
         ({"seed": -1}, ValueError, "seed: expected a whole number from 0"),
         ({"seed": 2**64}, ValueError, "seed: expected a whole number from 0"),
-        ({"seed": None}, TypeError, "seed: expected a whole number; got NoneType None"),
+        ({"seed": None}, TypeError, "seed: expected a whole number; got None"),
         ({"seed": True}, TypeError, "seed: expected a whole number; got bool True"),
         ({"confidence_level": 95}, ValueError, "confidence_level: expected a number inside"),
         ({"alternative": "both"}, ValueError, "alternative: expected one of"),

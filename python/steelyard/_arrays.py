@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import type_error, value_error
+from .errors import shown, type_error, value_error
 
 __all__ = ["booleans", "codes", "describe", "floats", "integers", "plain", "to_float64"]
 
@@ -33,9 +33,7 @@ def describe(x: Any) -> str:
         return f"{x.dtype} tensor of shape {tuple(x.shape)} on {x.device}"
     if isinstance(x, np.ndarray | np.generic):
         return f"{x.dtype} array of shape {x.shape}"
-    if isinstance(x, str | int | float) or x is None:
-        return f"{type(x).__name__} {x!r}" if x is not None else "None"
-    return type(x).__name__
+    return shown(x) if isinstance(x, str | int | float) or x is None else type(x).__name__
 
 
 def is_tensor(x: Any) -> bool:
@@ -64,6 +62,14 @@ def _nulls(x: Any) -> int:
     return int(count() if callable(count) else count)
 
 
+def _as_array(x: Any, name: str) -> Array:
+    try:
+        return np.asarray(x)
+    except Exception:
+        got = "rows of unequal length" if isinstance(x, list | tuple) else shown(x)
+        raise type_error(name, "an array", got) from None
+
+
 def plain(x: Any, name: str) -> Array:
     """Turn ``x`` into a native-endian, aligned NumPy array of its own dtype, copying only where it must.
 
@@ -82,10 +88,7 @@ def plain(x: Any, name: str) -> Array:
         raise type_error(name, "an array", describe(x))
     if nulls := _nulls(x):
         raise value_error(name, "no nulls", f"{nulls} of them", "drop or fill those rows first")
-    try:
-        array = np.asarray(x)
-    except Exception as error:
-        raise type_error(name, "an array", describe(x), f"NumPy says: {error}") from None
+    array = _as_array(x, name)
     if array.dtype.name == "bfloat16":  # ml_dtypes, JAX
         array = array.view(BF16)
     if array.dtype == object:
@@ -212,21 +215,43 @@ def _near_codes(ids: Array, low: int, span: int) -> tuple[NDArray[np.int64], Arr
     return rank[offsets], unique.astype(ids.dtype)
 
 
+def _listed(ids: Any, name: str) -> Array:
+    """Ids as an array that keeps what each one is: NumPy makes the text "nan" of a NaN beside texts."""
+    if isinstance(ids, np.ma.MaskedArray) or not (isinstance(ids, list | tuple) or hasattr(ids, "__array__")):
+        return plain(ids, name)
+    listed = _as_array(ids, name)
+    mixed = isinstance(ids, list | tuple) and listed.ndim == 1 and listed.dtype.kind in "US"
+    if mixed and not all(isinstance(item, str | bytes) for item in ids):
+        listed = np.empty(len(ids), object)
+        listed[:] = ids
+    return listed
+
+
+def shape_of(x: Any, name: str) -> tuple[int, ...]:
+    """The shape of an array, of nested lists, or of one thing."""
+    try:
+        return np.shape(x)
+    except Exception:
+        raise type_error(name, "an array", shown(x)) from None
+
+
 def _id_array(ids: Any, name: str, n: int, keep: NDArray[np.bool_] | None) -> Array:
     """Ids as an array; strings in an object array (a frame column) become a string array."""
-    foreign = not (isinstance(ids, list | tuple) or hasattr(ids, "__array__"))
-    listed = plain(ids, name) if foreign or isinstance(ids, np.ma.MaskedArray) else np.asarray(ids)
+    listed = _listed(ids, name)
     if listed.shape != (n,):
         raise value_error(name, f"one id a row, shape ({n},)", f"shape {listed.shape}")
     if keep is not None:
         listed = listed[keep]
     if listed.dtype != object:
-        return plain(listed if keep is not None else ids, name)
+        return plain(listed, name)
     kinds = {type(item) for item in listed.ravel().tolist()}
     if kinds == {str}:
         return listed.astype(np.str_)
     if kinds <= {int, bool}:
-        return listed.astype(np.int64)
+        try:
+            return listed.astype(np.int64)
+        except OverflowError:
+            raise value_error(name, "whole numbers below 2**63", "larger ones", "pass them as strings") from None
     first = next((i for i, item in enumerate(listed.ravel().tolist()) if item is None or item != item), None)
     if first is not None:
         raise value_error(name, "an id for every row", f"none at index {first}", "drop those rows with where=")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from .errors import type_error, value_error
+from .errors import shown, type_error, value_error
 
-__all__ = ["Alternative", "Confidence", "NanPolicy", "at_least_zero", "choice", "confidence", "omits_nan", "whole"]
+__all__ = [
+    "Alternative", "Confidence", "NanPolicy", "at_least_zero", "choice", "confidence", "flag", "number", "omits_nan",
+    "whole",
+]  # fmt: skip
 
 Alternative = Literal["two-sided", "less", "greater"]
 NanPolicy = Literal["raise", "omit"]
@@ -17,10 +21,11 @@ NanPolicy = Literal["raise", "omit"]
 
 def choice(value: object, name: str, choices: Sequence[str]) -> str:
     """``value`` where it is one of ``choices``."""
+    expected = f"one of {', '.join(choices)}" if len(choices) > 1 else repr(choices[0])
     if not isinstance(value, str):
-        raise type_error(name, f"one of {', '.join(choices)}", f"{type(value).__name__} {value!r}")
+        raise type_error(name, expected, shown(value))
     if value not in choices:
-        raise value_error(name, f"one of {', '.join(choices)}", repr(value))
+        raise value_error(name, expected, repr(value))
     return value
 
 
@@ -29,24 +34,21 @@ def omits_nan(nan_policy: object) -> bool:
     return choice(nan_policy, "nan_policy", ("raise", "omit")) == "omit"
 
 
+def _figure(value: object) -> str:
+    try:
+        return str(value)
+    except ValueError:  # Python writes out no number of more than 4,300 digits
+        return "a number of thousands of digits"
+
+
 def whole(value: Any, name: str, low: int, high: int | None = None, what: str = "a whole number") -> int:
     """``value`` as an int where it is a whole number from ``low`` to ``high``; ``what`` says of what."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise type_error(name, what, f"{type(value).__name__} {value!r}")
+        raise type_error(name, what, shown(value))
     if value < low or (high is not None and value > high):
         bounds = f", at least {low}" if high is None else f" from {low} to {high}"
-        raise value_error(name, f"{what}{bounds}", str(value))
+        raise value_error(name, f"{what}{bounds}", _figure(value))
     return int(value)
-
-
-def number_of(name: str, value: Any) -> float:
-    """``value`` as a float; text and truth values are no numbers."""
-    try:
-        if isinstance(value, str | bytes | bool | np.bool_):
-            raise TypeError
-        return float(value)
-    except (TypeError, ValueError):
-        raise type_error(name, "a number", repr(value)) from None
 
 
 def state_bytes(data: Any) -> bytes:
@@ -56,12 +58,30 @@ def state_bytes(data: Any) -> bytes:
     return bytes(data)
 
 
+def flag(value: object, name: str) -> bool:
+    """``value`` where it is True or False, NumPy's too."""
+    if not isinstance(value, bool | np.bool_):
+        raise type_error(name, "True or False", shown(value))
+    return bool(value)
+
+
+def number(value: Any, name: str, expected: str = "a number") -> float:
+    """``value`` as a float where it is one real number: neither a text that spells one nor True."""
+    scalar = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    if isinstance(scalar, bool | np.bool_) or not isinstance(scalar, Real | np.floating | np.integer):
+        raise type_error(name, expected, shown(value))
+    try:
+        return float(scalar)
+    except OverflowError:
+        raise value_error(name, expected, _figure(value)) from None
+
+
 def at_least_zero(name: str, value: Any, infinite: bool = False) -> float:
     """``value`` as a float that is finite (or not, where that has a meaning) and not negative."""
-    number = number_of(name, value)
-    if not (number >= 0.0 and (infinite or number < float("inf"))):
-        raise value_error(name, "a number that is at least 0", repr(value))
-    return number
+    found = number(value, name)
+    if not (found >= 0.0 and (infinite or found < float("inf"))):
+        raise value_error(name, "a number that is at least 0", _figure(value))
+    return found
 
 
 class Confidence(NamedTuple):
@@ -73,11 +93,8 @@ class Confidence(NamedTuple):
 
 def confidence(confidence_level: float, alternative: str) -> Confidence:
     """Check the two options that every interval has."""
-    if isinstance(confidence_level, bool) or not isinstance(confidence_level, float | int | np.number):
-        raise type_error(
-            "confidence_level", "a number inside (0, 1)", f"{type(confidence_level).__name__} {confidence_level!r}"
-        )
-    if not 0 < confidence_level < 1:
-        fix = f"pass {float(confidence_level) / 100:g}" if 1 < confidence_level < 100 else ""
-        raise value_error("confidence_level", "a number inside (0, 1)", f"{confidence_level}", fix)
-    return Confidence(float(confidence_level), choice(alternative, "alternative", ("two-sided", "less", "greater")))
+    level = number(confidence_level, "confidence_level", "a number inside (0, 1)")
+    if not 0 < level < 1:
+        fix = f"pass {level / 100:g}" if 1 < level < 100 else ""
+        raise value_error("confidence_level", "a number inside (0, 1)", f"{level:g}", fix)
+    return Confidence(level, choice(alternative, "alternative", ("two-sided", "less", "greater")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from .errors import type_error
+from .errors import shown, type_error
 
 __all__ = ["Progress", "reporter"]
 
@@ -32,7 +32,5 @@ def reporter(progress: Progress) -> Callable[[int, int], object] | None:
     if isinstance(progress, bool):
         return _line if progress else None
     if not callable(progress):
-        raise type_error(
-            "progress", "True, False or a function of (done, total)", f"{type(progress).__name__} {progress!r}"
-        )
+        raise type_error("progress", "True, False or a function of (done, total)", shown(progress))
     return progress

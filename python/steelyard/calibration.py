@@ -397,9 +397,11 @@ def _classes(classes: Any) -> list[Any] | None:
     """Class labels as Python values, in column order."""
     if classes is None:
         return None
-    listed = classes if isinstance(classes, list) else np.asarray(classes).tolist()
+    listed = classes if isinstance(classes, list) else plain(classes, "classes").tolist()
     if not isinstance(listed, list) or not all(isinstance(item, str | int | float) for item in listed):
         raise type_error("classes", "one axis of integers, strings or numbers", describe(classes))
+    if any(item != item for item in listed):
+        raise value_error("classes", "labels", "NaN")
     if len(set(listed)) != len(listed):
         raise value_error("classes", "distinct labels", repr(listed))
     return listed

@@ -10,9 +10,13 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from . import _core
-from .errors import type_error, value_error
+from ._options import choice, whole
+from .errors import value_error
 
 __all__ = ["show_config", "threads"]
+
+# Far beyond any machine; a slip of the keyboard should not start a million threads.
+MOST_THREADS = 65_536
 
 
 def _count(name: str, text: str) -> int:
@@ -68,12 +72,9 @@ class threads:
     """
 
     def __init__(self, n: int | None) -> None:
-        if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer)):
-            raise type_error("n", "a whole number of threads or None", type(n).__name__)
-        if n is not None and n < 1:
-            raise value_error("n", "at least 1 thread", str(n))
+        asked = None if n is None else whole(n, "n", 1, MOST_THREADS, "a whole number of threads")
         self._before = _core.asked_threads()
-        _core.set_threads(None if n is None else int(n))
+        _core.set_threads(asked)
 
     def __enter__(self) -> threads:
         return self
@@ -127,10 +128,8 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
         "numpy": np.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
     }
-    if mode == "dicts":
+    if choice(mode, "mode", ("stdout", "dicts")) == "dicts":
         return found
-    if mode != "stdout":
-        raise value_error("mode", "'stdout' or 'dicts'", repr(mode))
     for key, value in found.items():
         print(f"{key + ':':<15}{', '.join(value) if isinstance(value, list) else value}")
     return None

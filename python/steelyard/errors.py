@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import Any
 
 __all__ = ["RecordError", "SteelyardWarning"]
 
@@ -20,10 +21,35 @@ class RecordError(ValueError):
     """An evaluation record, or a file of them, that cannot be read as asked."""
 
 
+# What came is named, not printed out: a list of a million items makes no sentence.
+LONGEST = 160
+
+
+def shown(value: Any) -> str:
+    """Say what came, in one short line, whatever it is: ``str 'x'``, ``float64 array of shape (3,)``."""
+    if value is None:
+        return "None"
+    kind = type(value).__name__
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape and hasattr(value, "dtype"):  # a tensor's shape is a tuple too
+        return f"{value.dtype} {'tensor' if kind == 'Tensor' else 'array'} of shape {tuple(shape)}"
+    if isinstance(value, dict | list | tuple | set | bytes | bytearray) and len(value) > 4:
+        return f"{kind} of {len(value)}"
+    try:
+        return f"{kind} {value!r}"
+    except Exception:  # an object may refuse to be shown; the sentence is about the argument
+        return kind
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 4]} ..."
+
+
 def sentence(name: str, expected: str, got: str, fix: str = "") -> str:
     """``name: expected ...; got ...; fix``, with the empty parts left out."""
     parts = [f"{name}: expected {expected}"]
-    parts += [f"got {got}"] if got else []
+    parts += [f"got {_one_line(got)}"] if got else []
     parts += [fix] if fix else []
     return "; ".join(parts)
 

@@ -9,6 +9,8 @@ from typing import Any, ClassVar, NoReturn, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import shown, type_error
+
 __all__ = ["Estimate"]
 
 Floats = NDArray[np.float64]
@@ -142,24 +144,30 @@ class Estimate:
     def __len__(self) -> int:
         if not isinstance(self.value, np.ndarray):
             raise TypeError("this Estimate is of one problem; it has no length")
-        return len(self.value)
+        return self.value.size
 
     def __getitem__(self, key: str | int) -> Self:
-        """Pick one problem, by name or position."""
+        """Pick one problem, by name or position (row by row where there are several axes)."""
         if not isinstance(self.value, np.ndarray):
             raise TypeError("this Estimate is of one problem; there is nothing to pick")
+        if not isinstance(key, str | int | np.integer):
+            raise type_error("key", "a name or a position", shown(key))
         if isinstance(key, str):
             if self.names is None or key not in self.names:
                 raise KeyError(f"no estimate is named {key!r}; the names are {list(self.names or ())}")
             key = self.names.index(key)
-        return self._pick(range(len(self.value))[key])
+        if not -len(self) <= key < len(self):
+            # What a loop expects of a sequence that has ended.
+            raise IndexError(f"key: expected a position below {len(self)}; got {key}")
+        return self._pick(int(key) % len(self))
 
     def _pick(self, index: int) -> Self:
-        """Take problem ``index``: the last axis of every array, the entry of every tuple."""
+        """Take problem ``index``: its entry on the last axes of every array, the entry of every tuple."""
+        place = self._place(index)
 
         def one(value: Any) -> Any:
             if isinstance(value, np.ndarray):
-                picked = value[..., index]
+                picked: Any = value[(..., *place)]  # type: ignore[arg-type]
                 return picked if picked.ndim else picked.item()
             return value[index] if isinstance(value, tuple) else value
 
@@ -174,6 +182,9 @@ class Estimate:
         counts = {why: one(count) for why, count in self.left_out.items()}
         picked["left_out"] = {why: count for why, count in counts.items() if count}
         return replace(self, names=None, **picked)
+
+    def _place(self, index: int) -> tuple[int, ...]:
+        return tuple(int(i) for i in np.unravel_index(index, np.shape(self.value)))
 
     def __iter__(self) -> Iterator[Self]:
         return (self[i] for i in range(len(self)))
@@ -221,7 +232,7 @@ class Estimate:
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
     def _labelled(self) -> list[tuple[str, Estimate]]:
-        labels = self.names or tuple(str(i) for i in range(len(self)))
+        labels = self.names or tuple(", ".join(map(str, self._place(i))) for i in range(len(self)))
         width = max((len(label) for label in labels), default=0) + 2
         return [(f"{label:<{width}}", one) for label, one in zip(labels, self, strict=True)]
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._arrays import booleans, codes, floats, plain, to_float64
-from ._options import Alternative, NanPolicy, choice, confidence, omits_nan
+from ._options import Alternative, NanPolicy, choice, confidence, flag, number, omits_nan
 from ._progress import Progress, reporter
 from .errors import type_error, value_error
 from .estimate import Estimate, freeze_arrays
@@ -202,6 +202,7 @@ def preference_loss(
     Understand Learning from Human Preferences", 2023. Chowdhury et al., "Provably Robust DPO", 2024.
     """
     smoothing = _label_smoothing(loss, label_smoothing)
+    gradients = flag(gradients, "gradients")
     betas, sweep = _betas(beta)
     omit = omits_nan(nan_policy)
     how = confidence(confidence_level, alternative)
@@ -274,10 +275,7 @@ def _label_smoothing(loss: str, label_smoothing: float | None) -> float:
         return 0.0
     if loss not in SMOOTHED:
         raise value_error("label_smoothing", f"nothing: the loss {loss!r} does not use it", repr(label_smoothing))
-    try:
-        rate = float(label_smoothing)
-    except (TypeError, ValueError):
-        raise type_error("label_smoothing", "a number", repr(label_smoothing)) from None
+    rate = number(label_smoothing, "label_smoothing")
     if not 0.0 <= rate < 0.5:
         raise value_error("label_smoothing", "at least 0 and below 1/2", repr(label_smoothing))
     return rate

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._options import at_least_zero, choice, number_of, whole
-from ..errors import type_error, value_error
+from .._options import at_least_zero, choice, flag, number, whole
+from ..errors import shown, type_error, value_error
 from ._tree import leaves, matching, to_read, to_write, wrote
 
 __all__ = ["AdamW", "StepInfo", "adamw_"]
@@ -74,8 +74,8 @@ class _Settings:
 
     def __post_init__(self) -> None:
         if not (isinstance(self.betas, tuple | list) and len(self.betas) == 2):
-            raise type_error("betas", "two numbers", repr(self.betas))
-        object.__setattr__(self, "betas", tuple(number_of(f"betas[{i}]", beta) for i, beta in enumerate(self.betas)))
+            raise type_error("betas", "two numbers", shown(self.betas))
+        object.__setattr__(self, "betas", tuple(number(b, f"betas[{i}]") for i, b in enumerate(self.betas)))
         for i, beta in enumerate(self.betas):
             if not 0.0 <= beta < 1.0:
                 raise value_error(f"betas[{i}]", "at least 0 and below 1", repr(beta))
@@ -84,6 +84,7 @@ class _Settings:
         if self.max_norm is not None:
             object.__setattr__(self, "max_norm", at_least_zero("max_norm", self.max_norm, infinite=True))
         choice(self.nonfinite, "nonfinite", get_args(NonFinite))
+        object.__setattr__(self, "maximize", flag(self.maximize, "maximize"))
 
     def update(self, plan: _core.AdamWPlan, paths: list[str], grads: list[Array], step: int, lr: float) -> StepInfo:
         """Run one step of the core and say what it did."""
@@ -190,7 +191,7 @@ class AdamW:
         maximize: bool = False,
         amsgrad: bool = False,
     ) -> None:
-        self._settings = _Settings(betas, eps, weight_decay, max_norm, nonfinite, bool(maximize))
+        self._settings = _Settings(betas, eps, weight_decay, max_norm, nonfinite, maximize)
         self.lr: LearningRate = lr if callable(lr) else at_least_zero("lr", lr)
         self._params = params
         self._step = 0
@@ -204,7 +205,7 @@ class AdamW:
             raise value_error("params", "paths that stay apart in a saved state", f"{twice!r} twice")
         arrays = [to_write(leaf.value, f"params{leaf.path}") for leaf in found]
         _core.check_writable(arrays, [f"params{path}" for path in self._paths])
-        names = ["exp_avg", "exp_avg_sq"] + (["max_exp_avg_sq"] if amsgrad else [])
+        names = ["exp_avg", "exp_avg_sq"] + (["max_exp_avg_sq"] if flag(amsgrad, "amsgrad") else [])
         self._state = {name: [np.zeros_like(array) for array in arrays] for name in names}
         self._plan = _core.AdamWPlan(self._paths, arrays, *self._state.values())
         self._written = [leaf.value for leaf in found]
@@ -219,7 +220,7 @@ class AdamW:
         """
         given = matching(grads, self._params, "grads")
         arrays = [to_read(grad, f"grads{path}") for grad, path in zip(given, self._paths, strict=True)]
-        lr = at_least_zero("lr", self.lr(self._step)) if callable(self.lr) else self.lr
+        lr = at_least_zero("lr", self.lr(self._step) if callable(self.lr) else self.lr)
         info = self._settings.update(self._plan, self._paths, arrays, self._step + 1, lr)
         self._step = info.step
         if not info.skipped:
@@ -249,6 +250,8 @@ class AdamW:
         ValueError
             Where a key is lacking or unknown, or an array has another dtype or shape; nothing is changed.
         """
+        if not isinstance(state, Mapping):
+            raise type_error("state", "a mapping, as state_dict() returns", shown(state))
         own = self.state_dict()
         lacking = [key for key in own if key not in state and key != "numerics"]
         extra = [key for key in state if key not in own]
@@ -329,14 +332,14 @@ def adamw_(
     >>> w.round(6)
     array([0.899, 1.099])
     """
-    step = whole(step, "step", 1)
-    settings = _Settings(betas, eps, weight_decay, max_norm, nonfinite, bool(maximize))
+    step = whole(step, "step", 1, 2**63 - 1)
+    settings = _Settings(betas, eps, weight_decay, max_norm, nonfinite, maximize)
     found = list(leaves(params))
     paths = [leaf.path for leaf in found]
     roles: dict[str, list[Any]] = {"params": [leaf.value for leaf in found]}
     moments = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq, "max_exp_avg_sq": max_exp_avg_sq}
     for name, tree in moments.items():
-        if tree is not None:
+        if tree is not None or name != "max_exp_avg_sq":
             roles[name] = list(matching(tree, params, name))
     arrays = [
         [to_write(value, f"{name}{path}") for value, path in zip(values, paths, strict=True)]

@@ -161,11 +161,24 @@ class GlobalNormState:
     def __add__(self, other: GlobalNormState) -> GlobalNormState:
         if not isinstance(other, GlobalNormState):
             return NotImplemented
-        return GlobalNormState().merge(self).merge(other)
+        return self.copy().merge(other)
+
+    def __radd__(self, other: object) -> GlobalNormState:
+        # sum() starts from 0.
+        return self.copy() if isinstance(other, int) and other == 0 else NotImplemented
+
+    def copy(self) -> GlobalNormState:
+        """Make an independent copy."""
+        return GlobalNormState().merge(self)
 
     def compute(self) -> float:
         """Return the norm: the square root of the exact total, rounded once."""
-        return math.ldexp(*_root(self._total)) if self._total else 0.0
+        if not self._total:
+            return 0.0
+        try:
+            return math.ldexp(*_root(self._total))
+        except OverflowError:  # beyond the largest double, as global_norm has it
+            return math.inf
 
     def reset(self) -> Self:
         """Forget everything; returns self."""

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from .._arrays import plain
 from .._options import at_least_zero, choice, whole
-from ..errors import type_error, value_error
+from ..errors import shown, type_error, value_error
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +92,8 @@ class Schedule:
         if isinstance(step, int | np.integer) and not isinstance(step, bool):
             if step < 0:
                 raise value_error("step", "at least 0, the number of updates already made", str(step))
-            return float(self._rates(np.array([step], np.uint64))[0])
+            # Past the end a schedule stays; the core counts to 2**64.
+            return float(self._rates(np.array([min(step, 2**64 - 1)], np.uint64))[0])
         steps = plain(step, "step")
         if steps.dtype.kind not in "iu":
             raise type_error("step", "whole numbers", f"{steps.dtype}")
@@ -116,7 +117,7 @@ class Schedule:
         """Return the schedule that :meth:`to_dict` described."""
         known = set(cls.__dataclass_fields__)
         if not isinstance(fields, Mapping) or not set(fields) <= known or not {"shape", "lr"} <= set(fields):
-            raise value_error("fields", f"a dictionary with keys among {sorted(known)}", repr(fields))
+            raise value_error("fields", f"a dictionary with keys among {sorted(known)}", shown(fields))
         return cls(**fields)
 
     def plot(self, ax: Axes | None = None) -> Axes:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._arrays import booleans, codes, floats, plain
+from .._arrays import booleans, codes, floats, plain, shape_of
 from .._intervals import ONE_CLUSTER
 from .._options import Alternative, NanPolicy, choice, confidence, omits_nan, state_bytes
 from .._progress import Progress, reporter
@@ -182,7 +182,15 @@ class PerplexityState:
     def __add__(self, other: PerplexityState) -> PerplexityState:
         if not isinstance(other, PerplexityState):
             return NotImplemented
-        return self._with(self._totals.copy()).merge(other)
+        return self.copy().merge(other)
+
+    def __radd__(self, other: object) -> Self:
+        # sum() starts from 0.
+        return self.copy() if isinstance(other, int) and other == 0 else NotImplemented
+
+    def copy(self) -> Self:
+        """Make an independent copy."""
+        return self._with(self._totals.copy())
 
     def compute(self) -> Estimate:
         """The perplexity of everything so far.
@@ -311,7 +319,7 @@ def _groups(clusters: Any, shape: Shape, status: NDArray[np.uint8] | None) -> _G
     if isinstance(clusters, tuple):
         raise type_error("clusters", "an array or a list of ids", "a tuple")
     ids, of_rows = clusters, False
-    found = np.shape(clusters)
+    found = shape_of(clusters, "clusters")
     if found == shape[:-1]:
         of_rows = True
         ids = [clusters] if found == () else clusters
@@ -335,17 +343,27 @@ def _groups(clusters: Any, shape: Shape, status: NDArray[np.uint8] | None) -> _G
 def _names(unique: Array) -> NDArray[np.int64] | list[str]:
     """Ids as whole numbers or texts: what a state can tell apart on any machine."""
     kind = unique.dtype.kind
-    if kind == "f" and (unique == np.floor(unique)).all():
+    if kind == "f" and (np.abs(unique.astype(np.longdouble)) < 2**63).all() and (unique == np.floor(unique)).all():
         kind = "i"  # a frame column that had gaps
     if kind in "iub":
         whole = unique.astype(np.int64)
         if (whole == unique).all():
             return whole
     elif kind in "US":
-        return [text.decode() if isinstance(text, bytes) else text for text in unique.tolist()]
+        return [_text(text) for text in unique.tolist()]
     elif kind == "M":
         return [str(text) for text in unique]
     raise type_error("clusters", "ids that are whole numbers below 2**63 or texts", f"{unique.dtype} ids")
+
+
+def _text(name: str | bytes) -> str:
+    """An id as text that every machine can write."""
+    try:
+        text = name.decode() if isinstance(name, bytes) else name
+        text.encode()
+    except UnicodeError:
+        raise value_error("clusters", "ids of valid Unicode", repr(name)) from None
+    return text
 
 
 def _divisor(per: Any, shape: Shape, of_rows: bool) -> NDArray[np.float64]:

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from .._arrays import floats, integers
+from .._options import whole
 from .._progress import Progress, reporter
-from ..errors import type_error, value_error
+from ..errors import shown, type_error, value_error
 
 __all__ = ["TokenScores", "token_scores"]
 
@@ -48,8 +49,13 @@ class TokenScores:
     counted: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
-        for name in ("nll", "log_z", "counted"):
-            frozen = getattr(self, name).view()
+        for name, dtype in (("nll", "float64"), ("log_z", "float64"), ("counted", "bool")):
+            given = getattr(self, name)
+            if type(given) is not np.ndarray or given.dtype != dtype or not given.flags.aligned:
+                raise type_error(name, f"an aligned {dtype} array", shown(given))
+            if given.shape != self.nll.shape:
+                raise value_error(name, f"the shape of nll, {self.nll.shape}", f"shape {given.shape}")
+            frozen = given.view()
             frozen.setflags(write=False)
             object.__setattr__(self, name, frozen)
 
@@ -147,8 +153,10 @@ def token_scores(
     t = integers(targets, "targets")
     if t.shape != x.shape[:-1]:
         raise value_error("targets", f"shape {x.shape[:-1]}, that of logits without its last axis", f"shape {t.shape}")
-    if ignore_index is not None and not isinstance(ignore_index, int | np.integer):
-        raise type_error("ignore_index", "a whole number or None", type(ignore_index).__name__)
-    ignored = None if ignore_index is None else int(ignore_index)
+    ignored = (
+        None
+        if ignore_index is None
+        else whole(ignore_index, "ignore_index", -(2**63), 2**63 - 1, "a whole number or None")
+    )
     nll, log_z, counted = _core.token_scores(x, t, ignored, reporter(progress))
     return TokenScores(nll.reshape(t.shape), log_z.reshape(t.shape), counted.reshape(t.shape))

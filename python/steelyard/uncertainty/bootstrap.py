@@ -186,8 +186,7 @@ def bootstrap(
     >>> boot.replicates.shape
     (9999,)
     """
-    if statistic != "mean":
-        raise value_error("statistic", "'mean'", repr(statistic))
+    choice(statistic, "statistic", ("mean",))
     options = _Options(
         choice(method, "method", tuple(METHODS)),
         whole(n_resamples, "n_resamples", 1, 2**32 - 1),

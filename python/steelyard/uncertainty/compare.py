@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .. import _core, _intervals
 from .._intervals import Clusters
-from .._options import Alternative, Confidence, NanPolicy, choice, confidence
+from .._options import Alternative, Confidence, NanPolicy, at_least_zero, choice, confidence, flag
 from .._progress import Progress, reporter
 from ..errors import type_error, value_error
 from ..estimate import Estimate, freeze_arrays, json_ready
@@ -101,12 +101,9 @@ class Comparison:
         >>> sy.compare([1.0, 1.0, 0.9, 0.8], baseline=[0.2, 0.1, 0.3, 0.2]).verdict(margin=0.01)
         'not_worse'
         """
-        if isinstance(margin, bool) or not isinstance(margin, float | int | np.number):
-            raise type_error("margin", "a number, at least 0", f"{type(margin).__name__} {margin!r}")
-        if not 0 <= margin < float("inf"):
-            raise value_error("margin", "a finite number, at least 0", str(margin))
+        smallest = at_least_zero("margin", margin)
         low, high = self._limits()
-        verdicts = tuple(map(_verdict, low, high, [float(margin)] * len(low)))
+        verdicts = tuple(map(_verdict, low, high, [smallest] * len(low)))
         return verdicts if isinstance(self.p_value, np.ndarray) else verdicts[0]
 
     def _limits(self) -> tuple[list[float], list[float]]:
@@ -303,8 +300,7 @@ def compare(
     how = confidence(confidence_level, alternative)
     if adjust is not None:
         choice(adjust, "adjust", ("holm",))
-    if not isinstance(higher_is_better, bool):
-        raise type_error("higher_is_better", "True or False", repr(higher_is_better))
+    flag(higher_is_better, "higher_is_better")
     models, base_name, base = _split(new, baseline)
     found = columns(models, "new")
     selection = Selection(where, clusters, nan_policy, found.left_out or dict(getattr(new, "left_out", {})))
@@ -317,7 +313,7 @@ def compare(
             raise value_error(name, f"{len(base)} rows, as {base_label} has", str(len(values)), fix)
         rows = selection.rows(name, values, base)
         pairs.append(_pair((name, values), (base_label, base), rows, how, models=count, watch=watch))
-    return _gather(pairs, names, base_name, higher=higher_is_better, adjust=adjust, many=found.many)
+    return _gather(pairs, names, base_name, higher=bool(higher_is_better), adjust=adjust, many=found.many)
 
 
 def _split(new: Any, baseline: Any) -> tuple[Any, str | None, Array]:

@@ -8,7 +8,6 @@ from .. import _intervals
 from .._intervals import PROPORTIONS
 from .._options import Alternative, NanPolicy, choice, confidence
 from .._progress import Progress, reporter
-from ..errors import value_error
 from ..estimate import Estimate
 from ._rows import Selection, columns
 
@@ -95,8 +94,7 @@ def estimate(
     old  4.5 [2.3, 6.7] (95 %, t, n = 10)
     new  5.5 [3.3, 7.7] (95 %, t, n = 10)
     """
-    if statistic != "mean":
-        raise value_error("statistic", "'mean'", repr(statistic))
+    choice(statistic, "statistic", ("mean",))
     how = confidence(confidence_level, alternative)
     chosen = None if method is None else choice(method, "method", ("t", *PROPORTIONS))
     found = columns(x, "x")

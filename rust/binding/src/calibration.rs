@@ -163,7 +163,7 @@ fn refusal(fault: Fault, width: Option<usize>) -> PyErr {
             at(row, column)
         ),
         Fault::Range { row, column, value } => format!(
-            "probs: expected probabilities in [0, 1]; got {value} at {}; logits are never guessed: apply softmax \
+            "probs: expected probabilities in [0, 1]; got {value:?} at {}; logits are never guessed: apply softmax \
              or a sigmoid first",
             at(row, column)
         ),

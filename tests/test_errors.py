@@ -1,0 +1,342 @@
+"""What bad input gets: TypeError or ValueError, one short sentence with the argument, what was expected, what came."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import steelyard as sy
+from steelyard.calibration import ReliabilityState
+from steelyard.optim import GlobalNormState, adamw_
+from steelyard.tokens import PerplexityState, TokenScores
+
+N = 12
+X = np.arange(N) / 16 + 0.1
+Y = X[::-1].copy()
+BINARY = (np.arange(N) % 3 == 0).astype(np.float64)
+KEEP = np.arange(N) % 4 != 0
+GROUPS = np.arange(N) // 3
+LOGITS = (np.arange(30.0) % 7).reshape(2, 3, 5)
+TARGETS = np.arange(6).reshape(2, 3) % 5
+# A sentence of another library's that came through.
+FOREIGN = (
+    "panick", "internal error", "argument '", "truth value", "cannot be interpreted", "cannot be converted", "could not be", "not an instance", "not iterable",
+    "has no attribute", "takes ", "positional", "unhashable", "ufunc", "inhomogeneous", "0-dimensional",
+)  # fmt: skip
+
+
+class Call(NamedTuple):
+    """A public call that works, for one argument at a time to be replaced."""
+
+    name: str
+    function: Callable[..., Any]
+    arguments: dict[str, Any]
+
+
+def _step(params: Any, grads: Any, **options: Any) -> Any:
+    return sy.AdamW(params, **options).step(grads)
+
+
+def _load(state: Any) -> None:
+    sy.AdamW(np.zeros(N)).load_state_dict(state)
+
+
+INTERVAL = {"confidence_level": 0.9, "alternative": "two-sided"}
+ROWS = {"where": KEEP, "clusters": GROUPS, "nan_policy": "raise"}
+LOGPROBS = {"policy_chosen": -X, "policy_rejected": -X - 1, "reference_chosen": -Y, "reference_rejected": -Y - 2}
+ADAM = {"lr": 1e-3, "betas": (0.9, 0.99), "eps": 1e-8, "weight_decay": 0.01, "max_norm": 1.0, "nonfinite": "raise"}
+RATES = {"lr": 1.0, "total_steps": 10, "warmup_steps": 2, "start": 0.0, "end": 0.0}
+
+CALLS = [
+    Call("estimate", sy.estimate, {"x": X, "statistic": "mean", **ROWS, **INTERVAL, "method": "t", "progress": False}),
+    Call("proportion", sy.proportion, {"k": 5, "n": 10, "method": "wilson", **INTERVAL}),
+    Call(
+        "bootstrap",
+        sy.bootstrap,
+        {"x": X, "statistic": "mean", "where": KEEP, "method": "basic", "n_resamples": 99, "seed": 0, **INTERVAL},
+    ),
+    Call("bootstrap clusters", sy.bootstrap, {"x": X, "clusters": GROUPS, "n_resamples": 999, "method": "basic"}),
+    Call(
+        "compare",
+        sy.compare,
+        {"new": X, "baseline": Y, **ROWS, **INTERVAL, "higher_is_better": True, "adjust": "holm", "progress": False},
+    ),
+    Call("compare models", sy.compare, {"new": {"a": X, "b": BINARY}, "baseline": Y}),
+    Call("verdict", sy.compare(X, baseline=Y).verdict, {"margin": 0.1}),
+    Call(
+        "reliability",
+        sy.reliability,
+        {"probs": X, "targets": KEEP, "n_bins": 5, "classes": None, "where": KEEP, **INTERVAL, "progress": False},
+    ),
+    Call("reliability of rows", sy.reliability, {"probs": np.full((N, 4), 0.25), "targets": np.arange(N) % 4}),
+    Call("ReliabilityState", ReliabilityState, {"n_bins": 5, "classes": [0, 1], "nan_policy": "omit", **INTERVAL}),
+    Call("ReliabilityState.merge", lambda other: ReliabilityState().merge(other), {"other": ReliabilityState()}),
+    Call("ReliabilityState.from_bytes", ReliabilityState.from_bytes, {"data": ReliabilityState().to_bytes()}),
+    Call("token_scores", sy.token_scores, {"logits": LOGITS, "targets": TARGETS, "ignore_index": -1}),
+    Call("TokenScores", TokenScores, {"nll": X, "log_z": X, "counted": KEEP}),
+    Call("perplexity", sy.perplexity, {"x": X, **ROWS, "per": X, "unit": "nats", **INTERVAL, "progress": False}),
+    Call("perplexity of rows", sy.perplexity, {"x": X.reshape(3, 4), "clusters": ["a", "b", "c"], "per": [1, 2, 3]}),
+    Call("PerplexityState", PerplexityState, {"unit": "bits", "nan_policy": "omit", **INTERVAL}),
+    Call("PerplexityState.merge", lambda other: PerplexityState().merge(other), {"other": PerplexityState()}),
+    Call("PerplexityState.from_bytes", PerplexityState.from_bytes, {"data": PerplexityState().to_bytes()}),
+    Call(
+        "preference_loss",
+        sy.preference_loss,
+        {**LOGPROBS, "loss": "dpo", "beta": 0.1, "label_smoothing": 0.1, **ROWS, "confidence_level": 0.9,
+         "gradients": True, "progress": False},
+    ),
+    Call("AdamW", _step, {"params": X, "grads": Y, **ADAM, "maximize": False, "amsgrad": True}),
+    Call("adamw_", adamw_, {"params": X, "grads": Y, "exp_avg": Y, "exp_avg_sq": Y, "step": 1, **ADAM}),
+    Call("load_state_dict", _load, {"state": sy.AdamW(np.zeros(N)).state_dict()}),
+    Call("global_norm", sy.global_norm, {"grads": X, "nonfinite": "raise"}),
+    Call("clip_by_global_norm_", sy.clip_by_global_norm_, {"grads": X, "max_norm": 1.0, "nonfinite": "skip"}),
+    Call("GlobalNormState.update", lambda grads: GlobalNormState().update(grads), {"grads": X}),
+    Call("GlobalNormState.merge", lambda other: GlobalNormState().merge(other), {"other": GlobalNormState()}),
+    Call("GlobalNormState.from_bytes", GlobalNormState.from_bytes, {"data": GlobalNormState().to_bytes()}),
+    Call("cosine", sy.schedules.cosine, RATES),
+    Call("constant", sy.schedules.constant, {"lr": 1.0, "warmup_steps": 2, "start": 0.0}),
+    Call("a schedule", sy.schedules.linear(1.0, total_steps=9), {"step": 3}),
+    Call("from_dict", sy.schedules.Schedule.from_dict, {"fields": sy.schedules.constant(1.0).to_dict()}),
+    Call("threads", sy.threads, {"n": 1}),
+    Call("show_config", sy.show_config, {"mode": "dicts"}),
+]  # fmt: skip
+ARGUMENTS = [(call, argument) for call in CALLS for argument in call.arguments]
+
+
+class Unshowable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+class Unarrayable:
+    def __array__(self, *_: object, **__: object) -> Any:
+        raise RuntimeError("no")
+
+
+def junk() -> dict[str, Any]:
+    """What people pass by mistake, and worse."""
+    return {
+        "None": None, "text": "abc", "empty text": "", "number text": "95", "bytes": b"abc", "True": True, "zero": 0,
+        "negative": -1, "half": 0.5, "NaN": np.nan, "inf": np.inf, "complex": 1j, "huge": 2**70, "giant": 10**400,
+        "vast": 10**5000, "decimal": Decimal("0.5"), "object": object(), "unshowable": Unshowable(),
+        "unarrayable": Unarrayable(), "module": np, "slice": slice(None), "ellipsis": ...,
+        "empty list": [], "ragged": [[1.0, 2.0], [3.0]], "nested": [[1.0, 2.0], [3.0, 4.0]], "nulls": [1.0, None] * 6,
+        "texts": ["1.0"] * N, "mixed": [1, "a"] * 6, "text and NaN": ["a", np.nan] * 6, "surrogates": ["\ud800"] * N,
+        "huge ints": [2**70] * N, "tuple of arrays": (X, Y), "range": range(N), "set": {1, 2},
+        "generator": (i for i in range(N)), "empty dict": {}, "dict": {"a": X, "b": None}, "dict of ints": {1: X},
+        "long list": list(range(1000)),
+        "masked": np.ma.masked_array(X, mask=KEEP), "objects": X.astype(object), "big-endian": X.astype(">f8"),
+        "float16": X.astype(np.float16), "complexes": X.astype(complex), "wide": X.astype(np.longdouble),
+        "0-d": np.array(0.5), "reversed": X[::-1], "Fortran": np.asfortranarray(X.reshape(3, 4)),
+        "broadcast": np.broadcast_to(np.float64(0.5), (N,)), "read-only": _read_only(X), "booleans": KEEP,
+        "dates": np.array(["2020-01-01"] * N, "M8[D]"), "spans": np.array([1] * N, "m8[s]"),
+        "records": np.zeros(N, [("a", "f8")]), "void": np.zeros(N, "V4"), "NaN inside": np.where(KEEP, X, np.nan),
+        "all NaN": np.full(N, np.nan), "inf inside": np.where(KEEP, X, -np.inf), "overflowing": np.full(N, 1e308),
+        "one": X[:1], "two": X[:2], "none": X[:0], "no rows": np.zeros((0, 5)), "no columns": np.zeros((N, 0)),
+        "too long": np.arange(N + 1.0), "too deep": np.zeros((1,) * 5), "unsigned": np.full(N, 2**64 - 1, np.uint64),
+        "unaligned": np.frombuffer(b"\0" + X.tobytes(), np.uint8)[1:].view(np.float64),
+    }  # fmt: skip
+
+
+def _read_only(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    copy = x.copy()
+    copy.setflags(write=False)
+    return copy
+
+
+def _fresh(value: Any) -> Any:
+    return value.copy() if type(value) is np.ndarray and value.flags.writeable else value
+
+
+def call(of: Call, arguments: dict[str, Any]) -> object:
+    """Call by keyword, positional-only parameters by position."""
+    keywords = {name: _fresh(value) for name, value in arguments.items()}
+    parameters = inspect.signature(of.function).parameters.values()
+    first = [keywords.pop(p.name) for p in parameters if p.kind is p.POSITIONAL_ONLY and p.name in keywords]
+    return of.function(*first, **keywords)
+
+
+def check(of: Call, arguments: dict[str, Any]) -> str | None:
+    """Call; the message, where it refused as it should. Any other exception is the test's failure."""
+    try:
+        result = call(of, arguments)
+    except (TypeError, ValueError) as error:
+        message = str(error)
+        assert "\n" not in message
+        assert len(message) < 500, message
+        assert ": expected " in message, message
+        assert not [words for words in FOREIGN if words in message], message
+        return message
+    assert isinstance(repr(result), str)
+    return None
+
+
+@pytest.mark.parametrize("of", CALLS, ids=lambda of: of.name)
+def test_every_call_works_before_it_is_broken(of: Call) -> None:
+    assert check(of, of.arguments) is None
+
+
+@pytest.mark.parametrize(("of", "argument"), ARGUMENTS, ids=[f"{of.name}: {argument}" for of, argument in ARGUMENTS])
+@pytest.mark.filterwarnings("ignore::steelyard.errors.SteelyardWarning")
+def test_each_argument_refuses_junk_in_one_sentence(of: Call, argument: str) -> None:
+    refused = [check(of, of.arguments | {argument: value}) for value in junk().values()]
+    assert any(refused), "an argument that takes anything is not looked at"
+
+
+@given(st.data())
+def test_several_bad_arguments_get_one_sentence(data: st.DataObject) -> None:
+    of = data.draw(st.sampled_from(CALLS))
+    things = junk()
+    spoilt = data.draw(st.dictionaries(st.sampled_from(sorted(of.arguments)), st.sampled_from(sorted(things))))
+    check(of, of.arguments | {argument: things[key] for argument, key in spoilt.items()})
+
+
+def _raises(error: type[Exception], start: str, function: Callable[[], object]) -> None:
+    with pytest.raises(error) as raised:
+        function()
+    assert str(raised.value).startswith(start), str(raised.value)
+
+
+BAD_LEVELS = [
+    (0, ValueError, "got 0"), (1, ValueError, "got 1"), (2, ValueError, "got 2; pass 0.02"), (np.nan, ValueError, "got nan"),
+    (95, ValueError, "got 95; pass 0.95"), ("95", TypeError, "got str '95'"), (True, TypeError, "got bool True"),
+    (None, TypeError, "got None"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("level", "error", "got"), BAD_LEVELS)
+@pytest.mark.parametrize("of", [of for of in CALLS if "confidence_level" in of.arguments], ids=lambda of: of.name)
+def test_confidence_levels(of: Call, level: object, error: type[Exception], got: str) -> None:
+    message = f"confidence_level: expected a number inside (0, 1); {got}"
+    _raises(error, message, lambda: call(of, of.arguments | {"confidence_level": level}))
+
+
+GOLDEN: list[tuple[type[Exception], str, Callable[[], object]]] = [
+    (ValueError, "statistic: expected 'mean'; got 'median'", lambda: sy.estimate(X, "median")),
+    (TypeError, "statistic: expected 'mean'; got float64 array of shape (12,)", lambda: sy.estimate(X, X)),
+    (TypeError, "clusters: expected an array; got rows of unequal length", lambda: sy.estimate(X, clusters=[[1], 2])),
+    (ValueError, "clusters: expected whole numbers below 2**63; got larger ones; pass them as strings",
+     lambda: sy.estimate(X, clusters=[2**70] * N)),
+    (ValueError, "clusters: expected an id for every row; got none at index 1",
+     lambda: sy.estimate(X, clusters=["a", float("nan")] * 6)),
+    (TypeError, "clusters: expected ids of one type, integers or strings; got int, str",
+     lambda: sy.estimate(X, clusters=[1, "1"] * 6)),
+    (ValueError, "clusters: expected ids of valid Unicode; got '\\ud800'",
+     lambda: sy.perplexity(X, clusters=["\ud800"] * N)),
+    (TypeError, "n_bins: expected a whole number of bins; got str 'x'", lambda: sy.reliability(X, KEEP, n_bins="x")),
+    (ValueError, "n_bins: expected a whole number of bins from 1 to 10000; got 1000000000",
+     lambda: sy.reliability(X, KEEP, n_bins=10**9)),
+    (ValueError, "classes: expected labels; got NaN", lambda: ReliabilityState(classes=[0.0, float("nan")])),
+    (ValueError, "n_resamples: expected a whole number from 1 to", lambda: sy.bootstrap(X, n_resamples=10**12)),
+    (ValueError, "n_resamples: expected a whole number from 1 to", lambda: sy.bootstrap(X, n_resamples=-1)),
+    (TypeError, "seed: expected a whole number; got float 1.5", lambda: sy.bootstrap(X, seed=1.5)),
+    (ValueError, "seed: expected a whole number from 0 to", lambda: sy.bootstrap(X, seed=2**64)),
+    (TypeError, "loss: expected one of dpo, robust, hinge, ipo; got None",
+     lambda: sy.preference_loss(X, X, X, X, loss=None)),
+    (TypeError, "gradients: expected True or False; got int 1", lambda: sy.preference_loss(X, X, X, X, gradients=1)),
+    (TypeError, "label_smoothing: expected a number; got str '0.1'",
+     lambda: sy.preference_loss(X, X, X, X, label_smoothing="0.1")),
+    (TypeError, "lr: expected a number; got str '0.001'", lambda: sy.AdamW(X.copy(), lr="0.001")),
+    (TypeError, "eps: expected a number; got bool True", lambda: sy.AdamW(X.copy(), eps=True)),
+    (TypeError, "betas[1]: expected a number; got list [0.9]", lambda: sy.AdamW(X.copy(), betas=(0.9, [0.9]))),
+    (TypeError, "amsgrad: expected True or False; got None", lambda: sy.AdamW(X.copy(), amsgrad=None)),
+    (TypeError, "exp_avg: expected a NumPy array", lambda: adamw_(X.copy(), Y, None, Y.copy(), step=1)),
+    (TypeError, "state: expected a mapping, as state_dict() returns; got int 3", lambda: _load(3)),
+    (TypeError, "nll: expected an aligned float64 array; got list of 12", lambda: TokenScores(list(X), X, KEEP)),
+    (ValueError, "log_z: expected the shape of nll, (12,); got shape (3,)", lambda: TokenScores(X, X[:3], KEEP)),
+    (ValueError, "ignore_index: expected a whole number or None from",
+     lambda: sy.token_scores(LOGITS, TARGETS, ignore_index=2**70)),
+    (ValueError, "n: expected a whole number of threads from 1 to 65536; got 0", lambda: sy.threads(0)),
+    (TypeError, "mode: expected one of stdout, dicts; got None", lambda: sy.show_config(None)),
+    (TypeError, "data: expected bytes; got list", lambda: GlobalNormState.from_bytes([1])),
+    (TypeError, "key: expected a name or a position; got list ['a']", lambda: sy.estimate({"a": X})[["a"]]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("error", "message", "function"), GOLDEN, ids=[message[:40] for _, message, _ in GOLDEN])
+def test_golden_sentences(error: type[Exception], message: str, function: Callable[[], object]) -> None:
+    _raises(error, message, function)
+
+
+def test_a_rate_that_was_spoilt_later_is_refused_and_nothing_written() -> None:
+    params = X.copy()
+    optimizer = sy.AdamW(params)
+    optimizer.lr = -1.0
+    _raises(ValueError, "lr: expected a number that is at least 0; got -1.0", lambda: optimizer.step(Y))
+    assert params.tobytes() == X.tobytes()
+
+
+STATES: list[Any] = [
+    ReliabilityState(5).update(X, KEEP),
+    PerplexityState().update(X.reshape(3, 4)),
+    PerplexityState(unit="bits").update(X, clusters=["a", "b", "c"] * 4),
+    GlobalNormState().update(X),
+]
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: type(state).__name__)
+def test_states_add_up_copy_and_travel(state: Any) -> None:
+    whole = sum([state, state, state])
+    assert whole == state + state + state
+    assert whole.compute() == (state.copy().merge(state).merge(state)).compute()
+    before = state.to_bytes()
+    copy = state.copy()
+    copy.merge(copy)
+    assert copy == state + state
+    assert state.to_bytes() == before
+    assert pickle.loads(pickle.dumps(state)) == state
+    assert type(state).from_bytes(memoryview(before)) == state
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: type(state).__name__)
+def test_every_cut_and_a_sample_of_flipped_bits_are_refused(state: Any) -> None:
+    data = state.to_bytes()
+    damaged = [data[:end] for end in range(len(data))] + [data + b"\0"]
+    for bit in range(0, 8 * len(data), 3):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        damaged.append(bytes(changed))
+    for found in damaged:
+        _raises(ValueError, "data: expected ", lambda found=found: type(state).from_bytes(found))
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: type(state).__name__)
+def test_a_state_of_another_kind_is_named(state: Any) -> None:
+    for other in (ReliabilityState, PerplexityState, GlobalNormState):
+        if not isinstance(state, other):
+            got = f"data: expected a {other.__name__}; got a {type(state).__name__}"
+            _raises(ValueError, got, lambda other=other: other.from_bytes(state.to_bytes()))
+
+
+def test_an_exception_of_progress_is_the_callers_and_changes_nothing() -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyError("mine")
+
+    updates: list[tuple[Any, tuple[Any, ...]]] = [
+        (ReliabilityState(5).update(X, KEEP), (X, KEEP)),
+        (PerplexityState().update(X.reshape(3, 4)), (X.reshape(3, 4),)),
+    ]
+    for state, data in updates:
+        before = state.to_bytes()
+        with pytest.raises(KeyError, match="mine"):
+            state.update(*data, progress=stop)
+        assert state.to_bytes() == before
+
+
+def test_a_norm_beyond_the_largest_double_is_infinite() -> None:
+    big = np.full(N, 1e308)
+    assert GlobalNormState().update(big).compute() == sy.global_norm(big) == np.inf
+
+
+def test_proportions_on_several_axes_are_shown_entry_by_entry() -> None:
+    table = sy.proportion([[1, 2], [3, 4]], 10)
+    assert [float(one) for one in table] == [0.1, 0.2, 0.3, 0.4]
+    assert str(table).splitlines()[2] == "1, 0  0.30 [0.11, 0.60] (95 %, Wilson, n = 10)"
