@@ -134,6 +134,9 @@ def test_ctrl_c_ends_a_long_call_within_100_ms(threads: int) -> None:
     waits = []
     for _ in range(6):
         child = start(f"""
+            import signal
+            # A shell's background job, and so its children, are started with this signal ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             sy.threads({threads})
             long_call(64)
             print("ready", flush=True)
@@ -151,6 +154,7 @@ def test_ctrl_c_ends_a_long_call_within_100_ms(threads: int) -> None:
             out, err = child.communicate(timeout=WATCHDOG)
         except subprocess.TimeoutExpired:
             child.kill()
+            child.communicate()
             pytest.fail("Ctrl-C was not answered")
         assert child.returncode == 0, err
         waits.append(float(out) - sent)
