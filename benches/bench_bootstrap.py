@@ -66,7 +66,7 @@ def growth() -> Growth:
         x = _column(n)
         return lambda: sy.bootstrap(x, method="percentile", n_resamples=199)
 
-    return Growth("bootstrap mean, B = 199", unit="rows", sizes=(10**3, 10**4, 10**5, 10**6, 10**7), make=make)
+    return Growth("bootstrap mean, B = 199", unit="row", sizes=(10**3, 10**4, 10**5, 10**6, 10**7), make=make)
 
 
 ROWS = [mean, small]

@@ -82,7 +82,7 @@ def growth() -> Growth:
         p, y = rows(n)
         return lambda: sy.reliability(p, y)
 
-    return Growth(work="reliability, f32, 15 bins", unit="rows", sizes=(10**4, 10**5, 10**6, 10**7), make=make)
+    return Growth(work="reliability, f32, 15 bins", unit="row", sizes=(10**4, 10**5, 10**6, 10**7), make=make)
 
 
 ROWS = [against_torchmetrics, against_numpy]
