@@ -39,6 +39,7 @@ test-foreign:  ## Kernels' bits on aarch64 and on an x86-64 without FMA, under Q
 lint: .venv/.built  ## Formatting, lints, types, stubs
 	cargo fmt --all --check
 	PYO3_PYTHON=$(CURDIR)/.venv/bin/python cargo clippy --quiet --locked --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' cargo doc --quiet --locked --no-deps --package steelyard-kernels
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy --strict

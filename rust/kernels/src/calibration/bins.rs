@@ -68,7 +68,7 @@ impl Work for f64 {
 pub trait Probability: Element {
     /// The float its bins are computed in; every value widens to it exactly.
     type Work: Work + Send + Sync;
-    /// Up to this many bins the nearest edge decides alone (see [`bin`]); beyond, the edges are searched.
+    /// Up to this many bins the nearest edge decides alone (see `bin`); beyond, the edges are searched.
     const NEAREST: usize;
     /// How far a row of class probabilities may sum from 1.
     const SUM_TOLERANCE: f64 = 1e-3;

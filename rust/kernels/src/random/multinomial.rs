@@ -34,7 +34,7 @@ pub fn field(word: u32, number: usize) -> usize {
 /// them as lie in `0..n`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Node {
-    /// log2 of the slots, at least [`LEAF`].
+    /// log2 of the slots, at least `LEAF`.
     pub level: u32,
     /// Which of the level's nodes.
     pub index: u64,
