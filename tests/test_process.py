@@ -332,3 +332,57 @@ def test_reliability_takes_memory_for_its_bins_only() -> None:
         print(extra(lambda: sy.reliability(probs, labels)))
     """)
     assert int(run(script)) < 4 * MIB
+
+
+@linux
+def test_replicates_beyond_memory_are_refused_and_the_process_lives() -> None:
+    out = run("""
+        import resource
+        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+        try:
+            sy.bootstrap(np.arange(9.0), n_resamples=10**9)
+        except ValueError as error:
+            print(error)
+    """)
+    assert out == ("n_resamples: expected replicates that fit into memory; got 1000000000, which need 22.4 GiB")
+
+
+@linux
+def test_ten_million_rows_need_no_copy() -> None:
+    out = run("""
+        import resource
+        sy.threads(2)
+        n = 10_000_000
+        x = ((np.arange(n, dtype=np.uint32) * np.uint32(2654435761)) >> 8).astype(np.float32) / 2**24
+        hit = x > 0.5
+        few = x[:200_000]
+        def calls(x, hit):
+            sy.estimate(x), sy.reliability(x, hit), sy.bootstrap(x, n_resamples=19, method="basic", confidence_level=0.5)
+        calls(few, hit[: len(few)])  # starts the pool, whose stacks and arenas count as memory
+        peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak()
+        calls(x, hit)
+        print(peak() - before < 16 * 1024)  # the data is 40 MB
+    """)
+    assert out == "True"
+
+
+def test_threads_that_update_one_state_lose_nothing() -> None:
+    out = run("""
+        state = sy.tokens.PerplexityState()
+        tally = sy.calibration.ReliabilityState()
+        norm = sy.optim.GlobalNormState()
+        rows = np.ones((40, 500))
+        refused = []
+        def work():
+            for _ in range(200):
+                try:
+                    state.update(rows)
+                except Exception as error:
+                    refused.append(error)
+        sys.setswitchinterval(1e-6)
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        [t.start() for t in threads], [t.join() for t in threads]
+        print(state.compute().n == 20_000 * (800 - len(refused)), {str(e) for e in refused} or "none refused")
+    """)
+    assert out == "True none refused"

@@ -193,11 +193,21 @@ def bootstrap(
         whole(seed, "seed", 0, 2**64 - 1),
         confidence(confidence_level, alternative),
     )
+    _room_for(options.n_resamples)
     found = columns(x, "x")
     selection = Selection(where, clusters, nan_policy, found.left_out)
     watch = reporter(progress)
     parts = [_one(values, name, selection.rows(name, values), options, watch) for name, values in found.items]
     return _stack(parts, found.names) if found.many else parts[0]
+
+
+def _room_for(n_resamples: int) -> None:
+    """Refuse what memory cannot hold before hours of work: replicates, as they are collected and sorted."""
+    try:
+        np.empty(3 * n_resamples)
+    except MemoryError:
+        got = f"{n_resamples}, which need {24 * n_resamples / 2**30:.3g} GiB"
+        raise value_error("n_resamples", "replicates that fit into memory", got) from None
 
 
 class _Sample(NamedTuple):

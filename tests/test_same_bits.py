@@ -1,0 +1,140 @@
+"""The contract through the Python face: one script, processes that differ in everything but data and seed.
+
+Each process prints a digest a result; the environments force instruction set, threads, NumPy's own dispatch and the
+C library's choice of mathematics, none of which may show in a bit.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from steelyard import _core
+
+WATCHDOG = 120  # seconds until a process counts as hung
+
+SCRIPT = r"""
+import hashlib
+import numpy as np
+import steelyard as sy
+
+rng = np.random.Generator(np.random.Philox(7))
+whole = lambda n, top: rng.integers(0, top, n)
+
+def say(name, *parts):
+    digest = hashlib.sha256()
+    for part in parts:
+        for item in part if isinstance(part, (list, tuple)) else [part]:
+            digest.update(item.tobytes() if isinstance(item, np.ndarray) else repr(item).encode())
+    print(name, digest.hexdigest()[:24])
+
+def bits(estimate):
+    return repr(estimate.to_dict())
+
+n = 70_001                                     # several chunks, and a tail
+x = whole(n, 1 << 40) / 2.0**37 - 3.0          # exact quotients: the same values everywhere
+y = whole(n, 1 << 40) / 2.0**37 - 3.0
+right, base = whole(n, 100) < 73, whole(n, 100) < 72
+users = whole(n, 900)
+say("estimate", bits(sy.estimate(x)), bits(sy.estimate(x.astype(np.float32), clusters=users)))
+say("estimate of 0/1", bits(sy.estimate(right)), bits(sy.estimate(right, clusters=users, alternative="less")))
+for method in ("wilson", "clopper-pearson", "jeffreys", "agresti-coull"):
+    say(f"proportion {method}", bits(sy.proportion(whole(50, 40), 40, method=method, confidence_level=0.9)))
+pairs = sy.compare({"x": right, "y": base}, baseline=whole(n, 100) < 70)
+say("compare, Tango and mid-p", repr(pairs.to_dict()), pairs.verdict(0.01))
+say("compare, t and sign-flip", repr(sy.compare(x[:3000], baseline=y[:3000]).to_dict()))
+say("compare, clusters", repr(sy.compare(right, baseline=base, clusters=users).to_dict()))
+for method in ("percentile", "basic", "bca"):
+    boot = sy.bootstrap(x[:5001], method=method, n_resamples=499, seed=11)
+    say(f"bootstrap {method}", bits(boot), boot.replicates)
+boot = sy.bootstrap(x, clusters=users, n_resamples=499, seed=2**63)
+say("bootstrap, clusters", bits(boot), boot.replicates)
+
+logits = (whole(40 * 5003, 1 << 20) / 2.0**16).reshape(4, 10, 5003)
+targets = whole(40, 5003).reshape(4, 10)
+for dtype in (np.float64, np.float32, np.float16):
+    t = sy.token_scores(logits.astype(dtype), targets)
+    say(f"token_scores {np.dtype(dtype)}", t.nll, t.log_z, t.sequence_logprob)
+say("perplexity", bits(sy.perplexity(t)), bits(sy.perplexity(t, clusters=[1, 1, 2, 3], per=[4, 5, 6, 7], unit="bits")))
+state = sum([sy.tokens.PerplexityState().update(t.nll[i:i + 1]) for i in range(4)])
+say("PerplexityState", state.to_bytes(), bits(state.compute()))
+
+probs = np.minimum(whole(n, 1 << 24) / 2.0**24, 1.0).astype(np.float32)
+rel = sy.reliability(probs, whole(n, 1 << 24) / 2.0**24 < probs)
+say("reliability", repr(rel.to_dict()))
+rows = 1.0 + whole(n * 4, 256).reshape(n, 4)
+rel = sy.reliability(rows / rows.sum(1, keepdims=True), whole(n, 4), n_bins=10, confidence_level=0.99)
+say("reliability of rows", repr(rel.to_dict()))
+
+out = sy.preference_loss(-abs(x), -abs(y), -abs(y), -abs(x), beta=[0.1, 2.0], label_smoothing=0.1, clusters=users)
+say("preference_loss", out.losses, out.grad_chosen, out.grad_rejected, bits(out.loss), bits(out.reward_accuracy))
+
+steps = np.arange(2000)
+rates = [f(1e-3, total_steps=1800, warmup_steps=100, end=1e-5)(steps) for f in (sy.schedules.cosine, sy.schedules.linear)]
+say("schedules", rates, repr(sy.schedules.cosine(0.1, total_steps=9)(4)))
+for dtype in (np.float32, np.float64):
+    params = {"w": x.astype(dtype), "b": [y[:13].astype(dtype)]}
+    opt = sy.AdamW(params, lr=sy.schedules.cosine(0.01, total_steps=20, warmup_steps=3), max_norm=1.0, amsgrad=True)
+    info = [repr(opt.step({"w": (y * (k + 1)).astype(dtype), "b": [x[:13].astype(dtype)]})) for k in range(6)]
+    say(f"AdamW {np.dtype(dtype)}", info, params["w"], params["b"][0], opt._state["exp_avg_sq"][0])
+say("global_norm", repr(sy.global_norm([x, y.astype(np.float32)])), sy.optim.GlobalNormState().update(x).to_bytes())
+"""
+
+NUMPY_BARE = {"NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR"}
+LIBC_BARE = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F"}
+THREADS = ("1", "2", "7")
+
+
+def _numpy_knows(features: str) -> dict[str, str]:
+    """Those features that this NumPy dispatches on and this processor has; it warns of others."""
+    from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
+
+    known = [name for name in features.split() if name in __cpu_dispatch__ and __cpu_features__.get(name)]
+    return {"NPY_DISABLE_CPU_FEATURES": " ".join(known)} if known else {}
+
+
+def _environments() -> list[dict[str, str]]:
+    """Every level under every number of threads, with NumPy and the C library held back in turn."""
+    numpy_bare = _numpy_knows(NUMPY_BARE["NPY_DISABLE_CPU_FEATURES"])
+    held = [{}, numpy_bare, LIBC_BARE, numpy_bare | LIBC_BARE]
+    levels = _core.isa_available()
+    pairs = [(level, threads) for level in levels for threads in THREADS]
+    return [
+        {"STEELYARD_ISA": level, "STEELYARD_NUM_THREADS": threads, **held[(i + i // len(THREADS)) % len(held)]}
+        for i, (level, threads) in enumerate(pairs)
+    ]
+
+
+def _digests(changes: dict[str, str]) -> dict[str, str]:
+    base = {k: v for k, v in os.environ.items() if not k.startswith(("STEELYARD_", "OMP_", "NPY_", "GLIBC_"))}
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SCRIPT],
+        env=base | changes, capture_output=True, text=True, timeout=WATCHDOG, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, f"{changes}:\n{run.stderr}"
+    return dict(line.rsplit(" ", 1) for line in run.stdout.splitlines())
+
+
+@pytest.fixture(scope="module")
+def found() -> list[tuple[dict[str, str], dict[str, str]]]:
+    environments = _environments()
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return list(zip(environments, pool.map(_digests, environments), strict=True))
+
+
+def test_every_process_gives_the_same_bits(found: list[tuple[dict[str, str], dict[str, str]]]) -> None:
+    (first, want), *others = found
+    assert len(want) > 20
+    assert others, "one environment compares with nothing"
+    for environment, digests in others:
+        differing = [name for name in want if digests[name] != want[name]]
+        assert differing == [], f"{environment} differs from {first} in {differing}"
+
+
+def test_results_differ_from_each_other(found: list[tuple[dict[str, str], dict[str, str]]]) -> None:
+    _, digests = found[0]
+    assert len(set(digests.values())) == len(digests), "a digest that sees nothing"
