@@ -52,29 +52,34 @@ def _join(key: str, name: str) -> str:
     return f"{key}/{name}" if key else name
 
 
-def matching(tree: Any, like: Any, name: str, path: str = "") -> Iterator[Any]:
+def matching(tree: Any, like: Any, name: str) -> list[Any]:
     """The leaves of ``tree`` in the order of ``like``, which must have the same containers."""
+    found: list[Any] = []
+    _match(tree, like, name, "", found)
+    return found
+
+
+def _match(tree: Any, like: Any, name: str, path: str, found: list[Any]) -> None:
     if isinstance(like, Mapping):
-        if not isinstance(tree, Mapping):
-            raise type_error(f"{name}{path}", "a dictionary, like the parameters", describe(tree))
-        if len(tree) != len(like) or any(key not in tree for key in like):
-            lacking = [repr(key) for key in like if key not in tree]
-            extra = [repr(key) for key in tree if key not in like]
-            got = "; ".join(
-                f"{word} {', '.join(keys[:3])}" for word, keys in (("without", lacking), ("also", extra)) if keys
-            )
-            raise value_error(f"{name}{path}", "the keys of the parameters", f"a dictionary {got}")
+        _check_keys(tree, like, f"{name}{path}")
         for key, item in like.items():
-            yield from matching(tree[key], item, name, f"{path}[{_literal(key)}]")
+            # An array is a leaf; a call for each of ten thousand would cost more than their update.
+            if type(item) is np.ndarray:
+                found.append(tree[key])
+            else:
+                _match(tree[key], item, name, f"{path}[{_literal(key)}]", found)
     elif isinstance(like, list | tuple):
         if not isinstance(tree, list | tuple):
             raise type_error(f"{name}{path}", "a list or tuple, like the parameters", describe(tree))
         if len(tree) != len(like):
             raise value_error(f"{name}{path}", f"{len(like)} items, like the parameters", f"{len(tree)}")
         for i, (item, other) in enumerate(zip(tree, like, strict=True)):
-            yield from matching(item, other, name, f"{path}[{i}]")
+            if type(other) is np.ndarray:
+                found.append(item)
+            else:
+                _match(item, other, name, f"{path}[{i}]", found)
     else:
-        yield tree
+        found.append(tree)
 
 
 def to_write(value: Any, name: str) -> Array:
@@ -87,17 +92,45 @@ def to_write(value: Any, name: str) -> Array:
     raise type_error(name, "a NumPy array or a torch CPU tensor, to update in place", describe(value), fix)
 
 
+def _check_keys(tree: Any, like: Mapping[Any, Any], name: str) -> None:
+    if not isinstance(tree, Mapping):
+        raise type_error(name, "a dictionary, like the parameters", describe(tree))
+    if len(tree) != len(like) or any(key not in tree for key in like):
+        lacking = [repr(key) for key in like if key not in tree]
+        extra = [repr(key) for key in tree if key not in like]
+        groups = (("without", lacking), ("also", extra))
+        got = "; ".join(f"{word} {', '.join(keys[:3])}" for word, keys in groups if keys)
+        raise value_error(name, "the keys of the parameters", f"a dictionary {got}")
+
+
+def _readable(value: Any) -> bool:
+    if type(value) is not np.ndarray or not value.flags.c_contiguous:
+        return False
+    dtype = value.dtype
+    return dtype.char in "fde" and dtype.isnative
+
+
+def all_to_read(values: list[Any], name: str, paths: list[str]) -> list[Array]:
+    """:func:`to_read` of many; a name is made only where it is needed."""
+    pairs = zip(values, paths, strict=True)
+    return [value if _readable(value) else to_read(value, f"{name}{path}") for value, path in pairs]
+
+
 def to_read(value: Any, name: str) -> Array:
     """The values as a C-contiguous NumPy array, without a copy wherever they already are one."""
-    if type(value) is np.ndarray and value.dtype.char in "fde" and value.flags.c_contiguous and value.dtype.isnative:
-        return value
+    if _readable(value):
+        return value  # type: ignore[no-any-return]
     if value is None:
         raise type_error(name, "a gradient for every parameter", "None")
     return floats(value, name)
 
 
-def wrote(values: list[Any]) -> None:
+def tensors(values: list[Any]) -> list[Any]:
+    """The torch tensors among them."""
+    return [value for value in values if type(value) is not np.ndarray and is_tensor(value)]
+
+
+def wrote(written: list[Any]) -> None:
     """Tell autograd which tensors were written behind its back, so that a stale backward raises."""
-    tensors = [value for value in values if is_tensor(value)]
-    if tensors:
-        sys.modules["torch"].autograd.graph.increment_version(tensors)
+    if written:
+        sys.modules["torch"].autograd.graph.increment_version(written)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .._options import at_least_zero, choice, flag, number, whole
 from ..errors import shown, type_error, value_error
-from ._tree import leaves, matching, to_read, to_write, wrote
+from ._tree import all_to_read, leaves, matching, tensors, to_write, wrote
 
 __all__ = ["AdamW", "StepInfo", "adamw_"]
 
@@ -208,7 +208,7 @@ class AdamW:
         names = ["exp_avg", "exp_avg_sq"] + (["max_exp_avg_sq"] if flag(amsgrad, "amsgrad") else [])
         self._state = {name: [np.zeros_like(array) for array in arrays] for name in names}
         self._plan = _core.AdamWPlan(self._paths, arrays, *self._state.values())
-        self._written = [leaf.value for leaf in found]
+        self._tensors = tensors([leaf.value for leaf in found])
 
     def step(self, grads: Any) -> StepInfo:
         """Update every parameter once; ``grads`` has the containers of ``params`` and is only read.
@@ -219,12 +219,12 @@ class AdamW:
             Step number, learning rate, gradient norm, clip factor, what was not finite.
         """
         given = matching(grads, self._params, "grads")
-        arrays = [to_read(grad, f"grads{path}") for grad, path in zip(given, self._paths, strict=True)]
+        arrays = all_to_read(given, "grads", self._paths)
         lr = at_least_zero("lr", self.lr(self._step) if callable(self.lr) else self.lr)
         info = self._settings.update(self._plan, self._paths, arrays, self._step + 1, lr)
         self._step = info.step
         if not info.skipped:
-            wrote(self._written)
+            wrote(self._tensors)
         return info
 
     def state_dict(self) -> dict[str, Array]:
@@ -340,15 +340,15 @@ def adamw_(
     moments = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq, "max_exp_avg_sq": max_exp_avg_sq}
     for name, tree in moments.items():
         if tree is not None or name != "max_exp_avg_sq":
-            roles[name] = list(matching(tree, params, name))
+            roles[name] = matching(tree, params, name)
     arrays = [
         [to_write(value, f"{name}{path}") for value, path in zip(values, paths, strict=True)]
         for name, values in roles.items()
     ]
     given = matching(grads, params, "grads")
-    read = [to_read(grad, f"grads{path}") for grad, path in zip(given, paths, strict=True)]
+    read = all_to_read(given, "grads", paths)
     plan = _core.AdamWPlan(paths, *arrays)
     info = settings.update(plan, paths, read, step, at_least_zero("lr", lr))
     if not info.skipped:
-        wrote([value for values in roles.values() for value in values])
+        wrote(tensors([value for values in roles.values() for value in values]))
     return info

@@ -10,7 +10,7 @@ import numpy as np
 from .. import _core
 from .._options import at_least_zero, choice, state_bytes
 from ..errors import type_error, value_error
-from ._tree import leaves, to_read, to_write, wrote
+from ._tree import leaves, tensors, to_read, to_write, wrote
 from .adamw import NonFinite
 
 __all__ = ["GlobalNormState", "clip_by_global_norm_", "global_norm"]
@@ -117,7 +117,7 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
     _, _, norm, finite = _measured(arrays, "grads", nonfinite, "nothing was written; nonfinite='skip' goes on")
     if (finite and norm > limit) or (not finite and nonfinite == "propagate"):
         _core.scale_in_place(arrays, names, limit / norm if norm > limit else norm)
-        wrote([leaf.value for leaf in found])
+        wrote(tensors([leaf.value for leaf in found]))
     return norm
 
 
