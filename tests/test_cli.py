@@ -289,3 +289,21 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     assert stop.value.code == 2
     said = capsys.readouterr().err
     assert said == "steelyard: the command needs absent_package; install with: pip install 'steelyard[cli]'\n"
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(base: Path, tmp_path: Path) -> None:
+    for option, place, got in (("--html", tmp_path / "none" / "p.html", "No such file"), ("--json", tmp_path, "Is a")):
+        result = run("report", base, option, place)
+        assert result.exit_code == 2
+        said = f"steelyard: {place}: expected a place to read or write; got: {got}"
+        assert said in result.output.replace("\n", " ") or said in result.stderr
+
+
+def test_a_wrong_kind_of_thing_is_no_traceback(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoilt(*_: object, **__: object) -> None:
+        raise TypeError("clusters: expected ids of one type; got int, str")
+
+    monkeypatch.setattr("steelyard.report.build", spoilt)
+    result = run("report", base)
+    assert result.exit_code == 2
+    assert "steelyard: clusters: expected ids of one type" in result.output

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 import steelyard as sy
 from steelyard.calibration import ReliabilityState
 from steelyard.optim import GlobalNormState, adamw_
+from steelyard.records import read
+from steelyard.report import build
 from steelyard.tokens import PerplexityState, TokenScores
 
 N = 12
@@ -340,3 +342,21 @@ def test_proportions_on_several_axes_are_shown_entry_by_entry() -> None:
     table = sy.proportion([[1, 2], [3, 4]], 10)
     assert [float(one) for one in table] == [0.1, 0.2, 0.3, 0.4]
     assert str(table).splitlines()[2] == "1, 0  0.30 [0.11, 0.60] (95 %, Wilson, n = 10)"
+
+
+def test_a_pickled_optimizer_goes_on_with_its_own_arrays() -> None:
+    optimizer = sy.AdamW({"w": X.copy()}, amsgrad=True)
+    optimizer.step({"w": Y})
+    twin = pickle.loads(pickle.dumps(optimizer))
+    assert twin.step({"w": X}) == optimizer.step({"w": X})
+    mine, its = optimizer.state_dict(), twin.state_dict()
+    assert all(mine[key].tobytes() == its[key].tobytes() for key in mine)
+    assert twin._params["w"] is not optimizer._params["w"]
+    assert twin._params["w"].tobytes() == optimizer._params["w"].tobytes()
+
+
+def test_a_report_of_what_is_no_run_is_refused() -> None:
+    for thing in (None, [], "a.jsonl", X):
+        _raises(TypeError, "runs: expected what steelyard.records.read returns; got ", lambda t=thing: build(t))
+    for names in (3, "ab", True):
+        _raises(TypeError, "names: expected a sequence of names", lambda n=names: read(__file__, names=n))

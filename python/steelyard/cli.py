@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -266,6 +266,11 @@ def _job_summary(made: report.Report) -> None:
         sys.stderr.write(f"steelyard: the job summary was not written: {error}\n")
 
 
+def _refuse(said: str) -> NoReturn:
+    sys.stderr.write(f"steelyard: {printable(said)}\n")
+    raise typer.Exit(BAD_INPUT) from None
+
+
 ROLE = re.compile(r"\b(id|model|score|confidence|loglikelihood|n_tokens|cluster|epoch|filter|names|repeats)=")
 
 
@@ -274,9 +279,10 @@ def _sentences() -> Iterator[None]:
     """Bad input is one sentence on standard error and exit code 2, in the words of the command's options."""
     try:
         yield
-    except (ValueError, OSError) as error:
-        said = ROLE.sub(lambda m: f"--{m[1].replace('_', '-')} ", str(error))
-        sys.stderr.write(f"steelyard: {printable(said)}\n")
-        raise typer.Exit(BAD_INPUT) from None
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _refuse(f"{place}expected a place to read or write; got: {error.strerror or error}")
+    except (ValueError, TypeError, MemoryError) as error:
+        _refuse(ROLE.sub(lambda m: f"--{m[1].replace('_', '-')} ", str(error) or type(error).__name__))
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None  # 1 would say "worse"

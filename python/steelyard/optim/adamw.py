@@ -210,6 +210,15 @@ class AdamW:
         self._plan = _core.AdamWPlan(self._paths, arrays, *self._state.values())
         self._tensors = tensors([leaf.value for leaf in found])
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the plan, which holds addresses."""
+        return {name: value for name, value in self.__dict__.items() if name != "_plan"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        arrays = [to_write(value, f"params{path}") for value, path in zip(self._written, self._paths, strict=True)]
+        self._plan = _core.AdamWPlan(self._paths, arrays, *self._state.values())
+
     def step(self, grads: Any) -> StepInfo:
         """Update every parameter once; ``grads`` has the containers of ``params`` and is only read.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .._progress import Progress, reporter
-from ..errors import type_error, value_error
+from ..errors import shown, type_error, value_error
 from . import columns, lm_eval
 from .columns import Roles
 from .formats import read_table
@@ -135,8 +135,9 @@ def _files(paths: AnyPath | Sequence[AnyPath]) -> list[Path]:
 def _names(names: Sequence[str] | None, files: Sequence[Path]) -> list[str] | None:
     if names is None:
         return None
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise type_error("names", "a sequence of names, one a file", repr(names))
+    listed = isinstance(names, Sequence) and not isinstance(names, str)
+    if not listed or not all(isinstance(name, str) for name in names):
+        raise type_error("names", "a sequence of names, one a file", shown(names))
     if len(names) != len(files):
         raise value_error("names", f"one name for each of the {len(files)} files", str(len(names)))
     return list(names)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._progress import Progress, reporter
 from ..config import show_config
-from ..errors import type_error, value_error
+from ..errors import shown, type_error, value_error
 from ..estimate import json_ready
 from . import measure, sections, tables
 from .results import ModelResult, Options, PairResult, Section
@@ -150,6 +150,7 @@ def build(
     for k, section in enumerate(supplied):
         if not isinstance(section, Section):
             raise type_error(f"sections[{k}]", "a report.Section", type(section).__name__)
+    _check_runs(runs)
     pairs = _pairs(runs.names, baseline)
     step = _stepper(progress, len(runs) + len(pairs))
     models = []
@@ -162,6 +163,13 @@ def build(
         note = f"more than {MANY_MODELS} models: each is compared with the first alone; choose another as baseline"
         made = replace(made, notes=(*made.notes, note))
     return replace(made, sections=supplied)
+
+
+def _check_runs(runs: object) -> None:
+    from ..records import Runs
+
+    if not isinstance(runs, Runs):
+        raise type_error("runs", "what steelyard.records.read returns", shown(runs))
 
 
 def comparison(
