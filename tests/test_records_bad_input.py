@@ -203,7 +203,7 @@ def test_a_row_with_a_score_and_no_id_is_counted(tmp_path: Path) -> None:
         ({"paths": [7]}, TypeError, "paths: expected a path or a sequence of paths; got int among them"),
         ({"paths": []}, ValueError, "paths: expected at least one file; got none"),
         ({"score": 3}, TypeError, "score: expected a column's name; got int"),
-        ({"names": "ab"}, TypeError, "names: expected a sequence of names, one a file; got 'ab'"),
+        ({"names": "ab"}, TypeError, "names: expected a sequence of names, one a file; got str 'ab'"),
         ({"names": ["a", "b"]}, ValueError, "names: expected one name for each of the 1 files; got 2"),
         ({"models": "a"}, TypeError, "models: expected a sequence of models' names; got 'a'"),
         ({"score": "a=="}, RecordError, "expected two columns in score='a==b'; got 'a=='; name one on each side"),
