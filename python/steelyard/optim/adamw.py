@@ -216,7 +216,7 @@ class AdamW:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        arrays = [to_write(value, f"params{path}") for value, path in zip(self._written, self._paths, strict=True)]
+        arrays = [to_write(leaf.value, f"params{leaf.path}") for leaf in leaves(self._params)]
         self._plan = _core.AdamWPlan(self._paths, arrays, *self._state.values())
 
     def step(self, grads: Any) -> StepInfo:
