@@ -68,6 +68,11 @@ def flag(value: object, name: str) -> bool:
 def number(value: Any, name: str, expected: str = "a number") -> float:
     """``value`` as a float where it is one real number: neither a text that spells one nor True."""
     scalar = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    if not isinstance(scalar, np.generic) and getattr(scalar, "shape", None) == ():
+        try:
+            scalar = scalar.item()  # of a tensor or a JAX array
+        except Exception:
+            raise type_error(name, expected, shown(value)) from None
     if isinstance(scalar, bool | np.bool_) or not isinstance(scalar, Real | np.floating | np.integer):
         raise type_error(name, expected, shown(value))
     try:

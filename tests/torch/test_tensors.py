@@ -105,3 +105,12 @@ def test_what_is_not_a_cpu_float_tensor_is_refused() -> None:
         sy.AdamW(torch.zeros(3, dtype=torch.bfloat16))
     with pytest.raises(TypeError, match=r"grads\[0\]: expected a gradient for every parameter; got None"):
         sy.AdamW([torch.zeros(3)]).step([None])
+
+
+def test_a_number_may_be_a_tensor_without_axes() -> None:
+    params = np.ones(2)
+    assert sy.AdamW(params, lr=torch.tensor(0.25)).step(np.ones(2)).lr == 0.25
+    with pytest.raises(TypeError, match="lr: expected a number; got Tensor tensor"):
+        sy.AdamW(params, lr=torch.tensor(True))
+    with pytest.raises(TypeError, match="lr: expected a number; got"):
+        sy.AdamW(params, lr=torch.zeros((), device="meta"))
