@@ -3,24 +3,36 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from . import _core, calibration, config, errors, optim, preference, tokens, uncertainty
+from . import _core, calibration, config, errors, tokens, uncertainty
 from .calibration import reliability
 from .config import show_config, threads
 from .estimate import Estimate
-from .optim import AdamW, clip_by_global_norm_, global_norm, schedules
-from .preference import preference_loss
 from .tokens import perplexity, token_scores
 from .uncertainty import bootstrap, compare, estimate, proportion
 
 if TYPE_CHECKING:
+    from . import optim, preference
     from . import reference as reference
+    from .optim import AdamW, clip_by_global_norm_, global_norm, schedules
+    from .preference import preference_loss
 else:
+    # Who evaluates seldom trains, and few programs need the reference: imported when first read.
+    _LATER = {
+        **dict.fromkeys(("optim", "AdamW", "clip_by_global_norm_", "global_norm", "schedules"), "optim"),
+        **dict.fromkeys(("preference", "preference_loss"), "preference"),
+        "reference": "reference",
+    }
 
     def __getattr__(name: str) -> object:
-        """Import the reference when it is first read: few programs need it."""
-        if name == "reference":
-            return import_module(".reference", __name__)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        """Import a room when one of its names is first read."""
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        room = import_module(f".{_LATER[name]}", __name__)
+        value = globals()[name] = room if name == _LATER[name] else getattr(room, name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
 
 
 config.configure_from_environment()
