@@ -22,7 +22,7 @@ import numpy as np
 import steelyard
 
 THREADS = 2
-SECONDS = 12.0  # for one row, about
+SECONDS = 6.0  # for one row, about
 ROUNDS = (5, 200)  # of one row, at least and at most
 Call = Callable[[], Any]
 
