@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -9,8 +10,12 @@ from .harness import Call, Difference
 
 
 def start(statement: str) -> Call:
-    """Return a call that starts an interpreter, runs the statement and waits for its end."""
-    return lambda: subprocess.run([sys.executable, "-c", statement], check=True)
+    """Return a call that starts an interpreter, runs the statement and waits for its end.
+
+    With compiled bytecode, as an installed package has it, whatever the environment of the run says.
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return lambda: subprocess.run([sys.executable, "-c", statement], check=True, env=environment)
 
 
 def import_time() -> Difference:

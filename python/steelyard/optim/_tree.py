@@ -110,10 +110,21 @@ def _readable(value: Any) -> bool:
     return dtype.char in "fde" and dtype.isnative
 
 
+# NumPy has one object for each of these dtypes; an array in another byte order has another.
+_PLAIN = (np.dtype(np.float32), np.dtype(np.float64))
+
+
 def all_to_read(values: list[Any], name: str, paths: list[str]) -> list[Array]:
-    """:func:`to_read` of many; a name is made only where it is needed."""
-    pairs = zip(values, paths, strict=True)
-    return [value if _readable(value) else to_read(value, f"{name}{path}") for value, path in pairs]
+    """:func:`to_read` of many; a name is made only where it is needed, and ordinary arrays are told by identity."""
+    single, double = _PLAIN
+    return [
+        value
+        if type(value) is np.ndarray
+        and ((dtype := value.dtype) is single or dtype is double)
+        and value.flags.c_contiguous
+        else to_read(value, f"{name}{path}")
+        for value, path in zip(values, paths, strict=True)
+    ]
 
 
 def to_read(value: Any, name: str) -> Array:

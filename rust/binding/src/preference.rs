@@ -1,19 +1,19 @@
 //! The preference room: four columns of log-probabilities, one call.
 
-use crate::arrays::floats;
+use crate::arrays::{floats, fresh};
 use crate::call::call;
 use crate::each_float;
-use numpy::{IntoPyArray, PyArray1};
+use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use steelyard_kernels::preference::{self, Loss, Pairs, Scored, Smoothing};
+use steelyard_kernels::preference::{self, Loss, Output, Pairs, Smoothing};
 
 const COLUMNS: [&str; 4] = ["policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected"];
 
 type PyColumn<'py> = Bound<'py, PyArray1<f64>>;
 /// Losses, both gradients (empty where not asked for), both rewards and margins; how many pairs are saturated,
 /// and how many have an empty answer.
-type PyScored<'py> = ([PyColumn<'py>; 6], usize, usize);
+type PyScored<'py> = (Vec<PyColumn<'py>>, usize, usize);
 
 /// The loss of every pair. All four columns have one dtype and one length; `crossing` is `log((1-e)/e)` as a
 /// sum of two doubles, for the smoothed loss.
@@ -42,13 +42,25 @@ pub fn preference_loss<'py>(
             return Err(PyValueError::new_err(message));
         }
     };
-    let scored = each_float!(Floats, floats(&columns[0], COLUMNS[0])?, first => {
+    let n = columns[0].len()?;
+    let wanted = if gradients { n } else { 0 };
+    let mut arrays: [Option<Py<PyArray1<f64>>>; 6] = Default::default();
+    let [losses, chosen, rejected, rewards_chosen, rewards_rejected, margins] = &mut arrays;
+    let (chosen, rejected) = (fresh(py, wanted, chosen)?, fresh(py, wanted, rejected)?);
+    let output = Output {
+        losses: fresh(py, n, losses)?,
+        margins: fresh(py, n, margins)?,
+        rewards_chosen: fresh(py, n, rewards_chosen)?,
+        rewards_rejected: fresh(py, n, rewards_rejected)?,
+        gradients: gradients.then_some((chosen, rejected)),
+    };
+    let counts = each_float!(Floats, floats(&columns[0], COLUMNS[0])?, first => {
         let pairs = same_columns(first, &columns)?;
-        let scored = call(py, progress, first.len(), |watch| {
-            preference::preference_loss(pairs, loss, beta, gradients, watch)
+        let counts = call(py, progress, first.len(), move |watch| {
+            preference::preference_loss_into(pairs, loss, beta, output, watch)
         })?;
         // Margins tell whether to look: the slow search is only for the message.
-        let bad = if scored.counts.nonfinite > 0 { preference::first_nonfinite(pairs) } else { None };
+        let bad = if counts.nonfinite > 0 { preference::first_nonfinite(pairs) } else { None };
         if let Some((index, column)) = bad {
             return Err(PyValueError::new_err(format!(
                 "{}: expected finite log-probabilities; got a NaN or infinity at index {index}; leave such \
@@ -56,12 +68,10 @@ pub fn preference_loss<'py>(
                 COLUMNS[column]
             )));
         }
-        scored
+        counts
     });
-    let Scored { losses, grad_chosen, grad_rejected, rewards_chosen, rewards_rejected, margins, counts } =
-        scored;
-    let columns = [losses, grad_chosen, grad_rejected, rewards_chosen, rewards_rejected, margins];
-    Ok((columns.map(|values| values.into_pyarray(py)), counts.saturated, counts.empty))
+    let columns = arrays.into_iter().flatten().map(|array| array.into_bound(py)).collect();
+    Ok((columns, counts.saturated, counts.empty))
 }
 
 /// The four columns as slices of the first one's type.

@@ -94,7 +94,7 @@ pub struct Counts {
     pub nonfinite: usize,
 }
 
-/// Scores every pair.
+/// Scores every pair into fresh columns.
 pub fn preference_loss<T: Element>(
     pairs: Pairs<'_, T>,
     loss: Loss,
@@ -103,35 +103,52 @@ pub fn preference_loss<T: Element>(
     watch: Watch<'_>,
 ) -> Result<Scored, Cancelled> {
     let n = pairs.policy_chosen.len();
-    let filled = if gradients { n } else { 0 };
+    let column = |wanted: bool| vec![0.0; if wanted { n } else { 0 }];
     let mut scored = Scored {
-        losses: vec![0.0; n],
-        grad_chosen: vec![0.0; filled],
-        grad_rejected: vec![0.0; filled],
-        rewards_chosen: vec![0.0; n],
-        rewards_rejected: vec![0.0; n],
-        margins: vec![0.0; n],
+        losses: column(true),
+        grad_chosen: column(gradients),
+        grad_rejected: column(gradients),
+        rewards_chosen: column(true),
+        rewards_rejected: column(true),
+        margins: column(true),
         counts: Counts::default(),
     };
-    let mut grads = scored.grad_chosen.chunks_mut(CHUNK).zip(scored.grad_rejected.chunks_mut(CHUNK));
-    let outputs: Vec<Output<'_>> = scored
-        .losses
-        .chunks_mut(CHUNK)
-        .zip(scored.margins.chunks_mut(CHUNK))
-        .zip(scored.rewards_chosen.chunks_mut(CHUNK).zip(scored.rewards_rejected.chunks_mut(CHUNK)))
-        .map(|((losses, margins), rewards)| Output { losses, margins, rewards, gradients: grads.next() })
-        .collect();
+    let output = Output {
+        losses: &mut scored.losses,
+        margins: &mut scored.margins,
+        rewards_chosen: &mut scored.rewards_chosen,
+        rewards_rejected: &mut scored.rewards_rejected,
+        gradients: gradients.then_some((&mut scored.grad_chosen[..], &mut scored.grad_rejected[..])),
+    };
+    scored.counts = preference_loss_into(pairs, loss, beta, output, watch)?;
+    Ok(scored)
+}
+
+/// Scores every pair into the caller's columns, each as long as there are pairs.
+pub fn preference_loss_into<T: Element>(
+    pairs: Pairs<'_, T>,
+    loss: Loss,
+    beta: f64,
+    output: Output<'_>,
+    watch: Watch<'_>,
+) -> Result<Counts, Cancelled> {
+    let n = pairs.policy_chosen.len();
     let bytes = n * (size_of::<T>() * 4 + 48);
-    let counts = fill_chunks(outputs, bytes, watch, |index, output| {
+    let counts = fill_chunks(output.chunks(), bytes, watch, |index, output| {
         let pairs = pairs.part(chunk(index, n, CHUNK));
         dispatch(Score { pairs, loss, beta, output })
     })?;
-    for part in counts {
-        scored.counts.saturated += part.saturated;
-        scored.counts.empty += part.empty;
-        scored.counts.nonfinite += part.nonfinite;
+    Ok(counts.into_iter().fold(Counts::default(), Counts::plus))
+}
+
+impl Counts {
+    fn plus(self, other: Counts) -> Counts {
+        Counts {
+            saturated: self.saturated + other.saturated,
+            empty: self.empty + other.empty,
+            nonfinite: self.nonfinite + other.nonfinite,
+        }
     }
-    Ok(scored)
 }
 
 impl<'a, T> Pairs<'a, T> {
@@ -145,11 +162,37 @@ impl<'a, T> Pairs<'a, T> {
     }
 }
 
-struct Output<'a> {
-    losses: &'a mut [f64],
-    margins: &'a mut [f64],
-    rewards: (&'a mut [f64], &'a mut [f64]),
-    gradients: Option<(&'a mut [f64], &'a mut [f64])>,
+/// Where the results go.
+pub struct Output<'a> {
+    /// See [`Scored`].
+    pub losses: &'a mut [f64],
+    /// See [`Scored`].
+    pub margins: &'a mut [f64],
+    /// See [`Scored`].
+    pub rewards_chosen: &'a mut [f64],
+    /// See [`Scored`].
+    pub rewards_rejected: &'a mut [f64],
+    /// With respect to the chosen and the rejected answer, where they are wanted.
+    pub gradients: Option<(&'a mut [f64], &'a mut [f64])>,
+}
+
+impl<'a> Output<'a> {
+    fn chunks(self) -> Vec<Output<'a>> {
+        let (chosen, rejected) = self.gradients.unzip();
+        let mut chosen = chosen.map(|column| column.chunks_mut(CHUNK));
+        let mut rejected = rejected.map(|column| column.chunks_mut(CHUNK));
+        let rewards = self.rewards_chosen.chunks_mut(CHUNK).zip(self.rewards_rejected.chunks_mut(CHUNK));
+        self.losses
+            .chunks_mut(CHUNK)
+            .zip(self.margins.chunks_mut(CHUNK))
+            .zip(rewards)
+            .map(|((losses, margins), (rewards_chosen, rewards_rejected))| {
+                let gradients =
+                    chosen.as_mut().and_then(Iterator::next).zip(rejected.as_mut().and_then(Iterator::next));
+                Output { losses, margins, rewards_chosen, rewards_rejected, gradients }
+            })
+            .collect()
+    }
 }
 
 struct Score<'a, T> {
@@ -164,8 +207,8 @@ impl<T: Element> Kernel for Score<'_, T> {
     #[inline(always)]
     fn run<I: Isa>(self) -> Counts {
         let Score { pairs, loss, beta, output } = self;
-        let Output { losses, margins, rewards, gradients } = output;
-        fill_margins(&pairs, beta, margins, rewards.0, rewards.1);
+        let Output { losses, margins, rewards_chosen, rewards_rejected, gradients } = output;
+        fill_margins(&pairs, beta, margins, rewards_chosen, rewards_rejected);
         // One loop a loss, so that each is straight-line code.
         match loss {
             Loss::Dpo(s) if s.rate == 0.0 => each(losses, margins, |z| softplus::<I>(-z)),
