@@ -1,6 +1,7 @@
 """Run every row, print the table, and write ``results.json`` and the README's table.
 
-``python -m benches.run WORD...`` runs the rows whose function or file names contain a word, and writes nothing.
+``python -m benches.run WORD...`` runs the rows whose function or file names contain a word, and writes nothing; with
+``--update`` it puts them in the place of the same rows of the last full run.
 """
 
 from __future__ import annotations
@@ -111,8 +112,19 @@ def into_readme(text: str) -> None:
     readme.write_text(f"{before}{BEGIN}\n{text}{END}{after}", "utf-8")
 
 
-def main(words: list[str]) -> int:
+def updated(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the last run's rows, those measured anew replaced."""
+
+    def key(row: dict[str, Any]) -> tuple[str, str]:
+        return row["work"], row.get("against", "").split("batch=")[0]
+
+    anew = {key(row): row for row in rows}
+    return [anew.get(key(row), row) for row in json.loads(RESULTS.read_text("utf-8"))["rows"]]
+
+
+def main(arguments: list[str]) -> int:
     """Measure, print, write. A missed claim is said, not an error: a busy machine is none."""
+    words = [word for word in arguments if word != "--update"]
     on, rows = machine(), []
     for row in run(makers(words)):
         rows.append(row)
@@ -123,7 +135,9 @@ def main(words: list[str]) -> int:
     missed = [row["work"] for row in rows if row.get("met") is False]
     if missed:
         print("missed: " + "; ".join(missed))
-    if not words:
+    if "--update" in arguments:
+        rows = updated(rows)
+    if not words or "--update" in arguments:
         RESULTS.write_text(json.dumps({"machine": on, "rows": rows}, indent=1) + "\n", "utf-8")
         into_readme(table(rows, on))
         print(f"written: {RESULTS.relative_to(ROOT)} and the README's table")
