@@ -24,6 +24,8 @@ pub trait Work:
     fn rounded(self) -> i32;
     /// The value, exact.
     fn wide(self) -> f64;
+    /// Whether `self`, in [0, 1], may have bits below 2^-48.
+    fn is_fine(self) -> bool;
 }
 
 impl Work for f32 {
@@ -43,6 +45,11 @@ impl Work for f32 {
     fn wide(self) -> f64 {
         f64::from(self)
     }
+    /// From 2^-25 up the last of 24 bits weighs 2^-48 or more.
+    #[inline(always)]
+    fn is_fine(self) -> bool {
+        (self > 0.0) & (self < 1.0 / 33_554_432.0)
+    }
 }
 
 impl Work for f64 {
@@ -61,6 +68,10 @@ impl Work for f64 {
     #[inline(always)]
     fn wide(self) -> f64 {
         self
+    }
+    #[inline(always)]
+    fn is_fine(self) -> bool {
+        true
     }
 }
 

@@ -157,6 +157,12 @@ fn fixed(p: f64) -> (i64, i64) {
     (units(shifted, 16.0), units(fine, FINE) - up)
 }
 
+/// [`fixed`] of a multiple of 2^-48: the low part is 0.
+#[inline(always)]
+fn coarse(p: f64) -> i64 {
+    (p + 16.0).to_bits() as i64 - 16.0f64.to_bits() as i64
+}
+
 /// Count in bits 0-14, correct in bits 15-29, the low part of the sum above: for 2^14 rows none runs over,
 /// and the high part stays below 2^62.
 #[inline(always)]
@@ -229,8 +235,11 @@ fn add_block<T: Probability>(block: &mut Block<T::Work>, n: usize, edges: &[T::W
             bins[i] = bin_by_edges(probability[i], edges) as u32;
         }
     }
+    // Few blocks of f32 hold a value so small that it has bits below 2^-48; the others need no low part.
+    let fine = probability.iter().fold(false, |any, p| any | p.is_fine());
     for i in 0..BLOCK {
-        let (high, low) = fixed(probability[i].wide());
+        let (high, low) =
+            if fine { fixed(probability[i].wide()) } else { (coarse(probability[i].wide()), 0) };
         add[i] = [pack(flags[i], low), high];
     }
     for (bins, add) in bins.as_chunks::<LANES>().0.iter().zip(add.as_chunks::<LANES>().0) {
