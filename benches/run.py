@@ -83,10 +83,20 @@ def cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
+def said(row: dict[str, Any]) -> list[str]:
+    """Return one row of the README's table: a missed claim is marked where it stands."""
+    shown = cells(row)
+    slow = row.get("times_limit") and row["at_most_limit"] and row["times_limit"] > row["at_most_limit"]
+    short = row.get("met") is False and not (slow and row["ratio"] >= (row["at_least"] or 0.0))
+    for column, missed in ((3, short), (4, slow)):
+        shown[column] += ", missed" if missed else ""
+    return shown
+
+
 def table(rows: list[dict[str, Any]], on: dict[str, Any]) -> str:
     """Return the table in Markdown, with the machine under it."""
     head = ["work", "against", "faster by [quartiles]", "claimed", "times the memory's own limit"]
-    lines = [head, ["---"] * len(head)] + [cells(row) for row in rows if "sizes" not in row]
+    lines = [head, ["---"] * len(head)] + [said(row) for row in rows if "sizes" not in row]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     cores = "core" if on["cores"] == 1 else "cores"
     where = f"{on['cpu']}, {on['cores']} {cores}, level {on['isa']}, {on['threads']} threads on both sides"
