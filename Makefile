@@ -5,6 +5,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python test-torch test-foreign lint bench clean
 .DELETE_ON_ERROR:
+# An activated environment of the caller's must not be the one that is built into.
+unexport VIRTUAL_ENV CONDA_PREFIX
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -64,7 +66,7 @@ clean:  ## Remove everything that make has made
 
 .venv/.built: .venv/.made $(SOURCES)
 	.venv/bin/$(PIP) 'maturin>=1.14,<2'
-	.venv/bin/maturin develop --quiet --locked --profile quick
+	VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/maturin develop --quiet --locked --profile quick
 	.venv/bin/$(PIP) 'steelyard[dev]'
 	touch $@
 
