@@ -16,8 +16,12 @@ pub fn call<R: Send>(
     work: impl FnOnce(Watch<'_>) -> Result<R, Cancelled> + Send,
 ) -> PyResult<R> {
     let progress: Option<Py<PyAny>> = progress.map(|p| p.clone().unbind());
+    let attends = progress.is_some() || on_main_thread(py)?;
     let mut raised: Option<PyErr> = None;
     let mut watch = |done: usize| {
+        if !attends {
+            return true;
+        }
         Python::attach(|py| {
             let asked = py.check_signals().and_then(|()| match &progress {
                 Some(progress) => progress.call1(py, (done, total)).map(|_| ()),
@@ -37,6 +41,15 @@ pub fn call<R: Send>(
         Ok(Err(Cancelled)) => Err(raised.unwrap_or_else(|| PyKeyboardInterrupt::new_err("cancelled"))),
         Err(panic) => Err(internal_error(panic.as_ref())),
     }
+}
+
+/// Signals are the main thread's. A call of another thread without progress has nothing to ask the interpreter and
+/// stays away from it: a daemon thread that attaches while the interpreter ends is killed where it stands, and the
+/// workers would go on with a stack that is gone.
+fn on_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let threading = py.import("threading")?;
+    let main = threading.call_method0("main_thread")?.getattr("ident")?;
+    main.eq(threading.call_method0("get_ident")?)
 }
 
 /// [`call`] for work that is short or must not be interrupted: what writes in place.

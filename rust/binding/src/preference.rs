@@ -46,12 +46,12 @@ pub fn preference_loss<'py>(
     let wanted = if gradients { n } else { 0 };
     let mut arrays: [Option<Py<PyArray1<f64>>>; 6] = Default::default();
     let [losses, chosen, rejected, rewards_chosen, rewards_rejected, margins] = &mut arrays;
-    let (chosen, rejected) = (fresh(py, wanted, chosen)?, fresh(py, wanted, rejected)?);
+    let (chosen, rejected) = (fresh(py, wanted, chosen), fresh(py, wanted, rejected));
     let output = Output {
-        losses: fresh(py, n, losses)?,
-        margins: fresh(py, n, margins)?,
-        rewards_chosen: fresh(py, n, rewards_chosen)?,
-        rewards_rejected: fresh(py, n, rewards_rejected)?,
+        losses: fresh(py, n, losses),
+        margins: fresh(py, n, margins),
+        rewards_chosen: fresh(py, n, rewards_chosen),
+        rewards_rejected: fresh(py, n, rewards_rejected),
         gradients: gradients.then_some((chosen, rejected)),
     };
     let counts = each_float!(Floats, floats(&columns[0], COLUMNS[0])?, first => {
