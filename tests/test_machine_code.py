@@ -13,15 +13,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-BINARY = TARGET / "quick" / "examples" / "one_kernel"
+BINARIES = TARGET / "quick" / "examples"
 FUSED_PACKED = re.compile(r"^vfn?m(add|sub)\d+p[sd]$")
 # Approximations, and conversions whose result depends on the processor.
 APPROXIMATE = re.compile(r"^v?(rcp|rsqrt|rndscale|scalef|getexp|exp2)")
 
 
-def functions() -> dict[str, list[tuple[int, str, str]]]:
+def functions(example: str) -> dict[str, list[tuple[int, str, str]]]:
     """Return address, mnemonic and operands of every instruction of the kernel's callers, by level."""
-    command = ["objdump", "-d", "--no-show-raw-insn", "-C", str(BINARY)]
+    binary = BINARIES / example
+    if not binary.exists():
+        pytest.skip(f"{binary} is not built: make test builds it before this test")
+    command = ["objdump", "-d", "--no-show-raw-insn", "-C", str(binary)]
     text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
     found: dict[str, list[tuple[int, str, str]]] = {}
     for block in text.split("\n\n"):
@@ -44,13 +47,16 @@ def innermost_loops(code: list[tuple[int, str, str]]) -> list[list[tuple[int, st
     return [[row for row in code if start <= row[0] <= end] for start, end in inner]
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="reads x86-64 code")
-@pytest.mark.skipif(shutil.which("objdump") is None, reason="objdump (binutils) is not installed")
-@pytest.mark.parametrize(("level", "register"), [("v3", "ymm"), ("v4", "zmm")])
+pytestmark = [
+    pytest.mark.skipif(platform.machine() != "x86_64", reason="reads x86-64 code"),
+    pytest.mark.skipif(shutil.which("objdump") is None, reason="objdump (binutils) is not installed"),
+]
+LEVELS = pytest.mark.parametrize(("level", "register"), [("v3", "ymm"), ("v4", "zmm")])
+
+
+@LEVELS
 def test_the_token_kernel_is_wide_fused_and_exact(level: str, register: str) -> None:
-    if not BINARY.exists():
-        pytest.skip(f"{BINARY} is not built: make test builds it before this test")
-    code = functions()[level]
+    code = functions("one_kernel")[level]
     assert [op for _, op, _ in code if APPROXIMATE.match(op)] == []
     loops = [
         body
@@ -60,3 +66,18 @@ def test_the_token_kernel_is_wide_fused_and_exact(level: str, register: str) -> 
     assert loops, f"no inner loop of {level} uses packed fused multiply-add on {register} registers"
     for body in loops:
         assert [operands for _, op, operands in body if op.startswith("call")] == []
+
+
+@LEVELS
+def test_every_preference_loss_with_an_exponential_is_wide(level: str, register: str) -> None:
+    code = functions("preference_kernel")[level]
+    assert [op for _, op, _ in code if APPROXIMATE.match(op)] == []
+    wide = [
+        body
+        for body in innermost_loops(code)
+        if sum(bool(FUSED_PACKED.match(op)) and register in operands for _, op, operands in body) >= 20
+    ]
+    assert len(wide) == len(("dpo", "conservative dpo", "robust"))
+    # A formula left outside the wide function would be called, one pair at a time.
+    assert [operands for body in wide for _, op, operands in body if op.startswith("call")] == []
+    assert [op for _, op, _ in code if op in ("vdivsd", "divsd")] == []

@@ -124,6 +124,41 @@ def test_swapping_the_answers_flips_the_margin() -> None:
     assert float(there.reward_accuracy) + float(back.reward_accuracy) == pytest.approx(1.0)
 
 
+def test_the_margin_is_the_difference_of_the_rewards() -> None:
+    out = sy.preference_loss(*pairs(1000))
+    margins = out.rewards_chosen - out.rewards_rejected
+    assert out.reward_margin == sy.estimate(margins, method="t")
+    assert float(out.reward_accuracy) == np.mean((margins > 0) + 0.5 * (margins == 0))
+
+
+@pytest.mark.parametrize("options", LOSSES)
+@pytest.mark.parametrize("n", [1, 127, 128, 129, 300])
+def test_a_pair_does_not_know_where_it_stands_nor_whether_gradients_are_wanted(n: int, options: dict[str, Any]) -> None:
+    columns = pairs(n)
+    out = sy.preference_loss(*columns, **options)
+    bare = sy.preference_loss(*columns, **options, gradients=False)
+    alone = [sy.preference_loss(*(c[i : i + 1] for c in columns), **options) for i in range(n)]
+    for name in ("losses", "grad_chosen", "grad_rejected", "rewards_chosen", "rewards_rejected"):
+        assert getattr(out, name).tobytes() == b"".join(getattr(one, name).tobytes() for one in alone)
+    assert bare.losses.tobytes() == out.losses.tobytes()
+    assert bare.grad_chosen is None
+    assert bare.grad_rejected is None
+
+
+@pytest.mark.parametrize("place", [0, 126, 127, 128, 299])
+def test_rare_pairs_are_counted_wherever_they_stand(place: int) -> None:
+    columns = pairs(300)
+    for column in columns:
+        column[place] = 0.0
+    assert sy.preference_loss(*columns).empty == 1
+    columns[0][place] = 7001.0
+    out = sy.preference_loss(*columns)
+    assert (out.empty, out.saturated) == (1, 1)
+    columns[2][place] = np.nan
+    with pytest.raises(ValueError, match=f"reference_chosen: .* at index {place}"):
+        sy.preference_loss(*columns)
+
+
 def test_permuting_pairs_permutes_the_losses() -> None:
     columns = pairs(100)
     order = np.argsort(columns[0], kind="stable")
@@ -186,6 +221,7 @@ def test_pairs_that_do_not_count_are_left_out_and_counted() -> None:
     assert out.left_out == {"where": 1, "nan": 1}
     assert np.isnan(out.losses).sum() == 2
     assert out.grad_chosen[[0, 3]].tolist() == [0, 0]
+    assert out.loss.left_out == out.reward_margin.left_out == {"where": 1, "nan": 1}
     assert out.loss.n == 8
     rest = [np.delete(column, [0, 3]) for column in columns]
     assert float(out.loss) == float(sy.preference_loss(*rest).loss)

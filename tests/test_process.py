@@ -386,3 +386,72 @@ def test_threads_that_update_one_state_lose_nothing() -> None:
         print(state.compute().n == 20_000 * (800 - len(refused)), {str(e) for e in refused} or "none refused")
     """)
     assert out == "True none refused"
+
+
+RESULTS = """
+def scored(n, seed=0):
+    columns = np.random.default_rng(seed).standard_normal((4, n))
+    return sy.preference_loss(*columns)
+
+def columns(result):
+    return [result.losses, result.grad_chosen, result.grad_rejected, result.rewards_chosen, result.rewards_rejected]
+"""
+
+
+def test_a_results_memory_is_used_again_once_nobody_has_it() -> None:
+    run(
+        RESULTS
+        + textwrap.dedent("""
+        n = 100_000
+        first = scored(n)
+        kept = first.losses[10:20]  # a view keeps what it looks at
+        places = {c.ctypes.data for c in columns(first)} - {first.losses.ctypes.data}
+        expected, tail = columns(first)[0].copy(), kept.copy()
+        del first
+        second = scored(n, seed=1)
+        assert {c.ctypes.data for c in columns(second)} & places, "the memory was not used again"
+        assert np.array_equal(kept, tail)
+        third = scored(n)  # beside the second: nothing is shared
+        every = columns(second) + columns(third) + [kept]
+        assert not any(np.shares_memory(a, b) for i, a in enumerate(every) for b in every[:i])
+        assert np.array_equal(third.losses, expected)
+        assert np.array_equal(scored(n - 1000).losses.shape, (n - 1000,))
+        """)
+    )
+
+
+def test_memory_of_results_is_used_again_by_any_thread() -> None:
+    run(
+        RESULTS
+        + textwrap.dedent("""
+        wanted = {n: scored(n).losses.tobytes() for n in (20_000, 25_000, 60_000)}
+        wrong = []
+        def work():
+            for i in range(60):
+                n = list(wanted)[i % 3]
+                if scored(n).losses.tobytes() != wanted[n]:
+                    wrong.append(n)
+        threads = [threading.Thread(target=work) for _ in range(6)]
+        [t.start() for t in threads]
+        [t.join() for t in threads]
+        assert not wrong
+        """)
+    )
+
+
+@linux
+def test_memory_that_waits_for_results_is_bounded() -> None:
+    """64 MiB are kept and no more, whatever came before."""
+    script = """
+        def resident():
+            return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+        scored(1000)
+        before = resident()
+        many = [scored(n) for n in range(100_000, 1_000_000, 100_000)]
+        assert resident() - before > 150
+        del many
+        print(resident() - before)
+    """
+    returned_at_once = {"MALLOC_MMAP_THRESHOLD_": "100000"}  # by malloc, so that what stays is ours
+    assert 40 < float(run(RESULTS + textwrap.dedent(script), returned_at_once)) < 64 + 8

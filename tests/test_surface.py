@@ -25,6 +25,7 @@ UNSAFE = {
     "rust/kernels/src/simd/fpenv.rs",
     "rust/kernels/src/pool.rs",
     "rust/binding/src/arrays/blocks.rs",
+    "rust/binding/src/arrays/fresh.rs",
     "rust/binding/src/arrays/mod.rs",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Literal, get_args
 
@@ -74,7 +74,6 @@ class PreferenceLoss:
     saturated: int | NDArray[np.int64]
     empty: int
     left_out: dict[str, int]
-    _margins: Floats
     _estimate: Estimator = field(repr=False)
 
     def __post_init__(self) -> None:
@@ -88,12 +87,13 @@ class PreferenceLoss:
     @cached_property
     def reward_accuracy(self) -> Estimate:
         """The share of pairs whose chosen answer has the higher reward, ties one half."""
-        return self._estimate((self._margins > 0) + 0.5 * (self._margins == 0))
+        chosen, rejected = self.rewards_chosen, self.rewards_rejected
+        return self._estimate(0.5 * np.add(chosen > rejected, chosen >= rejected, dtype=np.uint8))
 
     @cached_property
     def reward_margin(self) -> Estimate:
         """The mean reward margin."""
-        return self._estimate(self._margins, method="t")
+        return self._estimate(self.rewards_chosen - self.rewards_rejected, method="t")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the Estimates and counts in types that JSON has."""
@@ -221,31 +221,35 @@ def preference_loss(
         )
         for value in betas
     ]
-    saturated = [counts for _, counts, _ in scored]
     # What does not count went in as zeros, which look like empty answers.
-    uncounted = int((~counted).sum())
+    uncounted = sum(left_out.values())
 
-    def column(i: int, blank: float) -> Floats:
-        """Output ``i`` of every beta, ``blank`` where a pair does not count; read-only, as all of a result is."""
-        values = np.stack([arrays[i] for arrays, _, _ in scored], axis=1) if sweep else scored[0][0][i]
+    def column(arrays: Sequence[Floats], blank: float) -> Floats:
+        """One output of every beta, ``blank`` where a pair does not count; read-only, as all of a result is."""
+        values = np.stack(arrays, axis=1) if sweep else arrays[0]
         if uncounted:
             values[~counted] = blank
         values.setflags(write=False)
         return values
 
+    results, slopes, saturated, empty = zip(*scored, strict=True)
+    losses, rewards_chosen, rewards_rejected = (column(arrays, np.nan) for arrays in zip(*results, strict=True))
+    grad_chosen, grad_rejected = (
+        (column(arrays, 0.0) for arrays in zip(*slopes, strict=True)) if gradients else (None, None)
+    )
     return PreferenceLoss(
-        losses=column(0, np.nan),
-        grad_chosen=column(1, 0.0) if gradients else None,
-        grad_rejected=column(2, 0.0) if gradients else None,
-        rewards_chosen=column(3, np.nan),
-        rewards_rejected=column(4, np.nan),
+        losses=losses,
+        grad_chosen=grad_chosen,
+        grad_rejected=grad_rejected,
+        rewards_chosen=rewards_chosen,
+        rewards_rejected=rewards_rejected,
         counted=counted,
         saturated=np.array(saturated, np.int64) if sweep else saturated[0],
-        empty=scored[0][2] - uncounted,
+        empty=empty[0] - uncounted,
         left_out=left_out,
-        _margins=column(5, np.nan),
         _estimate=partial(
             _mean,
+            left_out=left_out,
             where=counted if uncounted else None,
             clusters=ids,
             confidence_level=how.level,
@@ -254,11 +258,12 @@ def preference_loss(
     )
 
 
-def _mean(values: Floats, **options: Any) -> Estimate:
+def _mean(values: Floats, *, left_out: dict[str, int], **options: Any) -> Estimate:
     """Estimate a metric's mean: over here, and not inside a closure, so that a result can be pickled."""
     from .uncertainty import estimate
 
-    return estimate(values, **options)
+    # The mask alone would say "where" of everything.
+    return replace(estimate(values, **options), left_out=dict(left_out))
 
 
 def _ids(clusters: Any, counted: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -321,17 +326,22 @@ def _columns(
         raise value_error("policy_chosen", "at least one pair", "none")
     if len({column.dtype for column in columns}) > 1:
         columns = [to_float64(column) for column in columns]
-    counted = np.ones(n, np.bool_) if where is None else booleans(where, "where", (n,)).copy()
-    left_out = {} if counted.all() else {"where": int(n - counted.sum())}
-    if omit:
-        nan = np.zeros(n, np.bool_)
-        for column in columns:
-            nan |= np.isnan(to_float64(column))
-        if missing := int((nan & counted).sum()):
-            left_out["nan"] = missing
-        counted &= ~nan
-    if not counted.any():
-        raise value_error("nan_policy" if omit else "where", "at least one pair that counts", "none")
-    if not counted.all():
+    counted, left_out = _counted(columns, where, omit)
+    if left_out:
         columns = [np.where(counted, column, column.dtype.type(0)) for column in columns]
     return columns, counted, left_out
+
+
+def _counted(columns: Sequence[NDArray[Any]], where: Any, omit: bool) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Return the mask of the pairs that count, read-only, and how many do not, by reason."""
+    n = len(columns[0])
+    counted = np.ones(n, np.bool_) if where is None else booleans(where, "where", (n,)).copy()
+    left_out = {"where": n - int(np.count_nonzero(counted))}
+    if omit:
+        nan = np.logical_or.reduce([np.isnan(to_float64(column)) for column in columns])
+        left_out["nan"] = int(np.count_nonzero(nan & counted))
+        counted &= ~nan
+    if sum(left_out.values()) == n:
+        raise value_error("nan_policy" if omit else "where", "at least one pair that counts", "none")
+    counted.setflags(write=False)
+    return counted, {reason: count for reason, count in left_out.items() if count}

@@ -1,7 +1,7 @@
 //! The optimizer room: check every array, then one call for all of them.
 
 use crate::arrays::blocks::{Block, Disjoint, Overlap, borrow, claim, readable, writable};
-use crate::arrays::slice;
+use crate::arrays::{Fresh, slice};
 use crate::call::{call, call_quick};
 use numpy::PyArray1;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -315,7 +315,7 @@ pub fn schedule_rates<'py>(
     start: Option<f64>,
     warmup: u64,
     total: u64,
-    steps: &Bound<'py, PyAny>,
+    steps: &Bound<'_, PyAny>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let decay = match decay {
         "constant" => Decay::Constant,
@@ -329,8 +329,10 @@ pub fn schedule_rates<'py>(
     };
     let steps: &[u64] = slice(steps, "steps")?;
     let schedule = Schedule { decay, peak, end, start, warmup, total };
-    let rates = call_quick(py, || schedule.rates(steps))?;
-    Ok(PyArray1::from_vec(py, rates))
+    let mut rates = Fresh::new(py, steps.len())?;
+    let words = rates.words();
+    call_quick(py, || schedule.rates_into(steps, words))?;
+    Ok(rates.array())
 }
 
 /// The layout of a saved global norm: one row a limb of 64 bits, the least significant first.

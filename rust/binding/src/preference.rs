@@ -1,6 +1,6 @@
 //! The preference room: four columns of log-probabilities, one call.
 
-use crate::arrays::{floats, fresh};
+use crate::arrays::{Fresh, floats};
 use crate::call::call;
 use crate::each_float;
 use numpy::PyArray1;
@@ -11,9 +11,9 @@ use steelyard_kernels::preference::{self, Loss, Output, Pairs, Smoothing};
 const COLUMNS: [&str; 4] = ["policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected"];
 
 type PyColumn<'py> = Bound<'py, PyArray1<f64>>;
-/// Losses, both gradients (empty where not asked for), both rewards and margins; how many pairs are saturated,
-/// and how many have an empty answer.
-type PyScored<'py> = (Vec<PyColumn<'py>>, usize, usize);
+/// Losses and both rewards; both gradients where asked for; how many pairs are saturated, and how many have an
+/// empty answer.
+type PyScored<'py> = ([PyColumn<'py>; 3], Option<[PyColumn<'py>; 2]>, usize, usize);
 
 /// The loss of every pair. All four columns have one dtype and one length; `crossing` is `log((1-e)/e)` as a
 /// sum of two doubles, for the smoothed loss.
@@ -43,16 +43,15 @@ pub fn preference_loss<'py>(
         }
     };
     let n = columns[0].len()?;
-    let wanted = if gradients { n } else { 0 };
-    let mut arrays: [Option<Py<PyArray1<f64>>>; 6] = Default::default();
-    let [losses, chosen, rejected, rewards_chosen, rewards_rejected, margins] = &mut arrays;
-    let (chosen, rejected) = (fresh(py, wanted, chosen), fresh(py, wanted, rejected));
+    let column = || Fresh::new(py, n);
+    let mut scored = [column()?, column()?, column()?];
+    let mut gradients = if gradients { Some([column()?, column()?]) } else { None };
+    let [losses, rewards_chosen, rewards_rejected] = scored.each_mut().map(Fresh::words);
     let output = Output {
-        losses: fresh(py, n, losses),
-        margins: fresh(py, n, margins),
-        rewards_chosen: fresh(py, n, rewards_chosen),
-        rewards_rejected: fresh(py, n, rewards_rejected),
-        gradients: gradients.then_some((chosen, rejected)),
+        losses,
+        rewards_chosen,
+        rewards_rejected,
+        gradients: gradients.as_mut().map(|columns| columns.each_mut().map(Fresh::words).into()),
     };
     let counts = each_float!(Floats, floats(&columns[0], COLUMNS[0])?, first => {
         let pairs = same_columns(first, &columns)?;
@@ -70,8 +69,8 @@ pub fn preference_loss<'py>(
         }
         counts
     });
-    let columns = arrays.into_iter().flatten().map(|array| array.into_bound(py)).collect();
-    Ok((columns, counts.saturated, counts.empty))
+    let gradients = gradients.map(|columns| columns.map(Fresh::array));
+    Ok((scored.map(Fresh::array), gradients, counts.saturated, counts.empty))
 }
 
 /// The four columns as slices of the first one's type.

@@ -7,8 +7,11 @@
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
 pub mod blocks;
+mod fresh;
 
-use numpy::{PyArray1, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+pub use fresh::Fresh;
+
+use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use std::marker::PhantomData;
@@ -217,16 +220,4 @@ fn rows<'a, T: Item>(array: &'a Bound<'_, PyUntypedArray>, name: &str) -> PyResu
         count: shape.iter().product(),
         array: PhantomData,
     })
-}
-
-/// A new float64 array of `n` elements that nobody has written yet, and the slice to write it through. NumPy's own
-/// allocation: large ones come in large pages and are not zeroed first.
-pub fn fresh<'a>(py: Python<'_>, n: usize, slot: &'a mut Option<Py<PyArray1<f64>>>) -> &'a mut [f64] {
-    // SAFETY: the elements are uninitialised, and written before anything reads them: the caller's kernel fills
-    // the slice, and an array whose filling was cancelled is dropped.
-    let array = unsafe { PyArray1::<f64>::new(py, [n], false) };
-    let data = array.data();
-    *slot = Some(array.unbind());
-    // SAFETY: the array is new, contiguous and aligned, nobody else knows it, and `slot` keeps it alive for 'a.
-    if n == 0 { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(data, n) } }
 }

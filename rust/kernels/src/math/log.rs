@@ -67,6 +67,21 @@ pub fn log1p_64<I: Isa>(x: f64) -> f64 {
     if x == 0.0 { x } else { value } // keeps the sign of zero
 }
 
+/// `log(1 + x)` for `0 <= x <= 1`, without cancellation near zero; a NaN stays. Error below 1.1 ulp.
+///
+/// `1 + x = 2^k (1 + f)` with `k` 0 or 1, so that `f` is `x` itself or `x/2 - 1/2`, and what it loses is known.
+#[inline(always)]
+pub fn log1p64_unit<I: Isa>(x: f64) -> f64 {
+    let upper = x > 0.414_213_562_373_095_05;
+    // Choices between constants, not one between formulas: the compiler would work out both to the end.
+    let k = if upper { 1.0 } else { 0.0 };
+    let scale = if upper { 0.5 } else { 1.0 };
+    let offset = if upper { -0.5 } else { 0.0 };
+    let f = I::fma64(x, scale, offset);
+    let lost = I::fma64(x, scale, offset - f);
+    assembled::<I>(k, f, lost)
+}
+
 /// What the formula cannot give: infinity and NaN pass through, zero has the logarithm -infinity, what is
 /// negative has none.
 #[inline(always)]
@@ -79,7 +94,16 @@ fn special(x: f64, value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::super::check::{nans64, ulp64};
-    use super::super::{Log, Log1p, map};
+    use super::super::{Function, Log, Log1p, map};
+    use super::*;
+
+    struct Log1pUnit;
+    impl Function<f64> for Log1pUnit {
+        #[inline(always)]
+        fn at<I: Isa>(x: f64) -> f64 {
+            log1p64_unit::<I>(x)
+        }
+    }
 
     #[test]
     fn agrees_with_fdlibm() {
@@ -99,6 +123,21 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn between_0_and_1_it_agrees_with_fdlibm_too() {
+        let everywhere = (0..=400_000).map(|i| f64::from(i) / 400_000.0);
+        let tiny = (0..2000).map(|i| f64::from_bits(i * 2_305_843_009_213_693));
+        // Where `k` changes.
+        let seam = (0..20_000).map(|i| 0.414_213_562_373_09 + f64::from(i) * 1e-18);
+        let x: Vec<f64> = everywhere.chain(tiny).chain(seam).collect();
+        let mut out = vec![0.0; x.len()];
+        map(Log1pUnit, &x, &mut out);
+        for (&x, got) in x.iter().zip(out) {
+            let want = libm::log1p(x);
+            assert!((got - want).abs() <= ulp64(want) * 1.1, "log1p({x:e}) = {got:e}, not {want:e}");
         }
     }
 
@@ -127,6 +166,8 @@ mod tests {
         map(Log, &x, &mut out);
         assert!(out.iter().all(|y| y.is_nan()));
         map(Log1p, &x, &mut out);
+        assert!(out.iter().all(|y| y.is_nan()));
+        map(Log1pUnit, &x, &mut out);
         assert!(out.iter().all(|y| y.is_nan()));
     }
 }

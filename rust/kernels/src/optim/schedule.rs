@@ -111,13 +111,18 @@ fn sinpi<I: Isa>(t: f64) -> f64 {
 }
 
 impl Schedule {
-    /// The rate at each step, on the grid.
-    pub fn rates(&self, steps: &[u64]) -> Vec<f64> {
-        let mut rates = vec![0.0; steps.len()];
+    /// The rate at each step, on the grid; `rates` has one place a step.
+    pub fn rates_into(&self, steps: &[u64], rates: &mut [f64]) {
         let parts = rates.chunks_mut(CHUNK).zip(steps.chunks(CHUNK)).collect();
         write_chunks(parts, steps.len() * 16, |_, (rates, steps)| {
             dispatch(Values { schedule: *self, steps, rates });
         });
+    }
+
+    /// The rate at each step.
+    pub fn rates(&self, steps: &[u64]) -> Vec<f64> {
+        let mut rates = vec![0.0; steps.len()];
+        self.rates_into(steps, &mut rates);
         rates
     }
 }

@@ -30,7 +30,9 @@ fn losses<T: Draw + 'static>(n: usize) -> Run {
             if let Ok(scored) = preference_loss(pairs, loss, 0.3, true, &mut |_| true) {
                 digest.doubles(&scored.losses);
                 digest.doubles(&scored.grad_chosen);
-                digest.doubles(&scored.margins);
+                digest.doubles(&scored.grad_rejected);
+                digest.doubles(&scored.rewards_chosen);
+                digest.doubles(&scored.rewards_rejected);
                 digest.word(scored.counts.saturated as u64);
             }
         }

@@ -18,9 +18,12 @@
 //! For |z| <= 700 the gradient is within 4 ulp of the exact function of the z that f64 computes; beyond, it is
 //! finite and monotone, and the pair counts as saturated.
 
+mod formula;
+mod score;
+
 use crate::grid::{CHUNK, Cancelled, Watch, chunk, fill_chunks};
-use crate::math::{exp64_nonpositive, expm1_64, log1p_64};
-use crate::simd::{Element, Isa, Kernel, dispatch};
+use crate::simd::{Element, dispatch};
+use score::Score;
 use std::ops::Range;
 
 /// Past this |z| a pair is saturated: a logistic loss is flat or a straight line there.
@@ -77,8 +80,6 @@ pub struct Scored {
     pub rewards_chosen: Vec<f64>,
     /// See `rewards_chosen`.
     pub rewards_rejected: Vec<f64>,
-    /// The reward margin z.
-    pub margins: Vec<f64>,
     /// What was seen on the way.
     pub counts: Counts,
 }
@@ -110,12 +111,10 @@ pub fn preference_loss<T: Element>(
         grad_rejected: column(gradients),
         rewards_chosen: column(true),
         rewards_rejected: column(true),
-        margins: column(true),
         counts: Counts::default(),
     };
     let output = Output {
         losses: &mut scored.losses,
-        margins: &mut scored.margins,
         rewards_chosen: &mut scored.rewards_chosen,
         rewards_rejected: &mut scored.rewards_rejected,
         gradients: gradients.then_some((&mut scored.grad_chosen[..], &mut scored.grad_rejected[..])),
@@ -133,7 +132,7 @@ pub fn preference_loss_into<T: Element>(
     watch: Watch<'_>,
 ) -> Result<Counts, Cancelled> {
     let n = pairs.policy_chosen.len();
-    let bytes = n * (size_of::<T>() * 4 + 48);
+    let bytes = n * (size_of::<T>() * 4 + 40);
     let counts = fill_chunks(output.chunks(), bytes, watch, |index, output| {
         let pairs = pairs.part(chunk(index, n, CHUNK));
         dispatch(Score { pairs, loss, beta, output })
@@ -167,13 +166,30 @@ pub struct Output<'a> {
     /// See [`Scored`].
     pub losses: &'a mut [f64],
     /// See [`Scored`].
-    pub margins: &'a mut [f64],
-    /// See [`Scored`].
     pub rewards_chosen: &'a mut [f64],
     /// See [`Scored`].
     pub rewards_rejected: &'a mut [f64],
     /// With respect to the chosen and the rejected answer, where they are wanted.
     pub gradients: Option<(&'a mut [f64], &'a mut [f64])>,
+}
+
+impl Output<'_> {
+    /// The columns' part of a chunk, losses, rewards and gradients; those that are not wanted are empty.
+    #[inline(always)]
+    fn columns(&mut self, range: &Range<usize>) -> [&mut [f64]; 5] {
+        let (chosen, rejected) = match &mut self.gradients {
+            Some((chosen, rejected)) => (&mut chosen[range.clone()], &mut rejected[range.clone()]),
+            None => (&mut [][..], &mut [][..]),
+        };
+        let (rewards_chosen, rewards_rejected) = (&mut self.rewards_chosen, &mut self.rewards_rejected);
+        [
+            &mut self.losses[range.clone()],
+            &mut rewards_chosen[range.clone()],
+            &mut rewards_rejected[range.clone()],
+            chosen,
+            rejected,
+        ]
+    }
 }
 
 impl<'a> Output<'a> {
@@ -184,135 +200,14 @@ impl<'a> Output<'a> {
         let rewards = self.rewards_chosen.chunks_mut(CHUNK).zip(self.rewards_rejected.chunks_mut(CHUNK));
         self.losses
             .chunks_mut(CHUNK)
-            .zip(self.margins.chunks_mut(CHUNK))
             .zip(rewards)
-            .map(|((losses, margins), (rewards_chosen, rewards_rejected))| {
+            .map(|(losses, (rewards_chosen, rewards_rejected))| {
                 let gradients =
                     chosen.as_mut().and_then(Iterator::next).zip(rejected.as_mut().and_then(Iterator::next));
-                Output { losses, margins, rewards_chosen, rewards_rejected, gradients }
+                Output { losses, rewards_chosen, rewards_rejected, gradients }
             })
             .collect()
     }
-}
-
-struct Score<'a, T> {
-    pairs: Pairs<'a, T>,
-    loss: Loss,
-    beta: f64,
-    output: Output<'a>,
-}
-
-impl<T: Element> Kernel for Score<'_, T> {
-    type Out = Counts;
-    #[inline(always)]
-    fn run<I: Isa>(self) -> Counts {
-        let Score { pairs, loss, beta, output } = self;
-        let Output { losses, margins, rewards_chosen, rewards_rejected, gradients } = output;
-        fill_margins(&pairs, beta, margins, rewards_chosen, rewards_rejected);
-        // One loop a loss, so that each is straight-line code.
-        match loss {
-            Loss::Dpo(s) if s.rate == 0.0 => each(losses, margins, |z| softplus::<I>(-z)),
-            Loss::Dpo(s) => each(losses, margins, |z| smoothed::<I>(z, s.rate)),
-            Loss::Robust(e) => each(losses, margins, |z| robust::<I>(z, e)),
-            Loss::Hinge => each(losses, margins, |z| if z < 1.0 { 1.0 - z } else { 0.0 }),
-            Loss::Ipo => each(losses, margins, |z| square((z - 0.5) / beta)),
-        }
-        if let Some((chosen, rejected)) = gradients {
-            match loss {
-                Loss::Dpo(s) if s.rate == 0.0 => each(chosen, margins, |z| -beta * logistic::<I>(-z)),
-                Loss::Dpo(s) => each(chosen, margins, |z| beta * smoothed_slope::<I>(z, s)),
-                Loss::Robust(e) => each(chosen, margins, |z| beta * robust_slope::<I>(z, e)),
-                Loss::Hinge => each(chosen, margins, |z| if z < 1.0 { -beta } else { 0.0 }),
-                Loss::Ipo => each(chosen, margins, |z| 2.0 * ((z - 0.5) / beta)),
-            }
-            each(rejected, chosen, |g| -g);
-        }
-        Counts {
-            saturated: margins.iter().map(|z| usize::from(z.abs() > SATURATED)).sum(),
-            empty: count_empty(&pairs),
-            nonfinite: margins.iter().map(|&z| usize::from(!z.is_finite())).sum(),
-        }
-    }
-}
-
-#[inline(always)]
-fn count_empty<T: Element>(pairs: &Pairs<'_, T>) -> usize {
-    let chosen = pairs.policy_chosen.iter().zip(pairs.reference_chosen);
-    let rejected = pairs.policy_rejected.iter().zip(pairs.reference_rejected);
-    let empty = |(policy, reference): (&T, &T)| (policy.to_f64() == 0.0) & (reference.to_f64() == 0.0);
-    chosen.zip(rejected).map(|(chosen, rejected)| usize::from(empty(chosen) | empty(rejected))).sum()
-}
-
-/// `out[i] = f(x[i])`. The closure is inlined with its caller, which has the wide code.
-#[inline(always)]
-fn each(out: &mut [f64], x: &[f64], f: impl Fn(f64) -> f64) {
-    for (out, &x) in out.iter_mut().zip(x) {
-        *out = f(x);
-    }
-}
-
-#[inline(always)]
-fn fill_margins<T: Element>(
-    pairs: &Pairs<'_, T>,
-    beta: f64,
-    margins: &mut [f64],
-    rewards_chosen: &mut [f64],
-    rewards_rejected: &mut [f64],
-) {
-    let policy = pairs.policy_chosen.iter().zip(pairs.policy_rejected);
-    let reference = pairs.reference_chosen.iter().zip(pairs.reference_rejected);
-    let out = margins.iter_mut().zip(rewards_chosen.iter_mut().zip(rewards_rejected));
-    for ((z, (chosen, rejected)), ((pc, pr), (rc, rr))) in out.zip(policy.zip(reference)) {
-        let x = pc.to_f64() - rc.to_f64();
-        let y = pr.to_f64() - rr.to_f64();
-        *chosen = beta * x;
-        *rejected = beta * y;
-        *z = beta * (x - y);
-    }
-}
-
-#[inline(always)]
-fn square(x: f64) -> f64 {
-    x * x
-}
-
-/// `log(1 + exp(t))`, which is `-log s(-t)`.
-#[inline(always)]
-fn softplus<I: Isa>(t: f64) -> f64 {
-    let positive = if t > 0.0 { t } else { 0.0 };
-    positive + log1p_64::<I>(exp64_nonpositive::<I>(-t.abs()))
-}
-
-/// `s(t) = 1 / (1 + exp(-t))`, accurate in both tails.
-#[inline(always)]
-fn logistic<I: Isa>(t: f64) -> f64 {
-    let u = exp64_nonpositive::<I>(-t.abs());
-    let top = if t < 0.0 { u } else { 1.0 };
-    top / (1.0 + u)
-}
-
-#[inline(always)]
-fn smoothed<I: Isa>(z: f64, e: f64) -> f64 {
-    (1.0 - e) * softplus::<I>(-z) + e * softplus::<I>(z)
-}
-
-/// `e s(z) - (1-e) s(-z) = (1-e) s(-z) expm1(z - log((1-e)/e))`, and its mirror image where that overflows.
-#[inline(always)]
-fn smoothed_slope<I: Isa>(z: f64, s: Smoothing) -> f64 {
-    let distance = (z - s.crossing) - s.crossing_rest;
-    let below = (1.0 - s.rate) * logistic::<I>(-z) * expm1_64::<I>(distance);
-    let above = -(s.rate * logistic::<I>(z) * expm1_64::<I>(-distance));
-    if distance < 0.0 { below } else { above }
-}
-
-#[inline(always)]
-fn robust<I: Isa>(z: f64, e: f64) -> f64 {
-    ((1.0 - e) * softplus::<I>(-z) - e * softplus::<I>(z)) / (1.0 - 2.0 * e)
-}
-
-#[inline(always)]
-fn robust_slope<I: Isa>(z: f64, e: f64) -> f64 {
-    -((e * logistic::<I>(z) + (1.0 - e) * logistic::<I>(-z)) / (1.0 - 2.0 * e))
 }
 
 /// The first pair with a log-probability that is not finite: its index and which of the four.

@@ -1,0 +1,159 @@
+//! The kernel: a chunk of pairs, block by block, each number read once and each result written once.
+
+use super::formula::{ConservativeDpo, Dpo, Formula, Hinge, Ipo, RobustDpo};
+use super::{Counts, Loss, Output, Pairs, SATURATED};
+use crate::simd::{Element, Isa, Kernel, padded};
+
+/// Pairs that go through the formula together.
+const BLOCK: usize = 128;
+type Block<T> = [T; BLOCK];
+
+/// A chunk of the work.
+pub(super) struct Score<'a, T> {
+    pub(super) pairs: Pairs<'a, T>,
+    pub(super) loss: Loss,
+    pub(super) beta: f64,
+    pub(super) output: Output<'a>,
+}
+
+impl<T: Element> Kernel for Score<'_, T> {
+    type Out = Counts;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Counts {
+        let Score { pairs, loss, beta, output } = self;
+        // One loop a loss, so that each is straight-line code.
+        match loss {
+            Loss::Dpo(smoothing) if smoothing.rate == 0.0 => blocks::<T, I>(pairs, output, Dpo, beta),
+            Loss::Dpo(smoothing) => blocks::<T, I>(pairs, output, ConservativeDpo(smoothing), beta),
+            Loss::Robust(rate) => blocks::<T, I>(pairs, output, RobustDpo(rate), beta),
+            Loss::Hinge => blocks::<T, I>(pairs, output, Hinge, beta),
+            Loss::Ipo => blocks::<T, I>(pairs, output, Ipo, beta),
+        }
+    }
+}
+
+#[inline(always)]
+fn blocks<T: Element, I: Isa>(
+    pairs: Pairs<'_, T>,
+    mut output: Output<'_>,
+    formula: impl Formula,
+    beta: f64,
+) -> Counts {
+    let n = pairs.policy_chosen.len();
+    let mut counts = Counts::default();
+    // Stand-ins for what is no whole block: the last one, and gradients that nobody wants.
+    let (mut inputs, mut outputs) = ([None; 4], [[0.0; BLOCK]; 5]);
+    for start in (0..n).step_by(BLOCK) {
+        let range = start..n.min(start + BLOCK);
+        let pairs = pairs.part(range.clone());
+        let mut columns = output.columns(&range);
+        let [losses, rewards_chosen, rewards_rejected, grad_chosen, grad_rejected] = columns.each_mut();
+        let [pc, pr, rc, rr] = &mut inputs;
+        let [l, wc, wr, gc, gr] = &mut outputs;
+        let rare = block::<T, I>(
+            whole(pairs.policy_chosen, pc),
+            whole(pairs.policy_rejected, pr),
+            whole(pairs.reference_chosen, rc),
+            whole(pairs.reference_rejected, rr),
+            whole_mut(losses, l),
+            whole_mut(rewards_chosen, wc),
+            whole_mut(rewards_rejected, wr),
+            whole_mut(grad_chosen, gc),
+            whole_mut(grad_rejected, gr),
+            formula,
+            beta,
+        );
+        if range.len() < BLOCK {
+            for (column, output) in columns.into_iter().zip(&outputs) {
+                column.copy_from_slice(&output[..column.len()]);
+            }
+        }
+        if rare {
+            counts = counts.plus(count(&pairs, beta));
+        }
+    }
+    counts
+}
+
+/// The block itself, or a copy that repeats its first pair to the end.
+#[inline(always)]
+fn whole<'a, T: Element>(column: &'a [T], copy: &'a mut Option<Block<T>>) -> &'a Block<T> {
+    match column.try_into() {
+        Ok(block) => block,
+        Err(_) => copy.insert(padded(column, column[0])),
+    }
+}
+
+#[inline(always)]
+fn whole_mut<'a>(column: &'a mut [f64], instead: &'a mut Block<f64>) -> &'a mut Block<f64> {
+    column.try_into().unwrap_or(instead)
+}
+
+/// Every pair of a block; whether one of them is of the rare kinds that are counted.
+///
+/// One parameter a column: what makes wide code possible is that the compiler knows that they overlap nowhere, and
+/// it knows that of parameters alone.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn block<T: Element, I: Isa>(
+    policy_chosen: &Block<T>,
+    policy_rejected: &Block<T>,
+    reference_chosen: &Block<T>,
+    reference_rejected: &Block<T>,
+    losses: &mut Block<f64>,
+    rewards_chosen: &mut Block<f64>,
+    rewards_rejected: &mut Block<f64>,
+    grad_chosen: &mut Block<f64>,
+    grad_rejected: &mut Block<f64>,
+    formula: impl Formula,
+    beta: f64,
+) -> bool {
+    let mut rare = false;
+    for i in 0..BLOCK {
+        let pair =
+            Pair::of(policy_chosen[i], policy_rejected[i], reference_chosen[i], reference_rejected[i], beta);
+        let (loss, slope) = formula.at::<I>(pair.z, beta);
+        losses[i] = loss;
+        rewards_chosen[i] = beta * pair.x;
+        rewards_rejected[i] = beta * pair.y;
+        grad_chosen[i] = slope;
+        grad_rejected[i] = -slope;
+        rare |= pair.empty | (pair.z.abs() > SATURATED) | pair.z.is_nan();
+    }
+    rare
+}
+
+/// Counts a block's rare pairs, one after the other: a second look that ordinary data never need.
+#[inline(never)]
+fn count<T: Element>(pairs: &Pairs<'_, T>, beta: f64) -> Counts {
+    let policy = pairs.policy_chosen.iter().zip(pairs.policy_rejected);
+    let reference = pairs.reference_chosen.iter().zip(pairs.reference_rejected);
+    let counted = policy.zip(reference).map(|((&pc, &pr), (&rc, &rr))| {
+        let pair = Pair::of(pc, pr, rc, rr, beta);
+        Counts {
+            saturated: usize::from(pair.z.abs() > SATURATED),
+            empty: usize::from(pair.empty),
+            nonfinite: usize::from(!pair.z.is_finite()),
+        }
+    });
+    counted.fold(Counts::default(), Counts::plus)
+}
+
+/// What the losses and the counts need of a pair.
+struct Pair {
+    x: f64,
+    y: f64,
+    z: f64,
+    /// An answer whose log-probability is exactly 0 in policy and reference.
+    empty: bool,
+}
+
+impl Pair {
+    #[inline(always)]
+    fn of<T: Element>(pc: T, pr: T, rc: T, rr: T, beta: f64) -> Pair {
+        let (pc, pr, rc, rr) = (pc.to_f64(), pr.to_f64(), rc.to_f64(), rr.to_f64());
+        let (x, y) = (pc - rc, pr - rr);
+        let empty = (pc == 0.0) & (rc == 0.0) | (pr == 0.0) & (rr == 0.0);
+        Pair { x, y, z: beta * (x - y), empty }
+    }
+}
