@@ -147,16 +147,21 @@ def seconds(call: Call) -> float:
 
 
 def take_turns(calls: Sequence[Call]) -> list[list[float]]:
-    """Time the calls in turn, round after round, until the row's time is spent; one list a call."""
+    """Time the calls in turn, round after round, until the row's time is spent; one list a call.
+
+    A turn is two calls, and the second one is timed: OpenMP's threads spin for milliseconds after their work is done,
+    on the cores that the other side's call then needs, and each side finds its own data in the cache.
+    """
     for call in calls:
         call()
     first = [seconds(call) for call in calls]
-    rounds = int(min(max(SECONDS / max(sum(first), 1e-9), ROUNDS[0]), ROUNDS[1]))
+    rounds = int(min(max(SECONDS / max(2 * sum(first), 1e-9), ROUNDS[0]), ROUNDS[1]))
     times: list[list[float]] = [[] for _ in calls]
     for turn in range(rounds):
         # Every second round runs backwards: neither side always follows the other.
         order = range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls)))
         for i in order:
+            calls[i]()
             times[i].append(seconds(calls[i]))
     return times
 
