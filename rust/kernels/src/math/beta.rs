@@ -3,7 +3,7 @@
 //! The smaller tail is always the one computed, by a continued fraction; the larger one is its complement.
 //! Points are kept as a pair `(x, y)` with `x + y = 1`, so that nothing is lost near 1.
 
-use super::binomial::log_power;
+use super::saddle_point::log_power;
 use super::{exp, log, log1p, normal};
 use crate::simd::scalar;
 

@@ -17,6 +17,7 @@ mod log;
 mod map;
 pub mod normal;
 mod pow;
+mod saddle_point;
 pub mod student_t;
 mod trig;
 
