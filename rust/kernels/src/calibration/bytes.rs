@@ -2,7 +2,8 @@
 //! (`u64 excluded, u64 nan, u64 clamped`).
 
 use super::bins::MAX_BINS;
-use super::tally::{LeftOut, Row, Tally};
+use super::block::LeftOut;
+use super::tally::{Row, Tally};
 use crate::exact::Fixed;
 use crate::exact::bytes::{BytesError, Kind, Reader, Writer};
 

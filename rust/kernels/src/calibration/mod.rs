@@ -12,6 +12,7 @@
 //! - values in `(1, 1 + 1e-6]`, which a float32 softmax produces, count as 1 and are counted.
 
 mod bins;
+mod block;
 mod bytes;
 mod interval;
 mod labels;
@@ -19,8 +20,9 @@ mod sources;
 mod tally;
 
 pub use bins::{MAX_BINS, Probability, bin_by_edges, edges};
+pub use block::{Fault, LeftOut};
 pub use bytes::{from_bytes, to_bytes};
 pub use interval::{Bin, Limits, Summary, summarise};
 pub use labels::Labels;
 pub use sources::{Scores, Source, TopLabels};
-pub use tally::{Fault, LeftOut, Options, Row, Tally, chunks, tally};
+pub use tally::{Options, Row, Tally, chunks, tally};

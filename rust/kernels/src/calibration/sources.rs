@@ -1,8 +1,8 @@
 //! Where probabilities come from: one a row with a 0/1 outcome, or the top label of a row of classes.
 
 use super::bins::{Probability, Work};
+use super::block::{Block, Fault, LeftOut};
 use super::labels::Labels;
-use super::tally::{Block, Fault, LeftOut};
 use crate::rows::Rows;
 use crate::simd::tree64;
 use std::marker::PhantomData;

@@ -1,6 +1,7 @@
 //! The state: a row a bin, and the kernel that fills it.
 
 use super::bins::{Probability, Work, bin, bin_by_edges, edges};
+use super::block::{BLOCK, Block, Fault, LeftOut};
 use super::sources::Source;
 use crate::grid::{self, Cancelled, Watch};
 use crate::simd::{Isa, Kernel, dispatch, scalar};
@@ -16,17 +17,6 @@ pub struct Row {
     pub sum: i128,
 }
 
-/// Rows that do not count, and values that count as something else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Rows that `where` excluded.
-    pub excluded: u64,
-    /// Rows with a NaN, where those are omitted.
-    pub nan: u64,
-    /// Probabilities in (1, 1 + 1e-6], which counted as 1.
-    pub clamped: u64,
-}
-
 /// What a state holds: one [`Row`] a bin, and what was left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -34,43 +24,6 @@ pub struct Tally {
     pub rows: Vec<Row>,
     /// What was left out.
     pub left_out: LeftOut,
-}
-
-/// The first value that cannot be taken.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Fault {
-    /// A NaN where none is allowed.
-    Nan {
-        /// Row of the value.
-        row: usize,
-        /// Its column; 0 for one probability a row.
-        column: usize,
-    },
-    /// A probability outside [0, 1].
-    Range {
-        /// Row of the value.
-        row: usize,
-        /// Its column; 0 for one probability a row.
-        column: usize,
-        /// The value.
-        value: f64,
-    },
-    /// A label that is no class (or neither 0 nor 1).
-    Label {
-        /// Row of the label.
-        row: usize,
-        /// The label.
-        value: i64,
-    },
-    /// Probabilities of a row that do not sum to 1.
-    Sum {
-        /// The row.
-        row: usize,
-        /// Its sum.
-        value: f64,
-        /// How far from 1 it may be.
-        tolerance: f64,
-    },
 }
 
 /// How to tally.
@@ -120,27 +73,12 @@ impl Tally {
     }
 }
 
-/// Rows that pass through the kernel's buffers at a time: few enough that the next ones are fetched from memory
-/// meanwhile (f32 from memory: 1.14 ns a row; 1.7 with 256).
-pub const BLOCK: usize = 128;
 /// Rows after which the packed counters are emptied; see [`pack`].
 const FLUSH: usize = 1 << 14;
 /// Independent counters a bin, so that rows of one bin do not wait for each other.
 const LANES: usize = 4;
 /// One bin's packed counters: [count, correct and low bits of the sum; high bits of the sum].
 type Packed = [[i64; 2]; LANES];
-
-/// Up to [`BLOCK`] rows on their way: what a source has made of them, and where they go.
-pub struct Block<W> {
-    /// Probabilities in [0, 1]; 0 where the row does not count.
-    pub probability: [W; BLOCK],
-    /// Bit 0: the row counts; bit 1: it came true.
-    pub flags: [u8; BLOCK],
-    /// Its bin.
-    bin: [u32; BLOCK],
-    /// What it adds there.
-    add: [[i64; 2]; BLOCK],
-}
 
 /// `p` in [0, 1] as `high * 2^16 + low` units of 2^-64: exactly `floor(p * 2^64)`.
 ///

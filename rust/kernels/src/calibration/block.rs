@@ -1,0 +1,65 @@
+//! What a source hands to the tally: rows in blocks, what it left out of them, or the first value it cannot take.
+
+/// Rows that pass through the kernel's buffers at a time: few enough that the next ones are fetched from memory
+/// meanwhile (f32 from memory: 1.14 ns a row; 1.7 with 256).
+pub const BLOCK: usize = 128;
+
+/// Up to [`BLOCK`] rows on their way: what a source has made of them, and where they go.
+pub struct Block<W> {
+    /// Probabilities in [0, 1]; 0 where the row does not count.
+    pub probability: [W; BLOCK],
+    /// Bit 0: the row counts; bit 1: it came true.
+    pub flags: [u8; BLOCK],
+    /// Its bin.
+    pub(super) bin: [u32; BLOCK],
+    /// What it adds there.
+    pub(super) add: [[i64; 2]; BLOCK],
+}
+
+/// Rows that do not count, and values that count as something else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Rows that `where` excluded.
+    pub excluded: u64,
+    /// Rows with a NaN, where those are omitted.
+    pub nan: u64,
+    /// Probabilities in (1, 1 + 1e-6], which counted as 1.
+    pub clamped: u64,
+}
+
+/// The first value that cannot be taken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fault {
+    /// A NaN where none is allowed.
+    Nan {
+        /// Row of the value.
+        row: usize,
+        /// Its column; 0 for one probability a row.
+        column: usize,
+    },
+    /// A probability outside [0, 1].
+    Range {
+        /// Row of the value.
+        row: usize,
+        /// Its column; 0 for one probability a row.
+        column: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A label that is no class (or neither 0 nor 1).
+    Label {
+        /// Row of the label.
+        row: usize,
+        /// The label.
+        value: i64,
+    },
+    /// Probabilities of a row that do not sum to 1.
+    Sum {
+        /// The row.
+        row: usize,
+        /// Its sum.
+        value: f64,
+        /// How far from 1 it may be.
+        tolerance: f64,
+    },
+}
