@@ -163,6 +163,35 @@ def test_ctrl_c_ends_a_long_call_within_100_ms(threads: int) -> None:
     pytest.fail(f"seconds from signal to KeyboardInterrupt: {waits}")
 
 
+@linux
+def test_ctrl_c_reaches_a_child_that_another_thread_forked() -> None:
+    """The forking thread is the child's main one, whatever it was when it made its first call."""
+    out = run("""
+        import signal
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+        def interrupted_child():
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+            try:
+                long_call(4_000_000)  # more than a minute
+            except KeyboardInterrupt:
+                os._exit(7)
+            os._exit(1)
+
+        def work():
+            long_call(64)
+            pid = os.fork()
+            if pid == 0:
+                interrupted_child()
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        worker.join()
+    """)
+    assert out == "7"
+
+
 def test_an_exception_of_progress_stops_the_work_and_is_what_the_caller_sees() -> None:
     out = run("""
         sy.threads(2)

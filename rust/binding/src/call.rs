@@ -3,7 +3,9 @@
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::id;
 use steelyard_kernels::grid::{Cancelled, Watch};
 
 /// Runs `work` detached from the interpreter. `work` is given the `watch` of the grid: about every 25 ms it
@@ -16,10 +18,10 @@ pub fn call<R: Send>(
     work: impl FnOnce(Watch<'_>) -> Result<R, Cancelled> + Send,
 ) -> PyResult<R> {
     let progress: Option<Py<PyAny>> = progress.map(|p| p.clone().unbind());
-    let attends = progress.is_some() || on_main_thread(py)?;
+    let thread = CallingThread::known(py)?;
     let mut raised: Option<PyErr> = None;
     let mut watch = |done: usize| {
-        if !attends {
+        if progress.is_none() && !thread.is_main() {
             return true;
         }
         Python::attach(|py| {
@@ -43,13 +45,37 @@ pub fn call<R: Send>(
     }
 }
 
+/// What a thread has learnt about itself in its first call, so that later ones need not ask.
+///
 /// Signals are the main thread's. A call of another thread without progress has nothing to ask the interpreter and
 /// stays away from it: a daemon thread that attaches while the interpreter ends is killed where it stands, and the
 /// workers would go on with a stack that is gone.
-fn on_main_thread(py: Python<'_>) -> PyResult<bool> {
-    let threading = py.import("threading")?;
-    let main = threading.call_method0("main_thread")?.getattr("ident")?;
-    main.eq(threading.call_method0("get_ident")?)
+#[derive(Clone, Copy)]
+struct CallingThread {
+    main: bool,
+    process: u32,
+}
+
+thread_local! {
+    static KNOWN: Cell<Option<CallingThread>> = const { Cell::new(None) };
+}
+
+impl CallingThread {
+    fn known(py: Python<'_>) -> PyResult<Self> {
+        if let Some(known) = KNOWN.get() {
+            return Ok(known);
+        }
+        let threading = py.import("threading")?;
+        let main = threading.call_method0("main_thread")?.getattr("ident")?;
+        let thread = Self { main: main.eq(threading.call_method0("get_ident")?)?, process: id() };
+        KNOWN.set(Some(thread));
+        Ok(thread)
+    }
+
+    /// A thread that learnt in another process has come here by forking, which makes it the main one.
+    fn is_main(self) -> bool {
+        self.main || self.process != id()
+    }
 }
 
 /// [`call`] for work that is short or must not be interrupted: what writes in place.
