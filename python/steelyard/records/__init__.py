@@ -7,7 +7,8 @@ out is counted by reason, and what was guessed is said.
 """
 
 from .read import read
-from .runs import Run, Runs
+from .run import Run
+from .runs import Runs
 from .scores import Scores
 
 __all__ = ["Run", "Runs", "Scores", "read"]

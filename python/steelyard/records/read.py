@@ -12,7 +12,8 @@ from . import columns, lm_eval
 from .columns import Roles
 from .formats import read_table
 from .part import Part
-from .runs import Run, Runs, make_run
+from .run import Run, make_run
+from .runs import Runs
 from .table import Table, record_error
 
 AnyPath = str | os.PathLike[str]

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .run import Run
 from .table import record_error
-
-if TYPE_CHECKING:
-    from .runs import Run
 
 Floats = NDArray[np.float64]
 

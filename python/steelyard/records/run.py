@@ -1,0 +1,250 @@
+"""A run: the records of one model, as aligned arrays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import columns
+from .columns import Roles
+from .part import Block, Floats, Part, read_part
+from .table import LIST, record_error
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The records of one model, in the order of the files.
+
+    Rows without a score (without a loglikelihood, where the file has no score) are left out and counted.
+    ``confidence`` and ``loglikelihood`` are NaN in rows without one; ``known`` gives the rows that have them.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    ids: NDArray[np.str_] | None
+    """The records' ids as text, or None where the file has no id column."""
+    score: Floats | None
+    confidence: Floats | None
+    loglikelihood: Floats | None
+    """Log-likelihood of the record's tokens, in nats."""
+    n_tokens: Floats
+    """Tokens of each record; 1 where the file does not say."""
+    cluster: NDArray[Any] | None
+    """The cluster column; without one the ids, where an id has several epochs; else None."""
+    epoch: NDArray[np.str_] | None
+    left_out: Mapping[str, int]
+    """Rows of this run that were read but are not in it, by reason."""
+    _parts: tuple[Part, ...] = field(repr=False)
+    _source: _Source = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.n_tokens)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Any other column of the records, by dotted path, aligned with the rows of this run.
+
+        Numbers come as numbers, all else as text (CSV knows only text). Text beyond 200 characters comes as its
+        beginning and a digest: enough to group and compare by.
+
+        Raises
+        ------
+        RecordError
+            If a file has no such column, or a row has no value or a list in it.
+        """
+        values: list[Any] = []
+        for part in self._parts:
+            if name not in part.table.columns:
+                raise columns.missing_column(part.table, "column()", name)
+            found = part.values(name)
+            for row, value in enumerate(found):
+                if value is None or value is LIST:
+                    got = "a list" if value is LIST else "none"
+                    where = f"{part.where(row)}: {name}"
+                    raise record_error(where, "one value in every row", got, "choose another column, or complete it")
+            values += found
+        return _array(values)
+
+    def known(self, *names: str) -> Run:
+        """The rows in which every one of ``names`` (``"confidence"``, ``"loglikelihood"``) has a value."""
+        keep = np.ones(len(self), dtype=bool)
+        left_out = dict(self.left_out)
+        for name in names:
+            values = getattr(self, name)
+            has = np.zeros(len(self), dtype=bool) if values is None else ~np.isnan(values)
+            if count := int(np.count_nonzero(keep & ~has)):
+                left_out[f"no {name}"] = left_out.get(f"no {name}", 0) + count
+            keep &= has
+        return self._kept(keep, left_out)
+
+    def graded_by(self, name: str) -> Run:
+        """The same records with another column (or ``a==b``) as their score; ``confidence`` is not about it."""
+        return self._source.run(score=name)
+
+    def document_hashes(self) -> list[str | None] | None:
+        """The documents' hashes, where ids were guessed to be lm-evaluation-harness's numbers."""
+        hashes: list[str | None] = []
+        for part in self._parts:
+            if not (part.roles.id == "doc_id" and part.roles.id_is_guessed and "doc_hash" in part.table.columns):
+                return None
+            hashes += [columns.text(value) for value in part.values("doc_hash")]
+        return hashes
+
+    def _kept(self, keep: NDArray[np.bool_], left_out: dict[str, int]) -> Run:
+        def cut(values: Any) -> Any:
+            return None if values is None else values[keep]
+
+        parts, start = [], 0
+        for part in self._parts:
+            parts.append(part.kept(keep[start : start + len(part.rows)]))
+            start += len(part.rows)
+        return Run(
+            name=self.name,
+            files=self.files,
+            ids=cut(self.ids),
+            score=cut(self.score),
+            confidence=cut(self.confidence),
+            loglikelihood=cut(self.loglikelihood),
+            n_tokens=cut(self.n_tokens),
+            cluster=cut(self.cluster),
+            epoch=cut(self.epoch),
+            left_out=left_out,
+            _parts=tuple(parts),
+            _source=self._source,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """What a run is made from: all its rows, so that it can be graded by another column."""
+
+    name: str
+    parts: tuple[Part, ...]
+    models: tuple[str | None, ...]  # of a wide file: the model before each column
+    repeats: str | None
+
+    def run(self, score: str | None = None) -> Run:
+        return self.read(score)[0]
+
+    def read(self, score: str | None = None) -> tuple[Run, list[Block]]:
+        blocks = [
+            read_part(part if score is None else _regraded(part, model, score))
+            for part, model in zip(self.parts, self.models, strict=True)
+        ]
+        left_out: Counter[str] = Counter()
+        for block in blocks:
+            left_out.update(block.left_out)
+        ids = _joined(blocks, "id", [block.ids for block in blocks])
+        epoch = _joined(blocks, "epoch", [block.epoch for block in blocks])
+        cluster = _joined(blocks, "cluster", [block.cluster for block in blocks])
+        parts = tuple(block.part for block in blocks)
+        if _check_repeats(self.name, parts, ids, epoch, self.repeats) and cluster is None:
+            cluster = ids
+        run = Run(
+            name=self.name,
+            files=tuple(dict.fromkeys(part.table.file for part in parts)),
+            ids=_text_array(ids),
+            score=_stacked(blocks, [block.score for block in blocks]),
+            confidence=_stacked(blocks, [block.confidence for block in blocks]),
+            loglikelihood=_stacked(blocks, [block.loglikelihood for block in blocks]),
+            n_tokens=np.concatenate([block.n_tokens for block in blocks]),
+            cluster=_text_array(cluster),
+            epoch=_text_array(epoch),
+            left_out=dict(left_out),
+            _parts=parts,
+            _source=self,
+        )
+        return run, blocks
+
+
+def make_run(
+    name: str, parts: Sequence[Part], models: Sequence[str | None], repeats: str | None
+) -> tuple[Run, list[tuple[str, Mapping[str, int]]]]:
+    """A run from its rows, and what was left out from each file."""
+    run, blocks = _Source(name, tuple(parts), tuple(models), repeats).read()
+    return run, [(block.part.table.file, block.left_out) for block in blocks]
+
+
+def _regraded(part: Part, model: str | None, score: str) -> Part:
+    table = part.table
+    options: dict[str, str | None] = dict.fromkeys(columns.ROLES, columns.NONE)
+    own = f"{model}.{score}"
+    found = (
+        own if model is not None and own in table.columns else columns.resolve(table, options | {"score": score}).score
+    )
+    roles = part.roles
+    return Part(
+        table,
+        part.rows,
+        Roles(id=roles.id, score=found, cluster=roles.cluster, epoch=roles.epoch, id_is_guessed=roles.id_is_guessed),
+        part.id_prefix,
+    )
+
+
+def _check_repeats(
+    name: str, parts: Sequence[Part], ids: list[str] | None, epoch: list[str] | None, repeats: str | None
+) -> bool:
+    """Whether ids repeat; an error unless they are epochs."""
+    if ids is None or len(set(ids)) == len(ids):
+        return False
+    if repeats == "epochs":
+        return True
+    keys: Sequence[Any] = ids if epoch is None else list(zip(ids, epoch, strict=True))
+    if epoch is not None and len(set(keys)) == len(keys):
+        return True
+    seen: dict[Any, int] = {}
+    places = [part.where(row) for part in parts for row in range(len(part.rows))]
+    for row, key in enumerate(keys):
+        if key in seen:
+            once = f"each id once in run {name!r}" if epoch is None else f"each id once an epoch in run {name!r}"
+            found = f"id {ids[row]!r} there and on {places[seen[key]]}"
+            fix = "name the epoch's column with epoch=, the model's with model=, or pass repeats='epochs'"
+            if len({part.table.file for part in parts}) > 1:
+                fix = "give each file its own run with names=, or pass repeats='epochs'"
+            raise record_error(places[row], once, found, fix)
+        seen[key] = row
+    return True
+
+
+def _joined(blocks: Sequence[Block], role: str, lists: Sequence[list[str] | None]) -> list[str] | None:
+    """Several files' text as one column; None where no file has it."""
+    if all(one is None for one in lists):
+        return None
+    for block, one in zip(blocks, lists, strict=True):
+        if one is None:
+            file = block.part.table.file
+            got = "none, though other files of the run have one"
+            raise record_error(file, f"a column for {role}", got, f"name it with {role}=, or pass {role}='none'")
+    return [value for one in lists for value in one or ()]
+
+
+def _stacked(blocks: Sequence[Block], arrays: Sequence[Floats | None]) -> Floats | None:
+    """Several files' numbers as one array, NaN for a file without them; None where no file has any."""
+    if all(array is None for array in arrays):
+        return None
+    lengths = [len(block.n_tokens) for block in blocks]
+    return np.concatenate(
+        [np.full(n, np.nan) if array is None else array for n, array in zip(lengths, arrays, strict=True)]
+    )
+
+
+def _text_array(values: list[str] | None) -> NDArray[np.str_] | None:
+    return None if values is None else np.array(values, dtype=np.str_)
+
+
+def _array(values: list[Any]) -> NDArray[Any]:
+    kinds = set(map(type, values))
+    if kinds == {bool}:
+        return np.array(values, dtype=np.bool_)
+    if kinds == {int} and all(-(2**63) <= value < 2**63 for value in values):
+        return np.array(values, dtype=np.int64)
+    if kinds and kinds <= {int, float}:
+        try:
+            return np.array(values, dtype=np.float64)
+        except OverflowError:
+            pass  # kept as text below
+    return np.array([columns.text(value) or "" for value in values], dtype=np.str_)
