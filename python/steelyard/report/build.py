@@ -12,7 +12,7 @@ from ..config import show_config
 from ..errors import shown, type_error, value_error
 from ..estimate import json_ready
 from . import measure, sections, tables
-from .results import ModelResult, Options, PairResult, Section
+from .results import Contents, ModelResult, Options, Section
 
 if TYPE_CHECKING:
     from ..records import Runs
@@ -21,17 +21,8 @@ MANY_MODELS = 4  # up to here every pair is compared; beyond, all models with th
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Contents):
     """A whole report as data; ``str``, :meth:`to_html`, :meth:`to_markdown` and :meth:`to_dict` show it."""
-
-    models: tuple[ModelResult, ...]
-    pairs: tuple[PairResult, ...]
-    options: Options
-    sources: tuple[str, ...]
-    guesses: tuple[str, ...]
-    left_out: Mapping[str, Mapping[str, int]]
-    notes: tuple[str, ...]
-    sections: tuple[Section, ...] = ()
 
     def __str__(self) -> str:
         return self.to_text()

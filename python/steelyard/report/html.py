@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..config import show_config
 from . import figures, sections
+from .results import Contents
 from .sections import one
 from .tables import Table
 from .words import printable
-
-if TYPE_CHECKING:
-    from .build import Report
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class Block:
     pictures: tuple[str, ...]
 
 
-def page(report: Report) -> str:
+def page(report: Contents) -> str:
     """The whole page as a string."""
     try:
         import matplotlib  # noqa: F401 - the figures need it
@@ -58,7 +55,7 @@ def page(report: Report) -> str:
     )
 
 
-def blocks(report: Report) -> Iterator[Block]:
+def blocks(report: Contents) -> Iterator[Block]:
     """The sections that the records have data for, then the caller's own."""
     if found := tuple(sections.scores(report)):
         lead = "The share of right answers, or the mean score, of each model on its own records."
@@ -85,7 +82,7 @@ def blocks(report: Report) -> Iterator[Block]:
         yield Block(title, " ".join(text), tuple(sections.supplied(section)), drawn)
 
 
-def _scores(report: Report) -> Iterator[str]:
+def _scores(report: Contents) -> Iterator[str]:
     known = [(m.name, m.score) for m in report.models if m.score is not None]
     rows = [(name, float(e), one(e.low), one(e.high)) for name, e in known]
     yield figures.intervals(
@@ -93,7 +90,7 @@ def _scores(report: Report) -> Iterator[str]:
     )
 
 
-def _differences(report: Report) -> Iterator[str]:
+def _differences(report: Contents) -> Iterator[str]:
     single = len({pair.baseline for pair in report.pairs}) == 1
     rows = []
     for pair in report.pairs:
@@ -113,14 +110,14 @@ def _differences(report: Report) -> Iterator[str]:
     )
 
 
-def _reliability(report: Report) -> Iterator[str]:
+def _reliability(report: Contents) -> Iterator[str]:
     for k, model in enumerate(report.models):
         if model.reliability is not None:
             label = f"Reliability diagram of {printable(model.name)}; the table has the numbers"
             yield figures.reliability(model.reliability, model.name, prefix=f"reliability{k}", label=label)
 
 
-def _perplexity(report: Report) -> Iterator[str]:
+def _perplexity(report: Contents) -> Iterator[str]:
     known = [(m.name, m.perplexity) for m in report.models if m.perplexity is not None]
     rows = [(name, float(e), one(e.low), one(e.high)) for name, e in known if float(e) < float("inf")]
     if rows:

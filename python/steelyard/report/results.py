@@ -1,4 +1,4 @@
-"""What a report holds for one model and for one pair of models."""
+"""What a report holds: for one model, for one pair of models, of the caller's own, and as a whole."""
 
 from __future__ import annotations
 
@@ -104,3 +104,17 @@ class Section:
         """Return the section without its picture, in types that JSON has."""
         estimates = {str(name): estimate.to_dict() for name, estimate in self.estimates.items()}
         return {"title": self.title, "text": self.text, "estimates": estimates}
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All that a report holds, before it is put into words."""
+
+    models: tuple[ModelResult, ...]
+    pairs: tuple[PairResult, ...]
+    options: Options
+    sources: tuple[str, ...]
+    guesses: tuple[str, ...]
+    left_out: Mapping[str, Mapping[str, int]]
+    notes: tuple[str, ...]
+    sections: tuple[Section, ...] = ()

@@ -12,8 +12,7 @@ from .words import count, interval, number, percent, places, plural, printable, 
 
 if TYPE_CHECKING:
     from ..calibration import Reliability
-    from .build import Report
-    from .results import ModelResult, PairResult, Section
+    from .results import Contents, ModelResult, PairResult, Section
 
 NAME = Column("model")
 N = Column("n", number=True)
@@ -22,7 +21,7 @@ ERROR = Column("std. error", number=True, brief=False)
 METHOD = Column("method", brief=False)
 
 
-def headline(report: Report) -> str:
+def headline(report: Contents) -> str:
     """One line: how many models, how many records, which level."""
     models = plural(len(report.models), "model")
     records = _span([model.n for model in report.models])
@@ -31,7 +30,7 @@ def headline(report: Report) -> str:
     return f"{models}, {records} {noun}{each}, {percent(report.options.confidence_level)} intervals"
 
 
-def tables(report: Report) -> Iterator[Table]:
+def tables(report: Contents) -> Iterator[Table]:
     """All tables, in the order in which they are read."""
     yield from scores(report)
     yield from comparisons(report)
@@ -75,7 +74,7 @@ def _n(e: Estimate) -> str:
     return f"{count(one(e.n) or 0)}{clusters}"
 
 
-def scores(report: Report) -> Iterator[Table]:
+def scores(report: Contents) -> Iterator[Table]:
     """Each model's score."""
     known = [(m.name, m.score) for m in report.models if m.score is not None]
     if not known:
@@ -106,7 +105,7 @@ def scores(report: Report) -> Iterator[Table]:
     yield Table("Score of each model", columns, tuple(rows), notes)
 
 
-def comparisons(report: Report) -> Iterator[Table]:
+def comparisons(report: Contents) -> Iterator[Table]:
     """For each baseline, what the other models differ by; how all of it was made stands under the last table."""
     baselines = list(dict.fromkeys(pair.baseline for pair in report.pairs))
     for baseline in baselines:
@@ -114,7 +113,7 @@ def comparisons(report: Report) -> Iterator[Table]:
         yield _against(report, pairs, tuple(_pair_notes(report)) if baseline == baselines[-1] else ())
 
 
-def _against(report: Report, pairs: Sequence[PairResult], notes: tuple[str, ...]) -> Table:
+def _against(report: Contents, pairs: Sequence[PairResult], notes: tuple[str, ...]) -> Table:
     estimates = [pair.difference for pair in pairs]
     digits = _digits(estimates)
     several = len(report.pairs) > 1
@@ -149,7 +148,7 @@ def _against(report: Report, pairs: Sequence[PairResult], notes: tuple[str, ...]
     return Table(f"Difference from {printable(pairs[0].baseline)}, paired by id", columns, tuple(rows), notes)
 
 
-def _pair_notes(report: Report) -> Iterator[str]:
+def _pair_notes(report: Contents) -> Iterator[str]:
     """How rows were matched, how the verdicts were read and the intervals made."""
     matched = _span([int(one(pair.difference.n) or 0) for pair in report.pairs])
     unmatched = _span([pair.unmatched for pair in report.pairs])
@@ -180,7 +179,7 @@ def verdict(pair: PairResult) -> str:
     return "better" if pair.better else pair.verdict.replace("_", " ")
 
 
-def calibration(report: Report) -> Iterator[Table]:
+def calibration(report: Contents) -> Iterator[Table]:
     """Whether confidences mean what they say."""
     known = [(m.name, m.reliability) for m in report.models if m.reliability is not None]
     if not known:
@@ -229,7 +228,7 @@ def said_and_right(result: Reliability) -> tuple[float, float]:
     return fsum(n * p for n, p in rows if n) / result.n, float(result.accuracy)
 
 
-def perplexity(report: Report) -> Iterator[Table]:
+def perplexity(report: Contents) -> Iterator[Table]:
     """Perplexity from the log-likelihoods."""
     known = [(m.name, m.perplexity) for m in report.models if m.perplexity is not None]
     if not known:
@@ -301,7 +300,7 @@ class Finding(NamedTuple):
     text: str
 
 
-def findings(report: Report) -> list[Finding]:
+def findings(report: Contents) -> list[Finding]:
     """The report in sentences, for someone who reads nothing else."""
     return [
         *(_pair_finding(pair, report) for pair in report.pairs),
@@ -309,7 +308,7 @@ def findings(report: Report) -> list[Finding]:
     ]
 
 
-def _pair_finding(pair: PairResult, report: Report) -> Finding:
+def _pair_finding(pair: PairResult, report: Contents) -> Finding:
     e = pair.difference
     digits = _digits([e])
     name, base = printable(pair.model), printable(pair.baseline)
@@ -345,7 +344,7 @@ def _calibration_findings(models: Sequence[ModelResult]) -> Iterator[Finding]:
         yield Finding(word, f"{printable(model.name)} {verb} {word}: it {claim}; {figures}.")
 
 
-def remarks(report: Report) -> list[str]:
+def remarks(report: Contents) -> list[str]:
     """What was read, guessed and left out."""
     said = [f"Guessed: {'; '.join(map(printable, report.guesses))}"] if report.guesses else []
     said += [
