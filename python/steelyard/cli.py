@@ -116,10 +116,7 @@ def report_command(
             baseline=baseline,
             higher_is_better=not lower_is_better,
         )
-        _show(made, json_to)
-        if html is not None:
-            made.to_html(html)
-            Console(stderr=True, highlight=False, soft_wrap=True).print(f"page written to {html}", markup=False)
+        _hand_over(made, json_to, html)
 
 
 @app.command()
@@ -174,9 +171,7 @@ def compare(
             margin=margin,
             higher_is_better=not lower_is_better,
         )
-        _show(made, json_to)
-        if html is not None:
-            made.to_html(html)
+        _hand_over(made, json_to, html)
         _job_summary(made)
     verdicts = {pair.verdict for pair in made.pairs}
     bad = {FailOn.worse: {"worse"}, FailOn.undecided: {"worse", "undecided"}, FailOn.never: set[str]()}[fail_on]
@@ -229,6 +224,14 @@ def _first(runs: records.Runs, files: list[Path]) -> str:
             f"choose from {found}",
         )
     return inside[0]
+
+
+def _hand_over(made: report.Report, json_to: str | None, html: Path | None) -> None:
+    """Give the report in every form that was asked for; where the page is stands on standard error."""
+    _show(made, json_to)
+    if html is not None:
+        made.to_html(html)
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"page written to {html}", markup=False)
 
 
 def _show(made: report.Report, json_to: str | None) -> None:
