@@ -1,0 +1,111 @@
+"""The one call: probabilities and outcomes become a reliability diagram."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._options import Alternative, NanPolicy
+from .._progress import Progress
+from .diagram import Reliability
+from .state import ReliabilityState
+
+__all__ = ["reliability"]
+
+
+def reliability(
+    probs: Any,
+    targets: Any,
+    *,
+    n_bins: int = 15,
+    classes: Any = None,
+    where: Any = None,
+    confidence_level: float = 0.95,
+    alternative: Alternative = "two-sided",
+    nan_policy: NanPolicy = "raise",
+    progress: Progress = False,
+) -> Reliability:
+    r"""Measure how far probabilities lie from frequencies, with intervals and the floor that noise sets.
+
+    With :math:`n_b` predictions in bin :math:`b`, their mean probability :math:`\bar p_b` and the share
+    :math:`y_b` of them that came true, the gap is :math:`g_b = \bar p_b - y_b`, the weight
+    :math:`w_b = n_b / n`, and
+
+    .. math:: \mathrm{ece} = \sum_b w_b |g_b|, \quad
+              \mathrm{rmsce} = \sqrt{\sum_b w_b g_b^2}, \quad \mathrm{mce} = \max_b |g_b|.
+
+    These plain errors are biased: a calibrated model has an ``ece`` of about
+    ``noise_floor`` :math:`= \sqrt{2/\pi} \sum_b w_b \sqrt{\bar p_b (1 - \bar p_b) / n_b}`, not 0. The intervals
+    account for it by inversion (no resampling: same data, same bits); rows count as independent. Simulated,
+    95 per cent intervals of ``ece`` and ``rmsce`` cover 92 to 98 per cent from n = 300 on; at n = 100 as few as
+    88 where gaps are about as large as the noise of a bin.
+
+    Parameters
+    ----------
+    probs : array of float, shape [n] or [n, K]
+        ``[n]``: the probability that a thing is true (a positive class, an answer). ``[n, K]``: a row of
+        class probabilities, of which the largest counts (top label; the first of equals). Rows sum to 1
+        within 1e-3 (within 5e-3 in bfloat16, whose rounding alone can move a sum by 4e-3). Values in
+        (1, 1 + 1e-6] count as 1 and are counted; anything else outside [0, 1] is refused: logits are never
+        guessed.
+    targets : array of int or bool, shape [n]
+        ``[n]``: 0 or 1, whether it came true. ``[n, K]``: the class, a column number or one of ``classes``.
+    n_bins : int
+        Equal-width bins of (0, 1]; ``bin_low < p <= bin_high``, 0 in the first. Edges ``k / n_bins`` are
+        rounded to the dtype of ``probs``, so that 0.3 falls on the same side in every dtype.
+    classes : array, optional
+        The label of each column (scikit-learn's ``classes_``).
+    where : array of bool, shape [n], optional
+        Rows that count.
+    confidence_level : float
+        Of the intervals.
+    alternative : {"two-sided", "greater", "less"}
+        Lower limits alone (``"greater"``), upper ones alone, or both.
+    nan_policy : {"raise", "omit"}
+        ``"omit"`` leaves rows with a NaN out and counts them in ``left_out``.
+    progress : bool or callable
+        Tell how far it is.
+
+    Returns
+    -------
+    Reliability
+        ``ece``, ``rmsce``, ``mce`` as Estimates, ``noise_floor``, ``table``, ``plot()``.
+
+    Raises
+    ------
+    TypeError
+        For what is not a float array, or labels that are not integers or booleans.
+    ValueError
+        For shapes, probabilities, sums or labels out of range (with the first index), or where no row counts.
+
+    Notes
+    -----
+    The binning of Guo et al. (2017), equal width over the top label, as in most papers. torchmetrics bins
+    ``[low, high)`` and puts 1.0 into a bin of its own; netcal bins counts and means by different edges in
+    float32; scikit-learn's ``calibration_curve`` agrees in float64. For two classes ``[n]`` and ``[n, 2]``
+    are two questions: the positive class, and the top label.
+
+    References
+    ----------
+    C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
+
+    Examples
+    --------
+    A hundred answers at 80 per cent confidence, 80 of them right:
+
+    >>> import numpy as np
+    >>> import steelyard as sy
+    >>> rel = sy.reliability(np.full(100, 0.8), np.arange(100) < 80)
+    >>> f"{rel.ece:.3f}", f"{rel.noise_floor:.3f}"
+    ('0.000 [0.000, 0.073]', '0.032')
+    >>> filled = rel.table["count"] > 0
+    >>> rel.table["low"][filled].round(4).tolist(), rel.table["high"][filled].round(4).tolist()
+    ([0.7112], [0.8666])
+    """
+    state = ReliabilityState(
+        n_bins,
+        classes=classes,
+        confidence_level=confidence_level,
+        alternative=alternative,
+        nan_policy=nan_policy,
+    )
+    return state.update(probs, targets, where=where, progress=progress).compute()

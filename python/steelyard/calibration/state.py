@@ -1,0 +1,268 @@
+"""The state: a row a bin, filled in one pass over any number of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from .._arrays import booleans, describe, integers, plain
+from .._intervals import proportion
+from .._options import Alternative, NanPolicy, confidence, omits_nan, state_bytes, whole
+from .._progress import Progress, reporter
+from ..errors import type_error, value_error
+from ..estimate import Estimate
+from ._inputs import class_labels, columns_of, probabilities
+from .diagram import Reliability
+
+__all__ = ["ReliabilityState"]
+
+Form = Literal["probabilities", "top labels"]
+Array = NDArray[Any]
+
+MAX_BINS = 10_000
+
+
+class ReliabilityState:
+    """Counts and exact sums of a reliability diagram, in one pass over any number of batches.
+
+    The state is a row a bin: predictions, true ones, and the sum of their probabilities in fixed point
+    (multiples of 2**-64). Rows are integers, so every split into batches, every order of merging and every
+    number of threads gives the same bits, and counts stay right past 2**24 rows.
+
+    Parameters
+    ----------
+    n_bins : int
+        Equal-width bins, 1 to 10,000.
+    classes : array, optional
+        The label of each column (scikit-learn's ``classes_``); without it labels are column numbers. For one
+        probability a row: the labels of false and true.
+    confidence_level : float
+        Of the intervals, in (0, 1).
+    alternative : {"two-sided", "greater", "less"}
+        ``"greater"`` gives lower limits alone (upper ones are 1), ``"less"`` upper ones.
+    nan_policy : {"raise", "omit"}
+        ``"omit"`` leaves rows with a NaN out and counts them in ``left_out``.
+
+    Examples
+    --------
+    >>> import steelyard as sy
+    >>> first = sy.calibration.ReliabilityState(n_bins=5).update([0.9, 0.2], [1, 0])
+    >>> second = sy.calibration.ReliabilityState(n_bins=5).update([0.8], [1])
+    >>> (first + second).compute().table["count"].tolist()
+    [1, 0, 0, 1, 1]
+    """
+
+    def __init__(
+        self,
+        n_bins: int = 15,
+        *,
+        classes: Any = None,
+        confidence_level: float = 0.95,
+        alternative: Alternative = "two-sided",
+        nan_policy: NanPolicy = "raise",
+    ) -> None:
+        self._n_bins = whole(n_bins, "n_bins", 1, MAX_BINS, "a whole number of bins")
+        self._classes = class_labels(classes)
+        self._how = confidence(confidence_level, alternative)
+        self._omit_nan = omits_nan(nan_policy)
+        self._form: Form | None = None
+        self._tally = _core.ReliabilityTally(self._n_bins)
+
+    def update(self, probs: Any, targets: Any, *, where: Any = None, progress: Progress = False) -> Self:
+        """Add a batch; nothing is added where it raises.
+
+        Parameters
+        ----------
+        probs : array of float, shape [n] or [n, K]
+            Probabilities in [0, 1] (see :func:`reliability`).
+        targets : array of int or bool, shape [n]
+            What came true.
+        where : array of bool, shape [n], optional
+            Rows that count.
+        progress : bool or callable
+            Tell how far it is.
+
+        Returns
+        -------
+        ReliabilityState
+            Itself.
+        """
+        array = probabilities(probs)
+        form: Form = "top labels" if array.ndim == 2 else "probabilities"
+        if self._form not in (None, form):
+            raise value_error("probs", f"{self._form}, as in earlier batches", f"shape {array.shape}")
+        n = len(array)
+        keep = None if where is None else booleans(where, "where", (n,))
+        labels = self._labels(targets, array, keep)
+        tally = self._tally.updated(
+            array, labels, None if keep is None else keep.view(np.uint8), self._omit_nan, reporter(progress)
+        )
+        self._tally, self._form = tally, form
+        return self
+
+    def _labels(self, targets: Any, probs: Array, keep: NDArray[np.bool_] | None) -> Array:
+        """Labels as column numbers, in their own integer type where no ``classes`` are given."""
+        n, width = len(probs), probs.shape[1] if probs.ndim == 2 else 2
+        if self._classes is not None:
+            if len(self._classes) != width:
+                raise value_error("classes", f"{width} labels, one a column", f"{len(self._classes)}")
+            return columns_of(targets, self._classes, n, keep)
+        labels = plain(targets, "targets")
+        if labels.size == 0:  # an empty list has no integer dtype
+            labels = labels.astype(np.int64)
+        if labels.dtype.kind not in "iub":
+            fix = "pass classes= to map labels to columns" if labels.dtype.kind in "US" else ""
+            raise type_error("targets", "integers or booleans", describe(targets), fix)
+        if labels.shape != (n,):
+            raise value_error("targets", f"one label a row, shape ({n},)", f"shape {labels.shape}")
+        if labels.dtype.kind == "b":
+            return np.ascontiguousarray(labels)
+        return integers(labels, "targets", native=True)
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "n_bins": self._n_bins,
+            "classes": self._classes,
+            "confidence_level": self._how.level,
+            "alternative": self._how.alternative,
+            "nan_policy": "omit" if self._omit_nan else "raise",
+        }
+
+    def merge(self, other: ReliabilityState) -> Self:
+        """Add another state of the same options; returns itself. ``a + b`` makes a new one."""
+        if not isinstance(other, ReliabilityState):
+            raise type_error("other", "a ReliabilityState", type(other).__name__)
+        mine, its = self._config(), other._config()
+        for option, value in mine.items():
+            if its[option] != value:
+                raise value_error("other", f"a state with {option} = {value!r}", repr(its[option]))
+        if self._form and other._form and self._form != other._form:
+            raise value_error("other", f"a state of {self._form}", f"one of {other._form}")
+        self._tally, self._form = self._tally.merged(other._tally), self._form or other._form
+        return self
+
+    def copy(self) -> Self:
+        """Make an independent copy."""
+        made = type(self)(**self._config())
+        made._tally, made._form = self._tally, self._form
+        return made
+
+    def __add__(self, other: object) -> Self:
+        return self.copy().merge(other) if isinstance(other, ReliabilityState) else NotImplemented
+
+    def __radd__(self, other: object) -> Self:
+        # sum() starts from 0.
+        return self.copy() if isinstance(other, int) and other == 0 else NotImplemented
+
+    def reset(self) -> Self:
+        """Forget all data, keep the options; returns itself."""
+        self._tally, self._form = _core.ReliabilityTally(self._n_bins), None
+        return self
+
+    def to_bytes(self) -> bytes:
+        """Write options, counts and sums: equal states have equal bytes on every machine."""
+        import json
+
+        config = {**self._config(), "form": self._form}
+        return self._tally.to_bytes(json.dumps(config, sort_keys=True, separators=(",", ":")).encode())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read what :meth:`to_bytes` wrote; damaged or foreign bytes are refused.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For anything but the whole, unchanged bytes of such a state.
+        """
+        import json
+
+        tally, written = _core.ReliabilityTally.from_bytes(state_bytes(data))
+        try:
+            config = json.loads(written)
+            form = config.pop("form")
+            state = cls(**config)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise value_error("data", "the options of a ReliabilityState", repr(written[:80])) from None
+        if state._n_bins != len(tally.rows()) or form not in (None, "probabilities", "top labels"):
+            raise value_error("data", "options that fit the rows", repr(written[:80]))
+        state._tally, state._form = tally, form
+        return state
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Self], tuple[bytes]]:
+        return type(self).from_bytes, (self.to_bytes(),)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ReliabilityState):
+            return NotImplemented
+        return self.to_bytes() == other.to_bytes()
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __repr__(self) -> str:
+        rows = sum(count for count, _, _ in self._tally.rows())
+        return f"<ReliabilityState of {rows} rows in {self._n_bins} bins>"
+
+    def compute(self) -> Reliability:
+        """Return errors, intervals and table of what was added so far.
+
+        Raises
+        ------
+        ValueError
+            Where no row counts.
+        """
+        said = self._tally.summary(*self._how)
+        excluded, nan, clamped = self._tally.left_out()
+        left_out = {why: k for why, k in (("where", excluded), ("nan", nan), ("clamped", clamped)) if k}
+        if said is None:
+            raise value_error("probs", "at least one row that counts", f"none (left out: {left_out})")
+        rows = self._tally.rows()
+        n, correct = sum(count for count, _, _ in rows), sum(correct for _, correct, _ in rows)
+        common: dict[str, Any] = {
+            "n": n,
+            "confidence_level": self._how.level,
+            "left_out": left_out,
+            "detail": {"n_bins": self._n_bins, "filled_bins": len(said["bins"])},
+        }
+        reason = "rows count as independent"
+        sure = "; every probability is 0 or 1 and came true: upper limit by Wilson's limits of the bins"
+        spread = reason + (sure if said["certain"] else "")
+        shared = f"{reason}; the error is shared by {len(said['bins'])} filled bins; a maximum has no standard error"
+        return Reliability(
+            ece=_error(said["ece"], method="inversion", reason=spread, **common),
+            rmsce=_error(said["rmsce"], method="inversion", reason=spread, **common),
+            mce=_error(said["mce"], method="Wilson a bin", reason=shared, **common),
+            noise_floor=said["noise_floor"],
+            accuracy=proportion(correct, n, self._how, reason=reason, left_out=left_out),
+            table=self._table(rows, said["bins"]),
+            n=n,
+            left_out=left_out,
+        )
+
+    def _table(
+        self, rows: list[tuple[int, int, int]], bins: list[tuple[int, float, float, float, float, float]]
+    ) -> dict[str, Array]:
+        n_bins = self._n_bins
+        numbers = np.arange(n_bins + 1) / n_bins
+        table: dict[str, Array] = {
+            "bin_low": numbers[:-1],
+            "bin_high": numbers[1:],
+            "count": np.array([count for count, _, _ in rows], dtype=np.int64),
+            "correct": np.array([correct for _, correct, _ in rows], dtype=np.int64),
+        }
+        columns = np.full((5, n_bins), np.nan)
+        for index, *values in bins:
+            columns[:, index] = values
+        table |= dict(zip(("mean_probability", "accuracy", "gap", "low", "high"), columns, strict=True))
+        for column in table.values():
+            column.setflags(write=False)
+        return table
+
+
+def _error(limits: tuple[float, float | None, float, float], **common: Any) -> Estimate:
+    value, standard_error, low, high = limits
+    return Estimate(value=value, standard_error=standard_error, low=low, high=high, **common)
