@@ -146,6 +146,34 @@ def test_results_travel_between_processes(name: str) -> None:
         assert again.to_dict() == result.to_dict()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_equality_of_results_is_of_bits(name: str) -> None:
+    result, again = results()[name], results()[name]
+    assert result is not again
+    assert result == again == pickle.loads(pickle.dumps(result))
+    assert hash(result) == hash(again)
+    assert [other for other, value in results().items() if value == result] == [name]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("schedule", "step")])
+def test_one_bit_makes_results_unequal(name: str) -> None:
+    result = results()[name]
+    for item in dataclasses.fields(result):
+        value = getattr(result, item.name)
+        if isinstance(value, np.ndarray):
+            flipped = value.copy()
+            flipped.view(np.uint8).flat[0] ^= 1
+            assert dataclasses.replace(result, **{item.name: flipped}) != result, item.name
+        elif isinstance(value, float):
+            assert dataclasses.replace(result, **{item.name: np.nextafter(value, 9).item()}) != result, item.name
+
+
+def test_preference_losses_differ_where_their_estimates_do() -> None:
+    pairs = ([-1.0, -2.0, -1.1], [-2.0, -1.5, -1.0], [-1.2, -2.0, -1.0], [-2.0, -2.0, -1.0])
+    made = [sy.preference_loss(*pairs, **o) for o in ({}, {"clusters": [1, 1, 2]}, {"confidence_level": 0.9})]
+    assert len(set(made)) == 3
+
+
 def test_a_result_keeps_what_the_caller_changes_later() -> None:
     left_out = {"nan": 1}
     e = sy.Estimate(value=1.0, left_out=left_out)

@@ -171,6 +171,7 @@ def test_ctrl_c_reaches_a_child_that_another_thread_forked() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
         def interrupted_child():
+            signal.alarm(30)  # ends a child that does not answer
             threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
             try:
                 long_call(4_000_000)  # more than a minute

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NoReturn, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ._result import Result
 from .errors import shown, type_error
 
 __all__ = ["Estimate"]
@@ -16,18 +17,6 @@ __all__ = ["Estimate"]
 Floats = NDArray[np.float64]
 Number = float | Floats
 MaybeNumber = float | Floats | None
-
-
-def _bits(value: Any) -> Any:
-    """Return something that is equal exactly where the bits of ``value`` are equal."""
-    if isinstance(value, float | np.ndarray):
-        array = np.asarray(value)
-        return array.dtype.str, array.shape, array.tobytes()
-    if isinstance(value, dict):
-        return tuple((key, _bits(item)) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return tuple(_bits(item) for item in value)
-    return value
 
 
 def json_ready(value: Any) -> Any:
@@ -47,21 +36,6 @@ def json_ready(value: Any) -> Any:
     return value
 
 
-def _frozen(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _frozen(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray) and value.flags.writeable:
-        value = value.copy()
-        value.setflags(write=False)
-    return value
-
-
-def freeze_arrays(result: Any) -> None:
-    """Make every array of a frozen dataclass read-only, those in its dictionaries too."""
-    for item in fields(result):
-        object.__setattr__(result, item.name, _frozen(getattr(result, item.name)))
-
-
 def decimals(width: float) -> int:
     """How many decimals show two significant digits of ``width``."""
     if not 0 < width < float("inf"):
@@ -74,7 +48,7 @@ def _missing(value: float | None) -> bool:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class Estimate:
+class Estimate(Result):
     """A value, its standard error and interval, how they were made, and what was left out.
 
     One problem has plain numbers; many problems (several columns, an array of settings) have arrays of one
@@ -131,9 +105,6 @@ class Estimate:
 
     # NumPy must not turn `np.float64(1) - estimate` into arithmetic.
     __array_ufunc__: ClassVar[None] = None
-
-    def __post_init__(self) -> None:
-        freeze_arrays(self)
 
     # -- one of many ------------------------------------------------------------------------------------
 
@@ -195,17 +166,6 @@ class Estimate:
         if isinstance(self.value, np.ndarray):
             raise TypeError("this Estimate is of many problems; pick one, or use .value")
         return self.value
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def _key(self) -> tuple[Any, ...]:
-        return tuple(_bits(getattr(self, item.name)) for item in fields(self))
 
     def _no_order(self, other: object) -> NoReturn:
         raise TypeError(

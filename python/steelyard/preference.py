@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -14,8 +14,9 @@ from . import _core
 from ._arrays import booleans, codes, floats, plain, to_float64
 from ._options import Alternative, NanPolicy, choice, confidence, flag, number, omits_nan
 from ._progress import Progress, reporter
+from ._result import Result
 from .errors import type_error, value_error
-from .estimate import Estimate, freeze_arrays
+from .estimate import Estimate
 
 __all__ = ["PreferenceLoss", "preference_loss"]
 
@@ -24,11 +25,10 @@ Loss = Literal["dpo", "robust", "hinge", "ipo"]
 COLUMNS = ("policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected")
 # Which losses a parameter means something to; given to another one it is refused.
 SMOOTHED = ("dpo", "robust")
-Estimator = Callable[..., Estimate]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class PreferenceLoss:
+class PreferenceLoss(Result):
     """Losses, gradients and rewards of pairs, and their means with intervals.
 
     With an array ``beta`` of length K every array below is ``[n, K]`` and every Estimate has shape ``(K,)``.
@@ -74,26 +74,30 @@ class PreferenceLoss:
     saturated: int | NDArray[np.int64]
     empty: int
     left_out: dict[str, int]
-    _estimate: Estimator = field(repr=False)
-
-    def __post_init__(self) -> None:
-        freeze_arrays(self)
+    _options: dict[str, Any]
+    """How its means are estimated: rows that count, clusters, level."""
 
     @cached_property
     def loss(self) -> Estimate:
         """The mean loss."""
-        return self._estimate(self.losses, method="t")
+        return self._mean(self.losses, method="t")
 
     @cached_property
     def reward_accuracy(self) -> Estimate:
         """The share of pairs whose chosen answer has the higher reward, ties one half."""
         chosen, rejected = self.rewards_chosen, self.rewards_rejected
-        return self._estimate(0.5 * np.add(chosen > rejected, chosen >= rejected, dtype=np.uint8))
+        return self._mean(0.5 * np.add(chosen > rejected, chosen >= rejected, dtype=np.uint8))
 
     @cached_property
     def reward_margin(self) -> Estimate:
         """The mean reward margin."""
-        return self._estimate(self.rewards_chosen - self.rewards_rejected, method="t")
+        return self._mean(self.rewards_chosen - self.rewards_rejected, method="t")
+
+    def _mean(self, values: Floats, **method: Any) -> Estimate:
+        from .uncertainty import estimate
+
+        # The mask alone would say "where" of everything.
+        return replace(estimate(values, **self._options, **method), left_out=dict(self.left_out))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the Estimates and counts in types that JSON has."""
@@ -247,29 +251,20 @@ def preference_loss(
         saturated=np.array(saturated, np.int64) if sweep else saturated[0],
         empty=empty[0] - uncounted,
         left_out=left_out,
-        _estimate=partial(
-            _mean,
-            left_out=left_out,
-            where=counted if uncounted else None,
-            clusters=ids,
-            confidence_level=how.level,
-            alternative=alternative,
-        ),
+        _options={
+            "where": counted if uncounted else None,
+            "clusters": ids,
+            "confidence_level": how.level,
+            "alternative": alternative,
+        },
     )
-
-
-def _mean(values: Floats, *, left_out: dict[str, int], **options: Any) -> Estimate:
-    """Estimate a metric's mean: over here, and not inside a closure, so that a result can be pickled."""
-    from .uncertainty import estimate
-
-    # The mask alone would say "where" of everything.
-    return replace(estimate(values, **options), left_out=dict(left_out))
 
 
 def _ids(clusters: Any, counted: NDArray[np.bool_]) -> NDArray[np.int64]:
     """A code a pair; what does not count needs no id."""
     ids = np.zeros(len(counted), np.int64)
     ids[counted] = codes(clusters, "clusters", len(counted), None if counted.all() else counted)[0]
+    ids.setflags(write=False)
     return ids
 
 

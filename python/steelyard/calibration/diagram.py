@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._result import Result
 from ..estimate import Estimate, json_ready, percent
 
 __all__ = ["Reliability"]
@@ -16,7 +17,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class Reliability:
+class Reliability(Result):
     """How far predicted probabilities lie from observed frequencies.
 
     Attributes
@@ -55,14 +56,6 @@ class Reliability:
     table: dict[str, Array]
     n: int
     left_out: dict[str, int]
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Reliability):
-            return NotImplemented
-        return repr(self.to_dict()) == repr(other.to_dict())
-
-    def __hash__(self) -> int:
-        return hash((self.ece, self.rmsce, self.mce, self.n))
 
     def _lines(self) -> list[tuple[str, str]]:
         errors = {"ece": self.ece, "rmsce": self.rmsce, "mce": self.mce, "accuracy": self.accuracy}

@@ -13,13 +13,14 @@ from .. import _core
 from .._arrays import floats, integers
 from .._options import whole
 from .._progress import Progress, reporter
+from .._result import Result
 from ..errors import shown, type_error, value_error
 
 __all__ = ["TokenScores", "token_scores"]
 
 
 @dataclass(frozen=True, eq=False)
-class TokenScores:
+class TokenScores(Result):
     """How each target fared under the model, one entry a target.
 
     Attributes

@@ -12,8 +12,9 @@ from .. import _core, _intervals
 from .._intervals import Clusters
 from .._options import Alternative, Confidence, NanPolicy, at_least_zero, choice, confidence, flag
 from .._progress import Progress, reporter
+from .._result import Result
 from ..errors import type_error, value_error
-from ..estimate import Estimate, freeze_arrays, json_ready
+from ..estimate import Estimate, json_ready
 from ._rows import Rows, Selection, columns, frame, one_column
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ Watch = _intervals.Watch
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Comparison:
+class Comparison(Result):
     """The paired comparison of one model, or several, with a baseline.
 
     One pair of arrays has plain numbers; a mapping or ``[n, M]`` has arrays, one entry a model.
@@ -69,9 +70,6 @@ class Comparison:
     baseline: str | None
     test: str | tuple[str, ...]
     higher_is_better: bool
-
-    def __post_init__(self) -> None:
-        freeze_arrays(self)
 
     def verdict(self, margin: float = 0.0) -> str | tuple[str, ...]:
         """Decide from the interval alone whether the new model is worse by more than ``margin``.

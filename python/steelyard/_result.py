@@ -1,0 +1,48 @@
+"""What the results of all rooms have in common: read-only arrays, and equality of bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Result"]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A frozen dataclass whose arrays are read-only and whose ``==`` compares every field bit for bit."""
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            object.__setattr__(self, item.name, _frozen(getattr(self, item.name)))
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(_bits(getattr(self, item.name)) == _bits(getattr(other, item.name)) for item in fields(self))
+
+    def __hash__(self) -> int:
+        return hash(tuple(_bits(getattr(self, item.name)) for item in fields(self)))
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray) and value.flags.writeable:
+        value = value.copy()
+        value.setflags(write=False)
+    return value
+
+
+def _bits(value: Any) -> Any:
+    """Return something that is equal exactly where the bits of ``value`` are equal."""
+    if isinstance(value, float | np.ndarray):
+        array = np.asarray(value)
+        return array.dtype.str, array.shape, array.tobytes()
+    if isinstance(value, dict):
+        return tuple((key, _bits(item)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(_bits(item) for item in value)
+    return value
