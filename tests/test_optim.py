@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import steelyard as sy
+from steelyard import _core
 from steelyard.optim import GlobalNormState, adamw_
 
 from .cases import normalish
@@ -423,3 +425,49 @@ def test_empty_arrays_and_scalars_are_arrays_too() -> None:
     params = [np.zeros((0, 3)), np.ones(())]
     info = sy.AdamW(params, lr=0.1).step([np.zeros((0, 3)), np.array(2.0)])
     assert (info.grad_norm, params[1] < 1) == (2.0, True)
+
+
+def test_moments_stay_where_the_optimizer_put_them() -> None:
+    w = np.ones(4, np.float32)
+    opt = sy.AdamW(w)
+    for again in (opt, pickle.loads(pickle.dumps(opt))):
+        with pytest.raises(ValueError, match="does not own its data"):
+            again.state_dict()["exp_avg"].resize(2, refcheck=False)
+
+
+def test_the_core_names_what_it_cannot_read_as_it_stands() -> None:
+    plain = [np.ones(2, t) for t in (np.float16, np.float32, np.float64)] + [
+        np.ones(0, np.float32),
+        np.ones(()),
+        np.ones(2),
+    ]
+    foreign: list[Any] = [
+        None,
+        1.0,
+        [1.0],
+        np.float64(1.0),
+        np.ones(2, np.int64),
+        np.ones(2, np.uint16),  # the bits of bfloat16 say so nowhere
+        np.ones(2, ">f4"),
+        np.ones(4)[::2],
+        np.ones((2, 3)).T,
+        np.ma.masked_array([1.0, 2.0]),
+        np.frombuffer(b"0" * 9, np.uint8)[1:].view(np.float64),
+    ]
+    assert _core.unreadable([*plain, *foreign]) == list(range(len(plain), len(plain) + len(foreign)))
+    assert _core.unreadable([]) == []
+
+
+def test_gradients_of_every_kind_in_one_tree() -> None:
+    """One leaf that must be converted among many that need not be."""
+    params = [np.ones(3, np.float32) for _ in range(5)]
+    grads: list[Any] = [np.full(3, 2.0, np.float32) for _ in range(5)]
+    grads[3] = np.full(6, 2.0, ">f4")[::2]
+    opt, same = sy.AdamW(params), [p.copy() for p in params]
+    opt.step(grads)
+    sy.AdamW(same).step([np.full(3, 2.0, np.float32) for _ in range(5)])
+    assert [p.tobytes() for p in params] == [p.tobytes() for p in same]
+    with pytest.raises(TypeError, match=r"grads\[1\]: expected a gradient for every parameter; got None"):
+        opt.step([grads[0], None, *grads[2:]])
+    with pytest.raises(ValueError, match=r'grads\["b"\]: expected .* shape'):
+        sy.AdamW({"a": np.ones(2), "b": np.ones(3)}).step({"a": np.ones(2), "b": np.ones(2)})

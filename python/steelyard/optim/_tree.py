@@ -7,13 +7,14 @@ state under ``layers/3/w``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _core
 from .._arrays import describe, floats, is_tensor
 from ..errors import type_error, value_error
 
@@ -62,24 +63,28 @@ def matching(tree: Any, like: Any, name: str) -> list[Any]:
 def _match(tree: Any, like: Any, name: str, path: str, found: list[Any]) -> None:
     if isinstance(like, Mapping):
         _check_keys(tree, like, f"{name}{path}")
-        for key, item in like.items():
-            # An array is a leaf; a call for each of ten thousand would cost more than their update.
-            if type(item) is np.ndarray:
-                found.append(tree[key])
-            else:
+        if _all_arrays(like.values()):
+            found.extend(map(tree.__getitem__, like))
+        else:
+            for key, item in like.items():
                 _match(tree[key], item, name, f"{path}[{_literal(key)}]", found)
     elif isinstance(like, list | tuple):
         if not isinstance(tree, list | tuple):
             raise type_error(f"{name}{path}", "a list or tuple, like the parameters", describe(tree))
         if len(tree) != len(like):
             raise value_error(f"{name}{path}", f"{len(like)} items, like the parameters", f"{len(tree)}")
-        for i, (item, other) in enumerate(zip(tree, like, strict=True)):
-            if type(other) is np.ndarray:
-                found.append(item)
-            else:
+        if _all_arrays(like):
+            found.extend(tree)
+        else:
+            for i, (item, other) in enumerate(zip(tree, like, strict=True)):
                 _match(item, other, name, f"{path}[{i}]", found)
     else:
         found.append(tree)
+
+
+def _all_arrays(items: Iterable[Any]) -> bool:
+    """Whether all are arrays, and so leaves: a call for each of ten thousand would cost more than their update."""
+    return set(map(type, items)) == {np.ndarray}
 
 
 def to_write(value: Any, name: str) -> Array:
@@ -95,7 +100,7 @@ def to_write(value: Any, name: str) -> Array:
 def _check_keys(tree: Any, like: Mapping[Any, Any], name: str) -> None:
     if not isinstance(tree, Mapping):
         raise type_error(name, "a dictionary, like the parameters", describe(tree))
-    if len(tree) != len(like) or any(key not in tree for key in like):
+    if tree.keys() != like.keys():
         lacking = [repr(key) for key in like if key not in tree]
         extra = [repr(key) for key in tree if key not in like]
         groups = (("without", lacking), ("also", extra))
@@ -103,34 +108,15 @@ def _check_keys(tree: Any, like: Mapping[Any, Any], name: str) -> None:
         raise value_error(name, "the keys of the parameters", f"a dictionary {got}")
 
 
-def _readable(value: Any) -> bool:
-    if type(value) is not np.ndarray or not value.flags.c_contiguous:
-        return False
-    dtype = value.dtype
-    return dtype.char in "fde" and dtype.isnative
-
-
-# NumPy has one object for each of these dtypes; an array in another byte order has another.
-_PLAIN = (np.dtype(np.float32), np.dtype(np.float64))
-
-
 def all_to_read(values: list[Any], name: str, paths: list[str]) -> list[Array]:
-    """:func:`to_read` of many; a name is made only where it is needed, and ordinary arrays are told by identity."""
-    single, double = _PLAIN
-    return [
-        value
-        if type(value) is np.ndarray
-        and ((dtype := value.dtype) is single or dtype is double)
-        and value.flags.c_contiguous
-        else to_read(value, f"{name}{path}")
-        for value, path in zip(values, paths, strict=True)
-    ]
+    """:func:`to_read` of many: the core picks out those that are no ordinary arrays."""
+    for i in _core.unreadable(values):
+        values[i] = to_read(values[i], f"{name}{paths[i]}")
+    return values
 
 
 def to_read(value: Any, name: str) -> Array:
     """The values as a C-contiguous NumPy array, without a copy wherever they already are one."""
-    if _readable(value):
-        return value  # type: ignore[no-any-return]
     if value is None:
         raise type_error(name, "a gradient for every parameter", "None")
     return floats(value, name)

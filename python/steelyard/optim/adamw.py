@@ -206,7 +206,7 @@ class AdamW:
         arrays = [to_write(leaf.value, f"params{leaf.path}") for leaf in found]
         _core.check_writable(arrays, [f"params{path}" for path in self._paths])
         names = ["exp_avg", "exp_avg_sq"] + (["max_exp_avg_sq"] if flag(amsgrad, "amsgrad") else [])
-        self._state = {name: [np.zeros_like(array) for array in arrays] for name in names}
+        self._state = {name: _fixed([np.zeros_like(array) for array in arrays]) for name in names}
         self._plan = _core.AdamWPlan(self._paths, arrays, *self._state.values())
         self._tensors = tensors([leaf.value for leaf in found])
 
@@ -216,6 +216,7 @@ class AdamW:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._state = {name: _fixed(arrays) for name, arrays in self._state.items()}
         arrays = [to_write(leaf.value, f"params{leaf.path}") for leaf in leaves(self._params)]
         self._plan = _core.AdamWPlan(self._paths, arrays, *self._state.values())
 
@@ -289,6 +290,11 @@ class AdamW:
             f"AdamW({len(self._paths)} arrays, step {self._step}, lr={lr}, betas={s.betas}, eps={s.eps:g}, "
             f"weight_decay={s.weight_decay:g}, max_norm={s.max_norm})"
         )
+
+
+def _fixed(arrays: list[Array]) -> list[Array]:
+    """Views of them: an array that owns its memory can be resized, and the core remembers where moments lie."""
+    return [array[...] for array in arrays]
 
 
 def adamw_(

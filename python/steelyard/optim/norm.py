@@ -10,7 +10,7 @@ import numpy as np
 from .. import _core
 from .._options import at_least_zero, choice, state_bytes
 from ..errors import type_error, value_error
-from ._tree import leaves, tensors, to_read, to_write, wrote
+from ._tree import all_to_read, leaves, tensors, to_write, wrote
 from .adamw import NonFinite
 
 __all__ = ["GlobalNormState", "clip_by_global_norm_", "global_norm"]
@@ -20,7 +20,7 @@ def _measured(tree: Any, name: str, nonfinite: str, fix: str = "") -> tuple[floa
     """Sum of squares, its power of four, the norm, and whether all is finite."""
     found = list(leaves(tree))
     names = [f"{name}{leaf.path}" for leaf in found]
-    arrays = [to_read(leaf.value, where) for leaf, where in zip(found, names, strict=True)]
+    arrays = all_to_read([leaf.value for leaf in found], name, [leaf.path for leaf in found])
     total, exponent, norm, bad, first = _core.sum_of_squares(arrays, names)
     if first is not None and nonfinite == "raise":
         raise value_error(names[first], "finite values", f"{bad} NaN or infinite", fix)

@@ -1,12 +1,15 @@
 //! The optimizer room: check every array, then one call for all of them.
 
-use crate::arrays::blocks::{Block, Disjoint, Overlap, borrow, claim, readable, writable};
+use crate::arrays::blocks::{
+    Block, Disjoint, Held, Overlap, Refusal, borrow, claim, is_readable, readable, same_kind_and_shape,
+    writable,
+};
 use crate::arrays::{Fresh, slice};
 use crate::call::{call, call_quick};
 use numpy::PyArray1;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList};
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release};
 use steelyard_kernels::exact::bytes::{BytesError, Kind as StateKind, Reader, Writer};
 use steelyard_kernels::optim::{
@@ -22,8 +25,9 @@ const ROLES: [&str; 4] = ["params", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
 #[pyclass(frozen, module = "steelyard._core")]
 pub struct AdamWPlan {
     paths: Vec<String>,
-    /// One list a role, all of one length.
-    arrays: Vec<Vec<Py<PyAny>>>,
+    params: Vec<Py<PyAny>>,
+    /// The moments: one list a role after another, each as long as `params`.
+    moments: Vec<Held>,
     disjoint: Disjoint,
     /// Set while a step runs: two threads must not write the same arrays.
     busy: AtomicBool,
@@ -64,17 +68,25 @@ impl AdamWPlan {
         exp_avg_sq: Vec<Py<PyAny>>,
         max_exp_avg_sq: Option<Vec<Py<PyAny>>>,
     ) -> PyResult<Self> {
-        let mut arrays = vec![params, exp_avg, exp_avg_sq];
-        arrays.extend(max_exp_avg_sq);
-        if arrays.iter().any(|role| role.len() != paths.len()) {
+        let mut roles = vec![exp_avg, exp_avg_sq];
+        roles.extend(max_exp_avg_sq);
+        if params.len() != paths.len() || roles.iter().any(|role| role.len() != paths.len()) {
             return Err(PyValueError::new_err("params: expected one array of each kind for every path"));
         }
-        let mut plan =
-            AdamWPlan { paths, arrays, disjoint: Disjoint::default(), busy: AtomicBool::new(false) };
-        let disjoint = {
-            let blocks = plan.blocks(py)?;
-            Disjoint::of(&blocks).map_err(|overlap| plan.overlap(&overlap))?
+        let (moments, disjoint, busy) = (Vec::new(), Disjoint::default(), AtomicBool::new(false));
+        let mut plan = AdamWPlan { paths, params, moments, disjoint, busy };
+        let (moments, disjoint) = {
+            let params = plan.params(py)?;
+            let mut moments = Vec::with_capacity(roles.len() * params.len());
+            for (role, arrays) in ROLES[1..].iter().zip(&roles) {
+                for ((array, param), path) in arrays.iter().zip(&params).zip(&plan.paths) {
+                    moments.push(Held::new(array.bind(py), param, || format!("{role}{path}"))?);
+                }
+            }
+            let disjoint = Disjoint::of(&params, &moments).map_err(|overlap| plan.overlap(&overlap))?;
+            (moments, disjoint)
         };
+        plan.moments = moments;
         plan.disjoint = disjoint;
         Ok(plan)
     }
@@ -100,22 +112,23 @@ impl AdamWPlan {
         stop_nonfinite: bool,
     ) -> PyResult<StepOutcome> {
         let _busy = Busy::claim(&self.busy)?;
-        let writes = self.blocks(py)?;
-        if !self.disjoint.still(&writes) {
-            return Err(PyValueError::new_err(
-                "params: an array was moved or resized since the optimizer was made; make a new one",
-            ));
-        }
+        let writes = self.params(py)?;
         let reads = self.gradients(&grads, &writes)?;
-        let claimed = claim(&writes, &reads, &self.disjoint).map_err(|overlap| self.overlap(&overlap))?;
+        let claimed =
+            claim(&writes, &self.moments, &reads, &self.disjoint).map_err(|refusal| match refusal {
+                Refusal::Overlap(overlap) => self.overlap(&overlap),
+                Refusal::Moved => PyValueError::new_err(
+                    "params: an array was moved or resized since the optimizer was made; make a new one",
+                ),
+            })?;
+        let gradients = borrow(&reads);
         let hyper = Hyper { lr, beta1, beta2, eps, weight_decay, clip_factor: 1.0, maximize, step };
-        let count = self.paths.len();
         call_quick(py, move || {
             let (mut hyper, mut norm, mut nonfinite) = (hyper, None, None);
             if scan {
-                let scaled = optim::sum_of_squares(&claimed.reads, &mut |_| true).unwrap_or_default();
+                let scaled = optim::sum_of_squares(&gradients, &mut |_| true).unwrap_or_default();
                 if !scaled.is_finite() {
-                    nonfinite = optim::count_nonfinite(&claimed.reads);
+                    nonfinite = optim::count_nonfinite(&gradients);
                 }
                 norm = Some(scaled.root());
                 hyper.clip_factor = optim::clip_factor(scaled.root(), max_norm);
@@ -123,7 +136,7 @@ impl AdamWPlan {
             let (bad, first) = nonfinite.map_or((0, None), |found| (found.count, Some(found.array)));
             let applied = bad == 0 || !stop_nonfinite;
             if applied {
-                optim::adamw(tensors(claimed.writes, &claimed.reads, count), &hyper);
+                optim::adamw(claimed.rows().filter_map(tensor), &hyper);
             }
             (norm, hyper.clip_factor, bad, first, applied)
         })
@@ -131,22 +144,12 @@ impl AdamWPlan {
 }
 
 impl AdamWPlan {
-    /// Every array that is written, checked again: a flag may have changed since.
-    fn blocks<'a>(&'a self, py: Python<'a>) -> PyResult<Vec<Block<'a>>> {
-        let mut blocks: Vec<Block<'a>> = Vec::with_capacity(self.arrays.len() * self.paths.len());
-        for (role, arrays) in self.arrays.iter().enumerate() {
-            for (index, array) in arrays.iter().enumerate() {
-                let name = || format!("{}{}", ROLES[role], self.paths[index]);
-                let block = writable(array.bind(py), name)?;
-                if let Some(param) = blocks.get(index)
-                    && role > 0
-                {
-                    same_kind_and_shape(&block, param, &name)?;
-                }
-                blocks.push(block);
-            }
-        }
-        Ok(blocks)
+    /// The parameters, checked again: a flag may have changed since.
+    fn params<'a>(&'a self, py: Python<'a>) -> PyResult<Vec<Block<'a>>> {
+        let check = |(array, path): (&'a Py<PyAny>, &String)| {
+            writable(array.bind(py), || format!("{}{path}", ROLES[0]))
+        };
+        self.params.iter().zip(&self.paths).map(check).collect()
     }
 
     fn gradients<'a>(&self, grads: &'a [Bound<'_, PyAny>], params: &[Block<'_>]) -> PyResult<Vec<Block<'a>>> {
@@ -169,8 +172,10 @@ impl AdamWPlan {
     /// The sentence for two arrays that share memory.
     fn overlap(&self, Overlap(a, b): &Overlap) -> PyErr {
         let count = self.paths.len();
+        // While the plan is made, `moments` is empty and there are no gradients.
+        let written = if self.moments.is_empty() { usize::MAX } else { count + self.moments.len() };
         let name = |i: usize| {
-            let role = ROLES.get(i / count).filter(|_| i < count * self.arrays.len()).unwrap_or(&"grads");
+            let role = ROLES.get(i / count).filter(|_| i < written).unwrap_or(&"grads");
             format!("{role}{}", self.paths[i % count])
         };
         PyValueError::new_err(format!(
@@ -181,73 +186,32 @@ impl AdamWPlan {
     }
 }
 
-fn same_kind_and_shape(block: &Block<'_>, param: &Block<'_>, name: &impl Fn() -> String) -> PyResult<()> {
-    if block.kind() == param.kind() && block.shape() == param.shape() {
-        return Ok(());
-    }
-    Err(PyValueError::new_err(format!(
-        "{}: expected {} of shape {}, like the parameter; got {} of shape {}",
-        name(),
-        param.kind().name(),
-        python_shape(param.shape()),
-        block.kind().name(),
-        python_shape(block.shape())
-    )))
-}
-
-fn python_shape(shape: &[usize]) -> String {
-    match shape {
-        [n] => format!("({n},)"),
-        _ => format!("({})", shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
-    }
-}
-
-/// Puts the claimed slices, role by role, back together as tensors.
-fn tensors<'a>(
-    writes: Vec<TypedSliceMut<'a>>,
-    grads: &[TypedSlice<'a>],
-    count: usize,
-) -> Vec<TypedTensor<'a>> {
-    let mut rest = writes.into_iter();
-    let mut roles: Vec<Vec<TypedSliceMut<'a>>> = Vec::new();
-    while rest.len() > 0 {
-        roles.push(rest.by_ref().take(count).collect());
-    }
-    let mut roles = roles.into_iter().map(Vec::into_iter);
-    let (Some(params), Some(first), Some(second)) = (roles.next(), roles.next(), roles.next()) else {
-        return Vec::new();
-    };
-    let mut largest = roles.next();
-    let zipped = params.zip(grads).zip(first.zip(second));
-    zipped
-        .filter_map(|((p, g), (m, v))| tensor(p, *g, m, v, largest.as_mut().and_then(Iterator::next)))
-        .collect()
-}
-
-/// The kinds agree: they were checked against the parameter's.
+/// A gradient with the arrays of every role, as they are updated together. The kinds agree: they were checked against
+/// the parameter's.
 fn tensor<'a>(
-    p: TypedSliceMut<'a>,
-    g: TypedSlice<'a>,
-    m: TypedSliceMut<'a>,
-    v: TypedSliceMut<'a>,
-    x: Option<TypedSliceMut<'a>>,
+    (grad, param, moments): (TypedSlice<'a>, TypedSliceMut<'a>, [Option<TypedSliceMut<'a>>; 3]),
 ) -> Option<TypedTensor<'a>> {
-    use {TypedSlice as R, TypedSliceMut as W};
-    match (p, g, m, v, x) {
-        (W::F32(param), R::F32(grad), W::F32(exp_avg), W::F32(exp_avg_sq), None) => {
-            Some(TypedTensor::F32(Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq: None }))
-        }
-        (W::F32(param), R::F32(grad), W::F32(exp_avg), W::F32(exp_avg_sq), Some(W::F32(x))) => {
-            Some(TypedTensor::F32(Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq: Some(x) }))
-        }
-        (W::F64(param), R::F64(grad), W::F64(exp_avg), W::F64(exp_avg_sq), None) => {
-            Some(TypedTensor::F64(Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq: None }))
-        }
-        (W::F64(param), R::F64(grad), W::F64(exp_avg), W::F64(exp_avg_sq), Some(W::F64(x))) => {
-            Some(TypedTensor::F64(Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq: Some(x) }))
-        }
+    match grad {
+        TypedSlice::F32(grad) => of_kind(grad, param, moments, TypedSliceMut::f32).map(TypedTensor::F32),
+        TypedSlice::F64(grad) => of_kind(grad, param, moments, TypedSliceMut::f64).map(TypedTensor::F64),
         _ => None,
     }
+}
+
+fn of_kind<'a, T>(
+    grad: &'a [T],
+    param: TypedSliceMut<'a>,
+    moments: [Option<TypedSliceMut<'a>>; 3],
+    typed: impl Fn(TypedSliceMut<'a>) -> Option<&'a mut [T]>,
+) -> Option<Tensor<'a, T>> {
+    let [exp_avg, exp_avg_sq, max_exp_avg_sq] = moments.map(|slice| slice.and_then(&typed));
+    Some(Tensor { param: typed(param)?, grad, exp_avg: exp_avg?, exp_avg_sq: exp_avg_sq?, max_exp_avg_sq })
+}
+
+/// The positions of what is no plain array of floats that can be read as it stands.
+#[pyfunction]
+pub fn unreadable(objects: &Bound<'_, PyList>) -> Vec<usize> {
+    objects.iter().enumerate().filter(|(_, object)| !is_readable(object)).map(|(index, _)| index).collect()
 }
 
 /// The sum of squares over all arrays, as (sum, exponent): `sum * 4^exponent`; then the norm, the non-finite
@@ -282,11 +246,12 @@ pub fn scale_in_place(
     factor: f64,
 ) -> PyResult<()> {
     let blocks = write_blocks(&arrays, &names)?;
-    let disjoint = Disjoint::of(&blocks).map_err(|Overlap(a, b)| {
+    let disjoint = Disjoint::of(&blocks, &[]).map_err(|Overlap(a, b)| {
         PyValueError::new_err(format!("{}: expected memory of its own; it overlaps {}", names[a], names[b]))
     })?;
-    let claimed = claim(&blocks, &[], &disjoint).map_err(|_| PyValueError::new_err("arrays overlap"))?;
-    call_quick(py, move || optim::scale_in_place(claimed.writes, factor))
+    let claimed = claim(&blocks, &[], &[], &disjoint).map_err(|_| PyValueError::new_err("arrays overlap"))?;
+    let slices = claimed.writes().collect();
+    call_quick(py, move || optim::scale_in_place(slices, factor))
 }
 
 /// Checks arrays that will be written, without writing.

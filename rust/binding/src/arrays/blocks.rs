@@ -49,17 +49,12 @@ pub struct Block<'a> {
     array: PhantomData<&'a [u8]>,
 }
 
-impl<'a> Block<'a> {
-    /// The element type.
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
+// SAFETY: a block is an address that nothing is read or written through; only a claim makes slices of it.
+unsafe impl Send for Block<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Block<'_> {}
 
-    /// The shape.
-    pub fn shape(&self) -> &'a [usize] {
-        self.shape
-    }
-
+impl Block<'_> {
     fn range(&self) -> Range<usize> {
         let size = match self.kind {
             Kind::F32 => 4,
@@ -114,6 +109,14 @@ pub fn readable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> 
     Ok(Block { data: data(array), len: array.len(), kind, shape: array.shape(), array: PhantomData })
 }
 
+/// Whether the object is an array of floats, and no subclass of one, that can be read as it stands.
+pub fn is_readable(object: &Bound<'_, PyAny>) -> bool {
+    object.cast_exact::<PyUntypedArray>().is_ok_and(|array| {
+        let kind = kind_of(array).filter(|kind| *kind != Kind::Bf16);
+        kind.is_some() && flag(array, NPY_ARRAY_C_CONTIGUOUS)
+    })
+}
+
 /// An array that will be written: float32 or float64, and writeable.
 pub fn writable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyResult<Block<'a>> {
     let block = readable(object, &name)?;
@@ -134,6 +137,46 @@ pub fn writable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> 
     Ok(block)
 }
 
+/// A block of an array that is kept alive, checked once: nobody else is to move or resize it.
+pub struct Held {
+    block: Block<'static>,
+    _array: Py<PyAny>,
+}
+
+impl Held {
+    /// An array that will be written, like `param` in type and shape.
+    pub fn new(array: &Bound<'_, PyAny>, param: &Block<'_>, name: impl Fn() -> String) -> PyResult<Held> {
+        let block = writable(array, &name)?;
+        same_kind_and_shape(&block, param, &name)?;
+        // The shape is the array's own and may change; the memory is what `_array` keeps.
+        let block =
+            Block { data: block.data, len: block.len, kind: block.kind, shape: &[], array: PhantomData };
+        Ok(Held { block, _array: array.clone().unbind() })
+    }
+}
+
+/// Refuses a block unlike its parameter.
+pub fn same_kind_and_shape(block: &Block<'_>, param: &Block<'_>, name: &impl Fn() -> String) -> PyResult<()> {
+    if block.kind == param.kind && block.shape == param.shape {
+        return Ok(());
+    }
+    Err(PyValueError::new_err(format!(
+        "{}: expected {} of shape {}, like the parameter; got {} of shape {}",
+        name(),
+        param.kind.name(),
+        python_shape(param.shape),
+        block.kind.name(),
+        python_shape(block.shape)
+    )))
+}
+
+fn python_shape(shape: &[usize]) -> String {
+    match shape {
+        [n] => format!("({n},)"),
+        _ => format!("({})", shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
 /// Two blocks that share memory, at least one of them written: indices into writes, then reads.
 pub struct Overlap(pub usize, pub usize);
 
@@ -145,9 +188,10 @@ pub struct Disjoint {
 }
 
 impl Disjoint {
-    /// Makes sure that no two of the written blocks overlap.
-    pub fn of(writes: &[Block<'_>]) -> Result<Disjoint, Overlap> {
-        let ranges: Vec<_> = writes.iter().map(Block::range).collect();
+    /// Makes sure that no two of the written blocks, nor of those that are held, overlap.
+    pub fn of(writes: &[Block<'_>], held: &[Held]) -> Result<Disjoint, Overlap> {
+        let ranges: Vec<_> =
+            writes.iter().chain(held.iter().map(|held| &held.block)).map(Block::range).collect();
         let mut sorted: Vec<_> =
             ranges.iter().cloned().zip(0..).filter(|(range, _)| !range.is_empty()).collect();
         sorted.sort_by_key(|(range, _)| range.start);
@@ -157,9 +201,9 @@ impl Disjoint {
         }
     }
 
-    /// Whether these are the blocks that were checked.
-    pub fn still(&self, writes: &[Block<'_>]) -> bool {
-        self.ranges.len() == writes.len()
+    /// Whether these are the blocks that were checked, beside those that are held.
+    fn still(&self, writes: &[Block<'_>], held: &[Held]) -> bool {
+        self.ranges.len() == writes.len() + held.len()
             && self.ranges.iter().zip(writes).all(|(range, w)| *range == w.range())
     }
 
@@ -171,40 +215,64 @@ impl Disjoint {
     }
 }
 
-/// Every block as a slice, in order: the written ones exclusively.
-pub struct Claimed<'a> {
-    /// Slices to write.
-    pub writes: Vec<TypedSliceMut<'a>>,
-    /// Slices to read.
-    pub reads: Vec<TypedSlice<'a>>,
+/// Blocks of which the written ones are known to overlap nothing: they may become slices, once.
+pub struct Claim<'b, 'a> {
+    writes: &'b [Block<'a>],
+    held: &'a [Held],
+    reads: &'b [Block<'a>],
 }
 
-/// Borrows all blocks. What `disjoint` remembers spares a sort; when it is of other blocks they are checked anew.
-pub fn claim<'a>(
-    writes: &[Block<'a>],
-    reads: &[Block<'a>],
+/// Why blocks cannot be claimed.
+pub enum Refusal {
+    /// They are not where they were when they were found disjoint.
+    Moved,
+    /// What is read overlaps what is written.
+    Overlap(Overlap),
+}
+
+/// Claims all blocks; `disjoint` is of these writes and of what is held.
+pub fn claim<'b, 'a>(
+    writes: &'b [Block<'a>],
+    held: &'a [Held],
+    reads: &'b [Block<'a>],
     disjoint: &Disjoint,
-) -> Result<Claimed<'a>, Overlap> {
-    let fresh;
-    let disjoint = if disjoint.still(writes) {
-        disjoint
-    } else {
-        fresh = Disjoint::of(writes)?;
-        &fresh
-    };
+) -> Result<Claim<'b, 'a>, Refusal> {
+    if !disjoint.still(writes, held) {
+        return Err(Refusal::Moved);
+    }
     for (index, read) in reads.iter().enumerate() {
         if let Some(write) = disjoint.hit(&read.range()) {
-            return Err(Overlap(write, writes.len() + index));
+            return Err(Refusal::Overlap(Overlap(write, writes.len() + held.len() + index)));
         }
     }
-    // SAFETY: every block was checked to be an aligned, C-contiguous array of its kind that lives for 'a;
-    // written blocks are writeable and overlap nothing else in this call.
-    Ok(unsafe {
-        Claimed {
-            writes: writes.iter().map(|block| exclusive(block)).collect(),
-            reads: reads.iter().map(|block| shared(block)).collect(),
-        }
-    })
+    Ok(Claim { writes, held, reads })
+}
+
+impl<'b, 'a> Claim<'b, 'a> {
+    /// The written blocks that are not held.
+    pub fn writes(self) -> impl Iterator<Item = TypedSliceMut<'a>> + use<'b, 'a> {
+        // SAFETY: every block was checked to be an aligned, C-contiguous, writeable array of its kind that lives for
+        // 'a and overlaps nothing else that was claimed; each becomes a slice once, since the claim is used up.
+        self.writes.iter().map(|block| unsafe { exclusive(block) })
+    }
+
+    /// For each read block, it, its written block and its held ones, when these are one list a role, each as long as
+    /// `writes` and `reads`.
+    pub fn rows(
+        self,
+    ) -> impl Iterator<Item = (TypedSlice<'a>, TypedSliceMut<'a>, [Option<TypedSliceMut<'a>>; 3])> + use<'b, 'a>
+    {
+        let Claim { writes, held, reads } = self;
+        reads.iter().zip(writes).enumerate().map(move |(index, (read, write))| {
+            let role = |role: usize| {
+                // SAFETY: as above, and no two rows have a held block in common.
+                held.get(role * reads.len() + index).map(|held| unsafe { exclusive(&held.block) })
+            };
+            // SAFETY: as above; nothing that is written overlaps what is read.
+            let (read, write) = unsafe { (shared(read), exclusive(write)) };
+            (read, write, [role(0), role(1), role(2)])
+        })
+    }
 }
 
 /// Borrows blocks that are only read.

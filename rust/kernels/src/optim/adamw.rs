@@ -17,7 +17,7 @@
 //! These are the bits of `torch.optim.AdamW(fused=True)` on all but the last few elements of a tensor, where
 //! torch changes its rule. Subnormals are kept, as plain IEEE arithmetic and torch do.
 
-use super::units::units;
+use super::units::Units;
 use crate::grid::{CHUNK, write_chunks};
 use crate::math;
 use crate::simd::{Isa, Kernel, Real, dispatch};
@@ -112,17 +112,18 @@ pub enum TypedTensor<'a> {
 }
 
 impl<'a, T> Tensor<'a, T> {
-    fn spans(self) -> Vec<Tensor<'a, T>> {
+    /// The tensor's spans of at most a chunk: itself, most often.
+    fn spans(self, mut take: impl FnMut(Tensor<'a, T>)) {
+        if self.param.len() <= CHUNK {
+            return take(self);
+        }
         let parts = self.param.chunks_mut(CHUNK).zip(self.grad.chunks(CHUNK));
         let moments = self.exp_avg.chunks_mut(CHUNK).zip(self.exp_avg_sq.chunks_mut(CHUNK));
         let mut largest = self.max_exp_avg_sq.map(|x| x.chunks_mut(CHUNK));
-        parts
-            .zip(moments)
-            .map(|((param, grad), (exp_avg, exp_avg_sq))| {
-                let max_exp_avg_sq = largest.as_mut().and_then(Iterator::next);
-                Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq }
-            })
-            .collect()
+        for ((param, grad), (exp_avg, exp_avg_sq)) in parts.zip(moments) {
+            let max_exp_avg_sq = largest.as_mut().and_then(Iterator::next);
+            take(Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq });
+        }
     }
 }
 
@@ -134,10 +135,10 @@ impl<'a> TypedTensor<'a> {
         }
     }
 
-    fn spans(self) -> Vec<TypedTensor<'a>> {
+    fn spans(self, mut take: impl FnMut(TypedTensor<'a>)) {
         match self {
-            TypedTensor::F32(x) => x.spans().into_iter().map(TypedTensor::F32).collect(),
-            TypedTensor::F64(x) => x.spans().into_iter().map(TypedTensor::F64).collect(),
+            TypedTensor::F32(x) => x.spans(|span| take(TypedTensor::F32(span))),
+            TypedTensor::F64(x) => x.spans(|span| take(TypedTensor::F64(span))),
         }
     }
 }
@@ -198,11 +199,14 @@ fn larger_or_nan<T: Real>(largest: T, v: T) -> T {
 }
 
 /// One step over all tensors, in one parallel region. Cannot be interrupted: a step is whole or not begun.
-pub fn adamw(tensors: Vec<TypedTensor<'_>>, hyper: &Hyper) {
+pub fn adamw<'a>(tensors: impl IntoIterator<Item = TypedTensor<'a>>, hyper: &Hyper) {
     let (single, double) = (hyper.scalars::<f32>(), hyper.scalars::<f64>());
-    let bytes = tensors.iter().map(|tensor| tensor.len() * 28).sum();
-    let spans = tensors.into_iter().flat_map(TypedTensor::spans);
-    write_chunks(units(spans, TypedTensor::len, CHUNK), bytes, |_, unit| {
+    let mut units = Units::new(CHUNK);
+    for tensor in tensors {
+        tensor.spans(|span| units.push(span.len(), span));
+    }
+    let bytes = units.elements() * 28;
+    write_chunks(units.finish(), bytes, |_, unit| {
         for span in unit {
             match span {
                 TypedTensor::F32(tensor) => dispatch(Update { tensor, scalars: single }),

@@ -258,6 +258,24 @@ pub enum TypedSliceMut<'a> {
     F64(&'a mut [f64]),
 }
 
+impl<'a> TypedSliceMut<'a> {
+    /// The elements, if they are float32.
+    pub fn f32(self) -> Option<&'a mut [f32]> {
+        match self {
+            TypedSliceMut::F32(x) => Some(x),
+            TypedSliceMut::F64(_) => None,
+        }
+    }
+
+    /// The elements, if they are float64.
+    pub fn f64(self) -> Option<&'a mut [f64]> {
+        match self {
+            TypedSliceMut::F64(x) => Some(x),
+            TypedSliceMut::F32(_) => None,
+        }
+    }
+}
+
 struct ScaleBy<'a, T> {
     x: &'a mut [T],
     factor: T,

@@ -3,35 +3,71 @@
 /// Gathers spans, each at most a chunk long, into units of about a chunk: ten thousand small arrays become a
 /// few hundred units, one large array becomes as many as it has chunks. The spans themselves never depend on
 /// the grouping, so neither does any result.
+pub(super) struct Units<T> {
+    chunk: usize,
+    whole: Vec<Vec<T>>,
+    unit: Vec<T>,
+    filled: usize,
+    elements: usize,
+}
+
+impl<T> Units<T> {
+    pub(super) fn new(chunk: usize) -> Self {
+        Units { chunk, whole: Vec::new(), unit: Vec::new(), filled: 0, elements: 0 }
+    }
+
+    /// The next span, of `n` elements.
+    pub(super) fn push(&mut self, n: usize, span: T) {
+        if self.filled > 0 && self.filled + n > self.chunk {
+            // The next unit is likely to hold as many.
+            let next = Vec::with_capacity(self.unit.len());
+            self.whole.push(std::mem::replace(&mut self.unit, next));
+            self.filled = 0;
+        }
+        self.filled += n;
+        self.elements += n;
+        self.unit.push(span);
+    }
+
+    /// How many elements all spans have together.
+    pub(super) fn elements(&self) -> usize {
+        self.elements
+    }
+
+    /// The spans as units.
+    pub(super) fn finish(mut self) -> Vec<Vec<T>> {
+        if !self.unit.is_empty() {
+            self.whole.push(self.unit);
+        }
+        self.whole
+    }
+}
+
+/// Spans at hand as units.
 pub(super) fn units<T>(
     spans: impl Iterator<Item = T>,
     length: impl Fn(&T) -> usize,
     chunk: usize,
 ) -> Vec<Vec<T>> {
-    let (mut units, mut unit, mut filled) = (Vec::new(), Vec::new(), 0);
+    let mut units = Units::new(chunk);
     for span in spans {
-        let n = length(&span);
-        if filled > 0 && filled + n > chunk {
-            units.push(std::mem::take(&mut unit));
-            filled = 0;
-        }
-        filled += n;
-        unit.push(span);
+        units.push(length(&span), span);
     }
-    if !unit.is_empty() {
-        units.push(unit);
-    }
-    units
+    units.finish()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::units;
+    use super::Units;
 
     #[test]
     fn units_keep_order_and_size() {
         let lengths = [10, 10, 90, 5, 100, 1, 1];
-        let grouped = units(lengths.into_iter(), |&n| n, 100);
-        assert_eq!(grouped, vec![vec![10, 10], vec![90, 5], vec![100], vec![1, 1]]);
+        let mut units = Units::new(100);
+        for n in lengths {
+            units.push(n, n);
+        }
+        assert_eq!(units.elements(), 217);
+        assert_eq!(units.finish(), vec![vec![10, 10], vec![90, 5], vec![100], vec![1, 1]]);
     }
 }

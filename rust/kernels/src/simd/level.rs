@@ -3,6 +3,7 @@
 
 use super::fma::{soft_fma32, soft_fma64};
 use super::fpenv::FpEnv;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// An instruction-set level. What differs between levels is speed, never a bit of a result.
@@ -204,7 +205,10 @@ pub fn level() -> Level {
 }
 
 fn best() -> Level {
-    Level::ALL.into_iter().rev().find(|&level| available(level)).unwrap_or(Level::Baseline)
+    static BEST: LazyLock<Level> = LazyLock::new(|| {
+        Level::ALL.into_iter().rev().find(|&level| available(level)).unwrap_or(Level::Baseline)
+    });
+    *BEST
 }
 
 #[cfg(test)]
