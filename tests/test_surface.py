@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import inspect
 import re
 import subprocess
@@ -153,6 +154,23 @@ def test_kernels_do_not_know_python() -> None:
     for path in _rust_files():
         if "kernels" in path.parts:
             assert not re.search(r"\b(pyo3|numpy)::", path.read_text("utf-8")), path
+
+
+def _imported(path: Path) -> Iterator[Path]:
+    """Files of the package that a file imports from, for types alone too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            for name in (alias.name for alias in node.names):
+                inside = (base / f"{name}.py", base / f"{name}.pyi", base / name / "__init__.py")
+                yield next(file for file in (*inside, base.with_suffix(".py"), base / "__init__.py") if file.exists())
+
+
+def test_no_two_files_import_from_each_other() -> None:
+    imports = {path: set(_imported(path)) for path in _python_files()}
+    assert FACE / "estimate.py" in imports[FACE / "uncertainty" / "mean.py"]
+    assert FACE / "calibration" / "__init__.py" in imports[FACE / "report" / "measure.py"]
+    graphlib.TopologicalSorter(imports).prepare()  # a CycleError lists the files of a circle
 
 
 def test_import_brings_numpy_and_the_core_alone() -> None:

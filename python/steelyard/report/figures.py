@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from steelyard.calibration import Reliability
+    from ..calibration import Reliability
 
 # Okabe and Ito's palette (Color Universal Design, 2008): told apart with every common form of colour blindness.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#5F6B76"
