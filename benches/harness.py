@@ -24,6 +24,7 @@ import steelyard
 THREADS = 2
 SECONDS = 6.0  # for one row, about
 ROUNDS = (5, 200)  # of one row, at least and at most
+REST = 0.01  # seconds between turns
 Call = Callable[[], Any]
 
 
@@ -149,8 +150,9 @@ def seconds(call: Call) -> float:
 def take_turns(calls: Sequence[Call]) -> list[list[float]]:
     """Time the calls in turn, round after round, until the row's time is spent; one list a call.
 
-    A turn is two calls, and the second one is timed: OpenMP's threads spin for milliseconds after their work is done,
-    on the cores that the other side's call then needs, and each side finds its own data in the cache.
+    A turn is a rest and two calls, of which the second one is timed: OpenMP's threads spin for milliseconds after their
+    work is done, on the cores that the other side then needs, and each side is to find its threads awake and its own
+    data in the cache.
     """
     for call in calls:
         call()
@@ -161,6 +163,7 @@ def take_turns(calls: Sequence[Call]) -> list[list[float]]:
         # Every second round runs backwards: neither side always follows the other.
         order = range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls)))
         for i in order:
+            time.sleep(REST)
             calls[i]()
             times[i].append(seconds(calls[i]))
     return times
