@@ -142,6 +142,7 @@ def test_results_travel_between_processes(name: str) -> None:
     again = pickle.loads(pickle.dumps(result))
     assert type(again) is type(result)
     assert [a.tobytes() for a in arrays(again)] == [a.tobytes() for a in arrays(result)]
+    assert not any(a.flags.writeable for a in arrays(again))
     if hasattr(result, "to_dict"):
         assert again.to_dict() == result.to_dict()
 

@@ -18,6 +18,11 @@ class Result:
         for item in fields(self):
             object.__setattr__(self, item.name, _frozen(getattr(self, item.name)))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """What comes out of a pickle is as read-only as what went in."""
+        self.__dict__.update(state)
+        Result.__post_init__(self)
+
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
