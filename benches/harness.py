@@ -148,7 +148,7 @@ def seconds(call: Call) -> float:
 
 
 def take_turns(calls: Sequence[Call]) -> list[list[float]]:
-    """Time the calls in turn, round after round, until the row's time is spent; one list a call.
+    """Time the calls in turn, round after round, until the row's time is spent (rests come on top); one list a call.
 
     A turn is a rest and two calls, of which the second one is timed: OpenMP's threads spin for milliseconds after their
     work is done, on the cores that the other side then needs, and each side is to find its threads awake and its own

@@ -123,13 +123,14 @@ def into_readme(text: str) -> None:
 
 
 def updated(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the last run's rows, those measured anew replaced."""
+    """Return the last run's rows, those measured anew replaced, then what the last run did not have."""
 
     def key(row: dict[str, Any]) -> tuple[str, str]:
         return row["work"], row.get("against", "").split("batch=")[0]
 
     anew = {key(row): row for row in rows}
-    return [anew.get(key(row), row) for row in json.loads(RESULTS.read_text("utf-8"))["rows"]]
+    replaced = [anew.pop(key(row), row) for row in json.loads(RESULTS.read_text("utf-8"))["rows"]]
+    return replaced + list(anew.values())
 
 
 def main(arguments: list[str]) -> int:

@@ -428,11 +428,27 @@ def test_empty_arrays_and_scalars_are_arrays_too() -> None:
 
 
 def test_moments_stay_where_the_optimizer_put_them() -> None:
-    w = np.ones(4, np.float32)
-    opt = sy.AdamW(w)
+    n = 100_000
+    opt = sy.AdamW(np.ones(n))
     for again in (opt, pickle.loads(pickle.dumps(opt))):
+        moment = again.state_dict()["exp_avg"]
         with pytest.raises(ValueError, match="does not own its data"):
-            again.state_dict()["exp_avg"].resize(2, refcheck=False)
+            moment.resize(2, refcheck=False)
+        with pytest.raises(ValueError, match="cannot resize"):
+            moment.base.resize(2)
+        moment.__setstate__(np.zeros(2).__reduce__()[2])  # the caller's view goes elsewhere, and nothing else does
+        again.step(np.ones(n))
+
+
+def test_a_parameter_that_became_another_type_is_refused() -> None:
+    w = np.ones(8, np.float32)
+    opt = sy.AdamW(w)
+    try:
+        w.dtype = np.dtype(np.float64)  # the same bytes
+    except (AttributeError, DeprecationWarning):
+        pytest.skip("this NumPy gives arrays no other dtype in place")
+    with pytest.raises(ValueError, match="params: an array was moved, resized or given another type"):
+        opt.step(np.ones(4))
 
 
 def test_the_core_names_what_it_cannot_read_as_it_stands() -> None:

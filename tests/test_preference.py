@@ -124,11 +124,21 @@ def test_swapping_the_answers_flips_the_margin() -> None:
     assert float(there.reward_accuracy) + float(back.reward_accuracy) == pytest.approx(1.0)
 
 
-def test_the_margin_is_the_difference_of_the_rewards() -> None:
-    out = sy.preference_loss(*pairs(1000))
-    margins = out.rewards_chosen - out.rewards_rejected
-    assert out.reward_margin == sy.estimate(margins, method="t")
-    assert float(out.reward_accuracy) == np.mean((margins > 0) + 0.5 * (margins == 0))
+def test_margin_and_accuracy_are_of_the_exact_margins() -> None:
+    pc, pr, rc, rr = columns = pairs(1000)
+    pr[::10], rr[::10] = pc[::10], rc[::10]  # ties
+    margins = 0.1 * ((pc - rc) - (pr - rr))
+    out = sy.preference_loss(*columns)
+    assert float(out.reward_margin) == pytest.approx(margins.mean(), rel=1e-13)
+    assert float(out.reward_accuracy) == pytest.approx(np.mean((margins > 0) + 0.5 * (margins == 0)), rel=1e-13)
+    assert (margins == 0).sum() == 100
+
+
+def test_columns_of_more_than_one_axis_are_scored_whole_by_the_core() -> None:
+    flat = pairs(24)
+    options: dict[str, Any] = {"loss": "dpo", "beta": 0.1, "label_smoothing": 0.0, "crossing": (0.0, 0.0)}
+    (losses, _, _), _, _, _ = _core.preference_loss([c.reshape(6, 4) for c in flat], gradients=False, **options)
+    assert losses.tobytes() == sy.preference_loss(*flat).losses.tobytes()
 
 
 @pytest.mark.parametrize("options", LOSSES)

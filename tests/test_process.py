@@ -445,7 +445,12 @@ def test_a_results_memory_is_used_again_once_nobody_has_it() -> None:
         every = columns(second) + columns(third) + [kept]
         assert not any(np.shares_memory(a, b) for i, a in enumerate(every) for b in every[:i])
         assert np.array_equal(third.losses, expected)
-        assert np.array_equal(scored(n - 1000).losses.shape, (n - 1000,))
+        # Memory of a longer result serves a shorter one: the same bits as in memory that nobody had.
+        fewer = [c[: n - 1000].copy() for c in np.random.default_rng(2).standard_normal((4, n))]
+        unused = [c.copy() for c in columns(sy.preference_loss(*fewer))]
+        del second, third, every
+        used = sy.preference_loss(*fewer)
+        assert all(np.array_equal(a, b) for a, b in zip(unused, columns(used)))
         """)
     )
 
@@ -485,3 +490,23 @@ def test_memory_that_waits_for_results_is_bounded() -> None:
     """
     returned_at_once = {"MALLOC_MMAP_THRESHOLD_": "100000"}  # by malloc, so that what stays is ours
     assert 40 < float(run(RESULTS + textwrap.dedent(script), returned_at_once)) < 64 + 8
+
+
+@linux
+def test_a_result_beyond_memory_is_a_memory_error_and_the_process_lives() -> None:
+    run(
+        RESULTS
+        + textwrap.dedent("""
+        import resource
+        column = np.zeros(20_000_000, np.float16)
+        used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + 2**28,) * 2)
+        try:
+            sy.preference_loss(column, column, column, column)
+        except MemoryError as error:
+            assert "bytes" in str(error)
+        else:
+            raise AssertionError("it fitted")
+        assert scored(1000).losses.shape == (1000,)
+        """)
+    )

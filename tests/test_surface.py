@@ -159,8 +159,9 @@ def test_kernels_do_not_know_python() -> None:
 def _imported(path: Path) -> Iterator[Path]:
     """Files of the package that a file imports from, for types alone too."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("steelyard")):
+            start = path.parents[node.level - 1] if node.level else FACE.parent
+            base = start.joinpath(*(node.module or "").split("."))
             for name in (alias.name for alias in node.names):
                 inside = (base / f"{name}.py", base / f"{name}.pyi", base / name / "__init__.py")
                 yield next(file for file in (*inside, base.with_suffix(".py"), base / "__init__.py") if file.exists())

@@ -22,8 +22,7 @@ class Result:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """What comes out of a pickle is as read-only as what went in."""
-        self.__dict__.update(state)
-        Result.__post_init__(self)
+        self.__dict__.update({name: _frozen(value) for name, value in state.items()})
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

@@ -86,6 +86,7 @@ class PreferenceLoss(Result):
     def reward_accuracy(self) -> Estimate:
         """The share of pairs whose chosen answer has the higher reward, ties one half."""
         chosen, rejected = self.rewards_chosen, self.rewards_rejected
+        # 2, 1 or 0 halves, in bytes: arrays of doubles on the way would take three times as long.
         return self._mean(0.5 * np.add(chosen > rejected, chosen >= rejected, dtype=np.uint8))
 
     @cached_property

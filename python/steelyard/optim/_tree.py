@@ -100,7 +100,7 @@ def to_write(value: Any, name: str) -> Array:
 def _check_keys(tree: Any, like: Mapping[Any, Any], name: str) -> None:
     if not isinstance(tree, Mapping):
         raise type_error(name, "a dictionary, like the parameters", describe(tree))
-    if tree.keys() != like.keys():
+    if set(tree) != set(like):
         lacking = [repr(key) for key in like if key not in tree]
         extra = [repr(key) for key in tree if key not in like]
         groups = (("without", lacking), ("also", extra))

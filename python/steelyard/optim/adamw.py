@@ -207,7 +207,7 @@ class AdamW:
         _core.check_writable(arrays, [f"params{path}" for path in self._paths])
         names = ["exp_avg", "exp_avg_sq"] + (["max_exp_avg_sq"] if flag(amsgrad, "amsgrad") else [])
         self._state = {name: _fixed([np.zeros_like(array) for array in arrays]) for name in names}
-        self._plan = _core.AdamWPlan(self._paths, arrays, *self._state.values())
+        self._plan = _core.AdamWPlan(self._paths, arrays, *map(_fixed, self._state.values()))
         self._tensors = tensors([leaf.value for leaf in found])
 
     def __getstate__(self) -> dict[str, Any]:
@@ -218,7 +218,7 @@ class AdamW:
         self.__dict__.update(state)
         self._state = {name: _fixed(arrays) for name, arrays in self._state.items()}
         arrays = [to_write(leaf.value, f"params{leaf.path}") for leaf in leaves(self._params)]
-        self._plan = _core.AdamWPlan(self._paths, arrays, *self._state.values())
+        self._plan = _core.AdamWPlan(self._paths, arrays, *map(_fixed, self._state.values()))
 
     def step(self, grads: Any) -> StepInfo:
         """Update every parameter once; ``grads`` has the containers of ``params`` and is only read.
@@ -240,7 +240,8 @@ class AdamW:
     def state_dict(self) -> dict[str, Array]:
         """Return step and moments as flat arrays that ``numpy.savez`` takes: ``"exp_avg/layers/0/w"``.
 
-        The moments are the optimizer's own arrays, not copies: save them, or copy them, before the next step.
+        The moments are the optimizer's own arrays, not copies: save them, or copy them, before the next step. A step
+        writes them whatever their ``writeable`` flag says.
         """
         flat: dict[str, Array] = {"step": np.array(self._step, np.int64), "numerics": np.array(_core.numerics())}
         for name, arrays in self._state.items():
@@ -293,7 +294,7 @@ class AdamW:
 
 
 def _fixed(arrays: list[Array]) -> list[Array]:
-    """Views of them: an array that owns its memory can be resized, and the core remembers where moments lie."""
+    """Views: the core remembers where moments lie, and NumPy resizes no view and nothing that a view looks at."""
     return [array[...] for array in arrays]
 
 

@@ -284,8 +284,8 @@ def compare(
     What takes time is the sign-flip test: 9,999 sums of the non-zero differences (of the cluster sums with
     ``clusters``) for each model, about 2 s of one core for a million of them and in proportion for more, shared by the
     threads. 0/1 answers in independent rows need no such test; clusters shorten it, since there are fewer of them.
-    ``progress`` tells how far it is and Ctrl-C ends it. Where the interval of graded scores is enough,
-    ``sy.estimate(new - baseline, method="t")`` gives it without the test, in milliseconds.
+    ``progress`` tells how far it is and Ctrl-C ends it. Where the interval of independent graded
+    scores is enough, ``sy.estimate(new - baseline, method="t")`` gives it without the test, in milliseconds.
 
     Tango, Statistics in Medicine 17 (1998); Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13 (2013);
     Holm, Scandinavian Journal of Statistics 6 (1979).

@@ -26,8 +26,7 @@ const ROLES: [&str; 4] = ["params", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
 pub struct AdamWPlan {
     paths: Vec<String>,
     params: Vec<Py<PyAny>>,
-    /// The moments: one list a role after another, each as long as `params`.
-    moments: Vec<Held>,
+    /// Of the parameters, and of the moments, which it holds: one list a role after another, each as long as `params`.
     disjoint: Disjoint,
     /// Set while a step runs: two threads must not write the same arrays.
     busy: AtomicBool,
@@ -73,9 +72,9 @@ impl AdamWPlan {
         if params.len() != paths.len() || roles.iter().any(|role| role.len() != paths.len()) {
             return Err(PyValueError::new_err("params: expected one array of each kind for every path"));
         }
-        let (moments, disjoint, busy) = (Vec::new(), Disjoint::default(), AtomicBool::new(false));
-        let mut plan = AdamWPlan { paths, params, moments, disjoint, busy };
-        let (moments, disjoint) = {
+        let mut plan =
+            AdamWPlan { paths, params, disjoint: Disjoint::default(), busy: AtomicBool::new(false) };
+        plan.disjoint = {
             let params = plan.params(py)?;
             let mut moments = Vec::with_capacity(roles.len() * params.len());
             for (role, arrays) in ROLES[1..].iter().zip(&roles) {
@@ -83,11 +82,8 @@ impl AdamWPlan {
                     moments.push(Held::new(array.bind(py), param, || format!("{role}{path}"))?);
                 }
             }
-            let disjoint = Disjoint::of(&params, &moments).map_err(|overlap| plan.overlap(&overlap))?;
-            (moments, disjoint)
+            Disjoint::of(&params, moments).map_err(|overlap| plan.overlap(&overlap))?
         };
-        plan.moments = moments;
-        plan.disjoint = disjoint;
         Ok(plan)
     }
 
@@ -114,13 +110,12 @@ impl AdamWPlan {
         let _busy = Busy::claim(&self.busy)?;
         let writes = self.params(py)?;
         let reads = self.gradients(&grads, &writes)?;
-        let claimed =
-            claim(&writes, &self.moments, &reads, &self.disjoint).map_err(|refusal| match refusal {
-                Refusal::Overlap(overlap) => self.overlap(&overlap),
-                Refusal::Moved => PyValueError::new_err(
-                    "params: an array was moved or resized since the optimizer was made; make a new one",
-                ),
-            })?;
+        let claimed = claim(&writes, &reads, &self.disjoint).map_err(|refusal| match refusal {
+            Refusal::Overlap(overlap) => self.overlap(&overlap),
+            Refusal::Moved => PyValueError::new_err(
+                "params: an array was moved, resized or given another type since the optimizer was made; make a new one",
+            ),
+        })?;
         let gradients = borrow(&reads);
         let hyper = Hyper { lr, beta1, beta2, eps, weight_decay, clip_factor: 1.0, maximize, step };
         call_quick(py, move || {
@@ -172,8 +167,8 @@ impl AdamWPlan {
     /// The sentence for two arrays that share memory.
     fn overlap(&self, Overlap(a, b): &Overlap) -> PyErr {
         let count = self.paths.len();
-        // While the plan is made, `moments` is empty and there are no gradients.
-        let written = if self.moments.is_empty() { usize::MAX } else { count + self.moments.len() };
+        // While the plan is made nothing is held yet, and there are no gradients.
+        let written = if self.disjoint.held() == 0 { usize::MAX } else { count + self.disjoint.held() };
         let name = |i: usize| {
             let role = ROLES.get(i / count).filter(|_| i < written).unwrap_or(&"grads");
             format!("{role}{}", self.paths[i % count])
@@ -246,10 +241,10 @@ pub fn scale_in_place(
     factor: f64,
 ) -> PyResult<()> {
     let blocks = write_blocks(&arrays, &names)?;
-    let disjoint = Disjoint::of(&blocks, &[]).map_err(|Overlap(a, b)| {
+    let disjoint = Disjoint::of(&blocks, Vec::new()).map_err(|Overlap(a, b)| {
         PyValueError::new_err(format!("{}: expected memory of its own; it overlaps {}", names[a], names[b]))
     })?;
-    let claimed = claim(&blocks, &[], &[], &disjoint).map_err(|_| PyValueError::new_err("arrays overlap"))?;
+    let claimed = claim(&blocks, &[], &disjoint).map_err(|_| PyValueError::new_err("arrays overlap"))?;
     let slices = claimed.writes().collect();
     call_quick(py, move || optim::scale_in_place(slices, factor))
 }
@@ -295,8 +290,8 @@ pub fn schedule_rates<'py>(
     let steps: &[u64] = slice(steps, "steps")?;
     let schedule = Schedule { decay, peak, end, start, warmup, total };
     let mut rates = Fresh::new(py, steps.len())?;
-    let words = rates.words();
-    call_quick(py, || schedule.rates_into(steps, words))?;
+    let elements = rates.elements();
+    call_quick(py, || schedule.rates_into(steps, elements))?;
     Ok(rates.array())
 }
 

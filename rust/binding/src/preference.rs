@@ -7,6 +7,7 @@ use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use steelyard_kernels::preference::{self, Loss, Output, Pairs, Smoothing};
+use steelyard_kernels::simd::Element;
 
 const COLUMNS: [&str; 4] = ["policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected"];
 
@@ -30,47 +31,51 @@ pub fn preference_loss<'py>(
     gradients: bool,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<PyScored<'py>> {
-    let loss = match loss {
-        "dpo" => {
-            Loss::Dpo(Smoothing { rate: label_smoothing, crossing: crossing.0, crossing_rest: crossing.1 })
-        }
-        "robust" => Loss::Robust(label_smoothing),
-        "hinge" => Loss::Hinge,
-        "ipo" => Loss::Ipo,
-        other => {
-            let message = format!("loss: expected dpo, robust, hinge or ipo; got {other:?}");
-            return Err(PyValueError::new_err(message));
-        }
-    };
-    let n = columns[0].len()?;
-    let column = || Fresh::new(py, n);
-    let mut scored = [column()?, column()?, column()?];
-    let mut gradients = if gradients { Some([column()?, column()?]) } else { None };
-    let [losses, rewards_chosen, rewards_rejected] = scored.each_mut().map(Fresh::words);
-    let output = Output {
-        losses,
-        rewards_chosen,
-        rewards_rejected,
-        gradients: gradients.as_mut().map(|columns| columns.each_mut().map(Fresh::words).into()),
-    };
-    let counts = each_float!(Floats, floats(&columns[0], COLUMNS[0])?, first => {
+    let loss = loss_named(loss, label_smoothing, crossing)?;
+    each_float!(Floats, floats(&columns[0], COLUMNS[0])?, first => {
         let pairs = same_columns(first, &columns)?;
+        let column = || Fresh::new(py, first.len());
+        let mut scored = [column()?, column()?, column()?];
+        let mut gradients = if gradients { Some([column()?, column()?]) } else { None };
+        let [losses, rewards_chosen, rewards_rejected] = scored.each_mut().map(Fresh::elements);
+        let output = Output {
+            losses,
+            rewards_chosen,
+            rewards_rejected,
+            gradients: gradients.as_mut().map(|columns| columns.each_mut().map(Fresh::elements).into()),
+        };
         let counts = call(py, progress, first.len(), move |watch| {
             preference::preference_loss_into(pairs, loss, beta, output, watch)
         })?;
-        // Margins tell whether to look: the slow search is only for the message.
-        let bad = if counts.nonfinite > 0 { preference::first_nonfinite(pairs) } else { None };
-        if let Some((index, column)) = bad {
-            return Err(PyValueError::new_err(format!(
-                "{}: expected finite log-probabilities; got a NaN or infinity at index {index}; leave such \
-                 pairs out with where=",
-                COLUMNS[column]
-            )));
+        if counts.nonfinite > 0 {
+            refuse_nonfinite(pairs)?;
         }
-        counts
-    });
-    let gradients = gradients.map(|columns| columns.map(Fresh::array));
-    Ok((scored.map(Fresh::array), gradients, counts.saturated, counts.empty))
+        let gradients = gradients.map(|columns| columns.map(Fresh::array));
+        Ok((scored.map(Fresh::array), gradients, counts.saturated, counts.empty))
+    })
+}
+
+fn loss_named(name: &str, rate: f64, (crossing, crossing_rest): (f64, f64)) -> PyResult<Loss> {
+    match name {
+        "dpo" => Ok(Loss::Dpo(Smoothing { rate, crossing, crossing_rest })),
+        "robust" => Ok(Loss::Robust(rate)),
+        "hinge" => Ok(Loss::Hinge),
+        "ipo" => Ok(Loss::Ipo),
+        other => {
+            let message = format!("loss: expected dpo, robust, hinge or ipo; got {other:?}");
+            Err(PyValueError::new_err(message))
+        }
+    }
+}
+
+/// The sentence for a log-probability that is not finite, if one is: a margin that is not may also have overflowed.
+fn refuse_nonfinite<T: Element>(pairs: Pairs<'_, T>) -> PyResult<()> {
+    let Some((index, column)) = preference::first_nonfinite(pairs) else { return Ok(()) };
+    Err(PyValueError::new_err(format!(
+        "{}: expected finite log-probabilities; got a NaN or infinity at index {index}; leave such pairs out with \
+         where=",
+        COLUMNS[column]
+    )))
 }
 
 /// The four columns as slices of the first one's type.

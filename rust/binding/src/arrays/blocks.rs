@@ -1,7 +1,7 @@
 //! Many arrays in one call, some of them written: checked first, claimed together, then borrowed.
 //!
-//! A [`Block`] is an array that has been checked; it is not yet a slice. [`claim`] makes the slices of all
-//! blocks at once, after it has made sure that no written block overlaps any other.
+//! A [`Block`] is an array that has been checked; it is not yet a slice. A [`Claim`] hands out the slices of all
+//! blocks, each once, after [`claim`] has made sure that no written block overlaps any other.
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
 use super::{Item, data};
@@ -49,7 +49,7 @@ pub struct Block<'a> {
     array: PhantomData<&'a [u8]>,
 }
 
-// SAFETY: a block is an address that nothing is read or written through; only a claim makes slices of it.
+// SAFETY: a block is an address that nothing is read or written through; a claim or `borrow` makes slices of it.
 unsafe impl Send for Block<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for Block<'_> {}
@@ -177,19 +177,21 @@ fn python_shape(shape: &[usize]) -> String {
     }
 }
 
-/// Two blocks that share memory, at least one of them written: indices into writes, then reads.
+/// Two blocks that share memory, at least one of them written: indices into writes, then what is held, then reads.
 pub struct Overlap(pub usize, pub usize);
 
-/// Written blocks that were found not to overlap, remembered by address so that the next call need not sort.
+/// Written blocks that were found not to overlap: those that are held, and by address those that each call checks
+/// anew.
 #[derive(Default)]
 pub struct Disjoint {
+    held: Vec<Held>,
     ranges: Vec<Range<usize>>,
     sorted: Vec<(Range<usize>, usize)>,
 }
 
 impl Disjoint {
     /// Makes sure that no two of the written blocks, nor of those that are held, overlap.
-    pub fn of(writes: &[Block<'_>], held: &[Held]) -> Result<Disjoint, Overlap> {
+    pub fn of(writes: &[Block<'_>], held: Vec<Held>) -> Result<Disjoint, Overlap> {
         let ranges: Vec<_> =
             writes.iter().chain(held.iter().map(|held| &held.block)).map(Block::range).collect();
         let mut sorted: Vec<_> =
@@ -197,14 +199,20 @@ impl Disjoint {
         sorted.sort_by_key(|(range, _)| range.start);
         match sorted.windows(2).find(|pair| pair[0].0.end > pair[1].0.start) {
             Some(pair) => Err(Overlap(pair[0].1.min(pair[1].1), pair[0].1.max(pair[1].1))),
-            None => Ok(Disjoint { ranges, sorted }),
+            None => Ok(Disjoint { held, ranges, sorted }),
         }
     }
 
-    /// Whether these are the blocks that were checked, beside those that are held.
-    fn still(&self, writes: &[Block<'_>], held: &[Held]) -> bool {
-        self.ranges.len() == writes.len() + held.len()
+    /// How many blocks are held.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether these are the blocks that were checked, and of the types of those that are held with them.
+    fn still(&self, writes: &[Block<'_>]) -> bool {
+        self.ranges.len() == writes.len() + self.held.len()
             && self.ranges.iter().zip(writes).all(|(range, w)| *range == w.range())
+            && writes.iter().zip(&self.held).all(|(w, held)| w.kind == held.block.kind)
     }
 
     /// The first written block that `read` overlaps.
@@ -230,22 +238,21 @@ pub enum Refusal {
     Overlap(Overlap),
 }
 
-/// Claims all blocks; `disjoint` is of these writes and of what is held.
+/// Claims all blocks, and what `disjoint` holds.
 pub fn claim<'b, 'a>(
     writes: &'b [Block<'a>],
-    held: &'a [Held],
     reads: &'b [Block<'a>],
-    disjoint: &Disjoint,
+    disjoint: &'a Disjoint,
 ) -> Result<Claim<'b, 'a>, Refusal> {
-    if !disjoint.still(writes, held) {
+    if !disjoint.still(writes) {
         return Err(Refusal::Moved);
     }
     for (index, read) in reads.iter().enumerate() {
         if let Some(write) = disjoint.hit(&read.range()) {
-            return Err(Refusal::Overlap(Overlap(write, writes.len() + held.len() + index)));
+            return Err(Refusal::Overlap(Overlap(write, writes.len() + disjoint.held() + index)));
         }
     }
-    Ok(Claim { writes, held, reads })
+    Ok(Claim { writes, held: &disjoint.held, reads })
 }
 
 impl<'b, 'a> Claim<'b, 'a> {

@@ -54,7 +54,7 @@ pub enum Loss {
     Ipo,
 }
 
-/// Log-probabilities of pairs; the references are absent where a loss has none.
+/// Log-probabilities of pairs: four columns of one length.
 #[derive(Clone, Copy)]
 pub struct Pairs<'a, T> {
     /// The policy's, of the chosen answers.
@@ -91,7 +91,7 @@ pub struct Counts {
     pub saturated: usize,
     /// A side whose log-probability is exactly 0 in policy and reference: an empty answer.
     pub empty: usize,
-    /// The margin is not finite: nor is one of the four log-probabilities, unless they overflow together.
+    /// The margin is not finite: one of the four log-probabilities is not either, or their difference overflowed.
     pub nonfinite: usize,
 }
 

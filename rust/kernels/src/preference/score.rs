@@ -41,7 +41,7 @@ fn blocks<T: Element, I: Isa>(
 ) -> Counts {
     let n = pairs.policy_chosen.len();
     let mut counts = Counts::default();
-    // Stand-ins for what is no whole block: the last one, and gradients that nobody wants.
+    // Buffers for a partial last block, and for gradients that nobody asked for.
     let (mut inputs, mut outputs) = ([None; 4], [[0.0; BLOCK]; 5]);
     for start in (0..n).step_by(BLOCK) {
         let range = start..n.min(start + BLOCK);

@@ -3,7 +3,6 @@
 
 use super::fma::{soft_fma32, soft_fma64};
 use super::fpenv::FpEnv;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// An instruction-set level. What differs between levels is speed, never a bit of a result.
@@ -204,11 +203,16 @@ pub fn level() -> Level {
     Level::ALL.into_iter().find(|&level| level as u8 == forced).unwrap_or_else(best)
 }
 
+/// The best available level. Remembered without a lock, which a fork could leave locked.
 fn best() -> Level {
-    static BEST: LazyLock<Level> = LazyLock::new(|| {
-        Level::ALL.into_iter().rev().find(|&level| available(level)).unwrap_or(Level::Baseline)
-    });
-    *BEST
+    static BEST: AtomicU8 = AtomicU8::new(0);
+    let known = BEST.load(Relaxed);
+    if let Some(level) = Level::ALL.into_iter().find(|&level| level as u8 == known) {
+        return level;
+    }
+    let best = Level::ALL.into_iter().rev().find(|&level| available(level)).unwrap_or(Level::Baseline);
+    BEST.store(best as u8, Relaxed);
+    best
 }
 
 #[cfg(test)]
