@@ -215,10 +215,15 @@ impl Disjoint {
             && writes.iter().zip(&self.held).all(|(w, held)| w.kind == held.block.kind)
     }
 
-    /// The first written block that `read` overlaps.
-    fn hit(&self, read: &Range<usize>) -> Option<usize> {
-        let after = self.sorted.partition_point(|(range, _)| range.end <= read.start);
-        let (range, index) = self.sorted.get(after)?;
+    /// The first written block that `read` overlaps. `place` is where the last read stood among the sorted ones: the
+    /// next one most often stands there too.
+    fn hit(&self, read: &Range<usize>, place: &mut usize) -> Option<usize> {
+        let ends_before = |(range, _): &(Range<usize>, usize)| range.end <= read.start;
+        let (before, after) = self.sorted.split_at((*place).min(self.sorted.len()));
+        if !before.last().is_none_or(ends_before) || after.first().is_some_and(ends_before) {
+            *place = self.sorted.partition_point(ends_before);
+        }
+        let (range, index) = self.sorted.get(*place)?;
         (!read.is_empty() && range.start < read.end).then_some(*index)
     }
 }
@@ -247,8 +252,9 @@ pub fn claim<'b, 'a>(
     if !disjoint.still(writes) {
         return Err(Refusal::Moved);
     }
+    let mut place = 0;
     for (index, read) in reads.iter().enumerate() {
-        if let Some(write) = disjoint.hit(&read.range()) {
+        if let Some(write) = disjoint.hit(&read.range(), &mut place) {
             return Err(Refusal::Overlap(Overlap(write, writes.len() + disjoint.held() + index)));
         }
     }

@@ -143,35 +143,46 @@ impl<'a> TypedTensor<'a> {
     }
 }
 
-struct Update<'a, T> {
-    tensor: Tensor<'a, T>,
-    scalars: Scalars<T>,
+/// A unit of the work: its spans one after another.
+struct Update<'a> {
+    spans: Vec<TypedTensor<'a>>,
+    single: Scalars<f32>,
+    double: Scalars<f64>,
 }
 
-impl<T: Real> Kernel for Update<'_, T> {
+impl Kernel for Update<'_> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq } = self.tensor;
-        let s = self.scalars;
-        let rows = param.iter_mut().zip(grad).zip(exp_avg.iter_mut().zip(exp_avg_sq));
-        // All loads before any store: arrays that begin on a page have elements at equal offsets, and a load
-        // that follows a store to such an address waits for it in vain.
-        match max_exp_avg_sq {
-            None => {
-                for ((p, g), (m, v)) in rows {
-                    let (first, second) = moments::<T, I>(*g, *m, *v, &s);
-                    let next = moved(*p, first, second, &s);
-                    (*p, *m, *v) = (next, first, second);
-                }
+        for span in self.spans {
+            match span {
+                TypedTensor::F32(tensor) => update::<f32, I>(tensor, &self.single),
+                TypedTensor::F64(tensor) => update::<f64, I>(tensor, &self.double),
             }
-            Some(largest) => {
-                for (((p, g), (m, v)), largest) in rows.zip(largest) {
-                    let (first, second) = moments::<T, I>(*g, *m, *v, &s);
-                    let top = larger_or_nan(*largest, second);
-                    let next = moved(*p, first, top, &s);
-                    (*p, *m, *v, *largest) = (next, first, second, top);
-                }
+        }
+    }
+}
+
+#[inline(always)]
+fn update<T: Real, I: Isa>(tensor: Tensor<'_, T>, s: &Scalars<T>) {
+    let Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq } = tensor;
+    let rows = param.iter_mut().zip(grad).zip(exp_avg.iter_mut().zip(exp_avg_sq));
+    // All loads before any store: arrays that begin on a page have elements at equal offsets, and a load
+    // that follows a store to such an address waits for it in vain.
+    match max_exp_avg_sq {
+        None => {
+            for ((p, g), (m, v)) in rows {
+                let (first, second) = moments::<T, I>(*g, *m, *v, s);
+                let next = moved(*p, first, second, s);
+                (*p, *m, *v) = (next, first, second);
+            }
+        }
+        Some(largest) => {
+            for (((p, g), (m, v)), largest) in rows.zip(largest) {
+                let (first, second) = moments::<T, I>(*g, *m, *v, s);
+                let top = larger_or_nan(*largest, second);
+                let next = moved(*p, first, top, s);
+                (*p, *m, *v, *largest) = (next, first, second, top);
             }
         }
     }
@@ -206,14 +217,7 @@ pub fn adamw<'a>(tensors: impl IntoIterator<Item = TypedTensor<'a>>, hyper: &Hyp
         tensor.spans(|span| units.push(span.len(), span));
     }
     let bytes = units.elements() * 28;
-    write_chunks(units.finish(), bytes, |_, unit| {
-        for span in unit {
-            match span {
-                TypedTensor::F32(tensor) => dispatch(Update { tensor, scalars: single }),
-                TypedTensor::F64(tensor) => dispatch(Update { tensor, scalars: double }),
-            }
-        }
-    });
+    write_chunks(units.finish(), bytes, |_, spans| dispatch(Update { spans, single, double }));
 }
 
 #[cfg(test)]

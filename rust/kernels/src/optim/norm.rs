@@ -99,15 +99,32 @@ impl<'a> TypedSlice<'a> {
         }
     }
 
-    fn squares(self) -> Scaled {
+    #[inline(always)]
+    fn squares<I: Isa>(self) -> Scaled {
         match self {
-            TypedSlice::F32(x) => Scaled { sum: dispatch(Squares { x, scale: 1.0 }), exponent: 0 },
-            TypedSlice::Bf16(x) => Scaled { sum: dispatch(Squares { x, scale: 1.0 }), exponent: 0 },
-            TypedSlice::F16(x) => Scaled { sum: dispatch(Squares { x, scale: 1.0 }), exponent: 0 },
+            TypedSlice::F32(x) => Scaled { sum: Squares { x, scale: 1.0 }.run::<I>(), exponent: 0 },
+            TypedSlice::Bf16(x) => Scaled { sum: Squares { x, scale: 1.0 }.run::<I>(), exponent: 0 },
+            TypedSlice::F16(x) => Scaled { sum: Squares { x, scale: 1.0 }.run::<I>(), exponent: 0 },
             TypedSlice::F64(x) => {
-                let exponent = dispatch(Exponent { x });
-                Scaled { sum: dispatch(Squares { x, scale: exp2i(-exponent) }), exponent }
+                let exponent = Exponent { x }.run::<I>();
+                Scaled { sum: Squares { x, scale: exp2i(-exponent) }.run::<I>(), exponent }
             }
+        }
+    }
+}
+
+/// A unit of the work: the sum of squares of each of its spans.
+struct UnitSquares<'a> {
+    spans: &'a [TypedSlice<'a>],
+    sums: &'a mut [Scaled],
+}
+
+impl Kernel for UnitSquares<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        for (sum, span) in self.sums.iter_mut().zip(self.spans) {
+            *sum = span.squares::<I>();
         }
     }
 }
@@ -191,7 +208,11 @@ pub fn sum_of_squares(arrays: &[TypedSlice<'_>], watch: Watch<'_>) -> Result<Sca
     let spans = arrays.iter().flat_map(|&array| (0..chunks(array.len(), CHUNK)).map(move |i| array.part(i)));
     let units = units(spans, |span| span.len(), CHUNK);
     let bytes = arrays.iter().map(|array| array.bytes()).sum();
-    let partial = |i: usize| -> Vec<Scaled> { units[i].iter().map(|span| span.squares()).collect() };
+    let partial = |i: usize| {
+        let mut sums = vec![Scaled::default(); units[i].len()];
+        dispatch(UnitSquares { spans: &units[i], sums: &mut sums });
+        sums
+    };
     let parts = map_chunks(units.len(), bytes, watch, partial)?;
     Ok(fold(&parts.into_iter().flatten().collect::<Vec<_>>()))
 }
