@@ -47,6 +47,15 @@ def innermost_loops(code: list[tuple[int, str, str]]) -> list[list[tuple[int, st
     return [[row for row in code if start <= row[0] <= end] for start, end in inner]
 
 
+def wide_loops(code: list[tuple[int, str, str]], register: str, fused: int) -> list[list[tuple[int, str, str]]]:
+    """Return the innermost loops with so many packed fused multiply-adds on registers of that width."""
+    return [
+        body
+        for body in innermost_loops(code)
+        if sum(bool(FUSED_PACKED.match(op)) and register in operands for _, op, operands in body) >= fused
+    ]
+
+
 pytestmark = [
     pytest.mark.skipif(platform.machine() != "x86_64", reason="reads x86-64 code"),
     pytest.mark.skipif(shutil.which("objdump") is None, reason="objdump (binutils) is not installed"),
@@ -58,11 +67,7 @@ LEVELS = pytest.mark.parametrize(("level", "register"), [("v3", "ymm"), ("v4", "
 def test_the_token_kernel_is_wide_fused_and_exact(level: str, register: str) -> None:
     code = functions("one_kernel")[level]
     assert [op for _, op, _ in code if APPROXIMATE.match(op)] == []
-    loops = [
-        body
-        for body in innermost_loops(code)
-        if sum(bool(FUSED_PACKED.match(op)) and register in operands for _, op, operands in body) >= 5
-    ]
+    loops = wide_loops(code, register, fused=5)
     assert loops, f"no inner loop of {level} uses packed fused multiply-add on {register} registers"
     for body in loops:
         assert [operands for _, op, operands in body if op.startswith("call")] == []
@@ -72,11 +77,7 @@ def test_the_token_kernel_is_wide_fused_and_exact(level: str, register: str) -> 
 def test_every_preference_loss_with_an_exponential_is_wide(level: str, register: str) -> None:
     code = functions("preference_kernel")[level]
     assert [op for _, op, _ in code if APPROXIMATE.match(op)] == []
-    wide = [
-        body
-        for body in innermost_loops(code)
-        if sum(bool(FUSED_PACKED.match(op)) and register in operands for _, op, operands in body) >= 20
-    ]
+    wide = wide_loops(code, register, fused=20)
     assert len(wide) == len(("dpo", "conservative dpo", "robust"))
     # A formula left outside the wide function would be called, one pair at a time.
     assert [operands for body in wide for _, op, operands in body if op.startswith("call")] == []

@@ -214,13 +214,14 @@ def preference_loss(
     given = (policy_chosen, policy_rejected, reference_chosen, reference_rejected)
     columns, counted, left_out = _columns(given, where, omit)
     ids = None if clusters is None else _ids(clusters, counted)
+    crossing = _crossing(smoothing)
     scored = [
         _core.preference_loss(
             columns,
             loss=loss,
             beta=value,
             label_smoothing=smoothing,
-            crossing=_crossing(smoothing),
+            crossing=crossing,
             gradients=gradients,
             progress=reporter(progress),
         )
@@ -228,12 +229,13 @@ def preference_loss(
     ]
     # What does not count went in as zeros, which look like empty answers.
     uncounted = sum(left_out.values())
+    absent = ~counted if uncounted else None
 
     def column(arrays: Sequence[Floats], blank: float) -> Floats:
         """One output of every beta, ``blank`` where a pair does not count; read-only, as all of a result is."""
         values = np.stack(arrays, axis=1) if sweep else arrays[0]
-        if uncounted:
-            values[~counted] = blank
+        if absent is not None:
+            values[absent] = blank
         values.setflags(write=False)
         return values
 

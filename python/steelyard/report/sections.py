@@ -79,8 +79,13 @@ def scores(report: Contents) -> Iterator[Table]:
     known = [(m.name, m.score) for m in report.models if m.score is not None]
     if not known:
         return
-    estimates = [e for _, e in known]
-    digits = _digits(estimates)
+    digits = _digits([e for _, e in known])
+    yield _of_estimates("Score of each model", NAME, "score", [(name, e, digits) for name, e in known])
+
+
+def _of_estimates(title: str, first: Column, value: str, named: Sequence[tuple[str, Estimate, int]]) -> Table:
+    """A line for each Estimate, with so many digits; ``first`` is the column of names."""
+    estimates = [e for _, e, _ in named]
     rows = [
         (
             printable(name),
@@ -90,19 +95,18 @@ def scores(report: Contents) -> Iterator[Table]:
             number(one(e.standard_error), digits),
             str(e.method),
         )
-        for name, e in known
+        for name, e, digits in named
     ]
     clustered = any(e.n_clusters is not None for e in estimates)
     columns = (
-        NAME,
+        first,
         Column("n in clusters" if clustered else "n", number=True),
-        Column("score", number=True),
+        Column(value, number=True),
         INTERVAL,
         ERROR,
         METHOD,
     )
-    notes = made_by(estimates) + _left_out(estimates)
-    yield Table("Score of each model", columns, tuple(rows), notes)
+    return Table(title, columns, tuple(rows), made_by(estimates) + _left_out(estimates))
 
 
 def comparisons(report: Contents) -> Iterator[Table]:
@@ -266,31 +270,8 @@ def supplied(section: Section) -> Iterator[Table]:
     """The estimates of a section of the caller's own, each with the digits that its error allows."""
     if not section.estimates:
         return
-    rows = []
-    for name, e in section.estimates.items():
-        digits = _digits([e])
-        rows.append(
-            (
-                printable(name),
-                _n(e),
-                number(one(e.value), digits),
-                interval(one(e.low), one(e.high), digits),
-                number(one(e.standard_error), digits),
-                str(e.method),
-            )
-        )
-    estimates = list(section.estimates.values())
-    clustered = any(e.n_clusters is not None for e in estimates)
-    columns = (
-        Column("estimate"),
-        Column("n in clusters" if clustered else "n", number=True),
-        Column("value", number=True),
-        INTERVAL,
-        ERROR,
-        METHOD,
-    )
-    notes = made_by(estimates) + _left_out(estimates)
-    yield Table(f"{printable(section.title)}: estimates", columns, tuple(rows), notes)
+    named = [(name, e, _digits([e])) for name, e in section.estimates.items()]
+    yield _of_estimates(f"{printable(section.title)}: estimates", Column("estimate"), "value", named)
 
 
 class Finding(NamedTuple):

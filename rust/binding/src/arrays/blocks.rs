@@ -185,17 +185,18 @@ pub struct Overlap(pub usize, pub usize);
 #[derive(Default)]
 pub struct Disjoint {
     held: Vec<Held>,
+    /// Where the others lay, in their order.
     ranges: Vec<Range<usize>>,
+    /// All of them by address, with their positions: the others', then those that are held.
     sorted: Vec<(Range<usize>, usize)>,
 }
 
 impl Disjoint {
     /// Makes sure that no two of the written blocks, nor of those that are held, overlap.
     pub fn of(writes: &[Block<'_>], held: Vec<Held>) -> Result<Disjoint, Overlap> {
-        let ranges: Vec<_> =
-            writes.iter().chain(held.iter().map(|held| &held.block)).map(Block::range).collect();
-        let mut sorted: Vec<_> =
-            ranges.iter().cloned().zip(0..).filter(|(range, _)| !range.is_empty()).collect();
+        let ranges: Vec<_> = writes.iter().map(Block::range).collect();
+        let all = ranges.iter().cloned().chain(held.iter().map(|held| held.block.range()));
+        let mut sorted: Vec<_> = all.zip(0..).filter(|(range, _)| !range.is_empty()).collect();
         sorted.sort_by_key(|(range, _)| range.start);
         match sorted.windows(2).find(|pair| pair[0].0.end > pair[1].0.start) {
             Some(pair) => Err(Overlap(pair[0].1.min(pair[1].1), pair[0].1.max(pair[1].1))),
@@ -210,7 +211,7 @@ impl Disjoint {
 
     /// Whether these are the blocks that were checked, and of the types of those that are held with them.
     fn still(&self, writes: &[Block<'_>]) -> bool {
-        self.ranges.len() == writes.len() + self.held.len()
+        self.ranges.len() == writes.len()
             && self.ranges.iter().zip(writes).all(|(range, w)| *range == w.range())
             && writes.iter().zip(&self.held).all(|(w, held)| w.kind == held.block.kind)
     }
