@@ -447,11 +447,13 @@ def test_a_parameter_that_became_another_type_is_refused() -> None:
         w.dtype = np.dtype(np.float64)  # the same bytes
     except (AttributeError, DeprecationWarning):
         pytest.skip("this NumPy gives arrays no other dtype in place")
-    with pytest.raises(ValueError, match="params: an array was moved, resized or given another type"):
+    with pytest.raises(
+        ValueError, match=r"params: expected the array .* it was moved, resized or given another type since"
+    ):
         opt.step(np.ones(4))
 
 
-def test_the_core_names_what_it_cannot_read_as_it_stands() -> None:
+def test_the_core_asks_for_what_it_cannot_read_as_it_stands() -> None:
     plain = [np.ones(2, t) for t in (np.float16, np.float32, np.float64)] + [
         np.ones(0, np.float32),
         np.ones(()),
@@ -470,8 +472,53 @@ def test_the_core_names_what_it_cannot_read_as_it_stands() -> None:
         np.ma.masked_array([1.0, 2.0]),
         np.frombuffer(b"0" * 9, np.uint8)[1:].view(np.float64),
     ]
-    assert _core.unreadable([*plain, *foreign]) == list(range(len(plain), len(plain) + len(foreign)))
-    assert _core.unreadable([]) == []
+    asked: list[int] = []
+
+    def read(i: int) -> np.ndarray:
+        asked.append(i)
+        return np.full(1, 2.0)
+
+    total, *_ = _core.sum_of_squares((*plain, *foreign), read)
+    assert asked == list(range(len(plain), len(plain) + len(foreign)))
+    assert total == sum(p.size for p in plain) + 4.0 * len(foreign)
+
+
+def test_what_a_conversion_does_to_a_parameter_is_seen() -> None:
+    """Python code runs while gradients are converted; nothing is checked before it has run."""
+    params = [np.ones(3), np.ones(3)]
+
+    class Sly:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+            params[0].flags.writeable = False
+            return np.ones(3)
+
+    opt = sy.AdamW(params)
+    with pytest.raises(ValueError, match=r"params\[0\]: expected a writeable array"):
+        opt.step([np.ones(3), Sly()])
+    assert [p.tolist() for p in params] == [[1.0] * 3] * 2
+
+
+def test_gradients_have_the_containers_that_the_parameters_had() -> None:
+    params: dict[str, Any] = {"a": np.ones(2), "b": [np.ones(2), {"c": np.ones(2)}]}
+    opt = sy.AdamW(params, max_norm=1.0)
+    grads = {"b": (np.ones(2), {"c": np.ones(2)}), "a": np.ones(2)}  # another order, a tuple for a list
+    params["later"] = np.ones(2)
+    assert opt.step(grads).grad_norm == pytest.approx(6**0.5)
+    for wrong, sentence in (
+        ({"a": np.ones(2)}, r"grads: expected the keys of the parameters; got a dictionary without 'b'"),
+        (grads | {"later": 1}, r"grads: expected the keys of the parameters; got a dictionary also 'later'"),
+        (grads | {"b": [np.ones(2)]}, r'grads\["b"\]: expected 2 items, like the parameters; got 1'),
+        (grads | {"b": [np.ones(2), np.ones(2)]}, r'grads\["b"\]\[1\]: expected a dictionary, like the parameters'),
+        (grads | {"b": np.ones(2)}, r'grads\["b"\]: expected a list or tuple, like the parameters'),
+        ([np.ones(2)], "grads: expected a dictionary, like the parameters"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=sentence):
+            opt.step(wrong)
+
+
+def test_clipping_names_the_leaf_that_is_not_finite() -> None:
+    with pytest.raises(ValueError, match=r'grads\["w"\]\[1\]: expected finite values; got 1 NaN or infinite'):
+        sy.clip_by_global_norm_({"w": [np.ones(2), np.array([1.0, np.nan])]}, 1.0)
 
 
 def test_gradients_of_every_kind_in_one_tree() -> None:

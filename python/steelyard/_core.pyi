@@ -89,7 +89,8 @@ class AdamWPlan:
     ) -> AdamWPlan: ...
     def step(
         self,
-        grads: list[Any],
+        grads: tuple[Any, ...],
+        read: Callable[[int], NDArray[Any]],
         *,
         step: int,
         lr: float,
@@ -103,9 +104,10 @@ class AdamWPlan:
         stop_nonfinite: bool,
     ) -> tuple[float | None, float, int, int | None, bool]: ...
 
-def unreadable(objects: list[Any]) -> list[int]: ...
 def sum_of_squares(
-    arrays: list[Any], names: list[str], progress: Callable[[int, int], object] | None = None
+    arrays: tuple[Any, ...],
+    read: Callable[[int], NDArray[Any]],
+    progress: Callable[[int, int], object] | None = None,
 ) -> tuple[float, int, float, int, int | None]: ...
 def scale_in_place(arrays: list[Any], names: list[str], factor: float) -> None: ...
 def check_writable(arrays: list[Any], names: list[str]) -> None: ...

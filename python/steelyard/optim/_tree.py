@@ -7,14 +7,13 @@ state under ``layers/3/w``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core
 from .._arrays import describe, floats, is_tensor
 from ..errors import type_error, value_error
 
@@ -53,38 +52,78 @@ def _join(key: str, name: str) -> str:
     return f"{key}/{name}" if key else name
 
 
-def matching(tree: Any, like: Any, name: str) -> list[Any]:
-    """The leaves of ``tree`` in the order of ``like``, which must have the same containers."""
-    found: list[Any] = []
-    _match(tree, like, name, "", found)
-    return found
+@dataclass(frozen=True)
+class Outline:
+    """A container of a tree, without what is in it.
+
+    Attributes
+    ----------
+    keys : the keys of a dictionary; None for a list or a tuple
+    items : the outline of what stands at each key or index; None for an array
+    flat : whether all of them are arrays
+    """
+
+    keys: tuple[Any, ...] | None
+    items: tuple[Outline | None, ...]
+    flat: bool
 
 
-def _match(tree: Any, like: Any, name: str, path: str, found: list[Any]) -> None:
-    if isinstance(like, Mapping):
-        _check_keys(tree, like, f"{name}{path}")
-        if _all_arrays(like.values()):
-            found.extend(map(tree.__getitem__, like))
-        else:
-            for key, item in like.items():
-                _match(tree[key], item, name, f"{path}[{_literal(key)}]", found)
-    elif isinstance(like, list | tuple):
-        if not isinstance(tree, list | tuple):
-            raise type_error(f"{name}{path}", "a list or tuple, like the parameters", describe(tree))
-        if len(tree) != len(like):
-            raise value_error(f"{name}{path}", f"{len(like)} items, like the parameters", f"{len(tree)}")
-        if _all_arrays(like):
-            found.extend(tree)
-        else:
-            for i, (item, other) in enumerate(zip(tree, like, strict=True)):
-                _match(item, other, name, f"{path}[{i}]", found)
+def outline(tree: Any) -> Outline | None:
+    """Return the containers of ``tree``, to be compared with those of other trees; None for an array."""
+    if type(tree) is np.ndarray:  # most often, and the other questions take their time
+        return None
+    keys: tuple[Any, ...] | None
+    values: Iterable[Any]
+    if isinstance(tree, Mapping):
+        keys, values = tuple(tree), tree.values()
+    elif isinstance(tree, list | tuple):
+        keys, values = None, tree
     else:
-        found.append(tree)
+        return None
+    items = tuple(map(outline, values))
+    return Outline(keys, items, flat=not any(items))
 
 
-def _all_arrays(items: Iterable[Any]) -> bool:
-    """Whether all are arrays, and so leaves: a call for each of ten thousand would cost more than their update."""
-    return set(map(type, items)) == {np.ndarray}
+def matching(tree: Any, like: Outline | None, name: str) -> tuple[Any, ...]:
+    """Return the leaves of ``tree``, whose containers must be those of ``like``, in that order."""
+    return tuple(_matching(tree, like, name))
+
+
+def _matching(tree: Any, like: Outline | None, name: str) -> Iterable[Any]:
+    if like is None:
+        return (tree,)
+    values = _values(tree, like, name)
+    # All at once: a call for each of ten thousand arrays would cost more than their update.
+    return values if like.flat else _each_matching(values, like, name)
+
+
+def _each_matching(values: Iterable[Any], like: Outline, name: str) -> Iterator[Any]:
+    places = range(len(like.items)) if like.keys is None else like.keys
+    for value, item, place in zip(values, like.items, places, strict=True):
+        yield from _matching(value, item, f"{name}[{_literal(place)}]")
+
+
+def _values(tree: Any, like: Outline, name: str) -> Iterable[Any]:
+    """Return what is in one container, in the order of the outline."""
+    if like.keys is not None:
+        _check_keys(tree, like.keys, name)
+        return map(tree.__getitem__, like.keys)
+    if not isinstance(tree, list | tuple):
+        raise type_error(name, "a list or tuple, like the parameters", describe(tree))
+    if len(tree) != len(like.items):
+        raise value_error(name, f"{len(like.items)} items, like the parameters", f"{len(tree)}")
+    return tree
+
+
+def _check_keys(tree: Any, keys: tuple[Any, ...], name: str) -> None:
+    if not isinstance(tree, Mapping):
+        raise type_error(name, "a dictionary, like the parameters", describe(tree))
+    if set(tree) != set(keys):
+        lacking = [repr(key) for key in keys if key not in tree]
+        extra = [repr(key) for key in tree if key not in keys]
+        groups = (("without", lacking), ("also", extra))
+        got = "; ".join(f"{word} {', '.join(keys[:3])}" for word, keys in groups if keys)
+        raise value_error(name, "the keys of the parameters", f"a dictionary {got}")
 
 
 def to_write(value: Any, name: str) -> Array:
@@ -97,22 +136,9 @@ def to_write(value: Any, name: str) -> Array:
     raise type_error(name, "a NumPy array or a torch CPU tensor, to update in place", describe(value), fix)
 
 
-def _check_keys(tree: Any, like: Mapping[Any, Any], name: str) -> None:
-    if not isinstance(tree, Mapping):
-        raise type_error(name, "a dictionary, like the parameters", describe(tree))
-    if set(tree) != set(like):
-        lacking = [repr(key) for key in like if key not in tree]
-        extra = [repr(key) for key in tree if key not in like]
-        groups = (("without", lacking), ("also", extra))
-        got = "; ".join(f"{word} {', '.join(keys[:3])}" for word, keys in groups if keys)
-        raise value_error(name, "the keys of the parameters", f"a dictionary {got}")
-
-
-def all_to_read(values: list[Any], name: str, paths: list[str]) -> list[Array]:
-    """:func:`to_read` of many: the core picks out those that are no ordinary arrays."""
-    for i in _core.unreadable(values):
-        values[i] = to_read(values[i], f"{name}{paths[i]}")
-    return values
+def reader(values: Sequence[Any], path: Callable[[int], str]) -> Callable[[int], Array]:
+    """Return what the core asks for an array in the place of a value that is no ordinary one."""
+    return lambda i: to_read(values[i], path(i))
 
 
 def to_read(value: Any, name: str) -> Array:
@@ -122,7 +148,7 @@ def to_read(value: Any, name: str) -> Array:
     return floats(value, name)
 
 
-def tensors(values: list[Any]) -> list[Any]:
+def tensors(values: Iterable[Any]) -> list[Any]:
     """The torch tensors among them."""
     return [value for value in values if type(value) is not np.ndarray and is_tensor(value)]
 

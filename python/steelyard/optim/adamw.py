@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .._options import at_least_zero, choice, flag, number, whole
 from ..errors import shown, type_error, value_error
-from ._tree import all_to_read, leaves, matching, tensors, to_write, wrote
+from ._tree import leaves, matching, outline, reader, tensors, to_write, wrote
 
 __all__ = ["AdamW", "StepInfo", "adamw_"]
 
@@ -86,10 +86,11 @@ class _Settings:
         choice(self.nonfinite, "nonfinite", get_args(NonFinite))
         object.__setattr__(self, "maximize", flag(self.maximize, "maximize"))
 
-    def update(self, plan: _core.AdamWPlan, paths: list[str], grads: list[Array], step: int, lr: float) -> StepInfo:
+    def update(self, plan: _core.AdamWPlan, paths: list[str], grads: tuple[Any, ...], step: int, lr: float) -> StepInfo:
         """Run one step of the core and say what it did."""
         norm, factor, bad, first, applied = plan.step(
             grads,
+            reader(grads, lambda i: f"grads{paths[i]}"),
             step=step,
             lr=lr,
             beta1=self.betas[0],
@@ -194,6 +195,7 @@ class AdamW:
         self._settings = _Settings(betas, eps, weight_decay, max_norm, nonfinite, maximize)
         self.lr: LearningRate = lr if callable(lr) else at_least_zero("lr", lr)
         self._params = params
+        self._outline = outline(params)
         self._step = 0
         found = list(leaves(params))
         if not found:
@@ -228,10 +230,9 @@ class AdamW:
         StepInfo
             Step number, learning rate, gradient norm, clip factor, what was not finite.
         """
-        given = matching(grads, self._params, "grads")
-        arrays = all_to_read(given, "grads", self._paths)
+        given = matching(grads, self._outline, "grads")
         lr = at_least_zero("lr", self.lr(self._step) if callable(self.lr) else self.lr)
-        info = self._settings.update(self._plan, self._paths, arrays, self._step + 1, lr)
+        info = self._settings.update(self._plan, self._paths, given, self._step + 1, lr)
         self._step = info.step
         if not info.skipped:
             wrote(self._tensors)
@@ -352,19 +353,19 @@ def adamw_(
     settings = _Settings(betas, eps, weight_decay, max_norm, nonfinite, maximize)
     found = list(leaves(params))
     paths = [leaf.path for leaf in found]
-    roles: dict[str, list[Any]] = {"params": [leaf.value for leaf in found]}
+    like = outline(params)
+    roles: dict[str, Sequence[Any]] = {"params": [leaf.value for leaf in found]}
     moments = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq, "max_exp_avg_sq": max_exp_avg_sq}
     for name, tree in moments.items():
         if tree is not None or name != "max_exp_avg_sq":
-            roles[name] = matching(tree, params, name)
+            roles[name] = matching(tree, like, name)
     arrays = [
         [to_write(value, f"{name}{path}") for value, path in zip(values, paths, strict=True)]
         for name, values in roles.items()
     ]
-    given = matching(grads, params, "grads")
-    read = all_to_read(given, "grads", paths)
+    given = matching(grads, like, "grads")
     plan = _core.AdamWPlan(paths, *arrays)
-    info = settings.update(plan, paths, read, step, at_least_zero("lr", lr))
+    info = settings.update(plan, paths, given, step, at_least_zero("lr", lr))
     if not info.skipped:
         wrote(tensors([value for values in roles.values() for value in values]))
     return info

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from .. import _core
 from .._options import at_least_zero, choice, state_bytes
 from ..errors import type_error, value_error
-from ._tree import all_to_read, leaves, tensors, to_write, wrote
+from ._tree import leaves, matching, outline, reader, tensors, to_write, wrote
 from .adamw import NonFinite
 
 __all__ = ["GlobalNormState", "clip_by_global_norm_", "global_norm"]
@@ -18,12 +19,14 @@ __all__ = ["GlobalNormState", "clip_by_global_norm_", "global_norm"]
 
 def _measured(tree: Any, name: str, nonfinite: str, fix: str = "") -> tuple[float, int, float, bool]:
     """Sum of squares, its power of four, the norm, and whether all is finite."""
-    found = list(leaves(tree))
-    names = [f"{name}{leaf.path}" for leaf in found]
-    arrays = all_to_read([leaf.value for leaf in found], name, [leaf.path for leaf in found])
-    total, exponent, norm, bad, first = _core.sum_of_squares(arrays, names)
+
+    def path(i: int) -> str:
+        return f"{name}{next(islice(leaves(tree), i, None)).path}"
+
+    values = matching(tree, outline(tree), name)
+    total, exponent, norm, bad, first = _core.sum_of_squares(values, reader(values, path))
     if first is not None and nonfinite == "raise":
-        raise value_error(names[first], "finite values", f"{bad} NaN or infinite", fix)
+        raise value_error(path(first), "finite values", f"{bad} NaN or infinite", fix)
     return total, exponent, norm, first is None
 
 
@@ -114,7 +117,7 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
     names = [f"grads{leaf.path}" for leaf in found]
     arrays = [to_write(leaf.value, name) for leaf, name in zip(found, names, strict=True)]
     _core.check_writable(arrays, names)
-    _, _, norm, finite = _measured(arrays, "grads", nonfinite, "nothing was written; nonfinite='skip' goes on")
+    _, _, norm, finite = _measured(grads, "grads", nonfinite, "nothing was written; nonfinite='skip' goes on")
     if (finite and norm > limit) or (not finite and nonfinite == "propagate"):
         _core.scale_in_place(arrays, names, limit / norm if norm > limit else norm)
         wrote(tensors([leaf.value for leaf in found]))

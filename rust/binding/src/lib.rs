@@ -37,7 +37,7 @@ mod _core {
     #[pymodule_export]
     use crate::optim::{
         AdamWPlan, check_writable, global_norm_from_bytes, global_norm_to_bytes, scale_in_place,
-        schedule_rates, sum_of_squares, unreadable,
+        schedule_rates, sum_of_squares,
     };
     #[pymodule_export]
     use crate::perplexity::PerplexityTotals;

@@ -1,15 +1,12 @@
 //! The optimizer room: check every array, then one call for all of them.
 
-use crate::arrays::blocks::{
-    Block, Disjoint, Held, Overlap, Refusal, borrow, claim, is_readable, readable, same_kind_and_shape,
-    writable,
-};
+use crate::arrays::blocks::{Place, Reads, Written, writable};
 use crate::arrays::{Fresh, slice};
 use crate::call::{call, call_quick};
 use numpy::PyArray1;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::{PyBytes, PyTuple};
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release};
 use steelyard_kernels::exact::bytes::{BytesError, Kind as StateKind, Reader, Writer};
 use steelyard_kernels::optim::{
@@ -25,9 +22,7 @@ const ROLES: [&str; 4] = ["params", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
 #[pyclass(frozen, module = "steelyard._core")]
 pub struct AdamWPlan {
     paths: Vec<String>,
-    params: Vec<Py<PyAny>>,
-    /// Of the parameters, and of the moments, which it holds: one list a role after another, each as long as `params`.
-    disjoint: Disjoint,
+    written: Written,
     /// Set while a step runs: two threads must not write the same arrays.
     busy: AtomicBool,
 }
@@ -67,35 +62,27 @@ impl AdamWPlan {
         exp_avg_sq: Vec<Py<PyAny>>,
         max_exp_avg_sq: Option<Vec<Py<PyAny>>>,
     ) -> PyResult<Self> {
-        let mut roles = vec![exp_avg, exp_avg_sq];
-        roles.extend(max_exp_avg_sq);
-        if params.len() != paths.len() || roles.iter().any(|role| role.len() != paths.len()) {
-            return Err(PyValueError::new_err("params: expected one array of each kind for every path"));
-        }
-        let mut plan =
-            AdamWPlan { paths, params, disjoint: Disjoint::default(), busy: AtomicBool::new(false) };
-        plan.disjoint = {
-            let params = plan.params(py)?;
-            let mut moments = Vec::with_capacity(roles.len() * params.len());
-            for (role, arrays) in ROLES[1..].iter().zip(&roles) {
-                for ((array, param), path) in arrays.iter().zip(&params).zip(&plan.paths) {
-                    moments.push(Held::new(array.bind(py), param, || format!("{role}{path}"))?);
-                }
+        let rows = paths.len();
+        let mut arrays = Vec::new();
+        for role in [Some(params), Some(exp_avg), Some(exp_avg_sq), max_exp_avg_sq].into_iter().flatten() {
+            if role.len() != rows {
+                return Err(PyValueError::new_err("params: expected one array of each kind for every path"));
             }
-            Disjoint::of(&params, moments).map_err(|overlap| plan.overlap(&overlap))?
-        };
-        Ok(plan)
+            arrays.extend(role);
+        }
+        let written = Written::new(py, rows, arrays, |place| name(&paths, place))?;
+        Ok(AdamWPlan { paths, written, busy: AtomicBool::new(false) })
     }
 
-    /// One update from `grads`, one array a path, in order. `max_norm` None: no clipping; `scan` false: the
-    /// gradients are not looked at first. With `skip` a step with non-finite gradients is left out; without
-    /// it the caller sees the count before anything was written when `stop_nonfinite` is set.
+    /// One update from `grads`, one array a path, in order; `read(index)` is asked for an array in the place of each
+    /// that cannot be read as it stands. `max_norm` None: no clipping; `scan` false: the gradients are not looked at
+    /// first. With `stop_nonfinite` a step with non-finite gradients is left out, and the caller sees their count.
     #[allow(clippy::too_many_arguments)] // one call a step, spelled out in the Python face
-    #[pyo3(signature = (grads, *, step, lr, beta1, beta2, eps, weight_decay, maximize, max_norm, scan, stop_nonfinite))]
+    #[pyo3(signature = (grads, read, *, step, lr, beta1, beta2, eps, weight_decay, maximize, max_norm, scan, stop_nonfinite))]
     fn step(
         &self,
-        py: Python<'_>,
-        grads: Vec<Bound<'_, PyAny>>,
+        grads: Bound<'_, PyTuple>,
+        read: &Bound<'_, PyAny>,
         step: u64,
         lr: f64,
         beta1: f64,
@@ -108,15 +95,10 @@ impl AdamWPlan {
         stop_nonfinite: bool,
     ) -> PyResult<StepOutcome> {
         let _busy = Busy::claim(&self.busy)?;
-        let writes = self.params(py)?;
-        let reads = self.gradients(&grads, &writes)?;
-        let claimed = claim(&writes, &reads, &self.disjoint).map_err(|refusal| match refusal {
-            Refusal::Overlap(overlap) => self.overlap(&overlap),
-            Refusal::Moved => PyValueError::new_err(
-                "params: an array was moved, resized or given another type since the optimizer was made; make a new one",
-            ),
-        })?;
-        let gradients = borrow(&reads);
+        let py = grads.py();
+        let mut operands = self.written.beside(grads, read, |place| name(&self.paths, place))?;
+        let claim = operands.claim();
+        let gradients = claim.reads();
         let hyper = Hyper { lr, beta1, beta2, eps, weight_decay, clip_factor: 1.0, maximize, step };
         call_quick(py, move || {
             let (mut hyper, mut norm, mut nonfinite) = (hyper, None, None);
@@ -131,53 +113,18 @@ impl AdamWPlan {
             let (bad, first) = nonfinite.map_or((0, None), |found| (found.count, Some(found.array)));
             let applied = bad == 0 || !stop_nonfinite;
             if applied {
-                optim::adamw(claimed.rows().filter_map(tensor), &hyper);
+                optim::adamw(claim.rows().filter_map(tensor), &hyper);
             }
             (norm, hyper.clip_factor, bad, first, applied)
         })
     }
 }
 
-impl AdamWPlan {
-    /// The parameters, checked again: a flag may have changed since.
-    fn params<'a>(&'a self, py: Python<'a>) -> PyResult<Vec<Block<'a>>> {
-        let check = |(array, path): (&'a Py<PyAny>, &String)| {
-            writable(array.bind(py), || format!("{}{path}", ROLES[0]))
-        };
-        self.params.iter().zip(&self.paths).map(check).collect()
-    }
-
-    fn gradients<'a>(&self, grads: &'a [Bound<'_, PyAny>], params: &[Block<'_>]) -> PyResult<Vec<Block<'a>>> {
-        if grads.len() != self.paths.len() {
-            return Err(PyValueError::new_err(format!(
-                "grads: expected {} arrays, one for every parameter; got {}",
-                self.paths.len(),
-                grads.len()
-            )));
-        }
-        let check = |(index, grad): (usize, &'a Bound<'_, PyAny>)| {
-            let name = || format!("grads{}", self.paths[index]);
-            let block = readable(grad, name)?;
-            same_kind_and_shape(&block, &params[index], &name)?;
-            Ok(block)
-        };
-        grads.iter().enumerate().map(check).collect()
-    }
-
-    /// The sentence for two arrays that share memory.
-    fn overlap(&self, Overlap(a, b): &Overlap) -> PyErr {
-        let count = self.paths.len();
-        // While the plan is made nothing is held yet, and there are no gradients.
-        let written = if self.disjoint.held() == 0 { usize::MAX } else { count + self.disjoint.held() };
-        let name = |i: usize| {
-            let role = ROLES.get(i / count).filter(|_| i < written).unwrap_or(&"grads");
-            format!("{role}{}", self.paths[i % count])
-        };
-        PyValueError::new_err(format!(
-            "{}: expected memory of its own; it overlaps {} (tied arrays: pass one of them only)",
-            name(*a),
-            name(*b)
-        ))
+/// An array as the caller would write it.
+fn name(paths: &[String], place: Place) -> String {
+    match place {
+        Place::Written(index) => format!("{}{}", ROLES[index / paths.len()], paths[index % paths.len()]),
+        Place::Read(index) => format!("grads{}", paths[index]),
     }
 }
 
@@ -203,27 +150,22 @@ fn of_kind<'a, T>(
     Some(Tensor { param: typed(param)?, grad, exp_avg: exp_avg?, exp_avg_sq: exp_avg_sq?, max_exp_avg_sq })
 }
 
-/// The positions of what is no plain array of floats that can be read as it stands.
-#[pyfunction]
-pub fn unreadable(objects: &Bound<'_, PyList>) -> Vec<usize> {
-    objects.iter().enumerate().filter(|(_, object)| !is_readable(object)).map(|(index, _)| index).collect()
-}
-
 /// The sum of squares over all arrays, as (sum, exponent): `sum * 4^exponent`; then the norm, the non-finite
 /// count and the index of the first array that has one.
 type NormOutcome = (f64, i32, f64, usize, Option<usize>);
 
-/// The global norm of arrays that are only read.
+/// The global norm of arrays that are only read; `read(index)` is asked for an array in the place of each that cannot
+/// be read as it stands.
 #[pyfunction]
-#[pyo3(signature = (arrays, names, progress=None))]
+#[pyo3(signature = (arrays, read, progress=None))]
 pub fn sum_of_squares(
-    py: Python<'_>,
-    arrays: Vec<Bound<'_, PyAny>>,
-    names: Vec<String>,
+    arrays: Bound<'_, PyTuple>,
+    read: &Bound<'_, PyAny>,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<NormOutcome> {
-    let blocks = read_blocks(&arrays, &names)?;
-    let slices = borrow(&blocks);
+    let py = arrays.py();
+    let reads = Reads::new(arrays, read, |_, _| Ok(()))?;
+    let slices = reads.slices();
     call(py, progress, slices.len(), move |watch| {
         let scaled = optim::sum_of_squares(&slices, watch)?;
         let bad = if scaled.is_finite() { None } else { optim::count_nonfinite(&slices) };
@@ -236,31 +178,22 @@ pub fn sum_of_squares(
 #[pyfunction]
 pub fn scale_in_place(
     py: Python<'_>,
-    arrays: Vec<Bound<'_, PyAny>>,
+    arrays: Vec<Py<PyAny>>,
     names: Vec<String>,
     factor: f64,
 ) -> PyResult<()> {
-    let blocks = write_blocks(&arrays, &names)?;
-    let disjoint = Disjoint::of(&blocks, Vec::new()).map_err(|Overlap(a, b)| {
-        PyValueError::new_err(format!("{}: expected memory of its own; it overlaps {}", names[a], names[b]))
-    })?;
-    let claimed = claim(&blocks, &[], &disjoint).map_err(|_| PyValueError::new_err("arrays overlap"))?;
-    let slices = claimed.writes().collect();
+    let name = |place| match place {
+        Place::Written(index) | Place::Read(index) => names[index].clone(),
+    };
+    let mut written = Written::new(py, arrays.len(), arrays, name)?;
+    let slices = written.slices().collect();
     call_quick(py, move || optim::scale_in_place(slices, factor))
 }
 
 /// Checks arrays that will be written, without writing.
 #[pyfunction]
 pub fn check_writable(arrays: Vec<Bound<'_, PyAny>>, names: Vec<String>) -> PyResult<()> {
-    write_blocks(&arrays, &names).map(|_| ())
-}
-
-fn read_blocks<'a>(arrays: &'a [Bound<'_, PyAny>], names: &[String]) -> PyResult<Vec<Block<'a>>> {
-    arrays.iter().zip(names).map(|(array, name)| readable(array, || name.clone())).collect()
-}
-
-fn write_blocks<'a>(arrays: &'a [Bound<'_, PyAny>], names: &[String]) -> PyResult<Vec<Block<'a>>> {
-    arrays.iter().zip(names).map(|(array, name)| writable(array, || name.clone())).collect()
+    arrays.iter().zip(&names).try_for_each(|(array, name)| writable(array, || name.clone()).map(|_| ()))
 }
 
 /// The learning rate at each step (uint64: updates already made).

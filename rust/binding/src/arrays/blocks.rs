@@ -1,15 +1,18 @@
-//! Many arrays in one call, some of them written: checked first, claimed together, then borrowed.
+//! Many arrays in one call, some of them written: checked first, then borrowed together.
 //!
-//! A [`Block`] is an array that has been checked; it is not yet a slice. A [`Claim`] hands out the slices of all
-//! blocks, each once, after [`claim`] has made sure that no written block overlaps any other.
+//! [`Written`] arrays are found sound and disjoint when they are handed over. Each call looks at them again, side by
+//! side with what it [`Reads`], and only then may a [`Claim`] make slices of all, each once.
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
 use super::{Item, data};
 use numpy::npyffi::flags::{NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
-use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::npyffi::{NPY_BYTEORDER_CHAR, NPY_TYPES};
+use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use std::marker::PhantomData;
+use pyo3::types::PyTuple;
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::ops::Range;
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 use steelyard_kernels::optim::{TypedSlice, TypedSliceMut};
@@ -37,136 +40,166 @@ impl Kind {
             Kind::F16 => "float16",
         }
     }
-}
 
-/// A checked, C-contiguous array, borrowed for `'a`, not yet a slice.
-#[derive(Clone, Copy)]
-pub struct Block<'a> {
-    data: *mut u8,
-    len: usize,
-    kind: Kind,
-    shape: &'a [usize],
-    array: PhantomData<&'a [u8]>,
-}
-
-// SAFETY: a block is an address that nothing is read or written through; a claim or `borrow` makes slices of it.
-unsafe impl Send for Block<'_> {}
-// SAFETY: as above.
-unsafe impl Sync for Block<'_> {}
-
-impl Block<'_> {
-    fn range(&self) -> Range<usize> {
-        let size = match self.kind {
-            Kind::F32 => 4,
+    /// In bytes; each type is aligned to it.
+    fn size(self) -> usize {
+        match self {
             Kind::F64 => 8,
+            Kind::F32 => 4,
             Kind::Bf16 | Kind::F16 => 2,
-        };
-        self.data.addr()..self.data.addr() + self.len * size
+        }
     }
 }
 
-fn flag(array: &Bound<'_, PyUntypedArray>, flag: i32) -> bool {
-    // SAFETY: the pointer is to a live array object, whose `flags` field is plain.
-    unsafe { (*array.as_array_ptr()).fields.flags & flag != 0 }
+/// Where the elements of a C-contiguous array lie: an address, not yet a slice.
+#[derive(Clone, Copy, PartialEq)]
+struct Block {
+    data: *mut u8,
+    len: usize,
+    kind: Kind,
 }
 
-/// The kind of an aligned array in native byte order; one look at the dtype, since a step asks for thousands.
-fn kind_of(array: &Bound<'_, PyUntypedArray>) -> Option<Kind> {
-    let dtype = array.dtype();
-    let size = dtype.itemsize();
-    let kind = match (dtype.kind(), size) {
-        (b'f', 4) => Kind::F32,
-        (b'f', 8) => Kind::F64,
-        (b'f', 2) => Kind::F16,
-        (b'u', 2) => Kind::Bf16,
-        _ => return None,
-    };
-    // Each of these types is aligned to its size.
-    let sound = dtype.is_native_byteorder() != Some(false) && data(array).addr().is_multiple_of(size);
-    sound.then_some(kind)
+// SAFETY: nothing is read or written through a block; a claim makes slices of it.
+unsafe impl Send for Block {}
+// SAFETY: as above.
+unsafe impl Sync for Block {}
+
+impl Block {
+    fn range(&self) -> Range<usize> {
+        self.data.addr()..self.data.addr() + self.len * self.kind.size()
+    }
+}
+
+/// An aligned array of floats in native byte order.
+#[derive(Clone, Copy)]
+pub struct Header<'a> {
+    array: &'a Bound<'a, PyUntypedArray>,
+    kind: Kind,
+}
+
+impl<'a> Header<'a> {
+    /// `None` for other dtypes. A step asks thousands of arrays: nothing is called, and the shape not looked at.
+    #[inline]
+    fn of(array: &'a Bound<'a, PyUntypedArray>) -> Option<Self> {
+        // SAFETY: a live array has a dtype; the fields that are read of it are plain.
+        let (number, order) = unsafe {
+            let dtype = &(*(*array.as_array_ptr()).fields.descr).fields;
+            (dtype.type_num, dtype.byteorder as u8)
+        };
+        let kind = match number {
+            FLOAT => Kind::F32,
+            DOUBLE => Kind::F64,
+            HALF => Kind::F16,
+            USHORT => Kind::Bf16,
+            _ => return None,
+        };
+        let native = order == NATIVE || order == NATBYTE;
+        (native && data(array).addr().is_multiple_of(kind.size())).then_some(Header { array, kind })
+    }
+
+    #[inline]
+    fn has(self, flags: i32) -> bool {
+        // SAFETY: the pointer is to a live array object, whose `flags` field is plain.
+        unsafe { (*self.array.as_array_ptr()).fields.flags & flags == flags }
+    }
+
+    #[inline]
+    fn shape(self) -> &'a [usize] {
+        self.array.shape()
+    }
+
+    #[inline]
+    fn block(self) -> Block {
+        Block { data: data(self.array), len: self.shape().iter().product(), kind: self.kind }
+    }
+}
+
+const FLOAT: i32 = NPY_TYPES::NPY_FLOAT as i32;
+const DOUBLE: i32 = NPY_TYPES::NPY_DOUBLE as i32;
+const HALF: i32 = NPY_TYPES::NPY_HALF as i32;
+const USHORT: i32 = NPY_TYPES::NPY_USHORT as i32;
+const NATIVE: u8 = NPY_BYTEORDER_CHAR::NPY_NATIVE as u8;
+const NATBYTE: u8 = NPY_BYTEORDER_CHAR::NPY_NATBYTE as u8;
+
+/// How many arrays ahead of the one that is checked a shape is asked for.
+const AHEAD: usize = 24;
+
+/// Asks for the shape of an array that is soon to be checked. NumPy allots shapes one by one, between the elements of
+/// one array and the next: each is on a page of its own that nobody has touched since the last step.
+#[inline]
+fn prefetch_shape(object: &Bound<'_, PyAny>) {
+    #[cfg(target_arch = "x86_64")]
+    if let Ok(array) = object.cast_exact::<PyUntypedArray>() {
+        // SAFETY: the pointer is to a live array object, whose `dimensions` field is plain; a prefetch is a hint that
+        // any address may be given to.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>((*array.as_array_ptr()).fields.dimensions.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = object;
 }
 
 /// An array that will be read. `name` is only called for a message.
-pub fn readable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyResult<Block<'a>> {
+fn readable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyResult<Header<'a>> {
     let Ok(array) = object.cast::<PyUntypedArray>() else {
         let got = object.get_type().name().map_or_else(|_| "an unknown type".into(), |n| n.to_string());
         return Err(PyTypeError::new_err(format!("{}: expected a NumPy array; got {got}", name())));
     };
-    let Some(kind) = kind_of(array) else {
+    let Some(header) = Header::of(array) else {
         return Err(PyTypeError::new_err(format!(
             "{}: expected an aligned array of floats in native byte order; got dtype {}",
             name(),
             array.dtype()
         )));
     };
-    if !flag(array, NPY_ARRAY_C_CONTIGUOUS) {
+    if !header.has(NPY_ARRAY_C_CONTIGUOUS) {
         return Err(PyValueError::new_err(format!(
             "{}: expected a C-contiguous array; got strides {:?}; use numpy.ascontiguousarray",
             name(),
             array.strides()
         )));
     }
-    Ok(Block { data: data(array), len: array.len(), kind, shape: array.shape(), array: PhantomData })
+    Ok(header)
 }
 
-/// Whether the object is an array of floats, and no subclass of one, that can be read as it stands.
-pub fn is_readable(object: &Bound<'_, PyAny>) -> bool {
-    object.cast_exact::<PyUntypedArray>().is_ok_and(|array| {
-        let kind = kind_of(array).filter(|kind| *kind != Kind::Bf16);
-        kind.is_some() && flag(array, NPY_ARRAY_C_CONTIGUOUS)
-    })
+/// Whether the object is an array of floats, and no subclass of one, that can be read as it stands: uint16 might be
+/// anything.
+fn is_plain(object: &Bound<'_, PyAny>) -> bool {
+    let header = object.cast_exact::<PyUntypedArray>().ok().and_then(Header::of);
+    header.is_some_and(|header| header.has(NPY_ARRAY_C_CONTIGUOUS) && header.kind != Kind::Bf16)
 }
 
 /// An array that will be written: float32 or float64, and writeable.
-pub fn writable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyResult<Block<'a>> {
-    let block = readable(object, &name)?;
-    if !matches!(block.kind, Kind::F32 | Kind::F64) {
+pub fn writable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyResult<Header<'a>> {
+    let header = readable(object, &name)?;
+    if !matches!(header.kind, Kind::F32 | Kind::F64) {
         return Err(PyTypeError::new_err(format!(
             "{}: expected float32 or float64 to write to; got {}",
             name(),
-            block.kind.name()
+            header.kind.name()
         )));
     }
-    let array = object.cast::<PyUntypedArray>()?;
-    if !flag(array, NPY_ARRAY_WRITEABLE) {
+    if !header.has(NPY_ARRAY_WRITEABLE) {
         return Err(PyValueError::new_err(format!(
             "{}: expected a writeable array; got a read-only one; use numpy.array to copy it",
             name()
         )));
     }
-    Ok(block)
+    Ok(header)
 }
 
-/// A block of an array that is kept alive, checked once: nobody else is to move or resize it.
-pub struct Held {
-    block: Block<'static>,
-    _array: Py<PyAny>,
-}
-
-impl Held {
-    /// An array that will be written, like `param` in type and shape.
-    pub fn new(array: &Bound<'_, PyAny>, param: &Block<'_>, name: impl Fn() -> String) -> PyResult<Held> {
-        let block = writable(array, &name)?;
-        same_kind_and_shape(&block, param, &name)?;
-        // The shape is the array's own and may change; the memory is what `_array` keeps.
-        let block =
-            Block { data: block.data, len: block.len, kind: block.kind, shape: &[], array: PhantomData };
-        Ok(Held { block, _array: array.clone().unbind() })
-    }
-}
-
-/// Refuses a block unlike its parameter.
-pub fn same_kind_and_shape(block: &Block<'_>, param: &Block<'_>, name: &impl Fn() -> String) -> PyResult<()> {
-    if block.kind == param.kind && block.shape == param.shape {
+/// Refuses an array unlike the parameter of its row.
+fn alike(array: Header<'_>, param: Header<'_>, name: impl Fn() -> String) -> PyResult<()> {
+    // Element by element: the comparison of slices is a call, and most shapes have one axis.
+    if array.kind == param.kind && array.shape().iter().eq(param.shape()) {
         return Ok(());
     }
     Err(PyValueError::new_err(format!(
         "{}: expected {} of shape {}, like the parameter; got {} of shape {}",
         name(),
         param.kind.name(),
-        python_shape(param.shape),
-        block.kind.name(),
-        python_shape(block.shape)
+        python_shape(param.shape()),
+        array.kind.name(),
+        python_shape(array.shape())
     )))
 }
 
@@ -177,47 +210,158 @@ fn python_shape(shape: &[usize]) -> String {
     }
 }
 
-/// Two blocks that share memory, at least one of them written: indices into writes, then what is held, then reads.
-pub struct Overlap(pub usize, pub usize);
+fn overlap(array: &str, other: &str) -> PyErr {
+    PyValueError::new_err(format!(
+        "{array}: expected memory of its own; it overlaps {other} (tied arrays: pass one of them only)"
+    ))
+}
 
-/// Written blocks that were found not to overlap: those that are held, and by address those that each call checks
-/// anew.
-#[derive(Default)]
-pub struct Disjoint {
-    held: Vec<Held>,
-    /// Where the others lay, in their order.
-    ranges: Vec<Range<usize>>,
-    /// All of them by address, with their positions: the others', then those that are held.
+/// Arrays that are only read, and kept alive.
+pub struct Reads<'py> {
+    blocks: Vec<Block>,
+    _arrays: Bound<'py, PyTuple>,
+}
+
+impl<'py> Reads<'py> {
+    /// The given arrays, and `convert(index)` in the place of each that cannot be read as it stands; `check` has the
+    /// last word on each.
+    pub fn new(
+        given: Bound<'py, PyTuple>,
+        convert: &Bound<'py, PyAny>,
+        mut check: impl FnMut(usize, Header<'_>) -> PyResult<()>,
+    ) -> PyResult<Self> {
+        // All is converted before anything is checked: Python code runs here, and could undo what was found.
+        let arrays = if given.iter_borrowed().all(|object| is_plain(&object)) {
+            given
+        } else {
+            converted(&given, convert)?
+        };
+        let mut blocks = Vec::with_capacity(arrays.len());
+        let mut ahead = arrays.iter_borrowed().skip(AHEAD);
+        for (index, array) in arrays.iter_borrowed().enumerate() {
+            if let Some(array) = ahead.next() {
+                prefetch_shape(&array);
+            }
+            let header = readable(&array, || format!("arrays[{index}]"))?;
+            check(index, header)?;
+            blocks.push(header.block());
+        }
+        Ok(Reads { blocks, _arrays: arrays })
+    }
+
+    /// All of them, borrowed.
+    pub fn slices(&self) -> Vec<TypedSlice<'_>> {
+        borrow(&self.blocks)
+    }
+}
+
+fn converted<'py>(given: &Bound<'py, PyTuple>, convert: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
+    let convert = |(index, object)| if is_plain(&object) { Ok(object) } else { convert.call1((index,)) };
+    PyTuple::new(given.py(), given.iter().enumerate().map(convert).collect::<PyResult<Vec<_>>>()?)
+}
+
+/// Which array a sentence is about.
+#[derive(Clone, Copy)]
+pub enum Place {
+    /// One of those that are written.
+    Written(usize),
+    /// One of those that are read beside them.
+    Read(usize),
+}
+
+/// Arrays that are written, kept alive: one list a role after another, the same row in each alike in type and shape.
+/// None overlaps another.
+pub struct Written {
+    rows: usize,
+    arrays: Vec<Py<PyAny>>,
+    blocks: Vec<Block>,
+    /// The blocks by address, with their positions.
     sorted: Vec<(Range<usize>, usize)>,
 }
 
-impl Disjoint {
-    /// Makes sure that no two of the written blocks, nor of those that are held, overlap.
-    pub fn of(writes: &[Block<'_>], held: Vec<Held>) -> Result<Disjoint, Overlap> {
-        let ranges: Vec<_> = writes.iter().map(Block::range).collect();
-        let all = ranges.iter().cloned().chain(held.iter().map(|held| held.block.range()));
-        let mut sorted: Vec<_> = all.zip(0..).filter(|(range, _)| !range.is_empty()).collect();
-        sorted.sort_by_key(|(range, _)| range.start);
-        match sorted.windows(2).find(|pair| pair[0].0.end > pair[1].0.start) {
-            Some(pair) => Err(Overlap(pair[0].1.min(pair[1].1), pair[0].1.max(pair[1].1))),
-            None => Ok(Disjoint { held, ranges, sorted }),
+impl Written {
+    /// Checks all of them; `rows` is the length of a role's list.
+    pub fn new(
+        py: Python<'_>,
+        rows: usize,
+        arrays: Vec<Py<PyAny>>,
+        name: impl Fn(Place) -> String,
+    ) -> PyResult<Self> {
+        let name = |index: usize| name(Place::Written(index));
+        let mut headers: Vec<Header<'_>> = Vec::with_capacity(arrays.len());
+        for (index, array) in arrays.iter().enumerate() {
+            let header = writable(array.bind(py), || name(index))?;
+            if index >= rows {
+                alike(header, headers[index % rows], || name(index))?;
+            }
+            headers.push(header);
         }
+        let blocks: Vec<_> = headers.iter().map(|header| header.block()).collect();
+        let ranges = blocks.iter().map(Block::range).zip(0..);
+        let mut sorted: Vec<_> = ranges.filter(|(range, _)| !range.is_empty()).collect();
+        sorted.sort_by_key(|(range, _)| range.start);
+        if let Some(pair) = sorted.windows(2).find(|pair| pair[0].0.end > pair[1].0.start) {
+            let (a, b) = (pair[0].1, pair[1].1);
+            return Err(overlap(&name(a.min(b)), &name(a.max(b))));
+        }
+        Ok(Written { rows, arrays, blocks, sorted })
     }
 
-    /// How many blocks are held.
-    pub fn held(&self) -> usize {
-        self.held.len()
+    /// Checks the arrays of the first role again, whose owner may have changed them, and what is read beside them, row
+    /// by row.
+    pub fn beside<'w, 'py>(
+        &'w self,
+        given: Bound<'py, PyTuple>,
+        convert: &Bound<'py, PyAny>,
+        name: impl Fn(Place) -> String,
+    ) -> PyResult<Operands<'w, 'py>> {
+        let (py, rows) = (given.py(), given.len());
+        if rows != self.rows {
+            let message =
+                format!("grads: expected {} arrays, one for every parameter; got {rows}", self.rows);
+            return Err(PyValueError::new_err(message));
+        }
+        let mut place = 0;
+        let reads = Reads::new(given, convert, |index, read| {
+            let written = self.still(py, index, &name)?;
+            alike(read, written, || name(Place::Read(index)))?;
+            match self.hit(&read.block().range(), &mut place) {
+                Some(hit) => Err(overlap(&name(Place::Written(hit)), &name(Place::Read(index)))),
+                None => Ok(()),
+            }
+        })?;
+        Ok(Operands { written: self, reads })
     }
 
-    /// Whether these are the blocks that were checked, and of the types of those that are held with them.
-    fn still(&self, writes: &[Block<'_>]) -> bool {
-        self.ranges.len() == writes.len()
-            && self.ranges.iter().zip(writes).all(|(range, w)| *range == w.range())
-            && writes.iter().zip(&self.held).all(|(w, held)| w.kind == held.block.kind)
+    /// The array's header, if it is still where it was and may be written.
+    fn still<'a>(
+        &'a self,
+        py: Python<'a>,
+        index: usize,
+        name: &impl Fn(Place) -> String,
+    ) -> PyResult<Header<'a>> {
+        let array = self.arrays[index].bind(py);
+        if let Some(ahead) = self.arrays[..self.rows].get(index + AHEAD) {
+            prefetch_shape(ahead.bind(py));
+        }
+        let header = array.cast::<PyUntypedArray>().ok().and_then(Header::of);
+        let same = |header: &Header<'_>| {
+            header.has(NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_WRITEABLE) && header.block() == self.blocks[index]
+        };
+        if let Some(header) = header.filter(same) {
+            return Ok(header);
+        }
+        let name = || name(Place::Written(index));
+        writable(array, name)?;
+        Err(PyValueError::new_err(format!(
+            "{}: expected the array that the optimizer was made with; it was moved, resized or given another type since; \
+             make a new optimizer",
+            name()
+        )))
     }
 
-    /// The first written block that `read` overlaps. `place` is where the last read stood among the sorted ones: the
-    /// next one most often stands there too.
+    /// The first block that `read` overlaps. `place` is where the last read stood among the sorted ones: the next one
+    /// most often stands there too.
     fn hit(&self, read: &Range<usize>, place: &mut usize) -> Option<usize> {
         let ends_before = |(range, _): &(Range<usize>, usize)| range.end <= read.start;
         let (before, after) = self.sorted.split_at((*place).min(self.sorted.len()));
@@ -227,61 +371,52 @@ impl Disjoint {
         let (range, index) = self.sorted.get(*place)?;
         (!read.is_empty() && range.start < read.end).then_some(*index)
     }
-}
 
-/// Blocks of which the written ones are known to overlap nothing: they may become slices, once.
-pub struct Claim<'b, 'a> {
-    writes: &'b [Block<'a>],
-    held: &'a [Held],
-    reads: &'b [Block<'a>],
-}
-
-/// Why blocks cannot be claimed.
-pub enum Refusal {
-    /// They are not where they were when they were found disjoint.
-    Moved,
-    /// What is read overlaps what is written.
-    Overlap(Overlap),
-}
-
-/// Claims all blocks, and what `disjoint` holds.
-pub fn claim<'b, 'a>(
-    writes: &'b [Block<'a>],
-    reads: &'b [Block<'a>],
-    disjoint: &'a Disjoint,
-) -> Result<Claim<'b, 'a>, Refusal> {
-    if !disjoint.still(writes) {
-        return Err(Refusal::Moved);
+    /// All of them, borrowed to write. They are to be those that were checked: call it in one breath with `new`.
+    pub fn slices(&mut self) -> impl Iterator<Item = TypedSliceMut<'_>> {
+        // SAFETY: each is an aligned, C-contiguous, writeable array of its kind that `arrays` keeps, and overlaps no
+        // other; each becomes a slice once, while `self` is borrowed.
+        self.blocks.iter().map(|block| unsafe { exclusive(block) })
     }
-    let mut place = 0;
-    for (index, read) in reads.iter().enumerate() {
-        if let Some(write) = disjoint.hit(&read.range(), &mut place) {
-            return Err(Refusal::Overlap(Overlap(write, writes.len() + disjoint.held() + index)));
-        }
-    }
-    Ok(Claim { writes, held: &disjoint.held, reads })
 }
 
-impl<'b, 'a> Claim<'b, 'a> {
-    /// The written blocks that are not held.
-    pub fn writes(self) -> impl Iterator<Item = TypedSliceMut<'a>> + use<'b, 'a> {
-        // SAFETY: every block was checked to be an aligned, C-contiguous, writeable array of its kind that lives for
-        // 'a and overlaps nothing else that was claimed; each becomes a slice once, since the claim is used up.
-        self.writes.iter().map(|block| unsafe { exclusive(block) })
+/// What is written and what is read beside it, checked together.
+pub struct Operands<'w, 'py> {
+    written: &'w Written,
+    reads: Reads<'py>,
+}
+
+impl Operands<'_, '_> {
+    /// The right to make slices of all.
+    pub fn claim(&mut self) -> Claim<'_> {
+        Claim { rows: self.written.rows, written: &self.written.blocks, reads: &self.reads.blocks }
+    }
+}
+
+/// Blocks of which the written ones overlap nothing: they may become slices, once.
+pub struct Claim<'a> {
+    rows: usize,
+    written: &'a [Block],
+    reads: &'a [Block],
+}
+
+impl<'a> Claim<'a> {
+    /// What is read.
+    pub fn reads(&self) -> Vec<TypedSlice<'a>> {
+        borrow(self.reads)
     }
 
-    /// For each read block, it, its written block and its held ones, when these are one list a role, each as long as
-    /// `writes` and `reads`.
+    /// For each row what is read, what is written in the first role, and in the others.
     pub fn rows(
         self,
-    ) -> impl Iterator<Item = (TypedSlice<'a>, TypedSliceMut<'a>, [Option<TypedSliceMut<'a>>; 3])> + use<'b, 'a>
+    ) -> impl Iterator<Item = (TypedSlice<'a>, TypedSliceMut<'a>, [Option<TypedSliceMut<'a>>; 3])> + use<'a>
     {
-        let Claim { writes, held, reads } = self;
-        reads.iter().zip(writes).enumerate().map(move |(index, (read, write))| {
-            let role = |role: usize| {
-                // SAFETY: as above, and no two rows have a held block in common.
-                held.get(role * reads.len() + index).map(|held| unsafe { exclusive(&held.block) })
-            };
+        let Claim { rows, written, reads } = self;
+        let (first, others) = written.split_at(rows);
+        reads.iter().zip(first).enumerate().map(move |(index, (read, write))| {
+            // SAFETY: every block was found to be an aligned, C-contiguous, writeable array of its kind that lives for
+            // 'a and overlaps no other, and each becomes a slice once, since the claim is used up.
+            let role = |role: usize| others.get(role * rows + index).map(|block| unsafe { exclusive(block) });
             // SAFETY: as above; nothing that is written overlaps what is read.
             let (read, write) = unsafe { (shared(read), exclusive(write)) };
             (read, write, [role(0), role(1), role(2)])
@@ -290,12 +425,12 @@ impl<'b, 'a> Claim<'b, 'a> {
 }
 
 /// Borrows blocks that are only read.
-pub fn borrow<'a>(reads: &[Block<'a>]) -> Vec<TypedSlice<'a>> {
-    // SAFETY: as in `claim`; nothing is written.
-    reads.iter().map(|block| unsafe { shared(block) }).collect()
+fn borrow(blocks: &[Block]) -> Vec<TypedSlice<'_>> {
+    // SAFETY: each is an aligned, C-contiguous array of its kind that outlives the slice, and nothing writes it.
+    blocks.iter().map(|block| unsafe { shared(block) }).collect()
 }
 
-unsafe fn shared<'a>(block: &Block<'a>) -> TypedSlice<'a> {
+unsafe fn shared<'a>(block: &Block) -> TypedSlice<'a> {
     // SAFETY: the caller's.
     unsafe {
         match block.kind {
@@ -307,12 +442,12 @@ unsafe fn shared<'a>(block: &Block<'a>) -> TypedSlice<'a> {
     }
 }
 
-unsafe fn typed<'a, T: Item>(block: &Block<'a>) -> &'a [T] {
+unsafe fn typed<'a, T: Item>(block: &Block) -> &'a [T] {
     // SAFETY: the caller's. NumPy gives an empty array a pointer too, but not always an aligned one.
     if block.len == 0 { &[] } else { unsafe { from_raw_parts(block.data.cast(), block.len) } }
 }
 
-unsafe fn exclusive<'a>(block: &Block<'a>) -> TypedSliceMut<'a> {
+unsafe fn exclusive<'a>(block: &Block) -> TypedSliceMut<'a> {
     // SAFETY: the caller's.
     unsafe {
         match block.kind {
@@ -322,7 +457,7 @@ unsafe fn exclusive<'a>(block: &Block<'a>) -> TypedSliceMut<'a> {
     }
 }
 
-unsafe fn typed_mut<'a, T: Item>(block: &Block<'a>) -> &'a mut [T] {
+unsafe fn typed_mut<'a, T: Item>(block: &Block) -> &'a mut [T] {
     // SAFETY: the caller's.
     if block.len == 0 { &mut [] } else { unsafe { from_raw_parts_mut(block.data.cast(), block.len) } }
 }
