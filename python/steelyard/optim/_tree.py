@@ -19,6 +19,10 @@ from ..errors import type_error, value_error
 
 Array = NDArray[Any]
 
+# The containers. Most dictionaries are dicts, and the question whether one is a Mapping takes its time.
+DICTIONARY = (dict, Mapping)
+LIST = (list, tuple)
+
 
 @dataclass(frozen=True)
 class Leaf:
@@ -31,10 +35,10 @@ class Leaf:
 
 def leaves(tree: Any, path: str = "", key: str = "") -> Iterator[Leaf]:
     """Every leaf, depth first, in the order of the caller's containers."""
-    if isinstance(tree, Mapping):
+    if isinstance(tree, DICTIONARY):
         for name, item in tree.items():
             yield from leaves(item, f"{path}[{_literal(name)}]", _join(key, str(name)))
-    elif isinstance(tree, list | tuple):
+    elif isinstance(tree, LIST):
         for i, item in enumerate(tree):
             yield from leaves(item, f"{path}[{i}]", _join(key, str(i)))
     else:
@@ -74,9 +78,9 @@ def outline(tree: Any) -> Outline | None:
         return None
     keys: tuple[Any, ...] | None
     values: Iterable[Any]
-    if isinstance(tree, Mapping):
+    if isinstance(tree, DICTIONARY):
         keys, values = tuple(tree), tree.values()
-    elif isinstance(tree, list | tuple):
+    elif isinstance(tree, LIST):
         keys, values = None, tree
     else:
         return None
@@ -86,44 +90,58 @@ def outline(tree: Any) -> Outline | None:
 
 def matching(tree: Any, like: Outline | None, name: str) -> tuple[Any, ...]:
     """Return the leaves of ``tree``, whose containers must be those of ``like``, in that order."""
-    return tuple(_matching(tree, like, name))
+    if like is not None and like.flat:  # as they stand: of ten thousand, even a list of their own takes its time
+        return tuple(_values(tree, like, (name,)))
+    found: list[Any] = []
+    _match(tree, like, (name,), found)
+    return tuple(found)
 
 
-def _matching(tree: Any, like: Outline | None, name: str) -> Iterable[Any]:
+def _match(tree: Any, like: Outline | None, place: tuple[Any, ...], found: list[Any]) -> None:
+    """Add the leaves to ``found``; ``place`` is the name and the keys on the way, written out only in an error."""
     if like is None:
-        return (tree,)
-    values = _values(tree, like, name)
-    # All at once: a call for each of ten thousand arrays would cost more than their update.
-    return values if like.flat else _each_matching(values, like, name)
+        found.append(tree)
+        return
+    values = _values(tree, like, place)
+    if like.flat:
+        found.extend(values)
+        return
+    keys = range(len(like.items)) if like.keys is None else like.keys
+    for value, item, key in zip(values, like.items, keys, strict=True):
+        _match(value, item, (*place, key), found)
 
 
-def _each_matching(values: Iterable[Any], like: Outline, name: str) -> Iterator[Any]:
-    places = range(len(like.items)) if like.keys is None else like.keys
-    for value, item, place in zip(values, like.items, places, strict=True):
-        yield from _matching(value, item, f"{name}[{_literal(place)}]")
-
-
-def _values(tree: Any, like: Outline, name: str) -> Iterable[Any]:
+def _values(tree: Any, like: Outline, place: tuple[Any, ...]) -> Iterable[Any]:
     """Return what is in one container, in the order of the outline."""
-    if like.keys is not None:
-        _check_keys(tree, like.keys, name)
+    if like.keys is None:
+        if isinstance(tree, LIST) and len(tree) == len(like.items):
+            return tree
+        raise _no_such_list(tree, like, _written(place))
+    if isinstance(tree, DICTIONARY) and len(tree) == len(like.items) and all(map(tree.__contains__, like.keys)):
         return map(tree.__getitem__, like.keys)
-    if not isinstance(tree, list | tuple):
-        raise type_error(name, "a list or tuple, like the parameters", describe(tree))
-    if len(tree) != len(like.items):
-        raise value_error(name, f"{len(like.items)} items, like the parameters", f"{len(tree)}")
-    return tree
+    raise _no_such_dictionary(tree, like.keys, _written(place))
 
 
-def _check_keys(tree: Any, keys: tuple[Any, ...], name: str) -> None:
-    if not isinstance(tree, Mapping):
-        raise type_error(name, "a dictionary, like the parameters", describe(tree))
-    if set(tree) != set(keys):
-        lacking = [repr(key) for key in keys if key not in tree]
-        extra = [repr(key) for key in tree if key not in keys]
-        groups = (("without", lacking), ("also", extra))
-        got = "; ".join(f"{word} {', '.join(keys[:3])}" for word, keys in groups if keys)
-        raise value_error(name, "the keys of the parameters", f"a dictionary {got}")
+def _no_such_list(tree: Any, like: Outline, name: str) -> Exception:
+    if not isinstance(tree, LIST):
+        return type_error(name, "a list or tuple, like the parameters", describe(tree))
+    return value_error(name, f"{len(like.items)} items, like the parameters", f"{len(tree)}")
+
+
+def _no_such_dictionary(tree: Any, keys: tuple[Any, ...], name: str) -> Exception:
+    if not isinstance(tree, DICTIONARY):
+        return type_error(name, "a dictionary, like the parameters", describe(tree))
+    lacking = [repr(key) for key in keys if key not in tree]
+    extra = [repr(key) for key in tree if key not in keys]
+    groups = (("without", lacking), ("also", extra))
+    got = "; ".join(f"{word} {', '.join(some[:3])}" for word, some in groups if some)
+    return value_error(name, "the keys of the parameters", f"a dictionary {got}")
+
+
+def _written(place: tuple[Any, ...]) -> str:
+    """A place as the caller would write it."""
+    name, *keys = place
+    return str(name) + "".join(f"[{_literal(key)}]" for key in keys)
 
 
 def to_write(value: Any, name: str) -> Array:
