@@ -351,8 +351,8 @@ def test_a_pickled_optimizer_goes_on_with_its_own_arrays() -> None:
     assert twin.step({"w": X}) == optimizer.step({"w": X})
     mine, its = optimizer.state_dict(), twin.state_dict()
     assert all(mine[key].tobytes() == its[key].tobytes() for key in mine)
-    assert twin._params["w"] is not optimizer._params["w"]
-    assert twin._params["w"].tobytes() == optimizer._params["w"].tobytes()
+    assert twin._params[0] is not optimizer._params[0]
+    assert twin._params[0].tobytes() == optimizer._params[0].tobytes()
 
 
 def test_a_report_of_what_is_no_run_is_refused() -> None:

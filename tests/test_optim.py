@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import pickle
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -473,47 +477,159 @@ def test_the_core_asks_for_what_it_cannot_read_as_it_stands() -> None:
         np.frombuffer(b"0" * 9, np.uint8)[1:].view(np.float64),
     ]
     asked: list[int] = []
+    made = np.full(1, 2.0)
 
-    def read(i: int) -> np.ndarray:
+    def convert(i: int) -> np.ndarray:
         asked.append(i)
-        return np.full(1, 2.0)
+        return made
 
-    total, *_ = _core.sum_of_squares((*plain, *foreign), read)
+    arrays = _core.readable((*plain, *foreign), convert)
     assert asked == list(range(len(plain), len(plain) + len(foreign)))
-    assert total == sum(p.size for p in plain) + 4.0 * len(foreign)
+    assert all(a is b for a, b in zip(arrays, [*plain, *[made] * len(foreign)], strict=True))
+    assert _core.readable(tuple(plain), convert) == tuple(plain)
+    assert _core.readable((), convert) == ()
 
 
-def test_what_a_conversion_does_to_a_parameter_is_seen() -> None:
-    """Python code runs while gradients are converted; nothing is checked before it has run."""
+class Sly:
+    """A gradient that runs code when it is read."""
+
+    def __init__(self, size: int, code: Callable[[], Any]) -> None:
+        self.size, self.code = size, code
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        self.code()
+        return np.ones(self.size)
+
+
+def test_what_reading_a_gradient_does_to_a_parameter_is_seen() -> None:
+    """Python code runs while gradients are read; nothing is checked before it has run."""
     params = [np.ones(3), np.ones(3)]
-
-    class Sly:
-        def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-            params[0].flags.writeable = False
-            return np.ones(3)
-
     opt = sy.AdamW(params)
     with pytest.raises(ValueError, match=r"params\[0\]: expected a writeable array"):
-        opt.step([np.ones(3), Sly()])
+        opt.step([np.ones(3), Sly(3, lambda: params[0].setflags(write=False))])
     assert [p.tolist() for p in params] == [[1.0] * 3] * 2
+    params[0].setflags(write=True)
+    # Two steps, one inside the other: the inner one comes first.
+    assert opt.step([np.ones(3), Sly(3, lambda: opt.step([np.ones(3)] * 2))]).step == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (lambda m: m.resize(1000, refcheck=False), r"exp_avg: expected float64 of shape \(3,\).* got .*\(1000,\)"),
+        (lambda m: m.setflags(write=False), "exp_avg: expected a writeable array"),
+    ],
+)
+def test_what_reading_a_gradient_does_to_a_moment_is_seen(code: Callable[[np.ndarray], Any], sentence: str) -> None:
+    w, m, v = np.ones(3), np.zeros(3), np.zeros(3)
+    with pytest.raises(ValueError, match=sentence):
+        sy.optim.adamw_(w, Sly(3, lambda: code(m)), m, v, step=1)
+    assert w.tolist() == [1.0] * 3
+
+
+def test_a_parameter_that_was_resized_is_refused() -> None:
+    for size in (3000, 2):
+        w = np.ones(8)
+        opt = sy.AdamW(w)
+        w.resize(size, refcheck=False)
+        with pytest.raises(ValueError, match="params: expected the array that was first given; it was moved, resized"):
+            opt.step(np.ones(size))
+
+
+def test_overlaps_are_found_wherever_they_stand() -> None:
+    """Also behind the row that was looked at last, and between arrays whose shapes are asked for ahead."""
+    big = np.zeros(4000)
+    with pytest.raises(ValueError, match=r"params\[0\]: expected memory of its own; it overlaps grads\[1\]"):
+        sy.AdamW([big[:10], big[10:20]]).step([big[20:30], big[:10]])
+    many = [big[10 * i : 10 * i + 10] for i in range(200)]
+    opt = sy.AdamW(many)
+    apart = [np.ones(10) for _ in many]
+    opt.step(apart)
+    for i in (0, 23, 24, 25, 199):
+        grads = apart.copy()
+        grads[i] = big[1991:2001]
+        with pytest.raises(ValueError, match=rf"params\[199\]: .* overlaps grads\[{i}\]"):
+            opt.step(grads)
+    sy.AdamW([big[:10], big[5:5]]).step([np.ones(10), big[5:5]])  # what is empty overlaps nothing
+
+
+def test_moments_are_like_their_parameters() -> None:
+    one, two, three = np.ones(3), np.ones(2), np.ones(3)
+    with pytest.raises(
+        ValueError, match=r"exp_avg: expected float64 of shape \(3,\), like the parameter; got .*\(2,\)"
+    ):
+        sy.optim.adamw_(one, np.ones(3), two, three, step=1)
+    with pytest.raises(ValueError, match=r"exp_avg_sq: expected float64 .* got float32"):
+        sy.optim.adamw_(one, np.ones(3), three, np.ones(3, np.float32), step=1)
+    assert one.tolist() == [1.0] * 3
+
+
+def test_a_copy_keeps_parameters_and_gradients_together() -> None:
+    """Also when the dictionary has changed since the optimizer was made."""
+    params = {"a": np.zeros(2), "b": np.zeros(2)}
+    opt = sy.AdamW(params, lr=0.1, weight_decay=0.0)
+    params["a"] = params.pop("a")
+    params["later"] = np.zeros(5)
+    twin = copy.deepcopy(opt)
+    grads = {"a": np.ones(2), "b": -np.ones(2)}
+    opt.step(grads)
+    twin.step(grads)
+    assert np.allclose([params["a"], params["b"]], [[-0.1] * 2, [0.1] * 2])
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(opt._params, twin._params, strict=True))
 
 
 def test_gradients_have_the_containers_that_the_parameters_had() -> None:
-    params: dict[str, Any] = {"a": np.ones(2), "b": [np.ones(2), {"c": np.ones(2)}]}
-    opt = sy.AdamW(params, max_norm=1.0)
-    grads = {"b": (np.ones(2), {"c": np.ones(2)}), "a": np.ones(2)}  # another order, a tuple for a list
+    params: dict[Any, Any] = {"a": np.zeros(2), "b": [np.zeros(2), {"c": np.zeros(2)}, {}, []], 3: ()}
+    opt = sy.AdamW(params, lr=0.1, weight_decay=0.0)
+    # Another order, a tuple for a list, another Mapping; each its own sign.
+    inner = MappingProxyType({"c": np.array([1.0, -1.0])})
+    grads: dict[Any, Any] = {3: [], "b": (np.full(2, -1.0), inner, OrderedDict(), ()), "a": np.ones(2)}
     params["later"] = np.ones(2)
-    assert opt.step(grads).grad_norm == pytest.approx(6**0.5)
+    opt.step(grads)
+    got = [params["a"], params["b"][0], params["b"][1]["c"]]
+    assert np.allclose(got, [[-0.1, -0.1], [0.1, 0.1], [-0.1, 0.1]])
+    b = list(grads["b"])
     for wrong, sentence in (
-        ({"a": np.ones(2)}, r"grads: expected the keys of the parameters; got a dictionary without 'b'"),
+        ({"a": np.ones(2), 3: ()}, r"grads: expected the keys of the parameters; got a dictionary without 'b'"),
         (grads | {"later": 1}, r"grads: expected the keys of the parameters; got a dictionary also 'later'"),
-        (grads | {"b": [np.ones(2)]}, r'grads\["b"\]: expected 2 items, like the parameters; got 1'),
-        (grads | {"b": [np.ones(2), np.ones(2)]}, r'grads\["b"\]\[1\]: expected a dictionary, like the parameters'),
+        ({"a": 1, "b": 1, "c": 1}, r"got a dictionary without 3; also 'c'"),
+        (grads | {"b": b[:1]}, r'grads\["b"\]: expected 4 items, like the parameters; got 1'),
+        (grads | {"b": [b[0], {"d": 1}, *b[2:]]}, r'grads\["b"\]\[1\]: expected the keys .* without \'c\'; also \'d\''),
+        (grads | {"b": [b[0], b[0], *b[2:]]}, r'grads\["b"\]\[1\]: expected a dictionary, like the parameters'),
         (grads | {"b": np.ones(2)}, r'grads\["b"\]: expected a list or tuple, like the parameters'),
         ([np.ones(2)], "grads: expected a dictionary, like the parameters"),
     ):
         with pytest.raises((TypeError, ValueError), match=sentence):
             opt.step(wrong)
+
+
+class Lazy(Mapping[str, np.ndarray]):
+    """A mapping that loads what it is asked for, such as an opened file."""
+
+    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
+        self.arrays, self.loaded = arrays, 0
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        self.loaded += 1
+        return self.arrays[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.arrays)
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+
+def test_the_norm_takes_each_leaf_once() -> None:
+    plain = Lazy({str(i): np.ones(1) for i in range(100)})
+    assert sy.global_norm([plain]) == 10.0
+    assert plain.loaded == 100
+    assert sy.clip_by_global_norm_([plain], 20.0) == 10.0
+    assert plain.loaded == 200
+    # Once more for the paths, which the first value that must be converted asks for; not once for each value.
+    foreign = Lazy({str(i): np.ones(1, ">f4") for i in range(100)})
+    assert sy.global_norm([foreign]) == 10.0
+    assert foreign.loaded == 200
 
 
 def test_clipping_names_the_leaf_that_is_not_finite() -> None:

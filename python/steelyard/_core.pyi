@@ -89,8 +89,7 @@ class AdamWPlan:
     ) -> AdamWPlan: ...
     def step(
         self,
-        grads: tuple[Any, ...],
-        read: Callable[[int], NDArray[Any]],
+        grads: tuple[NDArray[Any], ...],
         *,
         step: int,
         lr: float,
@@ -104,10 +103,9 @@ class AdamWPlan:
         stop_nonfinite: bool,
     ) -> tuple[float | None, float, int, int | None, bool]: ...
 
+def readable(values: tuple[Any, ...], convert: Callable[[int], NDArray[Any]]) -> tuple[NDArray[Any], ...]: ...
 def sum_of_squares(
-    arrays: tuple[Any, ...],
-    read: Callable[[int], NDArray[Any]],
-    progress: Callable[[int, int], object] | None = None,
+    arrays: tuple[NDArray[Any], ...], progress: Callable[[int, int], object] | None = None
 ) -> tuple[float, int, float, int, int | None]: ...
 def scale_in_place(arrays: list[Any], names: list[str], factor: float) -> None: ...
 def check_writable(arrays: list[Any], names: list[str]) -> None: ...

@@ -7,13 +7,15 @@ state under ``layers/3/w``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _core
 from .._arrays import describe, floats, is_tensor
 from ..errors import type_error, value_error
 
@@ -63,29 +65,40 @@ class Outline:
     Attributes
     ----------
     keys : the keys of a dictionary; None for a list or a tuple
-    items : the outline of what stands at each key or index; None for an array
-    flat : whether all of them are arrays
+    items : the outline of what stands at each key or index; None for a leaf
+    names : the keys, to be looked up
+    flat : whether all items are leaves
     """
 
     keys: tuple[Any, ...] | None
     items: tuple[Outline | None, ...]
+    names: frozenset[Any]
     flat: bool
 
 
 def outline(tree: Any) -> Outline | None:
-    """Return the containers of ``tree``, to be compared with those of other trees; None for an array."""
+    """Return the containers of ``tree``, to be compared with those of other trees; None for a leaf."""
+    values = _inside(tree)
+    if values is None:
+        return None
+    keys = tuple(tree) if isinstance(tree, DICTIONARY) else None
+    items = tuple(map(outline, values))
+    return Outline(keys, items, frozenset(keys or ()), flat=not any(items))
+
+
+def flattened(tree: Any) -> tuple[Any, ...]:
+    """Return the leaves without their paths, in the order of :func:`leaves`."""
+    values = _inside(tree)
+    return (tree,) if values is None else tuple(chain.from_iterable(map(flattened, values)))
+
+
+def _inside(tree: Any) -> Iterable[Any] | None:
+    """Return what is in a container; None for a leaf."""
     if type(tree) is np.ndarray:  # most often, and the other questions take their time
         return None
-    keys: tuple[Any, ...] | None
-    values: Iterable[Any]
     if isinstance(tree, DICTIONARY):
-        keys, values = tuple(tree), tree.values()
-    elif isinstance(tree, LIST):
-        keys, values = None, tree
-    else:
-        return None
-    items = tuple(map(outline, values))
-    return Outline(keys, items, flat=not any(items))
+        return tree.values()
+    return tree if isinstance(tree, LIST) else None
 
 
 def matching(tree: Any, like: Outline | None, name: str) -> tuple[Any, ...]:
@@ -117,9 +130,9 @@ def _values(tree: Any, like: Outline, place: tuple[Any, ...]) -> Iterable[Any]:
         if isinstance(tree, LIST) and len(tree) == len(like.items):
             return tree
         raise _no_such_list(tree, like, _written(place))
-    if isinstance(tree, DICTIONARY) and len(tree) == len(like.items) and all(map(tree.__contains__, like.keys)):
+    if isinstance(tree, DICTIONARY) and (tree.keys() == like.names or set(tree) == like.names):
         return map(tree.__getitem__, like.keys)
-    raise _no_such_dictionary(tree, like.keys, _written(place))
+    raise _no_such_dictionary(tree, like, _written(place))
 
 
 def _no_such_list(tree: Any, like: Outline, name: str) -> Exception:
@@ -128,13 +141,13 @@ def _no_such_list(tree: Any, like: Outline, name: str) -> Exception:
     return value_error(name, f"{len(like.items)} items, like the parameters", f"{len(tree)}")
 
 
-def _no_such_dictionary(tree: Any, keys: tuple[Any, ...], name: str) -> Exception:
+def _no_such_dictionary(tree: Any, like: Outline, name: str) -> Exception:
     if not isinstance(tree, DICTIONARY):
         return type_error(name, "a dictionary, like the parameters", describe(tree))
-    lacking = [repr(key) for key in keys if key not in tree]
-    extra = [repr(key) for key in tree if key not in keys]
+    lacking = [repr(key) for key in like.keys or () if key not in tree]
+    extra = [repr(key) for key in tree if key not in like.names]
     groups = (("without", lacking), ("also", extra))
-    got = "; ".join(f"{word} {', '.join(some[:3])}" for word, some in groups if some)
+    got = "; ".join(f"{word} {', '.join(keys[:3])}" for word, keys in groups if keys)
     return value_error(name, "the keys of the parameters", f"a dictionary {got}")
 
 
@@ -154,9 +167,9 @@ def to_write(value: Any, name: str) -> Array:
     raise type_error(name, "a NumPy array or a torch CPU tensor, to update in place", describe(value), fix)
 
 
-def reader(values: Sequence[Any], path: Callable[[int], str]) -> Callable[[int], Array]:
-    """Return what the core asks for an array in the place of a value that is no ordinary one."""
-    return lambda i: to_read(values[i], path(i))
+def all_to_read(values: tuple[Any, ...], path: Callable[[int], str]) -> tuple[Array, ...]:
+    """:func:`to_read` of many; the core looks for the few that are no ordinary arrays."""
+    return _core.readable(values, lambda i: to_read(values[i], path(i)))
 
 
 def to_read(value: Any, name: str) -> Array:

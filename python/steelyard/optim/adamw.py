@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .._options import at_least_zero, choice, flag, number, whole
 from ..errors import shown, type_error, value_error
-from ._tree import leaves, matching, outline, reader, tensors, to_write, wrote
+from ._tree import all_to_read, leaves, matching, outline, tensors, to_write, wrote
 
 __all__ = ["AdamW", "StepInfo", "adamw_"]
 
@@ -86,11 +86,12 @@ class _Settings:
         choice(self.nonfinite, "nonfinite", get_args(NonFinite))
         object.__setattr__(self, "maximize", flag(self.maximize, "maximize"))
 
-    def update(self, plan: _core.AdamWPlan, paths: list[str], grads: tuple[Any, ...], step: int, lr: float) -> StepInfo:
+    def update(
+        self, plan: _core.AdamWPlan, paths: list[str], grads: tuple[Array, ...], step: int, lr: float
+    ) -> StepInfo:
         """Run one step of the core and say what it did."""
         norm, factor, bad, first, applied = plan.step(
             grads,
-            reader(grads, lambda i: f"grads{paths[i]}"),
             step=step,
             lr=lr,
             beta1=self.betas[0],
@@ -194,7 +195,6 @@ class AdamW:
     ) -> None:
         self._settings = _Settings(betas, eps, weight_decay, max_norm, nonfinite, maximize)
         self.lr: LearningRate = lr if callable(lr) else at_least_zero("lr", lr)
-        self._params = params
         self._outline = outline(params)
         self._step = 0
         found = list(leaves(params))
@@ -202,15 +202,20 @@ class AdamW:
             raise value_error("params", "at least one array", "none")
         self._paths = [leaf.path for leaf in found]
         self._keys = [leaf.key for leaf in found]
+        self._params = [leaf.value for leaf in found]
         if len(set(self._keys)) < len(self._keys):
             twice = next(key for key in self._keys if self._keys.count(key) > 1)
             raise value_error("params", "paths that stay apart in a saved state", f"{twice!r} twice")
-        arrays = [to_write(leaf.value, f"params{leaf.path}") for leaf in found]
+        arrays = self._arrays()
         _core.check_writable(arrays, [f"params{path}" for path in self._paths])
         names = ["exp_avg", "exp_avg_sq"] + (["max_exp_avg_sq"] if flag(amsgrad, "amsgrad") else [])
         self._state = {name: _fixed([np.zeros_like(array) for array in arrays]) for name in names}
         self._plan = _core.AdamWPlan(self._paths, arrays, *map(_fixed, self._state.values()))
-        self._tensors = tensors([leaf.value for leaf in found])
+        self._tensors = tensors(self._params)
+
+    def _arrays(self) -> list[Array]:
+        """The memory of the parameters."""
+        return [to_write(param, f"params{path}") for param, path in zip(self._params, self._paths, strict=True)]
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the plan, which holds addresses."""
@@ -219,8 +224,7 @@ class AdamW:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._state = {name: _fixed(arrays) for name, arrays in self._state.items()}
-        arrays = [to_write(leaf.value, f"params{leaf.path}") for leaf in leaves(self._params)]
-        self._plan = _core.AdamWPlan(self._paths, arrays, *map(_fixed, self._state.values()))
+        self._plan = _core.AdamWPlan(self._paths, self._arrays(), *map(_fixed, self._state.values()))
 
     def step(self, grads: Any) -> StepInfo:
         """Update every parameter once; ``grads`` has the containers of ``params`` and is only read.
@@ -231,8 +235,9 @@ class AdamW:
             Step number, learning rate, gradient norm, clip factor, what was not finite.
         """
         given = matching(grads, self._outline, "grads")
+        arrays = all_to_read(given, lambda i: f"grads{self._paths[i]}")
         lr = at_least_zero("lr", self.lr(self._step) if callable(self.lr) else self.lr)
-        info = self._settings.update(self._plan, self._paths, given, self._step + 1, lr)
+        info = self._settings.update(self._plan, self._paths, arrays, self._step + 1, lr)
         self._step = info.step
         if not info.skipped:
             wrote(self._tensors)
@@ -363,9 +368,10 @@ def adamw_(
         [to_write(value, f"{name}{path}") for value, path in zip(values, paths, strict=True)]
         for name, values in roles.items()
     ]
-    given = matching(grads, like, "grads")
+    # Converted before the plan remembers where the arrays lie: that runs Python code, which may move them.
+    read = all_to_read(matching(grads, like, "grads"), lambda i: f"grads{paths[i]}")
     plan = _core.AdamWPlan(paths, *arrays)
-    info = settings.update(plan, paths, given, step, at_least_zero("lr", lr))
+    info = settings.update(plan, paths, read, step, at_least_zero("lr", lr))
     if not info.skipped:
         wrote(tensors([value for values in roles.values() for value in values]))
     return info

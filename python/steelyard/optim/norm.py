@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from itertools import islice
+from collections.abc import Callable
+from functools import cache
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -11,23 +12,29 @@ import numpy as np
 from .. import _core
 from .._options import at_least_zero, choice, state_bytes
 from ..errors import type_error, value_error
-from ._tree import leaves, matching, outline, reader, tensors, to_write, wrote
+from ._tree import all_to_read, flattened, leaves, tensors, to_write, wrote
 from .adamw import NonFinite
 
 __all__ = ["GlobalNormState", "clip_by_global_norm_", "global_norm"]
 
 
-def _measured(tree: Any, name: str, nonfinite: str, fix: str = "") -> tuple[float, int, float, bool]:
-    """Sum of squares, its power of four, the norm, and whether all is finite."""
+def _measured(
+    values: tuple[Any, ...], paths: Callable[[], list[str]], nonfinite: str, fix: str = ""
+) -> tuple[float, int, float, bool]:
+    """Sum of squares, its power of four, the norm, and whether all is finite.
 
-    def path(i: int) -> str:
-        return f"{name}{next(islice(leaves(tree), i, None)).path}"
-
-    values = matching(tree, outline(tree), name)
-    total, exponent, norm, bad, first = _core.sum_of_squares(values, reader(values, path))
+    ``paths`` is asked once, and only where a path is needed.
+    """
+    known = cache(paths)
+    arrays = all_to_read(values, lambda i: known()[i])
+    total, exponent, norm, bad, first = _core.sum_of_squares(arrays)
     if first is not None and nonfinite == "raise":
-        raise value_error(path(first), "finite values", f"{bad} NaN or infinite", fix)
+        raise value_error(known()[first], "finite values", f"{bad} NaN or infinite", fix)
     return total, exponent, norm, first is None
+
+
+def _measured_tree(grads: Any, nonfinite: str, fix: str = "") -> tuple[float, int, float, bool]:
+    return _measured(flattened(grads), lambda: [f"grads{leaf.path}" for leaf in leaves(grads)], nonfinite, fix)
 
 
 def global_norm(grads: Any, *, nonfinite: Literal["raise", "propagate"] = "raise") -> float:
@@ -68,7 +75,7 @@ def global_norm(grads: Any, *, nonfinite: Literal["raise", "propagate"] = "raise
     1e8 elements, inf from 1.8e19 on, 0 at 1e-25.
     """
     choice(nonfinite, "nonfinite", ("raise", "propagate"))
-    return _measured(grads, "grads", nonfinite, "nonfinite='propagate' lets the norm be NaN or infinite")[2]
+    return _measured_tree(grads, nonfinite, "nonfinite='propagate' lets the norm be NaN or infinite")[2]
 
 
 def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = "raise") -> float:
@@ -117,7 +124,8 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
     names = [f"grads{leaf.path}" for leaf in found]
     arrays = [to_write(leaf.value, name) for leaf, name in zip(found, names, strict=True)]
     _core.check_writable(arrays, names)
-    _, _, norm, finite = _measured(grads, "grads", nonfinite, "nothing was written; nonfinite='skip' goes on")
+    fix = "nothing was written; nonfinite='skip' goes on"
+    _, _, norm, finite = _measured(tuple(arrays), lambda: names, nonfinite, fix)
     if (finite and norm > limit) or (not finite and nonfinite == "propagate"):
         _core.scale_in_place(arrays, names, limit / norm if norm > limit else norm)
         wrote(tensors([leaf.value for leaf in found]))
@@ -149,7 +157,7 @@ class GlobalNormState:
 
     def update(self, grads: Any) -> Self:
         """Add the squares of one tree of arrays; returns self."""
-        total, exponent, _, _ = _measured(grads, "grads", "raise")
+        total, exponent, _, _ = _measured_tree(grads, "raise")
         mantissa, power = math.frexp(total)
         self._total += int(math.ldexp(mantissa, 53)) << (power - 53 + 2 * exponent + _UNIT)
         return self

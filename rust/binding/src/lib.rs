@@ -36,7 +36,7 @@ mod _core {
     };
     #[pymodule_export]
     use crate::optim::{
-        AdamWPlan, check_writable, global_norm_from_bytes, global_norm_to_bytes, scale_in_place,
+        AdamWPlan, check_writable, global_norm_from_bytes, global_norm_to_bytes, readable, scale_in_place,
         schedule_rates, sum_of_squares,
     };
     #[pymodule_export]

@@ -1,13 +1,13 @@
 //! The optimizer room: check every array, then one call for all of them.
 
-use crate::arrays::blocks::{Place, Reads, Written, writable};
+use crate::arrays::blocks::{Reads, Written, converted, writable};
 use crate::arrays::{Fresh, slice};
 use crate::call::{call, call_quick};
 use numpy::PyArray1;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
-use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release};
+use std::sync::{Mutex, TryLockError};
 use steelyard_kernels::exact::bytes::{BytesError, Kind as StateKind, Reader, Writer};
 use steelyard_kernels::optim::{
     self, Decay, Hyper, Schedule, Tensor, TypedSlice, TypedSliceMut, TypedTensor,
@@ -22,29 +22,8 @@ const ROLES: [&str; 4] = ["params", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
 #[pyclass(frozen, module = "steelyard._core")]
 pub struct AdamWPlan {
     paths: Vec<String>,
-    written: Written,
-    /// Set while a step runs: two threads must not write the same arrays.
-    busy: AtomicBool,
-}
-
-/// Clears the flag also when the step fails.
-struct Busy<'a>(&'a AtomicBool);
-
-impl<'a> Busy<'a> {
-    fn claim(flag: &'a AtomicBool) -> PyResult<Self> {
-        if flag.swap(true, AcqRel) {
-            return Err(PyRuntimeError::new_err(
-                "another thread is inside this optimizer's step; call it from one thread at a time",
-            ));
-        }
-        Ok(Busy(flag))
-    }
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Release);
-    }
+    /// Locked while a step runs: two threads must not write the same arrays.
+    written: Mutex<Written>,
 }
 
 /// What a step did: (`grad_norm`, `clip_factor`, non-finite count, index of the first array that has one, applied).
@@ -70,19 +49,18 @@ impl AdamWPlan {
             }
             arrays.extend(role);
         }
-        let written = Written::new(py, rows, arrays, |place| name(&paths, place))?;
-        Ok(AdamWPlan { paths, written, busy: AtomicBool::new(false) })
+        let written = Written::new(py, rows, arrays, |index| written_name(&paths, index))?;
+        Ok(AdamWPlan { paths, written: Mutex::new(written) })
     }
 
-    /// One update from `grads`, one array a path, in order; `read(index)` is asked for an array in the place of each
-    /// that cannot be read as it stands. `max_norm` None: no clipping; `scan` false: the gradients are not looked at
-    /// first. With `stop_nonfinite` a step with non-finite gradients is left out, and the caller sees their count.
+    /// One update from `grads`, one array a path, in order. `max_norm` None: no clipping; `scan` false: the gradients
+    /// are not looked at first. With `stop_nonfinite` a step with non-finite gradients is left out, and the caller
+    /// sees their count.
     #[allow(clippy::too_many_arguments)] // one call a step, spelled out in the Python face
-    #[pyo3(signature = (grads, read, *, step, lr, beta1, beta2, eps, weight_decay, maximize, max_norm, scan, stop_nonfinite))]
+    #[pyo3(signature = (grads, *, step, lr, beta1, beta2, eps, weight_decay, maximize, max_norm, scan, stop_nonfinite))]
     fn step(
         &self,
         grads: Bound<'_, PyTuple>,
-        read: &Bound<'_, PyAny>,
         step: u64,
         lr: f64,
         beta1: f64,
@@ -94,9 +72,19 @@ impl AdamWPlan {
         scan: bool,
         stop_nonfinite: bool,
     ) -> PyResult<StepOutcome> {
-        let _busy = Busy::claim(&self.busy)?;
+        let mut written = match self.written.try_lock() {
+            Ok(written) => written,
+            Err(TryLockError::Poisoned(written)) => written.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                return Err(PyRuntimeError::new_err(
+                    "another thread is inside this optimizer's step; call it from one thread at a time",
+                ));
+            }
+        };
         let py = grads.py();
-        let mut operands = self.written.beside(grads, read, |place| name(&self.paths, place))?;
+        let written_name = |index| written_name(&self.paths, index);
+        let mut operands =
+            written.beside(grads, written_name, |index| format!("grads{}", self.paths[index]))?;
         let claim = operands.claim();
         let gradients = claim.reads();
         let hyper = Hyper { lr, beta1, beta2, eps, weight_decay, clip_factor: 1.0, maximize, step };
@@ -120,12 +108,18 @@ impl AdamWPlan {
     }
 }
 
-/// An array as the caller would write it.
-fn name(paths: &[String], place: Place) -> String {
-    match place {
-        Place::Written(index) => format!("{}{}", ROLES[index / paths.len()], paths[index % paths.len()]),
-        Place::Read(index) => format!("grads{}", paths[index]),
-    }
+/// A written array as the caller would write it.
+fn written_name(paths: &[String], index: usize) -> String {
+    format!("{}{}", ROLES[index / paths.len()], paths[index % paths.len()])
+}
+
+/// The values as arrays that can be read: `convert(index)` in the place of each that cannot as it stands.
+#[pyfunction]
+pub fn readable<'py>(
+    values: Bound<'py, PyTuple>,
+    convert: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    converted(values, convert)
 }
 
 /// A gradient with the arrays of every role, as they are updated together. The kinds agree: they were checked against
@@ -154,17 +148,15 @@ fn of_kind<'a, T>(
 /// count and the index of the first array that has one.
 type NormOutcome = (f64, i32, f64, usize, Option<usize>);
 
-/// The global norm of arrays that are only read; `read(index)` is asked for an array in the place of each that cannot
-/// be read as it stands.
+/// The global norm of arrays that are only read.
 #[pyfunction]
-#[pyo3(signature = (arrays, read, progress=None))]
+#[pyo3(signature = (arrays, progress=None))]
 pub fn sum_of_squares(
     arrays: Bound<'_, PyTuple>,
-    read: &Bound<'_, PyAny>,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<NormOutcome> {
     let py = arrays.py();
-    let reads = Reads::new(arrays, read, |_, _| Ok(()))?;
+    let reads = Reads::new(arrays, |index| format!("arrays[{index}]"), |_, _| Ok(()))?;
     let slices = reads.slices();
     call(py, progress, slices.len(), move |watch| {
         let scaled = optim::sum_of_squares(&slices, watch)?;
@@ -182,11 +174,9 @@ pub fn scale_in_place(
     names: Vec<String>,
     factor: f64,
 ) -> PyResult<()> {
-    let name = |place| match place {
-        Place::Written(index) | Place::Read(index) => names[index].clone(),
-    };
+    let name = |index: usize| names[index].clone();
     let mut written = Written::new(py, arrays.len(), arrays, name)?;
-    let slices = written.slices().collect();
+    let slices = written.slices(py, name)?;
     call_quick(py, move || optim::scale_in_place(slices, factor))
 }
 

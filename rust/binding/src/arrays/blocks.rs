@@ -1,13 +1,13 @@
 //! Many arrays in one call, some of them written: checked first, then borrowed together.
 //!
 //! [`Written`] arrays are found sound and disjoint when they are handed over. Each call looks at them again, side by
-//! side with what it [`Reads`], and only then may a [`Claim`] make slices of all, each once.
+//! side with what it [`Reads`], before there are slices of any; a [`Claim`] makes each of them once.
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
 use super::{Item, data};
 use numpy::npyffi::flags::{NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
 use numpy::npyffi::{NPY_BYTEORDER_CHAR, NPY_TYPES};
-use numpy::{PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -59,7 +59,7 @@ struct Block {
     kind: Kind,
 }
 
-// SAFETY: nothing is read or written through a block; a claim makes slices of it.
+// SAFETY: an address, through which nothing is read or written.
 unsafe impl Send for Block {}
 // SAFETY: as above.
 unsafe impl Sync for Block {}
@@ -91,6 +91,8 @@ impl<'a> Header<'a> {
             DOUBLE => Kind::F64,
             HALF => Kind::F16,
             USHORT => Kind::Bf16,
+            // Where long double is double, as on Windows, it is a type of its own all the same.
+            LONG_DOUBLE if array.dtype().itemsize() == 8 => Kind::F64,
             _ => return None,
         };
         let native = order == NATIVE || order == NATBYTE;
@@ -118,6 +120,7 @@ const FLOAT: i32 = NPY_TYPES::NPY_FLOAT as i32;
 const DOUBLE: i32 = NPY_TYPES::NPY_DOUBLE as i32;
 const HALF: i32 = NPY_TYPES::NPY_HALF as i32;
 const USHORT: i32 = NPY_TYPES::NPY_USHORT as i32;
+const LONG_DOUBLE: i32 = NPY_TYPES::NPY_LONGDOUBLE as i32;
 const NATIVE: u8 = NPY_BYTEORDER_CHAR::NPY_NATIVE as u8;
 const NATBYTE: u8 = NPY_BYTEORDER_CHAR::NPY_NATBYTE as u8;
 
@@ -216,6 +219,21 @@ fn overlap(array: &str, other: &str) -> PyErr {
     ))
 }
 
+/// The values, each that cannot be read as it stands replaced by what `convert(index)` returns.
+///
+/// This runs Python code, which may change any array: nothing that it could undo is to be checked before.
+pub fn converted<'py>(
+    values: Bound<'py, PyTuple>,
+    convert: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    if values.iter_borrowed().all(|value| is_plain(&value)) {
+        return Ok(values);
+    }
+    let readable = |(index, value)| if is_plain(&value) { Ok(value) } else { convert.call1((index,)) };
+    let arrays = values.iter().enumerate().map(readable).collect::<PyResult<Vec<_>>>()?;
+    PyTuple::new(values.py(), arrays)
+}
+
 /// Arrays that are only read, and kept alive.
 pub struct Reads<'py> {
     blocks: Vec<Block>,
@@ -223,26 +241,19 @@ pub struct Reads<'py> {
 }
 
 impl<'py> Reads<'py> {
-    /// The given arrays, and `convert(index)` in the place of each that cannot be read as it stands; `check` has the
-    /// last word on each.
+    /// Checks all of them; `check` has the last word on each.
     pub fn new(
-        given: Bound<'py, PyTuple>,
-        convert: &Bound<'py, PyAny>,
+        arrays: Bound<'py, PyTuple>,
+        name: impl Fn(usize) -> String,
         mut check: impl FnMut(usize, Header<'_>) -> PyResult<()>,
     ) -> PyResult<Self> {
-        // All is converted before anything is checked: Python code runs here, and could undo what was found.
-        let arrays = if given.iter_borrowed().all(|object| is_plain(&object)) {
-            given
-        } else {
-            converted(&given, convert)?
-        };
         let mut blocks = Vec::with_capacity(arrays.len());
         let mut ahead = arrays.iter_borrowed().skip(AHEAD);
         for (index, array) in arrays.iter_borrowed().enumerate() {
             if let Some(array) = ahead.next() {
                 prefetch_shape(&array);
             }
-            let header = readable(&array, || format!("arrays[{index}]"))?;
+            let header = readable(&array, || name(index))?;
             check(index, header)?;
             blocks.push(header.block());
         }
@@ -253,20 +264,6 @@ impl<'py> Reads<'py> {
     pub fn slices(&self) -> Vec<TypedSlice<'_>> {
         borrow(&self.blocks)
     }
-}
-
-fn converted<'py>(given: &Bound<'py, PyTuple>, convert: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
-    let convert = |(index, object)| if is_plain(&object) { Ok(object) } else { convert.call1((index,)) };
-    PyTuple::new(given.py(), given.iter().enumerate().map(convert).collect::<PyResult<Vec<_>>>()?)
-}
-
-/// Which array a sentence is about.
-#[derive(Clone, Copy)]
-pub enum Place {
-    /// One of those that are written.
-    Written(usize),
-    /// One of those that are read beside them.
-    Read(usize),
 }
 
 /// Arrays that are written, kept alive: one list a role after another, the same row in each alike in type and shape.
@@ -285,9 +282,8 @@ impl Written {
         py: Python<'_>,
         rows: usize,
         arrays: Vec<Py<PyAny>>,
-        name: impl Fn(Place) -> String,
+        name: impl Fn(usize) -> String,
     ) -> PyResult<Self> {
-        let name = |index: usize| name(Place::Written(index));
         let mut headers: Vec<Header<'_>> = Vec::with_capacity(arrays.len());
         for (index, array) in arrays.iter().enumerate() {
             let header = writable(array.bind(py), || name(index))?;
@@ -307,30 +303,45 @@ impl Written {
         Ok(Written { rows, arrays, blocks, sorted })
     }
 
-    /// Checks the arrays of the first role again, whose owner may have changed them, and what is read beside them, row
-    /// by row.
+    /// Checks the arrays of the first role again, whose owner may have changed them, and beside each the one that is
+    /// read with it. The names are those of what is written, then of what is read.
     pub fn beside<'w, 'py>(
-        &'w self,
-        given: Bound<'py, PyTuple>,
-        convert: &Bound<'py, PyAny>,
-        name: impl Fn(Place) -> String,
+        &'w mut self,
+        arrays: Bound<'py, PyTuple>,
+        name: impl Fn(usize) -> String,
+        read_name: impl Fn(usize) -> String,
     ) -> PyResult<Operands<'w, 'py>> {
-        let (py, rows) = (given.py(), given.len());
-        if rows != self.rows {
-            let message =
-                format!("grads: expected {} arrays, one for every parameter; got {rows}", self.rows);
+        let py = arrays.py();
+        if arrays.len() != self.rows {
+            let message = format!("expected {} arrays, one for every row; got {}", self.rows, arrays.len());
             return Err(PyValueError::new_err(message));
         }
         let mut place = 0;
-        let reads = Reads::new(given, convert, |index, read| {
-            let written = self.still(py, index, &name)?;
-            alike(read, written, || name(Place::Read(index)))?;
+        let reads = Reads::new(arrays, &read_name, |index, read| {
+            if let Some(ahead) = self.arrays[..self.rows].get(index + AHEAD) {
+                prefetch_shape(ahead.bind(py));
+            }
+            alike(read, self.still(py, index, &name)?, || read_name(index))?;
             match self.hit(&read.block().range(), &mut place) {
-                Some(hit) => Err(overlap(&name(Place::Written(hit)), &name(Place::Read(index)))),
+                Some(hit) => Err(overlap(&name(hit), &read_name(index))),
                 None => Ok(()),
             }
         })?;
         Ok(Operands { written: self, reads })
+    }
+
+    /// All of them, borrowed to write, checked once more.
+    pub fn slices(
+        &mut self,
+        py: Python<'_>,
+        name: impl Fn(usize) -> String,
+    ) -> PyResult<Vec<TypedSliceMut<'_>>> {
+        for index in 0..self.arrays.len() {
+            self.still(py, index, &name)?;
+        }
+        // SAFETY: each is an aligned, C-contiguous, writeable array of its kind that `arrays` keeps, and overlaps no
+        // other; each becomes a slice once, while `self` is borrowed.
+        Ok(self.blocks.iter().map(|block| unsafe { exclusive(block) }).collect())
     }
 
     /// The array's header, if it is still where it was and may be written.
@@ -338,12 +349,9 @@ impl Written {
         &'a self,
         py: Python<'a>,
         index: usize,
-        name: &impl Fn(Place) -> String,
+        name: &impl Fn(usize) -> String,
     ) -> PyResult<Header<'a>> {
         let array = self.arrays[index].bind(py);
-        if let Some(ahead) = self.arrays[..self.rows].get(index + AHEAD) {
-            prefetch_shape(ahead.bind(py));
-        }
         let header = array.cast::<PyUntypedArray>().ok().and_then(Header::of);
         let same = |header: &Header<'_>| {
             header.has(NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_WRITEABLE) && header.block() == self.blocks[index]
@@ -351,12 +359,11 @@ impl Written {
         if let Some(header) = header.filter(same) {
             return Ok(header);
         }
-        let name = || name(Place::Written(index));
-        writable(array, name)?;
+        writable(array, || name(index))?;
         Err(PyValueError::new_err(format!(
-            "{}: expected the array that the optimizer was made with; it was moved, resized or given another type since; \
-             make a new optimizer",
-            name()
+            "{}: expected the array that was first given; it was moved, resized or given another type since; make a \
+             new optimizer",
+            name(index)
         )))
     }
 
@@ -371,18 +378,11 @@ impl Written {
         let (range, index) = self.sorted.get(*place)?;
         (!read.is_empty() && range.start < read.end).then_some(*index)
     }
-
-    /// All of them, borrowed to write. They are to be those that were checked: call it in one breath with `new`.
-    pub fn slices(&mut self) -> impl Iterator<Item = TypedSliceMut<'_>> {
-        // SAFETY: each is an aligned, C-contiguous, writeable array of its kind that `arrays` keeps, and overlaps no
-        // other; each becomes a slice once, while `self` is borrowed.
-        self.blocks.iter().map(|block| unsafe { exclusive(block) })
-    }
 }
 
 /// What is written and what is read beside it, checked together.
 pub struct Operands<'w, 'py> {
-    written: &'w Written,
+    written: &'w mut Written,
     reads: Reads<'py>,
 }
 
@@ -415,7 +415,8 @@ impl<'a> Claim<'a> {
         let (first, others) = written.split_at(rows);
         reads.iter().zip(first).enumerate().map(move |(index, (read, write))| {
             // SAFETY: every block was found to be an aligned, C-contiguous, writeable array of its kind that lives for
-            // 'a and overlaps no other, and each becomes a slice once, since the claim is used up.
+            // 'a and overlaps no other, and each becomes a slice once: the claim, of which there is one while the
+            // arrays are borrowed, is used up.
             let role = |role: usize| others.get(role * rows + index).map(|block| unsafe { exclusive(block) });
             // SAFETY: as above; nothing that is written overlaps what is read.
             let (read, write) = unsafe { (shared(read), exclusive(write)) };
