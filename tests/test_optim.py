@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -483,11 +484,11 @@ def test_the_core_asks_for_what_it_cannot_read_as_it_stands() -> None:
         asked.append(i)
         return made
 
-    arrays = _core.readable((*plain, *foreign), convert)
+    arrays = _core.convert_unreadable((*plain, *foreign), convert)
     assert asked == list(range(len(plain), len(plain) + len(foreign)))
     assert all(a is b for a, b in zip(arrays, [*plain, *[made] * len(foreign)], strict=True))
-    assert _core.readable(tuple(plain), convert) == tuple(plain)
-    assert _core.readable((), convert) == ()
+    assert _core.convert_unreadable(tuple(plain), convert) == tuple(plain)
+    assert _core.convert_unreadable((), convert) == ()
 
 
 class Sly:
@@ -527,6 +528,19 @@ def test_what_reading_a_gradient_does_to_a_moment_is_seen(code: Callable[[np.nda
     assert w.tolist() == [1.0] * 3
 
 
+def test_what_reading_the_rate_does_to_a_moment_is_seen() -> None:
+    w, m, v = np.ones(3), np.zeros(3), np.zeros(3)
+
+    class Rate(float):
+        def __float__(self) -> float:
+            m.resize(1000, refcheck=False)
+            return 0.1
+
+    with pytest.raises(ValueError, match=r"exp_avg: expected float64 of shape \(3,\)"):
+        sy.optim.adamw_(w, np.ones(3), m, v, step=1, lr=Rate(0.1))
+    assert w.tolist() == [1.0] * 3
+
+
 def test_a_parameter_that_was_resized_is_refused() -> None:
     for size in (3000, 2):
         w = np.ones(8)
@@ -534,6 +548,27 @@ def test_a_parameter_that_was_resized_is_refused() -> None:
         w.resize(size, refcheck=False)
         with pytest.raises(ValueError, match="params: expected the array that was first given; it was moved, resized"):
             opt.step(np.ones(size))
+
+
+def test_a_parameter_with_another_memory_or_order_is_refused() -> None:
+    n, taken = 1000, []
+    while True:  # until the new memory is not by chance the old one
+        w = np.ones(n)
+        opt, before = sy.AdamW(w), w.ctypes.data
+        w.__setstate__((1, (n,), np.dtype(np.float64), False, np.full(n, 7.0).tobytes()))
+        if w.ctypes.data != before:
+            break
+        taken.append(w)
+    with pytest.raises(ValueError, match="params: expected the array that was first given; it was moved"):
+        opt.step(np.ones(n))
+    assert set(w.tolist()) == {7.0}
+    pair = np.ones((2, 2))
+    opt = sy.AdamW(pair)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pair.strides = (8, 16)
+    with pytest.raises(ValueError, match="params: expected a C-contiguous array"):
+        opt.step(np.ones((2, 2)))
 
 
 def test_overlaps_are_found_wherever_they_stand() -> None:
@@ -550,7 +585,14 @@ def test_overlaps_are_found_wherever_they_stand() -> None:
         grads[i] = big[1991:2001]
         with pytest.raises(ValueError, match=rf"params\[199\]: .* overlaps grads\[{i}\]"):
             opt.step(grads)
-    sy.AdamW([big[:10], big[5:5]]).step([np.ones(10), big[5:5]])  # what is empty overlaps nothing
+    # What is empty overlaps nothing.
+    sy.AdamW([big[:10], big[5:5]]).step([np.ones(10), big[5:5]])
+    sy.AdamW([big[5:5], big[:10]]).step([big[5:5], np.ones(10)])
+    with pytest.raises(ValueError, match=r"params\[0\]: .* overlaps params\[1\] \(tied arrays: pass one"):
+        sy.AdamW([big[4:], big[:6]])
+    one = np.full(2, 3.0)
+    with pytest.raises(ValueError, match=r"grads\[0\]: .* overlaps grads\[1\]"):
+        sy.clip_by_global_norm_([one, one], 100.0)  # also where nothing would be clipped
 
 
 def test_moments_are_like_their_parameters() -> None:
@@ -562,6 +604,23 @@ def test_moments_are_like_their_parameters() -> None:
     with pytest.raises(ValueError, match=r"exp_avg_sq: expected float64 .* got float32"):
         sy.optim.adamw_(one, np.ones(3), three, np.ones(3, np.float32), step=1)
     assert one.tolist() == [1.0] * 3
+
+
+def test_the_core_counts_its_arrays() -> None:
+    plan = _core.AdamWPlan(["a"], [np.ones(2)], [np.zeros(2)], [np.zeros(2)])
+    options: Any = {"step": 1, "lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0}
+    options |= {"maximize": False, "max_norm": None, "scan": True, "stop_nonfinite": True}
+    with pytest.raises(ValueError, match="arrays: expected 1, one beside each that is written; got 0"):
+        plan.step((), **options)
+
+
+def test_nothing_is_loaded_into_a_moment_that_is_read_only() -> None:
+    opt = sy.AdamW(np.ones(2))
+    saved = {key: np.full_like(value, 5) for key, value in opt.state_dict().items()}
+    opt.state_dict()["exp_avg_sq"].flags.writeable = False
+    with pytest.raises(ValueError, match=r"state_dict\(\)\['exp_avg_sq'\]: expected a writeable array"):
+        opt.load_state_dict(saved)
+    assert opt.state_dict()["exp_avg"].tolist() == [0.0, 0.0]
 
 
 def test_a_copy_keeps_parameters_and_gradients_together() -> None:

@@ -122,7 +122,7 @@ def _reference_schedules(inputs: Inputs) -> Outputs:
 CASES = [
     Case(
         name="optim.adamw",
-        covers=("AdamWPlan", "check_writable", "readable"),
+        covers=("AdamWPlan", "check_writable", "convert_unreadable"),
         make=_make_adamw,
         run=_run_adamw,
         reference=_reference_adamw,

@@ -138,7 +138,8 @@ def _values(tree: Any, like: Outline, place: tuple[Any, ...]) -> Iterable[Any]:
 def _no_such_list(tree: Any, like: Outline, name: str) -> Exception:
     if not isinstance(tree, LIST):
         return type_error(name, "a list or tuple, like the parameters", describe(tree))
-    return value_error(name, f"{len(like.items)} items, like the parameters", f"{len(tree)}")
+    count = len(like.items)
+    return value_error(name, f"{count} item{'s' * (count != 1)}, like the parameters", f"{len(tree)}")
 
 
 def _no_such_dictionary(tree: Any, like: Outline, name: str) -> Exception:
@@ -169,7 +170,7 @@ def to_write(value: Any, name: str) -> Array:
 
 def all_to_read(values: tuple[Any, ...], path: Callable[[int], str]) -> tuple[Array, ...]:
     """:func:`to_read` of many; the core looks for the few that are no ordinary arrays."""
-    return _core.readable(values, lambda i: to_read(values[i], path(i)))
+    return _core.convert_unreadable(values, lambda i: to_read(values[i], path(i)))
 
 
 def to_read(value: Any, name: str) -> Array:

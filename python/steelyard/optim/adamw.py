@@ -282,6 +282,8 @@ class AdamW:
             if loaded[key].dtype != array.dtype or loaded[key].shape != array.shape:
                 got = f"{loaded[key].dtype} of shape {loaded[key].shape}"
                 raise value_error(f"state[{key!r}]", f"{array.dtype} of shape {array.shape}", got)
+            if not array.flags.writeable:
+                raise value_error(f"state_dict()[{key!r}]", "a writeable array, to load into", "a read-only one")
         step = loaded["step"]
         if step.shape != () or step.dtype.kind not in "iu" or int(step) < 0:
             raise value_error("state['step']", "one whole number, at least 0", repr(step))
@@ -300,7 +302,10 @@ class AdamW:
 
 
 def _fixed(arrays: list[Array]) -> list[Array]:
-    """Views: the core remembers where moments lie, and NumPy resizes no view and nothing that a view looks at."""
+    """Views: the core remembers where moments lie, and NumPy resizes no view, nor what a view looks at.
+
+    Unless it is told not to check: with ``refcheck=False`` every view of an array is lost.
+    """
     return [array[...] for array in arrays]
 
 
@@ -354,7 +359,7 @@ def adamw_(
     >>> w.round(6)
     array([0.899, 1.099])
     """
-    step = whole(step, "step", 1, 2**63 - 1)
+    step, rate = whole(step, "step", 1, 2**63 - 1), at_least_zero("lr", lr)
     settings = _Settings(betas, eps, weight_decay, max_norm, nonfinite, maximize)
     found = list(leaves(params))
     paths = [leaf.path for leaf in found]
@@ -368,10 +373,10 @@ def adamw_(
         [to_write(value, f"{name}{path}") for value, path in zip(values, paths, strict=True)]
         for name, values in roles.items()
     ]
-    # Converted before the plan remembers where the arrays lie: that runs Python code, which may move them.
+    # Before the plan remembers where the arrays lie: converting runs Python code, which may move them.
     read = all_to_read(matching(grads, like, "grads"), lambda i: f"grads{paths[i]}")
     plan = _core.AdamWPlan(paths, *arrays)
-    info = settings.update(plan, paths, read, step, at_least_zero("lr", lr))
+    info = settings.update(plan, paths, read, step, rate)
     if not info.skipped:
         wrote(tensors([value for values in roles.values() for value in values]))
     return info

@@ -36,8 +36,8 @@ mod _core {
     };
     #[pymodule_export]
     use crate::optim::{
-        AdamWPlan, check_writable, global_norm_from_bytes, global_norm_to_bytes, readable, scale_in_place,
-        schedule_rates, sum_of_squares,
+        AdamWPlan, check_writable, convert_unreadable, global_norm_from_bytes, global_norm_to_bytes,
+        scale_in_place, schedule_rates, sum_of_squares,
     };
     #[pymodule_export]
     use crate::perplexity::PerplexityTotals;

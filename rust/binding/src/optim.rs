@@ -1,6 +1,6 @@
 //! The optimizer room: check every array, then one call for all of them.
 
-use crate::arrays::blocks::{Reads, Written, converted, writable};
+use crate::arrays::blocks::{Reads, Written, converted};
 use crate::arrays::{Fresh, slice};
 use crate::call::{call, call_quick};
 use numpy::PyArray1;
@@ -115,7 +115,7 @@ fn written_name(paths: &[String], index: usize) -> String {
 
 /// The values as arrays that can be read: `convert(index)` in the place of each that cannot as it stands.
 #[pyfunction]
-pub fn readable<'py>(
+pub fn convert_unreadable<'py>(
     values: Bound<'py, PyTuple>,
     convert: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyTuple>> {
@@ -174,16 +174,19 @@ pub fn scale_in_place(
     names: Vec<String>,
     factor: f64,
 ) -> PyResult<()> {
-    let name = |index: usize| names[index].clone();
-    let mut written = Written::new(py, arrays.len(), arrays, name)?;
-    let slices = written.slices(py, name)?;
+    let mut written = Written::new(py, arrays.len(), arrays, |index| name(&names, index))?;
+    let slices = written.slices(py, |index| name(&names, index))?;
     call_quick(py, move || optim::scale_in_place(slices, factor))
 }
 
 /// Checks arrays that will be written, without writing.
 #[pyfunction]
-pub fn check_writable(arrays: Vec<Bound<'_, PyAny>>, names: Vec<String>) -> PyResult<()> {
-    arrays.iter().zip(&names).try_for_each(|(array, name)| writable(array, || name.clone()).map(|_| ()))
+pub fn check_writable(py: Python<'_>, arrays: Vec<Py<PyAny>>, names: Vec<String>) -> PyResult<()> {
+    Written::new(py, arrays.len(), arrays, |index| name(&names, index)).map(|_| ())
+}
+
+fn name(names: &[String], index: usize) -> String {
+    names.get(index).cloned().unwrap_or_else(|| format!("arrays[{index}]"))
 }
 
 /// The learning rate at each step (uint64: updates already made).

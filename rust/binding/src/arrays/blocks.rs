@@ -1,7 +1,7 @@
 //! Many arrays in one call, some of them written: checked first, then borrowed together.
 //!
 //! [`Written`] arrays are found sound and disjoint when they are handed over. Each call looks at them again, side by
-//! side with what it [`Reads`], before there are slices of any; a [`Claim`] makes each of them once.
+//! side with what it [`Reads`], before there are slices of any; a [`Claim`] makes one of each that is written.
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
 use super::{Item, data};
@@ -78,7 +78,7 @@ pub struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// `None` for other dtypes. A step asks thousands of arrays: nothing is called, and the shape not looked at.
+    /// `None` for other dtypes. A step asks thousands of arrays: two fields are read, and the shape is not looked at.
     #[inline]
     fn of(array: &'a Bound<'a, PyUntypedArray>) -> Option<Self> {
         // SAFETY: a live array has a dtype; the fields that are read of it are plain.
@@ -213,10 +213,8 @@ fn python_shape(shape: &[usize]) -> String {
     }
 }
 
-fn overlap(array: &str, other: &str) -> PyErr {
-    PyValueError::new_err(format!(
-        "{array}: expected memory of its own; it overlaps {other} (tied arrays: pass one of them only)"
-    ))
+fn overlap(array: &str, other: &str, fix: &str) -> PyErr {
+    PyValueError::new_err(format!("{array}: expected memory of its own; it overlaps {other}{fix}"))
 }
 
 /// The values, each that cannot be read as it stands replaced by what `convert(index)` returns.
@@ -229,8 +227,8 @@ pub fn converted<'py>(
     if values.iter_borrowed().all(|value| is_plain(&value)) {
         return Ok(values);
     }
-    let readable = |(index, value)| if is_plain(&value) { Ok(value) } else { convert.call1((index,)) };
-    let arrays = values.iter().enumerate().map(readable).collect::<PyResult<Vec<_>>>()?;
+    let array = |(index, value)| if is_plain(&value) { Ok(value) } else { convert.call1((index,)) };
+    let arrays = values.iter().enumerate().map(array).collect::<PyResult<Vec<_>>>()?;
     PyTuple::new(values.py(), arrays)
 }
 
@@ -268,6 +266,9 @@ impl<'py> Reads<'py> {
 
 /// Arrays that are written, kept alive: one list a role after another, the same row in each alike in type and shape.
 /// None overlaps another.
+///
+/// Only the arrays of the first role are the caller's to change. The others are not looked at again: nothing else may
+/// move, resize or free their memory, nor may Python code run between the checks and the slices.
 pub struct Written {
     rows: usize,
     arrays: Vec<Py<PyAny>>,
@@ -298,7 +299,8 @@ impl Written {
         sorted.sort_by_key(|(range, _)| range.start);
         if let Some(pair) = sorted.windows(2).find(|pair| pair[0].0.end > pair[1].0.start) {
             let (a, b) = (pair[0].1, pair[1].1);
-            return Err(overlap(&name(a.min(b)), &name(a.max(b))));
+            let fix = " (tied arrays: pass one of them only)";
+            return Err(overlap(&name(a.min(b)), &name(a.max(b)), fix));
         }
         Ok(Written { rows, arrays, blocks, sorted })
     }
@@ -313,7 +315,11 @@ impl Written {
     ) -> PyResult<Operands<'w, 'py>> {
         let py = arrays.py();
         if arrays.len() != self.rows {
-            let message = format!("expected {} arrays, one for every row; got {}", self.rows, arrays.len());
+            let message = format!(
+                "arrays: expected {}, one beside each that is written; got {}",
+                self.rows,
+                arrays.len()
+            );
             return Err(PyValueError::new_err(message));
         }
         let mut place = 0;
@@ -323,7 +329,7 @@ impl Written {
             }
             alike(read, self.still(py, index, &name)?, || read_name(index))?;
             match self.hit(&read.block().range(), &mut place) {
-                Some(hit) => Err(overlap(&name(hit), &read_name(index))),
+                Some(hit) => Err(overlap(&name(hit), &read_name(index), "")),
                 None => Ok(()),
             }
         })?;
@@ -393,7 +399,7 @@ impl Operands<'_, '_> {
     }
 }
 
-/// Blocks of which the written ones overlap nothing: they may become slices, once.
+/// Blocks of which the written ones overlap nothing: these may become slices, once.
 pub struct Claim<'a> {
     rows: usize,
     written: &'a [Block],
