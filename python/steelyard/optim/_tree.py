@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -37,14 +38,12 @@ class Leaf:
 
 def leaves(tree: Any, path: str = "", key: str = "") -> Iterator[Leaf]:
     """Every leaf, depth first, in the order of the caller's containers."""
-    if isinstance(tree, DICTIONARY):
-        for name, item in tree.items():
-            yield from leaves(item, f"{path}[{_literal(name)}]", _join(key, str(name)))
-    elif isinstance(tree, LIST):
-        for i, item in enumerate(tree):
-            yield from leaves(item, f"{path}[{i}]", _join(key, str(i)))
-    else:
+    inside = _inside(tree)
+    if inside is None:
         yield Leaf(path, key, tree)
+        return
+    for name, item in zip(*inside, strict=True):
+        yield from leaves(item, f"{path}[{_literal(name)}]", _join(key, str(name)))
 
 
 def _literal(name: Any) -> str:
@@ -58,47 +57,52 @@ def _join(key: str, name: str) -> str:
     return f"{key}/{name}" if key else name
 
 
+def flattened(tree: Any) -> tuple[Any, ...]:
+    """Return the leaves without their paths, in the order of :func:`leaves`."""
+    inside = _inside(tree)
+    return (tree,) if inside is None else tuple(chain.from_iterable(map(flattened, inside[1])))
+
+
+def _inside(tree: Any) -> tuple[Iterable[Any], Iterable[Any]] | None:
+    """Return the keys of a container (the indices of a list) and what stands there; None for a leaf."""
+    if type(tree) is np.ndarray:  # most often, and the other questions take their time
+        return None
+    if isinstance(tree, DICTIONARY):
+        return tree.keys(), tree.values()
+    return (range(len(tree)), tree) if isinstance(tree, LIST) else None
+
+
 @dataclass(frozen=True)
 class Outline:
     """A container of a tree, without what is in it.
 
     Attributes
     ----------
-    keys : the keys of a dictionary; None for a list or a tuple
-    items : the outline of what stands at each key or index; None for a leaf
-    names : the keys, to be looked up
-    flat : whether all items are leaves
+    keys : the keys of a dictionary in their order, or the indices of a list or a tuple
+    items : the outline of what stands at each; None for a leaf
     """
 
-    keys: tuple[Any, ...] | None
+    keys: tuple[Any, ...] | range
     items: tuple[Outline | None, ...]
-    names: frozenset[Any]
-    flat: bool
+
+    @cached_property
+    def names(self) -> frozenset[Any]:
+        """The keys, to be looked up."""
+        return frozenset(self.keys)
+
+    @cached_property
+    def flat(self) -> bool:
+        """Whether all items are leaves."""
+        return not any(self.items)
 
 
 def outline(tree: Any) -> Outline | None:
     """Return the containers of ``tree``, to be compared with those of other trees; None for a leaf."""
-    values = _inside(tree)
-    if values is None:
+    inside = _inside(tree)
+    if inside is None:
         return None
-    keys = tuple(tree) if isinstance(tree, DICTIONARY) else None
-    items = tuple(map(outline, values))
-    return Outline(keys, items, frozenset(keys or ()), flat=not any(items))
-
-
-def flattened(tree: Any) -> tuple[Any, ...]:
-    """Return the leaves without their paths, in the order of :func:`leaves`."""
-    values = _inside(tree)
-    return (tree,) if values is None else tuple(chain.from_iterable(map(flattened, values)))
-
-
-def _inside(tree: Any) -> Iterable[Any] | None:
-    """Return what is in a container; None for a leaf."""
-    if type(tree) is np.ndarray:  # most often, and the other questions take their time
-        return None
-    if isinstance(tree, DICTIONARY):
-        return tree.values()
-    return tree if isinstance(tree, LIST) else None
+    keys, values = inside
+    return Outline(keys if isinstance(keys, range) else tuple(keys), tuple(map(outline, values)))
 
 
 def matching(tree: Any, like: Outline | None, name: str) -> tuple[Any, ...]:
@@ -119,15 +123,14 @@ def _match(tree: Any, like: Outline | None, place: tuple[Any, ...], found: list[
     if like.flat:
         found.extend(values)
         return
-    keys = range(len(like.items)) if like.keys is None else like.keys
-    for value, item, key in zip(values, like.items, keys, strict=True):
+    for value, item, key in zip(values, like.items, like.keys, strict=True):
         _match(value, item, (*place, key), found)
 
 
 def _values(tree: Any, like: Outline, place: tuple[Any, ...]) -> Iterable[Any]:
     """Return what is in one container, in the order of the outline."""
-    if like.keys is None:
-        if isinstance(tree, LIST) and len(tree) == len(like.items):
+    if isinstance(like.keys, range):
+        if isinstance(tree, LIST) and len(tree) == len(like.keys):
             return tree
         raise _no_such_list(tree, like, _written(place))
     if isinstance(tree, DICTIONARY) and (tree.keys() == like.names or set(tree) == like.names):
@@ -138,14 +141,14 @@ def _values(tree: Any, like: Outline, place: tuple[Any, ...]) -> Iterable[Any]:
 def _no_such_list(tree: Any, like: Outline, name: str) -> Exception:
     if not isinstance(tree, LIST):
         return type_error(name, "a list or tuple, like the parameters", describe(tree))
-    count = len(like.items)
+    count = len(like.keys)
     return value_error(name, f"{count} item{'s' * (count != 1)}, like the parameters", f"{len(tree)}")
 
 
 def _no_such_dictionary(tree: Any, like: Outline, name: str) -> Exception:
     if not isinstance(tree, DICTIONARY):
         return type_error(name, "a dictionary, like the parameters", describe(tree))
-    lacking = [repr(key) for key in like.keys or () if key not in tree]
+    lacking = [repr(key) for key in like.keys if key not in tree]
     extra = [repr(key) for key in tree if key not in like.names]
     groups = (("without", lacking), ("also", extra))
     got = "; ".join(f"{word} {', '.join(keys[:3])}" for word, keys in groups if keys)

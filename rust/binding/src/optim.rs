@@ -1,6 +1,6 @@
 //! The optimizer room: check every array, then one call for all of them.
 
-use crate::arrays::blocks::{Reads, Written, converted};
+use crate::arrays::blocks::{Reads, Written, is_plain};
 use crate::arrays::{Fresh, slice};
 use crate::call::{call, call_quick};
 use numpy::PyArray1;
@@ -113,13 +113,20 @@ fn written_name(paths: &[String], index: usize) -> String {
     format!("{}{}", ROLES[index / paths.len()], paths[index % paths.len()])
 }
 
-/// The values as arrays that can be read: `convert(index)` in the place of each that cannot as it stands.
+/// The values, each that cannot be read as it stands replaced by what `convert(index)` returns.
+///
+/// This runs Python code, which may change any array: nothing that it could undo is to be checked before.
 #[pyfunction]
 pub fn convert_unreadable<'py>(
     values: Bound<'py, PyTuple>,
     convert: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    converted(values, convert)
+    if values.iter_borrowed().all(|value| is_plain(&value)) {
+        return Ok(values);
+    }
+    let array = |(index, value)| if is_plain(&value) { Ok(value) } else { convert.call1((index,)) };
+    let arrays = values.iter().enumerate().map(array).collect::<PyResult<Vec<_>>>()?;
+    PyTuple::new(values.py(), arrays)
 }
 
 /// A gradient with the arrays of every role, as they are updated together. The kinds agree: they were checked against

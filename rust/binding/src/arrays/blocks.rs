@@ -166,7 +166,7 @@ fn readable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyRe
 
 /// Whether the object is an array of floats, and no subclass of one, that can be read as it stands: uint16 might be
 /// anything.
-fn is_plain(object: &Bound<'_, PyAny>) -> bool {
+pub fn is_plain(object: &Bound<'_, PyAny>) -> bool {
     let header = object.cast_exact::<PyUntypedArray>().ok().and_then(Header::of);
     header.is_some_and(|header| header.has(NPY_ARRAY_C_CONTIGUOUS) && header.kind != Kind::Bf16)
 }
@@ -215,21 +215,6 @@ fn python_shape(shape: &[usize]) -> String {
 
 fn overlap(array: &str, other: &str, fix: &str) -> PyErr {
     PyValueError::new_err(format!("{array}: expected memory of its own; it overlaps {other}{fix}"))
-}
-
-/// The values, each that cannot be read as it stands replaced by what `convert(index)` returns.
-///
-/// This runs Python code, which may change any array: nothing that it could undo is to be checked before.
-pub fn converted<'py>(
-    values: Bound<'py, PyTuple>,
-    convert: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyTuple>> {
-    if values.iter_borrowed().all(|value| is_plain(&value)) {
-        return Ok(values);
-    }
-    let array = |(index, value)| if is_plain(&value) { Ok(value) } else { convert.call1((index,)) };
-    let arrays = values.iter().enumerate().map(array).collect::<PyResult<Vec<_>>>()?;
-    PyTuple::new(values.py(), arrays)
 }
 
 /// Arrays that are only read, and kept alive.
