@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
 from types import TracebackType
@@ -40,6 +41,7 @@ def configure_from_environment() -> None:
         outer = text.split(",")[0].strip()
         n = int(outer) if outer.isdigit() and int(outer) > 0 else None
     _core.set_default_threads(n)
+    atexit.register(_core.stop_attaching)
     if isa := os.environ.get("STEELYARD_ISA"):
         if isa not in _core.isa_available():
             available = ", ".join(_core.isa_available())

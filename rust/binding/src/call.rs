@@ -1,12 +1,13 @@
 //! The one chokepoint between Python and a kernel: release the interpreter, watch for signals, report
 //! progress, and turn a panic into an ordinary exception.
 
+use crate::callback::call_back;
+use crate::leaving::attach_unless_leaving;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::id;
-use steelyard_kernels::grid::{Cancelled, Watch};
+use steelyard_kernels::grid::{Cancelled, Process, Watch, watched_alone};
 
 /// Runs `work` detached from the interpreter. `work` is given the `watch` of the grid: about every 25 ms it
 /// checks for signals (on the main thread) and calls `progress(done, total)`; an exception raised by either
@@ -18,42 +19,67 @@ pub fn call<R: Send>(
     work: impl FnOnce(Watch<'_>) -> Result<R, Cancelled> + Send,
 ) -> PyResult<R> {
     let progress: Option<Py<PyAny>> = progress.map(|p| p.clone().unbind());
-    let thread = CallingThread::known(py)?;
+    let process = Process::current();
+    let main = CallingThread::known(py, process)?.is_main(process);
+    let alone = !main && progress.is_some();
     let mut raised: Option<PyErr> = None;
     let mut watch = |done: usize| {
-        if progress.is_none() && !thread.is_main() {
-            return true;
-        }
-        Python::attach(|py| {
+        let asked = |py: Python<'_>| {
             let asked = py.check_signals().and_then(|()| match &progress {
-                Some(progress) => progress.call1(py, (done, total)).map(|_| ()),
+                Some(progress) => report(progress.bind(py), done, total),
                 None => Ok(()),
             });
             asked.map_err(|error| raised = Some(error)).is_ok()
-        })
+        };
+        if main {
+            Python::attach(asked)
+        } else if alone {
+            attach_unless_leaving(asked).unwrap_or(true)
+        } else {
+            true
+        }
     };
-    let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(|| work(&mut watch))));
+    let outcome = py.detach(|| {
+        catch_unwind(AssertUnwindSafe(|| {
+            if alone { watched_alone(|| work(&mut watch)) } else { work(&mut watch) }
+        }))
+    });
     match outcome {
         Ok(Ok(result)) => {
             if let Some(progress) = progress {
-                progress.call1(py, (total, total))?;
+                report(progress.bind(py), total, total)?;
             }
             Ok(result)
         }
-        Ok(Err(Cancelled)) => Err(raised.unwrap_or_else(|| PyKeyboardInterrupt::new_err("cancelled"))),
+        Ok(Err(Cancelled)) => Err(raised.unwrap_or_else(|| unfinished(process))),
         Err(panic) => Err(internal_error(panic.as_ref())),
     }
 }
 
+fn report(progress: &Bound<'_, PyAny>, done: usize, total: usize) -> PyResult<()> {
+    call_back(progress, &(done, total).into_pyobject(progress.py())?)
+}
+
+/// Why a call has stopped though nothing was raised.
+fn unfinished(process: Process) -> PyErr {
+    if process == Process::current() {
+        return PyKeyboardInterrupt::new_err("cancelled");
+    }
+    PyRuntimeError::new_err(
+        "the process was forked inside this call (by progress or a signal handler), and the threads that worked on it \
+         are not here; make the call again in the child, or fork outside it",
+    )
+}
+
 /// What a thread has learnt about itself in its first call, so that later ones need not ask.
 ///
-/// Signals are the main thread's. A call of another thread without progress has nothing to ask the interpreter and
-/// stays away from it: a daemon thread that attaches while the interpreter ends is killed where it stands, and the
-/// workers would go on with a stack that is gone.
+/// Signals are the main thread's. Other threads may be daemons, which do not come back from the interpreter once it ends
+/// ([`crate::callback`]): they attach for `progress` alone, while nobody else is inside their work (`watched_alone`), and
+/// no more once the interpreter is about to end.
 #[derive(Clone, Copy)]
 struct CallingThread {
     main: bool,
-    process: u32,
+    process: Process,
 }
 
 thread_local! {
@@ -61,20 +87,20 @@ thread_local! {
 }
 
 impl CallingThread {
-    fn known(py: Python<'_>) -> PyResult<Self> {
+    fn known(py: Python<'_>, process: Process) -> PyResult<Self> {
         if let Some(known) = KNOWN.get() {
             return Ok(known);
         }
         let threading = py.import("threading")?;
         let main = threading.call_method0("main_thread")?.getattr("ident")?;
-        let thread = Self { main: main.eq(threading.call_method0("get_ident")?)?, process: id() };
+        let thread = Self { main: main.eq(threading.call_method0("get_ident")?)?, process };
         KNOWN.set(Some(thread));
         Ok(thread)
     }
 
     /// A thread that learnt in another process has come here by forking, which makes it the main one.
-    fn is_main(self) -> bool {
-        self.main || self.process != id()
+    fn is_main(self, process: Process) -> bool {
+        self.main || self.process != process
     }
 }
 

@@ -4,8 +4,10 @@
 mod arrays;
 mod calibration;
 mod call;
+mod callback;
 mod config;
 mod intervals;
+mod leaving;
 mod math;
 mod optim;
 mod perplexity;
@@ -28,6 +30,8 @@ mod _core {
         cluster_sums, clustered_interval, column_moments, holm, mean_interval, paired_binary,
         paired_differences, proportion_intervals, sign_flip, unspread_difference,
     };
+    #[pymodule_export]
+    use crate::leaving::stop_attaching;
     #[pymodule_export]
     use crate::math::{
         beta_cdf, beta_isf, beta_quantile, beta_sf, binomial_cdf, binomial_pmf, binomial_sf, math_cos,

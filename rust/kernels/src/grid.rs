@@ -3,12 +3,16 @@
 //! The grid is a function of the data's size alone. Results come back in index order, so that whatever
 //! folds them does the same arithmetic for any number of threads.
 
-use crate::pool;
+use crate::pool::{self, Team};
+use std::any::Any;
+use std::cell::Cell;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
-use std::thread::Thread;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+pub use crate::pool::Process;
 
 /// Elements in a chunk of the usual grid: large enough to hide a hand-over, small enough for the cache and
 /// for an answer to Ctrl-C within a tick. A multiple of every lane count in use.
@@ -111,10 +115,7 @@ fn run<R: Send>(
     f: impl Fn(usize) -> R + Sync,
 ) -> Result<Vec<R>, Cancelled> {
     let threads = pool::threads().min(n).min(bytes / BYTES_PER_THREAD + 1);
-    match pool::pool(threads) {
-        Some(workers) => pooled(workers, threads, n, watch, f),
-        None => serial(n, watch, f),
-    }
+    if threads > 1 { pooled(threads - 1, n, watch, f) } else { serial(n, watch, f) }
 }
 
 /// Runs `f(0), ..., f(n - 1)` one after another on the calling thread, for work whose order is its meaning
@@ -123,79 +124,166 @@ pub fn each_chunk(n: usize, watch: Watch<'_>, f: impl FnMut(usize)) -> Result<()
     serial(n, Some(watch), f).map(|_| ())
 }
 
-fn serial<R>(
-    n: usize,
-    mut watch: Option<Watch<'_>>,
-    mut f: impl FnMut(usize) -> R,
-) -> Result<Vec<R>, Cancelled> {
+/// Runs `work`, of which every `watch` is asked while no other thread is inside its chunks.
+///
+/// For a `watch` that its thread may not come back from: nobody may then be left with that thread's stack.
+pub fn watched_alone<R>(work: impl FnOnce() -> R) -> R {
+    let before = WATCHED_ALONE.replace(true);
+    let result = work();
+    WATCHED_ALONE.set(before);
+    result
+}
+
+thread_local! {
+    static WATCHED_ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Asks a `watch` whenever a [`TICK`] has passed; once stopped, stays stopped.
+struct Ticks<'a> {
+    watch: Option<Watch<'a>>,
+    last: Instant,
+    stopped: bool,
+}
+
+impl<'a> Ticks<'a> {
+    fn new(watch: Option<Watch<'a>>) -> Self {
+        Ticks { watch, last: Instant::now(), stopped: false }
+    }
+
+    /// Whether it is time to ask.
+    fn due(&self) -> bool {
+        self.watch.is_some() && !self.stopped && self.last.elapsed() >= TICK
+    }
+
+    /// Asks: whether the work goes on.
+    fn ask(&mut self, done: usize) -> bool {
+        if let Some(watch) = self.watch.as_deref_mut() {
+            self.stopped |= !watch(done);
+        }
+        self.last = Instant::now();
+        !self.stopped
+    }
+}
+
+fn serial<R>(n: usize, watch: Option<Watch<'_>>, mut f: impl FnMut(usize) -> R) -> Result<Vec<R>, Cancelled> {
     let mut results = Vec::with_capacity(n);
-    let mut last = Instant::now();
+    let mut ticks = Ticks::new(watch);
     for index in 0..n {
         results.push(f(index));
-        if let Some(watch) = watch.as_deref_mut()
-            && last.elapsed() >= TICK
-        {
-            if !watch(index + 1) {
-                return Err(Cancelled);
-            }
-            last = Instant::now();
+        if ticks.due() && !ticks.ask(index + 1) {
+            return Err(Cancelled);
         }
     }
     Ok(results)
 }
 
-/// Counts a worker out and wakes the caller, also when the worker's chunk panics: without the `Drop` a
-/// panic would leave the caller waiting for ever.
-struct Leave<'a>(&'a AtomicUsize, &'a Thread);
+/// What the threads of one call share.
+struct Shared<R> {
+    /// One slot a chunk, locked once: uncontended.
+    slots: Vec<Mutex<Option<R>>>,
+    next: AtomicUsize,
+    done: AtomicUsize,
+    stop: AtomicBool,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
 
-impl Drop for Leave<'_> {
-    fn drop(&mut self) {
-        if self.0.fetch_sub(1, AcqRel) == 1 {
-            self.1.unpark();
+impl<R: Send> Shared<R> {
+    fn new(n: usize) -> Self {
+        Shared {
+            slots: (0..n).map(|_| Mutex::new(None)).collect(),
+            next: AtomicUsize::new(0),
+            done: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            panic: Mutex::new(None),
         }
+    }
+
+    /// Takes the next chunk and does it; false: none is left, or the work was stopped.
+    fn step(&self, f: &(impl Fn(usize) -> R + Sync)) -> bool {
+        if self.stop.load(Relaxed) {
+            return false;
+        }
+        let index = self.next.fetch_add(1, Relaxed);
+        let Some(slot) = self.slots.get(index) else { return false };
+        // Caught here, a panic ends neither a helper nor the call before everybody has left it.
+        match catch_unwind(AssertUnwindSafe(|| f(index))) {
+            Ok(result) => *locked(slot) = Some(result),
+            Err(panic) => {
+                *locked(&self.panic) = Some(panic);
+                self.stop.store(true, Relaxed);
+            }
+        }
+        self.done.fetch_add(1, AcqRel);
+        true
+    }
+
+    fn results(self) -> Result<Vec<R>, Cancelled> {
+        if let Some(panic) = inner(self.panic) {
+            resume_unwind(panic);
+        }
+        self.slots.into_iter().map(|slot| inner(slot).ok_or(Cancelled)).collect()
     }
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn pooled<R: Send>(
-    workers: &rayon_core::ThreadPool,
-    threads: usize,
+    helpers: usize,
     n: usize,
-    mut watch: Option<Watch<'_>>,
+    watch: Option<Watch<'_>>,
     f: impl Fn(usize) -> R + Sync,
 ) -> Result<Vec<R>, Cancelled> {
-    // One slot a chunk, locked once: uncontended.
-    let slots: Vec<Mutex<Option<R>>> = (0..n).map(|_| Mutex::new(None)).collect();
-    let (next, done, left) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(threads));
-    let stop = AtomicBool::new(false);
-    let caller = std::thread::current();
-    workers.in_place_scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|_| {
-                let _leave = Leave(&left, &caller);
-                while !stop.load(Relaxed) {
-                    let index = next.fetch_add(1, Relaxed);
-                    if index >= n {
-                        break;
-                    }
-                    let result = f(index);
-                    *slots[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-                    done.fetch_add(1, AcqRel);
-                }
-            });
+    let shared = Shared::new(n);
+    let step = || shared.step(&f);
+    let whole = pool::together(helpers, &step, |team| lead(team, &shared, Ticks::new(watch), &step));
+    if !whole {
+        // A helper may have been writing into its slot when the memory was forked.
+        std::mem::forget(shared);
+        return Err(Cancelled);
+    }
+    shared.results()
+}
+
+/// The calling thread's part: chunks like a helper's, `watch` between them, and the wait for those who are still inside.
+/// False: the call has been left in a forked child, without its helpers.
+fn lead<R: Send>(team: &Team<'_>, shared: &Shared<R>, mut ticks: Ticks<'_>, step: &dyn Fn() -> bool) -> bool {
+    let alone = WATCHED_ALONE.get();
+    while step() {
+        if ticks.due() && !ask(team, shared, &mut ticks, alone) {
+            return false;
         }
-        while left.load(Acquire) > 0 {
-            std::thread::park_timeout(TICK);
-            if let Some(watch) = watch.as_deref_mut()
-                && left.load(Acquire) > 0
-                && !stop.load(Relaxed)
-                && !watch(done.load(Acquire))
-            {
-                stop.store(true, Relaxed);
-            }
+    }
+    team.close();
+    while !team.left_within(TICK) {
+        if !alone && ticks.due() && !ask(team, shared, &mut ticks, false) {
+            return false;
         }
-    });
-    let take = |slot: Mutex<Option<R>>| slot.into_inner().unwrap_or_else(PoisonError::into_inner);
-    slots.into_iter().map(|slot| take(slot).ok_or(Cancelled)).collect()
+    }
+    true
+}
+
+/// Asks the watch, which may stop the work. False: it has returned in a forked child.
+fn ask<R: Send>(team: &Team<'_>, shared: &Shared<R>, ticks: &mut Ticks<'_>, alone: bool) -> bool {
+    if alone {
+        team.close();
+        while !team.left_within(TICK) {}
+    }
+    let go = ticks.ask(shared.done.load(Acquire));
+    if team.abandoned() {
+        return false;
+    }
+    if !go {
+        shared.stop.store(true, Relaxed);
+    } else if alone {
+        team.open();
+    }
+    true
 }
 
 #[cfg(test)]
@@ -257,6 +345,68 @@ mod tests {
         });
         assert!(outcome.is_err());
         assert_eq!(map_chunks(3, BIG, &mut go, |i| i), Ok(vec![0, 1, 2]));
+        set_threads(None);
+    }
+
+    #[test]
+    fn a_call_goes_on_beside_one_that_keeps_the_helpers() {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        set_threads(Some(2));
+        let (stop, started) = (AtomicBool::new(false), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let until_stopped = |_| {
+                    started.store(true, Relaxed);
+                    while !stop.load(Relaxed) {
+                        std::thread::yield_now();
+                    }
+                };
+                map_chunks(2, BIG, &mut go, until_stopped)
+            });
+            while !started.load(Relaxed) {
+                std::thread::yield_now();
+            }
+            let squares = map_chunks(1000, BIG, &mut go, |i| i * i).unwrap();
+            stop.store(true, Relaxed);
+            assert!(squares.iter().enumerate().all(|(i, &s)| s == i * i));
+        });
+        set_threads(None);
+    }
+
+    #[test]
+    fn nobody_is_inside_a_chunk_while_a_watch_is_asked_alone() {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        set_threads(Some(3));
+        let (inside, asked) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let chunk = |_| {
+            inside.fetch_add(1, AcqRel);
+            std::thread::sleep(Duration::from_millis(1));
+            inside.fetch_sub(1, AcqRel);
+        };
+        let mut watch = |_: usize| {
+            asked.fetch_add(1, Relaxed);
+            (0..20).all(|_| {
+                std::thread::sleep(Duration::from_micros(100));
+                inside.load(Acquire) == 0
+            })
+        };
+        let done = watched_alone(|| map_chunks(300, BIG, &mut watch, chunk));
+        assert!(done.is_ok() && asked.load(Relaxed) > 1);
+        set_threads(None);
+    }
+
+    #[test]
+    fn more_threads_are_added_to_those_there_are() {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        for threads in [2, 3, 5, 4, 2] {
+            set_threads(Some(threads));
+            let ids = map_chunks(200, BIG, &mut go, |_| {
+                std::thread::sleep(Duration::from_micros(50));
+                std::thread::current().id()
+            });
+            let ids: std::collections::HashSet<_> = ids.unwrap().into_iter().collect();
+            assert!(ids.contains(&std::thread::current().id()) && ids.len() <= threads);
+        }
         set_threads(None);
     }
 
