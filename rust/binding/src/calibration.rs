@@ -11,7 +11,7 @@ use steelyard_kernels::calibration::{
     self as room, Fault, Labels, LeftOut, Limits, MAX_BINS, Options, Row, Scores, Source, Summary, Tally,
     TopLabels,
 };
-use steelyard_kernels::grid::{Cancelled, Watch};
+use steelyard_kernels::grid::{Stopped, Watch};
 use steelyard_kernels::intervals::{Alternative, Confidence};
 
 /// Counts and exact sums of a reliability diagram; it never changes.
@@ -84,7 +84,7 @@ impl ReliabilityTally {
             return Err(PyValueError::new_err(format!("alternative: unknown {alternative:?}")));
         };
         let confidence = Confidence { level: confidence_level, alternative };
-        let summary = call_quick(py, || room::summarise(&self.0, confidence))?;
+        let summary = call_quick(py, || Ok(room::summarise(&self.0, confidence)))?;
         summary.map(|summary| in_python(py, &summary)).transpose()
     }
 
@@ -147,7 +147,7 @@ fn run<S: Source>(
         )));
     }
     let work =
-        |watch: Watch<'_>| -> Result<Result<Tally, Fault>, Cancelled> { room::tally(source, options, watch) };
+        |watch: Watch<'_>| -> Result<Result<Tally, Fault>, Stopped> { room::tally(source, options, watch) };
     call(py, progress, room::chunks(count, source.width(), options.n_bins), work)
 }
 

@@ -3,11 +3,12 @@
 
 use crate::callback::call_back;
 use crate::leaving::attach_unless_leaving;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyRuntimeError};
 use pyo3::prelude::*;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use steelyard_kernels::grid::{Cancelled, Process, Watch, watched_alone};
+use steelyard_kernels::grid::{Process, Stopped, Watch, watched_alone};
+use steelyard_kernels::memory::NoMemory;
 
 /// Runs `work` detached from the interpreter. `work` is given the `watch` of the grid: about every 25 ms it
 /// checks for signals (on the main thread) and calls `progress(done, total)`; an exception raised by either
@@ -16,7 +17,7 @@ pub fn call<R: Send>(
     py: Python<'_>,
     progress: Option<&Bound<'_, PyAny>>,
     total: usize,
-    work: impl FnOnce(Watch<'_>) -> Result<R, Cancelled> + Send,
+    work: impl FnOnce(Watch<'_>) -> Result<R, Stopped> + Send,
 ) -> PyResult<R> {
     let progress: Option<Py<PyAny>> = progress.map(|p| p.clone().unbind());
     let process = Process::current();
@@ -51,7 +52,8 @@ pub fn call<R: Send>(
             }
             Ok(result)
         }
-        Ok(Err(Cancelled)) => Err(raised.unwrap_or_else(|| unfinished(process))),
+        Ok(Err(Stopped::NoMemory(error))) => Err(no_memory(error)),
+        Ok(Err(Stopped::Cancelled)) => Err(raised.unwrap_or_else(|| unfinished(process))),
         Err(panic) => Err(internal_error(panic.as_ref())),
     }
 }
@@ -105,8 +107,16 @@ impl CallingThread {
 }
 
 /// [`call`] for work that is short or must not be interrupted: what writes in place.
-pub fn call_quick<R: Send>(py: Python<'_>, work: impl FnOnce() -> R + Send) -> PyResult<R> {
-    py.detach(|| catch_unwind(AssertUnwindSafe(work))).map_err(|panic| internal_error(panic.as_ref()))
+pub fn call_quick<R: Send>(py: Python<'_>, work: impl FnOnce() -> Result<R, NoMemory> + Send) -> PyResult<R> {
+    match py.detach(|| catch_unwind(AssertUnwindSafe(work))) {
+        Ok(outcome) => outcome.map_err(no_memory),
+        Err(panic) => Err(internal_error(panic.as_ref())),
+    }
+}
+
+/// The exception for an allocation that failed.
+pub fn no_memory(error: NoMemory) -> PyErr {
+    PyMemoryError::new_err(error.to_string())
 }
 
 fn internal_error(panic: &(dyn std::any::Any + Send)) -> PyErr {

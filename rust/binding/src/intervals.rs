@@ -11,6 +11,7 @@ use steelyard_kernels::intervals::moments::{Column, moments};
 use steelyard_kernels::intervals::paired::{self, Wide};
 use steelyard_kernels::intervals::proportion::{self, Method};
 use steelyard_kernels::intervals::{self as kernels, Alternative, Confidence, mean, sign_flip as flips};
+use steelyard_kernels::memory;
 
 type Array<'py> = Bound<'py, PyArray1<f64>>;
 
@@ -71,7 +72,7 @@ pub fn mean_interval(
 ) -> PyResult<(f64, f64, f64)> {
     let confidence = confidence(confidence_level, alternative)?;
     let nan = f64::NAN;
-    let got = call_quick(py, || mean::t_interval(mean, squares, n, confidence))?;
+    let got = call_quick(py, || Ok(mean::t_interval(mean, squares, n, confidence)))?;
     Ok(got.map_or((nan, nan, nan), |m| (m.standard_error, m.interval.low, m.interval.high)))
 }
 
@@ -97,7 +98,7 @@ pub fn proportion_intervals<'py>(
     let confidence = confidence(confidence_level, alternative)?;
     let all: Vec<_> = call_quick(py, || {
         let one = |(&k, &n): (&i64, &i64)| proportion::proportion(k as u64, n as u64, method, confidence);
-        k.iter().zip(n).map(one).collect()
+        memory::collected(k.iter().zip(n).map(one))
     })?;
     let column =
         |f: fn(&proportion::Proportion) -> f64| all.iter().map(f).collect::<Vec<_>>().into_pyarray(py);
@@ -148,11 +149,11 @@ pub fn clustered_interval(
     same_length(sums.len(), sizes.len(), "sums, sizes")?;
     let confidence = confidence(confidence_level, alternative)?;
     let Clustered { value, standard_error, interval, df, n_effective } = call_quick(py, || {
-        if binary {
+        Ok(if binary {
             cluster::proportion(sums, sizes, confidence)
         } else {
             cluster::ratio(sums, sizes, shift, confidence)
-        }
+        })
     })?;
     Ok((value, standard_error, interval.low, interval.high, df, n_effective))
 }
@@ -190,7 +191,7 @@ pub fn paired_binary(
         )));
     }
     let confidence = confidence(confidence_level, alternative)?;
-    let got = call_quick(py, || paired::paired_binary(wins, losses, n, confidence))?;
+    let got = call_quick(py, || Ok(paired::paired_binary(wins, losses, n, confidence)))?;
     Ok((got.value, got.standard_error, got.interval.low, got.interval.high, got.p_mid, got.p_exact))
 }
 
@@ -207,7 +208,7 @@ pub fn unspread_difference(
 ) -> PyResult<(f64, f64, f64)> {
     let confidence = confidence(confidence_level, alternative)?;
     let (error, interval) =
-        call_quick(py, || paired::unspread_difference(value, clusters as f64, df, confidence))?;
+        call_quick(py, || Ok(paired::unspread_difference(value, clusters as f64, df, confidence)))?;
     Ok((error, interval.low, interval.high))
 }
 
@@ -230,5 +231,5 @@ pub fn sign_flip(
 #[pyfunction]
 pub fn holm<'py>(py: Python<'py>, p: &Bound<'_, PyAny>) -> PyResult<Array<'py>> {
     let p = slice::<f64>(p, "p")?;
-    Ok(call_quick(py, || kernels::holm(p))?.into_pyarray(py))
+    Ok(call_quick(py, || Ok(kernels::holm(p)))?.into_pyarray(py))
 }

@@ -6,6 +6,7 @@ use numpy::{PyArray1, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use steelyard_kernels::math::{self, beta, binomial, normal, student_t};
+use steelyard_kernels::memory;
 
 /// A number, or the elements of an array, as an argument.
 #[derive(Clone, Copy)]
@@ -48,12 +49,12 @@ fn each<'py, const N: usize>(
         }
     }
     let Some(shape) = shape else {
-        let x = call_quick(py, || f(std::array::from_fn(|k| values[k].at(0))))?;
+        let x = call_quick(py, || Ok(f(std::array::from_fn(|k| values[k].at(0)))))?;
         return Ok(x.into_pyobject(py)?.into_any());
     };
-    let n = shape.iter().product();
-    let out: Vec<f64> =
-        call_quick(py, || (0..n).map(|i| f(std::array::from_fn(|k| values[k].at(i)))).collect())?;
+    let n: usize = shape.iter().product();
+    let at = |i: usize| f(std::array::from_fn(|k| values[k].at(i)));
+    let out = call_quick(py, || memory::collected((0..n).map(at)))?;
     Ok(PyArray1::from_vec(py, out).reshape(shape)?.into_any())
 }
 
@@ -111,9 +112,9 @@ functions! {
 pub fn math_exp32<'py>(py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let values = arrays::slice::<f32>(x, "x")?;
     let out = call_quick(py, || {
-        let mut out = vec![0.0; values.len()];
+        let mut out = memory::filled(values.len(), 0.0)?;
         math::map(math::Exp32, values, &mut out);
-        out
+        Ok(out)
     })?;
     let shape = x.cast::<PyUntypedArray>()?.shape().to_vec();
     Ok(PyArray1::from_vec(py, out).reshape(shape)?.into_any())

@@ -9,8 +9,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use std::sync::{Mutex, TryLockError};
 use steelyard_kernels::exact::bytes::{BytesError, Kind as StateKind, Reader, Writer};
+use steelyard_kernels::grid::Stopped;
 use steelyard_kernels::optim::{
-    self, Decay, Hyper, Schedule, Tensor, TypedSlice, TypedSliceMut, TypedTensor,
+    self, Decay, Hyper, Scaled, Schedule, Tensor, TypedSlice, TypedSliceMut, TypedTensor,
 };
 
 /// The arrays that an optimizer writes, by role: parameters first, then one list a moment.
@@ -91,7 +92,11 @@ impl AdamWPlan {
         call_quick(py, move || {
             let (mut hyper, mut norm, mut nonfinite) = (hyper, None, None);
             if scan {
-                let scaled = optim::sum_of_squares(&gradients, &mut |_| true).unwrap_or_default();
+                let scaled = match optim::sum_of_squares(&gradients, &mut |_| true) {
+                    Ok(scaled) => scaled,
+                    Err(Stopped::NoMemory(error)) => return Err(error),
+                    Err(Stopped::Cancelled) => Scaled::default(), // nobody watches
+                };
                 if !scaled.is_finite() {
                     nonfinite = optim::count_nonfinite(&gradients);
                 }
@@ -101,9 +106,9 @@ impl AdamWPlan {
             let (bad, first) = nonfinite.map_or((0, None), |found| (found.count, Some(found.array)));
             let applied = bad == 0 || !stop_nonfinite;
             if applied {
-                optim::adamw(claim.rows().filter_map(tensor), &hyper);
+                optim::adamw(claim.rows().filter_map(tensor), &hyper)?;
             }
-            (norm, hyper.clip_factor, bad, first, applied)
+            Ok((norm, hyper.clip_factor, bad, first, applied))
         })
     }
 }

@@ -84,7 +84,7 @@ impl PerplexityTotals {
     fn merge(&self, py: Python<'_>, other: &PerplexityTotals) -> PyResult<()> {
         // Copied first: two states that merge each other must not wait for each other.
         let other = other.lock().clone();
-        let merged = call_quick(py, || self.lock().merge(&other))?;
+        let merged = call_quick(py, || Ok(self.lock().merge(&other)))?;
         merged.map_err(|refused| sentence(refused, &py.None().into_bound(py), None))
     }
 
@@ -107,7 +107,7 @@ impl PerplexityTotals {
         let confidence = Confidence { level: confidence_level, alternative };
         let totals = self.lock().clone();
         let known = |x: f64| (!x.is_nan()).then_some(x);
-        Ok(call_quick(py, || totals.perplexity(unit, confidence))?.map(|found| {
+        Ok(call_quick(py, || Ok(totals.perplexity(unit, confidence)))?.map(|found| {
             let (low, high) = (found.interval.low, found.interval.high);
             let error = known(found.standard_error);
             (

@@ -20,7 +20,7 @@ pub fn resampling_counts(
     seed: u64,
     replicate: u32,
 ) -> PyResult<Bound<'_, PyArray1<u32>>> {
-    let counts = call_quick(py, || counts(Stream::new(seed, Domain::Bootstrap, replicate), n))?;
+    let counts = call_quick(py, || Ok(counts(Stream::new(seed, Domain::Bootstrap, replicate), n)))?;
     Ok(counts.into_pyarray(py))
 }
 
@@ -110,7 +110,7 @@ pub fn bootstrap_limits(
         }
     };
     let confidence = confidence(confidence_level, alternative)?;
-    let found = call_quick(py, || kernels::limits(replicates, value, method, confidence))?;
+    let found = call_quick(py, || Ok(kernels::limits(replicates, value, method, confidence)))?;
     let limits = found.map_err(|refused| PyValueError::new_err(refused.to_string()))?;
     Ok((limits.low.value, limits.high.value, limits.low.error, limits.high.error))
 }

@@ -3,6 +3,7 @@
 //! The grid is a function of the data's size alone. Results come back in index order, so that whatever
 //! folds them does the same arithmetic for any number of threads.
 
+use crate::memory::{self, NoMemory};
 use crate::pool::{self, Team};
 use std::any::Any;
 use std::cell::Cell;
@@ -24,9 +25,20 @@ pub const TICK: Duration = Duration::from_millis(25);
 /// Waking the pool costs about 18 us; below this many bytes of traffic a thread is not worth it.
 const BYTES_PER_THREAD: usize = 512 * 1024;
 
-/// The work was stopped by `watch`.
+/// Why work has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cancelled;
+pub enum Stopped {
+    /// `watch` stopped it.
+    Cancelled,
+    /// There was no memory for it.
+    NoMemory(NoMemory),
+}
+
+impl From<NoMemory> for Stopped {
+    fn from(error: NoMemory) -> Self {
+        Stopped::NoMemory(error)
+    }
+}
 
 /// `watch(done)`, called on the calling thread about every [`TICK`]; `false` stops the work between chunks.
 pub type Watch<'a> = &'a mut dyn FnMut(usize) -> bool;
@@ -69,18 +81,22 @@ pub fn map_chunks<R: Send>(
     bytes: usize,
     watch: Watch<'_>,
     f: impl Fn(usize) -> R + Sync,
-) -> Result<Vec<R>, Cancelled> {
+) -> Result<Vec<R>, Stopped> {
     run(n, bytes, Some(watch), f)
 }
 
 /// Runs `f(index, item)` for work that writes through its items (disjoint `&mut` chunks, say). It cannot be
-/// stopped half-way: what writes in place validates first and then finishes.
+/// stopped half-way: what writes in place validates first and then finishes. Without memory it has not begun.
 pub fn write_chunks<T: Send, R: Send>(
     items: Vec<T>,
     bytes: usize,
     f: impl Fn(usize, T) -> R + Sync,
-) -> Vec<R> {
-    run_items(items, bytes, None, f).unwrap_or_default()
+) -> Result<Vec<R>, NoMemory> {
+    match run_items(items, bytes, None, f) {
+        Ok(results) => Ok(results),
+        Err(Stopped::NoMemory(error)) => Err(error),
+        Err(Stopped::Cancelled) => Ok(Vec::new()), // nobody watches
+    }
 }
 
 /// Runs `f(index, item)` for work that reads its data and fills fresh output through its items; stopped by
@@ -90,7 +106,7 @@ pub fn fill_chunks<T: Send, R: Send>(
     bytes: usize,
     watch: Watch<'_>,
     f: impl Fn(usize, T) -> R + Sync,
-) -> Result<Vec<R>, Cancelled> {
+) -> Result<Vec<R>, Stopped> {
     run_items(items, bytes, Some(watch), f)
 }
 
@@ -99,13 +115,15 @@ fn run_items<T: Send, R: Send>(
     bytes: usize,
     watch: Option<Watch<'_>>,
     f: impl Fn(usize, T) -> R + Sync,
-) -> Result<Vec<R>, Cancelled> {
-    let items: Vec<Mutex<Option<T>>> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
+) -> Result<Vec<R>, Stopped> {
+    let items = memory::collected(items.into_iter().map(|item| Mutex::new(Some(item))))?;
+    let mut results = memory::with_capacity(items.len())?;
     let each = |index: usize| {
         let item = items[index].lock().unwrap_or_else(PoisonError::into_inner).take();
         item.map(|item| f(index, item))
     };
-    Ok(run(items.len(), bytes, watch, each)?.into_iter().flatten().collect())
+    results.extend(run(items.len(), bytes, watch, each)?.into_iter().flatten());
+    Ok(results)
 }
 
 fn run<R: Send>(
@@ -113,14 +131,14 @@ fn run<R: Send>(
     bytes: usize,
     watch: Option<Watch<'_>>,
     f: impl Fn(usize) -> R + Sync,
-) -> Result<Vec<R>, Cancelled> {
+) -> Result<Vec<R>, Stopped> {
     let threads = pool::threads().min(n).min(bytes / BYTES_PER_THREAD + 1);
     if threads > 1 { pooled(threads - 1, n, watch, f) } else { serial(n, watch, f) }
 }
 
 /// Runs `f(0), ..., f(n - 1)` one after another on the calling thread, for work whose order is its meaning
 /// (adding rows into shared totals, say); stopped by `watch`.
-pub fn each_chunk(n: usize, watch: Watch<'_>, f: impl FnMut(usize)) -> Result<(), Cancelled> {
+pub fn each_chunk(n: usize, watch: Watch<'_>, f: impl FnMut(usize)) -> Result<(), Stopped> {
     serial(n, Some(watch), f).map(|_| ())
 }
 
@@ -165,13 +183,13 @@ impl<'a> Ticks<'a> {
     }
 }
 
-fn serial<R>(n: usize, watch: Option<Watch<'_>>, mut f: impl FnMut(usize) -> R) -> Result<Vec<R>, Cancelled> {
-    let mut results = Vec::with_capacity(n);
+fn serial<R>(n: usize, watch: Option<Watch<'_>>, mut f: impl FnMut(usize) -> R) -> Result<Vec<R>, Stopped> {
+    let mut results = memory::with_capacity(n)?;
     let mut ticks = Ticks::new(watch);
     for index in 0..n {
         results.push(f(index));
         if ticks.due() && !ticks.ask(index + 1) {
-            return Err(Cancelled);
+            return Err(Stopped::Cancelled);
         }
     }
     Ok(results)
@@ -188,14 +206,14 @@ struct Shared<R> {
 }
 
 impl<R: Send> Shared<R> {
-    fn new(n: usize) -> Self {
-        Shared {
-            slots: (0..n).map(|_| Mutex::new(None)).collect(),
+    fn new(n: usize) -> Result<Self, NoMemory> {
+        Ok(Shared {
+            slots: memory::collected((0..n).map(|_| Mutex::new(None)))?,
             next: AtomicUsize::new(0),
             done: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             panic: Mutex::new(None),
-        }
+        })
     }
 
     /// Takes the next chunk and does it; false: none is left, or the work was stopped.
@@ -217,11 +235,15 @@ impl<R: Send> Shared<R> {
         true
     }
 
-    fn results(self) -> Result<Vec<R>, Cancelled> {
+    /// The results in index order, in memory that was there before the work began.
+    fn into(self, mut results: Vec<R>) -> Result<Vec<R>, Stopped> {
         if let Some(panic) = inner(self.panic) {
             resume_unwind(panic);
         }
-        self.slots.into_iter().map(|slot| inner(slot).ok_or(Cancelled)).collect()
+        for slot in self.slots {
+            results.push(inner(slot).ok_or(Stopped::Cancelled)?);
+        }
+        Ok(results)
     }
 }
 
@@ -238,16 +260,16 @@ fn pooled<R: Send>(
     n: usize,
     watch: Option<Watch<'_>>,
     f: impl Fn(usize) -> R + Sync,
-) -> Result<Vec<R>, Cancelled> {
-    let shared = Shared::new(n);
+) -> Result<Vec<R>, Stopped> {
+    let (shared, results) = (Shared::new(n)?, memory::with_capacity(n)?);
     let step = || shared.step(&f);
     let whole = pool::together(helpers, &step, |team| lead(team, &shared, Ticks::new(watch), &step));
     if !whole {
         // A helper may have been writing into its slot when the memory was forked.
         std::mem::forget(shared);
-        return Err(Cancelled);
+        return Err(Stopped::Cancelled);
     }
-    shared.results()
+    shared.into(results)
 }
 
 /// The calling thread's part: chunks like a helper's, `watch` between them, and the wait for those who are still inside.
@@ -318,7 +340,8 @@ mod tests {
             let lengths = write_chunks(data.chunks_mut(10).collect(), BIG, |index, chunk| {
                 chunk.fill(index + 1);
                 chunk.len()
-            });
+            })
+            .unwrap();
             assert_eq!(lengths.iter().sum::<usize>(), 1003);
             assert!(data.iter().enumerate().all(|(i, &v)| v == i / 10 + 1));
         }
@@ -331,7 +354,7 @@ mod tests {
         for threads in [1, 2] {
             set_threads(Some(threads));
             let slow = |_| std::thread::sleep(Duration::from_millis(2));
-            assert_eq!(map_chunks(100_000, BIG, &mut |_| false, slow), Err(Cancelled));
+            assert_eq!(map_chunks(100_000, BIG, &mut |_| false, slow), Err(Stopped::Cancelled));
         }
         set_threads(None);
     }

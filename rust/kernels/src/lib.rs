@@ -7,7 +7,7 @@
 //! grid and a fixed reduction tree. The sign and payload of a NaN are outside the promise; where it stands
 //! is inside.
 //!
-//! The foundation ([`simd`], [`math`], [`grid`], [`exact`], [`random`], [`intervals`]) carries the rooms.
+//! The foundation ([`simd`], [`math`], [`memory`], [`grid`], [`exact`], [`random`], [`intervals`]) carries the rooms.
 //! A room never uses another room.
 
 #[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))))]
@@ -20,6 +20,7 @@ pub mod exact;
 pub mod grid;
 pub mod intervals;
 pub mod math;
+pub mod memory;
 pub mod optim;
 mod pool;
 pub mod preference;

@@ -3,7 +3,7 @@
 use super::bins::{Probability, Work, bin, bin_by_edges, edges};
 use super::block::{BLOCK, Block, Fault, LeftOut};
 use super::sources::Source;
-use crate::grid::{self, Cancelled, Watch};
+use crate::grid::{self, Stopped, Watch};
 use crate::simd::{Isa, Kernel, dispatch, scalar};
 
 /// One bin: predictions in it, how many came true, and the sum of their probabilities in units of 2^-64.
@@ -217,7 +217,7 @@ pub fn tally<S: Source>(
     source: &S,
     options: Options,
     watch: Watch<'_>,
-) -> Result<Result<Tally, Fault>, Cancelled> {
+) -> Result<Result<Tally, Fault>, Stopped> {
     let Options { n_bins, .. } = options;
     let (count, size) = (source.count(), chunk_rows(source.width(), n_bins));
     let edges = if n_bins > S::Item::NEAREST { scalar(|| edges::<S::Item>(n_bins)) } else { Vec::new() };

@@ -6,7 +6,7 @@
 use super::proportion::wilson;
 use super::sums::sums;
 use super::{Confidence, Interval};
-use crate::grid::{self, CHUNK, Cancelled, Watch};
+use crate::grid::{self, CHUNK, Stopped, Watch};
 use crate::simd::{self, Element};
 
 /// Sums and sizes of the rows of each cluster.
@@ -26,7 +26,7 @@ pub fn cluster_sums<T: Element>(
     clusters: usize,
     shift: f64,
     watch: Watch<'_>,
-) -> Result<Option<ClusterSums>, Cancelled> {
+) -> Result<Option<ClusterSums>, Stopped> {
     let mut of = ClusterSums { sums: vec![0.0; clusters], sizes: vec![0.0; clusters] };
     let mut inside = true;
     grid::each_chunk(grid::chunks(x.len(), CHUNK), watch, |index| {

@@ -1,6 +1,6 @@
 //! A column's count, mean and centred sum of squares, and whether it holds only 0 and 1.
 
-use crate::grid::{self, CHUNK, Cancelled, Watch};
+use crate::grid::{self, CHUNK, Stopped, Watch};
 use crate::simd::{self, Element, Isa, Kernel, padded, tree64};
 
 const LANES: usize = 16;
@@ -140,7 +140,7 @@ impl<T: Element> Kernel for Second<'_, T> {
 ///
 /// Two passes about the mean: the textbook sum of squares loses a standard deviation of 0.1 at a mean of 10^7
 /// altogether.
-pub fn moments<T: Element>(x: &[T], watch: Watch<'_>) -> Result<Column, Cancelled> {
+pub fn moments<T: Element>(x: &[T], watch: Watch<'_>) -> Result<Column, Stopped> {
     let (n, bytes) = (x.len(), size_of_val(x));
     let count = grid::chunks(n, CHUNK);
     let part = |index| &x[grid::chunk(index, n, CHUNK)];

@@ -1,7 +1,7 @@
 //! Two models on the same rows: differences, Tango's interval and McNemar's tests.
 
 use super::{Alternative, Confidence, Interval};
-use crate::grid::{self, CHUNK, Cancelled, Watch};
+use crate::grid::{self, CHUNK, Stopped, Watch};
 use crate::math::binomial;
 use crate::simd::{self, Element};
 
@@ -40,7 +40,7 @@ pub struct Differences {
 }
 
 /// new - base in f64, and who is larger how often; both have the same length and no NaN.
-pub fn differences(new: &dyn Wide, base: &dyn Wide, watch: Watch<'_>) -> Result<Differences, Cancelled> {
+pub fn differences(new: &dyn Wide, base: &dyn Wide, watch: Watch<'_>) -> Result<Differences, Stopped> {
     let n = new.len();
     let chunks = grid::map_chunks(grid::chunks(n, CHUNK), 24 * n, watch, |index| {
         let rows = grid::chunk(index, n, CHUNK);

@@ -2,7 +2,7 @@
 
 use super::Alternative;
 use super::sums::sums;
-use crate::grid::{self, Cancelled, Watch};
+use crate::grid::{self, Stopped, Watch};
 use crate::random::{Domain, Stream, WORDS};
 use crate::simd::{self, Isa, Kernel, padded, tree64};
 
@@ -54,7 +54,7 @@ pub fn steps(n: usize) -> usize {
 ///
 /// Sums that differ by less than 2^-40 of sum |x| count as equal, so that rounding does not decide ties.
 /// Differences are independent of each other; `x` holds no NaN.
-pub fn sign_flip(x: &[f64], alternative: Alternative, watch: Watch<'_>) -> Result<SignFlip, Cancelled> {
+pub fn sign_flip(x: &[f64], alternative: Alternative, watch: Watch<'_>) -> Result<SignFlip, Stopped> {
     let (size, steps) = (group(x.len()), steps(x.len()));
     let x: Vec<f64> = x.iter().copied().filter(|&v| v != 0.0).collect();
     let [observed, total] = simd::scalar(|| sums(x.len(), |i| [x[i], x[i].abs()]));

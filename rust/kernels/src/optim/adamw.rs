@@ -20,6 +20,7 @@
 use super::units::Units;
 use crate::grid::{CHUNK, write_chunks};
 use crate::math;
+use crate::memory::NoMemory;
 use crate::simd::{Isa, Kernel, Real, dispatch};
 
 /// What one step needs to know besides the arrays.
@@ -209,15 +210,17 @@ fn larger_or_nan<T: Real>(largest: T, v: T) -> T {
     if v.is_nan() { v } else { larger }
 }
 
-/// One step over all tensors, in one parallel region. Cannot be interrupted: a step is whole or not begun.
-pub fn adamw<'a>(tensors: impl IntoIterator<Item = TypedTensor<'a>>, hyper: &Hyper) {
+/// One step over all tensors, in one parallel region. Cannot be interrupted: a step is whole or, without memory, not
+/// begun.
+pub fn adamw<'a>(tensors: impl IntoIterator<Item = TypedTensor<'a>>, hyper: &Hyper) -> Result<(), NoMemory> {
     let (single, double) = (hyper.scalars::<f32>(), hyper.scalars::<f64>());
     let mut units = Units::new(CHUNK);
     for tensor in tensors {
         tensor.spans(|span| units.push(span.len(), span));
     }
     let bytes = units.elements() * 28;
-    write_chunks(units.finish(), bytes, |_, spans| dispatch(Update { spans, single, double }));
+    write_chunks(units.finish(), bytes, |_, spans| dispatch(Update { spans, single, double }))?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -248,7 +251,7 @@ mod tests {
         for (i, (grad, want)) in grads.iter().zip(wanted).enumerate() {
             let tensor =
                 Tensor { param: &mut p, grad, exp_avg: &mut m, exp_avg_sq: &mut v, max_exp_avg_sq: None };
-            adamw(vec![TypedTensor::F64(tensor)], &Hyper { step: i as u64 + 1, ..HYPER });
+            adamw(vec![TypedTensor::F64(tensor)], &Hyper { step: i as u64 + 1, ..HYPER }).unwrap();
             for (got, want) in p.iter().zip(want) {
                 assert!((got - want).abs() < 4e-16 * 2.0, "step {i}: {got:.17} {want:.17}");
             }
@@ -270,7 +273,7 @@ mod tests {
         let (mut p, mut m, mut v) = (vec![1.0f32; n], vec![0.1f32; n], vec![0.2f32; n]);
         let tensor =
             Tensor { param: &mut p, grad: &grad, exp_avg: &mut m, exp_avg_sq: &mut v, max_exp_avg_sq: None };
-        adamw(vec![TypedTensor::F32(tensor)], &Hyper { step: 3, ..HYPER });
+        adamw(vec![TypedTensor::F32(tensor)], &Hyper { step: 3, ..HYPER }).unwrap();
         for i in 13..n {
             assert_eq!(p[i].to_bits(), p[i % 13].to_bits());
             assert_eq!(v[i].to_bits(), v[i % 13].to_bits());

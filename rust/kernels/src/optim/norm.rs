@@ -9,7 +9,8 @@
 //! 1e-12 for 1e8 elements.
 
 use super::units::units;
-use crate::grid::{CHUNK, Cancelled, Watch, chunk, chunks, map_chunks, write_chunks};
+use crate::grid::{CHUNK, Stopped, Watch, chunk, chunks, map_chunks, write_chunks};
+use crate::memory::NoMemory;
 use crate::simd::{Bf16, Element, F16, Isa, Kernel, Real, dispatch, padded, tree64};
 
 const LANES: usize = 32;
@@ -204,7 +205,7 @@ fn larger(largest: &mut [f64; LANES], block: &[f64; LANES]) {
 }
 
 /// The sum of squares of all elements of all arrays, folded in the order of the arrays.
-pub fn sum_of_squares(arrays: &[TypedSlice<'_>], watch: Watch<'_>) -> Result<Scaled, Cancelled> {
+pub fn sum_of_squares(arrays: &[TypedSlice<'_>], watch: Watch<'_>) -> Result<Scaled, Stopped> {
     let spans = arrays.iter().flat_map(|&array| (0..chunks(array.len(), CHUNK)).map(move |i| array.part(i)));
     let units = units(spans, |span| span.len(), CHUNK);
     let bytes = arrays.iter().map(|array| array.bytes()).sum();
@@ -336,14 +337,15 @@ impl<'a> TypedSliceMut<'a> {
 }
 
 /// `x *= factor` for every element of every array, the factor rounded to the array's type first.
-pub fn scale_in_place(arrays: Vec<TypedSliceMut<'_>>, factor: f64) {
+pub fn scale_in_place(arrays: Vec<TypedSliceMut<'_>>, factor: f64) -> Result<(), NoMemory> {
     let bytes = arrays.iter().map(|array| array.len() * 8).sum();
     let spans = arrays.into_iter().flat_map(TypedSliceMut::spans);
     write_chunks(units(spans, TypedSliceMut::len, CHUNK), bytes, |_, unit| {
         for span in unit {
             span.scale(factor);
         }
-    });
+    })?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -394,7 +396,7 @@ mod tests {
     #[test]
     fn scaling_rounds_once() {
         let (mut a, mut b) = (vec![3.0f32; 70_000], vec![3.0f64; 3]);
-        scale_in_place(vec![TypedSliceMut::F32(&mut a), TypedSliceMut::F64(&mut b)], 0.1);
+        scale_in_place(vec![TypedSliceMut::F32(&mut a), TypedSliceMut::F64(&mut b)], 0.1).unwrap();
         assert!(a.iter().all(|&x| x == 3.0 * 0.1f32));
         assert!(b.iter().all(|&x| x == 3.0 * 0.1f64));
     }

@@ -13,6 +13,7 @@
 //! Past the end a schedule stays where it ended.
 
 use crate::grid::{CHUNK, write_chunks};
+use crate::memory::{self, NoMemory};
 use crate::simd::{Isa, Kernel, dispatch};
 
 /// How the rate falls after the warm-up.
@@ -112,18 +113,19 @@ fn sinpi<I: Isa>(t: f64) -> f64 {
 
 impl Schedule {
     /// The rate at each step, on the grid; `rates` has one place a step.
-    pub fn rates_into(&self, steps: &[u64], rates: &mut [f64]) {
-        let parts = rates.chunks_mut(CHUNK).zip(steps.chunks(CHUNK)).collect();
+    pub fn rates_into(&self, steps: &[u64], rates: &mut [f64]) -> Result<(), NoMemory> {
+        let parts = memory::collected(rates.chunks_mut(CHUNK).zip(steps.chunks(CHUNK)))?;
         write_chunks(parts, steps.len() * 16, |_, (rates, steps)| {
             dispatch(Values { schedule: *self, steps, rates });
-        });
+        })?;
+        Ok(())
     }
 
     /// The rate at each step.
-    pub fn rates(&self, steps: &[u64]) -> Vec<f64> {
-        let mut rates = vec![0.0; steps.len()];
-        self.rates_into(steps, &mut rates);
-        rates
+    pub fn rates(&self, steps: &[u64]) -> Result<Vec<f64>, NoMemory> {
+        let mut rates = memory::filled(steps.len(), 0.0)?;
+        self.rates_into(steps, &mut rates)?;
+        Ok(rates)
     }
 }
 
@@ -133,7 +135,7 @@ mod tests {
 
     fn rates(decay: Decay, start: Option<f64>, warmup: u64) -> Vec<f64> {
         let schedule = Schedule { decay, peak: 10.0, end: 0.0, start, warmup, total: 10 };
-        schedule.rates(&(0..12).collect::<Vec<_>>())
+        schedule.rates(&(0..12).collect::<Vec<_>>()).unwrap()
     }
 
     /// The tables that transformers publishes (lr 10, warm-up 2, total 10), which start at 0.
@@ -158,7 +160,7 @@ mod tests {
     fn the_ends_are_exact_and_the_quarters_close() {
         let schedule =
             Schedule { decay: Decay::Cosine, peak: 0.3, end: 0.1, start: None, warmup: 0, total: 4 };
-        let rates = schedule.rates(&[0, 1, 2, 3, 4, 400]);
+        let rates = schedule.rates(&[0, 1, 2, 3, 4, 400]).unwrap();
         let half = std::f64::consts::FRAC_1_SQRT_2 / 2.0;
         for (got, want) in rates.iter().zip([1.0, 0.5 + half, 0.5, 0.5 - half, 0.0, 0.0]) {
             assert!((got - (0.1 + 0.2 * want)).abs() < 1e-16, "{got} {want}");

@@ -21,7 +21,7 @@
 mod formula;
 mod score;
 
-use crate::grid::{CHUNK, Cancelled, Watch, chunk, fill_chunks};
+use crate::grid::{CHUNK, Stopped, Watch, chunk, fill_chunks};
 use crate::simd::{Element, dispatch};
 use score::Score;
 use std::ops::Range;
@@ -102,7 +102,7 @@ pub fn preference_loss<T: Element>(
     beta: f64,
     gradients: bool,
     watch: Watch<'_>,
-) -> Result<Scored, Cancelled> {
+) -> Result<Scored, Stopped> {
     let n = pairs.policy_chosen.len();
     let column = |wanted: bool| vec![0.0; if wanted { n } else { 0 }];
     let mut scored = Scored {
@@ -130,7 +130,7 @@ pub fn preference_loss_into<T: Element>(
     beta: f64,
     output: Output<'_>,
     watch: Watch<'_>,
-) -> Result<Counts, Cancelled> {
+) -> Result<Counts, Stopped> {
     let n = pairs.policy_chosen.len();
     let bytes = n * (size_of::<T>() * 4 + 40);
     let counts = fill_chunks(output.chunks(), bytes, watch, |index, output| {

@@ -1,7 +1,7 @@
 //! The negative log-likelihood of a target a row, and log Z.
 
 use super::peak::{Logit, Peak, peak};
-use crate::grid::{Cancelled, Watch, chunk, chunks, map_chunks};
+use crate::grid::{Stopped, Watch, chunk, chunks, map_chunks};
 use crate::math::log64;
 use crate::rows::Rows;
 use crate::simd::{Isa, Kernel, dispatch};
@@ -57,7 +57,7 @@ pub fn token_scores<T: Logit>(
     targets: &[i64],
     ignore: Option<i64>,
     watch: Watch<'_>,
-) -> Result<Result<Scores, Refusal>, Cancelled> {
+) -> Result<Result<Scores, Refusal>, Stopped> {
     let (count, width) = (rows.count().min(targets.len()), rows.width());
     let valid = |target: i64| Some(target) == ignore || usize::try_from(target).is_ok_and(|t| t < width);
     if let Some(row) = targets.iter().position(|&target| !valid(target)) {

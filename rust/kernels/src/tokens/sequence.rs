@@ -1,7 +1,7 @@
 //! The negative log-likelihood of whole sequences.
 
 use crate::exact::Fixed;
-use crate::grid::{Cancelled, Watch, chunk, chunks, map_chunks};
+use crate::grid::{Stopped, Watch, chunk, chunks, map_chunks};
 use crate::simd::scalar;
 
 /// Tokens in a chunk, about.
@@ -9,12 +9,7 @@ const TOKENS: usize = 1 << 16;
 
 /// The sum of `nll` over the counted tokens of each of `rows` sequences of one length: exact but for one
 /// rounding, infinite where a counted token is (or where the sum would pass 2^62), 0 without tokens.
-pub fn sequence_nll(
-    nll: &[f64],
-    counted: &[u8],
-    rows: usize,
-    watch: Watch<'_>,
-) -> Result<Vec<f64>, Cancelled> {
+pub fn sequence_nll(nll: &[f64], counted: &[u8], rows: usize, watch: Watch<'_>) -> Result<Vec<f64>, Stopped> {
     let length = nll.len().checked_div(rows).unwrap_or(0);
     let size = (TOKENS / length.max(1)).max(1);
     let mut rows_done = |done: usize| watch((done * size).min(rows));

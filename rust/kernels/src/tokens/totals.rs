@@ -1,7 +1,7 @@
 //! Totals of negative log-likelihoods per cluster: exact, so that every split and order gives the same bits.
 
 use crate::exact::Fixed;
-use crate::grid::{Cancelled, Watch, chunk, chunks, each_chunk};
+use crate::grid::{Stopped, Watch, chunk, chunks, each_chunk};
 use crate::simd::Element;
 use std::collections::BTreeMap;
 
@@ -145,7 +145,7 @@ pub struct Summed {
 pub fn sum_batch<T: Element>(
     batch: &Batch<'_, T>,
     watch: Watch<'_>,
-) -> Result<Result<Summed, Refused>, Cancelled> {
+) -> Result<Result<Summed, Refused>, Stopped> {
     let rows = batch.nll.len().checked_div(batch.length).unwrap_or(0);
     let mut summed = Summed {
         totals: vec![Total::default(); batch.clusters],

@@ -1,6 +1,6 @@
 //! How much each row pulls at a mean or a ratio, and the skewness of it.
 
-use crate::grid::{CHUNK, Cancelled, Watch, chunk, chunks, map_chunks};
+use crate::grid::{CHUNK, Stopped, Watch, chunk, chunks, map_chunks};
 use crate::simd::{Element, Isa, Kernel, dispatch, scalar, tree64};
 
 const LANES: usize = 16;
@@ -15,7 +15,7 @@ pub fn mean_acceleration<T: Element>(
     mean: f64,
     scale: f64,
     watch: Watch<'_>,
-) -> Result<f64, Cancelled> {
+) -> Result<f64, Stopped> {
     acceleration(x.as_chunks::<1>().0, mean, scale, watch)
 }
 
@@ -26,7 +26,7 @@ pub fn ratio_acceleration(
     ratio: f64,
     scale: f64,
     watch: Watch<'_>,
-) -> Result<f64, Cancelled> {
+) -> Result<f64, Stopped> {
     acceleration(rows, ratio, scale, watch)
 }
 
@@ -35,7 +35,7 @@ fn acceleration<T: Element, const K: usize>(
     value: f64,
     scale: f64,
     watch: Watch<'_>,
-) -> Result<f64, Cancelled> {
+) -> Result<f64, Stopped> {
     let parts = map_chunks(chunks(rows.len(), CHUNK), size_of_val(rows), watch, |index| {
         dispatch(Powers { rows: &rows[chunk(index, rows.len(), CHUNK)], value, inverse: 1.0 / scale })
     })?;

@@ -1,7 +1,7 @@
 //! Bootstrap replicates of sums: many in parallel, and each divisible.
 
 use super::sums::{Piece, Rows, Whole};
-use crate::grid::{Cancelled, Watch, chunk, chunks, map_chunks};
+use crate::grid::{Stopped, Watch, chunk, chunks, map_chunks};
 use crate::random::{Domain, Node, Stream, blocks};
 use crate::simd::{Element, Isa, Kernel, dispatch, scalar};
 
@@ -27,7 +27,7 @@ pub fn mean_replicates<T: Element>(
     seed: u64,
     count: u32,
     watch: Watch<'_>,
-) -> Result<Vec<f64>, Cancelled> {
+) -> Result<Vec<f64>, Stopped> {
     let rows = Rows { values: x.as_chunks::<1>().0, shift: [shift] };
     let sums = sums(rows, seed, count, watch)?;
     let n = x.len() as f64;
@@ -42,7 +42,7 @@ pub fn ratio_replicates(
     seed: u64,
     count: u32,
     watch: Watch<'_>,
-) -> Result<Vec<f64>, Cancelled> {
+) -> Result<Vec<f64>, Stopped> {
     let sums = sums(Rows { values: rows, shift: [0.0; 2] }, seed, count, watch)?;
     Ok(scalar(|| sums.into_iter().map(|[sum, size]| shift + sum / size).collect()))
 }
@@ -53,7 +53,7 @@ fn sums<T: Element, const K: usize>(
     seed: u64,
     count: u32,
     watch: Watch<'_>,
-) -> Result<Vec<[f64; K]>, Cancelled> {
+) -> Result<Vec<[f64; K]>, Stopped> {
     let stream = |replicate| Stream::new(seed, Domain::Bootstrap, replicate);
     let fits = rows.values.len() <= WHOLE;
     if fits { whole(rows, &stream, count, watch) } else { pieces(rows, &stream, count, watch) }
@@ -64,7 +64,7 @@ fn whole<T: Element, const K: usize>(
     stream: &(impl Fn(u32) -> Stream + Sync),
     count: u32,
     watch: Watch<'_>,
-) -> Result<Vec<[f64; K]>, Cancelled> {
+) -> Result<Vec<[f64; K]>, Stopped> {
     let (count, each) = (count as usize, (DRAWS / rows.values.len().max(1)).max(1));
     let bytes = count * rows.values.len() * size_of::<[T; K]>();
     let mut watch = |done: usize| watch((done * each).min(count));
@@ -82,7 +82,7 @@ fn pieces<T: Element, const K: usize>(
     stream: &(impl Fn(u32) -> Stream + Sync),
     count: u32,
     watch: Watch<'_>,
-) -> Result<Vec<[f64; K]>, Cancelled> {
+) -> Result<Vec<[f64; K]>, Stopped> {
     let bytes = size_of_val(rows.values);
     let mut all = Vec::with_capacity(count as usize);
     for first in (0..count).step_by(TOGETHER as usize) {
@@ -103,12 +103,7 @@ fn pieces<T: Element, const K: usize>(
 }
 
 /// The nodes of each replicate in row order, none larger than a piece, level by level.
-fn divided(
-    group: &[Stream],
-    n: u64,
-    bytes: usize,
-    watch: Watch<'_>,
-) -> Result<Vec<(usize, Node)>, Cancelled> {
+fn divided(group: &[Stream], n: u64, bytes: usize, watch: Watch<'_>) -> Result<Vec<(usize, Node)>, Stopped> {
     let top = map_chunks(group.len(), bytes, watch, |of| dispatch(Blocks { stream: group[of], n }))?;
     let label = |(of, nodes): (usize, Vec<Node>)| nodes.into_iter().map(move |node| (of, node));
     let mut nodes: Vec<_> = top.into_iter().enumerate().flat_map(label).collect();
@@ -201,7 +196,10 @@ mod tests {
     #[test]
     fn it_can_be_stopped() {
         for n in [1000, WHOLE + 1] {
-            assert_eq!(ratio_replicates(&rows(n), 0.0, 1, 1_000_000, &mut |_| false), Err(Cancelled));
+            assert_eq!(
+                ratio_replicates(&rows(n), 0.0, 1, 1_000_000, &mut |_| false),
+                Err(Stopped::Cancelled)
+            );
         }
     }
 
