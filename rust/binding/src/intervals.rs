@@ -1,6 +1,6 @@
 //! Intervals: columns summarised, proportions, means, clusters and pairs.
 
-use crate::arrays::{floats, slice};
+use crate::arrays::{Fresh, floats, slice};
 use crate::call::{call, call_quick};
 use crate::each_float;
 use numpy::{IntoPyArray, PyArray1};
@@ -11,7 +11,6 @@ use steelyard_kernels::intervals::moments::{Column, moments};
 use steelyard_kernels::intervals::paired::{self, Wide};
 use steelyard_kernels::intervals::proportion::{self, Method};
 use steelyard_kernels::intervals::{self as kernels, Alternative, Confidence, mean, sign_flip as flips};
-use steelyard_kernels::memory;
 
 type Array<'py> = Bound<'py, PyArray1<f64>>;
 
@@ -88,26 +87,22 @@ pub fn proportion_intervals<'py>(
 ) -> PyResult<(Array<'py>, Array<'py>, Array<'py>, Array<'py>)> {
     let (k, n) = (slice::<i64>(k, "k")?, slice::<i64>(n, "n")?);
     same_length(k.len(), n.len(), "k, n")?;
-    if let Some(i) = k.iter().zip(n).position(|(&k, &n)| k < 0 || n < 1 || k > n) {
+    let method = one_of(Method::from_name(method), "method", method)?;
+    let confidence = confidence(confidence_level, alternative)?;
+    let fresh = || Fresh::new(py, k.len());
+    let mut columns = [fresh()?, fresh()?, fresh()?, fresh()?];
+    let parts = columns.each_mut().map(Fresh::elements);
+    let refused = call(py, None, k.len(), move |watch| {
+        proportion::proportions(k, n, method, confidence, parts, watch)
+    })?;
+    if let Some(i) = refused {
         return Err(PyValueError::new_err(format!(
             "k, n: expected 0 <= k <= n and n >= 1; got k = {}, n = {} at index {i}",
             k[i], n[i]
         )));
     }
-    let method = one_of(Method::from_name(method), "method", method)?;
-    let confidence = confidence(confidence_level, alternative)?;
-    let all: Vec<_> = call_quick(py, || {
-        let one = |(&k, &n): (&i64, &i64)| proportion::proportion(k as u64, n as u64, method, confidence);
-        memory::collected(k.iter().zip(n).map(one))
-    })?;
-    let column =
-        |f: fn(&proportion::Proportion) -> f64| all.iter().map(f).collect::<Vec<_>>().into_pyarray(py);
-    Ok((
-        column(|p| p.value),
-        column(|p| p.standard_error),
-        column(|p| p.interval.low),
-        column(|p| p.interval.high),
-    ))
+    let [value, error, low, high] = columns.map(Fresh::array);
+    Ok((value, error, low, high))
 }
 
 /// `(sums, sizes)` of `x - shift` by cluster; `codes` in `0..clusters`.

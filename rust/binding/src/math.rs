@@ -1,10 +1,11 @@
 //! Elementary functions and distributions, of a number or of a float64 array.
 
-use crate::arrays;
-use crate::call::call_quick;
+use crate::arrays::{self, Fresh};
+use crate::call::{call, call_quick};
 use numpy::{PyArray1, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use steelyard_kernels::grid::fill_rows;
 use steelyard_kernels::math::{self, beta, binomial, normal, student_t};
 use steelyard_kernels::memory;
 
@@ -52,10 +53,16 @@ fn each<'py, const N: usize>(
         let x = call_quick(py, || Ok(f(std::array::from_fn(|k| values[k].at(0)))))?;
         return Ok(x.into_pyobject(py)?.into_any());
     };
-    let n: usize = shape.iter().product();
-    let at = |i: usize| f(std::array::from_fn(|k| values[k].at(i)));
-    let out = call_quick(py, || memory::collected((0..n).map(at)))?;
-    Ok(PyArray1::from_vec(py, out).reshape(shape)?.into_any())
+    let mut out = Fresh::new(py, shape.iter().product())?;
+    let column = out.elements();
+    call(py, None, column.len(), |watch| {
+        fill_rows([column], watch, |rows, [part]| {
+            for (i, out) in rows.zip(part) {
+                *out = f(std::array::from_fn(|k| values[k].at(i)));
+            }
+        })
+    })?;
+    Ok(out.array().reshape(shape)?.into_any())
 }
 
 /// Declares functions of named numbers or arrays: the same name in Python, `f` in the kernels.
@@ -111,9 +118,9 @@ functions! {
 #[pyfunction]
 pub fn math_exp32<'py>(py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let values = arrays::slice::<f32>(x, "x")?;
-    let out = call_quick(py, || {
+    let out = call(py, None, values.len(), |watch| {
         let mut out = memory::filled(values.len(), 0.0)?;
-        math::map(math::Exp32, values, &mut out);
+        fill_rows([&mut out[..]], watch, |rows, [part]| math::map(math::Exp32, &values[rows], part))?;
         Ok(out)
     })?;
     let shape = x.cast::<PyUntypedArray>()?.shape().to_vec();

@@ -110,6 +110,28 @@ pub fn fill_chunks<T: Send, R: Send>(
     run_items(items, bytes, Some(watch), f)
 }
 
+/// Elements between two looks at the clock where each is a computation of its own, of up to 2 us.
+const ELEMENTS: usize = 1 << 12;
+/// What such a computation costs at least, in bytes of traffic.
+const ELEMENT_BYTES: usize = 64;
+
+/// Runs `f(range, columns)` over the rows of fresh columns of one length, a formula for each row; stopped by `watch`, after
+/// which the columns mean nothing. Results in row order.
+pub fn fill_rows<T: Send, R: Send, const K: usize>(
+    columns: [&mut [T]; K],
+    watch: Watch<'_>,
+    f: impl Fn(Range<usize>, [&mut [T]; K]) -> R + Sync,
+) -> Result<Vec<R>, Stopped> {
+    let n = columns.first().map_or(0, |column| column.len());
+    let mut parts = columns.map(|column| column.chunks_mut(ELEMENTS));
+    let count = chunks(n, ELEMENTS);
+    let items =
+        memory::collected((0..count).map(|_| parts.each_mut().map(|part| part.next().unwrap_or_default())))?;
+    let mut rows_done = |done: usize| watch((done * ELEMENTS).min(n));
+    let f = |index, columns| f(chunk(index, n, ELEMENTS), columns);
+    fill_chunks(items, n.saturating_mul(ELEMENT_BYTES), &mut rows_done, f)
+}
+
 fn run_items<T: Send, R: Send>(
     items: Vec<T>,
     bytes: usize,

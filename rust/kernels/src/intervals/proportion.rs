@@ -1,6 +1,7 @@
 //! One proportion: k of n.
 
 use super::{Confidence, Interval};
+use crate::grid::{Stopped, Watch, fill_rows};
 use crate::math::beta;
 use crate::simd::scalar;
 
@@ -50,6 +51,31 @@ pub struct Proportion {
 /// the mirrored interval exactly.
 pub fn proportion(k: u64, n: u64, method: Method, confidence: Confidence) -> Proportion {
     scalar(|| of_counts(k, n, method, confidence))
+}
+
+/// The proportions `k[i]` of `n[i]`, into columns of their value, standard error, low and high limit; stopped by `watch`.
+/// `Some`: the first row that is no proportion, and the columns mean nothing.
+pub fn proportions(
+    k: &[i64],
+    n: &[i64],
+    method: Method,
+    confidence: Confidence,
+    columns: [&mut [f64]; 4],
+    watch: Watch<'_>,
+) -> Result<Option<usize>, Stopped> {
+    let refused = fill_rows(columns, watch, |rows, [values, errors, lows, highs]| {
+        for (at, i) in rows.enumerate() {
+            let (k, n) = (k[i], n[i]);
+            if k < 0 || n < 1 || k > n {
+                return Some(i);
+            }
+            let found = proportion(k as u64, n as u64, method, confidence);
+            (values[at], errors[at]) = (found.value, found.standard_error);
+            (lows[at], highs[at]) = (found.interval.low, found.interval.high);
+        }
+        None
+    })?;
+    Ok(refused.into_iter().flatten().next())
 }
 
 fn of_counts(k: u64, n: u64, method: Method, confidence: Confidence) -> Proportion {
