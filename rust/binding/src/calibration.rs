@@ -1,8 +1,9 @@
 //! Reliability: tallies of probabilities, their sums, errors and bytes.
 
 use crate::arrays::{float_rows, floats, slice};
-use crate::call::{call, call_quick};
+use crate::call::{call, call_quick, no_memory, unreadable};
 use crate::each_float;
+use crate::give;
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -25,7 +26,7 @@ impl ReliabilityTally {
         if n_bins == 0 || n_bins > MAX_BINS {
             return Err(PyValueError::new_err(format!("n_bins: expected 1 to {MAX_BINS}; got {n_bins}")));
         }
-        Ok(ReliabilityTally(Tally::new(n_bins)))
+        Ok(ReliabilityTally(Tally::new(n_bins).map_err(no_memory)?))
     }
 
     /// Adds `probs` with 0/1 `targets` (one axis), or rows of class probabilities with their classes (two).
@@ -84,31 +85,28 @@ impl ReliabilityTally {
             return Err(PyValueError::new_err(format!("alternative: unknown {alternative:?}")));
         };
         let confidence = Confidence { level: confidence_level, alternative };
-        let summary = call_quick(py, || Ok(room::summarise(&self.0, confidence)))?;
+        let summary = call_quick(py, || room::summarise(&self.0, confidence))?;
         summary.map(|summary| in_python(py, &summary)).transpose()
     }
 
-    fn to_bytes<'py>(&self, py: Python<'py>, config: &[u8]) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &room::to_bytes(&self.0, config))
+    fn to_bytes<'py>(&self, py: Python<'py>, config: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        give::bytes(py, &room::to_bytes(&self.0, config).map_err(no_memory)?)
     }
 
     /// The tally, and the configuration beside it.
     #[staticmethod]
     fn from_bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<(Self, Bound<'py, PyBytes>)> {
-        let read = room::from_bytes(data);
-        let (tally, config) = read.map_err(|error| PyValueError::new_err(format!("data: {error}")))?;
-        Ok((ReliabilityTally(tally), PyBytes::new(py, &config)))
+        let (tally, config) = room::from_bytes(data).map_err(unreadable)?;
+        Ok((ReliabilityTally(tally), give::bytes(py, &config)?))
     }
 }
 
 impl ReliabilityTally {
     fn plus(&self, other: &Tally) -> PyResult<Self> {
-        let mut sum = self.0.clone();
-        if sum.merge(other) {
-            Ok(ReliabilityTally(sum))
-        } else {
-            Err(PyValueError::new_err("states: expected as many bins and fewer than 2**63 rows; got others"))
-        }
+        let sum = self.0.plus(other).map_err(no_memory)?;
+        let refused =
+            || PyValueError::new_err("states: expected as many bins and fewer than 2**63 rows; got others");
+        sum.map(ReliabilityTally).ok_or_else(refused)
     }
 }
 

@@ -3,10 +3,11 @@
 
 use crate::callback::call_back;
 use crate::leaving::attach_unless_leaving;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyRuntimeError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use steelyard_kernels::exact::bytes::BytesError;
 use steelyard_kernels::grid::{Process, Stopped, Watch, watched_alone};
 use steelyard_kernels::memory::NoMemory;
 
@@ -111,6 +112,14 @@ pub fn call_quick<R: Send>(py: Python<'_>, work: impl FnOnce() -> Result<R, NoMe
     match py.detach(|| catch_unwind(AssertUnwindSafe(work))) {
         Ok(outcome) => outcome.map_err(no_memory),
         Err(panic) => Err(internal_error(panic.as_ref())),
+    }
+}
+
+/// The exception for bytes that are not the state that was asked for.
+pub fn unreadable(error: BytesError) -> PyErr {
+    match error {
+        BytesError::NoMemory(error) => no_memory(error),
+        refused => PyValueError::new_err(format!("data: {refused}")),
     }
 }
 

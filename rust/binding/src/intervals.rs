@@ -226,5 +226,5 @@ pub fn sign_flip(
 #[pyfunction]
 pub fn holm<'py>(py: Python<'py>, p: &Bound<'_, PyAny>) -> PyResult<Array<'py>> {
     let p = slice::<f64>(p, "p")?;
-    Ok(call_quick(py, || Ok(kernels::holm(p)))?.into_pyarray(py))
+    Ok(call_quick(py, || kernels::holm(p))?.into_pyarray(py))
 }

@@ -6,6 +6,7 @@ mod calibration;
 mod call;
 mod callback;
 mod config;
+mod give;
 mod intervals;
 mod leaving;
 mod math;

@@ -2,7 +2,8 @@
 
 use crate::arrays::blocks::{Reads, Written, is_plain};
 use crate::arrays::{Fresh, slice};
-use crate::call::{call, call_quick};
+use crate::call::{call, call_quick, no_memory, unreadable};
+use crate::give;
 use numpy::PyArray1;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -10,6 +11,7 @@ use pyo3::types::{PyBytes, PyTuple};
 use std::sync::{Mutex, TryLockError};
 use steelyard_kernels::exact::bytes::{BytesError, Kind as StateKind, Reader, Writer};
 use steelyard_kernels::grid::Stopped;
+use steelyard_kernels::memory;
 use steelyard_kernels::optim::{
     self, Decay, Hyper, Scaled, Schedule, Tensor, TypedSlice, TypedSliceMut, TypedTensor,
 };
@@ -238,12 +240,12 @@ const NORM_LAYOUT: u8 = 1;
 
 /// The bytes of a `GlobalNormState`, whose exact total is given in limbs of 64 bits.
 #[pyfunction]
-pub fn global_norm_to_bytes(py: Python<'_>, limbs: Vec<u64>) -> Bound<'_, PyBytes> {
+pub fn global_norm_to_bytes(py: Python<'_>, limbs: Vec<u64>) -> PyResult<Bound<'_, PyBytes>> {
     let mut writer = Writer::new(StateKind::GlobalNorm, NORM_LAYOUT, b"{}", limbs.len() as u32);
     for &limb in &limbs {
         writer.u64(limb);
     }
-    PyBytes::new(py, &writer.finish())
+    give::bytes(py, &writer.finish().map_err(no_memory)?)
 }
 
 /// The limbs of a saved `GlobalNormState`.
@@ -251,9 +253,15 @@ pub fn global_norm_to_bytes(py: Python<'_>, limbs: Vec<u64>) -> Bound<'_, PyByte
 pub fn global_norm_from_bytes(data: &[u8]) -> PyResult<Vec<u64>> {
     let read = || {
         let mut reader = Reader::open(data, StateKind::GlobalNorm, NORM_LAYOUT)?;
-        let limbs = (0..reader.rows()).map(|_| reader.u64()).collect::<Result<_, _>>()?;
+        if !reader.holds(8) {
+            return Err(BytesError::Malformed);
+        }
+        let mut limbs = memory::with_capacity(reader.rows() as usize)?;
+        for _ in 0..reader.rows() {
+            limbs.push(reader.u64()?);
+        }
         reader.finish()?;
         Ok(limbs)
     };
-    read().map_err(|error: BytesError| PyValueError::new_err(format!("data: {error}")))
+    read().map_err(unreadable)
 }

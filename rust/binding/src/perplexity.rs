@@ -1,8 +1,9 @@
 //! Tokens: totals per cluster and their perplexity.
 
 use crate::arrays::{floats, slice};
-use crate::call::{call, call_quick};
+use crate::call::{call, call_quick, no_memory, unreadable};
 use crate::each_float;
+use crate::give;
 use crate::tokens::coordinates;
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -10,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use steelyard_kernels::intervals::{Alternative, Confidence};
+use steelyard_kernels::memory;
 use steelyard_kernels::tokens::{Batch, LONGEST_TEXT, Names, Per, Refused, Totals, Unit, sum_batch};
 
 /// Exact sums of NLL per cluster.
@@ -49,7 +51,7 @@ impl PerplexityTotals {
         let codes = slice::<i64>(codes, "clusters")?;
         let divisor = per.map(|per| slice::<f64>(per, "per")).transpose()?;
         let texts = names.filter(|names| !names.is_instance_of::<PyUntypedArray>());
-        let texts = texts.map(PyAnyMethods::extract::<Vec<String>>).transpose()?;
+        let texts = texts.map(texts_of).transpose()?;
         if texts.iter().flatten().any(|text| text.len() > LONGEST_TEXT) {
             return Err(PyValueError::new_err(format!(
                 "clusters: expected ids of at most {LONGEST_TEXT} bytes"
@@ -76,15 +78,18 @@ impl PerplexityTotals {
             }
             call(py, progress, n, |watch| sum_batch(&batch, watch))
         })?;
-        let added = summed.and_then(|summed| self.lock().absorb(&summed, names));
+        let added = match summed {
+            Ok(summed) => self.lock().absorb(&summed, names).map_err(no_memory)?,
+            Err(refused) => Err(refused),
+        };
         added.map_err(|refused| sentence(refused, nll, per))
     }
 
     /// Adds another state's totals.
     fn merge(&self, py: Python<'_>, other: &PerplexityTotals) -> PyResult<()> {
         // Copied first: two states that merge each other must not wait for each other.
-        let other = other.lock().clone();
-        let merged = call_quick(py, || Ok(self.lock().merge(&other)))?;
+        let other = other.lock().copied().map_err(no_memory)?;
+        let merged = call_quick(py, || self.lock().merge(&other))?;
         merged.map_err(|refused| sentence(refused, &py.None().into_bound(py), None))
     }
 
@@ -105,9 +110,9 @@ impl PerplexityTotals {
         let alternative = Alternative::from_name(alternative)
             .ok_or_else(|| PyValueError::new_err(format!("alternative: got {alternative:?}")))?;
         let confidence = Confidence { level: confidence_level, alternative };
-        let totals = self.lock().clone();
+        let totals = self.lock().copied().map_err(no_memory)?;
         let known = |x: f64| (!x.is_nan()).then_some(x);
-        Ok(call_quick(py, || Ok(totals.perplexity(unit, confidence)))?.map(|found| {
+        Ok(call_quick(py, || totals.perplexity(unit, confidence))?.map(|found| {
             let (low, high) = (found.interval.low, found.interval.high);
             let error = known(found.standard_error);
             (
@@ -135,24 +140,23 @@ impl PerplexityTotals {
     }
 
     /// A copy that goes its own way.
-    fn copy(&self) -> Self {
-        PerplexityTotals(Mutex::new(self.lock().clone()))
+    fn copy(&self) -> PyResult<Self> {
+        Ok(PerplexityTotals(Mutex::new(self.lock().copied().map_err(no_memory)?)))
     }
 
     /// The bytes of the state, with the caller's configuration.
     fn to_bytes<'py>(&self, py: Python<'py>, config: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        let bytes = self.lock().to_bytes(config);
+        let bytes = self.lock().to_bytes(config).map_err(no_memory)?;
         let bytes =
             bytes.ok_or_else(|| PyValueError::new_err("to_bytes: expected fewer than 2**32 clusters"))?;
-        Ok(PyBytes::new(py, &bytes))
+        give::bytes(py, &bytes)
     }
 
     /// The state of these bytes, and its configuration.
     #[staticmethod]
     fn from_bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<(Self, Bound<'py, PyBytes>)> {
-        let (totals, config) =
-            Totals::from_bytes(data).map_err(|e| PyValueError::new_err(format!("data: {e}")))?;
-        Ok((PerplexityTotals(Mutex::new(totals)), PyBytes::new(py, &config)))
+        let (totals, config) = Totals::from_bytes(data).map_err(unreadable)?;
+        Ok((PerplexityTotals(Mutex::new(totals)), give::bytes(py, &config)?))
     }
 }
 
@@ -160,6 +164,16 @@ impl PerplexityTotals {
     fn lock(&self) -> MutexGuard<'_, Totals> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A list of texts.
+fn texts_of(list: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    let mut texts = memory::with_capacity(list.len()?).map_err(no_memory)?;
+    for item in list.try_iter()? {
+        let item = item?;
+        memory::push(&mut texts, memory::text(item.extract()?).map_err(no_memory)?).map_err(no_memory)?;
+    }
+    Ok(texts)
 }
 
 /// One number a token or one a row, told apart by how many there are.

@@ -1,12 +1,13 @@
 //! Random counts, bootstrap replicates and their limits.
 
 use crate::arrays::{floats, slice};
-use crate::call::{call, call_quick};
+use crate::call::{call, call_quick, no_memory};
 use crate::each_float;
 use crate::intervals::{confidence, same_length};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use steelyard_kernels::memory;
 use steelyard_kernels::random::{Domain, Stream, counts};
 use steelyard_kernels::uncertainty as kernels;
 
@@ -20,7 +21,7 @@ pub fn resampling_counts(
     seed: u64,
     replicate: u32,
 ) -> PyResult<Bound<'_, PyArray1<u32>>> {
-    let counts = call_quick(py, || Ok(counts(Stream::new(seed, Domain::Bootstrap, replicate), n)))?;
+    let counts = call_quick(py, || counts(Stream::new(seed, Domain::Bootstrap, replicate), n))?;
     Ok(counts.into_pyarray(py))
 }
 
@@ -110,7 +111,8 @@ pub fn bootstrap_limits(
         }
     };
     let confidence = confidence(confidence_level, alternative)?;
-    let found = call_quick(py, || Ok(kernels::limits(replicates, value, method, confidence)))?;
+    let found =
+        call_quick(py, || Ok(kernels::limits(memory::copied(replicates)?, value, method, confidence)))?;
     let limits = found.map_err(|refused| PyValueError::new_err(refused.to_string()))?;
     Ok((limits.low.value, limits.high.value, limits.low.error, limits.high.error))
 }
@@ -127,5 +129,5 @@ fn pairs(sums: &Bound<'_, PyAny>, sizes: &Bound<'_, PyAny>) -> PyResult<Vec<[f64
     let (sums, sizes) = (slice::<f64>(sums, "sums")?, slice::<f64>(sizes, "sizes")?);
     same_length(sums.len(), sizes.len(), "sums, sizes")?;
     at_least_one(sums.len(), "sums")?;
-    Ok(sums.iter().zip(sizes).map(|(&sum, &size)| [sum, size]).collect())
+    memory::collected(sums.iter().zip(sizes).map(|(&sum, &size)| [sum, size])).map_err(no_memory)
 }

@@ -1,5 +1,6 @@
 //! Equal-width bins whose edges are safe for 0.1, 0.2, ... in every element type.
 
+use crate::memory::{self, NoMemory};
 use crate::simd::{Bf16, Element, F16};
 use std::ops::{Add, Div, Mul, Sub};
 
@@ -175,8 +176,8 @@ pub(super) fn bin<T: Probability>(p: T::Work, m: T::Work) -> i32 {
 }
 
 /// The `m + 1` edges of `m` bins in the element type.
-pub fn edges<T: Probability>(m: usize) -> Vec<T::Work> {
-    (0..=m).map(|k| edge::<T>(T::Work::from_count(k), T::Work::from_count(m))).collect()
+pub fn edges<T: Probability>(m: usize) -> Result<Vec<T::Work>, NoMemory> {
+    memory::gathered((0..=m).map(|k| edge::<T>(T::Work::from_count(k), T::Work::from_count(m))))
 }
 
 /// The bin of `p` by its definition, the number of inner edges below it; for any number of bins.
@@ -193,7 +194,7 @@ mod tests {
     /// Each edge, its neighbours and 0: the nearest-edge rule against the definition.
     fn nearest_equals_definition<T: Probability>(neighbours: impl Fn(T::Work) -> Vec<T::Work>) {
         for m in COUNTS.into_iter().filter(|&m| m <= T::NEAREST) {
-            let edges = edges::<T>(m);
+            let edges = edges::<T>(m).unwrap();
             for &e in &edges {
                 for p in neighbours(e).into_iter().filter(|&p| p >= T::Work::ZERO && p <= T::Work::ONE) {
                     let got = bin::<T>(p, T::Work::from_count(m)) as usize;
@@ -221,7 +222,7 @@ mod tests {
     fn every_bf16_and_f16_for_every_number_of_bins_that_the_rule_serves() {
         fn all<T: Probability<Work = f32>>(of: impl Fn(u16) -> T, one: u16) {
             for m in 1..=T::NEAREST {
-                let edges = edges::<T>(m);
+                let edges = edges::<T>(m).unwrap();
                 for code in 0..=one {
                     let p = of(code).widen();
                     assert_eq!(

@@ -6,12 +6,13 @@ use super::block::LeftOut;
 use super::tally::{Row, Tally};
 use crate::exact::Fixed;
 use crate::exact::bytes::{BytesError, Kind, Reader, Writer};
+use crate::memory::{self, NoMemory};
 
 const LAYOUT: u8 = 1;
 const ROW: usize = 32;
 
 /// A tally, with the configuration of the state that it belongs to.
-pub fn to_bytes(tally: &Tally, config: &[u8]) -> Vec<u8> {
+pub fn to_bytes(tally: &Tally, config: &[u8]) -> Result<Vec<u8>, NoMemory> {
     let mut writer = Writer::new(Kind::Reliability, LAYOUT, config, tally.rows.len() as u32);
     for row in &tally.rows {
         writer.u64(row.count);
@@ -32,8 +33,8 @@ pub fn from_bytes(bytes: &[u8]) -> Result<(Tally, Vec<u8>), BytesError> {
     if !reader.holds(ROW) || n_bins == 0 || n_bins > MAX_BINS {
         return Err(BytesError::Malformed);
     }
-    let config = reader.config().to_vec();
-    let mut rows = Vec::with_capacity(n_bins);
+    let config = memory::copied(reader.config())?;
+    let mut rows = memory::with_capacity(n_bins)?;
     for _ in 0..n_bins {
         let (count, correct) = (reader.u64()?, reader.u64()?);
         let sum = i128::from_le_bytes(reader.fixed()?.to_bytes());
@@ -59,13 +60,13 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let (read, config) = from_bytes(&to_bytes(&tally(), b"{}")).unwrap();
+        let (read, config) = from_bytes(&to_bytes(&tally(), b"{}").unwrap()).unwrap();
         assert_eq!((read, config), (tally(), b"{}".to_vec()));
     }
 
     #[test]
     fn every_truncation_is_refused() {
-        let whole = to_bytes(&tally(), b"{}");
+        let whole = to_bytes(&tally(), b"{}").unwrap();
         for length in 0..whole.len() {
             assert!(from_bytes(&whole[..length]).is_err());
         }
@@ -75,10 +76,10 @@ mod tests {
     fn nonsense_is_refused() {
         let mut nonsense = tally();
         nonsense.rows[0].correct = 4;
-        assert_eq!(from_bytes(&to_bytes(&nonsense, b"")), Err(BytesError::Malformed));
+        assert_eq!(from_bytes(&to_bytes(&nonsense, b"").unwrap()), Err(BytesError::Malformed));
         nonsense = tally();
         nonsense.rows[1].sum = 1;
-        assert_eq!(from_bytes(&to_bytes(&nonsense, b"")), Err(BytesError::Malformed));
-        assert_eq!(from_bytes(&to_bytes(&Tally::new(0), b"")), Err(BytesError::Malformed));
+        assert_eq!(from_bytes(&to_bytes(&nonsense, b"").unwrap()), Err(BytesError::Malformed));
+        assert_eq!(from_bytes(&to_bytes(&Tally::new(0).unwrap(), b"").unwrap()), Err(BytesError::Malformed));
     }
 }

@@ -13,6 +13,7 @@ use crate::exact::Fixed;
 use crate::intervals::proportion::wilson;
 use crate::intervals::{Confidence, Interval};
 use crate::math::{exp, normal};
+use crate::memory::{self, NoMemory};
 use crate::simd::scalar;
 
 /// `sqrt(2 / pi)`: the mean of |N(0, 1)|.
@@ -245,16 +246,16 @@ fn largest(gaps: &[Gap], confidence: Confidence) -> Limits {
 }
 
 /// Errors, intervals and filled bins of a tally; `None` where it holds no row.
-pub fn summarise(tally: &Tally, confidence: Confidence) -> Option<Summary> {
+pub fn summarise(tally: &Tally, confidence: Confidence) -> Result<Option<Summary>, NoMemory> {
     scalar(|| summary(tally, confidence))
 }
 
-fn summary(tally: &Tally, confidence: Confidence) -> Option<Summary> {
+fn summary(tally: &Tally, confidence: Confidence) -> Result<Option<Summary>, NoMemory> {
     let total: u64 = tally.rows.iter().map(|row| row.count).sum();
     let filled = || tally.rows.iter().enumerate().filter(|(_, row)| row.count > 0);
-    let gaps: Vec<Gap> = filled().map(|(_, row)| Gap::new(row, total)).collect();
+    let gaps = memory::gathered(filled().map(|(_, row)| Gap::new(row, total)))?;
     if gaps.is_empty() {
-        return None;
+        return Ok(None);
     }
     let both = confidence.two_sided().z();
     let noise_floor = MEAN_FOLDED * gaps.iter().map(|gap| gap.weight * gap.null).sum::<f64>();
@@ -271,14 +272,14 @@ fn summary(tally: &Tally, confidence: Confidence) -> Option<Summary> {
         let accuracy = gap.correct / gap.n;
         Bin { index, mean_probability: gap.mean_probability, accuracy, gap: gap.signed, low, high }
     };
-    Some(Summary {
+    Ok(Some(Summary {
         ece: error(Power::One, noise_floor),
         rmsce: error(Power::Two, 0.0),
         mce: largest(&gaps, confidence),
         noise_floor,
         certain,
-        bins: filled().zip(&gaps).map(bin).collect(),
-    })
+        bins: memory::gathered(filled().zip(&gaps).map(bin))?,
+    }))
 }
 
 #[cfg(test)]
@@ -302,7 +303,7 @@ mod tests {
 
     #[test]
     fn eighty_right_of_a_hundred_at_eighty_per_cent_are_calibrated() {
-        let said = summarise(&tally(&[(100, 80, 0.8)]), TWO).unwrap();
+        let said = summarise(&tally(&[(100, 80, 0.8)]), TWO).unwrap().unwrap();
         assert!(said.ece.value < 1e-7);
         near(said.ece.low, 0.0, 0.0);
         near(said.ece.high, 0.0735, 5e-5);
@@ -314,9 +315,10 @@ mod tests {
     #[test]
     fn one_side_spends_the_whole_error_there() {
         let rows = tally(&[(50, 20, 0.3), (0, 0, 0.0), (950, 800, 0.95)]);
-        let both = summarise(&rows, Confidence { level: 0.9, ..TWO }).unwrap();
-        let greater = summarise(&rows, Confidence { alternative: Alternative::Greater, ..TWO }).unwrap();
-        let less = summarise(&rows, Confidence { alternative: Alternative::Less, ..TWO }).unwrap();
+        let both = summarise(&rows, Confidence { level: 0.9, ..TWO }).unwrap().unwrap();
+        let greater =
+            summarise(&rows, Confidence { alternative: Alternative::Greater, ..TWO }).unwrap().unwrap();
+        let less = summarise(&rows, Confidence { alternative: Alternative::Less, ..TWO }).unwrap().unwrap();
         for pick in [|s: &Summary| s.ece, |s: &Summary| s.rmsce, |s: &Summary| s.mce] {
             near(pick(&greater).low, pick(&both).low, 1e-9);
             near(pick(&less).high, pick(&both).high, 1e-9);
@@ -326,17 +328,17 @@ mod tests {
 
     #[test]
     fn certainty_is_not_knowledge() {
-        let said = summarise(&tally(&[(20, 0, 0.0), (20, 20, 1.0)]), TWO).unwrap();
+        let said = summarise(&tally(&[(20, 0, 0.0), (20, 20, 1.0)]), TWO).unwrap().unwrap();
         assert!(said.certain && said.ece.value == 0.0 && said.ece.low == 0.0);
         assert!(said.ece.high > 0.1 && said.rmsce.high > 0.1 && said.ece.standard_error.unwrap() > 0.02);
     }
 
     #[test]
     fn one_row_far_off() {
-        let said = summarise(&tally(&[(1, 1, 0.0)]), TWO).unwrap();
+        let said = summarise(&tally(&[(1, 1, 0.0)]), TWO).unwrap().unwrap();
         assert_eq!((said.ece.value, said.rmsce.value, said.mce.value), (1.0, 1.0, 1.0));
         assert!(said.ece.low > 0.0 && said.ece.high == 1.0);
-        assert_eq!(summarise(&Tally::new(3), TWO), None);
+        assert_eq!(summarise(&Tally::new(3).unwrap(), TWO), Ok(None));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::bins::{Probability, Work, bin, bin_by_edges, edges};
 use super::block::{BLOCK, Block, Fault, LeftOut};
 use super::sources::Source;
 use crate::grid::{self, Stopped, Watch};
+use crate::memory::{self, NoMemory};
 use crate::simd::{Isa, Kernel, dispatch, scalar};
 
 /// One bin: predictions in it, how many came true, and the sum of their probabilities in units of 2^-64.
@@ -37,23 +38,19 @@ pub struct Options {
 
 impl Tally {
     /// No rows yet.
-    pub fn new(n_bins: usize) -> Self {
-        Tally { rows: vec![Row::default(); n_bins], left_out: LeftOut::default() }
+    pub fn new(n_bins: usize) -> Result<Self, NoMemory> {
+        Ok(Tally { rows: memory::filled(n_bins, Row::default())?, left_out: LeftOut::default() })
     }
 
-    /// Adds another tally of as many bins; integers, so the order does not matter. False, and nothing
-    /// changed, where the bins differ in number or a sum would overflow.
-    #[must_use]
-    pub fn merge(&mut self, other: &Tally) -> bool {
-        let Some(merged) = self.plus(other) else { return false };
-        *self = merged;
-        true
+    /// Both tallies together, of as many bins; integers, so the order does not matter. `None` where the bins differ in
+    /// number or a sum would overflow.
+    pub fn plus(&self, other: &Tally) -> Result<Option<Tally>, NoMemory> {
+        let rows = memory::with_capacity(self.rows.len())?;
+        Ok(if self.rows.len() == other.rows.len() { self.added(other, rows) } else { None })
     }
 
-    fn plus(&self, other: &Tally) -> Option<Tally> {
-        if self.rows.len() != other.rows.len() {
-            return None;
-        }
+    /// The sum, whose rows go into `rows`.
+    fn added(&self, other: &Tally, mut rows: Vec<Row>) -> Option<Tally> {
         let add = |(a, b): (&Row, &Row)| {
             Some(Row {
                 count: a.count.checked_add(b.count)?,
@@ -61,9 +58,12 @@ impl Tally {
                 sum: a.sum.checked_add(b.sum)?,
             })
         };
+        for pair in self.rows.iter().zip(&other.rows) {
+            rows.push(add(pair)?);
+        }
         let (a, b) = (self.left_out, other.left_out);
         Some(Tally {
-            rows: self.rows.iter().zip(&other.rows).map(add).collect::<Option<_>>()?,
+            rows,
             left_out: LeftOut {
                 excluded: a.excluded.checked_add(b.excluded)?,
                 nan: a.nan.checked_add(b.nan)?,
@@ -220,11 +220,11 @@ pub fn tally<S: Source>(
 ) -> Result<Result<Tally, Fault>, Stopped> {
     let Options { n_bins, .. } = options;
     let (count, size) = (source.count(), chunk_rows(source.width(), n_bins));
-    let edges = if n_bins > S::Item::NEAREST { scalar(|| edges::<S::Item>(n_bins)) } else { Vec::new() };
+    let edges = if n_bins > S::Item::NEAREST { scalar(|| edges::<S::Item>(n_bins))? } else { Vec::new() };
     let bytes = count * source.width() * size_of::<S::Item>();
-    let parts = grid::map_chunks(grid::chunks(count, size), bytes, watch, |index| {
+    let one = |index| -> Result<Result<Tally, Fault>, NoMemory> {
         let range = grid::chunk(index, count, size);
-        let (mut packed, mut tally) = (vec![Packed::default(); n_bins], Tally::new(n_bins));
+        let (mut packed, mut tally) = (memory::filled(n_bins, Packed::default())?, Tally::new(n_bins)?);
         let chunk = Chunk {
             source,
             start: range.start,
@@ -234,13 +234,14 @@ pub fn tally<S: Source>(
             packed: &mut packed,
             tally: &mut tally,
         };
-        dispatch(chunk).map(|()| tally)
-    })?;
-    let mut whole = Tally::new(n_bins);
+        Ok(dispatch(chunk).map(|()| tally))
+    };
+    let parts = grid::map_chunks(grid::chunks(count, size), bytes, watch, one)?;
+    let mut whole = Tally::new(n_bins)?;
     for part in parts {
-        match part {
+        match part? {
             // Fewer than 2^64 rows fit in memory: nothing can overflow.
-            Ok(part) => _ = whole.merge(&part),
+            Ok(part) => whole = whole.plus(&part)?.unwrap_or(whole),
             Err(fault) => return Ok(Err(fault)),
         }
     }
@@ -270,7 +271,7 @@ mod tests {
 
     /// The definition, row by row.
     fn by_definition<T: Probability>(probs: &[T], labels: &[u8], n_bins: usize) -> Tally {
-        let (edges, mut tally) = (edges::<T>(n_bins), Tally::new(n_bins));
+        let (edges, mut tally) = (edges::<T>(n_bins).unwrap(), Tally::new(n_bins).unwrap());
         for (p, &label) in probs.iter().zip(labels) {
             let row = &mut tally.rows[bin_by_edges(p.widen(), &edges)];
             row.count += 1;
@@ -429,9 +430,8 @@ mod tests {
             run(&Scores { probs: &probs[range.clone()], labels: Labels::U8(&labels[range]), keep: None }, 15)
                 .unwrap()
         };
-        let (mut left, right) = (part(0..333), part(333..1000));
-        assert!(left.merge(&right));
-        assert_eq!(left, part(0..1000));
-        assert!(!left.merge(&Tally::new(14)));
+        let (left, right) = (part(0..333), part(333..1000));
+        assert_eq!(left.plus(&right), Ok(Some(part(0..1000))));
+        assert_eq!(left.plus(&Tally::new(14).unwrap()), Ok(None));
     }
 }

@@ -8,6 +8,7 @@
 
 use super::{Fixed, crc::crc32};
 use crate::NUMERICS;
+use crate::memory::{self, NoMemory};
 use std::fmt;
 
 const MAGIC: &[u8; 4] = b"SYST";
@@ -58,6 +59,14 @@ pub enum BytesError {
     Numerics(u16, u16),
     /// Intact, but its counts and its length disagree.
     Malformed,
+    /// There was no memory for what the bytes hold.
+    NoMemory(NoMemory),
+}
+
+impl From<NoMemory> for BytesError {
+    fn from(error: NoMemory) -> Self {
+        BytesError::NoMemory(error)
+    }
 }
 
 impl fmt::Display for BytesError {
@@ -92,54 +101,71 @@ impl fmt::Display for BytesError {
             BytesError::Malformed => {
                 write!(f, "expected rows that fill the state; its counts and its length disagree")
             }
+            BytesError::NoMemory(error) => write!(f, "{error}"),
         }
     }
 }
 
 impl std::error::Error for BytesError {}
 
-/// Writes a state: header and configuration first, then its rows, field by field.
+/// Writes a state: header and configuration first, then its rows, field by field. Whether there was memory for all of
+/// it is said at the end.
 pub struct Writer {
     bytes: Vec<u8>,
+    failed: Option<NoMemory>,
 }
 
 impl Writer {
     /// A state of `kind` with `rows` rows to come.
     pub fn new(kind: Kind, layout: u8, config: &[u8], rows: u32) -> Self {
-        let mut bytes = Vec::with_capacity(SHORTEST + config.len());
-        bytes.extend(MAGIC);
-        bytes.extend([kind as u8, layout]);
-        bytes.extend(NUMERICS.to_le_bytes());
-        bytes.extend((config.len() as u32).to_le_bytes());
-        bytes.extend(config);
-        bytes.extend(rows.to_le_bytes());
-        Writer { bytes }
+        let mut writer = Writer { bytes: Vec::new(), failed: None };
+        writer.put(MAGIC);
+        writer.put(&[kind as u8, layout]);
+        writer.put(&NUMERICS.to_le_bytes());
+        writer.put(&(config.len() as u32).to_le_bytes());
+        writer.put(config);
+        writer.put(&rows.to_le_bytes());
+        writer
+    }
+
+    fn put(&mut self, field: &[u8]) {
+        match memory::reserve(&mut self.bytes, field.len()) {
+            Ok(()) => self.bytes.extend_from_slice(field),
+            Err(error) => self.failed = Some(error),
+        }
     }
 
     /// A count.
     pub fn u64(&mut self, value: u64) {
-        self.bytes.extend(value.to_le_bytes());
+        self.put(&value.to_le_bytes());
     }
 
     /// A sum.
     pub fn fixed(&mut self, value: Fixed) {
-        self.bytes.extend(value.to_bytes());
+        self.put(&value.to_bytes());
     }
 
-    /// An identifier, after its length; false, and nothing written, past 65,535 bytes.
+    /// An identifier, in parts, after its length; false, and nothing written, past 65,535 bytes.
     #[must_use]
-    pub fn id(&mut self, id: &[u8]) -> bool {
-        let Ok(length) = u16::try_from(id.len()) else { return false };
-        self.bytes.extend(length.to_le_bytes());
-        self.bytes.extend(id);
+    pub fn id(&mut self, parts: &[&[u8]]) -> bool {
+        let Ok(length) = u16::try_from(parts.iter().map(|part| part.len()).sum::<usize>()) else {
+            return false;
+        };
+        self.put(&length.to_le_bytes());
+        for part in parts {
+            self.put(part);
+        }
         true
     }
 
     /// The whole state.
-    pub fn finish(mut self) -> Vec<u8> {
+    pub fn finish(mut self) -> Result<Vec<u8>, NoMemory> {
         let crc = crc32(&self.bytes);
-        self.bytes.extend(crc.to_le_bytes());
-        self.bytes
+        self.put(&crc.to_le_bytes());
+        match self.failed {
+            None => Ok(self.bytes),
+            Some(error) => Err(error),
+        }
     }
 }
 
@@ -258,11 +284,11 @@ mod tests {
     fn state() -> Vec<u8> {
         let mut writer = Writer::new(KIND, 1, CONFIG, 2);
         for (id, tokens, total) in [(&b"a"[..], 3, 1.5), (b"doc/2", u64::MAX, -0.25)] {
-            assert!(writer.id(id));
+            assert!(writer.id(&[id]));
             writer.u64(tokens);
             writer.fixed(sum(total));
         }
-        writer.finish()
+        writer.finish().unwrap()
     }
 
     /// What a room does: every row, then the end.
@@ -290,7 +316,7 @@ mod tests {
         assert_eq!(rows, [(b"a".to_vec(), 3, sum(1.5)), (b"doc/2".to_vec(), u64::MAX, sum(-0.25))]);
         let head = &state()[..12];
         assert_eq!(head, [b'S', b'Y', b'S', b'T', 1, 1, NUMERICS as u8, 0, CONFIG.len() as u8, 0, 0, 0]);
-        assert!(!Writer::new(KIND, 1, b"", 1).id(&vec![0; 65_536]));
+        assert!(!Writer::new(KIND, 1, b"", 1).id(&[&vec![0; 65_535], &[0]]));
     }
 
     #[test]

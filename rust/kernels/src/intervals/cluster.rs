@@ -7,6 +7,7 @@ use super::proportion::wilson;
 use super::sums::sums;
 use super::{Confidence, Interval};
 use crate::grid::{self, CHUNK, Stopped, Watch};
+use crate::memory;
 use crate::simd::{self, Element};
 
 /// Sums and sizes of the rows of each cluster.
@@ -27,7 +28,8 @@ pub fn cluster_sums<T: Element>(
     shift: f64,
     watch: Watch<'_>,
 ) -> Result<Option<ClusterSums>, Stopped> {
-    let mut of = ClusterSums { sums: vec![0.0; clusters], sizes: vec![0.0; clusters] };
+    let zeros = || memory::filled(clusters, 0.0);
+    let mut of = ClusterSums { sums: zeros()?, sizes: zeros()? };
     let mut inside = true;
     grid::each_chunk(grid::chunks(x.len(), CHUNK), watch, |index| {
         let rows = grid::chunk(index, x.len(), CHUNK);

@@ -3,6 +3,7 @@
 use super::{Alternative, Confidence, Interval};
 use crate::grid::{self, CHUNK, Stopped, Watch};
 use crate::math::binomial;
+use crate::memory::{self, NoMemory};
 use crate::simd::{self, Element};
 
 /// Values that widen to f64 a chunk at a time, so that two element types need not make a kernel each.
@@ -44,8 +45,9 @@ pub fn differences(new: &dyn Wide, base: &dyn Wide, watch: Watch<'_>) -> Result<
     let n = new.len();
     let chunks = grid::map_chunks(grid::chunks(n, CHUNK), 24 * n, watch, |index| {
         let rows = grid::chunk(index, n, CHUNK);
-        simd::scalar(|| {
-            let (mut a, mut b) = (vec![0.0; rows.len()], vec![0.0; rows.len()]);
+        simd::scalar(|| -> Result<_, NoMemory> {
+            let zeros = || memory::filled(rows.len(), 0.0);
+            let (mut a, mut b) = (zeros()?, zeros()?);
             new.widen(rows.start, &mut a);
             base.widen(rows.start, &mut b);
             let (mut wins, mut losses) = (0u64, 0u64);
@@ -54,11 +56,12 @@ pub fn differences(new: &dyn Wide, base: &dyn Wide, watch: Watch<'_>) -> Result<
                 losses += u64::from(*a < b);
                 *a -= b;
             }
-            (a, wins, losses)
+            Ok((a, wins, losses))
         })
     })?;
-    let mut all = Differences { values: Vec::with_capacity(n), wins: 0, losses: 0 };
-    for (values, wins, losses) in chunks {
+    let mut all = Differences { values: memory::with_capacity(n)?, wins: 0, losses: 0 };
+    for chunk in chunks {
+        let (values, wins, losses) = chunk?;
         all.values.extend_from_slice(&values);
         all.wins += wins;
         all.losses += losses;

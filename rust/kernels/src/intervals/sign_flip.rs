@@ -3,6 +3,7 @@
 use super::Alternative;
 use super::sums::sums;
 use crate::grid::{self, Stopped, Watch};
+use crate::memory;
 use crate::random::{Domain, Stream, WORDS};
 use crate::simd::{self, Isa, Kernel, padded, tree64};
 
@@ -56,7 +57,7 @@ pub fn steps(n: usize) -> usize {
 /// Differences are independent of each other; `x` holds no NaN.
 pub fn sign_flip(x: &[f64], alternative: Alternative, watch: Watch<'_>) -> Result<SignFlip, Stopped> {
     let (size, steps) = (group(x.len()), steps(x.len()));
-    let x: Vec<f64> = x.iter().copied().filter(|&v| v != 0.0).collect();
+    let x = memory::gathered(x.iter().copied().filter(|&v| v != 0.0))?;
     let [observed, total] = simd::scalar(|| sums(x.len(), |i| [x[i], x[i].abs()]));
     let far = Far { observed, slack: simd::scalar(|| total * SLACK), alternative };
     let exact = x.len() <= EXACT;

@@ -219,7 +219,7 @@ pub fn adamw<'a>(tensors: impl IntoIterator<Item = TypedTensor<'a>>, hyper: &Hyp
         tensor.spans(|span| units.push(span.len(), span));
     }
     let bytes = units.elements() * 28;
-    write_chunks(units.finish(), bytes, |_, spans| dispatch(Update { spans, single, double }))?;
+    write_chunks(units.finish()?, bytes, |_, spans| dispatch(Update { spans, single, double }))?;
     Ok(())
 }
 

@@ -8,9 +8,9 @@
 //! Relative error of the sum: below 2^-53 * (chunk / lanes + log2(lanes) + chunks) in the worst case, under
 //! 1e-12 for 1e8 elements.
 
-use super::units::units;
+use super::units::{Units, units};
 use crate::grid::{CHUNK, Stopped, Watch, chunk, chunks, map_chunks, write_chunks};
-use crate::memory::NoMemory;
+use crate::memory::{self, NoMemory};
 use crate::simd::{Bf16, Element, F16, Isa, Kernel, Real, dispatch, padded, tree64};
 
 const LANES: usize = 32;
@@ -207,15 +207,15 @@ fn larger(largest: &mut [f64; LANES], block: &[f64; LANES]) {
 /// The sum of squares of all elements of all arrays, folded in the order of the arrays.
 pub fn sum_of_squares(arrays: &[TypedSlice<'_>], watch: Watch<'_>) -> Result<Scaled, Stopped> {
     let spans = arrays.iter().flat_map(|&array| (0..chunks(array.len(), CHUNK)).map(move |i| array.part(i)));
-    let units = units(spans, |span| span.len(), CHUNK);
+    let units = units(spans, |span| span.len(), CHUNK)?;
     let bytes = arrays.iter().map(|array| array.bytes()).sum();
     let partial = |i: usize| {
-        let mut sums = vec![Scaled::default(); units[i].len()];
+        let mut sums = memory::filled(units[i].len(), Scaled::default())?;
         dispatch(UnitSquares { spans: &units[i], sums: &mut sums });
-        sums
+        Ok(sums)
     };
     let parts = map_chunks(units.len(), bytes, watch, partial)?;
-    Ok(fold(&parts.into_iter().flatten().collect::<Vec<_>>()))
+    Ok(fold(&memory::joined(parts)?))
 }
 
 /// Pairwise, so that the error grows with the logarithm of the count.
@@ -321,10 +321,10 @@ impl<'a> TypedSliceMut<'a> {
         }
     }
 
-    fn spans(self) -> Vec<TypedSliceMut<'a>> {
+    fn spans(self, take: impl FnMut(TypedSliceMut<'a>)) {
         match self {
-            TypedSliceMut::F32(x) => x.chunks_mut(CHUNK).map(TypedSliceMut::F32).collect(),
-            TypedSliceMut::F64(x) => x.chunks_mut(CHUNK).map(TypedSliceMut::F64).collect(),
+            TypedSliceMut::F32(x) => x.chunks_mut(CHUNK).map(TypedSliceMut::F32).for_each(take),
+            TypedSliceMut::F64(x) => x.chunks_mut(CHUNK).map(TypedSliceMut::F64).for_each(take),
         }
     }
 
@@ -339,8 +339,11 @@ impl<'a> TypedSliceMut<'a> {
 /// `x *= factor` for every element of every array, the factor rounded to the array's type first.
 pub fn scale_in_place(arrays: Vec<TypedSliceMut<'_>>, factor: f64) -> Result<(), NoMemory> {
     let bytes = arrays.iter().map(|array| array.len() * 8).sum();
-    let spans = arrays.into_iter().flat_map(TypedSliceMut::spans);
-    write_chunks(units(spans, TypedSliceMut::len, CHUNK), bytes, |_, unit| {
+    let mut units = Units::new(CHUNK);
+    for array in arrays {
+        array.spans(|span| units.push(span.len(), span));
+    }
+    write_chunks(units.finish()?, bytes, |_, unit| {
         for span in unit {
             span.scale(factor);
         }

@@ -1,5 +1,7 @@
 //! Work units over many arrays: one parallel region, balanced by elements.
 
+use crate::memory::{self, NoMemory};
+
 /// Gathers spans, each at most a chunk long, into units of about a chunk: ten thousand small arrays become a
 /// few hundred units, one large array becomes as many as it has chunks. The spans themselves never depend on
 /// the grouping, so neither does any result.
@@ -9,24 +11,31 @@ pub(super) struct Units<T> {
     unit: Vec<T>,
     filled: usize,
     elements: usize,
+    failed: Option<NoMemory>,
 }
 
 impl<T> Units<T> {
     pub(super) fn new(chunk: usize) -> Self {
-        Units { chunk, whole: Vec::new(), unit: Vec::new(), filled: 0, elements: 0 }
+        Units { chunk, whole: Vec::new(), unit: Vec::new(), filled: 0, elements: 0, failed: None }
     }
 
-    /// The next span, of `n` elements.
+    /// The next span, of `n` elements. Whether there was memory for all of them is said at the end.
     pub(super) fn push(&mut self, n: usize, span: T) {
+        if let Err(error) = self.try_push(n, span) {
+            self.failed = Some(error);
+        }
+    }
+
+    fn try_push(&mut self, n: usize, span: T) -> Result<(), NoMemory> {
         if self.filled > 0 && self.filled + n > self.chunk {
             // The next unit is likely to hold as many.
-            let next = Vec::with_capacity(self.unit.len());
-            self.whole.push(std::mem::replace(&mut self.unit, next));
+            let next = memory::with_capacity(self.unit.len())?;
+            memory::push(&mut self.whole, std::mem::replace(&mut self.unit, next))?;
             self.filled = 0;
         }
         self.filled += n;
         self.elements += n;
-        self.unit.push(span);
+        memory::push(&mut self.unit, span)
     }
 
     /// How many elements all spans have together.
@@ -35,11 +44,14 @@ impl<T> Units<T> {
     }
 
     /// The spans as units.
-    pub(super) fn finish(mut self) -> Vec<Vec<T>> {
+    pub(super) fn finish(mut self) -> Result<Vec<Vec<T>>, NoMemory> {
         if !self.unit.is_empty() {
-            self.whole.push(self.unit);
+            memory::push(&mut self.whole, self.unit)?;
         }
-        self.whole
+        match self.failed {
+            None => Ok(self.whole),
+            Some(error) => Err(error),
+        }
     }
 }
 
@@ -48,7 +60,7 @@ pub(super) fn units<T>(
     spans: impl Iterator<Item = T>,
     length: impl Fn(&T) -> usize,
     chunk: usize,
-) -> Vec<Vec<T>> {
+) -> Result<Vec<Vec<T>>, NoMemory> {
     let mut units = Units::new(chunk);
     for span in spans {
         units.push(length(&span), span);
@@ -68,6 +80,6 @@ mod tests {
             units.push(n, n);
         }
         assert_eq!(units.elements(), 217);
-        assert_eq!(units.finish(), vec![vec![10, 10], vec![90, 5], vec![100], vec![1, 1]]);
+        assert_eq!(units.finish(), Ok(vec![vec![10, 10], vec![90, 5], vec![100], vec![1, 1]]));
     }
 }

@@ -22,6 +22,7 @@ mod formula;
 mod score;
 
 use crate::grid::{CHUNK, Stopped, Watch, chunk, fill_chunks};
+use crate::memory::{self, NoMemory};
 use crate::simd::{Element, dispatch};
 use score::Score;
 use std::ops::Range;
@@ -104,13 +105,13 @@ pub fn preference_loss<T: Element>(
     watch: Watch<'_>,
 ) -> Result<Scored, Stopped> {
     let n = pairs.policy_chosen.len();
-    let column = |wanted: bool| vec![0.0; if wanted { n } else { 0 }];
+    let column = |wanted: bool| memory::filled(if wanted { n } else { 0 }, 0.0);
     let mut scored = Scored {
-        losses: column(true),
-        grad_chosen: column(gradients),
-        grad_rejected: column(gradients),
-        rewards_chosen: column(true),
-        rewards_rejected: column(true),
+        losses: column(true)?,
+        grad_chosen: column(gradients)?,
+        grad_rejected: column(gradients)?,
+        rewards_chosen: column(true)?,
+        rewards_rejected: column(true)?,
         counts: Counts::default(),
     };
     let output = Output {
@@ -133,7 +134,7 @@ pub fn preference_loss_into<T: Element>(
 ) -> Result<Counts, Stopped> {
     let n = pairs.policy_chosen.len();
     let bytes = n * (size_of::<T>() * 4 + 40);
-    let counts = fill_chunks(output.chunks(), bytes, watch, |index, output| {
+    let counts = fill_chunks(output.chunks()?, bytes, watch, |index, output| {
         let pairs = pairs.part(chunk(index, n, CHUNK));
         dispatch(Score { pairs, loss, beta, output })
     })?;
@@ -193,20 +194,17 @@ impl Output<'_> {
 }
 
 impl<'a> Output<'a> {
-    fn chunks(self) -> Vec<Output<'a>> {
+    fn chunks(self) -> Result<Vec<Output<'a>>, NoMemory> {
         let (chosen, rejected) = self.gradients.unzip();
         let mut chosen = chosen.map(|column| column.chunks_mut(CHUNK));
         let mut rejected = rejected.map(|column| column.chunks_mut(CHUNK));
         let rewards = self.rewards_chosen.chunks_mut(CHUNK).zip(self.rewards_rejected.chunks_mut(CHUNK));
-        self.losses
-            .chunks_mut(CHUNK)
-            .zip(rewards)
-            .map(|(losses, (rewards_chosen, rewards_rejected))| {
-                let gradients =
-                    chosen.as_mut().and_then(Iterator::next).zip(rejected.as_mut().and_then(Iterator::next));
-                Output { losses, rewards_chosen, rewards_rejected, gradients }
-            })
-            .collect()
+        let columns = self.losses.chunks_mut(CHUNK).zip(rewards);
+        memory::collected(columns.map(|(losses, (rewards_chosen, rewards_rejected))| {
+            let gradients =
+                chosen.as_mut().and_then(Iterator::next).zip(rejected.as_mut().and_then(Iterator::next));
+            Output { losses, rewards_chosen, rewards_rejected, gradients }
+        }))
     }
 }
 

@@ -11,6 +11,7 @@
 //! A node's numbers depend on its place alone, so any worker can take any part.
 
 use super::philox::{Stream, WORDS};
+use crate::memory::{self, NoMemory};
 use crate::simd::{Isa, Kernel, dispatch};
 
 /// log2 of the slots in a leaf: 8 KiB of f64, which stay in the first-level cache. Three draws to a word.
@@ -234,12 +235,12 @@ fn sift<V: Visit>(words: &[u32; WORDS], slots: usize, balls: usize, visit: &mut 
 }
 
 /// The counts of one replicate: how often each of `n` slots is drawn in `n` draws.
-pub fn counts(stream: Stream, n: usize) -> Vec<u32> {
-    let mut all = vec![0; n];
+pub fn counts(stream: Stream, n: usize) -> Result<Vec<u32>, NoMemory> {
+    let mut all = memory::filled(n, 0)?;
     if n > 0 {
         dispatch(Count { stream, all: &mut all });
     }
-    all
+    Ok(all)
 }
 
 struct Count<'a> {
@@ -305,7 +306,11 @@ mod tests {
     fn every_replicate_has_n_draws() {
         for n in (1..300).chain([1023, 1024, 1025, 2047, 2048, 2049, 5000, 65_537, 100_000]) {
             for r in 0..3 {
-                assert_eq!(counts(replicate(r), n).iter().map(|&c| c as usize).sum::<usize>(), n, "{n}");
+                assert_eq!(
+                    counts(replicate(r), n).unwrap().iter().map(|&c| c as usize).sum::<usize>(),
+                    n,
+                    "{n}"
+                );
             }
         }
     }
@@ -339,7 +344,7 @@ mod tests {
         for (n, limit) in [(2usize, 18.42), (3, 33.72), (4, 73.48), (5, 192.5)] {
             let mut seen = std::collections::BTreeMap::<Vec<u32>, f64>::new();
             for r in 0..REPLICATES {
-                *seen.entry(counts(replicate(r), n)).or_default() += 1.0;
+                *seen.entry(counts(replicate(r), n).unwrap()).or_default() += 1.0;
             }
             let factorial = |k: u32| (1..=k).map(f64::from).product::<f64>();
             let mut power = f64::from(REPLICATES) * factorial(n as u32);
@@ -365,7 +370,7 @@ mod tests {
             let replicates = 2_000_000 / n as u32;
             let (mut total, mut squares) = (vec![0.0; n], 0.0);
             for r in 0..replicates {
-                for (sum, &count) in total.iter_mut().zip(&counts(replicate(r), n)) {
+                for (sum, &count) in total.iter_mut().zip(&counts(replicate(r), n).unwrap()) {
                     *sum += f64::from(count);
                     squares += (f64::from(count) - 1.0) * (f64::from(count) - 1.0);
                 }

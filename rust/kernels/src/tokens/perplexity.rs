@@ -5,6 +5,7 @@ use crate::exact::Fixed;
 use crate::intervals::cluster::ratio;
 use crate::intervals::{Confidence, Interval};
 use crate::math::exp;
+use crate::memory::{self, NoMemory};
 use crate::simd::scalar;
 
 /// What a mean NLL m is told in.
@@ -51,18 +52,16 @@ impl Totals {
     /// The perplexity of all tokens so far; `None` without any.
     ///
     /// m and its clustered variance V (CR2) as in [`crate::intervals::cluster`]; m itself from the exact totals.
-    pub fn perplexity(&self, unit: Unit, confidence: Confidence) -> Option<Perplexity> {
-        let rows = self.rows();
+    pub fn perplexity(&self, unit: Unit, confidence: Confidence) -> Result<Option<Perplexity>, NoMemory> {
+        let rows = self.rows()?;
         let all =
-            rows.iter().try_fold(Total::default(), |mut all, (_, total)| all.merge(total).then_some(all))?;
-        if all.tokens == 0 {
-            return None;
-        }
+            rows.iter().try_fold(Total::default(), |mut all, (_, total)| all.merge(total).then_some(all));
+        let Some(all) = all.filter(|all| all.tokens > 0) else { return Ok(None) };
         let column =
-            |f: fn(&Total) -> Fixed| rows.iter().map(|(_, total)| f(total).value()).collect::<Vec<_>>();
-        let (sums, sizes) = (column(|total| total.nll), column(|total| total.units));
+            |f: fn(&Total) -> Fixed| memory::collected(rows.iter().map(|(_, total)| f(total).value()));
+        let (sums, sizes) = (column(|total| total.nll)?, column(|total| total.units)?);
         let fit = ratio(&sums, &sizes, 0.0, confidence);
-        Some(scalar(|| {
+        Ok(Some(scalar(|| {
             let units = all.units.value();
             let infinite = self.infinite > 0;
             let mean = if infinite { f64::INFINITY } else { all.nll.value() / units };
@@ -85,6 +84,6 @@ impl Totals {
                 units,
                 clusters: rows.len(),
             }
-        }))
+        })))
     }
 }

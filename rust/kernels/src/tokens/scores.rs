@@ -3,6 +3,7 @@
 use super::peak::{Logit, Peak, peak};
 use crate::grid::{Stopped, Watch, chunk, chunks, map_chunks};
 use crate::math::log64;
+use crate::memory::{self, NoMemory};
 use crate::rows::Rows;
 use crate::simd::{Isa, Kernel, dispatch};
 use std::ops::Range;
@@ -68,10 +69,10 @@ pub fn token_scores<T: Logit>(
     let mut rows_done = |done: usize| watch((done * size).min(count));
     let parts = map_chunks(chunks(count, size), count.saturating_mul(row_bytes), &mut rows_done, |index| {
         let range = chunk(index, count, size);
-        let mut out = Vec::with_capacity(range.len());
-        dispatch(Chunk { rows, targets, ignore, range, out: &mut out }).map(|()| out)
+        let mut out = memory::with_capacity(range.len())?;
+        Ok(dispatch(Chunk { rows, targets, ignore, range, out: &mut out }).map(|()| out))
     })?;
-    Ok(collect(parts, targets, ignore))
+    Ok(collect(parts, targets, ignore)?)
 }
 
 /// (nll, log Z) of each row of `range`.
@@ -117,21 +118,27 @@ fn refusal<T: Logit>(row: usize, logits: &[T]) -> Refusal {
     }
 }
 
+/// (nll, log Z) of the rows of a chunk, or what it refuses.
+type Part = Result<Vec<(f64, f64)>, Refusal>;
+
 /// Puts the chunks together, or returns the refusal of the first row that has one.
 fn collect(
-    parts: Vec<Result<Vec<(f64, f64)>, Refusal>>,
+    parts: Vec<Result<Part, NoMemory>>,
     targets: &[i64],
     ignore: Option<i64>,
-) -> Result<Scores, Refusal> {
-    let mut scores = Scores::default();
+) -> Result<Result<Scores, Refusal>, NoMemory> {
+    let column = || memory::with_capacity(targets.len());
+    let counted = memory::collected(targets.iter().map(|&target| Some(target) != ignore))?;
+    let mut scores = Scores { nll: column()?, log_z: column()?, counted };
     for part in parts {
-        for (nll, log_z) in part? {
-            scores.nll.push(nll);
-            scores.log_z.push(log_z);
-        }
+        let rows = match part? {
+            Ok(rows) => rows,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        scores.nll.extend(rows.iter().map(|&(nll, _)| nll));
+        scores.log_z.extend(rows.iter().map(|&(_, log_z)| log_z));
     }
-    scores.counted = targets.iter().map(|&target| Some(target) != ignore).collect();
-    Ok(scores)
+    Ok(Ok(scores))
 }
 
 #[cfg(test)]

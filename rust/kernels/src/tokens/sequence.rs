@@ -2,6 +2,7 @@
 
 use crate::exact::Fixed;
 use crate::grid::{Stopped, Watch, chunk, chunks, map_chunks};
+use crate::memory;
 use crate::simd::scalar;
 
 /// Tokens in a chunk, about.
@@ -15,9 +16,10 @@ pub fn sequence_nll(nll: &[f64], counted: &[u8], rows: usize, watch: Watch<'_>) 
     let mut rows_done = |done: usize| watch((done * size).min(rows));
     let parts = map_chunks(chunks(rows, size), size_of_val(nll), &mut rows_done, |index| {
         let row = |r: usize| r * length..(r + 1) * length;
-        scalar(|| chunk(index, rows, size).map(|r| one(&nll[row(r)], &counted[row(r)])).collect::<Vec<_>>())
+        let sum = |r| one(&nll[row(r)], &counted[row(r)]);
+        scalar(|| memory::collected(chunk(index, rows, size).map(sum)))
     })?;
-    Ok(parts.concat())
+    Ok(memory::joined(parts)?)
 }
 
 fn one(nll: &[f64], counted: &[u8]) -> f64 {

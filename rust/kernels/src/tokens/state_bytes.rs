@@ -4,6 +4,7 @@
 use super::totals::{Id, Total, Totals};
 use crate::exact::Fixed;
 use crate::exact::bytes::{BytesError, Kind, Reader, Writer};
+use crate::memory::{self, Alarm, NoMemory};
 
 const LAYOUT: u8 = 1;
 /// The longest text that the length of an id can tell, behind its mark.
@@ -11,18 +12,24 @@ pub const LONGEST_TEXT: usize = u16::MAX as usize - 1;
 const LEAST_ROW: usize = 2 + 8 + 2 * Fixed::BYTES;
 
 impl Id {
-    fn to_bytes(&self) -> Vec<u8> {
+    fn write(&self, writer: &mut Writer) -> bool {
         match self {
-            Id::Number(id) => [b"#", &id.to_le_bytes()[..]].concat(),
-            Id::Text(id) => [b"\"", id.as_bytes()].concat(),
+            Id::Number(id) => writer.id(&[b"#", &id.to_le_bytes()[..]]),
+            Id::Text(id) => writer.id(&[b"\"", id.as_bytes()]),
         }
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Id> {
-        match bytes.split_first()? {
-            (b'#', rest) => rest.try_into().ok().map(i64::from_le_bytes).map(Id::Number),
-            (b'"', rest) => std::str::from_utf8(rest).ok().map(str::to_owned).map(Id::Text),
-            _ => None,
+    fn from_bytes(bytes: &[u8]) -> Result<Id, BytesError> {
+        match bytes.split_first() {
+            Some((b'#', rest)) => {
+                let number = rest.try_into().map_err(|_| BytesError::Malformed)?;
+                Ok(Id::Number(i64::from_le_bytes(number)))
+            }
+            Some((b'"', rest)) => {
+                let text = std::str::from_utf8(rest).map_err(|_| BytesError::Malformed)?;
+                Ok(Id::Text(memory::text(text)?))
+            }
+            _ => Err(BytesError::Malformed),
         }
     }
 }
@@ -30,9 +37,10 @@ impl Id {
 impl Totals {
     /// Canonical: equal totals have equal bytes. `config` is the caller's, carried along. `None` past 2^32
     /// clusters, or for a name longer than [`LONGEST_TEXT`].
-    pub fn to_bytes(&self, config: &[u8]) -> Option<Vec<u8>> {
-        let rows = self.rows();
-        let mut writer = Writer::new(Kind::Perplexity, LAYOUT, config, u32::try_from(rows.len()).ok()?);
+    pub fn to_bytes(&self, config: &[u8]) -> Result<Option<Vec<u8>>, NoMemory> {
+        let rows = self.rows()?;
+        let Ok(count) = u32::try_from(rows.len()) else { return Ok(None) };
+        let mut writer = Writer::new(Kind::Perplexity, LAYOUT, config, count);
         writer.u64(match self.per {
             None => 0,
             Some(false) => 1,
@@ -42,20 +50,24 @@ impl Totals {
             writer.u64(count);
         }
         for (id, total) in rows {
-            if !writer.id(&id.map(Id::to_bytes).unwrap_or_default()) {
-                return None;
+            let fits = match id {
+                Some(id) => id.write(&mut writer),
+                None => writer.id(&[]),
+            };
+            if !fits {
+                return Ok(None);
             }
             writer.u64(total.tokens);
             writer.fixed(total.units);
             writer.fixed(total.nll);
         }
-        Some(writer.finish())
+        writer.finish().map(Some)
     }
 
     /// The totals, and the configuration that came with them.
     pub fn from_bytes(bytes: &[u8]) -> Result<(Totals, Vec<u8>), BytesError> {
         let mut reader = Reader::open(bytes, Kind::Perplexity, LAYOUT)?;
-        let (rows, config) = (reader.rows(), reader.config().to_vec());
+        let (rows, config) = (reader.rows(), memory::copied(reader.config())?);
         if !reader.holds(LEAST_ROW) {
             return Err(BytesError::Malformed);
         }
@@ -73,16 +85,17 @@ impl Totals {
             ignored: reader.u64()?,
             ..Totals::default()
         };
+        let alarm = Alarm::set();
         for _ in 0..rows {
             let id = reader.id()?;
             let total = Total { tokens: reader.u64()?, units: reader.fixed()?, nll: reader.fixed()? };
             if id.is_empty() {
-                totals.unnamed.push(total);
+                memory::push(&mut totals.unnamed, total)?;
             } else {
-                let id = Id::from_bytes(id).ok_or(BytesError::Malformed)?;
-                if totals.named.insert(id, total).is_some() {
+                if totals.named.insert(Id::from_bytes(id)?, total).is_some() {
                     return Err(BytesError::Malformed);
                 }
+                alarm.check()?;
             }
         }
         reader.finish()?;

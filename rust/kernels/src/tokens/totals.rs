@@ -2,6 +2,7 @@
 
 use crate::exact::Fixed;
 use crate::grid::{Stopped, Watch, chunk, chunks, each_chunk};
+use crate::memory::{self, Alarm, NoMemory};
 use crate::simd::Element;
 use std::collections::BTreeMap;
 
@@ -43,6 +44,15 @@ pub enum Id {
     Text(String),
 }
 
+impl Id {
+    fn copied(&self) -> Result<Id, NoMemory> {
+        match self {
+            Id::Number(id) => Ok(Id::Number(*id)),
+            Id::Text(id) => memory::text(id).map(Id::Text),
+        }
+    }
+}
+
 /// Names for the clusters of a batch, by code.
 #[derive(Clone, Copy, Debug)]
 pub enum Names<'a> {
@@ -55,12 +65,12 @@ pub enum Names<'a> {
 }
 
 impl Names<'_> {
-    fn id(&self, code: usize) -> Option<Id> {
-        match self {
+    fn id(&self, code: usize) -> Result<Option<Id>, NoMemory> {
+        Ok(match self {
             Names::None => None,
             Names::Numbers(ids) => ids.get(code).copied().map(Id::Number),
-            Names::Texts(ids) => ids.get(code).cloned().map(Id::Text),
-        }
+            Names::Texts(ids) => ids.get(code).map(|id| memory::text(id)).transpose()?.map(Id::Text),
+        })
     }
 }
 
@@ -114,7 +124,7 @@ pub enum Refused {
 }
 
 /// Totals of all batches.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Totals {
     pub(super) named: BTreeMap<Id, Total>,
     /// Clusters without a name: a multiset, put in order when it is read.
@@ -148,7 +158,7 @@ pub fn sum_batch<T: Element>(
 ) -> Result<Result<Summed, Refused>, Stopped> {
     let rows = batch.nll.len().checked_div(batch.length).unwrap_or(0);
     let mut summed = Summed {
-        totals: vec![Total::default(); batch.clusters],
+        totals: memory::filled(batch.clusters, Total::default())?,
         per: !matches!(batch.per, Per::Nothing),
         infinite: 0,
         nan: 0,
@@ -156,7 +166,7 @@ pub fn sum_batch<T: Element>(
         ignored: 0,
     };
     // A number a row is added after: it counts where a token of the row does.
-    let mut counts = vec![false; if matches!(batch.per, Per::Row(_)) { rows } else { 0 }];
+    let mut counts = memory::filled(if matches!(batch.per, Per::Row(_)) { rows } else { 0 }, false)?;
     let mut outcome = Ok(());
     let (n, mut row, mut row_end) = (batch.nll.len(), 0, batch.length);
     let mut tokens_done = |done: usize| watch((done * TOKENS).min(n));
@@ -248,7 +258,7 @@ impl Totals {
     }
 
     /// Adds a summed batch under its names. A cluster without counted tokens leaves no trace.
-    pub fn absorb(&mut self, batch: &Summed, names: Names<'_>) -> Result<(), Refused> {
+    pub fn absorb(&mut self, batch: &Summed, names: Names<'_>) -> Result<Result<(), Refused>, NoMemory> {
         let mut other = Totals {
             per: Some(batch.per),
             infinite: batch.infinite,
@@ -257,13 +267,15 @@ impl Totals {
             ignored: batch.ignored,
             ..Totals::default()
         };
+        let alarm = Alarm::set();
         let filled = batch.totals.iter().enumerate().filter(|(_, total)| total.tokens > 0);
         for (code, total) in filled {
-            match names.id(code) {
+            match names.id(code)? {
                 Some(id) => {
                     other.named.insert(id, *total);
+                    alarm.check()?;
                 }
-                None => other.unnamed.push(*total),
+                None => memory::push(&mut other.unnamed, *total)?,
             }
         }
         if other.is_empty() {
@@ -274,7 +286,43 @@ impl Totals {
 
     /// Adds another state. Refused, and nothing added, where one has names (or `per`) and the other has not,
     /// or a sum would pass 2^63.
-    pub fn merge(&mut self, other: &Totals) -> Result<(), Refused> {
+    pub fn merge(&mut self, other: &Totals) -> Result<Result<(), Refused>, NoMemory> {
+        if let Err(refused) = self.takes(other) {
+            return Ok(Err(refused));
+        }
+        self.make_places(other)?;
+        for (id, total) in &other.named {
+            if let Some(place) = self.named.get_mut(id) {
+                let _ = place.merge(total);
+            }
+        }
+        self.unnamed.extend_from_slice(&other.unnamed);
+        self.per = self.per.or(other.per);
+        self.infinite += other.infinite;
+        self.nan += other.nan;
+        self.excluded += other.excluded;
+        self.ignored += other.ignored;
+        Ok(Ok(()))
+    }
+
+    /// Makes an empty place for every cluster of another state that has none here; none where there is no memory for all.
+    fn make_places(&mut self, other: &Totals) -> Result<(), NoMemory> {
+        memory::reserve(&mut self.unnamed, other.unnamed.len())?;
+        let alarm = Alarm::set();
+        let made = other.named.keys().try_for_each(|id| {
+            if !self.named.contains_key(id) {
+                self.named.insert(id.copied()?, Total::default());
+            }
+            alarm.check()
+        });
+        if made.is_err() {
+            self.named.retain(|_, total| *total != Total::default());
+        }
+        made
+    }
+
+    /// Whether another state can be added.
+    fn takes(&self, other: &Totals) -> Result<(), Refused> {
         let named = |totals: &Totals| !totals.named.is_empty();
         let unnamed = |totals: &Totals| !totals.unnamed.is_empty();
         if (named(self) && unnamed(other)) || (unnamed(self) && named(other)) {
@@ -284,19 +332,21 @@ impl Totals {
             return Err(Refused::MixedPer);
         }
         let fits = |id: &Id, total: &Total| self.named.get(id).is_none_or(|&old| { old }.merge(total));
-        if !other.named.iter().all(|(id, total)| fits(id, total)) {
-            return Err(Refused::TooLarge(0));
+        if other.named.iter().all(|(id, total)| fits(id, total)) { Ok(()) } else { Err(Refused::TooLarge(0)) }
+    }
+
+    /// A copy that goes its own way.
+    pub fn copied(&self) -> Result<Totals, NoMemory> {
+        let mut copy = Totals { per: self.per, ..Totals::default() };
+        let alarm = Alarm::set();
+        for (id, total) in &self.named {
+            copy.named.insert(id.copied()?, *total);
+            alarm.check()?;
         }
-        for (id, total) in &other.named {
-            let _ = self.named.entry(id.clone()).or_default().merge(total);
-        }
-        self.unnamed.extend_from_slice(&other.unnamed);
-        self.per = self.per.or(other.per);
-        self.infinite += other.infinite;
-        self.nan += other.nan;
-        self.excluded += other.excluded;
-        self.ignored += other.ignored;
-        Ok(())
+        copy.unnamed = memory::copied(&self.unnamed)?;
+        (copy.infinite, copy.nan) = (self.infinite, self.nan);
+        (copy.excluded, copy.ignored) = (self.excluded, self.ignored);
+        Ok(copy)
     }
 
     /// Whether no token has been counted.
@@ -311,11 +361,12 @@ impl Totals {
     }
 
     /// Every cluster with its name: in the order of the names, those without one sorted.
-    pub(super) fn rows(&self) -> Vec<(Option<&Id>, Total)> {
-        let mut unnamed = self.unnamed.clone();
-        unnamed.sort_unstable();
-        let named = self.named.iter().map(|(id, total)| (Some(id), *total));
-        named.chain(unnamed.into_iter().map(|total| (None, total))).collect()
+    pub(super) fn rows(&self) -> Result<Vec<(Option<&Id>, Total)>, NoMemory> {
+        let mut rows = memory::with_capacity(self.named.len() + self.unnamed.len())?;
+        rows.extend(self.named.iter().map(|(id, total)| (Some(id), *total)));
+        rows.extend(self.unnamed.iter().map(|total| (None, *total)));
+        rows[self.named.len()..].sort_unstable_by_key(|(_, total)| *total);
+        Ok(rows)
     }
 }
 
@@ -332,7 +383,7 @@ mod tests {
     }
 
     fn add(totals: &mut Totals, batch: &Batch<'_, f64>, names: Names<'_>) -> Result<(), Refused> {
-        sum_batch(batch, &mut go).unwrap().and_then(|summed| totals.absorb(&summed, names))
+        sum_batch(batch, &mut go).unwrap().and_then(|summed| totals.absorb(&summed, names).unwrap())
     }
 
     fn units(x: f64) -> Fixed {
@@ -395,7 +446,7 @@ mod tests {
         let mut totals = Totals::new();
         add(&mut totals, &of, Names::Numbers(&[7, 8])).unwrap();
         assert_eq!(
-            totals.rows(),
+            totals.rows().unwrap(),
             [(Some(&Id::Number(7)), Total { tokens: 2, units: units(10.0), nll: units(2.0) })]
         );
         let bad = Batch { status: None, per: Per::Row(&[1.0, -1.0]), ..of };
@@ -428,9 +479,9 @@ mod tests {
         let names = [String::new(), "doc/\u{e9}".to_owned(), "z".to_owned()];
         add(&mut totals, &batch(&nll, 3, Per::Token(&[0, 1, 2]), 3), Names::Texts(&names)).unwrap();
         add(&mut totals, &batch(&nll, 3, Per::Token(&[0, 1, 1]), 2), Names::Numbers(&[-5, 1 << 40])).unwrap();
-        let bytes = totals.to_bytes(b"{}").unwrap();
+        let bytes = totals.to_bytes(b"{}").unwrap().unwrap();
         let (back, config) = Totals::from_bytes(&bytes).unwrap();
-        assert_eq!((back.to_bytes(b"{}").unwrap(), config), (bytes.clone(), b"{}".to_vec()));
+        assert_eq!((back.to_bytes(b"{}").unwrap().unwrap(), config), (bytes.clone(), b"{}".to_vec()));
         for length in 0..bytes.len() {
             assert!(Totals::from_bytes(&bytes[..length]).is_err());
         }

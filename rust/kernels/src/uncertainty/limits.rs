@@ -72,18 +72,18 @@ impl fmt::Display for Refused {
     }
 }
 
-/// The limits of `value` from its replicates, in any order.
+/// The limits of `value` from its replicates, in any order; they are sorted in place.
 ///
 /// A limit at level `a` is the order statistic `(B + 1) a`, linear between neighbours; one beyond the extreme
 /// replicate is refused, never clamped. BCa: `a = Phi(z0 + (z0 + z) / (1 - acceleration (z0 + z)))` with
 /// `z0 = Phi^-1((#below + #equal / 2) / B)`.
 pub fn limits(
-    replicates: &[f64],
+    replicates: Vec<f64>,
     value: f64,
     method: Method,
     confidence: Confidence,
 ) -> Result<Limits, Refused> {
-    let mut sorted = replicates.to_vec();
+    let mut sorted = replicates;
     sorted.sort_unstable_by(f64::total_cmp);
     scalar(|| {
         let tail = confidence.tail();
@@ -165,30 +165,30 @@ mod tests {
 
     #[test]
     fn percentile_limits_are_order_statistics() {
-        let got = limits(&falling(99), 60.0, Method::Percentile, TWO).unwrap();
+        let got = limits(falling(99), 60.0, Method::Percentile, TWO).unwrap();
         assert_eq!((got.low.value, got.high.value), (5.0, 95.0));
         // One standard deviation, sqrt(99 .05 .95), on each side of places 1 apart.
         assert!((got.low.error - (99.0f64 * 0.05 * 0.95).sqrt()).abs() < 1e-9);
         assert!((got.high.error - got.low.error).abs() < 1e-9);
-        let between = limits(&falling(100), 60.0, Method::Percentile, TWO).unwrap();
+        let between = limits(falling(100), 60.0, Method::Percentile, TWO).unwrap();
         assert!((between.low.value - 5.05).abs() < 1e-12 && (between.high.value - 95.95).abs() < 1e-12);
     }
 
     #[test]
     fn basic_limits_are_mirrored_at_the_value() {
-        let got = limits(&falling(99), 60.0, Method::Basic, TWO).unwrap();
+        let got = limits(falling(99), 60.0, Method::Basic, TWO).unwrap();
         assert_eq!((got.low.value, got.high.value), (25.0, 115.0));
     }
 
     #[test]
     fn bca_without_bias_or_skewness_is_the_percentile() {
         let bca = Method::Bca { acceleration: 0.0, tie: 0.0 };
-        let got = limits(&falling(99), 50.0, bca, TWO).unwrap();
+        let got = limits(falling(99), 50.0, bca, TWO).unwrap();
         assert!((got.low.value - 5.0).abs() < 1e-9 && (got.high.value - 95.0).abs() < 1e-9);
         // The value among the lower replicates: the limits move down.
-        let moved = limits(&falling(999), 450.0, bca, TWO).unwrap();
+        let moved = limits(falling(999), 450.0, bca, TWO).unwrap();
         assert!(moved.low.value < 50.0 && moved.high.value < 950.0);
-        let skewed = limits(&falling(999), 500.0, Method::Bca { acceleration: 0.1, tie: 0.0 }, TWO).unwrap();
+        let skewed = limits(falling(999), 500.0, Method::Bca { acceleration: 0.1, tie: 0.0 }, TWO).unwrap();
         assert!(skewed.low.value > 50.0 && skewed.high.value > 950.0);
     }
 
@@ -206,11 +206,11 @@ mod tests {
         let less = Confidence { level: 0.95, alternative: Alternative::Less };
         let greater = Confidence { level: 0.95, alternative: Alternative::Greater };
         for method in [Method::Percentile, Method::Basic] {
-            let both = limits(&falling(99), 60.0, method, TWO).unwrap();
-            let got = limits(&falling(99), 60.0, method, less).unwrap();
+            let both = limits(falling(99), 60.0, method, TWO).unwrap();
+            let got = limits(falling(99), 60.0, method, less).unwrap();
             assert_eq!(got.low, Limit { value: f64::NEG_INFINITY, error: 0.0 });
             assert!((got.high.value - both.high.value).abs() < 1e-9);
-            let got = limits(&falling(99), 60.0, method, greater).unwrap();
+            let got = limits(falling(99), 60.0, method, greater).unwrap();
             assert_eq!(got.high, Limit { value: f64::INFINITY, error: 0.0 });
             assert!((got.low.value - both.low.value).abs() < 1e-9);
         }
@@ -219,13 +219,13 @@ mod tests {
     #[test]
     fn what_cannot_be_had_is_refused() {
         let at = |count, level| {
-            limits(&falling(count), count as f64 / 2.0, Method::Percentile, Confidence { level, ..TWO })
+            limits(falling(count), count as f64 / 2.0, Method::Percentile, Confidence { level, ..TWO })
         };
         assert!(at(19, 0.9).is_ok());
         assert!(matches!(at(18, 0.9), Err(Refused::Beyond { count: 18, .. })));
         assert!(at(199, 0.99).is_ok() && at(198, 0.99).is_err());
         let bca =
-            |value, acceleration| limits(&falling(999), value, Method::Bca { acceleration, tie: 0.0 }, TWO);
+            |value, acceleration| limits(falling(999), value, Method::Bca { acceleration, tie: 0.0 }, TWO);
         assert_eq!(bca(0.0, 0.0), Err(Refused::Undefined));
         assert_eq!(bca(2000.0, 0.0), Err(Refused::Undefined));
         assert_eq!(bca(500.0, 0.9), Err(Refused::Undefined));

@@ -2,6 +2,7 @@
 
 use super::sums::{Piece, Rows, Whole};
 use crate::grid::{Stopped, Watch, chunk, chunks, map_chunks};
+use crate::memory::{self, NoMemory};
 use crate::random::{Domain, Node, Stream, blocks};
 use crate::simd::{Element, Isa, Kernel, dispatch, scalar};
 
@@ -31,7 +32,7 @@ pub fn mean_replicates<T: Element>(
     let rows = Rows { values: x.as_chunks::<1>().0, shift: [shift] };
     let sums = sums(rows, seed, count, watch)?;
     let n = x.len() as f64;
-    Ok(scalar(|| sums.into_iter().map(|[sum]| shift + sum / n).collect()))
+    Ok(scalar(|| memory::collected(sums.into_iter().map(|[sum]| shift + sum / n)))?)
 }
 
 /// The ratio `shift + sum S / sum n` of rows `(S_g, n_g)` under resampling of rows: of clusters by their sums
@@ -44,7 +45,7 @@ pub fn ratio_replicates(
     watch: Watch<'_>,
 ) -> Result<Vec<f64>, Stopped> {
     let sums = sums(Rows { values: rows, shift: [0.0; 2] }, seed, count, watch)?;
-    Ok(scalar(|| sums.into_iter().map(|[sum, size]| shift + sum / size).collect()))
+    Ok(scalar(|| memory::collected(sums.into_iter().map(|[sum, size]| shift + sum / size)))?)
 }
 
 /// The sums of resampled rows.
@@ -69,12 +70,12 @@ fn whole<T: Element, const K: usize>(
     let bytes = count * rows.values.len() * size_of::<[T; K]>();
     let mut watch = |done: usize| watch((done * each).min(count));
     let parts = map_chunks(chunks(count, each), bytes, &mut watch, |part| {
-        let streams: Vec<Stream> = chunk(part, count, each).map(|r| stream(r as u32)).collect();
-        let mut totals = vec![[0.0; K]; streams.len()];
+        let streams = memory::collected(chunk(part, count, each).map(|r| stream(r as u32)))?;
+        let mut totals = memory::filled(streams.len(), [0.0; K])?;
         dispatch(Whole { rows, streams: &streams, totals: &mut totals });
-        totals
+        Ok(totals)
     })?;
-    Ok(parts.concat())
+    Ok(memory::joined(parts)?)
 }
 
 fn pieces<T: Element, const K: usize>(
@@ -84,16 +85,16 @@ fn pieces<T: Element, const K: usize>(
     watch: Watch<'_>,
 ) -> Result<Vec<[f64; K]>, Stopped> {
     let bytes = size_of_val(rows.values);
-    let mut all = Vec::with_capacity(count as usize);
+    let mut all = memory::with_capacity(count as usize)?;
     for first in (0..count).step_by(TOGETHER as usize) {
-        let group: Vec<Stream> = (first..count.min(first + TOGETHER)).map(stream).collect();
+        let group = memory::collected((first..count.min(first + TOGETHER)).map(stream))?;
         let mut watch = |_| watch(first as usize);
         let nodes = divided(&group, rows.values.len() as u64, bytes, &mut watch)?;
         let sums = map_chunks(nodes.len(), bytes * group.len(), &mut watch, |i| {
             let (of, node) = nodes[i];
             dispatch(Piece { rows, stream: group[of], node })
         })?;
-        let mut totals = vec![[0.0; K]; group.len()];
+        let mut totals = memory::filled(group.len(), [0.0; K])?;
         for ((of, _), sum) in nodes.iter().zip(sums) {
             scalar(|| (0..K).for_each(|k| totals[*of][k] += sum[k]));
         }
@@ -105,16 +106,28 @@ fn pieces<T: Element, const K: usize>(
 /// The nodes of each replicate in row order, none larger than a piece, level by level.
 fn divided(group: &[Stream], n: u64, bytes: usize, watch: Watch<'_>) -> Result<Vec<(usize, Node)>, Stopped> {
     let top = map_chunks(group.len(), bytes, watch, |of| dispatch(Blocks { stream: group[of], n }))?;
-    let label = |(of, nodes): (usize, Vec<Node>)| nodes.into_iter().map(move |node| (of, node));
-    let mut nodes: Vec<_> = top.into_iter().enumerate().flat_map(label).collect();
+    let mut nodes = labelled(top.into_iter().enumerate())?;
     while nodes.iter().any(|(_, node)| node.level > PIECE) {
         let halves = map_chunks(nodes.len(), bytes, watch, |i| {
             let (of, node) = nodes[i];
             (of, dispatch(Halves { stream: group[of], node }))
         })?;
-        nodes = halves.into_iter().flat_map(label).collect();
+        nodes = labelled(halves.into_iter())?;
     }
     Ok(nodes)
+}
+
+/// Each node with the replicate that it is of.
+fn labelled(
+    parts: impl Iterator<Item = (usize, Result<Vec<Node>, NoMemory>)>,
+) -> Result<Vec<(usize, Node)>, NoMemory> {
+    let mut all = Vec::new();
+    for (of, nodes) in parts {
+        let nodes = nodes?;
+        memory::reserve(&mut all, nodes.len())?;
+        all.extend(nodes.into_iter().map(|node| (of, node)));
+    }
+    Ok(all)
 }
 
 struct Blocks {
@@ -123,10 +136,10 @@ struct Blocks {
 }
 
 impl Kernel for Blocks {
-    type Out = Vec<Node>;
+    type Out = Result<Vec<Node>, NoMemory>;
     #[inline(always)]
-    fn run<I: Isa>(self) -> Vec<Node> {
-        blocks(self.stream, self.n).collect()
+    fn run<I: Isa>(self) -> Result<Vec<Node>, NoMemory> {
+        memory::gathered(blocks(self.stream, self.n))
     }
 }
 
@@ -136,10 +149,14 @@ struct Halves {
 }
 
 impl Kernel for Halves {
-    type Out = Vec<Node>;
+    type Out = Result<Vec<Node>, NoMemory>;
     #[inline(always)]
-    fn run<I: Isa>(self) -> Vec<Node> {
-        if self.node.level > PIECE { self.node.split(self.stream).to_vec() } else { vec![self.node] }
+    fn run<I: Isa>(self) -> Result<Vec<Node>, NoMemory> {
+        if self.node.level > PIECE {
+            memory::copied(&self.node.split(self.stream))
+        } else {
+            memory::copied(&[self.node])
+        }
     }
 }
 
@@ -160,7 +177,7 @@ mod tests {
     fn check(n: usize, count: u32) {
         let rows = rows(n);
         for (r, got) in of(&rows, 5, count).into_iter().enumerate() {
-            let counts = counts(Stream::new(5, Domain::Bootstrap, r as u32), n);
+            let counts = counts(Stream::new(5, Domain::Bootstrap, r as u32), n).unwrap();
             let (mut want, mut size) = (crate::exact::Fixed::new(), 0.0);
             for (row, &c) in rows.iter().zip(&counts) {
                 assert!(want.add(row[0] * f64::from(c)));

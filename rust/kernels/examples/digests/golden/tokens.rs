@@ -58,11 +58,12 @@ fn perplexity(n: usize) -> Run {
         };
         let mut totals = Totals::new();
         if let Ok(Ok(summed)) = sum_batch(&batch, &mut |_| true) {
-            digest.word(totals.absorb(&summed, Names::Numbers(&names)).is_ok().into());
+            digest
+                .word(totals.absorb(&summed, Names::Numbers(&names)).is_ok_and(|added| added.is_ok()).into());
         }
-        totals.to_bytes(b"").into_iter().flatten().for_each(|byte| digest.word(byte.into()));
+        totals.to_bytes(b"").into_iter().flatten().flatten().for_each(|byte| digest.word(byte.into()));
         let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
-        if let Some(found) = totals.perplexity(Unit::Perplexity, confidence) {
+        if let Ok(Some(found)) = totals.perplexity(Unit::Perplexity, confidence) {
             digest.doubles(&[
                 found.value,
                 found.standard_error,
