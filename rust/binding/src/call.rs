@@ -118,7 +118,7 @@ pub fn call_quick<R: Send>(py: Python<'_>, work: impl FnOnce() -> Result<R, NoMe
 /// The exception for bytes that are not the state that was asked for.
 pub fn unreadable(error: BytesError) -> PyErr {
     match error {
-        BytesError::NoMemory(error) => no_memory(error),
+        BytesError::Stopped(Stopped::NoMemory(error)) => no_memory(error),
         refused => PyValueError::new_err(format!("data: {refused}")),
     }
 }

@@ -1,7 +1,7 @@
 //! Tokens: totals per cluster and their perplexity.
 
 use crate::arrays::{floats, slice};
-use crate::call::{call, call_quick, no_memory, unreadable};
+use crate::call::{call, no_memory, unreadable};
 use crate::each_float;
 use crate::give;
 use crate::tokens::coordinates;
@@ -10,13 +10,24 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use steelyard_kernels::exact::bytes::BytesError;
+use steelyard_kernels::grid::{Stopped, Watch};
 use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::memory;
 use steelyard_kernels::tokens::{Batch, LONGEST_TEXT, Names, Per, Refused, Totals, Unit, sum_batch};
 
 /// Exact sums of NLL per cluster.
+///
+/// The lock is held only while the thread has the interpreter, and never while it computes: no fork and no interrupt
+/// finds it held.
 #[pyclass(frozen, module = "steelyard._core")]
-pub struct PerplexityTotals(Mutex<Totals>);
+pub struct PerplexityTotals(Mutex<Current>);
+
+/// The totals of now, and how many changes they have seen.
+struct Current {
+    totals: Totals,
+    changes: u64,
+}
 
 /// value, standard error, low, high, degrees of freedom; counted tokens, units, clusters.
 type Result8 = (f64, Option<f64>, Option<f64>, Option<f64>, Option<f64>, u64, f64, usize);
@@ -25,7 +36,7 @@ type Result8 = (f64, Option<f64>, Option<f64>, Option<f64>, Option<f64>, u64, f6
 impl PerplexityTotals {
     #[new]
     fn new() -> Self {
-        PerplexityTotals(Mutex::default())
+        PerplexityTotals::of(Totals::new())
     }
 
     /// Adds the NLL of rows of `length` tokens. `codes` and `per` have one number a token or one a row;
@@ -79,7 +90,7 @@ impl PerplexityTotals {
             call(py, progress, n, |watch| sum_batch(&batch, watch))
         })?;
         let added = match summed {
-            Ok(summed) => self.lock().absorb(&summed, names).map_err(no_memory)?,
+            Ok(summed) => self.change(py, |totals, watch| totals.with(&summed, names, watch))?,
             Err(refused) => Err(refused),
         };
         added.map_err(|refused| sentence(refused, nll, per))
@@ -87,9 +98,8 @@ impl PerplexityTotals {
 
     /// Adds another state's totals.
     fn merge(&self, py: Python<'_>, other: &PerplexityTotals) -> PyResult<()> {
-        // Copied first: two states that merge each other must not wait for each other.
-        let other = other.lock().copied().map_err(no_memory)?;
-        let merged = call_quick(py, || self.lock().merge(&other))?;
+        let other = other.now()?;
+        let merged = self.change(py, |totals, watch| totals.merged(&other, watch))?;
         merged.map_err(|refused| sentence(refused, &py.None().into_bound(py), None))
     }
 
@@ -110,9 +120,10 @@ impl PerplexityTotals {
         let alternative = Alternative::from_name(alternative)
             .ok_or_else(|| PyValueError::new_err(format!("alternative: got {alternative:?}")))?;
         let confidence = Confidence { level: confidence_level, alternative };
-        let totals = self.lock().copied().map_err(no_memory)?;
+        let totals = self.now()?;
         let known = |x: f64| (!x.is_nan()).then_some(x);
-        Ok(call_quick(py, || totals.perplexity(unit, confidence))?.map(|found| {
+        let found = call(py, None, 0, |watch| totals.perplexity(unit, confidence, watch))?;
+        Ok(found.map(|found| {
             let (low, high) = (found.interval.low, found.interval.high);
             let error = known(found.standard_error);
             (
@@ -130,23 +141,24 @@ impl PerplexityTotals {
 
     /// Counted tokens, and clusters that have some.
     fn size(&self) -> (u64, usize) {
-        self.lock().size()
+        self.lock().totals.size()
     }
 
     /// Counted tokens with an infinite NLL; what was left out: NaN, excluded by the caller, never scored.
     fn counts(&self) -> (u64, u64, u64, u64) {
-        let totals = self.lock();
+        let totals = &self.lock().totals;
         (totals.infinite, totals.nan, totals.excluded, totals.ignored)
     }
 
     /// A copy that goes its own way.
     fn copy(&self) -> PyResult<Self> {
-        Ok(PerplexityTotals(Mutex::new(self.lock().copied().map_err(no_memory)?)))
+        Ok(PerplexityTotals::of(self.now()?))
     }
 
     /// The bytes of the state, with the caller's configuration.
     fn to_bytes<'py>(&self, py: Python<'py>, config: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        let bytes = self.lock().to_bytes(config).map_err(no_memory)?;
+        let totals = self.now()?;
+        let bytes = call(py, None, 0, |watch| totals.to_bytes(config, watch))?;
         let bytes =
             bytes.ok_or_else(|| PyValueError::new_err("to_bytes: expected fewer than 2**32 clusters"))?;
         give::bytes(py, &bytes)
@@ -155,14 +167,58 @@ impl PerplexityTotals {
     /// The state of these bytes, and its configuration.
     #[staticmethod]
     fn from_bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<(Self, Bound<'py, PyBytes>)> {
-        let (totals, config) = Totals::from_bytes(data).map_err(unreadable)?;
-        Ok((PerplexityTotals(Mutex::new(totals)), give::bytes(py, &config)?))
+        let read = call(py, None, 0, |watch| match Totals::from_bytes(data, watch) {
+            Err(BytesError::Stopped(stopped)) => Err(stopped),
+            read => Ok(read),
+        })?;
+        let (totals, config) = read.map_err(unreadable)?;
+        Ok((PerplexityTotals::of(totals), give::bytes(py, &config)?))
     }
 }
 
 impl PerplexityTotals {
-    fn lock(&self) -> MutexGuard<'_, Totals> {
+    fn of(totals: Totals) -> Self {
+        PerplexityTotals(Mutex::new(Current { totals, changes: 0 }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The totals of now: a copy that shares their memory.
+    fn now(&self) -> PyResult<Totals> {
+        self.lock().totals.copied().map_err(no_memory)
+    }
+
+    /// Puts new totals in the place of those that had seen so many changes, and returns them; none: there are others now.
+    fn replace(&self, changes: u64, totals: Totals) -> Option<Totals> {
+        let mut current = self.lock();
+        let same = current.changes == changes;
+        same.then(|| std::mem::replace(&mut *current, Current { totals, changes: changes + 1 }).totals)
+    }
+
+    /// Replaces the totals by what `next` makes of them: whole, or not at all. Where another thread has changed them
+    /// meanwhile, it is made again of theirs.
+    fn change(
+        &self,
+        py: Python<'_>,
+        next: impl Fn(&Totals, Watch<'_>) -> Result<Result<Totals, Refused>, Stopped> + Sync,
+    ) -> PyResult<Result<(), Refused>> {
+        loop {
+            let (old, changes) = {
+                let current = self.lock();
+                (current.totals.copied().map_err(no_memory)?, current.changes)
+            };
+            let new = match call(py, None, 0, |watch| next(&old, watch))? {
+                Ok(new) => new,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            if let Some(before) = self.replace(changes, new) {
+                // A large state takes a while to give its memory back.
+                py.detach(move || drop((old, before)));
+                return Ok(Ok(()));
+            }
+        }
     }
 }
 

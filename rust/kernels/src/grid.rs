@@ -3,7 +3,7 @@
 //! The grid is a function of the data's size alone. Results come back in index order, so that whatever
 //! folds them does the same arithmetic for any number of threads.
 
-use crate::memory::{self, NoMemory};
+use crate::memory::{self, Alarm, NoMemory};
 use crate::pool::{self, Team};
 use std::any::Any;
 use std::cell::Cell;
@@ -202,6 +202,43 @@ impl<'a> Ticks<'a> {
         }
         self.last = Instant::now();
         !self.stopped
+    }
+}
+
+/// Asks a `watch` in the middle of work that is one piece: building a state, say, or putting things in order.
+///
+/// It also tells, as soon, when memory has run out without anything having failed ([`Alarm`]).
+pub struct Pace<'a> {
+    ticks: Ticks<'a>,
+    alarm: Alarm,
+    done: usize,
+}
+
+impl<'a> Pace<'a> {
+    /// Steps between two looks at the clock, of up to a microsecond each.
+    const STEPS: usize = 1 << 12;
+
+    /// A pace that `watch` sets.
+    pub fn new(watch: Watch<'a>) -> Self {
+        Pace { ticks: Ticks::new(Some(watch)), alarm: Alarm::set(), done: 0 }
+    }
+
+    /// One small step is done: the work goes on, or stops here.
+    #[inline]
+    pub fn step(&mut self) -> Result<(), Stopped> {
+        self.done += 1;
+        if self.done.is_multiple_of(Self::STEPS) { self.look() } else { Ok(()) }
+    }
+
+    /// `steps` at once, which took a millisecond or so.
+    pub fn stride(&mut self, steps: usize) -> Result<(), Stopped> {
+        self.done += steps;
+        self.look()
+    }
+
+    fn look(&mut self) -> Result<(), Stopped> {
+        self.alarm.check()?;
+        if self.ticks.due() && !self.ticks.ask(self.done) { Err(Stopped::Cancelled) } else { Ok(()) }
     }
 }
 

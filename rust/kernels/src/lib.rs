@@ -27,6 +27,7 @@ pub mod preference;
 pub mod random;
 pub mod rows;
 pub mod simd;
+pub mod sorting;
 pub mod tokens;
 pub mod uncertainty;
 

@@ -6,14 +6,18 @@
 //! reader looks at magic, length and checksum before anything else and allocates nothing: a state is read
 //! whole or not at all.
 
-use super::{Fixed, crc::crc32};
+use super::Fixed;
+use super::crc::{Crc, crc32};
 use crate::NUMERICS;
+use crate::grid::{Pace, Stopped};
 use crate::memory::{self, NoMemory};
 use std::fmt;
 
 const MAGIC: &[u8; 4] = b"SYST";
 const HEADER: usize = 8;
 const CRC: usize = 4;
+/// Bytes of a checksum between two looks at the watch: a millisecond.
+const CRC_STRIDE: usize = 1 << 19;
 /// Nothing shorter is a state: header, two counts, checksum.
 const SHORTEST: usize = HEADER + 4 + 4 + CRC;
 
@@ -60,12 +64,18 @@ pub enum BytesError {
     /// Intact, but its counts and its length disagree.
     Malformed,
     /// There was no memory for what the bytes hold.
-    NoMemory(NoMemory),
+    Stopped(Stopped),
 }
 
 impl From<NoMemory> for BytesError {
     fn from(error: NoMemory) -> Self {
-        BytesError::NoMemory(error)
+        BytesError::Stopped(error.into())
+    }
+}
+
+impl From<Stopped> for BytesError {
+    fn from(stopped: Stopped) -> Self {
+        BytesError::Stopped(stopped)
     }
 }
 
@@ -101,7 +111,8 @@ impl fmt::Display for BytesError {
             BytesError::Malformed => {
                 write!(f, "expected rows that fill the state; its counts and its length disagree")
             }
-            BytesError::NoMemory(error) => write!(f, "{error}"),
+            BytesError::Stopped(Stopped::NoMemory(error)) => write!(f, "{error}"),
+            BytesError::Stopped(Stopped::Cancelled) => write!(f, "reading was stopped"),
         }
     }
 }
@@ -159,14 +170,33 @@ impl Writer {
     }
 
     /// The whole state.
-    pub fn finish(mut self) -> Result<Vec<u8>, NoMemory> {
+    pub fn finish(self) -> Result<Vec<u8>, NoMemory> {
         let crc = crc32(&self.bytes);
+        self.sealed(crc)
+    }
+
+    /// As [`Writer::finish`], of many rows.
+    pub fn finish_at(self, pace: &mut Pace<'_>) -> Result<Vec<u8>, Stopped> {
+        let crc = crc32_at(&self.bytes, pace)?;
+        Ok(self.sealed(crc)?)
+    }
+
+    fn sealed(mut self, crc: u32) -> Result<Vec<u8>, NoMemory> {
         self.put(&crc.to_le_bytes());
         match self.failed {
             None => Ok(self.bytes),
             Some(error) => Err(error),
         }
     }
+}
+
+fn crc32_at(bytes: &[u8], pace: &mut Pace<'_>) -> Result<u32, Stopped> {
+    let mut crc = Crc::new();
+    for part in bytes.chunks(CRC_STRIDE) {
+        crc.add(part);
+        pace.stride(1)?;
+    }
+    Ok(crc.value())
 }
 
 /// Reads a state that [`Reader::open`] has found intact and of the right kind.
@@ -181,6 +211,20 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Checks everything but the rows' own fields. `newest` is the newest layout the caller understands.
     pub fn open(bytes: &'a [u8], kind: Kind, newest: u8) -> Result<Self, BytesError> {
+        Self::open_checked(bytes, kind, newest, |body| Ok(crc32(body)))
+    }
+
+    /// As [`Reader::open`], of many rows.
+    pub fn open_at(bytes: &'a [u8], kind: Kind, newest: u8, pace: &mut Pace<'_>) -> Result<Self, BytesError> {
+        Self::open_checked(bytes, kind, newest, |body| crc32_at(body, pace))
+    }
+
+    fn open_checked(
+        bytes: &'a [u8],
+        kind: Kind,
+        newest: u8,
+        checksum: impl FnOnce(&[u8]) -> Result<u32, Stopped>,
+    ) -> Result<Self, BytesError> {
         if bytes.len() < MAGIC.len() || !bytes.starts_with(MAGIC) {
             return Err(if MAGIC.starts_with(bytes) {
                 BytesError::TooShort(bytes.len())
@@ -192,7 +236,7 @@ impl<'a> Reader<'a> {
             return Err(BytesError::TooShort(bytes.len()));
         }
         let (body, crc) = bytes.split_at(bytes.len() - CRC);
-        if crc != crc32(body).to_le_bytes() {
+        if crc != checksum(body)?.to_le_bytes() {
             return Err(BytesError::Damaged);
         }
         let (got, layout) = (body[4], body[5]);

@@ -17,18 +17,41 @@ const fn table() -> [u32; 256] {
     table
 }
 
+/// A checksum that is told its bytes part by part.
+pub(super) struct Crc(u32);
+
+impl Crc {
+    pub(super) fn new() -> Self {
+        Crc(u32::MAX)
+    }
+
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |crc, byte| crc >> 8 ^ TABLE[usize::from(crc as u8 ^ byte)]);
+    }
+
+    pub(super) fn value(self) -> u32 {
+        !self.0
+    }
+}
+
 /// The checksum of `bytes`.
 pub(super) fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, byte| crc >> 8 ^ TABLE[usize::from(crc as u8 ^ byte)])
+    let mut crc = Crc::new();
+    crc.add(bytes);
+    crc.value()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::crc32;
+    use super::{Crc, crc32};
 
     #[test]
     fn the_published_check_value() {
         assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
         assert_eq!(crc32(b""), 0);
+        let mut parts = Crc::new();
+        parts.add(b"12345");
+        parts.add(b"6789");
+        assert_eq!(parts.value(), 0xcbf4_3926);
     }
 }

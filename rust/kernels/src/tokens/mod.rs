@@ -4,6 +4,7 @@ mod peak;
 mod perplexity;
 mod scores;
 mod sequence;
+mod shards;
 mod state_bytes;
 mod totals;
 

@@ -1,11 +1,11 @@
 //! Perplexity with the error that clusters leave in it.
 
 use super::totals::{Total, Totals};
-use crate::exact::Fixed;
+use crate::grid::{Pace, Stopped, Watch};
 use crate::intervals::cluster::ratio;
 use crate::intervals::{Confidence, Interval};
 use crate::math::exp;
-use crate::memory::{self, NoMemory};
+use crate::memory;
 use crate::simd::scalar;
 
 /// What a mean NLL m is told in.
@@ -52,14 +52,27 @@ impl Totals {
     /// The perplexity of all tokens so far; `None` without any.
     ///
     /// m and its clustered variance V (CR2) as in [`crate::intervals::cluster`]; m itself from the exact totals.
-    pub fn perplexity(&self, unit: Unit, confidence: Confidence) -> Result<Option<Perplexity>, NoMemory> {
-        let rows = self.rows()?;
-        let all =
-            rows.iter().try_fold(Total::default(), |mut all, (_, total)| all.merge(total).then_some(all));
-        let Some(all) = all.filter(|all| all.tokens > 0) else { return Ok(None) };
-        let column =
-            |f: fn(&Total) -> Fixed| memory::collected(rows.iter().map(|(_, total)| f(total).value()));
-        let (sums, sizes) = (column(|total| total.nll)?, column(|total| total.units)?);
+    pub fn perplexity(
+        &self,
+        unit: Unit,
+        confidence: Confidence,
+        watch: Watch<'_>,
+    ) -> Result<Option<Perplexity>, Stopped> {
+        let mut pace = Pace::new(watch);
+        let rows = self.rows(&mut pace)?;
+        let mut all = Total::default();
+        let (mut sums, mut sizes) = (memory::with_capacity(rows.len())?, memory::with_capacity(rows.len())?);
+        for total in &rows {
+            if !all.merge(total) {
+                return Ok(None);
+            }
+            sums.push(total.nll.value());
+            sizes.push(total.units.value());
+            pace.step()?;
+        }
+        if all.tokens == 0 {
+            return Ok(None);
+        }
         let fit = ratio(&sums, &sizes, 0.0, confidence);
         Ok(Some(scalar(|| {
             let units = all.units.value();

@@ -1,10 +1,11 @@
 //! The bytes of [`Totals`]: `u64 per, infinite, nan, excluded, ignored`, then a row a cluster: `id, u64 tokens, i128 units,
 //! i128 nll`. An id is `#` and eight bytes, or `"` and its text, or empty for a cluster without a name.
 
-use super::totals::{Id, Total, Totals};
+use super::totals::{Id, Named, Total, Totals};
 use crate::exact::Fixed;
 use crate::exact::bytes::{BytesError, Kind, Reader, Writer};
-use crate::memory::{self, Alarm, NoMemory};
+use crate::grid::{Pace, Stopped, Watch};
+use crate::memory;
 
 const LAYOUT: u8 = 1;
 /// The longest text that the length of an id can tell, behind its mark.
@@ -27,7 +28,7 @@ impl Id {
             }
             Some((b'"', rest)) => {
                 let text = std::str::from_utf8(rest).map_err(|_| BytesError::Malformed)?;
-                Ok(Id::Text(memory::text(text)?))
+                Ok(Id::Text(text.into()))
             }
             _ => Err(BytesError::Malformed),
         }
@@ -37,10 +38,10 @@ impl Id {
 impl Totals {
     /// Canonical: equal totals have equal bytes. `config` is the caller's, carried along. `None` past 2^32
     /// clusters, or for a name longer than [`LONGEST_TEXT`].
-    pub fn to_bytes(&self, config: &[u8]) -> Result<Option<Vec<u8>>, NoMemory> {
-        let rows = self.rows()?;
-        let Ok(count) = u32::try_from(rows.len()) else { return Ok(None) };
-        let mut writer = Writer::new(Kind::Perplexity, LAYOUT, config, count);
+    pub fn to_bytes(&self, config: &[u8], watch: Watch<'_>) -> Result<Option<Vec<u8>>, Stopped> {
+        let mut pace = Pace::new(watch);
+        let Ok(rows) = u32::try_from(self.clusters()) else { return Ok(None) };
+        let mut writer = Writer::new(Kind::Perplexity, LAYOUT, config, rows);
         writer.u64(match self.per {
             None => 0,
             Some(false) => 1,
@@ -49,7 +50,9 @@ impl Totals {
         for count in [self.infinite, self.nan, self.excluded, self.ignored] {
             writer.u64(count);
         }
-        for (id, total) in rows {
+        let unnamed = self.sorted_unnamed(&mut pace)?;
+        let named = self.named.iter().map(|Named(id, total)| (Some(id), total));
+        for (id, total) in named.chain(unnamed.iter().map(|total| (None, total))) {
             let fits = match id {
                 Some(id) => id.write(&mut writer),
                 None => writer.id(&[]),
@@ -60,13 +63,15 @@ impl Totals {
             writer.u64(total.tokens);
             writer.fixed(total.units);
             writer.fixed(total.nll);
+            pace.step()?;
         }
-        writer.finish().map(Some)
+        writer.finish_at(&mut pace).map(Some)
     }
 
     /// The totals, and the configuration that came with them.
-    pub fn from_bytes(bytes: &[u8]) -> Result<(Totals, Vec<u8>), BytesError> {
-        let mut reader = Reader::open(bytes, Kind::Perplexity, LAYOUT)?;
+    pub fn from_bytes(bytes: &[u8], watch: Watch<'_>) -> Result<(Totals, Vec<u8>), BytesError> {
+        let mut pace = Pace::new(watch);
+        let mut reader = Reader::open_at(bytes, Kind::Perplexity, LAYOUT, &mut pace)?;
         let (rows, config) = (reader.rows(), memory::copied(reader.config())?);
         if !reader.holds(LEAST_ROW) {
             return Err(BytesError::Malformed);
@@ -85,18 +90,15 @@ impl Totals {
             ignored: reader.u64()?,
             ..Totals::default()
         };
-        let alarm = Alarm::set();
         for _ in 0..rows {
             let id = reader.id()?;
             let total = Total { tokens: reader.u64()?, units: reader.fixed()?, nll: reader.fixed()? };
             if id.is_empty() {
-                memory::push(&mut totals.unnamed, total)?;
-            } else {
-                if totals.named.insert(Id::from_bytes(id)?, total).is_some() {
-                    return Err(BytesError::Malformed);
-                }
-                alarm.check()?;
+                totals.unnamed.push(total)?;
+            } else if !totals.named.put_new(&Named(Id::from_bytes(id)?, total))? {
+                return Err(BytesError::Malformed);
             }
+            pace.step()?;
         }
         reader.finish()?;
         let mixed = !totals.named.is_empty() && !totals.unnamed.is_empty();

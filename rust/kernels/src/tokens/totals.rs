@@ -1,10 +1,12 @@
 //! Totals of negative log-likelihoods per cluster: exact, so that every split and order gives the same bits.
 
+use super::shards::{Keyed, Shards};
 use crate::exact::Fixed;
-use crate::grid::{Stopped, Watch, chunk, chunks, each_chunk};
-use crate::memory::{self, Alarm, NoMemory};
+use crate::grid::{Pace, Stopped, Watch, chunk, chunks, each_chunk};
+use crate::memory::{self, NoMemory};
 use crate::simd::Element;
-use std::collections::BTreeMap;
+use crate::sorting::sorted;
+use std::sync::Arc;
 
 /// Tokens between two looks at the watch, about.
 const TOKENS: usize = 1 << 16;
@@ -41,15 +43,25 @@ pub enum Id {
     /// A whole number.
     Number(i64),
     /// A text.
-    Text(String),
+    Text(Arc<str>),
 }
 
-impl Id {
-    fn copied(&self) -> Result<Id, NoMemory> {
-        match self {
-            Id::Number(id) => Ok(Id::Number(*id)),
-            Id::Text(id) => memory::text(id).map(Id::Text),
+/// A cluster with a name.
+#[derive(Clone, Debug)]
+pub(super) struct Named(pub Id, pub Total);
+
+impl Keyed for Named {
+    type Key = Id;
+    fn key(&self) -> &Id {
+        &self.0
+    }
+    fn join(&mut self, other: &Self) -> bool {
+        let mut sum = self.1;
+        let fits = sum.merge(&other.1);
+        if fits {
+            self.1 = sum;
         }
+        fits
     }
 }
 
@@ -65,12 +77,12 @@ pub enum Names<'a> {
 }
 
 impl Names<'_> {
-    fn id(&self, code: usize) -> Result<Option<Id>, NoMemory> {
-        Ok(match self {
+    fn id(&self, code: usize) -> Option<Id> {
+        match self {
             Names::None => None,
             Names::Numbers(ids) => ids.get(code).copied().map(Id::Number),
-            Names::Texts(ids) => ids.get(code).map(|id| memory::text(id)).transpose()?.map(Id::Text),
-        })
+            Names::Texts(ids) => ids.get(code).map(|id| Id::Text(id.as_str().into())),
+        }
     }
 }
 
@@ -126,9 +138,9 @@ pub enum Refused {
 /// Totals of all batches.
 #[derive(Debug, Default)]
 pub struct Totals {
-    pub(super) named: BTreeMap<Id, Total>,
+    pub(super) named: Shards<Named>,
     /// Clusters without a name: a multiset, put in order when it is read.
-    pub(super) unnamed: Vec<Total>,
+    pub(super) unnamed: Shards<Total>,
     /// Whether batches have `per`; undecided before the first.
     pub(super) per: Option<bool>,
     /// Counted tokens with an infinite NLL.
@@ -257,8 +269,14 @@ impl Totals {
         Totals::default()
     }
 
-    /// Adds a summed batch under its names. A cluster without counted tokens leaves no trace.
-    pub fn absorb(&mut self, batch: &Summed, names: Names<'_>) -> Result<Result<(), Refused>, NoMemory> {
+    /// These and a summed batch under its names. A cluster without counted tokens leaves no trace.
+    pub fn with(
+        &self,
+        batch: &Summed,
+        names: Names<'_>,
+        watch: Watch<'_>,
+    ) -> Result<Result<Totals, Refused>, Stopped> {
+        let mut pace = Pace::new(watch);
         let mut other = Totals {
             per: Some(batch.per),
             infinite: batch.infinite,
@@ -267,61 +285,51 @@ impl Totals {
             ignored: batch.ignored,
             ..Totals::default()
         };
-        let alarm = Alarm::set();
-        let filled = batch.totals.iter().enumerate().filter(|(_, total)| total.tokens > 0);
-        for (code, total) in filled {
-            match names.id(code)? {
-                Some(id) => {
-                    other.named.insert(id, *total);
-                    alarm.check()?;
-                }
-                None => memory::push(&mut other.unnamed, *total)?,
+        for (code, &total) in batch.totals.iter().enumerate() {
+            if total.tokens > 0 && !other.put(names.id(code), total)? {
+                return Ok(Err(Refused::TooLarge(0)));
             }
+            pace.step()?;
         }
         if other.is_empty() {
             other.per = None;
         }
-        self.merge(&other)
+        self.merged_at(&other, &mut pace)
     }
 
-    /// Adds another state. Refused, and nothing added, where one has names (or `per`) and the other has not,
-    /// or a sum would pass 2^63.
-    pub fn merge(&mut self, other: &Totals) -> Result<Result<(), Refused>, NoMemory> {
+    /// Puts a cluster into its place; false where a sum would leave its range.
+    fn put(&mut self, id: Option<Id>, total: Total) -> Result<bool, NoMemory> {
+        match id {
+            Some(id) => self.named.add(&Named(id, total)),
+            None => self.unnamed.push(total).map(|()| true),
+        }
+    }
+
+    /// These and another state's. Refused where one has names (or `per`) and the other has not, or a sum would pass
+    /// 2^63.
+    pub fn merged(&self, other: &Totals, watch: Watch<'_>) -> Result<Result<Totals, Refused>, Stopped> {
+        self.merged_at(other, &mut Pace::new(watch))
+    }
+
+    fn merged_at(&self, other: &Totals, pace: &mut Pace<'_>) -> Result<Result<Totals, Refused>, Stopped> {
         if let Err(refused) = self.takes(other) {
             return Ok(Err(refused));
         }
-        self.make_places(other)?;
-        for (id, total) in &other.named {
-            if let Some(place) = self.named.get_mut(id) {
-                let _ = place.merge(total);
-            }
-        }
-        self.unnamed.extend_from_slice(&other.unnamed);
-        self.per = self.per.or(other.per);
-        self.infinite += other.infinite;
-        self.nan += other.nan;
-        self.excluded += other.excluded;
-        self.ignored += other.ignored;
-        Ok(Ok(()))
+        let Some(named) = self.named.merged(&other.named, pace)? else {
+            return Ok(Err(Refused::TooLarge(0)));
+        };
+        Ok(Ok(Totals {
+            named,
+            unnamed: self.unnamed.joined(&other.unnamed, pace)?,
+            per: self.per.or(other.per),
+            infinite: self.infinite + other.infinite,
+            nan: self.nan + other.nan,
+            excluded: self.excluded + other.excluded,
+            ignored: self.ignored + other.ignored,
+        }))
     }
 
-    /// Makes an empty place for every cluster of another state that has none here; none where there is no memory for all.
-    fn make_places(&mut self, other: &Totals) -> Result<(), NoMemory> {
-        memory::reserve(&mut self.unnamed, other.unnamed.len())?;
-        let alarm = Alarm::set();
-        let made = other.named.keys().try_for_each(|id| {
-            if !self.named.contains_key(id) {
-                self.named.insert(id.copied()?, Total::default());
-            }
-            alarm.check()
-        });
-        if made.is_err() {
-            self.named.retain(|_, total| *total != Total::default());
-        }
-        made
-    }
-
-    /// Whether another state can be added.
+    /// Whether another state is of the same kind.
     fn takes(&self, other: &Totals) -> Result<(), Refused> {
         let named = |totals: &Totals| !totals.named.is_empty();
         let unnamed = |totals: &Totals| !totals.unnamed.is_empty();
@@ -331,22 +339,12 @@ impl Totals {
         if self.per.zip(other.per).is_some_and(|(a, b)| a != b) {
             return Err(Refused::MixedPer);
         }
-        let fits = |id: &Id, total: &Total| self.named.get(id).is_none_or(|&old| { old }.merge(total));
-        if other.named.iter().all(|(id, total)| fits(id, total)) { Ok(()) } else { Err(Refused::TooLarge(0)) }
+        Ok(())
     }
 
-    /// A copy that goes its own way.
+    /// A copy that goes its own way; what has not changed since is shared.
     pub fn copied(&self) -> Result<Totals, NoMemory> {
-        let mut copy = Totals { per: self.per, ..Totals::default() };
-        let alarm = Alarm::set();
-        for (id, total) in &self.named {
-            copy.named.insert(id.copied()?, *total);
-            alarm.check()?;
-        }
-        copy.unnamed = memory::copied(&self.unnamed)?;
-        (copy.infinite, copy.nan) = (self.infinite, self.nan);
-        (copy.excluded, copy.ignored) = (self.excluded, self.ignored);
-        Ok(copy)
+        Ok(Totals { named: self.named.copied()?, unnamed: self.unnamed.copied()?, ..*self })
     }
 
     /// Whether no token has been counted.
@@ -356,17 +354,34 @@ impl Totals {
 
     /// Counted tokens, and clusters that have some.
     pub fn size(&self) -> (u64, usize) {
-        let all = self.named.values().chain(&self.unnamed);
-        (all.map(|total| total.tokens).sum(), self.named.len() + self.unnamed.len())
+        let named = self.named.iter().map(|named| &named.1);
+        (named.chain(self.unnamed.iter()).map(|total| total.tokens).sum(), self.clusters())
     }
 
-    /// Every cluster with its name: in the order of the names, those without one sorted.
-    pub(super) fn rows(&self) -> Result<Vec<(Option<&Id>, Total)>, NoMemory> {
-        let mut rows = memory::with_capacity(self.named.len() + self.unnamed.len())?;
-        rows.extend(self.named.iter().map(|(id, total)| (Some(id), *total)));
-        rows.extend(self.unnamed.iter().map(|total| (None, *total)));
-        rows[self.named.len()..].sort_unstable_by_key(|(_, total)| *total);
-        Ok(rows)
+    /// Clusters that have counted tokens.
+    pub(super) fn clusters(&self) -> usize {
+        self.named.len() + self.unnamed.len()
+    }
+
+    /// The totals of the clusters without a name, in order.
+    pub(super) fn sorted_unnamed(&self, pace: &mut Pace<'_>) -> Result<Vec<Total>, Stopped> {
+        let mut totals = memory::with_capacity(self.unnamed.len())?;
+        for &total in self.unnamed.iter() {
+            totals.push(total);
+            pace.step()?;
+        }
+        sorted(totals, Ord::cmp, pace)
+    }
+
+    /// The totals of all clusters: in the order of their names, those without one sorted.
+    pub(super) fn rows(&self, pace: &mut Pace<'_>) -> Result<Vec<Total>, Stopped> {
+        let mut rows = memory::with_capacity(self.named.len())?;
+        for Named(_, total) in self.named.iter() {
+            rows.push(*total);
+            pace.step()?;
+        }
+        // One of the two is empty: names and no names do not mix.
+        if rows.is_empty() { self.sorted_unnamed(pace) } else { Ok(rows) }
     }
 }
 
@@ -383,7 +398,9 @@ mod tests {
     }
 
     fn add(totals: &mut Totals, batch: &Batch<'_, f64>, names: Names<'_>) -> Result<(), Refused> {
-        sum_batch(batch, &mut go).unwrap().and_then(|summed| totals.absorb(&summed, names).unwrap())
+        let summed = sum_batch(batch, &mut go).unwrap()?;
+        *totals = totals.with(&summed, names, &mut go).unwrap()?;
+        Ok(())
     }
 
     fn units(x: f64) -> Fixed {
@@ -401,10 +418,10 @@ mod tests {
             let one = batch(&nll[i..=i], 1, Per::Token(&codes[i..=i]), 3);
             add(&mut parts, &one, Names::Texts(&names)).unwrap();
         }
-        assert_eq!(whole.to_bytes(b""), parts.to_bytes(b""));
+        assert_eq!(whole.to_bytes(b"", &mut go), parts.to_bytes(b"", &mut go));
         assert_eq!(whole.size(), (5, 3));
         assert_eq!(
-            whole.named[&Id::Text("b".into())],
+            whole.named.get(&Id::Text("b".into())).unwrap().1,
             Total { tokens: 2, units: units(2.0), nll: units(2.5) }
         );
     }
@@ -417,7 +434,7 @@ mod tests {
         let mut b = Totals::new();
         add(&mut b, &batch(&back[..2], 2, Per::Row(&[0]), 1), Names::None).unwrap();
         add(&mut b, &batch(&back[2..], 2, Per::Row(&[0]), 1), Names::None).unwrap();
-        assert_eq!(a.to_bytes(b""), b.to_bytes(b""));
+        assert_eq!(a.to_bytes(b"", &mut go), b.to_bytes(b"", &mut go));
         assert_eq!(a.size(), (4, 2));
     }
 
@@ -445,10 +462,9 @@ mod tests {
         };
         let mut totals = Totals::new();
         add(&mut totals, &of, Names::Numbers(&[7, 8])).unwrap();
-        assert_eq!(
-            totals.rows().unwrap(),
-            [(Some(&Id::Number(7)), Total { tokens: 2, units: units(10.0), nll: units(2.0) })]
-        );
+        let rows: Vec<_> = totals.named.iter().map(|named| (named.0.clone(), named.1)).collect();
+        let expected = Total { tokens: 2, units: units(10.0), nll: units(2.0) };
+        assert_eq!(rows, [(Id::Number(7), expected)]);
         let bad = Batch { status: None, per: Per::Row(&[1.0, -1.0]), ..of };
         assert_eq!(add(&mut totals, &bad, Names::Numbers(&[7, 8])), Err(Refused::Per(1, -1.0)));
     }
@@ -479,11 +495,14 @@ mod tests {
         let names = [String::new(), "doc/\u{e9}".to_owned(), "z".to_owned()];
         add(&mut totals, &batch(&nll, 3, Per::Token(&[0, 1, 2]), 3), Names::Texts(&names)).unwrap();
         add(&mut totals, &batch(&nll, 3, Per::Token(&[0, 1, 1]), 2), Names::Numbers(&[-5, 1 << 40])).unwrap();
-        let bytes = totals.to_bytes(b"{}").unwrap().unwrap();
-        let (back, config) = Totals::from_bytes(&bytes).unwrap();
-        assert_eq!((back.to_bytes(b"{}").unwrap().unwrap(), config), (bytes.clone(), b"{}".to_vec()));
+        let bytes = totals.to_bytes(b"{}", &mut go).unwrap().unwrap();
+        let (back, config) = Totals::from_bytes(&bytes, &mut go).unwrap();
+        assert_eq!(
+            (back.to_bytes(b"{}", &mut go).unwrap().unwrap(), config),
+            (bytes.clone(), b"{}".to_vec())
+        );
         for length in 0..bytes.len() {
-            assert!(Totals::from_bytes(&bytes[..length]).is_err());
+            assert!(Totals::from_bytes(&bytes[..length], &mut go).is_err());
         }
     }
 }

@@ -57,13 +57,20 @@ fn perplexity(n: usize) -> Run {
             omit_nan: false,
         };
         let mut totals = Totals::new();
-        if let Ok(Ok(summed)) = sum_batch(&batch, &mut |_| true) {
-            digest
-                .word(totals.absorb(&summed, Names::Numbers(&names)).is_ok_and(|added| added.is_ok()).into());
+        let mut go = |_| true;
+        if let Ok(Ok(summed)) = sum_batch(&batch, &mut go) {
+            let added = totals.with(&summed, Names::Numbers(&names), &mut go).ok().and_then(Result::ok);
+            digest.word(added.is_some().into());
+            totals = added.unwrap_or_default();
         }
-        totals.to_bytes(b"").into_iter().flatten().flatten().for_each(|byte| digest.word(byte.into()));
+        totals
+            .to_bytes(b"", &mut go)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .for_each(|byte| digest.word(byte.into()));
         let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
-        if let Ok(Some(found)) = totals.perplexity(Unit::Perplexity, confidence) {
+        if let Ok(Some(found)) = totals.perplexity(Unit::Perplexity, confidence, &mut go) {
             digest.doubles(&[
                 found.value,
                 found.standard_error,

@@ -1,0 +1,276 @@
+//! Long lists whose copies share what has not changed since: a copy takes no time, and what becomes of it leaves the
+//! original alone.
+
+use crate::grid::{Pace, Stopped};
+use crate::memory::{self, NoMemory};
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// Items in a shard, at most: what a change to a shared one copies.
+const SHARD: usize = 256;
+
+/// A list in shards, none of them empty.
+#[derive(Debug)]
+pub(super) struct Shards<T> {
+    shards: Vec<Arc<Vec<T>>>,
+    len: usize,
+}
+
+impl<T> Default for Shards<T> {
+    fn default() -> Self {
+        Shards { shards: Vec::new(), len: 0 }
+    }
+}
+
+/// A shard of our own, copied where others have it too.
+fn own<T: Clone>(shard: &mut Arc<Vec<T>>) -> Result<&mut Vec<T>, NoMemory> {
+    if Arc::get_mut(shard).is_none() {
+        *shard = Arc::new(memory::collected(shard.iter().cloned())?);
+    }
+    Ok(Arc::make_mut(shard))
+}
+
+impl<T: Clone> Shards<T> {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.shards.iter().flat_map(|shard| shard.iter())
+    }
+
+    /// Adds an item at the end.
+    pub(super) fn push(&mut self, item: T) -> Result<(), NoMemory> {
+        if let Some(last) = self.shards.last_mut().filter(|last| last.len() < SHARD) {
+            memory::push(own(last)?, item)?;
+        } else {
+            let mut shard = memory::with_capacity(1)?;
+            shard.push(item);
+            memory::push(&mut self.shards, Arc::new(shard))?;
+        }
+        self.len += 1;
+        Ok(())
+    }
+
+    /// A copy: the shards are shared until one of both changes them.
+    pub(super) fn copied(&self) -> Result<Self, NoMemory> {
+        Ok(Shards { shards: memory::collected(self.shards.iter().cloned())?, len: self.len })
+    }
+
+    /// This list and another one behind it, whose large shards stay as they are.
+    pub(super) fn joined(&self, other: &Self, pace: &mut Pace<'_>) -> Result<Self, Stopped> {
+        let mut all = self.copied()?;
+        for shard in &other.shards {
+            if shard.len() > SHARD / 2 {
+                memory::push(&mut all.shards, shard.clone())?;
+                all.len += shard.len();
+            } else {
+                shard.iter().try_for_each(|item| all.push(item.clone()))?;
+            }
+            pace.step()?;
+        }
+        Ok(all)
+    }
+}
+
+/// What stands in a sorted list.
+pub(super) trait Keyed: Clone {
+    /// What it is sorted by.
+    type Key: Ord;
+    fn key(&self) -> &Self::Key;
+    /// Adds another item of the same key to this one; false, and nothing changed, where a sum would leave its range.
+    fn join(&mut self, other: &Self) -> bool;
+}
+
+/// In lists sorted by their keys, each of which stands once.
+impl<T: Keyed> Shards<T> {
+    /// Where the item of this key stands, or would stand: its shard, and its place in it.
+    fn place(&self, key: &T::Key) -> (usize, Result<usize, usize>) {
+        // Much comes in order.
+        if let Some((last, items)) = self.shards.iter().enumerate().next_back()
+            && items.last().is_some_and(|item| item.key() < key)
+        {
+            return (last, Err(items.len()));
+        }
+        let shard =
+            self.shards.partition_point(|shard| shard.first().is_some_and(|first| first.key() <= key));
+        let shard = shard.saturating_sub(1);
+        (
+            shard,
+            self.shards.get(shard).map_or(Err(0), |items| items.binary_search_by(|item| item.key().cmp(key))),
+        )
+    }
+
+    #[cfg(test)]
+    pub(super) fn get(&self, key: &T::Key) -> Option<&T> {
+        let (shard, place) = self.place(key);
+        self.shards.get(shard)?.get(place.ok()?)
+    }
+
+    /// Adds an item to that of its key, or puts it into its place; false where a sum would leave its range.
+    pub(super) fn add(&mut self, item: &T) -> Result<bool, NoMemory> {
+        let (shard, place) = self.place(item.key());
+        let Some(items) = self.shards.get_mut(shard) else { return self.push(item.clone()).map(|()| true) };
+        match place {
+            Ok(place) => Ok(own(items)?[place].join(item)),
+            Err(SHARD) => {
+                // Behind a full one: what comes in order fills its shards.
+                let mut next = memory::with_capacity(1)?;
+                next.push(item.clone());
+                self.insert(shard + 1, next)?;
+                self.len += 1;
+                Ok(true)
+            }
+            Err(_) if items.len() == SHARD => {
+                let mut half = memory::with_capacity(SHARD)?;
+                half.extend(own(items)?.drain(SHARD / 2..));
+                self.insert(shard + 1, half)?;
+                self.add(item)
+            }
+            Err(place) => {
+                let items = own(items)?;
+                memory::reserve(items, 1)?;
+                items.insert(place, item.clone());
+                self.len += 1;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Puts an item into its place; false where its key has one already.
+    pub(super) fn put_new(&mut self, item: &T) -> Result<bool, NoMemory> {
+        if self.place(item.key()).1.is_ok() { Ok(false) } else { self.add(item) }
+    }
+
+    fn insert(&mut self, at: usize, shard: Vec<T>) -> Result<(), NoMemory> {
+        memory::reserve(&mut self.shards, 1)?;
+        self.shards.insert(at, Arc::new(shard));
+        Ok(())
+    }
+
+    /// Both lists in one, items of one key added up; `None` where a sum would leave its range.
+    pub(super) fn merged(&self, other: &Self, pace: &mut Pace<'_>) -> Result<Option<Self>, Stopped> {
+        if other.len() < self.len() / SHARD {
+            return self.with_few(other, pace);
+        }
+        let mut all = Shards::default();
+        let (mut mine, mut its) = (self.iter().peekable(), other.iter().peekable());
+        loop {
+            let order = match (mine.peek(), its.peek()) {
+                (Some(a), Some(b)) => a.key().cmp(b.key()),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return Ok(Some(all)),
+            };
+            let first = if order == Ordering::Greater { its.next() } else { mine.next() };
+            let Some(mut item) = first.cloned() else { return Ok(Some(all)) };
+            if order == Ordering::Equal && its.next().is_some_and(|other| !item.join(other)) {
+                return Ok(None);
+            }
+            all.push(item)?;
+            pace.step()?;
+        }
+    }
+
+    /// As [`Shards::merged`], where most shards stay as they are.
+    fn with_few(&self, few: &Self, pace: &mut Pace<'_>) -> Result<Option<Self>, Stopped> {
+        let mut all = self.copied()?;
+        for item in few.iter() {
+            if !all.add(item)? {
+                return Ok(None);
+            }
+            pace.stride(1)?;
+        }
+        Ok(Some(all))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Count(u64, u64);
+
+    impl Keyed for Count {
+        type Key = u64;
+        fn key(&self) -> &u64 {
+            &self.0
+        }
+        fn join(&mut self, other: &Self) -> bool {
+            self.1.checked_add(other.1).map(|sum| self.1 = sum).is_some()
+        }
+    }
+
+    fn list(keys: impl Iterator<Item = u64>) -> Shards<Count> {
+        let mut list = Shards::default();
+        keys.for_each(|key| assert!(list.add(&Count(key, 1)).unwrap()));
+        list
+    }
+
+    fn merged(a: &Shards<Count>, b: &Shards<Count>) -> Option<Shards<Count>> {
+        a.merged(b, &mut Pace::new(&mut |_| true)).unwrap()
+    }
+
+    fn scattered(n: u64, seed: u64) -> impl Iterator<Item = u64> {
+        (0..n).map(move |i| (i + seed).wrapping_mul(2_654_435_761) % 5003)
+    }
+
+    #[test]
+    fn it_holds_what_a_map_holds() {
+        for n in [0, 1, 255, 256, 257, 3000, 20_000] {
+            let got = list(scattered(n, 0));
+            let mut map = BTreeMap::new();
+            scattered(n, 0).for_each(|key| *map.entry(key).or_insert(0) += 1);
+            assert!(got.iter().map(|c| (c.0, c.1)).eq(map.into_iter()));
+            assert_eq!(got.len(), got.iter().count());
+            assert!(got.shards.iter().all(|shard| !shard.is_empty() && shard.len() <= SHARD));
+        }
+    }
+
+    #[test]
+    fn merging_adds_up_in_both_ways_and_leaves_its_parts_alone() {
+        let large = list(0..50_000);
+        for small in [list(scattered(20, 3)), list(scattered(4000, 9)), list(49_990..50_010)] {
+            let before: Vec<Count> = large.iter().cloned().collect();
+            let (forth, back) = (merged(&large, &small).unwrap(), merged(&small, &large).unwrap());
+            assert!(forth.iter().eq(back.iter()));
+            assert!(
+                forth.iter().map(|c| c.1).sum::<u64>() == small.iter().map(|c| c.1).sum::<u64>() + 50_000
+            );
+            assert!(small.iter().all(|c| forth.get(&c.0).is_some_and(|sum| sum.1 >= c.1)));
+            assert!(large.iter().eq(before.iter()));
+            assert_eq!(forth.len(), forth.iter().count());
+        }
+    }
+
+    #[test]
+    fn a_sum_out_of_range_refuses_the_whole() {
+        let mut full = list(0..1000);
+        assert!(full.add(&Count(500, u64::MAX - 1)).unwrap());
+        for few in [list(500..501), list(400..900)] {
+            assert!(merged(&full, &few).is_none() && merged(&few, &full).is_none());
+        }
+    }
+
+    #[test]
+    fn lists_in_the_order_of_their_coming_share_large_shards() {
+        let mut all: Shards<u64> = Shards::default();
+        let (long, short) = (list(0..1000), list(5..9));
+        let mut numbers: Shards<u64> = Shards::default();
+        long.iter().for_each(|c| numbers.push(c.0).unwrap());
+        let mut few: Shards<u64> = Shards::default();
+        short.iter().for_each(|c| few.push(c.0).unwrap());
+        for part in [&numbers, &few, &numbers, &few] {
+            all = all.joined(part, &mut Pace::new(&mut |_| true)).unwrap();
+        }
+        let expected = (0..1000).chain(5..9).chain(0..1000).chain(5..9);
+        assert!(all.iter().copied().eq(expected) && all.len() == 2008);
+        assert!(Arc::ptr_eq(&all.shards[0], &numbers.shards[0]));
+    }
+}
