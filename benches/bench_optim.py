@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -18,31 +19,34 @@ def gradients(n: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(n, np.float32)
 
 
-def pair(params: list[np.ndarray], grads: list[np.ndarray]) -> tuple[Any, Any, Any]:
-    """Both optimizers on the very same parameters, gradients and moments."""
+def torch_adamw(params: list[np.ndarray], grads: list[np.ndarray], moments: list[list[np.ndarray]]) -> Any:
+    """torch's optimizer on these very arrays."""
     torch = torch_with_threads()
-    ours = sy.AdamW(params, max_norm=1.0)
-    state = ours.state_dict()
     tensors = [torch.nn.Parameter(torch.from_numpy(p)) for p in params]
     peer = torch.optim.AdamW(tensors, fused=True)
-    for i, (tensor, grad) in enumerate(zip(tensors, grads, strict=True)):
+    for tensor, grad, arrays in zip(tensors, grads, moments, strict=True):
         tensor.grad = torch.from_numpy(grad)
-        moments = {name: torch.from_numpy(state[f"{name}/{i}"]) for name in ("exp_avg", "exp_avg_sq")}
-        peer.state[tensor] = {"step": torch.tensor(0.0), **moments}
+        state = {name: torch.from_numpy(array) for name, array in zip(("exp_avg", "exp_avg_sq"), arrays, strict=True)}
+        peer.state[tensor] = {"step": torch.tensor(0.0), **state}
 
     def theirs() -> None:
         torch.nn.utils.clip_grad_norm_(tensors, 1.0)
         peer.step()
 
-    return lambda: ours.step(grads), theirs, state
+    return theirs
 
 
 def one_large_array() -> Row:
     """clip + AdamW, 1e8 f32, one array"""
     need("torch")
-    p, g = gradients(N, 1), gradients(N)
-    ours, theirs, state = pair([p], [g])
-    scan, update = read_once(g), four_streams(p, state["exp_avg/0"], state["exp_avg_sq/0"], g)
+    p, g, m, v = gradients(N, 1), gradients(N), np.zeros(N, np.float32), np.zeros(N, np.float32)
+    theirs = torch_adamw([p], [g], [[m, v]])
+    steps = itertools.count(1)
+
+    def ours() -> Any:
+        return sy.optim.adamw_(p, g, m, v, step=next(steps), max_norm=1.0)
+
+    scan, update = read_once(g), four_streams(p, m, v, g)
 
     def limit() -> None:
         scan()
@@ -67,10 +71,11 @@ def many_small_arrays() -> Row:
     count, size = 10_000, 1_000
     params = [gradients(size, i) for i in range(count)]
     grads = [gradients(size, count + i) for i in range(count)]
-    ours, theirs, _ = pair(params, grads)
+    theirs = torch_adamw(params, grads, [[np.zeros_like(p), np.zeros_like(p)] for p in params])
+    optimizer = sy.AdamW(params, max_norm=1.0)
     return Row(
         work="clip + AdamW, 10,000 arrays of 1,000 f32",
-        ours=ours,
+        ours=lambda: optimizer.step(grads),
         peer=theirs,
         against="`clip_grad_norm_` + `AdamW(fused=True)`",
         package="torch",

@@ -27,7 +27,7 @@ from examples.demo.tune import (
     tune,
 )
 from steelyard import records
-from steelyard.optim._tree import leaves
+from steelyard.optim._tree import unfold
 
 TEXTS = {"a": "one steelyard weighs one thing\n" * 9, "b": "another weighs another thing\n" * 9, "c": "things\n" * 40}
 
@@ -118,16 +118,17 @@ def double(seed: int = 0) -> Network:
 def check_gradients(network: Network, grads: dict[str, Any], loss: Callable[[], float]) -> None:
     """Every array's gradient along a random direction, against central differences."""
     rng = np.random.default_rng(5)
-    for parameter, grad in zip(leaves(network.params), leaves(grads), strict=True):
-        assert parameter.path == grad.path
-        assert parameter.value.shape == grad.value.shape
-        direction, kept, h = rng.standard_normal(grad.value.shape), parameter.value.copy(), 1e-6
+    (outline, parameters), (like, gradients) = unfold(network.params, "params"), unfold(grads, "grads")
+    assert outline == like
+    for parameter, grad in zip(parameters, gradients, strict=True):
+        assert parameter.shape == grad.shape
+        direction, kept, h = rng.standard_normal(grad.shape), parameter.copy(), 1e-6
         sides = []
         for sign in (1, -1):
-            parameter.value[...] = kept + sign * h * direction
+            parameter[...] = kept + sign * h * direction
             sides.append(loss())
-        parameter.value[...] = kept
-        slope = float((grad.value * direction).sum())
+        parameter[...] = kept
+        slope = float((grad * direction).sum())
         assert abs(slope) > 1e-6  # a gradient of nothing would prove nothing
         assert (sides[0] - sides[1]) / (2 * h) == pytest.approx(slope, rel=1e-6, abs=1e-9)
 

@@ -271,7 +271,8 @@ def test_golden_sentences(error: type[Exception], message: str, function: Callab
 def test_a_rate_that_was_spoilt_later_is_refused_and_nothing_written() -> None:
     params = X.copy()
     optimizer = sy.AdamW(params)
-    optimizer.lr = -1.0
+    _raises(ValueError, "lr: expected a number that is at least 0; got -1.0", lambda: setattr(optimizer, "lr", -1.0))
+    optimizer.lr = lambda step: -1.0
     _raises(ValueError, "lr: expected a number that is at least 0; got -1.0", lambda: optimizer.step(Y))
     assert params.tobytes() == X.tobytes()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
-import pickle
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -385,6 +385,14 @@ def test_a_schedule_that_goes_wrong_is_named() -> None:
     assert w.tolist() == [1, 1]
 
 
+def _set(state: dict[str, Any], key: str, value: float) -> None:
+    state[key][1] = value
+
+
+def _edited(state: dict[str, Any], **changes: Any) -> np.ndarray:
+    return np.array(json.dumps(json.loads(str(state["options"])) | changes))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -395,15 +403,31 @@ def test_a_schedule_that_goes_wrong_is_named() -> None:
             "state['exp_avg/head']: expected float32 of shape (4,)",
         ),
         (lambda s: s.update({"exp_avg/head": np.ones(4)}), "got float64 of shape (4,)"),
-        (lambda s: s.update(step=np.array(-1)), "state['step']: expected one whole number, at least 0"),
+        (lambda s: s.update(step=np.array(-1)), "state['step']: expected a whole number from 0 to"),
+        (lambda s: s.update(step=np.array(2**63 - 1)), "state['step']: expected a whole number from 0 to"),
+        (lambda s: s.update(step=np.array(2**64 - 1, np.uint64)), "state['step']: expected a whole number from 0 to"),
+        (lambda s: s.update(step=np.array(0)), "state['exp_avg/layers/0/w']: expected moments of 0, as the state says"),
+        (lambda s: s.update(numerics=np.array(999)), "state['numerics']: expected 1, as this version"),
+        (lambda s: s.update(options=np.array("[]")), "state['options']: expected what state_dict() wrote"),
+        (lambda s: s.update(options=np.array("[" * 100_000)), "state['options']: expected what state_dict() wrote"),
+        (lambda s: s.update(options=np.array("{")), "state['options']: expected what state_dict() wrote"),
+        (lambda s: s.update(options=_edited(s, eps=1e-60)), "state['options']: expected what state_dict() wrote"),
+        (lambda s: s.update(options=_edited(s, betas=[0.9])), "state['options']: expected what state_dict() wrote"),
+        (lambda s: _set(s, "exp_avg_sq/head", -1e-45), "expected second moments of at least 0; got a negative one"),
+        (lambda s: _set(s, "exp_avg_sq/head", np.nan), "expected finite moments; got a NaN or infinity at element 1"),
+        (lambda s: _set(s, "exp_avg_sq/head", np.inf), "expected finite moments"),
+        (lambda s: _set(s, "exp_avg/layers/0/b", -np.inf), "state['exp_avg/layers/0/b']: expected finite moments"),
+        (lambda s: _set(s, "max_exp_avg_sq/head", 0.0), "expected the largest second moments so far; got one below"),
     ],
 )
 def test_a_bad_state_changes_nothing(change: Any, message: str) -> None:
-    opt = sy.AdamW(tree())
+    opt = sy.AdamW(tree(), amsgrad=True)
     opt.step(gradients(1))
-    before = {key: array.copy() for key, array in opt.state_dict().items()}
-    state = dict(before)
+    before = opt.state_dict()
+    state = {key: array.copy() for key, array in before.items()}
     change(state)
+    opt.step(gradients(2))
+    before = opt.state_dict()
     with pytest.raises(ValueError, match="expected") as caught:
         opt.load_state_dict(state)
     assert message in str(caught.value)
@@ -432,19 +456,6 @@ def test_empty_arrays_and_scalars_are_arrays_too() -> None:
     assert (info.grad_norm, params[1] < 1) == (2.0, True)
 
 
-def test_moments_stay_where_the_optimizer_put_them() -> None:
-    n = 100_000
-    opt = sy.AdamW(np.ones(n))
-    for again in (opt, pickle.loads(pickle.dumps(opt))):
-        moment = again.state_dict()["exp_avg"]
-        with pytest.raises(ValueError, match="does not own its data"):
-            moment.resize(2, refcheck=False)
-        with pytest.raises(ValueError, match="cannot resize"):
-            moment.base.resize(2)
-        moment.__setstate__(np.zeros(2).__reduce__()[2])  # the caller's view goes elsewhere, and nothing else does
-        again.step(np.ones(n))
-
-
 def test_a_parameter_that_became_another_type_is_refused() -> None:
     w = np.ones(8, np.float32)
     opt = sy.AdamW(w)
@@ -452,9 +463,7 @@ def test_a_parameter_that_became_another_type_is_refused() -> None:
         w.dtype = np.dtype(np.float64)  # the same bytes
     except (AttributeError, DeprecationWarning):
         pytest.skip("this NumPy gives arrays no other dtype in place")
-    with pytest.raises(
-        ValueError, match=r"params: expected the array .* it was moved, resized or given another type since"
-    ):
+    with pytest.raises(ValueError, match=r"params: expected float32 of shape \(8,\), as when the optimizer was made"):
         opt.step(np.ones(4))
 
 
@@ -546,11 +555,13 @@ def test_a_parameter_that_was_resized_is_refused() -> None:
         w = np.ones(8)
         opt = sy.AdamW(w)
         w.resize(size, refcheck=False)
-        with pytest.raises(ValueError, match="params: expected the array that was first given; it was moved, resized"):
+        with pytest.raises(
+            ValueError, match=r"params: expected float64 of shape \(8,\), as when the optimizer was made"
+        ):
             opt.step(np.ones(size))
 
 
-def test_a_parameter_with_another_memory_or_order_is_refused() -> None:
+def test_a_parameter_is_taken_where_it_is_and_refused_in_another_order() -> None:
     n, taken = 1000, []
     while True:  # until the new memory is not by chance the old one
         w = np.ones(n)
@@ -559,9 +570,9 @@ def test_a_parameter_with_another_memory_or_order_is_refused() -> None:
         if w.ctypes.data != before:
             break
         taken.append(w)
-    with pytest.raises(ValueError, match="params: expected the array that was first given; it was moved"):
-        opt.step(np.ones(n))
-    assert set(w.tolist()) == {7.0}
+    assert opt.step(np.ones(n)).step == 1
+    assert (w < 7.0).all()
+    assert len(set(w.tolist())) == 1
     pair = np.ones((2, 2))
     opt = sy.AdamW(pair)
     with warnings.catch_warnings():
@@ -607,20 +618,15 @@ def test_moments_are_like_their_parameters() -> None:
 
 
 def test_the_core_counts_its_arrays() -> None:
-    plan = _core.AdamWPlan(["a"], [np.ones(2)], [np.zeros(2)], [np.zeros(2)])
+    w = np.ones(2)
+    plan = _core.AdamWPlan(["a"], [w], [w], [[np.zeros(2)], [np.zeros(2)]], steps=0, options=None)
     options: Any = {"step": 1, "lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0}
     options |= {"maximize": False, "max_norm": None, "scan": True, "stop_nonfinite": True}
     with pytest.raises(ValueError, match="arrays: expected 1, one beside each that is written; got 0"):
-        plan.step((), **options)
-
-
-def test_nothing_is_loaded_into_a_moment_that_is_read_only() -> None:
-    opt = sy.AdamW(np.ones(2))
-    saved = {key: np.full_like(value, 5) for key, value in opt.state_dict().items()}
-    opt.state_dict()["exp_avg_sq"].flags.writeable = False
-    with pytest.raises(ValueError, match=r"state_dict\(\)\['exp_avg_sq'\]: expected a writeable array"):
-        opt.load_state_dict(saved)
-    assert opt.state_dict()["exp_avg"].tolist() == [0.0, 0.0]
+        plan.step((), lambda row: w, **options)
+    for moments in ([], [[np.zeros(2)]], [[np.zeros(2)]] * 4, [[np.zeros(2)], []]):
+        with pytest.raises(ValueError, match="expected"):
+            _core.AdamWPlan(["a"], [w], [w], moments, steps=0, options=None)
 
 
 def test_a_copy_keeps_parameters_and_gradients_together() -> None:
@@ -683,12 +689,13 @@ def test_the_norm_takes_each_leaf_once() -> None:
     plain = Lazy({str(i): np.ones(1) for i in range(100)})
     assert sy.global_norm([plain]) == 10.0
     assert plain.loaded == 100
+    # What is written is asked for twice: a mapping that makes new objects would lose it.
     assert sy.clip_by_global_norm_([plain], 20.0) == 10.0
-    assert plain.loaded == 200
-    # Once more for the paths, which the first value that must be converted asks for; not once for each value.
+    assert plain.loaded == 300
+    # Paths are written out for the first value that must be converted, and no value is asked for again.
     foreign = Lazy({str(i): np.ones(1, ">f4") for i in range(100)})
     assert sy.global_norm([foreign]) == 10.0
-    assert foreign.loaded == 200
+    assert foreign.loaded == 100
 
 
 def test_clipping_names_the_leaf_that_is_not_finite() -> None:

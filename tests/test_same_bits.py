@@ -80,7 +80,7 @@ for dtype in (np.float32, np.float64):
     params = {"w": x.astype(dtype), "b": [y[:13].astype(dtype)]}
     opt = sy.AdamW(params, lr=sy.schedules.cosine(0.01, total_steps=20, warmup_steps=3), max_norm=1.0, amsgrad=True)
     info = [repr(opt.step({"w": (y * (k + 1)).astype(dtype), "b": [x[:13].astype(dtype)]})) for k in range(6)]
-    say(f"AdamW {np.dtype(dtype)}", info, params["w"], params["b"][0], opt._state["exp_avg_sq"][0])
+    say(f"AdamW {np.dtype(dtype)}", info, params["w"], params["b"][0], opt.state_dict()["exp_avg_sq/w"])
 say("global_norm", repr(sy.global_norm([x, y.astype(np.float32)])), sy.optim.GlobalNormState().update(x).to_bytes())
 """
 

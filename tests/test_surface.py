@@ -29,6 +29,8 @@ UNSAFE = {
     "rust/binding/src/arrays/blocks.rs",
     "rust/binding/src/arrays/fresh.rs",
     "rust/binding/src/arrays/mod.rs",
+    "rust/binding/src/arrays/owners.rs",
+    "rust/binding/src/arrays/written.rs",
     "rust/binding/src/callback.rs",
 }
 

@@ -78,19 +78,37 @@ class ReliabilityTally:
     def from_bytes(data: bytes) -> tuple[ReliabilityTally, bytes]: ...
 
 # optim
+# steps made, lr, norm, clip factor, non-finite count, index of the first array, whether a moment overflows, applied
+_StepOutcome = tuple[int, float, float | None, float, int, int | None, bool, bool]
+_Tell = tuple[Callable[[Any], object], list[Any]]
+
 @final
 class AdamWPlan:
     def __new__(
         cls,
         paths: list[str],
+        given: Sequence[Any],
         params: list[Any],
-        exp_avg: list[Any],
-        exp_avg_sq: list[Any],
-        max_exp_avg_sq: list[Any] | None = None,
+        moments: list[list[Any]],
+        *,
+        steps: int,
+        options: object,
+        tell: _Tell | None = None,
     ) -> AdamWPlan: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def options(self) -> Any: ...
+    @options.setter
+    def options(self, value: object) -> None: ...
+    @property
+    def last(self) -> _StepOutcome | None: ...
+    @property
+    def forked(self) -> bool: ...
     def step(
         self,
         grads: tuple[NDArray[Any], ...],
+        array_of: Callable[[int], NDArray[Any]],
         *,
         step: int,
         lr: float,
@@ -102,14 +120,26 @@ class AdamWPlan:
         max_norm: float | None,
         scan: bool,
         stop_nonfinite: bool,
-    ) -> tuple[float | None, float, int, int | None, bool]: ...
+    ) -> _StepOutcome: ...
+    def state(self) -> tuple[int, Any, list[NDArray[Any]]]: ...
+    def load(
+        self, moments: tuple[NDArray[Any], ...], names: list[str], steps: int, options: object, any_value: bool
+    ) -> None: ...
 
+def check_eps(eps: float, single: bool) -> None: ...
 def convert_unreadable(values: tuple[Any, ...], convert: Callable[[int], NDArray[Any]]) -> tuple[NDArray[Any], ...]: ...
 def sum_of_squares(
     arrays: tuple[NDArray[Any], ...], progress: Callable[[int, int], object] | None = None
 ) -> tuple[float, int, float, int, int | None]: ...
-def scale_in_place(arrays: list[Any], names: list[str], factor: float) -> None: ...
-def check_writable(arrays: list[Any], names: list[str]) -> None: ...
+def clip_in_place(
+    given: list[Any],
+    arrays: list[NDArray[Any]],
+    names: list[str],
+    max_norm: float,
+    *,
+    stop_nonfinite: bool,
+    tell: _Tell | None = None,
+) -> tuple[float, int, int | None, bool]: ...
 def schedule_rates(
     decay: str, peak: float, end: float, start: float | None, warmup: int, total: int, steps: NDArray[np.uint64]
 ) -> NDArray[np.float64]: ...

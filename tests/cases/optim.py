@@ -122,7 +122,7 @@ def _reference_schedules(inputs: Inputs) -> Outputs:
 CASES = [
     Case(
         name="optim.adamw",
-        covers=("AdamWPlan", "check_writable", "convert_unreadable"),
+        covers=("AdamWPlan", "check_eps", "convert_unreadable"),
         make=_make_adamw,
         run=_run_adamw,
         reference=_reference_adamw,
@@ -143,7 +143,7 @@ CASES = [
     ),
     Case(
         name="optim.clip_by_global_norm_",
-        covers=("scale_in_place",),
+        covers=("clip_in_place",),
         make=_make_clip,
         run=_run_clip,
         reference=_reference_clip,

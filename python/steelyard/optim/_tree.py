@@ -1,17 +1,17 @@
 """Trees of arrays: an array, or dictionaries, lists and tuples of them, nested as the caller likes.
 
 A leaf is named by its path as the caller would write it, ``["layers"][3]["w"]``, and stands in a saved
-state under ``layers/3/w``.
+state under ``layers/3/w``. A named tuple is known by its fields, ``.w``; what can be gone through once, such as
+``module.parameters()``, is a list.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, ValuesView
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,51 +25,42 @@ Array = NDArray[Any]
 # The containers. Most dictionaries are dicts, and the question whether one is a Mapping takes its time.
 DICTIONARY = (dict, Mapping)
 LIST = (list, tuple)
+ONCE = (Iterator, ValuesView)
+
+# Real trees are far flatter; each level takes stack here, and in pickles and copies.
+DEEPEST = 64
 
 
-@dataclass(frozen=True)
-class Leaf:
-    """One array of a tree: its path, its key in a saved state, and the object that was there."""
+class Field(str):
+    """The name of a field of a named tuple."""
 
-    path: str
-    key: str
-    value: Any
+    __slots__ = ()
 
 
-def leaves(tree: Any, path: str = "", key: str = "") -> Iterator[Leaf]:
-    """Every leaf, depth first, in the order of the caller's containers."""
-    inside = _inside(tree)
-    if inside is None:
-        yield Leaf(path, key, tree)
-        return
-    for name, item in zip(*inside, strict=True):
-        yield from leaves(item, f"{path}[{_literal(name)}]", _join(key, str(name)))
+class _Inside(NamedTuple):
+    """The keys of a container (the indices of a list) and what stands there."""
+
+    keys: Any
+    values: Iterable[Any]
 
 
-def _literal(name: Any) -> str:
-    if not isinstance(name, str):
-        return repr(name)
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def _join(key: str, name: str) -> str:
-    return f"{key}/{name}" if key else name
-
-
-def flattened(tree: Any) -> tuple[Any, ...]:
-    """Return the leaves without their paths, in the order of :func:`leaves`."""
-    inside = _inside(tree)
-    return (tree,) if inside is None else tuple(chain.from_iterable(map(flattened, inside[1])))
-
-
-def _inside(tree: Any) -> tuple[Iterable[Any], Iterable[Any]] | None:
-    """Return the keys of a container (the indices of a list) and what stands there; None for a leaf."""
+def _inside(tree: Any) -> _Inside | None:
+    """Return what is in a container; None for a leaf. What can be gone through once is used up by this."""
     if type(tree) is np.ndarray:  # most often, and the other questions take their time
         return None
     if isinstance(tree, DICTIONARY):
-        return tree.keys(), tree.values()
-    return (range(len(tree)), tree) if isinstance(tree, LIST) else None
+        return _Inside(tree.keys(), tree.values())
+    if isinstance(tree, LIST):
+        return _Inside(_fields(tree) or range(len(tree)), tree)
+    if isinstance(tree, ONCE):
+        items = tuple(tree)
+        return _Inside(range(len(items)), items)
+    return None
+
+
+def _fields(tree: Any) -> tuple[Field, ...]:
+    """Return the fields of a named tuple; none for other lists."""
+    return tuple(map(Field, getattr(tree, "_fields", ())))
 
 
 @dataclass(frozen=True)
@@ -78,7 +69,7 @@ class Outline:
 
     Attributes
     ----------
-    keys : the keys of a dictionary in their order, or the indices of a list or a tuple
+    keys : the keys of a dictionary in their order, the fields of a named tuple, or the indices of a list or a tuple
     items : the outline of what stands at each; None for a leaf
     """
 
@@ -95,14 +86,97 @@ class Outline:
         """Whether all items are leaves."""
         return not any(self.items)
 
+    @property
+    def named(self) -> bool:
+        """Whether this is a named tuple."""
+        return bool(self.keys) and type(self.keys[0]) is Field
 
-def outline(tree: Any) -> Outline | None:
-    """Return the containers of ``tree``, to be compared with those of other trees; None for a leaf."""
+
+def unfold(tree: Any, name: str, *, written: bool = False) -> tuple[Outline | None, tuple[Any, ...]]:
+    """Return the containers of ``tree`` and its leaves, depth first, in the order of the containers.
+
+    Each container is looked into once; with ``written`` a mapping is asked twice for each of its values, since one that
+    makes a new object each time would lose what is written.
+    """
+    found: list[Any] = []
+    return _unfold(tree, (name,), (), found, written), tuple(found)
+
+
+def _unfold(
+    tree: Any, place: tuple[Any, ...], above: tuple[Any, ...], found: list[Any], written: bool
+) -> Outline | None:
+    """Add the leaves to ``found``; ``place`` is the name and the keys on the way, ``above`` the containers."""
     inside = _inside(tree)
     if inside is None:
+        found.append(tree)
         return None
-    keys, values = inside
-    return Outline(keys if isinstance(keys, range) else tuple(keys), tuple(map(outline, values)))
+    if any(tree is outer for outer in above):
+        raise value_error(_written(place), "a container that is not inside itself", f"the {_kind(tree)} around it")
+    if len(above) == DEEPEST:
+        raise value_error(str(place[0]), f"containers nested at most {DEEPEST} deep", "deeper ones")
+    keys = inside.keys if isinstance(inside.keys, range) else tuple(inside.keys)
+    values = tuple(inside.values)
+    if written and isinstance(tree, DICTIONARY) and type(tree).__getitem__ is not dict.__getitem__:
+        _refuse_copies(tree, keys, values, place)
+    around = (*above, tree)
+    items: list[Outline | None] = []
+    for key, value in zip(keys, values, strict=True):
+        if type(value) is np.ndarray:  # most often: said here once more, to save a call for each
+            found.append(value)
+            items.append(None)
+        else:
+            items.append(_unfold(value, (*place, key), around, found, written))
+    return Outline(keys, tuple(items))
+
+
+def _refuse_copies(tree: Any, keys: Any, values: tuple[Any, ...], place: tuple[Any, ...]) -> None:
+    for key, value in zip(keys, values, strict=True):
+        if tree[key] is not value:
+            got = f"a {_kind(tree)}, which makes a new object each time it is asked"
+            name = _written(place)
+            raise type_error(
+                _written((*place, key)),
+                "a mapping that keeps its arrays, to update in place",
+                got,
+                f"pass dict({name})",
+            )
+
+
+def _kind(tree: Any) -> str:
+    return type(tree).__name__
+
+
+def paths(outline: Outline | None) -> list[str]:
+    """Return where each leaf stands, as the caller would write it: ``["layers"][3]["w"]``."""
+    return [_written(("", *place)) for place in _places(outline, ())]
+
+
+def keys(outline: Outline | None) -> list[str]:
+    """Return the key of each leaf in a saved state: ``layers/3/w``."""
+    return ["/".join(str(key) for key in place) for place in _places(outline, ())]
+
+
+def _places(outline: Outline | None, above: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    if outline is None:
+        yield above
+        return
+    for key, item in zip(outline.keys, outline.items, strict=True):
+        yield from _places(item, (*above, key))
+
+
+def _written(place: tuple[Any, ...]) -> str:
+    """A place as the caller would write it."""
+    name, *keys = place
+    return str(name) + "".join(map(_literal, keys))
+
+
+def _literal(key: Any) -> str:
+    if isinstance(key, Field):
+        return f".{key}"
+    if not isinstance(key, str):
+        return f"[{key!r}]"
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+    return f'["{escaped}"]'
 
 
 def matching(tree: Any, like: Outline | None, name: str) -> tuple[Any, ...]:
@@ -129,13 +203,25 @@ def _match(tree: Any, like: Outline | None, place: tuple[Any, ...], found: list[
 
 def _values(tree: Any, like: Outline, place: tuple[Any, ...]) -> Iterable[Any]:
     """Return what is in one container, in the order of the outline."""
-    if isinstance(like.keys, range):
+    if isinstance(like.keys, range) or like.named:
+        if isinstance(tree, ONCE):
+            tree = tuple(tree)
+        if like.named and (fields := _fields(tree)):
+            return _by_field(tree, fields, like, place)
         if isinstance(tree, LIST) and len(tree) == len(like.keys):
             return tree
         raise _no_such_list(tree, like, _written(place))
     if isinstance(tree, DICTIONARY) and (tree.keys() == like.names or set(tree) == like.names):
         return map(tree.__getitem__, like.keys)
     raise _no_such_dictionary(tree, like, _written(place))
+
+
+def _by_field(tree: Any, fields: tuple[Field, ...], like: Outline, place: tuple[Any, ...]) -> Iterable[Any]:
+    """Return the values of a named tuple by the names of its fields, whatever their order."""
+    if frozenset(fields) == like.names:
+        return [getattr(tree, str(field)) for field in like.keys]
+    expected = f"the fields {', '.join(map(str, like.keys))}, like the parameters"
+    raise value_error(_written(place), expected, ", ".join(fields))
 
 
 def _no_such_list(tree: Any, like: Outline, name: str) -> Exception:
@@ -155,20 +241,39 @@ def _no_such_dictionary(tree: Any, like: Outline, name: str) -> Exception:
     return value_error(name, "the keys of the parameters", f"a dictionary {got}")
 
 
-def _written(place: tuple[Any, ...]) -> str:
-    """A place as the caller would write it."""
-    name, *keys = place
-    return str(name) + "".join(f"[{_literal(key)}]" for key in keys)
-
-
 def to_write(value: Any, name: str) -> Array:
     """A NumPy array that shares memory with ``value``, so that writing it writes ``value``."""
     if type(value) is np.ndarray:
         return value
+    if isinstance(value, np.memmap):
+        return value.view(np.ndarray)
     if is_tensor(value):
         return floats(value, name, contiguous=False)
-    fix = f"copy it once with numpy.array({name})" if hasattr(value, "__array__") else ""
-    raise type_error(name, "a NumPy array or a torch CPU tensor, to update in place", describe(value), fix)
+    raise type_error(
+        name, "a NumPy array or a torch CPU tensor, to update in place", describe(value), _fix(value, name)
+    )
+
+
+def all_to_write(values: Iterable[Any], names: Iterable[str]) -> tuple[list[Any], list[Array]]:
+    """:func:`to_write` of many: whom to ask where the memory is (a tensor, else the array), and the arrays."""
+    values = list(values)
+    arrays = [to_write(value, name) for value, name in zip(values, names, strict=True)]
+    owners = [v if type(v) is not np.ndarray and is_tensor(v) else a for v, a in zip(values, arrays, strict=True)]
+    return owners, arrays
+
+
+def _fix(value: Any, name: str) -> str:
+    """What to do about something that is no array to be written."""
+    if is_module(value):
+        return "pass dict(module.named_parameters())"
+    if isinstance(value, str):
+        return f"of pairs of a name and an array pass dict({name.partition('[')[0]})"
+    return f"copy it once with numpy.array({name})" if hasattr(value, "__array__") else ""
+
+
+def is_module(x: Any) -> bool:
+    """Whether ``x`` is a torch module, ``ParameterList`` and ``ParameterDict`` among them, without importing torch."""
+    return any(c.__name__ == "Module" and c.__module__.startswith("torch.nn.") for c in type(x).__mro__)
 
 
 def all_to_read(values: tuple[Any, ...], path: Callable[[int], str]) -> tuple[Array, ...]:
@@ -180,15 +285,29 @@ def to_read(value: Any, name: str) -> Array:
     """The values as a C-contiguous NumPy array, without a copy wherever they already are one."""
     if value is None:
         raise type_error(name, "a gradient for every parameter", "None")
+    refuse_parameter(value, name)
     return floats(value, name)
 
 
-def tensors(values: Iterable[Any]) -> list[Any]:
-    """The torch tensors among them."""
-    return [value for value in values if type(value) is not np.ndarray and is_tensor(value)]
+def refuse_parameter(value: Any, name: str) -> None:
+    """Refuse a tensor that has a gradient and is none: the weights, where their gradients belong."""
+    if is_tensor(value) and value.requires_grad and value.is_leaf:
+        fix = "pass p.grad of each parameter p (or p.detach(), if the parameter itself is meant)"
+        raise type_error(name, "a gradient", f"a {describe(value)} that requires grad: a parameter", fix)
+    if is_module(value):
+        fix = "pass {name: p.grad for name, p in module.named_parameters()}"
+        raise type_error(name, "gradients", type(value).__name__, fix)
 
 
-def wrote(written: list[Any]) -> None:
-    """Tell autograd which tensors were written behind its back, so that a stale backward raises."""
-    if written:
-        sys.modules["torch"].autograd.graph.increment_version(written)
+def teller(values: Iterable[Any]) -> tuple[Callable[[Any], object], list[Any]] | None:
+    """Return what tells autograd that tensors were written behind its back, and the tensors among ``values``.
+
+    The core calls it: a stale backward pass must raise, whatever interrupts Python meanwhile.
+    """
+    tensors = [value for value in values if type(value) is not np.ndarray and is_tensor(value)]
+    if not tensors:
+        return None
+    torch = sys.modules["torch"]
+    # The function of C, where there is one, runs no Python code that a signal could stop.
+    tell = getattr(torch._C, "_increment_version", None) or torch.autograd.graph.increment_version
+    return tell, tensors

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from .._arrays import floats
 from .._options import at_least_zero, choice, flag, number, whole
 from ..errors import shown, type_error, value_error
-from ._tree import all_to_read, leaves, matching, outline, tensors, to_write, wrote
+from ._tree import Outline, all_to_read, all_to_write, keys, matching, paths, teller, to_write, unfold
+from .schedules import Schedule
 
 __all__ = ["AdamW", "StepInfo", "adamw_"]
 
 Array = NDArray[Any]
 NonFinite = Literal["raise", "skip", "propagate"]
 LearningRate = float | Callable[[int], float]
+
+_MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+# The last one after which another step can be counted.
+LAST_STEP = 2**63 - 2
 
 
 @dataclass(frozen=True)
@@ -62,9 +69,10 @@ class StepInfo:
 
 
 @dataclass(frozen=True)
-class _Settings:
+class _Options:
     """The hyperparameters, checked."""
 
+    lr: LearningRate
     betas: tuple[float, float]
     eps: float
     weight_decay: float
@@ -73,6 +81,8 @@ class _Settings:
     maximize: bool
 
     def __post_init__(self) -> None:
+        if not callable(self.lr):
+            object.__setattr__(self, "lr", at_least_zero("lr", self.lr))
         if not (isinstance(self.betas, tuple | list) and len(self.betas) == 2):
             raise type_error("betas", "two numbers", shown(self.betas))
         object.__setattr__(self, "betas", tuple(number(b, f"betas[{i}]") for i, b in enumerate(self.betas)))
@@ -87,13 +97,20 @@ class _Settings:
         object.__setattr__(self, "maximize", flag(self.maximize, "maximize"))
 
     def update(
-        self, plan: _core.AdamWPlan, paths: list[str], grads: tuple[Array, ...], step: int, lr: float
+        self,
+        plan: _core.AdamWPlan,
+        paths: list[str],
+        grads: tuple[Array, ...],
+        array_of: Callable[[int], Array],
     ) -> StepInfo:
         """Run one step of the core and say what it did."""
-        norm, factor, bad, first, applied = plan.step(
+        step = plan.steps
+        rate = at_least_zero("lr", self.lr(step)) if callable(self.lr) else self.lr
+        outcome = plan.step(
             grads,
-            step=step,
-            lr=lr,
+            array_of,
+            step=step + 1,
+            lr=rate,
             beta1=self.betas[0],
             beta2=self.betas[1],
             eps=self.eps,
@@ -103,15 +120,56 @@ class _Settings:
             scan=self.nonfinite != "propagate" or self.max_norm is not None,
             stop_nonfinite=self.nonfinite != "propagate",
         )
-        where = None if first is None else f"grads{paths[first]}"
-        if not applied and self.nonfinite == "raise":
-            raise value_error(
-                str(where),
-                "finite gradients",
-                f"{bad} NaN or infinite",
-                "nothing was written; nonfinite='skip' goes on",
-            )
-        return StepInfo(step if applied else step - 1, lr, norm, factor, bad, where, not applied)
+        info = _info(outcome, paths)
+        if info.skipped and self.nonfinite == "raise":
+            raise _refused(info, overflow=outcome[6])
+        return info
+
+    def to_json(self) -> str:
+        """Everything but a learning rate that is a function of the caller's own."""
+        lr = self.lr.to_dict() if isinstance(self.lr, Schedule) else None if callable(self.lr) else self.lr
+        return json.dumps({"lr": lr} | {name: getattr(self, name) for name in _SAVED})
+
+    def with_json(self, text: str) -> _Options:
+        """These options as :meth:`to_json` wrote them, with the learning rate of ``self`` where it wrote none."""
+        saved = json.loads(text)
+        if not isinstance(saved, dict) or set(saved) != {"lr", *_SAVED}:
+            raise ValueError(f"no object of lr, {', '.join(_SAVED)}")
+        lr = saved.pop("lr")
+        rate = self.lr if lr is None else Schedule.from_dict(lr) if isinstance(lr, dict) else lr
+        return _Options(rate, **saved)
+
+
+_SAVED = ("betas", "eps", "weight_decay", "max_norm", "nonfinite", "maximize")
+
+
+def _info(outcome: _core._StepOutcome, paths: list[str]) -> StepInfo:
+    step, lr, norm, factor, bad, first, _, applied = outcome
+    return StepInfo(step, lr, norm, factor, bad, None if first is None else f"grads{paths[first]}", not applied)
+
+
+def _refused(info: StepInfo, overflow: bool) -> ValueError:
+    """Say why a step was not made."""
+    fix = "nothing was written; nonfinite='skip' goes on"
+    if overflow:
+        got = f"{info.nonfinite} too large: a moment would be infinite"
+        return value_error(str(info.first_nonfinite), "gradients whose squares fit the parameters' type", got, fix)
+    return value_error(str(info.first_nonfinite), "finite gradients", f"{info.nonfinite} NaN or infinite", fix)
+
+
+def _option(name: str, doc: str) -> Any:
+    """One of the options as an attribute, to be read."""
+
+    def get(self: AdamW) -> Any:
+        return getattr(self._plan.options, name)
+
+    def put(self: AdamW, value: Any) -> None:
+        raise AttributeError(
+            f"{name}: expected where the optimizer is made; got {shown(value)} for one that exists; make a new one "
+            "with it, and load this one's state without its 'options'"
+        )
+
+    return property(get, put, doc=doc)
 
 
 class AdamW:
@@ -180,6 +238,9 @@ class AdamW:
     Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019. Defaults are torch's.
     """
 
+    # No other attribute can be set, and so none be taken for an option.
+    __slots__ = ("__weakref__", "_keys", "_names", "_outline", "_params", "_paths", "_plan", "_single")
+
     def __init__(
         self,
         params: Any,
@@ -193,120 +254,198 @@ class AdamW:
         maximize: bool = False,
         amsgrad: bool = False,
     ) -> None:
-        self._settings = _Settings(betas, eps, weight_decay, max_norm, nonfinite, maximize)
-        self.lr: LearningRate = lr if callable(lr) else at_least_zero("lr", lr)
-        self._outline = outline(params)
-        self._step = 0
-        found = list(leaves(params))
-        if not found:
+        options = _Options(lr, betas, eps, weight_decay, max_norm, nonfinite, maximize)
+        found, values = unfold(params, "params", written=True)
+        if not values:
             raise value_error("params", "at least one array", "none")
-        self._paths = [leaf.path for leaf in found]
-        self._keys = [leaf.key for leaf in found]
-        self._params = [leaf.value for leaf in found]
-        if len(set(self._keys)) < len(self._keys):
-            twice = next(key for key in self._keys if self._keys.count(key) > 1)
-            raise value_error("params", "paths that stay apart in a saved state", f"{twice!r} twice")
-        arrays = self._arrays()
-        _core.check_writable(arrays, [f"params{path}" for path in self._paths])
-        names = ["exp_avg", "exp_avg_sq"] + (["max_exp_avg_sq"] if flag(amsgrad, "amsgrad") else [])
-        self._state = {name: _fixed([np.zeros_like(array) for array in arrays]) for name in names}
-        self._plan = _core.AdamWPlan(self._paths, arrays, *map(_fixed, self._state.values()))
-        self._tensors = tensors(self._params)
+        names = _MOMENTS if flag(amsgrad, "amsgrad") else _MOMENTS[:2]
+        self._make(found, values, names, options)
 
-    def _arrays(self) -> list[Array]:
-        """The memory of the parameters."""
-        return [to_write(param, f"params{path}") for param, path in zip(self._params, self._paths, strict=True)]
+    def _make(
+        self,
+        found: Outline | None,
+        params: tuple[Any, ...],
+        names: tuple[str, ...],
+        options: _Options,
+        *,
+        steps: int = 0,
+        moments: list[list[Array]] | None = None,
+    ) -> None:
+        """Begin with these parameters, and moments of 0 unless others are given."""
+        self._outline, self._params, self._names = found, params, names
+        self._paths, self._keys = paths(found), keys(found)
+        _refuse_collisions(self._keys)
+        owners, arrays = all_to_write(params, [f"params{path}" for path in self._paths])
+        if moments is None:
+            moments = [[np.zeros_like(array) for array in arrays] for _ in names]
+        tell = teller(params)
+        self._plan = _core.AdamWPlan(self._paths, owners, arrays, moments, steps=steps, options=options, tell=tell)
+        self._single = any(array.dtype == np.float32 for array in arrays)
+        _core.check_eps(options.eps, self._single)
+
+    def _array(self, row: int) -> Array:
+        """The memory of a parameter, where it is now."""
+        return to_write(self._params[row], f"params{self._paths[row]}")
+
+    @property
+    def lr(self) -> LearningRate:
+        """The learning rate, or the function that gives it; the one option that can be set."""
+        options: _Options = self._plan.options
+        return options.lr
+
+    @lr.setter
+    def lr(self, value: LearningRate) -> None:
+        self._plan.options = replace(self._plan.options, lr=value)
+
+    betas = _option("betas", "Decay of the first and the second moment.")
+    eps = _option("eps", "Added to the denominator.")
+    weight_decay = _option("weight_decay", "The decoupled decay.")
+    max_norm = _option("max_norm", "What the global norm of the gradients is clipped to; ``None``: it is not.")
+    nonfinite = _option("nonfinite", "What gradients that are not finite do.")
+    maximize = _option("maximize", "Whether steps go up the gradient.")
+
+    @property
+    def amsgrad(self) -> bool:
+        """Whether the largest second moment so far is divided by."""
+        return len(self._names) == len(_MOMENTS)
+
+    @property
+    def step_info(self) -> StepInfo | None:
+        """What the last step did: what :meth:`step` returned, or would have, had not an interrupt come in between."""
+        outcome = self._plan.last
+        return None if outcome is None else _info(outcome, self._paths)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the plan, which holds addresses."""
-        return {name: value for name, value in self.__dict__.items() if name != "_plan"}
+        """Parameters, moments and options; not the plan, which holds addresses."""
+        steps, options, moments = self._plan.state()
+        return {
+            "outline": self._outline, "params": self._params, "names": self._names,
+            "options": options, "steps": steps, "moments": moments,
+        }  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._state = {name: _fixed(arrays) for name, arrays in self._state.items()}
-        self._plan = _core.AdamWPlan(self._paths, self._arrays(), *map(_fixed, self._state.values()))
+        rows = len(state["params"])
+        moments = [state["moments"][i * rows : (i + 1) * rows] for i in range(len(state["names"]))]
+        self._make(
+            state["outline"], state["params"], state["names"], state["options"], steps=state["steps"], moments=moments
+        )
 
     def step(self, grads: Any) -> StepInfo:
         """Update every parameter once; ``grads`` has the containers of ``params`` and is only read.
+
+        Where the memory of each parameter is, is asked again: a torch tensor whose data were replaced, or moved (by
+        ``share_memory_()``, say), is updated where it is now, and one of another shape or type is refused. The update
+        and its count are one act, which no signal comes between: where an interrupt keeps this from returning,
+        :attr:`step_info` says what was done.
 
         Returns
         -------
         StepInfo
             Step number, learning rate, gradient norm, clip factor, what was not finite.
+
+        Raises
+        ------
+        RuntimeError
+            Where another thread is inside a step of this optimizer, or was when this process was forked.
         """
+        plan = self._plan
         given = matching(grads, self._outline, "grads")
         arrays = all_to_read(given, lambda i: f"grads{self._paths[i]}")
-        lr = at_least_zero("lr", self.lr(self._step) if callable(self.lr) else self.lr)
-        info = self._settings.update(self._plan, self._paths, arrays, self._step + 1, lr)
-        self._step = info.step
-        if not info.skipped:
-            wrote(self._tensors)
-        return info
+        options: _Options = plan.options
+        return options.update(plan, self._paths, arrays, self._array)
 
     def state_dict(self) -> dict[str, Array]:
-        """Return step and moments as flat arrays that ``numpy.savez`` takes: ``"exp_avg/layers/0/w"``.
+        """Return what :meth:`load_state_dict` takes, as flat arrays for ``numpy.savez``.
 
-        The moments are the optimizer's own arrays, not copies: save them, or copy them, before the next step. A step
-        writes them whatever their ``writeable`` flag says.
+        The number of steps, the options (as JSON; a learning rate that is a function of the caller's own is left out)
+        and the ``numerics`` of the bits, then copies of the moments, such as ``"exp_avg/layers/0/w"``: all of one
+        moment in time, which later steps do not change.
         """
-        flat: dict[str, Array] = {"step": np.array(self._step, np.int64), "numerics": np.array(_core.numerics())}
-        for name, arrays in self._state.items():
-            flat |= {f"{name}/{key}" if key else name: array for key, array in zip(self._keys, arrays, strict=True)}
-        return flat
+        steps, options, moments = self._plan.state()
+        flat = {
+            "step": np.array(steps, np.int64),
+            "numerics": np.array(_core.numerics()),
+            "options": np.array(options.to_json()),
+        }
+        return flat | dict(zip(self._moment_keys(), moments, strict=True))
+
+    def _moment_keys(self) -> list[str]:
+        return [f"{name}/{key}" if key else name for name in self._names for key in self._keys]
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy a saved state in, so that training goes on bit for bit as if never interrupted.
 
+        The options are taken over too, as in torch; set ``opt.lr``, say, afterwards to go on with another one. All of
+        it is loaded, or nothing.
+
         Parameters
         ----------
         state : mapping
-            What :meth:`state_dict` returned, or ``numpy.load`` of what was saved from it.
+            What :meth:`state_dict` returned, or ``numpy.load`` of what was saved from it. Without ``"options"`` the
+            optimizer keeps its own.
 
         Raises
         ------
-        ValueError
-            Where a key is lacking or unknown, or an array has another dtype or shape; nothing is changed.
+        TypeError, ValueError
+            Where a key is lacking or unknown, an array has another dtype or shape, the bits are of other ``numerics``,
+            or no step can have made what is there (a negative second moment, NaN); nothing is changed.
         """
         if not isinstance(state, Mapping):
             raise type_error("state", "a mapping, as state_dict() returns", shown(state))
-        own = self.state_dict()
-        lacking = [key for key in own if key not in state and key != "numerics"]
-        extra = [key for key in state if key not in own]
+        wanted = self._moment_keys()
+        lacking = [key for key in ("step", *wanted) if key not in state]
+        known = {"step", "numerics", "options", *wanted}
+        extra = [key for key in state if key not in known]
         if lacking or extra:
             got = ", ".join([f"no {key!r}" for key in lacking[:3]] + [f"also {key!r}" for key in extra[:3]])
             raise value_error("state", "the keys of this optimizer's state_dict()", got)
-        loaded = {key: np.asarray(state[key]) for key in own if key in state}
-        for key, array in own.items():
-            if key in ("step", "numerics"):
-                continue
-            if loaded[key].dtype != array.dtype or loaded[key].shape != array.shape:
-                got = f"{loaded[key].dtype} of shape {loaded[key].shape}"
-                raise value_error(f"state[{key!r}]", f"{array.dtype} of shape {array.shape}", got)
-            if not array.flags.writeable:
-                raise value_error(f"state_dict()[{key!r}]", "a writeable array, to load into", "a read-only one")
-        step = loaded["step"]
-        if step.shape != () or step.dtype.kind not in "iu" or int(step) < 0:
-            raise value_error("state['step']", "one whole number, at least 0", repr(step))
-        for key, array in own.items():
-            if key not in ("step", "numerics"):
-                np.copyto(array, loaded[key])
-        self._step = int(step)
+        steps = whole(np.asarray(state["step"])[()], "state['step']", 0, LAST_STEP)
+        self._check_numerics(state)
+        options = self._saved_options(state)
+        names = [f"state[{key!r}]" for key in wanted]
+        moments = tuple(floats(state[key], name) for key, name in zip(wanted, names, strict=True))
+        if self._plan.forked:  # a step that has no thread here holds the plan for ever
+            self._make(self._outline, self._params, self._names, self._plan.options)
+        self._plan.load(moments, names, steps, options, options.nonfinite == "propagate")
+
+    def _check_numerics(self, state: Mapping[str, Any]) -> None:
+        if "numerics" not in state:
+            return
+        found, own = whole(np.asarray(state["numerics"])[()], "state['numerics']", 0), _core.numerics()
+        if found != own:
+            fix = "other bits would follow; take 'numerics' out of the state to load it all the same"
+            raise value_error("state['numerics']", f"{own}, as this version of steelyard has", str(found), fix)
+
+    def _saved_options(self, state: Mapping[str, Any]) -> _Options:
+        own: _Options = self._plan.options
+        if "options" not in state:
+            return own
+        try:
+            options = own.with_json(str(np.asarray(state["options"]).item()))
+            _core.check_eps(options.eps, self._single)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise value_error("state['options']", "what state_dict() wrote", f"{error}") from None
+        return options
 
     def __repr__(self) -> str:
-        s = self._settings
-        lr = self.lr if not isinstance(self.lr, float) else f"{self.lr:g}"
+        o: _Options = self._plan.options
+        lr = o.lr if callable(o.lr) else f"{o.lr:g}"
         return (
-            f"AdamW({len(self._paths)} arrays, step {self._step}, lr={lr}, betas={s.betas}, eps={s.eps:g}, "
-            f"weight_decay={s.weight_decay:g}, max_norm={s.max_norm})"
+            f"AdamW({len(self._paths)} arrays, step {self._plan.steps}, lr={lr}, betas={o.betas}, eps={o.eps:g}, "
+            f"weight_decay={o.weight_decay:g}, max_norm={o.max_norm})"
         )
 
 
-def _fixed(arrays: list[Array]) -> list[Array]:
-    """Views: the core remembers where moments lie, and NumPy resizes no view, nor what a view looks at.
-
-    Unless it is told not to check: with ``refcheck=False`` every view of an array is lost.
-    """
-    return [array[...] for array in arrays]
+def _refuse_collisions(saved: list[str]) -> None:
+    """Refuse paths that one saved state could not keep apart: ``numpy.load`` takes the end ".npy" from a name."""
+    seen = set(saved)
+    if len(seen) < len(saved):
+        twice = next(key for key in saved if saved.count(key) > 1)
+        raise value_error("params", "paths that stay apart in a saved state", f"{twice!r} twice")
+    for key in saved:
+        if key.endswith(".npy") and key.removesuffix(".npy") in seen:
+            got = f"{key.removesuffix('.npy')!r} and {key!r}"
+            raise value_error("params", "paths that numpy.load can tell apart", got, "rename one of them")
 
 
 def adamw_(
@@ -359,24 +498,20 @@ def adamw_(
     >>> w.round(6)
     array([0.899, 1.099])
     """
-    step, rate = whole(step, "step", 1, 2**63 - 1), at_least_zero("lr", lr)
-    settings = _Settings(betas, eps, weight_decay, max_norm, nonfinite, maximize)
-    found = list(leaves(params))
-    paths = [leaf.path for leaf in found]
-    like = outline(params)
-    roles: dict[str, Sequence[Any]] = {"params": [leaf.value for leaf in found]}
-    moments = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq, "max_exp_avg_sq": max_exp_avg_sq}
-    for name, tree in moments.items():
+    step = whole(step, "step", 1, LAST_STEP + 1)
+    options = _Options(at_least_zero("lr", lr), betas, eps, weight_decay, max_norm, nonfinite, maximize)
+    found, given = unfold(params, "params", written=True)
+    places = paths(found)
+    roles: dict[str, tuple[Any, ...]] = {"params": given}
+    for name, tree in zip(_MOMENTS, (exp_avg, exp_avg_sq, max_exp_avg_sq), strict=True):
         if tree is not None or name != "max_exp_avg_sq":
-            roles[name] = matching(tree, like, name)
-    arrays = [
-        [to_write(value, f"{name}{path}") for value, path in zip(values, paths, strict=True)]
-        for name, values in roles.items()
-    ]
-    # Before the plan remembers where the arrays lie: converting runs Python code, which may move them.
-    read = all_to_read(matching(grads, like, "grads"), lambda i: f"grads{paths[i]}")
-    plan = _core.AdamWPlan(paths, *arrays)
-    info = settings.update(plan, paths, read, step, rate)
-    if not info.skipped:
-        wrote(tensors([value for values in roles.values() for value in values]))
-    return info
+            roles[name] = matching(tree, found, name)
+    written = [all_to_write(values, [f"{name}{path}" for path in places]) for name, values in roles.items()]
+    (owners, arrays), *moments = written
+    # Before the plan looks at any of them: converting runs Python code, which may move them.
+    read = all_to_read(matching(grads, found, "grads"), lambda i: f"grads{places[i]}")
+    tell = teller([value for values in roles.values() for value in values])
+    plan = _core.AdamWPlan(
+        places, owners, arrays, [moment for _, moment in moments], steps=step - 1, options=None, tell=tell
+    )
+    return options.update(plan, places, read, lambda row: to_write(given[row], f"params{places[row]}"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal, Self, get_args
 
@@ -12,29 +11,25 @@ import numpy as np
 from .. import _core
 from .._options import at_least_zero, choice, state_bytes
 from ..errors import type_error, value_error
-from ._tree import all_to_read, flattened, leaves, tensors, to_write, wrote
+from ._tree import all_to_read, all_to_write, paths, refuse_parameter, teller, unfold
 from .adamw import NonFinite
 
 __all__ = ["GlobalNormState", "clip_by_global_norm_", "global_norm"]
 
 
-def _measured(
-    values: tuple[Any, ...], paths: Callable[[], list[str]], nonfinite: str, fix: str = ""
-) -> tuple[float, int, float, bool]:
-    """Sum of squares, its power of four, the norm, and whether all is finite.
-
-    ``paths`` is asked once, and only where a path is needed.
-    """
-    known = cache(paths)
-    arrays = all_to_read(values, lambda i: known()[i])
+def _measured_tree(grads: Any, nonfinite: str, fix: str = "") -> tuple[float, int, float, bool]:
+    """Sum of squares, its power of four, the norm, and whether all is finite."""
+    outline, values = unfold(grads, "grads")
+    names = cache(lambda: [f"grads{path}" for path in paths(outline)])  # written out only where one is needed
+    arrays = all_to_read(values, lambda i: names()[i])
     total, exponent, norm, bad, first = _core.sum_of_squares(arrays)
     if first is not None and nonfinite == "raise":
-        raise value_error(known()[first], "finite values", f"{bad} NaN or infinite", fix)
+        raise _not_finite(names()[first], bad, fix)
     return total, exponent, norm, first is None
 
 
-def _measured_tree(grads: Any, nonfinite: str, fix: str = "") -> tuple[float, int, float, bool]:
-    return _measured(flattened(grads), lambda: [f"grads{leaf.path}" for leaf in leaves(grads)], nonfinite, fix)
+def _not_finite(name: str, count: int, fix: str) -> ValueError:
+    return value_error(name, "finite values", f"{count} NaN or infinite", fix)
 
 
 def global_norm(grads: Any, *, nonfinite: Literal["raise", "propagate"] = "raise") -> float:
@@ -58,7 +53,7 @@ def global_norm(grads: Any, *, nonfinite: Literal["raise", "propagate"] = "raise
     Raises
     ------
     TypeError
-        For what is not an array of floats, with its path.
+        For what is not an array of floats, with its path; for a torch parameter, whose gradient is meant.
     ValueError
         For NaN and infinities (unless they propagate), with the path of the first array that has one.
 
@@ -83,7 +78,9 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
 
     The factor is ``max_norm / norm`` where ``norm > max_norm``, and nothing is written otherwise: the
     threshold is exact, with no epsilon (optax's convention; torch always multiplies by
-    ``min(1, max_norm / (norm + 1e-6))``).
+    ``min(1, max_norm / (norm + 1e-6))``). The factor and each product are rounded, so the norm after clipping
+    is at most ``max_norm (1 + 2^-23)`` in float32 and ``max_norm (1 + 2^-52)`` in float64 (where elements are
+    not subnormal). Norms beyond float64, and factors below the element type, are right too.
 
     Parameters
     ----------
@@ -92,18 +89,21 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
     max_norm : float
         At least 0.
     nonfinite : {"raise", "skip", "propagate"}
-        What NaN or infinite elements do: raise, leave every array as it is, or take part in the
-        multiplication. Decided before anything is written.
+        What NaN or infinite elements do: raise, leave every array as it is, or take part: a NaN among them
+        makes the norm, the factor and every element NaN; infinities without a NaN make a factor of 0, which
+        leaves NaN where they stood and 0 elsewhere (torch's convention, and that of :class:`AdamW`). Decided
+        before anything is written.
 
     Returns
     -------
     float
-        The norm before clipping.
+        The norm before clipping; infinite where it is beyond float64.
 
     Raises
     ------
     TypeError
-        For what is not a writable float32 or float64 array, with its path.
+        For what is not a writable float32 or float64 array, with its path; for a torch parameter, whose gradient is
+        meant.
     ValueError
         For a negative ``max_norm``, NaN or infinities (unless another policy is asked for), read-only, overlapping or
         non-contiguous arrays, with the path; nothing is written.
@@ -120,15 +120,15 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
     """
     limit = at_least_zero("max_norm", max_norm, infinite=True)
     choice(nonfinite, "nonfinite", get_args(NonFinite))
-    found = list(leaves(grads))
-    names = [f"grads{leaf.path}" for leaf in found]
-    arrays = [to_write(leaf.value, name) for leaf, name in zip(found, names, strict=True)]
-    _core.check_writable(arrays, names)
-    fix = "nothing was written; nonfinite='skip' goes on"
-    _, _, norm, finite = _measured(tuple(arrays), lambda: names, nonfinite, fix)
-    if (finite and norm > limit) or (not finite and nonfinite == "propagate"):
-        _core.scale_in_place(arrays, names, limit / norm if norm > limit else norm)
-        wrote(tensors([leaf.value for leaf in found]))
+    outline, values = unfold(grads, "grads", written=True)
+    names = [f"grads{path}" for path in paths(outline)]
+    for value, name in zip(values, names, strict=True):
+        refuse_parameter(value, name)
+    owners, arrays = all_to_write(values, names)
+    stop = nonfinite != "propagate"
+    norm, bad, first, _ = _core.clip_in_place(owners, arrays, names, limit, stop_nonfinite=stop, tell=teller(values))
+    if first is not None and nonfinite == "raise":
+        raise _not_finite(names[first], bad, "nothing was written; nonfinite='skip' goes on")
     return norm
 
 

@@ -76,12 +76,21 @@ class Schedule:
         object.__setattr__(self, "warmup_steps", _steps("warmup_steps", self.warmup_steps))
         if self.total_steps is not None:
             object.__setattr__(self, "total_steps", _steps("total_steps", self.total_steps))
+        if self.start is not None and not self.warmup_steps:
+            raise value_error("start", "warmup_steps of at least 1 beside it, to rise over", "warmup_steps = 0")
         if self.shape == "constant":
+            self._refuse_an_end()
             return
         if self.total_steps is None:
             raise value_error("total_steps", "the number of steps of the whole schedule", "None")
         if self.warmup_steps >= self.total_steps:
             raise value_error("warmup_steps", f"fewer than total_steps = {self.total_steps}", str(self.warmup_steps))
+
+    def _refuse_an_end(self) -> None:
+        """A constant rate neither falls nor ends."""
+        for name, none in (("total_steps", None), ("end", 0.0)):
+            if (value := getattr(self, name)) != none:
+                raise value_error(name, f"{none} for a constant rate", str(value), "linear and cosine fall to an end")
 
     @overload
     def __call__(self, step: int) -> float: ...
@@ -150,7 +159,7 @@ def constant(lr: float, *, warmup_steps: int = 0, start: float | None = None) ->
     warmup_steps : int
         Steps of rising, 0 or more.
     start : float, optional
-        The rate at step 0; without it the first of ``warmup_steps`` equal rises from 0.
+        The rate at step 0, with ``warmup_steps``; without it the first of as many equal rises from 0.
 
     Returns
     -------
@@ -187,7 +196,7 @@ def linear(
     warmup_steps : int
         Steps of rising, 0 or more and fewer than ``total_steps``.
     start : float, optional
-        The rate at step 0; without it the first of ``warmup_steps`` equal rises from 0.
+        The rate at step 0, with ``warmup_steps``; without it the first of as many equal rises from 0.
     end : float
         The rate at ``total_steps`` and after, at least 0.
 
@@ -227,7 +236,7 @@ def cosine(
     warmup_steps : int
         Steps of rising, 0 or more and fewer than ``total_steps``.
     start : float, optional
-        The rate at step 0; without it the first of ``warmup_steps`` equal rises from 0.
+        The rate at step 0, with ``warmup_steps``; without it the first of as many equal rises from 0.
     end : float
         The rate at ``total_steps`` and after, at least 0.
 

@@ -41,8 +41,8 @@ mod _core {
     };
     #[pymodule_export]
     use crate::optim::{
-        AdamWPlan, check_writable, convert_unreadable, global_norm_from_bytes, global_norm_to_bytes,
-        scale_in_place, schedule_rates, sum_of_squares,
+        AdamWPlan, check_eps, clip_in_place, convert_unreadable, global_norm_from_bytes,
+        global_norm_to_bytes, schedule_rates, sum_of_squares,
     };
     #[pymodule_export]
     use crate::perplexity::PerplexityTotals;

@@ -92,10 +92,15 @@ pub fn write_chunks<T: Send, R: Send>(
     bytes: usize,
     f: impl Fn(usize, T) -> R + Sync,
 ) -> Result<Vec<R>, NoMemory> {
-    match run_items(items, bytes, None, f) {
+    unwatched(run_items(items, bytes, None, f))
+}
+
+/// What work comes to that nobody watches: it ends, unless there is no memory.
+pub fn unwatched<T: Default>(outcome: Result<T, Stopped>) -> Result<T, NoMemory> {
+    match outcome {
         Ok(results) => Ok(results),
         Err(Stopped::NoMemory(error)) => Err(error),
-        Err(Stopped::Cancelled) => Ok(Vec::new()), // nobody watches
+        Err(Stopped::Cancelled) => Ok(T::default()),
     }
 }
 

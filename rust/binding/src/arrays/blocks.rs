@@ -1,11 +1,10 @@
-//! Many arrays in one call, some of them written: checked first, then borrowed together.
-//!
-//! [`Written`] arrays are found sound and disjoint when they are handed over. Each call looks at them again, side by
-//! side with what it [`Reads`], before there are slices of any; a [`Claim`] makes one of each that is written.
+//! Many arrays in one call that are only read: checked first, then borrowed together.
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
+use super::owners::holds_its_memory;
 use super::{Item, data};
-use numpy::npyffi::flags::{NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
+use crate::call::no_memory;
+use numpy::npyffi::flags::NPY_ARRAY_C_CONTIGUOUS;
 use numpy::npyffi::{NPY_BYTEORDER_CHAR, NPY_TYPES};
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -14,8 +13,9 @@ use pyo3::types::PyTuple;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::ops::Range;
-use std::slice::{from_raw_parts, from_raw_parts_mut};
-use steelyard_kernels::optim::{TypedSlice, TypedSliceMut};
+use std::slice::from_raw_parts;
+use steelyard_kernels::memory;
+use steelyard_kernels::optim::TypedSlice;
 
 /// The element types of optimizer arrays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Kind {
     }
 
     /// In bytes; each type is aligned to it.
-    fn size(self) -> usize {
+    pub(super) fn size(self) -> usize {
         match self {
             Kind::F64 => 8,
             Kind::F32 => 4,
@@ -53,10 +53,10 @@ impl Kind {
 
 /// Where the elements of a C-contiguous array lie: an address, not yet a slice.
 #[derive(Clone, Copy, PartialEq)]
-struct Block {
-    data: *mut u8,
-    len: usize,
-    kind: Kind,
+pub(super) struct Block {
+    pub(super) data: *mut u8,
+    pub(super) len: usize,
+    pub(super) kind: Kind,
 }
 
 // SAFETY: an address, through which nothing is read or written.
@@ -65,22 +65,22 @@ unsafe impl Send for Block {}
 unsafe impl Sync for Block {}
 
 impl Block {
-    fn range(&self) -> Range<usize> {
+    pub(super) fn range(&self) -> Range<usize> {
         self.data.addr()..self.data.addr() + self.len * self.kind.size()
     }
 }
 
 /// An aligned array of floats in native byte order.
 #[derive(Clone, Copy)]
-pub struct Header<'a> {
+pub(super) struct Header<'a> {
     array: &'a Bound<'a, PyUntypedArray>,
-    kind: Kind,
+    pub(super) kind: Kind,
 }
 
 impl<'a> Header<'a> {
     /// `None` for other dtypes. A step asks thousands of arrays: two fields are read, and the shape is not looked at.
     #[inline]
-    fn of(array: &'a Bound<'a, PyUntypedArray>) -> Option<Self> {
+    pub(super) fn of(array: &'a Bound<'a, PyUntypedArray>) -> Option<Self> {
         // SAFETY: a live array has a dtype; the fields that are read of it are plain.
         let (number, order) = unsafe {
             let dtype = &(*(*array.as_array_ptr()).fields.descr).fields;
@@ -100,7 +100,7 @@ impl<'a> Header<'a> {
     }
 
     #[inline]
-    fn has(self, flags: i32) -> bool {
+    pub(super) fn has(self, flags: i32) -> bool {
         // SAFETY: the pointer is to a live array object, whose `flags` field is plain.
         unsafe { (*self.array.as_array_ptr()).fields.flags & flags == flags }
     }
@@ -111,7 +111,7 @@ impl<'a> Header<'a> {
     }
 
     #[inline]
-    fn block(self) -> Block {
+    pub(super) fn block(self) -> Block {
         Block { data: data(self.array), len: self.shape().iter().product(), kind: self.kind }
     }
 }
@@ -125,12 +125,12 @@ const NATIVE: u8 = NPY_BYTEORDER_CHAR::NPY_NATIVE as u8;
 const NATBYTE: u8 = NPY_BYTEORDER_CHAR::NPY_NATBYTE as u8;
 
 /// How many arrays ahead of the one that is checked a shape is asked for.
-const AHEAD: usize = 24;
+pub(super) const AHEAD: usize = 24;
 
 /// Asks for the shape of an array that is soon to be checked. NumPy allots shapes one by one, between the elements of
 /// one array and the next: each is on a page of its own that nobody has touched since the last step.
 #[inline]
-fn prefetch_shape(object: &Bound<'_, PyAny>) {
+pub(super) fn prefetch_shape(object: &Bound<'_, PyAny>) {
     #[cfg(target_arch = "x86_64")]
     if let Ok(array) = object.cast_exact::<PyUntypedArray>() {
         // SAFETY: the pointer is to a live array object, whose `dimensions` field is plain; a prefetch is a hint that
@@ -142,7 +142,7 @@ fn prefetch_shape(object: &Bound<'_, PyAny>) {
 }
 
 /// An array that will be read. `name` is only called for a message.
-fn readable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyResult<Header<'a>> {
+pub(super) fn readable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyResult<Header<'a>> {
     let Ok(array) = object.cast::<PyUntypedArray>() else {
         let got = object.get_type().name().map_or_else(|_| "an unknown type".into(), |n| n.to_string());
         return Err(PyTypeError::new_err(format!("{}: expected a NumPy array; got {got}", name())));
@@ -171,36 +171,35 @@ pub fn is_plain(object: &Bound<'_, PyAny>) -> bool {
     header.is_some_and(|header| header.has(NPY_ARRAY_C_CONTIGUOUS) && header.kind != Kind::Bf16)
 }
 
-/// An array that will be written: float32 or float64, and writeable.
-pub fn writable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyResult<Header<'a>> {
-    let header = readable(object, &name)?;
-    if !matches!(header.kind, Kind::F32 | Kind::F64) {
-        return Err(PyTypeError::new_err(format!(
-            "{}: expected float32 or float64 to write to; got {}",
-            name(),
-            header.kind.name()
-        )));
-    }
-    if !header.has(NPY_ARRAY_WRITEABLE) {
-        return Err(PyValueError::new_err(format!(
-            "{}: expected a writeable array; got a read-only one; use numpy.array to copy it",
-            name()
-        )));
-    }
-    Ok(header)
-}
-
-/// Refuses an array unlike the parameter of its row.
-fn alike(array: Header<'_>, param: Header<'_>, name: impl Fn() -> String) -> PyResult<()> {
-    // Element by element: the comparison of slices is a call, and most shapes have one axis.
-    if array.kind == param.kind && array.shape().iter().eq(param.shape()) {
+/// Refuses memory that its owner has moved or given up since the array was made.
+#[inline]
+pub(super) fn held(header: Header<'_>, name: impl Fn() -> String) -> PyResult<()> {
+    if holds_its_memory(header.array)? {
         return Ok(());
     }
     Err(PyValueError::new_err(format!(
-        "{}: expected {} of shape {}, like the parameter; got {} of shape {}",
+        "{}: expected memory that is still there; got an array whose owner (an array that was resized, a tensor that was \
+         moved, a memory map that was closed or shortened) has given it up; make the array anew",
+        name()
+    )))
+}
+
+/// Refuses an array unlike another; `why` says what that is to it.
+pub(super) fn alike(
+    array: Header<'_>,
+    like: Header<'_>,
+    name: impl Fn() -> String,
+    why: &str,
+) -> PyResult<()> {
+    // Element by element: the comparison of slices is a call, and most shapes have one axis.
+    if array.kind == like.kind && array.shape().iter().eq(like.shape()) {
+        return Ok(());
+    }
+    Err(PyValueError::new_err(format!(
+        "{}: expected {} of shape {}, {why}; got {} of shape {}",
         name(),
-        param.kind.name(),
-        python_shape(param.shape()),
+        like.kind.name(),
+        python_shape(like.shape()),
         array.kind.name(),
         python_shape(array.shape())
     )))
@@ -213,30 +212,32 @@ fn python_shape(shape: &[usize]) -> String {
     }
 }
 
-fn overlap(array: &str, other: &str, fix: &str) -> PyErr {
-    PyValueError::new_err(format!("{array}: expected memory of its own; it overlaps {other}{fix}"))
-}
-
 /// Arrays that are only read, and kept alive.
 pub struct Reads<'py> {
-    blocks: Vec<Block>,
+    pub(super) blocks: Vec<Block>,
     _arrays: Bound<'py, PyTuple>,
 }
 
 impl<'py> Reads<'py> {
+    /// Checks all of them.
+    pub fn new(arrays: Bound<'py, PyTuple>, name: impl Fn(usize) -> String) -> PyResult<Self> {
+        Reads::checked(arrays, name, |_, _| Ok(()))
+    }
+
     /// Checks all of them; `check` has the last word on each.
-    pub fn new(
+    pub(super) fn checked(
         arrays: Bound<'py, PyTuple>,
         name: impl Fn(usize) -> String,
         mut check: impl FnMut(usize, Header<'_>) -> PyResult<()>,
     ) -> PyResult<Self> {
-        let mut blocks = Vec::with_capacity(arrays.len());
+        let mut blocks = memory::with_capacity(arrays.len()).map_err(no_memory)?;
         let mut ahead = arrays.iter_borrowed().skip(AHEAD);
         for (index, array) in arrays.iter_borrowed().enumerate() {
             if let Some(array) = ahead.next() {
                 prefetch_shape(&array);
             }
             let header = readable(&array, || name(index))?;
+            held(header, || name(index))?;
             check(index, header)?;
             blocks.push(header.block());
         }
@@ -244,212 +245,31 @@ impl<'py> Reads<'py> {
     }
 
     /// All of them, borrowed.
-    pub fn slices(&self) -> Vec<TypedSlice<'_>> {
+    pub fn slices(&self) -> PyResult<Vec<TypedSlice<'_>>> {
         borrow(&self.blocks)
     }
 }
 
-/// Arrays that are written, kept alive: one list a role after another, the same row in each alike in type and shape.
-/// None overlaps another.
-///
-/// Only the arrays of the first role are the caller's to change. The others are not looked at again: nothing else may
-/// move, resize or free their memory, nor may Python code run between the checks and the slices.
-pub struct Written {
-    rows: usize,
-    arrays: Vec<Py<PyAny>>,
-    blocks: Vec<Block>,
-    /// The blocks by address, with their positions.
-    sorted: Vec<(Range<usize>, usize)>,
-}
-
-impl Written {
-    /// Checks all of them; `rows` is the length of a role's list.
-    pub fn new(
-        py: Python<'_>,
-        rows: usize,
-        arrays: Vec<Py<PyAny>>,
-        name: impl Fn(usize) -> String,
-    ) -> PyResult<Self> {
-        let mut headers: Vec<Header<'_>> = Vec::with_capacity(arrays.len());
-        for (index, array) in arrays.iter().enumerate() {
-            let header = writable(array.bind(py), || name(index))?;
-            if index >= rows {
-                alike(header, headers[index % rows], || name(index))?;
-            }
-            headers.push(header);
-        }
-        let blocks: Vec<_> = headers.iter().map(|header| header.block()).collect();
-        let ranges = blocks.iter().map(Block::range).zip(0..);
-        let mut sorted: Vec<_> = ranges.filter(|(range, _)| !range.is_empty()).collect();
-        sorted.sort_by_key(|(range, _)| range.start);
-        if let Some(pair) = sorted.windows(2).find(|pair| pair[0].0.end > pair[1].0.start) {
-            let (a, b) = (pair[0].1, pair[1].1);
-            let fix = " (tied arrays: pass one of them only)";
-            return Err(overlap(&name(a.min(b)), &name(a.max(b)), fix));
-        }
-        Ok(Written { rows, arrays, blocks, sorted })
-    }
-
-    /// Checks the arrays of the first role again, whose owner may have changed them, and beside each the one that is
-    /// read with it. The names are those of what is written, then of what is read.
-    pub fn beside<'w, 'py>(
-        &'w mut self,
-        arrays: Bound<'py, PyTuple>,
-        name: impl Fn(usize) -> String,
-        read_name: impl Fn(usize) -> String,
-    ) -> PyResult<Operands<'w, 'py>> {
-        let py = arrays.py();
-        if arrays.len() != self.rows {
-            let message = format!(
-                "arrays: expected {}, one beside each that is written; got {}",
-                self.rows,
-                arrays.len()
-            );
-            return Err(PyValueError::new_err(message));
-        }
-        let mut place = 0;
-        let reads = Reads::new(arrays, &read_name, |index, read| {
-            if let Some(ahead) = self.arrays[..self.rows].get(index + AHEAD) {
-                prefetch_shape(ahead.bind(py));
-            }
-            alike(read, self.still(py, index, &name)?, || read_name(index))?;
-            match self.hit(&read.block().range(), &mut place) {
-                Some(hit) => Err(overlap(&name(hit), &read_name(index), "")),
-                None => Ok(()),
-            }
-        })?;
-        Ok(Operands { written: self, reads })
-    }
-
-    /// All of them, borrowed to write, checked once more.
-    pub fn slices(
-        &mut self,
-        py: Python<'_>,
-        name: impl Fn(usize) -> String,
-    ) -> PyResult<Vec<TypedSliceMut<'_>>> {
-        for index in 0..self.arrays.len() {
-            self.still(py, index, &name)?;
-        }
-        // SAFETY: each is an aligned, C-contiguous, writeable array of its kind that `arrays` keeps, and overlaps no
-        // other; each becomes a slice once, while `self` is borrowed.
-        Ok(self.blocks.iter().map(|block| unsafe { exclusive(block) }).collect())
-    }
-
-    /// The array's header, if it is still where it was and may be written.
-    fn still<'a>(
-        &'a self,
-        py: Python<'a>,
-        index: usize,
-        name: &impl Fn(usize) -> String,
-    ) -> PyResult<Header<'a>> {
-        let array = self.arrays[index].bind(py);
-        let header = array.cast::<PyUntypedArray>().ok().and_then(Header::of);
-        let same = |header: &Header<'_>| {
-            header.has(NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_WRITEABLE) && header.block() == self.blocks[index]
-        };
-        if let Some(header) = header.filter(same) {
-            return Ok(header);
-        }
-        writable(array, || name(index))?;
-        Err(PyValueError::new_err(format!(
-            "{}: expected the array that was first given; it was moved, resized or given another type since; make a \
-             new optimizer",
-            name(index)
-        )))
-    }
-
-    /// The first block that `read` overlaps. `place` is where the last read stood among the sorted ones: the next one
-    /// most often stands there too.
-    fn hit(&self, read: &Range<usize>, place: &mut usize) -> Option<usize> {
-        let ends_before = |(range, _): &(Range<usize>, usize)| range.end <= read.start;
-        let (before, after) = self.sorted.split_at((*place).min(self.sorted.len()));
-        if !before.last().is_none_or(ends_before) || after.first().is_some_and(ends_before) {
-            *place = self.sorted.partition_point(ends_before);
-        }
-        let (range, index) = self.sorted.get(*place)?;
-        (!read.is_empty() && range.start < read.end).then_some(*index)
-    }
-}
-
-/// What is written and what is read beside it, checked together.
-pub struct Operands<'w, 'py> {
-    written: &'w mut Written,
-    reads: Reads<'py>,
-}
-
-impl Operands<'_, '_> {
-    /// The right to make slices of all.
-    pub fn claim(&mut self) -> Claim<'_> {
-        Claim { rows: self.written.rows, written: &self.written.blocks, reads: &self.reads.blocks }
-    }
-}
-
-/// Blocks of which the written ones overlap nothing: these may become slices, once.
-pub struct Claim<'a> {
-    rows: usize,
-    written: &'a [Block],
-    reads: &'a [Block],
-}
-
-impl<'a> Claim<'a> {
-    /// What is read.
-    pub fn reads(&self) -> Vec<TypedSlice<'a>> {
-        borrow(self.reads)
-    }
-
-    /// For each row what is read, what is written in the first role, and in the others.
-    pub fn rows(
-        self,
-    ) -> impl Iterator<Item = (TypedSlice<'a>, TypedSliceMut<'a>, [Option<TypedSliceMut<'a>>; 3])> + use<'a>
-    {
-        let Claim { rows, written, reads } = self;
-        let (first, others) = written.split_at(rows);
-        reads.iter().zip(first).enumerate().map(move |(index, (read, write))| {
-            // SAFETY: every block was found to be an aligned, C-contiguous, writeable array of its kind that lives for
-            // 'a and overlaps no other, and each becomes a slice once: the claim, of which there is one while the
-            // arrays are borrowed, is used up.
-            let role = |role: usize| others.get(role * rows + index).map(|block| unsafe { exclusive(block) });
-            // SAFETY: as above; nothing that is written overlaps what is read.
-            let (read, write) = unsafe { (shared(read), exclusive(write)) };
-            (read, write, [role(0), role(1), role(2)])
-        })
-    }
-}
-
 /// Borrows blocks that are only read.
-fn borrow(blocks: &[Block]) -> Vec<TypedSlice<'_>> {
+pub(super) fn borrow(blocks: &[Block]) -> PyResult<Vec<TypedSlice<'_>>> {
     // SAFETY: each is an aligned, C-contiguous array of its kind that outlives the slice, and nothing writes it.
-    blocks.iter().map(|block| unsafe { shared(block) }).collect()
+    memory::collected(blocks.iter().map(|block| unsafe { shared(block) })).map_err(no_memory)
 }
 
 unsafe fn shared<'a>(block: &Block) -> TypedSlice<'a> {
+    let Block { data, len, kind } = *block;
     // SAFETY: the caller's.
     unsafe {
-        match block.kind {
-            Kind::F32 => TypedSlice::F32(typed(block)),
-            Kind::F64 => TypedSlice::F64(typed(block)),
-            Kind::Bf16 => TypedSlice::Bf16(typed(block)),
-            Kind::F16 => TypedSlice::F16(typed(block)),
+        match kind {
+            Kind::F32 => TypedSlice::F32(typed(data, len)),
+            Kind::F64 => TypedSlice::F64(typed(data, len)),
+            Kind::Bf16 => TypedSlice::Bf16(typed(data, len)),
+            Kind::F16 => TypedSlice::F16(typed(data, len)),
         }
     }
 }
 
-unsafe fn typed<'a, T: Item>(block: &Block) -> &'a [T] {
+pub(super) unsafe fn typed<'a, T: Item>(data: *mut u8, len: usize) -> &'a [T] {
     // SAFETY: the caller's. NumPy gives an empty array a pointer too, but not always an aligned one.
-    if block.len == 0 { &[] } else { unsafe { from_raw_parts(block.data.cast(), block.len) } }
-}
-
-unsafe fn exclusive<'a>(block: &Block) -> TypedSliceMut<'a> {
-    // SAFETY: the caller's.
-    unsafe {
-        match block.kind {
-            Kind::F64 => TypedSliceMut::F64(typed_mut(block)),
-            _ => TypedSliceMut::F32(typed_mut(block)),
-        }
-    }
-}
-
-unsafe fn typed_mut<'a, T: Item>(block: &Block) -> &'a mut [T] {
-    // SAFETY: the caller's.
-    if block.len == 0 { &mut [] } else { unsafe { from_raw_parts_mut(block.data.cast(), block.len) } }
+    if len == 0 { &[] } else { unsafe { from_raw_parts(data.cast(), len) } }
 }

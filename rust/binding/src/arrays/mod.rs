@@ -8,6 +8,8 @@
 
 pub mod blocks;
 mod fresh;
+mod owners;
+pub mod written;
 
 pub use fresh::Fresh;
 

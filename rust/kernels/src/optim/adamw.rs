@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! k = O(fma(-lr, weight_decay, 1))     a = O(-(lr / (1 - beta1^t)))     b = O(sqrt(1 - beta2^t))
-//! g = O(clip_factor) * grad            (negated for maximize)
+//! g = grad * O(clip factor)            (negated for maximize)
 //! p = p * k
 //! m = fma(O(1 - beta1), g - m, m)      (beta1 <= 1/2: fma(O(1 - beta1) - 1, g - m, g))
 //! v = fma(O(1 - beta2) * g, g, v * O(beta2))
@@ -17,11 +17,12 @@
 //! These are the bits of `torch.optim.AdamW(fused=True)` on all but the last few elements of a tensor, where
 //! torch changes its rule. Subnormals are kept, as plain IEEE arithmetic and torch do.
 
+use super::norm::{Clip, NonFinite};
 use super::units::Units;
-use crate::grid::{CHUNK, write_chunks};
+use crate::grid::{CHUNK, chunk, chunks, map_chunks, unwatched, write_chunks};
 use crate::math;
 use crate::memory::NoMemory;
-use crate::simd::{Isa, Kernel, Real, dispatch};
+use crate::simd::{Isa, Kernel, Real, dispatch, scalar};
 
 /// What one step needs to know besides the arrays.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,8 +37,8 @@ pub struct Hyper {
     pub eps: f64,
     /// Decoupled: p shrinks by `lr * weight_decay`.
     pub weight_decay: f64,
-    /// What gradients are multiplied by: 1 where nothing is clipped.
-    pub clip_factor: f64,
+    /// What gradients are multiplied by.
+    pub clip: Clip,
     /// Go up the gradient.
     pub maximize: bool,
     /// The number of this step, from 1.
@@ -47,7 +48,8 @@ pub struct Hyper {
 /// The scalars of the formula, in the element type.
 #[derive(Clone, Copy)]
 struct Scalars<T> {
-    grad: T,
+    /// What gradients are multiplied by, one after the other: the second is 1, most often.
+    grad: [T; 2],
     decay: T,
     lerp: T,
     from_grad: bool,
@@ -69,15 +71,40 @@ impl Kernel for DecayFactor<'_> {
     }
 }
 
+/// A scalar of the formula that the element type cannot hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// `eps` rounds to 0, which leaves 0/0 where a gradient is 0.
+    Eps,
+    /// `lr` over its bias correction is beyond the type.
+    Rate,
+    /// `lr * weight_decay` is beyond the type.
+    Decay,
+}
+
 impl Hyper {
+    /// The first scalar that elements of type `T` cannot be updated with.
+    pub fn unfit<T: Real>(&self) -> Option<Unfit> {
+        let scalars = self.scalars::<T>();
+        if scalars.eps == T::default() {
+            Some(Unfit::Eps)
+        } else if !scalars.rate.is_finite() {
+            Some(Unfit::Rate)
+        } else if !scalars.decay.is_finite() {
+            Some(Unfit::Decay)
+        } else {
+            None
+        }
+    }
+
     fn scalars<T: Real>(&self) -> Scalars<T> {
         let correction1 = 1.0 - math::powi(self.beta1, self.step);
         let correction2 = 1.0 - math::powi(self.beta2, self.step);
         let lerp = T::from_f64(1.0 - self.beta1);
         let from_grad = lerp.to_f64() >= 0.5;
-        let factor = if self.maximize { -self.clip_factor } else { self.clip_factor };
+        let [first, second] = self.clip.factors::<T>();
         Scalars {
-            grad: T::from_f64(factor),
+            grad: [if self.maximize { -first } else { first }, second],
             decay: T::from_f64(dispatch(DecayFactor(self))),
             lerp: if from_grad { lerp - T::from_f64(1.0) } else { lerp },
             from_grad,
@@ -191,7 +218,7 @@ fn update<T: Real, I: Isa>(tensor: Tensor<'_, T>, s: &Scalars<T>) {
 
 #[inline(always)]
 fn moments<T: Real, I: Isa>(grad: T, m: T, v: T, s: &Scalars<T>) -> (T, T) {
-    let g = grad * s.grad;
+    let g = grad * s.grad[0] * s.grad[1];
     let start = if s.from_grad { g } else { m };
     (T::fma::<I>(s.lerp, g - m, start), T::fma::<I>(s.square * g, g, v * s.keep))
 }
@@ -223,6 +250,78 @@ pub fn adamw<'a>(tensors: impl IntoIterator<Item = TypedTensor<'a>>, hyper: &Hyp
     Ok(())
 }
 
+/// Below this norm of the gradients, clipped, no moment can leave the range of either element type: a square is at
+/// most 2^124, and a moment is a mean of squares.
+const SAFE_NORM: f64 = (1u64 << 62) as f64;
+
+/// Whether gradients of this norm, before clipping, could make moments infinite: a question that the norm answers for
+/// all but extreme ones, which [`count_overflow`] looks at.
+pub fn may_overflow(norm: f64, hyper: &Hyper) -> bool {
+    scalar(|| {
+        let clipped = norm * hyper.clip.value();
+        // NaN where an infinite norm meets a factor that is 0: then too.
+        clipped.is_nan() || clipped > SAFE_NORM
+    })
+}
+
+/// Counts the elements whose moments this step would make infinite or NaN, without writing.
+pub fn count_overflow(tensors: &[TypedTensor<'_>], hyper: &Hyper) -> Result<Option<NonFinite>, NoMemory> {
+    let (single, double) = (hyper.scalars::<f32>(), hyper.scalars::<f64>());
+    let mut found: Option<NonFinite> = None;
+    for (array, tensor) in tensors.iter().enumerate() {
+        let counted = match tensor {
+            TypedTensor::F32(x) => overflow_of(x, single)?,
+            TypedTensor::F64(x) => overflow_of(x, double)?,
+        };
+        if let Some((count, element)) = counted {
+            found.get_or_insert(NonFinite { count: 0, array, element }).count += count;
+        }
+    }
+    Ok(found)
+}
+
+/// How many elements of a tensor overflow, and the first one.
+fn overflow_of<T: Real>(
+    tensor: &Tensor<'_, T>,
+    scalars: Scalars<T>,
+) -> Result<Option<(usize, usize)>, NoMemory> {
+    let n = tensor.grad.len();
+    let part = |index: usize| {
+        let range = chunk(index, n, CHUNK);
+        let (grad, exp_avg) = (&tensor.grad[range.clone()], &tensor.exp_avg[range.clone()]);
+        dispatch(Overflow { grad, exp_avg, exp_avg_sq: &tensor.exp_avg_sq[range], scalars })
+    };
+    let parts = unwatched(map_chunks(chunks(n, CHUNK), n * 3 * size_of::<T>(), &mut |_| true, part))?;
+    let count = parts.iter().map(|(count, _)| count).sum();
+    let first = parts.iter().enumerate().find_map(|(index, (_, first))| Some(index * CHUNK + (*first)?));
+    Ok(first.map(|first| (count, first)))
+}
+
+/// How many elements get a moment that is not finite, and the first one.
+struct Overflow<'a, T> {
+    grad: &'a [T],
+    exp_avg: &'a [T],
+    exp_avg_sq: &'a [T],
+    scalars: Scalars<T>,
+}
+
+impl<T: Real> Kernel for Overflow<'_, T> {
+    type Out = (usize, Option<usize>);
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Self::Out {
+        let (mut count, mut first) = (0, None);
+        let elements = self.grad.iter().zip(self.exp_avg).zip(self.exp_avg_sq);
+        for (index, ((&g, &m), &v)) in elements.enumerate() {
+            let (m, v) = moments::<T, I>(g, m, v, &self.scalars);
+            if !(m.is_finite() & v.is_finite()) {
+                count += 1;
+                first = first.or(Some(index));
+            }
+        }
+        (count, first)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,7 +332,7 @@ mod tests {
         beta2: 0.999,
         eps: 1e-8,
         weight_decay: 0.01,
-        clip_factor: 1.0,
+        clip: Clip::NONE,
         maximize: false,
         step: 1,
     };
@@ -264,6 +363,41 @@ mod tests {
         assert_eq!(larger_or_nan(1.0, 2.0), 2.0);
         assert!(larger_or_nan(1.0f32, f32::NAN).is_nan());
         assert!(larger_or_nan(f32::NAN, 1.0).is_nan());
+    }
+
+    #[test]
+    fn moments_that_overflow_are_counted_and_nothing_is_written() {
+        let n = CHUNK + 9;
+        let mut grad = vec![1.0f32; n];
+        (grad[5], grad[CHUNK + 1]) = (6e20, -3e38);
+        let (mut p, mut m, mut v) = (vec![1.0f32; n], vec![0.0f32; n], vec![0.0f32; n]);
+        let tensor = TypedTensor::F32(Tensor {
+            param: &mut p,
+            grad: &grad,
+            exp_avg: &mut m,
+            exp_avg_sq: &mut v,
+            max_exp_avg_sq: None,
+        });
+        let tensors = [tensor];
+        let (norm, clipped) = (3e38, Hyper { clip: Clip::by(1.0 / 3e38), ..HYPER });
+        let found = count_overflow(&tensors, &HYPER).unwrap();
+        assert_eq!(found, Some(NonFinite { count: 2, array: 0, element: 5 }));
+        assert_eq!(count_overflow(&tensors, &clipped), Ok(None));
+        assert!(may_overflow(norm, &HYPER) && may_overflow(f64::INFINITY, &clipped));
+        assert!(!may_overflow(norm, &clipped) && !may_overflow(1e18, &HYPER));
+        assert!(v.iter().all(|&v| v == 0.0));
+    }
+
+    #[test]
+    fn scalars_that_an_element_type_cannot_hold_are_named() {
+        assert_eq!(HYPER.unfit::<f32>(), None);
+        assert_eq!(Hyper { eps: 1e-46, ..HYPER }.unfit::<f32>(), Some(Unfit::Eps));
+        assert_eq!(Hyper { eps: 1e-46, ..HYPER }.unfit::<f64>(), None);
+        assert_eq!(Hyper { lr: 1e38, ..HYPER }.unfit::<f32>(), Some(Unfit::Rate));
+        assert_eq!(
+            Hyper { lr: 1e38, weight_decay: 1e5, step: 1_000_000, ..HYPER }.unfit::<f32>(),
+            Some(Unfit::Decay)
+        );
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 mod adamw;
 mod norm;
+mod saved;
 mod schedule;
 mod units;
 
-pub use adamw::{Hyper, Tensor, TypedTensor, adamw};
+pub use adamw::{Hyper, Tensor, TypedTensor, Unfit, adamw, count_overflow, may_overflow};
 pub use norm::{
-    NonFinite, Scaled, TypedSlice, TypedSliceMut, clip_factor, count_nonfinite, scale_in_place,
-    sum_of_squares,
+    Clip, NonFinite, Scaled, TypedSlice, TypedSliceMut, count_nonfinite, scale_in_place, sum_of_squares,
 };
+pub use saved::{Damage, Moment, damage};
 pub use schedule::{Decay, Schedule};

@@ -11,7 +11,7 @@
 use super::units::{Units, units};
 use crate::grid::{CHUNK, Stopped, Watch, chunk, chunks, map_chunks, write_chunks};
 use crate::memory::{self, NoMemory};
-use crate::simd::{Bf16, Element, F16, Isa, Kernel, Real, dispatch, padded, tree64};
+use crate::simd::{Bf16, Element, F16, Isa, Kernel, Real, dispatch, padded, scalar, tree64};
 
 const LANES: usize = 32;
 
@@ -230,12 +230,62 @@ fn fold(parts: &[Scaled]) -> Scaled {
     }
 }
 
-/// What gradients of this norm are multiplied by: exactly 1 up to `max_norm`, beyond it `max_norm / norm`.
-pub fn clip_factor(norm: f64, max_norm: Option<f64>) -> f64 {
-    match max_norm {
-        Some(max_norm) if norm > max_norm => max_norm / norm,
-        _ => 1.0,
+/// What gradients are multiplied by: `factor * 2^exponent`.
+///
+/// The exponent is 0 unless the factor is below the range of f64, as it can be where the norm is above it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clip {
+    factor: f64,
+    exponent: i32,
+}
+
+impl Clip {
+    /// Nothing is clipped.
+    pub const NONE: Clip = Clip::by(1.0);
+
+    /// A factor that f64 holds.
+    pub const fn by(factor: f64) -> Clip {
+        Clip { factor, exponent: 0 }
     }
+
+    /// For gradients of this norm: exactly 1 up to `max_norm`, beyond it `max_norm / norm`; NaN for a norm that is.
+    pub fn to(max_norm: Option<f64>, norm: Scaled) -> Clip {
+        let Some(limit) = max_norm else { return Clip::NONE };
+        scalar(|| {
+            let root = norm.root();
+            if root <= limit {
+                return Clip::NONE;
+            }
+            let factor = limit / root;
+            if factor.is_nan() || factor >= f64::MIN_POSITIVE || limit == 0.0 || !norm.is_finite() {
+                return Clip::by(factor);
+            }
+            Clip { factor: limit / norm.sum.sqrt(), exponent: -norm.exponent }
+        })
+    }
+
+    /// The factor as one number, which may be too small to be exact, or 0.
+    pub fn value(self) -> f64 {
+        scalar(|| times_exp2(self.factor, self.exponent))
+    }
+
+    /// The factor as two numbers of the element type, to be multiplied with one after the other. The second is 1 unless
+    /// the factor is too small for one number of full precision.
+    pub(super) fn factors<T: Real>(self) -> [T; 2] {
+        scalar(|| {
+            let one = T::from_f64(times_exp2(self.factor, self.exponent));
+            if self.factor == 0.0 || self.factor.is_nan() || one.to_f64() >= exp2i(T::LOWEST_EXPONENT) {
+                return [one, T::from_f64(1.0)];
+            }
+            let large = times_exp2(self.factor, self.exponent - T::LOWEST_EXPONENT);
+            [T::from_f64(large), T::from_f64(exp2i(T::LOWEST_EXPONENT))]
+        })
+    }
+}
+
+/// `x * 2^e`, for -2044 <= e <= 2046.
+fn times_exp2(x: f64, e: i32) -> f64 {
+    x * exp2i(e / 2) * exp2i(e - e / 2)
 }
 
 /// Where the elements that are not finite stand.
@@ -280,35 +330,18 @@ pub enum TypedSliceMut<'a> {
     F64(&'a mut [f64]),
 }
 
-impl<'a> TypedSliceMut<'a> {
-    /// The elements, if they are float32.
-    pub fn f32(self) -> Option<&'a mut [f32]> {
-        match self {
-            TypedSliceMut::F32(x) => Some(x),
-            TypedSliceMut::F64(_) => None,
-        }
-    }
-
-    /// The elements, if they are float64.
-    pub fn f64(self) -> Option<&'a mut [f64]> {
-        match self {
-            TypedSliceMut::F64(x) => Some(x),
-            TypedSliceMut::F32(_) => None,
-        }
-    }
-}
-
 struct ScaleBy<'a, T> {
     x: &'a mut [T],
-    factor: T,
+    factors: [T; 2],
 }
 
 impl<T: Real> Kernel for ScaleBy<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
+        let [first, second] = self.factors;
         for x in self.x {
-            *x = *x * self.factor;
+            *x = *x * first * second;
         }
     }
 }
@@ -328,16 +361,16 @@ impl<'a> TypedSliceMut<'a> {
         }
     }
 
-    fn scale(self, factor: f64) {
+    fn scale(self, clip: Clip) {
         match self {
-            TypedSliceMut::F32(x) => dispatch(ScaleBy { x, factor: f32::from_f64(factor) }),
-            TypedSliceMut::F64(x) => dispatch(ScaleBy { x, factor }),
+            TypedSliceMut::F32(x) => dispatch(ScaleBy { x, factors: clip.factors() }),
+            TypedSliceMut::F64(x) => dispatch(ScaleBy { x, factors: clip.factors() }),
         }
     }
 }
 
 /// `x *= factor` for every element of every array, the factor rounded to the array's type first.
-pub fn scale_in_place(arrays: Vec<TypedSliceMut<'_>>, factor: f64) -> Result<(), NoMemory> {
+pub fn scale_in_place(arrays: Vec<TypedSliceMut<'_>>, clip: Clip) -> Result<(), NoMemory> {
     let bytes = arrays.iter().map(|array| array.len() * 8).sum();
     let mut units = Units::new(CHUNK);
     for array in arrays {
@@ -345,7 +378,7 @@ pub fn scale_in_place(arrays: Vec<TypedSliceMut<'_>>, factor: f64) -> Result<(),
     }
     write_chunks(units.finish()?, bytes, |_, unit| {
         for span in unit {
-            span.scale(factor);
+            span.scale(clip);
         }
     })?;
     Ok(())
@@ -397,9 +430,47 @@ mod tests {
     }
 
     #[test]
+    fn a_norm_beyond_f64_clips_right() {
+        let x = [f64::MAX; 4];
+        let norm = sum_of_squares(&[TypedSlice::F64(&x)], &mut |_| true).unwrap();
+        assert_eq!(norm.root(), f64::INFINITY);
+        let clip = Clip::to(Some(1.0), norm);
+        let mut scaled = x;
+        scale_in_place(vec![TypedSliceMut::F64(&mut scaled)], clip).unwrap();
+        assert_eq!(scaled, [0.5; 4]);
+        assert_eq!(Clip::to(None, norm), Clip::NONE);
+        assert_eq!(Clip::to(Some(f64::INFINITY), norm), Clip::NONE);
+    }
+
+    #[test]
+    fn a_factor_below_the_element_type_keeps_its_digits() {
+        let x = [3e38f32, -1e38];
+        let norm = sum_of_squares(&[TypedSlice::F32(&x)], &mut |_| true).unwrap();
+        for limit in [1.0, 1e-3, 1e-8, 1e-20] {
+            let mut scaled = x;
+            scale_in_place(vec![TypedSliceMut::F32(&mut scaled)], Clip::to(Some(limit), norm)).unwrap();
+            for (got, x) in scaled.iter().zip(x) {
+                let want = f64::from(x) * (limit / norm.root());
+                assert!((f64::from(*got) / want - 1.0).abs() < 2e-7, "{limit}: {got:e} {want:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn clip_factors_at_the_edges() {
+        let norm = |sum| Scaled { sum, exponent: 0 };
+        assert_eq!(Clip::to(Some(5.0), norm(25.0)), Clip::NONE);
+        assert_eq!(Clip::to(Some(1.0), norm(25.0)), Clip::by(0.2));
+        assert_eq!(Clip::to(Some(0.0), norm(25.0)), Clip::by(0.0));
+        assert_eq!(Clip::to(Some(0.0), norm(0.0)), Clip::NONE);
+        assert!(Clip::to(Some(1.0), norm(f64::NAN)).value().is_nan());
+        assert_eq!(Clip::to(Some(1.0), norm(f64::INFINITY)).value(), 0.0);
+    }
+
+    #[test]
     fn scaling_rounds_once() {
         let (mut a, mut b) = (vec![3.0f32; 70_000], vec![3.0f64; 3]);
-        scale_in_place(vec![TypedSliceMut::F32(&mut a), TypedSliceMut::F64(&mut b)], 0.1).unwrap();
+        scale_in_place(vec![TypedSliceMut::F32(&mut a), TypedSliceMut::F64(&mut b)], Clip::by(0.1)).unwrap();
         assert!(a.iter().all(|&x| x == 3.0 * 0.1f32));
         assert!(b.iter().all(|&x| x == 3.0 * 0.1f64));
     }

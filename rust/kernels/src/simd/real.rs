@@ -14,6 +14,8 @@ pub trait Real:
     + Div<Output = Self>
     + Neg<Output = Self>
 {
+    /// The exponent of the smallest number of full precision, `2^e`.
+    const LOWEST_EXPONENT: i32;
     /// `a * b + c`, rounded once.
     fn fma<I: Isa>(a: Self, b: Self, c: Self) -> Self;
     /// The correctly rounded square root.
@@ -21,11 +23,14 @@ pub trait Real:
     fn sqrt(self) -> Self;
     /// Whether this is no number.
     fn is_nan(self) -> bool;
+    /// Whether this is a number, and no infinity.
+    fn is_finite(self) -> bool;
     /// The nearest value of this type.
     fn from_f64(x: f64) -> Self;
 }
 
 impl Real for f32 {
+    const LOWEST_EXPONENT: i32 = -126;
     #[inline(always)]
     fn fma<I: Isa>(a: f32, b: f32, c: f32) -> f32 {
         I::fma32(a, b, c)
@@ -39,12 +44,17 @@ impl Real for f32 {
         f32::is_nan(self)
     }
     #[inline(always)]
+    fn is_finite(self) -> bool {
+        f32::is_finite(self)
+    }
+    #[inline(always)]
     fn from_f64(x: f64) -> f32 {
         x as f32
     }
 }
 
 impl Real for f64 {
+    const LOWEST_EXPONENT: i32 = -1022;
     #[inline(always)]
     fn fma<I: Isa>(a: f64, b: f64, c: f64) -> f64 {
         I::fma64(a, b, c)
@@ -56,6 +66,10 @@ impl Real for f64 {
     #[inline(always)]
     fn is_nan(self) -> bool {
         f64::is_nan(self)
+    }
+    #[inline(always)]
+    fn is_finite(self) -> bool {
+        f64::is_finite(self)
     }
     #[inline(always)]
     fn from_f64(x: f64) -> f64 {

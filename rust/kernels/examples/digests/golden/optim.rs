@@ -3,7 +3,7 @@
 use super::inputs::{Draw, tame, wild, words};
 use super::{Entry, Run, entry};
 use steelyard_kernels::optim::{
-    Decay, Hyper, Schedule, Tensor, TypedSlice, TypedTensor, adamw, sum_of_squares,
+    Clip, Decay, Hyper, Schedule, Tensor, TypedSlice, TypedTensor, adamw, sum_of_squares,
 };
 use steelyard_kernels::simd::{Bf16, F16};
 
@@ -23,7 +23,7 @@ const HYPER: Hyper = Hyper {
     beta2: 0.999,
     eps: 1e-8,
     weight_decay: 0.01,
-    clip_factor: 0.75,
+    clip: Clip::by(0.75),
     maximize: false,
     step: 1,
 };

@@ -1,0 +1,165 @@
+//! Who owns the memory that an array looks at, and whether it is still there.
+//!
+//! NumPy keeps the owner of a view's memory alive, but it cannot keep that owner from moving or giving up the memory:
+//! an array is resized with `refcheck=False`, a torch tensor goes into shared memory or its storage is emptied, a
+//! memory map is closed or its file cut short. So whoever keeps an array across calls, or runs Python code between
+//! taking an array and using it, asks here before the memory is touched.
+#![allow(unsafe_code)] // fields of live array objects
+
+use super::data;
+use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyMemoryView;
+use std::ops::Range;
+
+/// The addresses that an array's elements lie in.
+fn extent(array: &Bound<'_, PyUntypedArray>) -> Range<usize> {
+    let start = data(array).addr();
+    if array.is_empty() {
+        return start..start;
+    }
+    let (mut below, mut above) = (0, array.dtype().itemsize());
+    for (&n, &stride) in array.shape().iter().zip(array.strides()) {
+        let far = stride.unsigned_abs() * (n - 1);
+        if stride < 0 { below += far } else { above += far }
+    }
+    start.saturating_sub(below)..start.saturating_add(above)
+}
+
+/// The object whose memory the array looks at; None: its own.
+fn base<'py>(array: &Bound<'py, PyUntypedArray>) -> Option<Bound<'py, PyAny>> {
+    // SAFETY: the pointer is to a live array object, whose `base` field is a borrowed reference or null.
+    unsafe {
+        let base = (*array.as_array_ptr()).fields.base;
+        Bound::from_borrowed_ptr_or_opt(array.py(), base)
+    }
+}
+
+/// Whether the memory that the array looks at still belongs to its owner: to the array, to one that it is a view of,
+/// or to a foreign object, so far as that can be asked.
+#[inline]
+pub fn holds_its_memory(array: &Bound<'_, PyUntypedArray>) -> PyResult<bool> {
+    // Most arrays own what they hold.
+    base(array).map_or(Ok(true), |owner| within(array, &owner))
+}
+
+fn within(array: &Bound<'_, PyUntypedArray>, owner: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let inner = extent(array);
+    if inner.is_empty() {
+        return Ok(true);
+    }
+    if let Ok(owner) = owner.cast::<PyUntypedArray>() {
+        let outer = extent(owner);
+        return Ok(outer.start <= inner.start && inner.end <= outer.end && holds_its_memory(owner)?);
+    }
+    let py = array.py();
+    if owner.hasattr(intern!(py, "untyped_storage"))? {
+        return in_storage(owner, &inner);
+    }
+    in_buffer(array, owner, &inner)
+}
+
+/// Whether a torch tensor's storage lies around these addresses.
+pub fn in_storage(tensor: &Bound<'_, PyAny>, inner: &Range<usize>) -> PyResult<bool> {
+    let py = tensor.py();
+    let storage = tensor.call_method0(intern!(py, "untyped_storage"))?;
+    let start: usize = storage.call_method0(intern!(py, "data_ptr"))?.extract()?;
+    let size: usize = storage.call_method0(intern!(py, "nbytes"))?.extract()?;
+    Ok(start <= inner.start && inner.end <= start.saturating_add(size))
+}
+
+/// Whether what the owner exports lies around these addresses. An owner that exports no buffer (a capsule, say) cannot
+/// be asked, and is trusted.
+fn in_buffer(
+    array: &Bound<'_, PyUntypedArray>,
+    owner: &Bound<'_, PyAny>,
+    inner: &Range<usize>,
+) -> PyResult<bool> {
+    let py = array.py();
+    if !exports(owner) {
+        return Ok(true);
+    }
+    // A map that was closed, or a view that was released, says so by an exception.
+    let Ok(buffer) = PyUntypedBuffer::get(owner) else { return Ok(false) };
+    let start = buffer.buf_ptr().addr();
+    let around = start <= inner.start && inner.end <= start.saturating_add(buffer.len_bytes());
+    drop(buffer);
+    let exporter = match owner.cast::<PyMemoryView>() {
+        Ok(view) => view.getattr(intern!(py, "obj"))?,
+        Err(_) => owner.clone(),
+    };
+    Ok(around && in_file(array, &exporter)?)
+}
+
+/// Whether the type of the object has memory to show.
+fn exports(owner: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: a call that only reads the type of a live object.
+    unsafe { pyo3::ffi::PyObject_CheckBuffer(owner.as_ptr()) == 1 }
+}
+
+/// Whether the file behind a memory map still reaches as far as the map: beyond its end, memory cannot be touched.
+fn in_file(array: &Bound<'_, PyUntypedArray>, map: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = array.py();
+    if map.get_type().name()? != "mmap" {
+        return Ok(true);
+    }
+    // A map of no file has no size to ask for.
+    let Ok(size) = map.call_method0(intern!(py, "size")).and_then(|size| size.extract::<usize>()) else {
+        return Ok(true);
+    };
+    // numpy.memmap knows where in the file it begins; the map itself does not say.
+    let offset = match array.getattr_opt(intern!(py, "offset"))? {
+        Some(offset) => offset.extract::<usize>().unwrap_or(0),
+        None => 0,
+    };
+    let granularity: usize = map
+        .get_type()
+        .getattr(intern!(py, "__module__"))
+        .and_then(|module| py.import(module.extract::<String>()?.as_str()))
+        .and_then(|module| module.getattr(intern!(py, "ALLOCATIONGRANULARITY")))?
+        .extract()?;
+    Ok(size >= offset - offset % granularity.max(1) + map.len()?)
+}
+
+/// A torch tensor that was handed over as a parameter, as it was when its memory was taken.
+pub struct TensorPlace {
+    object: Py<PyAny>,
+    data: usize,
+    dtype: Py<PyAny>,
+    shape: Py<PyAny>,
+}
+
+impl TensorPlace {
+    /// Remembers where the tensor is.
+    pub fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = object.py();
+        Ok(TensorPlace {
+            object: object.clone().unbind(),
+            data: object.call_method0(intern!(py, "data_ptr"))?.extract()?,
+            dtype: object.getattr(intern!(py, "dtype"))?.unbind(),
+            shape: object.getattr(intern!(py, "shape"))?.unbind(),
+        })
+    }
+
+    /// The same tensor as it is now.
+    pub fn again(&self, py: Python<'_>) -> PyResult<Self> {
+        TensorPlace::new(self.object.bind(py))
+    }
+
+    /// Whether an array at these addresses, made of this tensor, is its memory.
+    pub fn is_at(&self, array: Range<usize>) -> bool {
+        array.is_empty() || array.start == self.data
+    }
+
+    /// Whether address, type, shape and order are what they were.
+    pub fn stayed(&self, py: Python<'_>) -> PyResult<bool> {
+        let tensor = self.object.bind(py);
+        let data: usize = tensor.call_method0(intern!(py, "data_ptr"))?.extract()?;
+        Ok(data == self.data
+            && tensor.getattr(intern!(py, "dtype"))?.is(&self.dtype)
+            && tensor.getattr(intern!(py, "shape"))?.eq(&self.shape)?
+            && tensor.call_method0(intern!(py, "is_contiguous"))?.is_truthy()?)
+    }
+}

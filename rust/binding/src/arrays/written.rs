@@ -1,0 +1,479 @@
+//! Arrays that are written, some of them kept between calls: asked for again, checked, then borrowed together.
+//!
+//! [`Written`] arrays are found sound and disjoint when they are handed over. Each call looks at them again, side by
+//! side with what it [`Reads`], before there are slices of any; a [`Claim`] makes one of each that is written.
+#![allow(unsafe_code)] // slices over memory that NumPy owns
+
+use super::Item;
+use super::blocks::{
+    AHEAD, Block, Header, Kind, Reads, alike, borrow, held, prefetch_shape, readable, typed,
+};
+use super::owners::TensorPlace;
+use crate::call::no_memory;
+use numpy::PyUntypedArray;
+use numpy::npyffi::flags::{NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use std::ops::Range;
+use std::ptr::copy_nonoverlapping;
+use std::slice::from_raw_parts_mut;
+use steelyard_kernels::memory;
+use steelyard_kernels::optim::{Tensor, TypedSlice, TypedSliceMut, TypedTensor};
+
+/// The element types of what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Float {
+    /// float32
+    F32,
+    /// float64
+    F64,
+}
+
+/// Where the elements of an array that is written lie: an address, not yet a slice.
+#[derive(Clone, Copy, PartialEq)]
+struct Target {
+    data: *mut u8,
+    len: usize,
+    float: Float,
+}
+
+// SAFETY: an address, through which nothing is read or written.
+unsafe impl Send for Target {}
+// SAFETY: as above.
+unsafe impl Sync for Target {}
+
+impl Target {
+    /// None for arrays of other types.
+    #[inline]
+    fn of(header: Header<'_>) -> Option<Self> {
+        let float = match header.kind {
+            Kind::F32 => Float::F32,
+            Kind::F64 => Float::F64,
+            Kind::Bf16 | Kind::F16 => return None,
+        };
+        let Block { data, len, .. } = header.block();
+        Some(Target { data, len, float })
+    }
+
+    fn range(&self) -> Range<usize> {
+        let size = match self.float {
+            Float::F32 => 4,
+            Float::F64 => 8,
+        };
+        self.data.addr()..self.data.addr() + self.len * size
+    }
+}
+
+impl Target {
+    unsafe fn shared<'a>(&self) -> TypedSlice<'a> {
+        // SAFETY: the caller's.
+        unsafe {
+            match self.float {
+                Float::F32 => TypedSlice::F32(typed(self.data, self.len)),
+                Float::F64 => TypedSlice::F64(typed(self.data, self.len)),
+            }
+        }
+    }
+
+    unsafe fn exclusive<'a>(&self) -> TypedSliceMut<'a> {
+        // SAFETY: the caller's.
+        unsafe {
+            match self.float {
+                Float::F32 => TypedSliceMut::F32(typed_mut(self)),
+                Float::F64 => TypedSliceMut::F64(typed_mut(self)),
+            }
+        }
+    }
+}
+
+/// An array that will be written, and where: float32 or float64, and writeable.
+fn writable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyResult<(Header<'a>, Target)> {
+    let header = readable(object, &name)?;
+    let Some(target) = Target::of(header) else {
+        return Err(PyTypeError::new_err(format!(
+            "{}: expected float32 or float64 to write to; got {}",
+            name(),
+            header.kind.name()
+        )));
+    };
+    if !header.has(NPY_ARRAY_WRITEABLE) {
+        return Err(PyValueError::new_err(format!(
+            "{}: expected a writeable array; got a read-only one; use numpy.array to copy it",
+            name()
+        )));
+    }
+    held(header, name)?;
+    Ok((header, target))
+}
+
+fn overlap(array: &str, other: &str, fix: &str) -> PyErr {
+    PyValueError::new_err(format!("{array}: expected memory of its own; it overlaps {other}{fix}"))
+}
+
+/// Arrays that are written, kept alive: one list a role after another, the same row in each alike in type and shape.
+/// None overlaps another.
+///
+/// The arrays of the first role are the caller's, whose memory may be elsewhere at the next call: [`Written::take`] and
+/// [`Written::beside`] ask for it again, and take what has moved. The others belong to whoever made this, and nobody
+/// else may have them. No Python code may run between the last check and the end of the slices.
+pub struct Written {
+    rows: usize,
+    arrays: Vec<Py<PyAny>>,
+    /// The tensors whose memory arrays of the first role are, by row.
+    tensors: Vec<(usize, TensorPlace)>,
+    places: Places,
+}
+
+/// Where the arrays are.
+#[derive(Default)]
+struct Places {
+    targets: Vec<Target>,
+    /// The targets by address, with their positions.
+    sorted: Vec<(Range<usize>, usize)>,
+}
+
+impl Written {
+    /// Checks all of them; `rows` is the length of a role's list. Where `given` is not the array at that position, it
+    /// is the torch tensor whose memory the array is.
+    pub fn new(
+        py: Python<'_>,
+        rows: usize,
+        arrays: Vec<Py<PyAny>>,
+        given: &[Py<PyAny>],
+        name: impl Fn(usize) -> String,
+    ) -> PyResult<Self> {
+        let tensors = given.iter().zip(&arrays).enumerate().filter(|(_, (given, array))| !given.is(*array));
+        let tensors = tensors.map(|(index, (given, _))| Ok((index, TensorPlace::new(given.bind(py))?)));
+        let tensors = tensors.collect::<PyResult<_>>()?;
+        let mut written = Written { rows, arrays, tensors, places: Places::default() };
+        written.places = written.look(py, &name, "like the parameter")?;
+        Ok(written)
+    }
+
+    /// Looks at every array anew: where it is, whether it may be written, and that none overlaps another. `why` is
+    /// what an array of another role is to that of the first.
+    fn look(&self, py: Python<'_>, name: &impl Fn(usize) -> String, why: &str) -> PyResult<Places> {
+        let mut headers: Vec<Header<'_>> = memory::with_capacity(self.arrays.len()).map_err(no_memory)?;
+        let mut targets = memory::with_capacity(self.arrays.len()).map_err(no_memory)?;
+        for (index, array) in self.arrays.iter().enumerate() {
+            let (header, target) = writable(array.bind(py), || name(index))?;
+            if index >= self.rows {
+                alike(header, headers[index % self.rows], || name(index), why)?;
+            }
+            headers.push(header);
+            targets.push(target);
+        }
+        for (index, tensor) in &self.tensors {
+            if !tensor.is_at(targets[*index].range()) {
+                return Err(moving(&name(*index)));
+            }
+        }
+        let ranges = targets.iter().map(Target::range).zip(0..);
+        let mut sorted =
+            memory::gathered(ranges.filter(|(range, _)| !range.is_empty())).map_err(no_memory)?;
+        sorted.sort_unstable_by_key(|(range, position)| (range.start, *position));
+        if let Some(pair) = sorted.windows(2).find(|pair| pair[0].0.end > pair[1].0.start) {
+            let (a, b) = (pair[0].1, pair[1].1);
+            let fix = " (tied arrays: pass one of them only)";
+            return Err(overlap(&name(a.min(b)), &name(a.max(b)), fix));
+        }
+        Ok(Places { targets, sorted })
+    }
+
+    /// Asks the tensors where they are, and takes those that have moved: `again(row)` gives the array of one. A tensor
+    /// that cannot be taken is refused. This may run Python code.
+    pub fn take(
+        &mut self,
+        py: Python<'_>,
+        again: impl Fn(usize) -> PyResult<Py<PyAny>>,
+        name: impl Fn(usize) -> String,
+    ) -> PyResult<()> {
+        let mut moved = Vec::new();
+        for (position, (row, tensor)) in self.tensors.iter().enumerate() {
+            if !tensor.stayed(py)? {
+                moved.push((position, *row));
+            }
+        }
+        for &(position, row) in &moved {
+            let array = again(row)?;
+            let tensor = self.tensors[position].1.again(py)?;
+            let (header, _) = writable(array.bind(py), || name(row))?;
+            self.like_its_moments(py, row, header, &name)?;
+            (self.arrays[row], self.tensors[position].1) = (array, tensor);
+        }
+        if moved.is_empty() {
+            return Ok(());
+        }
+        for (row, tensor) in &self.tensors {
+            if !tensor.stayed(py)? {
+                return Err(moving(&name(*row)));
+            }
+        }
+        self.places = self.look(py, &name, "like the parameter")?;
+        Ok(())
+    }
+
+    /// Refuses an array of the first role that the others of its row do not fit any more.
+    fn like_its_moments(
+        &self,
+        py: Python<'_>,
+        row: usize,
+        header: Header<'_>,
+        name: &impl Fn(usize) -> String,
+    ) -> PyResult<()> {
+        let why = "as when the optimizer was made; make a new one for another shape or type";
+        for role in 1..self.arrays.len() / self.rows {
+            let moment =
+                readable(self.arrays[role * self.rows + row].bind(py), || name(role * self.rows + row))?;
+            alike(header, moment, || name(row), why)?;
+        }
+        Ok(())
+    }
+
+    /// Checks the arrays of the first role again, whose owner may have changed them, and beside each the one that is
+    /// read with it. The names are those of what is written, then of what is read.
+    pub fn beside<'w, 'py>(
+        &'w mut self,
+        arrays: Bound<'py, PyTuple>,
+        name: impl Fn(usize) -> String,
+        read_name: impl Fn(usize) -> String,
+    ) -> PyResult<Operands<'w, 'py>> {
+        let py = arrays.py();
+        if arrays.len() != self.rows {
+            let message = format!(
+                "arrays: expected {}, one beside each that is written; got {}",
+                self.rows,
+                arrays.len()
+            );
+            return Err(PyValueError::new_err(message));
+        }
+        let mut moved = false;
+        let reads = self.with_reads(arrays.clone(), &mut moved, &name, &read_name);
+        if !moved {
+            return Ok(Operands { reads: reads?, written: self });
+        }
+        for row in 0..self.rows {
+            let (header, _) = writable(self.arrays[row].bind(py), || name(row))?;
+            self.like_its_moments(py, row, header, &name)?;
+        }
+        self.places = self.look(py, &name, "like the parameter")?;
+        let reads = self.with_reads(arrays, &mut false, &name, &read_name)?;
+        Ok(Operands { reads, written: self })
+    }
+
+    /// Checks what is read, each beside the array of the first role; ends with `moved` set at the first of these that
+    /// is not where it was.
+    fn with_reads<'py>(
+        &self,
+        arrays: Bound<'py, PyTuple>,
+        moved: &mut bool,
+        name: &impl Fn(usize) -> String,
+        read_name: &impl Fn(usize) -> String,
+    ) -> PyResult<Reads<'py>> {
+        let py = arrays.py();
+        let mut place = 0;
+        Reads::checked(arrays, read_name, |row, read| {
+            if let Some(ahead) = self.arrays[..self.rows].get(row + AHEAD) {
+                prefetch_shape(ahead.bind(py));
+            }
+            let Some(param) = self.still(py, row, name)? else {
+                *moved = true;
+                return Err(moving(&name(row)));
+            };
+            alike(read, param, || read_name(row), "like the parameter")?;
+            match self.hit(&read.block().range(), &mut place) {
+                Some(hit) => Err(overlap(&name(hit), &read_name(row), "")),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// The array's header, if it is still where it was and may be written.
+    #[inline]
+    fn still<'a>(
+        &'a self,
+        py: Python<'a>,
+        index: usize,
+        name: &impl Fn(usize) -> String,
+    ) -> PyResult<Option<Header<'a>>> {
+        let array = self.arrays[index].bind(py);
+        let header = array.cast::<PyUntypedArray>().ok().and_then(Header::of);
+        let same = |header: &Header<'_>| {
+            header.has(NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_WRITEABLE)
+                && Target::of(*header) == Some(self.places.targets[index])
+        };
+        let Some(header) = header.filter(same) else { return Ok(None) };
+        // Tensors were asked already.
+        if self.tensors.is_empty() || self.tensors.binary_search_by_key(&index, |(row, _)| *row).is_err() {
+            held(header, || name(index))?;
+        }
+        Ok(Some(header))
+    }
+
+    /// All of them, borrowed to be read.
+    pub fn reads(&self) -> PyResult<Vec<TypedSlice<'_>>> {
+        // SAFETY: each is an aligned, C-contiguous array of its type that `arrays` keeps, and `self` is borrowed.
+        let slices = self.places.targets.iter().map(|target| unsafe { target.shared() });
+        memory::collected(slices).map_err(no_memory)
+    }
+
+    /// All of them, borrowed to be written, looked at once more.
+    pub fn slices(
+        &mut self,
+        py: Python<'_>,
+        name: impl Fn(usize) -> String,
+    ) -> PyResult<Vec<TypedSliceMut<'_>>> {
+        self.take(py, |index| Err(moving(&name(index))), &name)?;
+        self.places = self.look(py, &name, "like the parameter")?;
+        // SAFETY: each is an aligned, C-contiguous, writeable array of its type that `arrays` keeps, and overlaps no
+        // other; each becomes a slice once, while `self` is borrowed.
+        let slices = self.places.targets.iter().map(|target| unsafe { target.exclusive() });
+        memory::collected(slices).map_err(no_memory)
+    }
+
+    /// Copies of the arrays of every role but the first, role by role.
+    pub fn copies<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let moments = self.arrays[self.rows..].iter();
+        moments.map(|array| array.bind(py).call_method0(intern!(py, "copy"))).collect()
+    }
+
+    /// Checks arrays that are to be copied into those of every role but the first, in order, and hands out both.
+    pub fn loads<'w, 'py>(
+        &'w mut self,
+        arrays: Bound<'py, PyTuple>,
+        name: impl Fn(usize) -> String,
+    ) -> PyResult<Loads<'w, 'py>> {
+        let py = arrays.py();
+        let own = &self.arrays[self.rows..];
+        if arrays.len() != own.len() {
+            let message = format!("arrays: expected {}, one a moment; got {}", own.len(), arrays.len());
+            return Err(PyValueError::new_err(message));
+        }
+        let reads = Reads::checked(arrays, &name, |index, read| {
+            alike(read, readable(own[index].bind(py), || name(index))?, || name(index), "like the parameter")
+        })?;
+        Ok(Loads { written: self, reads })
+    }
+
+    /// The first target that `read` overlaps. `place` is where the last read stood among the sorted ones: the next one
+    /// most often stands there too.
+    fn hit(&self, read: &Range<usize>, place: &mut usize) -> Option<usize> {
+        let sorted = &self.places.sorted;
+        let ends_before = |(range, _): &(Range<usize>, usize)| range.end <= read.start;
+        let (before, after) = sorted.split_at((*place).min(sorted.len()));
+        if !before.last().is_none_or(ends_before) || after.first().is_some_and(ends_before) {
+            *place = sorted.partition_point(ends_before);
+        }
+        let (range, index) = sorted.get(*place)?;
+        (!read.is_empty() && range.start < read.end).then_some(*index)
+    }
+}
+
+fn moving(name: &str) -> PyErr {
+    PyValueError::new_err(format!(
+        "{name}: expected memory that stays where it is during the call; it was moved meanwhile; call again"
+    ))
+}
+
+/// What is written and what is read beside it, checked together.
+pub struct Operands<'w, 'py> {
+    written: &'w mut Written,
+    reads: Reads<'py>,
+}
+
+impl Operands<'_, '_> {
+    /// The right to make slices of all.
+    pub fn claim(&mut self) -> Claim<'_> {
+        let Written { rows, places, .. } = &*self.written;
+        Claim { rows: *rows, written: &places.targets, reads: &self.reads.blocks }
+    }
+}
+
+/// Blocks of which the written ones overlap nothing: these may become slices, once.
+pub struct Claim<'a> {
+    rows: usize,
+    written: &'a [Target],
+    reads: &'a [Block],
+}
+
+impl<'a> Claim<'a> {
+    /// What is read.
+    pub fn reads(&self) -> PyResult<Vec<TypedSlice<'a>>> {
+        borrow(self.reads)
+    }
+
+    /// The element types of the first role's arrays that occur.
+    pub fn floats(&self) -> impl Iterator<Item = Float> + use<'_, 'a> {
+        let occurs = |float: &Float| self.written[..self.rows].iter().any(|target| target.float == *float);
+        [Float::F32, Float::F64].into_iter().filter(occurs)
+    }
+
+    /// For each row what is read as the gradient, and what is written as the parameter and its moments.
+    pub fn tensors(self) -> impl Iterator<Item = TypedTensor<'a>> + use<'a> {
+        let Claim { rows, written, reads } = self;
+        let (first, others) = written.split_at(rows);
+        reads.iter().zip(first).enumerate().map(move |(row, (read, param))| {
+            let moments = [0, 1, 2].map(|role| others.get(role * rows + row));
+            // SAFETY: every target was found to be an aligned, C-contiguous, writeable array that lives for 'a and
+            // overlaps nothing else, and each becomes a slice once: the claim, of which there is one while the arrays
+            // are borrowed, is used up. What is read, and the moments, have the parameter's type and length.
+            unsafe {
+                match param.float {
+                    Float::F32 => TypedTensor::F32(tensor(read, param, moments)),
+                    Float::F64 => TypedTensor::F64(tensor(read, param, moments)),
+                }
+            }
+        })
+    }
+}
+
+/// The caller promises that all are of type `T`, of one length, and what `Claim::tensors` says of them.
+unsafe fn tensor<'a, T: Item>(read: &Block, param: &Target, moments: [Option<&Target>; 3]) -> Tensor<'a, T> {
+    // SAFETY: the caller's.
+    let [exp_avg, exp_avg_sq, max_exp_avg_sq] =
+        moments.map(|target| target.map(|target| unsafe { typed_mut(target) }));
+    // SAFETY: the caller's.
+    let (param, grad) = unsafe { (typed_mut(param), typed(read.data, read.len)) };
+    // A plan has both moments; an empty one would do nothing.
+    let (exp_avg, exp_avg_sq) = (exp_avg.unwrap_or_default(), exp_avg_sq.unwrap_or_default());
+    Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq }
+}
+
+/// Saved moments beside the arrays that they are to be copied into.
+pub struct Loads<'w, 'py> {
+    written: &'w mut Written,
+    reads: Reads<'py>,
+}
+
+impl Loads<'_, '_> {
+    /// What is to be copied, role by role, and the right to copy it.
+    pub fn claim(&mut self) -> PyResult<(Vec<TypedSlice<'_>>, Copies<'_>)> {
+        let Written { rows, places, .. } = &*self.written;
+        let copies = Copies { from: &self.reads.blocks, to: &places.targets[*rows..] };
+        Ok((self.reads.slices()?, copies))
+    }
+}
+
+/// Memory to be copied: pairs of one type and length.
+pub struct Copies<'a> {
+    from: &'a [Block],
+    to: &'a [Target],
+}
+
+impl Copies<'_> {
+    /// Copies all of it.
+    pub fn make(self) {
+        for (from, to) in self.from.iter().zip(self.to) {
+            // SAFETY: both live for 'a, and the two have one type and length; `to` belongs to the optimizer alone, so
+            // what is read lies elsewhere.
+            unsafe { copy_nonoverlapping(from.data, to.data, from.len * from.kind.size()) };
+        }
+    }
+}
+
+unsafe fn typed_mut<'a, T: Item>(target: &Target) -> &'a mut [T] {
+    // SAFETY: the caller's.
+    if target.len == 0 { &mut [] } else { unsafe { from_raw_parts_mut(target.data.cast(), target.len) } }
+}

@@ -1,0 +1,175 @@
+//! The optimizer room: check every array, then one call for all of them.
+
+mod plan;
+
+use crate::arrays::blocks::{Reads, is_plain};
+use crate::arrays::written::Written;
+use crate::arrays::{Fresh, slice};
+use crate::call::{call, call_quick, no_memory, unreadable};
+use crate::give;
+use numpy::PyArray1;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+use steelyard_kernels::exact::bytes::{BytesError, Kind as StateKind, Reader, Writer};
+use steelyard_kernels::memory;
+use steelyard_kernels::optim::{self, Clip, Decay, NonFinite, Scaled, Schedule, TypedSlice};
+
+pub use plan::{AdamWPlan, check_eps};
+
+/// Where gradients are not finite, if their sum of squares was not.
+fn nonfinite(gradients: &[TypedSlice<'_>], scaled: Scaled) -> Option<NonFinite> {
+    if scaled.is_finite() { None } else { optim::count_nonfinite(gradients) }
+}
+
+fn counted(bad: Option<NonFinite>) -> (usize, Option<usize>) {
+    bad.map_or((0, None), |found| (found.count, Some(found.array)))
+}
+
+/// Tells torch what was written. A signal's exception must not keep the rest from being told: the call is made once
+/// more, and the exception is raised after it.
+fn told(py: Python<'_>, tell: Option<&(Py<PyAny>, Py<PyAny>)>) -> PyResult<()> {
+    let Some((tell, tensors)) = tell else { return Ok(()) };
+    let first = tell.call1(py, (tensors,));
+    if first.is_err() {
+        tell.call1(py, (tensors,))?;
+    }
+    first.map(|_| ())
+}
+
+/// The values, each that cannot be read as it stands replaced by what `convert(index)` returns.
+///
+/// This runs Python code, which may change any array: nothing that it could undo is to be checked before.
+#[pyfunction]
+pub fn convert_unreadable<'py>(
+    values: Bound<'py, PyTuple>,
+    convert: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    if values.iter_borrowed().all(|value| is_plain(&value)) {
+        return Ok(values);
+    }
+    let array = |(index, value)| if is_plain(&value) { Ok(value) } else { convert.call1((index,)) };
+    let arrays = values.iter().enumerate().map(array).collect::<PyResult<Vec<_>>>()?;
+    PyTuple::new(values.py(), arrays)
+}
+
+/// The sum of squares over all arrays, as (sum, exponent): `sum * 4^exponent`; then the norm, the non-finite
+/// count and the index of the first array that has one.
+type NormOutcome = (f64, i32, f64, usize, Option<usize>);
+
+/// The global norm of arrays that are only read.
+#[pyfunction]
+#[pyo3(signature = (arrays, progress=None))]
+pub fn sum_of_squares(
+    arrays: Bound<'_, PyTuple>,
+    progress: Option<&Bound<'_, PyAny>>,
+) -> PyResult<NormOutcome> {
+    let py = arrays.py();
+    let reads = Reads::new(arrays, |index| format!("arrays[{index}]"))?;
+    let slices = reads.slices()?;
+    call(py, progress, slices.len(), move |watch| {
+        let scaled = optim::sum_of_squares(&slices, watch)?;
+        let (count, first) = counted(nonfinite(&slices, scaled));
+        Ok((scaled.sum, scaled.exponent, scaled.root(), count, first))
+    })
+}
+
+/// Scales arrays in place to a global norm of at most `max_norm`: (norm, non-finite count, index of the first array that
+/// has one, whether anything was written). With `stop_nonfinite` arrays that are not finite are left alone.
+///
+/// `given` are the arrays as the caller has them; `tell` is called with `tensors` once arrays were written.
+#[pyfunction]
+#[pyo3(signature = (given, arrays, names, max_norm, *, stop_nonfinite, tell=None))]
+pub fn clip_in_place(
+    py: Python<'_>,
+    given: Vec<Py<PyAny>>,
+    arrays: Vec<Py<PyAny>>,
+    names: Vec<String>,
+    max_norm: f64,
+    stop_nonfinite: bool,
+    tell: Option<(Py<PyAny>, Py<PyAny>)>,
+) -> PyResult<(f64, usize, Option<usize>, bool)> {
+    let name = |index| name(&names, index);
+    let mut written = Written::new(py, arrays.len(), arrays, &given, name)?;
+    let reads = written.reads()?;
+    let (scaled, bad) = call(py, None, reads.len(), move |watch| {
+        let scaled = optim::sum_of_squares(&reads, watch)?;
+        Ok((scaled, nonfinite(&reads, scaled)))
+    })?;
+    let (count, first) = counted(bad);
+    let clip = Clip::to(Some(max_norm), scaled);
+    let writes = clip != Clip::NONE && (count == 0 || !stop_nonfinite);
+    if writes {
+        let slices = written.slices(py, name)?;
+        call_quick(py, move || optim::scale_in_place(slices, clip))?;
+        told(py, tell.as_ref())?;
+    }
+    Ok((scaled.root(), count, first, writes))
+}
+
+fn name(names: &[String], index: usize) -> String {
+    names.get(index).cloned().unwrap_or_else(|| format!("arrays[{index}]"))
+}
+
+/// The learning rate at each step (uint64: updates already made).
+#[pyfunction]
+#[pyo3(signature = (decay, peak, end, start, warmup, total, steps))]
+#[allow(clippy::too_many_arguments)] // the formula's symbols
+pub fn schedule_rates<'py>(
+    py: Python<'py>,
+    decay: &str,
+    peak: f64,
+    end: f64,
+    start: Option<f64>,
+    warmup: u64,
+    total: u64,
+    steps: &Bound<'_, PyAny>,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let decay = match decay {
+        "constant" => Decay::Constant,
+        "linear" => Decay::Linear,
+        "cosine" => Decay::Cosine,
+        other => {
+            return Err(PyValueError::new_err(format!(
+                "decay: expected constant, linear or cosine; got {other:?}"
+            )));
+        }
+    };
+    let steps: &[u64] = slice(steps, "steps")?;
+    let schedule = Schedule { decay, peak, end, start, warmup, total };
+    let mut rates = Fresh::new(py, steps.len())?;
+    let elements = rates.elements();
+    call_quick(py, || schedule.rates_into(steps, elements))?;
+    Ok(rates.array())
+}
+
+/// The layout of a saved global norm: one row a limb of 64 bits, the least significant first.
+const NORM_LAYOUT: u8 = 1;
+
+/// The bytes of a `GlobalNormState`, whose exact total is given in limbs of 64 bits.
+#[pyfunction]
+pub fn global_norm_to_bytes(py: Python<'_>, limbs: Vec<u64>) -> PyResult<Bound<'_, PyBytes>> {
+    let mut writer = Writer::new(StateKind::GlobalNorm, NORM_LAYOUT, b"{}", limbs.len() as u32);
+    for &limb in &limbs {
+        writer.u64(limb);
+    }
+    give::bytes(py, &writer.finish().map_err(no_memory)?)
+}
+
+/// The limbs of a saved `GlobalNormState`.
+#[pyfunction]
+pub fn global_norm_from_bytes(data: &[u8]) -> PyResult<Vec<u64>> {
+    let read = || {
+        let mut reader = Reader::open(data, StateKind::GlobalNorm, NORM_LAYOUT)?;
+        if !reader.holds(8) {
+            return Err(BytesError::Malformed);
+        }
+        let mut limbs = memory::with_capacity(reader.rows() as usize)?;
+        for _ in 0..reader.rows() {
+            limbs.push(reader.u64()?);
+        }
+        reader.finish()?;
+        Ok(limbs)
+    };
+    read().map_err(unreadable)
+}

@@ -1,0 +1,346 @@
+//! An optimizer's arrays, held between steps: asked for again at each, updated in one call, counted in it.
+
+use super::{counted, name, nonfinite, told};
+use crate::arrays::written::{Float, Written};
+use crate::call::call_quick;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+use steelyard_kernels::grid::{Process, unwatched};
+use steelyard_kernels::memory;
+use steelyard_kernels::optim::{self, Clip, Damage, Hyper, Moment, TypedSlice, Unfit};
+
+/// The arrays that an optimizer writes, by role: parameters first, then one list a moment.
+const ROLES: [&str; 4] = ["params", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
+
+/// What an optimizer is: the arrays that a step writes, the number of steps made, the options, and what the last step
+/// did. All of it changes in one call, between two instructions of Python: no interrupt can come between an update and
+/// its count.
+///
+/// `paths` are the places of the arrays in the caller's tree (`["layers"][3]["w"]`), for messages.
+#[pyclass(frozen, module = "steelyard._core")]
+pub struct AdamWPlan {
+    paths: Vec<String>,
+    /// Locked while a step runs: two threads must not write the same arrays.
+    written: Mutex<Written>,
+    steps: AtomicU64,
+    // These three are locked for a moment, and never without the interpreter: no fork can find them so.
+    /// The process that has a thread inside `written`.
+    inside: Mutex<Option<Process>>,
+    options: Mutex<Py<PyAny>>,
+    last: Mutex<Option<StepOutcome>>,
+    /// A function and what it is given once arrays have been written: torch's version counters.
+    tell: Option<(Py<PyAny>, Py<PyAny>)>,
+}
+
+/// What a step did: (steps made, `lr`, `grad_norm`, `clip_factor`, non-finite count, index of the first array that has
+/// one, whether it is a moment that would overflow, applied).
+type StepOutcome = (u64, f64, Option<f64>, f64, usize, Option<usize>, bool, bool);
+
+/// Steps made, the options, and copies of the moments, role by role.
+type PlanState<'py> = (u64, Py<PyAny>, Vec<Bound<'py, PyAny>>);
+
+#[pymethods]
+impl AdamWPlan {
+    /// `given` are the parameters as the caller has them: the arrays themselves, or the tensors whose memory these are.
+    #[new]
+    #[pyo3(signature = (paths, given, params, moments, *, steps, options, tell=None))]
+    #[allow(clippy::too_many_arguments)] // one call, spelled out in the Python face
+    fn new(
+        py: Python<'_>,
+        paths: Vec<String>,
+        given: Vec<Py<PyAny>>,
+        params: Vec<Py<PyAny>>,
+        moments: Vec<Vec<Py<PyAny>>>,
+        steps: u64,
+        options: Py<PyAny>,
+        tell: Option<(Py<PyAny>, Py<PyAny>)>,
+    ) -> PyResult<Self> {
+        let rows = paths.len();
+        let mut arrays = Vec::with_capacity(rows * (1 + moments.len()));
+        for role in std::iter::once(params).chain(moments) {
+            if role.len() != rows || given.len() != rows {
+                return Err(PyValueError::new_err("params: expected one array of each kind for every path"));
+            }
+            arrays.extend(role);
+        }
+        if !(2 * rows < arrays.len() && arrays.len() <= ROLES.len() * rows) && rows > 0 {
+            return Err(PyValueError::new_err("moments: expected two or three lists of arrays"));
+        }
+        let written = Written::new(py, rows, arrays, &given, |index| written_name(&paths, index))?;
+        Ok(AdamWPlan {
+            paths,
+            written: Mutex::new(written),
+            steps: AtomicU64::new(steps),
+            inside: Mutex::new(None),
+            options: Mutex::new(options),
+            last: Mutex::new(None),
+            tell,
+        })
+    }
+
+    /// Steps made.
+    #[getter]
+    fn steps(&self) -> u64 {
+        self.steps.load(Relaxed)
+    }
+
+    /// The options, whatever the caller made of them.
+    #[getter]
+    fn options(&self, py: Python<'_>) -> Py<PyAny> {
+        locked(&self.options).clone_ref(py)
+    }
+
+    #[setter]
+    fn set_options(&self, options: Py<PyAny>) {
+        let old = std::mem::replace(&mut *locked(&self.options), options);
+        drop(old); // after the lock: dropping an object may run Python code
+    }
+
+    /// What the last step did that was made or left out.
+    #[getter]
+    fn last(&self) -> Option<StepOutcome> {
+        *locked(&self.last)
+    }
+
+    /// Whether a step is running in a thread that this process does not have: it was forked meanwhile.
+    #[getter]
+    fn forked(&self) -> bool {
+        locked(&self.inside).is_some_and(|inside| inside != Process::current())
+    }
+
+    /// Update number `step` from `grads`, one array a path, in order. `max_norm` None: no clipping; `scan` false: the
+    /// gradients are not looked at first. With `stop_nonfinite` a step whose gradients are not finite, or whose moments
+    /// would not be, is left out, and the caller sees their count. `array_of(row)` gives the array of a tensor that has
+    /// moved.
+    #[allow(clippy::too_many_arguments)] // one call a step, spelled out in the Python face
+    #[pyo3(signature = (grads, array_of, *, step, lr, beta1, beta2, eps, weight_decay, maximize, max_norm, scan, stop_nonfinite))]
+    fn step(
+        &self,
+        grads: Bound<'_, PyTuple>,
+        array_of: &Bound<'_, PyAny>,
+        step: u64,
+        lr: f64,
+        beta1: f64,
+        beta2: f64,
+        eps: f64,
+        weight_decay: f64,
+        maximize: bool,
+        max_norm: Option<f64>,
+        scan: bool,
+        stop_nonfinite: bool,
+    ) -> PyResult<StepOutcome> {
+        let py = grads.py();
+        let mut entered = self.enter(py)?;
+        if step != self.steps() + 1 {
+            return Err(another_thread());
+        }
+        let written_name = |index| written_name(&self.paths, index);
+        let written = &mut *entered.written;
+        written.take(py, |row| Ok(array_of.call1((row,))?.unbind()), written_name)?;
+        let mut operands =
+            written.beside(grads, written_name, |index| format!("grads{}", self.paths[index]))?;
+        let claim = operands.claim();
+        let hyper = Hyper { lr, beta1, beta2, eps, weight_decay, clip: Clip::NONE, maximize, step };
+        if let Some(refusal) = claim.floats().find_map(|float| unfit(&hyper, float)) {
+            return Err(refusal);
+        }
+        let gradients = claim.reads()?;
+        let (norm, factor, bad, overflow, applied) = call_quick(py, move || {
+            let mut hyper = hyper;
+            if !scan {
+                optim::adamw(claim.tensors(), &hyper)?;
+                return Ok((None, 1.0, None, false, true));
+            }
+            let scaled = unwatched(optim::sum_of_squares(&gradients, &mut |_| true))?;
+            let norm = scaled.root();
+            hyper.clip = Clip::to(max_norm, scaled);
+            let factor = hyper.clip.value();
+            let mut bad = nonfinite(&gradients, scaled);
+            let mut overflow = false;
+            if stop_nonfinite && bad.is_none() && optim::may_overflow(norm, &hyper) {
+                let tensors = memory::gathered(claim.tensors())?;
+                bad = optim::count_overflow(&tensors, &hyper)?;
+                overflow = bad.is_some();
+                if !overflow {
+                    optim::adamw(tensors, &hyper)?;
+                }
+            } else if !stop_nonfinite || bad.is_none() {
+                optim::adamw(claim.tensors(), &hyper)?;
+            }
+            Ok((Some(norm), factor, bad, overflow, !stop_nonfinite || bad.is_none()))
+        })?;
+        let (count, first) = counted(bad);
+        let outcome =
+            (if applied { step } else { step - 1 }, lr, norm, factor, count, first, overflow, applied);
+        if applied {
+            self.steps.store(step, Relaxed);
+        }
+        *locked(&self.last) = Some(outcome);
+        drop(entered);
+        if applied {
+            told(py, self.tell.as_ref())?;
+        }
+        Ok(outcome)
+    }
+
+    /// Steps made, options and copies of the moments, of one moment in time.
+    fn state<'py>(&self, py: Python<'py>) -> PyResult<PlanState<'py>> {
+        let entered = self.wait(py)?;
+        let copies = entered.written.copies(py)?;
+        Ok((self.steps(), self.options(py), copies))
+    }
+
+    /// Takes over saved moments, one array a path, role by role, with the number of steps that made them and options:
+    /// all of it or nothing. `names` are those of the arrays; `any_value`: the steps let NaN and infinities through.
+    fn load(
+        &self,
+        moments: Bound<'_, PyTuple>,
+        names: Vec<String>,
+        steps: u64,
+        options: Py<PyAny>,
+        any_value: bool,
+    ) -> PyResult<()> {
+        let py = moments.py();
+        let mut entered = self.wait(py)?;
+        let mut loads = entered.written.loads(moments, |index| name(&names, index))?;
+        let (values, copies) = loads.claim()?;
+        let rows = self.paths.len();
+        let found = call_quick(py, move || {
+            let found = damaged(&values, rows, steps == 0, any_value);
+            if found.is_none() {
+                copies.make();
+            }
+            Ok(found)
+        })?;
+        if let Some((index, element, damage)) = found {
+            return Err(PyValueError::new_err(damage_sentence(&name(&names, index), element, damage)));
+        }
+        self.steps.store(steps, Relaxed);
+        self.set_options(options);
+        *locked(&self.last) = None;
+        Ok(())
+    }
+}
+
+/// Whoever holds this is alone with the arrays.
+struct Entered<'a> {
+    written: MutexGuard<'a, Written>,
+    inside: &'a Mutex<Option<Process>>,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        *locked(self.inside) = None; // before the arrays are given back
+    }
+}
+
+impl AdamWPlan {
+    /// The arrays, unless a thread has them.
+    fn enter(&self, py: Python<'_>) -> PyResult<Entered<'_>> {
+        self.try_enter(py)?.ok_or_else(another_thread)
+    }
+
+    /// The arrays, once no other thread has them.
+    fn wait(&self, py: Python<'_>) -> PyResult<Entered<'_>> {
+        loop {
+            if let Some(entered) = self.try_enter(py)? {
+                return Ok(entered);
+            }
+            py.detach(|| std::thread::sleep(Duration::from_micros(200)));
+            py.check_signals()?;
+        }
+    }
+
+    fn try_enter(&self, _: Python<'_>) -> PyResult<Option<Entered<'_>>> {
+        let written = match self.written.try_lock() {
+            Ok(written) => written,
+            Err(TryLockError::Poisoned(written)) => written.into_inner(),
+            Err(TryLockError::WouldBlock) if self.forked() => {
+                return Err(PyRuntimeError::new_err(
+                    "this process was forked while another thread was inside a step of this optimizer, which left its \
+                     parameters and moments half-updated here; put back the parameters and load a saved state, or \
+                     make a new optimizer",
+                ));
+            }
+            Err(TryLockError::WouldBlock) => return Ok(None),
+        };
+        *locked(&self.inside) = Some(Process::current());
+        Ok(Some(Entered { written, inside: &self.inside }))
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn another_thread() -> PyErr {
+    PyRuntimeError::new_err(
+        "another thread is inside this optimizer's step; call it from one thread at a time",
+    )
+}
+
+/// The sentence for options that elements of this type cannot be updated with.
+fn unfit(hyper: &Hyper, float: Float) -> Option<PyErr> {
+    let (name, found) = match float {
+        Float::F32 => ("float32", hyper.unfit::<f32>()),
+        Float::F64 => ("float64", hyper.unfit::<f64>()),
+    };
+    let sentence = match found? {
+        Unfit::Eps => format!(
+            "eps: expected more than 0 in {name}, the parameters' type; got {}, which is 0 there: an element without a \
+             gradient would become NaN",
+            hyper.eps
+        ),
+        Unfit::Rate => {
+            format!("lr: expected a rate that {name}, the parameters' type, can hold; got {}", hyper.lr)
+        }
+        Unfit::Decay => format!(
+            "weight_decay: expected lr * weight_decay in the range of {name}, the parameters' type; got {} * {}",
+            hyper.lr, hyper.weight_decay
+        ),
+    };
+    Some(PyValueError::new_err(sentence))
+}
+
+/// Refuses an `eps` that is 0 in the parameters' type: float32 (`single`) or float64.
+#[pyfunction]
+pub fn check_eps(eps: f64, single: bool) -> PyResult<()> {
+    let (lr, beta1, beta2, weight_decay) = (0.0, 0.0, 0.0, 0.0);
+    let hyper = Hyper { lr, beta1, beta2, eps, weight_decay, clip: Clip::NONE, maximize: false, step: 1 };
+    unfit(&hyper, if single { Float::F32 } else { Float::F64 }).map_or(Ok(()), Err)
+}
+
+/// The first saved element that no step can have made: the position of its array, its own, and what is wrong.
+fn damaged(
+    moments: &[TypedSlice<'_>],
+    rows: usize,
+    fresh: bool,
+    any_value: bool,
+) -> Option<(usize, usize, Damage)> {
+    const ROLES: [Moment; 3] = [Moment::First, Moment::Second, Moment::Largest];
+    moments.iter().enumerate().find_map(|(index, &values)| {
+        let moment = ROLES[index / rows];
+        let second = (moment == Moment::Largest).then(|| moments[index - rows]);
+        let (element, damage) = optim::damage(moment, values, second, fresh, any_value)?;
+        Some((index, element, damage))
+    })
+}
+
+fn damage_sentence(name: &str, element: usize, damage: Damage) -> String {
+    let (expected, got) = match damage {
+        Damage::NotFinite => ("finite moments", "a NaN or infinity"),
+        Damage::Negative => ("second moments of at least 0", "a negative one"),
+        Damage::BelowSecond => ("the largest second moments so far", "one below the second moment"),
+        Damage::BeforeFirstStep => ("moments of 0, as the state says that no step was made", "another"),
+    };
+    format!("{name}: expected {expected}; got {got} at element {element}; nothing was loaded")
+}
+
+/// A written array as the caller would write it.
+fn written_name(paths: &[String], index: usize) -> String {
+    format!("{}{}", ROLES[index / paths.len()], paths[index % paths.len()])
+}
