@@ -36,8 +36,8 @@ def data_dir() -> Path:
 
 @pytest.fixture(autouse=True)
 def _default_machine() -> Iterator[None]:
-    """Every test starts and ends with the default threads, the best level and gradual underflow."""
+    """Every test starts and ends with the default threads, the best level and the standard floating-point mode."""
     yield
     _core.set_threads(None)
     _core.force_isa(None)
-    _core.set_flush_to_zero_for_tests(False)
+    _core.set_mode_for_tests()

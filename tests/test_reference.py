@@ -21,7 +21,7 @@ GRID = [
 # What configures or describes the core rather than computing: nothing to compare.
 NOT_KERNELS = {
     "version", "numerics", "isa", "isa_available", "force_isa", "threads", "asked_threads", "set_threads",
-    "set_default_threads", "set_flush_to_zero_for_tests", "panic_for_tests", "stop_attaching",
+    "set_default_threads", "set_mode_for_tests", "panic_for_tests", "stop_attaching",
 }  # fmt: skip
 
 
@@ -75,11 +75,11 @@ def test_the_same_bits_on_every_level_thread_count_and_mode(case: Case, dtype: s
             for flush in (False, True):
                 _core.force_isa(level)
                 _core.set_threads(threads)
-                _core.set_flush_to_zero_for_tests(flush)
+                _core.set_mode_for_tests(flush)
                 try:
                     got = case.run(inputs)
                 finally:
-                    _core.set_flush_to_zero_for_tests(False)
+                    _core.set_mode_for_tests()
                 assert_same_bits(got, want, f"{case.name} at {level}, {threads} threads, flush {flush}")
 
 

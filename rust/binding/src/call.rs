@@ -1,5 +1,5 @@
-//! The one chokepoint between Python and a kernel: release the interpreter, watch for signals, report
-//! progress, and turn a panic into an ordinary exception.
+//! The one chokepoint between Python and a kernel: release the interpreter, enter the standard floating-point
+//! environment, watch for signals, report progress, and turn a panic into an ordinary exception.
 
 use crate::callback::call_back;
 use crate::leaving::attach_unless_leaving;
@@ -10,10 +10,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use steelyard_kernels::exact::bytes::BytesError;
 use steelyard_kernels::grid::{Process, Stopped, Watch, watched_alone};
 use steelyard_kernels::memory::NoMemory;
+use steelyard_kernels::simd::{FpEnv, standard};
 
 /// Runs `work` detached from the interpreter. `work` is given the `watch` of the grid: about every 25 ms it
 /// checks for signals (on the main thread) and calls `progress(done, total)`; an exception raised by either
-/// stops the work and is what the caller sees.
+/// stops the work and is what the caller sees. Both run in the caller's floating-point mode, the work does not.
 pub fn call<R: Send>(
     py: Python<'_>,
     progress: Option<&Bound<'_, PyAny>>,
@@ -25,7 +26,8 @@ pub fn call<R: Send>(
     let main = CallingThread::known(py, process)?.is_main(process);
     let alone = !main && progress.is_some();
     let mut raised: Option<PyErr> = None;
-    let mut watch = |done: usize| {
+    let callers = FpEnv::current();
+    let mut ask = |done: usize| {
         let asked = |py: Python<'_>| {
             let asked = py.check_signals().and_then(|()| match &progress {
                 Some(progress) => report(progress.bind(py), done, total),
@@ -41,10 +43,13 @@ pub fn call<R: Send>(
             true
         }
     };
+    let mut watch = |done: usize| callers.run(|| ask(done));
     let outcome = py.detach(|| {
-        catch_unwind(AssertUnwindSafe(|| {
-            if alone { watched_alone(|| work(&mut watch)) } else { work(&mut watch) }
-        }))
+        standard(|| {
+            catch_unwind(AssertUnwindSafe(|| {
+                if alone { watched_alone(|| work(&mut watch)) } else { work(&mut watch) }
+            }))
+        })
     });
     match outcome {
         Ok(Ok(result)) => {
@@ -109,7 +114,7 @@ impl CallingThread {
 
 /// [`call`] for work that is short or must not be interrupted: what writes in place.
 pub fn call_quick<R: Send>(py: Python<'_>, work: impl FnOnce() -> Result<R, NoMemory> + Send) -> PyResult<R> {
-    match py.detach(|| catch_unwind(AssertUnwindSafe(work))) {
+    match py.detach(|| standard(|| catch_unwind(AssertUnwindSafe(work)))) {
         Ok(outcome) => outcome.map_err(no_memory),
         Err(panic) => Err(internal_error(panic.as_ref())),
     }

@@ -4,7 +4,7 @@ use crate::call::call;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use steelyard_kernels::grid;
-use steelyard_kernels::simd::{self, Level};
+use steelyard_kernels::simd::{self, Level, Rounding};
 
 /// The version of the package.
 #[pyfunction]
@@ -71,10 +71,24 @@ pub fn set_default_threads(n: Option<usize>) {
     grid::set_default_threads(n);
 }
 
-/// Puts the calling thread into flush-to-zero or back, as `torch.set_flush_denormal` does. For tests.
+/// Sets the calling thread's floating-point mode, as `torch.set_flush_denormal`, `fesetround` and `feenableexcept` do;
+/// without arguments the standard one. For tests.
 #[pyfunction]
-pub fn set_flush_to_zero_for_tests(on: bool) {
-    simd::set_flush_to_zero_for_tests(on);
+#[pyo3(signature = (flush_to_zero=false, rounding="nearest", trap=false))]
+pub fn set_mode_for_tests(flush_to_zero: bool, rounding: &str, trap: bool) -> PyResult<()> {
+    let rounding = match rounding {
+        "nearest" => Rounding::Nearest,
+        "down" => Rounding::Down,
+        "up" => Rounding::Up,
+        "toward zero" => Rounding::TowardZero,
+        other => {
+            return Err(PyValueError::new_err(format!(
+                "rounding: expected nearest, down, up or toward zero; got {other:?}"
+            )));
+        }
+    };
+    simd::set_mode_for_tests(flush_to_zero, rounding, trap);
+    Ok(())
 }
 
 /// Panics inside a call, on a worker of the pool or on the calling thread. For tests.

@@ -24,7 +24,7 @@ mod _core {
     #[pymodule_export]
     use crate::config::{
         asked_threads, force_isa, isa, isa_available, numerics, panic_for_tests, set_default_threads,
-        set_flush_to_zero_for_tests, set_threads, threads, version,
+        set_mode_for_tests, set_threads, threads, version,
     };
     #[pymodule_export]
     use crate::intervals::{

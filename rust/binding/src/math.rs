@@ -129,24 +129,24 @@ pub fn math_exp32<'py>(py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Bound
 
 /// base to the power n, the nearest float64 between 1e-290 and 1e290.
 #[pyfunction]
-pub fn math_powi(base: f64, n: u64) -> f64 {
-    math::powi(base, n)
+pub fn math_powi(py: Python<'_>, base: f64, n: u64) -> PyResult<f64> {
+    call_quick(py, || Ok(math::powi(base, n)))
 }
 
 /// P(X = k) of n trials with success probability p.
 #[pyfunction]
-pub fn binomial_pmf(k: u64, n: u64, p: f64) -> f64 {
-    binomial::pmf(k, n, p)
+pub fn binomial_pmf(py: Python<'_>, k: u64, n: u64, p: f64) -> PyResult<f64> {
+    call_quick(py, || Ok(binomial::pmf(k, n, p)))
 }
 
 /// P(X <= k) of n trials with success probability p.
 #[pyfunction]
-pub fn binomial_cdf(k: u64, n: u64, p: f64) -> f64 {
-    binomial::cdf(k, n, p)
+pub fn binomial_cdf(py: Python<'_>, k: u64, n: u64, p: f64) -> PyResult<f64> {
+    call_quick(py, || Ok(binomial::cdf(k, n, p)))
 }
 
 /// P(X > k) of n trials with success probability p.
 #[pyfunction]
-pub fn binomial_sf(k: u64, n: u64, p: f64) -> f64 {
-    binomial::sf(k, n, p)
+pub fn binomial_sf(py: Python<'_>, k: u64, n: u64, p: f64) -> PyResult<f64> {
+    call_quick(py, || Ok(binomial::sf(k, n, p)))
 }

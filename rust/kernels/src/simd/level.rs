@@ -91,7 +91,7 @@ pub trait Kernel: Sized {
 #[inline]
 pub fn dispatch<K: Kernel>(kernel: K) -> K::Out {
     // The callees below are never inlined here, so no arithmetic can move across the guard.
-    let _env = FpEnv::standard();
+    let _restored = FpEnv::STANDARD.enter();
     match level() {
         Level::Baseline => baseline(kernel),
         // SAFETY: `level` returns only levels whose features this processor was found to have.
@@ -217,6 +217,7 @@ fn best() -> Level {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Rounding, set_mode_for_tests};
     use super::*;
 
     struct Product(f32, f32, f32);
@@ -249,18 +250,18 @@ mod tests {
     fn dispatch_ignores_the_callers_flush_to_zero() {
         let tiny = f32::from_bits(3);
         let before = dispatch(Product(tiny, 1.0, 0.0));
-        super::super::set_flush_to_zero_for_tests(true);
+        set_mode_for_tests(true, Rounding::Nearest, false);
         let under = dispatch(Product(tiny, 1.0, 0.0));
-        super::super::set_flush_to_zero_for_tests(false);
+        set_mode_for_tests(false, Rounding::Nearest, false);
         assert_eq!(before.to_bits(), 3);
         assert_eq!(under.to_bits(), 3);
     }
 
     #[test]
     fn scalar_formulas_ignore_it_too() {
-        super::super::set_flush_to_zero_for_tests(true);
+        set_mode_for_tests(true, Rounding::Nearest, false);
         let tiny = scalar(|| std::hint::black_box(f64::from_bits(6)) / 2.0);
-        super::super::set_flush_to_zero_for_tests(false);
+        set_mode_for_tests(false, Rounding::Nearest, false);
         assert_eq!(tiny.to_bits(), 3);
     }
 }

@@ -1,7 +1,7 @@
 //! A kernel is written once and compiled once a level: dispatch, element types, lanes.
 //!
-//! The only `unsafe` here is the call into a function whose target features have been detected, and the two
-//! instructions that read and write the floating-point control register.
+//! The only `unsafe` here is the call into a function whose target features have been detected, and the
+//! instructions that read and write the floating-point control and status registers.
 
 mod element;
 mod fma;
@@ -11,10 +11,11 @@ mod level;
 mod real;
 
 pub use element::{Bf16, Element, F16};
+pub use fpenv::{FpEnv, standard};
 pub use lanes::{padded, tree32, tree64};
 pub use level::{Isa, Kernel, Level, available, dispatch, force, level, scalar};
 
 pub use real::Real;
 
 #[doc(hidden)]
-pub use fpenv::set_flush_to_zero_for_tests;
+pub use fpenv::{Rounding, set_mode_for_tests};

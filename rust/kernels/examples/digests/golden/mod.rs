@@ -101,10 +101,10 @@ fn every_way(run: &Run) -> Result<u64, String> {
 fn one_way(run: &Run, level: simd::Level, threads: usize, flush: bool) -> u64 {
     simd::force(Some(level));
     grid::set_threads(Some(threads));
-    simd::set_flush_to_zero_for_tests(flush);
+    simd::set_mode_for_tests(flush, simd::Rounding::Nearest, false);
     let mut digest = Digest::new();
     run(&mut digest);
-    simd::set_flush_to_zero_for_tests(false);
+    simd::set_mode_for_tests(false, simd::Rounding::Nearest, false);
     grid::set_threads(None);
     simd::force(None);
     digest.value()
