@@ -3,7 +3,7 @@
 # peers: torch and others; STEELYARD_BENCH_PYTHON may name an interpreter that has them (and pytest, hypothesis, ml-dtypes).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-torch test-foreign lint bench clean
+.PHONY: help demo test test-rust test-python test-torch test-foreign test-campaigns lint bench clean
 .DELETE_ON_ERROR:
 # An activated environment of the caller's must not be the one that is built into.
 unexport VIRTUAL_ENV CONDA_PREFIX
@@ -12,6 +12,7 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+SECONDS ?= 10
 export PIP_QUIET := 1
 PIP := python -m pip install --disable-pip-version-check
 PEERS := $(or $(STEELYARD_BENCH_PYTHON),.venv-bench/bin/python)
@@ -37,6 +38,10 @@ test-torch: .venv-bench/.built  ## torch's bits and torch's tensors (installs to
 
 test-foreign:  ## Kernels' bits on aarch64 and on an x86-64 without FMA, under QEMU
 	tests/foreign/run.sh
+
+test-campaigns: .venv/.built  ## Every campaign of tests/campaigns, SECONDS (10) each
+	for file in tests/campaigns/[a-z]*.py; do \
+		.venv/bin/python -m "tests.campaigns.$$(basename "$$file" .py)" --seconds $(SECONDS); done
 
 lint: .venv/.built  ## Formatting, lints, types, stubs
 	cargo fmt --all --check
