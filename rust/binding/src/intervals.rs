@@ -143,13 +143,14 @@ pub fn clustered_interval(
     let (sums, sizes) = (slice::<f64>(sums, "sums")?, slice::<f64>(sizes, "sizes")?);
     same_length(sums.len(), sizes.len(), "sums, sizes")?;
     let confidence = confidence(confidence_level, alternative)?;
-    let Clustered { value, standard_error, interval, df, n_effective } = call_quick(py, || {
-        Ok(if binary {
-            cluster::proportion(sums, sizes, confidence)
+    let found = call(py, None, sums.len(), |watch| {
+        if binary {
+            cluster::proportion(sums, sizes, confidence, watch)
         } else {
-            cluster::ratio(sums, sizes, shift, confidence)
-        })
+            cluster::ratio(sums, sizes, shift, confidence, watch)
+        }
     })?;
+    let Clustered { value, standard_error, interval, df, n_effective } = found;
     Ok((value, standard_error, interval.low, interval.high, df, n_effective))
 }
 
@@ -226,5 +227,5 @@ pub fn sign_flip(
 #[pyfunction]
 pub fn holm<'py>(py: Python<'py>, p: &Bound<'_, PyAny>) -> PyResult<Array<'py>> {
     let p = slice::<f64>(p, "p")?;
-    Ok(call_quick(py, || kernels::holm(p))?.into_pyarray(py))
+    Ok(call(py, None, p.len(), |watch| kernels::holm(p, watch))?.into_pyarray(py))
 }

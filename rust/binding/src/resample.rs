@@ -111,8 +111,9 @@ pub fn bootstrap_limits(
         }
     };
     let confidence = confidence(confidence_level, alternative)?;
-    let found =
-        call_quick(py, || Ok(kernels::limits(memory::copied(replicates)?, value, method, confidence)))?;
+    let found = call(py, None, replicates.len(), |watch| {
+        kernels::limits(memory::copied(replicates)?, value, method, confidence, watch)
+    })?;
     let limits = found.map_err(|refused| PyValueError::new_err(refused.to_string()))?;
     Ok((limits.low.value, limits.high.value, limits.low.error, limits.high.error))
 }

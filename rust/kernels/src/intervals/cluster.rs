@@ -4,9 +4,9 @@
 //! independent; clusters are. Everything follows from the cluster sums `S_g` and sizes `n_g`.
 
 use super::proportion::wilson;
-use super::sums::sums;
+use super::sums::sums_at;
 use super::{Confidence, Interval};
-use crate::grid::{self, CHUNK, Stopped, Watch};
+use crate::grid::{self, CHUNK, Pace, Stopped, Watch};
 use crate::memory;
 use crate::simd::{self, Element};
 
@@ -66,6 +66,9 @@ pub struct Clustered {
 /// The pooled mean, its CR2 variance and degrees of freedom, each NaN where it cannot be had.
 #[derive(Clone, Copy)]
 struct Fit {
+    /// The sum of the sums, and of the sizes.
+    total: f64,
+    all: f64,
     mean: f64,
     variance: f64,
     df: f64,
@@ -74,32 +77,41 @@ struct Fit {
 /// With `N = sum n_g`, `r_g = S_g - m n_g` and `f_g = n_g/N`: `V = sum r_g^2/(1 - f_g) / N^2` (Bell and
 /// McCaffrey 2002, for a mean in closed form), and with `a_g = f_g^2/(1 - f_g)`:
 /// `df = 1/(sum f^2 + (sum a)^2 - sum a^2)`, which is G - 1 for equal sizes.
-fn fit(sums_of: &[f64], sizes: &[f64]) -> Fit {
+fn fit(sums_of: &[f64], sizes: &[f64], pace: &mut Pace<'_>) -> Result<Fit, Stopped> {
     let groups = sums_of.len();
-    let [total, all] = sums(groups, |g| [sums_of[g], sizes[g]]);
-    let mean = total / all;
-    let [squares, f2, a1, a2, lone] = sums(groups, |g| {
+    let [total, all] = sums_at(groups, pace, |g| [sums_of[g], sizes[g]])?;
+    let [squares, f2, a1, a2, lone] = sums_at(groups, pace, |g| {
         let f = sizes[g] / all;
         let rest = 1.0 - f;
         // In this form counts stay whole numbers: equal shares have no residual at all.
         let residual = (sums_of[g] * all - total * sizes[g]) / all;
         let a = f * f / rest;
         [residual * residual / rest, f * f, a, a * a, f64::from(rest <= 0.0)]
-    });
-    if groups < 2 || lone > 0.0 {
-        return Fit { mean, variance: f64::NAN, df: f64::NAN };
-    }
-    Fit { mean, variance: squares / (all * all), df: 1.0 / (f2 + a1 * a1 - a2) }
+    })?;
+    Ok(simd::scalar(|| {
+        let mean = total / all;
+        if groups < 2 || lone > 0.0 {
+            return Fit { total, all, mean, variance: f64::NAN, df: f64::NAN };
+        }
+        Fit { total, all, mean, variance: squares / (all * all), df: 1.0 / (f2 + a1 * a1 - a2) }
+    }))
 }
 
 /// The ratio `sum S_g / sum n_g` with Student's interval on V and df. Sums taken about a `shift` are given it
 /// back. Under two clusters (or one that holds everything) there is a value and no interval.
-pub fn ratio(sums_of: &[f64], sizes: &[f64], shift: f64, confidence: Confidence) -> Clustered {
-    simd::scalar(|| student(sums_of, sizes, shift, confidence))
+pub fn ratio(
+    sums_of: &[f64],
+    sizes: &[f64],
+    shift: f64,
+    confidence: Confidence,
+    watch: Watch<'_>,
+) -> Result<Clustered, Stopped> {
+    let fit = fit(sums_of, sizes, &mut Pace::new(watch))?;
+    Ok(simd::scalar(|| student(fit, shift, confidence)))
 }
 
-fn student(sums_of: &[f64], sizes: &[f64], shift: f64, confidence: Confidence) -> Clustered {
-    let Fit { mean, variance, df } = fit(sums_of, sizes);
+fn student(fit: Fit, shift: f64, confidence: Confidence) -> Clustered {
+    let Fit { mean, variance, df, .. } = fit;
     let value = shift + mean;
     let standard_error = variance.sqrt();
     let interval = if df.is_finite() {
@@ -112,15 +124,20 @@ fn student(sums_of: &[f64], sizes: &[f64], shift: f64, confidence: Confidence) -
 
 /// The share of ones among 0/1 rows: Wilson's interval with `n_eff = p(1-p)/V` rows (at most n; G where V is 0)
 /// and Student's t for z. Where the clusters show no spread the standard error is the width over 2t.
-pub fn proportion(ones: &[f64], sizes: &[f64], confidence: Confidence) -> Clustered {
-    simd::scalar(|| wilson_effective(ones, sizes, confidence))
+pub fn proportion(
+    ones: &[f64],
+    sizes: &[f64],
+    confidence: Confidence,
+    watch: Watch<'_>,
+) -> Result<Clustered, Stopped> {
+    let fit = fit(ones, sizes, &mut Pace::new(watch))?;
+    Ok(simd::scalar(|| wilson_effective(fit, ones.len(), confidence)))
 }
 
-fn wilson_effective(ones: &[f64], sizes: &[f64], confidence: Confidence) -> Clustered {
-    let Fit { mean, variance, df } = fit(ones, sizes);
-    let [hits, all] = sums(ones.len(), |g| [ones[g], sizes[g]]);
+fn wilson_effective(fit: Fit, clusters: usize, confidence: Confidence) -> Clustered {
+    let Fit { total: hits, all, mean, variance, df } = fit;
     if df.is_nan() {
-        return student(ones, sizes, 0.0, confidence);
+        return student(fit, 0.0, confidence);
     }
     let misses = all - hits;
     let spread = hits / all * (misses / all);
@@ -128,7 +145,7 @@ fn wilson_effective(ones: &[f64], sizes: &[f64], confidence: Confidence) -> Clus
         let effective = spread / variance;
         if effective < all { effective } else { all }
     } else {
-        ones.len() as f64
+        clusters as f64
     };
     let scale = n_effective / all;
     let t = confidence.t(df);
@@ -149,6 +166,14 @@ mod tests {
     use super::*;
 
     const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
+
+    fn ratio(sums_of: &[f64], sizes: &[f64], shift: f64, confidence: Confidence) -> Clustered {
+        super::ratio(sums_of, sizes, shift, confidence, &mut go).unwrap()
+    }
+
+    fn proportion(ones: &[f64], sizes: &[f64], confidence: Confidence) -> Clustered {
+        super::proportion(ones, sizes, confidence, &mut go).unwrap()
+    }
 
     fn go(_: usize) -> bool {
         true

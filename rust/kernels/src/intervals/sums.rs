@@ -1,6 +1,7 @@
 //! Sums over an index in fixed lanes: for formulas over clusters, where a call a term costs nothing.
 
-use crate::simd::tree64;
+use crate::grid::{Pace, Stopped};
+use crate::simd::{scalar, tree64};
 
 const LANES: usize = 16;
 /// Terms between two foldings of the lanes: bounds the error's growth.
@@ -23,6 +24,22 @@ pub fn sums<const N: usize>(n: usize, term: impl Fn(usize) -> [f64; N]) -> [f64;
     total
 }
 
+/// As [`sums`], of many terms, under the floating-point guard.
+pub fn sums_at<const N: usize>(
+    n: usize,
+    pace: &mut Pace<'_>,
+    term: impl Fn(usize) -> [f64; N],
+) -> Result<[f64; N], Stopped> {
+    let mut total = [0.0; N];
+    for start in (0..n).step_by(BLOCK) {
+        let block = n.min(start + BLOCK) - start;
+        let part = scalar(|| sums(block, |i| term(start + i)));
+        scalar(|| (0..N).for_each(|k| total[k] += part[k]));
+        pace.stride(block)?;
+    }
+    Ok(total)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,6 +50,8 @@ mod tests {
             let [count, triangle] = sums(n, |i| [1.0, i as f64]);
             assert_eq!(count, n as f64);
             assert_eq!(triangle, (n * n.saturating_sub(1) / 2) as f64);
+            let part = |i: usize| [1.0 / (i as f64 + 0.5)];
+            assert_eq!(sums_at(n, &mut Pace::new(&mut |_| true), part).unwrap(), sums(n, part));
         }
     }
 }

@@ -21,7 +21,7 @@ const STEPS: usize = 2;
 /// Lanes of the f64 totals.
 const WIDE: usize = 8;
 /// Elements read twice before the next: 8 KiB of f64, 4 of f32, in the first-level cache.
-const BLOCK: usize = 1024;
+pub const BLOCK: usize = 1024;
 
 /// An element type of logits, and the precision its exponentials are computed in.
 pub trait Logit: Element {
@@ -116,11 +116,37 @@ pub struct Peak {
     pub sum: f64,
 }
 
+/// The part of a row that has been read so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Partial<R> {
+    max: R,
+    sum: f64,
+}
+
+impl<R: Real> Partial<R> {
+    /// Before the first element.
+    pub fn new() -> Self {
+        Partial { max: R::LOWEST, sum: 0.0 }
+    }
+
+    /// The peak of a row that has been read to its end.
+    #[inline(always)]
+    pub fn peak(self) -> Peak {
+        Peak { max: self.max.to_f64(), sum: self.sum }
+    }
+}
+
 /// Finds the [`Peak`] of a row.
 #[inline(always)]
 pub fn peak<I: Isa, T: Logit>(row: &[T]) -> Peak {
-    let (mut max, mut sum) = (T::Real::LOWEST, 0.0);
-    for block in row.chunks(BLOCK) {
+    go_on::<I, T>(Partial::new(), row).peak()
+}
+
+/// Reads on. Every part but the last must be a multiple of [`BLOCK`] long, or the bits would be others.
+#[inline(always)]
+pub fn go_on<I: Isa, T: Logit>(so_far: Partial<T::Real>, part: &[T]) -> Partial<T::Real> {
+    let Partial { mut max, mut sum } = so_far;
+    for block in part.chunks(BLOCK) {
         let top = block_max(block);
         if top > max {
             sum *= exp64::<I>(max.to_f64() - top.to_f64());
@@ -133,7 +159,7 @@ pub fn peak<I: Isa, T: Logit>(row: &[T]) -> Peak {
             sum = f64::NAN;
         }
     }
-    Peak { max: max.to_f64(), sum }
+    Partial { max, sum }
 }
 
 /// The largest element; NaN is passed over, and found by the sum.

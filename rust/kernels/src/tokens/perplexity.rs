@@ -58,7 +58,7 @@ impl Totals {
         confidence: Confidence,
         watch: Watch<'_>,
     ) -> Result<Option<Perplexity>, Stopped> {
-        let mut pace = Pace::new(watch);
+        let mut pace = Pace::new(&mut *watch);
         let rows = self.rows(&mut pace)?;
         let mut all = Total::default();
         let (mut sums, mut sizes) = (memory::with_capacity(rows.len())?, memory::with_capacity(rows.len())?);
@@ -73,7 +73,7 @@ impl Totals {
         if all.tokens == 0 {
             return Ok(None);
         }
-        let fit = ratio(&sums, &sizes, 0.0, confidence);
+        let fit = ratio(&sums, &sizes, 0.0, confidence, watch)?;
         Ok(Some(scalar(|| {
             let units = all.units.value();
             let infinite = self.infinite > 0;

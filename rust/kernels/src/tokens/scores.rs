@@ -1,7 +1,7 @@
 //! The negative log-likelihood of a target a row, and log Z.
 
-use super::peak::{Logit, Peak, peak};
-use crate::grid::{Stopped, Watch, chunk, chunks, map_chunks};
+use super::peak::{BLOCK, Logit, Partial, Peak, go_on, peak};
+use crate::grid::{Pace, Stopped, Watch, chunk, chunks, map_chunks};
 use crate::math::log64;
 use crate::memory::{self, NoMemory};
 use crate::rows::Rows;
@@ -10,6 +10,9 @@ use std::ops::Range;
 
 /// Bytes of logits in a chunk: enough to hide a hand-over, far below an answer to Ctrl-C.
 const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of a row that are read at a time: a longer row would keep Ctrl-C waiting. A multiple of the blocks of its sum.
+const PART_BYTES: usize = 1 << 24;
+const _: () = assert!(PART_BYTES.is_multiple_of(BLOCK * size_of::<f64>()));
 
 /// One entry a row.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,6 +68,9 @@ pub fn token_scores<T: Logit>(
         return Ok(Err(Refusal::Target { row }));
     }
     let row_bytes = (width * size_of::<T>()).max(1);
+    if row_bytes > PART_BYTES {
+        return wide_rows(rows, &targets[..count], ignore, watch);
+    }
     let size = (CHUNK_BYTES / row_bytes).max(1);
     let mut rows_done = |done: usize| watch((done * size).min(count));
     let parts = map_chunks(chunks(count, size), count.saturating_mul(row_bytes), &mut rows_done, |index| {
@@ -96,15 +102,101 @@ impl<T: Logit> Kernel for Chunk<'_, T> {
                 continue;
             }
             let logits = self.rows.row(row);
-            let Peak { max, sum } = peak::<I, T>(logits);
-            if sum.is_nan() || sum < 1.0 {
-                return Err(refusal(row, logits));
+            let score = Score { peak: peak::<I, T>(logits), at_target: logits[target as usize].to_f64() };
+            match score.run::<I>() {
+                Some(score) => self.out.push(score),
+                None => return Err(refusal(row, logits)),
             }
-            let log_sum = log64::<I>(sum);
-            self.out.push((log_sum + (max - logits[target as usize].to_f64()), max + log_sum));
         }
         Ok(())
     }
+}
+
+/// As [`token_scores`], of rows so long that each is read in parts: all rows' first parts, then their second ones.
+fn wide_rows<T: Logit>(
+    rows: &dyn Rows<T>,
+    targets: &[i64],
+    ignore: Option<i64>,
+    watch: Watch<'_>,
+) -> Result<Result<Scores, Refusal>, Stopped> {
+    let (count, width, size) = (targets.len(), rows.width(), PART_BYTES / size_of::<T>());
+    let mut partials = memory::filled(count, Partial::new())?;
+    for part in 0..chunks(width, size) {
+        let range = chunk(part, width, size);
+        let mut rows_done = |_| watch(count * part / chunks(width, size));
+        partials = map_chunks(count, count * PART_BYTES, &mut rows_done, |row| {
+            if Some(targets[row]) == ignore {
+                return partials[row];
+            }
+            dispatch(LongPart { so_far: partials[row], logits: &rows.row(row)[range.clone()] })
+        })?;
+    }
+    let mut scores = memory::with_capacity(count)?;
+    for (row, (&target, partial)) in targets.iter().zip(partials).enumerate() {
+        if Some(target) == ignore {
+            scores.push((f64::NAN, f64::NAN));
+            continue;
+        }
+        match dispatch(Score { peak: partial.peak(), at_target: rows.row(row)[target as usize].to_f64() }) {
+            Some(score) => scores.push(score),
+            None => return Ok(Err(wide_refusal(row, rows.row(row), size, watch)?)),
+        }
+    }
+    let mut parts = memory::with_capacity(1)?;
+    parts.push(Ok(Ok(scores)));
+    Ok(collect(parts, targets, ignore)?)
+}
+
+/// One part of a long row.
+struct LongPart<'a, T: Logit> {
+    so_far: Partial<T::Real>,
+    logits: &'a [T],
+}
+
+impl<T: Logit> Kernel for LongPart<'_, T> {
+    type Out = Partial<T::Real>;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Self::Out {
+        go_on::<I, T>(self.so_far, self.logits)
+    }
+}
+
+/// (nll, log Z) from a row's peak; none where the row has no softmax.
+struct Score {
+    peak: Peak,
+    at_target: f64,
+}
+
+impl Kernel for Score {
+    type Out = Option<(f64, f64)>;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Self::Out {
+        let Peak { max, sum } = self.peak;
+        if sum.is_nan() || sum < 1.0 {
+            return None;
+        }
+        let log_sum = log64::<I>(sum);
+        Some((log_sum + (max - self.at_target), max + log_sum))
+    }
+}
+
+/// As [`refusal`], of a long row.
+fn wide_refusal<T: Logit>(
+    row: usize,
+    logits: &[T],
+    size: usize,
+    watch: Watch<'_>,
+) -> Result<Refusal, Stopped> {
+    let mut pace = Pace::new(watch);
+    for (part, logits) in logits.chunks(size).enumerate() {
+        if let Refusal::Logit { column, value, .. } = refusal(row, logits) {
+            return Ok(Refusal::Logit { row, column: part * size + column, value });
+        }
+        pace.stride(0)?;
+    }
+    Ok(Refusal::NoMass { row })
 }
 
 /// What is wrong with a row whose sum is not at least 1.
@@ -286,5 +378,36 @@ mod tests {
     #[test]
     fn the_far_tail_is_log_sum_exp_and_not_log_of_softmax() {
         assert_eq!(score(&[0.0f32, -104.5], 2, &[1]).unwrap().nll, [104.5]);
+    }
+
+    #[test]
+    fn a_row_read_in_parts_has_the_bits_of_one_read_at_once() {
+        struct Whole<'a>(&'a [f32]);
+        impl Kernel for Whole<'_> {
+            type Out = Peak;
+            #[inline(always)]
+            fn run<I: Isa>(self) -> Peak {
+                peak::<I, f32>(self.0)
+            }
+        }
+        let width = 2 * PART_BYTES / size_of::<f32>() + 12_345;
+        let mut row: Vec<f32> = logits(width, 10.0, 7).into_iter().map(|v| v as f32).collect();
+        row[width - 5] = 40.0;
+        let expected = dispatch(Whole(&row));
+        let score_of = |peak, at| dispatch(Score { peak, at_target: f64::from(row[at]) }).unwrap();
+        let got = score(&row, width, &[3]).unwrap();
+        let (nll, log_z) = score_of(expected, 3);
+        assert_eq!((got.nll[0].to_bits(), got.log_z[0].to_bits()), (nll.to_bits(), log_z.to_bits()));
+        let skipped = score(&row, width, &[-100]).unwrap();
+        assert!(skipped.nll[0].is_nan() && !skipped.counted[0]);
+        let mut bad = row.clone();
+        bad[width - 2] = f32::NAN;
+        let refused = score(&bad, width, &[3]).unwrap_err();
+        assert!(
+            matches!(refused, Refusal::Logit { row: 0, column, .. } if column == width - 2),
+            "{refused:?}"
+        );
+        bad.fill(f32::NEG_INFINITY);
+        assert_eq!(score(&bad, width, &[3]), Err(Refusal::NoMass { row: 0 }));
     }
 }

@@ -1,8 +1,10 @@
 //! Confidence limits from bootstrap replicates, each with its Monte-Carlo error.
 
+use crate::grid::{Pace, Stopped, Watch};
 use crate::intervals::{Alternative, Confidence};
 use crate::math::normal;
 use crate::simd::scalar;
+use crate::sorting::sorted;
 use std::fmt;
 
 /// How replicates become limits.
@@ -72,7 +74,7 @@ impl fmt::Display for Refused {
     }
 }
 
-/// The limits of `value` from its replicates, in any order; they are sorted in place.
+/// The limits of `value` from its replicates, in any order.
 ///
 /// A limit at level `a` is the order statistic `(B + 1) a`, linear between neighbours; one beyond the extreme
 /// replicate is refused, never clamped. BCa: `a = Phi(z0 + (z0 + z) / (1 - acceleration (z0 + z)))` with
@@ -82,13 +84,17 @@ pub fn limits(
     value: f64,
     method: Method,
     confidence: Confidence,
-) -> Result<Limits, Refused> {
-    let mut sorted = replicates;
-    sorted.sort_unstable_by(f64::total_cmp);
+    watch: Watch<'_>,
+) -> Result<Result<Limits, Refused>, Stopped> {
+    let replicates = sorted(replicates, f64::total_cmp, &mut Pace::new(watch))?;
+    Ok(of_sorted(&replicates, value, method, confidence))
+}
+
+fn of_sorted(sorted: &[f64], value: f64, method: Method, confidence: Confidence) -> Result<Limits, Refused> {
     scalar(|| {
         let tail = confidence.tail();
         let (mut low, mut high) =
-            (level(&sorted, value, method, tail)?, level(&sorted, value, method, 1.0 - tail)?);
+            (level(sorted, value, method, tail)?, level(sorted, value, method, 1.0 - tail)?);
         if let Method::Basic = method {
             (low, high) = (high, low);
         }
@@ -96,7 +102,7 @@ pub fn limits(
             if confidence.alternative == open {
                 return Ok(Limit { value: infinite, error: 0.0 });
             }
-            let found = statistic(&sorted, at)?;
+            let found = statistic(sorted, at)?;
             let mirrored = matches!(method, Method::Basic);
             Ok(Limit { value: if mirrored { 2.0 * value - found.value } else { found.value }, ..found })
         };
@@ -156,6 +162,15 @@ fn between(sorted: &[f64], position: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn limits(
+        replicates: Vec<f64>,
+        value: f64,
+        method: Method,
+        confidence: Confidence,
+    ) -> Result<Limits, Refused> {
+        super::limits(replicates, value, method, confidence, &mut |_| true).unwrap()
+    }
 
     const TWO: Confidence = Confidence { level: 0.9, alternative: Alternative::TwoSided };
 

@@ -59,9 +59,11 @@ fn clusters<T: Draw + 'static>(n: usize) -> Run {
         digest.doubles(&of.sums);
         let ones: Vec<f64> = of.sizes.iter().map(|&size| (size * 0.5).floor()).collect();
         for how in WAYS {
-            for found in
-                [cluster::ratio(&of.sums, &of.sizes, 0.25, how), cluster::proportion(&ones, &of.sizes, how)]
-            {
+            let found = [
+                cluster::ratio(&of.sums, &of.sizes, 0.25, how, &mut |_| true),
+                cluster::proportion(&ones, &of.sizes, how, &mut |_| true),
+            ];
+            for found in found.into_iter().flatten() {
                 let Clustered { value, standard_error, interval, df, n_effective } = found;
                 digest.doubles(&[value, standard_error, df, n_effective]);
                 add(digest, interval);
@@ -116,5 +118,5 @@ fn flips(n: usize) -> Run {
 
 fn adjusted(n: usize) -> Run {
     let p: Vec<f64> = unit(n, 56);
-    Box::new(move |digest| digest.doubles(&holm(&p).unwrap_or_default()))
+    Box::new(move |digest| digest.doubles(&holm(&p, &mut |_| true).unwrap_or_default()))
 }
