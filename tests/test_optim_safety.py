@@ -544,3 +544,29 @@ def test_the_core_refuses_a_step_out_of_order() -> None:
     assert plan.step((np.ones(2),), lambda row: w, step=8, **options)[0] == plan.steps == 8
     assert plan.options == "anything"
     assert not plan.forked
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        sy.estimate,
+        lambda x: sy.bootstrap(x, n_resamples=99),
+        lambda x: sy.reliability(x, np.zeros(x.size, np.int64)),
+        sy.perplexity,
+        lambda x: sy.token_scores(x.reshape(10, -1), np.zeros(10, np.int64)),
+        lambda x: sy.preference_loss(x, *np.zeros((3, x.size))),
+        sy.global_norm,
+    ],
+)
+def test_calls_that_only_read_refuse_memory_that_is_gone(call: Callable[[np.ndarray], Any], tmp_path: Path) -> None:
+    n = 100_000
+    np.zeros(n).tofile(tmp_path / "x")
+    mapped = np.memmap(tmp_path / "x", np.float64, "r", shape=(n,))
+    with (tmp_path / "x").open("r+b") as file:
+        file.truncate(4096)
+    base = np.zeros(n)
+    view = base[n // 2 :]
+    base.resize(10, refcheck=False)
+    for gone in (mapped, view):
+        with pytest.raises(ValueError, match=GONE):
+            call(gone)

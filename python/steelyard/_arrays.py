@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _core
 from .errors import shown, type_error, value_error
 
 __all__ = ["booleans", "codes", "describe", "floats", "integers", "plain", "to_float64"]
@@ -78,7 +79,7 @@ def plain(x: Any, name: str) -> Array:
     TypeError
         For masked arrays, tensors off the CPU, and what NumPy can only hold as objects.
     ValueError
-        For nulls.
+        For nulls; for memory that its owner has moved or given up.
     """
     if isinstance(x, np.ma.MaskedArray):
         raise type_error(name, "a plain array", "a masked array", f"pass {name}.filled(...) or use where=")
@@ -89,6 +90,8 @@ def plain(x: Any, name: str) -> Array:
     if nulls := _nulls(x):
         raise value_error(name, "no nulls", f"{nulls} of them", "drop or fill those rows first")
     array = _as_array(x, name)
+    if array.base is not None:
+        _core.check_memory(array, name)
     if array.dtype.name == "bfloat16":  # ml_dtypes, JAX
         array = array.view(BF16)
     if array.dtype == object:

@@ -20,6 +20,9 @@ def set_mode_for_tests(flush_to_zero: bool = False, rounding: str = "nearest", t
 def panic_for_tests(pooled: bool) -> None: ...
 def stop_attaching() -> None: ...
 
+# arrays
+def check_memory(array: NDArray[Any], name: str) -> None: ...
+
 # tokens
 def token_scores(
     logits: NDArray[Any],

@@ -20,6 +20,8 @@ mod tokens;
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
+    use crate::arrays::check_memory;
+    #[pymodule_export]
     use crate::calibration::ReliabilityTally;
     #[pymodule_export]
     use crate::config::{

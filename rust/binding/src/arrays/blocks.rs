@@ -1,8 +1,7 @@
 //! Many arrays in one call that are only read: checked first, then borrowed together.
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
-use super::owners::holds_its_memory;
-use super::{Item, data};
+use super::{Item, data, no_array, owners};
 use crate::call::no_memory;
 use numpy::npyffi::flags::NPY_ARRAY_C_CONTIGUOUS;
 use numpy::npyffi::{NPY_BYTEORDER_CHAR, NPY_TYPES};
@@ -143,10 +142,7 @@ pub(super) fn prefetch_shape(object: &Bound<'_, PyAny>) {
 
 /// An array that will be read. `name` is only called for a message.
 pub(super) fn readable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyResult<Header<'a>> {
-    let Ok(array) = object.cast::<PyUntypedArray>() else {
-        let got = object.get_type().name().map_or_else(|_| "an unknown type".into(), |n| n.to_string());
-        return Err(PyTypeError::new_err(format!("{}: expected a NumPy array; got {got}", name())));
-    };
+    let array = object.cast::<PyUntypedArray>().map_err(|_| no_array(object, &name()))?;
     let Some(header) = Header::of(array) else {
         return Err(PyTypeError::new_err(format!(
             "{}: expected an aligned array of floats in native byte order; got dtype {}",
@@ -171,17 +167,10 @@ pub fn is_plain(object: &Bound<'_, PyAny>) -> bool {
     header.is_some_and(|header| header.has(NPY_ARRAY_C_CONTIGUOUS) && header.kind != Kind::Bf16)
 }
 
-/// Refuses memory that its owner has moved or given up since the array was made.
+/// Refuses an array whose memory its owner has moved or given up since it was made.
 #[inline]
 pub(super) fn held(header: Header<'_>, name: impl Fn() -> String) -> PyResult<()> {
-    if holds_its_memory(header.array)? {
-        return Ok(());
-    }
-    Err(PyValueError::new_err(format!(
-        "{}: expected memory that is still there; got an array whose owner (an array that was resized, a tensor that was \
-         moved, a memory map that was closed or shortened) has given it up; make the array anew",
-        name()
-    )))
+    owners::held(header.array, name)
 }
 
 /// Refuses an array unlike another; `why` says what that is to it.

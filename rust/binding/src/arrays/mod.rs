@@ -12,6 +12,7 @@ mod owners;
 pub mod written;
 
 pub use fresh::Fresh;
+pub use owners::check_memory;
 
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -49,12 +50,16 @@ item! {
     u64, b"u", "uint64";
 }
 
-/// A NumPy array, or the sentence that it is not one.
+/// A NumPy array whose memory is still there, or the sentence that it is not one.
 fn untyped<'a, 'py>(object: &'a Bound<'py, PyAny>, name: &str) -> PyResult<&'a Bound<'py, PyUntypedArray>> {
-    object.cast::<PyUntypedArray>().map_err(|_| {
-        let got = object.get_type().name().map_or_else(|_| "an unknown type".into(), |n| n.to_string());
-        PyTypeError::new_err(format!("{name}: expected a NumPy array; got {got}"))
-    })
+    let array = object.cast::<PyUntypedArray>().map_err(|_| no_array(object, name))?;
+    owners::held(array, || name.to_owned())?;
+    Ok(array)
+}
+
+fn no_array(object: &Bound<'_, PyAny>, name: &str) -> PyErr {
+    let got = object.get_type().name().map_or_else(|_| "an unknown type".into(), |n| n.to_string());
+    PyTypeError::new_err(format!("{name}: expected a NumPy array; got {got}"))
 }
 
 /// Whether the array holds `T`s in native byte order, aligned.

@@ -9,6 +9,7 @@
 use super::data;
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyMemoryView;
@@ -37,10 +38,29 @@ fn base<'py>(array: &Bound<'py, PyUntypedArray>) -> Option<Bound<'py, PyAny>> {
     }
 }
 
+/// Refuses an array whose memory its owner has moved or given up since it was made.
+#[inline]
+pub fn held(array: &Bound<'_, PyUntypedArray>, name: impl Fn() -> String) -> PyResult<()> {
+    if holds_its_memory(array)? {
+        return Ok(());
+    }
+    Err(PyValueError::new_err(format!(
+        "{}: expected memory that is still there; got an array whose owner (an array that was resized, a tensor that was \
+         moved, a memory map that was closed or shortened) has given it up; make the array anew",
+        name()
+    )))
+}
+
+/// Refuses an array whose memory is gone, for what reads it before the core does.
+#[pyfunction]
+pub fn check_memory(array: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
+    array.cast::<PyUntypedArray>().map_or(Ok(()), |array| held(array, || name.to_owned()))
+}
+
 /// Whether the memory that the array looks at still belongs to its owner: to the array, to one that it is a view of,
 /// or to a foreign object, so far as that can be asked.
 #[inline]
-pub fn holds_its_memory(array: &Bound<'_, PyUntypedArray>) -> PyResult<bool> {
+fn holds_its_memory(array: &Bound<'_, PyUntypedArray>) -> PyResult<bool> {
     // Most arrays own what they hold.
     base(array).map_or(Ok(true), |owner| within(array, &owner))
 }
