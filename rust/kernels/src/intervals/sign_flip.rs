@@ -56,21 +56,23 @@ pub fn steps(n: usize) -> usize {
 /// Sums that differ by less than 2^-40 of sum |x| count as equal, so that rounding does not decide ties.
 /// Differences are independent of each other; `x` holds no NaN.
 pub fn sign_flip(x: &[f64], alternative: Alternative, watch: Watch<'_>) -> Result<SignFlip, Stopped> {
+    // Counts and sums become one number at the end: all of it on the calling thread, the patterns where they are.
+    simd::standard(|| of_patterns(x, alternative, watch))
+}
+
+fn of_patterns(x: &[f64], alternative: Alternative, watch: Watch<'_>) -> Result<SignFlip, Stopped> {
     let (size, steps) = (group(x.len()), steps(x.len()));
     let x = memory::gathered(x.iter().copied().filter(|&v| v != 0.0))?;
-    let [observed, total] = simd::scalar(|| sums(x.len(), |i| [x[i], x[i].abs()]));
-    let far = Far { observed, slack: simd::scalar(|| total * SLACK), alternative };
+    let [observed, total] = sums(x.len(), |i| [x[i], x[i].abs()]);
+    let far = Far { observed, slack: total * SLACK, alternative };
     let exact = x.len() <= EXACT;
     let (extreme, all) = if exact {
-        (
-            simd::scalar(|| (0..1u32 << x.len()).filter(|&signs| far.holds(flipped(&x, signs))).count()),
-            1 << x.len(),
-        )
+        ((0..1u32 << x.len()).filter(|&signs| far.holds(flipped(&x, signs))).count(), 1 << x.len())
     } else {
         let work = |step: usize| {
             let patterns = grid::chunk(step, PATTERNS, size);
-            let sums = simd::dispatch(Group { x: &x, first: patterns.start as u32, count: patterns.len() });
-            sums[..patterns.len()].iter().filter(|&&sum| far.holds(sum)).count()
+            let group = Group { x: &x, first: patterns.start as u32, count: patterns.len() };
+            simd::dispatch(CountFar { group, far })
         };
         // A pattern costs a value about as much as reading eight bytes.
         let counts = grid::map_chunks(steps, PATTERNS * x.len() * 8, watch, work)?;
@@ -123,6 +125,22 @@ impl Kernel for Group<'_> {
             }
         }
         lanes.map(tree64)
+    }
+}
+
+/// How many of a group's sums are far out.
+struct CountFar<'a> {
+    group: Group<'a>,
+    far: Far,
+}
+
+impl Kernel for CountFar<'_> {
+    type Out = usize;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> usize {
+        let (count, far) = (self.group.count, self.far);
+        let sums = self.group.run::<I>();
+        sums[..count].iter().filter(|&&sum| far.holds(sum)).count()
     }
 }
 

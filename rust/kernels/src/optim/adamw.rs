@@ -22,7 +22,7 @@ use super::units::Units;
 use crate::grid::{CHUNK, chunk, chunks, map_chunks, unwatched, write_chunks};
 use crate::math;
 use crate::memory::NoMemory;
-use crate::simd::{Isa, Kernel, Real, dispatch, scalar};
+use crate::simd::{Isa, Kernel, Real, dispatch, scalar, standard};
 
 /// What one step needs to know besides the arrays.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,6 +98,11 @@ impl Hyper {
     }
 
     fn scalars<T: Real>(&self) -> Scalars<T> {
+        standard(|| self.scalars_inside())
+    }
+
+    /// In the standard floating-point environment.
+    fn scalars_inside<T: Real>(&self) -> Scalars<T> {
         let correction1 = 1.0 - math::powi(self.beta1, self.step);
         let correction2 = 1.0 - math::powi(self.beta2, self.step);
         let lerp = T::from_f64(1.0 - self.beta1);

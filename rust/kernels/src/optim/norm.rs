@@ -11,7 +11,7 @@
 use super::units::{Units, units};
 use crate::grid::{CHUNK, Stopped, Watch, chunk, chunks, map_chunks, write_chunks};
 use crate::memory::{self, NoMemory};
-use crate::simd::{Bf16, Element, F16, Isa, Kernel, Real, dispatch, padded, scalar, tree64};
+use crate::simd::{Bf16, Element, F16, Isa, Kernel, Real, dispatch, padded, scalar, standard, tree64};
 
 const LANES: usize = 32;
 
@@ -49,7 +49,7 @@ impl Scaled {
     /// The square root: infinite only where the norm itself is beyond f64.
     pub fn root(self) -> f64 {
         let half = self.exponent / 2;
-        self.sum.sqrt() * exp2i(half) * exp2i(self.exponent - half)
+        standard(|| self.sum.sqrt() * exp2i(half) * exp2i(self.exponent - half))
     }
 
     /// Whether every element was finite.
@@ -215,7 +215,8 @@ pub fn sum_of_squares(arrays: &[TypedSlice<'_>], watch: Watch<'_>) -> Result<Sca
         Ok(sums)
     };
     let parts = map_chunks(units.len(), bytes, watch, partial)?;
-    Ok(fold(&memory::joined(parts)?))
+    let parts = memory::joined(parts)?;
+    Ok(standard(|| fold(&parts)))
 }
 
 /// Pairwise, so that the error grows with the logarithm of the count.

@@ -7,7 +7,7 @@
 #![allow(unsafe_code)] // shared work on a stack, and helpers that live as long as the process
 
 use super::process::Process;
-use crate::simd::scalar;
+use crate::simd::standard;
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::mem::transmute;
@@ -133,7 +133,7 @@ impl Helpers {
         while queue.threads < count {
             let name = format!("steelyard-{}", queue.threads);
             // A thread inherits the floating-point mode of the one that starts it.
-            if Builder::new().name(name).spawn(|| scalar(|| self.help())).is_err() {
+            if Builder::new().name(name).spawn(|| standard(|| self.help())).is_err() {
                 break;
             }
             queue.threads += 1;

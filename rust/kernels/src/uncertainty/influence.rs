@@ -37,7 +37,7 @@ fn acceleration<T: Element, const K: usize>(
     watch: Watch<'_>,
 ) -> Result<f64, Stopped> {
     let parts = map_chunks(chunks(rows.len(), CHUNK), size_of_val(rows), watch, |index| {
-        dispatch(Powers { rows: &rows[chunk(index, rows.len(), CHUNK)], value, inverse: 1.0 / scale })
+        dispatch(Powers { rows: &rows[chunk(index, rows.len(), CHUNK)], value, scale })
     })?;
     Ok(scalar(|| {
         let [squares, cubes] = parts.into_iter().fold([0.0; 2], |t, p| [t[0] + p[0], t[1] + p[1]]);
@@ -49,7 +49,7 @@ fn acceleration<T: Element, const K: usize>(
 struct Powers<'a, T, const K: usize> {
     rows: &'a [[T; K]],
     value: f64,
-    inverse: f64,
+    scale: f64,
 }
 
 impl<T: Element, const K: usize> Kernel for Powers<'_, T, K> {
@@ -57,12 +57,13 @@ impl<T: Element, const K: usize> Kernel for Powers<'_, T, K> {
 
     #[inline(always)]
     fn run<I: Isa>(self) -> [f64; 2] {
+        let inverse = 1.0 / self.scale;
         let mut sums = [[0.0; LANES]; 2];
         for block in self.rows.chunks(LANES) {
             let mut pull = [0.0; LANES];
             for (u, row) in pull.iter_mut().zip(block) {
                 let size = if K > 1 { row[K - 1].to_f64() } else { 1.0 };
-                *u = (row[0].to_f64() - self.value * size) * self.inverse;
+                *u = (row[0].to_f64() - self.value * size) * inverse;
             }
             for i in 0..LANES {
                 sums[0][i] += pull[i] * pull[i];

@@ -12,11 +12,11 @@ pub const TABLE: &[Entry] = &[
     entry("math.expm1", "float64", |n| map64(n, || Expm1)),
     entry("math.log", "float64", |n| map64(n, || Log)),
     entry("math.log1p", "float64", |n| map64(n, || Log1p)),
-    scalars("math.special", |n| draws(n, special)),
-    scalars("math.normal", |n| draws(n, normal)),
-    scalars("math.student_t", |n| draws(n, student_t)),
-    scalars("math.beta", |n| draws(n, beta)),
-    scalars("math.binomial", |n| draws(n, binomial)),
+    scalars("math.special", special),
+    scalars("math.normal", normal),
+    scalars("math.student_t", student_t),
+    scalars("math.beta", beta),
+    scalars("math.binomial", binomial),
 ];
 
 /// Functions of single numbers: nothing depends on a length, and each takes microseconds.
@@ -49,12 +49,14 @@ fn map64<F: Function<f64> + 'static>(n: usize, function: fn() -> F) -> Run {
     })
 }
 
-/// Feeds `f` of three numbers in [0, 1) and a word, `n` times.
-fn draws(n: usize, f: fn(&mut Digest, [f64; 3], u64)) -> Run {
+/// Feeds `f` of the arguments that come of three numbers in [0, 1) and a word, `n` times.
+fn draws<A: 'static>(n: usize, arguments: fn([f64; 3], u64) -> A, f: fn(&mut Digest, &A)) -> Run {
     let words: Vec<u64> = words(4 * n, 12).collect();
+    let units = |w: &[u64; 4]| [f64::unit(w[0]), f64::unit(w[1]), f64::unit(w[2])];
+    let all: Vec<A> = words.as_chunks::<4>().0.iter().map(|w| arguments(units(w), w[3])).collect();
     Box::new(move |digest| {
-        for w in words.as_chunks::<4>().0 {
-            f(digest, [f64::unit(w[0]), f64::unit(w[1]), f64::unit(w[2])], w[3]);
+        for one in &all {
+            f(digest, one);
         }
     })
 }
@@ -64,40 +66,57 @@ fn tail(u: f64) -> f64 {
     math::powi(u + 1e-8, 32) * 0.5
 }
 
-fn special(digest: &mut Digest, [u, v, w]: [f64; 3], word: u64) {
-    let powi = math::powi(0.9 + 0.1 * w, word % 100_000);
-    digest.doubles(&[math::cos(100.0 * u), math::erfc(30.0 * v - 3.0), math::lgamma(1e3 * u * u * u), powi]);
+fn special(n: usize) -> Run {
+    let arguments = |[u, v, w]: [f64; 3], word: u64| {
+        (100.0 * u, 30.0 * v - 3.0, 1e3 * u * u * u, (0.9 + 0.1 * w, word % 100_000))
+    };
+    draws(n, arguments, |digest, &(x, tail, gamma, (base, power))| {
+        digest.doubles(&[math::cos(x), math::erfc(tail), math::lgamma(gamma), math::powi(base, power)]);
+    })
 }
 
-fn normal(digest: &mut Digest, [u, v, _]: [f64; 3], _: u64) {
-    let x = 76.0 * u - 38.0;
-    digest.doubles(&[
-        normal::pdf(x),
-        normal::cdf(x),
-        normal::sf(x),
-        normal::quantile(v),
-        normal::quantile(tail(v)),
-    ]);
+fn normal(n: usize) -> Run {
+    draws(
+        n,
+        |[u, v, _], _| (76.0 * u - 38.0, v, tail(v)),
+        |digest, &(x, p, small)| {
+            digest.doubles(&[
+                normal::pdf(x),
+                normal::cdf(x),
+                normal::sf(x),
+                normal::quantile(p),
+                normal::quantile(small),
+            ]);
+        },
+    )
 }
 
-fn student_t(digest: &mut Digest, [u, v, w]: [f64; 3], word: u64) {
-    let df = if word.is_multiple_of(5) { 1e10 * w } else { 0.5 + 100.0 * w };
-    let t = (u - 0.5) / (1.001 - u);
-    digest.doubles(&[student_t::cdf(t, df), student_t::sf(t, df), student_t::quantile(tail(v), df)]);
+fn student_t(n: usize) -> Run {
+    let arguments = |[u, v, w]: [f64; 3], word: u64| {
+        let df = if word.is_multiple_of(5) { 1e10 * w } else { 0.5 + 100.0 * w };
+        ((u - 0.5) / (1.001 - u), df, tail(v))
+    };
+    draws(n, arguments, |digest, &(t, df, p)| {
+        digest.doubles(&[student_t::cdf(t, df), student_t::sf(t, df), student_t::quantile(p, df)]);
+    })
 }
 
-fn beta(digest: &mut Digest, [u, v, w]: [f64; 3], word: u64) {
-    let (a, b) = (0.5 + 1000.0 * u * u * u, if word.is_multiple_of(5) { 1e6 * v } else { 0.5 + 30.0 * v });
-    digest.doubles(&[
-        beta::cdf(a, b, w),
-        beta::sf(a, b, w),
-        beta::quantile(a, b, tail(w)),
-        beta::isf(a, b, tail(w)),
-    ]);
+fn beta(n: usize) -> Run {
+    let arguments = |[u, v, w]: [f64; 3], word: u64| {
+        let b = if word.is_multiple_of(5) { 1e6 * v } else { 0.5 + 30.0 * v };
+        (0.5 + 1000.0 * u * u * u, b, w, tail(w))
+    };
+    draws(n, arguments, |digest, &(a, b, x, p)| {
+        digest.doubles(&[beta::cdf(a, b, x), beta::sf(a, b, x), beta::quantile(a, b, p), beta::isf(a, b, p)]);
+    })
 }
 
-fn binomial(digest: &mut Digest, [u, v, _]: [f64; 3], word: u64) {
-    let n = word % 10_000;
-    let (k, p) = ((u * n as f64) as u64, if word.is_multiple_of(3) { 0.5 } else { v });
-    digest.doubles(&[binomial::pmf(k, n, p), binomial::cdf(k, n, p), binomial::sf(k, n, p)]);
+fn binomial(n: usize) -> Run {
+    let arguments = |[u, v, _]: [f64; 3], word: u64| {
+        let n = word % 10_000;
+        ((u * n as f64) as u64, n, if word.is_multiple_of(3) { 0.5 } else { v })
+    };
+    draws(n, arguments, |digest, &(k, n, p)| {
+        digest.doubles(&[binomial::pmf(k, n, p), binomial::cdf(k, n, p), binomial::sf(k, n, p)]);
+    })
 }

@@ -17,7 +17,8 @@ mod uncertainty;
 use inputs::Digest;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use steelyard_kernels::{NUMERICS, grid, simd};
+use steelyard_kernels::simd::{self, Rounding};
+use steelyard_kernels::{NUMERICS, grid};
 
 /// A kernel at one element type.
 pub struct Entry {
@@ -27,7 +28,7 @@ pub struct Entry {
     prepare: fn(usize) -> Run,
 }
 
-/// Inputs made once, outside any flush-to-zero mode; every call computes anew and feeds the digest.
+/// Inputs made once, in the standard mode; every call computes anew and feeds the digest.
 type Run = Box<dyn Fn(&mut Digest)>;
 
 /// None, one, tails on both sides of a lane block, and more than one chunk with enough bytes to wake the pool.
@@ -76,16 +77,21 @@ pub fn run_table() -> Result<Digests, String> {
     Ok(found)
 }
 
-/// Threads, and whether the caller flushes subnormals to zero: with one thread the caller's mode could reach the
-/// arithmetic directly, with more through a pool that was built under it.
-const WAYS: [(usize, bool); 3] = [(1, false), (1, true), (3, true)];
+/// Threads, and the caller's floating-point mode (whether subnormals are flushed to zero, where inexact results go):
+/// with one thread the mode could reach the arithmetic directly, with more through a pool that was built under it.
+const WAYS: [(usize, bool, Rounding); 4] = [
+    (1, false, Rounding::Nearest),
+    (1, true, Rounding::Down),
+    (1, false, Rounding::Up),
+    (3, true, Rounding::TowardZero),
+];
 
 fn every_way(run: &Run) -> Result<u64, String> {
     let mut first: Option<(u64, String)> = None;
     for level in simd::Level::ALL.into_iter().filter(|&level| simd::available(level)) {
-        for (threads, flush) in WAYS {
-            let way = format!("{} with {threads} threads, flush to zero {flush}", level.name());
-            let digest = one_way(run, level, threads, flush);
+        for (threads, flush, rounding) in WAYS {
+            let way = format!("{}, {threads} threads, flush to zero {flush}, {rounding:?}", level.name());
+            let digest = one_way(run, level, threads, flush, rounding);
             match &first {
                 None => first = Some((digest, way)),
                 Some((want, other)) if *want != digest => {
@@ -98,13 +104,13 @@ fn every_way(run: &Run) -> Result<u64, String> {
     first.map(|(digest, _)| digest).ok_or_else(|| "this machine has no level".to_owned())
 }
 
-fn one_way(run: &Run, level: simd::Level, threads: usize, flush: bool) -> u64 {
+fn one_way(run: &Run, level: simd::Level, threads: usize, flush: bool, rounding: Rounding) -> u64 {
     simd::force(Some(level));
     grid::set_threads(Some(threads));
-    simd::set_mode_for_tests(flush, simd::Rounding::Nearest, false);
+    simd::set_mode_for_tests(flush, rounding, false);
     let mut digest = Digest::new();
     run(&mut digest);
-    simd::set_mode_for_tests(false, simd::Rounding::Nearest, false);
+    simd::set_mode_for_tests(false, Rounding::Nearest, false);
     grid::set_threads(None);
     simd::force(None);
     digest.value()
