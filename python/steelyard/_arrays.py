@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
+from ._strides import coded, converted, kept, listed, strides
 from .errors import shown, type_error, value_error
 
 __all__ = ["booleans", "codes", "describe", "floats", "integers", "plain", "to_float64"]
@@ -65,7 +66,7 @@ def _nulls(x: Any) -> int:
 
 def _as_array(x: Any, name: str) -> Array:
     try:
-        return np.asarray(x)
+        return listed(x) if isinstance(x, list | tuple) else np.asarray(x)
     except Exception:
         got = "rows of unequal length" if isinstance(x, list | tuple) else shown(x)
         raise type_error(name, "an array", got) from None
@@ -198,64 +199,48 @@ def codes(ids: Any, name: str, n: int, keep: NDArray[np.bool_] | None = None) ->
     if array.dtype.kind == "f" and np.isnan(array).any():
         first = int(np.flatnonzero(np.isnan(array))[0])
         raise value_error(name, "an id for every row", f"NaN at index {first}", "drop those rows with where=")
-    if array.dtype.kind in "iu" and array.size:
-        low, span = int(array.min()), int(array.max()) - int(array.min())
-        if span < 4 * array.size + 1024:
-            return _near_codes(array, low, span)
-    unique, inverse = np.unique(array, return_inverse=True)
-    return inverse.ravel().astype(np.int64, copy=False), unique
-
-
-def _near_codes(ids: Array, low: int, span: int) -> tuple[NDArray[np.int64], Array]:
-    """Codes of whole numbers that lie close together, without sorting."""
-    # A small signed type would overflow; an unsigned one might not fit int64.
-    wide = ids.astype(np.int64) if ids.dtype.kind == "i" else ids
-    offsets = (wide - wide.dtype.type(low)).astype(np.int64)
-    present = np.zeros(span + 1, np.bool_)
-    present[offsets] = True
-    rank = np.cumsum(present, dtype=np.int64) - 1
-    unique = np.flatnonzero(present).astype(wide.dtype) + wide.dtype.type(low)
-    return rank[offsets], unique.astype(ids.dtype)
+    return coded(array)
 
 
 def _listed(ids: Any, name: str) -> Array:
     """Ids as an array that keeps what each one is: NumPy makes the text "nan" of a NaN beside texts."""
     if isinstance(ids, np.ma.MaskedArray) or not (isinstance(ids, list | tuple) or hasattr(ids, "__array__")):
         return plain(ids, name)
-    listed = _as_array(ids, name)
-    mixed = isinstance(ids, list | tuple) and listed.ndim == 1 and listed.dtype.kind in "US"
+    array = _as_array(ids, name)
+    mixed = isinstance(ids, list | tuple) and array.ndim == 1 and array.dtype.kind in "US"
     if mixed and not all(isinstance(item, str | bytes) for item in ids):
-        listed = np.empty(len(ids), object)
-        listed[:] = ids
-    return listed
+        array = np.empty(len(ids), object)
+        for step in strides(len(ids)):
+            array[step] = ids[step]
+    return array
 
 
 def shape_of(x: Any, name: str) -> tuple[int, ...]:
     """The shape of an array, of nested lists, or of one thing."""
     try:
-        return np.shape(x)
+        return listed(x).shape if isinstance(x, list | tuple) else np.shape(x)
     except Exception:
         raise type_error(name, "an array", shown(x)) from None
 
 
 def _id_array(ids: Any, name: str, n: int, keep: NDArray[np.bool_] | None) -> Array:
     """Ids as an array; strings in an object array (a frame column) become a string array."""
-    listed = _listed(ids, name)
-    if listed.shape != (n,):
-        raise value_error(name, f"one id a row, shape ({n},)", f"shape {listed.shape}")
+    given = _listed(ids, name)
+    if given.shape != (n,):
+        raise value_error(name, f"one id a row, shape ({n},)", f"shape {given.shape}")
     if keep is not None:
-        listed = listed[keep]
-    if listed.dtype != object:
-        return plain(listed, name)
-    kinds = {type(item) for item in listed.ravel().tolist()}
+        given = kept(given, keep)
+    if given.dtype != object:
+        return plain(given, name)
+    kinds = {type(item) for step in strides(len(given)) for item in given[step].tolist()}
     if kinds == {str}:
-        return listed.astype(np.str_)
+        return converted(given, np.str_)
     if kinds <= {int, bool}:
         try:
-            return listed.astype(np.int64)
+            return converted(given, np.int64)
         except OverflowError:
             raise value_error(name, "whole numbers below 2**63", "larger ones", "pass them as strings") from None
-    first = next((i for i, item in enumerate(listed.ravel().tolist()) if item is None or item != item), None)
+    first = next((i for i, item in enumerate(given.tolist()) if item is None or item != item), None)
     if first is not None:
         raise value_error(name, "an id for every row", f"none at index {first}", "drop those rows with where=")
     found = ", ".join(sorted(kind.__name__ for kind in kinds))

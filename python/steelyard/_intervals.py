@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._options import Confidence
+from ._strides import strides
 from .errors import value_error, warn
 from .estimate import Estimate
 
@@ -118,7 +119,8 @@ def proportion(
         _warn_wald(hits, all_)
     numbers: list[Any] = list(_core.proportion_intervals(hits, all_, method, *how))
     equal = (hits == 0) | (hits == all_)
-    said: list[str] = ["; ".join(filter(None, (reason, ALL_EQUAL if e else ""))) for e in equal.tolist()]
+    mixed, alike = reason, f"{reason}; {ALL_EQUAL}" if reason else ALL_EQUAL
+    said = [alike if e else mixed for step in strides(len(equal)) for e in equal[step].tolist()]
     many = shape != ()
     value, error, low, high = [a.reshape(shape) if many else a.item() for a in numbers]
     flat = len(shape) == 1

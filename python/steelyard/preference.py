@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -12,9 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._arrays import booleans, codes, floats, plain, to_float64
+from ._lazy import lazy
 from ._options import Alternative, NanPolicy, choice, confidence, flag, number, omits_nan
 from ._progress import Progress, reporter
 from ._result import Result
+from ._strides import side_by_side
 from .errors import type_error, value_error
 from .estimate import Estimate
 
@@ -77,19 +78,19 @@ class PreferenceLoss(Result):
     _options: dict[str, Any]
     """How its means are estimated: rows that count, clusters, level."""
 
-    @cached_property
+    @lazy
     def loss(self) -> Estimate:
         """The mean loss."""
         return self._mean(self.losses, method="t")
 
-    @cached_property
+    @lazy
     def reward_accuracy(self) -> Estimate:
         """The share of pairs whose chosen answer has the higher reward, ties one half."""
         chosen, rejected = self.rewards_chosen, self.rewards_rejected
         # 2, 1 or 0 halves, in bytes: arrays of doubles on the way would take three times as long.
         return self._mean(0.5 * np.add(chosen > rejected, chosen >= rejected, dtype=np.uint8))
 
-    @cached_property
+    @lazy
     def reward_margin(self) -> Estimate:
         """The mean reward margin."""
         return self._mean(self.rewards_chosen - self.rewards_rejected, method="t")
@@ -233,7 +234,7 @@ def preference_loss(
 
     def column(arrays: Sequence[Floats], blank: float) -> Floats:
         """One output of every beta, ``blank`` where a pair does not count; read-only, as all of a result is."""
-        values = np.stack(arrays, axis=1) if sweep else arrays[0]
+        values = side_by_side(arrays) if sweep else arrays[0]
         if absent is not None:
             values[absent] = blank
         values.setflags(write=False)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, ValuesView
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._arrays import describe, floats, is_tensor
+from .._lazy import lazy
 from ..errors import type_error, value_error
 
 Array = NDArray[Any]
@@ -76,12 +76,12 @@ class Outline:
     keys: tuple[Any, ...] | range
     items: tuple[Outline | None, ...]
 
-    @cached_property
+    @lazy
     def names(self) -> frozenset[Any]:
         """The keys, to be looked up."""
         return frozenset(self.keys)
 
-    @cached_property
+    @lazy
     def flat(self) -> bool:
         """Whether all items are leaves."""
         return not any(self.items)

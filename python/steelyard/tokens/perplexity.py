@@ -12,6 +12,7 @@ from .._arrays import booleans, codes, floats, plain, shape_of
 from .._intervals import ONE_CLUSTER
 from .._options import Alternative, NanPolicy, choice, confidence, omits_nan, state_bytes
 from .._progress import Progress, reporter
+from .._strides import strides
 from ..errors import type_error, value_error
 from ..estimate import Estimate
 from .scores import TokenScores
@@ -350,7 +351,7 @@ def _names(unique: Array) -> NDArray[np.int64] | list[str]:
         if (whole == unique).all():
             return whole
     elif kind in "US":
-        return [_text(text) for text in unique.tolist()]
+        return [_text(text) for step in strides(len(unique)) for text in unique[step].tolist()]
     elif kind == "M":
         return [str(text) for text in unique]
     raise type_error("clusters", "ids that are whole numbers below 2**63 or texts", f"{unique.dtype} ids")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from .._arrays import floats, integers
+from .._lazy import lazy
 from .._options import whole
 from .._progress import Progress, reporter
 from .._result import Result
@@ -60,12 +60,12 @@ class TokenScores(Result):
             frozen.setflags(write=False)
             object.__setattr__(self, name, frozen)
 
-    @cached_property
+    @lazy
     def n_counted(self) -> int:
         """How many positions count."""
         return int(np.count_nonzero(self.counted))
 
-    @cached_property
+    @lazy
     def sequence_logprob(self) -> NDArray[np.float64]:
         """Log-probability of each sequence: the sum of ``-nll`` over the counted tokens of the last axis.
 

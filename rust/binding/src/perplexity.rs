@@ -225,8 +225,11 @@ impl PerplexityTotals {
 /// A list of texts.
 fn texts_of(list: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     let mut texts = memory::with_capacity(list.len()?).map_err(no_memory)?;
-    for item in list.try_iter()? {
+    for (i, item) in list.try_iter()?.enumerate() {
         let item = item?;
+        if i % 4096 == 0 {
+            list.py().check_signals()?;
+        }
         memory::push(&mut texts, memory::text(item.extract()?).map_err(no_memory)?).map_err(no_memory)?;
     }
     Ok(texts)

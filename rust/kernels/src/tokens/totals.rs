@@ -170,7 +170,7 @@ pub fn sum_batch<T: Element>(
 ) -> Result<Result<Summed, Refused>, Stopped> {
     let rows = batch.nll.len().checked_div(batch.length).unwrap_or(0);
     let mut summed = Summed {
-        totals: memory::filled(batch.clusters, Total::default())?,
+        totals: memory::with_capacity(batch.clusters)?,
         per: !matches!(batch.per, Per::Nothing),
         infinite: 0,
         nan: 0,
@@ -179,6 +179,12 @@ pub fn sum_batch<T: Element>(
     };
     // A number a row is added after: it counts where a token of the row does.
     let mut counts = memory::filled(if matches!(batch.per, Per::Row(_)) { rows } else { 0 }, false)?;
+    let mut pace = Pace::new(&mut *watch);
+    while summed.totals.len() < batch.clusters {
+        let next = batch.clusters.min(summed.totals.len() + TOKENS);
+        summed.totals.resize(next, Total::default());
+        pace.stride(0)?;
+    }
     let mut outcome = Ok(());
     let (n, mut row, mut row_end) = (batch.nll.len(), 0, batch.length);
     let mut tokens_done = |done: usize| watch((done * TOKENS).min(n));
@@ -192,9 +198,14 @@ pub fn sum_batch<T: Element>(
             }
         }
     })?;
+    let mut all_done = |_| watch(n);
+    let mut pace = Pace::new(&mut all_done);
     if matches!(batch.per, Per::Nothing) {
-        for total in &mut summed.totals {
-            total.units = Fixed::from_f64(total.tokens as f64).unwrap_or_default();
+        for part in summed.totals.chunks_mut(TOKENS) {
+            for total in part {
+                total.units = Fixed::from_f64(total.tokens as f64).unwrap_or_default();
+            }
+            pace.stride(0)?;
         }
     }
     let row_units = |row: usize, summed: &mut Summed| match (batch.per, batch.codes) {
@@ -206,7 +217,10 @@ pub fn sum_batch<T: Element>(
         }
         _ => Ok(()),
     };
-    let outcome = outcome.and_then(|()| (0..counts.len()).try_for_each(|row| row_units(row, &mut summed)));
+    for row in 0..counts.len() {
+        outcome = outcome.and_then(|()| row_units(row, &mut summed));
+        pace.step()?;
+    }
     Ok(outcome.map(|()| summed))
 }
 
