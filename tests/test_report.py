@@ -19,6 +19,7 @@ import pytest
 
 import steelyard as sy
 from steelyard import records, report
+from steelyard._text import printable
 from steelyard.errors import RecordError
 from steelyard.report import sections, tables, words
 
@@ -307,8 +308,8 @@ def test_page_ids_are_unique_and_resolve(hostile: report.Report, tmp_path: Path)
 
 def test_page_shows_hostile_names_as_text(hostile: report.Report, tmp_path: Path) -> None:
     html, page = page_of(hostile, tmp_path)
-    shown = words.printable(hostile.models[0].name)
-    assert [shown, words.printable("a" * 150), "plain", "plain\\t2"] == [row[0] for row in page.rows[1:5]]
+    shown = printable(hostile.models[0].name)
+    assert [shown, printable("a" * 150), "plain", "plain\\t2"] == [row[0] for row in page.rows[1:5]]
     assert "\x1b" not in html
     assert page.tags["svg"] == 1 + 1 + 1 + 4 + 1  # mark, scores, differences, diagrams, perplexity
 
@@ -376,7 +377,7 @@ def supplied(answers: Callable[..., records.Runs]) -> report.Report:
 
 def test_supplied_sections_are_on_the_page(supplied: report.Report, tmp_path: Path) -> None:
     html, page = page_of(supplied, tmp_path)
-    hostile = words.printable(HOSTILE)
+    hostile = printable(HOSTILE)
     for said in (f"Mine {hostile}", f"Why: {hostile}", "a curve of my own", "Bare", "words alone"):
         assert said in page.text
     assert "mathdefault" not in html  # the labels of a logarithmic axis are set, not spelled out
@@ -458,7 +459,7 @@ def test_data_is_json_and_equals_the_table(hostile: report.Report) -> None:
     data = json.loads(json.dumps(hostile.to_dict(), allow_nan=False))
     scores = next(table for table in sections.tables(hostile) if table.title == "Score of each model")
     for row, model in zip(scores.rows, data["models"], strict=True):
-        assert row[0] == words.printable(model["name"])
+        assert row[0] == printable(model["name"])
         places = len(row[2].partition(".")[2])
         assert row[2] == f"{model['score']['value']:.{places}f}"
         assert row[3] == f"[{model['score']['low']:.{places}f}, {model['score']['high']:.{places}f}]"

@@ -10,6 +10,8 @@ import sys
 import warnings
 from typing import Any
 
+from ._text import printable
+
 __all__ = ["RecordError", "SteelyardWarning"]
 
 
@@ -51,7 +53,7 @@ def sentence(name: str, expected: str, got: str, fix: str = "") -> str:
     parts = [f"{name}: expected {expected}"]
     parts += [f"got {_one_line(got)}"] if got else []
     parts += [fix] if fix else []
-    return "; ".join(parts)
+    return printable("; ".join(parts))
 
 
 def type_error(name: str, expected: str, got: str, fix: str = "") -> TypeError:
@@ -69,4 +71,4 @@ def warn(message: str) -> None:
     level, frame = 1, sys._getframe(0)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "steelyard":
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, SteelyardWarning, stacklevel=level)
+    warnings.warn(printable(message), SteelyardWarning, stacklevel=level)

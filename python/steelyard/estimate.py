@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._result import Result
+from ._text import printable
 from .errors import shown, type_error
 
 __all__ = ["Estimate"]
@@ -192,9 +193,10 @@ class Estimate(Result):
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
     def _labelled(self) -> list[tuple[str, Estimate]]:
-        labels = self.names or tuple(", ".join(map(str, self._place(i))) for i in range(len(self)))
-        width = max((len(label) for label in labels), default=0) + 2
-        return [(f"{label:<{width}}", one) for label, one in zip(labels, self, strict=True)]
+        labels = map(printable, self.names or [", ".join(map(str, self._place(i))) for i in range(len(self))])
+        rows = list(zip(labels, self, strict=True))
+        width = max((len(label) for label, _ in rows), default=0) + 2
+        return [(f"{label:<{width}}", one) for label, one in rows]
 
     def _spec(self) -> str:
         """Choose the format in which the interval shows two significant digits."""
@@ -251,7 +253,7 @@ def percent(level: float) -> str:
 
 
 def _counts(left_out: dict[str, Any]) -> str:
-    return ", ".join(f"{count} {why}" for why, count in left_out.items())
+    return ", ".join(f"{count} {printable(why)}" for why, count in left_out.items())
 
 
 def _number_cells(one: Estimate) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from .._text import printable
 from .run import Run
 from .scores import Scores, match
 
@@ -58,10 +59,10 @@ class Runs:
         return match([run if name is None else run.graded_by(name) for run in runs])
 
     def __repr__(self) -> str:
-        lines = [f"{run.name}: {len(run):,} records" + _reasons(run.left_out) for run in self.runs]
-        return "\n".join(lines + [f"guessed: {guess}" for guess in self.guesses])
+        lines = [f"{printable(run.name)}: {len(run):,} records" + _reasons(run.left_out) for run in self.runs]
+        return "\n".join(lines + [f"guessed: {printable(guess)}" for guess in self.guesses])
 
 
 def _reasons(left_out: Mapping[str, int]) -> str:
-    shown = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
+    shown = ", ".join(f"{count:,} {printable(reason)}" for reason, count in left_out.items())
     return f" (left out: {shown})" if shown else ""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._text import printable
 from .run import Run
 from .table import record_error
 
@@ -79,8 +80,8 @@ class Scores(Mapping[str, Floats]):
 
     def __repr__(self) -> str:
         n = len(next(iter(self._values.values()), ()))
-        shown = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.items())
-        return f"Scores({', '.join(self)}: {n:,} records" + (f"; left out: {shown})" if shown else ")")
+        shown = ", ".join(f"{count:,} {printable(reason)}" for reason, count in self.left_out.items())
+        return f"Scores({', '.join(map(printable, self))}: {n:,} records" + (f"; left out: {shown})" if shown else ")")
 
     @property
     def epochs(self) -> Mapping[str, NDArray[np.int64]]:

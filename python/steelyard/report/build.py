@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._files import check_target, write
 from .._progress import Progress, reporter
+from .._text import in_markdown
 from ..config import show_config
 from ..errors import shown, type_error, value_error
 from ..estimate import json_ready
@@ -40,22 +42,27 @@ class Report(Contents):
 
     def to_markdown(self) -> str:
         """The report as Markdown, for a job summary or a pull request."""
-        lines = [f"## {tables.escaped(sections.headline(self))}", ""]
-        lines += [f"- {tables.escaped(finding.text)}" for finding in sections.findings(self)]
+        lines = [f"## {in_markdown(sections.headline(self))}", ""]
+        lines += [f"- {in_markdown(finding.text)}" for finding in sections.findings(self)]
         lines += [""]
         lines += [line for table in sections.tables(self) for line in tables.markdown_lines(table)]
         for section in self.sections:
-            title, *text = map(tables.escaped, sections.words(section))
+            title, *text = map(in_markdown, sections.words(section))
             lines += [f"### {title}", "", *text, ""]
             lines += [line for table in sections.supplied(section) for line in tables.markdown_lines(table)]
-        lines += [f"- {tables.escaped(remark)}" for remark in sections.remarks(self)]
+        lines += [f"- {in_markdown(remark)}" for remark in sections.remarks(self)]
         return "\n".join([*lines, ""])
 
     def to_html(self, path: str | Path) -> None:
-        """Write the report as one page: no scripts, nothing loaded from elsewhere, the same bytes each time."""
+        """Write the report as one page: no scripts, nothing loaded from elsewhere, the same bytes each time.
+
+        It is written beside ``path`` and renamed: whatever happens, an old page stays whole. Onto a file of the
+        records it is not written.
+        """
         from .html import page
 
-        Path(path).write_text(page(self), encoding="utf-8", newline="\n")
+        check_target(path, sources=self.sources)
+        write(path, page(self), sources=self.sources)
 
     def to_dict(self) -> dict[str, Any]:
         """The report in types that JSON has."""

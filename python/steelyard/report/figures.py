@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from .words import printable
+from .._text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

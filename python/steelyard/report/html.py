@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .._text import printable
 from ..config import show_config
 from . import figures, sections
 from .results import Contents
 from .sections import one
 from .tables import Table
-from .words import printable
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,21 @@ class Block:
     pictures: tuple[str, ...]
 
 
-def page(report: Contents) -> str:
-    """The whole page as a string."""
+def check_needs() -> None:
+    """Raise ModuleNotFoundError where a package that the page is made with is not installed."""
     try:
+        import jinja2  # noqa: F401
+        import markupsafe  # noqa: F401
         import matplotlib  # noqa: F401 - the figures need it
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-        from markupsafe import Markup
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"to_html needs {error.name}; install with: pip install 'steelyard[cli]'") from None
+
+
+def page(report: Contents) -> str:
+    """The whole page as a string."""
+    check_needs()
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader("steelyard.report", "."),

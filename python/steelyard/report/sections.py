@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import fsum
 from typing import TYPE_CHECKING, NamedTuple
 
+from .._text import printable
 from ..estimate import Estimate
 from .tables import Column, Table
-from .words import count, interval, number, percent, places, plural, printable, probability
+from .words import count, interval, number, percent, places, plural, probability
 
 if TYPE_CHECKING:
     from ..calibration import Reliability

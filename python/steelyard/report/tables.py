@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from .._text import in_markdown
+
 GAP = 2
 NARROWEST = 10
 
@@ -91,21 +93,15 @@ def text_lines(table: Table, width: int = 80) -> Iterator[str]:
         yield from wrap(note, width, indent="  ")
 
 
-def escaped(text: str) -> str:
-    """Text that Markdown and HTML leave as it is: a name cannot become markup or a link."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("://", ":&#47;/")
-    return "".join(f"\\{c}" if c in "\\`*_[]|~#" else c for c in text).replace("&\\#", "&#")
-
-
 def markdown_lines(table: Table) -> Iterator[str]:
     """The table for a job summary on GitHub."""
-    yield f"### {escaped(table.title)}"
+    yield f"### {in_markdown(table.title)}"
     yield ""
-    yield "| " + " | ".join(escaped(c.title) for c in table.columns) + " |"
+    yield "| " + " | ".join(in_markdown(c.title, starts_line=False) for c in table.columns) + " |"
     yield "|" + "|".join("---:" if c.number else "---" for c in table.columns) + "|"
     for row in table.rows:
-        yield "| " + " | ".join(escaped(cell) for cell in row) + " |"
+        yield "| " + " | ".join(in_markdown(cell, starts_line=False) for cell in row) + " |"
     for note in table.notes:
         yield ""
-        yield escaped(note)
+        yield in_markdown(note)
     yield ""

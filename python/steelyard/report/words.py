@@ -10,15 +10,6 @@ from ..estimate import decimals
 MISSING = "-"
 
 
-def printable(text: object) -> str:
-    r"""A name that is safe to show on one line: control characters, line breaks and lone surrogates as escapes.
-
-    >>> printable("base\x1b[31m\n")
-    'base\\x1b[31m\\n'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
-
-
 def count(n: float) -> str:
     """A count with thousands separated; a fractional one (an effective n) with one decimal."""
     return f"{n:,.0f}" if float(n).is_integer() else f"{n:,.1f}"

@@ -13,6 +13,7 @@ from .._intervals import Clusters
 from .._options import Alternative, Confidence, NanPolicy, at_least_zero, choice, confidence, flag
 from .._progress import Progress, reporter
 from .._result import Result
+from .._text import printable
 from ..errors import type_error, value_error
 from ..estimate import Estimate, json_ready
 from ._rows import Rows, Selection, columns, frame, one_column
@@ -143,15 +144,16 @@ class Comparison(Result):
         return {"difference": self.difference.to_dict(), **{key: json_ready(value) for key, value in plain.items()}}
 
     def _lines(self) -> list[str]:
-        base = self.baseline or "baseline"
+        base = printable(self.baseline or "baseline")
         many = isinstance(self.p_value, np.ndarray)
         parts = list(self.difference) if many else [self.difference]
         table, tests = self.table, (self.test if isinstance(self.test, tuple) else (self.test,))
+        labels = map(printable, self._labels())
         adjusted = [f", adjusted {p:.3g}" if many and len(parts) > 1 else "" for p in table["p_adjusted"]]
         return [
             f"{label} - {base}: {part}\n  p = {p:.3g}{more} ({test}), {wins} wins, {losses} losses, {ties} ties"
             for label, part, p, more, test, wins, losses, ties in zip(
-                self._labels(), parts, table["p_value"], adjusted, tests, table["wins"], table["losses"],
+                labels, parts, table["p_value"], adjusted, tests, table["wins"], table["losses"],
                 table["ties"], strict=True,
             )
         ]  # fmt: skip
@@ -173,7 +175,7 @@ class Comparison(Result):
         head = "".join(f"<th>{escape(title.replace('_', ' '))}</th>" for title in table)
         rows = zip(*(column.tolist() for column in table.values()), strict=True)
         body = "".join("<tr>" + "".join(f"<td>{escape(_cell(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-        caption = escape(f"difference from {self.baseline or 'the baseline'}")
+        caption = escape(f"difference from {printable(self.baseline or 'the baseline')}")
         return f"<table><caption>{caption}</caption><tr>{head}</tr>{body}</table>"
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -197,9 +199,9 @@ class Comparison(Result):
             axes.plot([low, high], [y, y], color="#4c72b0", linewidth=2, solid_capstyle="butt")
             axes.plot([value], [y], "o", color="#4c72b0")
         axes.axvline(0.0, color="#444444", linewidth=1, linestyle="--")
-        axes.set_yticks(place, labels)
+        axes.set_yticks(place, [printable(label) for label in labels], parse_math=False)
         axes.set_ylim(len(labels) - 0.5, -0.5)
-        axes.set_xlabel(f"difference from {self.baseline or 'the baseline'}")
+        axes.set_xlabel(f"difference from {printable(self.baseline or 'the baseline')}", parse_math=False)
         return axes
 
 
@@ -209,7 +211,7 @@ def _row(value: Any) -> NDArray[np.float64]:
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else printable(value)
 
 
 def _verdict(low: float, high: float, margin: float) -> str:

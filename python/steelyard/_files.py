@@ -1,0 +1,183 @@
+"""Files out: a file is written whole or stays as it was, and never takes the place of what was read.
+
+A file is written beside its target under a name of its own, brought to the disk and renamed over the target. Whatever
+happens before the rename (no space left, an interrupt, a crash), the old file is whole. The new one has the old one's
+mode, or what the umask gives. Through a symbolic link the file that it names is written, and the link stays. What is
+no regular file (a pipe, a terminal, ``/dev/null``) holds nothing to keep and is written to directly; so is the
+process's own standard output, under whatever name.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from .errors import value_error
+
+__all__ = ["append", "check_target", "is_standard_output", "same_target", "write"]
+
+AnyPath = str | os.PathLike[str]
+NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}  # this kind of file system cannot; that is no loss of data
+
+
+def write(path: AnyPath, text: str, *, sources: Iterable[AnyPath] = (), name: str = "path") -> None:
+    """Write ``text`` as UTF-8; ``name`` is the argument that named the place, ``sources`` what must not be overwritten.
+
+    A lone surrogate, as in a file's name that is not UTF-8, becomes its escape (which JSON reads back).
+    """
+    data = text.encode("utf-8", "backslashreplace")
+    old = check_target(path, sources=sources, name=name)
+    try:
+        if old is not None and not stat.S_ISREG(old.st_mode):
+            with open(path, "wb", buffering=0) as stream:
+                _put(stream.fileno(), data)
+        elif (descriptor := _standard_stream(path)) is not None:
+            _put(descriptor, data)
+        else:
+            _replace(os.path.realpath(path), data, old)
+    except OSError as error:
+        error.filename, error.filename2 = os.fspath(path), None  # what the caller knows
+        raise
+
+
+def check_target(path: AnyPath, *, sources: Iterable[AnyPath] = (), name: str = "path") -> os.stat_result | None:
+    """What is at ``path`` now, links followed; an error where nothing can be written, before anything is computed."""
+    old = _there(path)
+    if old is None or stat.S_ISREG(old.st_mode):
+        _check_folder(path)
+    if old is None:
+        return None
+    if stat.S_ISDIR(old.st_mode):
+        raise _refused(errno.EISDIR, path)
+    if stat.S_ISREG(old.st_mode) or stat.S_ISFIFO(old.st_mode):
+        for source in sources:
+            if (read := _there(source)) is not None and os.path.samestat(old, read):
+                got = f"{os.fspath(path)!r}, the file {os.fspath(source)!r} that is read"
+                raise value_error(name, "a file of its own to write", got, "choose another name")
+    if not os.access(path, os.W_OK):  # a rename would not ask
+        raise _refused(errno.EACCES, path)
+    return old
+
+
+def _check_folder(path: AnyPath) -> None:
+    """The folder takes the new file that is renamed."""
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise _refused(errno.ENOTDIR if os.path.lexists(folder) else errno.ENOENT, path)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "the folder takes no new file", os.fspath(path))
+
+
+def _refused(number: int, path: AnyPath) -> OSError:
+    return OSError(number, os.strerror(number), os.fspath(path))
+
+
+def append(path: AnyPath, text: str, *, others: Iterable[AnyPath] = ()) -> None:
+    """Add ``text`` at the end of a file that several processes write; what cannot be written whole is taken back."""
+    check_target(path, sources=others)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        before = os.fstat(descriptor)
+        try:
+            _put(descriptor, text.encode("utf-8", "backslashreplace"))
+        except BaseException:
+            if stat.S_ISREG(before.st_mode):
+                os.ftruncate(descriptor, before.st_size)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def is_standard_output(path: AnyPath) -> bool:
+    """Whether a path names what the process prints to, as ``/dev/stdout`` does."""
+    return _is_stream(path, sys.stdout)
+
+
+def same_target(first: AnyPath, second: AnyPath) -> bool:
+    """Whether two paths name one file, there or not."""
+    one, two = _there(first), _there(second)
+    if one is None or two is None:
+        return os.path.realpath(first) == os.path.realpath(second)
+    return stat.S_ISREG(one.st_mode) and os.path.samestat(one, two)
+
+
+def _standard_stream(path: AnyPath) -> int | None:
+    """The descriptor of the standard stream that a path names: its reader holds the old file, not a new one."""
+    for stream in (sys.stdout, sys.stderr):
+        if _is_stream(path, stream):
+            stream.flush()
+            return stream.fileno()
+    return None
+
+
+def _is_stream(path: AnyPath, stream: Any) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(stream.fileno()))
+    except (OSError, ValueError, AttributeError):  # nothing there; the stream is closed, or no file
+        return False
+
+
+def _there(path: AnyPath) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
+
+
+def _replace(target: str, data: bytes, old: os.stat_result | None) -> None:
+    beside = os.path.join(os.path.dirname(target), f".steelyard-{secrets.token_hex(8)}.tmp")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
+        try:
+            if old is not None:
+                _like(descriptor, old)
+            _put(descriptor, data)
+            _sync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(beside, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(beside)
+        raise
+    _sync_folder(os.path.dirname(target))
+
+
+def _like(descriptor: int, old: os.stat_result) -> None:
+    """Give the new file the owner, where that is allowed, and the mode of the old one."""
+    new = os.fstat(descriptor)
+    if hasattr(os, "fchown") and (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+        with suppress(OSError):
+            os.fchown(descriptor, old.st_uid, old.st_gid)
+    if hasattr(os, "fchmod"):
+        os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+
+
+def _put(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
+
+
+def _sync_folder(folder: str) -> None:
+    """Bring the new name to the disk too; the file is whole under one of its names without that."""
+    with suppress(OSError):
+        descriptor = os.open(folder or ".", os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
