@@ -75,7 +75,8 @@ def resolve(table: Table, options: dict[str, str | None]) -> Roles:
     if not len(table):
         raise record_error(table.file, "at least one record", "none", "check how the file was written")
     finder = _Finder(table, options)
-    found = {role: finder.column(role) for role in ROLES if role not in ("score", "id")}
+    found = {role: finder.column(role) for role in ROLES if role not in ("score", "id", "n_tokens")}
+    found["n_tokens"] = finder.column("n_tokens") if found["loglikelihood"] or options["n_tokens"] else None
     score, wide = finder.score(has_loglikelihood=found["loglikelihood"] is not None)
     if wide:
         found |= finder.inside_models(wide)
@@ -102,7 +103,7 @@ class _Finder:
         option = self.options[role]
         if option is not None:
             return self._named(role, option)
-        return self._one_of(role, OTHER_NAMES[role])
+        return self._one_of(role, [name for name in OTHER_NAMES[role] if self._scalar(name)])
 
     def identity(self, *, wide: bool) -> str | None:
         option = self.options["id"]
@@ -120,13 +121,12 @@ class _Finder:
         option = self.options["score"]
         if option is not None:
             return self._named_score(option)
-        columns = self._scalar_columns()
-        top = [name for name in SCORE_NAMES if name in columns]
+        top = [name for name in SCORE_NAMES if self._scalar(name)]
         if len(top) == 1:
             return self._guessed("score", top[0]), ()
         if top:
             raise self._ask("score", top)
-        nested = self._nested_scores(columns)
+        nested = self._nested_scores()
         if len(nested) == 1:
             return self._nested_score(*nested.popitem())
         if nested:
@@ -137,7 +137,7 @@ class _Finder:
                 return self._guessed("score", metrics[0]), ()
             if metrics:
                 raise self._ask("score", metrics)
-        pairs = [pair for pair in SCORE_PAIRS if set(pair) <= columns.keys()]
+        pairs = [pair for pair in SCORE_PAIRS if all(map(self._scalar, pair))]
         if len(pairs) == 1:
             return self._guessed("score", f"{pairs[0][0]}=={pairs[0][1]}"), ()
         if pairs:
@@ -155,6 +155,8 @@ class _Finder:
         """Roles that a wide file gives for each model, such as ``<model>.confidence``."""
         found: dict[str, str | None] = {}
         for role in ("confidence", "loglikelihood", "n_tokens"):
+            if role == "n_tokens" and not found.get("loglikelihood") and self._plain("loglikelihood") is None:
+                continue
             if self.options[role] is None and self._plain(role) is None:
                 names = [n for n in OTHER_NAMES[role] if all(f"{m}.{n}" in self.table.columns for m in models)]
                 if names:
@@ -166,22 +168,29 @@ class _Finder:
     def _plain(self, role: str) -> str | None:
         return next((name for name in OTHER_NAMES[role] if name in self.table.columns), None)
 
-    def _scalar_columns(self) -> dict[str, None]:
-        """Columns that are not lists throughout."""
-        columns = self.table.columns.items()
-        return {name: None for name, values in columns if any(v is not LIST and v is not None for v in values)}
+    def _scalar(self, name: str) -> bool:
+        """Whether there is such a column, of values that are not all lists or missing."""
+        return name in self.table.columns and self.table.kind(name) == "scalar"
 
-    def _nested_scores(self, columns: dict[str, None]) -> dict[str, list[str]]:
+    def _nested_scores(self) -> dict[str, list[str]]:
         nested: dict[str, list[str]] = {}
-        for name in columns:
-            model, dot, last = name.rpartition(".")
-            if dot and last in SCORE_NAMES and not lm_eval.is_document(self.table, name):
+        found = [name for name in self.table.columns if name.rpartition(".")[2] in SCORE_NAMES and "." in name]
+        for name in lm_eval.answers(self.table, found):
+            if self._scalar(name):
+                model, _, last = name.rpartition(".")
                 nested.setdefault(last, []).append(model)
         return nested
 
     def _nested_score(self, last: str, models: list[str]) -> tuple[str, tuple[str, ...]]:
         if len(models) == 1:
             return self._guessed("score", f"{models[0]}.{last}"), ()
+        if len(self.table) == 1 and self.options["score"] is None:
+            raise record_error(
+                self.table.file,
+                "one record for each answer",
+                f"a single one, with scores at {_some([f'{model}.{last}' for model in models])}",
+                "write one record a line, or name one of them with score=",
+            )
         self.guesses.append(f"models = {', '.join(models)} (the columns *.{last})")
         return last, tuple(models)
 
@@ -196,7 +205,7 @@ class _Finder:
         last = option.removeprefix("*.")
         if option not in self.table.columns:
             models = [name.removesuffix(f".{last}") for name in self.table.columns if name.endswith(f".{last}")]
-            if models and not any(lm_eval.is_document(self.table, model) for model in models):
+            if models and lm_eval.answers(self.table, models) == models:
                 return self._nested_score(last, models)
         return self._named("score", option), ()
 
@@ -226,11 +235,11 @@ class _Finder:
         )
 
     def _columns(self) -> str:
-        scalar = list(self._scalar_columns())
-        lists = [name for name, values in self.table.columns.items() if name not in scalar and LIST in values]
-        empty = [name for name in self.table.columns if name not in scalar and name not in lists]
-        kinds = (("the columns", scalar), ("lists in", lists), ("no values in", empty))
-        found = [f"{kind} {_some(names)}" for kind, names in kinds if names]
+        of_kind: dict[str, list[str]] = {"scalar": [], "list": [], "empty": []}
+        for name in self.table.columns:
+            of_kind[self.table.kind(name)].append(name)
+        said = zip(("the columns", "lists in", "no values in"), of_kind.values(), strict=True)
+        found = [f"{kind} {_some(names)}" for kind, names in said if names]
         return " and ".join(found) or "no columns"
 
 
@@ -250,7 +259,7 @@ def _some(names: Sequence[str], most: int = 12) -> str:
 
 
 def numbers(
-    values: Sequence[Any], name: str, where: Callable[[int], str]
+    values: Sequence[Any], name: str, where: Callable[[int], str], fix: str = "correct the value"
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """A column as float64, and where it has no value: null, empty, ``N/A``."""
     if {float, int, bool}.issuperset(map(type, values)):
@@ -267,7 +276,7 @@ def numbers(
         elif value is None or (isinstance(value, str) and value.strip().lower() in _MISSING):
             missing[row] = True
         else:
-            raise not_a_number(value, name, where(row))
+            raise not_a_number(value, name, where(row), fix)
     return out, missing
 
 
@@ -283,7 +292,7 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def not_a_number(value: Any, name: str, where: str) -> Exception:
+def not_a_number(value: Any, name: str, where: str, fix: str) -> Exception:
     """The error for a value that should have been a number."""
     if value is LIST:
         return record_error(
@@ -293,9 +302,7 @@ def not_a_number(value: Any, name: str, where: str) -> Exception:
             "choose a metric with one number a record",
         )
     shown = ascii(shorten(value)) if isinstance(value, str) else "an integer beyond float64"
-    return record_error(
-        f"{where}: {name}", "a number, true or false (null or 'N/A' where there is none)", shown, "correct the value"
-    )
+    return record_error(f"{where}: {name}", "a number, true or false (null or 'N/A' where there is none)", shown, fix)
 
 
 def text(value: Any) -> str | None:

@@ -8,21 +8,25 @@ knows the line of every row. Parquet needs pyarrow.
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import os
-import zlib
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Container, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
-from .table import LIST, LONGEST_TEXT, Table, record_error, shorten
+from . import parquet
+from .source import LONGEST_LINE, Source, opened
+from .table import LONGEST_TEXT, Table, TableBuilder, record_error, shorten
 
 Watch = Callable[[int], None]  # told how many bytes of the file have been read
 
-_BLOCK = 8192  # rows of CSV or Parquet turned into columns at a time
+Line = TypeVar("Line", str, bytes)
+
+_BLOCK = 8192  # rows of CSV turned into columns at a time
+_CELLS = 2_000_000  # and at most so many fields
 _JSON_SPACE = " \t\n\r"
 _OTHER_FORMATS = (
     (b"PK\x03\x04", "a zip archive", "unpack it (an Inspect .eval log: convert it with `inspect log dump`)"),
@@ -30,8 +34,14 @@ _OTHER_FORMATS = (
     (b"BZh", "bzip2 data", "decompress it first; gzip is read as it is"),
     (b"\xfd7zXZ\x00", "xz data", "decompress it first; gzip is read as it is"),
     (b"\x93NUMPY", "a NumPy array", "load it with np.load and use the calls of steelyard on it"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook", "save the sheet as CSV in UTF-8"),
+    (b"ARROW1", "an Arrow file", "write it as Parquet"),
     (b"\xff\xfe", "text in UTF-16", "save it as UTF-8"),
     (b"\xfe\xff", "text in UTF-16", "save it as UTF-8"),
+    (b"{\0", "text in UTF-16", "save it as UTF-8"),
+    (b"[\0", "text in UTF-16", "save it as UTF-8"),
+    (b"\0{", "text in UTF-16", "save it as UTF-8"),
+    (b"\0[", "text in UTF-16", "save it as UTF-8"),
 )
 _EXPECTED = "records as JSON Lines, a JSON array, CSV or Parquet"
 
@@ -40,50 +50,31 @@ class DuplicateKey(ValueError):
     """One JSON object has a key twice; which of its values is meant cannot be known."""
 
 
-def read_table(path: Path, watch: Watch) -> Table:
-    """Read one file whole."""
-    name = os.fspath(path)
-    if not path.exists():
-        raise record_error(name, "a file", "nothing of that name", "check the path")
-    if path.is_dir():
-        raise record_error(name, "a file", "a directory", "give the files in it")
-    try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            if not packed:
-                return _read(name, raw, raw, watch)
-            with gzip.GzipFile(fileobj=raw) as unpacked:
-                return _read(name, io.BufferedReader(unpacked), raw, watch)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise record_error(
-            name, "a whole gzip file", f"a damaged or truncated one ({error})", "fetch or write it again"
-        ) from error
-    except OSError as error:
-        raise record_error(name, "a readable file", error.strerror or str(error), "check the path") from error
+def read_table(path: Path, watch: Watch, asked: Container[str] = ()) -> Table:
+    """Read one file whole; ``asked``: columns that an option names, which are kept whatever is around them."""
+    with opened(path) as source:
+        return _read(os.fspath(path), source, lambda: watch(source.done), asked)
 
 
-def _read(name: str, file: IO[bytes], raw: IO[bytes], watch: Watch) -> Table:
-    head = file.peek(4096)[:4096] if hasattr(file, "peek") else b""
+def _read(name: str, source: Source, told: Callable[[], None], asked: Container[str]) -> Table:
+    head, file = source.head, source.file
     if not head.strip(b"\xef\xbb\xbf \t\r\n"):
         raise record_error(name, _EXPECTED, "an empty file", "check how it was written")
     if head.startswith(b"version https://git-lfs"):
         raise record_error(name, _EXPECTED, "a git-lfs pointer", "run `git lfs pull` to fetch the data itself")
+    if head.startswith(b"PK\x03\x04") and (b"[Content_Types].xml" in head or b"xl/" in head):
+        raise record_error(name, _EXPECTED, "an Excel workbook", "save the sheet as CSV in UTF-8")
     for magic, kind, fix in _OTHER_FORMATS:
         if head.startswith(magic):
             raise record_error(name, _EXPECTED, kind, fix)
     if head.startswith(b"PAR1"):
-        return _parquet(name, raw if file is raw else io.BytesIO(file.read()))
+        return parquet.read(name, file.read() if source.is_gzip or not source.is_regular else name)
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     stem = name.lower().removesuffix(".gz")
-
-    def told() -> None:
-        watch(raw.tell())
-
     if start.startswith(b"["):
-        return _json_array(name, file)
+        return _json_array(name, file, asked)
     if start.startswith(b"{"):
-        return _json_lines(name, file, told)
+        return _json_lines(name, file, told, asked)
     if stem.endswith((".json", ".jsonl", ".ndjson")):
         raise record_error(f"{name}, line 1", "a JSON object or array", _shown(start), "write one JSON object a line")
     if stem.endswith(".parquet"):
@@ -96,6 +87,18 @@ def _shown(text: bytes | str) -> str:
     whole = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
     first = whole.splitlines()[0] if whole.strip() else whole
     return ascii(first[:40]) + ("..." if len(first) > 40 else "") if first else "nothing"
+
+
+def _lines(name: str, readline: Callable[[int], Line]) -> Iterator[Line]:
+    """Line by line; none is longer than a sane one."""
+    line = 0
+    while text := readline(LONGEST_LINE):
+        line += 1
+        if len(text) >= LONGEST_LINE:
+            raise record_error(
+                f"{name}, line {line}", f"a line of less than {LONGEST_LINE:,} bytes", "a longer one", "check the file"
+            )
+        yield text
 
 
 # ---- JSON
@@ -115,9 +118,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique)
 
 
-def _json_lines(name: str, file: IO[bytes], told: Callable[[], None]) -> Table:
-    table = Table(name)
-    for line, raw in enumerate(file, 1):
+def _json_lines(name: str, file: IO[bytes], told: Callable[[], None], asked: Container[str]) -> Table:
+    table = TableBuilder(name, asked)
+    for line, raw in enumerate(_lines(name, file.readline), 1):
         data = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
         if line % _BLOCK == 0:
             told()
@@ -193,10 +196,10 @@ def _decoded(name: str, data: bytes) -> str:
         raise record_error(f"{name}, line {line}", "text in UTF-8", found, "save the file as UTF-8") from error
 
 
-def _json_array(name: str, file: IO[bytes]) -> Table:
+def _json_array(name: str, file: IO[bytes], asked: Container[str]) -> Table:
     """Element by element, so that only the columns are kept and every row knows its line."""
     text = _decoded(name, file.read())
-    table = Table(name)
+    table = TableBuilder(name, asked)
     at = _skip(text, text.index("[") + 1)
     line, counted = 1, 0
     while text[at : at + 1] != "]":
@@ -238,8 +241,9 @@ def _csv(name: str, file: IO[bytes], told: Callable[[], None]) -> Table:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     limit = csv.field_size_limit(2**31 - 1)  # completions are longer than the module's 131,072 characters
     try:
-        first = text.readline()
-        return _csv_rows(name, csv.reader(chain([first], text), delimiter=_delimiter(first), strict=True), told)
+        lines = _lines(name, text.readline)
+        first = next(lines)
+        return _csv_rows(name, csv.reader(chain([first], lines), delimiter=_delimiter(first), strict=True), told)
     except UnicodeDecodeError as error:
         found = f"the byte {error.object[error.start]:#04x}"
         raise record_error(name, "text in UTF-8", found, "save the file as UTF-8") from error
@@ -254,7 +258,7 @@ def _delimiter(header: str) -> str:
 
 
 def _csv_rows(name: str, reader: Any, told: Callable[[], None]) -> Table:
-    table = Table(name)
+    table = TableBuilder(name)
     header: list[str] = []
     rows: list[list[str]] = []
     lines: list[int] = []
@@ -284,21 +288,21 @@ def _csv_rows(name: str, reader: Any, told: Callable[[], None]) -> Table:
                 )
             rows.append(row)
             lines.append(reader.line_num)
-            if len(rows) == _BLOCK:
+            if len(rows) == _BLOCK or len(rows) * len(header) >= _CELLS:
                 flush()
         flush()
     except csv.Error as error:
         raise record_error(
             f"{name}, line {reader.line_num}", "CSV", f"a malformed row ({error})", "correct the row"
         ) from error
-    return table
+    return table.finish()
 
 
 def _header(name: str, row: list[str]) -> list[str]:
     header = [field.strip() for field in row]
     where = f"{name}, line 1"
-    for field in header:
-        if header.count(field) > 1:
+    for field, times in Counter(header).items():
+        if times > 1:
             found = f"{shorten(field)!r} twice" if field else "several without a name"
             raise record_error(where, "a header of different column names", found, "rename the columns")
     if "\0" in "".join(header) or not any(header):
@@ -308,57 +312,3 @@ def _header(name: str, row: list[str]) -> list[str]:
 
 def _shortened(column: tuple[str, ...]) -> list[str | None]:
     return [shorten(value) if len(value) > LONGEST_TEXT else value or None for value in column]
-
-
-# ---- Parquet
-
-
-def _parquet(name: str, file: IO[bytes]) -> Table:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise record_error(
-            name, "pyarrow to read a Parquet file", "none installed", "install it with `pip install 'steelyard[cli]'`"
-        ) from error
-    try:
-        parquet = pq.ParquetFile(file)
-        table = Table(name, unit="row")
-        for batch in parquet.iter_batches(_BLOCK):
-            start = len(table)
-            flat = _flat(name, pa.Table.from_batches([batch]))
-            columns = {key: _values(column) for key, column in zip(flat.column_names, flat.columns, strict=True)}
-            table.extend(columns, range(start + 1, start + batch.num_rows + 1))
-    except (pa.ArrowException, OSError) as error:
-        raise record_error(
-            name, "a whole Parquet file", f"a damaged or truncated one ({error})".replace("\n", " "), "fetch it again"
-        ) from error
-    return table
-
-
-def _flat(name: str, table: Any) -> Any:
-    """Columns with structs opened into dotted names."""
-    import pyarrow as pa
-
-    while any(pa.types.is_struct(field.type) for field in table.schema):
-        table = table.flatten()
-    names = table.column_names
-    for key in names:
-        if names.count(key) > 1:
-            raise record_error(name, f"one column {key!r}", "several of that name", "rename them")
-    return table
-
-
-def _values(column: Any) -> list[Any]:
-    """Python values of one Parquet column: numbers, bools and text as they are, the rest as text."""
-    import pyarrow as pa
-
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    values: list[Any] = column.to_pylist()
-    if pa.types.is_nested(kind):
-        return [None if value is None else LIST for value in values]
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-        return values
-    if pa.types.is_decimal(kind):
-        return [None if value is None else float(value) for value in values]
-    return [None if value is None else shorten(str(value)) for value in values]

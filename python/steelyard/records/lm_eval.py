@@ -8,9 +8,10 @@ logged as a list. Field names: EleutherAI/lm-evaluation-harness, ``lm_eval/evalu
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import PurePath
 
-from .table import LIST, Table
+from .table import Table
 
 _MARKS = frozenset({"resps", "filtered_resps", "doc_hash", "arguments"})
 _FIELDS = _MARKS | {"doc_id", "doc", "target", "filter", "metrics", "prompt_hash", "target_hash"}
@@ -22,9 +23,11 @@ def is_samples(table: Table) -> bool:
     return "doc_id" in table.columns and any(name.partition(".")[0] in _MARKS for name in table.columns)
 
 
-def is_document(table: Table, column: str) -> bool:
-    """Whether a column belongs to the question or the request, not to the answer's grade."""
-    return is_samples(table) and column.partition(".")[0] in _FIELDS
+def answers(table: Table, columns: Sequence[str]) -> list[str]:
+    """Those of the columns that belong to the answer's grade, not to the question or the request."""
+    if not is_samples(table):
+        return list(columns)
+    return [column for column in columns if column.partition(".")[0] not in _FIELDS]
 
 
 def task(file: str) -> str | None:
@@ -35,18 +38,10 @@ def task(file: str) -> str | None:
 
 def metrics(table: Table) -> list[str]:
     """The metrics with one number a record."""
-    return [
-        name
-        for name, values in table.columns.items()
-        if name.partition(".")[0] not in _FIELDS and any(v is not LIST and v is not None for v in values)
-    ]
+    return [name for name in table.columns if name.partition(".")[0] not in _FIELDS and table.kind(name) == "scalar"]
 
 
 def lists(table: Table) -> dict[str, int]:
     """The list-valued metrics and in how many records they are."""
-    counts = {
-        name: sum(value is LIST for value in values)
-        for name, values in table.columns.items()
-        if name not in _FIELDS and "." not in name
-    }
+    counts = {name: table.lists(name) for name in table.columns if name not in _FIELDS and "." not in name}
     return {name: count for name, count in counts.items() if count}

@@ -68,7 +68,7 @@ def read_part(part: Part) -> Block:
         keep = keep & ~gone
 
     score, no_score = _score(part)
-    loglikelihood, no_loglikelihood = _numbers(part, roles.loglikelihood)
+    loglikelihood, no_loglikelihood = _numbers(part, roles.loglikelihood, "loglikelihood")
     if roles.score is not None:
         leave_out("no score", no_score)
     else:
@@ -76,8 +76,8 @@ def read_part(part: Part) -> Block:
     ids = _ids(part)
     if ids is not None:
         leave_out("no id", np.array([one is None for one in ids], dtype=bool))
-    confidence, no_confidence = _numbers(part, roles.confidence)
-    n_tokens, no_n_tokens = _numbers(part, roles.n_tokens)
+    confidence, no_confidence = _numbers(part, roles.confidence, "confidence")
+    n_tokens, no_n_tokens = _numbers(part, roles.n_tokens, "n_tokens")
 
     if score is not None:
         _require(part, keep & ~np.isfinite(score), score, f"score {roles.score!r}", expected="a finite number")
@@ -105,7 +105,14 @@ def read_part(part: Part) -> Block:
         good = (n_tokens > 0) & (n_tokens < 2**53) & (n_tokens == np.floor(n_tokens))
         name = f"n_tokens {roles.n_tokens!r}"
         counts = keep & ~no_loglikelihood if loglikelihood is not None else keep
-        _require(part, counts & (no_n_tokens | ~good), n_tokens, name, expected="a whole number from 1 on")
+        _require(
+            part,
+            counts & (no_n_tokens | ~good),
+            n_tokens,
+            name,
+            expected="a whole number from 1 on",
+            fix="correct the value, or pass n_tokens='none'",
+        )
 
     def cut(values: Floats | None) -> Floats | None:
         return None if values is None else values[keep]
@@ -129,7 +136,7 @@ def read_part(part: Part) -> Block:
 def _score(part: Part) -> tuple[Floats | None, NDArray[np.bool_]]:
     name = part.roles.score
     if name is None or "==" not in name or name in part.table.columns:
-        return _numbers(part, name)
+        return _numbers(part, name, "score")
     first, second = name.split("==")
     sides = [part.values(first), part.values(second)]
     for side, column in zip(sides, (first, second), strict=True):
@@ -140,10 +147,11 @@ def _score(part: Part) -> tuple[Floats | None, NDArray[np.bool_]]:
     return columns.numbers(agree, f"score {name!r}", part.where)
 
 
-def _numbers(part: Part, column: str | None) -> tuple[Floats | None, NDArray[np.bool_]]:
+def _numbers(part: Part, column: str | None, role: str) -> tuple[Floats | None, NDArray[np.bool_]]:
     if column is None:
         return None, np.ones(len(part.rows), dtype=bool)
-    return columns.numbers(part.values(column), repr(column), part.where)
+    fix = "correct the value" + (f", or pass {role}='none'" if role != "score" else "")
+    return columns.numbers(part.values(column), repr(column), part.where, fix)
 
 
 def _ids(part: Part) -> list[str | None] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from .._progress import Progress, reporter
@@ -111,7 +111,7 @@ def read(
     names = _names(names, files)
     if names is not None and model is None:
         options["model"] = columns.NONE  # the caller has named the runs
-    tables = _read_all(files, progress)
+    tables = _read_all(files, progress, _asked(options))
     found = [columns.resolve(table, options) for table in tables]
     if names is not None and any(roles.model for roles in found):
         raise value_error("names", "no names where model= names a column", repr(list(names)), "leave one out")
@@ -144,23 +144,37 @@ def _names(names: Sequence[str] | None, files: Sequence[Path]) -> list[str] | No
     return list(names)
 
 
-def _read_all(files: Sequence[Path], progress: Progress) -> list[Table]:
+def _asked(options: Mapping[str, str | None]) -> frozenset[str]:
+    """The columns that options name."""
+    return frozenset(side.strip() for option in options.values() if option for side in (option, *option.split("==")))
+
+
+def _read_all(files: Sequence[Path], progress: Progress, asked: frozenset[str]) -> list[Table]:
     """Read the files; ``progress`` is told the bytes read, and the total once, when all is read."""
     tell = reporter(progress)
     if tell is None:
-        return [read_table(file, lambda read: None) for file in files]
-    sizes = [file.stat().st_size if file.is_file() else 0 for file in files]
+        return [read_table(file, lambda read: None, asked) for file in files]
+    sizes = [_size(file) for file in files]
     total, before = sum(sizes), 0
     tables = []
     for file, size in zip(files, sizes, strict=True):
 
         def watch(read: int, before: int = before) -> None:
-            tell(min(before + read, total - 1), total)
+            if total:
+                tell(min(before + read, total - 1), total)
 
-        tables.append(read_table(file, watch))
+        tables.append(read_table(file, watch, asked))
         before += size
     tell(total, total)
     return tables
+
+
+def _size(file: Path) -> int:
+    """Bytes of a regular file; of a pipe they are not known before they are read."""
+    try:
+        return os.path.getsize(file) if os.path.isfile(file) else 0
+    except (OSError, ValueError):
+        return 0  # the reader says what is wrong
 
 
 def _check_same_guess(tables: Sequence[Table], found: Sequence[Roles]) -> None:
@@ -223,6 +237,8 @@ class _Assembly:
 
     def _sort(self, index: int, rows: Sequence[int]) -> None:
         table, roles, prefix = self.tables[index], self.found[index], self.prefixes[index]
+        for reason, count in table.left_out.items():
+            self._leave_out(table.file, reason, count)
         for metric, count in lm_eval.lists(table).items() if lm_eval.is_samples(table) else ():
             self._leave_out(table.file, f"with a list as {metric!r}", count)
         if roles.wide:

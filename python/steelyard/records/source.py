@@ -1,0 +1,125 @@
+"""A file's bytes, in one pass: a regular file, a pipe, standard input, plain or gzipped."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import io
+import os
+import stat
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .table import record_error
+
+BUFFER = 1 << 18
+LONGEST_LINE = 1 << 30  # bytes; without a line's end a file of zeros would fill the memory
+LARGE_UNPACKED = 1 << 30  # bytes, from which on it is asked what a gzip file unpacks to
+MOST_UNPACKED = 300  # times its own size; deflate ends at 1,032, and records that repeat long prompts stay far below
+
+
+class Stream(io.RawIOBase):
+    """What reads forward and counts; its beginning can be looked at before it is read, without seeking."""
+
+    def __init__(self, file: Any, check: Callable[[int], None] = lambda done: None) -> None:
+        self._file = file
+        self._ahead = b""
+        self._check = check
+        self.done = 0
+
+    def head(self, n: int) -> bytes:
+        """The next ``n`` bytes, or all there are."""
+        while len(self._ahead) < n and (piece := self._file.read(n - len(self._ahead))):
+            self._ahead += piece
+        return self._ahead[:n]
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with what comes next."""
+        if self._ahead:
+            k = min(len(buffer), len(self._ahead))
+            buffer[:k] = self._ahead[:k]
+            self._ahead = self._ahead[k:]
+        else:
+            k = self._file.readinto(buffer) or 0
+        self.done += k
+        self._check(self.done)
+        return k
+
+
+class Source:
+    """One file to read: ``head`` to tell its format by, ``file`` to read it from."""
+
+    def __init__(self, path: str, raw: io.FileIO) -> None:
+        self._packed = Stream(raw)
+        self._stream = self._packed
+        self.is_gzip = self._packed.head(2) == b"\x1f\x8b"
+        self.is_regular = stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
+        self._path = path
+        if self.is_gzip:
+            unpacked = gzip.GzipFile(fileobj=io.BufferedReader(self._packed, BUFFER))
+            self._stream = Stream(unpacked, self._check_unpacked)
+        self.head = self._stream.head(4096)
+        self.file = io.BufferedReader(self._stream, BUFFER)
+
+    @property
+    def done(self) -> int:
+        """Bytes of the file that have been read."""
+        return self._packed.done
+
+    def _check_unpacked(self, done: int) -> None:
+        if done > LARGE_UNPACKED and done > MOST_UNPACKED * self._packed.done:
+            raise record_error(
+                self._path,
+                f"a gzip file that unpacks to at most {MOST_UNPACKED} times its size",
+                f"more ({done:,} bytes so far)",
+                "unpack it and look at it",
+            )
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Source]:
+    """Open a file of records; what fails on the way to its bytes is a sentence about the file."""
+    name = os.fspath(path)
+    try:
+        _check_kind(name)
+        with open(path, "rb", buffering=0) as raw:
+            yield Source(name, raw)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise record_error(
+            name, "a whole gzip file", f"a damaged or truncated one ({error})", "fetch or write it again"
+        ) from error
+    except FileNotFoundError:
+        raise record_error(name, "a file", "nothing of that name", "check the path") from None
+    except OSError as error:
+        reason = "a socket or a device" if error.errno == errno.ENXIO else error.strerror or str(error)
+        raise record_error(name, "a readable file", reason, "check the path") from error
+
+
+def _check_kind(name: str) -> None:
+    try:
+        mode = os.stat(name).st_mode
+    except ValueError as error:  # a NUL, or what the file system's encoding has no bytes for
+        raise record_error(name, "a file", f"a name that no file can have ({error})", "check the path") from error
+    if stat.S_ISDIR(mode):
+        raise record_error(name, "a file", "a directory", "give the files in it")
+    if stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or _is_terminal_in(name):
+        return
+    kind = "a socket" if stat.S_ISSOCK(mode) else "a device"
+    raise record_error(name, "a file or a pipe", kind, "write the records to a file")
+
+
+def _is_terminal_in(name: str) -> bool:
+    """Whether the path is the terminal that the process reads: records may be typed."""
+    try:
+        number = sys.stdin.fileno()
+        return os.isatty(number) and os.path.samestat(os.stat(name), os.fstat(number))
+    except (OSError, ValueError, AttributeError):
+        return False
