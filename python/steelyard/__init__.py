@@ -3,6 +3,9 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from . import _exit as _exit  # first: from here on, whatever fails ends the command with a code of its own
+
+# isort: split
 from . import _core, calibration, config, errors, tokens, uncertainty
 from .calibration import reliability
 from .config import show_config, threads

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import NoReturn
+
+from . import _exit
 
 NEEDS = ("typer", "rich")  # a page asks for jinja2 and matplotlib, a Parquet file for pyarrow, when it comes to it
 
 
-def main() -> None:
-    """Run the command; without the packages of the extra ``cli`` say so in one sentence and exit with 2."""
+def main() -> NoReturn:
+    """Run the command and end with one of the codes of :data:`steelyard._exit.CODES`, whatever happens."""
+    try:
+        _open_closed_streams()
+        code = _run()
+    except BaseException as error:
+        code = _exit.because_of(error)
+    sys.exit(_exit.leave(code))
+
+
+def _run() -> int:
     from importlib.util import find_spec
 
-    missing = [name for name in NEEDS if find_spec(name) is None]
-    if missing:
-        sys.stderr.write(
-            f"steelyard: the command needs {', '.join(missing)}; install with: pip install 'steelyard[cli]'\n"
-        )
-        sys.exit(2)
+    if missing := [name for name in NEEDS if find_spec(name) is None]:
+        return _exit.refuse(f"the command needs {', '.join(missing)}; install with: pip install 'steelyard[cli]'")
     from .cli import run
 
-    run()
+    return run()
+
+
+def _open_closed_streams() -> None:
+    """Where the caller closed a standard stream, no file that is opened later may get its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 if __name__ == "__main__":

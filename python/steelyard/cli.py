@@ -7,8 +7,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -18,18 +19,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from . import records, report
+from . import _exit, _files, records, report
+from ._exit import Exit
+from ._text import printable
 from .config import show_config
 from .errors import value_error
-from .report.words import printable
-
-BAD_INPUT = 2
-INTERRUPTED = 130
+from .report.html import check_needs, page
 
 app = typer.Typer(
     name="steelyard",
     help="Weigh evaluation results: every score with its interval, every comparison paired.",
     no_args_is_help=True,
+    epilog="Exit codes: " + "; ".join(f"{code}: {meaning}" for code, meaning in _exit.CODES.items()) + ".",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -72,7 +73,9 @@ LowerIsBetter = Annotated[bool, typer.Option("--lower-is-better", help="The scor
 Json = Annotated[
     str | None, typer.Option("--json", help="Write the report as data; '-' to standard output.", metavar="FILE|-")
 ]
-Html = Annotated[Path | None, typer.Option("--html", help="Write the report as one page.", metavar="PAGE")]
+Html = Annotated[
+    str | None, typer.Option("--html", help="Write the report as one page; '-' to standard output.", metavar="PAGE|-")
+]
 
 
 @app.command("report")
@@ -80,7 +83,9 @@ def report_command(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Records: JSONL, JSON, CSV or Parquet, also gzipped.", metavar="FILE...", show_default=False
+            help="Records: JSONL, JSON, CSV or Parquet, also gzipped; '-' is standard input.",
+            metavar="FILE...",
+            show_default=False,
         ),
     ],
     *,
@@ -108,7 +113,9 @@ def report_command(
             "id": id, "model": model, "score": score, "confidence": confidence, "loglikelihood": loglikelihood,
             "n_tokens": n_tokens, "cluster": cluster, "epoch": epoch,
         }  # fmt: skip
-        runs = _read(files, names=names, filter=filter, repeats=repeats, **columns)
+        paths = _paths(files)
+        out = _outputs(paths, json_to, html)
+        runs = _read(paths, names=names, filter=filter, repeats=repeats, **columns)
         made = report.build(
             runs,
             confidence_level=confidence_level,
@@ -116,7 +123,7 @@ def report_command(
             baseline=baseline,
             higher_is_better=not lower_is_better,
         )
-        _hand_over(made, json_to, html)
+        _hand_over(made, out)
 
 
 @app.command()
@@ -149,11 +156,13 @@ def compare(
 ) -> None:
     """Compare models with a baseline on the records that both answered.
 
-    Exits with 0, with 1 where --fail-on says so, and with 2 on bad input.
+    Exits with 1 where a verdict is one that --fail-on names, and only there.
     """
     with _sentences():
+        paths = _paths(files)
+        out = _outputs(paths, json_to, html)
         runs = _read(
-            files,
+            paths,
             names=names,
             filter=filter,
             repeats=repeats,
@@ -165,37 +174,66 @@ def compare(
         )
         made = report.comparison(
             runs,
-            baseline=baseline if baseline is not None else _first(runs, files),
+            baseline=baseline if baseline is not None else _first(runs, paths, _split(names)),
             models=_split(models),
             confidence_level=confidence_level,
             margin=margin,
             higher_is_better=not lower_is_better,
         )
-        _hand_over(made, json_to, html)
-        _job_summary(made)
+        _hand_over(made, out)
+        _job_summary(made, out)
     verdicts = {pair.verdict for pair in made.pairs}
     bad = {FailOn.worse: {"worse"}, FailOn.undecided: {"worse", "undecided"}, FailOn.never: set[str]()}[fail_on]
-    raise typer.Exit(1 if verdicts & bad else 0)
+    raise typer.Exit(Exit.VERDICT if verdicts & bad else Exit.FINE)
 
 
 @app.command()
 def config() -> None:
     """Print versions, numerics, instruction set and threads."""
-    show_config()
+    with _sentences():
+        with redirect_stdout(io.StringIO()) as shown:
+            show_config()
+        _print(shown.getvalue())
 
 
-def run() -> None:
-    """The entry point."""
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with these words, or those of the process; return the code to end with."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name is shown on any terminal
-    app(prog_name="steelyard")
+    try:
+        code = app(arguments, prog_name="steelyard", standalone_mode=False)
+    except typer.Abort:
+        return Exit.INTERRUPTED
+    except SystemExit:  # Rich and Typer leave so where the reader of the help has gone; no verdict comes this way
+        return Exit.FINE
+    except Exception as error:
+        if (usage := _usage(error)) is None:
+            raise
+        return _exit.refuse(usage)
+    return code if isinstance(code, int) else Exit.FINE
 
 
-def _read(files: list[Path], *, names: list[str] | None, **options: str | None) -> records.Runs:
+def _usage(error: Exception) -> str | None:
+    """What Typer, or the Click below it, says of words that are no command; None for any other error."""
+    message = getattr(error, "format_message", None)
+    if message is None:
+        return None
+    context = getattr(error, "ctx", None)
+    said = str(message()).strip()
+    if context is not None and not said:
+        return f"expected a command; got none; see {context.command_path} --help"
+    return f"{said.rstrip('.')}; see {context.command_path if context is not None else 'steelyard'} --help"
+
+
+def _paths(files: list[Path]) -> list[str]:
+    """The files to read; ``-`` is standard input."""
+    return ["/dev/stdin" if str(file) == "-" else str(file) for file in files]
+
+
+def _read(paths: list[str], *, names: list[str] | None, **options: str | None) -> records.Runs:
     """Read the records, with a progress bar where someone watches."""
-    paths = [str(file) for file in files]
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         return records.read(paths, names=_split(names), progress=False, **options)
     columns = (TextColumn("reading"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -212,38 +250,82 @@ def _split(names: list[str] | None) -> list[str] | None:
     return None if names is None else [part for name in names for part in name.split(",")]
 
 
-def _first(runs: records.Runs, files: list[Path]) -> str:
+def _first(runs: records.Runs, paths: list[str], names: list[str] | None) -> str:
     """The only model of the first file."""
-    inside = [run.name for run in runs if str(files[0]) in run.files]
+    if names:
+        return names[0]
+    inside = [run.name for run in runs if paths[0] in run.files]
     if len(inside) != 1:
         found = ", ".join(map(repr, inside)) or "none"
         raise value_error(
             "--baseline",
-            f"the name of a model, since {files[0]} does not hold exactly one",
+            f"the name of a model, since {paths[0]} does not hold exactly one",
             "none",
             f"choose from {found}",
         )
     return inside[0]
 
 
-def _hand_over(made: report.Report, json_to: str | None, html: Path | None) -> None:
-    """Give the report in every form that was asked for; where the page is stands on standard error."""
-    _show(made, json_to)
-    if html is not None:
-        made.to_html(html)
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"page written to {html}", markup=False)
+@dataclass(frozen=True)
+class _Outputs:
+    """Where the report goes besides the terminal; the place None is standard output."""
+
+    sources: list[str]
+    places: dict[str, str | None]  # option -> place
+
+    def write(self, option: str, text: str) -> None:
+        place = self.places[option]
+        if place is None:
+            _print(text, data=True)
+        else:
+            _files.write(place, text, sources=self.sources, name=option)
+
+    @property
+    def names(self) -> list[str]:
+        return [place for place in self.places.values() if place is not None]
+
+    @property
+    def on_standard_output(self) -> bool:
+        return None in self.places.values()
 
 
-def _show(made: report.Report, json_to: str | None) -> None:
-    """Print the tables, or write the data; with ``--json -`` standard output is JSON and nothing else."""
-    if json_to is not None:
-        text = json.dumps(made.to_dict(), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
-        if json_to == "-":
-            sys.stdout.write(text)
-            return
-        Path(json_to).write_text(text, encoding="utf-8")
-    console = Console(highlight=False)
-    console.print(_styled(made.to_text(min(console.width, 100))), soft_wrap=True)
+def _outputs(sources: list[str], json_to: str | None, html: str | None) -> _Outputs:
+    """Check the places to write before anything is read: none is an input, no two are one, all take a file."""
+    asked = {option: place for option, place in (("--json", json_to), ("--html", html)) if place is not None}
+    places: dict[str, str | None] = {}
+    for option, place in asked.items():
+        places[option] = None if place == "-" or _files.is_standard_output(place) else place
+        if places[option] is not None:
+            _files.check_target(place, sources=sources, name=option)
+    if len(asked) == 2 and (places["--json"] is places["--html"] is None or _files.same_target(*asked.values())):
+        raise value_error("--html", "a place of its own", f"that of --json, {html!r}", "choose another name")
+    if "--html" in asked:
+        try:
+            check_needs()
+        except ModuleNotFoundError as error:
+            _refuse(str(error))
+    return _Outputs(sources, places)
+
+
+def _hand_over(made: report.Report, out: _Outputs) -> None:
+    """Give the report in every form that was asked for, files first: a reader of the tables may leave early.
+
+    With ``-`` standard output is that form and nothing else. Where the page is stands on standard error.
+    """
+    texts = {
+        "--json": lambda: json.dumps(made.to_dict(), ensure_ascii=False, allow_nan=False, indent=2) + "\n",
+        "--html": lambda: page(made),
+    }
+    ready = {option: texts[option]() for option in out.places}
+    for option, text in ready.items():
+        out.write(option, text)
+    if not out.on_standard_output:
+        console = Console(highlight=False)
+        with console.capture() as shown:  # Rich itself would end the process with 1 where the reader has gone
+            console.print(_styled(made.to_text(min(console.width, 100))), soft_wrap=True)
+        _print(shown.get())
+    if (place := out.places.get("--html")) is not None and sys.stderr is not None:
+        sys.stderr.write(f"page written to {printable(place)}\n")
 
 
 def _styled(text: str) -> Text:
@@ -257,21 +339,38 @@ def _styled(text: str) -> Text:
     return styled
 
 
-def _job_summary(made: report.Report) -> None:
+def _print(text: str, *, data: bool = False) -> None:
+    """Print as it is, data in UTF-8 whatever the terminal's encoding; a reader that has left is no reason to fail."""
+    if sys.stdout is None:  # closed by the caller
+        return
+    try:
+        if data and hasattr(sys.stdout, "buffer"):
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+        else:
+            sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _exit.silence(sys.stdout)
+    except OSError as error:
+        _exit.silence(sys.stdout)
+        error.filename = "standard output"
+        raise
+
+
+def _job_summary(made: report.Report, out: _Outputs) -> None:
     """Add the report to the summary of a GitHub Actions job; a summary that cannot be written is no reason to fail."""
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     if not path:
         return
     try:
-        with Path(path).open("a", encoding="utf-8") as summary:
-            summary.write(made.to_markdown())
-    except OSError as error:
-        sys.stderr.write(f"steelyard: the job summary was not written: {error}\n")
+        _files.append(path, made.to_markdown(), others=[*out.sources, *out.names])
+    except (OSError, ValueError) as error:
+        _exit.say(f"the job summary was not written: {error}")
 
 
 def _refuse(said: str) -> NoReturn:
-    sys.stderr.write(f"steelyard: {printable(said)}\n")
-    raise typer.Exit(BAD_INPUT) from None
+    raise typer.Exit(_exit.refuse(said)) from None
 
 
 ROLE = re.compile(r"\b(id|model|score|confidence|loglikelihood|n_tokens|cluster|epoch|filter|names|repeats)=")
@@ -285,7 +384,7 @@ def _sentences() -> Iterator[None]:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _refuse(f"{place}expected a place to read or write; got: {error.strerror or error}")
-    except (ValueError, TypeError, MemoryError) as error:
+    except (ValueError, TypeError) as error:
         _refuse(ROLE.sub(lambda m: f"--{m[1].replace('_', '-')} ", str(error) or type(error).__name__))
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None  # 1 would say "worse"
+        raise typer.Exit(Exit.INTERRUPTED) from None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import atexit
 import os
 import platform
+import sys
 from types import TracebackType
 from typing import Any, Literal, overload
 
 import numpy as np
 
-from . import _core
+from . import _core, _exit
 from ._options import choice, whole
 from .errors import value_error
 
@@ -33,6 +34,15 @@ def _count(name: str, text: str) -> int:
 
 def configure_from_environment() -> None:
     """Apply ``STEELYARD_NUM_THREADS``, else ``OMP_NUM_THREADS``, and ``STEELYARD_ISA``; called at import."""
+    try:
+        _configure()
+    except ValueError as error:
+        if _exit.is_command():
+            sys.exit(_exit.refuse(error))
+        raise
+
+
+def _configure() -> None:
     n: int | None = None
     if text := os.environ.get("STEELYARD_NUM_THREADS"):
         n = _count("STEELYARD_NUM_THREADS", text)
