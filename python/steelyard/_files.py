@@ -58,7 +58,7 @@ def check_target(path: AnyPath, *, sources: Iterable[AnyPath] = (), name: str = 
     if stat.S_ISREG(old.st_mode) or stat.S_ISFIFO(old.st_mode):
         for source in sources:
             if (read := _there(source)) is not None and os.path.samestat(old, read):
-                got = f"{os.fspath(path)!r}, the file {os.fspath(source)!r} that is read"
+                got = f"a file that is read, {os.fspath(path)!r}"
                 raise value_error(name, "a file of its own to write", got, "choose another name")
     if not os.access(path, os.W_OK):  # a rename would not ask
         raise _refused(errno.EACCES, path)

@@ -320,12 +320,18 @@ def _hand_over(made: report.Report, out: _Outputs) -> None:
     for option, text in ready.items():
         out.write(option, text)
     if not out.on_standard_output:
-        console = Console(highlight=False)
-        with console.capture() as shown:  # Rich itself would end the process with 1 where the reader has gone
-            console.print(_styled(made.to_text(min(console.width, 100))), soft_wrap=True)
-        _print(shown.get())
-    if (place := out.places.get("--html")) is not None and sys.stderr is not None:
-        sys.stderr.write(f"page written to {printable(place)}\n")
+        _print(_coloured(made.to_text(min(Console().width, 100))))
+    if (place := out.places.get("--html")) is not None:
+        _exit.say(f"page written to {printable(place)}\n", raw=True)
+
+
+def _coloured(text: str) -> str:
+    """The text as the terminal takes it, if there is one. Rich does not print it: it has an exit code of its own."""
+    terminal = Console()
+    out = io.StringIO()
+    settings: dict[str, Any] = {"force_terminal": terminal.is_terminal, "color_system": terminal.color_system}
+    Console(file=out, highlight=False, **settings).print(_styled(text), soft_wrap=True)
+    return out.getvalue()
 
 
 def _styled(text: str) -> Text:
@@ -381,10 +387,12 @@ def _sentences() -> Iterator[None]:
     """Bad input is one sentence on standard error and exit code 2, in the words of the command's options."""
     try:
         yield
+    except typer.Exit:
+        raise
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _refuse(f"{place}expected a place to read or write; got: {error.strerror or error}")
     except (ValueError, TypeError) as error:
         _refuse(ROLE.sub(lambda m: f"--{m[1].replace('_', '-')} ", str(error) or type(error).__name__))
-    except KeyboardInterrupt:
-        raise typer.Exit(Exit.INTERRUPTED) from None
+    except (Exception, KeyboardInterrupt) as error:
+        raise typer.Exit(_exit.because_of(error)) from None
