@@ -21,7 +21,7 @@ GRID = [
 # What configures or describes the core rather than computing: nothing to compare.
 NOT_KERNELS = {
     "version", "numerics", "isa", "isa_available", "force_isa", "threads", "asked_threads", "set_threads",
-    "set_default_threads", "set_mode_for_tests", "panic_for_tests", "stop_attaching", "check_memory",
+    "set_default_threads", "set_mode_for_tests", "panic_for_tests", "fail_allocations_for_tests", "stop_attaching", "check_memory",
 }  # fmt: skip
 
 

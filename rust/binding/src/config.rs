@@ -1,6 +1,7 @@
 //! Threads, instruction-set level and versions.
 
 use crate::call::call;
+use crate::reserve;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use steelyard_kernels::grid;
@@ -89,6 +90,13 @@ pub fn set_mode_for_tests(flush_to_zero: bool, rounding: &str, trap: bool) -> Py
     };
     simd::set_mode_for_tests(flush_to_zero, rounding, trap);
     Ok(())
+}
+
+/// Has the core's allocations fail from now on: `failures` of those of at least `least` bytes, after `successes` of them;
+/// returns how many that were asked for before have not failed. For tests.
+#[pyfunction]
+pub fn fail_allocations_for_tests(successes: usize, failures: usize, least: usize) -> usize {
+    reserve::fail_for_tests(successes, failures, least)
 }
 
 /// Panics inside a call, on a worker of the pool or on the calling thread. For tests.

@@ -14,6 +14,7 @@ mod optim;
 mod perplexity;
 mod preference;
 mod resample;
+mod reserve;
 mod tokens;
 
 /// The compiled core of steelyard; the public face is the `steelyard` package.
@@ -25,8 +26,8 @@ mod _core {
     use crate::calibration::ReliabilityTally;
     #[pymodule_export]
     use crate::config::{
-        asked_threads, force_isa, isa, isa_available, numerics, panic_for_tests, set_default_threads,
-        set_mode_for_tests, set_threads, threads, version,
+        asked_threads, fail_allocations_for_tests, force_isa, isa, isa_available, numerics, panic_for_tests,
+        set_default_threads, set_mode_for_tests, set_threads, threads, version,
     };
     #[pymodule_export]
     use crate::intervals::{

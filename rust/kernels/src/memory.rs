@@ -124,13 +124,24 @@ pub fn push<T>(vec: &mut Vec<T>, item: T) -> Result<(), NoMemory> {
     Ok(())
 }
 
+/// From this size on, in bytes, a vector grows where it stands if the allocator can.
+const LARGE: usize = 1 << 20;
+
 /// Makes room for `more` elements, and for about as many again as there are: filling piece by piece stays linear.
 pub fn reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<(), NoMemory> {
     if vec.capacity() - vec.len() >= more {
         return Ok(());
     }
-    let bytes = vec.len().saturating_add(more).saturating_mul(size_of::<T>());
-    make_room(bytes, || vec.try_reserve(more))
+    let n = vec.len().saturating_add(more);
+    let bytes = n.saturating_mul(size_of::<T>());
+    if bytes >= LARGE {
+        return make_room(bytes, || vec.try_reserve(more));
+    }
+    // Grown where it stands it might now stand in memory that was kept back, and stay there.
+    let mut grown = with_capacity(n.max(2 * vec.capacity()).max(4))?;
+    grown.append(vec);
+    *vec = grown;
+    Ok(())
 }
 
 #[cfg(test)]
