@@ -31,6 +31,7 @@ UNSAFE = {
     "rust/binding/src/arrays/mod.rs",
     "rust/binding/src/arrays/owners.rs",
     "rust/binding/src/arrays/written.rs",
+    "rust/binding/src/give.rs",
     "rust/binding/src/reserve.rs",
     "rust/binding/src/callback.rs",
 }

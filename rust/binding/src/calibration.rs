@@ -3,7 +3,7 @@
 use crate::arrays::{float_rows, floats, slice};
 use crate::call::{call, call_quick, no_memory, unreadable};
 use crate::each_float;
-use crate::give;
+use crate::give::{self, Give, Given, ToPython};
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -14,6 +14,7 @@ use steelyard_kernels::calibration::{
 };
 use steelyard_kernels::grid::{Stopped, Watch};
 use steelyard_kernels::intervals::{Alternative, Confidence};
+use steelyard_kernels::memory;
 
 /// Counts and exact sums of a reliability diagram; it never changes.
 #[pyclass(frozen, module = "steelyard._core")]
@@ -64,14 +65,15 @@ impl ReliabilityTally {
     }
 
     /// `(excluded by where, omitted for a NaN, counted as 1)`.
-    fn left_out(&self) -> (u64, u64, u64) {
+    fn left_out(&self) -> Give<(u64, u64, u64)> {
         let LeftOut { excluded, nan, clamped } = self.0.left_out;
-        (excluded, nan, clamped)
+        Give((excluded, nan, clamped))
     }
 
     /// `(count, correct, sum of floor(p * 2^64))` of every bin.
-    fn rows(&self) -> Vec<(u64, u64, i128)> {
-        self.0.rows.iter().map(|&Row { count, correct, sum }| (count, correct, sum)).collect()
+    fn rows(&self) -> Given<Vec<(u64, u64, i128)>> {
+        let rows = self.0.rows.iter().map(|&Row { count, correct, sum }| (count, correct, sum));
+        memory::collected(rows).map(Give).map_err(no_memory)
     }
 
     /// Errors, intervals and filled bins, or None where no row counts.
@@ -95,9 +97,9 @@ impl ReliabilityTally {
 
     /// The tally, and the configuration beside it.
     #[staticmethod]
-    fn from_bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<(Self, Bound<'py, PyBytes>)> {
+    fn from_bytes<'py>(py: Python<'py>, data: &[u8]) -> Given<(Bound<'py, Self>, Bound<'py, PyBytes>)> {
         let (tally, config) = room::from_bytes(data).map_err(unreadable)?;
-        Ok((ReliabilityTally(tally), give::bytes(py, &config)?))
+        Ok(Give((Bound::new(py, ReliabilityTally(tally))?, give::bytes(py, &config)?)))
     }
 }
 
@@ -181,16 +183,16 @@ fn refusal(fault: Fault, width: Option<usize>) -> PyErr {
 }
 
 fn in_python<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, PyDict>> {
-    let error = |limits: Limits| (limits.value, limits.standard_error, limits.low, limits.high);
-    let said = PyDict::new(py);
-    said.set_item("ece", error(summary.ece))?;
-    said.set_item("rmsce", error(summary.rmsce))?;
-    said.set_item("mce", error(summary.mce))?;
-    said.set_item("noise_floor", summary.noise_floor)?;
-    said.set_item("certain", summary.certain)?;
+    let error = |limits: Limits| (limits.value, limits.standard_error, limits.low, limits.high).to_python(py);
     let bins = summary.bins.iter();
-    let bins: Vec<_> =
-        bins.map(|bin| (bin.index, bin.mean_probability, bin.accuracy, bin.gap, bin.low, bin.high)).collect();
-    said.set_item("bins", bins)?;
-    Ok(said)
+    let bins = bins.map(|bin| (bin.index, bin.mean_probability, bin.accuracy, bin.gap, bin.low, bin.high));
+    let said = [
+        ("ece", error(summary.ece)?),
+        ("rmsce", error(summary.rmsce)?),
+        ("mce", error(summary.mce)?),
+        ("noise_floor", summary.noise_floor.to_python(py)?),
+        ("certain", summary.certain.to_python(py)?),
+        ("bins", memory::collected(bins).map_err(no_memory)?.to_python(py)?),
+    ];
+    give::dict(py, said)
 }

@@ -2,8 +2,9 @@
 //! environment, watch for signals, report progress, and turn a panic into an ordinary exception.
 
 use crate::callback::call_back;
+use crate::give::memory_error;
 use crate::leaving::attach_unless_leaving;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -130,7 +131,7 @@ pub fn unreadable(error: BytesError) -> PyErr {
 
 /// The exception for an allocation that failed.
 pub fn no_memory(error: NoMemory) -> PyErr {
-    PyMemoryError::new_err(error.to_string())
+    memory_error(&error.to_string())
 }
 
 fn internal_error(panic: &(dyn std::any::Any + Send)) -> PyErr {

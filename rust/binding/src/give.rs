@@ -1,12 +1,169 @@
-//! What Python is given, where making it may fail.
+//! What Python is given, where there may be no memory for it.
+//!
+//! pyo3's conversions take it that Python's constructors succeed, and panic where they have not. These return the
+//! `MemoryError` that Python has set.
+#![allow(unsafe_code)] // new references from Python's own constructors
 
+use pyo3::exceptions::PyMemoryError;
+use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
+use std::convert::Infallible;
 
-/// Bytes; `PyBytes::new` would panic where there is no memory for them.
+/// A result of a function: numbers, texts and objects, in tuples and lists.
+pub struct Give<T>(pub T);
+
+/// The same, or an exception.
+pub type Given<T> = PyResult<Give<T>>;
+
+impl<'py, T: ToPython<'py>> IntoPyObject<'py> for Give<T> {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        self.0.to_python(py)
+    }
+}
+
+/// A value that may become a Python object.
+pub trait ToPython<'py> {
+    /// The object, or Python's exception.
+    fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>>;
+}
+
+/// A new reference, or the exception that stands for null.
+fn made(py: Python<'_>, new: impl FnOnce() -> *mut ffi::PyObject) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: every caller passes one call of a constructor that returns a new reference, or null with an exception set;
+    // `py` says that this thread is attached.
+    unsafe { Bound::from_owned_ptr_or_err(py, new()) }
+}
+
+macro_rules! numbers {
+    ($($t:ty => $constructor:ident;)*) => {$(
+        impl<'py> ToPython<'py> for $t {
+            fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                // SAFETY: the thread is attached; a number goes in.
+                made(py, || unsafe { ffi::$constructor(self) })
+            }
+        }
+    )*};
+}
+numbers! {
+    f64 => PyFloat_FromDouble;
+    u64 => PyLong_FromUnsignedLongLong;
+    i64 => PyLong_FromLongLong;
+    usize => PyLong_FromSize_t;
+}
+
+impl<'py> ToPython<'py> for i32 {
+    fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        i64::from(self).to_python(py)
+    }
+}
+
+impl<'py> ToPython<'py> for i128 {
+    fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let high = ((self >> 64) as i64).to_python(py)?.lshift(64i64.to_python(py)?)?;
+        high.bitor((self as u64).to_python(py)?)
+    }
+}
+
+impl<'py> ToPython<'py> for bool {
+    fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let Ok(only) = self.into_pyobject(py).map_err(|never: Infallible| match never {});
+        Ok(only.to_owned().into_any())
+    }
+}
+
+impl<'py> ToPython<'py> for &str {
+    fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: the thread is attached; the text is UTF-8 of the length that is given.
+        made(py, || unsafe {
+            ffi::PyUnicode_FromStringAndSize(self.as_ptr().cast(), self.len().cast_signed())
+        })
+    }
+}
+
+impl<'py, T> ToPython<'py> for Bound<'py, T> {
+    fn to_python(self, _: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.into_any())
+    }
+}
+
+impl<'py, T: ToPython<'py>> ToPython<'py> for Option<T> {
+    fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.map_or_else(|| Ok(py.None().into_bound(py)), |value| value.to_python(py))
+    }
+}
+
+impl<'py, T: ToPython<'py>, const N: usize> ToPython<'py> for [T; N] {
+    fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: the thread is attached.
+        let tuple = made(py, || unsafe { ffi::PyTuple_New(N.cast_signed()) })?;
+        for (place, value) in (0..).zip(self) {
+            let value = value.to_python(py)?.into_ptr();
+            // SAFETY: the tuple is new and nobody else's, the place is inside it and empty; the reference is handed over.
+            unsafe { ffi::PyTuple_SetItem(tuple.as_ptr(), place, value) };
+        }
+        Ok(tuple)
+    }
+}
+
+macro_rules! tuples {
+    ($($t:ident $value:ident),+) => {
+        impl<'py, $($t: ToPython<'py>),+> ToPython<'py> for ($($t,)+) {
+            fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                let ($($value,)+) = self;
+                [$($value.to_python(py)?),+].to_python(py)
+            }
+        }
+    };
+}
+tuples!(A a, B b);
+tuples!(A a, B b, C c);
+tuples!(A a, B b, C c, D d);
+tuples!(A a, B b, C c, D d, E e);
+tuples!(A a, B b, C c, D d, E e, F f);
+tuples!(A a, B b, C c, D d, E e, F f, G g, H h);
+
+impl<'py, T: ToPython<'py>> ToPython<'py> for Vec<T> {
+    fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: the thread is attached.
+        let list = made(py, || unsafe { ffi::PyList_New(self.len().cast_signed()) })?;
+        for (place, value) in (0..).zip(self) {
+            let value = value.to_python(py)?.into_ptr();
+            // SAFETY: the list is new and nobody else's, the place is inside it and empty; the reference is handed over.
+            unsafe { ffi::PyList_SetItem(list.as_ptr(), place, value) };
+        }
+        Ok(list)
+    }
+}
+
+/// A dictionary of named values.
+pub fn dict<'py, const N: usize>(
+    py: Python<'py>,
+    items: [(&str, Bound<'py, PyAny>); N],
+) -> PyResult<Bound<'py, PyDict>> {
+    // SAFETY: the thread is attached.
+    let dict = made(py, || unsafe { ffi::PyDict_New() })?.cast_into::<PyDict>()?;
+    for (name, value) in items {
+        dict.set_item(name.to_python(py)?, value)?;
+    }
+    Ok(dict)
+}
+
+/// Bytes.
 pub fn bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     PyBytes::new_with(py, data.len(), |bytes| {
         bytes.copy_from_slice(data);
         Ok(())
+    })
+}
+
+/// A `MemoryError` that says so; without memory for the sentence, Python's own.
+pub fn memory_error(sentence: &str) -> PyErr {
+    Python::attach(|py| match sentence.to_python(py) {
+        Ok(sentence) => PyMemoryError::new_err(sentence.unbind()),
+        Err(error) => error,
     })
 }

@@ -1,9 +1,10 @@
 //! Intervals: columns summarised, proportions, means, clusters and pairs.
 
-use crate::arrays::{Fresh, floats, slice};
+use crate::arrays::{Fresh, floats, given, slice};
 use crate::call::{call, call_quick};
 use crate::each_float;
-use numpy::{IntoPyArray, PyArray1};
+use crate::give::{Give, Given};
+use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use steelyard_kernels::intervals::cluster::{self, Clustered};
@@ -43,19 +44,19 @@ pub fn column_moments(
     py: Python<'_>,
     x: &Bound<'_, PyAny>,
     progress: Option<&Bound<'_, PyAny>>,
-) -> PyResult<(f64, f64, f64, f64, i64, i64)> {
+) -> Given<(f64, f64, f64, f64, i64, i64)> {
     let nan = f64::NAN;
     each_float!(Floats, floats(x, "x")?, x => {
         if x.is_empty() {
             return Err(PyValueError::new_err("x: expected at least one value; got none"));
         }
-        Ok(match call(py, progress, x.len(), |watch| moments(x, watch))? {
+        Ok(Give(match call(py, progress, x.len(), |watch| moments(x, watch))? {
             Column::Bad(index) => (nan, nan, nan, nan, -1, index as i64),
             Column::Finite(m) => {
                 let ones = if m.binary { m.ones as i64 } else { -1 };
                 (m.mean, m.squares, m.min, m.max, ones, -1)
             }
-        })
+        }))
     })
 }
 
@@ -68,11 +69,11 @@ pub fn mean_interval(
     n: u64,
     confidence_level: f64,
     alternative: &str,
-) -> PyResult<(f64, f64, f64)> {
+) -> Given<(f64, f64, f64)> {
     let confidence = confidence(confidence_level, alternative)?;
     let nan = f64::NAN;
     let got = call_quick(py, || Ok(mean::t_interval(mean, squares, n, confidence)))?;
-    Ok(got.map_or((nan, nan, nan), |m| (m.standard_error, m.interval.low, m.interval.high)))
+    Ok(Give(got.map_or((nan, nan, nan), |m| (m.standard_error, m.interval.low, m.interval.high))))
 }
 
 /// `(value, standard error, low, high)` of proportions k/n, each an array.
@@ -84,7 +85,7 @@ pub fn proportion_intervals<'py>(
     method: &str,
     confidence_level: f64,
     alternative: &str,
-) -> PyResult<(Array<'py>, Array<'py>, Array<'py>, Array<'py>)> {
+) -> Given<(Array<'py>, Array<'py>, Array<'py>, Array<'py>)> {
     let (k, n) = (slice::<i64>(k, "k")?, slice::<i64>(n, "n")?);
     same_length(k.len(), n.len(), "k, n")?;
     let method = one_of(Method::from_name(method), "method", method)?;
@@ -102,7 +103,7 @@ pub fn proportion_intervals<'py>(
         )));
     }
     let [value, error, low, high] = columns.map(Fresh::array);
-    Ok((value, error, low, high))
+    Ok(Give((value, error, low, high)))
 }
 
 /// `(sums, sizes)` of `x - shift` by cluster; `codes` in `0..clusters`.
@@ -115,13 +116,13 @@ pub fn cluster_sums<'py>(
     clusters: usize,
     shift: f64,
     progress: Option<&Bound<'_, PyAny>>,
-) -> PyResult<(Array<'py>, Array<'py>)> {
+) -> Given<(Array<'py>, Array<'py>)> {
     let codes = slice::<i64>(codes, "codes")?;
     each_float!(Floats, floats(x, "x")?, x => {
         same_length(x.len(), codes.len(), "x, codes")?;
         let work = |watch: steelyard_kernels::grid::Watch<'_>| cluster::cluster_sums(x, codes, clusters, shift, watch);
         match call(py, progress, x.len(), work)? {
-            Some(of) => Ok((of.sums.into_pyarray(py), of.sizes.into_pyarray(py))),
+            Some(of) => Ok(Give((given(py, of.sums)?, given(py, of.sizes)?))),
             None => Err(PyValueError::new_err(format!("codes: expected values in 0..{clusters}"))),
         }
     })
@@ -139,7 +140,7 @@ pub fn clustered_interval(
     alternative: &str,
     shift: f64,
     binary: bool,
-) -> PyResult<(f64, f64, f64, f64, f64, f64)> {
+) -> Given<(f64, f64, f64, f64, f64, f64)> {
     let (sums, sizes) = (slice::<f64>(sums, "sums")?, slice::<f64>(sizes, "sizes")?);
     same_length(sums.len(), sizes.len(), "sums, sizes")?;
     let confidence = confidence(confidence_level, alternative)?;
@@ -151,7 +152,7 @@ pub fn clustered_interval(
         }
     })?;
     let Clustered { value, standard_error, interval, df, n_effective } = found;
-    Ok((value, standard_error, interval.low, interval.high, df, n_effective))
+    Ok(Give((value, standard_error, interval.low, interval.high, df, n_effective)))
 }
 
 /// `(new - base, wins, losses)` row by row.
@@ -162,13 +163,13 @@ pub fn paired_differences<'py>(
     new: &Bound<'_, PyAny>,
     base: &Bound<'_, PyAny>,
     progress: Option<&Bound<'_, PyAny>>,
-) -> PyResult<(Array<'py>, u64, u64)> {
+) -> Given<(Array<'py>, u64, u64)> {
     let (new, base) = (floats(new, "new")?, floats(base, "baseline")?);
     let new: &dyn Wide = each_float!(Floats, &new, x => x);
     let base: &dyn Wide = each_float!(Floats, &base, x => x);
     same_length(new.len(), base.len(), "new, baseline")?;
     let got = call(py, progress, new.len(), |watch| paired::differences(new, base, watch))?;
-    Ok((got.values.into_pyarray(py), got.wins, got.losses))
+    Ok(Give((given(py, got.values)?, got.wins, got.losses)))
 }
 
 /// `(value, standard error, low, high, mid-p, exact p)` of n pairs of 0/1 answers.
@@ -180,7 +181,7 @@ pub fn paired_binary(
     n: u64,
     confidence_level: f64,
     alternative: &str,
-) -> PyResult<(f64, f64, f64, f64, f64, f64)> {
+) -> Given<(f64, f64, f64, f64, f64, f64)> {
     if n == 0 || wins.checked_add(losses).is_none_or(|discordant| discordant > n) {
         return Err(PyValueError::new_err(format!(
             "n: expected at least one pair and wins + losses <= n; got {wins}, {losses} and {n}"
@@ -188,7 +189,8 @@ pub fn paired_binary(
     }
     let confidence = confidence(confidence_level, alternative)?;
     let got = call_quick(py, || Ok(paired::paired_binary(wins, losses, n, confidence)))?;
-    Ok((got.value, got.standard_error, got.interval.low, got.interval.high, got.p_mid, got.p_exact))
+    let (low, high) = (got.interval.low, got.interval.high);
+    Ok(Give((got.value, got.standard_error, low, high, got.p_mid, got.p_exact)))
 }
 
 /// `(standard error, low, high)` of a difference of 0/1 answers whose `clusters` clusters show no spread:
@@ -201,11 +203,11 @@ pub fn unspread_difference(
     df: f64,
     confidence_level: f64,
     alternative: &str,
-) -> PyResult<(f64, f64, f64)> {
+) -> Given<(f64, f64, f64)> {
     let confidence = confidence(confidence_level, alternative)?;
     let (error, interval) =
         call_quick(py, || Ok(paired::unspread_difference(value, clusters as f64, df, confidence)))?;
-    Ok((error, interval.low, interval.high))
+    Ok(Give((error, interval.low, interval.high)))
 }
 
 /// `(p, non-zero values, whether every pattern was tried)`.
@@ -216,16 +218,16 @@ pub fn sign_flip(
     x: &Bound<'_, PyAny>,
     alternative: &str,
     progress: Option<&Bound<'_, PyAny>>,
-) -> PyResult<(f64, usize, bool)> {
+) -> Given<(f64, usize, bool)> {
     let x = slice::<f64>(x, "x")?;
     let alternative = one_of(Alternative::from_name(alternative), "alternative", alternative)?;
     let got = call(py, progress, flips::steps(x.len()), |watch| flips::sign_flip(x, alternative, watch))?;
-    Ok((got.p, got.nonzero, got.exact))
+    Ok(Give((got.p, got.nonzero, got.exact)))
 }
 
 /// Holm's adjusted p-values.
 #[pyfunction]
 pub fn holm<'py>(py: Python<'py>, p: &Bound<'_, PyAny>) -> PyResult<Array<'py>> {
     let p = slice::<f64>(p, "p")?;
-    Ok(call(py, None, p.len(), |watch| kernels::holm(p, watch))?.into_pyarray(py))
+    given(py, call(py, None, p.len(), |watch| kernels::holm(p, watch))?)
 }

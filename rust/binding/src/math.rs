@@ -1,8 +1,9 @@
 //! Elementary functions and distributions, of a number or of a float64 array.
 
-use crate::arrays::{self, Fresh};
+use crate::arrays::{self, Fresh, copied};
 use crate::call::{call, call_quick};
-use numpy::{PyArray1, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use crate::give::{Give, Given};
+use numpy::{PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use steelyard_kernels::grid::fill_rows;
@@ -51,7 +52,7 @@ fn each<'py, const N: usize>(
     }
     let Some(shape) = shape else {
         let x = call_quick(py, || Ok(f(std::array::from_fn(|k| values[k].at(0)))))?;
-        return Ok(x.into_pyobject(py)?.into_any());
+        return Give(x).into_pyobject(py);
     };
     let mut out = Fresh::new(py, shape.iter().product())?;
     let column = out.elements();
@@ -124,29 +125,29 @@ pub fn math_exp32<'py>(py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Bound
         Ok(out)
     })?;
     let shape = x.cast::<PyUntypedArray>()?.shape().to_vec();
-    Ok(PyArray1::from_vec(py, out).reshape(shape)?.into_any())
+    Ok(copied(py, &out)?.reshape(shape)?.into_any())
 }
 
 /// base to the power n, the nearest float64 between 1e-290 and 1e290.
 #[pyfunction]
-pub fn math_powi(py: Python<'_>, base: f64, n: u64) -> PyResult<f64> {
-    call_quick(py, || Ok(math::powi(base, n)))
+pub fn math_powi(py: Python<'_>, base: f64, n: u64) -> Given<f64> {
+    call_quick(py, || Ok(math::powi(base, n))).map(Give)
 }
 
 /// P(X = k) of n trials with success probability p.
 #[pyfunction]
-pub fn binomial_pmf(py: Python<'_>, k: u64, n: u64, p: f64) -> PyResult<f64> {
-    call_quick(py, || Ok(binomial::pmf(k, n, p)))
+pub fn binomial_pmf(py: Python<'_>, k: u64, n: u64, p: f64) -> Given<f64> {
+    call_quick(py, || Ok(binomial::pmf(k, n, p))).map(Give)
 }
 
 /// P(X <= k) of n trials with success probability p.
 #[pyfunction]
-pub fn binomial_cdf(py: Python<'_>, k: u64, n: u64, p: f64) -> PyResult<f64> {
-    call_quick(py, || Ok(binomial::cdf(k, n, p)))
+pub fn binomial_cdf(py: Python<'_>, k: u64, n: u64, p: f64) -> Given<f64> {
+    call_quick(py, || Ok(binomial::cdf(k, n, p))).map(Give)
 }
 
 /// P(X > k) of n trials with success probability p.
 #[pyfunction]
-pub fn binomial_sf(py: Python<'_>, k: u64, n: u64, p: f64) -> PyResult<f64> {
-    call_quick(py, || Ok(binomial::sf(k, n, p)))
+pub fn binomial_sf(py: Python<'_>, k: u64, n: u64, p: f64) -> Given<f64> {
+    call_quick(py, || Ok(binomial::sf(k, n, p))).map(Give)
 }

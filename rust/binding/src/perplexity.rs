@@ -3,7 +3,7 @@
 use crate::arrays::{floats, slice};
 use crate::call::{call, no_memory, unreadable};
 use crate::each_float;
-use crate::give;
+use crate::give::{self, Give, Given};
 use crate::tokens::coordinates;
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -110,7 +110,7 @@ impl PerplexityTotals {
         unit: &str,
         confidence_level: f64,
         alternative: &str,
-    ) -> PyResult<Option<Result8>> {
+    ) -> Given<Option<Result8>> {
         let unit = match unit {
             "perplexity" => Unit::Perplexity,
             "bits" => Unit::Bits,
@@ -123,7 +123,7 @@ impl PerplexityTotals {
         let totals = self.now()?;
         let known = |x: f64| (!x.is_nan()).then_some(x);
         let found = call(py, None, 0, |watch| totals.perplexity(unit, confidence, watch))?;
-        Ok(found.map(|found| {
+        Ok(Give(found.map(|found| {
             let (low, high) = (found.interval.low, found.interval.high);
             let error = known(found.standard_error);
             (
@@ -136,18 +136,18 @@ impl PerplexityTotals {
                 found.units,
                 found.clusters,
             )
-        }))
+        })))
     }
 
     /// Counted tokens, and clusters that have some.
-    fn size(&self) -> (u64, usize) {
-        self.lock().totals.size()
+    fn size(&self) -> Give<(u64, usize)> {
+        Give(self.lock().totals.size())
     }
 
     /// Counted tokens with an infinite NLL; what was left out: NaN, excluded by the caller, never scored.
-    fn counts(&self) -> (u64, u64, u64, u64) {
+    fn counts(&self) -> Give<(u64, u64, u64, u64)> {
         let totals = &self.lock().totals;
-        (totals.infinite, totals.nan, totals.excluded, totals.ignored)
+        Give((totals.infinite, totals.nan, totals.excluded, totals.ignored))
     }
 
     /// A copy that goes its own way.
@@ -166,13 +166,13 @@ impl PerplexityTotals {
 
     /// The state of these bytes, and its configuration.
     #[staticmethod]
-    fn from_bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<(Self, Bound<'py, PyBytes>)> {
+    fn from_bytes<'py>(py: Python<'py>, data: &[u8]) -> Given<(Bound<'py, Self>, Bound<'py, PyBytes>)> {
         let read = call(py, None, 0, |watch| match Totals::from_bytes(data, watch) {
             Err(BytesError::Stopped(stopped)) => Err(stopped),
             read => Ok(read),
         })?;
         let (totals, config) = read.map_err(unreadable)?;
-        Ok((PerplexityTotals::of(totals), give::bytes(py, &config)?))
+        Ok(Give((Bound::new(py, PerplexityTotals::of(totals))?, give::bytes(py, &config)?)))
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::arrays::{Fresh, floats};
 use crate::call::call;
 use crate::each_float;
+use crate::give::{Give, Given};
 use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -30,7 +31,7 @@ pub fn preference_loss<'py>(
     crossing: (f64, f64),
     gradients: bool,
     progress: Option<&Bound<'py, PyAny>>,
-) -> PyResult<PyScored<'py>> {
+) -> Given<PyScored<'py>> {
     let loss = loss_named(loss, label_smoothing, crossing)?;
     each_float!(Floats, floats(&columns[0], COLUMNS[0])?, first => {
         let pairs = same_columns(first, &columns)?;
@@ -51,7 +52,7 @@ pub fn preference_loss<'py>(
             refuse_nonfinite(pairs)?;
         }
         let gradients = gradients.map(|columns| columns.map(Fresh::array));
-        Ok((scored.map(Fresh::array), gradients, counts.saturated, counts.empty))
+        Ok(Give((scored.map(Fresh::array), gradients, counts.saturated, counts.empty)))
     })
 }
 

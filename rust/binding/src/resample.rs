@@ -1,10 +1,11 @@
 //! Random counts, bootstrap replicates and their limits.
 
-use crate::arrays::{floats, slice};
+use crate::arrays::{copied, floats, given, slice};
 use crate::call::{call, call_quick, no_memory};
 use crate::each_float;
+use crate::give::{Give, Given};
 use crate::intervals::{confidence, same_length};
-use numpy::{IntoPyArray, PyArray1};
+use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use steelyard_kernels::memory;
@@ -22,7 +23,7 @@ pub fn resampling_counts(
     replicate: u32,
 ) -> PyResult<Bound<'_, PyArray1<u32>>> {
     let counts = call_quick(py, || counts(Stream::new(seed, Domain::Bootstrap, replicate), n))?;
-    Ok(counts.into_pyarray(py))
+    copied(py, &counts)
 }
 
 /// The mean of `x` in each of `count` bootstrap replicates; `shift` is near the mean.
@@ -40,7 +41,7 @@ pub fn mean_replicates<'py>(
         at_least_one(x.len(), "x")?;
         let total = count as usize;
         let found = call(py, progress, total, |watch| kernels::mean_replicates(x, shift, seed, count, watch))?;
-        Ok(found.into_pyarray(py))
+        given(py, found)
     })
 }
 
@@ -60,14 +61,14 @@ pub fn ratio_replicates<'py>(
     let total = count as usize;
     let found =
         call(py, progress, total, |watch| kernels::ratio_replicates(&rows, shift, seed, count, watch))?;
-    Ok(found.into_pyarray(py))
+    given(py, found)
 }
 
 /// BCa's acceleration of a mean; `scale` is a size of the deviations.
 #[pyfunction]
-pub fn mean_acceleration(py: Python<'_>, x: &Bound<'_, PyAny>, mean: f64, scale: f64) -> PyResult<f64> {
+pub fn mean_acceleration(py: Python<'_>, x: &Bound<'_, PyAny>, mean: f64, scale: f64) -> Given<f64> {
     each_float!(Floats, floats(x, "x")?, x => {
-        call(py, None, x.len(), |watch| kernels::mean_acceleration(x, mean, scale, watch))
+        call(py, None, x.len(), |watch| kernels::mean_acceleration(x, mean, scale, watch)).map(Give)
     })
 }
 
@@ -79,9 +80,9 @@ pub fn ratio_acceleration(
     sizes: &Bound<'_, PyAny>,
     ratio: f64,
     scale: f64,
-) -> PyResult<f64> {
+) -> Given<f64> {
     let rows = pairs(sums, sizes)?;
-    call(py, None, rows.len(), |watch| kernels::ratio_acceleration(&rows, ratio, scale, watch))
+    call(py, None, rows.len(), |watch| kernels::ratio_acceleration(&rows, ratio, scale, watch)).map(Give)
 }
 
 /// `(low, high, low error, high error)` of `value` from its replicates; method percentile, basic or bca.
@@ -97,7 +98,7 @@ pub fn bootstrap_limits(
     alternative: &str,
     acceleration: f64,
     tie: f64,
-) -> PyResult<(f64, f64, f64, f64)> {
+) -> Given<(f64, f64, f64, f64)> {
     let replicates = slice::<f64>(replicates, "replicates")?;
     at_least_one(replicates.len(), "replicates")?;
     let method = match method {
@@ -115,7 +116,7 @@ pub fn bootstrap_limits(
         kernels::limits(memory::copied(replicates)?, value, method, confidence, watch)
     })?;
     let limits = found.map_err(|refused| PyValueError::new_err(refused.to_string()))?;
-    Ok((limits.low.value, limits.high.value, limits.low.error, limits.high.error))
+    Ok(Give((limits.low.value, limits.high.value, limits.low.error, limits.high.error)))
 }
 
 fn at_least_one(n: usize, name: &str) -> PyResult<()> {

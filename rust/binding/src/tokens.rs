@@ -1,9 +1,10 @@
 //! Tokens: scores of logits, and sums of them.
 
-use crate::arrays::{float_rows, slice};
+use crate::arrays::{copied, float_rows, given, slice};
 use crate::call::call;
 use crate::each_float;
-use numpy::{IntoPyArray, PyArray1, PyUntypedArray, PyUntypedArrayMethods};
+use crate::give::{Give, Given};
+use numpy::{PyArray1, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use steelyard_kernels::rows::Rows;
@@ -20,7 +21,7 @@ pub fn token_scores<'py>(
     targets: &Bound<'py, PyAny>,
     ignore_index: Option<i64>,
     progress: Option<&Bound<'py, PyAny>>,
-) -> PyResult<PyScores<'py>> {
+) -> Given<PyScores<'py>> {
     let rows = float_rows(logits, "logits")?;
     let classes = slice::<i64>(targets, "targets")?;
     let outcome = each_float!(FloatRows, rows, x => {
@@ -33,7 +34,7 @@ pub fn token_scores<'py>(
     })?;
     let Scores { nll, log_z, counted } =
         outcome.map_err(|refusal| refused(refusal, logits, classes, ignore_index))?;
-    Ok((nll.into_pyarray(py), log_z.into_pyarray(py), counted.into_pyarray(py)))
+    Ok(Give((given(py, nll)?, given(py, log_z)?, copied(py, &counted)?)))
 }
 
 /// The exact sum of the counted NLL of each of `rows` sequences.
@@ -53,7 +54,7 @@ pub fn sequence_nll<'py>(
         )));
     }
     let sums = call(py, None, rows, |watch| tokens::sequence_nll(x, mask, rows, watch))?;
-    Ok(sums.into_pyarray(py))
+    given(py, sums)
 }
 
 /// The sentence for what cannot be scored.

@@ -11,7 +11,7 @@ mod fresh;
 mod owners;
 pub mod written;
 
-pub use fresh::Fresh;
+pub use fresh::{Fresh, copied, given};
 pub use owners::check_memory;
 
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
