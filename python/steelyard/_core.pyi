@@ -160,9 +160,7 @@ def preference_loss(
     crossing: tuple[float, float],
     gradients: bool,
     progress: Callable[[int, int], object] | None = None,
-) -> tuple[
-    tuple[NDArray[np.float64], ...], tuple[NDArray[np.float64], ...] | None, int, int
-]: ...
+) -> tuple[tuple[NDArray[np.float64], ...], tuple[NDArray[np.float64], ...] | None, int, int]: ...
 
 # math: of a number, or element by element of float64 arrays of one shape (numbers and arrays also mix)
 _Numbers = TypeVar("_Numbers", float, NDArray[np.float64])
