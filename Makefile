@@ -3,7 +3,7 @@
 # peers: torch and others; STEELYARD_BENCH_PYTHON may name an interpreter that has them (and pytest, hypothesis, ml-dtypes).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-torch test-foreign test-campaigns lint bench clean
+.PHONY: help demo test test-rust test-python test-torch test-foreign test-campaigns test-sanitizer lint bench clean
 .DELETE_ON_ERROR:
 # An activated environment of the caller's must not be the one that is built into.
 unexport VIRTUAL_ENV CONDA_PREFIX
@@ -42,6 +42,9 @@ test-foreign:  ## Kernels' bits on aarch64 and on an x86-64 without FMA, under Q
 test-campaigns: .venv/.built  ## Every campaign of tests/campaigns, SECONDS (10) each
 	for file in tests/campaigns/[a-z]*.py; do \
 		.venv/bin/python -m "tests.campaigns.$$(basename "$$file" .py)" --seconds $(SECONDS); done
+
+test-sanitizer: .venv/.built  ## Borrowed memory under AddressSanitizer (needs a nightly toolchain and gcc)
+	PEERS=$(PEERS) tests/sanitizer/run.sh
 
 lint: .venv/.built  ## Formatting, lints, types, stubs
 	cargo fmt --all --check
