@@ -124,7 +124,8 @@ def test_multiprocessing(method: str, tmp_path_factory: pytest.TempPathFactory) 
             with multiprocessing.get_context({method!r}).Pool(2) as pool:
                 print(pool.map(mp_worker.score, (1, 300, 7)) == want)
     """
-    assert run(script, {"PYTHONPATH": str(folder)}) == "True"
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    assert run(script, {"PYTHONPATH": path}) == "True"
 
 
 @pytest.mark.parametrize("threads", [1, 2])
