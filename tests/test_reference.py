@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ GRID = [
     for dtype in case.dtypes
     for length in case.lengths
 ]
+# Of the caller: whether subnormals are flushed to zero, and where inexact results go.
+MODES = list(product((False, True), ("nearest", "up", "down", "toward zero")))
 # What configures or describes the core rather than computing: nothing to compare.
 NOT_KERNELS = {
     "version", "numerics", "isa", "isa_available", "force_isa", "threads", "asked_threads", "set_threads",
-    "set_default_threads", "set_mode_for_tests", "panic_for_tests", "fail_allocations_for_tests", "stop_attaching", "check_memory",
+    "set_default_threads", "set_mode_for_tests", "in_standard_mode", "panic_for_tests", "fail_allocations_for_tests", "stop_attaching", "check_memory",
 }  # fmt: skip
 
 
@@ -70,17 +73,15 @@ def test_the_same_bits_on_every_level_thread_count_and_mode(case: Case, dtype: s
     _core.set_threads(1)
     _core.force_isa("baseline")
     want = case.run(inputs)
-    for level in _core.isa_available():
-        for threads in (1, 2, 5):
-            for flush in (False, True):
-                _core.force_isa(level)
-                _core.set_threads(threads)
-                _core.set_mode_for_tests(flush)
-                try:
-                    got = case.run(inputs)
-                finally:
-                    _core.set_mode_for_tests()
-                assert_same_bits(got, want, f"{case.name} at {level}, {threads} threads, flush {flush}")
+    for level, threads, (flush, rounding) in product(_core.isa_available(), (1, 2, 5), MODES):
+        _core.force_isa(level)
+        _core.set_threads(threads)
+        _core.set_mode_for_tests(flush, rounding)
+        try:
+            got = case.run(inputs)
+        finally:
+            _core.set_mode_for_tests()
+        assert_same_bits(got, want, f"{case.name} at {level}, {threads} threads, flush {flush}, rounding {rounding}")
 
 
 @pytest.mark.parametrize(("case", "dtype", "length"), [p for p in GRID if p.values[0].split])

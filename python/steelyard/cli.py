@@ -21,6 +21,7 @@ from rich.text import Text
 
 from . import _exit, _files, records, report
 from ._exit import Exit
+from ._mode import standard_mode
 from ._text import printable
 from .config import show_config
 from .errors import value_error
@@ -196,6 +197,7 @@ def config() -> None:
         _print(shown.getvalue())
 
 
+@standard_mode
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these words, or those of the process; return the code to end with."""
     for stream in (sys.stdout, sys.stderr):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NoReturn, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ._mode import standard_mode_methods
 from ._result import Result
 from ._text import printable
 from .errors import shown, type_error
@@ -48,6 +49,7 @@ def _missing(value: float | None) -> bool:
     return value is None or value != value
 
 
+@standard_mode_methods
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Estimate(Result):
     """A value, its standard error and interval, how they were made, and what was left out.

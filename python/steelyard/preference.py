@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from ._arrays import booleans, codes, floats, plain, to_float64
 from ._lazy import lazy
+from ._mode import standard_mode, standard_mode_methods
 from ._options import Alternative, NanPolicy, choice, confidence, flag, number, omits_nan
 from ._progress import Progress, reporter
 from ._result import Result
@@ -28,6 +29,7 @@ COLUMNS = ("policy_chosen", "policy_rejected", "reference_chosen", "reference_re
 SMOOTHED = ("dpo", "robust")
 
 
+@standard_mode_methods
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class PreferenceLoss(Result):
     """Losses, gradients and rewards of pairs, and their means with intervals.
@@ -123,6 +125,7 @@ class PreferenceLoss(Result):
         )
 
 
+@standard_mode
 def preference_loss(
     policy_chosen: ArrayLike,
     policy_rejected: ArrayLike,

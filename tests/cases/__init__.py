@@ -2,7 +2,7 @@
 
 A row says how to make inputs, how to run the compiled path and the reference, and how close they must be.
 ``tests/test_reference.py`` runs every row over dtypes, lengths, instruction-set levels, thread counts, batch
-splits and a caller in flush-to-zero. A new kernel joins by one ``Case`` in the file of its room.
+splits and the caller's floating-point modes. A new kernel joins by one ``Case`` in the file of its room.
 """
 
 from __future__ import annotations

@@ -33,31 +33,26 @@ def _counts_reference(inputs: Inputs) -> Outputs:
 
 
 def _column(dtype: str, n: int) -> Inputs:
-    return {"x": as_dtype(3.0 + normalish(n, n + 1), dtype)}
-
-
-def _centre(x: np.ndarray) -> tuple[float, float]:
-    """A shift and a scale, both only roughly right: neither may matter."""
-    return 2.5, 1.0 + float(np.ptp(x.astype(np.float64)))
+    x = as_dtype(3.0 + normalish(n, n + 1), dtype)
+    # Roughly right: neither may matter.
+    return {"x": x, "shift": 2.5, "scale": 1.0 + float(np.ptp(x.astype(np.float64)))}
 
 
 def _mean(inputs: Inputs) -> Outputs:
-    x = inputs["x"]
-    shift, scale = _centre(x)
+    x, shift = inputs["x"], inputs["shift"]
     found = _core.mean_replicates(core(x), shift, SEED, COUNT)
-    return {"replicates": found, "acceleration": _core.mean_acceleration(core(x), shift, scale)}
+    return {"replicates": found, "acceleration": _core.mean_acceleration(core(x), shift, inputs["scale"])}
 
 
 def _mean_reference(inputs: Inputs) -> Outputs:
-    x = inputs["x"].astype(np.float64)
-    shift, _ = _centre(x)
+    x, shift = inputs["x"].astype(np.float64), inputs["shift"]
     found = reference.replicates(x, None, SEED, COUNT)
     return {"replicates": found, "acceleration": reference.acceleration(x, None, shift)}
 
 
 def _mean_bound(inputs: Inputs) -> float:
     x = inputs["x"].astype(np.float64)
-    return 1e-12 * float(np.abs(x - _centre(x)[0]).max()) + 2.0**-50 * float(np.abs(x).max())
+    return 1e-12 * float(np.abs(x - inputs["shift"]).max()) + 2.0**-50 * float(np.abs(x).max())
 
 
 # -- a ratio ----------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._mode import standard_mode_methods
 from .._result import Result
 from ..estimate import Estimate, json_ready, percent
 
@@ -16,6 +17,7 @@ __all__ = ["Reliability"]
 Array = NDArray[Any]
 
 
+@standard_mode_methods
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Reliability(Result):
     """How far predicted probabilities lie from observed frequencies.

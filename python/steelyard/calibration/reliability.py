@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._mode import standard_mode
 from .._options import Alternative, NanPolicy
 from .._progress import Progress
 from .diagram import Reliability
@@ -12,6 +13,7 @@ from .state import ReliabilityState
 __all__ = ["reliability"]
 
 
+@standard_mode
 def reliability(
     probs: Any,
     targets: Any,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .._arrays import booleans, describe, integers, plain
 from .._intervals import proportion
+from .._mode import standard_mode_methods
 from .._options import Alternative, NanPolicy, confidence, omits_nan, state_bytes, whole
 from .._progress import Progress, reporter
 from ..errors import type_error, value_error
@@ -26,6 +27,7 @@ Array = NDArray[Any]
 MAX_BINS = 10_000
 
 
+@standard_mode_methods
 class ReliabilityState:
     """Counts and exact sums of a reliability diagram, in one pass over any number of batches.
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 
 from .. import _core
+from .._mode import standard_mode_methods
 from .._options import at_least_zero, choice, state_bytes
 from ..errors import type_error, value_error
 from ._tree import all_to_read, all_to_write, paths, refuse_parameter, teller, unfold
@@ -136,6 +137,7 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
 _UNIT = 3200
 
 
+@standard_mode_methods
 class GlobalNormState:
     """A global norm that adds up over batches, shards and ranks.
 

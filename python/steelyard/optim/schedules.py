@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from .._arrays import plain
+from .._mode import standard_mode, standard_mode_methods
 from .._options import at_least_zero, choice, whole
 from ..errors import shown, type_error, value_error
 
@@ -34,6 +35,7 @@ __all__ = ["Schedule", "constant", "cosine", "linear"]
 SHAPES = ("constant", "linear", "cosine")
 
 
+@standard_mode_methods
 @dataclass(frozen=True)
 class Schedule:
     """A schedule as data: call it with the number of updates already made, one or an array of them.
@@ -146,6 +148,7 @@ def _steps(name: str, value: Any) -> int:
     return whole(value, name, 0, 2**53 - 1, "a whole number of steps")
 
 
+@standard_mode
 def constant(lr: float, *, warmup_steps: int = 0, start: float | None = None) -> Schedule:
     """Return a rate that rises over ``warmup_steps`` and stays.
 
@@ -180,6 +183,7 @@ def constant(lr: float, *, warmup_steps: int = 0, start: float | None = None) ->
     return Schedule("constant", lr, None, warmup_steps, start)
 
 
+@standard_mode
 def linear(
     lr: float, *, total_steps: int, warmup_steps: int = 0, start: float | None = None, end: float = 0.0
 ) -> Schedule:
@@ -219,6 +223,7 @@ def linear(
     return Schedule("linear", lr, total_steps, warmup_steps, start, end)
 
 
+@standard_mode
 def cosine(
     lr: float, *, total_steps: int, warmup_steps: int = 0, start: float | None = None, end: float = 0.0
 ) -> Schedule:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from .._mode import standard_mode
 from .._progress import Progress, reporter
 from ..errors import shown, type_error, value_error
 from . import columns, lm_eval
@@ -19,6 +20,7 @@ from .table import Table, record_error
 AnyPath = str | os.PathLike[str]
 
 
+@standard_mode
 def read(
     paths: AnyPath | Sequence[AnyPath],
     *,

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._mode import standard_mode_methods
 from . import columns
 from .columns import Roles
 from .part import Block, Floats, Part, read_part
 from .table import LIST, record_error
 
 
+@standard_mode_methods
 @dataclass(frozen=True, eq=False)
 class Run:
     """The records of one model, in the order of the files.

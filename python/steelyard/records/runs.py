@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from .._mode import standard_mode_methods
 from .._text import printable
 from .run import Run
 from .scores import Scores, match
 
 
+@standard_mode_methods
 @dataclass(frozen=True, eq=False)
 class Runs:
     """All runs of one reading, one a model: iterate over them, or pick one by name."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._mode import standard_mode_methods
 from .._text import printable
 from .run import Run
 from .table import record_error
@@ -43,6 +44,7 @@ class _Matched:
         return None
 
 
+@standard_mode_methods
 class Scores(Mapping[str, Floats]):
     """A mapping from model to scores; every array has one value an id, in the same order.
 

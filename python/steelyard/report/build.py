@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._files import check_target, write
+from .._mode import standard_mode, standard_mode_methods
 from .._progress import Progress, reporter
 from .._text import in_markdown
 from ..config import show_config
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MANY_MODELS = 4  # up to here every pair is compared; beyond, all models with the first
 
 
+@standard_mode_methods
 @dataclass(frozen=True)
 class Report(Contents):
     """A whole report as data; ``str``, :meth:`to_html`, :meth:`to_markdown` and :meth:`to_dict` show it."""
@@ -85,6 +87,7 @@ def plain(value: Any) -> Any:
     return json_ready(value)
 
 
+@standard_mode
 def build(
     runs: Runs,
     *,
@@ -170,6 +173,7 @@ def _check_runs(runs: object) -> None:
         raise type_error("runs", "what steelyard.records.read returns", shown(runs))
 
 
+@standard_mode
 def comparison(
     runs: Runs,
     *,

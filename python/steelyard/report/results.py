@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .._mode import standard_mode_methods
 from ..errors import type_error, value_error
 from ..estimate import Estimate
 
@@ -25,6 +26,7 @@ class Options:
     higher_is_better: bool
 
 
+@standard_mode_methods
 @dataclass(frozen=True)
 class ModelResult:
     """What the records say about one model; what they do not hold is None."""
@@ -37,6 +39,7 @@ class ModelResult:
     notes: tuple[str, ...] = ()
 
 
+@standard_mode_methods
 @dataclass(frozen=True)
 class PairResult:
     """One model against another, on the ids that both have; ``better``: not worse even at margin 0."""
@@ -55,6 +58,7 @@ class PairResult:
     better: bool
 
 
+@standard_mode_methods
 @dataclass(frozen=True)
 class Section:
     """A section of the caller's own, shown after those that the records give.

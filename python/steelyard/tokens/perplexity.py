@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .._arrays import booleans, codes, floats, plain, shape_of
 from .._intervals import ONE_CLUSTER
+from .._mode import standard_mode, standard_mode_methods
 from .._options import Alternative, NanPolicy, choice, confidence, omits_nan, state_bytes
 from .._progress import Progress, reporter
 from .._strides import strides
@@ -26,6 +27,7 @@ Unit = Literal["perplexity", "bits", "nats"]
 EXCLUDED, COUNTS, IGNORED = 0, 1, 2
 
 
+@standard_mode
 def perplexity(
     x: Any,
     *,
@@ -112,6 +114,7 @@ def perplexity(
     return state.update(x, where=where, clusters=clusters, per=per, progress=progress).compute()
 
 
+@standard_mode_methods
 class PerplexityState:
     """The totals that a perplexity comes from: add data as it comes, merge parts, save, go on.
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from .._arrays import floats, integers
 from .._lazy import lazy
+from .._mode import standard_mode, standard_mode_methods
 from .._options import whole
 from .._progress import Progress, reporter
 from .._result import Result
@@ -19,6 +20,7 @@ from ..errors import shown, type_error, value_error
 __all__ = ["TokenScores", "token_scores"]
 
 
+@standard_mode_methods
 @dataclass(frozen=True, eq=False)
 class TokenScores(Result):
     """How each target fared under the model, one entry a target.
@@ -94,6 +96,7 @@ class TokenScores(Result):
         return f"<TokenScores of shape {self.nll.shape}: {self.n_counted} tokens counted, {out} not{mean}>"
 
 
+@standard_mode
 def token_scores(
     logits: Any, targets: ArrayLike, *, ignore_index: int | None = -100, progress: Progress = False
 ) -> TokenScores:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .. import _core, _intervals
 from .._intervals import Clusters, Column
+from .._mode import standard_mode, standard_mode_methods
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence, whole
 from .._progress import Progress, reporter
 from ..errors import value_error
@@ -34,6 +35,7 @@ EQUAL_MEANS = math.ldexp(1.0, -48)
 PROPORTION = "0/1 values: the interval of steelyard.proportion covers better, and takes no simulation"
 
 
+@standard_mode_methods
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class BootstrapEstimate(Estimate):
     """An :class:`~steelyard.Estimate` by resampling, with its replicates and the Monte-Carlo error of its limits.
@@ -103,6 +105,7 @@ class _Options(NamedTuple):
     how: Confidence
 
 
+@standard_mode
 def bootstrap(
     x: Any,
     statistic: Literal["mean"] = "mean",

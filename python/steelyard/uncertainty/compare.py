@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .. import _core, _intervals
 from .._intervals import Clusters
+from .._mode import standard_mode, standard_mode_methods
 from .._options import Alternative, Confidence, NanPolicy, at_least_zero, choice, confidence, flag
 from .._progress import Progress, reporter
 from .._result import Result
@@ -29,6 +30,7 @@ Count = int | NDArray[np.int64]
 Watch = _intervals.Watch
 
 
+@standard_mode_methods
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Comparison(Result):
     """The paired comparison of one model, or several, with a baseline.
@@ -221,6 +223,7 @@ def _verdict(low: float, high: float, margin: float) -> str:
     return "worse" if high < -margin else "undecided"
 
 
+@standard_mode
 def compare(
     new: Any,
     baseline: Any = None,

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from .. import _intervals
 from .._intervals import PROPORTIONS
+from .._mode import standard_mode
 from .._options import Alternative, NanPolicy, choice, confidence
 from .._progress import Progress, reporter
 from ..estimate import Estimate
@@ -14,6 +15,7 @@ from ._rows import Selection, columns
 __all__ = ["estimate"]
 
 
+@standard_mode
 def estimate(
     x: Any,
     statistic: Literal["mean"] = "mean",

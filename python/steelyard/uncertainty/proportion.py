@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _arrays, _intervals
 from .._intervals import PROPORTIONS
+from .._mode import standard_mode
 from .._options import Alternative, choice, confidence
 from ..errors import value_error
 from ..estimate import Estimate
@@ -15,6 +16,7 @@ from ..estimate import Estimate
 __all__ = ["proportion"]
 
 
+@standard_mode
 def proportion(
     k: Any,
     n: Any,

@@ -5,7 +5,7 @@ use crate::reserve;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use steelyard_kernels::grid;
-use steelyard_kernels::simd::{self, Level, Rounding};
+use steelyard_kernels::simd::{self, Level};
 
 /// The version of the package.
 #[pyfunction]
@@ -70,26 +70,6 @@ pub fn set_threads(n: Option<usize>) {
 #[pyo3(signature = (n=None))]
 pub fn set_default_threads(n: Option<usize>) {
     grid::set_default_threads(n);
-}
-
-/// Sets the calling thread's floating-point mode, as `torch.set_flush_denormal`, `fesetround` and `feenableexcept` do;
-/// without arguments the standard one. For tests.
-#[pyfunction]
-#[pyo3(signature = (flush_to_zero=false, rounding="nearest", trap=false))]
-pub fn set_mode_for_tests(flush_to_zero: bool, rounding: &str, trap: bool) -> PyResult<()> {
-    let rounding = match rounding {
-        "nearest" => Rounding::Nearest,
-        "down" => Rounding::Down,
-        "up" => Rounding::Up,
-        "toward zero" => Rounding::TowardZero,
-        other => {
-            return Err(PyValueError::new_err(format!(
-                "rounding: expected nearest, down, up or toward zero; got {other:?}"
-            )));
-        }
-    };
-    simd::set_mode_for_tests(flush_to_zero, rounding, trap);
-    Ok(())
 }
 
 /// Has the core's allocations fail from now on: `failures` of those of at least `least` bytes, after `successes` of them;

@@ -10,6 +10,7 @@ mod give;
 mod intervals;
 mod leaving;
 mod math;
+mod mode;
 mod optim;
 mod perplexity;
 mod preference;
@@ -27,7 +28,7 @@ mod _core {
     #[pymodule_export]
     use crate::config::{
         asked_threads, fail_allocations_for_tests, force_isa, isa, isa_available, numerics, panic_for_tests,
-        set_default_threads, set_mode_for_tests, set_threads, threads, version,
+        set_default_threads, set_threads, threads, version,
     };
     #[pymodule_export]
     use crate::intervals::{
@@ -42,6 +43,8 @@ mod _core {
         math_erfc, math_exp, math_exp32, math_expm1, math_lgamma, math_log, math_log1p, math_powi,
         normal_cdf, normal_pdf, normal_quantile, normal_sf, t_cdf, t_quantile, t_sf,
     };
+    #[pymodule_export]
+    use crate::mode::{in_standard_mode, set_mode_for_tests};
     #[pymodule_export]
     use crate::optim::{
         AdamWPlan, check_eps, clip_in_place, convert_unreadable, global_norm_from_bytes,

@@ -1,0 +1,37 @@
+//! The calling thread's floating-point mode: the guard of the face, and what tests set.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use steelyard_kernels::simd::{self, Rounding, standard};
+
+/// `function(*arguments, **keywords)` in the standard floating-point mode. However it ends, the caller's comes back:
+/// a signal handler that raises cannot come between, as it could in Python.
+#[pyfunction]
+pub fn in_standard_mode<'py>(
+    function: &Bound<'py, PyAny>,
+    arguments: &Bound<'py, PyTuple>,
+    keywords: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyAny>> {
+    standard(|| function.call(arguments, Some(keywords)))
+}
+
+/// Sets the calling thread's floating-point mode, as `torch.set_flush_denormal`, `fesetround` and `feenableexcept` do;
+/// without arguments the standard one. For tests.
+#[pyfunction]
+#[pyo3(signature = (flush_to_zero=false, rounding="nearest", trap=false))]
+pub fn set_mode_for_tests(flush_to_zero: bool, rounding: &str, trap: bool) -> PyResult<()> {
+    let rounding = match rounding {
+        "nearest" => Rounding::Nearest,
+        "down" => Rounding::Down,
+        "up" => Rounding::Up,
+        "toward zero" => Rounding::TowardZero,
+        other => {
+            return Err(PyValueError::new_err(format!(
+                "rounding: expected nearest, down, up or toward zero; got {other:?}"
+            )));
+        }
+    };
+    simd::set_mode_for_tests(flush_to_zero, rounding, trap);
+    Ok(())
+}

@@ -1,0 +1,180 @@
+"""The caller's floating-point mode: it reaches nothing, and it is there again afterwards."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import steelyard as sy
+from steelyard import _core, records, report
+from steelyard._mode import standard_mode
+
+from .test_reference import MODES
+from .test_surface import _public
+
+# What tells the mode of this thread: quotients of either sign that round up or down, a subnormal that vanishes.
+ONE, TWO, THREE, FIVE, TINY = (
+    np.array([x]) for x in (1.0, 2.0, 3.0, 5.0, 1e-323)
+)  # arrays: Python folds its constants
+# These hand all their numbers to the core, which has a guard of its own, or have none.
+BY_THE_CORE = {
+    "steelyard.AdamW", "steelyard.clip_by_global_norm_", "steelyard.global_norm", "steelyard.optim.AdamW",
+    "steelyard.optim.StepInfo", "steelyard.optim.adamw_", "steelyard.optim.clip_by_global_norm_",
+    "steelyard.optim.global_norm", "steelyard.show_config", "steelyard.threads",
+}  # fmt: skip
+
+
+def mode() -> tuple[bytes, ...]:
+    return tuple(x.tobytes() for x in (ONE / THREE, ONE / FIVE, -ONE / THREE, TINY / TWO))
+
+
+@pytest.fixture(params=MODES, ids=lambda mode: f"{'flush' if mode[0] else 'gradual'}-{mode[1]}")
+def callers(request: pytest.FixtureRequest) -> Callable[[], None]:
+    """What puts the thread into the caller's mode, once inputs are made; conftest puts it back."""
+    return lambda: _core.set_mode_for_tests(*request.param)
+
+
+def test_modes_differ_where_they_should() -> None:
+    seen = set()
+    for flush, rounding in MODES:
+        _core.set_mode_for_tests(flush, rounding)
+        seen.add(mode())
+    assert len(seen) == len(MODES)
+    with pytest.raises(ValueError, match="rounding"):
+        _core.set_mode_for_tests(rounding="sideways")
+
+
+def test_a_guarded_call_has_the_standard_mode_and_gives_the_callers_back(callers: Callable[[], None]) -> None:
+    want = mode()
+    callers()
+    before = mode()
+    assert standard_mode(mode)() == want
+    assert mode() == before
+
+    def fails() -> None:
+        raise KeyboardInterrupt(mode() == want)
+
+    with pytest.raises(KeyboardInterrupt, match="True"):
+        standard_mode(fails)()
+    assert mode() == before
+
+    @standard_mode
+    def changes() -> None:
+        _core.set_mode_for_tests(True, "up")
+
+    changes()
+    assert mode() == before, "what is set inside ends there"
+
+
+def test_a_core_call_gives_the_callers_mode_back(callers: Callable[[], None]) -> None:
+    callers()
+    before = mode()
+    _core.normal_cdf(0.3)
+    _core.column_moments(ONE)
+    with pytest.raises(RuntimeError):
+        _core.panic_for_tests(True)
+    with pytest.raises(RuntimeError):
+        _core.panic_for_tests(False)
+    assert mode() == before
+
+
+def test_progress_of_a_core_call_runs_in_the_callers_mode(callers: Callable[[], None]) -> None:
+    seen, x = [], np.ones(30_000)
+    callers()
+    before = mode()
+    _core.mean_replicates(x, 1.0, 0, 3000, lambda done, total: seen.append((done < total, mode())))
+    assert {found for _, found in seen} == {before}
+    assert any(inside for inside, _ in seen), "asked while it works, and not only at the end"
+
+
+def test_unmasked_exceptions_do_not_trap() -> None:
+    """As after ``feenableexcept``: without the guard the process would die of SIGFPE."""
+    x, rows = np.array([[0.0, np.inf]]), np.array([[1.0, -np.inf, 1e300, 3.0]])
+    _core.set_mode_for_tests(trap=True)
+    norm = sy.global_norm([np.array([1e308, 1e308]), np.array([1e-310])])
+    scores = sy.token_scores(rows, [0])
+    p = _core.beta_quantile(0.5, 0.5, 0.0)
+    with pytest.raises(ValueError, match="finite"):
+        sy.global_norm(list(x))
+    _core.set_mode_for_tests()
+    assert norm == pytest.approx(1.4142135623730951e308)
+    assert scores.nll.shape == (1,)
+    assert p == 0.0
+
+
+RIGHT, BASE = np.arange(300) % 7 > 1, np.arange(300) % 5 > 1
+GRADED = np.arange(300) * 0.37 % 1.0
+
+
+def printed() -> Iterator[Any]:
+    """What the public calls print and write."""
+    for e in (sy.estimate(GRADED), sy.proportion(1, 3), sy.estimate(RIGHT, clusters=np.arange(300) // 4)):
+        yield str(e), repr(e), f"{e:.1%}", f"{e:.3g}", e._repr_html_(), e.to_dict()
+    pair = sy.compare(RIGHT, baseline=BASE)
+    yield str(pair), pair._repr_html_(), pair.to_dict(), pair.verdict(0.01)
+    graded = sy.compare(GRADED, baseline=GRADED[::-1].copy())
+    yield str(graded), graded.to_dict()
+    tokens = sy.token_scores(GRADED.reshape(100, 3), np.arange(100) % 3)
+    yield repr(tokens), tokens.sequence_logprob.tobytes() if tokens.nll.ndim > 1 else "", str(sy.perplexity(tokens))
+    rel = sy.reliability(GRADED, RIGHT)
+    yield str(rel), rel.to_dict()
+    loss = sy.preference_loss(-GRADED, -GRADED[::-1], -GRADED[::-1], -GRADED)
+    yield str(loss), str(loss.reward_margin), str(loss.reward_accuracy)
+    yield repr(sy.schedules.cosine(0.1, total_steps=9)), sy.schedules.linear(0.3, total_steps=7)(2)
+    yield repr(sy.optim.GlobalNormState().update(GRADED).update(GRADED))
+
+
+def test_what_is_printed_is_the_same_in_every_mode(callers: Callable[[], None]) -> None:
+    want = [repr(one) for one in printed()]
+    callers()
+    got = list(printed())
+    _core.set_mode_for_tests()
+    assert [repr(one) for one in got] == want
+
+
+def test_files_are_read_and_reports_written_the_same_in_every_mode(callers: Callable[[], None], tmp_path: Path) -> None:
+    """Python's own ``float(text)`` is wrong for every fourth number where rounding is directed."""
+    pytest.importorskip("pyarrow")
+    rows = [
+        {
+            "id": i // 2, "model": "ab"[i % 2], "correct": i % 3 > 0, "confidence": i % 7 / 7,
+            "loglikelihood": -i / 9, "n_tokens": i % 4 + 1,
+        }
+        for i in range(300)
+    ]  # fmt: skip
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = tmp_path / "rows.csv"
+    table.write_text("id,score\n" + "".join(f"{i},{i % 7 / 7!r}\n" for i in range(300)))
+
+    def made() -> list[Any]:
+        built = [report.build(records.read(str(file))) for file in (path, table)]
+        return [(str(one), one.to_markdown(), one.to_dict()) for one in built]
+
+    want = made()
+    callers()
+    got = made()
+    _core.set_mode_for_tests()
+    assert repr(got) == repr(want)
+
+
+def test_every_public_call_is_guarded() -> None:
+    bare = []
+    for name, value in [*_public(sy, "steelyard"), *_public(records, "records"), *_public(report, "report")]:
+        if name in BY_THE_CORE or ".schedules" in name.removeprefix("steelyard.schedules") or not callable(value):
+            continue
+        if inspect.isclass(value) and issubclass(value, BaseException | tuple):
+            continue
+        if inspect.isclass(value):
+            own = [(n, getattr(m, "compute", getattr(m, "fget", m))) for n, m in vars(value).items() if n[0] != "_"]
+            own = [(n, getattr(m, "__func__", m)) for n, m in own]
+            bare += [f"{name}.{n}" for n, m in own if inspect.isfunction(m) and not hasattr(m, "__wrapped__")]
+        elif not hasattr(value, "__wrapped__"):
+            bare.append(name)
+    assert bare == [], "decorate these with steelyard._mode, or say why not in BY_THE_CORE"
