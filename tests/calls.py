@@ -1,0 +1,401 @@
+"""Every public call that reads data, on an input of any size: what the tests of interrupts and of forks go through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import steelyard as sy
+from steelyard import _core
+
+
+class Call(NamedTuple):
+    """A call on ``prepare(n)``, and the public names that it shows to answer."""
+
+    name: str
+    covers: tuple[str, ...]
+    prepare: Callable[[int], Any]
+    call: Callable[[Any], object]
+
+
+CALLS: list[Call] = []
+
+
+def row(name: str, *covers: str, call: Callable[[Any], object]) -> Callable[[Callable[[int], Any]], None]:
+    """Declare a row of the table: the decorated function prepares the input."""
+
+    def declare(prepare: Callable[[int], Any]) -> None:
+        CALLS.append(Call(name, covers, prepare, call))
+
+    return declare
+
+
+def uniform(n: int, seed: int = 0, dtype: Any = np.float64) -> Any:
+    return np.random.default_rng(seed).random(n, dtype=dtype)
+
+
+def spread_ids(n: int) -> Any:
+    """Whole numbers far apart: nearly every row its own."""
+    return np.random.default_rng(1).integers(-(2**62), 2**62, n)
+
+
+def texts(n: int) -> list[str]:
+    return [f"document {i}" for i in np.random.default_rng(2).integers(0, n // 4 + 1, n).tolist()]
+
+
+# tokens
+
+
+@row("token_scores: many rows", "token_scores", "tokens.token_scores", call=lambda d: sy.token_scores(*d))
+def _(n: int) -> Any:
+    one = (np.arange(128_256) % 977).astype(np.float32) / 100
+    return np.broadcast_to(one, (n // 100, one.size)), np.arange(n // 100)
+
+
+@row("token_scores: one row", "token_scores", call=lambda d: sy.token_scores(*d))
+def _(n: int) -> Any:
+    return np.zeros((1, 40 * n), np.float32), np.zeros(1, np.int64)
+
+
+@row("token_scores: a mask", "token_scores", call=lambda d: sy.token_scores(*d))
+def _(n: int) -> Any:
+    return np.zeros((4 * n, 2), np.float32), np.tile(np.array([0, -100]), 2 * n)
+
+
+def scored(n: int) -> Any:
+    return sy.tokens.TokenScores(uniform(n), uniform(n, 1), uniform(n, 2) < 0.9)
+
+
+@row("sequence_logprob", "tokens.TokenScores", call=lambda s: (s.sequence_logprob, s.n_counted, repr(s)))
+def _(n: int) -> Any:
+    s = scored(4 * n)
+    return sy.tokens.TokenScores(s.nll.reshape(-1, 5), s.log_z.reshape(-1, 5), s.counted.reshape(-1, 5))
+
+
+@row("sequence_logprob: one", "tokens.TokenScores", call=lambda s: s.sequence_logprob)
+def _(n: int) -> Any:
+    return scored(4 * n)
+
+
+@row("perplexity", "perplexity", "tokens.perplexity", "PerplexityState.update", call=sy.perplexity)
+def _(n: int) -> Any:
+    return uniform(n).reshape(-1, 10)
+
+
+@row("perplexity: of TokenScores", "perplexity", call=lambda d: sy.perplexity(d[0], where=d[1]))
+def _(n: int) -> Any:
+    return scored(n), uniform(n) < 0.9
+
+
+@row("perplexity: far ids", "perplexity", call=lambda d: sy.perplexity(d[0], clusters=d[1]))
+def _(n: int) -> Any:
+    return uniform(n), spread_ids(n)
+
+
+@row("perplexity: near ids", "perplexity", call=lambda d: sy.perplexity(d[0], clusters=d[1], per=d[2]))
+def _(n: int) -> Any:
+    return uniform(n), np.arange(n) // 10, np.ones(n)
+
+
+@row("perplexity: texts", "perplexity", call=lambda d: sy.perplexity(d[0], clusters=d[1]))
+def _(n: int) -> Any:
+    return uniform(n // 4), texts(n // 4)
+
+
+def totals(n: int, first: int = 0) -> Any:
+    return sy.tokens.PerplexityState().update(uniform(n), clusters=np.arange(first, first + n))
+
+
+@row("PerplexityState.merge", "PerplexityState.merge", call=lambda d: d[0].merge(d[1]))
+def _(n: int) -> Any:
+    return totals(n // 4), totals(n // 4, n // 8)
+
+
+@row("PerplexityState.__add__", "tokens.PerplexityState", call=lambda d: d[0] + d[1])
+def _(n: int) -> Any:
+    return totals(n // 4), totals(n // 4, n // 8)
+
+
+@row("PerplexityState.compute", "PerplexityState.compute", call=lambda s: s.compute())
+def _(n: int) -> Any:
+    return totals(n // 4)
+
+
+@row("PerplexityState.compute: rows", "tokens.PerplexityState", call=lambda s: s.compute())
+def _(n: int) -> Any:
+    return sy.tokens.PerplexityState().update(uniform(n // 4).reshape(-1, 1))
+
+
+@row("PerplexityState.to_bytes", "PerplexityState.to_bytes", call=lambda s: s.to_bytes())
+def _(n: int) -> Any:
+    return totals(n // 4)
+
+
+@row("PerplexityState.from_bytes", "PerplexityState.from_bytes", call=sy.tokens.PerplexityState.from_bytes)
+def _(n: int) -> Any:
+    return totals(n // 4).to_bytes()
+
+
+@row("PerplexityState.copy", "PerplexityState.copy", call=lambda s: (s.copy(), s == s.copy(), repr(s)))
+def _(n: int) -> Any:
+    return totals(n // 4)
+
+
+# means and proportions
+
+
+@row("estimate", "estimate", "uncertainty.estimate", call=sy.estimate)
+def _(n: int) -> Any:
+    return uniform(4 * n, dtype=np.float32)
+
+
+@row("estimate: omit", "estimate", call=lambda d: sy.estimate(d[0], where=d[1], nan_policy="omit"))
+def _(n: int) -> Any:
+    x = uniform(n)
+    x[::7] = np.nan
+    return x, uniform(n) < 0.9
+
+
+@row("estimate: answers", "estimate", call=lambda d: sy.estimate(d[0], clusters=d[1]))
+def _(n: int) -> Any:
+    return uniform(n) < 0.5, np.arange(n) % 1000
+
+
+@row("estimate: far ids", "estimate", call=lambda d: sy.estimate(d[0], clusters=d[1]))
+def _(n: int) -> Any:
+    return uniform(n), spread_ids(n)
+
+
+@row("estimate: near ids", "estimate", call=lambda d: sy.estimate(d[0], clusters=d[1]))
+def _(n: int) -> Any:
+    return uniform(n), np.random.default_rng(1).integers(0, n, n)
+
+
+@row("estimate: texts", "estimate", call=lambda d: sy.estimate(d[0], clusters=d[1]))
+def _(n: int) -> Any:
+    return uniform(n), texts(n)
+
+
+@row("estimate: an array of texts", "estimate", call=lambda d: sy.estimate(d[0], clusters=d[1]))
+def _(n: int) -> Any:
+    return uniform(n), np.array(texts(n))
+
+
+@row("estimate: objects", "estimate", call=lambda d: sy.estimate(d[0], clusters=d[1]))
+def _(n: int) -> Any:
+    return uniform(n), np.array(texts(n), object)
+
+
+@row("estimate: float ids", "estimate", call=lambda d: sy.estimate(d[0], clusters=d[1], where=d[2]))
+def _(n: int) -> Any:
+    return uniform(n), uniform(n, 1), uniform(n) < 0.9
+
+
+@row("estimate: many columns", "estimate", call=sy.estimate)
+def _(n: int) -> Any:
+    return uniform(n).reshape(-1, 1000)
+
+
+@row("estimate: a list", "estimate", call=sy.estimate)
+def _(n: int) -> Any:
+    return uniform(n).tolist()
+
+
+@row("proportion: clopper-pearson", "proportion", call=lambda d: sy.proportion(*d, method="clopper-pearson"))
+def _(n: int) -> Any:
+    return np.arange(n) % 900, np.full(n, 1000)
+
+
+@row("proportion", "proportion", "uncertainty.proportion", "Estimate", call=lambda d: sy.proportion(*d))
+def _(n: int) -> Any:
+    return np.arange(n) % 900, np.full(n, 1000)
+
+
+@row("compare: graded", "compare", "uncertainty.compare", call=lambda d: sy.compare(d[0], baseline=d[1]))
+def _(n: int) -> Any:
+    return uniform(n), uniform(n, 1)
+
+
+@row("compare: answers", "compare", "uncertainty.Comparison", call=lambda d: sy.compare(d[0], baseline=d[1]))
+def _(n: int) -> Any:
+    return uniform(n) < 0.6, uniform(n, 1) < 0.5
+
+
+@row("compare: clusters", "compare", call=lambda d: sy.compare(d[0], baseline=d[1], clusters=d[2]))
+def _(n: int) -> Any:
+    return uniform(n), uniform(n, 1), spread_ids(n)
+
+
+@row("bootstrap", "bootstrap", "uncertainty.bootstrap", "uncertainty.BootstrapEstimate", call=sy.bootstrap)
+def _(n: int) -> Any:
+    return uniform(n)
+
+
+@row(
+    "bootstrap: clusters",
+    "bootstrap",
+    call=lambda d: sy.bootstrap(d[0], clusters=d[1], n_resamples=199, method="percentile"),
+)
+def _(n: int) -> Any:
+    return uniform(n), spread_ids(n)
+
+
+@row("bootstrap: many replicates", "bootstrap", call=lambda d: sy.bootstrap(d[0], n_resamples=d[1]))
+def _(n: int) -> Any:
+    return np.arange(9.0) ** 2, n
+
+
+# calibration
+
+
+@row(
+    "reliability",
+    "reliability",
+    "calibration.reliability",
+    "calibration.Reliability",
+    call=lambda d: sy.reliability(*d),
+)
+def _(n: int) -> Any:
+    p = uniform(n)
+    return p, uniform(n, 1) < p
+
+
+@row("reliability: classes", "calibration.ReliabilityState", call=lambda d: sy.reliability(*d[:2], classes=d[2]))
+def _(n: int) -> Any:
+    p = np.full((n, 3), 1 / 3)
+    return p, np.array(["a", "b", "c"])[np.arange(n) % 3], np.array(["a", "b", "c"])
+
+
+@row("ReliabilityState.update", "ReliabilityState.update", call=lambda d: sy.calibration.ReliabilityState().update(*d))
+def _(n: int) -> Any:
+    p = uniform(n, dtype=np.float32)
+    return p, uniform(n, 1) < p
+
+
+def bins(n: int) -> Any:
+    p = uniform(n)
+    return sy.calibration.ReliabilityState(10_000).update(p, uniform(n, 1) < p)
+
+
+@row("ReliabilityState.merge", "ReliabilityState.merge", "ReliabilityState.copy", call=lambda s: s + s)
+def _(n: int) -> Any:
+    return bins(n)
+
+
+@row("ReliabilityState.compute", "ReliabilityState.compute", call=lambda s: s.compute())
+def _(n: int) -> Any:
+    return bins(n)
+
+
+@row("ReliabilityState bytes", "ReliabilityState.to_bytes", "ReliabilityState.from_bytes",
+     call=lambda s: sy.calibration.ReliabilityState.from_bytes(s.to_bytes()))  # fmt: skip
+def _(n: int) -> Any:
+    return bins(n)
+
+
+# optim, where nothing is written
+
+
+@row("global_norm", "global_norm", "optim.global_norm", call=sy.global_norm)
+def _(n: int) -> Any:
+    return [np.zeros(40 * n, np.float32)]
+
+
+@row("global_norm: not finite", "global_norm", call=lambda d: sy.global_norm(d, nonfinite="propagate"))
+def _(n: int) -> Any:
+    x = np.zeros(40 * n, np.float32)
+    x[-1] = np.nan
+    return [x]
+
+
+@row("global_norm: many arrays", "global_norm", call=sy.global_norm)
+def _(n: int) -> Any:
+    return {f"layer {i}": np.ones(10) for i in range(n // 20)}
+
+
+@row(
+    "GlobalNormState.update",
+    "optim.GlobalNormState",
+    "GlobalNormState.update",
+    call=lambda d: sy.optim.GlobalNormState().update(d),
+)
+def _(n: int) -> Any:
+    return [np.zeros(40 * n, np.float32)]
+
+
+def _norm_of(state: Any) -> object:
+    again = sy.optim.GlobalNormState.from_bytes((state + state).to_bytes())
+    return again.merge(state).copy().compute()
+
+
+@row("GlobalNormState", "GlobalNormState.merge", "GlobalNormState.copy", "GlobalNormState.compute",
+     "GlobalNormState.to_bytes", "GlobalNormState.from_bytes", call=_norm_of)  # fmt: skip
+def _(n: int) -> Any:
+    return sy.optim.GlobalNormState().update([uniform(n)])
+
+
+@row(
+    "schedules",
+    "schedules.cosine",
+    "schedules.linear",
+    "schedules.constant",
+    "schedules.Schedule",
+    call=lambda d: d[0](d[1]),
+)
+def _(n: int) -> Any:
+    return sy.schedules.cosine(1.0, total_steps=n), np.arange(n)
+
+
+# preferences
+
+
+@row("preference_loss", "preference_loss", "preference.preference_loss", call=lambda d: sy.preference_loss(*d))
+def _(n: int) -> Any:
+    return [-uniform(n, i) for i in range(4)]
+
+
+@row("preference_loss: a sweep", "preference_loss", call=lambda d: sy.preference_loss(*d, beta=[0.1, 0.2, 0.3, 0.4]))
+def _(n: int) -> Any:
+    return [-uniform(n, i) for i in range(4)]
+
+
+@row("preference_loss: omit", "preference_loss",
+     call=lambda d: sy.preference_loss(*d[0], clusters=d[1], nan_policy="omit"))  # fmt: skip
+def _(n: int) -> Any:
+    columns = [-uniform(n, i) for i in range(4)]
+    columns[2][::7] = np.nan
+    return columns, spread_ids(n)
+
+
+@row("PreferenceLoss: means", "preference.PreferenceLoss", call=lambda s: repr(replace(s)))
+def _(n: int) -> Any:
+    return sy.preference_loss(*[-uniform(n, i) for i in range(4)])
+
+
+# the core's functions of arrays, which the rooms share
+
+
+def of_numbers(name: str, *columns: Callable[[int], Any]) -> None:
+    function = getattr(_core, name)
+    row(f"_core.{name}", call=lambda d: function(*d))(lambda n: [column(n) for column in columns])
+
+
+def _whole(n: int) -> Any:
+    return np.full(n, 3.5)
+
+
+for _name in (
+    "math_exp", "math_expm1", "math_log", "math_log1p", "math_cos", "math_erfc", "math_lgamma", "normal_pdf", "normal_cdf",
+    "normal_sf", "normal_quantile",
+):  # fmt: skip
+    of_numbers(_name, uniform)
+of_numbers("math_exp32", lambda n: uniform(4 * n, dtype=np.float32))
+for _name in ("t_cdf", "t_sf", "t_quantile"):
+    of_numbers(_name, uniform, _whole)
+for _name in ("beta_cdf", "beta_sf", "beta_quantile", "beta_isf"):
+    of_numbers(_name, _whole, _whole, uniform)
+of_numbers("holm", uniform)
+of_numbers("resampling_counts", lambda n: n, lambda n: 0, lambda n: 0)

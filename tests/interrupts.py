@@ -1,0 +1,92 @@
+"""How soon a call answers Ctrl-C: attempts in this process, which has to be one of its own."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import steelyard as sy
+
+from .calls import Call
+
+
+class Answer(NamedTuple):
+    """What one attempt showed: how late the interrupt was, or how long the call took that had ended before."""
+
+    interrupted: bool
+    seconds: float
+
+
+def listen() -> None:
+    """Let the timer's signal do what Ctrl-C's does."""
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+
+
+def attempt(call: Call, data: Any, delay: float) -> Answer:
+    """Interrupt a call after ``delay`` seconds.
+
+    The system's timer sends the signal: a thread that sent it would need the interpreter to do so.
+    """
+    start = time.monotonic()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, delay)
+        call.call(data)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        return Answer(True, time.monotonic() - start - delay)
+    return Answer(False, time.monotonic() - start)
+
+
+def length(call: Call, data: Any, longest: float) -> float:
+    """Seconds that a call takes, up to ``longest``: what comes after is more of the same."""
+    answer = attempt(call, data, longest)
+    return longest if answer.interrupted else answer.seconds
+
+
+def latest(call: Call, data: Any, delay: float, enough: float, attempts: int = 6) -> float:
+    """The best of a few interrupts at one moment of a call, so that a busy machine does not decide."""
+    best = float("inf")
+    for _ in range(attempts):
+        answer = attempt(call, data, delay)
+        best = min(best, answer.seconds if answer.interrupted else 0.0)
+        if best <= enough:
+            break
+    return best
+
+
+@contextmanager
+def busy() -> Iterator[None]:
+    """Keep the helpers busy with another thread's long call meanwhile."""
+    stop = threading.Event()
+    rows = 20_000_000
+    logits = np.broadcast_to((np.arange(128_256) % 977).astype(np.float32) / 100, (rows, 128_256))
+
+    def watched(done: int, total: int) -> None:
+        if stop.is_set():
+            raise InterruptedError
+
+    def work() -> None:
+        try:
+            sy.token_scores(logits, np.zeros(rows, np.int64), progress=watched)
+        except InterruptedError:
+            return
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        worker.join()
+
+
+def moments(takes: float, rng: Random, count: int) -> list[float]:
+    """Moments inside a call, one in each of ``count`` equal parts of it."""
+    return [max(0.0005, takes * (part + rng.random()) / count) for part in range(count)]

@@ -1,0 +1,83 @@
+"""Every call that reads data answers Ctrl-C soon, alone and beside another thread's long call.
+
+Each call is interrupted in each half of its time; every fourth one beside another call too.
+``tests.campaigns.interrupts`` does the same for as long as one likes, on more data and with the bound that the package
+promises.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from random import Random
+
+import pytest
+
+import steelyard as sy
+
+from .calls import CALLS
+from .interrupts import busy, latest, length, listen, moments
+
+ROWS = 2_000_000
+PROMISED = 0.1  # enough for an attempt
+GENEROUS = 0.4  # for a machine that has other things to do
+LONGEST = 0.5  # seconds of a call that are looked at
+WATCHDOG = 240
+
+if platform.system() == "Windows":
+    pytest.skip("needs the system's interval timer", allow_module_level=True)
+
+
+def sweep(beside: bool) -> None:
+    """Print the latest answer of each call, one JSON line each: the program of the child process."""
+    listen()
+    with busy() if beside else nullcontext():
+        for call in CALLS[:: 4 if beside else 1]:
+            data = call.prepare(ROWS)
+            takes = length(call, data, LONGEST)
+            late = [latest(call, data, moment, PROMISED) for moment in moments(takes, Random(call.name), 2)]
+            print(json.dumps([call.name, takes, max(late)]), flush=True)
+
+
+@pytest.mark.timeout(WATCHDOG)
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another call"])
+def test_ctrl_c_is_answered(beside: bool) -> None:
+    program = f"from tests.test_interrupts import sweep; sweep({beside})"
+    environment = os.environ | {"PYTHONPATH": str(Path(sy.__file__).parents[1])}
+    child = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[1], env=environment, capture_output=True, text=True, timeout=WATCHDOG, check=False,
+    )  # fmt: skip
+    assert child.returncode == 0, child.stderr
+    answers = [json.loads(line) for line in child.stdout.splitlines()]
+    assert len(answers) == len(CALLS[:: 4 if beside else 1])
+    tardy = [f"{name}: {late:.3f} s late in {takes:.3f} s" for name, takes, late in answers if late > GENEROUS]
+    assert tardy == []
+
+
+# What has no row, and why.
+WRITES = {"AdamW", "optim.AdamW", "optim.adamw_", "clip_by_global_norm_", "optim.clip_by_global_norm_"}
+NO_DATA = {"threads", "show_config", "__version__", "optim.StepInfo", "PerplexityState.reset", "ReliabilityState.reset",
+           "GlobalNormState.reset"}  # fmt: skip
+ROOMS = ("calibration", "errors", "optim", "preference", "schedules", "tokens", "uncertainty")
+
+
+def _public_names() -> set[str]:
+    names = {name for name in sy.__all__ if name not in ROOMS}
+    for room in ("calibration", "optim", "preference", "schedules", "tokens", "uncertainty"):
+        names |= {f"{room}.{name}" for name in getattr(sy, room).__all__ if name != "schedules"}
+    for state in (sy.calibration.ReliabilityState, sy.optim.GlobalNormState, sy.tokens.PerplexityState):
+        names |= {f"{state.__name__}.{name}" for name in vars(state) if not name.startswith("_")}
+    return names
+
+
+def test_every_public_name_that_reads_data_has_a_row() -> None:
+    covered = {name for call in CALLS for name in call.covers}
+    assert _public_names() - covered == WRITES | NO_DATA
+    assert covered - _public_names() == set()
+    assert len({call.name for call in CALLS}) == len(CALLS)
