@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._arrays import floats
+from .._mode import standard_mode, standard_mode_methods
 from .._options import at_least_zero, choice, flag, number, whole
 from ..errors import shown, type_error, value_error
 from ._tree import Outline, all_to_read, all_to_write, keys, matching, paths, teller, to_write, unfold
@@ -28,6 +29,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 LAST_STEP = 2**63 - 2
 
 
+@standard_mode_methods
 @dataclass(frozen=True)
 class StepInfo:
     """What one step did.
@@ -172,6 +174,7 @@ def _option(name: str, doc: str) -> Any:
     return property(get, put, doc=doc)
 
 
+@standard_mode_methods
 class AdamW:
     r"""AdamW with decoupled weight decay and optional clipping, in place, in one pass over memory.
 
@@ -448,6 +451,7 @@ def _refuse_collisions(saved: list[str]) -> None:
             raise value_error("params", "paths that numpy.load can tell apart", got, "rename one of them")
 
 
+@standard_mode
 def adamw_(
     params: Any,
     grads: Any,

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 
 from .. import _core
-from .._mode import standard_mode_methods
+from .._mode import standard_mode, standard_mode_methods
 from .._options import at_least_zero, choice, state_bytes
 from ..errors import type_error, value_error
 from ._tree import all_to_read, all_to_write, paths, refuse_parameter, teller, unfold
@@ -33,6 +33,7 @@ def _not_finite(name: str, count: int, fix: str) -> ValueError:
     return value_error(name, "finite values", f"{count} NaN or infinite", fix)
 
 
+@standard_mode
 def global_norm(grads: Any, *, nonfinite: Literal["raise", "propagate"] = "raise") -> float:
     """Return the Euclidean norm of all elements of all arrays, ``sqrt(sum x^2)``.
 
@@ -74,6 +75,7 @@ def global_norm(grads: Any, *, nonfinite: Literal["raise", "propagate"] = "raise
     return _measured_tree(grads, nonfinite, "nonfinite='propagate' lets the norm be NaN or infinite")[2]
 
 
+@standard_mode
 def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = "raise") -> float:
     """Scale gradients in place so that their global norm is at most ``max_norm``; return the norm before.
 
