@@ -326,8 +326,10 @@ def test_a_file_name_that_is_no_text(base: Path, tmp_path: Path) -> None:
 def test_the_codes_are_one_table_in_the_help(inside: Callable[..., Any]) -> None:
     assert {code.value for code in _exit.Exit} == {0, 1, 2, 3, 130}
     said = " ".join(re.sub(r"[│|]", " ", inside("--help").stdout).split())
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").replace("`", "")
     for code, meaning in _exit.CODES.items():
-        assert f"{code}: {meaning.replace('`', '')}" in said.replace("`", "")
+        assert f"{code}: {meaning}".replace("`", "") in said.replace("`", "")
+        assert f"| {code} | {meaning} |".replace("`", "") in readme
 
 
 @pytest.mark.parametrize(
@@ -732,6 +734,16 @@ def test_a_parquet_file_that_changes_after_reading(tmp_path: Path) -> None:
     assert run.column("subject").tolist() == ["a", "b"]  # was read
     with pytest.raises(RecordError, match="as it was when it was opened; got a changed one; read it again"):
         run.column("other")
+
+
+@linux
+def test_a_parquet_file_whose_name_is_no_text(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.parquet"))
+    with path.open("wb") as out:
+        pq.write_table(pa.table({"acc": [1, 0]}), out)
+    assert records.read(path).runs[0].score.tolist() == [1.0, 0.0]
 
 
 def every_column(pa: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ..errors import RecordError
@@ -50,8 +51,7 @@ class Columns(Mapping[str, list[Any]]):
         self._source = source
         self._as_read = None if isinstance(source, bytes) else _version(source)
         self._read: dict[str, list[Any]] = {}
-        with _whole(name):
-            file = self._open()
+        with _whole(name), self._opened() as file:
             self.rows = file.metadata.num_rows
             self._types = {key: column.type for key, column in _flat(name, file.schema_arrow.empty_table()).items()}
             self._empty = _empty_columns(file.metadata)
@@ -80,10 +80,13 @@ class Columns(Mapping[str, list[Any]]):
             return "empty"
         return "list" if pa.types.is_nested(_kind(self._types[key])) else "scalar"
 
-    def _open(self) -> Any:
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
         import pyarrow.parquet as pq
 
-        return pq.ParquetFile(io.BytesIO(self._source) if isinstance(self._source, bytes) else self._source)
+        # By the file, not by its path: Arrow takes no path that is not UTF-8.
+        with io.BytesIO(self._source) if isinstance(self._source, bytes) else open(self._source, "rb") as file:
+            yield pq.ParquetFile(file)
 
     def _values(self, key: str) -> list[Any]:
         import pyarrow as pa
@@ -91,8 +94,8 @@ class Columns(Mapping[str, list[Any]]):
         if self._as_read is not None and _version(str(self._source)) != self._as_read:
             raise record_error(self._name, "the file as it was when it was opened", "a changed one", "read it again")
         values: list[Any] = []
-        with _whole(self._name):
-            for batch in self._open().iter_batches(_BLOCK, columns=[key]):
+        with _whole(self._name), self._opened() as file:
+            for batch in file.iter_batches(_BLOCK, columns=[key]):
                 values += _python(_flat(self._name, pa.Table.from_batches([batch]))[key])
         if len(values) != self.rows:
             raise record_error(self._name, f"{self.rows:,} values of {key!r}", f"{len(values):,}", "write it again")

@@ -1,0 +1,317 @@
+"""Hostile, damaged and mixed files under random options: the command ends with its own codes, and files are whole.
+
+A trial writes a few files of records (odd names, odd columns, odd values, cut, flipped, packed, through a pipe), runs
+``report`` or ``compare`` on them, and checks: the code is 0, 1 or 2; 1 comes with a verdict that was asked for; bad
+input is one sentence; nothing that is shown has a control character; the files that were read are as before, and those
+that are written are the old or whole new ones.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from threading import Thread
+from typing import Any
+
+from steelyard import cli
+
+from ._frame import run
+
+NAMES = [
+    "a", "b", "base", "new", "-", "--html", "- list", "1. x", "@octocat", "#12", "GH-1", "www.a.b", "https://a.b",
+    "<b>x</b>", "$x$", "a|b", "`x`", "a\\", "\x1b[2J", "\r\b\a", "\u202eabc", "\u200b", "\ud800", "\udcff", "模型", "",
+    " ", "a.b", "none", "row", "x" * 300, "\x85", "a\nb", "\0", "a,b", "a==b",
+]  # fmt: skip
+COLUMNS = [
+    "id", "doc_id", "model", "correct", "acc", "score", "target", "prediction", "confidence", "prob", "loglikelihood",
+    "n_tokens", "cluster", "epoch", "filter", "resps", "doc_hash", "a.correct", "b.correct", "doc",
+]  # fmt: skip
+VALUES: list[Any] = [
+    0, 1, -1, True, False, None, 0.5, 1e308, -0.0, 2**70, "", "0", "1", "yes", "N/A", "nan", [], [1], {}, {"x": 1},
+    {"correct": 1}, float("nan"), float("inf"), *NAMES,
+]  # fmt: skip
+HOSTILE = "\x1b[2J<b>\u202e- @octocat #12 $x$ www.a.b | "
+OLD = "old and whole"
+FORMATS = ["jsonl", "json", "csv", "tsv", "parquet"]
+
+
+# ---- files
+
+
+def record(rng: Random, columns: list[str], i: int, oddity: float) -> dict[str, Any]:
+    """One record: plain values, and now and then one that nobody expects."""
+    plain: dict[str, Callable[[], Any]] = {
+        "id": lambda: i, "doc_id": lambda: i, "model": lambda: "ab"[i % 2], "confidence": rng.random, "prob": rng.random,
+        "loglikelihood": lambda: -rng.random(), "n_tokens": lambda: rng.randrange(1, 9), "cluster": lambda: i // 4,
+        "epoch": lambda: 0, "target": lambda: rng.choice("AB"), "prediction": lambda: rng.choice("AB"),
+    }  # fmt: skip
+    usual = {name: plain.get(name, lambda: rng.randrange(2)) for name in columns}
+    return {name: rng.choice(VALUES) if rng.random() < oddity else value() for name, value in usual.items()}
+
+
+def rows(rng: Random, calm: bool) -> list[dict[str, Any]]:
+    """Records; calm ones are plain but for one column without a role and, sometimes, a hostile id."""
+    if calm:
+        share, prefix = rng.choice([0.2, 0.5, 0.9]), rng.choice(["", "", HOSTILE])
+        odd = rng.choice([name for name in NAMES if name not in COLUMNS])
+        return [
+            {"id": f"{prefix}{i}", "correct": rng.random() < share, odd or "x": rng.choice(NAMES)} for i in range(60)
+        ]
+    columns = ["id", "correct"] if rng.random() < 0.7 else []
+    columns += rng.sample(COLUMNS, rng.randrange(4)) + rng.sample(NAMES, rng.choice([0, 0, 1, 2]))
+    oddity = rng.choice([0, 0, 0, 0.01, 0.3])
+    return [record(rng, list(dict.fromkeys(columns)), i, oddity) for i in range(rng.choice([0, 1, 2, 3, 20, 60]))]
+
+
+def separated(of: list[dict[str, Any]], mark: str, lone: str) -> bytes:
+    import csv
+
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(of[0]) if of else ["id"], delimiter=mark)
+    writer.writeheader()
+    writer.writerows(of)
+    return out.getvalue().encode("utf-8", lone)
+
+
+def parquet(rng: Random, of: list[dict[str, Any]]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def column(values: list[Any]) -> Any:
+        try:
+            return pa.array(values)
+        except (pa.ArrowException, TypeError, OverflowError, UnicodeError):
+            return pa.array([None if value is None else ascii(value) for value in values])
+
+    columns = {ascii(name): column([row[name] for row in of]) for name in (of[0] if of else ["id"])}
+    odd = [
+        pa.array([rng.randrange(2**45) for _ in of], kind)
+        for kind in (pa.timestamp("s"), pa.timestamp("ns"), pa.duration("us"), pa.time64("ns"), pa.uint64())
+    ]
+    columns |= {f"odd {k}": values for k, values in enumerate(rng.sample(odd, rng.randrange(3)))}
+    out = io.BytesIO()
+    pq.write_table(pa.table({name.strip("'"): values for name, values in columns.items()}), out)
+    return out.getvalue()
+
+
+def encoded(rng: Random, of: list[dict[str, Any]], kind: str) -> bytes:
+    lone = rng.choice(["replace"] * 19 + ["surrogatepass"])  # what becomes of a lone surrogate
+    if kind == "parquet":
+        return parquet(rng, of)
+    if kind in ("csv", "tsv"):
+        return separated(of, {"csv": ",", "tsv": "\t"}[kind], lone)
+    if kind == "json":
+        return json.dumps(of, indent=rng.choice([None, 1])).encode()
+    plain = rng.random() < 0.5
+    return "".join(json.dumps(row, ensure_ascii=plain) + "\n" for row in of).encode("utf-8", lone)
+
+
+def damaged(rng: Random, data: bytes) -> bytes:
+    """Cut, flip, drop, repeat, insert, or dress up."""
+    at, end = sorted(rng.randrange(len(data) + 1) for _ in range(2))
+    junk = rng.choice(
+        [b"\0", b"\xff", b"\xef\xbb\xbf", b"\r", b"{", b"[" * 5000, b'"', b"\n\n", b"PAR1", b"\x1f\x8b\x08"]
+    )
+    return rng.choice([
+        lambda: data[:at],
+        lambda: data[:at] + bytes([rng.randrange(256)]) + data[at + 1 :],
+        lambda: data[:at] + data[end:],
+        lambda: data + data[at:end],
+        lambda: data[:at] + junk + data[at:],
+        lambda: junk + data,
+        lambda: data.decode("utf-8", "replace").encode("utf-16"),
+        lambda: data.replace(b"\n", b"\r\n"),
+    ])()  # fmt: skip
+
+
+def file_name(rng: Random, kind: str) -> str:
+    stem = rng.choice(NAMES) if rng.random() < 0.3 else rng.choice("abcdefgh")
+    stem = "".join(c for c in stem if c not in "/\0")[:60].encode(
+        "utf-8", "surrogateescape" if "\udcff" in stem else "replace"
+    )
+    return os.fsdecode(stem + f"{'' if rng.random() < 0.1 else '.'}{kind}".encode())
+
+
+def inputs(rng: Random, folder: Path, calm: bool) -> Iterator[Path]:
+    for _ in range(rng.choice([2, 2, 3] if calm else [1, 1, 2, 2, 3])):
+        kind = rng.choice(FORMATS)
+        data = encoded(rng, rows(rng, calm), kind)
+        if not calm and rng.random() < 0.35:
+            data = damaged(rng, data)
+        if rng.random() < 0.2:
+            data = gzip.compress(data)
+            data = damaged(rng, data) if not calm and rng.random() < 0.3 else data
+        path = folder / file_name(rng, kind)
+        path.write_bytes(data)
+        yield path
+
+
+# ---- the command
+
+
+def options(rng: Random, verb: str, folder: Path, files: list[Path]) -> tuple[list[str], list[Path]]:
+    """Options at random, and the places that they name to write to."""
+    words: list[str] = []
+    calm = rng.random() < 0.6
+    roles = ["--id", "--model", "--score", "--cluster", "--epoch", "--filter", "--repeats", "--names", "--baseline"]
+    roles += ["--confidence", "--loglikelihood", "--n-tokens"] if verb == "report" else ["--models"]
+    for role in rng.sample(roles, 0 if calm else rng.choice([0, 0, 1, 2])):
+        words += [role, rng.choice([*COLUMNS, *NAMES, "epochs", "a,b", "none"]).replace("\0", "")]
+    if rng.random() < 0.3:
+        words += ["--margin", rng.choice(["0", "0.1", "1e-300"] if calm else ["-1", "nan", "inf", "x"])]
+    if rng.random() < 0.2:
+        words += ["--confidence-level", rng.choice(["0.9", "1e-9", "0.999999"] if calm else ["0", "1", "95", "nan"])]
+    if rng.random() < 0.2:
+        words += ["--lower-is-better"]
+    if verb == "compare" and rng.random() < 0.4:
+        words += ["--fail-on", rng.choice(["worse", "undecided", "never"] + ["sometimes"] * (not calm))]
+    places = [folder / "out.json", folder / "page.html", folder, *files, Path("-"), Path("/dev/null")]
+    asked = []
+    for option, often in (("--json", 0.5), ("--html", 0.04)):
+        if rng.random() < often:
+            asked.append(place := rng.choice(places[:2] * 4 + places * (not calm)))
+            words += [option, str(place)]
+    return words, asked
+
+
+@contextmanager
+def streams() -> Iterator[tuple[io.BytesIO, io.BytesIO]]:
+    """Standard output and error as bytes."""
+    out, err = io.BytesIO(), io.BytesIO()
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = io.TextIOWrapper(out, "utf-8"), io.TextIOWrapper(err, "utf-8")
+    try:
+        yield out, err
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        sys.stdout.detach()
+        sys.stderr.detach()
+        sys.stdout, sys.stderr = before
+
+
+def inside(words: list[str]) -> tuple[int, bytes, bytes]:
+    with streams() as (out, err), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        code = cli.run(words)
+    return int(code), out.getvalue(), err.getvalue()
+
+
+def outside(words: list[str]) -> tuple[int, bytes, bytes]:
+    words = [sys.executable, "-W", "ignore", "-m", "steelyard", *words]
+    done = subprocess.run(words, capture_output=True, timeout=120, stdin=subprocess.DEVNULL, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def feed(fifo: Path, data: bytes) -> None:
+    try:
+        fifo.write_bytes(data)
+    except BrokenPipeError:
+        return  # the command had seen enough
+
+
+# ---- what must hold
+
+
+def check_words(code: int, out: bytes, err: bytes, is_data: bool) -> None:
+    said = err.decode()
+    assert "Traceback" not in said, said
+    assert code in (0, 1, 2), (code, said)
+    if code == 2:
+        assert said.startswith("steelyard: "), said
+        assert len(said.splitlines()) == 1, said
+        assert not out or is_data
+    for text in [said] if is_data else [said, out.decode()]:
+        assert all(c.isprintable() or c == "\n" for c in text), ascii(text)
+
+
+def whole(text: str) -> bool:
+    """Whether a written file is the old one, data or a page to its last character."""
+    if text == OLD:
+        return True
+    if text.startswith("<!doctype html>"):
+        return text.endswith("</html>")
+    return bool(json.loads(text))
+
+
+def check_verdict(code: int, verb: str, words: list[str], data: str | None) -> None:
+    """1 means a verdict, and each verdict that was asked for is 1."""
+    if code == 1:
+        assert verb == "compare"
+    if code == 2 or verb != "compare" or data is None:
+        return
+    fail_on = words[words.index("--fail-on") + 1] if "--fail-on" in words else "worse"
+    bad = {"worse": {"worse"}, "undecided": {"worse", "undecided"}, "never": set[str]()}[fail_on]
+    verdicts = {pair["verdict"] for pair in json.loads(data)["pairs"]}
+    assert code == bool(verdicts & bad), (code, verdicts, fail_on)
+
+
+def trial(rng: Random) -> str:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "in"
+        folder.mkdir()
+        files = list(dict.fromkeys(inputs(rng, folder, calm=rng.random() < 0.6)))
+        for place in (folder / "out.json", folder / "page.html"):
+            if rng.random() < 0.5:
+                place.write_text(OLD)
+        summary = Path(name) / "summary.md"
+        before = {path: path.read_bytes() for path in files}
+        verb = rng.choice(["report", "compare", "compare"])
+        words, asked = options(rng, verb, folder, files)
+        places = [str(path) for path in files]
+        piped = rng.random() < 0.05
+        os.environ["GITHUB_STEP_SUMMARY"] = str(rng.choice([summary, summary, folder, summary if piped else files[0]]))
+        if piped:
+            fifo = Path(name) / "pipe"
+            os.mkfifo(fifo)
+            places[0] = str(fifo)
+            writer = Thread(target=feed, args=(fifo, before[files[0]]), daemon=True)
+            writer.start()
+        if rng.random() < 0.03:
+            places.append(rng.choice([str(Path(name) / "absent"), name, "/dev/null", places[0]]))
+        process = rng.random() < 0.02
+        code, out, err = (outside if process else inside)([verb, *words, "--", *places])
+        if piped:
+            os.close(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK))  # the command may have refused before it opened it
+            writer.join(60)
+        check_words(code, out, err, is_data=Path("-") in asked)
+        for path, data in before.items():
+            assert path.read_bytes() == data, "what was read has changed"
+        for place in (folder / "out.json", folder / "page.html"):
+            assert not place.exists() or whole(place.read_text(encoding="utf-8")), place
+        known = {path.name for path in files} | {"out.json", "page.html"}
+        assert set(os.listdir(folder)) <= known, os.listdir(folder)
+        data_place = words[words.index("--json") + 1] if "--json" in words else ""
+        written = {"-": out.decode() if b'"steelyard"' in out else None, str(folder / "out.json"): None}
+        if data_place == str(folder / "out.json") and code != 2:
+            written[data_place] = (folder / "out.json").read_text(encoding="utf-8")
+        check_verdict(code, verb, words, written.get(data_place))
+        check_summary(summary)
+    kind = {0: "fine", 1: "verdict", 2: "refused"}[code]
+    return f"{verb} {kind}{' through a pipe' if piped else ''}{' as a process' if process else ''}"
+
+
+def check_summary(summary: Path) -> None:
+    if summary.exists():
+        text = summary.read_text(encoding="utf-8")
+        assert text.startswith("## ")
+        assert text.endswith("\n")
+        assert all(c.isprintable() or c == "\n" for c in text)
+        for link in ("<b>", "@octocat", "#12", "www.a", "://", "$x$"):
+            assert link not in text, text
+
+
+if __name__ == "__main__":
+    os.environ["COLUMNS"] = "80"
+    os.environ["NO_COLOR"] = "1"
+    sys.exit(run("files", trial))
