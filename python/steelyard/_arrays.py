@@ -40,7 +40,10 @@ def describe(x: Any) -> str:
 
 def is_tensor(x: Any) -> bool:
     """Whether ``x`` is a torch tensor or parameter, without importing torch."""
-    return any(c.__name__ == "Tensor" and c.__module__.partition(".")[0] == "torch" for c in type(x).__mro__)
+    for kind in type(x).__mro__:  # asked for every leaf of a tree: `any` over a generator takes five times as long
+        if kind.__name__ == "Tensor" and kind.__module__.partition(".")[0] == "torch":
+            return True
+    return False
 
 
 def _from_tensor(x: Any, name: str) -> Array:
