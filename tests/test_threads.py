@@ -93,6 +93,27 @@ def test_leaving_while_a_daemon_thread_reports_progress(callback: str, threads: 
         assert run(script) == "left"
 
 
+@pytest.mark.parametrize(
+    "call",
+    ["sy.estimate(x)", "sy.perplexity(x, clusters=ids)", "str(sy.bootstrap(x, n_resamples=199))", "len(long_call(8))"],
+)
+def test_leaving_while_daemon_threads_make_calls(call: str) -> None:
+    """Also where a thread is ended in Python's part of a call."""
+    script = f"""
+        sy.threads(2)
+        x, ids = np.arange(1000.0), np.arange(1000) % 7
+        def work():
+            while True:
+                {call}
+        for _ in range(3):
+            threading.Thread(target=work, daemon=True).start()
+        time.sleep(0.1)
+        print("left", flush=True)
+    """
+    for _ in range(3):
+        assert run(script) == "left"
+
+
 @linux
 def test_a_fork_inside_progress_leaves_the_parent_whole_and_the_child_a_sentence() -> None:
     out = run("""

@@ -66,7 +66,7 @@ pub fn call<R: Send>(
 }
 
 fn report(progress: &Bound<'_, PyAny>, done: usize, total: usize) -> PyResult<()> {
-    call_back(progress, &(done, total).into_pyobject(progress.py())?)
+    call_back(progress, &(done, total).into_pyobject(progress.py())?, None).map(|_| ())
 }
 
 /// Why a call has stopped though nothing was raised.

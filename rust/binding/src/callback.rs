@@ -1,4 +1,4 @@
-//! Calling Python from the middle of a kernel's call.
+//! Calling Python code from the core.
 //!
 //! While an interpreter before 3.14 ends, a daemon thread that runs Python code is made to exit where it stands
 //! (`pthread_exit`), which unwinds its stack: destructors would then give back objects and the interpreter without having
@@ -7,14 +7,22 @@
 #![allow(unsafe_code)] // a call that may unwind, which pyo3's own declaration rules out
 
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
-/// `callback(*arguments)`.
+/// `function(*arguments, **keywords)`.
 #[cfg(unix)]
-pub fn call_back(callback: &Bound<'_, PyAny>, arguments: &Bound<'_, PyTuple>) -> PyResult<()> {
+pub fn call_back<'py>(
+    function: &Bound<'py, PyAny>,
+    arguments: &Bound<'py, PyTuple>,
+    keywords: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
     use pyo3::ffi::PyObject;
     unsafe extern "C-unwind" {
-        fn PyObject_CallObject(callable: *mut PyObject, args: *mut PyObject) -> *mut PyObject;
+        fn PyObject_Call(
+            callable: *mut PyObject,
+            args: *mut PyObject,
+            kwargs: *mut PyObject,
+        ) -> *mut PyObject;
     }
     struct Stay;
     impl Drop for Stay {
@@ -24,16 +32,22 @@ pub fn call_back(callback: &Bound<'_, PyAny>, arguments: &Bound<'_, PyTuple>) ->
             }
         }
     }
+    let keywords = keywords.map_or(std::ptr::null_mut(), Bound::as_ptr);
     let stay = Stay;
-    // SAFETY: both are objects that outlive the call, the second a tuple, and `Bound` says that this thread is attached.
-    let result = unsafe { PyObject_CallObject(callback.as_ptr(), arguments.as_ptr()) };
+    // SAFETY: objects that outlive the call, a tuple and a dictionary or null, and `Bound` says that this thread is
+    // attached.
+    let result = unsafe { PyObject_Call(function.as_ptr(), arguments.as_ptr(), keywords) };
     std::mem::forget(stay);
     // SAFETY: a new reference, or null with an exception set.
-    unsafe { Bound::from_owned_ptr_or_err(callback.py(), result) }.map(|_| ())
+    unsafe { Bound::from_owned_ptr_or_err(function.py(), result) }
 }
 
-/// `callback(*arguments)`.
+/// `function(*arguments, **keywords)`.
 #[cfg(not(unix))]
-pub fn call_back(callback: &Bound<'_, PyAny>, arguments: &Bound<'_, PyTuple>) -> PyResult<()> {
-    callback.call1(arguments).map(|_| ())
+pub fn call_back<'py>(
+    function: &Bound<'py, PyAny>,
+    arguments: &Bound<'py, PyTuple>,
+    keywords: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    function.call(arguments, keywords)
 }

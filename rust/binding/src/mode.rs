@@ -1,5 +1,6 @@
 //! The calling thread's floating-point mode: the guard of the face, and what tests set.
 
+use crate::callback::call_back;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -13,7 +14,7 @@ pub fn in_standard_mode<'py>(
     arguments: &Bound<'py, PyTuple>,
     keywords: &Bound<'py, PyDict>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    standard(|| function.call(arguments, Some(keywords)))
+    standard(|| call_back(function, arguments, Some(keywords)))
 }
 
 /// Sets the calling thread's floating-point mode, as `torch.set_flush_denormal`, `fesetround` and `feenableexcept` do;
