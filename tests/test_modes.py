@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -158,6 +161,24 @@ def test_files_are_read_and_reports_written_the_same_in_every_mode(callers: Call
     got = made()
     _core.set_mode_for_tests()
     assert repr(got) == repr(want)
+
+
+def test_what_is_imported_late_is_compiled_in_the_standard_mode(tmp_path: Path) -> None:
+    """Where no ``.pyc`` stands, Python reads literals anew: 0.999 rounded up is another number, and would be kept."""
+    script = """
+import steelyard as sy
+from steelyard import _core
+_core.set_mode_for_tests(False, "up")
+sy.AdamW, sy.preference_loss, sy.reference
+_core.set_mode_for_tests()
+import inspect
+print(inspect.signature(sy.AdamW).parameters["betas"].default)
+"""
+    fresh = os.environ | {"PYTHONPYCACHEPREFIX": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=fresh, capture_output=True, text=True, timeout=100, check=True
+    )
+    assert done.stdout.strip() == "(0.9, 0.999)"
 
 
 def test_every_public_call_is_guarded() -> None:

@@ -30,7 +30,8 @@ else:
         """Import a room when one of its names is first read."""
         if name not in _LATER:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        room = import_module(f".{_LATER[name]}", __name__)
+        # The caller may have set another floating-point mode by now, in which Python compiles 0.999 to another number.
+        room = _core.in_standard_mode(import_module, (f".{_LATER[name]}", __name__), {})
         value = globals()[name] = room if name == _LATER[name] else getattr(room, name)
         return value
 
