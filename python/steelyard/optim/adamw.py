@@ -46,7 +46,7 @@ class StepInfo:
     clip_factor : float
         What the gradients were multiplied by: 1.0 where nothing was clipped.
     nonfinite : int
-        Gradient elements that are NaN or infinite.
+        Gradient elements that are NaN or infinite, or, where none is, so large that a moment would be infinite.
     first_nonfinite : str or None
         The path of the first gradient that has one.
     skipped : bool
@@ -197,27 +197,36 @@ class AdamW:
     Parameters
     ----------
     params : tree of arrays
-        A writable float32 or float64 array, or dictionaries, lists and tuples of them; NumPy arrays or torch
-        CPU tensors (which are detached, and whose version counter is raised so that a backward pass that
-        needed the old value raises). C-contiguous, none overlapping another.
+        A writable float32 or float64 array, or dictionaries, lists and (named) tuples of them, or what goes through
+        them once, such as ``module.parameters()``; NumPy arrays or torch CPU tensors (which are detached, and whose
+        version counter is raised so that a backward pass that needed the old value raises). C-contiguous, none
+        overlapping another. Where their memory is, is asked again at each step.
     lr : float or callable
         The learning rate, or a function of the number of updates already made, such as
         :func:`steelyard.schedules.cosine`.
     betas : (float, float)
         Decay of the first and the second moment, in [0, 1).
     eps : float
-        Added to the denominator, outside the root.
+        Added to the denominator, outside the root; more than 0 in the parameters' type.
     weight_decay : float
         Decoupled; the parameter shrinks by ``lr * weight_decay`` a step.
     max_norm : float, optional
         Clip the gradients to this global norm; at least 0.
     nonfinite : {"raise", "skip", "propagate"}
-        What NaN or infinite gradients do, decided before anything is written: raise, leave the step out, or
-        take part. The gradients are not scanned for ``"propagate"`` without ``max_norm``.
+        What gradients do that are NaN or infinite, or so large that a moment would be infinite, decided before anything
+        is written: raise, leave the step out, or take part (as in :func:`clip_by_global_norm_`). The gradients are not
+        scanned for ``"propagate"`` without ``max_norm``.
     maximize : bool
         Go up the gradient.
     amsgrad : bool
         Divide by the largest second moment so far.
+
+    Attributes
+    ----------
+    lr, betas, eps, weight_decay, max_norm, nonfinite, maximize, amsgrad
+        The options; ``lr`` can be set.
+    step_info : StepInfo or None
+        What the last step did.
 
     Raises
     ------
