@@ -674,6 +674,17 @@ def test_pipes_are_read_as_files_are(step: int, tmp_path: Path) -> None:
 
 
 @linux
+def test_a_pipe_is_read_once(tmp_path: Path, inside: Callable[..., Any]) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with pytest.raises(
+        ValueError, match=r"paths: expected each pipe once; got .*fifo' twice; write its records to a file"
+    ):
+        records.read([fifo, tmp_path / "." / "fifo"], names=["a", "b"])
+    one_sentence(inside("report", "-", "/dev/stdin"), 2, "twice")
+
+
+@linux
 def test_standard_input_and_process_substitution(base: Path) -> None:
     data = base.read_text()
     whole = json.loads(command("report", base, "--json", "-").stdout)["models"][0]["score"]

@@ -15,12 +15,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 from steelyard import cli
@@ -213,11 +214,21 @@ def outside(words: list[str]) -> tuple[int, bytes, bytes]:
     return done.returncode, done.stdout, done.stderr
 
 
-def feed(fifo: Path, data: bytes) -> None:
-    try:
-        fifo.write_bytes(data)
-    except BrokenPipeError:
-        return  # the command had seen enough
+def feed(fifo: Path, data: bytes, over: Event) -> None:
+    """Write to the pipe once the command has opened it, if it does."""
+    while not over.is_set():
+        try:
+            pipe = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            time.sleep(0.001)  # nobody reads yet
+            continue
+        os.set_blocking(pipe, True)
+        try:
+            with open(pipe, "wb") as out:
+                out.write(data)
+        except BrokenPipeError:
+            pass  # the command had seen enough
+        return
 
 
 # ---- what must hold
@@ -275,15 +286,15 @@ def trial(rng: Random) -> str:
             fifo = Path(name) / "pipe"
             os.mkfifo(fifo)
             places[0] = str(fifo)
-            writer = Thread(target=feed, args=(fifo, before[files[0]]), daemon=True)
+            writer = Thread(target=feed, args=(fifo, before[files[0]], over := Event()), daemon=True)
             writer.start()
         if rng.random() < 0.03:
             places.append(rng.choice([str(Path(name) / "absent"), name, "/dev/null", places[0]]))
         process = rng.random() < 0.02
         code, out, err = (outside if process else inside)([verb, *words, "--", *places])
         if piped:
-            os.close(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK))  # the command may have refused before it opened it
-            writer.join(60)
+            over.set()  # the command may have refused before it opened the pipe
+            writer.join()
         check_words(code, out, err, is_data=Path("-") in asked)
         for path, data in before.items():
             assert path.read_bytes() == data, "what was read has changed"

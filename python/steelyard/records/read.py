@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -132,7 +133,22 @@ def _files(paths: AnyPath | Sequence[AnyPath]) -> list[Path]:
         files.append(Path(path))
     if not files:
         raise value_error("paths", "at least one file", "none")
+    _check_pipes(files)
     return files
+
+
+def _check_pipes(files: Sequence[Path]) -> None:
+    """A pipe is empty once it was read, and a named one would be waited for without end."""
+    seen: set[tuple[int, int]] = set()
+    for file in files:
+        try:
+            found = os.stat(file)
+        except (OSError, ValueError):
+            continue  # the reader says what is wrong
+        key = found.st_dev, found.st_ino
+        if (stat.S_ISFIFO(found.st_mode) or stat.S_ISCHR(found.st_mode)) and key in seen:
+            raise value_error("paths", "each pipe once", f"{os.fspath(file)!r} twice", "write its records to a file")
+        seen.add(key)
 
 
 def _names(names: Sequence[str] | None, files: Sequence[Path]) -> list[str] | None:
