@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -135,6 +137,22 @@ def test_what_is_printed_is_the_same_in_every_mode(callers: Callable[[], None]) 
     got = list(printed())
     _core.set_mode_for_tests()
     assert [repr(one) for one in got] == want
+
+
+def test_a_bare_number_prints_the_same_in_every_mode(callers: Callable[[], None]) -> None:
+    tiny = [np.array([3e-310, 4e-310])]
+    schedule = sy.schedules.linear(0.1, total_steps=9, end=1e-310)
+    state = sy.optim.GlobalNormState().update(tiny)
+    callers()
+    numbers = [sy.global_norm(tiny), sy.clip_by_global_norm_(tiny, 1.0), state.compute(), schedule(9), schedule(4)]
+    said = [f"{x} {x!r} {x:.3g} {x:.1%}" for x in numbers]
+    _core.set_mode_for_tests()
+    assert said == [f"{float(x)} {float(x)!r} {float(x):.3g} {float(x):.1%}" for x in numbers]
+    assert said[0].startswith("5e-310 ")
+    assert type(numbers[0]) is not float
+    for plain in (numbers[0] + 0.0, float(numbers[0]), copy.copy(numbers[0]), pickle.loads(pickle.dumps(numbers[0]))):
+        assert type(plain) is float
+        assert plain == numbers[0]
 
 
 def test_files_are_read_and_reports_written_the_same_in_every_mode(callers: Callable[[], None], tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar
 from . import _core
 from ._lazy import lazy
 
-__all__ = ["standard_mode", "standard_mode_methods"]
+__all__ = ["Number", "standard_mode", "standard_mode_methods"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,3 +48,22 @@ def standard_mode_methods(cls: C) -> C:
         elif isinstance(member, lazy):
             member.compute = standard_mode(member.compute)
     return cls
+
+
+class Number(float):
+    """A call's result that is one bare number. It prints in the standard mode, too.
+
+    Python shows a float by the mode of the thread: under flush-to-zero a norm of 5e-310 would print as 0.0. In all else
+    it is the float: arithmetic, copies and pickles give plain ones.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return _core.in_standard_mode(float.__repr__, (self,), {})  # type: ignore[no-any-return]
+
+    def __format__(self, spec: str) -> str:
+        return _core.in_standard_mode(float.__format__, (self, spec), {})  # type: ignore[no-any-return]
+
+    def __reduce__(self) -> tuple[type[float], tuple[float]]:
+        return float, (float(self),)

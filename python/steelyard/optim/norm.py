@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 
 from .. import _core
-from .._mode import standard_mode, standard_mode_methods
+from .._mode import Number, standard_mode, standard_mode_methods
 from .._options import at_least_zero, choice, state_bytes
 from ..errors import type_error, value_error
 from ._tree import all_to_read, all_to_write, paths, refuse_parameter, teller, unfold
@@ -72,7 +72,7 @@ def global_norm(grads: Any, *, nonfinite: Literal["raise", "propagate"] = "raise
     1e8 elements, inf from 1.8e19 on, 0 at 1e-25.
     """
     choice(nonfinite, "nonfinite", ("raise", "propagate"))
-    return _measured_tree(grads, nonfinite, "nonfinite='propagate' lets the norm be NaN or infinite")[2]
+    return Number(_measured_tree(grads, nonfinite, "nonfinite='propagate' lets the norm be NaN or infinite")[2])
 
 
 @standard_mode
@@ -132,7 +132,7 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
     norm, bad, first, _ = _core.clip_in_place(owners, arrays, names, limit, stop_nonfinite=stop, tell=teller(values))
     if first is not None and nonfinite == "raise":
         raise _not_finite(names[first], bad, "nothing was written; nonfinite='skip' goes on")
-    return norm
+    return Number(norm)
 
 
 # A sum of squares is m * 2**e with e >= -1074 - 2 * 1000 (the smallest double, the largest scale).
@@ -189,11 +189,11 @@ class GlobalNormState:
     def compute(self) -> float:
         """Return the norm: the square root of the exact total, rounded once."""
         if not self._total:
-            return 0.0
+            return Number(0.0)
         try:
-            return math.ldexp(*_root(self._total))
+            return Number(math.ldexp(*_root(self._total)))
         except OverflowError:  # beyond the largest double, as global_norm has it
-            return math.inf
+            return Number(math.inf)
 
     def reset(self) -> Self:
         """Forget everything; returns self."""

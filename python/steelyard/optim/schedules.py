@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from .._arrays import plain
-from .._mode import standard_mode, standard_mode_methods
+from .._mode import Number, standard_mode, standard_mode_methods
 from .._options import at_least_zero, choice, whole
 from ..errors import shown, type_error, value_error
 
@@ -104,7 +104,7 @@ class Schedule:
             if step < 0:
                 raise value_error("step", "at least 0, the number of updates already made", str(step))
             # Past the end a schedule stays; the core counts to 2**64.
-            return float(self._rates(np.array([min(step, 2**64 - 1)], np.uint64))[0])
+            return Number(self._rates(np.array([min(step, 2**64 - 1)], np.uint64))[0])
         steps = plain(step, "step")
         if steps.dtype.kind not in "iu":
             raise type_error("step", "whole numbers", f"{steps.dtype}")
