@@ -372,7 +372,7 @@ def test_replicates_beyond_memory_are_refused_and_the_process_lives() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
         try:
             sy.bootstrap(np.arange(9.0), n_resamples=10**9)
-        except ValueError as error:
+        except MemoryError as error:
             print(error)
     """)
     assert out == ("n_resamples: expected replicates that fit into memory; got 1000000000, which need 22.4 GiB")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._strides import coded, converted, kept, listed, strides
+from ._foreign import is_refusal
 from .errors import shown, type_error, value_error
 
 __all__ = ["booleans", "codes", "describe", "floats", "integers", "plain", "to_float64"]
@@ -58,6 +59,8 @@ def _from_tensor(x: Any, name: str) -> Array:
             return bits.view(BF16)
         shared: Array = x.detach().numpy()
     except (TypeError, RuntimeError) as error:
+        if not is_refusal(error):
+            raise
         raise type_error(name, "a dense CPU tensor that NumPy can share", describe(x), f"torch says: {error}") from None
     return shared
 
@@ -71,7 +74,9 @@ def _nulls(x: Any) -> int:
 def _as_array(x: Any, name: str) -> Array:
     try:
         return listed(x) if isinstance(x, list | tuple) else np.asarray(x)
-    except Exception:
+    except Exception as error:
+        if not is_refusal(error):
+            raise
         got = "rows of unequal length" if isinstance(x, list | tuple) else shown(x)
         raise type_error(name, "an array", got) from None
 
@@ -223,7 +228,9 @@ def shape_of(x: Any, name: str) -> tuple[int, ...]:
     """The shape of an array, of nested lists, or of one thing."""
     try:
         return listed(x).shape if isinstance(x, list | tuple) else np.shape(x)
-    except Exception:
+    except Exception as error:
+        if not is_refusal(error):
+            raise
         raise type_error(name, "an array", shown(x)) from None
 
 

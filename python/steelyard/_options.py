@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from ._foreign import is_refusal
 from .errors import shown, type_error, value_error
 
 __all__ = [
@@ -71,7 +72,9 @@ def number(value: Any, name: str, expected: str = "a number") -> float:
     if not isinstance(scalar, np.generic) and getattr(scalar, "shape", None) == ():
         try:
             scalar = scalar.item()  # of a tensor or a JAX array
-        except Exception:
+        except Exception as error:
+            if not is_refusal(error):
+                raise
             raise type_error(name, expected, shown(value)) from None
     if isinstance(scalar, bool | np.bool_) or not isinstance(scalar, Real | np.floating | np.integer):
         raise type_error(name, expected, shown(value))

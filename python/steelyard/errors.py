@@ -10,6 +10,7 @@ import sys
 import warnings
 from typing import Any
 
+from ._foreign import is_refusal
 from ._text import printable
 
 __all__ = ["RecordError", "SteelyardWarning"]
@@ -39,7 +40,9 @@ def shown(value: Any) -> str:
         return f"{kind} of {len(value)}"
     try:
         return f"{kind} {value!r}"
-    except Exception:  # an object may refuse to be shown; the sentence is about the argument
+    except Exception as error:  # an object may refuse to be shown; the sentence is about the argument
+        if not is_refusal(error):
+            raise
         return kind
 
 
@@ -64,6 +67,11 @@ def type_error(name: str, expected: str, got: str, fix: str = "") -> TypeError:
 def value_error(name: str, expected: str, got: str, fix: str = "") -> ValueError:
     """The error for the wrong content: a shape, a range, a value."""
     return ValueError(sentence(name, expected, got, fix))
+
+
+def memory_error(name: str, expected: str, got: str, fix: str = "") -> MemoryError:
+    """The error for what there is no memory for."""
+    return MemoryError(sentence(name, expected, got, fix))
 
 
 def warn(message: str) -> None:

@@ -15,7 +15,7 @@ from .._intervals import Clusters, Column
 from .._mode import standard_mode, standard_mode_methods
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence, whole
 from .._progress import Progress, reporter
-from ..errors import value_error
+from ..errors import memory_error, value_error
 from ..estimate import Estimate
 from ._rows import Rows, Selection, columns
 
@@ -205,12 +205,12 @@ def bootstrap(
 
 
 def _room_for(n_resamples: int) -> None:
-    """Refuse what memory cannot hold before hours of work: replicates, as they are collected and sorted."""
+    """Find out before hours of work whether memory holds the replicates, as they are collected and sorted."""
     try:
         np.empty(3 * n_resamples)
     except MemoryError:
         got = f"{n_resamples}, which need {24 * n_resamples / 2**30:.3g} GiB"
-        raise value_error("n_resamples", "replicates that fit into memory", got) from None
+        raise memory_error("n_resamples", "replicates that fit into memory", got) from None
 
 
 class _Sample(NamedTuple):

@@ -7,7 +7,7 @@
 use pyo3::exceptions::PyMemoryError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::convert::Infallible;
 
 /// A result of a function: numbers, texts and objects, in tuples and lists.
@@ -90,6 +90,12 @@ impl<'py, T> ToPython<'py> for Bound<'py, T> {
     }
 }
 
+impl<'py, T> ToPython<'py> for Py<T> {
+    fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.into_bound(py).into_any())
+    }
+}
+
 impl<'py, T: ToPython<'py>> ToPython<'py> for Option<T> {
     fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.map_or_else(|| Ok(py.None().into_bound(py)), |value| value.to_python(py))
@@ -137,6 +143,13 @@ impl<'py, T: ToPython<'py>> ToPython<'py> for Vec<T> {
         }
         Ok(list)
     }
+}
+
+/// A tuple of as many objects as there are.
+pub fn tuple<'py>(py: Python<'py>, objects: Vec<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyTuple>> {
+    let list = objects.to_python(py)?;
+    // SAFETY: the list is an object, and the thread is attached.
+    Ok(made(py, || unsafe { ffi::PyList_AsTuple(list.as_ptr()) })?.cast_into()?)
 }
 
 /// A dictionary of named values.

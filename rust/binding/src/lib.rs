@@ -16,6 +16,7 @@ mod perplexity;
 mod preference;
 mod resample;
 mod reserve;
+mod take;
 mod tokens;
 
 /// The compiled core of steelyard; the public face is the `steelyard` package.

@@ -4,6 +4,7 @@ use crate::arrays::{floats, slice};
 use crate::call::{call, no_memory, unreadable};
 use crate::each_float;
 use crate::give::{self, Give, Given};
+use crate::take::Listed;
 use crate::tokens::coordinates;
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -13,7 +14,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use steelyard_kernels::exact::bytes::BytesError;
 use steelyard_kernels::grid::{Stopped, Watch};
 use steelyard_kernels::intervals::{Alternative, Confidence};
-use steelyard_kernels::memory;
 use steelyard_kernels::tokens::{Batch, LONGEST_TEXT, Names, Per, Refused, Totals, Unit, sum_batch};
 
 /// Exact sums of NLL per cluster.
@@ -62,7 +62,7 @@ impl PerplexityTotals {
         let codes = slice::<i64>(codes, "clusters")?;
         let divisor = per.map(|per| slice::<f64>(per, "per")).transpose()?;
         let texts = names.filter(|names| !names.is_instance_of::<PyUntypedArray>());
-        let texts = texts.map(texts_of).transpose()?;
+        let texts = texts.map(PyAnyMethods::extract::<Listed<String>>).transpose()?.map(|list| list.0);
         if texts.iter().flatten().any(|text| text.len() > LONGEST_TEXT) {
             return Err(PyValueError::new_err(format!(
                 "clusters: expected ids of at most {LONGEST_TEXT} bytes"
@@ -220,19 +220,6 @@ impl PerplexityTotals {
             }
         }
     }
-}
-
-/// A list of texts.
-fn texts_of(list: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
-    let mut texts = memory::with_capacity(list.len()?).map_err(no_memory)?;
-    for (i, item) in list.try_iter()?.enumerate() {
-        let item = item?;
-        if i % 4096 == 0 {
-            list.py().check_signals()?;
-        }
-        memory::push(&mut texts, memory::text(item.extract()?).map_err(no_memory)?).map_err(no_memory)?;
-    }
-    Ok(texts)
 }
 
 /// One number a token or one a row, told apart by how many there are.

@@ -145,9 +145,11 @@ impl Written {
         name: impl Fn(usize) -> String,
     ) -> PyResult<Self> {
         let tensors = given.iter().zip(&arrays).enumerate().filter(|(_, (given, array))| !given.is(*array));
-        let tensors = tensors.map(|(index, (given, _))| Ok((index, TensorPlace::new(given.bind(py))?)));
-        let tensors = tensors.collect::<PyResult<_>>()?;
-        let mut written = Written { rows, arrays, tensors, places: Places::default() };
+        let mut places = Vec::new();
+        for (index, (given, _)) in tensors {
+            memory::push(&mut places, (index, TensorPlace::new(given.bind(py))?)).map_err(no_memory)?;
+        }
+        let mut written = Written { rows, arrays, tensors: places, places: Places::default() };
         written.places = written.look(py, &name, "like the parameter")?;
         Ok(written)
     }
@@ -193,7 +195,7 @@ impl Written {
         let mut moved = Vec::new();
         for (position, (row, tensor)) in self.tensors.iter().enumerate() {
             if !tensor.stayed(py)? {
-                moved.push((position, *row));
+                memory::push(&mut moved, (position, *row)).map_err(no_memory)?;
             }
         }
         for &(position, row) in &moved {
@@ -336,7 +338,11 @@ impl Written {
     /// Copies of the arrays of every role but the first, role by role.
     pub fn copies<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let moments = self.arrays[self.rows..].iter();
-        moments.map(|array| array.bind(py).call_method0(intern!(py, "copy"))).collect()
+        let mut copies = memory::with_capacity(moments.len()).map_err(no_memory)?;
+        for array in moments {
+            copies.push(array.bind(py).call_method0(intern!(py, "copy"))?);
+        }
+        Ok(copies)
     }
 
     /// Checks arrays that are to be copied into those of every role but the first, in order, and hands out both.

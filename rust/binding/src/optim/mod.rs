@@ -6,7 +6,8 @@ use crate::arrays::blocks::{Reads, is_plain};
 use crate::arrays::written::Written;
 use crate::arrays::{Fresh, slice};
 use crate::call::{call, call_quick, no_memory, unreadable};
-use crate::give;
+use crate::give::{self, Give, Given};
+use crate::take::Listed;
 use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -49,8 +50,11 @@ pub fn convert_unreadable<'py>(
         return Ok(values);
     }
     let array = |(index, value)| if is_plain(&value) { Ok(value) } else { convert.call1((index,)) };
-    let arrays = values.iter().enumerate().map(array).collect::<PyResult<Vec<_>>>()?;
-    PyTuple::new(values.py(), arrays)
+    let mut arrays = memory::with_capacity(values.len()).map_err(no_memory)?;
+    for item in values.iter().enumerate() {
+        arrays.push(array(item)?);
+    }
+    give::tuple(values.py(), arrays)
 }
 
 /// The sum of squares over all arrays, as (sum, exponent): `sum * 4^exponent`; then the norm, the non-finite
@@ -60,10 +64,7 @@ type NormOutcome = (f64, i32, f64, usize, Option<usize>);
 /// The global norm of arrays that are only read.
 #[pyfunction]
 #[pyo3(signature = (arrays, progress=None))]
-pub fn sum_of_squares(
-    arrays: Bound<'_, PyTuple>,
-    progress: Option<&Bound<'_, PyAny>>,
-) -> PyResult<NormOutcome> {
+pub fn sum_of_squares(arrays: Bound<'_, PyTuple>, progress: Option<&Bound<'_, PyAny>>) -> Given<NormOutcome> {
     let py = arrays.py();
     let reads = Reads::new(arrays, |index| format!("arrays[{index}]"))?;
     let slices = reads.slices()?;
@@ -72,6 +73,7 @@ pub fn sum_of_squares(
         let (count, first) = counted(nonfinite(&slices, scaled));
         Ok((scaled.sum, scaled.exponent, scaled.root(), count, first))
     })
+    .map(Give)
 }
 
 /// Scales arrays in place to a global norm of at most `max_norm`: (norm, non-finite count, index of the first array that
@@ -82,13 +84,14 @@ pub fn sum_of_squares(
 #[pyo3(signature = (given, arrays, names, max_norm, *, stop_nonfinite, tell=None))]
 pub fn clip_in_place(
     py: Python<'_>,
-    given: Vec<Py<PyAny>>,
-    arrays: Vec<Py<PyAny>>,
-    names: Vec<String>,
+    given: Listed<Py<PyAny>>,
+    arrays: Listed<Py<PyAny>>,
+    names: Listed<String>,
     max_norm: f64,
     stop_nonfinite: bool,
     tell: Option<(Py<PyAny>, Py<PyAny>)>,
-) -> PyResult<(f64, usize, Option<usize>, bool)> {
+) -> Given<(f64, usize, Option<usize>, bool)> {
+    let (Listed(given), Listed(arrays), Listed(names)) = (given, arrays, names);
     let name = |index| name(&names, index);
     let mut written = Written::new(py, arrays.len(), arrays, &given, name)?;
     let reads = written.reads()?;
@@ -104,7 +107,7 @@ pub fn clip_in_place(
         call_quick(py, move || optim::scale_in_place(slices, clip))?;
         told(py, tell.as_ref())?;
     }
-    Ok((scaled.root(), count, first, writes))
+    Ok(Give((scaled.root(), count, first, writes)))
 }
 
 fn name(names: &[String], index: usize) -> String {
@@ -148,9 +151,9 @@ const NORM_LAYOUT: u8 = 1;
 
 /// The bytes of a `GlobalNormState`, whose exact total is given in limbs of 64 bits.
 #[pyfunction]
-pub fn global_norm_to_bytes(py: Python<'_>, limbs: Vec<u64>) -> PyResult<Bound<'_, PyBytes>> {
-    let mut writer = Writer::new(StateKind::GlobalNorm, NORM_LAYOUT, b"{}", limbs.len() as u32);
-    for &limb in &limbs {
+pub fn global_norm_to_bytes(py: Python<'_>, limbs: Listed<u64>) -> PyResult<Bound<'_, PyBytes>> {
+    let mut writer = Writer::new(StateKind::GlobalNorm, NORM_LAYOUT, b"{}", limbs.0.len() as u32);
+    for &limb in &limbs.0 {
         writer.u64(limb);
     }
     give::bytes(py, &writer.finish().map_err(no_memory)?)
@@ -158,7 +161,7 @@ pub fn global_norm_to_bytes(py: Python<'_>, limbs: Vec<u64>) -> PyResult<Bound<'
 
 /// The limbs of a saved `GlobalNormState`.
 #[pyfunction]
-pub fn global_norm_from_bytes(data: &[u8]) -> PyResult<Vec<u64>> {
+pub fn global_norm_from_bytes(data: &[u8]) -> Given<Vec<u64>> {
     let read = || {
         let mut reader = Reader::open(data, StateKind::GlobalNorm, NORM_LAYOUT)?;
         if !reader.holds(8) {
@@ -171,5 +174,5 @@ pub fn global_norm_from_bytes(data: &[u8]) -> PyResult<Vec<u64>> {
         reader.finish()?;
         Ok(limbs)
     };
-    read().map_err(unreadable)
+    read().map(Give).map_err(unreadable)
 }

@@ -2,7 +2,9 @@
 
 use super::{counted, name, nonfinite, told};
 use crate::arrays::written::{Float, Written};
-use crate::call::call_quick;
+use crate::call::{call_quick, no_memory};
+use crate::give::{Give, Given};
+use crate::take::Listed;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -51,20 +53,22 @@ impl AdamWPlan {
     #[allow(clippy::too_many_arguments)] // one call, spelled out in the Python face
     fn new(
         py: Python<'_>,
-        paths: Vec<String>,
-        given: Vec<Py<PyAny>>,
-        params: Vec<Py<PyAny>>,
-        moments: Vec<Vec<Py<PyAny>>>,
+        paths: Listed<String>,
+        given: Listed<Py<PyAny>>,
+        params: Listed<Py<PyAny>>,
+        moments: Listed<Listed<Py<PyAny>>>,
         steps: u64,
         options: Py<PyAny>,
         tell: Option<(Py<PyAny>, Py<PyAny>)>,
     ) -> PyResult<Self> {
+        let (Listed(paths), Listed(given), Listed(params), Listed(moments)) = (paths, given, params, moments);
         let rows = paths.len();
-        let mut arrays = Vec::with_capacity(rows * (1 + moments.len()));
-        for role in std::iter::once(params).chain(moments) {
+        let mut arrays = memory::with_capacity(rows * (1 + moments.len())).map_err(no_memory)?;
+        for role in std::iter::once(params).chain(moments.into_iter().map(|role| role.0)) {
             if role.len() != rows || given.len() != rows {
                 return Err(PyValueError::new_err("params: expected one array of each kind for every path"));
             }
+            memory::reserve(&mut arrays, role.len()).map_err(no_memory)?;
             arrays.extend(role);
         }
         if !(2 * rows < arrays.len() && arrays.len() <= ROLES.len() * rows) && rows > 0 {
@@ -102,8 +106,8 @@ impl AdamWPlan {
 
     /// What the last step did that was made or left out.
     #[getter]
-    fn last(&self) -> Option<StepOutcome> {
-        *locked(&self.last)
+    fn last(&self) -> Give<Option<StepOutcome>> {
+        Give(*locked(&self.last))
     }
 
     /// Whether a step is running in a thread that this process does not have: it was forked meanwhile.
@@ -132,7 +136,7 @@ impl AdamWPlan {
         max_norm: Option<f64>,
         scan: bool,
         stop_nonfinite: bool,
-    ) -> PyResult<StepOutcome> {
+    ) -> Given<StepOutcome> {
         let py = grads.py();
         let mut entered = self.enter(py)?;
         if step != self.steps() + 1 {
@@ -184,14 +188,14 @@ impl AdamWPlan {
         if applied {
             told(py, self.tell.as_ref())?;
         }
-        Ok(outcome)
+        Ok(Give(outcome))
     }
 
     /// Steps made, options and copies of the moments, of one moment in time.
-    fn state<'py>(&self, py: Python<'py>) -> PyResult<PlanState<'py>> {
+    fn state<'py>(&self, py: Python<'py>) -> Given<PlanState<'py>> {
         let entered = self.wait(py)?;
         let copies = entered.written.copies(py)?;
-        Ok((self.steps(), self.options(py), copies))
+        Ok(Give((self.steps(), self.options(py), copies)))
     }
 
     /// Takes over saved moments, one array a path, role by role, with the number of steps that made them and options:
@@ -199,14 +203,14 @@ impl AdamWPlan {
     fn load(
         &self,
         moments: Bound<'_, PyTuple>,
-        names: Vec<String>,
+        names: Listed<String>,
         steps: u64,
         options: Py<PyAny>,
         any_value: bool,
     ) -> PyResult<()> {
         let py = moments.py();
         let mut entered = self.wait(py)?;
-        let mut loads = entered.written.loads(moments, |index| name(&names, index))?;
+        let mut loads = entered.written.loads(moments, |index| name(&names.0, index))?;
         let (values, copies) = loads.claim()?;
         let rows = self.paths.len();
         let found = call_quick(py, move || {
@@ -217,7 +221,7 @@ impl AdamWPlan {
             Ok(found)
         })?;
         if let Some((index, element, damage)) = found {
-            return Err(PyValueError::new_err(damage_sentence(&name(&names, index), element, damage)));
+            return Err(PyValueError::new_err(damage_sentence(&name(&names.0, index), element, damage)));
         }
         self.steps.store(steps, Relaxed);
         self.set_options(options);

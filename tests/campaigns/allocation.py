@@ -1,0 +1,246 @@
+"""Every kernel of the shared test table, and every state, while allocations fail: the n-th, for n = 0, 1, 2, ...
+
+Each failure must be a ``MemoryError``; arguments and states stay as they were, or a state is as after the call; and the
+next call is right, bit for bit. The core's own allocations fail by a hook in its allocator, Python's by ``_testcapi``.
+An allocation that nobody can refuse ends the process, and Rust says how large it was.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from random import Random
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import steelyard as sy
+from steelyard import _core
+
+from ..cases import all_cases, uniform
+from ..test_reference import canonical
+from . import _frame
+
+try:
+    import _testcapi
+except ImportError:  # an interpreter without its test modules
+    python_memory: ModuleType | None = None
+else:
+    python_memory = _testcapi if hasattr(_testcapi, "set_nomemory") else None
+
+CASES = all_cases()
+FOREVER = 1 << 62
+# Larger than anything the reserve serves: what fails must be an answer.
+LARGE = (64 << 10) + 1
+# Beyond this many allocations, every tenth more is tried.
+EACH = 200
+
+
+class Failing:
+    """What fails, and whether anything has."""
+
+    def __init__(self, kind: str, failures: int) -> None:
+        self.kind, self.failures, self.failed = kind, failures, False
+
+    @contextmanager
+    def after(self, successes: int) -> Iterator[None]:
+        self.failed = True  # of Python's allocations nobody counts: see `sweep`
+        if self.kind == "python":
+            assert python_memory is not None
+            python_memory.set_nomemory(successes, successes + self.failures)
+            try:
+                yield
+            finally:
+                python_memory.remove_mem_hooks()
+            return
+        least = LARGE if self.kind == "large" else 0
+        _core.fail_allocations_for_tests(successes, self.failures, least)
+        try:
+            yield
+        finally:
+            self.failed = _core.fail_allocations_for_tests(0, 0, 0) < self.failures
+
+
+def of_numpy(error: BaseException) -> bool:
+    """Whether NumPy or Python lost the exception on the way: its functions return null and say nothing."""
+    return isinstance(error, SystemError) and any(text in str(error) for text in ("without exception", "without setting"))
+
+
+def sweep(failing: Failing, call: Callable[[], Any], check: Callable[[Any], None]) -> int:
+    """Have allocation 0, 1, 2, ... of ``call`` fail, until it passes untouched; ``check`` what it gives, None: nothing."""
+    n = passed = tried = 0
+    while failing.kind != "python" or passed < 3:
+        result, said = None, None
+        try:
+            with failing.after(n):
+                result = call()
+        except BaseException as error:
+            if not isinstance(error, MemoryError) and not of_numpy(error):
+                raise AssertionError(f"{type(error).__name__} for a MemoryError, at allocation {n}: {error}") from error
+            said = error
+        passed = passed + 1 if said is None else 0
+        check(result)
+        if not failing.failed:
+            break
+        n += 1 if n < EACH else n // 10
+        tried += 1
+    return tried
+
+
+def kinds() -> list[str]:
+    return ["core", "large", *(["python"] if python_memory else [])]
+
+
+def of_a_case(random: Random) -> str:
+    case = random.choice(CASES)
+    dtype, length = random.choice(case.dtypes), random.choice(case.lengths)
+    kind = random.choice(kinds())
+    if kind == "python" and length > 5000:
+        length = min(case.lengths)
+    failing = Failing(kind, random.choice((1, 1, 3) if kind == "python" else (1, 2, FOREVER)))
+    inputs = case.make(dtype, length)
+    before = flat(inputs)
+    _core.set_threads(random.choice((1, 2, 3)))
+    want = flat(case.run(inputs))
+
+    def check(got: Any) -> None:
+        assert got is None or flat(got) == want, "other bits"
+        assert flat(inputs) == before, "an argument was changed"
+
+    try:
+        sweep(failing, lambda: case.run(inputs), check)
+        check(case.run(inputs))
+    except AssertionError as error:
+        error.add_note(f"{case.name}, {dtype}, length {length}, {failing.kind}, {failing.failures} failures")
+        raise
+    finally:
+        _core.set_threads(None)
+    return f"cases of {kind}"
+
+
+def flat(value: Any) -> Any:
+    """A value as something that compares by bits, copied."""
+    if isinstance(value, dict):
+        return {key: flat(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [flat(item) for item in value]
+    return canonical(value)
+
+
+# -- states ------------------------------------------------------------------------------------------------------------
+
+Change = Callable[[], object]
+Look = Callable[[], Any]
+
+
+def perplexity(random: Random) -> tuple[Change, Look]:
+    named = random.random() < 0.7
+    many = random.choice((3, 400, 5000))
+    state, other = sy.tokens.PerplexityState(), sy.tokens.PerplexityState()
+    for i, one in enumerate((state, other)):
+        ids = [f"document {j + i}" for j in range(many)]
+        one.update(uniform(many, i), clusters=ids if named else None)
+    more = uniform(50, 7)
+    change: Change = random.choice(
+        (
+            lambda: state.merge(other),
+            lambda: state.update(more, clusters=[f"new {i}" for i in range(50)] if named else None),
+            lambda: sy.tokens.PerplexityState.from_bytes(other.to_bytes()),
+            lambda: state.compute(),
+        )
+    )
+    return change, state.to_bytes
+
+
+def reliability(random: Random) -> tuple[Change, Look]:
+    bins = random.choice((3, 15, 9000))
+    state, other = (sy.calibration.ReliabilityState(bins).update(uniform(100, i), uniform(100, 9) < 0.5) for i in (1, 2))
+    change: Change = random.choice(
+        (
+            lambda: state.merge(other),
+            lambda: state.update(uniform(70_000, 3), uniform(70_000, 4) < 0.5),
+            lambda: sy.calibration.ReliabilityState.from_bytes(other.to_bytes()),
+        )
+    )
+    return change, state.to_bytes
+
+
+def global_norm(random: Random) -> tuple[Change, Look]:
+    state, other = (sy.optim.GlobalNormState().update(uniform(100, i)) for i in (1, 2))
+    many = [uniform(3, i) for i in range(random.choice((1, 3000)))]
+    return random.choice((lambda: state.merge(other), lambda: state.update(many))), state.to_bytes
+
+
+def optimizer(random: Random) -> tuple[Change, Look]:
+    many, n = random.choice(((1, 100), (3, 70_000), (3000, 5)))
+    params = [uniform(n, i % 50) for i in range(many)]
+    grads = [uniform(n, 60 + i % 30) for i in range(many)]
+    opt = sy.AdamW(params, lr=0.1, max_norm=random.choice((None, 1.0)), amsgrad=random.random() < 0.3)
+    opt.step(grads)
+    saved = opt.state_dict()
+    change = random.choice((lambda: opt.step(grads), lambda: opt.load_state_dict(saved), lambda: opt.state_dict()))
+    return change, lambda: flat([params, dict(opt.state_dict())])
+
+
+def clipping(random: Random) -> tuple[Change, Look]:
+    many, n = random.choice(((2, 100), (2, 70_000), (3000, 5)))
+    grads = [10.0 * uniform(n, i % 50) for i in range(many)]
+    return lambda: sy.clip_by_global_norm_(grads, 1.0), lambda: flat(grads)
+
+
+STATES = (perplexity, reliability, global_norm, optimizer, clipping)
+
+
+def of_a_state(random: Random) -> str:
+    make, kind = random.choice(STATES), random.choice(kinds())
+    seed, failures = random.random(), random.choice((1, 3) if kind == "python" else (1, 2, FOREVER))
+    _core.set_threads(random.choice((1, 2)))
+    failing = Failing(kind, failures)
+    try:
+        change, look = make(Random(seed))
+        before = look()
+        change()
+        after = look()
+        n = passed = 0
+        while failing.kind != "python" or passed < 3:
+            change, look = make(Random(seed))
+            said = None
+            try:
+                with failing.after(n):
+                    change()
+            except BaseException as error:
+                if not isinstance(error, MemoryError) and not of_numpy(error):
+                    raise AssertionError(f"{type(error).__name__} for a MemoryError: {error}") from error
+                said = error
+            passed = passed + 1 if said is None else 0
+            now = look()
+            assert now == after or (said is not None and now == before), f"neither before nor after: {said!r}"
+            if now != after:
+                change()
+                assert look() == after, "the next call is not right"
+            if not failing.failed:
+                break
+            # A state is made anew for each: the larger ones are tried here and there.
+            n += 1 if n < 20 else 1 + int(n * Random(n + seed).random())
+    except AssertionError as error:
+        error.add_note(f"{make.__name__}, {kind}, {failures} failures")
+        raise
+    finally:
+        _core.set_threads(None)
+    return f"states of {kind}"
+
+
+def trial(random: Random) -> str:
+    return random.choice((of_a_case, of_a_state))(random)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return _frame.run("allocation", trial, arguments)
+
+
+if __name__ == "__main__":
+    np.seterr(all="ignore")
+    sys.unraisablehook = lambda _: None  # what ends while there is no memory cannot say so
+    sys.exit(main())
