@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._strides import coded, converted, kept, listed, strides
 from ._foreign import is_refusal
+from ._strides import coded, converted, kept, listed, strides
 from .errors import shown, type_error, value_error
 
 __all__ = ["booleans", "codes", "describe", "floats", "integers", "plain", "to_float64"]

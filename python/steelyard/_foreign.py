@@ -9,14 +9,23 @@ from typing import Any
 __all__ = ["is_refusal"]
 
 # How NumPy, torch, JAX or an object's own method says that something cannot be converted or shown.
-REFUSALS = (TypeError, ValueError, RuntimeError, AttributeError, LookupError, ArithmeticError, AssertionError, BufferError)
+REFUSALS = (
+    TypeError,
+    ValueError,
+    RuntimeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    BufferError,
+)
 
 
 def is_refusal(error: Exception) -> bool:
     """Whether foreign code has refused what it was given, which a sentence about the argument may then say.
 
-    False where the argument is not to blame: for want of memory or stack, for an exception that a handler of the caller's
-    raised when a signal came meanwhile, and for one whose kind is not known here. Those keep their type.
+    False where the argument is not to blame: for want of memory or stack, for an exception that a signal handler of
+    the caller's raised meanwhile, and for one whose kind is not known here. Those keep their type.
     """
     if isinstance(error, RecursionError) or not isinstance(error, REFUSALS):
         return False
@@ -35,7 +44,7 @@ def _code(handler: Any) -> CodeType | None:
     """What runs when a handler is called, where that is Python."""
     while isinstance(handler, partial):
         handler = handler.func
-    if not hasattr(handler, "__code__") and not hasattr(handler, "__func__"):
-        handler = getattr(type(handler), "__call__", None)
     code = getattr(getattr(handler, "__func__", handler), "__code__", None)
+    if code is None and callable(handler):
+        code = getattr(type(handler).__call__, "__code__", None)
     return code if isinstance(code, CodeType) else None

@@ -65,7 +65,9 @@ class Failing:
 
 def of_numpy(error: BaseException) -> bool:
     """Whether NumPy or Python lost the exception on the way: its functions return null and say nothing."""
-    return isinstance(error, SystemError) and any(text in str(error) for text in ("without exception", "without setting"))
+    return isinstance(error, SystemError) and any(
+        text in str(error) for text in ("without exception", "without setting")
+    )
 
 
 def sweep(failing: Failing, call: Callable[[], Any], check: Callable[[Any], None]) -> int:
@@ -148,7 +150,7 @@ def perplexity(random: Random) -> tuple[Change, Look]:
             lambda: state.merge(other),
             lambda: state.update(more, clusters=[f"new {i}" for i in range(50)] if named else None),
             lambda: sy.tokens.PerplexityState.from_bytes(other.to_bytes()),
-            lambda: state.compute(),
+            state.compute,
         )
     )
     return change, state.to_bytes
@@ -156,7 +158,9 @@ def perplexity(random: Random) -> tuple[Change, Look]:
 
 def reliability(random: Random) -> tuple[Change, Look]:
     bins = random.choice((3, 15, 9000))
-    state, other = (sy.calibration.ReliabilityState(bins).update(uniform(100, i), uniform(100, 9) < 0.5) for i in (1, 2))
+    state, other = (
+        sy.calibration.ReliabilityState(bins).update(uniform(100, i), uniform(100, 9) < 0.5) for i in (1, 2)
+    )
     change: Change = random.choice(
         (
             lambda: state.merge(other),
@@ -180,7 +184,7 @@ def optimizer(random: Random) -> tuple[Change, Look]:
     opt = sy.AdamW(params, lr=0.1, max_norm=random.choice((None, 1.0)), amsgrad=random.random() < 0.3)
     opt.step(grads)
     saved = opt.state_dict()
-    change = random.choice((lambda: opt.step(grads), lambda: opt.load_state_dict(saved), lambda: opt.state_dict()))
+    change = random.choice((lambda: opt.step(grads), lambda: opt.load_state_dict(saved), opt.state_dict))
     return change, lambda: flat([params, dict(opt.state_dict())])
 
 

@@ -140,6 +140,9 @@ impl Writer {
     }
 
     fn put(&mut self, field: &[u8]) {
+        if self.failed.is_some() {
+            return; // asking for memory that is not there, once a field, would take minutes
+        }
         match memory::reserve(&mut self.bytes, field.len()) {
             Ok(()) => self.bytes.extend_from_slice(field),
             Err(error) => self.failed = Some(error),

@@ -21,8 +21,8 @@ impl<T> Units<T> {
 
     /// The next span, of `n` elements. Whether there was memory for all of them is said at the end.
     pub(super) fn push(&mut self, n: usize, span: T) {
-        if let Err(error) = self.try_push(n, span) {
-            self.failed = Some(error);
+        if self.failed.is_none() {
+            self.failed = self.try_push(n, span).err();
         }
     }
 
