@@ -13,14 +13,19 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use steelyard_kernels::exact::bytes::{BytesError, Kind as StateKind, Reader, Writer};
+use steelyard_kernels::grid::{Stopped, Watch};
 use steelyard_kernels::memory;
 use steelyard_kernels::optim::{self, Clip, Decay, NonFinite, Scaled, Schedule, TypedSlice};
 
 pub use plan::{AdamWPlan, check_eps};
 
 /// Where gradients are not finite, if their sum of squares was not.
-fn nonfinite(gradients: &[TypedSlice<'_>], scaled: Scaled) -> Option<NonFinite> {
-    if scaled.is_finite() { None } else { optim::count_nonfinite(gradients) }
+fn nonfinite(
+    gradients: &[TypedSlice<'_>],
+    scaled: Scaled,
+    watch: Watch<'_>,
+) -> Result<Option<NonFinite>, Stopped> {
+    if scaled.is_finite() { Ok(None) } else { optim::count_nonfinite(gradients, watch) }
 }
 
 fn counted(bad: Option<NonFinite>) -> (usize, Option<usize>) {
@@ -69,8 +74,8 @@ pub fn sum_of_squares(arrays: Bound<'_, PyTuple>, progress: Option<&Bound<'_, Py
     let reads = Reads::new(arrays, |index| format!("arrays[{index}]"))?;
     let slices = reads.slices()?;
     call(py, progress, slices.len(), move |watch| {
-        let scaled = optim::sum_of_squares(&slices, watch)?;
-        let (count, first) = counted(nonfinite(&slices, scaled));
+        let scaled = optim::sum_of_squares(&slices, &mut *watch)?;
+        let (count, first) = counted(nonfinite(&slices, scaled, watch)?);
         Ok((scaled.sum, scaled.exponent, scaled.root(), count, first))
     })
     .map(Give)
@@ -96,8 +101,8 @@ pub fn clip_in_place(
     let mut written = Written::new(py, arrays.len(), arrays, &given, name)?;
     let reads = written.reads()?;
     let (scaled, bad) = call(py, None, reads.len(), move |watch| {
-        let scaled = optim::sum_of_squares(&reads, watch)?;
-        Ok((scaled, nonfinite(&reads, scaled)))
+        let scaled = optim::sum_of_squares(&reads, &mut *watch)?;
+        Ok((scaled, nonfinite(&reads, scaled, watch)?))
     })?;
     let (count, first) = counted(bad);
     let clip = Clip::to(Some(max_norm), scaled);

@@ -163,7 +163,7 @@ impl AdamWPlan {
             let norm = scaled.root();
             hyper.clip = Clip::to(max_norm, scaled);
             let factor = hyper.clip.value();
-            let mut bad = nonfinite(&gradients, scaled);
+            let mut bad = unwatched(nonfinite(&gradients, scaled, &mut |_| true))?;
             let mut overflow = false;
             if stop_nonfinite && bad.is_none() && optim::may_overflow(norm, &hyper) {
                 let tensors = memory::gathered(claim.tensors())?;

@@ -9,7 +9,7 @@
 //! 1e-12 for 1e8 elements.
 
 use super::units::{Units, units};
-use crate::grid::{CHUNK, Stopped, Watch, chunk, chunks, map_chunks, write_chunks};
+use crate::grid::{CHUNK, Pace, Stopped, Watch, chunk, chunks, map_chunks, write_chunks};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Bf16, Element, F16, Isa, Kernel, Real, dispatch, padded, scalar, standard, tree64};
 
@@ -301,26 +301,36 @@ pub struct NonFinite {
 }
 
 /// Counts what is not finite: the slow path, taken once a sum of squares was not.
-pub fn count_nonfinite(arrays: &[TypedSlice<'_>]) -> Option<NonFinite> {
+pub fn count_nonfinite(arrays: &[TypedSlice<'_>], watch: Watch<'_>) -> Result<Option<NonFinite>, Stopped> {
+    let mut pace = Pace::new(watch);
     let mut found: Option<NonFinite> = None;
     for (array, &slice) in arrays.iter().enumerate() {
         let (count, first) = match slice {
-            TypedSlice::F32(x) => count_in(x),
-            TypedSlice::F64(x) => count_in(x),
-            TypedSlice::Bf16(x) => count_in(x),
-            TypedSlice::F16(x) => count_in(x),
-        };
+            TypedSlice::F32(x) => count_in(x, &mut pace),
+            TypedSlice::F64(x) => count_in(x, &mut pace),
+            TypedSlice::Bf16(x) => count_in(x, &mut pace),
+            TypedSlice::F16(x) => count_in(x, &mut pace),
+        }?;
         if let Some(element) = first {
             let known = found.get_or_insert(NonFinite { count: 0, array, element });
             known.count += count;
         }
     }
-    found
+    Ok(found)
 }
 
-fn count_in<T: Element>(x: &[T]) -> (usize, Option<usize>) {
+fn count_in<T: Element>(x: &[T], pace: &mut Pace<'_>) -> Result<(usize, Option<usize>), Stopped> {
     let bad = |x: &T| !x.to_f64().is_finite();
-    (x.iter().filter(|x| bad(x)).count(), x.iter().position(bad))
+    let (mut count, mut first) = (0, None);
+    for (part, start) in x.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
+        let here = part.iter().filter(|x| bad(x)).count();
+        if here > 0 && first.is_none() {
+            first = part.iter().position(bad).map(|at| start + at);
+        }
+        count += here;
+        pace.stride(1)?;
+    }
+    Ok((count, first))
 }
 
 /// An array that clipping writes to.
@@ -426,8 +436,9 @@ mod tests {
         let (good, bad) = ([1.0f64, 2.0], [0.0f64, f64::NAN, f64::INFINITY]);
         let arrays = [TypedSlice::F64(&good), TypedSlice::F64(&bad)];
         assert!(!sum_of_squares(&arrays, &mut |_| true).unwrap().is_finite());
-        assert_eq!(count_nonfinite(&arrays), Some(NonFinite { count: 2, array: 1, element: 1 }));
-        assert_eq!(count_nonfinite(&arrays[..1]), None);
+        let count = |arrays| count_nonfinite(arrays, &mut |_| true).unwrap();
+        assert_eq!(count(&arrays), Some(NonFinite { count: 2, array: 1, element: 1 }));
+        assert_eq!(count(&arrays[..1]), None);
     }
 
     #[test]

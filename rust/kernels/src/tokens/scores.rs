@@ -1,12 +1,13 @@
 //! The negative log-likelihood of a target a row, and log Z.
 
 use super::peak::{BLOCK, Logit, Partial, Peak, go_on, peak};
-use crate::grid::{Pace, Stopped, Watch, chunk, chunks, map_chunks};
+use crate::grid::{Pace, Stopped, TICK, Watch, chunk, chunks, map_chunks};
 use crate::math::log64;
 use crate::memory::{self, NoMemory};
 use crate::rows::Rows;
 use crate::simd::{Isa, Kernel, dispatch};
 use std::ops::Range;
+use std::time::Instant;
 
 /// Bytes of logits in a chunk: enough to hide a hand-over, far below an answer to Ctrl-C.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -121,9 +122,18 @@ fn wide_rows<T: Logit>(
 ) -> Result<Result<Scores, Refusal>, Stopped> {
     let (count, width, size) = (targets.len(), rows.width(), PART_BYTES / size_of::<T>());
     let mut partials = memory::filled(count, Partial::new())?;
+    let mut asked = Instant::now();
     for part in 0..chunks(width, size) {
         let range = chunk(part, width, size);
-        let mut rows_done = |_| watch(count * part / chunks(width, size));
+        let done = count * part / chunks(width, size);
+        // A part of a few rows takes less than a tick: the clock runs on from one to the next.
+        if asked.elapsed() >= TICK {
+            if !watch(done) {
+                return Err(Stopped::Cancelled);
+            }
+            asked = Instant::now();
+        }
+        let mut rows_done = |_| watch(done);
         partials = map_chunks(count, count * PART_BYTES, &mut rows_done, |row| {
             if Some(targets[row]) == ignore {
                 return partials[row];

@@ -12,17 +12,38 @@ const TOKENS: usize = 1 << 16;
 /// rounding, infinite where a counted token is (or where the sum would pass 2^62), 0 without tokens.
 pub fn sequence_nll(nll: &[f64], counted: &[u8], rows: usize, watch: Watch<'_>) -> Result<Vec<f64>, Stopped> {
     let length = nll.len().checked_div(rows).unwrap_or(0);
+    if length > TOKENS {
+        return long_rows(nll, counted, rows, watch);
+    }
     let size = (TOKENS / length.max(1)).max(1);
     let mut rows_done = |done: usize| watch((done * size).min(rows));
     let parts = map_chunks(chunks(rows, size), size_of_val(nll), &mut rows_done, |index| {
         let row = |r: usize| r * length..(r + 1) * length;
-        let sum = |r| one(&nll[row(r)], &counted[row(r)]);
+        let sum = |r| rounded(part(&nll[row(r)], &counted[row(r)]));
         scalar(|| memory::collected(chunk(index, rows, size).map(sum)))
     })?;
     Ok(memory::joined(parts)?)
 }
 
-fn one(nll: &[f64], counted: &[u8]) -> f64 {
+/// As [`sequence_nll`], of rows in parts: their sums are exact, so that no cut changes a bit.
+fn long_rows(nll: &[f64], counted: &[u8], rows: usize, watch: Watch<'_>) -> Result<Vec<f64>, Stopped> {
+    let length = nll.len() / rows;
+    let each = chunks(length, TOKENS);
+    let mut rows_done = |done: usize| watch(done / each);
+    let parts = map_chunks(rows * each, size_of_val(nll), &mut rows_done, |index| {
+        let here = chunk(index % each, length, TOKENS);
+        let start = index / each * length;
+        let here = start + here.start..start + here.end;
+        scalar(|| part(&nll[here.clone()], &counted[here]))
+    })?;
+    let sum = |parts: &[Option<Fixed>]| {
+        rounded(parts.iter().try_fold(Fixed::new(), |mut sum, &part| sum.merge(part?).then_some(sum)))
+    };
+    Ok(memory::collected(parts.chunks(each).map(|parts| scalar(|| sum(parts))))?)
+}
+
+/// The sum of what counts; none where it, or a value, is too large.
+fn part(nll: &[f64], counted: &[u8]) -> Option<Fixed> {
     let mut sum = Fixed::new();
     let mut every = true;
     for (&x, &counts) in nll.iter().zip(counted) {
@@ -30,7 +51,11 @@ fn one(nll: &[f64], counted: &[u8]) -> f64 {
             every &= sum.add(x);
         }
     }
-    if every { sum.value() } else { f64::INFINITY }
+    every.then_some(sum)
+}
+
+fn rounded(sum: Option<Fixed>) -> f64 {
+    sum.map_or(f64::INFINITY, Fixed::value)
 }
 
 #[cfg(test)]
@@ -45,5 +70,21 @@ mod tests {
         assert_eq!(sums, [3.5, f64::INFINITY, 0.0]);
         assert_eq!(sequence_nll(&[], &[], 2, &mut |_| true).unwrap(), [0.0, 0.0]);
         assert!(sequence_nll(&[], &[], 0, &mut |_| true).unwrap().is_empty());
+    }
+
+    #[test]
+    fn long_rows_are_cut_and_stay_exact() {
+        let length = 2 * TOKENS + 77;
+        let nll: Vec<f64> = (0..2 * length).map(|i| (i % 1013) as f64 * 0.37).collect();
+        let counted: Vec<u8> = (0..2 * length).map(|i| u8::from(i % 5 != 0)).collect();
+        let whole = |row: usize| {
+            let row = row * length..(row + 1) * length;
+            rounded(part(&nll[row.clone()], &counted[row]))
+        };
+        assert_eq!(sequence_nll(&nll, &counted, 2, &mut |_| true).unwrap(), [whole(0), whole(1)]);
+        let mut infinite = nll.clone();
+        infinite[length + TOKENS + 1] = f64::INFINITY;
+        let got = sequence_nll(&infinite, &vec![1; 2 * length], 2, &mut |_| true).unwrap();
+        assert!(got[0].is_finite() && got[1] == f64::INFINITY);
     }
 }
