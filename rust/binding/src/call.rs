@@ -6,6 +6,7 @@ use crate::give::memory_error;
 use crate::leaving::attach_unless_leaving;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use steelyard_kernels::exact::bytes::BytesError;
@@ -101,7 +102,10 @@ impl CallingThread {
             return Ok(known);
         }
         let threading = py.import("threading")?;
-        let main = threading.call_method0("main_thread")?.getattr("ident")?;
+        // Python code, both of them: see `call_back`.
+        let main = call_back(&threading.getattr("main_thread")?, &PyTuple::empty(py), None)?;
+        let ident = threading.getattr("Thread")?.getattr("ident")?.getattr("fget")?;
+        let main = call_back(&ident, &(main,).into_pyobject(py)?, None)?;
         let thread = Self { main: main.eq(threading.call_method0("get_ident")?)?, process };
         KNOWN.set(Some(thread));
         Ok(thread)
