@@ -177,13 +177,17 @@ def integers(x: Any, name: str, *, ndim: int | tuple[int, ...] | None = None, na
 
 
 def booleans(x: Any, name: str, shape: tuple[int, ...] | None = None) -> NDArray[np.bool_]:
-    """A contiguous boolean array of the given shape (a mask, say)."""
+    """A contiguous boolean array of the given shape (a mask, say).
+
+    It is a copy: a mask is looked at more than once (counted, applied, passed on), and the caller's may be rewritten by
+    another thread between two looks.
+    """
     array = plain(x, name)
     if array.dtype != np.bool_:
         raise type_error(name, "booleans", describe(array))
     if shape is not None and array.shape != shape:
         raise value_error(name, f"shape {shape}", f"shape {array.shape}")
-    return _contiguous(array)
+    return np.array(array, order="C")
 
 
 def codes(ids: Any, name: str, n: int, keep: NDArray[np.bool_] | None = None) -> tuple[NDArray[np.int64], Array]:

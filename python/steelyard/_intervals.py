@@ -67,6 +67,11 @@ def _shown(x: Array, index: int) -> str:
     return str(x[index])
 
 
+def too_large(name: str, got: str) -> ValueError:
+    """The refusal of values whose squares pass float64."""
+    return value_error(name, "values whose sum of squares stays finite", got, "scale them down")
+
+
 def column(x: Array, name: str, *, rows: NDArray[np.bool_] | None = None, progress: Watch = None) -> Column:
     """Summarise a contiguous column of floats (bfloat16 as uint16) or booleans with at least one value.
 
@@ -91,9 +96,7 @@ def column(x: Array, name: str, *, rows: NDArray[np.bool_] | None = None, progre
         fix = 'pass nan_policy="omit" to leave such rows out' if shown == "nan" else "leave it out with where="
         raise value_error(name, "finite values", f"{shown} at index {index}", fix)
     if not (np.isfinite(mean) and np.isfinite(squares)):
-        raise value_error(
-            name, "values whose sum of squares stays finite", f"values from {low:g} to {high:g}", "scale them down"
-        )
+        raise too_large(name, f"values from {low:g} to {high:g}")
     return Column(n, mean, squares, low, high, count if count >= 0 else None)
 
 
@@ -167,7 +170,7 @@ def mean(
         got = f"values from {found.low:g} to {found.high:g}"
         raise value_error(name, f"0/1 values for method={chosen!r}", got, 'use method="t"')
     if clusters is not None:
-        return _clustered(x, found, clusters, how, chosen=chosen, left_out=left_out, progress=progress)
+        return _clustered(x, found, clusters, how, name=name, chosen=chosen, left_out=left_out, progress=progress)
     if found.ones is not None and chosen in PROPORTIONS:
         reason = "0/1 values" if method is None else "as asked"
         return proportion(found.ones, found.n, how, method=chosen, reason=reason, left_out=left_out)
@@ -193,6 +196,7 @@ def _clustered(
     clusters: Clusters,
     how: Confidence,
     *,
+    name: str,
     chosen: str,
     left_out: Mapping[str, int] | None,
     progress: Watch,
@@ -203,7 +207,7 @@ def _clustered(
     # Sums about the mean keep what a large mean would round away.
     shift = 0.0 if found.ones is not None else found.mean
     sums, sizes = _core.cluster_sums(x, clusters.codes, clusters.total, shift, progress)
-    return ratio(sums, sizes, how, n=found.n, shift=shift, binary=binary, left_out=left_out)
+    return ratio(sums, sizes, how, name=name, n=found.n, shift=shift, binary=binary, left_out=left_out)
 
 
 def ratio(
@@ -211,6 +215,7 @@ def ratio(
     sizes: Floats,
     how: Confidence,
     *,
+    name: str,
     n: int,
     shift: float = 0.0,
     binary: bool = False,
@@ -221,6 +226,8 @@ def ratio(
     Parameters
     ----------
     sums, sizes : float64, one entry a cluster
+    name : str
+        What the caller calls the values.
     n : int
         Rows that count.
     shift : float
@@ -230,6 +237,8 @@ def ratio(
     """
     value, error, low, high, df, effective = _core.clustered_interval(sums, sizes, *how, shift=shift, binary=binary)
     known = df == df
+    if not np.isfinite(value) or (known and not np.isfinite((error, low if how.alternative != "less" else high)).all()):
+        raise too_large(name, f"{n} rows in clusters whose sums or squares do not")
     reason = "0/1 values in clusters" if binary else "values in clusters"
     if not known:
         reason = ONE_CLUSTER

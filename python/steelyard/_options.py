@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, Literal, NamedTuple
 
@@ -12,8 +12,8 @@ from ._foreign import is_refusal
 from .errors import shown, type_error, value_error
 
 __all__ = [
-    "Alternative", "Confidence", "NanPolicy", "at_least_zero", "choice", "confidence", "flag", "number", "omits_nan",
-    "whole",
+    "Alternative", "Confidence", "NanPolicy", "at_least_zero", "choice", "confidence", "flag", "foreign_options",
+    "number", "omits_nan", "read_options", "state_bytes", "whole", "written_options",
 ]  # fmt: skip
 
 Alternative = Literal["two-sided", "less", "greater"]
@@ -50,6 +50,35 @@ def whole(value: Any, name: str, low: int, high: int | None = None, what: str = 
         bounds = f", at least {low}" if high is None else f" from {low} to {high}"
         raise value_error(name, f"{what}{bounds}", _figure(value))
     return int(value)
+
+
+def written_options(options: Mapping[str, Any]) -> bytes:
+    """The options of a state as its bytes carry them: equal options are equal bytes."""
+    import json
+
+    return json.dumps(options, sort_keys=True, separators=(",", ":")).encode()
+
+
+def read_options(written: bytes, of: str) -> dict[str, Any]:
+    """What :func:`written_options` wrote; ``of`` names the state.
+
+    Whoever takes them checks each, and writes them again: only what comes out equal was written here (no key stood
+    twice, no number was spelt another way).
+    """
+    import json
+
+    try:
+        options = json.loads(written)
+    except (ValueError, RecursionError):
+        options = None
+    if not isinstance(options, dict):
+        raise foreign_options(written, of)
+    return options
+
+
+def foreign_options(written: bytes, of: str) -> ValueError:
+    """The refusal of bytes that carry no options of the state ``of``."""
+    return value_error("data", f"the options of a {of}", repr(written[:80]))
 
 
 def state_bytes(data: Any) -> bytes:
@@ -105,4 +134,7 @@ def confidence(confidence_level: float, alternative: str) -> Confidence:
     if not 0 < level < 1:
         fix = f"pass {level / 100:g}" if 1 < level < 100 else ""
         raise value_error("confidence_level", "a number inside (0, 1)", f"{level:g}", fix)
+    if 1 - level == 1:
+        # Every limit comes from 1 - level: an interval of no width would be all that is left.
+        raise value_error("confidence_level", "a number inside (0, 1), at least 2**-53", f"{level:g}")
     return Confidence(level, choice(alternative, "alternative", ("two-sided", "less", "greater")))

@@ -95,7 +95,9 @@ class PreferenceLoss(Result):
     @lazy
     def reward_margin(self) -> Estimate:
         """The mean reward margin."""
-        return self._mean(self.rewards_chosen - self.rewards_rejected, method="t")
+        with np.errstate(over="ignore"):  # the mean refuses what is not finite
+            margins = self.rewards_chosen - self.rewards_rejected
+        return self._mean(margins, method="t")
 
     def _mean(self, values: Floats, **method: Any) -> Estimate:
         from .uncertainty import estimate
@@ -337,7 +339,7 @@ def _columns(
 def _counted(columns: Sequence[NDArray[Any]], where: Any, omit: bool) -> tuple[NDArray[np.bool_], dict[str, int]]:
     """Return the mask of the pairs that count, read-only, and how many do not, by reason."""
     n = len(columns[0])
-    counted = np.ones(n, np.bool_) if where is None else booleans(where, "where", (n,)).copy()
+    counted = np.ones(n, np.bool_) if where is None else booleans(where, "where", (n,))
     left_out = {"where": n - int(np.count_nonzero(counted))}
     if omit:
         nan = np.logical_or.reduce([np.isnan(to_float64(column)) for column in columns])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,17 @@ from .. import _core
 from .._arrays import booleans, describe, integers, plain
 from .._intervals import proportion
 from .._mode import standard_mode_methods
-from .._options import Alternative, NanPolicy, confidence, omits_nan, state_bytes, whole
+from .._options import (
+    Alternative,
+    NanPolicy,
+    confidence,
+    foreign_options,
+    omits_nan,
+    read_options,
+    state_bytes,
+    whole,
+    written_options,
+)
 from .._progress import Progress, reporter
 from ..errors import type_error, value_error
 from ..estimate import Estimate
@@ -167,10 +177,7 @@ class ReliabilityState:
 
     def to_bytes(self) -> bytes:
         """Write options, counts and sums: equal states have equal bytes on every machine."""
-        import json
-
-        config = {**self._config(), "form": self._form}
-        return self._tally.to_bytes(json.dumps(config, sort_keys=True, separators=(",", ":")).encode())
+        return self._tally.to_bytes(written_options({**self._config(), "form": self._form}))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -181,16 +188,18 @@ class ReliabilityState:
         TypeError, ValueError
             For anything but the whole, unchanged bytes of such a state.
         """
-        import json
-
         tally, written = _core.ReliabilityTally.from_bytes(state_bytes(data))
         try:
-            config = json.loads(written)
-            form = config.pop("form")
-            state = cls(**config)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            raise value_error("data", "the options of a ReliabilityState", repr(written[:80])) from None
-        if state._n_bins != len(tally.rows()) or form not in (None, "probabilities", "top labels"):
+            options = read_options(written, "ReliabilityState")
+            form = options.pop("form", None)
+            state = cls(**options)
+        except (TypeError, ValueError):
+            raise foreign_options(written, "ReliabilityState") from None
+        if written_options({**state._config(), "form": form}) != written:
+            raise foreign_options(written, "ReliabilityState")
+        rows = tally.rows()
+        empty = not (any(count for count, _, _ in rows) or any(tally.left_out()))
+        if len(rows) != state._n_bins or form not in (None, *get_args(Form)) or not (form or empty):
             raise value_error("data", "options that fit the rows", repr(written[:80]))
         state._tally, state._form = tally, form
         return state

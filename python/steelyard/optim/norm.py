@@ -137,6 +137,14 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
 
 # A sum of squares is m * 2**e with e >= -1074 - 2 * 1000 (the smallest double, the largest scale).
 _UNIT = 3200
+# No sum of fewer than 2**64 squares, each below 2**2048, has more bits. The core reads no state that has.
+_BITS = _UNIT + 2048 + 64
+
+
+def _bounded(total: int, name: str) -> int:
+    if total.bit_length() > _BITS:
+        raise value_error(name, "squares that sum to less than 2**2112 in one state", "more with what was to be added")
+    return total
 
 
 @standard_mode_methods
@@ -163,14 +171,15 @@ class GlobalNormState:
         """Add the squares of one tree of arrays; returns self."""
         total, exponent, _, _ = _measured_tree(grads, "raise")
         mantissa, power = math.frexp(total)
-        self._total += int(math.ldexp(mantissa, 53)) << (power - 53 + 2 * exponent + _UNIT)
+        term = int(math.ldexp(mantissa, 53)) << (power - 53 + 2 * exponent + _UNIT)
+        self._total = _bounded(self._total + term, "grads")
         return self
 
     def merge(self, other: GlobalNormState) -> Self:
         """Add another state's squares to this one; returns self."""
         if not isinstance(other, GlobalNormState):
             raise type_error("other", "a GlobalNormState", type(other).__name__)
-        self._total += other._total
+        self._total = _bounded(self._total + other._total, "other")
         return self
 
     def __add__(self, other: GlobalNormState) -> GlobalNormState:
@@ -208,7 +217,7 @@ class GlobalNormState:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Return the state that :meth:`to_bytes` wrote; damaged bytes are refused."""
+        """Return the state that :meth:`to_bytes` wrote; damaged bytes, and sums that no update makes, are refused."""
         state = cls()
         limbs = np.array(_core.global_norm_from_bytes(state_bytes(data)), "<u8")
         state._total = int.from_bytes(limbs.tobytes(), "little")

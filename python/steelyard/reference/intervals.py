@@ -45,7 +45,7 @@ def wald(k: float, n: float, z: float) -> Limits:
     """Wald's p +- z sqrt(p (1 - p)/n), inside [0, 1]."""
     p = k / n
     half = z * math.sqrt(p * (1 - p) / n)
-    return max(0.0, p - half), min(1.0, p + half)
+    return min(1.0, max(0.0, p - half)), max(0.0, min(1.0, p + half))
 
 
 def agresti_coull(k: float, n: float, z: float) -> Limits:

@@ -11,7 +11,17 @@ from .. import _core
 from .._arrays import booleans, codes, floats, plain, shape_of
 from .._intervals import ONE_CLUSTER
 from .._mode import standard_mode, standard_mode_methods
-from .._options import Alternative, NanPolicy, choice, confidence, omits_nan, state_bytes
+from .._options import (
+    Alternative,
+    NanPolicy,
+    choice,
+    confidence,
+    foreign_options,
+    omits_nan,
+    read_options,
+    state_bytes,
+    written_options,
+)
 from .._progress import Progress, reporter
 from .._strides import strides
 from ..errors import type_error, value_error
@@ -218,9 +228,14 @@ class PerplexityState:
             detail["units"] = units
         return Estimate(
             value=value, standard_error=error, low=low, high=high, confidence_level=self._how.level, n=tokens,
-            n_clusters=clusters, method="clustered t", reason=_reason(value, infinite, df, error), left_out=left_out,
+            n_clusters=clusters, method="clustered t", left_out=left_out,
+            reason=_reason(infinite, df, value, (error, *self._limited(low, high))),
             detail=detail,
         )  # fmt: skip
+
+    def _limited(self, low: float | None, high: float | None) -> tuple[float | None, ...]:
+        """The limits that the alternative asks for."""
+        return {"less": (high,), "greater": (low,)}.get(self._how.alternative, (low, high))
 
     def reset(self) -> Self:
         """Forget all tokens; keep the options."""
@@ -229,9 +244,7 @@ class PerplexityState:
 
     def to_bytes(self) -> bytes:
         """The state as bytes, with a checksum: equal states have equal bytes."""
-        import json
-
-        return self._totals.to_bytes(json.dumps(self._options(), sort_keys=True, separators=(",", ":")).encode())
+        return self._totals.to_bytes(written_options(self._options()))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -240,12 +253,18 @@ class PerplexityState:
         Raises
         ------
         ValueError
-            For bytes that are cut short, changed, of another kind of state, or of other arithmetic.
+            For bytes that are cut short, changed, of another kind of state or of other arithmetic; and for counts, sums
+            or options that no state can have.
         """
-        import json
-
-        totals, config = _core.PerplexityTotals.from_bytes(state_bytes(data))
-        return cls(**json.loads(config))._with(totals)
+        totals, written = _core.PerplexityTotals.from_bytes(state_bytes(data))
+        try:
+            state = cls(**read_options(written, "PerplexityState"))
+        except (TypeError, ValueError):
+            raise foreign_options(written, "PerplexityState") from None
+        if written_options(state._options()) != written:
+            raise foreign_options(written, "PerplexityState")
+        state._totals = totals
+        return state
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -280,15 +299,18 @@ class PerplexityState:
         return f"<PerplexityState: {tokens} tokens in {clusters} clusters>"
 
 
-def _reason(value: float, infinite: int, df: float | None, error: float | None) -> str:
+def _reason(infinite: int, df: float | None, value: float, others: tuple[float | None, ...]) -> str:
+    """What is said of a value, and of its error and limits (``others``)."""
     if infinite:
         tokens = "1 counted token has" if infinite == 1 else f"{infinite} counted tokens have"
         return f"{tokens} probability 0 and an infinite NLL"
-    if df is None:
-        return f"{ONE_CLUSTER}; clusters= says which tokens belong together"
     if value == np.inf:
         return 'the exponential overflows; unit="nats" shows the mean NLL'
-    return "all clusters agree, so the interval has no width" if error == 0.0 else "tokens in clusters"
+    if df is None:
+        return f"{ONE_CLUSTER}; clusters= says which tokens belong together"
+    if np.inf in others:
+        return 'tokens in clusters; the exponential overflows in error or limits, which unit="nats" shows'
+    return "all clusters agree, so the interval has no width" if others[0] == 0.0 else "tokens in clusters"
 
 
 def _tokens(x: Any, where: Any) -> tuple[Array, NDArray[np.uint8] | None]:

@@ -29,7 +29,7 @@ class TokenScores(Result):
     ----------
     nll : float64 ndarray, the shape of ``targets``
         Negative log-likelihood of the target, in nats: at least 0, ``inf`` where the target's logit is
-        ``-inf``, NaN where the position does not count.
+        ``-inf`` (or farther below the largest than float64 reaches), NaN where the position does not count.
     log_z : float64 ndarray
         Logarithm of the sum of the exponentials of the row's logits; NaN where the position does not count.
     counted : bool ndarray
@@ -61,6 +61,14 @@ class TokenScores(Result):
             frozen = given.view()
             frozen.setflags(write=False)
             object.__setattr__(self, name, frozen)
+        for name, expected, bad in (
+            ("nll", "0 or more where a position counts", ~(self.nll >= 0)),
+            ("log_z", "a number where a position counts", np.isnan(self.log_z)),
+        ):
+            if (bad & self.counted).any():
+                first = tuple(int(at[0]) for at in np.nonzero(np.atleast_1d(bad & self.counted)))
+                got = f"{np.atleast_1d(getattr(self, name))[first]} at index {list(first)}"
+                raise value_error(name, expected, got)
 
     @lazy
     def n_counted(self) -> int:
@@ -154,7 +162,7 @@ def token_scores(
     x = floats(logits, "logits", contiguous=False)
     if x.ndim == 0 or x.shape[-1] == 0:
         raise value_error("logits", "classes along the last axis, [..., V]", f"shape {x.shape}")
-    t = integers(targets, "targets")
+    t = np.array(integers(targets, "targets"))  # looked at more than once, as a mask is
     if t.shape != x.shape[:-1]:
         raise value_error("targets", f"shape {x.shape[:-1]}, that of logits without its last axis", f"shape {t.shape}")
     ignored = (

@@ -238,6 +238,8 @@ def _one(values: NDArray[Any], name: str, rows: Rows, options: _Options, watch: 
         sample.replicates, sample.value, options.method, *options.how, sample.accelerate, sample.tie
     )
     squares = _core.column_moments(sample.replicates)[1]
+    if not np.isfinite(squares):
+        raise _intervals.too_large(name, f"values from {column.low:g} to {column.high:g}")
     detail: dict[str, Any] = {"acceleration": sample.accelerate} if options.method == "bca" else {}
     detail |= {"n_resamples": options.n_resamples, "seed": options.seed}
     return BootstrapEstimate(

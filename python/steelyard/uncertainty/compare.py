@@ -399,7 +399,7 @@ def _graded(
     if clusters is None:
         return d, [_intervals.mean(d, how, name=f"{name} - baseline", method="t", progress=watch) for how in levels]
     sums, sizes = _core.cluster_sums(d, clusters.codes, clusters.total, 0.0, watch)
-    made = [_intervals.ratio(sums, sizes, how, n=len(d)) for how in levels]
+    made = [_intervals.ratio(sums, sizes, how, name=f"{name} - baseline", n=len(d)) for how in levels]
     if binary and made[0].standard_error == 0.0:
         made = [_unspread(one, how) for one, how in zip(made, levels, strict=True)]
     return sums, made

@@ -252,9 +252,14 @@ fn sentence(refused: Refused, x: &Bound<'_, PyAny>, per: Option<&Bound<'_, PyAny
             place(i)
         )),
         Refused::TooLarge(i) => PyValueError::new_err(format!(
-            "x: expected NLL and sums below 2**62; got more at index [{}]",
+            "x: expected NLL below 2**62, and less than 2**63 in each cluster; got more at index [{}], as \
+             a logit masked by the lowest finite number has; probability 0 is an NLL of inf: mask with -inf",
             place(i)
         )),
+        Refused::Total => PyValueError::new_err(
+            "state: expected fewer than 2**64 tokens, and sums of NLL and of what divides them below 2**63; got more \
+             with what was to be added",
+        ),
         Refused::Per(i, value) => PyValueError::new_err(format!(
             "per: expected counts, finite and 0 or more, that sum to less than 2**62; got {} at index [{}]",
             value.to_string().to_lowercase(),

@@ -49,7 +49,7 @@ pub fn preference_loss<'py>(
             preference::preference_loss_into(pairs, loss, beta, output, watch)
         })?;
         if counts.nonfinite > 0 {
-            refuse_nonfinite(pairs)?;
+            return Err(refused_nonfinite(pairs, beta));
         }
         let gradients = gradients.map(|columns| columns.map(Fresh::array));
         Ok(Give((scored.map(Fresh::array), gradients, counts.saturated, counts.empty)))
@@ -69,14 +69,19 @@ fn loss_named(name: &str, rate: f64, (crossing, crossing_rest): (f64, f64)) -> P
     }
 }
 
-/// The sentence for a log-probability that is not finite, if one is: a margin that is not may also have overflowed.
-fn refuse_nonfinite<T: Element>(pairs: Pairs<'_, T>) -> PyResult<()> {
-    let Some((index, column)) = preference::first_nonfinite(pairs) else { return Ok(()) };
-    Err(PyValueError::new_err(format!(
-        "{}: expected finite log-probabilities; got a NaN or infinity at index {index}; leave such pairs out with \
-         where=",
-        COLUMNS[column]
-    )))
+/// The sentence for a log-probability that is not finite, or for what overflowed where all of them are.
+fn refused_nonfinite<T: Element>(pairs: Pairs<'_, T>, beta: f64) -> PyErr {
+    PyValueError::new_err(match preference::first_nonfinite(pairs) {
+        Some((index, column)) => format!(
+            "{}: expected finite log-probabilities; got a NaN or infinity at index {index}; leave such pairs out \
+             with where=",
+            COLUMNS[column]
+        ),
+        None => format!(
+            "beta: expected margins, rewards, losses and gradients that float64 holds; got larger ones of these \
+             log-probabilities with beta = {beta:?}"
+        ),
+    })
 }
 
 /// The four columns as slices of the first one's type.

@@ -12,7 +12,6 @@ use numpy::PyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
-use steelyard_kernels::exact::bytes::{BytesError, Kind as StateKind, Reader, Writer};
 use steelyard_kernels::grid::{Stopped, Watch};
 use steelyard_kernels::memory;
 use steelyard_kernels::optim::{self, Clip, Decay, NonFinite, Scaled, Schedule, TypedSlice};
@@ -151,33 +150,14 @@ pub fn schedule_rates<'py>(
     Ok(rates.array())
 }
 
-/// The layout of a saved global norm: one row a limb of 64 bits, the least significant first.
-const NORM_LAYOUT: u8 = 1;
-
 /// The bytes of a `GlobalNormState`, whose exact total is given in limbs of 64 bits.
 #[pyfunction]
 pub fn global_norm_to_bytes(py: Python<'_>, limbs: Listed<u64>) -> PyResult<Bound<'_, PyBytes>> {
-    let mut writer = Writer::new(StateKind::GlobalNorm, NORM_LAYOUT, b"{}", limbs.0.len() as u32);
-    for &limb in &limbs.0 {
-        writer.u64(limb);
-    }
-    give::bytes(py, &writer.finish().map_err(no_memory)?)
+    give::bytes(py, &optim::norm_to_bytes(&limbs.0).map_err(no_memory)?)
 }
 
 /// The limbs of a saved `GlobalNormState`.
 #[pyfunction]
 pub fn global_norm_from_bytes(data: &[u8]) -> Given<Vec<u64>> {
-    let read = || {
-        let mut reader = Reader::open(data, StateKind::GlobalNorm, NORM_LAYOUT)?;
-        if !reader.holds(8) {
-            return Err(BytesError::Malformed);
-        }
-        let mut limbs = memory::with_capacity(reader.rows() as usize)?;
-        for _ in 0..reader.rows() {
-            limbs.push(reader.u64()?);
-        }
-        reader.finish()?;
-        Ok(limbs)
-    };
-    read().map(Give).map_err(unreadable)
+    optim::norm_from_bytes(data).map(Give).map_err(unreadable)
 }

@@ -40,13 +40,14 @@ pub fn from_bytes(bytes: &[u8]) -> Result<(Tally, Vec<u8>), BytesError> {
         let sum = i128::from_le_bytes(reader.fixed()?.to_bytes());
         // A checksum that fits does not make sense of nonsense: frequencies and means lie in [0, 1].
         if correct > count || sum < 0 || sum > i128::from(count) << 64 {
-            return Err(BytesError::Malformed);
+            return Err(BytesError::Impossible);
         }
         rows.push(Row { count, correct, sum });
     }
     let left_out = LeftOut { excluded: reader.u64()?, nan: reader.u64()?, clamped: reader.u64()? };
     reader.finish()?;
-    Ok((Tally { rows, left_out }, config))
+    let tally = Tally { rows, left_out };
+    if tally.fits() { Ok((tally, config)) } else { Err(BytesError::Impossible) }
 }
 
 #[cfg(test)]
@@ -76,10 +77,20 @@ mod tests {
     fn nonsense_is_refused() {
         let mut nonsense = tally();
         nonsense.rows[0].correct = 4;
-        assert_eq!(from_bytes(&to_bytes(&nonsense, b"").unwrap()), Err(BytesError::Malformed));
+        let refused =
+            |tally: &Tally| from_bytes(&to_bytes(tally, b"").unwrap()) == Err(BytesError::Impossible);
+        assert!(refused(&nonsense));
         nonsense = tally();
         nonsense.rows[1].sum = 1;
-        assert_eq!(from_bytes(&to_bytes(&nonsense, b"").unwrap()), Err(BytesError::Malformed));
+        assert!(refused(&nonsense));
+        nonsense = tally();
+        nonsense.left_out.clamped = 4;
+        assert!(refused(&nonsense), "more rows above 1 than rows");
+        for (count, nan) in [(u64::MAX, 0), (1 << 63, 0), ((1 << 63) - 3, 2)] {
+            nonsense = tally();
+            (nonsense.rows[1].count, nonsense.left_out.nan) = (count, nan);
+            assert!(refused(&nonsense), "more rows than can be counted");
+        }
         assert_eq!(from_bytes(&to_bytes(&Tally::new(0).unwrap(), b"").unwrap()), Err(BytesError::Malformed));
     }
 }

@@ -42,8 +42,17 @@ impl Tally {
         Ok(Tally { rows: memory::filled(n_bins, Row::default())?, left_out: LeftOut::default() })
     }
 
+    /// Whether there are fewer than 2^63 rows, counted or left out: no sum over the bins passes its range.
+    pub(super) fn fits(&self) -> bool {
+        let LeftOut { excluded, nan, clamped } = self.left_out;
+        let counts = self.rows.iter().map(|row| row.count);
+        let counted = counts.map(u128::from).sum::<u128>();
+        let all = counted + u128::from(excluded) + u128::from(nan);
+        all < 1 << 63 && u128::from(clamped) <= counted
+    }
+
     /// Both tallies together, of as many bins; integers, so the order does not matter. `None` where the bins differ in
-    /// number or a sum would overflow.
+    /// number or there would be 2^63 rows.
     pub fn plus(&self, other: &Tally) -> Result<Option<Tally>, NoMemory> {
         let rows = memory::with_capacity(self.rows.len())?;
         Ok(if self.rows.len() == other.rows.len() { self.added(other, rows) } else { None })
@@ -62,14 +71,15 @@ impl Tally {
             rows.push(add(pair)?);
         }
         let (a, b) = (self.left_out, other.left_out);
-        Some(Tally {
+        let sum = Tally {
             rows,
             left_out: LeftOut {
                 excluded: a.excluded.checked_add(b.excluded)?,
                 nan: a.nan.checked_add(b.nan)?,
                 clamped: a.clamped.checked_add(b.clamped)?,
             },
-        })
+        };
+        sum.fits().then_some(sum)
     }
 }
 

@@ -63,6 +63,8 @@ pub enum BytesError {
     Numerics(u16, u16),
     /// Intact, but its counts and its length disagree.
     Malformed,
+    /// Whole, but no data comes to these counts and sums.
+    Impossible,
     /// There was no memory for what the bytes hold.
     Stopped(Stopped),
 }
@@ -110,6 +112,12 @@ impl fmt::Display for BytesError {
             ),
             BytesError::Malformed => {
                 write!(f, "expected rows that fill the state; its counts and its length disagree")
+            }
+            BytesError::Impossible => {
+                write!(
+                    f,
+                    "expected counts and sums that data can have, in the order they are written in; got others"
+                )
             }
             BytesError::Stopped(Stopped::NoMemory(error)) => write!(f, "{error}"),
             BytesError::Stopped(Stopped::Cancelled) => write!(f, "reading was stopped"),
@@ -420,6 +428,7 @@ mod tests {
             BytesError::Layout(1, 2),
             BytesError::Numerics(1, 9),
             BytesError::Malformed,
+            BytesError::Impossible,
         ]
         .iter()
         .map(ToString::to_string)

@@ -19,6 +19,11 @@ impl Fixed {
         Fixed(0)
     }
 
+    /// A count, or `None` from 2^63 on.
+    pub fn whole(count: u64) -> Option<Self> {
+        i64::try_from(count).ok().map(|count| Fixed(i128::from(count) << Self::FRACTION))
+    }
+
     /// The term `x`, or `None` where it is not finite or not below 2^62 in magnitude.
     #[inline(always)]
     pub fn from_f64(x: f64) -> Option<Self> {
@@ -122,6 +127,15 @@ mod tests {
             assert!(!sum.add(x), "{x:e}");
             assert_eq!(sum, Fixed(7));
         }
+    }
+
+    #[test]
+    fn a_count_is_a_term() {
+        for count in [0, 1, 7, 1 << 53, (1 << 61) + (1 << 30)] {
+            assert_eq!(Fixed::whole(count), Fixed::from_f64(count as f64));
+        }
+        assert_eq!(Fixed::whole((1 << 53) + 1), Some(Fixed(((1i128 << 53) + 1) << 64)));
+        assert_eq!((Fixed::whole(1 << 63), Fixed::whole(u64::MAX)), (None, None));
     }
 
     #[test]

@@ -108,17 +108,25 @@ pub fn wilson(hits: f64, misses: f64, z: f64) -> Interval {
 }
 
 /// The smaller root of (n + z^2) p^2 - (2k + z^2) p + k^2/n, by the form that does not cancel: exactly 0 at
-/// k = 0.
+/// k = 0. For z below 0 (one side, at a level under one half) it is the larger one, of which few hits leave nothing in
+/// that form.
 fn wilson_lower(hits: f64, misses: f64, z: f64) -> f64 {
     let n = hits + misses;
     let root = (z * z + 4.0 * hits * (misses / n)).sqrt();
-    2.0 * hits * (hits / n) / (2.0 * hits + z * z + z * root)
+    let limit = if z <= 0.0 && hits <= z * z {
+        (2.0 * hits + z * z - z * root) / (2.0 * (n + z * z))
+    } else {
+        2.0 * hits * (hits / n) / (2.0 * hits + z * z + z * root)
+    };
+    if limit < 1.0 { limit } else { 1.0 }
 }
 
 fn wald_lower(hits: f64, misses: f64, z: f64) -> f64 {
     let n = hits + misses;
     let p = hits / n;
     let low = p - z * (p * (misses / n) / n).sqrt();
+    // It passes 1 for z far below 0.
+    let low = if low < 1.0 { low } else { 1.0 };
     if low > 0.0 { low } else { 0.0 }
 }
 
@@ -195,6 +203,33 @@ mod tests {
             assert_eq!(less.interval.low, 0.0);
             assert!((less.interval.high - two.interval.high).abs() < 1e-14);
         }
+    }
+
+    #[test]
+    fn limits_under_one_half_lie_on_the_other_side_of_the_value() {
+        for level in [1e-12, 0.01, 0.3, 0.49, 0.5] {
+            for (method, n) in ALL.into_iter().flat_map(|method| [1, 2, 20].map(|n| (method, n))) {
+                for k in 0..=n {
+                    let limits =
+                        |alternative| proportion(k, n, method, Confidence { level, alternative }).interval;
+                    let (low, high) = (limits(Alternative::Greater).low, limits(Alternative::Less).high);
+                    assert!(
+                        (0.0..=1.0).contains(&low) && (0.0..=1.0).contains(&high),
+                        "{method:?} {k} of {n}"
+                    );
+                    let p = k as f64 / n as f64;
+                    let sides = low >= p - 1e-12 && high <= p + 1e-12;
+                    // Clopper and Pearson's cover at least the level, and shrunk centres lie elsewhere.
+                    let inverts = matches!(method, Method::Wilson | Method::Wald);
+                    assert!(sides || !inverts, "{method:?} {k} of {n} at {level}: {low} {high}");
+                }
+            }
+        }
+        // (0 - 20 p)^2 = z^2 20 p (1 - p) at z(0.3) = -0.524.
+        let low =
+            proportion(0, 20, Method::Wilson, Confidence { level: 0.3, alternative: Alternative::Greater });
+        let z = 0.524_400_512_708_041_f64;
+        assert!((low.interval.low - z * z / (20.0 + z * z)).abs() < 1e-15);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod adamw;
 mod norm;
+mod norm_bytes;
 mod saved;
 mod schedule;
 mod units;
@@ -10,5 +11,6 @@ pub use adamw::{Hyper, Tensor, TypedTensor, Unfit, adamw, count_overflow, may_ov
 pub use norm::{
     Clip, NonFinite, Scaled, TypedSlice, TypedSliceMut, count_nonfinite, scale_in_place, sum_of_squares,
 };
+pub use norm_bytes::{NORM_BITS, NORM_UNIT, norm_from_bytes, norm_to_bytes};
 pub use saved::{Damage, Moment, damage};
 pub use schedule::{Decay, Schedule};

@@ -92,7 +92,8 @@ pub struct Counts {
     pub saturated: usize,
     /// A side whose log-probability is exactly 0 in policy and reference: an empty answer.
     pub empty: usize,
-    /// The margin is not finite: one of the four log-probabilities is not either, or their difference overflowed.
+    /// The margin or a result is not finite: one of the four log-probabilities is not either, or what comes of them
+    /// overflowed.
     pub nonfinite: usize,
 }
 

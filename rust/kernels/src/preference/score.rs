@@ -4,6 +4,9 @@ use super::formula::{ConservativeDpo, Dpo, Formula, Hinge, Ipo, RobustDpo};
 use super::{Counts, Loss, Output, Pairs, SATURATED};
 use crate::simd::{Element, Isa, Kernel, padded};
 
+/// A reward above this is looked at: the other one of its pair may have overflowed.
+const LARGE: f64 = 1e307;
+
 /// Pairs that go through the formula together.
 const BLOCK: usize = 128;
 type Block<T> = [T; BLOCK];
@@ -40,6 +43,8 @@ fn blocks<T: Element, I: Isa>(
     beta: f64,
 ) -> Counts {
     let n = pairs.policy_chosen.len();
+    // Inside, no loss or gradient of a pair that is not rare overflows: they are at most (700/beta)^2 and 2^54 beta.
+    let extreme = !(1e-150..=1e290).contains(&beta);
     let mut counts = Counts::default();
     // Buffers for a partial last block, and for gradients that nobody asked for.
     let (mut inputs, mut outputs) = ([None; 4], [[0.0; BLOCK]; 5]);
@@ -64,12 +69,12 @@ fn blocks<T: Element, I: Isa>(
             beta,
         );
         if range.len() < BLOCK {
-            for (column, output) in columns.into_iter().zip(&outputs) {
+            for (column, output) in columns.iter_mut().zip(&outputs) {
                 column.copy_from_slice(&output[..column.len()]);
             }
         }
-        if rare {
-            counts = counts.plus(count(&pairs, beta));
+        if rare | extreme {
+            counts = counts.plus(count(&pairs, beta, &columns));
         }
     }
     counts
@@ -118,22 +123,24 @@ fn block<T: Element, I: Isa>(
         rewards_rejected[i] = beta * pair.y;
         grad_chosen[i] = slope;
         grad_rejected[i] = -slope;
-        rare |= pair.empty | (pair.z.abs() > SATURATED) | pair.z.is_nan();
+        rare |= pair.empty | (pair.z.abs() > SATURATED) | pair.z.is_nan() | (rewards_chosen[i].abs() > LARGE);
     }
     rare
 }
 
-/// Counts a block's rare pairs, one after the other: a second look that ordinary data never need.
+/// Counts a block's rare pairs, one after the other: a second look that ordinary data never need. `columns` are its
+/// results.
 #[inline(never)]
-fn count<T: Element>(pairs: &Pairs<'_, T>, beta: f64) -> Counts {
+fn count<T: Element>(pairs: &Pairs<'_, T>, beta: f64, columns: &[&mut [f64]; 5]) -> Counts {
+    let overflows = |i: usize| columns.iter().any(|column| column.get(i).is_some_and(|x| !x.is_finite()));
     let policy = pairs.policy_chosen.iter().zip(pairs.policy_rejected);
     let reference = pairs.reference_chosen.iter().zip(pairs.reference_rejected);
-    let counted = policy.zip(reference).map(|((&pc, &pr), (&rc, &rr))| {
+    let counted = policy.zip(reference).enumerate().map(|(i, ((&pc, &pr), (&rc, &rr)))| {
         let pair = Pair::of(pc, pr, rc, rr, beta);
         Counts {
             saturated: usize::from(pair.z.abs() > SATURATED),
             empty: usize::from(pair.empty),
-            nonfinite: usize::from(!pair.z.is_finite()),
+            nonfinite: usize::from(!pair.z.is_finite() || overflows(i)),
         }
     });
     counted.fold(Counts::default(), Counts::plus)

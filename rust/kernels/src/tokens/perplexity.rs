@@ -1,6 +1,6 @@
 //! Perplexity with the error that clusters leave in it.
 
-use super::totals::{Total, Totals};
+use super::totals::Totals;
 use crate::grid::{Pace, Stopped, Watch};
 use crate::intervals::cluster::ratio;
 use crate::intervals::{Confidence, Interval};
@@ -60,12 +60,9 @@ impl Totals {
     ) -> Result<Option<Perplexity>, Stopped> {
         let mut pace = Pace::new(&mut *watch);
         let rows = self.rows(&mut pace)?;
-        let mut all = Total::default();
+        let all = self.all;
         let (mut sums, mut sizes) = (memory::with_capacity(rows.len())?, memory::with_capacity(rows.len())?);
         for total in &rows {
-            if !all.merge(total) {
-                return Ok(None);
-            }
             sums.push(total.nll.value());
             sizes.push(total.units.value());
             pace.step()?;

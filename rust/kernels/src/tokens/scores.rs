@@ -97,13 +97,15 @@ impl<T: Logit> Kernel for Chunk<'_, T> {
     #[inline(always)]
     fn run<I: Isa>(self) -> Result<(), Refusal> {
         for row in self.range {
+            // Read once: another thread may write to the caller's memory, and a target is only used as what was looked at.
             let target = self.targets[row];
             if Some(target) == self.ignore {
                 self.out.push((f64::NAN, f64::NAN));
                 continue;
             }
             let logits = self.rows.row(row);
-            let score = Score { peak: peak::<I, T>(logits), at_target: logits[target as usize].to_f64() };
+            let Some(logit) = logits.get(target as usize) else { return Err(Refusal::Target { row }) };
+            let score = Score { peak: peak::<I, T>(logits), at_target: logit.to_f64() };
             match score.run::<I>() {
                 Some(score) => self.out.push(score),
                 None => return Err(refusal(row, logits)),

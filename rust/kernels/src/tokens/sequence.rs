@@ -9,7 +9,8 @@ use crate::simd::scalar;
 const TOKENS: usize = 1 << 16;
 
 /// The sum of `nll` over the counted tokens of each of `rows` sequences of one length: exact but for one
-/// rounding, infinite where a counted token is (or where the sum would pass 2^62), 0 without tokens.
+/// rounding, infinite where a counted token is, 0 without tokens. Past 2^62 (a mask of the lowest finite logit makes such
+/// an NLL) it is a sum of f64, token after token.
 pub fn sequence_nll(nll: &[f64], counted: &[u8], rows: usize, watch: Watch<'_>) -> Result<Vec<f64>, Stopped> {
     let length = nll.len().checked_div(rows).unwrap_or(0);
     if length > TOKENS {
@@ -19,7 +20,7 @@ pub fn sequence_nll(nll: &[f64], counted: &[u8], rows: usize, watch: Watch<'_>) 
     let mut rows_done = |done: usize| watch((done * size).min(rows));
     let parts = map_chunks(chunks(rows, size), size_of_val(nll), &mut rows_done, |index| {
         let row = |r: usize| r * length..(r + 1) * length;
-        let sum = |r| rounded(part(&nll[row(r)], &counted[row(r)]));
+        let sum = |r| part(&nll[row(r)], &counted[row(r)]).value();
         scalar(|| memory::collected(chunk(index, rows, size).map(sum)))
     })?;
     Ok(memory::joined(parts)?)
@@ -36,26 +37,46 @@ fn long_rows(nll: &[f64], counted: &[u8], rows: usize, watch: Watch<'_>) -> Resu
         let here = start + here.start..start + here.end;
         scalar(|| part(&nll[here.clone()], &counted[here]))
     })?;
-    let sum = |parts: &[Option<Fixed>]| {
-        rounded(parts.iter().try_fold(Fixed::new(), |mut sum, &part| sum.merge(part?).then_some(sum)))
-    };
+    let sum = |parts: &[Part]| parts.iter().copied().fold(Part::default(), Part::plus).value();
     Ok(memory::collected(parts.chunks(each).map(|parts| scalar(|| sum(parts))))?)
 }
 
-/// The sum of what counts; none where it, or a value, is too large.
-fn part(nll: &[f64], counted: &[u8]) -> Option<Fixed> {
-    let mut sum = Fixed::new();
-    let mut every = true;
+/// The sum of what counts in a part of a row.
+#[derive(Clone, Copy)]
+struct Part {
+    /// None where it, or a value, is too large.
+    exact: Option<Fixed>,
+    /// In f64.
+    plain: f64,
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Part { exact: Some(Fixed::new()), plain: 0.0 }
+    }
+}
+
+impl Part {
+    fn plus(self, other: Part) -> Part {
+        let exact = self.exact.zip(other.exact);
+        let exact = exact.and_then(|(mut sum, other)| sum.merge(other).then_some(sum));
+        Part { exact, plain: self.plain + other.plain }
+    }
+
+    fn value(self) -> f64 {
+        self.exact.map_or(self.plain, Fixed::value)
+    }
+}
+
+fn part(nll: &[f64], counted: &[u8]) -> Part {
+    let (mut sum, mut every, mut plain) = (Fixed::new(), true, 0.0);
     for (&x, &counts) in nll.iter().zip(counted) {
         if counts != 0 {
             every &= sum.add(x);
+            plain += x;
         }
     }
-    every.then_some(sum)
-}
-
-fn rounded(sum: Option<Fixed>) -> f64 {
-    sum.map_or(f64::INFINITY, Fixed::value)
+    Part { exact: every.then_some(sum), plain }
 }
 
 #[cfg(test)]
@@ -68,6 +89,11 @@ mod tests {
         let counted = [1, 0, 1, 1, 1, 1, 0, 0, 0];
         let sums = sequence_nll(&nll, &counted, 3, &mut |_| true).unwrap();
         assert_eq!(sums, [3.5, f64::INFINITY, 0.0]);
+        let masked = [3.4e38, 1.0, 3.4e38, 2.0, f64::MAX, f64::MAX];
+        assert_eq!(
+            sequence_nll(&masked, &[1; 6], 3, &mut |_| true).unwrap(),
+            [3.4e38, 3.4e38, f64::INFINITY]
+        );
         assert_eq!(sequence_nll(&[], &[], 2, &mut |_| true).unwrap(), [0.0, 0.0]);
         assert!(sequence_nll(&[], &[], 0, &mut |_| true).unwrap().is_empty());
     }

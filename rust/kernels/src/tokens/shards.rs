@@ -141,11 +141,6 @@ impl<T: Keyed> Shards<T> {
         }
     }
 
-    /// Puts an item into its place; false where its key has one already.
-    pub(super) fn put_new(&mut self, item: &T) -> Result<bool, NoMemory> {
-        if self.place(item.key()).1.is_ok() { Ok(false) } else { self.add(item) }
-    }
-
     fn insert(&mut self, at: usize, shard: Vec<T>) -> Result<(), NoMemory> {
         memory::reserve(&mut self.shards, 1)?;
         self.shards.insert(at, Arc::new(shard));

@@ -82,6 +82,7 @@ impl Totals {
             2 => Some(true),
             _ => return Err(BytesError::Malformed),
         };
+        // The checksum says that these bytes are as they were written, not that we wrote them.
         let mut totals = Totals {
             per,
             infinite: reader.u64()?,
@@ -90,18 +91,112 @@ impl Totals {
             ignored: reader.u64()?,
             ..Totals::default()
         };
+        let mut before = None;
         for _ in 0..rows {
             let id = reader.id()?;
+            let id = if id.is_empty() { None } else { Some(Id::from_bytes(id)?) };
             let total = Total { tokens: reader.u64()?, units: reader.fixed()?, nll: reader.fixed()? };
-            if id.is_empty() {
-                totals.unnamed.push(total)?;
-            } else if !totals.named.put_new(&Named(Id::from_bytes(id)?, total))? {
-                return Err(BytesError::Malformed);
+            let row = (id, total);
+            let follows = before.is_none_or(|before| follows(&before, &row));
+            if !follows || !plausible(&total, per) || !totals.all.merge(&total) {
+                return Err(BytesError::Impossible);
             }
+            match &row.0 {
+                None => totals.unnamed.push(total)?,
+                Some(id) => totals.named.push(Named(id.clone(), total))?,
+            }
+            before = Some(row);
             pace.step()?;
         }
         reader.finish()?;
-        let mixed = !totals.named.is_empty() && !totals.unnamed.is_empty();
-        if mixed { Err(BytesError::Malformed) } else { Ok((totals, config)) }
+        if totals.infinite > totals.all.tokens || totals.is_empty() != per.is_none() {
+            return Err(BytesError::Impossible);
+        }
+        Ok((totals, config))
+    }
+}
+
+/// Whether a row may stand behind another: ids ascend and each stands once, totals without one are sorted, and a state
+/// has only one of both kinds.
+fn follows(before: &(Option<Id>, Total), row: &(Option<Id>, Total)) -> bool {
+    match (before, row) {
+        ((Some(a), _), (Some(b), _)) => a < b,
+        ((None, a), (None, b)) => a <= b,
+        _ => false,
+    }
+}
+
+/// Whether some tokens come to this: one at least, none below 0, and as many units as tokens where nothing else is asked.
+fn plausible(total: &Total, per: Option<bool>) -> bool {
+    let counted = per == Some(true) || Fixed::whole(total.tokens) == Some(total.units);
+    total.tokens > 0 && total.units >= Fixed::new() && total.nll >= Fixed::new() && counted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exact::bytes::Writer;
+
+    struct Row(&'static [u8], u64, f64, f64);
+
+    /// A whole state with these counts and rows, whether or not it makes sense.
+    fn state(counts: [u64; 5], rows: &[Row]) -> Result<Totals, BytesError> {
+        let mut writer = Writer::new(Kind::Perplexity, LAYOUT, b"", rows.len() as u32);
+        for count in counts {
+            writer.u64(count);
+        }
+        for &Row(id, tokens, units, nll) in rows {
+            assert!(writer.id(&[id]));
+            writer.u64(tokens);
+            writer.fixed(Fixed::from_f64(units).unwrap());
+            writer.fixed(Fixed::from_f64(nll).unwrap());
+        }
+        let bytes = writer.finish().unwrap();
+        let (totals, _) = Totals::from_bytes(&bytes, &mut |_| true)?;
+        assert_eq!(totals.to_bytes(b"", &mut |_| true).unwrap().unwrap(), bytes, "canonical");
+        Ok(totals)
+    }
+
+    const PLAIN: [u64; 5] = [1, 0, 0, 0, 0];
+    const PER: [u64; 5] = [2, 0, 0, 0, 0];
+    const A: Row = Row(b"\"a", 2, 2.0, 1.5);
+
+    #[test]
+    fn what_no_data_comes_to_is_refused() {
+        let refused = |counts, rows: &[Row]| state(counts, rows).unwrap_err() == BytesError::Impossible;
+        assert!(state(PLAIN, &[A, Row(b"\"b", 1, 1.0, 0.0)]).is_ok());
+        assert!(refused(PLAIN, &[A, A]), "an id twice");
+        assert!(refused(PLAIN, &[Row(b"\"b", 1, 1.0, 0.0), A]), "ids that descend");
+        assert!(refused(PLAIN, &[A, Row(b"", 1, 1.0, 0.0)]), "names and none");
+        assert!(refused(PLAIN, &[Row(b"", 2, 2.0, 0.0), Row(b"", 1, 1.0, 0.0)]), "rows that descend");
+        assert!(refused(PLAIN, &[Row(b"", 0, 0.0, 0.0)]), "a cluster without tokens");
+        assert!(refused(PLAIN, &[Row(b"", 1, 2.0, 0.0)]), "more units than tokens");
+        assert!(refused(PLAIN, &[Row(b"", u64::MAX, 1.0, 0.0)]), "more tokens than can be counted");
+        assert!(refused(PLAIN, &[Row(b"", 1, 1.0, -0.5)]), "a negative sum");
+        assert!(refused(PER, &[Row(b"", 1, -0.5, 0.0)]), "negative units");
+        assert!(refused([1, 3, 0, 0, 0], &[A]), "more infinite tokens than tokens");
+        assert!(
+            refused(PLAIN, &[]) && refused([0, 0, 0, 0, 0], &[A]),
+            "tokens, and no word on what divides them"
+        );
+        assert!(
+            refused(PER, &[Row(b"", 1, 4e18, 0.0), Row(b"", 2, 4e18, 0.0), Row(b"", 3, 4e18, 0.0)]),
+            "too much"
+        );
+        assert_eq!(state(PLAIN, &[Row(b"x", 1, 1.0, 0.0)]).unwrap_err(), BytesError::Malformed);
+    }
+
+    #[test]
+    fn what_would_not_fit_is_refused_whole() {
+        let many =
+            || state([2, 0, 0, 0, u64::MAX], &[Row(b"#\x01\0\0\0\0\0\0\0", 1 << 63, 4e18, 1.0)]).unwrap();
+        let few = state([2, 0, 0, 0, 1], &[Row(b"#\x02\0\0\0\0\0\0\0", 1, 1.0, 1.0)]).unwrap();
+        for (a, b) in [(many(), many()), (many(), few)] {
+            assert_eq!(
+                a.merged(&b, &mut |_| true).unwrap().unwrap_err(),
+                super::super::totals::Refused::Total
+            );
+            assert_eq!(a.size(), (1 << 63, 1));
+        }
     }
 }

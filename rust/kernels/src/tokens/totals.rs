@@ -32,7 +32,8 @@ pub struct Total {
 impl Total {
     /// False where a sum would leave its range.
     pub(super) fn merge(&mut self, other: &Total) -> bool {
-        self.tokens += other.tokens;
+        let Some(tokens) = self.tokens.checked_add(other.tokens) else { return false };
+        self.tokens = tokens;
         self.units.merge(other.units) && self.nll.merge(other.nll)
     }
 }
@@ -123,8 +124,10 @@ pub enum Refused {
     Nan(usize),
     /// An NLL below zero, or -inf.
     Negative(usize, f64),
-    /// An NLL or a sum past 2^62.
+    /// An NLL past 2^62, or with which the sum of its cluster would pass 2^63.
     TooLarge(usize),
+    /// With these the state's own totals would leave their range.
+    Total,
     /// A `per` that is negative, not finite or too large; its own index.
     Per(usize, f64),
     /// Names here, none before, or the other way round.
@@ -143,6 +146,8 @@ pub struct Totals {
     pub(super) unnamed: Shards<Total>,
     /// Whether batches have `per`; undecided before the first.
     pub(super) per: Option<bool>,
+    /// All clusters together. It is in range, and so every cluster is.
+    pub(super) all: Total,
     /// Counted tokens with an infinite NLL.
     pub infinite: u64,
     /// NLL that was NaN and left out.
@@ -210,10 +215,9 @@ pub fn sum_batch<T: Element>(
     }
     let row_units = |row: usize, summed: &mut Summed| match (batch.per, batch.codes) {
         (Per::Row(per), Per::Row(codes)) if counts[row] => {
-            let units = Fixed::from_f64(per[row]).filter(|_| per[row] >= 0.0);
-            let units = units.ok_or(Refused::Per(row, per[row]))?;
+            let units = per[row];
             let total = summed.totals.get_mut(codes[row] as usize).ok_or(Refused::Code(row))?;
-            if total.units.merge(units) { Ok(()) } else { Err(Refused::Per(row, per[row])) }
+            if units >= 0.0 && total.units.add(units) { Ok(()) } else { Err(Refused::Per(row, units)) }
         }
         _ => Ok(()),
     };
@@ -264,8 +268,9 @@ impl Summed {
             Per::Nothing => {}
             Per::Row(_) => counts[row] = true,
             Per::Token(per) => {
-                if !(per[i] >= 0.0 && total.units.add(per[i])) {
-                    return Err(Refused::Per(i, per[i]));
+                let units = per[i];
+                if !(units >= 0.0 && total.units.add(units)) {
+                    return Err(Refused::Per(i, units));
                 }
             }
         }
@@ -301,7 +306,7 @@ impl Totals {
         };
         for (code, &total) in batch.totals.iter().enumerate() {
             if total.tokens > 0 && !other.put(names.id(code), total)? {
-                return Ok(Err(Refused::TooLarge(0)));
+                return Ok(Err(Refused::Total));
             }
             pace.step()?;
         }
@@ -313,6 +318,9 @@ impl Totals {
 
     /// Puts a cluster into its place; false where a sum would leave its range.
     fn put(&mut self, id: Option<Id>, total: Total) -> Result<bool, NoMemory> {
+        if !self.all.merge(&total) {
+            return Ok(false);
+        }
         match id {
             Some(id) => self.named.add(&Named(id, total)),
             None => self.unnamed.push(total).map(|()| true),
@@ -329,18 +337,24 @@ impl Totals {
         if let Err(refused) = self.takes(other) {
             return Ok(Err(refused));
         }
-        let Some(named) = self.named.merged(&other.named, pace)? else {
-            return Ok(Err(Refused::TooLarge(0)));
-        };
-        Ok(Ok(Totals {
-            named,
-            unnamed: self.unnamed.joined(&other.unnamed, pace)?,
+        let Some(sums) = self.sums_with(other) else { return Ok(Err(Refused::Total)) };
+        let Some(named) = self.named.merged(&other.named, pace)? else { return Ok(Err(Refused::Total)) };
+        Ok(Ok(Totals { named, unnamed: self.unnamed.joined(&other.unnamed, pace)?, ..sums }))
+    }
+
+    /// What does not grow with the clusters, added; `None` where a count or a sum would leave its range.
+    fn sums_with(&self, other: &Totals) -> Option<Totals> {
+        let mut all = self.all;
+        all.merge(&other.all).then_some(())?;
+        Some(Totals {
             per: self.per.or(other.per),
-            infinite: self.infinite + other.infinite,
-            nan: self.nan + other.nan,
-            excluded: self.excluded + other.excluded,
-            ignored: self.ignored + other.ignored,
-        }))
+            all,
+            infinite: self.infinite.checked_add(other.infinite)?,
+            nan: self.nan.checked_add(other.nan)?,
+            excluded: self.excluded.checked_add(other.excluded)?,
+            ignored: self.ignored.checked_add(other.ignored)?,
+            ..Totals::default()
+        })
     }
 
     /// Whether another state is of the same kind.
@@ -368,8 +382,7 @@ impl Totals {
 
     /// Counted tokens, and clusters that have some.
     pub fn size(&self) -> (u64, usize) {
-        let named = self.named.iter().map(|named| &named.1);
-        (named.chain(self.unnamed.iter()).map(|total| total.tokens).sum(), self.clusters())
+        (self.all.tokens, self.clusters())
     }
 
     /// Clusters that have counted tokens.

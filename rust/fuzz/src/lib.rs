@@ -1,0 +1,123 @@
+//! What every reader of a saved state must bear, whatever bytes it is given.
+//!
+//! Each function takes the bytes between a state's header and its checksum, puts both around them, so that the reader
+//! gets past them, and reads. What is refused is refused. What is accepted is canonical (it is written again as it was
+//! read), is merged with itself or refused whole, and gives results that make sense.
+//!
+//! The bytes come from libFuzzer (`fuzz_targets/`), or from [`mutate`], which needs no nightly toolchain.
+
+pub mod mutate;
+
+use steelyard_kernels::NUMERICS;
+use steelyard_kernels::calibration::{self, Limits};
+use steelyard_kernels::exact::bytes::Kind;
+use steelyard_kernels::intervals::{Alternative, Confidence};
+use steelyard_kernels::optim;
+use steelyard_kernels::tokens::{Totals, Unit};
+
+const LEVELS: [Confidence; 3] = [
+    Confidence { level: 0.95, alternative: Alternative::TwoSided },
+    Confidence { level: 0.3, alternative: Alternative::Less },
+    Confidence { level: 0.5, alternative: Alternative::Greater },
+];
+
+/// CRC-32 as zip has it, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32| crc >> 1 ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+    !bytes.iter().fold(u32::MAX, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| step(crc)))
+}
+
+/// A state of `kind` with this body: right in its header and its checksum.
+pub fn sealed(kind: Kind, body: &[u8]) -> Vec<u8> {
+    let mut bytes = b"SYST".to_vec();
+    bytes.extend([kind as u8, 1]);
+    bytes.extend(NUMERICS.to_le_bytes());
+    bytes.extend(body);
+    bytes.extend(crc32(&bytes).to_le_bytes());
+    bytes
+}
+
+/// The body of a state.
+pub fn body(state: &[u8]) -> Vec<u8> {
+    state[8..state.len() - 4].to_vec()
+}
+
+fn go(_: usize) -> bool {
+    true
+}
+
+fn totals_of(bytes: &[u8]) -> Option<(Totals, Vec<u8>)> {
+    Totals::from_bytes(bytes, &mut go).ok()
+}
+
+/// A `PerplexityState`.
+pub fn perplexity(data: &[u8]) {
+    let _ = totals_of(data);
+    let bytes = sealed(Kind::Perplexity, data);
+    let Some((totals, config)) = totals_of(&bytes) else { return };
+    let written = |totals: &Totals| totals.to_bytes(&config, &mut go).unwrap().unwrap();
+    assert_eq!(written(&totals), bytes, "what is accepted is canonical");
+    match totals.merged(&totals, &mut go).unwrap() {
+        Ok(twice) => {
+            assert_eq!(twice.size().0, 2 * totals.size().0);
+            assert!(totals_of(&written(&twice)).is_some(), "what merging makes can be read");
+        }
+        Err(refused) => assert_eq!(refused, steelyard_kernels::tokens::Refused::Total),
+    }
+    assert_eq!(written(&totals), bytes, "merging leaves both as they were");
+    for (unit, confidence) in [Unit::Perplexity, Unit::Bits, Unit::Nats].into_iter().zip(LEVELS) {
+        let Some(found) = totals.perplexity(unit, confidence, &mut go).unwrap() else {
+            assert!(totals.is_empty());
+            return;
+        };
+        assert!(found.tokens > 0 && found.clusters > 0 && found.units >= 0.0);
+        assert!(found.value >= 0.0 || found.units == 0.0, "{found:?}");
+        let (low, high) = (found.interval.low, found.interval.high);
+        assert!(
+            low.is_nan() == high.is_nan() && !(low > high && confidence.alternative == Alternative::TwoSided),
+            "{found:?}"
+        );
+    }
+}
+
+fn sound(limits: Limits, confidence: Confidence) {
+    let Limits { value, standard_error, low, high } = limits;
+    assert!(
+        (0.0..=1.0).contains(&value) && (0.0..=1.0).contains(&low) && (0.0..=1.0).contains(&high),
+        "{limits:?}"
+    );
+    assert!(standard_error.is_none_or(|error| error.is_finite() && error >= 0.0), "{limits:?}");
+    // Limits of a few units of 2^-64 are rounded to the places of 1.
+    assert!(low <= high + 1e-15 || confidence.alternative != Alternative::TwoSided, "{limits:?}");
+}
+
+/// A `ReliabilityState`.
+pub fn reliability(data: &[u8]) {
+    let _ = calibration::from_bytes(data);
+    let bytes = sealed(Kind::Reliability, data);
+    let Ok((tally, config)) = calibration::from_bytes(&bytes) else { return };
+    assert_eq!(calibration::to_bytes(&tally, &config).unwrap(), bytes, "what is accepted is canonical");
+    if let Some(twice) = tally.plus(&tally).unwrap() {
+        let written = calibration::to_bytes(&twice, &config).unwrap();
+        assert_eq!(calibration::from_bytes(&written), Ok((twice, config)), "what merging makes can be read");
+    }
+    let filled = tally.rows.iter().filter(|row| row.count > 0).count();
+    for confidence in LEVELS {
+        let Some(found) = calibration::summarise(&tally, confidence).unwrap() else {
+            assert_eq!(filled, 0);
+            return;
+        };
+        assert_eq!(found.bins.len(), filled);
+        assert!(found.noise_floor.is_finite() && found.noise_floor >= 0.0);
+        [found.ece, found.rmsce, found.mce].iter().for_each(|&limits| sound(limits, confidence));
+    }
+}
+
+/// A `GlobalNormState`.
+pub fn global_norm(data: &[u8]) {
+    let _ = optim::norm_from_bytes(data);
+    let bytes = sealed(Kind::GlobalNorm, data);
+    let Ok(limbs) = optim::norm_from_bytes(&bytes) else { return };
+    assert!(limbs.len() as u32 * u64::BITS <= optim::NORM_BITS && limbs.last() != Some(&0));
+    assert_eq!(optim::norm_to_bytes(&limbs).unwrap(), bytes, "what is accepted is canonical");
+}

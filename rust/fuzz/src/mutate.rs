@@ -1,0 +1,131 @@
+//! Mutations without a fuzzer: real states, changed here and there, by a generator with a seed.
+
+use steelyard_kernels::calibration::{self, Labels, Options, Scores};
+use steelyard_kernels::optim;
+use steelyard_kernels::tokens::{Batch, Names, Per, Totals, sum_batch};
+
+/// A target: its name, what it does with bytes, and bodies of real states to begin with.
+pub struct Target {
+    pub name: &'static str,
+    pub run: fn(&[u8]),
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// Every target.
+pub const TARGETS: [Target; 3] = [
+    Target { name: "perplexity", run: crate::perplexity, seeds: perplexity_seeds },
+    Target { name: "reliability", run: crate::reliability, seeds: reliability_seeds },
+    Target { name: "global_norm", run: crate::global_norm, seeds: global_norm_seeds },
+];
+
+fn perplexity_seeds() -> Vec<Vec<u8>> {
+    let (numbers, texts) = ([-3, 8], ["a".to_string(), "doc/2".to_string()]);
+    let divisor = [2.0, 1.0, 0.0, 3.5];
+    let names = [Names::None, Names::Numbers(&numbers), Names::Texts(&texts)];
+    let pers = [Per::Nothing, Per::Token(&divisor)];
+    let mut seeds = Vec::new();
+    for (names, per) in names.into_iter().flat_map(|names| pers.map(|per| (names, per))) {
+        let batch = Batch {
+            nll: &[0.5, f64::INFINITY, 2.25, 1e9],
+            status: Some(&[1, 1, 1, 1]),
+            length: 2,
+            codes: Per::Row(&[0, 1]),
+            clusters: 2,
+            per,
+            omit_nan: false,
+        };
+        let summed = sum_batch(&batch, &mut |_| true).unwrap().unwrap();
+        let totals = Totals::new().with(&summed, names, &mut |_| true).unwrap().unwrap();
+        seeds.push(crate::body(&totals.to_bytes(b"{}", &mut |_| true).unwrap().unwrap()));
+    }
+    seeds
+}
+
+fn reliability_seeds() -> Vec<Vec<u8>> {
+    let labels = Labels::U8(&[1, 0, 1, 1, 0]);
+    let source = Scores { probs: &[0.2f32, 0.75, 1.0, 0.0, 0.5], labels, keep: Some(&[1, 1, 1, 1, 0]) };
+    let of = |n_bins| calibration::tally(&source, Options { n_bins, omit_nan: true }, &mut |_| true);
+    [1, 2, 15]
+        .map(|n_bins| crate::body(&calibration::to_bytes(&of(n_bins).unwrap().unwrap(), b"{}").unwrap()))
+        .into()
+}
+
+fn global_norm_seeds() -> Vec<Vec<u8>> {
+    [&[][..], &[1], &[0, 0, 0, 7], &[u64::MAX; 83]]
+        .map(|limbs| crate::body(&optim::norm_to_bytes(limbs).unwrap()))
+        .into()
+}
+
+/// Words by xorshift.
+pub struct Words(u64);
+
+impl Words {
+    /// Words of a seed.
+    pub fn new(seed: u64) -> Self {
+        Words(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() >> 16) as usize % n.max(1)
+    }
+}
+
+/// Counts and sums at which something might go over.
+const EDGES: [u64; 10] =
+    [0, 1, 2, u64::MAX, 1 << 63, (1 << 63) - 1, 1 << 62, 1 << 53, u32::MAX as u64, 0x3ff0_0000_0000_0000];
+
+/// A seed's body, changed in a few places.
+pub fn mutated(seeds: &[Vec<u8>], words: &mut Words) -> Vec<u8> {
+    let mut body = seeds[words.below(seeds.len())].clone();
+    for _ in 0..=words.below(4) {
+        let at = words.below(body.len() + 1);
+        let end = (at + words.below(48)).min(body.len());
+        match words.below(7) {
+            0 if at < body.len() => body[at] ^= 1 << words.below(8),
+            1 if at < body.len() => body[at] = [0, 1, b'"', b'#', 0x7f, 0x80, 0xff][words.below(7)],
+            2 => body.truncate(at),
+            3 => body.extend_from_within(at..end),
+            4 => drop(body.drain(at..end)),
+            5 => body.insert(at, words.next() as u8),
+            _ => {
+                let edge = EDGES[words.below(EDGES.len())].to_le_bytes();
+                body[at..].iter_mut().zip(edge).for_each(|(byte, new)| *byte = new);
+            }
+        }
+    }
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_states_and_their_mutations_are_borne() {
+        for target in TARGETS {
+            let (seeds, mut words) = ((target.seeds)(), Words::new(1));
+            seeds.iter().for_each(|seed| (target.run)(seed));
+            (0..20_000).for_each(|_| (target.run)(&mutated(&seeds, &mut words)));
+        }
+    }
+
+    #[test]
+    fn the_seal_is_the_one_that_is_read() {
+        for seed in global_norm_seeds() {
+            assert!(
+                optim::norm_from_bytes(&crate::sealed(
+                    steelyard_kernels::exact::bytes::Kind::GlobalNorm,
+                    &seed
+                ))
+                .is_ok()
+            );
+        }
+    }
+}
