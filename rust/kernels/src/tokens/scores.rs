@@ -149,7 +149,10 @@ fn wide_rows<T: Logit>(
             scores.push((f64::NAN, f64::NAN));
             continue;
         }
-        match dispatch(Score { peak: partial.peak(), at_target: rows.row(row)[target as usize].to_f64() }) {
+        let Some(logit) = rows.row(row).get(target as usize) else {
+            return Ok(Err(Refusal::Target { row }));
+        };
+        match dispatch(Score { peak: partial.peak(), at_target: logit.to_f64() }) {
             Some(score) => scores.push(score),
             None => return Ok(Err(wide_refusal(row, rows.row(row), size, watch)?)),
         }
