@@ -42,6 +42,7 @@ test-foreign:  ## Kernels' bits on aarch64 and on an x86-64 without FMA, under Q
 test-campaigns: .venv/.built  ## Every campaign of tests/campaigns, SECONDS (10) each
 	for file in tests/campaigns/[a-z]*.py; do \
 		.venv/bin/python -m "tests.campaigns.$$(basename "$$file" .py)" --seconds $(SECONDS); done
+	cargo run --quiet --locked --release --no-default-features --manifest-path rust/fuzz/Cargo.toml --bin mutate -- $(SECONDS)
 
 test-sanitizer: .venv/.built  ## Borrowed memory under AddressSanitizer (needs a nightly toolchain and gcc)
 	PEERS=$(PEERS) tests/sanitizer/run.sh

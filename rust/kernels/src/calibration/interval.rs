@@ -126,7 +126,8 @@ impl Gap {
         let Interval { low, high } = wilson(self.correct, self.n - self.correct, z);
         let (below, above) = (self.mean_probability - low, high - self.mean_probability);
         let outside = larger(larger(-below, -above), 0.0);
-        (outside, larger(below, above))
+        // With z below 0 (one side, at a level under one half) the limits lie on the other side of the frequency.
+        (outside, larger(larger(below, above), 0.0))
     }
 }
 
@@ -331,6 +332,20 @@ mod tests {
         let said = summarise(&tally(&[(20, 0, 0.0), (20, 20, 1.0)]), TWO).unwrap().unwrap();
         assert!(said.certain && said.ece.value == 0.0 && said.ece.low == 0.0);
         assert!(said.ece.high > 0.1 && said.rmsce.high > 0.1 && said.ece.standard_error.unwrap() > 0.02);
+    }
+
+    #[test]
+    fn certainty_at_a_level_under_one_half_has_no_negative_limit() {
+        for count in [1, 3, 20, 1 << 40] {
+            let less = Confidence { level: 0.3, alternative: Alternative::Less };
+            let said = summarise(&tally(&[(count, 0, 0.0), (count, count, 1.0)]), less).unwrap().unwrap();
+            for limits in [said.ece, said.rmsce, said.mce] {
+                assert!(
+                    limits.high >= 0.0 && limits.standard_error.is_none_or(|error| error >= 0.0),
+                    "{limits:?}"
+                );
+            }
+        }
     }
 
     #[test]
