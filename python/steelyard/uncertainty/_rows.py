@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,11 +49,24 @@ def one_column(x: Any, name: str) -> Array:
 def frame(x: Any) -> Mapping[str, Any] | None:
     """``x`` as a mapping where it is one, or where it is a frame or an Arrow table."""
     if isinstance(x, Mapping):
+        _differ(x)
         return x
     names = getattr(x, "column_names", None)
     if names is None and hasattr(x, "columns") and hasattr(x, "__getitem__"):
         names = x.columns
-    return None if names is None else {str(name): x[name] for name in names}
+    if names is None:
+        return None
+    _differ(names)
+    return {str(name): x[name] for name in names}
+
+
+def _differ(names: Iterable[Any]) -> None:
+    """Refuse names that are the same text, such as 1 and "1": results are told by it."""
+    seen: dict[str, Any] = {}
+    for name in names:
+        if str(name) in seen:
+            raise value_error("columns", "names that differ as text", f"{seen[str(name)]!r} and {name!r}")
+        seen[str(name)] = name
 
 
 def columns(x: Any, name: str) -> Columns:
