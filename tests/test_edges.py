@@ -128,3 +128,20 @@ def test_scores_made_by_hand_are_numbers_where_they_count(field: str, bad: float
         sy.tokens.TokenScores(**fields, counted=counted)
     counted[1, 2] = False
     assert sy.tokens.TokenScores(**fields, counted=counted).n_counted == 5
+
+
+@pytest.mark.parametrize("names", [(1, "1"), ("None", None), (2.5, "2.5")])
+def test_columns_whose_names_are_one_text_are_refused(names: tuple[Any, Any]) -> None:
+    columns = dict.fromkeys(names, [0.0, 1.0, 0.5])
+    for call in (sy.estimate, sy.bootstrap):
+        with pytest.raises(ValueError, match=r"^columns: expected names that differ as text"):
+            call(columns)
+    assert sy.estimate(dict.fromkeys((1, "2"), [0.0, 1.0, 0.5])).names == ("1", "2")
+
+
+def test_a_missing_date_is_no_id() -> None:
+    days = np.array(["2024-01-01", "NaT", "NaT", "2025-01-01"], "M8[D]")
+    with pytest.raises(ValueError, match="clusters: expected an id for every row; got NaT at index 1"):
+        sy.estimate([1, 0, 1, 1], clusters=days)
+    where = np.array([True, False, False, True])
+    assert sy.estimate([1, 0, 1, 1], clusters=days, where=where).n_clusters == 2

@@ -212,6 +212,9 @@ def codes(ids: Any, name: str, n: int, keep: NDArray[np.bool_] | None = None) ->
     if array.dtype.kind == "f" and np.isnan(array).any():
         first = int(np.flatnonzero(np.isnan(array))[0])
         raise value_error(name, "an id for every row", f"NaN at index {first}", "drop those rows with where=")
+    if array.dtype.kind == "M" and np.isnat(array).any():
+        first = int(np.flatnonzero(np.isnat(array))[0])
+        raise value_error(name, "an id for every row", f"NaT at index {first}", "drop those rows with where=")
     return coded(array)
 
 
