@@ -132,11 +132,11 @@ def test_scores_made_by_hand_are_numbers_where_they_count(field: str, bad: float
 
 @pytest.mark.parametrize("names", [(1, "1"), ("None", None), (2.5, "2.5")])
 def test_columns_whose_names_are_one_text_are_refused(names: tuple[Any, Any]) -> None:
-    columns = dict.fromkeys(names, [0.0, 1.0, 0.5])
+    columns = {name: [0.0, 1.0, 0.5] for name in names}
     for call in (sy.estimate, sy.bootstrap):
         with pytest.raises(ValueError, match=r"^columns: expected names that differ as text"):
             call(columns)
-    assert sy.estimate(dict.fromkeys((1, "2"), [0.0, 1.0, 0.5])).names == ("1", "2")
+    assert sy.estimate({1: [0.0, 1.0], "2": [0.0, 1.0]}).names == ("1", "2")
 
 
 def test_a_missing_date_is_no_id() -> None:

@@ -105,7 +105,7 @@ mod tests {
         let counted: Vec<u8> = (0..2 * length).map(|i| u8::from(i % 5 != 0)).collect();
         let whole = |row: usize| {
             let row = row * length..(row + 1) * length;
-            rounded(part(&nll[row.clone()], &counted[row]))
+            part(&nll[row.clone()], &counted[row]).value()
         };
         assert_eq!(sequence_nll(&nll, &counted, 2, &mut |_| true).unwrap(), [whole(0), whole(1)]);
         let mut infinite = nll.clone();
