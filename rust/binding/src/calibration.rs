@@ -1,7 +1,7 @@
 //! Reliability: tallies of probabilities, their sums, errors and bytes.
 
 use crate::arrays::{float_rows, floats, slice};
-use crate::call::{call, call_quick, no_memory, unreadable};
+use crate::call::{call, no_memory, unreadable};
 use crate::each_float;
 use crate::give::{self, Give, Given, ToPython};
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
@@ -87,7 +87,7 @@ impl ReliabilityTally {
             return Err(PyValueError::new_err(format!("alternative: unknown {alternative:?}")));
         };
         let confidence = Confidence { level: confidence_level, alternative };
-        let summary = call_quick(py, || room::summarise(&self.0, confidence))?;
+        let summary = call(py, None, 0, |watch| room::summarise(&self.0, confidence, watch))?;
         summary.map(|summary| in_python(py, &summary)).transpose()
     }
 

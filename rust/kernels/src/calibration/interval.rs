@@ -10,10 +10,11 @@
 
 use super::tally::{Row, Tally};
 use crate::exact::Fixed;
+use crate::grid::{Pace, Stopped, Watch};
 use crate::intervals::proportion::wilson;
 use crate::intervals::{Confidence, Interval};
 use crate::math::{exp, normal};
-use crate::memory::{self, NoMemory};
+use crate::memory;
 use crate::simd::scalar;
 
 /// `sqrt(2 / pi)`: the mean of |N(0, 1)|.
@@ -191,40 +192,50 @@ impl Power {
     }
 
     /// The largest scale found at which mean + `z` deviations is `observed`, by doubling and halving.
-    fn scale_at(self, gaps: &[Gap], z: f64, observed: f64) -> f64 {
-        let below = |scale: f64| {
+    fn scale_at(self, gaps: &[Gap], z: f64, observed: f64, pace: &mut Pace<'_>) -> Result<f64, Stopped> {
+        let mut below = |scale: f64| {
             let (mean, deviation) = self.expected(gaps, scale);
-            mean + z * deviation < observed
+            pace.stride(gaps.len())?;
+            Ok::<_, Stopped>(mean + z * deviation < observed)
         };
         let (mut low, mut high) = (0.0, 1.0);
         for _ in 0..HALVINGS {
-            if !below(high) {
+            if !below(high)? {
                 break;
             }
             (low, high) = (high, 2.0 * high);
         }
         for _ in 0..HALVINGS {
             let middle = 0.5 * (low + high);
-            if below(middle) {
+            if below(middle)? {
                 low = middle;
             } else {
                 high = middle;
             }
         }
-        high
+        Ok(high)
     }
 
-    fn limits(self, gaps: &[Gap], confidence: Confidence, floor: f64) -> Limits {
+    fn limits(
+        self,
+        gaps: &[Gap],
+        confidence: Confidence,
+        floor: f64,
+        pace: &mut Pace<'_>,
+    ) -> Result<Limits, Stopped> {
         let (z, observed) = (confidence.z(), self.average(gaps, |gap| gap.signed.abs()));
         let at = |scale: f64| self.root(self.average(gaps, |gap| scale * gap.reach));
         let (calibrated, spread) = self.expected(gaps, 0.0);
-        let low =
-            if calibrated + z * spread >= observed { 0.0 } else { at(self.scale_at(gaps, z, observed)) };
-        let high = larger(at(self.scale_at(gaps, -z, observed)), floor);
+        let low = if calibrated + z * spread >= observed {
+            0.0
+        } else {
+            at(self.scale_at(gaps, z, observed, pace)?)
+        };
+        let high = larger(at(self.scale_at(gaps, -z, observed, pace)?), floor);
         let (mean, deviation) = self.expected(gaps, 1.0);
         // The root of a mean square scatters by the square's deviation over twice the root.
         let standard_error = if self == Power::One { deviation } else { deviation / (2.0 * mean.sqrt()) };
-        limits(confidence, self.root(observed), Some(standard_error), low, high)
+        Ok(limits(confidence, self.root(observed), Some(standard_error), low, high))
     }
 
     /// Where every probability is 0 or 1 and came true: the farthest that the frequencies may lie.
@@ -247,11 +258,15 @@ fn largest(gaps: &[Gap], confidence: Confidence) -> Limits {
 }
 
 /// Errors, intervals and filled bins of a tally; `None` where it holds no row.
-pub fn summarise(tally: &Tally, confidence: Confidence) -> Result<Option<Summary>, NoMemory> {
-    scalar(|| summary(tally, confidence))
+pub fn summarise(
+    tally: &Tally,
+    confidence: Confidence,
+    watch: Watch<'_>,
+) -> Result<Option<Summary>, Stopped> {
+    scalar(|| summary(tally, confidence, &mut Pace::new(watch)))
 }
 
-fn summary(tally: &Tally, confidence: Confidence) -> Result<Option<Summary>, NoMemory> {
+fn summary(tally: &Tally, confidence: Confidence, pace: &mut Pace<'_>) -> Result<Option<Summary>, Stopped> {
     let total: u64 = tally.rows.iter().map(|row| row.count).sum();
     let filled = || tally.rows.iter().enumerate().filter(|(_, row)| row.count > 0);
     let gaps = memory::gathered(filled().map(|(_, row)| Gap::new(row, total)))?;
@@ -261,11 +276,11 @@ fn summary(tally: &Tally, confidence: Confidence) -> Result<Option<Summary>, NoM
     let both = confidence.two_sided().z();
     let noise_floor = MEAN_FOLDED * gaps.iter().map(|gap| gap.weight * gap.null).sum::<f64>();
     let certain = gaps.iter().all(|gap| gap.reach == 0.0);
-    let error = |power: Power, floor: f64| {
+    let mut error = |power: Power, floor: f64| {
         if certain {
-            power.limits_if_certain(&gaps, confidence)
+            Ok(power.limits_if_certain(&gaps, confidence))
         } else {
-            power.limits(&gaps, confidence, floor)
+            power.limits(&gaps, confidence, floor, pace)
         }
     };
     let bin = |((index, _), gap): ((usize, &Row), &Gap)| {
@@ -274,8 +289,8 @@ fn summary(tally: &Tally, confidence: Confidence) -> Result<Option<Summary>, NoM
         Bin { index, mean_probability: gap.mean_probability, accuracy, gap: gap.signed, low, high }
     };
     Ok(Some(Summary {
-        ece: error(Power::One, noise_floor),
-        rmsce: error(Power::Two, 0.0),
+        ece: error(Power::One, noise_floor)?,
+        rmsce: error(Power::Two, 0.0)?,
         mce: largest(&gaps, confidence),
         noise_floor,
         certain,
@@ -287,6 +302,10 @@ fn summary(tally: &Tally, confidence: Confidence) -> Result<Option<Summary>, NoM
 mod tests {
     use super::*;
     use crate::intervals::Alternative;
+
+    fn summarise(tally: &Tally, confidence: Confidence) -> Result<Option<Summary>, Stopped> {
+        super::summarise(tally, confidence, &mut |_| true)
+    }
 
     const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
 
