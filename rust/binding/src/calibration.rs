@@ -3,9 +3,8 @@
 use crate::arrays::{float_rows, floats, slice};
 use crate::call::{call, no_memory, unreadable};
 use crate::each_float;
-use crate::give::{self, Give, Given, ToPython};
+use crate::give::{self, Give, Given, ToPython, type_error, value_error};
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use steelyard_kernels::calibration::{
@@ -25,7 +24,7 @@ impl ReliabilityTally {
     #[new]
     fn new(n_bins: usize) -> PyResult<Self> {
         if n_bins == 0 || n_bins > MAX_BINS {
-            return Err(PyValueError::new_err(format!("n_bins: expected 1 to {MAX_BINS}; got {n_bins}")));
+            return Err(value_error(format!("n_bins: expected 1 to {MAX_BINS}; got {n_bins}")));
         }
         Ok(ReliabilityTally(Tally::new(n_bins).map_err(no_memory)?))
     }
@@ -84,7 +83,7 @@ impl ReliabilityTally {
         alternative: &str,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
         let Some(alternative) = Alternative::from_name(alternative) else {
-            return Err(PyValueError::new_err(format!("alternative: unknown {alternative:?}")));
+            return Err(value_error(format!("alternative: unknown {alternative:?}")));
         };
         let confidence = Confidence { level: confidence_level, alternative };
         let summary = call(py, None, 0, |watch| room::summarise(&self.0, confidence, watch))?;
@@ -106,16 +105,14 @@ impl ReliabilityTally {
 impl ReliabilityTally {
     fn plus(&self, other: &Tally) -> PyResult<Self> {
         let sum = self.0.plus(other).map_err(no_memory)?;
-        let refused =
-            || PyValueError::new_err("states: expected as many bins and fewer than 2**63 rows; got others");
+        let refused = || value_error("states: expected as many bins and fewer than 2**63 rows; got others");
         sum.map(ReliabilityTally).ok_or_else(refused)
     }
 }
 
 /// The labels of an integer or boolean array, in its own type.
 fn labels<'a>(targets: &'a Bound<'_, PyAny>) -> PyResult<Labels<'a>> {
-    let dtype =
-        targets.cast::<PyUntypedArray>().map_err(|_| PyTypeError::new_err("targets: expected an array"))?;
+    let dtype = targets.cast::<PyUntypedArray>().map_err(|_| type_error("targets: expected an array"))?;
     let dtype = dtype.dtype();
     match (dtype.kind(), dtype.itemsize()) {
         (b'b' | b'u', 1) => Ok(Labels::U8(slice(targets, "targets")?)),
@@ -126,7 +123,7 @@ fn labels<'a>(targets: &'a Bound<'_, PyAny>) -> PyResult<Labels<'a>> {
         (b'i', 4) => Ok(Labels::I32(slice(targets, "targets")?)),
         (b'u', 8) => Ok(Labels::U64(slice(targets, "targets")?)),
         (b'i', 8) => Ok(Labels::I64(slice(targets, "targets")?)),
-        _ => Err(PyTypeError::new_err(format!("targets: expected integers or booleans; got dtype {dtype}"))),
+        _ => Err(type_error(format!("targets: expected integers or booleans; got dtype {dtype}"))),
     }
 }
 
@@ -141,10 +138,7 @@ fn run<S: Source>(
 ) -> PyResult<Result<Tally, Fault>> {
     let count = source.count();
     if labels.len() != count || keep.is_some_and(|keep| keep.len() != count) {
-        return Err(PyValueError::new_err(format!(
-            "targets: expected {count} of them; got {}",
-            labels.len()
-        )));
+        return Err(value_error(format!("targets: expected {count} of them; got {}", labels.len())));
     }
     let work =
         |watch: Watch<'_>| -> Result<Result<Tally, Fault>, Stopped> { room::tally(source, options, watch) };
@@ -157,7 +151,7 @@ fn refusal(fault: Fault, width: Option<usize>) -> PyErr {
         Some(_) => format!("index ({row}, {column})"),
         None => format!("index {row}"),
     };
-    PyValueError::new_err(match fault {
+    value_error(match fault {
         Fault::Nan { row, column } => format!(
             "probs: expected no NaN; got one at {}; nan_policy=\"omit\" leaves such rows out and counts them",
             at(row, column)

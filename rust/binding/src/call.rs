@@ -2,9 +2,10 @@
 //! environment, watch for signals, report progress, and turn a panic into an ordinary exception.
 
 use crate::callback::call_back;
-use crate::give::memory_error;
+use crate::give::{ToPython, memory_error, runtime_error, value_error};
 use crate::leaving::attach_unless_leaving;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::cell::Cell;
@@ -67,7 +68,8 @@ pub fn call<R: Send>(
 }
 
 fn report(progress: &Bound<'_, PyAny>, done: usize, total: usize) -> PyResult<()> {
-    call_back(progress, &(done, total).into_pyobject(progress.py())?, None).map(|_| ())
+    let arguments = (done, total).to_python(progress.py())?.cast_into()?;
+    call_back(progress, &arguments, None).map(|_| ())
 }
 
 /// Why a call has stopped though nothing was raised.
@@ -75,7 +77,7 @@ fn unfinished(process: Process) -> PyErr {
     if process == Process::current() {
         return PyKeyboardInterrupt::new_err("cancelled");
     }
-    PyRuntimeError::new_err(
+    runtime_error(
         "the process was forked inside this call (by progress or a signal handler), and the threads that worked on it \
          are not here; make the call again in the child, or fork outside it",
     )
@@ -101,12 +103,14 @@ impl CallingThread {
         if let Some(known) = KNOWN.get() {
             return Ok(known);
         }
-        let threading = py.import("threading")?;
+        let threading = py.import(intern!(py, "threading"))?;
         // Python code, both of them: see `call_back`.
-        let main = call_back(&threading.getattr("main_thread")?, &PyTuple::empty(py), None)?;
-        let ident = threading.getattr("Thread")?.getattr("ident")?.getattr("fget")?;
-        let main = call_back(&ident, &(main,).into_pyobject(py)?, None)?;
-        let thread = Self { main: main.eq(threading.call_method0("get_ident")?)?, process };
+        let main = call_back(&threading.getattr(intern!(py, "main_thread"))?, &PyTuple::empty(py), None)?;
+        let ident = threading.getattr(intern!(py, "Thread"))?.getattr(intern!(py, "ident"))?;
+        let arguments = [main].to_python(py)?.cast_into()?;
+        let main = call_back(&ident.getattr(intern!(py, "fget"))?, &arguments, None)?;
+        let here = threading.call_method0(intern!(py, "get_ident"))?;
+        let thread = Self { main: main.eq(here)?, process };
         KNOWN.set(Some(thread));
         Ok(thread)
     }
@@ -115,6 +119,11 @@ impl CallingThread {
     fn is_main(self, process: Process) -> bool {
         self.main || self.process != process
     }
+}
+
+/// What a first call looks up once; later there may be no memory for it.
+pub fn look_up(py: Python<'_>) -> PyResult<()> {
+    CallingThread::known(py, Process::current()).map(|_| ())
 }
 
 /// [`call`] for work that is short or must not be interrupted: what writes in place.
@@ -129,7 +138,7 @@ pub fn call_quick<R: Send>(py: Python<'_>, work: impl FnOnce() -> Result<R, NoMe
 pub fn unreadable(error: BytesError) -> PyErr {
     match error {
         BytesError::Stopped(Stopped::NoMemory(error)) => no_memory(error),
-        refused => PyValueError::new_err(format!("data: {refused}")),
+        refused => value_error(format!("data: {refused}")),
     }
 }
 
@@ -144,7 +153,7 @@ fn internal_error(panic: &(dyn std::any::Any + Send)) -> PyErr {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    PyRuntimeError::new_err(format!(
+    runtime_error(format!(
         "steelyard: internal error ({what}); the result is lost, your data is not. Please report it with the \
          output of steelyard.show_config()"
     ))

@@ -1,8 +1,8 @@
 //! Threads, instruction-set level and versions.
 
 use crate::call::call;
+use crate::give::value_error;
 use crate::reserve;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use steelyard_kernels::grid;
 use steelyard_kernels::simd::{self, Level};
@@ -38,7 +38,7 @@ pub fn force_isa(name: Option<&str>) -> PyResult<()> {
     let level = name.map(|name| Level::from_name(name).ok_or(name)).transpose();
     match level {
         Ok(level) if simd::force(level) => Ok(()),
-        _ => Err(PyValueError::new_err(format!(
+        _ => Err(value_error(format!(
             "isa: expected one of {:?}, the levels this processor has; got {:?}",
             isa_available(),
             name.unwrap_or_default()

@@ -4,7 +4,8 @@
 //! `MemoryError` that Python has set.
 #![allow(unsafe_code)] // new references from Python's own constructors
 
-use pyo3::exceptions::PyMemoryError;
+use pyo3::PyTypeInfo;
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
@@ -173,10 +174,30 @@ pub fn bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>>
     })
 }
 
-/// A `MemoryError` that says so; without memory for the sentence, Python's own.
-pub fn memory_error(sentence: &str) -> PyErr {
+/// An exception with a sentence. Made at once: pyo3 would make it when nothing can catch that there is no memory for it.
+fn saying<T: PyTypeInfo>(sentence: &str) -> PyErr {
     Python::attach(|py| match sentence.to_python(py) {
-        Ok(sentence) => PyMemoryError::new_err(sentence.unbind()),
+        Ok(sentence) => PyErr::new::<T, _>(sentence.unbind()),
         Err(error) => error,
     })
+}
+
+/// A `MemoryError`.
+pub fn memory_error(sentence: &str) -> PyErr {
+    saying::<PyMemoryError>(sentence)
+}
+
+/// A `ValueError`.
+pub fn value_error(sentence: impl AsRef<str>) -> PyErr {
+    saying::<PyValueError>(sentence.as_ref())
+}
+
+/// A `TypeError`.
+pub fn type_error(sentence: impl AsRef<str>) -> PyErr {
+    saying::<PyTypeError>(sentence.as_ref())
+}
+
+/// A `RuntimeError`.
+pub fn runtime_error(sentence: impl AsRef<str>) -> PyErr {
+    saying::<PyRuntimeError>(sentence.as_ref())
 }

@@ -3,9 +3,8 @@
 use crate::arrays::{Fresh, floats, given, slice};
 use crate::call::{call, call_quick};
 use crate::each_float;
-use crate::give::{Give, Given};
+use crate::give::{Give, Given, value_error};
 use numpy::PyArray1;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use steelyard_kernels::intervals::cluster::{self, Clustered};
 use steelyard_kernels::intervals::moments::{Column, moments};
@@ -16,14 +15,12 @@ use steelyard_kernels::intervals::{self as kernels, Alternative, Confidence, mea
 type Array<'py> = Bound<'py, PyArray1<f64>>;
 
 fn one_of<T>(found: Option<T>, name: &str, got: &str) -> PyResult<T> {
-    found.ok_or_else(|| PyValueError::new_err(format!("{name}: no such name; got {got:?}")))
+    found.ok_or_else(|| value_error(format!("{name}: no such name; got {got:?}")))
 }
 
 pub(crate) fn confidence(level: f64, alternative: &str) -> PyResult<Confidence> {
     if !(level > 0.0 && level < 1.0) {
-        return Err(PyValueError::new_err(format!(
-            "confidence_level: expected a number inside (0, 1); got {level}"
-        )));
+        return Err(value_error(format!("confidence_level: expected a number inside (0, 1); got {level}")));
     }
     let alternative = one_of(Alternative::from_name(alternative), "alternative", alternative)?;
     Ok(Confidence { level, alternative })
@@ -33,7 +30,7 @@ pub(crate) fn same_length(a: usize, b: usize, names: &str) -> PyResult<()> {
     if a == b {
         return Ok(());
     }
-    Err(PyValueError::new_err(format!("{names}: expected arrays of one length; got {a} and {b}")))
+    Err(value_error(format!("{names}: expected arrays of one length; got {a} and {b}")))
 }
 
 /// `(mean, squares, min, max, ones, bad)` of a column: `ones` is -1 where it is not 0/1, `bad` the index of
@@ -48,7 +45,7 @@ pub fn column_moments(
     let nan = f64::NAN;
     each_float!(Floats, floats(x, "x")?, x => {
         if x.is_empty() {
-            return Err(PyValueError::new_err("x: expected at least one value; got none"));
+            return Err(value_error("x: expected at least one value; got none"));
         }
         Ok(Give(match call(py, progress, x.len(), |watch| moments(x, watch))? {
             Column::Bad(index) => (nan, nan, nan, nan, -1, index as i64),
@@ -97,7 +94,7 @@ pub fn proportion_intervals<'py>(
         proportion::proportions(k, n, method, confidence, parts, watch)
     })?;
     if let Some(i) = refused {
-        return Err(PyValueError::new_err(format!(
+        return Err(value_error(format!(
             "k, n: expected 0 <= k <= n and n >= 1; got k = {}, n = {} at index {i}",
             k[i], n[i]
         )));
@@ -123,7 +120,7 @@ pub fn cluster_sums<'py>(
         let work = |watch: steelyard_kernels::grid::Watch<'_>| cluster::cluster_sums(x, codes, clusters, shift, watch);
         match call(py, progress, x.len(), work)? {
             Some(of) => Ok(Give((given(py, of.sums)?, given(py, of.sizes)?))),
-            None => Err(PyValueError::new_err(format!("codes: expected values in 0..{clusters}"))),
+            None => Err(value_error(format!("codes: expected values in 0..{clusters}"))),
         }
     })
 }
@@ -183,7 +180,7 @@ pub fn paired_binary(
     alternative: &str,
 ) -> Given<(f64, f64, f64, f64, f64, f64)> {
     if n == 0 || wins.checked_add(losses).is_none_or(|discordant| discordant > n) {
-        return Err(PyValueError::new_err(format!(
+        return Err(value_error(format!(
             "n: expected at least one pair and wins + losses <= n; got {wins}, {losses} and {n}"
         )));
     }

@@ -62,4 +62,11 @@ mod _core {
     };
     #[pymodule_export]
     use crate::tokens::{sequence_nll, token_scores};
+
+    /// What pyo3 and the numpy crate look up once, they look up now: later there may be no memory for it.
+    #[pymodule_init]
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::call::look_up(module.py())?;
+        crate::arrays::copied(module.py(), &[0.0]).map(|_| ())
+    }
 }

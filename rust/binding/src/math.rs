@@ -2,9 +2,8 @@
 
 use crate::arrays::{self, Fresh, copied};
 use crate::call::{call, call_quick};
-use crate::give::{Give, Given};
+use crate::give::{Give, Given, value_error};
 use numpy::{PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use steelyard_kernels::grid::fill_rows;
 use steelyard_kernels::math::{self, beta, binomial, normal, student_t};
@@ -43,7 +42,7 @@ fn each<'py, const N: usize>(
         let here = array.shape().to_vec();
         match &shape {
             Some(first) if *first != here => {
-                return Err(PyValueError::new_err(format!(
+                return Err(value_error(format!(
                     "{name}: expected the shape of the arrays before it, {first:?}; got {here:?}"
                 )));
             }

@@ -1,7 +1,7 @@
 //! The calling thread's floating-point mode: the guard of the face, and what tests set.
 
 use crate::callback::call_back;
-use pyo3::exceptions::PyValueError;
+use crate::give::value_error;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use steelyard_kernels::simd::{self, Rounding, standard};
@@ -28,7 +28,7 @@ pub fn set_mode_for_tests(flush_to_zero: bool, rounding: &str, trap: bool) -> Py
         "up" => Rounding::Up,
         "toward zero" => Rounding::TowardZero,
         other => {
-            return Err(PyValueError::new_err(format!(
+            return Err(value_error(format!(
                 "rounding: expected nearest, down, up or toward zero; got {other:?}"
             )));
         }

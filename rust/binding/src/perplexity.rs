@@ -3,11 +3,10 @@
 use crate::arrays::{floats, slice};
 use crate::call::{call, no_memory, unreadable};
 use crate::each_float;
-use crate::give::{self, Give, Given};
-use crate::take::Listed;
+use crate::give::{self, Give, Given, type_error, value_error};
+use crate::take::listed;
 use crate::tokens::coordinates;
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -62,11 +61,9 @@ impl PerplexityTotals {
         let codes = slice::<i64>(codes, "clusters")?;
         let divisor = per.map(|per| slice::<f64>(per, "per")).transpose()?;
         let texts = names.filter(|names| !names.is_instance_of::<PyUntypedArray>());
-        let texts = texts.map(PyAnyMethods::extract::<Listed<String>>).transpose()?.map(|list| list.0);
+        let texts = texts.map(listed::<String>).transpose()?;
         if texts.iter().flatten().any(|text| text.len() > LONGEST_TEXT) {
-            return Err(PyValueError::new_err(format!(
-                "clusters: expected ids of at most {LONGEST_TEXT} bytes"
-            )));
+            return Err(value_error(format!("clusters: expected ids of at most {LONGEST_TEXT} bytes")));
         }
         let names = match (names, &texts) {
             (None, _) => Names::None,
@@ -85,7 +82,7 @@ impl PerplexityTotals {
                 omit_nan,
             };
             if rows * length != n || status.is_some_and(|status| status.len() != n) {
-                return Err(PyValueError::new_err(format!("where: expected one a token, {n}")));
+                return Err(value_error(format!("where: expected one a token, {n}")));
             }
             call(py, progress, n, |watch| sum_batch(&batch, watch))
         })?;
@@ -115,10 +112,10 @@ impl PerplexityTotals {
             "perplexity" => Unit::Perplexity,
             "bits" => Unit::Bits,
             "nats" => Unit::Nats,
-            _ => return Err(PyValueError::new_err(format!("unit: got {unit:?}"))),
+            _ => return Err(value_error(format!("unit: got {unit:?}"))),
         };
         let alternative = Alternative::from_name(alternative)
-            .ok_or_else(|| PyValueError::new_err(format!("alternative: got {alternative:?}")))?;
+            .ok_or_else(|| value_error(format!("alternative: got {alternative:?}")))?;
         let confidence = Confidence { level: confidence_level, alternative };
         let totals = self.now()?;
         let known = |x: f64| (!x.is_nan()).then_some(x);
@@ -159,8 +156,7 @@ impl PerplexityTotals {
     fn to_bytes<'py>(&self, py: Python<'py>, config: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         let totals = self.now()?;
         let bytes = call(py, None, 0, |watch| totals.to_bytes(config, watch))?;
-        let bytes =
-            bytes.ok_or_else(|| PyValueError::new_err("to_bytes: expected fewer than 2**32 clusters"))?;
+        let bytes = bytes.ok_or_else(|| value_error("to_bytes: expected fewer than 2**32 clusters"))?;
         give::bytes(py, &bytes)
     }
 
@@ -229,7 +225,7 @@ fn by<'a, T>(values: &'a [T], tokens: usize, rows: usize, name: &str) -> PyResul
     } else if values.len() == rows {
         Ok(Per::Row(values))
     } else {
-        Err(PyValueError::new_err(format!(
+        Err(value_error(format!(
             "{name}: expected one a token, {tokens}, or one a row, {rows}; got {}",
             values.len()
         )))
@@ -241,37 +237,37 @@ fn sentence(refused: Refused, x: &Bound<'_, PyAny>, per: Option<&Bound<'_, PyAny
         |array: &Bound<'_, PyAny>| array.cast::<PyUntypedArray>().map_or(vec![], |a| a.shape().to_vec());
     let place = |i| coordinates(i, &shape(x));
     match refused {
-        Refused::Nan(i) => PyValueError::new_err(format!(
+        Refused::Nan(i) => value_error(format!(
             "x: expected negative log-likelihoods; got nan at index [{}]; use nan_policy=\"omit\" to leave it \
              out and count it, or where=",
             place(i)
         )),
-        Refused::Negative(i, value) => PyValueError::new_err(format!(
+        Refused::Negative(i, value) => value_error(format!(
             "x: expected negative log-likelihoods in nats, 0 or more; got {value} at index [{}]; of log-probabilities \
              pass the negative",
             place(i)
         )),
-        Refused::TooLarge(i) => PyValueError::new_err(format!(
+        Refused::TooLarge(i) => value_error(format!(
             "x: expected NLL below 2**62, and less than 2**63 in each cluster; got more at index [{}], as \
              a logit masked by the lowest finite number has; probability 0 is an NLL of inf: mask with -inf",
             place(i)
         )),
-        Refused::Total => PyValueError::new_err(
+        Refused::Total => value_error(
             "state: expected fewer than 2**64 tokens, and sums of NLL and of what divides them below 2**63; got more \
              with what was to be added",
         ),
-        Refused::Per(i, value) => PyValueError::new_err(format!(
+        Refused::Per(i, value) => value_error(format!(
             "per: expected counts, finite and 0 or more, that sum to less than 2**62; got {} at index [{}]",
             value.to_string().to_lowercase(),
             coordinates(i, &per.map(shape).unwrap_or_default())
         )),
-        Refused::MixedNames => PyTypeError::new_err(
+        Refused::MixedNames => type_error(
             "clusters: expected ids in every update of a state or in none; this state has the other kind; without \
              ids each row is a cluster of its own and cannot be matched",
         ),
-        Refused::MixedPer => PyTypeError::new_err(
-            "per: expected in every update of a state or in none; this state has the other kind",
-        ),
-        Refused::Code(i) => PyValueError::new_err(format!("clusters: code out of range at {i}")),
+        Refused::MixedPer => {
+            type_error("per: expected in every update of a state or in none; this state has the other kind")
+        }
+        Refused::Code(i) => value_error(format!("clusters: code out of range at {i}")),
     }
 }

@@ -3,9 +3,8 @@
 use crate::arrays::{Fresh, floats};
 use crate::call::call;
 use crate::each_float;
-use crate::give::{Give, Given};
+use crate::give::{Give, Given, value_error};
 use numpy::PyArray1;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use steelyard_kernels::preference::{self, Loss, Output, Pairs, Smoothing};
 use steelyard_kernels::simd::Element;
@@ -64,14 +63,14 @@ fn loss_named(name: &str, rate: f64, (crossing, crossing_rest): (f64, f64)) -> P
         "ipo" => Ok(Loss::Ipo),
         other => {
             let message = format!("loss: expected dpo, robust, hinge or ipo; got {other:?}");
-            Err(PyValueError::new_err(message))
+            Err(value_error(message))
         }
     }
 }
 
 /// The sentence for a log-probability that is not finite, or for what overflowed where all of them are.
 fn refused_nonfinite<T: Element>(pairs: Pairs<'_, T>, beta: f64) -> PyErr {
-    PyValueError::new_err(match preference::first_nonfinite(pairs) {
+    value_error(match preference::first_nonfinite(pairs) {
         Some((index, column)) => format!(
             "{}: expected finite log-probabilities; got a NaN or infinity at index {index}; leave such pairs out \
              with where=",
@@ -94,7 +93,7 @@ fn same_columns<'a, T: crate::arrays::Item>(
         if values.len() == first.len() {
             return Ok(values);
         }
-        Err(PyValueError::new_err(format!(
+        Err(value_error(format!(
             "{}: expected {} values, one a pair; got {}",
             COLUMNS[index],
             first.len(),

@@ -3,10 +3,9 @@
 use crate::arrays::{copied, floats, given, slice};
 use crate::call::{call, call_quick, no_memory};
 use crate::each_float;
-use crate::give::{Give, Given};
+use crate::give::{Give, Given, value_error};
 use crate::intervals::{confidence, same_length};
 use numpy::PyArray1;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use steelyard_kernels::memory;
 use steelyard_kernels::random::{Domain, Stream, counts};
@@ -106,16 +105,14 @@ pub fn bootstrap_limits(
         "basic" => kernels::Method::Basic,
         "bca" => kernels::Method::Bca { acceleration, tie },
         _ => {
-            return Err(PyValueError::new_err(format!(
-                "method: expected percentile, basic or bca; got {method:?}"
-            )));
+            return Err(value_error(format!("method: expected percentile, basic or bca; got {method:?}")));
         }
     };
     let confidence = confidence(confidence_level, alternative)?;
     let found = call(py, None, replicates.len(), |watch| {
         kernels::limits(memory::copied(replicates)?, value, method, confidence, watch)
     })?;
-    let limits = found.map_err(|refused| PyValueError::new_err(refused.to_string()))?;
+    let limits = found.map_err(|refused| value_error(refused.to_string()))?;
     Ok(Give((limits.low.value, limits.high.value, limits.low.error, limits.high.error)))
 }
 
@@ -123,7 +120,7 @@ fn at_least_one(n: usize, name: &str) -> PyResult<()> {
     if n > 0 {
         return Ok(());
     }
-    Err(PyValueError::new_err(format!("{name}: expected at least one value; got none")))
+    Err(value_error(format!("{name}: expected at least one value; got none")))
 }
 
 /// Cluster sums and sizes, side by side.

@@ -6,7 +6,7 @@
 //! that was set aside when the library was loaded, and [`note_served`] makes whatever is growing stop.
 //!
 //! Each slab hands out its bytes from the front and starts again once all that it gave has come back. One atomic word
-//! holds both, so there is no lock to wait for, nor one that a fork could leave locked. See `docs/decisions/0007-memory.md`.
+//! holds both, so there is no lock to wait for, nor one that a fork could leave locked. See `docs/decisions/0008-memory.md`.
 #![allow(unsafe_code)] // a global allocator
 
 use std::alloc::{GlobalAlloc, Layout, System};

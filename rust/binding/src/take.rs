@@ -5,18 +5,14 @@ use pyo3::conversion::FromPyObjectOwned;
 use pyo3::prelude::*;
 use steelyard_kernels::memory::{self, Alarm};
 
-/// A list of things. (`Vec` ends the process where it cannot grow.)
-pub struct Listed<T>(pub Vec<T>);
-
-impl<'py, T: FromPyObjectOwned<'py>> FromPyObject<'_, 'py> for Listed<T> {
-    type Error = PyErr;
-    fn extract(list: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let alarm = Alarm::set();
-        let mut items = memory::with_capacity(list.len()?).map_err(no_memory)?;
-        for item in list.try_iter()? {
-            memory::push(&mut items, item?.extract().map_err(Into::into)?).map_err(no_memory)?;
-            alarm.check().map_err(no_memory)?;
-        }
-        Ok(Listed(items))
+/// The things of a list. As an argument's type, `Vec` would end the process where it cannot grow, and pyo3 panics where
+/// there is no memory to say which argument it was.
+pub fn listed<'py, T: FromPyObjectOwned<'py>>(list: &Bound<'py, PyAny>) -> PyResult<Vec<T>> {
+    let alarm = Alarm::set();
+    let mut items = memory::with_capacity(list.len()?).map_err(no_memory)?;
+    for item in list.try_iter()? {
+        memory::push(&mut items, item?.extract().map_err(Into::into)?).map_err(no_memory)?;
+        alarm.check().map_err(no_memory)?;
     }
+    Ok(items)
 }

@@ -3,9 +3,8 @@
 use crate::arrays::{copied, float_rows, given, slice};
 use crate::call::call;
 use crate::each_float;
-use crate::give::{Give, Given};
+use crate::give::{Give, Given, value_error};
 use numpy::{PyArray1, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use steelyard_kernels::rows::Rows;
 use steelyard_kernels::tokens::{self, Refusal, Scores};
@@ -26,7 +25,7 @@ pub fn token_scores<'py>(
     let classes = slice::<i64>(targets, "targets")?;
     let outcome = each_float!(FloatRows, rows, x => {
         if x.count() != classes.len() {
-            return Err(PyValueError::new_err(format!(
+            return Err(value_error(format!(
                 "targets: expected one a row of logits, {}; got {}", x.count(), classes.len()
             )));
         }
@@ -47,7 +46,7 @@ pub fn sequence_nll<'py>(
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let (x, mask) = (slice::<f64>(nll, "nll")?, slice::<u8>(counted, "counted")?);
     if x.len() != mask.len() || !x.len().is_multiple_of(rows.max(1)) {
-        return Err(PyValueError::new_err(format!(
+        return Err(value_error(format!(
             "counted: expected one a token in {rows} equal rows; got {} for {} tokens",
             mask.len(),
             x.len()
@@ -62,7 +61,7 @@ fn refused(refusal: Refusal, logits: &Bound<'_, PyAny>, targets: &[i64], ignore_
     let shape = logits.cast::<PyUntypedArray>().map(|array| array.shape().to_vec()).unwrap_or_default();
     let (leading, width) = shape.split_at(shape.len().saturating_sub(1));
     let place = |row| coordinates(row, leading);
-    PyValueError::new_err(match refusal {
+    value_error(match refusal {
         Refusal::Target { row } => {
             let ignored = ignore_index.map_or(String::new(), |index| format!(", or ignore_index = {index}"));
             let classes = width.first().copied().unwrap_or(0);

@@ -3,10 +3,10 @@
 
 use super::{Item, data, no_array, owners};
 use crate::call::no_memory;
+use crate::give::{type_error, value_error};
 use numpy::npyffi::flags::NPY_ARRAY_C_CONTIGUOUS;
 use numpy::npyffi::{NPY_BYTEORDER_CHAR, NPY_TYPES};
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 #[cfg(target_arch = "x86_64")]
@@ -144,14 +144,14 @@ pub(super) fn prefetch_shape(object: &Bound<'_, PyAny>) {
 pub(super) fn readable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyResult<Header<'a>> {
     let array = object.cast::<PyUntypedArray>().map_err(|_| no_array(object, &name()))?;
     let Some(header) = Header::of(array) else {
-        return Err(PyTypeError::new_err(format!(
+        return Err(type_error(format!(
             "{}: expected an aligned array of floats in native byte order; got dtype {}",
             name(),
             array.dtype()
         )));
     };
     if !header.has(NPY_ARRAY_C_CONTIGUOUS) {
-        return Err(PyValueError::new_err(format!(
+        return Err(value_error(format!(
             "{}: expected a C-contiguous array; got strides {:?}; use numpy.ascontiguousarray",
             name(),
             array.strides()
@@ -184,7 +184,7 @@ pub(super) fn alike(
     if array.kind == like.kind && array.shape().iter().eq(like.shape()) {
         return Ok(());
     }
-    Err(PyValueError::new_err(format!(
+    Err(value_error(format!(
         "{}: expected {} of shape {}, {why}; got {} of shape {}",
         name(),
         like.kind.name(),

@@ -14,8 +14,8 @@ pub mod written;
 pub use fresh::{Fresh, copied, given};
 pub use owners::check_memory;
 
+use crate::give::{type_error, value_error};
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use std::marker::PhantomData;
 use std::slice::from_raw_parts;
@@ -59,7 +59,7 @@ fn untyped<'a, 'py>(object: &'a Bound<'py, PyAny>, name: &str) -> PyResult<&'a B
 
 fn no_array(object: &Bound<'_, PyAny>, name: &str) -> PyErr {
     let got = object.get_type().name().map_or_else(|_| "an unknown type".into(), |n| n.to_string());
-    PyTypeError::new_err(format!("{name}: expected a NumPy array; got {got}"))
+    type_error(format!("{name}: expected a NumPy array; got {got}"))
 }
 
 /// Whether the array holds `T`s in native byte order, aligned.
@@ -77,7 +77,7 @@ fn data(array: &Bound<'_, PyUntypedArray>) -> *mut u8 {
 }
 
 fn wrong_dtype(array: &Bound<'_, PyUntypedArray>, name: &str, expected: &str) -> PyErr {
-    PyTypeError::new_err(format!("{name}: expected {expected}; got dtype {}", array.dtype()))
+    type_error(format!("{name}: expected {expected}; got dtype {}", array.dtype()))
 }
 
 /// The elements of a C-contiguous array of any shape, in order.
@@ -87,7 +87,7 @@ pub fn slice<'a, T: Item>(object: &'a Bound<'_, PyAny>, name: &str) -> PyResult<
         return Err(wrong_dtype(array, name, T::NAME));
     }
     if !array.is_c_contiguous() {
-        return Err(PyValueError::new_err(format!(
+        return Err(value_error(format!(
             "{name}: expected a C-contiguous array; got strides {:?}",
             array.strides()
         )));
@@ -205,7 +205,7 @@ fn rows<'a, T: Item>(array: &'a Bound<'_, PyUntypedArray>, name: &str) -> PyResu
     }
     let (shape, strides, size) = (array.shape(), array.strides(), size_of::<T>());
     let (Some(&width), Some(&step)) = (shape.last(), strides.last()) else {
-        return Err(PyValueError::new_err(format!("{name}: expected at least one axis; got a scalar")));
+        return Err(value_error(format!("{name}: expected at least one axis; got a scalar")));
     };
     let (shape, strides) = (&shape[..shape.len() - 1], &strides[..strides.len() - 1]);
     // The strides of an empty array are whatever NumPy likes.
@@ -213,7 +213,7 @@ fn rows<'a, T: Item>(array: &'a Bound<'_, PyUntypedArray>, name: &str) -> PyResu
     let aligned = array.is_empty()
         || strides.iter().all(|stride| stride.unsigned_abs().is_multiple_of(align_of::<T>()));
     if !contiguous || !aligned {
-        return Err(PyValueError::new_err(format!(
+        return Err(value_error(format!(
             "{name}: expected the last axis to be contiguous; got strides {:?} for itemsize {size}; use \
              numpy.ascontiguousarray",
             array.strides()

@@ -7,12 +7,13 @@
 #![allow(unsafe_code)] // fields of live array objects
 
 use super::data;
+use crate::give::value_error;
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::buffer::PyUntypedBuffer;
-use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyMemoryView;
+use pyo3::types::PyString;
 use std::ops::Range;
 
 /// The addresses that an array's elements lie in.
@@ -44,7 +45,7 @@ pub fn held(array: &Bound<'_, PyUntypedArray>, name: impl Fn() -> String) -> PyR
     if holds_its_memory(array)? {
         return Ok(());
     }
-    Err(PyValueError::new_err(format!(
+    Err(value_error(format!(
         "{}: expected memory that is still there; got an array whose owner (an array that was resized, a tensor that was \
          moved, a memory map that was closed or shortened) has given it up; make the array anew",
         name()
@@ -139,7 +140,7 @@ fn in_file(array: &Bound<'_, PyUntypedArray>, map: &Bound<'_, PyAny>) -> PyResul
     let granularity: usize = map
         .get_type()
         .getattr(intern!(py, "__module__"))
-        .and_then(|module| py.import(module.extract::<String>()?.as_str()))
+        .and_then(|module| py.import(module.cast::<PyString>()?))
         .and_then(|module| module.getattr(intern!(py, "ALLOCATIONGRANULARITY")))?
         .extract()?;
     Ok(size >= offset - offset % granularity.max(1) + map.len()?)

@@ -10,9 +10,9 @@ use super::blocks::{
 };
 use super::owners::TensorPlace;
 use crate::call::no_memory;
+use crate::give::{type_error, value_error};
 use numpy::PyUntypedArray;
 use numpy::npyffi::flags::{NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -92,14 +92,14 @@ impl Target {
 fn writable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyResult<(Header<'a>, Target)> {
     let header = readable(object, &name)?;
     let Some(target) = Target::of(header) else {
-        return Err(PyTypeError::new_err(format!(
+        return Err(type_error(format!(
             "{}: expected float32 or float64 to write to; got {}",
             name(),
             header.kind.name()
         )));
     };
     if !header.has(NPY_ARRAY_WRITEABLE) {
-        return Err(PyValueError::new_err(format!(
+        return Err(value_error(format!(
             "{}: expected a writeable array; got a read-only one; use numpy.array to copy it",
             name()
         )));
@@ -109,7 +109,7 @@ fn writable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyRe
 }
 
 fn overlap(array: &str, other: &str, fix: &str) -> PyErr {
-    PyValueError::new_err(format!("{array}: expected memory of its own; it overlaps {other}{fix}"))
+    value_error(format!("{array}: expected memory of its own; it overlaps {other}{fix}"))
 }
 
 /// Arrays that are written, kept alive: one list a role after another, the same row in each alike in type and shape.
@@ -249,7 +249,7 @@ impl Written {
                 self.rows,
                 arrays.len()
             );
-            return Err(PyValueError::new_err(message));
+            return Err(value_error(message));
         }
         let mut moved = false;
         let reads = self.with_reads(arrays.clone(), &mut moved, &name, &read_name);
@@ -355,7 +355,7 @@ impl Written {
         let own = &self.arrays[self.rows..];
         if arrays.len() != own.len() {
             let message = format!("arrays: expected {}, one a moment; got {}", own.len(), arrays.len());
-            return Err(PyValueError::new_err(message));
+            return Err(value_error(message));
         }
         let reads = Reads::checked(arrays, &name, |index, read| {
             alike(read, readable(own[index].bind(py), || name(index))?, || name(index), "like the parameter")
@@ -378,7 +378,7 @@ impl Written {
 }
 
 fn moving(name: &str) -> PyErr {
-    PyValueError::new_err(format!(
+    value_error(format!(
         "{name}: expected memory that stays where it is during the call; it was moved meanwhile; call again"
     ))
 }

@@ -6,10 +6,9 @@ use crate::arrays::blocks::{Reads, is_plain};
 use crate::arrays::written::Written;
 use crate::arrays::{Fresh, slice};
 use crate::call::{call, call_quick, no_memory, unreadable};
-use crate::give::{self, Give, Given};
-use crate::take::Listed;
+use crate::give::{self, Give, Given, value_error};
+use crate::take::listed;
 use numpy::PyArray1;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use steelyard_kernels::grid::{Stopped, Watch};
@@ -88,14 +87,14 @@ pub fn sum_of_squares(arrays: Bound<'_, PyTuple>, progress: Option<&Bound<'_, Py
 #[pyo3(signature = (given, arrays, names, max_norm, *, stop_nonfinite, tell=None))]
 pub fn clip_in_place(
     py: Python<'_>,
-    given: Listed<Py<PyAny>>,
-    arrays: Listed<Py<PyAny>>,
-    names: Listed<String>,
+    given: &Bound<'_, PyAny>,
+    arrays: &Bound<'_, PyAny>,
+    names: &Bound<'_, PyAny>,
     max_norm: f64,
     stop_nonfinite: bool,
     tell: Option<(Py<PyAny>, Py<PyAny>)>,
 ) -> Given<(f64, usize, Option<usize>, bool)> {
-    let (Listed(given), Listed(arrays), Listed(names)) = (given, arrays, names);
+    let (given, arrays, names) = (listed::<Py<PyAny>>(given)?, listed(arrays)?, listed::<String>(names)?);
     let name = |index| name(&names, index);
     let mut written = Written::new(py, arrays.len(), arrays, &given, name)?;
     let reads = written.reads()?;
@@ -137,9 +136,7 @@ pub fn schedule_rates<'py>(
         "linear" => Decay::Linear,
         "cosine" => Decay::Cosine,
         other => {
-            return Err(PyValueError::new_err(format!(
-                "decay: expected constant, linear or cosine; got {other:?}"
-            )));
+            return Err(value_error(format!("decay: expected constant, linear or cosine; got {other:?}")));
         }
     };
     let steps: &[u64] = slice(steps, "steps")?;
@@ -152,8 +149,11 @@ pub fn schedule_rates<'py>(
 
 /// The bytes of a `GlobalNormState`, whose exact total is given in limbs of 64 bits.
 #[pyfunction]
-pub fn global_norm_to_bytes(py: Python<'_>, limbs: Listed<u64>) -> PyResult<Bound<'_, PyBytes>> {
-    give::bytes(py, &optim::norm_to_bytes(&limbs.0).map_err(no_memory)?)
+pub fn global_norm_to_bytes<'py>(
+    py: Python<'py>,
+    limbs: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    give::bytes(py, &optim::norm_to_bytes(&listed::<u64>(limbs)?).map_err(no_memory)?)
 }
 
 /// The limbs of a saved `GlobalNormState`.

@@ -3,9 +3,8 @@
 use super::{counted, name, nonfinite, told};
 use crate::arrays::written::{Float, Written};
 use crate::call::{call_quick, no_memory};
-use crate::give::{Give, Given};
-use crate::take::Listed;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use crate::give::{Give, Given, runtime_error, value_error};
+use crate::take::listed;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -53,26 +52,28 @@ impl AdamWPlan {
     #[allow(clippy::too_many_arguments)] // one call, spelled out in the Python face
     fn new(
         py: Python<'_>,
-        paths: Listed<String>,
-        given: Listed<Py<PyAny>>,
-        params: Listed<Py<PyAny>>,
-        moments: Listed<Listed<Py<PyAny>>>,
+        paths: &Bound<'_, PyAny>,
+        given: &Bound<'_, PyAny>,
+        params: &Bound<'_, PyAny>,
+        moments: &Bound<'_, PyAny>,
         steps: u64,
         options: Py<PyAny>,
         tell: Option<(Py<PyAny>, Py<PyAny>)>,
     ) -> PyResult<Self> {
-        let (Listed(paths), Listed(given), Listed(params), Listed(moments)) = (paths, given, params, moments);
+        let (paths, given) = (listed::<String>(paths)?, listed::<Py<PyAny>>(given)?);
+        let (params, moments) = (listed(params)?, listed::<Bound<'_, PyAny>>(moments)?);
         let rows = paths.len();
         let mut arrays = memory::with_capacity(rows * (1 + moments.len())).map_err(no_memory)?;
-        for role in std::iter::once(params).chain(moments.into_iter().map(|role| role.0)) {
+        for role in std::iter::once(Ok(params)).chain(moments.iter().map(listed::<Py<PyAny>>)) {
+            let role = role?;
             if role.len() != rows || given.len() != rows {
-                return Err(PyValueError::new_err("params: expected one array of each kind for every path"));
+                return Err(value_error("params: expected one array of each kind for every path"));
             }
             memory::reserve(&mut arrays, role.len()).map_err(no_memory)?;
             arrays.extend(role);
         }
         if !(2 * rows < arrays.len() && arrays.len() <= ROLES.len() * rows) && rows > 0 {
-            return Err(PyValueError::new_err("moments: expected two or three lists of arrays"));
+            return Err(value_error("moments: expected two or three lists of arrays"));
         }
         let written = Written::new(py, rows, arrays, &given, |index| written_name(&paths, index))?;
         Ok(AdamWPlan {
@@ -203,14 +204,14 @@ impl AdamWPlan {
     fn load(
         &self,
         moments: Bound<'_, PyTuple>,
-        names: Listed<String>,
+        names: &Bound<'_, PyAny>,
         steps: u64,
         options: Py<PyAny>,
         any_value: bool,
     ) -> PyResult<()> {
-        let py = moments.py();
+        let (py, names) = (moments.py(), listed::<String>(names)?);
         let mut entered = self.wait(py)?;
-        let mut loads = entered.written.loads(moments, |index| name(&names.0, index))?;
+        let mut loads = entered.written.loads(moments, |index| name(&names, index))?;
         let (values, copies) = loads.claim()?;
         let rows = self.paths.len();
         let found = call_quick(py, move || {
@@ -221,7 +222,7 @@ impl AdamWPlan {
             Ok(found)
         })?;
         if let Some((index, element, damage)) = found {
-            return Err(PyValueError::new_err(damage_sentence(&name(&names.0, index), element, damage)));
+            return Err(value_error(damage_sentence(&name(&names, index), element, damage)));
         }
         self.steps.store(steps, Relaxed);
         self.set_options(options);
@@ -264,7 +265,7 @@ impl AdamWPlan {
             Ok(written) => written,
             Err(TryLockError::Poisoned(written)) => written.into_inner(),
             Err(TryLockError::WouldBlock) if self.forked() => {
-                return Err(PyRuntimeError::new_err(
+                return Err(runtime_error(
                     "this process was forked while another thread was inside a step of this optimizer, which left its \
                      parameters and moments half-updated here; put back the parameters and load a saved state, or \
                      make a new optimizer",
@@ -282,9 +283,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn another_thread() -> PyErr {
-    PyRuntimeError::new_err(
-        "another thread is inside this optimizer's step; call it from one thread at a time",
-    )
+    runtime_error("another thread is inside this optimizer's step; call it from one thread at a time")
 }
 
 /// The sentence for options that elements of this type cannot be updated with.
@@ -307,7 +306,7 @@ fn unfit(hyper: &Hyper, float: Float) -> Option<PyErr> {
             hyper.lr, hyper.weight_decay
         ),
     };
-    Some(PyValueError::new_err(sentence))
+    Some(value_error(sentence))
 }
 
 /// Refuses an `eps` that is 0 in the parameters' type: float32 (`single`) or float64.
