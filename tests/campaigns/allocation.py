@@ -66,9 +66,10 @@ class Failing:
 def of_numpy(error: BaseException) -> bool:
     """Whether NumPy or Python lost the exception on the way: its functions return null and say nothing.
 
-    pyo3 makes a ``SystemError`` of that in a release, and panics where debug assertions are on.
+    pyo3 makes a ``SystemError`` of that in a release, and panics where debug assertions are on. A lock of Python's that has
+    no memory is a ``RuntimeError``.
     """
-    texts = ("without exception", "without setting", "exception but none was set")
+    texts = ("without exception", "without setting", "exception but none was set", "can't allocate lock")
     return any(text in str(error) for text in texts)
 
 
