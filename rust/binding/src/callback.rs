@@ -51,3 +51,8 @@ pub fn call_back<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     function.call(arguments, keywords)
 }
+
+/// `function(index)`.
+pub fn call_with<'py>(function: &Bound<'py, PyAny>, index: usize) -> PyResult<Bound<'py, PyAny>> {
+    call_back(function, &(index,).into_pyobject(function.py())?, None)
+}

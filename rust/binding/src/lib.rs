@@ -67,6 +67,8 @@ mod _core {
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
         crate::call::look_up(module.py())?;
+        // Whatever is wrong with NumPy is said here: the crate that calls its C functions would panic.
+        module.py().import("numpy._core.multiarray")?;
         crate::arrays::copied(module.py(), &[0.0]).map(|_| ())
     }
 }

@@ -10,6 +10,7 @@ use super::blocks::{
 };
 use super::owners::TensorPlace;
 use crate::call::no_memory;
+use crate::callback::call_back;
 use crate::give::{type_error, value_error};
 use numpy::PyUntypedArray;
 use numpy::npyffi::flags::{NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
@@ -340,7 +341,9 @@ impl Written {
         let moments = self.arrays[self.rows..].iter();
         let mut copies = memory::with_capacity(moments.len()).map_err(no_memory)?;
         for array in moments {
-            copies.push(array.bind(py).call_method0(intern!(py, "copy"))?);
+            // NumPy gives the interpreter away while it copies, and this thread may not get it back.
+            let copy = array.bind(py).getattr(intern!(py, "copy"))?;
+            copies.push(call_back(&copy, &PyTuple::empty(py), None)?);
         }
         Ok(copies)
     }

@@ -6,6 +6,7 @@ use crate::arrays::blocks::{Reads, is_plain};
 use crate::arrays::written::Written;
 use crate::arrays::{Fresh, slice};
 use crate::call::{call, call_quick, no_memory, unreadable};
+use crate::callback::{call_back, call_with};
 use crate::give::{self, Give, Given, value_error};
 use crate::take::listed;
 use numpy::PyArray1;
@@ -30,15 +31,31 @@ fn counted(bad: Option<NonFinite>) -> (usize, Option<usize>) {
     bad.map_or((0, None), |found| (found.count, Some(found.array)))
 }
 
-/// Tells torch what was written. A signal's exception must not keep the rest from being told: the call is made once
-/// more, and the exception is raised after it.
-fn told(py: Python<'_>, tell: Option<&(Py<PyAny>, Py<PyAny>)>) -> PyResult<()> {
-    let Some((tell, tensors)) = tell else { return Ok(()) };
-    let first = tell.call1(py, (tensors,));
-    if first.is_err() {
-        tell.call1(py, (tensors,))?;
+/// What tells torch which tensors were written, ready to be called: nothing needs memory once they are.
+struct Tell {
+    function: Py<PyAny>,
+    arguments: Py<PyTuple>,
+}
+
+impl Tell {
+    /// Of a function and the tensors that it is to be given, if there are any.
+    fn of(py: Python<'_>, given: Option<(Py<PyAny>, Py<PyAny>)>) -> PyResult<Option<Tell>> {
+        let Some((function, tensors)) = given else { return Ok(None) };
+        let mut arguments = memory::with_capacity(1).map_err(no_memory)?;
+        arguments.push(tensors.into_bound(py));
+        Ok(Some(Tell { function, arguments: give::tuple(py, arguments)?.unbind() }))
     }
-    first.map(|_| ())
+
+    /// Tells it. A signal's exception must not keep the rest from being told: the call is made once more, and the
+    /// exception is raised after it.
+    fn written(&self, py: Python<'_>) -> PyResult<()> {
+        let call = || call_back(self.function.bind(py), self.arguments.bind(py), None);
+        let first = call();
+        if first.is_err() {
+            call()?;
+        }
+        first.map(|_| ())
+    }
 }
 
 /// The values, each that cannot be read as it stands replaced by what `convert(index)` returns.
@@ -52,7 +69,7 @@ pub fn convert_unreadable<'py>(
     if values.iter_borrowed().all(|value| is_plain(&value)) {
         return Ok(values);
     }
-    let array = |(index, value)| if is_plain(&value) { Ok(value) } else { convert.call1((index,)) };
+    let array = |(index, value)| if is_plain(&value) { Ok(value) } else { call_with(convert, index) };
     let mut arrays = memory::with_capacity(values.len()).map_err(no_memory)?;
     for item in values.iter().enumerate() {
         arrays.push(array(item)?);
@@ -96,6 +113,7 @@ pub fn clip_in_place(
 ) -> Given<(f64, usize, Option<usize>, bool)> {
     let (given, arrays, names) = (listed::<Py<PyAny>>(given)?, listed(arrays)?, listed::<String>(names)?);
     let name = |index| name(&names, index);
+    let tell = Tell::of(py, tell)?;
     let mut written = Written::new(py, arrays.len(), arrays, &given, name)?;
     let reads = written.reads()?;
     let (scaled, bad) = call(py, None, reads.len(), move |watch| {
@@ -108,7 +126,7 @@ pub fn clip_in_place(
     if writes {
         let slices = written.slices(py, name)?;
         call_quick(py, move || optim::scale_in_place(slices, clip))?;
-        told(py, tell.as_ref())?;
+        tell.map_or(Ok(()), |tell| tell.written(py))?;
     }
     Ok(Give((scaled.root(), count, first, writes)))
 }

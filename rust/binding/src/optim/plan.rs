@@ -1,8 +1,9 @@
 //! An optimizer's arrays, held between steps: asked for again at each, updated in one call, counted in it.
 
-use super::{counted, name, nonfinite, told};
+use super::{Tell, counted, name, nonfinite};
 use crate::arrays::written::{Float, Written};
 use crate::call::{call_quick, no_memory};
+use crate::callback::call_with;
 use crate::give::{Give, Given, runtime_error, value_error};
 use crate::take::listed;
 use pyo3::prelude::*;
@@ -33,8 +34,8 @@ pub struct AdamWPlan {
     inside: Mutex<Option<Process>>,
     options: Mutex<Py<PyAny>>,
     last: Mutex<Option<StepOutcome>>,
-    /// A function and what it is given once arrays have been written: torch's version counters.
-    tell: Option<(Py<PyAny>, Py<PyAny>)>,
+    /// Raises torch's version counters once arrays have been written.
+    tell: Option<Tell>,
 }
 
 /// What a step did: (steps made, `lr`, `grad_norm`, `clip_factor`, non-finite count, index of the first array that has
@@ -83,7 +84,7 @@ impl AdamWPlan {
             inside: Mutex::new(None),
             options: Mutex::new(options),
             last: Mutex::new(None),
-            tell,
+            tell: Tell::of(py, tell)?,
         })
     }
 
@@ -145,7 +146,7 @@ impl AdamWPlan {
         }
         let written_name = |index| written_name(&self.paths, index);
         let written = &mut *entered.written;
-        written.take(py, |row| Ok(array_of.call1((row,))?.unbind()), written_name)?;
+        written.take(py, |row| Ok(call_with(array_of, row)?.unbind()), written_name)?;
         let mut operands =
             written.beside(grads, written_name, |index| format!("grads{}", self.paths[index]))?;
         let claim = operands.claim();
@@ -187,7 +188,7 @@ impl AdamWPlan {
         *locked(&self.last) = Some(outcome);
         drop(entered);
         if applied {
-            told(py, self.tell.as_ref())?;
+            self.tell.as_ref().map_or(Ok(()), |tell| tell.written(py))?;
         }
         Ok(Give(outcome))
     }
