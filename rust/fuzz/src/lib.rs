@@ -103,7 +103,7 @@ pub fn reliability(data: &[u8]) {
     }
     let filled = tally.rows.iter().filter(|row| row.count > 0).count();
     for confidence in LEVELS {
-        let Some(found) = calibration::summarise(&tally, confidence).unwrap() else {
+        let Some(found) = calibration::summarise(&tally, confidence, &mut go).unwrap() else {
             assert_eq!(filled, 0);
             return;
         };
