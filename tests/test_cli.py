@@ -190,12 +190,17 @@ def test_malformed_file(tmp_path: Path, base: Path) -> None:
 
 
 def test_unknown_column_is_named_as_an_option(base: Path) -> None:
-    bad(run("report", base, "--score", "corect"), "--score", "'correct'")
+    bad(run("report", base, "--score", "corect"), "for --score;", "'correct'")
+
+
+def test_a_file_is_no_option(tmp_path: Path) -> None:
+    place = tmp_path / "model=a.jsonl"
+    bad(run("report", place), f"steelyard: {place}: expected a file")
 
 
 def test_unknown_models(base: Path, better: Path) -> None:
     bad(run("compare", base, better, "--baseline", "bse"), "'bse'", "'base'")
-    bad(run("compare", base, better, "--models", "bettr"), "'bettr'", "'better'")
+    bad(run("compare", base, better, "--models", "bettr"), "--models: expected", "'bettr'", "'better'")
     bad(run("report", base, better, "--baseline", "bse"), "'bse'")
 
 
@@ -215,7 +220,7 @@ def test_no_ids_in_common(base: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", [["--margin", "-0.1"], ["--margin", "nan"], ["--confidence-level", "95"]])
 def test_numbers_out_of_range(option: list[str], base: Path, better: Path) -> None:
-    bad(run("compare", base, better, *option), option[0].strip("-").replace("-", "_"))
+    bad(run("compare", base, better, *option), f"steelyard: {option[0]}: expected")
 
 
 def test_page_that_cannot_be_written(base: Path, tmp_path: Path) -> None:

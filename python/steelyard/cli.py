@@ -381,7 +381,22 @@ def _refuse(said: str) -> NoReturn:
     raise typer.Exit(_exit.refuse(said)) from None
 
 
-ROLE = re.compile(r"\b(id|model|score|confidence|loglikelihood|n_tokens|cluster|epoch|filter|names|repeats)=")
+ROLE = re.compile(r"\b(id|model|score|confidence|loglikelihood|n_tokens|cluster|epoch|filter|names|repeats)=(['\w])?")
+ARGUMENTS = {"baseline", "confidence_level", "filter", "margin", "models", "names", "repeats"}
+
+
+def _in_options(said: str) -> str:
+    """A sentence about arguments as one about options: ``margin: expected`` and ``score=`` with or without a value.
+
+    What else stands before ``: expected`` is a place, and a file may be called ``model=a.jsonl``.
+    """
+    place, expected, rest = said.partition(": expected ")
+    place = _flag(place) if place in ARGUMENTS else place
+    return place + expected + ROLE.sub(lambda m: _flag(m[1]) + (f" {m[2]}" if m[2] else ""), rest)
+
+
+def _flag(argument: str) -> str:
+    return f"--{argument.replace('_', '-')}"
 
 
 @contextmanager
@@ -395,6 +410,6 @@ def _sentences() -> Iterator[None]:
         place = f"{error.filename}: " if error.filename else ""
         _refuse(f"{place}expected a place to read or write; got: {error.strerror or error}")
     except (ValueError, TypeError) as error:
-        _refuse(ROLE.sub(lambda m: f"--{m[1].replace('_', '-')} ", str(error) or type(error).__name__))
+        _refuse(_in_options(str(error) or type(error).__name__))
     except (Exception, KeyboardInterrupt) as error:
         raise typer.Exit(_exit.because_of(error)) from None

@@ -282,7 +282,7 @@ def _csv_rows(name: str, reader: Any, told: Callable[[], None]) -> Table:
             if len(row) != len(header):
                 raise record_error(
                     f"{name}, line {reader.line_num}",
-                    f"{len(header)} fields as in the header",
+                    f"{len(header)} field{'s' * (len(header) != 1)} as in the header",
                     str(len(row)),
                     "quote fields that hold the separator, and complete the row",
                 )

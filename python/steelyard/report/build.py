@@ -186,8 +186,9 @@ def comparison(
 ) -> Report:
     """The part of :func:`build` that compares: ``models`` (all others by default) with ``baseline``, scores only."""
     names = tuple(models) if models is not None else tuple(name for name in runs.names if name != baseline)
-    for name in (baseline, *names):
-        _known(runs.names, name)
+    _known(runs.names, baseline, "baseline")
+    for name in names:
+        _known(runs.names, name, "models")
     if not names:
         raise value_error("models", f"a model to compare with {baseline!r}", "none", "pass a second file or model")
     kept = replace(runs, runs=tuple(runs[name] for name in dict.fromkeys((baseline, *names))))
@@ -197,9 +198,9 @@ def comparison(
     return _report(kept, results, pairs, options, required=True)
 
 
-def _known(names: Sequence[str], name: str) -> None:
+def _known(names: Sequence[str], name: str, argument: str) -> None:
     if name not in names:
-        raise value_error("baseline", f"one of the models {', '.join(map(repr, names))}", repr(name))
+        raise value_error(argument, f"one of the models {', '.join(map(repr, names))}", repr(name))
 
 
 def _pairs(names: Sequence[str], baseline: str | None) -> list[tuple[str, str]]:
@@ -207,7 +208,7 @@ def _pairs(names: Sequence[str], baseline: str | None) -> list[tuple[str, str]]:
     if baseline is None and len(names) <= MANY_MODELS:
         return [(names[j], names[i]) for i in range(len(names)) for j in range(i + 1, len(names))]
     base = names[0] if baseline is None else baseline
-    _known(names, base)
+    _known(names, base, "baseline")
     return [(name, base) for name in names if name != base]
 
 
