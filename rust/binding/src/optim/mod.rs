@@ -161,7 +161,7 @@ pub fn schedule_rates<'py>(
     let schedule = Schedule { decay, peak, end, start, warmup, total };
     let mut rates = Fresh::new(py, steps.len())?;
     let elements = rates.elements();
-    call_quick(py, || schedule.rates_into(steps, elements))?;
+    call(py, None, steps.len(), |watch| schedule.rates_into(steps, elements, watch))?;
     Ok(rates.array())
 }
 

@@ -12,7 +12,7 @@
 //!
 //! Past the end a schedule stays where it ended.
 
-use crate::grid::{CHUNK, write_chunks};
+use crate::grid::{CHUNK, Stopped, Watch, fill_chunks, unwatched};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Isa, Kernel, dispatch};
 
@@ -113,9 +113,10 @@ fn sinpi<I: Isa>(t: f64) -> f64 {
 
 impl Schedule {
     /// The rate at each step, on the grid; `rates` has one place a step.
-    pub fn rates_into(&self, steps: &[u64], rates: &mut [f64]) -> Result<(), NoMemory> {
+    pub fn rates_into(&self, steps: &[u64], rates: &mut [f64], watch: Watch<'_>) -> Result<(), Stopped> {
         let parts = memory::collected(rates.chunks_mut(CHUNK).zip(steps.chunks(CHUNK)))?;
-        write_chunks(parts, steps.len() * 16, |_, (rates, steps)| {
+        let mut steps_done = |done: usize| watch((done * CHUNK).min(steps.len()));
+        fill_chunks(parts, steps.len() * 16, &mut steps_done, |_, (rates, steps)| {
             dispatch(Values { schedule: *self, steps, rates });
         })?;
         Ok(())
@@ -124,7 +125,7 @@ impl Schedule {
     /// The rate at each step.
     pub fn rates(&self, steps: &[u64]) -> Result<Vec<f64>, NoMemory> {
         let mut rates = memory::filled(steps.len(), 0.0)?;
-        self.rates_into(steps, &mut rates)?;
+        unwatched(self.rates_into(steps, &mut rates, &mut |_| true))?;
         Ok(rates)
     }
 }
