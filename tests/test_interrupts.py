@@ -1,8 +1,7 @@
 """Every call that reads data answers Ctrl-C soon, alone and beside another thread's long call.
 
 Each call is interrupted in each half of its time; every fourth one beside another call too.
-``tests.campaigns.interrupts`` does the same for as long as one likes, on more data and with the bound that the package
-promises.
+``tests.campaigns.interrupts`` does the same for as long as one likes, on more data and within the bound that one names.
 """
 
 from __future__ import annotations

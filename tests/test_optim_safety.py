@@ -36,7 +36,11 @@ def test_a_view_of_an_array_that_was_resized_is_refused() -> None:
         base = np.ones(1000)
         opt = sy.AdamW({"w": base[500:]})
         opt.step({"w": np.ones(500)})
+        before = base.ctypes.data
         base.resize(size, refcheck=False)
+        if size > 500 and base.ctypes.data == before:
+            opt.step({"w": np.ones(500)})  # it grew where it stands, and the view is still there
+            continue
         with pytest.raises(ValueError, match=rf'params\["w"\]: {GONE}'):
             opt.step({"w": np.ones(500)})
 
@@ -99,6 +103,9 @@ def test_a_map_and_a_bytearray_that_were_resized_are_refused() -> None:
         opt = sy.AdamW(w, lr=0.1, weight_decay=0.0)
         opt.step(np.ones(1000))
         change(owner)
+        if type(owner) is bytearray and owner and np.frombuffer(owner, np.uint8).ctypes.data == w.ctypes.data:
+            opt.step(np.ones(1000))  # it grew where it stands
+            continue
         with pytest.raises(ValueError, match=GONE):
             opt.step(np.ones(1000))
 

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from random import Random
 
 from ..calls import CALLS
-from ..interrupts import busy, latest, length, listen
+from ..interrupts import busy, latest, length, listen, moments
 from ._frame import run
 
 ROWS = 10_000_000
@@ -28,8 +28,7 @@ def trial(rng: Random) -> str:
     data = call.prepare(ROWS)
     with busy() if beside else nullcontext():
         takes = length(call, data, LONGEST)
-        for _ in range(MOMENTS):
-            delay = max(0.0005, rng.random() * takes)
+        for delay in moments(takes, rng, MOMENTS):
             late = latest(call, data, delay, min(ENOUGH, LIMIT))
             assert late <= LIMIT, f"{call.name}: {late * 1e3:.0f} ms after a signal at {delay:.3f} s of {takes:.3f} s"
     return "beside another call" if beside else "alone"
