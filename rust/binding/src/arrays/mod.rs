@@ -1,4 +1,4 @@
-//! Borrowed views of NumPy arrays: the only `unsafe` of the binding.
+//! Borrowed views of NumPy arrays, and arrays for results.
 //!
 //! The Python face (`_arrays.py`) has already turned foreign objects into native-endian, aligned arrays and
 //! said its sentences; what is checked again here is what memory safety needs. The interpreter is released

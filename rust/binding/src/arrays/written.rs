@@ -65,9 +65,7 @@ impl Target {
         };
         self.data.addr()..self.data.addr() + self.len * size
     }
-}
 
-impl Target {
     unsafe fn shared<'a>(&self) -> TypedSlice<'a> {
         // SAFETY: the caller's.
         unsafe {
@@ -151,19 +149,18 @@ impl Written {
             memory::push(&mut places, (index, TensorPlace::new(given.bind(py))?)).map_err(no_memory)?;
         }
         let mut written = Written { rows, arrays, tensors: places, places: Places::default() };
-        written.places = written.look(py, &name, "like the parameter")?;
+        written.places = written.look(py, &name)?;
         Ok(written)
     }
 
-    /// Looks at every array anew: where it is, whether it may be written, and that none overlaps another. `why` is
-    /// what an array of another role is to that of the first.
-    fn look(&self, py: Python<'_>, name: &impl Fn(usize) -> String, why: &str) -> PyResult<Places> {
+    /// Looks at every array anew: where it is, whether it may be written, and that none overlaps another.
+    fn look(&self, py: Python<'_>, name: &impl Fn(usize) -> String) -> PyResult<Places> {
         let mut headers: Vec<Header<'_>> = memory::with_capacity(self.arrays.len()).map_err(no_memory)?;
         let mut targets = memory::with_capacity(self.arrays.len()).map_err(no_memory)?;
         for (index, array) in self.arrays.iter().enumerate() {
             let (header, target) = writable(array.bind(py), || name(index))?;
             if index >= self.rows {
-                alike(header, headers[index % self.rows], || name(index), why)?;
+                alike(header, headers[index % self.rows], || name(index), "like the parameter")?;
             }
             headers.push(header);
             targets.push(target);
@@ -214,7 +211,7 @@ impl Written {
                 return Err(moving(&name(*row)));
             }
         }
-        self.places = self.look(py, &name, "like the parameter")?;
+        self.places = self.look(py, &name)?;
         Ok(())
     }
 
@@ -261,7 +258,7 @@ impl Written {
             let (header, _) = writable(self.arrays[row].bind(py), || name(row))?;
             self.like_its_moments(py, row, header, &name)?;
         }
-        self.places = self.look(py, &name, "like the parameter")?;
+        self.places = self.look(py, &name)?;
         let reads = self.with_reads(arrays, &mut false, &name, &read_name)?;
         Ok(Operands { reads, written: self })
     }
@@ -329,7 +326,7 @@ impl Written {
         name: impl Fn(usize) -> String,
     ) -> PyResult<Vec<TypedSliceMut<'_>>> {
         self.take(py, |index| Err(moving(&name(index))), &name)?;
-        self.places = self.look(py, &name, "like the parameter")?;
+        self.places = self.look(py, &name)?;
         // SAFETY: each is an aligned, C-contiguous, writeable array of its type that `arrays` keeps, and overlaps no
         // other; each becomes a slice once, while `self` is borrowed.
         let slices = self.places.targets.iter().map(|target| unsafe { target.exclusive() });

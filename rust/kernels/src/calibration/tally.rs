@@ -250,7 +250,7 @@ pub fn tally<S: Source>(
     let mut whole = Tally::new(n_bins)?;
     for part in parts {
         match part? {
-            // Fewer than 2^64 rows fit in memory: nothing can overflow.
+            // Fewer than 2^63 rows fit in memory: the sum is never refused.
             Ok(part) => whole = whole.plus(&part)?.unwrap_or(whole),
             Err(fault) => return Ok(Err(fault)),
         }

@@ -65,7 +65,7 @@ pub enum BytesError {
     Malformed,
     /// Whole, but no data comes to these counts and sums.
     Impossible,
-    /// There was no memory for what the bytes hold.
+    /// Reading was stopped, or there was no memory for what the bytes hold.
     Stopped(Stopped),
 }
 

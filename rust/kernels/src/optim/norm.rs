@@ -380,7 +380,7 @@ impl<'a> TypedSliceMut<'a> {
     }
 }
 
-/// `x *= factor` for every element of every array, the factor rounded to the array's type first.
+/// Multiplies every element of every array by what `clip` says, rounded to the array's type first ([`Clip::factors`]).
 pub fn scale_in_place(arrays: Vec<TypedSliceMut<'_>>, clip: Clip) -> Result<(), NoMemory> {
     let bytes = arrays.iter().map(|array| array.len() * 8).sum();
     let mut units = Units::new(CHUNK);
