@@ -772,7 +772,7 @@ def every_column(pa: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_a_column_without_a_role_cannot_stop_the_inside(tmp_path: Path, inside: Callable[..., Any]) -> None:
+def test_a_column_without_a_role_cannot_stop_the_command(tmp_path: Path, inside: Callable[..., Any]) -> None:
     pa = pytest.importorskip("pyarrow")
     pq = pytest.importorskip("pyarrow.parquet")
     for int96 in (False, True):

@@ -245,7 +245,9 @@ def test_an_option_that_has_no_effect_any_more_cannot_be_set() -> None:
         0.25, (0.9, 0.999), None, True, "raise",
     )  # fmt: skip
     for name in ("weight_decay", "betas", "eps", "max_norm", "nonfinite", "maximize"):
-        with pytest.raises(AttributeError, match=f"{name}: expected where the optimizer is made; got float 0.5"):
+        with pytest.raises(
+            AttributeError, match=f"{name}: expected when the optimizer is made, not later; got float 0.5"
+        ):
             setattr(opt, name, 0.5)
     for name in ("amsgrad", "weigth_decay", "foreach", "step_info"):
         with pytest.raises(AttributeError):

@@ -167,8 +167,8 @@ def _option(name: str, doc: str) -> Any:
 
     def put(self: AdamW, value: Any) -> None:
         raise AttributeError(
-            f"{name}: expected where the optimizer is made; got {shown(value)} for one that exists; make a new one "
-            "with it, and load this one's state without its 'options'"
+            f"{name}: expected when the optimizer is made, not later; got {shown(value)}; make a new one with it, and "
+            "load this one's state without its 'options'"
         )
 
     return property(get, put, doc=doc)

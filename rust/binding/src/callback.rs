@@ -6,6 +6,7 @@
 //! pyo3 does wherever a thread attaches.
 #![allow(unsafe_code)] // a call that may unwind, which pyo3's own declaration rules out
 
+use crate::give::ToPython;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -54,5 +55,5 @@ pub fn call_back<'py>(
 
 /// `function(index)`.
 pub fn call_with<'py>(function: &Bound<'py, PyAny>, index: usize) -> PyResult<Bound<'py, PyAny>> {
-    call_back(function, &(index,).into_pyobject(function.py())?, None)
+    call_back(function, &[index].to_python(function.py())?.cast_into()?, None)
 }

@@ -380,7 +380,8 @@ impl<'a> TypedSliceMut<'a> {
     }
 }
 
-/// Multiplies every element of every array by what `clip` says, rounded to the array's type first ([`Clip::factors`]).
+/// Multiplies every element of every array by what `clip` says, rounded to the array's type first: by two factors where one
+/// would be subnormal.
 pub fn scale_in_place(arrays: Vec<TypedSliceMut<'_>>, clip: Clip) -> Result<(), NoMemory> {
     let bytes = arrays.iter().map(|array| array.len() * 8).sum();
     let mut units = Units::new(CHUNK);
