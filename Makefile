@@ -50,6 +50,7 @@ test-sanitizer: .venv/.built  ## Borrowed memory under AddressSanitizer (needs a
 lint: .venv/.built  ## Formatting, lints, types, stubs
 	cargo fmt --all --check
 	PYO3_PYTHON=$(CURDIR)/.venv/bin/python cargo clippy --quiet --locked --workspace --all-targets -- --deny warnings
+	cargo check --quiet --locked --no-default-features --all-targets --manifest-path rust/fuzz/Cargo.toml
 	RUSTDOCFLAGS='--deny warnings' cargo doc --quiet --locked --no-deps --package steelyard-kernels
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
