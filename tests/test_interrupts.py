@@ -57,6 +57,8 @@ def test_ctrl_c_is_answered(beside: bool) -> None:
     assert len(answers) == len(CALLS[:: 4 if beside else 1])
     tardy = [f"{name}: {late:.3f} s late in {takes:.3f} s" for name, takes, late in answers if late > GENEROUS]
     assert tardy == []
+    interrupted = [name for name, _, late in answers if late > 0]  # the others had ended before
+    assert len(interrupted) > len(answers) / 2, interrupted
 
 
 # What has no row, and why.
