@@ -424,6 +424,12 @@ def test_a_fault_of_ours_is_one_sentence_and_how_to_report_it(error: str, base: 
     assert "Traceback" in done.stderr
 
 
+def test_an_exit_that_another_module_asks_for_is_no_verdict(base: Path) -> None:
+    for code in ("1", "None", "'text'"):
+        one_sentence(broken_command(base, f"raise SystemExit({code})"), 3, "unexpected failure, SystemExit")
+    assert _exit.because_of(SystemExit(2)) == 2
+
+
 def test_no_memory_and_interrupts_have_codes_of_their_own(base: Path) -> None:
     one_sentence(broken_command(base, "raise MemoryError"), 3, "not enough memory")
     done = broken_command(base, "raise KeyboardInterrupt")

@@ -64,8 +64,9 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
 
 def because_of(error: BaseException) -> int:
     """Say in one sentence on standard error why the command ends, and return the code."""
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else Exit.FAILURE
+    # A verdict is returned, never raised: a SystemExit(1) is somebody else's.
+    if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code != Exit.VERDICT:
+        return error.code
     if isinstance(error, KeyboardInterrupt):
         return Exit.INTERRUPTED
     if os.environ.get(TRACEBACK):

@@ -411,5 +411,5 @@ def _sentences() -> Iterator[None]:
         _refuse(f"{place}expected a place to read or write; got: {error.strerror or error}")
     except (ValueError, TypeError) as error:
         _refuse(_in_options(str(error) or type(error).__name__))
-    except (Exception, KeyboardInterrupt) as error:
+    except BaseException as error:
         raise typer.Exit(_exit.because_of(error)) from None
