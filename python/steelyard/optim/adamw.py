@@ -251,7 +251,7 @@ class AdamW:
     """
 
     # No other attribute can be set, and so none be taken for an option.
-    __slots__ = ("__weakref__", "_keys", "_names", "_outline", "_params", "_paths", "_plan", "_single")
+    __slots__ = ("__weakref__", "_has_float32", "_keys", "_names", "_outline", "_params", "_paths", "_plan")
 
     def __init__(
         self,
@@ -292,8 +292,8 @@ class AdamW:
             moments = [[np.zeros_like(array) for array in arrays] for _ in names]
         tell = teller(params)
         self._plan = _core.AdamWPlan(self._paths, owners, arrays, moments, steps=steps, options=options, tell=tell)
-        self._single = any(array.dtype == np.float32 for array in arrays)
-        _core.check_eps(options.eps, self._single)
+        self._has_float32 = any(array.dtype == np.float32 for array in arrays)
+        _core.check_eps(options.eps, self._has_float32)
 
     def _array(self, row: int) -> Array:
         """The memory of a parameter, where it is now."""
@@ -434,7 +434,7 @@ class AdamW:
             return own
         try:
             options = own.with_json(str(np.asarray(state["options"]).item()))
-            _core.check_eps(options.eps, self._single)
+            _core.check_eps(options.eps, self._has_float32)
         except (TypeError, ValueError, RecursionError) as error:
             raise value_error("state['options']", "what state_dict() wrote", f"{error}") from None
         return options

@@ -299,8 +299,8 @@ impl<R: Send> Shared<R> {
         true
     }
 
-    /// The results in index order, in memory that was there before the work began.
-    fn into(self, mut results: Vec<R>) -> Result<Vec<R>, Stopped> {
+    /// The results in index order, in memory that was there before the work began; a panic goes on here.
+    fn results(self, mut results: Vec<R>) -> Result<Vec<R>, Stopped> {
         if let Some(panic) = inner(self.panic) {
             resume_unwind(panic);
         }
@@ -333,7 +333,7 @@ fn pooled<R: Send>(
         std::mem::forget(shared);
         return Err(Stopped::Cancelled);
     }
-    shared.into(results)
+    shared.results(results)
 }
 
 /// The calling thread's part: chunks like a helper's, `watch` between them, and the wait for those who are still inside.

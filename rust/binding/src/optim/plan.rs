@@ -295,9 +295,10 @@ fn unfit(hyper: &Hyper, float: Float) -> Option<PyErr> {
     };
     let sentence = match found? {
         Unfit::Eps => format!(
-            "eps: expected more than 0 in {name}, the parameters' type; got {}, which is 0 there: an element without a \
-             gradient would become NaN",
-            hyper.eps
+            "eps: expected more than 0 in {name}, the parameters' type; got {}{}: an element without a gradient \
+             would become NaN",
+            hyper.eps,
+            if hyper.eps == 0.0 { "" } else { ", which is 0 there" }
         ),
         Unfit::Rate => {
             format!("lr: expected a rate that {name}, the parameters' type, can hold; got {}", hyper.lr)
@@ -310,12 +311,12 @@ fn unfit(hyper: &Hyper, float: Float) -> Option<PyErr> {
     Some(value_error(sentence))
 }
 
-/// Refuses an `eps` that is 0 in the parameters' type: float32 (`single`) or float64.
+/// Refuses an `eps` that is 0 in the parameters' type: float32 or float64.
 #[pyfunction]
-pub fn check_eps(eps: f64, single: bool) -> PyResult<()> {
+pub fn check_eps(eps: f64, float32: bool) -> PyResult<()> {
     let (lr, beta1, beta2, weight_decay) = (0.0, 0.0, 0.0, 0.0);
     let hyper = Hyper { lr, beta1, beta2, eps, weight_decay, clip: Clip::NONE, maximize: false, step: 1 };
-    unfit(&hyper, if single { Float::F32 } else { Float::F64 }).map_or(Ok(()), Err)
+    unfit(&hyper, if float32 { Float::F32 } else { Float::F64 }).map_or(Ok(()), Err)
 }
 
 /// The first saved element that no step can have made: the position of its array, its own, and what is wrong.
@@ -325,9 +326,9 @@ fn damaged(
     fresh: bool,
     any_value: bool,
 ) -> Option<(usize, usize, Damage)> {
-    const ROLES: [Moment; 3] = [Moment::First, Moment::Second, Moment::Largest];
+    const MOMENTS: [Moment; 3] = [Moment::First, Moment::Second, Moment::Largest];
     moments.iter().enumerate().find_map(|(index, &values)| {
-        let moment = ROLES[index / rows];
+        let moment = MOMENTS[index / rows];
         let second = (moment == Moment::Largest).then(|| moments[index - rows]);
         let (element, damage) = optim::damage(moment, values, second, fresh, any_value)?;
         Some((index, element, damage))
