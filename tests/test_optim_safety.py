@@ -54,6 +54,26 @@ def test_a_gradient_whose_owner_was_resized_is_refused() -> None:
             call()
 
 
+@pytest.mark.parametrize("between", [memoryview, lambda a: np.lib.stride_tricks.as_strided(a, (len(a),))])
+def test_what_stands_between_an_array_and_its_owner_is_looked_through(between: Callable[[np.ndarray], Any]) -> None:
+    """A memory view remembers an address; what ``as_strided`` makes answers no question itself."""
+    owner = np.ones(1000)
+    for start in (0, 2):
+        base = owner[start:]
+        view = np.asarray(between(base))
+        n = len(view)
+        opt = sy.AdamW(view)
+        opt.step(np.ones(n))
+        assert sy.global_norm(np.asarray(between(base[::-1]))) > 0.0
+        reads: list[Callable[[], Any]] = [lambda v=view: sy.global_norm(v), lambda v=view: sy.AdamW(v)]
+        saved = owner.copy()
+        owner.resize(1, refcheck=False)
+        for call in (lambda o=opt, n=n: o.step(np.ones(n)), *reads):
+            with pytest.raises(ValueError, match=GONE):
+                call()
+        owner = saved
+
+
 def test_views_that_are_still_there_are_taken() -> None:
     """Reversed, Fortran-ordered, and zero-size owners have extents too."""
     base = np.zeros((6, 8), order="F")
@@ -486,6 +506,13 @@ def test_a_fork_during_a_step_leaves_a_sentence_or_a_usable_optimizer() -> None:
                     w[:] = 0.0
                     fresh = sy.AdamW(np.zeros(n))
                     fresh.step(g)
+                    bad = fresh.state_dict() | {"exp_avg_sq": np.full(n, -1.0)}
+                    for call in (lambda: opt.load_state_dict(bad), lambda: opt.step(g)):   # nothing is begun anew
+                        try:
+                            call()
+                        except (ValueError, RuntimeError):
+                            continue
+                        raise AssertionError
                     opt.load_state_dict(fresh.state_dict())     # makes it usable
                     assert opt.step(g).step == 2
                     word = b"sentence"

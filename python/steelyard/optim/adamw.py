@@ -287,13 +287,24 @@ class AdamW:
         self._outline, self._params, self._names = found, params, names
         self._paths, self._keys = paths(found), keys(found)
         _refuse_collisions(self._keys)
+        self._plan = self._begun(params, options, steps=steps, moments=moments)
+        _core.check_eps(options.eps, self._has_float32)
+
+    def _begun(
+        self,
+        params: tuple[Any, ...],
+        options: _Options,
+        *,
+        steps: int = 0,
+        moments: list[list[Array]] | None = None,
+    ) -> _core.AdamWPlan:
+        """Return a plan for these parameters, with moments of 0 unless others are given."""
         owners, arrays = all_to_write(params, [f"params{path}" for path in self._paths])
         if moments is None:
-            moments = [[np.zeros_like(array) for array in arrays] for _ in names]
-        tell = teller(params)
-        self._plan = _core.AdamWPlan(self._paths, owners, arrays, moments, steps=steps, options=options, tell=tell)
+            moments = [[np.zeros_like(array) for array in arrays] for _ in self._names]
         self._has_float32 = any(array.dtype == np.float32 for array in arrays)
-        _core.check_eps(options.eps, self._has_float32)
+        tell = teller(params)
+        return _core.AdamWPlan(self._paths, owners, arrays, moments, steps=steps, options=options, tell=tell)
 
     def _array(self, row: int) -> Array:
         """The memory of a parameter, where it is now."""
@@ -416,9 +427,11 @@ class AdamW:
         options = self._saved_options(state)
         names = [f"state[{key!r}]" for key in wanted]
         moments = tuple(floats(state[key], name) for key, name in zip(wanted, names, strict=True))
-        if self._plan.forked:  # a step that has no thread here holds the plan for ever
-            self._make(self._outline, self._params, self._names, self._plan.options)
-        self._plan.load(moments, names, steps, options, options.nonfinite == "propagate")
+        plan = self._plan
+        if plan.forked:  # a step that has no thread here holds the plan for ever
+            plan = self._begun(self._params, plan.options)
+        plan.load(moments, names, steps, options, options.nonfinite == "propagate")
+        self._plan = plan
 
     def _check_numerics(self, state: Mapping[str, Any]) -> None:
         if "numerics" not in state:

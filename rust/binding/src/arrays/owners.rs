@@ -100,20 +100,34 @@ fn in_buffer(
     owner: &Bound<'_, PyAny>,
     inner: &Range<usize>,
 ) -> PyResult<bool> {
-    let py = array.py();
     if !exports(owner) {
-        return Ok(true);
+        return behind_strides(array, owner);
     }
     // A map that was closed, or a view that was released, says so by an exception.
     let Ok(buffer) = PyUntypedBuffer::get(owner) else { return Ok(false) };
+    // A memory view only knows what its exporter once said.
+    if let Ok(view) = owner.cast::<PyMemoryView>() {
+        let exporter = view.getattr(intern!(array.py(), "obj"))?;
+        if !exporter.is_none() {
+            return within(array, &exporter);
+        }
+    }
     let start = buffer.buf_ptr().addr();
     let around = start <= inner.start && inner.end <= start.saturating_add(buffer.len_bytes());
     drop(buffer);
-    let exporter = match owner.cast::<PyMemoryView>() {
-        Ok(view) => view.getattr(intern!(py, "obj"))?,
-        Err(_) => owner.clone(),
-    };
-    Ok(around && in_file(array, &exporter)?)
+    Ok(around && in_file(array, owner)?)
+}
+
+/// Whether the memory is still there if the owner is what `numpy.lib.stride_tricks` puts between an array and the one
+/// that it was made of (its `base`); other owners are trusted. The new strides may leave that array, not its owner.
+fn behind_strides(array: &Bound<'_, PyUntypedArray>, owner: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let Some(between) = owner.getattr_opt(intern!(array.py(), "base"))? else { return Ok(true) };
+    let Ok(view) = between.cast::<PyUntypedArray>() else { return Ok(true) };
+    let mut last = view.clone().into_any();
+    while let Some(next) = last.cast::<PyUntypedArray>().ok().and_then(base) {
+        last = next;
+    }
+    Ok(holds_its_memory(view)? && within(array, &last)?)
 }
 
 /// Whether the type of the object has memory to show.
