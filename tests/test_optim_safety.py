@@ -6,6 +6,7 @@ Memory of torch tensors: ``tests/torch/test_memory.py``.
 from __future__ import annotations
 
 import copy
+import ctypes
 import math
 import mmap
 import pickle
@@ -72,6 +73,31 @@ def test_what_stands_between_an_array_and_its_owner_is_looked_through(between: C
             with pytest.raises(ValueError, match=GONE):
                 call()
         owner = saved
+
+
+class Interface:
+    """Shows an array's memory as NumPy's older protocol does."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        return self.array.__array_interface__
+
+
+def test_owners_that_show_their_memory_in_other_ways_are_asked() -> None:
+    owner = np.ones(300_000)
+    opt = sy.AdamW(np.asarray(Interface(owner)))
+    opt.step(np.ones(300_000))
+    owner.resize(10, refcheck=False)
+    block = (ctypes.c_double * 1000)()
+    seen = sy.AdamW(np.ctypeslib.as_array(block))
+    seen.step(np.ones(1000))
+    ctypes.resize(block, 80_000_000)
+    for stale, n in ((opt, 300_000), (seen, 1000)):
+        with pytest.raises(ValueError, match=GONE):
+            stale.step(np.ones(n))
 
 
 def test_views_that_are_still_there_are_taken() -> None:
@@ -196,6 +222,32 @@ def test_named_tuples_are_matched_by_field() -> None:
     m, v = (params._replace(w=np.zeros(2), b=np.zeros(2)) for _ in range(2))
     adamw_(params, turned, m, v, step=1)
     assert m.w[0] < 0 < m.b[0]
+
+
+def test_fields_that_are_none_make_no_named_tuple() -> None:
+    class Listed(list):  # type: ignore[type-arg]
+        _fields = ("a",)
+
+    class Odd(tuple):  # type: ignore[type-arg]
+        __slots__ = ()
+        _fields: Any = 5
+
+    for params in (Listed([np.ones(1), np.ones(2)]), Odd([np.ones(1), np.ones(2)])):
+        assert sy.AdamW(params).step([np.ones(1), np.ones(2)]).step == 1
+
+
+class Named(sy.AdamW):
+    def __init__(self, params: Any, name: str) -> None:
+        super().__init__(params)
+        self.name = name
+
+
+def test_a_subclass_keeps_what_it_adds() -> None:
+    opt = Named(np.ones(2), "mine")
+    opt.step(np.ones(2))
+    for again in (pickle.loads(pickle.dumps(opt)), copy.deepcopy(opt), copy.copy(opt)):
+        assert again.name == "mine"
+        assert again.step(np.ones(2)).step == 2
 
 
 def test_what_can_be_gone_through_once_is_a_list() -> None:

@@ -60,7 +60,9 @@ def _inside(tree: Any) -> _Inside | None:
 
 def _fields(tree: Any) -> tuple[Field, ...]:
     """Return the fields of a named tuple; none for other lists."""
-    return tuple(map(Field, getattr(tree, "_fields", ())))
+    names = getattr(tree, "_fields", None) if isinstance(tree, tuple) else None
+    named = isinstance(names, tuple) and len(names) == len(tree) and all(isinstance(name, str) for name in names)
+    return tuple(map(Field, names)) if named and names else ()
 
 
 @dataclass(frozen=True)

@@ -339,11 +339,11 @@ class AdamW:
         return None if outcome is None else _info(outcome, self._paths)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Parameters, moments and options; not the plan, which holds addresses."""
+        """Parameters, moments, options and what a subclass has added; not the plan, which holds addresses."""
         steps, options, moments = self._plan.state()
         return {
             "outline": self._outline, "params": self._params, "names": self._names,
-            "options": options, "steps": steps, "moments": moments,
+            "options": options, "steps": steps, "moments": moments, "attributes": getattr(self, "__dict__", {}),
         }  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -352,6 +352,8 @@ class AdamW:
         self._make(
             state["outline"], state["params"], state["names"], state["options"], steps=state["steps"], moments=moments
         )
+        if state["attributes"]:  # of a subclass
+            vars(self).update(state["attributes"])
 
     def step(self, grads: Any) -> StepInfo:
         """Update every parameter once; ``grads`` has the containers of ``params`` and is only read.

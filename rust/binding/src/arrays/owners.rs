@@ -4,6 +4,8 @@
 //! an array is resized with `refcheck=False`, a torch tensor goes into shared memory or its storage is emptied, a
 //! memory map is closed or its file cut short. So whoever keeps an array across calls, or runs Python code between
 //! taking an array and using it, asks here before the memory is touched.
+//!
+//! Asking runs code of the owner, which is believed not to move what others own.
 #![allow(unsafe_code)] // fields of live array objects
 
 use super::data;
@@ -18,14 +20,17 @@ use std::ops::Range;
 
 /// The addresses that an array's elements lie in.
 fn extent(array: &Bound<'_, PyUntypedArray>) -> Range<usize> {
-    let start = data(array).addr();
-    if array.is_empty() {
-        return start..start;
-    }
-    let (mut below, mut above) = (0, array.dtype().itemsize());
-    for (&n, &stride) in array.shape().iter().zip(array.strides()) {
-        let far = stride.unsigned_abs() * (n - 1);
-        if stride < 0 { below += far } else { above += far }
+    let axes = array.shape().iter().copied().zip(array.strides().iter().copied());
+    reach(data(array).addr(), array.dtype().itemsize(), axes)
+}
+
+/// The addresses between the first and the last element, whatever the signs of the strides.
+fn reach(start: usize, item: usize, axes: impl Iterator<Item = (usize, isize)>) -> Range<usize> {
+    let (mut below, mut above) = (0usize, item);
+    for (n, stride) in axes {
+        let Some(steps) = n.checked_sub(1) else { return start..start };
+        let far = stride.unsigned_abs().saturating_mul(steps);
+        if stride < 0 { below = below.saturating_add(far) } else { above = above.saturating_add(far) }
     }
     start.saturating_sub(below)..start.saturating_add(above)
 }
@@ -103,31 +108,51 @@ fn in_buffer(
     if !exports(owner) {
         return behind_strides(array, owner);
     }
-    // A map that was closed, or a view that was released, says so by an exception.
-    let Ok(buffer) = PyUntypedBuffer::get(owner) else { return Ok(false) };
-    // A memory view only knows what its exporter once said.
+    // A map that was closed, or a view that was released, says so by an exception. A view of its own, since not every
+    // exporter tells strides.
+    let Ok(buffer) = PyMemoryView::from(owner).and_then(|view| PyUntypedBuffer::get(view.as_any())) else {
+        return Ok(false);
+    };
+    // A memory view that was made before only knows what its exporter once said.
     if let Ok(view) = owner.cast::<PyMemoryView>() {
         let exporter = view.getattr(intern!(array.py(), "obj"))?;
         if !exporter.is_none() {
             return within(array, &exporter);
         }
     }
-    let start = buffer.buf_ptr().addr();
-    let around = start <= inner.start && inner.end <= start.saturating_add(buffer.len_bytes());
+    let shape = buffer.shape().iter().copied().zip(buffer.strides().iter().copied());
+    let outer = reach(buffer.buf_ptr().addr(), buffer.item_size(), shape);
+    let around = outer.start <= inner.start && inner.end <= outer.end;
     drop(buffer);
     Ok(around && in_file(array, owner)?)
 }
 
 /// Whether the memory is still there if the owner is what `numpy.lib.stride_tricks` puts between an array and the one
-/// that it was made of (its `base`); other owners are trusted. The new strides may leave that array, not its owner.
+/// that it was made of (its `base`). The new strides may leave that array, not its owner.
 fn behind_strides(array: &Bound<'_, PyUntypedArray>, owner: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let Some(between) = owner.getattr_opt(intern!(array.py(), "base"))? else { return Ok(true) };
-    let Ok(view) = between.cast::<PyUntypedArray>() else { return Ok(true) };
+    let between = owner.getattr_opt(intern!(array.py(), "base"))?;
+    let Some(view) = between.as_ref().and_then(|between| between.cast::<PyUntypedArray>().ok()) else {
+        return by_interface(array, owner);
+    };
     let mut last = view.clone().into_any();
     while let Some(next) = last.cast::<PyUntypedArray>().ok().and_then(base) {
         last = next;
     }
     Ok(holds_its_memory(view)? && within(array, &last)?)
+}
+
+/// Whether an array that NumPy makes of the owner now, by its `__array_interface__`, lies around this one; owners that
+/// have none (capsules, Polars) are trusted.
+fn by_interface(array: &Bound<'_, PyUntypedArray>, owner: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = array.py();
+    if !owner.hasattr(intern!(py, "__array_interface__"))? {
+        return Ok(true);
+    }
+    let Ok(now) = py.import("numpy")?.call_method1(intern!(py, "asarray"), (owner,)) else {
+        return Ok(false);
+    };
+    let (inner, outer) = (extent(array), now.cast::<PyUntypedArray>().map(extent)?);
+    Ok(outer.start <= inner.start && inner.end <= outer.end)
 }
 
 /// Whether the type of the object has memory to show.

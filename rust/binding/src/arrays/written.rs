@@ -116,7 +116,8 @@ fn overlap(array: &str, other: &str, fix: &str) -> PyErr {
 ///
 /// The arrays of the first role are the caller's, whose memory may be elsewhere at the next call: [`Written::take`] and
 /// [`Written::beside`] ask for it again, and take what has moved. The others belong to whoever made this, and nobody
-/// else may have them. No Python code may run between the last check and the end of the slices.
+/// else may have them. No Python code may run between the last check and the end of the slices, but for the answers of
+/// those whom views belong to.
 pub struct Written {
     rows: usize,
     arrays: Vec<Py<PyAny>>,
