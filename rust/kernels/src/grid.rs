@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::park_timeout;
 use std::time::{Duration, Instant};
 
 pub use crate::pool::Process;
@@ -21,6 +22,10 @@ pub const CHUNK: usize = 1 << 16;
 
 /// How often `watch` is asked, about.
 pub const TICK: Duration = Duration::from_millis(25);
+
+/// How long a call waits for its helpers before it works without them. They are as many as the threads that were asked
+/// for, each on a processor of its own from the call before, where the calling thread would be in the way of one.
+const GRACE: Duration = Duration::from_micros(100);
 
 /// Waking the pool costs about 18 us; below this many bytes of traffic a thread is not worth it.
 const BYTES_PER_THREAD: usize = 512 * 1024;
@@ -160,7 +165,7 @@ fn run<R: Send>(
     f: impl Fn(usize) -> R + Sync,
 ) -> Result<Vec<R>, Stopped> {
     let threads = pool::threads().min(n).min(bytes / BYTES_PER_THREAD + 1);
-    if threads > 1 { pooled(threads - 1, n, watch, f) } else { serial(n, watch, f) }
+    if threads > 1 { pooled(threads, n, watch, f) } else { serial(n, watch, f) }
 }
 
 /// Runs `f(0), ..., f(n - 1)` one after another on the calling thread, for work whose order is its meaning
@@ -280,6 +285,11 @@ impl<R: Send> Shared<R> {
         })
     }
 
+    /// Whether no chunk is left to take.
+    fn taken(&self) -> bool {
+        self.stop.load(Relaxed) || self.next.load(Relaxed) >= self.slots.len()
+    }
+
     /// Takes the next chunk and does it; false: none is left, or the work was stopped.
     fn step(&self, f: &(impl Fn(usize) -> R + Sync)) -> bool {
         if self.stop.load(Relaxed) {
@@ -336,10 +346,19 @@ fn pooled<R: Send>(
     shared.results(results)
 }
 
-/// The calling thread's part: chunks like a helper's, `watch` between them, and the wait for those who are still inside.
+/// The calling thread's part: `watch`, chunks like a helper's wherever the helpers are with other calls, and the wait for
+/// those who are still inside.
 /// False: the call has been left in a forked child, without its helpers.
 fn lead<R: Send>(team: &Team<'_>, shared: &Shared<R>, mut ticks: Ticks<'_>, step: &dyn Fn() -> bool) -> bool {
     let alone = WATCHED_ALONE.get();
+    if !alone && team.all_come_within(GRACE, || shared.taken()) {
+        while !shared.taken() && team.inside() > 0 {
+            park_timeout(TICK);
+            if ticks.due() && !ask(team, shared, &mut ticks, false) {
+                return false;
+            }
+        }
+    }
     while step() {
         if ticks.due() && !ask(team, shared, &mut ticks, alone) {
             return false;
@@ -492,7 +511,9 @@ mod tests {
                 std::thread::current().id()
             });
             let ids: std::collections::HashSet<_> = ids.unwrap().into_iter().collect();
-            assert!(ids.contains(&std::thread::current().id()) && ids.len() <= threads);
+            // The caller joins where its helpers do not all come at once.
+            let helpers = ids.iter().filter(|&&id| id != std::thread::current().id()).count();
+            assert!(!ids.is_empty() && helpers <= threads);
         }
         set_threads(None);
     }

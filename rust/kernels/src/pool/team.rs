@@ -1,8 +1,8 @@
-//! The helpers of a call: threads that take chunks beside the thread that made it.
+//! The helpers of a call: threads that take chunks for the thread that made it.
 //!
-//! The calling thread does the work itself; whoever else is free joins. So a call goes on at the pace of its own
-//! thread at least, however long the calls of other threads keep the helpers, and a helper that finds other calls
-//! waiting goes to the next after each chunk. The work lies on the calling thread's stack: helpers enter it by an
+//! Where they do not all come at once, the calling thread does the work itself, and whoever becomes free joins. So a
+//! call goes on at the pace of its own thread at least, however long the calls of other threads keep the helpers, and a
+//! helper that finds other calls waiting goes to the next after each chunk. The work lies on the calling thread's stack: helpers enter it by an
 //! atomic count, and the caller closes the door and sees the last one leave before it goes.
 #![allow(unsafe_code)] // shared work on a stack, and helpers that live as long as the process
 
@@ -17,7 +17,7 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, Thread, current, park_timeout, yield_now};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One chunk of a call's work; false: none is left.
 type Step<'a> = dyn Fn() -> bool + Sync + 'a;
@@ -51,7 +51,11 @@ impl Job {
         let _inside = Inside(self);
         // SAFETY: we are counted as inside, and entered before the door was closed: the `Team` that points here
         // waits for us before it lets go of the step.
-        unsafe { (*self.step)() }
+        let more = unsafe { (*self.step)() };
+        if !more {
+            self.caller.unpark();
+        }
+        more
     }
 
     fn close(&self) {
@@ -222,6 +226,23 @@ impl Team<'_> {
     pub(crate) fn open(&self) {
         self.job.open();
         self.helpers.ask(&self.job, self.wanted);
+    }
+
+    /// Gives the helpers `time` to come: whether all that were asked for are inside, before `over()`.
+    pub(crate) fn all_come_within(&self, time: Duration, over: impl Fn() -> bool) -> bool {
+        let start = Instant::now();
+        while self.inside() < self.wanted {
+            if over() || start.elapsed() > time {
+                return false;
+            }
+            yield_now();
+        }
+        true
+    }
+
+    /// How many helpers are inside.
+    pub(crate) fn inside(&self) -> usize {
+        self.job.state.load(Acquire) & !CLOSED
     }
 
     /// Waits until nobody is inside, but not much longer than `time`: whether that is so. To be asked after
