@@ -13,6 +13,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 SECONDS ?= 10
+SEED ?= 1
 export PIP_QUIET := 1
 PIP := python -m pip install --disable-pip-version-check
 PEERS := $(or $(STEELYARD_BENCH_PYTHON),.venv-bench/bin/python)
@@ -39,9 +40,9 @@ test-torch: .venv-bench/.built  ## torch's bits and torch's tensors (installs to
 test-foreign:  ## Kernels' bits on aarch64 and on an x86-64 without FMA, under QEMU
 	tests/foreign/run.sh
 
-test-campaigns: .venv/.built  ## Every campaign of tests/campaigns, SECONDS (10) each
+test-campaigns: .venv/.built  ## Every campaign of tests/campaigns, SECONDS (10) each, from the same SEED (1) on
 	for file in tests/campaigns/[a-z]*.py; do \
-		.venv/bin/python -m "tests.campaigns.$$(basename "$$file" .py)" --seconds $(SECONDS); done
+		.venv/bin/python -m "tests.campaigns.$$(basename "$$file" .py)" --seconds $(SECONDS) --seed $(SEED); done
 	cargo run --quiet --locked --release --no-default-features --manifest-path rust/fuzz/Cargo.toml --bin mutate -- $(SECONDS)
 
 test-sanitizer: .venv/.built  ## Borrowed memory under AddressSanitizer (needs a nightly toolchain and gcc)

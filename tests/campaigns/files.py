@@ -89,10 +89,13 @@ def parquet(rng: Random, of: list[dict[str, Any]]) -> bytes:
     import pyarrow.parquet as pq
 
     def column(values: list[Any]) -> Any:
+        """As Arrow takes it and Parquet can hold it (a structure without fields it cannot), else as text."""
         try:
-            return pa.array(values)
+            of_kind = pa.array(values)
+            pq.write_table(pa.table({"x": of_kind}), io.BytesIO())
         except (pa.ArrowException, TypeError, OverflowError, UnicodeError):
             return pa.array([None if value is None else ascii(value) for value in values])
+        return of_kind
 
     columns = {ascii(name): column([row[name] for row in of]) for name in (of[0] if of else ["id"])}
     odd = [
