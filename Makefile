@@ -3,7 +3,7 @@
 # peers: torch and others; STEELYARD_BENCH_PYTHON may name an interpreter that has them (and pytest, hypothesis, ml-dtypes).
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python test-torch test-foreign test-campaigns test-sanitizer lint bench clean
+.PHONY: help demo test test-rust test-python test-torch test-foreign test-campaigns test-sanitizer lint bench coverage clean
 .DELETE_ON_ERROR:
 # An activated environment of the caller's must not be the one that is built into.
 unexport VIRTUAL_ENV CONDA_PREFIX
@@ -61,6 +61,9 @@ lint: .venv/.built  ## Formatting, lints, types, stubs
 
 bench: .venv-bench/.built  ## Measure every claim beside its peer; rewrite the README's table
 	PYTHONPATH=$(CURDIR)/.venv-bench/site $(PEERS) -m benches.run
+
+coverage: .venv/.built  ## Draw again every table of docs/coverage.md
+	.venv/bin/python -m tests.coverage
 
 clean:  ## Remove everything that make has made
 	rm -rf target .venv .venv-demo .venv-bench .foreign .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output

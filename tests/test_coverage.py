@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -12,9 +12,11 @@ import steelyard as sy
 from steelyard import _core
 from steelyard.errors import SteelyardWarning
 
+from .coverage import proportion
+from .coverage.__main__ import NAMES, PAGE
+
 # Mean and smallest coverage of 95 % intervals over 397 equally spaced p from .005 to .995.
 P = np.linspace(0.005, 0.995, 397)
-SIZES = (10, 20, 50, 100, 200, 500)
 TABLE = {
     "wald": ((0.775, 0.049), (0.852, 0.095), (0.907, 0.222), (0.928, 0.394), (0.939, 0.633), (0.945, 0.871)),
     "wilson": ((0.953, 0.838), (0.953, 0.860), (0.952, 0.911), (0.950, 0.910), (0.951, 0.920), (0.951, 0.939)),
@@ -26,15 +28,20 @@ TABLE = {
 
 @pytest.mark.parametrize("method", TABLE)
 def test_exact_coverage_of_a_proportion(method: str) -> None:
-    for n, (mean, smallest) in zip(SIZES, TABLE[method], strict=True):
-        k = np.arange(n + 1)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SteelyardWarning)
-            e = sy.proportion(k, n, method=method)
-        held = (e.low <= P[:, None]) & (P[:, None] <= e.high)
-        coverage = (stats.binom.pmf(k, n, P[:, None]) * held).sum(1)
-        assert coverage.mean() == pytest.approx(mean, abs=1e-3), (method, n)
-        assert coverage.min() == pytest.approx(smallest, abs=1e-3), (method, n)
+    for n, (mean, smallest) in zip(proportion.SIZES, TABLE[method], strict=True):
+        found = proportion.coverage(method, n)
+        assert found.mean() == pytest.approx(mean, abs=1e-3), (method, n)
+        assert found.min() == pytest.approx(smallest, abs=1e-3), (method, n)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_table_stands_on_the_page_of_coverage(name: str) -> None:
+    """Drawn anew with few sets: the same headings and columns; what is drawn in full is `make coverage`'s."""
+    fresh = import_module(f"{__package__}.coverage.{name}").section(scale=0.02).splitlines()
+    heads = [line for before, line in zip(["", *fresh], fresh, strict=False) if line.startswith("#") or not before]
+    page = PAGE.read_text(encoding="utf-8").splitlines()
+    missing = [line for line in heads if line.startswith(("#", "|")) and line not in page]
+    assert not missing, f"make coverage; {missing}"
 
 
 def test_clopper_pearson_never_covers_less_than_it_says() -> None:
