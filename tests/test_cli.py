@@ -133,6 +133,10 @@ def test_a_margin_forgives(base: Path, better: Path) -> None:
     assert run("compare", better, base, "--margin", "0.5").exit_code == 0
 
 
+def test_a_margin_in_per_cent_is_bad_input(base: Path, better: Path) -> None:
+    bad(run("compare", better, base, "--margin", "2"), "--margin: expected less than 1", "2 % is 0.02")
+
+
 def test_lower_is_better(base: Path, better: Path) -> None:
     assert run("compare", base, better, "--lower-is-better").exit_code == 1
 
@@ -156,7 +160,7 @@ def test_compare_a_wide_file(data_dir: Path) -> None:
     assert round(pair["difference"]["value"], 4) == 0.0432
     assert round(pair["difference"]["standard_error"], 4) == 0.0144
     assert round(pair["p_value"], 5) == 0.00269
-    assert pair["verdict"] == "not_worse"
+    assert pair["verdict"] == "better"
 
 
 def test_several_new_models_are_judged_together(base: Path, better: Path, alike: Path) -> None:

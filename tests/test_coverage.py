@@ -10,7 +10,6 @@ from scipy import stats
 
 import steelyard as sy
 from steelyard import _core
-from steelyard.errors import SteelyardWarning
 
 from .coverage import proportion
 from .coverage.__main__ import NAMES, PAGE

@@ -366,10 +366,10 @@ def test_comparing_the_other_way_turns_the_sign_of_scores(rows: list[tuple[int, 
 def test_a_wider_margin_never_turns_a_model_worse(rows: list[tuple[bool, bool]]) -> None:
     new, base = np.array(rows).T
     diff = sy.compare(new, baseline=base)
-    order = {"worse": 0, "undecided": 1, "not_worse": 2}
-    verdicts = [order[str(diff.verdict(margin))] for margin in (0.0, 0.01, 0.1, 0.5, 1.5)]
+    order = {"worse": 0, "undecided": 1, "not_worse": 2, "better": 3}
+    verdicts = [order[str(diff.verdict(margin))] for margin in (0.0, 0.01, 0.1, 0.5, 0.99)]
     assert verdicts == sorted(verdicts)
-    assert verdicts[-1] == 2
+    assert (verdicts[0] == 3) == (verdicts[-1] == 3) == (diff.difference.low is not None and diff.difference.low > 0)
 
 
 # -- preferences and schedules -----------------------------------------------------------------------------

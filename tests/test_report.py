@@ -126,7 +126,7 @@ def test_gsm8k_paired_difference(gsm8k: report.Report) -> None:
     assert pair.difference.standard_error == pytest.approx(0.0143611, abs=5e-8)
     assert pair.p_value == pytest.approx(0.00268739, abs=5e-9)
     assert (pair.wins, pair.losses, pair.ties, pair.unmatched) == (209, 152, 958, 0)
-    assert pair.verdict == "not_worse"
+    assert pair.verdict == "better"
     text = str(gsm8k)
     assert re.search(r"6b_verification +\+0\.0432 +\[0\.015\d, 0\.071\d\]", text)
 
@@ -260,7 +260,7 @@ def test_lower_is_better_turns_the_verdict(answers: Callable[..., records.Runs])
     runs = answers("base", "new", n=2000)
     up, down = report.build(runs), report.build(runs, higher_is_better=False)
     assert up.pairs[0].difference.value == down.pairs[0].difference.value
-    assert {up.pairs[0].verdict, down.pairs[0].verdict} == {"worse", "not_worse"}
+    assert {up.pairs[0].verdict, down.pairs[0].verdict} == {"worse", "better"}
 
 
 # ---- the page

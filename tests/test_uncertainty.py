@@ -411,7 +411,7 @@ def test_one_point_is_noise_on_200_items_and_not_on_20_000() -> None:
     assert limits(large.difference) == pytest.approx((0.0054, 0.0146), abs=5e-5)
     assert (small.wins, small.losses, small.ties) == (12, 10, 178)
     assert small.verdict() == "undecided"
-    assert large.verdict() == "not_worse"
+    assert large.verdict() == large.verdict(margin=0.01) == "better"
     assert sy.compare(*pairs(1000, 1200, 20_000)).verdict(margin=0.002) == "worse"
     assert sy.compare(*pairs(1000, 1200, 20_000)).verdict(margin=0.01) == "undecided"
 
@@ -447,7 +447,7 @@ def test_gsm8k(data_dir: Path) -> None:
     several = sy.compare(scores, baseline="175b_finetuning")
     assert several.names == ("6b_finetuning", "6b_verification", "175b_verification")
     assert several.difference["6b_verification"].value == diff.difference.value
-    assert several.verdict() == ("worse", "not_worse", "not_worse")
+    assert several.verdict() == ("worse", "better", "better")
 
 
 def test_wideresnet_against_densenet(data_dir: Path) -> None:
@@ -534,7 +534,10 @@ def test_lower_may_be_better() -> None:
     assert (diff.wins, diff.losses, diff.ties) == (4, 0, 1)
     assert diff.difference.value < 0
     assert diff.verdict(margin=0.05) == "not_worse"
-    assert sy.compare(base, baseline=new, higher_is_better=False).verdict(margin=0.0) != "not_worse"
+    assert sy.compare(base[1:4], baseline=new[1:4], higher_is_better=False).verdict(margin=0.0) == "undecided"
+    clear = sy.compare(new - 5, baseline=base, higher_is_better=False)
+    assert clear.verdict() == "better"
+    assert sy.compare(base, baseline=new - 5, higher_is_better=False).verdict() == "worse"
 
 
 def test_several_models_are_adjusted_together() -> None:
@@ -649,6 +652,46 @@ def test_bad_comparisons_are_refused(data: tuple, options: dict, error: type, se
 def test_bad_margins_are_refused(margin: object, error: type) -> None:
     with pytest.raises(error, match="margin: expected"):
         sy.compare([1, 0], baseline=[0, 1]).verdict(margin)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("margin", [1.0, 2, 100.0])
+def test_a_margin_that_no_share_can_lose_is_refused(margin: float) -> None:
+    """2 was meant as 2 %: scores in [0, 1] could never fail such a gate."""
+    worst = sy.compare([0, 0, 0, 0], baseline=[1, 1, 1, 1])
+    with pytest.raises(
+        ValueError, match=rf"margin: expected less than 1, .*; got {margin:g}; {margin:g} % is {margin / 100:g}"
+    ):
+        worst.verdict(margin)
+    with pytest.raises(ValueError, match="margin: expected less than 1"):
+        sy.compare({"a": [0.5, 0.0, 1.0], "b": [1, 0, 0]}, baseline=[0.25, 1, 1]).verdict(margin)
+    assert worst.verdict(0.999) in ("undecided", "worse")
+    # One score beyond, of either side or of another model, and the unit is another.
+    assert sy.compare([0.0, 0.0, 1.0], baseline=[1.0, 1.0, 1.5]).verdict(margin) in ("not_worse", "undecided")
+    assert sy.compare([0.0, -0.1, 1.0], baseline=[1.0, 1.0, 1.0]).verdict(margin) in ("not_worse", "undecided")
+    assert len(sy.compare({"a": [0, 0, 1], "b": [1, 2, 3]}, baseline=[1, 0, 1]).verdict(margin)) == 2
+
+
+def test_a_limit_at_the_margin_decides_nothing() -> None:
+    """Student's interval of three differences; its limits themselves are the margins."""
+    new, base = np.array([2.0, 4.0, 9.0]), np.array([3.0, 3.0, 7.0])
+    diff = sy.compare(new, baseline=base)
+    low, high = limits(diff.difference)
+    assert low < 0 < high
+    assert (diff.verdict(-low), diff.verdict(np.nextafter(-low, 9))) == ("undecided", "not_worse")
+    down = sy.compare(new - 100, baseline=base)
+    low, high = limits(down.difference)
+    assert (down.verdict(-high), down.verdict(np.nextafter(-high, 0))) == ("undecided", "worse")
+    assert (down.verdict(-low), down.verdict(np.nextafter(-low, 1e9))) == ("undecided", "not_worse")
+
+
+@pytest.mark.parametrize("alternative", ["less", "greater"])
+def test_a_side_that_is_open_decides_nothing(alternative: str) -> None:
+    new, base = pairs(60, 10, 200)
+    up = sy.compare(new, baseline=base, alternative=alternative)  # type: ignore[arg-type]
+    down = sy.compare(base, baseline=new, alternative=alternative)  # type: ignore[arg-type]
+    assert (up.verdict(), down.verdict()) == {
+        "greater": ("better", "undecided"), "less": ("undecided", "worse")
+    }[alternative]  # fmt: skip
 
 
 def test_torch_tensors_are_taken() -> None:

@@ -169,5 +169,4 @@ def _print_comparison(evaluated: list[Evaluated], name: str, baseline: str, clus
 
 def _word(comparison: sy.uncertainty.Comparison) -> str:
     """The verdict at margin 0, in words."""
-    low = comparison.difference.low
-    return "better" if isinstance(low, float) and low > 0 else str(comparison.verdict()).replace("_", " ")
+    return str(comparison.verdict()).replace("_", " ")

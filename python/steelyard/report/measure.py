@@ -121,7 +121,6 @@ def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) 
         ties=int(shown.ties),
         unmatched=scores.left_out.get("unmatched", 0),
         verdict=str(judged.verdict(options.margin)),
-        better=judged.verdict(0.0) == "not_worse",
     )
 
 

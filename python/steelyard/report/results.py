@@ -42,7 +42,7 @@ class ModelResult:
 @standard_mode_methods
 @dataclass(frozen=True)
 class PairResult:
-    """One model against another, on the ids that both have; ``better``: not worse even at margin 0."""
+    """One model against another, on the ids that both have."""
 
     model: str
     baseline: str
@@ -55,7 +55,6 @@ class PairResult:
     ties: int
     unmatched: int
     verdict: str
-    better: bool
 
 
 @standard_mode_methods

@@ -180,8 +180,8 @@ def _span(counts: Sequence[int]) -> str:
 
 
 def verdict(pair: PairResult) -> str:
-    """The verdict in words: what is not worse even at margin 0 is better."""
-    return "better" if pair.better else pair.verdict.replace("_", " ")
+    """The verdict in words."""
+    return pair.verdict.replace("_", " ")
 
 
 def calibration(report: Contents) -> Iterator[Table]:

@@ -73,18 +73,20 @@ class Comparison(Result):
     baseline: str | None
     test: str | tuple[str, ...]
     higher_is_better: bool
+    _shares: bool = False
+    """Whether every score of every model lies in [0, 1]."""
 
     def verdict(self, margin: float = 0.0) -> str | tuple[str, ...]:
-        """Decide from the interval alone whether the new model is worse by more than ``margin``.
+        """Decide from the interval alone whether the new model is better, or worse by more than ``margin``.
 
-        With differences turned so that higher is better: ``"not_worse"`` where low > -margin, else ``"worse"`` where
-        high < -margin, else ``"undecided"``. Several models are judged by intervals at 1 - alpha/m each, so that all
-        verdicts hold together.
+        With differences turned so that higher is better: ``"better"`` where low > 0, else ``"not_worse"`` where
+        low > -margin, else ``"worse"`` where high < -margin, else ``"undecided"``, as where there is no interval.
+        Several models are judged by intervals at 1 - alpha/m each, so that all verdicts hold together.
 
         Parameters
         ----------
         margin : float
-            The loss that does not matter, in units of the score, at least 0.
+            The loss that does not matter, in units of the score, at least 0; below 1 where all scores lie in [0, 1].
 
         Returns
         -------
@@ -94,15 +96,18 @@ class Comparison(Result):
         Raises
         ------
         ValueError
-            For a negative or non-finite margin.
+            For a negative or non-finite margin, and for one that no score could lose.
 
         Examples
         --------
         >>> import steelyard as sy
         >>> sy.compare([1.0, 1.0, 0.9, 0.8], baseline=[0.2, 0.1, 0.3, 0.2]).verdict(margin=0.01)
-        'not_worse'
+        'better'
         """
         smallest = at_least_zero("margin", margin)
+        if smallest >= 1.0 and self._shares:
+            fix = f"{smallest:g} % is {smallest / 100:g}"
+            raise value_error("margin", "less than 1, since scores in [0, 1] cannot lose more", f"{smallest:g}", fix)
         low, high = self._limits()
         verdicts = tuple(map(_verdict, low, high, [smallest] * len(low)))
         return verdicts if isinstance(self.p_value, np.ndarray) else verdicts[0]
@@ -218,6 +223,8 @@ def _cell(value: Any) -> str:
 
 def _verdict(low: float, high: float, margin: float) -> str:
     """NaN limits decide nothing."""
+    if low > 0.0:
+        return "better"
     if low > -margin:
         return "not_worse"
     return "worse" if high < -margin else "undecided"
@@ -350,6 +357,8 @@ class _Pair(NamedTuple):
     test: str
     wins: int
     losses: int
+    shares: bool
+    """Whether the scores of both lie in [0, 1]."""
 
 
 def _pair(
@@ -377,7 +386,8 @@ def _pair(
         limits = {"simultaneous_low": estimates[1].low, "simultaneous_high": estimates[1].high}
         known = {key: value for key, value in limits.items() if value is not None}
         shown = replace(shown, detail=shown.detail | known)
-    return _Pair(shown, p, test, wins, losses)
+    shares = all(side.low >= 0.0 and side.high <= 1.0 for side in found)
+    return _Pair(shown, p, test, wins, losses, shares)
 
 
 def _binary(wins: int, losses: int, n: int, how: Confidence) -> tuple[Estimate, float]:
@@ -431,11 +441,12 @@ def _gather(
             difference=difference, p_value=p, p_adjusted=adjusted, wins=wins, losses=losses,
             ties=difference.n - wins - losses, names=names, baseline=baseline,
             test=tuple(pair.test for pair in pairs), higher_is_better=higher,
+            _shares=all(pair.shares for pair in pairs),
         )  # fmt: skip
     (pair,) = pairs
     n = int(pair.difference.n)
     return Comparison(
         difference=pair.difference, p_value=pair.p, p_adjusted=float(adjusted[0]), wins=int(wins[0]),
         losses=int(losses[0]), ties=n - pair.wins - pair.losses, names=None, baseline=None, test=pair.test,
-        higher_is_better=higher,
+        higher_is_better=higher, _shares=pair.shares,
     )  # fmt: skip
