@@ -239,6 +239,54 @@ def test_usage_errors_are_bad_input() -> None:
     assert run("compare", "x", "y", "--fail-on", "sometimes").exit_code == 2
 
 
+@pytest.mark.parametrize(
+    "option", [["--score", "x"], ["--id", "x"], ["--margin", "0.1"], ["--json", "x"], ["--fail-on", "never"]]
+)
+def test_an_option_of_one_value_is_given_once(option: list[str], base: Path, better: Path) -> None:
+    bad(run("compare", base, better, *option, *option), f"{option[0]}: expected one value; got 2")
+
+
+def test_flags_and_lists_may_come_again(base: Path, better: Path) -> None:
+    words = ("--names", "x", "--names", "y", "--models", "y", "--models", "y", "--lower-is-better", "--lower-is-better")
+    assert run("compare", better, base, *words).exit_code == 0
+
+
+def test_the_command_alone_is_help_and_no_success() -> None:
+    for words in ((), ("--debug",)):
+        result = run(*words)
+        assert result.exit_code == 2
+        assert "Exit codes" in result.stdout
+        assert result.stderr == ""
+
+
+def test_debug_shows_where_bad_input_was_found(tmp_path: Path) -> None:
+    for words in (("--debug", "report", tmp_path / "absent"), ("report", tmp_path / "absent", "--debug")):
+        result = run(*words)
+        assert result.exit_code == 2
+        assert "Traceback" in result.stderr
+    assert "Traceback" not in run("report", tmp_path / "absent").stderr
+
+
+# ---- what the user wrote is printed as it was written
+
+WRITTEN = ["score=a", "id='row'", "pass repeats='epochs'", "margin: expected x", "a  b", "names=1 "]
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_text_of_the_user_is_not_rewritten(text: str, tmp_path: Path, base: Path, better: Path) -> None:
+    bad(run("report", tmp_path / text), f"steelyard: {tmp_path / text}: expected a file")
+    bad(run("report", base, "--score", text), f"a column {text!r} for --score")
+    bad(run("report", base, "--filter", text), text)
+    bad(run("compare", base, better, "--baseline", text), "--baseline: expected one of the models", f"got {text!r}")
+    bad(run("compare", base, better, "--models", text), f"got {text.strip()!r}")
+    bad(run("report", base, better, "--names", text, "--names", text, "--baseline", "x"), f"{text!r}")
+    folder = tmp_path / text
+    folder.mkdir()
+    twice = write(folder / "a.jsonl", [True, False])
+    twice.write_text(twice.read_text() + "\n" + twice.read_text())
+    bad(run("report", twice), f"steelyard: {twice}, line 3: ", "--repeats epochs", "--epoch", "--model")
+
+
 # ---- GitHub Actions
 
 

@@ -386,7 +386,9 @@ def test_an_import_that_fails_is_no_verdict(module: str, text: str, base: Path, 
     assert len(done.stderr.splitlines()) == (0 if done.returncode == 130 else 1)
 
 
-def broken_command(base: Path, what: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def broken_command(
+    base: Path, what: str, *, before: tuple[str, ...] = (), after: tuple[str, ...] = (), **variables: str
+) -> subprocess.CompletedProcess[str]:
     """The command with a fault inside ``report.build``."""
     script = f"""
 import sys
@@ -395,7 +397,7 @@ from steelyard.__main__ import main
 def fault(*_, **__):
     {what}
 report.build = fault
-sys.argv = ["steelyard", "report", {str(base)!r}]
+sys.argv = ["steelyard", *{before}, "report", {str(base)!r}, *{after}]
 main()
 """
     return subprocess.run(
@@ -416,12 +418,32 @@ main()
     ],
 )
 def test_a_fault_of_ours_is_one_sentence_and_how_to_report_it(error: str, base: Path) -> None:
-    one_sentence(
-        broken_command(base, f"raise {error}"), 3, "unexpected failure", "please report it", "STEELYARD_TRACEBACK=1"
-    )
-    done = broken_command(base, f"raise {error}", STEELYARD_TRACEBACK="1")
-    assert done.returncode == 3
-    assert "Traceback" in done.stderr
+    one_sentence(broken_command(base, f"raise {error}"), 3, "unexpected failure", "please report it", "--debug shows")
+
+
+def test_where_a_fault_of_ours_came_from_is_shown_when_asked(base: Path) -> None:
+    for done in (
+        broken_command(base, "raise RuntimeError('core')", STEELYARD_TRACEBACK="1"),
+        broken_command(base, "raise RuntimeError('core')", before=("--debug",)),
+        broken_command(base, "raise RuntimeError('core')", after=("--debug",)),
+    ):
+        assert done.returncode == 3
+        assert "Traceback" in done.stderr
+        assert done.stderr.splitlines()[-1].startswith("steelyard: unexpected failure, RuntimeError: core")
+
+
+@pytest.mark.parametrize("error", ["ValueError('operands could not be broadcast')", "TypeError('no len()')"])
+def test_a_fault_of_anybody_else_is_no_bad_input(error: str, base: Path) -> None:
+    one_sentence(broken_command(base, f"raise {error}"), 3, "unexpected failure", error.partition("'")[2][:-2])
+
+
+def test_a_fault_names_what_was_worked_on(base: Path) -> None:
+    fault = "from steelyard.errors import while_at\n    with while_at('a.jsonl, column x'): [][1]"
+    one_sentence(broken_command(base, fault), 3, "unexpected failure while at a.jsonl, column x, IndexError: list")
+
+
+def test_an_error_of_the_system_without_a_place_is_no_bad_input(base: Path) -> None:
+    one_sentence(broken_command(base, "raise OSError(11, 'Resource temporarily unavailable')"), 3, "unexpected failure")
 
 
 def test_an_exit_that_another_module_asks_for_is_no_verdict(base: Path) -> None:
@@ -925,7 +947,7 @@ def test_what_was_guessed_and_cannot_be_used_names_its_switch(tmp_path: Path, in
         lines(path, [True, False], **{column: value})
         role = "confidence" if column == "prob" else column
         assert f"or pass {role}='none'" in sentence_of(path)
-        one_sentence(inside("report", path), 2, f"--{role} 'none'")
+        one_sentence(inside("report", path), 2, f"--{role} none")
         assert inside("report", path, f"--{role}", "none").returncode == 0
     lines(path, [True, False], loglikelihood=-1.0, n_tokens=None)
     assert records.read(path).runs[0].n_tokens.tolist() == [1.0, 1.0]

@@ -13,9 +13,12 @@ from typing import Any
 
 from ._text import printable
 
-__all__ = ["CODES", "Exit", "because_of", "guard", "is_command", "leave", "refuse", "say", "silence"]
+__all__ = [
+    "CODES", "Exit", "because_of", "guard", "is_command", "leave", "refuse", "say", "show_tracebacks", "silence",
+]  # fmt: skip
 
-TRACEBACK = "STEELYARD_TRACEBACK"
+TRACEBACK = "STEELYARD_TRACEBACK"  # what --debug is to what fails before options are read
+DEBUG = "--debug"
 
 
 class Exit(IntEnum):
@@ -32,7 +35,7 @@ CODES = {
     Exit.FINE: "all went well",
     Exit.VERDICT: "`compare` found the verdict that --fail-on names; nothing else ends with 1",
     Exit.BAD_INPUT: "an option, a record, a file, a folder or an environment variable that cannot be used",
-    Exit.FAILURE: f"an unexpected failure ({TRACEBACK}=1 shows where), or no memory left",
+    Exit.FAILURE: f"an unexpected failure ({DEBUG} shows where), or no memory left",
     Exit.INTERRUPTED: "interrupted",
 }
 
@@ -48,6 +51,19 @@ def is_command() -> bool:
     return name in ("steelyard", "steelyard.exe", "steelyard-script.py") or (
         name == "__main__.py" and os.path.basename(folder) == "steelyard"
     )
+
+
+_traceback = False
+
+
+def show_tracebacks(yes: bool = True) -> None:
+    """Show where errors come from, beside the sentence."""
+    global _traceback  # noqa: PLW0603 - one process, one command
+    _traceback = yes
+
+
+def _shows_tracebacks() -> bool:
+    return _traceback or bool(os.environ.get(TRACEBACK)) or (is_command() and DEBUG in sys.argv[1:])
 
 
 def guard() -> None:
@@ -69,19 +85,24 @@ def because_of(error: BaseException) -> int:
         return error.code
     if isinstance(error, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    if os.environ.get(TRACEBACK):
-        import traceback
-
-        say("".join(traceback.format_exception(error)), raw=True)
+    _trace(error)
     if isinstance(error, MemoryError):
         say(f"not enough memory: {str(error) or 'the records and the report have to fit in it'}")
     else:
         kind = type(error).__name__
+        where = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
         say(
-            f"unexpected failure, {kind}: {_first_line(error)}; please report it, with the traceback that "
-            f"{TRACEBACK}=1 shows and what `steelyard config` prints"
+            f"unexpected failure{where}, {kind}: {_first_line(error)}; please report it, with the traceback that "
+            f"{DEBUG} shows and what `steelyard config` prints"
         )
     return Exit.FAILURE
+
+
+def _trace(error: BaseException) -> None:
+    if _shows_tracebacks():
+        import traceback
+
+        say("".join(traceback.format_exception(error)), raw=True)
 
 
 def _first_line(error: BaseException) -> str:
@@ -89,8 +110,10 @@ def _first_line(error: BaseException) -> str:
     return text.splitlines()[0][:400] if text else "no message"
 
 
-def refuse(sentence: object) -> int:
+def refuse(sentence: object, error: BaseException | None = None) -> int:
     """Say what cannot be used, and return the code for it."""
+    if error is not None:
+        _trace(error)
     say(str(sentence))
     return Exit.BAD_INPUT
 

@@ -5,37 +5,50 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
+from typer.core import TyperCommand
 
 from . import _exit, _files, records, report
 from ._exit import Exit
 from ._mode import standard_mode
 from ._text import printable
 from .config import show_config
-from .errors import value_error
+from .errors import in_options, is_ours, sentence, value_error
 from .report.html import check_needs, page
 
 app = typer.Typer(
     name="steelyard",
     help="Weigh evaluation results: every score with its interval, every comparison paired.",
-    no_args_is_help=True,
     epilog="Exit codes: " + "; ".join(f"{code}: {meaning}" for code, meaning in _exit.CODES.items()) + ".",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class Command(TyperCommand):
+    """A command that keeps no option in silence: what takes one value is given once."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse what is given twice, then read the words."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for option, times in Counter(order).items():
+            one = not (getattr(option, "multiple", False) or getattr(option, "is_flag", False))
+            if times > 1 and one and option.param_type_name == "option":
+                said = sentence(option.opts[0], "one value", str(times), "leave all but one out")
+                raise typer.Exit(_exit.refuse(said))
+        return super().parse_args(ctx, args)
 
 
 class FailOn(StrEnum):
@@ -71,6 +84,7 @@ Repeats = Annotated[
 Margin = Annotated[float, typer.Option(help="A loss up to this much does not count as worse.")]
 Level = Annotated[float, typer.Option("--confidence-level", help="Of all intervals.")]
 LowerIsBetter = Annotated[bool, typer.Option("--lower-is-better", help="The score is a loss or an error.")]
+Debug = Annotated[bool, typer.Option(_exit.DEBUG, help="Show the traceback of an error.")]
 Json = Annotated[
     str | None, typer.Option("--json", help="Write the report as data; '-' to standard output.", metavar="FILE|-")
 ]
@@ -79,10 +93,19 @@ Html = Annotated[
 ]
 
 
-@app.command("report")
+@app.callback(invoke_without_command=True)
+def main(context: typer.Context, *, debug: Debug = False) -> None:
+    """Weigh evaluation results: every score with its interval, every comparison paired."""
+    _exit.show_tracebacks(debug)
+    if context.invoked_subcommand is None:  # help; but a script whose words got lost has decided nothing
+        _print(context.get_help() or "")
+        raise typer.Exit(Exit.BAD_INPUT)
+
+
+@app.command("report", cls=Command)
 def report_command(
     files: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             help="Records: JSONL, JSON, CSV or Parquet, also gzipped; '-' is standard input.",
             metavar="FILE...",
@@ -107,9 +130,10 @@ def report_command(
     filter: Filter = None,
     names: Names = None,
     repeats: Repeats = None,
+    debug: Debug = False,
 ) -> None:
     """Print what the records say: scores, paired comparisons, calibration, perplexity."""
-    with _sentences():
+    with _sentences(debug):
         columns = {
             "id": id, "model": model, "score": score, "confidence": confidence, "loglikelihood": loglikelihood,
             "n_tokens": n_tokens, "cluster": cluster, "epoch": epoch,
@@ -127,10 +151,10 @@ def report_command(
         _hand_over(made, out)
 
 
-@app.command()
+@app.command(cls=Command)
 def compare(
     files: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(help="BASE NEW..., or one FILE of several models.", metavar="BASE NEW...", show_default=False),
     ],
     *,
@@ -154,29 +178,22 @@ def compare(
     filter: Filter = None,
     names: Names = None,
     repeats: Repeats = None,
+    debug: Debug = False,
 ) -> None:
     """Compare models with a baseline on the records that both answered.
 
     Exits with 1 where a verdict is one that --fail-on names, and only there.
     """
-    with _sentences():
+    with _sentences(debug):
         paths = _paths(files)
         out = _outputs(paths, json_to, html)
-        runs = _read(
-            paths,
-            names=names,
-            filter=filter,
-            repeats=repeats,
-            id=id,
-            model=model,
-            score=score,
-            cluster=cluster,
-            epoch=epoch,
-        )
+        unused = dict.fromkeys(("confidence", "loglikelihood", "n_tokens"), "none")
+        columns = {"id": id, "model": model, "score": score, "cluster": cluster, "epoch": epoch}
+        runs = _read(paths, names=names, filter=filter, repeats=repeats, **columns, **unused)
         made = report.comparison(
             runs,
-            baseline=baseline if baseline is not None else _first(runs, paths, _split(names)),
-            models=_split(models),
+            baseline=baseline if baseline is not None else _first(runs, paths, _names(names, paths)),
+            models=None if models is None else _split(models),
             confidence_level=confidence_level,
             margin=margin,
             higher_is_better=not lower_is_better,
@@ -188,10 +205,10 @@ def compare(
     raise typer.Exit(Exit.VERDICT if verdicts & bad else Exit.FINE)
 
 
-@app.command()
-def config() -> None:
+@app.command(cls=Command)
+def config(*, debug: Debug = False) -> None:
     """Print versions, numerics, instruction set and threads."""
-    with _sentences():
+    with _sentences(debug):
         with redirect_stdout(io.StringIO()) as shown:
             show_config()
         _print(shown.getvalue())
@@ -222,21 +239,21 @@ def _usage(error: Exception) -> str | None:
     if message is None:
         return None
     context = getattr(error, "ctx", None)
-    said = str(message()).strip()
-    if context is not None and not said:
-        return f"expected a command; got none; see {context.command_path} --help"
-    return f"{said.rstrip('.')}; see {context.command_path if context is not None else 'steelyard'} --help"
+    return f"{str(message()).strip()} (see {context.command_path if context is not None else 'steelyard'} --help)"
 
 
-def _paths(files: list[Path]) -> list[str]:
+def _paths(files: list[str]) -> list[str]:
     """The files to read; ``-`` is standard input."""
-    return ["/dev/stdin" if str(file) == "-" else str(file) for file in files]
+    if "" in files:
+        raise value_error("FILE", "the name of a file, or - for standard input", "''", "check how it is quoted")
+    return ["/dev/stdin" if file == "-" else file for file in files]
 
 
 def _read(paths: list[str], *, names: list[str] | None, **options: str | None) -> records.Runs:
     """Read the records, with a progress bar where someone watches."""
+    of_files = _names(names, paths)
     if sys.stderr is None or not sys.stderr.isatty():
-        return records.read(paths, names=_split(names), progress=False, **options)
+        return records.read(paths, names=of_files, progress=False, **options)
     columns = (TextColumn("reading"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading", total=None)
@@ -244,12 +261,17 @@ def _read(paths: list[str], *, names: list[str] | None, **options: str | None) -
         def progress(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        return records.read(paths, names=_split(names), progress=progress, **options)
+        return records.read(paths, names=of_files, progress=progress, **options)
 
 
-def _split(names: list[str] | None) -> list[str] | None:
-    """``--names a --names b`` and ``--names a,b`` are the same."""
-    return None if names is None else [part for name in names for part in name.split(",")]
+def _names(names: list[str] | None, paths: list[str]) -> list[str] | None:
+    """One name a file: ``--names a --names b`` as they stand, or ``--names a,b``."""
+    return names if names is None or len(names) == len(paths) else _split(names)
+
+
+def _split(names: list[str]) -> list[str]:
+    """``--models a --models b`` and ``--models a,b`` are the same."""
+    return [part.strip() for name in names for part in name.split(",")]
 
 
 def _first(runs: records.Runs, paths: list[str], names: list[str] | None) -> str:
@@ -305,7 +327,7 @@ def _outputs(sources: list[str], json_to: str | None, html: str | None) -> _Outp
         try:
             check_needs()
         except ModuleNotFoundError as error:
-            _refuse(str(error))
+            _refuse(str(error), error)
     return _Outputs(sources, places)
 
 
@@ -377,39 +399,33 @@ def _job_summary(made: report.Report, out: _Outputs) -> None:
         _exit.say(f"the job summary was not written: {error}")
 
 
-def _refuse(said: str) -> NoReturn:
-    raise typer.Exit(_exit.refuse(said)) from None
+def _refuse(said: str, error: BaseException) -> NoReturn:
+    raise typer.Exit(_exit.refuse(said, error)) from None
 
 
-ROLE = re.compile(r"\b(id|model|score|confidence|loglikelihood|n_tokens|cluster|epoch|filter|names|repeats)=(['\w])?")
-ARGUMENTS = {"baseline", "confidence_level", "filter", "margin", "models", "names", "repeats"}
-
-
-def _in_options(said: str) -> str:
-    """A sentence about arguments as one about options: ``margin: expected`` and ``score=`` with or without a value.
-
-    What else stands before ``: expected`` is a place, and a file may be called ``model=a.jsonl``.
-    """
-    place, expected, rest = said.partition(": expected ")
-    place = _flag(place) if place in ARGUMENTS else place
-    return place + expected + ROLE.sub(lambda m: _flag(m[1]) + (f" {m[2]}" if m[2] else ""), rest)
-
-
-def _flag(argument: str) -> str:
-    return f"--{argument.replace('_', '-')}"
+ARGUMENTS = (
+    "baseline", "cluster", "confidence", "confidence_level", "epoch", "filter", "id", "loglikelihood", "margin",
+    "model", "models", "n_tokens", "names", "repeats", "score",
+)  # fmt: skip
+OPTIONS = {"paths": "FILE"} | {name: f"--{name.replace('_', '-')}" for name in ARGUMENTS}
 
 
 @contextmanager
-def _sentences() -> Iterator[None]:
+def _sentences(debug: bool) -> Iterator[None]:
     """Bad input is one sentence on standard error and exit code 2, in the words of the command's options."""
+    if debug:
+        _exit.show_tracebacks()
     try:
-        yield
+        with in_options(OPTIONS):
+            yield
     except typer.Exit:
         raise
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        _refuse(f"{place}expected a place to read or write; got: {error.strerror or error}")
-    except (ValueError, TypeError) as error:
-        _refuse(_in_options(str(error) or type(error).__name__))
+        if error.filename is None:  # no place that the caller named
+            raise typer.Exit(_exit.because_of(error)) from None
+        got = error.strerror or error
+        _refuse(f"{error.filename}: expected a place to read or write; got: {got}", error)
     except BaseException as error:
+        if is_ours(error):
+            _refuse(str(error), error)
         raise typer.Exit(_exit.because_of(error)) from None

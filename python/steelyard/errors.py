@@ -6,8 +6,13 @@ what came, and what to do.
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 from ._foreign import is_refusal
@@ -26,6 +31,49 @@ class RecordError(ValueError):
 
 # What came is named, not printed out: a list of a million items makes no sentence.
 LONGEST = 160
+
+_PLAIN = re.compile(r"[\w.=-]+")
+# Empty where arguments are Python's; in the command, the option that stands for each argument.
+_OPTIONS: ContextVar[Mapping[str, str]] = ContextVar("_OPTIONS", default=MappingProxyType({}))
+
+
+@contextmanager
+def in_options(options: Mapping[str, str]) -> Iterator[None]:
+    """Inside the block, sentences name arguments as the options that stand for them: ``{"n_tokens": "--n-tokens"}``.
+
+    A sentence is written in the caller's words from the start. It is never rewritten: it holds the caller's text too.
+    """
+    token = _OPTIONS.set(options)
+    try:
+        yield
+    finally:
+        _OPTIONS.reset(token)
+
+
+def keyword(name: str, value: str | None = None) -> str:
+    """An argument inside a sentence, as the caller writes it: ``id=`` or ``id='row'``; ``--id row`` in the command."""
+    option = _OPTIONS.get().get(name)
+    if option is None:
+        return f"{name}=" if value is None else f"{name}={value!r}"
+    return option if value is None else f"{option} {value if _PLAIN.fullmatch(value) else repr(value)}"
+
+
+@contextmanager
+def while_at(place: str) -> Iterator[None]:
+    """Note on an unexpected exception which file, column or model was worked on; our own sentences say it already."""
+    try:
+        yield
+    except Exception as error:
+        if not is_ours(error):
+            error.add_note(f"while at {printable(place)}")
+        raise
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether an error is a sentence of this package about what was given, and not a failure on the way."""
+    return isinstance(error, RecordError) or (
+        isinstance(error, ValueError | TypeError) and ": expected " in str(error)  # the core writes its own
+    )
 
 
 def shown(value: Any) -> str:
@@ -47,7 +95,7 @@ def shown(value: Any) -> str:
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(text.split())
+    line = re.sub(r"\s*[\r\n]\s*", " ", text.strip())  # an array's lines; blanks in the caller's text stay
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 4]} ..."
 
 
@@ -59,19 +107,23 @@ def sentence(name: str, expected: str, got: str, fix: str = "") -> str:
     return printable("; ".join(parts))
 
 
+def _argument(name: str) -> str:
+    return _OPTIONS.get().get(name, name)
+
+
 def type_error(name: str, expected: str, got: str, fix: str = "") -> TypeError:
     """The error for the wrong kind of thing: a type, a dtype, a device."""
-    return TypeError(sentence(name, expected, got, fix))
+    return TypeError(sentence(_argument(name), expected, got, fix))
 
 
 def value_error(name: str, expected: str, got: str, fix: str = "") -> ValueError:
     """The error for the wrong content: a shape, a range, a value."""
-    return ValueError(sentence(name, expected, got, fix))
+    return ValueError(sentence(_argument(name), expected, got, fix))
 
 
 def memory_error(name: str, expected: str, got: str, fix: str = "") -> MemoryError:
     """The error for what there is no memory for."""
-    return MemoryError(sentence(name, expected, got, fix))
+    return MemoryError(sentence(_argument(name), expected, got, fix))
 
 
 def warn(message: str) -> None:

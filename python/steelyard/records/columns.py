@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import keyword
 from . import lm_eval
 from .table import LIST, Table, record_error, shorten
 
@@ -148,7 +149,7 @@ class _Finder:
             self.table.file,
             f"a score column ({', '.join(SCORE_NAMES)}, or a pair such as true_label and pred_label)",
             self._columns(),
-            "name the score's column with score=, or score='a==b' to compare two",
+            f"name the score's column with {keyword('score')}, or {keyword('score', 'a==b')} to compare two",
         )
 
     def inside_models(self, models: tuple[str, ...]) -> dict[str, str | None]:
@@ -189,7 +190,7 @@ class _Finder:
                 self.table.file,
                 "one record for each answer",
                 f"a single one, with scores at {_some([f'{model}.{last}' for model in models])}",
-                "write one record a line, or name one of them with score=",
+                f"write one record a line, or name one of them with {keyword('score')}",
             )
         self.guesses.append(f"models = {', '.join(models)} (the columns *.{last})")
         return last, tuple(models)
@@ -199,7 +200,10 @@ class _Finder:
             sides = [side.strip() for side in option.split("==")]
             if len(sides) != 2 or not all(sides):
                 raise record_error(
-                    self.table.file, "two columns in score='a==b'", repr(option), "name one on each side"
+                    self.table.file,
+                    f"two columns in {keyword('score', 'a==b')}",
+                    repr(option),
+                    "name one on each side",
                 )
             return "==".join(str(self._named("score", side)) for side in sides), ()
         last = option.removeprefix("*.")
@@ -214,7 +218,7 @@ class _Finder:
             return option
         if option == NONE:
             return None
-        raise missing_column(self.table, f"{role}=", option)
+        raise missing_column(self.table, keyword(role), option)
 
     def _one_of(self, role: str, names: Sequence[str]) -> str | None:
         found = [name for name in names if name in self.table.columns]
@@ -231,7 +235,7 @@ class _Finder:
             self.table.file,
             f"one column that can be the {role}",
             f"{len(candidates)}: {_some(candidates)}",
-            f"choose with {role}=",
+            f"choose with {keyword(role)}",
         )
 
     def _columns(self) -> str:

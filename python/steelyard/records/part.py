@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import keyword
 from . import columns
-from .columns import ROW, Roles
+from .columns import NONE, ROW, Roles
 from .table import LIST, Table, record_error
 
 Floats = NDArray[np.float64]
@@ -84,12 +85,12 @@ def read_part(part: Part) -> Block:
     if confidence is not None:
         inside = (confidence >= 0) & (confidence <= 1 + 1e-6)
         name = f"confidence {roles.confidence!r}"
-        fix = "pass a probability, or confidence='none'"
+        fix = f"pass a probability, or {keyword('confidence', NONE)}"
         _require(part, keep & ~no_confidence & ~inside, confidence, name, expected="a probability from 0 to 1", fix=fix)
         confidence = np.where(no_confidence, np.nan, confidence)
     if loglikelihood is not None:
         name = f"loglikelihood {roles.loglikelihood!r}"
-        fix = "pass log-likelihoods in nats, not their negatives, or loglikelihood='none'"
+        fix = f"pass log-likelihoods in nats, not their negatives, or {keyword('loglikelihood', NONE)}"
         _require(
             part,
             keep & ~no_loglikelihood & ~(loglikelihood <= 1e-6),
@@ -111,7 +112,7 @@ def read_part(part: Part) -> Block:
             n_tokens,
             name,
             expected="a whole number from 1 on",
-            fix="correct the value, or pass n_tokens='none'",
+            fix=f"correct the value, or pass {keyword('n_tokens', NONE)}",
         )
 
     def cut(values: Floats | None) -> Floats | None:
@@ -150,7 +151,7 @@ def _score(part: Part) -> tuple[Floats | None, NDArray[np.bool_]]:
 def _numbers(part: Part, column: str | None, role: str) -> tuple[Floats | None, NDArray[np.bool_]]:
     if column is None:
         return None, np.ones(len(part.rows), dtype=bool)
-    fix = "correct the value" + (f", or pass {role}='none'" if role != "score" else "")
+    fix = "correct the value" + (f", or pass {keyword(role, NONE)}" if role != "score" else "")
     return columns.numbers(part.values(column), repr(column), part.where, fix)
 
 
@@ -171,7 +172,8 @@ def _required_texts(part: Part, column: str | None, role: str) -> list[str] | No
     for row, value in enumerate(found):
         if value is None:
             where = f"{part.where(row)}: {role} {column!r}"
-            raise record_error(where, "a value in every row", "none", f"complete the column, or pass {role}='none'")
+            fix = f"complete the column, or pass {keyword(role, NONE)}"
+            raise record_error(where, "a value in every row", "none", fix)
     return [value for value in found if value is not None]
 
 

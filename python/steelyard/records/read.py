@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .._mode import standard_mode
 from .._progress import Progress, reporter
-from ..errors import shown, type_error, value_error
+from ..errors import keyword, shown, type_error, value_error
 from . import columns, lm_eval
 from .columns import Roles
 from .formats import read_table
@@ -117,7 +117,8 @@ def read(
     tables = _read_all(files, progress, _asked(options))
     found = [columns.resolve(table, options) for table in tables]
     if names is not None and any(roles.model for roles in found):
-        raise value_error("names", "no names where model= names a column", repr(list(names)), "leave one out")
+        expected = f"no names where {keyword('model')} names a column"
+        raise value_error("names", expected, repr(list(names)), "leave one out")
     _check_same_guess(tables, found)
     return _Assembly(tables, found, names, repeats).runs(filter, models)
 
@@ -200,7 +201,8 @@ def _check_same_guess(tables: Sequence[Table], found: Sequence[Roles]) -> None:
     scores = {roles.score: table.file for table, roles in zip(tables, found, strict=True)}
     if len(scores) > 1:
         shown = ", ".join(f"{score!r} in {file}" for score, file in scores.items())
-        raise record_error(tables[0].file, "the same score column in every file", shown, "name it with score=")
+        fix = f"name it with {keyword('score')}"
+        raise record_error(tables[0].file, "the same score column in every file", shown, fix)
 
 
 class _Assembly:
@@ -240,11 +242,12 @@ class _Assembly:
         values = table.columns.get("filter")
         if values is None:
             if filter is not None:
-                raise columns.missing_column(table, f"filter={filter!r}", "filter")
+                raise columns.missing_column(table, keyword("filter", filter), "filter")
             return rows
         kinds = sorted({columns.text(value) or "none" for value in values})
         if filter is None and len(kinds) > 1:
-            raise record_error(table.file, "one filter", f"{len(kinds)}: {', '.join(kinds)}", "choose with filter=")
+            fix = f"choose with {keyword('filter')}"
+            raise record_error(table.file, "one filter", f"{len(kinds)}: {', '.join(kinds)}", fix)
         if filter is None:
             return rows
         if filter not in kinds:
@@ -316,7 +319,8 @@ def _default_names(files: Sequence[str]) -> list[str]:
             return names
     if len(set(files)) < len(files):
         repeated = next(file for file in files if files.count(file) > 1)
-        raise value_error("paths", "each file once", f"{repeated!r} twice", "leave one out, or pass names=")
+        fix = f"leave one out, or pass {keyword('names')}"
+        raise value_error("paths", "each file once", f"{repeated!r} twice", fix)
     return list(files)
 
 

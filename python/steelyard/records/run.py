@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._mode import standard_mode_methods
+from ..errors import keyword
 from . import columns
 from .columns import Roles
 from .part import Block, Floats, Part, read_part
@@ -204,9 +205,12 @@ def _check_repeats(
         if key in seen:
             once = f"each id once in run {name!r}" if epoch is None else f"each id once an epoch in run {name!r}"
             found = f"id {ids[row]!r} there and on {places[seen[key]]}"
-            fix = "name the epoch's column with epoch=, the model's with model=, or pass repeats='epochs'"
+            fix = (
+                f"name the epoch's column with {keyword('epoch')}, the model's with {keyword('model')}, "
+                f"or pass {keyword('repeats', 'epochs')}"
+            )
             if len({part.table.file for part in parts}) > 1:
-                fix = "give each file its own run with names=, or pass repeats='epochs'"
+                fix = f"give each file its own run with {keyword('names')}, or pass {keyword('repeats', 'epochs')}"
             raise record_error(places[row], once, found, fix)
         seen[key] = row
     return True
@@ -220,7 +224,8 @@ def _joined(blocks: Sequence[Block], role: str, lists: Sequence[list[str] | None
         if one is None:
             file = block.part.table.file
             got = "none, though other files of the run have one"
-            raise record_error(file, f"a column for {role}", got, f"name it with {role}=, or pass {role}='none'")
+            fix = f"name it with {keyword(role)}, or pass {keyword(role, columns.NONE)}"
+            raise record_error(file, f"a column for {role}", got, fix)
     return [value for one in lists for value in one or ()]
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .._mode import standard_mode_methods
 from .._text import printable
+from ..errors import keyword
 from .run import Run
 from .table import record_error
 
@@ -148,7 +149,8 @@ def match(runs: Sequence[Run]) -> Scores:
 
 def no_score(run: Run) -> Exception:
     """The error for a run that has only log-likelihoods."""
-    return record_error(", ".join(run.files), f"scores of {run.name!r}", "no score column", "name one with score=")
+    fix = f"name one with {keyword('score')}"
+    return record_error(", ".join(run.files), f"scores of {run.name!r}", "no score column", fix)
 
 
 def _first_rows(run: Run) -> dict[str, int]:
@@ -158,7 +160,8 @@ def _first_rows(run: Run) -> dict[str, int]:
             ", ".join(run.files),
             f"an id column to match {run.name!r} by",
             "none",
-            "name it with id=, or pass id='row' if the files have the same records in the same order",
+            f"name it with {keyword('id')}, or pass {keyword('id', 'row')} if the files have the same records in the "
+            "same order",
         )
     ids = run.ids.tolist()
     return dict(zip(reversed(ids), range(len(ids) - 1, -1, -1), strict=True))
@@ -191,7 +194,7 @@ def _nothing_in_common(runs: Sequence[Run]) -> Exception:
         ", ".join(dict.fromkeys(file for run in runs for file in run.files)),
         "ids that all models have",
         shown,
-        "name the column that they share with id=",
+        f"name the column that they share with {keyword('id')}",
     )
 
 
@@ -208,5 +211,6 @@ def _check_documents(matched: Sequence[_Matched], ids: Sequence[str]) -> None:
                     f"{one.run.files[0]}: doc_id {ids[index]!r}",
                     f"the document that {matched[0].run.name!r} has under that id",
                     "one with another doc_hash",
-                    "match by content with id='doc_hash', or pass id='doc_id' to trust the numbers",
+                    f"match by content with {keyword('id', 'doc_hash')}, or pass {keyword('id', 'doc_id')} to trust "
+                    "the numbers",
                 )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, calibration, tokens, uncertainty
-from ..errors import RecordError
+from ..errors import RecordError, keyword
 from .results import ModelResult, Options, PairResult
 from .words import count
 
@@ -130,7 +130,10 @@ def _comparable(runs: Runs, names: Sequence[tuple[str, str]]) -> tuple[list[tupl
     kept = [pair for pair in names if all(runs[name].score is not None and name not in without for name in pair)]
     if not without or len(runs) == 1:
         return kept, []
-    fix = "name the column that identifies a record as id, or declare id='row' where the files have the same rows"
+    fix = (
+        f"name the column that identifies a record with {keyword('id')}, or pass {keyword('id', 'row')} where the "
+        "files have the same rows"
+    )
     return kept, [f"not compared, since their records have no id: {', '.join(without)}; {fix}"]
 
 
