@@ -221,13 +221,6 @@ def test_a_pair_is_compared_by_what_it_says(tmp_path: Path, first: Any, second: 
     assert records.read(path).runs[0].score.tolist() == [score]
 
 
-def test_a_pair_by_option_and_its_missing_values(tmp_path: Path) -> None:
-    path = lines(tmp_path / "a.jsonl", [{"doc": {"gold": "x"}, "out": "x"}, {"doc": {"gold": "y"}, "out": None}])
-    runs = records.read(path, score="doc.gold == out")
-    assert runs.runs[0].score.tolist() == [1.0]
-    assert runs.left_out == {str(path): {"no score": 1}}
-
-
 def test_ids_of_numbers_and_text_are_one(tmp_path: Path) -> None:
     a = lines(tmp_path / "a.jsonl", [{"id": 1, "acc": 1}, {"id": 2.0, "acc": 0}, {"id": "10", "acc": 1}])
     b = tmp_path / "b.csv"

@@ -249,7 +249,7 @@ def _paths(files: list[str]) -> list[str]:
     return ["/dev/stdin" if file == "-" else file for file in files]
 
 
-def _read(paths: list[str], *, names: list[str] | None, **options: str | None) -> records.Runs:
+def _read(paths: list[str], *, names: list[str] | None, **options: Any) -> records.Runs:
     """Read the records, with a progress bar where someone watches."""
     of_files = _names(names, paths)
     if sys.stderr is None or not sys.stderr.isatty():

@@ -1,19 +1,14 @@
-"""Which column means what: options by name, guesses where there is no option, and values as numbers or text."""
+"""Which column means what: options by name, guesses where there is no option."""
 
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import keyword
-from . import lm_eval
-from .table import LIST, Table, record_error, shorten
+from . import labels, lm_eval
+from .table import Table, record_error, shorten
 
 SCORE_NAMES = ("correct", "is_correct", "acc", "exact_match", "score")
 SCORE_PAIRS = (
@@ -34,8 +29,6 @@ OTHER_NAMES = {
 ROLES = ("id", *OTHER_NAMES, "score")
 ROW = "row"  # id="row": the row number is the id
 NONE = "none"  # switches a guess off
-_MISSING = frozenset({"", "n/a", "na", "null", "none"})
-_WHOLE_FLOAT = re.compile(r"-?\d+\.0+")
 
 
 @dataclass(frozen=True)
@@ -138,7 +131,7 @@ class _Finder:
                 return self._guessed("score", metrics[0]), ()
             if metrics:
                 raise self._ask("score", metrics)
-        pairs = [pair for pair in SCORE_PAIRS if all(map(self._scalar, pair))]
+        pairs = [pair for pair in SCORE_PAIRS if self._graded_by(*pair)]
         if len(pairs) == 1:
             return self._guessed("score", f"{pairs[0][0]}=={pairs[0][1]}"), ()
         if pairs:
@@ -173,6 +166,10 @@ class _Finder:
         """Whether there is such a column, of values that are not all lists or missing."""
         return name in self.table.columns and self.table.kind(name) == "scalar"
 
+    def _graded_by(self, target: str, prediction: str) -> bool:
+        """Whether two columns make a score; a model may have answered nothing."""
+        return self._scalar(target) and prediction in self.table.columns and self.table.kind(prediction) != "list"
+
     def _nested_scores(self) -> dict[str, list[str]]:
         nested: dict[str, list[str]] = {}
         found = [name for name in self.table.columns if name.rpartition(".")[2] in SCORE_NAMES and "." in name]
@@ -205,7 +202,11 @@ class _Finder:
                     repr(option),
                     "name one on each side",
                 )
-            return "==".join(str(self._named("score", side)) for side in sides), ()
+            score = "==".join(str(self._named("score", side)) for side in sides)
+            target, _, said = labels.sides(score)
+            if not said:
+                self.guesses.append(f"target = {target}")
+            return score, ()
         last = option.removeprefix("*.")
         if option not in self.table.columns:
             models = [name.removesuffix(f".{last}") for name in self.table.columns if name.endswith(f".{last}")]
@@ -257,104 +258,3 @@ def missing_column(table: Table, asked: str, name: str) -> Exception:
 def _some(names: Sequence[str], most: int = 12) -> str:
     shown = ", ".join(repr(shorten(name)) for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-# ---- values
-
-
-def numbers(
-    values: Sequence[Any], name: str, where: Callable[[int], str], fix: str = "correct the value"
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """A column as float64, and where it has no value: null, empty, ``N/A``."""
-    if {float, int, bool}.issuperset(map(type, values)):
-        try:
-            return np.array(values, dtype=np.float64), np.zeros(len(values), dtype=bool)
-        except OverflowError:
-            pass  # an integer beyond float64: the loop below names its row
-    out = np.zeros(len(values))
-    missing = np.zeros(len(values), dtype=bool)
-    for row, value in enumerate(values):
-        number = _number(value)
-        if number is not None:
-            out[row] = number
-        elif value is None or (isinstance(value, str) and value.strip().lower() in _MISSING):
-            missing[row] = True
-        else:
-            raise not_a_number(value, name, where(row), fix)
-    return out, missing
-
-
-def _number(value: Any) -> float | None:
-    try:
-        if isinstance(value, str):
-            text = value.strip().lower()
-            if text in ("true", "false"):
-                return float(text == "true")
-            return None if "_" in text else float(text)
-        return None if value is None or value is LIST else float(value)
-    except (ValueError, OverflowError):
-        return None
-
-
-def not_a_number(value: Any, name: str, where: str, fix: str) -> Exception:
-    """The error for a value that should have been a number."""
-    if value is LIST:
-        return record_error(
-            f"{where}: {name}",
-            "a number",
-            "a list, as corpus metrics log it",
-            "choose a metric with one number a record",
-        )
-    shown = ascii(shorten(value)) if isinstance(value, str) else "an integer beyond float64"
-    return record_error(f"{where}: {name}", "a number, true or false (null or 'N/A' where there is none)", shown, fix)
-
-
-def text(value: Any) -> str | None:
-    """An id, a model or a cluster as text: 7, 7.0 and "7" are one id; None where there is none."""
-    kind = type(value)
-    if kind is str:
-        return _printable(value) if value else None
-    if kind is int:
-        return str(value)
-    if kind is bool:
-        return "true" if value else "false"
-    if kind is float:
-        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
-    return None
-
-
-def _printable(value: str) -> str:
-    """Text that every terminal and file takes: a lone surrogate becomes its escape."""
-    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
-
-
-def texts(values: Sequence[Any], name: str, where: Callable[[int], str]) -> list[str | None]:
-    """A column as text; a list is an error."""
-    for row, value in enumerate(values):
-        if value is LIST:
-            raise record_error(f"{where(row)}: {name}", "a number or text", "a list", "choose another column")
-    return [text(value) for value in values]
-
-
-def equal(first: Sequence[Any], second: Sequence[Any]) -> list[bool | None]:
-    """Whether two columns agree, row by row; None where either has no value."""
-    label = _Labels()
-    pairs = zip(first, second, strict=True)
-    return [None if (x := label[a]) is None or (y := label[b]) is None else x == y for a, b in pairs]
-
-
-class _Labels(dict[Any, str | None]):
-    """Remembers the plain form of every label: 3, 3.0, "3" and "3.0" are one class, True and "true" too."""
-
-    def __getitem__(self, value: Any) -> str | None:
-        key = (type(value), value)
-        if key not in self:
-            plain = text(value)
-            if plain is not None:
-                plain = plain.strip()
-                if plain.lower() in ("true", "false"):
-                    plain = plain.lower()
-                elif _WHOLE_FLOAT.fullmatch(plain):
-                    plain = plain.partition(".")[0]
-            self[key] = plain
-        return super().__getitem__(key)

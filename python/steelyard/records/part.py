@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import keyword
-from . import columns
+from . import values as convert
 from .columns import NONE, ROW, Roles
+from .labels import agreement, sides
 from .table import LIST, Table, record_error
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Part:
         """The file and line of the index-th of these rows."""
         return self.table.where(self.rows[index])
 
-    def kept(self, keep: NDArray[np.bool_]) -> Part:
+    def kept(self, keep: Rows) -> Part:
         """Only the rows where ``keep`` is true."""
         rows = np.asarray(self.rows)[keep].tolist()
         return Part(self.table, rows, self.roles, self.id_prefix)
@@ -53,28 +55,44 @@ class Block:
     n_tokens: Floats
     cluster: list[str] | None
     epoch: list[str] | None
+    no_answer: Rows
+    no_score: Rows
     left_out: dict[str, int]
 
 
-def read_part(part: Part) -> Block:
-    """Check and convert the columns that have a role; leave out, and count, the rows that cannot be weighed."""
+@dataclass(frozen=True)
+class Graded:
+    """The scores of a part's rows; those ``gone`` for a reason; those that are 0 or filled for want of an answer."""
+
+    score: Floats | None
+    gone: Rows
+    reason: str
+    no_answer: Rows
+    no_score: Rows
+
+
+def read_part(part: Part, missing: float | None = None, ids: list[str | None] | None = None) -> Block:
+    """Check and convert the columns that have a role; leave out, and count, the rows that cannot be weighed.
+
+    ``missing`` is the score of rows without one; None leaves them out. ``ids`` are those of :func:`read_ids`.
+    """
     roles, n = part.roles, len(part.rows)
     keep = np.ones(n, dtype=bool)
     left_out: dict[str, int] = {}
 
-    def leave_out(reason: str, gone: NDArray[np.bool_]) -> None:
+    def leave_out(reason: str, gone: Rows) -> None:
         nonlocal keep
         if count := int(np.count_nonzero(keep & gone)):
             left_out[reason] = count
         keep = keep & ~gone
 
-    score, no_score = _score(part)
+    graded = _graded(part, missing)
+    score = graded.score
     loglikelihood, no_loglikelihood = _numbers(part, roles.loglikelihood, "loglikelihood")
     if roles.score is not None:
-        leave_out("no score", no_score)
+        leave_out(graded.reason, graded.gone)
     else:
         leave_out("no loglikelihood", no_loglikelihood)
-    ids = _ids(part)
     if ids is not None:
         leave_out("no id", np.array([one is None for one in ids], dtype=bool))
     confidence, no_confidence = _numbers(part, roles.confidence, "confidence")
@@ -130,45 +148,54 @@ def read_part(part: Part) -> Block:
         n_tokens=n_tokens[keep],
         cluster=_required_texts(kept, roles.cluster, "cluster"),
         epoch=_required_texts(kept, roles.epoch, "epoch"),
+        no_answer=graded.no_answer[keep],
+        no_score=graded.no_score[keep],
         left_out=left_out,
     )
 
 
-def _score(part: Part) -> tuple[Floats | None, NDArray[np.bool_]]:
+def _graded(part: Part, missing: float | None) -> Graded:
     name = part.roles.score
-    if name is None or "==" not in name or name in part.table.columns:
-        return _numbers(part, name, "score")
-    first, second = name.split("==")
-    sides = [part.values(first), part.values(second)]
-    for side, column in zip(sides, (first, second), strict=True):
-        if LIST in side:
-            where = f"{part.where(side.index(LIST))}: score column {column!r}"
-            raise record_error(where, "a label", "a list", "choose columns with one value a record")
-    agree = columns.equal(*sides)
-    return columns.numbers(agree, f"score {name!r}", part.where)
+    none = np.zeros(len(part.rows), dtype=bool)
+    if name is not None and "==" in name and name not in part.table.columns:
+        found = agreement(*(_labels(part, side) for side in sides(name)[:2]))
+        return Graded(found.score, found.no_target, "no target", found.no_answer, none)
+    score, no_score = _numbers(part, name, "score")
+    if score is None or missing is None:
+        return Graded(score, no_score, "no score", none, none)
+    return Graded(np.where(no_score, missing, score), none, "", none, no_score)
 
 
-def _numbers(part: Part, column: str | None, role: str) -> tuple[Floats | None, NDArray[np.bool_]]:
+def _labels(part: Part, column: str) -> list[Any]:
+    values = part.values(column)
+    if LIST in values:
+        where = f"{part.where(values.index(LIST))}: score column {column!r}"
+        raise record_error(where, "a label", "a list", "choose columns with one value a record")
+    return values
+
+
+def _numbers(part: Part, column: str | None, role: str) -> tuple[Floats | None, Rows]:
     if column is None:
         return None, np.ones(len(part.rows), dtype=bool)
     fix = "correct the value" + (f", or pass {keyword(role, NONE)}" if role != "score" else "")
-    return columns.numbers(part.values(column), repr(column), part.where, fix)
+    return convert.numbers(part.values(column), repr(column), part.where, fix)
 
 
-def _ids(part: Part) -> list[str | None] | None:
+def read_ids(part: Part) -> list[str | None] | None:
+    """The rows' ids as text, None where a row has none; None where the part has no id column."""
     column, prefix = part.roles.id, part.id_prefix
     if column is None:
         return None
     if column == ROW and ROW not in part.table.columns:
         return [f"{prefix}{row}" for row in range(1, len(part.rows) + 1)]
-    ids = columns.texts(part.values(column), f"id {column!r}", part.where)
+    ids = convert.texts(part.values(column), f"id {column!r}", part.where)
     return [None if one is None else prefix + one for one in ids] if prefix else ids
 
 
 def _required_texts(part: Part, column: str | None, role: str) -> list[str] | None:
     if column is None:
         return None
-    found = columns.texts(part.values(column), f"{role} {column!r}", part.where)
+    found = convert.texts(part.values(column), f"{role} {column!r}", part.where)
     for row, value in enumerate(found):
         if value is None:
             where = f"{part.where(row)}: {role} {column!r}"
@@ -179,7 +206,7 @@ def _required_texts(part: Part, column: str | None, role: str) -> list[str] | No
 
 def _require(
     part: Part,
-    bad: NDArray[np.bool_],
+    bad: Rows,
     values: Floats,
     name: str,
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from .part import Part
 from .run import Run, make_run
 from .runs import Runs
 from .table import Table, record_error
+from .values import text, texts
 
 AnyPath = str | os.PathLike[str]
 
@@ -37,6 +39,7 @@ def read(
     names: Sequence[str] | None = None,
     models: Sequence[str] | None = None,
     repeats: str | None = None,
+    missing: str | float = "drop",
     progress: Progress = False,
 ) -> Runs:
     """Read evaluation records: one run a model, with what was left out and what was guessed.
@@ -55,7 +58,9 @@ def read(
     model
         Column of the model's name, for files that hold several models.
     score
-        Column of the score: numbers, bools, or such as text. ``"a==b"`` scores 1 where two columns agree.
+        Column of the score: numbers, bools, or such as text. ``"a==b"`` scores 1 where two columns agree, whatever
+        their types, length and outer blanks. Beside a target no answer (null, blanks, ``n/a``) is a wrong one, counted
+        as ``no_answer``. The names say which is the target (``label==prediction``); otherwise it is the first.
         Guessed: ``correct``, ``is_correct``, ``acc``, ``exact_match``, ``score``, else a pair such as
         ``true_label`` and ``pred_label``.
     confidence
@@ -76,6 +81,9 @@ def read(
         Only these runs, in this order.
     repeats
         ``"epochs"``: ids may come more than once without an epoch column; they are epochs.
+    missing
+        What becomes of records whose score is null, empty or ``N/A``: ``"drop"`` leaves them out, ``"wrong"`` gives
+        them 0 (the best of losses: give the number that is bad), a number gives them that. All are counted.
     progress
         True draws a line on standard error; a callable is told (bytes done, bytes in all).
 
@@ -111,6 +119,7 @@ def read(
             raise type_error(name, "a column's name", type(option).__name__)
     if repeats not in (None, "epochs"):
         raise value_error("repeats", "'epochs' or None", repr(repeats))
+    filled = _missing(missing)
     names = _names(names, files)
     if names is not None and model is None:
         options["model"] = columns.NONE  # the caller has named the runs
@@ -120,7 +129,7 @@ def read(
         expected = f"no names where {keyword('model')} names a column"
         raise value_error("names", expected, repr(list(names)), "leave one out")
     _check_same_guess(tables, found)
-    return _Assembly(tables, found, names, repeats).runs(filter, models)
+    return _Assembly(tables, found, names, repeats, filled).runs(filter, models)
 
 
 def _files(paths: AnyPath | Sequence[AnyPath]) -> list[Path]:
@@ -161,6 +170,19 @@ def _names(names: Sequence[str] | None, files: Sequence[Path]) -> list[str] | No
     if len(names) != len(files):
         raise value_error("names", f"one name for each of the {len(files)} files", str(len(names)))
     return list(names)
+
+
+def _missing(missing: str | float) -> float | None:
+    """The score of a record that has none; None leaves it out."""
+    if missing == "drop":
+        return None
+    if missing == "wrong":
+        return 0.0
+    if isinstance(missing, str) or not isinstance(missing, int | float) or isinstance(missing, bool):
+        raise type_error("missing", "'drop', 'wrong' or a number", shown(missing))
+    if not math.isfinite(missing):
+        raise value_error("missing", "a finite number", repr(missing))
+    return float(missing)
 
 
 def _asked(options: Mapping[str, str | None]) -> frozenset[str]:
@@ -209,12 +231,18 @@ class _Assembly:
     """Sorts the rows of all files into runs."""
 
     def __init__(
-        self, tables: Sequence[Table], found: Sequence[Roles], names: list[str] | None, repeats: str | None
+        self,
+        tables: Sequence[Table],
+        found: Sequence[Roles],
+        names: list[str] | None,
+        repeats: str | None,
+        missing: float | None,
     ) -> None:
         self.tables = tables
         self.found = found
         self.names = names or _default_names([table.file for table in tables])
         self.repeats = repeats
+        self.missing = missing
         self.parts: dict[str, list[tuple[Part, str | None]]] = {}
         self.left_out: dict[str, dict[str, int]] = {}
         tasks = [lm_eval.task(table.file) if lm_eval.is_samples(table) else None for table in tables]
@@ -228,7 +256,8 @@ class _Assembly:
         made: list[Run] = []
         for name in chosen:
             parts = self.parts[name]
-            run, by_part = make_run(name, [part for part, _ in parts], [model for _, model in parts], self.repeats)
+            of_parts, of_models = [part for part, _ in parts], [model for _, model in parts]
+            run, by_part = make_run(name, of_parts, of_models, self.repeats, self.missing)
             made.append(run)
             for (file, counts), (_, model) in zip(by_part, parts, strict=True):
                 for reason, count in counts.items():
@@ -244,7 +273,7 @@ class _Assembly:
             if filter is not None:
                 raise columns.missing_column(table, keyword("filter", filter), "filter")
             return rows
-        kinds = sorted({columns.text(value) or "none" for value in values})
+        kinds = sorted({text(value) or "none" for value in values})
         if filter is None and len(kinds) > 1:
             fix = f"choose with {keyword('filter')}"
             raise record_error(table.file, "one filter", f"{len(kinds)}: {', '.join(kinds)}", fix)
@@ -252,7 +281,7 @@ class _Assembly:
             return rows
         if filter not in kinds:
             raise record_error(table.file, f"records with filter {filter!r}", ", ".join(kinds), "choose one of them")
-        chosen = [row for row, value in enumerate(values) if columns.text(value) == filter]
+        chosen = [row for row, value in enumerate(values) if text(value) == filter]
         self._leave_out(table.file, "with another filter", len(values) - len(chosen))
         return chosen
 
@@ -269,7 +298,7 @@ class _Assembly:
             self._add(self.names[index], Part(table, rows, roles, prefix), None)
         else:
             of_model: dict[str | None, list[int]] = {}
-            names = columns.texts(table.columns[roles.model], f"model {roles.model!r}", table.where)
+            names = texts(table.columns[roles.model], f"model {roles.model!r}", table.where)
             for row in rows:
                 of_model.setdefault(names[row], []).append(row)
             self._leave_out(table.file, "no model", len(of_model.pop(None, ())))

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._lazy import lazy
 from .._mode import standard_mode_methods
 from ..errors import keyword
 from . import columns
 from .columns import Roles
-from .part import Block, Floats, Part, read_part
+from .part import Block, Floats, Part, Rows, read_ids, read_part
 from .table import LIST, record_error
+from .values import text
 
 
 @standard_mode_methods
@@ -25,6 +27,7 @@ class Run:
 
     Rows without a score (without a loglikelihood, where the file has no score) are left out and counted.
     ``confidence`` and ``loglikelihood`` are NaN in rows without one; ``known`` gives the rows that have them.
+    Where ids repeat, every id counts once: ``weights`` says how much each record counts, ``merged`` how many there are.
     """
 
     name: str
@@ -42,11 +45,48 @@ class Run:
     epoch: NDArray[np.str_] | None
     left_out: Mapping[str, int]
     """Rows of this run that were read but are not in it, by reason."""
+    _no_answer: Rows = field(repr=False)
+    _no_score: Rows = field(repr=False)
     _parts: tuple[Part, ...] = field(repr=False)
     _source: _Source = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.n_tokens)
+
+    @property
+    def no_answer(self) -> int:
+        """Records whose prediction is missing beside a target: their score is 0."""
+        return int(np.count_nonzero(self._no_answer))
+
+    @property
+    def no_score(self) -> int:
+        """Records without a score, which have the one that ``missing=`` gives them."""
+        return int(np.count_nonzero(self._no_score))
+
+    @property
+    def missing(self) -> float | None:
+        """The score of records that have none, by ``missing=``; None where they are left out."""
+        return self._source.missing
+
+    @lazy
+    def weights(self) -> Floats | None:
+        """1 over the number of records of a record's id; None where all ids have equally many."""
+        if (counts := self._counts) is None or len(set(counts.values())) <= 1 or self.ids is None:
+            return None
+        return 1.0 / np.array([counts[one] for one in self.ids.tolist()], dtype=np.float64)
+
+    @lazy
+    def merged(self) -> Mapping[str, int]:
+        """Where ids repeat: how many ``ids`` and ``records``, and the ``fewest`` and ``most`` records of one id."""
+        if (counts := self._counts) is None:
+            return {}
+        return {"ids": len(counts), "records": len(self), "fewest": min(counts.values()), "most": max(counts.values())}
+
+    @lazy
+    def _counts(self) -> Counter[str] | None:
+        """How many records every id has; None where none has several."""
+        counts = Counter(() if self.ids is None else self.ids.tolist())
+        return counts if len(counts) < len(self) and counts else None
 
     def column(self, name: str) -> NDArray[Any]:
         """Any other column of the records, by dotted path, aligned with the rows of this run.
@@ -94,7 +134,7 @@ class Run:
         for part in self._parts:
             if not (part.roles.id == "doc_id" and part.roles.id_is_guessed and "doc_hash" in part.table.columns):
                 return None
-            hashes += [columns.text(value) for value in part.values("doc_hash")]
+            hashes += [text(value) for value in part.values("doc_hash")]
         return hashes
 
     def _kept(self, keep: NDArray[np.bool_], left_out: dict[str, int]) -> Run:
@@ -116,6 +156,8 @@ class Run:
             cluster=cut(self.cluster),
             epoch=cut(self.epoch),
             left_out=left_out,
+            _no_answer=cut(self._no_answer),
+            _no_score=cut(self._no_score),
             _parts=tuple(parts),
             _source=self._source,
         )
@@ -129,15 +171,17 @@ class _Source:
     parts: tuple[Part, ...]
     models: tuple[str | None, ...]  # of a wide file: the model before each column
     repeats: str | None
+    missing: float | None
 
     def run(self, score: str | None = None) -> Run:
         return self.read(score)[0]
 
     def read(self, score: str | None = None) -> tuple[Run, list[Block]]:
-        blocks = [
-            read_part(part if score is None else _regraded(part, model, score))
+        graded = [
+            part if score is None else _regraded(part, model, score)
             for part, model in zip(self.parts, self.models, strict=True)
         ]
+        blocks = [read_part(part, self.missing, ids) for part, ids in zip(graded, _known_ids(graded), strict=True)]
         left_out: Counter[str] = Counter()
         for block in blocks:
             left_out.update(block.left_out)
@@ -158,6 +202,8 @@ class _Source:
             cluster=_text_array(cluster),
             epoch=_text_array(epoch),
             left_out=dict(left_out),
+            _no_answer=np.concatenate([block.no_answer for block in blocks]),
+            _no_score=np.concatenate([block.no_score for block in blocks]),
             _parts=parts,
             _source=self,
         )
@@ -165,11 +211,19 @@ class _Source:
 
 
 def make_run(
-    name: str, parts: Sequence[Part], models: Sequence[str | None], repeats: str | None
+    name: str, parts: Sequence[Part], models: Sequence[str | None], repeats: str | None, missing: float | None
 ) -> tuple[Run, list[tuple[str, Mapping[str, int]]]]:
     """A run from its rows, and what was left out from each file."""
-    run, blocks = _Source(name, tuple(parts), tuple(models), repeats).read()
+    run, blocks = _Source(name, tuple(parts), tuple(models), repeats, missing).read()
     return run, [(block.part.table.file, block.left_out) for block in blocks]
+
+
+def _known_ids(parts: Sequence[Part]) -> list[list[str | None] | None]:
+    """The ids of every part; records none of which has an id are records without ids."""
+    ids = [read_ids(part) for part in parts]
+    if all(one is None for of_part in ids for one in of_part or ()):
+        return [None] * len(ids)
+    return ids
 
 
 def _regraded(part: Part, model: str | None, score: str) -> Part:
@@ -254,4 +308,4 @@ def _array(values: list[Any]) -> NDArray[Any]:
             return np.array(values, dtype=np.float64)
         except OverflowError:
             pass  # kept as text below
-    return np.array([columns.text(value) or "" for value in values], dtype=np.str_)
+    return np.array([text(value) or "" for value in values], dtype=np.str_)

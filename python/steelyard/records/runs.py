@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .._mode import standard_mode_methods
 from .._text import printable
 from .run import Run
-from .scores import Scores, match
+from .scores import Scores, match, of_ids
 
 
 @standard_mode_methods
@@ -61,10 +61,15 @@ class Runs:
         return match([run if name is None else run.graded_by(name) for run in runs])
 
     def __repr__(self) -> str:
-        lines = [f"{printable(run.name)}: {len(run):,} records" + _reasons(run.left_out) for run in self.runs]
+        lines = [f"{printable(run.name)}: {len(run):,} records{_counts(run)}" for run in self.runs]
         return "\n".join(lines + [f"guessed: {printable(guess)}" for guess in self.guesses])
 
 
-def _reasons(left_out: Mapping[str, int]) -> str:
-    shown = ", ".join(f"{count:,} {printable(reason)}" for reason, count in left_out.items())
-    return f" (left out: {shown})" if shown else ""
+def _counts(run: Run) -> str:
+    """What a run counts besides its records."""
+    left_out = ", ".join(f"{count:,} {printable(reason)}" for reason, count in run.left_out.items())
+    said = [of_ids(run.merged)] if run.merged else []
+    said += [f"({run.no_answer:,} without an answer: 0)"] if run.no_answer else []
+    said += [f"({run.no_score:,} without a score: {run.missing:g})"] if run.no_score and run.missing is not None else []
+    said += [f"(left out: {left_out})"] if left_out else []
+    return "".join(f" {one}" for one in said)

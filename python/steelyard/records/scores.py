@@ -37,6 +37,16 @@ class _Matched:
         values = score.tolist()
         return np.array([math.fsum(values[row] for row in rows) / len(rows) for rows in self.epochs])
 
+    def total(self, marked: NDArray[np.bool_]) -> int:
+        """How many of the records that count are marked."""
+        rows = self.first if self.epochs is None else [row for rows in self.epochs for row in rows]
+        return int(np.count_nonzero(marked[rows]))
+
+    def merged(self) -> dict[str, int]:
+        """How many ids and records count, and the fewest and most records of one id."""
+        of_id = [len(rows) for rows in self.epochs or ()]
+        return {"ids": len(of_id), "records": sum(of_id), "fewest": min(of_id), "most": max(of_id)}
+
     def differing(self, values: NDArray[Any]) -> int | None:
         """The first id whose epochs do not have the same value."""
         for index, rows in enumerate(self.epochs or ()):
@@ -57,6 +67,11 @@ class Scores(Mapping[str, Floats]):
         ``unmatched``: ids that not every model has; other reasons, such as ``no score``: records of the files.
     unmatched : mapping
         For every model, how many of its ids another model lacks.
+    no_answer, no_score : mapping
+        For every model, how many of the records that count have no answer (0), or the score that ``missing=`` gives.
+    merged : mapping
+        For every model of which ids repeat: how many ``ids`` and ``records``, and the ``fewest`` and ``most`` records
+        of one id.
     """
 
     def __init__(
@@ -71,6 +86,10 @@ class Scores(Mapping[str, Floats]):
         self.ids = ids
         self.left_out = dict(left_out)
         self.unmatched = dict(unmatched)
+        self.no_answer = {one.run.name: one.total(one.run._no_answer) for one in matched}
+        self.no_score = {one.run.name: one.total(one.run._no_score) for one in matched}
+        counted = {one.run.name: one.merged() for one in matched if one.epochs}
+        self.merged = {name: many for name, many in counted.items() if many["most"] > 1}
 
     def __getitem__(self, name: str) -> Floats:
         return self._values[name]
@@ -83,8 +102,12 @@ class Scores(Mapping[str, Floats]):
 
     def __repr__(self) -> str:
         n = len(next(iter(self._values.values()), ()))
+        said = [f"{', '.join(map(printable, self))}: {n:,} {'ids' if self.merged else 'records'}"]
+        said += [f"{printable(name)}: {many['records']:,} records {of_ids(many)}" for name, many in self.merged.items()]
+        said += [f"{printable(name)}: {count:,} without an answer" for name, count in self.no_answer.items() if count]
+        said += [f"{printable(name)}: {count:,} without a score" for name, count in self.no_score.items() if count]
         shown = ", ".join(f"{count:,} {printable(reason)}" for reason, count in self.left_out.items())
-        return f"Scores({', '.join(map(printable, self))}: {n:,} records" + (f"; left out: {shown})" if shown else ")")
+        return f"Scores({'; '.join([*said, *([f'left out: {shown}'] if shown else [])])})"
 
     @property
     def epochs(self) -> Mapping[str, NDArray[np.int64]]:
@@ -121,6 +144,12 @@ class Scores(Mapping[str, Floats]):
     def _differs(self, name: str, index: int, got: str) -> Exception:
         where = f"column {name!r}" if self.ids is None else f"column {name!r}, id {str(self.ids[index])!r}"
         return record_error(where, "one value for all records of an id", got, "take it from one run with run.column()")
+
+
+def of_ids(merged: Mapping[str, int]) -> str:
+    """``of 40 ids (2 to 3 an id)``."""
+    fewest, most = merged["fewest"], merged["most"]
+    return f"of {merged['ids']:,} ids ({fewest}{f' to {most}' if most > fewest else ''} an id)"
 
 
 def match(runs: Sequence[Run]) -> Scores:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ MOST_COLUMNS = 10_000
 FEWEST_KEYS = 100  # a dictionary with fewer is not what makes a file sparse
 MOST_PADDING = 20_000_000  # empty cells before a row's first value, from which on it is asked whether a file is sparse
 MOST_EMPTY = 20  # empty cells for one that is filled
+_WHOLE = re.compile(r"-?[0-9]+\.0+|-0")
 DEEPEST = 100  # dictionaries inside one another
 
 
@@ -29,8 +31,20 @@ class _List:
 LIST = _List()
 
 
+def plain(text: str) -> str:
+    """Text as it is compared: without blanks around it, and 7.0 as 7."""
+    text = text.strip()
+    if text.endswith("0") and _WHOLE.fullmatch(text):
+        text = text.partition(".")[0]
+        return "0" if text == "-0" else text
+    return text
+
+
 def shorten(text: str) -> str:
-    """Long text as its first characters and a digest: enough to match, group and compare, in bounded memory."""
+    """Long text as its first characters and a digest of all it says: enough to match, group and compare by."""
+    if len(text) <= LONGEST_TEXT:
+        return text
+    text = plain(text)
     if len(text) <= LONGEST_TEXT:
         return text
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -1,0 +1,92 @@
+"""A score made of two columns, ``a==b``: which of them is the target, what is no answer, and when they agree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .table import plain
+from .values import text
+
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_TRUTH = {
+    "true",
+    "truth",
+    "target",
+    "gold",
+    "golden",
+    "reference",
+    "ref",
+    "expected",
+    "correct",
+    "ground",
+    "groundtruth",
+}
+_TRUTH |= {"ideal", "solution"}
+_CLASS = {"label", "answer", "category", "class"}
+_ANSWER = {"pred", "predicted", "predict", "prediction", "response", "resp", "reply", "output", "out", "completion"}
+_ANSWER |= {"generated", "generation", "hypothesis", "hyp", "hat", "model", "extracted", "parsed", "guess", "chosen"}
+_NO_ANSWER = {"na", "n/a"}
+
+
+class Sides(NamedTuple):
+    """The two columns of ``a==b``; ``said``: whether their names say which is which."""
+
+    target: str
+    prediction: str
+    said: bool
+
+
+def sides(score: str) -> Sides:
+    """Which side of ``a==b`` is the target. Where the names do not say, it is the first."""
+    first, second = score.split("==")
+    ranks = [(_rank(name.rpartition(".")[2]), _rank(name)) for name in (first, second)]
+    if ranks[0] < ranks[1]:
+        return Sides(second, first, True)
+    return Sides(first, second, ranks[0] > ranks[1])
+
+
+def _rank(name: str) -> int:
+    """How much a name sounds like a target: from 2 (``gold``) over 1 (``label``) to -2 (``response``)."""
+    words = {word.lower() for word in _WORD.findall(name)}
+    words |= {word.removesuffix("s") for word in words}
+    return (2 if words & _TRUTH else 1 if words & _CLASS else 0) - (2 if words & _ANSWER else 0)
+
+
+class Agreement(NamedTuple):
+    """Row by row: 1 where target and prediction agree, else 0; where there is no target; where there is no answer."""
+
+    score: NDArray[np.float64]
+    no_target: NDArray[np.bool_]
+    no_answer: NDArray[np.bool_]
+
+
+def agreement(targets: Sequence[Any], predictions: Sequence[Any]) -> Agreement:
+    """Compare two columns by what they say. No answer (none, blanks, ``n/a``) beside a target is a wrong one."""
+    label = _Labels()
+    truth = [label[value] for value in targets]
+    answers = [label[value] for value in predictions]
+    agree = np.array([a == b for a, b in zip(truth, answers, strict=True)], dtype=bool)
+    nothing = {answer for answer in set(answers) if answer is None or answer.lower() in _NO_ANSWER}
+    no_target = np.array([value is None for value in truth], dtype=bool)
+    no_answer = np.array([answer in nothing for answer in answers], dtype=bool) & ~agree & ~no_target
+    return Agreement((agree & ~no_target).astype(np.float64), no_target, no_answer)
+
+
+class _Labels(dict[Any, str | None]):
+    """Remembers what every value says. Values that are equal in Python (1, 1.0, True) say the same."""
+
+    def __missing__(self, value: Any) -> str | None:
+        said = text(value)
+        label = None if said is None else _label(plain(said))
+        self[value] = label
+        return label
+
+
+def _label(said: str) -> str:
+    """Right and wrong by one name, whether they were written as 1, true or True."""
+    return {"true": "1", "false": "0"}.get(said.lower(), said) if len(said) <= 5 else said

@@ -1,0 +1,89 @@
+"""Values of a column as numbers or as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .table import LIST, record_error, shorten
+
+_MISSING = frozenset({"", "n/a", "na", "null", "none"})
+
+
+def numbers(
+    values: Sequence[Any], name: str, where: Callable[[int], str], fix: str = "correct the value"
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """A column as float64, and where it has no value: null, empty, ``N/A``."""
+    if {float, int, bool}.issuperset(map(type, values)):
+        try:
+            return np.array(values, dtype=np.float64), np.zeros(len(values), dtype=bool)
+        except OverflowError:
+            pass  # an integer beyond float64: the loop below names its row
+    out = np.zeros(len(values))
+    missing = np.zeros(len(values), dtype=bool)
+    for row, value in enumerate(values):
+        number = _number(value)
+        if number is not None:
+            out[row] = number
+        elif value is None or (isinstance(value, str) and value.strip().lower() in _MISSING):
+            missing[row] = True
+        else:
+            raise not_a_number(value, name, where(row), fix)
+    return out, missing
+
+
+def _number(value: Any) -> float | None:
+    try:
+        if isinstance(value, str):
+            text = value.strip().lower()
+            if text in ("true", "false"):
+                return float(text == "true")
+            return None if "_" in text else float(text)
+        return None if value is None or value is LIST else float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def not_a_number(value: Any, name: str, where: str, fix: str) -> Exception:
+    """The error for a value that should have been a number."""
+    if value is LIST:
+        return record_error(
+            f"{where}: {name}",
+            "a number",
+            "a list, as corpus metrics log it",
+            "choose a metric with one number a record",
+        )
+    shown = ascii(shorten(value)) if isinstance(value, str) else "an integer beyond float64"
+    return record_error(f"{where}: {name}", "a number, true or false (null or 'N/A' where there is none)", shown, fix)
+
+
+def text(value: Any) -> str | None:
+    """An id, a model or a cluster as text: 7, 7.0 and "7" are one id; None where there is none (null, blanks, NaN)."""
+    kind = type(value)
+    if kind is str:
+        return _printable(value) if value and not value.isspace() else None
+    if kind is int:
+        return str(value)
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is float:
+        if value.is_integer() and abs(value) < 2**53:
+            return str(int(value))
+        return repr(value) if value == value else None
+    return None
+
+
+def _printable(value: str) -> str:
+    """Text that every terminal and file takes: a lone surrogate becomes its escape."""
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+
+
+def texts(values: Sequence[Any], name: str, where: Callable[[int], str]) -> list[str | None]:
+    """A column as text; a list is an error."""
+    for row, value in enumerate(values):
+        if value is LIST:
+            raise record_error(f"{where(row)}: {name}", "a number or text", "a list", "choose another column")
+    return [text(value) for value in values]
