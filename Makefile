@@ -40,10 +40,11 @@ test-torch: .venv-bench/.built  ## torch's bits and torch's tensors (installs to
 test-foreign:  ## Kernels' bits on aarch64 and on an x86-64 without FMA, under QEMU
 	tests/foreign/run.sh
 
-test-campaigns: .venv/.built  ## Every campaign of tests/campaigns, SECONDS (10) each, from the same SEED (1) on
-	for file in tests/campaigns/[a-z]*.py; do \
-		.venv/bin/python -m "tests.campaigns.$$(basename "$$file" .py)" --seconds $(SECONDS) --seed $(SEED); done
-	cargo run --quiet --locked --release --no-default-features --manifest-path rust/fuzz/Cargo.toml --bin mutate -- $(SECONDS)
+test-campaigns: .venv/.built  ## Every campaign of tests/campaigns, SECONDS (10) each (six times for files), from the same SEED (1) on
+	for file in tests/campaigns/[a-z]*.py; do name=$$(basename "$$file" .py); \
+		.venv/bin/python -m "tests.campaigns.$$name" --seed $(SEED) \
+			--seconds "$$(( $(SECONDS) * ( $$( [ "$$name" = files ] && echo 6 || echo 1 ) ) ))"; done
+	cargo run --quiet --locked --release --no-default-features --manifest-path rust/fuzz/Cargo.toml --bin mutate -- $(SECONDS) $(SEED)
 
 test-sanitizer: .venv/.built  ## Borrowed memory under AddressSanitizer (needs a nightly toolchain and gcc)
 	PEERS=$(PEERS) tests/sanitizer/run.sh
