@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,7 +96,7 @@ def test_report_takes_columns_by_option(tmp_path: Path) -> None:
         "--loglikelihood", "lp", "--n-tokens", "len", "--confidence-level", "0.9",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    for said in ("90 % intervals", "Calibration", "Perplexity", "1.868", "Nothing was guessed"):
+    for said in ("90 % intervals", "Calibration", "Perplexity", "1.868", "Nothing was guessed and no record"):
         assert said in result.stdout
 
 
@@ -285,6 +286,132 @@ def test_text_of_the_user_is_not_rewritten(text: str, tmp_path: Path, base: Path
     twice = write(folder / "a.jsonl", [True, False])
     twice.write_text(twice.read_text() + "\n" + twice.read_text())
     bad(run("report", twice), f"steelyard: {twice}, line 3: ", "--repeats epochs", "--epoch", "--model")
+
+
+# ---- what is missing, and what matches
+
+
+def graded(path: Path, scores: list[Any], **more: Any) -> Path:
+    path.write_text("".join(json.dumps({"id": i, "score": value, **more}) + "\n" for i, value in enumerate(scores)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("missing", "score", "said"),
+    [("drop", 0.875, "No score: left out."), ("wrong", 0.7, "counts as 0."), ("0.5", 0.8, "counts as 0.5.")],
+)
+def test_missing_scores(missing: str, score: float, said: str, tmp_path: Path) -> None:
+    path = graded(tmp_path / "a.jsonl", [None if i % 5 == 0 else i % 10 != 1 for i in range(100)])
+    other = graded(tmp_path / "b.jsonl", [i % 10 != 1 for i in range(100)])
+    for words in (("report", path), ("compare", other, path, "--min-matched", "0")):
+        result = run(*words, "--missing", missing)
+        assert result.exit_code in (0, 1)
+        assert said in result.stdout
+        assert "no score" in result.stdout
+        model = json.loads(run(*words, "--missing", missing, "--json", "-").stdout)["models"][-1]
+        assert model["score"]["value"] == pytest.approx(score)
+        assert model["no_score"] == 20
+        assert model["n"] == (80 if missing == "drop" else 100)
+
+
+def test_a_missing_score_is_never_a_good_loss(base: Path, better: Path, tmp_path: Path) -> None:
+    for words in (("report", base), ("compare", base, better)):
+        bad(run(*words, "--missing", "wrong", "--lower-is-better"), "--missing: expected", "0 would be the best of all")
+        bad(run(*words, "--missing", "much"), "--missing: expected drop, wrong or a number; got 'much'")
+        bad(run(*words, "--missing", "nan"), "--missing: expected a finite number")
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps({"id": i, "target": "a", "prediction": None}) + "\n" for i in range(3)))
+    bad(
+        run("report", path, "--lower-is-better"),
+        "--lower-is-better: expected",
+        "3 missing answers of 'pairs'",
+        "--score",
+    )
+
+
+def test_few_ids_that_match_are_refused(base: Path, tmp_path: Path) -> None:
+    other = write(tmp_path / "other.jsonl", [True] * 300, first=150)
+    said = (
+        "at least 90 % of the smaller side's ids to match",
+        "got 250: 'other' has 300; 'base' has 400",
+        "--id",
+        "--min-matched 0 ",
+    )
+    bad(run("compare", base, other), str(base), str(other), *said)
+    assert run("compare", base, other, "--min-matched", "0.8").exit_code == 0
+    result = run("compare", base, other, "--min-matched", "0", "--json", "-")
+    (pair,) = json.loads(result.stdout)["pairs"]
+    assert (pair["matched"], pair["of_model"], pair["of_baseline"], pair["unmatched"]) == (250, 300, 400, 200)
+    printed = run("report", base, other, "--baseline", "base")
+    assert printed.exit_code == 0
+    assert "Only 250 ids match (other has 300, base 400)" in printed.stdout
+    assert (
+        "Only" not in run("report", base, write(tmp_path / "most.jsonl", [True] * 100, first=310), "--id", "id").stdout
+    )
+    bad(
+        run("compare", base, other, "--min-matched", "90"), "--min-matched: expected a share from 0 to 1; got 90", "0.9"
+    )
+
+
+# ---- which models
+
+
+def three(path: Path) -> Path:
+    """Models a, b and c,d of one file; c,d has an id twice."""
+    rows = [
+        {"id": i, "model": m, "correct": (i + k) % 3 > 0} for k, m in enumerate(("a", "b", "c,d")) for i in range(60)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, rows[-1]]), encoding="utf-8")
+    return path
+
+
+def test_models_are_chosen_before_anything_is_checked(base: Path, better: Path, tmp_path: Path) -> None:
+    path = three(tmp_path / "three.jsonl")
+    bad(run("compare", path, "--baseline", "a"), "each id once in run 'c,d'")
+    result = run("compare", path, "--baseline", "a", "--models", "b", "--json", "-")
+    assert result.exit_code == 0, result.stderr
+    data = json.loads(result.stdout)
+    assert [model["name"] for model in data["models"]] == ["a", "b"]
+    assert data["left_out"] == {str(path): {"of a model not asked for": 61}}
+    assert run("compare", path, "--baseline", "b", "--models", "a").exit_code == 0  # the baseline counts as asked for
+    bad(run("compare", path, "--models", "b"), "--baseline: expected the name of a model", "'a', 'b', 'c,d'")
+    spoilt = tmp_path / "spoilt.jsonl"
+    spoilt.write_text(base.read_text() + "\n" + base.read_text())
+    assert run("compare", base, better, spoilt, "--models", "better").exit_code == 0  # the first file's, by default
+    assert run("compare", better, base, spoilt, "--models", "base").exit_code == 1
+
+
+def test_a_name_may_hold_a_comma(tmp_path: Path) -> None:
+    path = three(tmp_path / "three.jsonl")
+    for words in (["--models", "c,d"], ["--models", "b, c,d"], ["--models", "a,b"]):
+        result = run("compare", path, "--baseline", "a", *words, "--repeats", "epochs", "--json", "-")
+        if words == ["--models", "b, c,d"]:  # neither a name nor names
+            bad(result, "--models: expected some of", "got 'c'")
+        else:
+            names = [pair["model"] for pair in json.loads(result.stdout)["pairs"]]
+            assert names == {"c,d": ["c,d"], "a,b": ["b"]}[words[1]]
+    two = [write(tmp_path / name, [True, False] * 20) for name in ("x", "y")]
+    assert "one, two" in run("report", *two, "--names", "one, two", "--names", "three").stdout
+
+
+def test_a_model_against_itself_is_never_worse(better: Path, tmp_path: Path) -> None:
+    same = graded(tmp_path / "graded.jsonl", [i % 7 / 7 for i in range(50)])
+    for path in (better, same, graded(tmp_path / "constant.jsonl", [0.5] * 20), graded(tmp_path / "two.jsonl", [3, 4])):
+        for option in ((), ("--margin", "0.1"), ("--lower-is-better",)):
+            result = run("compare", path, path, "--names", "one,two", *option)
+            assert result.exit_code == 0, result.output
+            assert re.search(r"(undecided|not worse)$", result.stdout, flags=re.M)
+
+
+def test_compare_guesses_only_what_it_uses(tmp_path: Path) -> None:
+    rows = [{"id": i, "correct": i % 3 > 0, "confidence": "high", "loglikelihood": 4} for i in range(30)]
+    paths = []
+    for name in "ab":
+        paths.append(tmp_path / f"{name}.jsonl")
+        paths[-1].write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = run("compare", *paths)
+    assert result.exit_code == 0, result.stderr
+    assert "Guessed: id = id; score = correct\n" in result.stdout
 
 
 # ---- GitHub Actions

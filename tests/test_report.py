@@ -21,7 +21,7 @@ import steelyard as sy
 from steelyard import records, report
 from steelyard._text import printable
 from steelyard.errors import RecordError
-from steelyard.report import sections, tables, words
+from steelyard.report import figures, sections, tables, words
 
 HOSTILE = "<script>alert(1)</script>\"'&|`$x_1$ [a](http://evil) 模型 \x1b[31m\n\ud800"
 
@@ -512,3 +512,124 @@ def test_the_example_runs(tmp_path: Path) -> None:
     page = Page(html)
     assert "tuned is better than base" in page.text
     assert page.tags["svg"] == 1 + 1 + 1 + 3 + 1
+
+
+# ---- what a reader sees agrees with what was decided
+
+
+def discordant(tmp_path: Path, *models: tuple[str, int, int], n: int = 200) -> report.Report:
+    """A report on models that win and lose so many of n ids against the base."""
+    rows = [{"id": i, "model": "base", "correct": i % 2 == 1} for i in range(n)]
+    for name, wins, losses in models:
+        turned = {*range(0, 2 * wins, 2), *range(1, 2 * losses, 2)}
+        rows += [{"id": i, "model": name, "correct": (i % 2 == 1) != (i in turned)} for i in range(n)]
+    return report.build(records.read(write(tmp_path / "r.jsonl", rows)), baseline="base")
+
+
+def test_the_interval_that_decides_is_shown_beside_the_verdict(tmp_path: Path) -> None:
+    made = discordant(tmp_path, ("alike", 9, 9), ("near", 20, 8), ("far", 40, 8))
+    near = made.pairs[1]
+    assert near.difference.low > 0 > near.judged.low
+    assert (near.verdict, near.alone) == ("undecided", "better")
+    level = 1 - 0.05 / 3
+    scores = records.read(tmp_path / "r.jsonl").scores()
+    direct = sy.compare(scores["near"], baseline=scores["base"], confidence_level=level)
+    assert near.judged == direct.difference
+    decides = f"[{near.judged.low:.4f}, {near.judged.high:.4f}]"
+    html, page = page_of(made, tmp_path)
+    rows = {row[0]: row for row in page.rows}
+    at = rows["model"].index("score") if "at 98.33 %" not in rows["model"] else rows["model"].index("at 98.33 %")
+    assert rows["near"][at] == decides
+    text = " ".join(str(made).split())
+    assert f"near - base is {decides} at 98.33 %: undecided; at 95 % alone it would be better." in text
+    assert "far - base is" not in text
+    for shown in (page.text.replace("\u00a0", " "), made.to_markdown().replace("\\", "")):
+        assert f"(at 98.33 % {decides})" in shown
+    differences = html[html.index('aria-label="Paired differences') :]
+    differences = differences[: differences.index("</svg>")]
+    colours = {verdict: differences.count(f"fill: {colour}".lower()) for verdict, colour in figures.VERDICTS.items()}
+    assert [colours[pair.verdict] > 0 for pair in made.pairs] == [True] * 3
+    assert colours["worse"] == 0
+
+
+def test_bars_have_the_colour_of_the_verdict(tmp_path: Path) -> None:
+    for higher, verdicts in ((True, ["better", "worse"]), (False, ["worse", "better"])):
+        rows = [
+            {"id": i, "model": m, "score": i % 5 + k * (1 + i % 3) / 3} for m, k in (("base", 0), ("up", 1), ("down", -1))
+            for i in range(60)
+        ]  # fmt: skip
+        runs = records.read(write(tmp_path / "r.jsonl", rows))
+        made = report.build(runs, baseline="base", higher_is_better=higher)
+        assert [pair.verdict for pair in made.pairs] == verdicts
+        html, _ = page_of(made, tmp_path)
+        drawn = html[html.index('aria-label="Paired differences') :]
+        dots = re.findall(r'style="fill: (#\w+); stroke: #ffffff', drawn[: drawn.index("</svg>")])
+        assert [dot.upper() for dot in dots if dot.upper() in figures.VERDICTS.values()] == [
+            figures.VERDICTS[verdict] for verdict in verdicts
+        ]
+
+
+def test_few_clusters_are_said_with_the_smallest_p(answers: Callable[..., records.Runs]) -> None:
+    made = report.build(answers("base", "new", n=30, clusters=True), baseline="base")
+    assert made.pairs[0].difference.n_clusters == 6
+    assert made.pairs[0].smallest_p == 2 / 2**6
+    assert made.pairs[0].p_value >= made.pairs[0].smallest_p
+    text = " ".join(str(made).split())
+    assert "Fewer than 10 clusters (base: 6, new: 6)" in text
+    assert "Only 6 clusters: no p below 0.0312 is possible" in text
+    many = report.build(answers("base", "new", n=60, clusters=True), baseline="base")
+    assert many.pairs[0].smallest_p is None
+    assert "ewer than 10" not in str(many)
+
+
+def test_missing_answers_and_merged_records_stand_beside_the_score(tmp_path: Path) -> None:
+    rows = [
+        {"id": i, "epoch": e, "model": m, "target": "a", "prediction": None if i % 10 == k else "ab"[i % 3 == 0]}
+        for k, m in enumerate(("base", "new"))
+        for i in range(40)
+        for e in range(2 if k else 1 + i % 2)
+    ]
+    made = report.build(records.read(write(tmp_path / "r.jsonl", rows)))
+    base, new = made.models
+    assert (base.n, base.no_answer, base.merged["ids"]) == (60, 4, 40)
+    assert (new.n, new.no_answer, new.merged) == (80, 8, {"ids": 40, "records": 80, "fewest": 2, "most": 2})
+    _, page = page_of(made, tmp_path)
+    markdown, text = made.to_markdown(), " ".join(str(made).split())
+    for said in ("No answer: a wrong answer, 0.", "base has 60 records of 40 ids (1 to 2 an id)"):
+        assert said in page.text
+        assert said in text
+    assert "Read 140 records of" in text
+    assert "| no answer |" in markdown
+    rows = {row[0]: row for row in page.rows[:3]}
+    assert rows["new"][rows["model"].index("no answer")] == "8"
+    data = made.to_dict()
+    assert [model["no_answer"] for model in data["models"]] == [4, 8]
+    assert data["read"] == {str(tmp_path / "r.jsonl"): 140}
+
+
+def test_what_was_kept_and_left_out_is_what_was_read(tmp_path: Path) -> None:
+    rows = [
+        {"id": None if i == 7 else i, "model": None if i == 3 else "ab"[i % 2], "correct": None if i % 6 == 5 else 1}
+        for i in range(60)
+    ]
+    text = " ".join(str(report.build(records.read(write(tmp_path / "r.jsonl", rows)))).split())
+    read = int(re.search(r"Read (\d+) records", text)[1])
+    kept = [
+        int(n) for n in re.findall(r"\b[ab] +(\d+) ", text.partition("Score of each model")[2].partition("Wilson")[0])
+    ]
+    lost = [int(n) for n in re.findall(r"Left out of \S+: (\d+) ", text)]
+    assert len(kept) == 2
+    assert len(lost) == 3
+    assert sum(kept) + sum(lost) == read == 60
+
+
+def test_an_estimate_without_an_interval_is_said_and_drawn(tmp_path: Path) -> None:
+    rows = [{"id": i, "model": m, "score": s, "cluster": "one"} for m, s in (("a", 1.5), ("b", 2.5)) for i in range(9)]
+    made = report.build(records.read(write(tmp_path / "r.jsonl", rows)))
+    (pair,) = made.pairs
+    assert pair.difference.low is None
+    assert pair.verdict == "undecided"
+    _, page = page_of(made, tmp_path)
+    assert "b against a is undecided: +1.000, no interval, p" in page.text
+    assert re.search(r"^No interval: ", str(made), flags=re.M)
+    assert "None" not in page.text + str(made) + made.to_markdown()

@@ -12,8 +12,8 @@ from ._foreign import is_refusal
 from .errors import shown, type_error, value_error
 
 __all__ = [
-    "Alternative", "Confidence", "NanPolicy", "at_least_zero", "choice", "confidence", "flag", "foreign_options",
-    "number", "omits_nan", "read_options", "state_bytes", "whole", "written_options",
+    "Alternative", "Confidence", "NanPolicy", "at_least_zero", "choice", "confidence", "flag",
+    "foreign_options", "fraction", "number", "omits_nan", "read_options", "state_bytes", "whole", "written_options",
 ]  # fmt: skip
 
 Alternative = Literal["two-sided", "less", "greater"]
@@ -118,6 +118,15 @@ def at_least_zero(name: str, value: Any, infinite: bool = False) -> float:
     found = number(value, name)
     if not (found >= 0.0 and (infinite or found < float("inf"))):
         raise value_error(name, "a number that is at least 0", _figure(value))
+    return found
+
+
+def fraction(value: Any, name: str) -> float:
+    """``value`` as a float from 0 to 1."""
+    found = number(value, name, "a share from 0 to 1")
+    if not 0.0 <= found <= 1.0:
+        fix = f"{found:g} % is {found / 100:g}" if 1 < found <= 100 else ""
+        raise value_error(name, "a share from 0 to 1", _figure(value), fix)
     return found
 
 

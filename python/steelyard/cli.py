@@ -26,6 +26,7 @@ from ._text import printable
 from .config import show_config
 from .errors import in_options, is_ours, sentence, value_error
 from .report.html import check_needs, page
+from .report.results import MIN_MATCHED
 
 app = typer.Typer(
     name="steelyard",
@@ -81,8 +82,15 @@ Names = Annotated[
 Repeats = Annotated[
     str | None, typer.Option(help="'epochs': equal ids are repetitions of one question.", metavar="epochs")
 ]
+Missing = Annotated[
+    str, typer.Option(help="What a record without a score gets: left out, 0 or a number.", metavar="drop|wrong|VALUE")
+]
 Margin = Annotated[float, typer.Option(help="A loss up to this much does not count as worse.")]
 Level = Annotated[float, typer.Option("--confidence-level", help="Of all intervals.")]
+MinMatched = Annotated[
+    float,
+    typer.Option(help="Share of the ids of the side that has fewer that has to match.", metavar="SHARE"),
+]
 LowerIsBetter = Annotated[bool, typer.Option("--lower-is-better", help="The score is a loss or an error.")]
 Debug = Annotated[bool, typer.Option(_exit.DEBUG, help="Show the traceback of an error.")]
 Json = Annotated[
@@ -130,6 +138,7 @@ def report_command(
     filter: Filter = None,
     names: Names = None,
     repeats: Repeats = None,
+    missing: Missing = "drop",
     debug: Debug = False,
 ) -> None:
     """Print what the records say: scores, paired comparisons, calibration, perplexity."""
@@ -140,7 +149,8 @@ def report_command(
         }  # fmt: skip
         paths = _paths(files)
         out = _outputs(paths, json_to, html)
-        runs = _read(paths, names=names, filter=filter, repeats=repeats, **columns)
+        how = _missing(missing, lower_is_better)
+        runs = _read(paths, names=names, filter=filter, repeats=repeats, missing=how, **columns)
         made = report.build(
             runs,
             confidence_level=confidence_level,
@@ -159,6 +169,7 @@ def compare(
     ],
     *,
     margin: Margin = 0.0,
+    min_matched: MinMatched = MIN_MATCHED,
     fail_on: Annotated[FailOn, typer.Option(help="Exit with 1 if any model is this.")] = FailOn.worse,
     baseline: Annotated[
         str | None, typer.Option(help="The model to compare with; the first file's otherwise.", metavar="NAME")
@@ -178,6 +189,7 @@ def compare(
     filter: Filter = None,
     names: Names = None,
     repeats: Repeats = None,
+    missing: Missing = "drop",
     debug: Debug = False,
 ) -> None:
     """Compare models with a baseline on the records that both answered.
@@ -187,16 +199,21 @@ def compare(
     with _sentences(debug):
         paths = _paths(files)
         out = _outputs(paths, json_to, html)
+        how = _missing(missing, lower_is_better)
         unused = dict.fromkeys(("confidence", "loglikelihood", "n_tokens"), "none")
         columns = {"id": id, "model": model, "score": score, "cluster": cluster, "epoch": epoch}
-        runs = _read(paths, names=names, filter=filter, repeats=repeats, **columns, **unused)
+        chosen = _Chosen(paths[0], baseline, models)
+        runs = _read(
+            paths, names=names, models=chosen, filter=filter, repeats=repeats, missing=how, **columns, **unused
+        )
         made = report.comparison(
             runs,
-            baseline=baseline if baseline is not None else _first(runs, paths, _names(names, paths)),
-            models=None if models is None else _split(models),
+            baseline=chosen.baseline,
+            models=chosen.models,
             confidence_level=confidence_level,
             margin=margin,
             higher_is_better=not lower_is_better,
+            min_matched=min_matched,
         )
         _hand_over(made, out)
         _job_summary(made, out)
@@ -249,6 +266,19 @@ def _paths(files: list[str]) -> list[str]:
     return ["/dev/stdin" if file == "-" else file for file in files]
 
 
+def _missing(missing: str, lower_is_better: bool) -> str | float:
+    """What a record without a score gets: a word, or a number."""
+    if missing == "wrong" and lower_is_better:
+        expected = "drop or the number of a bad score where lower is better"
+        raise value_error("missing", expected, "wrong", "0 would be the best of all")
+    if missing in ("drop", "wrong"):
+        return missing
+    try:
+        return float(missing)
+    except ValueError:
+        raise value_error("missing", "drop, wrong or a number", repr(missing)) from None
+
+
 def _read(paths: list[str], *, names: list[str] | None, **options: Any) -> records.Runs:
     """Read the records, with a progress bar where someone watches."""
     of_files = _names(names, paths)
@@ -274,20 +304,29 @@ def _split(names: list[str]) -> list[str]:
     return [part.strip() for name in names for part in name.split(",")]
 
 
-def _first(runs: records.Runs, paths: list[str], names: list[str] | None) -> str:
-    """The only model of the first file."""
-    if names:
-        return names[0]
-    inside = [run.name for run in runs if paths[0] in run.files]
-    if len(inside) != 1:
-        found = ", ".join(map(repr, inside)) or "none"
-        raise value_error(
-            "--baseline",
-            f"the name of a model, since {paths[0]} does not hold exactly one",
-            "none",
-            f"choose from {found}",
-        )
-    return inside[0]
+class _Chosen:
+    """Which models ``compare`` reads: it is asked when their names are known and nothing is checked yet."""
+
+    def __init__(self, first: str, baseline: str | None, models: list[str] | None) -> None:
+        self.first, self.given = first, models
+        self.baseline = baseline or ""
+        self.models: list[str] | None = None
+
+    def __call__(self, of_files: Sequence[Sequence[str]]) -> Sequence[str]:
+        names = list(dict.fromkeys(name for of_file in of_files for name in of_file))
+        if not self.baseline:
+            if len(of_files[0]) != 1:
+                expected = f"the name of a model, since {self.first} does not hold exactly one"
+                found = ", ".join(map(repr, of_files[0])) or "none"
+                raise value_error("baseline", expected, "none", f"choose from {found}")
+            (self.baseline,) = of_files[0]
+        elif self.baseline not in names:
+            expected = f"one of the models {', '.join(map(repr, names))}"
+            raise value_error("baseline", expected, repr(self.baseline))
+        if self.given is None:
+            return names
+        self.models = [name for one in self.given for name in ([one] if one in names else _split([one]))]
+        return [self.baseline, *self.models]
 
 
 @dataclass(frozen=True)
@@ -405,9 +444,11 @@ def _refuse(said: str, error: BaseException) -> NoReturn:
 
 ARGUMENTS = (
     "baseline", "cluster", "confidence", "confidence_level", "epoch", "filter", "id", "loglikelihood", "margin",
-    "model", "models", "n_tokens", "names", "repeats", "score",
+    "min_matched", "missing", "model", "models", "n_tokens", "names", "repeats", "score",
 )  # fmt: skip
-OPTIONS = {"paths": "FILE"} | {name: f"--{name.replace('_', '-')}" for name in ARGUMENTS}
+OPTIONS = {"paths": "FILE", "higher_is_better": "--lower-is-better"} | {
+    name: f"--{name.replace('_', '-')}" for name in ARGUMENTS
+}
 
 
 @contextmanager

@@ -50,12 +50,12 @@ def in_options(options: Mapping[str, str]) -> Iterator[None]:
         _OPTIONS.reset(token)
 
 
-def keyword(name: str, value: str | None = None) -> str:
+def keyword(name: str, value: str | float | None = None) -> str:
     """An argument inside a sentence, as the caller writes it: ``id=`` or ``id='row'``; ``--id row`` in the command."""
     option = _OPTIONS.get().get(name)
     if option is None:
         return f"{name}=" if value is None else f"{name}={value!r}"
-    return option if value is None else f"{option} {value if _PLAIN.fullmatch(value) else repr(value)}"
+    return option if value is None else f"{option} {value if _PLAIN.fullmatch(str(value)) else repr(value)}"
 
 
 @contextmanager

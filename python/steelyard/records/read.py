@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from .._mode import standard_mode
@@ -21,6 +21,7 @@ from .table import Table, record_error
 from .values import text, texts
 
 AnyPath = str | os.PathLike[str]
+Choose = Callable[[Sequence[Sequence[str]]], Sequence[str]]
 
 
 @standard_mode
@@ -37,7 +38,7 @@ def read(
     epoch: str | None = None,
     filter: str | None = None,
     names: Sequence[str] | None = None,
-    models: Sequence[str] | None = None,
+    models: Sequence[str] | Choose | None = None,
     repeats: str | None = None,
     missing: str | float = "drop",
     progress: Progress = False,
@@ -78,7 +79,8 @@ def read(
     names
         The run's name for each file; files of one name are one run. Default: the file's name, or its folder's.
     models
-        Only these runs, in this order.
+        Only these runs, in this order; of the others nothing is checked. A function is given a list of names a file,
+        and returns the ones to read.
     repeats
         ``"epochs"``: ids may come more than once without an epoch column; they are epochs.
     missing
@@ -244,15 +246,17 @@ class _Assembly:
         self.repeats = repeats
         self.missing = missing
         self.parts: dict[str, list[tuple[Part, str | None]]] = {}
+        self.inside: list[dict[str, None]] = []
+        """The models of each file, in their order."""
         self.left_out: dict[str, dict[str, int]] = {}
         tasks = [lm_eval.task(table.file) if lm_eval.is_samples(table) else None for table in tables]
         several = len(set(tasks)) > 1 and None not in tasks
         self.prefixes = [f"{task}/" if several else "" for task in tasks]
 
-    def runs(self, filter: str | None, models: Sequence[str] | None) -> Runs:
+    def runs(self, filter: str | None, models: Sequence[str] | Choose | None) -> Runs:
         for index, table in enumerate(self.tables):
             self._sort(index, self._filtered(table, filter))
-        chosen = self._chosen(models)
+        chosen = self._chosen(models([list(names) for names in self.inside]) if callable(models) else models)
         made: list[Run] = []
         for name in chosen:
             parts = self.parts[name]
@@ -262,7 +266,10 @@ class _Assembly:
             for (file, counts), (_, model) in zip(by_part, parts, strict=True):
                 for reason, count in counts.items():
                     self._leave_out(file, f"{reason} ({name})" if model is not None else reason, count)
-        return Runs(tuple(made), self.left_out, self._guesses())
+        read: dict[str, int] = {}
+        for table in self.tables:
+            read[table.file] = read.get(table.file, 0) + len(table)
+        return Runs(tuple(made), self.left_out, self._guesses(), read)
 
     def _filtered(self, table: Table, filter: str | None) -> Sequence[int]:
         rows = range(len(table))
@@ -291,6 +298,7 @@ class _Assembly:
             self._leave_out(table.file, reason, count)
         for metric, count in lm_eval.lists(table).items() if lm_eval.is_samples(table) else ():
             self._leave_out(table.file, f"with a list as {metric!r}", count)
+        self.inside.append({})
         if roles.wide:
             for model in roles.wide:
                 self._add(model, Part(table, rows, roles.of_model(table, model), prefix), model)
@@ -308,6 +316,7 @@ class _Assembly:
 
     def _add(self, name: str, part: Part, model: str | None) -> None:
         self.parts.setdefault(name, []).append((part, model))
+        self.inside[-1][name] = None
 
     def _leave_out(self, file: str, reason: str, count: int) -> None:
         if count:

@@ -21,6 +21,8 @@ class Runs:
     """For every file from which something was left out: the number of records by reason."""
     guesses: tuple[str, ...]
     """What was guessed because no option said it, such as ``score = acc``."""
+    read: Mapping[str, int]
+    """For every file, how many records it holds: those of the runs, and those left out."""
 
     def __iter__(self) -> Iterator[Run]:
         return iter(self.runs)

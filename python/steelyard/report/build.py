@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from .._files import check_target, write
 from .._mode import standard_mode, standard_mode_methods
+from .._options import fraction
 from .._progress import Progress, reporter
 from .._text import in_markdown
 from ..config import show_config
-from ..errors import shown, type_error, value_error
+from ..errors import keyword, shown, type_error, value_error
 from ..estimate import json_ready
 from . import measure, sections, tables
-from .results import Contents, ModelResult, Options, Section
+from .results import MIN_MATCHED, Contents, ModelResult, Options, Section
 
 if TYPE_CHECKING:
     from ..records import Runs
@@ -152,6 +153,7 @@ def build(
         if not isinstance(section, Section):
             raise type_error(f"sections[{k}]", "a report.Section", type(section).__name__)
     _check_runs(runs)
+    _check_direction(runs, options)
     pairs = _pairs(runs.names, baseline)
     step = _stepper(progress, len(runs) + len(pairs))
     models = []
@@ -173,6 +175,15 @@ def _check_runs(runs: object) -> None:
         raise type_error("runs", "what steelyard.records.read returns", shown(runs))
 
 
+def _check_direction(runs: Runs, options: Options) -> None:
+    """An answer that is missing is a wrong one, 0; where lower is better that would be the best."""
+    for run in runs:
+        if run.no_answer and not options.higher_is_better:
+            expected = "scores of which higher is better, since an answer that is missing gets 0"
+            got = f"{run.no_answer} missing answers of {run.name!r}"
+            raise value_error("higher_is_better", expected, got, f"name the column of a loss with {keyword('score')}")
+
+
 @standard_mode
 def comparison(
     runs: Runs,
@@ -183,8 +194,12 @@ def comparison(
     confidence_level: float = 0.95,
     margin: float = 0.0,
     higher_is_better: bool = True,
+    min_matched: float = MIN_MATCHED,
 ) -> Report:
-    """The part of :func:`build` that compares: ``models`` (all others by default) with ``baseline``, scores only."""
+    """The part of :func:`build` that compares: ``models`` (all others by default) with ``baseline``, scores only.
+
+    Where fewer ids than ``min_matched``, a share of those of the smaller side, match, it is an error; 0 takes any.
+    """
     names = tuple(models) if models is not None else tuple(name for name in runs.names if name != baseline)
     _known(runs.names, baseline, "baseline")
     for name in names:
@@ -192,7 +207,8 @@ def comparison(
     if not names:
         raise value_error("models", f"a model to compare with {baseline!r}", "none", "pass a second file or model")
     kept = replace(runs, runs=tuple(runs[name] for name in dict.fromkeys((baseline, *names))))
-    options = Options(clusters, confidence_level, margin, higher_is_better)
+    options = Options(clusters, confidence_level, margin, higher_is_better, fraction(min_matched, "min_matched"))
+    _check_direction(kept, options)
     results = [measure.model(run, options, score_only=True) for run in kept]
     pairs = [(name, baseline) for name in names if name != baseline]
     return _report(kept, results, pairs, options, required=True)
@@ -240,6 +256,7 @@ def _report(
         pairs=compared,
         options=options,
         sources=tuple(dict.fromkeys(file for run in runs for file in run.files)),
+        read=dict(runs.read),
         guesses=runs.guesses,
         left_out={file: dict(counts) for file, counts in runs.left_out.items()},
         notes=(*(note for model in models for note in model.notes), *notes),

@@ -10,7 +10,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree import ElementTree
 
 from .._text import printable
@@ -115,21 +115,35 @@ def _own(name: str, value: str, prefix: str) -> str:
     return re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", value)
 
 
+class Bar(NamedTuple):
+    """A value (a dot), its interval (a bar), the one that the verdict reads (a thin line), the verdict (a colour)."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    judged: tuple[float, float] | None = None
+    verdict: str = ""
+
+
+# The colours that the page gives the words.
+VERDICTS = {"": BLUE, "better": GREEN, "not_worse": GREEN, "worse": ORANGE, "undecided": GREY}
+
+
 def intervals(
-    rows: Sequence[tuple[str, float, float | None, float | None]],
+    rows: Sequence[Bar],
     *,
     prefix: str,
     label: str,
     axis: str,
     zero: bool = False,
-    higher_is_better: bool = True,
     margin: float = 0.0,
 ) -> str:
-    """One line a row: the value as a dot, its interval as a bar. ``zero`` draws what "no difference" means."""
+    """One line a row. ``zero`` draws what "no difference" means."""
 
     def paint(figure: Figure) -> None:
         ax = figure.add_subplot()
-        _interval_rows(ax, rows, better=(1 if higher_is_better else -1) if zero else 0)
+        _interval_rows(ax, rows, room=zero)
         if zero:
             ax.axvline(0, color=INK, linewidth=1, zorder=1)
         if margin:
@@ -141,19 +155,18 @@ def intervals(
     return draw((8.9, 0.78 + 0.38 * len(rows)), paint, prefix, label)
 
 
-def _interval_rows(ax: Axes, rows: Sequence[tuple[str, float, float | None, float | None]], *, better: int) -> None:
-    """Draw the rows from the top; ``better`` is the sign of a gain, or 0 where there is no better and worse."""
-    for y, (_, value, low, high) in enumerate(rows):
-        colour = BLUE
-        if low is None or high is None:
-            colour = GREY
-        elif better:
-            colour = GREY if low <= 0 <= high else BLUE if value * better > 0 else ORANGE
-        if low is not None and high is not None:
-            ax.plot([low, high], [y, y], color=colour, linewidth=5, alpha=0.35, solid_capstyle="round")
-        ax.plot([value], [y], marker="o", color=colour, markersize=6.5, markeredgecolor="white", markeredgewidth=0.9)
-    ax.set_yticks(range(len(rows)), [shortened(printable(row[0]), 48) for row in rows])
-    ax.set_ylim(len(rows) - 0.4, -0.8 if better else -0.6)
+def _interval_rows(ax: Axes, rows: Sequence[Bar], *, room: bool) -> None:
+    """Draw the rows from the top, with room above for a word."""
+    for y, bar in enumerate(rows):
+        colour = VERDICTS[bar.verdict]
+        if bar.low is not None and bar.high is not None:
+            ax.plot([bar.low, bar.high], [y, y], color=colour, linewidth=5, alpha=0.35, solid_capstyle="round")
+        if bar.judged is not None:
+            ax.plot(bar.judged, [y, y], color=colour, linewidth=1.2, marker="|", markersize=6)
+        face, edge = (colour, "white") if bar.low is not None else ("white", colour)  # hollow without an interval
+        ax.plot([bar.value], [y], marker="o", markersize=6.5, markerfacecolor=face, markeredgecolor=edge)
+    ax.set_yticks(range(len(rows)), [shortened(printable(bar.name), 48) for bar in rows])
+    ax.set_ylim(len(rows) - 0.4, -0.8 if room else -0.6)
     ax.tick_params(axis="y", length=0, labelcolor=INK)
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x")

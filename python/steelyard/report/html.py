@@ -55,7 +55,6 @@ def page(report: Contents) -> str:
         findings=sections.findings(report),
         blocks=list(blocks(report)),
         remarks=sections.remarks(report),
-        sources=[printable(source) for source in report.sources],
         margin=report.options.margin,
         version=config["version"],
         numerics=config["numerics"],
@@ -72,6 +71,8 @@ def blocks(report: Contents) -> Iterator[Block]:
             "Every difference is taken id by id on the records that both models answered. "
             "That is the comparison to read: two intervals side by side do not answer which model is better."
         )
+        if len(report.pairs) > 1:
+            lead += " The thin line is the wider interval that the verdict reads, so that all verdicts hold together."
         yield Block("Comparisons", lead, found, tuple(_differences(report)))
     if found := tuple(sections.calibration(report)):
         lead = (
@@ -91,7 +92,7 @@ def blocks(report: Contents) -> Iterator[Block]:
 
 def _scores(report: Contents) -> Iterator[str]:
     known = [(m.name, m.score) for m in report.models if m.score is not None]
-    rows = [(name, float(e), one(e.low), one(e.high)) for name, e in known]
+    rows = [figures.Bar(name, float(e), one(e.low), one(e.high)) for name, e in known]
     yield figures.intervals(
         rows, prefix="scores", axis="score", label="Scores with their intervals; the table has the numbers"
     )
@@ -103,7 +104,9 @@ def _differences(report: Contents) -> Iterator[str]:
     for pair in report.pairs:
         name = pair.model if single else f"{figures.shortened(pair.model, 22)} − {figures.shortened(pair.baseline, 22)}"
         e = pair.difference
-        rows.append((name, float(e), one(e.low), one(e.high)))
+        low, high = one(pair.judged.low), one(pair.judged.high)
+        judged = (low, high) if len(report.pairs) > 1 and low is not None and high is not None else None
+        rows.append(figures.Bar(name, float(e), one(e.low), one(e.high), judged, pair.verdict))
     against = f" (model − {printable(report.pairs[0].baseline)})" if single else ""
     margin = report.options.margin if report.options.higher_is_better else -report.options.margin
     yield figures.intervals(
@@ -112,7 +115,6 @@ def _differences(report: Contents) -> Iterator[str]:
         axis=f"difference in score{against}",
         label="Paired differences with their intervals; the tables have the numbers",
         zero=True,
-        higher_is_better=report.options.higher_is_better,
         margin=margin,
     )
 
@@ -126,7 +128,7 @@ def _reliability(report: Contents) -> Iterator[str]:
 
 def _perplexity(report: Contents) -> Iterator[str]:
     known = [(m.name, m.perplexity) for m in report.models if m.perplexity is not None]
-    rows = [(name, float(e), one(e.low), one(e.high)) for name, e in known if float(e) < float("inf")]
+    rows = [figures.Bar(name, float(e), one(e.low), one(e.high)) for name, e in known if float(e) < float("inf")]
     if rows:
         yield figures.intervals(
             rows,

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, calibration, tokens, uncertainty
-from ..errors import RecordError, keyword
-from .results import ModelResult, Options, PairResult
-from .words import count
+from ..errors import RecordError, keyword, sentence
+from .results import FEW_CLUSTERS, ModelResult, Options, PairResult
+from .words import count, percent
 
 if TYPE_CHECKING:
     from ..records import Run, Runs, Scores
+
+NO_SCORE = "no score"  # as records count it
 
 
 def model(run: Run, options: Options, *, score_only: bool = False) -> ModelResult:
@@ -24,17 +26,21 @@ def model(run: Run, options: Options, *, score_only: bool = False) -> ModelResul
     if run.score is not None and len(run):
         groups = _clusters(run, options)
         score = uncertainty.estimate(run.score, clusters=groups, confidence_level=options.confidence_level)
-    if score_only:
-        return ModelResult(run.name, len(run), score)
-    notes: list[str] = []
-    return ModelResult(
+    found = ModelResult(
         name=run.name,
         n=len(run),
+        no_answer=run.no_answer,
+        no_score=run.no_score if run.missing is not None else run.left_out.get(NO_SCORE, 0),
+        filled=run.missing,
+        left_out=dict(run.left_out),
+        merged=dict(run.merged),
         score=score,
-        reliability=_reliability(run, options, notes),
-        perplexity=_perplexity(run, options, notes),
-        notes=tuple(notes),
     )
+    if score_only:
+        return found
+    notes: list[str] = []
+    reliability, perplexity = _reliability(run, options, notes), _perplexity(run, options, notes)
+    return replace(found, reliability=reliability, perplexity=perplexity, notes=tuple(notes))
 
 
 def _clusters(run: Run, options: Options) -> NDArray[Any] | None:
@@ -89,6 +95,8 @@ def pairs(
                 raise
             notes.append(f"{new} and {base} are not compared: {error}")
     found = [_compared(scores, new, runs[base], options, m=len(matched)) for new, base, scores in matched]
+    for pair in found:
+        _check_matched(pair, runs, options.min_matched)
     adjusted = _core.holm(np.array([pair.p_value for pair in found])).tolist()
     return tuple(replace(pair, p_adjusted=p) for pair, p in zip(found, adjusted, strict=True)), tuple(notes)
 
@@ -109,19 +117,52 @@ def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) 
     shown = at(options.confidence_level)
     judged = shown if m == 1 else at(1 - (1 - options.confidence_level) / m)
     p = float(shown.p_value)
+    matched = len(scores[new])
     return PairResult(
         model=new,
         baseline=base.name,
         difference=shown.difference,
+        judged=judged.difference,
         p_value=p,
         p_adjusted=p,
         test=str(shown.test),
         wins=int(shown.wins),
         losses=int(shown.losses),
         ties=int(shown.ties),
+        matched=matched,
+        of_model=matched + scores.unmatched[new],
+        of_baseline=matched + scores.unmatched[base.name],
         unmatched=scores.left_out.get("unmatched", 0),
+        smallest_p=_smallest_p(shown),
         verdict=str(judged.verdict(options.margin)),
+        alone=str(shown.verdict(options.margin)),
     )
+
+
+def _check_matched(pair: PairResult, runs: Runs, min_matched: float | None) -> None:
+    """Few ids in common are more often a mistake in the ids than a comparison that somebody wants."""
+    if min_matched is None or pair.matched_share >= min_matched:
+        return
+    sides = [(runs[pair.model], pair.of_model), (runs[pair.baseline], pair.of_baseline)]
+    got = "; ".join(f"{run.name!r} has {count(n)}{_lost(run)}" for run, n in sides)
+    fix = f"name the column that both have with {keyword('id')}, or pass {keyword('min_matched', 0)} to go on"
+    files = ", ".join(dict.fromkeys(file for run, _ in sides for file in run.files))
+    expected = f"at least {percent(min_matched)} of the smaller side's ids to match"
+    raise RecordError(sentence(files, expected, f"{count(pair.matched)}: {got}", fix))
+
+
+def _lost(run: Run) -> str:
+    said = ", ".join(f"{count(n)} {why}" for why, n in run.left_out.items())
+    return f" (left out: {said})" if said else ""
+
+
+def _smallest_p(shown: uncertainty.Comparison) -> float | None:
+    """Two of all 2^n sign patterns are as extreme as can be: all one way, or all the other."""
+    if not str(shown.test).startswith("sign-flip"):
+        return None
+    found = shown.difference
+    n = int(found.n if found.n_clusters is None else found.n_clusters)
+    return 2.0 / (1 << n) if n < FEW_CLUSTERS else None
 
 
 def _comparable(runs: Runs, names: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[str]]:

@@ -16,23 +16,51 @@ if TYPE_CHECKING:
     from ..calibration import Reliability
 
 
+FEW_CLUSTERS = 10  # below, what is said of clusters is rough
+MIN_MATCHED = 0.9  # of the ids of the side that has fewer
+
+
 @dataclass(frozen=True)
 class Options:
-    """What the caller asked for: column of the clusters, level of the intervals, margin and direction of verdicts."""
+    """What the caller asked for: column of the clusters, level of the intervals, margin and direction of verdicts.
+
+    ``min_matched`` is the share of the smaller side's ids that have to match; None: where fewer do, a note says so.
+    """
 
     clusters: str | None
     confidence_level: float
     margin: float
     higher_is_better: bool
+    min_matched: float | None = None
 
 
 @standard_mode_methods
 @dataclass(frozen=True)
 class ModelResult:
-    """What the records say about one model; what they do not hold is None."""
+    """What the records say about one model; what they do not hold is None.
+
+    Attributes
+    ----------
+    n : int
+        Records that count.
+    no_answer : int
+        Those without an answer beside a target: their score is 0.
+    no_score : int
+        Records without a score, which have ``filled`` instead, or are left out where that is None.
+    left_out : mapping
+        Why records do not count -> how many.
+    merged : mapping
+        Where ids repeat: how many ``ids`` and ``records``, the ``fewest`` and ``most`` records of an id. An id counts
+        once.
+    """
 
     name: str
     n: int
+    no_answer: int = 0
+    no_score: int = 0
+    filled: float | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    merged: Mapping[str, int] = field(default_factory=dict)
     score: Estimate | None = None
     reliability: Reliability | None = None
     perplexity: Estimate | None = None
@@ -42,19 +70,46 @@ class ModelResult:
 @standard_mode_methods
 @dataclass(frozen=True)
 class PairResult:
-    """One model against another, on the ids that both have."""
+    """One model against another, on the ids that both have.
+
+    Attributes
+    ----------
+    difference : Estimate
+        Model - baseline, at the confidence level that was asked for.
+    judged : Estimate
+        The same at the level that the verdict reads: 1 - alpha/m of m pairs, so that all verdicts hold together.
+    matched, of_model, of_baseline : int
+        Ids that both have, and how many each of them has.
+    unmatched : int
+        Ids that one of them lacks.
+    smallest_p : float or None
+        The smallest p that the test can give for so few clusters, where it flips signs.
+    alone : str
+        The verdict that ``difference`` alone would give, were this the only pair.
+    """
 
     model: str
     baseline: str
     difference: Estimate
+    judged: Estimate
     p_value: float
     p_adjusted: float
     test: str
     wins: int
     losses: int
     ties: int
+    matched: int
+    of_model: int
+    of_baseline: int
     unmatched: int
+    smallest_p: float | None
     verdict: str
+    alone: str
+
+    @property
+    def matched_share(self) -> float:
+        """The share of the ids of the side that has fewer."""
+        return self.matched / min(self.of_model, self.of_baseline)
 
 
 @standard_mode_methods
@@ -117,6 +172,7 @@ class Contents:
     pairs: tuple[PairResult, ...]
     options: Options
     sources: tuple[str, ...]
+    read: Mapping[str, int]
     guesses: tuple[str, ...]
     left_out: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...]

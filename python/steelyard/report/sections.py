@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from math import fsum
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._text import printable
 from ..estimate import Estimate
+from .results import FEW_CLUSTERS, MIN_MATCHED
 from .tables import Column, Table
-from .words import count, interval, number, percent, places, plural, probability
+from .words import count, interval, listed, number, percent, places, plural, probability
 
 if TYPE_CHECKING:
     from ..calibration import Reliability
@@ -48,6 +50,17 @@ def made_by(estimates: Iterable[Estimate]) -> tuple[str, ...]:
     return tuple(said)
 
 
+def _few(named: Iterable[tuple[str, Estimate]]) -> Iterator[str]:
+    """Which intervals rest on few clusters."""
+    few = [f"{printable(name)}: {e.n_clusters}" for name, e in named if e.low is not None and _is_few(e.n_clusters)]
+    if few:
+        yield f"Fewer than {FEW_CLUSTERS} clusters ({', '.join(few)}): such an interval is rough."
+
+
+def _is_few(clusters: object) -> bool:
+    return isinstance(clusters, int) and clusters < FEW_CLUSTERS
+
+
 def _capital(text: object) -> str:
     """The text with its first letter capital and the rest as it is."""
     return str(text)[:1].upper() + str(text)[1:]
@@ -76,12 +89,46 @@ def _n(e: Estimate) -> str:
 
 
 def scores(report: Contents) -> Iterator[Table]:
-    """Each model's score."""
-    known = [(m.name, m.score) for m in report.models if m.score is not None]
+    """Each model's score, and what is missing beside it."""
+    known = [(m, m.score) for m in report.models if m.score is not None]
     if not known:
         return
     digits = _digits([e for _, e in known])
-    yield _of_estimates("Score of each model", NAME, "score", [(name, e, digits) for name, e in known])
+    table = _of_estimates("Score of each model", NAME, "score", [(m.name, e, digits) for m, e in known])
+    models = [m for m, _ in known]
+    for title, counts in (("no answer", [m.no_answer for m in models]), ("no score", [m.no_score for m in models])):
+        if any(counts):
+            table = _beside(table, title, [count(n) for n in counts])
+    yield replace(table, notes=(*table.notes, *_missing(models), *_merged(models)))
+
+
+def _beside(table: Table, title: str, cells: Sequence[str]) -> Table:
+    """The table with another column of numbers, before how the interval was made."""
+    rows = tuple((*row[:-2], cell, *row[-2:]) for row, cell in zip(table.rows, cells, strict=True))
+    columns = (*table.columns[:-2], Column(title, number=True), *table.columns[-2:])
+    return replace(table, rows=rows, columns=columns)
+
+
+def _missing(models: Sequence[ModelResult]) -> Iterator[str]:
+    """What became of missing answers and scores."""
+    if any(m.no_answer for m in models):
+        yield "No answer: a wrong answer, 0."
+    if any(m.no_score for m in models):
+        filled = {m.filled for m in models if m.no_score}
+        yield "No score: " + " or ".join("left out" if one is None else f"counts as {one:g}" for one in filled) + "."
+
+
+def _merged(models: Sequence[ModelResult]) -> Iterator[str]:
+    """Which models have several records of an id, and that these count once."""
+    of: dict[str, list[str]] = {}
+    for m in models:
+        if m.merged:
+            fewest, most = m.merged["fewest"], m.merged["most"]
+            each = f"{fewest} to {most}" if most > fewest else str(most)
+            records = f"{count(m.merged['records'])} records of {plural(m.merged['ids'], 'id')} ({each} an id)"
+            of.setdefault(records, []).append(printable(m.name))
+    for records, names in of.items():
+        yield f"Every id counts once: {listed(names)} {'has' if len(names) == 1 else 'have'} {records}."
 
 
 def _of_estimates(title: str, first: Column, value: str, named: Sequence[tuple[str, Estimate, int]]) -> Table:
@@ -107,7 +154,8 @@ def _of_estimates(title: str, first: Column, value: str, named: Sequence[tuple[s
         ERROR,
         METHOD,
     )
-    return Table(title, columns, tuple(rows), made_by(estimates) + _left_out(estimates))
+    few = tuple(_few((name, e) for name, e, _ in named))
+    return Table(title, columns, tuple(rows), (*made_by(estimates), *few, *_left_out(estimates)))
 
 
 def comparisons(report: Contents) -> Iterator[Table]:
@@ -128,6 +176,7 @@ def _against(report: Contents, pairs: Sequence[PairResult], notes: tuple[str, ..
             printable(pair.model),
             number(one(e.value), digits, signed=True),
             interval(one(e.low), one(e.high), digits),
+            *([interval(one(pair.judged.low), one(pair.judged.high), digits)] if several else []),
             number(one(e.standard_error), digits),
             probability(pair.p_value),
             *([probability(pair.p_adjusted)] if several else []),
@@ -142,6 +191,7 @@ def _against(report: Contents, pairs: Sequence[PairResult], notes: tuple[str, ..
         NAME,
         Column("diff", number=True),
         INTERVAL,
+        *([Column(f"at {_strict(report)}", number=True, brief=False)] if several else []),
         ERROR,
         Column("p", number=True, brief=not several),
         *([Column("p (Holm)", number=True)] if several else []),
@@ -158,19 +208,59 @@ def _pair_notes(report: Contents) -> Iterator[str]:
     matched = _span([int(one(pair.difference.n) or 0) for pair in report.pairs])
     unmatched = _span([pair.unmatched for pair in report.pairs])
     yield f"{matched} ids matched, {unmatched} unmatched. Won/lost: ids on which the model scored better/worse."
+    for pair in report.pairs:
+        if few := _few_matched(pair):
+            yield f"{_capital(few)}: the comparison is of these alone."
     margin = f"margin {report.options.margin:g}"
     m = len(report.pairs)
     if m > 1:
-        shown = report.options.confidence_level
-        strict = percent(round(1 - (1 - shown) / m, 4))
-        together = f"so that they hold together; those shown are at {percent(shown)}"
-        yield f"Verdicts ({margin}) read intervals at {strict}, {together}."
+        shown = percent(report.options.confidence_level)
+        strict = _strict(report)
+        yield f"Verdicts ({margin}) read intervals at {strict}, so that they hold together; those shown are at {shown}."
+        for pair in report.pairs:
+            if pair.alone != pair.verdict:
+                found = f"{printable(pair.model)} - {printable(pair.baseline)} is {_judged(pair)} at {strict}"
+                yield f"{found}: {verdict(pair)}; at {shown} alone it would be {pair.alone.replace('_', ' ')}."
     else:
         yield f"The verdict ({margin}) reads the interval."
     yield from made_by(pair.difference for pair in report.pairs)
     tests = " or ".join(dict.fromkeys(pair.test for pair in report.pairs))
     yield f"p: {tests}" + (f", adjusted for {m} comparisons by Holm." if m > 1 else ".")
+    yield from _few_signs(report.pairs)
     yield from _left_out(pair.difference for pair in report.pairs)
+
+
+def _few_signs(pairs: Sequence[PairResult]) -> Iterator[str]:
+    """The smallest p that is possible, where there are few signs to flip."""
+    said: dict[str, None] = {}
+    for pair in pairs:
+        if pair.smallest_p is not None:
+            e = pair.difference
+            few = plural(int(one(e.n) or 0), "pair")
+            if e.n_clusters is not None:
+                few = plural(int(one(e.n_clusters) or 0), "cluster")
+            rough = ", and the interval is rough" if e.low is not None else ""
+            said.setdefault(f"Only {few}: no p below {probability(pair.smallest_p)} is possible{rough}.")
+    yield from said
+
+
+def _strict(report: Contents) -> str:
+    """The level of the intervals that verdicts read."""
+    return percent(round(report.pairs[0].judged.confidence_level, 4))
+
+
+def _judged(pair: PairResult) -> str:
+    """The interval that the verdict reads."""
+    e = pair.judged
+    return interval(one(e.low), one(e.high), _digits([pair.difference]))
+
+
+def _few_matched(pair: PairResult) -> str:
+    """In how few ids a pair matches, where it is few."""
+    if pair.matched_share >= MIN_MATCHED:
+        return ""
+    sides = f"{printable(pair.model)} has {count(pair.of_model)}, {printable(pair.baseline)} {count(pair.of_baseline)}"
+    return f"only {plural(pair.matched, 'id')} match ({sides})"
 
 
 def _span(counts: Sequence[int]) -> str:
@@ -306,10 +396,13 @@ def _pair_finding(pair: PairResult, report: Contents) -> Finding:
         "worse": f"{name} is worse than {base}{most}",
         "undecided": f"{name} against {base} is undecided",
     }[word]
-    figures = f"{number(one(e.value), digits, signed=True)} {interval(one(e.low), one(e.high), digits)}"
+    value = number(one(e.value), digits, signed=True)
+    figures = f"{value} {interval(one(e.low), one(e.high), digits)}" if e.low is not None else f"{value}, no interval"
+    strict = f" (at {_strict(report)} {_judged(pair)})" if len(report.pairs) > 1 and e.low is not None else ""
     clusters = f" in {plural(int(one(e.n_clusters) or 0), 'cluster')}" if e.n_clusters is not None else ""
     ids = f"{plural(int(one(e.n) or 0), 'shared id')}{clusters}"
-    return Finding(word, f"{claim}: {figures}, {p}, {ids}.")
+    few = f"; {said}" if (said := _few_matched(pair)) else ""
+    return Finding(word, f"{claim}: {figures}{strict}, {p}, {ids}{few}.")
 
 
 def _calibration_findings(models: Sequence[ModelResult]) -> Iterator[Finding]:
@@ -328,6 +421,7 @@ def _calibration_findings(models: Sequence[ModelResult]) -> Iterator[Finding]:
 
 def remarks(report: Contents) -> list[str]:
     """What was read, guessed and left out."""
+    read = [f"Read {plural(n, 'record')} of {printable(file)}" for file, n in report.read.items()]
     said = [f"Guessed: {'; '.join(map(printable, report.guesses))}"] if report.guesses else []
     said += [
         f"Left out of {printable(file)}: {count(n)} {printable(why)}"
@@ -336,4 +430,4 @@ def remarks(report: Contents) -> list[str]:
         if n
     ]
     said += [f"Note: {printable(note)}" for note in report.notes]
-    return said or ["Nothing was guessed and no row was left out."]
+    return read + (said or ["Nothing was guessed and no record was left out."])
