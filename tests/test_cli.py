@@ -268,6 +268,29 @@ def test_debug_shows_where_bad_input_was_found(tmp_path: Path) -> None:
     assert "Traceback" not in run("report", tmp_path / "absent").stderr
 
 
+def test_numbers_that_cannot_be_weighed_are_named_by_their_model(tmp_path: Path) -> None:
+    path = graded(tmp_path / "big.jsonl", [1e308, -1e308, 1e308])
+    bad(run("report", path), "steelyard: the scores of 'big': expected values whose sum")
+    bad(run("compare", path, path, "--names", "a,b"), "the scores of 'a': expected")
+
+
+@pytest.mark.parametrize("place", ["values.numbers", "formats._csv"])
+def test_an_unexpected_failure_names_the_file(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr(f"steelyard.records.{place}", broken)
+    path = tmp_path / "a.csv"
+    path.write_text("id,correct\n1,1\n")
+    result = run("compare", path, path, "--names", "a,b")
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"steelyard: unexpected failure while at {path}")
+    assert "IndexError: list index out of range; please report it" in line
+    assert ("column 'correct'" in line) == (place == "values.numbers")
+
+
 # ---- what the user wrote is printed as it was written
 
 WRITTEN = ["score=a", "id='row'", "pass repeats='epochs'", "margin: expected x", "a  b", "names=1 "]

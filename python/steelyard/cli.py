@@ -24,7 +24,7 @@ from ._exit import Exit
 from ._mode import standard_mode
 from ._text import printable
 from .config import show_config
-from .errors import in_options, is_ours, sentence, value_error
+from .errors import is_ours, named, sentence, value_error
 from .report.html import check_needs, page
 from .report.results import MIN_MATCHED
 
@@ -89,7 +89,7 @@ Margin = Annotated[float, typer.Option(help="A loss up to this much does not cou
 Level = Annotated[float, typer.Option("--confidence-level", help="Of all intervals.")]
 MinMatched = Annotated[
     float,
-    typer.Option(help="Share of the ids of the side that has fewer that has to match.", metavar="SHARE"),
+    typer.Option(help="How many ids have to match: a share of the side that has fewer.", metavar="SHARE"),
 ]
 LowerIsBetter = Annotated[bool, typer.Option("--lower-is-better", help="The score is a loss or an error.")]
 Debug = Annotated[bool, typer.Option(_exit.DEBUG, help="Show the traceback of an error.")]
@@ -457,7 +457,7 @@ def _sentences(debug: bool) -> Iterator[None]:
     if debug:
         _exit.show_tracebacks()
     try:
-        with in_options(OPTIONS):
+        with named(OPTIONS):
             yield
     except typer.Exit:
         raise

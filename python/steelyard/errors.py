@@ -33,26 +33,26 @@ class RecordError(ValueError):
 LONGEST = 160
 
 _PLAIN = re.compile(r"[\w.=-]+")
-# Empty where arguments are Python's; in the command, the option that stands for each argument.
-_OPTIONS: ContextVar[Mapping[str, str]] = ContextVar("_OPTIONS", default=MappingProxyType({}))
+# What the caller calls an argument, where that is not the argument's name: an option of the command, say.
+_NAMES: ContextVar[Mapping[str, str]] = ContextVar("_NAMES", default=MappingProxyType({}))
 
 
 @contextmanager
-def in_options(options: Mapping[str, str]) -> Iterator[None]:
-    """Inside the block, sentences name arguments as the options that stand for them: ``{"n_tokens": "--n-tokens"}``.
+def named(names: Mapping[str, str]) -> Iterator[None]:
+    """Inside the block, sentences name arguments as the caller does: ``{"n_tokens": "--n-tokens"}``.
 
     A sentence is written in the caller's words from the start. It is never rewritten: it holds the caller's text too.
     """
-    token = _OPTIONS.set(options)
+    token = _NAMES.set({**_NAMES.get(), **names})
     try:
         yield
     finally:
-        _OPTIONS.reset(token)
+        _NAMES.reset(token)
 
 
 def keyword(name: str, value: str | float | None = None) -> str:
     """An argument inside a sentence, as the caller writes it: ``id=`` or ``id='row'``; ``--id row`` in the command."""
-    option = _OPTIONS.get().get(name)
+    option = _NAMES.get().get(name)
     if option is None:
         return f"{name}=" if value is None else f"{name}={value!r}"
     return option if value is None else f"{option} {value if _PLAIN.fullmatch(str(value)) else repr(value)}"
@@ -108,7 +108,7 @@ def sentence(name: str, expected: str, got: str, fix: str = "") -> str:
 
 
 def _argument(name: str) -> str:
-    return _OPTIONS.get().get(name, name)
+    return _NAMES.get().get(name, name)
 
 
 def type_error(name: str, expected: str, got: str, fix: str = "") -> TypeError:

@@ -17,6 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from ..errors import while_at
 from . import parquet
 from .source import LONGEST_LINE, Source, opened
 from .table import LONGEST_TEXT, Table, TableBuilder, record_error, shorten
@@ -52,7 +53,7 @@ class DuplicateKey(ValueError):
 
 def read_table(path: Path, watch: Watch, asked: Container[str] = ()) -> Table:
     """Read one file whole; ``asked``: columns that an option names, which are kept whatever is around them."""
-    with opened(path) as source:
+    with while_at(os.fspath(path)), opened(path) as source:
         return _read(os.fspath(path), source, lambda: watch(source.done), asked)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import keyword
+from ..errors import keyword, while_at
 from . import values as convert
 from .columns import NONE, ROW, Roles
 from .labels import agreement, sides
@@ -30,7 +30,8 @@ class Part:
 
     def values(self, column: str) -> list[Any]:
         """One column at these rows."""
-        whole = self.table.columns[column]
+        with while_at(f"{self.table.file}, column {column!r}"):
+            whole = self.table.columns[column]  # of Parquet, a column is read here
         return whole if len(self.rows) == len(whole) else [whole[row] for row in self.rows]
 
     def where(self, index: int) -> str:
@@ -178,7 +179,9 @@ def _numbers(part: Part, column: str | None, role: str) -> tuple[Floats | None, 
     if column is None:
         return None, np.ones(len(part.rows), dtype=bool)
     fix = "correct the value" + (f", or pass {keyword(role, NONE)}" if role != "score" else "")
-    return convert.numbers(part.values(column), repr(column), part.where, fix)
+    values = part.values(column)
+    with while_at(f"{part.table.file}, column {column!r}"):
+        return convert.numbers(values, repr(column), part.where, fix)
 
 
 def read_ids(part: Part) -> list[str | None] | None:

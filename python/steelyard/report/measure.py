@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, calibration, tokens, uncertainty
-from ..errors import RecordError, keyword, sentence
+from ..errors import RecordError, keyword, named, sentence, while_at
 from .results import FEW_CLUSTERS, ModelResult, Options, PairResult
 from .words import count, percent
 
@@ -22,6 +22,11 @@ NO_SCORE = "no score"  # as records count it
 
 def model(run: Run, options: Options, *, score_only: bool = False) -> ModelResult:
     """One model's score and, where its records hold them, calibration and perplexity."""
+    with while_at(f"model {run.name!r}"), named({"x": f"the scores of {run.name!r}"}):
+        return _model(run, options, score_only=score_only)
+
+
+def _model(run: Run, options: Options, *, score_only: bool) -> ModelResult:
     score = None
     if run.score is not None and len(run):
         groups = _clusters(run, options)
@@ -105,14 +110,18 @@ def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) 
     """One pair out of ``m``, whose verdicts together keep the confidence level: each reads 1 - alpha/m."""
     groups = _groups(scores, base, options)
 
+    names = {"new": f"the scores of {new!r}", "baseline": f"the scores of {base.name!r}"}
+    names["new - baseline"] = f"the differences of {new!r} from {base.name!r}"
+
     def at(level: float) -> uncertainty.Comparison:
-        return uncertainty.compare(
-            scores[new],
-            baseline=scores[base.name],
-            clusters=groups,
-            confidence_level=level,
-            higher_is_better=options.higher_is_better,
-        )
+        with while_at(f"{new!r} against {base.name!r}"), named(names):
+            return uncertainty.compare(
+                scores[new],
+                baseline=scores[base.name],
+                clusters=groups,
+                confidence_level=level,
+                higher_is_better=options.higher_is_better,
+            )
 
     shown = at(options.confidence_level)
     judged = shown if m == 1 else at(1 - (1 - options.confidence_level) / m)
