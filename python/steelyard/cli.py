@@ -320,7 +320,7 @@ class _Chosen:
                 found = ", ".join(map(repr, of_files[0])) or "none"
                 raise value_error("baseline", expected, "none", f"choose from {found}")
             (self.baseline,) = of_files[0]
-        elif self.baseline not in names:
+        elif self.baseline not in names and self.given is None:  # else it may be a column, as those may
             expected = f"one of the models {', '.join(map(repr, names))}"
             raise value_error("baseline", expected, repr(self.baseline))
         if self.given is None:

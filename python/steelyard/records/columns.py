@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from ..errors import keyword
+import numpy as np
+
+from ..errors import RecordError, keyword
 from . import labels, lm_eval
-from .table import Table, record_error, shorten
+from .table import LIST, Table, record_error, shorten
+from .values import numbers
 
 SCORE_NAMES = ("correct", "is_correct", "acc", "exact_match", "score")
 SCORE_PAIRS = (
@@ -29,6 +32,7 @@ OTHER_NAMES = {
 ROLES = ("id", *OTHER_NAMES, "score")
 ROW = "row"  # id="row": the row number is the id
 NONE = "none"  # switches a guess off
+MOST_CONFIDENCE = 1 + 1e-6
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,10 @@ class Roles:
     n_tokens: str | None = None
     cluster: str | None = None
     epoch: str | None = None
-    wide: tuple[str, ...] = ()  # a wide file's models: the score is ``<model>.<score>``
+    wide: Mapping[str, str] = field(default_factory=dict)  # a wide file's models, and the column of each one's score
+    guessed: frozenset[str] = frozenset()  # the roles that no option names
     guesses: tuple[str, ...] = ()
-    id_is_guessed: bool = False
+    notes: tuple[str, ...] = ()
 
     def of_model(self, table: Table, model: str) -> Roles:
         """The roles of one model of a wide file: ``<model>.<column>`` where the file has it."""
@@ -56,24 +61,46 @@ class Roles:
 
         return replace(
             self,
-            wide=(),
-            score=inside(self.score),
+            wide={},
+            score=self.wide[model],
             confidence=inside(self.confidence),
             loglikelihood=inside(self.loglikelihood),
             n_tokens=inside(self.n_tokens),
         )
 
 
-def resolve(table: Table, options: dict[str, str | None]) -> Roles:
-    """Find every role's column in a file, by option or by guess."""
+class Unusable(RecordError):
+    """A column that was only guessed cannot be what its name says: it is read without."""
+
+    def __init__(self, role: str, column: str, said: str) -> None:
+        super().__init__(said)
+        self.role = role
+        self.column = column
+
+    def note(self) -> str:
+        """What is said of it beside the results."""
+        said = f"{self.column!r} is not read as the {self.role}, which was only guessed"
+        return f"{said} (a column is named with {keyword(self.role)}): {self}"
+
+
+def resolve(
+    table: Table,
+    options: Mapping[str, str | None],
+    models: Sequence[str] | None = None,
+    unusable: Collection[tuple[str, str]] = (),
+) -> Roles:
+    """Find every role's column in a file, by option or by guess; ``unusable``: roles and columns not to guess.
+
+    ``models``: those that were asked for. Whatever a wide file holds of others does not matter.
+    """
     if not len(table):
         raise record_error(table.file, "at least one record", "none", "check how the file was written")
-    finder = _Finder(table, options)
+    finder = _Finder(table, options, models, unusable)
     found = {role: finder.column(role) for role in ROLES if role not in ("score", "id", "n_tokens")}
     found["n_tokens"] = finder.column("n_tokens") if found["loglikelihood"] or options["n_tokens"] else None
-    score, wide = finder.score(has_loglikelihood=found["loglikelihood"] is not None)
+    score, wide = finder.score(found)
     if wide:
-        found |= finder.inside_models(wide)
+        found |= finder.inside_models(tuple(wide))
     others, finder.guesses = finder.guesses, []
     identity = finder.identity(wide=bool(wide))
     return Roles(
@@ -81,68 +108,102 @@ def resolve(table: Table, options: dict[str, str | None]) -> Roles:
         id=identity,
         score=score,
         wide=wide,
+        guessed=frozenset(role for role in ROLES if options[role] is None),
         guesses=(*finder.guesses, *others),
-        id_is_guessed=options["id"] is None,
+        notes=tuple(finder.notes),
     )
 
 
+def model_column(
+    table: Table, options: Mapping[str, str | None], unusable: Collection[tuple[str, str]] = ()
+) -> str | None:
+    """The column of the model's name alone, whatever the others are."""
+    return _Finder(table, options, None, unusable).column("model") if len(table) else None
+
+
 class _Finder:
-    def __init__(self, table: Table, options: dict[str, str | None]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        options: Mapping[str, str | None],
+        models: Sequence[str] | None,
+        unusable: Collection[tuple[str, str]],
+    ) -> None:
         self.table = table
         self.options = options
+        self.models = models
+        self.unusable = unusable
         self.guesses: list[str] = []
+        self.notes: list[str] = []
 
     def column(self, role: str) -> str | None:
         """A role with one column: the named one, or the one with a usual name."""
         option = self.options[role]
         if option is not None:
             return self._named(role, option)
-        return self._one_of(role, [name for name in OTHER_NAMES[role] if self._scalar(name)])
+        found = self._fitting(role, [name for name in OTHER_NAMES[role] if self._can_be(role, name)])
+        if len(found) > 1 and role != "model":  # two models' names: records of several models would be mixed
+            which = " and ".join(map(repr, found))
+            self.notes.append(
+                f"{self.table.file}: {which} can be the {role}: none is read; choose with {keyword(role)}"
+            )
+            return None
+        return self._one_of(role, found)
 
     def identity(self, *, wide: bool) -> str | None:
         option = self.options["id"]
         if option is not None:
             return ROW if option == ROW and ROW not in self.table.columns else self._named("id", option)
-        names = ("id",) if "id" in self.table.columns else ID_NAMES
-        found = self._one_of("id", names)
+        there = [name for name in ID_NAMES if name in self.table.columns and ("id", name) not in self.unusable]
+        filled = [name for name in there if self.table.kind(name) == "scalar"]
+        names = filled or there
+        found = self._one_of("id", ["id"] if "id" in names else names)
         if found is None and wide:
             self.guesses.append("id = the row number")
             return ROW
         return found
 
-    def score(self, *, has_loglikelihood: bool) -> tuple[str | None, tuple[str, ...]]:
-        """The score's column and, in a wide file, the models before it."""
+    def score(self, found: Mapping[str, str | None]) -> tuple[str | None, dict[str, str]]:
+        """The score's column and, in a wide file, the models, each with its own."""
         option = self.options["score"]
         if option is not None:
             return self._named_score(option)
-        top = [name for name in SCORE_NAMES if self._scalar(name)]
+        top = self._fitting("score", [name for name in SCORE_NAMES if self._can_be("score", name)])
         if len(top) == 1:
-            return self._guessed("score", top[0]), ()
+            return self._guessed("score", top[0]), {}
         if top:
             raise self._ask("score", top)
         nested = self._nested_scores()
-        if len(nested) == 1:
-            return self._nested_score(*nested.popitem())
+        of_nested = [f"{model}.{last}" for last, models in nested.items() for model in models]
+        if len(nested) > 1 or (len(of_nested) > 1 and found["model"] is not None):
+            raise self._ask("score", of_nested)
         if nested:
-            raise self._ask("score", [f"{model}.{last}" for last, models in nested.items() for model in models])
+            return self._nested_score(*nested.popitem())
         if lm_eval.is_samples(self.table):
-            metrics = lm_eval.metrics(self.table)
+            metrics = self._fitting(
+                "score", [name for name in lm_eval.metrics(self.table) if self._can_be("score", name)]
+            )
             if len(metrics) == 1:
-                return self._guessed("score", metrics[0]), ()
+                return self._guessed("score", metrics[0]), {}
             if metrics:
                 raise self._ask("score", metrics)
-        pairs = [pair for pair in SCORE_PAIRS if self._graded_by(*pair)]
+        pairs = [
+            pair for pair in SCORE_PAIRS if self._graded_by(*pair) and ("score", "==".join(pair)) not in self.unusable
+        ]
         if len(pairs) == 1:
-            return self._guessed("score", f"{pairs[0][0]}=={pairs[0][1]}"), ()
+            return self._guessed("score", f"{pairs[0][0]}=={pairs[0][1]}"), {}
         if pairs:
             raise self._ask("score", [f"{a}=={b}" for a, b in pairs])
-        if has_loglikelihood:
-            return None, ()
+        if found["loglikelihood"] is not None:
+            return None, {}
+        if found["model"] is None and (models := self._models_by_column(found)):
+            return None, {name: name for name in models}
         raise record_error(
             self.table.file,
             f"a score column ({', '.join(SCORE_NAMES)}, or a pair such as true_label and pred_label)",
             self._columns(),
-            f"name the score's column with {keyword('score')}, or {keyword('score', 'a==b')} to compare two",
+            f"name the score's column with {keyword('score')}, or {keyword('score', 'a==b')} to compare two, "
+            f"or a column for each model with {keyword('models')}",
         )
 
     def inside_models(self, models: tuple[str, ...]) -> dict[str, str | None]:
@@ -152,7 +213,12 @@ class _Finder:
             if role == "n_tokens" and not found.get("loglikelihood") and self._plain("loglikelihood") is None:
                 continue
             if self.options[role] is None and self._plain(role) is None:
-                names = [n for n in OTHER_NAMES[role] if all(f"{m}.{n}" in self.table.columns for m in models)]
+                names = [
+                    name
+                    for name in OTHER_NAMES[role]
+                    if all(f"{model}.{name}" in self.table.columns for model in models)
+                    and not any((role, f"{model}.{name}") in self.unusable for model in models)
+                ]
                 if names:
                     found[role] = self._guessed(role, names[0], shown=f"*.{names[0]}")
         return found
@@ -160,7 +226,47 @@ class _Finder:
     # ---- pieces
 
     def _plain(self, role: str) -> str | None:
-        return next((name for name in OTHER_NAMES[role] if name in self.table.columns), None)
+        return next((name for name in OTHER_NAMES[role] if self._can_be(role, name)), None)
+
+    def _can_be(self, role: str, name: str) -> bool:
+        """Whether a column may be guessed to have a role."""
+        return self._scalar(name) and (role, name) not in self.unusable
+
+    def _fitting(self, role: str, names: Sequence[str]) -> list[str]:
+        """Where several columns can be one: those whose values fit, if any."""
+        return (len(names) > 1 and [name for name in names if self._fits(role, name)]) or list(names)
+
+    def _fits(self, role: str, name: str) -> bool:
+        if role == "model":
+            return LIST not in self.table.columns[name]
+        try:
+            found, missing = numbers(self.table.columns[name], name, self.table.where)
+        except RecordError:
+            return False
+        inside = (found >= 0) & (found <= MOST_CONFIDENCE) if role == "confidence" else np.isfinite(found)
+        return bool((inside | missing).all())
+
+    def _models_by_column(self, found: Mapping[str, str | None]) -> list[str]:
+        """A plain wide file's models: the columns that were asked for, or all, where all but roles are 0 or 1."""
+        asked = [name for name in self.models or () if self._scalar(name) and self._fits("score", name)]
+        if asked:
+            self.guesses.append(f"models = {', '.join(asked)} (the columns of these names)")
+            return list(dict.fromkeys(asked))
+        usual = {*ID_NAMES, *(name for names in OTHER_NAMES.values() for name in names)}
+        names = [name for name in self.table.columns if name not in {*usual, *found.values(), self.options["id"]}]
+        if self.models is not None or len(names) < 2 or len(self.table) < 2 or not all(map(self._zero_or_one, names)):
+            return []
+        self.guesses.append(f"models = {', '.join(names)} (every column is 0 or 1)")
+        return names
+
+    def _zero_or_one(self, name: str) -> bool:
+        if not self._scalar(name):
+            return False
+        try:
+            found, missing = numbers(self.table.columns[name], name, self.table.where)
+        except RecordError:
+            return False
+        return bool((missing | (found == 0) | (found == 1)).all()) and not missing.all()
 
     def _scalar(self, name: str) -> bool:
         """Whether there is such a column, of values that are not all lists or missing."""
@@ -174,14 +280,19 @@ class _Finder:
         nested: dict[str, list[str]] = {}
         found = [name for name in self.table.columns if name.rpartition(".")[2] in SCORE_NAMES and "." in name]
         for name in lm_eval.answers(self.table, found):
-            if self._scalar(name):
+            if self._can_be("score", name):
                 model, _, last = name.rpartition(".")
                 nested.setdefault(last, []).append(model)
-        return nested
+        chosen = {last: self._asked_for(models) for last, models in nested.items()}
+        return {last: models for last, models in chosen.items() if models} or nested
 
-    def _nested_score(self, last: str, models: list[str]) -> tuple[str, tuple[str, ...]]:
-        if len(models) == 1:
-            return self._guessed("score", f"{models[0]}.{last}"), ()
+    def _asked_for(self, models: Sequence[str]) -> list[str]:
+        return [model for model in models if self.models is None or model in self.models]
+
+    def _nested_score(self, last: str, models: list[str]) -> tuple[str, dict[str, str]]:
+        models = self._asked_for(models) or models
+        if len(models) == 1 and models[0] not in (self.models or ()):
+            return self._guessed("score", f"{models[0]}.{last}"), {}
         if len(self.table) == 1 and self.options["score"] is None:
             raise record_error(
                 self.table.file,
@@ -190,9 +301,9 @@ class _Finder:
                 f"write one record a line, or name one of them with {keyword('score')}",
             )
         self.guesses.append(f"models = {', '.join(models)} (the columns *.{last})")
-        return last, tuple(models)
+        return last, {model: f"{model}.{last}" for model in models}
 
-    def _named_score(self, option: str) -> tuple[str | None, tuple[str, ...]]:
+    def _named_score(self, option: str) -> tuple[str | None, dict[str, str]]:
         if "==" in option and option not in self.table.columns:
             sides = [side.strip() for side in option.split("==")]
             if len(sides) != 2 or not all(sides):
@@ -206,13 +317,13 @@ class _Finder:
             target, _, said = labels.sides(score)
             if not said:
                 self.guesses.append(f"target = {target}")
-            return score, ()
+            return score, {}
         last = option.removeprefix("*.")
         if option not in self.table.columns:
             models = [name.removesuffix(f".{last}") for name in self.table.columns if name.endswith(f".{last}")]
             if models and lm_eval.answers(self.table, models) == models:
                 return self._nested_score(last, models)
-        return self._named("score", option), ()
+        return self._named("score", option), {}
 
     def _named(self, role: str, option: str) -> str | None:
         if option in self.table.columns:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import keyword, while_at
+from ..errors import RecordError, keyword, while_at
 from . import values as convert
-from .columns import NONE, ROW, Roles
+from .columns import MOST_CONFIDENCE, NONE, ROW, Roles, Unusable
 from .labels import agreement, sides
 from .table import LIST, Table, record_error
 
@@ -37,6 +38,21 @@ class Part:
     def where(self, index: int) -> str:
         """The file and line of the index-th of these rows."""
         return self.table.where(self.rows[index])
+
+    @contextmanager
+    def reading(self, role: str) -> Iterator[None]:
+        """What is wrong with a column that was only guessed makes it unusable, and the file is read without it."""
+        try:
+            yield
+        except RecordError as error:
+            guessed = self.roles.guessed
+            if role == "n_tokens" and role in guessed:
+                role = "loglikelihood"  # it cannot be weighed without
+            column = getattr(self.roles, role)
+            needed = self.roles.score is None and role not in ("id", "model", "cluster", "epoch")
+            if role not in guessed or column is None or needed:
+                raise
+            raise Unusable(role, column, str(error)) from error
 
     def kept(self, keep: Rows) -> Part:
         """Only the rows where ``keep`` is true."""
@@ -87,57 +103,36 @@ def read_part(part: Part, missing: float | None = None, ids: list[str | None] | 
             left_out[reason] = count
         keep = keep & ~gone
 
-    graded = _graded(part, missing)
+    with part.reading("score"):
+        graded = _graded(part, missing)
     score = graded.score
-    loglikelihood, no_loglikelihood = _numbers(part, roles.loglikelihood, "loglikelihood")
+    with part.reading("loglikelihood"):
+        loglikelihood, no_loglikelihood = _numbers(part, roles.loglikelihood, "loglikelihood")
     if roles.score is not None:
         leave_out(graded.reason, graded.gone)
     else:
         leave_out("no loglikelihood", no_loglikelihood)
     if ids is not None:
         leave_out("no id", np.array([one is None for one in ids], dtype=bool))
-    confidence, no_confidence = _numbers(part, roles.confidence, "confidence")
-    n_tokens, no_n_tokens = _numbers(part, roles.n_tokens, "n_tokens")
-
     if score is not None:
-        _require(part, keep & ~np.isfinite(score), score, f"score {roles.score!r}", expected="a finite number")
-    if confidence is not None:
-        inside = (confidence >= 0) & (confidence <= 1 + 1e-6)
-        name = f"confidence {roles.confidence!r}"
-        fix = f"pass a probability, or {keyword('confidence', NONE)}"
-        _require(part, keep & ~no_confidence & ~inside, confidence, name, expected="a probability from 0 to 1", fix=fix)
-        confidence = np.where(no_confidence, np.nan, confidence)
+        with part.reading("score"):
+            _require(part, keep & ~np.isfinite(score), score, f"score {roles.score!r}", expected="a finite number")
+    with part.reading("confidence"):
+        confidence = _confidence(part, keep)
     if loglikelihood is not None:
-        name = f"loglikelihood {roles.loglikelihood!r}"
-        fix = f"pass log-likelihoods in nats, not their negatives, or {keyword('loglikelihood', NONE)}"
-        _require(
-            part,
-            keep & ~no_loglikelihood & ~(loglikelihood <= 1e-6),
-            loglikelihood,
-            name,
-            expected="at most 0",
-            fix=fix,
-        )
-        loglikelihood = np.where(no_loglikelihood, np.nan, np.minimum(loglikelihood, 0.0))
-    if n_tokens is None:
-        n_tokens = np.ones(n)
-    else:
-        good = (n_tokens > 0) & (n_tokens < 2**53) & (n_tokens == np.floor(n_tokens))
-        name = f"n_tokens {roles.n_tokens!r}"
-        counts = keep & ~no_loglikelihood if loglikelihood is not None else keep
-        _require(
-            part,
-            counts & (no_n_tokens | ~good),
-            n_tokens,
-            name,
-            expected="a whole number from 1 on",
-            fix=f"correct the value, or pass {keyword('n_tokens', NONE)}",
-        )
+        with part.reading("loglikelihood"):
+            loglikelihood = _at_most_0(part, loglikelihood, keep & ~no_loglikelihood)
+    with part.reading("n_tokens"):
+        n_tokens = _n_tokens(part, keep if loglikelihood is None else keep & ~no_loglikelihood)
+    kept = part.kept(keep)
+    with part.reading("cluster"):
+        cluster = _required_texts(kept, roles.cluster, "cluster")
+    with part.reading("epoch"):
+        epoch = _required_texts(kept, roles.epoch, "epoch")
 
     def cut(values: Floats | None) -> Floats | None:
         return None if values is None else values[keep]
 
-    kept = part.kept(keep)
     return Block(
         part=kept,
         ids=None
@@ -147,8 +142,8 @@ def read_part(part: Part, missing: float | None = None, ids: list[str | None] | 
         confidence=cut(confidence),
         loglikelihood=cut(loglikelihood),
         n_tokens=n_tokens[keep],
-        cluster=_required_texts(kept, roles.cluster, "cluster"),
-        epoch=_required_texts(kept, roles.epoch, "epoch"),
+        cluster=cluster,
+        epoch=epoch,
         no_answer=graded.no_answer[keep],
         no_score=graded.no_score[keep],
         left_out=left_out,
@@ -175,6 +170,35 @@ def _labels(part: Part, column: str) -> list[Any]:
     return values
 
 
+def _confidence(part: Part, keep: Rows) -> Floats | None:
+    confidence, none = _numbers(part, part.roles.confidence, "confidence")
+    if confidence is None:
+        return None
+    bad = keep & ~none & ~((confidence >= 0) & (confidence <= MOST_CONFIDENCE))
+    fix = f"pass a probability, or {keyword('confidence', NONE)}"
+    name = f"confidence {part.roles.confidence!r}"
+    _require(part, bad, confidence, name, expected="a probability from 0 to 1", fix=fix)
+    return np.where(none, np.nan, confidence)
+
+
+def _at_most_0(part: Part, loglikelihood: Floats, known: Rows) -> Floats:
+    fix = f"pass log-likelihoods in nats, not their negatives, or {keyword('loglikelihood', NONE)}"
+    name = f"loglikelihood {part.roles.loglikelihood!r}"
+    _require(part, known & ~(loglikelihood <= 1e-6), loglikelihood, name, expected="at most 0", fix=fix)
+    return np.where(known, np.minimum(loglikelihood, 0.0), np.nan)
+
+
+def _n_tokens(part: Part, needed: Rows) -> Floats:
+    n_tokens, none = _numbers(part, part.roles.n_tokens, "n_tokens")
+    if n_tokens is None:
+        return np.ones(len(part.rows))
+    good = ~none & (n_tokens > 0) & (n_tokens < 2**53) & (n_tokens == np.floor(n_tokens))
+    fix = f"correct the value, or pass {keyword('n_tokens', NONE)}"
+    name = f"n_tokens {part.roles.n_tokens!r}"
+    _require(part, needed & ~good, n_tokens, name, expected="a whole number from 1 on", fix=fix)
+    return n_tokens
+
+
 def _numbers(part: Part, column: str | None, role: str) -> tuple[Floats | None, Rows]:
     if column is None:
         return None, np.ones(len(part.rows), dtype=bool)
@@ -191,7 +215,8 @@ def read_ids(part: Part) -> list[str | None] | None:
         return None
     if column == ROW and ROW not in part.table.columns:
         return [f"{prefix}{row}" for row in range(1, len(part.rows) + 1)]
-    ids = convert.texts(part.values(column), f"id {column!r}", part.where)
+    with part.reading("id"):
+        ids = convert.texts(part.values(column), f"id {column!r}", part.where)
     return [None if one is None else prefix + one for one in ids] if prefix else ids
 
 

@@ -6,13 +6,14 @@ import math
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .._mode import standard_mode
 from .._progress import Progress, reporter
-from ..errors import keyword, shown, type_error, value_error
+from ..errors import RecordError, keyword, shown, type_error, value_error
 from . import columns, lm_eval
-from .columns import Roles
+from .columns import Roles, Unusable
 from .formats import read_table
 from .part import Part
 from .run import Run, make_run
@@ -22,6 +23,7 @@ from .values import text, texts
 
 AnyPath = str | os.PathLike[str]
 Choose = Callable[[Sequence[Sequence[str]]], Sequence[str]]
+NOT_ASKED_FOR = "of a model not asked for"
 
 
 @standard_mode
@@ -47,8 +49,9 @@ def read(
 
     JSON Lines, a JSON array, CSV, TSV or Parquet, plain or gzipped, told apart by their content. A file holds one
     model; or many, named by a column; or many side by side (``a.is_correct``, ``b.is_correct``). Columns are named
-    by dotted path (``doc.subject``); the ones that no option names are guessed by their usual names, and an
-    ambiguous file is an error that lists the candidates. ``"none"`` for an option switches its guess off.
+    by dotted path (``doc.subject``); the ones that no option names are guessed by their usual names. Where several
+    columns can be the score or the id, the file is an error that lists them; any other guess that does not fit is
+    dropped, and said in ``notes``. ``"none"`` for an option switches its guess off.
 
     Parameters
     ----------
@@ -79,8 +82,8 @@ def read(
     names
         The run's name for each file; files of one name are one run. Default: the file's name, or its folder's.
     models
-        Only these runs, in this order; of the others nothing is checked. A function is given a list of names a file,
-        and returns the ones to read.
+        Only these runs, in this order; whatever is wrong with others does not matter. In a file without any other
+        score these may be columns, one a model. A function is given a list of names a file and returns those to read.
     repeats
         ``"epochs"``: ids may come more than once without an epoch column; they are epochs.
     missing
@@ -92,7 +95,7 @@ def read(
     Returns
     -------
     Runs
-        ``.runs``, ``.left_out``, ``.guesses``, ``.scores()``.
+        ``.runs``, ``.left_out``, ``.guesses``, ``.notes``, ``.scores()``.
 
     Raises
     ------
@@ -125,13 +128,14 @@ def read(
     names = _names(names, files)
     if names is not None and model is None:
         options["model"] = columns.NONE  # the caller has named the runs
-    tables = _read_all(files, progress, _asked(options))
-    found = [columns.resolve(table, options) for table in tables]
-    if names is not None and any(roles.model for roles in found):
+    if names is not None and options["model"] != columns.NONE:
         expected = f"no names where {keyword('model')} names a column"
         raise value_error("names", expected, repr(list(names)), "leave one out")
-    _check_same_guess(tables, found)
-    return _Assembly(tables, found, names, repeats, filled).runs(filter, models)
+    chosen = None if callable(models) else _models(models)
+    tables = _read_all(files, progress, _asked(options) | frozenset(chosen or ()))
+    names = names or _default_names([table.file for table in tables])
+    reading = _Reading(tables, options, names, chosen, filter, repeats, filled)
+    return (replace(reading, models=_models(models(reading.inside()))) if callable(models) else reading).runs()
 
 
 def _files(paths: AnyPath | Sequence[AnyPath]) -> list[Path]:
@@ -187,6 +191,14 @@ def _missing(missing: str | float) -> float | None:
     return float(missing)
 
 
+def _models(models: Sequence[str] | None) -> list[str] | None:
+    if models is None:
+        return None
+    if isinstance(models, str) or not all(isinstance(name, str) for name in models):
+        raise type_error("models", "a sequence of models' names", repr(models))
+    return list(models)
+
+
 def _asked(options: Mapping[str, str | None]) -> frozenset[str]:
     """The columns that options name."""
     return frozenset(side.strip() for option in options.values() if option for side in (option, *option.split("==")))
@@ -220,48 +232,101 @@ def _size(file: Path) -> int:
         return 0  # the reader says what is wrong
 
 
-def _check_same_guess(tables: Sequence[Table], found: Sequence[Roles]) -> None:
-    """Two files whose guessed scores differ would compare two different things."""
-    scores = {roles.score: table.file for table, roles in zip(tables, found, strict=True)}
-    if len(scores) > 1:
-        shown = ", ".join(f"{score!r} in {file}" for score, file in scores.items())
-        fix = f"name it with {keyword('score')}"
-        raise record_error(tables[0].file, "the same score column in every file", shown, fix)
+@dataclass(frozen=True)
+class _Reading:
+    """Reads all files by their columns' roles, and again without a guess that turned out to be none."""
+
+    tables: Sequence[Table]
+    options: Mapping[str, str | None]
+    names: Sequence[str]
+    models: Sequence[str] | None
+    filter: str | None
+    repeats: str | None
+    missing: float | None
+    unusable: dict[tuple[str, str], Unusable] = field(default_factory=dict)
+
+    def runs(self) -> Runs:
+        """All runs that were asked for."""
+        while True:
+            try:
+                roles = [self._roles(*one) for one in zip(self.tables, self.names, strict=True)]
+                self._check_same_guess(roles)
+            except RecordError:
+                for (role, _), error in self.unusable.items():
+                    if role == "score":  # no other column is one
+                        raise RecordError(str(error)) from error
+                raise
+            try:
+                made = _Assembly(self, roles).runs()
+            except Unusable as error:
+                if (error.role, error.column) in self.unusable:
+                    raise
+                self.unusable[error.role, error.column] = error
+                continue
+            notes = [error.note() for error in self.unusable.values()]
+            notes += [note for one in roles if one is not None for note in one.notes]
+            return replace(made, notes=(*dict.fromkeys(notes), *made.notes))
+
+    def inside(self) -> list[list[str]]:
+        """The models of every file, whatever else is wrong with it."""
+        return [self._inside(*one) for one in zip(self.tables, self.names, strict=True)]
+
+    def _inside(self, table: Table, name: str) -> list[str]:
+        try:
+            roles = columns.resolve(table, self.options)
+            column = roles.model
+        except RecordError:
+            roles, column = Roles(), columns.model_column(table, self.options)
+        if roles.wide:
+            return list(roles.wide)
+        if column is None:
+            return [name]
+        return list(dict.fromkeys(one for value in table.columns[column] if (one := text(value)) is not None))
+
+    def _roles(self, table: Table, name: str) -> Roles | None:
+        """The roles of a file's columns; None where it holds none of the models that were asked for."""
+        if self.models is not None:
+            there = {*self._inside(table, name), *table.columns, *(one.rpartition(".")[0] for one in table.columns)}
+            if there.isdisjoint(self.models):
+                return None
+        return columns.resolve(table, self.options, self.models, self.unusable)
+
+    def _check_same_guess(self, found: Sequence[Roles | None]) -> None:
+        """Two files whose guessed scores differ would compare two different things."""
+        pairs = zip(self.tables, found, strict=True)
+        scores = {roles.score: table.file for table, roles in pairs if roles is not None}
+        if len(scores) > 1:
+            shown = ", ".join(f"{score!r} in {file}" for score, file in scores.items())
+            fix = f"name it with {keyword('score')}"
+            raise record_error(self.tables[0].file, "the same score column in every file", shown, fix)
 
 
 class _Assembly:
     """Sorts the rows of all files into runs."""
 
-    def __init__(
-        self,
-        tables: Sequence[Table],
-        found: Sequence[Roles],
-        names: list[str] | None,
-        repeats: str | None,
-        missing: float | None,
-    ) -> None:
-        self.tables = tables
+    def __init__(self, reading: _Reading, found: Sequence[Roles | None]) -> None:
+        self.reading = reading
+        self.tables = reading.tables
         self.found = found
-        self.names = names or _default_names([table.file for table in tables])
-        self.repeats = repeats
-        self.missing = missing
+        self.names = reading.names
         self.parts: dict[str, list[tuple[Part, str | None]]] = {}
-        self.inside: list[dict[str, None]] = []
-        """The models of each file, in their order."""
         self.left_out: dict[str, dict[str, int]] = {}
-        tasks = [lm_eval.task(table.file) if lm_eval.is_samples(table) else None for table in tables]
+        tasks = [lm_eval.task(table.file) if lm_eval.is_samples(table) else None for table in self.tables]
         several = len(set(tasks)) > 1 and None not in tasks
         self.prefixes = [f"{task}/" if several else "" for task in tasks]
 
-    def runs(self, filter: str | None, models: Sequence[str] | Choose | None) -> Runs:
-        for index, table in enumerate(self.tables):
-            self._sort(index, self._filtered(table, filter))
-        chosen = self._chosen(models([list(names) for names in self.inside]) if callable(models) else models)
+    def runs(self) -> Runs:
+        for index, (table, roles) in enumerate(zip(self.tables, self.found, strict=True)):
+            if roles is None:
+                self._leave_out(table.file, NOT_ASKED_FOR, len(table))
+            else:
+                self._sort(table, roles, index)
+        chosen = self._chosen(self.reading.models)
         made: list[Run] = []
         for name in chosen:
             parts = self.parts[name]
             of_parts, of_models = [part for part, _ in parts], [model for _, model in parts]
-            run, by_part = make_run(name, of_parts, of_models, self.repeats, self.missing)
+            run, by_part = make_run(name, of_parts, of_models, self.reading.repeats, self.reading.missing)
             made.append(run)
             for (file, counts), (_, model) in zip(by_part, parts, strict=True):
                 for reason, count in counts.items():
@@ -271,8 +336,8 @@ class _Assembly:
             read[table.file] = read.get(table.file, 0) + len(table)
         return Runs(tuple(made), self.left_out, self._guesses(), read)
 
-    def _filtered(self, table: Table, filter: str | None) -> Sequence[int]:
-        rows = range(len(table))
+    def _filtered(self, table: Table) -> Sequence[int]:
+        rows, filter = range(len(table)), self.reading.filter
         if filter is None and not lm_eval.is_samples(table):
             return rows
         values = table.columns.get("filter")
@@ -292,31 +357,35 @@ class _Assembly:
         self._leave_out(table.file, "with another filter", len(values) - len(chosen))
         return chosen
 
-    def _sort(self, index: int, rows: Sequence[int]) -> None:
-        table, roles, prefix = self.tables[index], self.found[index], self.prefixes[index]
+    def _sort(self, table: Table, roles: Roles, index: int) -> None:
+        name, prefix, models = self.names[index], self.prefixes[index], self.reading.models
+        is_one = roles.model is None and not roles.wide
+        asked_for = models is None or not is_one or name in models
+        rows = self._filtered(table) if asked_for else range(len(table))
         for reason, count in table.left_out.items():
             self._leave_out(table.file, reason, count)
         for metric, count in lm_eval.lists(table).items() if lm_eval.is_samples(table) else ():
             self._leave_out(table.file, f"with a list as {metric!r}", count)
-        self.inside.append({})
         if roles.wide:
             for model in roles.wide:
                 self._add(model, Part(table, rows, roles.of_model(table, model), prefix), model)
+            if models is not None and not set(models).intersection(roles.wide):
+                self._leave_out(table.file, NOT_ASKED_FOR, len(rows))
         elif roles.model is None:
-            self._add(self.names[index], Part(table, rows, roles, prefix), None)
+            self._add(name, Part(table, rows, roles, prefix), None)
         else:
             of_model: dict[str | None, list[int]] = {}
-            names = texts(table.columns[roles.model], f"model {roles.model!r}", table.where)
+            with Part(table, rows, roles).reading("model"):
+                names = texts(table.columns[roles.model], f"model {roles.model!r}", table.where)
             for row in rows:
                 of_model.setdefault(names[row], []).append(row)
             self._leave_out(table.file, "no model", len(of_model.pop(None, ())))
-            for name, own in of_model.items():
-                if name is not None:
-                    self._add(name, Part(table, own, roles, prefix), None)
+            for of, own in of_model.items():
+                if of is not None:
+                    self._add(of, Part(table, own, roles, prefix), None)
 
     def _add(self, name: str, part: Part, model: str | None) -> None:
         self.parts.setdefault(name, []).append((part, model))
-        self.inside[-1][name] = None
 
     def _leave_out(self, file: str, reason: str, count: int) -> None:
         if count:
@@ -328,24 +397,22 @@ class _Assembly:
             if not self.parts:
                 raise record_error(self.tables[0].file, "records", "none", "check how the file was written")
             return list(self.parts)
-        if isinstance(models, str):
-            raise type_error("models", "a sequence of models' names", repr(models))
         for name in models:
             if name not in self.parts:
-                raise value_error("models", f"some of {', '.join(map(repr, self.parts))}", repr(name))
+                there = dict.fromkeys(one for names in self.reading.inside() for one in names)
+                raise value_error("models", f"some of {', '.join(map(repr, there))}", repr(name))
         for name, parts in self.parts.items():
             for part, model in parts if name not in models else ():
                 if model is None:
-                    self._leave_out(part.table.file, "of a model not asked for", len(part.rows))
+                    self._leave_out(part.table.file, NOT_ASKED_FOR, len(part.rows))
         return list(dict.fromkeys(models))
 
     def _guesses(self) -> tuple[str, ...]:
         """Each guess once; with the file's name where files differ."""
-        per_file = [roles.guesses for roles in self.found]
-        if len(set(per_file)) <= 1:
-            return per_file[0]
-        of = zip(self.tables, per_file, strict=True)
-        return tuple(f"{table.file}: {guess}" for table, guesses in of for guess in guesses)
+        per_file = {table.file: of.guesses for table, of in zip(self.tables, self.found, strict=True) if of is not None}
+        if len(set(per_file.values())) <= 1:
+            return next(iter(per_file.values()), ())
+        return tuple(f"{file}: {guess}" for file, guesses in per_file.items() for guess in guesses)
 
 
 def _default_names(files: Sequence[str]) -> list[str]:

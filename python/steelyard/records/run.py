@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,7 +133,7 @@ class Run:
         """The documents' hashes, where ids were guessed to be lm-evaluation-harness's numbers."""
         hashes: list[str | None] = []
         for part in self._parts:
-            if not (part.roles.id == "doc_id" and part.roles.id_is_guessed and "doc_hash" in part.table.columns):
+            if not (part.roles.id == "doc_id" and "id" in part.roles.guessed and "doc_hash" in part.table.columns):
                 return None
             hashes += [text(value) for value in part.values("doc_hash")]
         return hashes
@@ -237,7 +238,7 @@ def _regraded(part: Part, model: str | None, score: str) -> Part:
     return Part(
         table,
         part.rows,
-        Roles(id=roles.id, score=found, cluster=roles.cluster, epoch=roles.epoch, id_is_guessed=roles.id_is_guessed),
+        Roles(id=roles.id, score=found, cluster=roles.cluster, epoch=roles.epoch, guessed=roles.guessed - {"score"}),
         part.id_prefix,
     )
 
@@ -274,12 +275,14 @@ def _joined(blocks: Sequence[Block], role: str, lists: Sequence[list[str] | None
     """Several files' text as one column; None where no file has it."""
     if all(one is None for one in lists):
         return None
+    with_it = next(block.part for block, one in zip(blocks, lists, strict=True) if one is not None)
     for block, one in zip(blocks, lists, strict=True):
         if one is None:
             file = block.part.table.file
             got = "none, though other files of the run have one"
             fix = f"name it with {keyword(role)}, or pass {keyword(role, columns.NONE)}"
-            raise record_error(file, f"a column for {role}", got, fix)
+            with with_it.reading(role) if role != "id" else nullcontext():
+                raise record_error(file, f"a column for {role}", got, fix)
     return [value for one in lists for value in one or ()]
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from .._mode import standard_mode_methods
 from .._text import printable
+from .matching import match
 from .run import Run
-from .scores import Scores, match, of_ids
+from .scores import Scores, of_ids
 
 
 @standard_mode_methods
@@ -23,6 +24,8 @@ class Runs:
     """What was guessed because no option said it, such as ``score = acc``."""
     read: Mapping[str, int]
     """For every file, how many records it holds: those of the runs, and those left out."""
+    notes: tuple[str, ...] = ()
+    """What was not read as its name says, and why, a sentence each."""
 
     def __iter__(self) -> Iterator[Run]:
         return iter(self.runs)
@@ -64,7 +67,8 @@ class Runs:
 
     def __repr__(self) -> str:
         lines = [f"{printable(run.name)}: {len(run):,} records{_counts(run)}" for run in self.runs]
-        return "\n".join(lines + [f"guessed: {printable(guess)}" for guess in self.guesses])
+        lines += [f"guessed: {printable(guess)}" for guess in self.guesses]
+        return "\n".join(lines + [f"note: {printable(note)}" for note in self.notes])
 
 
 def _counts(run: Run) -> str:

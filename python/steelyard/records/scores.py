@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class _Matched:
+class Matched:
     """One run's rows in the order of the matched ids: the first row of each id, and all of them where some repeat."""
 
     run: Run
@@ -62,7 +62,8 @@ class Scores(Mapping[str, Floats]):
     Attributes
     ----------
     ids : array of str, or None
-        The records, sorted: as numbers where all are whole numbers, else as text. None for one model without ids.
+        The records as the first model writes them, sorted: as numbers where all are whole numbers, else as text.
+        None for one model without ids.
     left_out : mapping
         ``unmatched``: ids that not every model has; other reasons, such as ``no score``: records of the files.
     unmatched : mapping
@@ -72,20 +73,24 @@ class Scores(Mapping[str, Floats]):
     merged : mapping
         For every model of which ids repeat: how many ``ids`` and ``records``, and the ``fewest`` and ``most`` records
         of one id.
+    notes : tuple of str
+        What was done to match ids that are written differently.
     """
 
     def __init__(
         self,
-        matched: Sequence[_Matched],
+        matched: Sequence[Matched],
         ids: NDArray[np.str_] | None,
         left_out: Mapping[str, int],
         unmatched: Mapping[str, int],
+        notes: tuple[str, ...] = (),
     ) -> None:
         self._matched = tuple(matched)
         self._values = {one.run.name: one.means() for one in matched}
         self.ids = ids
         self.left_out = dict(left_out)
         self.unmatched = dict(unmatched)
+        self.notes = notes
         self.no_answer = {one.run.name: one.total(one.run._no_answer) for one in matched}
         self.no_score = {one.run.name: one.total(one.run._no_score) for one in matched}
         counted = {one.run.name: one.merged() for one in matched if one.epochs}
@@ -107,7 +112,8 @@ class Scores(Mapping[str, Floats]):
         said += [f"{printable(name)}: {count:,} without an answer" for name, count in self.no_answer.items() if count]
         said += [f"{printable(name)}: {count:,} without a score" for name, count in self.no_score.items() if count]
         shown = ", ".join(f"{count:,} {printable(reason)}" for reason, count in self.left_out.items())
-        return f"Scores({'; '.join([*said, *([f'left out: {shown}'] if shown else [])])})"
+        said += [f"left out: {shown}"] if shown else []
+        return f"Scores({'; '.join([*said, *map(printable, self.notes)])})"
 
     @property
     def epochs(self) -> Mapping[str, NDArray[np.int64]]:
@@ -152,94 +158,7 @@ def of_ids(merged: Mapping[str, int]) -> str:
     return f"of {merged['ids']:,} ids ({fewest}{f' to {most}' if most > fewest else ''} an id)"
 
 
-def match(runs: Sequence[Run]) -> Scores:
-    """Pair runs by id: the ids that all have, sorted, each with its mean over epochs."""
-    left_out: dict[str, int] = {}
-    for run in runs:
-        if run.score is None:
-            raise no_score(run)
-        for reason, count in run.left_out.items():
-            left_out[reason] = left_out.get(reason, 0) + count
-    if len(runs) == 1 and runs[0].ids is None:
-        run = runs[0]
-        return Scores([_Matched(run, np.arange(len(run)))], None, left_out, {run.name: 0})
-    first_rows = [_first_rows(run) for run in runs]
-    common = set(first_rows[0]).intersection(*first_rows[1:])
-    if not common:
-        raise _nothing_in_common(runs)
-    unmatched = {run.name: len(rows) - len(common) for run, rows in zip(runs, first_rows, strict=True)}
-    if missing := len(set().union(*first_rows)) - len(common):
-        left_out = {"unmatched": missing, **left_out}
-    ids = _sorted(common)
-    matched = [_matched(run, rows, ids) for run, rows in zip(runs, first_rows, strict=True)]
-    _check_documents(matched, ids)
-    return Scores(matched, np.array(ids, dtype=np.str_), left_out, unmatched)
-
-
 def no_score(run: Run) -> Exception:
     """The error for a run that has only log-likelihoods."""
     fix = f"name one with {keyword('score')}"
     return record_error(", ".join(run.files), f"scores of {run.name!r}", "no score column", fix)
-
-
-def _first_rows(run: Run) -> dict[str, int]:
-    """The first row of every id."""
-    if run.ids is None:
-        raise record_error(
-            ", ".join(run.files),
-            f"an id column to match {run.name!r} by",
-            "none",
-            f"name it with {keyword('id')}, or pass {keyword('id', 'row')} if the files have the same records in the "
-            "same order",
-        )
-    ids = run.ids.tolist()
-    return dict(zip(reversed(ids), range(len(ids) - 1, -1, -1), strict=True))
-
-
-def _matched(run: Run, first_rows: Mapping[str, int], ids: Sequence[str]) -> _Matched:
-    first = np.array([first_rows[one] for one in ids], dtype=np.int64)
-    if run.ids is None or len(first_rows) == len(run):
-        return _Matched(run, first)
-    epochs: dict[str, list[int]] = {}
-    for row, one in enumerate(run.ids.tolist()):
-        epochs.setdefault(one, []).append(row)
-    return _Matched(run, first, [epochs[one] for one in ids])
-
-
-def _sorted(ids: set[str]) -> list[str]:
-    """An order of the ids that does not depend on the order of the files."""
-    if all(one.isascii() and one.isdigit() for one in ids):
-        return sorted(ids, key=lambda one: (int(one), one))
-    return sorted(ids)
-
-
-def _nothing_in_common(runs: Sequence[Run]) -> Exception:
-    shown = "; ".join(
-        f"{run.name!r} has {', '.join(map(repr, run.ids[:3].tolist())) or 'none'}"
-        for run in runs
-        if run.ids is not None
-    )
-    return record_error(
-        ", ".join(dict.fromkeys(file for run in runs for file in run.files)),
-        "ids that all models have",
-        shown,
-        f"name the column that they share with {keyword('id')}",
-    )
-
-
-def _check_documents(matched: Sequence[_Matched], ids: Sequence[str]) -> None:
-    """Where lm-evaluation-harness wrote a hash of each document, equal ids must be equal documents."""
-    hashes = [one.run.document_hashes() for one in matched]
-    if len(matched) < 2 or any(one is None for one in hashes):
-        return
-    aligned = [[own[row] for row in one.first] for one, own in zip(matched, hashes, strict=True) if own is not None]
-    for one, own in zip(matched[1:], aligned[1:], strict=True):
-        for index, (first, here) in enumerate(zip(aligned[0], own, strict=True)):
-            if first != here:
-                raise record_error(
-                    f"{one.run.files[0]}: doc_id {ids[index]!r}",
-                    f"the document that {matched[0].run.name!r} has under that id",
-                    "one with another doc_hash",
-                    f"match by content with {keyword('id', 'doc_hash')}, or pass {keyword('id', 'doc_id')} to trust "
-                    "the numbers",
-                )

@@ -259,5 +259,5 @@ def _report(
         read=dict(runs.read),
         guesses=runs.guesses,
         left_out={file: dict(counts) for file, counts in runs.left_out.items()},
-        notes=(*(note for model in models for note in model.notes), *notes),
+        notes=(*runs.notes, *(note for model in models for note in model.notes), *notes),
     )

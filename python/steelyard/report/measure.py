@@ -102,6 +102,7 @@ def pairs(
     found = [_compared(scores, new, runs[base], options, m=len(matched)) for new, base, scores in matched]
     for pair in found:
         _check_matched(pair, runs, options.min_matched)
+    notes += [f"{new} and {base}: {note}" for new, base, scores in matched for note in scores.notes]
     adjusted = _core.holm(np.array([pair.p_value for pair in found])).tolist()
     return tuple(replace(pair, p_adjusted=p) for pair, p in zip(found, adjusted, strict=True)), tuple(notes)
 
