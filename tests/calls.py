@@ -180,6 +180,11 @@ def _(n: int) -> Any:
     return uniform(n), np.random.default_rng(1).integers(0, n, n)
 
 
+@row("estimate: weights", "estimate", call=lambda d: sy.estimate(d[0], weights=d[1], where=d[2]))
+def _(n: int) -> Any:
+    return uniform(n), uniform(n, 1), uniform(n, 2) < 0.9
+
+
 @row("estimate: texts", "estimate", call=lambda d: sy.estimate(d[0], clusters=d[1]))
 def _(n: int) -> Any:
     return uniform(n), texts(n)

@@ -119,7 +119,7 @@ def test_coverage_of_clustered_answers() -> None:
     for _ in range(trials):
         sizes = rng.integers(2, 30, 20)
         ones = rng.binomial(sizes, rng.beta(2.4, 0.6, 20)).astype(np.float64)
-        _, _, low, high, _, _ = _core.clustered_interval(ones, sizes.astype(np.float64), 0.95, "two-sided", binary=True)
+        low, high = _core.clustered_interval(ones, sizes.astype(np.float64), 0.95, "two-sided", score="answers")[2:4]
         held += low <= 0.8 <= high
         plain = sy.proportion(int(ones.sum()), int(sizes.sum()))
         naive += bool(plain.low <= 0.8 <= plain.high)  # type: ignore[operator]

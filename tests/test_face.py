@@ -26,11 +26,11 @@ ROOMS = {
     "preference": {"PreferenceLoss"},
 }
 # Names kept for capabilities that this release does not have.
-LATER = {"strata", "by", "weights", "average", "max_t", "convention", "strategy", "mode"}
+LATER = {"strata", "by", "average", "max_t", "convention", "strategy", "mode"}
 ROWS = {"where", "nan_policy"}
 INTERVAL = {"confidence_level", "alternative"}
 TAKES = {
-    "estimate": ROWS | INTERVAL | {"clusters", "progress"},
+    "estimate": ROWS | INTERVAL | {"clusters", "progress", "weights"},
     "bootstrap": ROWS | INTERVAL | {"clusters", "progress", "method", "n_resamples", "seed"},
     "compare": ROWS | INTERVAL | {"clusters", "progress", "baseline"},
     "proportion": INTERVAL | {"method"},

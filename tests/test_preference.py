@@ -200,9 +200,9 @@ def test_a_loss_or_margin_that_happens_to_be_0_or_1_is_no_proportion(clusters: l
     same = [-1.0, -2.0, -3.0, -4.0]
     out = sy.preference_loss(same, same, same, same, loss="hinge", clusters=clusters)
     for e, value in ((out.reward_margin, 0.0), (out.loss, 1.0)):
-        assert (e.value, e.low, e.high) == (value, value, value)
+        assert (e.value, e.low, e.high, e.standard_error) == (value, None, None, None)
         assert "Wilson" not in str(e.method)
-        assert "no width" in str(e.reason)
+        assert "outside [0, 1]" in str(e.reason)
     accuracy = sy.preference_loss([0.0] * 4, same, same, [0.0] * 4, clusters=clusters).reward_accuracy
     assert "Wilson" in str(accuracy.method)
 

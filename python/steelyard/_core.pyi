@@ -193,16 +193,28 @@ def binomial_sf(k: int, n: int, p: float) -> float: ...
 # intervals: NaN stands for "there is none" (Estimate says None)
 _Watch = Callable[[int, int], object] | None
 
-def column_moments(x: NDArray[Any], progress: _Watch = None) -> tuple[float, float, float, float, int, int]: ...
+def column_moments(x: NDArray[Any], progress: _Watch = None) -> tuple[float, float, float, float, float, int, int]: ...
 def mean_interval(
-    mean: float, squares: float, n: int, confidence_level: float, alternative: str
-) -> tuple[float, float, float]: ...
+    mean: float,
+    squares: float,
+    n: int,
+    confidence_level: float,
+    alternative: str,
+    known: tuple[float, float, float, float],
+    range: str = "unknown",
+) -> tuple[float, float, float, bool]: ...
 def proportion_intervals(
     k: NDArray[np.int64], n: NDArray[np.int64], method: str, confidence_level: float, alternative: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...
 def cluster_sums(
-    x: NDArray[Any], codes: NDArray[np.int64], clusters: int, shift: float = 0.0, progress: _Watch = None
+    x: NDArray[Any],
+    codes: NDArray[np.int64],
+    clusters: int,
+    shift: float = 0.0,
+    progress: _Watch = None,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+def effective_weights(weights: NDArray[np.float64]) -> float: ...
 def clustered_interval(
     sums: NDArray[np.float64],
     sizes: NDArray[np.float64],
@@ -210,8 +222,11 @@ def clustered_interval(
     alternative: str,
     *,
     shift: float = 0.0,
-    binary: bool = False,
-) -> tuple[float, float, float, float, float, float]: ...
+    score: str = "t",
+    known: tuple[float, float, float, float] | None = None,
+    range: str = "unknown",
+    weighted: bool = False,
+) -> tuple[float, float, float, float, float, float, bool]: ...
 def paired_differences(
     new: NDArray[Any], base: NDArray[Any], progress: _Watch = None
 ) -> tuple[NDArray[np.float64], int, int]: ...

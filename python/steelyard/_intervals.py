@@ -35,8 +35,15 @@ PROPORTIONS = {
 WALD_SAFE = 10
 ONE_CLUSTER = "the spread between clusters is unknown under two clusters"
 ONE_VALUE = "the spread of graded values is unknown for one value"
+ONE_WEIGHT = "the spread is unknown where one row has all the weight"
 ALL_EQUAL = "all answers are equal: the standard error is the width of the Wilson interval over 2z"
-NO_SPREAD = "all clusters show the same share: n_effective is their number, the standard error the width over 2t"
+SAME_SHARE = "all clusters show the same share: n_effective is their number, the standard error the width over 2t"
+SAME_ANSWER = "all answers are equal: n_effective is (sum w)^2 / sum w^2, the standard error the width over 2t"
+# Graded values without spread, in [0, 1] and elsewhere.
+FAR_END = "the limits take the share z^2/(n + z^2), Wilson's upper limit for 0 of {n}, to lie at the far end"
+NO_LIMITS = "no limits, since values that may lie outside [0, 1] show no spread"
+# The step of 1, of what is counted rather than read.
+STEP = float(np.finfo(np.float64).eps)
 
 
 class Clusters(NamedTuple):
@@ -55,8 +62,32 @@ class Column:
     squares: float
     low: float
     high: float
+    step: float
+    """A unit in the last place of the largest magnitude."""
     ones: int | None
     """How many values are 1 where all are 0 or 1; else None."""
+
+    @property
+    def shares(self) -> bool:
+        """Whether every value lies in [0, 1]."""
+        return self.low >= 0.0 and self.high <= 1.0
+
+
+class Behind(NamedTuple):
+    """What is known of the values behind a mean: it decides what is said where they show no spread."""
+
+    known: tuple[float, float, float, float]
+    """The smallest and the largest value, a step of what went in, and how many there are."""
+    range: str
+    """``"share"``: in [0, 1]; ``"difference"``: of scores in [0, 1]; ``"unknown"``."""
+
+
+def behind(found: Column, sides: Sequence[Column] = (), *, bounded: bool = True) -> Behind:
+    """What is known of a column; ``sides``: of the two whose difference it is; not ``bounded``: [0, 1] is by chance."""
+    step = max((side.step for side in sides), default=found.step)
+    shares = bounded and all(side.shares for side in sides or (found,))
+    kind = "difference" if sides else "share"
+    return Behind((found.low, found.high, step, float(found.n)), kind if shares else "unknown")
 
 
 def _shown(x: Array, index: int) -> str:
@@ -88,8 +119,8 @@ def column(x: Array, name: str, *, rows: NDArray[np.bool_] | None = None, progre
     n = len(x)
     if x.dtype == np.bool_:
         ones = int(np.count_nonzero(x))
-        return Column(n, ones / n, ones * (n - ones) / n, float(x.min()), float(x.max()), ones)
-    mean, squares, low, high, count, bad = _core.column_moments(x, progress)
+        return Column(n, ones / n, ones * (n - ones) / n, float(x.min()), float(x.max()), STEP, ones)
+    mean, squares, low, high, step, count, bad = _core.column_moments(x, progress)
     if bad >= 0:
         index = bad if rows is None else int(np.flatnonzero(rows)[bad])
         shown = _shown(x, bad)
@@ -97,7 +128,7 @@ def column(x: Array, name: str, *, rows: NDArray[np.bool_] | None = None, progre
         raise value_error(name, "finite values", f"{shown} at index {index}", fix)
     if not (np.isfinite(mean) and np.isfinite(squares)):
         raise too_large(name, f"values from {low:g} to {high:g}")
-    return Column(n, mean, squares, low, high, count if count >= 0 else None)
+    return Column(n, mean, squares, low, high, step, count if count >= 0 else None)
 
 
 def _maybe(value: float) -> float | None:
@@ -151,6 +182,10 @@ def mean(
     *,
     name: str = "x",
     clusters: Clusters | None = None,
+    weights: Floats | None = None,
+    sides: Sequence[Column] = (),
+    bounded: bool = True,
+    ties: bool = False,
     method: str | None = None,
     rows: NDArray[np.bool_] | None = None,
     left_out: Mapping[str, int] | None = None,
@@ -159,30 +194,54 @@ def mean(
     """The mean of a contiguous column of floats or booleans (at least one value).
 
     Without ``method``: Wilson for 0/1 data, Student's t for graded values; with ``clusters`` their
-    cluster-robust (CR2) forms.
+    cluster-robust (CR2) forms, as with ``weights`` (all above 0), where each row is a cluster without ``clusters``.
+    ``sides``: the two columns whose difference ``x`` is. Not ``bounded``: such values may lie outside [0, 1], even if
+    these do not. ``ties``: they are answers, of which some are half right.
     """
-    if clusters is not None and x.dtype == np.bool_:
+    summed = clusters is not None or weights is not None
+    if summed and x.dtype == np.bool_:
         x = x.astype(np.float32)
     found = column(x, name, rows=rows, progress=progress)
-    binary = found.ones is not None
+    values, binary = behind(found, sides, bounded=bounded), found.ones is not None
+    if ties and not binary and found.n > 1:
+        return _summed(
+            x, found, clusters, weights, how, name=name, score="shares", values=values, left_out=left_out,
+            progress=progress,
+        )  # fmt: skip
     chosen = method or ("wilson" if binary else "t")
     if chosen in PROPORTIONS and found.ones is None:
         got = f"values from {found.low:g} to {found.high:g}"
         raise value_error(name, f"0/1 values for method={chosen!r}", got, 'use method="t"')
-    if clusters is not None:
-        return _clustered(x, found, clusters, how, name=name, chosen=chosen, left_out=left_out, progress=progress)
+    if summed:
+        if chosen not in ("wilson", "t"):
+            raise value_error(
+                "method", f"wilson or t with {'weights' if clusters is None else 'clusters'}", repr(chosen)
+            )
+        return _summed(
+            x, found, clusters, weights, how, name=name, score="answers" if chosen == "wilson" else "t",
+            values=values, left_out=left_out, progress=progress,
+        )  # fmt: skip
     if found.ones is not None and chosen in PROPORTIONS:
         reason = "0/1 values" if method is None else "as asked"
         return proportion(found.ones, found.n, how, method=chosen, reason=reason, left_out=left_out)
-    return _student(found, "as asked" if binary and method else "graded values", how, left_out)
+    reason = "as asked" if binary and method else "graded values"
+    return _student(found, values, reason, how, left_out)
 
 
-def _student(found: Column, reason: str, how: Confidence, left_out: Mapping[str, int] | None) -> Estimate:
-    error, low, high = _core.mean_interval(found.mean, found.squares, found.n, *how)
+def _unspread(values: Behind, equal: bool, what: str, n: int) -> str:
+    """What is said of ``n`` things that show no spread."""
+    rule = FAR_END.format(n=n) if values.range != "unknown" else NO_LIMITS
+    return f"all {n} {what} are equal{'' if equal else ' but for rounding'}: {rule}"
+
+
+def _student(
+    found: Column, values: Behind, reason: str, how: Confidence, left_out: Mapping[str, int] | None
+) -> Estimate:
+    error, low, high, unspread = _core.mean_interval(found.mean, found.squares, found.n, *how, *values)
     if found.n < 2:
         reason = ONE_VALUE
-    elif found.low == found.high:
-        reason = f"{reason}; all {found.n} are equal, so the interval has no width"
+    elif unspread:
+        reason = f"{reason}; {_unspread(values, found.low == found.high, 'values', found.n)}"
     return Estimate(
         value=found.mean, standard_error=_maybe(error), low=_maybe(low), high=_maybe(high),
         confidence_level=how.level, n=found.n, method="t", reason=reason, left_out=dict(left_out or {}),
@@ -190,24 +249,28 @@ def _student(found: Column, reason: str, how: Confidence, left_out: Mapping[str,
     )  # fmt: skip
 
 
-def _clustered(
+def _summed(
     x: Array,
     found: Column,
-    clusters: Clusters,
+    clusters: Clusters | None,
+    weights: Floats | None,
     how: Confidence,
     *,
     name: str,
-    chosen: str,
+    score: str,
+    values: Behind,
     left_out: Mapping[str, int] | None,
     progress: Watch,
 ) -> Estimate:
-    if chosen not in ("wilson", "t"):
-        raise value_error("method", "wilson or t with clusters", repr(chosen))
-    binary = chosen == "wilson"
     # Sums about the mean keep what a large mean would round away.
-    shift = 0.0 if found.ones is not None else found.mean
-    sums, sizes = _core.cluster_sums(x, clusters.codes, clusters.total, shift, progress)
-    return ratio(sums, sizes, how, name=name, n=found.n, shift=shift, binary=binary, left_out=left_out)
+    shift = found.mean if score == "t" and found.ones is None else 0.0
+    codes, total = clusters or Clusters(np.arange(found.n), found.n)
+    sums, sizes = _core.cluster_sums(x, codes, total, shift, progress, weights)
+    return ratio(
+        sums, sizes, how, name=name, n=found.n, values=values, shift=shift, score=score,
+        effective=None if weights is None else _core.effective_weights(weights), rows=clusters is None,
+        left_out=left_out,
+    )  # fmt: skip
 
 
 def ratio(
@@ -217,8 +280,11 @@ def ratio(
     *,
     name: str,
     n: int,
+    values: Behind,
     shift: float = 0.0,
-    binary: bool = False,
+    score: str = "t",
+    effective: float | None = None,
+    rows: bool = False,
     left_out: Mapping[str, int] | None = None,
 ) -> Estimate:
     """``sum(sums) / sum(sizes)`` over clusters, with its CR2 variance and Satterthwaite's degrees of freedom.
@@ -230,27 +296,42 @@ def ratio(
         What the caller calls the values.
     n : int
         Rows that count.
+    values : Behind
+        What is known of the values that were added.
     shift : float
         What was taken from every row before it was added; given back to the value.
-    binary : bool
-        The rows are 0 or 1: Wilson's interval with the effective number of rows.
+    score : str
+        ``"t"``, or Wilson's interval with the effective number of rows: of ``"answers"``, which are 0 or 1, or of
+        ``"shares"``, in [0, 1].
+    effective : float, optional
+        The effective number of rows where they have weights, of which ``sizes`` are sums.
+    rows : bool
+        The clusters are the rows themselves.
     """
-    value, error, low, high, df, effective = _core.clustered_interval(sums, sizes, *how, shift=shift, binary=binary)
+    weighted, answers = effective is not None, score == "answers"
+    value, error, low, high, df, scored, unspread = _core.clustered_interval(
+        sums, sizes, *how, shift=shift, score=score, known=values.known, range=values.range, weighted=weighted
+    )
     known = df == df
-    if not np.isfinite(value) or (known and not np.isfinite((error, low if how.alternative != "less" else high)).all()):
-        raise too_large(name, f"{n} rows in clusters whose sums or squares do not")
-    reason = "0/1 values in clusters" if binary else "values in clusters"
+    limits = () if unspread and not answers else (error, low if how.alternative != "less" else high)
+    if not np.isfinite(value) or (known and not np.isfinite(limits).all()):
+        where = "whose weighted sums" if rows else "in clusters whose sums"
+        raise too_large(name, f"{n} rows {where} or squares do not")
+    kind = {"answers": "0/1 values", "shares": "answers and ties"}.get(score, "graded values" if rows else "values")
+    reason = f"{kind}{' with weights' if weighted else ''}{'' if rows else ' in clusters'}"
     if not known:
-        reason = ONE_CLUSTER
-    elif binary and (sums * sizes[0] == sums[0] * sizes).all():
-        reason = f"{reason}; {NO_SPREAD}"
-    elif error == 0.0:
-        reason = f"{reason}; all cluster means are equal, so the interval has no width"
+        reason = ONE_WEIGHT if rows else ONE_CLUSTER
+    elif unspread and answers:
+        reason = f"{reason}; {SAME_ANSWER if rows else SAME_SHARE}"
+    elif unspread:
+        equal = bool((sums * sizes[0] == sums[0] * sizes).all())
+        reason = f"{reason}; {_unspread(values, equal, 'values' if rows else 'cluster means', len(sums))}"
+    scheme = "" if rows and not weighted else "weighted " if rows else "clustered "
     return Estimate(
         value=value, standard_error=_maybe(error), low=_maybe(low), high=_maybe(high), confidence_level=how.level,
-        n=n, n_effective=_maybe(effective), n_clusters=len(sums),
-        method="clustered Wilson" if binary else "clustered t", reason=reason, left_out=dict(left_out or {}),
-        detail={"df": df} if known else {},
+        n=n, n_effective=effective if weighted and not answers else _maybe(scored),
+        n_clusters=None if rows else len(sums), method=f"{scheme}{'t' if score == 't' else 'Wilson'}", reason=reason,
+        left_out=dict(left_out or {}), detail={"df": df} if known else {},
     )  # fmt: skip
 
 

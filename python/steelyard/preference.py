@@ -34,6 +34,9 @@ SMOOTHED = ("dpo", "robust")
 class PreferenceLoss(Result):
     """Losses, gradients and rewards of pairs, and their means with intervals.
 
+    Losses and margins that are all equal, as where the policy still is the reference, show no spread: their means
+    have no interval then. The reward accuracy has one, inside [0, 1].
+
     With an array ``beta`` of length K every array below is ``[n, K]`` and every Estimate has shape ``(K,)``.
 
     Attributes
@@ -50,7 +53,8 @@ class PreferenceLoss(Result):
     loss : Estimate
         The mean loss.
     reward_accuracy : Estimate
-        How often the chosen answer has the higher reward; a tie counts one half.
+        How often the chosen answer has the higher reward; a tie counts one half. Its interval is Wilson's; with ties it
+        takes p (1 - p)/V for n, V the variance of the mean, and t for z, and stays inside [0, 1].
     reward_margin : Estimate
         The mean of ``rewards_chosen - rewards_rejected``.
     saturated : int or ndarray
@@ -83,27 +87,27 @@ class PreferenceLoss(Result):
     @lazy
     def loss(self) -> Estimate:
         """The mean loss."""
-        return self._mean(self.losses, method="t")
+        return self._mean(self.losses, method="t", bounded=False)
 
     @lazy
     def reward_accuracy(self) -> Estimate:
         """The share of pairs whose chosen answer has the higher reward, ties one half."""
         chosen, rejected = self.rewards_chosen, self.rewards_rejected
         # 2, 1 or 0 halves, in bytes: arrays of doubles on the way would take three times as long.
-        return self._mean(0.5 * np.add(chosen > rejected, chosen >= rejected, dtype=np.uint8))
+        return self._mean(0.5 * np.add(chosen > rejected, chosen >= rejected, dtype=np.uint8), ties=True)
 
     @lazy
     def reward_margin(self) -> Estimate:
         """The mean reward margin."""
         with np.errstate(over="ignore"):  # the mean refuses what is not finite
             margins = self.rewards_chosen - self.rewards_rejected
-        return self._mean(margins, method="t")
+        return self._mean(margins, method="t", bounded=False)
 
-    def _mean(self, values: Floats, **method: Any) -> Estimate:
-        from .uncertainty import estimate
+    def _mean(self, values: Floats, **options: Any) -> Estimate:
+        from .uncertainty.mean import means
 
         # The mask alone would say "where" of everything.
-        return replace(estimate(values, **self._options, **method), left_out=dict(self.left_out))
+        return replace(means(values, **self._options, **options), left_out=dict(self.left_out))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the Estimates and counts in types that JSON has."""

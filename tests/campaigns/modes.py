@@ -104,6 +104,10 @@ def rows(rng: Random, n: int) -> dict[str, Any]:
 def estimate(rng: Random) -> Call:
     n = length(rng)
     x, options = answers(rng, n) if rng.random() < 0.3 else values(rng, n), rows(rng, n)
+    if rng.random() < 0.3:
+        options["weights"] = shares(rng, n, "float64")
+    if rng.random() < 0.1:
+        x = np.full(n, x[0])
     return lambda: sy.estimate(x, **options)
 
 

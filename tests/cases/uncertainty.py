@@ -46,7 +46,7 @@ def _broken(dtype: str, n: int) -> Inputs:
 
 
 def _moments(inputs: Inputs) -> Outputs:
-    names = ("mean", "squares", "low", "high", "ones", "bad")
+    names = ("mean", "squares", "low", "high", "step", "ones", "bad")
     return dict(zip(names, _core.column_moments(core(inputs["x"])), strict=True))
 
 
@@ -56,10 +56,12 @@ def _moments_reference(inputs: Inputs) -> Outputs:
     if not finite.all():
         nan = float("nan")
         bad = int(np.flatnonzero(~finite)[0])
-        return {"mean": nan, "squares": nan, "low": nan, "high": nan, "ones": -1, "bad": bad}
+        return {"mean": nan, "squares": nan, "low": nan, "high": nan, "step": nan, "ones": -1, "bad": bad}
     mean, squares = reference.moments(x)
     ones = int(x.sum()) if np.isin(x, (0, 1)).all() else -1
-    return {"mean": mean, "squares": squares, "low": x.min().item(), "high": x.max().item(), "ones": ones, "bad": -1}
+    low, high = x.min().item(), x.max().item()
+    step = float(np.abs(x).max()) * (2.0**-23 if inputs["x"].dtype == np.float32 else 2.0**-52)
+    return {"mean": mean, "squares": squares, "low": low, "high": high, "step": step, "ones": ones, "bad": -1}
 
 
 def _mean_bound(inputs: Inputs) -> float:
@@ -100,6 +102,32 @@ def _cluster_bound(inputs: Inputs) -> float:
     return len(x) * 2.0**-53 * np.abs(x - 0.25).sum()
 
 
+def _weighted_rows(dtype: str, n: int) -> Inputs:
+    return _rows(dtype, n) | {"weights": 2.0 ** (5 * normalish(n, 10))}
+
+
+def _weighted_sums(inputs: Inputs) -> Outputs:
+    sums, sizes = _core.cluster_sums(core(inputs["x"]), inputs["codes"], CLUSTERS, 0.25, None, inputs["weights"])
+    return {"sums": sums, "sizes": sizes}
+
+
+def _scaled(inputs: Inputs) -> np.ndarray:
+    """The weights times the power of two that brings the largest into [1, 2)."""
+    w = inputs["weights"]
+    return np.ldexp(w, 1 - np.frexp(w.max())[1]) if len(w) else w
+
+
+def _weighted_sums_reference(inputs: Inputs) -> Outputs:
+    x = inputs["x"].astype(np.float64)
+    sums, sizes = reference.weighted_sums(x, _scaled(inputs), inputs["codes"], CLUSTERS, 0.25)
+    return {"sums": sums, "sizes": sizes}
+
+
+def _weighted_bound(inputs: Inputs) -> float:
+    x, w = inputs["x"].astype(np.float64), _scaled(inputs)
+    return (len(x) + 2) * 2.0**-53 * (w * (1 + np.abs(x - 0.25))).sum()
+
+
 def _sums(dtype: str, groups: int) -> Inputs:
     sizes = 1.0 + (words(groups, 3) % np.uint64(9)).astype(np.float64)
     return {"sums": sizes * (1.0 + normalish(groups, 4)), "sizes": sizes}
@@ -107,27 +135,66 @@ def _sums(dtype: str, groups: int) -> Inputs:
 
 def _ones(dtype: str, groups: int) -> Inputs:
     sizes = 1.0 + (words(groups, 3) % np.uint64(9)).astype(np.float64)
-    return {"sums": np.floor(sizes * uniform(groups, 4)), "sizes": sizes, "binary": True}
+    return {"sums": np.floor(sizes * uniform(groups, 4)), "sizes": sizes, "score": "answers"}
+
+
+def _halves(dtype: str, groups: int) -> Inputs:
+    """Wins, ties and losses: halves of whole numbers."""
+    return {key: 0.5 * value if key == "sums" else value for key, value in _ones(dtype, groups).items()} | {
+        "score": "shares"
+    }
+
+
+FOUND = ("value", "error", "low", "high", "df", "effective", "unspread")
 
 
 def _clustered(inputs: Inputs) -> Outputs:
-    binary = inputs.get("binary", False)
-    found = _core.clustered_interval(inputs["sums"], inputs["sizes"], *HOW, binary=binary)
-    return dict(zip(("value", "error", "low", "high", "df", "effective"), found, strict=True))
+    found = _core.clustered_interval(inputs["sums"], inputs["sizes"], *HOW, score=inputs.get("score", "t"))
+    return dict(zip(FOUND, found, strict=True))
 
 
 def _clustered_reference(inputs: Inputs) -> Outputs:
     sums, sizes = inputs["sums"], inputs["sizes"]
     m, variance, df = reference.clustered(sums, sizes)
     error = variance**0.5
-    if not inputs.get("binary", False):
+    if "score" not in inputs:
         half = t(df) * error
         return {
             "value": m, "error": error, "low": m - half, "high": m + half, "df": df, "effective": float("nan"),
+            "unspread": False,
         }  # fmt: skip
-    effective = reference.effective_rows(m, variance, sizes.sum(), len(sizes))
+    most = sizes.sum() if inputs["score"] == "answers" else float("inf")
+    effective = reference.effective_rows(m, variance, most, len(sizes))
     low, high = reference.wilson(m * effective, effective, t(df))
-    return {"value": m, "error": error, "low": low, "high": high, "df": df, "effective": effective}
+    return dict(zip(FOUND, (m, error, low, high, df, effective, False), strict=True))
+
+
+def _same_means(dtype: str, groups: int) -> Inputs:
+    """Sums that are .1 times their sizes but for rounding."""
+    sizes = 1.0 + (words(groups, 3) % np.uint64(9)).astype(np.float64)
+    return {"sums": np.nextafter(0.1 * sizes, np.where(words(groups, 5) % np.uint64(2), 0.0, 9.0)), "sizes": sizes}
+
+
+def _same(kind: str, value: float):
+    def run(inputs: Inputs) -> Outputs:
+        sums, sizes = np.copysign(inputs["sums"], value), inputs["sizes"]
+        known = (-0.5, 0.75, 2.0**-52, sizes.sum())
+        found = _core.clustered_interval(sums, sizes, *HOW, known=known, range=kind)
+        return dict(zip(FOUND, found, strict=True))
+
+    return run
+
+
+def _same_reference(kind: str, value: float):
+    def run(inputs: Inputs) -> Outputs:
+        sizes = inputs["sizes"]
+        df = reference.clustered(inputs["sums"], sizes)[2]
+        found = (float("nan"),) * 3
+        if kind != "unknown":
+            found = reference.unspread(value, len(sizes), Z, 0.0 if kind == "share" else -1.0)
+        return dict(zip(FOUND, (value, *found, df, float("nan"), True), strict=True))
+
+    return run
 
 
 CLOSE = {"value": 1e-13, "error": 1e-13, "low": 1e-11, "high": 1e-11}
@@ -141,17 +208,45 @@ CLUSTERED = {
 # -- means, proportions, pairs ----------------------------------------------------------------------------
 
 
+ENDS = ("error", "low", "high", "unspread")
+
+
 def _mean_interval(inputs: Inputs) -> Outputs:
-    found = _core.mean_interval(1.5, 2.0 * inputs["n"], inputs["n"], *HOW)
-    return dict(zip(("error", "low", "high"), found, strict=True))
+    found = _core.mean_interval(1.5, 2.0 * inputs["n"], inputs["n"], *HOW, (0.0, 3.0, 2.0**-51, inputs["n"]))
+    return dict(zip(ENDS, found, strict=True))
 
 
 def _mean_interval_reference(inputs: Inputs) -> Outputs:
     n = inputs["n"]
     if n < 2:
-        return dict.fromkeys(("error", "low", "high"), float("nan"))
+        return dict(zip(ENDS, (*(float("nan"),) * 3, False), strict=True))
     found = reference.t_interval(1.5, 2.0 * n, n, t(n - 1.0))
-    return dict(zip(("error", "low", "high"), found, strict=True))
+    return dict(zip(ENDS, (*found, False), strict=True))
+
+
+def _equal(kind: str, value: float):
+    """Values a step apart: the spread of two that were rounded."""
+
+    def run(inputs: Inputs) -> Outputs:
+        known = (value, value + 2.0**-54, 2.0**-54, inputs["n"])
+        found = _core.mean_interval(value, 1e-32, inputs["n"], *HOW, known, kind)
+        return dict(zip(ENDS, found, strict=True))
+
+    return run
+
+
+def _equal_reference(kind: str, value: float):
+    def run(inputs: Inputs) -> Outputs:
+        n = inputs["n"]
+        if n < 2 or kind == "unknown":
+            return dict(zip(ENDS, (*(float("nan"),) * 3, n > 1), strict=True))
+        found = reference.unspread(value, n, Z, 0.0 if kind == "share" else -1.0)
+        return dict(zip(ENDS, (*found, True), strict=True))
+
+    return run
+
+
+KINDS = {"share": 0.1, "difference": -0.1, "unknown": 0.1}
 
 
 def _counts(dtype: str, n: int) -> Inputs:
@@ -270,8 +365,36 @@ CASES = [
         name="intervals.cluster_sums", covers=("cluster_sums",), make=_rows, run=_cluster_sums,
         reference=_cluster_sums_reference, lengths=(0, *LENGTHS), bound={"sums": _cluster_bound},
     ),
+    Case(
+        name="intervals.weighted_sums", covers=("cluster_sums",), make=_weighted_rows, run=_weighted_sums,
+        reference=_weighted_sums_reference, lengths=(0, *LENGTHS),
+        bound={"sums": _weighted_bound, "sizes": _weighted_bound},
+    ),
+    Case(
+        name="intervals.effective_weights", covers=("effective_weights",), make=_weighted_rows,
+        run=lambda i: {"n": _core.effective_weights(i["weights"])},
+        reference=lambda i: {"n": reference.effective_weights(i["weights"])}, dtypes=("float64",), lengths=LENGTHS,
+        bound={"n": lambda i: 1e-13 * len(i["weights"])},
+    ),
+    *(
+        Case(
+            name=f"intervals.same_means_{kind}", covers=("clustered_interval",), make=_same_means,
+            run=_same(kind, value), reference=_same_reference(kind, value), dtypes=("",), lengths=(2, 3, 15, 16, 17, 5000),
+            bound=CLUSTERED["bound"],
+        )
+        for kind, value in KINDS.items()
+    ),
+    *(
+        Case(
+            name=f"intervals.equal_values_{kind}", covers=("mean_interval",), make=lambda _, n: {"n": n},
+            run=_equal(kind, value), reference=_equal_reference(kind, value), dtypes=("",),
+            lengths=(1, 2, 3, 10, 1000, 10**9), bound=dict.fromkeys(("error", "low", "high"), 1e-14),
+        )
+        for kind, value in KINDS.items()
+    ),
     Case(name="intervals.clustered_ratio", make=_sums, **CLUSTERED),
     Case(name="intervals.clustered_proportion", make=_ones, **CLUSTERED),
+    Case(name="intervals.clustered_share", make=_halves, **CLUSTERED),
     Case(
         name="intervals.mean_interval", covers=("mean_interval",), make=lambda _, n: {"n": n}, run=_mean_interval,
         reference=_mean_interval_reference, dtypes=("",), lengths=(1, 2, 3, 10, 1000, 10**9),

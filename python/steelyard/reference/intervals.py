@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "agresti_coull", "clopper_pearson", "cluster_sums", "clustered", "effective_rows", "holm", "mcnemar", "moments",
-    "sign_flip", "t_interval", "tango", "wald", "wilson",
+    "agresti_coull", "clopper_pearson", "cluster_sums", "clustered", "effective_rows", "effective_weights", "holm",
+    "mcnemar", "moments", "sign_flip", "t_interval", "tango", "unspread", "wald", "weighted_sums", "wilson",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -94,6 +94,19 @@ def cluster_sums(x: Any, codes: NDArray[np.int64], clusters: int, shift: float =
     return np.array(sums), np.bincount(codes, minlength=clusters).astype(np.float64)
 
 
+def weighted_sums(
+    x: Any, weights: Floats, codes: NDArray[np.int64], clusters: int, shift: float = 0.0
+) -> tuple[Floats, Floats]:
+    """Sum of ``w (x - shift)`` and of ``w`` of each cluster; the kernel's are both times one power of two."""
+    values = weights * (np.asarray(x, np.float64) - shift)
+    return tuple(np.array([math.fsum(v[codes == g]) for g in range(clusters)]) for v in (values, weights))  # type: ignore[return-value]
+
+
+def effective_weights(weights: Floats) -> float:
+    """Kish's number of equally weighted rows."""
+    return math.fsum(weights) ** 2 / math.fsum(weights * weights)
+
+
 def clustered(sums: Floats, sizes: Floats) -> tuple[float, float, float]:
     """The ratio m = sum S / sum n, its CR2 variance V and Satterthwaite's degrees of freedom.
 
@@ -111,6 +124,17 @@ def clustered(sums: Floats, sizes: Floats) -> tuple[float, float, float]:
 def effective_rows(p: float, variance: float, n: float, clusters: int) -> float:
     """Independent 0/1 rows that know as much: p (1 - p)/V, at most n; the number of clusters where V is 0."""
     return min(n, p * (1 - p) / variance) if variance > 0 else float(clusters)
+
+
+def unspread(value: float, n: float, z: float, lowest: float) -> tuple[float, float, float]:
+    """Error and limits of values (or cluster means) that are all equal, from ``n`` of them.
+
+    The scores lie in [0, 1] and the values in [``lowest``, 1], ``lowest`` -1 for differences: with q Wilson's upper
+    limit for 0 of n, the share q may lie at either end.
+    """
+    q = z * z / (n + z * z)
+    low, high = value + q * (lowest - value), value + q * (1 - value)
+    return (high - low) / (2 * z), low, high
 
 
 # -- pairs ------------------------------------------------------------------------------------------------

@@ -87,7 +87,8 @@ def perplexity(
     Estimate
         ``n`` is the number of counted tokens, ``n_clusters`` of clusters that have some; ``detail`` has ``df``, and
         ``units`` where ``per`` is given. ``standard_error`` is by the delta method. An infinite NLL counts: the
-        value is ``inf`` and ``reason`` says how many there are. Sums are exact (2**-64 a token), so that no order or
+        value is ``inf`` and ``reason`` says how many there are. Where the mean NLL of all clusters is the same but for
+        rounding, error and limits are None. Sums are exact (2**-64 a token), so that no order or
         split of the data changes a bit.
 
     Raises
@@ -101,9 +102,12 @@ def perplexity(
     Examples
     --------
     >>> import numpy as np, steelyard as sy
-    >>> scores = sy.token_scores(np.zeros((3, 4, 50)), np.arange(12).reshape(3, 4))
-    >>> print(sy.perplexity(scores))
-    50 [50, 50] (95 %, clustered t, n = 12, 3 clusters)
+    >>> logits = np.zeros((3, 4, 50))
+    >>> logits[1:, :2, 0] = 1, 2
+    >>> print(sy.perplexity(sy.token_scores(logits, np.arange(12).reshape(3, 4))))
+    51.3 [48.5, 54.2] (95 %, clustered t, n = 12, 3 clusters)
+    >>> print(sy.perplexity(sy.token_scores(np.zeros((3, 4, 50)), np.zeros((3, 4), int))).reason)
+    all clusters have the same mean NLL, and no spread is no certainty
     >>> nll = np.array([2.0, 2.5, 1.0, 3.5, 2.0, 1.5])
     >>> print(sy.perplexity(nll, clusters=["a", "a", "b", "b", "c", "c"]))
     8.0 [3.9, 16.5] (95 %, clustered t, n = 6, 3 clusters)
@@ -310,7 +314,9 @@ def _reason(infinite: int, df: float | None, value: float, others: tuple[float |
         return f"{ONE_CLUSTER}; clusters= says which tokens belong together"
     if np.inf in others:
         return 'tokens in clusters; the exponential overflows in error or limits, which unit="nats" shows'
-    return "all clusters agree, so the interval has no width" if others[0] == 0.0 else "tokens in clusters"
+    if others[0] is None:
+        return "all clusters have the same mean NLL, and no spread is no certainty"
+    return "tokens in clusters"
 
 
 def _tokens(x: Any, where: Any) -> tuple[Array, NDArray[np.uint8] | None]:

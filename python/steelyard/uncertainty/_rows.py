@@ -110,10 +110,20 @@ class Rows(NamedTuple):
     """None: all."""
     clusters: Clusters | None
     left_out: dict[str, int]
+    weights: NDArray[np.float64] | None = None
+    """Of the rows that count, all above 0."""
 
     def of(self, x: Array) -> Array:
         """The values that count."""
         return x if self.keep is None else x[self.keep]
+
+
+def _weights(x: Any) -> NDArray[np.float64]:
+    """Weights as float64 of our own: they are looked at more than once."""
+    column = one_column(x, "weights")
+    if column.dtype == np.bool_:
+        raise type_error("weights", "numbers", "booleans", "where= says which rows count")
+    return np.array(_arrays.to_float64(column))
 
 
 class Selection:
@@ -128,11 +138,16 @@ class Selection:
     nan_policy : {"raise", "omit"}
     left_out : mapping
         What was left out before.
+    weights : array of numbers [n], optional
+        What rows count for; one of weight 0 does not count.
     """
 
-    def __init__(self, where: Any, clusters: Any, nan_policy: str, left_out: Mapping[str, int]) -> None:
+    def __init__(
+        self, where: Any, clusters: Any, nan_policy: str, left_out: Mapping[str, int], weights: Any = None
+    ) -> None:
         self.omit = omits_nan(nan_policy)
         self.where = None if where is None else _arrays.booleans(where, "where")
+        self.weights = None if weights is None else _weights(weights)
         if isinstance(clusters, tuple):
             raise type_error("clusters", "an array or a list of ids", "a tuple")
         self.clusters = clusters
@@ -150,6 +165,12 @@ class Selection:
             if keep.shape != (n,):
                 raise value_error("where", f"shape ({n},), one entry a row of {name}", f"shape {keep.shape}")
             left_out |= {"where": n - int(np.count_nonzero(keep))}
+        if self.weights is not None:
+            zero = self._without_weight(n, name, keep)
+            count = int(np.count_nonzero(zero))
+            left_out |= {"zero weight": count}
+            if count:
+                keep = ~zero if keep is None else keep & ~zero
         if self.omit:
             nan = is_nan(pair[0])
             for other in pair[1:]:
@@ -163,7 +184,27 @@ class Selection:
             keep = None
         if keep is not None and not keep.any():
             raise value_error(name, "at least one row that counts", f"none of {n}")
-        return Rows(keep, self._clusters(n, keep), {why: count for why, count in left_out.items() if count})
+        weights = self.weights if keep is None or self.weights is None else self.weights[keep]
+        counts = {why: count for why, count in left_out.items() if count}
+        return Rows(keep, self._clusters(n, keep), counts, weights)
+
+    def _without_weight(self, n: int, name: str, keep: Mask | None) -> Mask:
+        """The rows of weight 0 among those that count so far; what does not count may lack a weight."""
+        weights = self.weights
+        assert weights is not None
+        if weights.shape != (n,):
+            raise value_error("weights", f"shape ({n},), one weight a row of {name}", f"shape {weights.shape}")
+        bad = ~((weights >= 0.0) & (weights < np.inf))
+        zero: Mask = weights == 0.0
+        if keep is not None:
+            bad &= keep
+            zero &= keep
+        if bad.any():
+            first = int(np.flatnonzero(bad)[0])
+            raise value_error("weights", "finite numbers of at least 0", f"{weights[first]} at index {first}")
+        if zero.sum() == (n if keep is None else np.count_nonzero(keep)):
+            raise value_error("weights", "a row that counts with a weight above 0", "none")
+        return zero
 
     def _clusters(self, n: int, keep: Mask | None) -> Clusters | None:
         if self.clusters is None:

@@ -378,7 +378,7 @@ def _pair(
         p, test = made[0][1], "McNemar mid-p"
         estimates = [estimate for estimate, _ in made]
     else:
-        flips, estimates = _graded(d, new[0], rows.clusters, levels, binary=binary, watch=watch)
+        flips, estimates = _graded(d, new[0], found, rows.clusters, levels, binary=binary, watch=watch)
         p, _, exact = _core.sign_flip(flips, how.alternative, watch)
         test = "sign-flip, all patterns" if exact else "sign-flip, 9,999 patterns"
     shown = replace(estimates[0], left_out=rows.left_out)
@@ -403,14 +403,23 @@ def _binary(wins: int, losses: int, n: int, how: Confidence) -> tuple[Estimate, 
 
 
 def _graded(
-    d: Array, name: str, clusters: Clusters | None, levels: list[Confidence], *, binary: bool, watch: Watch
+    d: Array,
+    name: str,
+    sides: list[_intervals.Column],
+    clusters: Clusters | None,
+    levels: list[Confidence],
+    *,
+    binary: bool,
+    watch: Watch,
 ) -> tuple[Array, list[Estimate]]:
     """What the sign-flip test flips, and an Estimate of the mean difference a level."""
+    what = f"{name} - baseline"
     if clusters is None:
-        return d, [_intervals.mean(d, how, name=f"{name} - baseline", method="t", progress=watch) for how in levels]
+        return d, [_intervals.mean(d, how, name=what, sides=sides, method="t", progress=watch) for how in levels]
+    values = _intervals.behind(_intervals.column(d, what, progress=watch), sides)
     sums, sizes = _core.cluster_sums(d, clusters.codes, clusters.total, 0.0, watch)
-    made = [_intervals.ratio(sums, sizes, how, name=f"{name} - baseline", n=len(d)) for how in levels]
-    if binary and made[0].standard_error == 0.0:
+    made = [_intervals.ratio(sums, sizes, how, name=what, n=len(d), values=values) for how in levels]
+    if binary and (sums * sizes[0] == sums[0] * sizes).all() and made[0].detail:
         made = [_unspread(one, how) for one, how in zip(made, levels, strict=True)]
     return sums, made
 

@@ -22,6 +22,7 @@ def estimate(
     /,
     *,
     where: Any = None,
+    weights: Any = None,
     clusters: Any = None,
     nan_policy: NanPolicy = "raise",
     method: str | None = None,
@@ -38,7 +39,12 @@ def estimate(
     - with ``clusters``: from the cluster sums S_g and sizes n_g, N = sum n_g, r_g = S_g - m n_g, f_g = n_g/N,
       the cluster-robust variance (CR2) V = sum r_g^2/(1 - f_g) / N^2 and m +- t sqrt(V), t with
       1/(sum f^2 + (sum a)^2 - sum a^2) degrees of freedom, a = f^2/(1 - f), which is G - 1 for G equal clusters; for
-      0/1 values Wilson's interval with p (1 - p)/V effective rows and that t for z.
+      0/1 values Wilson's interval with p (1 - p)/V effective rows and that t for z;
+    - with ``weights`` w: m = sum w x / sum w, and the same V and t with weighted sums for S_g and n_g, each row its own
+      cluster where no ``clusters`` are given;
+    - graded values (or cluster means) that are all equal, or differ by rounding alone, show no spread, which is no
+      certainty. Where all n of them lie in [0, 1] the interval is [m (1 - q), m + q (1 - m)], q = z^2/(n + z^2)
+      (Wilson's upper limit for 0 of n); elsewhere there is none.
 
     Parameters
     ----------
@@ -48,6 +54,10 @@ def estimate(
         What to estimate; by position.
     where : boolean array [n], optional
         Rows that count.
+    weights : array of numbers [n], optional
+        Sampling weights, 0 or more: how many of the population a row stands for. Their scale is of no account, so
+        whole numbers are no counts of rows: two rows of weight 1 say more than one of weight 2. A row of weight 0 is
+        left out and counted. ``1/k`` for the k rows of each id, with the ids as ``clusters``, gives every id one say.
     clusters : array of ids [n], optional
         What rows have in common (a document, a user, an item asked several times): rows of one cluster are not
         independent.
@@ -66,17 +76,19 @@ def estimate(
     Returns
     -------
     Estimate
-        ``standard_error`` is s/sqrt(n), or sqrt(V); where all 0/1 values are equal it is the width of the interval
-        over 2z, never 0. Under two clusters, or for one graded value, error and limits are None and ``reason`` says
-        why. ``detail["df"]`` are the degrees of freedom. The error of the f64 sums is below 2^-40 of mean |x| for
-        10^9 rows, for every dtype.
+        ``standard_error`` is s/sqrt(n), or sqrt(V); where there is no spread it is the width of the interval over 2z,
+        never 0. Under two clusters, for one graded value, and without spread outside [0, 1], error and limits are None
+        and ``reason`` says why. ``n_effective`` is (sum w)^2 / sum w^2 for graded values with weights, and for 0/1
+        values the rows that Wilson's interval took. ``detail["df"]`` are the degrees of freedom. The error of the f64
+        sums is below 2^-40 of mean |x| for 10^9 rows, for every dtype.
 
     Raises
     ------
     TypeError
         For what is not numbers.
     ValueError
-        For NaN (unless omitted) and infinities, with the first index; for no rows, wrong shapes, unknown options.
+        For NaN (unless omitted) and infinities, with the first index; for weights below 0; for no rows, wrong shapes,
+        unknown options.
 
     Notes
     -----
@@ -92,22 +104,51 @@ def estimate(
     4.5 [2.3, 6.7] (95 %, t, n = 10)
     >>> print(sy.estimate([1, 1, 1, 0, 1, 1, 0, 1, 1, 1], clusters=[0, 0, 1, 1, 2, 2, 3, 3, 4, 4]))
     0.80 [0.37, 0.96] (95 %, clustered Wilson, n = 10, 5 clusters)
+    >>> print(sy.estimate([0.2, 0.4, 0.9], weights=[2, 1, 1]))
+    0.4 [-0.6, 1.4] (95 %, weighted t, n = 3)
+    >>> print(sy.estimate([0.5] * 20), sy.estimate([7.0] * 20).low)
+    0.500 [0.419, 0.581] (95 %, t, n = 20) None
     >>> print(sy.estimate({"old": np.arange(10.0), "new": np.arange(10.0) + 1}))
     old  4.5 [2.3, 6.7] (95 %, t, n = 10)
     new  5.5 [3.3, 7.7] (95 %, t, n = 10)
     """
     choice(statistic, "statistic", ("mean",))
+    return means(
+        x, where=where, weights=weights, clusters=clusters, nan_policy=nan_policy, method=method,
+        confidence_level=confidence_level, alternative=alternative, progress=progress,
+    )  # fmt: skip
+
+
+def means(
+    x: Any,
+    *,
+    where: Any = None,
+    weights: Any = None,
+    clusters: Any = None,
+    nan_policy: NanPolicy = "raise",
+    method: str | None = None,
+    confidence_level: float = 0.95,
+    alternative: Alternative = "two-sided",
+    bounded: bool = True,
+    ties: bool = False,
+    progress: Progress = False,
+) -> Estimate:
+    """:func:`estimate` of means, for other rooms.
+
+    Not ``bounded``: what they are of may lie outside [0, 1], even if these values do not. ``ties``: they are answers,
+    of which some are half right.
+    """
     how = confidence(confidence_level, alternative)
     chosen = None if method is None else choice(method, "method", ("t", *PROPORTIONS))
     found = columns(x, "x")
-    selection = Selection(where, clusters, nan_policy, found.left_out)
+    selection = Selection(where, clusters, nan_policy, found.left_out, weights)
     watch = reporter(progress)
     parts = []
     for name, values in found.items:
         rows = selection.rows(name, values)
         part = _intervals.mean(
-            rows.of(values), how, name=name, clusters=rows.clusters, method=chosen, rows=rows.keep,
-            left_out=rows.left_out, progress=watch,
+            rows.of(values), how, name=name, clusters=rows.clusters, weights=rows.weights, method=chosen,
+            bounded=bounded, ties=ties, rows=rows.keep, left_out=rows.left_out, progress=watch,
         )  # fmt: skip
         parts.append(part)
     return _intervals.stack(parts, found.names) if found.many else parts[0]

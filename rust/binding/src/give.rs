@@ -131,6 +131,7 @@ tuples!(A a, B b, C c);
 tuples!(A a, B b, C c, D d);
 tuples!(A a, B b, C c, D d, E e);
 tuples!(A a, B b, C c, D d, E e, F f);
+tuples!(A a, B b, C c, D d, E e, F f, G g);
 tuples!(A a, B b, C c, D d, E e, F f, G g, H h);
 
 impl<'py, T: ToPython<'py>> ToPython<'py> for Vec<T> {

@@ -6,10 +6,11 @@ use crate::each_float;
 use crate::give::{Give, Given, value_error};
 use numpy::PyArray1;
 use pyo3::prelude::*;
-use steelyard_kernels::intervals::cluster::{self, Clustered};
+use steelyard_kernels::intervals::cluster::{self, Behind, Clustered};
 use steelyard_kernels::intervals::moments::{Column, moments};
 use steelyard_kernels::intervals::paired::{self, Wide};
 use steelyard_kernels::intervals::proportion::{self, Method};
+use steelyard_kernels::intervals::spread::{Range, Values};
 use steelyard_kernels::intervals::{self as kernels, Alternative, Confidence, mean, sign_flip as flips};
 
 type Array<'py> = Bound<'py, PyArray1<f64>>;
@@ -33,32 +34,40 @@ pub(crate) fn same_length(a: usize, b: usize, names: &str) -> PyResult<()> {
     Err(value_error(format!("{names}: expected arrays of one length; got {a} and {b}")))
 }
 
-/// `(mean, squares, min, max, ones, bad)` of a column: `ones` is -1 where it is not 0/1, `bad` the index of
-/// the first value that is not finite, or -1.
+/// `(low, high, step, rows)` and the name of the range: what is known of the values behind a mean.
+fn values((low, high, step, rows): (f64, f64, f64, f64), range: &str) -> PyResult<Values> {
+    Ok(Values { low, high, step, rows, range: one_of(Range::from_name(range), "range", range)? })
+}
+
+/// `(mean, squares, min, max, step, ones, bad)` of a column: `step` is a unit in the last place of the largest
+/// magnitude, `ones` is -1 where it is not 0/1, `bad` the index of the first value that is not finite, or -1.
 #[pyfunction]
 #[pyo3(signature = (x, progress=None))]
 pub fn column_moments(
     py: Python<'_>,
     x: &Bound<'_, PyAny>,
     progress: Option<&Bound<'_, PyAny>>,
-) -> Given<(f64, f64, f64, f64, i64, i64)> {
+) -> Given<(f64, f64, f64, f64, f64, i64, i64)> {
     let nan = f64::NAN;
     each_float!(Floats, floats(x, "x")?, x => {
         if x.is_empty() {
             return Err(value_error("x: expected at least one value; got none"));
         }
         Ok(Give(match call(py, progress, x.len(), |watch| moments(x, watch))? {
-            Column::Bad(index) => (nan, nan, nan, nan, -1, index as i64),
+            Column::Bad(index) => (nan, nan, nan, nan, nan, -1, index as i64),
             Column::Finite(m) => {
                 let ones = if m.binary { m.ones as i64 } else { -1 };
-                (m.mean, m.squares, m.min, m.max, ones, -1)
+                (m.mean, m.squares, m.min, m.max, m.step, ones, -1)
             }
         }))
     })
 }
 
-/// `(standard error, low, high)` of a mean; three NaN for n < 2.
+/// `(standard error, low, high, without spread)` of the mean of `known` values, `(low, high, step, rows)`, in `range`;
+/// NaN where there is none.
 #[pyfunction]
+#[pyo3(signature = (mean, squares, n, confidence_level, alternative, known, range="unknown"))]
+#[allow(clippy::too_many_arguments)] // the formula's symbols
 pub fn mean_interval(
     py: Python<'_>,
     mean: f64,
@@ -66,11 +75,16 @@ pub fn mean_interval(
     n: u64,
     confidence_level: f64,
     alternative: &str,
-) -> Given<(f64, f64, f64)> {
+    known: (f64, f64, f64, f64),
+    range: &str,
+) -> Given<(f64, f64, f64, bool)> {
     let confidence = confidence(confidence_level, alternative)?;
+    let values = values(known, range)?;
     let nan = f64::NAN;
-    let got = call_quick(py, || Ok(mean::t_interval(mean, squares, n, confidence)))?;
-    Ok(Give(got.map_or((nan, nan, nan), |m| (m.standard_error, m.interval.low, m.interval.high))))
+    let got = call_quick(py, || Ok(mean::mean_interval(mean, squares, n, &values, confidence)))?;
+    Ok(Give(got.map_or((nan, nan, nan, false), |(m, equal)| {
+        (m.standard_error, m.interval.low, m.interval.high, equal)
+    })))
 }
 
 /// `(value, standard error, low, high)` of proportions k/n, each an array.
@@ -103,9 +117,9 @@ pub fn proportion_intervals<'py>(
     Ok(Give((value, error, low, high)))
 }
 
-/// `(sums, sizes)` of `x - shift` by cluster; `codes` in `0..clusters`.
+/// `(sums, sizes)` of `x - shift` by cluster; `codes` in `0..clusters`. With positive `weights` rows count by them.
 #[pyfunction]
-#[pyo3(signature = (x, codes, clusters, shift=0.0, progress=None))]
+#[pyo3(signature = (x, codes, clusters, shift=0.0, progress=None, weights=None))]
 pub fn cluster_sums<'py>(
     py: Python<'py>,
     x: &Bound<'_, PyAny>,
@@ -113,11 +127,15 @@ pub fn cluster_sums<'py>(
     clusters: usize,
     shift: f64,
     progress: Option<&Bound<'_, PyAny>>,
+    weights: Option<&Bound<'_, PyAny>>,
 ) -> Given<(Array<'py>, Array<'py>)> {
     let codes = slice::<i64>(codes, "codes")?;
+    let weights = weights.map(|weights| slice::<f64>(weights, "weights")).transpose()?;
     each_float!(Floats, floats(x, "x")?, x => {
         same_length(x.len(), codes.len(), "x, codes")?;
-        let work = |watch: steelyard_kernels::grid::Watch<'_>| cluster::cluster_sums(x, codes, clusters, shift, watch);
+        same_length(x.len(), weights.map_or(x.len(), <[f64]>::len), "x, weights")?;
+        let work =
+            |watch: steelyard_kernels::grid::Watch<'_>| cluster::cluster_sums(x, codes, clusters, shift, weights, watch);
         match call(py, progress, x.len(), work)? {
             Some(of) => Ok(Give((given(py, of.sums)?, given(py, of.sizes)?))),
             None => Err(value_error(format!("codes: expected values in 0..{clusters}"))),
@@ -125,10 +143,22 @@ pub fn cluster_sums<'py>(
     })
 }
 
-/// `(value, standard error, low, high, df, n effective)` of sum `sums` / sum `sizes` over clusters; NaN where
-/// there is none. `binary`: the rows are 0 or 1.
+/// Kish's effective number of rows with these positive weights.
 #[pyfunction]
-#[pyo3(signature = (sums, sizes, confidence_level, alternative, *, shift=0.0, binary=false))]
+pub fn effective_weights(py: Python<'_>, weights: &Bound<'_, PyAny>) -> PyResult<f64> {
+    let weights = slice::<f64>(weights, "weights")?;
+    call(py, None, weights.len(), |watch| cluster::effective_weights(weights, watch))
+}
+
+/// `(value, standard error, low, high, df, n effective, without spread)` of sum `sums` / sum `sizes` over clusters; NaN
+/// where there is none. `score`: "t", or Wilson's interval with effective rows of "answers", which are 0 or 1, or of
+/// "shares", in [0, 1]. `known` and `range`: of the values, as in `mean_interval`;
+/// `weighted`: the sizes are sums of weights.
+#[pyfunction]
+#[pyo3(signature = (
+    sums, sizes, confidence_level, alternative, *, shift=0.0, score="t", known=None, range="unknown", weighted=false
+))]
+#[allow(clippy::too_many_arguments)] // the formula's symbols
 pub fn clustered_interval(
     py: Python<'_>,
     sums: &Bound<'_, PyAny>,
@@ -136,20 +166,28 @@ pub fn clustered_interval(
     confidence_level: f64,
     alternative: &str,
     shift: f64,
-    binary: bool,
-) -> Given<(f64, f64, f64, f64, f64, f64)> {
+    score: &str,
+    known: Option<(f64, f64, f64, f64)>,
+    range: &str,
+    weighted: bool,
+) -> Given<(f64, f64, f64, f64, f64, f64, bool)> {
     let (sums, sizes) = (slice::<f64>(sums, "sums")?, slice::<f64>(sizes, "sizes")?);
     same_length(sums.len(), sizes.len(), "sums, sizes")?;
     let confidence = confidence(confidence_level, alternative)?;
-    let found = call(py, None, sums.len(), |watch| {
-        if binary {
-            cluster::proportion(sums, sizes, confidence, watch)
-        } else {
-            cluster::ratio(sums, sizes, shift, confidence, watch)
-        }
+    let known = known.map(|known| values(known, range)).transpose()?;
+    let behind = known.map_or(Behind::EXACT, |values| Behind {
+        // Counts are exact.
+        noise: if score == "answers" && !weighted { 0.0 } else { values.noise(shift) },
+        range: values.range,
+        weighted: weighted.then_some(values.rows),
+    });
+    let found = call(py, None, sums.len(), |watch| match score {
+        "answers" => cluster::proportion(sums, sizes, behind, confidence, watch),
+        "shares" => cluster::share(sums, sizes, behind, confidence, watch),
+        _ => cluster::ratio(sums, sizes, shift, behind, confidence, watch),
     })?;
-    let Clustered { value, standard_error, interval, df, n_effective } = found;
-    Ok(Give((value, standard_error, interval.low, interval.high, df, n_effective)))
+    let Clustered { value, standard_error, interval, df, n_effective, unspread } = found;
+    Ok(Give((value, standard_error, interval.low, interval.high, df, n_effective, unspread)))
 }
 
 /// `(new - base, wins, losses)` row by row.

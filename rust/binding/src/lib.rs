@@ -33,8 +33,8 @@ mod _core {
     };
     #[pymodule_export]
     use crate::intervals::{
-        cluster_sums, clustered_interval, column_moments, holm, mean_interval, paired_binary,
-        paired_differences, proportion_intervals, sign_flip, unspread_difference,
+        cluster_sums, clustered_interval, column_moments, effective_weights, holm, mean_interval,
+        paired_binary, paired_differences, proportion_intervals, sign_flip, unspread_difference,
     };
     #[pymodule_export]
     use crate::leaving::stop_attaching;

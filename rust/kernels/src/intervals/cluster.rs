@@ -3,7 +3,9 @@
 //! Rows of one cluster (questions on one document, tokens of one text, epochs of one item) are not
 //! independent; clusters are. Everything follows from the cluster sums `S_g` and sizes `n_g`.
 
+use super::mean::MeanInterval;
 use super::proportion::wilson;
+use super::spread::{Range, unspread};
 use super::sums::sums_at;
 use super::{Confidence, Interval};
 use crate::grid::{self, CHUNK, Pace, Stopped, Watch};
@@ -13,39 +15,92 @@ use crate::simd::{self, Element};
 /// Sums and sizes of the rows of each cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClusterSums {
-    /// The sum of `x - shift` over the rows of each cluster.
+    /// The sum of `x - shift` over the rows of each cluster, each row times its weight.
     pub sums: Vec<f64>,
-    /// The rows of each cluster.
+    /// The rows of each cluster, or the sum of their weights.
     pub sizes: Vec<f64>,
+}
+
+/// The power of two that brings the largest of positive finite `weights` near 1: no sum or product of such weights
+/// overflows, and no digit changes.
+fn scale(weights: &[f64], pace: &mut Pace<'_>) -> Result<f64, Stopped> {
+    let mut largest = 0.0;
+    for block in weights.chunks(CHUNK) {
+        largest = simd::scalar(|| block.iter().fold(largest, |a, &w| if w > a { w } else { a }));
+        pace.stride(block.len())?;
+    }
+    // At both ends of the exponents the factor stays a normal number, and the largest weight within [2^-52, 4).
+    let exponent = ((largest.to_bits() >> 52) & 0x7ff).clamp(1, 2045);
+    Ok(f64::from_bits((2046 - exponent) << 52))
 }
 
 /// Adds up rows by cluster, in order of the rows: `codes[i]`, inside `0..clusters`, is the cluster of row i.
 /// A `shift` near the mean keeps what large values would round away. `None`: a code outside.
+///
+/// With positive `weights` a row counts w (x - shift) and w, times one power of two for all, of which no ratio knows.
 pub fn cluster_sums<T: Element>(
     x: &[T],
     codes: &[i64],
     clusters: usize,
     shift: f64,
+    weights: Option<&[f64]>,
     watch: Watch<'_>,
 ) -> Result<Option<ClusterSums>, Stopped> {
+    let factor = match weights {
+        Some(weights) => scale(weights, &mut Pace::new(&mut *watch))?,
+        None => 1.0,
+    };
     let zeros = || memory::filled(clusters, 0.0);
     let mut of = ClusterSums { sums: zeros()?, sizes: zeros()? };
     let mut inside = true;
     grid::each_chunk(grid::chunks(x.len(), CHUNK), watch, |index| {
         let rows = grid::chunk(index, x.len(), CHUNK);
         simd::scalar(|| {
-            for (&value, &code) in x[rows.clone()].iter().zip(&codes[rows]) {
-                let code = code as usize; // a negative code becomes too large
+            for i in rows {
+                let code = codes[i] as usize; // a negative code becomes too large
                 if code >= clusters {
                     inside = false;
                     return;
                 }
-                of.sums[code] += value.to_f64() - shift;
-                of.sizes[code] += 1.0;
+                let d = x[i].to_f64() - shift;
+                let (d, one) = weights.map_or((d, 1.0), |w| {
+                    let w = w[i] * factor;
+                    (w * d, w)
+                });
+                of.sums[code] += d;
+                of.sizes[code] += one;
             }
         });
     })?;
     Ok(inside.then_some(of))
+}
+
+/// Kish's number of equally weighted rows: (sum w)^2 / sum w^2 of positive `weights`.
+pub fn effective_weights(weights: &[f64], watch: Watch<'_>) -> Result<f64, Stopped> {
+    let mut pace = Pace::new(watch);
+    let factor = scale(weights, &mut pace)?;
+    let [sum, squares] = sums_at(weights.len(), &mut pace, |i| {
+        let w = weights[i] * factor;
+        [w, w * w]
+    })?;
+    Ok(simd::scalar(|| sum * (sum / squares)))
+}
+
+/// What is known of the rows behind cluster sums, beside the sums.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Behind {
+    /// How far two equal cluster means may lie apart by rounding ([`super::spread::Values::noise`]); 0 where sums are
+    /// exact.
+    pub noise: f64,
+    /// Where the scores lie.
+    pub range: Range,
+    /// How many rows there are, where the sizes are sums of weights.
+    pub weighted: Option<f64>,
+}
+
+impl Behind {
+    /// Exact sums of rows that count alike.
+    pub const EXACT: Behind = Behind { noise: 0.0, range: Range::Unknown, weighted: None };
 }
 
 /// A clustered mean or ratio.
@@ -55,12 +110,14 @@ pub struct Clustered {
     pub value: f64,
     /// V, and the square root of it; NaN under two clusters.
     pub standard_error: f64,
-    /// The interval; NaN under two clusters.
+    /// The interval; NaN under two clusters, and without spread in a range that is not known.
     pub interval: Interval,
     /// Satterthwaite's degrees of freedom; NaN under two clusters.
     pub df: f64,
     /// `p(1-p)/V` for 0/1 scores, at most n (G where V is 0); NaN otherwise.
     pub n_effective: f64,
+    /// Whether all cluster means are equal but for rounding, so that V says nothing.
+    pub unspread: bool,
 }
 
 /// The pooled mean, its CR2 variance and degrees of freedom, each NaN where it cannot be had.
@@ -70,16 +127,30 @@ struct Fit {
     total: f64,
     all: f64,
     mean: f64,
+    /// 0 without spread.
     variance: f64,
     df: f64,
+    unspread: bool,
+    /// Clusters; of weighted rows `(sum n_g)^2 / sum n_g^2`.
+    clusters: f64,
 }
 
 /// With `N = sum n_g`, `r_g = S_g - m n_g` and `f_g = n_g/N`: `V = sum r_g^2/(1 - f_g) / N^2` (Bell and
 /// McCaffrey 2002, for a mean in closed form), and with `a_g = f_g^2/(1 - f_g)`:
 /// `df = 1/(sum f^2 + (sum a)^2 - sum a^2)`, which is G - 1 for equal sizes.
-fn fit(sums_of: &[f64], sizes: &[f64], pace: &mut Pace<'_>) -> Result<Fit, Stopped> {
+fn fit(sums_of: &[f64], sizes: &[f64], behind: Behind, pace: &mut Pace<'_>) -> Result<Fit, Stopped> {
     let groups = sums_of.len();
     let [total, all] = sums_at(groups, pace, |g| [sums_of[g], sizes[g]])?;
+    // Every cluster mean against the first: what the total lost to rounding would shift all of them alike.
+    let first = simd::scalar(|| sizes.iter().position(|&size| size > 0.0)).unwrap_or(0);
+    let (sum, size) = sums_of.get(first).map_or((0.0, 1.0), |&sum| (sum, sizes[first]));
+    let [apart] = sums_at(groups, pace, |g| {
+        let difference = sums_of[g] * size - sum * sizes[g];
+        // A NaN is no agreement.
+        let agrees = difference.abs() <= behind.noise * sizes[g] * size;
+        [f64::from(!agrees)]
+    })?;
+    let unspread = apart == 0.0;
     let [squares, f2, a1, a2, lone] = sums_at(groups, pace, |g| {
         let f = sizes[g] / all;
         let rest = 1.0 - f;
@@ -90,62 +161,92 @@ fn fit(sums_of: &[f64], sizes: &[f64], pace: &mut Pace<'_>) -> Result<Fit, Stopp
     })?;
     Ok(simd::scalar(|| {
         let mean = total / all;
+        let clusters = if behind.weighted.is_some() { 1.0 / f2 } else { groups as f64 };
         if groups < 2 || lone > 0.0 {
-            return Fit { total, all, mean, variance: f64::NAN, df: f64::NAN };
+            let (variance, df) = (f64::NAN, f64::NAN);
+            return Fit { total, all, mean, variance, df, unspread: false, clusters };
         }
-        Fit { total, all, mean, variance: squares / (all * all), df: 1.0 / (f2 + a1 * a1 - a2) }
+        let variance = if unspread { 0.0 } else { squares / (all * all) };
+        Fit { total, all, mean, variance, df: 1.0 / (f2 + a1 * a1 - a2), unspread, clusters }
     }))
 }
 
 /// The ratio `sum S_g / sum n_g` with Student's interval on V and df. Sums taken about a `shift` are given it
-/// back. Under two clusters (or one that holds everything) there is a value and no interval.
+/// back. Under two clusters (or one that holds everything) there is a value and no interval; where the cluster means
+/// are equal, [`unspread`] with the clusters as values.
 pub fn ratio(
     sums_of: &[f64],
     sizes: &[f64],
     shift: f64,
+    behind: Behind,
     confidence: Confidence,
     watch: Watch<'_>,
 ) -> Result<Clustered, Stopped> {
-    let fit = fit(sums_of, sizes, &mut Pace::new(watch))?;
-    Ok(simd::scalar(|| student(fit, shift, confidence)))
+    let fit = fit(sums_of, sizes, behind, &mut Pace::new(watch))?;
+    Ok(simd::scalar(|| student(fit, shift, behind.range, confidence)))
 }
 
-fn student(fit: Fit, shift: f64, confidence: Confidence) -> Clustered {
-    let Fit { mean, variance, df, .. } = fit;
+fn student(fit: Fit, shift: f64, range: Range, confidence: Confidence) -> Clustered {
+    let Fit { mean, variance, df, unspread: equal, clusters, .. } = fit;
     let value = shift + mean;
+    if equal {
+        let MeanInterval { standard_error, interval } = unspread(value, clusters, range, confidence);
+        return Clustered { value, standard_error, interval, df, n_effective: f64::NAN, unspread: true };
+    }
     let standard_error = variance.sqrt();
     let interval = if df.is_finite() {
         confidence.around(value, confidence.t(df) * standard_error)
     } else {
         Interval { low: f64::NAN, high: f64::NAN }
     };
-    Clustered { value, standard_error, interval, df, n_effective: f64::NAN }
+    Clustered { value, standard_error, interval, df, n_effective: f64::NAN, unspread: false }
 }
 
-/// The share of ones among 0/1 rows: Wilson's interval with `n_eff = p(1-p)/V` rows (at most n; G where V is 0)
-/// and Student's t for z. Where the clusters show no spread the standard error is the width over 2t.
+/// The share of ones among 0/1 rows: Wilson's interval with `n_eff = p(1-p)/V` rows (at most n; where V is 0 the
+/// clusters, weighted ones `(sum n_g)^2 / sum n_g^2`) and Student's t for z. Where the clusters show no spread the
+/// standard error is the width over 2t.
 pub fn proportion(
     ones: &[f64],
     sizes: &[f64],
+    behind: Behind,
     confidence: Confidence,
     watch: Watch<'_>,
 ) -> Result<Clustered, Stopped> {
-    let fit = fit(ones, sizes, &mut Pace::new(watch))?;
-    Ok(simd::scalar(|| wilson_effective(fit, ones.len(), confidence)))
+    let fit = fit(ones, sizes, behind, &mut Pace::new(watch))?;
+    Ok(simd::scalar(|| wilson_effective(fit, behind.weighted.unwrap_or(fit.all), confidence)))
 }
 
-fn wilson_effective(fit: Fit, clusters: usize, confidence: Confidence) -> Clustered {
-    let Fit { total: hits, all, mean, variance, df } = fit;
+/// The mean of rows in [0, 1] that need not be 0 or 1, such as wins with ties: Wilson's interval with `p(1-p)/V` rows
+/// (more than n where the rows lie close together) and Student's t for z, so that no limit leaves [0, 1]; without spread
+/// [`unspread`].
+pub fn share(
+    sums_of: &[f64],
+    sizes: &[f64],
+    behind: Behind,
+    confidence: Confidence,
+    watch: Watch<'_>,
+) -> Result<Clustered, Stopped> {
+    let fit = fit(sums_of, sizes, behind, &mut Pace::new(watch))?;
+    Ok(simd::scalar(|| {
+        if fit.unspread {
+            return student(fit, 0.0, Range::Share, confidence);
+        }
+        wilson_effective(fit, f64::INFINITY, confidence)
+    }))
+}
+
+fn wilson_effective(fit: Fit, rows: f64, confidence: Confidence) -> Clustered {
+    let Fit { total: hits, all, mean, variance, df, unspread, clusters } = fit;
     if df.is_nan() {
-        return student(fit, 0.0, confidence);
+        return student(fit, 0.0, Range::Unknown, confidence);
     }
     let misses = all - hits;
     let spread = hits / all * (misses / all);
     let n_effective = if variance > 0.0 {
         let effective = spread / variance;
-        if effective < all { effective } else { all }
+        if effective < rows { effective } else { rows }
     } else {
-        clusters as f64
+        clusters
     };
     let scale = n_effective / all;
     let t = confidence.t(df);
@@ -157,7 +258,7 @@ fn wilson_effective(fit: Fit, clusters: usize, confidence: Confidence) -> Cluste
         let sides = wilson(hits * scale, misses * scale, t);
         (sides.high - sides.low) / (2.0 * t)
     };
-    Clustered { value: mean, standard_error, interval, df, n_effective }
+    Clustered { value: mean, standard_error, interval, df, n_effective, unspread }
 }
 
 #[cfg(test)]
@@ -168,11 +269,11 @@ mod tests {
     const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
 
     fn ratio(sums_of: &[f64], sizes: &[f64], shift: f64, confidence: Confidence) -> Clustered {
-        super::ratio(sums_of, sizes, shift, confidence, &mut go).unwrap()
+        super::ratio(sums_of, sizes, shift, Behind::EXACT, confidence, &mut go).unwrap()
     }
 
     fn proportion(ones: &[f64], sizes: &[f64], confidence: Confidence) -> Clustered {
-        super::proportion(ones, sizes, confidence, &mut go).unwrap()
+        super::proportion(ones, sizes, Behind::EXACT, confidence, &mut go).unwrap()
     }
 
     fn go(_: usize) -> bool {
@@ -194,7 +295,7 @@ mod tests {
         // 0..19 clustered by i mod 4: .645 with the finite-cluster factor, which equal sizes share with CR2.
         let x: Vec<f64> = (0..20).map(f64::from).collect();
         let codes: Vec<i64> = (0..20).map(|i| i % 4).collect();
-        let of = cluster_sums(&x, &codes, 4, 0.0, &mut go).unwrap().unwrap();
+        let of = cluster_sums(&x, &codes, 4, 0.0, None, &mut go).unwrap().unwrap();
         let got = ratio(&of.sums, &of.sizes, 0.0, TWO);
         assert!((got.standard_error - 0.6454972243679028).abs() < 1e-15);
         assert!((got.df - 3.0).abs() < 1e-12);
@@ -238,6 +339,19 @@ mod tests {
     }
 
     #[test]
+    fn shares_with_ties_stay_inside() {
+        // 19 wins and a tie: s^2 = .0125, so p (1 - p)/V = .975 * .025/.000625 = 39 rows.
+        let mut sums_of = [1.0; 20];
+        sums_of[7] = 0.5;
+        let got = super::share(&sums_of, &[1.0; 20], Behind::EXACT, TWO, &mut go).unwrap();
+        let want = wilson(0.975 * 39.0, 0.025 * 39.0, TWO.t(19.0));
+        assert!((got.n_effective - 39.0).abs() < 1e-9 && (got.interval.low - want.low).abs() < 1e-12);
+        assert!((got.interval.high - want.high).abs() < 1e-12 && got.interval.high < 1.0);
+        let ties = super::share(&[0.5; 4], &[1.0; 4], Behind::EXACT, TWO, &mut go).unwrap();
+        assert_eq!(ties.interval, unspread(0.5, 4.0, Range::Share, TWO).interval);
+    }
+
+    #[test]
     fn effective_rows_are_never_more_than_rows() {
         // Alternating answers inside every cluster: V is far below the binomial's.
         let got = proportion(&[2.0, 2.0, 2.0, 3.0], &[4.0, 4.0, 4.0, 6.0], TWO);
@@ -248,15 +362,68 @@ mod tests {
     fn a_shift_changes_nothing_but_rounding() {
         let x: Vec<f64> = (0..1000).map(|i| 1e7 + f64::from(i % 7) * 0.1).collect();
         let codes: Vec<i64> = (0..1000).map(|i| i % 13).collect();
-        let of = cluster_sums(&x, &codes, 13, 1e7, &mut go).unwrap().unwrap();
-        let plain = cluster_sums(&x, &codes, 13, 0.0, &mut go).unwrap().unwrap();
+        let of = cluster_sums(&x, &codes, 13, 1e7, None, &mut go).unwrap().unwrap();
+        let plain = cluster_sums(&x, &codes, 13, 0.0, None, &mut go).unwrap().unwrap();
         let (a, b) = (ratio(&of.sums, &of.sizes, 1e7, TWO), ratio(&plain.sums, &plain.sizes, 0.0, TWO));
         assert!((a.standard_error / b.standard_error - 1.0).abs() < 1e-6);
     }
 
     #[test]
     fn a_code_outside_is_told() {
-        assert_eq!(cluster_sums(&[1.0], &[1], 1, 0.0, &mut go), Ok(None));
-        assert_eq!(cluster_sums(&[1.0], &[-1], 1, 0.0, &mut go), Ok(None));
+        assert_eq!(cluster_sums(&[1.0], &[1], 1, 0.0, None, &mut go), Ok(None));
+        assert_eq!(cluster_sums(&[1.0], &[-1], 1, 0.0, None, &mut go), Ok(None));
+    }
+
+    #[test]
+    fn equal_cluster_means_are_told_through_rounding() {
+        // Ten rows of .1 add up to .9999999999999999.
+        let codes: Vec<i64> = (0..14).map(|i| [0, 1, 2, 2].get(i).map_or(0, |&code| code)).collect();
+        let of = cluster_sums(&[0.1f64; 14], &codes, 3, 0.0, None, &mut go).unwrap().unwrap();
+        let exact = ratio(&of.sums, &of.sizes, 0.0, TWO);
+        assert!(!exact.unspread && exact.standard_error > 0.0 && exact.standard_error < 1e-16);
+        let values = super::super::spread::Values {
+            low: 0.1,
+            high: 0.1,
+            step: 0.1 * f64::EPSILON,
+            rows: 14.0,
+            range: Range::Share,
+        };
+        let behind = Behind { noise: values.noise(0.0), range: Range::Share, weighted: None };
+        let got = super::ratio(&of.sums, &of.sizes, 0.0, behind, TWO, &mut go).unwrap();
+        let want = unspread(got.value, 3.0, Range::Share, TWO);
+        assert!(got.unspread && (got.standard_error, got.interval) == (want.standard_error, want.interval));
+        let lost = Behind { range: Range::Unknown, ..behind };
+        assert!(super::ratio(&of.sums, &of.sizes, 0.0, lost, TWO, &mut go).unwrap().interval.low.is_nan());
+    }
+
+    #[test]
+    fn weights_of_one_are_no_weights_and_their_scale_is_none() {
+        let x: Vec<f64> = (0..40).map(|i| f64::from(i * i % 17)).collect();
+        let codes: Vec<i64> = (0..40).map(|i| i % 7).collect();
+        let plain = cluster_sums(&x, &codes, 7, 3.0, None, &mut go).unwrap();
+        assert_eq!(cluster_sums(&x, &codes, 7, 3.0, Some(&[1.0; 40]), &mut go).unwrap(), plain);
+        let weights: Vec<f64> = (0..40).map(|i| 1.0 / f64::from(1 + i % 5)).collect();
+        let of = |factor: f64| {
+            let w: Vec<f64> = weights.iter().map(|w| w * factor).collect();
+            (
+                cluster_sums(&x, &codes, 7, 3.0, Some(&w), &mut go).unwrap(),
+                effective_weights(&w, &mut go).unwrap(),
+            )
+        };
+        for factor in [f64::from_bits(23 << 52), 0.5, f64::from_bits(2000 << 52)] {
+            assert_eq!(of(factor), of(1.0));
+        }
+        let (sum, squares) = weights.iter().fold((0.0, 0.0), |(a, b), w| (a + w, b + w * w));
+        assert!((of(1.0).1 - sum * sum / squares).abs() < 1e-12);
+        assert_eq!(effective_weights(&[5e-324, 5e-324], &mut go).unwrap(), 2.0);
+    }
+
+    #[test]
+    fn weighted_ones_alone_count_effective_clusters() {
+        let behind = Behind { noise: 1e-14, range: Range::Share, weighted: Some(4.0) };
+        let got = super::proportion(&[1.0, 0.5, 0.1], &[1.0, 0.5, 0.1], behind, TWO, &mut go).unwrap();
+        assert!(
+            (got.n_effective - 1.6 * 1.6 / 1.26).abs() < 1e-12 && got.unspread && got.interval.high == 1.0
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! The mean of graded values.
 
+use super::spread::{Values, unspread};
 use super::{Confidence, Interval};
 use crate::simd::scalar;
 
@@ -23,6 +24,20 @@ pub fn t_interval(mean: f64, squares: f64, n: u64, confidence: Confidence) -> Op
         let interval = confidence.around(mean, confidence.t(df) * standard_error);
         MeanInterval { standard_error, interval }
     }))
+}
+
+/// [`t_interval`] of `values`, or [`unspread`] where they are equal but for rounding; and whether they are.
+pub fn mean_interval(
+    mean: f64,
+    squares: f64,
+    n: u64,
+    values: &Values,
+    confidence: Confidence,
+) -> Option<(MeanInterval, bool)> {
+    if n > 1 && values.equal() {
+        return Some((unspread(mean, n as f64, values.range, confidence), true));
+    }
+    t_interval(mean, squares, n, confidence).map(|found| (found, false))
 }
 
 #[cfg(test)]

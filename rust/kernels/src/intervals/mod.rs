@@ -10,6 +10,7 @@ pub mod moments;
 pub mod paired;
 pub mod proportion;
 pub mod sign_flip;
+pub mod spread;
 mod sums;
 
 mod holm;

@@ -17,6 +17,9 @@ pub struct Moments {
     pub min: f64,
     /// The largest value.
     pub max: f64,
+    /// A unit in the last place of the largest |x|: 2^-52 of it, 2^-23 for f32. Halves count as f64: what differs in
+    /// three digits is seldom rounding.
+    pub step: f64,
     /// Whether every value is 0 or 1; then `mean` is exactly (ones)/n rounded once.
     pub binary: bool,
     /// How many values are 1, where all are 0 or 1; else 0.
@@ -158,16 +161,27 @@ pub fn moments<T: Element>(x: &[T], watch: Watch<'_>) -> Result<Column, Stopped>
         })
     });
     let FirstOut { sum, min, max, graded } = total;
-    let centre = simd::scalar(|| sum / n as f64);
+    let (centre, step) = simd::scalar(|| {
+        let largest = if -min > max { -min } else { max };
+        (sum / n as f64, largest * if size_of::<T>() == 4 { f64::from(f32::EPSILON) } else { f64::EPSILON })
+    });
     if !graded {
         // Sums of ones are exact.
         let squares = simd::scalar(|| sum * ((n as f64 - sum) / n as f64));
         let ones = sum as u64;
-        return Ok(Column::Finite(Moments { mean: centre, squares, min, max, binary: true, ones }));
+        return Ok(Column::Finite(Moments { mean: centre, squares, min, max, step, binary: true, ones }));
     }
     if min == max {
         // Neither the sum nor the mean of equal values need be exact.
-        return Ok(Column::Finite(Moments { mean: min, squares: 0.0, min, max, binary: false, ones: 0 }));
+        return Ok(Column::Finite(Moments {
+            mean: min,
+            squares: 0.0,
+            min,
+            max,
+            step,
+            binary: false,
+            ones: 0,
+        }));
     }
     let seconds = grid::map_chunks(count, bytes, watch, |i| simd::dispatch(Second(part(i), centre)))?;
     let (mean, squares) = simd::scalar(|| {
@@ -175,7 +189,7 @@ pub fn moments<T: Element>(x: &[T], watch: Watch<'_>) -> Result<Column, Stopped>
         let squares = second - first * (first / n as f64);
         (centre + first / n as f64, if squares > 0.0 || squares.is_nan() { squares } else { 0.0 })
     });
-    Ok(Column::Finite(Moments { mean, squares, min, max, binary: false, ones: 0 }))
+    Ok(Column::Finite(Moments { mean, squares, min, max, step, binary: false, ones: 0 }))
 }
 
 /// The first value that is not finite, looked for only in chunks that may hold one.

@@ -2,7 +2,8 @@
 
 use super::totals::Totals;
 use crate::grid::{Pace, Stopped, Watch};
-use crate::intervals::cluster::ratio;
+use crate::intervals::cluster::{Behind, ratio};
+use crate::intervals::spread::Range;
 use crate::intervals::{Confidence, Interval};
 use crate::math::exp;
 use crate::memory;
@@ -70,7 +71,10 @@ impl Totals {
         if all.tokens == 0 {
             return Ok(None);
         }
-        let fit = ratio(&sums, &sizes, 0.0, confidence, watch)?;
+        // The sums are exact: reading each, and dividing it, rounds once.
+        let noise = scalar(|| 4.0 * f64::EPSILON * (all.nll.value() / all.units.value()));
+        let behind = Behind { noise, range: Range::Unknown, weighted: None };
+        let fit = ratio(&sums, &sizes, 0.0, behind, confidence, watch)?;
         Ok(Some(scalar(|| {
             let units = all.units.value();
             let infinite = self.infinite > 0;

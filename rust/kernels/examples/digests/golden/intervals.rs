@@ -2,12 +2,13 @@
 
 use super::inputs::{Digest, Draw, tame, unit, words};
 use super::{Entry, Run, entry};
-use steelyard_kernels::intervals::cluster::{self, Clustered, cluster_sums};
-use steelyard_kernels::intervals::mean::t_interval;
+use steelyard_kernels::intervals::cluster::{self, Behind, Clustered, cluster_sums, effective_weights};
+use steelyard_kernels::intervals::mean::{mean_interval, t_interval};
 use steelyard_kernels::intervals::moments::{Column, moments};
 use steelyard_kernels::intervals::paired::{differences, paired_binary, unspread_difference};
 use steelyard_kernels::intervals::proportion::{Method, proportion};
 use steelyard_kernels::intervals::sign_flip::sign_flip;
+use steelyard_kernels::intervals::spread::{Range, Values};
 use steelyard_kernels::intervals::{Alternative, Confidence, Interval, holm};
 use steelyard_kernels::simd::{Bf16, F16};
 
@@ -18,6 +19,9 @@ pub const TABLE: &[Entry] = &[
     entry("intervals.moments", "float16", column::<F16>),
     entry("intervals.clusters", "float32", clusters::<f32>),
     entry("intervals.clusters", "float64", clusters::<f64>),
+    entry("intervals.weighted", "float32", weighted::<f32>),
+    entry("intervals.weighted", "float64", weighted::<f64>),
+    entry("intervals.unspread", "float64", unspread),
     entry("intervals.pairs", "float64", pairs),
     entry("intervals.proportions", "counts", proportions),
     entry("intervals.sign_flip", "float64", flips),
@@ -53,20 +57,74 @@ fn clusters<T: Draw + 'static>(n: usize) -> Run {
     let x: Vec<T> = unit(n, 51);
     let codes: Vec<i64> = words(n, 52).map(|word| (word % CLUSTERS as u64) as i64).collect();
     Box::new(move |digest| {
-        let Ok(Some(of)) = cluster_sums(&x, &codes, CLUSTERS, 0.25, &mut |_| true) else {
+        let Ok(Some(of)) = cluster_sums(&x, &codes, CLUSTERS, 0.25, None, &mut |_| true) else {
             return digest.word(1);
         };
         digest.doubles(&of.sums);
         let ones: Vec<f64> = of.sizes.iter().map(|&size| (size * 0.5).floor()).collect();
         for how in WAYS {
             let found = [
-                cluster::ratio(&of.sums, &of.sizes, 0.25, how, &mut |_| true),
-                cluster::proportion(&ones, &of.sizes, how, &mut |_| true),
+                cluster::ratio(&of.sums, &of.sizes, 0.25, Behind::EXACT, how, &mut |_| true),
+                cluster::proportion(&ones, &of.sizes, Behind::EXACT, how, &mut |_| true),
             ];
             for found in found.into_iter().flatten() {
-                let Clustered { value, standard_error, interval, df, n_effective } = found;
+                let Clustered { value, standard_error, interval, df, n_effective, .. } = found;
                 digest.doubles(&[value, standard_error, df, n_effective]);
                 add(digest, interval);
+            }
+        }
+    })
+}
+
+fn add_clustered(digest: &mut Digest, found: Clustered) {
+    let Clustered { value, standard_error, interval, df, n_effective, unspread } = found;
+    digest.doubles(&[value, standard_error, df, n_effective, f64::from(unspread)]);
+    add(digest, interval);
+}
+
+fn weighted<T: Draw + 'static>(n: usize) -> Run {
+    let x: Vec<T> = unit(n, 57);
+    let weights: Vec<f64> = unit::<f64>(n, 58).into_iter().map(|w| w + 0.125).collect();
+    let codes: Vec<i64> = (0..n as i64).collect();
+    Box::new(move |digest| {
+        let Ok(Some(of)) = cluster_sums(&x, &codes, n, 0.25, Some(&weights), &mut |_| true) else {
+            return digest.word(1);
+        };
+        digest.doubles(&of.sums);
+        digest.doubles(&of.sizes);
+        digest.double(effective_weights(&weights, &mut |_| true).unwrap_or_default());
+        let ones: Vec<f64> =
+            of.sizes.iter().enumerate().map(|(i, w)| if i % 3 > 0 { *w } else { 0.0 }).collect();
+        let behind = Behind { noise: 1e-12, range: Range::Share, weighted: Some(n as f64) };
+        for how in WAYS.into_iter().filter(|_| n > 1) {
+            let found = [
+                cluster::ratio(&of.sums, &of.sizes, 0.25, behind, how, &mut |_| true),
+                cluster::proportion(&ones, &of.sizes, behind, how, &mut |_| true),
+                cluster::share(&ones, &of.sizes, Behind::EXACT, how, &mut |_| true),
+            ];
+            found.into_iter().flatten().for_each(|found| add_clustered(digest, found));
+        }
+    })
+}
+
+fn unspread(n: usize) -> Run {
+    let sizes: Vec<f64> = unit::<f64>(n, 59).into_iter().map(|size| size + 0.5).collect();
+    let step = f64::EPSILON * 0.25;
+    let kinds = [(Range::Share, 0.3), (Range::Difference, -0.1)].map(|(range, value)| {
+        let sums: Vec<f64> = sizes.iter().map(|size| size * value).collect();
+        (Values { low: value, high: value, step, rows: n as f64, range }, sums)
+    });
+    Box::new(move |digest| {
+        for (values, sums) in &kinds {
+            let behind = Behind { noise: values.noise(0.0), range: values.range, weighted: None };
+            for how in WAYS.into_iter().filter(|_| n > 1) {
+                if let Some((found, _)) = mean_interval(values.low, 0.0, n as u64, values, how) {
+                    digest.double(found.standard_error);
+                    add(digest, found.interval);
+                }
+                if let Ok(found) = cluster::ratio(sums, &sizes, 0.0, behind, how, &mut |_| true) {
+                    add_clustered(digest, found);
+                }
             }
         }
     })

@@ -1,0 +1,166 @@
+//! Values without spread: when they count as equal, and what stands in place of an interval of width 0.
+
+use super::mean::MeanInterval;
+use super::{Confidence, Interval};
+use crate::simd::scalar;
+
+/// Where every score that went in is known to lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// Anywhere.
+    Unknown,
+    /// In [0, 1].
+    Share,
+    /// The values are differences of scores in [0, 1].
+    Difference,
+}
+
+impl Range {
+    /// The range of that name.
+    pub fn from_name(name: &str) -> Option<Range> {
+        match name {
+            "unknown" => Some(Range::Unknown),
+            "share" => Some(Range::Share),
+            "difference" => Some(Range::Difference),
+            _ => None,
+        }
+    }
+}
+
+/// What is known of the values behind a mean, beside their moments.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Values {
+    /// The smallest value.
+    pub low: f64,
+    /// The largest value.
+    pub high: f64,
+    /// A unit in the last place of the largest magnitude that went in: of the scores on both sides where the values
+    /// are differences. 0 where nothing was rounded.
+    pub step: f64,
+    /// How many there are.
+    pub rows: f64,
+    /// Where the scores lie.
+    pub range: Range,
+}
+
+impl Values {
+    /// Whether the values differ by rounding alone: new - base carries half a step of each score and of itself,
+    /// so that two equal differences may come out three steps apart.
+    pub fn equal(&self) -> bool {
+        scalar(|| self.high - self.low <= 4.0 * self.step)
+    }
+
+    /// How far two equal cluster means may lie apart by rounding: four steps of the values, and for the sums about
+    /// `shift` (and those of weights) a rounding of 2^-53 a row on each side.
+    pub fn noise(&self, shift: f64) -> f64 {
+        scalar(|| {
+            let (up, down) = (self.high - shift, shift - self.low);
+            let reach = if up > down { up } else { down };
+            4.0 * self.step + self.rows * (2.0 * f64::EPSILON) * reach
+        })
+    }
+}
+
+/// The error and interval of a mean whose `n` values (or clusters) all equal `value`.
+///
+/// With q = z^2/(n + z^2), Wilson's upper limit for 0 of n: scores in [0, 1] give [c (1 - q), c + q (1 - c)], their
+/// differences [d - q (1 + d), d + q (1 - d)]: as if the share q of what was not seen lay at the far end. The
+/// standard error is the two-sided width over 2z. NaN where the range is not known.
+pub fn unspread(value: f64, n: f64, range: Range, confidence: Confidence) -> MeanInterval {
+    scalar(|| {
+        let limits = |how: Confidence| {
+            let z = how.z();
+            // One side at a level of 1/2 or less: Wilson's limit for 0 of n is then 0.
+            let q = if z > 0.0 { z * z / (n + z * z) } else { 0.0 };
+            match range {
+                Range::Unknown => Interval { low: f64::NAN, high: f64::NAN },
+                Range::Share => Interval { low: value * (1.0 - q), high: value + q * (1.0 - value) },
+                Range::Difference => {
+                    Interval { low: value - q * (1.0 + value), high: value + q * (1.0 - value) }
+                }
+            }
+        };
+        let lowest = if range == Range::Share { 0.0 } else { -1.0 };
+        let sides = limits(confidence.two_sided());
+        let standard_error = (sides.high - sides.low) / (2.0 * confidence.two_sided().z());
+        let interval = if range == Range::Unknown {
+            limits(confidence)
+        } else {
+            confidence.open(limits(confidence), lowest, 1.0)
+        };
+        MeanInterval { standard_error, interval }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Alternative;
+    use super::super::proportion::wilson;
+    use super::*;
+
+    const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
+
+    #[test]
+    fn two_differences_of_a_tenth() {
+        let got = unspread(-0.1, 2.0, Range::Difference, TWO);
+        assert!(
+            (got.interval.low + 0.692).abs() < 5e-4 && (got.interval.high - 0.623).abs() < 5e-4,
+            "{got:?}"
+        );
+        let many = unspread(0.0, 200.0, Range::Difference, TWO);
+        assert!((many.interval.high - 0.019).abs() < 5e-4 && many.interval.low == -many.interval.high);
+    }
+
+    #[test]
+    fn at_the_ends_it_is_wilsons() {
+        for n in [2.0, 20.0, 1e6] {
+            let (none, all) = (wilson(0.0, n, TWO.z()), wilson(n, 0.0, TWO.z()));
+            let (at0, at1) = (unspread(0.0, n, Range::Share, TWO), unspread(1.0, n, Range::Share, TWO));
+            assert!((at0.interval.high - none.high).abs() < 1e-15 && at0.interval.low == 0.0);
+            assert!((at1.interval.low - all.low).abs() < 1e-15 && at1.interval.high == 1.0);
+            assert!((at0.standard_error - none.high / (2.0 * TWO.z())).abs() < 1e-15);
+        }
+    }
+
+    #[test]
+    fn limits_stay_inside_and_hold_the_value() {
+        for n in [2.0, 3.0, 50.0, 1e9] {
+            for i in 0..=1000 {
+                let c = f64::from(i) / 1000.0;
+                for (value, range, lowest) in
+                    [(c, Range::Share, 0.0), (2.0 * c - 1.0, Range::Difference, -1.0)]
+                {
+                    let Interval { low, high } = unspread(value, n, range, TWO).interval;
+                    assert!(lowest <= low && low <= value && value <= high && high <= 1.0 && low < high);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_side_is_open_to_the_end_of_the_range() {
+        let less = Confidence { level: 0.975, alternative: Alternative::Less };
+        let greater = Confidence { level: 0.975, alternative: Alternative::Greater };
+        let two = unspread(0.25, 9.0, Range::Difference, TWO);
+        let (down, up) = (
+            unspread(0.25, 9.0, Range::Difference, less).interval,
+            unspread(0.25, 9.0, Range::Share, greater).interval,
+        );
+        assert_eq!((down.low, up.high), (-1.0, 1.0));
+        assert!((down.high - two.interval.high).abs() < 1e-14);
+        assert!(unspread(0.25, 9.0, Range::Difference, less).standard_error > 0.0);
+    }
+
+    #[test]
+    fn what_may_lie_anywhere_has_no_limits() {
+        let got = unspread(7.0, 20.0, Range::Unknown, TWO);
+        assert!(got.standard_error.is_nan() && got.interval.low.is_nan() && got.interval.high.is_nan());
+    }
+
+    #[test]
+    fn differences_that_round_apart_are_equal() {
+        let (low, high) = (0.6 - 0.5, 0.4 - 0.3);
+        let of = |step| Values { low, high, step, rows: 4.0, range: Range::Difference };
+        assert!(low < high && of(0.9 * f64::EPSILON).equal() && !of(0.0).equal());
+    }
+}
