@@ -941,18 +941,24 @@ def test_a_guess_without_values_is_no_guess(tmp_path: Path) -> None:
     assert runs.runs[0].confidence is None
 
 
-def test_what_was_guessed_and_cannot_be_used_names_its_switch(tmp_path: Path, inside: Callable[..., Any]) -> None:
+def test_what_was_guessed_and_cannot_be_used_is_said_with_its_switch(
+    tmp_path: Path, inside: Callable[..., Any]
+) -> None:
     path = tmp_path / "a.jsonl"
     for column, value in (("confidence", "high"), ("prob", "0,5"), ("loglikelihood", "low")):
         lines(path, [True, False], **{column: value})
         role = "confidence" if column == "prob" else column
-        assert f"or pass {role}='none'" in sentence_of(path)
-        one_sentence(inside("report", path), 2, f"--{role} none")
+        done = inside("report", path)
+        assert (done.returncode, done.stderr) == (0, "")
+        said = " ".join(done.stdout.split())
+        assert f"Note: '{column}' is not read as the {role}" in said
+        assert f"or pass --{role} none" in said
+        one_sentence(inside("report", path, f"--{role}", column), 2, f"--{role} none")
         assert inside("report", path, f"--{role}", "none").returncode == 0
     lines(path, [True, False], loglikelihood=-1.0, n_tokens=None)
     assert records.read(path).runs[0].n_tokens.tolist() == [1.0, 1.0]
     lines(path, [True, False], loglikelihood=-1.0, n_tokens="many")
-    assert "or pass n_tokens='none'" in sentence_of(path)
+    assert "or pass n_tokens='none'" in records.read(path).notes[0]
 
 
 def test_one_object_is_not_a_file_of_models(tmp_path: Path) -> None:
