@@ -11,7 +11,7 @@ from scipy import stats
 import steelyard as sy
 from steelyard import _core
 
-from .coverage import proportion
+from .coverage import no_spread, proportion
 from .coverage.__main__ import NAMES, PAGE
 
 # Mean and smallest coverage of 95 % intervals over 397 equally spaced p from .005 to .995.
@@ -143,3 +143,13 @@ def test_level_of_the_sign_flip_test() -> None:
     trials = 1500
     p = [_core.sign_flip(rng.normal(size=12), "two-sided")[0] for _ in range(trials)]
     assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / trials))
+
+
+@pytest.mark.parametrize("n", [2, 5, 20])
+def test_values_without_spread_are_held(n: int) -> None:
+    """By enumeration: what misses is as rare as for 0 of n by Wilson's interval, and a width of 0 would hold never."""
+    for make, pair in ((no_spread.scores, (0.5, 1.0)), (no_spread.differences, (0.0, -1.0))):
+        still, held, both = no_spread.coverage(make, n, *pair)
+        assert both.sum() / still.sum() > 0.97
+        assert (still - both).max() < (1 - 1.96**2 / (n + 1.96**2)) ** n + 1e-3
+        assert held.min() > 0.84
