@@ -404,6 +404,13 @@ def test_models_are_chosen_before_anything_is_checked(base: Path, better: Path, 
     assert run("compare", better, base, spoilt, "--models", "base").exit_code == 1
 
 
+def test_a_model_is_compared_once_and_never_with_itself_alone(base: Path, better: Path) -> None:
+    once = run("compare", base, better, "--models", "better")
+    assert run("compare", base, better, "--models", "better", "--models", "better").stdout == once.stdout
+    assert run("compare", base, better, "--models", "base,better").stdout == once.stdout
+    bad(run("compare", base, better, "--models", "base"), "--models: expected a model to compare with 'base'")
+
+
 def test_a_name_may_hold_a_comma(tmp_path: Path) -> None:
     path = three(tmp_path / "three.jsonl")
     for words in (["--models", "c,d"], ["--models", "b, c,d"], ["--models", "a,b"]):

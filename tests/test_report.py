@@ -633,3 +633,16 @@ def test_an_estimate_without_an_interval_is_said_and_drawn(tmp_path: Path) -> No
     assert "b against a is undecided: +1.000, no interval, p" in page.text
     assert re.search(r"^No interval: ", str(made), flags=re.M)
     assert "None" not in page.text + str(made) + made.to_markdown()
+
+
+def test_comparison_checks_what_it_is_given(answers: Callable[..., records.Runs]) -> None:
+    runs = answers("a", "b")
+    with pytest.raises(TypeError, match=r"^models: expected a sequence of models' names; got 'b'"):
+        report.comparison(runs, baseline="a", models="b")
+    with pytest.raises(TypeError, match=r"^runs: expected what steelyard.records.read returns"):
+        report.comparison([1], baseline="a")
+    with pytest.raises(ValueError, match=r"^models: expected a model to compare with 'a'; got none"):
+        report.comparison(runs, baseline="a", models=["a"])
+    for share in (-0.1, 1.5, float("nan")):
+        with pytest.raises(ValueError, match=r"^min_matched: expected a share from 0 to 1"):
+            report.comparison(runs, baseline="a", min_matched=share)

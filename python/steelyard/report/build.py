@@ -200,17 +200,20 @@ def comparison(
 
     Where fewer ids than ``min_matched``, a share of those of the smaller side, match, it is an error; 0 takes any.
     """
-    names = tuple(models) if models is not None else tuple(name for name in runs.names if name != baseline)
+    _check_runs(runs)
+    if isinstance(models, str):
+        raise type_error("models", "a sequence of models' names", repr(models))
     _known(runs.names, baseline, "baseline")
-    for name in names:
+    for name in models or ():
         _known(runs.names, name, "models")
+    names = [name for name in dict.fromkeys(runs.names if models is None else models) if name != baseline]
     if not names:
         raise value_error("models", f"a model to compare with {baseline!r}", "none", "pass a second file or model")
     kept = replace(runs, runs=tuple(runs[name] for name in dict.fromkeys((baseline, *names))))
     options = Options(clusters, confidence_level, margin, higher_is_better, fraction(min_matched, "min_matched"))
     _check_direction(kept, options)
     results = [measure.model(run, options, score_only=True) for run in kept]
-    pairs = [(name, baseline) for name in names if name != baseline]
+    pairs = [(name, baseline) for name in names]
     return _report(kept, results, pairs, options, required=True)
 
 

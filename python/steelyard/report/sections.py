@@ -349,7 +349,8 @@ def perplexity(report: Contents) -> Iterator[Table]:
         INTERVAL,
         ERROR,
     )
-    yield Table("Perplexity per token", columns, tuple(rows), made_by(estimates) + _left_out(estimates))
+    notes = (*made_by(estimates), *_few(known), *_left_out(estimates))
+    yield Table("Perplexity per token", columns, tuple(rows), notes)
 
 
 def words(section: Section) -> tuple[str, ...]:
