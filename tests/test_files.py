@@ -729,7 +729,15 @@ def test_standard_input_and_process_substitution(base: Path) -> None:
         ["bash", "-c", words, sys.executable], capture_output=True, text=True, timeout=WATCHDOG, check=False
     )
     assert [model["score"] for model in json.loads(done.stdout)["models"]] == [whole, whole], done.stderr
-    one_sentence(command("report", "-", stdin=subprocess.DEVNULL), 2, "a device")
+    for name in ("-", "/dev/stdin"):
+        one_sentence(
+            command("report", name, stdin=subprocess.DEVNULL), 2, "steelyard: standard input: ", "an empty file"
+        )
+        one_sentence(command("compare", name, input='{"id": 1}'), 2, "steelyard: standard input: expected a score")
+    one_sentence(command("report", os.devnull), 2, "an empty file")
+    done = command("report", "-", input=data)
+    assert "Read 400 records of standard input" in done.stdout
+    assert re.search(r"^stdin +400 ", done.stdout, flags=re.M)
 
 
 def sentence_of(path: str | Path, **options: Any) -> str:
@@ -742,7 +750,7 @@ def sentence_of(path: str | Path, **options: Any) -> str:
 
 @linux
 def test_what_is_no_file_or_pipe_is_a_sentence(tmp_path: Path) -> None:
-    for device in ("/dev/null", "/dev/zero", "/dev/full", "/dev/urandom"):
+    for device in ("/dev/zero", "/dev/full", "/dev/urandom"):
         assert sentence_of(device) == f"{device}: expected a file or a pipe; got a device; write the records to a file"
     with socket.socket(socket.AF_UNIX) as door:
         name = str(tmp_path / "s")

@@ -25,6 +25,7 @@ from ._mode import standard_mode
 from ._text import printable
 from .config import show_config
 from .errors import is_ours, named, sentence, value_error
+from .records.source import name_of
 from .report.html import check_needs, page
 from .report.results import MIN_MATCHED
 
@@ -202,7 +203,7 @@ def compare(
         how = _missing(missing, lower_is_better)
         unused = dict.fromkeys(("confidence", "loglikelihood", "n_tokens"), "none")
         columns = {"id": id, "model": model, "score": score, "cluster": cluster, "epoch": epoch}
-        chosen = _Chosen(paths[0], baseline, models)
+        chosen = _Chosen(name_of(paths[0]), baseline, models)
         runs = _read(
             paths, names=names, models=chosen, filter=filter, repeats=repeats, missing=how, **columns, **unused
         )

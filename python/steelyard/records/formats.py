@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Container, Iterator
 from itertools import chain
@@ -19,7 +18,7 @@ from typing import IO, Any, TypeVar
 
 from ..errors import while_at
 from . import parquet
-from .source import LONGEST_LINE, Source, opened
+from .source import LONGEST_LINE, Source, name_of, opened
 from .table import LONGEST_TEXT, Table, TableBuilder, record_error, shorten
 
 Watch = Callable[[int], None]  # told how many bytes of the file have been read
@@ -53,8 +52,9 @@ class DuplicateKey(ValueError):
 
 def read_table(path: Path, watch: Watch, asked: Container[str] = ()) -> Table:
     """Read one file whole; ``asked``: columns that an option names, which are kept whatever is around them."""
-    with while_at(os.fspath(path)), opened(path) as source:
-        return _read(os.fspath(path), source, lambda: watch(source.done), asked)
+    name = name_of(path)
+    with while_at(name), opened(path) as source:
+        return _read(name, source, lambda: watch(source.done), asked)
 
 
 def _read(name: str, source: Source, told: Callable[[], None], asked: Container[str]) -> Table:
@@ -69,7 +69,7 @@ def _read(name: str, source: Source, told: Callable[[], None], asked: Container[
         if head.startswith(magic):
             raise record_error(name, _EXPECTED, kind, fix)
     if head.startswith(b"PAR1"):
-        return parquet.read(name, file.read() if source.is_gzip or not source.is_regular else name)
+        return parquet.read(name, file.read() if source.is_gzip or not source.is_regular else source.path)
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     stem = name.lower().removesuffix(".gz")
     if start.startswith(b"["):

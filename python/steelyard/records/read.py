@@ -18,6 +18,7 @@ from .formats import read_table
 from .part import Part
 from .run import Run, make_run
 from .runs import Runs
+from .source import STANDARD_INPUT
 from .table import Table, record_error
 from .values import text, texts
 
@@ -430,5 +431,7 @@ def _default_names(files: Sequence[str]) -> list[str]:
 
 
 def _stem(file: str) -> str:
+    if file == STANDARD_INPUT:
+        return "stdin"
     name = Path(file).name.removesuffix(".gz")
     return Path(name).stem or name

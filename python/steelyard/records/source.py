@@ -16,10 +16,17 @@ from typing import Any
 
 from .table import record_error
 
+STANDARD_INPUT = "standard input"
 BUFFER = 1 << 18
 LONGEST_LINE = 1 << 30  # bytes; without a line's end a file of zeros would fill the memory
 LARGE_UNPACKED = 1 << 30  # bytes, from which on it is asked what a gzip file unpacks to
 MOST_UNPACKED = 300  # times its own size; deflate ends at 1,032, and records that repeat long prompts stay far below
+
+
+def name_of(path: str | os.PathLike[str]) -> str:
+    """What a file is called: as the caller wrote it, but for ``/dev/stdin``, which is what ``-`` stands for."""
+    name = os.fspath(path)
+    return STANDARD_INPUT if name == "/dev/stdin" else name
 
 
 class Stream(io.RawIOBase):
@@ -57,12 +64,13 @@ class Stream(io.RawIOBase):
 class Source:
     """One file to read: ``head`` to tell its format by, ``file`` to read it from."""
 
-    def __init__(self, path: str, raw: io.FileIO) -> None:
+    def __init__(self, path: str, name: str, raw: io.FileIO) -> None:
         self._packed = Stream(raw)
         self._stream = self._packed
         self.is_gzip = self._packed.head(2) == b"\x1f\x8b"
         self.is_regular = stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
-        self._path = path
+        self.path = path
+        self._name = name
         if self.is_gzip:
             unpacked = gzip.GzipFile(fileobj=io.BufferedReader(self._packed, BUFFER))
             self._stream = Stream(unpacked, self._check_unpacked)
@@ -77,7 +85,7 @@ class Source:
     def _check_unpacked(self, done: int) -> None:
         if done > LARGE_UNPACKED and done > MOST_UNPACKED * self._packed.done:
             raise record_error(
-                self._path,
+                self._name,
                 f"a gzip file that unpacks to at most {MOST_UNPACKED} times its size",
                 f"more ({done:,} bytes so far)",
                 "unpack it and look at it",
@@ -87,11 +95,11 @@ class Source:
 @contextmanager
 def opened(path: Path) -> Iterator[Source]:
     """Open a file of records; what fails on the way to its bytes is a sentence about the file."""
-    name = os.fspath(path)
+    name = name_of(path)
     try:
-        _check_kind(name)
+        _check_kind(os.fspath(path), name)
         with open(path, "rb", buffering=0) as raw:
-            yield Source(name, raw)
+            yield Source(os.fspath(path), name, raw)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise record_error(
             name, "a whole gzip file", f"a damaged or truncated one ({error})", "fetch or write it again"
@@ -103,23 +111,23 @@ def opened(path: Path) -> Iterator[Source]:
         raise record_error(name, "a readable file", reason, "check the path") from error
 
 
-def _check_kind(name: str) -> None:
+def _check_kind(path: str, name: str) -> None:
     try:
-        mode = os.stat(name).st_mode
+        mode = os.stat(path).st_mode
     except ValueError as error:  # a NUL, or what the file system's encoding has no bytes for
         raise record_error(name, "a file", f"a name that no file can have ({error})", "check the path") from error
     if stat.S_ISDIR(mode):
         raise record_error(name, "a file", "a directory", "give the files in it")
-    if stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or _is_terminal_in(name):
-        return
+    if stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or _is_terminal_in(path) or os.path.samefile(path, os.devnull):
+        return  # the null device is an empty file
     kind = "a socket" if stat.S_ISSOCK(mode) else "a device"
     raise record_error(name, "a file or a pipe", kind, "write the records to a file")
 
 
-def _is_terminal_in(name: str) -> bool:
+def _is_terminal_in(path: str) -> bool:
     """Whether the path is the terminal that the process reads: records may be typed."""
     try:
         number = sys.stdin.fileno()
-        return os.isatty(number) and os.path.samestat(os.stat(name), os.fstat(number))
+        return os.isatty(number) and os.path.samestat(os.stat(path), os.fstat(number))
     except (OSError, ValueError, AttributeError):
         return False
