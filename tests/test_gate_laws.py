@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -137,6 +138,13 @@ def test_every_record_that_was_read_is_in_a_count(rows: list[Row]) -> None:
         for run in runs:
             own = [row for row in rows if row["model"] == run.name]
             assert len(run) + sum(run.left_out.values()) == len(own)
+        made = report.build(runs)
+        printed = " ".join(str(made).split())
+        (read,) = map(int, re.findall(r"Read (\d+) records? of", printed))
+        gone = [int(n) for n in re.findall(r"Left out of \S+: (\d+) ", printed)]
+        assert sum(model.n for model in made.models) + sum(gone) == read == len(rows)
+        for model in made.models:
+            assert model.score is None or f"{model.name} {model.n} " in printed
 
     if any(row["correct"] is not None for row in rows):
         in_folder(check)
