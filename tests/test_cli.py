@@ -274,7 +274,7 @@ def test_numbers_that_cannot_be_weighed_are_named_by_their_model(tmp_path: Path)
     bad(run("compare", path, path, "--names", "a,b"), "the scores of 'a': expected")
 
 
-@pytest.mark.parametrize("place", ["values.numbers", "formats._csv"])
+@pytest.mark.parametrize("place", ["values.numbers", "formats._csv", "columns.resolve"])
 def test_an_unexpected_failure_names_the_file(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise IndexError("list index out of range")
@@ -299,6 +299,7 @@ WRITTEN = ["score=a", "id='row'", "pass repeats='epochs'", "margin: expected x",
 @pytest.mark.parametrize("text", WRITTEN)
 def test_text_of_the_user_is_not_rewritten(text: str, tmp_path: Path, base: Path, better: Path) -> None:
     bad(run("report", tmp_path / text), f"steelyard: {tmp_path / text}: expected a file")
+    bad(run("report", f"./{text}//"), f"steelyard: ./{text}//: expected a file")
     bad(run("report", base, "--score", text), f"a column {text!r} for --score")
     bad(run("report", base, "--filter", text), text)
     bad(run("compare", base, better, "--baseline", text), "--baseline: expected one of the models", f"got {text!r}")
@@ -397,6 +398,7 @@ def test_models_are_chosen_before_anything_is_checked(base: Path, better: Path, 
     assert [model["name"] for model in data["models"]] == ["a", "b"]
     assert data["left_out"] == {str(path): {"of a model not asked for": 61}}
     assert run("compare", path, "--baseline", "b", "--models", "a").exit_code == 0  # the baseline counts as asked for
+    bad(run("compare", path, "--models", "b", "--baseline", "z"), "--baseline: expected one of the models", "got 'z'")
     bad(run("compare", path, "--models", "b"), "--baseline: expected the name of a model", "'a', 'b', 'c,d'")
     spoilt = tmp_path / "spoilt.jsonl"
     spoilt.write_text(base.read_text() + "\n" + base.read_text())

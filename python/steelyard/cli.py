@@ -262,8 +262,6 @@ def _usage(error: Exception) -> str | None:
 
 def _paths(files: list[str]) -> list[str]:
     """The files to read; ``-`` is standard input."""
-    if "" in files:
-        raise value_error("FILE", "the name of a file, or - for standard input", "''", "check how it is quoted")
     return ["/dev/stdin" if file == "-" else file for file in files]
 
 
@@ -321,7 +319,7 @@ class _Chosen:
                 found = ", ".join(map(repr, of_files[0])) or "none"
                 raise value_error("baseline", expected, "none", f"choose from {found}")
             (self.baseline,) = of_files[0]
-        elif self.baseline not in names and self.given is None:  # else it may be a column, as those may
+        elif self.baseline not in names and (self.given is None or len(names) > 1):  # else all may be columns
             expected = f"one of the models {', '.join(map(repr, names))}"
             raise value_error("baseline", expected, repr(self.baseline))
         if self.given is None:

@@ -13,7 +13,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Container, Iterator
 from itertools import chain
-from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from ..errors import while_at
@@ -50,7 +49,7 @@ class DuplicateKey(ValueError):
     """One JSON object has a key twice; which of its values is meant cannot be known."""
 
 
-def read_table(path: Path, watch: Watch, asked: Container[str] = ()) -> Table:
+def read_table(path: str, watch: Watch, asked: Container[str] = ()) -> Table:
     """Read one file whole; ``asked``: columns that an option names, which are kept whatever is around them."""
     name = name_of(path)
     with while_at(name), opened(path) as source:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from .._mode import standard_mode
 from .._progress import Progress, reporter
-from ..errors import RecordError, keyword, shown, type_error, value_error
+from ..errors import RecordError, keyword, shown, type_error, value_error, while_at
 from . import columns, lm_eval
 from .columns import Roles, Unusable
 from .formats import read_table
 from .part import Part
 from .run import Run, make_run
 from .runs import Runs
-from .source import STANDARD_INPUT
+from .source import STANDARD_INPUT, name_of
 from .table import Table, record_error
 from .values import text, texts
 
@@ -139,7 +139,8 @@ def read(
     return (replace(reading, models=_models(models(reading.inside()))) if callable(models) else reading).runs()
 
 
-def _files(paths: AnyPath | Sequence[AnyPath]) -> list[Path]:
+def _files(paths: AnyPath | Sequence[AnyPath]) -> list[str]:
+    """The files, named as the caller wrote them."""
     several: Iterable[AnyPath] = [paths] if isinstance(paths, str | os.PathLike) else paths
     if not isinstance(several, Iterable):
         raise type_error("paths", "a path or a sequence of paths", type(paths).__name__)
@@ -147,14 +148,16 @@ def _files(paths: AnyPath | Sequence[AnyPath]) -> list[Path]:
     for path in several:
         if not isinstance(path, str | os.PathLike):
             raise type_error("paths", "a path or a sequence of paths", f"{type(path).__name__} among them")
-        files.append(Path(path))
+        files.append(os.fsdecode(path))
+        if not files[-1]:
+            raise value_error("paths", "the name of a file", "''", "check how it is quoted")
     if not files:
         raise value_error("paths", "at least one file", "none")
     _check_pipes(files)
     return files
 
 
-def _check_pipes(files: Sequence[Path]) -> None:
+def _check_pipes(files: Sequence[str]) -> None:
     """A pipe is empty once it was read, and a named one would be waited for without end."""
     seen: set[tuple[int, int]] = set()
     for file in files:
@@ -164,11 +167,11 @@ def _check_pipes(files: Sequence[Path]) -> None:
             continue  # the reader says what is wrong
         key = found.st_dev, found.st_ino
         if (stat.S_ISFIFO(found.st_mode) or stat.S_ISCHR(found.st_mode)) and key in seen:
-            raise value_error("paths", "each pipe once", f"{os.fspath(file)!r} twice", "write its records to a file")
+            raise value_error("paths", "each pipe once", f"{name_of(file)!r} twice", "write its records to a file")
         seen.add(key)
 
 
-def _names(names: Sequence[str] | None, files: Sequence[Path]) -> list[str] | None:
+def _names(names: Sequence[str] | None, files: Sequence[str]) -> list[str] | None:
     if names is None:
         return None
     listed = isinstance(names, Sequence) and not isinstance(names, str)
@@ -205,7 +208,7 @@ def _asked(options: Mapping[str, str | None]) -> frozenset[str]:
     return frozenset(side.strip() for option in options.values() if option for side in (option, *option.split("==")))
 
 
-def _read_all(files: Sequence[Path], progress: Progress, asked: frozenset[str]) -> list[Table]:
+def _read_all(files: Sequence[str], progress: Progress, asked: frozenset[str]) -> list[Table]:
     """Read the files; ``progress`` is told the bytes read, and the total once, when all is read."""
     tell = reporter(progress)
     if tell is None:
@@ -225,7 +228,7 @@ def _read_all(files: Sequence[Path], progress: Progress, asked: frozenset[str]) 
     return tables
 
 
-def _size(file: Path) -> int:
+def _size(file: str) -> int:
     """Bytes of a regular file; of a pipe they are not known before they are read."""
     try:
         return os.path.getsize(file) if os.path.isfile(file) else 0
@@ -274,7 +277,8 @@ class _Reading:
 
     def _inside(self, table: Table, name: str) -> list[str]:
         try:
-            roles = columns.resolve(table, self.options)
+            with while_at(table.file):
+                roles = columns.resolve(table, self.options)
             column = roles.model
         except RecordError:
             roles, column = Roles(), columns.model_column(table, self.options)
@@ -286,11 +290,12 @@ class _Reading:
 
     def _roles(self, table: Table, name: str) -> Roles | None:
         """The roles of a file's columns; None where it holds none of the models that were asked for."""
-        if self.models is not None:
-            there = {*self._inside(table, name), *table.columns, *(one.rpartition(".")[0] for one in table.columns)}
-            if there.isdisjoint(self.models):
-                return None
-        return columns.resolve(table, self.options, self.models, self.unusable)
+        with while_at(table.file):
+            if self.models is not None:
+                there = {*self._inside(table, name), *table.columns, *(one.rpartition(".")[0] for one in table.columns)}
+                if there.isdisjoint(self.models):
+                    return None
+            return columns.resolve(table, self.options, self.models, self.unusable)
 
     def _check_same_guess(self, found: Sequence[Roles | None]) -> None:
         """Two files whose guessed scores differ would compare two different things."""

@@ -11,7 +11,6 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from .table import record_error
@@ -23,10 +22,9 @@ LARGE_UNPACKED = 1 << 30  # bytes, from which on it is asked what a gzip file un
 MOST_UNPACKED = 300  # times its own size; deflate ends at 1,032, and records that repeat long prompts stay far below
 
 
-def name_of(path: str | os.PathLike[str]) -> str:
+def name_of(path: str) -> str:
     """What a file is called: as the caller wrote it, but for ``/dev/stdin``, which is what ``-`` stands for."""
-    name = os.fspath(path)
-    return STANDARD_INPUT if name == "/dev/stdin" else name
+    return STANDARD_INPUT if path == "/dev/stdin" else path
 
 
 class Stream(io.RawIOBase):
@@ -93,13 +91,13 @@ class Source:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Source]:
+def opened(path: str) -> Iterator[Source]:
     """Open a file of records; what fails on the way to its bytes is a sentence about the file."""
     name = name_of(path)
     try:
-        _check_kind(os.fspath(path), name)
+        _check_kind(path, name)
         with open(path, "rb", buffering=0) as raw:
-            yield Source(os.fspath(path), name, raw)
+            yield Source(path, name, raw)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise record_error(
             name, "a whole gzip file", f"a damaged or truncated one ({error})", "fetch or write it again"
