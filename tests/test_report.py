@@ -607,6 +607,24 @@ def test_missing_answers_and_merged_records_stand_beside_the_score(tmp_path: Pat
     assert data["read"] == {str(tmp_path / "r.jsonl"): 140}
 
 
+def test_scores_and_differences_weigh_an_id_alike(tmp_path: Path) -> None:
+    rows = [{"id": 1, "model": "a", "score": 1.0}] * 3 + [{"id": 2, "model": "a", "score": 0.0}]
+    rows += [{"id": i, "model": "b", "score": 0.0} for i in (1, 2)]
+    made = report.build(records.read(write(tmp_path / "r.jsonl", rows), repeats="epochs"), baseline="b")
+    assert [float(model.score) for model in made.models] == [0.5, 0.0]
+    assert float(made.pairs[0].difference) == 0.5
+    assert "Every id counts once: a has 4 records of 2 ids (1 to 3 an id)." in " ".join(str(made).split())
+    rows = [
+        {"id": i, "epoch": e, "model": m, "score": (i * 7 + e * 3 + k) % 5 / 4}
+        for k, m in enumerate(("base", "new"))
+        for i in range(50)
+        for e in range(1 + (i * (k + 1)) % 3)
+    ]
+    made = report.build(records.read(write(tmp_path / "r.jsonl", rows)))
+    base, new = (float(model.score) for model in made.models)
+    assert float(made.pairs[0].difference) == pytest.approx(new - base, abs=1e-12)
+
+
 def test_what_was_kept_and_left_out_is_what_was_read(tmp_path: Path) -> None:
     rows = [
         {"id": None if i == 7 else i, "model": None if i == 3 else "ab"[i % 2], "correct": None if i % 6 == 5 else 1}

@@ -30,7 +30,9 @@ def _model(run: Run, options: Options, *, score_only: bool) -> ModelResult:
     score = None
     if run.score is not None and len(run):
         groups = _clusters(run, options)
-        score = uncertainty.estimate(run.score, clusters=groups, confidence_level=options.confidence_level)
+        score = uncertainty.estimate(
+            run.score, weights=run.weights, clusters=groups, confidence_level=options.confidence_level
+        )
     found = ModelResult(
         name=run.name,
         n=len(run),

@@ -223,6 +223,8 @@ def _pair_notes(report: Contents) -> Iterator[str]:
                 yield f"{found}: {verdict(pair)}; at {shown} alone it would be {pair.alone.replace('_', ' ')}."
     else:
         yield f"The verdict ({margin}) reads the interval."
+    if any(pair.judged.low is None for pair in report.pairs):
+        yield "Without an interval a verdict is undecided."
     yield from made_by(pair.difference for pair in report.pairs)
     tests = " or ".join(dict.fromkeys(pair.test for pair in report.pairs))
     yield f"p: {tests}" + (f", adjusted for {m} comparisons by Holm." if m > 1 else ".")
