@@ -18,7 +18,7 @@ import steelyard as sy
 from .calls import CALLS
 
 ROWS = 4_000
-WATCHDOG = 20.0  # seconds until a child counts as hung
+WATCHDOG = 60.0  # seconds until a child counts as hung: on a machine with much else to do one waited 37 for a processor
 
 
 class Act(NamedTuple):
