@@ -82,6 +82,11 @@ class Behind(NamedTuple):
     """``"share"``: in [0, 1]; ``"difference"``: of scores in [0, 1]; ``"unknown"``."""
 
 
+def equal(found: Column) -> bool:
+    """Whether the values of a column differ by no more than rounding."""
+    return _core.mean_interval(found.mean, found.squares, found.n, 0.95, "two-sided", *behind(found))[3]
+
+
 def behind(found: Column, sides: Sequence[Column] = (), *, bounded: bool = True) -> Behind:
     """What is known of a column; ``sides``: of the two whose difference it is; not ``bounded``: [0, 1] is by chance."""
     step = max((side.step for side in sides), default=found.step)
@@ -244,7 +249,8 @@ def _student(
         reason = f"{reason}; {_unspread(values, found.low == found.high, 'values', found.n)}"
     return Estimate(
         value=found.mean, standard_error=_maybe(error), low=_maybe(low), high=_maybe(high),
-        confidence_level=how.level, n=found.n, method="t", reason=reason, left_out=dict(left_out or {}),
+        confidence_level=how.level, n=found.n, method="no spread" if unspread else "t", reason=reason,
+        left_out=dict(left_out or {}),
         detail={"df": found.n - 1.0} if found.n > 1 else {},
     )  # fmt: skip
 
@@ -327,10 +333,11 @@ def ratio(
         equal = bool((sums * sizes[0] == sums[0] * sizes).all())
         reason = f"{reason}; {_unspread(values, equal, 'values' if rows else 'cluster means', len(sums))}"
     scheme = "" if rows and not weighted else "weighted " if rows else "clustered "
+    rule = "no spread" if unspread and not answers else "t" if score == "t" else "Wilson"
     return Estimate(
         value=value, standard_error=_maybe(error), low=_maybe(low), high=_maybe(high), confidence_level=how.level,
         n=n, n_effective=effective if weighted and not answers else _maybe(scored),
-        n_clusters=None if rows else len(sums), method=f"{scheme}{'t' if score == 't' else 'Wilson'}", reason=reason,
+        n_clusters=None if rows else len(sums), method=f"{scheme}{rule}", reason=reason,
         left_out=dict(left_out or {}), detail={"df": df} if known else {},
     )  # fmt: skip
 

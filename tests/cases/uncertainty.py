@@ -322,13 +322,19 @@ def _pairs(dtype: str, n: int) -> Inputs:
     return {"new": as_dtype(normalish(n, 1), dtype), "base": as_dtype(normalish(n, 2), "float32")}
 
 
+def _close_pairs(dtype: str, n: int) -> Inputs:
+    """Up to seven steps apart, about the border of what counts as a tie."""
+    new = normalish(n, 1)
+    return {"new": new, "base": new + (words(n, 2) % np.uint64(8)).astype(np.float64) * np.spacing(new)}
+
+
 def _differences(inputs: Inputs) -> Outputs:
     d, wins, losses = _core.paired_differences(core(inputs["new"]), inputs["base"])
     return {"d": d, "wins": wins, "losses": losses}
 
 
 def _differences_reference(inputs: Inputs) -> Outputs:
-    d = inputs["new"].astype(np.float64) - inputs["base"].astype(np.float64)
+    d = reference.differences(inputs["new"], inputs["base"])
     return {"d": d, "wins": int((d > 0).sum()), "losses": int((d < 0).sum())}
 
 
@@ -421,6 +427,10 @@ CASES = [
     Case(
         name="intervals.paired_differences", covers=("paired_differences",), make=_pairs, run=_differences,
         reference=_differences_reference, lengths=(0, *LENGTHS),
+    ),
+    Case(
+        name="intervals.paired_ties", covers=("paired_differences",), make=_close_pairs, run=_differences,
+        reference=_differences_reference, dtypes=("float64",), lengths=(0, *LENGTHS),
     ),
     Case(
         name="intervals.sign_flip", covers=("sign_flip",), make=_flips, run=_sign_flip, reference=_sign_flip_reference,

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "agresti_coull", "clopper_pearson", "cluster_sums", "clustered", "effective_rows", "effective_weights", "holm",
-    "mcnemar", "moments", "sign_flip", "t_interval", "tango", "unspread", "wald", "weighted_sums", "wilson",
+    "agresti_coull", "clopper_pearson", "cluster_sums", "clustered", "differences", "effective_rows",
+    "effective_weights", "holm", "mcnemar", "moments", "sign_flip", "t_interval", "tango", "unspread", "wald", "weighted_sums", "wilson",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -138,6 +138,14 @@ def unspread(value: float, n: float, z: float, lowest: float) -> tuple[float, fl
 
 
 # -- pairs ------------------------------------------------------------------------------------------------
+
+
+def differences(new: Any, base: Any) -> Floats:
+    """Row by row new - base, 0 where it is at most 2^-50 of the larger score: rounding, a tie."""
+    a, b = np.asarray(new, np.float64), np.asarray(base, np.float64)
+    d: Floats = a - b
+    d[np.abs(d) <= 2.0**-50 * np.maximum(np.abs(a), np.abs(b))] = 0.0
+    return d
 
 
 def tango(b: float, c: float, n: float, z: float) -> Limits:

@@ -30,8 +30,6 @@ METHODS = {"percentile": "percentile bootstrap", "basic": "basic bootstrap", "bc
 # Replicates this close to the value are equal to it: their sums are right to (4300 + n/2^20) 2^-53 of the mean
 # absolute deviation (about 5e-13 up to n = 10^8), the last addition to 2^-52 of the value.
 SUM_ERROR, LAST_ROUNDING = 1e-12, math.ldexp(1.0, -51)
-# Cluster means that differ by less than the rounding of their rows are equal.
-EQUAL_MEANS = math.ldexp(1.0, -48)
 PROPORTION = "0/1 values: the interval of steelyard.proportion covers better, and takes no simulation"
 
 
@@ -227,7 +225,7 @@ def _one(values: NDArray[Any], name: str, rows: Rows, options: _Options, watch: 
     x = rows.of(values)
     x = x.astype(np.float32) if x.dtype == np.bool_ else x
     column = _intervals.column(x, name, rows=rows.keep)
-    if column.low == column.high:
+    if column.n < 2 or _intervals.equal(column):
         raise _no_spread(name, f"{column.n} equal values")
     sample = (
         _of_rows(x, column, options, watch)
@@ -274,12 +272,15 @@ def _of_clusters(
     binary = column.ones is not None
     shift = 0.0 if binary else column.mean
     sums, sizes = _core.cluster_sums(x, clusters.codes, clusters.total, shift)
-    value = _core.clustered_interval(sums, sizes, *options.how, shift=shift)[0]
-    ratio = value - shift
-    # What a cluster mean differs by, against the rounding of its rows.
-    residuals = sums - ratio * sizes
-    if (np.abs(residuals) <= EQUAL_MEANS * max(abs(column.low), abs(column.high)) * sizes).all():
+    value, *_, unspread = _core.clustered_interval(
+        sums, sizes, *options.how, shift=shift, score="answers" if binary else "t",
+        known=_intervals.behind(column).known,
+    )  # fmt: skip
+    if unspread:
         raise _no_spread(name, f"{clusters.total} clusters of equal means")
+    ratio = value - shift
+    # What a cluster mean differs by.
+    residuals = sums - ratio * sizes
     scale = math.sqrt(_core.column_moments(residuals)[1] / clusters.total)
     found = _core.ratio_replicates(sums, sizes, shift, options.seed, options.n_resamples, watch)
     accelerate = _core.ratio_acceleration(sums, sizes, ratio, scale) if options.method == "bca" else 0.0

@@ -107,7 +107,7 @@ def estimate(
     >>> print(sy.estimate([0.2, 0.4, 0.9], weights=[2, 1, 1]))
     0.4 [-0.6, 1.4] (95 %, weighted t, n = 3)
     >>> print(sy.estimate([0.5] * 20), sy.estimate([7.0] * 20).low)
-    0.500 [0.419, 0.581] (95 %, t, n = 20) None
+    0.500 [0.419, 0.581] (95 %, no spread, n = 20) None
     >>> print(sy.estimate({"old": np.arange(10.0), "new": np.arange(10.0) + 1}))
     old  4.5 [2.3, 6.7] (95 %, t, n = 10)
     new  5.5 [3.3, 7.7] (95 %, t, n = 10)

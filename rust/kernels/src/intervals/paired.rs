@@ -40,7 +40,12 @@ pub struct Differences {
     pub losses: u64,
 }
 
-/// new - base in f64, and who is larger how often; both have the same length and no NaN.
+/// Scores this close, relatively, are equal: each is right to half a step of 2^-52, and a mean over a few epochs, whose
+/// order may differ, to some steps.
+const EQUAL: f64 = 4.0 * f64::EPSILON;
+
+/// new - base in f64, and who is larger how often; both have the same length and no NaN. A difference that is only
+/// rounding (2^-50 of the larger score) is 0.
 pub fn differences(new: &dyn Wide, base: &dyn Wide, watch: Watch<'_>) -> Result<Differences, Stopped> {
     let n = new.len();
     let chunks = grid::map_chunks(grid::chunks(n, CHUNK), 24 * n, watch, |index| {
@@ -52,9 +57,12 @@ pub fn differences(new: &dyn Wide, base: &dyn Wide, watch: Watch<'_>) -> Result<
             base.widen(rows.start, &mut b);
             let (mut wins, mut losses) = (0u64, 0u64);
             for (a, &b) in a.iter_mut().zip(&b) {
-                wins += u64::from(*a > b);
-                losses += u64::from(*a < b);
-                *a -= b;
+                let (up, down) = (a.abs(), b.abs());
+                let difference = *a - b;
+                let tie = difference.abs() <= EQUAL * if up > down { up } else { down };
+                wins += u64::from(*a > b && !tie);
+                losses += u64::from(*a < b && !tie);
+                *a = if tie { 0.0 } else { difference };
             }
             Ok((a, wins, losses))
         })
@@ -278,5 +286,15 @@ mod tests {
         let base: &[f64] = &[0.0, 0.5, 1.0, 0.25];
         let got = differences(&new, &base, &mut |_| true).unwrap();
         assert_eq!(got, Differences { values: vec![1.0, 0.0, -1.0, 1.75], wins: 2, losses: 1 });
+    }
+
+    #[test]
+    fn what_differs_by_rounding_alone_is_a_tie() {
+        let new: &[f64] = &[0.1 + 0.2, 0.3, 0.3 + 1e-15, -5e-324, 1e15 + 1.0, 0.0, f64::MAX];
+        let base: &[f64] = &[0.3, 0.1 + 0.2, 0.3, 5e-324, 1e15, -0.0, -f64::MAX];
+        let got = differences(&new, &base, &mut |_| true).unwrap();
+        assert_eq!((got.wins, got.losses), (3, 1));
+        assert_eq!(got.values[..2], [0.0, 0.0]);
+        assert!(got.values[2] > 1e-16 && got.values[3] == -1e-323 && got.values[4] == 1.0);
     }
 }
