@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 __all__ = [
     "agresti_coull", "clopper_pearson", "cluster_sums", "clustered", "differences", "effective_rows",
-    "effective_weights", "holm", "mcnemar", "moments", "sign_flip", "t_interval", "tango", "unspread", "wald", "weighted_sums", "wilson",
+    "effective_weights", "holm", "mcnemar", "moments", "sign_flip", "t_interval", "tango", "unspread", "wald",
+    "weighted_sums", "wilson",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
