@@ -189,6 +189,46 @@ def test_a_right_answer_turned_wrong_never_helps(rows: list[Row], data: st.DataO
     in_folder(check)
 
 
+@given(
+    base=st.lists(st.booleans(), min_size=2, max_size=40), flips=st.integers(0, 2**40 - 1), data=st.data(),
+    margin=st.sampled_from([0.0, 0.02, 0.3]), how=st.sampled_from(["null", "empty", "no key", "null score"]),
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_a_right_answer_withheld_never_helps(
+    base: list[bool], flips: int, data: st.DataObject, margin: float, how: str
+) -> None:
+    new = [right ^ bool(flips >> i & 1 and i % 3 == 0) for i, right in enumerate(base)]
+    right = [i for i, one in enumerate(new) if one]
+    if not right:
+        return
+    withheld = data.draw(st.sampled_from(right))
+
+    def answer(i: int, model: str, is_right: bool, gone: bool) -> Row:
+        row: Row = {"id": i, "model": model}
+        if how == "null score":
+            return row | {"correct": None if gone else int(is_right)}
+        row |= {"target": "yes", "prediction": "yes" if is_right else "no"}
+        if gone and how == "no key":
+            del row["prediction"]
+        return row | {"prediction": None if how == "null" else ""} if gone and how != "no key" else row
+
+    def check(folder: Path) -> None:
+        found = []
+        for gone in (None, withheld):
+            rows = [answer(i, "a", one, False) for i, one in enumerate(base)]
+            rows += [answer(i, "b", one, i == gone) for i, one in enumerate(new)]
+            path = jsonl(folder, rows)
+            runs = records.read(path, missing="wrong")
+            assert runs["b"].no_answer + runs["b"].no_score == (gone is not None)
+            made = report.comparison(runs, baseline="a", margin=margin)
+            assert made.pairs[0].matched == len(base)
+            found.append((float(made.models[1].score), RANK[made.pairs[0].verdict]))
+        assert found[1][0] < found[0][0]
+        assert found[1][1] <= found[0][1]
+
+    in_folder(check)
+
+
 @pytest.mark.parametrize("n", [1, 2, 5, 12, 40])
 @pytest.mark.parametrize("level", [0.8, 0.95, 0.999])
 def test_tangos_limits_fall_with_each_lost_answer(n: int, level: float) -> None:

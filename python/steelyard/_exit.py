@@ -86,11 +86,11 @@ def because_of(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return Exit.INTERRUPTED
     _trace(error)
+    where = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
     if isinstance(error, MemoryError):
-        say(f"not enough memory: {str(error) or 'the records and the report have to fit in it'}")
+        say(f"not enough memory{where}: {str(error) or 'the records and the report have to fit in it'}")
     else:
         kind = type(error).__name__
-        where = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
         say(
             f"unexpected failure{where}, {kind}: {_first_line(error)}; please report it, with the traceback that "
             f"{DEBUG} shows and what `steelyard config` prints"
