@@ -60,14 +60,19 @@ def record(rng: Random, columns: list[str], i: int, oddity: float) -> dict[str, 
     return {name: rng.choice(VALUES) if rng.random() < oddity else value() for name, value in usual.items()}
 
 
-def rows(rng: Random, calm: bool) -> list[dict[str, Any]]:
-    """Records; calm ones are plain but for one column without a role and, sometimes, a hostile id."""
-    if calm:
-        share, prefix = rng.choice([0.2, 0.5, 0.9]), rng.choice(["", "", HOSTILE])
-        odd = rng.choice([name for name in NAMES if name not in COLUMNS])
-        return [
-            {"id": f"{prefix}{i}", "correct": rng.random() < share, odd or "x": rng.choice(NAMES)} for i in range(60)
-        ]
+def calm_rows(rng: Random, prefix: str, answers: bool) -> list[dict[str, Any]]:
+    """Plain records but for one column without a role and, where there is a prefix, hostile ids."""
+    odd = rng.choice([name for name in NAMES if name not in COLUMNS])
+    ids = [{"id": f"{prefix}{i}", odd or "x": rng.choice(NAMES)} for i in range(60)]
+    if answers:
+        said = ["A", "a", " A", "B", "", None]
+        return [one | {"target": "A", "prediction": rng.choice(said)} for one in ids]
+    share, blank = rng.choice([0.2, 0.5, 0.9]), rng.choice([0, 0, 0.1])
+    return [one | {"correct": None if rng.random() < blank else rng.random() < share} for one in ids]
+
+
+def rows(rng: Random) -> list[dict[str, Any]]:
+    """Records that nobody expects."""
     columns = ["id", "correct"] if rng.random() < 0.7 else []
     columns += rng.sample(COLUMNS, rng.randrange(4)) + rng.sample(NAMES, rng.choice([0, 0, 1, 2]))
     oddity = rng.choice([0, 0, 0, 0.01, 0.3])
@@ -147,9 +152,10 @@ def file_name(rng: Random, kind: str) -> str:
 
 
 def inputs(rng: Random, folder: Path, calm: bool) -> Iterator[Path]:
+    prefix, answers = rng.choice(["", "", HOSTILE]), rng.random() < 0.3
     for _ in range(rng.choice([2, 2, 3] if calm else [1, 1, 2, 2, 3])):
         kind = rng.choice(FORMATS)
-        data = encoded(rng, rows(rng, calm), kind)
+        data = encoded(rng, calm_rows(rng, prefix, answers) if calm else rows(rng), kind)
         if not calm and rng.random() < 0.35:
             data = damaged(rng, data)
         if rng.random() < 0.2:
@@ -177,6 +183,12 @@ def options(rng: Random, verb: str, folder: Path, files: list[Path]) -> tuple[li
         words += ["--confidence-level", rng.choice(["0.9", "1e-9", "0.999999"] if calm else ["0", "1", "95", "nan"])]
     if rng.random() < 0.2:
         words += ["--lower-is-better"]
+    if rng.random() < 0.2:
+        words += ["--missing", rng.choice(["drop", "wrong", "0.5"] + ["", "nan", "right"] * (not calm))]
+    if verb == "compare" and rng.random() < 0.2:
+        words += ["--min-matched", rng.choice(["0", "0.5", "1"] + ["2", "-1", "nan", "x"] * (not calm))]
+    if words and rng.random() < 0.02:
+        words += words[:2]  # given twice: refused, not overruled
     if verb == "compare" and rng.random() < 0.4:
         words += ["--fail-on", rng.choice(["worse", "undecided", "never"] + ["sometimes"] * (not calm))]
     places = [folder / "out.json", folder / "page.html", folder, *files, Path("-"), Path("/dev/null")]
@@ -270,6 +282,16 @@ def check_verdict(code: int, verb: str, words: list[str], data: str | None) -> N
     assert code == bool(verdicts & bad), (code, verdicts, fail_on)
 
 
+def check_sense(data: str | None) -> None:
+    """No interval without width, no p of 0, limits on their sides; without limits a pair is undecided."""
+    for pair in json.loads(data)["pairs"] if data is not None else ():
+        low, high, value = (pair["difference"][key] for key in ("low", "high", "value"))
+        assert low is None or low < high, pair
+        assert low is None or low <= value <= high, pair
+        assert 0 < pair["p_value"] <= 1, pair
+        assert pair["judged"]["low"] is not None or pair["verdict"] == "undecided", pair
+
+
 def trial(rng: Random) -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "in"
@@ -310,6 +332,7 @@ def trial(rng: Random) -> str:
         if data_place == str(folder / "out.json") and code != 2:
             written[data_place] = (folder / "out.json").read_text(encoding="utf-8")
         check_verdict(code, verb, words, written.get(data_place))
+        check_sense(written.get(data_place))
         check_summary(summary)
     kind = {0: "fine", 1: "verdict", 2: "refused"}[code]
     return f"{verb} {kind}{' through a pipe' if piped else ''}{' as a process' if process else ''}"
