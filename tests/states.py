@@ -31,3 +31,22 @@ def options_of(state: bytes) -> tuple[bytes, bytes]:
     body = body_of(state)
     (length,) = struct.unpack("<I", body[:4])
     return body[4 : 4 + length], body[4 + length :]
+
+
+def clusters_of(state: bytes) -> dict[Any, dict[int, tuple[int, int, int]]]:
+    """What a ReliabilityState with clusters holds: id -> bin -> count, correct, sum in units of 2**-64."""
+    rest = options_of(state)[1]
+    (groups,) = struct.unpack("<I", rest[:4])
+    at, found = 4 + 5 * 8, {}
+    for _ in range(groups):
+        (length,) = struct.unpack_from("<H", rest, at)
+        mark, name = rest[at + 2 : at + 3], rest[at + 3 : at + 2 + length]
+        (k,) = struct.unpack_from("<Q", rest, at + 2 + length)
+        at += 2 + length + 8
+        bins = {}
+        for _ in range(k):
+            index, count, correct, total = struct.unpack_from("<QQQ16s", rest, at)
+            bins[index] = (count, correct, int.from_bytes(total, "little", signed=True))
+            at += 40
+        found[int.from_bytes(name, "little", signed=True) if mark == b"#" else name.decode()] = bins
+    return found

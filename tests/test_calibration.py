@@ -436,10 +436,10 @@ def test_one_sided_limits() -> None:
     y = draw(p**1.5, 32)
     both = sy.reliability(p, y, confidence_level=0.9)
     low, high = (sy.reliability(p, y, confidence_level=0.95, alternative=side) for side in ("greater", "less"))
-    for name in ("ece", "rmsce", "mce", "accuracy"):
+    for name in ("ece", "rmsce", "mce", "gap", "base_rate"):
         assert getattr(low, name).low == pytest.approx(getattr(both, name).low, abs=1e-12)
         assert getattr(high, name).high == pytest.approx(getattr(both, name).high, abs=1e-12)
-        assert (getattr(low, name).high, getattr(high, name).low) == (1.0, 0.0)
+        assert (getattr(low, name).high, getattr(high, name).low) == (1.0, -1.0 if name == "gap" else 0.0)
 
 
 def test_certainty_is_not_knowledge() -> None:
@@ -459,7 +459,8 @@ def test_words_and_data() -> None:
     rel = sy.reliability([0.2, 0.9, np.nan], [0, 1, 1], nan_policy="omit", n_bins=2)
     assert str(rel.ece).endswith("(95 %, inversion, n = 2, left out: 1 nan)")
     assert repr(rel).startswith("<Reliability ece 0.15 [")
-    assert [line.split()[0] for line in str(rel).splitlines()] == ["ece", "noise", "rmsce", "mce", "accuracy"]
+    lines = [line.split()[0] for line in str(rel).splitlines()]
+    assert lines == ["ece", "noise", "rmsce", "mce", "gap", "base", "verdict"]
     assert json.loads(json.dumps(rel.to_dict()))["table"]["count"] == [1, 1]
     assert "<table>" in rel._repr_html_()
     with pytest.raises(ValueError, match="read-only"):

@@ -76,6 +76,14 @@ def predictions(draw: Any, options: dict[str, Any]) -> tuple[tuple[Any, ...], di
 
 
 @st.composite
+def predictions_in_clusters(draw: Any, options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    rows, keywords = draw(predictions(options))
+    ids = draw(st.sampled_from([np.arange(4), np.array(["a", "b", "doc/3", "d"])]))
+    names = draw(hnp.arrays(np.int64, len(rows[0]), elements=st.integers(0, 3)))
+    return rows, {**keywords, "clusters": ids[names]}
+
+
+@st.composite
 def gradients(draw: Any, options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     dtype, width = draw(st.sampled_from([(np.float32, 32), (np.float64, 64)]))
     high = 2.0**60
@@ -105,6 +113,15 @@ LAWS = {
         ),
         [{"n_bins": 10}, {"nan_policy": "omit"}, {"confidence_level": 0.9}, {"alternative": "less"}],
     ),
+    "reliability in clusters": Law(
+        ReliabilityState,
+        sy.reliability,
+        predictions_in_clusters,
+        st.fixed_dictionaries(
+            INTERVALS | {"n_bins": st.sampled_from([1, 3, 15]), "nan_policy": st.sampled_from(["raise", "omit"])}
+        ),
+        [{"n_bins": 10}, {"nan_policy": "omit"}, {"confidence_level": 0.9}, {"alternative": "less"}],
+    ),
     "global_norm": Law(GlobalNormState, sy.global_norm, gradients, st.just({}), same_for_splits=False),
 }
 laws = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
@@ -113,8 +130,9 @@ laws = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
 def bits(answer: Any) -> Any:
     """Something that is equal exactly where every field of an answer is, bit for bit."""
     if isinstance(answer, sy.calibration.Reliability):
-        numbers = [answer.noise_floor.hex(), *((name, column.tobytes()) for name, column in answer.table.items())]
-        return answer.ece, answer.rmsce, answer.mce, answer.accuracy, numbers, answer.n, answer.left_out
+        numbers = [repr(answer.noise_floor), *((name, column.tobytes()) for name, column in answer.table.items())]
+        errors = answer.ece, answer.rmsce, answer.mce, answer.gap, answer.frequency
+        return errors, numbers, answer.n, answer.n_clusters, answer.left_out
     return answer.hex() if isinstance(answer, float) else answer
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from steelyard import _arrays, calibration
+from steelyard import _arrays, _core, calibration
 from steelyard.reference import calibration as reference
 
+from ..states import clusters_of
 from . import Case, Inputs, Outputs, as_dtype, uniform, words
 
 N_BINS = 15
@@ -34,6 +35,13 @@ def make_classes(dtype: str, n: int) -> Inputs:
     return {"probs": probs, "targets": (words(n, 313) % np.uint64(k)).astype(np.int64)}
 
 
+def make_clusters(dtype: str, n: int) -> Inputs:
+    """Documents that come again all over the data, named by numbers or texts; one lies in the first bin alone."""
+    inputs = make_binary(dtype, n)
+    ids = (words(n, 305) % np.uint64(n // 9 + 2)).astype(np.int64) - 1
+    return {**inputs, "clusters": ids if dtype != "float64" else np.char.add("doc ", ids.astype(str))}
+
+
 def outputs(rows: list[reference.Row], said: dict[str, float]) -> Outputs:
     return {"rows": repr(rows), **said}
 
@@ -41,7 +49,7 @@ def outputs(rows: list[reference.Row], said: dict[str, float]) -> Outputs:
 def compiled(state: calibration.ReliabilityState) -> Outputs:
     result = state.compute()
     said: dict[str, Any] = {"noise_floor": result.noise_floor}
-    for name in ("ece", "rmsce", "mce"):
+    for name in ("ece", "rmsce", "mce", "gap"):
         e = getattr(result, name)
         said |= {name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}
         if name != "mce":
@@ -53,11 +61,20 @@ def run(inputs: Inputs) -> Outputs:
     return compiled(calibration.ReliabilityState(N_BINS).update(**inputs))
 
 
-def split(inputs: Inputs, cut: float) -> Outputs:
+def merged(inputs: Inputs, cut: float) -> calibration.ReliabilityState:
+    """The state of both parts, the later first, through its bytes."""
     at = int(cut * len(inputs["probs"]))
     parts = (slice(0, at), slice(at, None))
     states = [calibration.ReliabilityState(N_BINS).update(**{k: v[part] for k, v in inputs.items()}) for part in parts]
-    return compiled(calibration.ReliabilityState.from_bytes((states[1] + states[0]).to_bytes()))
+    return calibration.ReliabilityState.from_bytes((states[1] + states[0]).to_bytes())
+
+
+def split(inputs: Inputs, cut: float) -> Outputs:
+    return compiled(merged(inputs, cut))
+
+
+def student(tail: float, df: float) -> float:
+    return -float(_core.t_quantile(np.array([tail]), np.array([float(df)]))[0])
 
 
 def by_reference(inputs: Inputs) -> Outputs:
@@ -65,13 +82,33 @@ def by_reference(inputs: Inputs) -> Outputs:
     if probs.ndim == 2:
         probs, targets = reference.top_labels(probs, targets)
     rows = reference.tally(probs, targets, N_BINS)
-    return outputs(rows, reference.intervals(rows))
+    return outputs(rows, reference.intervals(rows, student))
+
+
+def clustered(result: calibration.ReliabilityState) -> Outputs:
+    return {**compiled(result), "clusters": repr(clusters_of(result.to_bytes()))}
+
+
+def run_clusters(inputs: Inputs) -> Outputs:
+    return clustered(calibration.ReliabilityState(N_BINS).update(**inputs))
+
+
+def split_clusters(inputs: Inputs, cut: float) -> Outputs:
+    return clustered(merged(inputs, cut))
+
+
+def clusters_by_reference(inputs: Inputs) -> Outputs:
+    probs, targets = _arrays.floats(inputs["probs"], "probs"), inputs["targets"]
+    tallies = reference.clustered_tally(probs, targets, inputs["clusters"], N_BINS)
+    rows = [reference.added(column) for column in zip(*tallies.values(), strict=True)]
+    filled = {name: {b: row for b, row in enumerate(tally) if row[0]} for name, tally in tallies.items()}
+    return {**outputs(rows, reference.clustered_intervals(tallies, student)), "clusters": repr(filled)}
 
 
 # Two evaluations of one formula in f64; a bisection ends within 2^-60 of where its formula turns.
 BOUND = {
     name: 1e-11
-    for error in ("ece", "rmsce", "mce")
+    for error in ("ece", "rmsce", "mce", "gap")
     for name in (error, f"{error}_low", f"{error}_high", f"{error}_standard_error")
 } | {"noise_floor": 1e-14}
 
@@ -95,5 +132,15 @@ CASES = [
         lengths=(1, 2, 16, 300, 40_000),
         bound=BOUND,
         split=split,
+    ),
+    Case(
+        name="calibration.clusters",
+        covers=("ReliabilityTally",),
+        make=make_clusters,
+        run=run_clusters,
+        reference=clusters_by_reference,
+        lengths=(4, 15, 257, 1000, 10_000),
+        bound=BOUND,
+        split=split_clusters,
     ),
 ]

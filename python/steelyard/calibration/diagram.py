@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from ..estimate import Estimate, json_ready, percent
 __all__ = ["Reliability"]
 
 Array = NDArray[Any]
+Form = Literal["probabilities", "top labels", "answers"]
+Verdict = Literal["overconfident", "underconfident", "miscalibrated", "undecided"]
 
 
 @standard_mode_methods
@@ -26,21 +28,30 @@ class Reliability(Result):
     ----------
     ece, rmsce, mce : Estimate
         Expected (mean absolute), root mean squared and maximum calibration error over the filled bins, in
-        probability units, each with its interval.
-    noise_floor : float
-        What ``ece`` is expected to be for a calibrated model with these probabilities: not 0. An ``ece``
-        near it says nothing against the model.
-    accuracy : Estimate
-        The share of predictions that came true.
+        probability units, each with its interval; ``mce.detail["bin_n"]`` rows are in the bin of the largest gap.
+    gap : Estimate
+        Mean probability less the share that came true, over all rows: positive is overconfident. (Gaps of bins
+        with different signs cancel in it.)
+    noise_floor : float or None
+        What ``ece`` is expected to be for a calibrated model with these probabilities (and clusters): not 0. An
+        ``ece`` near it says nothing against the model. None under two clusters.
+    frequency : Estimate
+        The share of rows that came true, also under the name that it has: ``accuracy`` where a row holds class
+        probabilities, ``base_rate`` where it holds one probability.
     table : dict of str to ndarray
         One entry a bin: ``bin_low``, ``bin_high``, ``count``, ``correct``, ``mean_probability``,
         ``accuracy``, ``gap`` (mean probability less accuracy: positive is overconfident) and the Wilson
-        limits ``low``, ``high`` of the accuracy; NaN in empty bins.
+        limits ``low``, ``high`` of the accuracy (clustered where rows are); NaN in empty bins.
     n : int
         Rows that count.
+    n_clusters : int or None
+        Clusters that have some, where rows have clusters.
     left_out : dict of str to int
         ``"where"``: rows that ``where`` excluded; ``"nan"``: rows omitted for a NaN; ``"clamped"``:
-        probabilities in (1, 1 + 1e-6], which counted as 1. Only what happened is listed.
+        probabilities in (1, 1 + 1e-6], which counted as 1; ``"rounded"``: rows of class probabilities that sum to 1
+        only as well as 16 bits let them, and counted. Only what happened is listed.
+    of : {"probabilities", "top labels", "answers"}
+        What the probabilities are of: a thing each, the likeliest of classes, the answer that was given.
 
     Examples
     --------
@@ -48,27 +59,76 @@ class Reliability(Result):
     >>> rel = sy.reliability([0.1, 0.3, 0.8, 0.9], [0, 1, 1, 1], n_bins=2)
     >>> rel.table["count"].tolist(), rel.table["gap"].round(3).tolist()
     ([2, 2], [-0.3, -0.15])
+    >>> rel.base_rate.value, rel.verdict()
+    (0.75, 'undecided')
     """
 
     ece: Estimate
     rmsce: Estimate
     mce: Estimate
-    noise_floor: float
-    accuracy: Estimate
+    gap: Estimate
+    noise_floor: float | None
+    frequency: Estimate
     table: dict[str, Array]
     n: int
+    n_clusters: int | None
     left_out: dict[str, int]
+    of: Form
+
+    @property
+    def accuracy(self) -> Estimate:
+        """The share of rows whose likeliest class came true."""
+        if self.of == "probabilities":
+            raise AttributeError(
+                "accuracy: expected class probabilities, shape [n, K]; got one probability a row, shape [n]; the share "
+                "of rows that came true is base_rate"
+            )
+        return self.frequency
+
+    @property
+    def base_rate(self) -> Estimate:
+        """The share of rows that came true, where a row holds the probability of one thing."""
+        if self.of != "probabilities":
+            raise AttributeError(
+                f"base_rate: expected one probability a row, shape [n]; got {self.of}; the share of rows that came "
+                "true is accuracy"
+            )
+        return self.frequency
+
+    def verdict(self) -> Verdict:
+        """Say in one word what the intervals show.
+
+        Returns
+        -------
+        {"overconfident", "underconfident", "miscalibrated", "undecided"}
+            Where the interval of ``ece`` holds 0 (or there is none, under two clusters): ``"undecided"``, which a
+            calibrated model is in 95 of 100 cases. Else by ``gap``: over- or underconfident where its interval lies
+            above or below 0, miscalibrated where it holds 0.
+        """
+        if self.ece.low is None or not self.ece.low > 0 or self.gap.low is None or self.gap.high is None:
+            return "undecided"
+        if self.gap.low > 0:
+            return "overconfident"
+        return "underconfident" if self.gap.high < 0 else "miscalibrated"
 
     def _lines(self) -> list[tuple[str, str]]:
-        errors = {"ece": self.ece, "rmsce": self.rmsce, "mce": self.mce, "accuracy": self.accuracy}
-        lines = [(name, str(error)) for name, error in errors.items()]
-        return [*lines[:1], ("noise floor", f"{self.noise_floor:.3g}"), *lines[1:]]
+        share = "base rate" if self.of == "probabilities" else "accuracy"
+        return [
+            ("ece", str(self.ece)),
+            ("noise floor", "none" if self.noise_floor is None else f"{self.noise_floor:.3g}"),
+            ("rmsce", str(self.rmsce)),
+            ("mce", f"{self.mce}, in a bin of {self.mce.detail['bin_n']}"),
+            ("gap", str(self.gap)),
+            (share, str(self.frequency)),
+            ("verdict", self.verdict()),
+        ]
 
     def __str__(self) -> str:
         return "\n".join(f"{name:<13}{text}" for name, text in self._lines())
 
     def __repr__(self) -> str:
-        return f"<Reliability ece {self.ece}, noise floor {self.noise_floor:.3g}>"
+        floor = "none" if self.noise_floor is None else f"{self.noise_floor:.3g}"
+        return f"<Reliability ece {self.ece}, noise floor {floor}, {self.verdict()}>"
 
     def _repr_html_(self) -> str:
         """Render as the tables a notebook shows: the errors, and the bins."""
@@ -87,10 +147,13 @@ class Reliability(Result):
             "ece": self.ece.to_dict(),
             "rmsce": self.rmsce.to_dict(),
             "mce": self.mce.to_dict(),
+            "gap": self.gap.to_dict(),
             "noise_floor": self.noise_floor,
-            "accuracy": self.accuracy.to_dict(),
+            "base_rate" if self.of == "probabilities" else "accuracy": self.frequency.to_dict(),
+            "verdict": self.verdict(),
             "table": json_ready(self.table),
             "n": self.n,
+            "n_clusters": self.n_clusters,
             "left_out": dict(self.left_out),
         }
 
@@ -126,8 +189,15 @@ class Reliability(Result):
         counts.tick_params(labelbottom=False)
         counts.set_ylabel("rows")
         counts.spines[["top", "right"]].set_visible(False)
-        counts.set_title(f"ECE {self.ece:.2%}, noise floor {self.noise_floor:.2%}, n = {self.n}", fontsize="medium")
+        counts.set_title(self._title(), fontsize="medium")
         return ax
+
+    def _title(self) -> str:
+        """What is written above the diagram: the error, what to hold it against, and what it shows."""
+        floor = [] if self.noise_floor is None else [f"noise floor {self.noise_floor:.2%}"]
+        clusters = "" if self.n_clusters is None else f" in {self.n_clusters} clusters"
+        shown = [] if (verdict := self.verdict()) == "undecided" else [verdict]
+        return ", ".join([f"ECE {self.ece:.2%}", *floor, f"n = {self.n}{clusters}", *shown])
 
 
 def _cell(value: float) -> str:

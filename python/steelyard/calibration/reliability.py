@@ -21,6 +21,7 @@ def reliability(
     n_bins: int = 15,
     classes: Any = None,
     where: Any = None,
+    clusters: Any = None,
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
     nan_policy: NanPolicy = "raise",
@@ -37,16 +38,24 @@ def reliability(
 
     These plain errors are biased: a calibrated model has an ``ece`` of about
     ``noise_floor`` :math:`= \sqrt{2/\pi} \sum_b w_b \sqrt{\bar p_b (1 - \bar p_b) / n_b}`, not 0. The intervals
-    account for it by inversion (no resampling: same data, same bits); rows count as independent. Simulated,
-    95 per cent intervals of ``ece`` and ``rmsce`` cover 92 to 98 per cent from n = 300 on; at n = 100 as few as
-    88 where gaps are about as large as the noise of a bin.
+    account for it by inversion (no resampling: same data, same bits). Simulated, 95 per cent intervals of ``ece``
+    and ``rmsce`` cover 92 to 98 per cent from n = 300 on; at n = 100 as few as 88 where gaps are about as large as
+    the noise of a bin.
+
+    Rows count as independent unless ``clusters`` says what they have in common. Answers about one document are right
+    or wrong together: with the excess :math:`M_{gb} = \sum (p - y)` of cluster :math:`g` in bin :math:`b` the gaps
+    of a calibrated model have the covariance
+    :math:`\Sigma_{bc} = \frac{G}{G - 1} \sum_g M_{gb} M_{gc} / (n_b n_c)`, which floor and intervals then use
+    (with :math:`M_{gb} - g_b n_{gb}` where the model is not calibrated, and Student's t with :math:`G - 1` degrees of
+    freedom). Row-wise intervals call up to all calibrated models miscalibrated there (docs/coverage.md).
 
     Parameters
     ----------
     probs : array of float, shape [n] or [n, K]
         ``[n]``: the probability that a thing is true (a positive class, an answer). ``[n, K]``: a row of
         class probabilities, of which the largest counts (top label; the first of equals). Rows sum to 1
-        within 1e-3 (within 5e-3 in bfloat16, whose rounding alone can move a sum by 4e-3). Values in
+        within 1e-3; within 5e-3 where all their values are 16-bit floats, also widened ones, since rounding alone
+        can move a sum by 4e-3 (counted as ``"rounded"`` in ``left_out``). Values in
         (1, 1 + 1e-6] count as 1 and are counted; anything else outside [0, 1] is refused: logits are never
         guessed.
     targets : array of int or bool, shape [n]
@@ -58,6 +67,9 @@ def reliability(
         The label of each column (scikit-learn's ``classes_``).
     where : array of bool, shape [n], optional
         Rows that count.
+    clusters : array of ids, shape [n], optional
+        What rows have in common: a document, a user. Whole numbers or texts. Under two clusters there are values and
+        no limits.
     confidence_level : float
         Of the intervals.
     alternative : {"two-sided", "greater", "less"}
@@ -70,7 +82,8 @@ def reliability(
     Returns
     -------
     Reliability
-        ``ece``, ``rmsce``, ``mce`` as Estimates, ``noise_floor``, ``table``, ``plot()``.
+        ``ece``, ``rmsce``, ``mce`` and the signed ``gap`` as Estimates, ``noise_floor``, ``verdict()``, ``table``,
+        ``plot()``; ``base_rate`` for ``[n]``, ``accuracy`` for ``[n, K]``.
 
     Raises
     ------
@@ -110,4 +123,4 @@ def reliability(
         alternative=alternative,
         nan_policy=nan_policy,
     )
-    return state.update(probs, targets, where=where, progress=progress).compute()
+    return state.update(probs, targets, where=where, clusters=clusters, progress=progress).compute()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, Self, get_args
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
 from .._arrays import booleans, describe, integers, plain
-from .._intervals import proportion
+from .._clusters import Names, named
+from .._intervals import ONE_CLUSTER, Behind, proportion, ratio
 from .._mode import standard_mode_methods
 from .._options import (
     Alternative,
@@ -27,14 +29,15 @@ from .._progress import Progress, reporter
 from ..errors import type_error, value_error
 from ..estimate import Estimate
 from ._inputs import class_labels, columns_of, probabilities
-from .diagram import Reliability
+from .diagram import Form, Reliability
 
 __all__ = ["ReliabilityState"]
 
-Form = Literal["probabilities", "top labels"]
 Array = NDArray[Any]
 
 MAX_BINS = 10_000
+MAX_CLUSTERED_BINS = 1_000
+FORMS: tuple[Form, ...] = ("probabilities", "top labels")
 
 
 @standard_mode_methods
@@ -42,8 +45,9 @@ class ReliabilityState:
     """Counts and exact sums of a reliability diagram, in one pass over any number of batches.
 
     The state is a row a bin: predictions, true ones, and the sum of their probabilities in fixed point
-    (multiples of 2**-64). Rows are integers, so every split into batches, every order of merging and every
-    number of threads gives the same bits, and counts stay right past 2**24 rows.
+    (multiples of 2**-64); with ``clusters`` such a row for each cluster and bin that occurs. Rows are integers, so
+    every split into batches (also inside a cluster), every order of merging and every number of threads gives the
+    same bits, and counts stay right past 2**24 rows. One state takes clusters always or never.
 
     Parameters
     ----------
@@ -84,7 +88,9 @@ class ReliabilityState:
         self._form: Form | None = None
         self._tally = _core.ReliabilityTally(self._n_bins)
 
-    def update(self, probs: Any, targets: Any, *, where: Any = None, progress: Progress = False) -> Self:
+    def update(
+        self, probs: Any, targets: Any, *, where: Any = None, clusters: Any = None, progress: Progress = False
+    ) -> Self:
         """Add a batch; nothing is added where it raises.
 
         Parameters
@@ -95,6 +101,8 @@ class ReliabilityState:
             What came true.
         where : array of bool, shape [n], optional
             Rows that count.
+        clusters : array of ids, shape [n], optional
+            What rows have in common: a document, a user. Whole numbers or texts; a cluster may go on in later updates.
         progress : bool or callable
             Tell how far it is.
 
@@ -110,11 +118,17 @@ class ReliabilityState:
         n = len(array)
         keep = None if where is None else booleans(where, "where", (n,))
         labels = self._labels(targets, array, keep)
-        tally = self._tally.updated(
-            array, labels, None if keep is None else keep.view(np.uint8), self._omit_nan, reporter(progress)
-        )
+        codes, names = (None, None) if clusters is None else self._clusters(clusters, n, keep)
+        mask = None if keep is None else keep.view(np.uint8)
+        tally = self._tally.updated(array, labels, mask, self._omit_nan, reporter(progress), codes, names)
         self._tally, self._form = tally, form
         return self
+
+    def _clusters(self, clusters: Any, n: int, keep: NDArray[np.bool_] | None) -> tuple[NDArray[np.int64], Names]:
+        """A code a row and the name of each; the covariance of the bins is as large as the square of their number."""
+        if self._n_bins > MAX_CLUSTERED_BINS:
+            raise value_error("n_bins", f"at most {MAX_CLUSTERED_BINS} bins with clusters", str(self._n_bins))
+        return named(clusters, "clusters", n, keep)
 
     def _labels(self, targets: Any, probs: Array, keep: NDArray[np.bool_] | None) -> Array:
         """Labels as column numbers, in their own integer type where no ``classes`` are given."""
@@ -199,7 +213,7 @@ class ReliabilityState:
             raise foreign_options(written, "ReliabilityState")
         rows = tally.rows()
         empty = not (any(count for count, _, _ in rows) or any(tally.left_out()))
-        if len(rows) != state._n_bins or form not in (None, *get_args(Form)) or not (form or empty):
+        if len(rows) != state._n_bins or form not in (None, *FORMS) or not (form or empty):
             raise value_error("data", "options that fit the rows", repr(written[:80]))
         state._tally, state._form = tally, form
         return state
@@ -216,7 +230,8 @@ class ReliabilityState:
 
     def __repr__(self) -> str:
         rows = sum(count for count, _, _ in self._tally.rows())
-        return f"<ReliabilityState of {rows} rows in {self._n_bins} bins>"
+        clusters = " and clusters" if self._tally.clustered() else ""
+        return f"<ReliabilityState of {rows} rows in {self._n_bins} bins{clusters}>"
 
     def compute(self) -> Reliability:
         """Return errors, intervals and table of what was added so far.
@@ -227,32 +242,57 @@ class ReliabilityState:
             Where no row counts.
         """
         said = self._tally.summary(*self._how)
-        excluded, nan, clamped = self._tally.left_out()
-        left_out = {why: k for why, k in (("where", excluded), ("nan", nan), ("clamped", clamped)) if k}
+        counts = zip(("where", "nan", "clamped", "rounded"), self._tally.left_out(), strict=True)
+        left_out = {why: k for why, k in counts if k}
         if said is None:
             raise value_error("probs", "at least one row that counts", f"none (left out: {left_out})")
         rows = self._tally.rows()
-        n, correct = sum(count for count, _, _ in rows), sum(correct for _, correct, _ in rows)
+        n = sum(count for count, _, _ in rows)
+        clusters = None if said["clusters"] is None else len(said["clusters"][1])
+        told = _Told(said["certain"], len(said["bins"]), clusters)
         common: dict[str, Any] = {
             "n": n,
+            "n_clusters": clusters,
             "confidence_level": self._how.level,
             "left_out": left_out,
-            "detail": {"n_bins": self._n_bins, "filled_bins": len(said["bins"])},
         }
-        reason = "rows count as independent"
-        sure = "; every probability is 0 or 1 and came true: upper limit by Wilson's limits of the bins"
-        spread = reason + (sure if said["certain"] else "")
-        shared = f"{reason}; the error is shared by {len(said['bins'])} filled bins; a maximum has no standard error"
+        bins = {"n_bins": self._n_bins, "filled_bins": told.filled}
+        largest = max(said["bins"], key=lambda bin: abs(bin[3]))[0]
         return Reliability(
-            ece=_error(said["ece"], method="inversion", reason=spread, **common),
-            rmsce=_error(said["rmsce"], method="inversion", reason=spread, **common),
-            mce=_error(said["mce"], method="Wilson a bin", reason=shared, **common),
+            ece=_error(said["ece"], method=told.inversion, reason=told.spread, detail=bins, **common),
+            rmsce=_error(said["rmsce"], method=told.inversion, reason=told.spread, detail=bins, **common),
+            mce=_error(
+                said["mce"],
+                method=told.wilson,
+                reason=told.shared,
+                detail={**bins, "bin_n": rows[largest][0]},
+                **common,
+            ),
+            gap=_error(said["gap"], method=told.gap, reason=told.rows, **common),
             noise_floor=said["noise_floor"],
-            accuracy=proportion(correct, n, self._how, reason=reason, left_out=left_out),
+            frequency=self._frequency(rows, said["clusters"], told.rows, left_out),
             table=self._table(rows, said["bins"]),
             n=n,
+            n_clusters=clusters,
             left_out=left_out,
+            of=self._form or "probabilities",
         )
+
+    def _frequency(
+        self,
+        rows: list[tuple[int, int, int]],
+        clusters: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
+        reason: str,
+        left_out: dict[str, int],
+    ) -> Estimate:
+        """The share of rows that came true."""
+        n = sum(count for count, _, _ in rows)
+        if clusters is None:
+            correct = sum(correct for _, correct, _ in rows)
+            return proportion(correct, n, self._how, reason=reason, left_out=left_out)
+        right, sizes = clusters
+        answers = Behind((0.0, 1.0, 0.0, float(n)), "share")
+        return ratio(right, sizes, self._how, name="targets", n=n, values=answers, score="answers", left_out=left_out)
 
     def _table(
         self, rows: list[tuple[int, int, int]], bins: list[tuple[int, float, float, float, float, float]]
@@ -274,6 +314,54 @@ class ReliabilityState:
         return table
 
 
-def _error(limits: tuple[float, float | None, float, float], **common: Any) -> Estimate:
+@dataclass(frozen=True)
+class _Told:
+    """What is said of how the intervals were made."""
+
+    certain: bool
+    filled: int
+    clusters: int | None
+
+    @property
+    def known(self) -> bool:
+        """Whether there are intervals."""
+        return self.clusters is None or self.clusters > 1
+
+    @property
+    def rows(self) -> str:
+        if self.clusters is None:
+            return "rows count as independent"
+        return "rows in clusters" if self.known else ONE_CLUSTER
+
+    @property
+    def spread(self) -> str:
+        if not self.certain or not self.known:
+            return self.rows
+        sure = (
+            "every probability is 0 or 1 and came true" if self.clusters is None else "all clusters show one gap a bin"
+        )
+        return f"{self.rows}; {sure}: limits by Wilson's limits of the bins"
+
+    @property
+    def shared(self) -> str:
+        if not self.known:
+            return self.rows
+        bins = f"{self.filled} filled bins" if self.filled > 1 else "1 filled bin"
+        return f"{self.rows}; half the error is shared by {bins}; a maximum has no standard error"
+
+    @property
+    def inversion(self) -> str:
+        return "inversion" if self.clusters is None else "clustered inversion"
+
+    @property
+    def wilson(self) -> str:
+        return "Wilson a bin" if self.clusters is None else "clustered Wilson a bin"
+
+    @property
+    def gap(self) -> str:
+        return "t" if self.clusters is None else "clustered t"
+
+
+def _error(limits: tuple[float, float | None, float | None, float | None], **common: Any) -> Estimate:
     value, standard_error, low, high = limits
     return Estimate(value=value, standard_error=standard_error, low=low, high=high, **common)

@@ -192,7 +192,8 @@ def reliability(result: Reliability, name: str, *, prefix: str, label: str) -> s
         for counts in ax.child_axes:
             counts.set_title("")
             counts.yaxis.set_major_locator(MaxNLocator(nbins=2, prune="lower"))
-        ece = f"ECE {result.ece:.2%}"
+        verdict = result.verdict()
+        ece = f"ECE {result.ece:.2%}" + ("" if verdict == "undecided" else f", {verdict}")
         heading: dict[str, Any] = {"x": 0.02, "ha": "left", "in_layout": False}
         figure.suptitle(shortened(printable(name), 40), y=0.985, va="top", fontsize=10.5, fontweight="bold", **heading)
         figure.text(y=0.925, va="top", s=ece, fontsize=9.5, **heading)

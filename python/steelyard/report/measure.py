@@ -64,7 +64,13 @@ def _reliability(run: Run, options: Options, notes: list[str]) -> calibration.Re
     if not np.isin(known.score, (0.0, 1.0)).all():
         notes.append(f"no calibration of {run.name}: it needs scores of 0 or 1, and these are graded")
         return None
-    return calibration.reliability(known.confidence, known.score == 1.0, confidence_level=options.confidence_level)
+    found = calibration.reliability(
+        known.confidence,
+        known.score == 1.0,
+        clusters=_clusters(known, options),
+        confidence_level=options.confidence_level,
+    )
+    return replace(found, of="answers")  # the confidence is in the answer: what comes true is that it is right
 
 
 def _perplexity(run: Run, options: Options, notes: list[str]) -> Any:

@@ -297,11 +297,14 @@ def calibration(report: Contents) -> Iterator[Table]:
                 number(result.noise_floor, digits),
                 number(one(result.rmsce.value), digits),
                 number(one(result.mce.value), digits),
+                number(one(result.gap.value), digits, signed=True),
+                interval(one(result.gap.low), one(result.gap.high), digits),
             )
         )
+    clustered = any(e.n_clusters is not None for e in estimates)
     columns = (
         NAME,
-        Column("n", number=True),
+        Column("n in clusters" if clustered else "n", number=True),
         Column("says", number=True),
         Column("is right", number=True),
         Column("ECE", number=True),
@@ -309,20 +312,31 @@ def calibration(report: Contents) -> Iterator[Table]:
         Column("floor", number=True),
         Column("RMS", number=True, brief=False),
         Column("MCE", number=True, brief=False),
+        Column("gap", number=True, brief=False),
+        Column("gap's interval", number=True, brief=False),
     )
     notes = (
         "ECE is the mean distance between confidence and accuracy over bins of equal width; floor is what it would be "
-        "on average for a calibrated model with these confidences.",
+        "on average for a calibrated model with these confidences; gap is says less is right.",
+        *_clusters_note(estimates),
         *made_by(estimates),
         *_left_out(estimates),
     )
     yield Table("Calibration of each model", columns, tuple(rows), notes)
 
 
+def _clusters_note(estimates: Sequence[Estimate]) -> Iterator[str]:
+    """How many clusters there are, and what that means for the words."""
+    clusters = [int(one(e.n_clusters) or 0) for e in estimates if e.n_clusters is not None]
+    if clusters:
+        noun = "cluster" if set(clusters) == {1} else "clusters"
+        yield f"Records in {_span(clusters)} {noun}: those of one cluster may be right or wrong together."
+
+
 def said_and_right(result: Reliability) -> tuple[float, float]:
     """Mean confidence and accuracy."""
     rows = zip(result.table["count"].tolist(), result.table["mean_probability"].tolist(), strict=True)
-    return fsum(n * p for n, p in rows if n) / result.n, float(result.accuracy)
+    return fsum(n * p for n, p in rows if n) / result.n, float(result.frequency)
 
 
 def perplexity(report: Contents) -> Iterator[Table]:
@@ -412,14 +426,19 @@ def _calibration_findings(models: Sequence[ModelResult]) -> Iterator[Finding]:
     for model in models:
         if model.reliability is None:
             continue
-        ece = model.reliability.ece
-        said, right = said_and_right(model.reliability)
+        result, ece, gap = model.reliability, model.reliability.ece, model.reliability.gap
+        said, right = said_and_right(result)
         digits = _digits([ece])
         figures = f"ECE {number(one(ece.value), digits)} {interval(one(ece.low), one(ece.high), digits)}"
+        signed = f"{number(one(gap.value), digits, signed=True)} {interval(one(gap.low), one(gap.high), digits)}"
         claim = f"says {said * 100:.1f} % on average and is right {right * 100:.1f} %"
-        word = "calibrated" if one(ece.low) == 0.0 else "overconfident" if said > right else "underconfident"
-        verb = "is consistent with being" if word == "calibrated" else "is"
-        yield Finding(word, f"{printable(model.name)} {verb} {word}: it {claim}; {figures}.")
+        word: str = result.verdict()
+        verb = "is"
+        if word == "undecided" and ece.low is not None:
+            word, verb = "calibrated", "is consistent with being"
+        clusters = f", {plural(result.n_clusters, 'cluster')}" if result.n_clusters is not None else ""
+        shown = f"{verb} {word}" if word != "undecided" else "may be calibrated or not, which one cluster cannot tell"
+        yield Finding(word, f"{printable(model.name)} {shown}: it {claim}, a gap of {signed}; {figures}{clusters}.")
 
 
 def remarks(report: Contents) -> list[str]:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._arrays import booleans, codes, floats, plain, shape_of
+from .._arrays import booleans, floats, plain, shape_of
+from .._clusters import Names, named
 from .._intervals import ONE_CLUSTER
 from .._mode import standard_mode, standard_mode_methods
 from .._options import (
@@ -23,7 +24,6 @@ from .._options import (
     written_options,
 )
 from .._progress import Progress, reporter
-from .._strides import strides
 from ..errors import type_error, value_error
 from ..estimate import Estimate
 from .scores import TokenScores
@@ -340,7 +340,7 @@ class _Groups(NamedTuple):
 
     codes: NDArray[np.int64]
     clusters: int
-    names: NDArray[np.int64] | list[str] | None
+    names: Names | None
     of_rows: bool
 
 
@@ -361,41 +361,13 @@ def _groups(clusters: Any, shape: Shape, status: NDArray[np.uint8] | None) -> _G
     if len(found) > 1:
         ids = plain(ids, "clusters").reshape(-1)
     n = rows if of_rows else int(np.prod(shape))
-    if status is None:
-        numbers, unique = codes(ids, "clusters", n)
-    else:
+    keep = None
+    if status is not None:
         # What does not count may lack an id; its code is never looked at.
         counts = status == COUNTS
         keep = (counts.any(-1) if of_rows else counts).reshape(n)
-        numbers = np.zeros(n, np.int64)
-        numbers[keep], unique = codes(ids, "clusters", n, keep)
-    return _Groups(numbers, len(unique), _names(unique), of_rows)
-
-
-def _names(unique: Array) -> NDArray[np.int64] | list[str]:
-    """Ids as whole numbers or texts: what a state can tell apart on any machine."""
-    kind = unique.dtype.kind
-    if kind == "f" and (np.abs(unique.astype(np.longdouble)) < 2**63).all() and (unique == np.floor(unique)).all():
-        kind = "i"  # a frame column that had gaps
-    if kind in "iub":
-        whole = unique.astype(np.int64)
-        if (whole == unique).all():
-            return whole
-    elif kind in "US":
-        return [_text(text) for step in strides(len(unique)) for text in unique[step].tolist()]
-    elif kind == "M":
-        return [str(text) for text in unique]
-    raise type_error("clusters", "ids that are whole numbers below 2**63 or texts", f"{unique.dtype} ids")
-
-
-def _text(name: str | bytes) -> str:
-    """An id as text that every machine can write."""
-    try:
-        text = name.decode() if isinstance(name, bytes) else name
-        text.encode()
-    except UnicodeError:
-        raise value_error("clusters", "ids of valid Unicode", repr(name)) from None
-    return text
+    numbers, names = named(ids, "clusters", n, keep)
+    return _Groups(numbers, len(names), names, of_rows)
 
 
 def _divisor(per: Any, shape: Shape, of_rows: bool) -> NDArray[np.float64]:

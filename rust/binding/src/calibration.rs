@@ -1,23 +1,25 @@
 //! Reliability: tallies of probabilities, their sums, errors and bytes.
 
-use crate::arrays::{float_rows, floats, slice};
+use crate::arrays::{copied, float_rows, floats, slice};
 use crate::call::{call, no_memory, unreadable};
 use crate::each_float;
 use crate::give::{self, Give, Given, ToPython, type_error, value_error};
+use crate::names::texts;
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use steelyard_kernels::calibration::{
-    self as room, Fault, Labels, LeftOut, Limits, MAX_BINS, Options, Row, Scores, Source, Summary, Tally,
-    TopLabels,
+    self as room, Clusters, Fault, Labels, LeftOut, Limits, MAX_BINS, Options, Refused, Row, Scores, Source,
+    State, Summary, TopLabels,
 };
+use steelyard_kernels::exact::bytes::BytesError;
 use steelyard_kernels::grid::{Stopped, Watch};
 use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::memory;
 
 /// Counts and exact sums of a reliability diagram; it never changes.
 #[pyclass(frozen, module = "steelyard._core")]
-pub struct ReliabilityTally(Tally);
+pub struct ReliabilityTally(State);
 
 #[pymethods]
 impl ReliabilityTally {
@@ -26,11 +28,13 @@ impl ReliabilityTally {
         if n_bins == 0 || n_bins > MAX_BINS {
             return Err(value_error(format!("n_bins: expected 1 to {MAX_BINS}; got {n_bins}")));
         }
-        Ok(ReliabilityTally(Tally::new(n_bins).map_err(no_memory)?))
+        Ok(ReliabilityTally(State::new(n_bins).map_err(no_memory)?))
     }
 
-    /// Adds `probs` with 0/1 `targets` (one axis), or rows of class probabilities with their classes (two).
-    #[pyo3(signature = (probs, targets, keep, omit_nan, progress))]
+    /// Adds `probs` with 0/1 `targets` (one axis), or rows of class probabilities with their classes (two); with `codes`
+    /// each row to a cluster, of which `names` (int64 array or list of str) tells the name.
+    #[pyo3(signature = (probs, targets, keep, omit_nan, progress, codes=None, names=None))]
+    #[allow(clippy::too_many_arguments)] // of a Python call
     fn updated(
         &self,
         py: Python<'_>,
@@ -39,40 +43,56 @@ impl ReliabilityTally {
         keep: Option<&Bound<'_, PyAny>>,
         omit_nan: bool,
         progress: Option<&Bound<'_, PyAny>>,
+        codes: Option<&Bound<'_, PyAny>>,
+        names: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let labels = labels(targets)?;
         let keep = keep.map(|keep| slice::<u8>(keep, "where")).transpose()?;
-        let options = Options { n_bins: self.0.rows.len(), omit_nan };
+        let options = Options { n_bins: self.0.tally.rows.len(), omit_nan };
+        let texts = texts(names)?;
+        let clusters = match codes {
+            None => None,
+            Some(codes) => {
+                let names = crate::names::names(names, texts.as_ref())?;
+                Some(Clusters { codes: slice::<i64>(codes, "clusters")?, names })
+            }
+        };
+        let rows = Beside { labels, keep, clusters, options };
         let axes = probs.cast::<PyUntypedArray>().map_or(0, PyUntypedArrayMethods::ndim);
         let (outcome, width) = if axes == 2 {
-            let rows = float_rows(probs, "probs")?;
-            each_float!(FloatRows, &rows, rows => {
-                let source = TopLabels::new(rows, labels, keep);
-                (run(py, progress, &source, labels, keep, options)?, Some(source.width()))
+            let table = float_rows(probs, "probs")?;
+            each_float!(FloatRows, &table, table => {
+                let source = TopLabels::new(table, labels, keep);
+                (run(py, progress, &source, rows)?, Some(source.width()))
             })
         } else {
             each_float!(Floats, floats(probs, "probs")?, probs => {
-                (run(py, progress, &Scores { probs, labels, keep }, labels, keep, options)?, None)
+                (run(py, progress, &Scores { probs, labels, keep }, rows)?, None)
             })
         };
         let added = outcome.map_err(|fault| refusal(fault, width))?;
-        self.plus(&added)
+        self.plus(py, &added)
     }
 
-    fn merged(&self, other: &Self) -> PyResult<Self> {
-        self.plus(&other.0)
+    fn merged(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
+        self.plus(py, &other.0)
     }
 
-    /// `(excluded by where, omitted for a NaN, counted as 1)`.
-    fn left_out(&self) -> Give<(u64, u64, u64)> {
-        let LeftOut { excluded, nan, clamped } = self.0.left_out;
-        Give((excluded, nan, clamped))
+    /// `(excluded by where, omitted for a NaN, counted as 1, rounded to 16 bits)`.
+    fn left_out(&self) -> Give<(u64, u64, u64, u64)> {
+        let LeftOut { excluded, nan, clamped, rounded } = self.0.tally.left_out;
+        Give((excluded, nan, clamped, rounded))
     }
 
     /// `(count, correct, sum of floor(p * 2^64))` of every bin.
     fn rows(&self) -> Given<Vec<(u64, u64, i128)>> {
-        let rows = self.0.rows.iter().map(|&Row { count, correct, sum }| (count, correct, sum));
+        let rows = self.0.tally.rows.iter().map(|&Row { count, correct, sum }| (count, correct, sum));
         memory::collected(rows).map(Give).map_err(no_memory)
+    }
+
+    /// Whether its rows have clusters.
+    fn clustered(&self) -> Give<bool> {
+        Give(self.0.is_clustered())
     }
 
     /// Errors, intervals and filled bins, or None where no row counts.
@@ -91,22 +111,34 @@ impl ReliabilityTally {
     }
 
     fn to_bytes<'py>(&self, py: Python<'py>, config: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        give::bytes(py, &room::to_bytes(&self.0, config).map_err(no_memory)?)
+        let bytes = call(py, None, 0, |watch| room::to_bytes(&self.0, config, watch))?;
+        let bytes = bytes.ok_or_else(|| value_error("to_bytes: expected fewer than 2**32 clusters"))?;
+        give::bytes(py, &bytes)
     }
 
     /// The tally, and the configuration beside it.
     #[staticmethod]
     fn from_bytes<'py>(py: Python<'py>, data: &[u8]) -> Given<(Bound<'py, Self>, Bound<'py, PyBytes>)> {
-        let (tally, config) = room::from_bytes(data).map_err(unreadable)?;
-        Ok(Give((Bound::new(py, ReliabilityTally(tally))?, give::bytes(py, &config)?)))
+        let read = call(py, None, 0, |watch| match room::from_bytes(data, watch) {
+            Err(BytesError::Stopped(stopped)) => Err(stopped),
+            read => Ok(read),
+        })?;
+        let (state, config) = read.map_err(unreadable)?;
+        Ok(Give((Bound::new(py, ReliabilityTally(state))?, give::bytes(py, &config)?)))
     }
 }
 
 impl ReliabilityTally {
-    fn plus(&self, other: &Tally) -> PyResult<Self> {
-        let sum = self.0.plus(other).map_err(no_memory)?;
-        let refused = || value_error("states: expected as many bins and fewer than 2**63 rows; got others");
-        sum.map(ReliabilityTally).ok_or_else(refused)
+    fn plus(&self, py: Python<'_>, other: &State) -> PyResult<Self> {
+        let sum = call(py, None, 0, |watch| self.0.plus(other, watch))?;
+        sum.map(ReliabilityTally).map_err(|refused| match refused {
+            Refused::Range => {
+                value_error("states: expected as many bins and fewer than 2**63 rows; got others")
+            }
+            Refused::MixedClusters => type_error(
+                "clusters: expected ids in every update of a state or in none; this state has the other kind",
+            ),
+        })
     }
 }
 
@@ -127,21 +159,34 @@ fn labels<'a>(targets: &'a Bound<'_, PyAny>) -> PyResult<Labels<'a>> {
     }
 }
 
+/// What comes beside the probabilities.
+#[derive(Clone, Copy)]
+struct Beside<'a> {
+    labels: Labels<'a>,
+    keep: Option<&'a [u8]>,
+    clusters: Option<Clusters<'a>>,
+    options: Options,
+}
+
 /// Tallies one source through the chokepoint.
 fn run<S: Source>(
     py: Python<'_>,
     progress: Option<&Bound<'_, PyAny>>,
     source: &S,
-    labels: Labels<'_>,
-    keep: Option<&[u8]>,
-    options: Options,
-) -> PyResult<Result<Tally, Fault>> {
+    beside: Beside<'_>,
+) -> PyResult<Result<State, Fault>> {
+    let Beside { labels, keep, clusters, options } = beside;
     let count = source.count();
-    if labels.len() != count || keep.is_some_and(|keep| keep.len() != count) {
-        return Err(value_error(format!("targets: expected {count} of them; got {}", labels.len())));
+    let lengths = [Some(labels.len()), keep.map(<[u8]>::len), clusters.map(|clusters| clusters.codes.len())];
+    if let Some(other) = lengths.into_iter().flatten().find(|&length| length != count) {
+        return Err(value_error(format!("targets: expected {count} of them; got {other}")));
     }
-    let work =
-        |watch: Watch<'_>| -> Result<Result<Tally, Fault>, Stopped> { room::tally(source, options, watch) };
+    let work = |watch: Watch<'_>| -> Result<Result<State, Fault>, Stopped> {
+        match clusters {
+            Some(clusters) => room::tally_clusters(source, options, clusters, watch),
+            None => Ok(room::tally(source, options, watch)?.map(State::from)),
+        }
+    };
     call(py, progress, room::chunks(count, source.width(), options.n_bins), work)
 }
 
@@ -161,9 +206,16 @@ fn refusal(fault: Fault, width: Option<usize>) -> PyErr {
              or a sigmoid first",
             at(row, column)
         ),
-        Fault::Sum { row, value, tolerance } => format!(
+        Fault::Code { row, value } => format!("clusters: code {value} out of range at {row}"),
+        Fault::Sum { row, value, tolerance, short } => format!(
             "probs: expected each row of class probabilities to sum to 1 within {tolerance}; got {value} in row {row}; \
-             logits are never guessed: apply softmax first{}",
+             {}logits are never guessed: apply softmax first{}",
+            if short {
+                "all its values are 16-bit floats, and rounding to 16 bits alone may move a sum by so much: apply \
+                 softmax in float32, or divide each row by its sum; "
+            } else {
+                ""
+            },
             if width == Some(1) { "; for one probability a row pass shape [n]" } else { "" }
         ),
         Fault::Label { row, value } => match width {
@@ -177,15 +229,30 @@ fn refusal(fault: Fault, width: Option<usize>) -> PyErr {
 }
 
 fn in_python<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, PyDict>> {
-    let error = |limits: Limits| (limits.value, limits.standard_error, limits.low, limits.high).to_python(py);
+    let known = |x: f64| (!x.is_nan()).then_some(x);
+    let error = |limits: Limits| {
+        (limits.value, limits.standard_error, known(limits.low), known(limits.high)).to_python(py)
+    };
     let bins = summary.bins.iter();
     let bins = bins.map(|bin| (bin.index, bin.mean_probability, bin.accuracy, bin.gap, bin.low, bin.high));
+    let clusters = match &summary.clusters {
+        None => None,
+        Some(rows) => {
+            let column = |of: fn(&Row) -> u64| {
+                let values = memory::collected(rows.iter().map(|row| of(row) as f64)).map_err(no_memory)?;
+                copied(py, &values)
+            };
+            Some((column(|row| row.correct)?, column(|row| row.count)?))
+        }
+    };
     let said = [
         ("ece", error(summary.ece)?),
         ("rmsce", error(summary.rmsce)?),
         ("mce", error(summary.mce)?),
-        ("noise_floor", summary.noise_floor.to_python(py)?),
+        ("gap", error(summary.gap)?),
+        ("noise_floor", known(summary.noise_floor).to_python(py)?),
         ("certain", summary.certain.to_python(py)?),
+        ("clusters", clusters.to_python(py)?),
         ("bins", memory::collected(bins).map_err(no_memory)?.to_python(py)?),
     ];
     give::dict(py, said)

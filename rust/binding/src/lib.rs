@@ -11,6 +11,7 @@ mod intervals;
 mod leaving;
 mod math;
 mod mode;
+mod names;
 mod optim;
 mod perplexity;
 mod preference;

@@ -4,7 +4,7 @@ use crate::arrays::{floats, slice};
 use crate::call::{call, no_memory, unreadable};
 use crate::each_float;
 use crate::give::{self, Give, Given, type_error, value_error};
-use crate::take::listed;
+use crate::names::texts;
 use crate::tokens::coordinates;
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use steelyard_kernels::exact::bytes::BytesError;
 use steelyard_kernels::grid::{Stopped, Watch};
 use steelyard_kernels::intervals::{Alternative, Confidence};
-use steelyard_kernels::tokens::{Batch, LONGEST_TEXT, Names, Per, Refused, Totals, Unit, sum_batch};
+use steelyard_kernels::tokens::{Batch, Per, Refused, Totals, Unit, sum_batch};
 
 /// Exact sums of NLL per cluster.
 ///
@@ -60,16 +60,8 @@ impl PerplexityTotals {
         let status = status.map(|status| slice::<u8>(status, "where")).transpose()?;
         let codes = slice::<i64>(codes, "clusters")?;
         let divisor = per.map(|per| slice::<f64>(per, "per")).transpose()?;
-        let texts = names.filter(|names| !names.is_instance_of::<PyUntypedArray>());
-        let texts = texts.map(listed::<String>).transpose()?;
-        if texts.iter().flatten().any(|text| text.len() > LONGEST_TEXT) {
-            return Err(value_error(format!("clusters: expected ids of at most {LONGEST_TEXT} bytes")));
-        }
-        let names = match (names, &texts) {
-            (None, _) => Names::None,
-            (_, Some(texts)) => Names::Texts(texts),
-            (Some(names), None) => Names::Numbers(slice(names, "clusters")?),
-        };
+        let texts = texts(names)?;
+        let names = crate::names::names(names, texts.as_ref())?;
         let summed = each_float!(Floats, values, x => {
             let (n, rows) = (x.len(), x.len().checked_div(length).unwrap_or(0));
             let batch = Batch {

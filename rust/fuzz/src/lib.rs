@@ -9,7 +9,7 @@
 pub mod mutate;
 
 use steelyard_kernels::NUMERICS;
-use steelyard_kernels::calibration::{self, Limits};
+use steelyard_kernels::calibration::{self, Limits, State};
 use steelyard_kernels::exact::bytes::Kind;
 use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::optim;
@@ -29,8 +29,13 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 /// A state of `kind` with this body: right in its header and its checksum.
 pub fn sealed(kind: Kind, body: &[u8]) -> Vec<u8> {
+    sealed_in(kind, 1, body)
+}
+
+/// The same in a layout.
+pub fn sealed_in(kind: Kind, layout: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = b"SYST".to_vec();
-    bytes.extend([kind as u8, 1]);
+    bytes.extend([kind as u8, layout]);
     bytes.extend(NUMERICS.to_le_bytes());
     bytes.extend(body);
     bytes.extend(crc32(&bytes).to_le_bytes());
@@ -80,36 +85,52 @@ pub fn perplexity(data: &[u8]) {
     }
 }
 
-fn sound(limits: Limits, confidence: Confidence) {
+fn sound(limits: Limits, confidence: Confidence, least: f64) {
     let Limits { value, standard_error, low, high } = limits;
-    assert!(
-        (0.0..=1.0).contains(&value) && (0.0..=1.0).contains(&low) && (0.0..=1.0).contains(&high),
-        "{limits:?}"
-    );
+    let within = |x: f64| (least..=1.0).contains(&x);
+    assert!(within(value) && low.is_nan() == high.is_nan(), "{limits:?}");
+    assert!(low.is_nan() || (within(low) && within(high)), "{limits:?}");
     assert!(standard_error.is_none_or(|error| error.is_finite() && error >= 0.0), "{limits:?}");
     // Limits of a few units of 2^-64 are rounded to the places of 1.
-    assert!(low <= high + 1e-15 || confidence.alternative != Alternative::TwoSided, "{limits:?}");
+    assert!(!(low > high + 1e-15) || confidence.alternative != Alternative::TwoSided, "{limits:?}");
 }
 
-/// A `ReliabilityState`.
+fn state_of(bytes: &[u8]) -> Option<(State, Vec<u8>)> {
+    calibration::from_bytes(bytes, &mut go).ok()
+}
+
+/// A `ReliabilityState`, in both of its layouts.
 pub fn reliability(data: &[u8]) {
-    let _ = calibration::from_bytes(data);
-    let bytes = sealed(Kind::Reliability, data);
-    let Ok((tally, config)) = calibration::from_bytes(&bytes) else { return };
-    assert_eq!(calibration::to_bytes(&tally, &config).unwrap(), bytes, "what is accepted is canonical");
-    if let Some(twice) = tally.plus(&tally).unwrap() {
-        let written = calibration::to_bytes(&twice, &config).unwrap();
-        assert_eq!(calibration::from_bytes(&written), Ok((twice, config)), "what merging makes can be read");
+    let _ = state_of(data);
+    for layout in [1, 2] {
+        let bytes = sealed_in(Kind::Reliability, layout, data);
+        let Some((state, config)) = state_of(&bytes) else { continue };
+        let written = |state: &State| calibration::to_bytes(state, &config, &mut go).unwrap().unwrap();
+        assert_eq!(written(&state), bytes, "what is accepted is canonical");
+        match state.plus(&state, &mut go).unwrap() {
+            Ok(twice) => assert!(state_of(&written(&twice)).is_some(), "what merging makes can be read"),
+            Err(refused) => assert_eq!(refused, calibration::Refused::Range),
+        }
+        assert_eq!(written(&state), bytes, "merging leaves both as they were");
+        summaries_are_sound(&state);
     }
-    let filled = tally.rows.iter().filter(|row| row.count > 0).count();
+}
+
+fn summaries_are_sound(state: &State) {
+    let filled = state.tally.rows.iter().filter(|row| row.count > 0).count();
     for confidence in LEVELS {
-        let Some(found) = calibration::summarise(&tally, confidence, &mut go).unwrap() else {
+        let Some(found) = calibration::summarise(state, confidence, &mut go).unwrap() else {
             assert_eq!(filled, 0);
             return;
         };
         assert_eq!(found.bins.len(), filled);
-        assert!(found.noise_floor.is_finite() && found.noise_floor >= 0.0);
-        [found.ece, found.rmsce, found.mce].iter().for_each(|&limits| sound(limits, confidence));
+        let known = found.clusters.as_ref().is_none_or(|clusters| clusters.len() > 1);
+        assert!(if known { found.noise_floor >= 0.0 } else { found.noise_floor.is_nan() }, "{found:?}");
+        [found.ece, found.rmsce, found.mce].iter().for_each(|&limits| {
+            sound(limits, confidence, 0.0);
+            assert_eq!(limits.low.is_nan(), !known, "{found:?}");
+        });
+        sound(found.gap, confidence, -1.0);
     }
 }
 

@@ -1,8 +1,10 @@
 //! Mutations without a fuzzer: real states, changed here and there, by a generator with a seed.
 
-use steelyard_kernels::calibration::{self, Labels, Options, Scores};
+use steelyard_kernels::calibration::{self, Clusters, Labels, Options, Scores, State, TopLabels};
+use steelyard_kernels::clusters::Names;
 use steelyard_kernels::optim;
-use steelyard_kernels::tokens::{Batch, Names, Per, Totals, sum_batch};
+use steelyard_kernels::rows::Table;
+use steelyard_kernels::tokens::{Batch, Per, Totals, sum_batch};
 
 /// A target: its name, what it does with bytes, and bodies of real states to begin with.
 pub struct Target {
@@ -44,10 +46,31 @@ fn perplexity_seeds() -> Vec<Vec<u8>> {
 fn reliability_seeds() -> Vec<Vec<u8>> {
     let labels = Labels::U8(&[1, 0, 1, 1, 0]);
     let source = Scores { probs: &[0.2f32, 0.75, 1.0, 0.0, 0.5], labels, keep: Some(&[1, 1, 1, 1, 0]) };
-    let of = |n_bins| calibration::tally(&source, Options { n_bins, omit_nan: true }, &mut |_| true);
-    [1, 2, 15]
-        .map(|n_bins| crate::body(&calibration::to_bytes(&of(n_bins).unwrap().unwrap(), b"{}").unwrap()))
-        .into()
+    let plain = |n_bins| {
+        let options = Options { n_bins, omit_nan: true };
+        State::from(calibration::tally(&source, options, &mut |_| true).unwrap().unwrap())
+    };
+    let (numbers, texts) = ([-3, 8], ["a".to_string(), "doc/2".to_string()]);
+    let clustered = |n_bins, names| {
+        let clusters = Clusters { codes: &[0, 1, 1, 0, 0], names };
+        let options = Options { n_bins, omit_nan: true };
+        calibration::tally_clusters(&source, options, clusters, &mut |_| true).unwrap().unwrap()
+    };
+    // Probabilities of a row that 16 bits have rounded: they sum to 1 + 2^-8.
+    let data = [0.996_093_75f32, 0.007_812_5];
+    let table = Table::new(&data, 2).unwrap();
+    let rounded = TopLabels::new(&table, Labels::U8(&[0]), None);
+    let rounded = calibration::tally(&rounded, Options { n_bins: 2, omit_nan: false }, &mut |_| true);
+    [
+        plain(1),
+        plain(2),
+        plain(15),
+        clustered(2, Names::Numbers(&numbers)),
+        clustered(15, Names::Texts(&texts)),
+        State::from(rounded.unwrap().unwrap()),
+    ]
+    .map(|state| crate::body(&calibration::to_bytes(&state, b"{}", &mut |_| true).unwrap().unwrap()))
+    .into()
 }
 
 fn global_norm_seeds() -> Vec<Vec<u8>> {

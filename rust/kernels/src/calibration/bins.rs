@@ -27,7 +27,30 @@ pub trait Work:
     fn wide(self) -> f64;
     /// Whether `self`, in [0, 1], may have bits below 2^-48.
     fn is_fine(self) -> bool;
+    /// The same value in f32, where it has it.
+    fn single(self) -> Option<f32>;
+    /// Whether `self`, in [0, 1], is a bfloat16.
+    fn is_bf16(self) -> bool {
+        self.single().is_some_and(|x| x.to_bits().trailing_zeros() >= 16)
+    }
+    /// Whether `self`, in [0, 1], is a float16.
+    fn is_f16(self) -> bool {
+        const NORMAL: f32 = 1.0 / 16_384.0;
+        const LAST_PLACE: f32 = 16_777_216.0;
+        self.single().is_some_and(|x| {
+            if x >= NORMAL {
+                x.to_bits().trailing_zeros() >= 13
+            } else {
+                (x * LAST_PLACE) as u32 as f32 == x * LAST_PLACE
+            }
+        })
+    }
 }
+
+/// Rows of class probabilities sum to 1 within this.
+pub const SUM_TOLERANCE: f64 = 1e-3;
+/// Rows of 16-bit floats, also in a wider type: rounding to the 8 bits of bfloat16 moves a sum by up to 2^-8.
+pub const SHORT_SUM_TOLERANCE: f64 = 5e-3;
 
 impl Work for f32 {
     const ZERO: f32 = 0.0;
@@ -50,6 +73,9 @@ impl Work for f32 {
     #[inline(always)]
     fn is_fine(self) -> bool {
         (self > 0.0) & (self < 1.0 / 33_554_432.0)
+    }
+    fn single(self) -> Option<f32> {
+        Some(self)
     }
 }
 
@@ -74,6 +100,9 @@ impl Work for f64 {
     fn is_fine(self) -> bool {
         true
     }
+    fn single(self) -> Option<f32> {
+        (f64::from(self as f32) == self).then_some(self as f32)
+    }
 }
 
 /// An element type that probabilities come in.
@@ -82,8 +111,8 @@ pub trait Probability: Element {
     type Work: Work + Send + Sync;
     /// Up to this many bins the nearest edge decides alone (see `bin`); beyond, the edges are searched.
     const NEAREST: usize;
-    /// How far a row of class probabilities may sum from 1.
-    const SUM_TOLERANCE: f64 = 1e-3;
+    /// How far a row of class probabilities may sum from 1, whatever its values.
+    const SUM_TOLERANCE: f64 = SUM_TOLERANCE;
     /// The value, exact.
     fn widen(self) -> Self::Work;
     /// A quotient of the work type, rounded to this type.
@@ -131,8 +160,7 @@ fn shorten(x: f32, drop: u32) -> f32 {
 impl Probability for Bf16 {
     type Work = f32;
     const NEAREST: usize = 128;
-    /// Rounding to 8 bits alone moves a sum by up to 2^-8.
-    const SUM_TOLERANCE: f64 = 5e-3;
+    const SUM_TOLERANCE: f64 = SHORT_SUM_TOLERANCE;
     #[inline(always)]
     fn widen(self) -> f32 {
         self.to_f32()
@@ -146,6 +174,7 @@ impl Probability for Bf16 {
 impl Probability for F16 {
     type Work = f32;
     const NEAREST: usize = 1024;
+    const SUM_TOLERANCE: f64 = SHORT_SUM_TOLERANCE;
     #[inline(always)]
     fn widen(self) -> f32 {
         self.to_f32()
@@ -248,6 +277,24 @@ mod tests {
                 assert_eq!(bin::<F16>(F16::round(quotient as f32), m as f32), k - 1, "{k}/{m}");
                 assert_eq!(bin::<Bf16>(Bf16::round(quotient as f32), m as f32), k - 1, "{k}/{m}");
             }
+        }
+    }
+
+    #[test]
+    fn sixteen_bit_floats_are_known_in_wider_types() {
+        for code in 0..=0x3f80u16 {
+            let x = Bf16(code).to_f32();
+            assert!(x.is_bf16() && f64::from(x).is_bf16(), "{x}");
+        }
+        for code in 0..=0x3c00u16 {
+            let x = F16(code).to_f32();
+            let next = f32::from_bits(x.to_bits() + 1);
+            assert!(x.is_f16() && f64::from(x).is_f16() && !next.is_f16(), "{x}");
+        }
+        for x in
+            [0.1f64, 0.3, 1.0 / 3.0, f64::from(0.1f32), 1e-300, f64::from(f32::from_bits(0x3f80_0000 - 1))]
+        {
+            assert!(!x.is_bf16() && !x.is_f16(), "{x}");
         }
     }
 

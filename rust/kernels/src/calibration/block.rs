@@ -1,5 +1,7 @@
 //! What a source hands to the tally: rows in blocks, what it left out of them, or the first value it cannot take.
 
+use super::bins::Work;
+
 /// Rows that pass through the kernel's buffers at a time: few enough that the next ones are fetched from memory
 /// meanwhile (f32 from memory: 1.14 ns a row; 1.7 with 256).
 pub const BLOCK: usize = 128;
@@ -16,6 +18,14 @@ pub struct Block<W> {
     pub(super) add: [[i64; 2]; BLOCK],
 }
 
+impl<W: Work> Block<W> {
+    /// No rows.
+    #[inline(always)]
+    pub(super) fn new() -> Self {
+        Block { probability: [W::ZERO; BLOCK], flags: [0; BLOCK], bin: [0; BLOCK], add: [[0; 2]; BLOCK] }
+    }
+}
+
 /// Rows that do not count, and values that count as something else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
@@ -25,6 +35,20 @@ pub struct LeftOut {
     pub nan: u64,
     /// Probabilities in (1, 1 + 1e-6], which counted as 1.
     pub clamped: u64,
+    /// Rows of classes whose sum is off 1 by as much as rounding to 16 bits may move it.
+    pub rounded: u64,
+}
+
+impl LeftOut {
+    /// Both together; `None` where a count would leave its range.
+    pub(super) fn plus(self, other: LeftOut) -> Option<LeftOut> {
+        Some(LeftOut {
+            excluded: self.excluded.checked_add(other.excluded)?,
+            nan: self.nan.checked_add(other.nan)?,
+            clamped: self.clamped.checked_add(other.clamped)?,
+            rounded: self.rounded.checked_add(other.rounded)?,
+        })
+    }
 }
 
 /// The first value that cannot be taken.
@@ -53,6 +77,13 @@ pub enum Fault {
         /// The label.
         value: i64,
     },
+    /// The code of a cluster that is none.
+    Code {
+        /// The row.
+        row: usize,
+        /// The code.
+        value: i64,
+    },
     /// Probabilities of a row that do not sum to 1.
     Sum {
         /// The row.
@@ -61,5 +92,7 @@ pub enum Fault {
         value: f64,
         /// How far from 1 it may be.
         tolerance: f64,
+        /// Whether all of them are 16-bit floats.
+        short: bool,
     },
 }

@@ -1,75 +1,247 @@
-//! The bytes of a tally: a row a bin (`u64 count, u64 correct, i128 sum`), then what was left out
-//! (`u64 excluded, u64 nan, u64 clamped`).
+//! The bytes of a state, in one of two layouts.
+//!
+//! 1. Rows without clusters: a row a bin (`u64 count, u64 correct, i128 sum`), then what was left out (`u64 excluded, u64
+//!    nan, u64 clamped`).
+//! 2. Rows with clusters, or of rounded probabilities: `u64 bins, excluded, nan, clamped, rounded`, then a row a cluster:
+//!    `id, u64 k`, and k times `u64 bin, u64 count, u64 correct, i128 sum`, filled bins alone. An id is `#` and eight
+//!    bytes, or `"` and its text; empty for the one row of a state without clusters.
 
 use super::bins::MAX_BINS;
 use super::block::LeftOut;
+use super::cells::{Cell, MAX_CLUSTERED_BINS, State};
 use super::tally::{Row, Tally};
+use crate::clusters::Id;
 use crate::exact::Fixed;
 use crate::exact::bytes::{BytesError, Kind, Reader, Writer};
-use crate::memory::{self, NoMemory};
+use crate::grid::{Pace, Stopped, Watch};
+use crate::memory;
 
-const LAYOUT: u8 = 1;
+const PLAIN: u8 = 1;
+const CLUSTERS: u8 = 2;
 const ROW: usize = 32;
+/// The least that a cluster takes: the length of an empty id, one bin.
+const CLUSTER: usize = 2 + 8 + 8 + ROW;
 
-/// A tally, with the configuration of the state that it belongs to.
-pub fn to_bytes(tally: &Tally, config: &[u8]) -> Result<Vec<u8>, NoMemory> {
-    let mut writer = Writer::new(Kind::Reliability, LAYOUT, config, tally.rows.len() as u32);
-    for row in &tally.rows {
-        writer.u64(row.count);
-        writer.u64(row.correct);
-        writer.fixed(Fixed::from_bytes(row.sum.to_le_bytes()));
+/// A state, with the configuration that it belongs to: equal states have equal bytes. `None` past 2^32 clusters, or for a
+/// name longer than [`crate::clusters::LONGEST_TEXT`].
+pub fn to_bytes(state: &State, config: &[u8], watch: Watch<'_>) -> Result<Option<Vec<u8>>, Stopped> {
+    let mut pace = Pace::new(watch);
+    let LeftOut { excluded, nan, clamped, rounded } = state.tally.left_out;
+    let rows = &state.tally.rows;
+    if !state.is_clustered() && rounded == 0 {
+        let mut writer = Writer::new(Kind::Reliability, PLAIN, config, rows.len() as u32);
+        for row in rows {
+            write_row(&mut writer, row);
+        }
+        for count in [excluded, nan, clamped] {
+            writer.u64(count);
+        }
+        return writer.finish_at(&mut pace).map(Some);
     }
-    let LeftOut { excluded, nan, clamped } = tally.left_out;
-    for count in [excluded, nan, clamped] {
+    let mut groups = Vec::new();
+    if state.is_clustered() {
+        state.each_cluster(&mut pace, |bins| Ok(memory::push(&mut groups, bins.len())?))?;
+    }
+    let of_none = !state.is_clustered();
+    let Ok(clusters) = u32::try_from(groups.len() + usize::from(of_none)) else { return Ok(None) };
+    let mut writer = Writer::new(Kind::Reliability, CLUSTERS, config, clusters);
+    for count in [rows.len() as u64, excluded, nan, clamped, rounded] {
         writer.u64(count);
     }
-    writer.finish()
+    if of_none {
+        let filled = || rows.iter().enumerate().filter(|(_, row)| row.count > 0);
+        let fits = writer.id(&[]);
+        writer.u64(filled().count() as u64);
+        for (bin, row) in filled() {
+            writer.u64(bin as u64);
+            write_row(&mut writer, row);
+        }
+        return if fits { writer.finish_at(&mut pace).map(Some) } else { Ok(None) };
+    }
+    let mut cells = state.cells.iter();
+    for bins in groups {
+        for (k, Cell { key: (id, bin), row }) in cells.by_ref().take(bins).enumerate() {
+            if k == 0 {
+                if !id.write(&mut writer) {
+                    return Ok(None);
+                }
+                writer.u64(bins as u64);
+            }
+            writer.u64(u64::from(*bin));
+            write_row(&mut writer, row);
+            pace.step()?;
+        }
+    }
+    writer.finish_at(&mut pace).map(Some)
 }
 
-/// The tally and the configuration in `bytes`.
-pub fn from_bytes(bytes: &[u8]) -> Result<(Tally, Vec<u8>), BytesError> {
-    let mut reader = Reader::open(bytes, Kind::Reliability, LAYOUT)?;
+fn write_row(writer: &mut Writer, row: &Row) {
+    writer.u64(row.count);
+    writer.u64(row.correct);
+    writer.fixed(Fixed::from_bytes(row.sum.to_le_bytes()));
+}
+
+/// The state and the configuration in `bytes`.
+pub fn from_bytes(bytes: &[u8], watch: Watch<'_>) -> Result<(State, Vec<u8>), BytesError> {
+    let mut pace = Pace::new(watch);
+    let mut reader = Reader::open_at(bytes, Kind::Reliability, CLUSTERS, &mut pace)?;
+    let config = memory::copied(reader.config())?;
+    let state = match reader.layout() {
+        CLUSTERS => clusters(&mut reader, &mut pace)?,
+        PLAIN => State::from(plain(&mut reader)?),
+        _ => return Err(BytesError::Malformed),
+    };
+    reader.finish()?;
+    if state.tally.fits() { Ok((state, config)) } else { Err(BytesError::Impossible) }
+}
+
+/// A row that some probabilities come to: frequencies and means lie in [0, 1]. A checksum that fits does not make sense
+/// of nonsense.
+fn row(reader: &mut Reader<'_>) -> Result<Row, BytesError> {
+    let (count, correct) = (reader.u64()?, reader.u64()?);
+    let sum = i128::from_le_bytes(reader.fixed()?.to_bytes());
+    let possible = correct <= count && sum >= 0 && sum <= i128::from(count) << 64;
+    if possible { Ok(Row { count, correct, sum }) } else { Err(BytesError::Impossible) }
+}
+
+fn plain(reader: &mut Reader<'_>) -> Result<Tally, BytesError> {
     let n_bins = reader.rows() as usize;
     if !reader.holds(ROW) || n_bins == 0 || n_bins > MAX_BINS {
         return Err(BytesError::Malformed);
     }
-    let config = memory::copied(reader.config())?;
     let mut rows = memory::with_capacity(n_bins)?;
     for _ in 0..n_bins {
-        let (count, correct) = (reader.u64()?, reader.u64()?);
-        let sum = i128::from_le_bytes(reader.fixed()?.to_bytes());
-        // A checksum that fits does not make sense of nonsense: frequencies and means lie in [0, 1].
-        if correct > count || sum < 0 || sum > i128::from(count) << 64 {
+        rows.push(row(reader)?);
+    }
+    let (excluded, nan, clamped) = (reader.u64()?, reader.u64()?, reader.u64()?);
+    Ok(Tally { rows, left_out: LeftOut { excluded, nan, clamped, rounded: 0 } })
+}
+
+fn clusters(reader: &mut Reader<'_>, pace: &mut Pace<'_>) -> Result<State, BytesError> {
+    let groups = reader.rows();
+    let n_bins = reader.u64()?;
+    let left_out = LeftOut {
+        excluded: reader.u64()?,
+        nan: reader.u64()?,
+        clamped: reader.u64()?,
+        rounded: reader.u64()?,
+    };
+    if !reader.holds(CLUSTER) || groups == 0 || n_bins == 0 || n_bins > MAX_BINS as u64 {
+        return Err(BytesError::Malformed);
+    }
+    let mut state = State::new(n_bins as usize)?;
+    state.tally.left_out = left_out;
+    let mut before = None;
+    for _ in 0..groups {
+        let id = reader.id()?;
+        if id.is_empty() {
+            // Rows without clusters: all of them, of rounded probabilities.
+            if groups != 1 || left_out.rounded == 0 {
+                return Err(BytesError::Impossible);
+            }
+            bins(reader, n_bins, &mut state.tally, |_, _| Ok(()))?;
+            continue;
+        }
+        let id = Id::from_bytes(id)?;
+        if n_bins > MAX_CLUSTERED_BINS as u64 || before.as_ref().is_some_and(|before| *before >= id) {
             return Err(BytesError::Impossible);
         }
-        rows.push(Row { count, correct, sum });
+        let State { tally, cells } = &mut state;
+        bins(reader, n_bins, tally, |bin, row| {
+            cells.push(Cell { key: (id.clone(), bin), row })?;
+            Ok(pace.step()?)
+        })?;
+        before = Some(id);
     }
-    let left_out = LeftOut { excluded: reader.u64()?, nan: reader.u64()?, clamped: reader.u64()? };
-    reader.finish()?;
-    let tally = Tally { rows, left_out };
-    if tally.fits() { Ok((tally, config)) } else { Err(BytesError::Impossible) }
+    Ok(state)
+}
+
+/// The filled bins of a cluster, which ascend, added to the tally of all.
+fn bins(
+    reader: &mut Reader<'_>,
+    n_bins: u64,
+    tally: &mut Tally,
+    mut take: impl FnMut(u32, Row) -> Result<(), BytesError>,
+) -> Result<(), BytesError> {
+    let k = reader.u64()?;
+    let mut least = 0;
+    for _ in 0..k {
+        let (bin, row) = (reader.u64()?, row(reader)?);
+        if bin < least || bin >= n_bins || row.count == 0 {
+            return Err(BytesError::Impossible);
+        }
+        let all = &mut tally.rows[bin as usize];
+        *all = all.plus(&row).ok_or(BytesError::Impossible)?;
+        take(bin as u32, row)?;
+        least = bin + 1;
+    }
+    if k > 0 { Ok(()) } else { Err(BytesError::Impossible) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn go(_: usize) -> bool {
+        true
+    }
+
     fn tally() -> Tally {
         let rows = vec![Row { count: 3, correct: 2, sum: 3 << 63 }, Row::default()];
-        Tally { rows, left_out: LeftOut { excluded: 1, nan: 2, clamped: 3 } }
+        Tally { rows, left_out: LeftOut { excluded: 1, nan: 2, clamped: 3, rounded: 0 } }
     }
+
+    fn written(state: &State) -> Vec<u8> {
+        to_bytes(state, b"{}", &mut go).unwrap().unwrap()
+    }
+
+    fn read(bytes: &[u8]) -> Result<State, BytesError> {
+        let (state, config) = from_bytes(bytes, &mut go)?;
+        assert_eq!(config, b"{}");
+        assert_eq!(written(&state), bytes, "canonical");
+        Ok(state)
+    }
+
+    /// What one cluster has: its id, and bins with count, correct and sum.
+    type Cluster = (&'static [u8], &'static [(u64, u64, u64, i128)]);
+
+    fn clustered(counts: [u64; 5], clusters: &[Cluster]) -> Vec<u8> {
+        let mut writer = Writer::new(Kind::Reliability, CLUSTERS, b"{}", clusters.len() as u32);
+        for count in counts {
+            writer.u64(count);
+        }
+        for (id, bins) in clusters {
+            assert!(writer.id(&[id]));
+            writer.u64(bins.len() as u64);
+            for &(bin, count, correct, sum) in *bins {
+                writer.u64(bin);
+                write_row(&mut writer, &Row { count, correct, sum });
+            }
+        }
+        writer.finish().unwrap()
+    }
+
+    const COUNTS: [u64; 5] = [3, 1, 2, 3, 0];
+    const A: Cluster = (b"\"a", &[(0, 3, 2, 1 << 62), (2, 1, 1, 1 << 64)]);
+    const B: Cluster = (b"\"b", &[(2, 5, 0, 3 << 63)]);
 
     #[test]
     fn what_is_written_is_read() {
-        let (read, config) = from_bytes(&to_bytes(&tally(), b"{}").unwrap()).unwrap();
-        assert_eq!((read, config), (tally(), b"{}".to_vec()));
+        assert_eq!(read(&written(&State::from(tally()))).unwrap().tally, tally());
+        let state = read(&clustered(COUNTS, &[A, B])).unwrap();
+        assert_eq!(state.tally.rows[2], Row { count: 6, correct: 1, sum: (1 << 64) + (3 << 63) });
+        assert_eq!(state.cells.len(), 3);
+        let mut rounded = tally();
+        rounded.left_out.rounded = 3;
+        assert_eq!(read(&written(&State::from(rounded.clone()))).unwrap().tally, rounded);
     }
 
     #[test]
     fn every_truncation_is_refused() {
-        let whole = to_bytes(&tally(), b"{}").unwrap();
-        for length in 0..whole.len() {
-            assert!(from_bytes(&whole[..length]).is_err());
+        for whole in [written(&State::from(tally())), clustered(COUNTS, &[A, B])] {
+            for length in 0..whole.len() {
+                assert!(from_bytes(&whole[..length], &mut go).is_err());
+            }
         }
     }
 
@@ -77,8 +249,9 @@ mod tests {
     fn nonsense_is_refused() {
         let mut nonsense = tally();
         nonsense.rows[0].correct = 4;
-        let refused =
-            |tally: &Tally| from_bytes(&to_bytes(tally, b"").unwrap()) == Err(BytesError::Impossible);
+        let refused = |tally: &Tally| {
+            from_bytes(&written(&State::from(tally.clone())), &mut go).unwrap_err() == BytesError::Impossible
+        };
         assert!(refused(&nonsense));
         nonsense = tally();
         nonsense.rows[1].sum = 1;
@@ -91,6 +264,31 @@ mod tests {
             (nonsense.rows[1].count, nonsense.left_out.nan) = (count, nan);
             assert!(refused(&nonsense), "more rows than can be counted");
         }
-        assert_eq!(from_bytes(&to_bytes(&Tally::new(0).unwrap(), b"").unwrap()), Err(BytesError::Malformed));
+        let none = written(&State::new(0).unwrap());
+        assert_eq!(from_bytes(&none, &mut go).unwrap_err(), BytesError::Malformed);
+    }
+
+    #[test]
+    fn clusters_that_no_rows_make_are_refused() {
+        let refused = |counts, clusters: &[Cluster]| {
+            from_bytes(&clustered(counts, clusters), &mut go).unwrap_err() == BytesError::Impossible
+        };
+        assert!(refused(COUNTS, &[B, A]), "ids that descend");
+        assert!(refused(COUNTS, &[A, A]), "an id twice");
+        assert!(refused(COUNTS, &[(b"", B.1)]), "no cluster, and nothing rounded");
+        assert!(refused([3, 1, 2, 3, 1], &[(b"", B.1), A]), "rows with and without clusters");
+        assert!(refused([3, 1, 2, 3, 10], &[A, B]), "more rounded rows than rows");
+        assert!(refused(COUNTS, &[(b"\"a", &[(3, 1, 1, 0)])]), "no such bin");
+        assert!(refused(COUNTS, &[(b"\"a", &[(1, 1, 1, 0), (1, 1, 1, 0)])]), "a bin twice");
+        assert!(refused(COUNTS, &[(b"\"a", &[(1, 0, 0, 0)])]), "an empty bin");
+        assert!(refused(COUNTS, &[(b"\"a", &[(1, 2, 3, 0)])]), "more right than rows");
+        assert!(refused(COUNTS, &[(b"\"a", &[(1, 1, 0, -1)])]), "a negative sum");
+        assert!(refused(COUNTS, &[A, (b"\"b", &[(0, 1 << 63, 0, 0)])]), "more rows than can be counted");
+        assert!(refused([1001, 0, 0, 0, 0], &[A, B]), "more bins than clusters may have");
+        let malformed = |counts, clusters: &[Cluster]| {
+            from_bytes(&clustered(counts, clusters), &mut go).unwrap_err() == BytesError::Malformed
+        };
+        assert!(malformed(COUNTS, &[]) && malformed([0, 0, 0, 0, 0], &[A]));
+        assert!(malformed(COUNTS, &[(b"x", B.1)]), "an id without its mark");
     }
 }

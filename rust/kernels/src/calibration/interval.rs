@@ -1,4 +1,4 @@
-//! Calibration errors of a tally and their intervals: closed formulas and bisection, nothing drawn.
+//! Calibration errors of a state and their intervals: closed formulas and bisection, nothing drawn.
 //!
 //! A bin's gap is its mean probability less its observed frequency; it scatters about the true gap by
 //! `s = sqrt(y (1 - y) / n)`. The plain errors are biased upwards by that scatter (a calibrated model has an
@@ -6,19 +6,21 @@
 //! observed unsurprising? The observed gaps, raised to their own noise and scaled by one factor `L`, stand
 //! for the true ones; the limits are the scaled errors at which the observed error lies `z` standard
 //! deviations from its mean, by the folded normal distribution (Leone, Nelson and Nottingham, Technometrics
-//! 3(4), 1961). Rows count as independent.
+//! 3(4), 1961). Rows count as independent, unless they have clusters: then the gaps scatter as clusters do
+//! ([`super::scatter`]), together, and Student's t with one degree of freedom less than clusters stands for `z`.
 
-use super::tally::{Row, Tally};
-use crate::exact::Fixed;
+use super::cells::State;
+use super::folded::{MEAN_FOLDED, Power, covariance};
+use super::gap;
+use super::scatter::Scatter;
+use super::tally::{Row, Tally, units};
 use crate::grid::{Pace, Stopped, Watch};
 use crate::intervals::proportion::wilson;
 use crate::intervals::{Confidence, Interval};
-use crate::math::{exp, normal};
+use crate::math::normal;
 use crate::memory;
 use crate::simd::scalar;
 
-/// `sqrt(2 / pi)`: the mean of |N(0, 1)|.
-const MEAN_FOLDED: f64 = 0.797_884_560_802_865_4;
 /// Halvings of a bracket: more than an f64 has bits.
 const HALVINGS: u32 = 60;
 
@@ -29,10 +31,17 @@ pub struct Limits {
     pub value: f64,
     /// Its standard deviation if the true gaps are those observed (raised to their noise).
     pub standard_error: Option<f64>,
-    /// Lower limit.
+    /// Lower limit; NaN where there is none.
     pub low: f64,
-    /// Upper limit.
+    /// Upper limit; NaN where there is none.
     pub high: f64,
+}
+
+impl Limits {
+    /// A value alone.
+    pub(super) fn unknown(value: f64) -> Limits {
+        Limits { value, standard_error: None, low: f64::NAN, high: f64::NAN }
+    }
 }
 
 /// A bin that holds something.
@@ -46,13 +55,13 @@ pub struct Bin {
     pub accuracy: f64,
     /// The first less the second.
     pub gap: f64,
-    /// Wilson limits of the frequency.
+    /// Wilson limits of the frequency, clustered where rows are; all of [0, 1] where one cluster fills the bin.
     pub low: f64,
-    /// Wilson limits of the frequency.
+    /// The upper one.
     pub high: f64,
 }
 
-/// What a tally says.
+/// What a state says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// Mean absolute gap.
@@ -61,18 +70,22 @@ pub struct Summary {
     pub rmsce: Limits,
     /// Largest absolute gap.
     pub mce: Limits,
-    /// What `ece` is expected to be for a calibrated model.
+    /// Mean probability less frequency, over all rows.
+    pub gap: Limits,
+    /// What `ece` is expected to be for a calibrated model; NaN under two clusters.
     pub noise_floor: f64,
-    /// Every probability is 0 or 1 and came true: no scatter to work with, and the upper limits are those of
-    /// the bins' frequencies.
+    /// Nothing scatters: every probability is 0 or 1 and came true, or all clusters show one gap. The limits are
+    /// those of the bins' frequencies.
     pub certain: bool,
+    /// Rows of each cluster, where they have some, in an order that does not depend on their names.
+    pub clusters: Option<Vec<Row>>,
     /// The filled bins.
     pub bins: Vec<Bin>,
 }
 
-/// The critical value when the error is shared by `parts` limits of each side.
+/// The probability beyond each limit when the error is shared by `parts` limits of each side.
 fn shared(confidence: Confidence, parts: usize) -> f64 {
-    -normal::quantile(confidence.tail() / parts as f64)
+    confidence.tail() / parts as f64
 }
 
 /// An error with its interval inside [0, 1], an open side at its end.
@@ -83,17 +96,17 @@ fn limits(confidence: Confidence, value: f64, standard_error: Option<f64>, low: 
 }
 
 /// A bin as the intervals see it.
-struct Gap {
+pub(super) struct Gap {
     n: f64,
     correct: f64,
     mean_probability: f64,
-    weight: f64,
+    pub(super) weight: f64,
     /// The gap, with its sign.
-    signed: f64,
+    pub(super) signed: f64,
     /// The gap's standard deviation were the bin calibrated.
     null: f64,
-    /// The same with the observed frequency, drawn towards the mean probability by one row.
-    scatter: f64,
+    /// Its standard deviation: of the observed frequency, drawn towards the mean probability by one row.
+    pub(super) scatter: f64,
     /// The larger of |gap| and `null`.
     reach: f64,
 }
@@ -103,7 +116,7 @@ impl Gap {
         let (n, correct) = (row.count as f64, row.correct as f64);
         let mean = units(row.sum) / n;
         // The difference is formed exactly: a calibrated bin has a gap of 0, not of a rounding.
-        let signed = units(row.sum - (i128::from(row.correct) << 64)) / n;
+        let signed = row.excess() / n;
         let deviation = |p: f64| {
             let variance = p * (1.0 - p) / n;
             if variance > 0.0 { variance.sqrt() } else { 0.0 }
@@ -122,80 +135,71 @@ impl Gap {
         }
     }
 
-    /// The frequency's distance from the mean probability: the least and the most within Wilson's limits.
-    fn distances(&self, z: f64) -> (f64, f64) {
-        let Interval { low, high } = wilson(self.correct, self.n - self.correct, z);
+    /// The same bin where clusters say how it scatters.
+    fn clustered(self, null: f64, scatter: f64) -> Self {
+        Gap { null, scatter, reach: larger(self.signed.abs(), null), ..self }
+    }
+
+    /// The frequency's distance from the mean probability: the least and the most within limits.
+    fn distances(&self, Interval { low, high }: Interval) -> (f64, f64) {
         let (below, above) = (self.mean_probability - low, high - self.mean_probability);
         let outside = larger(larger(-below, -above), 0.0);
-        // With z below 0 (one side, at a level under one half) the limits lie on the other side of the frequency.
+        // At a level under one half, on one side, the limits lie on the other side of the frequency.
         (outside, larger(larger(below, above), 0.0))
     }
-}
-
-fn units(sum: i128) -> f64 {
-    Fixed::from_bytes(sum.to_le_bytes()).value()
 }
 
 fn larger(a: f64, b: f64) -> f64 {
     if b > a { b } else { a }
 }
 
-/// What is averaged over bins.
-#[derive(Clone, Copy, PartialEq)]
-enum Power {
-    /// |gap|
-    One,
-    /// gap squared, and the root of the mean
-    Two,
+/// The filled bins, how they scatter, and how sure the limits are to be.
+struct Model<'a> {
+    gaps: Vec<Gap>,
+    scatter: Option<&'a Scatter>,
+    confidence: Confidence,
+    /// So many standard deviations out lies what would be surprising.
+    critical: f64,
 }
 
-impl Power {
-    fn of(self, h: f64) -> f64 {
-        if self == Power::One { h } else { h * h }
-    }
-
-    fn root(self, mean: f64) -> f64 {
-        if self == Power::One { mean } else { mean.sqrt() }
-    }
-
-    /// Mean and variance of |N(h, s^2)|, or of N(h, s^2) squared; `h >= 0`.
-    fn moments(self, h: f64, s: f64) -> (f64, f64) {
-        let (hh, ss) = (h * h, s * s);
-        if self == Power::Two {
-            return (hh + ss, 2.0 * ss * ss + 4.0 * hh * ss);
-        }
-        // Nine deviations out nothing is folded, to the last place.
-        if h >= 9.0 * s {
-            return (h, ss);
-        }
-        let r = h / s;
-        let mean = s * MEAN_FOLDED * exp(-0.5 * r * r) + h * (1.0 - 2.0 * normal::cdf(-r));
-        (mean, hh + ss - mean * mean)
-    }
-
+impl Model<'_> {
     /// The weighted mean of a function of the bins.
-    fn average(self, gaps: &[Gap], h: impl Fn(&Gap) -> f64) -> f64 {
-        gaps.iter().map(|gap| gap.weight * self.of(h(gap))).sum()
+    fn average(&self, power: Power, h: impl Fn(&Gap) -> f64) -> f64 {
+        self.gaps.iter().map(|gap| gap.weight * power.of(h(gap))).sum()
     }
 
     /// Mean and standard deviation of the averaged error if the true gaps are `scale` times the reaches;
     /// at 0 the model is calibrated.
-    fn expected(self, gaps: &[Gap], scale: f64) -> (f64, f64) {
+    fn expected(&self, power: Power, scale: f64, pace: &mut Pace<'_>) -> Result<(f64, f64), Stopped> {
+        let deviation = |gap: &Gap| if scale > 0.0 { gap.scatter } else { gap.null };
         let (mut mean, mut variance) = (0.0, 0.0);
-        for gap in gaps {
-            let s = if scale > 0.0 { gap.scatter } else { gap.null };
-            let (m, v) = self.moments(scale * gap.reach, s);
+        for gap in &self.gaps {
+            let (m, v) = power.moments(scale * gap.reach, deviation(gap));
             mean += gap.weight * m;
             variance += gap.weight * gap.weight * v;
         }
-        (mean, larger(variance, 0.0).sqrt())
+        pace.stride(self.gaps.len())?;
+        if let Some(scatter) = self.scatter {
+            let correlations =
+                if scale > 0.0 { &scatter.noise } else { &scatter.null }.correlations.as_slice();
+            let of = |gap: &Gap| power.coefficients(scale * gap.reach, deviation(gap), gap.weight);
+            let coefficients = memory::collected(self.gaps.iter().map(of))?;
+            let mut at = 0;
+            for (b, mine) in coefficients.iter().enumerate() {
+                for (other, &rho) in coefficients[..b].iter().zip(&correlations[at..]) {
+                    variance += 2.0 * covariance(rho, mine, other);
+                }
+                at += b;
+                pace.stride(b)?;
+            }
+        }
+        Ok((mean, larger(variance, 0.0).sqrt()))
     }
 
     /// The largest scale found at which mean + `z` deviations is `observed`, by doubling and halving.
-    fn scale_at(self, gaps: &[Gap], z: f64, observed: f64, pace: &mut Pace<'_>) -> Result<f64, Stopped> {
+    fn scale_at(&self, power: Power, z: f64, observed: f64, pace: &mut Pace<'_>) -> Result<f64, Stopped> {
         let mut below = |scale: f64| {
-            let (mean, deviation) = self.expected(gaps, scale);
-            pace.stride(gaps.len())?;
+            let (mean, deviation) = self.expected(power, scale, pace)?;
             Ok::<_, Stopped>(mean + z * deviation < observed)
         };
         let (mut low, mut high) = (0.0, 1.0);
@@ -216,95 +220,155 @@ impl Power {
         Ok(high)
     }
 
-    fn limits(
-        self,
-        gaps: &[Gap],
-        confidence: Confidence,
-        floor: f64,
-        pace: &mut Pace<'_>,
-    ) -> Result<Limits, Stopped> {
-        let (z, observed) = (confidence.z(), self.average(gaps, |gap| gap.signed.abs()));
-        let at = |scale: f64| self.root(self.average(gaps, |gap| scale * gap.reach));
-        let (calibrated, spread) = self.expected(gaps, 0.0);
+    fn limits(&self, power: Power, floor: f64, pace: &mut Pace<'_>) -> Result<Limits, Stopped> {
+        let (z, observed) = (self.critical, self.average(power, |gap| gap.signed.abs()));
+        let at = |scale: f64| power.root(self.average(power, |gap| scale * gap.reach));
+        let (calibrated, spread) = self.expected(power, 0.0, pace)?;
         let low = if calibrated + z * spread >= observed {
             0.0
         } else {
-            at(self.scale_at(gaps, z, observed, pace)?)
+            at(self.scale_at(power, z, observed, pace)?)
         };
-        let high = larger(at(self.scale_at(gaps, -z, observed, pace)?), floor);
-        let (mean, deviation) = self.expected(gaps, 1.0);
+        let high = larger(at(self.scale_at(power, -z, observed, pace)?), floor);
+        let (mean, deviation) = self.expected(power, 1.0, pace)?;
         // The root of a mean square scatters by the square's deviation over twice the root.
-        let standard_error = if self == Power::One { deviation } else { deviation / (2.0 * mean.sqrt()) };
-        Ok(limits(confidence, self.root(observed), Some(standard_error), low, high))
+        let standard_error = if power == Power::One { deviation } else { deviation / (2.0 * mean.sqrt()) };
+        Ok(limits(self.confidence, power.root(observed), Some(standard_error), low, high))
     }
 
-    /// Where every probability is 0 or 1 and came true: the farthest that the frequencies may lie.
-    fn limits_if_certain(self, gaps: &[Gap], confidence: Confidence) -> Limits {
-        let z = shared(confidence, gaps.len());
-        let high = self.root(self.average(gaps, |gap| gap.distances(z).1));
-        limits(confidence, 0.0, Some(high / (2.0 * confidence.two_sided().z())), 0.0, high)
+    /// Limits of the frequency of each bin, with an error shared by `parts` limits of each side.
+    fn frequencies(&self, tail: f64, pace: &mut Pace<'_>) -> Result<Vec<Interval>, Stopped> {
+        let z = -normal::quantile(tail);
+        Ok(match self.scatter {
+            Some(scatter) => scatter.frequencies(tail, pace)?,
+            None => {
+                memory::collected(self.gaps.iter().map(|gap| wilson(gap.correct, gap.n - gap.correct, z)))?
+            }
+        })
+    }
+
+    /// Where nothing scatters: the nearest and the farthest that the frequencies may lie, the error shared by all bins.
+    fn limits_if_certain(&self, power: Power, frequencies: &[Interval]) -> Limits {
+        let reached = |pick: fn((f64, f64)) -> f64| {
+            let each = self.gaps.iter().zip(frequencies);
+            power.root(each.map(|(gap, &limits)| gap.weight * power.of(pick(gap.distances(limits)))).sum())
+        };
+        let (low, high) = (reached(|(near, _)| near), reached(|(_, far)| far));
+        let value = power.root(self.average(power, |gap| gap.signed.abs()));
+        // As the critical value is that of one side where one is asked for.
+        let two = self.confidence.two_sided();
+        let critical = self.scatter.map_or_else(|| two.z(), |scatter| two.t(scatter.df()));
+        limits(self.confidence, value, Some((high - low) / (2.0 * critical)), low, high)
+    }
+
+    /// The largest gap: limits of the frequency of every bin, at half an error shared by all.
+    ///
+    /// At the whole of it, Wilson's limits near 0 and 1 let one calibrated set of nine look miscalibrated at n = 300.
+    fn largest(&self, pace: &mut Pace<'_>) -> Result<Limits, Stopped> {
+        let frequencies = self.frequencies(shared(self.confidence, 2 * self.gaps.len()), pace)?;
+        let (mut value, mut low, mut high) = (0.0, 0.0, 0.0);
+        for (gap, &limits) in self.gaps.iter().zip(&frequencies) {
+            let (near, far) = gap.distances(limits);
+            (value, low, high) = (larger(value, gap.signed.abs()), larger(low, near), larger(high, far));
+        }
+        Ok(limits(self.confidence, value, None, low, high))
     }
 }
 
-/// The largest gap: Wilson's limits in every bin, at an error shared by all.
-fn largest(gaps: &[Gap], confidence: Confidence) -> Limits {
-    let z = shared(confidence, gaps.len());
-    let (mut value, mut low, mut high) = (0.0, 0.0, 0.0);
-    for gap in gaps {
-        let (near, far) = gap.distances(z);
-        (value, low, high) = (larger(value, gap.signed.abs()), larger(low, near), larger(high, far));
-    }
-    limits(confidence, value, None, low, high)
-}
-
-/// Errors, intervals and filled bins of a tally; `None` where it holds no row.
+/// Errors, intervals and filled bins of a state; `None` where it holds no row.
 pub fn summarise(
-    tally: &Tally,
+    state: &State,
     confidence: Confidence,
     watch: Watch<'_>,
 ) -> Result<Option<Summary>, Stopped> {
-    scalar(|| summary(tally, confidence, &mut Pace::new(watch)))
+    scalar(|| summary(state, confidence, &mut Pace::new(watch)))
 }
 
-fn summary(tally: &Tally, confidence: Confidence, pace: &mut Pace<'_>) -> Result<Option<Summary>, Stopped> {
-    let total: u64 = tally.rows.iter().map(|row| row.count).sum();
-    let filled = || tally.rows.iter().enumerate().filter(|(_, row)| row.count > 0);
-    let gaps = memory::gathered(filled().map(|(_, row)| Gap::new(row, total)))?;
-    if gaps.is_empty() {
+fn summary(state: &State, confidence: Confidence, pace: &mut Pace<'_>) -> Result<Option<Summary>, Stopped> {
+    let tally = &state.tally;
+    let total = tally.count();
+    if total == 0 {
         return Ok(None);
     }
-    let both = confidence.two_sided().z();
-    let noise_floor = MEAN_FOLDED * gaps.iter().map(|gap| gap.weight * gap.null).sum::<f64>();
-    let certain = gaps.iter().all(|gap| gap.reach == 0.0);
-    let mut error = |power: Power, floor: f64| {
-        if certain {
-            Ok(power.limits_if_certain(&gaps, confidence))
-        } else {
-            power.limits(&gaps, confidence, floor, pace)
-        }
+    let mut scatter = if state.is_clustered() { Some(Scatter::of(state, pace)?) } else { None };
+    let gaps = gaps(tally, total, scatter.as_ref())?;
+    let critical = scatter.as_ref().map_or_else(|| confidence.z(), |scatter| confidence.t(scatter.df()));
+    let model = Model { gaps, scatter: scatter.as_ref(), confidence, critical };
+    let mut said = if scatter.as_ref().is_some_and(|scatter| scatter.clusters < 2) {
+        unknown(&model)
+    } else {
+        known(&model, pace)?
     };
-    let bin = |((index, _), gap): ((usize, &Row), &Gap)| {
-        let Interval { low, high } = wilson(gap.correct, gap.n - gap.correct, both);
+    said.gap = match &scatter {
+        Some(scatter) => gap::of_clusters(tally, scatter, confidence, pace)?,
+        None => gap::of_rows(tally, &model.gaps, confidence),
+    };
+    let both = confidence.two_sided().tail();
+    let frequencies = model.frequencies(both, pace)?;
+    let filled = tally.rows.iter().enumerate().filter(|(_, row)| row.count > 0);
+    let bin = |((gap, &Interval { low, high }), (index, _)): ((&Gap, &Interval), (usize, &Row))| {
         let accuracy = gap.correct / gap.n;
         Bin { index, mean_probability: gap.mean_probability, accuracy, gap: gap.signed, low, high }
     };
-    Ok(Some(Summary {
-        ece: error(Power::One, noise_floor)?,
-        rmsce: error(Power::Two, 0.0)?,
-        mce: largest(&gaps, confidence),
-        noise_floor,
-        certain,
-        bins: memory::gathered(filled().zip(&gaps).map(bin))?,
-    }))
+    said.bins = memory::gathered(model.gaps.iter().zip(&frequencies).zip(filled).map(bin))?;
+    said.clusters = scatter.as_mut().map(|scatter| std::mem::take(&mut scatter.totals));
+    Ok(Some(said))
+}
+
+/// The filled bins.
+fn gaps(tally: &Tally, total: u64, scatter: Option<&Scatter>) -> Result<Vec<Gap>, Stopped> {
+    let filled = tally.rows.iter().filter(|row| row.count > 0).map(|row| Gap::new(row, total));
+    Ok(match scatter {
+        None => memory::gathered(filled)?,
+        Some(Scatter { null, noise, .. }) => {
+            let deviations = null.deviations.iter().zip(&noise.deviations);
+            memory::gathered(filled.zip(deviations).map(|(gap, (&null, &noise))| gap.clustered(null, noise)))?
+        }
+    })
+}
+
+/// Errors with intervals.
+fn known(model: &Model<'_>, pace: &mut Pace<'_>) -> Result<Summary, Stopped> {
+    let noise_floor = MEAN_FOLDED * model.gaps.iter().map(|gap| gap.weight * gap.null).sum::<f64>();
+    let certain = match model.scatter {
+        Some(scatter) => scatter.alike,
+        None => model.gaps.iter().all(|gap| gap.reach == 0.0),
+    };
+    let (ece, rmsce) = if certain {
+        let frequencies = model.frequencies(shared(model.confidence, model.gaps.len()), pace)?;
+        let error = |power: Power| model.limits_if_certain(power, &frequencies);
+        (error(Power::One), error(Power::Two))
+    } else {
+        (model.limits(Power::One, noise_floor, pace)?, model.limits(Power::Two, 0.0, pace)?)
+    };
+    let (mce, gap) = (model.largest(pace)?, Limits::unknown(0.0));
+    Ok(Summary { ece, rmsce, mce, gap, noise_floor, certain, clusters: None, bins: Vec::new() })
+}
+
+/// Errors alone: the scatter of one cluster is not known.
+fn unknown(model: &Model<'_>) -> Summary {
+    let error = |power: Power| Limits::unknown(power.root(model.average(power, |gap| gap.signed.abs())));
+    let largest = model.gaps.iter().map(|gap| gap.signed.abs()).fold(0.0, larger);
+    Summary {
+        ece: error(Power::One),
+        rmsce: error(Power::Two),
+        mce: Limits::unknown(largest),
+        gap: Limits::unknown(0.0),
+        noise_floor: f64::NAN,
+        certain: false,
+        clusters: None,
+        bins: Vec::new(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exact::Fixed;
     use crate::intervals::Alternative;
 
     fn summarise(tally: &Tally, confidence: Confidence) -> Result<Option<Summary>, Stopped> {
-        super::summarise(tally, confidence, &mut |_| true)
+        super::summarise(&State::from(tally.clone()), confidence, &mut |_| true)
     }
 
     const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
@@ -373,14 +437,5 @@ mod tests {
         assert_eq!((said.ece.value, said.rmsce.value, said.mce.value), (1.0, 1.0, 1.0));
         assert!(said.ece.low > 0.0 && said.ece.high == 1.0);
         assert_eq!(summarise(&Tally::new(3).unwrap(), TWO), Ok(None));
-    }
-
-    #[test]
-    fn the_folded_normal_meets_the_plain_one() {
-        for r in [0.0, 0.5, 3.0, 8.999, 9.0, 20.0] {
-            let (mean, variance) = Power::One.moments(r * 0.1, 0.1);
-            near(mean * mean + variance, 0.01 * (1.0 + r * r), 1e-15);
-        }
-        near(Power::One.moments(0.8999, 0.1).1, 0.01, 1e-15);
     }
 }

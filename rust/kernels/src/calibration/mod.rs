@@ -9,19 +9,27 @@
 //! - the edges of `M` bins are `e_k = k / M`, divided truly and rounded to the input's own type, so that 0.3
 //!   lies on the same side in every type; bin `k` is `(e_k, e_{k+1}]`, the first one closed at 0;
 //! - a probability `p` adds `floor(p * 2^64)`, whatever path it takes;
+//! - of rows in clusters the same is kept for each cluster and bin that occurs, under the cluster's name;
 //! - values in `(1, 1 + 1e-6]`, which a float32 softmax produces, count as 1 and are counted.
 
 mod bins;
 mod block;
 mod bytes;
+mod cells;
+mod folded;
+mod gap;
+mod grouped;
 mod interval;
 mod labels;
+mod scatter;
 mod sources;
 mod tally;
 
 pub use bins::{MAX_BINS, Probability, bin_by_edges, edges};
 pub use block::{Fault, LeftOut};
 pub use bytes::{from_bytes, to_bytes};
+pub use cells::{MAX_CLUSTERED_BINS, Refused, State};
+pub use grouped::{Clusters, tally_clusters};
 pub use interval::{Bin, Limits, Summary, summarise};
 pub use labels::Labels;
 pub use sources::{Scores, Source, TopLabels};

@@ -1,6 +1,6 @@
 //! Where probabilities come from: one a row with a 0/1 outcome, or the top label of a row of classes.
 
-use super::bins::{Probability, Work};
+use super::bins::{Probability, SHORT_SUM_TOLERANCE, SUM_TOLERANCE, Work};
 use super::block::{Block, Fault, LeftOut};
 use super::labels::Labels;
 use crate::rows::Rows;
@@ -196,12 +196,15 @@ impl<T: Probability, R: Rows<T>> Source for TopLabels<'_, T, R> {
             let row = self.rows.row(index);
             let pass = pass::<T>(row);
             if !pass.good {
-                if !first_bad::<T>(row, index, omit_nan)? {
-                    return Err(Fault::Sum { row: index, value: pass.sum, tolerance: T::SUM_TOLERANCE });
+                match look_closely::<T>(row, pass.sum, index, omit_nan)? {
+                    Found::Nan => {
+                        left_out.nan += 1;
+                        continue;
+                    }
+                    Found::Rounded => {}
                 }
-                left_out.nan += 1;
-                continue;
             }
+            left_out.rounded += u64::from((pass.sum - 1.0).abs() > SUM_TOLERANCE);
             let label = self.labels.get(index);
             let class = usize::try_from(label).unwrap_or(usize::MAX);
             if class >= row.len() {
@@ -258,12 +261,28 @@ fn pass<T: Probability>(row: &[T]) -> Pass<T::Work> {
     Pass { top: best, sum, good: good.iter().all(|&good| good) & near_one }
 }
 
-/// True: the row has a NaN to omit. False: every value can stand, so it was the sum.
+/// What a row that does not pass is after all.
+enum Found {
+    /// One with a NaN to omit.
+    Nan,
+    /// One of 16-bit floats in a wider type, whose sum is off by no more than their rounding.
+    Rounded,
+}
+
 #[inline(never)]
-fn first_bad<T: Probability>(row: &[T], index: usize, omit_nan: bool) -> Result<bool, Fault> {
+fn look_closely<T: Probability>(row: &[T], sum: f64, index: usize, omit_nan: bool) -> Result<Found, Fault> {
     let mut nan = false;
     for (column, p) in row.iter().enumerate() {
         nan |= judge::<T>(p.widen(), index, column, omit_nan)?.is_none();
     }
-    Ok(nan)
+    if nan {
+        return Ok(Found::Nan);
+    }
+    // Every value can stand: it was the sum.
+    let short = row.iter().all(|p| p.widen().is_bf16()) || row.iter().all(|p| p.widen().is_f16());
+    if short && (sum - 1.0).abs() <= SHORT_SUM_TOLERANCE {
+        return Ok(Found::Rounded);
+    }
+    let tolerance = if short { SHORT_SUM_TOLERANCE } else { SUM_TOLERANCE };
+    Err(Fault::Sum { row: index, value: sum, tolerance, short })
 }

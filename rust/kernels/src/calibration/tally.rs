@@ -3,12 +3,13 @@
 use super::bins::{Probability, Work, bin, bin_by_edges, edges};
 use super::block::{BLOCK, Block, Fault, LeftOut};
 use super::sources::Source;
+use crate::exact::Fixed;
 use crate::grid::{self, Stopped, Watch};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Isa, Kernel, dispatch, scalar};
 
 /// One bin: predictions in it, how many came true, and the sum of their probabilities in units of 2^-64.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row {
     /// Predictions.
     pub count: u64,
@@ -16,6 +17,27 @@ pub struct Row {
     pub correct: u64,
     /// The sum of `floor(p * 2^64)`.
     pub sum: i128,
+}
+
+impl Row {
+    /// Both rows together; `None` where a count or the sum would leave its range.
+    pub(super) fn plus(&self, other: &Row) -> Option<Row> {
+        Some(Row {
+            count: self.count.checked_add(other.count)?,
+            correct: self.correct.checked_add(other.correct)?,
+            sum: self.sum.checked_add(other.sum)?,
+        })
+    }
+
+    /// The sum of the probabilities less the number of true ones, exact in units of 2^-64 and rounded once.
+    pub(super) fn excess(&self) -> f64 {
+        units(self.sum - (i128::from(self.correct) << 64))
+    }
+}
+
+/// A sum of units of 2^-64 as the nearest f64.
+pub(super) fn units(sum: i128) -> f64 {
+    Fixed::from_bytes(sum.to_le_bytes()).value()
 }
 
 /// What a state holds: one [`Row`] a bin, and what was left out.
@@ -42,13 +64,18 @@ impl Tally {
         Ok(Tally { rows: memory::filled(n_bins, Row::default())?, left_out: LeftOut::default() })
     }
 
+    /// Rows that count.
+    pub(super) fn count(&self) -> u64 {
+        self.rows.iter().map(|row| row.count).sum()
+    }
+
     /// Whether there are fewer than 2^63 rows, counted or left out: no sum over the bins passes its range.
     pub(super) fn fits(&self) -> bool {
-        let LeftOut { excluded, nan, clamped } = self.left_out;
+        let LeftOut { excluded, nan, clamped, rounded } = self.left_out;
         let counts = self.rows.iter().map(|row| row.count);
         let counted = counts.map(u128::from).sum::<u128>();
         let all = counted + u128::from(excluded) + u128::from(nan);
-        all < 1 << 63 && u128::from(clamped) <= counted
+        all < 1 << 63 && u128::from(clamped.max(rounded)) <= counted
     }
 
     /// Both tallies together, of as many bins; integers, so the order does not matter. `None` where the bins differ in
@@ -60,25 +87,10 @@ impl Tally {
 
     /// The sum, whose rows go into `rows`.
     fn added(&self, other: &Tally, mut rows: Vec<Row>) -> Option<Tally> {
-        let add = |(a, b): (&Row, &Row)| {
-            Some(Row {
-                count: a.count.checked_add(b.count)?,
-                correct: a.correct.checked_add(b.correct)?,
-                sum: a.sum.checked_add(b.sum)?,
-            })
-        };
-        for pair in self.rows.iter().zip(&other.rows) {
-            rows.push(add(pair)?);
+        for (a, b) in self.rows.iter().zip(&other.rows) {
+            rows.push(a.plus(b)?);
         }
-        let (a, b) = (self.left_out, other.left_out);
-        let sum = Tally {
-            rows,
-            left_out: LeftOut {
-                excluded: a.excluded.checked_add(b.excluded)?,
-                nan: a.nan.checked_add(b.nan)?,
-                clamped: a.clamped.checked_add(b.clamped)?,
-            },
-        };
+        let sum = Tally { rows, left_out: self.left_out.plus(other.left_out)? };
         sum.fits().then_some(sum)
     }
 }
@@ -95,7 +107,7 @@ type Packed = [[i64; 2]; LANES];
 /// Adding 16 rounds to multiples of 2^-48, the rest is exact (fast two-sum), and adding 1.5 * 2^-12 rounds
 /// that to multiples of 2^-64, made a floor by one compare. `|low| <= 2^15`.
 #[inline(always)]
-fn fixed(p: f64) -> (i64, i64) {
+pub(super) fn fixed(p: f64) -> (i64, i64) {
     const FINE: f64 = 1.5 / 4096.0;
     let shifted = p + 16.0;
     let rest = p - (shifted - 16.0);
@@ -145,9 +157,7 @@ impl<S: Source> Kernel for Chunk<'_, S> {
 
     #[inline(always)]
     fn run<I: Isa>(self) -> Self::Out {
-        let zero = <S::Item as Probability>::Work::ZERO;
-        let mut block =
-            Block { probability: [zero; BLOCK], flags: [0; BLOCK], bin: [0; BLOCK], add: [[0; 2]; BLOCK] };
+        let mut block = Block::new();
         let (mut at, mut since_flush) = (self.start, 0);
         while at < self.end {
             let n = BLOCK.min(self.end - at);
@@ -164,17 +174,22 @@ impl<S: Source> Kernel for Chunk<'_, S> {
     }
 }
 
-/// Adds the first `n` rows of a block, and nothing to bin 0 for each of the others: loops of a constant
-/// length over separate arrays are what the compiler turns into wide code.
+/// The bins of the first `n` rows of a block; loops of a constant length over separate arrays are what the compiler
+/// turns into wide code.
 #[inline(always)]
-fn add_block<T: Probability>(block: &mut Block<T::Work>, n: usize, edges: &[T::Work], packed: &mut [Packed]) {
-    let Block { probability, flags, bin: bins, add } = block;
+pub(super) fn find_bins<T: Probability>(
+    block: &mut Block<T::Work>,
+    n: usize,
+    edges: &[T::Work],
+    n_bins: usize,
+) {
+    let Block { probability, flags, bin: bins, .. } = block;
     if n < BLOCK {
         probability[n..].fill(T::Work::ZERO);
         flags[n..].fill(0);
     }
     if edges.is_empty() {
-        let m = T::Work::from_count(packed.len());
+        let m = T::Work::from_count(n_bins);
         for i in 0..BLOCK {
             bins[i] = bin::<T>(probability[i], m) as u32;
         }
@@ -183,6 +198,13 @@ fn add_block<T: Probability>(block: &mut Block<T::Work>, n: usize, edges: &[T::W
             bins[i] = bin_by_edges(probability[i], edges) as u32;
         }
     }
+}
+
+/// Adds the first `n` rows of a block, and nothing to bin 0 for each of the others.
+#[inline(always)]
+fn add_block<T: Probability>(block: &mut Block<T::Work>, n: usize, edges: &[T::Work], packed: &mut [Packed]) {
+    find_bins::<T>(block, n, edges, packed.len());
+    let Block { probability, flags, bin: bins, add } = block;
     // Few blocks of f32 hold a value so small that it has bits below 2^-48; the others need no low part.
     let fine = probability.iter().fold(false, |any, p| any | p.is_fine());
     for i in 0..BLOCK {
@@ -212,7 +234,7 @@ fn flush(packed: &mut [Packed], rows: &mut [Row]) {
 }
 
 /// Rows of a chunk: about 2^18 elements, and enough that emptying many bins does not show.
-fn chunk_rows(width: usize, n_bins: usize) -> usize {
+pub(super) fn chunk_rows(width: usize, n_bins: usize) -> usize {
     let width = width.max(1);
     ((1 << 18) / width).clamp(16, grid::CHUNK).max((16 * n_bins).div_ceil(width))
 }
@@ -262,7 +284,6 @@ pub fn tally<S: Source>(
 mod tests {
     use super::super::{Labels, MAX_BINS, Scores, TopLabels};
     use super::*;
-    use crate::exact::Fixed;
     use crate::rows::Table;
     use crate::simd::{self, Bf16, F16, Level};
 
@@ -370,7 +391,7 @@ mod tests {
         let source = Scores { probs: &probs, labels: Labels::I64(&labels), keep: Some(&keep) };
         assert_eq!(run(&source, 2), Err(Fault::Nan { row: 1, column: 0 }));
         let omit = tally(&source, Options { n_bins: 2, omit_nan: true }, &mut go).unwrap().unwrap();
-        assert_eq!(omit.left_out, LeftOut { excluded: 1, nan: 1, clamped: 1 });
+        assert_eq!(omit.left_out, LeftOut { excluded: 1, nan: 1, clamped: 1, rounded: 0 });
         assert_eq!(omit.rows[0], Row { count: 2, correct: 1, sum: 3 << 62 });
         assert_eq!(omit.rows[1], Row { count: 1, correct: 1, sum: 1 << 64 });
         let all = Scores { keep: None, ..source };

@@ -4,7 +4,6 @@ mod peak;
 mod perplexity;
 mod scores;
 mod sequence;
-mod shards;
 mod state_bytes;
 mod totals;
 
@@ -12,7 +11,4 @@ pub use peak::Logit;
 pub use perplexity::{Perplexity, Unit};
 pub use scores::{Refusal, Scores, token_scores};
 pub use sequence::sequence_nll;
-pub use state_bytes::LONGEST_TEXT;
-pub use totals::{
-    Batch, COUNTS, EXCLUDED, IGNORED, Id, Names, Per, Refused, Summed, Total, Totals, sum_batch,
-};
+pub use totals::{Batch, COUNTS, EXCLUDED, IGNORED, Per, Refused, Summed, Total, Totals, sum_batch};

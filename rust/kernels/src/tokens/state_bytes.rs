@@ -1,43 +1,19 @@
 //! The bytes of [`Totals`]: `u64 per, infinite, nan, excluded, ignored`, then a row a cluster: `id, u64 tokens, i128 units,
 //! i128 nll`. An id is `#` and eight bytes, or `"` and its text, or empty for a cluster without a name.
 
-use super::totals::{Id, Named, Total, Totals};
+use super::totals::{Named, Total, Totals};
+use crate::clusters::Id;
 use crate::exact::Fixed;
 use crate::exact::bytes::{BytesError, Kind, Reader, Writer};
 use crate::grid::{Pace, Stopped, Watch};
 use crate::memory;
 
 const LAYOUT: u8 = 1;
-/// The longest text that the length of an id can tell, behind its mark.
-pub const LONGEST_TEXT: usize = u16::MAX as usize - 1;
 const LEAST_ROW: usize = 2 + 8 + 2 * Fixed::BYTES;
-
-impl Id {
-    fn write(&self, writer: &mut Writer) -> bool {
-        match self {
-            Id::Number(id) => writer.id(&[b"#", &id.to_le_bytes()[..]]),
-            Id::Text(id) => writer.id(&[b"\"", id.as_bytes()]),
-        }
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Id, BytesError> {
-        match bytes.split_first() {
-            Some((b'#', rest)) => {
-                let number = rest.try_into().map_err(|_| BytesError::Malformed)?;
-                Ok(Id::Number(i64::from_le_bytes(number)))
-            }
-            Some((b'"', rest)) => {
-                let text = std::str::from_utf8(rest).map_err(|_| BytesError::Malformed)?;
-                Ok(Id::Text(text.into()))
-            }
-            _ => Err(BytesError::Malformed),
-        }
-    }
-}
 
 impl Totals {
     /// Canonical: equal totals have equal bytes. `config` is the caller's, carried along. `None` past 2^32
-    /// clusters, or for a name longer than [`LONGEST_TEXT`].
+    /// clusters, or for a name longer than [`crate::clusters::LONGEST_TEXT`].
     pub fn to_bytes(&self, config: &[u8], watch: Watch<'_>) -> Result<Option<Vec<u8>>, Stopped> {
         let mut pace = Pace::new(watch);
         let Ok(rows) = u32::try_from(self.clusters()) else { return Ok(None) };

@@ -1,12 +1,11 @@
 //! Totals of negative log-likelihoods per cluster: exact, so that every split and order gives the same bits.
 
-use super::shards::{Keyed, Shards};
+use crate::clusters::{Id, Keyed, Names, Shards};
 use crate::exact::Fixed;
 use crate::grid::{Pace, Stopped, Watch, chunk, chunks, each_chunk};
 use crate::memory::{self, NoMemory};
 use crate::simd::Element;
 use crate::sorting::sorted;
-use std::sync::Arc;
 
 /// Tokens between two looks at the watch, about.
 const TOKENS: usize = 1 << 16;
@@ -38,15 +37,6 @@ impl Total {
     }
 }
 
-/// The name of a cluster. Numbers and texts are different names: 1 is not "1".
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Id {
-    /// A whole number.
-    Number(i64),
-    /// A text.
-    Text(Arc<str>),
-}
-
 /// A cluster with a name.
 #[derive(Clone, Debug)]
 pub(super) struct Named(pub Id, pub Total);
@@ -63,27 +53,6 @@ impl Keyed for Named {
             self.1 = sum;
         }
         fits
-    }
-}
-
-/// Names for the clusters of a batch, by code.
-#[derive(Clone, Copy, Debug)]
-pub enum Names<'a> {
-    /// None: every cluster of the batch is a new one.
-    None,
-    /// Whole numbers.
-    Numbers(&'a [i64]),
-    /// Texts.
-    Texts(&'a [String]),
-}
-
-impl Names<'_> {
-    fn id(&self, code: usize) -> Option<Id> {
-        match self {
-            Names::None => None,
-            Names::Numbers(ids) => ids.get(code).copied().map(Id::Number),
-            Names::Texts(ids) => ids.get(code).map(|id| Id::Text(id.as_str().into())),
-        }
     }
 }
 

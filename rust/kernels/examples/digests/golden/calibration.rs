@@ -2,7 +2,12 @@
 
 use super::inputs::{Digest, Draw, unit, words};
 use super::{Entry, Run, entry};
-use steelyard_kernels::calibration::{Labels, Options, Probability, Scores, Source, TopLabels, tally};
+use steelyard_kernels::calibration::{
+    Clusters, Labels, Options, Probability, Scores, Source, TopLabels, summarise, tally, tally_clusters,
+    to_bytes,
+};
+use steelyard_kernels::clusters::Names;
+use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::rows::Table;
 use steelyard_kernels::simd::{Bf16, F16};
 
@@ -11,6 +16,10 @@ pub const TABLE: &[Entry] = &[
     entry("calibration.scores", "float64", scores::<f64>),
     entry("calibration.scores", "bfloat16", scores::<Bf16>),
     entry("calibration.scores", "float16", scores::<F16>),
+    entry("calibration.clusters", "float32", clusters::<f32>),
+    entry("calibration.clusters", "float64", clusters::<f64>),
+    entry("calibration.clusters", "bfloat16", clusters::<Bf16>),
+    entry("calibration.clusters", "float16", clusters::<F16>),
     entry("calibration.top_labels", "float32", top_labels::<f32>),
     entry("calibration.top_labels", "float64", top_labels::<f64>),
     entry("calibration.top_labels", "bfloat16", top_labels::<Bf16>),
@@ -39,6 +48,37 @@ fn scores<T: Draw + Probability>(n: usize) -> Run {
         for n_bins in [10, 15, 2000] {
             let source = Scores { probs: &probs, labels: Labels::U8(&labels), keep: Some(&keep) };
             feed(&source, n_bins, digest);
+        }
+    })
+}
+
+/// Rows of clusters: their bytes, and what is said about them.
+fn clusters<T: Draw + Probability>(n: usize) -> Run {
+    let probs: Vec<T> = unit(n, 25);
+    let labels: Vec<u8> = words(n, 26).map(|word| (word >> 63) as u8).collect();
+    let names: Vec<i64> = (0..n as i64 / 20 + 2).collect();
+    let codes: Vec<i64> = words(n, 27).map(|word| (word >> 20) as i64 % names.len() as i64).collect();
+    Box::new(move |digest| {
+        let source = Scores { probs: &probs, labels: Labels::U8(&labels), keep: None };
+        let clusters = Clusters { codes: &codes, names: Names::Numbers(&names) };
+        let options = Options { n_bins: 15, omit_nan: false };
+        let Ok(Ok(state)) = tally_clusters(&source, options, clusters, &mut |_| true) else {
+            return digest.word(u64::MAX);
+        };
+        if let Ok(Some(bytes)) = to_bytes(&state, b"", &mut |_| true) {
+            for byte in bytes {
+                digest.word(u64::from(byte));
+            }
+        }
+        let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
+        if let Ok(Some(said)) = summarise(&state, confidence, &mut |_| true) {
+            for limits in [said.ece, said.rmsce, said.mce, said.gap] {
+                let error = limits.standard_error.unwrap_or(-1.0);
+                for x in [limits.value, error, limits.low, limits.high] {
+                    digest.word(x.to_bits());
+                }
+            }
+            digest.word(said.noise_floor.to_bits());
         }
     })
 }

@@ -2,10 +2,11 @@
 
 use super::inputs::{Draw, tame, words};
 use super::{Entry, Run, entry};
+use steelyard_kernels::clusters::Names;
 use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::rows::Table;
 use steelyard_kernels::simd::{Bf16, F16};
-use steelyard_kernels::tokens::{Batch, Logit, Names, Per, Totals, Unit, sum_batch, token_scores};
+use steelyard_kernels::tokens::{Batch, Logit, Per, Totals, Unit, sum_batch, token_scores};
 
 pub const TABLE: &[Entry] = &[
     entry("tokens.token_scores", "float32", scores::<f32>),

@@ -11,7 +11,7 @@ const SHARD: usize = 256;
 
 /// A list in shards, none of them empty.
 #[derive(Debug)]
-pub(super) struct Shards<T> {
+pub(crate) struct Shards<T> {
     shards: Vec<Arc<Vec<T>>>,
     len: usize,
 }
@@ -31,20 +31,20 @@ fn own<T: Clone>(shard: &mut Arc<Vec<T>>) -> Result<&mut Vec<T>, NoMemory> {
 }
 
 impl<T: Clone> Shards<T> {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.shards.iter().flat_map(|shard| shard.iter())
     }
 
     /// Adds an item at the end.
-    pub(super) fn push(&mut self, item: T) -> Result<(), NoMemory> {
+    pub(crate) fn push(&mut self, item: T) -> Result<(), NoMemory> {
         if let Some(last) = self.shards.last_mut().filter(|last| last.len() < SHARD) {
             memory::push(own(last)?, item)?;
         } else {
@@ -57,12 +57,12 @@ impl<T: Clone> Shards<T> {
     }
 
     /// A copy: the shards are shared until one of both changes them.
-    pub(super) fn copied(&self) -> Result<Self, NoMemory> {
+    pub(crate) fn copied(&self) -> Result<Self, NoMemory> {
         Ok(Shards { shards: memory::collected(self.shards.iter().cloned())?, len: self.len })
     }
 
     /// This list and another one behind it, whose large shards stay as they are.
-    pub(super) fn joined(&self, other: &Self, pace: &mut Pace<'_>) -> Result<Self, Stopped> {
+    pub(crate) fn joined(&self, other: &Self, pace: &mut Pace<'_>) -> Result<Self, Stopped> {
         let mut all = self.copied()?;
         for shard in &other.shards {
             if shard.len() > SHARD / 2 {
@@ -78,7 +78,7 @@ impl<T: Clone> Shards<T> {
 }
 
 /// What stands in a sorted list.
-pub(super) trait Keyed: Clone {
+pub(crate) trait Keyed: Clone {
     /// What it is sorted by.
     type Key: Ord;
     fn key(&self) -> &Self::Key;
@@ -106,13 +106,13 @@ impl<T: Keyed> Shards<T> {
     }
 
     #[cfg(test)]
-    pub(super) fn get(&self, key: &T::Key) -> Option<&T> {
+    pub(crate) fn get(&self, key: &T::Key) -> Option<&T> {
         let (shard, place) = self.place(key);
         self.shards.get(shard)?.get(place.ok()?)
     }
 
     /// Adds an item to that of its key, or puts it into its place; false where a sum would leave its range.
-    pub(super) fn add(&mut self, item: &T) -> Result<bool, NoMemory> {
+    pub(crate) fn add(&mut self, item: &T) -> Result<bool, NoMemory> {
         let (shard, place) = self.place(item.key());
         let Some(items) = self.shards.get_mut(shard) else { return self.push(item.clone()).map(|()| true) };
         match place {
@@ -148,7 +148,7 @@ impl<T: Keyed> Shards<T> {
     }
 
     /// Both lists in one, items of one key added up; `None` where a sum would leave its range.
-    pub(super) fn merged(&self, other: &Self, pace: &mut Pace<'_>) -> Result<Option<Self>, Stopped> {
+    pub(crate) fn merged(&self, other: &Self, pace: &mut Pace<'_>) -> Result<Option<Self>, Stopped> {
         if other.len() < self.len() / SHARD {
             return self.with_few(other, pace);
         }

@@ -1,0 +1,27 @@
+//! Names of clusters, as an array of whole numbers or a list of texts.
+
+use crate::arrays::slice;
+use crate::give::value_error;
+use crate::take::listed;
+use numpy::PyUntypedArray;
+use pyo3::prelude::*;
+use steelyard_kernels::clusters::{LONGEST_TEXT, Names};
+
+/// The texts of a list of names; none of an array, and of no names.
+pub fn texts(names: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<String>>> {
+    let texts = names.filter(|names| !names.is_instance_of::<PyUntypedArray>());
+    let texts = texts.map(listed::<String>).transpose()?;
+    if texts.iter().flatten().any(|text| text.len() > LONGEST_TEXT) {
+        return Err(value_error(format!("clusters: expected ids of at most {LONGEST_TEXT} bytes")));
+    }
+    Ok(texts)
+}
+
+/// The names themselves.
+pub fn names<'a>(given: Option<&'a Bound<'_, PyAny>>, texts: Option<&'a Vec<String>>) -> PyResult<Names<'a>> {
+    Ok(match (given, texts) {
+        (None, _) => Names::None,
+        (_, Some(texts)) => Names::Texts(texts),
+        (Some(numbers), None) => Names::Numbers(slice(numbers, "clusters")?),
+    })
+}

@@ -1,0 +1,73 @@
+//! The signed gap over all rows: mean probability less frequency.
+
+use super::interval::{Gap, Limits};
+use super::scatter::{ALIKE, Scatter};
+use super::tally::{Row, Tally};
+use crate::grid::{Pace, Stopped};
+use crate::intervals::cluster::{self, Behind, Clustered};
+use crate::intervals::mean::MeanInterval;
+use crate::intervals::spread::{self, Range};
+use crate::intervals::{Confidence, Interval};
+use crate::memory;
+
+/// The gap of all rows.
+fn value(tally: &Tally) -> (f64, f64) {
+    let all = tally.rows.iter().fold(Row::default(), |sum, row| sum.plus(row).unwrap_or(sum));
+    let n = all.count as f64;
+    (all.excess() / n, n)
+}
+
+/// The limits inside [-1, 1], an open side at its end.
+fn limits(confidence: Confidence, value: f64, standard_error: f64, low: f64, high: f64) -> Limits {
+    let low = if low < -1.0 { -1.0 } else { low };
+    let high = if high > 1.0 { 1.0 } else { high };
+    let Interval { low, high } = confidence.open(Interval { low, high }, -1.0, 1.0);
+    Limits { value, standard_error: Some(standard_error), low, high }
+}
+
+/// Where nothing scatters over `n` rows or clusters: probabilities and outcomes lie in [0, 1].
+fn unspread(confidence: Confidence, value: f64, n: f64) -> Limits {
+    let MeanInterval { standard_error, interval } = spread::unspread(value, n, Range::Difference, confidence);
+    limits(confidence, value, standard_error, interval.low, interval.high)
+}
+
+/// Of independent rows, which scatter within their bins and between them: `V = sum w_b^2 s_b^2 + sum w_b (gap_b - gap)^2/n`,
+/// times `n/(n - 1)`, and Student's t with n - 1 degrees of freedom.
+pub(super) fn of_rows(tally: &Tally, gaps: &[Gap], confidence: Confidence) -> Limits {
+    let (value, n) = value(tally);
+    let within: f64 = gaps.iter().map(|gap| (gap.weight * gap.scatter) * (gap.weight * gap.scatter)).sum();
+    let between: f64 =
+        gaps.iter().map(|gap| gap.weight * ((gap.signed - value) * (gap.signed - value))).sum();
+    let variance = within + between / n;
+    if n < 2.0 || variance == 0.0 {
+        return unspread(confidence, value, n);
+    }
+    let error = (variance * (n / (n - 1.0))).sqrt();
+    let half = confidence.t(n - 1.0) * error;
+    limits(confidence, value, error, value - half, value + half)
+}
+
+/// Of rows in clusters: the ratio of the clusters' sums, with CR2's variance and degrees of freedom.
+pub(super) fn of_clusters(
+    tally: &Tally,
+    scatter: &Scatter,
+    confidence: Confidence,
+    pace: &mut Pace<'_>,
+) -> Result<Limits, Stopped> {
+    let (value, _) = value(tally);
+    let clusters = &scatter.totals;
+    if clusters.len() < 2 {
+        return Ok(Limits::unknown(value));
+    }
+    let sums = memory::collected(clusters.iter().map(Row::excess))?;
+    let sizes = memory::collected(clusters.iter().map(|row| row.count as f64))?;
+    let behind = Behind { noise: 2.0 * ALIKE, range: Range::Difference, weighted: None };
+    let mut watch = |_| pace.stride(0).is_ok();
+    let Clustered { standard_error, interval: Interval { low, high }, .. } =
+        cluster::ratio(&sums, &sizes, 0.0, behind, confidence, &mut watch)?;
+    Ok(if low.is_nan() {
+        Limits::unknown(value)
+    } else {
+        limits(confidence, value, standard_error, low, high)
+    })
+}

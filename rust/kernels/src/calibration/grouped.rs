@@ -1,0 +1,256 @@
+//! Rows of clusters: placed into their bins as the unclustered tally does, brought together by cluster, and added up.
+
+use super::bins::{Probability, edges};
+use super::block::{BLOCK, Block, Fault, LeftOut};
+use super::cells::{Cell, State};
+use super::sources::Source;
+use super::tally::{Options, Row, chunk_rows, find_bins, fixed};
+use crate::clusters::Names;
+use crate::grid::{self, CHUNK, Pace, Stopped, Watch};
+use crate::memory::{self, NoMemory};
+use crate::simd::{Isa, Kernel, dispatch, scalar};
+use std::ops::Range;
+
+type Work<S> = <<S as Source>::Item as Probability>::Work;
+
+/// Which cluster each row belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Clusters<'a> {
+    /// A code for each row, looked at where the row counts.
+    pub codes: &'a [i64],
+    /// The name of each code.
+    pub names: Names<'a>,
+}
+
+/// A row on its way to its cluster.
+#[derive(Clone, Copy)]
+struct Item<W> {
+    probability: W,
+    /// `bin << 2 | flags`.
+    mark: u32,
+}
+
+/// Places a chunk of rows into their bins.
+struct Place<'a, S: Source> {
+    source: &'a S,
+    start: usize,
+    options: Options,
+    edges: &'a [Work<S>],
+    items: &'a mut [Item<Work<S>>],
+}
+
+impl<S: Source> Kernel for Place<'_, S> {
+    type Out = Result<LeftOut, Fault>;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Self::Out {
+        let (mut block, mut left_out) = (Block::new(), LeftOut::default());
+        for (index, items) in self.items.chunks_mut(BLOCK).enumerate() {
+            let start = self.start + index * BLOCK;
+            self.source.read(start, items.len(), self.options.omit_nan, &mut block, &mut left_out)?;
+            find_bins::<S::Item>(&mut block, items.len(), self.edges, self.options.n_bins);
+            for (i, item) in items.iter_mut().enumerate() {
+                let mark = block.bin[i] << 2 | u32::from(block.flags[i]);
+                *item = Item { probability: block.probability[i], mark };
+            }
+        }
+        Ok(left_out)
+    }
+}
+
+/// The rows of one cluster in one bin.
+struct Part {
+    code: usize,
+    bin: u32,
+    row: Row,
+}
+
+/// Tallies a source by cluster and bin. The first fault in row order is what comes back where there is one.
+pub fn tally_clusters<S: Source>(
+    source: &S,
+    options: Options,
+    clusters: Clusters<'_>,
+    watch: Watch<'_>,
+) -> Result<Result<State, Fault>, Stopped> {
+    let total = super::chunks(source.count(), source.width(), options.n_bins);
+    let (items, left_out) = match place(source, options, watch)? {
+        Ok(placed) => placed,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let mut done = |_| watch(total);
+    let starts = match starts(&items, clusters, &mut done)? {
+        Ok(starts) => starts,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let items = grouped(&items, clusters.codes, &starts, &mut done)?;
+    let parts = add_up(&items, &starts, options.n_bins, &mut done)?;
+    drop(items);
+    let mut state = State::new(options.n_bins)?;
+    state.tally.left_out = left_out;
+    let (mut pace, mut named) = (Pace::new(&mut done), None);
+    for part in parts {
+        for Part { code, bin, row } in part? {
+            if named.as_ref().is_none_or(|(of, _)| *of != code) {
+                // Every code of a row that counts has a name: `starts` has seen to it.
+                let Some(id) = clusters.names.id(code) else { continue };
+                named = Some((code, id));
+            }
+            if let Some((_, id)) = &named {
+                // Fewer than 2^63 rows fit in memory: no sum is refused.
+                state.cells.add(&Cell { key: (id.clone(), bin), row })?;
+                let all = &mut state.tally.rows[bin as usize];
+                *all = all.plus(&row).unwrap_or(*all);
+            }
+            pace.step()?;
+        }
+    }
+    Ok(Ok(state))
+}
+
+/// `n` times `value`, stopping on the way where asked to.
+fn filled<T: Copy>(n: usize, value: T, pace: &mut Pace<'_>) -> Result<Vec<T>, Stopped> {
+    let mut items = memory::with_capacity(n)?;
+    while items.len() < n {
+        items.resize(n.min(items.len() + CHUNK), value);
+        pace.stride(CHUNK)?;
+    }
+    Ok(items)
+}
+
+type Placed<S> = (Vec<Item<Work<S>>>, LeftOut);
+
+/// Every row with its bin.
+fn place<S: Source>(
+    source: &S,
+    options: Options,
+    watch: Watch<'_>,
+) -> Result<Result<Placed<S>, Fault>, Stopped> {
+    use super::bins::Work as _;
+    let (count, size) = (source.count(), chunk_rows(source.width(), options.n_bins));
+    let n_bins = options.n_bins;
+    let edges = if n_bins > S::Item::NEAREST { scalar(|| edges::<S::Item>(n_bins))? } else { Vec::new() };
+    let nothing = Item { probability: Work::<S>::ZERO, mark: 0 };
+    let mut none_done = |_| watch(0);
+    let mut items = filled(count, nothing, &mut Pace::new(&mut none_done))?;
+    let bytes = count * source.width() * size_of::<S::Item>();
+    let parts = memory::collected(items.chunks_mut(size))?;
+    let found = grid::fill_chunks(parts, bytes, watch, |index, items| {
+        dispatch(Place { source, start: index * size, options, edges: &edges, items })
+    })?;
+    let mut left_out = LeftOut::default();
+    for part in found {
+        match part {
+            // Fewer than 2^63 rows fit in memory: the sum is never refused.
+            Ok(part) => left_out = left_out.plus(part).unwrap_or(left_out),
+            Err(fault) => return Ok(Err(fault)),
+        }
+    }
+    Ok(Ok((items, left_out)))
+}
+
+/// Where the rows of each code will begin, and where those of the last one end: rows that count.
+fn starts<W: Copy>(
+    items: &[Item<W>],
+    clusters: Clusters<'_>,
+    watch: Watch<'_>,
+) -> Result<Result<Vec<usize>, Fault>, Stopped> {
+    let mut pace = Pace::new(watch);
+    let names = clusters.names.len();
+    let mut starts = filled(names + 1, 0usize, &mut pace)?;
+    for (c, (items, codes)) in items.chunks(CHUNK).zip(clusters.codes.chunks(CHUNK)).enumerate() {
+        for (i, (item, &code)) in items.iter().zip(codes).enumerate() {
+            if item.mark & 1 == 1 {
+                let Some(code) = usize::try_from(code).ok().filter(|&code| code < names) else {
+                    return Ok(Err(Fault::Code { row: c * CHUNK + i, value: code }));
+                };
+                starts[code + 1] += 1;
+            }
+        }
+        pace.stride(items.len())?;
+    }
+    let mut sum = 0;
+    for part in starts.chunks_mut(CHUNK) {
+        for start in &mut *part {
+            sum += *start;
+            *start = sum;
+        }
+        pace.stride(part.len())?;
+    }
+    Ok(Ok(starts))
+}
+
+/// The rows that count, cluster after cluster.
+fn grouped<W: Copy>(
+    items: &[Item<W>],
+    codes: &[i64],
+    starts: &[usize],
+    watch: Watch<'_>,
+) -> Result<Vec<Item<W>>, Stopped> {
+    let mut pace = Pace::new(watch);
+    let Some(&nothing) = items.first() else { return Ok(Vec::new()) };
+    let mut next = filled(starts.len(), 0usize, &mut pace)?;
+    next.copy_from_slice(starts);
+    let mut groups = filled(starts.last().copied().unwrap_or(0), nothing, &mut pace)?;
+    for (items, codes) in items.chunks(CHUNK).zip(codes.chunks(CHUNK)) {
+        for (item, &code) in items.iter().zip(codes) {
+            if item.mark & 1 == 1 {
+                let place = &mut next[code as usize];
+                groups[*place] = *item;
+                *place += 1;
+            }
+        }
+        pace.stride(items.len())?;
+    }
+    Ok(groups)
+}
+
+/// The sums of each cluster in each of its bins, in spans of codes that have about a chunk of rows each.
+fn add_up<W: super::bins::Work + Sync>(
+    items: &[Item<W>],
+    starts: &[usize],
+    n_bins: usize,
+    watch: Watch<'_>,
+) -> Result<Vec<Result<Vec<Part>, NoMemory>>, Stopped> {
+    let spans = spans(starts)?;
+    let bytes = size_of_val(items);
+    grid::map_chunks(spans.len(), bytes, watch, |index| {
+        let (mut parts, mut rows) = (Vec::new(), memory::filled(n_bins, Row::default())?);
+        let mut touched = memory::with_capacity(n_bins)?;
+        for code in spans[index].clone() {
+            scalar(|| add_cluster(&items[starts[code]..starts[code + 1]], &mut rows, &mut touched));
+            for bin in touched.drain(..) {
+                memory::push(&mut parts, Part { code, bin, row: std::mem::take(&mut rows[bin as usize]) })?;
+            }
+        }
+        Ok(parts)
+    })
+}
+
+/// Adds up the rows of one cluster; `touched` is given the bins that they fall into, in order.
+fn add_cluster<W: super::bins::Work>(items: &[Item<W>], rows: &mut [Row], touched: &mut Vec<u32>) {
+    for item in items {
+        let (high, low) = fixed(item.probability.wide());
+        let bin = item.mark >> 2;
+        let row = &mut rows[bin as usize];
+        if row.count == 0 {
+            touched.push(bin); // at most once a bin: there is room
+        }
+        row.count += 1;
+        row.correct += u64::from(item.mark >> 1 & 1);
+        row.sum += (i128::from(high) << 16) + i128::from(low);
+    }
+    touched.sort_unstable();
+}
+
+/// Codes one after another, as many as have a chunk of rows or are a chunk themselves.
+fn spans(starts: &[usize]) -> Result<Vec<Range<usize>>, NoMemory> {
+    let (mut spans, mut first) = (Vec::new(), 0);
+    let last = starts.len().saturating_sub(1);
+    for code in 0..last {
+        if code + 1 == last || starts[code + 1] - starts[first] >= CHUNK || code - first >= CHUNK / 16 {
+            memory::push(&mut spans, first..code + 1)?;
+            first = code + 1;
+        }
+    }
+    Ok(spans)
+}

@@ -1,0 +1,7 @@
+//! Rows that belong together, under names that last across updates, merges and machines.
+
+mod ids;
+mod shards;
+
+pub use ids::{Id, LONGEST_TEXT, Names};
+pub(crate) use shards::{Keyed, Shards};
