@@ -504,6 +504,36 @@ def test_clustered_pairs_flip_clusters() -> None:
     assert diff.difference == sy.compare(new, baseline=base, clusters=[f"d{g}" for g in groups]).difference
 
 
+def test_few_signs_to_flip_come_with_the_smallest_p() -> None:
+    """Nine clusters that all improve: no more than 2 of 2^9 patterns are as far out, and the print says so."""
+    for groups in (2, 5, 9):
+        new, ids = np.arange(3.0 * groups) % 7 / 10 + 0.3, np.arange(3 * groups) // 3
+        diff = sy.compare(new, baseline=np.zeros(3 * groups), clusters=ids)
+        least = 2 / 2**groups
+        assert diff.p_value == diff.difference.detail["smallest_p"] == least
+        assert diff.difference.detail["signs"] == groups
+        assert f"no p below {least:.3g} is possible), " in str(diff)
+        for side, p in (("greater", least / 2), ("less", 1.0)):
+            one = sy.compare(new, baseline=np.zeros(3 * groups), clusters=ids, alternative=side)  # type: ignore[arg-type]
+            assert (one.p_value, one.difference.detail["smallest_p"]) == (p, least / 2)
+    ties = sy.compare([0.5, 0.5, 0.25, 1.0], baseline=[0.5, 0.5, 0.5, 0.5])
+    assert (ties.difference.detail["signs"], ties.difference.detail["smallest_p"]) == (2, 0.5)
+    same = sy.compare([0.5, 0.25], baseline=[0.5, 0.25])
+    assert (same.difference.detail["signs"], same.difference.detail["smallest_p"], same.p_value) == (0, 1, 1)
+
+
+def test_many_signs_or_answers_need_no_such_note() -> None:
+    new = np.arange(10) / 20 + 0.1
+    assert "smallest_p" not in sy.compare(new, baseline=np.zeros(10)).difference.detail
+    assert "smallest_p" not in sy.compare([1, 1, 0], baseline=[0, 1, 1]).difference.detail
+    several = sy.compare({"few": np.where(np.arange(10) < 3, new, 0.0), "many": new}, baseline=np.zeros(10))
+    assert several.difference.detail["smallest_p"][0] == 0.25
+    assert "smallest_p" not in several.difference["many"].detail
+    few, many = str(several).splitlines()[1::2]
+    assert "no p below 0.25 is possible" in few
+    assert "no p below" not in many
+
+
 def test_epochs_treated_as_items_claim_too_much() -> None:
     new, base = pairs(12, 4, 60)
     once = sy.compare(new + 0.0, baseline=base + 0.0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import _core, calibration, tokens, uncertainty
 from ..errors import RecordError, keyword, named, sentence, while_at
-from .results import FEW_CLUSTERS, ModelResult, Options, PairResult
+from .results import ModelResult, Options, PairResult
 from .words import count, percent
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) 
         of_model=matched + scores.unmatched[new],
         of_baseline=matched + scores.unmatched[base.name],
         unmatched=scores.left_out.get("unmatched", 0),
-        smallest_p=_smallest_p(shown),
+        smallest_p=shown.difference.detail.get("smallest_p"),
         verdict=str(judged.verdict(options.margin)),
         alone=str(shown.verdict(options.margin)),
     )
@@ -172,15 +172,6 @@ def _check_matched(pair: PairResult, runs: Runs, min_matched: float | None) -> N
 def _lost(run: Run) -> str:
     said = ", ".join(f"{count(n)} {why}" for why, n in run.left_out.items())
     return f" (left out: {said})" if said else ""
-
-
-def _smallest_p(shown: uncertainty.Comparison) -> float | None:
-    """Two of all 2^n sign patterns are as extreme as can be: all one way, or all the other."""
-    if not str(shown.test).startswith("sign-flip"):
-        return None
-    found = shown.difference
-    n = int(found.n if found.n_clusters is None else found.n_clusters)
-    return 2.0 / (1 << n) if n < FEW_CLUSTERS else None
 
 
 def _comparable(runs: Runs, names: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[str]]:

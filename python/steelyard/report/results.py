@@ -83,7 +83,7 @@ class PairResult:
     unmatched : int
         Ids that one of them lacks.
     smallest_p : float or None
-        The smallest p that the test can give for so few clusters, where it flips signs.
+        The smallest p that the test can give, where it flips few signs (``difference.detail["signs"]``).
     alone : str
         The verdict that ``difference`` alone would give, were this the only pair.
     """

@@ -238,10 +238,10 @@ def _few_signs(pairs: Sequence[PairResult]) -> Iterator[str]:
     for pair in pairs:
         if pair.smallest_p is not None:
             e = pair.difference
-            few = plural(int(one(e.n) or 0), "pair")
-            if e.n_clusters is not None:
-                few = plural(int(one(e.n_clusters) or 0), "cluster")
-            rough = ", and the interval is rough" if e.low is not None else ""
+            what, n = ("pair", e.n) if e.n_clusters is None else ("cluster", e.n_clusters)
+            signs, all_ = int(e.detail["signs"]), int(one(n) or 0)
+            few = plural(all_, what) if signs == all_ else f"{count(signs)} of {plural(all_, what)} differ"
+            rough = ", and the interval is rough" if e.low is not None and all_ < FEW_CLUSTERS else ""
             said.setdefault(f"Only {few}: no p below {probability(pair.smallest_p)} is possible{rough}.")
     yield from said
 

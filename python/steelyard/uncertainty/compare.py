@@ -28,6 +28,8 @@ Array = NDArray[Any]
 Number = float | NDArray[np.float64]
 Count = int | NDArray[np.int64]
 Watch = _intervals.Watch
+# Below so many signs to flip it is said which p is the smallest that is possible.
+FEW_SIGNS = 10
 
 
 @standard_mode_methods
@@ -40,7 +42,9 @@ class Comparison(Result):
     Attributes
     ----------
     difference : Estimate
-        Mean of new - base, with its interval.
+        Mean of new - base, with its interval. With fewer than 10 differences (or cluster sums) that are not 0, a
+        sign-flip test has few patterns: ``detail["signs"]`` is their number, ``detail["smallest_p"]`` the smallest p
+        possible.
     p_value, p_adjusted : float or ndarray
         Of the hypothesis that the mean difference is zero; adjusted for the number of models.
     wins, losses, ties : int or ndarray
@@ -150,11 +154,18 @@ class Comparison(Result):
         }  # fmt: skip
         return {"difference": self.difference.to_dict(), **{key: json_ready(value) for key, value in plain.items()}}
 
+    def _tests(self) -> list[str]:
+        """The test of each model, with the smallest p that it can give where there are few signs to flip."""
+        tests = self.test if isinstance(self.test, tuple) else (self.test,)
+        least = np.broadcast_to(_row(self.difference.detail.get("smallest_p")), (len(tests),))
+        few = [f"; no p below {p:.3g} is possible" if p == p else "" for p in least.tolist()]
+        return [test + said for test, said in zip(tests, few, strict=True)]
+
     def _lines(self) -> list[str]:
         base = printable(self.baseline or "baseline")
         many = isinstance(self.p_value, np.ndarray)
         parts = list(self.difference) if many else [self.difference]
-        table, tests = self.table, (self.test if isinstance(self.test, tuple) else (self.test,))
+        table, tests = self.table, self._tests()
         labels = map(printable, self._labels())
         adjusted = [f", adjusted {p:.3g}" if many and len(parts) > 1 else "" for p in table["p_adjusted"]]
         return [
@@ -370,6 +381,7 @@ def _pair(
     binary = all(side.ones is not None for side in found)
     a, b = (x.astype(np.float32) if x.dtype == np.bool_ else x for _, x in sides)
     d, wins, losses = _core.paired_differences(a, b, watch)
+    few: dict[str, float] = {}
     # All verdicts hold together where each interval has its share of alpha.
     strict = Confidence(1.0 - (1.0 - how.level) / models, how.alternative)
     levels = [how] if models == 1 else [how, strict]
@@ -379,15 +391,24 @@ def _pair(
         estimates = [estimate for estimate, _ in made]
     else:
         flips, estimates = _graded(d, new[0], found, rows.clusters, levels, binary=binary, watch=watch)
-        p, _, exact = _core.sign_flip(flips, how.alternative, watch)
+        p, signs, exact = _core.sign_flip(flips, how.alternative, watch)
         test = "sign-flip, all patterns" if exact else "sign-flip, 9,999 patterns"
-    shown = replace(estimates[0], left_out=rows.left_out)
+        few = _few(signs, how)
+    shown = replace(estimates[0], left_out=rows.left_out, detail=estimates[0].detail | few)
     if models > 1:
         limits = {"simultaneous_low": estimates[1].low, "simultaneous_high": estimates[1].high}
         known = {key: value for key, value in limits.items() if value is not None}
         shown = replace(shown, detail=shown.detail | known)
     shares = all(side.low >= 0.0 and side.high <= 1.0 for side in found)
     return _Pair(shown, p, test, wins, losses, shares)
+
+
+def _few(signs: int, how: Confidence) -> dict[str, float]:
+    """The smallest p where ``signs`` differences or cluster sums are flipped: all one way, or all the other."""
+    if signs >= FEW_SIGNS:
+        return {}
+    patterns = 2 if how.alternative == "two-sided" and signs else 1
+    return {"signs": float(signs), "smallest_p": patterns / (1 << signs)}
 
 
 def _binary(wins: int, losses: int, n: int, how: Confidence) -> tuple[Estimate, float]:
