@@ -26,7 +26,7 @@ import steelyard as sy
 from steelyard import _exit, _files, cli, records, report
 from steelyard._text import in_markdown, printable
 from steelyard.errors import RecordError
-from steelyard.records import formats, source, table
+from steelyard.records import builder, formats, source
 
 WATCHDOG = 120
 linux = pytest.mark.skipif(platform.system() != "Linux", reason="needs /dev and /proc as Linux has them")
@@ -856,37 +856,10 @@ def test_a_header_of_a_hundred_thousand_columns_takes_seconds(tmp_path: Path) ->
     assert time.process_time() - began < 20
 
 
-@pytest.mark.parametrize("rows_and_keys", [(4000, 12_000), (20_000, 9_000)])
-def test_dictionaries_with_ever_new_keys_are_not_opened(rows_and_keys: tuple[int, int], tmp_path: Path) -> None:
-    rows, keys = rows_and_keys
-    path = tmp_path / "sparse.jsonl"
-    path.write_text(
-        "".join(
-            json.dumps({
-                "id": i, "correct": i % 3 > 0, "meta": {"topic": f"t{i % 7}", "votes": {f"a {(i * 3 + j) % keys}": 1 for j in range(3)}},
-            }) + "\n"
-            for i in range(rows)
-        )
-    )  # fmt: skip
-    runs = records.read(path, cluster="meta.topic")
-    assert runs.left_out == {str(path): {"dictionaries 'meta.votes' of too many different keys": rows}}
-    assert len(runs.runs[0]) == rows
-    assert len(runs.runs[0]._parts[0].table.columns) == 3
-    (run,) = records.read(path, score="meta.votes.a 5")  # a key that is asked for is kept
-    assert run.score.tolist() == [1.0] * -(-3 * rows // keys)
-
-
-def test_records_that_share_no_keys_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "MOST_PADDING", 100_000)
-    path = tmp_path / "a.jsonl"
-    path.write_text("".join(json.dumps({"correct": 1, f"key {i}": 1}) + "\n" for i in range(2000)))
-    assert "most of them missing in most records" in sentence_of(path)
-
-
 def test_lines_nesting_and_unpacked_sizes_have_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.jsonl"
     deep: Any = 1
-    for _ in range(table.DEEPEST):
+    for _ in range(builder.DEEPEST):
         deep = {"a": deep}
     path.write_text(json.dumps({"id": 1, "acc": 1, "d": deep}) + "\n")
     assert "line 1: expected a flat record; got a JSON object nested too deeply" in sentence_of(path)

@@ -11,14 +11,15 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import chain
 from typing import IO, Any, TypeVar
 
 from ..errors import while_at
 from . import parquet
+from .builder import TableBuilder
 from .source import LONGEST_LINE, Source, name_of, opened
-from .table import LONGEST_TEXT, Table, TableBuilder, record_error, shorten
+from .table import LONGEST_TEXT, Table, record_error, shorten
 
 Watch = Callable[[int], None]  # told how many bytes of the file have been read
 
@@ -49,14 +50,14 @@ class DuplicateKey(ValueError):
     """One JSON object has a key twice; which of its values is meant cannot be known."""
 
 
-def read_table(path: str, watch: Watch, asked: Container[str] = ()) -> Table:
+def read_table(path: str, watch: Watch, asked: Collection[str] = ()) -> Table:
     """Read one file whole; ``asked``: columns that an option names, which are kept whatever is around them."""
     name = name_of(path)
     with while_at(name), opened(path) as source:
         return _read(name, source, lambda: watch(source.done), asked)
 
 
-def _read(name: str, source: Source, told: Callable[[], None], asked: Container[str]) -> Table:
+def _read(name: str, source: Source, told: Callable[[], None], asked: Collection[str]) -> Table:
     head, file = source.head, source.file
     if not head.strip(b"\xef\xbb\xbf \t\r\n"):
         raise record_error(name, _EXPECTED, "an empty file", "check how it was written")
@@ -118,7 +119,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique)
 
 
-def _json_lines(name: str, file: IO[bytes], told: Callable[[], None], asked: Container[str]) -> Table:
+def _json_lines(name: str, file: IO[bytes], told: Callable[[], None], asked: Collection[str]) -> Table:
     table = TableBuilder(name, asked)
     for line, raw in enumerate(_lines(name, file.readline), 1):
         data = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
@@ -196,7 +197,7 @@ def _decoded(name: str, data: bytes) -> str:
         raise record_error(f"{name}, line {line}", "text in UTF-8", found, "save the file as UTF-8") from error
 
 
-def _json_array(name: str, file: IO[bytes], asked: Container[str]) -> Table:
+def _json_array(name: str, file: IO[bytes], asked: Collection[str]) -> Table:
     """Element by element, so that only the columns are kept and every row knows its line."""
     text = _decoded(name, file.read())
     table = TableBuilder(name, asked)

@@ -25,7 +25,8 @@ def match(runs: Sequence[Run]) -> Scores:
     if len(runs) == 1 and runs[0].ids is None:
         run = runs[0]
         return Scores([Matched(run, np.arange(len(run)))], None, left_out, {run.name: 0})
-    rows = [_first_rows(_ids(run)) for run in runs]
+    written = [_ids(run) for run in runs]
+    rows = [_first_rows(ids) for ids in written]
     common = set(rows[0]).intersection(*rows[1:])
     key: Key = str
     notes: tuple[str, ...] = ()
@@ -40,9 +41,8 @@ def match(runs: Sequence[Run]) -> Scores:
     if missing := len(set().union(*rows)) - len(common):
         left_out = {"unmatched": missing, **left_out}
     keys = _sorted(common)
-    matched = [_matched(run, of_run, keys, key) for run, of_run in zip(runs, rows, strict=True)]
-    written = _ids(runs[0])
-    ids = [written[rows[0][one]] for one in keys]
+    matched = [_matched(run, one, of_run, keys, key) for run, one, of_run in zip(runs, written, rows, strict=True)]
+    ids = [written[0][rows[0][one]] for one in keys]
     _check_documents(matched, ids)
     return Scores(matched, np.array(ids, dtype=np.str_), left_out, unmatched, notes)
 
@@ -87,12 +87,12 @@ def _first_rows(ids: Sequence[str]) -> dict[str, int]:
     return dict(zip(reversed(ids), range(len(ids) - 1, -1, -1), strict=True))
 
 
-def _matched(run: Run, first_rows: Mapping[str, int], keys: Sequence[str], key: Key) -> Matched:
+def _matched(run: Run, ids: Sequence[str], first_rows: Mapping[str, int], keys: Sequence[str], key: Key) -> Matched:
     first = np.array([first_rows[one] for one in keys], dtype=np.int64)
     if len(first_rows) == len(run):
         return Matched(run, first)
     epochs: dict[str, list[int]] = {}
-    for row, one in enumerate(_ids(run)):
+    for row, one in enumerate(ids):
         epochs.setdefault(key(one), []).append(row)
     return Matched(run, first, [epochs[one] for one in keys])
 

@@ -6,12 +6,12 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ..errors import RecordError
-from .table import LIST, Table, record_error, shorten
+from .table import LIST, ColumnStore, Table, record_error, shorten
 
 _BLOCK = 8192  # rows turned into Python values at a time
 _NO_FRACTION = re.compile(r"\.0+(?=Z|$)")
@@ -26,24 +26,10 @@ def read(name: str, source: str | bytes) -> Table:
             name, "pyarrow to read a Parquet file", "none installed", "install it with `pip install 'steelyard[cli]'`"
         ) from error
     columns = Columns(name, source)
-    return ParquetTable(name, unit="row", columns=columns, lines=range(1, columns.rows + 1))
+    return Table(name, unit="row", columns=columns, lines=range(1, columns.rows + 1))
 
 
-class ParquetTable(Table):
-    """A table that knows from the file's schema what its columns hold."""
-
-    columns: Columns
-
-    def kind(self, column: str) -> str:
-        """``scalar`` where a column has a value that is no list, else ``list``, or ``empty`` where it has none."""
-        return self.columns.kind(column)
-
-    def lists(self, column: str) -> int:
-        """How many rows have a list in a column."""
-        return super().lists(column) if self.columns.kind(column) == "list" else 0
-
-
-class Columns(Mapping[str, list[Any]]):
+class Columns(ColumnStore):
     """The columns by dotted path; one is read when it is first looked at."""
 
     def __init__(self, name: str, source: str | bytes) -> None:
@@ -79,6 +65,10 @@ class Columns(Mapping[str, list[Any]]):
         if key in self._empty:
             return "empty"
         return "list" if pa.types.is_nested(_kind(self._types[key])) else "scalar"
+
+    def lists(self, key: str) -> int:
+        """How many rows have a list in a column; one of other values is not read."""
+        return super().lists(key) if self.kind(key) == "list" else 0
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:

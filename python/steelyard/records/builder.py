@@ -1,0 +1,230 @@
+"""A text file's records become columns, in memory that what the file holds can account for.
+
+A column is a list with a cell a row; one of which nearly all cells would be empty is a dictionary of the rest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from .table import LIST, LONGEST_TEXT, ColumnStore, Table, record_error, shorten
+
+MOST_COLUMNS = 10_000
+FEWEST_KEYS = 100  # a dictionary with fewer is not what makes a file too wide
+DEEPEST = 100  # dictionaries inside one another
+GAP = 16  # empty cells in a row that are never asked about
+SPARSE = 16  # cells for one that is filled, from which on a list becomes a dictionary
+DENSE = 8  # and up to which a dictionary becomes a list again
+
+Column = list[Any] | dict[int, Any]
+
+
+class TextColumns(ColumnStore):
+    """Columns by dotted path, each as a list when it is asked for."""
+
+    def __init__(self, columns: Mapping[str, Column], rows: int) -> None:
+        self._columns = columns
+        self._rows = rows
+
+    def __getitem__(self, key: str) -> list[Any]:
+        column = self._columns[key]
+        return _filled(column, self._rows) if isinstance(column, dict) else column
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._columns
+
+    def values_of(self, key: str) -> Iterable[Any]:
+        """What a column holds; empty cells may be among it."""
+        column = self._columns[key]
+        return column.values() if isinstance(column, dict) else column
+
+
+class TableBuilder:
+    """Makes a table of a text file's records, one by one or many rows at once."""
+
+    def __init__(self, file: str, asked: Collection[str] = ()) -> None:
+        self.columns: dict[str, Column] = {}
+        self._file = file
+        self._lines: list[int] = []
+        self._dictionaries = Dictionaries(file, asked)
+        self._inside: dict[str, Inside] = {}
+        self._counted: dict[str, int] = {}
+
+    def append(self, record: Mapping[str, Any], line: int) -> None:
+        """Add one record; dictionaries inside it become dotted paths."""
+        self._walk(record, ("",), len(self._lines), line)
+        self._lines.append(line)
+
+    def extend(self, columns: Mapping[str, Sequence[Any]], lines: Iterable[int]) -> None:
+        """Add many rows, column by column; every block of a file has the same columns."""
+        for name, values in columns.items():
+            column = self.columns.setdefault(name, [])
+            assert isinstance(column, list)
+            column.extend(values)
+        self._lines.extend(lines)
+
+    def finish(self) -> Table:
+        """Fill the columns that ended early."""
+        n = len(self._lines)
+        for name, column in self.columns.items():
+            if isinstance(column, list) and len(column) < n:
+                self.columns[name] = self._reaching(name, column, n)
+        left_out = {
+            f"dictionaries {shorten(path)!r} of too many different keys": self._inside[path].met
+            for path in self._dictionaries.closed
+        }
+        return Table(self._file, columns=TextColumns(self.columns, n), lines=self._lines, left_out=left_out)
+
+    def _walk(self, record: Mapping[str, Any], parents: tuple[str, ...], row: int, line: int) -> None:
+        columns, prefix = self.columns, parents[-1]
+        for name, value in record.items():
+            key = prefix + name if prefix else name
+            kind = type(value)
+            if kind is dict:
+                inside = self._inside.get(key)
+                if inside is None:
+                    inside = self._open(key, parents, line)
+                    if inside is None:
+                        continue
+                inside.met += 1
+                self._walk(value, inside.parents, row, line)
+                continue
+            cell = LIST if kind is list else shorten(value) if kind is str and len(value) > LONGEST_TEXT else value
+            column = columns.get(key)
+            if column is not None and len(column) == row:  # never a dictionary's length
+                column.append(cell)  # type: ignore[union-attr]
+            else:
+                self._place(key, cell, parents, row, line)
+
+    def _place(self, key: str, value: Any, parents: tuple[str, ...], row: int, line: int) -> None:
+        """A value that does not follow the one of the row before."""
+        column = self.columns.get(key)
+        if column is None:
+            column = self._new_column(key, parents, row, line)
+            if column is None:
+                return
+        if len(column) > row or (isinstance(column, dict) and row in column):
+            raise record_error(
+                f"{self._file}, line {line}",
+                f"one value for {key!r}",
+                "both a key of that name and a nested one",
+                "rename one of the two",
+            )
+        if isinstance(column, list):
+            column = self._reaching(key, column, row)
+        if isinstance(column, list):
+            column.append(value)
+        elif value is not None:
+            column[row] = value
+            if len(column) * DENSE > row:
+                column = _filled(column, row + 1)
+        self.columns[key] = column
+
+    def _reaching(self, key: str, column: list[Any], row: int) -> Column:
+        """A column with a cell for every row before this one; a dictionary where nearly all would be empty.
+
+        That is asked when the column is twice as long as the last time: each cell is looked at a few times in all.
+        """
+        gap = row - len(column)
+        if gap > GAP and row >= 2 * self._counted.get(key, 0):
+            self._counted[key] = row
+            if (len(column) - column.count(None)) * SPARSE < row:
+                return {at: value for at, value in enumerate(column) if value is not None}
+        column.extend([None] * gap)
+        return column
+
+    def _open(self, key: str, parents: tuple[str, ...], line: int) -> Inside | None:
+        """A dictionary inside the records, met for the first time; None inside one that is not opened any more."""
+        if len(parents) >= DEEPEST:
+            where = f"{self._file}, line {line}"
+            raise record_error(where, "a flat record", "a JSON object nested too deeply", "flatten it")
+        if self._dictionaries.closes(f"{key}.", parents):
+            return None
+        self._inside[key] = inside = Inside((*parents, f"{key}."))
+        return inside
+
+    def _new_column(self, key: str, parents: tuple[str, ...], row: int, line: int) -> Column | None:
+        """An empty column; None in a dictionary that is not opened any more."""
+        if len(self.columns) >= MOST_COLUMNS and not self._dictionaries.closes(key, parents):
+            gone = self._dictionaries.close_widest(line, key)
+            for name in [name for name in self.columns if gone(name)]:
+                del self.columns[name]
+        if self._dictionaries.closes(key, parents):
+            return None
+        self._dictionaries.add(key, parents)
+        return [] if row <= GAP else {}
+
+
+def _filled(column: Mapping[int, Any], rows: int) -> list[Any]:
+    whole = [None] * rows
+    for row, value in column.items():
+        whole[row] = value
+    return whole
+
+
+@dataclass
+class Inside:
+    """A dictionary inside the records: its path, each part with a dot, after those around it; how often it was met."""
+
+    parents: tuple[str, ...]
+    met: int = 0
+
+
+class Dictionaries:
+    """How many keys the dictionaries inside records have, and which are not opened any more.
+
+    A dictionary with keys of their own in every record (votes by answer, results by question) would become a column a
+    key. The widest is closed when there are too many: its keys are no columns any more, but for those asked for.
+    """
+
+    def __init__(self, file: str, asked: Collection[str]) -> None:
+        self._file = file
+        self._asked = asked
+        self._known: set[str] = set()
+        self._keys: Counter[str] = Counter()
+        self._closed: set[str] = set()
+
+    def add(self, key: str, parents: tuple[str, ...]) -> None:
+        """Count a new column in the dictionaries around it."""
+        for parent, child in pairwise((*parents, key)):
+            if child not in self._known:
+                self._known.add(child)
+                self._keys[parent] += 1
+
+    def closes(self, key: str, parents: tuple[str, ...]) -> bool:
+        """Whether a key, or a dictionary with all its keys, is inside a closed one and nobody asked for it."""
+        if not self._closed or self._closed.isdisjoint(parents):
+            return False
+        return not (any(one.startswith(key) for one in self._asked) if key.endswith(".") else key in self._asked)
+
+    def close_widest(self, line: int, key: str) -> Callable[[str], bool]:
+        """Open the dictionary with the most keys no more; return which columns go with it."""
+        inside = {path: keys for path, keys in self._keys.items() if path}
+        path = max(inside, key=lambda one: inside[one], default="")
+        if inside.get(path, 0) < FEWEST_KEYS:
+            raise record_error(
+                f"{self._file}, line {line}",
+                f"records that share their keys, at most {MOST_COLUMNS:,} different ones",
+                f"another one ({shorten(key)!r})",
+                "give one record a line, not a dictionary of records",
+            )
+        self._closed.add(path)
+        for gone in [one for one in self._keys if one.startswith(path)]:
+            del self._keys[gone]
+        self._known = {one for one in self._known if not one.startswith(path)}
+        return lambda name: name.startswith(path) and name not in self._asked
+
+    @property
+    def closed(self) -> list[str]:
+        """The paths of the closed dictionaries."""
+        return sorted(path.removesuffix(".") for path in self._closed)
