@@ -378,7 +378,7 @@ def test_a_softmax_rounded_to_16_bits_is_a_distribution() -> None:
         (lambda: sy.reliability([0.5], [1], confidence_level="95"), TypeError, r"confidence_level: expected a number inside"),
         (lambda: sy.reliability([0.5], [1], alternative="upper"), ValueError, r"alternative: .* got 'upper'"),
         (lambda: sy.reliability([0.5], [1], nan_policy="drop"), ValueError, r"nan_policy: .* got 'drop'"),
-        (lambda: sy.reliability(np.ma.masked_array([0.5]), [1]), TypeError, r"probs: .*masked array"),
+        (lambda: sy.reliability(np.ma.masked_array([0.5], [True]), [1]), ValueError, r"probs: .*NaN; got one at index 0"),
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_sentence(call: object, error: type[Exception], message: str) -> None:

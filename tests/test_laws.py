@@ -399,13 +399,13 @@ def test_a_wider_margin_never_turns_a_model_worse(rows: list[tuple[bool, bool]])
 # -- preferences and schedules -----------------------------------------------------------------------------
 
 
-@given(hnp.arrays(np.float64, (4, 5), elements=st.integers(-400, 0)), st.integers(-64, 64))
+@given(hnp.arrays(np.float64, (4, 5), elements=st.integers(-400, 0)), st.integers(-64, 0))
 def test_a_prompt_that_is_likelier_under_the_policy_changes_no_loss(columns: np.ndarray, shift: int) -> None:
     """DPO knows differences of log-probabilities alone: what both answers share cancels, here without rounding."""
     pc, pr, rc, rr = columns
     found = sy.preference_loss(pc, pr, rc, rr)
     assert sy.preference_loss(pc + shift, pr + shift, rc, rr).losses.tobytes() == found.losses.tobytes()
-    assert sy.preference_loss(pc, pr, rc - shift, rr - shift).losses.tobytes() == found.losses.tobytes()
+    assert sy.preference_loss(pc, pr, rc + shift, rr + shift).losses.tobytes() == found.losses.tobytes()
     assert np.array_equal(found.grad_chosen, -found.grad_rejected)
 
 

@@ -341,7 +341,7 @@ def test_overlapping_and_tied_parameters() -> None:
         ([np.ones(3)], "grads: expected a dictionary, like the parameters; got list"),
         ({"w": None}, 'grads["w"]: expected a gradient for every parameter; got None'),
         ({"w": np.ma.masked_array(np.ones(3), [0, 1, 0])}, 'grads["w"]: expected a plain array; got a masked array'),
-        ({"w": np.array([1, None, 2])}, 'grads["w"]: expected numbers'),
+        ({"w": np.array([1, None, 2])}, 'grads["w"]: expected no nulls; got none at index 1'),
     ],
 )
 def test_bad_gradients_write_nothing(grads: Any, message: str) -> None:

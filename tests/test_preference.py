@@ -10,6 +10,7 @@ import pytest
 
 import steelyard as sy
 from steelyard import _core
+from steelyard.errors import SteelyardWarning
 
 from .cases import normalish
 
@@ -62,13 +63,18 @@ def test_gradients_are_central_differences(options: dict[str, Any]) -> None:
         np.testing.assert_allclose(grad[smooth], numeric[smooth], rtol=1e-8, atol=2e-9)
 
 
+def of_margin(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log-probabilities of the two answers that differ by z exactly."""
+    return np.minimum(z, 0.0), -np.maximum(z, 0.0)
+
+
 @pytest.mark.parametrize("options", LOSSES)
 def test_gradients_to_four_ulp_of_mpmath_up_to_700(options: dict[str, Any]) -> None:
     mpmath = pytest.importorskip("mpmath", reason="mpmath is the wider oracle; it comes with the dev extra")
     near = np.array([0.0, 1e-12, -1e-12, 2.197224577336219, 2.1972245773362196, 0.5, 1.0])
     z = np.concatenate([np.linspace(-700, 700, 141), np.linspace(-3, 3, 61), near])
     zero = np.zeros_like(z)
-    got = sy.preference_loss(z, zero, zero, zero, beta=1.0, **options).grad_chosen
+    got = sy.preference_loss(*of_margin(z), zero, zero, beta=1.0, **options).grad_chosen
     e = mpmath.mpf(options.get("label_smoothing", 0.0))
     with mpmath.workdps(700):  # 1 - s(z) at z = 700 needs 300 digits
 
@@ -90,7 +96,7 @@ def test_gradients_to_four_ulp_of_mpmath_up_to_700(options: dict[str, Any]) -> N
 def test_finite_and_monotone_far_out(options: dict[str, Any]) -> None:
     z = np.array([-1e4, -5000.0, -800.0, -701.0, 701.0, 800.0, 5000.0, 1e4])
     zero = np.zeros_like(z)
-    out = sy.preference_loss(z, zero, zero, zero, beta=1.0, **options)
+    out = sy.preference_loss(*of_margin(z), zero, zero, beta=1.0, **options)
     assert np.isfinite(out.losses).all()
     assert np.isfinite(out.grad_chosen).all()
     assert (np.diff(out.grad_chosen) >= 0).all()  # every one of these losses is convex in z
@@ -161,7 +167,7 @@ def test_rare_pairs_are_counted_wherever_they_stand(place: int) -> None:
     for column in columns:
         column[place] = 0.0
     assert sy.preference_loss(*columns).empty == 1
-    columns[0][place] = 7001.0
+    columns[0][place] = -7001.0
     out = sy.preference_loss(*columns)
     assert (out.empty, out.saturated) == (1, 1)
     columns[2][place] = np.nan
@@ -249,7 +255,45 @@ def test_dtypes_mix_and_bfloat16_is_read_exactly() -> None:
     assert wide.losses.tobytes() == narrow.losses.tobytes()
     small = [column.astype(ml_dtypes.bfloat16) for column in columns]
     again = sy.preference_loss(*(column.astype(np.float64) for column in small))
-    assert sy.preference_loss(*small).losses.tobytes() == again.losses.tobytes()
+    with pytest.warns(SteelyardWarning, match="policy_chosen: bfloat16 log-probabilities of about -"):
+        assert sy.preference_loss(*small).losses.tobytes() == again.losses.tobytes()
+
+
+def test_16_bits_warn_with_their_rounding_in_nats() -> None:
+    """Half a step: a bfloat16 at -200 is rounded by up to .5, a float16 by up to .0625."""
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes brings bfloat16 arrays; it comes with the dev extra")
+    whole = np.array([-190.0, -200.0, -210.0])
+    for kind, text in ((ml_dtypes.bfloat16, "bfloat16 .* about -200 .*0.5 nats"), (np.float16, "float16 .*0.062 nats")):
+        for columns in ([whole.astype(kind), whole, whole, whole], [whole, whole, whole, whole.astype(kind)]):
+            with pytest.warns(SteelyardWarning, match=text):
+                sy.preference_loss(*columns)
+
+
+@pytest.mark.parametrize("divisor", [1.0, 100.0, 1000.0])
+def test_likelihoods_that_are_negative_already_are_refused(divisor: float) -> None:
+    """NLL in place of log-probabilities turns an accuracy of .67 into .33; summed, or a token's mean."""
+    columns = [
+        np.array(column) / divisor
+        for column in ([-120.0, -80, -95], [-130.0, -90, -90], [-121.0, -82, -90], [-129.0, -89, -91])
+    ]
+    assert float(sy.preference_loss(*columns).reward_accuracy) == pytest.approx(2 / 3)
+    for turned in ((0, 1, 2, 3), (0, 1), (2, 3)):
+        mistaken = [-column if i in turned else column for i, column in enumerate(columns)]
+        with pytest.raises(
+            ValueError,
+            match=r"_rejected: expected log-probabilities, at most 0; got .* at index 0 .clearly positive in 3 pairs.; negate",
+        ):
+            sy.preference_loss(*mistaken)
+
+
+def test_rounding_above_0_is_no_mistake() -> None:
+    """An answer that is as good as certain may round above 0; a pair that does not count is not looked at."""
+    near = [np.array([1e-3, 0.0, -1.0])] * 4
+    assert sy.preference_loss(*near).loss.n == 3
+    far = [column + np.array([0.0, 0.0, 500.0]) for column in near]
+    assert sy.preference_loss(*far, where=[True, True, False]).left_out == {"where": 1}
+    with pytest.raises(ValueError, match=r"policy_chosen: .*got 499.0 at index 2"):
+        sy.preference_loss(*far)
 
 
 def test_sequence_logprob_feeds_it() -> None:

@@ -46,8 +46,11 @@ def _names(unique: Array, name: str) -> Names:
             return whole
     elif kind in "US":
         return [_text(text, name) for step in strides(len(unique)) for text in unique[step].tolist()]
-    elif kind == "M":
-        return [str(text) for text in unique]
+    elif kind == "M":  # a day is one id in whatever unit it comes
+        steps = strides(len(unique))
+        return [text for step in steps for text in np.datetime_as_string(unique[step], unit="auto").tolist()]
+    elif kind == "O" and all(isinstance(text, str | bytes) for text in unique):
+        return [_text(text, name) for text in unique]
     raise type_error(name, "ids that are whole numbers below 2**63 or texts", f"{unique.dtype} ids")
 
 

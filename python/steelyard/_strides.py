@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["STRIDE", "coded", "converted", "kept", "listed", "side_by_side", "strides"]
+__all__ = ["STRIDE", "coded", "coded_objects", "converted", "kept", "listed", "side_by_side", "strides"]
 
 Array = NDArray[Any]
 
@@ -37,7 +37,7 @@ def listed(items: Sequence[Any]) -> Array:
     return _joined(parts, max(dtypes, key=lambda dtype: dtype.itemsize))
 
 
-def converted(array: Array, dtype: type[np.generic]) -> Array:
+def converted(array: Array, dtype: np.dtype[Any] | type[np.generic]) -> Array:
     """``array.astype(dtype)`` in steps, texts as wide as the widest."""
     parts = [array[step].astype(dtype) for step in strides(len(array))]
     dtypes = [part.dtype for part in parts] or [np.dtype(dtype)]
@@ -74,6 +74,20 @@ def coded(ids: Array) -> tuple[NDArray[np.int64], Array]:
         if span < 4 * ids.size + 1024:
             return _near(ids, low, span)
     return _sorted(ids) if ids.size <= STRIDE else _parted(ids)
+
+
+def coded_objects(ids: Array) -> tuple[NDArray[np.int64], Array]:
+    """:func:`coded` of Python objects, by their own equality and order."""
+    found: dict[Any, int] = {}
+    codes = np.empty(len(ids), np.int64)
+    for step in strides(len(ids)):
+        codes[step] = [found.setdefault(item, len(found)) for item in ids[step].tolist()]
+    unique = np.fromiter(sorted(found), object, len(found))
+    rank = np.empty(len(found), np.int64)
+    rank[[found[item] for item in unique.tolist()]] = np.arange(len(found))
+    for step in strides(len(ids)):
+        codes[step] = rank[codes[step]]
+    return codes, unique
 
 
 def _sorted(ids: Array) -> tuple[NDArray[np.int64], Array]:

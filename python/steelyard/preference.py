@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -10,14 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._arrays import booleans, codes, floats, plain, to_float64
+from ._arrays import aligned, booleans, codes, floats, plain, to_float64
 from ._lazy import lazy
 from ._mode import standard_mode, standard_mode_methods
 from ._options import Alternative, NanPolicy, choice, confidence, flag, number, omits_nan
 from ._progress import Progress, reporter
 from ._result import Result
 from ._strides import side_by_side
-from .errors import type_error, value_error
+from .errors import type_error, value_error, warn
 from .estimate import Estimate
 
 __all__ = ["PreferenceLoss", "preference_loss"]
@@ -165,8 +166,10 @@ def preference_loss(
     Parameters
     ----------
     policy_chosen, policy_rejected, reference_chosen, reference_rejected : array of float, shape [n]
-        Log-probabilities of whole answers, in nats, such as ``token_scores(...).sequence_logprob``. Keep them
-        in float32 or float64: at -300 a bfloat16 step is 2 nats.
+        Log-probabilities of whole answers, in nats, such as ``token_scores(...).sequence_logprob``: at most 0, but
+        for rounding (of densities, which may be higher, take the same number from the policy's and the
+        reference's). Keep them in float32 or float64: at -300 a bfloat16 step is 2 nats. Tensors that require
+        grad are refused: pass ``x.detach()``, and ``grad_chosen`` to ``x.backward``.
     loss : {"dpo", "robust", "hinge", "ipo"}
         "ipo" is of summed log-probabilities, with ``beta`` its tau (the paper's and torchtune's convention;
         TRL averages over tokens). "dpo" with ``label_smoothing`` is the conservative DPO of the reference
@@ -197,8 +200,14 @@ def preference_loss(
     Raises
     ------
     TypeError, ValueError
-        Columns that are no floats or differ in length; values that are not finite; ``beta`` not positive; a
+        Columns that are no floats or differ in length; values that are not finite, or clearly positive (above 1,
+        or both of a model's pair above .05: negative log-likelihoods, perhaps); ``beta`` not positive; a
         parameter that the loss does not use.
+
+    Warns
+    -----
+    SteelyardWarning
+        For log-probabilities in 16 bits, with their rounding in nats.
 
     Examples
     --------
@@ -222,6 +231,7 @@ def preference_loss(
     omit = omits_nan(nan_policy)
     how = confidence(confidence_level, alternative)
     given = (policy_chosen, policy_rejected, reference_chosen, reference_rejected)
+    aligned(**dict(zip(COLUMNS, given, strict=True)), where=where, clusters=clusters)
     columns, counted, left_out = _columns(given, where, omit)
     ids = None if clusters is None else _ids(clusters, counted)
     crossing = _crossing(smoothing)
@@ -332,12 +342,32 @@ def _columns(
             raise value_error(name, f"{n} values, one a pair", str(len(column)))
     if n == 0:
         raise value_error("policy_chosen", "at least one pair", "none")
+    _warn_rounded(columns)
     if len({column.dtype for column in columns}) > 1:
         columns = [to_float64(column) for column in columns]
     counted, left_out = _counted(columns, where, omit)
     if left_out:
         columns = [np.where(counted, column, column.dtype.type(0)) for column in columns]
     return columns, counted, left_out
+
+
+def _warn_rounded(columns: Sequence[NDArray[Any]]) -> None:
+    """Say how far 16 bits round log-probabilities of this size: by half a step, at the median of a sample."""
+    for column, name in zip(columns, COLUMNS, strict=True):
+        if column.dtype.itemsize != 2:
+            continue
+        size = np.abs(to_float64(column[:: max(1, len(column) // 4096)]))
+        size = size[(size > 0) & (size < np.inf)]
+        if not len(size):
+            continue
+        typical = float(np.median(size))
+        kind, digits = ("bfloat16", 8) if column.dtype == np.uint16 else ("float16", 11)
+        half = math.ldexp(1.0, math.frexp(typical)[1] - digits - 1)
+        warn(
+            f"{name}: {kind} log-probabilities of about {-typical:.3g} are rounded by up to {half:.2g} nats each; "
+            "sum and keep them in float32 or float64"
+        )
+        return
 
 
 def _counted(columns: Sequence[NDArray[Any]], where: Any, omit: bool) -> tuple[NDArray[np.bool_], dict[str, int]]:

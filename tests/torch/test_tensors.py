@@ -114,3 +114,47 @@ def test_a_number_may_be_a_tensor_without_axes() -> None:
         sy.AdamW(params, lr=torch.tensor(True))
     with pytest.raises(TypeError, match="lr: expected a number; got"):
         sy.AdamW(params, lr=torch.zeros((), device="meta"))
+
+
+def test_tensors_that_require_grad_are_refused_where_they_are_read() -> None:
+    """Results are NumPy arrays: what is computed of them trains nothing."""
+    x = torch.tensor([0.25, 0.5, 0.75], requires_grad=True)
+    calls = {
+        "policy_chosen": lambda x: sy.preference_loss(-x, -x, -x, -x),
+        "logits": lambda x: sy.token_scores(x[None], [0]),
+        "x": sy.estimate,
+        "x ": sy.bootstrap,
+        "x  ": sy.perplexity,
+        "new": lambda x: sy.compare(x, baseline=[0.5, 0.5, 1.0]),
+        "baseline": lambda x: sy.compare([0.5, 0.5, 1.0], baseline=x),
+        "probs": lambda x: sy.reliability(x, [0, 1, 1]),
+        "per": lambda x: sy.perplexity([1.0, 2.0, 3.0], per=x),
+    }
+    for name, call in calls.items():
+        with pytest.raises(
+            TypeError, match=rf"^{name.strip()}: expected a tensor that does not require grad; .*detach\(\)"
+        ):
+            call(x)
+        call(x.detach())
+
+
+def test_gradients_go_back_through_torch_by_hand() -> None:
+    """What the sentence says to do instead."""
+    columns = [-torch.rand(8, dtype=torch.float64) for _ in range(4)]
+    policy = columns[0].clone().requires_grad_()
+    out = sy.preference_loss(policy.detach(), *columns[1:])
+    policy.backward(torch.tensor(out.grad_chosen))
+    margin = columns[0].clone().requires_grad_()
+    z = 0.1 * ((margin - columns[2]) - (columns[1] - columns[3]))
+    (-torch.nn.functional.logsigmoid(z)).sum().backward()
+    assert torch.allclose(policy.grad, margin.grad, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("dtype", "nats"), [(torch.bfloat16, "0.5"), (torch.float16, "0.062")])
+def test_log_probabilities_in_16_bits_warn_with_their_rounding(dtype: torch.dtype, nats: str) -> None:
+    x = torch.full((5,), -200.0, dtype=dtype)
+    with pytest.warns(
+        sy.errors.SteelyardWarning, match=rf"log-probabilities of about -200 are rounded by up to {nats} nats"
+    ):
+        out = sy.preference_loss(x, x, x, x)
+    assert out.losses.dtype == out.grad_chosen.dtype == np.float64

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arrays import codes, describe, floats, plain
+from .._arrays import codes, describe, floats, labels, plain
 from ..errors import type_error, value_error
 
 Array = NDArray[Any]
+Mask = NDArray[np.bool_]
+BF16_NAN = np.uint16(0x7FC0)
 
 
 def class_labels(classes: Any) -> list[Any] | None:
@@ -27,21 +29,35 @@ def class_labels(classes: Any) -> list[Any] | None:
     return listed
 
 
-def columns_of(targets: Any, classes: list[Any], n: int, keep: NDArray[np.bool_] | None) -> NDArray[np.int64]:
-    """Column of each label."""
-    code, unique = codes(targets, "targets", n)
+def columns_of(
+    targets: Any, classes: list[Any], n: int, keep: Mask | None, omit: bool
+) -> tuple[NDArray[np.int64], Mask | None]:
+    """Column of each label, and which rows have none (None: all have one)."""
+    given, missing = labels(targets, "targets", keep, omit)
+    if missing is not None and given.shape == (n,):
+        keep = ~missing if keep is None else keep & ~missing
+    code = np.zeros(n, np.int64)
+    found, unique = codes(given, "targets", n, keep)
+    code[slice(None) if keep is None else keep] = found
     column = {label: k for k, label in enumerate(classes)}
-    found = np.array([column.get(label, -1) for label in unique.tolist()], dtype=np.int64)
-    labels = found[code] if n else code
-    unknown = labels < 0 if keep is None else (labels < 0) & keep
+    at = np.array([column.get(label, -1) for label in unique.tolist()], dtype=np.int64)
+    columns = at[code] if len(at) else code
+    unknown = columns < 0 if keep is None else (columns < 0) & keep
     if unknown.any():
         first = int(np.flatnonzero(unknown)[0])
-        raise value_error("targets", "labels in classes", f"{unique[code[first]].item()!r} at index {first}")
-    return labels
+        raise value_error("targets", "labels in classes", f"{unique.tolist()[code[first]]!r} at index {first}")
+    return columns, missing
+
+
+def without(probs: Array, rows: Mask) -> Array:
+    """Probabilities that are NaN in these rows: without a label there is nothing to hold them against."""
+    blank = np.array(probs)  # in its own type, by which the edges of the bins are rounded
+    blank[rows] = BF16_NAN if blank.dtype == np.uint16 else np.nan
+    return blank
 
 
 def probabilities(probs: Any) -> Array:
     """One axis in one piece, or rows whose last axis is."""
-    array = floats(probs, "probs", ndim=(1, 2), contiguous=False, numbers=True)
+    array = floats(probs, "probs", ndim=(1, 2), contiguous=False, numbers=True, table=True)
     rows_lie_whole = array.ndim == 2 and (array.shape[1] <= 1 or array.strides[1] == array.itemsize)
     return array if rows_lie_whole else np.ascontiguousarray(array)

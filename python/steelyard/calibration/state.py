@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._arrays import booleans, describe, integers, plain
+from .._arrays import aligned, booleans, describe, integers
+from .._arrays import labels as known_labels
 from .._clusters import Names, named
 from .._intervals import ONE_CLUSTER, Behind, proportion, ratio
 from .._mode import standard_mode_methods
@@ -28,12 +29,13 @@ from .._options import (
 from .._progress import Progress, reporter
 from ..errors import type_error, value_error
 from ..estimate import Estimate
-from ._inputs import class_labels, columns_of, probabilities
+from ._inputs import class_labels, columns_of, probabilities, without
 from .diagram import Form, Reliability
 
 __all__ = ["ReliabilityState"]
 
 Array = NDArray[Any]
+Mask = NDArray[np.bool_]
 
 MAX_BINS = 10_000
 MAX_CLUSTERED_BINS = 1_000
@@ -111,34 +113,37 @@ class ReliabilityState:
         ReliabilityState
             Itself.
         """
+        aligned(probs=probs, targets=targets, where=where, clusters=clusters)
         array = probabilities(probs)
         form: Form = "top labels" if array.ndim == 2 else "probabilities"
         if self._form not in (None, form):
             raise value_error("probs", f"{self._form}, as in earlier batches", f"shape {array.shape}")
         n = len(array)
         keep = None if where is None else booleans(where, "where", (n,))
-        labels = self._labels(targets, array, keep)
+        labels, unknown = self._labels(targets, array, keep)
+        if unknown is not None:
+            array = without(array, unknown)
         codes, names = (None, None) if clusters is None else self._clusters(clusters, n, keep)
         mask = None if keep is None else keep.view(np.uint8)
         tally = self._tally.updated(array, labels, mask, self._omit_nan, reporter(progress), codes, names)
         self._tally, self._form = tally, form
         return self
 
-    def _clusters(self, clusters: Any, n: int, keep: NDArray[np.bool_] | None) -> tuple[NDArray[np.int64], Names]:
+    def _clusters(self, clusters: Any, n: int, keep: Mask | None) -> tuple[NDArray[np.int64], Names]:
         """A code a row and the name of each; the covariance of the bins is as large as the square of their number."""
         if self._n_bins > MAX_CLUSTERED_BINS:
             raise value_error("n_bins", f"at most {MAX_CLUSTERED_BINS} bins with clusters", str(self._n_bins))
         return named(clusters, "clusters", n, keep)
 
-    def _labels(self, targets: Any, probs: Array, keep: NDArray[np.bool_] | None) -> Array:
-        """Labels as column numbers, in their own integer type where no ``classes`` are given."""
+    def _labels(self, targets: Any, probs: Array, keep: Mask | None) -> tuple[Array, Mask | None]:
+        """Labels as column numbers, in their own integer type where no ``classes`` are given, and who has none."""
         n, width = len(probs), probs.shape[1] if probs.ndim == 2 else 2
         if self._classes is not None:
             if len(self._classes) != width:
                 raise value_error("classes", f"{width} labels, one a column", f"{len(self._classes)}")
-            return columns_of(targets, self._classes, n, keep)
-        labels = plain(targets, "targets")
-        if labels.size == 0:  # an empty list has no integer dtype
+            return columns_of(targets, self._classes, n, keep, self._omit_nan)
+        labels, unknown = known_labels(targets, "targets", keep, self._omit_nan)
+        if labels.size == 0 or (unknown is not None and unknown.all()):  # no label, no type
             labels = labels.astype(np.int64)
         if labels.dtype.kind not in "iub":
             fix = "pass classes= to map labels to columns" if labels.dtype.kind in "US" else ""
@@ -146,8 +151,8 @@ class ReliabilityState:
         if labels.shape != (n,):
             raise value_error("targets", f"one label a row, shape ({n},)", f"shape {labels.shape}")
         if labels.dtype.kind == "b":
-            return np.ascontiguousarray(labels)
-        return integers(labels, "targets", native=True)
+            return np.ascontiguousarray(labels), unknown
+        return integers(labels, "targets", native=True), unknown
 
     def _config(self) -> dict[str, Any]:
         return {

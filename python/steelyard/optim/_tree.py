@@ -250,7 +250,7 @@ def to_write(value: Any, name: str) -> Array:
     if isinstance(value, np.memmap):
         return value.view(np.ndarray)
     if is_tensor(value):
-        return floats(value, name, contiguous=False)
+        return floats(value, name, contiguous=False, weights=True)
     raise type_error(
         name, "a NumPy array or a torch CPU tensor, to update in place", describe(value), _fix(value, name)
     )
@@ -288,7 +288,7 @@ def to_read(value: Any, name: str) -> Array:
     if value is None:
         raise type_error(name, "a gradient for every parameter", "None")
     refuse_parameter(value, name)
-    return floats(value, name)
+    return floats(value, name, weights=True)
 
 
 def refuse_parameter(value: Any, name: str) -> None:

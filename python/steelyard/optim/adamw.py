@@ -428,7 +428,7 @@ class AdamW:
         self._check_numerics(state)
         options = self._saved_options(state)
         names = [f"state[{key!r}]" for key in wanted]
-        moments = tuple(floats(state[key], name) for key, name in zip(wanted, names, strict=True))
+        moments = tuple(floats(state[key], name, weights=True) for key, name in zip(wanted, names, strict=True))
         plan = self._plan
         if plan.forked:  # a step that has no thread here holds the plan for ever
             plan = self._begun(self._params, plan.options)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._arrays import booleans, floats, plain, shape_of
+from .._arrays import aligned, booleans, flat_ids, floats, shape_of
 from .._clusters import Names, named
 from .._intervals import ONE_CLUSTER
 from .._mode import standard_mode, standard_mode_methods
@@ -74,7 +74,7 @@ def perplexity(
     unit : {"perplexity", "bits", "nats"}
         exp(m), m / ln 2 (with ``per`` the bytes: bits per byte), or m.
     nan_policy : {"raise", "omit"}
-        ``"omit"`` leaves NaN out and counts it in ``left_out``.
+        ``"omit"`` leaves NaN and nulls out and counts them in ``left_out``, as ``nan``.
     confidence_level : float
         Inside (0, 1).
     alternative : {"two-sided", "less", "greater"}
@@ -174,6 +174,7 @@ class PerplexityState:
 
         A single id as ``clusters`` of ``[T]`` names the whole sequence.
         """
+        aligned(x=x, where=where, clusters=clusters, per=per)
         nll, status = _tokens(x, where)
         if nll.size == 0:
             return self
@@ -359,7 +360,7 @@ def _groups(clusters: Any, shape: Shape, status: NDArray[np.uint8] | None) -> _G
         expected = f"one id a token, shape {shape}, or one a row, shape {shape[:-1]}"
         raise value_error("clusters", expected, f"shape {found}")
     if len(found) > 1:
-        ids = plain(ids, "clusters").reshape(-1)
+        ids = flat_ids(ids, "clusters")
     n = rows if of_rows else int(np.prod(shape))
     keep = None
     if status is not None:

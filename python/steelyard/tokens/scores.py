@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from .._arrays import floats, integers
+from .._arrays import aligned, floats, integers
 from .._lazy import lazy
 from .._mode import standard_mode, standard_mode_methods
 from .._options import whole
@@ -159,7 +159,8 @@ def token_scores(
     certain predictions; here they are NaN and ``counted`` is False. The block-wise maximum follows Milakov
     and Gimelshein, "Online normalizer calculation for softmax" (arXiv:1805.02867).
     """
-    x = floats(logits, "logits", contiguous=False)
+    aligned(logits=logits, targets=targets)
+    x = floats(logits, "logits", contiguous=False, table=True)
     if x.ndim == 0 or x.shape[-1] == 0:
         raise value_error("logits", "classes along the last axis, [..., V]", f"shape {x.shape}")
     t = np.array(integers(targets, "targets"))  # looked at more than once, as a mask is

@@ -31,14 +31,8 @@ class Columns(NamedTuple):
 
 
 def _numbers(x: Any, name: str, ndim: int | tuple[int, ...]) -> Array:
-    """Floats and booleans as they are, integers as float64; strides stay."""
-    array = _arrays.plain(x, name)
-    if array.dtype == np.bool_:
-        axes = (ndim,) if isinstance(ndim, int) else ndim
-        if array.ndim not in axes:
-            raise value_error(name, f"{' or '.join(map(str, axes))} axes", f"shape {array.shape}")
-        return array
-    return _arrays.floats(array, name, ndim=ndim, contiguous=False, numbers=True)
+    """Floats and booleans as they are, integers as float64, NaN where there is none; strides stay."""
+    return _arrays.floats(x, name, ndim=ndim, contiguous=False, numbers=True, bits=True)
 
 
 def one_column(x: Any, name: str) -> Array:
@@ -46,18 +40,15 @@ def one_column(x: Any, name: str) -> Array:
     return np.ascontiguousarray(_numbers(x, name, 1))
 
 
-def frame(x: Any) -> Mapping[str, Any] | None:
+def frame(x: Any, name: str = "new") -> Mapping[str, Any] | None:
     """``x`` as a mapping where it is one, or where it is a frame or an Arrow table."""
-    if isinstance(x, Mapping):
-        _differ(x)
-        return x
-    names = getattr(x, "column_names", None)
-    if names is None and hasattr(x, "columns") and hasattr(x, "__getitem__"):
-        names = x.columns
+    names = None if type(x) is np.ndarray else _arrays.names_of(x)
     if names is None:
         return None
+    if not names and not isinstance(x, Mapping):
+        raise _arrays.one_of(x, names, name)
     _differ(names)
-    return {str(name): x[name] for name in names}
+    return x if isinstance(x, Mapping) else {str(name): x[name] for name in names}
 
 
 def _differ(names: Iterable[Any]) -> None:
@@ -75,7 +66,7 @@ def columns(x: Any, name: str) -> Columns:
         raise type_error(
             name, "an array, a list or a mapping", "a tuple", "a tuple is columns of one problem, which the mean lacks"
         )
-    named = frame(x)
+    named = frame(x, name)
     if named is None:
         table = _numbers(x, name, (1, 2))
         if table.ndim == 1:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, _intervals
+from .._arrays import aligned
 from .._intervals import Clusters, Column
 from .._mode import standard_mode, standard_mode_methods
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence, whole
@@ -141,7 +142,7 @@ def bootstrap(
     clusters : array of ids [n], optional
         What rows have in common: clusters are drawn, not rows.
     nan_policy : {"raise", "omit"}
-        ``"omit"`` leaves NaN rows out and counts them in ``left_out``.
+        ``"omit"`` leaves rows with a NaN or a null out and counts them in ``left_out``, as ``nan``.
     method : {"bca", "percentile", "basic"}
         How replicates become limits.
     n_resamples : int
@@ -195,6 +196,7 @@ def bootstrap(
         confidence(confidence_level, alternative),
     )
     _room_for(options.n_resamples)
+    aligned(x=x, where=where, clusters=clusters)
     found = columns(x, "x")
     selection = Selection(where, clusters, nan_policy, found.left_out)
     watch = reporter(progress)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, _intervals
+from .._arrays import aligned
 from .._intervals import Clusters
 from .._mode import standard_mode, standard_mode_methods
 from .._options import Alternative, Confidence, NanPolicy, at_least_zero, choice, confidence, flag
@@ -276,7 +277,7 @@ def compare(
     clusters : array of ids [n], optional
         What rows have in common: rows of one cluster are not independent.
     nan_policy : {"raise", "omit"}
-        ``"omit"`` leaves out a row where either score is NaN, and counts it in ``difference.left_out``.
+        ``"omit"`` leaves out a row where either score is NaN or null, and counts it in ``difference.left_out``.
     confidence_level : float
         Inside (0, 1).
     alternative : {"two-sided", "less", "greater"}
@@ -329,6 +330,7 @@ def compare(
     if adjust is not None:
         choice(adjust, "adjust", ("holm",))
     flag(higher_is_better, "higher_is_better")
+    aligned(new=new, baseline=baseline, where=where, clusters=clusters)
     models, base_name, base = _split(new, baseline)
     found = columns(models, "new")
     selection = Selection(where, clusters, nan_policy, found.left_out or dict(getattr(new, "left_out", {})))

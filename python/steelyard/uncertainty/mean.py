@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from .. import _intervals
+from .._arrays import aligned
 from .._intervals import PROPORTIONS
 from .._mode import standard_mode
 from .._options import Alternative, NanPolicy, choice, confidence
@@ -62,7 +63,7 @@ def estimate(
         What rows have in common (a document, a user, an item asked several times): rows of one cluster are not
         independent.
     nan_policy : {"raise", "omit"}
-        ``"omit"`` leaves NaN rows out and counts them in ``left_out``.
+        ``"omit"`` leaves rows with a NaN or a null out and counts them in ``left_out``, as ``nan``.
     method : str, optional
         Instead of the choice above: ``"t"``, ``"wilson"``, ``"clopper-pearson"``, ``"jeffreys"``,
         ``"agresti-coull"`` or ``"wald"``; with clusters ``"t"`` or ``"wilson"``.
@@ -140,6 +141,7 @@ def means(
     """
     how = confidence(confidence_level, alternative)
     chosen = None if method is None else choice(method, "method", ("t", *PROPORTIONS))
+    aligned(x=x, where=where, weights=weights, clusters=clusters)
     found = columns(x, "x")
     selection = Selection(where, clusters, nan_policy, found.left_out, weights)
     watch = reporter(progress)

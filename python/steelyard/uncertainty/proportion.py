@@ -81,6 +81,7 @@ def proportion(
     """
     how = confidence(confidence_level, alternative)
     chosen = choice(method, "method", tuple(PROPORTIONS))
+    _arrays.aligned(k=k, n=n)
     hits, all_ = _arrays.integers(k, "k"), _arrays.integers(n, "n")
     try:
         hits, all_ = np.broadcast_arrays(hits, all_)
@@ -89,7 +90,8 @@ def proportion(
     _check(hits, all_)
     if hits.ndim == 0:
         return _intervals.proportion(int(hits), int(all_), how, method=chosen)
-    return _intervals.proportion(np.ascontiguousarray(hits), np.ascontiguousarray(all_), how, method=chosen)
+    # Copies: NumPy warns of who looks at what it has broadcast.
+    return _intervals.proportion(np.array(hits), np.array(all_), how, method=chosen)
 
 
 def _check(k: Any, n: Any) -> None:

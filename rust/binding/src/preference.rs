@@ -50,6 +50,9 @@ pub fn preference_loss<'py>(
         if counts.nonfinite > 0 {
             return Err(refused_nonfinite(pairs, beta));
         }
+        if counts.positive > 0 && let Some(found) = preference::first_positive(pairs) {
+            return Err(refused_positive(found, counts.positive));
+        }
         let gradients = gradients.map(|columns| columns.map(Fresh::array));
         Ok(Give((scored.map(Fresh::array), gradients, counts.saturated, counts.empty)))
     })
@@ -81,6 +84,16 @@ fn refused_nonfinite<T: Element>(pairs: Pairs<'_, T>, beta: f64) -> PyErr {
              log-probabilities with beta = {beta:?}"
         ),
     })
+}
+
+/// The sentence for a log-probability that is clearly positive.
+fn refused_positive((index, column, value): (usize, usize, f64), count: usize) -> PyErr {
+    let pairs = if count == 1 { "1 pair".to_owned() } else { format!("{count} pairs") };
+    value_error(format!(
+        "{}: expected log-probabilities, at most 0; got {value:?} at index {index} (clearly positive in {pairs}); \
+         negate it, if it is a negative log-likelihood",
+        COLUMNS[column]
+    ))
 }
 
 /// The four columns as slices of the first one's type.

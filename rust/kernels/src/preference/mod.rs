@@ -95,6 +95,8 @@ pub struct Counts {
     /// The margin or a result is not finite: one of the four log-probabilities is not either, or what comes of them
     /// overflowed.
     pub nonfinite: usize,
+    /// Log-probabilities that no rounding makes so high: see [`first_positive`].
+    pub positive: usize,
 }
 
 /// Scores every pair into fresh columns.
@@ -148,6 +150,7 @@ impl Counts {
             saturated: self.saturated + other.saturated,
             empty: self.empty + other.empty,
             nonfinite: self.nonfinite + other.nonfinite,
+            positive: self.positive + other.positive,
         }
     }
 }
@@ -219,9 +222,52 @@ pub fn first_nonfinite<T: Element>(pairs: Pairs<'_, T>) -> Option<(usize, usize)
     columns.into_iter().enumerate().filter_map(first).min()
 }
 
+/// Above this a log-probability is no rounding of 0.
+pub const POSITIVE: f64 = 1.0;
+/// Above this both answers of a model are more likely than certain. The sum of 10,000 float32 log-probabilities of
+/// tokens, each rounded at a logit of 32 or less, is wrong by less.
+pub const BOTH_POSITIVE: f64 = 0.05;
+
+/// Whether the log-probabilities that one model gives to the two answers of a pair cannot be some: as where they are
+/// negative log-likelihoods by mistake.
+#[inline(always)]
+fn too_positive(chosen: f64, rejected: f64) -> bool {
+    (chosen > POSITIVE) | (rejected > POSITIVE) | ((chosen > BOTH_POSITIVE) & (rejected > BOTH_POSITIVE))
+}
+
+/// The first pair with such log-probabilities: its index, which of the four columns, and the value.
+pub fn first_positive<T: Element>(pairs: Pairs<'_, T>) -> Option<(usize, usize, f64)> {
+    let models =
+        [(pairs.policy_chosen, pairs.policy_rejected), (pairs.reference_chosen, pairs.reference_rejected)];
+    let first = |(model, (chosen, rejected)): (usize, (&[T], &[T]))| {
+        let both = chosen.iter().zip(rejected).map(|(c, r)| (c.to_f64(), r.to_f64()));
+        both.enumerate().find(|&(_, (c, r))| too_positive(c, r)).map(|(index, (c, r))| {
+            let which = usize::from(r > c);
+            (index, 2 * model + which, if which == 0 { c } else { r })
+        })
+    };
+    models.into_iter().enumerate().filter_map(first).min_by_key(|&(index, which, _)| (index, which))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_a_log_probability_is_counted_and_named() {
+        let pairs: [&[f64]; 4] = [
+            &[-1.0, 0.0, 1.0, 0.06, -3.0],
+            &[-2.0, 1e-6, 0.0, 0.07, -1.0],
+            &[-1.0, 0.04, -1.0, -1.0, -1.0],
+            &[-2.0, 0.04, -1.0, -1.0, 1.5],
+        ];
+        assert_eq!(score(Loss::Hinge, 0.1, pairs).counts.positive, 2);
+        let [policy_chosen, policy_rejected, reference_chosen, reference_rejected] = pairs;
+        let all = Pairs { policy_chosen, policy_rejected, reference_chosen, reference_rejected };
+        assert_eq!(first_positive(all), Some((3, 1, 0.07)));
+        assert_eq!(first_positive(all.part(4..5)), Some((0, 3, 1.5)));
+        assert_eq!(first_positive(all.part(0..3)), None);
+    }
 
     fn score(loss: Loss, beta: f64, pairs: [&[f64]; 4]) -> Scored {
         let [policy_chosen, policy_rejected, reference_chosen, reference_rejected] = pairs;

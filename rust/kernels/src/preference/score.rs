@@ -1,7 +1,7 @@
 //! The kernel: a chunk of pairs, block by block, each number read once and each result written once.
 
 use super::formula::{ConservativeDpo, Dpo, Formula, Hinge, Ipo, RobustDpo};
-use super::{Counts, Loss, Output, Pairs, SATURATED};
+use super::{BOTH_POSITIVE, Counts, Loss, Output, Pairs, SATURATED, too_positive};
 use crate::simd::{Element, Isa, Kernel, padded};
 
 /// A reward above this is looked at: the other one of its pair may have overflowed.
@@ -123,7 +123,11 @@ fn block<T: Element, I: Isa>(
         rewards_rejected[i] = beta * pair.y;
         grad_chosen[i] = slope;
         grad_rejected[i] = -slope;
-        rare |= pair.empty | (pair.z.abs() > SATURATED) | pair.z.is_nan() | (rewards_chosen[i].abs() > LARGE);
+        rare |= pair.empty
+            | (pair.z.abs() > SATURATED)
+            | pair.z.is_nan()
+            | (pair.highest > BOTH_POSITIVE)
+            | (rewards_chosen[i].abs() > LARGE);
     }
     rare
 }
@@ -141,6 +145,9 @@ fn count<T: Element>(pairs: &Pairs<'_, T>, beta: f64, columns: &[&mut [f64]; 5])
             saturated: usize::from(pair.z.abs() > SATURATED),
             empty: usize::from(pair.empty),
             nonfinite: usize::from(!pair.z.is_finite() || overflows(i)),
+            positive: usize::from(
+                too_positive(pc.to_f64(), pr.to_f64()) | too_positive(rc.to_f64(), rr.to_f64()),
+            ),
         }
     });
     counted.fold(Counts::default(), Counts::plus)
@@ -153,6 +160,8 @@ struct Pair {
     z: f64,
     /// An answer whose log-probability is exactly 0 in policy and reference.
     empty: bool,
+    /// The highest of the four log-probabilities.
+    highest: f64,
 }
 
 impl Pair {
@@ -161,6 +170,7 @@ impl Pair {
         let (pc, pr, rc, rr) = (pc.to_f64(), pr.to_f64(), rc.to_f64(), rr.to_f64());
         let (x, y) = (pc - rc, pr - rr);
         let empty = (pc == 0.0) & (rc == 0.0) | (pr == 0.0) & (rr == 0.0);
-        Pair { x, y, z: beta * (x - y), empty }
+        let larger = |a: f64, b: f64| if a > b { a } else { b };
+        Pair { x, y, z: beta * (x - y), empty, highest: larger(larger(pc, pr), larger(rc, rr)) }
     }
 }

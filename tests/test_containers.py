@@ -1,0 +1,211 @@
+"""One rule for every container: the same values give the same answer, or are refused in the same sentence.
+
+A list of Python's with None in it is what the others are held against.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import steelyard as sy
+
+Values = list[Any]
+Build = Callable[[Values], Any]
+
+
+def library(name: str) -> Any:
+    return pytest.importorskip(name, reason=f"{name} comes with the dev extra")
+
+
+def kind_of(values: Values) -> type:
+    """The type of a list's values; of nothing but None, float."""
+    return next((type(value) for value in values if value is not None), float)
+
+
+def filled(values: Values, blank: Any = None) -> Values:
+    zero = {int: 0, bool: False, float: 0.0, str: "", datetime.date: datetime.date(2020, 1, 1)}[kind_of(values)]
+    return [(zero if blank is None else blank) if value is None else value for value in values]
+
+
+def objects(values: Values) -> np.ndarray:
+    return np.fromiter(values, object, len(values))
+
+
+def masked(values: Values) -> Any:
+    return np.ma.array(filled(values), mask=[value is None for value in values])
+
+
+def pandas_nullable(values: Values) -> Any:
+    pd = library("pandas")
+    names = {int: "Int64", bool: "boolean", float: "Float64", str: "string", datetime.date: object}
+    return pd.Series(values, dtype=names[kind_of(values)])
+
+
+def pandas_objects(values: Values) -> Any:
+    pd = library("pandas")
+    return pd.Series([pd.NA if value is None else value for value in values], dtype=object)
+
+
+def pandas_categories(values: Values) -> Any:
+    return library("pandas").Series(values, dtype="category")
+
+
+def pandas_arrow(values: Values) -> Any:
+    pd, pa = library("pandas"), library("pyarrow")
+    return pd.Series(values, dtype=pd.ArrowDtype(arrow_type(pa, values)))
+
+
+def arrow_type(pa: Any, values: Values) -> Any:
+    types = {int: pa.int64(), bool: pa.bool_(), float: pa.float64(), str: pa.string(), datetime.date: pa.date32()}
+    return types[kind_of(values)]
+
+
+def polars(values: Values) -> Any:
+    pl = library("polars")
+    types = {int: pl.Int64, bool: pl.Boolean, float: pl.Float64, str: pl.String, datetime.date: pl.Date}
+    return pl.Series(values, dtype=types[kind_of(values)])
+
+
+def arrow(values: Values) -> Any:
+    pa = library("pyarrow")
+    return pa.array(values, arrow_type(pa, values))
+
+
+def arrow_slice(values: Values) -> Any:
+    """Bits that do not begin with a byte, and values that do not begin with the buffer."""
+    other = filled([value for value in values if value is not None][:1] or [0.5])
+    return arrow([*other * 3, None, *values, None])[4:-1]
+
+
+def arrow_chunks(values: Values) -> Any:
+    pa = library("pyarrow")
+    cut = len(values) // 2
+    return pa.chunked_array([arrow_slice(values)[:cut], arrow(values)[cut:]], arrow_type(pa, values))
+
+
+CONTAINERS: dict[str, Build] = {
+    build.__name__: build
+    for build in (
+        objects, masked, pandas_nullable, pandas_objects, pandas_categories, pandas_arrow, polars, arrow, arrow_slice,
+        arrow_chunks,
+    )
+}  # fmt: skip
+
+
+def answer(call: Callable[[Any], Any], argument: Any) -> str:
+    """What a call says: every number of its result, or its refusal."""
+    try:
+        return repr(call(argument))
+    except (TypeError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def estimate(e: Any) -> tuple[Any, ...]:
+    plain = [v.tolist() if isinstance(v, np.ndarray) else v for v in (e.value, e.low, e.high, e.n)]
+    return (*plain, e.n_clusters, e.reason, dict(e.left_out))
+
+
+BINARY = st.sampled_from([0, 1])
+N = 6
+X = [0.25, 1.0, 0.5, 4.0, 0.125, 2.0]
+LOGP = [-1.0, -2.5, -3.0, -0.5, -4.0, -1.5]
+NULLS = ("raise", "omit")
+P = [0.5, 0.25, 0.75, 0.875, 0.125, 1.0]
+WHOLE = st.integers(-3, 3)
+BITS = st.booleans()
+SHARES = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
+NUMBERS = st.sampled_from([-1.5, 0.0, 0.25, 1.0, 3.0])
+DAYS = st.dates(datetime.date(2024, 1, 1), datetime.date(2024, 1, 4))
+TEXTS = st.sampled_from(["a", "b", "ab", ""])
+IDS = st.sampled_from([-(2**62) - 1, 2**53, 2**53 + 1, 7, 8])
+
+
+def reliability(r: Any) -> tuple[Any, ...]:
+    return estimate(r.ece), r.table["count"].tolist(), r.left_out
+
+
+# Each argument of each call that takes a column: what it may hold, and the call.
+ARGUMENTS: dict[str, tuple[Any, Callable[..., Any]]] = {
+    "estimate x": (
+        st.one_of(*(st.lists(st.none() | kind, min_size=N, max_size=N) for kind in (WHOLE, BITS, NUMBERS, TEXTS, DAYS))),
+        lambda x, nan: estimate(sy.estimate(x, nan_policy=nan)),
+    ),
+    "estimate where": (BITS, lambda w, nan: estimate(sy.estimate(X, where=w, nan_policy=nan))),
+    "estimate clusters": (
+        st.one_of(*(st.lists(st.none() | kind, min_size=N, max_size=N) for kind in (IDS, BITS, NUMBERS, TEXTS, DAYS))),
+        lambda c, nan: estimate(sy.estimate(X, clusters=c, nan_policy=nan)),
+    ),
+    "estimate clusters of rows that count": (
+        st.one_of(*(st.lists(st.none() | kind, min_size=N, max_size=N) for kind in (IDS, TEXTS, DAYS))),
+        lambda c, nan: estimate(sy.estimate(X, clusters=c, where=[v is not None for v in listed(c)])),
+    ),
+    "bootstrap x": (NUMBERS, lambda x, nan: estimate(sy.bootstrap(x, nan_policy=nan, n_resamples=99, method="basic"))),
+    "compare new": (NUMBERS, lambda x, nan: estimate(sy.compare(x, baseline=X, nan_policy=nan).difference)),
+    "compare baseline": (BITS, lambda x, nan: estimate(sy.compare([0, 1] * 3, baseline=x, nan_policy=nan).difference)),
+    "compare clusters": (TEXTS, lambda c, nan: estimate(sy.compare(X, baseline=X[::-1], clusters=c).difference)),
+    "a column of a mapping": (
+        NUMBERS,
+        lambda x, nan: estimate(sy.compare({"a": x, "b": X}, baseline=X[::-1], nan_policy=nan).difference),
+    ),
+    "reliability probs": (SHARES, lambda p, nan: reliability(sy.reliability(p, [0, 1] * 3, nan_policy=nan))),
+    "reliability targets": (BINARY, lambda t, nan: reliability(sy.reliability(P, t, nan_policy=nan))),
+    "reliability targets of bools": (BITS, lambda t, nan: reliability(sy.reliability(P, t, nan_policy=nan))),
+    "reliability where": (BITS, lambda w, nan: reliability(sy.reliability(P, [0, 1] * 3, where=w, nan_policy=nan))),
+    "reliability targets with classes": (
+        st.sampled_from(["no", "yes"]),
+        lambda t, nan: reliability(sy.reliability(P, t, classes=["no", "yes"], nan_policy=nan)),
+    ),
+    "perplexity x": (st.sampled_from([0.0, 0.5, 3.0]), lambda x, nan: estimate(sy.perplexity(x, clusters=[0, 1] * 3, nan_policy=nan))),
+    "perplexity where": (BITS, lambda w, nan: estimate(sy.perplexity(X, where=w, clusters=[0, 1, 2] * 2))),
+    "perplexity clusters": (
+        st.one_of(*(st.lists(st.none() | kind, min_size=N, max_size=N) for kind in (IDS, TEXTS, DAYS))),
+        lambda c, nan: estimate(sy.perplexity(X, clusters=c, nan_policy=nan)),
+    ),
+    "perplexity per": (st.sampled_from([1, 2, 5]), lambda n, nan: estimate(sy.perplexity(X, per=n, clusters=[0, 1] * 3))),
+    "token_scores targets": (BINARY, lambda t, nan: sy.token_scores(np.eye(6)[:, :2], t).nll.tolist()),
+    "proportion k": (st.integers(0, 4), lambda k, nan: estimate(sy.proportion(k, 3))),
+    "proportion n": (st.integers(1, 4), lambda n, nan: estimate(sy.proportion(2, n))),
+    "preference_loss policy_rejected": (
+        st.sampled_from([-1.0, -2.5, 0.0]),
+        lambda c, nan: estimate(sy.preference_loss(LOGP, c, LOGP, LOGP[::-1], nan_policy=nan).loss),
+    ),
+    "preference_loss clusters": (
+        TEXTS, lambda c, nan: estimate(sy.preference_loss(LOGP, LOGP[::-1], LOGP, LOGP, clusters=c).loss),
+    ),
+    "preference_loss beta": (
+        st.sampled_from([0.5, 1.0]), lambda b, nan: sy.preference_loss(LOGP, LOGP[::-1], LOGP, LOGP, beta=b).losses.tolist(),
+    ),
+}  # fmt: skip
+
+
+def listed(column: Any) -> Values:
+    """A column's values with None for what is missing, by the libraries' own hands."""
+    pd = library("pandas")
+    values = (
+        column.tolist() if hasattr(column, "tolist") else column.to_pylist() if hasattr(column, "to_pylist") else column
+    )
+    return [None if v is None or pd.isna(v) else v for v in values]
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("argument", ARGUMENTS)
+@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_the_same_values_get_the_same_answer(container: str, argument: str, data: st.DataObject) -> None:
+    kinds, call = ARGUMENTS[argument]
+    values = data.draw(
+        kinds if "OneOf" in type(kinds).__name__ else st.lists(st.none() | kinds, min_size=N, max_size=N)
+    )
+    if not isinstance(values, list):
+        values = [values] * N
+    held = CONTAINERS[container](values)
+    for nan in NULLS:
+        got, want = answer(lambda x, nan=nan: call(x, nan), held), answer(lambda x, nan=nan: call(x, nan), values)
+        assert got == want
