@@ -47,7 +47,7 @@ def page(report: Contents) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["unbroken"] = lambda text: re.sub(r"\[(\S+), (\S+)\]", "[\\1,\u00a0\\2]", text)
+    environment.filters["unbroken"] = _unbroken
     environment.filters["svg"] = Markup  # our own figures, made by figures.inline
     config = show_config(mode="dicts")
     return environment.get_template("page.html.jinja").render(
@@ -59,6 +59,11 @@ def page(report: Contents) -> str:
         version=config["version"],
         numerics=config["numerics"],
     )
+
+
+def _unbroken(text: str) -> str:
+    """Intervals and per cents do not end up on two lines."""
+    return re.sub(r"(?<=\d) (?=%)", "\u00a0", re.sub(r"\[(\S+), (\S+)\]", "[\\1,\u00a0\\2]", text))
 
 
 def blocks(report: Contents) -> Iterator[Block]:
