@@ -624,6 +624,9 @@ def test_scores_and_differences_weigh_an_id_alike(tmp_path: Path) -> None:
     made = report.build(records.read(write(tmp_path / "r.jsonl", rows)))
     base, new = (float(model.score) for model in made.models)
     assert float(made.pairs[0].difference) == pytest.approx(new - base, abs=1e-12)
+    rows = [{"id": i, "correct": i % 3 > 0, "confidence": 0.7} for i in (*range(30), 0, 0)]
+    made = report.build(records.read(write(tmp_path / "r.jsonl", rows), repeats="epochs"))
+    assert "calibration of r counts every record once; its ids do not all have equally many" in made.notes
 
 
 def test_what_was_kept_and_left_out_is_what_was_read(tmp_path: Path) -> None:

@@ -64,6 +64,8 @@ def _reliability(run: Run, options: Options, notes: list[str]) -> calibration.Re
     if not np.isin(known.score, (0.0, 1.0)).all():
         notes.append(f"no calibration of {run.name}: it needs scores of 0 or 1, and these are graded")
         return None
+    if known.weights is not None:
+        notes.append(f"calibration of {run.name} counts every record once; its ids do not all have equally many")
     found = calibration.reliability(
         known.confidence,
         known.score == 1.0,
