@@ -342,21 +342,27 @@ def _flips(dtype: str, m: int) -> Inputs:
     return {"x": ((words(m, 6) % np.uint64(9)).astype(np.float64) - 3.0)}
 
 
+SIDES = ("two-sided", "less", "greater")
+
+
 def _sign_flip(inputs: Inputs) -> Outputs:
-    return {"p": _core.sign_flip(inputs["x"], "two-sided")[0]}
+    return {side: _core.sign_flip(inputs["x"], side)[0] for side in SIDES}
 
 
 def _sign_flip_reference(inputs: Inputs) -> Outputs:
-    x = inputs["x"]
-    if np.count_nonzero(x) <= 16:
-        return {"p": reference.sign_flip(x)}
-    # The normal limit: the sum of flipped signs has variance sum x^2. Whole numbers of one parity: half a step of 2.
-    far = max(0.0, abs(x.sum()) - 1.0)
-    return {"p": float(2 * stats.norm.sf(far / np.sqrt(np.square(x).sum())))}
+    return {side: reference.sign_flip(inputs["x"], side) for side in SIDES}
 
 
-def _sign_flip_bound(inputs: Inputs) -> float:
-    return 0.0 if np.count_nonzero(inputs["x"]) <= 16 else 0.02
+def _smooth(dtype: str, m: int) -> Inputs:
+    return {"x": normalish(m, 7) + 2.0 / m**0.5}
+
+
+def _smooth_flip(inputs: Inputs) -> Outputs:
+    return {"p": _core.sign_flip(inputs["x"], "greater")[0]}
+
+
+def _smooth_flip_reference(inputs: Inputs) -> Outputs:
+    return {"p": reference.sign_flip_smooth(inputs["x"])}
 
 
 def _p_values(dtype: str, m: int) -> Inputs:
@@ -434,7 +440,11 @@ CASES = [
     ),
     Case(
         name="intervals.sign_flip", covers=("sign_flip",), make=_flips, run=_sign_flip, reference=_sign_flip_reference,
-        dtypes=("",), lengths=(0, 1, 5, 12, 40, 1025, 5000), bound={"p": _sign_flip_bound},
+        dtypes=("",), lengths=(0, 1, 5, 12, 40, 77, 700), bound=dict.fromkeys(SIDES, 1e-13),
+    ),
+    Case(
+        name="intervals.sign_flip_smooth", covers=("sign_flip",), make=_smooth, run=_smooth_flip,
+        reference=_smooth_flip_reference, dtypes=("",), lengths=(70, 300, 5000), bound={"p": 1e-12},
     ),
     Case(
         name="intervals.holm", covers=("holm",), make=_p_values, run=lambda i: {"p": _core.holm(i["p"])},

@@ -32,6 +32,9 @@ Watch = _intervals.Watch
 # Below so many signs to flip it is said which p is the smallest that is possible.
 FEW_SIGNS = 10
 
+LEAST = 2.2250738585072014e-308  # what a smaller p is given as
+EXACT = 1e-6  # the relative error of a sign-flip p that is called exact
+
 
 @standard_mode_methods
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -168,9 +171,12 @@ class Comparison(Result):
         parts = list(self.difference) if many else [self.difference]
         table, tests = self.table, self._tests()
         labels = map(printable, self._labels())
-        adjusted = [f", adjusted {p:.3g}" if many and len(parts) > 1 else "" for p in table["p_adjusted"]]
+        several = many and len(parts) > 1
+        adjusted = [
+            f", adjusted {_p(p, len(parts)).removeprefix('= ')}" if several else "" for p in table["p_adjusted"]
+        ]
         return [
-            f"{label} - {base}: {part}\n  p = {p:.3g}{more} ({test}), {wins} wins, {losses} losses, {ties} ties"
+            f"{label} - {base}: {part}\n  p {_p(p)}{more} ({test}), {wins} wins, {losses} losses, {ties} ties"
             for label, part, p, more, test, wins, losses, ties in zip(
                 labels, parts, table["p_value"], adjusted, tests, table["wins"], table["losses"],
                 table["ties"], strict=True,
@@ -193,7 +199,10 @@ class Comparison(Result):
         table = self.table
         head = "".join(f"<th>{escape(title.replace('_', ' '))}</th>" for title in table)
         rows = zip(*(column.tolist() for column in table.values()), strict=True)
-        body = "".join("<tr>" + "".join(f"<td>{escape(_cell(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+        cells = (
+            [_cell(cell, title, len(table["name"])) for title, cell in zip(table, row, strict=True)] for row in rows
+        )
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
         caption = escape(f"difference from {printable(self.baseline or 'the baseline')}")
         return f"<table><caption>{caption}</caption><tr>{head}</tr>{body}</table>"
 
@@ -229,7 +238,15 @@ def _row(value: Any) -> NDArray[np.float64]:
     return np.atleast_1d(np.asarray(np.nan if value is None else value, np.float64))
 
 
-def _cell(value: Any) -> str:
+def _p(p: float, models: int = 1) -> str:
+    """A p-value and its relation, "= 0.012": "<=" where it stands for everything below, times so many ``models``."""
+    return f"= {p:.3g}" if p > models * LEAST else f"<= {models * 2.23e-308:.3g}"
+
+
+def _cell(value: Any, title: str, models: int) -> str:
+    at_most = {"p_value": 1, "p_adjusted": models}.get(title)
+    if at_most and value <= at_most * LEAST:
+        return _p(value, at_most)
     return f"{value:.4g}" if isinstance(value, float) else printable(value)
 
 
@@ -261,8 +278,8 @@ def compare(
     - 0/1 answers, independent rows: Tango's score interval and McNemar's mid-p. With b wins and c losses of n the
       interval holds the D with abs(b - c - n D) <= z sqrt(n (2 q + D (1 - D))), q the likelihood estimate of a loss
       given D.
-    - Graded scores: Student's interval of the differences, and a sign-flip p: the share of sign patterns whose sum is
-      at least as far from zero; all patterns for up to 16 non-zero differences, else 9,999 fixed random ones.
+    - Graded scores: Student's interval of the differences, and the exact sign-flip p: the share of all 2^m sign
+      patterns of the m non-zero differences whose sum is at least as far from zero. Nothing is drawn; no floor.
     - With ``clusters`` (either kind): the clustered (CR2) interval of the differences (see
       :func:`steelyard.estimate`), and the sign-flip test of the cluster sums.
 
@@ -305,14 +322,16 @@ def compare(
     with as many pairs as there are clusters. An unpaired test (two intervals side by side) is much weaker: it ignores
     that both models find the same items hard.
 
-    What takes time is the sign-flip test: 9,999 sums of the non-zero differences (of the cluster sums with
-    ``clusters``) for each model, about 2 s of one core for a million of them and in proportion for more, shared by the
-    threads. 0/1 answers in independent rows need no such test; clusters shorten it, since there are fewer of them.
-    ``progress`` tells how far it is and Ctrl-C ends it. Where the interval of independent graded
-    scores is enough, ``sy.estimate(new - baseline, method="t")`` gives it without the test, in milliseconds.
+    The sign-flip p takes milliseconds, for a million rows as well. Few patterns are counted one by one (up to 40
+    non-zero differences, or wherever few patterns are as far out); else the characteristic function
+    prod cos(t abs(d_i)) is inverted along a line on which a p of 1e-300 keeps its digits. Differences that are
+    multiples of one step (scores in tenths, counts; but for rounding to float64 or, from 12 on, to float32) count as
+    those multiples, so that sums tie as they should. ``test`` is "sign-flip, exact" where p is right to a millionth of
+    itself, else it says how far. A p below 2.2e-308, the smallest that a float64 holds in full, is given as that and
+    printed with "<=".
 
     Tango, Statistics in Medicine 17 (1998); Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13 (2013);
-    Holm, Scandinavian Journal of Statistics 6 (1979).
+    Holm, Scandinavian Journal of Statistics 6 (1979); Lugannani and Rice, Advances in Applied Probability 12 (1980).
 
     Examples
     --------
@@ -393,8 +412,8 @@ def _pair(
         estimates = [estimate for estimate, _ in made]
     else:
         flips, estimates = _graded(d, new[0], found, rows.clusters, levels, binary=binary, watch=watch)
-        p, signs, exact = _core.sign_flip(flips, how.alternative, watch)
-        test = "sign-flip, all patterns" if exact else "sign-flip, 9,999 patterns"
+        p, signs, error = _core.sign_flip(flips, how.alternative, watch)
+        test = "sign-flip, exact" if error <= EXACT else f"sign-flip, p within {100 * error:.2g} %"
         few = _few(signs, how)
     shown = replace(estimates[0], left_out=rows.left_out, detail=estimates[0].detail | few)
     if models > 1:

@@ -245,7 +245,7 @@ pub fn unspread_difference(
     Ok(Give((error, interval.low, interval.high)))
 }
 
-/// `(p, non-zero values, whether every pattern was tried)`.
+/// `(p, non-zero values, relative error of p)`.
 #[pyfunction]
 #[pyo3(signature = (x, alternative, progress=None))]
 pub fn sign_flip(
@@ -253,11 +253,11 @@ pub fn sign_flip(
     x: &Bound<'_, PyAny>,
     alternative: &str,
     progress: Option<&Bound<'_, PyAny>>,
-) -> Given<(f64, usize, bool)> {
+) -> Given<(f64, usize, f64)> {
     let x = slice::<f64>(x, "x")?;
     let alternative = one_of(Alternative::from_name(alternative), "alternative", alternative)?;
     let got = call(py, progress, flips::steps(x.len()), |watch| flips::sign_flip(x, alternative, watch))?;
-    Ok(Give((got.p, got.nonzero, got.exact)))
+    Ok(Give((got.p, got.nonzero, got.error)))
 }
 
 /// Holm's adjusted p-values.

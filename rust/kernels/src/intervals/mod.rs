@@ -1,8 +1,8 @@
 //! Intervals for every room: proportions, means, clustered ratios, paired differences, and the tests beside them.
 //!
-//! What each number means stands in the documentation of the function that makes it. Nothing here simulates,
-//! but for [`sign_flip`], whose patterns are fixed. What is public here runs under the floating-point guard
-//! ([`crate::simd::scalar`]), so that a caller in flush-to-zero sees the same bits.
+//! What each number means stands in the documentation of the function that makes it. Nothing here simulates.
+//! What is public here runs under the floating-point guard ([`crate::simd::scalar`]), so that a caller in flush-to-zero
+//! sees the same bits.
 
 pub mod cluster;
 pub mod mean;

@@ -27,4 +27,5 @@ pub use gamma::lgamma;
 pub use log::{log1p_64, log1p64_unit, log64};
 pub use map::{Exp, Exp32, Expm1, Function, Log, Log1p, exp, expm1, log, log1p, map};
 pub use pow::powi;
-pub use trig::cos;
+pub(crate) use trig::angle;
+pub use trig::{cos, cos_sin_turns};

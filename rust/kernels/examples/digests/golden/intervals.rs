@@ -163,12 +163,12 @@ fn proportions(n: usize) -> Run {
 }
 
 fn flips(n: usize) -> Run {
-    // Every pattern reads every value: 2,000 are enough for two batches of signs.
-    let x: Vec<f64> = tame(if n < 2000 { n } else { 2000 }, 55);
+    let smooth: Vec<f64> = tame(n, 55);
+    let tenths: Vec<f64> = words(n, 57).map(|word| (word % 21) as f64 / 10.0 - 0.95).collect();
     Box::new(move |digest| {
-        for how in WAYS {
-            if let Ok(found) = sign_flip(&x, how.alternative, &mut |_| true) {
-                digest.double(found.p);
+        for (x, how) in [&smooth, &tenths].into_iter().flat_map(|x| WAYS.map(|how| (x, how))) {
+            if let Ok(found) = sign_flip(x, how.alternative, &mut |_| true) {
+                digest.doubles(&[found.p, found.error]);
             }
         }
     })

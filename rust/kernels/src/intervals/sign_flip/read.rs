@@ -1,0 +1,394 @@
+//! From differences to magnitudes: what kind of data it is, and the sums of it.
+
+use super::lattice::{self, Tolerance};
+use super::nearest;
+use super::sum::{LANES, LOG_COSH, Magnitudes, QUARTERS, REACH, Series, TERMS};
+use crate::grid::{self, CHUNK, Stopped, Watch};
+use crate::memory::{self, NoMemory};
+use crate::simd::{self, Isa, Kernel, padded, tree64};
+
+/// Up to so many non-zero values each is kept.
+const FEW: usize = 1 << 12;
+/// Up to so many steps a lattice is counted in a table.
+const TABLE: f64 = (1u64 << 15) as f64;
+/// So many values are looked at before all are.
+const SAMPLE: usize = 512;
+/// Non-zero values from which chance does not make a lattice of rounded scores.
+const EVIDENCE: usize = 12;
+/// So many values bound the characteristic function where the power sums do not reach.
+const PROBE: usize = 1024;
+/// Sums this close, as a share of sum |x|, count as equal: 2^-40.
+const SLACK: f64 = 1.0 / (1u64 << 40) as f64;
+
+/// What is flipped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flips {
+    /// The magnitudes.
+    pub of: Magnitudes,
+    /// The sum with the signs as they are.
+    pub sum: f64,
+    /// The smaller of the sums of the positive and of the negative values, without their signs.
+    pub less: f64,
+    /// Sums this close count as equal.
+    pub slack: f64,
+}
+
+/// The data, and how they are scaled so that the largest magnitude is in [1, 2): by two powers of two, one after the
+/// other, which neither overflow nor lose what counts.
+#[derive(Clone, Copy)]
+pub struct Data<'a> {
+    x: &'a [f64],
+    scale: [f64; 2],
+    top: f64,
+    /// How many are not zero.
+    pub nonzero: usize,
+}
+
+impl<'a> Data<'a> {
+    /// Reads `x` once.
+    pub fn new(x: &'a [f64], watch: Watch<'_>) -> Result<Self, Stopped> {
+        let extents = in_chunks(x, watch, |x| simd::dispatch(Extent(x)))?;
+        let join = |a: (f64, usize), b: (f64, usize)| (if b.0 > a.0 { b.0 } else { a.0 }, a.1 + b.1);
+        let (top, nonzero) = extents.into_iter().fold((0.0, 0), join);
+        let exponent = exponent(top);
+        let scale = [-exponent / 2, -exponent - -exponent / 2].map(power);
+        Ok(Data { x, scale, top: scaled(top, scale), nonzero })
+    }
+
+    fn magnitude(&self, i: usize) -> f64 {
+        scaled(self.x[i].abs(), self.scale)
+    }
+
+    /// Some magnitudes that are not zero, from all over the data.
+    fn sample(&self, most: usize) -> Result<Vec<f64>, NoMemory> {
+        let stride = self.x.len().div_ceil(most).max(1);
+        memory::gathered((0..self.x.len()).step_by(stride).map(|i| self.magnitude(i)).filter(|&a| a > 0.0))
+    }
+
+    /// What is flipped, by the means that suit the data.
+    pub fn flips(&self, watch: Watch<'_>) -> Result<Flips, Stopped> {
+        let sample = self.sample(SAMPLE)?;
+        let step = match self.lattice(&sample, lattice::EXACT, &mut *watch)? {
+            None if self.nonzero >= EVIDENCE => self.lattice(&sample, lattice::ROUNDED, &mut *watch)?,
+            found => found,
+        };
+        match step {
+            Some(Lattice { table: Some(table), .. }) => Ok(of_table(&table)?),
+            _ if self.nonzero <= FEW => self.each(step.map(|found| found.step)),
+            _ => self.summed(step.map(|found| found.step), 0.0, watch),
+        }
+    }
+
+    /// The lattice on which all values lie, if there is one.
+    fn lattice(
+        &self,
+        sample: &[f64],
+        tolerance: Tolerance,
+        watch: Watch<'_>,
+    ) -> Result<Option<Lattice>, Stopped> {
+        let mut step = lattice::step(sample, self.top, tolerance);
+        for _ in 0..8 {
+            let Some(now) = step else { return Ok(None) };
+            let steps = nearest(self.top / now);
+            let in_table = steps <= TABLE;
+            let counts = if in_table { steps as usize + 1 } else { 0 };
+            let size = CHUNK * self.x.len().div_ceil(64 * CHUNK).max(1);
+            let part = |index| {
+                let mut table = memory::filled(counts, 0u32)?;
+                let x = &self.x[grid::chunk(index, self.x.len(), size)];
+                let (off, at, sum) =
+                    simd::dispatch(Count { x, scale: self.scale, step: now, table: &mut table });
+                Ok((off, at, sum, table))
+            };
+            let parts: Vec<Result<_, NoMemory>> =
+                grid::map_chunks(grid::chunks(self.x.len(), size), 16 * self.x.len(), &mut *watch, part)?;
+            let (mut table, mut worst, mut sum) = (memory::filled(counts, 0u64)?, (0.0, 0.0), 0.0);
+            for part in parts {
+                let (off, at, part_sum, part_table) = part?;
+                worst = if off > worst.0 { (off, at) } else { worst };
+                sum += part_sum;
+                table.iter_mut().zip(part_table).for_each(|(all, part)| *all += u64::from(part));
+            }
+            if worst.0 <= tolerance.share * self.top {
+                let table = in_table.then_some(Table { counts: table, sum });
+                return Ok(Some(Lattice { step: now, table }));
+            }
+            step = lattice::refined(now, worst.1, self.top, tolerance);
+        }
+        Ok(None)
+    }
+
+    /// Every value kept, in order of size, equal ones together.
+    fn each(&self, step: Option<f64>) -> Result<Flips, Stopped> {
+        let values = self.x.iter().map(|&v| scaled(v, self.scale)).filter(|&v| v != 0.0);
+        let mut values = memory::gathered(values)?;
+        // At most 4,096; the order does not depend on how they came.
+        values.sort_unstable_by(|a, b| a.abs().total_cmp(&b.abs()).then(a.total_cmp(b)));
+        let total: f64 = values.iter().map(|v| v.abs()).sum();
+        // What all together is far below the slack decides nothing.
+        let mut tiny = 0.0;
+        let kept = values.iter().position(|v| {
+            tiny += v.abs();
+            tiny > total * (SLACK / 16.0)
+        });
+        let values = &values[kept.unwrap_or(0)..];
+        let side = |sign: f64| values.iter().map(|v| v * sign).filter(|&v| v > 0.0).sum::<f64>();
+        let (plus, minus) = (side(1.0), side(-1.0));
+        let mut pairs: Vec<(f64, f64)> = memory::with_capacity(values.len())?;
+        for a in values.iter().map(|v| v.abs()) {
+            match pairs.last_mut() {
+                Some(last) if last.0 == a => last.1 += 1.0,
+                _ => pairs.push((a, 1.0)),
+            }
+        }
+        let of = magnitudes(&pairs, step)?;
+        let less = if plus < minus { plus } else { minus };
+        Ok(Flips { of, sum: plus - minus, less, slack: total * SLACK })
+    }
+
+    /// Most values by their power sums, the largest kept: those for which the series would not reach `reach`, or as
+    /// far as a sum of about normal shape needs.
+    pub fn summed(&self, step: Option<f64>, reach: f64, watch: Watch<'_>) -> Result<Flips, Stopped> {
+        let totals = in_chunks(self.x, &mut *watch, |x| simd::dispatch(Totals { x, scale: self.scale }))?;
+        let [sum, total, squares] = totals.into_iter().fold([0.0; 3], plus);
+        let usual = needed(sum.abs(), squares);
+        let cut = REACH / if reach > usual { reach } else { usual };
+        let parts = in_chunks(self.x, watch, |x| {
+            let mut large = Vec::new();
+            let sums = simd::dispatch(Split { x, scale: self.scale, cut, large: &mut large });
+            sums.map(|sums| (sums, large))
+        })?;
+        let (mut terms, mut below, mut large) = ([0.0; TERMS], [0.0; QUARTERS], Vec::new());
+        for part in parts {
+            let ((part_terms, part_below), more) = part?;
+            (terms, below) = (plus(terms, part_terms), plus(below, part_below));
+            memory::reserve(&mut large, more.len())?;
+            large.extend(more);
+        }
+        terms.iter_mut().zip(LOG_COSH).for_each(|(term, factor)| *term *= factor);
+        let pairs = memory::collected(large.into_iter().map(|a| (a, 1.0)))?;
+        let mut of = magnitudes(&pairs, step)?;
+        of.rest = Some(Series { cut, terms, below });
+        of.probe = self.sample(PROBE)?;
+        of.ones = memory::filled(of.probe.len(), 1.0)?;
+        (of.count, of.squares, of.largest) = (self.nonzero as f64, squares, self.top);
+        Ok(Flips { of, sum, less: 0.5 * (total - sum.abs()), slack: total * SLACK })
+    }
+}
+
+/// How far the power sums should reach for a tail at `s` of a sum of about normal shape.
+pub fn needed(s: f64, squares: f64) -> f64 {
+    // Beyond 38 standard deviations Hoeffding's bound says all there is to say.
+    let deviations = s / squares.sqrt();
+    2.5 * (10.0 + if deviations < 38.0 { deviations } else { 38.0 }) / squares.sqrt()
+}
+
+struct Lattice {
+    step: f64,
+    table: Option<Table>,
+}
+
+/// How often each multiple of the step occurs, and the sum in steps.
+struct Table {
+    counts: Vec<u64>,
+    sum: f64,
+}
+
+fn of_table(table: &Table) -> Result<Flips, NoMemory> {
+    let occurring = table.counts.iter().enumerate().skip(1).filter(|&(_, &count)| count > 0);
+    let pairs = memory::gathered(occurring.map(|(steps, &count)| (steps as f64, count as f64)))?;
+    let total: f64 = pairs.iter().map(|(a, times)| a * times).sum();
+    let of = magnitudes(&pairs, Some(1.0))?;
+    Ok(Flips { of, sum: table.sum, less: 0.5 * (total - table.sum.abs()), slack: 0.5 })
+}
+
+/// Of distinct values and how often each occurs.
+fn magnitudes(pairs: &[(f64, f64)], step: Option<f64>) -> Result<Magnitudes, NoMemory> {
+    let once = || pairs.iter().filter(|pair| pair.1 == 1.0);
+    let ordered = || once().chain(pairs.iter().filter(|pair| pair.1 != 1.0));
+    let (mut a, mut times) = (memory::with_capacity(pairs.len())?, memory::with_capacity(pairs.len())?);
+    ordered().for_each(|pair| {
+        a.push(pair.0);
+        times.push(pair.1);
+    });
+    Ok(Magnitudes {
+        a,
+        times,
+        once: once().count(),
+        rest: None,
+        probe: Vec::new(),
+        ones: Vec::new(),
+        largest: pairs.iter().fold(0.0, |top, pair| if pair.0 > top { pair.0 } else { top }),
+        count: pairs.iter().map(|pair| pair.1).sum(),
+        squares: pairs.iter().map(|pair| pair.1 * (pair.0 * pair.0)).sum(),
+        step,
+    })
+}
+
+fn in_chunks<R: Send>(
+    x: &[f64],
+    watch: Watch<'_>,
+    f: impl Fn(&[f64]) -> R + Sync,
+) -> Result<Vec<R>, Stopped> {
+    grid::map_chunks(grid::chunks(x.len(), CHUNK), size_of_val(x), watch, |i| {
+        f(&x[grid::chunk(i, x.len(), CHUNK)])
+    })
+}
+
+fn plus<const N: usize>(mut a: [f64; N], b: [f64; N]) -> [f64; N] {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+    a
+}
+
+/// The exponent of a positive number, subnormal ones included; 0 for 0.
+fn exponent(x: f64) -> i32 {
+    if x == 0.0 {
+        return 0;
+    }
+    let lift = if x < f64::MIN_POSITIVE { 54 } else { 0 };
+    let bits = (x * power(lift)).to_bits();
+    (bits >> 52) as i32 - 1023 - lift
+}
+
+/// `2^e`, `abs(e) <= 1000`.
+pub fn power(e: i32) -> f64 {
+    f64::from_bits(((e + 1023) as u64) << 52)
+}
+
+/// `v` times both.
+#[inline(always)]
+pub fn scaled(v: f64, scale: [f64; 2]) -> f64 {
+    v * scale[0] * scale[1]
+}
+
+/// The largest magnitude, and how many values are not zero.
+struct Extent<'a>(&'a [f64]);
+
+impl Kernel for Extent<'_> {
+    type Out = (f64, usize);
+    #[inline(always)]
+    fn run<I: Isa>(self) -> (f64, usize) {
+        let (mut top, mut nonzero) = ([0.0; LANES], [0.0; LANES]);
+        for block in self.0.chunks(LANES) {
+            let block = padded::<f64, LANES>(block, 0.0);
+            for l in 0..LANES {
+                let a = block[l].abs();
+                top[l] = if a > top[l] { a } else { top[l] };
+                nonzero[l] += if a > 0.0 { 1.0 } else { 0.0 };
+            }
+        }
+        let largest = top.into_iter().fold(0.0, |top, a| if a > top { a } else { top });
+        (largest, tree64(nonzero) as usize)
+    }
+}
+
+/// Counts multiples of `step`: how far the worst value is from one, that value, and the sum in steps. An empty table
+/// counts nothing.
+struct Count<'a> {
+    x: &'a [f64],
+    scale: [f64; 2],
+    step: f64,
+    table: &'a mut [u32],
+}
+
+impl Kernel for Count<'_> {
+    type Out = (f64, f64, f64);
+    #[inline(always)]
+    fn run<I: Isa>(self) -> (f64, f64, f64) {
+        let (mut worst, mut at, mut sum) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+        for block in self.x.chunks(LANES) {
+            let (full, mut steps) = (padded::<f64, LANES>(block, 0.0), [0.0; LANES]);
+            for l in 0..LANES {
+                let v = scaled(full[l], self.scale);
+                let a = v.abs();
+                steps[l] = nearest(a / self.step);
+                let off = (a - steps[l] * self.step).abs();
+                at[l] = if off > worst[l] { a } else { at[l] };
+                worst[l] = if off > worst[l] { off } else { worst[l] };
+                sum[l] += if v < 0.0 { -steps[l] } else { steps[l] };
+            }
+            if !self.table.is_empty() {
+                for &steps in &steps[..block.len()] {
+                    self.table[steps as usize] += 1;
+                }
+            }
+        }
+        let (mut most, mut of) = (0.0, 0.0);
+        for l in 0..LANES {
+            (most, of) = if worst[l] > most { (worst[l], at[l]) } else { (most, of) };
+        }
+        (most, of, tree64(sum))
+    }
+}
+
+/// The sums of values, magnitudes and squares.
+struct Totals<'a> {
+    x: &'a [f64],
+    scale: [f64; 2],
+}
+
+impl Kernel for Totals<'_> {
+    type Out = [f64; 3];
+    #[inline(always)]
+    fn run<I: Isa>(self) -> [f64; 3] {
+        let mut lanes = [[0.0; LANES]; 3];
+        for block in self.x.chunks(LANES) {
+            let block = padded::<f64, LANES>(block, 0.0);
+            for l in 0..LANES {
+                let v = scaled(block[l], self.scale);
+                lanes[0][l] += v;
+                lanes[1][l] += v.abs();
+                lanes[2][l] += v * v;
+            }
+        }
+        lanes.map(tree64)
+    }
+}
+
+/// The power sums of `(a/cut)^2` for magnitudes up to `cut`, and the sums of squares that a [`Series`] wants; magnitudes
+/// beyond `cut` go into `large`.
+struct Split<'a> {
+    x: &'a [f64],
+    scale: [f64; 2],
+    cut: f64,
+    large: &'a mut Vec<f64>,
+}
+
+impl Kernel for Split<'_> {
+    type Out = Result<([f64; TERMS], [f64; QUARTERS]), NoMemory>;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Self::Out {
+        let (mut lanes, mut below) = ([[0.0; LANES]; TERMS], [[0.0; LANES]; QUARTERS]);
+        for block in self.x.chunks(LANES) {
+            let block = padded::<f64, LANES>(block, 0.0);
+            let (mut a, mut square, mut beyond) = ([0.0; LANES], [0.0; LANES], 0.0);
+            for l in 0..LANES {
+                a[l] = scaled(block[l].abs(), self.scale);
+                let inside = a[l] <= self.cut;
+                let share = a[l] / self.cut;
+                square[l] = if inside { share * share } else { 0.0 };
+                beyond += if inside { 0.0 } else { 1.0 };
+            }
+            if beyond > 0.0 {
+                for &a in a.iter().filter(|&&a| a > self.cut) {
+                    memory::push(self.large, a)?;
+                }
+            }
+            let mut limit = 4.0 * self.cut;
+            for squares in &mut below {
+                for l in 0..LANES {
+                    squares[l] += if a[l] <= limit { a[l] * a[l] } else { 0.0 };
+                }
+                limit *= 0.25;
+            }
+            let mut power = square;
+            for sums in &mut lanes {
+                for l in 0..LANES {
+                    sums[l] += power[l];
+                    power[l] *= square[l];
+                }
+            }
+        }
+        Ok((lanes.map(tree64), below.map(tree64)))
+    }
+}

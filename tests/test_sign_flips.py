@@ -1,0 +1,134 @@
+"""The exact sign-flip p: against enumeration, whole-number counts, mpmath and random patterns."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import mpmath
+import numpy as np
+import pytest
+
+import steelyard as sy
+from steelyard import _core
+from steelyard.reference import intervals as reference
+
+LEAST = 2.2250738585072014e-308
+
+
+def flip(x: np.ndarray, alternative: str = "two-sided") -> tuple[float, float]:
+    p, nonzero, error = _core.sign_flip(np.ascontiguousarray(x, np.float64), alternative)
+    assert nonzero == np.count_nonzero(x)
+    return p, error
+
+
+def kinds(m: int, seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng([seed, m])
+    sizes = {
+        "normal": rng.normal(size=m),
+        "heavy": rng.standard_cauchy(m),
+        "spread": np.exp(3 * rng.normal(size=m)),
+        "tenths": rng.integers(-10, 11, m) / 10,
+        "shares": rng.integers(0, 4, m) / 3 - rng.integers(0, 5, m) / 4,
+        "equal": np.full(m, 0.3),
+        "one huge": np.where(np.arange(m) == 0, 1e6, rng.normal(size=m)),
+        "cluster sums": rng.poisson(20, m) - rng.poisson(20, m),
+        "tiny": rng.normal(size=m) * 1e-300,
+        "large": rng.normal(size=m) * 1e300,
+        "halves of one": 0.5 ** np.arange(m),
+    }
+    return {kind: np.abs(x) * np.where(rng.random(m) < 0.3, -1.0, 1.0) for kind, x in sizes.items()}
+
+
+def enumerated(x: np.ndarray, alternative: str) -> float:
+    """All patterns; sums closer than 2^-40 of sum |x| count as equal."""
+    x = x[x != 0] / np.abs(x).max(initial=1e-320)
+    sums = np.zeros(1)
+    for v in x:
+        sums = np.concatenate([sums + v, sums - v])
+    s, slack = math.fsum(x), np.abs(x).sum() * 2.0**-40
+    far = {"two-sided": np.abs(sums) >= abs(s) - slack, "greater": sums >= s - slack, "less": sums <= s + slack}
+    return float(far[alternative].mean())
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 8, 16, 17, 19])
+def test_every_pattern_of_few(m: int) -> None:
+    for (kind, x), side in itertools.product(kinds(m, 1).items(), ("two-sided", "less", "greater")):
+        p, error = flip(x, side)
+        # Within 1e-14 on a lattice, to the last bit elsewhere.
+        assert p == pytest.approx(enumerated(x, side), rel=max(error, 1e-15)), (kind, side)
+        assert error < 1e-12
+
+
+@pytest.mark.parametrize("n", [41, 200, 2000])
+def test_whole_numbers_are_counted_with_their_ties(n: int) -> None:
+    rng = np.random.default_rng(n)
+    for shift in (0.0, 0.6, 4.0):
+        x = np.round(rng.normal(shift, 3, n)) * (rng.random(n) < 200 / n)
+        for side in ("two-sided", "greater", "less"):
+            want = reference.sign_flip(x, side)
+            for step in (1.0, 0.1, 1 / 3):
+                p, error = flip(x * step, side)
+                assert p == pytest.approx(want, rel=max(2 * error, 1e-13)), (shift, side, step)
+                assert error < 1e-11
+
+
+def test_far_tails_of_smooth_data_keep_their_digits() -> None:
+    """The same integral in forty digits, at another tilt and with a finer step."""
+    rng = np.random.default_rng(5)
+    for m, shift in ((120, 0.1), (200, 0.5), (200, 1.0), (200, 1.5)):
+        x = rng.normal(shift, 1, m)
+        p, error = flip(x)
+        want = 2 * by_mpmath(x)
+        assert abs(p / want - 1) < max(error, 1e-11), (m, shift, p, want)
+        assert error < 1e-7
+
+
+def by_mpmath(x: np.ndarray) -> float:
+    with mpmath.workdps(40):
+        a, s = [mpmath.mpf(abs(v)) for v in x.tolist()], abs(mpmath.fsum(x.tolist()))
+        deviation = mpmath.sqrt(mpmath.fsum(v * v for v in a))
+        theta = mpmath.findroot(lambda u: mpmath.fsum(v * mpmath.tanh(u * v) for v in a) - s, s / deviation**2) * 1.1
+        sech = mpmath.fsum((v / mpmath.cosh(theta * v)) ** 2 for v in a)
+        period = 60 * mpmath.sqrt(sech)
+        total = mpmath.mpf(0)
+        for k in range(400):
+            z = mpmath.mpc(theta, (k + mpmath.mpf(1) / 2) * 2 * mpmath.pi / period)
+            value = mpmath.fprod(mpmath.cosh(v * z) for v in a) * mpmath.exp(-z * s) / z
+            total += value.real
+        return float(total * 2 / period)
+
+
+def test_random_patterns_agree() -> None:
+    rng = np.random.default_rng(6)
+    for kind, values in kinds(60, 2).items():
+        x = values / np.abs(values).max()
+        signs = rng.choice([-1.0, 1.0], size=(100_000, 60))
+        drawn = (np.abs(signs @ x) >= abs(x.sum()) * (1 - 1e-12)).mean()
+        p, error = flip(x)
+        assert error < 1e-5, kind
+        assert abs(p - drawn) < 5 * math.sqrt(p * (1 - p) / 100_000) + 1e-4, (kind, p, drawn)
+
+
+@pytest.mark.parametrize("n", [25, 60, 300, 9000])
+def test_order_and_signs_do_not_matter(n: int) -> None:
+    for kind, x in kinds(n, 3).items():
+        p, error = flip(x)
+        mixed = np.random.default_rng(7).permutation(x)
+        assert flip(mixed)[0] == pytest.approx(p, rel=max(error, 1e-11)), kind
+        assert flip(-x)[0] == p, kind
+        assert flip(x * 2.0**-7)[0] == p, kind
+
+
+def test_a_p_that_no_number_holds_is_printed_as_at_most() -> None:
+    many = sy.compare(np.linspace(1, 2, 3000), baseline=np.zeros(3000))
+    assert (many.p_value, many.test) == (LEAST, "sign-flip, exact")
+    assert "p <= 2.23e-308 (sign-flip, exact)" in str(many)
+    answers = sy.compare(np.ones(5000), baseline=np.zeros(5000))
+    assert "p <= 2.23e-308 (McNemar mid-p)" in str(answers)
+    several = sy.compare({"a": np.linspace(1, 2, 3000), "b": np.linspace(0, 1, 3000)}, baseline=np.zeros(3000))
+    assert "p <= 2.23e-308, adjusted <= 4.46e-308" in str(several)
+    assert "<td>&lt;= 2.23e-308</td>" in several._repr_html_()
+    few = sy.compare(np.linspace(1, 2, 1000), baseline=np.zeros(1000))
+    assert few.p_value == 2.0**-999
+    assert "p = 1.87e-301" in str(few)
