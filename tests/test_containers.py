@@ -73,6 +73,19 @@ def polars(values: Values) -> Any:
     return pl.Series(values, dtype=types[kind_of(values)])
 
 
+def native(values: Values) -> Any:
+    """NumPy's own array, which has a place for what is missing among floats alone."""
+    if None in values and not any(type(value) is float for value in values):
+        return objects(values)
+    return np.array(values, kind_of(values) if kind_of(values) in (int, bool, float) else None)
+
+
+def tensor(values: Values) -> Any:
+    torch = pytest.importorskip("torch", reason="torch is not installed: its tensors are not tried")
+    held = native(values)
+    return torch.from_numpy(held) if held.dtype.kind in "ibf" else held
+
+
 def arrow(values: Values) -> Any:
     pa = library("pyarrow")
     return pa.array(values, arrow_type(pa, values))
@@ -93,7 +106,7 @@ def arrow_chunks(values: Values) -> Any:
 CONTAINERS: dict[str, Build] = {
     build.__name__: build
     for build in (
-        objects, masked, pandas_nullable, pandas_objects, pandas_categories, pandas_arrow, polars, arrow, arrow_slice,
+        native, objects, masked, tensor, pandas_nullable, pandas_objects, pandas_categories, pandas_arrow, polars, arrow, arrow_slice,
         arrow_chunks,
     )
 }  # fmt: skip
@@ -146,6 +159,7 @@ ARGUMENTS: dict[str, tuple[Any, Callable[..., Any]]] = {
         st.one_of(*(st.lists(st.none() | kind, min_size=N, max_size=N) for kind in (IDS, TEXTS, DAYS))),
         lambda c, nan: estimate(sy.estimate(X, clusters=c, where=[v is not None for v in listed(c)])),
     ),
+    "estimate weights": (st.sampled_from([0.5, 1.0, 2.0]), lambda w, nan: estimate(sy.estimate(X, weights=w, nan_policy=nan))),
     "bootstrap x": (NUMBERS, lambda x, nan: estimate(sy.bootstrap(x, nan_policy=nan, n_resamples=99, method="basic"))),
     "compare new": (NUMBERS, lambda x, nan: estimate(sy.compare(x, baseline=X, nan_policy=nan).difference)),
     "compare baseline": (BITS, lambda x, nan: estimate(sy.compare([0, 1] * 3, baseline=x, nan_policy=nan).difference)),
@@ -157,10 +171,18 @@ ARGUMENTS: dict[str, tuple[Any, Callable[..., Any]]] = {
     "reliability probs": (SHARES, lambda p, nan: reliability(sy.reliability(p, [0, 1] * 3, nan_policy=nan))),
     "reliability targets": (BINARY, lambda t, nan: reliability(sy.reliability(P, t, nan_policy=nan))),
     "reliability targets of bools": (BITS, lambda t, nan: reliability(sy.reliability(P, t, nan_policy=nan))),
+    "reliability clusters": (
+        st.one_of(*(st.lists(st.none() | kind, min_size=N, max_size=N) for kind in (IDS, TEXTS, DAYS))),
+        lambda c, nan: reliability(sy.reliability(P, [0, 1] * 3, clusters=c, nan_policy=nan)),
+    ),
     "reliability where": (BITS, lambda w, nan: reliability(sy.reliability(P, [0, 1] * 3, where=w, nan_policy=nan))),
     "reliability targets with classes": (
         st.sampled_from(["no", "yes"]),
         lambda t, nan: reliability(sy.reliability(P, t, classes=["no", "yes"], nan_policy=nan)),
+    ),
+    "reliability classes": (
+        st.sampled_from(["no", "yes"]),
+        lambda k, nan: reliability(sy.reliability(P, ["no", "yes"] * 3, classes=k[:2], nan_policy=nan)),
     ),
     "perplexity x": (st.sampled_from([0.0, 0.5, 3.0]), lambda x, nan: estimate(sy.perplexity(x, clusters=[0, 1] * 3, nan_policy=nan))),
     "perplexity where": (BITS, lambda w, nan: estimate(sy.perplexity(X, where=w, clusters=[0, 1, 2] * 2))),
@@ -196,7 +218,7 @@ def listed(column: Any) -> Values:
 
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("argument", ARGUMENTS)
-@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_the_same_values_get_the_same_answer(container: str, argument: str, data: st.DataObject) -> None:
     kinds, call = ARGUMENTS[argument]

@@ -237,7 +237,7 @@ GOLDEN: list[tuple[type[Exception], str, Callable[[], object]]] = [
     (TypeError, "n_bins: expected a whole number of bins; got str 'x'", lambda: sy.reliability(X, KEEP, n_bins="x")),
     (ValueError, "n_bins: expected a whole number of bins from 1 to 10000; got 1000000000",
      lambda: sy.reliability(X, KEEP, n_bins=10**9)),
-    (ValueError, "classes: expected labels; got NaN", lambda: ReliabilityState(classes=[0.0, float("nan")])),
+    (ValueError, "classes: expected labels; got none at index 1", lambda: ReliabilityState(classes=[0.0, float("nan")])),
     (ValueError, "n_resamples: expected a whole number from 1 to", lambda: sy.bootstrap(X, n_resamples=10**12)),
     (ValueError, "n_resamples: expected a whole number from 1 to", lambda: sy.bootstrap(X, n_resamples=-1)),
     (TypeError, "seed: expected a whole number; got float 1.5", lambda: sy.bootstrap(X, seed=1.5)),

@@ -472,3 +472,29 @@ def test_columns_of_any_type_get_an_answer_or_a_sentence() -> None:
                 call(x)
             except (TypeError, ValueError) as error:
                 assert ": expected " in str(error)  # noqa: PT017
+
+
+# -- what is rewritten meanwhile ---------------------------------------------------------------------------------------
+
+
+def test_a_mask_and_ids_that_are_rewritten_during_the_call_are_those_it_began_with() -> None:
+    n = 300_000
+    x, ids, mask = np.arange(n) / n, np.arange(n) // 7, np.arange(n) % 3 > 0
+    want = sy.estimate(x, where=mask, clusters=ids)
+    want_r = sy.reliability(x, ids % 2, where=mask)
+    want_p = sy.perplexity(x, where=mask, clusters=ids)
+    calls: list[tuple[Any, Callable[..., Any]]] = [
+        (want, lambda m, c, tell: sy.estimate(x, where=m, clusters=c, progress=tell)),
+        (want_r, lambda m, c, tell: sy.reliability(x, ids % 2, where=m, progress=tell)),
+        (want_p, lambda m, c, tell: sy.perplexity(x, where=m, clusters=c, progress=tell)),
+    ]
+    for result, call in calls:
+        given, groups = mask.copy(), ids.copy()
+        told = []
+
+        def rewrite(done: int, total: int, given: Any = given, groups: Any = groups, told: Any = told) -> None:
+            given[:], groups[:] = False, 0
+            told.append(done)
+
+        assert call(given, groups, rewrite) == result
+        assert told

@@ -30,7 +30,8 @@ from ._strides import coded, coded_objects, converted, kept, listed, side_by_sid
 from .errors import shown, type_error, value_error
 
 __all__ = [
-    "aligned", "booleans", "codes", "describe", "flat_ids", "floats", "integers", "is_tensor", "labels", "names_of",
+    "aligned", "booleans", "codes", "describe", "flat_ids", "floats", "integers", "is_tensor", "items",
+    "labels", "names_of",
     "one_of", "plain", "shape_of", "to_float64",
 ]  # fmt: skip
 
@@ -313,6 +314,15 @@ def labels(x: Any, name: str, keep: Mask | None, omit: bool) -> tuple[Array, Mas
     return array, missing
 
 
+def items(x: Any, name: str, expected: str) -> Any:
+    """What a column holds, as a list of Python's; of what has no axis, the thing itself."""
+    array, missing = _read(_boxed(x, name) if isinstance(x, list | tuple) else x, name, exact=True)
+    if array.dtype.kind == "f":
+        missing = np.isnan(array) if missing is None else missing | np.isnan(array)
+    _present(missing, name, expected)
+    return array.tolist()
+
+
 def integers(x: Any, name: str, *, ndim: int | tuple[int, ...] | None = None, native: bool = False) -> Array:
     """Whole numbers as contiguous int64, or in their own integer dtype with ``native=True``."""
     array, missing = _read(x, name)
@@ -386,8 +396,8 @@ def _id_array(ids: Any, name: str) -> tuple[Array, Mask | None]:
 
     They are read more than once, and the caller's may be rewritten by another thread meanwhile.
     """
-    if isinstance(ids, list | tuple):
-        ids = _boxed(tuple(ids), name)  # nobody rewrites a tuple
+    if isinstance(ids, list | tuple):  # nobody rewrites a tuple
+        return _read(_boxed(tuple(ids), name), name, exact=True)
     array, missing = _read(ids, name, exact=True)
     return (array if array is not ids and array.base is None else np.array(array)), missing
 
@@ -401,6 +411,10 @@ def _boxed(ids: list[Any] | tuple[Any, ...], name: str) -> Array:
         if nested.ndim < 2:
             raise type_error(name, "an array", "rows of unequal length")
         return nested
+    if type(ids[0]) is int:  # most often, and quickly made; NumPy makes int64 of nothing that is not whole
+        numbers, _ = _as_array(ids, name)
+        if numbers.dtype == np.int64:
+            return numbers
     boxes = np.empty(len(ids), object)
     for step in strides(len(boxes)):
         boxes[step] = np.fromiter(ids[step], object, step.stop - step.start)
@@ -413,7 +427,9 @@ def _no_ids(array: Array, name: str) -> TypeError:
 
 def flat_ids(ids: Any, name: str) -> Any:
     """Ids of several axes in one."""
-    return (_boxed(tuple(ids), name) if isinstance(ids, list | tuple) else ids).reshape(-1)
+    if isinstance(ids, tuple):
+        raise type_error(name, "an array or a list of ids", "a tuple")
+    return (_boxed(tuple(ids), name) if isinstance(ids, list) else ids).reshape(-1)
 
 
 def shape_of(x: Any, name: str) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._arrays import aligned, booleans, codes, floats, plain, to_float64
+from ._arrays import aligned, booleans, codes, floats, to_float64
 from ._lazy import lazy
 from ._mode import standard_mode, standard_mode_methods
 from ._options import Alternative, NanPolicy, choice, confidence, flag, number, omits_nan
@@ -319,10 +319,10 @@ def _crossing(rate: float) -> tuple[float, float]:
 
 def _betas(beta: Any) -> tuple[list[float], bool]:
     """Return the values of beta, and whether they are a sweep."""
-    array = plain(beta, "beta")
-    if array.dtype.kind not in "iuf" or array.ndim > 1:
+    array = floats(beta, "beta", numbers=True, bits=True)
+    if array.dtype == np.bool_ or array.ndim > 1:
         raise type_error("beta", "a number or a column of numbers", f"{array.dtype} of shape {array.shape}")
-    betas = array.astype(np.float64).reshape(-1).tolist()
+    betas = to_float64(array).reshape(-1).tolist()
     if not betas:
         raise value_error("beta", "at least one value", "none")
     for value in betas:

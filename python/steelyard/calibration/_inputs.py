@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arrays import codes, describe, floats, labels, plain
+from .._arrays import codes, describe, floats, items, labels
 from ..errors import type_error, value_error
 
 Array = NDArray[Any]
@@ -19,11 +19,9 @@ def class_labels(classes: Any) -> list[Any] | None:
     """Class labels as Python values, in column order."""
     if classes is None:
         return None
-    listed = classes if isinstance(classes, list) else plain(classes, "classes").tolist()
+    listed = items(classes, "classes", "labels")
     if not isinstance(listed, list) or not all(isinstance(item, str | int | float) for item in listed):
         raise type_error("classes", "one axis of integers, strings or numbers", describe(classes))
-    if any(item != item for item in listed):
-        raise value_error("classes", "labels", "NaN")
     if len(set(listed)) != len(listed):
         raise value_error("classes", "distinct labels", repr(listed))
     return listed
