@@ -111,7 +111,7 @@ def test_what_differs_by_rounding_alone_shows_no_spread() -> None:
 
 
 def test_huge_means() -> None:
-    assert sy.estimate([1e15, 1e15 + 1]).reason == "graded values"
+    assert sy.estimate([1e15, 1e15 + 2]).reason == "graded values"
     assert_none(sy.estimate([1e15, 1e15 + 0.125]))
     assert sy.estimate([1e15, 1e15 + 1, 1e15 + 2], clusters=[0, 1, 2]).reason == "values in clusters"
 
@@ -175,6 +175,23 @@ def test_large_clusters_that_differ_are_told_apart() -> None:
     e = sy.estimate(x, clusters=np.arange(1_000_000) % 2)
     assert e.reason == "values in clusters"
     assert e.standard_error == pytest.approx(5e-9, rel=1e-4)
+
+
+def test_means_over_epochs_in_any_order_are_equal() -> None:
+    """Twenty epochs in tenths, added one by one in six orders: up to 3.6 steps apart."""
+    rng = np.random.default_rng(0)
+    for k in (3, 10, 20):
+        for _ in range(100):
+            tenths = rng.integers(1, 11, k) / 10
+            means = []
+            for _ in range(6):
+                total = 0.0
+                for score in rng.permutation(tenths).tolist():
+                    total += score
+                means.append(total / k)
+            assert sy.estimate(means).method == "no spread"
+            same = sy.compare(means, baseline=means[::-1])
+            assert (same.ties, same.p_value, same.verdict()) == (6, 1.0, "undecided")
 
 
 # -- pairs --------------------------------------------------------------------------------------------------

@@ -323,9 +323,9 @@ def _pairs(dtype: str, n: int) -> Inputs:
 
 
 def _close_pairs(dtype: str, n: int) -> Inputs:
-    """Up to seven steps apart, about the border of what counts as a tie."""
+    """Up to fifteen steps apart, about the border of what counts as a tie."""
     new = normalish(n, 1)
-    return {"new": new, "base": new + (words(n, 2) % np.uint64(8)).astype(np.float64) * np.spacing(new)}
+    return {"new": new, "base": new + (words(n, 2) % np.uint64(16)).astype(np.float64) * np.spacing(new)}
 
 
 def _differences(inputs: Inputs) -> Outputs:

@@ -141,10 +141,10 @@ def unspread(value: float, n: float, z: float, lowest: float) -> tuple[float, fl
 
 
 def differences(new: Any, base: Any) -> Floats:
-    """Row by row new - base, 0 where it is at most 2^-50 of the larger score: rounding, a tie."""
+    """Row by row new - base, 0 where it is at most 2^-49 of the larger score: rounding, a tie."""
     a, b = np.asarray(new, np.float64), np.asarray(base, np.float64)
     d: Floats = a - b
-    d[np.abs(d) <= 2.0**-50 * np.maximum(np.abs(a), np.abs(b))] = 0.0
+    d[np.abs(d) <= 2.0**-49 * np.maximum(np.abs(a), np.abs(b))] = 0.0
     return d
 
 

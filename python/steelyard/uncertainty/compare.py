@@ -52,7 +52,7 @@ class Comparison(Result):
     p_value, p_adjusted : float or ndarray
         Of the hypothesis that the mean difference is zero; adjusted for the number of models.
     wins, losses, ties : int or ndarray
-        Rows where the new model is better, worse, the same (to 2^-50 of the score: less is rounding).
+        Rows where the new model is better, worse, the same (to 2^-49 of the score: less is rounding).
     names : tuple of str or None
         The models compared.
     baseline : str or None

@@ -1,5 +1,6 @@
 //! Two models on the same rows: differences, Tango's interval and McNemar's tests.
 
+use super::spread::STEPS;
 use super::{Alternative, Confidence, Interval};
 use crate::grid::{self, CHUNK, Stopped, Watch};
 use crate::math::binomial;
@@ -40,12 +41,11 @@ pub struct Differences {
     pub losses: u64,
 }
 
-/// Scores this close, relatively, are equal: each is right to half a step of 2^-52, and a mean over a few epochs, whose
-/// order may differ, to some steps.
-const EQUAL: f64 = 4.0 * f64::EPSILON;
+/// Scores this close, relatively, are equal but for rounding.
+const EQUAL: f64 = STEPS * f64::EPSILON;
 
 /// new - base in f64, and who is larger how often; both have the same length and no NaN. A difference that is only
-/// rounding (2^-50 of the larger score) is 0.
+/// rounding (2^-49 of the larger score) is 0.
 pub fn differences(new: &dyn Wide, base: &dyn Wide, watch: Watch<'_>) -> Result<Differences, Stopped> {
     let n = new.len();
     let chunks = grid::map_chunks(grid::chunks(n, CHUNK), 24 * n, watch, |index| {
@@ -290,11 +290,11 @@ mod tests {
 
     #[test]
     fn what_differs_by_rounding_alone_is_a_tie() {
-        let new: &[f64] = &[0.1 + 0.2, 0.3, 0.3 + 1e-15, -5e-324, 1e15 + 1.0, 0.0, f64::MAX];
+        let new: &[f64] = &[0.1 + 0.2, 0.3, 0.3 + 1e-15, -5e-324, 1e15 + 2.0, 0.0, f64::MAX];
         let base: &[f64] = &[0.3, 0.1 + 0.2, 0.3, 5e-324, 1e15, -0.0, -f64::MAX];
         let got = differences(&new, &base, &mut |_| true).unwrap();
         assert_eq!((got.wins, got.losses), (3, 1));
         assert_eq!(got.values[..2], [0.0, 0.0]);
-        assert!(got.values[2] > 1e-16 && got.values[3] == -1e-323 && got.values[4] == 1.0);
+        assert!(got.values[2] > 1e-16 && got.values[3] == -1e-323 && got.values[4] == 2.0);
     }
 }

@@ -4,6 +4,10 @@ use super::mean::MeanInterval;
 use super::{Confidence, Interval};
 use crate::simd::scalar;
 
+/// So many steps apart, values are equal: new - base carries half a step of each score and of itself, and a mean over 20
+/// epochs up to 3.6 steps of the order in which they were added.
+pub const STEPS: f64 = 8.0;
+
 /// Where every score that went in is known to lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Range {
@@ -44,19 +48,18 @@ pub struct Values {
 }
 
 impl Values {
-    /// Whether the values differ by rounding alone: new - base carries half a step of each score and of itself,
-    /// so that two equal differences may come out three steps apart.
+    /// Whether the values differ by rounding alone: by at most [`STEPS`] steps.
     pub fn equal(&self) -> bool {
-        scalar(|| self.high - self.low <= 4.0 * self.step)
+        scalar(|| self.high - self.low <= STEPS * self.step)
     }
 
-    /// How far two equal cluster means may lie apart by rounding: four steps of the values, and for the sums about
+    /// How far two equal cluster means may lie apart by rounding: [`STEPS`] steps of the values, and for the sums about
     /// `shift` (and those of weights) a rounding of 2^-53 a row on each side.
     pub fn noise(&self, shift: f64) -> f64 {
         scalar(|| {
             let (up, down) = (self.high - shift, shift - self.low);
             let reach = if up > down { up } else { down };
-            4.0 * self.step + self.rows * (2.0 * f64::EPSILON) * reach
+            STEPS * self.step + self.rows * (2.0 * f64::EPSILON) * reach
         })
     }
 }
