@@ -15,7 +15,7 @@ N = 1_000_000
 
 def _columns() -> list[np.ndarray]:
     rng = np.random.default_rng(0)
-    return [(rng.standard_normal(N) * 20 - 100).astype(np.float32) for _ in range(4)]
+    return [(rng.standard_normal(N) * 15 - 100).astype(np.float32) for _ in range(4)]
 
 
 def _agree(ours: sy.preference.PreferenceLoss, peer: Any) -> None:

@@ -421,7 +421,7 @@ def test_threads_that_update_one_state_lose_nothing() -> None:
 
 RESULTS = """
 def scored(n, seed=0):
-    columns = np.random.default_rng(seed).standard_normal((4, n))
+    columns = -np.abs(np.random.default_rng(seed).standard_normal((4, n)))
     return sy.preference_loss(*columns)
 
 def columns(result):
@@ -447,7 +447,7 @@ def test_a_results_memory_is_used_again_once_nobody_has_it() -> None:
         assert not any(np.shares_memory(a, b) for i, a in enumerate(every) for b in every[:i])
         assert np.array_equal(third.losses, expected)
         # Memory of a longer result serves a shorter one: the same bits as in memory that nobody had.
-        fewer = [c[: n - 1000].copy() for c in np.random.default_rng(2).standard_normal((4, n))]
+        fewer = [-np.abs(c[: n - 1000]) for c in np.random.default_rng(2).standard_normal((4, n))]
         unused = [c.copy() for c in columns(sy.preference_loss(*fewer))]
         del second, third, every
         used = sy.preference_loss(*fewer)
