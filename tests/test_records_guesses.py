@@ -193,6 +193,24 @@ def test_columns_of_other_models_in_a_wide_file_do_not_matter(tmp_path: Path) ->
     assert (alone.name, alone.score.tolist()) == ("b", [0, 0, 0])
 
 
+def test_a_model_of_a_wide_file_is_never_left_out_for_a_bad_value(tmp_path: Path) -> None:
+    rows = [{"id": i, **{m: {"correct": 1} for m in "abc"}} for i in range(3)]
+    rows[2]["c"] = {"correct": "oops"}
+    path = lines(tmp_path / "wide.jsonl", rows)
+    with pytest.raises(RecordError, match=r"line 3: 'c.correct': expected a number.*got 'oops'"):
+        records.read(path)
+    assert records.read(path, models=["a", "b"]).names == ("a", "b")
+
+
+def test_a_nested_column_of_words_alone_is_no_score(tmp_path: Path) -> None:
+    rows = [{"id": i, "meta": {"score": "high"}, "out": {"score": i % 2}} for i in range(4)]
+    path = lines(tmp_path / "a.jsonl", rows)
+    runs = records.read(path)
+    assert runs["a"].score.tolist() == [0, 1, 0, 1]
+    assert "score = out.score" in runs.guesses
+    assert runs.notes == (f"{path}: 'meta.score' is not read as a score: no value in it is a number",)
+
+
 # ---- plain wide files
 
 

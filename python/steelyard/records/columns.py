@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import RecordError, keyword
 from . import labels, lm_eval
 from .table import LIST, Table, record_error, shorten
-from .values import numbers
+from .values import number, numbers
 
 SCORE_NAMES = ("correct", "is_correct", "acc", "exact_match", "score")
 SCORE_PAIRS = (
@@ -61,6 +61,7 @@ class Roles:
 
         return replace(
             self,
+            guessed=self.guessed - {"score"},  # a model whose scores are bad is not left out in silence
             wide={},
             score=self.wide[model],
             confidence=inside(self.confidence),
@@ -280,9 +281,13 @@ class _Finder:
         nested: dict[str, list[str]] = {}
         found = [name for name in self.table.columns if name.rpartition(".")[2] in SCORE_NAMES and "." in name]
         for name in lm_eval.answers(self.table, found):
-            if self._can_be("score", name):
-                model, _, last = name.rpartition(".")
+            model, _, last = name.rpartition(".")
+            if not self._can_be("score", name):
+                continue
+            if any(number(value) is not None for value in self.table.columns.values_of(name)):
                 nested.setdefault(last, []).append(model)
+            elif self.models is None or model in self.models:
+                self.notes.append(f"{self.table.file}: {name!r} is not read as a score: no value in it is a number")
         chosen = {last: self._asked_for(models) for last, models in nested.items()}
         return {last: models for last, models in chosen.items() if models} or nested
 

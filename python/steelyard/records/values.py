@@ -25,9 +25,9 @@ def numbers(
     out = np.zeros(len(values))
     missing = np.zeros(len(values), dtype=bool)
     for row, value in enumerate(values):
-        number = _number(value)
-        if number is not None:
-            out[row] = number
+        found = number(value)
+        if found is not None:
+            out[row] = found
         elif value is None or (isinstance(value, str) and value.strip().lower() in _MISSING):
             missing[row] = True
         else:
@@ -35,7 +35,8 @@ def numbers(
     return out, missing
 
 
-def _number(value: Any) -> float | None:
+def number(value: Any) -> float | None:
+    """A value as a number; None where it is none, or missing."""
     try:
         if isinstance(value, str):
             text = value.strip().lower()
