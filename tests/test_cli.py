@@ -343,6 +343,11 @@ def test_a_missing_score_is_never_a_good_loss(base: Path, better: Path, tmp_path
         bad(run(*words, "--missing", "wrong", "--lower-is-better"), "--missing: expected", "0 would be the best of all")
         bad(run(*words, "--missing", "much"), "--missing: expected drop, wrong or a number; got 'much'")
         bad(run(*words, "--missing", "nan"), "--missing: expected a finite number")
+    path = graded(tmp_path / "loss.jsonl", [None, 1.5, 2.5])
+    bad(run("report", path, "--missing", "0", "--lower-is-better"), "--missing: expected", "1 records of 'loss'")
+    with pytest.raises(ValueError, match=r"^missing: expected the number of a bad score"):
+        sy.report.build(sy.records.read(path, missing="wrong"), higher_is_better=False)
+    assert run("report", path, "--missing", "9", "--lower-is-better").exit_code == 0
     path = tmp_path / "pairs.jsonl"
     path.write_text("".join(json.dumps({"id": i, "target": "a", "prediction": None}) + "\n" for i in range(3)))
     bad(

@@ -176,12 +176,19 @@ def _check_runs(runs: object) -> None:
 
 
 def _check_direction(runs: Runs, options: Options) -> None:
-    """An answer that is missing is a wrong one, 0; where lower is better that would be the best."""
+    """A missing answer is a wrong one, 0, and so may be a missing score: where lower is better, the best of all."""
+    if options.higher_is_better:
+        return
     for run in runs:
-        if run.no_answer and not options.higher_is_better:
+        if run.no_answer:
             expected = "scores of which higher is better, since an answer that is missing gets 0"
             got = f"{run.no_answer} missing answers of {run.name!r}"
             raise value_error("higher_is_better", expected, got, f"name the column of a loss with {keyword('score')}")
+        if run.no_score and run.missing == 0.0:
+            expected = "the number of a bad score where lower is better"
+            raise value_error(
+                "missing", expected, "0", f"it would make {run.no_score} records of {run.name!r} the best"
+            )
 
 
 @standard_mode
