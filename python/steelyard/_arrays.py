@@ -104,8 +104,11 @@ def _as_array(x: Any, name: str) -> tuple[Array, Mask | None]:
     except Exception as error:
         if not is_refusal(error):
             raise
-        got = "rows of unequal length" if isinstance(x, list | tuple) else shown(x)
-        raise type_error(name, "an array", got) from None
+        if not isinstance(x, list | tuple):
+            raise type_error(name, "an array", shown(x)) from None
+        if x and is_tensor(x[0]):
+            raise type_error(name, "an array", "a list of tensors", f"pass torch.stack({name}).detach()") from None
+        raise type_error(name, "an array", "rows of unequal length") from None
 
 
 def _foreign(x: Any, name: str, weights: bool) -> tuple[Array, Mask | None]:

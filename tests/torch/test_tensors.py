@@ -158,3 +158,11 @@ def test_log_probabilities_in_16_bits_warn_with_their_rounding(dtype: torch.dtyp
     ):
         out = sy.preference_loss(x, x, x, x)
     assert out.losses.dtype == out.grad_chosen.dtype == np.float64
+
+
+def test_lists_of_tensors() -> None:
+    scalars = [torch.tensor(0.25), torch.tensor(0.75)]
+    assert sy.estimate(scalars) == sy.estimate(torch.stack(scalars))
+    for bad in ([x.requires_grad_() for x in scalars], [torch.ones(2), torch.ones(3)]):
+        with pytest.raises(TypeError, match=r"x: expected an array; got a list of tensors; pass torch.stack\(x\).detach"):
+            sy.estimate(bad)

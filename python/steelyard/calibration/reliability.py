@@ -75,7 +75,7 @@ def reliability(
     alternative : {"two-sided", "greater", "less"}
         Lower limits alone (``"greater"``), upper ones alone, or both.
     nan_policy : {"raise", "omit"}
-        ``"omit"`` leaves rows with a NaN out and counts them in ``left_out``.
+        ``"omit"`` leaves rows with a NaN, a null or no label out and counts them in ``left_out``, as ``nan``.
     progress : bool or callable
         Tell how far it is.
 

@@ -63,7 +63,7 @@ class ReliabilityState:
     alternative : {"two-sided", "greater", "less"}
         ``"greater"`` gives lower limits alone (upper ones are 1), ``"less"`` upper ones.
     nan_policy : {"raise", "omit"}
-        ``"omit"`` leaves rows with a NaN out and counts them in ``left_out``.
+        ``"omit"`` leaves rows with a NaN, a null or no label out and counts them in ``left_out``, as ``nan``.
 
     Examples
     --------
