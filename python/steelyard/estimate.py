@@ -70,7 +70,8 @@ class Estimate(Result):
     n : int or ndarray
         Rows that count.
     n_effective : float or ndarray or None
-        Independent 0/1 rows that would carry as much information, where clusters make it differ from n.
+        Independent 0/1 rows that would carry as much information, where clusters, weights or ties make it differ from
+        n; of graded values with weights, (sum w)^2 / sum w^2.
     n_clusters : int or None
         Clusters, where rows were clustered.
     method, reason : str or tuple of str

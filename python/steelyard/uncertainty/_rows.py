@@ -191,8 +191,8 @@ class Selection:
             bad &= keep
             zero &= keep
         if bad.any():
-            first = int(np.flatnonzero(bad)[0])
-            raise value_error("weights", "finite numbers of at least 0", f"{weights[first]} at index {first}")
+            first, fix = int(np.flatnonzero(bad)[0]), "where= leaves rows out"
+            raise value_error("weights", "finite numbers of at least 0", f"{weights[first]} at index {first}", fix)
         if zero.sum() == (n if keep is None else np.count_nonzero(keep)):
             raise value_error("weights", "a row that counts with a weight above 0", "none")
         return zero
