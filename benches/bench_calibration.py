@@ -75,6 +75,37 @@ def against_numpy() -> Row:
     )
 
 
+def clusters_by_bincount(p: np.ndarray, y: np.ndarray, ids: np.ndarray) -> float:
+    """Noise floor as one writes it in NumPy: the excess of every cluster in every bin, and its squares."""
+    groups = int(ids.max()) + 1
+    index = np.minimum((p * N_BINS).astype(np.int64), N_BINS - 1)
+    count = np.bincount(index, minlength=N_BINS)
+    excess = np.bincount(ids * N_BINS + index, p - y, groups * N_BINS).reshape(groups, N_BINS)
+    sigma = groups / (groups - 1) * np.square(excess).sum(0)
+    return float(np.sqrt(2 / np.pi) * np.sqrt(sigma).sum() / count.sum())
+
+
+def in_clusters() -> Row:
+    """NumPy bincount, 1e5 clusters"""
+    p, y = rows(N)
+    ids = np.repeat(np.arange(N // 100), 100)
+
+    def same_floor(ours: sy.calibration.Reliability, peer: float) -> None:
+        assert abs(float(ours.noise_floor or 0) / peer - 1) < 1e-3
+
+    return Row(
+        work="reliability in 1e5 clusters, f32, 1e7 rows, 15 bins",
+        ours=lambda: sy.reliability(p, y, clusters=ids),
+        peer=lambda: clusters_by_bincount(p, y, ids),
+        against="two `numpy.bincount`, the noise floor alone",
+        package="numpy",
+        at_least=0.5,
+        limit=read_both(p, y),
+        limit_bytes=p.nbytes + y.nbytes,
+        agree=same_floor,
+    )
+
+
 def growth() -> Growth:
     """Rows"""
 
@@ -85,5 +116,5 @@ def growth() -> Growth:
     return Growth(work="reliability, f32, 15 bins", unit="row", sizes=(10**4, 10**5, 10**6, 10**7), make=make)
 
 
-ROWS = [against_torchmetrics, against_numpy]
+ROWS = [against_torchmetrics, against_numpy, in_clusters]
 GROWTH = [growth]

@@ -286,6 +286,45 @@ def _(n: int) -> Any:
     return p, uniform(n, 1) < p
 
 
+@row("reliability: clusters", "reliability", call=lambda d: sy.reliability(d[0], d[1], clusters=d[2]))
+def _(n: int) -> Any:
+    p = uniform(n)
+    return p, uniform(n, 1) < p, spread_ids(n)
+
+
+@row("reliability: texts", "reliability", call=lambda d: sy.reliability(d[0], d[1], clusters=d[2]))
+def _(n: int) -> Any:
+    p = uniform(n // 2)
+    return p, uniform(n // 2, 1) < p, texts(n // 2)
+
+
+@row("reliability: many bins", "reliability", call=lambda d: sy.reliability(d[0], d[1], clusters=d[2], n_bins=1000))
+def _(n: int) -> Any:
+    p = uniform(n)
+    return p, uniform(n, 1) < p, np.arange(n) % 500
+
+
+def documents(n: int) -> Any:
+    p = uniform(n)
+    return sy.calibration.ReliabilityState().update(p, uniform(n, 1) < p, clusters=np.arange(n) // 2)
+
+
+@row("ReliabilityState.merge: clusters", "ReliabilityState.merge", call=lambda s: s + s)
+def _(n: int) -> Any:
+    return documents(n)
+
+
+@row("ReliabilityState.compute: clusters", "ReliabilityState.compute", call=lambda s: s.compute())
+def _(n: int) -> Any:
+    return documents(n)
+
+
+@row("ReliabilityState bytes: clusters", "ReliabilityState.to_bytes", "ReliabilityState.from_bytes",
+     call=lambda s: sy.calibration.ReliabilityState.from_bytes(s.to_bytes()))  # fmt: skip
+def _(n: int) -> Any:
+    return documents(n)
+
+
 def bins(n: int) -> Any:
     p = uniform(n)
     return sy.calibration.ReliabilityState(10_000).update(p, uniform(n, 1) < p)

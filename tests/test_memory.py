@@ -66,6 +66,7 @@ grads_few, grads_large = [p.copy() for p in few], [p.copy() for p in large]
 state = sy.tokens.PerplexityState().update(x, clusters=ids)
 named = sy.tokens.PerplexityState().update(x[: len(texts)], clusters=texts)
 tally = sy.calibration.ReliabilityState(9000).update(x, hit)
+documents = sy.calibration.ReliabilityState().update(x, hit, clusters=ids)
 norm = sy.optim.GlobalNormState().update(few)
 opt_few, opt_large = sy.AdamW(few), sy.AdamW(large)
 schedule = sy.schedules.cosine(1.0, total_steps=n)
@@ -90,6 +91,12 @@ CALLS = {
     "PerplexityState.from_bytes": lambda: sy.tokens.PerplexityState.from_bytes(named.to_bytes()),
     "reliability": lambda: sy.reliability(x, hit),
     "reliability of classes": lambda: sy.reliability(chances, labels),
+    "reliability of clusters": lambda: sy.reliability(x, hit, clusters=ids),
+    "reliability of texts": lambda: sy.reliability(x[: len(texts)], hit[: len(texts)], clusters=texts),
+    "ReliabilityState + ": lambda: documents + documents,
+    "ReliabilityState.compute in clusters": lambda: documents.compute(),
+    "ReliabilityState.to_bytes": lambda: documents.to_bytes(),
+    "ReliabilityState.from_bytes in clusters": lambda: sy.calibration.ReliabilityState.from_bytes(documents.to_bytes()),
     "ReliabilityState.compute": lambda: tally.compute(),
     "ReliabilityState.from_bytes": lambda: sy.calibration.ReliabilityState.from_bytes(tally.to_bytes()),
     "preference_loss": lambda: sy.preference_loss(*columns),

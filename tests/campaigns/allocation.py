@@ -160,15 +160,21 @@ def perplexity(random: Random) -> tuple[Change, Look]:
 
 
 def reliability(random: Random) -> tuple[Change, Look]:
-    bins = random.choice((3, 15, 9000))
+    bins, clustered = random.choice(((3, False), (15, False), (9000, False), (15, True)))
+
+    def ids(n: int) -> list[str] | None:
+        return [f"document {i % 3000}" for i in range(n)] if clustered else None
+
     state, other = (
-        sy.calibration.ReliabilityState(bins).update(uniform(100, i), uniform(100, 9) < 0.5) for i in (1, 2)
+        sy.calibration.ReliabilityState(bins).update(uniform(5000, i), uniform(5000, 9) < 0.5, clusters=ids(5000))
+        for i in (1, 2)
     )
     change: Change = random.choice(
         (
             lambda: state.merge(other),
-            lambda: state.update(uniform(70_000, 3), uniform(70_000, 4) < 0.5),
+            lambda: state.update(uniform(70_000, 3), uniform(70_000, 4) < 0.5, clusters=ids(70_000)),
             lambda: sy.calibration.ReliabilityState.from_bytes(other.to_bytes()),
+            state.compute,
         )
     )
     return change, state.to_bytes

@@ -162,7 +162,6 @@ def perplexity(rng: Random) -> Call:
 
 def reliability(rng: Random) -> Call:
     n, options = length(rng), rows(rng, 1)
-    del options["clusters"]
     if rng.random() < 0.3:
         table = shares(rng, n * 3, "float64").reshape(n, 3) + 1e-9
         probs, right = table / table.sum(1, keepdims=True), np.arange(n) % 3

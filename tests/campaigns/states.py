@@ -31,7 +31,8 @@ def states(random: Random) -> Any:
         classes = random.choice([None, ["no", "yes"]])
         made = ReliabilityState(random.choice([1, 3]), classes=classes, **how)
         labels = [random.choice(classes or [0, 1]) for _ in range(n)]
-        return made.update([random.random() for _ in range(n)], labels)
+        ids = random.choice([None, [random.randrange(3) for _ in range(n)], [random.choice("abc") for _ in range(n)]])
+        return made.update([random.random() for _ in range(n)], labels, clusters=ids)
     ids = random.choice([None, [random.randrange(3) for _ in range(n)], [random.choice("abc") for _ in range(n)]])
     per = random.choice([None, [random.randrange(1, 5) for _ in range(n)]])
     rows = [[random.expovariate(1)] for _ in range(n)]
@@ -69,7 +70,8 @@ def trial(random: Random) -> str:
     """One state, and what is made of it."""
     state = states(random)
     of = type(state)
-    data = sealed(of, changed(body_of(state.to_bytes()), random))
+    whole = state.to_bytes()
+    data = sealed(of, changed(body_of(whole), random), layout=whole[5])
     try:
         read = of.from_bytes(data)
     except ValueError as error:

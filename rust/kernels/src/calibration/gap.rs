@@ -19,8 +19,9 @@ fn value(tally: &Tally) -> (f64, f64) {
 
 /// The limits inside [-1, 1], an open side at its end.
 fn limits(confidence: Confidence, value: f64, standard_error: f64, low: f64, high: f64) -> Limits {
-    let low = if low < -1.0 { -1.0 } else { low };
-    let high = if high > 1.0 { 1.0 } else { high };
+    // At a level under one half, on one side, a limit may lie beyond the other end.
+    let inside = |x: f64| if x.abs() > 1.0 { 1f64.copysign(x) } else { x };
+    let (low, high) = (inside(low), inside(high));
     let Interval { low, high } = confidence.open(Interval { low, high }, -1.0, 1.0);
     Limits { value, standard_error: Some(standard_error), low, high }
 }

@@ -247,18 +247,20 @@ impl Model<'_> {
         })
     }
 
-    /// Where nothing scatters: the nearest and the farthest that the frequencies may lie, the error shared by all bins.
-    fn limits_if_certain(&self, power: Power, frequencies: &[Interval]) -> Limits {
-        let reached = |pick: fn((f64, f64)) -> f64| {
-            let each = self.gaps.iter().zip(frequencies);
+    /// Where nothing scatters: the nearest and the farthest that the frequencies may lie, the error shared by all bins;
+    /// the standard error is the width of the limits on both `sides` over twice the critical value.
+    fn limits_if_certain(&self, power: Power, frequencies: &[Interval], sides: &[Interval]) -> Limits {
+        let reached = |limits: &[Interval], pick: fn((f64, f64)) -> f64| {
+            let each = self.gaps.iter().zip(limits);
             power.root(each.map(|(gap, &limits)| gap.weight * power.of(pick(gap.distances(limits)))).sum())
         };
-        let (low, high) = (reached(|(near, _)| near), reached(|(_, far)| far));
+        let (near, far) = (|(near, _)| near, |(_, far)| far);
         let value = power.root(self.average(power, |gap| gap.signed.abs()));
-        // As the critical value is that of one side where one is asked for.
         let two = self.confidence.two_sided();
         let critical = self.scatter.map_or_else(|| two.z(), |scatter| two.t(scatter.df()));
-        limits(self.confidence, value, Some((high - low) / (2.0 * critical)), low, high)
+        let error = (reached(sides, far) - reached(sides, near)) / (2.0 * critical);
+        let (low, high) = (reached(frequencies, near), reached(frequencies, far));
+        limits(self.confidence, value, Some(error), low, high)
     }
 
     /// The largest gap: limits of the frequency of every bin, at half an error shared by all.
@@ -335,8 +337,9 @@ fn known(model: &Model<'_>, pace: &mut Pace<'_>) -> Result<Summary, Stopped> {
         None => model.gaps.iter().all(|gap| gap.reach == 0.0),
     };
     let (ece, rmsce) = if certain {
-        let frequencies = model.frequencies(shared(model.confidence, model.gaps.len()), pace)?;
-        let error = |power: Power| model.limits_if_certain(power, &frequencies);
+        let mut at = |confidence| model.frequencies(shared(confidence, model.gaps.len()), pace);
+        let (frequencies, sides) = (at(model.confidence)?, at(model.confidence.two_sided())?);
+        let error = |power: Power| model.limits_if_certain(power, &frequencies, &sides);
         (error(Power::One), error(Power::Two))
     } else {
         (model.limits(Power::One, noise_floor, pace)?, model.limits(Power::Two, 0.0, pace)?)

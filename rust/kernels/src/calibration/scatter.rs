@@ -34,8 +34,8 @@ pub(super) struct Scatter {
     pub alike: bool,
     /// Rows of the clusters over all bins, in an order that does not depend on their names.
     pub totals: Vec<Row>,
-    /// The bin, and the rows of a cluster in it; in order.
-    parts: Vec<(usize, Row)>,
+    /// Of each bin, rows and right ones of the clusters in it, in order.
+    parts: Vec<Vec<(u64, u64)>>,
 }
 
 /// Exact sums of products, a triangle with its diagonal.
@@ -83,7 +83,7 @@ impl Scatter {
         let (mut null, mut noise) =
             (Sums(memory::filled(pairs, Fixed::new())?), Sums(memory::filled(pairs, Fixed::new())?));
         let mut alike = true;
-        let (mut totals, mut parts) = (Vec::new(), memory::with_capacity(state.cells.len())?);
+        let (mut totals, mut parts) = (Vec::new(), memory::collected(bins.iter().map(|_| Vec::new()))?);
         let mut terms = memory::with_capacity(bins.len())?;
         state.each_cluster(pace, |rows| {
             let mut total = Row::default();
@@ -94,7 +94,7 @@ impl Scatter {
                 let rest = excess - gap * n;
                 alike &= rest.abs() <= ALIKE * n;
                 terms.push((b, SCALE * (excess / of), SCALE * (rest / of)));
-                parts.push((b, row));
+                memory::push(&mut parts[b], (row.count, row.correct))?;
                 total = total.plus(&row).unwrap_or(total);
             }
             for (i, &(b, x, rest)) in terms.iter().enumerate() {
@@ -106,6 +106,9 @@ impl Scatter {
             memory::push(&mut totals, total)?;
             Ok(())
         })?;
+        for part in &mut parts {
+            *part = sorted(std::mem::take(part), Ord::cmp, pace)?;
+        }
         let clusters = totals.len();
         let factor = clusters as f64 / (clusters as f64 - 1.0);
         Ok(Scatter {
@@ -114,7 +117,7 @@ impl Scatter {
             noise: noise.covariance(bins.len(), factor, pace)?,
             alike,
             totals: sorted(totals, Ord::cmp, pace)?,
-            parts: sorted(parts, Ord::cmp, pace)?,
+            parts,
         })
     }
 
@@ -128,9 +131,9 @@ impl Scatter {
     pub(super) fn frequencies(&self, tail: f64, pace: &mut Pace<'_>) -> Result<Vec<Interval>, Stopped> {
         let confidence = Confidence { level: 1.0 - 2.0 * tail, alternative: Alternative::TwoSided };
         let mut limits = Vec::new();
-        for bin in self.parts.chunk_by(|a, b| a.0 == b.0) {
-            let ones = memory::collected(bin.iter().map(|(_, row)| row.correct as f64))?;
-            let sizes = memory::collected(bin.iter().map(|(_, row)| row.count as f64))?;
+        for bin in &self.parts {
+            let ones = memory::collected(bin.iter().map(|&(_, correct)| correct as f64))?;
+            let sizes = memory::collected(bin.iter().map(|&(count, _)| count as f64))?;
             let mut watch = |_| pace.stride(0).is_ok();
             let Interval { low, high } =
                 cluster::proportion(&ones, &sizes, Behind::EXACT, confidence, &mut watch)?.interval;

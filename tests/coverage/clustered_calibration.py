@@ -1,0 +1,94 @@
+"""Calibration errors of rows that come in documents: how often limits hold, floors fit and words are wrong."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import steelyard as sy
+from steelyard import _core
+
+SETS = 600
+BINS = 15
+# Documents, rows of each, the correlation of the answers to one of them.
+DESIGNS = ((20, 5, 0.5), (20, 20, 0.2), (20, 50, 0.8), (60, 20, 0.6), (100, 10, 0.5), (400, 50, 0.2))
+KINDS = {"calibrated": 0.0, "15 % off": 0.15, "40 % off": 0.4}
+ERRORS = ("ece", "rmsce", "mce")
+
+
+def documents(
+    rng: np.random.Generator, groups: int, rows: int, correlation: float, off: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Confidences p, the chance of each to be right, whether it is, and the document: a normal that rows share in part."""
+    ids = np.repeat(np.arange(groups), rows)
+    p = rng.beta(4, 1.5, size=len(ids))
+    latent = math.sqrt(correlation) * rng.standard_normal(groups)[ids]
+    latent += math.sqrt(1 - correlation) * rng.standard_normal(len(ids))
+    chance = p - off * (p - 0.05) if off < 0.4 else (1 - off) * p
+    return p, chance, _core.normal_cdf(latent) < chance, ids
+
+
+def true_errors(p: np.ndarray, chance: np.ndarray) -> dict[str, float]:
+    """The errors without noise: the outcomes replaced by their chances."""
+    index = np.searchsorted(np.arange(1, BINS) / BINS, p)
+    count = np.bincount(index, minlength=BINS)
+    filled = count > 0
+    gap = np.abs(np.bincount(index, p - chance, BINS)[filled] / count[filled])
+    w = count[filled] / len(p)
+    return {"ece": float((w * gap).sum()), "rmsce": math.sqrt(float((w * gap * gap).sum())), "mce": float(gap.max())}
+
+
+@dataclass
+class Count:
+    """What is counted over the sets of a design."""
+
+    held: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ERRORS, 0))
+    called: int = 0
+    floor: float = 0.0
+    ece: float = 0.0
+
+    def add(self, rel: sy.calibration.Reliability, truth: dict[str, float]) -> None:
+        for name in ERRORS:
+            e = getattr(rel, name)
+            self.held[name] += e.low - 1e-12 <= truth[name] <= e.high + 1e-12
+        self.called += rel.verdict() in ("overconfident", "underconfident")
+        self.floor += float(rel.noise_floor or 0)
+        self.ece += float(rel.ece)
+
+
+def design(groups: int, rows: int, correlation: float, off: float, sets: int) -> tuple[Count, Count]:
+    """Intervals that know the documents, and those that take rows as independent."""
+    rng = np.random.default_rng([groups, rows, round(100 * correlation), round(100 * off)])
+    together, apart = Count(), Count()
+    for _ in range(sets):
+        p, chance, right, ids = documents(rng, groups, rows, correlation, off)
+        truth = true_errors(p, chance)
+        together.add(sy.reliability(p, right, n_bins=BINS, clusters=ids), truth)
+        apart.add(sy.reliability(p, right, n_bins=BINS), truth)
+    return together, apart
+
+
+def section(scale: float = 1.0) -> str:
+    sets = max(20, round(SETS * scale))
+    lines = []
+    for kind, off in KINDS.items():
+        for groups, rows, correlation in DESIGNS:
+            together, apart = design(groups, rows, correlation, off, sets)
+            held = " | ".join(f"{together.held[name] / sets:.3f}" for name in ERRORS)
+            floor = f"{together.floor / together.ece:.3f}" if off == 0.0 else ""
+            row_wise = f"{apart.held['ece'] / sets:.3f} | {apart.called / sets:.3f}"
+            name = f"{groups} of {rows}, {correlation:g}"
+            lines.append(f"| {kind} | {name} | {held} | {together.called / sets:.3f} | {floor} | {row_wise} |")
+    head = (
+        "| model | documents | ece | rmsce | mce | called | floor / ece | ece, row by row | called, row by row |",
+        "|---" * 9 + "|",
+    )
+    said = (
+        f"{sets} sets a design (standard error {math.sqrt(0.05 * 0.95 / sets):.3f} at .95), 15 bins, 95 % intervals of "
+        "`reliability(clusters=)`; confidences Beta(4, 1.5); whether rows of a document are right is decided by normals "
+        "that share the correlation. `documents`: how many, of how many rows, the correlation. `called`: over- or "
+        "underconfident. `floor / ece`: the mean noise floor over the mean ece of a calibrated model."
+    )
+    return "\n".join(["## Calibration in clusters", "", said, "", *head, *lines])
