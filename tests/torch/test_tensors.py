@@ -164,5 +164,7 @@ def test_lists_of_tensors() -> None:
     scalars = [torch.tensor(0.25), torch.tensor(0.75)]
     assert sy.estimate(scalars) == sy.estimate(torch.stack(scalars))
     for bad in ([x.requires_grad_() for x in scalars], [torch.ones(2), torch.ones(3)]):
-        with pytest.raises(TypeError, match=r"x: expected an array; got a list of tensors; pass torch.stack\(x\).detach"):
+        with pytest.raises(
+            TypeError, match=r"x: expected an array; got a list of tensors; pass torch.stack\(x\).detach"
+        ):
             sy.estimate(bad)
