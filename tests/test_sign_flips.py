@@ -132,3 +132,33 @@ def test_a_p_that_no_number_holds_is_printed_as_at_most() -> None:
     few = sy.compare(np.linspace(1, 2, 1000), baseline=np.zeros(1000))
     assert few.p_value == 2.0**-999
     assert "p = 1.87e-301" in str(few)
+
+
+def test_a_few_values_off_the_lattice_keep_its_ties() -> None:
+    """One odd score among tenths: half the sums on the lattice moved by it, half moved back."""
+    rng = np.random.default_rng(8)
+    tenths = rng.integers(0, 11, 6000) - rng.integers(0, 11, 6000)
+    odd = 1.234567
+    p, error = flip(np.concatenate([tenths / 10, [odd / 10]]), "greater")
+    s = tenths.sum() + odd
+    # What the tenths must come to at least, the odd one being with them or against them.
+    ends = [math.ceil(s - odd), math.ceil(s + odd)]
+    assert p == pytest.approx(np.mean([at_least(tenths, end) for end in ends]), rel=1e-12)
+    assert error < 1e-12
+
+
+def at_least(x: np.ndarray, end: int) -> float:
+    """P(T >= end) for whole numbers, by doubling back in floating point: one value at a time."""
+    sizes = np.abs(x[x != 0])
+    p = np.zeros(2 * int(sizes.sum()) + 1)
+    middle = len(p) // 2
+    p[middle] = 1.0
+    reach = 0
+    for size in sizes.tolist():
+        low, high = middle - reach, middle + reach + 1
+        old = p[low:high] / 2
+        p[low:high] = 0.0
+        p[low - size : high - size] += old
+        p[low + size : high + size] += old
+        reach += size
+    return float(p[middle + end :].sum())

@@ -34,7 +34,7 @@ const DISTINCT: usize = 64;
 /// More nodes are taken until the rest is below this share of the result,
 const GOOD: f64 = 1e-9;
 /// or until so many factors have been worked out.
-const FACTORS: usize = 1 << 23;
+const FACTORS: usize = 1 << 22;
 /// Factors between two looks at the clock.
 const STEP: usize = 1 << 18;
 

@@ -25,6 +25,19 @@ pub fn step(values: &[f64], top: f64, tolerance: Tolerance) -> Option<f64> {
     values.iter().try_fold(top, |step, &value| refined(step, value, top, tolerance))
 }
 
+/// The step that all of `values` but `few` are multiples of: of four of them at a time, the largest that the others confirm.
+pub fn majority(values: &[f64], top: f64, tolerance: Tolerance, few: usize) -> Option<f64> {
+    let n = values.len();
+    let fours = (0..8).filter(|_| n >= 32).map(|j| [0, 1, 2, 3].map(|i| values[(4 * j + i) * 7919 % n]));
+    let steps = fours.filter_map(|four| {
+        let largest = four.into_iter().fold(0.0, |top, v| if v > top { v } else { top });
+        step(&four, largest, Tolerance { share: tolerance.share * (top / largest), ..tolerance })
+    });
+    let near = tolerance.share * top;
+    let confirmed = |step: &f64| values.iter().filter(|&&value| off(value, *step) > near).count() <= few;
+    steps.filter(confirmed).reduce(|a, b| if b > a { b } else { a })
+}
+
 /// The largest part of `step` that `value` is a multiple of as well.
 pub fn refined(step: f64, value: f64, top: f64, tolerance: Tolerance) -> Option<f64> {
     let near = tolerance.share * top;
@@ -69,6 +82,15 @@ mod tests {
         let tenths: Vec<f64> = (1..11).map(|i| f64::from(0.9f32 - i as f32 / 10.0)).map(f64::abs).collect();
         assert_eq!(found(&tenths, EXACT), None);
         assert!((found(&tenths, ROUNDED).unwrap() - 0.1).abs() < 1e-7);
+    }
+
+    #[test]
+    fn a_few_need_not_fit() {
+        let mut tenths: Vec<f64> = (0..100).map(|i| f64::from(i * 7 % 10 + 1) / 10.0).collect();
+        assert!((majority(&tenths, 1.0, EXACT, 0).unwrap() - 0.1).abs() < 1e-16);
+        (tenths[3], tenths[50]) = (0.123_456_7, 0.5f64.sqrt());
+        assert!((majority(&tenths, 1.0, EXACT, 2).unwrap() - 0.1).abs() < 1e-16);
+        assert_eq!(majority(&tenths, 1.0, EXACT, 1), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::math::exp;
 use crate::memory;
 use crate::simd;
 use inversion::Tail;
-use read::{Data, Flips, needed, power, scaled};
+use read::{APART, Data, Flips, needed, power, scaled};
 use sum::Magnitudes;
 
 /// Up to so many non-zero values all patterns are counted.
@@ -23,10 +23,8 @@ const COUNTED: f64 = 42.0;
 const COUNTED_LATTICE: f64 = 20.0;
 /// among at most so many values: of more, so few patterns are no probability that a number can hold.
 const MOST: f64 = 1100.0;
-/// Values beyond so many standard deviations of the others' sum are set apart: the others are asked for each of their signs.
+/// Values beyond so many standard deviations of the others' sum are set apart.
 const DOMINATING: f64 = 6.0;
-/// So many at most.
-const APART: usize = 6;
 /// The power sums are made anew until the series reaches far enough, so many times at most.
 const ATTEMPTS: usize = 6;
 /// Beyond so many values that are kept, no more.
@@ -73,6 +71,12 @@ pub fn sign_flip(x: &[f64], alternative: Alternative, watch: Watch<'_>) -> Resul
     })
 }
 
+/// The largest whole number up to `x`.
+fn floor(x: f64) -> f64 {
+    let near = nearest(x);
+    if near > x { near - 1.0 } else { near }
+}
+
 /// The nearest whole number, of numbers up to 2^51.
 #[inline(always)]
 fn nearest(x: f64) -> f64 {
@@ -81,7 +85,7 @@ fn nearest(x: f64) -> f64 {
 }
 
 /// A probability, its relative error, and whether the power sums did not reach far enough for it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Found {
     p: f64,
     error: f64,
@@ -119,11 +123,11 @@ fn tail(data: &Data<'_>, mut flips: Flips, beyond: bool, watch: Watch<'_>) -> Re
     }
     let count = flips.of.count;
     for attempt in 1.. {
-        let mut apart = memory::with_capacity(APART)?;
+        let mut apart = memory::copied(&flips.apart)?;
         while apart.len() < APART
             && let Some(largest) = flips.of.take_dominating(DOMINATING)
         {
-            apart.push(largest);
+            memory::push(&mut apart, largest)?;
         }
         let again = attempt < ATTEMPTS && flips.of.a.len() < KEPT;
         // Without what dominates, the others' sum has another scale.
@@ -148,10 +152,13 @@ fn tail(data: &Data<'_>, mut flips: Flips, beyond: bool, watch: Watch<'_>) -> Re
 /// Whether counting is worth an attempt.
 fn few(flips: &Flips) -> bool {
     let of = &flips.of;
-    let most = if of.step.is_some() { COUNTED_LATTICE } else { COUNTED };
-    let patterns = || of.count + inversion::tilt(of, flips.sum.abs()).bound * std::f64::consts::LOG2_E;
-    of.count <= if of.step.is_some() { COUNTED_LATTICE } else { ALL }
-        || of.count <= MOST && patterns() <= most
+    let inverts = of.step.is_some() && flips.apart.is_empty();
+    let (count, apart) = (of.count + flips.apart.len() as f64, flips.apart.iter().sum::<f64>());
+    let s = flips.sum.abs() - apart;
+    let bound = || if s > 0.0 { inversion::tilt(of, s).bound } else { 0.0 };
+    count <= if inverts { COUNTED_LATTICE } else { ALL }
+        || count <= MOST
+            && count + bound() * std::f64::consts::LOG2_E <= if inverts { COUNTED_LATTICE } else { COUNTED }
 }
 
 /// The mean of the tail over the signs of the values `apart`.
@@ -160,7 +167,8 @@ fn given(flips: &Flips, apart: &[f64], beyond: bool, watch: Watch<'_>) -> Result
     for signs in 0..1u32 << apart.len() {
         let signed = |(i, a): (usize, &f64)| if signs >> i & 1 == 1 { -a } else { *a };
         let shift: f64 = apart.iter().enumerate().map(signed).sum();
-        let Found { p, error, short } = above(&flips.of, flips.sum.abs() - shift, beyond, &mut *watch)?;
+        let s = flips.sum.abs() - shift;
+        let Found { p, error, short } = above(&flips.of, s, beyond, flips.slack, &mut *watch)?;
         mean = Found { p: mean.p + p, error: mean.error + p * error, short: mean.short || short };
     }
     mean.error /= if mean.p > 0.0 { mean.p } else { 1.0 };
@@ -168,14 +176,26 @@ fn given(flips: &Flips, apart: &[f64], beyond: bool, watch: Watch<'_>) -> Result
     Ok(mean)
 }
 
-/// `P(T >= s)`, or `P(T > s)`, for any `s`.
-fn above(of: &Magnitudes, s: f64, beyond: bool, watch: Watch<'_>) -> Result<Found, Stopped> {
+/// `P(T >= s)`, or `P(T > s)`, for any `s`; sums within `slack` are equal.
+fn above(of: &Magnitudes, s: f64, beyond: bool, slack: f64, watch: Watch<'_>) -> Result<Found, Stopped> {
     if s < 0.0 {
-        let found = above(of, -s, !beyond, watch)?;
+        let found = above(of, -s, !beyond, slack, watch)?;
         return Ok(Found { p: 1.0 - found.p, error: found.error * found.p / (1.0 - found.p), ..found });
     }
-    let s = if beyond { s + 2.0 * of.step.unwrap_or(0.0) } else { s };
     let none = Found { p: 0.0, error: 0.0, short: false };
+    let s = match (of.total, of.step) {
+        // The sums are `total - 2 k`: the smallest of them that counts.
+        (Some(total), _) => {
+            let k = 0.5 * (total - s + if beyond { -slack } else { slack });
+            let k = if beyond { -floor(-k) - 1.0 } else { floor(k) };
+            total - 2.0 * k
+        }
+        (None, Some(step)) if beyond => s + 2.0 * step,
+        _ => s,
+    };
+    if of.total.is_some_and(|total| s > total) {
+        return Ok(none);
+    }
     // Hoeffding's bound, and Chernoff's: nothing is left that a number could hold.
     if -0.5 * s * (s / of.squares) < LOG_LEAST {
         return Ok(none);
@@ -193,19 +213,22 @@ const LOG_LEAST: f64 = -708.396_418_532_264_1;
 
 /// The tail by counting; None where too much would have to be counted.
 fn counted(flips: &Flips, beyond: bool, watch: Watch<'_>) -> Result<Option<Found>, Stopped> {
-    let of = &flips.of;
-    let values = expanded(of)?;
+    let values = expanded(flips)?;
     // T = sum a - 2 (what is flipped): T >= |S| where the flipped ones come to at most the smaller side.
     let slack = 0.5 * flips.slack;
     let limit = flips.less + if beyond { -slack } else { slack };
     let found = enumerate::subsets(&values, limit, &mut Pace::new(watch))?;
-    Ok(found.map(|count| Found { p: halved(count as f64, of.count), error: 0.0, short: false }))
+    Ok(found.map(|count| Found { p: halved(count as f64, values.len() as f64), error: 0.0, short: false }))
 }
 
 /// Every magnitude as often as it occurs, in ascending order.
-fn expanded(of: &Magnitudes) -> Result<Vec<f64>, memory::NoMemory> {
+fn expanded(flips: &Flips) -> Result<Vec<f64>, memory::NoMemory> {
+    let of = &flips.of;
     let mut values = memory::gathered(
-        of.a.iter().zip(&of.times).flat_map(|(&a, &times)| std::iter::repeat_n(a, times as usize)),
+        of.a.iter()
+            .zip(&of.times)
+            .flat_map(|(&a, &times)| std::iter::repeat_n(a, times as usize))
+            .chain(flips.apart.iter().copied()),
     )?;
     values.sort_unstable_by(f64::total_cmp);
     Ok(values)

@@ -15,6 +15,10 @@ const TABLE: f64 = (1u64 << 15) as f64;
 const SAMPLE: usize = 512;
 /// Non-zero values from which chance does not make a lattice of rounded scores.
 const EVIDENCE: usize = 12;
+/// So many values may stand apart from the others: the others are asked for each of their signs.
+pub const APART: usize = 6;
+/// Up to so many different values each is kept once.
+const DISTINCT: usize = 64;
 /// So many values bound the characteristic function where the power sums do not reach.
 const PROBE: usize = 1024;
 /// Sums this close, as a share of sum |x|, count as equal: 2^-40.
@@ -23,8 +27,10 @@ const SLACK: f64 = 1.0 / (1u64 << 40) as f64;
 /// What is flipped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flips {
-    /// The magnitudes.
+    /// The magnitudes,
     pub of: Magnitudes,
+    /// but for these, which do not lie on the others' lattice.
+    pub apart: Vec<f64>,
     /// The sum with the signs as they are.
     pub sum: f64,
     /// The smaller of the sums of the positive and of the negative values, without their signs.
@@ -68,54 +74,134 @@ impl<'a> Data<'a> {
     /// What is flipped, by the means that suit the data.
     pub fn flips(&self, watch: Watch<'_>) -> Result<Flips, Stopped> {
         let sample = self.sample(SAMPLE)?;
-        let step = match self.lattice(&sample, lattice::EXACT, &mut *watch)? {
-            None if self.nonzero >= EVIDENCE => self.lattice(&sample, lattice::ROUNDED, &mut *watch)?,
-            found => found,
-        };
-        match step {
-            Some(Lattice { table: Some(table), .. }) => Ok(of_table(&table)?),
-            _ if self.nonzero <= FEW => self.each(step.map(|found| found.step)),
-            _ => self.summed(step.map(|found| found.step), 0.0, watch),
+        let mut step = None;
+        for tolerance in [lattice::EXACT, lattice::ROUNDED] {
+            let evidence = tolerance == lattice::EXACT || self.nonzero >= EVIDENCE;
+            if let Some(found) = if evidence { self.lattice(&sample, tolerance, &mut *watch)? } else { None }
+            {
+                match found.table {
+                    Some(table) => return Ok(of_table(&table, found.step)?),
+                    None => step = Some(found.step),
+                }
+                break;
+            }
+        }
+        if self.nonzero <= FEW {
+            return self.each(step);
+        }
+        match self.distinct(sample, step, &mut *watch)? {
+            Some(flips) => Ok(flips),
+            None => self.summed(step, 0.0, watch),
         }
     }
 
-    /// The lattice on which all values lie, if there is one.
+    /// The lattice on which all values lie, or all but a few, if there is one.
     fn lattice(
         &self,
         sample: &[f64],
         tolerance: Tolerance,
         watch: Watch<'_>,
     ) -> Result<Option<Lattice>, Stopped> {
+        let near = tolerance.share * self.top;
+        if self.nonzero > FEW
+            && let Some(step) = lattice::majority(sample, self.top, tolerance, APART)
+            && nearest(self.top / step) <= TABLE
+        {
+            let table = self.table(step, near, &mut *watch)?;
+            if table.apart.len() <= APART {
+                return Ok(Some(Lattice { step, table: Some(table) }));
+            }
+        }
         let mut step = lattice::step(sample, self.top, tolerance);
         for _ in 0..8 {
             let Some(now) = step else { return Ok(None) };
-            let steps = nearest(self.top / now);
-            let in_table = steps <= TABLE;
-            let counts = if in_table { steps as usize + 1 } else { 0 };
-            let size = CHUNK * self.x.len().div_ceil(64 * CHUNK).max(1);
-            let part = |index| {
-                let mut table = memory::filled(counts, 0u32)?;
-                let x = &self.x[grid::chunk(index, self.x.len(), size)];
-                let (off, at, sum) =
-                    simd::dispatch(Count { x, scale: self.scale, step: now, table: &mut table });
-                Ok((off, at, sum, table))
-            };
-            let parts: Vec<Result<_, NoMemory>> =
-                grid::map_chunks(grid::chunks(self.x.len(), size), 16 * self.x.len(), &mut *watch, part)?;
-            let (mut table, mut worst, mut sum) = (memory::filled(counts, 0u64)?, (0.0, 0.0), 0.0);
-            for part in parts {
-                let (off, at, part_sum, part_table) = part?;
-                worst = if off > worst.0 { (off, at) } else { worst };
-                sum += part_sum;
-                table.iter_mut().zip(part_table).for_each(|(all, part)| *all += u64::from(part));
-            }
-            if worst.0 <= tolerance.share * self.top {
-                let table = in_table.then_some(Table { counts: table, sum });
+            let table = self.table(now, near, &mut *watch)?;
+            let Some(&off) = table.apart.first() else {
+                let table = (!table.counts.is_empty()).then_some(table);
                 return Ok(Some(Lattice { step: now, table }));
-            }
-            step = lattice::refined(now, worst.1, self.top, tolerance);
+            };
+            step = lattice::refined(now, off.abs(), self.top, tolerance);
         }
         Ok(None)
+    }
+
+    /// How often each multiple of `step` occurs (of many steps: nothing), and the first values of each part of the data
+    /// that are further than `near` from one.
+    fn table(&self, step: f64, near: f64, watch: Watch<'_>) -> Result<Table, Stopped> {
+        let steps = nearest(self.top / step);
+        let counts = if steps <= TABLE { steps as usize + 1 } else { 0 };
+        let n = self.x.len();
+        let size = CHUNK * n.div_ceil(64 * CHUNK).max(1);
+        let part = |index| {
+            let (mut table, mut apart) = (memory::filled(counts, 0u32)?, memory::with_capacity(APART + 1)?);
+            let x = &self.x[grid::chunk(index, n, size)];
+            let (table_of, apart_of) = (&mut table, &mut apart);
+            let count = Count { x, scale: self.scale, step, near, table: table_of, apart: apart_of };
+            let sum = simd::dispatch(count);
+            Ok((sum, table, apart))
+        };
+        let parts: Vec<Result<_, NoMemory>> = grid::map_chunks(grid::chunks(n, size), 16 * n, watch, part)?;
+        let mut all = Table { counts: memory::filled(counts, 0u64)?, sum: 0.0, apart: Vec::new() };
+        for part in parts {
+            let (sum, table, apart) = part?;
+            all.sum += sum;
+            all.counts.iter_mut().zip(table).for_each(|(all, part)| *all += u64::from(part));
+            memory::reserve(&mut all.apart, apart.len())?;
+            all.apart.extend(apart);
+        }
+        Ok(all)
+    }
+
+    /// Each different value once, where there are few; None where there are many.
+    fn distinct(
+        &self,
+        mut sample: Vec<f64>,
+        step: Option<f64>,
+        watch: Watch<'_>,
+    ) -> Result<Option<Flips>, Stopped> {
+        sample.sort_unstable_by(f64::total_cmp);
+        sample.dedup();
+        if sample.len() > DISTINCT {
+            return Ok(None);
+        }
+        let parts = in_chunks(self.x, watch, |x| self.distinct_of(x))?;
+        let mut all: Vec<[f64; 3]> = Vec::new();
+        for part in parts {
+            let Some(part) = part? else { return Ok(None) };
+            for found in part {
+                match all.binary_search_by(|known| known[0].total_cmp(&found[0])) {
+                    Ok(at) => all[at] = [found[0], all[at][1] + found[1], all[at][2] + found[2]],
+                    Err(at) => all.insert(at, found),
+                }
+            }
+        }
+        if all.len() > DISTINCT {
+            return Ok(None);
+        }
+        let side = |k: usize| all.iter().map(|found| found[0] * found[k]).sum::<f64>();
+        let (plus, minus) = (side(1), side(2));
+        let pairs = memory::collected(all.iter().map(|found| (found[0], found[1] + found[2])))?;
+        let less = if plus < minus { plus } else { minus };
+        let (of, sum, slack) = (magnitudes(&pairs, step)?, plus - minus, (plus + minus) * SLACK);
+        Ok(Some(Flips { of, apart: Vec::new(), sum, less, slack }))
+    }
+
+    /// The different magnitudes in order, each with how often it is positive and negative.
+    fn distinct_of(&self, x: &[f64]) -> Result<Option<Vec<[f64; 3]>>, NoMemory> {
+        let mut found: Vec<[f64; 3]> = memory::with_capacity(DISTINCT + 1)?;
+        for &v in x.iter().filter(|&&v| v != 0.0) {
+            let a = scaled(v.abs(), self.scale);
+            let at = match found.binary_search_by(|known| known[0].total_cmp(&a)) {
+                Ok(at) => at,
+                Err(_) if found.len() == DISTINCT => return Ok(None),
+                Err(at) => {
+                    found.insert(at, [a, 0.0, 0.0]);
+                    at
+                }
+            };
+            found[at][if v > 0.0 { 1 } else { 2 }] += 1.0;
+        }
+        Ok(Some(found))
     }
 
     /// Every value kept, in order of size, equal ones together.
@@ -143,7 +229,7 @@ impl<'a> Data<'a> {
         }
         let of = magnitudes(&pairs, step)?;
         let less = if plus < minus { plus } else { minus };
-        Ok(Flips { of, sum: plus - minus, less, slack: total * SLACK })
+        Ok(Flips { of, apart: Vec::new(), sum: plus - minus, less, slack: total * SLACK })
     }
 
     /// Most values by their power sums, the largest kept: those for which the series would not reach `reach`, or as
@@ -172,7 +258,8 @@ impl<'a> Data<'a> {
         of.probe = self.sample(PROBE)?;
         of.ones = memory::filled(of.probe.len(), 1.0)?;
         (of.count, of.squares, of.largest) = (self.nonzero as f64, squares, self.top);
-        Ok(Flips { of, sum, less: 0.5 * (total - sum.abs()), slack: total * SLACK })
+        let less = 0.5 * (total - sum.abs());
+        Ok(Flips { of, apart: Vec::new(), sum, less, slack: total * SLACK })
     }
 }
 
@@ -188,18 +275,24 @@ struct Lattice {
     table: Option<Table>,
 }
 
-/// How often each multiple of the step occurs, and the sum in steps.
+/// How often each multiple of the step occurs, their sum in steps, and what is not a multiple.
 struct Table {
     counts: Vec<u64>,
     sum: f64,
+    apart: Vec<f64>,
 }
 
-fn of_table(table: &Table) -> Result<Flips, NoMemory> {
+fn of_table(table: &Table, step: f64) -> Result<Flips, NoMemory> {
     let occurring = table.counts.iter().enumerate().skip(1).filter(|&(_, &count)| count > 0);
     let pairs = memory::gathered(occurring.map(|(steps, &count)| (steps as f64, count as f64)))?;
     let total: f64 = pairs.iter().map(|(a, times)| a * times).sum();
-    let of = magnitudes(&pairs, Some(1.0))?;
-    Ok(Flips { of, sum: table.sum, less: 0.5 * (total - table.sum.abs()), slack: 0.5 })
+    let mut of = magnitudes(&pairs, Some(1.0))?;
+    of.total = Some(total);
+    let sum = table.sum + table.apart.iter().map(|v| v / step).sum::<f64>();
+    let apart = memory::collected(table.apart.iter().map(|v| v.abs() / step))?;
+    let all = total + apart.iter().sum::<f64>();
+    let slack = if apart.is_empty() { 0.5 } else { all * SLACK };
+    Ok(Flips { of, apart, sum, less: 0.5 * (all - sum.abs()), slack })
 }
 
 /// Of distinct values and how often each occurs.
@@ -222,6 +315,7 @@ fn magnitudes(pairs: &[(f64, f64)], step: Option<f64>) -> Result<Magnitudes, NoM
         count: pairs.iter().map(|pair| pair.1).sum(),
         squares: pairs.iter().map(|pair| pair.1 * (pair.0 * pair.0)).sum(),
         step,
+        total: None,
     })
 }
 
@@ -282,30 +376,43 @@ impl Kernel for Extent<'_> {
     }
 }
 
-/// Counts multiples of `step`: how far the worst value is from one, that value, and the sum in steps. An empty table
-/// counts nothing.
+/// Counts multiples of `step` and gives their sum in steps; the first values that are further than `near` from one go into
+/// `apart`. An empty table counts nothing.
 struct Count<'a> {
     x: &'a [f64],
     scale: [f64; 2],
     step: f64,
+    near: f64,
     table: &'a mut [u32],
+    apart: &'a mut Vec<f64>,
 }
 
 impl Kernel for Count<'_> {
-    type Out = (f64, f64, f64);
+    type Out = f64;
     #[inline(always)]
-    fn run<I: Isa>(self) -> (f64, f64, f64) {
-        let (mut worst, mut at, mut sum) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+    fn run<I: Isa>(self) -> f64 {
+        let mut sum = [0.0; LANES];
         for block in self.x.chunks(LANES) {
-            let (full, mut steps) = (padded::<f64, LANES>(block, 0.0), [0.0; LANES]);
+            let (mut values, mut steps) = (padded::<f64, LANES>(block, 0.0), [0.0; LANES]);
+            let mut beyond = 0.0;
             for l in 0..LANES {
-                let v = scaled(full[l], self.scale);
-                let a = v.abs();
-                steps[l] = nearest(a / self.step);
-                let off = (a - steps[l] * self.step).abs();
-                at[l] = if off > worst[l] { a } else { at[l] };
-                worst[l] = if off > worst[l] { off } else { worst[l] };
-                sum[l] += if v < 0.0 { -steps[l] } else { steps[l] };
+                values[l] = scaled(values[l], self.scale);
+                let a = values[l].abs();
+                let whole = nearest(a / self.step);
+                let fits = (a - whole * self.step).abs() <= self.near;
+                steps[l] = if fits { whole } else { 0.0 };
+                beyond += if fits { 0.0 } else { 1.0 };
+                sum[l] += if values[l] < 0.0 { -steps[l] } else { steps[l] };
+            }
+            if beyond > 0.0 {
+                for l in 0..LANES {
+                    let a = values[l].abs();
+                    let fits = (a - nearest(a / self.step) * self.step).abs() <= self.near;
+                    // There is room for one more than may stand apart.
+                    if !fits && self.apart.len() <= APART {
+                        self.apart.push(values[l]);
+                    }
+                }
             }
             if !self.table.is_empty() {
                 for &steps in &steps[..block.len()] {
@@ -313,11 +420,7 @@ impl Kernel for Count<'_> {
                 }
             }
         }
-        let (mut most, mut of) = (0.0, 0.0);
-        for l in 0..LANES {
-            (most, of) = if worst[l] > most { (worst[l], at[l]) } else { (most, of) };
-        }
-        (most, of, tree64(sum))
+        tree64(sum)
     }
 }
 

@@ -66,6 +66,8 @@ pub struct Magnitudes {
     pub squares: f64,
     /// The step of which all are multiples.
     pub step: Option<f64>,
+    /// On a lattice of whole numbers that are all kept: their sum.
+    pub total: Option<f64>,
 }
 
 /// Cumulants of `T` under the tilt `theta`: the logarithm of `E exp(theta T)` and its two derivatives.
@@ -91,6 +93,7 @@ impl Magnitudes {
             return None;
         }
         self.a.remove(at);
+        self.total = self.total.map(|total| total - largest);
         self.times.remove(at);
         (self.once, self.count) = (self.once - 1, self.count - 1.0);
         self.squares = self.rest.as_ref().map_or(0.0, Series::squares)
