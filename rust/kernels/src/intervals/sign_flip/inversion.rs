@@ -126,7 +126,7 @@ pub fn upper(of: &Magnitudes, s: f64, tilt: Tilt, watch: Watch<'_>) -> Result<Ta
         // All octaves to come weigh about as much as this one (its sum, and what it would be with random phases), or as
         // they do where the angles have nothing in common.
         let generic = line.mean_square / (PI * PI * last as f64);
-        let rest = 2.0 * ((octave.squares + generic).sqrt() + octave.sum.abs()) / total.sum.abs();
+        let rest = 4.0 * ((octave.squares + generic).sqrt() + octave.sum.abs()) / total.sum.abs();
         if last == band {
             break 0.0;
         }
