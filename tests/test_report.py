@@ -529,16 +529,16 @@ def discordant(tmp_path: Path, *models: tuple[str, int, int], n: int = 200) -> r
 def test_the_interval_that_decides_is_shown_beside_the_verdict(tmp_path: Path) -> None:
     made = discordant(tmp_path, ("alike", 9, 9), ("near", 20, 8), ("far", 40, 8))
     near = made.pairs[1]
-    assert near.difference.low > 0 > near.judged.low
-    assert (near.verdict, near.alone) == ("undecided", "better")
+    assert near.difference.low > 0 > near.simultaneous.low
+    assert (near.verdict, near.verdict_unadjusted) == ("undecided", "better")
     level = 1 - 0.05 / 3
     scores = records.read(tmp_path / "r.jsonl").scores()
     direct = sy.compare(scores["near"], baseline=scores["base"], confidence_level=level)
-    assert near.judged == direct.difference
-    decides = f"[{near.judged.low:.4f}, {near.judged.high:.4f}]"
+    assert near.simultaneous == direct.difference
+    decides = f"[{near.simultaneous.low:.4f}, {near.simultaneous.high:.4f}]"
     html, page = page_of(made, tmp_path)
     rows = {row[0]: row for row in page.rows}
-    at = rows["model"].index("score") if "at 98.33 %" not in rows["model"] else rows["model"].index("at 98.33 %")
+    at = rows["model"].index("at 98.33 %")
     assert rows["near"][at] == decides
     text = " ".join(str(made).split())
     assert f"near - base is {decides} at 98.33 %: undecided; at 95 % alone it would be better." in text
@@ -668,3 +668,59 @@ def test_comparison_checks_what_it_is_given(answers: Callable[..., records.Runs]
     for share in (-0.1, 1.5, float("nan")):
         with pytest.raises(ValueError, match=r"^min_matched: expected a share from 0 to 1"):
             report.comparison(runs, baseline="a", min_matched=share)
+
+
+# ---- calibration in words
+
+
+@pytest.fixture
+def calibrated(tmp_path: Path) -> Callable[..., report.Report]:
+    """The report on answers at confidence .8 of which each cluster of 20 has so many right."""
+
+    def make(*right: int) -> report.Report:
+        rows = [
+            {"id": f"{c}-{i}", "cluster": f"c{c}", "correct": i < hits, "confidence": 0.7 + 0.1 * (i % 3)}
+            for c, hits in enumerate(right)
+            for i in range(20)
+        ]
+        return report.build(records.read(write(tmp_path / "asked.jsonl", rows)))
+
+    return make
+
+
+def test_calibration_is_undecided_where_the_two_intervals_disagree(
+    calibrated: Callable[..., report.Report], answers: Callable[..., records.Runs]
+) -> None:
+    made = calibrated(9, 9, 9, 9, 15)
+    result = made.models[0].reliability
+    assert result.gap.low > 0 == result.ece.low
+    (finding,) = sections.findings(made)
+    assert finding.word == "undecided"
+    assert "calibrated or overconfident: the interval of its gap excludes 0, that of its ECE does not" in finding.text
+    assert "Fewer than 10 clusters (asked: 5): such an interval is rough." in str(made).partition("Calibration")[2]
+    fine = report.build(answers("fine"))
+    (finding,) = sections.findings(fine)
+    assert (finding.word, fine.models[0].reliability.verdict()) == ("calibrated", "undecided")
+    assert "is consistent with being calibrated: it says" in finding.text
+
+
+def test_calibration_of_one_cluster_has_no_interval(calibrated: Callable[..., report.Report]) -> None:
+    (finding,) = sections.findings(calibrated(12))
+    assert finding.word == "undecided"
+    assert re.search(r"a gap of \+0\.\d+, no interval; ECE 0\.\d+, no interval; 1 cluster\.$", finding.text)
+
+
+def test_the_terminal_shows_the_verdict_on_calibration(
+    calibrated: Callable[..., report.Report], tmp_path: Path
+) -> None:
+    made = calibrated(*[8, 9, 10] * 6)
+    text = str(made).partition("Calibration of each model")[2]
+    assert re.search(r"^asked .* overconfident$", text, flags=re.M)
+    assert max(map(len, text.splitlines())) <= 80
+    floor = "Floor: the ECE that"
+    assert floor not in text  # the terminal does not show that column
+    _, page = page_of(made, tmp_path)
+    assert floor in page.text
+    assert floor in made.to_markdown()
+    heads = next(row for row in page.rows if "ECE" in row)
+    assert {"confidence", "accuracy", "gap", "gap interval", "verdict"} <= set(heads)

@@ -24,7 +24,7 @@ from ._exit import Exit
 from ._mode import standard_mode
 from ._text import printable
 from .config import show_config
-from .errors import is_ours, named, sentence, value_error
+from .errors import called, is_ours, sentence, value_error
 from .records.source import name_of
 from .report.html import check_needs, page
 from .report.results import MIN_MATCHED
@@ -401,7 +401,7 @@ def _styled(text: str) -> Text:
     styled = Text(text)
     styled.highlight_regex(r"(?m)(?<=\n\n).+$|\A.+$", "bold")
     styled.highlight_regex(r"(?m)(?<=  )(better|not worse)$", "green")
-    styled.highlight_regex(r"(?m)(?<=  )worse$", "red")
+    styled.highlight_regex(r"(?m)(?<=  )(worse|overconfident|underconfident|miscalibrated)$", "red")
     styled.highlight_regex(r"(?m)(?<=  )undecided$", "yellow")
     styled.highlight_regex(r"(?m)^-+(  -+)+$", "dim")
     return styled
@@ -456,7 +456,7 @@ def _sentences(debug: bool) -> Iterator[None]:
     if debug:
         _exit.show_tracebacks()
     try:
-        with named(OPTIONS):
+        with called(OPTIONS):
             yield
     except typer.Exit:
         raise

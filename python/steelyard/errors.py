@@ -38,7 +38,7 @@ _NAMES: ContextVar[Mapping[str, str]] = ContextVar("_NAMES", default=MappingProx
 
 
 @contextmanager
-def named(names: Mapping[str, str]) -> Iterator[None]:
+def called(names: Mapping[str, str]) -> Iterator[None]:
     """Inside the block, sentences name arguments as the caller does: ``{"n_tokens": "--n-tokens"}``.
 
     A sentence is written in the caller's words from the start. It is never rewritten: it holds the caller's text too.

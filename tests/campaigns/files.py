@@ -289,7 +289,7 @@ def check_sense(data: str | None) -> None:
         assert low is None or low < high, pair
         assert low is None or low <= value <= high, pair
         assert 0 < pair["p_value"] <= 1, pair
-        assert pair["judged"]["low"] is not None or pair["verdict"] == "undecided", pair
+        assert pair["simultaneous"]["low"] is not None or pair["verdict"] == "undecided", pair
 
 
 def trial(rng: Random) -> str:

@@ -122,7 +122,7 @@ class Bar(NamedTuple):
     value: float
     low: float | None
     high: float | None
-    judged: tuple[float, float] | None = None
+    simultaneous: tuple[float, float] | None = None
     verdict: str = ""
 
 
@@ -161,8 +161,8 @@ def _interval_rows(ax: Axes, rows: Sequence[Bar], *, room: bool) -> None:
         colour = VERDICTS[bar.verdict]
         if bar.low is not None and bar.high is not None:
             ax.plot([bar.low, bar.high], [y, y], color=colour, linewidth=5, alpha=0.35, solid_capstyle="round")
-        if bar.judged is not None:
-            ax.plot(bar.judged, [y, y], color=colour, linewidth=1.2, marker="|", markersize=6)
+        if bar.simultaneous is not None:
+            ax.plot(bar.simultaneous, [y, y], color=colour, linewidth=1.2, marker="|", markersize=6)
         face, edge = (colour, "white") if bar.low is not None else ("white", colour)  # hollow without an interval
         ax.plot([bar.value], [y], marker="o", markersize=6.5, markerfacecolor=face, markeredgecolor=edge)
     ax.set_yticks(range(len(rows)), [shortened(printable(bar.name), 48) for bar in rows])

@@ -109,9 +109,9 @@ def _differences(report: Contents) -> Iterator[str]:
     for pair in report.pairs:
         name = pair.model if single else f"{figures.shortened(pair.model, 22)} − {figures.shortened(pair.baseline, 22)}"
         e = pair.difference
-        low, high = one(pair.judged.low), one(pair.judged.high)
-        judged = (low, high) if len(report.pairs) > 1 and low is not None and high is not None else None
-        rows.append(figures.Bar(name, float(e), one(e.low), one(e.high), judged, pair.verdict))
+        low, high = one(pair.simultaneous.low), one(pair.simultaneous.high)
+        simultaneous = (low, high) if len(report.pairs) > 1 and low is not None and high is not None else None
+        rows.append(figures.Bar(name, float(e), one(e.low), one(e.high), simultaneous, pair.verdict))
     against = f" (model − {printable(report.pairs[0].baseline)})" if single else ""
     margin = report.options.margin if report.options.higher_is_better else -report.options.margin
     yield figures.intervals(

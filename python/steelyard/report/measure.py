@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, calibration, tokens, uncertainty
-from ..errors import RecordError, keyword, named, sentence, while_at
+from ..errors import RecordError, called, keyword, sentence, while_at
 from .results import ModelResult, Options, PairResult
 from .words import count, percent
 
@@ -22,7 +22,7 @@ NO_SCORE = "no score"  # as records count it
 
 def model(run: Run, options: Options, *, score_only: bool = False) -> ModelResult:
     """One model's score and, where its records hold them, calibration and perplexity."""
-    with while_at(f"model {run.name!r}"), named({"x": f"the scores of {run.name!r}"}):
+    with while_at(f"model {run.name!r}"), called({"x": f"the scores of {run.name!r}"}):
         return _model(run, options, score_only=score_only)
 
 
@@ -125,7 +125,7 @@ def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) 
     names["new - baseline"] = f"the differences of {new!r} from {base.name!r}"
 
     def at(level: float) -> uncertainty.Comparison:
-        with while_at(f"{new!r} against {base.name!r}"), named(names):
+        with while_at(f"{new!r} against {base.name!r}"), called(names):
             return uncertainty.compare(
                 scores[new],
                 baseline=scores[base.name],
@@ -135,14 +135,14 @@ def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) 
             )
 
     shown = at(options.confidence_level)
-    judged = shown if m == 1 else at(1 - (1 - options.confidence_level) / m)
+    simultaneous = shown if m == 1 else at(1 - (1 - options.confidence_level) / m)
     p = float(shown.p_value)
     matched = len(scores[new])
     return PairResult(
         model=new,
         baseline=base.name,
         difference=shown.difference,
-        judged=judged.difference,
+        simultaneous=simultaneous.difference,
         p_value=p,
         p_adjusted=p,
         test=str(shown.test),
@@ -154,8 +154,8 @@ def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) 
         of_baseline=matched + scores.unmatched[base.name],
         unmatched=scores.left_out.get("unmatched", 0),
         smallest_p=shown.difference.detail.get("smallest_p"),
-        verdict=str(judged.verdict(options.margin)),
-        alone=str(shown.verdict(options.margin)),
+        verdict=str(simultaneous.verdict(options.margin)),
+        verdict_unadjusted=str(shown.verdict(options.margin)),
     )
 
 

@@ -76,22 +76,23 @@ class PairResult:
     ----------
     difference : Estimate
         Model - baseline, at the confidence level that was asked for.
-    judged : Estimate
-        The same at the level that the verdict reads: 1 - alpha/m of m pairs, so that all verdicts hold together.
+    simultaneous : Estimate
+        The same at the level that the verdict reads: 1 - alpha/m of m pairs (Bonferroni), so that all verdicts hold
+        together.
     matched, of_model, of_baseline : int
         Ids that both have, and how many each of them has.
     unmatched : int
         Ids that one of them lacks.
     smallest_p : float or None
         The smallest p that the test can give, where it flips few signs (``difference.detail["signs"]``).
-    alone : str
-        The verdict that ``difference`` alone would give, were this the only pair.
+    verdict_unadjusted : str
+        The verdict that ``difference`` would give, were this the only pair.
     """
 
     model: str
     baseline: str
     difference: Estimate
-    judged: Estimate
+    simultaneous: Estimate
     p_value: float
     p_adjusted: float
     test: str
@@ -104,7 +105,7 @@ class PairResult:
     unmatched: int
     smallest_p: float | None
     verdict: str
-    alone: str
+    verdict_unadjusted: str
 
     @property
     def matched_share(self) -> float:

@@ -45,20 +45,22 @@ def made_by(estimates: Iterable[Estimate]) -> tuple[str, ...]:
     """How the intervals were made and why, each distinct sentence once."""
     said: dict[str, None] = {}
     for e in estimates:
-        how = f"{_capital(e.method)} interval" if e.low is not None and e.method else "No interval"
+        how = f"{_capital(_method(e))} interval" if e.low is not None and e.method else "No interval"
         said.setdefault(f"{how}: {e.reason}." if e.reason else f"{how}.")
     return tuple(said)
 
 
-def _few(named: Iterable[tuple[str, Estimate]]) -> Iterator[str]:
+def _rough(entries: Iterable[tuple[str, Estimate]]) -> Iterator[str]:
     """Which intervals rest on few clusters."""
-    few = [f"{printable(name)}: {e.n_clusters}" for name, e in named if e.low is not None and _is_few(e.n_clusters)]
+    clusters = [(name, one(e.n_clusters)) for name, e in entries if e.low is not None]
+    few = [f"{printable(name)}: {count(n)}" for name, n in clusters if n is not None and n < FEW_CLUSTERS]
     if few:
         yield f"Fewer than {FEW_CLUSTERS} clusters ({', '.join(few)}): such an interval is rough."
 
 
-def _is_few(clusters: object) -> bool:
-    return isinstance(clusters, int) and clusters < FEW_CLUSTERS
+def _method(e: Estimate) -> str:
+    """The method's name in a sentence or a cell."""
+    return "Student's t" if e.method == "t" else str(e.method)
 
 
 def _capital(text: object) -> str:
@@ -131,9 +133,9 @@ def _merged(models: Sequence[ModelResult]) -> Iterator[str]:
         yield f"Every id counts once: {listed(names)} {'has' if len(names) == 1 else 'have'} {records}."
 
 
-def _of_estimates(title: str, first: Column, value: str, named: Sequence[tuple[str, Estimate, int]]) -> Table:
+def _of_estimates(title: str, first: Column, value: str, entries: Sequence[tuple[str, Estimate, int]]) -> Table:
     """A line for each Estimate, with so many digits; ``first`` is the column of names."""
-    estimates = [e for _, e, _ in named]
+    estimates = [e for _, e, _ in entries]
     rows = [
         (
             printable(name),
@@ -141,9 +143,9 @@ def _of_estimates(title: str, first: Column, value: str, named: Sequence[tuple[s
             number(one(e.value), digits),
             interval(one(e.low), one(e.high), digits),
             number(one(e.standard_error), digits),
-            str(e.method),
+            _method(e),
         )
-        for name, e, digits in named
+        for name, e, digits in entries
     ]
     clustered = any(e.n_clusters is not None for e in estimates)
     columns = (
@@ -154,8 +156,8 @@ def _of_estimates(title: str, first: Column, value: str, named: Sequence[tuple[s
         ERROR,
         METHOD,
     )
-    few = tuple(_few((name, e) for name, e, _ in named))
-    return Table(title, columns, tuple(rows), (*made_by(estimates), *few, *_left_out(estimates)))
+    rough = _rough((name, e) for name, e, _ in entries)
+    return Table(title, columns, tuple(rows), (*made_by(estimates), *rough, *_left_out(estimates)))
 
 
 def comparisons(report: Contents) -> Iterator[Table]:
@@ -176,7 +178,7 @@ def _against(report: Contents, pairs: Sequence[PairResult], notes: tuple[str, ..
             printable(pair.model),
             number(one(e.value), digits, signed=True),
             interval(one(e.low), one(e.high), digits),
-            *([interval(one(pair.judged.low), one(pair.judged.high), digits)] if several else []),
+            *([interval(one(pair.simultaneous.low), one(pair.simultaneous.high), digits)] if several else []),
             number(one(e.standard_error), digits),
             probability(pair.p_value),
             *([probability(pair.p_adjusted)] if several else []),
@@ -218,21 +220,22 @@ def _pair_notes(report: Contents) -> Iterator[str]:
         strict = _strict(report)
         yield f"Verdicts ({margin}) read intervals at {strict}, so that they hold together; those shown are at {shown}."
         for pair in report.pairs:
-            if pair.alone != pair.verdict:
-                found = f"{printable(pair.model)} - {printable(pair.baseline)} is {_judged(pair)} at {strict}"
-                yield f"{found}: {verdict(pair)}; at {shown} alone it would be {pair.alone.replace('_', ' ')}."
+            if pair.verdict_unadjusted != pair.verdict:
+                found = f"{printable(pair.model)} - {printable(pair.baseline)} is {_simultaneous(pair)} at {strict}"
+                alone = pair.verdict_unadjusted.replace("_", " ")
+                yield f"{found}: {verdict(pair)}; at {shown} alone it would be {alone}."
     else:
         yield f"The verdict ({margin}) reads the interval."
-    if any(pair.judged.low is None for pair in report.pairs):
+    if any(pair.simultaneous.low is None for pair in report.pairs):
         yield "Without an interval a verdict is undecided."
     yield from made_by(pair.difference for pair in report.pairs)
     tests = " or ".join(dict.fromkeys(pair.test for pair in report.pairs))
     yield f"p: {tests}" + (f", adjusted for {m} comparisons by Holm." if m > 1 else ".")
-    yield from _few_signs(report.pairs)
+    yield from _smallest_p(report.pairs)
     yield from _left_out(pair.difference for pair in report.pairs)
 
 
-def _few_signs(pairs: Sequence[PairResult]) -> Iterator[str]:
+def _smallest_p(pairs: Sequence[PairResult]) -> Iterator[str]:
     """The smallest p that is possible, where there are few signs to flip."""
     said: dict[str, None] = {}
     for pair in pairs:
@@ -248,12 +251,12 @@ def _few_signs(pairs: Sequence[PairResult]) -> Iterator[str]:
 
 def _strict(report: Contents) -> str:
     """The level of the intervals that verdicts read."""
-    return percent(round(report.pairs[0].judged.confidence_level, 4))
+    return percent(round(report.pairs[0].simultaneous.confidence_level, 4))
 
 
-def _judged(pair: PairResult) -> str:
+def _simultaneous(pair: PairResult) -> str:
     """The interval that the verdict reads."""
-    e = pair.judged
+    e = pair.simultaneous
     return interval(one(e.low), one(e.high), _digits([pair.difference]))
 
 
@@ -283,46 +286,53 @@ def calibration(report: Contents) -> Iterator[Table]:
         return
     estimates = [r.ece for _, r in known]
     digits = _digits(estimates)
-    rows = []
-    for name, result in known:
-        said, right = said_and_right(result)
-        rows.append(
-            (
-                printable(name),
-                _n(result.ece),
-                number(said, min(digits, 4)),
-                number(right, min(digits, 4)),
-                number(one(result.ece.value), digits),
-                interval(one(result.ece.low), one(result.ece.high), digits),
-                number(result.noise_floor, digits),
-                number(one(result.rmsce.value), digits),
-                number(one(result.mce.value), digits),
-                number(one(result.gap.value), digits, signed=True),
-                interval(one(result.gap.low), one(result.gap.high), digits),
-            )
-        )
-    clustered = any(e.n_clusters is not None for e in estimates)
-    columns = (
-        NAME,
-        Column("n in clusters" if clustered else "n", number=True),
-        Column("says", number=True),
-        Column("is right", number=True),
-        Column("ECE", number=True),
-        INTERVAL,
-        Column("floor", number=True),
-        Column("RMS", number=True, brief=False),
-        Column("MCE", number=True, brief=False),
-        Column("gap", number=True, brief=False),
-        Column("gap's interval", number=True, brief=False),
-    )
     notes = (
-        "ECE is the mean distance between confidence and accuracy over bins of equal width; floor is what it would be "
-        "on average for a calibrated model with these confidences; gap is says less is right.",
+        "ECE: the mean distance between confidence and accuracy over bins of equal width; gap: confidence - accuracy.",
+        "Verdict: undecided where the interval of the ECE holds 0, as that of a calibrated model mostly does.",
         *_clusters_note(estimates),
         *made_by(estimates),
+        *_rough((name, r.ece) for name, r in known),
         *_left_out(estimates),
     )
-    yield Table("Calibration of each model", columns, tuple(rows), notes)
+    rows = tuple(_calibration_row(name, result, digits) for name, result in known)
+    clustered = any(e.n_clusters is not None for e in estimates)
+    yield Table("Calibration of each model", _calibration_columns(clustered), rows, notes)
+
+
+def _calibration_columns(clustered: bool) -> tuple[Column, ...]:
+    floor = "Floor: the ECE that a calibrated model with these confidences would have on average."
+    return (
+        NAME,
+        Column("n in clusters" if clustered else "n", number=True),
+        Column("confidence", number=True, brief=False),
+        Column("accuracy", number=True, brief=False),
+        Column("gap", number=True),
+        Column("gap interval", number=True, brief=False),
+        Column("ECE", number=True),
+        INTERVAL,
+        Column("floor", number=True, brief=False, note=floor),
+        Column("RMS", number=True, brief=False),
+        Column("MCE", number=True, brief=False),
+        Column("verdict"),
+    )
+
+
+def _calibration_row(name: str, result: Reliability, digits: int) -> tuple[str, ...]:
+    confidence, accuracy = confidence_and_accuracy(result)
+    return (
+        printable(name),
+        _n(result.ece),
+        number(confidence, min(digits, 4)),
+        number(accuracy, min(digits, 4)),
+        number(one(result.gap.value), digits, signed=True),
+        interval(one(result.gap.low), one(result.gap.high), digits),
+        number(one(result.ece.value), digits),
+        interval(one(result.ece.low), one(result.ece.high), digits),
+        number(result.noise_floor, digits),
+        number(one(result.rmsce.value), digits),
+        number(one(result.mce.value), digits),
+        result.verdict(),
+    )
 
 
 def _clusters_note(estimates: Sequence[Estimate]) -> Iterator[str]:
@@ -333,7 +343,7 @@ def _clusters_note(estimates: Sequence[Estimate]) -> Iterator[str]:
         yield f"Records in {_span(clusters)} {noun}: those of one cluster may be right or wrong together."
 
 
-def said_and_right(result: Reliability) -> tuple[float, float]:
+def confidence_and_accuracy(result: Reliability) -> tuple[float, float]:
     """Mean confidence and accuracy."""
     rows = zip(result.table["count"].tolist(), result.table["mean_probability"].tolist(), strict=True)
     return fsum(n * p for n, p in rows if n) / result.n, float(result.frequency)
@@ -365,7 +375,7 @@ def perplexity(report: Contents) -> Iterator[Table]:
         INTERVAL,
         ERROR,
     )
-    notes = (*made_by(estimates), *_few(known), *_left_out(estimates))
+    notes = (*made_by(estimates), *_rough(known), *_left_out(estimates))
     yield Table("Perplexity per token", columns, tuple(rows), notes)
 
 
@@ -378,8 +388,8 @@ def supplied(section: Section) -> Iterator[Table]:
     """The estimates of a section of the caller's own, each with the digits that its error allows."""
     if not section.estimates:
         return
-    named = [(name, e, _digits([e])) for name, e in section.estimates.items()]
-    yield _of_estimates(f"{printable(section.title)}: estimates", Column("estimate"), "value", named)
+    rows = [(name, e, _digits([e])) for name, e in section.estimates.items()]
+    yield _of_estimates(f"{printable(section.title)}: estimates", Column("estimate"), "value", rows)
 
 
 class Finding(NamedTuple):
@@ -413,9 +423,8 @@ def _pair_finding(pair: PairResult, report: Contents) -> Finding:
         "worse": f"{name} is worse than {base}{most}",
         "undecided": f"{name} against {base} is undecided",
     }[word]
-    value = number(one(e.value), digits, signed=True)
-    figures = f"{value} {interval(one(e.low), one(e.high), digits)}" if e.low is not None else f"{value}, no interval"
-    strict = f" (at {_strict(report)} {_judged(pair)})" if len(report.pairs) > 1 and e.low is not None else ""
+    figures = _with_interval(e, digits, signed=True)
+    strict = f" (at {_strict(report)} {_simultaneous(pair)})" if len(report.pairs) > 1 and e.low is not None else ""
     clusters = f" in {plural(int(one(e.n_clusters) or 0), 'cluster')}" if e.n_clusters is not None else ""
     ids = f"{plural(int(one(e.n) or 0), 'shared id')}{clusters}"
     few = f"; {said}" if (said := _few_matched(pair)) else ""
@@ -426,19 +435,34 @@ def _calibration_findings(models: Sequence[ModelResult]) -> Iterator[Finding]:
     for model in models:
         if model.reliability is None:
             continue
-        result, ece, gap = model.reliability, model.reliability.ece, model.reliability.gap
-        said, right = said_and_right(result)
-        digits = _digits([ece])
-        figures = f"ECE {number(one(ece.value), digits)} {interval(one(ece.low), one(ece.high), digits)}"
-        signed = f"{number(one(gap.value), digits, signed=True)} {interval(one(gap.low), one(gap.high), digits)}"
-        claim = f"says {said * 100:.1f} % on average and is right {right * 100:.1f} %"
-        word: str = result.verdict()
-        verb = "is"
-        if word == "undecided" and ece.low is not None:
-            word, verb = "calibrated", "is consistent with being"
-        clusters = f", {plural(result.n_clusters, 'cluster')}" if result.n_clusters is not None else ""
-        shown = f"{verb} {word}" if word != "undecided" else "may be calibrated or not, which one cluster cannot tell"
-        yield Finding(word, f"{printable(model.name)} {shown}: it {claim}, a gap of {signed}; {figures}{clusters}.")
+        result = model.reliability
+        confidence, accuracy = confidence_and_accuracy(result)
+        digits = _digits([result.ece])
+        word, shown = _calibrated(result)
+        claim = f"says {confidence * 100:.1f} % on average and is right {accuracy * 100:.1f} %"
+        gap, ece = _with_interval(result.gap, digits, signed=True), _with_interval(result.ece, digits)
+        clusters = f"; {plural(result.n_clusters, 'cluster')}" if result.n_clusters is not None else ""
+        yield Finding(word, f"{printable(model.name)} {shown}: it {claim}, a gap of {gap}; ECE {ece}{clusters}.")
+
+
+def _calibrated(result: Reliability) -> tuple[str, str]:
+    """What both intervals together say, in a word and as a predicate; where they disagree it is undecided."""
+    ece, gap = result.ece, result.gap
+    word = str(result.verdict())
+    if word != "undecided":
+        return word, f"is {word}"
+    if ece.low is None or gap.low is None or gap.high is None:
+        return word, "may be calibrated or not, which one cluster cannot tell"
+    if gap.low <= 0.0 <= gap.high:
+        return "calibrated", "is consistent with being calibrated"
+    kind = "overconfident" if gap.low > 0.0 else "underconfident"
+    return word, f"is undecided, calibrated or {kind}: the interval of its gap excludes 0, that of its ECE does not"
+
+
+def _with_interval(e: Estimate, digits: int, *, signed: bool = False) -> str:
+    """``0.12 [0.10, 0.14]``, or ``0.12, no interval``."""
+    value = number(one(e.value), digits, signed=signed)
+    return f"{value}, no interval" if e.low is None else f"{value} {interval(one(e.low), one(e.high), digits)}"
 
 
 def remarks(report: Contents) -> list[str]:

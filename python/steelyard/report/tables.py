@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .._text import in_markdown
@@ -14,11 +14,15 @@ NARROWEST = 10
 
 @dataclass(frozen=True)
 class Column:
-    """A heading; numbers stand to the right; what is not ``brief`` is left out of the terminal's 80 columns."""
+    """A heading; numbers stand to the right; what is not ``brief`` is left out of the terminal's 80 columns.
+
+    ``note`` explains the column below the tables that show it.
+    """
 
     title: str
     number: bool = False
     brief: bool = True
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,10 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = field(default=())
+
+    def notes_of(self, columns: Iterable[Column]) -> tuple[str, ...]:
+        """The notes where these columns are shown."""
+        return (*(column.note for column in columns if column.note), *self.notes)
 
 
 def width_of(text: str) -> int:
@@ -89,7 +97,7 @@ def text_lines(table: Table, width: int = 80) -> Iterator[str]:
         for k, piece in enumerate(first):
             cells = [piece, *(row[1:] if k == 0 else [""] * (len(row) - 1))]
             yield (" " * GAP).join(_pad(c, w, right=r) for c, w, r in zip(cells, widths, right, strict=True)).rstrip()
-    for note in table.notes:
+    for note in table.notes_of(table.columns[i] for i in keep):
         yield from wrap(note, width, indent="  ")
 
 
@@ -101,7 +109,7 @@ def markdown_lines(table: Table) -> Iterator[str]:
     yield "|" + "|".join("---:" if c.number else "---" for c in table.columns) + "|"
     for row in table.rows:
         yield "| " + " | ".join(in_markdown(cell, starts_line=False) for cell in row) + " |"
-    for note in table.notes:
+    for note in table.notes_of(table.columns):
         yield ""
         yield in_markdown(note)
     yield ""
