@@ -528,3 +528,24 @@ def test_a_wrong_kind_of_thing_is_no_traceback(base: Path, monkeypatch: pytest.M
     result = run("report", base)
     assert result.exit_code == 2
     assert "steelyard: clusters: expected ids of one type" in result.output
+
+
+WIDE = "question_id,document,gpt,claude,human\n" + "".join(
+    f"{i},d{i // 3},{i % 2},{int(i % 3 > 0)},1\n" for i in range(30)
+)
+THREE = "'gpt', 'claude', 'human'"
+
+
+def test_columns_of_a_wide_file_are_offered_as_models(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text(WIDE)
+    bad(run("compare", path), "expected a score column", "a column for each model with --models")
+    bad(
+        run("compare", path, "--baseline", "gpt"),
+        "--models: expected the columns to compare with 'gpt', since",
+        "wide.csv has no score column; got none; choose from 'claude', 'human'",
+    )
+    bad(run("compare", path, "--models", "claude"), "--baseline: expected the name of a model", f"choose from {THREE}")
+    bad(run("compare", path, "--baseline", "gpt", "--models", "claude,humn"), f"expected some of {THREE}; got 'humn'")
+    bad(run("compare", path, "--baseline", "gtp", "--models", "claude"), f"one of the models {THREE}; got 'gtp'")
+    assert run("compare", path, "--baseline", "gpt", "--models", "claude").exit_code == 0

@@ -340,3 +340,16 @@ def test_care_pairs_epochs(tmp_path: Path) -> None:
     scores = records.read([a, b]).scores()
     assert (scores["a"].tolist(), scores["b"].tolist()) == ([0.5], [1])
     assert scores.notes[0].startswith("1 id matches only without")
+
+
+def test_a_model_that_is_there_without_a_record_is_not_expected_and_got(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text("question_id,document,gpt,claude\n1,a,1,0\n2,b,0,1\n")
+    with pytest.raises(ValueError, match="models: expected some of 'gpt', 'claude'; got 'wide'"):
+        records.read(path, models=["wide", "claude"])
+    rows = [{"id": i, "model": model, "correct": 1, "filter": model} for i in range(3) for model in "ab"]
+    path = lines(tmp_path / "long.jsonl", rows)
+    with pytest.raises(
+        ValueError, match=r"models with records, of 'a'; got none of 'b' \(left out: with another filter"
+    ):
+        records.read(path, models=["a", "b"], filter="a")

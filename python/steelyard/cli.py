@@ -313,6 +313,8 @@ class _Chosen:
 
     def __call__(self, of_files: Sequence[Sequence[str]]) -> Sequence[str]:
         names = list(dict.fromkeys(name for of_file in of_files for name in of_file))
+        if self.given is None and isinstance(of_files[0], records.Offered):
+            raise self._no_models(of_files[0])
         if not self.baseline:
             if len(of_files[0]) != 1:
                 expected = f"the name of a model, since {self.first} does not hold exactly one"
@@ -326,6 +328,14 @@ class _Chosen:
             return names
         self.models = [name for one in self.given for name in ([one] if one in names else _split([one]))]
         return [self.baseline, *self.models]
+
+    def _no_models(self, offered: records.Offered) -> Exception:
+        """A file without a score, whose columns may be the models: which of them is not guessed."""
+        others = [name for name in offered if name != self.baseline]
+        if len(others) == len(offered):
+            return offered.why
+        expected = f"the columns to compare with {self.baseline!r}, since {self.first} has no score column"
+        return value_error("models", expected, "none", f"choose from {', '.join(map(repr, others))}")
 
 
 @dataclass(frozen=True)

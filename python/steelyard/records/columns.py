@@ -122,6 +122,13 @@ def model_column(
     return _Finder(table, options, None, unusable).column("model") if len(table) else None
 
 
+def models_by_column(table: Table, options: Mapping[str, str | None]) -> list[str]:
+    """The columns that may be named as models where a file has no score: those of numbers without another role."""
+    if not len(table) or options["score"] is not None:
+        return []
+    return _Finder(table, options, None, ()).numeric()
+
+
 class _Finder:
     def __init__(
         self,
@@ -253,12 +260,20 @@ class _Finder:
         if asked:
             self.guesses.append(f"models = {', '.join(asked)} (the columns of these names)")
             return list(dict.fromkeys(asked))
-        usual = {*ID_NAMES, *(name for names in OTHER_NAMES.values() for name in names)}
-        names = [name for name in self.table.columns if name not in {*usual, *found.values(), self.options["id"]}]
+        names = self._free(found)
         if self.models is not None or len(names) < 2 or len(self.table) < 2 or not all(map(self._zero_or_one, names)):
             return []
         self.guesses.append(f"models = {', '.join(names)} (every column is 0 or 1)")
         return names
+
+    def numeric(self) -> list[str]:
+        """The columns of numbers that have no role."""
+        return [name for name in self._free(self.options) if self._scalar(name) and self._fits("score", name)]
+
+    def _free(self, found: Mapping[str, str | None]) -> list[str]:
+        """The columns that have no role, by option or by a usual name."""
+        usual = {*ID_NAMES, *(name for names in OTHER_NAMES.values() for name in names)}
+        return [name for name in self.table.columns if name not in {*usual, *found.values(), self.options["id"]}]
 
     def _zero_or_one(self, name: str) -> bool:
         if not self._scalar(name):

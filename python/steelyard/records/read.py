@@ -84,7 +84,8 @@ def read(
         The run's name for each file; files of one name are one run. Default: the file's name, or its folder's.
     models
         Only these runs, in this order; whatever is wrong with others does not matter. In a file without any other
-        score these may be columns, one a model. A function is given a list of names a file and returns those to read.
+        score these may be columns, one a model. A function is given a list of names a file (of a single file without a
+        score: its columns of numbers) and returns those to read.
     repeats
         ``"epochs"``: ids may come more than once without an epoch column; they are epochs.
     missing
@@ -236,6 +237,14 @@ def _size(file: str) -> int:
         return 0  # the reader says what is wrong
 
 
+class Offered(list[str]):
+    """Columns that may be models, one each, in a file that says no score; ``why``: what is wrong with it otherwise."""
+
+    def __init__(self, names: Sequence[str], why: RecordError) -> None:
+        super().__init__(names)
+        self.why = why
+
+
 @dataclass(frozen=True)
 class _Reading:
     """Reads all files by their columns' roles, and again without a guess that turned out to be none."""
@@ -280,8 +289,11 @@ class _Reading:
             with while_at(table.file):
                 roles = columns.resolve(table, self.options)
             column = roles.model
-        except RecordError:
+        except RecordError as error:
             roles, column = Roles(), columns.model_column(table, self.options)
+            offered = columns.models_by_column(table, self.options) if len(self.tables) == 1 and column is None else []
+            if len(offered) > 1:
+                return Offered(offered, error)
         if roles.wide:
             return list(roles.wide)
         if column is None:
@@ -405,13 +417,20 @@ class _Assembly:
             return list(self.parts)
         for name in models:
             if name not in self.parts:
-                there = dict.fromkeys(one for names in self.reading.inside() for one in names)
-                raise value_error("models", f"some of {', '.join(map(repr, there))}", repr(name))
+                raise self._no_such_model(name)
         for name, parts in self.parts.items():
             for part, model in parts if name not in models else ():
                 if model is None:
                     self._leave_out(part.table.file, NOT_ASKED_FOR, len(part.rows))
         return list(dict.fromkeys(models))
+
+    def _no_such_model(self, name: str) -> Exception:
+        there = dict.fromkeys(one for names in self.reading.inside() for one in names)
+        if name in there:  # the file names it, and none of its rows is read
+            why = {reason for counts in self.left_out.values() for reason in counts}
+            got = f"none of {name!r} (left out: {', '.join(sorted(why)) or 'all'})"
+            return value_error("models", f"models with records, of {', '.join(map(repr, self.parts)) or 'none'}", got)
+        return value_error("models", f"some of {', '.join(map(repr, there))}", repr(name))
 
     def _guesses(self) -> tuple[str, ...]:
         """Each guess once; with the file's name where files differ."""
