@@ -77,7 +77,7 @@ def test_a_label_that_reads_like_no_answer_is_a_label(tmp_path: Path) -> None:
     ]
     (run,) = records.read(lines(tmp_path / "a.jsonl", rows))
     assert run.score.tolist() == [1, 1, 0]
-    assert run.no_answer == 1
+    assert run.no_answer == 0  # NA is a class here, whichever target it is beside
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -131,6 +131,18 @@ def test_the_names_say_which_side_is_the_target(tmp_path: Path, score: str, targ
     assert runs.guesses == (() if said else (f"target = {target}",))
 
 
+@pytest.mark.parametrize("word", ["None", "null", "n/a", "NA", "nan", " none "])
+def test_words_for_nothing_are_no_answer_unless_a_target_of_the_run_is_one(tmp_path: Path, word: str) -> None:
+    path = write(tmp_path / "a.csv", [{"target": "x", "prediction": p} for p in ("x", word, "y")])
+    (run,) = records.read(path)
+    assert (run.score.tolist(), run.no_answer) == ([1, 0, 0], 1)
+    more = write(tmp_path / "b.csv", [{"target": word.strip().upper(), "prediction": "x"}])
+    for paths, names in (([path, more], ["m", "m"]), ([more, path], ["m", "m"])):
+        (run,) = records.read(paths, names=names)
+        assert (sorted(run.score.tolist()), run.no_answer) == ([0, 0, 0, 1], 0)
+    assert records.read([path, more])["a"].no_answer == 1  # another model's targets are not this one's
+
+
 # ---- no score
 
 
@@ -139,11 +151,15 @@ def test_missing_scores_are_dropped_wrong_or_a_number(tmp_path: Path, kind: str)
     path = write(tmp_path / f"a.{kind}", [{"id": i, "score": s} for i, s in enumerate([1.0, None, 0.5, None])])
     dropped = records.read(path)
     assert dropped["a"].score.tolist() == [1, 0.5]
-    assert (dropped["a"].left_out, dropped["a"].no_score, dropped["a"].missing) == ({"no score": 2}, 0, None)
+    assert (dropped["a"].left_out, dropped["a"].no_score, dropped["a"].missing) == ({"no score": 2}, 2, None)
+    assert (dropped.scores().no_score, dropped["a"].known().no_score) == ({"a": 2}, 2)
+    assert repr(dropped["a"]) == "a: 2 records (left out: 2 no score)"
+    assert repr(dropped.scores()) == "Scores(a: 2 records; left out: 2 no score)"
     wrong = records.read(path, missing="wrong")
     assert wrong["a"].score.tolist() == [1, 0, 0.5, 0]
     assert (wrong["a"].no_score, wrong["a"].no_answer, wrong.left_out, wrong["a"].missing) == (2, 0, {}, 0.0)
-    assert repr(wrong).startswith("a: 4 records (2 without a score: 0)")
+    assert repr(wrong["a"]) == "a: 4 records (2 without a score: 0)"
+    assert repr(wrong) == f"{wrong['a']!r}\nguessed: id = id\nguessed: score = score"
     other = records.read(path, missing=-1.5)
     assert other["a"].score.tolist() == [1, -1.5, 0.5, -1.5]
     assert other.scores().no_score == {"a": 2}

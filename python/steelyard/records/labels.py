@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .table import plain
-from .values import text
+from .values import MISSING, text
+
+Classes = Callable[[], frozenset[str]]
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_TRUTH = {
-    "true",
-    "truth",
-    "target",
-    "gold",
-    "golden",
-    "reference",
-    "ref",
-    "expected",
-    "correct",
-    "ground",
-    "groundtruth",
-}
-_TRUTH |= {"ideal", "solution"}
-_CLASS = {"label", "answer", "category", "class"}
-_ANSWER = {"pred", "predicted", "predict", "prediction", "response", "resp", "reply", "output", "out", "completion"}
-_ANSWER |= {"generated", "generation", "hypothesis", "hyp", "hat", "model", "extracted", "parsed", "guess", "chosen"}
-_NO_ANSWER = {"na", "n/a"}
+_TRUTH = frozenset(
+    {"true", "truth", "target", "gold", "golden", "reference", "ref", "expected", "correct", "ground", "groundtruth"}
+    | {"ideal", "solution"}
+)
+_CLASS = frozenset({"label", "answer", "category", "class"})
+_ANSWER = frozenset(
+    {"pred", "predicted", "predict", "prediction", "response", "resp", "reply", "output", "out", "completion"}
+    | {"generated", "generation", "hypothesis", "hyp", "hat", "model", "extracted", "parsed", "guess", "chosen"}
+)
+_NO_ANSWER = MISSING | {"nan"}  # as a score, NaN is refused; as an answer its text says that there was none
 
 
 class Sides(NamedTuple):
@@ -65,16 +59,27 @@ class Agreement(NamedTuple):
     no_answer: NDArray[np.bool_]
 
 
-def agreement(targets: Sequence[Any], predictions: Sequence[Any]) -> Agreement:
-    """Compare two columns by what they say. No answer (none, blanks, ``n/a``) beside a target is a wrong one."""
+def agreement(targets: Sequence[Any], predictions: Sequence[Any], classes: Classes = frozenset) -> Agreement:
+    """Compare two columns by what they say. No answer (null, blanks, ``n/a``, ``None``) beside a target is a wrong one.
+
+    ``classes`` gives the words for nothing that are targets themselves, and so answers: see :func:`classes_among`.
+    """
     label = _Labels()
     truth = [label[value] for value in targets]
     answers = [label[value] for value in predictions]
     agree = np.array([a == b for a, b in zip(truth, answers, strict=True)], dtype=bool)
-    nothing = {answer for answer in set(answers) if answer is None or answer.lower() in _NO_ANSWER}
+    words = {answer for answer in set(answers) if answer is not None and answer.lower() in _NO_ANSWER}
+    of_targets = classes() if words else frozenset()
+    nothing = {None, *(word for word in words if word.lower() not in of_targets)}
     no_target = np.array([value is None for value in truth], dtype=bool)
     no_answer = np.array([answer in nothing for answer in answers], dtype=bool) & ~agree & ~no_target
     return Agreement((agree & ~no_target).astype(np.float64), no_target, no_answer)
+
+
+def classes_among(targets: Iterable[Any]) -> frozenset[str]:
+    """The words for nothing that are among the targets: a class ``none`` is an answer like any other."""
+    said = {text(value) for value in set(targets)}
+    return frozenset(word for one in said if one is not None and (word := plain(one).lower()) in _NO_ANSWER)
 
 
 class _Labels(dict[Any, str | None]):

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from ..errors import RecordError, keyword, while_at
 from . import values as convert
 from .columns import MOST_CONFIDENCE, NONE, ROW, Roles, Unusable
-from .labels import agreement, sides
+from .labels import Classes, agreement, classes_among, sides
 from .table import LIST, Table, record_error
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.bool_]
+
+NO_SCORE = "no score"  # why a row is left out
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,16 @@ class Graded:
     no_score: Rows
 
 
-def read_part(part: Part, missing: float | None = None, ids: list[str | None] | None = None) -> Block:
+def read_part(
+    part: Part,
+    missing: float | None = None,
+    ids: list[str | None] | None = None,
+    classes: Classes = frozenset,
+) -> Block:
     """Check and convert the columns that have a role; leave out, and count, the rows that cannot be weighed.
 
-    ``missing`` is the score of rows without one; None leaves them out. ``ids`` are those of :func:`read_ids`.
+    ``missing`` is the score of rows without one; None leaves them out. ``ids`` are those of :func:`read_ids`, and
+    ``classes`` gives what :func:`target_classes` does, of all parts of the run.
     """
     roles, n = part.roles, len(part.rows)
     keep = np.ones(n, dtype=bool)
@@ -104,7 +112,7 @@ def read_part(part: Part, missing: float | None = None, ids: list[str | None] | 
         keep = keep & ~gone
 
     with part.reading("score"):
-        graded = _graded(part, missing)
+        graded = _graded(part, missing, classes)
     score = graded.score
     with part.reading("loglikelihood"):
         loglikelihood, no_loglikelihood = _numbers(part, roles.loglikelihood, "loglikelihood")
@@ -150,15 +158,27 @@ def read_part(part: Part, missing: float | None = None, ids: list[str | None] | 
     )
 
 
-def _graded(part: Part, missing: float | None) -> Graded:
+def target_classes(parts: Sequence[Part]) -> frozenset[str]:
+    """The words for nothing that are targets in a run, whichever of its files they are in."""
+    pairs = [(part, part.roles.score) for part in parts if _is_pair(part)]
+    return frozenset().union(*(classes_among(part.values(sides(score or "")[0])) for part, score in pairs))
+
+
+def _is_pair(part: Part) -> bool:
+    name = part.roles.score
+    return name is not None and "==" in name and name not in part.table.columns
+
+
+def _graded(part: Part, missing: float | None, classes: Classes) -> Graded:
     name = part.roles.score
     none = np.zeros(len(part.rows), dtype=bool)
-    if name is not None and "==" in name and name not in part.table.columns:
-        found = agreement(*(_labels(part, side) for side in sides(name)[:2]))
+    if name is not None and _is_pair(part):
+        target, prediction, _ = sides(name)
+        found = agreement(_labels(part, target), _labels(part, prediction), classes)
         return Graded(found.score, found.no_target, "no target", found.no_answer, none)
     score, no_score = _numbers(part, name, "score")
     if score is None or missing is None:
-        return Graded(score, no_score, "no score", none, none)
+        return Graded(score, no_score, NO_SCORE, none, none)
     return Graded(np.where(no_score, missing, score), none, "", none, no_score)
 
 

@@ -64,8 +64,9 @@ def read(
         Column of the model's name, for files that hold several models.
     score
         Column of the score: numbers, bools, or such as text. ``"a==b"`` scores 1 where two columns agree, whatever
-        their types, length and outer blanks. Beside a target no answer (null, blanks, ``n/a``) is a wrong one, counted
-        as ``no_answer``. The names say which is the target (``label==prediction``); otherwise it is the first.
+        their types, length and outer blanks. Beside a target no answer (null, blanks, ``n/a``, ``None``) is a wrong
+        one, counted as ``no_answer``. The names say which is the target (``label==prediction``); otherwise it is the
+        first.
         Guessed: ``correct``, ``is_correct``, ``acc``, ``exact_match``, ``score``, else a pair such as
         ``true_label`` and ``pred_label``.
     confidence

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 
 from .._lazy import lazy
 from .._mode import standard_mode_methods
+from .._text import printable
 from ..errors import keyword
 from . import columns
 from .columns import Roles
-from .part import Block, Floats, Part, Rows, read_ids, read_part
+from .part import NO_SCORE, Block, Floats, Part, Rows, read_ids, read_part, target_classes
 from .table import LIST, record_error
 from .values import text
 
@@ -61,13 +63,23 @@ class Run:
 
     @property
     def no_score(self) -> int:
-        """Records without a score, which have the one that ``missing=`` gives them."""
-        return int(np.count_nonzero(self._no_score))
+        """Records without a score: left out, or, by ``missing=``, with the score that it gives them."""
+        return int(np.count_nonzero(self._no_score)) + self.left_out.get(NO_SCORE, 0)
 
     @property
     def missing(self) -> float | None:
         """The score of records that have none, by ``missing=``; None where they are left out."""
         return self._source.missing
+
+    def __repr__(self) -> str:
+        left_out = ", ".join(f"{count:,} {printable(reason)}" for reason, count in self.left_out.items())
+        said = [f"{printable(self.name)}: {len(self):,} records"]
+        said += [of_ids(self.merged)] if self.merged else []
+        said += [f"({self.no_answer:,} without an answer: 0)"] if self.no_answer else []
+        if self.missing is not None and self.no_score:
+            said += [f"({self.no_score:,} without a score: {self.missing:g})"]
+        said += [f"(left out: {left_out})"] if left_out else []
+        return " ".join(said)
 
     @lazy
     def weights(self) -> Floats | None:
@@ -81,7 +93,7 @@ class Run:
         """Where ids repeat: how many ``ids`` and ``records``, and the ``fewest`` and ``most`` records of one id."""
         if (counts := self._counts) is None:
             return {}
-        return {"ids": len(counts), "records": len(self), "fewest": min(counts.values()), "most": max(counts.values())}
+        return merged(counts.values())
 
     @lazy
     def _counts(self) -> Counter[str] | None:
@@ -164,6 +176,17 @@ class Run:
         )
 
 
+def merged(of_id: Collection[int]) -> dict[str, int]:
+    """How many ids and records count, and the fewest and most records of one id."""
+    return {"ids": len(of_id), "records": sum(of_id), "fewest": min(of_id), "most": max(of_id)}
+
+
+def of_ids(merged: Mapping[str, int]) -> str:
+    """``of 40 ids (2 to 3 an id)``."""
+    ids, fewest, most = merged["ids"], merged["fewest"], merged["most"]
+    return f"of {ids:,} id{'s' * (ids != 1)} ({fewest}{f' to {most}' if most > fewest else ''} an id)"
+
+
 @dataclass(frozen=True, eq=False)
 class _Source:
     """What a run is made from: all its rows, so that it can be graded by another column."""
@@ -182,7 +205,9 @@ class _Source:
             part if score is None else _regraded(part, model, score)
             for part, model in zip(self.parts, self.models, strict=True)
         ]
-        blocks = [read_part(part, self.missing, ids) for part, ids in zip(graded, _known_ids(graded), strict=True)]
+        classes = cache(lambda: target_classes(graded))
+        ids_of = zip(graded, _known_ids(graded), strict=True)
+        blocks = [read_part(part, self.missing, ids, classes) for part, ids in ids_of]
         left_out: Counter[str] = Counter()
         for block in blocks:
             left_out.update(block.left_out)

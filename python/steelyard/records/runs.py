@@ -9,7 +9,7 @@ from .._mode import standard_mode_methods
 from .._text import printable
 from .matching import match
 from .run import Run
-from .scores import Scores, of_ids
+from .scores import Scores
 
 
 @standard_mode_methods
@@ -66,16 +66,6 @@ class Runs:
         return match([run if name is None else run.graded_by(name) for run in runs])
 
     def __repr__(self) -> str:
-        lines = [f"{printable(run.name)}: {len(run):,} records{_counts(run)}" for run in self.runs]
+        lines = [repr(run) for run in self.runs]
         lines += [f"guessed: {printable(guess)}" for guess in self.guesses]
         return "\n".join(lines + [f"note: {printable(note)}" for note in self.notes])
-
-
-def _counts(run: Run) -> str:
-    """What a run counts besides its records."""
-    left_out = ", ".join(f"{count:,} {printable(reason)}" for reason, count in run.left_out.items())
-    said = [of_ids(run.merged)] if run.merged else []
-    said += [f"({run.no_answer:,} without an answer: 0)"] if run.no_answer else []
-    said += [f"({run.no_score:,} without a score: {run.missing:g})"] if run.no_score and run.missing is not None else []
-    said += [f"(left out: {left_out})"] if left_out else []
-    return "".join(f" {one}" for one in said)

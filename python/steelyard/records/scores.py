@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from .._mode import standard_mode_methods
 from .._text import printable
 from ..errors import keyword
-from .run import Run
+from .part import NO_SCORE
+from .run import Run, merged, of_ids
 from .table import record_error
 
 Floats = NDArray[np.float64]
@@ -44,8 +45,7 @@ class Matched:
 
     def merged(self) -> dict[str, int]:
         """How many ids and records count, and the fewest and most records of one id."""
-        of_id = [len(rows) for rows in self.epochs or ()]
-        return {"ids": len(of_id), "records": sum(of_id), "fewest": min(of_id), "most": max(of_id)}
+        return merged([len(rows) for rows in self.epochs or ()])
 
     def differing(self, values: NDArray[Any]) -> int | None:
         """The first id whose epochs do not have the same value."""
@@ -68,8 +68,10 @@ class Scores(Mapping[str, Floats]):
         ``unmatched``: ids that not every model has; other reasons, such as ``no score``: records of the files.
     unmatched : mapping
         For every model, how many of its ids another model lacks.
-    no_answer, no_score : mapping
-        For every model, how many of the records that count have no answer (0), or the score that ``missing=`` gives.
+    no_answer : mapping
+        For every model, how many of the records that count have no answer (0).
+    no_score : mapping
+        For every model, how many records have no score: left out, or, of those that count, given one by ``missing=``.
     merged : mapping
         For every model of which ids repeat: how many ``ids`` and ``records``, and the ``fewest`` and ``most`` records
         of one id.
@@ -92,7 +94,10 @@ class Scores(Mapping[str, Floats]):
         self.unmatched = dict(unmatched)
         self.notes = notes
         self.no_answer = {one.run.name: one.total(one.run._no_answer) for one in matched}
-        self.no_score = {one.run.name: one.total(one.run._no_score) for one in matched}
+        self._filled = {one.run.name: one.total(one.run._no_score) for one in matched}
+        self.no_score = {
+            one.run.name: self._filled[one.run.name] + one.run.left_out.get(NO_SCORE, 0) for one in matched
+        }
         counted = {one.run.name: one.merged() for one in matched if one.epochs}
         self.merged = {name: many for name, many in counted.items() if many["most"] > 1}
 
@@ -110,7 +115,7 @@ class Scores(Mapping[str, Floats]):
         said = [f"{', '.join(map(printable, self))}: {n:,} {'ids' if self.merged else 'records'}"]
         said += [f"{printable(name)}: {many['records']:,} records {of_ids(many)}" for name, many in self.merged.items()]
         said += [f"{printable(name)}: {count:,} without an answer" for name, count in self.no_answer.items() if count]
-        said += [f"{printable(name)}: {count:,} without a score" for name, count in self.no_score.items() if count]
+        said += [f"{printable(name)}: {count:,} without a score" for name, count in self._filled.items() if count]
         shown = ", ".join(f"{count:,} {printable(reason)}" for reason, count in self.left_out.items())
         said += [f"left out: {shown}"] if shown else []
         return f"Scores({'; '.join([*said, *map(printable, self.notes)])})"
@@ -150,12 +155,6 @@ class Scores(Mapping[str, Floats]):
     def _differs(self, name: str, index: int, got: str) -> Exception:
         where = f"column {name!r}" if self.ids is None else f"column {name!r}, id {str(self.ids[index])!r}"
         return record_error(where, "one value for all records of an id", got, "take it from one run with run.column()")
-
-
-def of_ids(merged: Mapping[str, int]) -> str:
-    """``of 40 ids (2 to 3 an id)``."""
-    fewest, most = merged["fewest"], merged["most"]
-    return f"of {merged['ids']:,} ids ({fewest}{f' to {most}' if most > fewest else ''} an id)"
 
 
 def no_score(run: Run) -> Exception:

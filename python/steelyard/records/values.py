@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .table import LIST, record_error, shorten
 
-_MISSING = frozenset({"", "n/a", "na", "null", "none"})
+MISSING = frozenset({"", "n/a", "na", "null", "none"})  # how text says that there is no value
 
 
 def numbers(
@@ -28,7 +28,7 @@ def numbers(
         found = number(value)
         if found is not None:
             out[row] = found
-        elif value is None or (isinstance(value, str) and value.strip().lower() in _MISSING):
+        elif value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
             missing[row] = True
         else:
             raise not_a_number(value, name, where(row), fix)

@@ -17,8 +17,6 @@ from .words import count, percent
 if TYPE_CHECKING:
     from ..records import Run, Runs, Scores
 
-NO_SCORE = "no score"  # as records count it
-
 
 def model(run: Run, options: Options, *, score_only: bool = False) -> ModelResult:
     """One model's score and, where its records hold them, calibration and perplexity."""
@@ -37,7 +35,7 @@ def _model(run: Run, options: Options, *, score_only: bool) -> ModelResult:
         name=run.name,
         n=len(run),
         no_answer=run.no_answer,
-        no_score=run.no_score if run.missing is not None else run.left_out.get(NO_SCORE, 0),
+        no_score=run.no_score,
         filled=run.missing,
         left_out=dict(run.left_out),
         merged=dict(run.merged),
