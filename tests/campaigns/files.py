@@ -223,6 +223,15 @@ def inside(words: list[str]) -> tuple[int, bytes, bytes]:
     return int(code), out.getvalue(), err.getvalue()
 
 
+def passes(word: str) -> bool:
+    """Whether the system takes a word as an argument; from Python any text may come."""
+    try:
+        os.fsencode(word)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def outside(words: list[str]) -> tuple[int, bytes, bytes]:
     words = [sys.executable, "-W", "ignore", "-m", "steelyard", *words]
     done = subprocess.run(words, capture_output=True, timeout=120, stdin=subprocess.DEVNULL, check=False)
@@ -315,7 +324,7 @@ def trial(rng: Random) -> str:
             writer.start()
         if rng.random() < 0.03:
             places.append(rng.choice([str(Path(name) / "absent"), name, "/dev/null", places[0]]))
-        process = rng.random() < 0.02
+        process = rng.random() < 0.02 and all(map(passes, words))
         code, out, err = (outside if process else inside)([verb, *words, "--", *places])
         if piped:
             over.set()  # the command may have refused before it opened the pipe
