@@ -1,5 +1,6 @@
 //! Equal-width bins whose edges are safe for 0.1, 0.2, ... in every element type.
 
+use crate::math::{ROUND_32, ROUND_64};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Bf16, Element, F16};
 use std::ops::{Add, Div, Mul, Sub};
@@ -17,7 +18,7 @@ pub trait Work:
     const ONE: Self;
     /// The largest value that still counts as 1: `1 + 1e-6`.
     const LIMIT: Self;
-    /// 1.5 times the power of two at which a unit is the last place: adding it rounds to an integer.
+    /// Adding it rounds to an integer.
     const ROUND: Self;
     /// A bin count or edge number.
     fn from_count(k: usize) -> Self;
@@ -56,7 +57,7 @@ impl Work for f32 {
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
     const LIMIT: f32 = 1.000_000_953_674_316_4; // the largest f32 below 1 + 1e-6
-    const ROUND: f32 = 12_582_912.0;
+    const ROUND: f32 = ROUND_32;
     #[inline(always)]
     fn from_count(k: usize) -> f32 {
         k as f32
@@ -83,7 +84,7 @@ impl Work for f64 {
     const ZERO: f64 = 0.0;
     const ONE: f64 = 1.0;
     const LIMIT: f64 = 1.000_001;
-    const ROUND: f64 = 6_755_399_441_055_744.0;
+    const ROUND: f64 = ROUND_64;
     #[inline(always)]
     fn from_count(k: usize) -> f64 {
         k as f64

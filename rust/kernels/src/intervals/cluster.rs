@@ -108,7 +108,7 @@ impl Behind {
 pub struct Clustered {
     /// `m = sum S_g / sum n_g`.
     pub value: f64,
-    /// V, and the square root of it; NaN under two clusters.
+    /// The square root of V; NaN under two clusters.
     pub standard_error: f64,
     /// The interval; NaN under two clusters, and without spread in a range that is not known.
     pub interval: Interval,

@@ -6,16 +6,13 @@
 //! "Software Manual for the Elementary Functions", 1980). The polynomials are our own minimax fits of
 //! `(exp(r) - 1 - r) / r^2`, with the error measured relative to `exp(r)`.
 
+use super::{ROUND_32, ROUND_64};
 use crate::simd::Isa;
 
-/// Rounds to an integer when added to an f32 of moderate size.
-const ROUND_32: f32 = 12_582_912.0;
 const LOG2_E_32: f32 = std::f32::consts::LOG2_E;
 const LN2_HI_32: f32 = 0.693_145_75;
 const LN2_LO_32: f32 = 1.428_606_8e-6;
 
-/// Rounds to an integer when added to an f64 of moderate size.
-const ROUND_64: f64 = 6_755_399_441_055_744.0;
 const LOG2_E_64: f64 = std::f64::consts::LOG2_E;
 pub(super) const LN2_HI_64: f64 = f64::from_bits(0x3fe6_2e42_fee0_0000);
 pub(super) const LN2_LO_64: f64 = f64::from_bits(0x3dea_39ef_3579_3c76);

@@ -20,6 +20,7 @@ mod pow;
 mod saddle_point;
 pub mod student_t;
 mod trig;
+mod whole;
 
 pub use erf::erfc;
 pub use exp::{exp32, exp32_nonpositive, exp64, exp64_nonpositive, expm1_64};
@@ -29,3 +30,4 @@ pub use map::{Exp, Exp32, Expm1, Function, Log, Log1p, exp, expm1, log, log1p, m
 pub use pow::powi;
 pub(crate) use trig::angle;
 pub use trig::{cos, cos_sin_turns};
+pub(crate) use whole::{ROUND_32, ROUND_64};

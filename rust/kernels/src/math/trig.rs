@@ -1,5 +1,6 @@
 //! Cosine and sine.
 
+use super::ROUND_64;
 use crate::simd::{Isa, scalar};
 
 /// `cos(x)`, `x` in radians: error below 1 ulp (fdlibm's `k_cos` and `rem_pio2` as the crate `libm` has them:
@@ -13,9 +14,6 @@ pub(crate) fn angle(y: f64, x: f64) -> f64 {
     libm::atan2(y, x)
 }
 
-/// Rounds to an integer when added to an f64 of moderate size.
-const ROUND: f64 = 6_755_399_441_055_744.0;
-
 /// `(cos, sin)` of `a * b` full turns, `abs(a b) < 2^48`: error below 2 ulp of the exact product's, next to zeros as well.
 ///
 /// What the product's rounding loses is carried along, and whole quarters of a turn are taken off exactly: no multiple
@@ -26,8 +24,8 @@ pub fn cos_sin_turns<I: Isa>(a: f64, b: f64) -> (f64, f64) {
     let turns = a * b;
     let lost = I::fma64(a, b, -turns);
     let quarters = 4.0 * turns;
-    let shifted = quarters + ROUND;
-    let r = (quarters - (shifted - ROUND)) + 4.0 * lost;
+    let shifted = quarters + ROUND_64;
+    let r = (quarters - (shifted - ROUND_64)) + 4.0 * lost;
     let z = r * r;
     let mut s = f64::from_bits(0x3e6e_3eed_5bc4_bda3);
     for c in [
