@@ -422,8 +422,9 @@ def test_a_run_where_a_column_belongs_says_which_of_its_columns(tmp_path: Path) 
     for call in (sy.estimate, lambda t: sy.compare(t, baseline=X), lambda t: sy.estimate(X, clusters=t)):
         with pytest.raises(TypeError, match=r"got a Run; pass one of its columns, such as run\.score"):
             call(run)
-        with pytest.raises(TypeError, match="got a Runs; pass a column of one of its runs"):
+        with pytest.raises(TypeError, match=r"got a Runs; pass a column of one of its runs, such as .*$") as refused:
             call(runs)
+        assert eval(str(refused.value).rpartition("such as ")[2], {"runs": runs}) is run.score
 
 
 def test_what_is_already_float64_is_not_copied_at_the_door() -> None:
@@ -498,3 +499,25 @@ def test_a_mask_and_ids_that_are_rewritten_during_the_call_are_those_it_began_wi
 
         assert call(given, groups, rewrite) == result
         assert told
+
+
+@pytest.mark.parametrize("shape", [(300_000,), (300_000, 2)])
+@pytest.mark.parametrize("other", [1, 7, -(2**62)])
+def test_targets_that_are_rewritten_during_the_call_are_counted_or_refused(shape: tuple[int, ...], other: int) -> None:
+    """They are read in place: what is no class is refused whenever it is seen, and nothing is counted twice."""
+    probs, targets = np.full(shape, 0.5), np.zeros(shape[0], np.int64)
+    told = []
+
+    def rewrite(done: int, total: int) -> None:
+        targets[:] = other
+        told.append(done)
+
+    try:
+        found = sy.reliability(probs, targets, progress=rewrite)
+    except ValueError as error:
+        assert (other != 1, str(error)[:18]) == (True, "targets: expected ")  # noqa: PT017
+    else:
+        assert (found.table["correct"] >= 0).all()
+        assert (found.table["correct"] <= found.table["count"]).all()
+        assert found.n == shape[0]
+    assert told

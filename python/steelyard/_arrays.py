@@ -46,7 +46,7 @@ WORDS = {"U": "texts", "S": "bytes", "M": "dates"}
 # What a result of ours holds that is an array, for who passes the result itself.
 COLUMNS_OF = {
     "Run": "pass one of its columns, such as run.score",
-    "Runs": "pass a column of one of its runs, such as runs[0].score",
+    "Runs": "pass a column of one of its runs, such as runs.runs[0].score",
     "Scores": 'pass one of its columns, such as scores["name"]',
     "TokenScores": "pass t.nll, with where=t.counted",
     "PreferenceLoss": "pass one of its columns, such as out.losses",

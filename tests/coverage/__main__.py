@@ -12,8 +12,8 @@ PAGE = HERE.parents[1] / "docs" / "coverage.md"
 NAMES = sorted(path.stem for path in HERE.glob("[a-z]*.py"))
 HEAD = """# How often the intervals hold the truth
 
-Made by `make coverage` (`python -m tests.coverage`); every table says what was drawn and how many sets were counted.
-The seeds are fixed: two runs write the same page.
+Made by `make coverage` (`python -m tests.coverage`); a table is exact, by enumeration, or says what was
+drawn and how many sets were counted. Seeds are fixed: two runs write the same page.
 """
 
 
