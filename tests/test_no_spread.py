@@ -67,6 +67,7 @@ def test_answers_keep_their_rules() -> None:
     e = sy.estimate([1.0] * 20)
     assert (e.method, e.high, e.low) == ("Wilson", 1.0, pytest.approx(20 / (20 + Z * Z)))
     asked = sy.estimate([1] * 20, method="t")
+    assert str(asked.reason).startswith("as asked; all 20 values are equal")
     assert_interval(asked, shares(1.0, 20), 20)
     assert (asked.low, asked.high) == pytest.approx((e.low, e.high), rel=1e-12)
 
@@ -207,6 +208,7 @@ def test_two_pairs_that_differ_by_a_tenth() -> None:
 def test_two_hundred_ties() -> None:
     scores = np.linspace(0.1, 0.9, 200)
     diff = sy.compare(scores, baseline=scores)
+    assert str(diff.difference.reason).startswith("graded values; all ")
     assert (diff.difference.value, diff.difference.high) == (0.0, pytest.approx(0.019, abs=5e-4))
     assert_interval(diff.difference, differences(0.0, 200), 200)
     assert (diff.verdict(), diff.verdict(0.02), diff.p_value) == ("undecided", "not_worse", 1.0)
@@ -352,6 +354,8 @@ def test_rewards_that_tie() -> None:
     assert_none(ties.reward_margin)
     # log 2 lies in [0, 1], but a loss need not.
     assert_none(ties.loss)
+    # Nobody asked for a method.
+    assert str(ties.reward_margin.reason).startswith("graded values; all 4 values are equal")
     wins = sy.preference_loss([1.0] * 19 + [0.0], [0.0] * 20, [0.0] * 20, [0.0] * 20).reward_accuracy
     assert (wins.value, wins.method, wins.n_effective) == (0.975, "Wilson", pytest.approx(39))
     # 19 wins and a tie: V = .0125/20 and p (1 - p)/V = 39, Wilson's equation with t of 19 degrees of freedom.

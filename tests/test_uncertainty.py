@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import steelyard as sy
+from steelyard import _core
 from steelyard.errors import SteelyardWarning
 
 WILSON, METHODS = "wilson", ("wilson", "clopper-pearson", "jeffreys", "agresti-coull", "wald")
@@ -294,6 +295,7 @@ def test_the_order_of_rows_and_names_of_clusters_do_not_matter(x: list[int], dat
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=30), st.floats(-1e3, 1e3))
 def test_a_shift_moves_the_interval(x: list[float], shift: float) -> None:
+    assume(max(x) - min(x) > 1e-9)  # equal values have limits in [0, 1] alone
     a, b = sy.estimate(x, method="t"), sy.estimate([v + shift for v in x], method="t")
     assert b.value == pytest.approx(a.value + shift, abs=1e-9)
     assert b.standard_error == pytest.approx(a.standard_error, abs=1e-9)
@@ -363,6 +365,12 @@ MEAN_ERRORS = [
 ]  # fmt: skip
 
 
+def test_a_score_that_the_core_does_not_know_is_refused() -> None:
+    one = np.ones(3)
+    with pytest.raises(ValueError, match=r'^score: no such name; got "answer"$'):
+        _core.clustered_interval(one, one, 0.95, "two-sided", score="answer")
+
+
 @pytest.mark.parametrize(("x", "options", "error", "sentence"), MEAN_ERRORS)
 def test_bad_input_is_refused(x: object, options: dict, error: type, sentence: str) -> None:
     with pytest.raises(error, match=sentence):
@@ -415,8 +423,6 @@ def test_one_point_is_noise_on_200_items_and_not_on_20_000() -> None:
 
 def test_mcnemar_of_a_published_table() -> None:
     """R's exact p of [[23, 15], [19, 31]] (statsmodels' results file)."""
-    from steelyard import _core
-
     assert _core.paired_binary(15, 19, 88, 0.95, "two-sided")[5] == pytest.approx(0.60759136127308, abs=1e-13)
 
 

@@ -203,7 +203,7 @@ def mean_interval(
     n: int,
     confidence_level: float,
     alternative: str,
-    known: tuple[float, float, float, float],
+    bounds: tuple[float, float, float, float],
     range: str = "unknown",
 ) -> tuple[float, float, float, bool]: ...
 def proportion_intervals(
@@ -226,7 +226,7 @@ def clustered_interval(
     *,
     shift: float = 0.0,
     score: str = "t",
-    known: tuple[float, float, float, float] | None = None,
+    bounds: tuple[float, float, float, float] | None = None,
     range: str = "unknown",
     weighted: bool = False,
 ) -> tuple[float, float, float, float, float, float, bool]: ...

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,10 @@ __all__ = ["Clusters", "Column", "column", "mean", "proportion", "ratio", "stack
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 Watch = Callable[[int, int], object] | None
+Score = Literal["t", "answers", "shares"]
+"""What the interval of a clustered mean is made of: see :func:`ratio`."""
+Kind = Literal["graded", "ties"]
+"""Values that are graded, or answers of which some may be half right, even if these are all 0 or 1."""
 
 PROPORTIONS = {
     "wilson": "Wilson",
@@ -74,9 +78,9 @@ class Column:
 
 
 class Behind(NamedTuple):
-    """What is known of the values behind a mean: it decides what is said where they show no spread."""
+    """What is known of the values that a mean is of: it decides what is said where they show no spread."""
 
-    known: tuple[float, float, float, float]
+    bounds: tuple[float, float, float, float]
     """The smallest and the largest value, a step of what went in, and how many there are."""
     range: str
     """``"share"``: in [0, 1]; ``"difference"``: of scores in [0, 1]; ``"unknown"``."""
@@ -84,10 +88,10 @@ class Behind(NamedTuple):
 
 def equal(found: Column) -> bool:
     """Whether the values of a column differ by no more than rounding."""
-    return _core.mean_interval(found.mean, found.squares, found.n, 0.95, "two-sided", *behind(found))[3]
+    return _core.mean_interval(found.mean, found.squares, found.n, 0.95, "two-sided", *value_facts(found))[3]
 
 
-def behind(found: Column, sides: Sequence[Column] = (), *, bounded: bool = True) -> Behind:
+def value_facts(found: Column, sides: Sequence[Column] = (), *, bounded: bool = True) -> Behind:
     """What is known of a column; ``sides``: of the two whose difference it is; not ``bounded``: [0, 1] is by chance."""
     step = max((side.step for side in sides), default=found.step)
     shares = bounded and all(side.shares for side in sides or (found,))
@@ -190,7 +194,7 @@ def mean(
     weights: Floats | None = None,
     sides: Sequence[Column] = (),
     bounded: bool = True,
-    ties: bool = False,
+    kind: Kind | None = None,
     method: str | None = None,
     rows: NDArray[np.bool_] | None = None,
     left_out: Mapping[str, int] | None = None,
@@ -198,39 +202,39 @@ def mean(
 ) -> Estimate:
     """The mean of a contiguous column of floats or booleans (at least one value).
 
-    Without ``method``: Wilson for 0/1 data, Student's t for graded values; with ``clusters`` their
-    cluster-robust (CR2) forms, as with ``weights`` (all above 0), where each row is a cluster without ``clusters``.
-    ``sides``: the two columns whose difference ``x`` is. Not ``bounded``: such values may lie outside [0, 1], even if
-    these do not. ``ties``: they are answers, of which some are half right.
+    Without ``method``, which is the caller's wish: Wilson for 0/1 data, Student's t for graded values; with
+    ``clusters`` their cluster-robust (CR2) forms, as with ``weights`` (all above 0), where each row is a cluster
+    without ``clusters``. ``sides``: the two columns whose difference ``x`` is. Not ``bounded``: such values may lie
+    outside [0, 1], even if these do not. ``kind``: what they are, where 0 and 1 alone would not say so.
     """
-    summed = clusters is not None or weights is not None
-    if summed and x.dtype == np.bool_:
+    sums = clusters is not None or weights is not None
+    if sums and x.dtype == np.bool_:
         x = x.astype(np.float32)
     found = column(x, name, rows=rows, progress=progress)
-    values, binary = behind(found, sides, bounded=bounded), found.ones is not None
-    if ties and not binary and found.n > 1:
-        return _summed(
-            x, found, clusters, weights, how, name=name, score="shares", values=values, left_out=left_out,
-            progress=progress,
-        )  # fmt: skip
-    chosen = method or ("wilson" if binary else "t")
-    if chosen in PROPORTIONS and found.ones is None:
-        got = f"values from {found.low:g} to {found.high:g}"
-        raise value_error(name, f"0/1 values for method={chosen!r}", got, 'use method="t"')
-    if summed:
-        if chosen not in ("wilson", "t"):
-            raise value_error(
-                "method", f"wilson or t with {'weights' if clusters is None else 'clusters'}", repr(chosen)
-            )
-        return _summed(
-            x, found, clusters, weights, how, name=name, score="answers" if chosen == "wilson" else "t",
-            values=values, left_out=left_out, progress=progress,
-        )  # fmt: skip
+    values = value_facts(found, sides, bounded=bounded)
+    ties = kind == "ties" and found.ones is None and found.n > 1
+    chosen = _method(found, name, kind, method)
+    if sums and chosen not in ("wilson", "t"):
+        raise value_error("method", f"wilson or t with {'weights' if clusters is None else 'clusters'}", repr(chosen))
+    if sums or ties:
+        score: Score = "shares" if ties else "answers" if chosen == "wilson" else "t"
+        summed = _summed(x, found, clusters, weights, score, progress=progress)
+        return _ratio(summed, how, name=name, n=found.n, values=values, score=score, left_out=left_out)
     if found.ones is not None and chosen in PROPORTIONS:
         reason = "0/1 values" if method is None else "as asked"
         return proportion(found.ones, found.n, how, method=chosen, reason=reason, left_out=left_out)
-    reason = "as asked" if binary and method else "graded values"
+    reason = "as asked" if found.ones is not None and method else "graded values"
     return _student(found, values, reason, how, left_out)
+
+
+def _method(found: Column, name: str, kind: Kind | None, method: str | None) -> str:
+    """The method that was asked for, else the one that serves the data."""
+    if method is None:
+        return "wilson" if found.ones is not None and kind != "graded" else "t"
+    if method in PROPORTIONS and found.ones is None:
+        got = f"values from {found.low:g} to {found.high:g}"
+        raise value_error(name, f"0/1 values for method={method!r}", got, 'use method="t"')
+    return method
 
 
 def _unspread(values: Behind, equal: bool, what: str, n: int) -> str:
@@ -255,28 +259,33 @@ def _student(
     )  # fmt: skip
 
 
+class _Sums(NamedTuple):
+    """What the values of each cluster add up to, or of each row, where the rows are the clusters."""
+
+    sums: Floats
+    sizes: Floats
+    """How many values; of weighted ones the sum of the weights."""
+    shift: float = 0.0
+    """What was taken from every value before it was added; given back to the mean."""
+    effective: float | None = None
+    """Of weighted rows their effective number."""
+    rows: bool = False
+    """The clusters are the rows themselves."""
+
+    @property
+    def weighted(self) -> bool:
+        return self.effective is not None
+
+
 def _summed(
-    x: Array,
-    found: Column,
-    clusters: Clusters | None,
-    weights: Floats | None,
-    how: Confidence,
-    *,
-    name: str,
-    score: str,
-    values: Behind,
-    left_out: Mapping[str, int] | None,
-    progress: Watch,
-) -> Estimate:
+    x: Array, found: Column, clusters: Clusters | None, weights: Floats | None, score: Score, *, progress: Watch
+) -> _Sums:
     # Sums about the mean keep what a large mean would round away.
     shift = found.mean if score == "t" and found.ones is None else 0.0
     codes, total = clusters or Clusters(np.arange(found.n), found.n)
     sums, sizes = _core.cluster_sums(x, codes, total, shift, progress, weights)
-    return ratio(
-        sums, sizes, how, name=name, n=found.n, values=values, shift=shift, score=score,
-        effective=None if weights is None else _core.effective_weights(weights), rows=clusters is None,
-        left_out=left_out,
-    )  # fmt: skip
+    effective = None if weights is None else _core.effective_weights(weights)
+    return _Sums(sums, sizes, shift, effective, rows=clusters is None)
 
 
 def ratio(
@@ -287,10 +296,7 @@ def ratio(
     name: str,
     n: int,
     values: Behind,
-    shift: float = 0.0,
-    score: str = "t",
-    effective: float | None = None,
-    rows: bool = False,
+    score: Score = "t",
     left_out: Mapping[str, int] | None = None,
 ) -> Estimate:
     """``sum(sums) / sum(sizes)`` over clusters, with its CR2 variance and Satterthwaite's degrees of freedom.
@@ -303,43 +309,62 @@ def ratio(
     n : int
         Rows that count.
     values : Behind
-        What is known of the values that were added.
-    shift : float
-        What was taken from every row before it was added; given back to the value.
+        Of the values that were added.
     score : str
         ``"t"``, or Wilson's interval with the effective number of rows: of ``"answers"``, which are 0 or 1, or of
         ``"shares"``, in [0, 1].
-    effective : float, optional
-        The effective number of rows where they have weights, of which ``sizes`` are sums.
-    rows : bool
-        The clusters are the rows themselves.
     """
-    weighted, answers = effective is not None, score == "answers"
-    value, error, low, high, df, scored, unspread = _core.clustered_interval(
-        sums, sizes, *how, shift=shift, score=score, known=values.known, range=values.range, weighted=weighted
-    )
-    known = df == df
-    limits = () if unspread and not answers else (error, low if how.alternative != "less" else high)
-    if not np.isfinite(value) or (known and not np.isfinite(limits).all()):
-        where = "whose weighted sums" if rows else "in clusters whose sums"
+    return _ratio(_Sums(sums, sizes), how, name=name, n=n, values=values, score=score, left_out=left_out)
+
+
+def _ratio(
+    of: _Sums,
+    how: Confidence,
+    *,
+    name: str,
+    n: int,
+    values: Behind,
+    score: Score,
+    left_out: Mapping[str, int] | None,
+) -> Estimate:
+    value, error, low, high, df, effective, unspread = _core.clustered_interval(
+        of.sums, of.sizes, *how, shift=of.shift, score=score, bounds=values.bounds, range=values.range,
+        weighted=of.weighted,
+    )  # fmt: skip
+    spread_known, answers = df == df, score == "answers"
+    replaced = unspread and not answers
+    limits = (error, low if how.alternative != "less" else high) if spread_known and not replaced else ()
+    if not np.isfinite((value, *limits)).all():
+        where = "whose weighted sums" if of.rows else "in clusters whose sums"
         raise too_large(name, f"{n} rows {where} or squares do not")
-    kind = {"answers": "0/1 values", "shares": "answers and ties"}.get(score, "graded values" if rows else "values")
-    reason = f"{kind}{' with weights' if weighted else ''}{'' if rows else ' in clusters'}"
-    if not known:
-        reason = ONE_WEIGHT if rows else ONE_CLUSTER
-    elif unspread and answers:
-        reason = f"{reason}; {SAME_ANSWER if rows else SAME_SHARE}"
-    elif unspread:
-        equal = bool((sums * sizes[0] == sums[0] * sizes).all())
-        reason = f"{reason}; {_unspread(values, equal, 'values' if rows else 'cluster means', len(sums))}"
-    scheme = "" if rows and not weighted else "weighted " if rows else "clustered "
-    rule = "no spread" if unspread and not answers else "t" if score == "t" else "Wilson"
+    reason = ONE_WEIGHT if of.rows else ONE_CLUSTER
+    if spread_known:
+        reason = _ratio_reason(of, values, score, unspread=unspread)
+    scheme = "clustered " if not of.rows else "weighted " if of.weighted else ""
+    rule = "no spread" if replaced else "t" if score == "t" else "Wilson"
     return Estimate(
         value=value, standard_error=_maybe(error), low=_maybe(low), high=_maybe(high), confidence_level=how.level,
-        n=n, n_effective=effective if weighted and not answers else _maybe(scored),
-        n_clusters=None if rows else len(sums), method=f"{scheme}{rule}", reason=reason,
-        left_out=dict(left_out or {}), detail={"df": df} if known else {},
+        n=n, n_effective=of.effective if of.weighted and not answers else _maybe(effective),
+        n_clusters=None if of.rows else len(of.sums), method=f"{scheme}{rule}", reason=reason,
+        left_out=dict(left_out or {}), detail={"df": df} if spread_known else {},
     )  # fmt: skip
+
+
+def _ratio_reason(of: _Sums, values: Behind, score: Score, *, unspread: bool) -> str:
+    """What the values are, how they were added, and what is said where they show no spread."""
+    kind = {"answers": "0/1 values", "shares": "answers and ties"}.get(score, "graded values" if of.rows else "values")
+    reason = f"{kind}{' with weights' if of.weighted else ''}{'' if of.rows else ' in clusters'}"
+    if not unspread:
+        return reason
+    if score == "answers":
+        return f"{reason}; {SAME_ANSWER if of.rows else SAME_SHARE}"
+    said = _unspread(values, one_share(of.sums, of.sizes), "values" if of.rows else "cluster means", len(of.sums))
+    return f"{reason}; {said}"
+
+
+def one_share(sums: Floats, sizes: Floats) -> bool:
+    """Whether the means of all clusters are the same number, without rounding."""
+    return bool((sums * sizes[0] == sums[0] * sizes).all())
 
 
 def stack(parts: Sequence[Estimate], names: tuple[str, ...] | None) -> Estimate:

@@ -88,21 +88,21 @@ class PreferenceLoss(Result):
     @lazy
     def loss(self) -> Estimate:
         """The mean loss."""
-        return self._mean(self.losses, method="t", bounded=False)
+        return self._mean(self.losses, kind="graded", bounded=False)
 
     @lazy
     def reward_accuracy(self) -> Estimate:
         """The share of pairs whose chosen answer has the higher reward, ties one half."""
         chosen, rejected = self.rewards_chosen, self.rewards_rejected
         # 2, 1 or 0 halves, in bytes: arrays of doubles on the way would take three times as long.
-        return self._mean(0.5 * np.add(chosen > rejected, chosen >= rejected, dtype=np.uint8), ties=True)
+        return self._mean(0.5 * np.add(chosen > rejected, chosen >= rejected, dtype=np.uint8), kind="ties")
 
     @lazy
     def reward_margin(self) -> Estimate:
         """The mean reward margin."""
         with np.errstate(over="ignore"):  # the mean refuses what is not finite
             margins = self.rewards_chosen - self.rewards_rejected
-        return self._mean(margins, method="t", bounded=False)
+        return self._mean(margins, kind="graded", bounded=False)
 
     def _mean(self, values: Floats, **options: Any) -> Estimate:
         from .uncertainty.mean import means

@@ -178,8 +178,8 @@ def _same_means(dtype: str, groups: int) -> Inputs:
 def _same(kind: str, value: float):
     def run(inputs: Inputs) -> Outputs:
         sums, sizes = np.copysign(inputs["sums"], value), inputs["sizes"]
-        known = (-0.5, 0.75, 2.0**-52, sizes.sum())
-        found = _core.clustered_interval(sums, sizes, *HOW, known=known, range=kind)
+        bounds = (-0.5, 0.75, 2.0**-52, sizes.sum())
+        found = _core.clustered_interval(sums, sizes, *HOW, bounds=bounds, range=kind)
         return dict(zip(FOUND, found, strict=True))
 
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,6 +95,13 @@ def is_nan(x: Array) -> Mask:
     return np.zeros(len(x), np.bool_) if x.dtype == np.bool_ else np.isnan(x)
 
 
+def _less(keep: Mask | None, rows: Mask) -> tuple[Mask | None, int]:
+    """The rows that count (None: all) without those of ``rows``, and how many fewer they are."""
+    gone = rows if keep is None else rows & keep
+    count = int(np.count_nonzero(gone))
+    return (~gone if keep is None else keep & ~gone) if count else keep, count
+
+
 class Rows(NamedTuple):
     """Which rows of a column (or of a pair of columns) count."""
 
@@ -150,27 +158,15 @@ class Selection:
         n = len(pair[0])
         if n == 0:
             raise value_error(name, "at least one value", "none")
-        keep = self.where
-        left_out = dict(self.left_out)
+        keep, left_out = self.where, dict(self.left_out)
         if keep is not None:
             if keep.shape != (n,):
                 raise value_error("where", f"shape ({n},), one entry a row of {name}", f"shape {keep.shape}")
-            left_out |= {"where": n - int(np.count_nonzero(keep))}
+            left_out["where"] = n - int(np.count_nonzero(keep))
         if self.weights is not None:
-            zero = self._without_weight(n, name, keep)
-            count = int(np.count_nonzero(zero))
-            left_out |= {"zero weight": count}
-            if count:
-                keep = ~zero if keep is None else keep & ~zero
+            keep, left_out["zero weight"] = _less(keep, self._without_weight(n, name, keep))
         if self.omit:
-            nan = is_nan(pair[0])
-            for other in pair[1:]:
-                nan |= is_nan(other)
-            nan = nan if keep is None else nan & keep
-            count = int(np.count_nonzero(nan))
-            left_out |= {"nan": count}
-            if count:
-                keep = ~nan if keep is None else keep & ~nan
+            keep, left_out["nan"] = _less(keep, reduce(np.logical_or, map(is_nan, pair)))
         if keep is not None and keep.all():
             keep = None
         if keep is not None and not keep.any():

@@ -276,7 +276,7 @@ def _of_clusters(
     sums, sizes = _core.cluster_sums(x, clusters.codes, clusters.total, shift)
     value, *_, unspread = _core.clustered_interval(
         sums, sizes, *options.how, shift=shift, score="answers" if binary else "t",
-        known=_intervals.behind(column).known,
+        bounds=_intervals.value_facts(column).bounds,
     )  # fmt: skip
     if unspread:
         raise _no_spread(name, f"{clusters.total} clusters of equal means")

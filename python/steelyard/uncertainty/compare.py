@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -32,7 +33,8 @@ Watch = _intervals.Watch
 # Below so many signs to flip it is said which p is the smallest that is possible.
 FEW_SIGNS = 10
 
-LEAST = 2.2250738585072014e-308  # what a smaller p is given as
+LEAST = sys.float_info.min  # what a smaller p is given as: the smallest float64 in full precision
+AT_MOST = 2.23e-308  # LEAST to three digits, rounded up
 EXACT = 1e-6  # the relative error of a sign-flip p that is called exact
 
 
@@ -240,7 +242,7 @@ def _row(value: Any) -> NDArray[np.float64]:
 
 def _p(p: float, models: int = 1) -> str:
     """A p-value and its relation, "= 0.012": "<=" where it stands for everything below, times so many ``models``."""
-    return f"= {p:.3g}" if p > models * LEAST else f"<= {models * 2.23e-308:.3g}"
+    return f"= {p:.3g}" if p > models * LEAST else f"<= {models * AT_MOST:.3g}"
 
 
 def _cell(value: Any, title: str, models: int) -> str:
@@ -420,7 +422,7 @@ def _pair(
         limits = {"simultaneous_low": estimates[1].low, "simultaneous_high": estimates[1].high}
         known = {key: value for key, value in limits.items() if value is not None}
         shown = replace(shown, detail=shown.detail | known)
-    shares = all(side.low >= 0.0 and side.high <= 1.0 for side in found)
+    shares = all(side.shares for side in found)
     return _Pair(shown, p, test, wins, losses, shares)
 
 
@@ -457,11 +459,11 @@ def _graded(
     """What the sign-flip test flips, and an Estimate of the mean difference a level."""
     what = f"{name} - baseline"
     if clusters is None:
-        return d, [_intervals.mean(d, how, name=what, sides=sides, method="t", progress=watch) for how in levels]
-    values = _intervals.behind(_intervals.column(d, what, progress=watch), sides)
+        return d, [_intervals.mean(d, how, name=what, sides=sides, kind="graded", progress=watch) for how in levels]
+    values = _intervals.value_facts(_intervals.column(d, what, progress=watch), sides)
     sums, sizes = _core.cluster_sums(d, clusters.codes, clusters.total, 0.0, watch)
     made = [_intervals.ratio(sums, sizes, how, name=what, n=len(d), values=values) for how in levels]
-    if binary and (sums * sizes[0] == sums[0] * sizes).all() and made[0].detail:
+    if binary and _intervals.one_share(sums, sizes) and made[0].detail:
         made = [_unspread(one, how) for one, how in zip(made, levels, strict=True)]
     return sums, made
 

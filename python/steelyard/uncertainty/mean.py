@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from .. import _intervals
 from .._arrays import aligned
-from .._intervals import PROPORTIONS
+from .._intervals import PROPORTIONS, Kind
 from .._mode import standard_mode
 from .._options import Alternative, NanPolicy, choice, confidence
 from .._progress import Progress, reporter
@@ -131,13 +131,13 @@ def means(
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
     bounded: bool = True,
-    ties: bool = False,
+    kind: Kind | None = None,
     progress: Progress = False,
 ) -> Estimate:
     """:func:`estimate` of means, for other rooms.
 
-    Not ``bounded``: what they are of may lie outside [0, 1], even if these values do not. ``ties``: they are answers,
-    of which some are half right.
+    Not ``bounded``: what they are of may lie outside [0, 1], even if these values do not. ``kind``: what they
+    are, where 0 and 1 alone would not say so.
     """
     how = confidence(confidence_level, alternative)
     chosen = None if method is None else choice(method, "method", ("t", *PROPORTIONS))
@@ -150,7 +150,7 @@ def means(
         rows = selection.rows(name, values)
         part = _intervals.mean(
             rows.of(values), how, name=name, clusters=rows.clusters, weights=rows.weights, method=chosen,
-            bounded=bounded, ties=ties, rows=rows.keep, left_out=rows.left_out, progress=watch,
+            bounded=bounded, kind=kind, rows=rows.keep, left_out=rows.left_out, progress=watch,
         )  # fmt: skip
         parts.append(part)
     return _intervals.stack(parts, found.names) if found.many else parts[0]

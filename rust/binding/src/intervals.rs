@@ -34,7 +34,7 @@ pub(crate) fn same_length(a: usize, b: usize, names: &str) -> PyResult<()> {
     Err(value_error(format!("{names}: expected arrays of one length; got {a} and {b}")))
 }
 
-/// `(low, high, step, rows)` and the name of the range: what is known of the values behind a mean.
+/// `bounds` (low, high, step, rows) and the name of the range of the values behind a mean.
 fn values((low, high, step, rows): (f64, f64, f64, f64), range: &str) -> PyResult<Values> {
     Ok(Values { low, high, step, rows, range: one_of(Range::from_name(range), "range", range)? })
 }
@@ -63,10 +63,10 @@ pub fn column_moments(
     })
 }
 
-/// `(standard error, low, high, without spread)` of the mean of `known` values, `(low, high, step, rows)`, in `range`;
-/// NaN where there is none.
+/// `(standard error, low, high, without spread)` of the mean of values with these `bounds`, `(low, high, step, rows)`, in
+/// `range`; NaN where there is none.
 #[pyfunction]
-#[pyo3(signature = (mean, squares, n, confidence_level, alternative, known, range="unknown"))]
+#[pyo3(signature = (mean, squares, n, confidence_level, alternative, bounds, range="unknown"))]
 #[allow(clippy::too_many_arguments)] // the formula's symbols
 pub fn mean_interval(
     py: Python<'_>,
@@ -75,11 +75,11 @@ pub fn mean_interval(
     n: u64,
     confidence_level: f64,
     alternative: &str,
-    known: (f64, f64, f64, f64),
+    bounds: (f64, f64, f64, f64),
     range: &str,
 ) -> Given<(f64, f64, f64, bool)> {
     let confidence = confidence(confidence_level, alternative)?;
-    let values = values(known, range)?;
+    let values = values(bounds, range)?;
     let nan = f64::NAN;
     let got = call_quick(py, || Ok(mean::mean_interval(mean, squares, n, &values, confidence)))?;
     Ok(Give(got.map_or((nan, nan, nan, false), |(m, equal)| {
@@ -150,13 +150,32 @@ pub fn effective_weights(py: Python<'_>, weights: &Bound<'_, PyAny>) -> PyResult
     call(py, None, weights.len(), |watch| cluster::effective_weights(weights, watch))
 }
 
+/// What the interval of a clustered mean is made of.
+#[derive(Clone, Copy, PartialEq)]
+enum Score {
+    T,
+    Answers,
+    Shares,
+}
+
+impl Score {
+    fn from_name(name: &str) -> Option<Score> {
+        match name {
+            "t" => Some(Score::T),
+            "answers" => Some(Score::Answers),
+            "shares" => Some(Score::Shares),
+            _ => None,
+        }
+    }
+}
+
 /// `(value, standard error, low, high, df, n effective, without spread)` of sum `sums` / sum `sizes` over clusters; NaN
 /// where there is none. `score`: "t", or Wilson's interval with effective rows of "answers", which are 0 or 1, or of
-/// "shares", in [0, 1]. `known` and `range`: of the values, as in `mean_interval`;
+/// "shares", in [0, 1]. `bounds` and `range`: of the values, as in `mean_interval`;
 /// `weighted`: the sizes are sums of weights.
 #[pyfunction]
 #[pyo3(signature = (
-    sums, sizes, confidence_level, alternative, *, shift=0.0, score="t", known=None, range="unknown", weighted=false
+    sums, sizes, confidence_level, alternative, *, shift=0.0, score="t", bounds=None, range="unknown", weighted=false
 ))]
 #[allow(clippy::too_many_arguments)] // the formula's symbols
 pub fn clustered_interval(
@@ -167,24 +186,25 @@ pub fn clustered_interval(
     alternative: &str,
     shift: f64,
     score: &str,
-    known: Option<(f64, f64, f64, f64)>,
+    bounds: Option<(f64, f64, f64, f64)>,
     range: &str,
     weighted: bool,
 ) -> Given<(f64, f64, f64, f64, f64, f64, bool)> {
     let (sums, sizes) = (slice::<f64>(sums, "sums")?, slice::<f64>(sizes, "sizes")?);
     same_length(sums.len(), sizes.len(), "sums, sizes")?;
+    let score = one_of(Score::from_name(score), "score", score)?;
     let confidence = confidence(confidence_level, alternative)?;
-    let known = known.map(|known| values(known, range)).transpose()?;
-    let behind = known.map_or(Behind::EXACT, |values| Behind {
+    let values = bounds.map(|bounds| values(bounds, range)).transpose()?;
+    let behind = values.map_or(Behind::EXACT, |values| Behind {
         // Counts are exact.
-        noise: if score == "answers" && !weighted { 0.0 } else { values.noise(shift) },
+        noise: if score == Score::Answers && !weighted { 0.0 } else { values.noise(shift) },
         range: values.range,
         weighted: weighted.then_some(values.rows),
     });
     let found = call(py, None, sums.len(), |watch| match score {
-        "answers" => cluster::proportion(sums, sizes, behind, confidence, watch),
-        "shares" => cluster::share(sums, sizes, behind, confidence, watch),
-        _ => cluster::ratio(sums, sizes, shift, behind, confidence, watch),
+        Score::Answers => cluster::proportion(sums, sizes, behind, confidence, watch),
+        Score::Shares => cluster::share(sums, sizes, behind, confidence, watch),
+        Score::T => cluster::ratio(sums, sizes, shift, behind, confidence, watch),
     })?;
     let Clustered { value, standard_error, interval, df, n_effective, unspread } = found;
     Ok(Give((value, standard_error, interval.low, interval.high, df, n_effective, unspread)))
