@@ -23,9 +23,7 @@ UNUSABLE: dict[str, tuple[str, str, list[Any], str]] = {
     "NaN": ("confidence", "prob", [0.1, 0.5, float("nan")], "line 3: confidence 'prob': expected a probability from 0 to 1; got nan"),
     "list": ("confidence", "prob", [0.1, [0.5, 0.5], None], "line 2: 'prob': expected a number; got a list"),
     "nll": ("loglikelihood", "loglikelihood", [1.5, 2.5, 0], "line 1: loglikelihood 'loglikelihood': expected at most 0; got 1.5"),
-    "cluster": ("cluster", "cluster", ["d", None, "d"], "line 2: cluster 'cluster': expected a value in every row; got none; complete"),
-    "clusters": ("cluster", "cluster", ["d", ["d", "e"], "d"], "line 2: cluster 'cluster': expected a number or text; got a list"),
-    "epoch": ("epoch", "epoch", [1, 1, None], "line 3: epoch 'epoch': expected a value in every row; got none; complete"),
+    "epoch": ("epoch", "epoch", [1, 1, None], "line 3: epoch 'epoch': expected a value in every row; got none in 1 of 3; complete"),
     "model": ("model", "model", ["a", ["a", "b"], "b"], "line 2: model 'model': expected a number or text; got a list"),
     "id": ("id", "id", [1, [2, 3], 4], "line 2: id 'id': expected a number or text; got a list"),
 }  # fmt: skip
@@ -82,14 +80,33 @@ def test_one_unusable_column_is_dropped_in_all_files(tmp_path: Path) -> None:
     assert parts["m"].confidence is None
 
 
-def test_a_cluster_that_some_files_lack_is_dropped_when_guessed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", [None, "cluster"])
+@pytest.mark.parametrize(
+    ("values", "wrong"),
+    [
+        (["d", None, "d"], "line 2: cluster 'cluster': expected a value in every row; got none in 1 of 3; give each row"),
+        (["d", " ", ""], "line 2: cluster 'cluster': expected a value in every row; got none in 2 of 3; give each row"),
+        (["d", ["d", "e"], "d"], "line 2: cluster 'cluster': expected a number or text; got a list; choose another"),
+    ],
+)
+def test_a_guessed_cluster_is_never_dropped(tmp_path: Path, named: str | None, values: list[Any], wrong: str) -> None:
+    """Without it the intervals would be too narrow."""
+    path = lines(tmp_path / "a.jsonl", [{"id": i, "correct": 1, "cluster": v} for i, v in enumerate(values)])
+    with pytest.raises(RecordError, match=f"{wrong}.* pass cluster='none' to count all records as independent"):
+        records.read(path, cluster=named)
+    assert records.read(path, cluster="none")["a"].cluster is None
+    rows = [{"id": i, "score": v and 1, "cluster": v} for i, v in enumerate(["d", None, "e"])]
+    assert records.read(lines(tmp_path / "b.jsonl", rows))["b"].cluster.tolist() == ["d", "e"]  # rows that count
+
+
+def test_a_cluster_that_some_files_lack_is_never_dropped(tmp_path: Path) -> None:
     paths = [
         lines(tmp_path / "a.jsonl", [{"id": 1, "model": "m", "correct": 1, "cluster": 1}]),
         lines(tmp_path / "b.jsonl", [{"id": 2, "model": "m", "correct": 1}]),
     ]
-    runs = records.read(paths)
-    assert runs["m"].cluster is None
-    assert "is not read as the cluster" in runs.notes[0]
+    with pytest.raises(RecordError, match=r"b\.jsonl: expected a column for cluster; got none.*pass cluster='none'"):
+        records.read(paths)
+    assert records.read(paths, cluster="none")["m"].cluster is None
     with pytest.raises(RecordError, match="a column 'cluster' for cluster="):
         records.read(paths, cluster="cluster")
 

@@ -195,6 +195,19 @@ def test_clusters_reach_every_number(answers: Callable[..., records.Runs]) -> No
     assert read.pairs[0].difference == named.pairs[0].difference
 
 
+@pytest.mark.parametrize("with_it", ["base", "new"])
+def test_clusters_of_either_model_reach_the_difference(tmp_path: Path, with_it: str) -> None:
+    files = {}
+    for name in ("base", "new"):
+        rows = [{"id": i, "correct": (i * 7 + len(name)) % 3 > 0} for i in range(60)]
+        if name == with_it:
+            rows = [row | {"cluster": f"c{row['id'] // 5}"} for row in rows]
+        files[name] = tmp_path / f"{name}.jsonl"
+        files[name].write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made = report.build(records.read([files["base"], files["new"]]), baseline="base")
+    assert made.pairs[0].difference.n_clusters == 12
+
+
 def test_epochs_are_clusters_and_pair_by_their_mean(tmp_path: Path) -> None:
     rows = [
         {"id": i, "epoch": e, "model": m, "correct": (i * 7 + e * 3 + k) % 5 > 1}

@@ -133,8 +133,7 @@ def read_part(
     with part.reading("n_tokens"):
         n_tokens = _n_tokens(part, keep if loglikelihood is None else keep & ~no_loglikelihood)
     kept = part.kept(keep)
-    with part.reading("cluster"):
-        cluster = _required_texts(kept, roles.cluster, "cluster")
+    cluster = _required_texts(kept, roles.cluster, "cluster")  # never dropped: intervals would be too narrow
     with part.reading("epoch"):
         epoch = _required_texts(kept, roles.epoch, "epoch")
 
@@ -243,13 +242,20 @@ def read_ids(part: Part) -> list[str | None] | None:
 def _required_texts(part: Part, column: str | None, role: str) -> list[str] | None:
     if column is None:
         return None
-    found = convert.texts(part.values(column), f"{role} {column!r}", part.where)
-    for row, value in enumerate(found):
-        if value is None:
-            where = f"{part.where(row)}: {role} {column!r}"
-            fix = f"complete the column, or pass {keyword(role, NONE)}"
-            raise record_error(where, "a value in every row", "none", fix)
-    return [value for value in found if value is not None]
+    of_lists = "choose another column" + (f", or {_unclustered()}" if role == "cluster" else "")
+    found = convert.texts(part.values(column), f"{role} {column!r}", part.where, of_lists)
+    complete = [value for value in found if value is not None]
+    if missing := len(found) - len(complete):
+        where = f"{part.where(found.index(None))}: {role} {column!r}"
+        fix = f"complete the column, or pass {keyword(role, NONE)}"
+        if role == "cluster":
+            fix = f"give each row that belongs to no other a value of its own, or {_unclustered()}"
+        raise record_error(where, "a value in every row", f"none in {missing:,} of {len(found):,}", fix)
+    return complete
+
+
+def _unclustered() -> str:
+    return f"pass {keyword('cluster', NONE)} to count all records as independent"
 
 
 def _require(

@@ -51,8 +51,9 @@ def read(
     JSON Lines, a JSON array, CSV, TSV or Parquet, plain or gzipped, told apart by their content. A file holds one
     model; or many, named by a column; or many side by side (``a.is_correct``, ``b.is_correct``). Columns are named
     by dotted path (``doc.subject``); the ones that no option names are guessed by their usual names. Where several
-    columns can be the score or the id, the file is an error that lists them; any other guess that does not fit is
-    dropped, and said in ``notes``. ``"none"`` for an option switches its guess off.
+    columns can be the score or the id, the file is an error that lists them; so is a cluster that some records lack,
+    since intervals without it would be too narrow. Any other guess that does not fit is dropped, and said in ``notes``.
+    ``"none"`` for an option switches its guess off.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def read(
     n_tokens
         Column of the number of tokens that ``loglikelihood`` is over; 1 without one.
     cluster
-        Column of what records belong to together: a document, a user.
+        Column of what records belong to together: a document, a user. Every record needs a value.
     epoch
         Column that tells repetitions of one id apart.
     filter

@@ -306,7 +306,7 @@ def _joined(blocks: Sequence[Block], role: str, lists: Sequence[list[str] | None
             file = block.part.table.file
             got = "none, though other files of the run have one"
             fix = f"name it with {keyword(role)}, or pass {keyword(role, columns.NONE)}"
-            with with_it.reading(role) if role != "id" else nullcontext():
+            with with_it.reading(role) if role == "epoch" else nullcontext():
                 raise record_error(file, f"a column for {role}", got, fix)
     return [value for one in lists for value in one or ()]
 

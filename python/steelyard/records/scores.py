@@ -130,6 +130,15 @@ class Scores(Mapping[str, Floats]):
             for one in self._matched
         }
 
+    @property
+    def cluster(self) -> NDArray[Any] | None:
+        """The clusters of the ids, from the first model whose records have any; None where every id is its own."""
+        for one in self._matched:
+            run = one.run
+            if run.cluster is not None and run.ids is not None and not np.array_equal(run.cluster, run.ids):
+                return run.cluster[one.first]
+        return None
+
     def column(self, name: str) -> NDArray[Any]:
         """Another column of the records, by dotted path, aligned with the scores: a subject, a document.
 

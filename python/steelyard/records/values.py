@@ -82,9 +82,11 @@ def _printable(value: str) -> str:
     return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
 
 
-def texts(values: Sequence[Any], name: str, where: Callable[[int], str]) -> list[str | None]:
+def texts(
+    values: Sequence[Any], name: str, where: Callable[[int], str], fix: str = "choose another column"
+) -> list[str | None]:
     """A column as text; a list is an error."""
     for row, value in enumerate(values):
         if value is LIST:
-            raise record_error(f"{where(row)}: {name}", "a number or text", "a list", "choose another column")
+            raise record_error(f"{where(row)}: {name}", "a number or text", "a list", fix)
     return [text(value) for value in values]

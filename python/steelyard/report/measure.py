@@ -117,8 +117,7 @@ def pairs(
 
 def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) -> PairResult:
     """One pair out of ``m``, whose verdicts together keep the confidence level: each reads 1 - alpha/m."""
-    groups = _groups(scores, base, options)
-
+    groups = _groups(scores, options)
     names = {"new": f"the scores of {new!r}", "baseline": f"the scores of {base.name!r}"}
     names["new - baseline"] = f"the differences of {new!r} from {base.name!r}"
 
@@ -187,12 +186,6 @@ def _comparable(runs: Runs, names: Sequence[tuple[str, str]]) -> tuple[list[tupl
     return kept, [f"not compared, since their records have no id: {', '.join(without)}; {fix}"]
 
 
-def _groups(scores: Scores, run: Run, options: Options) -> NDArray[Any] | None:
+def _groups(scores: Scores, options: Options) -> NDArray[Any] | None:
     """Clusters of the matched ids; None where every id is its own."""
-    if options.clusters is not None:
-        return scores.column(options.clusters)
-    if run.cluster is None or run.ids is None or scores.ids is None:
-        return None
-    of_id = dict(zip(run.ids.tolist(), run.cluster.tolist(), strict=True))
-    groups = np.array([of_id[i] for i in scores.ids.tolist()])
-    return None if np.array_equal(groups, scores.ids) else groups
+    return scores.cluster if options.clusters is None else scores.column(options.clusters)
