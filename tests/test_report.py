@@ -728,12 +728,46 @@ def test_the_terminal_shows_the_verdict_on_calibration(
 ) -> None:
     made = calibrated(*[8, 9, 10] * 6)
     text = str(made).partition("Calibration of each model")[2]
-    assert re.search(r"^asked .* overconfident$", text, flags=re.M)
+    assert "Overconfident: asked." in text
     assert max(map(len, text.splitlines())) <= 80
-    floor = "Floor: the ECE that"
+    floor = "Floor is what"
     assert floor not in text  # the terminal does not show that column
     _, page = page_of(made, tmp_path)
     assert floor in page.text
     assert floor in made.to_markdown()
     heads = next(row for row in page.rows if "ECE" in row)
-    assert {"confidence", "accuracy", "gap", "gap interval", "verdict"} <= set(heads)
+    assert {"confidence", "accuracy", "gap", "gap interval"} <= set(heads)
+
+
+# ---- a verdict in words, with its margin
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "margin", "claim"),
+    [
+        (40, 8, 0.02, "new is better than base: "),
+        (8, 60, 0.02, "new is worse than base by more than 0.02: "),
+        (10, 28, 0.02, "new is worse than base, but not surely by more than 0.02 (undecided): -0.0450 [-0.0"),
+        (9, 10, 0.02, "new against base is undecided with a margin of 0.02: "),
+        (9, 9, 0.0, "new against base is undecided: "),
+        (9, 10, 0.1, "new is not worse than base by more than 0.1: "),
+        (10, 28, 0.1, "new is worse than base by at most 0.0"),
+    ],
+)
+@pytest.mark.parametrize("higher", [True, False])
+def test_a_finding_says_what_the_margin_makes_of_it(
+    wins: int, losses: int, margin: float, claim: str, higher: bool, tmp_path: Path
+) -> None:
+    pair = discordant(tmp_path, ("new", *((wins, losses) if higher else (losses, wins))), n=400)
+    runs = records.read(tmp_path / "r.jsonl")
+    made = report.build(runs, baseline="base", margin=margin, higher_is_better=higher)
+    (finding,) = sections.findings(made)
+    assert finding.text.startswith(claim if higher else claim.partition(": ")[0]), finding.text
+    assert finding.word.replace(" ", "_") == made.pairs[0].verdict
+    bound = abs(pair.pairs[0].difference.low if higher else pair.pairs[0].difference.high)
+    assert ("non-inferior" in finding.text) == (f"by at most {bound:.4f}, within the margin 0.1 " in finding.text)
+
+
+def test_a_power_of_ten_stays_on_one_line(tmp_path: Path) -> None:
+    _, page = page_of(discordant(tmp_path, ("far", 90, 2)), tmp_path)
+    assert "p <\u00a01e-\u206016," in page.text

@@ -411,7 +411,7 @@ def _styled(text: str) -> Text:
     styled = Text(text)
     styled.highlight_regex(r"(?m)(?<=\n\n).+$|\A.+$", "bold")
     styled.highlight_regex(r"(?m)(?<=  )(better|not worse)$", "green")
-    styled.highlight_regex(r"(?m)(?<=  )(worse|overconfident|underconfident|miscalibrated)$", "red")
+    styled.highlight_regex(r"(?m)(?<=  )worse$", "red")
     styled.highlight_regex(r"(?m)(?<=  )undecided$", "yellow")
     styled.highlight_regex(r"(?m)^-+(  -+)+$", "dim")
     return styled

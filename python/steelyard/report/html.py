@@ -62,8 +62,10 @@ def page(report: Contents) -> str:
 
 
 def _unbroken(text: str) -> str:
-    """Intervals and per cents do not end up on two lines."""
-    return re.sub(r"(?<=\d) (?=%)", "\u00a0", re.sub(r"\[(\S+), (\S+)\]", "[\\1,\u00a0\\2]", text))
+    """Intervals, per cents and p-values do not end up on two lines."""
+    text = re.sub(r"\[(\S+), (\S+)\]", "[\\1,\u00a0\\2]", text)
+    text = re.sub(r"(?<=\d) (?=%)", "\u00a0", text)
+    return re.sub(r"\bp ([=<]) ([\d.]+e-)(?=\d)", "p \\1\u00a0\\2\u2060", text)  # the joiner: no break after "-"
 
 
 def blocks(report: Contents) -> Iterator[Block]:

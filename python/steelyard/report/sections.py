@@ -15,7 +15,7 @@ from .words import count, interval, listed, number, percent, places, plural, pro
 
 if TYPE_CHECKING:
     from ..calibration import Reliability
-    from .results import Contents, ModelResult, PairResult, Section
+    from .results import Contents, ModelResult, Options, PairResult, Section
 
 NAME = Column("model")
 N = Column("n", number=True)
@@ -287,8 +287,8 @@ def calibration(report: Contents) -> Iterator[Table]:
     estimates = [r.ece for _, r in known]
     digits = _digits(estimates)
     notes = (
-        "ECE: the mean distance between confidence and accuracy over bins of equal width; gap: confidence - accuracy.",
-        "Verdict: undecided where the interval of the ECE holds 0, as that of a calibrated model mostly does.",
+        "ECE is the mean distance between confidence and accuracy over bins of equal width.",
+        *_calibration_verdicts(known),
         *_clusters_note(estimates),
         *made_by(estimates),
         *_rough((name, r.ece) for name, r in known),
@@ -299,21 +299,31 @@ def calibration(report: Contents) -> Iterator[Table]:
     yield Table("Calibration of each model", _calibration_columns(clustered), rows, notes)
 
 
+def _calibration_verdicts(known: Iterable[tuple[str, Reliability]]) -> Iterator[str]:
+    """Which models are what, each verdict once."""
+    of: dict[str, list[str]] = {}
+    for name, result in known:
+        of.setdefault(result.verdict(), []).append(printable(name))
+    for word, names in of.items():
+        why = " (the interval of the ECE holds 0, or there is none)" if word == "undecided" else ""
+        yield f"{_capital(word)}: {listed(names)}{why}."
+
+
 def _calibration_columns(clustered: bool) -> tuple[Column, ...]:
-    floor = "Floor: the ECE that a calibrated model with these confidences would have on average."
+    gap = "Gap is confidence - accuracy."
+    floor = "Floor is what the ECE of a calibrated model with these confidences would be on average."
     return (
         NAME,
         Column("n in clusters" if clustered else "n", number=True),
-        Column("confidence", number=True, brief=False),
-        Column("accuracy", number=True, brief=False),
-        Column("gap", number=True),
-        Column("gap interval", number=True, brief=False),
+        Column("confidence", number=True),
+        Column("accuracy", number=True),
         Column("ECE", number=True),
         INTERVAL,
         Column("floor", number=True, brief=False, note=floor),
         Column("RMS", number=True, brief=False),
         Column("MCE", number=True, brief=False),
-        Column("verdict"),
+        Column("gap", number=True, brief=False, note=gap),
+        Column("gap interval", number=True, brief=False),
     )
 
 
@@ -324,14 +334,13 @@ def _calibration_row(name: str, result: Reliability, digits: int) -> tuple[str, 
         _n(result.ece),
         number(confidence, min(digits, 4)),
         number(accuracy, min(digits, 4)),
-        number(one(result.gap.value), digits, signed=True),
-        interval(one(result.gap.low), one(result.gap.high), digits),
         number(one(result.ece.value), digits),
         interval(one(result.ece.low), one(result.ece.high), digits),
         number(result.noise_floor, digits),
         number(one(result.rmsce.value), digits),
         number(one(result.mce.value), digits),
-        result.verdict(),
+        number(one(result.gap.value), digits, signed=True),
+        interval(one(result.gap.low), one(result.gap.high), digits),
     )
 
 
@@ -409,26 +418,40 @@ def findings(report: Contents) -> list[Finding]:
 
 def _pair_finding(pair: PairResult, report: Contents) -> Finding:
     e = pair.difference
-    digits = _digits([e])
-    name, base = printable(pair.model), printable(pair.baseline)
-    margin = report.options.margin
-    most = f" by more than {margin:g}" if margin else ""
+    figures = _with_interval(e, _digits([e]), signed=True)
     shown = probability(pair.p_adjusted)
     relation = shown.replace("<", "< ") if shown.startswith("<") else f"= {shown}"
     p = f"p {relation}{' (Holm)' if len(report.pairs) > 1 else ''}"
-    word = verdict(pair)
-    claim = {
-        "better": f"{name} is better than {base}",
-        "not worse": f"{name} is not worse than {base}{most}",
-        "worse": f"{name} is worse than {base}{most}",
-        "undecided": f"{name} against {base} is undecided",
-    }[word]
-    figures = _with_interval(e, digits, signed=True)
     strict = f" (at {_strict(report)} {_simultaneous(pair)})" if len(report.pairs) > 1 and e.low is not None else ""
     clusters = f" in {plural(int(one(e.n_clusters) or 0), 'cluster')}" if e.n_clusters is not None else ""
     ids = f"{plural(int(one(e.n) or 0), 'shared id')}{clusters}"
-    few = f"; {said}" if (said := _few_matched(pair)) else ""
-    return Finding(word, f"{claim}: {figures}{strict}, {p}, {ids}{few}.")
+    return Finding(verdict(pair), f"{_claim(pair, report.options)}: {figures}{strict}, {p}, {ids}.")
+
+
+def _claim(pair: PairResult, options: Options) -> str:
+    """What the verdict amounts to with its margin, read from the interval that decides it."""
+    name, base, margin = printable(pair.model), printable(pair.baseline), f"{options.margin:g}"
+    most = f" by more than {margin}" if options.margin else ""
+    loss = _largest_loss(pair, options)
+    match verdict(pair):
+        case "undecided" if loss is not None:
+            return f"{name} is worse than {base}, but not surely{most} (undecided)"
+        case "undecided":
+            return f"{name} against {base} is undecided{f' with a margin of {margin}' if options.margin else ''}"
+        case "not worse" if loss is not None:
+            bound = number(loss, _digits([pair.difference]))
+            return f"{name} is worse than {base} by at most {bound}, within the margin {margin} (non-inferior)"
+        case word:
+            return f"{name} is {word} than {base}{'' if word == 'better' else most}"
+
+
+def _largest_loss(pair: PairResult, options: Options) -> float | None:
+    """Where the interval that decides holds losses alone, the largest of them."""
+    low, high = one(pair.simultaneous.low), one(pair.simultaneous.high)
+    if low is None or high is None:
+        return None
+    best, worst = (high, low) if options.higher_is_better else (-low, -high)
+    return -worst if best < 0.0 else None
 
 
 def _calibration_findings(models: Sequence[ModelResult]) -> Iterator[Finding]:
