@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -338,6 +339,27 @@ def test_missing_scores(missing: str, score: float, said: str, tmp_path: Path) -
         assert model["n"] == (80 if missing == "drop" else 100)
 
 
+def test_what_was_lost_is_said_first(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = write(tmp_path / "few.jsonl", [True, False, True])
+    summary, page = tmp_path / "summary.md", tmp_path / "page.html"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    result = run("compare", base, few, "--html", page)
+    assert result.exit_code == 0
+    said = "few against base is compared on 3 of base's 400 ids alone."
+    assert result.stdout.split("\n\n")[1] == f"Caution: {said}"
+    assert said in summary.read_text().split("###")[0]
+    assert f'<li class="caution">Caution: {html.escape(said).replace("x27", "39")}</li>' in page.read_text()
+    lines = [json.dumps({"id": i, "correct": None if i % 8 == 0 else i % 3 > 0}) for i in range(400)]
+    path = tmp_path / "gaps.jsonl"
+    path.write_text("\n".join(lines))
+    result = " ".join(run("compare", base, path).stdout.split())
+    lost = "50 of gaps's 400 records have no score and are left out; if they are failures, count them with"
+    assert f"Caution: {lost} --missing wrong. Caution: gaps against base is compared on 350 of" in result
+    assert "Caution" not in run("compare", base, path, "--missing", "wrong").stdout
+    made = sy.report.build(sy.records.read(path), higher_is_better=False)
+    assert f"Caution: {lost} missing= and the number of a bad score." in " ".join(str(made).split())
+
+
 def test_a_missing_score_is_never_a_good_loss(base: Path, better: Path, tmp_path: Path) -> None:
     for words in (("report", base), ("compare", base, better)):
         bad(run(*words, "--missing", "wrong", "--lower-is-better"), "--missing: expected", "0 would be the best of all")
@@ -373,10 +395,9 @@ def test_few_ids_that_match_are_refused(base: Path, tmp_path: Path) -> None:
     assert (pair["matched"], pair["of_model"], pair["of_baseline"], pair["unmatched"]) == (250, 300, 400, 200)
     printed = run("report", base, other, "--baseline", "base")
     assert printed.exit_code == 0
-    assert "Only 250 ids match (other has 300, base 400)" in printed.stdout
-    assert (
-        "Only" not in run("report", base, write(tmp_path / "most.jsonl", [True] * 100, first=310), "--id", "id").stdout
-    )
+    assert "Caution: other against base is compared on 250 of base's 400 ids alone." in printed.stdout
+    most = write(tmp_path / "most.jsonl", [True] * 380, first=10)
+    assert "Caution" not in run("report", base, most).stdout
     bad(
         run("compare", base, other, "--min-matched", "90"), "--min-matched: expected a share from 0 to 1; got 90", "0.9"
     )

@@ -413,6 +413,7 @@ def _styled(text: str) -> Text:
     styled.highlight_regex(r"(?m)(?<=  )(better|not worse)$", "green")
     styled.highlight_regex(r"(?m)(?<=  )worse$", "red")
     styled.highlight_regex(r"(?m)(?<=  )undecided$", "yellow")
+    styled.highlight_regex(r"(?m)^Caution: .*(\n  .*)*", "bold yellow")
     styled.highlight_regex(r"(?m)^-+(  -+)+$", "dim")
     return styled
 

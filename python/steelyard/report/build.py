@@ -35,6 +35,8 @@ class Report(Contents):
     def to_text(self, width: int = 80) -> str:
         """The report as plain text for a terminal of ``width`` columns."""
         blocks = [tables.wrap(sections.headline(self), width)]
+        cautions = [line for text in sections.cautions(self) for line in tables.wrap(text, width, "  ")]
+        blocks += [cautions] if cautions else []
         blocks += [list(tables.text_lines(table, width)) for table in sections.tables(self)]
         for section in self.sections:
             blocks += [[line for text in sections.words(section) for line in tables.wrap(text, width)]]

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 FEW_CLUSTERS = 10  # below, what is said of clusters is rough
 MIN_MATCHED = 0.9  # of the ids of the side that has fewer
+MOST_LOST = 0.1  # of a model's ids or records; where more do not count, it is said first
 
 
 @dataclass(frozen=True)
 class Options:
     """What the caller asked for: column of the clusters, level of the intervals, margin and direction of verdicts.
 
-    ``min_matched`` is the share of the smaller side's ids that have to match; None: where fewer do, a note says so.
+    ``min_matched`` is the share of the smaller side's ids that have to match; None: where fewer do, it is said.
     """
 
     clusters: str | None

@@ -8,8 +8,9 @@ from math import fsum
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._text import printable
+from ..errors import keyword
 from ..estimate import Estimate
-from .results import FEW_CLUSTERS, MIN_MATCHED
+from .results import FEW_CLUSTERS, MOST_LOST
 from .tables import Column, Table
 from .words import count, interval, listed, number, percent, places, plural, probability
 
@@ -210,9 +211,6 @@ def _pair_notes(report: Contents) -> Iterator[str]:
     matched = _span([int(one(pair.difference.n) or 0) for pair in report.pairs])
     unmatched = _span([pair.unmatched for pair in report.pairs])
     yield f"{matched} ids matched, {unmatched} unmatched. Won/lost: ids on which the model scored better/worse."
-    for pair in report.pairs:
-        if few := _few_matched(pair):
-            yield f"{_capital(few)}: the comparison is of these alone."
     margin = f"margin {report.options.margin:g}"
     m = len(report.pairs)
     if m > 1:
@@ -258,14 +256,6 @@ def _simultaneous(pair: PairResult) -> str:
     """The interval that the verdict reads."""
     e = pair.simultaneous
     return interval(one(e.low), one(e.high), _digits([pair.difference]))
-
-
-def _few_matched(pair: PairResult) -> str:
-    """In how few ids a pair matches, where it is few."""
-    if pair.matched_share >= MIN_MATCHED:
-        return ""
-    sides = f"{printable(pair.model)} has {count(pair.of_model)}, {printable(pair.baseline)} {count(pair.of_baseline)}"
-    return f"only {plural(pair.matched, 'id')} match ({sides})"
 
 
 def _span(counts: Sequence[int]) -> str:
@@ -411,9 +401,35 @@ class Finding(NamedTuple):
 def findings(report: Contents) -> list[Finding]:
     """The report in sentences, for someone who reads nothing else."""
     return [
+        *(Finding("caution", text) for text in cautions(report)),
         *(_pair_finding(pair, report) for pair in report.pairs),
         *_calibration_findings(report.models),
     ]
+
+
+def cautions(report: Contents) -> list[str]:
+    """Where much of what was read does not count: nobody should have to find that in a column."""
+    return [f"Caution: {text}" for text in (*_missing_scores(report), *_unmatched(report))]
+
+
+def _missing_scores(report: Contents) -> Iterator[str]:
+    """Models that lost many records because these have no score."""
+    for m in report.models:
+        all_ = m.n + m.no_score
+        if m.filled is None and m.no_score > MOST_LOST * all_:
+            lost = f"{count(m.no_score)} of {printable(m.name)}'s {plural(all_, 'record')}"
+            bad_score = f"{keyword('missing')} and the number of a bad score"
+            how = keyword("missing", "wrong") if report.options.higher_is_better else bad_score
+            yield f"{lost} have no score and are left out; if they are failures, count them with {how}."
+
+
+def _unmatched(report: Contents) -> Iterator[str]:
+    """Pairs that were compared on a part of what one of the two has."""
+    for pair in report.pairs:
+        name, all_ = max((pair.baseline, pair.of_baseline), (pair.model, pair.of_model), key=lambda side: side[1])
+        if all_ - pair.matched > MOST_LOST * all_:
+            of = f"{count(pair.matched)} of {printable(name)}'s {plural(all_, 'id')}"
+            yield f"{printable(pair.model)} against {printable(pair.baseline)} is compared on {of} alone."
 
 
 def _pair_finding(pair: PairResult, report: Contents) -> Finding:
