@@ -570,3 +570,39 @@ def test_columns_of_a_wide_file_are_offered_as_models(tmp_path: Path) -> None:
     bad(run("compare", path, "--baseline", "gpt", "--models", "claude,humn"), f"expected some of {THREE}; got 'humn'")
     bad(run("compare", path, "--baseline", "gtp", "--models", "claude"), f"one of the models {THREE}; got 'gtp'")
     assert run("compare", path, "--baseline", "gpt", "--models", "claude").exit_code == 0
+
+
+# ---- models that are columns
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> Path:
+    path = tmp_path / "wide.csv"
+    rows = [f"{i},d{i // 4},{int(i % 3 > 0)},{int(i % 4 > 0)},{int(i % 5 > 0)}" for i in range(60)]
+    path.write_text("\n".join(["question_id,document,gpt,claude,human", *rows]))
+    return path
+
+
+def test_report_takes_columns_as_models(wide: Path, base: Path, better: Path) -> None:
+    data = json.loads(run("report", wide, "--models", "gpt,claude", "--models", "human", "--json", "-").stdout)
+    assert [model["name"] for model in data["models"]] == ["gpt", "claude", "human"]
+    assert len(data["pairs"]) == 3
+    data = json.loads(run("report", wide, "--models", "claude", "--baseline", "gpt", "--json", "-").stdout)
+    assert [(pair["model"], pair["baseline"]) for pair in data["pairs"]] == [("claude", "gpt")]
+    bad(run("report", wide, "--models", "claude,humn"), "--models: expected some of", "'human'; got 'humn'")
+    data = json.loads(run("report", base, better, "--models", "better", "--json", "-").stdout)
+    assert [model["name"] for model in data["models"]] == ["better"]
+    assert data["left_out"] == {str(base): {"of a model not asked for": 400}}
+
+
+def test_what_is_wanting_beside_columns_is_named(wide: Path, base: Path) -> None:
+    bad(run("compare", wide, "--baseline", "gpt"), "--models: expected the columns to compare with 'gpt'", "'claude'")
+    bad(run("compare", wide, "--models", "claude"), "--baseline: expected the name of a model", "'gpt'")
+    bad(run("compare", base), "FILE: expected a model to compare with 'base'; got none", "second file", "--models")
+
+
+def test_a_choice_that_is_none_is_refused_in_our_words(
+    base: Path, better: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["compare", str(base), str(better), "--fail-on", "better"]) == 2
+    assert "Invalid value for '--fail-on': 'better' is not one of 'worse', " in capsys.readouterr().err

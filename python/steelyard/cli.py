@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -80,6 +81,12 @@ Filter = Annotated[str | None, typer.Option(help="Which filter of an lm-evaluati
 Names = Annotated[
     list[str] | None, typer.Option("--names", help="The models' names, one a file: repeated or with commas.")
 ]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--models", help="Only these models, or columns that are one each: repeated or with commas.", metavar="NAME"
+    ),
+]
 Repeats = Annotated[
     str | None, typer.Option(help="'epochs': equal ids are repetitions of one question.", metavar="epochs")
 ]
@@ -125,6 +132,7 @@ def report_command(
     html: Html = None,
     json_to: Json = None,
     baseline: Annotated[str | None, typer.Option(help="Compare every model with this one.", metavar="NAME")] = None,
+    models: Models = None,
     margin: Margin = 0.0,
     confidence_level: Level = 0.95,
     lower_is_better: LowerIsBetter = False,
@@ -151,7 +159,8 @@ def report_command(
         paths = _paths(files)
         out = _outputs(paths, json_to, html)
         how = _missing(missing, lower_is_better)
-        runs = _read(paths, names=names, filter=filter, repeats=repeats, missing=how, **columns)
+        chosen = None if models is None else partial(_asked_for, models, baseline)
+        runs = _read(paths, names=names, models=chosen, filter=filter, repeats=repeats, missing=how, **columns)
         made = report.build(
             runs,
             confidence_level=confidence_level,
@@ -171,13 +180,11 @@ def compare(
     *,
     margin: Margin = 0.0,
     min_matched: MinMatched = MIN_MATCHED,
-    fail_on: Annotated[FailOn, typer.Option(help="Exit with 1 if any model is this.")] = FailOn.worse,
+    fail_on: Annotated[FailOn, typer.Option(help="Exit with 1 if any is worse; or worse or undecided.")] = FailOn.worse,
     baseline: Annotated[
         str | None, typer.Option(help="The model to compare with; the first file's otherwise.", metavar="NAME")
     ] = None,
-    models: Annotated[
-        list[str] | None, typer.Option("--models", help="Compare only these: repeated or with commas.", metavar="NAME")
-    ] = None,
+    models: Models = None,
     html: Html = None,
     json_to: Json = None,
     confidence_level: Level = 0.95,
@@ -257,7 +264,8 @@ def _usage(error: Exception) -> str | None:
     if message is None:
         return None
     context = getattr(error, "ctx", None)
-    return f"{str(message()).strip()} (see {context.command_path if context is not None else 'steelyard'} --help)"
+    said = str(message()).strip().replace(": Value error, ", ": ", 1)  # Pydantic's word, below Typer
+    return f"{said} (see {context.command_path if context is not None else 'steelyard'} --help)"
 
 
 def _paths(files: list[str]) -> list[str]:
@@ -303,6 +311,17 @@ def _split(names: list[str]) -> list[str]:
     return [part.strip() for name in names for part in name.split(",")]
 
 
+def _all_names(of_files: Sequence[Sequence[str]]) -> list[str]:
+    return list(dict.fromkeys(name for of_file in of_files for name in of_file))
+
+
+def _asked_for(given: list[str], baseline: str | None, of_files: Sequence[Sequence[str]]) -> list[str]:
+    """The baseline, if any, and the models as --models names them: a name with a comma may be one."""
+    names = _all_names(of_files)
+    asked = [name for one in given for name in ([one] if one in names else _split([one]))]
+    return asked if baseline is None else [baseline, *asked]
+
+
 class _Chosen:
     """Which models ``compare`` reads: it is asked when their names are known and nothing is checked yet."""
 
@@ -312,7 +331,7 @@ class _Chosen:
         self.models: list[str] | None = None
 
     def __call__(self, of_files: Sequence[Sequence[str]]) -> Sequence[str]:
-        names = list(dict.fromkeys(name for of_file in of_files for name in of_file))
+        names = _all_names(of_files)
         if self.given is None and isinstance(of_files[0], records.Offered):
             raise self._no_models(of_files[0])
         if not self.baseline:
@@ -326,7 +345,7 @@ class _Chosen:
             raise value_error("baseline", expected, repr(self.baseline))
         if self.given is None:
             return names
-        self.models = [name for one in self.given for name in ([one] if one in names else _split([one]))]
+        self.models = _asked_for(self.given, None, of_files)
         return [self.baseline, *self.models]
 
     def _no_models(self, offered: records.Offered) -> Exception:
@@ -456,7 +475,7 @@ ARGUMENTS = (
     "baseline", "cluster", "confidence", "confidence_level", "epoch", "filter", "id", "loglikelihood", "margin",
     "min_matched", "missing", "model", "models", "n_tokens", "names", "repeats", "score",
 )  # fmt: skip
-OPTIONS = {"paths": "FILE", "higher_is_better": "--lower-is-better"} | {
+OPTIONS = {"paths": "FILE", "runs": "FILE", "higher_is_better": "--lower-is-better"} | {
     name: f"--{name.replace('_', '-')}" for name in ARGUMENTS
 }
 

@@ -217,7 +217,9 @@ def comparison(
         _known(runs.names, name, "models")
     names = [name for name in dict.fromkeys(runs.names if models is None else models) if name != baseline]
     if not names:
-        raise value_error("models", f"a model to compare with {baseline!r}", "none", "pass a second file or model")
+        fix = f"pass a second file, or name columns that are models with {keyword('models')}"
+        given = "runs" if models is None else "models"
+        raise value_error(given, f"a model to compare with {baseline!r}", "none", fix)
     kept = replace(runs, runs=tuple(runs[name] for name in dict.fromkeys((baseline, *names))))
     options = Options(clusters, confidence_level, margin, higher_is_better, fraction(min_matched, "min_matched"))
     _check_direction(kept, options)
