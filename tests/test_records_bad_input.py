@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import re
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,17 @@ from steelyard.errors import RecordError
 GOOD = b'{"id": 1, "acc": 1}\n{"id": 2, "acc": 0}\n'
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123456789abcdef\nsize 4080492\n"
 KIND = "expected records as JSON Lines, a JSON array, CSV or Parquet; got "
+
+INSPECT = b'{\n "version": 2,\n "eval": {"task": "t"},\n "samples": [{"id": 1}]\n}\n'
+
+
+def zipped(name: str) -> bytes:
+    """A zip archive of one empty file."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(name, "")
+    return out.getvalue()
+
 
 # name of the file, its bytes, what the sentence says after the file's path
 BAD = {
@@ -53,7 +66,16 @@ BAD = {
     "only a BOM": ("a.csv", b"\xef\xbb\xbf", f": {KIND}an empty file"),
     "LFS pointer": ("a.jsonl", POINTER, f": {KIND}a git-lfs pointer; run `git lfs pull`"),
     "LFS pointer as Parquet": ("a.parquet", POINTER, f": {KIND}a git-lfs pointer; run `git lfs pull`"),
-    "zip": ("a.eval", b"PK\x03\x04" + bytes(40), f": {KIND}a zip archive; unpack it"),
+    "zip": ("a.zip", b"PK\x03\x04" + bytes(40), f": {KIND}a zip archive; unpack it"),
+    "Inspect": ("a.eval", b"PK\x03\x04" + bytes(40), f": {KIND}an Inspect log; convert it with `inspect log dump`, and then write what is under 'samples' one record a line: `jq -c '.samples[]'`"),
+    "Inspect by another name": ("a.log", zipped("_journal/start.json"), f": {KIND}an Inspect log; convert it"),
+    "NumPy arrays": ("a.npz", zipped("scores.npy"), f": {KIND}NumPy arrays; load them with np.load and use"),
+    "Inspect dumped": ("a.json", INSPECT, f": {KIND}an Inspect log; write what is under 'samples' one record a line: `jq -c '.samples[]'`"),
+    "Inspect on one line": ("a.json", json.dumps(json.loads(INSPECT)).encode(), f": {KIND}an Inspect log; write what is under 'samples'"),
+    "lm-eval on one line": ("a.json", b'{"results": {}, "configs": {}}', f": {KIND}an lm-evaluation-harness results file; give"),
+    "records inside": ("a.json", b'{\n "n": 1, "my rows": [{"acc": 1}]}', f": {KIND}one JSON object (keys 'n', 'my rows'); write what is under 'my rows' one record a line, or an array"),
+    "letters named": ("a.csv", b"id,score\n1,C\n2,I\n", ", line 2: 'score': expected a number, true or false (null or 'N/A' where there is none); got 'C'; letters of a grade are no scores: write them as numbers (C as 1, I as 0), or compare the answer with score='target==answer'"),
+    "letters inside": ("a.jsonl", b'{"id": 1, "scores": {"m": {"value": "I"}}}\n', ": expected a score column"),
     "zstandard": ("a.jsonl.zst", b"\x28\xb5\x2f\xfd" + bytes(40), f": {KIND}zstandard data; decompress it first"),
     "NumPy": ("a.npy", b"\x93NUMPY" + bytes(40), f": {KIND}a NumPy array; load it"),
     "gzip cut off": ("a.jsonl.gz", gzip.compress(GOOD * 1000)[:-20], ": expected a whole gzip file; got a damaged or truncated one"),
@@ -273,3 +295,14 @@ def test_a_file_cut_anywhere_loses_nothing_in_silence(
     assert run.score.tolist() == expected[: len(run)]
     left = whole[: len(whole) - cut].rstrip(b"\n").count(b"\n") + 1
     assert len(run) == (len(rows) if packed else left)
+
+
+def test_letters_of_a_grade_are_said_to_be_no_score(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    rows = [{"id": i, "target": "C", "scores": {"m": {"value": "CI"[i % 2], "answer": "CD"[i % 2]}}} for i in range(4)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(
+        RecordError, match=r"with models=; 'scores\.m\.value': letters of a grade are no scores; write them"
+    ):
+        records.read(path)
+    assert records.read(path, score="target==scores.m.answer")["a"].score.tolist() == [1, 0, 1, 0]

@@ -84,7 +84,10 @@ def test_one_unusable_column_is_dropped_in_all_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "wrong"),
     [
-        (["d", None, "d"], "line 2: cluster 'cluster': expected a value in every row; got none in 1 of 3; give each row"),
+        (
+            ["d", None, "d"],
+            "line 2: cluster 'cluster': expected a value in every row; got none in 1 of 3; give each row",
+        ),
         (["d", " ", ""], "line 2: cluster 'cluster': expected a value in every row; got none in 2 of 3; give each row"),
         (["d", ["d", "e"], "d"], "line 2: cluster 'cluster': expected a number or text; got a list; choose another"),
     ],

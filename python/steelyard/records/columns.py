@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import RecordError, keyword
 from . import labels, lm_eval
 from .table import LIST, Table, record_error, shorten
-from .values import number, numbers
+from .values import LETTERS, graded_by_letters, grades_fix, number, numbers
 
 SCORE_NAMES = ("correct", "is_correct", "acc", "exact_match", "score")
 SCORE_PAIRS = (
@@ -211,7 +211,7 @@ class _Finder:
             f"a score column ({', '.join(SCORE_NAMES)}, or a pair such as true_label and pred_label)",
             self._columns(),
             f"name the score's column with {keyword('score')}, or {keyword('score', 'a==b')} to compare two, "
-            f"or a column for each model with {keyword('models')}",
+            f"or a column for each model with {keyword('models')}{self._letters()}",
         )
 
     def inside_models(self, models: tuple[str, ...]) -> dict[str, str | None]:
@@ -369,6 +369,12 @@ class _Finder:
             f"{len(candidates)}: {_some(candidates)}",
             f"choose with {keyword(role)}",
         )
+
+    def _letters(self) -> str:
+        """What to do about columns of grades, which are no scores."""
+        columns = self.table.columns
+        found = [name for name in columns if graded_by_letters(columns.values_of(name)) and "I" in columns[name]]
+        return f"; {_some(found)}: {LETTERS}; {grades_fix()}" if found else ""
 
     def _columns(self) -> str:
         of_kind: dict[str, list[str]] = {"scalar": [], "list": [], "empty": []}

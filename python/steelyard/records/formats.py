@@ -29,7 +29,6 @@ _BLOCK = 8192  # rows of CSV turned into columns at a time
 _CELLS = 2_000_000  # and at most so many fields
 _JSON_SPACE = " \t\n\r"
 _OTHER_FORMATS = (
-    (b"PK\x03\x04", "a zip archive", "unpack it (an Inspect .eval log: convert it with `inspect log dump`)"),
     (b"\x28\xb5\x2f\xfd", "zstandard data", "decompress it first; gzip is read as it is"),
     (b"BZh", "bzip2 data", "decompress it first; gzip is read as it is"),
     (b"\xfd7zXZ\x00", "xz data", "decompress it first; gzip is read as it is"),
@@ -63,8 +62,8 @@ def _read(name: str, source: Source, told: Callable[[], None], asked: Collection
         raise record_error(name, _EXPECTED, "an empty file", "check how it was written")
     if head.startswith(b"version https://git-lfs"):
         raise record_error(name, _EXPECTED, "a git-lfs pointer", "run `git lfs pull` to fetch the data itself")
-    if head.startswith(b"PK\x03\x04") and (b"[Content_Types].xml" in head or b"xl/" in head):
-        raise record_error(name, _EXPECTED, "an Excel workbook", "save the sheet as CSV in UTF-8")
+    if head.startswith(b"PK\x03\x04"):
+        raise record_error(name, _EXPECTED, *_zip(name, head))
     for magic, kind, fix in _OTHER_FORMATS:
         if head.startswith(magic):
             raise record_error(name, _EXPECTED, kind, fix)
@@ -81,6 +80,24 @@ def _read(name: str, source: Source, told: Callable[[], None], asked: Collection
     if stem.endswith(".parquet"):
         raise record_error(name, "a Parquet file", _shown(start), "write it again")
     return _csv(name, file, told)
+
+
+def _zip(name: str, head: bytes) -> tuple[str, str]:
+    """What a zip archive seems to be, by the name of the first file in it, and what to do with it."""
+    first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    if b"[Content_Types].xml" in head or b"xl/" in head:
+        return "an Excel workbook", "save the sheet as CSV in UTF-8"
+    if first.endswith(b".npy"):
+        return "NumPy arrays", "load them with np.load and use the calls of steelyard on them"
+    if name.lower().endswith(".eval") or first.startswith((b"_journal/", b"samples/", b"header.json")):
+        return "an Inspect log", f"convert it with `inspect log dump`, and then {_one_a_line('samples')}"
+    return "a zip archive", "unpack it"
+
+
+def _one_a_line(key: str) -> str:
+    """How to make records of the list that one JSON object holds."""
+    command = f": `jq -c '.{key}[]'`" if key.isascii() and key.isidentifier() else ""
+    return f"write what is under {shorten(key)!r} one record a line{command}"
 
 
 def _shown(text: bytes | str) -> str:
@@ -135,6 +152,8 @@ def _json_lines(name: str, file: IO[bytes], told: Callable[[], None], asked: Col
             raise _bad_json(name, line, data, error) from error
         if type(record) is not dict:
             raise record_error(f"{name}, line {line}", "a JSON object", _kind(record), "write one JSON object a line")
+        if line == 1:
+            _check_no_log(name, record)
         table.append(record, line)
     return table.finish()
 
@@ -180,12 +199,25 @@ def _whole_object(name: str, data: bytes) -> Table:
         line = getattr(error, "lineno", 1)
         found = f"text that is not JSON ({getattr(error, 'msg', error)})"
         raise record_error(f"{name}, line {line}", "a JSON object a line", found, "correct the file") from error
-    if "results" in record and ("configs" in record or "versions" in record):
+    _check_no_log(name, record)
+    keys = ", ".join(repr(shorten(key)) for key in list(record)[:5])
+    lists = [key for key, value in record.items() if _holds_records(value)]
+    fix = _one_a_line(lists[0]) if len(lists) == 1 else "write one record a line"
+    raise record_error(name, _EXPECTED, f"one JSON object (keys {keys})", f"{fix}, or an array")
+
+
+def _holds_records(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def _check_no_log(name: str, record: dict[str, Any]) -> None:
+    """A whole log is one object, on one line or many: its records are inside, or beside it."""
+    if isinstance(record.get("results"), dict) and ("configs" in record or "versions" in record):
         raise record_error(
             name, _EXPECTED, "an lm-evaluation-harness results file", "give the samples_*.jsonl beside it"
         )
-    keys = ", ".join(repr(shorten(key)) for key in list(record)[:5])
-    raise record_error(name, _EXPECTED, f"one JSON object (keys {keys})", "write one record a line, or an array")
+    if isinstance(record.get("eval"), dict) and _holds_records(record.get("samples")):
+        raise record_error(name, _EXPECTED, "an Inspect log", _one_a_line("samples"))
 
 
 def _decoded(name: str, data: bytes) -> str:

@@ -223,6 +223,8 @@ def _numbers(part: Part, column: str | None, role: str) -> tuple[Floats | None, 
         return None, np.ones(len(part.rows), dtype=bool)
     fix = "correct the value" + (f", or pass {keyword(role, NONE)}" if role != "score" else "")
     values = part.values(column)
+    if role == "score" and convert.graded_by_letters(values):
+        fix = f"{convert.LETTERS}: {convert.grades_fix()}"
     with while_at(f"{part.table.file}, column {column!r}"):
         return convert.numbers(values, repr(column), part.where, fix)
 

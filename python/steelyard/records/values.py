@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import keyword
 from .table import LIST, record_error, shorten
 
 MISSING = frozenset({"", "n/a", "na", "null", "none"})  # how text says that there is no value
+
+GRADES = frozenset("CIPN")  # as Inspect writes them: correct, incorrect, partly, no answer
+LETTERS = "letters of a grade are no scores"
+
+
+def graded_by_letters(values: Iterable[Any]) -> bool:
+    """Whether a column holds letters of a grade and nothing else."""
+    found = set()
+    for value in values:
+        if value is not None and value not in GRADES:
+            return False
+        found.add(value)
+    return bool(found - {None})
+
+
+def grades_fix() -> str:
+    """What to do with letters of a grade."""
+    return (
+        f"write them as numbers (C as 1, I as 0), or compare the answer with {keyword('score', 'target==answer')}, "
+        "the names of the two columns"
+    )
 
 
 def numbers(
