@@ -362,6 +362,17 @@ def test_care_pairs_epochs(tmp_path: Path) -> None:
     assert scores.notes[0].startswith("1 id matches only without")
 
 
+def test_blanks_around_names_of_columns_and_models(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id,doc , right \n1,a,1\n2,a,0\n")
+    (run,) = records.read(path, cluster="doc ", score=" right ")
+    assert (run.score.tolist(), run.cluster.tolist()) == ([1, 0], ["a", "a"])
+    rows = [{"id": i, "model": model, "correct": 1} for i in range(2) for model in ("m", "b ", "b")]
+    runs = records.read(lines(tmp_path / "b.jsonl", rows))
+    assert runs.names == ("m", "b ", "b")
+    assert runs.notes == ("'b ' and 'b' are different models: their names differ in the blanks around them",)
+
+
 def test_a_model_that_is_there_without_a_record_is_not_expected_and_got(tmp_path: Path) -> None:
     path = tmp_path / "wide.csv"
     path.write_text("question_id,document,gpt,claude\n1,a,1,0\n2,b,0,1\n")

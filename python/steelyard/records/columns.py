@@ -350,6 +350,8 @@ class _Finder:
             return option
         if option == NONE:
             return None
+        if option.strip() in self.table.columns:
+            return option.strip()  # as a CSV header writes it, blanks and all
         raise missing_column(self.table, keyword(role), option)
 
     def _one_of(self, role: str, names: Sequence[str]) -> str | None:

@@ -354,7 +354,7 @@ class _Assembly:
         read: dict[str, int] = {}
         for table in self.tables:
             read[table.file] = read.get(table.file, 0) + len(table)
-        return Runs(tuple(made), self.left_out, self._guesses(), read)
+        return Runs(tuple(made), self.left_out, self._guesses(), read, _alike(chosen))
 
     def _filtered(self, table: Table) -> Sequence[int]:
         rows, filter = range(len(table)), self.reading.filter
@@ -440,6 +440,15 @@ class _Assembly:
         if len(set(per_file.values())) <= 1:
             return next(iter(per_file.values()), ())
         return tuple(f"{file}: {guess}" for file, guesses in per_file.items() for guess in guesses)
+
+
+def _alike(names: Sequence[str]) -> tuple[str, ...]:
+    """Names that look alike wherever they are printed: they are not one model, and that is said."""
+    of: dict[str, list[str]] = {}
+    for name in names:
+        of.setdefault(name.strip(), []).append(name)
+    alike = [" and ".join(map(repr, several)) for several in of.values() if len(several) > 1]
+    return tuple(f"{several} are different models: their names differ in the blanks around them" for several in alike)
 
 
 def _default_names(files: Sequence[str]) -> list[str]:
