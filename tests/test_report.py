@@ -709,12 +709,13 @@ def test_calibration_is_undecided_where_the_two_intervals_disagree(
     assert result.gap.low > 0 == result.ece.low
     (finding,) = sections.findings(made)
     assert finding.word == "undecided"
-    assert "calibrated or overconfident: the interval of its gap excludes 0, that of its ECE does not" in finding.text
+    assert "undecided, calibrated or overconfident (the interval of the gap excludes 0, that of" in finding.text
     assert "Fewer than 10 clusters (asked: 5): such an interval is rough." in str(made).partition("Calibration")[2]
     fine = report.build(answers("fine"))
     (finding,) = sections.findings(fine)
     assert (finding.word, fine.models[0].reliability.verdict()) == ("calibrated", "undecided")
     assert "is consistent with being calibrated: it says" in finding.text
+    assert "Consistent with being calibrated: fine." in str(fine)
 
 
 def test_calibration_of_one_cluster_has_no_interval(calibrated: Callable[..., report.Report]) -> None:
@@ -771,3 +772,11 @@ def test_a_finding_says_what_the_margin_makes_of_it(
 def test_a_power_of_ten_stays_on_one_line(tmp_path: Path) -> None:
     _, page = page_of(discordant(tmp_path, ("far", 90, 2)), tmp_path)
     assert "p <\u00a01e-\u206016," in page.text
+
+
+def test_the_methods_have_the_names_of_the_field(tmp_path: Path) -> None:
+    rows = [{"id": i, "score": i / 30} for i in range(30)]
+    made = report.build(records.read(write(tmp_path / "graded.jsonl", rows)))
+    assert "Student's t interval: graded values." in str(made)
+    _, page = page_of(made, tmp_path)
+    assert page.rows[1][-1] == "Student's t"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .._text import printable
 from ..errors import keyword
 from ..estimate import Estimate
+from ..records.run import of_ids
 from .results import FEW_CLUSTERS, MOST_LOST
 from .tables import Column, Table
 from .words import count, interval, listed, number, percent, places, plural, probability
@@ -126,9 +127,7 @@ def _merged(models: Sequence[ModelResult]) -> Iterator[str]:
     of: dict[str, list[str]] = {}
     for m in models:
         if m.merged:
-            fewest, most = m.merged["fewest"], m.merged["most"]
-            each = f"{fewest} to {most}" if most > fewest else str(most)
-            records = f"{count(m.merged['records'])} records of {plural(m.merged['ids'], 'id')} ({each} an id)"
+            records = f"{count(m.merged['records'])} records {of_ids(m.merged)}"
             of.setdefault(records, []).append(printable(m.name))
     for records, names in of.items():
         yield f"Every id counts once: {listed(names)} {'has' if len(names) == 1 else 'have'} {records}."
@@ -277,7 +276,6 @@ def calibration(report: Contents) -> Iterator[Table]:
     estimates = [r.ece for _, r in known]
     digits = _digits(estimates)
     notes = (
-        "ECE is the mean distance between confidence and accuracy over bins of equal width.",
         *_calibration_verdicts(known),
         *_clusters_note(estimates),
         *made_by(estimates),
@@ -293,13 +291,13 @@ def _calibration_verdicts(known: Iterable[tuple[str, Reliability]]) -> Iterator[
     """Which models are what, each verdict once."""
     of: dict[str, list[str]] = {}
     for name, result in known:
-        of.setdefault(result.verdict(), []).append(printable(name))
-    for word, names in of.items():
-        why = " (the interval of the ECE holds 0, or there is none)" if word == "undecided" else ""
-        yield f"{_capital(word)}: {listed(names)}{why}."
+        of.setdefault(_calibrated(result)[1], []).append(printable(name))
+    for shown, names in of.items():
+        yield f"{_capital(shown)}: {listed(names)}."
 
 
 def _calibration_columns(clustered: bool) -> tuple[Column, ...]:
+    ece = "ECE is the mean distance between confidence and accuracy over bins of equal width."
     gap = "Gap is confidence - accuracy."
     floor = "Floor is what the ECE of a calibrated model with these confidences would be on average."
     return (
@@ -307,7 +305,7 @@ def _calibration_columns(clustered: bool) -> tuple[Column, ...]:
         Column("n in clusters" if clustered else "n", number=True),
         Column("confidence", number=True),
         Column("accuracy", number=True),
-        Column("ECE", number=True),
+        Column("ECE", number=True, note=ece),
         INTERVAL,
         Column("floor", number=True, brief=False, note=floor),
         Column("RMS", number=True, brief=False),
@@ -481,21 +479,21 @@ def _calibration_findings(models: Sequence[ModelResult]) -> Iterator[Finding]:
         claim = f"says {confidence * 100:.1f} % on average and is right {accuracy * 100:.1f} %"
         gap, ece = _with_interval(result.gap, digits, signed=True), _with_interval(result.ece, digits)
         clusters = f"; {plural(result.n_clusters, 'cluster')}" if result.n_clusters is not None else ""
-        yield Finding(word, f"{printable(model.name)} {shown}: it {claim}, a gap of {gap}; ECE {ece}{clusters}.")
+        yield Finding(word, f"{printable(model.name)} is {shown}: it {claim}, a gap of {gap}; ECE {ece}{clusters}.")
 
 
 def _calibrated(result: Reliability) -> tuple[str, str]:
-    """What both intervals together say, in a word and as a predicate; where they disagree it is undecided."""
+    """What both intervals together say, in a word and in words; where they disagree it is undecided."""
     ece, gap = result.ece, result.gap
     word = str(result.verdict())
     if word != "undecided":
-        return word, f"is {word}"
+        return word, word
     if ece.low is None or gap.low is None or gap.high is None:
-        return word, "may be calibrated or not, which one cluster cannot tell"
+        return word, "undecided (one cluster cannot tell)"
     if gap.low <= 0.0 <= gap.high:
-        return "calibrated", "is consistent with being calibrated"
+        return "calibrated", "consistent with being calibrated"
     kind = "overconfident" if gap.low > 0.0 else "underconfident"
-    return word, f"is undecided, calibrated or {kind}: the interval of its gap excludes 0, that of its ECE does not"
+    return word, f"undecided, calibrated or {kind} (the interval of the gap excludes 0, that of the ECE does not)"
 
 
 def _with_interval(e: Estimate, digits: int, *, signed: bool = False) -> str:
