@@ -378,6 +378,9 @@ def test_a_model_that_is_there_without_a_record_is_not_expected_and_got(tmp_path
     path.write_text("question_id,document,gpt,claude\n1,a,1,0\n2,b,0,1\n")
     with pytest.raises(ValueError, match="models: expected some of 'gpt', 'claude'; got 'wide'"):
         records.read(path, models=["wide", "claude"])
+    path.write_text("question_id,gpt,claude\n1,1,good\n2,0,bad\n")
+    with pytest.raises(ValueError, match="models: expected some of 'gpt'; got 'claude'"):
+        records.read(path, models=["gpt", "claude"])
     rows = [{"id": i, "model": model, "correct": 1, "filter": model} for i in range(3) for model in "ab"]
     path = lines(tmp_path / "long.jsonl", rows)
     with pytest.raises(

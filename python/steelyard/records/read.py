@@ -294,7 +294,7 @@ class _Reading:
         except RecordError as error:
             roles, column = Roles(), columns.model_column(table, self.options)
             offered = columns.models_by_column(table, self.options) if len(self.tables) == 1 and column is None else []
-            if len(offered) > 1:
+            if offered:
                 return Offered(offered, error)
         if roles.wide:
             return list(roles.wide)
