@@ -500,3 +500,11 @@ def test_the_diagram() -> None:
     assert rel.plot(mine) is mine
     figure.canvas.draw()
     plt.close("all")
+
+
+def test_certain_right_answers_have_no_negative_zero() -> None:
+    for probs, targets in (([1.0] * 20, [1] * 20), ([0.0] * 20, [0] * 20)):
+        for clusters in (None, [i // 2 for i in range(20)]):
+            rel = sy.reliability(probs, targets, clusters=clusters)
+            for e in (rel.ece, rel.rmsce, rel.mce):
+                assert not np.signbit([e.value, e.low, e.high]).any(), e

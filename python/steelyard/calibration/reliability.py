@@ -47,7 +47,8 @@ def reliability(
     of a calibrated model have the covariance
     :math:`\Sigma_{bc} = \frac{G}{G - 1} \sum_g M_{gb} M_{gc} / (n_b n_c)`, which floor and intervals then use
     (with :math:`M_{gb} - g_b n_{gb}` where the model is not calibrated, and Student's t with :math:`G - 1` degrees of
-    freedom). Row-wise intervals call up to all calibrated models miscalibrated there (docs/coverage.md).
+    freedom). Row by row, 5 to 53 per cent of calibrated
+    models are called over- or underconfident there, with clusters 1 to 5 (18 designs in docs/coverage.md).
 
     Parameters
     ----------

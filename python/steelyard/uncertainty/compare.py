@@ -324,6 +324,9 @@ def compare(
     with as many pairs as there are clusters. An unpaired test (two intervals side by side) is much weaker: it ignores
     that both models find the same items hard.
 
+    A right answer turned wrong never improves the verdict of independent 0/1 answers. With graded scores, means over
+    epochs or clusters it can: the mean falls, but where the answer was the odd one out the spread falls more.
+
     The sign-flip p takes milliseconds, for a million rows as well. Few patterns are counted one by one (up to 40
     non-zero differences, or wherever few patterns are as far out); else the characteristic function
     prod cos(t abs(d_i)) is inverted along a line on which a p of 1e-300 keeps its digits. Differences that are

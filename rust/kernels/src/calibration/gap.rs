@@ -63,7 +63,7 @@ pub(super) fn of_clusters(
     let sums = memory::collected(clusters.iter().map(Row::excess))?;
     let sizes = memory::collected(clusters.iter().map(|row| row.count as f64))?;
     let behind = Behind { noise: 2.0 * ALIKE, range: Range::Difference, weighted: None };
-    let mut watch = |_| pace.stride(0).is_ok();
+    let mut watch = |_| pace.stride(0).is_ok(); // asks for the clock alone: the ratio counts its own steps
     let Clustered { standard_error, interval: Interval { low, high }, .. } =
         cluster::ratio(&sums, &sizes, 0.0, behind, confidence, &mut watch)?;
     Ok(if low.is_nan() {

@@ -92,6 +92,8 @@ fn shared(confidence: Confidence, parts: usize) -> f64 {
 fn limits(confidence: Confidence, value: f64, standard_error: Option<f64>, low: f64, high: f64) -> Limits {
     let high = if high > 1.0 { 1.0 } else { high };
     let Interval { low, high } = confidence.open(Interval { low, high }, 0.0, 1.0);
+    // A sum of nothing but zeros may be -0, which would be shown with its sign.
+    let [value, low, high] = [value, low, high].map(|x| x + 0.0);
     Limits { value, standard_error, low, high }
 }
 

@@ -44,7 +44,8 @@ struct Sums(Vec<Fixed>);
 impl Sums {
     fn add(&mut self, at: usize, product: f64) {
         // |M_gb| <= n_gb, and the rest is at most twice that: products sum to 4 at most, which is 2^60 as they are scaled.
-        let _fits = self.0[at].add(product);
+        let fits = self.0[at].add(product);
+        debug_assert!(fits, "a product beyond the range of the sum");
     }
 
     fn covariance(&self, bins: usize, factor: f64, pace: &mut Pace<'_>) -> Result<Covariance, Stopped> {
@@ -70,7 +71,7 @@ fn at(b: usize, c: usize) -> usize {
 }
 
 impl Scatter {
-    /// The scatter of the filled bins `rows` (with their places) of a state with clusters.
+    /// The scatter of the filled bins of a state with clusters.
     pub(super) fn of(state: &State, pace: &mut Pace<'_>) -> Result<Scatter, Stopped> {
         let of_bin = |row: &Row| (row.count as f64, row.excess() / row.count as f64);
         let mut place = memory::filled(state.tally.rows.len(), 0)?;
@@ -134,7 +135,7 @@ impl Scatter {
         for bin in &self.parts {
             let ones = memory::collected(bin.iter().map(|&(_, correct)| correct as f64))?;
             let sizes = memory::collected(bin.iter().map(|&(count, _)| count as f64))?;
-            let mut watch = |_| pace.stride(0).is_ok();
+            let mut watch = |_| pace.stride(0).is_ok(); // asks for the clock; the values are counted below
             let Interval { low, high } =
                 cluster::proportion(&ones, &sizes, Behind::EXACT, confidence, &mut watch)?.interval;
             let known = !low.is_nan();

@@ -31,9 +31,9 @@ const NEGLIGIBLE: f64 = 42.0;
 const LOOKED_AT: usize = 1 << 12;
 /// Of a lattice with at most so many different magnitudes the whole band is looked at: its parts may be lattices too.
 const DISTINCT: usize = 64;
-/// More nodes are taken until the rest is below this share of the result,
+/// Nodes are added until what is left out is below this share of the result.
 const GOOD: f64 = 1e-9;
-/// or until so many factors have been worked out.
+/// At the latest, no more nodes are added after so many factors of the characteristic function.
 const FACTORS: usize = 1 << 22;
 /// Factors between two looks at the clock.
 const STEP: usize = 1 << 18;

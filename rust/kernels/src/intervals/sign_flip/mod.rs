@@ -17,11 +17,11 @@ use sum::Magnitudes;
 
 /// Up to so many non-zero values all patterns are counted.
 const ALL: f64 = 40.0;
-/// Where no more than about 2^42 patterns are as far out, an attempt is made to count them,
+/// Patterns are also counted where no more than about 2^42 of them are as far out as what was observed.
 const COUNTED: f64 = 42.0;
-/// (2^20 on a lattice, where inversion has no error to speak of,)
+/// On a lattice only up to about 2^20 of them, since the inversion there is exact but for rounding.
 const COUNTED_LATTICE: f64 = 20.0;
-/// among at most so many values: of more, so few patterns are no probability that a number can hold.
+/// And of at most so many values: of more, the probability of so few patterns is below the smallest float64.
 const MOST: f64 = 1100.0;
 /// Values beyond so many standard deviations of the others' sum are set apart.
 const DOMINATING: f64 = 6.0;
