@@ -563,3 +563,17 @@ def test_what_a_reading_prints(tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", [{"id": 1, "acc": 1}, {"id": 2}])
     assert repr(records.read(path)) == ("a: 1 records (left out: 1 no score)\nguessed: id = id\nguessed: score = acc")
     assert repr(records.read(path).scores()) == "Scores(a: 1 records; left out: 1 no score)"
+
+
+def test_models_that_cluster_an_id_differently_are_refused(tmp_path: Path) -> None:
+    files = []
+    for name, group in (("base", 20), ("new", 67)):
+        rows = [{"id": i, "correct": i % 2, "cluster": i // group} for i in range(200)]
+        files.append(tmp_path / f"{name}.jsonl")
+        files[-1].write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    runs = records.read(files)
+    with pytest.raises(RecordError, match=r"cluster, id '20'.*'1' and, in 'new', '0'.*cluster='none'"):
+        _ = runs.scores().cluster
+    alike = records.read([files[0], files[0]], names=["base", "new"]).scores().cluster
+    assert alike is not None
+    assert alike[40] == "2"

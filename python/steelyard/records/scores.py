@@ -132,12 +132,16 @@ class Scores(Mapping[str, Floats]):
 
     @property
     def cluster(self) -> NDArray[Any] | None:
-        """The clusters of the ids, from the first model whose records have any; None where every id is its own."""
-        for one in self._matched:
-            run = one.run
-            if run.cluster is not None and run.ids is not None and not np.array_equal(run.cluster, run.ids):
-                return run.cluster[one.first]
-        return None
+        """The clusters of the ids, by all models whose records have any; None where every id is its own.
+
+        Raises
+        ------
+        RecordError
+            If two models, or two records of one, put an id into different clusters.
+        """
+        known = [(one, one.run.cluster) for one in self._matched if _own_cluster(one.run)]
+        fix = f"correct a file, or pass {keyword('cluster', 'none')}"
+        return self._of_ids("cluster", [(one, values) for one, values in known if values is not None], fix)
 
     def column(self, name: str) -> NDArray[Any]:
         """Another column of the records, by dotted path, aligned with the scores: a subject, a document.
@@ -147,23 +151,33 @@ class Scores(Mapping[str, Floats]):
         RecordError
             If there is no such column, or the records of one id differ in it.
         """
+        values = [(one, one.run.column(name)) for one in self._matched]
+        found = self._of_ids(f"column {name!r}", values, "take it from one run with run.column()")
+        return np.array([]) if found is None else found
+
+    def _of_ids(self, what: str, values: Sequence[tuple[Matched, NDArray[Any]]], fix: str) -> NDArray[Any] | None:
+        """One value an id, from the records of several models that have to agree."""
         first: NDArray[Any] | None = None
-        for one in self._matched:
-            values = one.run.column(name)
-            if (index := one.differing(values)) is not None:
-                raise self._differs(name, index, f"different ones in {one.run.name!r}")
-            here = values[one.first]
+        for one, column in values:
+            if (index := one.differing(column)) is not None:
+                raise self._differs(what, index, f"different ones in {one.run.name!r}", fix)
+            here = column[one.first]
             if first is None:
                 first = here
             elif not np.array_equal(first, here):
                 index = next(i for i, (a, b) in enumerate(zip(first, here, strict=True)) if a != b)
                 got = f"{first[index].item()!r} and, in {one.run.name!r}, {here[index].item()!r}"
-                raise self._differs(name, index, got)
-        return np.array([]) if first is None else first
+                raise self._differs(what, index, got, fix)
+        return first
 
-    def _differs(self, name: str, index: int, got: str) -> Exception:
-        where = f"column {name!r}" if self.ids is None else f"column {name!r}, id {str(self.ids[index])!r}"
-        return record_error(where, "one value for all records of an id", got, "take it from one run with run.column()")
+    def _differs(self, what: str, index: int, got: str, fix: str) -> Exception:
+        where = what if self.ids is None else f"{what}, id {str(self.ids[index])!r}"
+        return record_error(where, "one value for all records of an id", got, fix)
+
+
+def _own_cluster(run: Run) -> bool:
+    """Whether the records have clusters of their own; those of repeated ids are the ids."""
+    return run.cluster is not None and run.ids is not None and not np.array_equal(run.cluster, run.ids)
 
 
 def no_score(run: Run) -> Exception:
