@@ -48,6 +48,7 @@ class Roles:
     cluster: str | None = None
     epoch: str | None = None
     wide: Mapping[str, str] = field(default_factory=dict)  # a wide file's models, and the column of each one's score
+    of_wide: str | None = None  # the model of a wide file whose roles these are
     guessed: frozenset[str] = frozenset()  # the roles that no option names
     guesses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -57,12 +58,13 @@ class Roles:
 
         def inside(column: str | None) -> str | None:
             own = f"{model}.{column}"
-            return own if own in table.columns else column
+            return own if own in table.columns else column if column in table.columns else None
 
         return replace(
             self,
             guessed=self.guessed - {"score"},  # a model whose scores are bad is not left out in silence
             wide={},
+            of_wide=model,
             score=self.wide[model],
             confidence=inside(self.confidence),
             loglikelihood=inside(self.loglikelihood),
@@ -101,7 +103,7 @@ def resolve(
     found["n_tokens"] = finder.column("n_tokens") if found["loglikelihood"] or options["n_tokens"] else None
     score, wide = finder.score(found)
     if wide:
-        found |= finder.inside_models(tuple(wide))
+        found |= finder.inside_models(wide)
     others, finder.guesses = finder.guesses, []
     identity = finder.identity(wide=bool(wide))
     return Roles(
@@ -214,9 +216,10 @@ class _Finder:
             f"or a column for each model with {keyword('models')}{self._letters()}",
         )
 
-    def inside_models(self, models: tuple[str, ...]) -> dict[str, str | None]:
-        """Roles that a wide file gives for each model, such as ``<model>.confidence``."""
+    def inside_models(self, wide: Mapping[str, str]) -> dict[str, str | None]:
+        """Roles that a wide file gives for each model that has scores, such as ``<model>.confidence``."""
         found: dict[str, str | None] = {}
+        models = [model for model, column in wide.items() if self._scalar(column)]
         for role in ("confidence", "loglikelihood", "n_tokens"):
             if role == "n_tokens" and not found.get("loglikelihood") and self._plain("loglikelihood") is None:
                 continue
@@ -224,7 +227,8 @@ class _Finder:
                 names = [
                     name
                     for name in OTHER_NAMES[role]
-                    if all(f"{model}.{name}" in self.table.columns for model in models)
+                    if models
+                    and all(f"{model}.{name}" in self.table.columns for model in models)
                     and not any((role, f"{model}.{name}") in self.unusable for model in models)
                 ]
                 if names:
@@ -256,7 +260,8 @@ class _Finder:
 
     def _models_by_column(self, found: Mapping[str, str | None]) -> list[str]:
         """A plain wide file's models: the columns that were asked for, or all, where all but roles are 0 or 1."""
-        asked = [name for name in self.models or () if self._scalar(name) and self._fits("score", name)]
+        there = [name for name in self.models or () if name in self.table.columns]
+        asked = [name for name in there if not self._scalar(name) or self._fits("score", name)]
         if asked:
             self.guesses.append(f"models = {', '.join(asked)} (the columns of these names)")
             return list(dict.fromkeys(asked))
@@ -294,17 +299,35 @@ class _Finder:
 
     def _nested_scores(self) -> dict[str, list[str]]:
         nested: dict[str, list[str]] = {}
+        without: dict[str, list[str]] = {}
         found = [name for name in self.table.columns if name.rpartition(".")[2] in SCORE_NAMES and "." in name]
         for name in lm_eval.answers(self.table, found):
             model, _, last = name.rpartition(".")
-            if not self._can_be("score", name):
+            if ("score", name) in self.unusable:
                 continue
-            if any(number(value) is not None for value in self.table.columns.values_of(name)):
+            if not self._scalar(name):
+                without.setdefault(last, []).append(model)
+            elif any(number(value) is not None for value in self.table.columns.values_of(name)):
                 nested.setdefault(last, []).append(model)
             elif self.models is None or model in self.models:
                 self.notes.append(f"{self.table.file}: {name!r} is not read as a score: no value in it is a number")
+        for last, models in without.items():
+            self._add_without_scores(nested, last, models)
         chosen = {last: self._asked_for(models) for last, models in nested.items()}
         return {last: models for last, models in chosen.items() if models} or nested
+
+    def _add_without_scores(self, nested: dict[str, list[str]], last: str, models: Sequence[str]) -> None:
+        """Models whose scores are all missing or lists, beside others that have some: they stay models."""
+        scored = nested.get(last, [])
+        if scored and (len(scored) > 1 or any(model in (self.models or ()) for model in models)):
+            order = [name.removesuffix(f".{last}") for name in self.table.columns if name.endswith(f".{last}")]
+            nested[last] = [model for model in order if model in {*scored, *models}]
+        elif scored:
+            self.notes += [
+                f"{self.table.file}: {f'{model}.{last}'!r} is not read as a score: no value in it is a number"
+                for model in models
+                if self.models is None or model in self.models
+            ]
 
     def _asked_for(self, models: Sequence[str]) -> list[str]:
         return [model for model in models if self.models is None or model in self.models]

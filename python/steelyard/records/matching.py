@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import keyword
 from .run import Run
-from .scores import Matched, Scores, no_score
+from .scores import Matched, Scores, no_score, nothing_scored
 from .table import plain, record_error
 
 Key = Callable[[str], str]
@@ -20,6 +20,8 @@ def match(runs: Sequence[Run]) -> Scores:
     for run in runs:
         if run.score is None:
             raise no_score(run)
+        if not len(run):
+            raise nothing_scored(run)
         for reason, count in run.left_out.items():
             left_out[reason] = left_out.get(reason, 0) + count
     if len(runs) == 1 and runs[0].ids is None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from ..errors import RecordError
 from .table import LIST, ColumnStore, Table, record_error, shorten
 
@@ -65,6 +67,12 @@ class Columns(ColumnStore):
         if key in self._empty:
             return "empty"
         return "list" if pa.types.is_nested(_kind(self._types[key])) else "scalar"
+
+    def narrow(self, key: str) -> type[np.floating[Any]]:
+        """The narrowest type that a column's numbers may have been kept in."""
+        import pyarrow as pa
+
+        return np.float16 if pa.types.is_float16(_kind(self._types[key])) else super().narrow(key)
 
     def lists(self, key: str) -> int:
         """How many rows have a list in a column; one of other values is not read."""

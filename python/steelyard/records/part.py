@@ -175,9 +175,13 @@ def _graded(part: Part, missing: float | None, classes: Classes) -> Graded:
         target, prediction, _ = sides(name)
         found = agreement(_labels(part, target), _labels(part, prediction), classes)
         return Graded(found.score, found.no_target, "no target", found.no_answer, none)
-    score, no_score = _numbers(part, name, "score")
+    score: Floats | None
+    if name is not None and part.roles.of_wide is not None and part.table.kind(name) == "list":
+        score, no_score, reason = np.zeros(none.shape), ~none, f"with a list as {name!r}"  # a model of lists alone
+    else:
+        score, no_score, reason = *_numbers(part, name, "score"), NO_SCORE
     if score is None or missing is None:
-        return Graded(score, no_score, NO_SCORE, none, none)
+        return Graded(score, no_score, reason, none, none)
     return Graded(np.where(no_score, missing, score), none, "", none, no_score)
 
 
@@ -226,7 +230,8 @@ def _numbers(part: Part, column: str | None, role: str) -> tuple[Floats | None, 
     if role == "score" and convert.graded_by_letters(values):
         fix = f"{convert.LETTERS}: {convert.grades_fix()}"
     with while_at(f"{part.table.file}, column {column!r}"):
-        return convert.numbers(values, repr(column), part.where, fix)
+        found, none = convert.numbers(values, repr(column), part.where, fix)
+        return convert.shortest(found, part.table.columns.narrow(column)), none
 
 
 def read_ids(part: Part) -> list[str | None] | None:

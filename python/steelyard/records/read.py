@@ -16,7 +16,7 @@ from . import columns, lm_eval
 from .columns import Roles, Unusable
 from .formats import read_table
 from .part import Part
-from .run import Run, make_run
+from .run import Run, look_alikes, make_run
 from .runs import Runs
 from .source import STANDARD_INPUT, name_of
 from .table import Table, record_error
@@ -64,10 +64,11 @@ def read(
     model
         Column of the model's name, for files that hold several models.
     score
-        Column of the score: numbers, bools, or such as text. ``"a==b"`` scores 1 where two columns agree, whatever
-        their types, length and outer blanks. Beside a target no answer (null, blanks, ``n/a``, ``None``) is a wrong
-        one, counted as ``no_answer``. The names say which is the target (``label==prediction``); otherwise it is the
-        first.
+        Column of the score: numbers, bools, or such as text. Numbers that are all float32 (in Parquet also float16)
+        are read as the shortest decimals that are the same in it: 0.1 is 0.1 in every file; so are confidences and
+        log-likelihoods. ``"a==b"`` scores 1 where two columns agree, whatever their types, length and outer blanks.
+        Beside a target no answer (null, blanks, ``n/a``, ``None``) is a wrong one, counted as ``no_answer``. The names
+        say which is the target (``label==prediction``); otherwise it is the first.
         Guessed: ``correct``, ``is_correct``, ``acc``, ``exact_match``, ``score``, else a pair such as
         ``true_label`` and ``pred_label``.
     confidence
@@ -77,7 +78,8 @@ def read(
     n_tokens
         Column of the number of tokens that ``loglikelihood`` is over; 1 without one.
     cluster
-        Column of what records belong to together: a document, a user. Every record needs a value.
+        Column of what records belong to together: a document, a user. Every record needs a value, and all records
+        of one id the same: two clusters for one id are an error.
     epoch
         Column that tells repetitions of one id apart.
     filter
@@ -351,10 +353,11 @@ class _Assembly:
             for (file, counts), (_, model) in zip(by_part, parts, strict=True):
                 for reason, count in counts.items():
                     self._leave_out(file, f"{reason} ({name})" if model is not None else reason, count)
+        notes = tuple(dict.fromkeys(note for run in made for note in look_alikes(run)))
         read: dict[str, int] = {}
         for table in self.tables:
             read[table.file] = read.get(table.file, 0) + len(table)
-        return Runs(tuple(made), self.left_out, self._guesses(), read, _alike(chosen))
+        return Runs(tuple(made), self.left_out, self._guesses(), read, (*_alike(chosen), *notes))
 
     def _filtered(self, table: Table) -> Sequence[int]:
         rows, filter = range(len(table)), self.reading.filter
@@ -386,6 +389,9 @@ class _Assembly:
             self._leave_out(table.file, reason, count)
         for metric, count in lm_eval.lists(table).items() if lm_eval.is_samples(table) else ():
             self._leave_out(table.file, f"with a list as {metric!r}", count)
+        for metric in columns.SCORE_NAMES if not lm_eval.is_samples(table) and "score" in roles.guessed else ():
+            if metric in table.columns:
+                self._leave_out(table.file, f"with a list as {metric!r}", table.lists(metric))
         if roles.wide:
             for model in roles.wide:
                 self._add(model, Part(table, rows, roles.of_model(table, model), prefix), model)

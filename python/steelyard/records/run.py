@@ -19,7 +19,7 @@ from ..errors import keyword
 from . import columns
 from .columns import Roles
 from .part import NO_SCORE, Block, Floats, Part, Rows, read_ids, read_part, target_classes
-from .table import LIST, record_error
+from .table import LIST, plain, record_error
 from .values import text
 
 
@@ -215,8 +215,11 @@ class _Source:
         epoch = _joined(blocks, "epoch", [block.epoch for block in blocks])
         cluster = _joined(blocks, "cluster", [block.cluster for block in blocks])
         parts = tuple(block.part for block in blocks)
-        if _check_repeats(self.name, parts, ids, epoch, self.repeats) and cluster is None:
-            cluster = ids
+        if ids is not None and _check_repeats(self.name, parts, ids, epoch, self.repeats):
+            if cluster is None:
+                cluster = ids
+            fix = f"pass {keyword('cluster', columns.NONE)} to group the records by their id"
+            _check_clusters(self.name, parts, ids, cluster, fix)
         run = Run(
             name=self.name,
             files=tuple(dict.fromkeys(part.table.file for part in parts)),
@@ -269,10 +272,10 @@ def _regraded(part: Part, model: str | None, score: str) -> Part:
 
 
 def _check_repeats(
-    name: str, parts: Sequence[Part], ids: list[str] | None, epoch: list[str] | None, repeats: str | None
+    name: str, parts: Sequence[Part], ids: list[str], epoch: list[str] | None, repeats: str | None
 ) -> bool:
     """Whether ids repeat; an error unless they are epochs."""
-    if ids is None or len(set(ids)) == len(ids):
+    if len(set(ids)) == len(ids):
         return False
     if repeats == "epochs":
         return True
@@ -294,6 +297,38 @@ def _check_repeats(
             raise record_error(places[row], once, found, fix)
         seen[key] = row
     return True
+
+
+def clusters_by(run: Run, name: str) -> NDArray[Any]:
+    """A column of a run as its clusters."""
+    values = run.column(name)
+    if run.ids is not None and run.merged:
+        fix = "choose a column with one value for all records of an id"
+        _check_clusters(run.name, run._parts, run.ids.tolist(), values.tolist(), fix)
+    return values
+
+
+def _check_clusters(name: str, parts: Sequence[Part], ids: Sequence[str], cluster: Sequence[Any], fix: str) -> None:
+    """Records of one id depend on each other: in two clusters they would count as independent."""
+    first: dict[str, int] = {}
+    for row, (one, of) in enumerate(zip(ids, cluster, strict=True)):
+        before = first.setdefault(one, row)
+        if cluster[before] != of:
+            places = [part.where(row) for part in parts for row in range(len(part.rows))]
+            got = f"id {one!r} in cluster {of!r} there and in {cluster[before]!r} on {places[before]}"
+            raise record_error(places[row], f"one cluster for all records of an id in run {name!r}", got, fix)
+
+
+def look_alikes(run: Run) -> list[str]:
+    """What is said of ids that differ by blanks around them or by 1.0 for 1: they count as different ones."""
+    ids = {} if run.ids is None else dict.fromkeys(run.ids.tolist())
+    of_plain: dict[str, str] = {}
+    pairs = [(first, one) for one in ids if (first := of_plain.setdefault(plain(one), one)) != one]
+    if not pairs:
+        return []
+    shown = " and ".join(map(repr, pairs[0])) + (f" (and {len(pairs) - 1:,} more)" if len(pairs) > 1 else "")
+    why = "though they differ only by blanks or by 1.0 for 1"
+    return [f"{', '.join(run.files)}: {shown} count as different ids, {why}"]
 
 
 def _joined(blocks: Sequence[Block], role: str, lists: Sequence[list[str] | None]) -> list[str] | None:

@@ -184,3 +184,12 @@ def no_score(run: Run) -> Exception:
     """The error for a run that has only log-likelihoods."""
     fix = f"name one with {keyword('score')}"
     return record_error(", ".join(run.files), f"scores of {run.name!r}", "no score column", fix)
+
+
+def nothing_scored(run: Run) -> Exception:
+    """The error for a run none of whose records has a score."""
+    why = ", ".join(f"{count:,} {reason}" for reason, count in run.left_out.items()) or "no records"
+    fix = f"leave it out with {keyword('models')}"
+    if {"no id", "no target"}.isdisjoint(run.left_out):
+        fix += f", or give such records a score with {keyword('missing')}"
+    return record_error(", ".join(run.files), f"scores of {run.name!r}", f"none (left out: {why})", fix)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ..errors import RecordError, sentence
 
 LONGEST_TEXT = 200  # characters kept whole; prompts and completions beyond it become a beginning and a digest
@@ -60,6 +62,10 @@ class ColumnStore(Mapping[str, list[Any]]):
             elif value is not None:
                 return "scalar"
         return found
+
+    def narrow(self, key: str) -> type[np.floating[Any]]:
+        """The narrowest type that a column's numbers may have been kept in: JSON is often written from float32."""
+        return np.float32
 
     def lists(self, key: str) -> int:
         """How many rows have a list in a column."""

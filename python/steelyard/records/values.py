@@ -12,6 +12,7 @@ from ..errors import keyword
 from .table import LIST, record_error, shorten
 
 MISSING = frozenset({"", "n/a", "na", "null", "none"})  # how text says that there is no value
+SCALES = (1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12)  # for decimals of that many digits
 
 GRADES = frozenset("CIPN")  # as Inspect writes them: correct, incorrect, partly, no answer
 LETTERS = "letters of a grade are no scores"
@@ -57,6 +58,40 @@ def numbers(
     return out, missing
 
 
+def shortest(values: NDArray[np.float64], kind: type[np.floating[Any]] = np.float32) -> NDArray[np.float64]:
+    """Numbers that a narrower type has held, as the shortest decimals that it reads back as the same ones.
+
+    So 0.1 is 0.1 whatever type a file keeps its numbers in. Numbers that are not all of that type stay as they are,
+    and so do coarse binary fractions (averages over 2, 4, ... 4096): those are exact in every type.
+    """
+    broken = values != np.rint(values)
+    if not broken.any():
+        return values
+    finite = np.isfinite(values)
+    broken &= finite
+    with np.errstate(over="ignore"):
+        narrow = values.astype(kind)
+    if not np.array_equal(narrow[finite], values[finite]) or (kind is np.float32 and _coarse(values[broken])):
+        return values
+    wide, narrow = values[broken], narrow[broken]
+    left = np.arange(len(wide))
+    for scale in SCALES:
+        decimal = np.rint(wide[left] * scale) / scale
+        same = decimal.astype(kind) == narrow[left]
+        wide[left[same]] = decimal[same]
+        left = left[~same]
+    # What is left is small: one by one.
+    wide[left] = [float(str(one)) for one in narrow[left]]
+    values = values.copy()
+    values[broken] = wide
+    return values
+
+
+def _coarse(values: NDArray[np.float64]) -> bool:
+    """Whether all are multiples of 1/4096, where float32 has at least 256 numbers between two of those."""
+    return bool((np.abs(values) < 16).all() and (values * 4096 == np.rint(values * 4096)).all())
+
+
 def number(value: Any) -> float | None:
     """A value as a number; None where it is none, or missing."""
     try:
@@ -100,7 +135,9 @@ def text(value: Any) -> str | None:
 
 
 def _printable(value: str) -> str:
-    """Text that every terminal and file takes: a lone surrogate becomes its escape."""
+    """Text that every terminal, file and array takes: a lone surrogate and NUL, which NumPy cuts off, are escaped."""
+    if "\0" in value:
+        value = value.replace("\0", "\\x00")
     return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
 
 

@@ -49,7 +49,9 @@ def _model(run: Run, options: Options, *, score_only: bool) -> ModelResult:
 
 
 def _clusters(run: Run, options: Options) -> NDArray[Any] | None:
-    return run.cluster if options.clusters is None else run.column(options.clusters)
+    from ..records.run import clusters_by
+
+    return run.cluster if options.clusters is None else clusters_by(run, options.clusters)
 
 
 def _reliability(run: Run, options: Options, notes: list[str]) -> calibration.Reliability | None:
