@@ -322,6 +322,9 @@ def _check_clusters(name: str, parts: Sequence[Part], ids: Sequence[str], cluste
 def look_alikes(run: Run) -> list[str]:
     """What is said of ids that differ by blanks around them or by 1.0 for 1: they count as different ones."""
     ids = {} if run.ids is None else dict.fromkeys(run.ids.tolist())
+    written = "".join(ids)
+    if written.split(maxsplit=1) in ([], [written]) and ".0" not in written and "-0" not in written:
+        return []  # none of them has anything to leave out, which is seen much faster
     of_plain: dict[str, str] = {}
     pairs = [(first, one) for one in ids if (first := of_plain.setdefault(plain(one), one)) != one]
     if not pairs:
