@@ -372,3 +372,36 @@ def test_a_sweep_and_clusters_of_rewards_that_tie() -> None:
     for e in out.reward_accuracy:
         assert_interval(e, shares(0.5, 3), 3)
     assert np.isnan(out.reward_margin.low).all()  # type: ignore[arg-type]
+
+
+# -- what log-probabilities leave ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", ["dpo", "robust", "hinge", "ipo"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("size", [3.0, 1000.0])
+def test_margins_that_differ_by_the_rounding_of_log_probabilities(size: float, dtype: type, loss: Any) -> None:
+    """Every margin is .3 beta, before rounding."""
+    chosen = -np.random.default_rng(20).uniform(0.5, 1.0, 20) * size
+    pair = [x.astype(dtype) for x in (chosen, chosen - 0.3)]
+    out = sy.preference_loss(*pair, np.full(20, -1, dtype), np.full(20, -1, dtype), loss=loss, beta=[0.1, 2.0])
+    assert np.ptp(out.rewards_chosen - out.rewards_rejected, axis=0).min() > 0
+    for e in (out.loss, out.reward_margin):
+        assert np.isnan([e.low, e.high, e.standard_error]).all()
+        assert all("no limits, since values that may lie outside [0, 1] show no spread" in why for why in e.reason)
+
+
+def test_mixed_types_of_log_probabilities_round_as_the_coarsest() -> None:
+    chosen = -np.linspace(500.0, 1000.0, 20)
+    out = sy.preference_loss(chosen.astype(np.float32), chosen - 0.3, np.full(20, -1.0), np.full(20, -1.0))
+    assert_none(out.reward_margin)
+    assert_none(out.loss)
+
+
+def test_margins_that_do_differ_keep_their_interval() -> None:
+    chosen = -np.linspace(500.0, 1000.0, 20)
+    rejected = chosen - 0.3 - np.arange(20) * 1e-3
+    for loss in ("dpo", "hinge", "ipo"):
+        out = sy.preference_loss(chosen, rejected, np.full(20, -1.0), np.full(20, -1.0), loss=loss)
+        assert out.reward_margin.low is not None
+        assert out.loss.low is not None

@@ -182,3 +182,86 @@ def subset_sums(values: np.ndarray) -> np.ndarray:
     for value in values:
         sums = np.concatenate([sums, sums + value])
     return sums
+
+
+# -- what rounding leaves ------------------------------------------------------------------------------------
+
+NEW = np.array([80, 7, 3, 83, 20, 3, 31, 7, 98, 96, 98, 79, 68, 40])
+BASE = np.array([79, 8, 5, 80, 17, 1, 32, 5, 95, 95, 100, 78, 65, 37])
+
+
+def by_patterns(whole: np.ndarray) -> float:
+    """Two-sided, over all patterns of whole numbers."""
+    signs = np.array(list(itertools.product([-1, 1], repeat=len(whole))))
+    return float((np.abs(signs @ whole) >= abs(whole.sum())).mean())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [8, 11, 14])
+@pytest.mark.parametrize("offset", [0, 500, 10**8, 10**12])
+def test_ties_of_sums_survive_the_rounding_of_scores(offset: int, rows: int, dtype: type) -> None:
+    if dtype == np.float32 and offset > 500:
+        pytest.skip("hundredths are below the step there")
+    new, base = ((offset + x[:rows] / 100).astype(dtype) for x in (NEW, BASE))
+    assert sy.compare(new, baseline=base).p_value == by_patterns((NEW - BASE)[:rows])
+
+
+@pytest.mark.parametrize("n", [41, 300, 6000])
+def test_more_scores_in_float32_have_the_p_of_the_whole_numbers(n: int) -> None:
+    rng = np.random.default_rng(n)
+    base = rng.integers(3, 96, n)
+    new = base + rng.integers(-3, 4, n)
+    want = reference.sign_flip(new - base)
+    for dtype in (np.float32, np.float64):
+        got = sy.compare((new / 100).astype(dtype), baseline=(base / 100).astype(dtype)).p_value
+        assert got == pytest.approx(want, rel=1e-10), dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cluster_sums_that_cancel_are_zero(dtype: type) -> None:
+    """.6 + .7 + .2 is 1.5 but for rounding: nothing is left to flip."""
+    new, base = np.tile(np.array([0.6, 0.7, 0.2], dtype), 60), np.full(180, 0.5, dtype)
+    c = sy.compare(new, baseline=base, clusters=np.arange(180) // 3)
+    assert (c.p_value, c.difference.detail["signs"], c.difference.detail["smallest_p"]) == (1.0, 0.0, 1.0)
+
+
+def test_noise_is_no_sign_beside_a_cluster_that_differs() -> None:
+    new, base = np.tile([0.6, 0.7, 0.2], 10), np.full(30, 0.5)
+    new[:3] = 0.9
+    c = sy.compare(new, baseline=base, clusters=np.arange(30) // 3)
+    assert (c.p_value, c.difference.detail["signs"], c.difference.detail["smallest_p"]) == (1.0, 1.0, 1.0)
+
+
+def test_a_large_cluster_does_not_hide_small_ones() -> None:
+    """What is rounding in the sum of 30,000 rows counts where it is the sum of one."""
+    x = np.concatenate([np.tile([0.6, 0.7, 0.2], 10_000), 0.5 + np.full(6, 1e-6)])
+    codes = np.concatenate([np.zeros(30_000, int), np.arange(1, 7)])
+    c = sy.compare(x, baseline=np.full(len(x), 0.5), clusters=codes)
+    assert (c.p_value, c.difference.detail["signs"]) == (2 / 64, 6.0)
+
+
+@pytest.mark.parametrize("narrow", [np.float16, np.float32])
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e4])
+def test_a_model_in_two_types_is_no_better_than_itself(narrow: type, scale: float) -> None:
+    x = np.tile([0.1, 0.2, 0.4, 0.8], 10) * scale
+    for new, base in ((x, x.astype(narrow)), (x.astype(narrow), x)):
+        c = sy.compare(new, baseline=base)
+        assert (c.p_value, c.wins, c.losses, c.ties) == (1.0, 0, 0, 40)
+
+
+def test_whole_numbers_in_float32_are_exact() -> None:
+    base = np.arange(5_000_000, 5_000_020, dtype=np.float32)
+    assert sy.compare(base + 1, baseline=base).p_value == 2.0**-19
+    assert sy.compare(base + 1, baseline=base, clusters=np.arange(20) // 2).p_value == 2.0**-9
+
+
+def test_types_decide_ties_only_where_they_differ() -> None:
+    x = np.linspace(0.3, 0.4, 20, dtype=np.float32)
+    above = (x * np.float32(1.00001)).astype(np.float32)
+    assert sy.compare(above, baseline=x).wins == 20
+    assert sy.compare(above.astype(np.float64), baseline=x).wins == 20
+    step = np.nextafter(x, np.float32(1))
+    assert sy.compare(step, baseline=x).wins == 20
+    assert sy.compare(step.astype(np.float64), baseline=x).ties == 20
+    answers = np.arange(20) % 2 == 0
+    assert sy.compare(answers, baseline=answers + 1e-9).losses == 20

@@ -231,7 +231,7 @@ def clustered_interval(
     weighted: bool = False,
 ) -> tuple[float, float, float, float, float, float, bool]: ...
 def paired_differences(
-    new: NDArray[Any], base: NDArray[Any], progress: _Watch = None
+    new: NDArray[Any], base: NDArray[Any], progress: _Watch = None, *, coarse: tuple[float, float] | None = None
 ) -> tuple[NDArray[np.float64], int, int]: ...
 def paired_binary(
     wins: int, losses: int, n: int, confidence_level: float, alternative: str
@@ -239,7 +239,13 @@ def paired_binary(
 def unspread_difference(
     value: float, clusters: int, df: float, confidence_level: float, alternative: str
 ) -> tuple[float, float, float]: ...
-def sign_flip(x: NDArray[np.float64], alternative: str, progress: _Watch = None) -> tuple[float, int, float]: ...
+def sign_flip(
+    x: NDArray[np.float64],
+    alternative: str,
+    progress: _Watch = None,
+    *,
+    resolution: NDArray[np.float64] | None = None,
+) -> tuple[float, int, float]: ...
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]: ...
 
 # resampling

@@ -6,7 +6,7 @@ The arithmetic is the core's; what is decided here is which method serves the da
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -48,6 +48,8 @@ FAR_END = "the limits take the share z^2/(n + z^2), Wilson's upper limit for 0 o
 NO_LIMITS = "no limits, since values that may lie outside [0, 1] show no spread"
 # The step of 1, of what is counted rather than read.
 STEP = float(np.finfo(np.float64).eps)
+# So many steps apart, values are equal but for rounding; the core's number.
+STEPS = 8.0
 
 
 class Clusters(NamedTuple):
@@ -97,6 +99,12 @@ def value_facts(found: Column, sides: Sequence[Column] = (), *, bounded: bool = 
     shares = bounded and all(side.shares for side in sides or (found,))
     kind = "difference" if sides else "share"
     return Behind((found.low, found.high, step, float(found.n)), kind if shares else "unknown")
+
+
+def sums_off(values: Behind, sizes: Floats) -> Floats:
+    """How far the sums of so many values may be off, by the rounding of what went in and of the additions."""
+    low, high, step, _ = values.bounds
+    return sizes * (STEPS * step + sizes * (STEP * max(high, -low)))
 
 
 def _shown(x: Array, index: int) -> str:
@@ -195,6 +203,7 @@ def mean(
     sides: Sequence[Column] = (),
     bounded: bool = True,
     kind: Kind | None = None,
+    step: float = 0.0,
     method: str | None = None,
     rows: NDArray[np.bool_] | None = None,
     left_out: Mapping[str, int] | None = None,
@@ -205,12 +214,14 @@ def mean(
     Without ``method``, which is the caller's wish: Wilson for 0/1 data, Student's t for graded values; with
     ``clusters`` their cluster-robust (CR2) forms, as with ``weights`` (all above 0), where each row is a cluster
     without ``clusters``. ``sides``: the two columns whose difference ``x`` is. Not ``bounded``: such values may lie
-    outside [0, 1], even if these do not. ``kind``: what they are, where 0 and 1 alone would not say so.
+    outside [0, 1], even if these do not. ``kind``: what they are, where 0 and 1 alone would not say so. ``step``: of
+    what they were made of, where that is more than their own.
     """
     sums = clusters is not None or weights is not None
     if sums and x.dtype == np.bool_:
         x = x.astype(np.float32)
     found = column(x, name, rows=rows, progress=progress)
+    found = replace(found, step=max(found.step, step))
     values = value_facts(found, sides, bounded=bounded)
     ties = kind == "ties" and found.ones is None and found.n > 1
     chosen = _method(found, name, kind, method)

@@ -84,11 +84,13 @@ class PreferenceLoss(Result):
     left_out: dict[str, int]
     _options: dict[str, Any]
     """How its means are estimated: rows that count, clusters, level."""
+    _steps: dict[str, tuple[float, ...]]
+    """Of loss and margin at each beta: how far a step of the largest log-probability moves them."""
 
     @lazy
     def loss(self) -> Estimate:
         """The mean loss."""
-        return self._mean(self.losses, kind="graded", bounded=False)
+        return self._mean(self.losses, kind="graded", bounded=False, steps=self._steps["loss"])
 
     @lazy
     def reward_accuracy(self) -> Estimate:
@@ -102,7 +104,7 @@ class PreferenceLoss(Result):
         """The mean reward margin."""
         with np.errstate(over="ignore"):  # the mean refuses what is not finite
             margins = self.rewards_chosen - self.rewards_rejected
-        return self._mean(margins, kind="graded", bounded=False)
+        return self._mean(margins, kind="graded", bounded=False, steps=self._steps["margin"])
 
     def _mean(self, values: Floats, **options: Any) -> Estimate:
         from .uncertainty.mean import means
@@ -232,7 +234,7 @@ def preference_loss(
     how = confidence(confidence_level, alternative)
     given = (policy_chosen, policy_rejected, reference_chosen, reference_rejected)
     aligned(**dict(zip(COLUMNS, given, strict=True)), where=where, clusters=clusters)
-    columns, counted, left_out = _columns(given, where, omit)
+    columns, types, counted, left_out = _columns(given, where, omit)
     ids = None if clusters is None else _ids(clusters, counted)
     crossing = _crossing(smoothing)
     scored = [
@@ -261,6 +263,15 @@ def preference_loss(
 
     results, slopes, saturated, empty = zip(*scored, strict=True)
     losses, rewards_chosen, rewards_rejected = (column(arrays, np.nan) for arrays in zip(*results, strict=True))
+    # All extremes are finite: the core refuses what is not.
+    nats = max(_step(column, dtype) for column, dtype in zip(columns, types, strict=True))
+    steps = {
+        "margin": tuple(value * nats for value in betas),
+        "loss": tuple(
+            _slope(loss, value, smoothing, float(np.max(scores[0][0], initial=0.0))) * nats
+            for value, scores in zip(betas, scored, strict=True)
+        ),
+    }
     grad_chosen, grad_rejected = (
         (column(arrays, 0.0) for arrays in zip(*slopes, strict=True)) if gradients else (None, None)
     )
@@ -274,6 +285,7 @@ def preference_loss(
         saturated=np.array(saturated, np.int64) if sweep else saturated[0],
         empty=empty[0] - uncounted,
         left_out=left_out,
+        _steps=steps,
         _options={
             "where": counted if uncounted else None,
             "clusters": ids,
@@ -333,8 +345,11 @@ def _betas(beta: Any) -> tuple[list[float], bool]:
 
 def _columns(
     given: Sequence[Any], where: Any, omit: bool
-) -> tuple[list[NDArray[Any]], NDArray[np.bool_], dict[str, int]]:
-    """Return the four columns in one dtype, with 0 where a pair does not count, the mask, and what it leaves out."""
+) -> tuple[list[NDArray[Any]], list[np.dtype[Any]], NDArray[np.bool_], dict[str, int]]:
+    """Return the four columns in one dtype, with 0 where a pair does not count.
+
+    With the types they came in, the mask, and what it leaves out.
+    """
     columns = [floats(x, name, ndim=1, numbers=True) for x, name in zip(given, COLUMNS, strict=True)]
     n = len(columns[0])
     for column, name in zip(columns, COLUMNS, strict=True):
@@ -343,12 +358,35 @@ def _columns(
     if n == 0:
         raise value_error("policy_chosen", "at least one pair", "none")
     _warn_rounded(columns)
-    if len({column.dtype for column in columns}) > 1:
+    types = [column.dtype for column in columns]
+    if len(set(types)) > 1:
         columns = [to_float64(column) for column in columns]
     counted, left_out = _counted(columns, where, omit)
     if left_out:
         columns = [np.where(counted, column, column.dtype.type(0)) for column in columns]
-    return columns, counted, left_out
+    return columns, types, counted, left_out
+
+
+def _digits(dtype: np.dtype[Any]) -> int:
+    """Binary digits of a float type; bfloat16 comes as its bits."""
+    return {np.dtype(np.uint16): 8, np.dtype(np.float16): 11, np.dtype(np.float32): 24}.get(dtype, 53)
+
+
+def _step(column: NDArray[Any], dtype: np.dtype[Any]) -> float:
+    """A unit in the last place, in ``dtype``, of the largest log-probability."""
+    values = to_float64(column) if column.dtype == np.uint16 else column
+    largest = max(float(values.max()), -float(values.min()))
+    return math.ldexp(1.0, math.frexp(largest)[1] - _digits(dtype)) if largest else 0.0
+
+
+def _slope(loss: str, beta: float, smoothing: float, largest: float) -> float:
+    """At most so much a loss changes with a log-probability, where the losses are at most ``largest``."""
+    if loss == "ipo":
+        return 2.0 * math.sqrt(largest)
+    if loss == "robust":
+        return beta * (1.0 - smoothing) / (1.0 - 2.0 * smoothing)
+    # Of dpo a gradient is below the loss itself.
+    return beta * (min(1.0, largest) if loss == "dpo" else 1.0)
 
 
 def _warn_rounded(columns: Sequence[NDArray[Any]]) -> None:

@@ -338,6 +338,26 @@ def _differences_reference(inputs: Inputs) -> Outputs:
     return {"d": d, "wins": int((d > 0).sum()), "losses": int((d < 0).sum())}
 
 
+def _typed_pairs(dtype: str, n: int) -> Inputs:
+    """The same scores in two types, every seventh a little larger, some below what the coarser type holds."""
+    new = normalish(n, 1) * np.where(words(n, 3) % np.uint64(5) == 0, 1e-9, 1.0)
+    base = new.astype(np.float16).astype(np.float64) * np.where(words(n, 2) % np.uint64(7) == 0, 1.01, 1.0)
+    return {"new": new, "base": base}
+
+
+HALF = (2.0**-10, 2.0**-24)
+
+
+def _typed_differences(inputs: Inputs) -> Outputs:
+    d, wins, losses = _core.paired_differences(inputs["new"], inputs["base"], coarse=HALF)
+    return {"d": d, "wins": wins, "losses": losses}
+
+
+def _typed_reference(inputs: Inputs) -> Outputs:
+    d = reference.differences(inputs["new"], inputs["base"], HALF)
+    return {"d": d, "wins": int((d > 0).sum()), "losses": int((d < 0).sum())}
+
+
 def _flips(dtype: str, m: int) -> Inputs:
     return {"x": ((words(m, 6) % np.uint64(9)).astype(np.float64) - 3.0)}
 
@@ -351,6 +371,21 @@ def _sign_flip(inputs: Inputs) -> Outputs:
 
 def _sign_flip_reference(inputs: Inputs) -> Outputs:
     return {side: reference.sign_flip(inputs["x"], side) for side in SIDES}
+
+
+def _rounded_flips(dtype: str, m: int) -> Inputs:
+    """Whole numbers beside scores of a thousand, off by some millionths."""
+    off = (uniform(m, 7) - 0.5) * 1e-5
+    return {"x": (words(m, 6) % np.uint64(9)).astype(np.float64) - 3.0 + off}
+
+
+def _rounded_flip(inputs: Inputs) -> Outputs:
+    each = np.full(len(inputs["x"]), 2e-5)
+    return {side: _core.sign_flip(inputs["x"], side, resolution=each)[0] for side in SIDES}
+
+
+def _rounded_flip_reference(inputs: Inputs) -> Outputs:
+    return {side: reference.sign_flip(inputs["x"], side, 2e-5) for side in SIDES}
 
 
 def _smooth(dtype: str, m: int) -> Inputs:
@@ -439,8 +474,17 @@ CASES = [
         reference=_differences_reference, dtypes=("float64",), lengths=(0, *LENGTHS),
     ),
     Case(
+        name="intervals.paired_types", covers=("paired_differences",), make=_typed_pairs, run=_typed_differences,
+        reference=_typed_reference, dtypes=("",), lengths=(0, *LENGTHS),
+    ),
+    Case(
         name="intervals.sign_flip", covers=("sign_flip",), make=_flips, run=_sign_flip, reference=_sign_flip_reference,
         dtypes=("",), lengths=(0, 1, 5, 12, 40, 77, 700), bound=dict.fromkeys(SIDES, 1e-13),
+    ),
+    Case(
+        name="intervals.sign_flip_rounded", covers=("sign_flip",), make=_rounded_flips, run=_rounded_flip,
+        reference=_rounded_flip_reference, dtypes=("",), lengths=(1, 5, 12, 40, 77, 700),
+        bound=dict.fromkeys(SIDES, 1e-13),
     ),
     Case(
         name="intervals.sign_flip_smooth", covers=("sign_flip",), make=_smooth, run=_smooth_flip,

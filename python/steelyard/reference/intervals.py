@@ -140,11 +140,15 @@ def unspread(value: float, n: float, z: float, lowest: float) -> tuple[float, fl
 # -- pairs ------------------------------------------------------------------------------------------------
 
 
-def differences(new: Any, base: Any) -> Floats:
-    """Row by row new - base, 0 where it is at most 2^-49 of the larger score: rounding, a tie."""
+def differences(new: Any, base: Any, coarse: tuple[float, float] = (0.0, 0.0)) -> Floats:
+    """Row by row new - base, 0 where it is at most 2^-49 of the larger score: rounding, a tie.
+
+    ``coarse``: the step of 1 and the smallest number of the coarser type, where the sides have different ones.
+    """
     a, b = np.asarray(new, np.float64), np.asarray(base, np.float64)
     d: Floats = a - b
-    d[np.abs(d) <= 2.0**-49 * np.maximum(np.abs(a), np.abs(b))] = 0.0
+    near = max(2.0**-49, coarse[0]) * np.maximum(np.abs(a), np.abs(b))
+    d[np.abs(d) <= np.maximum(near, coarse[1])] = 0.0
     return d
 
 
@@ -168,13 +172,15 @@ def mcnemar(b: int, c: int) -> tuple[float, float]:
     return float(2 * tail - point), float(min(Fraction(1), 2 * tail))
 
 
-def sign_flip(x: Any, alternative: str = "two-sided") -> float:
-    """The share of all sign patterns whose sum is at least as far out; whole-number ``x``.
+def sign_flip(x: Any, alternative: str = "two-sided", resolution: Any = 0.0) -> float:
+    """The share of all sign patterns whose sum is at least as far out; ``x`` whole numbers but for rounding.
+
+    What is within the ``resolution`` is 0.
 
     The number of patterns with each sum: the coefficients of prod (1 + X^abs(x_i)), X^k the patterns in which what is
     negative adds up to k. One large integer holds them all, m + 1 bits each.
     """
-    values = [int(v) for v in x]
+    values = [round(v) for v in np.where(np.abs(x) <= resolution, 0.0, x).tolist()]
     if alternative == "less":
         return sign_flip([-v for v in values], "greater")
     sizes = [abs(v) for v in values if v]

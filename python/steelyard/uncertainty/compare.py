@@ -406,7 +406,7 @@ def _pair(
     found = [_intervals.column(x, name, rows=rows.keep) for name, x in sides]
     binary = all(side.ones is not None for side in found)
     a, b = (x.astype(np.float32) if x.dtype == np.bool_ else x for _, x in sides)
-    d, wins, losses = _core.paired_differences(a, b, watch)
+    d, wins, losses = _core.paired_differences(a, b, watch, coarse=_coarse(*(x.dtype for _, x in sides)))
     few: dict[str, float] = {}
     # All verdicts hold together where each interval has its share of alpha.
     strict = Confidence(1.0 - (1.0 - how.level) / models, how.alternative)
@@ -416,8 +416,8 @@ def _pair(
         p, test = made[0][1], "McNemar mid-p"
         estimates = [estimate for estimate, _ in made]
     else:
-        flips, estimates = _graded(d, new[0], found, rows.clusters, levels, binary=binary, watch=watch)
-        p, signs, error = _core.sign_flip(flips, how.alternative, watch)
+        flips, off, estimates = _graded(d, new[0], found, rows.clusters, levels, binary=binary, watch=watch)
+        p, signs, error = _core.sign_flip(flips, how.alternative, watch, resolution=off)
         test = "sign-flip, exact" if error <= EXACT else f"sign-flip, p within {100 * error:.2g} %"
         few = _few(signs, how)
     shown = replace(estimates[0], left_out=rows.left_out, detail=estimates[0].detail | few)
@@ -427,6 +427,22 @@ def _pair(
         shown = replace(shown, detail=shown.detail | known)
     shares = all(side.shares for side in found)
     return _Pair(shown, p, test, wins, losses, shares)
+
+
+def _coarse(*types: np.dtype[Any]) -> tuple[float, float]:
+    """The step of 1 and the smallest number of the coarser float type, where the scores came in different ones.
+
+    Equal scores then differ by the rounding to that type, which is no difference between models.
+    """
+    different = {dtype for dtype in types if dtype != np.bool_}
+    if len(different) < 2:
+        return 0.0, 0.0
+    return max((1 / 128, 1 / (1 << 133)) if t == np.uint16 else _limits(t) for t in different)
+
+
+def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
+    limits = np.finfo(dtype)
+    return float(limits.eps), float(limits.smallest_subnormal)
 
 
 def _few(signs: int, how: Confidence) -> dict[str, float]:
@@ -458,17 +474,23 @@ def _graded(
     *,
     binary: bool,
     watch: Watch,
-) -> tuple[Array, list[Estimate]]:
-    """What the sign-flip test flips, and an Estimate of the mean difference a level."""
+) -> tuple[Array, Array, list[Estimate]]:
+    """What the sign-flip test flips, how far it may be off, and an Estimate of the mean difference a level."""
     what = f"{name} - baseline"
     if clusters is None:
-        return d, [_intervals.mean(d, how, name=what, sides=sides, kind="graded", progress=watch) for how in levels]
+        made = [_intervals.mean(d, how, name=what, sides=sides, kind="graded", progress=watch) for how in levels]
+        return d, _off(d, np.array([_intervals.STEPS * max(side.step for side in sides)])), made
     values = _intervals.value_facts(_intervals.column(d, what, progress=watch), sides)
     sums, sizes = _core.cluster_sums(d, clusters.codes, clusters.total, 0.0, watch)
     made = [_intervals.ratio(sums, sizes, how, name=what, n=len(d), values=values) for how in levels]
     if binary and _intervals.one_share(sums, sizes) and made[0].detail:
         made = [_unspread(one, how) for one, how in zip(made, levels, strict=True)]
-    return sums, made
+    return sums, np.zeros(1) if binary else _off(d, _intervals.sums_off(values, sizes)), made
+
+
+def _off(d: Array, off: Array) -> Array:
+    """How far what is flipped may be off: not at all where the differences are whole numbers, and so are their sums."""
+    return np.zeros(1) if off.max() >= 0.5 and bool((d == np.floor(d)).all()) else off
 
 
 def _unspread(found: Estimate, how: Confidence) -> Estimate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from .. import _intervals
@@ -132,12 +133,13 @@ def means(
     alternative: Alternative = "two-sided",
     bounded: bool = True,
     kind: Kind | None = None,
+    steps: Sequence[float] = (),
     progress: Progress = False,
 ) -> Estimate:
     """:func:`estimate` of means, for other rooms.
 
     Not ``bounded``: what they are of may lie outside [0, 1], even if these values do not. ``kind``: what they
-    are, where 0 and 1 alone would not say so.
+    are, where 0 and 1 alone would not say so. ``steps``: a column, of what its values were made of.
     """
     how = confidence(confidence_level, alternative)
     chosen = None if method is None else choice(method, "method", ("t", *PROPORTIONS))
@@ -146,11 +148,12 @@ def means(
     selection = Selection(where, clusters, nan_policy, found.left_out, weights)
     watch = reporter(progress)
     parts = []
-    for name, values in found.items:
+    for i, (name, values) in enumerate(found.items):
         rows = selection.rows(name, values)
         part = _intervals.mean(
             rows.of(values), how, name=name, clusters=rows.clusters, weights=rows.weights, method=chosen,
-            bounded=bounded, kind=kind, rows=rows.keep, left_out=rows.left_out, progress=watch,
+            bounded=bounded, kind=kind, step=steps[i] if steps else 0.0, rows=rows.keep, left_out=rows.left_out,
+            progress=watch,
         )  # fmt: skip
         parts.append(part)
     return _intervals.stack(parts, found.names) if found.many else parts[0]

@@ -210,20 +210,22 @@ pub fn clustered_interval(
     Ok(Give((value, standard_error, interval.low, interval.high, df, n_effective, unspread)))
 }
 
-/// `(new - base, wins, losses)` row by row.
+/// `(new - base, wins, losses)` row by row; `coarse`: the step of 1 and the smallest number of the coarser type.
 #[pyfunction]
-#[pyo3(signature = (new, base, progress=None))]
+#[pyo3(signature = (new, base, progress=None, *, coarse=None))]
 pub fn paired_differences<'py>(
     py: Python<'py>,
     new: &Bound<'_, PyAny>,
     base: &Bound<'_, PyAny>,
     progress: Option<&Bound<'_, PyAny>>,
+    coarse: Option<(f64, f64)>,
 ) -> Given<(Array<'py>, u64, u64)> {
+    let coarse = coarse.unwrap_or((0.0, 0.0));
     let (new, base) = (floats(new, "new")?, floats(base, "baseline")?);
     let new: &dyn Wide = each_float!(Floats, &new, x => x);
     let base: &dyn Wide = each_float!(Floats, &base, x => x);
     same_length(new.len(), base.len(), "new, baseline")?;
-    let got = call(py, progress, new.len(), |watch| paired::differences(new, base, watch))?;
+    let got = call(py, progress, new.len(), |watch| paired::differences(new, base, coarse, watch))?;
     Ok(Give((given(py, got.values)?, got.wins, got.losses)))
 }
 
@@ -265,18 +267,26 @@ pub fn unspread_difference(
     Ok(Give((error, interval.low, interval.high)))
 }
 
-/// `(p, non-zero values, relative error of p)`.
+/// `(p, non-zero values, relative error of p)`; `resolution`: how far each value, or all, may be off by rounding.
 #[pyfunction]
-#[pyo3(signature = (x, alternative, progress=None))]
+#[pyo3(signature = (x, alternative, progress=None, *, resolution=None))]
 pub fn sign_flip(
     py: Python<'_>,
     x: &Bound<'_, PyAny>,
     alternative: &str,
     progress: Option<&Bound<'_, PyAny>>,
+    resolution: Option<&Bound<'_, PyAny>>,
 ) -> Given<(f64, usize, f64)> {
     let x = slice::<f64>(x, "x")?;
+    let given = resolution.map(|resolution| slice::<f64>(resolution, "resolution")).transpose()?;
+    let resolution = given.unwrap_or(&[0.0]);
+    if resolution.len() != 1 {
+        same_length(x.len(), resolution.len(), "x, resolution")?;
+    }
     let alternative = one_of(Alternative::from_name(alternative), "alternative", alternative)?;
-    let got = call(py, progress, flips::steps(x.len()), |watch| flips::sign_flip(x, alternative, watch))?;
+    let got = call(py, progress, flips::steps(x.len()), |watch| {
+        flips::sign_flip(x, resolution, alternative, watch)
+    })?;
     Ok(Give((got.p, got.nonzero, got.error)))
 }
 

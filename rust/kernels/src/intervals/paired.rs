@@ -46,7 +46,16 @@ const EQUAL: f64 = STEPS * f64::EPSILON;
 
 /// new - base in f64, and who is larger how often; both have the same length and no NaN. A difference that is only
 /// rounding (2^-49 of the larger score) is 0.
-pub fn differences(new: &dyn Wide, base: &dyn Wide, watch: Watch<'_>) -> Result<Differences, Stopped> {
+///
+/// `coarse`: where the sides have different types, the step of 1 and the smallest number of the coarser one. A difference
+/// within its step of the larger score is then rounding as well.
+pub fn differences(
+    new: &dyn Wide,
+    base: &dyn Wide,
+    coarse: (f64, f64),
+    watch: Watch<'_>,
+) -> Result<Differences, Stopped> {
+    let equal = if coarse.0 > EQUAL { coarse.0 } else { EQUAL };
     let n = new.len();
     let chunks = grid::map_chunks(grid::chunks(n, CHUNK), 24 * n, watch, |index| {
         let rows = grid::chunk(index, n, CHUNK);
@@ -59,7 +68,8 @@ pub fn differences(new: &dyn Wide, base: &dyn Wide, watch: Watch<'_>) -> Result<
             for (a, &b) in a.iter_mut().zip(&b) {
                 let (up, down) = (a.abs(), b.abs());
                 let difference = *a - b;
-                let tie = difference.abs() <= EQUAL * if up > down { up } else { down };
+                let (near, larger) = (difference.abs(), if up > down { up } else { down });
+                let tie = near <= equal * larger || near <= coarse.1;
                 wins += u64::from(*a > b && !tie);
                 losses += u64::from(*a < b && !tie);
                 *a = if tie { 0.0 } else { difference };
@@ -284,7 +294,7 @@ mod tests {
     fn differences_of_two_types() {
         let new: &[f32] = &[1.0, 0.5, 0.0, 2.0];
         let base: &[f64] = &[0.0, 0.5, 1.0, 0.25];
-        let got = differences(&new, &base, &mut |_| true).unwrap();
+        let got = differences(&new, &base, (0.0, 0.0), &mut |_| true).unwrap();
         assert_eq!(got, Differences { values: vec![1.0, 0.0, -1.0, 1.75], wins: 2, losses: 1 });
     }
 
@@ -292,7 +302,7 @@ mod tests {
     fn what_differs_by_rounding_alone_is_a_tie() {
         let new: &[f64] = &[0.1 + 0.2, 0.3, 0.3 + 1e-15, -5e-324, 1e15 + 2.0, 0.0, f64::MAX];
         let base: &[f64] = &[0.3, 0.1 + 0.2, 0.3, 5e-324, 1e15, -0.0, -f64::MAX];
-        let got = differences(&new, &base, &mut |_| true).unwrap();
+        let got = differences(&new, &base, (0.0, 0.0), &mut |_| true).unwrap();
         assert_eq!((got.wins, got.losses), (3, 1));
         assert_eq!(got.values[..2], [0.0, 0.0]);
         assert!(got.values[2] > 1e-16 && got.values[3] == -1e-323 && got.values[4] == 2.0);

@@ -25,6 +25,7 @@ pub const TABLE: &[Entry] = &[
     entry("intervals.pairs", "float64", pairs),
     entry("intervals.proportions", "counts", proportions),
     entry("intervals.sign_flip", "float64", flips),
+    entry("intervals.sign_flip", "rounded", rounded_flips),
     entry("intervals.holm", "float64", adjusted),
 ];
 
@@ -133,7 +134,7 @@ fn unspread(n: usize) -> Run {
 fn pairs(n: usize) -> Run {
     let (new, base): (Vec<f64>, Vec<Bf16>) = (tame(n, 53), tame(n, 54));
     Box::new(move |digest| {
-        let Ok(found) = differences(&new.as_slice(), &base.as_slice(), &mut |_| true) else {
+        let Ok(found) = differences(&new.as_slice(), &base.as_slice(), (0.0, 0.0), &mut |_| true) else {
             return digest.word(1);
         };
         digest.doubles(&found.values);
@@ -167,7 +168,21 @@ fn flips(n: usize) -> Run {
     let tenths: Vec<f64> = words(n, 57).map(|word| (word % 21) as f64 / 10.0 - 0.95).collect();
     Box::new(move |digest| {
         for (x, how) in [&smooth, &tenths].into_iter().flat_map(|x| WAYS.map(|how| (x, how))) {
-            if let Ok(found) = sign_flip(x, how.alternative, &mut |_| true) {
+            if let Ok(found) = sign_flip(x, &[0.0], how.alternative, &mut |_| true) {
+                digest.doubles(&[found.p, found.error]);
+            }
+        }
+    })
+}
+
+/// Tenths that were rounded to f32 beside larger scores, some of them nothing but rounding.
+fn rounded_flips(n: usize) -> Run {
+    let x: Vec<f64> = words(n, 58)
+        .map(|word| (word % 21) as f64 / 10.0 - 0.9 + ((word >> 8) % 65) as f64 * 1e-7 - 32e-7)
+        .collect();
+    Box::new(move |digest| {
+        for how in WAYS {
+            if let Ok(found) = sign_flip(&x, &[4e-6], how.alternative, &mut |_| true) {
                 digest.doubles(&[found.p, found.error]);
             }
         }

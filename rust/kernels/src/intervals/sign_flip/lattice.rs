@@ -10,12 +10,32 @@ pub struct Tolerance {
     pub share: f64,
     /// The steps.
     pub steps: f64,
+    /// Where numbers are off by more than the share: the most that their new share times the steps may be. Chance puts a
+    /// number that close to a multiple twice as often.
+    pub chance: f64,
+}
+
+impl Tolerance {
+    /// The tolerance for numbers that may be off by `share` of the largest; None where nothing could be told from chance.
+    pub fn widened(self, share: f64) -> Option<Tolerance> {
+        if share <= self.share {
+            return Some(self);
+        }
+        let most = self.chance / share;
+        let steps = if most < self.steps { most } else { self.steps };
+        (steps >= 1.0).then_some(Tolerance { share, steps, ..self })
+    }
 }
 
 /// f64 scores: 2^-40, as close as sums that count as equal.
-pub const EXACT: Tolerance = Tolerance { share: 1.0 / (1u64 << 40) as f64, steps: (1u64 << 19) as f64 };
+pub const EXACT: Tolerance = Tolerance {
+    share: 1.0 / (1u64 << 40) as f64,
+    steps: (1u64 << 19) as f64,
+    chance: 1.0 / (1u64 << 21) as f64,
+};
 /// Scores that were rounded to f32: 2^-21. Chance would put a number there once in 2,000 times.
-pub const ROUNDED: Tolerance = Tolerance { share: 1.0 / (1u64 << 21) as f64, steps: 512.0 };
+pub const ROUNDED: Tolerance =
+    Tolerance { share: 1.0 / (1u64 << 21) as f64, steps: 512.0, chance: 1.0 / (1u64 << 8) as f64 };
 
 /// The step that `values` are multiples of, the largest of them, `top`, included; None where there is none.
 ///
@@ -82,6 +102,17 @@ mod tests {
         let tenths: Vec<f64> = (1..11).map(|i| f64::from(0.9f32 - i as f32 / 10.0)).map(f64::abs).collect();
         assert_eq!(found(&tenths, EXACT), None);
         assert!((found(&tenths, ROUNDED).unwrap() - 0.1).abs() < 1e-7);
+    }
+
+    #[test]
+    fn small_differences_of_rounded_scores_are_few_steps() {
+        let share = 2e-5;
+        let hundredths = [0.03 + 4e-8, 0.01 - 6e-8, 0.02, 0.03, 0.01 + 5e-8];
+        assert_eq!(found(&hundredths, ROUNDED), None);
+        let wide = ROUNDED.widened(share).unwrap();
+        assert!((found(&hundredths, wide).unwrap() - 0.01).abs() < 1e-7 && wide.steps < 200.0);
+        assert_eq!(ROUNDED.widened(1e-9), Some(ROUNDED));
+        assert_eq!((EXACT.widened(share), ROUNDED.widened(0.1)), (None, None));
     }
 
     #[test]

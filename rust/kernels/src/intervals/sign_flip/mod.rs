@@ -4,6 +4,7 @@ mod enumerate;
 mod inversion;
 mod lattice;
 mod read;
+mod rounding;
 mod sum;
 
 use super::Alternative;
@@ -13,6 +14,7 @@ use crate::memory;
 use crate::simd;
 use inversion::Tail;
 use read::{APART, Data, Flips, needed, power, scaled};
+use rounding::settled;
 use sum::Magnitudes;
 
 /// Up to so many non-zero values all patterns are counted.
@@ -56,10 +58,20 @@ pub fn steps(n: usize) -> usize {
 /// Sums that differ by less than 2^-40 of sum |x| count as equal, so that rounding does not decide ties. Values that are
 /// all multiples of one step, but for rounding to f64 (2^-40 of the largest) or, from 12 values on, to f32 (2^-21, at most
 /// 512 steps), count as those multiples. Differences are independent of each other; `x` holds no NaN.
-pub fn sign_flip(x: &[f64], alternative: Alternative, watch: Watch<'_>) -> Result<SignFlip, Stopped> {
+///
+/// `resolution`, one for all or one a value, is how far a value may be off by the rounding of what it was made of. A value
+/// within it is 0. What is further off than the shares above still lies on a lattice, of fewer steps, and m sums so made
+/// are equal within sqrt(m) times the largest resolution.
+pub fn sign_flip(
+    x: &[f64],
+    resolution: &[f64],
+    alternative: Alternative,
+    watch: Watch<'_>,
+) -> Result<SignFlip, Stopped> {
     // One number at the end: all of it on the calling thread, what reads the data or the nodes where that is.
     simd::standard(|| {
-        let data = Data::new(x, &mut *watch)?;
+        let (x, off) = settled(x, resolution, &mut *watch)?;
+        let data = Data::new(&x, off, &mut *watch)?;
         let nonzero = data.nonzero;
         if nonzero == 0 {
             return Ok(SignFlip { p: 1.0, nonzero, error: 0.0 });
@@ -245,7 +257,7 @@ mod tests {
     use super::*;
 
     fn test(x: &[f64], alternative: Alternative) -> SignFlip {
-        sign_flip(x, alternative, &mut |_| true).unwrap()
+        sign_flip(x, &[0.0], alternative, &mut |_| true).unwrap()
     }
 
     #[test]
@@ -271,6 +283,28 @@ mod tests {
             };
             assert_eq!(signed(f32s), signed(tenths), "{flips}");
         }
+    }
+
+    #[test]
+    fn what_is_within_the_resolution_is_zero() {
+        let test = |x: &[f64], resolution: &[f64]| {
+            sign_flip(x, resolution, Alternative::TwoSided, &mut |_| true).unwrap()
+        };
+        let none = SignFlip { p: 1.0, nonzero: 0, error: 0.0 };
+        assert_eq!(test(&[-3e-17; 60], &[1e-16]), none);
+        let four = SignFlip { p: 0.125, nonzero: 4, error: 0.0 };
+        assert_eq!(test(&[1.0, 1e-16, 1.0, -1e-16, 1.0, 1.0], &[1e-15]), four);
+        // One a value: what is rounding beside large sums may be all there is of small ones.
+        assert_eq!(test(&[1.0, 1e-3, 1.0, 1e-3, 1.0], &[0.0, 0.0, 0.0, 1e-2, 0.0]), four);
+    }
+
+    #[test]
+    fn sums_apart_by_the_resolution_are_equal() {
+        // Three equal ones but for rounding: every pattern is as far out as 1.
+        let x = [-1.0, 1.0 + 1e-7, 1.0 + 2e-7];
+        let p =
+            |resolution: f64| sign_flip(&x, &[resolution], Alternative::TwoSided, &mut |_| true).unwrap().p;
+        assert_eq!((p(0.0), p(1e-6)), (0.5, 1.0));
     }
 
     /// `P(X >= k)`, X binomial with p = 1/2.

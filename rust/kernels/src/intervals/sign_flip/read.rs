@@ -46,19 +46,28 @@ pub struct Data<'a> {
     x: &'a [f64],
     scale: [f64; 2],
     top: f64,
+    /// How far a value may be off by rounding.
+    off: f64,
     /// How many are not zero.
     pub nonzero: usize,
 }
 
 impl<'a> Data<'a> {
-    /// Reads `x` once.
-    pub fn new(x: &'a [f64], watch: Watch<'_>) -> Result<Self, Stopped> {
+    /// Reads `x` once; its values may be `off` by so much.
+    pub fn new(x: &'a [f64], off: f64, watch: Watch<'_>) -> Result<Self, Stopped> {
         let extents = in_chunks(x, watch, |x| simd::dispatch(Extent(x)))?;
         let join = |a: (f64, usize), b: (f64, usize)| (if b.0 > a.0 { b.0 } else { a.0 }, a.1 + b.1);
         let (top, nonzero) = extents.into_iter().fold((0.0, 0), join);
         let exponent = exponent(top);
         let scale = [-exponent / 2, -exponent - -exponent / 2].map(power);
-        Ok(Data { x, scale, top: scaled(top, scale), nonzero })
+        Ok(Data { x, scale, top: scaled(top, scale), off: scaled(off, scale), nonzero })
+    }
+
+    /// How close sums count as equal where the magnitudes add up to `total`: as many roundings as there are values have
+    /// both signs.
+    fn slack(&self, total: f64) -> f64 {
+        let (usual, rounding) = (total * SLACK, (self.nonzero as f64).sqrt() * self.off);
+        if rounding > usual { rounding } else { usual }
     }
 
     fn magnitude(&self, i: usize) -> f64 {
@@ -75,12 +84,16 @@ impl<'a> Data<'a> {
     pub fn flips(&self, watch: Watch<'_>) -> Result<Flips, Stopped> {
         let sample = self.sample(SAMPLE)?;
         let mut step = None;
-        for tolerance in [lattice::EXACT, lattice::ROUNDED] {
-            let evidence = tolerance == lattice::EXACT || self.nonzero >= EVIDENCE;
-            if let Some(found) = if evidence { self.lattice(&sample, tolerance, &mut *watch)? } else { None }
-            {
+        for (tolerance, evidence) in [(lattice::EXACT, 0), (lattice::ROUNDED, EVIDENCE)] {
+            let enough = self.nonzero >= evidence;
+            let tolerance = tolerance.widened(self.off / self.top).filter(|_| enough);
+            let found = match tolerance {
+                Some(tolerance) => self.lattice(&sample, tolerance, &mut *watch)?,
+                None => None,
+            };
+            if let Some(found) = found {
                 match found.table {
-                    Some(table) => return Ok(of_table(&table, found.step)?),
+                    Some(table) => return Ok(of_table(&table, found.step, self.slack(0.0) / found.step)?),
                     None => step = Some(found.step),
                 }
                 break;
@@ -182,7 +195,7 @@ impl<'a> Data<'a> {
         let (plus, minus) = (side(1), side(2));
         let pairs = memory::collected(all.iter().map(|found| (found[0], found[1] + found[2])))?;
         let less = if plus < minus { plus } else { minus };
-        let (of, sum, slack) = (magnitudes(&pairs, step)?, plus - minus, (plus + minus) * SLACK);
+        let (of, sum, slack) = (magnitudes(&pairs, step)?, plus - minus, self.slack(plus + minus));
         Ok(Some(Flips { of, apart: Vec::new(), sum, less, slack }))
     }
 
@@ -229,7 +242,7 @@ impl<'a> Data<'a> {
         }
         let of = magnitudes(&pairs, step)?;
         let less = if plus < minus { plus } else { minus };
-        Ok(Flips { of, apart: Vec::new(), sum: plus - minus, less, slack: total * SLACK })
+        Ok(Flips { of, apart: Vec::new(), sum: plus - minus, less, slack: self.slack(total) })
     }
 
     /// Most values by their power sums, the largest kept: those for which the series would not reach `reach`, or as
@@ -259,7 +272,7 @@ impl<'a> Data<'a> {
         of.ones = memory::filled(of.probe.len(), 1.0)?;
         (of.count, of.squares, of.largest) = (self.nonzero as f64, squares, self.top);
         let less = 0.5 * (total - sum.abs());
-        Ok(Flips { of, apart: Vec::new(), sum, less, slack: total * SLACK })
+        Ok(Flips { of, apart: Vec::new(), sum, less, slack: self.slack(total) })
     }
 }
 
@@ -282,7 +295,7 @@ struct Table {
     apart: Vec<f64>,
 }
 
-fn of_table(table: &Table, step: f64) -> Result<Flips, NoMemory> {
+fn of_table(table: &Table, step: f64, least: f64) -> Result<Flips, NoMemory> {
     let occurring = table.counts.iter().enumerate().skip(1).filter(|&(_, &count)| count > 0);
     let pairs = memory::gathered(occurring.map(|(steps, &count)| (steps as f64, count as f64)))?;
     let total: f64 = pairs.iter().map(|(a, times)| a * times).sum();
@@ -291,7 +304,13 @@ fn of_table(table: &Table, step: f64) -> Result<Flips, NoMemory> {
     let sum = table.sum + table.apart.iter().map(|v| v / step).sum::<f64>();
     let apart = memory::collected(table.apart.iter().map(|v| v.abs() / step))?;
     let all = total + apart.iter().sum::<f64>();
-    let slack = if apart.is_empty() { 0.5 } else { all * SLACK };
+    let slack = if apart.is_empty() {
+        0.5
+    } else if all * SLACK > least {
+        all * SLACK
+    } else {
+        least
+    };
     Ok(Flips { of, apart, sum, less: 0.5 * (all - sum.abs()), slack })
 }
 

@@ -1,0 +1,34 @@
+//! Values that may be nothing but rounding.
+
+use crate::grid::{CHUNK, Pace, Stopped, Watch};
+use crate::memory;
+use std::borrow::Cow;
+
+/// `x` with zeros for values within their `resolution` (one for all, or one a value), and the largest resolution of the
+/// others.
+pub fn settled<'a>(
+    x: &'a [f64],
+    resolution: &[f64],
+    watch: Watch<'_>,
+) -> Result<(Cow<'a, [f64]>, f64), Stopped> {
+    if resolution.iter().all(|&r| r == 0.0) {
+        return Ok((Cow::Borrowed(x), 0.0));
+    }
+    let of = |i: usize| if resolution.len() == 1 { resolution[0] } else { resolution[i] };
+    let (mut pace, mut settled, mut largest) = (Pace::new(watch), Cow::Borrowed(x), 0.0);
+    for (block, values) in x.chunks(CHUNK).enumerate() {
+        for (i, v) in values.iter().enumerate().map(|(i, v)| (block * CHUNK + i, v)) {
+            let (a, r) = (v.abs(), of(i));
+            if a > r {
+                largest = if r > largest { r } else { largest };
+            } else if a > 0.0 {
+                if let Cow::Borrowed(_) = settled {
+                    settled = Cow::Owned(memory::copied(x)?);
+                }
+                settled.to_mut()[i] = 0.0;
+            }
+        }
+        pace.stride(values.len())?;
+    }
+    Ok((settled, largest))
+}
