@@ -360,6 +360,9 @@ def test_a_softmax_rounded_to_16_bits_is_a_distribution() -> None:
     [
         (lambda: sy.reliability([0.5], [2]), ValueError, r"targets: expected 0 or 1; got 2 at index 0"),
         (lambda: sy.reliability([0.5], [0.0]), TypeError, r"targets: expected integers or booleans; got list"),
+        (lambda: sy.reliability([0.5], [1.0]), TypeError, r"; pass targets == 1, such as run\.score == 1$"),
+        (lambda: sy.reliability([0.5], [0.25]), TypeError, r"integers or booleans; got list$"),
+        (lambda: sy.reliability([[0.5, 0.5]], [1.0]), TypeError, r"integers or booleans; got list$"),
         (lambda: sy.reliability([0.5], ["a"]), TypeError, r"classes= to map labels"),
         (lambda: sy.reliability([0.5, 0.5], [[1], [0]]), ValueError, r"targets: .*shape \(2,\); got shape \(2, 1\)"),
         (lambda: sy.reliability([0.5, 0.5], [1]), ValueError, r"targets: .*shape \(2,\); got shape \(1,\)"),

@@ -11,13 +11,15 @@ from ._arrays import codes
 from ._strides import strides
 from .errors import type_error, value_error
 
-__all__ = ["Names", "named"]
+__all__ = ["Names", "codes_and_names"]
 
 Array = NDArray[Any]
 Names = NDArray[np.int64] | list[str]
 
 
-def named(ids: Any, name: str, n: int, keep: NDArray[np.bool_] | None = None) -> tuple[NDArray[np.int64], Names]:
+def codes_and_names(
+    ids: Any, name: str, n: int, keep: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.int64], Names]:
     """A code for each of ``n`` rows, and the name of each code: whole numbers, or texts.
 
     Parameters

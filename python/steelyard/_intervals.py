@@ -79,7 +79,7 @@ class Column:
         return self.low >= 0.0 and self.high <= 1.0
 
 
-class Behind(NamedTuple):
+class ValueFacts(NamedTuple):
     """What is known of the values that a mean is of: it decides what is said where they show no spread."""
 
     bounds: tuple[float, float, float, float]
@@ -93,15 +93,15 @@ def equal(found: Column) -> bool:
     return _core.mean_interval(found.mean, found.squares, found.n, 0.95, "two-sided", *value_facts(found))[3]
 
 
-def value_facts(found: Column, sides: Sequence[Column] = (), *, bounded: bool = True) -> Behind:
+def value_facts(found: Column, sides: Sequence[Column] = (), *, bounded: bool = True) -> ValueFacts:
     """What is known of a column; ``sides``: of the two whose difference it is; not ``bounded``: [0, 1] is by chance."""
     step = max((side.step for side in sides), default=found.step)
     shares = bounded and all(side.shares for side in sides or (found,))
     kind = "difference" if sides else "share"
-    return Behind((found.low, found.high, step, float(found.n)), kind if shares else "unknown")
+    return ValueFacts((found.low, found.high, step, float(found.n)), kind if shares else "unknown")
 
 
-def sums_off(values: Behind, sizes: Floats) -> Floats:
+def sums_off(values: ValueFacts, sizes: Floats) -> Floats:
     """How far the sums of so many values may be off, by the rounding of what went in and of the additions."""
     low, high, step, _ = values.bounds
     return sizes * (STEPS * step + sizes * (STEP * max(high, -low)))
@@ -248,14 +248,14 @@ def _method(found: Column, name: str, kind: Kind | None, method: str | None) -> 
     return method
 
 
-def _unspread(values: Behind, equal: bool, what: str, n: int) -> str:
+def _unspread(values: ValueFacts, equal: bool, what: str, n: int) -> str:
     """What is said of ``n`` things that show no spread."""
     rule = FAR_END.format(n=n) if values.range != "unknown" else NO_LIMITS
     return f"all {n} {what} are equal{'' if equal else ' but for rounding'}: {rule}"
 
 
 def _student(
-    found: Column, values: Behind, reason: str, how: Confidence, left_out: Mapping[str, int] | None
+    found: Column, values: ValueFacts, reason: str, how: Confidence, left_out: Mapping[str, int] | None
 ) -> Estimate:
     error, low, high, unspread = _core.mean_interval(found.mean, found.squares, found.n, *how, *values)
     if found.n < 2:
@@ -306,7 +306,7 @@ def ratio(
     *,
     name: str,
     n: int,
-    values: Behind,
+    values: ValueFacts,
     score: Score = "t",
     left_out: Mapping[str, int] | None = None,
 ) -> Estimate:
@@ -319,7 +319,7 @@ def ratio(
         What the caller calls the values.
     n : int
         Rows that count.
-    values : Behind
+    values : ValueFacts
         Of the values that were added.
     score : str
         ``"t"``, or Wilson's interval with the effective number of rows: of ``"answers"``, which are 0 or 1, or of
@@ -334,7 +334,7 @@ def _ratio(
     *,
     name: str,
     n: int,
-    values: Behind,
+    values: ValueFacts,
     score: Score,
     left_out: Mapping[str, int] | None,
 ) -> Estimate:
@@ -361,7 +361,7 @@ def _ratio(
     )  # fmt: skip
 
 
-def _ratio_reason(of: _Sums, values: Behind, score: Score, *, unspread: bool) -> str:
+def _ratio_reason(of: _Sums, values: ValueFacts, score: Score, *, unspread: bool) -> str:
     """What the values are, how they were added, and what is said where they show no spread."""
     kind = {"answers": "0/1 values", "shares": "answers and ties"}.get(score, "graded values" if of.rows else "values")
     reason = f"{kind}{' with weights' if of.weighted else ''}{'' if of.rows else ' in clusters'}"

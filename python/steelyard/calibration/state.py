@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from .. import _core
 from .._arrays import aligned, booleans, describe, integers
 from .._arrays import labels as known_labels
-from .._clusters import Names, named
-from .._intervals import ONE_CLUSTER, Behind, proportion, ratio
+from .._clusters import Names, codes_and_names
+from .._intervals import ONE_CLUSTER, ValueFacts, proportion, ratio
 from .._mode import standard_mode_methods
 from .._options import (
     Alternative,
@@ -133,7 +133,7 @@ class ReliabilityState:
         """A code a row and the name of each; the covariance of the bins is as large as the square of their number."""
         if self._n_bins > MAX_CLUSTERED_BINS:
             raise value_error("n_bins", f"at most {MAX_CLUSTERED_BINS} bins with clusters", str(self._n_bins))
-        return named(clusters, "clusters", n, keep)
+        return codes_and_names(clusters, "clusters", n, keep)
 
     def _labels(self, targets: Any, probs: Array, keep: Mask | None) -> tuple[Array, Mask | None]:
         """Labels as column numbers, in their own integer type where no ``classes`` are given, and who has none."""
@@ -147,6 +147,8 @@ class ReliabilityState:
             labels = labels.astype(np.int64)
         if labels.dtype.kind not in "iub":
             fix = "pass classes= to map labels to columns" if labels.dtype.kind in "US" else ""
+            if probs.ndim == 1 and labels.dtype.kind == "f" and np.isin(labels, (0, 1)).all():
+                fix = "pass targets == 1, such as run.score == 1"
             raise type_error("targets", "integers or booleans", describe(targets), fix)
         if labels.shape != (n,):
             raise value_error("targets", f"one label a row, shape ({n},)", f"shape {labels.shape}")
@@ -254,28 +256,28 @@ class ReliabilityState:
         rows = self._tally.rows()
         n = sum(count for count, _, _ in rows)
         clusters = None if said["clusters"] is None else len(said["clusters"][1])
-        told = _Told(said["certain"], len(said["bins"]), clusters)
+        wording = _Wording(said["certain"], len(said["bins"]), clusters)
         common: dict[str, Any] = {
             "n": n,
             "n_clusters": clusters,
             "confidence_level": self._how.level,
             "left_out": left_out,
         }
-        bins = {"n_bins": self._n_bins, "filled_bins": told.filled}
+        bins = {"n_bins": self._n_bins, "filled_bins": wording.filled}
         largest = max(said["bins"], key=lambda bin: abs(bin[3]))[0]
         return Reliability(
-            ece=_error(said["ece"], method=told.inversion, reason=told.spread, detail=bins, **common),
-            rmsce=_error(said["rmsce"], method=told.inversion, reason=told.spread, detail=bins, **common),
+            ece=_error(said["ece"], method=wording.inversion, reason=wording.spread, detail=bins, **common),
+            rmsce=_error(said["rmsce"], method=wording.inversion, reason=wording.spread, detail=bins, **common),
             mce=_error(
                 said["mce"],
-                method=told.wilson,
-                reason=told.shared,
+                method=wording.wilson,
+                reason=wording.shared,
                 detail={**bins, "bin_n": rows[largest][0]},
                 **common,
             ),
-            gap=_error(said["gap"], method=told.gap, reason=told.rows, **common),
+            gap=_error(said["gap"], method=wording.gap, reason=wording.rows, **common),
             noise_floor=said["noise_floor"],
-            frequency=self._frequency(rows, said["clusters"], told.rows, left_out),
+            frequency=self._frequency(rows, said["clusters"], wording.rows, left_out),
             table=self._table(rows, said["bins"]),
             n=n,
             n_clusters=clusters,
@@ -296,7 +298,7 @@ class ReliabilityState:
             correct = sum(correct for _, correct, _ in rows)
             return proportion(correct, n, self._how, reason=reason, left_out=left_out)
         right, sizes = clusters
-        answers = Behind((0.0, 1.0, 0.0, float(n)), "share")
+        answers = ValueFacts((0.0, 1.0, 0.0, float(n)), "share")
         return ratio(right, sizes, self._how, name="targets", n=n, values=answers, score="answers", left_out=left_out)
 
     def _table(
@@ -320,7 +322,7 @@ class ReliabilityState:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Wording:
     """What is said of how the intervals were made."""
 
     certain: bool
@@ -328,7 +330,7 @@ class _Told:
     clusters: int | None
 
     @property
-    def known(self) -> bool:
+    def has_intervals(self) -> bool:
         """Whether there are intervals."""
         return self.clusters is None or self.clusters > 1
 
@@ -336,11 +338,11 @@ class _Told:
     def rows(self) -> str:
         if self.clusters is None:
             return "rows count as independent"
-        return "rows in clusters" if self.known else ONE_CLUSTER
+        return "rows in clusters" if self.has_intervals else ONE_CLUSTER
 
     @property
     def spread(self) -> str:
-        if not self.certain or not self.known:
+        if not self.certain or not self.has_intervals:
             return self.rows
         sure = (
             "every probability is 0 or 1 and came true" if self.clusters is None else "all clusters show one gap a bin"
@@ -349,7 +351,7 @@ class _Told:
 
     @property
     def shared(self) -> str:
-        if not self.known:
+        if not self.has_intervals:
             return self.rows
         bins = f"{self.filled} filled bins" if self.filled > 1 else "1 filled bin"
         return f"{self.rows}; half the error is shared by {bins}; a maximum has no standard error"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._arrays import aligned, booleans, flat_ids, floats, shape_of
-from .._clusters import Names, named
+from .._clusters import Names, codes_and_names
 from .._intervals import ONE_CLUSTER
 from .._mode import standard_mode, standard_mode_methods
 from .._options import (
@@ -367,7 +367,7 @@ def _groups(clusters: Any, shape: Shape, status: NDArray[np.uint8] | None) -> _G
         # What does not count may lack an id; its code is never looked at.
         counts = status == COUNTS
         keep = (counts.any(-1) if of_rows else counts).reshape(n)
-    numbers, names = named(ids, "clusters", n, keep)
+    numbers, names = codes_and_names(ids, "clusters", n, keep)
     return _Groups(numbers, len(names), names, of_rows)
 
 

@@ -288,7 +288,8 @@ def compare(
     Parameters
     ----------
     new : array [n] or [n, M], mapping from name to array [n], or frame
-        Scores; row i of every model is the same item. Records matched by id come from ``records``.
+        Scores; row i of every model is the same item. Records matched by id come from ``records``. Where the two sides
+        have different float types, scores within one step of the coarser type are ties.
     baseline : array [n], or str
         The scores to compare with, or the name of one of the mapping's models.
     where : boolean array [n], optional
