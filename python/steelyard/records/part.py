@@ -231,7 +231,8 @@ def _numbers(part: Part, column: str | None, role: str) -> tuple[Floats | None, 
         fix = f"{convert.LETTERS}: {convert.grades_fix()}"
     with while_at(f"{part.table.file}, column {column!r}"):
         found, none = convert.numbers(values, repr(column), part.where, fix)
-        return convert.shortest(found, part.table.columns.narrow(column)), none
+        # Of scores alone: differences are taken of them, and a width of rounding is no evidence.
+        return (convert.shortest(found, part.table.columns.narrow(column)) if role == "score" else found), none
 
 
 def read_ids(part: Part) -> list[str | None] | None:

@@ -65,10 +65,10 @@ def read(
         Column of the model's name, for files that hold several models.
     score
         Column of the score: numbers, bools, or such as text. Numbers that are all float32 (in Parquet also float16)
-        are read as the shortest decimals that are the same in it: 0.1 is 0.1 in every file; so are confidences and
-        log-likelihoods. ``"a==b"`` scores 1 where two columns agree, whatever their types, length and outer blanks.
-        Beside a target no answer (null, blanks, ``n/a``, ``None``) is a wrong one, counted as ``no_answer``. The names
-        say which is the target (``label==prediction``); otherwise it is the first.
+        are read as the shortest decimals that are the same in it: 0.1 is 0.1 in every file. ``"a==b"`` scores 1 where
+        two columns agree, whatever their types, length and outer blanks. Beside a target no answer (null, blanks,
+        ``n/a``, ``None``) is a wrong one, counted as ``no_answer``. The names say which is the target
+        (``label==prediction``); otherwise it is the first.
         Guessed: ``correct``, ``is_correct``, ``acc``, ``exact_match``, ``score``, else a pair such as
         ``true_label`` and ``pred_label``.
     confidence
