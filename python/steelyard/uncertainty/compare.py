@@ -420,7 +420,7 @@ def _pair(
         flips, off, estimates = _graded(d, new[0], found, rows.clusters, levels, binary=binary, watch=watch)
         p, signs, error = _core.sign_flip(flips, how.alternative, watch, resolution=off)
         test = "sign-flip, exact" if error <= EXACT else f"sign-flip, p within {100 * error:.2g} %"
-        few = _few(signs, how)
+        few = _smallest_p(signs, how)
     shown = replace(estimates[0], left_out=rows.left_out, detail=estimates[0].detail | few)
     if models > 1:
         limits = {"simultaneous_low": estimates[1].low, "simultaneous_high": estimates[1].high}
@@ -446,7 +446,7 @@ def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
     return float(limits.eps), float(limits.smallest_subnormal)
 
 
-def _few(signs: int, how: Confidence) -> dict[str, float]:
+def _smallest_p(signs: int, how: Confidence) -> dict[str, float]:
     """The smallest p where ``signs`` differences or cluster sums are flipped: all one way, or all the other."""
     if signs >= FEW_SIGNS:
         return {}

@@ -9,7 +9,7 @@ mod sum;
 
 use super::Alternative;
 use crate::grid::{self, CHUNK, Pace, Stopped, Watch};
-use crate::math::exp;
+use crate::math::{ROUND_64, exp};
 use crate::memory;
 use crate::simd;
 use inversion::Tail;
@@ -92,8 +92,7 @@ fn floor(x: f64) -> f64 {
 /// The nearest whole number, of numbers up to 2^51.
 #[inline(always)]
 fn nearest(x: f64) -> f64 {
-    const ROUND: f64 = 6_755_399_441_055_744.0;
-    (x + ROUND) - ROUND
+    (x + ROUND_64) - ROUND_64
 }
 
 /// A probability, its relative error, and whether the power sums did not reach far enough for it.
