@@ -301,6 +301,8 @@ def test_the_share_that_came_true_has_its_own_name() -> None:
     one, classes = sy.reliability([0.2, 0.9], [0, 1]), sy.reliability([[0.2, 0.8], [0.7, 0.3]], [1, 1])
     assert (one.base_rate.value, classes.accuracy.value) == (0.5, 0.5)
     assert (one.to_dict()["base_rate"]["value"], classes.to_dict()["accuracy"]["value"]) == (0.5, 0.5)
+    for rel, kind in ((one, "probabilities"), (classes, "top labels")):
+        assert rel.kind == rel.to_dict()["kind"] == kind
     with pytest.raises(AttributeError, match=r"accuracy: .*shape \[n\]; the share of rows that came true is base_rate"):
         _ = one.accuracy
     with pytest.raises(AttributeError, match=r"base_rate: .*got top labels; .* is accuracy"):

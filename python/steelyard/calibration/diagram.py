@@ -50,7 +50,7 @@ class Reliability(Result):
         ``"where"``: rows that ``where`` excluded; ``"nan"``: rows omitted for a NaN; ``"clamped"``:
         probabilities in (1, 1 + 1e-6], which counted as 1; ``"rounded"``: rows of class probabilities that sum to 1
         only as well as 16 bits let them, and counted. Only what happened is listed.
-    of : {"probabilities", "top labels", "answers"}
+    kind : {"probabilities", "top labels", "answers"}
         What the probabilities are of: a thing each, the likeliest of classes, the answer that was given.
 
     Examples
@@ -73,12 +73,12 @@ class Reliability(Result):
     n: int
     n_clusters: int | None
     left_out: dict[str, int]
-    of: Form
+    kind: Form
 
     @property
     def accuracy(self) -> Estimate:
         """The share of rows whose likeliest class came true."""
-        if self.of == "probabilities":
+        if self.kind == "probabilities":
             raise AttributeError(
                 "accuracy: expected class probabilities, shape [n, K]; got one probability a row, shape [n]; the share "
                 "of rows that came true is base_rate"
@@ -88,9 +88,9 @@ class Reliability(Result):
     @property
     def base_rate(self) -> Estimate:
         """The share of rows that came true, where a row holds the probability of one thing."""
-        if self.of != "probabilities":
+        if self.kind != "probabilities":
             raise AttributeError(
-                f"base_rate: expected one probability a row, shape [n]; got {self.of}; the share of rows that came "
+                f"base_rate: expected one probability a row, shape [n]; got {self.kind}; the share of rows that came "
                 "true is accuracy"
             )
         return self.frequency
@@ -112,7 +112,7 @@ class Reliability(Result):
         return "underconfident" if self.gap.high < 0 else "miscalibrated"
 
     def _lines(self) -> list[tuple[str, str]]:
-        share = "base rate" if self.of == "probabilities" else "accuracy"
+        share = "base rate" if self.kind == "probabilities" else "accuracy"
         return [
             ("ece", str(self.ece)),
             ("noise floor", "none" if self.noise_floor is None else f"{self.noise_floor:.3g}"),
@@ -144,12 +144,13 @@ class Reliability(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return everything in types that JSON has (NaN as null)."""
         return {
+            "kind": self.kind,
             "ece": self.ece.to_dict(),
             "rmsce": self.rmsce.to_dict(),
             "mce": self.mce.to_dict(),
             "gap": self.gap.to_dict(),
             "noise_floor": self.noise_floor,
-            "base_rate" if self.of == "probabilities" else "accuracy": self.frequency.to_dict(),
+            "base_rate" if self.kind == "probabilities" else "accuracy": self.frequency.to_dict(),
             "verdict": self.verdict(),
             "table": json_ready(self.table),
             "n": self.n,

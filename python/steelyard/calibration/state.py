@@ -282,7 +282,7 @@ class ReliabilityState:
             n=n,
             n_clusters=clusters,
             left_out=left_out,
-            of=self._form or "probabilities",
+            kind=self._form or "probabilities",
         )
 
     def _frequency(

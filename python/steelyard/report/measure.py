@@ -72,7 +72,7 @@ def _reliability(run: Run, options: Options, notes: list[str]) -> calibration.Re
         clusters=_clusters(known, options),
         confidence_level=options.confidence_level,
     )
-    return replace(found, of="answers")  # the confidence is in the answer: what comes true is that it is right
+    return replace(found, kind="answers")  # the confidence is in the answer: what comes true is that it is right
 
 
 def _perplexity(run: Run, options: Options, notes: list[str]) -> Any:

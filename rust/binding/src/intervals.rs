@@ -6,11 +6,11 @@ use crate::each_float;
 use crate::give::{Give, Given, value_error};
 use numpy::PyArray1;
 use pyo3::prelude::*;
-use steelyard_kernels::intervals::cluster::{self, Behind, Clustered};
+use steelyard_kernels::intervals::cluster::{self, Clustered, SumFacts};
 use steelyard_kernels::intervals::moments::{Column, moments};
 use steelyard_kernels::intervals::paired::{self, Wide};
 use steelyard_kernels::intervals::proportion::{self, Method};
-use steelyard_kernels::intervals::spread::{Range, Values};
+use steelyard_kernels::intervals::spread::{Range, ValueFacts};
 use steelyard_kernels::intervals::{self as kernels, Alternative, Confidence, mean, sign_flip as flips};
 
 type Array<'py> = Bound<'py, PyArray1<f64>>;
@@ -35,8 +35,8 @@ pub(crate) fn same_length(a: usize, b: usize, names: &str) -> PyResult<()> {
 }
 
 /// `bounds` (low, high, step, rows) and the name of the range of the values behind a mean.
-fn values((low, high, step, rows): (f64, f64, f64, f64), range: &str) -> PyResult<Values> {
-    Ok(Values { low, high, step, rows, range: one_of(Range::from_name(range), "range", range)? })
+fn values((low, high, step, rows): (f64, f64, f64, f64), range: &str) -> PyResult<ValueFacts> {
+    Ok(ValueFacts { low, high, step, rows, range: one_of(Range::from_name(range), "range", range)? })
 }
 
 /// `(mean, squares, min, max, step, ones, bad)` of a column: `step` is a unit in the last place of the largest
@@ -195,16 +195,16 @@ pub fn clustered_interval(
     let score = one_of(Score::from_name(score), "score", score)?;
     let confidence = confidence(confidence_level, alternative)?;
     let values = bounds.map(|bounds| values(bounds, range)).transpose()?;
-    let behind = values.map_or(Behind::EXACT, |values| Behind {
+    let facts = values.map_or(SumFacts::EXACT, |values| SumFacts {
         // Counts are exact.
         noise: if score == Score::Answers && !weighted { 0.0 } else { values.noise(shift) },
         range: values.range,
         weighted: weighted.then_some(values.rows),
     });
     let found = call(py, None, sums.len(), |watch| match score {
-        Score::Answers => cluster::proportion(sums, sizes, behind, confidence, watch),
-        Score::Shares => cluster::share(sums, sizes, behind, confidence, watch),
-        Score::T => cluster::ratio(sums, sizes, shift, behind, confidence, watch),
+        Score::Answers => cluster::proportion(sums, sizes, facts, confidence, watch),
+        Score::Shares => cluster::share(sums, sizes, facts, confidence, watch),
+        Score::T => cluster::ratio(sums, sizes, shift, facts, confidence, watch),
     })?;
     let Clustered { value, standard_error, interval, df, n_effective, unspread } = found;
     Ok(Give((value, standard_error, interval.low, interval.high, df, n_effective, unspread)))

@@ -4,7 +4,7 @@ use super::interval::{Gap, Limits};
 use super::scatter::{ALIKE, Scatter};
 use super::tally::{Row, Tally};
 use crate::grid::{Pace, Stopped};
-use crate::intervals::cluster::{self, Behind, Clustered};
+use crate::intervals::cluster::{self, Clustered, SumFacts};
 use crate::intervals::mean::MeanInterval;
 use crate::intervals::spread::{self, Range};
 use crate::intervals::{Confidence, Interval};
@@ -62,10 +62,10 @@ pub(super) fn of_clusters(
     }
     let sums = memory::collected(clusters.iter().map(Row::excess))?;
     let sizes = memory::collected(clusters.iter().map(|row| row.count as f64))?;
-    let behind = Behind { noise: 2.0 * ALIKE, range: Range::Difference, weighted: None };
+    let facts = SumFacts { noise: 2.0 * ALIKE, range: Range::Difference, weighted: None };
     let mut watch = |_| pace.stride(0).is_ok(); // asks for the clock alone: the ratio counts its own steps
     let Clustered { standard_error, interval: Interval { low, high }, .. } =
-        cluster::ratio(&sums, &sizes, 0.0, behind, confidence, &mut watch)?;
+        cluster::ratio(&sums, &sizes, 0.0, facts, confidence, &mut watch)?;
     Ok(if low.is_nan() {
         Limits::unknown(value)
     } else {

@@ -4,7 +4,7 @@ use super::cells::State;
 use super::tally::Row;
 use crate::exact::Fixed;
 use crate::grid::{Pace, Stopped};
-use crate::intervals::cluster::{self, Behind};
+use crate::intervals::cluster::{self, SumFacts};
 use crate::intervals::{Alternative, Confidence, Interval};
 use crate::memory;
 use crate::sorting::sorted;
@@ -137,7 +137,7 @@ impl Scatter {
             let sizes = memory::collected(bin.iter().map(|&(count, _)| count as f64))?;
             let mut watch = |_| pace.stride(0).is_ok(); // asks for the clock; the values are counted below
             let Interval { low, high } =
-                cluster::proportion(&ones, &sizes, Behind::EXACT, confidence, &mut watch)?.interval;
+                cluster::proportion(&ones, &sizes, SumFacts::EXACT, confidence, &mut watch)?.interval;
             let known = !low.is_nan();
             memory::push(&mut limits, if known { Interval { low, high } } else { ALL })?;
             pace.stride(bin.len())?;

@@ -88,8 +88,8 @@ pub fn effective_weights(weights: &[f64], watch: Watch<'_>) -> Result<f64, Stopp
 
 /// What is known of the rows behind cluster sums, beside the sums.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Behind {
-    /// How far two equal cluster means may lie apart by rounding ([`super::spread::Values::noise`]); 0 where sums are
+pub struct SumFacts {
+    /// How far two equal cluster means may lie apart by rounding ([`super::spread::ValueFacts::noise`]); 0 where sums are
     /// exact.
     pub noise: f64,
     /// Where the scores lie.
@@ -98,9 +98,9 @@ pub struct Behind {
     pub weighted: Option<f64>,
 }
 
-impl Behind {
+impl SumFacts {
     /// Exact sums of rows that count alike.
-    pub const EXACT: Behind = Behind { noise: 0.0, range: Range::Unknown, weighted: None };
+    pub const EXACT: SumFacts = SumFacts { noise: 0.0, range: Range::Unknown, weighted: None };
 }
 
 /// A clustered mean or ratio.
@@ -138,7 +138,7 @@ struct Fit {
 /// With `N = sum n_g`, `r_g = S_g - m n_g` and `f_g = n_g/N`: `V = sum r_g^2/(1 - f_g) / N^2` (Bell and
 /// McCaffrey 2002, for a mean in closed form), and with `a_g = f_g^2/(1 - f_g)`:
 /// `df = 1/(sum f^2 + (sum a)^2 - sum a^2)`, which is G - 1 for equal sizes.
-fn fit(sums_of: &[f64], sizes: &[f64], behind: Behind, pace: &mut Pace<'_>) -> Result<Fit, Stopped> {
+fn fit(sums_of: &[f64], sizes: &[f64], facts: SumFacts, pace: &mut Pace<'_>) -> Result<Fit, Stopped> {
     let groups = sums_of.len();
     let [total, all] = sums_at(groups, pace, |g| [sums_of[g], sizes[g]])?;
     // Every cluster mean against the first: what the total lost to rounding would shift all of them alike.
@@ -147,7 +147,7 @@ fn fit(sums_of: &[f64], sizes: &[f64], behind: Behind, pace: &mut Pace<'_>) -> R
     let [apart] = sums_at(groups, pace, |g| {
         let difference = sums_of[g] * size - sum * sizes[g];
         // A NaN is no agreement.
-        let agrees = difference.abs() <= behind.noise * sizes[g] * size;
+        let agrees = difference.abs() <= facts.noise * sizes[g] * size;
         [f64::from(!agrees)]
     })?;
     let unspread = apart == 0.0;
@@ -161,7 +161,7 @@ fn fit(sums_of: &[f64], sizes: &[f64], behind: Behind, pace: &mut Pace<'_>) -> R
     })?;
     Ok(simd::scalar(|| {
         let mean = total / all;
-        let clusters = if behind.weighted.is_some() { 1.0 / f2 } else { groups as f64 };
+        let clusters = if facts.weighted.is_some() { 1.0 / f2 } else { groups as f64 };
         if groups < 2 || lone > 0.0 {
             let (variance, df) = (f64::NAN, f64::NAN);
             return Fit { total, all, mean, variance, df, unspread: false, clusters };
@@ -178,12 +178,12 @@ pub fn ratio(
     sums_of: &[f64],
     sizes: &[f64],
     shift: f64,
-    behind: Behind,
+    facts: SumFacts,
     confidence: Confidence,
     watch: Watch<'_>,
 ) -> Result<Clustered, Stopped> {
-    let fit = fit(sums_of, sizes, behind, &mut Pace::new(watch))?;
-    Ok(simd::scalar(|| student(fit, shift, behind.range, confidence)))
+    let fit = fit(sums_of, sizes, facts, &mut Pace::new(watch))?;
+    Ok(simd::scalar(|| student(fit, shift, facts.range, confidence)))
 }
 
 fn student(fit: Fit, shift: f64, range: Range, confidence: Confidence) -> Clustered {
@@ -208,12 +208,12 @@ fn student(fit: Fit, shift: f64, range: Range, confidence: Confidence) -> Cluste
 pub fn proportion(
     ones: &[f64],
     sizes: &[f64],
-    behind: Behind,
+    facts: SumFacts,
     confidence: Confidence,
     watch: Watch<'_>,
 ) -> Result<Clustered, Stopped> {
-    let fit = fit(ones, sizes, behind, &mut Pace::new(watch))?;
-    Ok(simd::scalar(|| wilson_effective(fit, behind.weighted.unwrap_or(fit.all), confidence)))
+    let fit = fit(ones, sizes, facts, &mut Pace::new(watch))?;
+    Ok(simd::scalar(|| wilson_effective(fit, facts.weighted.unwrap_or(fit.all), confidence)))
 }
 
 /// The mean of rows in [0, 1] that need not be 0 or 1, such as wins with ties: Wilson's interval with `p(1-p)/V` rows
@@ -222,11 +222,11 @@ pub fn proportion(
 pub fn share(
     sums_of: &[f64],
     sizes: &[f64],
-    behind: Behind,
+    facts: SumFacts,
     confidence: Confidence,
     watch: Watch<'_>,
 ) -> Result<Clustered, Stopped> {
-    let fit = fit(sums_of, sizes, behind, &mut Pace::new(watch))?;
+    let fit = fit(sums_of, sizes, facts, &mut Pace::new(watch))?;
     Ok(simd::scalar(|| {
         if fit.unspread {
             return student(fit, 0.0, Range::Share, confidence);
@@ -269,11 +269,11 @@ mod tests {
     const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
 
     fn ratio(sums_of: &[f64], sizes: &[f64], shift: f64, confidence: Confidence) -> Clustered {
-        super::ratio(sums_of, sizes, shift, Behind::EXACT, confidence, &mut go).unwrap()
+        super::ratio(sums_of, sizes, shift, SumFacts::EXACT, confidence, &mut go).unwrap()
     }
 
     fn proportion(ones: &[f64], sizes: &[f64], confidence: Confidence) -> Clustered {
-        super::proportion(ones, sizes, Behind::EXACT, confidence, &mut go).unwrap()
+        super::proportion(ones, sizes, SumFacts::EXACT, confidence, &mut go).unwrap()
     }
 
     fn go(_: usize) -> bool {
@@ -343,11 +343,11 @@ mod tests {
         // 19 wins and a tie: s^2 = .0125, so p (1 - p)/V = .975 * .025/.000625 = 39 rows.
         let mut sums_of = [1.0; 20];
         sums_of[7] = 0.5;
-        let got = super::share(&sums_of, &[1.0; 20], Behind::EXACT, TWO, &mut go).unwrap();
+        let got = super::share(&sums_of, &[1.0; 20], SumFacts::EXACT, TWO, &mut go).unwrap();
         let want = wilson(0.975 * 39.0, 0.025 * 39.0, TWO.t(19.0));
         assert!((got.n_effective - 39.0).abs() < 1e-9 && (got.interval.low - want.low).abs() < 1e-12);
         assert!((got.interval.high - want.high).abs() < 1e-12 && got.interval.high < 1.0);
-        let ties = super::share(&[0.5; 4], &[1.0; 4], Behind::EXACT, TWO, &mut go).unwrap();
+        let ties = super::share(&[0.5; 4], &[1.0; 4], SumFacts::EXACT, TWO, &mut go).unwrap();
         assert_eq!(ties.interval, unspread(0.5, 4.0, Range::Share, TWO).interval);
     }
 
@@ -381,18 +381,18 @@ mod tests {
         let of = cluster_sums(&[0.1f64; 14], &codes, 3, 0.0, None, &mut go).unwrap().unwrap();
         let exact = ratio(&of.sums, &of.sizes, 0.0, TWO);
         assert!(!exact.unspread && exact.standard_error > 0.0 && exact.standard_error < 1e-16);
-        let values = super::super::spread::Values {
+        let values = super::super::spread::ValueFacts {
             low: 0.1,
             high: 0.1,
             step: 0.1 * f64::EPSILON,
             rows: 14.0,
             range: Range::Share,
         };
-        let behind = Behind { noise: values.noise(0.0), range: Range::Share, weighted: None };
-        let got = super::ratio(&of.sums, &of.sizes, 0.0, behind, TWO, &mut go).unwrap();
+        let facts = SumFacts { noise: values.noise(0.0), range: Range::Share, weighted: None };
+        let got = super::ratio(&of.sums, &of.sizes, 0.0, facts, TWO, &mut go).unwrap();
         let want = unspread(got.value, 3.0, Range::Share, TWO);
         assert!(got.unspread && (got.standard_error, got.interval) == (want.standard_error, want.interval));
-        let lost = Behind { range: Range::Unknown, ..behind };
+        let lost = SumFacts { range: Range::Unknown, ..facts };
         assert!(super::ratio(&of.sums, &of.sizes, 0.0, lost, TWO, &mut go).unwrap().interval.low.is_nan());
     }
 
@@ -420,8 +420,8 @@ mod tests {
 
     #[test]
     fn weighted_ones_alone_count_effective_clusters() {
-        let behind = Behind { noise: 1e-14, range: Range::Share, weighted: Some(4.0) };
-        let got = super::proportion(&[1.0, 0.5, 0.1], &[1.0, 0.5, 0.1], behind, TWO, &mut go).unwrap();
+        let facts = SumFacts { noise: 1e-14, range: Range::Share, weighted: Some(4.0) };
+        let got = super::proportion(&[1.0, 0.5, 0.1], &[1.0, 0.5, 0.1], facts, TWO, &mut go).unwrap();
         assert!(
             (got.n_effective - 1.6 * 1.6 / 1.26).abs() < 1e-12 && got.unspread && got.interval.high == 1.0
         );

@@ -1,6 +1,6 @@
 //! The mean of graded values.
 
-use super::spread::{Values, unspread};
+use super::spread::{ValueFacts, unspread};
 use super::{Confidence, Interval};
 use crate::simd::scalar;
 
@@ -31,7 +31,7 @@ pub fn mean_interval(
     mean: f64,
     squares: f64,
     n: u64,
-    values: &Values,
+    values: &ValueFacts,
     confidence: Confidence,
 ) -> Option<(MeanInterval, bool)> {
     if n > 1 && values.equal() {

@@ -33,7 +33,7 @@ impl Range {
 
 /// What is known of the values behind a mean, beside their moments.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Values {
+pub struct ValueFacts {
     /// The smallest value.
     pub low: f64,
     /// The largest value.
@@ -47,7 +47,7 @@ pub struct Values {
     pub range: Range,
 }
 
-impl Values {
+impl ValueFacts {
     /// Whether the values differ by rounding alone: by at most [`STEPS`] steps.
     pub fn equal(&self) -> bool {
         scalar(|| self.high - self.low <= STEPS * self.step)
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn differences_that_round_apart_are_equal() {
         let (low, high) = (0.6 - 0.5, 0.4 - 0.3);
-        let of = |step| Values { low, high, step, rows: 4.0, range: Range::Difference };
+        let of = |step| ValueFacts { low, high, step, rows: 4.0, range: Range::Difference };
         assert!(low < high && of(0.9 * f64::EPSILON).equal() && !of(0.0).equal());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::totals::Totals;
 use crate::grid::{Pace, Stopped, Watch};
-use crate::intervals::cluster::{Behind, ratio};
+use crate::intervals::cluster::{SumFacts, ratio};
 use crate::intervals::spread::Range;
 use crate::intervals::{Confidence, Interval};
 use crate::math::exp;
@@ -73,8 +73,8 @@ impl Totals {
         }
         // The sums are exact: reading each, and dividing it, rounds once.
         let noise = scalar(|| 4.0 * f64::EPSILON * (all.nll.value() / all.units.value()));
-        let behind = Behind { noise, range: Range::Unknown, weighted: None };
-        let fit = ratio(&sums, &sizes, 0.0, behind, confidence, watch)?;
+        let facts = SumFacts { noise, range: Range::Unknown, weighted: None };
+        let fit = ratio(&sums, &sizes, 0.0, facts, confidence, watch)?;
         Ok(Some(scalar(|| {
             let units = all.units.value();
             let infinite = self.infinite > 0;

@@ -2,13 +2,13 @@
 
 use super::inputs::{Digest, Draw, tame, unit, words};
 use super::{Entry, Run, entry};
-use steelyard_kernels::intervals::cluster::{self, Behind, Clustered, cluster_sums, effective_weights};
+use steelyard_kernels::intervals::cluster::{self, Clustered, SumFacts, cluster_sums, effective_weights};
 use steelyard_kernels::intervals::mean::{mean_interval, t_interval};
 use steelyard_kernels::intervals::moments::{Column, moments};
 use steelyard_kernels::intervals::paired::{differences, paired_binary, unspread_difference};
 use steelyard_kernels::intervals::proportion::{Method, proportion};
 use steelyard_kernels::intervals::sign_flip::sign_flip;
-use steelyard_kernels::intervals::spread::{Range, Values};
+use steelyard_kernels::intervals::spread::{Range, ValueFacts};
 use steelyard_kernels::intervals::{Alternative, Confidence, Interval, holm};
 use steelyard_kernels::simd::{Bf16, F16};
 
@@ -65,8 +65,8 @@ fn clusters<T: Draw + 'static>(n: usize) -> Run {
         let ones: Vec<f64> = of.sizes.iter().map(|&size| (size * 0.5).floor()).collect();
         for how in WAYS {
             let found = [
-                cluster::ratio(&of.sums, &of.sizes, 0.25, Behind::EXACT, how, &mut |_| true),
-                cluster::proportion(&ones, &of.sizes, Behind::EXACT, how, &mut |_| true),
+                cluster::ratio(&of.sums, &of.sizes, 0.25, SumFacts::EXACT, how, &mut |_| true),
+                cluster::proportion(&ones, &of.sizes, SumFacts::EXACT, how, &mut |_| true),
             ];
             for found in found.into_iter().flatten() {
                 let Clustered { value, standard_error, interval, df, n_effective, .. } = found;
@@ -96,12 +96,12 @@ fn weighted<T: Draw + 'static>(n: usize) -> Run {
         digest.double(effective_weights(&weights, &mut |_| true).unwrap_or_default());
         let ones: Vec<f64> =
             of.sizes.iter().enumerate().map(|(i, w)| if i % 3 > 0 { *w } else { 0.0 }).collect();
-        let behind = Behind { noise: 1e-12, range: Range::Share, weighted: Some(n as f64) };
+        let facts = SumFacts { noise: 1e-12, range: Range::Share, weighted: Some(n as f64) };
         for how in WAYS.into_iter().filter(|_| n > 1) {
             let found = [
-                cluster::ratio(&of.sums, &of.sizes, 0.25, behind, how, &mut |_| true),
-                cluster::proportion(&ones, &of.sizes, behind, how, &mut |_| true),
-                cluster::share(&ones, &of.sizes, Behind::EXACT, how, &mut |_| true),
+                cluster::ratio(&of.sums, &of.sizes, 0.25, facts, how, &mut |_| true),
+                cluster::proportion(&ones, &of.sizes, facts, how, &mut |_| true),
+                cluster::share(&ones, &of.sizes, SumFacts::EXACT, how, &mut |_| true),
             ];
             found.into_iter().flatten().for_each(|found| add_clustered(digest, found));
         }
@@ -113,17 +113,17 @@ fn unspread(n: usize) -> Run {
     let step = f64::EPSILON * 0.25;
     let kinds = [(Range::Share, 0.3), (Range::Difference, -0.1)].map(|(range, value)| {
         let sums: Vec<f64> = sizes.iter().map(|size| size * value).collect();
-        (Values { low: value, high: value, step, rows: n as f64, range }, sums)
+        (ValueFacts { low: value, high: value, step, rows: n as f64, range }, sums)
     });
     Box::new(move |digest| {
         for (values, sums) in &kinds {
-            let behind = Behind { noise: values.noise(0.0), range: values.range, weighted: None };
+            let facts = SumFacts { noise: values.noise(0.0), range: values.range, weighted: None };
             for how in WAYS.into_iter().filter(|_| n > 1) {
                 if let Some((found, _)) = mean_interval(values.low, 0.0, n as u64, values, how) {
                     digest.double(found.standard_error);
                     add(digest, found.interval);
                 }
-                if let Ok(found) = cluster::ratio(sums, &sizes, 0.0, behind, how, &mut |_| true) {
+                if let Ok(found) = cluster::ratio(sums, &sizes, 0.0, facts, how, &mut |_| true) {
                     add_clustered(digest, found);
                 }
             }
