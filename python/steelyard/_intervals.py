@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._options import Confidence
+from ._registries import titles
 from ._strides import strides
 from .errors import value_error, warn
 from .estimate import Estimate
@@ -28,13 +29,7 @@ Score = Literal["t", "answers", "shares"]
 Kind = Literal["graded", "ties"]
 """Values that are graded, or answers of which some may be half right, even if these are all 0 or 1."""
 
-PROPORTIONS = {
-    "wilson": "Wilson",
-    "clopper-pearson": "Clopper-Pearson",
-    "jeffreys": "Jeffreys",
-    "agresti-coull": "Agresti-Coull",
-    "wald": "Wald",
-}
+PROPORTIONS = titles("proportion.method")
 # Below so many successes or failures Wald's interval covers too little (field practice: n p and n (1 - p)).
 WALD_SAFE = 10
 ONE_CLUSTER = "the spread between clusters is unknown under two clusters"

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ._foreign import is_refusal
+from ._registries import names
 from .errors import shown, type_error, value_error
 
 __all__ = [
@@ -146,4 +147,4 @@ def confidence(confidence_level: float, alternative: str) -> Confidence:
     if 1 - level == 1:
         # Every limit comes from 1 - level: an interval of no width would be all that is left.
         raise value_error("confidence_level", "a number inside (0, 1), at least 2**-53", f"{level:g}")
-    return Confidence(level, choice(alternative, "alternative", ("two-sided", "less", "greater")))
+    return Confidence(level, choice(alternative, "alternative", names("interval.alternative")))

@@ -5,6 +5,7 @@ use crate::call::{call, no_memory, unreadable};
 use crate::each_float;
 use crate::give::{self, Give, Given, ToPython, type_error, value_error};
 use crate::names::texts;
+use crate::take::named;
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -14,7 +15,7 @@ use steelyard_kernels::calibration::{
 };
 use steelyard_kernels::exact::bytes::BytesError;
 use steelyard_kernels::grid::{Stopped, Watch};
-use steelyard_kernels::intervals::{Alternative, Confidence};
+use steelyard_kernels::intervals::Confidence;
 use steelyard_kernels::memory;
 
 /// Counts and exact sums of a reliability diagram; it never changes.
@@ -102,10 +103,7 @@ impl ReliabilityTally {
         confidence_level: f64,
         alternative: &str,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let Some(alternative) = Alternative::from_name(alternative) else {
-            return Err(value_error(format!("alternative: unknown {alternative:?}")));
-        };
-        let confidence = Confidence { level: confidence_level, alternative };
+        let confidence = Confidence { level: confidence_level, alternative: named(alternative)? };
         let summary = call(py, None, 0, |watch| room::summarise(&self.0, confidence, watch))?;
         summary.map(|summary| in_python(py, &summary)).transpose()
     }

@@ -4,26 +4,23 @@ use crate::arrays::{Fresh, floats, given, slice};
 use crate::call::{call, call_quick};
 use crate::each_float;
 use crate::give::{Give, Given, value_error};
+use crate::take::named;
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use steelyard_kernels::intervals::cluster::{self, Clustered, SumFacts};
 use steelyard_kernels::intervals::moments::{Column, moments};
 use steelyard_kernels::intervals::paired::{self, Wide};
 use steelyard_kernels::intervals::proportion::{self, Method};
-use steelyard_kernels::intervals::spread::{Range, ValueFacts};
+use steelyard_kernels::intervals::spread::ValueFacts;
 use steelyard_kernels::intervals::{self as kernels, Alternative, Confidence, mean, sign_flip as flips};
 
 type Array<'py> = Bound<'py, PyArray1<f64>>;
-
-fn one_of<T>(found: Option<T>, name: &str, got: &str) -> PyResult<T> {
-    found.ok_or_else(|| value_error(format!("{name}: no such name; got {got:?}")))
-}
 
 pub(crate) fn confidence(level: f64, alternative: &str) -> PyResult<Confidence> {
     if !(level > 0.0 && level < 1.0) {
         return Err(value_error(format!("confidence_level: expected a number inside (0, 1); got {level}")));
     }
-    let alternative = one_of(Alternative::from_name(alternative), "alternative", alternative)?;
+    let alternative = named::<Alternative>(alternative)?;
     Ok(Confidence { level, alternative })
 }
 
@@ -36,7 +33,7 @@ pub(crate) fn same_length(a: usize, b: usize, names: &str) -> PyResult<()> {
 
 /// `bounds` (low, high, step, rows) and the name of the range of the values behind a mean.
 fn values((low, high, step, rows): (f64, f64, f64, f64), range: &str) -> PyResult<ValueFacts> {
-    Ok(ValueFacts { low, high, step, rows, range: one_of(Range::from_name(range), "range", range)? })
+    Ok(ValueFacts { low, high, step, rows, range: named(range)? })
 }
 
 /// `(mean, squares, min, max, step, ones, bad)` of a column: `step` is a unit in the last place of the largest
@@ -99,7 +96,7 @@ pub fn proportion_intervals<'py>(
 ) -> Given<(Array<'py>, Array<'py>, Array<'py>, Array<'py>)> {
     let (k, n) = (slice::<i64>(k, "k")?, slice::<i64>(n, "n")?);
     same_length(k.len(), n.len(), "k, n")?;
-    let method = one_of(Method::from_name(method), "method", method)?;
+    let method = named::<Method>(method)?;
     let confidence = confidence(confidence_level, alternative)?;
     let fresh = || Fresh::new(py, k.len());
     let mut columns = [fresh()?, fresh()?, fresh()?, fresh()?];
@@ -150,22 +147,15 @@ pub fn effective_weights(py: Python<'_>, weights: &Bound<'_, PyAny>) -> PyResult
     call(py, None, weights.len(), |watch| cluster::effective_weights(weights, watch))
 }
 
-/// What the interval of a clustered mean is made of.
-#[derive(Clone, Copy, PartialEq)]
-enum Score {
-    T,
-    Answers,
-    Shares,
-}
-
-impl Score {
-    fn from_name(name: &str) -> Option<Score> {
-        match name {
-            "t" => Some(Score::T),
-            "answers" => Some(Score::Answers),
-            "shares" => Some(Score::Shares),
-            _ => None,
-        }
+steelyard_kernels::named! {
+    /// What the interval of a clustered mean is made of.
+    enum Score: "cluster.score" {
+        /// The mean and its standard error, with Student's t.
+        T = "t",
+        /// Wilson's interval with the effective number of rows that are 0 or 1.
+        Answers = "answers",
+        /// The same of rows in [0, 1].
+        Shares = "shares",
     }
 }
 
@@ -192,7 +182,7 @@ pub fn clustered_interval(
 ) -> Given<(f64, f64, f64, f64, f64, f64, bool)> {
     let (sums, sizes) = (slice::<f64>(sums, "sums")?, slice::<f64>(sizes, "sizes")?);
     same_length(sums.len(), sizes.len(), "sums, sizes")?;
-    let score = one_of(Score::from_name(score), "score", score)?;
+    let score = named::<Score>(score)?;
     let confidence = confidence(confidence_level, alternative)?;
     let values = bounds.map(|bounds| values(bounds, range)).transpose()?;
     let facts = values.map_or(SumFacts::EXACT, |values| SumFacts {
@@ -283,7 +273,7 @@ pub fn sign_flip(
     if resolution.len() != 1 {
         same_length(x.len(), resolution.len(), "x, resolution")?;
     }
-    let alternative = one_of(Alternative::from_name(alternative), "alternative", alternative)?;
+    let alternative = named::<Alternative>(alternative)?;
     let got = call(py, progress, flips::steps(x.len()), |watch| {
         flips::sign_flip(x, resolution, alternative, watch)
     })?;

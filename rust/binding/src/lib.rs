@@ -15,6 +15,7 @@ mod names;
 mod optim;
 mod perplexity;
 mod preference;
+mod registries;
 mod resample;
 mod reserve;
 mod take;
@@ -56,6 +57,8 @@ mod _core {
     use crate::perplexity::PerplexityTotals;
     #[pymodule_export]
     use crate::preference::preference_loss;
+    #[pymodule_export]
+    use crate::registries::registries;
     #[pymodule_export]
     use crate::resample::{
         bootstrap_limits, mean_acceleration, mean_replicates, ratio_acceleration, ratio_replicates,

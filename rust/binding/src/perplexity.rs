@@ -5,6 +5,7 @@ use crate::call::{call, no_memory, unreadable};
 use crate::each_float;
 use crate::give::{self, Give, Given, type_error, value_error};
 use crate::names::texts;
+use crate::take::named;
 use crate::tokens::coordinates;
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -12,7 +13,7 @@ use pyo3::types::PyBytes;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use steelyard_kernels::exact::bytes::BytesError;
 use steelyard_kernels::grid::{Stopped, Watch};
-use steelyard_kernels::intervals::{Alternative, Confidence};
+use steelyard_kernels::intervals::Confidence;
 use steelyard_kernels::tokens::{Batch, Per, Refused, Totals, Unit, sum_batch};
 
 /// Exact sums of NLL per cluster.
@@ -106,9 +107,7 @@ impl PerplexityTotals {
             "nats" => Unit::Nats,
             _ => return Err(value_error(format!("unit: got {unit:?}"))),
         };
-        let alternative = Alternative::from_name(alternative)
-            .ok_or_else(|| value_error(format!("alternative: got {alternative:?}")))?;
-        let confidence = Confidence { level: confidence_level, alternative };
+        let confidence = Confidence { level: confidence_level, alternative: named(alternative)? };
         let totals = self.now()?;
         let known = |x: f64| (!x.is_nan()).then_some(x);
         let found = call(py, None, 0, |watch| totals.perplexity(unit, confidence, watch))?;

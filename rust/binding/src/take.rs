@@ -1,9 +1,16 @@
 //! What is taken from Python, where there may be no memory for it.
 
 use crate::call::no_memory;
+use crate::give::value_error;
 use pyo3::conversion::FromPyObjectOwned;
 use pyo3::prelude::*;
 use steelyard_kernels::memory::{self, Alarm};
+use steelyard_kernels::named::Named;
+
+/// The variant of that name.
+pub fn named<T: Named>(name: &str) -> PyResult<T> {
+    T::from_name(name).map_err(|unknown| value_error(unknown.to_string()))
+}
 
 /// The things of a list. As an argument's type, `Vec` would end the process where it cannot grow, and pyo3 panics where
 /// there is no memory to say which argument it was.

@@ -17,6 +17,7 @@ mod holm;
 pub use holm::holm;
 
 use crate::math::{normal, student_t};
+use crate::named;
 
 /// Two limits.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,26 +28,15 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// What is claimed of the value against the hypothesis, by SciPy's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Alternative {
-    /// It differs: both limits.
-    TwoSided,
-    /// It is less: an upper limit alone.
-    Less,
-    /// It is greater: a lower limit alone.
-    Greater,
-}
-
-impl Alternative {
-    /// The alternative of that name.
-    pub fn from_name(name: &str) -> Option<Alternative> {
-        match name {
-            "two-sided" => Some(Alternative::TwoSided),
-            "less" => Some(Alternative::Less),
-            "greater" => Some(Alternative::Greater),
-            _ => None,
-        }
+named! {
+    /// What is claimed of the value against the hypothesis, by SciPy's names.
+    pub enum Alternative: "interval.alternative" {
+        /// It differs: both limits.
+        TwoSided = "two-sided",
+        /// It is less: an upper limit alone.
+        Less = "less",
+        /// It is greater: a lower limit alone.
+        Greater = "greater",
     }
 }
 
@@ -100,6 +90,7 @@ impl Confidence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::named::Named;
 
     #[test]
     fn one_sided_limits_use_the_whole_tail_and_leave_the_other_side_open() {
@@ -117,9 +108,9 @@ mod tests {
 
     #[test]
     fn alternatives_have_scipys_names() {
-        assert_eq!(Alternative::from_name("two-sided"), Some(Alternative::TwoSided));
-        assert_eq!(Alternative::from_name("less"), Some(Alternative::Less));
-        assert_eq!(Alternative::from_name("greater"), Some(Alternative::Greater));
-        assert_eq!(Alternative::from_name("both"), None);
+        assert_eq!(Alternative::from_name("two-sided"), Ok(Alternative::TwoSided));
+        assert_eq!(Alternative::from_name("less"), Ok(Alternative::Less));
+        assert_eq!(Alternative::from_name("greater"), Ok(Alternative::Greater));
+        assert!(Alternative::from_name("both").is_err());
     }
 }

@@ -3,34 +3,22 @@
 use super::{Confidence, Interval};
 use crate::grid::{Stopped, Watch, fill_rows};
 use crate::math::beta;
+use crate::named;
 use crate::simd::scalar;
 
-/// How the interval is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// The score interval (Wilson 1927): inverts the normal test of p.
-    Wilson,
-    /// The exact interval (Clopper and Pearson 1934): covers at least the level, for every p.
-    ClopperPearson,
-    /// Quantiles of Beta(k + 1/2, n - k + 1/2); the lower limit is 0 at k = 0, the upper 1 at k = n.
-    Jeffreys,
-    /// Wald's formula at (k + z^2/2) of (n + z^2) (Agresti and Coull 1998).
-    AgrestiCoull,
-    /// p +- z sqrt(p(1-p)/n): covers far too little near 0 and 1, and has no width there.
-    Wald,
-}
-
-impl Method {
-    /// The method of that name.
-    pub fn from_name(name: &str) -> Option<Method> {
-        match name {
-            "wilson" => Some(Method::Wilson),
-            "clopper-pearson" => Some(Method::ClopperPearson),
-            "jeffreys" => Some(Method::Jeffreys),
-            "agresti-coull" => Some(Method::AgrestiCoull),
-            "wald" => Some(Method::Wald),
-            _ => None,
-        }
+named! {
+    /// How the interval is made.
+    pub enum Method: "proportion.method" {
+        /// The score interval: inverts the normal test of p.
+        Wilson = "wilson" { title: "Wilson", source: "Wilson 1927" },
+        /// The exact interval: covers at least the level, for every p.
+        ClopperPearson = "clopper-pearson" { title: "Clopper-Pearson", source: "Clopper and Pearson 1934" },
+        /// Quantiles of Beta(k + 1/2, n - k + 1/2); the lower limit is 0 at k = 0, the upper 1 at k = n.
+        Jeffreys = "jeffreys" { title: "Jeffreys", source: "Brown, Cai and DasGupta 2001" },
+        /// Wald's formula at (k + z^2/2) of (n + z^2).
+        AgrestiCoull = "agresti-coull" { title: "Agresti-Coull", source: "Agresti and Coull 1998" },
+        /// p +- z sqrt(p(1-p)/n): covers far too little near 0 and 1, and has no width there.
+        Wald = "wald" { title: "Wald", source: "Laplace 1812" },
     }
 }
 

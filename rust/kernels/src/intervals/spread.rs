@@ -2,32 +2,22 @@
 
 use super::mean::MeanInterval;
 use super::{Confidence, Interval};
+use crate::named;
 use crate::simd::scalar;
 
 /// So many steps apart, values are equal: new - base carries half a step of each score and of itself, and a mean over 20
 /// epochs up to 3.6 steps of the order in which they were added.
 pub const STEPS: f64 = 8.0;
 
-/// Where every score that went in is known to lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Range {
-    /// Anywhere.
-    Unknown,
-    /// In [0, 1].
-    Share,
-    /// The values are differences of scores in [0, 1].
-    Difference,
-}
-
-impl Range {
-    /// The range of that name.
-    pub fn from_name(name: &str) -> Option<Range> {
-        match name {
-            "unknown" => Some(Range::Unknown),
-            "share" => Some(Range::Share),
-            "difference" => Some(Range::Difference),
-            _ => None,
-        }
+named! {
+    /// Where every score that went in is known to lie.
+    pub enum Range: "scores.range" {
+        /// Anywhere.
+        Unknown = "unknown",
+        /// In [0, 1].
+        Share = "share",
+        /// The values are differences of scores in [0, 1].
+        Difference = "difference",
     }
 }
 

@@ -1,0 +1,209 @@
+//! Choices that callers make by name: a loss, the shape of a schedule, the method of an interval.
+//!
+//! [`named!`](crate::named!) declares such a choice as an enum whose variants carry their name, what they are, where
+//! they come from and what they need. The parser, the sentence for an unknown name, the words of the Python face, the
+//! test cases and the committed digests all read this one table, so that a new variant is one row here and what the
+//! compiler and the tests then ask for. [`crate::registries`] lists the tables.
+
+use std::fmt;
+
+/// One row of a table: a variant and what is known of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct About {
+    /// The name that callers pass.
+    pub name: &'static str,
+    /// What results call it, where that is not the name.
+    pub title: &'static str,
+    /// What it is: the variant's documentation.
+    pub summary: &'static str,
+    /// Who published it; empty where a textbook would not say either.
+    pub source: &'static str,
+    /// The columns it reads, where variants of one table differ in that.
+    pub columns: &'static [&'static str],
+    /// The numbers it takes.
+    pub parameters: &'static [Parameter],
+}
+
+impl About {
+    /// A row with nothing but empty fields, which the fields of a real row replace.
+    pub const EMPTY: About =
+        About { name: "", title: "", summary: "", source: "", columns: &[], parameters: &[] };
+}
+
+/// A number that a variant takes, the range it must lie in and what it is when nothing is said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parameter {
+    /// The keyword.
+    pub name: &'static str,
+    /// The lower end of its range.
+    pub low: Bound,
+    /// The upper end of its range.
+    pub high: Bound,
+    /// The default.
+    pub default: f64,
+}
+
+/// One end of a range.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// The number itself is allowed.
+    Closed(f64),
+    /// Only numbers on the inner side of it are.
+    Open(f64),
+}
+
+impl Bound {
+    /// The number, and whether it is allowed itself.
+    pub fn parts(self) -> (f64, bool) {
+        match self {
+            Bound::Closed(number) => (number, true),
+            Bound::Open(number) => (number, false),
+        }
+    }
+}
+
+/// A choice by name; made by [`named!`](crate::named!).
+pub trait Named: Copy + PartialEq + fmt::Debug + 'static {
+    /// The table's key, `"group.argument"`: what follows the dot is the argument that callers pass the name in.
+    const KEY: &'static str;
+    /// Every variant, in the order in which they are shown.
+    const ALL: &'static [Self];
+    /// What is known of each, in the same order.
+    const ABOUT: &'static [About];
+
+    /// What is known of this variant.
+    fn about(self) -> &'static About;
+
+    /// The name of this variant.
+    fn name(self) -> &'static str {
+        self.about().name
+    }
+
+    /// The variant of that name.
+    fn from_name(name: &str) -> Result<Self, Unknown> {
+        let unknown = || Unknown { table: Registry::of::<Self>(), got: name.to_owned() };
+        Self::ALL.iter().copied().find(|variant| variant.name() == name).ok_or_else(unknown)
+    }
+}
+
+/// A table without the type of its variants.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Registry {
+    /// See [`Named::KEY`].
+    pub key: &'static str,
+    /// See [`Named::ABOUT`].
+    pub about: &'static [About],
+}
+
+impl Registry {
+    /// The table of one choice.
+    pub const fn of<T: Named>() -> Registry {
+        Registry { key: T::KEY, about: T::ABOUT }
+    }
+
+    /// The argument in which callers pass the name.
+    pub fn argument(&self) -> &'static str {
+        self.key.rsplit_once('.').map_or(self.key, |(_, argument)| argument)
+    }
+}
+
+/// A name that no variant has; its text is the sentence for the caller.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unknown {
+    table: Registry,
+    got: String,
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.table.about.iter().map(|about| about.name).collect();
+        write!(
+            f,
+            "{}: expected one of {}; got '{}'",
+            self.table.argument(),
+            names.join(", "),
+            self.got.escape_debug()
+        )
+    }
+}
+
+/// Declares a choice by name: an enum that implements [`Named`](crate::named::Named).
+///
+/// ```
+/// steelyard_kernels::named! {
+///     /// How a curve falls.
+///     pub enum Fall: "curve.fall" {
+///         /// In a straight line.
+///         Straight = "straight",
+///         /// Along a parabola.
+///         Parabola = "parabola" { source: "Galilei 1638" },
+///     }
+/// }
+/// use steelyard_kernels::named::Named;
+/// assert_eq!(Fall::from_name("parabola"), Ok(Fall::Parabola));
+/// assert_eq!(Fall::Straight.about().summary, "In a straight line.");
+/// let said = Fall::from_name("up").unwrap_err().to_string();
+/// assert_eq!(said, "fall: expected one of straight, parabola; got 'up'");
+/// ```
+#[macro_export]
+macro_rules! named {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis enum $Type:ident: $key:literal {
+            $(
+                $(#[doc = $doc:literal])+
+                $Variant:ident = $name:literal $({ $($field:ident: $value:expr),+ $(,)? })?
+            ),+ $(,)?
+        }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        $visibility enum $Type {
+            $($(#[doc = $doc])+ $Variant),+
+        }
+
+        impl $crate::named::Named for $Type {
+            const KEY: &'static str = $key;
+            const ALL: &'static [Self] = &[$($Type::$Variant),+];
+            const ABOUT: &'static [$crate::named::About] = &[$(
+                #[allow(clippy::needless_update)]
+                $crate::named::About {
+                    name: $name,
+                    summary: concat!($($doc),+).trim_ascii(),
+                    $($($field: $value,)+)?
+                    ..$crate::named::About::EMPTY
+                }
+            ),+];
+
+            fn about(self) -> &'static $crate::named::About {
+                &Self::ABOUT[self as usize]
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::registries::REGISTRIES;
+
+    #[test]
+    fn names_are_told_apart_and_rows_are_whole() {
+        for table in REGISTRIES {
+            for (i, about) in table.about.iter().enumerate() {
+                let place = format!("{} {}", table.key, about.name);
+                assert!(!about.name.is_empty() && about.summary.ends_with('.'), "{place}");
+                assert!(
+                    table.about[..i].iter().all(|other| other.name != about.name),
+                    "{place} stands twice"
+                );
+                for parameter in about.parameters {
+                    let ((low, closed), (high, _)) = (parameter.low.parts(), parameter.high.parts());
+                    let inside = if closed { low <= parameter.default } else { low < parameter.default };
+                    assert!(inside && parameter.default <= high, "{place} {}", parameter.name);
+                }
+            }
+        }
+        let keys: std::collections::HashSet<_> = REGISTRIES.iter().map(|table| table.key).collect();
+        assert_eq!(keys.len(), REGISTRIES.len());
+    }
+}

@@ -1,0 +1,8 @@
+//! Every table of named variants, in one list: what the Python face, the tests and the digests go through.
+
+use crate::intervals::{Alternative, proportion, spread};
+use crate::named::Registry;
+
+/// The tables. A test compares this list with every use of [`named!`](crate::named!) in the source.
+pub const REGISTRIES: &[Registry] =
+    &[Registry::of::<Alternative>(), Registry::of::<proportion::Method>(), Registry::of::<spread::Range>()];
