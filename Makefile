@@ -18,38 +18,48 @@ export PIP_QUIET := 1
 PIP := python -m pip install --disable-pip-version-check
 PEERS := $(or $(STEELYARD_BENCH_PYTHON),.venv-bench/bin/python)
 SOURCES := pyproject.toml Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
+# A line for each step that may take a while, so that a silent pip or cargo is known to be at work.
+say = @echo "--- $(1)"
 FACE := $(shell find python -name '*.py' -o -name '*.pyi')
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: .venv-demo/.built  ## Run the main job on data that ships with the project
+	$(call say,the demo: trains and evaluates a small network; about half a minute)
 	.venv-demo/bin/python -m examples.demo
 
 test: test-rust test-python  ## Rust and Python tests
 
 test-rust:  ## Tests of the kernels
+	$(call say,tests of the kernels; the first build takes about two minutes)
 	cargo test --quiet --locked --profile quick --package steelyard-kernels
 
 test-python: .venv/.built  ## Tests of the package
+	$(call say,tests of the package; about five minutes)
 	.venv/bin/python -m pytest --quiet
 
 test-torch: .venv-bench/.built  ## torch's bits and torch's tensors (installs torch; about 5 GB)
+	$(call say,tests against torch; about a minute)
 	PYTHONPATH=$(CURDIR)/.venv-bench/site $(PEERS) -m pytest --quiet tests/torch
 
 test-foreign:  ## Kernels' bits on aarch64 and on an x86-64 without FMA, under QEMU
+	$(call say,the kernels' digests under QEMU; two to five minutes)
 	tests/foreign/run.sh
 
 test-campaigns: .venv/.built  ## Every campaign of tests/campaigns, SECONDS (10) each (six times for files), from the same SEED (1) on
+	$(call say,campaigns of random calls: $(SECONDS) seconds each and six times that for files)
 	for file in tests/campaigns/[a-z]*.py; do name=$$(basename "$$file" .py); \
 		.venv/bin/python -m "tests.campaigns.$$name" --seed $(SEED) \
 			--seconds "$$(( $(SECONDS) * ( $$( [ "$$name" = files ] && echo 6 || echo 1 ) ) ))"; done
 	cargo run --quiet --locked --release --no-default-features --manifest-path rust/fuzz/Cargo.toml --bin mutate -- $(SECONDS) $(SEED)
 
 test-sanitizer: .venv/.built  ## Borrowed memory under AddressSanitizer (needs a nightly toolchain and gcc)
+	$(call say,borrowed memory under AddressSanitizer; two minutes)
 	PEERS=$(PEERS) tests/sanitizer/run.sh
 
 lint: .venv/.built  ## Formatting, lints, types, stubs
+	$(call say,formatting and clippy and types and stubs; about a minute)
 	cargo fmt --all --check
 	PYO3_PYTHON=$(CURDIR)/.venv/bin/python cargo clippy --quiet --locked --workspace --all-targets -- --deny warnings
 	cargo check --quiet --locked --no-default-features --all-targets --manifest-path rust/fuzz/Cargo.toml
@@ -61,9 +71,11 @@ lint: .venv/.built  ## Formatting, lints, types, stubs
 	@echo "lint: all clean"
 
 bench: .venv-bench/.built  ## Measure every claim beside its peer; rewrite the README's table
+	$(call say,the benchmark rows: about four minutes)
 	PYTHONPATH=$(CURDIR)/.venv-bench/site $(PEERS) -m benches.run
 
 coverage: .venv/.built  ## Draw again every table of docs/coverage.md
+	$(call say,simulating every table of docs/coverage.md: a quarter of an hour or more)
 	.venv/bin/python -m tests.coverage
 
 clean:  ## Remove everything that make has made
@@ -75,22 +87,27 @@ clean:  ## Remove everything that make has made
 %/.made:
 	@test -n "$(PYTHON)" || { echo "steelyard needs Python 3.11 or newer: none found; set PYTHON=..." >&2; exit 1; }
 	@command -v cargo >/dev/null || { echo "steelyard needs a stable Rust toolchain (cargo): none found" >&2; exit 1; }
+	$(call say,a new environment in $*)
 	$(PYTHON) -m venv $*
 	$*/bin/$(PIP) --upgrade pip
 	touch $@
 
 .venv/.built: .venv/.made $(SOURCES)
+	$(call say,building the core into .venv: two minutes the first time and less after a change)
 	.venv/bin/$(PIP) 'maturin>=1.14,<2'
 	VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/maturin develop --quiet --locked --profile quick
+	$(call say,installing what tests and lint need: one or two minutes the first time)
 	.venv/bin/$(PIP) 'steelyard[dev]'
 	touch $@
 
 .venv-demo/.built: .venv-demo/.made $(SOURCES) $(FACE)
+	$(call say,building a release wheel and installing it as a user would: two or three minutes)
 	.venv-demo/bin/$(PIP) '.[cli]'
 	touch $@
 
 # A peer that cannot be had is reported as missing by the run.
 .venv-bench/.built: .venv-bench/.made $(SOURCES) $(FACE)
+	$(call say,building a release wheel and installing the peers: three minutes and more where torch is fetched)
 	rm -rf .venv-bench/site
 ifdef STEELYARD_BENCH_PYTHON
 	.venv-bench/bin/$(PIP) --no-deps --target .venv-bench/site .

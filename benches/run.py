@@ -1,4 +1,4 @@
-"""Run every row, print the table, and write ``results.json`` and the README's table.
+"""Run every row, print the table, write ``results.json`` and the README's table, and add a line to the history.
 
 ``python -m benches.run WORD...`` runs the rows whose function or file names contain a word, and writes nothing; with
 ``--update`` it puts them in the place of the same rows of the last full run.
@@ -22,6 +22,7 @@ import numpy as np
 import benches
 import steelyard
 
+from . import history
 from .harness import THREADS, run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,12 +147,14 @@ def main(arguments: list[str]) -> int:
     missed = [row["work"] for row in rows if row.get("met") is False]
     if missed:
         print("missed: " + "; ".join(missed))
+    measured = rows
     if "--update" in arguments:
         rows = updated(rows)
     if not words or "--update" in arguments:
         RESULTS.write_text(json.dumps({"machine": on, "rows": rows}, indent=1) + "\n", "utf-8")
         into_readme(table(rows, on))
-        print(f"written: {RESULTS.relative_to(ROOT)} and the README's table")
+        history.append(on, measured)
+        print(f"written: {RESULTS.relative_to(ROOT)}, a line of {history.HISTORY.name}, and the README's table")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,15 @@ def real_data() -> Path | None:
     named = os.environ.get("STEELYARD_TEST_DATA")
     folder = Path(named) if named else root.parent / "shared" / "data"
     return folder if folder.is_dir() else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Close with one line that says what is missing, in place of a line per place that skips."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    if reasons:
+        said = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
+        terminalreporter.write_line(f"skipped, by what is missing: {said}")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import steelyard as sy
-from benches import harness, run
+from benches import harness, history, run
 
 
 @pytest.fixture(autouse=True)
@@ -91,3 +91,26 @@ def test_every_room_lists_rows_that_say_what_they_measure() -> None:
     rooms = {make.__module__ for make in makers}
     assert rooms >= {f"benches.bench_{room}" for room in ("tokens", "calibration", "bootstrap", "optim", "preference")}
     assert all(make.__doc__ for make in makers)
+
+
+def test_a_run_joins_the_history_and_can_be_read_beside_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    first: dict[str, Any] = {
+        "work": "norm, f32",
+        "ratio": 1.23456,
+        "spread": [1.2, 1.3],
+        "ours_seconds": 0.5,
+        "met": True,
+    }
+    history.append({"cpu": "x"}, [first, {"work": "absent", "missing": "torch"}], path)
+    history.append({"cpu": "x"}, [first | {"ratio": 2.0}], path)
+    runs = history.read(path)
+    assert runs[0]["rows"] == [{"work": "norm, f32", "ratio": 1.235, "spread": [1.2, 1.3], "met": True}]
+    assert [line.split()[-1] for line in history.shown(runs, ["norm"]).splitlines()] == ["f32", "1.2x", "2.0x"]
+    assert history.shown(runs, ["bootstrap"]) == ""
+
+
+def test_the_history_that_is_kept_can_be_read() -> None:
+    runs = history.read()
+    assert [run["at"] for run in runs] == sorted(run["at"] for run in runs)
+    assert "NLL" in history.shown(runs, [])
