@@ -16,9 +16,9 @@ from .._intervals import Clusters, Column
 from .._mode import standard_mode, standard_mode_methods
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence, whole
 from .._progress import Progress, reporter
+from .._rows import Rows, Selection, columns
 from ..errors import memory_error, value_error
 from ..estimate import Estimate
-from ._rows import Rows, Selection, columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,10 +16,10 @@ from .._mode import standard_mode, standard_mode_methods
 from .._options import Alternative, Confidence, NanPolicy, at_least_zero, choice, confidence, flag
 from .._progress import Progress, reporter
 from .._result import Result
+from .._rows import Rows, Selection, columns, frame, one_column
 from .._text import printable
 from ..errors import type_error, value_error
 from ..estimate import Estimate, json_ready
-from ._rows import Rows, Selection, columns, frame, one_column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,8 +11,8 @@ from .._intervals import PROPORTIONS, Kind
 from .._mode import standard_mode
 from .._options import Alternative, NanPolicy, choice, confidence
 from .._progress import Progress, reporter
+from .._rows import Selection, columns
 from ..estimate import Estimate
-from ._rows import Selection, columns
 
 __all__ = ["estimate"]
 

@@ -1,4 +1,4 @@
-"""Columns and the rows of them that count: what every call of this room takes first."""
+"""Columns and the rows of them that count: what every call that takes rows asks first."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _arrays
-from .._intervals import Clusters
-from .._options import omits_nan
-from ..errors import type_error, value_error
+from . import _arrays
+from ._intervals import Clusters
+from ._options import omits_nan
+from .errors import type_error, value_error
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
