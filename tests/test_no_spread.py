@@ -15,6 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import steelyard as sy
+from steelyard.reference import tokens
+from steelyard.tokens import PerplexityState
+
+from .cases import as_dtype
 
 Z = NormalDist().inv_cdf(0.975)
 T19 = 2.093024054408263  # of the tables, for 19 degrees of freedom
@@ -338,6 +342,36 @@ def test_perplexity_of_clusters_that_agree() -> None:
     assert (infinite.value, infinite.reason) == (
         np.inf, "1 counted token has probability 0 and an infinite NLL"
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("precision", tokens.ROUNDING)
+def test_perplexity_of_means_that_differ_by_the_rounding_of_their_type(precision: str) -> None:
+    """One NLL for each of 1 to 13 words, 1.1 a word, in every type that cannot hold it exactly."""
+    words = np.array([1, 3, 7, 11, 13])
+    ids = np.arange(5)
+    for scale in (1.1, 0.37, 2.9e-3):
+        nll = as_dtype(words * scale, precision)
+        e = sy.perplexity(nll, per=words, clusters=ids)
+        assert (e.standard_error, e.low, e.high) == (None, None, None)
+        assert ("but for the rounding of" in str(e.reason)) == (precision != "float64")
+        # Which of two types is the coarser one does not depend on the order.
+        for parts in (slice(0, 3), slice(3, 5)), (slice(3, 5), slice(0, 3)):
+            mixed = PerplexityState()
+            for part, of in zip(parts, (nll, words * scale), strict=True):
+                mixed.update(of[part], per=words[part], clusters=ids[part])
+            assert mixed.compute().low is None
+
+
+@given(st.lists(st.integers(-20, 20), min_size=2, max_size=6), st.sampled_from(list(tokens.ROUNDING)), st.data())
+def test_which_means_are_the_same_is_as_in_the_reference(steps: list[int], precision: str, data: Any) -> None:
+    """NLL that lie whole steps of their type apart, some clusters with two equal tokens."""
+    step = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}[precision]
+    # About 1.3, so that no whole number of steps lies on the limit.
+    values = as_dtype(np.array([1.3]), precision).astype(np.float64) + step * np.array(steps)
+    tokens_of = np.array(data.draw(st.lists(st.integers(1, 2), min_size=len(steps), max_size=len(steps))))
+    nll, ids = as_dtype(np.repeat(values, tokens_of), precision), np.repeat(np.arange(len(steps)), tokens_of)
+    same = tokens.same_mean(values * tokens_of, tokens_of.astype(float), precision)
+    assert (sy.perplexity(nll, clusters=ids).low is None) == same
 
 
 def test_perplexity_in_units_that_agree() -> None:

@@ -171,16 +171,16 @@ def test_the_most_rows_add_up_or_are_refused() -> None:
 
 
 def clusters(*rows: tuple[bytes, int, float, float], counts: tuple[int, ...] = (1, 0, 0, 0, 0)) -> bytes:
-    """A PerplexityState of these clusters: id, tokens, units, NLL."""
+    """A PerplexityState of these clusters: id, tokens, units, NLL. A sixth count is layout 2."""
 
     def fixed(x: float) -> bytes:
         return int(x * 2**64).to_bytes(16, "little", signed=True)
 
     options = options_of(PerplexityState().to_bytes())[0]
-    body = struct.pack("<I", len(options)) + options + struct.pack("<I", len(rows)) + struct.pack("<5Q", *counts)
+    body = struct.pack("<I", len(options)) + options + struct.pack(f"<I{len(counts)}Q", len(rows), *counts)
     for name, tokens, units, nll in rows:
         body += struct.pack("<H", len(name)) + name + struct.pack("<Q", tokens) + fixed(units) + fixed(nll)
-    return sealed(PerplexityState, body)
+    return sealed(PerplexityState, body, layout=len(counts) - 4)
 
 
 def test_clusters_that_no_data_makes() -> None:
@@ -198,6 +198,26 @@ def test_clusters_that_no_data_makes() -> None:
     refused(of, clusters(*good, counts=(1, 4, 0, 0, 0)))
     refused(of, clusters(*good, counts=(0, 0, 0, 0, 0)))
     refused(of, clusters(counts=(1, 0, 0, 0, 0)))
+
+
+def test_the_type_of_tokens_is_kept_and_old_states_are_read() -> None:
+    """States of float64 have the bytes that they always had; those of other types had no word of it (layout 1)."""
+    row = (b'"a', 2, 2.0, 1.5)
+    made = {of: PerplexityState().update(np.array([1.0, 0.5], of), clusters=["a", "a"]) for of in ("f8", "f4", "f2")}
+    assert made["f8"].to_bytes() == clusters(row)
+    for number, of in enumerate(("f4", "f2"), 1):
+        written = made[of].to_bytes()
+        assert written == clusters(row, counts=(1, 0, 0, 0, 0, number))
+        assert PerplexityState.from_bytes(written) == made[of] != made["f8"]
+        assert made[of] + made["f8"] == made["f8"] + made[of] == made[of] + made["f8"].copy()
+        assert body_of((made[of] + made["f8"]).to_bytes()) == body_of((made[of] + made[of]).to_bytes())
+    assert made["f4"] + made["f2"] == made["f2"] + made["f4"] == made["f2"] + made["f2"]
+    for number in (0, 4, 2**64 - 1):
+        refused(PerplexityState, clusters(row, counts=(1, 0, 0, 0, 0, number)))
+    refused(PerplexityState, clusters(counts=(0, 0, 0, 0, 0, 1)))
+    # Tokens that do not count leave nothing behind.
+    none = PerplexityState().update(np.array([1.0], "f4"), where=[False], clusters=["a"])
+    assert none == PerplexityState().update([1.0], where=[False], clusters=["a"])
 
 
 @pytest.mark.parametrize("place", range(2, 5))

@@ -86,7 +86,7 @@ def _by_formula(inputs: Inputs) -> Outputs:
     nll = inputs["nll"].astype(np.float64)
     state = PerplexityState(unit="bits")
     for i in range(len(nll)):
-        state.update(nll[i : i + 1], clusters=inputs["clusters"][i : i + 1], per=inputs["per"][i : i + 1])
+        state.update(inputs["nll"][i : i + 1], clusters=inputs["clusters"][i : i + 1], per=inputs["per"][i : i + 1])
     nats, variance, df, t = reference.mean_nll(nll, inputs["per"], inputs["clusters"])
     error = math.sqrt(variance)
     numbers = {"value": nats, "standard_error": error, "low": nats - t * error}

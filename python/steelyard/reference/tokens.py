@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from .. import _core
 
-__all__ = ["mean_nll", "sequence_nll", "token_scores"]
+__all__ = ["mean_nll", "same_mean", "sequence_nll", "token_scores"]
 
 Floats = NDArray[np.float64]
+# How far the means of clusters that agree may lie apart, relatively, by the rounding of their tokens: 8 steps of 1 in
+# float64 and float32. In 16 bits 8 steps would be 1 or 6 per cent; there it is what each token alone may be off by.
+ROUNDING = {"float64": 8 * 2.0**-52, "float32": 8 * 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
 def log_sum_exp(row: Floats) -> float:
@@ -67,3 +70,12 @@ def mean_nll(nll: Floats, sizes: Floats, clusters: Any) -> tuple[float, float, f
     variance = math.fsum(r * r / (1 - f)) / (total * total)
     df = 1 / (math.fsum(f * f) + math.fsum(a) * math.fsum(a) - math.fsum(a * a))
     return m, variance, df, _core.t_quantile(0.975, df)
+
+
+def same_mean(sums: Floats, sizes: Floats, precision: str) -> bool:
+    """Whether every cluster's mean NLL is the first one's but for the rounding of its tokens.
+
+    ``precision`` names the coarsest type that the tokens came in. There is no interval then.
+    """
+    means, pooled = sums / sizes, math.fsum(sums) / math.fsum(sizes)
+    return bool(np.all(np.abs(means - means[0]) <= ROUNDING[precision] * pooled))

@@ -88,8 +88,8 @@ def perplexity(
         ``n`` is the number of counted tokens, ``n_clusters`` of clusters that have some; ``detail`` has ``df``, and
         ``units`` where ``per`` is given. ``standard_error`` is by the delta method. An infinite NLL counts: the
         value is ``inf`` and ``reason`` says how many there are. Where the mean NLL of all clusters is the same but for
-        rounding, error and limits are None. Sums are exact (2**-64 a token), so that no order or
-        split of the data changes a bit.
+        the rounding of its type (8 steps in float64 and float32, one step in float16 and bfloat16), error and limits
+        are None. Sums are exact (2**-64 per token), so that no order or split of the data changes a bit.
 
     Raises
     ------
@@ -134,7 +134,8 @@ class PerplexityState:
 
     ``perplexity(x, clusters=c, **o)`` is ``PerplexityState(**o).update(x, clusters=c).compute()``, and every split
     between rows, every order and every merge gives the same bits. A document may straddle updates when it has an id;
-    without ids every row is a cluster of its own. One state takes ids always or never, and ``per`` always or never.
+    without ids every row is a cluster of its own. One state takes ids always or never, and ``per`` always or never. It
+    remembers the coarsest float type that tokens came in: means that are equal but for its rounding show no spread.
 
     Parameters
     ----------
@@ -234,7 +235,7 @@ class PerplexityState:
         return Estimate(
             value=value, standard_error=error, low=low, high=high, confidence_level=self._how.level, n=tokens,
             n_clusters=clusters, method="clustered t", left_out=left_out,
-            reason=_reason(infinite, df, value, (error, *self._limited(low, high))),
+            reason=_reason(infinite, df, value, (error, *self._limited(low, high)), self._totals.precision()),
             detail=detail,
         )  # fmt: skip
 
@@ -304,8 +305,8 @@ class PerplexityState:
         return f"<PerplexityState: {tokens} tokens in {clusters} clusters>"
 
 
-def _reason(infinite: int, df: float | None, value: float, others: tuple[float | None, ...]) -> str:
-    """What is said of a value, and of its error and limits (``others``)."""
+def _reason(infinite: int, df: float | None, value: float, others: tuple[float | None, ...], precision: str) -> str:
+    """What is said of a value, and of its error and limits (``others``); ``precision``: the tokens' coarsest type."""
     if infinite:
         tokens = "1 counted token has" if infinite == 1 else f"{infinite} counted tokens have"
         return f"{tokens} probability 0 and an infinite NLL"
@@ -316,7 +317,8 @@ def _reason(infinite: int, df: float | None, value: float, others: tuple[float |
     if np.inf in others:
         return 'tokens in clusters; the exponential overflows in error or limits, which unit="nats" shows'
     if others[0] is None:
-        return "all clusters have the same mean NLL, and no spread is no certainty"
+        rounding = "" if precision == "float64" else f" but for the rounding of {precision}"
+        return f"all clusters have the same mean NLL{rounding}, and no spread is no certainty"
     return "tokens in clusters"
 
 

@@ -138,6 +138,11 @@ impl PerplexityTotals {
         Give((totals.infinite, totals.nan, totals.excluded, totals.ignored))
     }
 
+    /// The name of the coarsest type that counted tokens came in.
+    fn precision(&self) -> &'static str {
+        self.lock().totals.precision.name()
+    }
+
     /// A copy that goes its own way.
     fn copy(&self) -> PyResult<Self> {
         Ok(PerplexityTotals::of(self.now()?))

@@ -4,6 +4,7 @@ use steelyard_kernels::calibration::{self, Clusters, Labels, Options, Scores, St
 use steelyard_kernels::clusters::Names;
 use steelyard_kernels::optim;
 use steelyard_kernels::rows::Table;
+use steelyard_kernels::simd::Element;
 use steelyard_kernels::tokens::{Batch, Per, Totals, sum_batch};
 
 /// A target: its name, what it does with bytes, and bodies of real states to begin with.
@@ -27,20 +28,18 @@ fn perplexity_seeds() -> Vec<Vec<u8>> {
     let pers = [Per::Nothing, Per::Token(&divisor)];
     let mut seeds = Vec::new();
     for (names, per) in names.into_iter().flat_map(|names| pers.map(|per| (names, per))) {
-        let batch = Batch {
-            nll: &[0.5, f64::INFINITY, 2.25, 1e9],
-            status: Some(&[1, 1, 1, 1]),
-            length: 2,
-            codes: Per::Row(&[0, 1]),
-            clusters: 2,
-            per,
-            omit_nan: false,
-        };
-        let summed = sum_batch(&batch, &mut |_| true).unwrap().unwrap();
-        let totals = Totals::new().with(&summed, names, &mut |_| true).unwrap().unwrap();
-        seeds.push(crate::body(&totals.to_bytes(b"{}", &mut |_| true).unwrap().unwrap()));
+        seeds.push(perplexity_seed(&[0.5, f64::INFINITY, 2.25, 1e9], names, per));
+        seeds.push(perplexity_seed(&[0.5, f32::INFINITY, 2.25, 1e9], names, per));
     }
     seeds
+}
+
+fn perplexity_seed<T: Element>(nll: &[T], names: Names<'_>, per: Per<'_, f64>) -> Vec<u8> {
+    let (status, codes) = (Some(&[1, 1, 1, 1][..]), Per::Row(&[0, 1][..]));
+    let batch = Batch { nll, status, length: 2, codes, clusters: 2, per, omit_nan: false };
+    let summed = sum_batch(&batch, &mut |_| true).unwrap().unwrap();
+    let totals = Totals::new().with(&summed, names, &mut |_| true).unwrap().unwrap();
+    crate::body(&totals.to_bytes(b"{}", &mut |_| true).unwrap().unwrap())
 }
 
 fn reliability_seeds() -> Vec<Vec<u8>> {

@@ -10,7 +10,7 @@ mod lanes;
 mod level;
 mod real;
 
-pub use element::{Bf16, Element, F16};
+pub use element::{Bf16, Element, F16, Precision};
 pub use fpenv::{FpEnv, standard};
 pub use lanes::{padded, tree32, tree64};
 pub use level::{Isa, Kernel, Level, available, dispatch, force, level, scalar};

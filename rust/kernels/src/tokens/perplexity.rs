@@ -3,11 +3,11 @@
 use super::totals::Totals;
 use crate::grid::{Pace, Stopped, Watch};
 use crate::intervals::cluster::{SumFacts, ratio};
-use crate::intervals::spread::Range;
+use crate::intervals::spread::{Range, STEPS};
 use crate::intervals::{Confidence, Interval};
 use crate::math::exp;
 use crate::memory;
-use crate::simd::scalar;
+use crate::simd::{Precision, scalar};
 
 /// What a mean NLL m is told in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +71,10 @@ impl Totals {
         if all.tokens == 0 {
             return Ok(None);
         }
-        // The sums are exact: reading each, and dividing it, rounds once.
-        let noise = scalar(|| 4.0 * f64::EPSILON * (all.nll.value() / all.units.value()));
+        // Tokens that are each off by half a step of their size move a mean by half a step of the mean; the sums are
+        // exact. Of 16-bit floats that is all: eight of their steps are 6 % of an NLL, which is no rounding.
+        let steps = if self.precision > Precision::F32 { 1.0 } else { STEPS };
+        let noise = scalar(|| steps * self.precision.step() * (all.nll.value() / all.units.value()));
         let facts = SumFacts { noise, range: Range::Unknown, weighted: None };
         let fit = ratio(&sums, &sizes, 0.0, facts, confidence, watch)?;
         Ok(Some(scalar(|| {

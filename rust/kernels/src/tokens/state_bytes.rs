@@ -1,5 +1,8 @@
-//! The bytes of [`Totals`]: `u64 per, infinite, nan, excluded, ignored`, then a row a cluster: `id, u64 tokens, i128 units,
-//! i128 nll`. An id is `#` and eight bytes, or `"` and its text, or empty for a cluster without a name.
+//! The bytes of [`Totals`]: `u64 per, infinite, nan, excluded, ignored`, then one row per cluster: `id, u64 tokens,
+//! i128 units, i128 nll`. An id is `#` and eight bytes, or `"` and its text, or empty for a cluster without a name.
+//!
+//! Layout 1 is that of tokens in float64. Layout 2 has the number of the coarsest type of the tokens,
+//! [`Precision`], as a sixth count. (States of coarser tokens were written in layout 1 before there was another.)
 
 use super::totals::{Named, Total, Totals};
 use crate::clusters::Id;
@@ -7,8 +10,10 @@ use crate::exact::Fixed;
 use crate::exact::bytes::{BytesError, Kind, Reader, Writer};
 use crate::grid::{Pace, Stopped, Watch};
 use crate::memory;
+use crate::simd::Precision;
 
-const LAYOUT: u8 = 1;
+const FLOAT64: u8 = 1;
+const COARSER: u8 = 2;
 const LEAST_ROW: usize = 2 + 8 + 2 * Fixed::BYTES;
 
 impl Totals {
@@ -17,7 +22,9 @@ impl Totals {
     pub fn to_bytes(&self, config: &[u8], watch: Watch<'_>) -> Result<Option<Vec<u8>>, Stopped> {
         let mut pace = Pace::new(watch);
         let Ok(rows) = u32::try_from(self.clusters()) else { return Ok(None) };
-        let mut writer = Writer::new(Kind::Perplexity, LAYOUT, config, rows);
+        let coarser = self.precision > Precision::F64;
+        let layout = if coarser { COARSER } else { FLOAT64 };
+        let mut writer = Writer::new(Kind::Perplexity, layout, config, rows);
         writer.u64(match self.per {
             None => 0,
             Some(false) => 1,
@@ -25,6 +32,9 @@ impl Totals {
         });
         for count in [self.infinite, self.nan, self.excluded, self.ignored] {
             writer.u64(count);
+        }
+        if coarser {
+            writer.u64(self.precision as u64);
         }
         let unnamed = self.sorted_unnamed(&mut pace)?;
         let named = self.named.iter().map(|Named(id, total)| (Some(id), total));
@@ -47,7 +57,7 @@ impl Totals {
     /// The totals, and the configuration that came with them.
     pub fn from_bytes(bytes: &[u8], watch: Watch<'_>) -> Result<(Totals, Vec<u8>), BytesError> {
         let mut pace = Pace::new(watch);
-        let mut reader = Reader::open_at(bytes, Kind::Perplexity, LAYOUT, &mut pace)?;
+        let mut reader = Reader::open_at(bytes, Kind::Perplexity, COARSER, &mut pace)?;
         let (rows, config) = (reader.rows(), memory::copied(reader.config())?);
         if !reader.holds(LEAST_ROW) {
             return Err(BytesError::Malformed);
@@ -67,6 +77,7 @@ impl Totals {
             ignored: reader.u64()?,
             ..Totals::default()
         };
+        totals.precision = precision(&mut reader)?;
         let mut before = None;
         for _ in 0..rows {
             let id = reader.id()?;
@@ -85,10 +96,24 @@ impl Totals {
             pace.step()?;
         }
         reader.finish()?;
-        if totals.infinite > totals.all.tokens || totals.is_empty() != per.is_none() {
+        let coarse_nothing = totals.is_empty() && totals.precision > Precision::F64;
+        if totals.infinite > totals.all.tokens || totals.is_empty() != per.is_none() || coarse_nothing {
             return Err(BytesError::Impossible);
         }
         Ok((totals, config))
+    }
+}
+
+/// The coarsest type of the tokens; layout 2 is only written where it is not float64.
+fn precision(reader: &mut Reader<'_>) -> Result<Precision, BytesError> {
+    match reader.layout() {
+        FLOAT64 => Ok(Precision::F64),
+        COARSER => {
+            let number = reader.u64()?;
+            let coarse = |&precision: &Precision| precision > Precision::F64 && precision as u64 == number;
+            Precision::ALL.into_iter().find(coarse).ok_or(BytesError::Malformed)
+        }
+        _ => Err(BytesError::Malformed),
     }
 }
 
@@ -115,9 +140,10 @@ mod tests {
 
     struct Row(&'static [u8], u64, f64, f64);
 
-    /// A whole state with these counts and rows, whether or not it makes sense.
-    fn state(counts: [u64; 5], rows: &[Row]) -> Result<Totals, BytesError> {
-        let mut writer = Writer::new(Kind::Perplexity, LAYOUT, b"", rows.len() as u32);
+    /// A whole state with these counts and rows, whether or not it makes sense; six counts are layout 2.
+    fn state<const N: usize>(counts: [u64; N], rows: &[Row]) -> Result<Totals, BytesError> {
+        let layout = if N > 5 { COARSER } else { FLOAT64 };
+        let mut writer = Writer::new(Kind::Perplexity, layout, b"", rows.len() as u32);
         for count in counts {
             writer.u64(count);
         }
@@ -139,7 +165,8 @@ mod tests {
 
     #[test]
     fn what_no_data_comes_to_is_refused() {
-        let refused = |counts, rows: &[Row]| state(counts, rows).unwrap_err() == BytesError::Impossible;
+        let refused =
+            |counts: [u64; 5], rows: &[Row]| state(counts, rows).unwrap_err() == BytesError::Impossible;
         assert!(state(PLAIN, &[A, Row(b"\"b", 1, 1.0, 0.0)]).is_ok());
         assert!(refused(PLAIN, &[A, A]), "an id twice");
         assert!(refused(PLAIN, &[Row(b"\"b", 1, 1.0, 0.0), A]), "ids that descend");
@@ -160,6 +187,22 @@ mod tests {
             "too much"
         );
         assert_eq!(state(PLAIN, &[Row(b"x", 1, 1.0, 0.0)]).unwrap_err(), BytesError::Malformed);
+    }
+
+    #[test]
+    fn the_coarsest_type_is_kept_and_float64_needs_no_word() {
+        for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
+            let coarse = state([1, 0, 0, 0, 0, precision as u64], &[A]).unwrap();
+            let fine = state(PLAIN, &[A]).unwrap();
+            let both = coarse.merged(&fine, &mut |_| true).unwrap().unwrap();
+            assert_eq!(
+                (coarse.precision, fine.precision, both.precision),
+                (precision, Precision::F64, precision)
+            );
+        }
+        assert_eq!(state([1, 0, 0, 0, 0, 0], &[A]).unwrap_err(), BytesError::Malformed);
+        assert_eq!(state([1, 0, 0, 0, 0, 4], &[A]).unwrap_err(), BytesError::Malformed);
+        assert_eq!(state([0, 0, 0, 0, 0, 1], &[]).unwrap_err(), BytesError::Impossible);
     }
 
     #[test]

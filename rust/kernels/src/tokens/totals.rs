@@ -4,7 +4,7 @@ use crate::clusters::{Id, Keyed, Names, Shards};
 use crate::exact::Fixed;
 use crate::grid::{Pace, Stopped, Watch, chunk, chunks, each_chunk};
 use crate::memory::{self, NoMemory};
-use crate::simd::Element;
+use crate::simd::{Element, Precision};
 use crate::sorting::sorted;
 
 /// Tokens between two looks at the watch, about.
@@ -117,6 +117,8 @@ pub struct Totals {
     pub(super) per: Option<bool>,
     /// All clusters together. It is in range, and so every cluster is.
     pub(super) all: Total,
+    /// The coarsest type that counted tokens came in: means that are equal but for its rounding show no spread.
+    pub precision: Precision,
     /// Counted tokens with an infinite NLL.
     pub infinite: u64,
     /// NLL that was NaN and left out.
@@ -130,6 +132,7 @@ pub struct Totals {
 /// A batch, summed by its own codes and not yet named.
 pub struct Summed {
     totals: Vec<Total>,
+    precision: Precision,
     per: bool,
     infinite: u64,
     nan: u64,
@@ -145,6 +148,7 @@ pub fn sum_batch<T: Element>(
     let rows = batch.nll.len().checked_div(batch.length).unwrap_or(0);
     let mut summed = Summed {
         totals: memory::with_capacity(batch.clusters)?,
+        precision: T::PRECISION,
         per: !matches!(batch.per, Per::Nothing),
         infinite: 0,
         nan: 0,
@@ -267,6 +271,7 @@ impl Totals {
         let mut pace = Pace::new(watch);
         let mut other = Totals {
             per: Some(batch.per),
+            precision: batch.precision,
             infinite: batch.infinite,
             nan: batch.nan,
             excluded: batch.excluded,
@@ -280,7 +285,7 @@ impl Totals {
             pace.step()?;
         }
         if other.is_empty() {
-            other.per = None;
+            (other.per, other.precision) = (None, Precision::default());
         }
         self.merged_at(&other, &mut pace)
     }
@@ -318,6 +323,7 @@ impl Totals {
         Some(Totals {
             per: self.per.or(other.per),
             all,
+            precision: self.precision.max(other.precision),
             infinite: self.infinite.checked_add(other.infinite)?,
             nan: self.nan.checked_add(other.nan)?,
             excluded: self.excluded.checked_add(other.excluded)?,
