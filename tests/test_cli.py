@@ -595,10 +595,36 @@ def test_report_takes_columns_as_models(wide: Path, base: Path, better: Path) ->
     assert data["left_out"] == {str(base): {"of a model not asked for": 400}}
 
 
-def test_what_is_wanting_beside_columns_is_named(wide: Path, base: Path) -> None:
+def test_what_is_wanting_beside_columns_is_named(wide: Path, base: Path, better: Path) -> None:
     bad(run("compare", wide, "--baseline", "gpt"), "--models: expected the columns to compare with 'gpt'", "'claude'")
     bad(run("compare", wide, "--models", "claude"), "--baseline: expected the name of a model", "'gpt'")
     bad(run("compare", base), "FILE: expected a model to compare with 'base'; got none", "second file", "--models")
+    for command in ("compare", "report"):
+        bad(run(command, wide, "--baseline", "gpt"), "--models: expected the columns to compare with 'gpt'", "'claude'")
+        bad(run(command, wide, "--baseline", "gtp"), f"--baseline: expected one of the columns {THREE}", "got 'gtp'")
+        bad(run(command, wide, "--models", "claude", "--baseline", "gtp"), "--baseline: expected one of", "got 'gtp'")
+        bad(run(command, base, better, "--baseline", ""), "--baseline: expected", "got ''")
+
+
+def test_blanks_around_the_name_of_a_model_are_of_no_account(tmp_path: Path) -> None:
+    """As around ids; where two models differ by them alone, each is found by its own name."""
+    path = tmp_path / "long.csv"
+    path.write_text("id,model,correct\n" + "".join(f"{i},{m},{i % k}\n" for i in range(9) for m, k in PADDED))
+    for baseline in ("A ", "A", "  A"):
+        for words in (["compare"], ["report"], ["compare", "--models", " B"], ["report", "--models", "B,A"]):
+            command, *rest = words
+            made = json.loads(run(command, path, "--baseline", baseline, *rest, "--json", "-").stdout)
+            assert [(pair["model"], pair["baseline"]) for pair in made["pairs"]] == [("B", "A ")]
+    assert sy.records.read(path, models=["B ", "A"]).names == ("B", "A ")
+    made = sy.report.comparison(sy.records.read(path), baseline="A", models=["B  "])
+    assert [(pair.model, pair.baseline) for pair in made.pairs] == [("B", "A ")]
+    both = tmp_path / "both.csv"
+    both.write_text(path.read_text().replace(",B,", ",A,"))
+    assert json.loads(run("compare", both, "--baseline", "A", "--json", "-").stdout)["pairs"][0]["model"] == "A "
+    bad(run("compare", both, "--baseline", " A"), "--baseline: expected one of the models 'A ', 'A'; got ' A'")
+
+
+PADDED = (("A ", 2), ("B", 3))
 
 
 def test_a_choice_that_is_none_is_refused_in_our_words(

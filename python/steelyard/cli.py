@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -25,7 +24,7 @@ from ._exit import Exit
 from ._mode import standard_mode
 from ._text import printable
 from .config import show_config
-from .errors import called, is_ours, sentence, value_error
+from .errors import called, is_ours, keyword, sentence, value_error
 from .records.source import name_of
 from .report.html import check_needs, page
 from .report.results import MIN_MATCHED
@@ -159,13 +158,14 @@ def report_command(
         paths = _paths(files)
         out = _outputs(paths, json_to, html)
         how = _missing(missing, lower_is_better)
-        chosen = None if models is None else partial(_asked_for, models, baseline)
-        runs = _read(paths, names=names, models=chosen, filter=filter, repeats=repeats, missing=how, **columns)
+        chosen = _Chosen(name_of(paths[0]), baseline, models)
+        asked = None if baseline is None and models is None else chosen
+        runs = _read(paths, names=names, models=asked, filter=filter, repeats=repeats, missing=how, **columns)
         made = report.build(
             runs,
             confidence_level=confidence_level,
             margin=margin,
-            baseline=baseline,
+            baseline=chosen.baseline,
             higher_is_better=not lower_is_better,
         )
         _hand_over(made, out)
@@ -210,13 +210,13 @@ def compare(
         how = _missing(missing, lower_is_better)
         unused = dict.fromkeys(("confidence", "loglikelihood", "n_tokens"), "none")
         columns = {"id": id, "model": model, "score": score, "cluster": cluster, "epoch": epoch}
-        chosen = _Chosen(name_of(paths[0]), baseline, models)
+        chosen = _Compared(name_of(paths[0]), baseline, models)
         runs = _read(
             paths, names=names, models=chosen, filter=filter, repeats=repeats, missing=how, **columns, **unused
         )
         made = report.comparison(
             runs,
-            baseline=chosen.baseline,
+            baseline=chosen.baseline or "",
             models=chosen.models,
             confidence_level=confidence_level,
             margin=margin,
@@ -315,46 +315,58 @@ def _all_names(of_files: Sequence[Sequence[str]]) -> list[str]:
     return list(dict.fromkeys(name for of_file in of_files for name in of_file))
 
 
-def _asked_for(given: list[str], baseline: str | None, of_files: Sequence[Sequence[str]]) -> list[str]:
-    """The baseline, if any, and the models as --models names them: a name with a comma may be one."""
-    names = _all_names(of_files)
-    asked = [name for one in given for name in ([one] if one in names else _split([one]))]
-    return asked if baseline is None else [baseline, *asked]
-
-
 class _Chosen:
-    """Which models ``compare`` reads: it is asked when their names are known and nothing is checked yet."""
+    """Which models are read: it is asked when their names are known and nothing is checked yet."""
 
     def __init__(self, first: str, baseline: str | None, models: list[str] | None) -> None:
-        self.first, self.given = first, models
-        self.baseline = baseline or ""
+        self.first, self.baseline, self.given = first, baseline, models
         self.models: list[str] | None = None
 
-    def __call__(self, of_files: Sequence[Sequence[str]]) -> Sequence[str]:
+    def __call__(self, of_files: Sequence[Sequence[str]]) -> Sequence[str] | None:
         names = _all_names(of_files)
         if self.given is None and isinstance(of_files[0], records.Offered):
             raise self._no_models(of_files[0])
-        if not self.baseline:
+        if self.baseline is not None:
+            found = records.find_name(self.baseline, names)
+            if found is None and (self.given is None or len(names) > 1):  # else all may be columns
+                expected = f"one of the models {', '.join(map(repr, names))}"
+                raise value_error("baseline", expected, repr(self.baseline))
+            self.baseline = found or self.baseline
+        if self.given is None:
+            return None
+        self.models = [name for one in self.given for name in _named(one, names)]
+        return self.models if self.baseline is None else [self.baseline, *self.models]
+
+    def _no_models(self, offered: records.Offered) -> Exception:
+        """A file without a score, whose columns may be the models: which of them is not guessed."""
+        if self.baseline is None:
+            return offered.why
+        others = [name for name in offered if name != records.find_name(self.baseline, offered)]
+        if len(others) == len(offered):
+            expected = f"one of the columns {', '.join(map(repr, offered))}, since {self.first} has no score column"
+            fix = f"name those to compare it with by {keyword('models')}, or the score's column with {keyword('score')}"
+            return value_error("baseline", expected, repr(self.baseline), fix)
+        expected = f"the columns to compare with {self.baseline!r}, since {self.first} has no score column"
+        return value_error("models", expected, "none", f"choose from {', '.join(map(repr, others))}")
+
+
+class _Compared(_Chosen):
+    """Which models ``compare`` reads: without a baseline the first file's, if that holds one."""
+
+    def __call__(self, of_files: Sequence[Sequence[str]]) -> Sequence[str] | None:
+        offered = self.given is None and isinstance(of_files[0], records.Offered)
+        if self.baseline is None and not offered:
             if len(of_files[0]) != 1:
                 expected = f"the name of a model, since {self.first} does not hold exactly one"
                 found = ", ".join(map(repr, of_files[0])) or "none"
                 raise value_error("baseline", expected, "none", f"choose from {found}")
             (self.baseline,) = of_files[0]
-        elif self.baseline not in names and (self.given is None or len(names) > 1):  # else all may be columns
-            expected = f"one of the models {', '.join(map(repr, names))}"
-            raise value_error("baseline", expected, repr(self.baseline))
-        if self.given is None:
-            return names
-        self.models = _asked_for(self.given, None, of_files)
-        return [self.baseline, *self.models]
+        return super().__call__(of_files)
 
-    def _no_models(self, offered: records.Offered) -> Exception:
-        """A file without a score, whose columns may be the models: which of them is not guessed."""
-        others = [name for name in offered if name != self.baseline]
-        if len(others) == len(offered):
-            return offered.why
-        expected = f"the columns to compare with {self.baseline!r}, since {self.first} has no score column"
-        return value_error("models", expected, "none", f"choose from {', '.join(map(repr, others))}")
+
+def _named(given: str, names: Sequence[str]) -> list[str]:
+    """The models that one --models names: a name with a comma may be one."""
+    return [given] if records.find_name(given, names) is not None else _split([given])
 
 
 @dataclass(frozen=True)

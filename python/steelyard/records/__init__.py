@@ -11,5 +11,6 @@ from .read import read
 from .run import Run
 from .runs import Runs
 from .scores import Scores
+from .table import find_name as find_name  # the command and the report find models by it
 
 __all__ = ["Run", "Runs", "Scores", "read"]

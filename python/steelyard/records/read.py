@@ -19,11 +19,11 @@ from .part import Part
 from .run import Run, look_alikes, make_run
 from .runs import Runs
 from .source import STANDARD_INPUT, name_of
-from .table import Table, record_error
+from .table import Table, find_name, record_error
 from .values import text, texts
 
 AnyPath = str | os.PathLike[str]
-Choose = Callable[[Sequence[Sequence[str]]], Sequence[str]]
+Choose = Callable[[Sequence[Sequence[str]]], Sequence[str] | None]
 NOT_ASKED_FOR = "of a model not asked for"
 
 
@@ -87,9 +87,10 @@ def read(
     names
         The run's name for each file; files of one name are one run. Default: the file's name, or its folder's.
     models
-        Only these runs, in this order; whatever is wrong with others does not matter. In a file without any other
-        score these may be columns, one a model. A function is given a list of names a file (of a single file without a
-        score: its columns of numbers) and returns those to read.
+        Only these runs, in this order, whatever blanks are around a name; what is wrong with others does not matter.
+        In a file without any other score these may be columns, one for each model. A function is given a list of names
+        for each file (of a single file without a score: its columns of numbers) and returns those to read, or None for
+        all.
     repeats
         ``"epochs"``: ids may come more than once without an epoch column; they are epochs.
     missing
@@ -140,8 +141,9 @@ def read(
     chosen = None if callable(models) else _models(models)
     tables = _read_all(files, progress, _asked(options) | frozenset(chosen or ()))
     names = names or _default_names([table.file for table in tables])
-    reading = _Reading(tables, options, names, chosen, filter, repeats, filled)
-    return (replace(reading, models=_models(models(reading.inside()))) if callable(models) else reading).runs()
+    reading = _Reading(tables, options, names, None, filter, repeats, filled)
+    asked_for = _models(models(reading.inside())) if callable(models) else chosen
+    return replace(reading, models=reading.as_written(asked_for)).runs()
 
 
 def _files(paths: AnyPath | Sequence[AnyPath]) -> list[str]:
@@ -287,6 +289,15 @@ class _Reading:
     def inside(self) -> list[list[str]]:
         """The models of every file, whatever else is wrong with it."""
         return [self._inside(*one) for one in zip(self.tables, self.names, strict=True)]
+
+    def as_written(self, models: Sequence[str] | None) -> list[str] | None:
+        """The models that were asked for, each once and with the blanks that the files have around it."""
+        if models is None:
+            return None
+        there = {name for names in self.inside() for name in names}
+        for table in self.tables:
+            there |= {*table.columns, *(column.rpartition(".")[0] for column in table.columns)}
+        return list(dict.fromkeys(find_name(name, there) or name for name in models))
 
     def _inside(self, table: Table, name: str) -> list[str]:
         try:

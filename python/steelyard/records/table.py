@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,14 @@ def plain(text: str) -> str:
         text = text.partition(".")[0]
         return "0" if text == "-0" else text
     return text
+
+
+def find_name(name: str, names: Collection[str]) -> str | None:
+    """The one of ``names`` that is written so; else the only one that differs in the blanks around it."""
+    if name in names:
+        return name
+    alike = [one for one in names if one.strip() == name.strip()]
+    return alike[0] if len(alike) == 1 else None
 
 
 def shorten(text: str) -> str:

@@ -156,6 +156,8 @@ def build(
             raise type_error(f"sections[{k}]", "a report.Section", type(section).__name__)
     _check_runs(runs)
     _check_direction(runs, options)
+    if baseline is not None:
+        baseline = _known(runs.names, baseline, "baseline")
     pairs = _pairs(runs.names, baseline)
     step = _stepper(progress, len(runs) + len(pairs))
     models = []
@@ -212,10 +214,9 @@ def comparison(
     _check_runs(runs)
     if isinstance(models, str):
         raise type_error("models", "a sequence of models' names", repr(models))
-    _known(runs.names, baseline, "baseline")
-    for name in models or ():
-        _known(runs.names, name, "models")
-    names = [name for name in dict.fromkeys(runs.names if models is None else models) if name != baseline]
+    baseline = _known(runs.names, baseline, "baseline")
+    asked_for = runs.names if models is None else [_known(runs.names, name, "models") for name in models]
+    names = [name for name in dict.fromkeys(asked_for) if name != baseline]
     if not names:
         fix = f"pass a second file, or name columns that are models with {keyword('models')}"
         given = "runs" if models is None else "models"
@@ -228,9 +229,13 @@ def comparison(
     return _report(kept, results, pairs, options, required=True)
 
 
-def _known(names: Sequence[str], name: str, argument: str) -> None:
-    if name not in names:
+def _known(names: Sequence[str], name: str, argument: str) -> str:
+    """The model of that name, whatever the blanks around it."""
+    from ..records import find_name
+
+    if (found := find_name(name, names)) is None:
         raise value_error(argument, f"one of the models {', '.join(map(repr, names))}", repr(name))
+    return found
 
 
 def _pairs(names: Sequence[str], baseline: str | None) -> list[tuple[str, str]]:
@@ -238,7 +243,6 @@ def _pairs(names: Sequence[str], baseline: str | None) -> list[tuple[str, str]]:
     if baseline is None and len(names) <= MANY_MODELS:
         return [(names[j], names[i]) for i in range(len(names)) for j in range(i + 1, len(names))]
     base = names[0] if baseline is None else baseline
-    _known(names, base, "baseline")
     return [(name, base) for name in names if name != base]
 
 
