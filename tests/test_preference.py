@@ -319,8 +319,11 @@ def test_sequence_logprob_feeds_it() -> None:
         ({"beta": []}, "beta: expected at least one value; got none"),
         ({"beta": "small"}, "beta: expected an array; got str 'small'"),
         ({"nan_policy": "drop"}, "nan_policy: expected one of raise, omit; got 'drop'"),
-        ({"where": [True]}, "where: expected shape (3,); got shape (1,)"),
-        ({"where": [False] * 3}, "where: expected at least one pair that counts; got none"),
+        ({"where": [True]}, "where: expected shape (3,), one entry a pair of policy_chosen; got shape (1,)"),
+        (
+            {"where": [False] * 3},
+            "policy_chosen: expected at least one pair that counts; got none of 3 (left out: 3 where)",
+        ),
     ],
 )
 def test_bad_options(options: dict[str, Any], message: str) -> None:
@@ -334,7 +337,7 @@ def test_bad_options(options: dict[str, Any], message: str) -> None:
     [
         (([0.0], [0.0, 1.0], [0.0], [0.0]), "policy_rejected: expected 1 values, one a pair; got 2"),
         (([[0.0]], [0.0], [0.0], [0.0]), "policy_chosen: expected 1 axis; got shape (1, 1)"),
-        (([], [], [], []), "policy_chosen: expected at least one pair; got none"),
+        (([], [], [], []), "policy_chosen: expected at least one value; got none"),
         (([0.0], [math.inf], [0.0], [0.0]), "policy_rejected: expected finite log-probabilities"),
         ((["a"], [0.0], [0.0], [0.0]), "policy_chosen: expected numbers"),
         (([1j], [0.0], [0.0], [0.0]), "policy_chosen: expected numbers"),

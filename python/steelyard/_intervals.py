@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from . import _core
 from ._options import Confidence
 from ._registries import titles
+from ._rows import ALL_ROWS, Clusters, Rows
 from ._strides import strides
 from .errors import value_error, warn
 from .estimate import Estimate
 
-__all__ = ["Clusters", "Column", "column", "mean", "proportion", "ratio", "stack"]
+__all__ = ["Column", "column", "mean", "proportion", "ratio", "stack"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -45,13 +46,6 @@ NO_LIMITS = "no limits, since values that may lie outside [0, 1] show no spread"
 STEP = float(np.finfo(np.float64).eps)
 # So many steps apart, values are equal but for rounding; the core's number.
 STEPS = 8.0
-
-
-class Clusters(NamedTuple):
-    """Rows by cluster: ``codes[i]`` in ``range(total)``."""
-
-    codes: NDArray[np.int64]
-    total: int
 
 
 @dataclass(frozen=True)
@@ -115,12 +109,12 @@ def too_large(name: str, got: str) -> ValueError:
     return value_error(name, "values whose sum of squares stays finite", got, "scale them down")
 
 
-def column(x: Array, name: str, *, rows: NDArray[np.bool_] | None = None, progress: Watch = None) -> Column:
+def column(x: Array, name: str, *, rows: Rows = ALL_ROWS, progress: Watch = None) -> Column:
     """Summarise a contiguous column of floats (bfloat16 as uint16) or booleans with at least one value.
 
     Parameters
     ----------
-    rows : mask, optional
+    rows : Rows
         Which of the caller's rows ``x`` holds, so that a message names the caller's index.
 
     Raises
@@ -134,8 +128,7 @@ def column(x: Array, name: str, *, rows: NDArray[np.bool_] | None = None, progre
         return Column(n, ones / n, ones * (n - ones) / n, float(x.min()), float(x.max()), STEP, ones)
     mean, squares, low, high, step, count, bad = _core.column_moments(x, progress)
     if bad >= 0:
-        index = bad if rows is None else int(np.flatnonzero(rows)[bad])
-        shown = _shown(x, bad)
+        index, shown = rows.place(bad), _shown(x, bad)
         fix = 'pass nan_policy="omit" to leave such rows out' if shown == "nan" else "leave it out with where="
         raise value_error(name, "finite values", f"{shown} at index {index}", fix)
     if not (np.isfinite(mean) and np.isfinite(squares)):
@@ -191,28 +184,26 @@ def _warn_wald(k: NDArray[np.int64], n: NDArray[np.int64]) -> None:
 def mean(
     x: Array,
     how: Confidence,
+    rows: Rows = ALL_ROWS,
     *,
-    name: str = "x",
-    clusters: Clusters | None = None,
-    weights: Floats | None = None,
+    name: str,
     sides: Sequence[Column] = (),
     bounded: bool = True,
     kind: Kind | None = None,
     step: float = 0.0,
     method: str | None = None,
-    rows: NDArray[np.bool_] | None = None,
-    left_out: Mapping[str, int] | None = None,
     progress: Watch = None,
 ) -> Estimate:
-    """The mean of a contiguous column of floats or booleans (at least one value).
+    """The mean of those ``rows`` of a contiguous column of floats or booleans that count (at least one).
 
     Without ``method``, which is the caller's wish: Wilson for 0/1 data, Student's t for graded values; with
-    ``clusters`` their cluster-robust (CR2) forms, as with ``weights`` (all above 0), where each row is a cluster
-    without ``clusters``. ``sides``: the two columns whose difference ``x`` is. Not ``bounded``: such values may lie
+    clusters their cluster-robust (CR2) forms, as with weights, where each row is a cluster
+    without clusters. ``sides``: the two columns whose difference ``x`` is. Not ``bounded``: such values may lie
     outside [0, 1], even if these do not. ``kind``: what they are, where 0 and 1 alone would not say so. ``step``: of
     what they were made of, where that is more than their own.
     """
-    sums = clusters is not None or weights is not None
+    x = rows.of(x)
+    sums = rows.clusters is not None or rows.weights is not None
     if sums and x.dtype == np.bool_:
         x = x.astype(np.float32)
     found = column(x, name, rows=rows, progress=progress)
@@ -221,16 +212,16 @@ def mean(
     ties = kind == "ties" and found.ones is None and found.n > 1
     chosen = _method(found, name, kind, method)
     if sums and chosen not in ("wilson", "t"):
-        raise value_error("method", f"wilson or t with {'weights' if clusters is None else 'clusters'}", repr(chosen))
+        raise value_error("method", f"wilson or t with {'clusters' if rows.clusters else 'weights'}", repr(chosen))
     if sums or ties:
         score: Score = "shares" if ties else "answers" if chosen == "wilson" else "t"
-        summed = _summed(x, found, clusters, weights, score, progress=progress)
-        return _ratio(summed, how, name=name, n=found.n, values=values, score=score, left_out=left_out)
+        summed = _summed(x, found, rows, score, progress=progress)
+        return _ratio(summed, how, name=name, n=found.n, values=values, score=score, left_out=rows.left_out)
     if found.ones is not None and chosen in PROPORTIONS:
         reason = "0/1 values" if method is None else "as asked"
-        return proportion(found.ones, found.n, how, method=chosen, reason=reason, left_out=left_out)
+        return proportion(found.ones, found.n, how, method=chosen, reason=reason, left_out=rows.left_out)
     reason = "as asked" if found.ones is not None and method else "graded values"
-    return _student(found, values, reason, how, left_out)
+    return _student(found, values, reason, how, rows.left_out)
 
 
 def _method(found: Column, name: str, kind: Kind | None, method: str | None) -> str:
@@ -283,15 +274,14 @@ class _Sums(NamedTuple):
         return self.effective is not None
 
 
-def _summed(
-    x: Array, found: Column, clusters: Clusters | None, weights: Floats | None, score: Score, *, progress: Watch
-) -> _Sums:
+def _summed(x: Array, found: Column, rows: Rows, score: Score, *, progress: Watch) -> _Sums:
+    """What the values ``x`` of the rows that count add up to."""
     # Sums about the mean keep what a large mean would round away.
     shift = found.mean if score == "t" and found.ones is None else 0.0
-    codes, total = clusters or Clusters(np.arange(found.n), found.n)
-    sums, sizes = _core.cluster_sums(x, codes, total, shift, progress, weights)
-    effective = None if weights is None else _core.effective_weights(weights)
-    return _Sums(sums, sizes, shift, effective, rows=clusters is None)
+    codes, total = rows.clusters or Clusters(np.arange(found.n), found.n)
+    sums, sizes = _core.cluster_sums(x, codes, total, shift, progress, rows.weights)
+    effective = None if rows.weights is None else _core.effective_weights(rows.weights)
+    return _Sums(sums, sizes, shift, effective, rows=rows.clusters is None)
 
 
 def ratio(

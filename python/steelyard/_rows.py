@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arrays
-from ._intervals import Clusters
 from ._options import omits_nan
 from .errors import type_error, value_error
 
@@ -102,19 +101,35 @@ def _less(keep: Mask | None, rows: Mask) -> tuple[Mask | None, int]:
     return (~gone if keep is None else keep & ~gone) if count else keep, count
 
 
+class Clusters(NamedTuple):
+    """Rows by cluster: ``codes[i]`` in ``range(total)``."""
+
+    codes: NDArray[np.int64]
+    total: int
+
+
 class Rows(NamedTuple):
-    """Which rows of a column (or of a pair of columns) count."""
+    """Which rows of a column (or of several columns side by side) count, and how."""
 
     keep: Mask | None
     """None: all."""
     clusters: Clusters | None
+    """Of the rows that count."""
     left_out: dict[str, int]
+    """Why rows do not count, and how many."""
     weights: NDArray[np.float64] | None = None
     """Of the rows that count, all above 0."""
 
     def of(self, x: Array) -> Array:
         """The values that count."""
         return x if self.keep is None else x[self.keep]
+
+    def place(self, i: int) -> int:
+        """The caller's index of the ``i``-th row that counts."""
+        return i if self.keep is None else int(np.flatnonzero(self.keep)[i])
+
+
+ALL_ROWS = Rows(None, None, {})
 
 
 def _weights(x: Any) -> NDArray[np.float64]:
@@ -123,6 +138,14 @@ def _weights(x: Any) -> NDArray[np.float64]:
     if column.dtype == np.bool_:
         raise type_error("weights", "numbers", "booleans", "where= says which rows count")
     return np.array(_arrays.to_float64(column))
+
+
+def nothing_counts(name: str, unit: str, left_out: Mapping[str, int], n: int | None = None) -> ValueError:
+    """The refusal of data of which no row (or token, or pair) counts."""
+    why = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "nothing"
+    return value_error(
+        name, f"at least one {unit} that counts", f"none{'' if n is None else f' of {n}'} (left out: {why})"
+    )
 
 
 class Selection:
@@ -139,10 +162,19 @@ class Selection:
         What was left out before.
     weights : array of numbers [n], optional
         What rows count for; one of weight 0 does not count.
+    unit : str
+        What a row is called in sentences.
     """
 
     def __init__(
-        self, where: Any, clusters: Any, nan_policy: str, left_out: Mapping[str, int], weights: Any = None
+        self,
+        where: Any,
+        clusters: Any,
+        nan_policy: str,
+        left_out: Mapping[str, int] | None = None,
+        weights: Any = None,
+        *,
+        unit: str = "row",
     ) -> None:
         self.omit = omits_nan(nan_policy)
         self.where = None if where is None else _arrays.booleans(where, "where")
@@ -150,29 +182,30 @@ class Selection:
         if isinstance(clusters, tuple):
             raise type_error("clusters", "an array or a list of ids", "a tuple")
         self.clusters = clusters
-        self.left_out = dict(left_out)
+        self.left_out = dict(left_out or {})
+        self.unit = unit
         self._all: Clusters | None = None
 
-    def rows(self, name: str, *pair: Array) -> Rows:
-        """The rows of one column, or of two columns of one length, that count."""
-        n = len(pair[0])
+    def rows(self, name: str, *columns: Array) -> Rows:
+        """The rows of one column, or of several columns of one length, that count."""
+        n = len(columns[0])
         if n == 0:
             raise value_error(name, "at least one value", "none")
         keep, left_out = self.where, dict(self.left_out)
         if keep is not None:
             if keep.shape != (n,):
-                raise value_error("where", f"shape ({n},), one entry a row of {name}", f"shape {keep.shape}")
+                raise value_error("where", f"shape ({n},), one entry a {self.unit} of {name}", f"shape {keep.shape}")
             left_out["where"] = n - int(np.count_nonzero(keep))
         if self.weights is not None:
             keep, left_out["zero weight"] = _less(keep, self._without_weight(n, name, keep))
         if self.omit:
-            keep, left_out["nan"] = _less(keep, reduce(np.logical_or, map(is_nan, pair)))
+            keep, left_out["nan"] = _less(keep, reduce(np.logical_or, map(is_nan, columns)))
         if keep is not None and keep.all():
             keep = None
-        if keep is not None and not keep.any():
-            raise value_error(name, "at least one row that counts", f"none of {n}")
-        weights = self.weights if keep is None or self.weights is None else self.weights[keep]
         counts = {why: count for why, count in left_out.items() if count}
+        if keep is not None and not keep.any():
+            raise nothing_counts(name, self.unit, counts, n)
+        weights = self.weights if keep is None or self.weights is None else self.weights[keep]
         return Rows(keep, self._clusters(n, keep), counts, weights)
 
     def _without_weight(self, n: int, name: str, keep: Mask | None) -> Mask:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core
-from ._arrays import aligned, booleans, codes, floats, to_float64
+from . import _core, _intervals
+from ._arrays import aligned, floats, to_float64
 from ._lazy import lazy
 from ._mode import standard_mode, standard_mode_methods
-from ._options import Alternative, NanPolicy, choice, confidence, flag, number, omits_nan
+from ._options import Alternative, Confidence, NanPolicy, choice, confidence, flag, number
 from ._progress import Progress, reporter
 from ._result import Result
+from ._rows import Rows, Selection
+from ._rows import columns as columns_of
 from ._strides import side_by_side
 from .errors import type_error, value_error, warn
 from .estimate import Estimate
@@ -82,35 +85,38 @@ class PreferenceLoss(Result):
     saturated: int | NDArray[np.int64]
     empty: int
     left_out: dict[str, int]
-    _options: dict[str, Any]
-    """How its means are estimated: rows that count, clusters, level."""
+    _rows: Rows
+    """The pairs that count, and their clusters: what the means are of."""
+    _how: Confidence
     _steps: dict[str, tuple[float, ...]]
     """Of loss and margin at each beta: how far a step of the largest log-probability moves them."""
 
     @lazy
     def loss(self) -> Estimate:
         """The mean loss."""
-        return self._mean(self.losses, kind="graded", bounded=False, steps=self._steps["loss"])
+        return self._mean("losses", self.losses, kind="graded", bounded=False, steps=self._steps["loss"])
 
     @lazy
     def reward_accuracy(self) -> Estimate:
         """The share of pairs whose chosen answer has the higher reward, ties one half."""
         chosen, rejected = self.rewards_chosen, self.rewards_rejected
         # 2, 1 or 0 halves, in bytes: arrays of doubles on the way would take three times as long.
-        return self._mean(0.5 * np.add(chosen > rejected, chosen >= rejected, dtype=np.uint8), kind="ties")
+        return self._mean("x", 0.5 * np.add(chosen > rejected, chosen >= rejected, dtype=np.uint8), kind="ties")
 
     @lazy
     def reward_margin(self) -> Estimate:
         """The mean reward margin."""
         with np.errstate(over="ignore"):  # the mean refuses what is not finite
             margins = self.rewards_chosen - self.rewards_rejected
-        return self._mean(margins, kind="graded", bounded=False, steps=self._steps["margin"])
+        return self._mean("reward margins", margins, kind="graded", bounded=False, steps=self._steps["margin"])
 
-    def _mean(self, values: Floats, **options: Any) -> Estimate:
-        from .uncertainty.mean import means
-
-        # The mask alone would say "where" of everything.
-        return replace(means(values, **self._options, **options), left_out=dict(self.left_out))
+    def _mean(self, name: str, values: Floats, steps: Sequence[float] = (), **options: Any) -> Estimate:
+        found = columns_of(values, name)
+        parts = [
+            _intervals.mean(column, self._how, self._rows, name=label, step=step, **options)
+            for (label, column), step in zip(found.items, steps or repeat(0.0), strict=False)
+        ]
+        return _intervals.stack(parts, None) if found.many else parts[0]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the Estimates and counts in types that JSON has."""
@@ -230,12 +236,14 @@ def preference_loss(
     smoothing = _label_smoothing(loss, label_smoothing)
     gradients = flag(gradients, "gradients")
     betas, sweep = _betas(beta)
-    omit = omits_nan(nan_policy)
     how = confidence(confidence_level, alternative)
     given = (policy_chosen, policy_rejected, reference_chosen, reference_rejected)
     aligned(**dict(zip(COLUMNS, given, strict=True)), where=where, clusters=clusters)
-    columns, types, counted, left_out = _columns(given, where, omit)
-    ids = None if clusters is None else _ids(clusters, counted)
+    columns = _columns(given)
+    types = [column.dtype for column in columns]
+    rows = Selection(where, clusters, nan_policy, unit="pair").rows(COLUMNS[0], *columns)
+    _warn_rounded(columns)
+    columns, absent = _blanked(columns, rows)
     crossing = _crossing(smoothing)
     scored = [
         _core.preference_loss(
@@ -249,9 +257,6 @@ def preference_loss(
         )
         for value in betas
     ]
-    # What does not count went in as zeros, which look like empty answers.
-    uncounted = sum(left_out.values())
-    absent = ~counted if uncounted else None
 
     def column(arrays: Sequence[Floats], blank: float) -> Floats:
         """One output of every beta, ``blank`` where a pair does not count; read-only, as all of a result is."""
@@ -281,26 +286,15 @@ def preference_loss(
         grad_rejected=grad_rejected,
         rewards_chosen=rewards_chosen,
         rewards_rejected=rewards_rejected,
-        counted=counted,
+        counted=np.ones(len(columns[0]), np.bool_) if rows.keep is None else rows.keep,
         saturated=np.array(saturated, np.int64) if sweep else saturated[0],
-        empty=empty[0] - uncounted,
-        left_out=left_out,
+        # What does not count went in as zeros, which look like empty answers.
+        empty=empty[0] - sum(rows.left_out.values()),
+        left_out=rows.left_out,
         _steps=steps,
-        _options={
-            "where": counted if uncounted else None,
-            "clusters": ids,
-            "confidence_level": how.level,
-            "alternative": alternative,
-        },
+        _rows=rows,
+        _how=how,
     )
-
-
-def _ids(clusters: Any, counted: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """A code a pair; what does not count needs no id."""
-    ids = np.zeros(len(counted), np.int64)
-    ids[counted] = codes(clusters, "clusters", len(counted), None if counted.all() else counted)[0]
-    ids.setflags(write=False)
-    return ids
 
 
 def _label_smoothing(loss: str, label_smoothing: float | None) -> float:
@@ -343,28 +337,23 @@ def _betas(beta: Any) -> tuple[list[float], bool]:
     return betas, array.ndim == 1
 
 
-def _columns(
-    given: Sequence[Any], where: Any, omit: bool
-) -> tuple[list[NDArray[Any]], list[np.dtype[Any]], NDArray[np.bool_], dict[str, int]]:
-    """Return the four columns in one dtype, with 0 where a pair does not count.
-
-    With the types they came in, the mask, and what it leaves out.
-    """
+def _columns(given: Sequence[Any]) -> list[NDArray[Any]]:
+    """Return the four columns, of one length."""
     columns = [floats(x, name, ndim=1, numbers=True) for x, name in zip(given, COLUMNS, strict=True)]
     n = len(columns[0])
     for column, name in zip(columns, COLUMNS, strict=True):
         if len(column) != n:
             raise value_error(name, f"{n} values, one a pair", str(len(column)))
-    if n == 0:
-        raise value_error("policy_chosen", "at least one pair", "none")
-    _warn_rounded(columns)
-    types = [column.dtype for column in columns]
-    if len(set(types)) > 1:
+    return columns
+
+
+def _blanked(columns: list[NDArray[Any]], rows: Rows) -> tuple[list[NDArray[Any]], NDArray[np.bool_] | None]:
+    """Return the columns in one dtype, with 0 where a pair does not count; and which pairs those are, if any."""
+    if len({column.dtype for column in columns}) > 1:
         columns = [to_float64(column) for column in columns]
-    counted, left_out = _counted(columns, where, omit)
-    if left_out:
-        columns = [np.where(counted, column, column.dtype.type(0)) for column in columns]
-    return columns, types, counted, left_out
+    if rows.keep is None:
+        return columns, None
+    return [np.where(rows.keep, column, column.dtype.type(0)) for column in columns], ~rows.keep
 
 
 def _digits(dtype: np.dtype[Any]) -> int:
@@ -406,18 +395,3 @@ def _warn_rounded(columns: Sequence[NDArray[Any]]) -> None:
             "sum and keep them in float32 or float64"
         )
         return
-
-
-def _counted(columns: Sequence[NDArray[Any]], where: Any, omit: bool) -> tuple[NDArray[np.bool_], dict[str, int]]:
-    """Return the mask of the pairs that count, read-only, and how many do not, by reason."""
-    n = len(columns[0])
-    counted = np.ones(n, np.bool_) if where is None else booleans(where, "where", (n,))
-    left_out = {"where": n - int(np.count_nonzero(counted))}
-    if omit:
-        nan = np.logical_or.reduce([np.isnan(to_float64(column)) for column in columns])
-        left_out["nan"] = int(np.count_nonzero(nan & counted))
-        counted &= ~nan
-    if sum(left_out.values()) == n:
-        raise value_error("nan_policy" if omit else "where", "at least one pair that counts", "none")
-    counted.setflags(write=False)
-    return counted, {reason: count for reason, count in left_out.items() if count}

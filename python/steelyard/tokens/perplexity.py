@@ -24,6 +24,7 @@ from .._options import (
     written_options,
 )
 from .._progress import Progress, reporter
+from .._rows import nothing_counts
 from ..errors import type_error, value_error
 from ..estimate import Estimate
 from .scores import TokenScores
@@ -225,7 +226,7 @@ class PerplexityState:
         left_out = {why: count for why, count in counts.items() if count}
         found = self._totals.result(self._unit, *self._how)
         if found is None:
-            raise value_error("x", "at least one token that counts", f"none (left out: {left_out or 'nothing'})")
+            raise nothing_counts("x", "token", left_out)
         value, error, low, high, df, tokens, units, clusters = found
         if units == 0:
             raise value_error("per", "numbers that sum to more than 0", "0")

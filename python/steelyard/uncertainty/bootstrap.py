@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from .. import _core, _intervals
 from .._arrays import aligned
-from .._intervals import Clusters, Column
+from .._intervals import Column
 from .._mode import standard_mode, standard_mode_methods
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence, whole
 from .._progress import Progress, reporter
-from .._rows import Rows, Selection, columns
+from .._rows import Clusters, Rows, Selection, columns
 from ..errors import memory_error, value_error
 from ..estimate import Estimate
 
@@ -226,7 +226,7 @@ class _Sample(NamedTuple):
 def _one(values: NDArray[Any], name: str, rows: Rows, options: _Options, watch: _intervals.Watch) -> BootstrapEstimate:
     x = rows.of(values)
     x = x.astype(np.float32) if x.dtype == np.bool_ else x
-    column = _intervals.column(x, name, rows=rows.keep)
+    column = _intervals.column(x, name, rows=rows)
     if column.n < 2 or _intervals.equal(column):
         raise _no_spread(name, f"{column.n} equal values")
     sample = (

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from .. import _core, _intervals
 from .._arrays import aligned
-from .._intervals import Clusters
 from .._mode import standard_mode, standard_mode_methods
 from .._options import Alternative, Confidence, NanPolicy, at_least_zero, choice, confidence, flag
 from .._progress import Progress, reporter
 from .._result import Result
-from .._rows import Rows, Selection, columns, frame, one_column
+from .._rows import Clusters, Rows, Selection, columns, frame, one_column
 from .._text import printable
 from ..errors import type_error, value_error
 from ..estimate import Estimate, json_ready
@@ -404,7 +403,7 @@ def _pair(
 ) -> _Pair:
     """Compare one model with the baseline on the rows that count."""
     sides = [(name, rows.of(values)) for name, values in (new, base)]
-    found = [_intervals.column(x, name, rows=rows.keep) for name, x in sides]
+    found = [_intervals.column(x, name, rows=rows) for name, x in sides]
     binary = all(side.ones is not None for side in found)
     a, b = (x.astype(np.float32) if x.dtype == np.bool_ else x for _, x in sides)
     d, wins, losses = _core.paired_differences(a, b, watch, coarse=_coarse(*(x.dtype for _, x in sides)))

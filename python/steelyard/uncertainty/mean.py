@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from .. import _intervals
 from .._arrays import aligned
-from .._intervals import PROPORTIONS, Kind
+from .._intervals import PROPORTIONS
 from .._mode import standard_mode
 from .._options import Alternative, NanPolicy, choice, confidence
 from .._progress import Progress, reporter
@@ -115,45 +114,14 @@ def estimate(
     new  5.5 [3.3, 7.7] (95 %, t, n = 10)
     """
     choice(statistic, "statistic", ("mean",))
-    return means(
-        x, where=where, weights=weights, clusters=clusters, nan_policy=nan_policy, method=method,
-        confidence_level=confidence_level, alternative=alternative, progress=progress,
-    )  # fmt: skip
-
-
-def means(
-    x: Any,
-    *,
-    where: Any = None,
-    weights: Any = None,
-    clusters: Any = None,
-    nan_policy: NanPolicy = "raise",
-    method: str | None = None,
-    confidence_level: float = 0.95,
-    alternative: Alternative = "two-sided",
-    bounded: bool = True,
-    kind: Kind | None = None,
-    steps: Sequence[float] = (),
-    progress: Progress = False,
-) -> Estimate:
-    """:func:`estimate` of means, for other rooms.
-
-    Not ``bounded``: what they are of may lie outside [0, 1], even if these values do not. ``kind``: what they
-    are, where 0 and 1 alone would not say so. ``steps``: a column, of what its values were made of.
-    """
     how = confidence(confidence_level, alternative)
     chosen = None if method is None else choice(method, "method", ("t", *PROPORTIONS))
     aligned(x=x, where=where, weights=weights, clusters=clusters)
     found = columns(x, "x")
     selection = Selection(where, clusters, nan_policy, found.left_out, weights)
     watch = reporter(progress)
-    parts = []
-    for i, (name, values) in enumerate(found.items):
-        rows = selection.rows(name, values)
-        part = _intervals.mean(
-            rows.of(values), how, name=name, clusters=rows.clusters, weights=rows.weights, method=chosen,
-            bounded=bounded, kind=kind, step=steps[i] if steps else 0.0, rows=rows.keep, left_out=rows.left_out,
-            progress=watch,
-        )  # fmt: skip
-        parts.append(part)
+    parts = [
+        _intervals.mean(values, how, selection.rows(name, values), name=name, method=chosen, progress=watch)
+        for name, values in found.items
+    ]
     return _intervals.stack(parts, found.names) if found.many else parts[0]
