@@ -512,6 +512,10 @@ def test_what_does_not_count_needs_no_id() -> None:
     assert tokens.low == want.low
     with pytest.raises(ValueError, match="clusters: expected an id for every row"):
         sy.perplexity(nll, clusters=["a", None, "b"])
+    holes = np.where(where, nll, np.nan)
+    assert sy.perplexity(holes, clusters=["a", None, "b"], nan_policy="omit").low == want.low
+    named = ["a", "a", None, None, "b", None]
+    assert sy.perplexity(holes.ravel(), clusters=named, nan_policy="omit").low == want.low
 
 
 def test_ids_and_no_ids_do_not_mix() -> None:

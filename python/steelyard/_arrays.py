@@ -430,8 +430,6 @@ def _no_ids(array: Array, name: str) -> TypeError:
 
 def flat_ids(ids: Any, name: str) -> Any:
     """Ids of several axes in one."""
-    if isinstance(ids, tuple):
-        raise type_error(name, "an array or a list of ids", "a tuple")
     return (_boxed(tuple(ids), name) if isinstance(ids, list) else ids).reshape(-1)
 
 

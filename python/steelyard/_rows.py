@@ -87,14 +87,14 @@ def _of_table(table: Array, name: str) -> Iterator[tuple[str, Array]]:
 
 
 def is_nan(x: Array) -> Mask:
-    """Where a column is NaN; bfloat16 by its bits."""
+    """Where an array is NaN; bfloat16 by its bits."""
     if x.dtype == np.uint16:
         nan: Mask = (x & np.uint16(0x7FFF)) > np.uint16(0x7F80)
         return nan
-    return np.zeros(len(x), np.bool_) if x.dtype == np.bool_ else np.isnan(x)
+    return np.zeros(x.shape, np.bool_) if x.dtype == np.bool_ else np.isnan(x)
 
 
-def _less(keep: Mask | None, rows: Mask) -> tuple[Mask | None, int]:
+def less(keep: Mask | None, rows: Mask) -> tuple[Mask | None, int]:
     """The rows that count (None: all) without those of ``rows``, and how many fewer they are."""
     gone = rows if keep is None else rows & keep
     count = int(np.count_nonzero(gone))
@@ -191,15 +191,13 @@ class Selection:
         n = len(columns[0])
         if n == 0:
             raise value_error(name, "at least one value", "none")
-        keep, left_out = self.where, dict(self.left_out)
+        keep, left_out = self.mask(name, (n,)), dict(self.left_out)
         if keep is not None:
-            if keep.shape != (n,):
-                raise value_error("where", f"shape ({n},), one entry a {self.unit} of {name}", f"shape {keep.shape}")
             left_out["where"] = n - int(np.count_nonzero(keep))
         if self.weights is not None:
-            keep, left_out["zero weight"] = _less(keep, self._without_weight(n, name, keep))
+            keep, left_out["zero weight"] = less(keep, self._without_weight(n, name, keep))
         if self.omit:
-            keep, left_out["nan"] = _less(keep, reduce(np.logical_or, map(is_nan, columns)))
+            keep, left_out["nan"] = less(keep, reduce(np.logical_or, map(is_nan, columns)))
         if keep is not None and keep.all():
             keep = None
         counts = {why: count for why, count in left_out.items() if count}
@@ -207,6 +205,13 @@ class Selection:
             raise nothing_counts(name, self.unit, counts, n)
         weights = self.weights if keep is None or self.weights is None else self.weights[keep]
         return Rows(keep, self._clusters(n, keep), counts, weights)
+
+    def mask(self, name: str, shape: tuple[int, ...]) -> Mask | None:
+        """The entries of an array of this shape that ``where`` lets count (None: all)."""
+        if self.where is not None and self.where.shape != shape:
+            expected = f"shape {shape}, one entry a {self.unit} of {name}"
+            raise value_error("where", expected, f"shape {self.where.shape}")
+        return self.where
 
     def _without_weight(self, n: int, name: str, keep: Mask | None) -> Mask:
         """The rows of weight 0 among those that count so far; what does not count may lack a weight."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._arrays import aligned, booleans, flat_ids, floats, shape_of
+from .._arrays import aligned, flat_ids, floats, shape_of
 from .._clusters import Names, codes_and_names
 from .._intervals import ONE_CLUSTER
 from .._mode import standard_mode, standard_mode_methods
@@ -18,13 +18,12 @@ from .._options import (
     choice,
     confidence,
     foreign_options,
-    omits_nan,
     read_options,
     state_bytes,
     written_options,
 )
 from .._progress import Progress, reporter
-from .._rows import nothing_counts
+from .._rows import Selection, is_nan, less, nothing_counts
 from ..errors import type_error, value_error
 from ..estimate import Estimate
 from .scores import TokenScores
@@ -35,7 +34,7 @@ Array = NDArray[Any]
 Shape = tuple[int, ...]
 Unit = Literal["perplexity", "bits", "nats"]
 # What the core calls a token that does not count.
-EXCLUDED, COUNTS, IGNORED = 0, 1, 2
+EXCLUDED, COUNTS, IGNORED = np.uint8(0), np.uint8(1), np.uint8(2)
 
 
 @standard_mode
@@ -165,7 +164,7 @@ class PerplexityState:
         alternative: Alternative = "two-sided",
     ) -> None:
         self._unit = choice(unit, "unit", ("perplexity", "bits", "nats"))
-        self._omit_nan = omits_nan(nan_policy)
+        self._nan_policy = choice(nan_policy, "nan_policy", get_args(NanPolicy))
         self._how = confidence(confidence_level, alternative)
         self._totals = _core.PerplexityTotals()
 
@@ -177,10 +176,11 @@ class PerplexityState:
         A single id as ``clusters`` of ``[T]`` names the whole sequence.
         """
         aligned(x=x, where=where, clusters=clusters, per=per)
-        nll, status = _tokens(x, where)
+        selection = Selection(where, clusters, self._nan_policy, unit="token")
+        nll, status = _tokens(x, selection)
         if nll.size == 0:
             return self
-        group = _groups(clusters, nll.shape, status)
+        group = _groups(selection, nll, status)
         self._totals.update(
             nll,
             nll.shape[-1],
@@ -189,7 +189,7 @@ class PerplexityState:
             status=status,
             names=group.names,
             per=None if per is None else _divisor(per, nll.shape, group.of_rows),
-            omit_nan=self._omit_nan,
+            omit_nan=selection.omit,
             progress=reporter(progress),
         )
         return self
@@ -276,7 +276,7 @@ class PerplexityState:
     def _options(self) -> dict[str, Any]:
         return {
             "unit": self._unit,
-            "nan_policy": "omit" if self._omit_nan else "raise",
+            "nan_policy": self._nan_policy,
             "confidence_level": self._how.level,
             "alternative": self._how.alternative,
         }
@@ -323,20 +323,18 @@ def _reason(infinite: int, df: float | None, value: float, others: tuple[float |
     return "tokens in clusters"
 
 
-def _tokens(x: Any, where: Any) -> tuple[Array, NDArray[np.uint8] | None]:
+def _tokens(x: Any, selection: Selection) -> tuple[Array, NDArray[np.uint8] | None]:
     """NLL, and which of them count (None: all)."""
     nll = x.nll if isinstance(x, TokenScores) else floats(x, "x", numbers=True)
     if nll.ndim == 0:
         raise value_error("x", "a token axis, [T] or [B, T]", "a single number")
-    nll = np.ascontiguousarray(nll)
-    status = None
-    if isinstance(x, TokenScores):
-        status = np.where(x.counted, np.uint8(COUNTS), np.uint8(IGNORED))
-    if where is not None:
-        mask = booleans(where, "where", nll.shape)
-        status = np.full(nll.shape, COUNTS, np.uint8) if status is None else status
-        status[~mask & (status == COUNTS)] = EXCLUDED
-    return nll, status
+    mask = selection.mask("x", nll.shape)
+    if not isinstance(x, TokenScores):
+        return np.ascontiguousarray(nll), None if mask is None else np.where(mask, COUNTS, EXCLUDED)
+    status = np.where(x.counted, COUNTS, IGNORED)
+    if mask is not None:
+        status[x.counted & ~mask] = EXCLUDED
+    return np.ascontiguousarray(nll), status
 
 
 class _Groups(NamedTuple):
@@ -348,29 +346,28 @@ class _Groups(NamedTuple):
     of_rows: bool
 
 
-def _groups(clusters: Any, shape: Shape, status: NDArray[np.uint8] | None) -> _Groups:
+def _groups(selection: Selection, nll: Array, status: NDArray[np.uint8] | None) -> _Groups:
+    """The cluster of each token, or of each row of tokens."""
+    shape, ids = nll.shape, selection.clusters
     rows = int(np.prod(shape[:-1], dtype=np.int64))
-    if clusters is None:
+    if ids is None:
         return _Groups(np.arange(rows), rows, None, True)
-    if isinstance(clusters, tuple):
-        raise type_error("clusters", "an array or a list of ids", "a tuple")
-    ids, of_rows = clusters, False
-    found = shape_of(clusters, "clusters")
-    if found == shape[:-1]:
-        of_rows = True
-        ids = [clusters] if found == () else clusters
-    elif found != shape:
+    found = shape_of(ids, "clusters")
+    of_rows = found == shape[:-1]
+    if not of_rows and found != shape:
         expected = f"one id a token, shape {shape}, or one a row, shape {shape[:-1]}"
         raise value_error("clusters", expected, f"shape {found}")
-    if len(found) > 1:
+    if found == ():
+        ids = [ids]
+    elif len(found) > 1:
         ids = flat_ids(ids, "clusters")
-    n = rows if of_rows else int(np.prod(shape))
-    keep = None
-    if status is not None:
-        # What does not count may lack an id; its code is never looked at.
-        counts = status == COUNTS
-        keep = (counts.any(-1) if of_rows else counts).reshape(n)
-    numbers, names = codes_and_names(ids, "clusters", n, keep)
+    # What does not count may lack an id; its code is never looked at.
+    keep = None if status is None else status == COUNTS
+    if selection.omit:
+        keep, _ = less(keep, is_nan(nll))
+    if keep is not None:
+        keep = (keep.any(-1) if of_rows else keep).reshape(-1)
+    numbers, names = codes_and_names(ids, "clusters", rows if of_rows else nll.size, keep)
     return _Groups(numbers, len(names), names, of_rows)
 
 
