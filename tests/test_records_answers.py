@@ -131,6 +131,22 @@ def test_the_names_say_which_side_is_the_target(tmp_path: Path, score: str, targ
     assert runs.guesses == (() if said else (f"target = {target}",))
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+def test_na_is_an_answer_where_a_format_can_say_null(tmp_path: Path, kind: str) -> None:
+    """Namibia, sodium, North America; in CSV, which has no null, R writes NA for it and pandas reads it so."""
+    rows = [{"id": i, "target": "DE", "prediction": p} for i, p in enumerate(["DE", "NA", "na", None, "None"])]
+    runs = records.read(write(tmp_path / f"a.{kind}", rows))
+    assert runs["a"].score.tolist() == [1, 0, 0, 0, 0]
+    assert (runs["a"].no_answer, runs.notes) == (4 if kind == "csv" else 2, ())
+    # The models, ids and clusters of that name are there in every format, and so is the target.
+    rows = [{"id": i, "model": m, "cluster": i, "target": i, "prediction": i} for m in ("NA", "b") for i in ("NA", "x")]
+    runs = records.read(write(tmp_path / f"b.{kind}", rows))
+    assert (runs.names, runs["NA"].score.tolist(), runs["NA"].no_answer) == (("NA", "b"), [1, 1], 0)
+    assert runs["NA"].ids.tolist() == runs["NA"].cluster.tolist() == ["NA", "x"]
+    said = f"{tmp_path / 'b.csv'}: 'NA' among the targets in 'target' is read as a class; a field is empty where there"
+    assert [note.startswith(said) for note in runs.notes] == [True] * (kind == "csv")
+
+
 @pytest.mark.parametrize("word", ["None", "null", "n/a", "NA", "nan", " none "])
 def test_words_for_nothing_are_no_answer_unless_a_target_of_the_run_is_one(tmp_path: Path, word: str) -> None:
     path = write(tmp_path / "a.csv", [{"target": "x", "prediction": p} for p in ("x", word, "y")])

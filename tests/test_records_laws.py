@@ -23,7 +23,7 @@ Row = dict[str, Any]
 ROLES = {"id": "id", "model": "model", "cluster": "none"}
 PAIR = {"score": "target==prediction"}
 
-texts = st.sampled_from(["a", "b", " a", "A", "1", "1.0", "true", "na", "x" * 250, "x" * 250 + " ", "07"])
+texts = st.sampled_from(["a", "b", " a", "A", "1", "1.0", "true", "none", "x" * 250, "x" * 250 + " ", "07"])
 blanks = st.sampled_from([None, ""])
 alike = st.sampled_from(
     [("a", " a"), ("1", "true"), ("1.0", "1"), ("x" * 250 + " ", "x" * 250), ("A", "a"), ("07", "7")]
@@ -183,7 +183,7 @@ def test_a_score_is_what_the_definition_says(rows: list[Row]) -> None:
         if target is None or row["model"] is None:
             continue
         expected.setdefault(row["model"], []).append(float(target == answer))
-        silent[row["model"]] = silent.get(row["model"], 0) + (answer in (None, "na") and answer != target)
+        silent[row["model"]] = silent.get(row["model"], 0) + (answer in (None, "none") and answer != target)
     with folder() as at:
         path = lines(at / "a.jsonl", rows)
         if not any(row["model"] for row in rows):

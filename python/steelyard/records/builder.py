@@ -52,8 +52,9 @@ class TextColumns(ColumnStore):
 class TableBuilder:
     """Makes a table of a text file's records, one by one or many rows at once."""
 
-    def __init__(self, file: str, asked: Collection[str] = ()) -> None:
+    def __init__(self, file: str, asked: Collection[str] = (), *, has_null: bool = True) -> None:
         self.columns: dict[str, Column] = {}
+        self._has_null = has_null
         self._file = file
         self._lines: list[int] = []
         self._dictionaries = Dictionaries(file, asked)
@@ -83,7 +84,8 @@ class TableBuilder:
             f"dictionaries {shorten(path)!r} of too many different keys": self._inside[path].met
             for path in self._dictionaries.closed
         }
-        return Table(self._file, columns=TextColumns(self.columns, n), lines=self._lines, left_out=left_out)
+        columns = TextColumns(self.columns, n)
+        return Table(self._file, columns=columns, lines=self._lines, left_out=left_out, has_null=self._has_null)
 
     def _walk(self, record: Mapping[str, Any], parents: tuple[str, ...], row: int, line: int) -> None:
         columns, prefix = self.columns, parents[-1]

@@ -104,6 +104,8 @@ def resolve(
     score, wide = finder.score(found)
     if wide:
         found |= finder.inside_models(wide)
+    if score is not None and not wide:
+        finder.note_targets_like_nothing(score)
     others, finder.guesses = finder.guesses, []
     identity = finder.identity(wide=bool(wide))
     return Roles(
@@ -234,6 +236,19 @@ class _Finder:
                 if names:
                     found[role] = self._guessed(role, names[0], shown=f"*.{names[0]}")
         return found
+
+    def note_targets_like_nothing(self, score: str) -> None:
+        """Say that targets such as ``NA`` count, as a class, in a file that cannot say null."""
+        if self.table.has_null or "==" not in score or score in self.table.columns:
+            return
+        target = labels.sides(score).target
+        words = sorted(one for one in set(self.table.columns[target]) if labels.classes_among([one]))
+        if words:
+            read = "is read as a class" if len(words) == 1 else "are read as classes"
+            self.notes.append(
+                f"{self.table.file}: {_some(words)} among the targets in {target!r} {read}; a field is empty where "
+                "there is no target"
+            )
 
     # ---- pieces
 

@@ -291,7 +291,7 @@ def _delimiter(header: str) -> str:
 
 
 def _csv_rows(name: str, reader: Any, told: Callable[[], None]) -> Table:
-    table = TableBuilder(name)
+    table = TableBuilder(name, has_null=False)
     header: list[str] = []
     rows: list[list[str]] = []
     lines: list[int] = []

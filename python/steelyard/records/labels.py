@@ -24,7 +24,8 @@ _ANSWER = frozenset(
     {"pred", "predicted", "predict", "prediction", "response", "resp", "reply", "output", "out", "completion"}
     | {"generated", "generation", "hypothesis", "hyp", "hat", "model", "extracted", "parsed", "guess", "chosen"}
 )
-_NO_ANSWER = MISSING | {"nan"}  # as a score, NaN is refused; as an answer its text says that there was none
+_NOTHING = MISSING | {"nan"}  # as a score, NaN is refused; as an answer its text says that there was none
+_NULL_OF_CSV = frozenset({"na"})  # as R writes it and pandas reads it; elsewhere Namibia, sodium or North America
 
 
 class Sides(NamedTuple):
@@ -59,27 +60,38 @@ class Agreement(NamedTuple):
     no_answer: NDArray[np.bool_]
 
 
-def agreement(targets: Sequence[Any], predictions: Sequence[Any], classes: Classes = frozenset) -> Agreement:
+def words_for_nothing(*, has_null: bool) -> frozenset[str]:
+    """How text says that there is no answer. ``NA`` says so in CSV alone: other formats have null for it."""
+    return _NOTHING - _NULL_OF_CSV if has_null else _NOTHING
+
+
+def agreement(
+    targets: Sequence[Any],
+    predictions: Sequence[Any],
+    classes: Classes = frozenset,
+    nothing: frozenset[str] = _NOTHING,
+) -> Agreement:
     """Compare two columns by what they say. No answer (null, blanks, ``n/a``, ``None``) beside a target is a wrong one.
 
     ``classes`` gives the words for nothing that are targets themselves, and so answers: see :func:`classes_among`.
+    ``nothing`` are those words: see :func:`words_for_nothing`.
     """
     label = _Labels()
     truth = [label[value] for value in targets]
     answers = [label[value] for value in predictions]
     agree = np.array([a == b for a, b in zip(truth, answers, strict=True)], dtype=bool)
-    words = {answer for answer in set(answers) if answer is not None and answer.lower() in _NO_ANSWER}
+    words = {answer for answer in set(answers) if answer is not None and answer.lower() in nothing}
     of_targets = classes() if words else frozenset()
-    nothing = {None, *(word for word in words if word.lower() not in of_targets)}
+    none = {None, *(word for word in words if word.lower() not in of_targets)}
     no_target = np.array([value is None for value in truth], dtype=bool)
-    no_answer = np.array([answer in nothing for answer in answers], dtype=bool) & ~agree & ~no_target
+    no_answer = np.array([answer in none for answer in answers], dtype=bool) & ~agree & ~no_target
     return Agreement((agree & ~no_target).astype(np.float64), no_target, no_answer)
 
 
 def classes_among(targets: Iterable[Any]) -> frozenset[str]:
     """The words for nothing that are among the targets: a class ``none`` is an answer like any other."""
     said = {text(value) for value in set(targets)}
-    return frozenset(word for one in said if one is not None and (word := plain(one).lower()) in _NO_ANSWER)
+    return frozenset(word for one in said if one is not None and (word := plain(one).lower()) in _NOTHING)
 
 
 class _Labels(dict[Any, str | None]):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import RecordError, keyword, while_at
 from . import values as convert
 from .columns import MOST_CONFIDENCE, NONE, ROW, Roles, Unusable
-from .labels import Classes, agreement, classes_among, sides
+from .labels import Classes, agreement, classes_among, sides, words_for_nothing
 from .table import LIST, Table, record_error
 
 Floats = NDArray[np.float64]
@@ -173,7 +173,9 @@ def _graded(part: Part, missing: float | None, classes: Classes) -> Graded:
     none = np.zeros(len(part.rows), dtype=bool)
     if name is not None and _is_pair(part):
         target, prediction, _ = sides(name)
-        found = agreement(_labels(part, target), _labels(part, prediction), classes)
+        found = agreement(
+            _labels(part, target), _labels(part, prediction), classes, words_for_nothing(has_null=part.table.has_null)
+        )
         return Graded(found.score, found.no_target, "no target", found.no_answer, none)
     score: Floats | None
     if name is not None and part.roles.of_wide is not None and part.table.kind(name) == "list":

@@ -67,7 +67,8 @@ def read(
         Column of the score: numbers, bools, or such as text. Numbers that are all float32 (in Parquet also float16)
         are read as the shortest decimals that are the same in it: 0.1 is 0.1 in every file. ``"a==b"`` scores 1 where
         two columns agree, whatever their types, length and outer blanks. Beside a target no answer (null, blanks,
-        ``n/a``, ``None``) is a wrong one, counted as ``no_answer``. The names say which is the target
+        ``n/a``, ``None``, in CSV also ``NA``) is a wrong one, counted as ``no_answer``; a word that a target of the
+        model is counts as an answer. The names say which is the target
         (``label==prediction``); otherwise it is the first.
         Guessed: ``correct``, ``is_correct``, ``acc``, ``exact_match``, ``score``, else a pair such as
         ``true_label`` and ``pred_label``.

@@ -88,6 +88,7 @@ class Table:
     columns: ColumnStore
     lines: Sequence[int]
     unit: str = "line"  # what ``lines`` counts: lines of a text file, rows of a Parquet file
+    has_null: bool = True  # whether the format can say null: CSV cannot, and has words for it
     left_out: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
