@@ -3,6 +3,8 @@
 #[path = "../examples/digests/golden/mod.rs"]
 mod golden;
 
+use steelyard_kernels::registries::REGISTRIES;
+
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden.json");
 
 #[test]
@@ -10,6 +12,24 @@ fn every_kernel_gives_the_committed_bits() {
     let committed = std::fs::read_to_string(COMMITTED).unwrap();
     let outcome = golden::run_table().and_then(|found| golden::compare(&found, &committed));
     assert_eq!(outcome, Ok(()));
+}
+
+/// A variant that no digest follows could change its bits unseen.
+#[test]
+fn every_name_of_every_table_has_a_digest_of_its_own() {
+    let committed = std::fs::read_to_string(COMMITTED).unwrap();
+    let keys = committed.lines().filter_map(|line| line.split('"').nth(1)?.split(' ').next());
+    let names: std::collections::HashSet<&str> = keys.flat_map(|key| key.split('.').skip(2)).collect();
+    for table in REGISTRIES {
+        for about in table.about {
+            assert!(
+                names.contains(about.name),
+                "{} {} has no digest: see golden/mod.rs",
+                table.key,
+                about.name
+            );
+        }
+    }
 }
 
 #[test]

@@ -66,19 +66,17 @@ fn clusters<T: Draw + Probability>(n: usize) -> Run {
             return digest.word(u64::MAX);
         };
         if let Ok(Some(bytes)) = to_bytes(&state, b"", &mut |_| true) {
-            for byte in bytes {
-                digest.word(u64::from(byte));
-            }
+            digest.of("bytes").bytes(&bytes);
         }
         let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
         if let Ok(Some(said)) = summarise(&state, confidence, &mut |_| true) {
-            for limits in [said.ece, said.rmsce, said.mce, said.gap] {
+            let said_by_name =
+                [("ece", said.ece), ("rmsce", said.rmsce), ("mce", said.mce), ("gap", said.gap)];
+            for (name, limits) in said_by_name {
                 let error = limits.standard_error.unwrap_or(-1.0);
-                for x in [limits.value, error, limits.low, limits.high] {
-                    digest.word(x.to_bits());
-                }
+                digest.of(name).doubles(&[limits.value, error, limits.low, limits.high]);
             }
-            digest.word(said.noise_floor.to_bits());
+            digest.of("noise_floor").double(said.noise_floor);
         }
     })
 }

@@ -1,5 +1,8 @@
 //! Inputs from whole numbers, and the digest of what comes out: both the same on every machine.
 
+use std::collections::BTreeMap;
+use steelyard_kernels::intervals::{Alternative, Confidence};
+use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, Element, F16};
 
 /// `n` words of a splitmix64 stream.
@@ -108,17 +111,49 @@ pub fn unit<T: Draw>(n: usize, stream: u64) -> Vec<T> {
     words(n, stream).map(T::unit).collect()
 }
 
-/// A fixed 64-bit hash (the multiplier and start of FNV-1a, a word at a time). All NaN are one: a NaN's sign and
-/// payload are outside the promise.
-pub struct Digest(u64);
+/// Every alternative by its name, each at a level of its own.
+pub fn ways() -> impl Iterator<Item = (&'static str, Confidence)> {
+    Alternative::ALL.iter().map(|&alternative| {
+        let level = match alternative {
+            Alternative::TwoSided => 0.95,
+            Alternative::Less => 0.9,
+            Alternative::Greater => 0.999,
+        };
+        (alternative.name(), Confidence { level, alternative })
+    })
+}
+
+/// A fixed 64-bit hash of results (the multiplier and start of FNV-1a, a word at a time), and the digests of its
+/// variants. All NaN are one: a NaN's sign and payload are outside the promise.
+pub struct Digest {
+    hash: u64,
+    fed: bool,
+    variants: BTreeMap<&'static str, Digest>,
+}
 
 impl Digest {
     pub fn new() -> Self {
-        Digest(0xcbf2_9ce4_8422_2325)
+        Digest { hash: 0xcbf2_9ce4_8422_2325, fed: false, variants: BTreeMap::new() }
     }
+
+    /// The digest of one variant (a loss, a method, a statistic): each has a line of its own in the committed file,
+    /// so that a new variant is a new line and changes no other.
+    pub fn of(&mut self, variant: &'static str) -> &mut Digest {
+        self.variants.entry(variant).or_insert_with(Digest::new)
+    }
+
+    /// The hash of what was fed to it, and those of its variants, by name: `key`, `key.variant`, ... A digest that was
+    /// fed nothing has a hash only where it has no variants.
+    pub fn hashes(&self, key: &str) -> Vec<(String, u64)> {
+        let own = self.fed || self.variants.is_empty();
+        let variants = self.variants.iter().flat_map(|(name, one)| one.hashes(&format!("{key}.{name}")));
+        own.then(|| (key.to_owned(), self.hash)).into_iter().chain(variants).collect()
+    }
+
     pub fn word(&mut self, word: u64) {
-        self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01b3);
-        self.0 ^= self.0 >> 32;
+        self.fed = true;
+        self.hash = (self.hash ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+        self.hash ^= self.hash >> 32;
     }
     pub fn wide(&mut self, integer: i128) {
         self.word(integer as u64);
@@ -138,7 +173,9 @@ impl Digest {
             self.double(x);
         }
     }
-    pub fn value(&self) -> u64 {
-        self.0
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.word(byte.into());
+        }
     }
 }

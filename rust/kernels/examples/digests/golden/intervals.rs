@@ -1,7 +1,8 @@
 //! Intervals, clustered sums and paired tests.
 
-use super::inputs::{Digest, Draw, tame, unit, words};
+use super::inputs::{Digest, Draw, tame, unit, ways, words};
 use super::{Entry, Run, entry};
+use steelyard_kernels::grid::Stopped;
 use steelyard_kernels::intervals::cluster::{self, Clustered, SumFacts, cluster_sums, effective_weights};
 use steelyard_kernels::intervals::mean::{mean_interval, t_interval};
 use steelyard_kernels::intervals::moments::{Column, moments};
@@ -9,7 +10,8 @@ use steelyard_kernels::intervals::paired::{differences, paired_binary, unspread_
 use steelyard_kernels::intervals::proportion::{Method, proportion};
 use steelyard_kernels::intervals::sign_flip::sign_flip;
 use steelyard_kernels::intervals::spread::{Range, ValueFacts};
-use steelyard_kernels::intervals::{Alternative, Confidence, Interval, holm};
+use steelyard_kernels::intervals::{Alternative, Interval, holm};
+use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
 
 pub const TABLE: &[Entry] = &[
@@ -29,12 +31,6 @@ pub const TABLE: &[Entry] = &[
     entry("intervals.holm", "float64", adjusted),
 ];
 
-const WAYS: [Confidence; 3] = [
-    Confidence { level: 0.95, alternative: Alternative::TwoSided },
-    Confidence { level: 0.9, alternative: Alternative::Less },
-    Confidence { level: 0.999, alternative: Alternative::Greater },
-];
-
 fn add(digest: &mut Digest, interval: Interval) {
     digest.doubles(&[interval.low, interval.high]);
 }
@@ -44,9 +40,12 @@ fn column<T: Draw + 'static>(n: usize) -> Run {
     Box::new(move |digest| match moments(&x, &mut |_| true) {
         Ok(Column::Finite(m)) => {
             digest.doubles(&[m.mean, m.squares, m.min, m.max]);
-            if let Some(t) = t_interval(m.mean, m.squares, x.len() as u64, WAYS[0]) {
-                digest.double(t.standard_error);
-                add(digest, t.interval);
+            for (alternative, how) in ways() {
+                if let Some(t) = t_interval(m.mean, m.squares, x.len() as u64, how) {
+                    let digest = digest.of("t").of(alternative);
+                    digest.double(t.standard_error);
+                    add(digest, t.interval);
+                }
             }
         }
         _ => digest.word(1),
@@ -63,22 +62,22 @@ fn clusters<T: Draw + 'static>(n: usize) -> Run {
         };
         digest.doubles(&of.sums);
         let ones: Vec<f64> = of.sizes.iter().map(|&size| (size * 0.5).floor()).collect();
-        for how in WAYS {
+        for (alternative, how) in ways() {
             let found = [
-                cluster::ratio(&of.sums, &of.sizes, 0.25, SumFacts::EXACT, how, &mut |_| true),
-                cluster::proportion(&ones, &of.sizes, SumFacts::EXACT, how, &mut |_| true),
+                ("ratio", cluster::ratio(&of.sums, &of.sizes, 0.25, SumFacts::EXACT, how, &mut |_| true)),
+                ("proportion", cluster::proportion(&ones, &of.sizes, SumFacts::EXACT, how, &mut |_| true)),
             ];
-            for found in found.into_iter().flatten() {
-                let Clustered { value, standard_error, interval, df, n_effective, .. } = found;
-                digest.doubles(&[value, standard_error, df, n_effective]);
-                add(digest, interval);
+            for (name, found) in found {
+                add_clustered(digest.of(name).of(alternative), found);
             }
         }
     })
 }
 
-fn add_clustered(digest: &mut Digest, found: Clustered) {
-    let Clustered { value, standard_error, interval, df, n_effective, unspread } = found;
+fn add_clustered(digest: &mut Digest, found: Result<Clustered, Stopped>) {
+    let Ok(Clustered { value, standard_error, interval, df, n_effective, unspread }) = found else {
+        return digest.word(1);
+    };
     digest.doubles(&[value, standard_error, df, n_effective, f64::from(unspread)]);
     add(digest, interval);
 }
@@ -97,13 +96,15 @@ fn weighted<T: Draw + 'static>(n: usize) -> Run {
         let ones: Vec<f64> =
             of.sizes.iter().enumerate().map(|(i, w)| if i % 3 > 0 { *w } else { 0.0 }).collect();
         let facts = SumFacts { noise: 1e-12, range: Range::Share, weighted: Some(n as f64) };
-        for how in WAYS.into_iter().filter(|_| n > 1) {
+        for (alternative, how) in ways().filter(|_| n > 1) {
             let found = [
-                cluster::ratio(&of.sums, &of.sizes, 0.25, facts, how, &mut |_| true),
-                cluster::proportion(&ones, &of.sizes, facts, how, &mut |_| true),
-                cluster::share(&ones, &of.sizes, SumFacts::EXACT, how, &mut |_| true),
+                ("ratio", cluster::ratio(&of.sums, &of.sizes, 0.25, facts, how, &mut |_| true)),
+                ("proportion", cluster::proportion(&ones, &of.sizes, facts, how, &mut |_| true)),
+                ("share", cluster::share(&ones, &of.sizes, SumFacts::EXACT, how, &mut |_| true)),
             ];
-            found.into_iter().flatten().for_each(|found| add_clustered(digest, found));
+            for (name, found) in found {
+                add_clustered(digest.of(name).of(alternative), found);
+            }
         }
     })
 }
@@ -111,21 +112,26 @@ fn weighted<T: Draw + 'static>(n: usize) -> Run {
 fn unspread(n: usize) -> Run {
     let sizes: Vec<f64> = unit::<f64>(n, 59).into_iter().map(|size| size + 0.5).collect();
     let step = f64::EPSILON * 0.25;
-    let kinds = [(Range::Share, 0.3), (Range::Difference, -0.1)].map(|(range, value)| {
+    let ranges = Range::ALL.iter().map(|&range| {
+        let value = match range {
+            Range::Unknown => 7.3,
+            Range::Share => 0.3,
+            Range::Difference => -0.1,
+        };
         let sums: Vec<f64> = sizes.iter().map(|size| size * value).collect();
         (ValueFacts { low: value, high: value, step, rows: n as f64, range }, sums)
     });
+    let ranges: Vec<_> = ranges.collect();
     Box::new(move |digest| {
-        for (values, sums) in &kinds {
+        for (values, sums) in &ranges {
             let facts = SumFacts { noise: values.noise(0.0), range: values.range, weighted: None };
-            for how in WAYS.into_iter().filter(|_| n > 1) {
+            for (alternative, how) in ways().filter(|_| n > 1) {
+                let digest = digest.of(values.range.name()).of(alternative);
                 if let Some((found, _)) = mean_interval(values.low, 0.0, n as u64, values, how) {
                     digest.double(found.standard_error);
                     add(digest, found.interval);
                 }
-                if let Ok(found) = cluster::ratio(sums, &sizes, 0.0, facts, how, &mut |_| true) {
-                    add_clustered(digest, found);
-                }
+                add_clustered(digest, cluster::ratio(sums, &sizes, 0.0, facts, how, &mut |_| true));
             }
         }
     })
@@ -138,7 +144,8 @@ fn pairs(n: usize) -> Run {
             return digest.word(1);
         };
         digest.doubles(&found.values);
-        for how in WAYS.into_iter().filter(|_| n > 0) {
+        for (alternative, how) in ways().filter(|_| n > 0) {
+            let digest = digest.of(alternative);
             let table = paired_binary(found.wins, found.losses, n as u64, how);
             digest.doubles(&[table.value, table.standard_error, table.p_mid, table.p_exact]);
             add(digest, table.interval);
@@ -150,14 +157,15 @@ fn pairs(n: usize) -> Run {
 }
 
 fn proportions(n: usize) -> Run {
-    let methods =
-        [Method::Wilson, Method::ClopperPearson, Method::Jeffreys, Method::AgrestiCoull, Method::Wald];
     Box::new(move |digest| {
-        for k in (0..=n).step_by(1 + n / 7).filter(|_| n > 0) {
-            for (method, how) in methods.into_iter().flat_map(|method| WAYS.map(|how| (method, how))) {
-                let found = proportion(k as u64, n as u64, method, how);
-                digest.doubles(&[found.value, found.standard_error]);
-                add(digest, found.interval);
+        for &method in Method::ALL {
+            for (alternative, how) in ways() {
+                let digest = digest.of(method.name()).of(alternative);
+                for k in (0..=n).step_by(1 + n / 7).filter(|_| n > 0) {
+                    let found = proportion(k as u64, n as u64, method, how);
+                    digest.doubles(&[found.value, found.standard_error]);
+                    add(digest, found.interval);
+                }
             }
         }
     })
@@ -167,9 +175,11 @@ fn flips(n: usize) -> Run {
     let smooth: Vec<f64> = tame(n, 55);
     let tenths: Vec<f64> = words(n, 57).map(|word| (word % 21) as f64 / 10.0 - 0.95).collect();
     Box::new(move |digest| {
-        for (x, how) in [&smooth, &tenths].into_iter().flat_map(|x| WAYS.map(|how| (x, how))) {
-            if let Ok(found) = sign_flip(x, &[0.0], how.alternative, &mut |_| true) {
-                digest.doubles(&[found.p, found.error]);
+        for (name, x) in [("smooth", &smooth), ("tenths", &tenths)] {
+            for &alternative in Alternative::ALL {
+                if let Ok(found) = sign_flip(x, &[0.0], alternative, &mut |_| true) {
+                    digest.of(name).of(alternative.name()).doubles(&[found.p, found.error]);
+                }
             }
         }
     })
@@ -181,9 +191,9 @@ fn rounded_flips(n: usize) -> Run {
         .map(|word| (word % 21) as f64 / 10.0 - 0.9 + ((word >> 8) % 65) as f64 * 1e-7 - 32e-7)
         .collect();
     Box::new(move |digest| {
-        for how in WAYS {
-            if let Ok(found) = sign_flip(&x, &[4e-6], how.alternative, &mut |_| true) {
-                digest.doubles(&[found.p, found.error]);
+        for &alternative in Alternative::ALL {
+            if let Ok(found) = sign_flip(&x, &[4e-6], alternative, &mut |_| true) {
+                digest.of(alternative.name()).doubles(&[found.p, found.error]);
             }
         }
     })

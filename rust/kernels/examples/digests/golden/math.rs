@@ -1,6 +1,6 @@
 //! Elementary and special functions.
 
-use super::inputs::{Digest, Draw, tame, wild, words};
+use super::inputs::{Draw, tame, wild, words};
 use super::{Entry, Run, entry};
 use steelyard_kernels::math::{
     self, Exp, Exp32, Expm1, Function, Log, Log1p, beta, binomial, normal, student_t,
@@ -49,14 +49,20 @@ fn map64<F: Function<f64> + 'static>(n: usize, function: fn() -> F) -> Run {
     })
 }
 
-/// Feeds `f` of the arguments that come of three numbers in [0, 1) and a word, `n` times.
-fn draws<A: 'static>(n: usize, arguments: fn([f64; 3], u64) -> A, f: fn(&mut Digest, &A)) -> Run {
+/// Functions by name, of one tuple of arguments.
+type Functions<A> = &'static [(&'static str, fn(&A) -> f64)];
+
+/// Feeds each function of the arguments that come of three numbers in [0, 1) and a word, `n` times.
+fn draws<A: 'static>(n: usize, arguments: fn([f64; 3], u64) -> A, functions: Functions<A>) -> Run {
     let words: Vec<u64> = words(4 * n, 12).collect();
     let units = |w: &[u64; 4]| [f64::unit(w[0]), f64::unit(w[1]), f64::unit(w[2])];
     let all: Vec<A> = words.as_chunks::<4>().0.iter().map(|w| arguments(units(w), w[3])).collect();
     Box::new(move |digest| {
-        for one in &all {
-            f(digest, one);
+        for (name, function) in functions {
+            let digest = digest.of(name);
+            for one in &all {
+                digest.double(function(one));
+            }
         }
     })
 }
@@ -70,24 +76,29 @@ fn special(n: usize) -> Run {
     let arguments = |[u, v, w]: [f64; 3], word: u64| {
         (100.0 * u, 30.0 * v - 3.0, 1e3 * u * u * u, (0.9 + 0.1 * w, word % 100_000))
     };
-    draws(n, arguments, |digest, &(x, tail, gamma, (base, power))| {
-        digest.doubles(&[math::cos(x), math::erfc(tail), math::lgamma(gamma), math::powi(base, power)]);
-    })
+    draws(
+        n,
+        arguments,
+        &[
+            ("cos", |&(x, ..)| math::cos(x)),
+            ("erfc", |&(_, tail, ..)| math::erfc(tail)),
+            ("lgamma", |&(_, _, gamma, _)| math::lgamma(gamma)),
+            ("powi", |&(.., (base, power))| math::powi(base, power)),
+        ],
+    )
 }
 
 fn normal(n: usize) -> Run {
-    draws(
+    draws::<(f64, f64, f64)>(
         n,
         |[u, v, _], _| (76.0 * u - 38.0, v, tail(v)),
-        |digest, &(x, p, small)| {
-            digest.doubles(&[
-                normal::pdf(x),
-                normal::cdf(x),
-                normal::sf(x),
-                normal::quantile(p),
-                normal::quantile(small),
-            ]);
-        },
+        &[
+            ("pdf", |&(x, ..)| normal::pdf(x)),
+            ("cdf", |&(x, ..)| normal::cdf(x)),
+            ("sf", |&(x, ..)| normal::sf(x)),
+            ("quantile", |&(_, p, _)| normal::quantile(p)),
+            ("quantile_of_small", |&(.., small)| normal::quantile(small)),
+        ],
     )
 }
 
@@ -96,9 +107,15 @@ fn student_t(n: usize) -> Run {
         let df = if word.is_multiple_of(5) { 1e10 * w } else { 0.5 + 100.0 * w };
         ((u - 0.5) / (1.001 - u), df, tail(v))
     };
-    draws(n, arguments, |digest, &(t, df, p)| {
-        digest.doubles(&[student_t::cdf(t, df), student_t::sf(t, df), student_t::quantile(p, df)]);
-    })
+    draws(
+        n,
+        arguments,
+        &[
+            ("cdf", |&(t, df, _)| student_t::cdf(t, df)),
+            ("sf", |&(t, df, _)| student_t::sf(t, df)),
+            ("quantile", |&(_, df, p)| student_t::quantile(p, df)),
+        ],
+    )
 }
 
 fn beta(n: usize) -> Run {
@@ -106,9 +123,16 @@ fn beta(n: usize) -> Run {
         let b = if word.is_multiple_of(5) { 1e6 * v } else { 0.5 + 30.0 * v };
         (0.5 + 1000.0 * u * u * u, b, w, tail(w))
     };
-    draws(n, arguments, |digest, &(a, b, x, p)| {
-        digest.doubles(&[beta::cdf(a, b, x), beta::sf(a, b, x), beta::quantile(a, b, p), beta::isf(a, b, p)]);
-    })
+    draws(
+        n,
+        arguments,
+        &[
+            ("cdf", |&(a, b, x, _)| beta::cdf(a, b, x)),
+            ("sf", |&(a, b, x, _)| beta::sf(a, b, x)),
+            ("quantile", |&(a, b, _, p)| beta::quantile(a, b, p)),
+            ("isf", |&(a, b, _, p)| beta::isf(a, b, p)),
+        ],
+    )
 }
 
 fn binomial(n: usize) -> Run {
@@ -116,7 +140,13 @@ fn binomial(n: usize) -> Run {
         let n = word % 10_000;
         ((u * n as f64) as u64, n, if word.is_multiple_of(3) { 0.5 } else { v })
     };
-    draws(n, arguments, |digest, &(k, n, p)| {
-        digest.doubles(&[binomial::pmf(k, n, p), binomial::cdf(k, n, p), binomial::sf(k, n, p)]);
-    })
+    draws(
+        n,
+        arguments,
+        &[
+            ("pmf", |&(k, n, p)| binomial::pmf(k, n, p)),
+            ("cdf", |&(k, n, p)| binomial::cdf(k, n, p)),
+            ("sf", |&(k, n, p)| binomial::sf(k, n, p)),
+        ],
+    )
 }

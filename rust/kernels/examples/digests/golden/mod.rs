@@ -1,7 +1,8 @@
 //! Every kernel of the crate, run in every way this machine can, and compared with the committed digests.
 //!
 //! A kernel joins in the file of its room: a function that makes inputs from whole numbers and returns a closure
-//! that runs the kernel and feeds the results to the digest, and one line in the room's `TABLE`.
+//! that runs the kernel and feeds the results to the digest, and one line in the room's `TABLE`. What callers choose by
+//! name has a digest for each name (`digest.of(name)`), over every variant of its table where it has one.
 
 mod calibration;
 mod foundation;
@@ -68,9 +69,12 @@ pub fn run_table() -> Result<Digests, String> {
     for entry in ROOMS.iter().copied().flatten() {
         for length in entry.lengths {
             let key = format!("{} {} {length}", entry.name, entry.dtype);
-            let digest = every_way(&(entry.prepare)(length)).map_err(|ways| format!("{key}: {ways}"))?;
-            if found.insert(key.clone(), format!("{digest:016x}")).is_some() {
-                return Err(format!("{key} stands in the table twice"));
+            let hashes = every_way(&(entry.prepare)(length)).map_err(|ways| format!("{key}: {ways}"))?;
+            for (name, hash) in hashes {
+                let key = format!("{}{name} {} {length}", entry.name, entry.dtype);
+                if found.insert(key.clone(), format!("{hash:016x}")).is_some() {
+                    return Err(format!("{key} stands in the table twice"));
+                }
             }
         }
     }
@@ -86,25 +90,40 @@ const WAYS: [(usize, bool, Rounding); 4] = [
     (3, true, Rounding::TowardZero),
 ];
 
-fn every_way(run: &Run) -> Result<u64, String> {
-    let mut first: Option<(u64, String)> = None;
+/// The hash of each variant, by its name behind that of the entry.
+type Hashes = Vec<(String, u64)>;
+
+fn every_way(run: &Run) -> Result<Hashes, String> {
+    let mut first: Option<(Hashes, String)> = None;
     for level in simd::Level::ALL.into_iter().filter(|&level| simd::available(level)) {
         for (threads, flush, rounding) in WAYS {
             let way = format!("{}, {threads} threads, flush to zero {flush}, {rounding:?}", level.name());
-            let digest = one_way(run, level, threads, flush, rounding);
+            let hashes = one_way(run, level, threads, flush, rounding);
             match &first {
-                None => first = Some((digest, way)),
-                Some((want, other)) if *want != digest => {
-                    return Err(format!("{way} gives {digest:016x}, {other} gives {want:016x}"));
+                None => first = Some((hashes, way)),
+                Some((want, other)) if *want != hashes => {
+                    return Err(format!(
+                        "{way} gives {}, {other} gives {}",
+                        differing(&hashes, want),
+                        differing(want, &hashes)
+                    ));
                 }
                 Some(_) => {}
             }
         }
     }
-    first.map(|(digest, _)| digest).ok_or_else(|| "this machine has no level".to_owned())
+    first.map(|(hashes, _)| hashes).ok_or_else(|| "this machine has no level".to_owned())
 }
 
-fn one_way(run: &Run, level: simd::Level, threads: usize, flush: bool, rounding: Rounding) -> u64 {
+/// Those hashes that others do not equal, as text.
+fn differing(hashes: &Hashes, others: &Hashes) -> String {
+    let here = hashes.iter().filter(|hash| !others.contains(hash));
+    here.map(|(name, hash)| format!("{name} {hash:016x}").trim_start().to_owned())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn one_way(run: &Run, level: simd::Level, threads: usize, flush: bool, rounding: Rounding) -> Hashes {
     simd::force(Some(level));
     grid::set_threads(Some(threads));
     simd::set_mode_for_tests(flush, rounding, false);
@@ -113,7 +132,7 @@ fn one_way(run: &Run, level: simd::Level, threads: usize, flush: bool, rounding:
     simd::set_mode_for_tests(false, Rounding::Nearest, false);
     grid::set_threads(None);
     simd::force(None);
-    digest.value()
+    digest.hashes("")
 }
 
 /// What `tests/golden.json` holds for these digests.

@@ -28,14 +28,22 @@ const HYPER: Hyper = Hyper {
     step: 1,
 };
 
-/// Three steps of two variants; the gradients hold every class of value.
+/// The variants of the update, by name.
+const VARIANTS: [(&str, Hyper, bool); 3] = [
+    ("plain", HYPER, false),
+    ("amsgrad", Hyper { beta1: 0.3, ..HYPER }, true),
+    ("maximize", Hyper { maximize: true, ..HYPER }, false),
+];
+
+/// Three steps of each variant; the gradients hold every class of value.
 macro_rules! steps {
     ($name:ident, $float:ty, $tensor:path, $feed:ident) => {
         fn $name(n: usize) -> Run {
             let start: Vec<$float> = tame(n, 40);
             let grads: Vec<Vec<$float>> = (0..3).map(|step| wild(n, 41 + step)).collect();
             Box::new(move |digest| {
-                for (beta1, amsgrad) in [(0.9, false), (0.3, true)] {
+                for (name, hyper, amsgrad) in VARIANTS {
+                    let digest = digest.of(name);
                     let mut p = start.clone();
                     let (mut m, mut v, mut x) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
                     for (step, grad) in grads.iter().enumerate() {
@@ -46,7 +54,7 @@ macro_rules! steps {
                             exp_avg_sq: &mut v,
                             max_exp_avg_sq: if amsgrad { Some(&mut x) } else { None },
                         };
-                        let hyper = Hyper { beta1, step: step as u64 + 1, ..HYPER };
+                        let hyper = Hyper { step: step as u64 + 1, ..hyper };
                         adamw(vec![$tensor(tensor)], &hyper).unwrap_or_default();
                     }
                     for state in [&p, &m, &v, &x] {
@@ -76,10 +84,12 @@ fn squares<T: Draw + 'static>(n: usize, typed: fn(&[T]) -> TypedSlice<'_>) -> Ru
 fn schedules(n: usize) -> Run {
     let steps: Vec<u64> = words(n, 60).map(|word| word % 2000).collect();
     Box::new(move |digest| {
-        for decay in [Decay::Constant, Decay::Linear, Decay::Cosine] {
-            for start in [None, Some(1e-5)] {
+        for (name, decay) in
+            [("constant", Decay::Constant), ("linear", Decay::Linear), ("cosine", Decay::Cosine)]
+        {
+            for (from, start) in [("from_nothing", None), ("from_start", Some(1e-5))] {
                 let schedule = Schedule { decay, peak: 3e-4, end: 1e-5, start, warmup: 100, total: 1500 };
-                digest.doubles(&schedule.rates(&steps).unwrap_or_default());
+                digest.of(name).of(from).doubles(&schedule.rates(&steps).unwrap_or_default());
             }
         }
     })

@@ -12,12 +12,16 @@ pub const TABLE: &[Entry] = &[
     heavy("preference.preference_loss", "float16", losses::<F16>),
 ];
 
-const LOSSES: [Loss; 5] = [
-    Loss::Dpo(Smoothing { rate: 0.0, crossing: 0.0, crossing_rest: 0.0 }),
-    Loss::Dpo(Smoothing { rate: 0.1, crossing: 2.197_224_577_336_219_6, crossing_rest: -1e-16 }),
-    Loss::Robust(0.2),
-    Loss::Hinge,
-    Loss::Ipo,
+/// Every loss; DPO also with label smoothing.
+const LOSSES: [(&str, Loss); 5] = [
+    ("dpo", Loss::Dpo(Smoothing { rate: 0.0, crossing: 0.0, crossing_rest: 0.0 })),
+    (
+        "conservative",
+        Loss::Dpo(Smoothing { rate: 0.1, crossing: 2.197_224_577_336_219_6, crossing_rest: -1e-16 }),
+    ),
+    ("robust", Loss::Robust(0.2)),
+    ("hinge", Loss::Hinge),
+    ("ipo", Loss::Ipo),
 ];
 
 fn losses<T: Draw + 'static>(n: usize) -> Run {
@@ -26,7 +30,8 @@ fn losses<T: Draw + 'static>(n: usize) -> Run {
         let [policy_chosen, policy_rejected, reference_chosen, reference_rejected] =
             columns.each_ref().map(Vec::as_slice);
         let pairs = Pairs { policy_chosen, policy_rejected, reference_chosen, reference_rejected };
-        for loss in LOSSES {
+        for (name, loss) in LOSSES {
+            let digest = digest.of(name);
             if let Ok(scored) = preference_loss(pairs, loss, 0.3, true, &mut |_| true) {
                 digest.doubles(&scored.losses);
                 digest.doubles(&scored.grad_chosen);

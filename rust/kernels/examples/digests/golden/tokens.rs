@@ -31,9 +31,12 @@ fn scores<T: Draw + Logit>(n: usize) -> Run {
             .and_then(Result::ok);
         match scores {
             Some(scores) => {
-                digest.doubles(&scores.nll);
-                digest.doubles(&scores.log_z);
-                scores.counted.iter().for_each(|&counted| digest.word(counted.into()));
+                digest.of("nll").doubles(&scores.nll);
+                digest.of("log_z").doubles(&scores.log_z);
+                let counted = digest.of("counted");
+                for one in scores.counted {
+                    counted.word(one.into());
+                }
             }
             None => digest.word(u64::MAX),
         }
@@ -64,21 +67,15 @@ fn perplexity(n: usize) -> Run {
             digest.word(added.is_some().into());
             totals = added.unwrap_or_default();
         }
-        totals
-            .to_bytes(b"", &mut go)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .for_each(|byte| digest.word(byte.into()));
+        if let Ok(Some(bytes)) = totals.to_bytes(b"", &mut go) {
+            digest.of("bytes").bytes(&bytes);
+        }
         let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
-        if let Ok(Some(found)) = totals.perplexity(Unit::Perplexity, confidence, &mut go) {
-            digest.doubles(&[
-                found.value,
-                found.standard_error,
-                found.interval.low,
-                found.interval.high,
-                found.df,
-            ]);
+        for (name, unit) in [("perplexity", Unit::Perplexity), ("bits", Unit::Bits), ("nats", Unit::Nats)] {
+            if let Ok(Some(found)) = totals.perplexity(unit, confidence, &mut go) {
+                let (low, high) = (found.interval.low, found.interval.high);
+                digest.of(name).doubles(&[found.value, found.standard_error, low, high, found.df]);
+            }
         }
     })
 }

@@ -1,8 +1,7 @@
 //! Bootstrap replicates and their limits.
 
-use super::inputs::{Draw, tame};
+use super::inputs::{Draw, tame, ways};
 use super::{Entry, Run, entry};
-use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::uncertainty::{
     Method, limits, mean_acceleration, mean_replicates, ratio_acceleration, ratio_replicates,
@@ -21,8 +20,12 @@ fn mean<T: Draw>(n: usize) -> Run {
     let x: Vec<T> = tame(n, 70);
     Box::new(move |digest| {
         if !x.is_empty() {
-            digest.doubles(&mean_replicates(&x, 0.5, u64::MAX, 9, &mut |_| true).unwrap_or_default());
-            digest.double(mean_acceleration(&x, 0.25, 7.0, &mut |_| true).unwrap_or_default());
+            digest
+                .of("replicates")
+                .doubles(&mean_replicates(&x, 0.5, u64::MAX, 9, &mut |_| true).unwrap_or_default());
+            digest
+                .of("acceleration")
+                .double(mean_acceleration(&x, 0.25, 7.0, &mut |_| true).unwrap_or_default());
         }
     })
 }
@@ -33,24 +36,29 @@ fn ratio(n: usize) -> Run {
         sums.into_iter().enumerate().map(|(i, sum)| [sum, (i % 9 + 1) as f64]).collect();
     Box::new(move |digest| {
         if !rows.is_empty() {
-            digest.doubles(&ratio_replicates(&rows, 0.5, 3, 9, &mut |_| true).unwrap_or_default());
-            digest.double(ratio_acceleration(&rows, 0.25, 7.0, &mut |_| true).unwrap_or_default());
+            digest
+                .of("replicates")
+                .doubles(&ratio_replicates(&rows, 0.5, 3, 9, &mut |_| true).unwrap_or_default());
+            digest
+                .of("acceleration")
+                .double(ratio_acceleration(&rows, 0.25, 7.0, &mut |_| true).unwrap_or_default());
         }
     })
 }
 
+const METHODS: [(&str, Method); 3] = [
+    ("percentile", Method::Percentile),
+    ("basic", Method::Basic),
+    ("bca", Method::Bca { acceleration: 0.02, tie: 0.0 }),
+];
+
 fn ends(n: usize) -> Run {
     let replicates: Vec<f64> = tame(n, 72);
     Box::new(move |digest| {
-        for method in [Method::Percentile, Method::Basic, Method::Bca { acceleration: 0.02, tie: 0.0 }] {
-            for alternative in [Alternative::TwoSided, Alternative::Less, Alternative::Greater] {
-                match limits(
-                    replicates.clone(),
-                    0.125,
-                    method,
-                    Confidence { level: 0.9, alternative },
-                    &mut |_| true,
-                ) {
+        for (name, method) in METHODS {
+            for (alternative, how) in ways() {
+                let digest = digest.of(name).of(alternative);
+                match limits(replicates.clone(), 0.125, method, how, &mut |_| true) {
                     Ok(Ok(found)) => {
                         let (low, high) = (found.low, found.high);
                         digest.doubles(&[low.value, low.error, high.value, high.error]);
