@@ -780,3 +780,19 @@ def test_the_methods_have_the_names_of_the_field(tmp_path: Path) -> None:
     assert "Student's t interval: graded values." in str(made)
     _, page = page_of(made, tmp_path)
     assert page.rows[1][-1] == "Student's t"
+
+
+def test_a_model_none_of_whose_records_counts_has_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id,model,score\n" + "".join(f"{i},a,{i % 2}\n{i},b,\n" for i in range(6)))
+    made = report.build(records.read(path))
+    (scores,) = sections.scores(made)
+    assert [row[:2] for row in scores.rows] == [("a", "6"), ("b", "0")]
+    assert scores.rows[1][2:] == ("-", "-", "6", "-", "-")
+    assert "No record of b counts (left out: 6 no score)." in scores.notes
+    assert re.search(r"(?m)^b +0 +- +- +6$", str(made))
+    path.write_text("id,score\n1,\n2,\n")
+    (alone,) = sections.scores(report.build(records.read(path, score="score")))
+    assert alone.rows[0][:3] == ("a", "0", "-")
+    path.write_text("id,loglikelihood\n1,\n2,\n")  # of which no score is expected
+    assert not list(sections.scores(report.build(records.read(path, loglikelihood="loglikelihood"))))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import _core, calibration, tokens, uncertainty
 from ..errors import RecordError, called, keyword, sentence, while_at
 from .results import ModelResult, Options, PairResult
-from .words import count, percent
+from .words import count, lost, percent
 
 if TYPE_CHECKING:
     from ..records import Run, Runs, Scores
@@ -163,16 +163,11 @@ def _check_matched(pair: PairResult, runs: Runs, min_matched: float | None) -> N
     if min_matched is None or pair.matched_share >= min_matched:
         return
     sides = [(runs[pair.model], pair.of_model), (runs[pair.baseline], pair.of_baseline)]
-    got = "; ".join(f"{run.name!r} has {count(n)}{_lost(run)}" for run, n in sides)
+    got = "; ".join(f"{run.name!r} has {count(n)}{lost(run.left_out)}" for run, n in sides)
     fix = f"name the column that both have with {keyword('id')}, or pass {keyword('min_matched', 0)} to go on"
     files = ", ".join(dict.fromkeys(file for run, _ in sides for file in run.files))
     expected = f"at least {percent(min_matched)} of the smaller side's ids to match"
     raise RecordError(sentence(files, expected, f"{count(pair.matched)}: {got}", fix))
-
-
-def _lost(run: Run) -> str:
-    said = ", ".join(f"{count(n)} {why}" for why, n in run.left_out.items())
-    return f" (left out: {said})" if said else ""
 
 
 def _comparable(runs: Runs, names: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[str]]:

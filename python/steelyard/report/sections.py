@@ -13,7 +13,7 @@ from ..estimate import Estimate
 from ..records.run import of_ids
 from .results import FEW_CLUSTERS, MOST_LOST
 from .tables import Column, Table
-from .words import count, interval, listed, number, percent, places, plural, probability
+from .words import MISSING, count, interval, listed, lost, number, percent, places, plural, probability
 
 if TYPE_CHECKING:
     from ..calibration import Reliability
@@ -93,17 +93,22 @@ def _n(e: Estimate) -> str:
 
 
 def scores(report: Contents) -> Iterator[Table]:
-    """Each model's score, and what is missing beside it."""
-    known = [(m, m.score) for m in report.models if m.score is not None]
-    if not known:
+    """Each model's score, and what is missing beside it; a model none of whose records counts has a row too."""
+    models = [m for m in report.models if m.score is not None or _nothing_counts(m)]
+    if not models:
         return
-    digits = _digits([e for _, e in known])
-    table = _of_estimates("Score of each model", NAME, "score", [(m.name, e, digits) for m, e in known])
-    models = [m for m, _ in known]
+    digits = _digits([m.score for m in models if m.score is not None])
+    table = _of_estimates("Score of each model", NAME, "score", [(m.name, m.score, digits) for m in models])
     for title, counts in (("no answer", [m.no_answer for m in models]), ("no score", [m.no_score for m in models])):
         if any(counts):
             table = _beside(table, title, [count(n) for n in counts])
-    yield replace(table, notes=(*table.notes, *_missing(models), *_merged(models)))
+    empty = [f"No record of {printable(m.name)} counts{lost(m.left_out)}." for m in models if m.score is None]
+    yield replace(table, notes=(*table.notes, *empty, *_missing(models), *_merged(models)))
+
+
+def _nothing_counts(model: ModelResult) -> bool:
+    """Whether a model should have a score and has no record for one."""
+    return model.n == 0 and "no loglikelihood" not in model.left_out
 
 
 def _beside(table: Table, title: str, cells: Sequence[str]) -> Table:
@@ -133,20 +138,13 @@ def _merged(models: Sequence[ModelResult]) -> Iterator[str]:
         yield f"Every id counts once: {listed(names)} {'has' if len(names) == 1 else 'have'} {records}."
 
 
-def _of_estimates(title: str, first: Column, value: str, entries: Sequence[tuple[str, Estimate, int]]) -> Table:
-    """A line for each Estimate, with so many digits; ``first`` is the column of names."""
-    estimates = [e for _, e, _ in entries]
-    rows = [
-        (
-            printable(name),
-            _n(e),
-            number(one(e.value), digits),
-            interval(one(e.low), one(e.high), digits),
-            number(one(e.standard_error), digits),
-            _method(e),
-        )
-        for name, e, digits in entries
-    ]
+def _of_estimates(
+    title: str, first: Column, value: str, entries: Sequence[tuple[str, Estimate | None, int]]
+) -> Table:
+    """A line for each Estimate, with so many digits (None: of no record); ``first`` is the column of names."""
+    known = [(name, e) for name, e, _ in entries if e is not None]
+    estimates = [e for _, e in known]
+    rows = [(printable(name), *_estimate_cells(e, digits)) for name, e, digits in entries]
     clustered = any(e.n_clusters is not None for e in estimates)
     columns = (
         first,
@@ -156,8 +154,20 @@ def _of_estimates(title: str, first: Column, value: str, entries: Sequence[tuple
         ERROR,
         METHOD,
     )
-    rough = _rough((name, e) for name, e, _ in entries)
-    return Table(title, columns, tuple(rows), (*made_by(estimates), *rough, *_left_out(estimates)))
+    return Table(title, columns, tuple(rows), (*made_by(estimates), *_rough(known), *_left_out(estimates)))
+
+
+def _estimate_cells(e: Estimate | None, digits: int) -> tuple[str, ...]:
+    """How many there are, the value, its interval and error, and the method."""
+    if e is None:
+        return (count(0), MISSING, MISSING, MISSING, MISSING)
+    return (
+        _n(e),
+        number(one(e.value), digits),
+        interval(one(e.low), one(e.high), digits),
+        number(one(e.standard_error), digits),
+        _method(e),
+    )
 
 
 def comparisons(report: Contents) -> Iterator[Table]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 
+from .._text import printable
 from ..estimate import decimals
 
 MISSING = "-"
@@ -66,6 +67,12 @@ def probability(p: float | None) -> str:
     if p is None:
         return MISSING
     return "<1e-16" if p < 1e-16 else f"{p:.3g}"
+
+
+def lost(left_out: Mapping[str, int]) -> str:
+    """`` (left out: 3 no score, 2 no id)``, or nothing."""
+    said = ", ".join(f"{count(n)} {printable(why)}" for why, n in left_out.items())
+    return f" (left out: {said})" if said else ""
 
 
 def percent(level: float) -> str:
