@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from . import _arrays
 from ._options import omits_nan
+from ._text import listed_counts
 from .errors import type_error, value_error
 
 Array = NDArray[Any]
@@ -142,7 +143,7 @@ def _weights(x: Any) -> NDArray[np.float64]:
 
 def nothing_counts(name: str, unit: str, left_out: Mapping[str, int], n: int | None = None) -> ValueError:
     """The refusal of data of which no row (or token, or pair) counts."""
-    why = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "nothing"
+    why = listed_counts(left_out) or "nothing"
     return value_error(
         name, f"at least one {unit} that counts", f"none{'' if n is None else f' of {n}'} (left out: {why})"
     )

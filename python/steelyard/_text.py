@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-__all__ = ["in_markdown", "printable"]
+__all__ = ["in_markdown", "listed_counts", "printable"]
 
 
 def printable(text: object) -> str:
@@ -20,6 +21,15 @@ def printable(text: object) -> str:
     if shown.isprintable():
         return shown
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
+
+
+def listed_counts(counts: Mapping[str, int]) -> str:
+    """What was counted, by reason, in one line.
+
+    >>> listed_counts({"no score": 1200, "no id": 3})
+    '1,200 no score, 3 no id'
+    """
+    return ", ".join(f"{count:,} {printable(reason)}" for reason, count in counts.items())
 
 
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})

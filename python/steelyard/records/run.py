@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .._lazy import lazy
 from .._mode import standard_mode_methods
-from .._text import printable
+from .._text import listed_counts, printable
 from ..errors import keyword
 from . import columns
 from .columns import Roles
@@ -72,13 +72,12 @@ class Run:
         return self._source.missing
 
     def __repr__(self) -> str:
-        left_out = ", ".join(f"{count:,} {printable(reason)}" for reason, count in self.left_out.items())
         said = [f"{printable(self.name)}: {len(self):,} records"]
         said += [of_ids(self.merged)] if self.merged else []
         said += [f"({self.no_answer:,} without an answer: 0)"] if self.no_answer else []
         if self.missing is not None and self.no_score:
             said += [f"({self.no_score:,} without a score: {self.missing:g})"]
-        said += [f"(left out: {left_out})"] if left_out else []
+        said += [f"(left out: {listed_counts(self.left_out)})"] if self.left_out else []
         return " ".join(said)
 
     @lazy

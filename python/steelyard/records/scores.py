@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._mode import standard_mode_methods
-from .._text import printable
+from .._text import listed_counts, printable
 from ..errors import keyword
 from .part import NO_SCORE
 from .run import Run, merged, of_ids
@@ -116,8 +116,7 @@ class Scores(Mapping[str, Floats]):
         said += [f"{printable(name)}: {many['records']:,} records {of_ids(many)}" for name, many in self.merged.items()]
         said += [f"{printable(name)}: {count:,} without an answer" for name, count in self.no_answer.items() if count]
         said += [f"{printable(name)}: {count:,} without a score" for name, count in self._filled.items() if count]
-        shown = ", ".join(f"{count:,} {printable(reason)}" for reason, count in self.left_out.items())
-        said += [f"left out: {shown}"] if shown else []
+        said += [f"left out: {listed_counts(self.left_out)}"] if self.left_out else []
         return f"Scores({'; '.join([*said, *map(printable, self.notes)])})"
 
     @property
@@ -188,7 +187,7 @@ def no_score(run: Run) -> Exception:
 
 def nothing_scored(run: Run) -> Exception:
     """The error for a run none of whose records has a score."""
-    why = ", ".join(f"{count:,} {reason}" for reason, count in run.left_out.items()) or "no records"
+    why = listed_counts(run.left_out) or "no records"
     fix = f"leave it out with {keyword('models')}"
     if {"no id", "no target"}.isdisjoint(run.left_out):
         fix += f", or give such records a score with {keyword('missing')}"

@@ -138,9 +138,7 @@ def _merged(models: Sequence[ModelResult]) -> Iterator[str]:
         yield f"Every id counts once: {listed(names)} {'has' if len(names) == 1 else 'have'} {records}."
 
 
-def _of_estimates(
-    title: str, first: Column, value: str, entries: Sequence[tuple[str, Estimate | None, int]]
-) -> Table:
+def _of_estimates(title: str, first: Column, value: str, entries: Sequence[tuple[str, Estimate | None, int]]) -> Table:
     """A line for each Estimate, with so many digits (None: of no record); ``first`` is the column of names."""
     known = [(name, e) for name, e, _ in entries if e is not None]
     estimates = [e for _, e in known]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 
-from .._text import printable
+from .._text import listed_counts
 from ..estimate import decimals
 
 MISSING = "-"
@@ -71,8 +71,7 @@ def probability(p: float | None) -> str:
 
 def lost(left_out: Mapping[str, int]) -> str:
     """`` (left out: 3 no score, 2 no id)``, or nothing."""
-    said = ", ".join(f"{count(n)} {printable(why)}" for why, n in left_out.items())
-    return f" (left out: {said})" if said else ""
+    return f" (left out: {listed_counts(left_out)})" if left_out else ""
 
 
 def percent(level: float) -> str:
