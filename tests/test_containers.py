@@ -140,69 +140,91 @@ TEXTS = st.sampled_from(["a", "b", "ab", ""])
 IDS = st.sampled_from([-(2**62) - 1, 2**53, 2**53 + 1, 7, 8])
 
 
+def groups(e: Any) -> tuple[Any, ...]:
+    return e.names, [estimate(one) for one in e]
+
+
 def reliability(r: Any) -> tuple[Any, ...]:
     return estimate(r.ece), r.table["count"].tolist(), r.left_out
 
 
+def one_of(*kinds: Any) -> Any:
+    """A column of one kind, with gaps."""
+    return st.one_of(*(st.lists(st.none() | kind, min_size=N, max_size=N) for kind in kinds))
+
+
+def difference(x: Any, **options: Any) -> tuple[Any, ...]:
+    return estimate(sy.compare(x, baseline=X[::-1], **options).difference)
+
+
+def loss(x: Any, **options: Any) -> tuple[Any, ...]:
+    return estimate(sy.preference_loss(x, LOGP[::-1], LOGP, LOGP, **options).loss)
+
+
+# The calls that take rows: what their values may be, values that have no gaps, and the call.
+CALLS: dict[str, tuple[Any, Values, Callable[..., Any]]] = {
+    "estimate": (one_of(WHOLE, BITS, NUMBERS), X, lambda x, **o: estimate(sy.estimate(x, **o))),
+    "estimate by": (one_of(NUMBERS), X, lambda x, **o: groups(sy.estimate(x, **{"by": [1, 2, 1] * 2, **o}))),
+    "bootstrap": (one_of(NUMBERS), X, lambda x, **o: estimate(sy.bootstrap(x, n_resamples=99, method="basic", **o))),
+    "compare": (one_of(NUMBERS), X, difference),
+    "reliability": (one_of(SHARES), P, lambda p, **o: reliability(sy.reliability(p, [0, 1] * 3, **o))),
+    "perplexity": (
+        one_of(st.sampled_from([0.0, 0.5, 3.0])), X, lambda x, **o: estimate(sy.perplexity(x, **{"clusters": [0, 1] * 3, **o})),
+    ),
+    "preference_loss": (one_of(st.sampled_from([-1.0, -2.5, 0.0])), LOGP, loss),
+}  # fmt: skip
+# What may stand in a row word, and the calls that know it.
+NAMES = one_of(IDS, TEXTS, DAYS)
+WORDS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "where": (one_of(BITS), tuple(CALLS)),
+    "clusters": (NAMES, tuple(CALLS)),
+    "weights": (one_of(st.sampled_from([0.0, 0.5, 1.0, 2.0])), ("estimate", "estimate by")),
+    "by": (NAMES, ("estimate by",)),
+}
+
+
+def by_word(call: Callable[..., Any], values: Values, word: str) -> Callable[..., Any]:
+    return lambda column, nan: call(values, **{word: column}, nan_policy=nan)
+
+
+def by_value(call: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, nan: call(x, nan_policy=nan)
+
+
 # Each argument of each call that takes a column: what it may hold, and the call.
 ARGUMENTS: dict[str, tuple[Any, Callable[..., Any]]] = {
-    "estimate x": (
-        st.one_of(*(st.lists(st.none() | kind, min_size=N, max_size=N) for kind in (WHOLE, BITS, NUMBERS, TEXTS, DAYS))),
-        lambda x, nan: estimate(sy.estimate(x, nan_policy=nan)),
-    ),
-    "estimate where": (BITS, lambda w, nan: estimate(sy.estimate(X, where=w, nan_policy=nan))),
-    "estimate clusters": (
-        st.one_of(*(st.lists(st.none() | kind, min_size=N, max_size=N) for kind in (IDS, BITS, NUMBERS, TEXTS, DAYS))),
-        lambda c, nan: estimate(sy.estimate(X, clusters=c, nan_policy=nan)),
-    ),
+    **{f"{name} x": (kinds, by_value(call)) for name, (kinds, _, call) in CALLS.items()},
+    **{
+        f"{name} {word}": (kinds, by_word(CALLS[name][2], CALLS[name][1], word))
+        for word, (kinds, names) in WORDS.items()
+        for name in names
+    },
+    "estimate texts and dates": (one_of(TEXTS, DAYS), lambda x, nan: estimate(sy.estimate(x, nan_policy=nan))),
     "estimate clusters of rows that count": (
-        st.one_of(*(st.lists(st.none() | kind, min_size=N, max_size=N) for kind in (IDS, TEXTS, DAYS))),
-        lambda c, nan: estimate(sy.estimate(X, clusters=c, where=[v is not None for v in listed(c)])),
+        NAMES, lambda c, nan: estimate(sy.estimate(X, clusters=c, where=[v is not None for v in listed(c)])),
     ),
-    "estimate weights": (st.sampled_from([0.5, 1.0, 2.0]), lambda w, nan: estimate(sy.estimate(X, weights=w, nan_policy=nan))),
-    "bootstrap x": (NUMBERS, lambda x, nan: estimate(sy.bootstrap(x, nan_policy=nan, n_resamples=99, method="basic"))),
-    "compare new": (NUMBERS, lambda x, nan: estimate(sy.compare(x, baseline=X, nan_policy=nan).difference)),
-    "compare baseline": (BITS, lambda x, nan: estimate(sy.compare([0, 1] * 3, baseline=x, nan_policy=nan).difference)),
-    "compare clusters": (TEXTS, lambda c, nan: estimate(sy.compare(X, baseline=X[::-1], clusters=c).difference)),
-    "a column of a mapping": (
-        NUMBERS,
-        lambda x, nan: estimate(sy.compare({"a": x, "b": X}, baseline=X[::-1], nan_policy=nan).difference),
-    ),
-    "reliability probs": (SHARES, lambda p, nan: reliability(sy.reliability(p, [0, 1] * 3, nan_policy=nan))),
-    "reliability targets": (BINARY, lambda t, nan: reliability(sy.reliability(P, t, nan_policy=nan))),
-    "reliability targets of bools": (BITS, lambda t, nan: reliability(sy.reliability(P, t, nan_policy=nan))),
-    "reliability clusters": (
-        st.one_of(*(st.lists(st.none() | kind, min_size=N, max_size=N) for kind in (IDS, TEXTS, DAYS))),
-        lambda c, nan: reliability(sy.reliability(P, [0, 1] * 3, clusters=c, nan_policy=nan)),
-    ),
-    "reliability where": (BITS, lambda w, nan: reliability(sy.reliability(P, [0, 1] * 3, where=w, nan_policy=nan))),
+    "compare baseline": (one_of(BITS), lambda x, nan: estimate(sy.compare([0, 1] * 3, baseline=x, nan_policy=nan).difference)),
+    "a column of a mapping": (one_of(NUMBERS), lambda x, nan: difference({"a": x, "b": X}, nan_policy=nan)),
+    "reliability targets": (one_of(BINARY), lambda t, nan: reliability(sy.reliability(P, t, nan_policy=nan))),
+    "reliability targets of bools": (one_of(BITS), lambda t, nan: reliability(sy.reliability(P, t, nan_policy=nan))),
     "reliability targets with classes": (
-        st.sampled_from(["no", "yes"]),
+        one_of(st.sampled_from(["no", "yes"])),
         lambda t, nan: reliability(sy.reliability(P, t, classes=["no", "yes"], nan_policy=nan)),
     ),
     "reliability classes": (
-        st.sampled_from(["no", "yes"]),
+        one_of(st.sampled_from(["no", "yes"])),
         lambda k, nan: reliability(sy.reliability(P, ["no", "yes"] * 3, classes=k[:2], nan_policy=nan)),
     ),
-    "perplexity x": (st.sampled_from([0.0, 0.5, 3.0]), lambda x, nan: estimate(sy.perplexity(x, clusters=[0, 1] * 3, nan_policy=nan))),
-    "perplexity where": (BITS, lambda w, nan: estimate(sy.perplexity(X, where=w, clusters=[0, 1, 2] * 2))),
-    "perplexity clusters": (
-        st.one_of(*(st.lists(st.none() | kind, min_size=N, max_size=N) for kind in (IDS, TEXTS, DAYS))),
-        lambda c, nan: estimate(sy.perplexity(X, clusters=c, nan_policy=nan)),
-    ),
-    "perplexity per": (st.sampled_from([1, 2, 5]), lambda n, nan: estimate(sy.perplexity(X, per=n, clusters=[0, 1] * 3))),
-    "token_scores targets": (BINARY, lambda t, nan: sy.token_scores(np.eye(6)[:, :2], t).nll.tolist()),
-    "proportion k": (st.integers(0, 4), lambda k, nan: estimate(sy.proportion(k, 3))),
-    "proportion n": (st.integers(1, 4), lambda n, nan: estimate(sy.proportion(2, n))),
+    "perplexity per": (one_of(st.sampled_from([1, 2, 5])), lambda n, nan: estimate(sy.perplexity(X, per=n, clusters=[0, 1] * 3))),
+    "token_scores targets": (one_of(BINARY), lambda t, nan: sy.token_scores(np.eye(6)[:, :2], t).nll.tolist()),
+    "proportion k": (one_of(st.integers(0, 4)), lambda k, nan: estimate(sy.proportion(k, 3))),
+    "proportion n": (one_of(st.integers(1, 4)), lambda n, nan: estimate(sy.proportion(2, n))),
     "preference_loss policy_rejected": (
-        st.sampled_from([-1.0, -2.5, 0.0]),
+        one_of(st.sampled_from([-1.0, -2.5, 0.0])),
         lambda c, nan: estimate(sy.preference_loss(LOGP, c, LOGP, LOGP[::-1], nan_policy=nan).loss),
     ),
-    "preference_loss clusters": (
-        TEXTS, lambda c, nan: estimate(sy.preference_loss(LOGP, LOGP[::-1], LOGP, LOGP, clusters=c).loss),
-    ),
     "preference_loss beta": (
-        st.sampled_from([0.5, 1.0]), lambda b, nan: sy.preference_loss(LOGP, LOGP[::-1], LOGP, LOGP, beta=b).losses.tolist(),
+        one_of(st.sampled_from([0.5, 1.0])), lambda b, nan: sy.preference_loss(LOGP, LOGP[::-1], LOGP, LOGP, beta=b).losses.tolist(),
     ),
 }  # fmt: skip
 
@@ -222,12 +244,29 @@ def listed(column: Any) -> Values:
 @given(data=st.data())
 def test_the_same_values_get_the_same_answer(container: str, argument: str, data: st.DataObject) -> None:
     kinds, call = ARGUMENTS[argument]
-    values = data.draw(
-        kinds if "OneOf" in type(kinds).__name__ else st.lists(st.none() | kinds, min_size=N, max_size=N)
-    )
-    if not isinstance(values, list):
-        values = [values] * N
+    values = data.draw(kinds)
     held = CONTAINERS[container](values)
     for nan in NULLS:
         got, want = answer(lambda x, nan=nan: call(x, nan), held), answer(lambda x, nan=nan: call(x, nan), values)
         assert got == want
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name != "reliability"])
+@settings(deadline=None, max_examples=30)
+@given(data=st.data())
+def test_a_row_that_is_missing_counts_as_if_where_left_it_out(name: str, data: st.DataObject) -> None:
+    kinds, _, call = CALLS[name]
+    values = data.draw(kinds)
+    here = [value is not None for value in values]
+    words = {"clusters": data.draw(st.none() | NAMES)}
+    words["by"] = data.draw(NAMES) if name == "estimate by" else None
+    given = {word: column for word, column in words.items() if column is not None}
+    for column in given.values():
+        first = next((value for value in column if value is not None), 1)
+        column[:] = [first if value is None and is_here else value for value, is_here in zip(column, here, strict=True)]
+    got, want = (
+        answer(lambda x: call(x, **given, nan_policy="omit"), values),
+        answer(lambda x: call(x, **given, where=here), values),
+    )
+    if "a row that counts in every group" not in got:  # where= drops a group, omit refuses to lose one
+        assert got == want.replace("'where'", "'nan'").replace(" where)", " nan)")

@@ -30,7 +30,7 @@ from ._strides import coded, coded_objects, converted, kept, listed, side_by_sid
 from .errors import shown, type_error, value_error
 
 __all__ = [
-    "aligned", "booleans", "codes", "describe", "flat_ids", "floats", "integers", "is_tensor", "items",
+    "aligned", "booleans", "codes", "describe", "flat_ids", "floats", "id_column", "integers", "is_tensor", "items",
     "labels", "names_of",
     "one_of", "plain", "shape_of", "to_float64",
 ]  # fmt: skip
@@ -375,16 +375,13 @@ def codes(ids: Any, name: str, n: int, keep: Mask | None = None) -> tuple[NDArra
         Sorted, so that the codes do not depend on the order of the rows. Of Python objects where NumPy has no type that
         keeps the ids apart: texts that end in a NUL, whole numbers of more than 64 bits.
     """
-    array, missing = _id_array(ids, name)
+    array, missing = id_column(ids, name)
     if array.shape != (n,):
         raise value_error(name, f"one id a row, shape ({n},)", f"shape {array.shape}")
     if keep is not None:
         array, missing = kept(array, keep), None if missing is None else kept(missing, keep)
-    kind = array.dtype.kind
-    if kind in "fM":
-        none = np.isnan(array) if kind == "f" else np.isnat(array)
-        missing = none if missing is None else missing | none
     _present(missing, name, "an id for every row", "drop those rows with where=", keep)
+    kind = array.dtype.kind
     if kind == "O":
         if not comparable(array):
             raise _no_ids(array, name)
@@ -392,6 +389,15 @@ def codes(ids: Any, name: str, n: int, keep: Mask | None = None) -> tuple[NDArra
     if kind not in "iubSUfM":
         raise _no_ids(array, name)
     return coded(array)
+
+
+def id_column(ids: Any, name: str) -> tuple[Array, Mask | None]:
+    """Ids in memory of our own, each as what it is, and which rows have none (None: all have one)."""
+    array, missing = _id_array(ids, name)
+    if array.dtype.kind in "fM":
+        none = np.isnan(array) if array.dtype.kind == "f" else np.isnat(array)
+        missing = none if missing is None else missing | none
+    return array, missing if missing is not None and missing.any() else None
 
 
 def _id_array(ids: Any, name: str) -> tuple[Array, Mask | None]:

@@ -1,4 +1,4 @@
-"""Ids of clusters that last across updates: codes for the rows of a batch, and the names that a state keeps."""
+"""Ids of clusters and groups: codes for all rows of a batch, and the names of what is told by its id."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._arrays import codes
 from ._strides import strides
 from .errors import type_error, value_error
 
-__all__ = ["Names", "codes_and_names"]
+__all__ = ["Names", "codes_and_names", "codes_of_all", "texts"]
 
 Array = NDArray[Any]
 Names = NDArray[np.int64] | list[str]
@@ -29,31 +29,53 @@ def codes_and_names(
     """
     if isinstance(ids, tuple):
         raise type_error(name, "an array or a list of ids", "a tuple")
-    if keep is None:
-        numbers, unique = codes(ids, name, n)
-    else:
-        numbers = np.zeros(n, np.int64)
-        numbers[keep], unique = codes(ids, name, n, keep)
+    numbers, unique = codes_of_all(ids, name, n, keep)
     return numbers, _names(unique, name)
+
+
+def codes_of_all(
+    ids: Any, name: str, n: int, keep: NDArray[np.bool_] | None = None, blank: int = 0
+) -> tuple[NDArray[np.int64], Array]:
+    """:func:`~steelyard._arrays.codes` for each of ``n`` rows; ``blank`` where a row is not kept."""
+    found, unique = codes(ids, name, n, keep)
+    if keep is None:
+        return found, unique
+    numbers = np.full(n, blank, np.int64)
+    numbers[keep] = found
+    return numbers, unique
+
+
+def texts(unique: Array, name: str) -> list[str]:
+    """Ids as text: whole numbers without a decimal point, days as ``2026-01-31``."""
+    kind, steps = unique.dtype.kind, strides(len(unique))
+    if kind == "M":  # a day is one id in whatever unit it comes
+        return [text for step in steps for text in np.datetime_as_string(unique[step], unit="auto").tolist()]
+    if _are_texts(unique):
+        return [_text(text, name) for step in steps for text in unique[step].tolist()]
+    whole = unique.astype(np.int64) if kind == "f" and _are_whole(unique) else unique
+    return [str(number) for step in steps for number in whole[step].tolist()]
 
 
 def _names(unique: Array, name: str) -> Names:
     """Ids as whole numbers or texts: what a state can tell apart on any machine."""
     kind = unique.dtype.kind
-    if kind == "f" and (np.abs(unique.astype(np.longdouble)) < 2**63).all() and (unique == np.floor(unique)).all():
-        kind = "i"  # a frame column that had gaps
-    if kind in "iub":
+    if kind in "iub" or (kind == "f" and _are_whole(unique)):
         whole = unique.astype(np.int64)
         if (whole == unique).all():
             return whole
-    elif kind in "US":
-        return [_text(text, name) for step in strides(len(unique)) for text in unique[step].tolist()]
-    elif kind == "M":  # a day is one id in whatever unit it comes
-        steps = strides(len(unique))
-        return [text for step in steps for text in np.datetime_as_string(unique[step], unit="auto").tolist()]
-    elif kind == "O" and all(isinstance(text, str | bytes) for text in unique):
-        return [_text(text, name) for text in unique]
+    elif kind == "M" or _are_texts(unique):
+        return texts(unique, name)
     raise type_error(name, "ids that are whole numbers below 2**63 or texts", f"{unique.dtype} ids")
+
+
+def _are_whole(floats: Array) -> bool:
+    """Whether all are whole numbers that int64 holds, as those of a frame's column that had gaps."""
+    return bool((np.abs(floats.astype(np.longdouble)) < 2**63).all() and (floats == np.floor(floats)).all())
+
+
+def _are_texts(unique: Array) -> bool:
+    kind = unique.dtype.kind
+    return kind in "US" or (kind == "O" and all(isinstance(text, str | bytes) for text in unique))
 
 
 def _text(of: str | bytes, name: str) -> str:

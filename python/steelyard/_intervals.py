@@ -363,6 +363,26 @@ def one_share(sums: Floats, sizes: Floats) -> bool:
     return bool((sums * sizes[0] == sums[0] * sizes).all())
 
 
+def stricter(how: Confidence, problems: int) -> Confidence:
+    """The level at which the intervals of so many problems hold together (Bonferroni): each has its share of alpha."""
+    return Confidence(1.0 - (1.0 - how.level) / problems, how.alternative)
+
+
+def simultaneous(shown: Estimate, strict: Estimate) -> Estimate:
+    """``shown``, with the limits of ``strict`` in its detail."""
+    limits = {"simultaneous_low": strict.low, "simultaneous_high": strict.high}
+    return replace(shown, detail=shown.detail | {key: value for key, value in limits.items() if value is not None})
+
+
+def by_group(groups: Mapping[str, Rows], how: Confidence, answer: Callable[[Rows, Confidence], Estimate]) -> Estimate:
+    """What ``answer`` says of each group, with limits that hold for all groups at once."""
+    parts = [answer(rows, how) for rows in groups.values()]
+    if len(parts) > 1:
+        strict = stricter(how, len(parts))
+        parts = [simultaneous(part, answer(rows, strict)) for part, rows in zip(parts, groups.values(), strict=True)]
+    return stack(parts, tuple(groups))
+
+
 def stack(parts: Sequence[Estimate], names: tuple[str, ...] | None) -> Estimate:
     """Many problems in one Estimate: arrays in the order of ``parts``."""
 

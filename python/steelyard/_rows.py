@@ -48,16 +48,16 @@ def frame(x: Any, name: str = "new") -> Mapping[str, Any] | None:
         return None
     if not names and not isinstance(x, Mapping):
         raise _arrays.one_of(x, names, name)
-    _differ(names)
+    differ(names)
     return x if isinstance(x, Mapping) else {str(name): x[name] for name in names}
 
 
-def _differ(names: Iterable[Any]) -> None:
+def differ(names: Iterable[Any], of: str = "columns") -> None:
     """Refuse names that are the same text, such as 1 and "1": results are told by it."""
     seen: dict[str, Any] = {}
     for name in names:
         if str(name) in seen:
-            raise value_error("columns", "names that differ as text", f"{seen[str(name)]!r} and {name!r}")
+            raise value_error(of, "names that differ as text", f"{seen[str(name)]!r} and {name!r}")
         seen[str(name)] = name
 
 
@@ -81,6 +81,13 @@ def columns(x: Any, name: str) -> Columns:
     return Columns(items, tuple(map(str, named)), True, dict(getattr(x, "left_out", {})))
 
 
+def only_column(found: Columns, word: str) -> tuple[str, Array]:
+    """The single column that a call with the row word ``word`` takes."""
+    if found.many:
+        raise value_error("x", f"one column with {word}=", "several", "estimate one column at a time")
+    return next(found.items)
+
+
 def _of_table(table: Array, name: str) -> Iterator[tuple[str, Array]]:
     for first in range(0, table.shape[1], TOGETHER):
         block = np.ascontiguousarray(table[:, first : first + TOGETHER].T)
@@ -95,11 +102,15 @@ def is_nan(x: Array) -> Mask:
     return np.zeros(x.shape, np.bool_) if x.dtype == np.bool_ else np.isnan(x)
 
 
-def less(keep: Mask | None, rows: Mask) -> tuple[Mask | None, int]:
-    """The rows that count (None: all) without those of ``rows``, and how many fewer they are."""
-    gone = rows if keep is None else rows & keep
-    count = int(np.count_nonzero(gone))
-    return (~gone if keep is None else keep & ~gone) if count else keep, count
+def less(keep: Mask | None, gone: Mask) -> tuple[Mask | None, Mask]:
+    """The rows that count (None: all) without those of ``gone``, and those of ``gone`` that counted."""
+    gone = gone if keep is None else gone & keep
+    return (~gone if keep is None else keep & ~gone) if gone.any() else keep, gone
+
+
+def nonzero(left_out: Mapping[str, Any]) -> dict[str, int]:
+    """The reasons that left rows out, and how many."""
+    return {why: int(count) for why, count in left_out.items() if count}
 
 
 class Clusters(NamedTuple):
@@ -120,13 +131,19 @@ class Rows(NamedTuple):
     """Why rows do not count, and how many."""
     weights: NDArray[np.float64] | None = None
     """Of the rows that count, all above 0."""
+    group: NDArray[np.int64] | None = None
+    """Instead of ``keep``: the indices of the rows that count, of one group among others."""
 
     def of(self, x: Array) -> Array:
         """The values that count."""
+        if self.group is not None:
+            return x[self.group]
         return x if self.keep is None else x[self.keep]
 
     def place(self, i: int) -> int:
         """The caller's index of the ``i``-th row that counts."""
+        if self.group is not None:
+            return int(self.group[i])
         return i if self.keep is None else int(np.flatnonzero(self.keep)[i])
 
 
@@ -143,10 +160,9 @@ def _weights(x: Any) -> NDArray[np.float64]:
 
 def nothing_counts(name: str, unit: str, left_out: Mapping[str, int], n: int | None = None) -> ValueError:
     """The refusal of data of which no row (or token, or pair) counts."""
+    found = "none" if n is None else f"none of {n}"
     why = listed_counts(left_out) or "nothing"
-    return value_error(
-        name, f"at least one {unit} that counts", f"none{'' if n is None else f' of {n}'} (left out: {why})"
-    )
+    return value_error(name, f"at least one {unit} that counts", f"{found} (left out: {why})")
 
 
 class Selection:
@@ -163,6 +179,8 @@ class Selection:
         What was left out before.
     weights : array of numbers [n], optional
         What rows count for; one of weight 0 does not count.
+    by : array of ids [n], optional
+        The group of each row; :func:`steelyard._groups.groups` takes them apart.
     unit : str
         What a row is called in sentences.
     """
@@ -175,37 +193,51 @@ class Selection:
         left_out: Mapping[str, int] | None = None,
         weights: Any = None,
         *,
+        by: Any = None,
         unit: str = "row",
     ) -> None:
         self.omit = omits_nan(nan_policy)
         self.where = None if where is None else _arrays.booleans(where, "where")
         self.weights = None if weights is None else _weights(weights)
-        if isinstance(clusters, tuple):
-            raise type_error("clusters", "an array or a list of ids", "a tuple")
+        for name, ids in (("clusters", clusters), ("by", by)):
+            if isinstance(ids, tuple):
+                raise type_error(name, "an array or a list of ids", "a tuple")
         self.clusters = clusters
+        self.by: Array | None = None
+        self.nameless: Mask | None = None
+        if by is not None:
+            self.by, self.nameless = _arrays.id_column(by, "by")
         self.left_out = dict(left_out or {})
         self.unit = unit
         self._all: Clusters | None = None
 
     def rows(self, name: str, *columns: Array) -> Rows:
         """The rows of one column, or of several columns of one length, that count."""
+        keep, gone = self.counted(name, *columns)
+        weights = self.weights if keep is None or self.weights is None else self.weights[keep]
+        return Rows(keep, self.clusters_of(len(columns[0]), keep), self._counts(gone), weights)
+
+    def counted(self, name: str, *columns: Array) -> tuple[Mask | None, dict[str, Mask]]:
+        """The rows that count (None: all), and by reason those that do not: each by the first that leaves it out."""
         n = len(columns[0])
         if n == 0:
             raise value_error(name, "at least one value", "none")
-        keep, left_out = self.mask(name, (n,)), dict(self.left_out)
+        keep, gone = self.mask(name, (n,)), {}
         if keep is not None:
-            left_out["where"] = n - int(np.count_nonzero(keep))
+            gone["where"] = ~keep
         if self.weights is not None:
-            keep, left_out["zero weight"] = less(keep, self._without_weight(n, name, keep))
+            keep, gone["zero weight"] = less(keep, self._without_weight(n, name, keep))
         if self.omit:
-            keep, left_out["nan"] = less(keep, reduce(np.logical_or, map(is_nan, columns)))
-        if keep is not None and keep.all():
-            keep = None
-        counts = {why: count for why, count in left_out.items() if count}
+            keep, gone["nan"] = less(keep, reduce(np.logical_or, map(is_nan, columns)))
+        if self.by is not None:
+            keep, gone["no group"] = less(keep, self._without_group(n, keep))
         if keep is not None and not keep.any():
-            raise nothing_counts(name, self.unit, counts, n)
-        weights = self.weights if keep is None or self.weights is None else self.weights[keep]
-        return Rows(keep, self._clusters(n, keep), counts, weights)
+            raise nothing_counts(name, self.unit, self._counts(gone), n)
+        return None if keep is None or keep.all() else keep, gone
+
+    def _counts(self, gone: Mapping[str, Mask]) -> dict[str, int]:
+        """How many rows are left out, by reason."""
+        return nonzero(self.left_out | {why: int(np.count_nonzero(rows)) for why, rows in gone.items()})
 
     def mask(self, name: str, shape: tuple[int, ...]) -> Mask | None:
         """The entries of an array of this shape that ``where`` lets count (None: all)."""
@@ -232,7 +264,20 @@ class Selection:
             raise value_error("weights", "a row that counts with a weight above 0", "none")
         return zero
 
-    def _clusters(self, n: int, keep: Mask | None) -> Clusters | None:
+    def _without_group(self, n: int, keep: Mask | None) -> Mask:
+        """The rows without a group, which ``nan_policy`` may leave out; what does not count may lack one."""
+        assert self.by is not None
+        if self.by.shape != (n,):
+            raise value_error("by", f"one id a {self.unit}, shape ({n},)", f"shape {self.by.shape}")
+        nameless = np.zeros(n, np.bool_) if self.nameless is None else self.nameless
+        lost = nameless if keep is None else nameless & keep
+        if lost.any() and not self.omit:
+            fix = 'drop those rows with where=, or pass nan_policy="omit" to leave them out'
+            raise value_error("by", "an id for every row", f"none at index {int(np.argmax(lost))}", fix)
+        return lost
+
+    def clusters_of(self, n: int, keep: Mask | None) -> Clusters | None:
+        """The clusters of the rows that count, where there are clusters."""
         if self.clusters is None:
             return None
         if keep is None:

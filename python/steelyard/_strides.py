@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["STRIDE", "coded", "coded_objects", "converted", "kept", "listed", "side_by_side", "strides"]
+__all__ = ["STRIDE", "coded", "coded_objects", "converted", "kept", "listed", "rows_by_part", "side_by_side", "strides"]
 
 Array = NDArray[Any]
 
@@ -133,7 +133,7 @@ def _parted(ids: Array) -> tuple[NDArray[np.int64], Array]:
         parts[step] = 2 * before + equal
         sizes += np.bincount(parts[step], minlength=len(sizes))
     ends = np.cumsum(sizes)
-    rows = _rows_by_part(parts, ends - sizes)
+    rows = rows_by_part(parts, ends - sizes)
     codes, unique, found = np.empty(n, np.int64), [], 0
     for part in np.flatnonzero(sizes).tolist():
         here = rows[ends[part] - sizes[part] : ends[part]]
@@ -150,7 +150,7 @@ def _parted(ids: Array) -> tuple[NDArray[np.int64], Array]:
     return codes, _joined(unique, ids.dtype)
 
 
-def _rows_by_part(parts: Array, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+def rows_by_part(parts: Array, starts: NDArray[np.int64]) -> NDArray[np.int64]:
     """The rows of each part, one part after another, in the order they came."""
     rows, next_place = np.empty(len(parts), np.int64), starts.copy()
     for step in strides(len(parts)):

@@ -106,6 +106,8 @@ def estimate(rng: Random) -> Call:
     x, options = answers(rng, n) if rng.random() < 0.3 else values(rng, n), rows(rng, n)
     if rng.random() < 0.3:
         options["weights"] = shares(rng, n, "float64")
+    if rng.random() < 0.2:
+        options["by"] = groups(rng, n)
     if rng.random() < 0.1:
         x = np.full(n, x[0])
     return lambda: sy.estimate(x, **options)

@@ -408,9 +408,8 @@ def _pair(
     a, b = (x.astype(np.float32) if x.dtype == np.bool_ else x for _, x in sides)
     d, wins, losses = _core.paired_differences(a, b, watch, coarse=_coarse(*(x.dtype for _, x in sides)))
     few: dict[str, float] = {}
-    # All verdicts hold together where each interval has its share of alpha.
-    strict = Confidence(1.0 - (1.0 - how.level) / models, how.alternative)
-    levels = [how] if models == 1 else [how, strict]
+    # All verdicts hold together at the stricter level.
+    levels = [how] if models == 1 else [how, _intervals.stricter(how, models)]
     if rows.clusters is None and binary:
         made = [_binary(wins, losses, len(d), level) for level in levels]
         p, test = made[0][1], "McNemar mid-p"
@@ -422,9 +421,7 @@ def _pair(
         few = _smallest_p(signs, how)
     shown = replace(estimates[0], left_out=rows.left_out, detail=estimates[0].detail | few)
     if models > 1:
-        limits = {"simultaneous_low": estimates[1].low, "simultaneous_high": estimates[1].high}
-        known = {key: value for key, value in limits.items() if value is not None}
-        shown = replace(shown, detail=shown.detail | known)
+        shown = _intervals.simultaneous(shown, estimates[1])
     shares = all(side.shares for side in found)
     return _Pair(shown, p, test, wins, losses, shares)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 from .. import _intervals
 from .._arrays import aligned
+from .._groups import groups
 from .._intervals import PROPORTIONS
 from .._mode import standard_mode
-from .._options import Alternative, NanPolicy, choice, confidence
+from .._options import Alternative, Confidence, NanPolicy, choice, confidence
 from .._progress import Progress, reporter
-from .._rows import Selection, columns
+from .._rows import Rows, Selection, columns, only_column
 from ..estimate import Estimate
 
 __all__ = ["estimate"]
@@ -25,6 +27,7 @@ def estimate(
     where: Any = None,
     weights: Any = None,
     clusters: Any = None,
+    by: Any = None,
     nan_policy: NanPolicy = "raise",
     method: str | None = None,
     confidence_level: float = 0.95,
@@ -62,8 +65,13 @@ def estimate(
     clusters : array of ids [n], optional
         What rows have in common (a document, a user, an item asked several times): rows of one cluster are not
         independent.
+    by : array of ids [n], optional
+        The group of each row (a subject, a language). The answer is then one Estimate of many, an estimate for each
+        group of its rows, named by the ids as text in their order; ``clusters`` and ``weights`` hold inside groups.
+        One column of ``x`` at a time.
     nan_policy : {"raise", "omit"}
-        ``"omit"`` leaves rows with a NaN or a null out and counts them in ``left_out``, as ``nan``.
+        ``"omit"`` leaves rows with a NaN or a null out and counts them in ``left_out``, as ``nan``; rows without an id
+        in ``by`` as ``no group``.
     method : str, optional
         Instead of the choice above: ``"t"``, ``"wilson"``, ``"clopper-pearson"``, ``"jeffreys"``,
         ``"agresti-coull"`` or ``"wald"``; with clusters ``"t"`` or ``"wilson"``.
@@ -80,8 +88,10 @@ def estimate(
         ``standard_error`` is s/sqrt(n), or sqrt(V); where there is no spread it is the width of the interval over 2z,
         never 0. Under two clusters, for one graded value, and without spread outside [0, 1], error and limits are None
         and ``reason`` says why. ``n_effective`` is (sum w)^2 / sum w^2 for graded values with weights, and for 0/1
-        values the rows that Wilson's interval took. ``detail["df"]`` are the degrees of freedom. The error of the f64
-        sums is below 2^-40 of mean |x| for 10^9 rows, for every dtype.
+        values the rows that Wilson's interval took. ``detail["df"]`` are the degrees of freedom; with m groups in
+        ``by`` ``detail["simultaneous_low"]`` and ``["simultaneous_high"]`` are the limits at 1 - alpha/m, which hold
+        for all groups at once, and ``left_out`` of a group counts its own rows, and those without a group. The error
+        of the f64 sums is below 2^-40 of mean |x| for 10^9 rows, for every dtype.
 
     Raises
     ------
@@ -107,6 +117,9 @@ def estimate(
     0.80 [0.37, 0.96] (95 %, clustered Wilson, n = 10, 5 clusters)
     >>> print(sy.estimate([0.2, 0.4, 0.9], weights=[2, 1, 1]))
     0.4 [-0.6, 1.4] (95 %, weighted t, n = 3)
+    >>> print(sy.estimate([0.5, 0.25, 1, 0, 0.75], by=["math", "law", "math", "law", "math"]))
+    law   0.1 [-1.5, 1.7] (95 %, t, n = 2)
+    math  0.75 [0.13, 1.37] (95 %, t, n = 3)
     >>> print(sy.estimate([0.5] * 20), sy.estimate([7.0] * 20).low)
     0.500 [0.419, 0.581] (95 %, no spread, n = 20) None
     >>> print(sy.estimate({"old": np.arange(10.0), "new": np.arange(10.0) + 1}))
@@ -116,12 +129,15 @@ def estimate(
     choice(statistic, "statistic", ("mean",))
     how = confidence(confidence_level, alternative)
     chosen = None if method is None else choice(method, "method", ("t", *PROPORTIONS))
-    aligned(x=x, where=where, weights=weights, clusters=clusters)
-    found = columns(x, "x")
-    selection = Selection(where, clusters, nan_policy, found.left_out, weights)
-    watch = reporter(progress)
-    parts = [
-        _intervals.mean(values, how, selection.rows(name, values), name=name, method=chosen, progress=watch)
-        for name, values in found.items
-    ]
+    aligned(x=x, where=where, weights=weights, clusters=clusters, by=by)
+    found, watch = columns(x, "x"), reporter(progress)
+    selection = Selection(where, clusters, nan_policy, found.left_out, weights, by=by)
+
+    def answer(name: str, values: Any, rows: Rows, level: Confidence) -> Estimate:
+        return _intervals.mean(values, level, rows, name=name, method=chosen, progress=watch)
+
+    if by is not None:
+        name, values = only_column(found, "by")
+        return _intervals.by_group(groups(selection, name, values), how, partial(answer, name, values))
+    parts = [answer(name, values, selection.rows(name, values), how) for name, values in found.items]
     return _intervals.stack(parts, found.names) if found.many else parts[0]

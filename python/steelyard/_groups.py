@@ -1,0 +1,79 @@
+"""Rows by group, as ``by=`` names them: one problem for each group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._clusters import codes_of_all, texts
+from ._rows import Array, Clusters, Mask, Rows, Selection, differ, nonzero
+from ._strides import coded, kept, rows_by_part
+from ._text import listed_counts
+from .errors import value_error
+
+__all__ = ["groups"]
+
+Indices = NDArray[np.int64]
+NO_GROUP = -1
+
+
+class _Groups(NamedTuple):
+    """The group of each row as a code, ``NO_GROUP`` where it has none, and the ids that the codes stand for."""
+
+    codes: Indices
+    ids: Array
+
+    def sizes(self, rows: Mask | None) -> NDArray[np.int64]:
+        """How many of ``rows`` (None: all) each group has."""
+        codes = self.codes if rows is None else kept(self.codes, rows)
+        return np.bincount(codes - NO_GROUP, minlength=len(self.ids) + 1)[1:]
+
+
+def groups(selection: Selection, name: str, *columns: Array) -> dict[str, Rows]:
+    """The rows of each group that count, by the group's id as text, in the order of the ids.
+
+    A group's ``left_out`` counts its own rows, and as ``no group`` the rows that have no id. A group that ``where``
+    leaves out as a whole is none; one that loses its last row otherwise is refused.
+    """
+    n = len(columns[0])
+    keep, gone = selection.counted(name, *columns)
+    known = None if selection.nameless is None else ~selection.nameless
+    of = _Groups(*codes_of_all(selection.by, "by", n, known, blank=NO_GROUP))
+    left_out = {why: of.sizes(rows) for why, rows in gone.items()}
+    left_out["no group"] = left_out["no group"] + np.count_nonzero(gone["no group"])
+    left_out |= {why: np.full(len(of.ids), count) for why, count in selection.left_out.items()}
+    total = of.sizes(None)
+    present = np.flatnonzero(total > left_out["where"]) if "where" in left_out else np.arange(len(of.ids))
+    names = texts(of.ids[present], "by")
+    differ(names, "by")
+    found = {}
+    for group, label, (at, clusters) in zip(present.tolist(), names, _parts(selection, of, keep, present), strict=True):
+        counts = nonzero({why: lost[group] for why, lost in left_out.items()})
+        if not len(at):
+            got = f"none of {total[group]} in {label!r} (left out: {listed_counts(counts)})"
+            raise value_error("by", "a row that counts in every group", got, "leave the group out with where=")
+        weights = None if selection.weights is None else selection.weights[at]
+        found[label] = Rows(None, clusters, counts, weights, group=at)
+    return found
+
+
+def _parts(
+    selection: Selection, of: _Groups, keep: Mask | None, present: Indices
+) -> Iterator[tuple[Indices, Clusters | None]]:
+    """The rows of each group that is there, in the order they came, and their clusters."""
+    n = len(of.codes)
+    sizes = of.sizes(keep)
+    ends = np.cumsum(sizes)
+    order = rows_by_part(of.codes if keep is None else kept(of.codes, keep), ends - sizes)
+    rows = np.arange(n) if keep is None else np.flatnonzero(keep)
+    clusters = selection.clusters_of(n, keep)
+    for group in present.tolist():
+        mine = order[ends[group] - sizes[group] : ends[group]]
+        if clusters is None:
+            yield rows[mine], None
+        else:
+            codes, ids = coded(clusters.codes[mine])
+            yield rows[mine], Clusters(codes, len(ids))
