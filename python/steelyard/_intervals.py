@@ -363,6 +363,11 @@ def one_share(sums: Floats, sizes: Floats) -> bool:
     return bool((sums * sizes[0] == sums[0] * sizes).all())
 
 
+def holm(p: Floats) -> Floats:
+    """The p-values of several problems, adjusted for their number (Holm 1979)."""
+    return _core.holm(p)
+
+
 def stricter(how: Confidence, problems: int) -> Confidence:
     """The level at which the intervals of so many problems hold together (Bonferroni): each has its share of alpha."""
     return Confidence(1.0 - (1.0 - how.level) / problems, how.alternative)

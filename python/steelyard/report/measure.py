@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core, calibration, tokens, uncertainty
+from .. import calibration, tokens, uncertainty
+from .._intervals import holm
 from ..errors import RecordError, called, keyword, sentence, while_at
 from .results import ModelResult, Options, PairResult
 from .words import count, lost, percent
@@ -113,7 +114,7 @@ def pairs(
     for pair in found:
         _check_matched(pair, runs, options.min_matched)
     notes += [f"{new} and {base}: {note}" for new, base, scores in matched for note in scores.notes]
-    adjusted = _core.holm(np.array([pair.p_value for pair in found])).tolist()
+    adjusted = holm(np.array([pair.p_value for pair in found])).tolist()
     return tuple(replace(pair, p_adjusted=p) for pair, p in zip(found, adjusted, strict=True)), tuple(notes)
 
 

@@ -507,7 +507,7 @@ def _gather(
     many: bool,
 ) -> Comparison:
     p = np.array([pair.p for pair in pairs], np.float64)
-    adjusted = p if adjust is None else _core.holm(p)
+    adjusted = p if adjust is None else _intervals.holm(p)
     won, lost = (np.array([getattr(pair, side) for pair in pairs], np.int64) for side in ("wins", "losses"))
     wins, losses = (won, lost) if higher else (lost, won)
     if many:
