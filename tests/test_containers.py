@@ -6,6 +6,7 @@ A list of Python's with None in it is what the others are held against.
 from __future__ import annotations
 
 import datetime
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -181,6 +182,15 @@ WORDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "weights": (one_of(st.sampled_from([0.0, 0.5, 1.0, 2.0])), ("estimate", "estimate by")),
     "by": (NAMES, ("estimate by",)),
 }
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_row_word_of_a_call_is_tried(name: str) -> None:
+    function = name.partition(" ")[0]
+    known = {*WORDS, "strata"} & set(inspect.signature(getattr(sy, function)).parameters)
+    assert known == {
+        word for word, (_, calls) in WORDS.items() if function in {call.partition(" ")[0] for call in calls}
+    }
 
 
 def by_word(call: Callable[..., Any], values: Values, word: str) -> Callable[..., Any]:
