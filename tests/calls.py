@@ -454,3 +454,20 @@ for _name in ("beta_cdf", "beta_sf", "beta_quantile", "beta_isf"):
     of_numbers(_name, _whole, _whole, uniform)
 of_numbers("holm", uniform)
 of_numbers("resampling_counts", lambda n: n, lambda n: 0, lambda n: 0)
+
+
+# sign flips, in each of their three ways
+
+
+def sign_flips(way: str, values: Callable[[int], Any]) -> None:
+    row(f"sign flips: {way}", call=lambda d: _core.sign_flip(d, "two-sided"))(values)
+
+
+def signed(n: int, sizes: Any) -> Any:
+    """Values of these sizes, one after the other, of either sign."""
+    return np.resize(sizes, n) * np.where(uniform(n, 4) < 0.501, 1.0, -1.0)
+
+
+sign_flips("counted", lambda n: signed(40, uniform(40, 5)))
+sign_flips("of whole numbers", lambda n: signed(4 * n, np.arange(1.0, 10_001.0)))
+sign_flips("of four sizes", lambda n: signed(n, np.sqrt([2.0, 3.0, 5.0, 7.0])))

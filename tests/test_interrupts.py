@@ -14,6 +14,7 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,17 @@ if platform.system() == "Windows":
     pytest.skip("needs the system's interval timer", allow_module_level=True)
 
 
+def child(program: str) -> list[list[Any]]:
+    """The lines of JSON that a call of this file prints in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": str(Path(sy.__file__).parents[1])}
+    ended = subprocess.run(
+        [sys.executable, "-c", f"from tests import test_interrupts; test_interrupts.{program}"],
+        cwd=Path(__file__).parents[1], env=environment, capture_output=True, text=True, timeout=WATCHDOG, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
 def sweep(beside: bool) -> None:
     """Print the latest answer of each call, one JSON line each: the program of the child process."""
     listen()
@@ -46,19 +58,31 @@ def sweep(beside: bool) -> None:
 @pytest.mark.timeout(WATCHDOG)
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another call"])
 def test_ctrl_c_is_answered(beside: bool) -> None:
-    program = f"from tests.test_interrupts import sweep; sweep({beside})"
-    environment = os.environ | {"PYTHONPATH": str(Path(sy.__file__).parents[1])}
-    child = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=Path(__file__).parents[1], env=environment, capture_output=True, text=True, timeout=WATCHDOG, check=False,
-    )  # fmt: skip
-    assert child.returncode == 0, child.stderr
-    answers = [json.loads(line) for line in child.stdout.splitlines()]
+    answers = child(f"sweep({beside})")
     assert len(answers) == len(CALLS[:: 4 if beside else 1])
     tardy = [f"{name}: {late:.3f} s late in {takes:.3f} s" for name, takes, late in answers if late > GENEROUS]
     assert tardy == []
     interrupted = [name for name, _, late in answers if late > 0]  # the others had ended before
     assert len(interrupted) > len(answers) / 2, interrupted
+
+
+def end_sign_flips() -> None:
+    """Interrupt the sign flips early, and print what share of their time they took nevertheless."""
+    listen()
+    for call in CALLS:
+        if call.name.startswith("sign flips"):
+            data = call.prepare(ROWS)
+            takes = min(length(call, data, 10 * LONGEST) for _ in range(2))
+            late = latest(call, data, takes / 10, takes / 10)
+            print(json.dumps([call.name, (takes / 10 + late) / takes]), flush=True)
+
+
+@pytest.mark.timeout(WATCHDOG)
+def test_ctrl_c_ends_the_sign_flips() -> None:
+    """They are given up, not waited for: counting 40 values takes a tenth of a second, which would pass for an answer."""
+    shares = child("end_sign_flips()")
+    assert len(shares) == 3
+    assert [name for name, share in shares if share > 0.75] == []
 
 
 # What has no row, and why.

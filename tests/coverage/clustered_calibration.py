@@ -89,6 +89,8 @@ def section(scale: float = 1.0) -> str:
         f"{sets} sets a design (standard error {math.sqrt(0.05 * 0.95 / sets):.3f} at .95), 15 bins, 95 % intervals of "
         "`reliability(clusters=)`; confidences Beta(4, 1.5); whether rows of a document are right is decided by normals "
         "that share the correlation. `documents`: how many, of how many rows, the correlation. `called`: over- or "
-        "underconfident. `floor / ece`: the mean noise floor over the mean ece of a calibrated model."
+        "underconfident. `floor / ece`: the mean noise floor over the mean ece of a calibrated model. With 20 documents of "
+        "5 or 20 rows the intervals of a calibrated model hold the truth more often than they say: they are wider than "
+        "they need be, and call fewer models over- or underconfident."
     )
     return "\n".join(["## Calibration in clusters", "", said, "", *head, *lines])
