@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import steelyard as sy
+from steelyard._registries import names
 
 HUGE = 1.7e308
 EDGES = [0.0, -0.0, 5e-324, 1e-300, 1.0, 2.0**53 + 2, 2.0**62, 1e154, 1e200, HUGE, -1.0, -1e200, -HUGE]
@@ -67,7 +68,7 @@ def test_perplexity(x: list[float], how: Any, clustered: bool, unit: Any) -> Non
 @settings(deadline=None, max_examples=150)
 @given(
     st.lists(st.tuples(values, values, values, values), min_size=1, max_size=5),
-    st.sampled_from(["dpo", "robust", "hinge", "ipo"]),
+    st.sampled_from(names("preference.loss")),
     st.sampled_from([5e-324, 1e-160, 0.1, 1e300, HUGE]),
 )
 def test_preferences(pairs: list[tuple[float, ...]], loss: Any, beta: float) -> None:

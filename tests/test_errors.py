@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import steelyard as sy
+from steelyard._registries import names
 from steelyard.calibration import ReliabilityState
 from steelyard.optim import GlobalNormState, adamw_
 from steelyard.records import read
@@ -243,7 +244,7 @@ GOLDEN: list[tuple[type[Exception], str, Callable[[], object]]] = [
     (ValueError, "n_resamples: expected a whole number from 1 to", lambda: sy.bootstrap(X, n_resamples=-1)),
     (TypeError, "seed: expected a whole number; got float 1.5", lambda: sy.bootstrap(X, seed=1.5)),
     (ValueError, "seed: expected a whole number from 0 to", lambda: sy.bootstrap(X, seed=2**64)),
-    (TypeError, "loss: expected one of dpo, robust, hinge, ipo; got None",
+    (TypeError, f"loss: expected one of {', '.join(names('preference.loss'))}; got None",
      lambda: sy.preference_loss(X, X, X, X, loss=None)),
     (TypeError, "gradients: expected True or False; got int 1", lambda: sy.preference_loss(X, X, X, X, gradients=1)),
     (TypeError, "label_smoothing: expected a number; got str '0.1'",
@@ -361,5 +362,5 @@ def test_a_pickled_optimizer_goes_on_with_its_own_arrays() -> None:
 def test_a_report_of_what_is_no_run_is_refused() -> None:
     for thing in (None, [], "a.jsonl", X):
         _raises(TypeError, "runs: expected what steelyard.records.read returns; got ", lambda t=thing: build(t))
-    for names in (3, "ab", True):
-        _raises(TypeError, "names: expected a sequence of names", lambda n=names: read(__file__, names=n))
+    for wrong in (3, "ab", True):
+        _raises(TypeError, "names: expected a sequence of names", lambda n=wrong: read(__file__, names=n))

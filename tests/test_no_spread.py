@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import steelyard as sy
+from steelyard._registries import names
 from steelyard.reference import tokens
 from steelyard.tokens import PerplexityState
 
@@ -411,7 +412,7 @@ def test_a_sweep_and_clusters_of_rewards_that_tie() -> None:
 # -- what log-probabilities leave ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("loss", ["dpo", "robust", "hinge", "ipo"])
+@pytest.mark.parametrize("loss", names("preference.loss"))
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("size", [3.0, 1000.0])
 def test_margins_that_differ_by_the_rounding_of_log_probabilities(size: float, dtype: type, loss: Any) -> None:
@@ -423,6 +424,13 @@ def test_margins_that_differ_by_the_rounding_of_log_probabilities(size: float, d
     for e in (out.loss, out.reward_margin):
         assert np.isnan([e.low, e.high, e.standard_error]).all()
         assert all("no limits, since values that may lie outside [0, 1] show no spread" in why for why in e.reason)
+
+
+@pytest.mark.parametrize("loss", names("preference.loss"))
+def test_pairs_that_do_not_count_do_not_hide_the_rounding_of_the_others(loss: Any) -> None:
+    chosen = -np.random.default_rng(20).uniform(500.0, 1000.0, 20)
+    columns = [chosen, chosen - 0.3, np.full(20, -1.0), np.full(20, -1.0)]
+    assert_none(sy.preference_loss(*columns, loss=loss, where=np.arange(20) > 0).loss)
 
 
 def test_mixed_types_of_log_probabilities_round_as_the_coarsest() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any, get_args
@@ -9,14 +10,26 @@ from typing import Any, get_args
 import pytest
 
 import steelyard as sy
-from steelyard import _options
+import steelyard.reference.optim
+import steelyard.reference.preference
+from steelyard import _options, preference, reference
 from steelyard._registries import REGISTRIES, Parameter
+from steelyard.optim import schedules
 
 ROOT = Path(__file__).parents[1]
 # The Literal that type checkers see for a table.
-LITERALS: dict[str, Any] = {"interval.alternative": _options.Alternative}
+LITERALS: dict[str, Any] = {
+    "interval.alternative": _options.Alternative,
+    "preference.loss": preference.Loss,
+    "schedule.shape": schedules.Shape,
+}
 # The public call that takes the name, whose docstring must tell every variant.
-DOCSTRINGS: dict[str, Any] = {"interval.alternative": sy.estimate, "proportion.method": sy.proportion}
+DOCSTRINGS: dict[str, Any] = {
+    "interval.alternative": sy.estimate,
+    "preference.loss": sy.preference_loss,
+    "proportion.method": sy.proportion,
+    "schedule.shape": schedules.Schedule,
+}
 # Tables whose names do not leave the core: what the binding tells a kernel.
 INNER = {"scores.range"}
 
@@ -43,9 +56,33 @@ def test_literals_are_the_names(key: str) -> None:
     assert get_args(LITERALS[key]) == tuple(REGISTRIES[key])
 
 
+@pytest.mark.parametrize("key", sorted(LITERALS))
+def test_parameters_are_keywords_of_the_call(key: str) -> None:
+    """Each by its name, with the default of the table; ``None`` where only some of the variants take it."""
+    call = inspect.signature(DOCSTRINGS[key]).parameters
+    for variant in REGISTRIES[key].values():
+        for name, parameter in variant.parameters.items():
+            assert call[name].default in (parameter.default, None), (variant.name, name)
+
+
 def test_a_range_knows_its_ends() -> None:
     rate = Parameter("rate", 0.0, True, 0.5, False, 0.0)
-    assert rate.range == "[0, 0.5)"
+    assert rate.expected == "a number that is at least 0 and below 0.5"
     assert rate.allows(0.0)
     assert not rate.allows(0.5)
     assert not rate.allows(-0.1)
+    assert Parameter("beta", 0.0, False, float("inf"), False, 0.1).expected == "a number that is above 0 and finite"
+
+
+def test_a_parameter_is_checked_against_the_table() -> None:
+    assert _options.parameter("preference.loss", "dpo", "label_smoothing", 0.25) == 0.25
+    assert _options.parameter("preference.loss", "dpo", "label_smoothing", None) == 0.0
+    assert _options.parameter("preference.loss", "hinge", "label_smoothing", None) is None
+    with pytest.raises(ValueError, match="label_smoothing: expected nothing: the loss 'hinge' does not use it; got 0"):
+        _options.parameter("preference.loss", "hinge", "label_smoothing", 0.0)
+
+
+def test_the_reference_knows_the_names() -> None:
+    """Each by name: a default arm would take an unknown one for another."""
+    assert set(reference.preference.LOSSES) == set(REGISTRIES["preference.loss"])
+    assert set(reference.optim.DECAYS) == set(REGISTRIES["schedule.shape"])

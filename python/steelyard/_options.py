@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 
 from ._foreign import is_refusal
-from ._registries import names
+from ._registries import REGISTRIES, names
 from .errors import shown, type_error, value_error
 
 __all__ = [
     "Alternative", "Confidence", "NanPolicy", "at_least_zero", "choice", "confidence", "flag",
-    "foreign_options", "fraction", "number", "omits_nan", "read_options", "state_bytes", "whole", "written_options",
+    "foreign_options", "fraction", "number", "omits_nan", "parameter", "read_options", "refuse_unused", "state_bytes",
+    "whole", "written_options",
 ]  # fmt: skip
 
 Alternative = Literal["two-sided", "less", "greater"]
@@ -128,6 +129,28 @@ def fraction(value: Any, name: str) -> float:
     if not 0.0 <= found <= 1.0:
         fix = f"{found:g} % is {found / 100:g}" if 1 < found <= 100 else ""
         raise value_error(name, "a share from 0 to 1", _figure(value), fix)
+    return found
+
+
+def refuse_unused(key: str, variant: str, name: str, value: object) -> NoReturn:
+    """Refuse a parameter that the variant has no use for: in silence, it would be taken for one that was tried."""
+    argument = key.rpartition(".")[2]
+    raise value_error(name, f"nothing: the {argument} {variant!r} does not use it", _figure(value))
+
+
+def parameter(key: str, variant: str, name: str, value: Any) -> float | None:
+    """``value`` for a parameter of a variant, checked against its range; the default for ``None``.
+
+    ``None`` where the variant has no such parameter.
+    """
+    taken = REGISTRIES[key][variant].parameters.get(name)
+    if taken is None:
+        return None if value is None else refuse_unused(key, variant, name, value)
+    if value is None:
+        return taken.default
+    found = number(value, name)
+    if not taken.allows(found):
+        raise value_error(name, taken.expected, _figure(value))
     return found
 
 

@@ -9,6 +9,8 @@ from . import _core
 
 __all__ = ["REGISTRIES", "Parameter", "Variant", "names", "titles"]
 
+INFINITY = float("inf")
+
 
 class Parameter(NamedTuple):
     """A number that a variant takes."""
@@ -18,7 +20,8 @@ class Parameter(NamedTuple):
     low_allowed: bool
     high: float
     high_allowed: bool
-    default: float
+    default: float | None
+    """What it is when nothing is said; ``None`` where it must be said."""
 
     def allows(self, value: float) -> bool:
         """Whether ``value`` lies in the range."""
@@ -26,9 +29,11 @@ class Parameter(NamedTuple):
         return above and (value <= self.high if self.high_allowed else value < self.high)
 
     @property
-    def range(self) -> str:
-        """The range, as mathematics writes it."""
-        return f"{'[' if self.low_allowed else '('}{self.low:g}, {self.high:g}{']' if self.high_allowed else ')'}"
+    def expected(self) -> str:
+        """The range, as a sentence says it: ``a number that is at least 0 and below 0.5``."""
+        low = [f"{'at least' if self.low_allowed else 'above'} {self.low:g}"] if self.low > -INFINITY else []
+        high = [f"{'at most' if self.high_allowed else 'below'} {self.high:g}"] if self.high < INFINITY else ["finite"]
+        return f"a number that is {' and '.join(low + high)}"
 
 
 class Variant(NamedTuple):
@@ -41,10 +46,10 @@ class Variant(NamedTuple):
     source: str
     columns: tuple[str, ...]
     """The columns it reads, where variants of one table differ in that."""
-    parameters: tuple[Parameter, ...]
+    parameters: dict[str, Parameter]
 
 
-def _parameter(name: str, low: tuple[float, bool], high: tuple[float, bool], default: float) -> Parameter:
+def _parameter(name: str, low: tuple[float, bool], high: tuple[float, bool], default: float | None) -> Parameter:
     return Parameter(name, *low, *high, default)
 
 
@@ -55,7 +60,7 @@ def _read() -> dict[str, dict[str, Variant]]:
         variants = [
             Variant(
                 row["name"], row["title"], row["summary"], row["source"], tuple(row["columns"]),
-                tuple(_parameter(**parameter) for parameter in row["parameters"]),
+                {parameter["name"]: _parameter(**parameter) for parameter in row["parameters"]},
             )
             for row in rows
         ]  # fmt: skip

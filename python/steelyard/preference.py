@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,8 +15,9 @@ from . import _core, _intervals
 from ._arrays import aligned, floats, to_float64
 from ._lazy import lazy
 from ._mode import standard_mode, standard_mode_methods
-from ._options import Alternative, Confidence, NanPolicy, choice, confidence, flag, number
+from ._options import Alternative, Confidence, NanPolicy, choice, confidence, flag, parameter
 from ._progress import Progress, reporter
+from ._registries import REGISTRIES, names
 from ._result import Result
 from ._rows import Rows, Selection
 from ._rows import columns as columns_of
@@ -29,8 +30,6 @@ __all__ = ["PreferenceLoss", "preference_loss"]
 Floats = NDArray[np.float64]
 Loss = Literal["dpo", "robust", "hinge", "ipo"]
 COLUMNS = ("policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected")
-# Which losses a parameter means something to; given to another one it is refused.
-SMOOTHED = ("dpo", "robust")
 
 
 @standard_mode_methods
@@ -163,10 +162,10 @@ def preference_loss(
     With ``x = policy_chosen - reference_chosen``, ``y = policy_rejected - reference_rejected``, the reward
     margin ``z = beta (x - y)``, the logistic function ``s`` and ``e = label_smoothing``::
 
-        dpo      -(1 - e) log s(z) - e log s(-z)
-        robust   (-(1 - e) log s(z) + e log s(-z)) / (1 - 2 e)
-        hinge    max(0, 1 - z)
-        ipo      ((z - 1/2) / beta)^2 = (x - y - 1/(2 beta))^2
+        "dpo"      -(1 - e) log s(z) - e log s(-z)
+        "robust"   (-(1 - e) log s(z) + e log s(-z)) / (1 - 2 e)
+        "hinge"    max(0, 1 - z)
+        "ipo"      ((z - 1/2) / beta)^2 = (x - y - 1/(2 beta))^2
 
     All arithmetic is float64. For |z| <= 700 a gradient is within 4 ulp of the exact function of the z that
     float64 computes; beyond, it is finite and monotone and the pair counts as saturated.
@@ -233,9 +232,10 @@ def preference_loss(
     Rafailov et al., "Direct Preference Optimization", 2023. Azar et al., "A General Theoretical Paradigm to
     Understand Learning from Human Preferences", 2023. Chowdhury et al., "Provably Robust DPO", 2024.
     """
-    smoothing = _label_smoothing(loss, label_smoothing)
+    choice(loss, "loss", names("preference.loss"))
+    smoothing = parameter("preference.loss", loss, "label_smoothing", label_smoothing) or 0.0
     gradients = flag(gradients, "gradients")
-    betas, sweep = _betas(beta)
+    betas, sweep = _betas(loss, beta)
     how = confidence(confidence_level, alternative)
     given = (policy_chosen, policy_rejected, reference_chosen, reference_rejected)
     aligned(**dict(zip(COLUMNS, given, strict=True)), where=where, clusters=clusters)
@@ -273,8 +273,11 @@ def preference_loss(
     steps = {
         "margin": tuple(value * nats for value in betas),
         "loss": tuple(
-            _slope(loss, value, smoothing, float(np.max(scores[0][0], initial=0.0))) * nats
-            for value, scores in zip(betas, scored, strict=True)
+            _core.preference_steepest(
+                loss, largest=float(np.fmax.reduce(losses, initial=0.0)), beta=value, label_smoothing=smoothing
+            )
+            * nats
+            for value, ((losses, _, _), _, _, _) in zip(betas, scored, strict=True)
         ),
     }
     grad_chosen, grad_rejected = (
@@ -297,19 +300,6 @@ def preference_loss(
     )
 
 
-def _label_smoothing(loss: str, label_smoothing: float | None) -> float:
-    """Return the rate, checked against the loss; 0 where none is given."""
-    choice(loss, "loss", get_args(Loss))
-    if label_smoothing is None:
-        return 0.0
-    if loss not in SMOOTHED:
-        raise value_error("label_smoothing", f"nothing: the loss {loss!r} does not use it", repr(label_smoothing))
-    rate = number(label_smoothing, "label_smoothing")
-    if not 0.0 <= rate < 0.5:
-        raise value_error("label_smoothing", "at least 0 and below 1/2", repr(label_smoothing))
-    return rate
-
-
 def _crossing(rate: float) -> tuple[float, float]:
     """Return ``log((1 - e) / e)`` as a sum of two doubles: decimal logarithms are correctly rounded anywhere."""
     if rate == 0.0:
@@ -323,8 +313,9 @@ def _crossing(rate: float) -> tuple[float, float]:
     return high, float(exact.subtract(crossing, Decimal(high)))
 
 
-def _betas(beta: Any) -> tuple[list[float], bool]:
+def _betas(loss: str, beta: Any) -> tuple[list[float], bool]:
     """Return the values of beta, and whether they are a sweep."""
+    taken = REGISTRIES["preference.loss"][loss].parameters["beta"]
     array = floats(beta, "beta", numbers=True, bits=True)
     if array.dtype == np.bool_ or array.ndim > 1:
         raise type_error("beta", "a number or a column of numbers", f"{array.dtype} of shape {array.shape}")
@@ -332,8 +323,8 @@ def _betas(beta: Any) -> tuple[list[float], bool]:
     if not betas:
         raise value_error("beta", "at least one value", "none")
     for value in betas:
-        if not 0.0 < value < float("inf"):
-            raise value_error("beta", "positive numbers" if array.ndim else "a positive number", repr(value))
+        if not taken.allows(value):
+            raise value_error("beta", taken.expected, repr(value))
     return betas, array.ndim == 1
 
 
@@ -366,16 +357,6 @@ def _step(column: NDArray[Any], dtype: np.dtype[Any]) -> float:
     values = to_float64(column) if column.dtype == np.uint16 else column
     largest = max(float(values.max()), -float(values.min()))
     return math.ldexp(1.0, math.frexp(largest)[1] - _digits(dtype)) if largest else 0.0
-
-
-def _slope(loss: str, beta: float, smoothing: float, largest: float) -> float:
-    """At most so much a loss changes with a log-probability, where the losses are at most ``largest``."""
-    if loss == "ipo":
-        return 2.0 * math.sqrt(largest)
-    if loss == "robust":
-        return beta * (1.0 - smoothing) / (1.0 - 2.0 * smoothing)
-    # Of dpo a gradient is below the loss itself.
-    return beta * (min(1.0, largest) if loss == "dpo" else 1.0)
 
 
 def _warn_rounded(columns: Sequence[NDArray[Any]]) -> None:

@@ -18,6 +18,8 @@ import numpy as np
 
 import steelyard as sy
 from steelyard import _core
+from steelyard._registries import REGISTRIES, names
+from steelyard.optim.schedules import Schedule
 
 from ._frame import run
 
@@ -176,9 +178,9 @@ def reliability(rng: Random) -> Call:
 def preference(rng: Random) -> Call:
     n, dtype, options = length(rng), rng.choice(("float64", "float32")), {}
     columns = [-values(rng, n, dtype, low=0.0) for _ in range(4)]
-    options["loss"] = rng.choice(("dpo", "robust", "hinge", "ipo"))
+    loss = options["loss"] = rng.choice(names("preference.loss"))
     options["beta"] = rng.choice((0.1, 1e-310, [0.1, 2.0], rng.uniform(0, 5)))
-    if options["loss"] in ("dpo", "robust"):
+    if "label_smoothing" in REGISTRIES["preference.loss"][loss].parameters:
         options["label_smoothing"] = rng.choice((0.0, 0.1, 0.3))
     clusters = groups(rng, n)
 
@@ -224,11 +226,11 @@ def adamw(rng: Random) -> Call:
 
 
 def schedules(rng: Random) -> Call:
-    make = rng.choice((sy.schedules.linear, sy.schedules.cosine))
+    shape = rng.choice(names("schedule.shape"))
     total = rng.randrange(2, 10 ** rng.randrange(1, 7))
-    schedule = make(
-        rng.uniform(0, 1), total_steps=total, warmup_steps=rng.randrange(total), end=rng.choice((0, 1e-310))
-    )
+    options = {"total_steps": total, "warmup_steps": rng.randrange(1, total), "end": rng.choice((0, 1e-310))}
+    taken = REGISTRIES["schedule.shape"][shape].parameters
+    schedule = Schedule(shape, rng.uniform(0, 1), **{name: options[name] for name in taken})
     return lambda: (repr(schedule), schedule(np.arange(0, 2 * total, max(1, total // 50))))
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import steelyard as sy
 import steelyard.reference.optim
 from steelyard import reference
+from steelyard._registries import REGISTRIES
+from steelyard.optim.schedules import Schedule
 
 from . import Case, Inputs, Outputs, normalish, uniform
 
@@ -97,26 +99,31 @@ def _reference_clip(inputs: Inputs) -> Outputs:
     return {"g": g * g.dtype.type(inputs["norm"] / norm) if norm > inputs["norm"] else g, "norm": norm}
 
 
-SCHEDULES = {
-    "constant": {"lr": 3e-4, "warmup_steps": 10},
-    "linear": {"lr": 3e-4, "total_steps": 900, "warmup_steps": 100, "end": 1e-5},
-    "cosine": {"lr": 3e-4, "total_steps": 900, "warmup_steps": 0, "end": 1e-5},
-}
+def schedules() -> dict[str, dict[str, Any]]:
+    """Options of every shape: with nothing but what it needs, and with everything that it takes."""
+    found: dict[str, dict[str, Any]] = {}
+    for shape, row in REGISTRIES["schedule.shape"].items():
+        needed = {"warmup_steps": int(row.parameters["warmup_steps"].low), "total_steps": 900}
+        taken = {"warmup_steps": 100, "total_steps": 900, "end": 1e-5}
+        found[f"{shape} bare"] = {"shape": shape} | {name: needed[name] for name in needed if name in row.parameters}
+        found[f"{shape} rising"] = {"shape": shape} | {name: taken[name] for name in row.parameters}
+        found[f"{shape} started"] = found[f"{shape} rising"] | {"start": 1e-4}
+    return found
+
+
+SCHEDULES = schedules()
 
 
 def _run_schedules(inputs: Inputs) -> Outputs:
-    out = {name: getattr(sy.schedules, name)(**options)(inputs["steps"]) for name, options in SCHEDULES.items()}
-    return out | {"started": sy.schedules.cosine(1.0, total_steps=50, warmup_steps=20, start=0.1)(inputs["steps"])}
+    return {name: Schedule(lr=3e-4, **options)(inputs["steps"]) for name, options in SCHEDULES.items()}
 
 
 def _reference_schedules(inputs: Inputs) -> Outputs:
     steps = inputs["steps"].tolist()
-    out = {
-        name: np.array([reference.optim.schedule(name, s, **options) for s in steps], np.float64)
+    return {
+        name: np.array([reference.optim.schedule(s=s, lr=3e-4, **options) for s in steps], np.float64)
         for name, options in SCHEDULES.items()
     }
-    started = [reference.optim.schedule("cosine", s, lr=1.0, total_steps=50, warmup_steps=20, start=0.1) for s in steps]
-    return out | {"started": np.array(started, np.float64)}
 
 
 CASES = [
@@ -158,6 +165,6 @@ CASES = [
         reference=_reference_schedules,
         dtypes=("",),
         lengths=(0, 1, 17, 1000, 70_000),
-        bound=dict.fromkeys(SCHEDULES, 4e-16 * 0.0003) | {"started": 4e-16},
+        bound=dict.fromkeys(SCHEDULES, 4e-16 * 3e-4),
     ),
 ]

@@ -14,9 +14,10 @@ asks for it (which gives the tables of transformers).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +25,8 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from .._arrays import plain
 from .._mode import Number, standard_mode, standard_mode_methods
-from .._options import at_least_zero, choice, whole
+from .._options import at_least_zero, choice, refuse_unused, whole
+from .._registries import REGISTRIES, Parameter, names
 from ..errors import shown, type_error, value_error
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Schedule", "constant", "cosine", "linear"]
 
-SHAPES = ("constant", "linear", "cosine")
+Shape = Literal["constant", "linear", "cosine"]
+P = ParamSpec("P")
 
 
 @standard_mode_methods
@@ -62,7 +65,7 @@ class Schedule:
     True
     """
 
-    shape: str
+    shape: Shape
     lr: float
     total_steps: int | None = None
     warmup_steps: int = 0
@@ -70,29 +73,22 @@ class Schedule:
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        choice(self.shape, "shape", SHAPES)
-        for name in ("lr", "start", "end"):
-            value = getattr(self, name)
-            if name != "start" or value is not None:
-                object.__setattr__(self, name, at_least_zero(name, value))
-        object.__setattr__(self, "warmup_steps", _steps("warmup_steps", self.warmup_steps))
-        if self.total_steps is not None:
-            object.__setattr__(self, "total_steps", _steps("total_steps", self.total_steps))
+        choice(self.shape, "shape", names("schedule.shape"))
+        taken = REGISTRIES["schedule.shape"][self.shape].parameters
+        for name, unused in (("total_steps", None), ("end", 0.0)):
+            if name not in taken and (value := getattr(self, name)) != unused:
+                refuse_unused("schedule.shape", self.shape, name, value)
+        checked: dict[str, float | None] = {name: at_least_zero(name, getattr(self, name)) for name in ("lr", "end")}
+        checked["start"] = None if self.start is None else at_least_zero("start", self.start)
+        for name in ("total_steps", "warmup_steps"):
+            if name in taken:
+                checked[name] = _steps(taken[name], getattr(self, name))
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
         if self.start is not None and not self.warmup_steps:
             raise value_error("start", "warmup_steps of at least 1 beside it, to rise over", "warmup_steps = 0")
-        if self.shape == "constant":
-            self._refuse_an_end()
-            return
-        if self.total_steps is None:
-            raise value_error("total_steps", "the number of steps of the whole schedule", "None")
-        if self.warmup_steps >= self.total_steps:
+        if self.total_steps is not None and self.warmup_steps >= self.total_steps:
             raise value_error("warmup_steps", f"fewer than total_steps = {self.total_steps}", str(self.warmup_steps))
-
-    def _refuse_an_end(self) -> None:
-        """A constant rate neither falls nor ends."""
-        for name, none in (("total_steps", None), ("end", 0.0)):
-            if (value := getattr(self, name)) != none:
-                raise value_error(name, f"{none} for a constant rate", str(value), "linear and cosine fall to an end")
 
     @overload
     def __call__(self, step: int) -> float: ...
@@ -144,35 +140,51 @@ class Schedule:
         return ax
 
 
-def _steps(name: str, value: Any) -> int:
-    return whole(value, name, 0, 2**53 - 1, "a whole number of steps")
+def _steps(taken: Parameter, value: Any) -> int:
+    return whole(value, taken.name, int(taken.low), int(taken.high), "a whole number of steps")
+
+
+_PARAMETERS = {
+    "lr": """float
+    The highest rate, at least 0.""",
+    "total_steps": """int
+    When the fall ends, the warm-up included; the rate stays from there on.""",
+    "warmup_steps": """int
+    Steps of rising, 0 or more, and fewer than ``total_steps`` where there is one.""",
+    "start": """float, optional
+    The rate at step 0, with ``warmup_steps``; without it the first of as many equal rises from 0.""",
+    "end": """float
+    The rate at ``total_steps`` and after, at least 0.""",
+}
+_RETURNS_AND_RAISES = """
+Returns
+-------
+Schedule
+    Call it with the number of updates already made, one or an array of them.
+
+Raises
+------
+TypeError, ValueError
+    For a rate that is negative or not finite, or steps that are no whole numbers or do not fit.
+
+"""
+
+
+def _documented(function: Callable[P, Schedule]) -> Callable[P, Schedule]:
+    """Put into a docstring, before its examples, what is true of every schedule and is written once, above."""
+    text, examples, rest = inspect.cleandoc(function.__doc__ or "").partition("Examples\n")
+    taken = "".join(f"{name} : {_PARAMETERS[name]}\n" for name in inspect.signature(function).parameters)
+    function.__doc__ = f"{text}Parameters\n----------\n{taken}{_RETURNS_AND_RAISES}{examples}{rest}"
+    return function
 
 
 @standard_mode
+@_documented
 def constant(lr: float, *, warmup_steps: int = 0, start: float | None = None) -> Schedule:
     """Return a rate that rises over ``warmup_steps`` and stays.
 
     With s updates made and w = ``warmup_steps``: ``lr (s + 1)/w`` for s < w (``start + (lr - start) s/w`` with
     ``start``), then ``lr``.
-
-    Parameters
-    ----------
-    lr : float
-        The highest rate, at least 0.
-    warmup_steps : int
-        Steps of rising, 0 or more.
-    start : float, optional
-        The rate at step 0, with ``warmup_steps``; without it the first of as many equal rises from 0.
-
-    Returns
-    -------
-    Schedule
-        Call it with the number of updates already made, one or an array of them.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For a rate that is negative or not finite, or steps that are no whole numbers or do not fit.
 
     Examples
     --------
@@ -184,35 +196,13 @@ def constant(lr: float, *, warmup_steps: int = 0, start: float | None = None) ->
 
 
 @standard_mode
+@_documented
 def linear(
     lr: float, *, total_steps: int, warmup_steps: int = 0, start: float | None = None, end: float = 0.0
 ) -> Schedule:
     """Return a rate that rises over ``warmup_steps`` and falls in a straight line to ``end``.
 
     After the rise of :func:`constant`: ``lr + (end - lr) u``, u = min((s - w)/(N - w), 1), N = ``total_steps``.
-
-    Parameters
-    ----------
-    lr : float
-        The highest rate, at least 0.
-    total_steps : int
-        When the fall ends, the warm-up included; the rate stays from there on.
-    warmup_steps : int
-        Steps of rising, 0 or more and fewer than ``total_steps``.
-    start : float, optional
-        The rate at step 0, with ``warmup_steps``; without it the first of as many equal rises from 0.
-    end : float
-        The rate at ``total_steps`` and after, at least 0.
-
-    Returns
-    -------
-    Schedule
-        Call it with the number of updates already made, one or an array of them.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For a rate that is negative or not finite, or steps that are no whole numbers or do not fit.
 
     Examples
     --------
@@ -224,6 +214,7 @@ def linear(
 
 
 @standard_mode
+@_documented
 def cosine(
     lr: float, *, total_steps: int, warmup_steps: int = 0, start: float | None = None, end: float = 0.0
 ) -> Schedule:
@@ -231,29 +222,6 @@ def cosine(
 
     After the rise of :func:`constant`: ``end + (lr - end) (1 + cos(pi u))/2``, u = min((s - w)/(N - w), 1),
     N = ``total_steps``.
-
-    Parameters
-    ----------
-    lr : float
-        The highest rate, at least 0.
-    total_steps : int
-        When the fall ends, the warm-up included; the rate stays from there on.
-    warmup_steps : int
-        Steps of rising, 0 or more and fewer than ``total_steps``.
-    start : float, optional
-        The rate at step 0, with ``warmup_steps``; without it the first of as many equal rises from 0.
-    end : float
-        The rate at ``total_steps`` and after, at least 0.
-
-    Returns
-    -------
-    Schedule
-        Call it with the number of updates already made, one or an array of them.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For a rate that is negative or not finite, or steps that are no whole numbers or do not fit.
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Context, Decimal
 from typing import Any
 
@@ -23,33 +24,58 @@ def _logistic(t: Decimal) -> Decimal:
     return EXACT.divide(Decimal(1), EXACT.add(Decimal(1), EXACT.exp(-t)))
 
 
+Loss = tuple[Decimal, Decimal, Decimal, Decimal]
+"""The loss, its gradients with respect to x and to y, and how far out the pair lies."""
+
+
+def _of_margin(formula: Callable[[Decimal, Decimal, Decimal], tuple[Decimal, Decimal]]) -> Callable[..., Loss]:
+    """A loss that is a function of ``z = beta (x - y)``, from its value and slope there."""
+
+    def at(x: float, y: float, beta: float, e: Decimal) -> Loss:
+        z = Decimal(beta * (x - y))
+        value, slope = formula(z, Decimal(beta), e)
+        along = EXACT.multiply(Decimal(beta), slope)
+        return value, along, -along, abs(z)
+
+    return at
+
+
+@_of_margin
+def _dpo(z: Decimal, _: Decimal, e: Decimal) -> tuple[Decimal, Decimal]:
+    value = EXACT.add((1 - e) * _softplus(-z), e * _softplus(z))
+    return value, EXACT.subtract(e * _logistic(z), (1 - e) * _logistic(-z))
+
+
+@_of_margin
+def _robust(z: Decimal, _: Decimal, e: Decimal) -> tuple[Decimal, Decimal]:
+    value = EXACT.subtract((1 - e) * _softplus(-z), e * _softplus(z))
+    slope = EXACT.add(e * _logistic(z), (1 - e) * _logistic(-z))
+    return EXACT.divide(value, 1 - 2 * e), -EXACT.divide(slope, 1 - 2 * e)
+
+
+@_of_margin
+def _hinge(z: Decimal, _beta: Decimal, _e: Decimal) -> tuple[Decimal, Decimal]:
+    return (1 - z, Decimal(-1)) if z < 1 else (Decimal(0), Decimal(0))
+
+
+@_of_margin
+def _ipo(z: Decimal, beta: Decimal, _: Decimal) -> tuple[Decimal, Decimal]:
+    gap = EXACT.divide(z - Decimal("0.5"), beta)
+    return EXACT.multiply(gap, gap), EXACT.divide(2 * gap, beta)
+
+
+LOSSES: dict[str, Callable[..., Loss]] = {"dpo": _dpo, "robust": _robust, "hinge": _hinge, "ipo": _ipo}
+
+
 def preference_loss(
-    z: NDArray[np.float64], *, loss: str, beta: float, label_smoothing: float = 0.0
-) -> dict[str, NDArray[Any]]:
-    """Return losses and gradients of the chosen answers at the margins z that float64 computed.
+    x: NDArray[np.float64], y: NDArray[np.float64], *, loss: str, beta: float, label_smoothing: float = 0.0
+) -> dict[str, Any]:
+    """Return the losses of pairs, the gradients of the chosen and the rejected answers, and how far out each pair lies.
 
-    The compiled gradient is within 4 ulp for |z| <= 700; the loss within 4 ulp of its larger term.
+    ``x`` and ``y`` are the policy's log-probabilities less the reference's. Up to an extent of 700 the compiled
+    gradient is within 4 ulp, and the loss within 4 ulp of its larger term; beyond, the pair is saturated.
     """
-    pairs = [_pair(Decimal(v), loss, Decimal(beta), Decimal(label_smoothing)) for v in z.tolist()]
-    losses, slopes = (np.array([float(pair[i]) for pair in pairs]) for i in (0, 1))
-    return {"losses": losses, "grad_chosen": slopes, "grad_rejected": -slopes}
-
-
-def _pair(z: Decimal, loss: str, beta: Decimal, e: Decimal) -> tuple[Decimal, Decimal]:
-    """Return value and beta times slope."""
-    one = Decimal(1)
-    good = one - e
-    if loss == "hinge":
-        return (one - z, -beta) if z < 1 else (Decimal(0), Decimal(0))
-    if loss == "ipo":
-        gap = EXACT.divide(z - Decimal("0.5"), beta)
-        return EXACT.multiply(gap, gap), 2 * gap
-    right, wrong = _softplus(-z), _softplus(z)
-    up, down = _logistic(z), _logistic(-z)
-    if loss == "dpo":
-        value, slope = EXACT.add(good * right, e * wrong), EXACT.subtract(e * up, good * down)
-    else:
-        scale = one - 2 * e
-        value = EXACT.divide(EXACT.subtract(good * right, e * wrong), scale)
-        slope = -EXACT.divide(EXACT.add(e * up, good * down), scale)
-    return value, EXACT.multiply(beta, slope)
+    at = LOSSES[loss]
+    pairs = [at(*pair, beta, Decimal(label_smoothing)) for pair in zip(x.tolist(), y.tolist(), strict=True)]
+    columns = (np.array([float(value) for value in column]) for column in zip(*pairs, strict=True))
+    return dict(zip(("losses", "grad_chosen", "grad_rejected", "extents"), columns, strict=True))

@@ -56,7 +56,7 @@ mod _core {
     #[pymodule_export]
     use crate::perplexity::PerplexityTotals;
     #[pymodule_export]
-    use crate::preference::preference_loss;
+    use crate::preference::{preference_loss, preference_steepest};
     #[pymodule_export]
     use crate::registries::registries;
     #[pymodule_export]

@@ -4,10 +4,11 @@ use crate::arrays::{Fresh, floats};
 use crate::call::call;
 use crate::each_float;
 use crate::give::{Give, Given, value_error};
+use crate::take::named;
 use numpy::PyArray1;
 use pyo3::prelude::*;
-use steelyard_kernels::preference::{self, Loss, Output, Pairs, Smoothing};
-use steelyard_kernels::simd::Element;
+use steelyard_kernels::preference::{self, Constants, Loss, Output, Pairs, Smoothing};
+use steelyard_kernels::simd::{Element, standard};
 
 const COLUMNS: [&str; 4] = ["policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected"];
 
@@ -31,7 +32,9 @@ pub fn preference_loss<'py>(
     gradients: bool,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> Given<PyScored<'py>> {
-    let loss = loss_named(loss, label_smoothing, crossing)?;
+    let loss = named(loss)?;
+    let smoothing = Smoothing { rate: label_smoothing, crossing: crossing.0, crossing_rest: crossing.1 };
+    let constants = Constants { beta, smoothing };
     each_float!(Floats, floats(&columns[0], COLUMNS[0])?, first => {
         let pairs = same_columns(first, &columns)?;
         let column = || Fresh::new(py, first.len());
@@ -45,7 +48,7 @@ pub fn preference_loss<'py>(
             gradients: gradients.as_mut().map(|columns| columns.each_mut().map(Fresh::elements).into()),
         };
         let counts = call(py, progress, first.len(), move |watch| {
-            preference::preference_loss_into(pairs, loss, beta, output, watch)
+            preference::preference_loss_into(pairs, loss, constants, output, watch)
         })?;
         if counts.nonfinite > 0 {
             return Err(refused_nonfinite(pairs, beta));
@@ -58,17 +61,13 @@ pub fn preference_loss<'py>(
     })
 }
 
-fn loss_named(name: &str, rate: f64, (crossing, crossing_rest): (f64, f64)) -> PyResult<Loss> {
-    match name {
-        "dpo" => Ok(Loss::Dpo(Smoothing { rate, crossing, crossing_rest })),
-        "robust" => Ok(Loss::Robust(rate)),
-        "hinge" => Ok(Loss::Hinge),
-        "ipo" => Ok(Loss::Ipo),
-        other => {
-            let message = format!("loss: expected dpo, robust, hinge or ipo; got {other:?}");
-            Err(value_error(message))
-        }
-    }
+/// At most so much a loss changes with a log-probability, where the losses are at most `largest`.
+#[pyfunction]
+#[pyo3(signature = (loss, *, largest, beta, label_smoothing))]
+pub fn preference_steepest(loss: &str, largest: f64, beta: f64, label_smoothing: f64) -> PyResult<f64> {
+    let smoothing = Smoothing { rate: label_smoothing, ..Smoothing::NONE };
+    let loss: Loss = named(loss)?;
+    Ok(standard(|| loss.steepest(largest, Constants { beta, smoothing })))
 }
 
 /// The sentence for a log-probability that is not finite, or for what overflowed where all of them are.

@@ -39,8 +39,16 @@ pub struct Parameter {
     pub low: Bound,
     /// The upper end of its range.
     pub high: Bound,
-    /// The default.
-    pub default: f64,
+    /// What it is when nothing is said; `None` where it must be said.
+    pub default: Option<f64>,
+}
+
+impl Parameter {
+    /// Whether the number lies in the range.
+    pub fn allows(&self, number: f64) -> bool {
+        let ((low, low_allowed), (high, high_allowed)) = (self.low.parts(), self.high.parts());
+        (low < number || low_allowed && low == number) && (number < high || high_allowed && number == high)
+    }
 }
 
 /// One end of a range.
@@ -197,9 +205,8 @@ mod tests {
                     "{place} stands twice"
                 );
                 for parameter in about.parameters {
-                    let ((low, closed), (high, _)) = (parameter.low.parts(), parameter.high.parts());
-                    let inside = if closed { low <= parameter.default } else { low < parameter.default };
-                    assert!(inside && parameter.default <= high, "{place} {}", parameter.name);
+                    let inside = parameter.default.is_none_or(|default| parameter.allows(default));
+                    assert!(inside, "{place} {}", parameter.name);
                 }
             }
         }

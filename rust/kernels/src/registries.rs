@@ -2,7 +2,14 @@
 
 use crate::intervals::{Alternative, proportion, spread};
 use crate::named::Registry;
+use crate::optim::Decay;
+use crate::preference::Loss;
 
 /// The tables. A test compares this list with every use of [`named!`](crate::named!) in the source.
-pub const REGISTRIES: &[Registry] =
-    &[Registry::of::<Alternative>(), Registry::of::<proportion::Method>(), Registry::of::<spread::Range>()];
+pub const REGISTRIES: &[Registry] = &[
+    Registry::of::<Alternative>(),
+    Registry::of::<proportion::Method>(),
+    Registry::of::<spread::Range>(),
+    Registry::of::<Decay>(),
+    Registry::of::<Loss>(),
+];

@@ -7,14 +7,14 @@ use crate::arrays::written::Written;
 use crate::arrays::{Fresh, slice};
 use crate::call::{call, call_quick, no_memory, unreadable};
 use crate::callback::{call_back, call_with};
-use crate::give::{self, Give, Given, value_error};
-use crate::take::listed;
+use crate::give::{self, Give, Given};
+use crate::take::{listed, named};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use steelyard_kernels::grid::{Stopped, Watch};
 use steelyard_kernels::memory;
-use steelyard_kernels::optim::{self, Clip, Decay, NonFinite, Scaled, Schedule, TypedSlice};
+use steelyard_kernels::optim::{self, Clip, NonFinite, Scaled, Schedule, TypedSlice};
 
 pub use plan::{AdamWPlan, check_eps};
 
@@ -137,11 +137,11 @@ fn name(names: &[String], index: usize) -> String {
 
 /// The learning rate at each step (uint64: updates already made).
 #[pyfunction]
-#[pyo3(signature = (decay, peak, end, start, warmup, total, steps))]
+#[pyo3(signature = (shape, peak, end, start, warmup, total, steps))]
 #[allow(clippy::too_many_arguments)] // the formula's symbols
 pub fn schedule_rates<'py>(
     py: Python<'py>,
-    decay: &str,
+    shape: &str,
     peak: f64,
     end: f64,
     start: Option<f64>,
@@ -149,14 +149,7 @@ pub fn schedule_rates<'py>(
     total: u64,
     steps: &Bound<'_, PyAny>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let decay = match decay {
-        "constant" => Decay::Constant,
-        "linear" => Decay::Linear,
-        "cosine" => Decay::Cosine,
-        other => {
-            return Err(value_error(format!("decay: expected constant, linear or cosine; got {other:?}")));
-        }
-    };
+    let decay = named(shape)?;
     let steps: &[u64] = slice(steps, "steps")?;
     let schedule = Schedule { decay, peak, end, start, warmup, total };
     let mut rates = Fresh::new(py, steps.len())?;

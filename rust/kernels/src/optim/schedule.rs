@@ -14,17 +14,32 @@
 
 use crate::grid::{CHUNK, Stopped, Watch, fill_chunks, unwatched};
 use crate::memory::{self, NoMemory};
+use crate::named;
+use crate::named::{Bound, Parameter};
 use crate::simd::{Isa, Kernel, dispatch};
 
-/// How the rate falls after the warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decay {
-    /// Not at all.
-    Constant,
-    /// In a straight line.
-    Linear,
-    /// Along half a cosine.
-    Cosine,
+/// Steps are counted by f64 without a gap.
+const STEPS: Bound = Bound::Closed((1u64 << 53) as f64 - 1.0);
+const WARMUP: Parameter =
+    Parameter { name: "warmup_steps", low: Bound::Closed(0.0), high: STEPS, default: Some(0.0) };
+const TOTAL: Parameter =
+    Parameter { name: "total_steps", low: Bound::Closed(1.0), high: STEPS, default: None };
+const END: Parameter =
+    Parameter { name: "end", low: Bound::Closed(0.0), high: Bound::Open(f64::INFINITY), default: Some(0.0) };
+
+named! {
+    /// How the rate falls after the warm-up.
+    pub enum Decay: "schedule.shape" {
+        /// Not at all.
+        Constant = "constant" { parameters: &[WARMUP] },
+        /// In a straight line.
+        Linear = "linear" { parameters: &[TOTAL, WARMUP, END] },
+        /// Along half a cosine.
+        Cosine = "cosine" {
+            source: "Loshchilov and Hutter, \"SGDR: Stochastic Gradient Descent with Warm Restarts\", ICLR 2017",
+            parameters: &[TOTAL, WARMUP, END],
+        },
+    }
 }
 
 /// A schedule; the caller has checked that all rates are finite and `warmup < total`.
@@ -70,12 +85,18 @@ impl Kernel for Values<'_> {
             let u = if along < 1.0 { along } else { 1.0 };
             let falling = match decay {
                 Decay::Constant => peak,
-                Decay::Linear => peak + (end - peak) * u,
+                Decay::Linear => straight(peak, end, u),
                 Decay::Cosine => half_cosine::<I>(peak, end, u),
             };
             *rate = if s < w { climbing } else { falling };
         }
     }
+}
+
+/// `peak + (end - peak) * u` for u in [0, 1].
+#[inline(always)]
+fn straight(peak: f64, end: f64, u: f64) -> f64 {
+    peak + (end - peak) * u
 }
 
 /// `end + (peak - end) * (1 + cos(pi u)) / 2` for u in [0, 1], measured from the nearer end by

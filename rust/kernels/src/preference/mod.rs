@@ -1,24 +1,13 @@
 //! Preference losses: the value and the exact gradient of each pair's own loss.
 //!
-//! With `x` the policy's log-probability of the chosen answer less the reference's, `y` the same of the
-//! rejected one, `z = beta (x - y)`, `s` the logistic function and `e` the label smoothing:
+//! The losses, their formulas and sources stand in `losses`, one file each. Gradients are with respect to the policy's
+//! log-probabilities; the reference is held fixed.
 //!
-//! | loss | value | d/dz |
-//! |---|---|---|
-//! | dpo | `-(1-e) log s(z) - e log s(-z)` | `e s(z) - (1-e) s(-z)` |
-//! | robust | `(-(1-e) log s(z) + e log s(-z)) / (1-2e)` | `-(e s(z) + (1-e) s(-z)) / (1-2e)` |
-//! | hinge | `max(0, 1 - z)` | `-1` below 1, else 0 |
-//! | ipo | `((z - 1/2) / beta)^2` | `2 (z - 1/2) / beta^2` |
-//!
-//! Sources: Rafailov et al. 2023 (DPO); Mitchell 2023 (smoothed, "conservative" DPO); Chowdhury et al. 2024
-//! (robust DPO); Zhao et al. 2023 and Liu et al. 2024 (hinge: SLiC, RSO); Azar et al. 2023 (IPO, whose tau is
-//! beta here, on summed log-probabilities: TRL averages over tokens instead). The gradient with respect to
-//! the policy's chosen log-probability is `beta d/dz`, to the rejected one `-beta d/dz`.
-//!
-//! For |z| <= 700 the gradient is within 4 ulp of the exact function of the z that f64 computes; beyond, it is
-//! finite and monotone, and the pair counts as saturated.
+//! Up to [`SATURATED`] the gradient is within 4 ulp of the exact function of what f64 computes from the
+//! log-probabilities: of the margin `z`, or of `beta x` and `beta y`. Beyond, it is finite and monotone, and the pair
+//! counts as saturated.
 
-mod formula;
+mod losses;
 mod score;
 
 use crate::grid::{CHUNK, Stopped, Watch, chunk, fill_chunks};
@@ -27,33 +16,11 @@ use crate::simd::{Element, dispatch};
 use score::Score;
 use std::ops::Range;
 
-/// Past this |z| a pair is saturated: a logistic loss is flat or a straight line there.
+pub use losses::{Constants, Loss, Smoothing};
+
+/// Past this |z| (or what else a loss is a function of) a pair is saturated: a logistic loss is flat or a straight line
+/// there.
 pub const SATURATED: f64 = 700.0;
-
-/// Label smoothing with the z at which its gradient changes sign, `log((1-e)/e)`, as a sum of two doubles:
-/// near that z the gradient is a difference, and only the distance to it keeps its digits.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Smoothing {
-    /// The probability that a label is wrong, in [0, 1/2).
-    pub rate: f64,
-    /// The leading part of `log((1-e)/e)`; not used at rate 0.
-    pub crossing: f64,
-    /// The rest of it.
-    pub crossing_rest: f64,
-}
-
-/// The loss of a pair.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Loss {
-    /// Direct preference optimisation, with label smoothing.
-    Dpo(Smoothing),
-    /// Its unbiased form under label noise.
-    Robust(f64),
-    /// Hinge on z.
-    Hinge,
-    /// Identity preference optimisation.
-    Ipo,
-}
 
 /// Log-probabilities of pairs: four columns of one length.
 #[derive(Clone, Copy)]
@@ -85,10 +52,10 @@ pub struct Scored {
     pub counts: Counts,
 }
 
-/// Pairs that deserve a word.
+/// How many pairs are of a kind that callers are told of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// |z| > 700.
+    /// Further out than [`SATURATED`].
     pub saturated: usize,
     /// A side whose log-probability is exactly 0 in policy and reference: an empty answer.
     pub empty: usize,
@@ -103,7 +70,7 @@ pub struct Counts {
 pub fn preference_loss<T: Element>(
     pairs: Pairs<'_, T>,
     loss: Loss,
-    beta: f64,
+    constants: Constants,
     gradients: bool,
     watch: Watch<'_>,
 ) -> Result<Scored, Stopped> {
@@ -123,7 +90,7 @@ pub fn preference_loss<T: Element>(
         rewards_rejected: &mut scored.rewards_rejected,
         gradients: gradients.then_some((&mut scored.grad_chosen[..], &mut scored.grad_rejected[..])),
     };
-    scored.counts = preference_loss_into(pairs, loss, beta, output, watch)?;
+    scored.counts = preference_loss_into(pairs, loss, constants, output, watch)?;
     Ok(scored)
 }
 
@@ -131,7 +98,7 @@ pub fn preference_loss<T: Element>(
 pub fn preference_loss_into<T: Element>(
     pairs: Pairs<'_, T>,
     loss: Loss,
-    beta: f64,
+    constants: Constants,
     output: Output<'_>,
     watch: Watch<'_>,
 ) -> Result<Counts, Stopped> {
@@ -139,7 +106,7 @@ pub fn preference_loss_into<T: Element>(
     let bytes = n * (size_of::<T>() * 4 + 40);
     let counts = fill_chunks(output.chunks()?, bytes, watch, |index, output| {
         let pairs = pairs.part(chunk(index, n, CHUNK));
-        dispatch(Score { pairs, loss, beta, output })
+        dispatch(Score { pairs, loss, constants, output })
     })?;
     Ok(counts.into_iter().fold(Counts::default(), Counts::plus))
 }
@@ -252,6 +219,7 @@ pub fn first_positive<T: Element>(pairs: Pairs<'_, T>) -> Option<(usize, usize, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::named::Named;
 
     #[test]
     fn what_cannot_be_a_log_probability_is_counted_and_named() {
@@ -270,19 +238,23 @@ mod tests {
     }
 
     fn score(loss: Loss, beta: f64, pairs: [&[f64]; 4]) -> Scored {
-        let [policy_chosen, policy_rejected, reference_chosen, reference_rejected] = pairs;
-        let pairs = Pairs { policy_chosen, policy_rejected, reference_chosen, reference_rejected };
-        preference_loss(pairs, loss, beta, true, &mut |_| true).unwrap()
+        smoothed(loss, beta, Smoothing::NONE, pairs)
     }
 
-    const NONE: Smoothing = Smoothing { rate: 0.0, crossing: 0.0, crossing_rest: 0.0 };
+    fn smoothed(loss: Loss, beta: f64, smoothing: Smoothing, pairs: [&[f64]; 4]) -> Scored {
+        let [policy_chosen, policy_rejected, reference_chosen, reference_rejected] = pairs;
+        let pairs = Pairs { policy_chosen, policy_rejected, reference_chosen, reference_rejected };
+        let constants = Constants { beta, smoothing };
+        preference_loss(pairs, loss, constants, true, &mut |_| true).unwrap()
+    }
+
     /// The constants of torchtune's tests of its DPO loss.
     const PAIRS: [&[f64]; 4] =
         [&[-0.5, -10.0, -1.0], &[-0.1, -30.0, -21.0], &[-0.5, -10.1, -0.1], &[-0.1, -20.1, -0.1]];
 
     #[test]
     fn the_published_constants() {
-        let dpo = score(Loss::Dpo(NONE), 0.1, PAIRS);
+        let dpo = score(Loss::Dpo, 0.1, PAIRS);
         for (got, want) in dpo.losses.iter().zip([std::f64::consts::LN_2, 0.3132616875, 0.1269280110]) {
             assert!((got - want).abs() < 1e-10, "{got} {want}");
         }
@@ -295,12 +267,9 @@ mod tests {
     #[test]
     fn at_the_reference_every_logistic_loss_is_ln_2() {
         let same: [&[f64]; 4] = [&[-3.0], &[-5.0], &[-3.0], &[-5.0]];
-        for loss in [
-            Loss::Dpo(NONE),
-            Loss::Dpo(Smoothing { rate: 0.1, crossing: 2.197_224_577_336_219_6, crossing_rest: 0.0 }),
-            Loss::Robust(0.1),
-        ] {
-            let got = score(loss, 0.1, same).losses[0];
+        let tenth = Smoothing { rate: 0.1, crossing: 2.197_224_577_336_219_6, crossing_rest: 0.0 };
+        for (loss, smoothing) in [(Loss::Dpo, Smoothing::NONE), (Loss::Dpo, tenth), (Loss::Robust, tenth)] {
+            let got = smoothed(loss, 0.1, smoothing, same).losses[0];
             assert!((got - std::f64::consts::LN_2).abs() < 2e-16, "{loss:?} {got}");
         }
     }
@@ -309,9 +278,10 @@ mod tests {
     fn everything_is_finite_to_ten_thousand() {
         for z in [-1e4, -800.0, 800.0, 1e4] {
             let pairs: [&[f64]; 4] = [&[z], &[0.0], &[0.0], &[0.0]];
-            for loss in [Loss::Dpo(NONE), Loss::Robust(0.2), Loss::Hinge, Loss::Ipo] {
+            for &loss in Loss::ALL {
                 let got = score(loss, 1.0, pairs);
-                assert!(got.losses[0].is_finite() && got.grad_chosen[0].is_finite(), "{loss:?} {z}");
+                let values = [got.losses[0], got.grad_chosen[0], got.grad_rejected[0]];
+                assert!(values.iter().all(|value| value.is_finite()), "{loss:?} {z}");
                 assert_eq!(got.counts.saturated, 1);
             }
         }

@@ -1,6 +1,6 @@
 //! The kernel: a chunk of pairs, block by block, each number read once and each result written once.
 
-use super::formula::{ConservativeDpo, Dpo, Formula, Hinge, Ipo, RobustDpo};
+use super::losses::{Constants, Formula};
 use super::{BOTH_POSITIVE, Counts, Loss, Output, Pairs, SATURATED, too_positive};
 use crate::simd::{Element, Isa, Kernel, padded};
 
@@ -15,7 +15,7 @@ type Block<T> = [T; BLOCK];
 pub(super) struct Score<'a, T> {
     pub(super) pairs: Pairs<'a, T>,
     pub(super) loss: Loss,
-    pub(super) beta: f64,
+    pub(super) constants: Constants,
     pub(super) output: Output<'a>,
 }
 
@@ -23,28 +23,21 @@ impl<T: Element> Kernel for Score<'_, T> {
     type Out = Counts;
     #[inline(always)]
     fn run<I: Isa>(self) -> Counts {
-        let Score { pairs, loss, beta, output } = self;
-        // One loop a loss, so that each is straight-line code.
-        match loss {
-            Loss::Dpo(smoothing) if smoothing.rate == 0.0 => blocks::<T, I>(pairs, output, Dpo, beta),
-            Loss::Dpo(smoothing) => blocks::<T, I>(pairs, output, ConservativeDpo(smoothing), beta),
-            Loss::Robust(rate) => blocks::<T, I>(pairs, output, RobustDpo(rate), beta),
-            Loss::Hinge => blocks::<T, I>(pairs, output, Hinge, beta),
-            Loss::Ipo => blocks::<T, I>(pairs, output, Ipo, beta),
-        }
+        self.loss.score::<T, I>(self.pairs, self.output, self.constants)
     }
 }
 
+/// Every pair of a chunk, with one formula.
 #[inline(always)]
-fn blocks<T: Element, I: Isa>(
+pub(super) fn blocks<T: Element, I: Isa>(
     pairs: Pairs<'_, T>,
     mut output: Output<'_>,
     formula: impl Formula,
-    beta: f64,
+    constants: Constants,
 ) -> Counts {
     let n = pairs.policy_chosen.len();
-    // Inside, no loss or gradient of a pair that is not rare overflows: they are at most (700/beta)^2 and 2^54 beta.
-    let extreme = !(1e-150..=1e290).contains(&beta);
+    // Inside, no loss or gradient of a pair that is not rare overflows: see `Formula`.
+    let extreme = !(1e-150..=1e290).contains(&constants.beta);
     let mut counts = Counts::default();
     // Buffers for a partial last block, and for gradients that nobody asked for.
     let (mut inputs, mut outputs) = ([None; 4], [[0.0; BLOCK]; 5]);
@@ -66,7 +59,7 @@ fn blocks<T: Element, I: Isa>(
             whole_mut(grad_chosen, gc),
             whole_mut(grad_rejected, gr),
             formula,
-            beta,
+            constants,
         );
         if range.len() < BLOCK {
             for (column, output) in columns.iter_mut().zip(&outputs) {
@@ -74,7 +67,7 @@ fn blocks<T: Element, I: Isa>(
             }
         }
         if rare | extreme {
-            counts = counts.plus(count(&pairs, beta, &columns));
+            counts = counts.plus(count(&pairs, formula, constants, &columns));
         }
     }
     counts
@@ -111,21 +104,20 @@ fn block<T: Element, I: Isa>(
     grad_chosen: &mut Block<f64>,
     grad_rejected: &mut Block<f64>,
     formula: impl Formula,
-    beta: f64,
+    constants: Constants,
 ) -> bool {
     let mut rare = false;
     for i in 0..BLOCK {
-        let pair =
-            Pair::of(policy_chosen[i], policy_rejected[i], reference_chosen[i], reference_rejected[i], beta);
-        let (loss, slope) = formula.at::<I>(pair.z, beta);
+        let pair = Pair::of(policy_chosen[i], policy_rejected[i], reference_chosen[i], reference_rejected[i]);
+        let (loss, of_chosen, of_rejected) = formula.at::<I>(pair.x, pair.y, constants);
         losses[i] = loss;
-        rewards_chosen[i] = beta * pair.x;
-        rewards_rejected[i] = beta * pair.y;
-        grad_chosen[i] = slope;
-        grad_rejected[i] = -slope;
+        rewards_chosen[i] = constants.beta * pair.x;
+        rewards_rejected[i] = constants.beta * pair.y;
+        grad_chosen[i] = of_chosen;
+        grad_rejected[i] = of_rejected;
         rare |= pair.empty
-            | (pair.z.abs() > SATURATED)
-            | pair.z.is_nan()
+            | (formula.extent(pair.x, pair.y, constants) > SATURATED)
+            | constants.margin(pair.x, pair.y).is_nan()
             | (pair.highest > BOTH_POSITIVE)
             | (rewards_chosen[i].abs() > LARGE);
     }
@@ -135,16 +127,21 @@ fn block<T: Element, I: Isa>(
 /// Counts a block's rare pairs, one after the other: a second look that ordinary data never need. `columns` are its
 /// results.
 #[inline(never)]
-fn count<T: Element>(pairs: &Pairs<'_, T>, beta: f64, columns: &[&mut [f64]; 5]) -> Counts {
+fn count<T: Element>(
+    pairs: &Pairs<'_, T>,
+    formula: impl Formula,
+    constants: Constants,
+    columns: &[&mut [f64]; 5],
+) -> Counts {
     let overflows = |i: usize| columns.iter().any(|column| column.get(i).is_some_and(|x| !x.is_finite()));
     let policy = pairs.policy_chosen.iter().zip(pairs.policy_rejected);
     let reference = pairs.reference_chosen.iter().zip(pairs.reference_rejected);
     let counted = policy.zip(reference).enumerate().map(|(i, ((&pc, &pr), (&rc, &rr)))| {
-        let pair = Pair::of(pc, pr, rc, rr, beta);
+        let Pair { x, y, empty, .. } = Pair::of(pc, pr, rc, rr);
         Counts {
-            saturated: usize::from(pair.z.abs() > SATURATED),
-            empty: usize::from(pair.empty),
-            nonfinite: usize::from(!pair.z.is_finite() || overflows(i)),
+            saturated: usize::from(formula.extent(x, y, constants) > SATURATED),
+            empty: usize::from(empty),
+            nonfinite: usize::from(!constants.margin(x, y).is_finite() || overflows(i)),
             positive: usize::from(
                 too_positive(pc.to_f64(), pr.to_f64()) | too_positive(rc.to_f64(), rr.to_f64()),
             ),
@@ -155,9 +152,10 @@ fn count<T: Element>(pairs: &Pairs<'_, T>, beta: f64, columns: &[&mut [f64]; 5])
 
 /// What the losses and the counts need of a pair.
 struct Pair {
+    /// The policy's log-probability of the chosen answer less the reference's.
     x: f64,
+    /// The same of the rejected one.
     y: f64,
-    z: f64,
     /// An answer whose log-probability is exactly 0 in policy and reference.
     empty: bool,
     /// The highest of the four log-probabilities.
@@ -166,11 +164,10 @@ struct Pair {
 
 impl Pair {
     #[inline(always)]
-    fn of<T: Element>(pc: T, pr: T, rc: T, rr: T, beta: f64) -> Pair {
+    fn of<T: Element>(pc: T, pr: T, rc: T, rr: T) -> Pair {
         let (pc, pr, rc, rr) = (pc.to_f64(), pr.to_f64(), rc.to_f64(), rr.to_f64());
-        let (x, y) = (pc - rc, pr - rr);
         let empty = (pc == 0.0) & (rc == 0.0) | (pr == 0.0) & (rr == 0.0);
         let larger = |a: f64, b: f64| if a > b { a } else { b };
-        Pair { x, y, z: beta * (x - y), empty, highest: larger(larger(pc, pr), larger(rc, rr)) }
+        Pair { x: pc - rc, y: pr - rr, empty, highest: larger(larger(pc, pr), larger(rc, rr)) }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::inputs::{Draw, tame, wild, words};
 use super::{Entry, Run, entry};
+use steelyard_kernels::named::Named;
 use steelyard_kernels::optim::{
     Clip, Decay, Hyper, Schedule, Tensor, TypedSlice, TypedTensor, adamw, sum_of_squares,
 };
@@ -84,12 +85,10 @@ fn squares<T: Draw + 'static>(n: usize, typed: fn(&[T]) -> TypedSlice<'_>) -> Ru
 fn schedules(n: usize) -> Run {
     let steps: Vec<u64> = words(n, 60).map(|word| word % 2000).collect();
     Box::new(move |digest| {
-        for (name, decay) in
-            [("constant", Decay::Constant), ("linear", Decay::Linear), ("cosine", Decay::Cosine)]
-        {
+        for &decay in Decay::ALL {
             for (from, start) in [("from_nothing", None), ("from_start", Some(1e-5))] {
                 let schedule = Schedule { decay, peak: 3e-4, end: 1e-5, start, warmup: 100, total: 1500 };
-                digest.of(name).of(from).doubles(&schedule.rates(&steps).unwrap_or_default());
+                digest.of(decay.name()).of(from).doubles(&schedule.rates(&steps).unwrap_or_default());
             }
         }
     })

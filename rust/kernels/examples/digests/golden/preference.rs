@@ -2,7 +2,8 @@
 
 use super::inputs::{Draw, tame};
 use super::{Entry, Run, heavy};
-use steelyard_kernels::preference::{Loss, Pairs, Smoothing, preference_loss};
+use steelyard_kernels::named::Named;
+use steelyard_kernels::preference::{Constants, Loss, Pairs, Smoothing, preference_loss};
 use steelyard_kernels::simd::{Bf16, F16};
 
 pub const TABLE: &[Entry] = &[
@@ -12,17 +13,17 @@ pub const TABLE: &[Entry] = &[
     heavy("preference.preference_loss", "float16", losses::<F16>),
 ];
 
-/// Every loss; DPO also with label smoothing.
-const LOSSES: [(&str, Loss); 5] = [
-    ("dpo", Loss::Dpo(Smoothing { rate: 0.0, crossing: 0.0, crossing_rest: 0.0 })),
-    (
-        "conservative",
-        Loss::Dpo(Smoothing { rate: 0.1, crossing: 2.197_224_577_336_219_6, crossing_rest: -1e-16 }),
-    ),
-    ("robust", Loss::Robust(0.2)),
-    ("hinge", Loss::Hinge),
-    ("ipo", Loss::Ipo),
-];
+const TENTH: Smoothing = Smoothing { rate: 0.1, crossing: 2.197_224_577_336_219_6, crossing_rest: -1e-16 };
+const FIFTH: Smoothing = Smoothing { rate: 0.2, crossing: 1.386_294_361_119_890_6, crossing_rest: 1e-17 };
+
+/// Every loss, those that know label smoothing with some; DPO without and with it.
+fn variants() -> impl Iterator<Item = (&'static str, Loss, Smoothing)> {
+    let named = Loss::ALL.iter().map(|&loss| {
+        let smoothing = if loss == Loss::Dpo { Smoothing::NONE } else { FIFTH };
+        (loss.name(), loss, smoothing)
+    });
+    named.chain([("conservative", Loss::Dpo, TENTH)])
+}
 
 fn losses<T: Draw + 'static>(n: usize) -> Run {
     let columns: [Vec<T>; 4] = std::array::from_fn(|i| tame(n, 70 + i as u64));
@@ -30,9 +31,10 @@ fn losses<T: Draw + 'static>(n: usize) -> Run {
         let [policy_chosen, policy_rejected, reference_chosen, reference_rejected] =
             columns.each_ref().map(Vec::as_slice);
         let pairs = Pairs { policy_chosen, policy_rejected, reference_chosen, reference_rejected };
-        for (name, loss) in LOSSES {
+        for (name, loss, smoothing) in variants() {
             let digest = digest.of(name);
-            if let Ok(scored) = preference_loss(pairs, loss, 0.3, true, &mut |_| true) {
+            let constants = Constants { beta: 0.3, smoothing };
+            if let Ok(scored) = preference_loss(pairs, loss, constants, true, &mut |_| true) {
                 digest.doubles(&scored.losses);
                 digest.doubles(&scored.grad_chosen);
                 digest.doubles(&scored.grad_rejected);
