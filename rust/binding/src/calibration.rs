@@ -2,7 +2,6 @@
 
 use crate::arrays::{copied, float_rows, floats, slice};
 use crate::call::{call, no_memory, unreadable};
-use crate::each_float;
 use crate::give::{self, Give, Given, ToPython, type_error, value_error};
 use crate::names::texts;
 use crate::take::named;
@@ -17,6 +16,7 @@ use steelyard_kernels::exact::bytes::BytesError;
 use steelyard_kernels::grid::{Stopped, Watch};
 use steelyard_kernels::intervals::Confidence;
 use steelyard_kernels::memory;
+use steelyard_kernels::with_dtype;
 
 /// Counts and exact sums of a reliability diagram; it never changes.
 #[pyclass(frozen, module = "steelyard._core")]
@@ -62,12 +62,12 @@ impl ReliabilityTally {
         let axes = probs.cast::<PyUntypedArray>().map_or(0, PyUntypedArrayMethods::ndim);
         let (outcome, width) = if axes == 2 {
             let table = float_rows(probs, "probs")?;
-            each_float!(FloatRows, &table, table => {
+            with_dtype!(&table, table => {
                 let source = TopLabels::new(table, labels, keep);
                 (run(py, progress, &source, rows)?, Some(source.width()))
             })
         } else {
-            each_float!(Floats, floats(probs, "probs")?, probs => {
+            with_dtype!(floats(probs, "probs")?, probs => {
                 (run(py, progress, &Scores { probs, labels, keep }, rows)?, None)
             })
         };

@@ -2,7 +2,6 @@
 
 use crate::arrays::{Fresh, floats, given, slice};
 use crate::call::{call, call_quick};
-use crate::each_float;
 use crate::give::{Give, Given, value_error};
 use crate::take::named;
 use numpy::PyArray1;
@@ -13,6 +12,7 @@ use steelyard_kernels::intervals::paired::{self, Wide};
 use steelyard_kernels::intervals::proportion::{self, Method};
 use steelyard_kernels::intervals::spread::ValueFacts;
 use steelyard_kernels::intervals::{self as kernels, Alternative, Confidence, mean, sign_flip as flips};
+use steelyard_kernels::with_dtype;
 
 type Array<'py> = Bound<'py, PyArray1<f64>>;
 
@@ -46,7 +46,7 @@ pub fn column_moments(
     progress: Option<&Bound<'_, PyAny>>,
 ) -> Given<(f64, f64, f64, f64, f64, i64, i64)> {
     let nan = f64::NAN;
-    each_float!(Floats, floats(x, "x")?, x => {
+    with_dtype!(floats(x, "x")?, x => {
         if x.is_empty() {
             return Err(value_error("x: expected at least one value; got none"));
         }
@@ -128,7 +128,7 @@ pub fn cluster_sums<'py>(
 ) -> Given<(Array<'py>, Array<'py>)> {
     let codes = slice::<i64>(codes, "codes")?;
     let weights = weights.map(|weights| slice::<f64>(weights, "weights")).transpose()?;
-    each_float!(Floats, floats(x, "x")?, x => {
+    with_dtype!(floats(x, "x")?, x => {
         same_length(x.len(), codes.len(), "x, codes")?;
         same_length(x.len(), weights.map_or(x.len(), <[f64]>::len), "x, weights")?;
         let work =
@@ -212,8 +212,8 @@ pub fn paired_differences<'py>(
 ) -> Given<(Array<'py>, u64, u64)> {
     let coarse = coarse.unwrap_or((0.0, 0.0));
     let (new, base) = (floats(new, "new")?, floats(base, "baseline")?);
-    let new: &dyn Wide = each_float!(Floats, &new, x => x);
-    let base: &dyn Wide = each_float!(Floats, &base, x => x);
+    let new: &dyn Wide = with_dtype!(&new, x => x);
+    let base: &dyn Wide = with_dtype!(&base, x => x);
     same_length(new.len(), base.len(), "new, baseline")?;
     let got = call(py, progress, new.len(), |watch| paired::differences(new, base, coarse, watch))?;
     Ok(Give((given(py, got.values)?, got.wins, got.losses)))

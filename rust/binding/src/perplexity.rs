@@ -2,7 +2,6 @@
 
 use crate::arrays::{floats, slice};
 use crate::call::{call, no_memory, unreadable};
-use crate::each_float;
 use crate::give::{self, Give, Given, type_error, value_error};
 use crate::names::texts;
 use crate::take::named;
@@ -15,6 +14,7 @@ use steelyard_kernels::exact::bytes::BytesError;
 use steelyard_kernels::grid::{Stopped, Watch};
 use steelyard_kernels::intervals::Confidence;
 use steelyard_kernels::tokens::{Batch, Per, Refused, Totals, Unit, sum_batch};
+use steelyard_kernels::with_dtype;
 
 /// Exact sums of NLL per cluster.
 ///
@@ -63,7 +63,7 @@ impl PerplexityTotals {
         let divisor = per.map(|per| slice::<f64>(per, "per")).transpose()?;
         let texts = texts(names)?;
         let names = crate::names::names(names, texts.as_ref())?;
-        let summed = each_float!(Floats, values, x => {
+        let summed = with_dtype!(values, x => {
             let (n, rows) = (x.len(), x.len().checked_div(length).unwrap_or(0));
             let batch = Batch {
                 nll: x,

@@ -2,13 +2,13 @@
 
 use crate::arrays::{Fresh, floats};
 use crate::call::call;
-use crate::each_float;
 use crate::give::{Give, Given, value_error};
 use crate::take::named;
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use steelyard_kernels::preference::{self, Constants, Loss, Output, Pairs, Smoothing};
 use steelyard_kernels::simd::{Element, standard};
+use steelyard_kernels::with_dtype;
 
 const COLUMNS: [&str; 4] = ["policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected"];
 
@@ -35,7 +35,7 @@ pub fn preference_loss<'py>(
     let loss = named(loss)?;
     let smoothing = Smoothing { rate: label_smoothing, crossing: crossing.0, crossing_rest: crossing.1 };
     let constants = Constants { beta, smoothing };
-    each_float!(Floats, floats(&columns[0], COLUMNS[0])?, first => {
+    with_dtype!(floats(&columns[0], COLUMNS[0])?, first => {
         let pairs = same_columns(first, &columns)?;
         let column = || Fresh::new(py, first.len());
         let mut scored = [column()?, column()?, column()?];

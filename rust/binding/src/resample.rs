@@ -2,7 +2,6 @@
 
 use crate::arrays::{copied, floats, given, slice};
 use crate::call::{call, call_quick, no_memory};
-use crate::each_float;
 use crate::give::{Give, Given, value_error};
 use crate::intervals::{confidence, same_length};
 use numpy::PyArray1;
@@ -10,6 +9,7 @@ use pyo3::prelude::*;
 use steelyard_kernels::memory;
 use steelyard_kernels::random::{Domain, Stream, counts};
 use steelyard_kernels::uncertainty as kernels;
+use steelyard_kernels::with_dtype;
 
 type Array<'py> = Bound<'py, PyArray1<f64>>;
 
@@ -36,7 +36,7 @@ pub fn mean_replicates<'py>(
     count: u32,
     progress: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Array<'py>> {
-    each_float!(Floats, floats(x, "x")?, x => {
+    with_dtype!(floats(x, "x")?, x => {
         at_least_one(x.len(), "x")?;
         let total = count as usize;
         let found = call(py, progress, total, |watch| kernels::mean_replicates(x, shift, seed, count, watch))?;
@@ -66,7 +66,7 @@ pub fn ratio_replicates<'py>(
 /// BCa's acceleration of a mean; `scale` is a size of the deviations.
 #[pyfunction]
 pub fn mean_acceleration(py: Python<'_>, x: &Bound<'_, PyAny>, mean: f64, scale: f64) -> Given<f64> {
-    each_float!(Floats, floats(x, "x")?, x => {
+    with_dtype!(floats(x, "x")?, x => {
         call(py, None, x.len(), |watch| kernels::mean_acceleration(x, mean, scale, watch)).map(Give)
     })
 }

@@ -2,12 +2,12 @@
 
 use crate::arrays::{copied, float_rows, given, slice};
 use crate::call::call;
-use crate::each_float;
 use crate::give::{Give, Given, value_error};
 use numpy::{PyArray1, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use steelyard_kernels::rows::Rows;
 use steelyard_kernels::tokens::{self, Refusal, Scores};
+use steelyard_kernels::with_dtype;
 
 type PyScores<'py> = (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<bool>>);
 
@@ -23,7 +23,7 @@ pub fn token_scores<'py>(
 ) -> Given<PyScores<'py>> {
     let rows = float_rows(logits, "logits")?;
     let classes = slice::<i64>(targets, "targets")?;
-    let outcome = each_float!(FloatRows, rows, x => {
+    let outcome = with_dtype!(rows, x => {
         if x.count() != classes.len() {
             return Err(value_error(format!(
                 "targets: expected one a row of logits, {}; got {}", x.count(), classes.len()

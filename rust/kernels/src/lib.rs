@@ -7,8 +7,8 @@
 //! grid and a fixed reduction tree. The sign and payload of a NaN are outside the promise; where it stands
 //! is inside.
 //!
-//! The foundation ([`simd`], [`math`], [`memory`], [`grid`], [`exact`], [`random`], [`intervals`], [`clusters`])
-//! carries the rooms.
+//! The foundation ([`simd`], [`dtype`], [`math`], [`memory`], [`grid`], [`exact`], [`random`], [`intervals`],
+//! [`clusters`]) carries the rooms.
 //! A room never uses another room.
 
 #[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))))]
@@ -18,6 +18,7 @@ compile_error!(
 
 pub mod calibration;
 pub mod clusters;
+pub mod dtype;
 pub mod exact;
 pub mod grid;
 pub mod intervals;

@@ -1,71 +1,65 @@
 //! Many arrays in one call that are only read: checked first, then borrowed together.
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
-use super::{Item, data, no_array, owners};
+use super::{data, element_type, no_array, owners};
 use crate::call::no_memory;
 use crate::give::{type_error, value_error};
+use numpy::npyffi::NPY_BYTEORDER_CHAR;
 use numpy::npyffi::flags::NPY_ARRAY_C_CONTIGUOUS;
-use numpy::npyffi::{NPY_BYTEORDER_CHAR, NPY_TYPES};
-use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::ops::Range;
-use std::slice::from_raw_parts;
-use steelyard_kernels::memory;
-use steelyard_kernels::optim::TypedSlice;
-
-/// The element types of optimizer arrays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// float32
-    F32,
-    /// float64
-    F64,
-    /// bfloat16, as uint16
-    Bf16,
-    /// float16
-    F16,
-}
-
-impl Kind {
-    /// NumPy's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::F32 => "float32",
-            Kind::F64 => "float64",
-            Kind::Bf16 => "bfloat16",
-            Kind::F16 => "float16",
-        }
-    }
-
-    /// In bytes; each type is aligned to it.
-    pub(super) fn size(self) -> usize {
-        match self {
-            Kind::F64 => 8,
-            Kind::F32 => 4,
-            Kind::Bf16 | Kind::F16 => 2,
-        }
-    }
-}
+use std::slice::{from_raw_parts, from_raw_parts_mut};
+use steelyard_kernels::dtype::{Dtype, Dtypes, Listed, TypedSlice};
+use steelyard_kernels::{memory, with_dtype};
 
 /// Where the elements of a C-contiguous array lie: an address, not yet a slice.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) struct Block {
+pub(super) struct Block<K = Dtype> {
     pub(super) data: *mut u8,
     pub(super) len: usize,
-    pub(super) kind: Kind,
+    pub(super) dtype: K,
 }
 
 // SAFETY: an address, through which nothing is read or written.
-unsafe impl Send for Block {}
+unsafe impl<K: Send> Send for Block<K> {}
 // SAFETY: as above.
-unsafe impl Sync for Block {}
+unsafe impl<K: Sync> Sync for Block<K> {}
 
-impl Block {
+impl<K: Dtypes> Block<K> {
+    /// In bytes.
+    pub(super) fn size(&self) -> usize {
+        self.len * self.dtype.into().size()
+    }
+
     pub(super) fn range(&self) -> Range<usize> {
-        self.data.addr()..self.data.addr() + self.len * self.kind.size()
+        self.data.addr()..self.data.addr() + self.size()
+    }
+
+    /// The elements, of their own type: another `T` panics.
+    ///
+    /// # Safety
+    ///
+    /// The array lives for `'a`, and nothing writes it.
+    pub(super) unsafe fn shared<'a, T: Listed>(&self) -> &'a [T] {
+        assert!(self.dtype.into() == T::DTYPE, "an array is read as what it is");
+        // SAFETY: an aligned, C-contiguous array of `T`; the rest is the caller's. NumPy gives an empty array a pointer
+        // too, but not always an aligned one.
+        if self.len == 0 { &[] } else { unsafe { from_raw_parts(self.data.cast(), self.len) } }
+    }
+
+    /// The elements, of their own type, to be written: another `T` panics.
+    ///
+    /// # Safety
+    ///
+    /// The array lives for `'a`, and nothing else reads or writes it.
+    pub(super) unsafe fn exclusive<'a, T: Listed>(&self) -> &'a mut [T] {
+        assert!(self.dtype.into() == T::DTYPE, "an array is written as what it is");
+        // SAFETY: as in `shared`.
+        if self.len == 0 { &mut [] } else { unsafe { from_raw_parts_mut(self.data.cast(), self.len) } }
     }
 }
 
@@ -73,29 +67,19 @@ impl Block {
 #[derive(Clone, Copy)]
 pub(super) struct Header<'a> {
     array: &'a Bound<'a, PyUntypedArray>,
-    pub(super) kind: Kind,
+    pub(super) dtype: Dtype,
 }
 
 impl<'a> Header<'a> {
     /// `None` for other dtypes. A step asks thousands of arrays: two fields are read, and the shape is not looked at.
     #[inline]
     pub(super) fn of(array: &'a Bound<'a, PyUntypedArray>) -> Option<Self> {
-        // SAFETY: a live array has a dtype; the fields that are read of it are plain.
-        let (number, order) = unsafe {
-            let dtype = &(*(*array.as_array_ptr()).fields.descr).fields;
-            (dtype.type_num, dtype.byteorder as u8)
-        };
-        let kind = match number {
-            FLOAT => Kind::F32,
-            DOUBLE => Kind::F64,
-            HALF => Kind::F16,
-            USHORT => Kind::Bf16,
-            // Where long double is double, as on Windows, it is a type of its own all the same.
-            LONG_DOUBLE if array.dtype().itemsize() == 8 => Kind::F64,
-            _ => return None,
-        };
+        let dtype = element_type(array)?;
+        // SAFETY: a live array has a dtype, whose `byteorder` field is plain.
+        let order = unsafe { (*(*array.as_array_ptr()).fields.descr).fields.byteorder } as u8;
         let native = order == NATIVE || order == NATBYTE;
-        (native && data(array).addr().is_multiple_of(kind.size())).then_some(Header { array, kind })
+        // Every type is aligned to its size.
+        (native && data(array).addr().is_multiple_of(dtype.size())).then_some(Header { array, dtype })
     }
 
     #[inline]
@@ -109,17 +93,14 @@ impl<'a> Header<'a> {
         self.array.shape()
     }
 
+    /// Where the elements are; `None` for a type that is none of `K`.
     #[inline]
-    pub(super) fn block(self) -> Block {
-        Block { data: data(self.array), len: self.shape().iter().product(), kind: self.kind }
+    pub(super) fn block<K: Dtypes>(self) -> Option<Block<K>> {
+        let dtype = K::try_from(self.dtype).ok()?;
+        Some(Block { data: data(self.array), len: self.shape().iter().product(), dtype })
     }
 }
 
-const FLOAT: i32 = NPY_TYPES::NPY_FLOAT as i32;
-const DOUBLE: i32 = NPY_TYPES::NPY_DOUBLE as i32;
-const HALF: i32 = NPY_TYPES::NPY_HALF as i32;
-const USHORT: i32 = NPY_TYPES::NPY_USHORT as i32;
-const LONG_DOUBLE: i32 = NPY_TYPES::NPY_LONGDOUBLE as i32;
 const NATIVE: u8 = NPY_BYTEORDER_CHAR::NPY_NATIVE as u8;
 const NATBYTE: u8 = NPY_BYTEORDER_CHAR::NPY_NATBYTE as u8;
 
@@ -164,7 +145,7 @@ pub(super) fn readable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> Stri
 /// anything.
 pub fn is_plain(object: &Bound<'_, PyAny>) -> bool {
     let header = object.cast_exact::<PyUntypedArray>().ok().and_then(Header::of);
-    header.is_some_and(|header| header.has(NPY_ARRAY_C_CONTIGUOUS) && header.kind != Kind::Bf16)
+    header.is_some_and(|header| header.has(NPY_ARRAY_C_CONTIGUOUS) && header.dtype != Dtype::Bf16)
 }
 
 /// Refuses an array whose memory its owner has moved or given up since it was made.
@@ -181,15 +162,15 @@ pub(super) fn alike(
     why: &str,
 ) -> PyResult<()> {
     // Element by element: the comparison of slices is a call, and most shapes have one axis.
-    if array.kind == like.kind && array.shape().iter().eq(like.shape()) {
+    if array.dtype == like.dtype && array.shape().iter().eq(like.shape()) {
         return Ok(());
     }
     Err(value_error(format!(
         "{}: expected {} of shape {}, {why}; got {} of shape {}",
         name(),
-        like.kind.name(),
+        like.dtype.name(),
         python_shape(like.shape()),
-        array.kind.name(),
+        array.dtype.name(),
         python_shape(array.shape())
     )))
 }
@@ -228,7 +209,7 @@ impl<'py> Reads<'py> {
             let header = readable(&array, || name(index))?;
             held(header, || name(index))?;
             check(index, header)?;
-            blocks.push(header.block());
+            blocks.extend(header.block());
         }
         Ok(Reads { blocks, _arrays: arrays })
     }
@@ -240,25 +221,10 @@ impl<'py> Reads<'py> {
 }
 
 /// Borrows blocks that are only read.
-pub(super) fn borrow(blocks: &[Block]) -> PyResult<Vec<TypedSlice<'_>>> {
-    // SAFETY: each is an aligned, C-contiguous array of its kind that outlives the slice, and nothing writes it.
-    memory::collected(blocks.iter().map(|block| unsafe { shared(block) })).map_err(no_memory)
-}
-
-unsafe fn shared<'a>(block: &Block) -> TypedSlice<'a> {
-    let Block { data, len, kind } = *block;
-    // SAFETY: the caller's.
-    unsafe {
-        match kind {
-            Kind::F32 => TypedSlice::F32(typed(data, len)),
-            Kind::F64 => TypedSlice::F64(typed(data, len)),
-            Kind::Bf16 => TypedSlice::Bf16(typed(data, len)),
-            Kind::F16 => TypedSlice::F16(typed(data, len)),
-        }
-    }
-}
-
-pub(super) unsafe fn typed<'a, T: Item>(data: *mut u8, len: usize) -> &'a [T] {
-    // SAFETY: the caller's. NumPy gives an empty array a pointer too, but not always an aligned one.
-    if len == 0 { &[] } else { unsafe { from_raw_parts(data.cast(), len) } }
+pub(super) fn borrow<K: Dtypes>(blocks: &[Block<K>]) -> PyResult<Vec<TypedSlice<'_>>> {
+    let slice = |block: &Block<K>| {
+        // SAFETY: each is an array that the lender of `blocks` keeps, and nothing writes it.
+        with_dtype!(block.dtype.into(), type T => T::typed(unsafe { block.shared::<T>() }))
+    };
+    memory::collected(blocks.iter().map(slice)).map_err(no_memory)
 }

@@ -15,12 +15,15 @@ pub use fresh::{Fresh, copied, given};
 pub use owners::check_memory;
 
 use crate::give::{type_error, value_error};
+use numpy::npyffi::NPY_TYPES;
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use std::marker::PhantomData;
 use std::slice::from_raw_parts;
+use steelyard_kernels::dtype::{Dtype, Dtypes, Listed, PerType, Typed, TypedSlice};
 use steelyard_kernels::rows::Rows;
-use steelyard_kernels::simd::{Bf16, F16};
+use steelyard_kernels::simd::{Bf16, Element, F16};
+use steelyard_kernels::with_dtype;
 
 /// An element type as NumPy describes it.
 pub trait Item: Copy + Send + Sync + 'static {
@@ -100,43 +103,48 @@ pub fn slice<'a, T: Item>(object: &'a Bound<'_, PyAny>, name: &str) -> PyResult<
     Ok(unsafe { from_raw_parts(data(array).cast::<T>(), array.len()) })
 }
 
-/// The elements of a floating array; uint16 in this position is the bits of bfloat16.
-#[derive(Clone, Copy)]
-pub enum Floats<'a> {
-    /// float32
-    F32(&'a [f32]),
-    /// float64
-    F64(&'a [f64]),
-    /// bfloat16
-    Bf16(&'a [Bf16]),
-    /// float16
-    F16(&'a [F16]),
-}
-
-/// A C-contiguous floating array of any shape.
-pub fn floats<'a>(object: &'a Bound<'_, PyAny>, name: &str) -> PyResult<Floats<'a>> {
-    let array = untyped(object, name)?;
-    let dtype = array.dtype();
-    match (dtype.kind(), dtype.itemsize()) {
-        (b'f', 4) => Ok(Floats::F32(slice(object, name)?)),
-        (b'f', 8) => Ok(Floats::F64(slice(object, name)?)),
-        (b'f', 2) => Ok(Floats::F16(slice(object, name)?)),
-        (b'u', 2) => Ok(Floats::Bf16(slice(object, name)?)),
-        _ => Err(wrong_dtype(array, name, "float32, float64, float16 or bfloat16")),
+/// NumPy's number for each element type; uint16 where floats are expected is the bits of bfloat16.
+const fn number(dtype: Dtype) -> NPY_TYPES {
+    match dtype {
+        Dtype::F32 => NPY_TYPES::NPY_FLOAT,
+        Dtype::F64 => NPY_TYPES::NPY_DOUBLE,
+        Dtype::Bf16 => NPY_TYPES::NPY_USHORT,
+        Dtype::F16 => NPY_TYPES::NPY_HALF,
     }
 }
 
-/// Runs `$body` with `$x` bound to the typed slice or rows, whatever the element type.
-#[macro_export]
-macro_rules! each_float {
-    ($kind:ident, $floats:expr, $x:ident => $body:expr) => {
-        match $floats {
-            $crate::arrays::$kind::F32($x) => $body,
-            $crate::arrays::$kind::F64($x) => $body,
-            $crate::arrays::$kind::Bf16($x) => $body,
-            $crate::arrays::$kind::F16($x) => $body,
-        }
-    };
+/// The element types by NumPy's number.
+const BY_NUMBER: [Option<Dtype>; 32] = {
+    let mut found = [None; 32];
+    let mut row = 0;
+    while row < Dtype::ALL.len() {
+        found[number(Dtype::ALL[row]) as usize] = Some(Dtype::ALL[row]);
+        row += 1;
+    }
+    found
+};
+
+/// The element type of a floating array, whatever its byte order.
+#[inline]
+fn element_type(array: &Bound<'_, PyUntypedArray>) -> Option<Dtype> {
+    // SAFETY: a live array has a dtype, whose `type_num` field is plain.
+    let number = unsafe { (*(*array.as_array_ptr()).fields.descr).fields.type_num };
+    // Where long double is double, as on Windows, it is a type of its own all the same.
+    if number == NPY_TYPES::NPY_LONGDOUBLE as i32 && array.dtype().itemsize() == size_of::<f64>() {
+        return Some(Dtype::F64);
+    }
+    BY_NUMBER.get(usize::try_from(number).ok()?).copied().flatten()
+}
+
+/// The element type of an array that has to be of floats.
+fn floating(array: &Bound<'_, PyUntypedArray>, name: &str) -> PyResult<Dtype> {
+    element_type(array).ok_or_else(|| wrong_dtype(array, name, &Dtype::names()))
+}
+
+/// The elements of a C-contiguous floating array of any shape.
+pub fn floats<'a>(object: &'a Bound<'_, PyAny>, name: &str) -> PyResult<TypedSlice<'a>> {
+    let array = untyped(object, name)?;
+    with_dtype!(floating(array, name)?, type T => Ok(T::typed(slice::<T>(object, name)?)))
 }
 
 /// The rows of an array `[..., width]`: any leading shape and strides, the last axis contiguous.
@@ -174,29 +182,17 @@ impl<T: Item> Rows<T> for StridedRows<'_, T> {
     }
 }
 
-/// The rows of a floating array `[..., width]`.
-pub enum FloatRows<'a> {
-    /// float32
-    F32(StridedRows<'a, f32>),
-    /// float64
-    F64(StridedRows<'a, f64>),
-    /// bfloat16
-    Bf16(StridedRows<'a, Bf16>),
-    /// float16
-    F16(StridedRows<'a, F16>),
+/// Tables, by element type.
+pub struct Tables<'a>(PhantomData<&'a ()>);
+
+impl<'a> PerType for Tables<'a> {
+    type Of<T: Element> = StridedRows<'a, T>;
 }
 
 /// The rows of a floating array: at least one axis, the last one contiguous; nothing is copied.
-pub fn float_rows<'a>(object: &'a Bound<'_, PyAny>, name: &str) -> PyResult<FloatRows<'a>> {
+pub fn float_rows<'a>(object: &'a Bound<'_, PyAny>, name: &str) -> PyResult<Typed<Tables<'a>>> {
     let array = untyped(object, name)?;
-    let dtype = array.dtype();
-    match (dtype.kind(), dtype.itemsize()) {
-        (b'f', 4) => Ok(FloatRows::F32(rows(array, name)?)),
-        (b'f', 8) => Ok(FloatRows::F64(rows(array, name)?)),
-        (b'f', 2) => Ok(FloatRows::F16(rows(array, name)?)),
-        (b'u', 2) => Ok(FloatRows::Bf16(rows(array, name)?)),
-        _ => Err(wrong_dtype(array, name, "float32, float64, float16 or bfloat16")),
-    }
+    with_dtype!(floating(array, name)?, type T => Ok(T::typed(rows::<T>(array, name)?)))
 }
 
 fn rows<'a, T: Item>(array: &'a Bound<'_, PyUntypedArray>, name: &str) -> PyResult<StridedRows<'a, T>> {

@@ -4,10 +4,7 @@
 //! side with what it [`Reads`], before there are slices of any; a [`Claim`] makes one of each that is written.
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
-use super::Item;
-use super::blocks::{
-    AHEAD, Block, Header, Kind, Reads, alike, borrow, held, prefetch_shape, readable, typed,
-};
+use super::blocks::{AHEAD, Block, Header, Reads, alike, borrow, held, prefetch_shape, readable};
 use super::owners::TensorPlace;
 use crate::call::no_memory;
 use crate::callback::call_back;
@@ -17,84 +14,30 @@ use numpy::npyffi::flags::{NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr::copy_nonoverlapping;
-use std::slice::from_raw_parts_mut;
-use steelyard_kernels::memory;
-use steelyard_kernels::optim::{Tensor, TypedSlice, TypedSliceMut, TypedTensor};
+use steelyard_kernels::dtype::{
+    Dtype, Dtypes, Exclusive, Listed, ListedReal, PerType, RealDtype, TypedReal, TypedSlice,
+};
+use steelyard_kernels::simd::Element;
+use steelyard_kernels::{memory, with_real};
 
-/// The element types of what is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Float {
-    /// float32
-    F32,
-    /// float64
-    F64,
-}
+/// As many roles as arrays can have: a parameter and three moments.
+const MOST_ROLES: usize = 4;
 
-/// Where the elements of an array that is written lie: an address, not yet a slice.
-#[derive(Clone, Copy, PartialEq)]
-struct Target {
-    data: *mut u8,
-    len: usize,
-    float: Float,
-}
-
-// SAFETY: an address, through which nothing is read or written.
-unsafe impl Send for Target {}
-// SAFETY: as above.
-unsafe impl Sync for Target {}
-
-impl Target {
-    /// None for arrays of other types.
-    #[inline]
-    fn of(header: Header<'_>) -> Option<Self> {
-        let float = match header.kind {
-            Kind::F32 => Float::F32,
-            Kind::F64 => Float::F64,
-            Kind::Bf16 | Kind::F16 => return None,
-        };
-        let Block { data, len, .. } = header.block();
-        Some(Target { data, len, float })
-    }
-
-    fn range(&self) -> Range<usize> {
-        let size = match self.float {
-            Float::F32 => 4,
-            Float::F64 => 8,
-        };
-        self.data.addr()..self.data.addr() + self.len * size
-    }
-
-    unsafe fn shared<'a>(&self) -> TypedSlice<'a> {
-        // SAFETY: the caller's.
-        unsafe {
-            match self.float {
-                Float::F32 => TypedSlice::F32(typed(self.data, self.len)),
-                Float::F64 => TypedSlice::F64(typed(self.data, self.len)),
-            }
-        }
-    }
-
-    unsafe fn exclusive<'a>(&self) -> TypedSliceMut<'a> {
-        // SAFETY: the caller's.
-        unsafe {
-            match self.float {
-                Float::F32 => TypedSliceMut::F32(typed_mut(self)),
-                Float::F64 => TypedSliceMut::F64(typed_mut(self)),
-            }
-        }
-    }
-}
-
-/// An array that will be written, and where: float32 or float64, and writeable.
-fn writable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyResult<(Header<'a>, Target)> {
+/// An array that will be written, and where: of one of the types `K`, and writeable.
+fn writable<'a, K: Dtypes>(
+    object: &'a Bound<'_, PyAny>,
+    name: impl Fn() -> String,
+) -> PyResult<(Header<'a>, Block<K>)> {
     let header = readable(object, &name)?;
-    let Some(target) = Target::of(header) else {
+    let Some(target) = header.block() else {
         return Err(type_error(format!(
-            "{}: expected float32 or float64 to write to; got {}",
+            "{}: expected {} to write to; got {}",
             name(),
-            header.kind.name()
+            K::names(),
+            header.dtype.name()
         )));
     };
     if !header.has(NPY_ARRAY_WRITEABLE) {
@@ -118,23 +61,22 @@ fn overlap(array: &str, other: &str, fix: &str) -> PyErr {
 /// [`Written::beside`] ask for it again, and take what has moved. The others belong to whoever made this, and nobody
 /// else may have them. No Python code may run between the last check and the end of the slices, but for the answers of
 /// those whom views belong to.
-pub struct Written {
+pub struct Written<K> {
     rows: usize,
     arrays: Vec<Py<PyAny>>,
     /// The tensors whose memory arrays of the first role are, by row.
     tensors: Vec<(usize, TensorPlace)>,
-    places: Places,
+    places: Places<K>,
 }
 
 /// Where the arrays are.
-#[derive(Default)]
-struct Places {
-    targets: Vec<Target>,
+struct Places<K> {
+    targets: Vec<Block<K>>,
     /// The targets by address, with their positions.
     sorted: Vec<(Range<usize>, usize)>,
 }
 
-impl Written {
+impl<K: Dtypes> Written<K> {
     /// Checks all of them; `rows` is the length of a role's list. Where `given` is not the array at that position, it
     /// is the torch tensor whose memory the array is.
     pub fn new(
@@ -149,13 +91,14 @@ impl Written {
         for (index, (given, _)) in tensors {
             memory::push(&mut places, (index, TensorPlace::new(given.bind(py))?)).map_err(no_memory)?;
         }
-        let mut written = Written { rows, arrays, tensors: places, places: Places::default() };
+        let nowhere = Places { targets: Vec::new(), sorted: Vec::new() };
+        let mut written = Written { rows, arrays, tensors: places, places: nowhere };
         written.places = written.look(py, &name)?;
         Ok(written)
     }
 
     /// Looks at every array anew: where it is, whether it may be written, and that none overlaps another.
-    fn look(&self, py: Python<'_>, name: &impl Fn(usize) -> String) -> PyResult<Places> {
+    fn look(&self, py: Python<'_>, name: &impl Fn(usize) -> String) -> PyResult<Places<K>> {
         let mut headers: Vec<Header<'_>> = memory::with_capacity(self.arrays.len()).map_err(no_memory)?;
         let mut targets = memory::with_capacity(self.arrays.len()).map_err(no_memory)?;
         for (index, array) in self.arrays.iter().enumerate() {
@@ -171,7 +114,7 @@ impl Written {
                 return Err(moving(&name(*index)));
             }
         }
-        let ranges = targets.iter().map(Target::range).zip(0..);
+        let ranges = targets.iter().map(Block::range).zip(0..);
         let mut sorted =
             memory::gathered(ranges.filter(|(range, _)| !range.is_empty())).map_err(no_memory)?;
         sorted.sort_unstable_by_key(|(range, position)| (range.start, *position));
@@ -200,7 +143,7 @@ impl Written {
         for &(position, row) in &moved {
             let array = again(row)?;
             let tensor = self.tensors[position].1.again(py)?;
-            let (header, _) = writable(array.bind(py), || name(row))?;
+            let (header, _) = writable::<K>(array.bind(py), || name(row))?;
             self.like_its_moments(py, row, header, &name)?;
             (self.arrays[row], self.tensors[position].1) = (array, tensor);
         }
@@ -240,7 +183,7 @@ impl Written {
         arrays: Bound<'py, PyTuple>,
         name: impl Fn(usize) -> String,
         read_name: impl Fn(usize) -> String,
-    ) -> PyResult<Operands<'w, 'py>> {
+    ) -> PyResult<Operands<'w, 'py, K>> {
         let py = arrays.py();
         if arrays.len() != self.rows {
             let message = format!(
@@ -256,7 +199,7 @@ impl Written {
             return Ok(Operands { reads: reads?, written: self });
         }
         for row in 0..self.rows {
-            let (header, _) = writable(self.arrays[row].bind(py), || name(row))?;
+            let (header, _) = writable::<K>(self.arrays[row].bind(py), || name(row))?;
             self.like_its_moments(py, row, header, &name)?;
         }
         self.places = self.look(py, &name)?;
@@ -284,7 +227,7 @@ impl Written {
                 return Err(moving(&name(row)));
             };
             alike(read, param, || read_name(row), "like the parameter")?;
-            match self.hit(&read.block().range(), &mut place) {
+            match read.block::<Dtype>().and_then(|read| self.hit(&read.range(), &mut place)) {
                 Some(hit) => Err(overlap(&name(hit), &read_name(row), "")),
                 None => Ok(()),
             }
@@ -303,7 +246,7 @@ impl Written {
         let header = array.cast::<PyUntypedArray>().ok().and_then(Header::of);
         let same = |header: &Header<'_>| {
             header.has(NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_WRITEABLE)
-                && Target::of(*header) == Some(self.places.targets[index])
+                && header.block() == Some(self.places.targets[index])
         };
         let Some(header) = header.filter(same) else { return Ok(None) };
         // Tensors were asked already.
@@ -315,23 +258,14 @@ impl Written {
 
     /// All of them, borrowed to be read.
     pub fn reads(&self) -> PyResult<Vec<TypedSlice<'_>>> {
-        // SAFETY: each is an aligned, C-contiguous array of its type that `arrays` keeps, and `self` is borrowed.
-        let slices = self.places.targets.iter().map(|target| unsafe { target.shared() });
-        memory::collected(slices).map_err(no_memory)
+        borrow(&self.places.targets)
     }
 
-    /// All of them, borrowed to be written, looked at once more.
-    pub fn slices(
-        &mut self,
-        py: Python<'_>,
-        name: impl Fn(usize) -> String,
-    ) -> PyResult<Vec<TypedSliceMut<'_>>> {
+    /// All of them, looked at once more, to be borrowed to be written.
+    fn targets(&mut self, py: Python<'_>, name: impl Fn(usize) -> String) -> PyResult<&[Block<K>]> {
         self.take(py, |index| Err(moving(&name(index))), &name)?;
         self.places = self.look(py, &name)?;
-        // SAFETY: each is an aligned, C-contiguous, writeable array of its type that `arrays` keeps, and overlaps no
-        // other; each becomes a slice once, while `self` is borrowed.
-        let slices = self.places.targets.iter().map(|target| unsafe { target.exclusive() });
-        memory::collected(slices).map_err(no_memory)
+        Ok(&self.places.targets)
     }
 
     /// Copies of the arrays of every role but the first, role by role.
@@ -351,7 +285,7 @@ impl Written {
         &'w mut self,
         arrays: Bound<'py, PyTuple>,
         name: impl Fn(usize) -> String,
-    ) -> PyResult<Loads<'w, 'py>> {
+    ) -> PyResult<Loads<'w, 'py, K>> {
         let py = arrays.py();
         let own = &self.arrays[self.rows..];
         if arrays.len() != own.len() {
@@ -384,103 +318,143 @@ fn moving(name: &str) -> PyErr {
     ))
 }
 
+impl Written<RealDtype> {
+    /// All of them, borrowed to be written, looked at once more.
+    pub fn slices(
+        &mut self,
+        py: Python<'_>,
+        name: impl Fn(usize) -> String,
+    ) -> PyResult<Vec<TypedReal<Exclusive<'_>>>> {
+        let slice = |target: &Block<RealDtype>| {
+            // SAFETY: each is a writeable array that `arrays` keeps, and overlaps no other; each becomes a slice once,
+            // while `self` is borrowed.
+            with_real!(target.dtype, type T => T::typed_real(unsafe { target.exclusive::<T>() }))
+        };
+        memory::collected(self.targets(py, name)?.iter().map(slice)).map_err(no_memory)
+    }
+}
+
 /// What is written and what is read beside it, checked together.
-pub struct Operands<'w, 'py> {
-    written: &'w mut Written,
+pub struct Operands<'w, 'py, K> {
+    written: &'w mut Written<K>,
     reads: Reads<'py>,
 }
 
-impl Operands<'_, '_> {
+impl<K: Dtypes> Operands<'_, '_, K> {
     /// The right to make slices of all.
-    pub fn claim(&mut self) -> Claim<'_> {
+    pub fn claim(&mut self) -> Claim<'_, K> {
         let Written { rows, places, .. } = &*self.written;
         Claim { rows: *rows, written: &places.targets, reads: &self.reads.blocks }
     }
 }
 
 /// Blocks of which the written ones overlap nothing: these may become slices, once.
-pub struct Claim<'a> {
+pub struct Claim<'a, K> {
     rows: usize,
-    written: &'a [Target],
+    written: &'a [Block<K>],
     reads: &'a [Block],
 }
 
-impl<'a> Claim<'a> {
+/// The slices of a row: the one that is read, and those that are written, by role.
+pub struct Row<'a, T> {
+    pub read: &'a [T],
+    pub written: [Option<&'a mut [T]>; MOST_ROLES],
+}
+
+/// Rows, by element type.
+pub struct Rows<'a>(PhantomData<&'a ()>);
+
+impl<'a> PerType for Rows<'a> {
+    type Of<T: Element> = Row<'a, T>;
+}
+
+impl<'a> Claim<'a, RealDtype> {
     /// What is read.
     pub fn reads(&self) -> PyResult<Vec<TypedSlice<'a>>> {
         borrow(self.reads)
     }
 
     /// The element types of the first role's arrays that occur.
-    pub fn floats(&self) -> impl Iterator<Item = Float> + use<'_, 'a> {
-        let occurs = |float: &Float| self.written[..self.rows].iter().any(|target| target.float == *float);
-        [Float::F32, Float::F64].into_iter().filter(occurs)
+    pub fn dtypes(&self) -> impl Iterator<Item = RealDtype> + use<'_, 'a> {
+        let occurs =
+            |dtype: &RealDtype| self.written[..self.rows].iter().any(|target| target.dtype == *dtype);
+        RealDtype::ALL.iter().copied().filter(occurs)
     }
 
-    /// For each row what is read as the gradient, and what is written as the parameter and its moments.
-    pub fn tensors(self) -> impl Iterator<Item = TypedTensor<'a>> + use<'a> {
+    /// The slices of every row, which all have the type of the first role's array.
+    pub fn slices(self) -> impl Iterator<Item = TypedReal<Rows<'a>>> + use<'a> {
         let Claim { rows, written, reads } = self;
-        let (first, others) = written.split_at(rows);
-        reads.iter().zip(first).enumerate().map(move |(row, (read, param))| {
-            let moments = [0, 1, 2].map(|role| others.get(role * rows + row));
-            // SAFETY: every target was found to be an aligned, C-contiguous, writeable array that lives for 'a and
-            // overlaps nothing else, and each becomes a slice once: the claim, of which there is one while the arrays
-            // are borrowed, is used up. What is read, and the moments, have the parameter's type and length.
-            unsafe {
-                match param.float {
-                    Float::F32 => TypedTensor::F32(tensor(read, param, moments)),
-                    Float::F64 => TypedTensor::F64(tensor(read, param, moments)),
-                }
-            }
+        reads.iter().zip(&written[..rows]).enumerate().map(move |(row, (read, first))| {
+            let targets = std::array::from_fn(|role| written.get(role * rows + row));
+            // SAFETY: every target was found to be a writeable array that lives for 'a and overlaps nothing else, and
+            // each becomes a slice once: the claim, of which there is one while the arrays are borrowed, is used up.
+            with_real!(first.dtype, type T => T::typed_real(unsafe { slices_of::<T>(read, targets) }))
         })
     }
 }
 
-/// The caller promises that all are of type `T`, of one length, and what `Claim::tensors` says of them.
-unsafe fn tensor<'a, T: Item>(read: &Block, param: &Target, moments: [Option<&Target>; 3]) -> Tensor<'a, T> {
+/// # Safety
+///
+/// What [`Claim::slices`] says of the targets.
+unsafe fn slices_of<'a, T: Listed>(
+    read: &Block,
+    targets: [Option<&Block<RealDtype>>; MOST_ROLES],
+) -> Row<'a, T> {
     // SAFETY: the caller's.
-    let [exp_avg, exp_avg_sq, max_exp_avg_sq] =
-        moments.map(|target| target.map(|target| unsafe { typed_mut(target) }));
-    // SAFETY: the caller's.
-    let (param, grad) = unsafe { (typed_mut(param), typed(read.data, read.len)) };
-    // A plan has both moments; an empty one would do nothing.
-    let (exp_avg, exp_avg_sq) = (exp_avg.unwrap_or_default(), exp_avg_sq.unwrap_or_default());
-    Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq }
+    unsafe {
+        Row { read: read.shared(), written: targets.map(|target| target.map(|target| target.exclusive())) }
+    }
 }
 
 /// Saved moments beside the arrays that they are to be copied into.
-pub struct Loads<'w, 'py> {
-    written: &'w mut Written,
+pub struct Loads<'w, 'py, K> {
+    written: &'w mut Written<K>,
     reads: Reads<'py>,
 }
 
-impl Loads<'_, '_> {
+impl<K: Dtypes> Loads<'_, '_, K> {
     /// What is to be copied, role by role, and the right to copy it.
-    pub fn claim(&mut self) -> PyResult<(Vec<TypedSlice<'_>>, Copies<'_>)> {
+    pub fn claim(&mut self) -> Copies<'_, K> {
         let Written { rows, places, .. } = &*self.written;
-        let copies = Copies { from: &self.reads.blocks, to: &places.targets[*rows..] };
-        Ok((self.reads.slices()?, copies))
+        Copies { rows: *rows, from: &self.reads.blocks, to: &places.targets[*rows..] }
     }
 }
 
 /// Memory to be copied: pairs of one type and length.
-pub struct Copies<'a> {
+pub struct Copies<'a, K> {
+    rows: usize,
     from: &'a [Block],
-    to: &'a [Target],
+    to: &'a [Block<K>],
 }
 
-impl Copies<'_> {
+/// What is to be copied into the arrays of one row: one slice per role but the first.
+pub struct Columns<'a>(PhantomData<&'a ()>);
+
+impl<'a> PerType for Columns<'a> {
+    type Of<T: Element> = [Option<&'a [T]>; MOST_ROLES - 1];
+}
+
+impl<'a> Copies<'a, RealDtype> {
+    /// How many arrays there are to copy, role by role.
+    pub fn len(&self) -> usize {
+        self.from.len()
+    }
+
+    /// What is to be copied in one row.
+    pub fn row(&self, row: usize) -> TypedReal<Columns<'a>> {
+        let blocks: [_; MOST_ROLES - 1] = std::array::from_fn(|role| self.from.get(role * self.rows + row));
+        with_real!(self.to[row].dtype, type T => {
+            // SAFETY: each is an array that lives for 'a and that nothing writes.
+            T::typed_real(blocks.map(|block| block.map(|block| unsafe { block.shared::<T>() })))
+        })
+    }
+
     /// Copies all of it.
     pub fn make(self) {
         for (from, to) in self.from.iter().zip(self.to) {
             // SAFETY: both live for 'a, and the two have one type and length; `to` belongs to the optimizer alone, so
             // what is read lies elsewhere.
-            unsafe { copy_nonoverlapping(from.data, to.data, from.len * from.kind.size()) };
+            unsafe { copy_nonoverlapping(from.data, to.data, from.size()) };
         }
     }
-}
-
-unsafe fn typed_mut<'a, T: Item>(target: &Target) -> &'a mut [T] {
-    // SAFETY: the caller's.
-    if target.len == 0 { &mut [] } else { unsafe { from_raw_parts_mut(target.data.cast(), target.len) } }
 }

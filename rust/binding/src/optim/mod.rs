@@ -12,9 +12,10 @@ use crate::take::{listed, named};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
+use steelyard_kernels::dtype::{RealDtype, TypedSlice};
 use steelyard_kernels::grid::{Stopped, Watch};
 use steelyard_kernels::memory;
-use steelyard_kernels::optim::{self, Clip, NonFinite, Scaled, Schedule, TypedSlice};
+use steelyard_kernels::optim::{self, Clip, NonFinite, Scaled, Schedule};
 
 pub use plan::{AdamWPlan, check_eps};
 
@@ -114,7 +115,7 @@ pub fn clip_in_place(
     let (given, arrays, names) = (listed::<Py<PyAny>>(given)?, listed(arrays)?, listed::<String>(names)?);
     let name = |index| name(&names, index);
     let tell = Tell::of(py, tell)?;
-    let mut written = Written::new(py, arrays.len(), arrays, &given, name)?;
+    let mut written = Written::<RealDtype>::new(py, arrays.len(), arrays, &given, name)?;
     let reads = written.reads()?;
     let (scaled, bad) = call(py, None, reads.len(), move |watch| {
         let scaled = optim::sum_of_squares(&reads, &mut *watch)?;

@@ -1,7 +1,7 @@
 //! An optimizer's arrays, held between steps: asked for again at each, updated in one call, counted in it.
 
 use super::{Tell, counted, name, nonfinite};
-use crate::arrays::written::{Float, Written};
+use crate::arrays::written::{Copies, Rows, Written};
 use crate::call::{call_quick, no_memory};
 use crate::callback::call_with;
 use crate::give::{Give, Given, runtime_error, value_error};
@@ -11,9 +11,10 @@ use pyo3::types::PyTuple;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
+use steelyard_kernels::dtype::{Dtype, ListedReal, RealDtype, TypedReal};
 use steelyard_kernels::grid::{Process, unwatched};
-use steelyard_kernels::memory;
-use steelyard_kernels::optim::{self, Clip, Damage, Hyper, Moment, TypedSlice, Unfit};
+use steelyard_kernels::optim::{self, Clip, Damage, Hyper, Moment, Tensor, TypedTensor, Unfit};
+use steelyard_kernels::{memory, with_real};
 
 /// The arrays that an optimizer writes, by role: parameters first, then one list a moment.
 const ROLES: [&str; 4] = ["params", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
@@ -27,7 +28,7 @@ const ROLES: [&str; 4] = ["params", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
 pub struct AdamWPlan {
     paths: Vec<String>,
     /// Locked while a step runs: two threads must not write the same arrays.
-    written: Mutex<Written>,
+    written: Mutex<Written<RealDtype>>,
     steps: AtomicU64,
     // These three are locked for a moment, and never without the interpreter: no fork can find them so.
     /// The process that has a thread inside `written`.
@@ -151,14 +152,14 @@ impl AdamWPlan {
             written.beside(grads, written_name, |index| format!("grads{}", self.paths[index]))?;
         let claim = operands.claim();
         let hyper = Hyper { lr, beta1, beta2, eps, weight_decay, clip: Clip::NONE, maximize, step };
-        if let Some(refusal) = claim.floats().find_map(|float| unfit(&hyper, float)) {
+        if let Some(refusal) = claim.dtypes().find_map(|dtype| unfit(&hyper, dtype)) {
             return Err(refusal);
         }
         let gradients = claim.reads()?;
         let (norm, factor, bad, overflow, applied) = call_quick(py, move || {
             let mut hyper = hyper;
             if !scan {
-                optim::adamw(claim.tensors(), &hyper)?;
+                optim::adamw(claim.slices().map(tensor), &hyper)?;
                 return Ok((None, 1.0, None, false, true));
             }
             let scaled = unwatched(optim::sum_of_squares(&gradients, &mut |_| true))?;
@@ -168,14 +169,14 @@ impl AdamWPlan {
             let mut bad = unwatched(nonfinite(&gradients, scaled, &mut |_| true))?;
             let mut overflow = false;
             if stop_nonfinite && bad.is_none() && optim::may_overflow(norm, &hyper) {
-                let tensors = memory::gathered(claim.tensors())?;
+                let tensors = memory::gathered(claim.slices().map(tensor))?;
                 bad = optim::count_overflow(&tensors, &hyper)?;
                 overflow = bad.is_some();
                 if !overflow {
                     optim::adamw(tensors, &hyper)?;
                 }
             } else if !stop_nonfinite || bad.is_none() {
-                optim::adamw(claim.tensors(), &hyper)?;
+                optim::adamw(claim.slices().map(tensor), &hyper)?;
             }
             Ok((Some(norm), factor, bad, overflow, !stop_nonfinite || bad.is_none()))
         })?;
@@ -213,10 +214,10 @@ impl AdamWPlan {
         let (py, names) = (moments.py(), listed::<String>(names)?);
         let mut entered = self.wait(py)?;
         let mut loads = entered.written.loads(moments, |index| name(&names, index))?;
-        let (values, copies) = loads.claim()?;
+        let copies = loads.claim();
         let rows = self.paths.len();
         let found = call_quick(py, move || {
-            let found = damaged(&values, rows, steps == 0, any_value);
+            let found = damaged(&copies, rows, steps == 0, any_value);
             if found.is_none() {
                 copies.make();
             }
@@ -234,7 +235,7 @@ impl AdamWPlan {
 
 /// Whoever holds this is alone with the arrays.
 struct Entered<'a> {
-    written: MutexGuard<'a, Written>,
+    written: MutexGuard<'a, Written<RealDtype>>,
     inside: &'a Mutex<Option<Process>>,
 }
 
@@ -288,12 +289,9 @@ fn another_thread() -> PyErr {
 }
 
 /// The sentence for options that elements of this type cannot be updated with.
-fn unfit(hyper: &Hyper, float: Float) -> Option<PyErr> {
-    let (name, found) = match float {
-        Float::F32 => ("float32", hyper.unfit::<f32>()),
-        Float::F64 => ("float64", hyper.unfit::<f64>()),
-    };
-    let sentence = match found? {
+fn unfit(hyper: &Hyper, dtype: RealDtype) -> Option<PyErr> {
+    let name = Dtype::from(dtype).name();
+    let sentence = match with_real!(dtype, type T => hyper.unfit::<T>())? {
         Unfit::Eps => format!(
             "eps: expected more than 0 in {name}, the parameters' type; got {}{}: an element without a gradient \
              would become NaN",
@@ -316,21 +314,33 @@ fn unfit(hyper: &Hyper, float: Float) -> Option<PyErr> {
 pub fn check_eps(eps: f64, float32: bool) -> PyResult<()> {
     let (lr, beta1, beta2, weight_decay) = (0.0, 0.0, 0.0, 0.0);
     let hyper = Hyper { lr, beta1, beta2, eps, weight_decay, clip: Clip::NONE, maximize: false, step: 1 };
-    unfit(&hyper, if float32 { Float::F32 } else { Float::F64 }).map_or(Ok(()), Err)
+    unfit(&hyper, if float32 { RealDtype::F32 } else { RealDtype::F64 }).map_or(Ok(()), Err)
+}
+
+/// The slices of a row as the kernel has them.
+fn tensor(row: TypedReal<Rows<'_>>) -> TypedTensor<'_> {
+    with_real!(row, row: T => {
+        let [param, exp_avg, exp_avg_sq, max_exp_avg_sq] = row.written;
+        // A plan has all of these in every row.
+        let [param, exp_avg, exp_avg_sq] = [param, exp_avg, exp_avg_sq].map(Option::unwrap_or_default);
+        T::typed_real(Tensor { param, grad: row.read, exp_avg, exp_avg_sq, max_exp_avg_sq })
+    })
 }
 
 /// The first saved element that no step can have made: the position of its array, its own, and what is wrong.
 fn damaged(
-    moments: &[TypedSlice<'_>],
+    moments: &Copies<'_, RealDtype>,
     rows: usize,
     fresh: bool,
     any_value: bool,
 ) -> Option<(usize, usize, Damage)> {
     const MOMENTS: [Moment; 3] = [Moment::First, Moment::Second, Moment::Largest];
-    moments.iter().enumerate().find_map(|(index, &values)| {
-        let moment = MOMENTS[index / rows];
-        let second = (moment == Moment::Largest).then(|| moments[index - rows]);
-        let (element, damage) = optim::damage(moment, values, second, fresh, any_value)?;
+    (0..moments.len()).find_map(|index| {
+        let (role, row) = (index / rows, index % rows);
+        let (element, damage) = with_real!(moments.row(row), x => {
+            let second = if MOMENTS[role] == Moment::Largest { x[1] } else { None };
+            optim::damage(MOMENTS[role], x[role].unwrap_or_default(), second, fresh, any_value)
+        })?;
         Some((index, element, damage))
     })
 }

@@ -19,10 +19,13 @@
 
 use super::norm::{Clip, NonFinite};
 use super::units::Units;
+use crate::dtype::{ListedReal, PerType, TypedReal};
 use crate::grid::{CHUNK, chunk, chunks, map_chunks, unwatched, write_chunks};
 use crate::math;
 use crate::memory::NoMemory;
-use crate::simd::{Isa, Kernel, Real, dispatch, scalar, standard};
+use crate::simd::{Element, Isa, Kernel, Real, dispatch, scalar, standard};
+use crate::with_real;
+use std::marker::PhantomData;
 
 /// What one step needs to know besides the arrays.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -136,13 +139,15 @@ pub struct Tensor<'a, T> {
     pub max_exp_avg_sq: Option<&'a mut [T]>,
 }
 
-/// A tensor of either type.
-pub enum TypedTensor<'a> {
-    /// float32
-    F32(Tensor<'a, f32>),
-    /// float64
-    F64(Tensor<'a, f64>),
+/// Tensors, by element type.
+pub struct Tensors<'a>(PhantomData<&'a ()>);
+
+impl<'a> PerType for Tensors<'a> {
+    type Of<T: Element> = Tensor<'a, T>;
 }
+
+/// A tensor of a type that a step can be made in.
+pub type TypedTensor<'a> = TypedReal<Tensors<'a>>;
 
 impl<'a, T> Tensor<'a, T> {
     /// The tensor's spans of at most a chunk: itself, most often.
@@ -156,22 +161,6 @@ impl<'a, T> Tensor<'a, T> {
         for ((param, grad), (exp_avg, exp_avg_sq)) in parts.zip(moments) {
             let max_exp_avg_sq = largest.as_mut().and_then(Iterator::next);
             take(Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq });
-        }
-    }
-}
-
-impl<'a> TypedTensor<'a> {
-    fn len(&self) -> usize {
-        match self {
-            TypedTensor::F32(x) => x.param.len(),
-            TypedTensor::F64(x) => x.param.len(),
-        }
-    }
-
-    fn spans(self, mut take: impl FnMut(TypedTensor<'a>)) {
-        match self {
-            TypedTensor::F32(x) => x.spans(|span| take(TypedTensor::F32(span))),
-            TypedTensor::F64(x) => x.spans(|span| take(TypedTensor::F64(span))),
         }
     }
 }
@@ -246,9 +235,9 @@ fn larger_or_nan<T: Real>(largest: T, v: T) -> T {
 /// begun.
 pub fn adamw<'a>(tensors: impl IntoIterator<Item = TypedTensor<'a>>, hyper: &Hyper) -> Result<(), NoMemory> {
     let (single, double) = (hyper.scalars::<f32>(), hyper.scalars::<f64>());
-    let mut units = Units::new(CHUNK);
+    let mut units: Units<TypedTensor<'_>> = Units::new(CHUNK);
     for tensor in tensors {
-        tensor.spans(|span| units.push(span.len(), span));
+        with_real!(tensor, x: T => x.spans(|span| units.push(span.param.len(), T::typed_real(span))));
     }
     let bytes = units.elements() * 28;
     write_chunks(units.finish()?, bytes, |_, spans| dispatch(Update { spans, single, double }))?;

@@ -9,9 +9,11 @@
 //! 1e-12 for 1e8 elements.
 
 use super::units::{Units, units};
+use crate::dtype::{Exclusive, ListedReal, TypedReal, TypedSlice};
 use crate::grid::{CHUNK, Pace, Stopped, Watch, chunk, chunks, map_chunks, write_chunks};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Bf16, Element, F16, Isa, Kernel, Real, dispatch, padded, scalar, standard, tree64};
+use crate::{with_dtype, with_real};
 
 const LANES: usize = 32;
 
@@ -58,74 +60,43 @@ impl Scaled {
     }
 }
 
-/// An array of any type that gradients have.
-#[derive(Clone, Copy)]
-pub enum TypedSlice<'a> {
-    /// float32
-    F32(&'a [f32]),
-    /// float64
-    F64(&'a [f64]),
-    /// bfloat16
-    Bf16(&'a [Bf16]),
-    /// float16
-    F16(&'a [F16]),
+/// The sum of squares of a span: exact squares where the type's fit into f64, scaled ones where they may not.
+trait SumOfSquares: Element {
+    fn sum_of_squares<I: Isa>(x: &[Self]) -> Scaled;
 }
 
-impl<'a> TypedSlice<'a> {
-    fn len(self) -> usize {
-        match self {
-            TypedSlice::F32(x) => x.len(),
-            TypedSlice::F64(x) => x.len(),
-            TypedSlice::Bf16(x) => x.len(),
-            TypedSlice::F16(x) => x.len(),
-        }
-    }
-
-    fn part(self, index: usize) -> TypedSlice<'a> {
-        let range = chunk(index, self.len(), CHUNK);
-        match self {
-            TypedSlice::F32(x) => TypedSlice::F32(&x[range]),
-            TypedSlice::F64(x) => TypedSlice::F64(&x[range]),
-            TypedSlice::Bf16(x) => TypedSlice::Bf16(&x[range]),
-            TypedSlice::F16(x) => TypedSlice::F16(&x[range]),
-        }
-    }
-
-    fn bytes(self) -> usize {
-        match self {
-            TypedSlice::F32(x) => size_of_val(x),
-            TypedSlice::F64(x) => size_of_val(x),
-            TypedSlice::Bf16(x) => size_of_val(x),
-            TypedSlice::F16(x) => size_of_val(x),
-        }
-    }
-
-    #[inline(always)]
-    fn squares<I: Isa>(self) -> Scaled {
-        match self {
-            TypedSlice::F32(x) => Scaled { sum: Squares { x, scale: 1.0 }.run::<I>(), exponent: 0 },
-            TypedSlice::Bf16(x) => Scaled { sum: Squares { x, scale: 1.0 }.run::<I>(), exponent: 0 },
-            TypedSlice::F16(x) => Scaled { sum: Squares { x, scale: 1.0 }.run::<I>(), exponent: 0 },
-            TypedSlice::F64(x) => {
-                let exponent = Exponent { x }.run::<I>();
-                Scaled { sum: Squares { x, scale: exp2i(-exponent) }.run::<I>(), exponent }
+macro_rules! exact_squares {
+    ($($t:ty),*) => {
+        $(impl SumOfSquares for $t {
+            #[inline(always)]
+            fn sum_of_squares<I: Isa>(x: &[Self]) -> Scaled {
+                Scaled { sum: Squares { x, scale: 1.0 }.run::<I>(), exponent: 0 }
             }
-        }
+        })*
+    };
+}
+exact_squares!(f32, Bf16, F16);
+
+impl SumOfSquares for f64 {
+    #[inline(always)]
+    fn sum_of_squares<I: Isa>(x: &[f64]) -> Scaled {
+        let exponent = Exponent { x }.run::<I>();
+        Scaled { sum: Squares { x, scale: exp2i(-exponent) }.run::<I>(), exponent }
     }
 }
 
 /// A unit of the work: the sum of squares of each of its spans.
-struct UnitSquares<'a> {
-    spans: &'a [TypedSlice<'a>],
+struct UnitSquares<'a, 'x> {
+    spans: &'a [TypedSlice<'x>],
     sums: &'a mut [Scaled],
 }
 
-impl Kernel for UnitSquares<'_> {
+impl Kernel for UnitSquares<'_, '_> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
         for (sum, span) in self.sums.iter_mut().zip(self.spans) {
-            *sum = span.squares::<I>();
+            *sum = with_dtype!(*span, x: T => T::sum_of_squares::<I>(x));
         }
     }
 }
@@ -206,7 +177,10 @@ fn larger(largest: &mut [f64; LANES], block: &[f64; LANES]) {
 
 /// The sum of squares of all elements of all arrays, folded in the order of the arrays.
 pub fn sum_of_squares(arrays: &[TypedSlice<'_>], watch: Watch<'_>) -> Result<Scaled, Stopped> {
-    let spans = arrays.iter().flat_map(|&array| (0..chunks(array.len(), CHUNK)).map(move |i| array.part(i)));
+    let spans = arrays.iter().flat_map(|&array| {
+        let n = array.len();
+        (0..chunks(n, CHUNK)).map(move |i| array.part(chunk(i, n, CHUNK)))
+    });
     let units = units(spans, |span| span.len(), CHUNK)?;
     let bytes = arrays.iter().map(|array| array.bytes()).sum();
     let partial = |i: usize| {
@@ -305,12 +279,7 @@ pub fn count_nonfinite(arrays: &[TypedSlice<'_>], watch: Watch<'_>) -> Result<Op
     let mut pace = Pace::new(watch);
     let mut found: Option<NonFinite> = None;
     for (array, &slice) in arrays.iter().enumerate() {
-        let (count, first) = match slice {
-            TypedSlice::F32(x) => count_in(x, &mut pace),
-            TypedSlice::F64(x) => count_in(x, &mut pace),
-            TypedSlice::Bf16(x) => count_in(x, &mut pace),
-            TypedSlice::F16(x) => count_in(x, &mut pace),
-        }?;
+        let (count, first) = with_dtype!(slice, x => count_in(x, &mut pace))?;
         if let Some(element) = first {
             let known = found.get_or_insert(NonFinite { count: 0, array, element });
             known.count += count;
@@ -334,12 +303,7 @@ fn count_in<T: Element>(x: &[T], pace: &mut Pace<'_>) -> Result<(usize, Option<u
 }
 
 /// An array that clipping writes to.
-pub enum TypedSliceMut<'a> {
-    /// float32
-    F32(&'a mut [f32]),
-    /// float64
-    F64(&'a mut [f64]),
-}
+pub type TypedSliceMut<'a> = TypedReal<Exclusive<'a>>;
 
 struct ScaleBy<'a, T> {
     x: &'a mut [T],
@@ -357,40 +321,19 @@ impl<T: Real> Kernel for ScaleBy<'_, T> {
     }
 }
 
-impl<'a> TypedSliceMut<'a> {
-    fn len(&self) -> usize {
-        match self {
-            TypedSliceMut::F32(x) => x.len(),
-            TypedSliceMut::F64(x) => x.len(),
-        }
-    }
-
-    fn spans(self, take: impl FnMut(TypedSliceMut<'a>)) {
-        match self {
-            TypedSliceMut::F32(x) => x.chunks_mut(CHUNK).map(TypedSliceMut::F32).for_each(take),
-            TypedSliceMut::F64(x) => x.chunks_mut(CHUNK).map(TypedSliceMut::F64).for_each(take),
-        }
-    }
-
-    fn scale(self, clip: Clip) {
-        match self {
-            TypedSliceMut::F32(x) => dispatch(ScaleBy { x, factors: clip.factors() }),
-            TypedSliceMut::F64(x) => dispatch(ScaleBy { x, factors: clip.factors() }),
-        }
-    }
-}
-
 /// Multiplies every element of every array by what `clip` says, rounded to the array's type first: by two factors where one
 /// would be subnormal.
 pub fn scale_in_place(arrays: Vec<TypedSliceMut<'_>>, clip: Clip) -> Result<(), NoMemory> {
-    let bytes = arrays.iter().map(|array| array.len() * 8).sum();
-    let mut units = Units::new(CHUNK);
+    let mut units: Units<TypedSliceMut<'_>> = Units::new(CHUNK);
     for array in arrays {
-        array.spans(|span| units.push(span.len(), span));
+        with_real!(array, x: T => {
+            x.chunks_mut(CHUNK).for_each(|span| units.push(span.len(), T::typed_real(span)));
+        });
     }
+    let bytes = units.elements() * 8;
     write_chunks(units.finish()?, bytes, |_, unit| {
         for span in unit {
-            span.scale(clip);
+            with_real!(span, x => dispatch(ScaleBy { x, factors: clip.factors() }));
         }
     })?;
     Ok(())

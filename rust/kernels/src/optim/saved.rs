@@ -1,6 +1,5 @@
 //! What no step can have made: moments of a saved state that are damaged, or of something else.
 
-use super::norm::TypedSlice;
 use crate::simd::Real;
 
 /// A moment by its place in the formula.
@@ -31,24 +30,7 @@ pub enum Damage {
 ///
 /// `second` stands beside the largest second moment. `fresh`: no step has been made yet; `any_value`: steps let NaN
 /// and infinities through.
-pub fn damage(
-    moment: Moment,
-    values: TypedSlice<'_>,
-    second: Option<TypedSlice<'_>>,
-    fresh: bool,
-    any_value: bool,
-) -> Option<(usize, Damage)> {
-    match (values, second) {
-        (TypedSlice::F32(x), Some(TypedSlice::F32(v))) => find(moment, x, Some(v), fresh, any_value),
-        (TypedSlice::F64(x), Some(TypedSlice::F64(v))) => find(moment, x, Some(v), fresh, any_value),
-        (TypedSlice::F32(x), _) => find(moment, x, None, fresh, any_value),
-        (TypedSlice::F64(x), _) => find(moment, x, None, fresh, any_value),
-        // Moments have the type of their parameter, which is one of the two.
-        (TypedSlice::Bf16(_) | TypedSlice::F16(_), _) => None,
-    }
-}
-
-fn find<T: Real>(
+pub fn damage<T: Real>(
     moment: Moment,
     values: &[T],
     second: Option<&[T]>,
@@ -78,7 +60,7 @@ mod tests {
     use super::*;
 
     fn of(moment: Moment, x: &[f32]) -> Option<(usize, Damage)> {
-        damage(moment, TypedSlice::F32(x), None, false, false)
+        damage(moment, x, None, false, false)
     }
 
     #[test]
@@ -88,24 +70,23 @@ mod tests {
         assert_eq!(of(Moment::Second, &[0.0, 1.0, -1e-45]), Some((2, Damage::Negative)));
         assert_eq!(of(Moment::Second, &[f32::INFINITY]), Some((0, Damage::NotFinite)));
         let (second, largest) = ([1.0, 2.0f64], [1.0, 1.5f64]);
-        let found =
-            damage(Moment::Largest, TypedSlice::F64(&largest), Some(TypedSlice::F64(&second)), false, false);
+        let found = damage(Moment::Largest, &largest, Some(&second), false, false);
         assert_eq!(found, Some((1, Damage::BelowSecond)));
     }
 
     #[test]
     fn steps_that_let_nan_through_may_have_left_one() {
         let x = [f32::NAN, f32::INFINITY, 0.0];
-        assert_eq!(damage(Moment::Second, TypedSlice::F32(&x), None, false, true), None);
+        assert_eq!(damage(Moment::Second, &x, None, false, true), None);
         let negative = [f32::NEG_INFINITY];
-        let found = damage(Moment::Second, TypedSlice::F32(&negative), None, false, true);
+        let found = damage(Moment::Second, &negative, None, false, true);
         assert_eq!(found, Some((0, Damage::Negative)));
     }
 
     #[test]
     fn before_the_first_step_all_is_zero() {
-        assert_eq!(damage(Moment::First, TypedSlice::F64(&[0.0, -0.0]), None, true, false), None);
-        let found = damage(Moment::First, TypedSlice::F64(&[0.0, 1.0]), None, true, false);
+        assert_eq!(damage(Moment::First, &[0.0, -0.0], None, true, false), None);
+        let found = damage(Moment::First, &[0.0, 1.0], None, true, false);
         assert_eq!(found, Some((1, Damage::BeforeFirstStep)));
     }
 }

@@ -2,19 +2,18 @@
 
 use super::inputs::{Draw, tame, wild, words};
 use super::{Entry, Run, entry};
+use steelyard_kernels::dtype::Listed;
 use steelyard_kernels::named::Named;
-use steelyard_kernels::optim::{
-    Clip, Decay, Hyper, Schedule, Tensor, TypedSlice, TypedTensor, adamw, sum_of_squares,
-};
+use steelyard_kernels::optim::{Clip, Decay, Hyper, Schedule, Tensor, TypedTensor, adamw, sum_of_squares};
 use steelyard_kernels::simd::{Bf16, F16};
 
 pub const TABLE: &[Entry] = &[
     entry("optim.adamw", "float32", adamw32),
     entry("optim.adamw", "float64", adamw64),
-    entry("optim.sum_of_squares", "float32", |n| squares::<f32>(n, |x| TypedSlice::F32(x))),
-    entry("optim.sum_of_squares", "float64", |n| squares::<f64>(n, |x| TypedSlice::F64(x))),
-    entry("optim.sum_of_squares", "bfloat16", |n| squares::<Bf16>(n, |x| TypedSlice::Bf16(x))),
-    entry("optim.sum_of_squares", "float16", |n| squares::<F16>(n, |x| TypedSlice::F16(x))),
+    entry("optim.sum_of_squares", "float32", squares::<f32>),
+    entry("optim.sum_of_squares", "float64", squares::<f64>),
+    entry("optim.sum_of_squares", "bfloat16", squares::<Bf16>),
+    entry("optim.sum_of_squares", "float16", squares::<F16>),
     entry("optim.schedule", "float64", schedules),
 ];
 
@@ -71,10 +70,11 @@ macro_rules! steps {
 steps!(adamw32, f32, TypedTensor::F32, single);
 steps!(adamw64, f64, TypedTensor::F64, double);
 
-fn squares<T: Draw + 'static>(n: usize, typed: fn(&[T]) -> TypedSlice<'_>) -> Run {
+fn squares<T: Draw + Listed>(n: usize) -> Run {
     let (x, few): (Vec<T>, Vec<T>) = (tame(n, 50), tame(7, 51));
     Box::new(move |digest| {
-        if let Ok(total) = sum_of_squares(&[typed(&x), typed(&few)], &mut |_| true) {
+        if let Ok(total) = sum_of_squares(&[T::typed(x.as_slice()), T::typed(few.as_slice())], &mut |_| true)
+        {
             digest.double(total.sum);
             digest.word(total.exponent as u64);
             digest.double(total.root());
