@@ -86,10 +86,13 @@ def test_a_core_call_gives_the_callers_mode_back(callers: Callable[[], None]) ->
 
 
 def test_progress_of_a_core_call_runs_in_the_callers_mode(callers: Callable[[], None]) -> None:
-    seen, x = [], np.ones(30_000)
+    seen, x = [], np.arange(30_000.0)
     callers()
     before = mode()
-    _core.mean_replicates(x, 1.0, 0, 3000, lambda done, total: seen.append((done < total, mode())))
+    _core.bootstrap(
+        [x], "mean", method="percentile", n_resamples=3000, seed=0, confidence_level=0.9, alternative="two-sided",
+        progress=lambda done, total: seen.append((done < total, mode())),
+    )  # fmt: skip
     assert {found for _, found in seen} == {before}
     assert any(inside for inside, _ in seen), "asked while it works, and not only at the end"
 

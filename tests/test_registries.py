@@ -15,6 +15,7 @@ import steelyard.reference.preference
 from steelyard import _options, preference, reference
 from steelyard._registries import REGISTRIES, Parameter
 from steelyard.optim import schedules
+from steelyard.uncertainty._statistics import Statistic
 
 ROOT = Path(__file__).parents[1]
 # The Literal that type checkers see for a table.
@@ -22,13 +23,16 @@ LITERALS: dict[str, Any] = {
     "interval.alternative": _options.Alternative,
     "preference.loss": preference.Loss,
     "schedule.shape": schedules.Shape,
+    "uncertainty.statistic": Statistic,
 }
 # The public call that takes the name, whose docstring must tell every variant.
 DOCSTRINGS: dict[str, Any] = {
+    "bootstrap.method": sy.bootstrap,
     "interval.alternative": sy.estimate,
     "preference.loss": sy.preference_loss,
     "proportion.method": sy.proportion,
     "schedule.shape": schedules.Schedule,
+    "uncertainty.statistic": sy.bootstrap,
 }
 # Tables whose names do not leave the core: what the binding tells a kernel.
 INNER = {"scores.range"}

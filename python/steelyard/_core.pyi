@@ -253,25 +253,16 @@ def holm(p: NDArray[np.float64]) -> NDArray[np.float64]: ...
 
 # resampling
 def resampling_counts(n: int, seed: int, replicate: int) -> NDArray[np.uint32]: ...
-def mean_replicates(
-    x: NDArray[Any], shift: float, seed: int, count: int, progress: _Watch = None
-) -> NDArray[np.float64]: ...
-def ratio_replicates(
-    sums: NDArray[np.float64],
-    sizes: NDArray[np.float64],
-    shift: float,
-    seed: int,
-    count: int,
-    progress: _Watch = None,
-) -> NDArray[np.float64]: ...
-def mean_acceleration(x: NDArray[Any], mean: float, scale: float) -> float: ...
-def ratio_acceleration(sums: NDArray[np.float64], sizes: NDArray[np.float64], ratio: float, scale: float) -> float: ...
-def bootstrap_limits(
-    replicates: NDArray[np.float64],
-    value: float,
+def bootstrap(
+    columns: Sequence[NDArray[Any]],
+    statistic: str,
+    *,
+    codes: NDArray[np.int64] | None = None,
+    clusters: int = 0,
     method: str,
+    n_resamples: int,
+    seed: int,
     confidence_level: float,
     alternative: str,
-    acceleration: float = 0.0,
-    tie: float = 0.0,
-) -> tuple[float, float, float, float]: ...
+    progress: _Watch = None,
+) -> dict[str, Any]: ...

@@ -77,11 +77,6 @@ class ValueFacts(NamedTuple):
     """``"share"``: in [0, 1]; ``"difference"``: of scores in [0, 1]; ``"unknown"``."""
 
 
-def equal(found: Column) -> bool:
-    """Whether the values of a column differ by no more than rounding."""
-    return _core.mean_interval(found.mean, found.squares, found.n, 0.95, "two-sided", *value_facts(found))[3]
-
-
 def value_facts(found: Column, sides: Sequence[Column] = (), *, bounded: bool = True) -> ValueFacts:
     """What is known of a column; ``sides``: of the two whose difference it is; not ``bounded``: [0, 1] is by chance."""
     step = max((side.step for side in sides), default=found.step)
@@ -102,6 +97,13 @@ def _shown(x: Array, index: int) -> str:
         bits = int(x[index])
         return "nan" if bits & 0x7F else ("-inf" if bits >> 15 else "inf")
     return str(x[index])
+
+
+def not_finite(x: Array, bad: int, name: str, rows: Rows) -> ValueError:
+    """The refusal of the value at ``bad`` of the rows that count, under the index that it has among the caller's."""
+    shown = _shown(x, bad)
+    fix = 'pass nan_policy="omit" to leave such rows out' if shown == "nan" else "leave it out with where="
+    return value_error(name, "finite values", f"{shown} at index {rows.place(bad)}", fix)
 
 
 def too_large(name: str, got: str) -> ValueError:
@@ -128,9 +130,7 @@ def column(x: Array, name: str, *, rows: Rows = ALL_ROWS, progress: Watch = None
         return Column(n, ones / n, ones * (n - ones) / n, float(x.min()), float(x.max()), STEP, ones)
     mean, squares, low, high, step, count, bad = _core.column_moments(x, progress)
     if bad >= 0:
-        index, shown = rows.place(bad), _shown(x, bad)
-        fix = 'pass nan_policy="omit" to leave such rows out' if shown == "nan" else "leave it out with where="
-        raise value_error(name, "finite values", f"{shown} at index {index}", fix)
+        raise not_finite(x, bad, name, rows)
     if not (np.isfinite(mean) and np.isfinite(squares)):
         raise too_large(name, f"values from {low:g} to {high:g}")
     return Column(n, mean, squares, low, high, step, count if count >= 0 else None)

@@ -1,17 +1,22 @@
-"""Rows of resampling: random counts, replicates, acceleration, limits."""
+"""Rows of resampling: random counts, and the bootstrap of every statistic by rows and by clusters."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from steelyard import _core
+from steelyard._registries import names
 from steelyard.reference import bootstrap as reference
 from steelyard.reference import random
 
 from . import Case, Inputs, Outputs, as_dtype, normalish, words
 
 SEED = 2**63 + 11
-COUNT = 12
+COUNT = 39
 
 
 def core(x: np.ndarray) -> np.ndarray:
@@ -29,121 +34,97 @@ def _counts_reference(inputs: Inputs) -> Outputs:
     return {"counts": random.counts(inputs["n"], SEED, 3)}
 
 
-# -- a mean -----------------------------------------------------------------------------------------------
+# -- statistics -------------------------------------------------------------------------------------------
+
+NUMBERS = ("value", "standard_error", "low", "high", "low_error", "high_error", "acceleration", "replicates")
 
 
 def _column(dtype: str, n: int) -> Inputs:
-    x = as_dtype(3.0 + normalish(n, n + 1), dtype)
-    # Roughly right: neither may matter.
-    return {"x": x, "shift": 2.5, "scale": 1.0 + float(np.ptp(x.astype(np.float64)))}
+    return {"columns": [as_dtype(3.0 + normalish(n, n + 1), dtype)], "codes": None}
 
 
-def _mean(inputs: Inputs) -> Outputs:
-    x, shift = inputs["x"], inputs["shift"]
-    found = _core.mean_replicates(core(x), shift, SEED, COUNT)
-    return {"replicates": found, "acceleration": _core.mean_acceleration(core(x), shift, inputs["scale"])}
+def _clustered(dtype: str, n: int) -> Inputs:
+    """About three rows a cluster, every cluster with a row."""
+    count = max(2, n // 3)
+    codes = np.append(np.arange(count), words(n, n + 3) % np.uint64(count))[:n].astype(np.int64)
+    return _column(dtype, n) | {"codes": codes}
 
 
-def _mean_reference(inputs: Inputs) -> Outputs:
-    x, shift = inputs["x"].astype(np.float64), inputs["shift"]
-    found = reference.replicates(x, None, SEED, COUNT)
-    return {"replicates": found, "acceleration": reference.acceleration(x, None, shift)}
+def _options(inputs: Inputs, method: str) -> dict[str, Any]:
+    return {"method": method, "n_resamples": COUNT, "seed": SEED, "confidence_level": 0.5}
 
 
-def _mean_bound(inputs: Inputs) -> float:
-    x = inputs["x"].astype(np.float64)
-    return 1e-12 * float(np.abs(x - inputs["shift"]).max()) + 2.0**-50 * float(np.abs(x).max())
+def _run(statistic: str) -> Callable[[Inputs], Outputs]:
+    def run(inputs: Inputs) -> Outputs:
+        codes, said = inputs["codes"], {}
+        for method in names("bootstrap.method"):
+            found = _core.bootstrap(
+                [core(x) for x in inputs["columns"]], statistic, codes=codes,
+                clusters=0 if codes is None else int(codes.max()) + 1, alternative="two-sided",
+                **_options(inputs, method),
+            )  # fmt: skip
+            said |= {f"{method}_{name}": found[name] for name in NUMBERS}
+        return said
+
+    return run
 
 
-# -- a ratio ----------------------------------------------------------------------------------------------
-
-
-def _pairs(_: str, n: int) -> Inputs:
-    return {"sums": 5.0 * normalish(n, n + 2), "sizes": 1.0 + (words(n, n + 3) % np.uint64(9)).astype(np.float64)}
-
-
-def _ratio(inputs: Inputs) -> Outputs:
-    found = _core.ratio_replicates(inputs["sums"], inputs["sizes"], 0.0, SEED, COUNT)
-    accelerate = _core.ratio_acceleration(inputs["sums"], inputs["sizes"], 0.1, 7.0)
-    return {"replicates": found, "acceleration": accelerate}
-
-
-def _ratio_reference(inputs: Inputs) -> Outputs:
-    found = reference.replicates(inputs["sums"], inputs["sizes"], SEED, COUNT)
-    return {"replicates": found, "acceleration": reference.acceleration(inputs["sums"], inputs["sizes"], 0.1)}
-
-
-# -- limits -----------------------------------------------------------------------------------------------
-
-METHODS = ("percentile", "basic", "bca")
-NAMES = ("low", "high", "low_error", "high_error")
-
-
-def _found(_: str, n: int) -> Inputs:
-    return {"found": np.floor(40 * normalish(n, n + 5)) / 8.0}
-
-
-def _limits(inputs: Inputs) -> Outputs:
+def _reference(inputs: Inputs) -> Outputs:
+    units = _units(inputs)
     said = {}
-    for method in METHODS:
-        found = _core.bootstrap_limits(inputs["found"], 0.5, method, 0.9, "two-sided", 0.03, 0.01)
-        said |= {f"{method}_{name}": value for name, value in zip(NAMES, found, strict=True)}
+    for method in names("bootstrap.method"):
+        found = reference.bootstrap(*units, **_options(inputs, method))
+        said |= {f"{method}_{name}": value for name, value in found.items()}
     return said
 
 
-def _limits_reference(inputs: Inputs) -> Outputs:
-    said = {}
-    for method in METHODS:
-        found = reference.limits(inputs["found"], 0.5, method, 0.9, accelerate=0.03, tie=0.01)
-        said |= {f"{method}_{name}": value for name, value in zip(NAMES, found, strict=True)}
-    return said
+def _units(inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
+    """The numerators and denominators of the units: of a mean the denominators are 1."""
+    columns = [x.astype(np.float64) for x in inputs["columns"]]
+    columns += [np.ones(len(columns[0]))] if len(columns) == 1 else []
+    codes = inputs["codes"]
+    if codes is None:
+        return columns[0], columns[1]
+    sums = [[math.fsum(x[codes == g]) for g in range(int(codes.max()) + 1)] for x in columns]
+    return np.array(sums[0]), np.array(sums[1])
 
 
-def _limits_bound(inputs: Inputs) -> float:
-    """The levels are right to 1e-15 and interpolation multiplies by the distance of neighbours."""
-    return 1e-12 * len(inputs["found"]) * float(np.ptp(inputs["found"]))
+def _bound(inputs: Inputs) -> float:
+    """Of what has the unit of the values: replicates are that close, and limits lie between two of them."""
+    return 1e-11 * max(float(np.abs(x.astype(np.float64)).max()) for x in inputs["columns"])
+
+
+def _bounds() -> dict[str, Any]:
+    return {
+        f"{method}_{name}": 1e-10 if name == "acceleration" else _bound
+        for method in names("bootstrap.method")
+        for name in NUMBERS
+    }
 
 
 # Lengths on both sides of a leaf (1,024 rows), of several, and of a power of two.
-LENGTHS = (1, 2, 3, 17, 1000, 1023, 1024, 1025, 3000)
+LENGTHS = (5, 40, 1000, 1023, 1024, 1025, 3000)
 
 CASES = [
     Case(
         name="uncertainty.resampling_counts",
         covers=("resampling_counts",),
         dtypes=("",),
-        lengths=(*LENGTHS, 4096, 70_001),
+        lengths=(1, 2, 3, *LENGTHS, 4096, 70_001),
         make=lambda _, n: {"n": n},
         run=_counts,
         reference=_counts_reference,
     ),
-    Case(
-        name="uncertainty.mean_replicates",
-        covers=("mean_replicates", "mean_acceleration"),
-        lengths=LENGTHS,
-        make=_column,
-        run=_mean,
-        reference=_mean_reference,
-        bound={"replicates": _mean_bound, "acceleration": 1e-12},
-    ),
-    Case(
-        name="uncertainty.ratio_replicates",
-        covers=("ratio_replicates", "ratio_acceleration"),
-        dtypes=("float64",),
-        lengths=LENGTHS,
-        make=_pairs,
-        run=_ratio,
-        reference=_ratio_reference,
-        bound={"replicates": 1e-12, "acceleration": 1e-12},
-    ),
-    Case(
-        name="uncertainty.bootstrap_limits",
-        covers=("bootstrap_limits",),
-        dtypes=("float64",),
-        lengths=(99, 100, 999, 5000),
-        make=_found,
-        run=_limits,
-        reference=_limits_reference,
-        bound={f"{method}_{name}": _limits_bound for method in METHODS for name in NAMES},
+    *(
+        Case(
+            name=f"uncertainty.bootstrap_{statistic}{'_clusters' if make is _clustered else ''}",
+            covers=("bootstrap",),
+            lengths=LENGTHS,
+            make=make,
+            run=_run(statistic),
+            reference=_reference,
+            bound=_bounds(),
+        )
+        for statistic, make in (("mean", _column), ("mean", _clustered))
     ),
 ]

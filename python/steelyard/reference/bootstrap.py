@@ -1,4 +1,4 @@
-"""The bootstrap of a mean: replicates from exact counts, limits from replicates."""
+"""The bootstrap: replicates from exact counts, limits from replicates."""
 
 from __future__ import annotations
 
@@ -10,9 +10,31 @@ from numpy.typing import NDArray
 from .. import _core
 from . import random
 
-__all__ = ["acceleration", "limits", "replicates"]
+__all__ = ["acceleration", "bootstrap", "limits", "replicates"]
 
 Floats = NDArray[np.float64]
+
+
+def bootstrap(
+    sums: Floats, sizes: Floats, *, method: str, n_resamples: int, seed: int, confidence_level: float
+) -> dict[str, float | Floats]:
+    """``sum sums / sum sizes`` by resampling units: rows (x and 1), or clusters by the sums and sizes of their rows.
+
+    BCa takes a replicate within the rounding of the kernel's sums for equal to the value: within 1e-12 of the spread
+    of the units, and 2^-51 of the value.
+    """
+    value = math.fsum(sums) / math.fsum(sizes)
+    found = replicates(sums, sizes, seed, n_resamples)
+    spread = math.sqrt(math.fsum((sums - value * sizes) ** 2) / len(sums))
+    tie = 1e-12 * spread / abs(sizes.mean()) + 2.0**-51 * abs(value)
+    accelerate = acceleration(sums, sizes, value) if method == "bca" else 0.0
+    low, high, low_error, high_error = limits(
+        found, value, method, confidence_level, accelerate=accelerate, tie=tie
+    )  # fmt: skip
+    return {
+        "value": value, "standard_error": float(found.std(ddof=1)), "low": low, "high": high, "low_error": low_error,
+        "high_error": high_error, "acceleration": accelerate, "replicates": found,
+    }  # fmt: skip
 
 
 def replicates(x: NDArray[np.generic], sizes: NDArray[np.generic] | None, seed: int, count: int) -> Floats:

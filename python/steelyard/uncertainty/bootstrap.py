@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, _intervals
 from .._arrays import aligned
-from .._intervals import Column
 from .._mode import standard_mode, standard_mode_methods
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence, whole
 from .._progress import Progress, reporter
-from .._rows import Clusters, Rows, Selection, columns
+from .._registries import titles
+from .._rows import Rows, Selection, columns
 from ..errors import memory_error, value_error
 from ..estimate import Estimate
+from ._statistics import Statistic, statistic_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,10 +28,7 @@ __all__ = ["BootstrapEstimate", "bootstrap"]
 
 Floats = NDArray[np.float64]
 
-METHODS = {"percentile": "percentile bootstrap", "basic": "basic bootstrap", "bca": "BCa bootstrap"}
-# Replicates this close to the value are equal to it: their sums are right to (4300 + n/2^20) 2^-53 of the mean
-# absolute deviation (about 5e-13 up to n = 10^8), the last addition to 2^-52 of the value.
-SUM_ERROR, LAST_ROUNDING = 1e-12, math.ldexp(1.0, -51)
+METHODS = titles("bootstrap.method")
 PROPORTION = "0/1 values: the interval of steelyard.proportion covers better, and takes no simulation"
 
 
@@ -98,6 +96,7 @@ class BootstrapEstimate(Estimate):
 
 
 class _Options(NamedTuple):
+    statistic: str
     method: str
     n_resamples: int
     seed: int
@@ -107,7 +106,7 @@ class _Options(NamedTuple):
 @standard_mode
 def bootstrap(
     x: Any,
-    statistic: Literal["mean"] = "mean",
+    statistic: Statistic = "mean",
     /,
     *,
     where: Any = None,
@@ -188,8 +187,8 @@ def bootstrap(
     >>> boot.replicates.shape
     (9999,)
     """
-    choice(statistic, "statistic", ("mean",))
     options = _Options(
+        statistic_name(statistic),
         choice(method, "method", tuple(METHODS)),
         whole(n_resamples, "n_resamples", 1, 2**32 - 1),
         whole(seed, "seed", 0, 2**64 - 1),
@@ -213,81 +212,37 @@ def _room_for(n_resamples: int) -> None:
         raise memory_error("n_resamples", "replicates that fit into memory", got) from None
 
 
-class _Sample(NamedTuple):
-    """What is resampled, and what BCa needs to know of it."""
-
-    value: float
-    replicates: Floats
-    accelerate: float
-    tie: float
-    n_clusters: int | None
-
-
 def _one(values: NDArray[Any], name: str, rows: Rows, options: _Options, watch: _intervals.Watch) -> BootstrapEstimate:
+    """The bootstrap of one problem: the core computes, and what it says is put into words."""
     x = rows.of(values)
     x = x.astype(np.float32) if x.dtype == np.bool_ else x
-    column = _intervals.column(x, name, rows=rows)
-    if column.n < 2 or _intervals.equal(column):
-        raise _no_spread(name, f"{column.n} equal values")
-    sample = (
-        _of_rows(x, column, options, watch)
-        if rows.clusters is None
-        else _of_clusters(x, column, rows.clusters, options, name=name, watch=watch)
-    )
-    low, high, low_error, high_error = _core.bootstrap_limits(
-        sample.replicates, sample.value, options.method, *options.how, sample.accelerate, sample.tie
-    )
-    squares = _core.column_moments(sample.replicates)[1]
-    if not np.isfinite(squares):
-        raise _intervals.too_large(name, f"values from {column.low:g} to {column.high:g}")
-    detail: dict[str, Any] = {"acceleration": sample.accelerate} if options.method == "bca" else {}
+    codes, total = rows.clusters or (None, 0)
+    found = _core.bootstrap(
+        [x], options.statistic, codes=codes, clusters=total, method=options.method, n_resamples=options.n_resamples,
+        seed=options.seed, confidence_level=options.how.level, alternative=options.how.alternative, progress=watch,
+    )  # fmt: skip
+    if "refused" in found:
+        raise _refusal(found, x, name, rows)
+    detail: dict[str, Any] = {"acceleration": found["acceleration"]} if options.method == "bca" else {}
     detail |= {"n_resamples": options.n_resamples, "seed": options.seed}
     return BootstrapEstimate(
-        value=sample.value,
-        standard_error=math.sqrt(squares / (options.n_resamples - 1)) if options.n_resamples > 1 else None,
-        low=low, high=high, low_error=low_error, high_error=high_error, replicates=sample.replicates,
-        confidence_level=options.how.level, n=column.n, n_clusters=sample.n_clusters, method=METHODS[options.method],
-        reason="as asked" if column.ones is None else PROPORTION, left_out=rows.left_out, detail=detail,
+        value=found["value"], standard_error=found["standard_error"] if options.n_resamples > 1 else None,
+        low=found["low"], high=found["high"], low_error=found["low_error"], high_error=found["high_error"],
+        replicates=found["replicates"], confidence_level=options.how.level, n=len(x),
+        n_clusters=None if rows.clusters is None else total, method=METHODS[options.method],
+        reason=PROPORTION if found["binary"] else "as asked", left_out=rows.left_out, detail=detail,
     )  # fmt: skip
 
 
-def _no_spread(name: str, got: str) -> ValueError:
+def _refusal(found: dict[str, Any], x: NDArray[Any], name: str, rows: Rows) -> ValueError:
+    """What the core refused, in the caller's words."""
+    if found["refused"] == "not finite":
+        return _intervals.not_finite(x, found["index"], name, rows)
+    if found["refused"] == "too large":
+        return _intervals.too_large(name, f"values from {found['low']:g} to {found['high']:g}")
     fix = "resampling them says nothing; use steelyard.proportion for 0/1 values, steelyard.estimate for others"
+    got = f"{found['n']} clusters of equal means" if found["refused"] == "equal means" else f"{found['n']} equal values"
     return value_error(name, "values that differ", got, fix)
-
-
-def _of_rows(x: NDArray[Any], column: Column, options: _Options, watch: _intervals.Watch) -> _Sample:
-    value, binary = column.mean, column.ones is not None
-    # Sums of ones are exact as they are; others lose least about their mean.
-    found = _core.mean_replicates(x, 0.0 if binary else value, options.seed, options.n_resamples, watch)
-    scale = math.sqrt(column.squares / column.n)
-    accelerate = _core.mean_acceleration(x, value, scale) if options.method == "bca" else 0.0
-    tie = 0.0 if binary else SUM_ERROR * scale + LAST_ROUNDING * abs(value)
-    return _Sample(value, found, accelerate, tie, None)
-
-
-def _of_clusters(
-    x: NDArray[Any], column: Column, clusters: Clusters, options: _Options, *, name: str, watch: _intervals.Watch
-) -> _Sample:
-    if clusters.total < 2:
-        raise value_error("clusters", "at least two clusters", "one", "rows of one cluster cannot be resampled")
-    binary = column.ones is not None
-    shift = 0.0 if binary else column.mean
-    sums, sizes = _core.cluster_sums(x, clusters.codes, clusters.total, shift)
-    value, *_, unspread = _core.clustered_interval(
-        sums, sizes, *options.how, shift=shift, score="answers" if binary else "t",
-        bounds=_intervals.value_facts(column).bounds,
-    )  # fmt: skip
-    if unspread:
-        raise _no_spread(name, f"{clusters.total} clusters of equal means")
-    ratio = value - shift
-    # What a cluster mean differs by.
-    residuals = sums - ratio * sizes
-    scale = math.sqrt(_core.column_moments(residuals)[1] / clusters.total)
-    found = _core.ratio_replicates(sums, sizes, shift, options.seed, options.n_resamples, watch)
-    accelerate = _core.ratio_acceleration(sums, sizes, ratio, scale) if options.method == "bca" else 0.0
-    tie = 0.0 if binary else SUM_ERROR * scale * clusters.total / column.n + LAST_ROUNDING * abs(value)
-    return _Sample(value, found, accelerate, tie, clusters.total)
 
 
 def _stack(parts: list[BootstrapEstimate], names: tuple[str, ...] | None) -> BootstrapEstimate:

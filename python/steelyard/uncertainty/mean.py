@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from .. import _intervals
 from .._arrays import aligned
@@ -14,6 +14,7 @@ from .._options import Alternative, Confidence, NanPolicy, choice, confidence
 from .._progress import Progress, reporter
 from .._rows import Rows, Selection, columns, only_column
 from ..estimate import Estimate
+from ._statistics import Statistic, statistic_name
 
 __all__ = ["estimate"]
 
@@ -21,7 +22,7 @@ __all__ = ["estimate"]
 @standard_mode
 def estimate(
     x: Any,
-    statistic: Literal["mean"] = "mean",
+    statistic: Statistic = "mean",
     /,
     *,
     where: Any = None,
@@ -126,7 +127,7 @@ def estimate(
     old  4.5 [2.3, 6.7] (95 %, t, n = 10)
     new  5.5 [3.3, 7.7] (95 %, t, n = 10)
     """
-    choice(statistic, "statistic", ("mean",))
+    statistic_name(statistic)
     how = confidence(confidence_level, alternative)
     chosen = None if method is None else choice(method, "method", ("t", *PROPORTIONS))
     aligned(x=x, where=where, weights=weights, clusters=clusters, by=by)

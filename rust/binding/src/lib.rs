@@ -16,10 +16,10 @@ mod optim;
 mod perplexity;
 mod preference;
 mod registries;
-mod resample;
 mod reserve;
 mod take;
 mod tokens;
+mod uncertainty;
 
 /// The compiled core of steelyard; the public face is the `steelyard` package.
 #[pyo3::pymodule]
@@ -60,12 +60,9 @@ mod _core {
     #[pymodule_export]
     use crate::registries::registries;
     #[pymodule_export]
-    use crate::resample::{
-        bootstrap_limits, mean_acceleration, mean_replicates, ratio_acceleration, ratio_replicates,
-        resampling_counts,
-    };
-    #[pymodule_export]
     use crate::tokens::{sequence_nll, token_scores};
+    #[pymodule_export]
+    use crate::uncertainty::{bootstrap, resampling_counts};
 
     /// What pyo3 and the numpy crate look up once, they look up now: later there may be no memory for it.
     #[pymodule_init]

@@ -1,10 +1,21 @@
 //! The room of uncertainty: what takes more than a closed form. (Those are in [`crate::intervals`].)
+//!
+//! A [`Statistic`] says what sums over units amount to and how far a unit pulls at it, a [`Design`] what the units are.
+//! Replicates, their acceleration, ties and limits are written once, against these two.
 
+mod bootstrap;
+mod design;
 mod influence;
 mod limits;
+mod refused;
 mod replicates;
+mod statistic;
 mod sums;
 
-pub use influence::{mean_acceleration, ratio_acceleration};
-pub use limits::{Limit, Limits, Method, Refused, limits};
-pub use replicates::{mean_replicates, ratio_replicates};
+pub use bootstrap::{Bootstrap, Options, mean};
+pub use design::{Design, Pairs, Rows, Units};
+pub use influence::acceleration;
+pub use limits::{Correction, Limit, Limits, Method, limits};
+pub use refused::Refused;
+pub use replicates::replicates;
+pub use statistic::{Mean, Name, Quotient, Statistic};

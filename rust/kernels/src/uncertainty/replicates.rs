@@ -1,10 +1,12 @@
-//! Bootstrap replicates of sums: many in parallel, and each divisible.
+//! Bootstrap replicates: a statistic of resampled units, many in parallel, and each divisible.
 
-use super::sums::{Piece, Rows, Whole};
+use super::design::Units;
+use super::statistic::Statistic;
+use super::sums::{Piece, Whole};
 use crate::grid::{Stopped, Watch, chunk, chunks, map_chunks};
 use crate::memory::{self, NoMemory};
 use crate::random::{Domain, Node, Stream, blocks};
-use crate::simd::{Element, Isa, Kernel, dispatch, scalar};
+use crate::simd::{Isa, Kernel, dispatch, scalar};
 
 /// Draws that are worth handing to a worker.
 const DRAWS: usize = 1 << 18;
@@ -15,84 +17,68 @@ const PIECE: u32 = 20;
 /// Larger replicates that are divided side by side.
 const TOGETHER: u32 = 16;
 
-/// The mean of `x` under resampling with replacement, `count` times.
+/// The statistic of `units` resampled with replacement, `count` times.
 ///
-/// `m*_r = shift + (1/n) sum_i c_ri (x_i - shift)` with `c_r` the counts of
-/// [`crate::random::counts`]`(Stream::new(seed, Domain::Bootstrap, r), n)`, exactly multinomial. A `shift` near
-/// the mean keeps what large values would round away. Error: at most
-/// `(4300 + n / 2^20) 2^-53 (1/n) sum_i c_ri |x_i - shift|`, and the last rounding. `x` holds 1 to 2^40 values.
-/// `watch` is told how many replicates are done.
-pub fn mean_replicates<T: Element>(
-    x: &[T],
-    shift: f64,
+/// Unit i counts `c_ri` times in replicate r, with `c_r` the counts of
+/// [`crate::random::counts`]`(Stream::new(seed, Domain::Bootstrap, r), n)`, exactly multinomial. Error of each of the K
+/// sums: at most `(4300 + n / 2^20) 2^-53 sum_i c_ri |part_i|`. There are 1 to 2^40 units. `watch` is told how many
+/// replicates are done.
+pub fn replicates<U: Units<K>, S: Statistic<K>, const K: usize>(
+    units: U,
+    statistic: S,
     seed: u64,
     count: u32,
     watch: Watch<'_>,
 ) -> Result<Vec<f64>, Stopped> {
-    let rows = Rows { values: x.as_chunks::<1>().0, shift: [shift] };
-    let sums = sums(rows, seed, count, watch)?;
-    let n = x.len() as f64;
-    Ok(scalar(|| memory::collected(sums.into_iter().map(|[sum]| shift + sum / n)))?)
+    let sums = sums(units, seed, count, watch)?;
+    Ok(scalar(|| memory::collected(sums.into_iter().map(|sums| statistic.value(sums))))?)
 }
 
-/// The ratio `shift + sum S / sum n` of rows `(S_g, n_g)` under resampling of rows: of clusters by their sums
-/// (of `x - shift`) and sizes. Error and options as for [`mean_replicates`].
-pub fn ratio_replicates(
-    rows: &[[f64; 2]],
-    shift: f64,
-    seed: u64,
-    count: u32,
-    watch: Watch<'_>,
-) -> Result<Vec<f64>, Stopped> {
-    let sums = sums(Rows { values: rows, shift: [0.0; 2] }, seed, count, watch)?;
-    Ok(scalar(|| memory::collected(sums.into_iter().map(|[sum, size]| shift + sum / size)))?)
-}
-
-/// The sums of resampled rows.
-fn sums<T: Element, const K: usize>(
-    rows: Rows<'_, T, K>,
+/// The sums over resampled units.
+fn sums<U: Units<K>, const K: usize>(
+    units: U,
     seed: u64,
     count: u32,
     watch: Watch<'_>,
 ) -> Result<Vec<[f64; K]>, Stopped> {
     let stream = |replicate| Stream::new(seed, Domain::Bootstrap, replicate);
-    let fits = rows.values.len() <= WHOLE;
-    if fits { whole(rows, &stream, count, watch) } else { pieces(rows, &stream, count, watch) }
+    let fits = units.count() <= WHOLE;
+    if fits { whole(units, &stream, count, watch) } else { pieces(units, &stream, count, watch) }
 }
 
-fn whole<T: Element, const K: usize>(
-    rows: Rows<'_, T, K>,
+fn whole<U: Units<K>, const K: usize>(
+    units: U,
     stream: &(impl Fn(u32) -> Stream + Sync),
     count: u32,
     watch: Watch<'_>,
 ) -> Result<Vec<[f64; K]>, Stopped> {
-    let (count, each) = (count as usize, (DRAWS / rows.values.len().max(1)).max(1));
-    let bytes = count * rows.values.len() * size_of::<[T; K]>();
+    let (count, each) = (count as usize, (DRAWS / units.count().max(1)).max(1));
+    let bytes = count * units.count() * units.bytes();
     let mut watch = |done: usize| watch((done * each).min(count));
     let parts = map_chunks(chunks(count, each), bytes, &mut watch, |part| {
         let streams = memory::collected(chunk(part, count, each).map(|r| stream(r as u32)))?;
         let mut totals = memory::filled(streams.len(), [0.0; K])?;
-        dispatch(Whole { rows, streams: &streams, totals: &mut totals });
+        dispatch(Whole { units, streams: &streams, totals: &mut totals });
         Ok(totals)
     })?;
     Ok(memory::joined(parts)?)
 }
 
-fn pieces<T: Element, const K: usize>(
-    rows: Rows<'_, T, K>,
+fn pieces<U: Units<K>, const K: usize>(
+    units: U,
     stream: &(impl Fn(u32) -> Stream + Sync),
     count: u32,
     watch: Watch<'_>,
 ) -> Result<Vec<[f64; K]>, Stopped> {
-    let bytes = size_of_val(rows.values);
+    let bytes = units.count() * units.bytes();
     let mut all = memory::with_capacity(count as usize)?;
     for first in (0..count).step_by(TOGETHER as usize) {
         let group = memory::collected((first..count.min(first + TOGETHER)).map(stream))?;
         let mut watch = |_| watch(first as usize);
-        let nodes = divided(&group, rows.values.len() as u64, bytes, &mut watch)?;
+        let nodes = divided(&group, units.count() as u64, bytes, &mut watch)?;
         let sums = map_chunks(nodes.len(), bytes * group.len(), &mut watch, |i| {
             let (of, node) = nodes[i];
-            dispatch(Piece { rows, stream: group[of], node })
+            dispatch(Piece { units, stream: group[of], node })
         })?;
         let mut totals = memory::filled(group.len(), [0.0; K])?;
         for ((of, _), sum) in nodes.iter().zip(sums) {
@@ -164,24 +150,25 @@ impl Kernel for Halves {
 mod tests {
     use super::*;
     use crate::random::counts;
+    use crate::uncertainty::{Mean, Pairs, Quotient, Rows};
 
-    fn rows(n: usize) -> Vec<[f64; 2]> {
-        (0..n as u64).map(|i| [(i.wrapping_mul(2654435761) % 1009) as f64 * 0.37 - 100.0, 1.0]).collect()
+    fn column(n: usize) -> Vec<f64> {
+        (0..n as u64).map(|i| (i.wrapping_mul(2654435761) % 1009) as f64 * 0.37 - 100.0).collect()
     }
 
-    fn of(rows: &[[f64; 2]], seed: u64, count: u32) -> Vec<[f64; 2]> {
-        sums(Rows { values: rows, shift: [0.0; 2] }, seed, count, &mut |_| true).unwrap()
+    fn of(x: &[f64], seed: u64, count: u32) -> Vec<[f64; 2]> {
+        sums(Pairs { sums: x, sizes: &vec![1.0; x.len()] }, seed, count, &mut |_| true).unwrap()
     }
 
     /// Against the counts, in fixed point.
     fn check(n: usize, count: u32) {
-        let rows = rows(n);
-        for (r, got) in of(&rows, 5, count).into_iter().enumerate() {
+        let x = column(n);
+        for (r, got) in of(&x, 5, count).into_iter().enumerate() {
             let counts = counts(Stream::new(5, Domain::Bootstrap, r as u32), n).unwrap();
             let (mut want, mut size) = (crate::exact::Fixed::new(), 0.0);
-            for (row, &c) in rows.iter().zip(&counts) {
-                assert!(want.add(row[0] * f64::from(c)));
-                size += (row[0] * f64::from(c)).abs();
+            for (x, &c) in x.iter().zip(&counts) {
+                assert!(want.add(x * f64::from(c)));
+                size += (x * f64::from(c)).abs();
             }
             let bound = (4300.0 + n as f64 / 1048576.0) * f64::EPSILON / 2.0 * size;
             assert!((got[0] - want.value()).abs() <= bound, "n = {n}, replicate {r}");
@@ -203,31 +190,34 @@ mod tests {
 
     #[test]
     fn a_replicate_does_not_depend_on_how_many_there_are() {
-        let rows = rows(777);
-        let all = of(&rows, 3, 1000);
-        assert_eq!(all[..10], of(&rows, 3, 10));
-        assert!(of(&rows, 4, 10)[..] != all[..10]);
-        assert!(of(&rows, 3, 0).is_empty());
+        let x = column(777);
+        let all = of(&x, 3, 1000);
+        assert_eq!(all[..10], of(&x, 3, 10));
+        assert!(of(&x, 4, 10)[..] != all[..10]);
+        assert!(of(&x, 3, 0).is_empty());
     }
 
     #[test]
     fn it_can_be_stopped() {
         for n in [1000, WHOLE + 1] {
-            assert_eq!(
-                ratio_replicates(&rows(n), 0.0, 1, 1_000_000, &mut |_| false),
-                Err(Stopped::Cancelled)
-            );
+            let mean = Mean { shift: 0.0, n: n as f64 };
+            let units = Rows { x: &column(n)[..], shift: 0.0 };
+            let stopped = replicates(units, mean, 1, 1_000_000, &mut |_| false);
+            assert_eq!(stopped, Err(Stopped::Cancelled));
         }
     }
 
     #[test]
-    fn means_and_ratios_see_the_same_counts() {
-        let pairs = rows(5000);
-        let x: Vec<f32> = pairs.iter().map(|row| row[0] as f32).collect();
-        let wide: Vec<[f64; 2]> = x.iter().map(|&v| [f64::from(v), 1.0]).collect();
-        let means = mean_replicates(&x, 0.0, 9, 50, &mut |_| true).unwrap();
-        assert_eq!(means, ratio_replicates(&wide, 0.0, 9, 50, &mut |_| true).unwrap());
-        let shifted = mean_replicates(&x, 80.0, 9, 50, &mut |_| true).unwrap();
-        assert!(means.iter().zip(&shifted).all(|(a, b)| (a - b).abs() < 1e-12));
+    fn means_and_quotients_see_the_same_counts() {
+        let x: Vec<f32> = column(5000).into_iter().map(|x| x as f32).collect();
+        let wide: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
+        let means = |shift| {
+            let mean = Mean { shift, n: x.len() as f64 };
+            replicates(Rows { x: &x[..], shift }, mean, 9, 50, &mut |_| true).unwrap()
+        };
+        let pairs = Pairs { sums: &wide, sizes: &vec![1.0; 5000] };
+        let quotients = replicates(pairs, Quotient { shift: 0.0 }, 9, 50, &mut |_| true).unwrap();
+        assert_eq!(means(0.0), quotients);
+        assert!(means(0.0).iter().zip(&means(80.0)).all(|(a, b)| (a - b).abs() < 1e-12));
     }
 }

@@ -1,32 +1,26 @@
-//! Sums over resampled rows, a leaf of the multinomial tree at a time.
+//! Sums over resampled units, a leaf of the multinomial tree at a time.
 
+use super::design::Units;
 use crate::random::{FIELDS, Node, SLOTS, Stream, Visit, blocks, field, walk};
-use crate::simd::{Element, Isa, Kernel, tree64};
+use crate::simd::{Isa, Kernel, tree64};
 
 /// Words whose draws fill the lanes once.
 const GROUP: usize = 4;
 /// Draw `i` of a hand-over goes to lane `i % LANES`: a fixed order of additions, and enough of them in flight.
 const LANES: usize = GROUP * FIELDS;
 
-/// What is resampled: rows of K columns, less a shift a column.
-#[derive(Clone, Copy)]
-pub(super) struct Rows<'a, T, const K: usize> {
-    pub values: &'a [[T; K]],
-    pub shift: [f64; K],
-}
-
 /// The sums of whole replicates, column by column: `totals[r]` from `streams[r]`.
 ///
-/// A leaf's rows are first copied together: the copy streams, so that even columns larger than the cache are
+/// A leaf's units are first read into one table: the copy streams, so that even columns larger than the cache are
 /// gathered from the nearest one. With `m` draws in a leaf a lane takes `m / 12` of them; leaves are added in
 /// order within a block, and blocks in order.
-pub(super) struct Whole<'a, T, const K: usize> {
-    pub rows: Rows<'a, T, K>,
+pub(super) struct Whole<'a, U, const K: usize> {
+    pub units: U,
     pub streams: &'a [Stream],
     pub totals: &'a mut [[f64; K]],
 }
 
-impl<T: Element, const K: usize> Kernel for Whole<'_, T, K> {
+impl<U: Units<K>, const K: usize> Kernel for Whole<'_, U, K> {
     type Out = ();
 
     #[inline(always)]
@@ -34,59 +28,53 @@ impl<T: Element, const K: usize> Kernel for Whole<'_, T, K> {
         let mut table = [[0.0; K]; SLOTS];
         for (&stream, total) in self.streams.iter().zip(self.totals) {
             let mut sum = [0.0; K];
-            for node in blocks(stream, self.rows.values.len() as u64) {
-                add(&mut sum, &below(self.rows, stream, node, &mut table));
+            for node in blocks(stream, self.units.count() as u64) {
+                add(&mut sum, &below(self.units, stream, node, &mut table));
             }
             *total = sum;
         }
     }
 }
 
-/// The sums over the rows below one node of a replicate.
-pub(super) struct Piece<'a, T, const K: usize> {
-    pub rows: Rows<'a, T, K>,
+/// The sums over the units below one node of a replicate.
+pub(super) struct Piece<U, const K: usize> {
+    pub units: U,
     pub stream: Stream,
     pub node: Node,
 }
 
-impl<T: Element, const K: usize> Kernel for Piece<'_, T, K> {
+impl<U: Units<K>, const K: usize> Kernel for Piece<U, K> {
     type Out = [f64; K];
 
     #[inline(always)]
     fn run<I: Isa>(self) -> [f64; K] {
-        below(self.rows, self.stream, self.node, &mut [[0.0; K]; SLOTS])
+        below(self.units, self.stream, self.node, &mut [[0.0; K]; SLOTS])
     }
 }
 
 #[inline(always)]
-fn below<T: Element, const K: usize>(
-    rows: Rows<'_, T, K>,
+fn below<U: Units<K>, const K: usize>(
+    units: U,
     stream: Stream,
     node: Node,
     table: &mut [[f64; K]; SLOTS],
 ) -> [f64; K] {
-    let mut sink = Sink { rows, table, lanes: [[0.0; K]; LANES], sum: [0.0; K] };
-    walk(stream, rows.values.len() as u64, node, &mut sink);
+    let mut sink = Sink { units, table, lanes: [[0.0; K]; LANES], sum: [0.0; K] };
+    walk(stream, units.count() as u64, node, &mut sink);
     sink.sum
 }
 
-struct Sink<'a, T, const K: usize> {
-    rows: Rows<'a, T, K>,
+struct Sink<'a, U, const K: usize> {
+    units: U,
     table: &'a mut [[f64; K]; SLOTS],
     lanes: [[f64; K]; LANES],
     sum: [f64; K],
 }
 
-impl<T: Element, const K: usize> Visit for Sink<'_, T, K> {
+impl<U: Units<K>, const K: usize> Visit for Sink<'_, U, K> {
     #[inline(always)]
     fn enter(&mut self, start: u64, slots: usize) {
-        let start = start as usize;
-        let rows = &self.rows.values[start..start + slots];
-        for (to, from) in self.table.iter_mut().zip(rows) {
-            for k in 0..K {
-                to[k] = from[k].to_f64() - self.rows.shift[k];
-            }
-        }
+        self.units.read(start as usize, &mut self.table[..slots]);
         // Draws beyond a ragged leaf's end count for nothing.
         self.table[slots..slots.next_power_of_two()].fill([0.0; K]);
         self.lanes = [[0.0; K]; LANES];

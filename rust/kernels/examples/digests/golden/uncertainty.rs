@@ -2,9 +2,10 @@
 
 use super::inputs::{Draw, tame, ways};
 use super::{Entry, Run, entry};
+use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::uncertainty::{
-    Method, limits, mean_acceleration, mean_replicates, ratio_acceleration, ratio_replicates,
+    Correction, Mean, Method, Pairs, Quotient, Rows, acceleration, limits, replicates,
 };
 
 pub const TABLE: &[Entry] = &[
@@ -20,45 +21,44 @@ fn mean<T: Draw>(n: usize) -> Run {
     let x: Vec<T> = tame(n, 70);
     Box::new(move |digest| {
         if !x.is_empty() {
+            let of = |shift| (Rows { x: &x[..], shift }, Mean { shift, n: n as f64 });
+            let (units, mean) = of(0.5);
             digest
                 .of("replicates")
-                .doubles(&mean_replicates(&x, 0.5, u64::MAX, 9, &mut |_| true).unwrap_or_default());
+                .doubles(&replicates(units, mean, u64::MAX, 9, &mut |_| true).unwrap_or_default());
+            let (units, mean) = of(0.0);
             digest
                 .of("acceleration")
-                .double(mean_acceleration(&x, 0.25, 7.0, &mut |_| true).unwrap_or_default());
+                .double(acceleration(units, mean, 0.25, 7.0, &mut |_| true).unwrap_or_default());
         }
     })
 }
 
 fn ratio(n: usize) -> Run {
     let sums: Vec<f64> = tame(n, 71);
-    let rows: Vec<[f64; 2]> =
-        sums.into_iter().enumerate().map(|(i, sum)| [sum, (i % 9 + 1) as f64]).collect();
+    let sizes: Vec<f64> = (0..n).map(|i| (i % 9 + 1) as f64).collect();
     Box::new(move |digest| {
-        if !rows.is_empty() {
+        if !sums.is_empty() {
+            let units = Pairs { sums: &sums, sizes: &sizes };
+            let of = |shift| Quotient { shift };
             digest
                 .of("replicates")
-                .doubles(&ratio_replicates(&rows, 0.5, 3, 9, &mut |_| true).unwrap_or_default());
+                .doubles(&replicates(units, of(0.5), 3, 9, &mut |_| true).unwrap_or_default());
             digest
                 .of("acceleration")
-                .double(ratio_acceleration(&rows, 0.25, 7.0, &mut |_| true).unwrap_or_default());
+                .double(acceleration(units, of(0.0), 0.25, 7.0, &mut |_| true).unwrap_or_default());
         }
     })
 }
 
-const METHODS: [(&str, Method); 3] = [
-    ("percentile", Method::Percentile),
-    ("basic", Method::Basic),
-    ("bca", Method::Bca { acceleration: 0.02, tie: 0.0 }),
-];
-
 fn ends(n: usize) -> Run {
     let replicates: Vec<f64> = tame(n, 72);
     Box::new(move |digest| {
-        for (name, method) in METHODS {
+        let correction = Correction { acceleration: 0.02, tie: 0.0 };
+        for &method in Method::ALL {
             for (alternative, how) in ways() {
-                let digest = digest.of(name).of(alternative);
-                match limits(replicates.clone(), 0.125, method, how, &mut |_| true) {
+                let digest = digest.of(method.name()).of(alternative);
+                match limits(replicates.clone(), 0.125, method, correction, how, &mut |_| true) {
                     Ok(Ok(found)) => {
                         let (low, high) = (found.low, found.high);
                         digest.doubles(&[low.value, low.error, high.value, high.error]);

@@ -1,0 +1,5 @@
+//! The room of uncertainty.
+
+mod resample;
+
+pub use resample::*;

@@ -1,0 +1,126 @@
+//! Random counts, and the bootstrap from columns to limits.
+
+use crate::arrays::{copied, floats, given, slice};
+use crate::call::{call, call_quick};
+use crate::give::{ToPython, dict, value_error};
+use crate::intervals::{confidence, same_length};
+use crate::take::{listed, named};
+use numpy::PyArray1;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use steelyard_kernels::named::Named;
+use steelyard_kernels::random::{Domain, Stream, counts};
+use steelyard_kernels::uncertainty::{self as kernels, Bootstrap, Design, Name, Options, Refused};
+use steelyard_kernels::with_dtype;
+
+/// How often each of `n` rows is drawn in a bootstrap replicate.
+#[pyfunction]
+pub fn resampling_counts(
+    py: Python<'_>,
+    n: usize,
+    seed: u64,
+    replicate: u32,
+) -> PyResult<Bound<'_, PyArray1<u32>>> {
+    let counts = call_quick(py, || counts(Stream::new(seed, Domain::Bootstrap, replicate), n))?;
+    copied(py, &counts)
+}
+
+/// A statistic of `columns` by resampling: a dictionary of the fields of the kernel's `Bootstrap`, or of the kind of
+/// refusal (`refused`) and its fields. `codes` in `0..clusters` are the clusters of the rows, where there are any.
+#[pyfunction]
+#[pyo3(signature = (
+    columns, statistic, *, codes=None, clusters=0, method, n_resamples, seed, confidence_level, alternative,
+    progress=None
+))]
+#[allow(clippy::too_many_arguments)] // the options of a bootstrap
+pub fn bootstrap<'py>(
+    py: Python<'py>,
+    columns: &Bound<'py, PyAny>,
+    statistic: &str,
+    codes: Option<&Bound<'py, PyAny>>,
+    clusters: usize,
+    method: &str,
+    n_resamples: u32,
+    seed: u64,
+    confidence_level: f64,
+    alternative: &str,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let confidence = confidence(confidence_level, alternative)?;
+    let options = Options { method: named(method)?, count: n_resamples, seed, confidence };
+    let statistic = named::<Name>(statistic)?;
+    let columns = listed::<Bound<'_, PyAny>>(columns)?;
+    let expected = statistic.about().columns.len();
+    if columns.len() != expected {
+        return Err(value_error(format!("columns: expected {expected}; got {}", columns.len())));
+    }
+    let total = n_resamples as usize;
+    let found = match statistic {
+        Name::Mean => with_dtype!(floats(&columns[0], "columns")?, x => {
+            let design = design(codes, clusters, x.len())?;
+            call(py, progress, total, |watch| kernels::mean(x, design, options, watch))?
+        }),
+    };
+    match found {
+        Ok(found) => fields(py, found),
+        Err(refused) => refusal(py, refused),
+    }
+}
+
+fn design<'a>(codes: Option<&'a Bound<'_, PyAny>>, count: usize, rows: usize) -> PyResult<Design<'a>> {
+    if rows == 0 {
+        return Err(value_error("columns: expected at least one row; got none"));
+    }
+    let Some(codes) = codes else { return Ok(Design::Rows) };
+    let codes = slice::<i64>(codes, "codes")?;
+    same_length(rows, codes.len(), "columns, codes")?;
+    Ok(Design::Clusters { codes, count })
+}
+
+fn fields(py: Python<'_>, found: Bootstrap) -> PyResult<Bound<'_, PyDict>> {
+    let Bootstrap { value, standard_error, limits, replicates, acceleration, binary } = found;
+    let fields = [
+        ("value", value.to_python(py)?),
+        ("standard_error", standard_error.to_python(py)?),
+        ("low", limits.low.value.to_python(py)?),
+        ("high", limits.high.value.to_python(py)?),
+        ("low_error", limits.low.error.to_python(py)?),
+        ("high_error", limits.high.error.to_python(py)?),
+        ("acceleration", acceleration.to_python(py)?),
+        ("binary", binary.to_python(py)?),
+        ("replicates", given(py, replicates)?.into_any()),
+    ];
+    dict(py, fields)
+}
+
+/// What the face has words for, with the names that the caller knows; the rest is said here.
+fn refusal(py: Python<'_>, refused: Refused) -> PyResult<Bound<'_, PyDict>> {
+    match refused {
+        Refused::NotFinite { column, index } => dict(
+            py,
+            [
+                ("refused", "not finite".to_python(py)?),
+                ("column", column.to_python(py)?),
+                ("index", index.to_python(py)?),
+            ],
+        ),
+        Refused::TooLarge { column, low, high } => dict(
+            py,
+            [
+                ("refused", "too large".to_python(py)?),
+                ("column", column.to_python(py)?),
+                ("low", low.to_python(py)?),
+                ("high", high.to_python(py)?),
+            ],
+        ),
+        Refused::EqualValues { n } => {
+            dict(py, [("refused", "equal values".to_python(py)?), ("n", n.to_python(py)?)])
+        }
+        Refused::EqualMeans { n } => {
+            dict(py, [("refused", "equal means".to_python(py)?), ("n", n.to_python(py)?)])
+        }
+        Refused::Outside | Refused::OneCluster | Refused::Beyond { .. } | Refused::Undefined => {
+            Err(value_error(refused.to_string()))
+        }
+    }
+}

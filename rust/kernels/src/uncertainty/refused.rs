@@ -1,0 +1,83 @@
+//! Why there is no answer.
+
+use std::fmt;
+
+/// What stands in the way of an answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Refused {
+    /// A column holds a NaN or an infinity.
+    NotFinite {
+        /// The column's place.
+        column: usize,
+        /// The first such row.
+        index: usize,
+    },
+    /// Sums of squares pass f64.
+    TooLarge {
+        /// The column's place.
+        column: usize,
+        /// Its smallest value.
+        low: f64,
+        /// Its largest value.
+        high: f64,
+    },
+    /// The cluster of a row lies outside the range of clusters.
+    Outside,
+    /// All rows are in one cluster.
+    OneCluster,
+    /// All values are equal but for rounding: resampling them says nothing.
+    EqualValues {
+        /// How many there are.
+        n: usize,
+    },
+    /// So are the means of all clusters.
+    EqualMeans {
+        /// How many clusters there are.
+        n: usize,
+    },
+    /// The level asked for lies beyond the extreme replicate.
+    Beyond {
+        /// How many replicates there are.
+        count: usize,
+        /// The share of them that should lie below the limit.
+        level: f64,
+    },
+    /// All replicates lie on one side of the value, or BCa's correction passes its pole.
+    Undefined,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::NotFinite { column, index } => {
+                write!(f, "columns: expected finite values; got another at index {index} of column {column}")
+            }
+            Refused::TooLarge { column, low, high } => write!(
+                f,
+                "columns: expected values whose sum of squares stays finite; got values from {low:e} to {high:e} in \
+                 column {column}; scale them down"
+            ),
+            Refused::Outside => write!(f, "codes: expected the number of a cluster in each row; got another"),
+            Refused::OneCluster => write!(
+                f,
+                "clusters: expected at least two clusters; got one; rows of one cluster cannot be resampled"
+            ),
+            Refused::EqualValues { n } => {
+                write!(f, "columns: expected values that differ; got {n} equal ones")
+            }
+            Refused::EqualMeans { n } => {
+                write!(f, "columns: expected clusters whose means differ; got {n} of equal means")
+            }
+            Refused::Beyond { count, level } => write!(
+                f,
+                "n_resamples: expected so many that a limit lies between two replicates; got {count}, and a limit \
+                 below which a share of {level:.3e} lies; raise n_resamples or lower confidence_level"
+            ),
+            Refused::Undefined => write!(
+                f,
+                "method: expected replicates on both sides of the value, which BCa needs; got data too skewed or too \
+                 few for it; use method=\"percentile\" or steelyard.estimate"
+            ),
+        }
+    }
+}
