@@ -142,8 +142,8 @@ def test_an_index_in_a_sentence_is_the_callers() -> None:
 @pytest.mark.parametrize(
     ("by", "error", "sentence"),
     [
-        (["a"] * 9, ValueError, r"by: expected one id a row, shape \(10,\); got shape \(9,\)"),
-        ([["a"] * 10], ValueError, r"by: expected one id a row, shape \(10,\); got shape \(1, 10\)"),
+        (["a"] * 9, ValueError, r"by: expected one id per row, shape \(10,\); got shape \(9,\)"),
+        ([["a"] * 10], ValueError, r"by: expected one id per row, shape \(10,\); got shape \(1, 10\)"),
         (("a",) * 10, TypeError, "by: expected an array or a list of ids; got a tuple"),
         ("subject", TypeError, "by: expected an array; got str 'subject'"),
         (["a", 1] * 5, TypeError, "by: expected ids of one kind"),

@@ -272,7 +272,7 @@ def test_top_labels_in_clusters() -> None:
 @pytest.mark.parametrize(
     ("clusters", "error", "message"),
     [
-        ([1], ValueError, r"clusters: expected one id a row, shape \(2,\); got shape \(1,\)"),
+        ([1], ValueError, r"clusters: expected one id per row, shape \(2,\); got shape \(1,\)"),
         (("a", "b"), TypeError, r"clusters: expected an array or a list of ids; got a tuple"),
         (["a", None], ValueError, r"clusters: expected an id for every row; got none at index 1"),
         ([0.5, 1.0], TypeError, r"clusters: expected ids that are whole numbers below 2\*\*63 or texts"),

@@ -30,7 +30,7 @@ class Law:
 
     Attributes
     ----------
-    rows : options -> what draws one batch: the first arguments, and the keywords with one value a row
+    rows : options -> what draws one batch: the first arguments, and the keywords with one value per row
     options : what draws the options of the constructor
     same_for_splits : whether any split of the rows gives the same bits (GlobalNormState promises less)
     """

@@ -332,7 +332,7 @@ def test_sequence_logprob_feeds_it() -> None:
         ({"beta": []}, "beta: expected at least one value; got none"),
         ({"beta": "small"}, "beta: expected an array; got str 'small'"),
         ({"nan_policy": "drop"}, "nan_policy: expected one of raise, omit; got 'drop'"),
-        ({"where": [True]}, "where: expected shape (3,), one entry a pair of policy_chosen; got shape (1,)"),
+        ({"where": [True]}, "where: expected shape (3,), one entry per pair of policy_chosen; got shape (1,)"),
         (
             {"where": [False] * 3},
             "policy_chosen: expected at least one pair that counts; got none of 3 (left out: 3 where)",

@@ -175,7 +175,7 @@ def test_weights_that_leave_nothing_to_compare() -> None:
         ([1, np.nan, 1], ValueError, "weights: expected finite numbers of at least 0; got nan at index 1"),
         ([1, np.inf, 1], ValueError, "weights: expected finite numbers of at least 0; got inf at index 1"),
         ([0, 0, 0], ValueError, "weights: expected a row that counts with a weight above 0; got none"),
-        ([1, 2], ValueError, r"weights: expected shape \(3,\), one weight a row of x; got shape \(2,\)"),
+        ([1, 2], ValueError, r"weights: expected shape \(3,\), one weight per row of x; got shape \(2,\)"),
         ([[1, 2, 3]], ValueError, "weights: expected 1 axis"),
         (["a", "b", "c"], TypeError, "weights: expected numbers"),
         ([True, False, True], TypeError, "weights: expected numbers; got booleans; where= says which rows count"),

@@ -370,14 +370,14 @@ def codes(ids: Any, name: str, n: int, keep: Mask | None = None) -> tuple[NDArra
 
     Returns
     -------
-    codes : int64, one a row that is kept
+    codes : int64, one per row that is kept
     unique : array
         Sorted, so that the codes do not depend on the order of the rows. Of Python objects where NumPy has no type that
         keeps the ids apart: texts that end in a NUL, whole numbers of more than 64 bits.
     """
     array, missing = id_column(ids, name)
     if array.shape != (n,):
-        raise value_error(name, f"one id a row, shape ({n},)", f"shape {array.shape}")
+        raise value_error(name, f"one id per row, shape ({n},)", f"shape {array.shape}")
     if keep is not None:
         array, missing = kept(array, keep), None if missing is None else kept(missing, keep)
     _present(missing, name, "an id for every row", "drop those rows with where=", keep)

@@ -1,4 +1,4 @@
-"""Columns and the rows of them that count: what every call that takes rows asks first."""
+"""Columns, and which of their rows count: the first thing that every call on rows asks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Columns(NamedTuple):
 
 
 def _numbers(x: Any, name: str, ndim: int | tuple[int, ...]) -> Array:
-    """Floats and booleans as they are, integers as float64, NaN where there is none; strides stay."""
+    """Floats and booleans as they are, integers as float64, NaN where a value is missing; not made contiguous."""
     return _arrays.floats(x, name, ndim=ndim, contiguous=False, numbers=True, bits=True)
 
 
@@ -53,7 +53,7 @@ def frame(x: Any, name: str = "new") -> Mapping[str, Any] | None:
 
 
 def differ(names: Iterable[Any], of: str = "columns") -> None:
-    """Refuse names that are the same text, such as 1 and "1": results are told by it."""
+    """Refuse names that are the same text, such as 1 and "1": results are found by that text."""
     seen: dict[str, Any] = {}
     for name in names:
         if str(name) in seen:
@@ -103,7 +103,7 @@ def is_nan(x: Array) -> Mask:
 
 
 def less(keep: Mask | None, gone: Mask) -> tuple[Mask | None, Mask]:
-    """The rows that count (None: all) without those of ``gone``, and those of ``gone`` that counted."""
+    """Take the rows ``gone`` from those that count (None: all); also, which of ``gone`` did count until then."""
     gone = gone if keep is None else gone & keep
     return (~gone if keep is None else keep & ~gone) if gone.any() else keep, gone
 
@@ -132,7 +132,7 @@ class Rows(NamedTuple):
     weights: NDArray[np.float64] | None = None
     """Of the rows that count, all above 0."""
     group: NDArray[np.int64] | None = None
-    """Instead of ``keep``: the indices of the rows that count, of one group among others."""
+    """For one group among several, instead of ``keep``: the indices of its rows that count."""
 
     def of(self, x: Array) -> Array:
         """The values that count."""
@@ -242,7 +242,7 @@ class Selection:
     def mask(self, name: str, shape: tuple[int, ...]) -> Mask | None:
         """The entries of an array of this shape that ``where`` lets count (None: all)."""
         if self.where is not None and self.where.shape != shape:
-            expected = f"shape {shape}, one entry a {self.unit} of {name}"
+            expected = f"shape {shape}, one entry per {self.unit} of {name}"
             raise value_error("where", expected, f"shape {self.where.shape}")
         return self.where
 
@@ -251,7 +251,7 @@ class Selection:
         weights = self.weights
         assert weights is not None
         if weights.shape != (n,):
-            raise value_error("weights", f"shape ({n},), one weight a row of {name}", f"shape {weights.shape}")
+            raise value_error("weights", f"shape ({n},), one weight per row of {name}", f"shape {weights.shape}")
         bad = ~((weights >= 0.0) & (weights < np.inf))
         zero: Mask = weights == 0.0
         if keep is not None:
@@ -268,7 +268,7 @@ class Selection:
         """The rows without a group, which ``nan_policy`` may leave out; what does not count may lack one."""
         assert self.by is not None
         if self.by.shape != (n,):
-            raise value_error("by", f"one id a {self.unit}, shape ({n},)", f"shape {self.by.shape}")
+            raise value_error("by", f"one id per {self.unit}, shape ({n},)", f"shape {self.by.shape}")
         nameless = np.zeros(n, np.bool_) if self.nameless is None else self.nameless
         lost = nameless if keep is None else nameless & keep
         if lost.any() and not self.omit:

@@ -1,4 +1,4 @@
-"""The one call: files become runs, one a model."""
+"""The one call: files become runs, one per model."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from .scores import Scores
 @standard_mode_methods
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """All runs of one reading, one a model: iterate over them, or pick one by name."""
+    """All runs of one reading, one per model: iterate over them, or pick one by name."""
 
     runs: tuple[Run, ...]
     left_out: Mapping[str, Mapping[str, int]]

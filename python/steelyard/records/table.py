@@ -55,7 +55,7 @@ def shorten(text: str) -> str:
 
 
 class ColumnStore(Mapping[str, list[Any]]):
-    """The columns of a file by dotted path, one value a row; a missing or null value is None, a list is ``LIST``."""
+    """The columns of a file by dotted path, one value per row; a missing or null value is None, a list is ``LIST``."""
 
     def values_of(self, key: str) -> Iterable[Any]:
         """What a column holds; empty cells may be among it."""

@@ -53,7 +53,7 @@ def sequence_nll(nll: Floats, counted: NDArray[np.bool_]) -> Floats:
 
 
 def mean_nll(nll: Floats, sizes: Floats, clusters: Any) -> tuple[float, float, float, float]:
-    """Return m, its variance V, degrees of freedom, and the 97.5 % quantile of Student's t, from one entry a token.
+    """Return m, its variance V, degrees of freedom, and the 97.5 % quantile of Student's t, from one entry per token.
 
     m = sum nll / sum n; with cluster sums S_g and sizes n_g, r_g = S_g - m n_g and f_g = n_g/N:
     V = sum r_g^2 / (1 - f_g) / N^2 (CR2), df = 1/(sum f^2 + (sum a)^2 - sum a^2) with a = f^2/(1 - f).

@@ -65,10 +65,10 @@ def perplexity(
         that a TokenScores does not count never count here.
     where : boolean array, shape of x, optional
         Tokens that count.
-    clusters : ids, one a token or one a row, optional
+    clusters : ids, one per token or one per row, optional
         What tokens have in common: the document. Default: each row of ``[B, T]`` is a cluster of its own; ``[T]``
         is one cluster, which gives a value and no interval.
-    per : array of numbers, one a token or one a row, optional
+    per : array of numbers, one per token or one per row, optional
         What to divide by instead of the number of tokens: words or bytes, 0 or more. A number a row counts where
         a token of the row does. It must go with ids a row, not a token.
     unit : {"perplexity", "bits", "nats"}
@@ -355,7 +355,7 @@ def _groups(selection: Selection, nll: Array, status: NDArray[np.uint8] | None) 
     found = shape_of(ids, "clusters")
     of_rows = found == shape[:-1]
     if not of_rows and found != shape:
-        expected = f"one id a token, shape {shape}, or one a row, shape {shape[:-1]}"
+        expected = f"one id per token, shape {shape}, or one per row, shape {shape[:-1]}"
         raise value_error("clusters", expected, f"shape {found}")
     if found == ():
         ids = [ids]
@@ -377,11 +377,11 @@ def _divisor(per: Any, shape: Shape, of_rows: bool) -> NDArray[np.float64]:
         raise type_error("per", "numbers that count exactly", "bfloat16")
     if numbers.shape == shape[:-1]:
         if not of_rows:
-            fix = "give one number a token, or one id a row"
+            fix = "give one number per token, or one id per row"
             raise value_error(
-                "per", f"one number a token, shape {shape}, as clusters has", f"shape {numbers.shape}", fix
+                "per", f"one number per token, shape {shape}, as clusters has", f"shape {numbers.shape}", fix
             )
     elif numbers.shape != shape:
-        expected = f"one number a token, shape {shape}, or one a row, shape {shape[:-1]}"
+        expected = f"one number per token, shape {shape}, or one per row, shape {shape[:-1]}"
         raise value_error("per", expected, f"shape {numbers.shape}")
     return numbers.astype(np.float64)
