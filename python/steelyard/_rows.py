@@ -199,9 +199,9 @@ class Selection:
         self.omit = omits_nan(nan_policy)
         self.where = None if where is None else _arrays.booleans(where, "where")
         self.weights = None if weights is None else _weights(weights)
-        for name, ids in (("clusters", clusters), ("by", by)):
-            if isinstance(ids, tuple):
-                raise type_error(name, "an array or a list of ids", "a tuple")
+        if isinstance(clusters, tuple) or isinstance(by, tuple):
+            name = "clusters" if isinstance(clusters, tuple) else "by"
+            raise type_error(name, "an array or a list of ids", "a tuple")
         self.clusters = clusters
         self.by: Array | None = None
         self.nameless: Mask | None = None
@@ -237,6 +237,8 @@ class Selection:
 
     def _counts(self, gone: Mapping[str, Mask]) -> dict[str, int]:
         """How many rows are left out, by reason."""
+        if not gone and not self.left_out:
+            return {}
         return nonzero(self.left_out | {why: int(np.count_nonzero(rows)) for why, rows in gone.items()})
 
     def mask(self, name: str, shape: tuple[int, ...]) -> Mask | None:
