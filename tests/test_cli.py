@@ -609,7 +609,7 @@ def test_what_is_wanting_beside_columns_is_named(wide: Path, base: Path, better:
 def test_blanks_around_the_name_of_a_model_are_of_no_account(tmp_path: Path) -> None:
     """As around ids; where two models differ by them alone, each is found by its own name."""
     path = tmp_path / "long.csv"
-    path.write_text("id,model,correct\n" + "".join(f"{i},{m},{i % k}\n" for i in range(9) for m, k in PADDED))
+    path.write_text("id,model,correct\n" + "".join(f"{i},{m},{int(i % k > 0)}\n" for i in range(9) for m, k in PADDED))
     for baseline in ("A ", "A", "  A"):
         for words in (["compare"], ["report"], ["compare", "--models", " B"], ["report", "--models", "B,A"]):
             command, *rest = words

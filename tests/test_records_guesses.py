@@ -266,6 +266,9 @@ def test_columns_with_usual_names_keep_their_roles_beside_models(tmp_path: Path)
         "a,b,text\n1,0,x\n0,1,y\n",
         "a,b\n1,\n0,\n",  # a column without a value
         "model,a,b\nm,1,0\nn,1,1\n",  # models are rows
+        "label,a,b\n1,1,0\n0,1,1\n",  # predictions of a class 0 or 1, beside the truth
+        "gold_answer,a\n1,1\n0,1\n",
+        "a,b,is_math\n1,1,0\n0,1,1\n",
     ],
 )
 def test_other_plain_files_are_asked_about(tmp_path: Path, text: str) -> None:
@@ -273,6 +276,36 @@ def test_other_plain_files_are_asked_about(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(RecordError, match=r"expected a score column.*or a column for each model with models="):
         records.read(path)
+
+
+def test_columns_of_zeros_and_ones_that_are_no_models_are_named(tmp_path: Path) -> None:
+    """`label` beside predictions was read as the best of three models."""
+    path = tmp_path / "wide.csv"
+    path.write_text("id,label,gpt,claude\n1,1,1,0\n2,0,1,0\n3,0,0,0\n")
+    with pytest.raises(RecordError, match=r"expected a score column.*; by its name 'label' is no model's score"):
+        records.read(path)
+    assert records.read(path, models=["gpt", "claude"]).names == ("gpt", "claude")
+    assert records.read(path, models=["label", "gpt"]).names == ("label", "gpt")
+    assert records.read(path, score="label==gpt")["wide"].score.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("name", ["correct", "is_correct", "exact_match", "out.correct"])
+def test_a_correct_choice_is_no_score(tmp_path: Path, kind: str, name: str) -> None:
+    """The number of the right choice, 0 to 3, gave a score of 1.5."""
+    if name != "correct" and kind != "jsonl":
+        pytest.skip("one name in every format, and every name in one")
+    choices = [{"id": i, name: i % 4, "target": i % 4, "prediction": i % 3} for i in range(12)]
+    path = write(tmp_path / f"a.{kind}", choices)
+    runs = records.read(path)
+    assert runs["a"].score.tolist() == [i % 4 == i % 3 for i in range(12)]
+    assert runs.notes[0].startswith(f"{name!r} is not read as the score, which was only guessed")
+    assert records.read(path, score=name)["a"].score.max() == 3
+    path = write(tmp_path / f"b.{kind}", [{"id": row["id"], name: row[name]} for row in choices])
+    with pytest.raises(RecordError, match=rf"score '{name}': expected 0, 1 or a share.*; got 2.0; name the score with"):
+        records.read(path)
+    path = write(tmp_path / f"c.{kind}", [{"id": row["id"], "correct": row[name], "score": 1} for row in choices])
+    assert "score = score" in records.read(path).guesses
 
 
 def test_graded_columns_are_models_when_they_are_asked_for(tmp_path: Path) -> None:

@@ -796,3 +796,28 @@ def test_a_model_none_of_whose_records_counts_has_a_row(tmp_path: Path) -> None:
     assert alone.rows[0][:3] == ("a", "0", "-")
     path.write_text("id,loglikelihood\n1,\n2,\n")  # of which no score is expected
     assert not list(sections.scores(report.build(records.read(path, loglikelihood="loglikelihood"))))
+
+
+def test_ids_with_different_targets_are_said_first(tmp_path: Path) -> None:
+    """Two files whose ids are row numbers of two different benchmarks: one of the models was `better`."""
+
+    def answers(name: str, targets: str, other: int) -> Path:
+        rows = [{"id": i, "target": targets[i % 2], "prediction": "xyz"[i % 3]} for i in range(40)]
+        return write(
+            tmp_path / name, rows if not other else [*rows[:-other], *({**row, "target": "q"} for row in rows[-other:])]
+        )
+
+    base, same = answers("base.jsonl", "xy", 0), answers("same.jsonl", "xy", 0)
+    little, much = answers("little.jsonl", "xy", 3), answers("much.jsonl", "xy", 9)
+    spelt = tmp_path / "spelt.csv"
+    spelt.write_text("id,target,prediction\n" + "".join(f"{i}, {'xy'[i % 2]} ,x\n" for i in range(40)))
+    for other in (same, spelt):
+        made = report.build(records.read([base, other]))
+        assert (made.pairs[0].other_targets, made.notes, sections.cautions(made)) == (0, (), [])
+    made = report.build(records.read([base, little]))
+    said = "3 of 40 ids have different targets, such as '37' ('y' and 'q'): they may be different questions"
+    assert (made.pairs[0].other_targets, made.notes, sections.cautions(made)) == (3, (f"little and base: {said}",), [])
+    made = report.comparison(records.read([base, much]), baseline="base")
+    caution = "Caution: much against base: 9 of 40 shared ids have different targets; these may be different questions."
+    assert sections.cautions(made) == [caution]
+    assert report.build(records.read([base, much], score="prediction==target")).pairs[0].other_targets == 9

@@ -14,6 +14,9 @@ from .table import LIST, Table, record_error, shorten
 from .values import LETTERS, graded_by_letters, grades_fix, number, numbers
 
 SCORE_NAMES = ("correct", "is_correct", "acc", "exact_match", "score")
+SHARES = frozenset(
+    {"correct", "is_correct", "exact_match"}
+)  # of which all values lie in [0, 1]: or it is something else
 SCORE_PAIRS = (
     ("true_label", "pred_label"),
     ("target", "prediction"),
@@ -215,7 +218,7 @@ class _Finder:
             f"a score column ({', '.join(SCORE_NAMES)}, or a pair such as true_label and pred_label)",
             self._columns(),
             f"name the score's column with {keyword('score')}, or {keyword('score', 'a==b')} to compare two, "
-            f"or a column for each model with {keyword('models')}{self._letters()}",
+            f"or a column for each model with {keyword('models')}{self._letters()}{self._no_models(found)}",
         )
 
     def inside_models(self, wide: Mapping[str, str]) -> dict[str, str | None]:
@@ -270,7 +273,8 @@ class _Finder:
             found, missing = numbers(self.table.columns[name], name, self.table.where)
         except RecordError:
             return False
-        inside = (found >= 0) & (found <= MOST_CONFIDENCE) if role == "confidence" else np.isfinite(found)
+        share = role == "confidence" or name.rpartition(".")[2] in SHARES
+        inside = (found >= 0) & (found <= MOST_CONFIDENCE) if share else np.isfinite(found)
         return bool((inside | missing).all())
 
     def _models_by_column(self, found: Mapping[str, str | None]) -> list[str]:
@@ -280,11 +284,16 @@ class _Finder:
         if asked:
             self.guesses.append(f"models = {', '.join(asked)} (the columns of these names)")
             return list(dict.fromkeys(asked))
-        names = self._free(found)
-        if self.models is not None or len(names) < 2 or len(self.table) < 2 or not all(map(self._zero_or_one, names)):
+        names = self._zeros_and_ones(found)
+        if self.models is not None or len(names) < 2 or len(self.table) < 2 or any(map(labels.is_no_model, names)):
             return []
         self.guesses.append(f"models = {', '.join(names)} (every column is 0 or 1)")
         return names
+
+    def _zeros_and_ones(self, found: Mapping[str, str | None]) -> list[str]:
+        """The columns without a role, where all of them hold zeros and ones."""
+        names = self._free(found)
+        return names if all(map(self._zero_or_one, names)) else []
 
     def numeric(self) -> list[str]:
         """The columns of numbers that have no role."""
@@ -415,6 +424,11 @@ class _Finder:
         columns = self.table.columns
         found = [name for name in columns if graded_by_letters(columns.values_of(name)) and "I" in columns[name]]
         return f"; {_some(found)}: {LETTERS}; {grades_fix()}" if found else ""
+
+    def _no_models(self, found: Mapping[str, str | None]) -> str:
+        """Which of the columns of zeros and ones sound like something else than a model."""
+        odd = [name for name in self._zeros_and_ones(found) if labels.is_no_model(name)]
+        return f"; by its name {odd[0]!r} is no model's score" if odd else ""
 
     def _columns(self) -> str:
         of_kind: dict[str, list[str]] = {"scalar": [], "list": [], "empty": []}

@@ -52,6 +52,11 @@ def _rank(name: str) -> int:
     return (2 if words & _TRUTH else 1 if words & _CLASS else 0) - (2 if words & _ANSWER else 0)
 
 
+def is_no_model(name: str) -> bool:
+    """Whether a column of zeros and ones sounds like the truth (``label``) or a property (``is_math``), not a model."""
+    return _rank(name) > 0 or name.lower().startswith(("is_", "has_"))
+
+
 class Agreement(NamedTuple):
     """Row by row: 1 where target and prediction agree, else 0; where there is no target; where there is no answer."""
 
@@ -76,9 +81,7 @@ def agreement(
     ``classes`` gives the words for nothing that are targets themselves, and so answers: see :func:`classes_among`.
     ``nothing`` are those words: see :func:`words_for_nothing`.
     """
-    label = _Labels()
-    truth = [label[value] for value in targets]
-    answers = [label[value] for value in predictions]
+    truth, answers = says(targets), says(predictions)
     agree = np.array([a == b for a, b in zip(truth, answers, strict=True)], dtype=bool)
     words = {answer for answer in set(answers) if answer is not None and answer.lower() in nothing}
     of_targets = classes() if words else frozenset()
@@ -86,6 +89,12 @@ def agreement(
     no_target = np.array([value is None for value in truth], dtype=bool)
     no_answer = np.array([answer in none for answer in answers], dtype=bool) & ~agree & ~no_target
     return Agreement((agree & ~no_target).astype(np.float64), no_target, no_answer)
+
+
+def says(values: Sequence[Any]) -> list[str | None]:
+    """What each value says, as it is compared."""
+    label = _Labels()
+    return [label[value] for value in values]
 
 
 def classes_among(targets: Iterable[Any]) -> frozenset[str]:

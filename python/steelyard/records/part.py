@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..errors import RecordError, keyword, while_at
 from . import values as convert
-from .columns import MOST_CONFIDENCE, NONE, ROW, Roles, Unusable
-from .labels import Classes, agreement, classes_among, sides, words_for_nothing
+from .columns import MOST_CONFIDENCE, NONE, ROW, SHARES, Roles, Unusable
+from .labels import Classes, agreement, classes_among, says, sides, words_for_nothing
 from .table import LIST, Table, record_error
 
 Floats = NDArray[np.float64]
@@ -36,6 +36,10 @@ class Part:
         with while_at(f"{self.table.file}, column {column!r}"):
             whole = self.table.columns[column]  # of Parquet, a column is read here
         return whole if len(self.rows) == len(whole) else [whole[row] for row in self.rows]
+
+    def targets(self) -> list[str | None] | None:
+        """What is right in each row, where the score compares two columns."""
+        return says(self.values(sides(self.roles.score or "").target)) if _is_pair(self) else None
 
     def where(self, index: int) -> str:
         """The file and line of the index-th of these rows."""
@@ -125,6 +129,7 @@ def read_part(
     if score is not None:
         with part.reading("score"):
             _require(part, keep & ~np.isfinite(score), score, f"score {roles.score!r}", expected="a finite number")
+            _require_shares(part, keep, score)
     with part.reading("confidence"):
         confidence = _confidence(part, keep)
     if loglikelihood is not None:
@@ -185,6 +190,15 @@ def _graded(part: Part, missing: float | None, classes: Classes) -> Graded:
     if score is None or missing is None:
         return Graded(score, no_score, reason, none, none)
     return Graded(np.where(no_score, missing, score), none, "", none, no_score)
+
+
+def _require_shares(part: Part, keep: Rows, score: Floats) -> None:
+    """A column that was guessed by the name ``correct`` may hold the correct choice, and no score."""
+    name = part.roles.score or ""
+    if "score" in part.roles.guessed and name.rpartition(".")[2] in SHARES:
+        expected = "0, 1 or a share, as the score was guessed by its name"
+        fix = f"name the score with {keyword('score')}, or two columns to compare with {keyword('score', 'a==b')}"
+        _require(part, keep & ~((score >= 0) & (score <= 1)), score, f"score {name!r}", expected=expected, fix=fix)
 
 
 def _labels(part: Part, column: str) -> list[Any]:

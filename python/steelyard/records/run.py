@@ -149,6 +149,15 @@ class Run:
             hashes += [text(value) for value in part.values("doc_hash")]
         return hashes
 
+    def targets(self) -> list[str | None] | None:
+        """What was right for each record, where the score compares two columns."""
+        found: list[str | None] = []
+        for part in self._parts:
+            if (own := part.targets()) is None:
+                return None
+            found += own
+        return found
+
     def _kept(self, keep: NDArray[np.bool_], left_out: dict[str, int]) -> Run:
         def cut(values: Any) -> Any:
             return None if values is None else values[keep]

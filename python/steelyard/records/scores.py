@@ -76,7 +76,9 @@ class Scores(Mapping[str, Floats]):
         For every model of which ids repeat: how many ``ids`` and ``records``, and the ``fewest`` and ``most`` records
         of one id.
     notes : tuple of str
-        What was done to match ids that are written differently.
+        What was done to match ids that are written differently, and whether their targets differ.
+    other_targets : int
+        Ids for which the models have different targets, where the score compares two columns.
     """
 
     def __init__(
@@ -92,7 +94,8 @@ class Scores(Mapping[str, Floats]):
         self.ids = ids
         self.left_out = dict(left_out)
         self.unmatched = dict(unmatched)
-        self.notes = notes
+        self.other_targets, said = _other_targets(matched, ids)
+        self.notes = (*notes, *said)
         self.no_answer = {one.run.name: one.total(one.run._no_answer) for one in matched}
         self._filled = {one.run.name: one.total(one.run._no_score) for one in matched}
         self.no_score = {
@@ -172,6 +175,23 @@ class Scores(Mapping[str, Floats]):
     def _differs(self, what: str, index: int, got: str, fix: str) -> Exception:
         where = what if self.ids is None else f"{what}, id {str(self.ids[index])!r}"
         return record_error(where, "one value for all records of an id", got, fix)
+
+
+def _other_targets(matched: Sequence[Matched], ids: NDArray[np.str_] | None) -> tuple[int, list[str]]:
+    """On how many ids some model has another target than the first one, and what is said of it."""
+    if ids is None or len(matched) < 2:
+        return 0, []
+    targets = [one.run.targets() for one in matched]
+    aligned = [[own[row] for row in one.first] for one, own in zip(matched, targets, strict=True) if own is not None]
+    if len(aligned) < len(matched):
+        return 0, []
+    differing = [index for index, of_id in enumerate(zip(*aligned, strict=True)) if len(set(of_id)) > 1]
+    if not differing:
+        return 0, []
+    first = differing[0]
+    shown = " and ".join(dict.fromkeys(repr(own[first]) for own in aligned))
+    some = f"{len(differing):,} of {len(ids):,} ids have different targets"
+    return len(differing), [f"{some}, such as {str(ids[first])!r} ({shown}): they may be different questions"]
 
 
 def _own_cluster(run: Run) -> bool:

@@ -153,6 +153,7 @@ def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) 
         of_model=matched + scores.unmatched[new],
         of_baseline=matched + scores.unmatched[base.name],
         unmatched=scores.left_out.get("unmatched", 0),
+        other_targets=scores.other_targets,
         smallest_p=shown.difference.detail.get("smallest_p"),
         verdict=str(simultaneous.verdict(options.margin)),
         verdict_unadjusted=str(shown.verdict(options.margin)),

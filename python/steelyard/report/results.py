@@ -84,6 +84,8 @@ class PairResult:
         Ids that both have, and how many each of them has.
     unmatched : int
         Ids that one of them lacks.
+    other_targets : int
+        Matched ids for which the two have different targets, where the score compares two columns.
     smallest_p : float or None
         The smallest p that the test can give, where it flips few signs (``difference.detail["signs"]``).
     verdict_unadjusted : str
@@ -104,6 +106,7 @@ class PairResult:
     of_model: int
     of_baseline: int
     unmatched: int
+    other_targets: int
     smallest_p: float | None
     verdict: str
     verdict_unadjusted: str

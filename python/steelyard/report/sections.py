@@ -415,7 +415,7 @@ def findings(report: Contents) -> list[Finding]:
 
 def cautions(report: Contents) -> list[str]:
     """Where much of what was read does not count: nobody should have to find that in a column."""
-    return [f"Caution: {text}" for text in (*_missing_scores(report), *_unmatched(report))]
+    return [f"Caution: {text}" for text in (*_missing_scores(report), *_unmatched(report), *_other_targets(report))]
 
 
 def _missing_scores(report: Contents) -> Iterator[str]:
@@ -436,6 +436,15 @@ def _unmatched(report: Contents) -> Iterator[str]:
         if all_ - pair.matched > MOST_LOST * all_:
             of = f"{count(pair.matched)} of {printable(name)}'s {plural(all_, 'id')}"
             yield f"{printable(pair.model)} against {printable(pair.baseline)} is compared on {of} alone."
+
+
+def _other_targets(report: Contents) -> Iterator[str]:
+    """Pairs of which many ids have different targets."""
+    for pair in report.pairs:
+        if pair.other_targets > MOST_LOST * pair.matched:
+            of = f"{count(pair.other_targets)} of {plural(pair.matched, 'shared id')}"
+            names = f"{printable(pair.model)} against {printable(pair.baseline)}"
+            yield f"{names}: {of} have different targets; these may be different questions."
 
 
 def _pair_finding(pair: PairResult, report: Contents) -> Finding:
