@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._clusters import codes_of_all, texts
-from ._rows import Array, Clusters, Mask, Rows, Selection, differ, nonzero
+from ._columns import Array, Mask, differ
+from ._rows import Clusters, Rows, Selection, nonzero
 from ._strides import coded, kept, rows_by_part
 from ._text import listed_counts
 from .errors import value_error

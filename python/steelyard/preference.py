@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core, _intervals
 from ._arrays import aligned, floats, to_float64
+from ._columns import columns as columns_of
 from ._lazy import lazy
 from ._mode import standard_mode, standard_mode_methods
 from ._options import Alternative, Confidence, NanPolicy, choice, confidence, flag, parameter
@@ -20,7 +21,6 @@ from ._progress import Progress, reporter
 from ._registries import REGISTRIES, names
 from ._result import Result
 from ._rows import Rows, Selection
-from ._rows import columns as columns_of
 from ._strides import side_by_side
 from .errors import type_error, value_error, warn
 from .estimate import Estimate

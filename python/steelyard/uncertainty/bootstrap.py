@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from .. import _core, _intervals
 from .._arrays import aligned
+from .._columns import columns
 from .._mode import standard_mode, standard_mode_methods
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence, whole
 from .._progress import Progress, reporter
 from .._registries import titles
-from .._rows import Rows, Selection, columns
+from .._rows import Rows, Selection
 from ..errors import memory_error, value_error
 from ..estimate import Estimate
 from ._statistics import Statistic, statistic_name

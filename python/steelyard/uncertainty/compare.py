@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from .. import _core, _intervals
 from .._arrays import aligned
+from .._columns import columns, frame, one_column
 from .._mode import standard_mode, standard_mode_methods
 from .._options import Alternative, Confidence, NanPolicy, at_least_zero, choice, confidence, flag
 from .._progress import Progress, reporter
 from .._result import Result
-from .._rows import Clusters, Rows, Selection, columns, frame, one_column
+from .._rows import Clusters, Rows, Selection
 from .._text import printable
 from ..errors import type_error, value_error
 from ..estimate import Estimate, json_ready

@@ -7,12 +7,13 @@ from typing import Any
 
 from .. import _intervals
 from .._arrays import aligned
+from .._columns import columns, only_column
 from .._groups import groups
 from .._intervals import PROPORTIONS
 from .._mode import standard_mode
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence
 from .._progress import Progress, reporter
-from .._rows import Rows, Selection, columns, only_column
+from .._rows import Rows, Selection
 from ..estimate import Estimate
 from ._statistics import Statistic, statistic_name
 
