@@ -821,3 +821,29 @@ def test_ids_with_different_targets_are_said_first(tmp_path: Path) -> None:
     caution = "Caution: much against base: 9 of 40 shared ids have different targets; these may be different questions."
     assert sections.cautions(made) == [caution]
     assert report.build(records.read([base, much], score="prediction==target")).pairs[0].other_targets == 9
+
+
+def test_records_that_are_lost_for_their_ids_are_said_first(tmp_path: Path) -> None:
+    """The score was of the half of the records that have an id, and only the last line said so."""
+    rows = [{"id": i if i % 2 else None, "correct": i % 3 > 0} for i in range(40)]
+    made = report.build(records.read(write(tmp_path / "a.jsonl", rows)))
+    assert sections.cautions(made) == ["Caution: a's score is of 20 of 40 records (left out: 20 no id)."]
+    made = report.build(
+        records.read(write(tmp_path / "a.jsonl", [{**row, "id": i or None} for i, row in enumerate(rows)]))
+    )
+    assert (made.models[0].left_out, sections.cautions(made)) == ({"no id": 1}, [])
+
+
+def test_answers_that_are_wrong_for_their_case_are_said(tmp_path: Path) -> None:
+    def cautions(*predictions: str) -> tuple[int, list[str], bool]:
+        rows = [{"target": ("Yes", "No")[i % 2], "prediction": p} for i, p in enumerate(predictions)]
+        made = report.build(records.read(write(tmp_path / "a.jsonl", rows)))
+        noted = any("for upper and lower case" in note for note in next(sections.scores(made)).notes)
+        return made.models[0].other_case, sections.cautions(made), noted
+
+    assert cautions(*["Yes", "No"] * 10) == (0, [], False)
+    said = "Caution: 10 of a's 20 answers would be right but for upper and lower case, and count as wrong."
+    assert cautions(*["yes", "No"] * 10) == (10, [said], False)
+    assert cautions(*["YES", "No"], *["Yes", "No"] * 9) == (1, [], True)
+    rows = [{"target": "aA"[i % 2], "prediction": "a"} for i in range(10)]  # two classes
+    assert records.read(write(tmp_path / "b.jsonl", rows))["b"].other_case == 0

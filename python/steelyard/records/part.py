@@ -41,6 +41,14 @@ class Part:
         """What is right in each row, where the score compares two columns."""
         return says(self.values(sides(self.roles.score or "").target)) if _is_pair(self) else None
 
+    def other_case(self) -> int:
+        """Rows whose prediction is no target, and would be the row's if it were written in another case."""
+        if (targets := self.targets()) is None:
+            return 0
+        known = {None, *targets}
+        pairs = zip(targets, says(self.values(sides(self.roles.score or "").prediction)), strict=True)
+        return sum(b not in known and f"{a}".casefold() == f"{b}".casefold() for a, b in pairs)
+
     def where(self, index: int) -> str:
         """The file and line of the index-th of these rows."""
         return self.table.where(self.rows[index])

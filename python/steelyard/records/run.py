@@ -149,6 +149,11 @@ class Run:
             hashes += [text(value) for value in part.values("doc_hash")]
         return hashes
 
+    @lazy
+    def other_case(self) -> int:
+        """Records whose prediction differs from its target in upper and lower case alone: their score is 0."""
+        return sum(part.other_case() for part in self._parts)
+
     def targets(self) -> list[str | None] | None:
         """What was right for each record, where the score compares two columns."""
         found: list[str | None] = []

@@ -36,6 +36,7 @@ def _model(run: Run, options: Options, *, score_only: bool) -> ModelResult:
         name=run.name,
         n=len(run),
         no_answer=run.no_answer,
+        other_case=run.other_case,
         no_score=run.no_score,
         filled=run.missing,
         left_out=dict(run.left_out),

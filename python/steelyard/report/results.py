@@ -46,6 +46,8 @@ class ModelResult:
         Records that count.
     no_answer : int
         Those without an answer beside a target: their score is 0.
+    other_case : int
+        Those whose answer differs from its target in upper and lower case alone: their score is 0.
     no_score : int
         Records without a score, which have ``filled`` instead, or are left out where that is None.
     left_out : mapping
@@ -58,6 +60,7 @@ class ModelResult:
     name: str
     n: int
     no_answer: int = 0
+    other_case: int = 0
     no_score: int = 0
     filled: float | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .._text import printable
 from ..errors import keyword
 from ..estimate import Estimate
+from ..records.part import NO_SCORE
 from ..records.run import of_ids
 from .results import FEW_CLUSTERS, MOST_LOST
 from .tables import Column, Table
@@ -102,8 +103,15 @@ def scores(report: Contents) -> Iterator[Table]:
     for title, counts in (("no answer", [m.no_answer for m in models]), ("no score", [m.no_score for m in models])):
         if any(counts):
             table = _beside(table, title, [count(n) for n in counts])
+    cases = [_other_case(m) for m in models if 0 < m.other_case <= MOST_LOST * m.n]  # of more it is said first
     empty = [f"No record of {printable(m.name)} counts{lost(m.left_out)}." for m in models if m.score is None]
-    yield replace(table, notes=(*table.notes, *empty, *_missing(models), *_merged(models)))
+    yield replace(table, notes=(*table.notes, *empty, *_missing(models), *cases, *_merged(models)))
+
+
+def _other_case(model: ModelResult) -> str:
+    """How many answers are wrong for their case alone."""
+    of = f"{count(model.other_case)} of {printable(model.name)}'s {plural(model.n, 'answer')}"
+    return f"{of} would be right but for upper and lower case, and count as wrong."
 
 
 def _nothing_counts(model: ModelResult) -> bool:
@@ -415,18 +423,24 @@ def findings(report: Contents) -> list[Finding]:
 
 def cautions(report: Contents) -> list[str]:
     """Where much of what was read does not count: nobody should have to find that in a column."""
-    return [f"Caution: {text}" for text in (*_missing_scores(report), *_unmatched(report), *_other_targets(report))]
+    return [f"Caution: {text}" for text in (*_lost_records(report), *_unmatched(report), *_other_targets(report))]
 
 
-def _missing_scores(report: Contents) -> Iterator[str]:
-    """Models that lost many records because these have no score."""
+def _lost_records(report: Contents) -> Iterator[str]:
+    """Models of which many records do not count, or count as wrong for the way they are written."""
     for m in report.models:
+        others = {why: n for why, n in m.left_out.items() if why != NO_SCORE}
+        if sum(others.values()) > MOST_LOST * (m.n + sum(m.left_out.values())):
+            whole = plural(m.n + sum(m.left_out.values()), "record")
+            yield f"{printable(m.name)}'s score is of {count(m.n)} of {whole}{lost(others)}."
+        if m.other_case > MOST_LOST * m.n:
+            yield _other_case(m)
         all_ = m.n + m.no_score
         if m.filled is None and m.no_score > MOST_LOST * all_:
-            lost = f"{count(m.no_score)} of {printable(m.name)}'s {plural(all_, 'record')}"
+            said = f"{count(m.no_score)} of {printable(m.name)}'s {plural(all_, 'record')}"
             bad_score = f"{keyword('missing')} and the number of a bad score"
             how = keyword("missing", "wrong") if report.options.higher_is_better else bad_score
-            yield f"{lost} have no score and are left out; if they are failures, count them with {how}."
+            yield f"{said} have no score and are left out; if they are failures, count them with {how}."
 
 
 def _unmatched(report: Contents) -> Iterator[str]:
