@@ -21,23 +21,26 @@ FUSED_PACKED = re.compile(r"^vfn?m(add|sub)\d+p[sd]$")
 APPROXIMATE = re.compile(r"^v?(rcp|rsqrt|rndscale|scalef|getexp|exp2)")
 
 
-def functions(example: str) -> dict[str, list[tuple[int, str, str]]]:
-    """Return address, mnemonic and operands of every instruction of the kernel's callers, by level."""
+Code = list[tuple[int, str, str]]
+
+
+def functions(example: str) -> dict[str, list[Code]]:
+    """Return the kernel's callers by level: of each the address, mnemonic and operands of every instruction."""
     binary = BINARIES / example
     if not binary.exists():
         pytest.skip(f"{binary} is not built: make test builds it before this test")
     command = ["objdump", "-d", "--no-show-raw-insn", "-C", str(binary)]
     text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-    found: dict[str, list[tuple[int, str, str]]] = {}
+    found: dict[str, list[Code]] = {}
     for block in text.split("\n\n"):
         head = re.search(r"<steelyard_kernels::simd::level::(\w+)>:", block)
         if head:
             rows = re.findall(r"^\s*([0-9a-f]+):\s+(\S+) *(.*)$", block, re.MULTILINE)
-            found.setdefault(head[1], []).extend((int(a, 16), op, operands) for a, op, operands in rows)
+            found.setdefault(head[1], []).append([(int(a, 16), op, operands) for a, op, operands in rows])
     return found
 
 
-def innermost_loops(code: list[tuple[int, str, str]]) -> list[list[tuple[int, str, str]]]:
+def innermost_loops(code: Code) -> list[Code]:
     """Return the bodies of backward jumps that hold no other backward jump."""
     addresses = {address for address, _, _ in code}
     spans = []
@@ -49,7 +52,7 @@ def innermost_loops(code: list[tuple[int, str, str]]) -> list[list[tuple[int, st
     return [[row for row in code if start <= row[0] <= end] for start, end in inner]
 
 
-def wide_loops(code: list[tuple[int, str, str]], register: str, fused: int) -> list[list[tuple[int, str, str]]]:
+def wide_loops(code: Code, register: str, fused: int) -> list[Code]:
     """Return the innermost loops with so many packed fused multiply-adds on registers of that width."""
     return [
         body
@@ -67,18 +70,20 @@ LEVELS = pytest.mark.parametrize(("level", "register"), [("v3", "ymm"), ("v4", "
 
 
 @LEVELS
-def test_the_token_kernel_is_wide_fused_and_exact(level: str, register: str) -> None:
-    code = functions("one_kernel")[level]
-    assert [op for _, op, _ in code if APPROXIMATE.match(op)] == []
-    loops = wide_loops(code, register, fused=5)
-    assert loops, f"no inner loop of {level} uses packed fused multiply-add on {register} registers"
-    for body in loops:
-        assert [operands for _, op, operands in body if op.startswith("call")] == []
+def test_every_token_fold_is_wide_fused_and_exact(level: str, register: str) -> None:
+    """The fold of each set of columns is a function of its own; the rest finishes them, in float64."""
+    folds = []
+    for code in functions("token_kernel")[level]:
+        assert [op for _, op, _ in code if APPROXIMATE.match(op)] == []
+        loops = [body for body in wide_loops(code, register, fused=5) if any(op.endswith("ps") for _, op, _ in body)]
+        assert [operands for body in loops for _, op, operands in body if op.startswith("call")] == []
+        folds += [code] if loops else []
+    assert len(folds) == len(names("tokens.folds"))
 
 
 @LEVELS
 def test_every_preference_loss_with_an_exponential_is_wide(level: str, register: str) -> None:
-    code = functions("preference_kernel")[level]
+    code = [row for function in functions("preference_kernel")[level] for row in function]
     assert [op for _, op, _ in code if APPROXIMATE.match(op)] == []
     wide = wide_loops(code, register, fused=20)
     # The smoothed form of DPO is a loop of its own.

@@ -12,9 +12,11 @@ import pytest
 import steelyard as sy
 import steelyard.reference.optim
 import steelyard.reference.preference
+import steelyard.reference.tokens
 from steelyard import _options, preference, reference
 from steelyard._registries import REGISTRIES, Parameter
 from steelyard.optim import schedules
+from steelyard.tokens import scores
 from steelyard.uncertainty._statistics import Statistic
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +25,7 @@ LITERALS: dict[str, Any] = {
     "interval.alternative": _options.Alternative,
     "preference.loss": preference.Loss,
     "schedule.shape": schedules.Shape,
+    "tokens.columns": scores.Column,
     "uncertainty.statistic": Statistic,
 }
 # The public call that takes the name, whose docstring must tell every variant.
@@ -32,10 +35,11 @@ DOCSTRINGS: dict[str, Any] = {
     "preference.loss": sy.preference_loss,
     "proportion.method": sy.proportion,
     "schedule.shape": schedules.Schedule,
+    "tokens.columns": sy.token_scores,
     "uncertainty.statistic": sy.bootstrap,
 }
 # Tables whose names do not leave the core: what the binding tells a kernel.
-INNER = {"scores.range"}
+INNER = {"scores.range", "tokens.folds"}
 
 
 def test_every_table_of_the_source_is_listed() -> None:
@@ -90,3 +94,4 @@ def test_the_reference_knows_the_names() -> None:
     """Each by name: a default arm would take an unknown one for another."""
     assert set(reference.preference.LOSSES) == set(REGISTRIES["preference.loss"])
     assert set(reference.optim.DECAYS) == set(REGISTRIES["schedule.shape"])
+    assert set(reference.tokens.COLUMNS) == set(REGISTRIES["tokens.columns"])

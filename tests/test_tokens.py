@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 import steelyard as sy
 from steelyard import _core
+from steelyard._registries import names
 from steelyard.reference import tokens as reference
 from steelyard.tokens import PerplexityState, TokenScores
 
@@ -83,9 +85,9 @@ def test_the_stated_error_at_the_largest_vocabulary(width: int, spread: float) -
     for dtype, bound in (("float32", 1e-6), ("bfloat16", 1e-6), ("float16", 1e-6), ("float64", 1e-11)):
         y = as_dtype(x, dtype)
         got = sy.token_scores(y, [9])
-        nll, log_z, _ = reference.token_scores(y, np.array([9]))
-        assert abs(got.nll[0] - nll[0]) <= bound
-        assert abs(got.log_z[0] - log_z[0]) <= bound
+        want = reference.token_scores(y, np.array([9]))
+        assert abs(got.nll[0] - want["nll"][0]) <= bound
+        assert abs(got.log_z[0] - want["log_z"][0]) <= bound
 
 
 def test_sixteen_bit_logits_are_scored_as_their_float32_values() -> None:
@@ -122,6 +124,21 @@ def test_targets_of_every_integer_type() -> None:
     for dtype in ("int8", "uint8", "int32", "uint64", ">i4"):
         assert sy.token_scores(x, t.astype(dtype)).nll.tolist() == want
     assert sy.token_scores(x, t.tolist()).nll.tolist() == want
+
+
+COLUMNS = names("tokens.columns")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_a_column_has_the_same_bits_whatever_else_is_asked_for(dtype: str) -> None:
+    x, t = logits(30, 2500, dtype), targets(30, 2500)
+    t[::4] = -100
+    whole = sy.token_scores(x, t, columns="all")
+    assert {item.name for item in fields(TokenScores)} == {*COLUMNS, "counted"}
+    assert sy.token_scores(x, t) == sy.token_scores(x, t, columns=["log_z"])
+    for column in COLUMNS:
+        assert getattr(sy.token_scores(x, t, columns=column), column).tobytes() == getattr(whole, column).tobytes()
+        assert (np.isnan(getattr(whole, column)) == ~whole.counted).all()
 
 
 def test_results_cannot_be_written() -> None:
@@ -274,6 +291,13 @@ def test_bad_input_gets_one_sentence(x: Any, t: Any, error: type[Exception], tex
 def test_bad_options_get_one_sentence() -> None:
     with pytest.raises(TypeError, match="ignore_index: expected a whole number or None; got float"):
         sy.token_scores(np.zeros((1, 2)), [0], ignore_index=1.5)  # type: ignore[arg-type]
+    for columns in ("margin", ("nll", "margin")):
+        with pytest.raises(ValueError, match=r"columns: expected one of nll, log_z, .*all; got 'margin'"):
+            sy.token_scores(np.zeros((1, 2)), [0], columns=columns)
+    with pytest.raises(TypeError, match=r"columns: expected one of nll, .*; got int"):
+        sy.token_scores(np.zeros((1, 2)), [0], columns=[1])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match=r"columns: expected names of columns, of nll, .*; got None"):
+        sy.token_scores(np.zeros((1, 2)), [0], columns=None)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="progress: expected"):
         sy.token_scores(np.zeros((1, 2)), [0], progress="yes")  # type: ignore[arg-type]
 
@@ -651,9 +675,11 @@ def test_nll_of_real_probabilities(data_dir: Path, file: str, want: float) -> No
 
 
 def test_the_core_says_what_is_wrong_when_called_alone() -> None:
-    with pytest.raises(ValueError, match="targets: expected one a row of logits, 2; got 3"):
-        _core.token_scores(np.zeros((2, 3)), np.zeros(3, np.int64))
-    with pytest.raises(ValueError, match="counted: expected one a token"):
+    with pytest.raises(ValueError, match="targets: expected one per row of logits, 2; got 3"):
+        _core.token_scores(np.zeros((2, 3)), np.zeros(3, np.int64), None, ["nll"])
+    with pytest.raises(ValueError, match=r"columns: expected one of nll, log_z.*; got 'margin'"):
+        _core.token_scores(np.zeros((2, 3)), np.zeros(2, np.int64), None, ["margin"])
+    with pytest.raises(ValueError, match="counted: expected one per token"):
         _core.sequence_nll(np.zeros(3), np.ones(2, bool), 1)
-    with pytest.raises(ValueError, match="counted: expected one a token in 2 equal rows"):
+    with pytest.raises(ValueError, match="counted: expected one per token in 2 equal rows"):
         _core.sequence_nll(np.zeros(3), np.ones(3, bool), 2)

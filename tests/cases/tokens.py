@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from steelyard import _core, token_scores
+from steelyard._registries import names
 from steelyard.reference import tokens as reference
 from steelyard.tokens import PerplexityState
 
 from . import Case, Inputs, Outputs, as_dtype, normalish, uniform, words
 
 IGNORED = -100
+COLUMNS = names("tokens.columns")
 
 
 def _logits(dtype: str, width: int, rows: int) -> Inputs:
@@ -27,13 +29,12 @@ def _logits(dtype: str, width: int, rows: int) -> Inputs:
 
 
 def _run(inputs: Inputs) -> Outputs:
-    scores = token_scores(inputs["logits"], inputs["targets"], ignore_index=IGNORED)
-    return {"nll": scores.nll, "log_z": scores.log_z, "counted": scores.counted}
+    scores = token_scores(inputs["logits"], inputs["targets"], ignore_index=IGNORED, columns="all")
+    return {name: getattr(scores, name) for name in (*COLUMNS, "counted")}
 
 
 def _reference(inputs: Inputs) -> Outputs:
-    nll, log_z, counted = reference.token_scores(inputs["logits"], inputs["targets"], IGNORED)
-    return {"nll": nll, "log_z": log_z, "counted": counted}
+    return reference.token_scores(inputs["logits"], inputs["targets"], IGNORED)
 
 
 def _bound(inputs: Inputs) -> float:
@@ -101,7 +102,7 @@ CASES = [
         run=_run,
         reference=_reference,
         lengths=(1, 2, 15, 16, 17, 31, 32, 33, 1023, 1024, 1025, 4095, 4096, 4097, 50_257),
-        bound={"nll": _bound, "log_z": _bound},
+        bound=dict.fromkeys(COLUMNS, _bound),
     ),
     Case(
         name="tokens.token_scores_rows",
@@ -111,7 +112,7 @@ CASES = [
         reference=_reference,
         lengths=(0, 1, 3, 40_000),
         dtypes=("float32", "float64"),
-        bound={"nll": _bound, "log_z": _bound},
+        bound=dict.fromkeys(COLUMNS, _bound),
     ),
     Case(
         name="tokens.sequence_nll",

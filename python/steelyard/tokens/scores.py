@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,18 +13,23 @@ from .. import _core
 from .._arrays import aligned, floats, integers
 from .._lazy import lazy
 from .._mode import standard_mode, standard_mode_methods
-from .._options import whole
+from .._options import choice, whole
 from .._progress import Progress, reporter
+from .._registries import names
 from .._result import Result
 from ..errors import shown, type_error, value_error
 
-__all__ = ["TokenScores", "token_scores"]
+__all__ = ["Column", "TokenScores", "token_scores"]
+
+Column = Literal["nll", "log_z"]
+# Every TokenScores has these: they come out of the sum that all columns need.
+ALWAYS: tuple[Column, ...] = ("nll", "log_z")
 
 
 @standard_mode_methods
 @dataclass(frozen=True, eq=False)
 class TokenScores(Result):
-    """How each target fared under the model, one entry a target.
+    """How each target fared under the model, one entry per target.
 
     Attributes
     ----------
@@ -52,8 +58,10 @@ class TokenScores(Result):
     counted: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
-        for name, dtype in (("nll", "float64"), ("log_z", "float64"), ("counted", "bool")):
+        for name, dtype in _DTYPES.items():
             given = getattr(self, name)
+            if given is None and name in _OPTIONAL:
+                continue
             if type(given) is not np.ndarray or given.dtype != dtype or not given.flags.aligned:
                 raise type_error(name, f"an aligned {dtype} array", shown(given))
             if given.shape != self.nll.shape:
@@ -61,14 +69,18 @@ class TokenScores(Result):
             frozen = given.view()
             frozen.setflags(write=False)
             object.__setattr__(self, name, frozen)
-        for name, expected, bad in (
-            ("nll", "0 or more where a position counts", ~(self.nll >= 0)),
-            ("log_z", "a number where a position counts", np.isnan(self.log_z)),
-        ):
-            if (bad & self.counted).any():
-                first = tuple(int(at[0]) for at in np.nonzero(np.atleast_1d(bad & self.counted)))
-                got = f"{np.atleast_1d(getattr(self, name))[first]} at index {list(first)}"
-                raise value_error(name, expected, got)
+        right = (self.nll >= 0) & (self.log_z == self.log_z)  # a NaN is neither
+        if (self.counted > right).any():
+            raise self._bad_value()
+
+    def _bad_value(self) -> ValueError:
+        """The sentence for the first value that no position that counts can have."""
+        bad = {"nll": ~(self.nll >= 0) & self.counted, "log_z": np.isnan(self.log_z) & self.counted}
+        name = "nll" if bad["nll"].any() else "log_z"
+        first = tuple(int(at[0]) for at in np.nonzero(np.atleast_1d(bad[name])))
+        expected = {"nll": "0 or more", "log_z": "a number"}[name]
+        got = f"{np.atleast_1d(getattr(self, name))[first]} at index {list(first)}"
+        return value_error(name, f"{expected} where a position counts", got)
 
     @lazy
     def n_counted(self) -> int:
@@ -104,9 +116,18 @@ class TokenScores(Result):
         return f"<TokenScores of shape {self.nll.shape}: {self.n_counted} tokens counted, {out} not{mean}>"
 
 
+_DTYPES = {item.name: np.dtype(bool if item.name == "counted" else float) for item in fields(TokenScores)}
+_OPTIONAL = {item.name for item in fields(TokenScores) if item.default is None}
+
+
 @standard_mode
 def token_scores(
-    logits: Any, targets: ArrayLike, *, ignore_index: int | None = -100, progress: Progress = False
+    logits: Any,
+    targets: ArrayLike,
+    *,
+    ignore_index: int | None = -100,
+    columns: Column | Literal["all"] | Iterable[Column] = ALWAYS,
+    progress: Progress = False,
 ) -> TokenScores:
     """Score ``targets`` under the softmax of ``logits``, reading the logits once.
 
@@ -129,13 +150,16 @@ def token_scores(
     ignore_index : int or None
         Positions with this target are not scored; their logits are not even read. ``None``: every position
         counts.
+    columns : names, or ``"all"``
+        What to compute: ``"nll"`` and ``"log_z"`` (both always are, at no cost beside each other). A column has the
+        same bits whatever else is asked for.
     progress : bool or callable
         ``True`` keeps a line on the standard error stream; a callable is called with ``(done, total)`` rows.
 
     Returns
     -------
     TokenScores
-        ``nll``, ``log_z`` and ``counted`` in the shape of ``targets``; ``sequence_logprob``, ``n_counted``.
+        The columns and ``counted`` in the shape of ``targets``; ``sequence_logprob``, ``n_counted``.
 
     Raises
     ------
@@ -171,5 +195,19 @@ def token_scores(
         if ignore_index is None
         else whole(ignore_index, "ignore_index", -(2**63), 2**63 - 1, "a whole number or None")
     )
-    nll, log_z, counted = _core.token_scores(x, t, ignored, reporter(progress))
-    return TokenScores(nll.reshape(t.shape), log_z.reshape(t.shape), counted.reshape(t.shape))
+    asked = _asked(columns)
+    counted, found = _core.token_scores(x, t, ignored, asked, reporter(progress))
+    values = {name: column.reshape(t.shape) for name, column in zip(asked, found, strict=True)}
+    return TokenScores(counted=counted.reshape(t.shape), **values)
+
+
+def _asked(columns: str | Iterable[str]) -> Sequence[str]:
+    """The names of the columns to compute."""
+    if columns is ALWAYS:
+        return ALWAYS
+    known = names("tokens.columns")
+    if not isinstance(columns, Iterable):
+        raise type_error("columns", f"names of columns, of {', '.join(known)}, or 'all'", shown(columns))
+    given = (columns,) if isinstance(columns, str) else columns
+    asked = {choice(name, "columns", (*known, "all")) for name in given}
+    return [name for name in known if name in asked or name in ALWAYS or "all" in asked]

@@ -60,7 +60,7 @@ mod _core {
     #[pymodule_export]
     use crate::registries::registries;
     #[pymodule_export]
-    use crate::tokens::{sequence_nll, token_scores};
+    use crate::tokens::scores::{sequence_nll, token_scores};
     #[pymodule_export]
     use crate::uncertainty::{bootstrap, resampling_counts};
 

@@ -5,7 +5,7 @@ use crate::call::{call, no_memory, unreadable};
 use crate::give::{self, Give, Given, type_error, value_error};
 use crate::names::texts;
 use crate::take::named;
-use crate::tokens::coordinates;
+use crate::tokens::scores::coordinates;
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;

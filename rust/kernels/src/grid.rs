@@ -125,14 +125,14 @@ const ELEMENTS: usize = 1 << 12;
 /// What such a computation costs at least, in bytes of traffic.
 const ELEMENT_BYTES: usize = 64;
 
-/// Runs `f(range, columns)` over the rows of fresh columns of one length, a formula for each row; stopped by `watch`, after
-/// which the columns mean nothing. Results in row order.
+/// Runs `f(range, columns)` over the rows of fresh columns of one length (or empty: not asked for), a formula for each row;
+/// stopped by `watch`, after which the columns mean nothing. Results in row order.
 pub fn fill_rows<T: Send, R: Send, const K: usize>(
     columns: [&mut [T]; K],
     watch: Watch<'_>,
     f: impl Fn(Range<usize>, [&mut [T]; K]) -> R + Sync,
 ) -> Result<Vec<R>, Stopped> {
-    let n = columns.first().map_or(0, |column| column.len());
+    let n = columns.iter().map(|column| column.len()).max().unwrap_or(0);
     let mut parts = columns.map(|column| column.chunks_mut(ELEMENTS));
     let count = chunks(n, ELEMENTS);
     let items =
@@ -148,14 +148,23 @@ fn run_items<T: Send, R: Send>(
     watch: Option<Watch<'_>>,
     f: impl Fn(usize, T) -> R + Sync,
 ) -> Result<Vec<R>, Stopped> {
+    let n = items.len();
+    if threads_for(n, bytes) == 1 {
+        return serial(items.into_iter().enumerate(), watch, |(index, item)| f(index, item));
+    }
     let items = memory::collected(items.into_iter().map(|item| Mutex::new(Some(item))))?;
-    let mut results = memory::with_capacity(items.len())?;
+    let mut results = memory::with_capacity(n)?;
     let each = |index: usize| {
         let item = items[index].lock().unwrap_or_else(PoisonError::into_inner).take();
         item.map(|item| f(index, item))
     };
-    results.extend(run(items.len(), bytes, watch, each)?.into_iter().flatten());
+    results.extend(run(n, bytes, watch, each)?.into_iter().flatten());
     Ok(results)
+}
+
+/// How many threads work of `n` chunks and so many bytes is worth.
+fn threads_for(n: usize, bytes: usize) -> usize {
+    pool::threads().min(n).min(bytes / BYTES_PER_THREAD + 1).max(1)
 }
 
 fn run<R: Send>(
@@ -164,14 +173,14 @@ fn run<R: Send>(
     watch: Option<Watch<'_>>,
     f: impl Fn(usize) -> R + Sync,
 ) -> Result<Vec<R>, Stopped> {
-    let threads = pool::threads().min(n).min(bytes / BYTES_PER_THREAD + 1);
-    if threads > 1 { pooled(threads, n, watch, f) } else { serial(n, watch, f) }
+    let threads = threads_for(n, bytes);
+    if threads > 1 { pooled(threads, n, watch, f) } else { serial(0..n, watch, f) }
 }
 
 /// Runs `f(0), ..., f(n - 1)` one after another on the calling thread, for work whose order is its meaning
 /// (adding rows into shared totals, say); stopped by `watch`.
 pub fn each_chunk(n: usize, watch: Watch<'_>, f: impl FnMut(usize)) -> Result<(), Stopped> {
-    serial(n, Some(watch), f).map(|_| ())
+    serial(0..n, Some(watch), f).map(|_| ())
 }
 
 /// Runs `work`, of which every `watch` is asked while no other thread is inside its chunks.
@@ -252,11 +261,15 @@ impl<'a> Pace<'a> {
     }
 }
 
-fn serial<R>(n: usize, watch: Option<Watch<'_>>, mut f: impl FnMut(usize) -> R) -> Result<Vec<R>, Stopped> {
-    let mut results = memory::with_capacity(n)?;
+fn serial<T, R>(
+    items: impl ExactSizeIterator<Item = T>,
+    watch: Option<Watch<'_>>,
+    mut f: impl FnMut(T) -> R,
+) -> Result<Vec<R>, Stopped> {
+    let mut results = memory::with_capacity(items.len())?;
     let mut ticks = Ticks::new(watch);
-    for index in 0..n {
-        results.push(f(index));
+    for (index, item) in items.enumerate() {
+        results.push(f(item));
         if ticks.due() && !ticks.ask(index + 1) {
             return Err(Stopped::Cancelled);
         }

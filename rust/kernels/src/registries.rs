@@ -4,6 +4,7 @@ use crate::intervals::{Alternative, proportion, spread};
 use crate::named::Registry;
 use crate::optim::Decay;
 use crate::preference::Loss;
+use crate::tokens::{Column, Folds};
 use crate::uncertainty;
 
 /// The tables. A test compares this list with every use of [`named!`](crate::named!) in the source.
@@ -13,6 +14,8 @@ pub const REGISTRIES: &[Registry] = &[
     Registry::of::<spread::Range>(),
     Registry::of::<Decay>(),
     Registry::of::<Loss>(),
+    Registry::of::<Column>(),
+    Registry::of::<Folds>(),
     Registry::of::<uncertainty::Name>(),
     Registry::of::<uncertainty::Method>(),
 ];

@@ -1,4 +1,6 @@
-//! Rows of a table whose last axis is contiguous; the rows themselves may lie anywhere.
+//! Rows of a table whose last axis is contiguous; the rows themselves may lie anywhere, or be made while they are read.
+
+use std::ops::Range;
 
 /// What a row kernel reads.
 pub trait Rows<T>: Sync {
@@ -8,6 +10,52 @@ pub trait Rows<T>: Sync {
     fn width(&self) -> usize;
     /// Row `index`, below `count()`.
     fn row(&self, index: usize) -> &[T];
+}
+
+/// Rows that do not lie in memory: a kernel that reads block by block has each block made when it comes to it (from two
+/// tables side by side, or as a product of two matrices), so that the table never exists.
+pub trait MadeRows<T>: Sync {
+    /// How many rows.
+    fn count(&self) -> usize;
+    /// Elements in a row.
+    fn width(&self) -> usize;
+    /// Makes the elements `columns` of each of `rows`, one row after another, and fills `tile` with them. An element must
+    /// have the same bits in whatever tile it is made.
+    fn make(&self, rows: &[usize], columns: Range<usize>, tile: &mut [T]);
+}
+
+/// Where a kernel that reads block by block takes its rows from.
+pub enum Source<'a, T> {
+    /// Rows that lie in memory.
+    Lent(&'a dyn Rows<T>),
+    /// Rows that are made.
+    Made(&'a dyn MadeRows<T>),
+}
+
+impl<T> Clone for Source<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Source<'_, T> {}
+
+impl<T> Source<'_, T> {
+    /// How many rows.
+    pub fn count(&self) -> usize {
+        match self {
+            Source::Lent(rows) => rows.count(),
+            Source::Made(rows) => rows.count(),
+        }
+    }
+
+    /// Elements in a row.
+    pub fn width(&self) -> usize {
+        match self {
+            Source::Lent(rows) => rows.width(),
+            Source::Made(rows) => rows.width(),
+        }
+    }
 }
 
 /// A table that lies in one piece.

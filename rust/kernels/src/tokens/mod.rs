@@ -1,14 +1,18 @@
 //! Tokens: score a model's logits, and say how surprised it was.
 
-mod peak;
+mod columns;
+mod fold;
+mod log_sum_exp;
 mod perplexity;
 mod scores;
 mod sequence;
 mod state_bytes;
+mod terms;
 mod totals;
 
-pub use peak::Logit;
+pub use columns::{Column, Folds};
 pub use perplexity::{Perplexity, Unit};
-pub use scores::{Refusal, Scores, token_scores};
+pub use scores::{TokenScores, Unscorable, token_scores};
 pub use sequence::sequence_nll;
+pub use terms::Logit;
 pub use totals::{Batch, COUNTS, EXCLUDED, IGNORED, Per, Refused, Summed, Total, Totals, sum_batch};

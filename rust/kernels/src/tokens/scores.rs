@@ -1,34 +1,51 @@
-//! The negative log-likelihood of a target a row, and log Z.
+//! What a row of logits tells of its target: columns, one number per row in each.
 
-use super::peak::{BLOCK, Logit, Partial, Peak, go_on, peak};
-use crate::grid::{Pace, Stopped, TICK, Watch, chunk, chunks, map_chunks};
-use crate::math::log64;
+use super::columns::{Column, Folds};
+use super::fold::{BLOCK, Fold, Folded};
+use super::log_sum_exp::SumExp;
+use super::terms::Logit;
+use crate::grid::{Pace, Stopped, TICK, Watch, chunk, chunks, fill_chunks, fill_rows};
 use crate::memory::{self, NoMemory};
-use crate::rows::Rows;
+use crate::named::Named;
+use crate::rows::Source;
 use crate::simd::{Isa, Kernel, dispatch};
-use std::ops::Range;
+use std::ops::{Index, Range};
 use std::time::Instant;
 
 /// Bytes of logits in a chunk: enough to hide a hand-over, far below an answer to Ctrl-C.
 const CHUNK_BYTES: usize = 1 << 20;
-/// Bytes of a row that are read at a time: a longer row would keep Ctrl-C waiting. A multiple of the blocks of its sum.
+/// Bytes of a row that are read at a time: a longer row would keep Ctrl-C waiting.
 const PART_BYTES: usize = 1 << 24;
 const _: () = assert!(PART_BYTES.is_multiple_of(BLOCK * size_of::<f64>()));
+/// Rows whose blocks are made together: a product of matrices reads the second one once for all of them.
+const TILE: usize = 16;
 
-/// One entry a row.
+/// Columns with one entry per row.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Scores {
-    /// log Z - x\[target\], in nats: at least 0, infinite for a target at -inf, NaN where not counted.
-    pub nll: Vec<f64>,
-    /// The logarithm of the sum of exponentials of the row, NaN where not counted.
-    pub log_z: Vec<f64>,
+pub struct TokenScores {
+    /// By the place of the column in its table: empty where it was not asked for.
+    columns: [Vec<f64>; Column::ALL.len()],
     /// Whether the row was scored; one whose target is `ignore` is not even read.
     pub counted: Vec<bool>,
 }
 
+impl TokenScores {
+    /// The values of one column, NaN where not counted; empty where it was not asked for.
+    pub fn take(&mut self, column: Column) -> Vec<f64> {
+        std::mem::take(&mut self.columns[column as usize])
+    }
+}
+
+impl Index<Column> for TokenScores {
+    type Output = [f64];
+    fn index(&self, column: Column) -> &[f64] {
+        &self.columns[column as usize]
+    }
+}
+
 /// Why nothing was scored: the first offender.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Refusal {
+pub enum Unscorable {
     /// A target that is neither `ignore` nor in `0..width`.
     Target {
         /// Where.
@@ -50,216 +67,221 @@ pub enum Refusal {
     },
 }
 
-/// Scores `targets[i]` under the softmax of row `i`.
+/// Scores `targets[i]` under the softmax of row `i`: what is asked for in `columns`, whose table has the formulas.
 ///
-/// nll = log S + (M - x\[target\]) and log Z = M + log S with the row's maximum M and S = sum exp(x - M), which
-/// is the usual log Z - x\[target\] with the maximum subtracted first. Exponentials in f32 (in f64 for f64), sums
-/// in f64: the error is at most 1e-6 nats for rows up to 262,144 wide, 1e-11 for f64.
+/// Exponentials are computed in f32 (in f64 for f64) and summed in f64: the error of NLL and log Z is at most 1e-6 nats
+/// for rows up to 262,144 wide, 1e-11 for f64. A column has the same bits whatever else is asked for.
 ///
-/// There must be one target a row. `watch` is told how many rows are done.
+/// There must be one target per row. `watch` is told how many rows are done.
 pub fn token_scores<T: Logit>(
-    rows: &dyn Rows<T>,
+    source: Source<'_, T>,
     targets: &[i64],
     ignore: Option<i64>,
+    columns: &[Column],
     watch: Watch<'_>,
-) -> Result<Result<Scores, Refusal>, Stopped> {
-    let (count, width) = (rows.count().min(targets.len()), rows.width());
+) -> Result<Result<TokenScores, Unscorable>, Stopped> {
+    let (count, width) = (source.count().min(targets.len()), source.width());
+    let targets = &targets[..count];
     let valid = |target: i64| Some(target) == ignore || usize::try_from(target).is_ok_and(|t| t < width);
     if let Some(row) = targets.iter().position(|&target| !valid(target)) {
-        return Ok(Err(Refusal::Target { row }));
+        return Ok(Err(Unscorable::Target { row }));
     }
-    let row_bytes = (width * size_of::<T>()).max(1);
-    if row_bytes > PART_BYTES {
-        return wide_rows(rows, &targets[..count], ignore, watch);
+    let call = Call { source, targets, ignore };
+    match Folds::serving(columns) {
+        Folds::SumExp => call.score::<SumExp>(columns, watch),
     }
-    let size = (CHUNK_BYTES / row_bytes).max(1);
-    let mut rows_done = |done: usize| watch((done * size).min(count));
-    let parts = map_chunks(chunks(count, size), count.saturating_mul(row_bytes), &mut rows_done, |index| {
-        let range = chunk(index, count, size);
-        let mut out = memory::with_capacity(range.len())?;
-        Ok(dispatch(Chunk { rows, targets, ignore, range, out: &mut out }).map(|()| out))
-    })?;
-    Ok(collect(parts, targets, ignore)?)
 }
 
-/// (nll, log Z) of each row of `range`.
-struct Chunk<'a, T> {
-    rows: &'a dyn Rows<T>,
+/// The arguments of one call.
+#[derive(Clone, Copy)]
+struct Call<'a, T> {
+    source: Source<'a, T>,
     targets: &'a [i64],
     ignore: Option<i64>,
-    range: Range<usize>,
-    out: &'a mut Vec<(f64, f64)>,
 }
 
-impl<T: Logit> Kernel for Chunk<'_, T> {
-    type Out = Result<(), Refusal>;
-
-    #[inline(always)]
-    fn run<I: Isa>(self) -> Result<(), Refusal> {
-        for row in self.range {
-            // Read once: another thread may write to the caller's memory, and a target is only used as what was looked at.
-            let target = self.targets[row];
-            if Some(target) == self.ignore {
-                self.out.push((f64::NAN, f64::NAN));
-                continue;
-            }
-            let logits = self.rows.row(row);
-            let Some(logit) = logits.get(target as usize) else { return Err(Refusal::Target { row }) };
-            let score = Score { peak: peak::<I, T>(logits), at_target: logit.to_f64() };
-            match score.run::<I>() {
-                Some(score) => self.out.push(score),
-                None => return Err(refusal(row, logits)),
-            }
-        }
-        Ok(())
+impl<T: Logit> Call<'_, T> {
+    fn counts(&self, row: usize) -> bool {
+        Some(self.targets[row]) != self.ignore
     }
-}
 
-/// As [`token_scores`], of rows so long that each is read in parts: all rows' first parts, then their second ones.
-fn wide_rows<T: Logit>(
-    rows: &dyn Rows<T>,
-    targets: &[i64],
-    ignore: Option<i64>,
-    watch: Watch<'_>,
-) -> Result<Result<Scores, Refusal>, Stopped> {
-    let (count, width, size) = (targets.len(), rows.width(), PART_BYTES / size_of::<T>());
-    let mut partials = memory::filled(count, Partial::new())?;
-    let mut asked = Instant::now();
-    for part in 0..chunks(width, size) {
-        let range = chunk(part, width, size);
-        let done = count * part / chunks(width, size);
-        // A part of a few rows takes less than a tick: the clock runs on from one to the next.
-        if asked.elapsed() >= TICK {
-            if !watch(done) {
-                return Err(Stopped::Cancelled);
-            }
-            asked = Instant::now();
+    fn score<F: Fold<T>>(
+        self,
+        columns: &[Column],
+        watch: Watch<'_>,
+    ) -> Result<Result<TokenScores, Unscorable>, Stopped> {
+        let count = self.targets.len();
+        let folded = self.fold::<F>(watch)?;
+        let bad = |row: &usize| self.counts(*row) && folded[*row].finish().is_none();
+        if let Some(row) = (0..count).find(bad) {
+            return Ok(Err(self.offender(row, watch)?));
         }
-        let mut rows_done = |_| watch(done);
-        partials = map_chunks(count, count * PART_BYTES, &mut rows_done, |row| {
-            if Some(targets[row]) == ignore {
-                return partials[row];
-            }
-            dispatch(LongPart { so_far: partials[row], logits: &rows.row(row)[range.clone()] })
+        let counted = memory::collected((0..count).map(|row| self.counts(row)))?;
+        let mut scores = TokenScores { counted, ..TokenScores::default() };
+        for &column in columns {
+            scores.columns[column as usize] = memory::filled(count, f64::NAN)?;
+        }
+        let counted = &scores.counted;
+        let out = scores.columns.each_mut().map(|column| &mut column[..]);
+        fill_rows(out, &mut |_| watch(count), |range, out| {
+            dispatch(Finish { folded: &folded[range.clone()], counted: &counted[range], out });
         })?;
+        Ok(Ok(scores))
     }
-    let mut scores = memory::with_capacity(count)?;
-    for (row, (&target, partial)) in targets.iter().zip(partials).enumerate() {
-        if Some(target) == ignore {
-            scores.push((f64::NAN, f64::NAN));
-            continue;
+
+    /// Reads every row that counts: a row at once, or where rows are long all rows' first parts, then their second ones.
+    fn fold<F: Fold<T>>(self, watch: Watch<'_>) -> Result<Vec<Folded<T, F>>, Stopped> {
+        let (count, width) = (self.targets.len(), self.source.width());
+        let mut folded = memory::filled(count, Folded::new())?;
+        let part_size = PART_BYTES / size_of::<T>();
+        let parts = chunks(width, part_size);
+        let part_bytes = (width.min(part_size) * size_of::<T>()).max(1);
+        let size = (CHUNK_BYTES / part_bytes).max(1);
+        let mut asked = Instant::now();
+        for part in 0..parts {
+            let before = count * part / parts;
+            // A part of a few rows takes less than a tick: the clock runs on from one to the next.
+            if asked.elapsed() >= TICK {
+                if !watch(before) {
+                    return Err(Stopped::Cancelled);
+                }
+                asked = Instant::now();
+            }
+            let mut rows_done = |done: usize| watch(before + (done * size).min(count) / parts);
+            let items = memory::collected(folded.chunks_mut(size))?;
+            let bytes = count.saturating_mul(part_bytes);
+            let read = fill_chunks(items, bytes, &mut rows_done, |index, folded| -> Result<(), NoMemory> {
+                let mut tile = match self.source {
+                    Source::Lent(_) => Vec::new(),
+                    Source::Made(_) => memory::filled(TILE * BLOCK, T::default())?,
+                };
+                let columns = chunk(part, width, part_size);
+                dispatch(Read { call: self, first: index * size, columns, folded, tile: &mut tile });
+                Ok(())
+            })?;
+            read.into_iter().collect::<Result<(), _>>()?;
         }
-        let Some(logit) = rows.row(row).get(target as usize) else {
-            return Ok(Err(Refusal::Target { row }));
-        };
-        match dispatch(Score { peak: partial.peak(), at_target: logit.to_f64() }) {
-            Some(score) => scores.push(score),
-            None => return Ok(Err(wide_refusal(row, rows.row(row), size, watch)?)),
-        }
+        Ok(folded)
     }
-    let mut parts = memory::with_capacity(1)?;
-    parts.push(Ok(Ok(scores)));
-    Ok(collect(parts, targets, ignore)?)
+
+    /// What is wrong with a row that has no softmax.
+    #[cold]
+    fn offender(self, row: usize, watch: Watch<'_>) -> Result<Unscorable, Stopped> {
+        let mut pace = Pace::new(watch);
+        let mut block = memory::filled(BLOCK, T::default())?;
+        for start in (0..self.source.width()).step_by(BLOCK) {
+            let columns = start..(start + BLOCK).min(self.source.width());
+            let logits = match self.source {
+                Source::Lent(rows) => &rows.row(row)[columns],
+                Source::Made(rows) => {
+                    let made = &mut block[..columns.len()];
+                    rows.make(&[row], columns, made);
+                    made
+                }
+            };
+            let values = logits.iter().map(|x| x.to_f64());
+            if let Some((place, value)) = values.enumerate().find(|&(_, x)| x.is_nan() || x == f64::INFINITY)
+            {
+                return Ok(Unscorable::Logit { row, column: start + place, value });
+            }
+            pace.step()?;
+        }
+        Ok(Unscorable::NoMass { row })
+    }
 }
 
-/// One part of a long row.
-struct LongPart<'a, T: Logit> {
-    so_far: Partial<T::Real>,
-    logits: &'a [T],
+/// Reads `columns` of the rows from `first` on.
+struct Read<'a, T: Logit, F> {
+    call: Call<'a, T>,
+    first: usize,
+    columns: Range<usize>,
+    folded: &'a mut [Folded<T, F>],
+    /// Where blocks are made; empty where they are lent.
+    tile: &'a mut [T],
 }
 
-impl<T: Logit> Kernel for LongPart<'_, T> {
-    type Out = Partial<T::Real>;
+impl<T: Logit, F: Fold<T>> Kernel for Read<'_, T, F> {
+    type Out = ();
 
     #[inline(always)]
-    fn run<I: Isa>(self) -> Self::Out {
-        go_on::<I, T>(self.so_far, self.logits)
+    fn run<I: Isa>(self) {
+        let Read { call, first, columns, folded, tile } = self;
+        // A lent row is read on its own, to the end; made rows are read together, block by block.
+        let (together, step) = if tile.is_empty() { (1, columns.len()) } else { (TILE, BLOCK) };
+        let mut next = 0;
+        while next < folded.len() {
+            let (mut rows, mut n) = ([0; TILE], 0);
+            while n < together && next < folded.len() {
+                if call.counts(first + next) {
+                    rows[n] = first + next;
+                    n += 1;
+                }
+                next += 1;
+            }
+            let mut start = columns.start;
+            while n > 0 && start < columns.end {
+                let here = start..columns.end.min(start + step);
+                if let Source::Made(source) = call.source {
+                    source.make(&rows[..n], here.clone(), &mut tile[..n * here.len()]);
+                }
+                for (i, &row) in rows[..n].iter().enumerate() {
+                    let logits = match call.source {
+                        Source::Lent(source) => &source.row(row)[here.clone()],
+                        Source::Made(_) => &tile[i * here.len()..(i + 1) * here.len()],
+                    };
+                    let folded = &mut folded[row - first];
+                    // Another thread may write to the targets meanwhile: what is not in this block is no place in it.
+                    if let Some(&logit) = logits.get((call.targets[row] as usize).wrapping_sub(start)) {
+                        folded.at_target = logit.real();
+                    }
+                    folded.read::<I>(logits);
+                }
+                start = here.end;
+            }
+        }
     }
 }
 
-/// (nll, log Z) from a row's peak; none where the row has no softmax.
-struct Score {
-    peak: Peak,
-    at_target: f64,
+/// Fills the columns that were asked for; the others are empty.
+struct Finish<'a, T: Logit, F> {
+    folded: &'a [Folded<T, F>],
+    counted: &'a [bool],
+    out: [&'a mut [f64]; Column::ALL.len()],
 }
 
-impl Kernel for Score {
-    type Out = Option<(f64, f64)>;
+impl<T: Logit, F: Fold<T>> Kernel for Finish<'_, T, F> {
+    type Out = ();
 
     #[inline(always)]
-    fn run<I: Isa>(self) -> Self::Out {
-        let Peak { max, sum } = self.peak;
-        if sum.is_nan() || sum < 1.0 {
-            return None;
+    fn run<I: Isa>(self) {
+        for (column, out) in Column::ALL.iter().zip(self.out) {
+            for ((folded, &counted), out) in self.folded.iter().zip(self.counted).zip(out) {
+                if let Some(row) = folded.finish().filter(|_| counted) {
+                    *out = column.of::<I>(&row);
+                }
+            }
         }
-        let log_sum = log64::<I>(sum);
-        Some((log_sum + (max - self.at_target), max + log_sum))
     }
-}
-
-/// As [`refusal`], of a long row.
-fn wide_refusal<T: Logit>(
-    row: usize,
-    logits: &[T],
-    size: usize,
-    watch: Watch<'_>,
-) -> Result<Refusal, Stopped> {
-    let mut pace = Pace::new(watch);
-    for (part, logits) in logits.chunks(size).enumerate() {
-        if let Refusal::Logit { column, value, .. } = refusal(row, logits) {
-            return Ok(Refusal::Logit { row, column: part * size + column, value });
-        }
-        pace.stride(0)?;
-    }
-    Ok(Refusal::NoMass { row })
-}
-
-/// What is wrong with a row whose sum is not at least 1.
-#[cold]
-#[inline(never)]
-fn refusal<T: Logit>(row: usize, logits: &[T]) -> Refusal {
-    let values = || logits.iter().map(|x| x.to_f64());
-    match values().enumerate().find(|&(_, x)| x.is_nan() || x == f64::INFINITY) {
-        Some((column, value)) => Refusal::Logit { row, column, value },
-        None => Refusal::NoMass { row },
-    }
-}
-
-/// (nll, log Z) of the rows of a chunk, or what it refuses.
-type Part = Result<Vec<(f64, f64)>, Refusal>;
-
-/// Puts the chunks together, or returns the refusal of the first row that has one.
-fn collect(
-    parts: Vec<Result<Part, NoMemory>>,
-    targets: &[i64],
-    ignore: Option<i64>,
-) -> Result<Result<Scores, Refusal>, NoMemory> {
-    let column = || memory::with_capacity(targets.len());
-    let counted = memory::collected(targets.iter().map(|&target| Some(target) != ignore))?;
-    let mut scores = Scores { nll: column()?, log_z: column()?, counted };
-    for part in parts {
-        let rows = match part? {
-            Ok(rows) => rows,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        scores.nll.extend(rows.iter().map(|&(nll, _)| nll));
-        scores.log_z.extend(rows.iter().map(|&(_, log_z)| log_z));
-    }
-    Ok(Ok(scores))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::Table;
+    use crate::rows::{MadeRows, Table};
     use crate::simd::{Bf16, Element, F16, Level, force};
+    use std::sync::Mutex;
 
     fn go(_: usize) -> bool {
         true
     }
 
-    fn score<T: Logit>(data: &[T], width: usize, targets: &[i64]) -> Result<Scores, Refusal> {
-        token_scores(&Table::new(data, width).unwrap(), targets, Some(-100), &mut go).unwrap()
+    fn score<T: Logit>(data: &[T], width: usize, targets: &[i64]) -> Result<TokenScores, Unscorable> {
+        let table = Table::new(data, width).unwrap();
+        token_scores(Source::Lent(&table), targets, Some(-100), Column::ALL, &mut go).unwrap()
+    }
+
+    fn bits(scores: &TokenScores) -> Vec<u64> {
+        scores.columns.iter().flatten().map(|value| value.to_bits()).collect()
     }
 
     /// Words of a linear congruential generator as logits of spread `scale`.
@@ -293,11 +315,19 @@ mod tests {
                 let half: Vec<Bf16> = x.iter().map(|&v| bf16(v)).collect();
                 let wide = |v: &[f32]| v.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
                 let target = (width / 2) as i64;
-                let close = |got: Scores, exact: &[f64], bound: f64| {
+                let close = |got: TokenScores, exact: &[f64], bound: f64| {
                     let z = oracle(exact);
-                    assert!((got.log_z[0] - z).abs() <= bound, "{width} {scale}: {} {z}", got.log_z[0]);
+                    assert!(
+                        (got[Column::LogZ][0] - z).abs() <= bound,
+                        "{width} {scale}: {} {z}",
+                        got[Column::LogZ][0]
+                    );
                     let nll = z - exact[target as usize];
-                    assert!((got.nll[0] - nll).abs() <= bound, "{width} {scale}: {} {nll}", got.nll[0]);
+                    assert!(
+                        (got[Column::Nll][0] - nll).abs() <= bound,
+                        "{width} {scale}: {} {nll}",
+                        got[Column::Nll][0]
+                    );
                 };
                 close(score(&x, width, &[target]).unwrap(), &x, 1e-11);
                 close(score(&single, width, &[target]).unwrap(), &wide(&single), 1e-6);
@@ -319,7 +349,11 @@ mod tests {
                 let exact: Vec<f64> = [x[0], top].iter().map(|&v| f64::from(v)).collect();
                 let z = exact[1] + libm::log1p(262_143.0 * libm::exp(exact[0] - exact[1]));
                 let got = score(&x, x.len(), &[77]).unwrap();
-                assert!((got.log_z[0] - z).abs() <= 1e-6, "{below} {top}: {} {z}", got.log_z[0]);
+                assert!(
+                    (got[Column::LogZ][0] - z).abs() <= 1e-6,
+                    "{below} {top}: {} {z}",
+                    got[Column::LogZ][0]
+                );
             }
         }
     }
@@ -329,7 +363,7 @@ mod tests {
         for width in [1usize, 2, 31, 32, 1000, 4097, 262_144] {
             for level in [0.0f32, -11.25, 3.3, 1e30] {
                 let got = score(&vec![level; width], width, &[0]).unwrap();
-                assert_eq!(got.nll[0], libm::log(width as f64), "{width} at {level}");
+                assert_eq!(got[Column::Nll][0], libm::log(width as f64), "{width} at {level}");
             }
         }
     }
@@ -339,14 +373,13 @@ mod tests {
         let x: Vec<f32> = logits(5 * 4097, 8.0, 9).iter().map(|&v| v as f32).collect();
         let wide: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
         let targets = [0, 5, -100, 17, 4096];
-        let bits = |s: Scores| s.nll.into_iter().chain(s.log_z).map(f64::to_bits).collect::<Vec<_>>();
         force(Some(Level::Baseline));
-        let want = (bits(score(&x, 4097, &targets).unwrap()), bits(score(&wide, 4097, &targets).unwrap()));
+        let found =
+            || (bits(&score(&x, 4097, &targets).unwrap()), bits(&score(&wide, 4097, &targets).unwrap()));
+        let want = found();
         for level in Level::ALL {
             if force(Some(level)) {
-                let got =
-                    (bits(score(&x, 4097, &targets).unwrap()), bits(score(&wide, 4097, &targets).unwrap()));
-                assert_eq!(got, want, "{level:?}");
+                assert_eq!(found(), want, "{level:?}");
             }
         }
         force(None);
@@ -356,8 +389,8 @@ mod tests {
     fn a_masked_target_counts_and_a_masked_vocabulary_does_not_disturb() {
         let mut x = vec![f32::NEG_INFINITY; 3000];
         (x[2500], x[2600]) = (1.5, 1.5);
-        assert_eq!(score(&x, 3000, &[0]).unwrap().nll, [f64::INFINITY]);
-        assert_eq!(score(&x, 3000, &[2600]).unwrap().nll, [std::f64::consts::LN_2]);
+        assert_eq!(score(&x, 3000, &[0]).unwrap()[Column::Nll], [f64::INFINITY]);
+        assert_eq!(score(&x, 3000, &[2600]).unwrap()[Column::Nll], [std::f64::consts::LN_2]);
     }
 
     #[test]
@@ -369,18 +402,18 @@ mod tests {
                     let mut x = vec![fill; 3000];
                     x[place] = f32::from_bits(payload);
                     let got = score(&x, 3000, &[5]);
-                    assert!(matches!(got, Err(Refusal::Logit { row: 0, column, .. }) if column == place));
+                    assert!(matches!(got, Err(Unscorable::Logit { row: 0, column, .. }) if column == place));
                 }
             }
             let mut x = vec![0.0; 6000];
             x[3000 + place] = f64::INFINITY;
-            let want = Refusal::Logit { row: 1, column: place, value: f64::INFINITY };
+            let want = Unscorable::Logit { row: 1, column: place, value: f64::INFINITY };
             assert_eq!(score(&x, 3000, &[5, 5]), Err(want));
             assert!(score(&x, 3000, &[5, -100]).is_ok(), "a row that is not counted is not read");
         }
-        assert_eq!(score(&[f32::NEG_INFINITY; 40], 40, &[0]), Err(Refusal::NoMass { row: 0 }));
-        assert_eq!(score(&[0.0f32; 8], 4, &[3, 4]), Err(Refusal::Target { row: 1 }));
-        assert_eq!(score(&[0.0f32; 8], 4, &[-1, 3]), Err(Refusal::Target { row: 0 }));
+        assert_eq!(score(&[f32::NEG_INFINITY; 40], 40, &[0]), Err(Unscorable::NoMass { row: 0 }));
+        assert_eq!(score(&[0.0f32; 8], 4, &[3, 4]), Err(Unscorable::Target { row: 1 }));
+        assert_eq!(score(&[0.0f32; 8], 4, &[-1, 3]), Err(Unscorable::Target { row: 0 }));
     }
 
     #[test]
@@ -392,37 +425,81 @@ mod tests {
 
     #[test]
     fn the_far_tail_is_log_sum_exp_and_not_log_of_softmax() {
-        assert_eq!(score(&[0.0f32, -104.5], 2, &[1]).unwrap().nll, [104.5]);
+        assert_eq!(score(&[0.0f32, -104.5], 2, &[1]).unwrap()[Column::Nll], [104.5]);
     }
 
     #[test]
     fn a_row_read_in_parts_has_the_bits_of_one_read_at_once() {
-        struct Whole<'a>(&'a [f32]);
-        impl Kernel for Whole<'_> {
-            type Out = Peak;
-            #[inline(always)]
-            fn run<I: Isa>(self) -> Peak {
-                peak::<I, f32>(self.0)
-            }
-        }
         let width = 2 * PART_BYTES / size_of::<f32>() + 12_345;
         let mut row: Vec<f32> = logits(width, 10.0, 7).into_iter().map(|v| v as f32).collect();
         row[width - 5] = 40.0;
-        let expected = dispatch(Whole(&row));
-        let score_of = |peak, at| dispatch(Score { peak, at_target: f64::from(row[at]) }).unwrap();
-        let got = score(&row, width, &[3]).unwrap();
-        let (nll, log_z) = score_of(expected, 3);
-        assert_eq!((got.nll[0].to_bits(), got.log_z[0].to_bits()), (nll.to_bits(), log_z.to_bits()));
+        let table = Table::new(&row, width).unwrap();
+        let call = Call { source: Source::Lent(&table), targets: &[3], ignore: None };
+        let mut whole = [Folded::<f32, SumExp>::new()];
+        dispatch(Read { call, first: 0, columns: 0..width, folded: &mut whole, tile: &mut [] });
+        let [in_parts] = call.fold::<SumExp>(&mut go).unwrap()[..] else { panic!("one row") };
+        assert_eq!(format!("{:?}", in_parts.finish()), format!("{:?}", whole[0].finish()));
+        assert_eq!(in_parts.finish().unwrap().at_target, f64::from(row[3]));
         let skipped = score(&row, width, &[-100]).unwrap();
-        assert!(skipped.nll[0].is_nan() && !skipped.counted[0]);
+        assert!(skipped[Column::Nll][0].is_nan() && !skipped.counted[0]);
         let mut bad = row.clone();
         bad[width - 2] = f32::NAN;
         let refused = score(&bad, width, &[3]).unwrap_err();
         assert!(
-            matches!(refused, Refusal::Logit { row: 0, column, .. } if column == width - 2),
+            matches!(refused, Unscorable::Logit { row: 0, column, .. } if column == width - 2),
             "{refused:?}"
         );
         bad.fill(f32::NEG_INFINITY);
-        assert_eq!(score(&bad, width, &[3]), Err(Refusal::NoMass { row: 0 }));
+        assert_eq!(score(&bad, width, &[3]), Err(Unscorable::NoMass { row: 0 }));
+    }
+    /// The products of two columns of numbers: a table that is never made as a whole.
+    struct Products<'a> {
+        rows: &'a [f32],
+        columns: &'a [f32],
+        made: Mutex<Vec<usize>>,
+    }
+
+    impl MadeRows<f32> for Products<'_> {
+        fn count(&self) -> usize {
+            self.rows.len()
+        }
+        fn width(&self) -> usize {
+            self.columns.len()
+        }
+        fn make(&self, rows: &[usize], columns: Range<usize>, tile: &mut [f32]) {
+            self.made.lock().unwrap().extend(rows);
+            assert_eq!(tile.len(), rows.len() * columns.len());
+            let of_row = |&row: &usize| self.columns[columns.clone()].iter().map(move |x| self.rows[row] * x);
+            for (slot, x) in tile.iter_mut().zip(rows.iter().flat_map(of_row)) {
+                *slot = x;
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_are_made_have_the_bits_of_rows_that_are_lent() {
+        for (count, width) in [(1, 1), (3, 17), (100, 1024), (35, 2100), (4, 70_000)] {
+            let rows: Vec<f32> = logits(count, 1.0, 3).into_iter().map(|v| v as f32 + 2.0).collect();
+            let mut columns: Vec<f32> = logits(width, 8.0, 4).into_iter().map(|v| v as f32).collect();
+            let targets: Vec<i64> =
+                (0..count).map(|row| if row % 3 == 1 { -100 } else { (row * 31 % width) as i64 }).collect();
+            let table: Vec<f32> = rows.iter().flat_map(|a| columns.iter().map(move |b| a * b)).collect();
+            let scored = |columns: &[f32]| {
+                let made = Products { rows: &rows, columns, made: Mutex::new(Vec::new()) };
+                let found =
+                    token_scores(Source::Made(&made), &targets, Some(-100), Column::ALL, &mut go).unwrap();
+                (found, made.made.into_inner().unwrap())
+            };
+            let (found, made) = scored(&columns);
+            assert_eq!(
+                bits(&found.unwrap()),
+                bits(&score(&table, width, &targets).unwrap()),
+                "{count} {width}"
+            );
+            assert!(made.iter().all(|row| row % 3 != 1), "a row that does not count is not made");
+            columns[width - 1] = f32::NAN;
+            let refused = scored(&columns).0.unwrap_err();
+            assert!(matches!(refused, Unscorable::Logit { row: 0, column, .. } if column == width - 1));
+        }
     }
 }

@@ -4,9 +4,10 @@ use super::inputs::{Draw, tame, words};
 use super::{Entry, Run, entry};
 use steelyard_kernels::clusters::Names;
 use steelyard_kernels::intervals::{Alternative, Confidence};
-use steelyard_kernels::rows::Table;
+use steelyard_kernels::named::Named;
+use steelyard_kernels::rows::{Source, Table};
 use steelyard_kernels::simd::{Bf16, F16};
-use steelyard_kernels::tokens::{Batch, Logit, Per, Totals, Unit, sum_batch, token_scores};
+use steelyard_kernels::tokens::{Batch, Column, Logit, Per, Totals, Unit, sum_batch, token_scores};
 
 pub const TABLE: &[Entry] = &[
     entry("tokens.token_scores", "float32", scores::<f32>),
@@ -27,12 +28,16 @@ fn scores<T: Draw + Logit>(n: usize) -> Run {
     let targets: Vec<i64> = words(n / width, 31).enumerate().map(target).collect();
     Box::new(move |digest| {
         let scores = Table::new(&logits, width)
-            .and_then(|table| token_scores(&table, &targets, Some(IGNORE), &mut |_| true).ok())
+            .and_then(|table| {
+                let source = Source::Lent(&table);
+                token_scores(source, &targets, Some(IGNORE), Column::ALL, &mut |_| true).ok()
+            })
             .and_then(Result::ok);
         match scores {
             Some(scores) => {
-                digest.of("nll").doubles(&scores.nll);
-                digest.of("log_z").doubles(&scores.log_z);
+                for &column in Column::ALL {
+                    digest.of(column.name()).doubles(&scores[column]);
+                }
                 let counted = digest.of("counted");
                 for one in scores.counted {
                     counted.word(one.into());

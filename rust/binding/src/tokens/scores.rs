@@ -3,37 +3,48 @@
 use crate::arrays::{copied, float_rows, given, slice};
 use crate::call::call;
 use crate::give::{Give, Given, value_error};
+use crate::take::{listed, named};
 use numpy::{PyArray1, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use steelyard_kernels::rows::Rows;
-use steelyard_kernels::tokens::{self, Refusal, Scores};
+use steelyard_kernels::rows::{Rows, Source};
+use steelyard_kernels::tokens::{self, Column, Unscorable};
 use steelyard_kernels::with_dtype;
 
-type PyScores<'py> = (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<bool>>);
+type PyScores<'py> = (Bound<'py, PyArray1<bool>>, Vec<Bound<'py, PyArray1<f64>>>);
 
-/// NLL, log Z and whether it counts, for each row of `[..., V]` logits and its target.
+/// Of each row of `[..., V]` logits and its target: whether it counts, and the columns in the order of their names.
 #[pyfunction]
-#[pyo3(signature = (logits, targets, ignore_index=None, progress=None))]
+#[pyo3(signature = (logits, targets, ignore_index, columns, progress=None))]
 pub fn token_scores<'py>(
     py: Python<'py>,
     logits: &Bound<'py, PyAny>,
     targets: &Bound<'py, PyAny>,
     ignore_index: Option<i64>,
+    columns: &Bound<'py, PyAny>,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> Given<PyScores<'py>> {
+    let columns = column_names(columns)?;
     let rows = float_rows(logits, "logits")?;
     let classes = slice::<i64>(targets, "targets")?;
     let outcome = with_dtype!(rows, x => {
         if x.count() != classes.len() {
             return Err(value_error(format!(
-                "targets: expected one a row of logits, {}; got {}", x.count(), classes.len()
+                "targets: expected one per row of logits, {}; got {}", x.count(), classes.len()
             )));
         }
-        call(py, progress, x.count(), |watch| tokens::token_scores(&x, classes, ignore_index, watch))
+        let source = Source::Lent(&x);
+        call(py, progress, x.count(), |watch| {
+            tokens::token_scores(source, classes, ignore_index, &columns, watch)
+        })
     })?;
-    let Scores { nll, log_z, counted } =
-        outcome.map_err(|refusal| refused(refusal, logits, classes, ignore_index))?;
-    Ok(Give((given(py, nll)?, given(py, log_z)?, copied(py, &counted)?)))
+    let mut scores = outcome.map_err(|refusal| refused(refusal, logits, classes, ignore_index))?;
+    let counted = copied(py, &scores.counted)?;
+    let values: PyResult<Vec<_>> = columns.iter().map(|&column| given(py, scores.take(column))).collect();
+    Ok(Give((counted, values?)))
+}
+
+fn column_names(names: &Bound<'_, PyAny>) -> PyResult<Vec<Column>> {
+    listed::<String>(names)?.iter().map(|name| named(name)).collect()
 }
 
 /// The exact sum of the counted NLL of each of `rows` sequences.
@@ -47,7 +58,7 @@ pub fn sequence_nll<'py>(
     let (x, mask) = (slice::<f64>(nll, "nll")?, slice::<u8>(counted, "counted")?);
     if x.len() != mask.len() || !x.len().is_multiple_of(rows.max(1)) {
         return Err(value_error(format!(
-            "counted: expected one a token in {rows} equal rows; got {} for {} tokens",
+            "counted: expected one per token in {rows} equal rows; got {} for {} tokens",
             mask.len(),
             x.len()
         )));
@@ -57,12 +68,17 @@ pub fn sequence_nll<'py>(
 }
 
 /// The sentence for what cannot be scored.
-fn refused(refusal: Refusal, logits: &Bound<'_, PyAny>, targets: &[i64], ignore_index: Option<i64>) -> PyErr {
+fn refused(
+    refusal: Unscorable,
+    logits: &Bound<'_, PyAny>,
+    targets: &[i64],
+    ignore_index: Option<i64>,
+) -> PyErr {
     let shape = logits.cast::<PyUntypedArray>().map(|array| array.shape().to_vec()).unwrap_or_default();
     let (leading, width) = shape.split_at(shape.len().saturating_sub(1));
     let place = |row| coordinates(row, leading);
     value_error(match refusal {
-        Refusal::Target { row } => {
+        Unscorable::Target { row } => {
             let ignored = ignore_index.map_or(String::new(), |index| format!(", or ignore_index = {index}"));
             let classes = width.first().copied().unwrap_or(0);
             format!(
@@ -72,13 +88,13 @@ fn refused(refusal: Refusal, logits: &Bound<'_, PyAny>, targets: &[i64], ignore_
                 place(row)
             )
         }
-        Refusal::Logit { row, column, value } => format!(
+        Unscorable::Logit { row, column, value } => format!(
             "logits: expected finite numbers, or -inf for a class that is masked; got {} at index [{}{}{column}]",
             value.to_string().to_lowercase(),
             place(row),
             if leading.is_empty() { "" } else { ", " }
         ),
-        Refusal::NoMass { row } => format!(
+        Unscorable::NoMass { row } => format!(
             "logits: expected at least one class above -inf in every row that counts; got none in row [{}]; \
              leave the row out by ignore_index",
             place(row)

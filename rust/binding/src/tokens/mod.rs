@@ -1,0 +1,3 @@
+//! The tokens room: scores of logits, and sums of them.
+
+pub mod scores;

@@ -1,0 +1,69 @@
+//! The columns that may be asked of a row of logits: name, formula, and the fold that has what the formula needs.
+
+use crate::math::log64;
+use crate::named;
+use crate::named::Named;
+use crate::simd::Isa;
+
+named! {
+    /// What one pass over the logits x of a row tells of it, in nats; M is the largest of them, S = sum exp(x - M).
+    pub enum Column: "tokens.columns" {
+        /// Negative log-likelihood of the target, log Z - x\[target\] as log S + (M - x\[target\]): infinite at -inf.
+        Nll = "nll",
+        /// log Z = M + log S, the logarithm of the sum of the exponentials.
+        LogZ = "log_z",
+    }
+}
+
+named! {
+    /// The folds that are compiled, from the cheapest on. Each has all sums of those before it, with the same bits.
+    #[derive(PartialOrd, Ord)]
+    pub enum Folds: "tokens.folds" {
+        /// S.
+        SumExp = "log-sum-exp",
+    }
+}
+
+impl Folds {
+    /// The cheapest that serves all of `columns`.
+    pub fn serving(columns: &[Column]) -> Folds {
+        columns.iter().map(|column| column.folds()).max().unwrap_or(Folds::ALL[0])
+    }
+}
+
+/// What is known of a row that has been read to its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// M, the largest logit.
+    pub max: f64,
+    /// The logit of the target.
+    pub at_target: f64,
+    /// What was folded.
+    pub sums: Sums,
+}
+
+/// Sums over a row. A fold leaves those that it does not have at NaN.
+#[derive(Clone, Copy, Debug)]
+pub struct Sums {
+    /// S = sum exp(x - M), at least 1.
+    pub sum_exp: f64,
+}
+
+impl Column {
+    /// The cheapest fold that has what [`Column::of`] needs.
+    fn folds(self) -> Folds {
+        match self {
+            Column::Nll | Column::LogZ => Folds::SumExp,
+        }
+    }
+
+    /// The value of this column for one row.
+    #[inline(always)]
+    pub(super) fn of<I: Isa>(self, row: &Row) -> f64 {
+        let Row { max, at_target, sums } = *row;
+        match self {
+            Column::Nll => log64::<I>(sums.sum_exp) + (max - at_target),
+            Column::LogZ => max + log64::<I>(sums.sum_exp),
+        }
+    }
+}
