@@ -847,3 +847,24 @@ def test_answers_that_are_wrong_for_their_case_are_said(tmp_path: Path) -> None:
     assert cautions(*["YES", "No"], *["Yes", "No"] * 9) == (1, [], True)
     rows = [{"target": "aA"[i % 2], "prediction": "a"} for i in range(10)]  # two classes
     assert records.read(write(tmp_path / "b.jsonl", rows))["b"].other_case == 0
+
+
+def test_perplexity_per_record_is_not_taken_for_one_per_token(tmp_path: Path) -> None:
+    rows = [{"id": i, "loglikelihood": -float(i % 7), "n_tokens": 1} for i in range(40)]
+    said = "without a column n_tokens each record counts as one token"
+    assert said not in str(report.build(records.read(write(tmp_path / "a.jsonl", rows))))
+    for row in rows:
+        del row["n_tokens"]
+    (table,) = sections.perplexity(report.build(records.read(write(tmp_path / "a.jsonl", rows))))
+    assert table.notes == (f"Clustered t interval: tokens in clusters; {said}.",)
+
+
+def test_records_of_no_model_are_said_first_where_they_are_many(tmp_path: Path) -> None:
+    rows = [{"id": i, "model": "a" if i % 3 else None, "correct": i % 2} for i in range(30)]
+    made = report.build(records.read(write(tmp_path / "a.jsonl", rows)))
+    said = f"Caution: 10 of the 30 records of {tmp_path / 'a.jsonl'} name no model and are left out."
+    assert sections.cautions(made) == [said]
+    made = report.build(
+        records.read(write(tmp_path / "a.jsonl", rows[1:4] + [{**row, "model": "b"} for row in rows[4:]]))
+    )
+    assert (made.left_out[str(tmp_path / "a.jsonl")], sections.cautions(made)) == ({"no model": 1}, [])

@@ -149,6 +149,11 @@ class Run:
             hashes += [text(value) for value in part.values("doc_hash")]
         return hashes
 
+    @property
+    def tokens_known(self) -> bool:
+        """Whether a column says how many tokens each record has."""
+        return all(part.roles.n_tokens is not None for part in self._parts)
+
     @lazy
     def other_case(self) -> int:
         """Records whose prediction differs from its target in upper and lower case alone: their score is 0."""

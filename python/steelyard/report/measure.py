@@ -88,7 +88,10 @@ def _perplexity(run: Run, options: Options, notes: list[str]) -> Any:
     if groups is None:
         groups = np.arange(len(known))  # each record is a text of its own
     nll = 0.0 - known.loglikelihood
-    return tokens.perplexity(nll, per=known.n_tokens, clusters=groups, confidence_level=options.confidence_level)
+    found = tokens.perplexity(nll, per=known.n_tokens, clusters=groups, confidence_level=options.confidence_level)
+    if known.tokens_known:
+        return found
+    return replace(found, reason=f"{found.reason}; without a column n_tokens each record counts as one token")
 
 
 def _say_lost(run: Run, known: Run, what: str, notes: list[str]) -> None:
