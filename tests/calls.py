@@ -115,6 +115,45 @@ def totals(n: int, first: int = 0) -> Any:
     return sy.tokens.PerplexityState().update(uniform(n), clusters=np.arange(first, first + n))
 
 
+def values(n: int, first: int = 0) -> Any:
+    return sy.uncertainty.EstimateState().update(uniform(n), clusters=np.arange(first, first + n))
+
+
+@row("EstimateState.update", "EstimateState.update", call=lambda x: sy.uncertainty.EstimateState().update(x))
+def _(n: int) -> Any:
+    return uniform(n)
+
+
+@row("EstimateState.update: clusters", "uncertainty.EstimateState", call=lambda d: values(len(d)))
+def _(n: int) -> Any:
+    return uniform(n // 4)
+
+
+@row("EstimateState.merge", "EstimateState.merge", call=lambda d: d[0].merge(d[1]) + d[1])
+def _(n: int) -> Any:
+    return values(n // 8), values(n // 8, n // 16)
+
+
+@row("EstimateState.compute", "EstimateState.compute", call=lambda s: s.compute())
+def _(n: int) -> Any:
+    return values(n // 8)
+
+
+@row("EstimateState.to_bytes", "EstimateState.to_bytes", call=lambda s: s.to_bytes())
+def _(n: int) -> Any:
+    return values(n // 8)
+
+
+@row("EstimateState.from_bytes", "EstimateState.from_bytes", call=sy.uncertainty.EstimateState.from_bytes)
+def _(n: int) -> Any:
+    return values(n // 8).to_bytes()
+
+
+@row("EstimateState.copy", "EstimateState.copy", call=lambda s: (s.copy(), s == s.copy(), repr(s)))
+def _(n: int) -> Any:
+    return values(n // 8)
+
+
 @row("PerplexityState.merge", "PerplexityState.merge", call=lambda d: d[0].merge(d[1]))
 def _(n: int) -> Any:
     return totals(n // 4), totals(n // 4, n // 8)

@@ -9,8 +9,9 @@ from typing import Any
 from steelyard.calibration import ReliabilityState
 from steelyard.optim import GlobalNormState
 from steelyard.tokens import PerplexityState
+from steelyard.uncertainty import EstimateState
 
-KINDS: dict[Any, int] = {PerplexityState: 1, ReliabilityState: 2, GlobalNormState: 3}
+KINDS: dict[Any, int] = {PerplexityState: 1, ReliabilityState: 2, GlobalNormState: 3, EstimateState: 4}
 HEADER, CHECKSUM = 8, 4
 
 

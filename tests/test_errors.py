@@ -20,6 +20,7 @@ from steelyard.optim import GlobalNormState, adamw_
 from steelyard.records import read
 from steelyard.report import build
 from steelyard.tokens import PerplexityState, TokenScores
+from steelyard.uncertainty import EstimateState
 
 N = 12
 X = np.arange(N) / 16 + 0.1
@@ -92,6 +93,14 @@ CALLS = [
     Call("PerplexityState", PerplexityState, {"unit": "bits", "nan_policy": "omit", **INTERVAL}),
     Call("PerplexityState.merge", lambda other: PerplexityState().merge(other), {"other": PerplexityState()}),
     Call("PerplexityState.from_bytes", PerplexityState.from_bytes, {"data": PerplexityState().to_bytes()}),
+    Call("EstimateState", EstimateState, {"method": "t", "nan_policy": "omit", **INTERVAL}),
+    Call(
+        "EstimateState.update",
+        lambda **options: EstimateState().update(**options).compute(),
+        {"x": X, "where": KEEP, "clusters": [1, 2] * 6, "progress": False},
+    ),
+    Call("EstimateState.merge", lambda other: EstimateState().merge(other), {"other": EstimateState()}),
+    Call("EstimateState.from_bytes", EstimateState.from_bytes, {"data": EstimateState().to_bytes()}),
     Call(
         "preference_loss",
         sy.preference_loss,
@@ -285,6 +294,8 @@ STATES: list[Any] = [
     PerplexityState().update(X.reshape(3, 4)),
     PerplexityState(unit="bits").update(X, clusters=["a", "b", "c"] * 4),
     GlobalNormState().update(X),
+    EstimateState().update(X),
+    EstimateState(method="t").update(X, clusters=["a", "b", "c"] * 4),
 ]
 
 
@@ -316,7 +327,7 @@ def test_every_cut_and_a_sample_of_flipped_bits_are_refused(state: Any) -> None:
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: type(state).__name__)
 def test_a_state_of_another_kind_is_named(state: Any) -> None:
-    for other in (ReliabilityState, PerplexityState, GlobalNormState):
+    for other in (ReliabilityState, PerplexityState, GlobalNormState, EstimateState):
         if not isinstance(state, other):
             got = f"data: expected a {other.__name__}; got a {type(state).__name__}"
             _raises(ValueError, got, lambda other=other: other.from_bytes(state.to_bytes()))
@@ -329,6 +340,7 @@ def test_an_exception_of_progress_is_the_callers_and_changes_nothing() -> None:
     updates: list[tuple[Any, tuple[Any, ...]]] = [
         (ReliabilityState(5).update(X, KEEP), (X, KEEP)),
         (PerplexityState().update(X.reshape(3, 4)), (X.reshape(3, 4),)),
+        (EstimateState().update(X), (X,)),
     ]
     for state, data in updates:
         before = state.to_bytes()

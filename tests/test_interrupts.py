@@ -88,7 +88,7 @@ def test_ctrl_c_ends_the_sign_flips() -> None:
 # What has no row, and why.
 WRITES = {"AdamW", "optim.AdamW", "optim.adamw_", "clip_by_global_norm_", "optim.clip_by_global_norm_"}
 NO_DATA = {"threads", "show_config", "__version__", "optim.StepInfo", "PerplexityState.reset", "ReliabilityState.reset",
-           "GlobalNormState.reset"}  # fmt: skip
+           "GlobalNormState.reset", "EstimateState.reset"}  # fmt: skip
 ROOMS = ("calibration", "errors", "optim", "preference", "schedules", "tokens", "uncertainty")
 
 
@@ -96,8 +96,11 @@ def _public_names() -> set[str]:
     names = {name for name in sy.__all__ if name not in ROOMS}
     for room in ("calibration", "optim", "preference", "schedules", "tokens", "uncertainty"):
         names |= {f"{room}.{name}" for name in getattr(sy, room).__all__ if name != "schedules"}
-    for state in (sy.calibration.ReliabilityState, sy.optim.GlobalNormState, sy.tokens.PerplexityState):
-        names |= {f"{state.__name__}.{name}" for name in vars(state) if not name.startswith("_")}
+    for state in (
+        sy.calibration.ReliabilityState, sy.optim.GlobalNormState, sy.tokens.PerplexityState,
+        sy.uncertainty.EstimateState,
+    ):  # fmt: skip
+        names |= {f"{state.__name__}.{name}" for name in dir(state) if not name.startswith("_")}
     return names
 
 

@@ -83,6 +83,8 @@ for dtype, values in logits.items():
     say(f"token_scores {dtype}", t.nll, t.log_z, t.sequence_logprob, repr(t))
 say("perplexity", bits(sy.perplexity(t)), bits(sy.perplexity(t, clusters=[1, 1, 2, 3], per=[4, 5, 6, 7], unit="bits")))
 state = sum([sy.tokens.PerplexityState().update(t.nll[i:i + 1]) for i in range(4)])
+values = sum([sy.uncertainty.EstimateState().update(x[i::3], clusters=users[i::3]) for i in range(3)])
+say("EstimateState", values.to_bytes(), bits(values.compute()))
 say("PerplexityState", state.to_bytes(), bits(state.compute()))
 
 say("reliability", repr(sy.reliability(probs, came).to_dict()))

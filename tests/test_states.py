@@ -15,6 +15,7 @@ import pytest
 from steelyard.calibration import ReliabilityState
 from steelyard.optim import GlobalNormState
 from steelyard.tokens import PerplexityState
+from steelyard.uncertainty import EstimateState
 
 from .states import KINDS, body_of, options_of, sealed
 
@@ -31,7 +32,11 @@ def perplexity() -> PerplexityState:
     return PerplexityState().update([1.0, 2.0, 0.5], clusters=["a", "a", "b"])
 
 
-STATES = {norm: GlobalNormState, reliability: ReliabilityState, perplexity: PerplexityState}
+def estimate() -> EstimateState:
+    return EstimateState().update([1.0, 2.0, 0.5], clusters=["a", "a", "b"])
+
+
+STATES = {norm: GlobalNormState, reliability: ReliabilityState, perplexity: PerplexityState, estimate: EstimateState}
 
 
 def refused(of: Any, data: bytes) -> str:
@@ -78,7 +83,7 @@ def test_options_that_nobody_wrote(make: Any, options: bytes) -> None:
     refused(of, sealed(of, struct.pack("<I", len(options)) + options + rest))
 
 
-@pytest.mark.parametrize("make", [reliability, perplexity])
+@pytest.mark.parametrize("make", [reliability, perplexity, estimate])
 def test_options_that_are_not_what_they_say(make: Any) -> None:
     written, rest = options_of(make().to_bytes())
     of, options = STATES[make], json.loads(written)

@@ -208,20 +208,47 @@ def mean(
         x = x.astype(np.float32)
     found = column(x, name, rows=rows, progress=progress)
     found = replace(found, step=max(found.step, step))
-    values = value_facts(found, sides, bounded=bounded)
+
+    def summed(shift: float) -> Sums:
+        return _summed(x, found, rows, shift, progress=progress)
+
+    return mean_of(
+        found, how, summed, name=name, grouped="clusters" if rows.clusters else "weights" if sums else None,
+        values=value_facts(found, sides, bounded=bounded), kind=kind, method=method, left_out=rows.left_out,
+    )  # fmt: skip
+
+
+def mean_of(
+    found: Column,
+    how: Confidence,
+    summed: Callable[[float], Sums],
+    *,
+    name: str,
+    grouped: Literal["clusters", "weights"] | None,
+    values: ValueFacts,
+    kind: Kind | None = None,
+    method: str | None = None,
+    left_out: Mapping[str, int] | None = None,
+) -> Estimate:
+    """The mean of a column that has been summarised.
+
+    ``summed`` gives the sums about a shift of what was ``grouped``: by clusters, or each row with its weight, or, for
+    answers with ties, each row.
+    """
     ties = kind == "ties" and found.ones is None and found.n > 1
     chosen = _method(found, name, kind, method)
-    if sums and chosen not in ("wilson", "t"):
-        raise value_error("method", f"wilson or t with {'clusters' if rows.clusters else 'weights'}", repr(chosen))
-    if sums or ties:
+    if grouped and chosen not in ("wilson", "t"):
+        raise value_error("method", f"wilson or t with {grouped}", repr(chosen))
+    if grouped or ties:
         score: Score = "shares" if ties else "answers" if chosen == "wilson" else "t"
-        summed = _summed(x, found, rows, score, progress=progress)
-        return _ratio(summed, how, name=name, n=found.n, values=values, score=score, left_out=rows.left_out)
+        # Sums about the mean keep what a large mean would round away.
+        shift = found.mean if score == "t" and found.ones is None else 0.0
+        return _ratio(summed(shift), how, name=name, n=found.n, values=values, score=score, left_out=left_out)
     if found.ones is not None and chosen in PROPORTIONS:
         reason = "0/1 values" if method is None else "as asked"
-        return proportion(found.ones, found.n, how, method=chosen, reason=reason, left_out=rows.left_out)
+        return proportion(found.ones, found.n, how, method=chosen, reason=reason, left_out=left_out)
     reason = "as asked" if found.ones is not None and method else "graded values"
-    return _student(found, values, reason, how, rows.left_out)
+    return _student(found, values, reason, how, left_out)
 
 
 def _method(found: Column, name: str, kind: Kind | None, method: str | None) -> str:
@@ -256,7 +283,7 @@ def _student(
     )  # fmt: skip
 
 
-class _Sums(NamedTuple):
+class Sums(NamedTuple):
     """What the values of each cluster add up to, or of each row, where the rows are the clusters."""
 
     sums: Floats
@@ -274,14 +301,12 @@ class _Sums(NamedTuple):
         return self.effective is not None
 
 
-def _summed(x: Array, found: Column, rows: Rows, score: Score, *, progress: Watch) -> _Sums:
-    """What the values ``x`` of the rows that count add up to."""
-    # Sums about the mean keep what a large mean would round away.
-    shift = found.mean if score == "t" and found.ones is None else 0.0
+def _summed(x: Array, found: Column, rows: Rows, shift: float, *, progress: Watch) -> Sums:
+    """What the values ``x - shift`` of the rows that count add up to."""
     codes, total = rows.clusters or Clusters(np.arange(found.n), found.n)
     sums, sizes = _core.cluster_sums(x, codes, total, shift, progress, rows.weights)
     effective = None if rows.weights is None else _core.effective_weights(rows.weights)
-    return _Sums(sums, sizes, shift, effective, rows=rows.clusters is None)
+    return Sums(sums, sizes, shift, effective, rows=rows.clusters is None)
 
 
 def ratio(
@@ -310,11 +335,11 @@ def ratio(
         ``"t"``, or Wilson's interval with the effective number of rows: of ``"answers"``, which are 0 or 1, or of
         ``"shares"``, in [0, 1].
     """
-    return _ratio(_Sums(sums, sizes), how, name=name, n=n, values=values, score=score, left_out=left_out)
+    return _ratio(Sums(sums, sizes), how, name=name, n=n, values=values, score=score, left_out=left_out)
 
 
 def _ratio(
-    of: _Sums,
+    of: Sums,
     how: Confidence,
     *,
     name: str,
@@ -346,7 +371,7 @@ def _ratio(
     )  # fmt: skip
 
 
-def _ratio_reason(of: _Sums, values: ValueFacts, score: Score, *, unspread: bool) -> str:
+def _ratio_reason(of: Sums, values: ValueFacts, score: Score, *, unspread: bool) -> str:
     """What the values are, how they were added, and what is said where they show no spread."""
     kind = {"answers": "0/1 values", "shares": "answers and ties"}.get(score, "graded values" if of.rows else "values")
     reason = f"{kind}{' with weights' if of.weighted else ''}{'' if of.rows else ' in clusters'}"

@@ -137,13 +137,13 @@ class Selection:
         self.unit = unit
         self._all: Clusters | None = None
 
-    def rows(self, name: str, *columns: Array) -> Rows:
-        """The rows of one column, or of several columns of one length, that count."""
-        keep, gone = self.counted(name, *columns)
+    def rows(self, name: str, *columns: Array, some: bool = True) -> Rows:
+        """The rows of one column, or of several columns of one length, that count; ``some``: none is an error."""
+        keep, gone = self.counted(name, *columns, some=some)
         weights = self.weights if keep is None or self.weights is None else self.weights[keep]
         return Rows(keep, self.clusters_of(len(columns[0]), keep), self._counts(gone), weights)
 
-    def counted(self, name: str, *columns: Array) -> tuple[Mask | None, dict[str, Mask]]:
+    def counted(self, name: str, *columns: Array, some: bool = True) -> tuple[Mask | None, dict[str, Mask]]:
         """The rows that count (None: all), and by reason those that do not: each by the first that leaves it out."""
         n = len(columns[0])
         if n == 0:
@@ -157,7 +157,7 @@ class Selection:
             keep, gone["nan"] = less(keep, reduce(np.logical_or, map(is_nan, columns)))
         if self.by is not None:
             keep, gone["no group"] = less(keep, self._without_group(n, keep))
-        if keep is not None and not keep.any():
+        if some and keep is not None and not keep.any():
             raise nothing_counts(name, self.unit, self._counts(gone), n)
         return None if keep is None or keep.all() else keep, gone
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 __all__ = [
     "agresti_coull", "clopper_pearson", "cluster_sums", "clustered", "differences", "effective_rows",
-    "effective_weights", "holm", "mcnemar", "moments", "sign_flip", "sign_flip_smooth", "t_interval", "tango",
-    "unspread", "wald", "weighted_sums", "wilson",
+    "effective_weights",
+    "exact_cluster_sums", "exact_moments", "holm", "mcnemar", "moments", "sign_flip", "sign_flip_smooth", "t_interval",
+    "tango", "unspread", "wald", "weighted_sums", "wilson",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -66,6 +67,20 @@ def clopper_pearson(k: int, n: int, tail: float) -> Limits:
 
 
 # -- means and clusters -----------------------------------------------------------------------------------
+
+
+def exact_moments(x: NDArray[Any]) -> tuple[float, float]:
+    """The mean and sum (x - mean)^2 from sums without rounding: each is rounded once, then divided by n."""
+    values = [Fraction(float(value)) for value in x]
+    n, total = len(values), sum(values, Fraction())
+    return float(total) / n, float(n * sum(value * value for value in values) - total * total) / n
+
+
+def exact_cluster_sums(x: NDArray[Any], ids: NDArray[Any], shift: float) -> tuple[Floats, Floats]:
+    """Sums of x - shift, each rounded once, and sizes of the clusters, in the order of their ids."""
+    of = [x[ids == name] for name in sorted(set(ids.tolist()))]
+    sums = [sum((Fraction(float(value)) - Fraction(shift) for value in values), Fraction()) for values in of]
+    return np.array([float(total) for total in sums]), np.array([float(len(values)) for values in of])
 
 
 def moments(x: Any) -> tuple[float, float]:

@@ -17,13 +17,10 @@ from .._options import (
     NanPolicy,
     choice,
     confidence,
-    foreign_options,
-    read_options,
-    state_bytes,
-    written_options,
 )
 from .._progress import Progress, reporter
 from .._rows import Selection, is_nan, less, nothing_counts
+from .._state import State
 from ..errors import type_error, value_error
 from ..estimate import Estimate
 from .scores import TokenScores
@@ -129,7 +126,7 @@ def perplexity(
 
 
 @standard_mode_methods
-class PerplexityState:
+class PerplexityState(State):
     """The totals that a perplexity comes from: add data as it comes, merge parts, save, go on.
 
     ``perplexity(x, clusters=c, **o)`` is ``PerplexityState(**o).update(x, clusters=c).compute()``, and every split
@@ -153,7 +150,7 @@ class PerplexityState:
     True
     """
 
-    __hash__ = None  # type: ignore[assignment]
+    _CORE = _core.PerplexityTotals
 
     def __init__(
         self,
@@ -166,7 +163,7 @@ class PerplexityState:
         self._unit = choice(unit, "unit", ("perplexity", "bits", "nats"))
         self._nan_policy = choice(nan_policy, "nan_policy", get_args(NanPolicy))
         self._how = confidence(confidence_level, alternative)
-        self._totals = _core.PerplexityTotals()
+        super().__init__()
 
     def update(
         self, x: Any, *, where: Any = None, clusters: Any = None, per: Any = None, progress: Progress = False
@@ -193,25 +190,6 @@ class PerplexityState:
             progress=reporter(progress),
         )
         return self
-
-    def merge(self, other: PerplexityState) -> Self:
-        """Add another state's totals to this one; the options must be the same."""
-        self._check(other)
-        self._totals.merge(other._totals)
-        return self
-
-    def __add__(self, other: PerplexityState) -> PerplexityState:
-        if not isinstance(other, PerplexityState):
-            return NotImplemented
-        return self.copy().merge(other)
-
-    def __radd__(self, other: object) -> Self:
-        # sum() starts from 0.
-        return self.copy() if isinstance(other, int) and other == 0 else NotImplemented
-
-    def copy(self) -> Self:
-        """Make an independent copy."""
-        return self._with(self._totals.copy())
 
     def compute(self) -> Estimate:
         """The perplexity of everything so far.
@@ -244,35 +222,6 @@ class PerplexityState:
         """The limits that the alternative asks for."""
         return {"less": (high,), "greater": (low,)}.get(self._how.alternative, (low, high))
 
-    def reset(self) -> Self:
-        """Forget all tokens; keep the options."""
-        self._totals = _core.PerplexityTotals()
-        return self
-
-    def to_bytes(self) -> bytes:
-        """The state as bytes, with a checksum: equal states have equal bytes."""
-        return self._totals.to_bytes(written_options(self._options()))
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Read a state back.
-
-        Raises
-        ------
-        ValueError
-            For bytes that are cut short, changed, of another kind of state or of other arithmetic; and for counts, sums
-            or options that no state can have.
-        """
-        totals, written = _core.PerplexityTotals.from_bytes(state_bytes(data))
-        try:
-            state = cls(**read_options(written, "PerplexityState"))
-        except (TypeError, ValueError):
-            raise foreign_options(written, "PerplexityState") from None
-        if written_options(state._options()) != written:
-            raise foreign_options(written, "PerplexityState")
-        state._totals = totals
-        return state
-
     def _options(self) -> dict[str, Any]:
         return {
             "unit": self._unit,
@@ -280,26 +229,6 @@ class PerplexityState:
             "confidence_level": self._how.level,
             "alternative": self._how.alternative,
         }
-
-    def _with(self, totals: _core.PerplexityTotals) -> Self:
-        """Build a state of the same options with these totals."""
-        state = type(self)(**self._options())
-        state._totals = totals
-        return state
-
-    def _check(self, other: object) -> None:
-        if not isinstance(other, PerplexityState):
-            raise type_error("other", "a PerplexityState", type(other).__name__)
-        if other._options() != self._options():
-            raise value_error("other", f"the options {self._options()}", f"{other._options()}")
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, PerplexityState):
-            return NotImplemented
-        return self.to_bytes() == other.to_bytes()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).from_bytes, (self.to_bytes(),)
 
     def __repr__(self) -> str:
         tokens, clusters = self._totals.size()

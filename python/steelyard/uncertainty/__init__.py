@@ -4,5 +4,6 @@ from .bootstrap import BootstrapEstimate, bootstrap
 from .compare import Comparison, compare
 from .mean import estimate
 from .proportion import proportion
+from .state import EstimateState
 
-__all__ = ["BootstrapEstimate", "Comparison", "bootstrap", "compare", "estimate", "proportion"]
+__all__ = ["BootstrapEstimate", "Comparison", "EstimateState", "bootstrap", "compare", "estimate", "proportion"]

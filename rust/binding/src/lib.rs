@@ -6,6 +6,7 @@ mod calibration;
 mod call;
 mod callback;
 mod config;
+mod estimate;
 mod give;
 mod intervals;
 mod leaving;
@@ -17,6 +18,7 @@ mod perplexity;
 mod preference;
 mod registries;
 mod reserve;
+mod state;
 mod take;
 mod tokens;
 mod uncertainty;
@@ -33,6 +35,8 @@ mod _core {
         asked_threads, fail_allocations_for_tests, force_isa, isa, isa_available, numerics, panic_for_tests,
         set_default_threads, set_threads, threads, version,
     };
+    #[pymodule_export]
+    use crate::estimate::EstimateTotals;
     #[pymodule_export]
     use crate::intervals::{
         cluster_sums, clustered_interval, column_moments, effective_weights, holm, mean_interval,

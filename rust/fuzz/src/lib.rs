@@ -9,11 +9,13 @@
 pub mod mutate;
 
 use steelyard_kernels::NUMERICS;
-use steelyard_kernels::calibration::{self, Limits, State};
+use steelyard_kernels::calibration::{self, Limits, State as ReliabilityState};
 use steelyard_kernels::exact::bytes::Kind;
 use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::optim;
+use steelyard_kernels::state::State;
 use steelyard_kernels::tokens::{Totals, Unit};
+use steelyard_kernels::uncertainty::mean_state::MeanTotals;
 
 const LEVELS: [Confidence; 3] = [
     Confidence { level: 0.95, alternative: Alternative::TwoSided },
@@ -51,32 +53,29 @@ fn go(_: usize) -> bool {
     true
 }
 
-fn totals_of(bytes: &[u8]) -> Option<(Totals, Vec<u8>)> {
-    Totals::from_bytes(bytes, &mut go).ok()
+/// Every state that has these bytes as its body in one of `layouts` layouts: it is canonical, can be merged with itself
+/// or is refused whole, and passes `check`.
+fn each_state<S: State>(data: &[u8], layouts: u8, check: impl Fn(&S)) {
+    let _ = S::from_bytes(data, &mut go);
+    for layout in 1..=layouts {
+        let bytes = sealed_in(S::KIND, layout, data);
+        let Ok((state, config)) = S::from_bytes(&bytes, &mut go) else { continue };
+        let written = |state: &S| state.to_bytes(&config, &mut go).unwrap().unwrap();
+        assert_eq!(written(&state), bytes, "what is accepted is canonical");
+        if let Ok(twice) = state.merged(&state, &mut go).unwrap() {
+            assert!(S::from_bytes(&written(&twice), &mut go).is_ok(), "what merging makes can be read");
+        }
+        assert_eq!(written(&state), bytes, "merging leaves both as they were");
+        check(&state);
+    }
 }
 
 /// A `PerplexityState`, in both of its layouts.
 pub fn perplexity(data: &[u8]) {
-    let _ = totals_of(data);
-    for layout in [1, 2] {
-        let bytes = sealed_in(Kind::Perplexity, layout, data);
-        if let Some((totals, config)) = totals_of(&bytes) {
-            totals_are_sound(&totals, &config, &bytes);
-        }
-    }
+    each_state(data, 2, perplexity_is_sound);
 }
 
-fn totals_are_sound(totals: &Totals, config: &[u8], bytes: &[u8]) {
-    let written = |totals: &Totals| totals.to_bytes(config, &mut go).unwrap().unwrap();
-    assert_eq!(written(totals), bytes, "what is accepted is canonical");
-    match totals.merged(totals, &mut go).unwrap() {
-        Ok(twice) => {
-            assert_eq!(twice.size().0, 2 * totals.size().0);
-            assert!(totals_of(&written(&twice)).is_some(), "what merging makes can be read");
-        }
-        Err(refused) => assert_eq!(refused, steelyard_kernels::tokens::Refused::Total),
-    }
-    assert_eq!(written(totals), bytes, "merging leaves both as they were");
+fn perplexity_is_sound(totals: &Totals) {
     for (unit, confidence) in [Unit::Perplexity, Unit::Bits, Unit::Nats].into_iter().zip(LEVELS) {
         let Some(found) = totals.perplexity(unit, confidence, &mut go).unwrap() else {
             assert!(totals.is_empty());
@@ -102,7 +101,7 @@ fn sound(limits: Limits, confidence: Confidence, least: f64) {
     assert!(!(low > high + 1e-15) || confidence.alternative != Alternative::TwoSided, "{limits:?}");
 }
 
-fn state_of(bytes: &[u8]) -> Option<(State, Vec<u8>)> {
+fn state_of(bytes: &[u8]) -> Option<(ReliabilityState, Vec<u8>)> {
     calibration::from_bytes(bytes, &mut go).ok()
 }
 
@@ -112,7 +111,8 @@ pub fn reliability(data: &[u8]) {
     for layout in [1, 2] {
         let bytes = sealed_in(Kind::Reliability, layout, data);
         let Some((state, config)) = state_of(&bytes) else { continue };
-        let written = |state: &State| calibration::to_bytes(state, &config, &mut go).unwrap().unwrap();
+        let written =
+            |state: &ReliabilityState| calibration::to_bytes(state, &config, &mut go).unwrap().unwrap();
         assert_eq!(written(&state), bytes, "what is accepted is canonical");
         match state.plus(&state, &mut go).unwrap() {
             Ok(twice) => assert!(state_of(&written(&twice)).is_some(), "what merging makes can be read"),
@@ -123,7 +123,7 @@ pub fn reliability(data: &[u8]) {
     }
 }
 
-fn summaries_are_sound(state: &State) {
+fn summaries_are_sound(state: &ReliabilityState) {
     let filled = state.tally.rows.iter().filter(|row| row.count > 0).count();
     for confidence in LEVELS {
         let Some(found) = calibration::summarise(state, confidence, &mut go).unwrap() else {
@@ -148,4 +148,20 @@ pub fn global_norm(data: &[u8]) {
     let Ok(limbs) = optim::norm_from_bytes(&bytes) else { return };
     assert!(limbs.len() as u32 * u64::BITS <= optim::NORM_BITS && limbs.last() != Some(&0));
     assert_eq!(optim::norm_to_bytes(&limbs).unwrap(), bytes, "what is accepted is canonical");
+}
+
+/// An `EstimateState`.
+pub fn estimate(data: &[u8]) {
+    each_state(data, 1, |totals: &MeanTotals| {
+        let (n, clusters) = totals.size();
+        assert!(clusters as u64 <= n);
+        if n > 0 {
+            let of = totals.moments();
+            // A mean is rounded twice.
+            let room = 4.0 * f64::EPSILON * if -of.min > of.max { -of.min } else { of.max };
+            assert!(of.mean >= of.min - room && of.mean <= of.max + room && of.squares >= 0.0, "{of:?}");
+            let sums = totals.cluster_sums(of.mean, &mut go).unwrap();
+            assert_eq!((sums.sums.len(), sums.sizes.len()), (clusters, clusters));
+        }
+    });
 }

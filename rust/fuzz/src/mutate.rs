@@ -5,7 +5,9 @@ use steelyard_kernels::clusters::Names;
 use steelyard_kernels::optim;
 use steelyard_kernels::rows::Table;
 use steelyard_kernels::simd::Element;
+use steelyard_kernels::state::State as _;
 use steelyard_kernels::tokens::{Batch, Per, Totals, sum_batch};
+use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
 
 /// A target: its name, what it does with bytes, and bodies of real states to begin with.
 pub struct Target {
@@ -15,11 +17,28 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 3] = [
+pub const TARGETS: [Target; 4] = [
+    Target { name: "estimate", run: crate::estimate, seeds: estimate_seeds },
     Target { name: "perplexity", run: crate::perplexity, seeds: perplexity_seeds },
     Target { name: "reliability", run: crate::reliability, seeds: reliability_seeds },
     Target { name: "global_norm", run: crate::global_norm, seeds: global_norm_seeds },
 ];
+
+fn estimate_seeds() -> Vec<Vec<u8>> {
+    let (numbers, texts) = ([-3, 8], ["a".to_string(), "doc/2".to_string()]);
+    let columns = [&[0.25, -3.0, 1e300, 5e-324][..], &[0.0, 1.0, 1.0, 0.0], &[7.5], &[]];
+    let mut seeds = Vec::new();
+    for x in columns {
+        for names in [Names::None, Names::Numbers(&numbers), Names::Texts(&texts)] {
+            let codes = [0, 1, 1, 0];
+            let groups = (!matches!(names, Names::None)).then_some((&codes[..x.len()], 2));
+            let batch = sum_values(x, groups, &mut |_| true).unwrap().unwrap();
+            let totals = MeanTotals::new().with(&batch, names, [1, 0], &mut |_| true).unwrap().unwrap();
+            seeds.push(crate::body(&totals.to_bytes(b"{}", &mut |_| true).unwrap().unwrap()));
+        }
+    }
+    seeds
+}
 
 fn perplexity_seeds() -> Vec<Vec<u8>> {
     let (numbers, texts) = ([-3, 8], ["a".to_string(), "doc/2".to_string()]);

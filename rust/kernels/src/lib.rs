@@ -33,6 +33,7 @@ pub mod registries;
 pub mod rows;
 pub mod simd;
 pub mod sorting;
+pub mod state;
 pub mod tokens;
 pub mod uncertainty;
 

@@ -108,11 +108,11 @@ pub fn gathered<T>(items: impl Iterator<Item = T>) -> Result<Vec<T>, NoMemory> {
 }
 
 /// The parts one after another, or the first one's reason.
-pub fn joined<T: Copy>(parts: Vec<Result<Vec<T>, NoMemory>>) -> Result<Vec<T>, NoMemory> {
+pub fn joined<T>(parts: Vec<Result<Vec<T>, NoMemory>>) -> Result<Vec<T>, NoMemory> {
     let total = parts.iter().flatten().map(Vec::len).sum();
     let mut all = with_capacity(total)?;
     for part in parts {
-        all.extend_from_slice(&part?);
+        all.append(&mut part?);
     }
     Ok(all)
 }

@@ -155,7 +155,7 @@ fn starts<W: Copy>(
     watch: Watch<'_>,
 ) -> Result<Result<Vec<usize>, Fault>, Stopped> {
     let mut pace = Pace::new(watch);
-    let names = clusters.names.len();
+    let names = clusters.names.count();
     let mut starts = filled(names + 1, 0usize, &mut pace)?;
     for (c, (items, codes)) in items.chunks(CHUNK).zip(clusters.codes.chunks(CHUNK)).enumerate() {
         for (i, (item, &code)) in items.iter().zip(codes).enumerate() {

@@ -53,7 +53,7 @@ pub enum Names<'a> {
 
 impl Names<'_> {
     /// How many codes have a name.
-    pub(crate) fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         match self {
             Names::None => 0,
             Names::Numbers(ids) => ids.len(),

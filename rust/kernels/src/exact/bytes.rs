@@ -31,10 +31,12 @@ pub enum Kind {
     Reliability = 2,
     /// A global norm.
     GlobalNorm = 3,
+    /// Values of which the mean is estimated.
+    Estimate = 4,
 }
 
 impl Kind {
-    const ALL: [Kind; 3] = [Kind::Perplexity, Kind::Reliability, Kind::GlobalNorm];
+    const ALL: [Kind; 4] = [Kind::Perplexity, Kind::Reliability, Kind::GlobalNorm, Kind::Estimate];
 
     /// The class that Python shows.
     pub fn name(self) -> &'static str {
@@ -42,6 +44,7 @@ impl Kind {
             Kind::Perplexity => "PerplexityState",
             Kind::Reliability => "ReliabilityState",
             Kind::GlobalNorm => "GlobalNormState",
+            Kind::Estimate => "EstimateState",
         }
     }
 }

@@ -3,5 +3,7 @@
 pub mod bytes;
 mod crc;
 mod fixed;
+mod wide;
 
 pub use fixed::Fixed;
+pub use wide::{Packed, Sum, SumOfSquares, Wide, are_moments, centred_squares};

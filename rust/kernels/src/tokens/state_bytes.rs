@@ -4,22 +4,36 @@
 //! Layout 1 is that of tokens in float64. Layout 2 has the number of the coarsest type of the tokens,
 //! [`Precision`], as a sixth count. (States of coarser tokens were written in layout 1 before there was another.)
 
-use super::totals::{Named, Total, Totals};
+use super::totals::{Named, Refused, Total, Totals};
 use crate::clusters::Id;
 use crate::exact::Fixed;
 use crate::exact::bytes::{BytesError, Kind, Reader, Writer};
 use crate::grid::{Pace, Stopped, Watch};
-use crate::memory;
+use crate::memory::{self, NoMemory};
 use crate::simd::Precision;
+use crate::state::State;
 
 const FLOAT64: u8 = 1;
 const COARSER: u8 = 2;
 const LEAST_ROW: usize = 2 + 8 + 2 * Fixed::BYTES;
 
-impl Totals {
+impl State for Totals {
+    const KIND: Kind = Kind::Perplexity;
+    type Refused = Refused;
+
+    /// What has not changed since is shared.
+    fn copied(&self) -> Result<Totals, NoMemory> {
+        Ok(Totals { named: self.named.copied()?, unnamed: self.unnamed.copied()?, ..*self })
+    }
+
+    /// Refused where one has names (or `per`) and the other has not, or a sum would pass 2^63.
+    fn merged(&self, other: &Totals, watch: Watch<'_>) -> Result<Result<Totals, Refused>, Stopped> {
+        self.merged_at(other, &mut Pace::new(watch))
+    }
+
     /// Canonical: equal totals have equal bytes. `config` is the caller's, carried along. `None` past 2^32
     /// clusters, or for a name longer than [`crate::clusters::LONGEST_TEXT`].
-    pub fn to_bytes(&self, config: &[u8], watch: Watch<'_>) -> Result<Option<Vec<u8>>, Stopped> {
+    fn to_bytes(&self, config: &[u8], watch: Watch<'_>) -> Result<Option<Vec<u8>>, Stopped> {
         let mut pace = Pace::new(watch);
         let Ok(rows) = u32::try_from(self.clusters()) else { return Ok(None) };
         let coarser = self.precision > Precision::F64;
@@ -55,7 +69,7 @@ impl Totals {
     }
 
     /// The totals, and the configuration that came with them.
-    pub fn from_bytes(bytes: &[u8], watch: Watch<'_>) -> Result<(Totals, Vec<u8>), BytesError> {
+    fn from_bytes(bytes: &[u8], watch: Watch<'_>) -> Result<(Totals, Vec<u8>), BytesError> {
         let mut pace = Pace::new(watch);
         let mut reader = Reader::open_at(bytes, Kind::Perplexity, COARSER, &mut pace)?;
         let (rows, config) = (reader.rows(), memory::copied(reader.config())?);

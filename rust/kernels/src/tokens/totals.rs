@@ -301,13 +301,11 @@ impl Totals {
         }
     }
 
-    /// These and another state's. Refused where one has names (or `per`) and the other has not, or a sum would pass
-    /// 2^63.
-    pub fn merged(&self, other: &Totals, watch: Watch<'_>) -> Result<Result<Totals, Refused>, Stopped> {
-        self.merged_at(other, &mut Pace::new(watch))
-    }
-
-    fn merged_at(&self, other: &Totals, pace: &mut Pace<'_>) -> Result<Result<Totals, Refused>, Stopped> {
+    pub(super) fn merged_at(
+        &self,
+        other: &Totals,
+        pace: &mut Pace<'_>,
+    ) -> Result<Result<Totals, Refused>, Stopped> {
         if let Err(refused) = self.takes(other) {
             return Ok(Err(refused));
         }
@@ -343,11 +341,6 @@ impl Totals {
             return Err(Refused::MixedPer);
         }
         Ok(())
-    }
-
-    /// A copy that goes its own way; what has not changed since is shared.
-    pub fn copied(&self) -> Result<Totals, NoMemory> {
-        Ok(Totals { named: self.named.copied()?, unnamed: self.unnamed.copied()?, ..*self })
     }
 
     /// Whether no token has been counted.
@@ -390,6 +383,7 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::State;
 
     fn go(_: usize) -> bool {
         true

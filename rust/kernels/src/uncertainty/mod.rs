@@ -7,6 +7,8 @@ mod bootstrap;
 mod design;
 mod influence;
 mod limits;
+mod mean_bytes;
+pub mod mean_state;
 mod refused;
 mod replicates;
 mod statistic;

@@ -7,6 +7,7 @@ use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::rows::{Source, Table};
 use steelyard_kernels::simd::{Bf16, F16};
+use steelyard_kernels::state::State;
 use steelyard_kernels::tokens::{Batch, Column, Logit, Per, Totals, Unit, sum_batch, token_scores};
 
 pub const TABLE: &[Entry] = &[

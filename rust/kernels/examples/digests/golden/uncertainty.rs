@@ -2,8 +2,11 @@
 
 use super::inputs::{Draw, tame, ways};
 use super::{Entry, Run, entry};
+use steelyard_kernels::clusters::Names;
 use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
+use steelyard_kernels::state::State;
+use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
 use steelyard_kernels::uncertainty::{
     Correction, Mean, Method, Pairs, Quotient, Rows, acceleration, limits, replicates,
 };
@@ -14,6 +17,10 @@ pub const TABLE: &[Entry] = &[
     entry("uncertainty.mean", "bfloat16", mean::<Bf16>),
     entry("uncertainty.mean", "float16", mean::<F16>),
     entry("uncertainty.ratio", "float64", ratio),
+    entry("uncertainty.mean_state", "float32", mean_state::<f32>),
+    entry("uncertainty.mean_state", "float64", mean_state::<f64>),
+    entry("uncertainty.mean_state", "bfloat16", mean_state::<Bf16>),
+    entry("uncertainty.mean_state", "float16", mean_state::<F16>),
     entry("uncertainty.limits", "float64", ends),
 ];
 
@@ -30,6 +37,28 @@ fn mean<T: Draw>(n: usize) -> Run {
             digest
                 .of("acceleration")
                 .double(acceleration(units, mean, 0.25, 7.0, &mut |_| true).unwrap_or_default());
+        }
+    })
+}
+
+/// What a state of the mean says and writes, with clusters and without.
+fn mean_state<T: Draw>(n: usize) -> Run {
+    let x: Vec<T> = tame(n, 73);
+    let codes: Vec<i64> = (0..n as i64).map(|i| i * i % 7).collect();
+    let names = [5, -1, 3, 9, 11, 0, 2];
+    Box::new(move |digest| {
+        for (form, groups) in [("rows", None), ("clusters", Some((&codes[..], 7)))] {
+            let digest = digest.of(form);
+            let Ok(Ok(batch)) = sum_values(&x, groups, &mut |_| true) else { continue };
+            let totals = MeanTotals::new().with(&batch, Names::Numbers(&names), [1, 2], &mut |_| true);
+            let Ok(Ok(totals)) = totals else { continue };
+            if totals.size().0 > 0 {
+                let of = totals.moments();
+                digest.doubles(&[of.mean, of.squares, of.min, of.max, of.step]);
+                let sums = totals.cluster_sums(of.mean, &mut |_| true);
+                digest.doubles(&sums.map(|sums| sums.sums).unwrap_or_default());
+            }
+            digest.bytes(&totals.to_bytes(b"{}", &mut |_| true).ok().flatten().unwrap_or_default());
         }
     })
 }

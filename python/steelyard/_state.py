@@ -1,0 +1,91 @@
+"""What every state has: merging, copies, bytes, equality and pickles. A room adds ``update`` and ``compute``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
+
+from ._mode import standard_mode_methods
+from ._options import foreign_options, read_options, state_bytes, written_options
+from .errors import type_error, value_error
+
+__all__ = ["State"]
+
+
+@standard_mode_methods
+class State(ABC):
+    """A state whose totals the core keeps and whose options this object keeps.
+
+    A subclass names the core's class in ``_CORE``, takes its options by keyword, tells them in ``_options`` and has
+    ``update`` and ``compute``.
+    """
+
+    _CORE: ClassVar[Any]
+    _totals: Any
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        self._totals = self._CORE()
+
+    @abstractmethod
+    def _options(self) -> dict[str, Any]:
+        """The keywords that make a state of the same options."""
+
+    def merge(self, other: Self) -> Self:
+        """Add another state's totals to this one; the options must be the same."""
+        if not isinstance(other, type(self)):
+            raise type_error("other", f"a {type(self).__name__}", type(other).__name__)
+        if other._options() != self._options():
+            raise value_error("other", f"the options {self._options()}", f"{other._options()}")
+        self._totals.merge(other._totals)
+        return self
+
+    def __add__(self, other: Self) -> Self:
+        return self.copy().merge(other) if isinstance(other, type(self)) else NotImplemented
+
+    def __radd__(self, other: object) -> Self:
+        # sum() starts from 0.
+        return self.copy() if isinstance(other, int) and other == 0 else NotImplemented
+
+    def copy(self) -> Self:
+        """Make an independent copy."""
+        state = type(self)(**self._options())
+        state._totals = self._totals.copy()
+        return state
+
+    def reset(self) -> Self:
+        """Forget everything that was added; keep the options."""
+        self._totals = self._CORE()
+        return self
+
+    def to_bytes(self) -> bytes:
+        """Return the state as bytes, with a checksum: equal states have equal bytes."""
+        written: bytes = self._totals.to_bytes(written_options(self._options()))
+        return written
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read a state back.
+
+        Raises
+        ------
+        ValueError
+            For bytes that are cut short, changed, of another kind of state or of other arithmetic; and for counts, sums
+            or options that no state can have.
+        """
+        totals, written = cls._CORE.from_bytes(state_bytes(data))
+        try:
+            state = cls(**read_options(written, cls.__name__))
+        except (TypeError, ValueError):
+            raise foreign_options(written, cls.__name__) from None
+        if written_options(state._options()) != written:
+            raise foreign_options(written, cls.__name__)
+        state._totals = totals
+        return state
+
+    def __eq__(self, other: object) -> bool:
+        return self.to_bytes() == other.to_bytes() if isinstance(other, type(self)) else NotImplemented
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).from_bytes, (self.to_bytes(),)

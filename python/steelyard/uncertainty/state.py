@@ -1,0 +1,133 @@
+"""The totals that the estimate of a mean comes from, to be added to, merged and saved."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+
+from .. import _core, _intervals
+from .._arrays import aligned
+from .._clusters import codes_and_names
+from .._columns import one_column
+from .._intervals import PROPORTIONS, Column, Sums
+from .._mode import standard_mode_methods
+from .._options import Alternative, NanPolicy, choice, confidence
+from .._progress import Progress, reporter
+from .._rows import Selection, nothing_counts
+from .._state import State
+from ..errors import type_error
+from ..estimate import Estimate
+
+__all__ = ["EstimateState"]
+
+
+@standard_mode_methods
+class EstimateState(State):
+    """The totals that the estimate of a mean comes from: add values as they come, merge parts, save, go on.
+
+    Sums of values and of their squares are kept without any rounding, so that every split between rows, every order and
+    every merge gives the same bits. ``estimate(x, clusters=c, **o)`` says the same as
+    ``EstimateState(**o).update(x, clusters=c).compute()``: of 0/1 values without clusters to the last bit, else within
+    the rounding of its own sums (1e-12 of the standard error for up to 10**6 values). With ``clusters`` a state keeps
+    one sum for each id, and an id may come again in any update; one state takes ids always or never.
+
+    Parameters
+    ----------
+    statistic : {"mean"}
+        By position.
+    method, nan_policy, confidence_level, alternative
+        As in :func:`steelyard.estimate`.
+
+    Notes
+    -----
+    A sum is a whole multiple of 2**-1074, held in 32-bit digits (Kulisch's accumulator; Neal, "Fast exact summation
+    using small and large superaccumulators", arXiv 1505.05571). The mean is it, rounded once, over n, and
+    sum (x - mean)**2 the exact sum x**2 - (sum x)**2 / n, rounded once: nothing is lost where a large mean hides a
+    small spread. Memory: 2 KiB, and about 100 bytes for each cluster.
+
+    Examples
+    --------
+    >>> import steelyard as sy
+    >>> monday = sy.uncertainty.EstimateState().update([1, 1, 0, 1], clusters=["ann", "ann", "bob", "cyd"])
+    >>> tuesday = sy.uncertainty.EstimateState().update([0, 1, 1], clusters=["bob", "cyd", "cyd"])
+    >>> print((monday + tuesday).compute())
+    0.71 [0.05, 0.99] (95 %, clustered Wilson, n = 7, 3 clusters)
+    >>> sy.uncertainty.EstimateState.from_bytes(monday.to_bytes()) == monday
+    True
+    """
+
+    _CORE = _core.EstimateTotals
+
+    def __init__(
+        self,
+        statistic: Literal["mean"] = "mean",
+        /,
+        *,
+        method: str | None = None,
+        nan_policy: NanPolicy = "raise",
+        confidence_level: float = 0.95,
+        alternative: Alternative = "two-sided",
+    ) -> None:
+        choice(statistic, "statistic", ("mean",))
+        self._method = None if method is None else choice(method, "method", ("t", *PROPORTIONS))
+        self._nan_policy = choice(nan_policy, "nan_policy", get_args(NanPolicy))
+        self._how = confidence(confidence_level, alternative)
+        super().__init__()
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "method": self._method,
+            "nan_policy": self._nan_policy,
+            "confidence_level": self._how.level,
+            "alternative": self._how.alternative,
+        }
+
+    def update(self, x: Any, *, where: Any = None, clusters: Any = None, progress: Progress = False) -> Self:
+        """Add the values of one column; parameters as in :func:`steelyard.estimate`. All of them are added, or none."""
+        if isinstance(x, tuple):
+            raise type_error("x", "an array or a list", "a tuple")
+        aligned(x=x, where=where, clusters=clusters)
+        values = one_column(x, "x")
+        if not len(values):
+            return self
+        rows = Selection(where, None, self._nan_policy).rows("x", values, some=False)
+        groups: dict[str, Any] = {}
+        if clusters is not None and (rows.keep is None or rows.keep.any()):
+            codes, names = codes_and_names(clusters, "clusters", len(values), rows.keep)
+            groups = {"codes": rows.of(codes), "names": names}
+        values = rows.of(values)
+        self._totals.update(
+            values.astype(np.float32) if values.dtype == np.bool_ else values, **groups,
+            excluded=rows.left_out.get("where", 0), nan=rows.left_out.get("nan", 0), progress=reporter(progress),
+        )  # fmt: skip
+        return self
+
+    def compute(self) -> Estimate:
+        """The estimate of everything so far.
+
+        Raises
+        ------
+        ValueError
+            When no value counts, or a method for 0/1 values meets others.
+        """
+        n, _, excluded, nan = self._totals.size()
+        left_out = {why: count for why, count in {"where": excluded, "nan": nan}.items() if count}
+        if not n:
+            raise nothing_counts("x", "value", left_out)
+        mean, squares, low, high, step, ones = self._totals.moments()
+        if not (np.isfinite(mean) and np.isfinite(squares)):
+            raise _intervals.too_large("x", f"values from {low:g} to {high:g}")
+        found = Column(n, mean, squares, low, high, step, ones if ones >= 0 else None)
+        return _intervals.mean_of(
+            found, self._how, self._sums, name="x", grouped="clusters" if self._totals.clustered() else None,
+            values=_intervals.value_facts(found), method=self._method, left_out=left_out,
+        )  # fmt: skip
+
+    def _sums(self, shift: float) -> Sums:
+        sums, sizes = self._totals.cluster_sums(shift)
+        return Sums(sums, sizes, shift)
+
+    def __repr__(self) -> str:
+        values, clusters, *_ = self._totals.size()
+        return f"<EstimateState: {values} values{f' in {clusters} clusters' if clusters else ''}>"

@@ -1,0 +1,87 @@
+//! Uncertainty: what an estimate of a mean needs of its values, as a state.
+
+use crate::arrays::{floats, given, slice};
+use crate::call::call;
+use crate::give::{Give, Given, type_error, value_error};
+use crate::names::{names, texts};
+use crate::state_class;
+use numpy::PyArray1;
+use pyo3::prelude::*;
+use steelyard_kernels::uncertainty::mean_state::{MeanTotals, Refused, sum_values};
+use steelyard_kernels::with_dtype;
+
+type Array<'py> = Bound<'py, PyArray1<f64>>;
+
+state_class!(
+    /// Exact sums of values, of their squares, and of the values of each cluster.
+    EstimateTotals of MeanTotals, refused by refusal, {
+    /// Adds values; `codes`, one per value in `0..clusters`, and `names` (int64 array or list of str) tell their
+    /// clusters. `excluded` and `nan` values were left out before. All of it or nothing is added.
+    #[pyo3(signature = (x, *, codes=None, names=None, excluded=0, nan=0, progress=None))]
+    #[allow(clippy::too_many_arguments)] // keywords of a Python call
+    fn update(
+        &self,
+        py: Python<'_>,
+        x: &Bound<'_, PyAny>,
+        codes: Option<&Bound<'_, PyAny>>,
+        names: Option<&Bound<'_, PyAny>>,
+        excluded: u64,
+        nan: u64,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let texts = texts(names)?;
+        let names = self::names(names, texts.as_ref())?;
+        let codes = codes.map(|codes| slice::<i64>(codes, "clusters")).transpose()?;
+        let batch = with_dtype!(floats(x, "x")?, x => {
+            if codes.is_some_and(|codes| codes.len() != x.len()) {
+                return Err(value_error(format!("clusters: expected one per value, {}", x.len())));
+            }
+            let groups = codes.map(|codes| (codes, names.count()));
+            call(py, progress, x.len(), |watch| sum_values(x, groups, watch))?
+        });
+        let batch = batch.map_err(refusal)?;
+        let left_out = [excluded, nan];
+        self.0.change(py, |totals, watch| totals.with(&batch, names, left_out, watch))?.map_err(refusal)
+    }
+
+    /// How many values, in how many clusters, and how many were excluded or NaN.
+    fn size(&self) -> Give<(u64, usize, u64, u64)> {
+        Give(self.0.look(|totals| {
+            let (values, clusters) = totals.size();
+            (values, clusters, totals.excluded, totals.nan)
+        }))
+    }
+
+    /// Whether values come in clusters.
+    fn clustered(&self) -> Give<bool> {
+        Give(self.0.look(MeanTotals::clustered))
+    }
+
+    /// `(mean, squares, min, max, step, ones)` of all values, as `column_moments` gives them; `ones` is -1 where they
+    /// are not 0/1.
+    fn moments(&self, py: Python<'_>) -> Given<(f64, f64, f64, f64, f64, i64)> {
+        let totals = self.0.now()?;
+        let of = call(py, None, 0, |_| Ok(totals.moments()))?;
+        let ones = if of.binary { of.ones.cast_signed() } else { -1 };
+        Ok(Give((of.mean, of.squares, of.min, of.max, of.step, ones)))
+    }
+
+    /// Sums of `x - shift` and sizes of the clusters, in the order of their names.
+    fn cluster_sums<'py>(&self, py: Python<'py>, shift: f64) -> Given<(Array<'py>, Array<'py>)> {
+        let totals = self.0.now()?;
+        let of = call(py, None, 0, |watch| totals.cluster_sums(shift, watch))?;
+        Ok(Give((given(py, of.sums)?, given(py, of.sizes)?)))
+    }
+});
+
+fn refusal(refused: Refused) -> PyErr {
+    match refused {
+        Refused::NotFinite(i) => value_error(format!("x: expected finite values; got another at index {i}")),
+        Refused::Code(i) => value_error(format!("clusters: code out of range at {i}")),
+        Refused::MixedClusters => type_error(
+            "clusters: expected ids in every update of a state or in none; this state has the other kind; give each row an \
+             id of its own where rows are independent",
+        ),
+        Refused::TooMany => value_error("state: expected fewer than 2**64 values"),
+    }
+}

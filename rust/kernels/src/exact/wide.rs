@@ -1,0 +1,452 @@
+//! Sums of any finite f64, and of their squares, without rounding: merging is integer addition, and a sum of squares
+//! about the mean can be taken afterwards without losing a digit to cancellation.
+//!
+//! A number is a whole multiple of 2^-1074 below 2^1024, its square one of 2^-2148 below 2^2048. [`Wide`] adds such
+//! multiples into places of 32 bits each. A place is a signed 64-bit integer, so that 2^30 numbers may be added before
+//! carries have to move on (Kulisch's long accumulator, with the delayed carries of R. Neal, "Fast exact summation
+//! using small and large superaccumulators", arXiv 1505.05571). [`Packed`] is the same number as sign and magnitude,
+//! without the zeros at both ends: what a state keeps and writes, two or three digits for the sum of a small cluster.
+
+use std::sync::Arc;
+
+const DIGIT: u32 = 32;
+const DIGIT_BITS: u64 = u32::MAX as u64;
+/// Numbers that may be added before carries move on.
+const ADDS: u32 = 1 << 30;
+/// Digits of every natural number here: n times a sum of squares is the largest, 4,260 and 64 bits.
+const DIGITS: usize = 140;
+type Digits = [u32; DIGITS];
+
+/// A sum in units of 2^`LOWEST`.
+#[derive(Clone, Debug)]
+pub struct Wide<const PLACES: usize, const LOWEST: i32> {
+    places: [i64; PLACES],
+    adds: u32,
+}
+
+/// Of up to 2^64 numbers.
+pub type Sum = Wide<68, -1074>;
+/// Of up to 2^64 squares.
+pub type SumOfSquares = Wide<134, -2148>;
+
+/// A sum as sign and magnitude, canonical: equal sums are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed {
+    negative: bool,
+    /// The place of the first digit.
+    first: u16,
+    /// 32-bit digits, the lowest first; neither the first nor the last is 0.
+    digits: Arc<[u32]>,
+}
+
+impl Default for Packed {
+    fn default() -> Self {
+        Packed { negative: false, first: 0, digits: Arc::new([]) }
+    }
+}
+
+/// `x` as `(significand, exponent)`, `|x| = significand 2^exponent`, of finite `x`.
+#[inline(always)]
+fn parts(x: f64) -> (u64, i32) {
+    let bits = x.to_bits();
+    let (exponent, fraction) = ((bits >> 52 & 0x7ff) as i32, bits & ((1 << 52) - 1));
+    if exponent == 0 { (fraction, -1074) } else { (fraction | 1 << 52, exponent - 1075) }
+}
+
+impl<const PLACES: usize, const LOWEST: i32> Default for Wide<PLACES, LOWEST> {
+    fn default() -> Self {
+        Wide { places: [0; PLACES], adds: 0 }
+    }
+}
+
+impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
+    /// Zero.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds up to 96 bits at a place.
+    #[inline(always)]
+    fn add_at(&mut self, place: usize, bits: u128, negative: bool) {
+        for i in 0..3 {
+            let digit = (bits >> (DIGIT as usize * i)) as u64 & DIGIT_BITS;
+            // The highest digits of the highest numbers are 0 and have no place.
+            if let Some(at) = self.places.get_mut(place + i) {
+                *at += if negative { -digit.cast_signed() } else { digit.cast_signed() };
+            }
+        }
+    }
+
+    /// Makes room for another number.
+    #[inline(always)]
+    fn begin(&mut self) {
+        self.adds += 1;
+        if self.adds >= ADDS {
+            self.carry();
+        }
+    }
+
+    /// Adds the finite number `x`.
+    #[inline(always)]
+    pub fn add(&mut self, x: f64) {
+        self.begin();
+        let (significand, exponent) = parts(x);
+        let position = (exponent - LOWEST) as u32;
+        self.add_at((position / DIGIT) as usize, u128::from(significand) << (position % DIGIT), x < 0.0);
+    }
+
+    /// Adds the product of finite `x` and a count.
+    pub fn add_times(&mut self, x: f64, count: u64) {
+        let (significand, exponent) = parts(x);
+        self.add_product(u128::from(significand) * u128::from(count), exponent, x < 0.0);
+    }
+
+    /// Adds `product 2^exponent`.
+    #[inline(always)]
+    fn add_product(&mut self, product: u128, exponent: i32, negative: bool) {
+        self.begin();
+        let position = (exponent - LOWEST) as u32;
+        let (place, shift) = ((position / DIGIT) as usize, position % DIGIT);
+        let (low, high) = (product & u128::from(u64::MAX), product >> 64);
+        self.add_at(place, low << shift, negative);
+        self.add_at(place + 2, high << shift, negative);
+    }
+
+    /// Adds another sum.
+    pub fn merge(&mut self, other: &Packed) {
+        self.begin();
+        for (place, &digit) in self.places[usize::from(other.first)..].iter_mut().zip(other.digits.iter()) {
+            *place += if other.negative { -i64::from(digit) } else { i64::from(digit) };
+        }
+    }
+
+    /// Moves carries on: every place but the highest then lies in [0, 2^32).
+    fn carry(&mut self) {
+        let mut carry = 0;
+        for place in &mut self.places[..PLACES - 1] {
+            let all = *place + carry;
+            (*place, carry) = (all & DIGIT_BITS.cast_signed(), all >> DIGIT);
+        }
+        self.places[PLACES - 1] += carry;
+        self.adds = 0;
+    }
+
+    /// Whether it is below 0, and its magnitude.
+    fn magnitude(mut self) -> (bool, Digits) {
+        self.carry();
+        let negative = self.places[PLACES - 1] < 0;
+        if negative {
+            for place in &mut self.places {
+                *place = -*place;
+            }
+            self.carry();
+        }
+        let mut digits = [0; DIGITS];
+        for (digit, &place) in digits.iter_mut().zip(&self.places) {
+            *digit = place as u32;
+        }
+        digits[PLACES] = (self.places[PLACES - 1] >> DIGIT) as u32;
+        (negative, digits)
+    }
+
+    /// What a state keeps.
+    pub fn packed(self) -> Packed {
+        let (negative, digits) = self.magnitude();
+        let Some(first) = digits.iter().position(|&digit| digit != 0) else { return Packed::default() };
+        let end = digits.iter().rposition(|&digit| digit != 0).map_or(0, |last| last + 1);
+        Packed { negative, first: first as u16, digits: digits[first..end].into() }
+    }
+
+    /// The nearest f64, ties to even; infinite beyond its range (of squares below 2^-1022, one of the two nearest).
+    pub fn value(self) -> f64 {
+        self.over(1)
+    }
+
+    /// The sum divided by a count, from one rounding of the sum and one of the quotient.
+    pub fn over(self, count: u64) -> f64 {
+        let (negative, digits) = self.magnitude();
+        let magnitude = quotient(&digits, LOWEST, count);
+        if negative { -magnitude } else { magnitude }
+    }
+
+    /// Whether it is above 0.
+    pub fn is_positive(self) -> bool {
+        let (negative, digits) = self.magnitude();
+        !negative && digits.iter().any(|&digit| digit != 0)
+    }
+}
+
+impl SumOfSquares {
+    /// Adds the square of the finite number `x`.
+    #[inline(always)]
+    pub fn add_square(&mut self, x: f64) {
+        let (significand, exponent) = parts(x);
+        self.add_product(u128::from(significand) * u128::from(significand), 2 * exponent, false);
+    }
+}
+
+impl Packed {
+    /// The sum, to be added to.
+    pub fn wide<const PLACES: usize, const LOWEST: i32>(&self) -> Wide<PLACES, LOWEST> {
+        let mut wide = Wide::new();
+        wide.merge(self);
+        wide
+    }
+
+    /// Both sums together, of numbers.
+    #[must_use]
+    pub fn plus<const PLACES: usize, const LOWEST: i32>(&self, other: &Packed) -> Packed {
+        let mut wide = self.wide::<PLACES, LOWEST>();
+        wide.merge(other);
+        wide.packed()
+    }
+
+    /// The sum with its sign changed.
+    #[must_use]
+    pub fn negated(&self) -> Packed {
+        Packed { negative: !self.negative && !self.digits.is_empty(), ..self.clone() }
+    }
+
+    /// Bytes of the sum: 1 where it is negative, the place of the first digit, the digits.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![u8::from(self.negative)];
+        bytes.extend(self.first.to_le_bytes());
+        for digit in self.digits.iter() {
+            bytes.extend(digit.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// The sum of `PLACES` places whose bytes these are; `None` where no sum is written so.
+    pub fn from_bytes(bytes: &[u8], places: usize) -> Option<Packed> {
+        let (head, rest) = bytes.split_first_chunk::<3>()?;
+        let (digits, []) = rest.as_chunks::<4>() else { return None };
+        let first = u16::from_le_bytes([head[1], head[2]]);
+        let digits: Arc<[u32]> = digits.iter().map(|digit| u32::from_le_bytes(*digit)).collect();
+        let canonical = match (digits.first(), digits.last()) {
+            (Some(&low), Some(&high)) => low != 0 && high != 0 && head[0] < 2,
+            _ => head[0] == 0 && first == 0,
+        };
+        let fits = usize::from(first) + digits.len() <= places;
+        (canonical && fits).then_some(Packed { negative: head[0] == 1, first, digits })
+    }
+}
+
+impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
+    /// Its places.
+    pub const PLACES: usize = PLACES;
+}
+
+/// `sum x^2 - (sum x)^2 / n`, never negative: the difference is exact, then rounded once and divided by `n`.
+pub fn centred_squares(sum: &Packed, squares: &Packed, n: u64) -> f64 {
+    let sum = sum.wide::<{ Sum::PLACES }, -1074>().magnitude().1;
+    let squares = squares.wide::<{ SumOfSquares::PLACES }, -2148>().magnitude().1;
+    let mut difference = product(&squares, &[n as u32, (n >> DIGIT) as u32]);
+    subtract(&mut difference, &product(&sum[..=Sum::PLACES], &sum[..=Sum::PLACES]));
+    quotient(&difference, -2148, n)
+}
+
+/// Whether `n` numbers of at most `largest` in magnitude can have this sum and this sum of squares, as far as
+/// `(sum x)^2 <= n sum x^2` and `sum x^2 <= n largest^2` tell.
+pub fn are_moments(sum: &Packed, squares: &Packed, n: u64, largest: f64) -> bool {
+    let count = [n as u32, (n >> DIGIT) as u32];
+    let sum = sum.wide::<{ Sum::PLACES }, -1074>().magnitude().1;
+    let (negative, squares) = squares.wide::<{ SumOfSquares::PLACES }, -2148>().magnitude();
+    let mut largest_square = SumOfSquares::new();
+    largest_square.add_square(largest);
+    let most = product(&largest_square.magnitude().1, &count);
+    let product_of_sums = product(&sum[..=Sum::PLACES], &sum[..=Sum::PLACES]);
+    !negative && !less(&product(&squares, &count), &product_of_sums) && !less(&most, &squares)
+}
+
+/// a < b.
+fn less(a: &Digits, b: &Digits) -> bool {
+    a.iter().rev().lt(b.iter().rev())
+}
+
+/// a b, by the method of school.
+fn product(a: &[u32], b: &[u32]) -> Digits {
+    let mut all = [0u32; DIGITS];
+    for (i, &x) in a.iter().enumerate().filter(|&(_, &x)| x != 0) {
+        let mut carry = 0;
+        for (place, &y) in all[i..].iter_mut().zip(b.iter().chain(&[0; 2])) {
+            let sum = u64::from(*place) + u64::from(x) * u64::from(y) + carry;
+            (*place, carry) = (sum as u32, sum >> DIGIT);
+        }
+    }
+    all
+}
+
+/// Takes `b` from `a`, which is not less.
+fn subtract(a: &mut Digits, b: &Digits) {
+    let mut borrow = false;
+    for (a, &b) in a.iter_mut().zip(b) {
+        let (difference, first) = a.overflowing_sub(b);
+        let (difference, second) = difference.overflowing_sub(u32::from(borrow));
+        (*a, borrow) = (difference, first || second);
+    }
+}
+
+/// `digits 2^lowest / count`: the number rounded to 53 bits, ties to even, then divided.
+fn quotient(digits: &Digits, lowest: i32, count: u64) -> f64 {
+    let Some(top) = digits.iter().rposition(|&digit| digit != 0) else { return 0.0 };
+    let low = top.saturating_sub(2);
+    let window = digits[low..=top].iter().rev().fold(0u128, |all, &digit| all << DIGIT | u128::from(digit));
+    let below = digits[..low].iter().any(|&digit| digit != 0);
+    let exponent = lowest + (low as i32) * DIGIT as i32;
+    let excess = (128 - window.leading_zeros()).saturating_sub(53);
+    let (kept, rest) = (window >> excess, window & ((1 << excess) - 1));
+    let half = if excess > 0 { 1 << (excess - 1) } else { 1 };
+    let up = rest > half || rest == half && (below || kept & 1 == 1);
+    let significand = (kept + u128::from(up)) as u64 as f64;
+    crate::simd::scalar(|| scaled(significand / count as f64, exponent + excess as i32))
+}
+
+/// `x 2^exponent`, by factors that f64 holds.
+fn scaled(x: f64, exponent: i32) -> f64 {
+    let (mut x, mut left) = (x, exponent);
+    while left != 0 {
+        let step = left.clamp(-1000, 1000);
+        x *= f64::from_bits(((1023 + step) as u64) << 52);
+        left -= step;
+    }
+    x
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers of every size and sign, the same each time.
+    fn numbers(n: usize, spread: u64) -> Vec<f64> {
+        let mut state = 7u64;
+        (0..n)
+            .map(|_| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                let (sign, exponent) = (state & 1 << 63, 1023 - spread / 2 + (state >> 33) % spread.max(1));
+                f64::from_bits(sign | exponent << 52 | state >> 12 & ((1 << 52) - 1))
+            })
+            .collect()
+    }
+
+    fn sum(x: &[f64]) -> Sum {
+        let mut sum = Sum::new();
+        for &x in x {
+            sum.add(x);
+        }
+        sum
+    }
+
+    fn squares(x: &[f64]) -> SumOfSquares {
+        let mut squares = SumOfSquares::new();
+        for &x in x {
+            squares.add_square(x);
+        }
+        squares
+    }
+
+    #[test]
+    fn one_number_comes_back() {
+        let edges = [0.0, 5e-324, -5e-324, f64::MIN_POSITIVE, f64::MAX, f64::MIN, 1.0, -0.1, 1e-310];
+        for x in edges.into_iter().chain(numbers(10_000, 2000)) {
+            assert_eq!(sum(&[x]).value(), x);
+            assert!((squares(&[x]).value() - x * x).abs() <= 5e-324 || x * x == f64::INFINITY, "{x:e}");
+            assert_eq!(sum(&[x, x, -x]).packed().wide::<68, -1074>().value(), x);
+        }
+    }
+
+    #[test]
+    fn what_cancels_leaves_what_is_small() {
+        assert_eq!(sum(&[1e300, 3.0, 1e-300, -1e300, -3.0]).value(), 1e-300);
+        assert_eq!(sum(&[f64::MAX, f64::MAX, -f64::MAX]).value(), f64::MAX);
+        assert_eq!(sum(&[f64::MAX, f64::MAX]).value(), f64::INFINITY);
+        assert_eq!(sum(&[f64::MAX, f64::MAX]).over(2), f64::MAX);
+        assert_eq!(sum(&[1.0, -1.0]).packed(), Packed::default());
+    }
+
+    /// 2^53 + 1 and its neighbours: ties go to even, and whatever lies far below breaks them.
+    #[test]
+    fn rounding_is_to_nearest_even() {
+        let big = 9_007_199_254_740_992.0;
+        assert_eq!(sum(&[big, 1.0]).value(), big);
+        assert_eq!(sum(&[big, 1.0, 5e-324]).value(), big + 2.0);
+        assert_eq!(sum(&[big, 3.0]).value(), big + 4.0);
+        assert_eq!(sum(&[-big, -1.0, -5e-324]).value(), -big - 2.0);
+    }
+
+    #[test]
+    fn order_and_splits_do_not_matter() {
+        let x = numbers(5000, 300);
+        let whole = sum(&x).packed();
+        let mut backwards = x.clone();
+        backwards.reverse();
+        assert_eq!(whole, sum(&backwards).packed());
+        for split in [0, 1, 17, 2500, 4999] {
+            let (a, b) = (sum(&x[..split]).packed(), sum(&x[split..]).packed());
+            assert_eq!(whole, a.plus::<68, -1074>(&b));
+            assert_eq!(whole, b.plus::<68, -1074>(&a));
+        }
+    }
+
+    /// Whole numbers, where i128 knows the answer.
+    #[test]
+    fn sums_about_the_mean_are_exact() {
+        for (offset, scale) in [(0i64, 1000), (10_000_000_000_000, 10), (-7, 3)] {
+            let x: Vec<i64> = (0..2000).map(|i: i64| offset + (i * 7919) % scale).collect();
+            let wide: Vec<f64> = x.iter().map(|&v| v as f64).collect();
+            let (n, s) = (x.len() as i128, x.iter().map(|&v| i128::from(v)).sum::<i128>());
+            let d = n * x.iter().map(|&v| i128::from(v) * i128::from(v)).sum::<i128>() - s * s;
+            let got = centred_squares(&sum(&wide).packed(), &squares(&wide).packed(), n as u64);
+            assert_eq!(got, d as f64 / n as f64);
+            assert_eq!(sum(&wide).over(n as u64), s as f64 / n as f64);
+        }
+        let huge = [f64::MAX, -f64::MAX, 5e-324];
+        assert_eq!(centred_squares(&sum(&huge).packed(), &squares(&huge).packed(), 3), f64::INFINITY);
+        let tiny = [1e-160, 3e-160];
+        let got = centred_squares(&sum(&tiny).packed(), &squares(&tiny).packed(), 2);
+        assert!((got / 2e-320 - 1.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn moments_that_numbers_can_have() {
+        let x = numbers(100, 40);
+        let largest = x.iter().fold(0.0f64, |a, b| if b.abs() > a { b.abs() } else { a });
+        let (s, q) = (sum(&x).packed(), squares(&x).packed());
+        assert!(are_moments(&s, &q, 100, largest));
+        assert!(!are_moments(&s, &q, 100, largest / 1e3));
+        assert!(!are_moments(&s, &q.negated(), 100, largest));
+        assert!(!are_moments(&sum(&[1e30]).packed(), &q, 100, largest));
+        assert!(are_moments(&sum(&[2.0, 2.0]).packed(), &squares(&[2.0, 2.0]).packed(), 2, 2.0));
+    }
+
+    #[test]
+    fn a_count_times_a_number_is_that_many_of_it() {
+        for x in numbers(200, 1500) {
+            let mut times = Sum::new();
+            times.add_times(-x, 1000);
+            times.merge(&sum(&[x; 1000]).packed());
+            assert_eq!(times.packed(), Packed::default());
+        }
+    }
+
+    #[test]
+    fn bytes_are_canonical() {
+        for x in [&numbers(30, 1900)[..], &[], &[-1.0], &[1.0, -1.0]] {
+            let packed = sum(x).packed();
+            assert_eq!(Packed::from_bytes(&packed.to_bytes(), Sum::PLACES), Some(packed));
+        }
+        let refused = |bytes: &[u8]| Packed::from_bytes(bytes, Sum::PLACES).is_none();
+        assert!(refused(&[]) && refused(&[0, 0]) && refused(&[1, 0, 0]) && refused(&[0, 1, 0]));
+        assert!(refused(&[2, 0, 0, 1, 0, 0, 0]) && refused(&[0, 0, 0, 0, 0, 0, 0]) && refused(&[0, 0, 0, 1]));
+        assert!(refused(&[0, 68, 0, 1, 0, 0, 0]) && refused(&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]));
+        assert!(!refused(&[0, 67, 0, 1, 0, 0, 0]));
+    }
+
+    #[test]
+    fn carries_wait_and_then_move_on() {
+        let mut late = sum(&[1.0]);
+        late.adds = ADDS - 3;
+        (0..10).for_each(|_| late.add(-0.75));
+        assert_eq!(late.value(), -6.5);
+    }
+}

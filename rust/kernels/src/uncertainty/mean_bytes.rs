@@ -1,0 +1,181 @@
+//! The bytes of [`MeanTotals`]: `u64 clustered, n, excluded, nan, graded`, the bits of `low, high, step`, the sums of the
+//! values and of their squares, then a row for each cluster: `id, u64 n, sum`. A sum is written as an id is, its length
+//! before it ([`Packed::to_bytes`]).
+
+use super::mean_state::{MeanTotals, Named, Total, Values};
+use crate::clusters::{Id, Shards};
+use crate::exact::bytes::{BytesError, Kind, Reader, Writer};
+use crate::exact::{Packed, Sum, SumOfSquares, are_moments};
+use crate::grid::{Pace, Stopped, Watch};
+use crate::memory;
+use crate::simd::scalar;
+
+const LAYOUT: u8 = 1;
+/// An id, a count and a sum, each of no more bytes than they must have.
+const LEAST_ROW: usize = 3 + 8 + 5;
+
+pub(super) fn write(
+    totals: &MeanTotals,
+    config: &[u8],
+    watch: Watch<'_>,
+) -> Result<Option<Vec<u8>>, Stopped> {
+    let mut pace = Pace::new(watch);
+    let Ok(rows) = u32::try_from(totals.named.len()) else { return Ok(None) };
+    let mut writer = Writer::new(Kind::Estimate, LAYOUT, config, rows);
+    let Values { n, sum, squares, low, high, step, graded } = &totals.values;
+    let clustered = totals.clustered.map_or(0, |clustered| 1 + u64::from(clustered));
+    for count in [clustered, *n, totals.excluded, totals.nan, u64::from(*graded)] {
+        writer.u64(count);
+    }
+    for x in [low, high, step] {
+        writer.u64(x.to_bits());
+    }
+    let mut fits = writer.id(&[&sum.to_bytes()]) && writer.id(&[&squares.to_bytes()]);
+    for Named(id, total) in totals.named.iter() {
+        fits &= id.write(&mut writer);
+        writer.u64(total.n);
+        fits &= writer.id(&[&total.sum.to_bytes()]);
+        pace.step()?;
+    }
+    if fits { writer.finish_at(&mut pace).map(Some) } else { Ok(None) }
+}
+
+pub(super) fn read(bytes: &[u8], watch: Watch<'_>) -> Result<(MeanTotals, Vec<u8>), BytesError> {
+    let mut pace = Pace::new(watch);
+    let mut reader = Reader::open_at(bytes, Kind::Estimate, LAYOUT, &mut pace)?;
+    let (rows, config) = (reader.rows(), memory::copied(reader.config())?);
+    if !reader.holds(LEAST_ROW) {
+        return Err(BytesError::Malformed);
+    }
+    let clustered = match reader.u64()? {
+        0 => None,
+        1 => Some(false),
+        2 => Some(true),
+        _ => return Err(BytesError::Malformed),
+    };
+    let [n, excluded, nan, graded] = [reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?];
+    let [low, high, step] = [reader.u64()?, reader.u64()?, reader.u64()?].map(f64::from_bits);
+    let (sum, squares) = (packed(&mut reader, Sum::PLACES)?, packed(&mut reader, SumOfSquares::PLACES)?);
+    let values = Values { n, sum, squares, low, high, step, graded: graded != 0 };
+    if graded > 1 || !scalar(|| possible(&values)) || clustered.is_some() != (n > 0) {
+        return Err(BytesError::Impossible);
+    }
+    let (mut named, mut all, mut left) = (Shards::default(), Sum::new(), n);
+    let mut before: Option<Id> = None;
+    for _ in 0..rows {
+        let id = Id::from_bytes(reader.id()?)?;
+        let total = Total { n: reader.u64()?, sum: packed(&mut reader, Sum::PLACES)? };
+        let follows = before.is_none_or(|before| before < id);
+        let left_after = left.checked_sub(total.n).filter(|_| total.n > 0);
+        let (true, Some(rest), true) = (follows, left_after, values.can_sum_to(total.n, &total.sum)) else {
+            return Err(BytesError::Impossible);
+        };
+        all.merge(&total.sum);
+        left = rest;
+        named.push(Named(id.clone(), total))?;
+        before = Some(id);
+        pace.step()?;
+    }
+    reader.finish()?;
+    let whole = if clustered == Some(true) { left == 0 && all.packed() == values.sum } else { rows == 0 };
+    if !whole {
+        return Err(BytesError::Impossible);
+    }
+    Ok((MeanTotals { values, clustered, named, excluded, nan }, config))
+}
+
+fn packed(reader: &mut Reader<'_>, places: usize) -> Result<Packed, BytesError> {
+    Packed::from_bytes(reader.id()?, places).ok_or(BytesError::Malformed)
+}
+
+/// Whether some values come to this.
+fn possible(values: &Values) -> bool {
+    let Values { n, low, high, step, .. } = *values;
+    if n == 0 {
+        return same_bits(values, &Values::default());
+    }
+    let largest = values.largest();
+    let finite = low.is_finite() && high.is_finite() && low <= high;
+    let one_zero = ![low, high, step].iter().any(|x| x.to_bits() == (-0.0f64).to_bits());
+    let steps = largest * f64::EPSILON <= step && step <= largest * f64::from(f32::EPSILON);
+    finite
+        && one_zero
+        && steps
+        && values.can_sum_to(n, &values.sum)
+        && are_moments(&values.sum, &values.squares, n, largest)
+        && if values.graded { could_be_graded(values) } else { are_answers(values) }
+}
+
+fn same_bits(a: &Values, b: &Values) -> bool {
+    let floats = |of: &Values| [of.low, of.high, of.step].map(f64::to_bits);
+    a.sum == b.sum && a.squares == b.squares && floats(a) == floats(b) && a.graded == b.graded
+}
+
+/// One value at least that is neither 0 nor 1: of a single one both limits say it.
+fn could_be_graded(values: &Values) -> bool {
+    let Values { n, low, high, .. } = *values;
+    let answers = |x: f64| x == 0.0 || x == 1.0;
+    !answers(low) || !answers(high) || (n > 2 && low < high)
+}
+
+/// Zeros and ones: as many ones as the sum says, in both sums.
+fn are_answers(values: &Values) -> bool {
+    let Values { n, low, high, .. } = *values;
+    let ones = values.sum.wide::<{ Sum::PLACES }, -1074>().value() as u64;
+    let (mut sum, mut squares) = (Sum::new(), SumOfSquares::new());
+    sum.add_times(1.0, ones);
+    squares.add_times(1.0, ones);
+    let limits = (if ones == n { 1.0 } else { 0.0 }, if ones == 0 { 0.0 } else { 1.0 });
+    (low, high) == limits && sum.packed() == values.sum && squares.packed() == values.squares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::mean_state::sum_values;
+    use super::*;
+    use crate::clusters::Names;
+    use crate::state::State;
+
+    fn state(x: &[f64], names: Option<&[i64]>) -> MeanTotals {
+        let codes: Vec<i64> = (0..x.len() as i64).collect();
+        let batch =
+            sum_values(x, names.map(|names| (&codes[..], names.len())), &mut |_| true).unwrap().unwrap();
+        let names = names.map_or(Names::None, Names::Numbers);
+        MeanTotals::new().with(&batch, names, [2, 3], &mut |_| true).unwrap().unwrap()
+    }
+
+    fn bytes(state: &MeanTotals) -> Vec<u8> {
+        state.to_bytes(b"{}", &mut |_| true).unwrap().unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let of_one_each = state(&[0.5, -2.0, 1e300, 1e-300], Some(&[7, 3, 9, -1]));
+        for state in
+            [state(&[0.25, 1.0], None), state(&[0.0, 1.0, 1.0], None), of_one_each, MeanTotals::new()]
+        {
+            let (read, config) = MeanTotals::from_bytes(&bytes(&state), &mut |_| true).unwrap();
+            assert_eq!((bytes(&read), &config[..]), (bytes(&state), &b"{}"[..]));
+        }
+    }
+
+    /// A state whose fields were changed before it was written.
+    fn refused(change: impl FnOnce(&mut MeanTotals)) -> bool {
+        let mut state = state(&[0.5, -2.0, 4.0], Some(&[1, 2, 3]));
+        change(&mut state);
+        MeanTotals::from_bytes(&bytes(&state), &mut |_| true).err() == Some(BytesError::Impossible)
+    }
+
+    #[test]
+    fn what_no_values_come_to_is_refused() {
+        assert!(!refused(|_| ()));
+        assert!(refused(|s| s.values.n = 4) && refused(|s| s.values.n = 2) && refused(|s| s.values.n = 0));
+        assert!(refused(|s| s.values.low = 1.0) && refused(|s| s.values.low = f64::NAN));
+        assert!(refused(|s| s.values.high = 3.0) && refused(|s| s.values.step = 0.0));
+        assert!(refused(|s| s.values.graded = false) && refused(|s| s.values.step = 1.0));
+        assert!(refused(|s| s.values.sum = s.values.sum.negated()));
+        assert!(refused(|s| s.values.squares = Packed::default()));
+        assert!(refused(|s| s.clustered = Some(false)) && refused(|s| s.clustered = None));
+        assert!(refused(|s| s.named = Shards::default()));
+    }
+}

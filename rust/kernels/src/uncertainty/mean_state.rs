@@ -1,0 +1,426 @@
+//! What the interval of a mean needs of its values, kept so that any split and order of them gives the same bits.
+//!
+//! Sums are exact ([`crate::exact::Wide`]): of the values and their squares where rows count one by one, of the values of
+//! each cluster where they come in clusters.
+
+use super::mean_bytes;
+use crate::clusters::{Id, Keyed, Names, Shards};
+use crate::exact::bytes::{BytesError, Kind};
+use crate::exact::{Packed, Sum, SumOfSquares, centred_squares};
+use crate::grid::{CHUNK, Pace, Stopped, Watch, chunk, chunks, each_chunk, map_chunks};
+use crate::intervals::cluster::ClusterSums;
+use crate::intervals::moments::Moments;
+use crate::memory::{self, NoMemory};
+use crate::simd::{Element, scalar};
+use crate::state::State;
+
+const SUM: usize = Sum::PLACES;
+const SQUARES: usize = SumOfSquares::PLACES;
+const SUM_LOWEST: i32 = -1074;
+const SQUARES_LOWEST: i32 = -2148;
+
+/// All values together.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Values {
+    pub(super) n: u64,
+    pub(super) sum: Packed,
+    pub(super) squares: Packed,
+    /// The smallest and the largest; infinite and crossed where there is none.
+    pub(super) low: f64,
+    pub(super) high: f64,
+    /// See [`Moments::step`].
+    pub(super) step: f64,
+    /// Whether a value is neither 0 nor 1.
+    pub(super) graded: bool,
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Values {
+            n: 0,
+            sum: Packed::default(),
+            squares: Packed::default(),
+            low: f64::INFINITY,
+            high: f64::NEG_INFINITY,
+            step: 0.0,
+            graded: false,
+        }
+    }
+}
+
+impl Values {
+    /// Of a chunk, or the index of its first value that is not finite.
+    fn of<T: Element>(x: &[T]) -> Result<Values, usize> {
+        let (mut sum, mut squares, mut all) = (Sum::new(), SumOfSquares::new(), Values::default());
+        for (i, x) in x.iter().enumerate() {
+            let x = x.to_f64() + 0.0; // one zero: the smallest of both would depend on their order
+            if !x.is_finite() {
+                return Err(i);
+            }
+            sum.add(x);
+            squares.add_square(x);
+            all.low = if x < all.low { x } else { all.low };
+            all.high = if x > all.high { x } else { all.high };
+            all.graded |= x != 0.0 && x != 1.0;
+        }
+        let unit = if size_of::<T>() == 4 { f64::from(f32::EPSILON) } else { f64::EPSILON };
+        let step = if x.is_empty() { 0.0 } else { all.largest() * unit };
+        Ok(Values { n: x.len() as u64, sum: sum.packed(), squares: squares.packed(), step, ..all })
+    }
+
+    /// The largest magnitude.
+    pub(super) fn largest(&self) -> f64 {
+        if -self.low > self.high { -self.low } else { self.high }
+    }
+
+    /// `None` where the count would leave its range.
+    fn plus(&self, other: &Values) -> Option<Values> {
+        Some(Values {
+            n: self.n.checked_add(other.n)?,
+            sum: self.sum.plus::<SUM, SUM_LOWEST>(&other.sum),
+            squares: self.squares.plus::<SQUARES, SQUARES_LOWEST>(&other.squares),
+            low: if other.low < self.low { other.low } else { self.low },
+            high: if other.high > self.high { other.high } else { self.high },
+            step: if other.step > self.step { other.step } else { self.step },
+            graded: self.graded || other.graded,
+        })
+    }
+
+    /// Whether so many values from `low` to `high` can have this sum.
+    pub(super) fn can_sum_to(&self, n: u64, sum: &Packed) -> bool {
+        let beyond = |limit: f64, side: f64| {
+            let mut difference = Sum::new();
+            difference.add_times(-side * limit, n);
+            difference.merge(&if side < 0.0 { sum.negated() } else { sum.clone() });
+            difference.is_positive()
+        };
+        !beyond(self.high, 1.0) && !beyond(self.low, -1.0)
+    }
+}
+
+/// The values of one cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Total {
+    pub(super) n: u64,
+    pub(super) sum: Packed,
+}
+
+/// A cluster with its name.
+#[derive(Clone, Debug)]
+pub(super) struct Named(pub Id, pub Total);
+
+impl Keyed for Named {
+    type Key = Id;
+    fn key(&self) -> &Id {
+        &self.0
+    }
+    fn join(&mut self, other: &Self) -> bool {
+        let Some(n) = self.1.n.checked_add(other.1.n) else { return false };
+        self.1 = Total { n, sum: self.1.sum.plus::<SUM, SUM_LOWEST>(&other.1.sum) };
+        true
+    }
+}
+
+/// Why values are not added: nothing of them has been.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Refused {
+    /// A value that is NaN or infinite; its index.
+    NotFinite(usize),
+    /// A code outside `0..clusters`; its index.
+    Code(usize),
+    /// Clusters here, none before, or the other way round.
+    MixedClusters,
+    /// More than 2^64 values.
+    TooMany,
+}
+
+/// The values of a batch, not yet under the names of their clusters.
+pub struct Batch {
+    values: Values,
+    clusters: Option<Vec<Total>>,
+}
+
+/// Sums a batch: `codes`, one in `0..clusters` per value, say which values belong together.
+pub fn sum_values<T: Element>(
+    x: &[T],
+    codes: Option<(&[i64], usize)>,
+    watch: Watch<'_>,
+) -> Result<Result<Batch, Refused>, Stopped> {
+    let n = x.len();
+    let parts = map_chunks(chunks(n, CHUNK), size_of_val(x) * 8, &mut *watch, |index| {
+        let rows = chunk(index, n, CHUNK);
+        Values::of(&x[rows.clone()]).map_err(|at| Refused::NotFinite(rows.start + at))
+    })?;
+    let mut values = Values::default();
+    for part in parts {
+        match part.map(|part| values.plus(&part)) {
+            Ok(Some(sum)) => values = sum,
+            Ok(None) => return Ok(Err(Refused::TooMany)),
+            Err(refused) => return Ok(Err(refused)),
+        }
+    }
+    let clusters = match codes {
+        None => None,
+        Some((codes, count)) => match by_cluster(x, codes, count, watch)? {
+            Ok(totals) => Some(totals),
+            Err(refused) => return Ok(Err(refused)),
+        },
+    };
+    Ok(Ok(Batch { values, clusters }))
+}
+
+/// The exact sum of each cluster. Values are put in the order of their clusters first, so that one wide sum at a time is
+/// enough.
+fn by_cluster<T: Element>(
+    x: &[T],
+    codes: &[i64],
+    clusters: usize,
+    watch: Watch<'_>,
+) -> Result<Result<Vec<Total>, Refused>, Stopped> {
+    if let Some(bad) = codes.iter().position(|&code| code < 0 || code as usize >= clusters) {
+        return Ok(Err(Refused::Code(bad)));
+    }
+    // starts[code + 1] counts the rows before those of the next cluster.
+    let mut starts = memory::filled(clusters + 1, 0usize)?;
+    let mut ordered = memory::filled(x.len(), 0.0)?;
+    let strides = chunks(x.len(), CHUNK);
+    each_chunk(strides, &mut *watch, |index| {
+        chunk(index, x.len(), CHUNK).for_each(|i| starts[codes[i] as usize + 1] += 1);
+    })?;
+    (0..clusters).for_each(|code| starts[code + 1] += starts[code]);
+    let mut next = memory::copied(&starts[..clusters])?;
+    each_chunk(strides, &mut *watch, |index| {
+        for i in chunk(index, x.len(), CHUNK) {
+            let place = &mut next[codes[i] as usize];
+            ordered[*place] = x[i].to_f64();
+            *place += 1;
+        }
+    })?;
+    let each = CHUNK.div_ceil(16);
+    let parts = map_chunks(chunks(clusters, each), size_of_val(x) * 8, watch, |index| {
+        memory::collected(chunk(index, clusters, each).map(|code| {
+            let values = &ordered[starts[code]..starts[code + 1]];
+            let mut sum = Sum::new();
+            for &x in values {
+                sum.add(x);
+            }
+            Total { n: values.len() as u64, sum: sum.packed() }
+        }))
+    })?;
+    Ok(Ok(memory::joined(parts)?))
+}
+
+/// Everything a state has seen.
+#[derive(Debug, Default)]
+pub struct MeanTotals {
+    pub(super) values: Values,
+    /// Whether values come in clusters; undecided before the first.
+    pub(super) clustered: Option<bool>,
+    pub(super) named: Shards<Named>,
+    /// Values that the caller excluded.
+    pub excluded: u64,
+    /// Values that were NaN and left out.
+    pub nan: u64,
+}
+
+impl MeanTotals {
+    /// No values yet.
+    pub fn new() -> Self {
+        MeanTotals::default()
+    }
+
+    /// These and a batch whose clusters have these names; `excluded` and `nan` values of it were left out before.
+    pub fn with(
+        &self,
+        batch: &Batch,
+        names: Names<'_>,
+        [excluded, nan]: [u64; 2],
+        watch: Watch<'_>,
+    ) -> Result<Result<MeanTotals, Refused>, Stopped> {
+        let mut pace = Pace::new(watch);
+        let mut other = MeanTotals { values: batch.values.clone(), excluded, nan, ..MeanTotals::default() };
+        if batch.values.n > 0 {
+            other.clustered = Some(batch.clusters.is_some());
+        }
+        for (code, total) in batch.clusters.iter().flatten().enumerate().filter(|(_, total)| total.n > 0) {
+            let Some(id) = names.id(code) else { return Ok(Err(Refused::Code(code))) };
+            if !other.named.add(&Named(id, total.clone()))? {
+                return Ok(Err(Refused::TooMany));
+            }
+            pace.step()?;
+        }
+        self.merged_at(&other, &mut pace)
+    }
+
+    fn merged_at(
+        &self,
+        other: &MeanTotals,
+        pace: &mut Pace<'_>,
+    ) -> Result<Result<MeanTotals, Refused>, Stopped> {
+        if let (Some(here), Some(there)) = (self.clustered, other.clustered)
+            && here != there
+        {
+            return Ok(Err(Refused::MixedClusters));
+        }
+        let counts = || {
+            let values = self.values.plus(&other.values)?;
+            Some((values, self.excluded.checked_add(other.excluded)?, self.nan.checked_add(other.nan)?))
+        };
+        let (Some((values, excluded, nan)), Some(named)) = (counts(), self.named.merged(&other.named, pace)?)
+        else {
+            return Ok(Err(Refused::TooMany));
+        };
+        Ok(Ok(MeanTotals { values, clustered: self.clustered.or(other.clustered), named, excluded, nan }))
+    }
+
+    /// How many values, and in how many clusters.
+    pub fn size(&self) -> (u64, usize) {
+        (self.values.n, self.named.len())
+    }
+
+    /// Whether values come in clusters.
+    pub fn clustered(&self) -> bool {
+        self.clustered == Some(true)
+    }
+
+    /// What [`crate::intervals::moments::moments`] says of all values in one column: the mean within an ulp, the squares
+    /// within two.
+    pub fn moments(&self) -> Moments {
+        let Values { n, low, high, step, graded, .. } = self.values;
+        let sum = || self.values.sum.wide::<SUM, SUM_LOWEST>();
+        if !graded {
+            let ones = sum().value();
+            return scalar(|| Moments {
+                mean: ones / n as f64,
+                squares: ones * ((n as f64 - ones) / n as f64),
+                min: low,
+                max: high,
+                step,
+                binary: true,
+                ones: ones as u64,
+            });
+        }
+        let squares = centred_squares(&self.values.sum, &self.values.squares, n);
+        Moments { mean: sum().over(n), squares, min: low, max: high, step, binary: false, ones: 0 }
+    }
+
+    /// Sums of `x - shift` and sizes of the clusters, in the order of their names, each sum rounded once.
+    pub fn cluster_sums(&self, shift: f64, watch: Watch<'_>) -> Result<ClusterSums, Stopped> {
+        let mut pace = Pace::new(watch);
+        let mut of = ClusterSums {
+            sums: memory::with_capacity(self.named.len())?,
+            sizes: memory::with_capacity(self.named.len())?,
+        };
+        for Named(_, Total { n, sum }) in self.named.iter() {
+            let mut about = sum.wide::<SUM, SUM_LOWEST>();
+            about.add_times(-shift, *n);
+            of.sums.push(about.value());
+            of.sizes.push(*n as f64);
+            pace.step()?;
+        }
+        Ok(of)
+    }
+}
+
+impl State for MeanTotals {
+    const KIND: Kind = Kind::Estimate;
+    type Refused = Refused;
+
+    fn copied(&self) -> Result<Self, NoMemory> {
+        Ok(MeanTotals { values: self.values.clone(), named: self.named.copied()?, ..*self })
+    }
+
+    fn merged(&self, other: &MeanTotals, watch: Watch<'_>) -> Result<Result<MeanTotals, Refused>, Stopped> {
+        self.merged_at(other, &mut Pace::new(watch))
+    }
+
+    fn to_bytes(&self, config: &[u8], watch: Watch<'_>) -> Result<Option<Vec<u8>>, Stopped> {
+        mean_bytes::write(self, config, watch)
+    }
+
+    fn from_bytes(bytes: &[u8], watch: Watch<'_>) -> Result<(Self, Vec<u8>), BytesError> {
+        mean_bytes::read(bytes, watch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intervals::moments::{self, Column};
+
+    fn state(x: &[f64], codes: Option<&[i64]>) -> MeanTotals {
+        let names: Vec<i64> = (0..50).collect();
+        let batch = sum_values(x, codes.map(|codes| (codes, 50)), &mut |_| true).unwrap().unwrap();
+        MeanTotals::new().with(&batch, Names::Numbers(&names), [0; 2], &mut |_| true).unwrap().unwrap()
+    }
+
+    fn values(n: usize) -> (Vec<f64>, Vec<i64>) {
+        let x = (0..n as u64).map(|i| (i.wrapping_mul(2654435761) % 1009) as f64 * 0.37 + 1e6).collect();
+        (x, (0..n as i64).map(|i| i * i % 47).collect())
+    }
+
+    #[test]
+    fn it_says_what_the_column_says() {
+        for (x, bound) in [(values(20_000).0, 1e-12), (vec![0.0, 1.0, 1.0], 0.0), (vec![0.1; 7], 0.0)] {
+            let Column::Finite(column) = moments::moments(&x, &mut |_| true).unwrap() else { panic!() };
+            let got = state(&x, None).moments();
+            assert!((got.mean - column.mean).abs() <= bound * column.mean);
+            assert!((got.squares - column.squares).abs() <= bound * column.squares);
+            let facts = |m: &Moments| (m.min, m.max, m.step, m.binary, m.ones);
+            assert_eq!(facts(&got), facts(&column));
+        }
+    }
+
+    #[test]
+    fn clusters_sum_exactly_in_any_split() {
+        let (x, codes) = values(10_000);
+        let whole = state(&x, Some(&codes));
+        let sums = whole.cluster_sums(1e6, &mut |_| true).unwrap();
+        for split in [0, 1, 4000] {
+            let (a, b) =
+                (state(&x[..split], Some(&codes[..split])), state(&x[split..], Some(&codes[split..])));
+            let merged = b.merged(&a, &mut |_| true).unwrap().unwrap();
+            assert_eq!(merged.values, whole.values);
+            assert_eq!(merged.cluster_sums(1e6, &mut |_| true).unwrap(), sums);
+        }
+        let direct = crate::intervals::cluster::cluster_sums(&x, &codes, 47, 1e6, None, &mut |_| true);
+        let direct = direct.unwrap().unwrap();
+        let held: Vec<_> = (0..47).filter(|&c| direct.sizes[c] > 0.0).collect();
+        assert_eq!(held.len(), sums.sums.len());
+        for (at, &c) in held.iter().enumerate() {
+            assert_eq!(sums.sizes[at], direct.sizes[c]);
+            assert!((sums.sums[at] - direct.sums[c]).abs() <= 1e-12 * direct.sums[c].abs());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_added_is_refused() {
+        let refused =
+            |x: &[f64], codes: Option<(&[i64], usize)>| sum_values(x, codes, &mut |_| true).unwrap().err();
+        assert_eq!(refused(&[1.0, f64::NAN], None), Some(Refused::NotFinite(1)));
+        assert_eq!(refused(&[1.0, 2.0], Some((&[0, 1], 1))), Some(Refused::Code(1)));
+        let (plain, clustered) = (state(&[1.0], None), state(&[1.0], Some(&[0])));
+        assert_eq!(plain.merged(&clustered, &mut |_| true).unwrap().err(), Some(Refused::MixedClusters));
+        assert_eq!(plain.merged(&MeanTotals::new(), &mut |_| true).unwrap().unwrap().size(), (1, 0));
+    }
+
+    #[test]
+    fn sums_that_values_can_have() {
+        let values = state(&[-1.0, 3.0], None).values;
+        let sum = |x: f64| {
+            let mut sum = Sum::new();
+            sum.add(x);
+            sum.packed()
+        };
+        assert!(
+            values.can_sum_to(2, &sum(6.0))
+                && values.can_sum_to(2, &sum(-2.0))
+                && values.can_sum_to(0, &sum(0.0))
+        );
+        assert!(
+            !values.can_sum_to(2, &sum(6.5))
+                && !values.can_sum_to(2, &sum(-2.5))
+                && !values.can_sum_to(0, &sum(1.0))
+        );
+    }
+}
