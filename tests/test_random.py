@@ -38,7 +38,7 @@ def test_the_reference_has_the_published_vectors(
 def test_philox_equals_numpys() -> None:
     # NumPy's is Philox4x64: another function. Its counter-based design is the same; this asserts that ours is not it.
     theirs = np.random.Philox(key=0, counter=0).random_raw(2)
-    ours = random.words((0, 0, 0, 0), 2)
+    ours = random.words(random.At(0), 2)
     assert not np.array_equal(theirs, ours)
 
 
@@ -94,6 +94,13 @@ def test_seeds_and_replicates_never_share_counts() -> None:
         _core.resampling_counts(50, seed, r).tobytes() for seed in (0, 1, 2, 3, 2**32, 2**64 - 1) for r in range(200)
     }
     assert len(seen) == 6 * 200
+
+
+def test_strata_share_no_numbers_with_each_other_and_are_checked() -> None:
+    counts = {_core.resampling_counts(50, 1, 0, stratum).tobytes() for stratum in (0, 1, 2, 2**20 - 1)}
+    assert len(counts) == 4
+    with pytest.raises(ValueError, match="stratum: expected"):
+        _core.resampling_counts(50, 1, 0, 2**20)
 
 
 def test_the_largest_seed_and_replicate_work_and_larger_ones_are_refused() -> None:

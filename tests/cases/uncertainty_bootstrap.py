@@ -17,6 +17,7 @@ from . import Case, Inputs, Outputs, as_dtype, normalish, words
 
 SEED = 2**63 + 11
 COUNT = 39
+STRATA = (0, 2**20 - 1)
 
 
 def core(x: np.ndarray) -> np.ndarray:
@@ -27,11 +28,12 @@ def core(x: np.ndarray) -> np.ndarray:
 
 
 def _counts(inputs: Inputs) -> Outputs:
-    return {"counts": _core.resampling_counts(inputs["n"], SEED, 3).astype(np.int64)}
+    found = {stratum: _core.resampling_counts(inputs["n"], SEED, 3, stratum) for stratum in STRATA}
+    return {f"stratum {stratum}": counts.astype(np.int64) for stratum, counts in found.items()}
 
 
 def _counts_reference(inputs: Inputs) -> Outputs:
-    return {"counts": random.counts(inputs["n"], SEED, 3)}
+    return {f"stratum {stratum}": random.counts(inputs["n"], SEED, 3, stratum) for stratum in STRATA}
 
 
 # -- statistics -------------------------------------------------------------------------------------------

@@ -9,19 +9,24 @@ use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use steelyard_kernels::named::Named;
-use steelyard_kernels::random::{Domain, Stream, counts};
+use steelyard_kernels::random::{Domain, STRATA, Stream, counts};
 use steelyard_kernels::uncertainty::{self as kernels, Bootstrap, Design, Name, Options, Refused};
 use steelyard_kernels::with_dtype;
 
-/// How often each of `n` rows is drawn in a bootstrap replicate.
+/// How often each of `n` rows of a stratum is drawn in a bootstrap replicate.
 #[pyfunction]
+#[pyo3(signature = (n, seed, replicate, stratum=0))]
 pub fn resampling_counts(
     py: Python<'_>,
     n: usize,
     seed: u64,
     replicate: u32,
+    stratum: u64,
 ) -> PyResult<Bound<'_, PyArray1<u32>>> {
-    let counts = call_quick(py, || counts(Stream::new(seed, Domain::Bootstrap, replicate), n))?;
+    let stream = Stream::new(seed, Domain::Bootstrap, replicate)
+        .stratum(stratum)
+        .ok_or_else(|| value_error(format!("stratum: expected a number below {STRATA}; got {stratum}")))?;
+    let counts = call_quick(py, || counts(stream, n))?;
     copied(py, &counts)
 }
 

@@ -10,12 +10,11 @@
 //!
 //! A node's numbers depend on its place alone, so any worker can take any part.
 
+use super::layout::{LEAF, TREE};
 use super::philox::{Stream, WORDS};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Isa, Kernel, dispatch};
 
-/// log2 of the slots in a leaf: 8 KiB of f64, which stay in the first-level cache. Three draws to a word.
-pub const LEAF: u32 = 10;
 /// Slots in a leaf.
 pub const SLOTS: usize = 1 << LEAF;
 /// Draws in a word: its low bits, the next, and the next; two bits are left over.
@@ -60,9 +59,13 @@ impl Node {
 }
 
 /// The perfect subtrees and the ragged leaf that make up `0..n`, in slot order, with the balls of one
-/// replicate; `n` from 1 to 2^40.
+/// replicate; `n` is at least 1.
+///
+/// # Panics
+/// Beyond 2^[`TREE`] rows, which are more than any machine holds today.
 #[inline(always)]
 pub fn blocks(stream: Stream, n: u64) -> impl Iterator<Item = Node> {
+    assert!(n <= 1 << TREE, "more rows than the tree of a replicate holds");
     let (perfect, ragged) = spine(stream, n);
     let trees = (LEAF..u64::BITS).rev().filter(move |&level| n >> level & 1 == 1);
     // Above bit `level`, the set bits of n are the slots before this tree.

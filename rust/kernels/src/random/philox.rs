@@ -1,5 +1,7 @@
 //! Philox4x32-10 with several blocks side by side, and the streams cut from it.
 
+use super::layout::{self, BLOCK_HIGH, BLOCK_LOW, DOMAIN, Domain, PLACE, REPLICATE, STRATA, STRATUM};
+
 /// Blocks of four words that are computed side by side: with fewer, compilers give up wide code below AVX-512.
 /// Part of the numbers' definition: the words of a batch come word by word (word 0 of every block, then word
 /// 1, ...).
@@ -13,16 +15,6 @@ const MULTIPLIERS: [u64; 2] = [0xd251_1f53, 0xcd9e_8d57];
 const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
 const ROUNDS: usize = 10;
 const LOW: u64 = 0xffff_ffff;
-
-/// What random numbers are for: two purposes never share one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Domain {
-    /// Multinomial counts of a bootstrap replicate.
-    Bootstrap = 1,
-    /// Signs of a sign-flip test.
-    SignFlip = 2,
-}
 
 /// `N` blocks of Philox4x32-10: `counter[word][block]` under one key.
 ///
@@ -47,52 +39,57 @@ pub fn philox<const N: usize>(key: [u32; 2], counter: [[u32; N]; 4]) -> [[u32; N
     [c0, c1, c2, c3].map(|word| word.map(|lane| lane as u32))
 }
 
-/// A sequence of up to 2^40 blocks: one purpose, one replicate, one place.
+/// A sequence of up to [`super::PLACE_BLOCKS`] blocks: one purpose, one stratum, one replicate, one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Stream {
     key: [u32; 2],
     replicate: u32,
+    /// The domain and the stratum, where they stand in the third word of the counter.
     tag: u32,
-    node: u32,
+    place: u32,
 }
 
 impl Stream {
-    /// Bits of the tag that name a place; above them stand block numbers past 2^32.
-    const LEVEL_BITS: u32 = 6;
-    const BLOCK_BITS: u32 = 8;
-    const ROUND_BITS: u32 = 9;
-
-    /// The first place of a purpose and replicate.
+    /// The first stratum and place of a purpose and replicate.
     pub fn new(seed: u64, domain: Domain, replicate: u32) -> Self {
         let key = [seed as u32, (seed >> 32) as u32];
-        Stream { key, replicate, tag: (domain as u32) << 24, node: 0 }
+        Stream { key, replicate, tag: DOMAIN.put(domain as u64), place: 0 }
     }
 
-    /// The place of node `index` at `level` (below 64) of a binary tree.
+    /// The first place of another stratum; `None` from [`STRATA`] on.
+    pub fn stratum(self, index: u64) -> Option<Self> {
+        let domain = self.tag & !STRATUM.mask();
+        (index < STRATA).then(|| Stream { tag: domain | STRATUM.put(index), place: 0, ..self })
+    }
+
+    /// The place of node `index` at `level` of the tree of rows, from [`layout::LEAF`] to [`layout::TREE`].
     #[inline(always)]
     pub fn node(self, level: u32, index: u64) -> Self {
-        Stream { tag: self.tag | level, node: index as u32, ..self }
+        Stream { place: layout::node(level, index), ..self }
     }
 
-    /// The place of `level` on the spine of a tree, in a round of throwing again.
+    /// The place of `level` on the spine of the tree, in a round of throwing again.
     #[inline(always)]
     pub fn spine(self, level: u32, round: u32) -> Self {
-        let round = round & ((1 << Self::ROUND_BITS) - 1);
-        let tag = 1 << 23 | round << (Self::LEVEL_BITS + Self::BLOCK_BITS) | level;
-        Stream { tag: self.tag | tag, ..self }
+        Stream { place: layout::spine(level, round), ..self }
+    }
+
+    /// The counter of a block.
+    #[inline(always)]
+    fn counter(self, block: u64) -> [u32; 4] {
+        let low = BLOCK_LOW.put(block % BLOCK_LOW.limit());
+        let high = BLOCK_HIGH.put(block / BLOCK_LOW.limit());
+        [low, REPLICATE.put(self.replicate.into()), self.tag | high, PLACE.put(self.place.into())]
     }
 
     /// The words of batch `index`.
     #[inline(always)]
     pub fn batch(self, index: u64) -> [u32; WORDS] {
-        let first = index * BLOCKS as u64;
-        let tag = self.tag | ((first >> 32) as u32) << Self::LEVEL_BITS;
-        let mut block = [first as u32; BLOCKS];
-        for i in 0..BLOCKS {
-            block[i] |= i as u32;
+        let mut counter = self.counter(index * BLOCKS as u64).map(|word| [word; BLOCKS]);
+        for (i, block) in counter[0].iter_mut().enumerate() {
+            *block |= i as u32;
         }
-        let counter = [block, [self.replicate; BLOCKS], [tag; BLOCKS], [self.node; BLOCKS]];
         let out = philox(self.key, counter);
         let mut words = [0; WORDS];
         for (to, from) in words.as_chunks_mut::<BLOCKS>().0.iter_mut().zip(out) {
@@ -128,6 +125,7 @@ fn ones_of_first(words: [u32; WORDS], bits: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::layout::{LEAF, PLACE_BLOCKS, TREE};
     use super::*;
 
     /// The three vectors published with Random123 (`kat_vectors`, philox4x32 10).
@@ -144,13 +142,14 @@ mod tests {
 
     #[test]
     fn a_batch_is_its_blocks_word_by_word() {
-        let stream = Stream::new(0x0123_4567_89ab_cdef, Domain::SignFlip, 9).node(3, 77);
-        let last = (1 << 40) / BLOCKS as u64 - 1;
-        for (index, high) in [(0, 0), (5, 0), ((1 << 32) / BLOCKS as u64, 1), (last, 255)] {
+        let stream = Stream::new(0x0123_4567_89ab_cdef, Domain::SignFlip, 9);
+        let stream = stream.stratum(5).unwrap().node(10, 77);
+        let last = PLACE_BLOCKS / BLOCKS as u64 - 1;
+        for (index, high) in [(0, 0), (5, 0), ((1 << 32) / BLOCKS as u64, 1), (last, 63)] {
             let words = stream.batch(index);
             for block in 0..BLOCKS {
                 let number = (index * BLOCKS as u64) as u32 + block as u32;
-                let counter = [[number], [9], [2 << 24 | high << 6 | 3], [77]];
+                let counter = [[number], [9], [2 << 26 | 5 << 6 | high], [(1 << 30) + 77]];
                 let alone = philox::<1>([0x89ab_cdef, 0x0123_4567], counter);
                 for word in 0..4 {
                     assert_eq!(words[word * BLOCKS + block], alone[word][0]);
@@ -169,13 +168,61 @@ mod tests {
         }
     }
 
-    #[test]
-    fn places_are_distinct() {
-        let root = Stream::new(1, Domain::Bootstrap, 0);
-        let places =
-            [root, root.node(1, 0), root.node(1, 1), root.spine(1, 0), root.spine(1, 1), root.spine(2, 0)];
-        for (i, a) in places.iter().enumerate() {
-            assert!(places[..i].iter().all(|b| a.batch(0) != b.batch(0)));
+    /// Values of a field of `limit` values: its ends, powers of two and some between.
+    fn values(limit: u64, state: &mut u64) -> Vec<u64> {
+        let mut next = || {
+            *state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            state.rotate_left(32) % limit
+        };
+        let ends = [0, 1, limit / 2 - 1, limit / 2, limit - 2, limit - 1];
+        let mut all: Vec<u64> = ends.into_iter().chain((0..3).map(|_| next())).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Every kind of place: the root of the stream, nodes of each level, the spine in its rounds.
+    fn places(stream: Stream, state: &mut u64) -> Vec<Stream> {
+        let nodes = (LEAF..TREE).flat_map(|level| {
+            values(1 << (TREE - level), state)
+                .into_iter()
+                .map(move |index| (level, index))
+                .collect::<Vec<_>>()
+        });
+        let mut all: Vec<Stream> = nodes.map(|(level, index)| stream.node(level, index)).collect();
+        all.extend([stream, stream.node(TREE, 0)]);
+        for round in values(layout::ROUNDS.into(), state) {
+            all.extend([0, LEAF, 11, TREE].map(|level| stream.spine(level, round as u32)));
         }
+        all
+    }
+
+    /// Two names that differ in anything (purpose, stratum, replicate, place, block) have two counters, and Philox is
+    /// a permutation of counters.
+    #[test]
+    fn no_two_names_share_a_block() {
+        let (mut seen, mut names, mut state) = (std::collections::HashSet::new(), 0, 1);
+        let (strata, replicates) = (values(STRATA, &mut state), values(1 << 32, &mut state));
+        let blocks = values(PLACE_BLOCKS, &mut state);
+        for domain in Domain::ALL {
+            for &replicate in &replicates {
+                let stream = Stream::new(7, domain, replicate as u32);
+                for stream in strata.iter().map(|&index| stream.stratum(index).unwrap()) {
+                    for place in places(stream, &mut 2) {
+                        names += blocks.len();
+                        seen.extend(blocks.iter().map(|&block| place.counter(block)));
+                    }
+                }
+            }
+        }
+        assert!(names > 1_000_000);
+        assert_eq!(seen.len(), names);
+    }
+
+    #[test]
+    fn a_stratum_beyond_the_last_is_refused() {
+        let stream = Stream::new(1, Domain::Bootstrap, 0).node(LEAF, 3);
+        assert_eq!(stream.stratum(STRATA), None);
+        assert_eq!(stream.stratum(5).unwrap().stratum(0), Some(Stream::new(1, Domain::Bootstrap, 0)));
     }
 }

@@ -1,5 +1,6 @@
 //! Philox streams and multinomial counts.
 
+use super::inputs::Digest;
 use super::{Entry, Run, entry};
 use steelyard_kernels::random::{Domain, Stream, counts};
 
@@ -10,12 +11,22 @@ const SEED: u64 = 0x0123_4567_89ab_cdef;
 
 fn batches(n: usize) -> Run {
     Box::new(move |digest| {
-        let stream = Stream::new(SEED, Domain::SignFlip, 7).node(3, 11);
-        for batch in 0..n.min(2000) as u64 {
-            for word in stream.batch(batch << 27 | batch) {
-                digest.word(word.into());
+        for domain in Domain::ALL {
+            let digest = digest.of(match domain {
+                Domain::Bootstrap => "bootstrap",
+                Domain::SignFlip => "sign_flip",
+                Domain::Smoothing => "smoothing",
+                Domain::Rounding => "rounding",
+                Domain::Normals => "normals",
+            });
+            let Some(stream) = Stream::new(SEED, domain, 7).stratum(70_000) else { return };
+            let stream = stream.node(13, 11);
+            for batch in 0..n.min(400) as u64 {
+                for word in stream.batch(batch << 25 | batch) {
+                    digest.word(word.into());
+                }
+                digest.word(stream.fair(batch * 37));
             }
-            digest.word(stream.fair(batch * 37));
         }
     })
 }
@@ -24,9 +35,16 @@ fn draws(n: usize) -> Run {
     Box::new(move |digest| {
         for replicate in 0..3 {
             let stream = Stream::new(SEED, Domain::Bootstrap, replicate);
-            for count in counts(stream, n).unwrap_or_default() {
-                digest.word(count.into());
-            }
+            feed(digest, stream, n);
+        }
+        if let Some(stream) = Stream::new(SEED, Domain::Bootstrap, 0).stratum(1) {
+            feed(digest.of("stratum"), stream, n);
         }
     })
+}
+
+fn feed(digest: &mut Digest, stream: Stream, n: usize) {
+    for count in counts(stream, n).unwrap_or_default() {
+        digest.word(count.into());
+    }
 }

@@ -1,0 +1,114 @@
+//! Where the things that name a random number stand in Philox's counter of 128 bits.
+//!
+//! | field | bits | what it holds |
+//! |---|---|---|
+//! | domain | 6 | the purpose: a [`Domain`] |
+//! | stratum | 20 | the stratum, the group of a comparison of groups, or the tensor of an optimizer |
+//! | replicate | 32 | the replicate, the pattern of signs, or the step of an optimizer |
+//! | place | 32 | a node of the tree of rows, a node of its spine in one round, or 0 |
+//! | block | 38 | blocks of four words, counted from 0 at each place |
+//!
+//! The fields do not overlap, and each value is checked against its field's limit, so that two different names never
+//! have the same counter. `docs/decisions/0010-random-streams.md` says what each purpose puts where.
+
+/// What random numbers are for: two purposes never share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Domain {
+    /// Multinomial counts of a bootstrap replicate.
+    Bootstrap = 1,
+    /// Patterns of signs, where many columns are flipped together.
+    SignFlip = 2,
+    /// Noise that a smoothed bootstrap adds to each draw.
+    Smoothing = 3,
+    /// Stochastic rounding of what an optimizer writes.
+    Rounding = 4,
+    /// Normal numbers that are the same in every call, for integrals over many dimensions.
+    Normals = 5,
+}
+
+impl Domain {
+    /// Every purpose.
+    pub const ALL: [Domain; 5] =
+        [Domain::Bootstrap, Domain::SignFlip, Domain::Smoothing, Domain::Rounding, Domain::Normals];
+}
+
+/// A field of the counter: some bits of one of its four words.
+#[derive(Clone, Copy)]
+pub(super) struct Field {
+    word: usize,
+    shift: u32,
+    bits: u32,
+}
+
+pub(super) const BLOCK_LOW: Field = Field { word: 0, shift: 0, bits: 32 };
+pub(super) const REPLICATE: Field = Field { word: 1, shift: 0, bits: 32 };
+pub(super) const BLOCK_HIGH: Field = Field { word: 2, shift: 0, bits: 6 };
+pub(super) const STRATUM: Field = Field { word: 2, shift: 6, bits: 20 };
+pub(super) const DOMAIN: Field = Field { word: 2, shift: 26, bits: 6 };
+pub(super) const PLACE: Field = Field { word: 3, shift: 0, bits: 32 };
+
+impl Field {
+    /// How many values fit.
+    pub(super) const fn limit(self) -> u64 {
+        1 << self.bits
+    }
+
+    /// `value` where it stands in the field's word.
+    #[inline(always)]
+    pub(super) const fn put(self, value: u64) -> u32 {
+        debug_assert!(value < self.limit(), "a value beyond its field would be another's");
+        (value as u32) << self.shift
+    }
+
+    /// The field's bits within its word.
+    pub(super) const fn mask(self) -> u32 {
+        (u32::MAX >> (32 - self.bits)) << self.shift
+    }
+}
+
+/// Every bit of the counter belongs to exactly one field.
+const _: () = {
+    let fields = [BLOCK_LOW, REPLICATE, BLOCK_HIGH, STRATUM, DOMAIN, PLACE];
+    let (mut taken, mut i) = ([0u32; 4], 0);
+    while i < fields.len() {
+        assert!(taken[fields[i].word] & fields[i].mask() == 0, "two fields share a bit");
+        taken[fields[i].word] |= fields[i].mask();
+        i += 1;
+    }
+    assert!(taken[0] & taken[1] & taken[2] & taken[3] == u32::MAX, "a bit is in no field");
+};
+
+/// Strata that can be told apart.
+pub const STRATA: u64 = STRATUM.limit();
+/// Blocks at each place.
+pub const PLACE_BLOCKS: u64 = 1 << (BLOCK_LOW.bits + BLOCK_HIGH.bits);
+/// log2 of the rows that the tree of a replicate holds.
+pub const TREE: u32 = 40;
+/// log2 of the slots in a leaf of the tree: 8 KiB of f64, which stay in the first-level cache. Three draws of
+/// this many bits fit in a word.
+pub const LEAF: u32 = 10;
+
+/// Bits of a place on the spine that hold the level; the round stands above them.
+const LEVEL_BITS: u32 = 6;
+/// The bit that tells places on the spine from nodes of the tree.
+const SPINE: u32 = 1 << 31;
+/// Rounds of throwing again: each throws less than half as many balls, so that forty is many.
+pub(super) const ROUNDS: u32 = SPINE >> LEVEL_BITS;
+
+const _: () = assert!(2 << (TREE - LEAF) <= SPINE as u64 && TREE < 1 << LEVEL_BITS);
+
+/// The place of node `index` of `level` (from [`LEAF`] to [`TREE`]): nodes are numbered from the root down, which
+/// is 1, level by level.
+#[inline(always)]
+pub(super) fn node(level: u32, index: u64) -> u32 {
+    debug_assert!((LEAF..=TREE).contains(&level) && index < 1 << (TREE - level), "a node beyond the tree");
+    (1 << (TREE - level)) + index as u32
+}
+
+/// The place of `level` (up to [`TREE`]; 0 for the ragged leaf) on the spine, in a round of throwing again.
+#[inline(always)]
+pub(super) fn spine(level: u32, round: u32) -> u32 {
+    debug_assert!(level <= TREE && round < ROUNDS, "a place beyond the spine");
+    SPINE | round << LEVEL_BITS | level
+}
