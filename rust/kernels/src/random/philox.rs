@@ -86,11 +86,12 @@ impl Stream {
     /// The words of batch `index`.
     #[inline(always)]
     pub fn batch(self, index: u64) -> [u32; WORDS] {
-        let mut counter = self.counter(index * BLOCKS as u64).map(|word| [word; BLOCKS]);
-        for (i, block) in counter[0].iter_mut().enumerate() {
-            *block |= i as u32;
+        let [first, replicate, tag, place] = self.counter(index * BLOCKS as u64);
+        let mut block = [first; BLOCKS];
+        for i in 0..BLOCKS {
+            block[i] |= i as u32;
         }
-        let out = philox(self.key, counter);
+        let out = philox(self.key, [block, [replicate; BLOCKS], [tag; BLOCKS], [place; BLOCKS]]);
         let mut words = [0; WORDS];
         for (to, from) in words.as_chunks_mut::<BLOCKS>().0.iter_mut().zip(out) {
             *to = from;
