@@ -342,6 +342,22 @@ def _(n: int) -> Any:
     return p, uniform(n // 2, 1) < p, texts(n // 2)
 
 
+@row("reliability: weights", "reliability", call=lambda d: sy.reliability(d[0], d[1], weights=d[2]))
+def _(n: int) -> Any:
+    p = uniform(n // 2)
+    return p, uniform(n // 2, 1) < p, uniform(n // 2, 2) + 0.5
+
+
+@row(
+    "reliability: clusters and weights",
+    "reliability",
+    call=lambda d: sy.reliability(d[0], d[1], clusters=d[2], weights=d[3]),
+)
+def _(n: int) -> Any:
+    p = uniform(n // 2)
+    return p, uniform(n // 2, 1) < p, spread_ids(n // 2), uniform(n // 2, 2) + 0.5
+
+
 @row("reliability: many bins", "reliability", call=lambda d: sy.reliability(d[0], d[1], clusters=d[2], n_bins=1000))
 def _(n: int) -> Any:
     p = uniform(n)

@@ -179,7 +179,7 @@ NAMES = one_of(IDS, TEXTS, DAYS)
 WORDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "where": (one_of(BITS), tuple(CALLS)),
     "clusters": (NAMES, tuple(CALLS)),
-    "weights": (one_of(st.sampled_from([0.0, 0.5, 1.0, 2.0])), ("estimate", "estimate by")),
+    "weights": (one_of(st.sampled_from([0.0, 0.5, 1.0, 2.0])), ("estimate", "estimate by", "reliability")),
     "by": (NAMES, ("estimate by",)),
 }
 

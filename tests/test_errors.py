@@ -82,6 +82,7 @@ CALLS = [
         sy.reliability,
         {"probs": X, "targets": KEEP, "n_bins": 5, "classes": None, "where": KEEP, **INTERVAL, "progress": False},
     ),
+    Call("reliability weights", sy.reliability, {"probs": X, "targets": KEEP, "weights": Y}),
     Call("reliability of rows", sy.reliability, {"probs": np.full((N, 4), 0.25), "targets": np.arange(N) % 4}),
     Call("ReliabilityState", ReliabilityState, {"n_bins": 5, "classes": [0, 1], "nan_policy": "omit", **INTERVAL}),
     Call("ReliabilityState.merge", lambda other: ReliabilityState().merge(other), {"other": ReliabilityState()}),

@@ -35,7 +35,7 @@ TAKES = {
     "compare": ROWS | INTERVAL | {"clusters", "progress", "baseline"},
     "proportion": INTERVAL | {"method"},
     "perplexity": ROWS | INTERVAL | {"clusters", "progress", "per", "unit"},
-    "reliability": ROWS | INTERVAL | {"progress", "n_bins", "classes"},
+    "reliability": ROWS | INTERVAL | {"clusters", "progress", "n_bins", "classes", "weights"},
     "preference_loss": ROWS | INTERVAL | {"clusters", "progress", "loss", "beta", "label_smoothing"},
     "token_scores": {"ignore_index", "progress"},
     "AdamW": {"lr", "betas", "eps", "weight_decay", "max_norm", "nonfinite", "maximize", "amsgrad"},

@@ -86,6 +86,18 @@ def predictions_in_clusters(draw: Any, options: dict[str, Any]) -> tuple[tuple[A
     return rows, {**keywords, "clusters": ids[names]}
 
 
+def weighted(data: Any) -> Callable[[dict[str, Any]], Any]:
+    """The data with weights, some of them 0."""
+
+    @st.composite
+    def drawn(draw: Any, options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        rows, keywords = draw(data(options))
+        weights = draw(hnp.arrays(np.float64, len(rows[0]), elements=st.sampled_from([0.0, 1e-300, 1 / 3, 1.0, 7.5])))
+        return rows, {**keywords, "weights": weights}
+
+    return drawn
+
+
 @st.composite
 def gradients(draw: Any, options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     dtype, width = draw(st.sampled_from([(np.float32, 32), (np.float64, 64)]))
@@ -156,6 +168,18 @@ LAWS = {
         ),
         [{"n_bins": 10}, {"nan_policy": "omit"}, {"confidence_level": 0.9}, {"alternative": "less"}],
     ),
+    **{
+        f"{name} and weights": Law(
+            ReliabilityState,
+            sy.reliability,
+            weighted(data),
+            st.fixed_dictionaries(
+                INTERVALS | {"n_bins": st.sampled_from([1, 3, 15]), "nan_policy": st.sampled_from(["raise", "omit"])}
+            ),
+            [{"n_bins": 10}, {"nan_policy": "omit"}],
+        )
+        for name, data in (("reliability", predictions), ("reliability in clusters", predictions_in_clusters))
+    },
     "global_norm": Law(GlobalNormState, sy.global_norm, gradients, st.just({}), same_for_splits=False),
 }
 laws = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)

@@ -92,6 +92,8 @@ CALLS = {
     "reliability": lambda: sy.reliability(x, hit),
     "reliability of classes": lambda: sy.reliability(chances, labels),
     "reliability of clusters": lambda: sy.reliability(x, hit, clusters=ids),
+    "reliability of weights": lambda: sy.reliability(x, hit, weights=x + 0.5),
+    "reliability of clusters and weights": lambda: sy.reliability(x, hit, weights=x + 0.5, clusters=ids),
     "reliability of texts": lambda: sy.reliability(x[: len(texts)], hit[: len(texts)], clusters=texts),
     "ReliabilityState + ": lambda: documents + documents,
     "ReliabilityState.compute in clusters": lambda: documents.compute(),

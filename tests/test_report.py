@@ -639,7 +639,41 @@ def test_scores_and_differences_weigh_an_id_alike(tmp_path: Path) -> None:
     assert float(made.pairs[0].difference) == pytest.approx(new - base, abs=1e-12)
     rows = [{"id": i, "correct": i % 3 > 0, "confidence": 0.7} for i in (*range(30), 0, 0)]
     made = report.build(records.read(write(tmp_path / "r.jsonl", rows), repeats="epochs"))
-    assert "calibration of r counts every record once; its ids do not all have equally many" in made.notes
+    rows = made.models[0]
+    assert rows.reliability is not None
+    for name in ("value", "low", "high", "n", "n_clusters"):
+        assert getattr(rows.reliability.accuracy, name) == pytest.approx(getattr(rows.score, name), rel=1e-12)
+    assert not any("counts every record" in note for note in (*made.notes, *rows.notes))
+
+
+def test_calibration_and_perplexity_weigh_an_id_as_scores_do(tmp_path: Path) -> None:
+    """Ids with one to three equal records are the ids with one."""
+    once = [
+        {
+            "id": i,
+            "correct": i % 3 > 0,
+            "confidence": (i % 7 + 2) / 10,
+            "loglikelihood": -1.0 - i % 5,
+            "n_tokens": 2 + i % 4,
+        }
+        for i in range(40)
+    ]
+    often = [row for row in once for _ in range(1 + int(row["id"]) % 3)]
+    one, many = (
+        report.build(records.read(write(tmp_path / f"{name}.jsonl", rows), **options)).models[0]
+        for name, rows, options in (("one", once, {"cluster": "id"}), ("many", often, {"repeats": "epochs"}))
+    )
+    assert one.reliability is not None
+    assert many.reliability is not None
+    pairs = [
+        (getattr(one.reliability, name), getattr(many.reliability, name)) for name in ("ece", "rmsce", "mce", "gap")
+    ]
+    for a, b in [*pairs, (one.perplexity, many.perplexity), (one.score, many.score)]:
+        assert (a.value, a.low, a.high) == pytest.approx((b.value, b.low, b.high), rel=1e-9)
+    assert many.reliability.noise_floor == pytest.approx(one.reliability.noise_floor, rel=1e-12)
+    assert many.perplexity is not None
+    assert many.perplexity.detail["units"] == sum(row["n_tokens"] for row in often)
+    assert many.notes == ()
 
 
 def test_what_was_kept_and_left_out_is_what_was_read(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._arrays import codes
-from ._strides import strides
+from ._strides import coded, kept, strides
 from .errors import type_error, value_error
 
-__all__ = ["Names", "codes_and_names", "codes_of_all", "texts"]
+__all__ = ["Names", "by_weight", "codes_and_names", "codes_of_all", "texts"]
 
 Array = NDArray[Any]
 Names = NDArray[np.int64] | list[str]
@@ -31,6 +31,38 @@ def codes_and_names(
         raise type_error(name, "an array or a list of ids", "a tuple")
     numbers, unique = codes_of_all(ids, name, n, keep)
     return numbers, _names(unique, name)
+
+
+def by_weight(
+    numbers: NDArray[np.int64], names: Names, weights: NDArray[np.float64], keep: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.int64], Names, NDArray[np.float64]]:
+    """Split clusters by the weights of their rows: a code for each row, and the name and the weight of each code.
+
+    Parameters
+    ----------
+    numbers, names
+        What :func:`codes_and_names` returned.
+    weights : float64, one per row
+        Finite in the rows that count.
+    keep : boolean array, shape [n], optional
+        Rows that count; the code of the others says nothing.
+    """
+    clusters = numbers if keep is None else kept(numbers, keep)
+    of_weight, unique = coded(weights if keep is None else kept(weights, keep))
+    found, pairs = coded(clusters * len(unique) + of_weight)
+    if keep is None:
+        numbers = found
+    else:
+        numbers = np.zeros(len(keep), np.int64)
+        numbers[keep] = found
+    cluster, weight = np.divmod(pairs, max(len(unique), 1))
+    return numbers, _taken(names, cluster), unique[weight]
+
+
+def _taken(names: Names, of: NDArray[np.int64]) -> Names:
+    if isinstance(names, list):
+        return [names[i] for step in strides(len(of)) for i in of[step].tolist()]
+    return names[of]
 
 
 def codes_of_all(

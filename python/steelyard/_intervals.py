@@ -318,6 +318,8 @@ def ratio(
     n: int,
     values: ValueFacts,
     score: Score = "t",
+    effective: float | None = None,
+    of_rows: bool = False,
     left_out: Mapping[str, int] | None = None,
 ) -> Estimate:
     """``sum(sums) / sum(sizes)`` over clusters, with its CR2 variance and Satterthwaite's degrees of freedom.
@@ -334,8 +336,13 @@ def ratio(
     score : str
         ``"t"``, or Wilson's interval with the effective number of rows: of ``"answers"``, which are 0 or 1, or of
         ``"shares"``, in [0, 1].
+    effective : float, optional
+        Of weighted rows their effective number.
+    of_rows : bool
+        The clusters are the rows themselves.
     """
-    return _ratio(Sums(sums, sizes), how, name=name, n=n, values=values, score=score, left_out=left_out)
+    summed = Sums(sums, sizes, effective=effective, rows=of_rows)
+    return _ratio(summed, how, name=name, n=n, values=values, score=score, left_out=left_out)
 
 
 def _ratio(

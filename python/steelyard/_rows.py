@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arrays
-from ._columns import Array, Mask, one_column
+from ._columns import Array, Mask
 from ._options import omits_nan
 from ._text import listed_counts
+from ._weights import weight_column, weightless
 from .errors import type_error, value_error
 
 __all__ = [
@@ -76,14 +77,6 @@ class Rows(NamedTuple):
 ALL_ROWS = Rows(None, None, {})
 
 
-def _weights(x: Any) -> NDArray[np.float64]:
-    """Weights as float64 of our own: they are looked at more than once."""
-    column = one_column(x, "weights")
-    if column.dtype == np.bool_:
-        raise type_error("weights", "numbers", "booleans", "where= says which rows count")
-    return np.array(_arrays.to_float64(column))
-
-
 def nothing_counts(name: str, unit: str, left_out: Mapping[str, int], n: int | None = None) -> ValueError:
     """The refusal of data of which no row (or token, or pair) counts."""
     found = "none" if n is None else f"none of {n}"
@@ -124,7 +117,7 @@ class Selection:
     ) -> None:
         self.omit = omits_nan(nan_policy)
         self.where = None if where is None else _arrays.booleans(where, "where")
-        self.weights = None if weights is None else _weights(weights)
+        self.weights = None if weights is None else weight_column(weights)
         if isinstance(clusters, tuple) or isinstance(by, tuple):
             name = "clusters" if isinstance(clusters, tuple) else "by"
             raise type_error(name, "an array or a list of ids", "a tuple")
@@ -175,19 +168,9 @@ class Selection:
         return self.where
 
     def _without_weight(self, n: int, name: str, keep: Mask | None) -> Mask:
-        """The rows of weight 0 among those that count so far; what does not count may lack a weight."""
-        weights = self.weights
-        assert weights is not None
-        if weights.shape != (n,):
-            raise value_error("weights", f"shape ({n},), one weight per row of {name}", f"shape {weights.shape}")
-        bad = ~((weights >= 0.0) & (weights < np.inf))
-        zero: Mask = weights == 0.0
-        if keep is not None:
-            bad &= keep
-            zero &= keep
-        if bad.any():
-            first, fix = int(np.flatnonzero(bad)[0]), "where= leaves rows out"
-            raise value_error("weights", "finite numbers of at least 0", f"{weights[first]} at index {first}", fix)
+        """The rows of weight 0 among those that count so far."""
+        assert self.weights is not None
+        zero = weightless(self.weights, n, name, keep)
         if zero.sum() == (n if keep is None else np.count_nonzero(keep)):
             raise value_error("weights", "a row that counts with a weight above 0", "none")
         return zero

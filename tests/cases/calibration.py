@@ -105,6 +105,31 @@ def clusters_by_reference(inputs: Inputs) -> Outputs:
     return {**outputs(rows, reference.clustered_intervals(tallies, student)), "clusters": repr(filled)}
 
 
+def make_weights(dtype: str, n: int) -> Inputs:
+    """Rows with weights of any size, some of them equal; those of float64 without clusters."""
+    inputs = make_clusters(dtype, n)
+    weights = np.exp2(np.floor(12 * uniform(n, 321)) - 6) * (1 + np.floor(4 * uniform(n, 323)) / 3)
+    if dtype == "float64":
+        del inputs["clusters"]
+    return {**inputs, "weights": weights}
+
+
+def run_weights(inputs: Inputs) -> Outputs:
+    return compiled(calibration.ReliabilityState(N_BINS).update(**inputs))
+
+
+def split_weights(inputs: Inputs, cut: float) -> Outputs:
+    return compiled(merged(inputs, cut))
+
+
+def weights_by_reference(inputs: Inputs) -> Outputs:
+    probs, targets, weights = _arrays.floats(inputs["probs"], "probs"), inputs["targets"], inputs["weights"]
+    clusters = inputs.get("clusters", np.arange(len(probs)))
+    tallies = reference.weighted_tally(probs, targets, weights, clusters, N_BINS)
+    rows = [reference.added(column) for column in zip(*tallies.values(), strict=True)]
+    return outputs(rows, reference.weighted_intervals(tallies, student))
+
+
 # Two evaluations of one formula in f64; a bisection ends within 2^-60 of where its formula turns.
 BOUND = {
     name: 1e-11
@@ -142,5 +167,15 @@ CASES = [
         lengths=(4, 15, 257, 1000, 10_000),
         bound=BOUND,
         split=split_clusters,
+    ),
+    Case(
+        name="calibration.weights",
+        covers=("ReliabilityTally",),
+        make=make_weights,
+        run=run_weights,
+        reference=weights_by_reference,
+        lengths=(4, 15, 257, 1000),
+        bound=BOUND,
+        split=split_weights,
     ),
 ]

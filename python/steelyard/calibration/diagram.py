@@ -41,15 +41,17 @@ class Reliability(Result):
     table : dict of str to ndarray
         One entry a bin: ``bin_low``, ``bin_high``, ``count``, ``correct``, ``mean_probability``,
         ``accuracy``, ``gap`` (mean probability less accuracy: positive is overconfident) and the Wilson
-        limits ``low``, ``high`` of the accuracy (clustered where rows are); NaN in empty bins.
+        limits ``low``, ``high`` of the accuracy (clustered where rows are); NaN in empty bins. Of rows with weights,
+        ``count`` and ``correct`` are rows, ``weight`` is the share that the bin has of all weights, and what follows is
+        weighted.
     n : int
         Rows that count.
     n_clusters : int or None
         Clusters that have some, where rows have clusters.
     left_out : dict of str to int
-        ``"where"``: rows that ``where`` excluded; ``"nan"``: rows omitted for a NaN; ``"clamped"``:
-        probabilities in (1, 1 + 1e-6], which counted as 1; ``"rounded"``: rows of class probabilities that sum to 1
-        only as well as 16 bits let them, and counted. Only what happened is listed.
+        ``"where"``: rows that ``where`` excluded; ``"zero weight"``: rows of weight 0; ``"nan"``: rows omitted for a
+        NaN; ``"clamped"``: probabilities in (1, 1 + 1e-6], which counted as 1; ``"rounded"``: rows of class
+        probabilities that sum to 1 only as well as 16 bits let them, and counted. Only what happened is listed.
     kind : {"probabilities", "top labels", "answers"}
         What the probabilities are of: a thing each, the likeliest of classes, the answer that was given.
 
@@ -185,10 +187,11 @@ class Reliability(Result):
         ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean probability", ylabel="observed frequency")
         ax.legend(loc="upper left", frameon=False)
         counts = ax.inset_axes((0, 1.05, 1, 0.16), sharex=ax)
+        shown = "weight" if "weight" in self.table else "count"
         width = self.table["bin_high"] - self.table["bin_low"]
-        counts.bar(self.table["bin_low"], self.table["count"], width, align="edge", color="0.75", edgecolor="white")
+        counts.bar(self.table["bin_low"], self.table[shown], width, align="edge", color="0.75", edgecolor="white")
         counts.tick_params(labelbottom=False)
-        counts.set_ylabel("rows")
+        counts.set_ylabel("rows" if shown == "count" else shown)
         counts.spines[["top", "right"]].set_visible(False)
         counts.set_title(self._title(), fontsize="medium")
         return ax

@@ -21,6 +21,7 @@ def reliability(
     n_bins: int = 15,
     classes: Any = None,
     where: Any = None,
+    weights: Any = None,
     clusters: Any = None,
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
@@ -50,6 +51,10 @@ def reliability(
     freedom). Row by row, 5 to 53 per cent of calibrated
     models are called over- or underconfident there, with clusters 1 to 5 (18 designs in docs/coverage.md).
 
+    With ``weights`` every sum over rows becomes a sum of their weights: :math:`n_b`, :math:`\bar p_b`, :math:`y_b`,
+    :math:`w_b`, :math:`M_{gb}` and the clustered limits of the shares; where no ``clusters`` are given each row is a
+    cluster of its own.
+
     Parameters
     ----------
     probs : array of float, shape [n] or [n, K]
@@ -68,6 +73,10 @@ def reliability(
         The label of each column (scikit-learn's ``classes_``).
     where : array of bool, shape [n], optional
         Rows that count.
+    weights : array of numbers, shape [n], optional
+        Sampling weights, 0 or more, as in :func:`steelyard.estimate`: how many of the population a row stands for.
+        Their scale is of no account. A row of weight 0 is left out and counted. ``1/k`` for the k rows of each id, with
+        the ids as ``clusters``, gives every id one say.
     clusters : array of ids, shape [n], optional
         What rows have in common: a document, a user. Whole numbers or texts. Under two clusters there are values and
         no limits.
@@ -84,14 +93,16 @@ def reliability(
     -------
     Reliability
         ``ece``, ``rmsce``, ``mce`` and the signed ``gap`` as Estimates, ``noise_floor``, ``verdict()``, ``table``,
-        ``plot()``; ``base_rate`` for ``[n]``, ``accuracy`` for ``[n, K]``.
+        ``plot()``; ``base_rate`` for ``[n]``, ``accuracy`` for ``[n, K]``. With weights ``n`` and ``table["count"]``
+        are still rows, ``table["weight"]`` is the share that each bin has of all weights, and the Estimates say
+        ``n_effective``, (sum w)^2 / sum w^2.
 
     Raises
     ------
     TypeError
         For what is not a float array, or labels that are not integers or booleans.
     ValueError
-        For shapes, probabilities, sums or labels out of range (with the first index), or where no row counts.
+        For shapes, probabilities, sums, labels or weights out of range (with the first index), or where no row counts.
 
     Notes
     -----
@@ -124,4 +135,4 @@ def reliability(
         alternative=alternative,
         nan_policy=nan_policy,
     )
-    return state.update(probs, targets, where=where, clusters=clusters, progress=progress).compute()
+    return state.update(probs, targets, where=where, weights=weights, clusters=clusters, progress=progress).compute()

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from .. import _core
 from .._arrays import aligned, booleans, describe, integers
 from .._arrays import labels as known_labels
-from .._clusters import Names, codes_and_names
-from .._intervals import ONE_CLUSTER, ValueFacts, proportion, ratio
+from .._clusters import Names, by_weight, codes_and_names
+from .._intervals import ONE_CLUSTER, ONE_WEIGHT, ValueFacts, proportion, ratio
 from .._mode import standard_mode_methods
 from .._options import (
     Alternative,
@@ -27,6 +27,7 @@ from .._options import (
     written_options,
 )
 from .._progress import Progress, reporter
+from .._weights import weight_column, weightless
 from ..errors import type_error, value_error
 from ..estimate import Estimate
 from ._inputs import class_labels, columns_of, probabilities, without
@@ -47,9 +48,10 @@ class ReliabilityState:
     """Counts and exact sums of a reliability diagram, in one pass over any number of batches.
 
     The state is a row a bin: predictions, true ones, and the sum of their probabilities in fixed point
-    (multiples of 2**-64); with ``clusters`` such a row for each cluster and bin that occurs. Rows are integers, so
-    every split into batches (also inside a cluster), every order of merging and every number of threads gives the
-    same bits, and counts stay right past 2**24 rows. One state takes clusters always or never.
+    (multiples of 2**-64); with ``clusters`` such a row for each cluster and bin that occurs, with ``weights`` for each
+    weight too (without clusters, each row of data is kept). Rows are integers, so every split into batches (also inside
+    a cluster), every order of merging and every number of threads gives the same bits, and counts stay right past 2**24
+    rows. One state takes clusters always or never, and weights always or never.
 
     Parameters
     ----------
@@ -91,7 +93,14 @@ class ReliabilityState:
         self._tally = _core.ReliabilityTally(self._n_bins)
 
     def update(
-        self, probs: Any, targets: Any, *, where: Any = None, clusters: Any = None, progress: Progress = False
+        self,
+        probs: Any,
+        targets: Any,
+        *,
+        where: Any = None,
+        weights: Any = None,
+        clusters: Any = None,
+        progress: Progress = False,
     ) -> Self:
         """Add a batch; nothing is added where it raises.
 
@@ -103,6 +112,8 @@ class ReliabilityState:
             What came true.
         where : array of bool, shape [n], optional
             Rows that count.
+        weights : array of numbers, shape [n], optional
+            Sampling weights, 0 or more (see :func:`reliability`), on one scale in all updates.
         clusters : array of ids, shape [n], optional
             What rows have in common: a document, a user. Whole numbers or texts; a cluster may go on in later updates.
         progress : bool or callable
@@ -113,27 +124,43 @@ class ReliabilityState:
         ReliabilityState
             Itself.
         """
-        aligned(probs=probs, targets=targets, where=where, clusters=clusters)
+        aligned(probs=probs, targets=targets, where=where, weights=weights, clusters=clusters)
         array = probabilities(probs)
         form: Form = "top labels" if array.ndim == 2 else "probabilities"
         if self._form not in (None, form):
             raise value_error("probs", f"{self._form}, as in earlier batches", f"shape {array.shape}")
         n = len(array)
         keep = None if where is None else booleans(where, "where", (n,))
+        of_rows = None if weights is None else self._weights(weights)
+        zeros = 0
+        if of_rows is not None and (zeros := int(np.count_nonzero(zero := weightless(of_rows, n, "probs", keep)))):
+            keep = ~zero if keep is None else keep & ~zero
         labels, unknown = self._labels(targets, array, keep)
         if unknown is not None:
             array = without(array, unknown)
         codes, names = (None, None) if clusters is None else self._clusters(clusters, n, keep)
+        if codes is not None and names is not None and of_rows is not None:
+            codes, names, of_rows = by_weight(codes, names, of_rows, keep)
         mask = None if keep is None else keep.view(np.uint8)
-        tally = self._tally.updated(array, labels, mask, self._omit_nan, reporter(progress), codes, names)
+        tally = self._tally.updated(
+            array, labels, mask, self._omit_nan, reporter(progress), codes, names, of_rows, zeros
+        )
         self._tally, self._form = tally, form
         return self
 
     def _clusters(self, clusters: Any, n: int, keep: Mask | None) -> tuple[NDArray[np.int64], Names]:
-        """A code a row and the name of each; the covariance of the bins is as large as the square of their number."""
-        if self._n_bins > MAX_CLUSTERED_BINS:
-            raise value_error("n_bins", f"at most {MAX_CLUSTERED_BINS} bins with clusters", str(self._n_bins))
+        """A code per row, and the name of each code."""
+        self._check_bins("clusters")
         return codes_and_names(clusters, "clusters", n, keep)
+
+    def _weights(self, weights: Any) -> NDArray[np.float64]:
+        self._check_bins("weights")
+        return weight_column(weights)
+
+    def _check_bins(self, argument: str) -> None:
+        """Refuse more bins than there is room for: their covariance is as large as the square of their number."""
+        if self._n_bins > MAX_CLUSTERED_BINS:
+            raise value_error("n_bins", f"at most {MAX_CLUSTERED_BINS} bins with {argument}", str(self._n_bins))
 
     def _labels(self, targets: Any, probs: Array, keep: Mask | None) -> tuple[Array, Mask | None]:
         """Labels as column numbers, in their own integer type where no ``classes`` are given, and who has none."""
@@ -238,7 +265,8 @@ class ReliabilityState:
     def __repr__(self) -> str:
         rows = sum(count for count, _, _ in self._tally.rows())
         clusters = " and clusters" if self._tally.clustered() else ""
-        return f"<ReliabilityState of {rows} rows in {self._n_bins} bins{clusters}>"
+        weights = " with weights" if self._tally.weighted() else ""
+        return f"<ReliabilityState of {rows} rows{weights} in {self._n_bins} bins{clusters}>"
 
     def compute(self) -> Reliability:
         """Return errors, intervals and table of what was added so far.
@@ -249,16 +277,18 @@ class ReliabilityState:
             Where no row counts.
         """
         said = self._tally.summary(*self._how)
-        counts = zip(("where", "nan", "clamped", "rounded"), self._tally.left_out(), strict=True)
+        counts = zip(("where", "zero weight", "nan", "clamped", "rounded"), self._tally.left_out(), strict=True)
         left_out = {why: k for why, k in counts if k}
         if said is None:
             raise value_error("probs", "at least one row that counts", f"none (left out: {left_out})")
         rows = self._tally.rows()
         n = sum(count for count, _, _ in rows)
-        clusters = None if said["clusters"] is None else len(said["clusters"][1])
-        wording = _Wording(said["certain"], len(said["bins"]), clusters)
+        clusters = len(said["clusters"][1]) if self._tally.clustered() else None
+        known = said["ece"][2] is not None
+        wording = _Wording(said["certain"], len(said["bins"]), clusters, weighted=self._tally.weighted(), known=known)
         common: dict[str, Any] = {
             "n": n,
+            "n_effective": said["effective"],
             "n_clusters": clusters,
             "confidence_level": self._how.level,
             "left_out": left_out,
@@ -277,7 +307,7 @@ class ReliabilityState:
             ),
             gap=_error(said["gap"], method=wording.gap, reason=wording.rows, **common),
             noise_floor=said["noise_floor"],
-            frequency=self._frequency(rows, said["clusters"], wording.rows, left_out),
+            frequency=self._frequency(rows, said, wording.rows, left_out),
             table=self._table(rows, said["bins"]),
             n=n,
             n_clusters=clusters,
@@ -288,21 +318,23 @@ class ReliabilityState:
     def _frequency(
         self,
         rows: list[tuple[int, int, int]],
-        clusters: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
+        said: dict[str, Any],
         reason: str,
         left_out: dict[str, int],
     ) -> Estimate:
         """The share of rows that came true."""
         n = sum(count for count, _, _ in rows)
-        if clusters is None:
+        if said["clusters"] is None:
             correct = sum(correct for _, correct, _ in rows)
             return proportion(correct, n, self._how, reason=reason, left_out=left_out)
-        right, sizes = clusters
-        answers = ValueFacts((0.0, 1.0, 0.0, float(n)), "share")
-        return ratio(right, sizes, self._how, name="targets", n=n, values=answers, score="answers", left_out=left_out)
+        right, sizes = said["clusters"]
+        return ratio(
+            right, sizes, self._how, name="targets", n=n, values=ValueFacts((0.0, 1.0, 0.0, float(n)), "share"),
+            score="answers", effective=said["effective"], of_rows=not self._tally.clustered(), left_out=left_out,
+        )  # fmt: skip
 
     def _table(
-        self, rows: list[tuple[int, int, int]], bins: list[tuple[int, float, float, float, float, float]]
+        self, rows: list[tuple[int, int, int]], bins: list[tuple[int, float, float, float, float, float, float]]
     ) -> dict[str, Array]:
         n_bins = self._n_bins
         numbers = np.arange(n_bins + 1) / n_bins
@@ -312,9 +344,11 @@ class ReliabilityState:
             "count": np.array([count for count, _, _ in rows], dtype=np.int64),
             "correct": np.array([correct for _, correct, _ in rows], dtype=np.int64),
         }
-        columns = np.full((5, n_bins), np.nan)
-        for index, *values in bins:
-            columns[:, index] = values
+        columns, weight = np.full((5, n_bins), np.nan), np.zeros(n_bins)
+        for index, *values, share in bins:
+            columns[:, index], weight[index] = values, share
+        if self._tally.weighted():
+            table["weight"] = weight
         table |= dict(zip(("mean_probability", "accuracy", "gap", "low", "high"), columns, strict=True))
         for column in table.values():
             column.setflags(write=False)
@@ -328,45 +362,47 @@ class _Wording:
     certain: bool
     filled: int
     clusters: int | None
-
-    @property
-    def has_intervals(self) -> bool:
-        """Whether there are intervals."""
-        return self.clusters is None or self.clusters > 1
+    weighted: bool
+    known: bool
+    """Whether there are intervals."""
 
     @property
     def rows(self) -> str:
+        rows = "rows with weights" if self.weighted else "rows"
         if self.clusters is None:
-            return "rows count as independent"
-        return "rows in clusters" if self.has_intervals else ONE_CLUSTER
+            return f"{rows} count as independent" if self.known else ONE_WEIGHT
+        return f"{rows} in clusters" if self.known else ONE_CLUSTER
 
     @property
     def spread(self) -> str:
-        if not self.certain or not self.has_intervals:
+        if not self.certain or not self.known:
             return self.rows
-        sure = (
-            "every probability is 0 or 1 and came true" if self.clusters is None else "all clusters show one gap a bin"
-        )
+        alone = "all rows show one gap a bin" if self.weighted else "every probability is 0 or 1 and came true"
+        sure = alone if self.clusters is None else "all clusters show one gap a bin"
         return f"{self.rows}; {sure}: limits by Wilson's limits of the bins"
 
     @property
     def shared(self) -> str:
-        if not self.has_intervals:
+        if not self.known:
             return self.rows
         bins = f"{self.filled} filled bins" if self.filled > 1 else "1 filled bin"
         return f"{self.rows}; half the error is shared by {bins}; a maximum has no standard error"
 
     @property
     def inversion(self) -> str:
-        return "inversion" if self.clusters is None else "clustered inversion"
+        return f"{self._scheme}inversion"
 
     @property
     def wilson(self) -> str:
-        return "Wilson a bin" if self.clusters is None else "clustered Wilson a bin"
+        return f"{self._scheme}Wilson a bin"
 
     @property
     def gap(self) -> str:
-        return "t" if self.clusters is None else "clustered t"
+        return f"{self._scheme}t"
+
+    @property
+    def _scheme(self) -> str:
+        return "clustered " if self.clusters is not None else "weighted " if self.weighted else ""
 
 
 def _error(limits: tuple[float, float | None, float | None, float | None], **common: Any) -> Estimate:

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from .intervals import clustered, effective_rows, wilson
 
-__all__ = ["clustered_intervals", "clustered_tally", "edges", "intervals", "tally", "top_labels"]
+__all__ = [
+    "clustered_intervals",
+    "clustered_tally",
+    "edges",
+    "intervals",
+    "tally",
+    "top_labels",
+    "weighted_intervals",
+    "weighted_tally",
+]
 
 Row = tuple[int, int, int]
 Floats = NDArray[np.float64]
@@ -253,25 +262,62 @@ def clustered_intervals(
     With M_gb = sum (p - y) of cluster g in bin b, the gaps scatter by Sigma0 = G/(G - 1) sum_g M_gb M_gc / (n_b n_c)
     for a calibrated model, by Sigma1, of M_gb - gap_b n_gb, for another; t has G - 1 degrees of freedom.
     """
-    groups, tail = len(tallies), (1 - confidence_level) / 2
-    sums = [added(column) for column in zip(*tallies.values(), strict=True)]
-    kept = [b for b, row in enumerate(sums) if row[0]]
-    n, _, mean, gap, _, weight = columns([sums[b] for b in kept])
-    each = [[rows[b] for b in kept] for rows in tallies.values()]
-    sizes = np.array([[row[0] for row in rows] for rows in each], float)
-    right = np.array([[row[1] for row in rows] for rows in each], float)
-    excess = np.array([[float(row[2] - (row[1] << 64)) / 2**64 for row in rows] for rows in each])
+    return _in_clusters({(c, 1.0): rows for c, rows in tallies.items()}, t, confidence_level, weighted=False)
+
+
+def weighted_tally(
+    probs: NDArray[Any], targets: NDArray[Any], weights: Floats, clusters: NDArray[Any], n_bins: int
+) -> dict[tuple[Any, float], list[Row]]:
+    """A :func:`tally` of the rows of each cluster that have one weight."""
+    pairs = sorted(set(zip(clusters.tolist(), weights.tolist(), strict=True)))
+    mine = ((c, w, (clusters == c) & (weights == w)) for c, w in pairs)
+    return {(c, w): tally(probs[rows], targets[rows], n_bins) for c, w, rows in mine}
+
+
+def weighted_sums(tallies: dict[tuple[Any, float], list[Row]]) -> Floats:
+    """Of each cluster in each bin: weights, weights of the rows that came true, weighted sums of p and of p - y."""
+    place = {c: g for g, c in enumerate(dict.fromkeys(c for c, _ in tallies))}
+    sums = np.zeros((4, len(place), len(next(iter(tallies.values())))))
+    for (cluster, weight), rows in tallies.items():
+        for b, (count, correct, total) in enumerate(rows):
+            terms = count, correct, total / 2**64, float(total - (correct << 64)) / 2**64
+            sums[:, place[cluster], b] += [weight * term for term in terms]
+    return sums
+
+
+def weighted_intervals(
+    tallies: dict[tuple[Any, float], list[Row]], t: Tails, confidence_level: float = 0.95
+) -> dict[str, float | None]:
+    """As :func:`clustered_intervals` with what each row counts for: sums of weights in place of counts.
+
+    Where something shows no spread (sum n_g)**2 / sum n_g**2 stands for the number of clusters.
+    """
+    return _in_clusters(tallies, t, confidence_level, weighted=True)
+
+
+def _in_clusters(
+    tallies: dict[tuple[Any, float], list[Row]], t: Tails, confidence_level: float, *, weighted: bool
+) -> dict[str, float | None]:
+    tail = (1 - confidence_level) / 2
+    sums = weighted_sums(tallies)
+    filled = sums[0].sum(0) > 0
+    sizes, right, probability, excess = sums[:, :, filled]
+    counts = [added(column)[0] for column in zip(*tallies.values(), strict=True)]
+    rows = np.array(counts, float)[filled]
+    n, groups = sizes.sum(0), len(sizes)
+    mean, gap, weight = probability.sum(0) / n, excess.sum(0) / n, n / n.sum()
     null, noise = excess / n, (excess - gap * sizes) / n
     factor = groups / (groups - 1)
     critical = t(tail, groups - 1)
 
     def bins(tail: float) -> list[tuple[float, float]]:
         """Clustered Wilson limits of the frequency of each bin; all of [0, 1] where one cluster fills it."""
-        return [in_clusters(right[:, b], sizes[:, b], tail, t) for b in range(len(kept))]
+        known = [rows[b] if weighted else None for b in range(len(n))]
+        return [in_clusters(right[:, b], sizes[:, b], tail, t, known[b]) for b in range(len(n))]
 
     said: dict[str, float | None]
     if (np.abs(noise) <= ALIKE * sizes / n).all():  # all clusters show one gap
-        near, far = distances(mean, bins(tail / len(kept)))
+        near, far = distances(mean, bins(tail / len(n)))
         said = {"noise_floor": math.sqrt(2 / math.pi) * math.fsum(weight * np.sqrt(factor * (null * null).sum(0)))}
         for name, power in (("ece", 1), ("rmsce", 2)):
             low, high = (math.pow(math.fsum(weight * reach**power), 1 / power) for reach in (near, far))
@@ -282,12 +328,12 @@ def clustered_intervals(
         said = {
             **inverted(gap, weight, Scatter.of(factor * null.T @ null), Scatter.of(factor * noise.T @ noise), critical)
         }
-    said |= largest(gap, mean, bins(tail / (2 * len(kept))))
+    said |= largest(gap, mean, bins(tail / (2 * len(n))))
     signed, variance, df = clustered(excess.sum(1), sizes.sum(1))
     means = excess.sum(1) / sizes.sum(1)
     if (np.abs(means - means[0]) <= 2 * ALIKE).all():
         z = -NORMAL.inv_cdf(tail)
-        low, high = unspread(signed, groups, z)
+        low, high = unspread(signed, kish(sizes.sum(1)) if weighted else groups, z)
         return said | gaps(signed, low, high, (high - low) / (2 * z))
     half = t(tail, df) * math.sqrt(variance)
     return said | gaps(signed, signed - half, signed + half, math.sqrt(variance))
@@ -299,11 +345,25 @@ def distances(mean: Floats, limits: list[tuple[float, float]]) -> tuple[Floats, 
     return np.maximum(np.maximum(low - mean, mean - high), 0.0), np.maximum(mean - low, high - mean)
 
 
-def in_clusters(right: Floats, sizes: Floats, tail: float, t: Tails) -> tuple[float, float]:
-    """Wilson's limits of a share among rows in clusters: as many rows as know as much, and Student's t."""
+def kish(sizes: Floats) -> float:
+    """So many of one size say as much: ``(sum n)**2 / sum n**2``."""
+    return math.fsum(sizes) ** 2 / math.fsum(sizes * sizes)
+
+
+def in_clusters(
+    right: Floats, sizes: Floats, tail: float, t: Tails, weighted: float | None = None
+) -> tuple[float, float]:
+    """Wilson's limits of a share among rows in clusters: as many rows as know as much, and Student's t.
+
+    ``weighted``: how many rows there are, where the sizes are sums of weights, whose roundings are no spread.
+    """
     right, sizes = right[sizes > 0], sizes[sizes > 0]
     if len(sizes) < 2:
         return 0.0, 1.0
     p, variance, df = clustered(right, sizes)
-    rows = effective_rows(p, 0.0 if (right * sizes[0] == right[0] * sizes).all() else variance, sizes.sum(), len(sizes))
+    apart = np.abs(right * sizes[0] - right[0] * sizes)
+    if (apart <= (weighted or 0.0) * 2.0**-51 * sizes * sizes[0]).all():
+        variance = 0.0
+    most, clusters = (float(sizes.sum()), float(len(sizes))) if weighted is None else (weighted, kish(sizes))
+    rows = effective_rows(p, variance, most, clusters)
     return limited(p * rows, rows, t(tail, df))

@@ -136,7 +136,7 @@ def clustered(sums: Floats, sizes: Floats) -> tuple[float, float, float]:
     return m, variance, 1 / (math.fsum(f * f) + math.fsum(a) * math.fsum(a) - math.fsum(a * a))
 
 
-def effective_rows(p: float, variance: float, n: float, clusters: int) -> float:
+def effective_rows(p: float, variance: float, n: float, clusters: float) -> float:
     """Independent 0/1 rows that know as much: p (1 - p)/V, at most n; the number of clusters where V is 0."""
     return min(n, p * (1 - p) / variance) if variance > 0 else float(clusters)
 

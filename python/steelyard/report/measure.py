@@ -66,11 +66,10 @@ def _reliability(run: Run, options: Options, notes: list[str]) -> calibration.Re
     if not np.isin(known.score, (0.0, 1.0)).all():
         notes.append(f"no calibration of {run.name}: it needs scores of 0 or 1, and these are graded")
         return None
-    if known.weights is not None:
-        notes.append(f"calibration of {run.name} counts every record once; its ids do not all have equally many")
     found = calibration.reliability(
         known.confidence,
         known.score == 1.0,
+        weights=known.weights,
         clusters=_clusters(known, options),
         confidence_level=options.confidence_level,
     )
@@ -87,8 +86,13 @@ def _perplexity(run: Run, options: Options, notes: list[str]) -> Any:
     groups = _clusters(known, options)
     if groups is None:
         groups = np.arange(len(known))  # each record is a text of its own
-    nll = 0.0 - known.loglikelihood
-    found = tokens.perplexity(nll, per=known.n_tokens, clusters=groups, confidence_level=options.confidence_level)
+    nll, per = 0.0 - known.loglikelihood, known.n_tokens
+    weights = 1.0 if known.weights is None else known.weights  # the ratio of weighted sums, also within clusters
+    found = tokens.perplexity(
+        weights * nll, per=weights * per, clusters=groups, confidence_level=options.confidence_level
+    )
+    if known.weights is not None:  # what is shown beside it is the tokens read
+        found = replace(found, detail={**found.detail, "units": float(per.sum())})
     if known.tokens_known:
         return found
     return replace(found, reason=f"{found.reason}; without a column n_tokens each record counts as one token")

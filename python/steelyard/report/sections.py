@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from math import fsum
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._text import printable
@@ -358,8 +357,8 @@ def _clusters_note(estimates: Sequence[Estimate]) -> Iterator[str]:
 
 def confidence_and_accuracy(result: Reliability) -> tuple[float, float]:
     """Mean confidence and accuracy."""
-    rows = zip(result.table["count"].tolist(), result.table["mean_probability"].tolist(), strict=True)
-    return fsum(n * p for n, p in rows if n) / result.n, float(result.frequency)
+    accuracy = float(result.frequency)
+    return float(result.gap) + accuracy, accuracy
 
 
 def perplexity(report: Contents) -> Iterator[Table]:

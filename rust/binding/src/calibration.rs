@@ -9,8 +9,8 @@ use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use steelyard_kernels::calibration::{
-    self as room, Clusters, Fault, Labels, LeftOut, Limits, MAX_BINS, Options, Refused, Row, Scores, Source,
-    State, Summary, TopLabels,
+    self as room, Clusters, Fault, Labels, LeftOut, Limits, MAX_BINS, Options, Refused, Row, RowSums, Scores,
+    Source, State, Summary, TopLabels,
 };
 use steelyard_kernels::exact::bytes::BytesError;
 use steelyard_kernels::grid::{Stopped, Watch};
@@ -33,8 +33,9 @@ impl ReliabilityTally {
     }
 
     /// Adds `probs` with 0/1 `targets` (one axis), or rows of class probabilities with their classes (two); with `codes`
-    /// each row to a cluster, of which `names` (int64 array or list of str) tells the name.
-    #[pyo3(signature = (probs, targets, keep, omit_nan, progress, codes=None, names=None))]
+    /// each row to a cluster, of which `names` (int64 array or list of str) tells the name. `weights` are of the rows, or
+    /// of the codes where there are some; of the rows that `keep` leaves out, `weightless` have the weight 0.
+    #[pyo3(signature = (probs, targets, keep, omit_nan, progress, codes=None, names=None, weights=None, weightless=0))]
     #[allow(clippy::too_many_arguments)] // of a Python call
     fn updated(
         &self,
@@ -46,19 +47,22 @@ impl ReliabilityTally {
         progress: Option<&Bound<'_, PyAny>>,
         codes: Option<&Bound<'_, PyAny>>,
         names: Option<&Bound<'_, PyAny>>,
+        weights: Option<&Bound<'_, PyAny>>,
+        weightless: u64,
     ) -> PyResult<Self> {
         let labels = labels(targets)?;
         let keep = keep.map(|keep| slice::<u8>(keep, "where")).transpose()?;
         let options = Options { n_bins: self.0.tally.rows.len(), omit_nan };
         let texts = texts(names)?;
+        let weights = weights.map(|weights| slice::<f64>(weights, "weights")).transpose()?;
         let clusters = match codes {
             None => None,
             Some(codes) => {
                 let names = crate::names::names(names, texts.as_ref())?;
-                Some(Clusters { codes: slice::<i64>(codes, "clusters")?, names })
+                Some(Clusters { codes: slice::<i64>(codes, "clusters")?, names, weights })
             }
         };
-        let rows = Beside { labels, keep, clusters, options };
+        let rows = Beside { labels, keep, clusters, weights, options };
         let axes = probs.cast::<PyUntypedArray>().map_or(0, PyUntypedArrayMethods::ndim);
         let (outcome, width) = if axes == 2 {
             let table = float_rows(probs, "probs")?;
@@ -72,17 +76,17 @@ impl ReliabilityTally {
             })
         };
         let added = outcome.map_err(|fault| refusal(fault, width))?;
-        self.plus(py, &added)
+        self.plus(py, &added.with_weightless(weightless))
     }
 
     fn merged(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
         self.plus(py, &other.0)
     }
 
-    /// `(excluded by where, omitted for a NaN, counted as 1, rounded to 16 bits)`.
-    fn left_out(&self) -> Give<(u64, u64, u64, u64)> {
-        let LeftOut { excluded, nan, clamped, rounded } = self.0.tally.left_out;
-        Give((excluded, nan, clamped, rounded))
+    /// `(excluded by where, of weight 0, omitted for a NaN, counted as 1, rounded to 16 bits)`.
+    fn left_out(&self) -> Give<(u64, u64, u64, u64, u64)> {
+        let LeftOut { excluded, nan, weightless, clamped, rounded } = self.0.tally.left_out;
+        Give((excluded, weightless, nan, clamped, rounded))
     }
 
     /// `(count, correct, sum of floor(p * 2^64))` of every bin.
@@ -94,6 +98,11 @@ impl ReliabilityTally {
     /// Whether its rows have clusters.
     fn clustered(&self) -> Give<bool> {
         Give(self.0.is_clustered())
+    }
+
+    /// Whether its rows have weights.
+    fn weighted(&self) -> Give<bool> {
+        Give(self.0.is_weighted())
     }
 
     /// Errors, intervals and filled bins, or None where no row counts.
@@ -133,6 +142,9 @@ impl ReliabilityTally {
             Refused::Range => {
                 value_error("states: expected as many bins and fewer than 2**63 rows; got others")
             }
+            Refused::MixedWeights => type_error(
+                "weights: expected weights in every update of a state or in none; this state has the other kind",
+            ),
             Refused::MixedClusters => type_error(
                 "clusters: expected ids in every update of a state or in none; this state has the other kind",
             ),
@@ -163,6 +175,8 @@ struct Beside<'a> {
     labels: Labels<'a>,
     keep: Option<&'a [u8]>,
     clusters: Option<Clusters<'a>>,
+    /// Of the rows, where they have no clusters.
+    weights: Option<&'a [f64]>,
     options: Options,
 }
 
@@ -173,16 +187,19 @@ fn run<S: Source>(
     source: &S,
     beside: Beside<'_>,
 ) -> PyResult<Result<State, Fault>> {
-    let Beside { labels, keep, clusters, options } = beside;
+    let Beside { labels, keep, clusters, weights, options } = beside;
     let count = source.count();
-    let lengths = [Some(labels.len()), keep.map(<[u8]>::len), clusters.map(|clusters| clusters.codes.len())];
+    let of_clusters = clusters.map(|clusters| clusters.codes.len());
+    let of_weights = weights.map(<[f64]>::len).filter(|_| clusters.is_none());
+    let lengths = [Some(labels.len()), keep.map(<[u8]>::len), of_clusters, of_weights];
     if let Some(other) = lengths.into_iter().flatten().find(|&length| length != count) {
         return Err(value_error(format!("targets: expected {count} of them; got {other}")));
     }
     let work = |watch: Watch<'_>| -> Result<Result<State, Fault>, Stopped> {
-        match clusters {
-            Some(clusters) => room::tally_clusters(source, options, clusters, watch),
-            None => Ok(room::tally(source, options, watch)?.map(State::from)),
+        match (clusters, weights) {
+            (Some(clusters), _) => room::tally_clusters(source, options, clusters, watch),
+            (None, Some(weights)) => room::tally_weighted(source, options, weights, watch),
+            (None, None) => Ok(room::tally(source, options, watch)?.map(State::from)),
         }
     };
     call(py, progress, room::chunks(count, source.width(), options.n_bins), work)
@@ -205,6 +222,9 @@ fn refusal(fault: Fault, width: Option<usize>) -> PyErr {
             at(row, column)
         ),
         Fault::Code { row, value } => format!("clusters: code {value} out of range at {row}"),
+        Fault::Weight { at, value } => {
+            format!("weights: expected finite numbers above 0; got {value:?} at index {at}")
+        }
         Fault::Sum { row, value, tolerance, short } => format!(
             "probs: expected each row of class probabilities to sum to 1 within {tolerance}; got {value} in row {row}; \
              {}logits are never guessed: apply softmax first{}",
@@ -232,15 +252,16 @@ fn in_python<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, PyD
         (limits.value, limits.standard_error, known(limits.low), known(limits.high)).to_python(py)
     };
     let bins = summary.bins.iter();
-    let bins = bins.map(|bin| (bin.index, bin.mean_probability, bin.accuracy, bin.gap, bin.low, bin.high));
+    let bins = bins
+        .map(|bin| (bin.index, bin.mean_probability, bin.accuracy, bin.gap, bin.low, bin.high, bin.weight));
     let clusters = match &summary.clusters {
         None => None,
         Some(rows) => {
-            let column = |of: fn(&Row) -> u64| {
-                let values = memory::collected(rows.iter().map(|row| of(row) as f64)).map_err(no_memory)?;
+            let column = |of: fn(&RowSums) -> f64| {
+                let values = memory::collected(rows.iter().map(of)).map_err(no_memory)?;
                 copied(py, &values)
             };
-            Some((column(|row| row.correct)?, column(|row| row.count)?))
+            Some((column(|sums| sums.correct)?, column(|sums| sums.n)?))
         }
     };
     let said = [
@@ -251,6 +272,7 @@ fn in_python<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, PyD
         ("noise_floor", known(summary.noise_floor).to_python(py)?),
         ("certain", summary.certain.to_python(py)?),
         ("clusters", clusters.to_python(py)?),
+        ("effective", summary.effective.to_python(py)?),
         ("bins", memory::collected(bins).map_err(no_memory)?.to_python(py)?),
     ];
     give::dict(py, said)

@@ -69,11 +69,14 @@ fn reliability_seeds() -> Vec<Vec<u8>> {
         State::from(calibration::tally(&source, options, &mut |_| true).unwrap().unwrap())
     };
     let (numbers, texts) = ([-3, 8], ["a".to_string(), "doc/2".to_string()]);
-    let clustered = |n_bins, names| {
-        let clusters = Clusters { codes: &[0, 1, 1, 0, 0], names };
+    let clustered = |n_bins, names, weights| {
+        let clusters = Clusters { codes: &[0, 1, 1, 0, 0], names, weights };
         let options = Options { n_bins, omit_nan: true };
         calibration::tally_clusters(&source, options, clusters, &mut |_| true).unwrap().unwrap()
     };
+    let options = Options { n_bins: 15, omit_nan: true };
+    let alone = calibration::tally_weighted(&source, options, &[0.5, 1e300, 3.0, 1e-300, 0.0], &mut |_| true);
+    let alone = alone.unwrap().unwrap().with_weightless(1);
     // Probabilities of a row that 16 bits have rounded: they sum to 1 + 2^-8.
     let data = [0.996_093_75f32, 0.007_812_5];
     let table = Table::new(&data, 2).unwrap();
@@ -83,8 +86,11 @@ fn reliability_seeds() -> Vec<Vec<u8>> {
         plain(1),
         plain(2),
         plain(15),
-        clustered(2, Names::Numbers(&numbers)),
-        clustered(15, Names::Texts(&texts)),
+        clustered(2, Names::Numbers(&numbers), None),
+        clustered(15, Names::Texts(&texts), None),
+        clustered(2, Names::Numbers(&numbers), Some(&[1.0, 0.25][..])),
+        clustered(15, Names::Texts(&texts), Some(&[1e-300, 1e300])),
+        alone,
         State::from(rounded.unwrap().unwrap()),
     ]
     .map(|state| crate::body(&calibration::to_bytes(&state, b"{}", &mut |_| true).unwrap().unwrap()))

@@ -33,6 +33,8 @@ pub struct LeftOut {
     pub excluded: u64,
     /// Rows with a NaN, where those are omitted.
     pub nan: u64,
+    /// Rows of weight 0.
+    pub weightless: u64,
     /// Probabilities in (1, 1 + 1e-6], which counted as 1.
     pub clamped: u64,
     /// Rows of classes whose sum is off 1 by as much as rounding to 16 bits may move it.
@@ -45,6 +47,7 @@ impl LeftOut {
         Some(LeftOut {
             excluded: self.excluded.checked_add(other.excluded)?,
             nan: self.nan.checked_add(other.nan)?,
+            weightless: self.weightless.checked_add(other.weightless)?,
             clamped: self.clamped.checked_add(other.clamped)?,
             rounded: self.rounded.checked_add(other.rounded)?,
         })
@@ -83,6 +86,13 @@ pub enum Fault {
         row: usize,
         /// The code.
         value: i64,
+    },
+    /// A weight that is not finite or not above 0.
+    Weight {
+        /// Where it stands.
+        at: usize,
+        /// The weight.
+        value: f64,
     },
     /// Probabilities of a row that do not sum to 1.
     Sum {

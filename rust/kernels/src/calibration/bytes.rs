@@ -1,23 +1,29 @@
-//! The bytes of a state, in one of two layouts.
+//! The bytes of a state, in one of three layouts.
 //!
 //! 1. Rows without clusters: a row a bin (`u64 count, u64 correct, i128 sum`), then what was left out (`u64 excluded, u64
 //!    nan, u64 clamped`).
 //! 2. Rows with clusters, or of rounded probabilities: `u64 bins, excluded, nan, clamped, rounded`, then a row a cluster:
 //!    `id, u64 k`, and k times `u64 bin, u64 count, u64 correct, i128 sum`, filled bins alone. An id is `#` and eight
 //!    bytes, or `"` and its text; empty for the one row of a state without clusters.
+//! 3. Rows with weights: `u64 bins, excluded, nan, clamped, rounded, weightless`, then a row a cluster as in layout 2, an
+//!    `f64 weight` before each bin. In a state without clusters the one row, of the empty id, has its k rows one by one.
 
+use super::alone::Alone;
 use super::bins::MAX_BINS;
 use super::block::LeftOut;
 use super::cells::{Cell, MAX_CLUSTERED_BINS, State};
 use super::tally::{Row, Tally};
-use crate::clusters::Id;
+use super::weights::Weight;
+use crate::clusters::{Id, Shards};
 use crate::exact::Fixed;
 use crate::exact::bytes::{BytesError, Kind, Reader, Writer};
 use crate::grid::{Pace, Stopped, Watch};
 use crate::memory;
+use crate::sorting::sorted;
 
 const PLAIN: u8 = 1;
 const CLUSTERS: u8 = 2;
+const WEIGHTS: u8 = 3;
 const ROW: usize = 32;
 /// The least that a cluster takes: the length of an empty id, one bin.
 const CLUSTER: usize = 2 + 8 + 8 + ROW;
@@ -26,9 +32,9 @@ const CLUSTER: usize = 2 + 8 + 8 + ROW;
 /// name longer than [`crate::clusters::LONGEST_TEXT`].
 pub fn to_bytes(state: &State, config: &[u8], watch: Watch<'_>) -> Result<Option<Vec<u8>>, Stopped> {
     let mut pace = Pace::new(watch);
-    let LeftOut { excluded, nan, clamped, rounded } = state.tally.left_out;
-    let rows = &state.tally.rows;
-    if !state.is_clustered() && rounded == 0 {
+    let LeftOut { excluded, nan, weightless, clamped, rounded } = state.tally.left_out;
+    let (rows, weighted) = (&state.tally.rows, state.is_weighted());
+    if !state.is_clustered() && !weighted && rounded == 0 {
         let mut writer = Writer::new(Kind::Reliability, PLAIN, config, rows.len() as u32);
         for row in rows {
             write_row(&mut writer, row);
@@ -42,37 +48,74 @@ pub fn to_bytes(state: &State, config: &[u8], watch: Watch<'_>) -> Result<Option
     if state.is_clustered() {
         state.each_cluster(&mut pace, |bins| Ok(memory::push(&mut groups, bins.len())?))?;
     }
-    let of_none = !state.is_clustered();
+    let of_none = if weighted { !state.alone.is_empty() } else { !state.is_clustered() };
     let Ok(clusters) = u32::try_from(groups.len() + usize::from(of_none)) else { return Ok(None) };
-    let mut writer = Writer::new(Kind::Reliability, CLUSTERS, config, clusters);
+    let layout = if weighted { WEIGHTS } else { CLUSTERS };
+    let mut writer = Writer::new(Kind::Reliability, layout, config, clusters);
     for count in [rows.len() as u64, excluded, nan, clamped, rounded] {
         writer.u64(count);
     }
+    if weighted {
+        writer.u64(weightless);
+    }
     if of_none {
         let filled = || rows.iter().enumerate().filter(|(_, row)| row.count > 0);
-        let fits = writer.id(&[]);
-        writer.u64(filled().count() as u64);
-        for (bin, row) in filled() {
-            writer.u64(bin as u64);
-            write_row(&mut writer, row);
+        if !writer.id(&[]) {
+            return Ok(None);
         }
-        return if fits { writer.finish_at(&mut pace).map(Some) } else { Ok(None) };
+        writer.u64(if weighted { state.alone.len() } else { filled().count() } as u64);
+        if weighted {
+            let alone = memory::gathered(state.alone.iter().copied())?;
+            for row in sorted(alone, Ord::cmp, &mut pace)? {
+                write_weight(&mut writer, row.weight);
+                writer.u64(u64::from(row.bin));
+                write_row(&mut writer, &row.row());
+                pace.step()?;
+            }
+        } else {
+            for (bin, row) in filled() {
+                writer.u64(bin as u64);
+                write_row(&mut writer, row);
+            }
+        }
+        return writer.finish_at(&mut pace).map(Some);
     }
-    let mut cells = state.cells.iter();
-    for bins in groups {
-        for (k, Cell { key: (id, bin), row }) in cells.by_ref().take(bins).enumerate() {
+    let fits = if weighted {
+        write_clusters(&mut writer, &state.weighted, &groups, write_weight, &mut pace)?
+    } else {
+        write_clusters(&mut writer, &state.cells, &groups, |_, ()| (), &mut pace)?
+    };
+    if fits { writer.finish_at(&mut pace).map(Some) } else { Ok(None) }
+}
+
+/// Cells cluster by cluster, `groups` of them each; false where a name is too long.
+fn write_clusters<W: Ord + Copy>(
+    writer: &mut Writer,
+    cells: &Shards<Cell<W>>,
+    groups: &[usize],
+    write_weight: impl Fn(&mut Writer, W),
+    pace: &mut Pace<'_>,
+) -> Result<bool, Stopped> {
+    let mut cells = cells.iter();
+    for &bins in groups {
+        for (k, Cell { key: (id, weight, bin), row }) in cells.by_ref().take(bins).enumerate() {
             if k == 0 {
-                if !id.write(&mut writer) {
-                    return Ok(None);
+                if !id.write(writer) {
+                    return Ok(false);
                 }
                 writer.u64(bins as u64);
             }
+            write_weight(writer, *weight);
             writer.u64(u64::from(*bin));
-            write_row(&mut writer, row);
+            write_row(writer, row);
             pace.step()?;
         }
     }
-    writer.finish_at(&mut pace).map(Some)
+    Ok(true)
+}
+
+fn write_weight(writer: &mut Writer, weight: Weight) {
+    writer.u64(weight.value().to_bits());
 }
 
 fn write_row(writer: &mut Writer, row: &Row) {
@@ -84,10 +127,10 @@ fn write_row(writer: &mut Writer, row: &Row) {
 /// The state and the configuration in `bytes`.
 pub fn from_bytes(bytes: &[u8], watch: Watch<'_>) -> Result<(State, Vec<u8>), BytesError> {
     let mut pace = Pace::new(watch);
-    let mut reader = Reader::open_at(bytes, Kind::Reliability, CLUSTERS, &mut pace)?;
+    let mut reader = Reader::open_at(bytes, Kind::Reliability, WEIGHTS, &mut pace)?;
     let config = memory::copied(reader.config())?;
     let state = match reader.layout() {
-        CLUSTERS => clusters(&mut reader, &mut pace)?,
+        layout @ (CLUSTERS | WEIGHTS) => clusters(&mut reader, layout == WEIGHTS, &mut pace)?,
         PLAIN => State::from(plain(&mut reader)?),
         _ => return Err(BytesError::Malformed),
     };
@@ -114,41 +157,51 @@ fn plain(reader: &mut Reader<'_>) -> Result<Tally, BytesError> {
         rows.push(row(reader)?);
     }
     let (excluded, nan, clamped) = (reader.u64()?, reader.u64()?, reader.u64()?);
-    Ok(Tally { rows, left_out: LeftOut { excluded, nan, clamped, rounded: 0 } })
+    Ok(Tally { rows, left_out: LeftOut { excluded, nan, clamped, ..LeftOut::default() } })
 }
 
-fn clusters(reader: &mut Reader<'_>, pace: &mut Pace<'_>) -> Result<State, BytesError> {
+fn clusters(reader: &mut Reader<'_>, weighted: bool, pace: &mut Pace<'_>) -> Result<State, BytesError> {
     let groups = reader.rows();
     let n_bins = reader.u64()?;
-    let left_out = LeftOut {
-        excluded: reader.u64()?,
-        nan: reader.u64()?,
-        clamped: reader.u64()?,
-        rounded: reader.u64()?,
-    };
-    if !reader.holds(CLUSTER) || groups == 0 || n_bins == 0 || n_bins > MAX_BINS as u64 {
+    let (excluded, nan, clamped, rounded) = (reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?);
+    let weightless = if weighted { reader.u64()? } else { 0 };
+    let left_out = LeftOut { excluded, nan, weightless, clamped, rounded };
+    // Without a row that counts there is a state with weights where some are 0, and it has no cluster.
+    let none = groups == 0 && weightless == 0;
+    if !reader.holds(CLUSTER) || none || n_bins == 0 || n_bins > MAX_BINS as u64 {
         return Err(BytesError::Malformed);
     }
     let mut state = State::new(n_bins as usize)?;
     state.tally.left_out = left_out;
+    if weighted && n_bins > MAX_CLUSTERED_BINS as u64 {
+        return Err(BytesError::Impossible);
+    }
     let mut before = None;
     for _ in 0..groups {
         let id = reader.id()?;
         if id.is_empty() {
-            // Rows without clusters: all of them, of rounded probabilities.
-            if groups != 1 || left_out.rounded == 0 {
+            // Rows without clusters: all of them, with weights or of rounded probabilities.
+            if groups != 1 || (!weighted && rounded == 0) {
                 return Err(BytesError::Impossible);
             }
-            bins(reader, n_bins, &mut state.tally, |_, _| Ok(()))?;
+            if weighted {
+                alone(reader, n_bins, &mut state, pace)?;
+            } else {
+                bins(reader, n_bins, false, &mut state.tally, |_, _, _| Ok(()))?;
+            }
             continue;
         }
         let id = Id::from_bytes(id)?;
         if n_bins > MAX_CLUSTERED_BINS as u64 || before.as_ref().is_some_and(|before| *before >= id) {
             return Err(BytesError::Impossible);
         }
-        let State { tally, cells } = &mut state;
-        bins(reader, n_bins, tally, |bin, row| {
-            cells.push(Cell { key: (id.clone(), bin), row })?;
+        let State { tally, cells, weighted: of_weights, .. } = &mut state;
+        bins(reader, n_bins, weighted, tally, |weight, bin, row| {
+            if weighted {
+                of_weights.push(Cell { key: (id.clone(), weight, bin), row })?;
+            } else {
+                cells.push(Cell { key: (id.clone(), (), bin), row })?;
+            }
             Ok(pace.step()?)
         })?;
         before = Some(id);
@@ -156,26 +209,57 @@ fn clusters(reader: &mut Reader<'_>, pace: &mut Pace<'_>) -> Result<State, Bytes
     Ok(state)
 }
 
-/// The filled bins of a cluster, which ascend, added to the tally of all.
+/// The filled bins of a cluster, which ascend within each weight, as the weights do; added to the tally of all.
 fn bins(
     reader: &mut Reader<'_>,
     n_bins: u64,
+    weighted: bool,
     tally: &mut Tally,
-    mut take: impl FnMut(u32, Row) -> Result<(), BytesError>,
+    mut take: impl FnMut(Weight, u32, Row) -> Result<(), BytesError>,
 ) -> Result<(), BytesError> {
     let k = reader.u64()?;
-    let mut least = 0;
+    let mut before = None;
     for _ in 0..k {
+        let weight = if weighted { read_weight(reader)? } else { Weight::NONE };
         let (bin, row) = (reader.u64()?, row(reader)?);
-        if bin < least || bin >= n_bins || row.count == 0 {
+        if before.is_some_and(|before| before >= (weight, bin)) || bin >= n_bins || row.count == 0 {
             return Err(BytesError::Impossible);
         }
         let all = &mut tally.rows[bin as usize];
         *all = all.plus(&row).ok_or(BytesError::Impossible)?;
-        take(bin as u32, row)?;
-        least = bin + 1;
+        take(weight, bin as u32, row)?;
+        before = Some((weight, bin));
     }
     if k > 0 { Ok(()) } else { Err(BytesError::Impossible) }
+}
+
+/// The rows that have no cluster, in order.
+fn alone(
+    reader: &mut Reader<'_>,
+    n_bins: u64,
+    state: &mut State,
+    pace: &mut Pace<'_>,
+) -> Result<(), BytesError> {
+    let k = reader.u64()?;
+    let mut before = None;
+    for _ in 0..k {
+        let (weight, bin, Row { count, correct, sum }) = (read_weight(reader)?, reader.u64()?, row(reader)?);
+        if count != 1 || bin >= n_bins {
+            return Err(BytesError::Impossible);
+        }
+        let one = Alone { weight, bin: bin as u32, correct: correct > 0, sum };
+        if before.is_some_and(|before| before > one) {
+            return Err(BytesError::Impossible);
+        }
+        state.add_alone(one)?;
+        before = Some(one);
+        pace.step()?;
+    }
+    if k > 0 { Ok(()) } else { Err(BytesError::Impossible) }
+}
+
+fn read_weight(reader: &mut Reader<'_>) -> Result<Weight, BytesError> {
+    Weight::new(f64::from_bits(reader.u64()?)).ok_or(BytesError::Impossible)
 }
 
 #[cfg(test)]
@@ -188,7 +272,7 @@ mod tests {
 
     fn tally() -> Tally {
         let rows = vec![Row { count: 3, correct: 2, sum: 3 << 63 }, Row::default()];
-        Tally { rows, left_out: LeftOut { excluded: 1, nan: 2, clamped: 3, rounded: 0 } }
+        Tally { rows, left_out: LeftOut { excluded: 1, nan: 2, clamped: 3, ..LeftOut::default() } }
     }
 
     fn written(state: &State) -> Vec<u8> {

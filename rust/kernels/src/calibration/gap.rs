@@ -2,20 +2,13 @@
 
 use super::interval::{Gap, Limits};
 use super::scatter::{ALIKE, Scatter};
-use super::tally::{Row, Tally};
+use super::weights::Totals;
 use crate::grid::{Pace, Stopped};
 use crate::intervals::cluster::{self, Clustered, SumFacts};
 use crate::intervals::mean::MeanInterval;
 use crate::intervals::spread::{self, Range};
 use crate::intervals::{Confidence, Interval};
 use crate::memory;
-
-/// The gap of all rows.
-fn value(tally: &Tally) -> (f64, f64) {
-    let all = tally.rows.iter().fold(Row::default(), |sum, row| sum.plus(row).unwrap_or(sum));
-    let n = all.count as f64;
-    (all.excess() / n, n)
-}
 
 /// The limits inside [-1, 1], an open side at its end.
 fn limits(confidence: Confidence, value: f64, standard_error: f64, low: f64, high: f64) -> Limits {
@@ -34,8 +27,9 @@ fn unspread(confidence: Confidence, value: f64, n: f64) -> Limits {
 
 /// Of independent rows, which scatter within their bins and between them: `V = sum w_b^2 s_b^2 + sum w_b (gap_b - gap)^2/n`,
 /// times `n/(n - 1)`, and Student's t with n - 1 degrees of freedom.
-pub(super) fn of_rows(tally: &Tally, gaps: &[Gap], confidence: Confidence) -> Limits {
-    let (value, n) = value(tally);
+pub(super) fn of_rows(totals: &Totals, gaps: &[Gap], confidence: Confidence) -> Limits {
+    let n = totals.all.n;
+    let value = totals.all.excess / n;
     let within: f64 = gaps.iter().map(|gap| (gap.weight * gap.scatter) * (gap.weight * gap.scatter)).sum();
     let between: f64 =
         gaps.iter().map(|gap| gap.weight * ((gap.signed - value) * (gap.signed - value))).sum();
@@ -50,19 +44,20 @@ pub(super) fn of_rows(tally: &Tally, gaps: &[Gap], confidence: Confidence) -> Li
 
 /// Of rows in clusters: the ratio of the clusters' sums, with CR2's variance and degrees of freedom.
 pub(super) fn of_clusters(
-    tally: &Tally,
+    totals: &Totals,
     scatter: &Scatter,
     confidence: Confidence,
     pace: &mut Pace<'_>,
 ) -> Result<Limits, Stopped> {
-    let (value, _) = value(tally);
+    let value = totals.all.excess / totals.all.n;
     let clusters = &scatter.totals;
     if clusters.len() < 2 {
         return Ok(Limits::unknown(value));
     }
-    let sums = memory::collected(clusters.iter().map(Row::excess))?;
-    let sizes = memory::collected(clusters.iter().map(|row| row.count as f64))?;
-    let facts = SumFacts { noise: 2.0 * ALIKE, range: Range::Difference, weighted: None };
+    let sums = memory::collected(clusters.iter().map(|sums| sums.excess))?;
+    let sizes = memory::collected(clusters.iter().map(|sums| sums.n))?;
+    let weighted = totals.effective.map(|_| totals.rows as f64);
+    let facts = SumFacts { noise: 2.0 * ALIKE, range: Range::Difference, weighted };
     let mut watch = |_| pace.stride(0).is_ok(); // asks for the clock alone: the ratio counts its own steps
     let Clustered { standard_error, interval: Interval { low, high }, .. } =
         cluster::ratio(&sums, &sizes, 0.0, facts, confidence, &mut watch)?;

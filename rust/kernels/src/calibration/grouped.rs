@@ -1,10 +1,12 @@
 //! Rows of clusters: placed into their bins as the unclustered tally does, brought together by cluster, and added up.
 
+use super::alone::Alone;
 use super::bins::{Probability, edges};
 use super::block::{BLOCK, Block, Fault, LeftOut};
 use super::cells::{Cell, State};
 use super::sources::Source;
 use super::tally::{Options, Row, chunk_rows, find_bins, fixed};
+use super::weights::Weight;
 use crate::clusters::Names;
 use crate::grid::{self, CHUNK, Pace, Stopped, Watch};
 use crate::memory::{self, NoMemory};
@@ -18,16 +20,41 @@ type Work<S> = <<S as Source>::Item as Probability>::Work;
 pub struct Clusters<'a> {
     /// A code for each row, looked at where the row counts.
     pub codes: &'a [i64],
-    /// The name of each code.
+    /// The name of each code. Rows of one cluster that differ in weight have codes of one name.
     pub names: Names<'a>,
+    /// What a row of each code counts for, where rows have weights.
+    pub weights: Option<&'a [f64]>,
+}
+
+impl Clusters<'_> {
+    /// What a row of that code counts for, where rows have weights.
+    fn weight(&self, code: usize) -> Result<Option<Weight>, Fault> {
+        let Some(weights) = self.weights else { return Ok(None) };
+        let value = weights.get(code).copied().unwrap_or(f64::NAN);
+        Weight::new(value).map(Some).ok_or(Fault::Weight { at: code, value })
+    }
 }
 
 /// A row on its way to its cluster.
 #[derive(Clone, Copy)]
-struct Item<W> {
+pub(super) struct Item<W> {
     probability: W,
     /// `bin << 2 | flags`.
     mark: u32,
+}
+
+impl<W: super::bins::Work> Item<W> {
+    /// Whether the row counts.
+    pub(super) fn counts(&self) -> bool {
+        self.mark & 1 == 1
+    }
+
+    /// The row by itself, without a weight yet.
+    pub(super) fn alone(&self) -> Alone {
+        let (high, low) = fixed(self.probability.wide());
+        let sum = (i128::from(high) << 16) + i128::from(low);
+        Alone { weight: Weight::NONE, bin: self.mark >> 2, correct: self.mark & 2 != 0, sum }
+    }
 }
 
 /// Places a chunk of rows into their bins.
@@ -90,14 +117,21 @@ pub fn tally_clusters<S: Source>(
     let (mut pace, mut named) = (Pace::new(&mut done), None);
     for part in parts {
         for Part { code, bin, row } in part? {
-            if named.as_ref().is_none_or(|(of, _)| *of != code) {
+            if named.as_ref().is_none_or(|(of, _, _)| *of != code) {
                 // Every code of a row that counts has a name: `starts` has seen to it.
                 let Some(id) = clusters.names.id(code) else { continue };
-                named = Some((code, id));
+                let weight = match clusters.weight(code) {
+                    Ok(weight) => weight,
+                    Err(fault) => return Ok(Err(fault)),
+                };
+                named = Some((code, id, weight));
             }
-            if let Some((_, id)) = &named {
+            if let Some((_, id, weight)) = &named {
                 // Fewer than 2^63 rows fit in memory: no sum is refused.
-                state.cells.add(&Cell { key: (id.clone(), bin), row })?;
+                match *weight {
+                    None => state.cells.add(&Cell { key: (id.clone(), (), bin), row })?,
+                    Some(weight) => state.weighted.add(&Cell { key: (id.clone(), weight, bin), row })?,
+                };
                 let all = &mut state.tally.rows[bin as usize];
                 *all = all.plus(&row).unwrap_or(*all);
             }
@@ -120,7 +154,7 @@ fn filled<T: Copy>(n: usize, value: T, pace: &mut Pace<'_>) -> Result<Vec<T>, St
 type Placed<S> = (Vec<Item<Work<S>>>, LeftOut);
 
 /// Every row with its bin.
-fn place<S: Source>(
+pub(super) fn place<S: Source>(
     source: &S,
     options: Options,
     watch: Watch<'_>,

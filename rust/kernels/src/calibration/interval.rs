@@ -13,7 +13,7 @@ use super::cells::State;
 use super::folded::{MEAN_FOLDED, Power, covariance};
 use super::gap;
 use super::scatter::Scatter;
-use super::tally::{Row, Tally, units};
+use super::weights::{BinSums, RowSums, Totals};
 use crate::grid::{Pace, Stopped, Watch};
 use crate::intervals::proportion::wilson;
 use crate::intervals::{Confidence, Interval};
@@ -59,6 +59,8 @@ pub struct Bin {
     pub low: f64,
     /// The upper one.
     pub high: f64,
+    /// Its share of all rows, or of their weights.
+    pub weight: f64,
 }
 
 /// What a state says.
@@ -77,8 +79,11 @@ pub struct Summary {
     /// Nothing scatters: every probability is 0 or 1 and came true, or all clusters show one gap. The limits are
     /// those of the bins' frequencies.
     pub certain: bool,
-    /// Rows of each cluster, where they have some, in an order that does not depend on their names.
-    pub clusters: Option<Vec<Row>>,
+    /// Sums of each cluster, where rows have clusters or weights (without clusters each row is one), in an order that does
+    /// not depend on their names.
+    pub clusters: Option<Vec<RowSums>>,
+    /// Of rows with weights, as many rows of one weight as say as much: `(sum w)^2 / sum w^2`.
+    pub effective: Option<f64>,
     /// The filled bins.
     pub bins: Vec<Bin>,
 }
@@ -114,11 +119,11 @@ pub(super) struct Gap {
 }
 
 impl Gap {
-    fn new(row: &Row, total: u64) -> Self {
-        let (n, correct) = (row.count as f64, row.correct as f64);
-        let mean = units(row.sum) / n;
+    fn new(bin: &BinSums, total: f64) -> Self {
+        let RowSums { n, correct, excess } = bin.sums;
+        let mean = bin.probability / n;
         // The difference is formed exactly: a calibrated bin has a gap of 0, not of a rounding.
-        let signed = row.excess() / n;
+        let signed = excess / n;
         let deviation = |p: f64| {
             let variance = p * (1.0 - p) / n;
             if variance > 0.0 { variance.sqrt() } else { 0.0 }
@@ -129,7 +134,7 @@ impl Gap {
             n,
             correct,
             mean_probability: mean,
-            weight: n / total as f64,
+            weight: n / total,
             signed,
             null,
             scatter: deviation((correct + mean) / (n + 1.0)),
@@ -289,39 +294,39 @@ pub fn summarise(
 }
 
 fn summary(state: &State, confidence: Confidence, pace: &mut Pace<'_>) -> Result<Option<Summary>, Stopped> {
-    let tally = &state.tally;
-    let total = tally.count();
-    if total == 0 {
+    if state.tally.count() == 0 {
         return Ok(None);
     }
-    let mut scatter = if state.is_clustered() { Some(Scatter::of(state, pace)?) } else { None };
-    let gaps = gaps(tally, total, scatter.as_ref())?;
+    let totals = Totals::of(state, pace)?;
+    let in_clusters = state.is_clustered() || state.is_weighted();
+    let mut scatter = if in_clusters { Some(Scatter::of(state, &totals, pace)?) } else { None };
+    let gaps = gaps(&totals, scatter.as_ref())?;
     let critical = scatter.as_ref().map_or_else(|| confidence.z(), |scatter| confidence.t(scatter.df()));
     let model = Model { gaps, scatter: scatter.as_ref(), confidence, critical };
-    let mut said = if scatter.as_ref().is_some_and(|scatter| scatter.clusters < 2) {
+    let mut said = if scatter.as_ref().is_some_and(|scatter| !scatter.is_known()) {
         unknown(&model)
     } else {
         known(&model, pace)?
     };
     said.gap = match &scatter {
-        Some(scatter) => gap::of_clusters(tally, scatter, confidence, pace)?,
-        None => gap::of_rows(tally, &model.gaps, confidence),
+        Some(scatter) => gap::of_clusters(&totals, scatter, confidence, pace)?,
+        None => gap::of_rows(&totals, &model.gaps, confidence),
     };
     let both = confidence.two_sided().tail();
     let frequencies = model.frequencies(both, pace)?;
-    let filled = tally.rows.iter().enumerate().filter(|(_, row)| row.count > 0);
-    let bin = |((gap, &Interval { low, high }), (index, _)): ((&Gap, &Interval), (usize, &Row))| {
-        let accuracy = gap.correct / gap.n;
-        Bin { index, mean_probability: gap.mean_probability, accuracy, gap: gap.signed, low, high }
+    let bin = |((gap, &Interval { low, high }), BinSums { index, .. }): ((&Gap, &Interval), &BinSums)| {
+        let Gap { mean_probability, signed, weight, .. } = *gap;
+        Bin { index: *index, mean_probability, accuracy: gap.correct / gap.n, gap: signed, low, high, weight }
     };
-    said.bins = memory::gathered(model.gaps.iter().zip(&frequencies).zip(filled).map(bin))?;
+    said.bins = memory::gathered(model.gaps.iter().zip(&frequencies).zip(&totals.bins).map(bin))?;
+    said.effective = totals.effective;
     said.clusters = scatter.as_mut().map(|scatter| std::mem::take(&mut scatter.totals));
     Ok(Some(said))
 }
 
 /// The filled bins.
-fn gaps(tally: &Tally, total: u64, scatter: Option<&Scatter>) -> Result<Vec<Gap>, Stopped> {
-    let filled = tally.rows.iter().filter(|row| row.count > 0).map(|row| Gap::new(row, total));
+fn gaps(totals: &Totals, scatter: Option<&Scatter>) -> Result<Vec<Gap>, Stopped> {
+    let filled = totals.bins.iter().map(|bin| Gap::new(bin, totals.all.n));
     Ok(match scatter {
         None => memory::gathered(filled)?,
         Some(Scatter { null, noise, .. }) => {
@@ -347,7 +352,17 @@ fn known(model: &Model<'_>, pace: &mut Pace<'_>) -> Result<Summary, Stopped> {
         (model.limits(Power::One, noise_floor, pace)?, model.limits(Power::Two, 0.0, pace)?)
     };
     let (mce, gap) = (model.largest(pace)?, Limits::unknown(0.0));
-    Ok(Summary { ece, rmsce, mce, gap, noise_floor, certain, clusters: None, bins: Vec::new() })
+    Ok(Summary {
+        ece,
+        rmsce,
+        mce,
+        gap,
+        noise_floor,
+        certain,
+        clusters: None,
+        effective: None,
+        bins: Vec::new(),
+    })
 }
 
 /// Errors alone: the scatter of one cluster is not known.
@@ -362,12 +377,14 @@ fn unknown(model: &Model<'_>) -> Summary {
         noise_floor: f64::NAN,
         certain: false,
         clusters: None,
+        effective: None,
         bins: Vec::new(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Row, Tally};
     use super::*;
     use crate::exact::Fixed;
     use crate::intervals::Alternative;

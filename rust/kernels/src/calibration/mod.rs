@@ -10,8 +10,10 @@
 //!   lies on the same side in every type; bin `k` is `(e_k, e_{k+1}]`, the first one closed at 0;
 //! - a probability `p` adds `floor(p * 2^64)`, whatever path it takes;
 //! - of rows in clusters the same is kept for each cluster and bin that occurs, under the cluster's name;
+//! - of rows with weights the same is kept for each weight that occurs; rows of weight 0 are counted and left out;
 //! - values in `(1, 1 + 1e-6]`, which a float32 softmax produces, count as 1 and are counted.
 
+mod alone;
 mod bins;
 mod block;
 mod bytes;
@@ -24,7 +26,9 @@ mod labels;
 mod scatter;
 mod sources;
 mod tally;
+mod weights;
 
+pub use alone::tally_weighted;
 pub use bins::{MAX_BINS, Probability, bin_by_edges, edges};
 pub use block::{Fault, LeftOut};
 pub use bytes::{from_bytes, to_bytes};
@@ -34,3 +38,4 @@ pub use interval::{Bin, Limits, Summary, summarise};
 pub use labels::Labels;
 pub use sources::{Scores, Source, TopLabels};
 pub use tally::{Options, Row, Tally, chunks, tally};
+pub use weights::RowSums;

@@ -2,9 +2,11 @@
 
 use super::cells::State;
 use super::tally::Row;
+use super::weights::{BinSums, RowSums, Totals};
 use crate::exact::Fixed;
 use crate::grid::{Pace, Stopped};
 use crate::intervals::cluster::{self, SumFacts};
+use crate::intervals::spread::Range;
 use crate::intervals::{Alternative, Confidence, Interval};
 use crate::memory;
 use crate::sorting::sorted;
@@ -32,16 +34,20 @@ pub(super) struct Scatter {
     pub noise: Covariance,
     /// Every cluster shows the gap of its bins: there is no scatter.
     pub alike: bool,
-    /// Rows of the clusters over all bins, in an order that does not depend on their names.
-    pub totals: Vec<Row>,
+    /// One cluster has all the weight, but for what rounding takes; said of rows with weights alone.
+    pub lone: bool,
+    /// Sums of the clusters over all bins, in an order that does not depend on their names.
+    pub totals: Vec<RowSums>,
     /// Of each bin, rows and right ones of the clusters in it, in order.
-    parts: Vec<Vec<(u64, u64)>>,
+    parts: Vec<Vec<[f64; 2]>>,
+    /// What is known of the rows of each bin.
+    facts: Vec<SumFacts>,
 }
 
 /// Exact sums of products, a triangle with its diagonal.
-struct Sums(Vec<Fixed>);
+struct Products(Vec<Fixed>);
 
-impl Sums {
+impl Products {
     fn add(&mut self, at: usize, product: f64) {
         // |M_gb| <= n_gb, and the rest is at most twice that: products sum to 4 at most, which is 2^60 as they are scaled.
         let fits = self.0[at].add(product);
@@ -71,32 +77,46 @@ fn at(b: usize, c: usize) -> usize {
 }
 
 impl Scatter {
-    /// The scatter of the filled bins of a state with clusters.
-    pub(super) fn of(state: &State, pace: &mut Pace<'_>) -> Result<Scatter, Stopped> {
-        let of_bin = |row: &Row| (row.count as f64, row.excess() / row.count as f64);
+    /// The scatter of the filled bins of a state with clusters or weights.
+    pub(super) fn of(state: &State, of_bins: &Totals, pace: &mut Pace<'_>) -> Result<Scatter, Stopped> {
+        let bins = of_bins.bins.as_slice();
         let mut place = memory::filled(state.tally.rows.len(), 0)?;
-        let mut bins = Vec::new();
-        for (index, row) in state.tally.rows.iter().enumerate().filter(|(_, row)| row.count > 0) {
-            place[index] = bins.len();
-            memory::push(&mut bins, of_bin(row))?;
-        }
-        let pairs = at(bins.len(), 0);
-        let (mut null, mut noise) =
-            (Sums(memory::filled(pairs, Fixed::new())?), Sums(memory::filled(pairs, Fixed::new())?));
-        let mut alike = true;
+        bins.iter().enumerate().for_each(|(b, bin)| place[bin.index] = b);
+        let zeros = || memory::filled(at(bins.len(), 0), Fixed::new()).map(Products);
+        let (mut null, mut noise) = (zeros()?, zeros()?);
+        let weighted = of_bins.effective.is_some();
+        let (mut alike, mut lone) = (true, false);
         let (mut totals, mut parts) = (Vec::new(), memory::collected(bins.iter().map(|_| Vec::new()))?);
-        let mut terms = memory::with_capacity(bins.len())?;
+        // What the cluster has in each bin, and where that is anything.
+        let mut mine = memory::filled(bins.len(), RowSums::default())?;
+        let (mut touched, mut terms) =
+            (memory::with_capacity(bins.len())?, memory::with_capacity(bins.len())?);
         state.each_cluster(pace, |rows| {
-            let mut total = Row::default();
+            let mut total = RowSums::default();
+            for same in rows.chunk_by(|a, b| a.0 == b.0) {
+                let weight = of_bins.scaled(same[0].0);
+                let mut together = Row::default();
+                for (_, index, row) in same {
+                    let b = place[*index];
+                    if mine[b].n == 0.0 {
+                        touched.push(b); // at most once a bin: there is room
+                    }
+                    mine[b].add(RowSums::of(row, weight));
+                    together = together.plus(row).unwrap_or(together);
+                }
+                total.add(RowSums::of(&together, weight));
+            }
+            if !touched.is_sorted() {
+                touched.sort_unstable(); // several weights, one after another
+            }
             terms.clear();
-            for &(index, row) in rows {
-                let (b, (n, excess)) = (place[index], (row.count as f64, row.excess()));
-                let (of, gap) = bins[b];
+            for b in touched.drain(..) {
+                let RowSums { n, correct, excess } = std::mem::take(&mut mine[b]);
+                let (of, gap) = (bins[b].sums.n, bins[b].sums.excess / bins[b].sums.n);
                 let rest = excess - gap * n;
                 alike &= rest.abs() <= ALIKE * n;
                 terms.push((b, SCALE * (excess / of), SCALE * (rest / of)));
-                memory::push(&mut parts[b], (row.count, row.correct))?;
-                total = total.plus(&row).unwrap_or(total);
+                memory::push(&mut parts[b], [n, correct])?;
             }
             for (i, &(b, x, rest)) in terms.iter().enumerate() {
                 for &(c, y, other) in &terms[..=i] {
@@ -104,22 +124,33 @@ impl Scatter {
                     noise.add(at(b, c), rest * other);
                 }
             }
+            lone |= weighted && 1.0 - total.n / of_bins.all.n <= 0.0;
             memory::push(&mut totals, total)?;
             Ok(())
         })?;
         for part in &mut parts {
-            *part = sorted(std::mem::take(part), Ord::cmp, pace)?;
+            let order = |a: &[f64; 2], b: &[f64; 2]| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1]));
+            *part = sorted(std::mem::take(part), order, pace)?;
         }
         let clusters = totals.len();
         let factor = clusters as f64 / (clusters as f64 - 1.0);
+        let facts =
+            |bin: &BinSums| if weighted { facts_of_weights(bin.rows as f64) } else { SumFacts::EXACT };
         Ok(Scatter {
             clusters,
             null: null.covariance(bins.len(), factor, pace)?,
             noise: noise.covariance(bins.len(), factor, pace)?,
             alike,
-            totals: sorted(totals, Ord::cmp, pace)?,
+            lone,
+            totals: sorted(totals, RowSums::order, pace)?,
             parts,
+            facts: memory::collected(bins.iter().map(facts))?,
         })
+    }
+
+    /// Whether there is more than one cluster, so that they can differ.
+    pub(super) fn is_known(&self) -> bool {
+        self.clusters > 1 && !self.lone
     }
 
     /// Degrees of freedom.
@@ -132,18 +163,23 @@ impl Scatter {
     pub(super) fn frequencies(&self, tail: f64, pace: &mut Pace<'_>) -> Result<Vec<Interval>, Stopped> {
         let confidence = Confidence { level: 1.0 - 2.0 * tail, alternative: Alternative::TwoSided };
         let mut limits = Vec::new();
-        for bin in &self.parts {
-            let ones = memory::collected(bin.iter().map(|&(_, correct)| correct as f64))?;
-            let sizes = memory::collected(bin.iter().map(|&(count, _)| count as f64))?;
+        for (bin, &facts) in self.parts.iter().zip(&self.facts) {
+            let ones = memory::collected(bin.iter().map(|&[_, correct]| correct))?;
+            let sizes = memory::collected(bin.iter().map(|&[n, _]| n))?;
             let mut watch = |_| pace.stride(0).is_ok(); // asks for the clock; the values are counted below
             let Interval { low, high } =
-                cluster::proportion(&ones, &sizes, SumFacts::EXACT, confidence, &mut watch)?.interval;
+                cluster::proportion(&ones, &sizes, facts, confidence, &mut watch)?.interval;
             let known = !low.is_nan();
             memory::push(&mut limits, if known { Interval { low, high } } else { ALL })?;
             pace.stride(bin.len())?;
         }
         Ok(limits)
     }
+}
+
+/// Of 0/1 rows with weights: every addition of a weight may round, in both sums.
+fn facts_of_weights(rows: f64) -> SumFacts {
+    SumFacts { noise: rows * (2.0 * f64::EPSILON), range: Range::Unknown, weighted: Some(rows) }
 }
 
 const ALL: Interval = Interval { low: 0.0, high: 1.0 };

@@ -69,12 +69,17 @@ impl Tally {
         self.rows.iter().map(|row| row.count).sum()
     }
 
+    /// The bins that hold rows, and where they stand.
+    pub(super) fn filled(&self) -> impl Iterator<Item = (usize, &Row)> {
+        self.rows.iter().enumerate().filter(|(_, row)| row.count > 0)
+    }
+
     /// Whether there are fewer than 2^63 rows, counted or left out: no sum over the bins passes its range.
     pub(super) fn fits(&self) -> bool {
-        let LeftOut { excluded, nan, clamped, rounded } = self.left_out;
+        let LeftOut { excluded, nan, weightless, clamped, rounded } = self.left_out;
         let counts = self.rows.iter().map(|row| row.count);
         let counted = counts.map(u128::from).sum::<u128>();
-        let all = counted + u128::from(excluded) + u128::from(nan);
+        let all = counted + [excluded, nan, weightless].map(u128::from).iter().sum::<u128>();
         all < 1 << 63 && u128::from(clamped.max(rounded)) <= counted
     }
 
@@ -391,7 +396,7 @@ mod tests {
         let source = Scores { probs: &probs, labels: Labels::I64(&labels), keep: Some(&keep) };
         assert_eq!(run(&source, 2), Err(Fault::Nan { row: 1, column: 0 }));
         let omit = tally(&source, Options { n_bins: 2, omit_nan: true }, &mut go).unwrap().unwrap();
-        assert_eq!(omit.left_out, LeftOut { excluded: 1, nan: 1, clamped: 1, rounded: 0 });
+        assert_eq!(omit.left_out, LeftOut { excluded: 1, nan: 1, clamped: 1, ..LeftOut::default() });
         assert_eq!(omit.rows[0], Row { count: 2, correct: 1, sum: 3 << 62 });
         assert_eq!(omit.rows[1], Row { count: 1, correct: 1, sum: 1 << 64 });
         let all = Scores { keep: None, ..source };

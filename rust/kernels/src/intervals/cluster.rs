@@ -21,6 +21,12 @@ pub struct ClusterSums {
     pub sizes: Vec<f64>,
 }
 
+/// The power of two that brings a positive finite number near 1, within [2^-52, 4); itself a normal number.
+pub(crate) fn near_one(largest: f64) -> f64 {
+    let exponent = ((largest.to_bits() >> 52) & 0x7ff).clamp(1, 2045);
+    f64::from_bits((2046 - exponent) << 52)
+}
+
 /// The power of two that brings the largest of positive finite `weights` near 1: no sum or product of such weights
 /// overflows, and no digit changes.
 fn scale(weights: &[f64], pace: &mut Pace<'_>) -> Result<f64, Stopped> {
@@ -29,9 +35,7 @@ fn scale(weights: &[f64], pace: &mut Pace<'_>) -> Result<f64, Stopped> {
         largest = simd::scalar(|| block.iter().fold(largest, |a, &w| if w > a { w } else { a }));
         pace.stride(block.len())?;
     }
-    // At both ends of the exponents the factor stays a normal number, and the largest weight within [2^-52, 4).
-    let exponent = ((largest.to_bits() >> 52) & 0x7ff).clamp(1, 2045);
-    Ok(f64::from_bits((2046 - exponent) << 52))
+    Ok(near_one(largest))
 }
 
 /// Adds up rows by cluster, in order of the rows: `codes[i]`, inside `0..clusters`, is the cluster of row i.

@@ -3,8 +3,8 @@
 use super::inputs::{Digest, Draw, unit, words};
 use super::{Entry, Run, entry};
 use steelyard_kernels::calibration::{
-    Clusters, Labels, Options, Probability, Scores, Source, TopLabels, summarise, tally, tally_clusters,
-    to_bytes,
+    Clusters, Labels, Options, Probability, Scores, Source, State, TopLabels, summarise, tally,
+    tally_clusters, tally_weighted, to_bytes,
 };
 use steelyard_kernels::clusters::Names;
 use steelyard_kernels::intervals::{Alternative, Confidence};
@@ -20,6 +20,10 @@ pub const TABLE: &[Entry] = &[
     entry("calibration.clusters", "float64", clusters::<f64>),
     entry("calibration.clusters", "bfloat16", clusters::<Bf16>),
     entry("calibration.clusters", "float16", clusters::<F16>),
+    entry("calibration.weighted_clusters", "float32", weighted_clusters::<f32>),
+    entry("calibration.weighted_clusters", "bfloat16", weighted_clusters::<Bf16>),
+    entry("calibration.weighted_rows", "float64", weighted_rows::<f64>),
+    entry("calibration.weighted_rows", "float16", weighted_rows::<F16>),
     entry("calibration.top_labels", "float32", top_labels::<f32>),
     entry("calibration.top_labels", "float64", top_labels::<f64>),
     entry("calibration.top_labels", "bfloat16", top_labels::<Bf16>),
@@ -60,25 +64,66 @@ fn clusters<T: Draw + Probability>(n: usize) -> Run {
     let codes: Vec<i64> = words(n, 27).map(|word| (word >> 20) as i64 % names.len() as i64).collect();
     Box::new(move |digest| {
         let source = Scores { probs: &probs, labels: Labels::U8(&labels), keep: None };
-        let clusters = Clusters { codes: &codes, names: Names::Numbers(&names) };
+        let clusters = Clusters { codes: &codes, names: Names::Numbers(&names), weights: None };
         let options = Options { n_bins: 15, omit_nan: false };
         let Ok(Ok(state)) = tally_clusters(&source, options, clusters, &mut |_| true) else {
             return digest.word(u64::MAX);
         };
-        if let Ok(Some(bytes)) = to_bytes(&state, b"", &mut |_| true) {
-            digest.of("bytes").bytes(&bytes);
-        }
-        let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
-        if let Ok(Some(said)) = summarise(&state, confidence, &mut |_| true) {
-            let said_by_name =
-                [("ece", said.ece), ("rmsce", said.rmsce), ("mce", said.mce), ("gap", said.gap)];
-            for (name, limits) in said_by_name {
-                let error = limits.standard_error.unwrap_or(-1.0);
-                digest.of(name).doubles(&[limits.value, error, limits.low, limits.high]);
-            }
-            digest.of("noise_floor").double(said.noise_floor);
+        say(&state, digest);
+    })
+}
+
+/// Rows with weights from 1/64 to 16, in clusters: their bytes, and what is said about them.
+fn weighted_clusters<T: Draw + Probability>(n: usize) -> Run {
+    let probs: Vec<T> = unit(n, 28);
+    let labels: Vec<u8> = words(n, 29).map(|word| (word >> 63) as u8).collect();
+    let names: Vec<i64> = (0..n as i64 / 10 + 2).map(|code| code / 2).collect();
+    let codes: Vec<i64> = words(n, 30).map(|word| (word >> 20) as i64 % names.len() as i64).collect();
+    let weights: Vec<f64> = words(names.len(), 32).map(weight).collect();
+    Box::new(move |digest| {
+        let source = Scores { probs: &probs, labels: Labels::U8(&labels), keep: None };
+        let clusters = Clusters { codes: &codes, names: Names::Numbers(&names), weights: Some(&weights) };
+        let options = Options { n_bins: 15, omit_nan: false };
+        match tally_clusters(&source, options, clusters, &mut |_| true) {
+            Ok(Ok(state)) => say(&state, digest),
+            _ => digest.word(u64::MAX),
         }
     })
+}
+
+/// The same without clusters.
+fn weighted_rows<T: Draw + Probability>(n: usize) -> Run {
+    let probs: Vec<T> = unit(n, 28);
+    let labels: Vec<u8> = words(n, 29).map(|word| (word >> 63) as u8).collect();
+    let weights: Vec<f64> = words(n, 31).map(weight).collect();
+    Box::new(move |digest| {
+        let source = Scores { probs: &probs, labels: Labels::U8(&labels), keep: None };
+        let options = Options { n_bins: 15, omit_nan: false };
+        match tally_weighted(&source, options, &weights, &mut |_| true) {
+            Ok(Ok(state)) => say(&state, digest),
+            _ => digest.word(u64::MAX),
+        }
+    })
+}
+
+fn weight(word: u64) -> f64 {
+    (1 + (word >> 54)) as f64 / 64.0
+}
+
+/// The bytes of a state, and its errors with their limits.
+fn say(state: &State, digest: &mut Digest) {
+    if let Ok(Some(bytes)) = to_bytes(state, b"", &mut |_| true) {
+        digest.of("bytes").bytes(&bytes);
+    }
+    let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
+    if let Ok(Some(said)) = summarise(state, confidence, &mut |_| true) {
+        let said_by_name = [("ece", said.ece), ("rmsce", said.rmsce), ("mce", said.mce), ("gap", said.gap)];
+        for (name, limits) in said_by_name {
+            let error = limits.standard_error.unwrap_or(-1.0);
+            digest.of(name).doubles(&[limits.value, error, limits.low, limits.high]);
+        }
+        digest.of("noise_floor").double(said.noise_floor);
+    }
 }
 
 /// Rows of four classes, each probability a multiple of 1/128.

@@ -1,0 +1,59 @@
+//! Rows with weights and without clusters: each is a cluster of its own.
+
+use super::block::Fault;
+use super::cells::State;
+use super::grouped::place;
+use super::sources::Source;
+use super::tally::{Options, Row};
+use super::weights::Weight;
+use crate::grid::{CHUNK, Pace, Stopped, Watch};
+
+/// One row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Alone {
+    /// What it counts for.
+    pub weight: Weight,
+    /// Its bin.
+    pub bin: u32,
+    /// Whether it came true.
+    pub correct: bool,
+    /// `floor(p * 2^64)`.
+    pub sum: i128,
+}
+
+impl Alone {
+    /// The row as what a bin holds.
+    pub(super) fn row(&self) -> Row {
+        Row { count: 1, correct: u64::from(self.correct), sum: self.sum }
+    }
+}
+
+/// Tallies a source row by row, each with its weight. The first fault in row order is what comes back where there is one.
+pub fn tally_weighted<S: Source>(
+    source: &S,
+    options: Options,
+    weights: &[f64],
+    watch: Watch<'_>,
+) -> Result<Result<State, Fault>, Stopped> {
+    let total = super::chunks(source.count(), source.width(), options.n_bins);
+    let (items, left_out) = match place(source, options, watch)? {
+        Ok(placed) => placed,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let mut state = State::new(options.n_bins)?;
+    state.tally.left_out = left_out;
+    let mut done = |_| watch(total);
+    let mut pace = Pace::new(&mut done);
+    for (c, (items, weights)) in items.chunks(CHUNK).zip(weights.chunks(CHUNK)).enumerate() {
+        for (i, (item, &value)) in
+            items.iter().zip(weights).enumerate().filter(|(_, (item, _))| item.counts())
+        {
+            let Some(weight) = Weight::new(value) else {
+                return Ok(Err(Fault::Weight { at: c * CHUNK + i, value }));
+            };
+            state.add_alone(Alone { weight, ..item.alone() })?;
+        }
+        pace.stride(items.len())?;
+    }
+    Ok(Ok(state))
+}

@@ -1,0 +1,240 @@
+//! What rows count for: sampling weights, and the sums of rows under them.
+//!
+//! A state keeps whole rows for each weight that occurs, so that states add up exactly. Only where errors and limits are
+//! computed are they multiplied by the weights, which one power of two has brought near 1: no ratio knows of it, and
+//! weights that are all the same power of two give the bits of none.
+
+use super::cells::{Cell, State};
+use super::tally::{Row, units};
+use crate::grid::{Pace, Stopped};
+use crate::intervals::cluster::near_one;
+use crate::memory;
+use crate::sorting::sorted;
+use std::cmp::Ordering;
+
+/// The least that a weight near 1 counts: 2^-500, so that no bin of small weights counts nothing.
+const LEAST: f64 = f64::from_bits((1023 - 500) << 52);
+
+/// What a row counts for: the bits of a finite number above 0, which stand in the order of the numbers; 0 in a state
+/// without weights, where every row counts 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Weight(u64);
+
+impl Weight {
+    /// Of a state without weights.
+    pub(super) const NONE: Weight = Weight(0);
+
+    /// A weight; `None` where it is not finite or not above 0.
+    pub(super) fn new(weight: f64) -> Option<Weight> {
+        (weight > 0.0 && weight < f64::INFINITY).then(|| Weight(weight.to_bits()))
+    }
+
+    /// The number.
+    pub(super) fn value(self) -> f64 {
+        f64::from_bits(self.0)
+    }
+}
+
+/// Sums over rows, each row times its weight (1 in a state without weights).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RowSums {
+    /// The weights.
+    pub n: f64,
+    /// Those of the rows that came true.
+    pub correct: f64,
+    /// The probabilities less the rows that came true.
+    pub excess: f64,
+}
+
+impl RowSums {
+    /// Rows of one weight: their sums are exact, and each is multiplied once.
+    pub(super) fn of(row: &Row, weight: f64) -> RowSums {
+        RowSums {
+            n: weight * row.count as f64,
+            correct: weight * row.correct as f64,
+            excess: weight * row.excess(),
+        }
+    }
+
+    pub(super) fn add(&mut self, other: RowSums) {
+        self.n += other.n;
+        self.correct += other.correct;
+        self.excess += other.excess;
+    }
+
+    /// An order that puts no two level unless they are the same.
+    pub(super) fn order(&self, other: &RowSums) -> Ordering {
+        let key = |sums: &RowSums| [sums.n, sums.correct, sums.excess];
+        let pairs = key(self).into_iter().zip(key(other));
+        pairs.map(|(a, b)| a.total_cmp(&b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    }
+}
+
+/// Sums that keep what every addition rounds away: a million terms lose no more than one.
+#[derive(Clone, Copy)]
+struct Kept<const N: usize> {
+    sums: [f64; N],
+    lost: [f64; N],
+}
+
+impl<const N: usize> Kept<N> {
+    const ZERO: Self = Kept { sums: [0.0; N], lost: [0.0; N] };
+
+    fn add(&mut self, terms: [f64; N]) {
+        for ((sum, lost), term) in self.sums.iter_mut().zip(&mut self.lost).zip(terms) {
+            let whole = *sum + term;
+            let of_term = whole - *sum;
+            *lost += (*sum - (whole - of_term)) + (term - of_term);
+            *sum = whole;
+        }
+    }
+
+    fn values(&self) -> [f64; N] {
+        std::array::from_fn(|k| self.sums[k] + self.lost[k])
+    }
+}
+
+/// A filled bin.
+pub(super) struct BinSums {
+    /// Where it stands.
+    pub index: usize,
+    /// How many rows it has.
+    pub rows: u64,
+    /// Their sums.
+    pub sums: RowSums,
+    /// The probabilities, each times its weight.
+    pub probability: f64,
+}
+
+/// The sums of a state's bins, and of all its rows.
+pub(super) struct Totals {
+    /// Of the filled bins, in order.
+    pub bins: Vec<BinSums>,
+    /// Over all bins.
+    pub all: RowSums,
+    /// `(sum w)^2 / sum w^2`, in a state with weights.
+    pub effective: Option<f64>,
+    /// How many rows there are.
+    pub rows: u64,
+    /// What weights are multiplied by.
+    factor: f64,
+}
+
+impl Totals {
+    /// The sums of a state that holds rows.
+    pub(super) fn of(state: &State, pace: &mut Pace<'_>) -> Result<Totals, Stopped> {
+        if state.is_weighted() {
+            return Totals::weighted(state, pace);
+        }
+        let bin = |(index, row): (usize, &Row)| BinSums {
+            index,
+            rows: row.count,
+            sums: RowSums::of(row, 1.0),
+            probability: units(row.sum),
+        };
+        let bins = memory::gathered(state.tally.filled().map(bin))?;
+        let all = state.tally.filled().fold(Row::default(), |sum, (_, row)| sum.plus(row).unwrap_or(sum));
+        Ok(Totals { bins, all: RowSums::of(&all, 1.0), effective: None, rows: all.count, factor: 1.0 })
+    }
+
+    fn weighted(state: &State, pace: &mut Pace<'_>) -> Result<Totals, Stopped> {
+        let parts = by_weight(state, pace)?;
+        let factor = near_one(parts.last().map_or(1.0, |part| part.weight.value()));
+        let mut bins = memory::filled(state.tally.rows.len(), Kept::<4>::ZERO)?;
+        let mut all = Kept::<4>::ZERO;
+        for same in parts.chunk_by(|a, b| a.weight == b.weight) {
+            let weight = scaled(same[0].weight, factor);
+            let mut together = Row::default();
+            for Part { bin, row, .. } in same {
+                let RowSums { n, correct, excess } = RowSums::of(row, weight);
+                bins[*bin as usize].add([n, correct, excess, weight * units(row.sum)]);
+                together = together.plus(row).unwrap_or(together);
+                pace.step()?;
+            }
+            let RowSums { n, correct, excess } = RowSums::of(&together, weight);
+            all.add([n, correct, excess, weight * n]);
+        }
+        let bin = |(index, row): (usize, &Row)| {
+            let [n, correct, excess, probability] = bins[index].values();
+            BinSums { index, rows: row.count, sums: RowSums { n, correct, excess }, probability }
+        };
+        let [n, correct, excess, squares] = all.values();
+        Ok(Totals {
+            bins: memory::gathered(state.tally.filled().map(bin))?,
+            all: RowSums { n, correct, excess },
+            effective: Some(n * (n / squares)),
+            rows: state.tally.count(),
+            factor,
+        })
+    }
+
+    /// What a row of that weight counts.
+    pub(super) fn scaled(&self, weight: Weight) -> f64 {
+        if weight == Weight::NONE { 1.0 } else { scaled(weight, self.factor) }
+    }
+}
+
+fn scaled(weight: Weight, factor: f64) -> f64 {
+    let scaled = weight.value() * factor;
+    if scaled > LEAST { scaled } else { LEAST }
+}
+
+/// The rows of one weight in one bin.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Part {
+    weight: Weight,
+    bin: u32,
+    row: Row,
+}
+
+/// The rows of each weight by their bins: in an order that does not depend on clusters.
+fn by_weight(state: &State, pace: &mut Pace<'_>) -> Result<Vec<Part>, Stopped> {
+    let mut parts: Vec<Part> = Vec::new();
+    let alone = state.alone.iter().map(|row| Part { weight: row.weight, bin: row.bin, row: row.row() });
+    let of_clusters = state.weighted.iter().map(|Cell { key: (_, weight, bin), row }| Part {
+        weight: *weight,
+        bin: *bin,
+        row: *row,
+    });
+    for part in of_clusters.chain(alone) {
+        memory::push(&mut parts, part)?;
+        pace.step()?;
+    }
+    let mut parts = sorted(parts, Ord::cmp, pace)?;
+    let mut kept = 0;
+    for i in 1..parts.len() {
+        let (last, part) = (parts[kept], parts[i]);
+        if (last.weight, last.bin) == (part.weight, part.bin) {
+            parts[kept].row = last.row.plus(&part.row).unwrap_or(last.row);
+        } else {
+            kept += 1;
+            parts[kept] = part;
+        }
+        pace.step()?;
+    }
+    parts.truncate(kept + 1);
+    Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_finite_and_above_nothing_and_in_the_order_of_their_bits() {
+        for bad in [0.0, -0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(Weight::new(bad), None, "{bad}");
+        }
+        let rising = [5e-324, 1e-300, 0.3, 1.0, 1.5, f64::MAX].map(|w| Weight::new(w).unwrap());
+        assert!(rising.is_sorted() && Weight::NONE < rising[0]);
+    }
+
+    #[test]
+    fn kept_sums_lose_nothing_that_counts() {
+        let mut sum = Kept::<1>::ZERO;
+        sum.add([1e16]);
+        (0..1000).for_each(|_| sum.add([1.0]));
+        sum.add([-1e16]);
+        assert_eq!(sum.values(), [1000.0]);
+    }
+}
