@@ -37,7 +37,7 @@ TAKES = {
     "perplexity": ROWS | INTERVAL | {"clusters", "progress", "per", "unit"},
     "reliability": ROWS | INTERVAL | {"clusters", "progress", "n_bins", "classes", "weights"},
     "preference_loss": ROWS | INTERVAL | {"clusters", "progress", "loss", "beta", "label_smoothing"},
-    "token_scores": {"ignore_index", "progress"},
+    "token_scores": {"ignore_index", "columns", "progress"},
     "AdamW": {"lr", "betas", "eps", "weight_decay", "max_norm", "nonfinite", "maximize", "amsgrad"},
 }
 

@@ -33,6 +33,16 @@ def test_log_z_is_logsumexp_in_float64(dtype: str, bound: float, width: int) -> 
     np.testing.assert_allclose(scores.nll, nll, rtol=0, atol=bound)
 
 
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-5), ("float64", 1e-11)])
+@pytest.mark.parametrize("width", [1, 3, 1000, 40_000])
+def test_entropy_is_that_of_the_softmax(dtype: str, bound: float, width: int) -> None:
+    logits = (5 * normalish(4 * width, 3)).astype(dtype).reshape(4, width)
+    logits[1, 1:] = -np.inf
+    found = sy.token_scores(logits, np.zeros(4, int), columns=["entropy"]).entropy
+    want = stats.entropy(special.softmax(logits.astype(np.float64), axis=1), axis=1)
+    np.testing.assert_allclose(found, want, rtol=0, atol=bound)
+
+
 def test_logsumexp_of_float32_keeps_seven_digits_and_ours_more() -> None:
     """In float32 SciPy's answer is rounded to float32: at 300 nats, to 3e-5."""
     logits = (300 + normalish(50_000, 2)).astype(np.float32).reshape(1, -1)

@@ -79,8 +79,8 @@ boot = sy.bootstrap(x, clusters=users, n_resamples=499, seed=2**63)
 say("bootstrap, clusters", bits(boot), boot.replicates)
 
 for dtype, values in logits.items():
-    t = sy.token_scores(values, targets)
-    say(f"token_scores {dtype}", t.nll, t.log_z, t.sequence_logprob, repr(t))
+    t = sy.token_scores(values, targets, columns="all")
+    say(f"token_scores {dtype}", t.nll, t.log_z, t.entropy, t.sequence_logprob, repr(t))
 say("perplexity", bits(sy.perplexity(t)), bits(sy.perplexity(t, clusters=[1, 1, 2, 3], per=[4, 5, 6, 7], unit="bits")))
 state = sum([sy.tokens.PerplexityState().update(t.nll[i:i + 1]) for i in range(4)])
 values = sum([sy.uncertainty.EstimateState().update(x[i::3], clusters=users[i::3]) for i in range(3)])

@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given
@@ -147,6 +148,88 @@ def test_results_cannot_be_written() -> None:
         scores.nll[0] = 1.0
     with pytest.raises(AttributeError):
         scores.nll = scores.log_z  # type: ignore[misc]
+
+
+# -- token_scores: entropy ------------------------------------------------------------------------------
+
+
+def entropy(x: Any, columns: Any = "entropy") -> np.ndarray:
+    found = sy.token_scores(x, np.zeros(len(x), int), columns=columns).entropy
+    assert found is not None
+    return found
+
+
+def exact_entropy(row: np.ndarray) -> mpmath.mpf:
+    """log Z - sum p x in 60 digits; equal logits are computed once."""
+    values, counts = np.unique(row.astype(np.float64), return_counts=True)
+    terms = [
+        (mpmath.mpf(x) - mpmath.mpf(values[-1]), int(n)) for x, n in zip(values, counts, strict=True) if x > -np.inf
+    ]
+    with mpmath.workdps(60):
+        z = mpmath.fsum(n * mpmath.exp(d) for d, n in terms)
+        rest = mpmath.fsum(n * mpmath.exp(d) for d, n in terms[:-1]) + (terms[-1][1] - 1)
+        return mpmath.log1p(rest) - mpmath.fsum(n * d * mpmath.exp(d) for d, n in terms) / z
+
+
+def plateau(below: float, width: int, top: float, tops: int = 1) -> np.ndarray:
+    x = np.full(width, top - below)
+    x[width // 2 : width // 2 + tops] = top
+    return x
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bound", "nothing"), [("float32", 1e-5, 1e-30), ("float64", 1e-11, 1e-300), ("bfloat16", 1e-5, 1e-30)]
+)
+def test_the_stated_error_of_entropy(dtype: str, bound: float, nothing: float) -> None:
+    """At most so much, and at most so much of itself: near 0, over huge ranges, at the largest vocabulary."""
+    rows = [np.round(4 * scale * normalish(3000, 7)) / 4 for scale in (0.1, 1.0, 10.0, 100.0)]
+    rows += [plateau(below, 262_144, top) for below in (5.3, 9.1, 10.35, 11.6, 14.2) for top in (0.0, 0.3, 100.1)]
+    rows += [plateau(below, 40, 7.7, tops) for below in (0.001, 3.0, 40.0, 79.3, 86.9, 1e30) for tops in (1, 2)]
+    rows += [np.array([x, y]) for x in (0.0, 1e-3, -37.0) for y in (0.0, 1e-7, -1e30, -np.inf, 5.0)]
+    for row in rows:
+        x = as_dtype(row, dtype)
+        got, want = float(entropy(x[None])[0]), exact_entropy(x)
+        assert got >= 0
+        assert abs(got - want) <= bound * min(1, want) + nothing, (row[:3], got, want)
+
+
+@given(st.integers(0, 2**32), st.integers(0, 3), st.integers(1, 70))
+def test_entropy_lies_between_none_and_that_of_equal_logits(stream: int, decades: int, width: int) -> None:
+    x = (10.0**decades * normalish(5 * width, stream)).reshape(5, width).astype(np.float32)
+    x[1:, width // 3] = -np.inf
+    x[:, 0] = np.maximum(x[:, 0], -10.0)
+    found = entropy(x)
+    classes = np.isfinite(x).sum(1)
+    assert (found >= 0).all()
+    assert (found <= np.log(classes) + 1e-5).all()
+    assert (found[classes == 1] == 0).all()
+
+
+def test_entropy_where_it_is_known() -> None:
+    masked = np.full((1, 5000), -np.inf, np.float32)
+    masked[0, 3000] = 7.0
+    assert entropy(masked).tobytes() == np.zeros(1).tobytes(), "not -0 either"
+    masked[0, [1, 2000, 4999]] = 7.0
+    assert entropy(masked).tolist() == [math.log(4)]
+    for dtype in ("float32", "float64", "bfloat16", "float16"):
+        assert entropy(as_dtype(np.full((1, 3000), 1.5), dtype)).tolist() == [math.log(3000)]
+        extremes = np.array([[0.0, float(np.finfo(np.float16).min), -np.inf]])
+        assert entropy(as_dtype(extremes, dtype)).tolist() == [0.0]
+    largest = np.finfo(np.float64).max
+    assert entropy(np.array([[-largest] * 2000 + [largest], [largest] + [-largest] * 2000])).tolist() == [0.0, 0.0]
+
+
+def test_entropy_does_not_see_where_the_largest_logit_stands() -> None:
+    """Each place of the maximum rescales other sums; classes may change places within rounding of float64 sums."""
+    x = np.sort(logits(1, 5000, "float64").ravel())
+    found = entropy(np.array([x, x[::-1], np.roll(x, 2500), np.roll(x[::-1], 1024)]))
+    np.testing.assert_allclose(found, found[0], rtol=1e-14)
+
+
+def test_entropy_is_none_where_it_was_not_asked_for() -> None:
+    scores = sy.token_scores(logits(2, 5), [0, 1])
+    assert scores.entropy is None
+    assert scores != sy.token_scores(logits(2, 5), [0, 1], columns="all")
 
 
 # -- token_scores: memory and rows ----------------------------------------------------------------------

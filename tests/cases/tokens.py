@@ -41,6 +41,10 @@ def _bound(inputs: Inputs) -> float:
     return 1e-11 if inputs["logits"].dtype == np.float64 else 1e-6
 
 
+def _entropy_bound(inputs: Inputs) -> float:
+    return 1e-11 if inputs["logits"].dtype == np.float64 else 1e-5
+
+
 def _many_rows(dtype: str, rows: int) -> Inputs:
     return _logits(dtype, 17, rows)
 
@@ -102,7 +106,7 @@ CASES = [
         run=_run,
         reference=_reference,
         lengths=(1, 2, 15, 16, 17, 31, 32, 33, 1023, 1024, 1025, 4095, 4096, 4097, 50_257),
-        bound=dict.fromkeys(COLUMNS, _bound),
+        bound=dict.fromkeys(COLUMNS, _bound) | {"entropy": _entropy_bound},
     ),
     Case(
         name="tokens.token_scores_rows",
@@ -112,7 +116,7 @@ CASES = [
         reference=_reference,
         lengths=(0, 1, 3, 40_000),
         dtypes=("float32", "float64"),
-        bound=dict.fromkeys(COLUMNS, _bound),
+        bound=dict.fromkeys(COLUMNS, _bound) | {"entropy": _entropy_bound},
     ),
     Case(
         name="tokens.sequence_nll",

@@ -31,6 +31,24 @@ def test_equals_torch_in_float64(classes: int, dtype: torch.dtype, bound: float)
     np.testing.assert_allclose(scores.log_z, torch.logsumexp(logits.double(), -1).numpy(), rtol=0, atol=bound)
 
 
+@pytest.mark.parametrize("classes", [2, 17, 50_257])
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-11), (torch.float32, 1e-5), (torch.bfloat16, 1e-5)])
+def test_entropy_is_that_of_categorical_in_float64(classes: int, dtype: torch.dtype, bound: float) -> None:
+    logits, targets = batch(20, classes, dtype)
+    want = torch.distributions.Categorical(logits=logits.double()).entropy().numpy()
+    found = sy.token_scores(logits, targets, columns="entropy").entropy
+    np.testing.assert_allclose(found, want, rtol=0, atol=bound)
+
+
+def test_entropy_of_a_near_certain_prediction_keeps_its_digits(met: str) -> None:
+    logits = torch.tensor([[0.0, -30.0]])
+    exact = math.log1p(math.exp(-30)) + 30 / (1 + math.exp(30))
+    theirs = torch.distributions.Categorical(logits=logits).entropy()
+    found = sy.token_scores(logits, [0], columns="entropy").entropy
+    np.testing.assert_allclose(found, exact, rtol=1e-5)
+    assert abs(float(theirs[0]) / exact - 1) > 0.01, met
+
+
 def test_bfloat16_logits_keep_their_digits(met: str) -> None:
     """torch returns bfloat16, one part in 256."""
     logits, targets = batch(200, 8192, torch.bfloat16)

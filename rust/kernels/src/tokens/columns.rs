@@ -1,6 +1,6 @@
 //! The columns that may be asked of a row of logits: name, formula, and the fold that has what the formula needs.
 
-use crate::math::log64;
+use crate::math::{log1p_64, log64};
 use crate::named;
 use crate::named::Named;
 use crate::simd::Isa;
@@ -12,6 +12,8 @@ named! {
         Nll = "nll",
         /// log Z = M + log S, the logarithm of the sum of the exponentials.
         LogZ = "log_z",
+        /// Entropy of the softmax, log Z - sum p x as log S - sum (x - M) exp(x - M) / S: at least 0.
+        Entropy = "entropy",
     }
 }
 
@@ -21,6 +23,8 @@ named! {
     pub enum Folds: "tokens.folds" {
         /// S.
         SumExp = "log-sum-exp",
+        /// S, the same sum without the terms at M, and sum (x - M) exp(x - M).
+        EntropySums = "entropy",
     }
 }
 
@@ -47,6 +51,15 @@ pub struct Row {
 pub struct Sums {
     /// S = sum exp(x - M), at least 1.
     pub sum_exp: f64,
+    /// The same sum over the logits below M.
+    pub below: f64,
+    /// sum (x - M) exp(x - M), at most 0.
+    pub moment: f64,
+}
+
+impl Sums {
+    /// Nothing was folded.
+    pub const NONE: Sums = Sums { sum_exp: f64::NAN, below: f64::NAN, moment: f64::NAN };
 }
 
 impl Column {
@@ -54,6 +67,7 @@ impl Column {
     fn folds(self) -> Folds {
         match self {
             Column::Nll | Column::LogZ => Folds::SumExp,
+            Column::Entropy => Folds::EntropySums,
         }
     }
 
@@ -64,6 +78,12 @@ impl Column {
         match self {
             Column::Nll => log64::<I>(sums.sum_exp) + (max - at_target),
             Column::LogZ => max + log64::<I>(sums.sum_exp),
+            Column::Entropy => {
+                // One logit at M adds exactly 1 to S; where it is alone there, log S = log(1 + what lies below).
+                let alone = sums.sum_exp - sums.below < 1.5;
+                let log_sum = if alone { log1p_64::<I>(sums.below) } else { log64::<I>(sums.sum_exp) };
+                log_sum - sums.moment / sums.sum_exp
+            }
         }
     }
 }

@@ -27,6 +27,8 @@ pub trait Fold<T: Logit>: Copy + Send + Sync {
 /// How a larger maximum changes what was summed below the one before.
 #[derive(Clone, Copy)]
 pub struct Raise {
+    /// old - new, below 0
+    pub step: f64,
     /// exp(old - new)
     pub scale: f64,
 }
@@ -55,7 +57,8 @@ impl<T: Logit, F: Fold<T>> Folded<T, F> {
             let top = block_max(block);
             if top > max {
                 if max > T::Real::LOWEST {
-                    fold.rescale(Raise { scale: exp64::<I>(max.to_f64() - top.to_f64()) });
+                    let step = max.to_f64() - top.to_f64();
+                    fold.rescale(Raise { step, scale: exp64::<I>(step) });
                 }
                 max = top;
             }

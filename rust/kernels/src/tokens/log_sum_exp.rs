@@ -33,7 +33,7 @@ impl<T: Logit> Fold<T> for SumExp {
 
     #[inline(always)]
     fn finish(self) -> Sums {
-        Sums { sum_exp: self.0 }
+        Sums { sum_exp: self.0, ..Sums::NONE }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tokens: score a model's logits, and say how surprised it was.
 
 mod columns;
+mod entropy;
 mod fold;
 mod log_sum_exp;
 mod perplexity;

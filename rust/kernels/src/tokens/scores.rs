@@ -1,6 +1,7 @@
 //! What a row of logits tells of its target: columns, one number per row in each.
 
 use super::columns::{Column, Folds};
+use super::entropy::EntropySums;
 use super::fold::{BLOCK, Fold, Folded};
 use super::log_sum_exp::SumExp;
 use super::terms::Logit;
@@ -70,7 +71,8 @@ pub enum Unscorable {
 /// Scores `targets[i]` under the softmax of row `i`: what is asked for in `columns`, whose table has the formulas.
 ///
 /// Exponentials are computed in f32 (in f64 for f64) and summed in f64: the error of NLL and log Z is at most 1e-6 nats
-/// for rows up to 262,144 wide, 1e-11 for f64. A column has the same bits whatever else is asked for.
+/// for rows up to 262,144 wide, 1e-11 for f64; that of entropy at most 1e-5 min(1, entropy), 1e-11 min(1, entropy) for
+/// f64. A column has the same bits whatever else is asked for.
 ///
 /// There must be one target per row. `watch` is told how many rows are done.
 pub fn token_scores<T: Logit>(
@@ -89,6 +91,7 @@ pub fn token_scores<T: Logit>(
     let call = Call { source, targets, ignore };
     match Folds::serving(columns) {
         Folds::SumExp => call.score::<SumExp>(columns, watch),
+        Folds::EntropySums => call.score::<EntropySums>(columns, watch),
     }
 }
 

@@ -39,6 +39,8 @@ logit! {
 pub trait Exponential: Real {
     /// The neutral element of the maximum.
     const LOWEST: Self;
+    /// Where x - max is below this, exp(x - max) is nothing beside 1: 0, or what is as good.
+    const NOTHING_BELOW: Self;
     /// exp(x - max) for `x <= max`, NaN for NaN.
     fn term<I: Isa>(x: Self, max: Self) -> Term<Self>;
     /// `sum` and the term, rounded once.
@@ -49,14 +51,31 @@ pub trait Exponential: Real {
 /// multiply-add, so that a term costs no rounding and no instruction of its own.
 #[derive(Clone, Copy)]
 pub struct Term<R> {
+    /// x - max, rounded.
+    pub difference: R,
     /// The first factor.
-    pub power: R,
+    power: R,
     /// The second factor.
     scale: R,
 }
 
+impl<R: Exponential> Term<R> {
+    /// The term times a factor.
+    #[inline(always)]
+    pub fn times(self, factor: R) -> Self {
+        Term { power: self.power * factor, ..self }
+    }
+
+    /// The term, or 0.
+    #[inline(always)]
+    pub fn only_if(self, condition: bool) -> Self {
+        Term { power: if condition { self.power } else { R::default() }, ..self }
+    }
+}
+
 impl Exponential for f32 {
     const LOWEST: f32 = f32::NEG_INFINITY;
+    const NOTHING_BELOW: f32 = -87.0;
 
     /// exp(d) = 2^n 2^f with n = round(d log2 e) and |f| <= 1/2; 2^f by a minimax polynomial with p(0) = 1
     /// (relative error 1.1e-7 with these f32 coefficients). Adding 1.5 * 2^23 + 127 leaves n, already biased,
@@ -67,7 +86,7 @@ impl Exponential for f32 {
         const BIASED: f32 = 12_583_039.0;
         const LOG2_E: f32 = std::f32::consts::LOG2_E;
         let difference = x - max;
-        let d = if difference < -87.0 { -87.0 } else { difference };
+        let d = if difference < Self::NOTHING_BELOW { Self::NOTHING_BELOW } else { difference };
         let shifted = I::fma32(d, LOG2_E, BIASED);
         let n = shifted - BIASED;
         let f = I::fma32(d, LOG2_E, -n);
@@ -75,7 +94,7 @@ impl Exponential for f32 {
         for bits in [0x3c1e_7544, 0x3d63_5ba9, 0x3e75_fcde, 0x3f31_7215, 0x3f80_0000] {
             power = I::fma32(power, f, f32::from_bits(bits));
         }
-        Term { power, scale: f32::from_bits(shifted.to_bits() << 23) }
+        Term { difference, power, scale: f32::from_bits(shifted.to_bits() << 23) }
     }
 
     #[inline(always)]
@@ -86,10 +105,12 @@ impl Exponential for f32 {
 
 impl Exponential for f64 {
     const LOWEST: f64 = f64::NEG_INFINITY;
+    const NOTHING_BELOW: f64 = -708.396;
 
     #[inline(always)]
     fn term<I: Isa>(x: f64, max: f64) -> Term<f64> {
-        Term { power: crate::math::exp64_nonpositive::<I>(x - max), scale: 1.0 }
+        let difference = x - max;
+        Term { difference, power: crate::math::exp64_nonpositive::<I>(difference), scale: 1.0 }
     }
 
     #[inline(always)]
