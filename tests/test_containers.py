@@ -154,6 +154,10 @@ def one_of(*kinds: Any) -> Any:
     return st.one_of(*(st.lists(st.none() | kind, min_size=N, max_size=N) for kind in kinds))
 
 
+def state(kind: Any, x: Any, nan_policy: str = "raise", **rows: Any) -> tuple[Any, ...]:
+    return estimate(kind(nan_policy=nan_policy).update(x, **rows).compute())
+
+
 def difference(x: Any, **options: Any) -> tuple[Any, ...]:
     return estimate(sy.compare(x, baseline=X[::-1], **options).difference)
 
@@ -166,6 +170,7 @@ def loss(x: Any, **options: Any) -> tuple[Any, ...]:
 CALLS: dict[str, tuple[Any, Values, Callable[..., Any]]] = {
     "estimate": (one_of(WHOLE, BITS, NUMBERS), X, lambda x, **o: estimate(sy.estimate(x, **o))),
     "estimate by": (one_of(NUMBERS), X, lambda x, **o: groups(sy.estimate(x, **{"by": [1, 2, 1] * 2, **o}))),
+    "EstimateState": (one_of(NUMBERS), X, lambda x, **o: state(sy.uncertainty.EstimateState, x, **o)),
     "bootstrap": (one_of(NUMBERS), X, lambda x, **o: estimate(sy.bootstrap(x, n_resamples=99, method="basic", **o))),
     "compare": (one_of(NUMBERS), X, difference),
     "reliability": (one_of(SHARES), P, lambda p, **o: reliability(sy.reliability(p, [0, 1] * 3, **o))),
@@ -187,10 +192,9 @@ WORDS: dict[str, tuple[Any, tuple[str, ...]]] = {
 @pytest.mark.parametrize("name", CALLS)
 def test_every_row_word_of_a_call_is_tried(name: str) -> None:
     function = name.partition(" ")[0]
-    known = {*WORDS, "strata"} & set(inspect.signature(getattr(sy, function)).parameters)
-    assert known == {
-        word for word, (_, calls) in WORDS.items() if function in {call.partition(" ")[0] for call in calls}
-    }
+    call = sy.uncertainty.EstimateState.update if function == "EstimateState" else getattr(sy, function)
+    known = {*WORDS, "strata"} & set(inspect.signature(call).parameters)
+    assert known == {word for word, (_, names) in WORDS.items() if function in {one.partition(" ")[0] for one in names}}
 
 
 def by_word(call: Callable[..., Any], values: Values, word: str) -> Callable[..., Any]:
