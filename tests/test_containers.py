@@ -265,7 +265,7 @@ def test_the_same_values_get_the_same_answer(container: str, argument: str, data
         assert got == want
 
 
-@pytest.mark.parametrize("name", [name for name in CALLS if name != "reliability"])
+@pytest.mark.parametrize("name", CALLS)
 @settings(deadline=None, max_examples=30)
 @given(data=st.data())
 def test_a_row_that_is_missing_counts_as_if_where_left_it_out(name: str, data: st.DataObject) -> None:
@@ -273,6 +273,9 @@ def test_a_row_that_is_missing_counts_as_if_where_left_it_out(name: str, data: s
     values = data.draw(kinds)
     here = [value is not None for value in values]
     words = {"clusters": data.draw(st.none() | NAMES)}
+    words["weights"] = data.draw(st.none() | st.just([1.0, 2.0, 0.5] * 2)) if name in WORDS["weights"][1] else None
+    if words["weights"] is not None:
+        words["weights"] = [w if is_here else None for w, is_here in zip(words["weights"], here, strict=True)]
     words["by"] = data.draw(NAMES) if name == "estimate by" else None
     given = {word: column for word, column in words.items() if column is not None}
     for column in given.values():

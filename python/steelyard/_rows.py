@@ -144,10 +144,10 @@ class Selection:
         keep, gone = self.mask(name, (n,)), {}
         if keep is not None:
             gone["where"] = ~keep
-        if self.weights is not None:
-            keep, gone["zero weight"] = less(keep, self._without_weight(n, name, keep))
         if self.omit:
             keep, gone["nan"] = less(keep, reduce(np.logical_or, map(is_nan, columns)))
+        if self.weights is not None:
+            keep, gone["zero weight"] = less(keep, self._without_weight(n, name, keep))
         if self.by is not None:
             keep, gone["no group"] = less(keep, self._without_group(n, keep))
         if some and keep is not None and not keep.any():
@@ -171,7 +171,7 @@ class Selection:
         """The rows of weight 0 among those that count so far."""
         assert self.weights is not None
         zero = weightless(self.weights, n, name, keep)
-        if zero.sum() == (n if keep is None else np.count_nonzero(keep)):
+        if zero.any() and zero.sum() == (n if keep is None else np.count_nonzero(keep)):
             raise value_error("weights", "a row that counts with a weight above 0", "none")
         return zero
 

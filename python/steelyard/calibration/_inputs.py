@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import codes, describe, floats, items, labels
+from .._rows import is_nan
 from ..errors import type_error, value_error
 
 Array = NDArray[Any]
@@ -52,6 +53,12 @@ def without(probs: Array, rows: Mask) -> Array:
     blank = np.array(probs)  # in its own type, by which the edges of the bins are rounded
     blank[rows] = BF16_NAN if blank.dtype == np.uint16 else np.nan
     return blank
+
+
+def rows_of_nan(probs: Array) -> Mask:
+    """The rows that have a NaN."""
+    nan = is_nan(probs)
+    return np.logical_or.reduce(nan, axis=1) if nan.ndim == 2 else nan
 
 
 def probabilities(probs: Any) -> Array:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._arrays import aligned, booleans, describe, integers
+from .._arrays import aligned, describe, integers
 from .._arrays import labels as known_labels
-from .._clusters import Names, by_weight, codes_and_names
+from .._clusters import by_weight, codes_and_names
 from .._intervals import ONE_CLUSTER, ONE_WEIGHT, ValueFacts, proportion, ratio
 from .._mode import standard_mode_methods
 from .._options import (
@@ -27,10 +27,11 @@ from .._options import (
     written_options,
 )
 from .._progress import Progress, reporter
-from .._weights import weight_column, weightless
+from .._rows import Selection, less, nothing_counts
+from .._weights import weightless
 from ..errors import type_error, value_error
 from ..estimate import Estimate
-from ._inputs import class_labels, columns_of, probabilities, without
+from ._inputs import class_labels, columns_of, probabilities, rows_of_nan, without
 from .diagram import Form, Reliability
 
 __all__ = ["ReliabilityState"]
@@ -130,37 +131,39 @@ class ReliabilityState:
         if self._form not in (None, form):
             raise value_error("probs", f"{self._form}, as in earlier batches", f"shape {array.shape}")
         n = len(array)
-        keep = None if where is None else booleans(where, "where", (n,))
-        of_rows = None if weights is None else self._weights(weights)
-        zeros = 0
-        if of_rows is not None and (zeros := int(np.count_nonzero(zero := weightless(of_rows, n, "probs", keep)))):
-            keep = ~zero if keep is None else keep & ~zero
+        selection = self._selection(where, weights, clusters)
+        keep, of_rows, zeros = selection.mask("probs", (n,)), selection.weights, 0
+        # A row without a probability needs neither a weight nor an id, where such rows are left out.
+        nan = rows_of_nan(array) if selection.omit and not (weights is None is clusters) else None
+        if of_rows is not None:
+            present = keep if nan is None else less(keep, nan)[0]
+            keep, zero = less(keep, weightless(of_rows, n, "probs", present))
+            zeros = int(np.count_nonzero(zero))
         labels, unknown = self._labels(targets, array, keep)
         if unknown is not None:
             array = without(array, unknown)
-        codes, names = (None, None) if clusters is None else self._clusters(clusters, n, keep)
+            nan = None if nan is None else nan | unknown
+        present = keep if nan is None else less(keep, nan)[0]
+        if of_rows is not None and present is not None:
+            of_rows[~present] = 1.0
+        codes, names = (None, None) if clusters is None else codes_and_names(clusters, "clusters", n, present)
         if codes is not None and names is not None and of_rows is not None:
-            codes, names, of_rows = by_weight(codes, names, of_rows, keep)
+            codes, names, of_rows = by_weight(codes, names, of_rows, present)
         mask = None if keep is None else keep.view(np.uint8)
         tally = self._tally.updated(
-            array, labels, mask, self._omit_nan, reporter(progress), codes, names, of_rows, zeros
+            array, labels, mask, selection.omit, reporter(progress), codes, names, of_rows, zeros
         )
         self._tally, self._form = tally, form
         return self
 
-    def _clusters(self, clusters: Any, n: int, keep: Mask | None) -> tuple[NDArray[np.int64], Names]:
-        """A code per row, and the name of each code."""
-        self._check_bins("clusters")
-        return codes_and_names(clusters, "clusters", n, keep)
-
-    def _weights(self, weights: Any) -> NDArray[np.float64]:
-        self._check_bins("weights")
-        return weight_column(weights)
-
-    def _check_bins(self, argument: str) -> None:
-        """Refuse more bins than there is room for: their covariance is as large as the square of their number."""
-        if self._n_bins > MAX_CLUSTERED_BINS:
-            raise value_error("n_bins", f"at most {MAX_CLUSTERED_BINS} bins with {argument}", str(self._n_bins))
+    def _selection(self, where: Any, weights: Any, clusters: Any) -> Selection:
+        """The row words. Two of them need the covariance of the bins, as large as the square of their number."""
+        for argument, given in (("clusters", clusters), ("weights", weights)):
+            if given is not None and self._n_bins > MAX_CLUSTERED_BINS:
+                expected = f"at most {MAX_CLUSTERED_BINS} bins with {argument}"
+                raise value_error("n_bins", expected, str(self._n_bins))
+        policy = "omit" if self._omit_nan else "raise"
+        return Selection(where, clusters, policy, weights=weights)
 
     def _labels(self, targets: Any, probs: Array, keep: Mask | None) -> tuple[Array, Mask | None]:
         """Labels as column numbers, in their own integer type where no ``classes`` are given, and who has none."""
@@ -280,7 +283,7 @@ class ReliabilityState:
         counts = zip(("where", "zero weight", "nan", "clamped", "rounded"), self._tally.left_out(), strict=True)
         left_out = {why: k for why, k in counts if k}
         if said is None:
-            raise value_error("probs", "at least one row that counts", f"none (left out: {left_out})")
+            raise nothing_counts("probs", "row", left_out)
         rows = self._tally.rows()
         n = sum(count for count, _, _ in rows)
         clusters = len(said["clusters"][1]) if self._tally.clustered() else None
