@@ -259,6 +259,11 @@ def _(n: int) -> Any:
     return uniform(n).tolist()
 
 
+@row("estimate: ratio", "estimate", call=lambda d: sy.estimate(d[:2], "ratio", clusters=d[2]))
+def _(n: int) -> Any:
+    return uniform(n), 0.5 + uniform(n, 1), spread_ids(n)
+
+
 @row("proportion: clopper-pearson", "proportion", call=lambda d: sy.proportion(*d, method="clopper-pearson"))
 def _(n: int) -> Any:
     return np.arange(n) % 900, np.full(n, 1000)
@@ -296,6 +301,11 @@ def _(n: int) -> Any:
 )
 def _(n: int) -> Any:
     return uniform(n), spread_ids(n)
+
+
+@row("bootstrap: ratio", "bootstrap", call=lambda d: sy.bootstrap(d, "ratio", n_resamples=199, method="percentile"))
+def _(n: int) -> Any:
+    return uniform(n), 0.5 + uniform(n, 1)
 
 
 @row("bootstrap: many replicates", "bootstrap", call=lambda d: sy.bootstrap(d[0], n_resamples=d[1]))

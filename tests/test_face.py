@@ -73,7 +73,7 @@ def test_statistic_is_no_keyword_yet(call: Callable[..., Any]) -> None:
 def test_the_mean_is_named_by_position(call: Callable[..., sy.Estimate]) -> None:
     x = [1.0, 2.0, 4.0, 9.0]
     assert call(x, "mean").value == 4.0
-    with pytest.raises(ValueError, match="statistic: expected 'mean'; got 'median'"):
+    with pytest.raises(ValueError, match="statistic: expected one of mean, ratio; got 'median'"):
         call(x, "median")
 
 

@@ -281,6 +281,16 @@ def holm(p: NDArray[np.float64]) -> NDArray[np.float64]: ...
 
 # resampling
 def resampling_counts(n: int, seed: int, replicate: int, stratum: int = 0) -> NDArray[np.uint32]: ...
+def ratio_interval(
+    columns: Sequence[NDArray[Any]],
+    *,
+    codes: NDArray[np.int64] | None = None,
+    clusters: int = 0,
+    weights: NDArray[np.float64] | None = None,
+    confidence_level: float,
+    alternative: str,
+    progress: _Watch = None,
+) -> dict[str, Any]: ...
 def bootstrap(
     columns: Sequence[NDArray[Any]],
     statistic: str,

@@ -130,6 +130,9 @@ def _labelled(name: str, x: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(x, Mapping):
         for key, value in x.items():
             yield f"{name}[{key!r}]", _index(value)
+    elif type(x) is tuple:
+        for i, column in enumerate(x):
+            yield f"{name}[{i}]", _index(column)
     else:
         yield name, _index(x)
 

@@ -136,7 +136,7 @@ def column(x: Array, name: str, *, rows: Rows = ALL_ROWS, progress: Watch = None
     return Column(n, mean, squares, low, high, step, count if count >= 0 else None)
 
 
-def _maybe(value: float) -> float | None:
+def maybe(value: float) -> float | None:
     """NaN is how the core says that there is none."""
     return None if value != value else value
 
@@ -261,9 +261,9 @@ def _method(found: Column, name: str, kind: Kind | None, method: str | None) -> 
     return method
 
 
-def _unspread(values: ValueFacts, equal: bool, what: str, n: int) -> str:
-    """What is said of ``n`` things that show no spread."""
-    rule = FAR_END.format(n=n) if values.range != "unknown" else NO_LIMITS
+def without_spread(bounded: bool, equal: bool, what: str, n: int) -> str:
+    """What is said of ``n`` things that show no spread; ``bounded``: they lie in [0, 1]."""
+    rule = FAR_END.format(n=n) if bounded else NO_LIMITS
     return f"all {n} {what} are equal{'' if equal else ' but for rounding'}: {rule}"
 
 
@@ -274,9 +274,10 @@ def _student(
     if found.n < 2:
         reason = ONE_VALUE
     elif unspread:
-        reason = f"{reason}; {_unspread(values, found.low == found.high, 'values', found.n)}"
+        said = without_spread(values.range != "unknown", found.low == found.high, "values", found.n)
+        reason = f"{reason}; {said}"
     return Estimate(
-        value=found.mean, standard_error=_maybe(error), low=_maybe(low), high=_maybe(high),
+        value=found.mean, standard_error=maybe(error), low=maybe(low), high=maybe(high),
         confidence_level=how.level, n=found.n, method="no spread" if unspread else "t", reason=reason,
         left_out=dict(left_out or {}),
         detail={"df": found.n - 1.0} if found.n > 1 else {},
@@ -371,8 +372,8 @@ def _ratio(
     scheme = "clustered " if not of.rows else "weighted " if of.weighted else ""
     rule = "no spread" if replaced else "t" if score == "t" else "Wilson"
     return Estimate(
-        value=value, standard_error=_maybe(error), low=_maybe(low), high=_maybe(high), confidence_level=how.level,
-        n=n, n_effective=of.effective if of.weighted and not answers else _maybe(effective),
+        value=value, standard_error=maybe(error), low=maybe(low), high=maybe(high), confidence_level=how.level,
+        n=n, n_effective=of.effective if of.weighted and not answers else maybe(effective),
         n_clusters=None if of.rows else len(of.sums), method=f"{scheme}{rule}", reason=reason,
         left_out=dict(left_out or {}), detail={"df": df} if spread_known else {},
     )  # fmt: skip
@@ -386,7 +387,8 @@ def _ratio_reason(of: Sums, values: ValueFacts, score: Score, *, unspread: bool)
         return reason
     if score == "answers":
         return f"{reason}; {SAME_ANSWER if of.rows else SAME_SHARE}"
-    said = _unspread(values, one_share(of.sums, of.sizes), "values" if of.rows else "cluster means", len(of.sums))
+    bounded, what = values.range != "unknown", "values" if of.rows else "cluster means"
+    said = without_spread(bounded, one_share(of.sums, of.sizes), what, len(of.sums))
     return f"{reason}; {said}"
 
 

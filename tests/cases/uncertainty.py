@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
+
 import numpy as np
 from scipy import stats
 
@@ -146,6 +149,36 @@ def _halves(dtype: str, groups: int) -> Inputs:
 
 
 FOUND = ("value", "error", "low", "high", "df", "effective", "unspread")
+
+
+def _ratio_rows(kind: str, dtype: str, n: int) -> Inputs:
+    """A denominator above 0 and a numerator that is large beside what the ratio leaves of it."""
+    y = as_dtype(1.0 + uniform(n, n), dtype)
+    x = as_dtype(100.0 * y.astype(np.float64) + normalish(n, n + 1), dtype)
+    codes = np.arange(n) % max(2, n // 3) if kind == "clusters" else np.arange(n)
+    return {"columns": [x, y], "codes": codes, "weights": 0.5 + uniform(n, 3) if kind == "weights" else None}
+
+
+def _ratio(inputs: Inputs) -> Outputs:
+    codes, count = inputs["codes"], int(inputs["codes"].max()) + 1
+    of = {} if count == len(codes) else {"codes": codes, "clusters": count}
+    found = _core.ratio_interval(
+        [core(x) for x in inputs["columns"]], **of, weights=inputs["weights"], confidence_level=HOW[0],
+        alternative=HOW[1],
+    )  # fmt: skip
+    return {name: found[name] for name in ("value", "standard_error", "low", "high", "df", "n_effective")}
+
+
+def _ratio_reference(inputs: Inputs) -> Outputs:
+    codes, weights = inputs["codes"], inputs["weights"]
+    value, variance, df = reference.ratio(*inputs["columns"], codes, int(codes.max()) + 1, weights)
+    error = math.sqrt(variance)
+    half = t(df) * error
+    effective = math.nan if weights is None else reference.effective_weights(weights)
+    return {
+        "value": value, "standard_error": error, "low": value - half, "high": value + half, "df": df,
+        "n_effective": effective,
+    }  # fmt: skip
 
 
 def _clustered(inputs: Inputs) -> Outputs:
@@ -438,6 +471,14 @@ CASES = [
             lengths=(1, 2, 3, 10, 1000, 10**9), bound=dict.fromkeys(("error", "low", "high"), 1e-14),
         )
         for kind, value in KINDS.items()
+    ),
+    *(
+        Case(
+            name=f"uncertainty.ratio_{kind}", covers=("ratio_interval",), make=partial(_ratio_rows, kind),
+            run=_ratio, reference=_ratio_reference, lengths=(2, 15, 16, 17, 1000, 70_001),
+            bound=dict.fromkeys(("value", "standard_error", "low", "high", "n_effective"), 1e-9) | {"df": 1e-5},
+        )
+        for kind in ("rows", "clusters", "weights")
     ),
     Case(name="intervals.clustered_ratio", make=_sums, **CLUSTERED),
     Case(name="intervals.clustered_proportion", make=_ones, **CLUSTERED),

@@ -52,6 +52,17 @@ def _clustered(dtype: str, n: int) -> Inputs:
     return _column(dtype, n) | {"codes": codes}
 
 
+def _pairs(dtype: str, n: int) -> Inputs:
+    """A denominator with some zeros, and a numerator near three of it."""
+    y = as_dtype((words(n, n + 7) % np.uint64(5)).astype(np.float64), dtype)
+    y[0] = 1
+    return {"columns": [as_dtype(3.0 * y.astype(np.float64) + normalish(n, n + 1), dtype), y], "codes": None}
+
+
+def _clustered_pairs(dtype: str, n: int) -> Inputs:
+    return _pairs(dtype, n) | {"codes": _clustered(dtype, n)["codes"]}
+
+
 def _options(inputs: Inputs, method: str) -> dict[str, Any]:
     return {"method": method, "n_resamples": COUNT, "seed": SEED, "confidence_level": 0.5}
 
@@ -119,7 +130,7 @@ CASES = [
     ),
     *(
         Case(
-            name=f"uncertainty.bootstrap_{statistic}{'_clusters' if make is _clustered else ''}",
+            name=f"uncertainty.bootstrap_{statistic}{'_clusters' if 'clustered' in make.__name__ else ''}",
             covers=("bootstrap",),
             lengths=LENGTHS,
             make=make,
@@ -127,6 +138,6 @@ CASES = [
             reference=_reference,
             bound=_bounds(),
         )
-        for statistic, make in (("mean", _column), ("mean", _clustered))
+        for statistic, make in (("mean", _column), ("mean", _clustered), ("ratio", _pairs), ("ratio", _clustered_pairs))
     ),
 ]

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 __all__ = [
     "agresti_coull", "clopper_pearson", "cluster_sums", "clustered", "differences", "effective_rows",
-    "effective_weights",
-    "exact_cluster_sums", "exact_moments", "holm", "mcnemar", "moments", "sign_flip", "sign_flip_smooth", "t_interval",
-    "tango", "unspread", "wald", "weighted_sums", "wilson",
+    "effective_weights", "exact_cluster_sums", "exact_moments", "holm", "mcnemar", "moments", "ratio", "sign_flip",
+    "sign_flip_smooth", "t_interval", "tango", "unspread", "wald", "weighted_sums", "wilson",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -134,6 +133,28 @@ def clustered(sums: Floats, sizes: Floats) -> tuple[float, float, float]:
     a = f * f / (1 - f)
     variance = math.fsum(r * r / (1 - f)) / (total * total)
     return m, variance, 1 / (math.fsum(f * f) + math.fsum(a) * math.fsum(a) - math.fsum(a * a))
+
+
+def _sums_by_cluster(values: Floats, codes: NDArray[np.int64], clusters: int) -> Floats:
+    rows: list[list[float]] = [[] for _ in range(clusters)]
+    for code, value in zip(codes.tolist(), values.tolist(), strict=True):
+        rows[code].append(value)
+    return np.array([math.fsum(of) for of in rows])
+
+
+def ratio(
+    x: Any, y: Any, codes: NDArray[np.int64], clusters: int, weights: Floats | None = None
+) -> tuple[float, float, float]:
+    """The ratio sum w x / sum w y, its CR2 variance and degrees of freedom: a clustered mean whose sizes are sums of y.
+
+    Residuals are added up about a ratio near r, of which the result knows nothing but smaller rounding errors.
+    """
+    w = np.ones(len(x)) if weights is None else weights
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    near = math.fsum(x) / math.fsum(y)
+    rest, sizes = (_sums_by_cluster(v, codes, clusters) for v in (w * (x - near * y), w * y))
+    m, variance, df = clustered(rest, sizes)
+    return near + m, variance, df
 
 
 def effective_rows(p: float, variance: float, n: float, clusters: float) -> float:

@@ -1,17 +1,75 @@
-"""What is estimated: the statistics by name."""
+"""What is estimated: the statistics by name, and the columns of each."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _intervals
+from .._columns import Array, one_column
 from .._options import choice
-from .._registries import names
+from .._registries import REGISTRIES, names
+from .._rows import Rows
+from ..errors import shown, type_error, value_error
 
-__all__ = ["Statistic", "statistic_name"]
+__all__ = ["Statistic", "column_names", "for_core", "refusal", "several_columns", "statistic_name"]
 
-Statistic = Literal["mean"]
+Statistic = Literal["mean", "ratio"]
 
 
 def statistic_name(statistic: object) -> str:
     """``statistic`` where it is the name of one."""
     return choice(statistic, "statistic", names("uncertainty.statistic"))
+
+
+def column_names(statistic: str) -> tuple[str, ...]:
+    """What the core calls the columns of a statistic: ``("x", "y")`` of the ratio."""
+    return REGISTRIES["uncertainty.statistic"][statistic].columns
+
+
+def several_columns(x: Any, statistic: str) -> dict[str, Array]:
+    """The columns of one problem, which came as a tuple, by what the caller would call them: ``x[0]``, ``x[1]``."""
+    wanted = column_names(statistic)
+    expected = f"a tuple of {len(wanted)} columns ({', '.join(wanted)}) for statistic={statistic!r}"
+    if not isinstance(x, tuple):
+        raise type_error("x", expected, shown(x))
+    if len(x) != len(wanted):
+        raise value_error("x", expected, f"a tuple of {len(x)}")
+    found = {f"x[{i}]": one_column(column, f"x[{i}]") for i, column in enumerate(x)}
+    for name, column in found.items():
+        if len(column) != len(found["x[0]"]):
+            raise value_error(name, f"{len(found['x[0]'])} rows, as x[0] has", str(len(column)))
+    return found
+
+
+def for_core(columns: Iterable[Array]) -> list[NDArray[Any]]:
+    """Columns as the core takes them: booleans as numbers."""
+    return [x.astype(np.float32) if x.dtype == np.bool_ else x for x in columns]
+
+
+def refusal(found: Mapping[str, Any], columns: Mapping[str, Array], rows: Rows) -> ValueError:
+    """What the core refused of these columns, in the caller's words."""
+    kind, names = found["refused"], list(columns)
+    if kind == "not finite":
+        name = names[found["column"]]
+        return _intervals.not_finite(rows.of(columns[name]), found["index"], name, rows)
+    if kind == "too large":
+        return _intervals.too_large(names[found["column"]], f"values from {found['low']:g} to {found['high']:g}")
+    if kind == "zero denominator":
+        return value_error(names[-1], "values whose sum is not 0, since the ratio divides by it", "a sum of 0")
+    if kind == "uncertain denominator":
+        got = "values of both signs, whose sum has an interval that holds 0"
+        return value_error(names[-1], "values whose sum is certainly not 0", got, "no ratio to it can be resampled")
+    if kind == "empty resample":
+        got = "a resample in which they add up to 0"
+        return value_error(names[-1], "denominators in every resample", got, "use steelyard.estimate")
+    fix = "resampling them says nothing; use steelyard.proportion for 0/1 values, steelyard.estimate for others"
+    if len(names) > 1:
+        name, expected, one, mean = "x", "rows of different ratios", "ratios", "ratios"
+    else:
+        name, expected, one, mean = names[0], "values that differ", "values", "means"
+    got = f"{found['n']} clusters of equal {mean}" if kind == "equal means" else f"{found['n']} equal {one}"
+    return value_error(name, expected, got, fix)

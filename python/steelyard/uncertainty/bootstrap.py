@@ -1,4 +1,4 @@
-"""A mean by resampling: replicates, their limits, and how far simulation blurs these."""
+"""A mean, or a ratio of sums, by resampling: replicates, their limits, and how far simulation blurs these."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .._options import Alternative, Confidence, NanPolicy, choice, confidence, w
 from .._progress import Progress, reporter
 from .._registries import titles
 from .._rows import Rows, Selection
-from ..errors import memory_error, value_error
+from ..errors import memory_error
 from ..estimate import Estimate
-from ._statistics import Statistic, statistic_name
+from ._statistics import Statistic, column_names, for_core, refusal, several_columns, statistic_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,23 +120,24 @@ def bootstrap(
     seed: int = 0,
     progress: Progress = False,
 ) -> BootstrapEstimate:
-    """Estimate a mean by resampling its rows, or its clusters, with replacement.
+    """Estimate a mean, or a ratio of sums, by resampling its rows, or its clusters, with replacement.
 
     With c_r the counts of replicate r, exactly Multinomial(n; 1/n, ..., 1/n), and B = ``n_resamples``:
 
     - replicates m*_r = sum c_ri x_i / n; with ``clusters`` sum c_rg S_g / sum c_rg n_g over cluster sums S_g and
-      sizes n_g, whole clusters being drawn;
+      sizes n_g, whole clusters being drawn; of the ratio sum c_ri x_i / sum c_ri y_i, or of the clusters' sums;
     - ``"percentile"``: the order statistics (B + 1) a of the replicates, linear between neighbours, a = (1 -
       ``confidence_level``)/2 and 1 - a; ``"basic"``: these mirrored at the value;
     - ``"bca"``: the percentile limits at a' = Phi(z0 + (z0 + z_a)/(1 - A (z0 + z_a))), z0 = Phi^-1((#{m* < m} +
-      #{m* = m}/2)/B), and in closed form A = sum U^3/(6 (sum U^2)^1.5), U_i = x_i - m or U_g = S_g - m n_g.
+      #{m* = m}/2)/B), and in closed form A = sum U^3/(6 (sum U^2)^1.5), U_i = x_i - m or U_g = S_g - m n_g; of the
+      ratio r, U_i = x_i - r y_i.
 
     Parameters
     ----------
-    x : array [n] or [n, M], list, mapping from name to array [n], or frame
+    x : array [n] or [n, M], list, mapping from name to array [n], or frame; for the ratio a tuple (x, y) of arrays [n]
         Numbers or booleans; several columns are several problems, resampled with the same counts.
-    statistic : {"mean"}
-        What to estimate; by position.
+    statistic : {"mean", "ratio"}
+        What to estimate; by position. ``"ratio"`` is sum x / sum y of a tuple (x, y).
     where : boolean array [n], optional
         Rows that count.
     clusters : array of ids [n], optional
@@ -169,7 +170,8 @@ def bootstrap(
         For what is not numbers.
     ValueError
         For NaN (unless omitted) and infinities, with the first index; where all values (or cluster means) are equal,
-        since resampling them says nothing; where a limit lies beyond the extreme replicate; for unknown options.
+        since resampling them says nothing; where the sum of y is 0 in the data or in a resample, or y holds both signs
+        and the interval of its sum holds 0; where a limit lies beyond the extreme replicate; for unknown options.
 
     Notes
     -----
@@ -187,6 +189,9 @@ def bootstrap(
     54 [32, 91] (95 %, BCa bootstrap, n = 16)
     >>> boot.replicates.shape
     (9999,)
+    >>> y = np.array([1, 2, 2, 2, 3, 2, 3, 3, 2, 4, 5, 7, 8, 9, 9, 15])
+    >>> print(sy.bootstrap((x, y), "ratio"))
+    11.2 [9.4, 12.8] (95 %, BCa bootstrap, n = 16)
     """
     options = _Options(
         statistic_name(statistic),
@@ -197,10 +202,13 @@ def bootstrap(
     )
     _room_for(options.n_resamples)
     aligned(x=x, where=where, clusters=clusters)
+    watch = reporter(progress)
+    if len(column_names(options.statistic)) > 1:
+        several = several_columns(x, options.statistic)
+        return _one(several, Selection(where, clusters, nan_policy).rows("x", *several.values()), options, watch)
     found = columns(x, "x")
     selection = Selection(where, clusters, nan_policy, found.left_out)
-    watch = reporter(progress)
-    parts = [_one(values, name, selection.rows(name, values), options, watch) for name, values in found.items]
+    parts = [_one({name: x}, selection.rows(name, x), options, watch) for name, x in found.items]
     return _stack(parts, found.names) if found.many else parts[0]
 
 
@@ -213,37 +221,27 @@ def _room_for(n_resamples: int) -> None:
         raise memory_error("n_resamples", "replicates that fit into memory", got) from None
 
 
-def _one(values: NDArray[Any], name: str, rows: Rows, options: _Options, watch: _intervals.Watch) -> BootstrapEstimate:
+def _one(
+    columns: Mapping[str, NDArray[Any]], rows: Rows, options: _Options, watch: _intervals.Watch
+) -> BootstrapEstimate:
     """The bootstrap of one problem: the core computes, and what it says is put into words."""
-    x = rows.of(values)
-    x = x.astype(np.float32) if x.dtype == np.bool_ else x
+    values = for_core(map(rows.of, columns.values()))
     codes, total = rows.clusters or (None, 0)
     found = _core.bootstrap(
-        [x], options.statistic, codes=codes, clusters=total, method=options.method, n_resamples=options.n_resamples,
+        values, options.statistic, codes=codes, clusters=total, method=options.method, n_resamples=options.n_resamples,
         seed=options.seed, confidence_level=options.how.level, alternative=options.how.alternative, progress=watch,
     )  # fmt: skip
     if "refused" in found:
-        raise _refusal(found, x, name, rows)
+        raise refusal(found, columns, rows)
     detail: dict[str, Any] = {"acceleration": found["acceleration"]} if options.method == "bca" else {}
     detail |= {"n_resamples": options.n_resamples, "seed": options.seed}
     return BootstrapEstimate(
         value=found["value"], standard_error=found["standard_error"] if options.n_resamples > 1 else None,
         low=found["low"], high=found["high"], low_error=found["low_error"], high_error=found["high_error"],
-        replicates=found["replicates"], confidence_level=options.how.level, n=len(x),
+        replicates=found["replicates"], confidence_level=options.how.level, n=len(values[0]),
         n_clusters=None if rows.clusters is None else total, method=METHODS[options.method],
         reason=PROPORTION if found["binary"] else "as asked", left_out=rows.left_out, detail=detail,
     )  # fmt: skip
-
-
-def _refusal(found: dict[str, Any], x: NDArray[Any], name: str, rows: Rows) -> ValueError:
-    """What the core refused, in the caller's words."""
-    if found["refused"] == "not finite":
-        return _intervals.not_finite(x, found["index"], name, rows)
-    if found["refused"] == "too large":
-        return _intervals.too_large(name, f"values from {found['low']:g} to {found['high']:g}")
-    fix = "resampling them says nothing; use steelyard.proportion for 0/1 values, steelyard.estimate for others"
-    got = f"{found['n']} clusters of equal means" if found["refused"] == "equal means" else f"{found['n']} equal values"
-    return value_error(name, "values that differ", got, fix)
 
 
 def _stack(parts: list[BootstrapEstimate], names: tuple[str, ...] | None) -> BootstrapEstimate:

@@ -1,4 +1,4 @@
-"""A mean with its uncertainty."""
+"""A mean, or a ratio of sums, with its uncertainty."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from .._options import Alternative, Confidence, NanPolicy, choice, confidence
 from .._progress import Progress, reporter
 from .._rows import Rows, Selection
 from ..estimate import Estimate
-from ._statistics import Statistic, statistic_name
+from ._ratio import ratio
+from ._statistics import Statistic, several_columns, statistic_name
 
 __all__ = ["estimate"]
 
@@ -36,7 +37,7 @@ def estimate(
     alternative: Alternative = "two-sided",
     progress: Progress = False,
 ) -> Estimate:
-    """Estimate a mean, its error and interval, in closed form: nothing is simulated.
+    """Estimate a mean, or a ratio of sums, its error and interval, in closed form: nothing is simulated.
 
     With m the mean of the n rows of ``x`` that count, s their standard deviation (n - 1):
 
@@ -51,13 +52,17 @@ def estimate(
     - graded values (or cluster means) that are all equal, or differ by rounding alone, show no spread, which is no
       certainty. Where all n of them lie in [0, 1] the interval is [m (1 - q), m + q (1 - m)], q = z^2/(n + z^2)
       (Wilson's upper limit for 0 of n); elsewhere there is none.
+    - ``"ratio"``: r = sum x / sum y (sum w x / sum w y) with the same V and t; S_g - r n_g is a cluster's sum of
+      x - r y and n_g its sum of y, each row its own cluster where no ``clusters`` are given. The mean is the ratio to
+      y = 1. y may hold zeros; its sum may not be 0. Where y holds both signs and Student's interval of its sum holds 0,
+      there is a value without limits.
 
     Parameters
     ----------
-    x : array [n] or [n, M], list, mapping from name to array [n], or frame
+    x : array [n] or [n, M], list, mapping from name to array [n], or frame; for the ratio a tuple (x, y) of arrays [n]
         Numbers or booleans; several columns are several problems, answered in one Estimate with arrays.
-    statistic : {"mean"}
-        What to estimate; by position.
+    statistic : {"mean", "ratio"}
+        What to estimate; by position. ``"ratio"`` is sum x / sum y of a tuple (x, y): clicks per view, cost per answer.
     where : boolean array [n], optional
         Rows that count.
     weights : array of numbers [n], optional
@@ -122,17 +127,26 @@ def estimate(
     >>> print(sy.estimate([0.5, 0.25, 1, 0, 0.75], by=["math", "law", "math", "law", "math"]))
     law   0.1 [-1.5, 1.7] (95 %, t, n = 2)
     math  0.75 [0.13, 1.37] (95 %, t, n = 3)
+    >>> print(sy.estimate(([3, 1, 4, 1, 5], [9, 2, 6, 5, 8]), "ratio"))
+    0.47 [0.18, 0.75] (95 %, t, n = 5)
     >>> print(sy.estimate([0.5] * 20), sy.estimate([7.0] * 20).low)
     0.500 [0.419, 0.581] (95 %, no spread, n = 20) None
     >>> print(sy.estimate({"old": np.arange(10.0), "new": np.arange(10.0) + 1}))
     old  4.5 [2.3, 6.7] (95 %, t, n = 10)
     new  5.5 [3.3, 7.7] (95 %, t, n = 10)
     """
-    statistic_name(statistic)
     how = confidence(confidence_level, alternative)
-    chosen = None if method is None else choice(method, "method", ("t", *PROPORTIONS))
+    ratios = statistic_name(statistic) == "ratio"
+    chosen = None if method is None else choice(method, "method", ("t",) if ratios else ("t", *PROPORTIONS))
     aligned(x=x, where=where, weights=weights, clusters=clusters, by=by)
-    found, watch = columns(x, "x"), reporter(progress)
+    watch = reporter(progress)
+    if ratios:
+        pair, selection = several_columns(x, "ratio"), Selection(where, clusters, nan_policy, None, weights, by=by)
+        of_rows = partial(ratio, pair, progress=watch)
+        if by is not None:
+            return _intervals.by_group(groups(selection, "x", *pair.values()), how, of_rows)
+        return of_rows(selection.rows("x", *pair.values()), how)
+    found = columns(x, "x")
     selection = Selection(where, clusters, nan_policy, found.left_out, weights, by=by)
 
     def answer(name: str, values: Any, rows: Rows, level: Confidence) -> Estimate:

@@ -66,7 +66,7 @@ mod _core {
     #[pymodule_export]
     use crate::tokens::scores::{sequence_nll, token_scores};
     #[pymodule_export]
-    use crate::uncertainty::{bootstrap, resampling_counts};
+    use crate::uncertainty::{bootstrap, ratio_interval, resampling_counts};
 
     /// What pyo3 and the numpy crate look up once, they look up now: later there may be no memory for it.
     #[pymodule_init]

@@ -1,16 +1,17 @@
 //! Random counts, and the bootstrap from columns to limits.
 
-use crate::arrays::{copied, floats, given, slice};
+use super::columns::{design, refusal, two_columns};
+use crate::arrays::{copied, floats, given};
 use crate::call::{call, call_quick};
 use crate::give::{ToPython, dict, value_error};
-use crate::intervals::{confidence, same_length};
+use crate::intervals::confidence;
 use crate::take::{listed, named};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use steelyard_kernels::named::Named;
 use steelyard_kernels::random::{Domain, STRATA, Stream, counts};
-use steelyard_kernels::uncertainty::{self as kernels, Bootstrap, Design, Name, Options, Refused};
+use steelyard_kernels::uncertainty::{self as kernels, Bootstrap, Columns, Name, Options};
 use steelyard_kernels::with_dtype;
 
 /// How often each of `n` rows of a stratum is drawn in a bootstrap replicate.
@@ -65,21 +66,15 @@ pub fn bootstrap<'py>(
             let design = design(codes, clusters, x.len())?;
             call(py, progress, total, |watch| kernels::mean(x, design, options, watch))?
         }),
+        Name::Ratio => two_columns(&columns, |x, y| {
+            let columns = Columns { x, y, weights: None, design: design(codes, clusters, x.len())? };
+            call(py, progress, total, |watch| kernels::ratio_bootstrap(columns, options, watch))
+        })?,
     };
     match found {
         Ok(found) => fields(py, found),
         Err(refused) => refusal(py, refused),
     }
-}
-
-fn design<'a>(codes: Option<&'a Bound<'_, PyAny>>, count: usize, rows: usize) -> PyResult<Design<'a>> {
-    if rows == 0 {
-        return Err(value_error("columns: expected at least one row; got none"));
-    }
-    let Some(codes) = codes else { return Ok(Design::Rows) };
-    let codes = slice::<i64>(codes, "codes")?;
-    same_length(rows, codes.len(), "columns, codes")?;
-    Ok(Design::Clusters { codes, count })
 }
 
 fn fields(py: Python<'_>, found: Bootstrap) -> PyResult<Bound<'_, PyDict>> {
@@ -96,36 +91,4 @@ fn fields(py: Python<'_>, found: Bootstrap) -> PyResult<Bound<'_, PyDict>> {
         ("replicates", given(py, replicates)?.into_any()),
     ];
     dict(py, fields)
-}
-
-/// What the face has words for, with the names that the caller knows; the rest is said here.
-fn refusal(py: Python<'_>, refused: Refused) -> PyResult<Bound<'_, PyDict>> {
-    match refused {
-        Refused::NotFinite { column, index } => dict(
-            py,
-            [
-                ("refused", "not finite".to_python(py)?),
-                ("column", column.to_python(py)?),
-                ("index", index.to_python(py)?),
-            ],
-        ),
-        Refused::TooLarge { column, low, high } => dict(
-            py,
-            [
-                ("refused", "too large".to_python(py)?),
-                ("column", column.to_python(py)?),
-                ("low", low.to_python(py)?),
-                ("high", high.to_python(py)?),
-            ],
-        ),
-        Refused::EqualValues { n } => {
-            dict(py, [("refused", "equal values".to_python(py)?), ("n", n.to_python(py)?)])
-        }
-        Refused::EqualMeans { n } => {
-            dict(py, [("refused", "equal means".to_python(py)?), ("n", n.to_python(py)?)])
-        }
-        Refused::Outside | Refused::OneCluster | Refused::Beyond { .. } | Refused::Undefined => {
-            Err(value_error(refused.to_string()))
-        }
-    }
 }

@@ -29,7 +29,7 @@ pub(crate) fn near_one(largest: f64) -> f64 {
 
 /// The power of two that brings the largest of positive finite `weights` near 1: no sum or product of such weights
 /// overflows, and no digit changes.
-fn scale(weights: &[f64], pace: &mut Pace<'_>) -> Result<f64, Stopped> {
+pub(crate) fn scale(weights: &[f64], pace: &mut Pace<'_>) -> Result<f64, Stopped> {
     let mut largest = 0.0;
     for block in weights.chunks(CHUNK) {
         largest = simd::scalar(|| block.iter().fold(largest, |a, &w| if w > a { w } else { a }));

@@ -11,7 +11,7 @@ pub mod paired;
 pub mod proportion;
 pub mod sign_flip;
 pub mod spread;
-mod sums;
+pub(crate) mod sums;
 
 mod holm;
 pub use holm::holm;

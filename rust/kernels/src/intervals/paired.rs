@@ -1,5 +1,6 @@
 //! Two models on the same rows: differences, Tango's interval and McNemar's tests.
 
+use super::moments::{Column, moments};
 use super::spread::STEPS;
 use super::{Alternative, Confidence, Interval};
 use crate::grid::{self, CHUNK, Stopped, Watch};
@@ -17,6 +18,8 @@ pub trait Wide: Sync {
     }
     /// Writes the values from `start` on.
     fn widen(&self, start: usize, out: &mut [f64]);
+    /// See [`moments`](fn@moments).
+    fn moments(&self, watch: Watch<'_>) -> Result<Column, Stopped>;
 }
 
 impl<T: Element> Wide for &[T] {
@@ -27,6 +30,9 @@ impl<T: Element> Wide for &[T] {
         for (out, value) in out.iter_mut().zip(&self[start..]) {
             *out = value.to_f64();
         }
+    }
+    fn moments(&self, watch: Watch<'_>) -> Result<Column, Stopped> {
+        moments(self, watch)
     }
 }
 

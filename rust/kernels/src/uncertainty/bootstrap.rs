@@ -102,8 +102,7 @@ fn mean_or_ended<T: Element>(
     watch: Watch<'_>,
 ) -> Result<Bootstrap, Ended> {
     let mut before = |_| watch(0);
-    let column = finite(x, 0, &mut before)?;
-    let Moments { mean, squares, min, max, step, binary, .. } = column;
+    let Moments { mean, squares, min, max, step, binary, .. } = finite(moments(x, &mut before)?, 0)?;
     let n = x.len() as f64;
     let values = ValueFacts { low: min, high: max, step, rows: n, range: Range::Unknown };
     if x.len() < 2 || values.equal() {
@@ -113,7 +112,7 @@ fn mean_or_ended<T: Element>(
     match design {
         Design::Rows => {
             let scale = scalar(|| (squares / n).sqrt());
-            let about = About { value: mean, scale, size: 1.0, exact: binary, column };
+            let about = About { value: mean, scale, size: 1.0, exact: binary, range: (min, max) };
             resampled(Rows { x, shift }, Mean { shift, n }, about, options, watch)
         }
         Design::Clusters { codes, count } => {
@@ -131,7 +130,7 @@ fn mean_or_ended<T: Element>(
             quotient(
                 &of,
                 shift,
-                About { value: fit.value, scale: f64::NAN, size, exact: binary, column },
+                About { value: fit.value, scale: f64::NAN, size, exact: binary, range: (min, max) },
                 options,
                 watch,
             )
@@ -140,12 +139,12 @@ fn mean_or_ended<T: Element>(
 }
 
 /// The facts of a column whose values and sum of squares are finite.
-pub(super) fn finite<T: Element>(x: &[T], place: usize, watch: Watch<'_>) -> Result<Moments, Ended> {
-    match moments(x, watch)? {
-        Column::Bad(index) => Err(Refused::NotFinite { column: place, index }.into()),
+pub(super) fn finite(column: Column, place: usize) -> Result<Moments, Refused> {
+    match column {
+        Column::Bad(index) => Err(Refused::NotFinite { column: place, index }),
         Column::Finite(found) if found.mean.is_finite() && found.squares.is_finite() => Ok(found),
         Column::Finite(Moments { min: low, max: high, .. }) => {
-            Err(Refused::TooLarge { column: place, low, high }.into())
+            Err(Refused::TooLarge { column: place, low, high })
         }
     }
 }
@@ -158,10 +157,10 @@ pub(super) struct About {
     pub scale: f64,
     /// What a unit counts for on average in the denominator.
     pub size: f64,
-    /// Whether the sums are whole numbers, so that replicates that equal the value are the same number.
+    /// Whether all values are 0 or 1: their sums are exact, and replicates that equal the value are the same number.
     pub exact: bool,
-    /// The facts of the first column.
-    pub column: Moments,
+    /// The smallest and the largest value of the first column.
+    pub range: (f64, f64),
 }
 
 /// The bootstrap of a quotient of sums over units.
@@ -209,9 +208,12 @@ pub(super) fn resampled<U: Units<K>, S: Statistic<K>, const K: usize>(
     options: Options,
     watch: Watch<'_>,
 ) -> Result<Bootstrap, Ended> {
-    let About { value, scale, size, exact, column } = about;
+    let About { value, scale, size, exact, range: (low, high) } = about;
     let Options { method, count, seed, confidence } = options;
     let replicates = replicates(units, statistic, seed, count, &mut *watch)?;
+    if replicates.iter().any(|value| !value.is_finite()) {
+        return Err(Refused::EmptyResample.into());
+    }
     let mut after = |_| watch(count as usize);
     let mut correction = Correction::default();
     if method == Method::Bca {
@@ -223,10 +225,10 @@ pub(super) fn resampled<U: Units<K>, S: Statistic<K>, const K: usize>(
     let limits = limits(memory::copied(&replicates)?, value, method, correction, confidence, &mut after)??;
     let squares = match moments(&replicates, &mut after)? {
         Column::Finite(found) if found.squares.is_finite() => found.squares,
-        _ => return Err(Refused::TooLarge { column: 0, low: column.min, high: column.max }.into()),
+        _ => return Err(Refused::TooLarge { column: 0, low, high }.into()),
     };
     let standard_error = scalar(|| (squares / (f64::from(count) - 1.0)).sqrt());
     let standard_error = if count > 1 { standard_error } else { f64::NAN };
     let acceleration = correction.acceleration;
-    Ok(Bootstrap { value, standard_error, limits, replicates, acceleration, binary: column.binary })
+    Ok(Bootstrap { value, standard_error, limits, replicates, acceleration, binary: exact })
 }

@@ -35,6 +35,12 @@ pub enum Refused {
         /// How many clusters there are.
         n: usize,
     },
+    /// The denominators add up to 0.
+    ZeroDenominator,
+    /// They hold both signs, and the interval of their sum holds 0.
+    Doubtful,
+    /// They add up to 0 in a resample.
+    EmptyResample,
     /// The level asked for lies beyond the extreme replicate.
     Beyond {
         /// How many replicates there are.
@@ -67,6 +73,16 @@ impl fmt::Display for Refused {
             }
             Refused::EqualMeans { n } => {
                 write!(f, "columns: expected clusters whose means differ; got {n} of equal means")
+            }
+            Refused::ZeroDenominator => write!(f, "columns: expected denominators whose sum is not 0; got 0"),
+            Refused::Doubtful => {
+                write!(
+                    f,
+                    "columns: expected denominators whose sum differs from 0; got one of uncertain sign"
+                )
+            }
+            Refused::EmptyResample => {
+                write!(f, "columns: expected denominators in each resample; got one where they add up to 0")
             }
             Refused::Beyond { count, level } => write!(
                 f,

@@ -12,6 +12,8 @@ named! {
     pub enum Name: "uncertainty.statistic" {
         /// The mean of one column.
         Mean = "mean" { columns: &["x"] },
+        /// The sum of one column divided by the sum of another.
+        Ratio = "ratio" { columns: &["x", "y"] },
     }
 }
 
@@ -46,7 +48,8 @@ impl Statistic<1> for Mean {
     }
 }
 
-/// A quotient of two sums over units: of clusters' sums of `x - shift` and their sizes, it is the mean of all rows.
+/// A quotient of two sums over units: of clusters' sums of `x - shift` and their sizes it is the mean of all rows; of sums of
+/// `x - shift y` and of y it is sum x / sum y.
 #[derive(Clone, Copy, Debug)]
 pub struct Quotient {
     /// What was taken off per unit of the denominator.

@@ -3,12 +3,14 @@
 use super::inputs::{Draw, tame, ways};
 use super::{Entry, Run, entry};
 use steelyard_kernels::clusters::Names;
+use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
 use steelyard_kernels::uncertainty::{
-    Correction, Mean, Method, Pairs, Quotient, Rows, acceleration, limits, replicates,
+    Columns, Correction, Design, Mean, Method, Name, Options, Pairs, Quotient, Rows, acceleration, limits,
+    mean as mean_bootstrap, ratio as estimated_ratio, ratio_bootstrap, replicates,
 };
 
 pub const TABLE: &[Entry] = &[
@@ -22,6 +24,7 @@ pub const TABLE: &[Entry] = &[
     entry("uncertainty.mean_state", "bfloat16", mean_state::<Bf16>),
     entry("uncertainty.mean_state", "float16", mean_state::<F16>),
     entry("uncertainty.limits", "float64", ends),
+    entry("uncertainty.statistic", "float64", statistics),
 ];
 
 fn mean<T: Draw>(n: usize) -> Run {
@@ -76,6 +79,53 @@ fn ratio(n: usize) -> Run {
             digest
                 .of("acceleration")
                 .double(acceleration(units, of(0.0), 0.25, 7.0, &mut |_| true).unwrap_or_default());
+        }
+    })
+}
+
+/// Each statistic by rows and by clusters, from the columns to the limits.
+fn statistics(n: usize) -> Run {
+    let x: Vec<f64> = tame(n, 73);
+    let y: Vec<f64> = (0..n).map(|i| (i % 7 + 1) as f64).collect();
+    let codes: Vec<i64> = (0..n).map(|i| (i % 5) as i64).collect();
+    Box::new(move |digest| {
+        let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
+        let options = Options {
+            method: Method::Bca,
+            count: 99,
+            seed: 5,
+            confidence: Confidence { level: 0.5, ..confidence },
+        };
+        let designs = [("rows", Design::Rows), ("clusters", Design::Clusters { codes: &codes, count: 5 })];
+        for (design_name, design) in designs.into_iter().filter(|_| n >= 5) {
+            for &name in Name::ALL {
+                let digest = digest.of(name.name()).of(design_name);
+                let columns = Columns { x: &&x[..], y: &&y[..], weights: None, design };
+                let found = match name {
+                    Name::Mean => mean_bootstrap(&x, design, options, &mut |_| true),
+                    Name::Ratio => ratio_bootstrap(columns, options, &mut |_| true),
+                };
+                let Ok(Ok(found)) = found else { continue };
+                let (low, high) = (found.limits.low, found.limits.high);
+                digest.doubles(&[
+                    found.value,
+                    found.standard_error,
+                    low.value,
+                    low.error,
+                    high.value,
+                    high.error,
+                ]);
+                digest.doubles(&found.replicates);
+                if name == Name::Ratio {
+                    let Ok(Ok(found)) = estimated_ratio(columns, confidence, &mut |_| true) else { continue };
+                    digest.doubles(&[
+                        found.value,
+                        found.standard_error,
+                        found.interval.low,
+                        found.interval.high,
+                    ]);
+                }
+            }
         }
     })
 }

@@ -1,0 +1,64 @@
+//! The ratio of two columns' sums with its interval.
+
+use super::columns::{design, refusal, two_columns};
+use crate::arrays::slice;
+use crate::call::call;
+use crate::give::{ToPython, dict};
+use crate::intervals::{confidence, same_length};
+use crate::take::listed;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use steelyard_kernels::uncertainty::{self as kernels, Columns, Ratio, Spread};
+
+/// sum x / sum y of two `columns`: a dictionary of the fields of the kernel's `Ratio`, NaN where there is none, or of the
+/// kind of refusal. `codes` in `0..clusters` are the clusters of the rows, where there are any; `weights` are above 0.
+#[pyfunction]
+#[pyo3(signature = (
+    columns, *, codes=None, clusters=0, weights=None, confidence_level, alternative, progress=None
+))]
+#[allow(clippy::too_many_arguments)] // the options of an interval
+pub fn ratio_interval<'py>(
+    py: Python<'py>,
+    columns: &Bound<'py, PyAny>,
+    codes: Option<&Bound<'py, PyAny>>,
+    clusters: usize,
+    weights: Option<&Bound<'py, PyAny>>,
+    confidence_level: f64,
+    alternative: &str,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let confidence = confidence(confidence_level, alternative)?;
+    let weights = weights.map(|weights| slice::<f64>(weights, "weights")).transpose()?;
+    let found = two_columns(&listed::<Bound<'_, PyAny>>(columns)?, |x, y| {
+        let (rows, design) = (x.len(), design(codes, clusters, x.len())?);
+        same_length(rows, weights.map_or(rows, <[f64]>::len), "columns, weights")?;
+        let columns = Columns { x, y, weights, design };
+        call(py, progress, rows, |watch| kernels::ratio(columns, confidence, watch))
+    })?;
+    match found {
+        Ok(found) => fields(py, found),
+        Err(refused) => refusal(py, refused),
+    }
+}
+
+fn fields(py: Python<'_>, found: Ratio) -> PyResult<Bound<'_, PyDict>> {
+    let Ratio { value, standard_error, interval, df, n_effective, units, spread, doubtful, share } = found;
+    let spread = match spread {
+        Spread::Some => "some",
+        Spread::Rounding => "rounding",
+        Spread::None => "none",
+    };
+    let fields = [
+        ("value", value.to_python(py)?),
+        ("standard_error", standard_error.to_python(py)?),
+        ("low", interval.low.to_python(py)?),
+        ("high", interval.high.to_python(py)?),
+        ("df", df.to_python(py)?),
+        ("n_effective", n_effective.to_python(py)?),
+        ("units", units.to_python(py)?),
+        ("spread", spread.to_python(py)?),
+        ("doubtful", doubtful.to_python(py)?),
+        ("share", share.to_python(py)?),
+    ];
+    dict(py, fields)
+}

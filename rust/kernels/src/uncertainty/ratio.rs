@@ -1,0 +1,390 @@
+//! The ratio of the sums of two columns, sum x / sum y: its units, and its interval in closed form.
+
+use super::Refused;
+use super::bootstrap::{About, Bootstrap, Ended, Options, answer, quotient};
+use super::design::Design;
+use crate::grid::{self, CHUNK, Pace, Stopped, Watch};
+use crate::intervals::cluster::{self, ClusterSums, Clustered, SumFacts, effective_weights, scale};
+use crate::intervals::mean::t_interval;
+use crate::intervals::moments::{Column, Moments, moments};
+use crate::intervals::paired::Wide;
+use crate::intervals::spread::{Range, STEPS, unspread};
+use crate::intervals::sums::sums_at;
+use crate::intervals::{Confidence, Interval};
+use crate::memory;
+use crate::simd::scalar;
+
+/// Two columns of one length, under a design.
+#[derive(Clone, Copy)]
+pub struct Columns<'a> {
+    /// The numerators.
+    pub x: &'a dyn Wide,
+    /// The denominators.
+    pub y: &'a dyn Wide,
+    /// What each row counts for, all above 0; of equal rows none.
+    pub weights: Option<&'a [f64]>,
+    /// What the units are.
+    pub design: Design<'a>,
+}
+
+/// A ratio with its interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ratio {
+    /// `r = sum w x / sum w y`.
+    pub value: f64,
+    /// The square root of the CR2 variance of r; NaN where there is none.
+    pub standard_error: f64,
+    /// `r -+ t sqrt V`; NaN where there is none.
+    pub interval: Interval,
+    /// Satterthwaite's degrees of freedom; NaN where one unit holds the whole denominator.
+    pub df: f64,
+    /// Kish's number of equally weighted rows; NaN without weights.
+    pub n_effective: f64,
+    /// How many units have a denominator.
+    pub units: usize,
+    /// How x and y differ between the units.
+    pub spread: Spread,
+    /// Whether the interval of the sum of y holds 0, so that nothing bounds the ratio.
+    pub doubtful: bool,
+    /// Where there is no spread: whether `0 <= x <= y` in each row, so that no ratio lies outside [0, 1].
+    pub share: bool,
+}
+
+/// Whether the units show one ratio alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spread {
+    /// They differ.
+    Some,
+    /// They are equal but for rounding.
+    Rounding,
+    /// They are equal.
+    None,
+}
+
+/// The units of a ratio, with what is known of them.
+struct Prepared {
+    /// Sums of `w (x - shift y)` and of `w y`, all with the sign that makes the sum of the latter positive.
+    of: ClusterSums,
+    /// Near the ratio: it keeps what large values with small residuals would round away.
+    shift: f64,
+    /// The facts of x.
+    x: Moments,
+    /// What is known of the ratio, without its no-spread rule.
+    fit: Clustered,
+    spread: Spread,
+    /// How many units have a denominator.
+    filled: f64,
+    /// How many units of one size would say as much, where there is no spread.
+    counted: f64,
+    doubtful: bool,
+    share: bool,
+}
+
+/// The ratio of two columns with its CR2 interval, in closed form.
+///
+/// The residual of a unit is its influence `U_g = sum w (x - r y)`, and `f_g` is its share of sum y: see
+/// [`crate::intervals::cluster`], of which a mean is the case y = 1. The sums are of `x - shift y` with a shift near r.
+/// Where y holds both signs and Student's interval of its sum holds 0, there is a value and no interval.
+pub fn ratio(
+    columns: Columns<'_>,
+    confidence: Confidence,
+    watch: Watch<'_>,
+) -> Result<Result<Ratio, Refused>, Stopped> {
+    answer(ratio_or_ended(columns, confidence, watch))
+}
+
+fn ratio_or_ended(columns: Columns<'_>, confidence: Confidence, watch: Watch<'_>) -> Result<Ratio, Ended> {
+    let found = prepared(columns, confidence, &mut *watch)?;
+    let Clustered { value, mut standard_error, mut interval, df, .. } = found.fit;
+    let Prepared { spread, filled, counted, doubtful, share, .. } = found;
+    if df.is_finite() && spread != Spread::Some {
+        let range = if share { Range::Share } else { Range::Unknown };
+        let still = unspread(value, counted, range, confidence);
+        (standard_error, interval) = (still.standard_error, still.interval);
+    } else if df.is_finite() && standard_error.is_infinite() {
+        return Err(too_large(&found.x).into());
+    }
+    if doubtful {
+        (standard_error, interval) = (f64::NAN, Interval { low: f64::NAN, high: f64::NAN });
+    }
+    let n_effective = columns.weights.map_or(Ok(f64::NAN), |weights| effective_weights(weights, watch))?;
+    let units = filled as usize;
+    Ok(Ratio { value, standard_error, interval, df, n_effective, units, spread, doubtful, share })
+}
+
+/// The bootstrap of a ratio of two columns, whose weights it does not read. `watch` is told how many replicates are done.
+pub fn ratio_bootstrap(
+    columns: Columns<'_>,
+    options: Options,
+    watch: Watch<'_>,
+) -> Result<Result<Bootstrap, Refused>, Stopped> {
+    answer(bootstrap_or_ended(columns, options, watch))
+}
+
+fn bootstrap_or_ended(columns: Columns<'_>, options: Options, watch: Watch<'_>) -> Result<Bootstrap, Ended> {
+    let found = prepared(columns, options.confidence, &mut |_| watch(0))?;
+    let n = found.of.sums.len();
+    match columns.design {
+        Design::Clusters { count, .. } if count < 2 => return Err(Refused::OneCluster.into()),
+        Design::Clusters { .. } if found.spread != Spread::Some => {
+            return Err(Refused::EqualMeans { n }.into());
+        }
+        Design::Rows if n < 2 || found.spread != Spread::Some => {
+            return Err(Refused::EqualValues { n }.into());
+        }
+        _ if found.doubtful => return Err(Refused::Doubtful.into()),
+        _ => {}
+    }
+    let [size] = sums_at(n, &mut Pace::new(&mut |_| watch(0)), |g| [found.of.sizes[g]])?;
+    let about = About {
+        value: found.fit.value,
+        scale: f64::NAN,
+        size: scalar(|| size / n as f64),
+        exact: false,
+        range: (found.x.min, found.x.max),
+    };
+    quotient(&found.of, found.shift, about, options, watch)
+}
+
+fn too_large(x: &Moments) -> Refused {
+    Refused::TooLarge { column: 0, low: x.min, high: x.max }
+}
+
+fn finite(column: &dyn Wide, place: usize, watch: Watch<'_>) -> Result<Moments, Ended> {
+    Ok(super::bootstrap::finite(column.moments(watch)?, place)?)
+}
+
+fn prepared(columns: Columns<'_>, confidence: Confidence, watch: Watch<'_>) -> Result<Prepared, Ended> {
+    let (x, y) = (finite(columns.x, 0, &mut *watch)?, finite(columns.y, 1, &mut *watch)?);
+    let mixed = y.min < 0.0 && y.max > 0.0;
+    // A denominator of both signs may nearly cancel: its ratio would be no shift but noise.
+    let shift = if mixed || y.mean == 0.0 { 0.0 } else { scalar(|| x.mean / y.mean) };
+    if !shift.is_finite() {
+        return Err(too_large(&x).into());
+    }
+    let (mut of, facts) = units(columns, shift, &mut *watch)?;
+    let groups = of.sums.len();
+    let [total] = sums_at(groups, &mut Pace::new(&mut *watch), |g| [of.sizes[g]])?;
+    let rounding =
+        scalar(|| if mixed { STEPS * y.step * facts.weight * columns.x.len() as f64 } else { 0.0 });
+    if total.abs() <= rounding {
+        return Err(Refused::ZeroDenominator.into());
+    }
+    if total < 0.0 {
+        scalar(|| of.sums.iter_mut().chain(&mut of.sizes).for_each(|sum| *sum = -*sum));
+    }
+    let doubtful = mixed && holds_zero(&of.sizes, confidence, &mut *watch)?;
+    let noise = facts.noise(shift, &x, &y);
+    let (spread, [filled, counted]) = spread(&of, noise, columns.weights.is_some(), &mut *watch)?;
+    let fit = cluster::ratio(&of.sums, &of.sizes, shift, SumFacts::EXACT, confidence, watch)?;
+    if !fit.value.is_finite() {
+        return Err(too_large(&x).into());
+    }
+    Ok(Prepared { of, shift, x, fit, spread, filled, counted, doubtful, share: facts.share })
+}
+
+/// Whether Student's interval of the mean of the units' sizes, and so of their sum, holds 0.
+fn holds_zero(sizes: &[f64], confidence: Confidence, watch: Watch<'_>) -> Result<bool, Stopped> {
+    let Column::Finite(of) = moments(sizes, watch)? else { return Ok(true) };
+    let found = t_interval(of.mean, of.squares, sizes.len() as u64, confidence.two_sided());
+    Ok(found.is_none_or(|found| found.interval.low <= 0.0 && found.interval.high >= 0.0))
+}
+
+/// What is known of the rows beside the sums.
+struct RowFacts {
+    /// The largest `|x - shift y|`.
+    reach: f64,
+    /// Whether `0 <= x <= y`, or the same with both signs turned, in every row.
+    share: bool,
+    /// The most rows in a unit.
+    largest: f64,
+    /// No weight, as scaled, is larger.
+    weight: f64,
+}
+
+impl RowFacts {
+    /// How far the sum of a unit may be off by rounding: 8 steps of each x and y, and the additions.
+    fn noise(&self, shift: f64, x: &Moments, y: &Moments) -> f64 {
+        scalar(|| {
+            let row =
+                STEPS * (x.step + shift.abs() * y.step) + self.largest * (2.0 * f64::EPSILON) * self.reach;
+            self.weight * self.largest * row
+        })
+    }
+}
+
+/// The sums of the units, in order of the rows: of `w (x - shift y)`, and as sizes of `w y`.
+fn units(columns: Columns<'_>, shift: f64, watch: Watch<'_>) -> Result<(ClusterSums, RowFacts), Ended> {
+    let Columns { x, y, weights, design } = columns;
+    let rows = x.len();
+    let factor = weights.map_or(Ok(1.0), |weights| scale(weights, &mut Pace::new(&mut *watch)))?;
+    let count = match design {
+        Design::Rows => rows,
+        Design::Clusters { count, .. } => count,
+    };
+    let mut of = ClusterSums { sums: memory::filled(count, 0.0)?, sizes: memory::filled(count, 0.0)? };
+    let mut members = memory::filled(if let Design::Rows = design { 0 } else { count }, 0u64)?;
+    let (mut reach, mut up, mut down, mut inside) = (0.0, true, true, true);
+    let (mut tops, mut bottoms) = (memory::filled(CHUNK, 0.0)?, memory::filled(CHUNK, 0.0)?);
+    grid::each_chunk(grid::chunks(rows, CHUNK), watch, |index| {
+        let within = grid::chunk(index, rows, CHUNK);
+        let (tops, bottoms) = (&mut tops[..within.len()], &mut bottoms[..within.len()]);
+        x.widen(within.start, tops);
+        y.widen(within.start, bottoms);
+        scalar(|| {
+            for (i, (&mut x, &mut y)) in within.zip(tops.iter_mut().zip(bottoms)) {
+                let unit = match design {
+                    Design::Rows => i,
+                    Design::Clusters { codes, .. } => codes[i] as usize, // a negative code becomes too large
+                };
+                if unit >= count {
+                    inside = false;
+                    return;
+                }
+                let weight = weights.map_or(1.0, |weights| weights[i] * factor);
+                let rest = x - shift * y;
+                of.sums[unit] += weight * rest;
+                of.sizes[unit] += weight * y;
+                if let Some(members) = members.get_mut(unit) {
+                    *members += 1;
+                }
+                reach = if rest.abs() > reach { rest.abs() } else { reach };
+                up &= 0.0 <= x && x <= y;
+                down &= 0.0 >= x && x >= y;
+            }
+        });
+    })?;
+    if !inside {
+        return Err(Refused::Outside.into());
+    }
+    let largest = members.iter().max().map_or(1.0, |&rows| rows as f64);
+    let weight = if weights.is_some() { 2.0 } else { 1.0 };
+    Ok((of, RowFacts { reach, share: up || down, largest, weight }))
+}
+
+/// Whether the units show one ratio alone, each compared with the first; how many of them have a denominator; and how many
+/// of one size would say as much: as many, of weighted ones `(sum n_g)^2 / sum n_g^2`.
+fn spread(
+    of: &ClusterSums,
+    noise: f64,
+    weighted: bool,
+    watch: Watch<'_>,
+) -> Result<(Spread, [f64; 2]), Stopped> {
+    let ClusterSums { sums, sizes } = of;
+    let first = scalar(|| sizes.iter().position(|&size| size > 0.0)).unwrap_or(0);
+    let [apart, unequal, filled, all, squares] = sums_at(sums.len(), &mut Pace::new(watch), |g| {
+        let difference = (sums[g] * sizes[first] - sums[first] * sizes[g]).abs();
+        // A NaN is no agreement.
+        let agrees = difference <= noise * (sizes[g].abs() + sizes[first]);
+        let size = sizes[g];
+        let flag = |is| f64::from(u8::from(is));
+        [flag(!agrees), flag(difference != 0.0), flag(size != 0.0), size, size * size]
+    })?;
+    let spread = match (apart > 0.0, unequal > 0.0) {
+        (true, _) => Spread::Some,
+        (false, true) => Spread::Rounding,
+        (false, false) => Spread::None,
+    };
+    let counted = scalar(|| if weighted { all * (all / squares) } else { filled });
+    Ok((spread, [filled, counted]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intervals::Alternative;
+    use crate::intervals::mean::mean_interval;
+    use crate::intervals::spread::ValueFacts;
+
+    const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
+
+    fn of(x: &[f64], y: &[f64], design: Design<'_>) -> Result<Ratio, Refused> {
+        ratio(Columns { x: &x, y: &y, weights: None, design }, TWO, &mut |_| true).unwrap()
+    }
+
+    fn by_rows(x: &[f64], y: &[f64]) -> Ratio {
+        of(x, y, Design::Rows).unwrap()
+    }
+
+    #[test]
+    fn the_city_ratio() {
+        let u = [138.0, 93.0, 61.0, 179.0, 48.0, 37.0, 29.0, 23.0, 30.0, 2.0];
+        let x = [143.0, 104.0, 69.0, 260.0, 75.0, 63.0, 50.0, 48.0, 111.0, 50.0];
+        let got = by_rows(&x, &u);
+        let r = 973.0 / 640.0;
+        let v: f64 = x.iter().zip(u).map(|(x, u)| (x - r * u) * (x - r * u) / (1.0 - u / 640.0)).sum();
+        assert!((got.value - r).abs() < 1e-15);
+        assert!((got.standard_error / (v.sqrt() / 640.0) - 1.0).abs() < 1e-14);
+        // Turning both signs changes nothing.
+        let turned = by_rows(&x.map(|x| -x), &u.map(|u| -u));
+        assert_eq!((turned.value, turned.interval), (got.value, got.interval));
+    }
+
+    #[test]
+    fn a_mean_is_a_ratio_to_ones() {
+        let x: Vec<f64> = (0..1000).map(|i| 1e7 + f64::from(i * i % 97) * 0.1).collect();
+        let Column::Finite(m) = moments(&x, &mut |_| true).unwrap() else { panic!() };
+        let values = ValueFacts { low: m.min, high: m.max, step: m.step, rows: 1e3, range: Range::Unknown };
+        let (want, _) = mean_interval(m.mean, m.squares, 1000, &values, TWO).unwrap();
+        let got = by_rows(&x, &vec![1.0; 1000]);
+        assert!((got.value / m.mean - 1.0).abs() < 1e-15 && (got.df - 999.0).abs() < 1e-9);
+        assert!((got.standard_error / want.standard_error - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn rows_without_a_denominator_leave_the_mean_of_the_others() {
+        let got = by_rows(&[0.0, 3.0, 0.0, 5.0, 0.0, 4.0], &[0.0, 1.0, 0.0, 1.0, 0.0, 1.0]);
+        assert!((got.value - 4.0).abs() < 1e-15 && (got.df - 2.0).abs() < 1e-12);
+        assert!((got.standard_error - (1.0f64 / 3.0).sqrt()).abs() < 1e-15);
+        let still = by_rows(&[0.0, 0.5, 0.0, 1.0], &[0.0, 1.0, 0.0, 2.0]);
+        assert_eq!(still.interval, unspread(0.5, 2.0, Range::Share, TWO).interval);
+    }
+
+    #[test]
+    fn a_denominator_of_no_certain_sign_has_no_limits() {
+        let got = by_rows(&[1.0, 2.0, 3.0], &[5.0, -4.0, 1.0]);
+        assert!(got.doubtful && got.value == 3.0 && got.interval.low.is_nan() && got.standard_error.is_nan());
+        let sure = by_rows(&[1.0, 2.0, 3.0, 2.0, 1.0], &[5.0, -0.1, 5.0, 5.0, 5.0]);
+        assert!(!sure.doubtful && sure.interval.low < sure.value);
+        for y in [[0.1, 0.2, -0.3], [0.0; 3], [1.0, 1.0, -2.0]] {
+            assert_eq!(of(&[1.0, 2.0, 3.0], &y, Design::Rows), Err(Refused::ZeroDenominator));
+        }
+    }
+
+    #[test]
+    fn one_ratio_in_all_rows_is_no_spread() {
+        let y: Vec<f64> = (1..40).map(f64::from).collect();
+        let x: Vec<f64> = y.iter().map(|y| 0.1 * y).collect();
+        let got = by_rows(&x, &y);
+        assert!(got.spread != Spread::Some && got.share, "{got:?}");
+        assert_eq!(got.interval, unspread(got.value, 39.0, Range::Share, TWO).interval);
+        let wide: Vec<f64> = y.iter().map(|y| 3.0 * y).collect();
+        let got = by_rows(&wide, &y);
+        assert!(got.spread == Spread::None && !got.share && got.interval.low.is_nan());
+        let thirds: Vec<f64> = y.iter().map(|y| y / 3.0 * 0.7).collect();
+        assert!(by_rows(&thirds, &y).spread == Spread::Rounding);
+        // One row off by more than rounding is a spread.
+        let mut off = x.clone();
+        off[7] += 1e-12;
+        assert!(by_rows(&off, &y).spread == Spread::Some);
+    }
+
+    #[test]
+    fn one_unit_with_the_whole_denominator_has_no_interval() {
+        let got = by_rows(&[3.0, 1.0], &[6.0, 0.0]);
+        assert!(got.df.is_nan() && got.interval.low.is_nan());
+        let codes = [0, 0, 0];
+        let got =
+            of(&[1.0, 2.0, 4.0], &[1.0, 2.0, 3.0], Design::Clusters { codes: &codes, count: 1 }).unwrap();
+        assert!(got.df.is_nan() && (got.value - 7.0 / 6.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn equal_weights_are_none() {
+        let (x, y) = ([1.0, 2.5, 3.0, 0.5], [2.0, 2.0, 5.0, 1.0]);
+        let plain = by_rows(&x, &y);
+        let columns = Columns { x: &&x[..], y: &&y[..], weights: Some(&[4.0; 4]), design: Design::Rows };
+        let got = ratio(columns, TWO, &mut |_| true).unwrap().unwrap();
+        assert_eq!((got.value, got.interval, got.n_effective), (plain.value, plain.interval, 4.0));
+    }
+}
