@@ -40,7 +40,7 @@ mod _core {
     #[pymodule_export]
     use crate::intervals::{
         cluster_sums, clustered_interval, column_moments, effective_weights, holm, mean_interval,
-        paired_binary, paired_differences, proportion_intervals, sign_flip, unspread_difference,
+        proportion_intervals,
     };
     #[pymodule_export]
     use crate::leaving::stop_attaching;
@@ -66,7 +66,10 @@ mod _core {
     #[pymodule_export]
     use crate::tokens::scores::{sequence_nll, token_scores};
     #[pymodule_export]
-    use crate::uncertainty::{bootstrap, ratio_interval, resampling_counts};
+    use crate::uncertainty::{
+        bootstrap, paired_binary, paired_differences, ratio_interval, resampling_counts, sign_flip,
+        unspread_difference,
+    };
 
     /// What pyo3 and the numpy crate look up once, they look up now: later there may be no memory for it.
     #[pymodule_init]

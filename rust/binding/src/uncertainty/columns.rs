@@ -5,7 +5,7 @@ use crate::give::{ToPython, dict, value_error};
 use crate::intervals::same_length;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use steelyard_kernels::intervals::paired::Wide;
+use steelyard_kernels::uncertainty::paired::Wide;
 use steelyard_kernels::uncertainty::{Design, Refused};
 use steelyard_kernels::with_dtype;
 

@@ -1,4 +1,4 @@
-//! Intervals for every room: proportions, means, clustered ratios, paired differences, and the tests beside them.
+//! Intervals for every room: proportions, means, clustered ratios, and the adjustment of many p-values.
 //!
 //! What each number means stands in the documentation of the function that makes it. Nothing here simulates.
 //! What is public here runs under the floating-point guard ([`crate::simd::scalar`]), so that a caller in flush-to-zero
@@ -7,9 +7,7 @@
 pub mod cluster;
 pub mod mean;
 pub mod moments;
-pub mod paired;
 pub mod proportion;
-pub mod sign_flip;
 pub mod spread;
 pub(crate) mod sums;
 

@@ -1,4 +1,5 @@
-//! The room of uncertainty: what takes more than a closed form. (Those are in [`crate::intervals`].)
+//! The room of uncertainty: the bootstrap, ratios, states, and the comparison of pairs with its tests. (Intervals that
+//! other rooms need too are in [`crate::intervals`].)
 //!
 //! A [`Statistic`] says what sums over units amount to and how far a unit pulls at it, a [`Design`] what the units are.
 //! Replicates, their acceleration, ties and limits are written once, against these two.
@@ -9,9 +10,11 @@ mod influence;
 mod limits;
 mod mean_bytes;
 pub mod mean_state;
+pub mod paired;
 mod ratio;
 mod refused;
 mod replicates;
+pub mod sign_flip;
 mod statistic;
 mod sums;
 

@@ -3,11 +3,11 @@
 use super::Refused;
 use super::bootstrap::{About, Bootstrap, Ended, Options, answer, quotient};
 use super::design::Design;
+use super::paired::Wide;
 use crate::grid::{self, CHUNK, Pace, Stopped, Watch};
 use crate::intervals::cluster::{self, ClusterSums, Clustered, SumFacts, effective_weights, scale};
 use crate::intervals::mean::t_interval;
 use crate::intervals::moments::{Column, Moments, moments};
-use crate::intervals::paired::Wide;
 use crate::intervals::spread::{Range, STEPS, unspread};
 use crate::intervals::sums::sums_at;
 use crate::intervals::{Confidence, Interval};

@@ -6,13 +6,13 @@ use steelyard_kernels::grid::Stopped;
 use steelyard_kernels::intervals::cluster::{self, Clustered, SumFacts, cluster_sums, effective_weights};
 use steelyard_kernels::intervals::mean::{mean_interval, t_interval};
 use steelyard_kernels::intervals::moments::{Column, moments};
-use steelyard_kernels::intervals::paired::{differences, paired_binary, unspread_difference};
 use steelyard_kernels::intervals::proportion::{Method, proportion};
-use steelyard_kernels::intervals::sign_flip::sign_flip;
 use steelyard_kernels::intervals::spread::{Range, ValueFacts};
 use steelyard_kernels::intervals::{Alternative, Interval, holm};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
+use steelyard_kernels::uncertainty::paired::{differences, paired_binary, unspread_difference};
+use steelyard_kernels::uncertainty::sign_flip::sign_flip;
 
 pub const TABLE: &[Entry] = &[
     entry("intervals.moments", "float32", column::<f32>),

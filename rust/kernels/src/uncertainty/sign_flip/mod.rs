@@ -7,8 +7,8 @@ mod read;
 mod rounding;
 mod sum;
 
-use super::Alternative;
 use crate::grid::{self, CHUNK, Pace, Stopped, Watch};
+use crate::intervals::Alternative;
 use crate::math::{ROUND_64, exp};
 use crate::memory;
 use crate::simd;

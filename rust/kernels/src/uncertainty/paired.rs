@@ -1,9 +1,9 @@
 //! Two models on the same rows: differences, Tango's interval and McNemar's tests.
 
-use super::moments::{Column, moments};
-use super::spread::STEPS;
-use super::{Alternative, Confidence, Interval};
 use crate::grid::{self, CHUNK, Stopped, Watch};
+use crate::intervals::moments::{Column, moments};
+use crate::intervals::spread::STEPS;
+use crate::intervals::{Alternative, Confidence, Interval};
 use crate::math::binomial;
 use crate::memory::{self, NoMemory};
 use crate::simd::{self, Element};
