@@ -416,10 +416,10 @@ def test_a_sweep_and_clusters_of_rewards_that_tie() -> None:
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("size", [3.0, 1000.0])
 def test_margins_that_differ_by_the_rounding_of_log_probabilities(size: float, dtype: type, loss: Any) -> None:
-    """Every margin is .3 beta, before rounding."""
+    """Every log-ratio is .1 of the chosen answer and -.2 of the rejected one, before rounding."""
     chosen = -np.random.default_rng(20).uniform(0.5, 1.0, 20) * size
-    pair = [x.astype(dtype) for x in (chosen, chosen - 0.3)]
-    out = sy.preference_loss(*pair, np.full(20, -1, dtype), np.full(20, -1, dtype), loss=loss, beta=[0.1, 2.0])
+    columns = [x.astype(dtype) for x in (chosen, chosen - 0.3, chosen - 0.1, chosen - 0.1)]
+    out = sy.preference_loss(*columns, loss=loss, beta=[0.1, 2.0])
     assert np.ptp(out.rewards_chosen - out.rewards_rejected, axis=0).min() > 0
     for e in (out.loss, out.reward_margin):
         assert np.isnan([e.low, e.high, e.standard_error]).all()
@@ -429,7 +429,7 @@ def test_margins_that_differ_by_the_rounding_of_log_probabilities(size: float, d
 @pytest.mark.parametrize("loss", names("preference.loss"))
 def test_pairs_that_do_not_count_do_not_hide_the_rounding_of_the_others(loss: Any) -> None:
     chosen = -np.random.default_rng(20).uniform(500.0, 1000.0, 20)
-    columns = [chosen, chosen - 0.3, np.full(20, -1.0), np.full(20, -1.0)]
+    columns = [chosen, chosen - 0.3, chosen - 0.1, chosen - 0.1]
     assert_none(sy.preference_loss(*columns, loss=loss, where=np.arange(20) > 0).loss)
 
 
