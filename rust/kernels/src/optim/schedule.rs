@@ -55,7 +55,7 @@ pub struct Schedule {
     pub start: Option<f64>,
     /// Warm-up steps.
     pub warmup: u64,
-    /// All steps; not used by `Constant`.
+    /// All steps; not used by a shape without an end.
     pub total: u64,
 }
 
@@ -69,7 +69,19 @@ impl Kernel for Values<'_> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Schedule { decay, peak, end, start, warmup, total } = self.schedule;
+        // One loop for each, so that each is straight-line code.
+        match self.schedule.decay {
+            Decay::Constant => self.fill::<I, Constant>(),
+            Decay::Linear => self.fill::<I, Linear>(),
+            Decay::Cosine => self.fill::<I, Cosine>(),
+        }
+    }
+}
+
+impl Values<'_> {
+    #[inline(always)]
+    fn fill<I: Isa, F: Fall>(self) {
+        let Schedule { peak, start, warmup, total, .. } = self.schedule;
         let w = warmup as f64;
         let (from, rise, offset) = match start {
             Some(start) => (start, peak - start, 0.0),
@@ -83,29 +95,47 @@ impl Kernel for Values<'_> {
             let climbing = if warmup > 0 { from + rise * (s + offset) / w } else { peak };
             let along = if span > 0.0 { (s - w) / span } else { 1.0 };
             let u = if along < 1.0 { along } else { 1.0 };
-            let falling = match decay {
-                Decay::Constant => peak,
-                Decay::Linear => straight(peak, end, u),
-                Decay::Cosine => half_cosine::<I>(peak, end, u),
-            };
+            let falling = F::at::<I>(&self.schedule, s, u);
             *rate = if s < w { climbing } else { falling };
         }
     }
 }
 
-/// `peak + (end - peak) * u` for u in [0, 1].
-#[inline(always)]
-fn straight(peak: f64, end: f64, u: f64) -> f64 {
-    peak + (end - peak) * u
+/// What a shape is after the warm-up.
+trait Fall {
+    /// The rate after `s` updates, the share `u` of the steps between warm-up and end.
+    fn at<I: Isa>(schedule: &Schedule, s: f64, u: f64) -> f64;
 }
 
-/// `end + (peak - end) * (1 + cos(pi u)) / 2` for u in [0, 1], measured from the nearer end by
-/// `(1 - cos(pi t)) / 2 = sin(pi t / 2)^2`: exactly `peak` at 0 and exactly `end` at 1.
-#[inline(always)]
-fn half_cosine<I: Isa>(peak: f64, end: f64, u: f64) -> f64 {
-    let (from, to, t) = if u < 0.5 { (peak, end, u) } else { (end, peak, 1.0 - u) };
-    let sine = sinpi::<I>(0.5 * t);
-    from + (to - from) * (sine * sine)
+struct Constant;
+
+impl Fall for Constant {
+    #[inline(always)]
+    fn at<I: Isa>(schedule: &Schedule, _: f64, _: f64) -> f64 {
+        schedule.peak
+    }
+}
+
+struct Linear;
+
+impl Fall for Linear {
+    #[inline(always)]
+    fn at<I: Isa>(&Schedule { peak, end, .. }: &Schedule, _: f64, u: f64) -> f64 {
+        peak + (end - peak) * u
+    }
+}
+
+struct Cosine;
+
+impl Fall for Cosine {
+    /// `end + (peak - end) * (1 + cos(pi u)) / 2`, measured from the nearer end by
+    /// `(1 - cos(pi t)) / 2 = sin(pi t / 2)^2`: exactly `peak` at 0 and exactly `end` at 1.
+    #[inline(always)]
+    fn at<I: Isa>(&Schedule { peak, end, .. }: &Schedule, _: f64, u: f64) -> f64 {
+        let (from, to, t) = if u < 0.5 { (peak, end, u) } else { (end, peak, 1.0 - u) };
+        let sine = sinpi::<I>(0.5 * t);
+        from + (to - from) * (sine * sine)
+    }
 }
 
 /// `sin(pi t) / t` in powers of t^2: the Taylor coefficients (-1)^k pi^(2k+1) / (2k+1)!.
