@@ -42,6 +42,16 @@ def test_at_the_reference_a_logistic_loss_is_ln_2(options: dict[str, Any]) -> No
     assert float(out.reward_accuracy) == 0.5  # ties count one half; TRL shows 0.0 there
 
 
+def test_apo_zero_is_what_trl_computes() -> None:
+    """losses_chosen = 1 - sigmoid(beta * chosen_logratios); losses_rejected = sigmoid(beta * rejected_logratios)."""
+    pc, pr, rc, rr = columns = pairs(200)
+    chosen, rejected = (1 / (1 + np.exp(-0.3 * ratios)) for ratios in (pc - rc, pr - rr))
+    out = sy.preference_loss(*columns, loss="apo_zero", beta=0.3)
+    np.testing.assert_allclose(out.losses, (1 - chosen) + rejected, rtol=1e-13)
+    assert out.saturated == 0
+    assert sy.preference_loss([-1.0, -1.0], [-1.0, -1.0], [-7011.0, -1], [-1.0, -7011], loss="apo_zero").saturated == 2
+
+
 @pytest.mark.parametrize("options", LOSSES)
 def test_gradients_are_central_differences(options: dict[str, Any]) -> None:
     columns = pairs(200)
@@ -82,6 +92,7 @@ GRADIENTS: dict[str, Any] = {
     "robust": mirrored(lambda z, e, s: -(e * s(z) + (1 - e) * s(-z)) / (1 - 2 * e)),
     "hinge": mirrored(lambda z, e, s: -1 if z < 1 else 0),
     "ipo": mirrored(lambda z, e, s: 2 * z - 1),
+    "apo_zero": lambda x, y, e, s: (-s(x) * s(-x), s(y) * s(-y)),
 }
 
 

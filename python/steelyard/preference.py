@@ -28,7 +28,7 @@ from .estimate import Estimate
 __all__ = ["PreferenceLoss", "preference_loss"]
 
 Floats = NDArray[np.float64]
-Loss = Literal["dpo", "robust", "hinge", "ipo"]
+Loss = Literal["dpo", "robust", "hinge", "ipo", "apo_zero"]
 COLUMNS = ("policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected")
 
 
@@ -61,7 +61,8 @@ class PreferenceLoss(Result):
     reward_margin : Estimate
         The mean of ``rewards_chosen - rewards_rejected``.
     saturated : int or ndarray
-        Counted pairs with ``|z| > 700``, where a logistic loss is flat or a straight line.
+        Counted pairs with ``|z| > 700``, where a logistic loss is flat or a straight line; with ``|beta x|`` or
+        ``|beta y|`` above 700 for "apo_zero".
     empty : int
         Counted pairs with an answer whose log-probability is exactly 0 in policy and reference: an empty one.
     left_out : dict
@@ -166,9 +167,10 @@ def preference_loss(
         "robust"   (-(1 - e) log s(z) + e log s(-z)) / (1 - 2 e)
         "hinge"    max(0, 1 - z)
         "ipo"      ((z - 1/2) / beta)^2 = (x - y - 1/(2 beta))^2
+        "apo_zero" (1 - s(beta x)) + s(beta y)
 
-    All arithmetic is float64. For |z| <= 700 a gradient is within 4 ulp of the exact function of the z that
-    float64 computes; beyond, it is finite and monotone and the pair counts as saturated.
+    All arithmetic is float64. For |z| <= 700 ("apo_zero": |beta x| and |beta y|) a gradient is within 4 ulp of the
+    exact function of what float64 computes there; beyond, it is finite and monotone and the pair counts as saturated.
 
     Parameters
     ----------
@@ -177,7 +179,7 @@ def preference_loss(
         for rounding (of densities, which may be higher, take the same number from the policy's and the
         reference's). Keep them in float32 or float64: at -300 a bfloat16 step is 2 nats. Tensors that require
         grad are refused: pass ``x.detach()``, and ``grad_chosen`` to ``x.backward``.
-    loss : {"dpo", "robust", "hinge", "ipo"}
+    loss : {"dpo", "robust", "hinge", "ipo", "apo_zero"}
         "ipo" is of summed log-probabilities, with ``beta`` its tau (the paper's and torchtune's convention;
         TRL averages over tokens). "dpo" with ``label_smoothing`` is the conservative DPO of the reference
         implementation (TRL ignores the parameter there).
@@ -230,7 +232,8 @@ def preference_loss(
     References
     ----------
     Rafailov et al., "Direct Preference Optimization", 2023. Azar et al., "A General Theoretical Paradigm to
-    Understand Learning from Human Preferences", 2023. Chowdhury et al., "Provably Robust DPO", 2024.
+    Understand Learning from Human Preferences", 2023. Chowdhury et al., "Provably Robust DPO", 2024. D'Oosterlinck et
+    al., "Anchored Preference Optimization", 2024.
     """
     choice(loss, "loss", names("preference.loss"))
     smoothing = parameter("preference.loss", loss, "label_smoothing", label_smoothing) or 0.0

@@ -64,7 +64,20 @@ def _ipo(z: Decimal, beta: Decimal, _: Decimal) -> tuple[Decimal, Decimal]:
     return EXACT.multiply(gap, gap), EXACT.divide(2 * gap, beta)
 
 
-LOSSES: dict[str, Callable[..., Loss]] = {"dpo": _dpo, "robust": _robust, "hinge": _hinge, "ipo": _ipo}
+def _apo_zero(x: float, y: float, beta: float, _: Decimal) -> Loss:
+    chosen, rejected = Decimal(beta * x), Decimal(beta * y)
+    up, down = (EXACT.multiply(_logistic(t), _logistic(-t)) for t in (chosen, rejected))
+    value = EXACT.add(_logistic(-chosen), _logistic(rejected))
+    return value, -Decimal(beta) * up, Decimal(beta) * down, max(abs(chosen), abs(rejected))
+
+
+LOSSES: dict[str, Callable[..., Loss]] = {
+    "dpo": _dpo,
+    "robust": _robust,
+    "hinge": _hinge,
+    "ipo": _ipo,
+    "apo_zero": _apo_zero,
+}
 
 
 def preference_loss(

@@ -3,6 +3,7 @@
 //! `x` is the policy's log-probability of the chosen answer less the reference's, `y` the same of the rejected one,
 //! `z = beta (x - y)` the margin, `s` the logistic function and `e` the label smoothing.
 
+mod apo_zero;
 mod dpo;
 mod hinge;
 mod ipo;
@@ -38,6 +39,8 @@ named! {
         Hinge = "hinge" { source: "Zhao et al. 2023 (SLiC); Liu et al. 2024 (RSO)", parameters: &[BETA] },
         /// Identity preference optimization.
         Ipo = "ipo" { source: "Azar et al. 2023", parameters: &[BETA] },
+        /// Anchored preference optimization: each answer by itself.
+        ApoZero = "apo_zero" { source: "D'Oosterlinck et al. 2024", parameters: &[BETA] },
     }
 }
 
@@ -51,6 +54,7 @@ macro_rules! with_formula {
             Loss::Robust => with_formula!(@ $formula = robust::Robust, $run),
             Loss::Hinge => with_formula!(@ $formula = hinge::Hinge, $run),
             Loss::Ipo => with_formula!(@ $formula = ipo::Ipo, $run),
+            Loss::ApoZero => with_formula!(@ $formula = apo_zero::ApoZero, $run),
         }
     };
     (@ $formula:ident = $type:expr, $run:expr) => {{
