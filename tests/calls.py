@@ -462,6 +462,7 @@ def _(n: int) -> Any:
     "schedules.cosine",
     "schedules.linear",
     "schedules.constant",
+    "schedules.inverse_sqrt",
     "schedules.Schedule",
     call=lambda d: d[0](d[1]),
 )

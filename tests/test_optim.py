@@ -19,6 +19,7 @@ from hypothesis.extra import numpy as hnp
 
 import steelyard as sy
 from steelyard import _core
+from steelyard._registries import REGISTRIES, names
 from steelyard.optim import GlobalNormState, adamw_
 
 from .cases import normalish
@@ -240,6 +241,29 @@ def test_schedules_equal_the_published_tables() -> None:
     np.testing.assert_allclose(cosine(np.arange(10)), want, atol=6e-4)
 
 
+def test_inverse_sqrt_equals_the_tables_of_others() -> None:
+    """transformers' test (lr 10, warm-up 2), and the formulas of the Transformer's paper and of T5."""
+    want = [0.0, 5.0, 10.0, 8.165, 7.071, 6.325, 5.774, 5.345, 5.0, 4.714]
+    s = np.arange(300)
+    np.testing.assert_allclose(sy.schedules.inverse_sqrt(10.0, warmup_steps=2, start=0.0)(s[:10]), want, atol=6e-4)
+    d, w = 512, 40
+    paper = d**-0.5 * np.minimum((s + 1) ** -0.5, (s + 1) * w**-1.5)
+    np.testing.assert_allclose(sy.schedules.inverse_sqrt((d * w) ** -0.5, warmup_steps=w, start=0)(s + 1), paper)
+    t5 = 1 / np.sqrt(np.maximum(s, w))
+    np.testing.assert_allclose(sy.schedules.inverse_sqrt(w**-0.5, warmup_steps=w, start=w**-0.5)(s), t5)
+
+
+@pytest.mark.parametrize("shape", names("schedule.shape"))
+def test_the_rise_meets_the_fall(shape: str) -> None:
+    options = {"warmup_steps": 100, "total_steps": 10_000, "end": 0.1}
+    taken = REGISTRIES["schedule.shape"][shape].parameters
+    rates = sy.schedules.Schedule(shape, 1.0, **{name: options[name] for name in taken})(np.arange(20_000))
+    assert rates[99] == rates[100] == rates.max() == 1.0
+    assert (np.diff(rates[100:]) <= 0).all()
+    assert np.abs(np.diff(rates)).max() <= 0.0101
+    assert rates[-1] > 0
+
+
 def test_schedules_stay_where_they_ended() -> None:
     """torch's CosineAnnealingLR climbs back to 1.0 at twice its length; OneCycleLR raises after its end."""
     cosine = sy.schedules.cosine(1.0, total_steps=10, end=0.1)
@@ -276,6 +300,10 @@ def test_a_schedule_can_be_drawn() -> None:
         ),
         (lambda: sy.schedules.linear(-1.0, total_steps=5), "lr: expected a number that is at least 0"),
         (lambda: sy.schedules.linear(1.0, total_steps=5.5), "total_steps: expected a whole number of steps"),
+        (
+            lambda: sy.schedules.inverse_sqrt(1.0, warmup_steps=0),
+            "warmup_steps: expected a whole number of steps from 1",
+        ),
         (lambda: sy.schedules.constant(1.0)(-1), "step: expected at least 0"),
         (lambda: sy.schedules.constant(1.0)([0.5]), "step: expected whole numbers"),
         (lambda: sy.schedules.Schedule.from_dict({"lr": 1}), "fields: expected a dictionary"),

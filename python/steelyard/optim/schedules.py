@@ -7,6 +7,7 @@ With ``s`` updates made (the first update has s = 0), ``w = warmup_steps`` insid
             constant: peak
             linear:   peak + (end - peak) u
             cosine:   end + (peak - end) (1 + cos(pi u)) / 2
+            inverse_sqrt: peak sqrt(w / s), without an end
 
 Past the end a schedule stays where it ended, and the first update never has a rate of 0 unless ``start=0``
 asks for it (which gives the tables of transformers).
@@ -32,9 +33,9 @@ from ..errors import shown, type_error, value_error
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Schedule", "constant", "cosine", "linear"]
+__all__ = ["Schedule", "constant", "cosine", "inverse_sqrt", "linear"]
 
-Shape = Literal["constant", "linear", "cosine"]
+Shape = Literal["constant", "linear", "cosine", "inverse_sqrt"]
 P = ParamSpec("P")
 
 
@@ -45,11 +46,11 @@ class Schedule:
 
     Attributes
     ----------
-    shape : {"constant", "linear", "cosine"}
+    shape : {"constant", "linear", "cosine", "inverse_sqrt"}
     lr : float
         The highest rate.
     total_steps : int or None
-        When the fall ends; ``None`` for ``"constant"``.
+        When the fall ends; ``None`` for ``"constant"`` and ``"inverse_sqrt"``.
     warmup_steps : int
         Steps of rising, inside ``total_steps``.
     start, end : float
@@ -235,3 +236,27 @@ def cosine(
     ``get_cosine_schedule_with_warmup`` has ``start=0``: its first update has a rate of 0.
     """
     return Schedule("cosine", lr, total_steps, warmup_steps, start, end)
+
+
+@standard_mode
+@_documented
+def inverse_sqrt(lr: float, *, warmup_steps: int, start: float | None = None) -> Schedule:
+    """Return a rate that rises over ``warmup_steps`` and falls as one over the square root of the steps, without end.
+
+    After the rise of :func:`constant`: ``lr sqrt(w/s)``, with w = ``warmup_steps`` of at least 1: ``lr`` at s = w, half
+    of it at s = 4 w.
+
+    Examples
+    --------
+    >>> import steelyard as sy
+    >>> sy.schedules.inverse_sqrt(10.0, warmup_steps=2)([0, 1, 2, 8, 200])
+    array([ 5., 10., 10.,  5.,  1.])
+
+    References
+    ----------
+    Vaswani et al., "Attention Is All You Need", NeurIPS 2017, whose rate after s updates is the one here after s + 1
+    with ``start=0``; ``lr`` is its highest rate, ``(d_model w) ** -0.5``. transformers' ``get_inverse_sqrt_schedule``
+    has ``start=0`` and, unless told otherwise, the warm-up as its ``timescale``. T5's rate, which stays for w steps
+    before it falls, has ``start=lr``.
+    """
+    return Schedule("inverse_sqrt", lr, None, warmup_steps, start)

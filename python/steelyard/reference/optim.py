@@ -68,8 +68,12 @@ def _cosine(s: int, w: int, total: int, lr: float, end: float) -> float:
     return end + (lr - end) * (1 + math.cos(math.pi * min((s - w) / (total - w), 1.0))) / 2
 
 
+def _inverse_sqrt(s: int, w: int, total: int, lr: float, end: float) -> float:
+    return lr * math.sqrt(w / s)
+
+
 # The rate after the warm-up of w steps, by shape.
-DECAYS = {"constant": _constant, "linear": _linear, "cosine": _cosine}
+DECAYS = {"constant": _constant, "linear": _linear, "cosine": _cosine, "inverse_sqrt": _inverse_sqrt}
 
 
 def schedule(

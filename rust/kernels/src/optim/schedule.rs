@@ -8,9 +8,10 @@
 //!          constant  peak
 //!          linear    peak + (end - peak) * u
 //!          cosine    end + (peak - end) * (1 + cos(pi * u)) / 2
+//!          inverse_sqrt  peak * sqrt(w / s)
 //! ```
 //!
-//! Past the end a schedule stays where it ended.
+//! Past the end a schedule stays where it ended; `inverse_sqrt` has no end.
 
 use crate::grid::{CHUNK, Stopped, Watch, fill_chunks, unwatched};
 use crate::memory::{self, NoMemory};
@@ -22,6 +23,8 @@ use crate::simd::{Isa, Kernel, dispatch};
 const STEPS: Bound = Bound::Closed((1u64 << 53) as f64 - 1.0);
 const WARMUP: Parameter =
     Parameter { name: "warmup_steps", low: Bound::Closed(0.0), high: STEPS, default: Some(0.0) };
+/// Of a fall whose pace is that of the rise.
+const SOME_WARMUP: Parameter = Parameter { low: Bound::Closed(1.0), default: None, ..WARMUP };
 const TOTAL: Parameter =
     Parameter { name: "total_steps", low: Bound::Closed(1.0), high: STEPS, default: None };
 const END: Parameter =
@@ -38,6 +41,11 @@ named! {
         Cosine = "cosine" {
             source: "Loshchilov and Hutter, \"SGDR: Stochastic Gradient Descent with Warm Restarts\", ICLR 2017",
             parameters: &[TOTAL, WARMUP, END],
+        },
+        /// As one over the square root of the steps, without an end.
+        InverseSqrt = "inverse_sqrt" {
+            source: "Vaswani et al., \"Attention Is All You Need\", NeurIPS 2017",
+            parameters: &[SOME_WARMUP],
         },
     }
 }
@@ -74,6 +82,7 @@ impl Kernel for Values<'_> {
             Decay::Constant => self.fill::<I, Constant>(),
             Decay::Linear => self.fill::<I, Linear>(),
             Decay::Cosine => self.fill::<I, Cosine>(),
+            Decay::InverseSqrt => self.fill::<I, InverseSqrt>(),
         }
     }
 }
@@ -122,6 +131,15 @@ impl Fall for Linear {
     #[inline(always)]
     fn at<I: Isa>(&Schedule { peak, end, .. }: &Schedule, _: f64, u: f64) -> f64 {
         peak + (end - peak) * u
+    }
+}
+
+struct InverseSqrt;
+
+impl Fall for InverseSqrt {
+    #[inline(always)]
+    fn at<I: Isa>(schedule: &Schedule, s: f64, _: f64) -> f64 {
+        schedule.peak * (schedule.warmup as f64 / s).sqrt()
     }
 }
 
@@ -200,6 +218,14 @@ mod tests {
             assert!((got - want).abs() < 6e-4, "{got} {want}");
         }
         assert_eq!(rates(Decay::Constant, Some(0.0), 4)[..6], [0.0, 2.5, 5.0, 7.5, 10.0, 10.0]);
+    }
+
+    #[test]
+    fn one_over_the_square_root() {
+        let want = [0.0, 5.0, 10.0, 8.165, 7.071, 6.325, 5.774, 5.345, 5.0, 4.714];
+        for (got, want) in rates(Decay::InverseSqrt, Some(0.0), 2).iter().zip(want) {
+            assert!((got - want).abs() < 6e-4, "{got} {want}");
+        }
     }
 
     #[test]
