@@ -97,3 +97,10 @@ def test_the_reference_knows_the_names() -> None:
     assert set(reference.preference.LOSSES) == set(REGISTRIES["preference.loss"])
     assert set(reference.optim.DECAYS) == set(REGISTRIES["schedule.shape"])
     assert set(reference.tokens.COLUMNS) == set(REGISTRIES["tokens.columns"])
+
+
+def test_every_shape_of_a_schedule_is_a_function() -> None:
+    """Of its name, which takes what the shape takes and how it starts."""
+    for shape, row in REGISTRIES["schedule.shape"].items():
+        taken = set(inspect.signature(getattr(schedules, shape)).parameters)
+        assert taken == {"lr", "start", *row.parameters}
