@@ -14,7 +14,6 @@ mod math;
 mod mode;
 mod names;
 mod optim;
-mod perplexity;
 mod preference;
 mod registries;
 mod reserve;
@@ -58,11 +57,11 @@ mod _core {
         global_norm_to_bytes, schedule_rates, sum_of_squares,
     };
     #[pymodule_export]
-    use crate::perplexity::PerplexityTotals;
-    #[pymodule_export]
     use crate::preference::{preference_loss, preference_steepest};
     #[pymodule_export]
     use crate::registries::registries;
+    #[pymodule_export]
+    use crate::tokens::perplexity::PerplexityTotals;
     #[pymodule_export]
     use crate::tokens::scores::{sequence_nll, token_scores};
     #[pymodule_export]

@@ -1,3 +1,4 @@
-//! The tokens room: scores of logits, and sums of them.
+//! The tokens room: scores of logits, and perplexity.
 
+pub mod perplexity;
 pub mod scores;

@@ -1,12 +1,12 @@
 //! Tokens: totals per cluster and their perplexity.
 
+use super::scores::coordinates;
 use crate::arrays::{floats, slice};
 use crate::call::call;
 use crate::give::{Give, Given, type_error, value_error};
 use crate::names::texts;
 use crate::state_class;
 use crate::take::named;
-use crate::tokens::scores::coordinates;
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use steelyard_kernels::intervals::Confidence;
