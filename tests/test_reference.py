@@ -23,7 +23,7 @@ GRID = [
 MODES = list(product((False, True), ("nearest", "up", "down", "toward zero")))
 # What configures or describes the core rather than computing: nothing to compare.
 NOT_KERNELS = {
-    "version", "numerics", "registries", "isa", "isa_available", "force_isa", "threads", "asked_threads", "set_threads",
+    "version", "numerics", "state_numerics", "registries", "isa", "isa_available", "force_isa", "threads", "asked_threads", "set_threads",
     "set_default_threads", "set_mode_for_tests", "in_standard_mode", "panic_for_tests", "fail_allocations_for_tests", "stop_attaching", "check_memory",
 }  # fmt: skip
 

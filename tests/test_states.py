@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from steelyard import _core
 from steelyard.calibration import ReliabilityState
 from steelyard.optim import GlobalNormState
 from steelyard.tokens import PerplexityState
@@ -135,7 +136,9 @@ def test_another_kind_layout_or_arithmetic_is_named() -> None:
         for other in set(STATES.values()) - {of}:
             assert refused(other, whole) == f"data: expected a {other.__name__}; got a {of.__name__}"
         assert "layout" in refused(of, sealed(of, body_of(whole), layout=9))
-        assert "numerics" in refused(of, sealed(of, body_of(whole), numerics=2))
+        own = _core.state_numerics()[of.__name__]
+        assert struct.unpack("<H", whole[6:8]) == (own,)
+        assert f"numerics {own} of a {of.__name__}" in refused(of, sealed(of, body_of(whole), numerics=own + 1))
         assert "unknown kind" in refused(of, sealed(77, body_of(whole)))
         assert "checksum" in refused(of, whole[:-1] + bytes([whole[-1] ^ 1]))
 

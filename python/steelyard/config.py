@@ -116,8 +116,8 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     -------
     dict or None
         With ``mode="dicts"``: ``version``, ``numerics`` (the version of the arithmetic: equal numerics,
-        equal bits), ``isa`` (the level in use), ``isa_available``, ``threads``, and the Python, NumPy and
-        platform versions.
+        equal bits; what is saved carries a number of its own), ``isa`` (the level in use),
+        ``isa_available``, ``threads``, and the Python, NumPy and platform versions.
 
     Raises
     ------

@@ -383,13 +383,13 @@ class AdamW:
         """Return what :meth:`load_state_dict` takes, as flat arrays for ``numpy.savez``.
 
         The number of steps, the options (as JSON; a learning rate that is a function of the caller's own is left out)
-        and the ``numerics`` of the bits, then copies of the moments, such as ``"exp_avg/layers/0/w"``: all of one
+        and the ``numerics`` of its updates, then copies of the moments, such as ``"exp_avg/layers/0/w"``: all of one
         moment in time, which later steps do not change.
         """
         steps, options, moments = self._plan.state()
         flat = {
             "step": np.array(steps, np.int64),
-            "numerics": np.array(_core.numerics()),
+            "numerics": np.array(_core.state_numerics()["AdamW"]),
             "options": np.array(options.to_json()),
         }
         return flat | dict(zip(self._moment_keys(), moments, strict=True))
@@ -438,7 +438,7 @@ class AdamW:
     def _check_numerics(self, state: Mapping[str, Any]) -> None:
         if "numerics" not in state:
             return
-        found, own = whole(np.asarray(state["numerics"])[()], "state['numerics']", 0), _core.numerics()
+        found, own = whole(np.asarray(state["numerics"])[()], "state['numerics']", 0), _core.state_numerics()["AdamW"]
         if found != own:
             fix = "other bits would follow; take 'numerics' out of the state to load it all the same"
             raise value_error("state['numerics']", f"{own}, as this version of steelyard has", str(found), fix)

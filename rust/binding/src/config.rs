@@ -4,8 +4,10 @@ use crate::call::call;
 use crate::give::value_error;
 use crate::reserve;
 use pyo3::prelude::*;
-use steelyard_kernels::grid;
+use std::collections::BTreeMap;
+use steelyard_kernels::exact::bytes::Kind;
 use steelyard_kernels::simd::{self, Level};
+use steelyard_kernels::{grid, optim};
 
 /// The version of the package.
 #[pyfunction]
@@ -13,10 +15,17 @@ pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
-/// The version of the arithmetic: equal numerics, equal bits.
+/// The version of the package's arithmetic: equal numerics, equal bits.
 #[pyfunction]
 pub fn numerics() -> u16 {
     steelyard_kernels::NUMERICS
+}
+
+/// The version of the arithmetic of each class that can be saved.
+#[pyfunction]
+pub fn state_numerics() -> BTreeMap<&'static str, u16> {
+    let states = Kind::ALL.map(|kind| (kind.name(), kind.numerics()));
+    states.into_iter().chain([("AdamW", optim::NUMERICS)]).collect()
 }
 
 /// The level kernels run at.

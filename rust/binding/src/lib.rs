@@ -32,7 +32,7 @@ mod _core {
     #[pymodule_export]
     use crate::config::{
         asked_threads, fail_allocations_for_tests, force_isa, isa, isa_available, numerics, panic_for_tests,
-        set_default_threads, set_threads, threads, version,
+        set_default_threads, set_threads, state_numerics, threads, version,
     };
     #[pymodule_export]
     use crate::estimate::EstimateTotals;

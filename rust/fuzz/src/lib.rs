@@ -8,7 +8,6 @@
 
 pub mod mutate;
 
-use steelyard_kernels::NUMERICS;
 use steelyard_kernels::calibration::{self, Limits, State as ReliabilityState};
 use steelyard_kernels::exact::bytes::Kind;
 use steelyard_kernels::intervals::{Alternative, Confidence};
@@ -38,7 +37,7 @@ pub fn sealed(kind: Kind, body: &[u8]) -> Vec<u8> {
 pub fn sealed_in(kind: Kind, layout: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = b"SYST".to_vec();
     bytes.extend([kind as u8, layout]);
-    bytes.extend(NUMERICS.to_le_bytes());
+    bytes.extend(kind.numerics().to_le_bytes());
     bytes.extend(body);
     bytes.extend(crc32(&bytes).to_le_bytes());
     bytes

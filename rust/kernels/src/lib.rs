@@ -37,5 +37,8 @@ pub mod state;
 pub mod tokens;
 pub mod uncertainty;
 
-/// Version of the arithmetic: it changes whenever any published bit may change, and stands in every saved state.
+/// Version of the package's arithmetic: it rises by one whenever any published bit changes.
+///
+/// What is saved carries the number that this one had when *its own* arithmetic last changed
+/// ([`exact::bytes::Kind::numerics`], [`optim::NUMERICS`]), so that a changed bit elsewhere makes nothing unreadable.
 pub const NUMERICS: u16 = 1;

@@ -2,13 +2,12 @@
 //!
 //! `"SYST" | u8 kind | u8 layout | u16 numerics | u32 config_len | config | u32 rows | rows | u32 crc32`
 //!
-//! `config` is canonical JSON, compared as bytes; a row's fields are fixed by the kind and its layout. The
+//! `numerics` is that of the kind: [`Kind::numerics`]. `config` is canonical JSON, compared as bytes; a row's fields are fixed by the kind and its layout. The
 //! reader looks at magic, length and checksum before anything else and allocates nothing: a state is read
 //! whole or not at all.
 
 use super::Fixed;
 use super::crc::{Crc, crc32};
-use crate::NUMERICS;
 use crate::grid::{Pace, Stopped};
 use crate::memory::{self, NoMemory};
 use std::fmt;
@@ -36,7 +35,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 4] = [Kind::Perplexity, Kind::Reliability, Kind::GlobalNorm, Kind::Estimate];
+    /// Every kind.
+    pub const ALL: [Kind; 4] = [Kind::Perplexity, Kind::Reliability, Kind::GlobalNorm, Kind::Estimate];
 
     /// The class that Python shows.
     pub fn name(self) -> &'static str {
@@ -45,6 +45,14 @@ impl Kind {
             Kind::Reliability => "ReliabilityState",
             Kind::GlobalNorm => "GlobalNormState",
             Kind::Estimate => "EstimateState",
+        }
+    }
+
+    /// The version of the arithmetic in a state of this kind: the [`crate::NUMERICS`] with which the sums that
+    /// it holds last changed. States of another number are refused.
+    pub const fn numerics(self) -> u16 {
+        match self {
+            Kind::Perplexity | Kind::Reliability | Kind::GlobalNorm | Kind::Estimate => 1,
         }
     }
 }
@@ -62,8 +70,8 @@ pub enum BytesError {
     Kind(Kind, u8),
     /// Written by a newer version: the newest layout known here, and the one that came.
     Layout(u8, u8),
-    /// Other arithmetic: this version's, and the one that came.
-    Numerics(u16, u16),
+    /// Other arithmetic: the kind that was asked for, and the number that came.
+    Numerics(Kind, u16),
     /// Intact, but its counts and its length disagree.
     Malformed,
     /// Whole, but no data comes to these counts and sums.
@@ -110,8 +118,10 @@ impl fmt::Display for BytesError {
             }
             BytesError::Numerics(expected, got) => write!(
                 f,
-                "expected numerics {expected}; got {got}; sums of two arithmetics are not mixed: compute it \
-                 again from the data"
+                "expected numerics {} of a {}; got {got}; sums of two arithmetics are not mixed: compute it \
+                 again from the data",
+                expected.numerics(),
+                expected.name()
             ),
             BytesError::Malformed => {
                 write!(f, "expected rows that fill the state; its counts and its length disagree")
@@ -143,7 +153,7 @@ impl Writer {
         let mut writer = Writer { bytes: Vec::new(), failed: None };
         writer.put(MAGIC);
         writer.put(&[kind as u8, layout]);
-        writer.put(&NUMERICS.to_le_bytes());
+        writer.put(&kind.numerics().to_le_bytes());
         writer.put(&(config.len() as u32).to_le_bytes());
         writer.put(config);
         writer.put(&rows.to_le_bytes());
@@ -261,8 +271,8 @@ impl<'a> Reader<'a> {
         if layout > newest {
             return Err(BytesError::Layout(newest, layout));
         }
-        if numerics != NUMERICS {
-            return Err(BytesError::Numerics(NUMERICS, numerics));
+        if numerics != kind.numerics() {
+            return Err(BytesError::Numerics(kind, numerics));
         }
         let mut reader = Reader { config: &[], layout, rows: 0, rest: &body[HEADER..] };
         let length = reader.u32()? as usize;
@@ -373,8 +383,20 @@ mod tests {
         let rows = read(&state()).unwrap();
         assert_eq!(rows, [(b"a".to_vec(), 3, sum(1.5)), (b"doc/2".to_vec(), u64::MAX, sum(-0.25))]);
         let head = &state()[..12];
-        assert_eq!(head, [b'S', b'Y', b'S', b'T', 1, 1, NUMERICS as u8, 0, CONFIG.len() as u8, 0, 0, 0]);
+        assert_eq!(
+            head,
+            [b'S', b'Y', b'S', b'T', 1, 1, KIND.numerics() as u8, 0, CONFIG.len() as u8, 0, 0, 0]
+        );
         assert!(!Writer::new(KIND, 1, b"", 1).id(&[&vec![0; 65_535], &[0]]));
+    }
+
+    /// A number above the package's would be one that was never given.
+    #[test]
+    fn no_state_is_newer_than_the_package() {
+        for kind in Kind::ALL {
+            assert!((1..=crate::NUMERICS).contains(&kind.numerics()), "{}", kind.name());
+        }
+        assert!((1..=crate::NUMERICS).contains(&crate::optim::NUMERICS));
     }
 
     #[test]
@@ -403,7 +425,7 @@ mod tests {
         let refused = |change: &dyn Fn(&mut Vec<u8>)| read(&resealed(state(), change)).unwrap_err();
         assert_eq!(refused(&|b| b[4] = 2), BytesError::Kind(KIND, 2));
         assert_eq!(refused(&|b| b[5] = 2), BytesError::Layout(1, 2));
-        assert_eq!(refused(&|b| b[6] = 9), BytesError::Numerics(NUMERICS, 9));
+        assert_eq!(refused(&|b| b[6] = 9), BytesError::Numerics(KIND, 9));
         // Counts that do not fit the length: the configuration's, the rows', an id's, and bytes left over.
         let rows = HEADER + 4 + CONFIG.len();
         for change in [
@@ -429,7 +451,7 @@ mod tests {
             BytesError::Kind(KIND, 2),
             BytesError::Kind(KIND, 77),
             BytesError::Layout(1, 2),
-            BytesError::Numerics(1, 9),
+            BytesError::Numerics(KIND, 9),
             BytesError::Malformed,
             BytesError::Impossible,
         ]

@@ -2,6 +2,9 @@
 
 use crate::simd::Real;
 
+/// The version of the arithmetic of a saved optimizer: the [`crate::NUMERICS`] with which its updates last changed.
+pub const NUMERICS: u16 = 1;
+
 /// A moment by its place in the formula.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
