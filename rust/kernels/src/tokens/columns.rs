@@ -18,11 +18,12 @@ named! {
 }
 
 named! {
-    /// The folds that are compiled, from the cheapest on. Each has all sums of those before it, with the same bits.
+    /// The folds that are compiled, from the cheapest on, by the name of the column that each is there for. Each has all
+    /// sums of those before it, with the same bits.
     #[derive(PartialOrd, Ord)]
     pub enum Folds: "tokens.folds" {
         /// S.
-        SumExp = "log-sum-exp",
+        SumExp = "log_z",
         /// S, the same sum without the terms at M, and sum (x - M) exp(x - M).
         EntropySums = "entropy",
     }
