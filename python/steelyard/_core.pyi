@@ -127,8 +127,8 @@ class AdamWPlan:
         cls,
         paths: list[str],
         given: Sequence[Any],
-        params: list[Any],
-        moments: list[list[Any]],
+        params: Sequence[Any],
+        moments: Sequence[Sequence[Any]],
         *,
         steps: int,
         options: object,
@@ -171,9 +171,9 @@ def sum_of_squares(
     arrays: tuple[NDArray[Any], ...], progress: Callable[[int, int], object] | None = None
 ) -> tuple[float, int, float, int, int | None]: ...
 def clip_in_place(
-    given: list[Any],
-    arrays: list[NDArray[Any]],
-    names: list[str],
+    given: tuple[Any, ...],
+    arrays: tuple[NDArray[Any], ...],
+    name: Callable[[int], str],
     max_norm: float,
     *,
     stop_nonfinite: bool,

@@ -244,24 +244,23 @@ def _no_such_dictionary(tree: Any, like: Outline, name: str) -> Exception:
 
 
 def to_write(value: Any, name: str) -> Array:
-    """A NumPy array that shares memory with ``value``, so that writing it writes ``value``."""
-    if type(value) is np.ndarray:
-        return value
+    """A NumPy array that shares memory with ``value``, so that writing it writes ``value``; bfloat16 as its bits."""
     if isinstance(value, np.memmap):
-        return value.view(np.ndarray)
-    if is_tensor(value):
+        value = value.view(np.ndarray)
+    if type(value) is np.ndarray and value.dtype.kind not in "Vu":
+        return value
+    if type(value) is np.ndarray or is_tensor(
+        value
+    ):  # ml_dtypes' bfloat16; uint16, which might be anything, is refused
         return floats(value, name, contiguous=False, weights=True)
     raise type_error(
         name, "a NumPy array or a torch CPU tensor, to update in place", describe(value), _fix(value, name)
     )
 
 
-def all_to_write(values: Iterable[Any], names: Iterable[str]) -> tuple[list[Any], list[Array]]:
-    """:func:`to_write` of many: whom to ask where the memory is (a tensor, else the array), and the arrays."""
-    values = list(values)
-    arrays = [to_write(value, name) for value, name in zip(values, names, strict=True)]
-    owners = [v if type(v) is not np.ndarray and is_tensor(v) else a for v, a in zip(values, arrays, strict=True)]
-    return owners, arrays
+def all_to_write(values: tuple[Any, ...], path: Callable[[int], str]) -> tuple[Array, ...]:
+    """:func:`to_write` of many; the core looks for the few that are no ordinary arrays."""
+    return _core.convert_unreadable(values, lambda i: to_write(values[i], path(i)))
 
 
 def _fix(value: Any, name: str) -> str:

@@ -299,12 +299,12 @@ class AdamW:
         moments: list[list[Array]] | None = None,
     ) -> _core.AdamWPlan:
         """Return a plan for these parameters, with moments of 0 unless others are given."""
-        owners, arrays = all_to_write(params, [f"params{path}" for path in self._paths])
+        arrays = all_to_write(params, lambda row: f"params{self._paths[row]}")
         if moments is None:
             moments = [[np.zeros_like(array) for array in arrays] for _ in self._names]
         self._has_float32 = any(array.dtype == np.float32 for array in arrays)
         tell = teller(params)
-        return _core.AdamWPlan(self._paths, owners, arrays, moments, steps=steps, options=options, tell=tell)
+        return _core.AdamWPlan(self._paths, params, arrays, moments, steps=steps, options=options, tell=tell)
 
     def _array(self, row: int) -> Array:
         """The memory of a parameter, where it is now."""
@@ -534,12 +534,13 @@ def adamw_(
     for name, tree in zip(_MOMENTS, (exp_avg, exp_avg_sq, max_exp_avg_sq), strict=True):
         if tree is not None or name != "max_exp_avg_sq":
             roles[name] = matching(tree, found, name)
-    written = [all_to_write(values, [f"{name}{path}" for path in places]) for name, values in roles.items()]
-    (owners, arrays), *moments = written
+    arrays, *moments = (_role_to_write(name, values, places) for name, values in roles.items())
     # Before the plan looks at any of them: converting runs Python code, which may move them.
     read = all_to_read(matching(grads, found, "grads"), lambda i: f"grads{places[i]}")
     tell = teller([value for values in roles.values() for value in values])
-    plan = _core.AdamWPlan(
-        places, owners, arrays, [moment for _, moment in moments], steps=step - 1, options=None, tell=tell
-    )
+    plan = _core.AdamWPlan(places, given, arrays, moments, steps=step - 1, options=None, tell=tell)
     return options.update(plan, places, read, lambda row: to_write(given[row], f"params{places[row]}"))
+
+
+def _role_to_write(name: str, values: tuple[Any, ...], places: list[str]) -> tuple[Array, ...]:
+    return all_to_write(values, lambda row: f"{name}{places[row]}")

@@ -12,7 +12,7 @@ from .. import _core
 from .._mode import Number, standard_mode, standard_mode_methods
 from .._options import at_least_zero, choice, state_bytes
 from ..errors import type_error, value_error
-from ._tree import all_to_read, all_to_write, paths, refuse_parameter, teller, unfold
+from ._tree import Array, all_to_read, paths, refuse_parameter, teller, to_write, unfold
 from .adamw import NonFinite
 
 __all__ = ["GlobalNormState", "clip_by_global_norm_", "global_norm"]
@@ -124,14 +124,20 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
     limit = at_least_zero("max_norm", max_norm, infinite=True)
     choice(nonfinite, "nonfinite", get_args(NonFinite))
     outline, values = unfold(grads, "grads", written=True)
-    names = [f"grads{path}" for path in paths(outline)]
-    for value, name in zip(values, names, strict=True):
-        refuse_parameter(value, name)
-    owners, arrays = all_to_write(values, names)
+    names = cache(lambda: [f"grads{path}" for path in paths(outline)])  # written out only where one is needed
+
+    def array(i: int) -> Array:
+        refuse_parameter(values[i], names()[i])
+        return to_write(values[i], names()[i])
+
+    arrays = _core.convert_unreadable(values, array)
     stop = nonfinite != "propagate"
-    norm, bad, first, _ = _core.clip_in_place(owners, arrays, names, limit, stop_nonfinite=stop, tell=teller(values))
+    tell = None if arrays is values else teller(values)
+    norm, bad, first, _ = _core.clip_in_place(
+        values, arrays, lambda i: names()[i], limit, stop_nonfinite=stop, tell=tell
+    )
     if first is not None and nonfinite == "raise":
-        raise _not_finite(names[first], bad, "nothing was written; nonfinite='skip' goes on")
+        raise _not_finite(names()[first], bad, "nothing was written; nonfinite='skip' goes on")
     return Number(norm)
 
 

@@ -194,8 +194,13 @@ pub struct TensorPlace {
 }
 
 impl TensorPlace {
-    /// Remembers where the tensor is.
-    pub fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+    /// Remembers where the tensor is; `None` for what is no tensor.
+    pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        let tensor = object.hasattr(intern!(object.py(), "data_ptr"))?;
+        tensor.then(|| TensorPlace::new(object)).transpose()
+    }
+
+    fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = object.py();
         Ok(TensorPlace {
             object: object.clone().unbind(),

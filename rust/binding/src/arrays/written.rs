@@ -77,8 +77,8 @@ struct Places<K> {
 }
 
 impl<K: Dtypes> Written<K> {
-    /// Checks all of them; `rows` is the length of a role's list. Where `given` is not the array at that position, it
-    /// is the torch tensor whose memory the array is.
+    /// Checks all of them; `rows` is the length of a role's list. `given` are the arrays of the first role as the caller
+    /// has them: the arrays themselves, torch tensors or others whose memory the arrays are.
     pub fn new(
         py: Python<'_>,
         rows: usize,
@@ -86,10 +86,12 @@ impl<K: Dtypes> Written<K> {
         given: &[Py<PyAny>],
         name: impl Fn(usize) -> String,
     ) -> PyResult<Self> {
-        let tensors = given.iter().zip(&arrays).enumerate().filter(|(_, (given, array))| !given.is(*array));
+        let others = given.iter().zip(&arrays).enumerate().filter(|(_, (given, array))| !given.is(*array));
         let mut places = Vec::new();
-        for (index, (given, _)) in tensors {
-            memory::push(&mut places, (index, TensorPlace::new(given.bind(py))?)).map_err(no_memory)?;
+        for (index, (given, _)) in others {
+            if let Some(place) = TensorPlace::of(given.bind(py))? {
+                memory::push(&mut places, (index, place)).map_err(no_memory)?;
+            }
         }
         let nowhere = Places { targets: Vec::new(), sorted: Vec::new() };
         let mut written = Written { rows, arrays, tensors: places, places: nowhere };
@@ -102,6 +104,9 @@ impl<K: Dtypes> Written<K> {
         let mut headers: Vec<Header<'_>> = memory::with_capacity(self.arrays.len()).map_err(no_memory)?;
         let mut targets = memory::with_capacity(self.arrays.len()).map_err(no_memory)?;
         for (index, array) in self.arrays.iter().enumerate() {
+            if let Some(ahead) = self.arrays.get(index + AHEAD) {
+                prefetch_shape(ahead.bind(py));
+            }
             let (header, target) = writable(array.bind(py), || name(index))?;
             if index >= self.rows {
                 alike(header, headers[index % self.rows], || name(index), "like the parameter")?;
@@ -261,11 +266,27 @@ impl<K: Dtypes> Written<K> {
         borrow(&self.places.targets)
     }
 
-    /// All of them, looked at once more, to be borrowed to be written.
+    /// All of them, to be borrowed to be written. Arrays that are where they were when they were found disjoint still are;
+    /// if one is not, all are looked at anew. No Python code may run after this until they have been written.
     fn targets(&mut self, py: Python<'_>, name: impl Fn(usize) -> String) -> PyResult<&[Block<K>]> {
         self.take(py, |index| Err(moving(&name(index))), &name)?;
-        self.places = self.look(py, &name)?;
+        if !self.stayed(py, &name)? {
+            self.places = self.look(py, &name)?;
+        }
         Ok(&self.places.targets)
+    }
+
+    /// Whether every array is where it was.
+    fn stayed(&self, py: Python<'_>, name: &impl Fn(usize) -> String) -> PyResult<bool> {
+        for index in 0..self.arrays.len() {
+            if let Some(ahead) = self.arrays.get(index + AHEAD) {
+                prefetch_shape(ahead.bind(py));
+            }
+            if self.still(py, index, name)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Copies of the arrays of every role but the first, role by role.

@@ -100,20 +100,25 @@ pub fn sum_of_squares(arrays: Bound<'_, PyTuple>, progress: Option<&Bound<'_, Py
 /// Scales arrays in place to a global norm of at most `max_norm`: (norm, non-finite count, index of the first array that
 /// has one, whether anything was written). With `stop_nonfinite` arrays that are not finite are left alone.
 ///
-/// `given` are the arrays as the caller has them; `tell` is called with `tensors` once arrays were written.
+/// `given` are the arrays as the caller has them, and `name(index)` is what a message calls one; `tell` is called with
+/// `tensors` once arrays were written.
 #[pyfunction]
-#[pyo3(signature = (given, arrays, names, max_norm, *, stop_nonfinite, tell=None))]
+#[pyo3(signature = (given, arrays, name, max_norm, *, stop_nonfinite, tell=None))]
 pub fn clip_in_place(
     py: Python<'_>,
     given: &Bound<'_, PyAny>,
     arrays: &Bound<'_, PyAny>,
-    names: &Bound<'_, PyAny>,
+    name: &Bound<'_, PyAny>,
     max_norm: f64,
     stop_nonfinite: bool,
     tell: Option<(Py<PyAny>, Py<PyAny>)>,
 ) -> Given<(f64, usize, Option<usize>, bool)> {
-    let (given, arrays, names) = (listed::<Py<PyAny>>(given)?, listed(arrays)?, listed::<String>(names)?);
-    let name = |index| name(&names, index);
+    let (given, arrays) = (listed::<Py<PyAny>>(given)?, listed(arrays)?);
+    // Asked for where a call ends with a message, and nothing is written after it.
+    let name = |index| {
+        let asked = call_with(name, index).and_then(|name| name.extract::<String>());
+        asked.unwrap_or_else(|_| format!("arrays[{index}]"))
+    };
     let tell = Tell::of(py, tell)?;
     let mut written = Written::<RealDtype>::new(py, arrays.len(), arrays, &given, name)?;
     let reads = written.reads()?;
