@@ -125,7 +125,18 @@ pub fn standard<R>(work: impl FnOnce() -> R) -> R {
 
 #[inline(never)]
 fn outlined<R>(work: impl FnOnce() -> R) -> R {
+    anchor();
     work()
+}
+
+/// Keeps the function that calls this where it is called. One that does nothing but arithmetic on its arguments may be
+/// called by the compiler at any later place, also after the caller's environment has been put back (LLVM did so where
+/// the digest of `optim.scale` widens f32, and subnormal numbers became 0); one with an effect, of which this is the
+/// least, may not.
+#[inline(always)]
+pub(super) fn anchor() {
+    // SAFETY: no instruction.
+    unsafe { asm!("", options(nostack, preserves_flags)) };
 }
 
 /// Puts control word and flags back when dropped.

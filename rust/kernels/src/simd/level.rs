@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // calls into #[target_feature] functions after detection
 
 use super::fma::{soft_fma32, soft_fma64};
-use super::fpenv::FpEnv;
+use super::fpenv::{FpEnv, anchor};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// An instruction-set level. What differs between levels is speed, never a bit of a result.
@@ -90,7 +90,7 @@ pub trait Kernel: Sized {
 /// Called once a chunk, on the thread that computes it, so that the guard holds on every thread.
 #[inline]
 pub fn dispatch<K: Kernel>(kernel: K) -> K::Out {
-    // The callees below are never inlined here, so no arithmetic can move across the guard.
+    // The callees below are never inlined here, and anchored, so no arithmetic can move across the guard.
     let _restored = FpEnv::STANDARD.enter();
     match level() {
         Level::Baseline => baseline(kernel),
@@ -125,24 +125,28 @@ pub fn scalar<R>(formulas: impl FnOnce() -> R) -> R {
 
 #[inline(never)]
 fn baseline<K: Kernel>(kernel: K) -> K::Out {
+    anchor();
     kernel.run::<Soft>()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
 fn v3<K: Kernel>(kernel: K) -> K::Out {
+    anchor();
     kernel.run::<Hard>()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
 fn v4<K: Kernel>(kernel: K) -> K::Out {
+    anchor();
     kernel.run::<Hard>()
 }
 
 #[cfg(target_arch = "aarch64")]
 #[inline(never)]
 fn neon<K: Kernel>(kernel: K) -> K::Out {
+    anchor();
     kernel.run::<Hard>()
 }
 
