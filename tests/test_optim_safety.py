@@ -24,6 +24,7 @@ import steelyard as sy
 from steelyard import _core
 from steelyard.optim import adamw_
 
+from .cases import as_dtype
 from .test_process import linux, run
 
 GONE = "expected memory that is still there; got an array whose owner"
@@ -410,14 +411,78 @@ def test_a_factor_below_float32_keeps_its_digits(limit: float) -> None:
     np.testing.assert_allclose(m, 0.1 * want, rtol=3e-7)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_clipped_norm_is_at_most_what_the_documentation_says(dtype: Any) -> None:
+BOUNDS = {"float64": 2.0**-52 + 1e-15, "float32": 2.0**-23, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+
+
+@pytest.mark.parametrize("dtype", BOUNDS)
+def test_a_clipped_norm_is_at_most_what_the_documentation_says(dtype: str) -> None:
     rng = np.random.default_rng(3)
+    large = 4 if dtype == "float16" else 6
     for _ in range(200):
-        g = (rng.standard_normal(rng.integers(1, 3000)) * 10.0 ** rng.integers(-5, 6)).astype(dtype)
+        n = rng.integers(1, 3000)
+        g = as_dtype(rng.standard_normal(n) * 10.0 ** rng.integers(-1 if dtype == "float16" else -5, large), dtype)
         limit = float(sy.global_norm(g) * rng.uniform(1e-3, 0.999))
         sy.clip_by_global_norm_(g, limit)
-        assert sy.global_norm(g) <= limit * (1 + (2.0**-23 if dtype == np.float32 else 2.0**-52 + 1e-15))
+        assert sy.global_norm(g) <= limit * (1 + BOUNDS[dtype])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_sixteen_bits_are_multiplied_exactly_and_rounded_once(dtype: str) -> None:
+    """Every finite number of the type, by factors that leave ties, subnormals and zeros."""
+    infinity = 0x7C00 if dtype == "float16" else 0x7F80
+    codes = np.arange(infinity, dtype=np.uint16)
+    finite = np.concatenate([codes, codes | 0x8000]).view(as_dtype(np.zeros(0), dtype).dtype)
+    norm = sy.global_norm(finite)
+    for factor in (0.5, 0.75, 1 - 2.0**-12, 1 / 3, 2.0**-7, 1e-3, 1e-9):
+        g = finite.copy()
+        sy.clip_by_global_norm_(g, norm * factor)
+        product = finite.astype(np.float64) * (norm * factor / norm)
+        got = g.astype(np.float64)
+        assert np.all(np.abs(got) <= np.abs(finite.astype(np.float64)))  # so that nothing can overflow
+        for beside in (-1, 1):  # no neighbour is nearer, and one that is as near is odd
+            code = g.view(np.uint16).astype(np.int32)
+            there = (code & 0x7FFF != 0) | (beside > 0)  # below 0 there is none of the same sign
+            other = (code + there * beside).astype(np.uint16).view(g.dtype).astype(np.float64)
+            nearer = np.abs(other - product) - np.abs(got - product)
+            assert np.all(nearer >= 0)
+            assert not np.any(code[there & (nearer == 0)] & 1)
+
+
+def test_types_are_clipped_together_and_nothing_is_written_where_one_is_refused() -> None:
+    def tree() -> list[Any]:
+        values = np.array([3.0, -4.0, 12.0])
+        return [as_dtype(values, dtype) for dtype in BOUNDS]
+
+    grads = tree()
+    assert sy.clip_by_global_norm_(grads, 13.0) == 26.0  # a factor of 1/2: exact in all of them
+    for before, after in zip(tree(), grads, strict=True):
+        assert before.dtype == after.dtype
+        np.testing.assert_array_equal(after.astype(np.float64) * 2, before.astype(np.float64))
+    memory, readonly = np.ones(8, np.float16), np.ones(3, np.float16)
+    readonly.flags.writeable = False
+    resized = np.ones(100_000, np.float16)
+    view = resized[10:]
+    resized.resize(10, refcheck=False)
+    bits = tree()[-1].view(np.uint16)
+    refused: list[tuple[Any, str]] = [
+        (np.ones(3, np.int64), r"grads\[4\]: expected an aligned array of floats"),
+        (np.ones(3, np.complex64), r"grads\[4\]: expected an aligned array of floats"),
+        (bits, r"grads\[4\]: expected .*bfloat16; got uint16.*for bfloat16 pass a torch or ml_dtypes array"),
+        (tree()[-1][::2], r"grads\[4\]: expected a C-contiguous array"),
+        (np.ones(3, ">f2"), "native byte order"),
+        (readonly, r"grads\[4\]: expected a writeable array"),
+        (np.frombuffer(bytearray(9), np.uint8)[1:].view(np.float16), r"grads\[4\]: expected an aligned array"),
+        (view, r"grads\[4\]: expected memory that is still there"),
+    ]
+    for other, message in refused:
+        grads = tree()
+        with pytest.raises((TypeError, ValueError), match=message):
+            sy.clip_by_global_norm_([*grads, other], 1.0)
+        for before, after in zip(tree(), grads, strict=True):
+            assert before.tobytes() == after.tobytes()
+    with pytest.raises(ValueError, match=r"grads\[0\]: expected memory of its own; it overlaps grads\[1\]"):
+        sy.clip_by_global_norm_([memory, memory.view(np.float32)[1:]], 1.0)
+    assert memory.tobytes() == np.ones(8, np.float16).tobytes()
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -39,6 +39,39 @@ def test_clipping_tensors() -> None:
     assert grads[0]._version > 0
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_sixteen_bit_tensors_are_clipped_as_torch_would_or_nearer(dtype: torch.dtype) -> None:
+    """torch multiplies in float32 and rounds twice: where that differs, its product lay beside a tie."""
+    start = (torch.randn(400_000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)).to(dtype)
+    norm = sy.global_norm(start)
+    differ = 0
+    for factor in (0.5, 1 / 3, 0.123456789, 1e-3):
+        ours, theirs = start.clone(), start.clone()
+        assert sy.clip_by_global_norm_([ours], norm * factor) == norm
+        theirs.mul_(norm * factor / norm)
+        exact = start.double() * (norm * factor / norm)
+        assert bool(((ours.double() - exact).abs() <= (theirs.double() - exact).abs()).all())
+        differ += int((ours != theirs).sum())
+        assert ours._version > 0
+    assert differ < 200
+
+
+def test_torch_clips_bfloat16_by_a_factor_of_eight_bits() -> None:
+    """Its norm and its factor are bfloat16, which moves the norm after clipping by up to 0.4 %; ours stays at the limit."""
+    start = torch.randn(100_000, generator=torch.Generator().manual_seed(2)).bfloat16()
+    norm = sy.global_norm(start)
+    off: dict[str, list[float]] = {"ours": [], "torch": []}
+    for limit in norm * np.linspace(0.5, 1, 20, endpoint=False):
+        ours, theirs = start.clone(), torch.nn.Parameter(start.clone())
+        theirs.grad = start.clone()
+        torch.nn.utils.clip_grad_norm_([theirs], limit)
+        sy.clip_by_global_norm_(ours, limit)
+        off["ours"].append(abs(sy.global_norm(ours) / limit - 1))
+        off["torch"].append(abs(sy.global_norm(theirs.grad) / limit - 1))
+    assert max(off["ours"]) < 2e-4
+    assert max(off["torch"]) > 1e-3
+
+
 def test_a_skipped_step_leaves_the_version_alone() -> None:
     w = torch.ones(2)
     opt = sy.AdamW(w, nonfinite="skip")

@@ -247,11 +247,11 @@ def to_write(value: Any, name: str) -> Array:
     """A NumPy array that shares memory with ``value``, so that writing it writes ``value``; bfloat16 as its bits."""
     if isinstance(value, np.memmap):
         value = value.view(np.ndarray)
-    if type(value) is np.ndarray and value.dtype.kind not in "Vu":
-        return value
-    if type(value) is np.ndarray or is_tensor(
-        value
-    ):  # ml_dtypes' bfloat16; uint16, which might be anything, is refused
+    if type(value) is np.ndarray:
+        if value.dtype.kind not in "Vu":
+            return value
+        return floats(value, name, contiguous=False, weights=True)  # not uint16, which might be anything
+    if is_tensor(value):
         return floats(value, name, contiguous=False, weights=True)
     raise type_error(
         name, "a NumPy array or a torch CPU tensor, to update in place", describe(value), _fix(value, name)

@@ -81,14 +81,17 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
 
     The factor is ``max_norm / norm`` where ``norm > max_norm``, and nothing is written otherwise: the
     threshold is exact, with no epsilon (optax's convention; torch always multiplies by
-    ``min(1, max_norm / (norm + 1e-6))``). The factor and each product are rounded, so the norm after clipping
-    is at most ``max_norm (1 + 2^-23)`` in float32 and ``max_norm (1 + 2^-52)`` in float64 (where elements are
-    not subnormal). Norms beyond float64, and factors below the element type, are right too.
+    ``min(1, max_norm / (norm + 1e-6))``). float32 and float64 elements are multiplied in their own type, to which the
+    factor is rounded first; bfloat16 and float16 elements in float64, and the product is rounded once, to nearest,
+    ties to even. So the norm after clipping is at most ``max_norm (1 + 2^-52)`` in float64, ``max_norm (1 + 2^-23)``
+    in float32, ``max_norm (1 + 2^-11)`` in float16 and ``max_norm (1 + 2^-8)`` in bfloat16 (where elements are not
+    subnormal). Norms beyond float64, and factors below the element type, are right too.
 
     Parameters
     ----------
     grads : tree of arrays
-        Writable float32 or float64 arrays, as in :class:`AdamW`.
+        float32, float64, bfloat16 or float16, in one tree as they come: writable NumPy arrays (bfloat16 of
+        ml_dtypes), torch CPU tensors.
     max_norm : float
         At least 0.
     nonfinite : {"raise", "skip", "propagate"}
@@ -105,8 +108,7 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
     Raises
     ------
     TypeError
-        For what is not a writable float32 or float64 array, with its path; for a torch parameter, whose gradient is
-        meant.
+        For what is not an array of one of these types, with its path; for a torch parameter, whose gradient is meant.
     ValueError
         For a negative ``max_norm``, NaN or infinities (unless another policy is asked for), read-only, overlapping or
         non-contiguous arrays, with the path; nothing is written.

@@ -56,6 +56,27 @@ def global_norm(arrays: list[Array]) -> float:
     return math.isqrt(int(total * scale * scale)) / scale if total else 0.0
 
 
+def clip(g: Array, factor: float) -> Array:
+    """Return ``g`` times ``factor``.
+
+    float32 and float64 are multiplied in their own type, to which the factor is rounded first; float16 and bfloat16 (an
+    ml_dtypes array) in float64, and the product is rounded once, to nearest, ties to even.
+    """
+    if g.dtype.itemsize > 2:
+        product: Array = g * g.dtype.type(factor)
+        return product
+    digits, lowest = (11, -14) if g.dtype == np.float16 else (8, -126)
+    return nearest(g.astype(np.float64) * factor, digits, lowest).astype(g.dtype)
+
+
+def nearest(x: Array, digits: int, lowest: int) -> Array:
+    """Return the nearest numbers of so many binary digits; below ``2**lowest`` all lie as close as just above it."""
+    _, exponent = np.frexp(x)  # x = fraction * 2**exponent, the fraction at least 1/2 and below 1
+    unit = np.ldexp(1.0, np.maximum(exponent, lowest + 1) - digits)
+    rounded: Array = np.rint(x / unit) * unit
+    return rounded
+
+
 def _constant(s: int, w: int, total: int, lr: float, end: float) -> float:
     return lr
 

@@ -18,10 +18,10 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr::copy_nonoverlapping;
 use steelyard_kernels::dtype::{
-    Dtype, Dtypes, Exclusive, Listed, ListedReal, PerType, RealDtype, TypedReal, TypedSlice,
+    Dtype, Dtypes, Exclusive, Listed, ListedReal, PerType, RealDtype, Typed, TypedReal, TypedSlice,
 };
 use steelyard_kernels::simd::Element;
-use steelyard_kernels::{memory, with_real};
+use steelyard_kernels::{memory, with_dtype, with_real};
 
 /// As many roles as arrays can have: a parameter and three moments.
 const MOST_ROLES: usize = 4;
@@ -339,17 +339,17 @@ fn moving(name: &str) -> PyErr {
     ))
 }
 
-impl Written<RealDtype> {
+impl Written<Dtype> {
     /// All of them, borrowed to be written, looked at once more.
     pub fn slices(
         &mut self,
         py: Python<'_>,
         name: impl Fn(usize) -> String,
-    ) -> PyResult<Vec<TypedReal<Exclusive<'_>>>> {
-        let slice = |target: &Block<RealDtype>| {
+    ) -> PyResult<Vec<Typed<Exclusive<'_>>>> {
+        let slice = |target: &Block| {
             // SAFETY: each is a writeable array that `arrays` keeps, and overlaps no other; each becomes a slice once,
             // while `self` is borrowed.
-            with_real!(target.dtype, type T => T::typed_real(unsafe { target.exclusive::<T>() }))
+            with_dtype!(target.dtype, type T => T::typed(unsafe { target.exclusive::<T>() }))
         };
         memory::collected(self.targets(py, name)?.iter().map(slice)).map_err(no_memory)
     }

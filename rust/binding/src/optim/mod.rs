@@ -12,7 +12,7 @@ use crate::take::{listed, named};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
-use steelyard_kernels::dtype::{RealDtype, TypedSlice};
+use steelyard_kernels::dtype::{Dtype, TypedSlice};
 use steelyard_kernels::grid::{Stopped, Watch};
 use steelyard_kernels::memory;
 use steelyard_kernels::optim::{self, Clip, NonFinite, Scaled, Schedule};
@@ -120,7 +120,7 @@ pub fn clip_in_place(
         asked.unwrap_or_else(|_| format!("arrays[{index}]"))
     };
     let tell = Tell::of(py, tell)?;
-    let mut written = Written::<RealDtype>::new(py, arrays.len(), arrays, &given, name)?;
+    let mut written = Written::<Dtype>::new(py, arrays.len(), arrays, &given, name)?;
     let reads = written.reads()?;
     let (scaled, bad) = call(py, None, reads.len(), move |watch| {
         let scaled = optim::sum_of_squares(&reads, &mut *watch)?;

@@ -9,11 +9,11 @@
 //! 1e-12 for 1e8 elements.
 
 use super::units::{Units, units};
-use crate::dtype::{Exclusive, ListedReal, TypedReal, TypedSlice};
+use crate::dtype::{Exclusive, Listed, Typed, TypedSlice};
 use crate::grid::{CHUNK, Pace, Stopped, Watch, chunk, chunks, map_chunks, write_chunks};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Bf16, Element, F16, Isa, Kernel, Real, dispatch, padded, scalar, standard, tree64};
-use crate::{with_dtype, with_real};
+use crate::with_dtype;
 
 const LANES: usize = 32;
 
@@ -303,39 +303,84 @@ fn count_in<T: Element>(x: &[T], pace: &mut Pace<'_>) -> Result<(usize, Option<u
 }
 
 /// An array that clipping writes to.
-pub type TypedSliceMut<'a> = TypedReal<Exclusive<'a>>;
+pub type TypedSliceMut<'a> = Typed<Exclusive<'a>>;
 
-struct ScaleBy<'a, T> {
-    x: &'a mut [T],
-    factors: [T; 2],
+/// The factors of [`Clip::factors`] in the types that products are computed in.
+#[derive(Clone, Copy)]
+struct Factors {
+    single: [f32; 2],
+    double: [f64; 2],
 }
 
-impl<T: Real> Kernel for ScaleBy<'_, T> {
+/// The product of an element and the factors, in the element's own type.
+trait Scale: Element {
+    fn times(self, factors: &Factors) -> Self;
+}
+
+impl Scale for f32 {
+    #[inline(always)]
+    fn times(self, Factors { single: [first, second], .. }: &Factors) -> f32 {
+        self * *first * *second
+    }
+}
+
+impl Scale for f64 {
+    #[inline(always)]
+    fn times(self, Factors { double: [first, second], .. }: &Factors) -> f64 {
+        self * *first * *second
+    }
+}
+
+/// A factor of 8 or 11 digits could miss the limit by as much as the elements' own rounding, so what is only stored is
+/// multiplied in f64 and rounded once.
+macro_rules! scale_stored {
+    ($($t:ty),*) => {
+        $(impl Scale for $t {
+            #[inline(always)]
+            fn times(self, factors: &Factors) -> $t {
+                <$t>::from_f64(self.to_f64().times(factors))
+            }
+        })*
+    };
+}
+scale_stored!(Bf16, F16);
+
+/// A unit of the work: its spans one after another.
+struct ScaleUnit<'x> {
+    spans: Vec<TypedSliceMut<'x>>,
+    factors: Factors,
+}
+
+impl Kernel for ScaleUnit<'_> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let [first, second] = self.factors;
-        for x in self.x {
-            *x = *x * first * second;
+        for span in self.spans {
+            with_dtype!(span, x => scale_all(x, self.factors));
         }
     }
 }
 
-/// Multiplies every element of every array by what `clip` says, rounded to the array's type first: by two factors where one
-/// would be subnormal.
+#[inline(always)]
+fn scale_all<T: Scale>(x: &mut [T], factors: Factors) {
+    for x in x {
+        *x = x.times(&factors);
+    }
+}
+
+/// Multiplies every element of every array by what `clip` says, rounded to the type that the product is computed in first
+/// (the array's own, f64 for 16-bit types): by two factors where one would be subnormal. The product is rounded to the
+/// array's type, to nearest, ties to even.
 pub fn scale_in_place(arrays: Vec<TypedSliceMut<'_>>, clip: Clip) -> Result<(), NoMemory> {
     let mut units: Units<TypedSliceMut<'_>> = Units::new(CHUNK);
     for array in arrays {
-        with_real!(array, x: T => {
-            x.chunks_mut(CHUNK).for_each(|span| units.push(span.len(), T::typed_real(span)));
+        with_dtype!(array, x: T => {
+            x.chunks_mut(CHUNK).for_each(|span| units.push(span.len(), T::typed(span)));
         });
     }
     let bytes = units.elements() * 8;
-    write_chunks(units.finish()?, bytes, |_, unit| {
-        for span in unit {
-            with_real!(span, x => dispatch(ScaleBy { x, factors: clip.factors() }));
-        }
-    })?;
+    let factors = Factors { single: clip.factors(), double: clip.factors() };
+    write_chunks(units.finish()?, bytes, |_, spans| dispatch(ScaleUnit { spans, factors }))?;
     Ok(())
 }
 
@@ -429,5 +474,21 @@ mod tests {
         scale_in_place(vec![TypedSliceMut::F32(&mut a), TypedSliceMut::F64(&mut b)], Clip::by(0.1)).unwrap();
         assert!(a.iter().all(|&x| x == 3.0 * 0.1f32));
         assert!(b.iter().all(|&x| x == 3.0 * 0.1f64));
+    }
+
+    #[test]
+    fn sixteen_bit_types_are_multiplied_in_f64_and_rounded_once() {
+        // Subnormal, ordinary and largest numbers, and those that become subnormal.
+        let codes = [0x0001, 0x007f, 0x0080, 0x3f80, 0x4049, 0x7bff, 0x8003, 0x8000, 0xfb55];
+        let factor = 1.0 / 3.0;
+        let (mut a, mut b) = (codes.map(Bf16), codes.map(F16));
+        scale_in_place(vec![TypedSliceMut::Bf16(&mut a), TypedSliceMut::F16(&mut b)], Clip::by(factor))
+            .unwrap();
+        for (index, code) in codes.into_iter().enumerate() {
+            assert_eq!(a[index], Bf16::from_f64(Bf16(code).to_f64() * factor));
+            assert_eq!(b[index], F16::from_f64(F16(code).to_f64() * factor));
+        }
+        // 3 units of the last place become 1, and the sign of a zero stays.
+        assert_eq!((a[6], a[7], b[6], b[7]), (Bf16(0x8001), Bf16(0x8000), F16(0x8001), F16(0x8000)));
     }
 }

@@ -63,6 +63,8 @@ pub trait Element: Copy + Send + Sync + 'static {
     fn to_f32(self) -> f32;
     /// The value in f64, exact.
     fn to_f64(self) -> f64;
+    /// The nearest value of this type: rounded once, ties to even, subnormals kept.
+    fn from_f64(x: f64) -> Self;
 }
 
 impl Element for f32 {
@@ -75,6 +77,10 @@ impl Element for f32 {
     #[inline(always)]
     fn to_f64(self) -> f64 {
         f64::from(self)
+    }
+    #[inline(always)]
+    fn from_f64(x: f64) -> f32 {
+        x as f32
     }
 }
 
@@ -89,6 +95,10 @@ impl Element for f64 {
     fn to_f64(self) -> f64 {
         self
     }
+    #[inline(always)]
+    fn from_f64(x: f64) -> f64 {
+        x
+    }
 }
 
 impl Element for Bf16 {
@@ -101,6 +111,11 @@ impl Element for Bf16 {
     #[inline(always)]
     fn to_f64(self) -> f64 {
         f64::from(self.to_f32())
+    }
+    #[inline(always)]
+    fn from_f64(x: f64) -> Bf16 {
+        let nearest = with_digits(x, 8, -126);
+        Bf16(((nearest as f32).to_bits() >> 16) as u16) // exact, or infinite from 2^128 on
     }
 }
 
@@ -120,6 +135,34 @@ impl Element for F16 {
     #[inline(always)]
     fn to_f64(self) -> f64 {
         f64::from(self.to_f32())
+    }
+    /// The exponent is re-biased by an exact division by 2^112, the reverse of [`Self::to_f32`].
+    #[inline(always)]
+    fn from_f64(x: f64) -> F16 {
+        let nearest = with_digits(x, 11, -14);
+        let nearest = if nearest.abs() >= 65_536.0 { f64::INFINITY.copysign(x) } else { nearest };
+        let bits = (nearest as f32 * f32::from_bits(0x0780_0000)).to_bits();
+        F16((bits >> 13 & 0x7fff) as u16 | (bits >> 16 & 0x8000) as u16)
+    }
+}
+
+/// The nearest number of `digits` binary digits, ties to even. Below `2^lowest` numbers lie as close as they do just
+/// above it: the subnormal ones.
+#[inline(always)]
+fn with_digits(x: f64, digits: u32, lowest: i32) -> f64 {
+    let drop = 53 - digits;
+    let bits = x.to_bits();
+    let half = (1u64 << (drop - 1)) - 1;
+    let rounded = bits.wrapping_add(half + (bits >> drop & 1)) & !((1u64 << drop) - 1);
+    // The sum has no digits left below the last place of the subnormal numbers.
+    let shift = f64::from_bits(((1023 + lowest + drop as i32) as u64) << 52);
+    let subnormal = (x.abs() + shift) - shift;
+    if x.is_nan() {
+        x
+    } else if x.abs() < f64::from_bits(((1023 + lowest) as u64) << 52) {
+        subnormal.copysign(x)
+    } else {
+        f64::from_bits(rounded)
     }
 }
 
@@ -160,6 +203,34 @@ mod tests {
                 "{bits:04x}: {got} {want}"
             );
         }
+    }
+
+    /// Every number of the type and what lies between it and the next one: the midpoint, and what is beside that.
+    fn rounds_to_nearest_even<T: Element + PartialEq + std::fmt::Debug>(of: fn(u16) -> T, infinity: u16) {
+        for code in 0..infinity {
+            let (low, high) = (of(code).to_f64(), of(code + 1).to_f64());
+            // Where the next one is infinite, the largest number still has the last place that it has.
+            let high = if high == f64::INFINITY { low + (low - of(code - 1).to_f64()) } else { high };
+            let middle = low + (high - low) / 2.0;
+            let beside = |by: i64| f64::from_bits(middle.to_bits().wrapping_add_signed(by));
+            let even = code + (code & 1);
+            for (x, want) in [(low, code), (beside(-1), code), (middle, even), (beside(1), code + 1)] {
+                assert_eq!((x, T::from_f64(x)), (x, of(want)));
+                assert_eq!((x, T::from_f64(-x)), (x, of(want | 0x8000)));
+            }
+        }
+        assert_eq!(T::from_f64(f64::INFINITY), of(infinity));
+        assert_eq!(T::from_f64(f64::MAX), of(infinity));
+        assert_eq!(T::from_f64(f64::MIN_POSITIVE / 8.0), of(0));
+        for nan in [f64::NAN, -f64::NAN, f64::from_bits(u64::MAX), f64::from_bits(u64::MAX >> 1)] {
+            assert!(T::from_f64(nan).to_f64().is_nan());
+        }
+    }
+
+    #[test]
+    fn what_is_narrowed_is_rounded_once() {
+        rounds_to_nearest_even(Bf16, 0x7f80);
+        rounds_to_nearest_even(F16, 0x7c00);
     }
 
     #[test]

@@ -25,8 +25,6 @@ pub trait Real:
     fn is_nan(self) -> bool;
     /// Whether this is a number, and no infinity.
     fn is_finite(self) -> bool;
-    /// The nearest value of this type.
-    fn from_f64(x: f64) -> Self;
 }
 
 impl Real for f32 {
@@ -47,10 +45,6 @@ impl Real for f32 {
     fn is_finite(self) -> bool {
         f32::is_finite(self)
     }
-    #[inline(always)]
-    fn from_f64(x: f64) -> f32 {
-        x as f32
-    }
 }
 
 impl Real for f64 {
@@ -70,9 +64,5 @@ impl Real for f64 {
     #[inline(always)]
     fn is_finite(self) -> bool {
         f64::is_finite(self)
-    }
-    #[inline(always)]
-    fn from_f64(x: f64) -> f64 {
-        x
     }
 }

@@ -4,8 +4,10 @@ use super::inputs::{Draw, tame, wild, words};
 use super::{Entry, Run, entry};
 use steelyard_kernels::dtype::Listed;
 use steelyard_kernels::named::Named;
-use steelyard_kernels::optim::{Clip, Decay, Hyper, Schedule, Tensor, TypedTensor, adamw, sum_of_squares};
-use steelyard_kernels::simd::{Bf16, F16};
+use steelyard_kernels::optim::{
+    Clip, Decay, Hyper, Schedule, Tensor, TypedTensor, adamw, scale_in_place, sum_of_squares,
+};
+use steelyard_kernels::simd::{self, Bf16, F16};
 
 pub const TABLE: &[Entry] = &[
     entry("optim.adamw", "float32", adamw32),
@@ -14,6 +16,10 @@ pub const TABLE: &[Entry] = &[
     entry("optim.sum_of_squares", "float64", squares::<f64>),
     entry("optim.sum_of_squares", "bfloat16", squares::<Bf16>),
     entry("optim.sum_of_squares", "float16", squares::<F16>),
+    entry("optim.scale", "float32", scaled::<f32>),
+    entry("optim.scale", "float64", scaled::<f64>),
+    entry("optim.scale", "bfloat16", scaled::<Bf16>),
+    entry("optim.scale", "float16", scaled::<F16>),
     entry("optim.schedule", "float64", schedules),
 ];
 
@@ -78,6 +84,22 @@ fn squares<T: Draw + Listed>(n: usize) -> Run {
             digest.double(total.sum);
             digest.word(total.exponent as u64);
             digest.double(total.root());
+        }
+    })
+}
+
+/// Every class of value, by an ordinary factor and by one that leaves nothing but subnormals.
+fn scaled<T: Draw + Listed>(n: usize) -> Run {
+    let start: Vec<T> = wild(n, 52);
+    Box::new(move |digest| {
+        for (name, factor) in [("ordinary", 0.3), ("tiny", 1e-39)] {
+            let mut x = start.clone();
+            scale_in_place(vec![T::typed(x.as_mut_slice())], Clip::by(factor)).unwrap_or_default();
+            let digest = digest.of(name);
+            // The caller's mode may flush what is subnormal while it is widened.
+            for x in &x {
+                digest.double(simd::standard(|| x.to_f64()));
+            }
         }
     })
 }
