@@ -72,13 +72,6 @@ def _run_norm(inputs: Inputs) -> Outputs:
     return {"norm": sy.global_norm(inputs["tree"])}
 
 
-def _split_norm(inputs: Inputs, cut: float) -> Outputs:
-    """Exact merging: in any order, through bytes, with an empty state."""
-    first, second = (sy.optim.GlobalNormState().update(inputs["tree"]) for _ in range(2))
-    merged = sy.optim.GlobalNormState() + (first if cut > 0.5 else second)
-    return {"norm": sy.optim.GlobalNormState.from_bytes(merged.to_bytes()).compute()}
-
-
 def _reference_norm(inputs: Inputs) -> Outputs:
     return {"norm": reference.optim.global_norm([inputs["tree"]["a"], inputs["tree"]["b"][0]])}
 
@@ -149,7 +142,6 @@ CASES = [
         bound={
             "norm": lambda inputs: 1e-12 * reference.optim.global_norm([inputs["tree"]["a"], inputs["tree"]["b"][0]])
         },
-        split=_split_norm,
     ),
     Case(
         name="optim.clip_by_global_norm_",

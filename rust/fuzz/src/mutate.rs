@@ -153,6 +153,20 @@ pub fn mutated(seeds: &[Vec<u8>], words: &mut Words) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use steelyard_kernels::exact::bytes::Kind;
+
+    /// A kind of state without a target would be read unfuzzed.
+    #[test]
+    fn every_kind_of_state_has_a_target() {
+        assert_eq!(TARGETS.len(), Kind::ALL.len());
+        for target in TARGETS {
+            let bodies = (target.seeds)();
+            let kind = Kind::ALL
+                .into_iter()
+                .find(|kind| kind.name().to_lowercase().contains(&target.name.replace('_', "")));
+            assert!(kind.is_some() && !bodies.is_empty(), "{}", target.name);
+        }
+    }
 
     #[test]
     fn seeds_are_states_and_their_mutations_are_borne() {
