@@ -169,10 +169,12 @@ def reliability(random: Random) -> tuple[Change, Look]:
         sy.calibration.ReliabilityState(bins).update(uniform(5000, i), uniform(5000, 9) < 0.5, clusters=ids(5000))
         for i in (1, 2)
     )
+    # Made before memory is held back: NumPy's own calls may fail in other ways.
+    probs, targets, names = uniform(70_000, 3), uniform(70_000, 4) < 0.5, ids(70_000)
     change: Change = random.choice(
         (
             lambda: state.merge(other),
-            lambda: state.update(uniform(70_000, 3), uniform(70_000, 4) < 0.5, clusters=ids(70_000)),
+            lambda: state.update(probs, targets, clusters=names),
             lambda: sy.calibration.ReliabilityState.from_bytes(other.to_bytes()),
             state.compute,
         )

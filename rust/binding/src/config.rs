@@ -1,10 +1,10 @@
 //! Threads, instruction-set level and versions.
 
 use crate::call::call;
-use crate::give::value_error;
+use crate::give::{self, ToPython, value_error};
 use crate::reserve;
 use pyo3::prelude::*;
-use std::collections::BTreeMap;
+use pyo3::types::PyDict;
 use steelyard_kernels::exact::bytes::Kind;
 use steelyard_kernels::simd::{self, Level};
 use steelyard_kernels::{grid, optim};
@@ -23,9 +23,12 @@ pub fn numerics() -> u16 {
 
 /// The version of the arithmetic of each class that can be saved.
 #[pyfunction]
-pub fn state_numerics() -> BTreeMap<&'static str, u16> {
-    let states = Kind::ALL.map(|kind| (kind.name(), kind.numerics()));
-    states.into_iter().chain([("AdamW", optim::NUMERICS)]).collect()
+pub fn state_numerics(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let numbers = give::dict(py, [("AdamW", u64::from(optim::NUMERICS).to_python(py)?)])?;
+    for kind in Kind::ALL {
+        numbers.set_item(kind.name().to_python(py)?, u64::from(kind.numerics()).to_python(py)?)?;
+    }
+    Ok(numbers)
 }
 
 /// The level kernels run at.

@@ -111,8 +111,8 @@ state_class!(
     }
 
     /// The name of the coarsest type that counted tokens came in.
-    fn precision(&self) -> &'static str {
-        self.0.look(|totals| totals.precision.name())
+    fn precision(&self) -> Give<&'static str> {
+        Give(self.0.look(|totals| totals.precision.name()))
     }
 });
 
