@@ -1,0 +1,281 @@
+"""The command: it reads records, prints a report and ends with an exit code. ``records`` and ``report`` do the work."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from enum import StrEnum
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from typer.core import TyperCommand
+
+from .. import _exit, records, report
+from .._exit import Exit
+from .._mode import standard_mode
+from ..config import show_config
+from ..errors import called, is_ours, sentence, value_error
+from ..records.source import name_of
+from ..report.results import MIN_MATCHED
+from . import options
+from .chosen import Chosen, Compared, split
+from .output import add_to_job_summary, hand_over, outputs, show
+
+app = typer.Typer(
+    name="steelyard",
+    help="Weigh evaluation results: every score with its interval, every comparison paired.",
+    epilog="Exit codes: " + "; ".join(f"{code}: {meaning}" for code, meaning in _exit.CODES.items()) + ".",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Command(TyperCommand):
+    """A command that refuses an option given twice where it takes one value: Click would drop the first."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse what is given twice, then read the arguments as usual."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for option, times in Counter(order).items():
+            one = not (getattr(option, "multiple", False) or getattr(option, "is_flag", False))
+            if times > 1 and one and option.param_type_name == "option":
+                said = sentence(option.opts[0], "one value", str(times), "leave all but one out")
+                raise typer.Exit(_exit.refuse(said))
+        return super().parse_args(ctx, args)
+
+
+class FailOn(StrEnum):
+    """Which verdicts make ``compare`` exit with 1."""
+
+    worse = "worse"
+    undecided = "undecided"
+    never = "never"
+
+
+@app.callback(invoke_without_command=True)
+def main(context: typer.Context, *, debug: options.Debug = False) -> None:
+    """Weigh evaluation results: every score with its interval, every comparison paired."""
+    _exit.show_tracebacks(debug)
+    if context.invoked_subcommand is None:  # a script that lost its arguments must not end with 0
+        show(context.get_help() or "")
+        raise typer.Exit(Exit.BAD_INPUT)
+
+
+@app.command("report", cls=Command)
+def report_command(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            help="Records: JSONL, JSON, CSV or Parquet, also gzipped; '-' is standard input.",
+            metavar="FILE...",
+            show_default=False,
+        ),
+    ],
+    *,
+    html: options.Html = None,
+    json_to: options.Json = None,
+    baseline: Annotated[str | None, typer.Option(help="Compare every model with this one.", metavar="NAME")] = None,
+    models: options.Models = None,
+    margin: options.Margin = 0.0,
+    confidence_level: options.Level = 0.95,
+    lower_is_better: options.LowerIsBetter = False,
+    id: options.Id = None,
+    model: options.ModelColumn = None,
+    score: options.Score = None,
+    confidence: options.Confidence = None,
+    loglikelihood: options.Loglikelihood = None,
+    n_tokens: options.NTokens = None,
+    cluster: options.Cluster = None,
+    epoch: options.Epoch = None,
+    filter: options.Filter = None,
+    names: options.Names = None,
+    repeats: options.Repeats = None,
+    missing: options.Missing = "drop",
+    debug: options.Debug = False,
+) -> None:
+    """Print what the records say: scores, paired comparisons, calibration, perplexity."""
+    with _sentences(debug):
+        columns = {
+            "id": id, "model": model, "score": score, "confidence": confidence, "loglikelihood": loglikelihood,
+            "n_tokens": n_tokens, "cluster": cluster, "epoch": epoch,
+        }  # fmt: skip
+        paths = _paths(files)
+        out = outputs(paths, json_to, html)
+        how = _missing(missing, lower_is_better)
+        chosen = Chosen(name_of(paths[0]), baseline, models)
+        asked = None if baseline is None and models is None else chosen
+        runs = _read(paths, names=names, models=asked, filter=filter, repeats=repeats, missing=how, **columns)
+        made = report.build(
+            runs,
+            confidence_level=confidence_level,
+            margin=margin,
+            baseline=chosen.baseline,
+            higher_is_better=not lower_is_better,
+        )
+        hand_over(made, out)
+
+
+@app.command(cls=Command)
+def compare(
+    files: Annotated[
+        list[str],
+        typer.Argument(help="BASE NEW..., or one FILE of several models.", metavar="BASE NEW...", show_default=False),
+    ],
+    *,
+    margin: options.Margin = 0.0,
+    min_matched: options.MinMatched = MIN_MATCHED,
+    fail_on: Annotated[FailOn, typer.Option(help="Exit with 1 if any is worse; or worse or undecided.")] = FailOn.worse,
+    baseline: Annotated[
+        str | None, typer.Option(help="The model to compare with; the first file's otherwise.", metavar="NAME")
+    ] = None,
+    models: options.Models = None,
+    html: options.Html = None,
+    json_to: options.Json = None,
+    confidence_level: options.Level = 0.95,
+    lower_is_better: options.LowerIsBetter = False,
+    id: options.Id = None,
+    model: options.ModelColumn = None,
+    score: options.Score = None,
+    cluster: options.Cluster = None,
+    epoch: options.Epoch = None,
+    filter: options.Filter = None,
+    names: options.Names = None,
+    repeats: options.Repeats = None,
+    missing: options.Missing = "drop",
+    debug: options.Debug = False,
+) -> None:
+    """Compare models with a baseline on the records that both answered.
+
+    Exits with 1 where a verdict is one that --fail-on names, and only there.
+    """
+    with _sentences(debug):
+        paths = _paths(files)
+        out = outputs(paths, json_to, html)
+        how = _missing(missing, lower_is_better)
+        unused = dict.fromkeys(("confidence", "loglikelihood", "n_tokens"), "none")
+        columns = {"id": id, "model": model, "score": score, "cluster": cluster, "epoch": epoch}
+        chosen = Compared(name_of(paths[0]), baseline, models)
+        runs = _read(
+            paths, names=names, models=chosen, filter=filter, repeats=repeats, missing=how, **columns, **unused
+        )
+        made = report.comparison(
+            runs,
+            baseline=chosen.baseline or "",
+            models=chosen.models,
+            confidence_level=confidence_level,
+            margin=margin,
+            higher_is_better=not lower_is_better,
+            min_matched=min_matched,
+        )
+        hand_over(made, out)
+        add_to_job_summary(made, out)
+    verdicts = {pair.verdict for pair in made.pairs}
+    bad = {FailOn.worse: {"worse"}, FailOn.undecided: {"worse", "undecided"}, FailOn.never: set[str]()}[fail_on]
+    raise typer.Exit(Exit.VERDICT if verdicts & bad else Exit.FINE)
+
+
+@app.command(cls=Command)
+def config(*, debug: options.Debug = False) -> None:
+    """Print versions, numerics, instruction set and threads."""
+    with _sentences(debug):
+        with redirect_stdout(io.StringIO()) as shown:
+            show_config()
+        show(shown.getvalue())
+
+
+@standard_mode
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments, or those of the process, and return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name is shown on any terminal
+    try:
+        code = app(arguments, prog_name="steelyard", standalone_mode=False)
+    except typer.Abort:
+        return Exit.INTERRUPTED
+    except SystemExit:  # how Rich and Typer end where the help goes into a closed pipe; verdicts end otherwise
+        return Exit.FINE
+    except Exception as error:
+        if (usage := _usage(error)) is None:
+            raise
+        return _exit.refuse(usage)
+    return code if isinstance(code, int) else Exit.FINE
+
+
+def _usage(error: Exception) -> str | None:
+    """The message of Typer, or of Click below it, about wrong arguments; None for any other error."""
+    message = getattr(error, "format_message", None)
+    if message is None:
+        return None
+    context = getattr(error, "ctx", None)
+    said = str(message()).strip().replace(": Value error, ", ": ", 1)  # Pydantic's word, below Typer
+    return f"{said} (see {context.command_path if context is not None else 'steelyard'} --help)"
+
+
+def _paths(files: list[str]) -> list[str]:
+    """The files to read; ``-`` is standard input."""
+    return ["/dev/stdin" if file == "-" else file for file in files]
+
+
+def _missing(missing: str, lower_is_better: bool) -> str | float:
+    """What a record without a score gets: a word, or a number."""
+    if missing == "wrong" and lower_is_better:
+        expected = "drop or the number of a bad score where lower is better"
+        raise value_error("missing", expected, "wrong", "0 would be the best of all")
+    if missing in ("drop", "wrong"):
+        return missing
+    try:
+        return float(missing)
+    except ValueError:
+        raise value_error("missing", "drop, wrong or a number", repr(missing)) from None
+
+
+def _read(paths: list[str], *, names: list[str] | None, **how: Any) -> records.Runs:
+    """Read the records, with a progress bar where standard error is a terminal."""
+    of_files = _names(names, paths)
+    if sys.stderr is None or not sys.stderr.isatty():
+        return records.read(paths, names=of_files, progress=False, **how)
+    columns = (TextColumn("reading"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        return records.read(paths, names=of_files, progress=progress, **how)
+
+
+def _names(names: list[str] | None, paths: list[str]) -> list[str] | None:
+    """One name per file: ``--names a --names b`` as they stand, or ``--names a,b`` taken apart."""
+    return names if names is None or len(names) == len(paths) else split(names)
+
+
+def _refuse(said: str, error: BaseException) -> NoReturn:
+    raise typer.Exit(_exit.refuse(said, error)) from None
+
+
+@contextmanager
+def _sentences(debug: bool) -> Iterator[None]:
+    """Bad input is one sentence on standard error and exit code 2, in the words of the command's options."""
+    if debug:
+        _exit.show_tracebacks()
+    try:
+        with called(options.OPTIONS):
+            yield
+    except typer.Exit:
+        raise
+    except OSError as error:
+        if error.filename is None:  # no place that the caller named
+            raise typer.Exit(_exit.because_of(error)) from None
+        got = error.strerror or error
+        _refuse(f"{error.filename}: expected a place to read or write; got: {got}", error)
+    except BaseException as error:
+        if is_ours(error):
+            _refuse(str(error), error)
+        raise typer.Exit(_exit.because_of(error)) from None
