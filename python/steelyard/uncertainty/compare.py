@@ -1,10 +1,9 @@
-"""Two or more models on the same rows."""
+"""Compare models on the same rows: what is tested and which interval serves the data."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,253 +11,21 @@ from numpy.typing import NDArray
 from .. import _core, _intervals
 from .._arrays import aligned
 from .._columns import columns, frame, one_column
-from .._mode import standard_mode, standard_mode_methods
-from .._options import Alternative, Confidence, NanPolicy, at_least_zero, choice, confidence, flag
+from .._mode import standard_mode
+from .._options import Alternative, Confidence, NanPolicy, choice, confidence, flag
 from .._progress import Progress, reporter
-from .._result import Result
 from .._rows import Clusters, Rows, Selection
-from .._text import printable
 from ..errors import type_error, value_error
-from ..estimate import Estimate, json_ready
+from ..estimate import Estimate
+from .comparison import Comparison
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["Comparison", "compare"]
+__all__ = ["compare"]
 
 Array = NDArray[Any]
-Number = float | NDArray[np.float64]
-Count = int | NDArray[np.int64]
 Watch = _intervals.Watch
-# Below so many signs to flip it is said which p is the smallest that is possible.
+# With fewer signs to flip than this, the result says which p is the smallest possible.
 FEW_SIGNS = 10
-
-LEAST = sys.float_info.min  # what a smaller p is given as: the smallest float64 in full precision
-AT_MOST = 2.23e-308  # LEAST to three digits, rounded up
-EXACT = 1e-6  # the relative error of a sign-flip p that is called exact
-
-
-@standard_mode_methods
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Comparison(Result):
-    """The paired comparison of one model, or several, with a baseline.
-
-    One pair of arrays has plain numbers; a mapping or ``[n, M]`` has arrays, one entry a model.
-
-    Attributes
-    ----------
-    difference : Estimate
-        Mean of new - base, with its interval. With fewer than 10 differences (or cluster sums) that are not 0, a
-        sign-flip test has few patterns: ``detail["signs"]`` is their number, ``detail["smallest_p"]`` the smallest p
-        possible.
-    p_value, p_adjusted : float or ndarray
-        Of the hypothesis that the mean difference is zero; adjusted for the number of models.
-    wins, losses, ties : int or ndarray
-        Rows where the new model is better, worse, the same (to 2^-49 of the score: less is rounding).
-    names : tuple of str or None
-        The models compared.
-    baseline : str or None
-        Its name, where it has one.
-    test : str or tuple of str
-        The test behind the p-value.
-    higher_is_better : bool
-        Whether a larger value is better.
-
-    Examples
-    --------
-    >>> import steelyard as sy
-    >>> new, base = [1, 1, 1, 1, 0, 1, 1, 1], [1, 0, 1, 0, 0, 1, 1, 0]
-    >>> diff = sy.compare(new, baseline=base)
-    >>> diff.wins, diff.losses, diff.ties, diff.verdict()
-    (3, 0, 5, 'undecided')
-    """
-
-    difference: Estimate
-    p_value: Number
-    p_adjusted: Number
-    wins: Count
-    losses: Count
-    ties: Count
-    names: tuple[str, ...] | None
-    baseline: str | None
-    test: str | tuple[str, ...]
-    higher_is_better: bool
-    _shares: bool = False
-    """Whether every score of every model lies in [0, 1]."""
-
-    def verdict(self, margin: float = 0.0) -> str | tuple[str, ...]:
-        """Decide from the interval alone whether the new model is better, or worse by more than ``margin``.
-
-        With differences turned so that higher is better: ``"better"`` where low > 0, else ``"not_worse"`` where
-        low > -margin, else ``"worse"`` where high < -margin, else ``"undecided"``, as where there is no interval.
-        Several models are judged by intervals at 1 - alpha/m each, so that all verdicts hold together.
-
-        Parameters
-        ----------
-        margin : float
-            The loss that does not matter, in units of the score, at least 0; below 1 where all scores lie in [0, 1].
-
-        Returns
-        -------
-        str or tuple of str
-            One verdict a model.
-
-        Raises
-        ------
-        ValueError
-            For a negative or non-finite margin, and for one that no score could lose.
-
-        Examples
-        --------
-        >>> import steelyard as sy
-        >>> sy.compare([1.0, 1.0, 0.9, 0.8], baseline=[0.2, 0.1, 0.3, 0.2]).verdict(margin=0.01)
-        'better'
-        """
-        smallest = at_least_zero("margin", margin)
-        if smallest >= 1.0 and self._shares:
-            fix = f"{smallest:g} % is {smallest / 100:g}"
-            raise value_error("margin", "less than 1, since scores in [0, 1] cannot lose more", f"{smallest:g}", fix)
-        low, high = self._limits()
-        verdicts = tuple(map(_verdict, low, high, [smallest] * len(low)))
-        return verdicts if isinstance(self.p_value, np.ndarray) else verdicts[0]
-
-    def _limits(self) -> tuple[list[float], list[float]]:
-        """The limits that decide, turned so that higher is better; NaN where there are none."""
-        detail = self.difference.detail
-        low = _row(detail.get("simultaneous_low", self.difference.low)).tolist()
-        high = _row(detail.get("simultaneous_high", self.difference.high)).tolist()
-        return (low, high) if self.higher_is_better else ([-v for v in high], [-v for v in low])
-
-    @property
-    def table(self) -> dict[str, Any]:
-        """One row a model, as ``{column: array}``."""
-        numbers = {
-            "difference": self.difference.value,
-            "standard_error": self.difference.standard_error,
-            "low": self.difference.low,
-            "high": self.difference.high,
-            "p_value": self.p_value,
-            "p_adjusted": self.p_adjusted,
-        }
-        counts = {"wins": self.wins, "losses": self.losses, "ties": self.ties, "n": self.difference.n}
-        rows = {key: _row(value) for key, value in numbers.items()}
-        whole = {key: _row(value).astype(np.int64) for key, value in counts.items()}
-        return {"name": np.array(self._labels()), **rows, **whole}
-
-    def _labels(self) -> list[str]:
-        if self.names is not None:
-            return list(self.names)
-        many = isinstance(self.p_value, np.ndarray)
-        return [str(i) for i in range(len(self.difference))] if many else ["new"]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return every field in types that JSON has."""
-        plain = {
-            "p_value": self.p_value, "p_adjusted": self.p_adjusted, "wins": self.wins, "losses": self.losses,
-            "ties": self.ties, "names": self.names, "baseline": self.baseline, "test": self.test,
-            "higher_is_better": self.higher_is_better,
-        }  # fmt: skip
-        return {"difference": self.difference.to_dict(), **{key: json_ready(value) for key, value in plain.items()}}
-
-    def _tests(self) -> list[str]:
-        """The test of each model, with the smallest p that it can give where there are few signs to flip."""
-        tests = self.test if isinstance(self.test, tuple) else (self.test,)
-        least = np.broadcast_to(_row(self.difference.detail.get("smallest_p")), (len(tests),))
-        few = [f"; no p below {p:.3g} is possible" if p == p else "" for p in least.tolist()]
-        return [test + said for test, said in zip(tests, few, strict=True)]
-
-    def _lines(self) -> list[str]:
-        base = printable(self.baseline or "baseline")
-        many = isinstance(self.p_value, np.ndarray)
-        parts = list(self.difference) if many else [self.difference]
-        table, tests = self.table, self._tests()
-        labels = map(printable, self._labels())
-        several = many and len(parts) > 1
-        adjusted = [
-            f", adjusted {_p(p, len(parts)).removeprefix('= ')}" if several else "" for p in table["p_adjusted"]
-        ]
-        return [
-            f"{label} - {base}: {part}\n  p {_p(p)}{more} ({test}), {wins} wins, {losses} losses, {ties} ties"
-            for label, part, p, more, test, wins, losses, ties in zip(
-                labels, parts, table["p_value"], adjusted, tests, table["wins"], table["losses"],
-                table["ties"], strict=True,
-            )
-        ]  # fmt: skip
-
-    def __str__(self) -> str:
-        return "\n".join(self._lines())
-
-    def __repr__(self) -> str:
-        return f"<Comparison {self}>"
-
-    def __bool__(self) -> NoReturn:
-        raise TypeError("a Comparison is neither true nor false; ask its verdict(margin)")
-
-    def _repr_html_(self) -> str:
-        """Render as the table a notebook shows."""
-        from html import escape
-
-        table = self.table
-        head = "".join(f"<th>{escape(title.replace('_', ' '))}</th>" for title in table)
-        rows = zip(*(column.tolist() for column in table.values()), strict=True)
-        cells = (
-            [_cell(cell, title, len(table["name"])) for title, cell in zip(table, row, strict=True)] for row in rows
-        )
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
-        caption = escape(f"difference from {printable(self.baseline or 'the baseline')}")
-        return f"<table><caption>{caption}</caption><tr>{head}</tr>{body}</table>"
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the differences with their intervals, and a line at zero.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; a new one without it.
-
-        Returns
-        -------
-        matplotlib Axes
-        """
-        import matplotlib.pyplot as plt
-
-        axes = plt.subplots(figsize=(6.4, 1.2 + 0.4 * len(self._labels())))[1] if ax is None else ax
-        table, labels = self.table, self._labels()
-        place = np.arange(len(labels))
-        for y, value, low, high in zip(place, table["difference"], table["low"], table["high"], strict=True):
-            axes.plot([low, high], [y, y], color="#4c72b0", linewidth=2, solid_capstyle="butt")
-            axes.plot([value], [y], "o", color="#4c72b0")
-        axes.axvline(0.0, color="#444444", linewidth=1, linestyle="--")
-        axes.set_yticks(place, [printable(label) for label in labels], parse_math=False)
-        axes.set_ylim(len(labels) - 0.5, -0.5)
-        axes.set_xlabel(f"difference from {printable(self.baseline or 'the baseline')}", parse_math=False)
-        return axes
-
-
-def _row(value: Any) -> NDArray[np.float64]:
-    """One entry a model; NaN where there is none."""
-    return np.atleast_1d(np.asarray(np.nan if value is None else value, np.float64))
-
-
-def _p(p: float, models: int = 1) -> str:
-    """A p-value and its relation, "= 0.012": "<=" where it stands for everything below, times so many ``models``."""
-    return f"= {p:.3g}" if p > models * LEAST else f"<= {models * AT_MOST:.3g}"
-
-
-def _cell(value: Any, title: str, models: int) -> str:
-    at_most = {"p_value": 1, "p_adjusted": models}.get(title)
-    if at_most and value <= at_most * LEAST:
-        return _p(value, at_most)
-    return f"{value:.4g}" if isinstance(value, float) else printable(value)
-
-
-def _verdict(low: float, high: float, margin: float) -> str:
-    """NaN limits decide nothing."""
-    if low > 0.0:
-        return "better"
-    if low > -margin:
-        return "not_worse"
-    return "worse" if high < -margin else "undecided"
+EXACT = 1e-6  # a sign-flip p with at most this relative error is called exact
 
 
 @standard_mode
@@ -295,13 +62,13 @@ def compare(
     where : boolean array [n], optional
         Rows that count.
     clusters : array of ids [n], optional
-        What rows have in common: rows of one cluster are not independent.
+        Which cluster each row belongs to: rows of one cluster are not independent.
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out a row where either score is NaN or null, and counts it in ``difference.left_out``.
     confidence_level : float
         Inside (0, 1).
     alternative : {"two-sided", "less", "greater"}
-        What is claimed of new - base; one-sided p-values and intervals.
+        The claim about new - base; p-values and intervals are one-sided for ``"less"`` and ``"greater"``.
     higher_is_better : bool
         ``False`` for losses: ``wins`` are then rows where new is lower, and ``verdict`` turns the difference.
     adjust : {"holm"} or None
@@ -409,7 +176,7 @@ def _pair(
     a, b = (x.astype(np.float32) if x.dtype == np.bool_ else x for _, x in sides)
     d, wins, losses = _core.paired_differences(a, b, watch, coarse=_coarse(*(x.dtype for _, x in sides)))
     few: dict[str, float] = {}
-    # All verdicts hold together at the stricter level.
+    # Verdicts on several models read intervals at a stricter level, so that all of them hold together.
     levels = [how] if models == 1 else [how, _intervals.stricter(how, models)]
     if rows.clusters is None and binary:
         made = [_binary(wins, losses, len(d), level) for level in levels]
@@ -428,9 +195,9 @@ def _pair(
 
 
 def _coarse(*types: np.dtype[Any]) -> tuple[float, float]:
-    """The step of 1 and the smallest number of the coarser float type, where the scores came in different ones.
+    """The step of 1 and the smallest number of the coarser float type, where the two sides have different ones.
 
-    Equal scores then differ by the rounding to that type, which is no difference between models.
+    Equal scores then differ by the rounding to that type, which says nothing about the models.
     """
     different = {dtype for dtype in types if dtype != np.bool_}
     if len(different) < 2:
@@ -444,7 +211,10 @@ def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
 
 
 def _smallest_p(signs: int, how: Confidence) -> dict[str, float]:
-    """The smallest p where ``signs`` differences or cluster sums are flipped: all one way, or all the other."""
+    """The smallest p that flipping ``signs`` differences or cluster sums can give, where they are few.
+
+    It is the share of the patterns in which all signs agree: one of all 2^signs, two for a two-sided test.
+    """
     if signs >= FEW_SIGNS:
         return {}
     patterns = 2 if how.alternative == "two-sided" and signs else 1
@@ -473,7 +243,7 @@ def _graded(
     binary: bool,
     watch: Watch,
 ) -> tuple[Array, Array, list[Estimate]]:
-    """What the sign-flip test flips, how far it may be off, and an Estimate of the mean difference a level."""
+    """What the sign-flip test flips, how far off it may be, and an Estimate of the mean difference per level."""
     what = f"{name} - baseline"
     if clusters is None:
         made = [_intervals.mean(d, how, name=what, sides=sides, kind="graded", progress=watch) for how in levels]
@@ -487,12 +257,12 @@ def _graded(
 
 
 def _off(d: Array, off: Array) -> Array:
-    """How far what is flipped may be off: not at all where the differences are whole numbers, and so are their sums."""
+    """How far off the flipped numbers may be: not at all where the differences, and so their sums, are whole numbers."""
     return np.zeros(1) if off.max() >= 0.5 and bool((d == np.floor(d)).all()) else off
 
 
 def _unspread(found: Estimate, how: Confidence) -> Estimate:
-    """0/1 pairs whose clusters all show the same difference: no spread, yet not certain."""
+    """Clusters of 0/1 pairs that all show the same difference: the spread is 0, but the difference is not certain."""
     error, low, high = _core.unspread_difference(float(found), int(found.n_clusters or 0), found.detail["df"], *how)
     reason = "clusters of 0/1 pairs without spread: Tango's interval with their number as the number of pairs"
     return replace(found, standard_error=error, low=low, high=high, method="clustered Tango", reason=reason)
