@@ -257,7 +257,7 @@ def _graded(
 
 
 def _off(d: Array, off: Array) -> Array:
-    """How far off the flipped numbers may be: not at all where the differences, and so their sums, are whole numbers."""
+    """How far off the flipped numbers may be: not at all where all differences, and so their sums, are whole."""
     return np.zeros(1) if off.max() >= 0.5 and bool((d == np.floor(d)).all()) else off
 
 

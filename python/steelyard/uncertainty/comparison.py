@@ -32,7 +32,7 @@ AT_MOST = 2.23e-308  # LEAST to three digits, rounded up
 class Comparison(Result):
     """The paired comparison of one model, or several, with a baseline.
 
-    For one pair of arrays the fields are plain numbers; for a mapping or ``[n, M]`` they are arrays, one entry per model.
+    For one pair of arrays the fields are plain numbers; for a mapping or ``[n, M]`` arrays with one entry per model.
 
     Attributes
     ----------
