@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ __all__ = ["Column", "column", "mean", "proportion", "ratio", "stack"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+Limit = TypeVar("Limit", float, Floats)
 Watch = Callable[[int, int], object] | None
 Score = Literal["t", "answers", "shares"]
 """What the interval of a clustered mean is made of: see :func:`ratio`."""
@@ -405,6 +406,11 @@ def holm(p: Floats) -> Floats:
 def stricter(how: Confidence, problems: int) -> Confidence:
     """The level at which the intervals of so many problems hold together (Bonferroni): each has its share of alpha."""
     return Confidence(1.0 - (1.0 - how.level) / problems, how.alternative)
+
+
+def turned(low: Limit, high: Limit, *, higher_is_better: bool) -> tuple[Limit, Limit]:
+    """The limits of a difference, turned so that higher is better: the first is then the worst case."""
+    return (low, high) if higher_is_better else (-high, -low)
 
 
 def simultaneous(shown: Estimate, strict: Estimate) -> Estimate:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._mode import standard_mode_methods
+from .._numbers import percent
 from .._result import Result
-from ..estimate import Estimate, json_ready, percent
+from ..estimate import Estimate, json_ready
 
 __all__ = ["Reliability"]
 

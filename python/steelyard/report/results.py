@@ -185,3 +185,8 @@ class Contents:
     left_out: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...]
     sections: tuple[Section, ...] = ()
+
+    @property
+    def several(self) -> bool:
+        """Whether several pairs are compared, so that verdicts read wider intervals than those that are asked for."""
+        return len(self.pairs) > 1
