@@ -833,7 +833,8 @@ def test_a_model_none_of_whose_records_counts_has_a_row(tmp_path: Path) -> None:
     empty = report.build(records.read(path, score="score"))
     (alone,) = tables_of(empty)
     assert alone.rows[0][:3] == ("a", "0", "-")
-    assert "<title>" in page_of(empty, tmp_path)[0] and not sections.blocks(empty)[0].pictures  # of no rows
+    assert page_of(empty, tmp_path)[1].rows[1][0] == "a"
+    assert not sections.blocks(empty)[0].pictures  # it would have no rows
     path.write_text("id,loglikelihood\n1,\n2,\n")  # of which no score is expected
     assert not tables_of(report.build(records.read(path, loglikelihood="loglikelihood")))
 
