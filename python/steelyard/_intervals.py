@@ -363,7 +363,8 @@ def _ratio(
     )  # fmt: skip
     spread_known, answers = df == df, score == "answers"
     replaced = unspread and not answers
-    limits = (error, low if how.alternative != "less" else high) if spread_known and not replaced else ()
+    bounded = {"two-sided": (low, high), "less": (high,), "greater": (low,)}[how.alternative]
+    limits = (error, *bounded) if spread_known and not replaced else ()
     if not np.isfinite((value, *limits)).all():
         where = "whose weighted sums" if of.rows else "in clusters whose sums"
         raise too_large(name, f"{n} rows {where} or squares do not")
@@ -371,7 +372,7 @@ def _ratio(
     if spread_known:
         reason = _ratio_reason(of, values, score, unspread=unspread)
     scheme = "clustered " if not of.rows else "weighted " if of.weighted else ""
-    rule = "no spread" if replaced else "t" if score == "t" else "Wilson"
+    rule = "no spread" if replaced else {"t": "t", "answers": "Wilson", "shares": "Wilson"}[score]
     return Estimate(
         value=value, standard_error=maybe(error), low=maybe(low), high=maybe(high), confidence_level=how.level,
         n=n, n_effective=of.effective if of.weighted and not answers else maybe(effective),
@@ -382,7 +383,8 @@ def _ratio(
 
 def _ratio_reason(of: Sums, values: ValueFacts, score: Score, *, unspread: bool) -> str:
     """What the values are, how they were added, and what is said where they show no spread."""
-    kind = {"answers": "0/1 values", "shares": "answers and ties"}.get(score, "graded values" if of.rows else "values")
+    graded = "graded values" if of.rows else "values"
+    kind = {"t": graded, "answers": "0/1 values", "shares": "answers and ties"}[score]
     reason = f"{kind}{' with weights' if of.weighted else ''}{'' if of.rows else ' in clusters'}"
     if not unspread:
         return reason

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -113,8 +112,8 @@ class PreferenceLoss(Result):
     def _mean(self, name: str, values: Floats, steps: Sequence[float] = (), **options: Any) -> Estimate:
         found = columns_of(values, name)
         parts = [
-            _intervals.mean(column, self._how, self._rows, name=label, step=step, **options)
-            for (label, column), step in zip(found.items, steps or repeat(0.0), strict=False)
+            _intervals.mean(column, self._how, self._rows, name=label, step=steps[i] if steps else 0.0, **options)
+            for i, (label, column) in enumerate(found.items)
         ]
         return _intervals.stack(parts, None) if found.many else parts[0]
 
@@ -352,7 +351,7 @@ def _blanked(columns: list[NDArray[Any]], rows: Rows) -> tuple[list[NDArray[Any]
 
 def _digits(dtype: np.dtype[Any]) -> int:
     """Binary digits of a float type; bfloat16 comes as its bits."""
-    return {np.dtype(np.uint16): 8, np.dtype(np.float16): 11, np.dtype(np.float32): 24}.get(dtype, 53)
+    return {np.dtype(np.uint16): 8, np.dtype(np.float16): 11, np.dtype(np.float32): 24, np.dtype(float): 53}[dtype]
 
 
 def _step(column: NDArray[Any], dtype: np.dtype[Any]) -> float:

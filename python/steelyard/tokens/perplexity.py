@@ -220,7 +220,7 @@ class PerplexityState(State):
 
     def _limited(self, low: float | None, high: float | None) -> tuple[float | None, ...]:
         """The limits that the alternative asks for."""
-        return {"less": (high,), "greater": (low,)}.get(self._how.alternative, (low, high))
+        return {"two-sided": (low, high), "less": (high,), "greater": (low,)}[self._how.alternative]
 
     def _options(self) -> dict[str, Any]:
         return {
