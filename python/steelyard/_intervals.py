@@ -13,19 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
+from ._estimate import Estimate
 from ._options import Confidence
+from ._progress import OnProgress
 from ._registries import titles
 from ._rows import ALL_ROWS, Clusters, Rows
 from ._strides import strides
 from .errors import value_error, warn
-from .estimate import Estimate
 
 __all__ = ["Column", "column", "mean", "proportion", "ratio", "stack"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 Limit = TypeVar("Limit", float, Floats)
-Watch = Callable[[int, int], object] | None
 Score = Literal["t", "answers", "shares"]
 """What the interval of a clustered mean is made of: see :func:`ratio`."""
 Kind = Literal["graded", "ties"]
@@ -112,7 +112,7 @@ def too_large(name: str, got: str) -> ValueError:
     return value_error(name, "values whose sum of squares stays finite", got, "scale them down")
 
 
-def column(x: Array, name: str, *, rows: Rows = ALL_ROWS, progress: Watch = None) -> Column:
+def column(x: Array, name: str, *, rows: Rows = ALL_ROWS, progress: OnProgress = None) -> Column:
     """Summarise a contiguous column of floats (bfloat16 as uint16) or booleans with at least one value.
 
     Parameters
@@ -145,7 +145,7 @@ def maybe(value: float) -> float | None:
 def proportion(
     k: int | NDArray[np.int64],
     n: int | NDArray[np.int64],
-    how: Confidence,
+    confidence: Confidence,
     *,
     method: str = "wilson",
     reason: str = "",
@@ -157,7 +157,7 @@ def proportion(
     hits, all_ = np.atleast_1d(np.asarray(k, np.int64)).ravel(), np.atleast_1d(np.asarray(n, np.int64)).ravel()
     if method == "wald":
         _warn_wald(hits, all_)
-    numbers: list[Any] = list(_core.proportion_intervals(hits, all_, method, *how))
+    numbers: list[Any] = list(_core.proportion_intervals(hits, all_, method, *confidence))
     equal = (hits == 0) | (hits == all_)
     mixed, alike = reason, f"{reason}; {ALL_EQUAL}" if reason else ALL_EQUAL
     said = [alike if e else mixed for step in strides(len(equal)) for e in equal[step].tolist()]
@@ -165,7 +165,7 @@ def proportion(
     value, error, low, high = [a.reshape(shape) if many else a.item() for a in numbers]
     flat = len(shape) == 1
     return Estimate(
-        value=value, standard_error=error, low=low, high=high, confidence_level=how.level,
+        value=value, standard_error=error, low=low, high=high, confidence_level=confidence.level,
         n=all_.reshape(shape) if many else int(n), method=PROPORTIONS[method],
         reason=(tuple(said) if flat else reason) if many else said[0],
         left_out=dict(left_out or {}), names=names,
@@ -184,7 +184,7 @@ def _warn_wald(k: NDArray[np.int64], n: NDArray[np.int64]) -> None:
 
 def mean(
     x: Array,
-    how: Confidence,
+    confidence: Confidence,
     rows: Rows = ALL_ROWS,
     *,
     name: str,
@@ -193,7 +193,7 @@ def mean(
     kind: Kind | None = None,
     step: float = 0.0,
     method: str | None = None,
-    progress: Watch = None,
+    progress: OnProgress = None,
 ) -> Estimate:
     """The mean of those ``rows`` of a contiguous column of floats or booleans that count (at least one).
 
@@ -214,14 +214,14 @@ def mean(
         return _summed(x, found, rows, shift, progress=progress)
 
     return mean_of(
-        found, how, summed, name=name, grouped="clusters" if rows.clusters else "weights" if sums else None,
+        found, confidence, summed, name=name, grouped="clusters" if rows.clusters else "weights" if sums else None,
         values=value_facts(found, sides, bounded=bounded), kind=kind, method=method, left_out=rows.left_out,
     )  # fmt: skip
 
 
 def mean_of(
     found: Column,
-    how: Confidence,
+    confidence: Confidence,
     summed: Callable[[float], Sums],
     *,
     name: str,
@@ -244,12 +244,12 @@ def mean_of(
         score: Score = "shares" if ties else "answers" if chosen == "wilson" else "t"
         # Sums about the mean keep what a large mean would round away.
         shift = found.mean if score == "t" and found.ones is None else 0.0
-        return _ratio(summed(shift), how, name=name, n=found.n, values=values, score=score, left_out=left_out)
+        return _ratio(summed(shift), confidence, name=name, n=found.n, values=values, score=score, left_out=left_out)
     if found.ones is not None and chosen in PROPORTIONS:
         reason = "0/1 values" if method is None else "as asked"
-        return proportion(found.ones, found.n, how, method=chosen, reason=reason, left_out=left_out)
+        return proportion(found.ones, found.n, confidence, method=chosen, reason=reason, left_out=left_out)
     reason = "as asked" if found.ones is not None and method else "graded values"
-    return _student(found, values, reason, how, left_out)
+    return _student(found, values, reason, confidence, left_out)
 
 
 def _method(found: Column, name: str, kind: Kind | None, method: str | None) -> str:
@@ -269,9 +269,9 @@ def without_spread(bounded: bool, equal: bool, what: str, n: int) -> str:
 
 
 def _student(
-    found: Column, values: ValueFacts, reason: str, how: Confidence, left_out: Mapping[str, int] | None
+    found: Column, values: ValueFacts, reason: str, confidence: Confidence, left_out: Mapping[str, int] | None
 ) -> Estimate:
-    error, low, high, unspread = _core.mean_interval(found.mean, found.squares, found.n, *how, *values)
+    error, low, high, unspread = _core.mean_interval(found.mean, found.squares, found.n, *confidence, *values)
     if found.n < 2:
         reason = ONE_VALUE
     elif unspread:
@@ -279,7 +279,7 @@ def _student(
         reason = f"{reason}; {said}"
     return Estimate(
         value=found.mean, standard_error=maybe(error), low=maybe(low), high=maybe(high),
-        confidence_level=how.level, n=found.n, method="no spread" if unspread else "t", reason=reason,
+        confidence_level=confidence.level, n=found.n, method="no spread" if unspread else "t", reason=reason,
         left_out=dict(left_out or {}),
         detail={"df": found.n - 1.0} if found.n > 1 else {},
     )  # fmt: skip
@@ -303,7 +303,7 @@ class Sums(NamedTuple):
         return self.effective is not None
 
 
-def _summed(x: Array, found: Column, rows: Rows, shift: float, *, progress: Watch) -> Sums:
+def _summed(x: Array, found: Column, rows: Rows, shift: float, *, progress: OnProgress) -> Sums:
     """What the values ``x - shift`` of the rows that count add up to."""
     codes, total = rows.clusters or Clusters(np.arange(found.n), found.n)
     sums, sizes = _core.cluster_sums(x, codes, total, shift, progress, rows.weights)
@@ -314,7 +314,7 @@ def _summed(x: Array, found: Column, rows: Rows, shift: float, *, progress: Watc
 def ratio(
     sums: Floats,
     sizes: Floats,
-    how: Confidence,
+    confidence: Confidence,
     *,
     name: str,
     n: int,
@@ -344,12 +344,12 @@ def ratio(
         The clusters are the rows themselves.
     """
     summed = Sums(sums, sizes, effective=effective, rows=of_rows)
-    return _ratio(summed, how, name=name, n=n, values=values, score=score, left_out=left_out)
+    return _ratio(summed, confidence, name=name, n=n, values=values, score=score, left_out=left_out)
 
 
 def _ratio(
     of: Sums,
-    how: Confidence,
+    confidence: Confidence,
     *,
     name: str,
     n: int,
@@ -358,12 +358,12 @@ def _ratio(
     left_out: Mapping[str, int] | None,
 ) -> Estimate:
     value, error, low, high, df, effective, unspread = _core.clustered_interval(
-        of.sums, of.sizes, *how, shift=of.shift, score=score, bounds=values.bounds, range=values.range,
+        of.sums, of.sizes, *confidence, shift=of.shift, score=score, bounds=values.bounds, range=values.range,
         weighted=of.weighted,
     )  # fmt: skip
     spread_known, answers = df == df, score == "answers"
     replaced = unspread and not answers
-    bounded = {"two-sided": (low, high), "less": (high,), "greater": (low,)}[how.alternative]
+    bounded = {"two-sided": (low, high), "less": (high,), "greater": (low,)}[confidence.alternative]
     limits = (error, *bounded) if spread_known and not replaced else ()
     if not np.isfinite((value, *limits)).all():
         where = "whose weighted sums" if of.rows else "in clusters whose sums"
@@ -374,7 +374,7 @@ def _ratio(
     scheme = "clustered " if not of.rows else "weighted " if of.weighted else ""
     rule = "no spread" if replaced else {"t": "t", "answers": "Wilson", "shares": "Wilson"}[score]
     return Estimate(
-        value=value, standard_error=maybe(error), low=maybe(low), high=maybe(high), confidence_level=how.level,
+        value=value, standard_error=maybe(error), low=maybe(low), high=maybe(high), confidence_level=confidence.level,
         n=n, n_effective=of.effective if of.weighted and not answers else maybe(effective),
         n_clusters=None if of.rows else len(of.sums), method=f"{scheme}{rule}", reason=reason,
         left_out=dict(left_out or {}), detail={"df": df} if spread_known else {},
@@ -405,9 +405,9 @@ def holm(p: Floats) -> Floats:
     return _core.holm(p)
 
 
-def stricter(how: Confidence, problems: int) -> Confidence:
+def stricter(confidence: Confidence, problems: int) -> Confidence:
     """The level at which the intervals of so many problems hold together (Bonferroni): each has its share of alpha."""
-    return Confidence(1.0 - (1.0 - how.level) / problems, how.alternative)
+    return Confidence(1.0 - (1.0 - confidence.level) / problems, confidence.alternative)
 
 
 def turned(low: Limit, high: Limit, *, higher_is_better: bool) -> tuple[Limit, Limit]:
@@ -421,11 +421,13 @@ def simultaneous(shown: Estimate, strict: Estimate) -> Estimate:
     return replace(shown, detail=shown.detail | {key: value for key, value in limits.items() if value is not None})
 
 
-def by_group(groups: Mapping[str, Rows], how: Confidence, answer: Callable[[Rows, Confidence], Estimate]) -> Estimate:
+def by_group(
+    groups: Mapping[str, Rows], confidence: Confidence, answer: Callable[[Rows, Confidence], Estimate]
+) -> Estimate:
     """What ``answer`` says of each group, with limits that hold for all groups at once."""
-    parts = [answer(rows, how) for rows in groups.values()]
+    parts = [answer(rows, confidence) for rows in groups.values()]
     if len(parts) > 1:
-        strict = stricter(how, len(parts))
+        strict = stricter(confidence, len(parts))
         parts = [simultaneous(part, answer(rows, strict)) for part, rows in zip(parts, groups.values(), strict=True)]
     return stack(parts, tuple(groups))
 

@@ -13,12 +13,13 @@ from .. import _core
 from .._arrays import aligned, describe, integers
 from .._arrays import labels as known_labels
 from .._clusters import by_weight, codes_and_names
+from .._estimate import Estimate
 from .._intervals import ONE_CLUSTER, ONE_WEIGHT, ValueFacts, proportion, ratio
 from .._mode import standard_mode_methods
 from .._options import (
     Alternative,
     NanPolicy,
-    confidence,
+    confidence_of,
     foreign_options,
     omits_nan,
     read_options,
@@ -30,7 +31,6 @@ from .._progress import Progress, reporter
 from .._rows import Selection, less, nothing_counts
 from .._weights import weightless
 from ..errors import type_error, value_error
-from ..estimate import Estimate
 from ._inputs import class_labels, columns_of, probabilities, rows_of_nan, without
 from .diagram import Form, Reliability
 
@@ -88,7 +88,7 @@ class ReliabilityState:
     ) -> None:
         self._n_bins = whole(n_bins, "n_bins", 1, MAX_BINS, "a whole number of bins")
         self._classes = class_labels(classes)
-        self._how = confidence(confidence_level, alternative)
+        self._confidence = confidence_of(confidence_level, alternative)
         self._omit_nan = omits_nan(nan_policy)
         self._form: Form | None = None
         self._tally = _core.ReliabilityTally(self._n_bins)
@@ -190,8 +190,8 @@ class ReliabilityState:
         return {
             "n_bins": self._n_bins,
             "classes": self._classes,
-            "confidence_level": self._how.level,
-            "alternative": self._how.alternative,
+            "confidence_level": self._confidence.level,
+            "alternative": self._confidence.alternative,
             "nan_policy": "omit" if self._omit_nan else "raise",
         }
 
@@ -279,7 +279,7 @@ class ReliabilityState:
         ValueError
             Where no row counts.
         """
-        said = self._tally.summary(*self._how)
+        said = self._tally.summary(*self._confidence)
         counts = zip(("where", "zero weight", "nan", "clamped", "rounded"), self._tally.left_out(), strict=True)
         left_out = {why: k for why, k in counts if k}
         if said is None:
@@ -293,7 +293,7 @@ class ReliabilityState:
             "n": n,
             "n_effective": said["effective"],
             "n_clusters": clusters,
-            "confidence_level": self._how.level,
+            "confidence_level": self._confidence.level,
             "left_out": left_out,
         }
         bins = {"n_bins": self._n_bins, "filled_bins": wording.filled}
@@ -329,10 +329,10 @@ class ReliabilityState:
         n = sum(count for count, _, _ in rows)
         if said["clusters"] is None:
             correct = sum(correct for _, correct, _ in rows)
-            return proportion(correct, n, self._how, reason=reason, left_out=left_out)
+            return proportion(correct, n, self._confidence, reason=reason, left_out=left_out)
         right, sizes = said["clusters"]
         return ratio(
-            right, sizes, self._how, name="targets", n=n, values=ValueFacts((0.0, 1.0, 0.0, float(n)), "share"),
+            right, sizes, self._confidence, name="targets", n=n, values=ValueFacts((0.0, 1.0, 0.0, float(n)), "share"),
             score="answers", effective=said["effective"], of_rows=not self._tally.clustered(), left_out=left_out,
         )  # fmt: skip
 

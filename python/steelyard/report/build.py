@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._estimate import json_ready
 from .._files import check_target, write
 from .._mode import standard_mode, standard_mode_methods
 from .._options import fraction
@@ -14,7 +15,6 @@ from .._progress import Progress, reporter
 from .._text import in_markdown
 from ..config import show_config
 from ..errors import keyword, shown, type_error, value_error
-from ..estimate import json_ready
 from . import measure, sections, tables
 from .results import MIN_MATCHED, Contents, ModelResult, Options, Section
 

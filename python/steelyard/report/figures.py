@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from .._estimate import Estimate
     from ..calibration import Reliability
-    from ..estimate import Estimate
 
 # Okabe and Ito's palette (Color Universal Design, 2008): told apart with every common form of colour blindness.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#5F6B76"

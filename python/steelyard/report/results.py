@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .._estimate import Estimate
 from .._mode import standard_mode_methods
 from ..errors import type_error, value_error
-from ..estimate import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 
+from .._estimate import Estimate
 from .._numbers import count, decimals
 from .._text import listed_counts
-from ..estimate import Estimate
 
 MISSING = "-"
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from .._estimate import Estimate, json_ready
 from .._intervals import turned
 from .._mode import standard_mode_methods
 from .._options import at_least_zero
 from .._result import Result
 from .._text import printable
 from ..errors import value_error
-from ..estimate import Estimate, json_ready
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

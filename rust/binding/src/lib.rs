@@ -6,7 +6,6 @@ mod calibration;
 mod call;
 mod callback;
 mod config;
-mod estimate;
 mod give;
 mod intervals;
 mod leaving;
@@ -35,8 +34,6 @@ mod _core {
         set_default_threads, set_threads, state_numerics, threads, version,
     };
     #[pymodule_export]
-    use crate::estimate::EstimateTotals;
-    #[pymodule_export]
     use crate::intervals::{
         cluster_sums, clustered_interval, column_moments, effective_weights, holm, mean_interval,
         proportion_intervals,
@@ -64,6 +61,8 @@ mod _core {
     use crate::tokens::perplexity::PerplexityTotals;
     #[pymodule_export]
     use crate::tokens::scores::{sequence_nll, token_scores};
+    #[pymodule_export]
+    use crate::uncertainty::EstimateTotals;
     #[pymodule_export]
     use crate::uncertainty::{
         bootstrap, paired_binary, paired_differences, ratio_interval, resampling_counts, sign_flip,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ..._estimate import Estimate
 from ..._numbers import plural
 from ..._text import printable
-from ...estimate import Estimate
 from .. import figures
 from ..results import Contents
 from ..tables import Column, Table

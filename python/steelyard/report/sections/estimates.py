@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from ..._estimate import Estimate
 from ..._numbers import count
 from ..._text import printable
-from ...estimate import Estimate
 from ..results import FEW_CLUSTERS
 from ..tables import Column, Table
 from ..words import MISSING, capital, clusters, error, interval, limits, number, size

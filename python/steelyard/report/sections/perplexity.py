@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ..._estimate import Estimate
 from ..._numbers import count
 from ..._text import printable
-from ...estimate import Estimate
 from .. import figures
 from ..results import Contents
 from ..tables import Column, Table
