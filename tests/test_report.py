@@ -361,7 +361,8 @@ def test_page_leaves_the_callers_matplotlib_alone(hostile: report.Report, tmp_pa
 def test_page_is_drawn_without_a_warning_in_any_script(hostile: report.Report, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        page_of(hostile, tmp_path)
+        html, _ = page_of(hostile, tmp_path)
+    assert "<svg" in html
 
 
 def test_page_says_what_was_read_guessed_and_left_out(tmp_path: Path) -> None:
