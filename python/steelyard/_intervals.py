@@ -43,10 +43,8 @@ SAME_ANSWER = "all answers are equal: n_effective is (sum w)^2 / sum w^2, the st
 # Graded values without spread, in [0, 1] and elsewhere.
 FAR_END = "the limits take the share z^2/(n + z^2), Wilson's upper limit for 0 of {n}, to lie at the far end"
 NO_LIMITS = "no limits, since values that may lie outside [0, 1] show no spread"
-# The step of 1, of what is counted rather than read.
+# The step of the number 1, for values that are counted rather than read.
 STEP = float(np.finfo(np.float64).eps)
-# So many steps apart, values are equal but for rounding; the core's number.
-STEPS = 8.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def value_facts(found: Column, sides: Sequence[Column] = (), *, bounded: bool = 
 def sums_off(values: ValueFacts, sizes: Floats) -> Floats:
     """How far the sums of so many values may be off, by the rounding of what went in and of the additions."""
     low, high, step, _ = values.bounds
-    return sizes * (STEPS * step + sizes * (STEP * max(high, -low)))
+    return sizes * (_core.ROUNDING_STEPS * step + sizes * (STEP * max(high, -low)))
 
 
 def _shown(x: Array, index: int) -> str:

@@ -39,8 +39,6 @@ __all__ = ["ReliabilityState"]
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 
-MAX_BINS = 10_000
-MAX_CLUSTERED_BINS = 1_000
 FORMS: tuple[Form, ...] = ("probabilities", "top labels")
 
 
@@ -86,7 +84,7 @@ class ReliabilityState:
         alternative: Alternative = "two-sided",
         nan_policy: NanPolicy = "raise",
     ) -> None:
-        self._n_bins = whole(n_bins, "n_bins", 1, MAX_BINS, "a whole number of bins")
+        self._n_bins = whole(n_bins, "n_bins", 1, _core.MAX_BINS, "a whole number of bins")
         self._classes = class_labels(classes)
         self._confidence = confidence_of(confidence_level, alternative)
         self._omit_nan = omits_nan(nan_policy)
@@ -159,8 +157,8 @@ class ReliabilityState:
     def _selection(self, where: Any, weights: Any, clusters: Any) -> Selection:
         """The row words. Two of them need the covariance of the bins, as large as the square of their number."""
         for argument, given in (("clusters", clusters), ("weights", weights)):
-            if given is not None and self._n_bins > MAX_CLUSTERED_BINS:
-                expected = f"at most {MAX_CLUSTERED_BINS} bins with {argument}"
+            if given is not None and self._n_bins > _core.MAX_CLUSTERED_BINS:
+                expected = f"at most {_core.MAX_CLUSTERED_BINS} bins with {argument}"
                 raise value_error("n_bins", expected, str(self._n_bins))
         policy = "omit" if self._omit_nan else "raise"
         return Selection(where, clusters, policy, weights=weights)

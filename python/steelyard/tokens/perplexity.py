@@ -30,8 +30,8 @@ __all__ = ["PerplexityState", "perplexity"]
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 Unit = Literal["perplexity", "bits", "nats"]
-# What the core calls a token that does not count.
-EXCLUDED, COUNTS, IGNORED = np.uint8(0), np.uint8(1), np.uint8(2)
+# How the core is told which tokens count.
+EXCLUDED, COUNTS, IGNORED = map(np.uint8, (_core.TOKEN_EXCLUDED, _core.TOKEN_COUNTS, _core.TOKEN_IGNORED))
 
 
 @standard_mode

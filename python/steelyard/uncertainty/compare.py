@@ -255,7 +255,7 @@ def _graded(
             _intervals.mean(d, confidence, name=what, sides=sides, kind="graded", progress=on_progress)
             for confidence in levels
         ]
-        return d, _off(d, np.array([_intervals.STEPS * max(side.step for side in sides)])), made
+        return d, _off(d, np.array([_core.ROUNDING_STEPS * max(side.step for side in sides)])), made
     values = _intervals.value_facts(_intervals.column(d, what, progress=on_progress), sides)
     sums, sizes = _core.cluster_sums(d, clusters.codes, clusters.total, 0.0, on_progress)
     made = [_intervals.ratio(sums, sizes, confidence, name=what, n=len(d), values=values) for confidence in levels]

@@ -69,6 +69,24 @@ mod _core {
         unspread_difference,
     };
 
+    // Numbers that the face checks or computes with too are stated once, in the kernels.
+    #[pymodule_export]
+    const MAX_BINS: usize = steelyard_kernels::calibration::MAX_BINS;
+    #[pymodule_export]
+    const MAX_CLUSTERED_BINS: usize = steelyard_kernels::calibration::MAX_CLUSTERED_BINS;
+    #[pymodule_export]
+    const NORM_BITS: u32 = steelyard_kernels::optim::NORM_BITS;
+    #[pymodule_export]
+    const NORM_UNIT: u32 = steelyard_kernels::optim::NORM_UNIT;
+    #[pymodule_export]
+    const ROUNDING_STEPS: f64 = steelyard_kernels::intervals::spread::STEPS;
+    #[pymodule_export]
+    const TOKEN_COUNTS: u8 = steelyard_kernels::tokens::COUNTS;
+    #[pymodule_export]
+    const TOKEN_EXCLUDED: u8 = steelyard_kernels::tokens::EXCLUDED;
+    #[pymodule_export]
+    const TOKEN_IGNORED: u8 = steelyard_kernels::tokens::IGNORED;
+
     /// What pyo3 and the numpy crate look up once, they look up now: later there may be no memory for it.
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
