@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import Any
 
@@ -26,7 +27,7 @@ def variants() -> list[dict[str, Any]]:
     return found
 
 
-VARIANTS = [options | {"beta": (0.1, 0.7, 0.25)[i % 3]} for i, options in enumerate(variants())]
+VARIANTS = [options | {"beta": beta} for options, beta in zip(variants(), itertools.cycle((0.1, 0.7, 0.25)))]
 
 
 def _make(dtype: str, n: int) -> Inputs:

@@ -217,7 +217,8 @@ def sign_flip(x: Any, alternative: str = "two-sided", resolution: Any = 0.0) -> 
     negative adds up to k. One large integer holds them all, m + 1 bits each.
     """
     values = [round(v) for v in np.where(np.abs(x) <= resolution, 0.0, x).tolist()]
-    values = [{"two-sided": v, "greater": v, "less": -v}[alternative] for v in values]
+    if alternative == "less":
+        return sign_flip([-v for v in values], "greater")
     sizes = [abs(v) for v in values if v]
     m, total, observed = len(sizes), sum(sizes), sum(values)
     ways = 1

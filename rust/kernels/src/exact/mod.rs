@@ -1,5 +1,7 @@
-//! Sums that do not depend on the order of their terms.
+//! Sums that do not depend on the order of their terms, and the bytes that carry them.
 
+pub mod bytes;
+mod crc;
 mod fixed;
 mod wide;
 

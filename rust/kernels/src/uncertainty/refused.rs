@@ -1,10 +1,10 @@
-//! Why there is no estimate.
+//! Why there is no answer.
 
 use std::fmt;
 
-/// What stands in the way of an estimate and its interval.
+/// What stands in the way of an answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum NoEstimate {
+pub enum Refused {
     /// A column holds a NaN or an infinity.
     NotFinite {
         /// The column's place.
@@ -52,48 +52,44 @@ pub enum NoEstimate {
     Undefined,
 }
 
-impl fmt::Display for NoEstimate {
+impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NoEstimate::NotFinite { column, index } => {
+            Refused::NotFinite { column, index } => {
                 write!(f, "columns: expected finite values; got another at index {index} of column {column}")
             }
-            NoEstimate::TooLarge { column, low, high } => write!(
+            Refused::TooLarge { column, low, high } => write!(
                 f,
                 "columns: expected values whose sum of squares stays finite; got values from {low:e} to {high:e} in \
                  column {column}; scale them down"
             ),
-            NoEstimate::Outside => {
-                write!(f, "codes: expected the number of a cluster in each row; got another")
-            }
-            NoEstimate::OneCluster => write!(
+            Refused::Outside => write!(f, "codes: expected the number of a cluster in each row; got another"),
+            Refused::OneCluster => write!(
                 f,
                 "clusters: expected at least two clusters; got one; rows of one cluster cannot be resampled"
             ),
-            NoEstimate::EqualValues { n } => {
+            Refused::EqualValues { n } => {
                 write!(f, "columns: expected values that differ; got {n} equal ones")
             }
-            NoEstimate::EqualMeans { n } => {
+            Refused::EqualMeans { n } => {
                 write!(f, "columns: expected clusters whose means differ; got {n} of equal means")
             }
-            NoEstimate::ZeroDenominator => {
-                write!(f, "columns: expected denominators whose sum is not 0; got 0")
-            }
-            NoEstimate::Doubtful => {
+            Refused::ZeroDenominator => write!(f, "columns: expected denominators whose sum is not 0; got 0"),
+            Refused::Doubtful => {
                 write!(
                     f,
                     "columns: expected denominators whose sum differs from 0; got one of uncertain sign"
                 )
             }
-            NoEstimate::EmptyResample => {
+            Refused::EmptyResample => {
                 write!(f, "columns: expected denominators in each resample; got one where they add up to 0")
             }
-            NoEstimate::Beyond { count, level } => write!(
+            Refused::Beyond { count, level } => write!(
                 f,
                 "n_resamples: expected so many that a limit lies between two replicates; got {count}, and a limit \
                  below which a share of {level:.3e} lies; raise n_resamples or lower confidence_level"
             ),
-            NoEstimate::Undefined => write!(
+            Refused::Undefined => write!(
                 f,
                 "method: expected replicates on both sides of the value, which BCa needs; got data too skewed or too \
                  few for it; use method=\"percentile\" or steelyard.estimate"
