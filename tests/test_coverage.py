@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def test_exact_coverage_of_a_proportion(method: str) -> None:
 def test_every_table_stands_on_the_page_of_coverage(name: str) -> None:
     """Drawn anew with few sets: the same headings and columns; what is drawn in full is `make coverage`'s."""
     fresh = import_module(f"{__package__}.coverage.{name}").section(scale=0.02).splitlines()
-    heads = [line for before, line in zip(["", *fresh], fresh, strict=False) if line.startswith("#") or not before]
+    heads = [line for before, line in pairwise(["", *fresh]) if line.startswith("#") or not before]
     page = PAGE.read_text(encoding="utf-8").splitlines()
     missing = [line for line in heads if line.startswith(("#", "|")) and line not in page]
     assert not missing, f"make coverage; {missing}"

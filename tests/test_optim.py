@@ -187,7 +187,8 @@ def test_the_threshold_is_exact(dtype: str) -> None:
     assert sy.clip_by_global_norm_(g, max_norm=5.0) == 5.0
     assert g.tolist() == [3, 4]
     assert sy.clip_by_global_norm_(g, max_norm=np.nextafter(5.0, 0)) == 5.0
-    assert g[0] < 3 or dtype == "float32"
+    # In float32 the factor rounds to 1.
+    assert (g[0] < 3) == (dtype == "float64")
 
 
 @given(hnp.arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e6, 1e6)), st.floats(1e-3, 1e3))

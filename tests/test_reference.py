@@ -95,7 +95,7 @@ def test_the_same_bits_for_every_split(case: Case, dtype: str, length: int) -> N
 
 def test_every_core_function_has_a_row() -> None:
     covered = {name for case in CASES for name in case.covers}
-    core = {name for name in dir(_core) if not name.startswith("_")} - NOT_KERNELS
+    core = {name for name in dir(_core) if not name.startswith("_") and callable(getattr(_core, name))} - NOT_KERNELS
     assert core - covered == set(), "add a row in tests/cases/ for these"
     assert covered - core == set(), "these rows cover what the core no longer has"
 

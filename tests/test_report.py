@@ -99,6 +99,10 @@ class Page(HTMLParser):
             self.rows[-1][-1] += data.strip()
 
 
+def tables_of(made: report.Report) -> list[tables.Table]:
+    return [table for block in sections.blocks(made) for table in block.tables]
+
+
 def page_of(made: report.Report, tmp_path: Path) -> tuple[str, Page]:
     path = tmp_path / "page.html"
     made.to_html(path)
@@ -329,9 +333,9 @@ def test_page_shows_hostile_names_as_text(hostile: report.Report, tmp_path: Path
 
 def test_page_tables_have_captions_and_headings(hostile: report.Report, tmp_path: Path) -> None:
     _, page = page_of(hostile, tmp_path)
-    assert page.tags["table"] == page.tags["caption"] == len(list(sections.tables(hostile)))
+    assert page.tags["table"] == page.tags["caption"] == len(list(tables_of(hostile)))
     scopes = Counter(value for tag, name, value in page.attributes if (tag, name) == ("th", "scope"))
-    assert scopes["row"] == sum(len(table.rows) for table in sections.tables(hostile))
+    assert scopes["row"] == sum(len(table.rows) for table in tables_of(hostile))
     assert scopes.total() == page.tags["th"]
     labels = [value for tag, name, value in page.attributes if (tag, name) == ("svg", "aria-label")]
     assert len(labels) == page.tags["svg"] - 1
@@ -357,7 +361,8 @@ def test_page_leaves_the_callers_matplotlib_alone(hostile: report.Report, tmp_pa
 def test_page_is_drawn_without_a_warning_in_any_script(hostile: report.Report, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        page_of(hostile, tmp_path)
+        html, _ = page_of(hostile, tmp_path)
+    assert "<svg" in html
 
 
 def test_page_says_what_was_read_guessed_and_left_out(tmp_path: Path) -> None:
@@ -462,7 +467,7 @@ def test_markdown_cannot_be_broken_by_a_name(hostile: report.Report) -> None:
     assert "<script" not in markdown
     assert "://" not in markdown
     assert "\x1b" not in markdown
-    for table in sections.tables(hostile):
+    for table in tables_of(hostile):
         lines = list(tables.markdown_lines(table))
         bars = [len(re.findall(r"(?<!\\)\|", line)) for line in lines if line.startswith("|")]
         assert bars == [len(table.columns) + 1] * (len(table.rows) + 2)
@@ -470,7 +475,7 @@ def test_markdown_cannot_be_broken_by_a_name(hostile: report.Report) -> None:
 
 def test_data_is_json_and_equals_the_table(hostile: report.Report) -> None:
     data = json.loads(json.dumps(hostile.to_dict(), allow_nan=False))
-    scores = next(table for table in sections.tables(hostile) if table.title == "Score of each model")
+    scores = next(table for table in tables_of(hostile) if table.title == "Score of each model")
     for row, model in zip(scores.rows, data["models"], strict=True):
         assert row[0] == printable(model["name"])
         places = len(row[2].partition(".")[2])
@@ -820,16 +825,19 @@ def test_a_model_none_of_whose_records_counts_has_a_row(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id,model,score\n" + "".join(f"{i},a,{i % 2}\n{i},b,\n" for i in range(6)))
     made = report.build(records.read(path))
-    (scores,) = sections.scores(made)
+    (scores,) = tables_of(made)
     assert [row[:2] for row in scores.rows] == [("a", "6"), ("b", "0")]
     assert scores.rows[1][2:] == ("-", "-", "6", "-", "-")
     assert "No record of b counts (left out: 6 no score)." in scores.notes
     assert re.search(r"(?m)^b +0 +- +- +6$", str(made))
     path.write_text("id,score\n1,\n2,\n")
-    (alone,) = sections.scores(report.build(records.read(path, score="score")))
+    empty = report.build(records.read(path, score="score"))
+    (alone,) = tables_of(empty)
     assert alone.rows[0][:3] == ("a", "0", "-")
+    assert page_of(empty, tmp_path)[1].rows[1][0] == "a"
+    assert not sections.blocks(empty)[0].pictures  # it would have no rows
     path.write_text("id,loglikelihood\n1,\n2,\n")  # of which no score is expected
-    assert not list(sections.scores(report.build(records.read(path, loglikelihood="loglikelihood"))))
+    assert not tables_of(report.build(records.read(path, loglikelihood="loglikelihood")))
 
 
 def test_ids_with_different_targets_are_said_first(tmp_path: Path) -> None:
@@ -872,7 +880,7 @@ def test_answers_that_are_wrong_for_their_case_are_said(tmp_path: Path) -> None:
     def cautions(*predictions: str) -> tuple[int, list[str], bool]:
         rows = [{"target": ("Yes", "No")[i % 2], "prediction": p} for i, p in enumerate(predictions)]
         made = report.build(records.read(write(tmp_path / "a.jsonl", rows)))
-        noted = any("for upper and lower case" in note for note in next(sections.scores(made)).notes)
+        noted = any("for upper and lower case" in note for note in tables_of(made)[0].notes)
         return made.models[0].other_case, sections.cautions(made), noted
 
     assert cautions(*["Yes", "No"] * 10) == (0, [], False)
@@ -889,7 +897,7 @@ def test_perplexity_per_record_is_not_taken_for_one_per_token(tmp_path: Path) ->
     assert said not in str(report.build(records.read(write(tmp_path / "a.jsonl", rows))))
     for row in rows:
         del row["n_tokens"]
-    (table,) = sections.perplexity(report.build(records.read(write(tmp_path / "a.jsonl", rows))))
+    (table,) = tables_of(report.build(records.read(write(tmp_path / "a.jsonl", rows))))
     assert table.notes == (f"Clustered t interval: tokens in clusters; {said}.",)
 
 

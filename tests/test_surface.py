@@ -173,7 +173,7 @@ def _imported(path: Path) -> Iterator[Path]:
 
 def test_no_two_files_import_from_each_other() -> None:
     imports = {path: set(_imported(path)) for path in _python_files()}
-    assert FACE / "estimate.py" in imports[FACE / "uncertainty" / "mean.py"]
+    assert FACE / "_estimate.py" in imports[FACE / "uncertainty" / "mean.py"]
     assert FACE / "calibration" / "__init__.py" in imports[FACE / "report" / "measure.py"]
     graphlib.TopologicalSorter(imports).prepare()  # a CycleError lists the files of a circle
 

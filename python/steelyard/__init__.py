@@ -7,9 +7,9 @@ from . import _exit as _exit  # first: from here on, whatever fails ends the com
 
 # isort: split
 from . import _core, calibration, config, errors, tokens, uncertainty
+from ._estimate import Estimate
 from .calibration import reliability
 from .config import show_config, threads
-from .estimate import Estimate
 from .tokens import perplexity, token_scores
 from .uncertainty import bootstrap, compare, estimate, proportion
 

@@ -6,6 +6,16 @@ from typing import Any, TypeVar, final
 import numpy as np
 from numpy.typing import NDArray
 
+# numbers that the face and the kernels share
+MAX_BINS: int
+MAX_CLUSTERED_BINS: int
+NORM_BITS: int
+NORM_UNIT: int
+ROUNDING_STEPS: float
+TOKEN_COUNTS: int
+TOKEN_EXCLUDED: int
+TOKEN_IGNORED: int
+
 # configuration
 def version() -> str: ...
 def numerics() -> int: ...

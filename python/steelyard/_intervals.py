@@ -7,24 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
+from ._estimate import Estimate
 from ._options import Confidence
+from ._progress import OnProgress
 from ._registries import titles
 from ._rows import ALL_ROWS, Clusters, Rows
 from ._strides import strides
 from .errors import value_error, warn
-from .estimate import Estimate
 
 __all__ = ["Column", "column", "mean", "proportion", "ratio", "stack"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
-Watch = Callable[[int, int], object] | None
+Limit = TypeVar("Limit", float, Floats)
 Score = Literal["t", "answers", "shares"]
 """What the interval of a clustered mean is made of: see :func:`ratio`."""
 Kind = Literal["graded", "ties"]
@@ -42,10 +43,8 @@ SAME_ANSWER = "all answers are equal: n_effective is (sum w)^2 / sum w^2, the st
 # Graded values without spread, in [0, 1] and elsewhere.
 FAR_END = "the limits take the share z^2/(n + z^2), Wilson's upper limit for 0 of {n}, to lie at the far end"
 NO_LIMITS = "no limits, since values that may lie outside [0, 1] show no spread"
-# The step of 1, of what is counted rather than read.
+# The step of the number 1, for values that are counted rather than read.
 STEP = float(np.finfo(np.float64).eps)
-# So many steps apart, values are equal but for rounding; the core's number.
-STEPS = 8.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def value_facts(found: Column, sides: Sequence[Column] = (), *, bounded: bool = 
 def sums_off(values: ValueFacts, sizes: Floats) -> Floats:
     """How far the sums of so many values may be off, by the rounding of what went in and of the additions."""
     low, high, step, _ = values.bounds
-    return sizes * (STEPS * step + sizes * (STEP * max(high, -low)))
+    return sizes * (_core.ROUNDING_STEPS * step + sizes * (STEP * max(high, -low)))
 
 
 def _shown(x: Array, index: int) -> str:
@@ -111,7 +110,7 @@ def too_large(name: str, got: str) -> ValueError:
     return value_error(name, "values whose sum of squares stays finite", got, "scale them down")
 
 
-def column(x: Array, name: str, *, rows: Rows = ALL_ROWS, progress: Watch = None) -> Column:
+def column(x: Array, name: str, *, rows: Rows = ALL_ROWS, progress: OnProgress = None) -> Column:
     """Summarise a contiguous column of floats (bfloat16 as uint16) or booleans with at least one value.
 
     Parameters
@@ -144,7 +143,7 @@ def maybe(value: float) -> float | None:
 def proportion(
     k: int | NDArray[np.int64],
     n: int | NDArray[np.int64],
-    how: Confidence,
+    confidence: Confidence,
     *,
     method: str = "wilson",
     reason: str = "",
@@ -156,7 +155,7 @@ def proportion(
     hits, all_ = np.atleast_1d(np.asarray(k, np.int64)).ravel(), np.atleast_1d(np.asarray(n, np.int64)).ravel()
     if method == "wald":
         _warn_wald(hits, all_)
-    numbers: list[Any] = list(_core.proportion_intervals(hits, all_, method, *how))
+    numbers: list[Any] = list(_core.proportion_intervals(hits, all_, method, *confidence))
     equal = (hits == 0) | (hits == all_)
     mixed, alike = reason, f"{reason}; {ALL_EQUAL}" if reason else ALL_EQUAL
     said = [alike if e else mixed for step in strides(len(equal)) for e in equal[step].tolist()]
@@ -164,7 +163,7 @@ def proportion(
     value, error, low, high = [a.reshape(shape) if many else a.item() for a in numbers]
     flat = len(shape) == 1
     return Estimate(
-        value=value, standard_error=error, low=low, high=high, confidence_level=how.level,
+        value=value, standard_error=error, low=low, high=high, confidence_level=confidence.level,
         n=all_.reshape(shape) if many else int(n), method=PROPORTIONS[method],
         reason=(tuple(said) if flat else reason) if many else said[0],
         left_out=dict(left_out or {}), names=names,
@@ -183,7 +182,7 @@ def _warn_wald(k: NDArray[np.int64], n: NDArray[np.int64]) -> None:
 
 def mean(
     x: Array,
-    how: Confidence,
+    confidence: Confidence,
     rows: Rows = ALL_ROWS,
     *,
     name: str,
@@ -192,7 +191,7 @@ def mean(
     kind: Kind | None = None,
     step: float = 0.0,
     method: str | None = None,
-    progress: Watch = None,
+    progress: OnProgress = None,
 ) -> Estimate:
     """The mean of those ``rows`` of a contiguous column of floats or booleans that count (at least one).
 
@@ -213,14 +212,14 @@ def mean(
         return _summed(x, found, rows, shift, progress=progress)
 
     return mean_of(
-        found, how, summed, name=name, grouped="clusters" if rows.clusters else "weights" if sums else None,
+        found, confidence, summed, name=name, grouped="clusters" if rows.clusters else "weights" if sums else None,
         values=value_facts(found, sides, bounded=bounded), kind=kind, method=method, left_out=rows.left_out,
     )  # fmt: skip
 
 
 def mean_of(
     found: Column,
-    how: Confidence,
+    confidence: Confidence,
     summed: Callable[[float], Sums],
     *,
     name: str,
@@ -243,12 +242,12 @@ def mean_of(
         score: Score = "shares" if ties else "answers" if chosen == "wilson" else "t"
         # Sums about the mean keep what a large mean would round away.
         shift = found.mean if score == "t" and found.ones is None else 0.0
-        return _ratio(summed(shift), how, name=name, n=found.n, values=values, score=score, left_out=left_out)
+        return _ratio(summed(shift), confidence, name=name, n=found.n, values=values, score=score, left_out=left_out)
     if found.ones is not None and chosen in PROPORTIONS:
         reason = "0/1 values" if method is None else "as asked"
-        return proportion(found.ones, found.n, how, method=chosen, reason=reason, left_out=left_out)
+        return proportion(found.ones, found.n, confidence, method=chosen, reason=reason, left_out=left_out)
     reason = "as asked" if found.ones is not None and method else "graded values"
-    return _student(found, values, reason, how, left_out)
+    return _student(found, values, reason, confidence, left_out)
 
 
 def _method(found: Column, name: str, kind: Kind | None, method: str | None) -> str:
@@ -268,9 +267,9 @@ def without_spread(bounded: bool, equal: bool, what: str, n: int) -> str:
 
 
 def _student(
-    found: Column, values: ValueFacts, reason: str, how: Confidence, left_out: Mapping[str, int] | None
+    found: Column, values: ValueFacts, reason: str, confidence: Confidence, left_out: Mapping[str, int] | None
 ) -> Estimate:
-    error, low, high, unspread = _core.mean_interval(found.mean, found.squares, found.n, *how, *values)
+    error, low, high, unspread = _core.mean_interval(found.mean, found.squares, found.n, *confidence, *values)
     if found.n < 2:
         reason = ONE_VALUE
     elif unspread:
@@ -278,7 +277,7 @@ def _student(
         reason = f"{reason}; {said}"
     return Estimate(
         value=found.mean, standard_error=maybe(error), low=maybe(low), high=maybe(high),
-        confidence_level=how.level, n=found.n, method="no spread" if unspread else "t", reason=reason,
+        confidence_level=confidence.level, n=found.n, method="no spread" if unspread else "t", reason=reason,
         left_out=dict(left_out or {}),
         detail={"df": found.n - 1.0} if found.n > 1 else {},
     )  # fmt: skip
@@ -302,7 +301,7 @@ class Sums(NamedTuple):
         return self.effective is not None
 
 
-def _summed(x: Array, found: Column, rows: Rows, shift: float, *, progress: Watch) -> Sums:
+def _summed(x: Array, found: Column, rows: Rows, shift: float, *, progress: OnProgress) -> Sums:
     """What the values ``x - shift`` of the rows that count add up to."""
     codes, total = rows.clusters or Clusters(np.arange(found.n), found.n)
     sums, sizes = _core.cluster_sums(x, codes, total, shift, progress, rows.weights)
@@ -313,7 +312,7 @@ def _summed(x: Array, found: Column, rows: Rows, shift: float, *, progress: Watc
 def ratio(
     sums: Floats,
     sizes: Floats,
-    how: Confidence,
+    confidence: Confidence,
     *,
     name: str,
     n: int,
@@ -343,12 +342,12 @@ def ratio(
         The clusters are the rows themselves.
     """
     summed = Sums(sums, sizes, effective=effective, rows=of_rows)
-    return _ratio(summed, how, name=name, n=n, values=values, score=score, left_out=left_out)
+    return _ratio(summed, confidence, name=name, n=n, values=values, score=score, left_out=left_out)
 
 
 def _ratio(
     of: Sums,
-    how: Confidence,
+    confidence: Confidence,
     *,
     name: str,
     n: int,
@@ -357,12 +356,13 @@ def _ratio(
     left_out: Mapping[str, int] | None,
 ) -> Estimate:
     value, error, low, high, df, effective, unspread = _core.clustered_interval(
-        of.sums, of.sizes, *how, shift=of.shift, score=score, bounds=values.bounds, range=values.range,
+        of.sums, of.sizes, *confidence, shift=of.shift, score=score, bounds=values.bounds, range=values.range,
         weighted=of.weighted,
     )  # fmt: skip
     spread_known, answers = df == df, score == "answers"
     replaced = unspread and not answers
-    limits = (error, low if how.alternative != "less" else high) if spread_known and not replaced else ()
+    bounded = {"two-sided": (low, high), "less": (high,), "greater": (low,)}[confidence.alternative]
+    limits = (error, *bounded) if spread_known and not replaced else ()
     if not np.isfinite((value, *limits)).all():
         where = "whose weighted sums" if of.rows else "in clusters whose sums"
         raise too_large(name, f"{n} rows {where} or squares do not")
@@ -370,9 +370,9 @@ def _ratio(
     if spread_known:
         reason = _ratio_reason(of, values, score, unspread=unspread)
     scheme = "clustered " if not of.rows else "weighted " if of.weighted else ""
-    rule = "no spread" if replaced else "t" if score == "t" else "Wilson"
+    rule = "no spread" if replaced else {"t": "t", "answers": "Wilson", "shares": "Wilson"}[score]
     return Estimate(
-        value=value, standard_error=maybe(error), low=maybe(low), high=maybe(high), confidence_level=how.level,
+        value=value, standard_error=maybe(error), low=maybe(low), high=maybe(high), confidence_level=confidence.level,
         n=n, n_effective=of.effective if of.weighted and not answers else maybe(effective),
         n_clusters=None if of.rows else len(of.sums), method=f"{scheme}{rule}", reason=reason,
         left_out=dict(left_out or {}), detail={"df": df} if spread_known else {},
@@ -381,7 +381,8 @@ def _ratio(
 
 def _ratio_reason(of: Sums, values: ValueFacts, score: Score, *, unspread: bool) -> str:
     """What the values are, how they were added, and what is said where they show no spread."""
-    kind = {"answers": "0/1 values", "shares": "answers and ties"}.get(score, "graded values" if of.rows else "values")
+    graded = "graded values" if of.rows else "values"
+    kind = {"t": graded, "answers": "0/1 values", "shares": "answers and ties"}[score]
     reason = f"{kind}{' with weights' if of.weighted else ''}{'' if of.rows else ' in clusters'}"
     if not unspread:
         return reason
@@ -402,9 +403,14 @@ def holm(p: Floats) -> Floats:
     return _core.holm(p)
 
 
-def stricter(how: Confidence, problems: int) -> Confidence:
+def stricter(confidence: Confidence, problems: int) -> Confidence:
     """The level at which the intervals of so many problems hold together (Bonferroni): each has its share of alpha."""
-    return Confidence(1.0 - (1.0 - how.level) / problems, how.alternative)
+    return Confidence(1.0 - (1.0 - confidence.level) / problems, confidence.alternative)
+
+
+def turned(low: Limit, high: Limit, *, higher_is_better: bool) -> tuple[Limit, Limit]:
+    """The limits of a difference, turned so that higher is better: the first is then the worst case."""
+    return (low, high) if higher_is_better else (-high, -low)
 
 
 def simultaneous(shown: Estimate, strict: Estimate) -> Estimate:
@@ -413,11 +419,13 @@ def simultaneous(shown: Estimate, strict: Estimate) -> Estimate:
     return replace(shown, detail=shown.detail | {key: value for key, value in limits.items() if value is not None})
 
 
-def by_group(groups: Mapping[str, Rows], how: Confidence, answer: Callable[[Rows, Confidence], Estimate]) -> Estimate:
+def by_group(
+    groups: Mapping[str, Rows], confidence: Confidence, answer: Callable[[Rows, Confidence], Estimate]
+) -> Estimate:
     """What ``answer`` says of each group, with limits that hold for all groups at once."""
-    parts = [answer(rows, how) for rows in groups.values()]
+    parts = [answer(rows, confidence) for rows in groups.values()]
     if len(parts) > 1:
-        strict = stricter(how, len(parts))
+        strict = stricter(confidence, len(parts))
         parts = [simultaneous(part, answer(rows, strict)) for part, rows in zip(parts, groups.values(), strict=True)]
     return stack(parts, tuple(groups))
 

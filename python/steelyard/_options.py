@@ -13,7 +13,7 @@ from ._registries import REGISTRIES, names
 from .errors import shown, type_error, value_error
 
 __all__ = [
-    "Alternative", "Confidence", "NanPolicy", "at_least_zero", "choice", "confidence", "flag",
+    "Alternative", "Confidence", "NanPolicy", "at_least_zero", "choice", "confidence_of", "flag",
     "foreign_options", "fraction", "number", "omits_nan", "parameter", "read_options", "refuse_unused", "state_bytes",
     "whole", "written_options",
 ]  # fmt: skip
@@ -161,7 +161,7 @@ class Confidence(NamedTuple):
     alternative: str
 
 
-def confidence(confidence_level: float, alternative: str) -> Confidence:
+def confidence_of(confidence_level: float, alternative: str) -> Confidence:
     """Check the two options that every interval has."""
     level = number(confidence_level, "confidence_level", "a number inside (0, 1)")
     if not 0 < level < 1:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from .errors import shown, type_error
 
-__all__ = ["Progress", "reporter"]
+__all__ = ["OnProgress", "Progress", "reporter"]
 
-Progress = bool | Callable[[int, int], object]
+Progress = bool | Callable[[int, int], object]  # what a caller asks for
+OnProgress = Callable[[int, int], object] | None  # what the core calls with (done, total)
 
 
 def _line(done: int, total: int) -> None:
@@ -20,7 +21,7 @@ def _line(done: int, total: int) -> None:
     print(f"\r[{'#' * filled}{' ' * (30 - filled)}] {share:4.0%}", end=end, file=sys.stderr, flush=True)
 
 
-def reporter(progress: Progress) -> Callable[[int, int], object] | None:
+def reporter(progress: Progress) -> OnProgress:
     """What the core calls about every 25 ms with (done, total).
 
     Parameters

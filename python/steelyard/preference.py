@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -14,16 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core, _intervals
 from ._arrays import aligned, floats, to_float64
 from ._columns import columns as columns_of
+from ._estimate import Estimate
 from ._lazy import lazy
 from ._mode import standard_mode, standard_mode_methods
-from ._options import Alternative, Confidence, NanPolicy, choice, confidence, flag, parameter
+from ._options import Alternative, Confidence, NanPolicy, choice, confidence_of, flag, parameter
 from ._progress import Progress, reporter
 from ._registries import REGISTRIES, names
 from ._result import Result
 from ._rows import Rows, Selection
 from ._strides import side_by_side
 from .errors import type_error, value_error, warn
-from .estimate import Estimate
 
 __all__ = ["PreferenceLoss", "preference_loss"]
 
@@ -87,7 +86,7 @@ class PreferenceLoss(Result):
     left_out: dict[str, int]
     _rows: Rows
     """The pairs that count, and their clusters: what the means are of."""
-    _how: Confidence
+    _confidence: Confidence
     _steps: dict[str, tuple[float, ...]]
     """Of loss and margin at each beta: how far a step of the largest log-probability moves them."""
 
@@ -113,8 +112,10 @@ class PreferenceLoss(Result):
     def _mean(self, name: str, values: Floats, steps: Sequence[float] = (), **options: Any) -> Estimate:
         found = columns_of(values, name)
         parts = [
-            _intervals.mean(column, self._how, self._rows, name=label, step=step, **options)
-            for (label, column), step in zip(found.items, steps or repeat(0.0), strict=False)
+            _intervals.mean(
+                column, self._confidence, self._rows, name=label, step=steps[i] if steps else 0.0, **options
+            )
+            for i, (label, column) in enumerate(found.items)
         ]
         return _intervals.stack(parts, None) if found.many else parts[0]
 
@@ -239,7 +240,7 @@ def preference_loss(
     smoothing = parameter("preference.loss", loss, "label_smoothing", label_smoothing) or 0.0
     gradients = flag(gradients, "gradients")
     betas, sweep = _betas(loss, beta)
-    how = confidence(confidence_level, alternative)
+    confidence = confidence_of(confidence_level, alternative)
     given = (policy_chosen, policy_rejected, reference_chosen, reference_rejected)
     aligned(**dict(zip(COLUMNS, given, strict=True)), where=where, clusters=clusters)
     columns = _columns(given)
@@ -299,7 +300,7 @@ def preference_loss(
         left_out=rows.left_out,
         _steps=steps,
         _rows=rows,
-        _how=how,
+        _confidence=confidence,
     )
 
 
@@ -352,7 +353,7 @@ def _blanked(columns: list[NDArray[Any]], rows: Rows) -> tuple[list[NDArray[Any]
 
 def _digits(dtype: np.dtype[Any]) -> int:
     """Binary digits of a float type; bfloat16 comes as its bits."""
-    return {np.dtype(np.uint16): 8, np.dtype(np.float16): 11, np.dtype(np.float32): 24}.get(dtype, 53)
+    return {np.dtype(np.uint16): 8, np.dtype(np.float16): 11, np.dtype(np.float32): 24, np.dtype(float): 53}[dtype]
 
 
 def _step(column: NDArray[Any], dtype: np.dtype[Any]) -> float:

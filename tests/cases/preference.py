@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from typing import Any
 
@@ -27,7 +26,7 @@ def variants() -> list[dict[str, Any]]:
     return found
 
 
-VARIANTS = [options | {"beta": beta} for options, beta in zip(variants(), itertools.cycle((0.1, 0.7, 0.25)))]
+VARIANTS = [options | {"beta": (0.1, 0.7, 0.25)[i % 3]} for i, options in enumerate(variants())]
 
 
 def _make(dtype: str, n: int) -> Inputs:

@@ -155,8 +155,9 @@ def _ratio_rows(kind: str, dtype: str, n: int) -> Inputs:
     """A denominator above 0 and a numerator that is large beside what the ratio leaves of it."""
     y = as_dtype(1.0 + uniform(n, n), dtype)
     x = as_dtype(100.0 * y.astype(np.float64) + normalish(n, n + 1), dtype)
-    codes = np.arange(n) % max(2, n // 3) if kind == "clusters" else np.arange(n)
-    return {"columns": [x, y], "codes": codes, "weights": 0.5 + uniform(n, 3) if kind == "weights" else None}
+    rows, weights = np.arange(n), 0.5 + uniform(n, 3)
+    codes = {"rows": rows, "clusters": rows % max(2, n // 3), "weights": rows}[kind]
+    return {"columns": [x, y], "codes": codes, "weights": {"rows": None, "clusters": None, "weights": weights}[kind]}
 
 
 def _ratio(inputs: Inputs) -> Outputs:
@@ -224,7 +225,7 @@ def _same_reference(kind: str, value: float):
         df = reference.clustered(inputs["sums"], sizes)[2]
         found = (float("nan"),) * 3
         if kind != "unknown":
-            found = reference.unspread(value, len(sizes), Z, 0.0 if kind == "share" else -1.0)
+            found = reference.unspread(value, len(sizes), Z, LOWEST[kind])
         return dict(zip(FOUND, (value, *found, df, float("nan"), True), strict=True))
 
     return run
@@ -273,13 +274,15 @@ def _equal_reference(kind: str, value: float):
         n = inputs["n"]
         if n < 2 or kind == "unknown":
             return dict(zip(ENDS, (*(float("nan"),) * 3, n > 1), strict=True))
-        found = reference.unspread(value, n, Z, 0.0 if kind == "share" else -1.0)
+        found = reference.unspread(value, n, Z, LOWEST[kind])
         return dict(zip(ENDS, (*found, True), strict=True))
 
     return run
 
 
 KINDS = {"share": 0.1, "difference": -0.1, "unknown": 0.1}
+# The lowest value of the kinds whose range is known.
+LOWEST = {"share": 0.0, "difference": -1.0}
 
 
 def _counts(dtype: str, n: int) -> Inputs:

@@ -8,9 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .._estimate import Estimate, json_ready
 from .._mode import standard_mode_methods
+from .._numbers import percent
 from .._result import Result
-from ..estimate import Estimate, json_ready, percent
 
 __all__ = ["Reliability"]
 

@@ -13,12 +13,13 @@ from .. import _core
 from .._arrays import aligned, describe, integers
 from .._arrays import labels as known_labels
 from .._clusters import by_weight, codes_and_names
+from .._estimate import Estimate
 from .._intervals import ONE_CLUSTER, ONE_WEIGHT, ValueFacts, proportion, ratio
 from .._mode import standard_mode_methods
 from .._options import (
     Alternative,
     NanPolicy,
-    confidence,
+    confidence_of,
     foreign_options,
     omits_nan,
     read_options,
@@ -30,7 +31,6 @@ from .._progress import Progress, reporter
 from .._rows import Selection, less, nothing_counts
 from .._weights import weightless
 from ..errors import type_error, value_error
-from ..estimate import Estimate
 from ._inputs import class_labels, columns_of, probabilities, rows_of_nan, without
 from .diagram import Form, Reliability
 
@@ -39,8 +39,6 @@ __all__ = ["ReliabilityState"]
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 
-MAX_BINS = 10_000
-MAX_CLUSTERED_BINS = 1_000
 FORMS: tuple[Form, ...] = ("probabilities", "top labels")
 
 
@@ -86,9 +84,9 @@ class ReliabilityState:
         alternative: Alternative = "two-sided",
         nan_policy: NanPolicy = "raise",
     ) -> None:
-        self._n_bins = whole(n_bins, "n_bins", 1, MAX_BINS, "a whole number of bins")
+        self._n_bins = whole(n_bins, "n_bins", 1, _core.MAX_BINS, "a whole number of bins")
         self._classes = class_labels(classes)
-        self._how = confidence(confidence_level, alternative)
+        self._confidence = confidence_of(confidence_level, alternative)
         self._omit_nan = omits_nan(nan_policy)
         self._form: Form | None = None
         self._tally = _core.ReliabilityTally(self._n_bins)
@@ -159,8 +157,8 @@ class ReliabilityState:
     def _selection(self, where: Any, weights: Any, clusters: Any) -> Selection:
         """The row words. Two of them need the covariance of the bins, as large as the square of their number."""
         for argument, given in (("clusters", clusters), ("weights", weights)):
-            if given is not None and self._n_bins > MAX_CLUSTERED_BINS:
-                expected = f"at most {MAX_CLUSTERED_BINS} bins with {argument}"
+            if given is not None and self._n_bins > _core.MAX_CLUSTERED_BINS:
+                expected = f"at most {_core.MAX_CLUSTERED_BINS} bins with {argument}"
                 raise value_error("n_bins", expected, str(self._n_bins))
         policy = "omit" if self._omit_nan else "raise"
         return Selection(where, clusters, policy, weights=weights)
@@ -190,8 +188,8 @@ class ReliabilityState:
         return {
             "n_bins": self._n_bins,
             "classes": self._classes,
-            "confidence_level": self._how.level,
-            "alternative": self._how.alternative,
+            "confidence_level": self._confidence.level,
+            "alternative": self._confidence.alternative,
             "nan_policy": "omit" if self._omit_nan else "raise",
         }
 
@@ -279,7 +277,7 @@ class ReliabilityState:
         ValueError
             Where no row counts.
         """
-        said = self._tally.summary(*self._how)
+        said = self._tally.summary(*self._confidence)
         counts = zip(("where", "zero weight", "nan", "clamped", "rounded"), self._tally.left_out(), strict=True)
         left_out = {why: k for why, k in counts if k}
         if said is None:
@@ -293,7 +291,7 @@ class ReliabilityState:
             "n": n,
             "n_effective": said["effective"],
             "n_clusters": clusters,
-            "confidence_level": self._how.level,
+            "confidence_level": self._confidence.level,
             "left_out": left_out,
         }
         bins = {"n_bins": self._n_bins, "filled_bins": wording.filled}
@@ -329,10 +327,10 @@ class ReliabilityState:
         n = sum(count for count, _, _ in rows)
         if said["clusters"] is None:
             correct = sum(correct for _, correct, _ in rows)
-            return proportion(correct, n, self._how, reason=reason, left_out=left_out)
+            return proportion(correct, n, self._confidence, reason=reason, left_out=left_out)
         right, sizes = said["clusters"]
         return ratio(
-            right, sizes, self._how, name="targets", n=n, values=ValueFacts((0.0, 1.0, 0.0, float(n)), "share"),
+            right, sizes, self._confidence, name="targets", n=n, values=ValueFacts((0.0, 1.0, 0.0, float(n)), "share"),
             score="answers", effective=said["effective"], of_rows=not self._tally.clustered(), left_out=left_out,
         )  # fmt: skip
 

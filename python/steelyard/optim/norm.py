@@ -143,14 +143,8 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
     return Number(norm)
 
 
-# A sum of squares is m * 2**e with e >= -1074 - 2 * 1000 (the smallest double, the largest scale).
-_UNIT = 3200
-# No sum of fewer than 2**64 squares, each below 2**2048, has more bits. The core reads no state that has.
-_BITS = _UNIT + 2048 + 64
-
-
 def _bounded(total: int, name: str) -> int:
-    if total.bit_length() > _BITS:
+    if total.bit_length() > _core.NORM_BITS:
         raise value_error(name, "squares that sum to less than 2**2112 in one state", "more with what was to be added")
     return total
 
@@ -179,7 +173,7 @@ class GlobalNormState:
         """Add the squares of one tree of arrays; returns self."""
         total, exponent, _, _ = _measured_tree(grads, "raise")
         mantissa, power = math.frexp(total)
-        term = int(math.ldexp(mantissa, 53)) << (power - 53 + 2 * exponent + _UNIT)
+        term = int(math.ldexp(mantissa, 53)) << (power - 53 + 2 * exponent + _core.NORM_UNIT)
         self._total = _bounded(self._total + term, "grads")
         return self
 
@@ -241,12 +235,12 @@ class GlobalNormState:
 
 
 def _root(total: int) -> tuple[float, int]:
-    """Return ``sqrt(total * 2**-_UNIT)`` as (double, power of two), correctly rounded."""
+    """Return ``sqrt(total * 2**-NORM_UNIT)`` as (double, power of two), correctly rounded."""
     shift = max(0, 132 - total.bit_length())
-    shift += (shift + _UNIT) % 2
+    shift += (shift + _core.NORM_UNIT) % 2
     root = math.isqrt(total << shift)
     inexact = root * root != total << shift
     # 64 bits are left to round; a sticky last bit keeps an inexact root from being taken for a tie.
     cut = root.bit_length() - 64
     inexact |= root & ((1 << cut) - 1) != 0
-    return float((root >> cut) << 1 | inexact), cut - 1 - (shift + _UNIT) // 2
+    return float((root >> cut) << 1 | inexact), cut - 1 - (shift + _core.NORM_UNIT) // 2

@@ -297,9 +297,9 @@ def _csv_rows(name: str, reader: Any, told: Callable[[], None]) -> Table:
     lines: list[int] = []
 
     def flush() -> None:
-        columns = zip(*rows, strict=True)
-        shortened = {key: _shortened(column) for key, column in zip(header, columns, strict=False)}
-        table.extend(shortened, lines)
+        if rows:  # of no rows there are no columns to be paired with the header
+            columns = zip(header, zip(*rows, strict=True), strict=True)
+            table.extend({key: _shortened(column) for key, column in columns}, lines)
         rows.clear()
         lines.clear()
         told()

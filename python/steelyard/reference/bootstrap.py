@@ -92,6 +92,5 @@ def limits(
         return value, (around[1] - around[0]) / 2 if len(around) == 2 else abs(around[0] - value)
 
     (low, low_error), (high, high_error) = limit(tail), limit(1 - tail)
-    if method == "basic":
-        return 2 * value - high, 2 * value - low, high_error, low_error
-    return low, high, low_error, high_error
+    percentile, basic = (low, high, low_error, high_error), (2 * value - high, 2 * value - low, high_error, low_error)
+    return {"percentile": percentile, "bca": percentile, "basic": basic}[method]

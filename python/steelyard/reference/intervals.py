@@ -217,8 +217,7 @@ def sign_flip(x: Any, alternative: str = "two-sided", resolution: Any = 0.0) -> 
     negative adds up to k. One large integer holds them all, m + 1 bits each.
     """
     values = [round(v) for v in np.where(np.abs(x) <= resolution, 0.0, x).tolist()]
-    if alternative == "less":
-        return sign_flip([-v for v in values], "greater")
+    values = [{"two-sided": v, "greater": v, "less": -v}[alternative] for v in values]
     sizes = [abs(v) for v in values if v]
     m, total, observed = len(sizes), sum(sizes), sum(values)
     ways = 1

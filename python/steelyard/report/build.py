@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._estimate import json_ready
 from .._files import check_target, write
 from .._mode import standard_mode, standard_mode_methods
 from .._options import fraction
@@ -14,7 +15,6 @@ from .._progress import Progress, reporter
 from .._text import in_markdown
 from ..config import show_config
 from ..errors import keyword, shown, type_error, value_error
-from ..estimate import json_ready
 from . import measure, sections, tables
 from .results import MIN_MATCHED, Contents, ModelResult, Options, Section
 
@@ -34,27 +34,26 @@ class Report(Contents):
 
     def to_text(self, width: int = 80) -> str:
         """The report as plain text for a terminal of ``width`` columns."""
-        blocks = [tables.wrap(sections.headline(self), width)]
-        cautions = [line for text in sections.cautions(self) for line in tables.wrap(text, width, "  ")]
-        blocks += [cautions] if cautions else []
-        blocks += [list(tables.text_lines(table, width)) for table in sections.tables(self)]
-        for section in self.sections:
-            blocks += [[line for text in sections.words(section) for line in tables.wrap(text, width)]]
-            blocks += [list(tables.text_lines(table, width)) for table in sections.supplied(section)]
-        remarks = sections.remarks(self)
-        blocks += [[line for remark in remarks for line in tables.wrap(remark, width, indent="  ")]] if remarks else []
-        return "\n\n".join("\n".join(block) for block in blocks)
+        pieces = [tables.wrap(sections.headline(self), width)]
+        pieces += [[line for text in sections.cautions(self) for line in tables.wrap(text, width, "  ")]]
+        for block in sections.blocks(self):
+            if block.supplied:
+                words = [text for text in (block.title, block.text) if text]
+                pieces += [[line for text in words for line in tables.wrap(text, width)]]
+            pieces += [list(tables.text_lines(table, width)) for table in block.tables]
+        pieces += [[line for remark in sections.remarks(self) for line in tables.wrap(remark, width, "  ")]]
+        return "\n\n".join("\n".join(piece) for piece in pieces if piece)
 
     def to_markdown(self) -> str:
         """The report as Markdown, for a job summary or a pull request."""
         lines = [f"## {in_markdown(sections.headline(self))}", ""]
         lines += [f"- {in_markdown(finding.text)}" for finding in sections.findings(self)]
         lines += [""]
-        lines += [line for table in sections.tables(self) for line in tables.markdown_lines(table)]
-        for section in self.sections:
-            title, *text = map(in_markdown, sections.words(section))
-            lines += [f"### {title}", "", *text, ""]
-            lines += [line for table in sections.supplied(section) for line in tables.markdown_lines(table)]
+        for block in sections.blocks(self):
+            if block.supplied:
+                text = [in_markdown(block.text)] if block.text else []
+                lines += [f"### {in_markdown(block.title)}", "", *text, ""]
+            lines += [line for table in block.tables for line in tables.markdown_lines(table)]
         lines += [f"- {in_markdown(remark)}" for remark in sections.remarks(self)]
         return "\n".join([*lines, ""])
 

@@ -10,15 +10,18 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree import ElementTree
 
 from .._text import printable
+from .words import limits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from .._estimate import Estimate
     from ..calibration import Reliability
 
 # Okabe and Ito's palette (Color Universal Design, 2008): told apart with every common form of colour blindness.
@@ -56,7 +59,7 @@ STYLE: dict[str, Any] = {
 
 @contextmanager
 def style(math: bool = False) -> Iterator[None]:
-    """The house style for the time of a block; the caller's Matplotlib settings stay as they are."""
+    """Set the report's Matplotlib style inside a ``with`` block, and the caller's settings again after it."""
     import matplotlib as mpl
 
     with mpl.rc_context(), warnings.catch_warnings():
@@ -66,23 +69,34 @@ def style(math: bool = False) -> Iterator[None]:
         yield
 
 
-def draw(
-    size: tuple[float, float], paint: Callable[[Figure], object], prefix: str, label: str, *, math: bool = False
-) -> str:
-    """What ``paint`` draws on an empty figure of this size in inches, as SVG for the page.
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the page that has not been drawn yet, so that text needs no Matplotlib."""
 
-    ``math`` sets what stands between dollar signs as a formula, as the labels of a logarithmic axis need.
-    """
+    size: tuple[float, float]
+    """Width and height in inches."""
+    paint: Callable[[Figure], object]
+    """Draws it on an empty figure of that size."""
+    prefix: str
+    """What the ids of its elements begin with, so that those of two pictures differ."""
+    label: str
+    """What a screen reader says of it."""
+    math: bool = False
+    """Whether text between dollar signs is a formula, as the labels of a logarithmic axis need."""
+
+
+def svg(picture: Picture) -> str:
+    """The picture as SVG for the page."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with style(math):
-        figure = Figure(figsize=size, layout="constrained")  # no pyplot: no window, no global state
+    with style(picture.math):
+        figure = Figure(figsize=picture.size, layout="constrained")  # no pyplot: no window, no global state
         FigureCanvasSVG(figure)
-        paint(figure)
+        picture.paint(figure)
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    return inline(out.getvalue(), prefix, label)
+    return inline(out.getvalue(), picture.prefix, picture.label)
 
 
 def inline(svg: str, prefix: str, label: str) -> str:
@@ -116,54 +130,56 @@ def _own(name: str, value: str, prefix: str) -> str:
 
 
 class Bar(NamedTuple):
-    """A value (a dot), its interval (a bar), the one that the verdict reads (a thin line), the verdict (a colour)."""
+    """A row of a picture: a dot for the value, a bar for its interval, a thin line for the interval of the verdict."""
 
     name: str
     value: float
-    low: float | None
-    high: float | None
-    simultaneous: tuple[float, float] | None = None
-    verdict: str = ""
+    interval: tuple[float, float] | None
+    simultaneous: tuple[float, float] | None
+    verdict: str
+    """The verdict gives the colour."""
+
+    @classmethod
+    def of(cls, name: str, e: Estimate, simultaneous: tuple[float, float] | None = None, verdict: str = "") -> Bar:
+        """The row of an Estimate of one problem."""
+        return cls(name, float(e), limits(e), simultaneous, verdict)
 
 
-# The colours that the page gives the words.
+# The page (page.css) has the same colours for these words.
 VERDICTS = {"": BLUE, "better": GREEN, "not_worse": GREEN, "worse": ORANGE, "undecided": GREY}
 
 
 def intervals(
-    rows: Sequence[Bar],
-    *,
-    prefix: str,
-    label: str,
-    axis: str,
-    zero: bool = False,
-    margin: float = 0.0,
-) -> str:
-    """One line a row. ``zero`` draws what "no difference" means."""
+    rows: Sequence[Bar], prefix: str, label: str, *, axis: str, zero: bool = False, loss: float = 0.0
+) -> tuple[Picture, ...]:
+    """A picture of the rows, one below the other; none where there are no rows.
+
+    ``zero`` draws a line at "no difference", and ``loss``, if it is not 0, one at the largest loss that is accepted.
+    """
 
     def paint(figure: Figure) -> None:
         ax = figure.add_subplot()
         _interval_rows(ax, rows, room=zero)
         if zero:
             ax.axvline(0, color=INK, linewidth=1, zorder=1)
-        if margin:
-            ax.axvline(-margin, color=ORANGE, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        if loss:
+            ax.axvline(loss, color=ORANGE, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
             beside: dict[str, Any] = {"xytext": (-4, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
-            ax.annotate("margin", (-margin, -0.55), color=ORANGE, fontsize=8.5, **beside)
+            ax.annotate("margin", (loss, -0.55), color=ORANGE, fontsize=8.5, **beside)
         ax.set_xlabel(printable(axis))
 
-    return draw((8.9, 0.78 + 0.38 * len(rows)), paint, prefix, label)
+    return (Picture((8.9, 0.78 + 0.38 * len(rows)), paint, prefix, label),) if rows else ()
 
 
 def _interval_rows(ax: Axes, rows: Sequence[Bar], *, room: bool) -> None:
-    """Draw the rows from the top, with room above for a word."""
+    """Draw the rows from top to bottom; ``room``: leave some above them for the word "margin"."""
     for y, bar in enumerate(rows):
         colour = VERDICTS[bar.verdict]
-        if bar.low is not None and bar.high is not None:
-            ax.plot([bar.low, bar.high], [y, y], color=colour, linewidth=5, alpha=0.35, solid_capstyle="round")
+        if bar.interval is not None:
+            ax.plot(bar.interval, [y, y], color=colour, linewidth=5, alpha=0.35, solid_capstyle="round")
         if bar.simultaneous is not None:
             ax.plot(bar.simultaneous, [y, y], color=colour, linewidth=1.2, marker="|", markersize=6)
-        face, edge = (colour, "white") if bar.low is not None else ("white", colour)  # hollow without an interval
+        face, edge = (colour, "white") if bar.interval is not None else ("white", colour)  # hollow without an interval
         ax.plot([bar.value], [y], marker="o", markersize=6.5, markerfacecolor=face, markeredgecolor=edge)
     ax.set_yticks(range(len(rows)), [shortened(printable(bar.name), 48) for bar in rows])
     ax.set_ylim(len(rows) - 0.4, -0.8 if room else -0.6)
@@ -173,15 +189,15 @@ def _interval_rows(ax: Axes, rows: Sequence[Bar], *, room: bool) -> None:
 
 
 def shortened(name: str, limit: int) -> str:
-    """A name for an axis; a long one loses its middle (the table beside it has the whole)."""
+    """A name that fits on an axis: a long one loses its middle, and the table has it in full."""
     if len(name) <= limit:
         return name
     half = (limit - 1) // 2
     return f"{name[:half]}…{name[-half:]}"
 
 
-def reliability(result: Reliability, name: str, *, prefix: str, label: str) -> str:
-    """The reliability diagram of one model as ``Reliability.plot`` draws it, small, with the model's name above."""
+def reliability(result: Reliability, name: str, prefix: str, label: str) -> Picture:
+    """The diagram that ``Reliability.plot`` draws, small: the model's name and its ECE replace title and legend."""
 
     def paint(figure: Figure) -> None:
         from matplotlib.ticker import MaxNLocator
@@ -199,4 +215,4 @@ def reliability(result: Reliability, name: str, *, prefix: str, label: str) -> s
         figure.text(y=0.925, va="top", s=ece, fontsize=9.5, **heading)
         figure.set_layout_engine("constrained", rect=(0, 0, 1, 0.87))
 
-    return draw((3.9, 4.5), paint, prefix, label)
+    return Picture((3.9, 4.5), paint, prefix, label)

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import calibration, tokens, uncertainty
-from .._intervals import holm
+from .._intervals import holm, stricter
+from .._numbers import count, percent
+from .._options import Confidence
 from ..errors import RecordError, called, keyword, sentence, while_at
 from .results import ModelResult, Options, PairResult
-from .words import count, lost, percent
+from .words import lost
 
 if TYPE_CHECKING:
     from ..records import Run, Runs, Scores
@@ -143,7 +145,7 @@ def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) 
             )
 
     shown = at(options.confidence_level)
-    simultaneous = shown if m == 1 else at(1 - (1 - options.confidence_level) / m)
+    simultaneous = shown if m == 1 else at(stricter(Confidence(options.confidence_level, "two-sided"), m).level)
     p = float(shown.p_value)
     matched = len(scores[new])
     return PairResult(

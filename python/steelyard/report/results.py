@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .._estimate import Estimate
 from .._mode import standard_mode_methods
 from ..errors import type_error, value_error
-from ..estimate import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -185,3 +185,8 @@ class Contents:
     left_out: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...]
     sections: tuple[Section, ...] = ()
+
+    @property
+    def several(self) -> bool:
+        """Whether several pairs are compared, so that verdicts read wider intervals than those that are asked for."""
+        return len(self.pairs) > 1

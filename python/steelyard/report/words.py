@@ -5,25 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 
+from .._estimate import Estimate
+from .._numbers import count, decimals
 from .._text import listed_counts
-from ..estimate import decimals
 
 MISSING = "-"
-
-
-def count(n: float) -> str:
-    """A count with thousands separated; a fractional one (an effective n) with one decimal."""
-    return f"{n:,.0f}" if float(n).is_integer() else f"{n:,.1f}"
-
-
-def plural(n: int, noun: str) -> str:
-    """``1 model``, ``2 models``."""
-    return f"{count(n)} {noun}" if n == 1 else f"{count(n)} {noun}s"
 
 
 def listed(items: Sequence[str]) -> str:
     """``a, b and c``."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def span(counts: Sequence[int]) -> str:
+    """``1,319``, or ``1,200 to 1,319`` where they differ."""
+    low, high = min(counts), max(counts)
+    return count(low) if low == high else f"{count(low)} to {count(high)}"
+
+
+def capital(text: str) -> str:
+    """The text with its first letter capital and the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def lost(left_out: Mapping[str, int]) -> str:
+    """`` (left out: 3 no score, 2 no id)``, or nothing."""
+    return f" (left out: {listed_counts(left_out)})" if left_out else ""
+
+
+def verdict(word: str) -> str:
+    """A verdict in words: ``not_worse`` is ``not worse``."""
+    return word.replace("_", " ")
 
 
 def places(errors: Iterable[float | None], values: Iterable[float | None] = ()) -> int:
@@ -42,7 +54,7 @@ def places(errors: Iterable[float | None], values: Iterable[float | None] = ()) 
 
 
 def number(value: float | None, digits: int, *, signed: bool = False) -> str:
-    """A number with fixed decimals; a missing one is a dash, never 0 or nan in silence."""
+    """A number with fixed decimals; a missing one is a dash, never 0 or nan."""
     if value is None:
         return MISSING
     if not isfinite(value):
@@ -51,15 +63,8 @@ def number(value: float | None, digits: int, *, signed: bool = False) -> str:
     return text if float(text.replace(",", "")) else text.lstrip("+-")  # no "-0.0000", no "+0.0000"
 
 
-def interval(low: float | None, high: float | None, digits: int) -> str:
-    """``[low, high]``, or a dash where there is none."""
-    if low is None or high is None:
-        return MISSING
-    return f"[{number(low, digits)}, {number(high, digits)}]"
-
-
 def probability(p: float | None) -> str:
-    """A p-value with three significant digits; below 1e-16 digits mean nothing, and 0 would be a lie.
+    """A p-value with three significant digits; one below 1e-16 is not told apart from others, and is not 0.
 
     >>> probability(0.00268739), probability(2.01e-5), probability(1.0), probability(1e-99)
     ('0.00269', '2.01e-05', '1', '<1e-16')
@@ -69,11 +74,55 @@ def probability(p: float | None) -> str:
     return "<1e-16" if p < 1e-16 else f"{p:.3g}"
 
 
-def lost(left_out: Mapping[str, int]) -> str:
-    """`` (left out: 3 no score, 2 no id)``, or nothing."""
-    return f" (left out: {listed_counts(left_out)})" if left_out else ""
+# -- of an Estimate of one problem ----------------------------------------------------------------------
 
 
-def percent(level: float) -> str:
-    """A confidence level in words: ``95 %``."""
-    return f"{level * 100:.10g} %"
+def one(value: object) -> float | None:
+    """A number of an Estimate of one problem, which mypy cannot tell from an Estimate of many, whose are arrays."""
+    return None if value is None else float(value)  # type: ignore[arg-type]
+
+
+def digits_of(estimates: Sequence[Estimate]) -> int:
+    """The decimal places of a column of these Estimates."""
+    return places([one(e.standard_error) for e in estimates], [float(e) for e in estimates])
+
+
+def limits(e: Estimate) -> tuple[float, float] | None:
+    """The limits of the interval, or None where there is none."""
+    low, high = one(e.low), one(e.high)
+    return None if low is None or high is None else (low, high)
+
+
+def interval(e: Estimate, digits: int) -> str:
+    """``[low, high]``, or a dash where there is none."""
+    if (found := limits(e)) is None:
+        return MISSING
+    low, high = found
+    return f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def with_interval(e: Estimate, digits: int, *, signed: bool = False) -> str:
+    """``0.12 [0.10, 0.14]``, or ``0.12, no interval``."""
+    value = number(float(e), digits, signed=signed)
+    return f"{value}, no interval" if limits(e) is None else f"{value} {interval(e, digits)}"
+
+
+def error(e: Estimate, digits: int) -> str:
+    """The standard error, or a dash."""
+    return number(one(e.standard_error), digits)
+
+
+def rows(e: Estimate) -> int:
+    """How many rows count."""
+    return int(one(e.n) or 0)
+
+
+def clusters(e: Estimate) -> int | None:
+    """How many clusters they are in; None where rows are not clustered."""
+    return None if e.n_clusters is None else int(one(e.n_clusters) or 0)
+
+
+def size(e: Estimate) -> str:
+    """``1,920 in 240``: rows that count, and the clusters they are in, if any."""
+    found = clusters(e)
+    return count(rows(e)) if found is None else f"{count(rows(e))} in {count(found)}"

@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 from .. import _core
 from .._arrays import aligned, flat_ids, floats, shape_of
 from .._clusters import Names, codes_and_names
+from .._estimate import Estimate
 from .._intervals import ONE_CLUSTER
 from .._mode import standard_mode, standard_mode_methods
 from .._options import (
     Alternative,
     NanPolicy,
     choice,
-    confidence,
+    confidence_of,
 )
 from .._progress import Progress, reporter
 from .._rows import Selection, is_nan, less, nothing_counts
 from .._state import State
 from ..errors import type_error, value_error
-from ..estimate import Estimate
 from .scores import TokenScores
 
 __all__ = ["PerplexityState", "perplexity"]
@@ -30,8 +30,8 @@ __all__ = ["PerplexityState", "perplexity"]
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 Unit = Literal["perplexity", "bits", "nats"]
-# What the core calls a token that does not count.
-EXCLUDED, COUNTS, IGNORED = np.uint8(0), np.uint8(1), np.uint8(2)
+# How the core is told which tokens count.
+EXCLUDED, COUNTS, IGNORED = map(np.uint8, (_core.TOKEN_EXCLUDED, _core.TOKEN_COUNTS, _core.TOKEN_IGNORED))
 
 
 @standard_mode
@@ -162,7 +162,7 @@ class PerplexityState(State):
     ) -> None:
         self._unit = choice(unit, "unit", ("perplexity", "bits", "nats"))
         self._nan_policy = choice(nan_policy, "nan_policy", get_args(NanPolicy))
-        self._how = confidence(confidence_level, alternative)
+        self._confidence = confidence_of(confidence_level, alternative)
         super().__init__()
 
     def update(
@@ -202,7 +202,7 @@ class PerplexityState(State):
         infinite, nan, excluded, ignored = self._totals.counts()
         counts = {"ignored": ignored, "where": excluded, "nan": nan}
         left_out = {why: count for why, count in counts.items() if count}
-        found = self._totals.result(self._unit, *self._how)
+        found = self._totals.result(self._unit, *self._confidence)
         if found is None:
             raise nothing_counts("x", "token", left_out)
         value, error, low, high, df, tokens, units, clusters = found
@@ -212,7 +212,7 @@ class PerplexityState(State):
         if units != tokens:
             detail["units"] = units
         return Estimate(
-            value=value, standard_error=error, low=low, high=high, confidence_level=self._how.level, n=tokens,
+            value=value, standard_error=error, low=low, high=high, confidence_level=self._confidence.level, n=tokens,
             n_clusters=clusters, method="clustered t", left_out=left_out,
             reason=_reason(infinite, df, value, (error, *self._limited(low, high)), self._totals.precision()),
             detail=detail,
@@ -220,14 +220,14 @@ class PerplexityState(State):
 
     def _limited(self, low: float | None, high: float | None) -> tuple[float | None, ...]:
         """The limits that the alternative asks for."""
-        return {"less": (high,), "greater": (low,)}.get(self._how.alternative, (low, high))
+        return {"two-sided": (low, high), "less": (high,), "greater": (low,)}[self._confidence.alternative]
 
     def _options(self) -> dict[str, Any]:
         return {
             "unit": self._unit,
             "nan_policy": self._nan_policy,
-            "confidence_level": self._how.level,
-            "alternative": self._how.alternative,
+            "confidence_level": self._confidence.level,
+            "alternative": self._confidence.alternative,
         }
 
     def __repr__(self) -> str:

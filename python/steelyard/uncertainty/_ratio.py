@@ -7,9 +7,10 @@ from typing import Any
 
 from .. import _core, _intervals
 from .._columns import Array
+from .._estimate import Estimate
 from .._options import Confidence
+from .._progress import OnProgress
 from .._rows import Rows
-from ..estimate import Estimate
 from ._statistics import for_core, refusal
 
 __all__ = ["ratio"]
@@ -18,13 +19,13 @@ DOUBT = "no limits, since x[1] holds both signs and the interval of its sum hold
 ONE_UNIT = "the spread is unknown where one {unit} has the whole sum of x[1]"
 
 
-def ratio(columns: Mapping[str, Array], rows: Rows, how: Confidence, *, progress: _intervals.Watch = None) -> Estimate:
+def ratio(columns: Mapping[str, Array], rows: Rows, confidence: Confidence, *, progress: OnProgress = None) -> Estimate:
     """The ratio sum x / sum y of two columns, its CR2 error and Student's interval."""
     values = for_core(map(rows.of, columns.values()))
     codes, total = rows.clusters or (None, 0)
     found = _core.ratio_interval(
-        values, codes=codes, clusters=total, weights=rows.weights, confidence_level=how.level,
-        alternative=how.alternative, progress=progress,
+        values, codes=codes, clusters=total, weights=rows.weights, confidence_level=confidence.level,
+        alternative=confidence.alternative, progress=progress,
     )  # fmt: skip
     if "refused" in found:
         raise refusal(found, columns, rows)
@@ -32,7 +33,7 @@ def ratio(columns: Mapping[str, Array], rows: Rows, how: Confidence, *, progress
     scheme = "clustered " if rows.clusters else "weighted " if rows.weights is not None else ""
     return Estimate(
         value=found["value"], standard_error=_intervals.maybe(found["standard_error"]),
-        low=_intervals.maybe(found["low"]), high=_intervals.maybe(found["high"]), confidence_level=how.level,
+        low=_intervals.maybe(found["low"]), high=_intervals.maybe(found["high"]), confidence_level=confidence.level,
         n=len(values[0]), n_effective=_intervals.maybe(found["n_effective"]),
         n_clusters=total if rows.clusters else None, method=f"{scheme}{'no spread' if still else 't'}",
         reason=_reason(found, rows, still=still), left_out=rows.left_out,

@@ -66,6 +66,8 @@ def refusal(found: Mapping[str, Any], columns: Mapping[str, Array], rows: Rows) 
     if kind == "empty resample":
         got = "a resample in which they add up to 0"
         return value_error(names[-1], "denominators in every resample", got, "use steelyard.estimate")
+    if kind not in ("equal values", "equal means"):
+        raise KeyError(kind)  # the core refuses for a reason that has no sentence here
     fix = "resampling them says nothing; use steelyard.proportion for 0/1 values, steelyard.estimate for others"
     if len(names) > 1:
         name, expected, one, mean = "x", "rows of different ratios", "ratios", "ratios"

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from .. import _core, _intervals
 from .._arrays import aligned
 from .._columns import columns
+from .._estimate import Estimate
 from .._mode import standard_mode, standard_mode_methods
-from .._options import Alternative, Confidence, NanPolicy, choice, confidence, whole
-from .._progress import Progress, reporter
+from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of, whole
+from .._progress import OnProgress, Progress, reporter
 from .._registries import titles
 from .._rows import Rows, Selection
 from ..errors import memory_error
-from ..estimate import Estimate
 from ._statistics import Statistic, column_names, for_core, refusal, several_columns, statistic_name
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class _Options(NamedTuple):
     method: str
     n_resamples: int
     seed: int
-    how: Confidence
+    confidence: Confidence
 
 
 @standard_mode
@@ -198,17 +198,17 @@ def bootstrap(
         choice(method, "method", tuple(METHODS)),
         whole(n_resamples, "n_resamples", 1, 2**32 - 1),
         whole(seed, "seed", 0, 2**64 - 1),
-        confidence(confidence_level, alternative),
+        confidence_of(confidence_level, alternative),
     )
     _room_for(options.n_resamples)
     aligned(x=x, where=where, clusters=clusters)
-    watch = reporter(progress)
+    on_progress = reporter(progress)
     if len(column_names(options.statistic)) > 1:
         several = several_columns(x, options.statistic)
-        return _one(several, Selection(where, clusters, nan_policy).rows("x", *several.values()), options, watch)
+        return _one(several, Selection(where, clusters, nan_policy).rows("x", *several.values()), options, on_progress)
     found = columns(x, "x")
     selection = Selection(where, clusters, nan_policy, found.left_out)
-    parts = [_one({name: x}, selection.rows(name, x), options, watch) for name, x in found.items]
+    parts = [_one({name: x}, selection.rows(name, x), options, on_progress) for name, x in found.items]
     return _stack(parts, found.names) if found.many else parts[0]
 
 
@@ -222,14 +222,15 @@ def _room_for(n_resamples: int) -> None:
 
 
 def _one(
-    columns: Mapping[str, NDArray[Any]], rows: Rows, options: _Options, watch: _intervals.Watch
+    columns: Mapping[str, NDArray[Any]], rows: Rows, options: _Options, on_progress: OnProgress
 ) -> BootstrapEstimate:
     """The bootstrap of one problem: the core computes, and what it says is put into words."""
     values = for_core(map(rows.of, columns.values()))
     codes, total = rows.clusters or (None, 0)
     found = _core.bootstrap(
         values, options.statistic, codes=codes, clusters=total, method=options.method, n_resamples=options.n_resamples,
-        seed=options.seed, confidence_level=options.how.level, alternative=options.how.alternative, progress=watch,
+        seed=options.seed, confidence_level=options.confidence.level, alternative=options.confidence.alternative,
+        progress=on_progress,
     )  # fmt: skip
     if "refused" in found:
         raise refusal(found, columns, rows)
@@ -238,7 +239,7 @@ def _one(
     return BootstrapEstimate(
         value=found["value"], standard_error=found["standard_error"] if options.n_resamples > 1 else None,
         low=found["low"], high=found["high"], low_error=found["low_error"], high_error=found["high_error"],
-        replicates=found["replicates"], confidence_level=options.how.level, n=len(values[0]),
+        replicates=found["replicates"], confidence_level=options.confidence.level, n=len(values[0]),
         n_clusters=None if rows.clusters is None else total, method=METHODS[options.method],
         reason=PROPORTION if found["binary"] else "as asked", left_out=rows.left_out, detail=detail,
     )  # fmt: skip

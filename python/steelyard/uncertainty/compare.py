@@ -11,18 +11,17 @@ from numpy.typing import NDArray
 from .. import _core, _intervals
 from .._arrays import aligned
 from .._columns import columns, frame, one_column
+from .._estimate import Estimate
 from .._mode import standard_mode
-from .._options import Alternative, Confidence, NanPolicy, choice, confidence, flag
-from .._progress import Progress, reporter
+from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of, flag
+from .._progress import OnProgress, Progress, reporter
 from .._rows import Clusters, Rows, Selection
 from ..errors import type_error, value_error
-from ..estimate import Estimate
 from .comparison import Comparison
 
 __all__ = ["compare"]
 
 Array = NDArray[Any]
-Watch = _intervals.Watch
 # With fewer signs to flip than this, the result says which p is the smallest possible.
 FEW_SIGNS = 10
 EXACT = 1e-6  # a sign-flip p with at most this relative error is called exact
@@ -118,7 +117,7 @@ def compare(
     >>> diff.verdict(margin=0.02)
     'undecided'
     """
-    how = confidence(confidence_level, alternative)
+    confidence = confidence_of(confidence_level, alternative)
     if adjust is not None:
         choice(adjust, "adjust", ("holm",))
     flag(higher_is_better, "higher_is_better")
@@ -127,14 +126,14 @@ def compare(
     found = columns(models, "new")
     selection = Selection(where, clusters, nan_policy, found.left_out or dict(getattr(new, "left_out", {})))
     base_label = "baseline" if base_name is None else f"new[{base_name!r}]"
-    names, pairs, watch = found.names, [], reporter(progress)
+    names, pairs, on_progress = found.names, [], reporter(progress)
     count = len(names) if names is not None else (np.shape(models)[1] if found.many else 1)
     for name, values in found.items:
         if len(values) != len(base):
             fix = "pair them by id first (steelyard.records does)"
             raise value_error(name, f"{len(base)} rows, as {base_label} has", str(len(values)), fix)
         rows = selection.rows(name, values, base)
-        pairs.append(_pair((name, values), (base_label, base), rows, how, models=count, watch=watch))
+        pairs.append(_pair((name, values), (base_label, base), rows, confidence, models=count, on_progress=on_progress))
     return _gather(pairs, names, base_name, higher=bool(higher_is_better), adjust=adjust, many=found.many)
 
 
@@ -167,26 +166,32 @@ class _Pair(NamedTuple):
 
 
 def _pair(
-    new: tuple[str, Array], base: tuple[str, Array], rows: Rows, how: Confidence, *, models: int, watch: Watch
+    new: tuple[str, Array],
+    base: tuple[str, Array],
+    rows: Rows,
+    confidence: Confidence,
+    *,
+    models: int,
+    on_progress: OnProgress,
 ) -> _Pair:
     """Compare one model with the baseline on the rows that count."""
     sides = [(name, rows.of(values)) for name, values in (new, base)]
     found = [_intervals.column(x, name, rows=rows) for name, x in sides]
     binary = all(side.ones is not None for side in found)
     a, b = (x.astype(np.float32) if x.dtype == np.bool_ else x for _, x in sides)
-    d, wins, losses = _core.paired_differences(a, b, watch, coarse=_coarse(*(x.dtype for _, x in sides)))
+    d, wins, losses = _core.paired_differences(a, b, on_progress, coarse=_coarse(*(x.dtype for _, x in sides)))
     few: dict[str, float] = {}
     # Verdicts on several models read intervals at a stricter level, so that all of them hold together.
-    levels = [how] if models == 1 else [how, _intervals.stricter(how, models)]
+    levels = [confidence] if models == 1 else [confidence, _intervals.stricter(confidence, models)]
     if rows.clusters is None and binary:
         made = [_binary(wins, losses, len(d), level) for level in levels]
         p, test = made[0][1], "McNemar mid-p"
         estimates = [estimate for estimate, _ in made]
     else:
-        flips, off, estimates = _graded(d, new[0], found, rows.clusters, levels, binary=binary, watch=watch)
-        p, signs, error = _core.sign_flip(flips, how.alternative, watch, resolution=off)
+        flips, off, estimates = _graded(d, new[0], found, rows.clusters, levels, binary=binary, on_progress=on_progress)
+        p, signs, error = _core.sign_flip(flips, confidence.alternative, on_progress, resolution=off)
         test = "sign-flip, exact" if error <= EXACT else f"sign-flip, p within {100 * error:.2g} %"
-        few = _smallest_p(signs, how)
+        few = _smallest_p(signs, confidence)
     shown = replace(estimates[0], left_out=rows.left_out, detail=estimates[0].detail | few)
     if models > 1:
         shown = _intervals.simultaneous(shown, estimates[1])
@@ -210,24 +215,24 @@ def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
     return float(limits.eps), float(limits.smallest_subnormal)
 
 
-def _smallest_p(signs: int, how: Confidence) -> dict[str, float]:
+def _smallest_p(signs: int, confidence: Confidence) -> dict[str, float]:
     """The smallest p that flipping ``signs`` differences or cluster sums can give, where they are few.
 
     It is the share of the patterns in which all signs agree: one of all 2^signs, two for a two-sided test.
     """
     if signs >= FEW_SIGNS:
         return {}
-    patterns = 2 if how.alternative == "two-sided" and signs else 1
+    patterns = 2 if confidence.alternative == "two-sided" and signs else 1
     return {"signs": float(signs), "smallest_p": patterns / (1 << signs)}
 
 
-def _binary(wins: int, losses: int, n: int, how: Confidence) -> tuple[Estimate, float]:
-    value, error, low, high, p, _ = _core.paired_binary(wins, losses, n, *how)
+def _binary(wins: int, losses: int, n: int, confidence: Confidence) -> tuple[Estimate, float]:
+    value, error, low, high, p, _ = _core.paired_binary(wins, losses, n, *confidence)
     reason = "pairs of 0/1 values"
     if n in (wins, losses) or wins + losses == 0:
         reason += "; all differences are equal: the standard error is the width of the interval over 2z"
     made = Estimate(
-        value=value, standard_error=error, low=low, high=high, confidence_level=how.level, n=n, method="Tango",
+        value=value, standard_error=error, low=low, high=high, confidence_level=confidence.level, n=n, method="Tango",
         reason=reason,
     )  # fmt: skip
     return made, p
@@ -241,18 +246,21 @@ def _graded(
     levels: list[Confidence],
     *,
     binary: bool,
-    watch: Watch,
+    on_progress: OnProgress,
 ) -> tuple[Array, Array, list[Estimate]]:
     """What the sign-flip test flips, how far off it may be, and an Estimate of the mean difference per level."""
     what = f"{name} - baseline"
     if clusters is None:
-        made = [_intervals.mean(d, how, name=what, sides=sides, kind="graded", progress=watch) for how in levels]
-        return d, _off(d, np.array([_intervals.STEPS * max(side.step for side in sides)])), made
-    values = _intervals.value_facts(_intervals.column(d, what, progress=watch), sides)
-    sums, sizes = _core.cluster_sums(d, clusters.codes, clusters.total, 0.0, watch)
-    made = [_intervals.ratio(sums, sizes, how, name=what, n=len(d), values=values) for how in levels]
+        made = [
+            _intervals.mean(d, confidence, name=what, sides=sides, kind="graded", progress=on_progress)
+            for confidence in levels
+        ]
+        return d, _off(d, np.array([_core.ROUNDING_STEPS * max(side.step for side in sides)])), made
+    values = _intervals.value_facts(_intervals.column(d, what, progress=on_progress), sides)
+    sums, sizes = _core.cluster_sums(d, clusters.codes, clusters.total, 0.0, on_progress)
+    made = [_intervals.ratio(sums, sizes, confidence, name=what, n=len(d), values=values) for confidence in levels]
     if binary and _intervals.one_share(sums, sizes) and made[0].detail:
-        made = [_unspread(one, how) for one, how in zip(made, levels, strict=True)]
+        made = [_unspread(one, confidence) for one, confidence in zip(made, levels, strict=True)]
     return sums, np.zeros(1) if binary else _off(d, _intervals.sums_off(values, sizes)), made
 
 
@@ -261,9 +269,11 @@ def _off(d: Array, off: Array) -> Array:
     return np.zeros(1) if off.max() >= 0.5 and bool((d == np.floor(d)).all()) else off
 
 
-def _unspread(found: Estimate, how: Confidence) -> Estimate:
+def _unspread(found: Estimate, confidence: Confidence) -> Estimate:
     """Clusters of 0/1 pairs that all show the same difference: the spread is 0, but the difference is not certain."""
-    error, low, high = _core.unspread_difference(float(found), int(found.n_clusters or 0), found.detail["df"], *how)
+    error, low, high = _core.unspread_difference(
+        float(found), int(found.n_clusters or 0), found.detail["df"], *confidence
+    )
     reason = "clusters of 0/1 pairs without spread: Tango's interval with their number as the number of pairs"
     return replace(found, standard_error=error, low=low, high=high, method="clustered Tango", reason=reason)
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from .._estimate import Estimate, json_ready
+from .._intervals import turned
 from .._mode import standard_mode_methods
 from .._options import at_least_zero
 from .._result import Result
 from .._text import printable
 from ..errors import value_error
-from ..estimate import Estimate, json_ready
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,16 +108,16 @@ class Comparison(Result):
         if smallest >= 1.0 and self._shares:
             fix = f"{smallest:g} % is {smallest / 100:g}"
             raise value_error("margin", "less than 1, since scores in [0, 1] cannot lose more", f"{smallest:g}", fix)
-        low, high = self._limits()
-        verdicts = tuple(map(_verdict, low, high, [smallest] * len(low)))
+        verdicts = tuple(_verdict(low, high, smallest) for low, high in self._limits())
         return verdicts if isinstance(self.p_value, np.ndarray) else verdicts[0]
 
-    def _limits(self) -> tuple[list[float], list[float]]:
-        """The limits that the verdict reads, turned so that higher is better; NaN where there are none."""
+    def _limits(self) -> list[tuple[float, float]]:
+        """The limits that the verdict on each model reads, with higher being better; NaN where there are none."""
         detail = self.difference.detail
-        low = _row(detail.get("simultaneous_low", self.difference.low)).tolist()
-        high = _row(detail.get("simultaneous_high", self.difference.high)).tolist()
-        return (low, high) if self.higher_is_better else ([-v for v in high], [-v for v in low])
+        low = _row(detail.get("simultaneous_low", self.difference.low))
+        high = _row(detail.get("simultaneous_high", self.difference.high))
+        worst, best = turned(low, high, higher_is_better=self.higher_is_better)
+        return list(zip(worst.tolist(), best.tolist(), strict=True))
 
     @property
     def table(self) -> dict[str, Any]:

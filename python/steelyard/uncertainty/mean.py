@@ -8,13 +8,13 @@ from typing import Any
 from .. import _intervals
 from .._arrays import aligned
 from .._columns import columns, only_column
+from .._estimate import Estimate
 from .._groups import groups
 from .._intervals import PROPORTIONS
 from .._mode import standard_mode
-from .._options import Alternative, Confidence, NanPolicy, choice, confidence
+from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of
 from .._progress import Progress, reporter
 from .._rows import Rows, Selection
-from ..estimate import Estimate
 from ._ratio import ratio
 from ._statistics import Statistic, several_columns, statistic_name
 
@@ -135,25 +135,25 @@ def estimate(
     old  4.5 [2.3, 6.7] (95 %, t, n = 10)
     new  5.5 [3.3, 7.7] (95 %, t, n = 10)
     """
-    how = confidence(confidence_level, alternative)
+    confidence = confidence_of(confidence_level, alternative)
     ratios = statistic_name(statistic) == "ratio"
     chosen = None if method is None else choice(method, "method", ("t",) if ratios else ("t", *PROPORTIONS))
     aligned(x=x, where=where, weights=weights, clusters=clusters, by=by)
-    watch = reporter(progress)
+    on_progress = reporter(progress)
     if ratios:
         pair, selection = several_columns(x, "ratio"), Selection(where, clusters, nan_policy, None, weights, by=by)
-        of_rows = partial(ratio, pair, progress=watch)
+        of_rows = partial(ratio, pair, progress=on_progress)
         if by is not None:
-            return _intervals.by_group(groups(selection, "x", *pair.values()), how, of_rows)
-        return of_rows(selection.rows("x", *pair.values()), how)
+            return _intervals.by_group(groups(selection, "x", *pair.values()), confidence, of_rows)
+        return of_rows(selection.rows("x", *pair.values()), confidence)
     found = columns(x, "x")
     selection = Selection(where, clusters, nan_policy, found.left_out, weights, by=by)
 
     def answer(name: str, values: Any, rows: Rows, level: Confidence) -> Estimate:
-        return _intervals.mean(values, level, rows, name=name, method=chosen, progress=watch)
+        return _intervals.mean(values, level, rows, name=name, method=chosen, progress=on_progress)
 
     if by is not None:
         name, values = only_column(found, "by")
-        return _intervals.by_group(groups(selection, name, values), how, partial(answer, name, values))
-    parts = [answer(name, values, selection.rows(name, values), how) for name, values in found.items]
+        return _intervals.by_group(groups(selection, name, values), confidence, partial(answer, name, values))
+    parts = [answer(name, values, selection.rows(name, values), confidence) for name, values in found.items]
     return _intervals.stack(parts, found.names) if found.many else parts[0]

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays, _intervals
+from .._estimate import Estimate
 from .._intervals import PROPORTIONS
 from .._mode import standard_mode
-from .._options import Alternative, choice, confidence
+from .._options import Alternative, choice, confidence_of
 from ..errors import value_error
-from ..estimate import Estimate
 
 __all__ = ["proportion"]
 
@@ -79,7 +79,7 @@ def proportion(
     >>> print(sy.proportion(20, 20))
     1.000 [0.839, 1.000] (95 %, Wilson, n = 20)
     """
-    how = confidence(confidence_level, alternative)
+    confidence = confidence_of(confidence_level, alternative)
     chosen = choice(method, "method", tuple(PROPORTIONS))
     _arrays.aligned(k=k, n=n)
     hits, all_ = _arrays.integers(k, "k"), _arrays.integers(n, "n")
@@ -89,9 +89,9 @@ def proportion(
         raise value_error("k, n", "shapes that broadcast", f"{np.shape(k)} and {np.shape(n)}") from None
     _check(hits, all_)
     if hits.ndim == 0:
-        return _intervals.proportion(int(hits), int(all_), how, method=chosen)
+        return _intervals.proportion(int(hits), int(all_), confidence, method=chosen)
     # Copies: NumPy warns of who looks at what it has broadcast.
-    return _intervals.proportion(np.array(hits), np.array(all_), how, method=chosen)
+    return _intervals.proportion(np.array(hits), np.array(all_), confidence, method=chosen)
 
 
 def _check(k: Any, n: Any) -> None:

@@ -10,14 +10,14 @@ from .. import _core, _intervals
 from .._arrays import aligned
 from .._clusters import codes_and_names
 from .._columns import one_column
+from .._estimate import Estimate
 from .._intervals import PROPORTIONS, Column, Sums
 from .._mode import standard_mode_methods
-from .._options import Alternative, NanPolicy, choice, confidence
+from .._options import Alternative, NanPolicy, choice, confidence_of
 from .._progress import Progress, reporter
 from .._rows import Selection, nothing_counts
 from .._state import State
 from ..errors import type_error
-from ..estimate import Estimate
 
 __all__ = ["EstimateState"]
 
@@ -72,15 +72,15 @@ class EstimateState(State):
         choice(statistic, "statistic", ("mean",))
         self._method = None if method is None else choice(method, "method", ("t", *PROPORTIONS))
         self._nan_policy = choice(nan_policy, "nan_policy", get_args(NanPolicy))
-        self._how = confidence(confidence_level, alternative)
+        self._confidence = confidence_of(confidence_level, alternative)
         super().__init__()
 
     def _options(self) -> dict[str, Any]:
         return {
             "method": self._method,
             "nan_policy": self._nan_policy,
-            "confidence_level": self._how.level,
-            "alternative": self._how.alternative,
+            "confidence_level": self._confidence.level,
+            "alternative": self._confidence.alternative,
         }
 
     def update(self, x: Any, *, where: Any = None, clusters: Any = None, progress: Progress = False) -> Self:
@@ -120,7 +120,7 @@ class EstimateState(State):
             raise _intervals.too_large("x", f"values from {low:g} to {high:g}")
         found = Column(n, mean, squares, low, high, step, ones if ones >= 0 else None)
         return _intervals.mean_of(
-            found, self._how, self._sums, name="x", grouped="clusters" if self._totals.clustered() else None,
+            found, self._confidence, self._sums, name="x", grouped="clusters" if self._totals.clustered() else None,
             values=_intervals.value_facts(found), method=self._method, left_out=left_out,
         )  # fmt: skip
 

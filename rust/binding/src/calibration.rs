@@ -12,10 +12,10 @@ use steelyard_kernels::calibration::{
     self as room, Clusters, Fault, Labels, LeftOut, Limits, MAX_BINS, Options, Refused, Row, RowSums, Scores,
     Source, State, Summary, TopLabels,
 };
-use steelyard_kernels::exact::bytes::BytesError;
-use steelyard_kernels::grid::{Stopped, Watch};
+use steelyard_kernels::grid::{Progress, Stopped};
 use steelyard_kernels::intervals::Confidence;
 use steelyard_kernels::memory;
+use steelyard_kernels::state::bytes::BytesError;
 use steelyard_kernels::with_dtype;
 
 /// Counts and exact sums of a reliability diagram; it never changes.
@@ -113,12 +113,12 @@ impl ReliabilityTally {
         alternative: &str,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
         let confidence = Confidence { level: confidence_level, alternative: named(alternative)? };
-        let summary = call(py, None, 0, |watch| room::summarise(&self.0, confidence, watch))?;
+        let summary = call(py, None, 0, |progress| room::summarise(&self.0, confidence, progress))?;
         summary.map(|summary| in_python(py, &summary)).transpose()
     }
 
     fn to_bytes<'py>(&self, py: Python<'py>, config: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        let bytes = call(py, None, 0, |watch| room::to_bytes(&self.0, config, watch))?;
+        let bytes = call(py, None, 0, |progress| room::to_bytes(&self.0, config, progress))?;
         let bytes = bytes.ok_or_else(|| value_error("to_bytes: expected fewer than 2**32 clusters"))?;
         give::bytes(py, &bytes)
     }
@@ -126,7 +126,7 @@ impl ReliabilityTally {
     /// The tally, and the configuration beside it.
     #[staticmethod]
     fn from_bytes<'py>(py: Python<'py>, data: &[u8]) -> Given<(Bound<'py, Self>, Bound<'py, PyBytes>)> {
-        let read = call(py, None, 0, |watch| match room::from_bytes(data, watch) {
+        let read = call(py, None, 0, |progress| match room::from_bytes(data, progress) {
             Err(BytesError::Stopped(stopped)) => Err(stopped),
             read => Ok(read),
         })?;
@@ -137,7 +137,7 @@ impl ReliabilityTally {
 
 impl ReliabilityTally {
     fn plus(&self, py: Python<'_>, other: &State) -> PyResult<Self> {
-        let sum = call(py, None, 0, |watch| self.0.plus(other, watch))?;
+        let sum = call(py, None, 0, |progress| self.0.plus(other, progress))?;
         sum.map(ReliabilityTally).map_err(|refused| match refused {
             Refused::Range => {
                 value_error("states: expected as many bins and fewer than 2**63 rows; got others")
@@ -195,11 +195,11 @@ fn run<S: Source>(
     if let Some(other) = lengths.into_iter().flatten().find(|&length| length != count) {
         return Err(value_error(format!("targets: expected {count} of them; got {other}")));
     }
-    let work = |watch: Watch<'_>| -> Result<Result<State, Fault>, Stopped> {
+    let work = |progress: Progress<'_>| -> Result<Result<State, Fault>, Stopped> {
         match (clusters, weights) {
-            (Some(clusters), _) => room::tally_clusters(source, options, clusters, watch),
-            (None, Some(weights)) => room::tally_weighted(source, options, weights, watch),
-            (None, None) => Ok(room::tally(source, options, watch)?.map(State::from)),
+            (Some(clusters), _) => room::tally_clusters(source, options, clusters, progress),
+            (None, Some(weights)) => room::tally_weighted(source, options, weights, progress),
+            (None, None) => Ok(room::tally(source, options, progress)?.map(State::from)),
         }
     };
     call(py, progress, room::chunks(count, source.width(), options.n_bins), work)

@@ -1,5 +1,5 @@
 //! The one chokepoint between Python and a kernel: release the interpreter, enter the standard floating-point
-//! environment, watch for signals, report progress, and turn a panic into an ordinary exception.
+//! environment, look out for signals, report progress, and turn a panic into an ordinary exception.
 
 use crate::callback::call_back;
 use crate::give::{ToPython, memory_error, runtime_error, value_error};
@@ -10,19 +10,19 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use steelyard_kernels::exact::bytes::BytesError;
-use steelyard_kernels::grid::{Process, Stopped, Watch, watched_alone};
+use steelyard_kernels::grid::{Process, Progress, Stopped, asked_alone};
 use steelyard_kernels::memory::NoMemory;
 use steelyard_kernels::simd::{FpEnv, standard};
+use steelyard_kernels::state::bytes::BytesError;
 
-/// Runs `work` detached from the interpreter. `work` is given the `watch` of the grid: about every 25 ms it
+/// Runs `work` detached from the interpreter. `work` is given the `progress` of the grid: about every 25 ms it
 /// checks for signals (on the main thread) and calls `progress(done, total)`; an exception raised by either
 /// stops the work and is what the caller sees. Both run in the caller's floating-point mode, the work does not.
 pub fn call<R: Send>(
     py: Python<'_>,
     progress: Option<&Bound<'_, PyAny>>,
     total: usize,
-    work: impl FnOnce(Watch<'_>) -> Result<R, Stopped> + Send,
+    work: impl FnOnce(Progress<'_>) -> Result<R, Stopped> + Send,
 ) -> PyResult<R> {
     let progress: Option<Py<PyAny>> = progress.map(|p| p.clone().unbind());
     let process = Process::current();
@@ -46,11 +46,11 @@ pub fn call<R: Send>(
             true
         }
     };
-    let mut watch = |done: usize| callers.run(|| ask(done));
+    let mut checked = |done: usize| callers.run(|| ask(done));
     let outcome = py.detach(|| {
         standard(|| {
             catch_unwind(AssertUnwindSafe(|| {
-                if alone { watched_alone(|| work(&mut watch)) } else { work(&mut watch) }
+                if alone { asked_alone(|| work(&mut checked)) } else { work(&mut checked) }
             }))
         })
     });
@@ -86,7 +86,7 @@ fn unfinished(process: Process) -> PyErr {
 /// What a thread has learnt about itself in its first call, so that later ones need not ask.
 ///
 /// Signals are the main thread's. Other threads may be daemons, which do not come back from the interpreter once it ends
-/// ([`crate::callback`]): they attach for `progress` alone, while nobody else is inside their work (`watched_alone`), and
+/// ([`crate::callback`]): they attach for `progress` alone, while nobody else is inside their work (`asked_alone`), and
 /// no more once the interpreter is about to end.
 #[derive(Clone, Copy)]
 struct CallingThread {

@@ -5,8 +5,8 @@ use crate::give::{self, ToPython, value_error};
 use crate::reserve;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use steelyard_kernels::exact::bytes::Kind;
 use steelyard_kernels::simd::{self, Level};
+use steelyard_kernels::state::bytes::Kind;
 use steelyard_kernels::{grid, optim};
 
 /// The version of the package.
@@ -97,5 +97,5 @@ pub fn fail_allocations_for_tests(successes: usize, failures: usize, least: usiz
 pub fn panic_for_tests(py: Python<'_>, pooled: bool) -> PyResult<()> {
     let bytes = if pooled { usize::MAX } else { 0 };
     let boom = |_| panic!("asked for by a test");
-    call(py, None, 4, |watch| grid::map_chunks(4, bytes, watch, boom)).map(|_: Vec<()>| ())
+    call(py, None, 4, |progress| grid::map_chunks(4, bytes, progress, boom)).map(|_: Vec<()>| ())
 }

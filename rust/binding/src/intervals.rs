@@ -49,7 +49,7 @@ pub fn column_moments(
         if x.is_empty() {
             return Err(value_error("x: expected at least one value; got none"));
         }
-        Ok(Give(match call(py, progress, x.len(), |watch| moments(x, watch))? {
+        Ok(Give(match call(py, progress, x.len(), |progress| moments(x, progress))? {
             Column::Bad(index) => (nan, nan, nan, nan, nan, -1, index as i64),
             Column::Finite(m) => {
                 let ones = if m.binary { m.ones as i64 } else { -1 };
@@ -100,8 +100,8 @@ pub fn proportion_intervals<'py>(
     let fresh = || Fresh::new(py, k.len());
     let mut columns = [fresh()?, fresh()?, fresh()?, fresh()?];
     let parts = columns.each_mut().map(Fresh::elements);
-    let refused = call(py, None, k.len(), move |watch| {
-        proportion::proportions(k, n, method, confidence, parts, watch)
+    let refused = call(py, None, k.len(), move |progress| {
+        proportion::proportions(k, n, method, confidence, parts, progress)
     })?;
     if let Some(i) = refused {
         return Err(value_error(format!(
@@ -131,7 +131,7 @@ pub fn cluster_sums<'py>(
         same_length(x.len(), codes.len(), "x, codes")?;
         same_length(x.len(), weights.map_or(x.len(), <[f64]>::len), "x, weights")?;
         let work =
-            |watch: steelyard_kernels::grid::Watch<'_>| cluster::cluster_sums(x, codes, clusters, shift, weights, watch);
+            |progress: steelyard_kernels::grid::Progress<'_>| cluster::cluster_sums(x, codes, clusters, shift, weights, progress);
         match call(py, progress, x.len(), work)? {
             Some(of) => Ok(Give((given(py, of.sums)?, given(py, of.sizes)?))),
             None => Err(value_error(format!("codes: expected values in 0..{clusters}"))),
@@ -143,7 +143,7 @@ pub fn cluster_sums<'py>(
 #[pyfunction]
 pub fn effective_weights(py: Python<'_>, weights: &Bound<'_, PyAny>) -> PyResult<f64> {
     let weights = slice::<f64>(weights, "weights")?;
-    call(py, None, weights.len(), |watch| cluster::effective_weights(weights, watch))
+    call(py, None, weights.len(), |progress| cluster::effective_weights(weights, progress))
 }
 
 steelyard_kernels::named! {
@@ -190,10 +190,10 @@ pub fn clustered_interval(
         range: values.range,
         weighted: weighted.then_some(values.rows),
     });
-    let found = call(py, None, sums.len(), |watch| match score {
-        Score::Answers => cluster::proportion(sums, sizes, facts, confidence, watch),
-        Score::Shares => cluster::share(sums, sizes, facts, confidence, watch),
-        Score::T => cluster::ratio(sums, sizes, shift, facts, confidence, watch),
+    let found = call(py, None, sums.len(), |progress| match score {
+        Score::Answers => cluster::proportion(sums, sizes, facts, confidence, progress),
+        Score::Shares => cluster::share(sums, sizes, facts, confidence, progress),
+        Score::T => cluster::ratio(sums, sizes, shift, facts, confidence, progress),
     })?;
     let Clustered { value, standard_error, interval, df, n_effective, unspread } = found;
     Ok(Give((value, standard_error, interval.low, interval.high, df, n_effective, unspread)))
@@ -203,5 +203,5 @@ pub fn clustered_interval(
 #[pyfunction]
 pub fn holm<'py>(py: Python<'py>, p: &Bound<'_, PyAny>) -> PyResult<Array<'py>> {
     let p = slice::<f64>(p, "p")?;
-    given(py, call(py, None, p.len(), |watch| kernels::holm(p, watch))?)
+    given(py, call(py, None, p.len(), |progress| kernels::holm(p, progress))?)
 }

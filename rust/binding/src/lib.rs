@@ -6,7 +6,6 @@ mod calibration;
 mod call;
 mod callback;
 mod config;
-mod estimate;
 mod give;
 mod intervals;
 mod leaving;
@@ -34,8 +33,6 @@ mod _core {
         asked_threads, fail_allocations_for_tests, force_isa, isa, isa_available, numerics, panic_for_tests,
         set_default_threads, set_threads, state_numerics, threads, version,
     };
-    #[pymodule_export]
-    use crate::estimate::EstimateTotals;
     #[pymodule_export]
     use crate::intervals::{
         cluster_sums, clustered_interval, column_moments, effective_weights, holm, mean_interval,
@@ -65,10 +62,30 @@ mod _core {
     #[pymodule_export]
     use crate::tokens::scores::{sequence_nll, token_scores};
     #[pymodule_export]
+    use crate::uncertainty::EstimateTotals;
+    #[pymodule_export]
     use crate::uncertainty::{
         bootstrap, paired_binary, paired_differences, ratio_interval, resampling_counts, sign_flip,
         unspread_difference,
     };
+
+    // Numbers that the face checks or computes with too are stated once, in the kernels.
+    #[pymodule_export]
+    const MAX_BINS: usize = steelyard_kernels::calibration::MAX_BINS;
+    #[pymodule_export]
+    const MAX_CLUSTERED_BINS: usize = steelyard_kernels::calibration::MAX_CLUSTERED_BINS;
+    #[pymodule_export]
+    const NORM_BITS: u32 = steelyard_kernels::optim::NORM_BITS;
+    #[pymodule_export]
+    const NORM_UNIT: u32 = steelyard_kernels::optim::NORM_UNIT;
+    #[pymodule_export]
+    const ROUNDING_STEPS: f64 = steelyard_kernels::intervals::spread::STEPS;
+    #[pymodule_export]
+    const TOKEN_COUNTS: u8 = steelyard_kernels::tokens::COUNTS;
+    #[pymodule_export]
+    const TOKEN_EXCLUDED: u8 = steelyard_kernels::tokens::EXCLUDED;
+    #[pymodule_export]
+    const TOKEN_IGNORED: u8 = steelyard_kernels::tokens::IGNORED;
 
     /// What pyo3 and the numpy crate look up once, they look up now: later there may be no memory for it.
     #[pymodule_init]

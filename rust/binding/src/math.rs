@@ -55,8 +55,8 @@ fn each<'py, const N: usize>(
     };
     let mut out = Fresh::new(py, shape.iter().product())?;
     let column = out.elements();
-    call(py, None, column.len(), |watch| {
-        fill_rows([column], watch, |rows, [part]| {
+    call(py, None, column.len(), |progress| {
+        fill_rows([column], progress, |rows, [part]| {
             for (i, out) in rows.zip(part) {
                 *out = f(std::array::from_fn(|k| values[k].at(i)));
             }
@@ -118,9 +118,9 @@ functions! {
 #[pyfunction]
 pub fn math_exp32<'py>(py: Python<'py>, x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let values = arrays::slice::<f32>(x, "x")?;
-    let out = call(py, None, values.len(), |watch| {
+    let out = call(py, None, values.len(), |progress| {
         let mut out = memory::filled(values.len(), 0.0)?;
-        fill_rows([&mut out[..]], watch, |rows, [part]| math::map(math::Exp32, &values[rows], part))?;
+        fill_rows([&mut out[..]], progress, |rows, [part]| math::map(math::Exp32, &values[rows], part))?;
         Ok(out)
     })?;
     let shape = x.cast::<PyUntypedArray>()?.shape().to_vec();

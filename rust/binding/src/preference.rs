@@ -47,8 +47,8 @@ pub fn preference_loss<'py>(
             rewards_rejected,
             gradients: gradients.as_mut().map(|columns| columns.each_mut().map(Fresh::elements).into()),
         };
-        let counts = call(py, progress, first.len(), move |watch| {
-            preference::preference_loss_into(pairs, loss, constants, output, watch)
+        let counts = call(py, progress, first.len(), move |progress| {
+            preference::preference_loss_into(pairs, loss, constants, output, progress)
         })?;
         if counts.nonfinite > 0 {
             return Err(refused_nonfinite(pairs, beta));

@@ -5,9 +5,9 @@ use crate::give::{self, value_error};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use steelyard_kernels::exact::bytes::BytesError;
-use steelyard_kernels::grid::{Stopped, Watch};
+use steelyard_kernels::grid::{Progress, Stopped};
 use steelyard_kernels::state::State;
+use steelyard_kernels::state::bytes::BytesError;
 
 /// A state that several threads may change.
 ///
@@ -53,14 +53,14 @@ impl<S: State> Shared<S> {
     pub fn change(
         &self,
         py: Python<'_>,
-        next: impl Fn(&S, Watch<'_>) -> Result<Result<S, S::Refused>, Stopped> + Sync,
+        next: impl Fn(&S, Progress<'_>) -> Result<Result<S, S::Refused>, Stopped> + Sync,
     ) -> PyResult<Result<(), S::Refused>> {
         loop {
             let (old, changes) = {
                 let current = self.lock();
                 (current.state.copied().map_err(no_memory)?, current.changes)
             };
-            let new = match call(py, None, 0, |watch| next(&old, watch))? {
+            let new = match call(py, None, 0, |progress| next(&old, progress))? {
                 Ok(new) => new,
                 Err(refused) => return Ok(Err(refused)),
             };
@@ -75,20 +75,20 @@ impl<S: State> Shared<S> {
     /// Adds another state's totals.
     pub fn merge(&self, py: Python<'_>, other: &Self) -> PyResult<Result<(), S::Refused>> {
         let other = other.now()?;
-        self.change(py, |state, watch| state.merged(&other, watch))
+        self.change(py, |state, progress| state.merged(&other, progress))
     }
 
     /// The bytes of the state, with the caller's configuration.
     pub fn to_bytes<'py>(&self, py: Python<'py>, config: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         let state = self.now()?;
-        let bytes = call(py, None, 0, |watch| state.to_bytes(config, watch))?;
+        let bytes = call(py, None, 0, |progress| state.to_bytes(config, progress))?;
         let bytes = bytes.ok_or_else(|| value_error("to_bytes: expected fewer than 2**32 clusters"))?;
         give::bytes(py, &bytes)
     }
 
     /// The state of these bytes, and its configuration.
     pub fn from_bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<(Self, Bound<'py, PyBytes>)> {
-        let read = call(py, None, 0, |watch| match S::from_bytes(data, watch) {
+        let read = call(py, None, 0, |progress| match S::from_bytes(data, progress) {
             Err(BytesError::Stopped(stopped)) => Err(stopped),
             read => Ok(read),
         })?;

@@ -9,7 +9,7 @@
 pub mod mutate;
 
 use steelyard_kernels::calibration::{self, Limits, State as ReliabilityState};
-use steelyard_kernels::exact::bytes::Kind;
+use steelyard_kernels::state::bytes::Kind;
 use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::optim;
 use steelyard_kernels::state::State;

@@ -153,7 +153,7 @@ pub fn mutated(seeds: &[Vec<u8>], words: &mut Words) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use steelyard_kernels::exact::bytes::Kind;
+    use steelyard_kernels::state::bytes::Kind;
 
     /// A kind of state without a target would be read unfuzzed.
     #[test]
@@ -182,7 +182,7 @@ mod tests {
         for seed in global_norm_seeds() {
             assert!(
                 optim::norm_from_bytes(&crate::sealed(
-                    steelyard_kernels::exact::bytes::Kind::GlobalNorm,
+                    steelyard_kernels::state::bytes::Kind::GlobalNorm,
                     &seed
                 ))
                 .is_ok()

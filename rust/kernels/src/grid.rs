@@ -20,7 +20,7 @@ pub use crate::pool::Process;
 /// for an answer to Ctrl-C within a tick. A multiple of every lane count in use.
 pub const CHUNK: usize = 1 << 16;
 
-/// How often `watch` is asked, about.
+/// How often `progress` is called, about.
 pub const TICK: Duration = Duration::from_millis(25);
 
 /// How long a call waits for its helpers before it works without them. They are as many as the threads that were asked
@@ -33,7 +33,7 @@ const BYTES_PER_THREAD: usize = 512 * 1024;
 /// Why work has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
-    /// `watch` stopped it.
+    /// `progress` stopped it.
     Cancelled,
     /// There was no memory for it.
     NoMemory(NoMemory),
@@ -45,8 +45,8 @@ impl From<NoMemory> for Stopped {
     }
 }
 
-/// `watch(done)`, called on the calling thread about every [`TICK`]; `false` stops the work between chunks.
-pub type Watch<'a> = &'a mut dyn FnMut(usize) -> bool;
+/// `progress(done)`, called on the calling thread about every [`TICK`]; `false` stops the work between chunks.
+pub type Progress<'a> = &'a mut dyn FnMut(usize) -> bool;
 
 /// Called once when the library is loaded; see [`threads`].
 pub fn set_default_threads(threads: Option<usize>) {
@@ -78,16 +78,16 @@ pub fn chunk(index: usize, n: usize, size: usize) -> Range<usize> {
     index * size..n.min((index + 1) * size)
 }
 
-/// Runs `f(0), ..., f(n - 1)` for work that only reads: results in index order, stopped by `watch`.
+/// Runs `f(0), ..., f(n - 1)` for work that only reads: results in index order, stopped by `progress`.
 ///
 /// `bytes` is the traffic of the whole call and decides how many threads are worth waking.
 pub fn map_chunks<R: Send>(
     n: usize,
     bytes: usize,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
     f: impl Fn(usize) -> R + Sync,
 ) -> Result<Vec<R>, Stopped> {
-    run(n, bytes, Some(watch), f)
+    run(n, bytes, Some(progress), f)
 }
 
 /// Runs `f(index, item)` for work that writes through its items (disjoint `&mut` chunks, say). It cannot be
@@ -110,14 +110,14 @@ pub fn unwatched<T: Default>(outcome: Result<T, Stopped>) -> Result<T, NoMemory>
 }
 
 /// Runs `f(index, item)` for work that reads its data and fills fresh output through its items; stopped by
-/// `watch`, after which the output means nothing.
+/// `progress`, after which the output means nothing.
 pub fn fill_chunks<T: Send, R: Send>(
     items: Vec<T>,
     bytes: usize,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
     f: impl Fn(usize, T) -> R + Sync,
 ) -> Result<Vec<R>, Stopped> {
-    run_items(items, bytes, Some(watch), f)
+    run_items(items, bytes, Some(progress), f)
 }
 
 /// Elements between two looks at the clock where each is a computation of its own, of up to 2 us.
@@ -126,10 +126,10 @@ const ELEMENTS: usize = 1 << 12;
 const ELEMENT_BYTES: usize = 64;
 
 /// Runs `f(range, columns)` over the rows of fresh columns of one length (or empty: not asked for), a formula for each row;
-/// stopped by `watch`, after which the columns mean nothing. Results in row order.
+/// stopped by `progress`, after which the columns mean nothing. Results in row order.
 pub fn fill_rows<T: Send, R: Send, const K: usize>(
     columns: [&mut [T]; K],
-    watch: Watch<'_>,
+    progress: Progress<'_>,
     f: impl Fn(Range<usize>, [&mut [T]; K]) -> R + Sync,
 ) -> Result<Vec<R>, Stopped> {
     let n = columns.iter().map(|column| column.len()).max().unwrap_or(0);
@@ -137,7 +137,7 @@ pub fn fill_rows<T: Send, R: Send, const K: usize>(
     let count = chunks(n, ELEMENTS);
     let items =
         memory::collected((0..count).map(|_| parts.each_mut().map(|part| part.next().unwrap_or_default())))?;
-    let mut rows_done = |done: usize| watch((done * ELEMENTS).min(n));
+    let mut rows_done = |done: usize| progress((done * ELEMENTS).min(n));
     let f = |index, columns| f(chunk(index, n, ELEMENTS), columns);
     fill_chunks(items, n.saturating_mul(ELEMENT_BYTES), &mut rows_done, f)
 }
@@ -145,12 +145,12 @@ pub fn fill_rows<T: Send, R: Send, const K: usize>(
 fn run_items<T: Send, R: Send>(
     items: Vec<T>,
     bytes: usize,
-    watch: Option<Watch<'_>>,
+    progress: Option<Progress<'_>>,
     f: impl Fn(usize, T) -> R + Sync,
 ) -> Result<Vec<R>, Stopped> {
     let n = items.len();
     if threads_for(n, bytes) == 1 {
-        return serial(items.into_iter().enumerate(), watch, |(index, item)| f(index, item));
+        return serial(items.into_iter().enumerate(), progress, |(index, item)| f(index, item));
     }
     let items = memory::collected(items.into_iter().map(|item| Mutex::new(Some(item))))?;
     let mut results = memory::with_capacity(n)?;
@@ -158,7 +158,7 @@ fn run_items<T: Send, R: Send>(
         let item = items[index].lock().unwrap_or_else(PoisonError::into_inner).take();
         item.map(|item| f(index, item))
     };
-    results.extend(run(n, bytes, watch, each)?.into_iter().flatten());
+    results.extend(run(n, bytes, progress, each)?.into_iter().flatten());
     Ok(results)
 }
 
@@ -170,61 +170,61 @@ fn threads_for(n: usize, bytes: usize) -> usize {
 fn run<R: Send>(
     n: usize,
     bytes: usize,
-    watch: Option<Watch<'_>>,
+    progress: Option<Progress<'_>>,
     f: impl Fn(usize) -> R + Sync,
 ) -> Result<Vec<R>, Stopped> {
     let threads = threads_for(n, bytes);
-    if threads > 1 { pooled(threads, n, watch, f) } else { serial(0..n, watch, f) }
+    if threads > 1 { pooled(threads, n, progress, f) } else { serial(0..n, progress, f) }
 }
 
 /// Runs `f(0), ..., f(n - 1)` one after another on the calling thread, for work whose order is its meaning
-/// (adding rows into shared totals, say); stopped by `watch`.
-pub fn each_chunk(n: usize, watch: Watch<'_>, f: impl FnMut(usize)) -> Result<(), Stopped> {
-    serial(0..n, Some(watch), f).map(|_| ())
+/// (adding rows into shared totals, say); stopped by `progress`.
+pub fn each_chunk(n: usize, progress: Progress<'_>, f: impl FnMut(usize)) -> Result<(), Stopped> {
+    serial(0..n, Some(progress), f).map(|_| ())
 }
 
-/// Runs `work`, of which every `watch` is asked while no other thread is inside its chunks.
+/// Runs `work`, during which `progress` is called only while no other thread is inside its chunks.
 ///
-/// For a `watch` that its thread may not come back from: nobody may then be left with that thread's stack.
-pub fn watched_alone<R>(work: impl FnOnce() -> R) -> R {
-    let before = WATCHED_ALONE.replace(true);
+/// For a `progress` whose thread may not come back from: nobody may then be left with that thread's stack.
+pub fn asked_alone<R>(work: impl FnOnce() -> R) -> R {
+    let before = ASKED_ALONE.replace(true);
     let result = work();
-    WATCHED_ALONE.set(before);
+    ASKED_ALONE.set(before);
     result
 }
 
 thread_local! {
-    static WATCHED_ALONE: Cell<bool> = const { Cell::new(false) };
+    static ASKED_ALONE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Asks a `watch` whenever a [`TICK`] has passed; once stopped, stays stopped.
+/// Calls `progress` whenever a [`TICK`] has passed; once stopped, stays stopped.
 struct Ticks<'a> {
-    watch: Option<Watch<'a>>,
+    progress: Option<Progress<'a>>,
     last: Instant,
     stopped: bool,
 }
 
 impl<'a> Ticks<'a> {
-    fn new(watch: Option<Watch<'a>>) -> Self {
-        Ticks { watch, last: Instant::now(), stopped: false }
+    fn new(progress: Option<Progress<'a>>) -> Self {
+        Ticks { progress, last: Instant::now(), stopped: false }
     }
 
     /// Whether it is time to ask.
     fn due(&self) -> bool {
-        self.watch.is_some() && !self.stopped && self.last.elapsed() >= TICK
+        self.progress.is_some() && !self.stopped && self.last.elapsed() >= TICK
     }
 
     /// Asks: whether the work goes on.
     fn ask(&mut self, done: usize) -> bool {
-        if let Some(watch) = self.watch.as_deref_mut() {
-            self.stopped |= !watch(done);
+        if let Some(progress) = self.progress.as_deref_mut() {
+            self.stopped |= !progress(done);
         }
         self.last = Instant::now();
         !self.stopped
     }
 }
 
-/// Asks a `watch` in the middle of work that is one piece: building a state, say, or putting things in order.
+/// Calls `progress` in the middle of work that is one piece: building a state, say, or putting things in order.
 ///
 /// It also tells, as soon, when memory has run out without anything having failed ([`Alarm`]).
 pub struct Pace<'a> {
@@ -237,9 +237,9 @@ impl<'a> Pace<'a> {
     /// Steps between two looks at the clock, of up to a microsecond each.
     const STEPS: usize = 1 << 12;
 
-    /// A pace that `watch` sets.
-    pub fn new(watch: Watch<'a>) -> Self {
-        Pace { ticks: Ticks::new(Some(watch)), alarm: Alarm::set(), done: 0 }
+    /// A pace that `progress` sets.
+    pub fn new(progress: Progress<'a>) -> Self {
+        Pace { ticks: Ticks::new(Some(progress)), alarm: Alarm::set(), done: 0 }
     }
 
     /// One small step is done: the work goes on, or stops here.
@@ -263,11 +263,11 @@ impl<'a> Pace<'a> {
 
 fn serial<T, R>(
     items: impl ExactSizeIterator<Item = T>,
-    watch: Option<Watch<'_>>,
+    progress: Option<Progress<'_>>,
     mut f: impl FnMut(T) -> R,
 ) -> Result<Vec<R>, Stopped> {
     let mut results = memory::with_capacity(items.len())?;
-    let mut ticks = Ticks::new(watch);
+    let mut ticks = Ticks::new(progress);
     for (index, item) in items.enumerate() {
         results.push(f(item));
         if ticks.due() && !ticks.ask(index + 1) {
@@ -345,12 +345,12 @@ fn inner<T>(mutex: Mutex<T>) -> T {
 fn pooled<R: Send>(
     helpers: usize,
     n: usize,
-    watch: Option<Watch<'_>>,
+    progress: Option<Progress<'_>>,
     f: impl Fn(usize) -> R + Sync,
 ) -> Result<Vec<R>, Stopped> {
     let (shared, results) = (Shared::new(n)?, memory::with_capacity(n)?);
     let step = || shared.step(&f);
-    let whole = pool::together(helpers, &step, |team| lead(team, &shared, Ticks::new(watch), &step));
+    let whole = pool::together(helpers, &step, |team| lead(team, &shared, Ticks::new(progress), &step));
     if !whole {
         // A helper may have been writing into its slot when the memory was forked.
         std::mem::forget(shared);
@@ -359,11 +359,11 @@ fn pooled<R: Send>(
     shared.results(results)
 }
 
-/// The calling thread's part: `watch`, chunks like a helper's wherever the helpers are with other calls, and the wait for
+/// The calling thread's part: `progress`, chunks like a helper's wherever the helpers are with other calls, and the wait for
 /// those who are still inside.
 /// False: the call has been left in a forked child, without its helpers.
 fn lead<R: Send>(team: &Team<'_>, shared: &Shared<R>, mut ticks: Ticks<'_>, step: &dyn Fn() -> bool) -> bool {
-    let alone = WATCHED_ALONE.get();
+    let alone = ASKED_ALONE.get();
     if !alone && team.all_come_within(GRACE, || shared.taken()) {
         while !shared.taken() && team.inside() > 0 {
             park_timeout(TICK);
@@ -386,7 +386,7 @@ fn lead<R: Send>(team: &Team<'_>, shared: &Shared<R>, mut ticks: Ticks<'_>, step
     true
 }
 
-/// Asks the watch, which may stop the work. False: it has returned in a forked child.
+/// Calls `progress`, which may stop the work. False: it has returned in a forked child.
 fn ask<R: Send>(team: &Team<'_>, shared: &Shared<R>, ticks: &mut Ticks<'_>, alone: bool) -> bool {
     if alone {
         team.close();
@@ -502,14 +502,14 @@ mod tests {
             std::thread::sleep(Duration::from_millis(1));
             inside.fetch_sub(1, AcqRel);
         };
-        let mut watch = |_: usize| {
+        let mut progress = |_: usize| {
             asked.fetch_add(1, Relaxed);
             (0..20).all(|_| {
                 std::thread::sleep(Duration::from_micros(100));
                 inside.load(Acquire) == 0
             })
         };
-        let done = watched_alone(|| map_chunks(300, BIG, &mut watch, chunk));
+        let done = asked_alone(|| map_chunks(300, BIG, &mut progress, chunk));
         assert!(done.is_ok() && asked.load(Relaxed) > 1);
         set_threads(None);
     }

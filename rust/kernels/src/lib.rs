@@ -40,5 +40,5 @@ pub mod uncertainty;
 /// Version of the package's arithmetic: it rises by one whenever any published bit changes.
 ///
 /// What is saved carries the number that this one had when *its own* arithmetic last changed
-/// ([`exact::bytes::Kind::numerics`], [`optim::NUMERICS`]), so that a changed bit elsewhere makes nothing unreadable.
+/// ([`state::bytes::Kind::numerics`], [`optim::NUMERICS`]), so that a changed bit elsewhere makes nothing unreadable.
 pub const NUMERICS: u16 = 1;

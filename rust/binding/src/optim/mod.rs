@@ -13,7 +13,7 @@ use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use steelyard_kernels::dtype::{Dtype, TypedSlice};
-use steelyard_kernels::grid::{Stopped, Watch};
+use steelyard_kernels::grid::{Progress, Stopped};
 use steelyard_kernels::memory;
 use steelyard_kernels::optim::{self, Clip, NonFinite, Scaled, Schedule};
 
@@ -23,9 +23,9 @@ pub use plan::{AdamWPlan, check_eps};
 fn nonfinite(
     gradients: &[TypedSlice<'_>],
     scaled: Scaled,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Option<NonFinite>, Stopped> {
-    if scaled.is_finite() { Ok(None) } else { optim::count_nonfinite(gradients, watch) }
+    if scaled.is_finite() { Ok(None) } else { optim::count_nonfinite(gradients, progress) }
 }
 
 fn counted(bad: Option<NonFinite>) -> (usize, Option<usize>) {
@@ -89,9 +89,9 @@ pub fn sum_of_squares(arrays: Bound<'_, PyTuple>, progress: Option<&Bound<'_, Py
     let py = arrays.py();
     let reads = Reads::new(arrays, |index| format!("arrays[{index}]"))?;
     let slices = reads.slices()?;
-    call(py, progress, slices.len(), move |watch| {
-        let scaled = optim::sum_of_squares(&slices, &mut *watch)?;
-        let (count, first) = counted(nonfinite(&slices, scaled, watch)?);
+    call(py, progress, slices.len(), move |progress| {
+        let scaled = optim::sum_of_squares(&slices, &mut *progress)?;
+        let (count, first) = counted(nonfinite(&slices, scaled, progress)?);
         Ok((scaled.sum, scaled.exponent, scaled.root(), count, first))
     })
     .map(Give)
@@ -122,9 +122,9 @@ pub fn clip_in_place(
     let tell = Tell::of(py, tell)?;
     let mut written = Written::<Dtype>::new(py, arrays.len(), arrays, &given, name)?;
     let reads = written.reads()?;
-    let (scaled, bad) = call(py, None, reads.len(), move |watch| {
-        let scaled = optim::sum_of_squares(&reads, &mut *watch)?;
-        Ok((scaled, nonfinite(&reads, scaled, watch)?))
+    let (scaled, bad) = call(py, None, reads.len(), move |progress| {
+        let scaled = optim::sum_of_squares(&reads, &mut *progress)?;
+        Ok((scaled, nonfinite(&reads, scaled, progress)?))
     })?;
     let (count, first) = counted(bad);
     let clip = Clip::to(Some(max_norm), scaled);
@@ -160,7 +160,7 @@ pub fn schedule_rates<'py>(
     let schedule = Schedule { decay, peak, end, start, warmup, total };
     let mut rates = Fresh::new(py, steps.len())?;
     let elements = rates.elements();
-    call(py, None, steps.len(), |watch| schedule.rates_into(steps, elements, watch))?;
+    call(py, None, steps.len(), |progress| schedule.rates_into(steps, elements, progress))?;
     Ok(rates.array())
 }
 

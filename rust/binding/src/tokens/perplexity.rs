@@ -57,10 +57,10 @@ state_class!(
             if rows * length != n || status.is_some_and(|status| status.len() != n) {
                 return Err(value_error(format!("where: expected one a token, {n}")));
             }
-            call(py, progress, n, |watch| sum_batch(&batch, watch))
+            call(py, progress, n, |progress| sum_batch(&batch, progress))
         })?;
         let added = match summed {
-            Ok(summed) => self.0.change(py, |totals, watch| totals.with(&summed, names, watch))?,
+            Ok(summed) => self.0.change(py, |totals, progress| totals.with(&summed, names, progress))?,
             Err(refused) => Err(refused),
         };
         added.map_err(|refused| refusal(refused, &shape(nll), &per.map(shape).unwrap_or_default()))
@@ -83,7 +83,7 @@ state_class!(
         let confidence = Confidence { level: confidence_level, alternative: named(alternative)? };
         let totals = self.0.now()?;
         let known = |x: f64| (!x.is_nan()).then_some(x);
-        let found = call(py, None, 0, |watch| totals.perplexity(unit, confidence, watch))?;
+        let found = call(py, None, 0, |progress| totals.perplexity(unit, confidence, progress))?;
         Ok(Give(found.map(|found| {
             let (low, high) = (found.interval.low, found.interval.high);
             let error = known(found.standard_error);

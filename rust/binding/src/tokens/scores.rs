@@ -33,8 +33,8 @@ pub fn token_scores<'py>(
             )));
         }
         let source = Source::Lent(&x);
-        call(py, progress, x.count(), |watch| {
-            tokens::token_scores(source, classes, ignore_index, &columns, watch)
+        call(py, progress, x.count(), |progress| {
+            tokens::token_scores(source, classes, ignore_index, &columns, progress)
         })
     })?;
     let mut scores = outcome.map_err(|refusal| refused(refusal, logits, classes, ignore_index))?;
@@ -63,7 +63,7 @@ pub fn sequence_nll<'py>(
             x.len()
         )));
     }
-    let sums = call(py, None, rows, |watch| tokens::sequence_nll(x, mask, rows, watch))?;
+    let sums = call(py, None, rows, |progress| tokens::sequence_nll(x, mask, rows, progress))?;
     given(py, sums)
 }
 

@@ -6,7 +6,7 @@ use crate::intervals::same_length;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use steelyard_kernels::uncertainty::paired::Wide;
-use steelyard_kernels::uncertainty::{Design, Refused};
+use steelyard_kernels::uncertainty::{Design, NoEstimate};
 use steelyard_kernels::with_dtype;
 
 /// Runs `work` on two columns of one length, of whatever types.
@@ -33,9 +33,9 @@ pub fn design<'a>(codes: Option<&'a Bound<'_, PyAny>>, count: usize, rows: usize
 }
 
 /// What the face has words for, with the names that the caller knows; the rest is said here.
-pub fn refusal(py: Python<'_>, refused: Refused) -> PyResult<Bound<'_, PyDict>> {
+pub fn refusal(py: Python<'_>, refused: NoEstimate) -> PyResult<Bound<'_, PyDict>> {
     match refused {
-        Refused::NotFinite { column, index } => dict(
+        NoEstimate::NotFinite { column, index } => dict(
             py,
             [
                 ("refused", "not finite".to_python(py)?),
@@ -43,7 +43,7 @@ pub fn refusal(py: Python<'_>, refused: Refused) -> PyResult<Bound<'_, PyDict>> 
                 ("index", index.to_python(py)?),
             ],
         ),
-        Refused::TooLarge { column, low, high } => dict(
+        NoEstimate::TooLarge { column, low, high } => dict(
             py,
             [
                 ("refused", "too large".to_python(py)?),
@@ -52,16 +52,16 @@ pub fn refusal(py: Python<'_>, refused: Refused) -> PyResult<Bound<'_, PyDict>> 
                 ("high", high.to_python(py)?),
             ],
         ),
-        Refused::EqualValues { n } => {
+        NoEstimate::EqualValues { n } => {
             dict(py, [("refused", "equal values".to_python(py)?), ("n", n.to_python(py)?)])
         }
-        Refused::EqualMeans { n } => {
+        NoEstimate::EqualMeans { n } => {
             dict(py, [("refused", "equal means".to_python(py)?), ("n", n.to_python(py)?)])
         }
-        Refused::ZeroDenominator => dict(py, [("refused", "zero denominator".to_python(py)?)]),
-        Refused::Doubtful => dict(py, [("refused", "uncertain denominator".to_python(py)?)]),
-        Refused::EmptyResample => dict(py, [("refused", "empty resample".to_python(py)?)]),
-        Refused::Outside | Refused::OneCluster | Refused::Beyond { .. } | Refused::Undefined => {
+        NoEstimate::ZeroDenominator => dict(py, [("refused", "zero denominator".to_python(py)?)]),
+        NoEstimate::Doubtful => dict(py, [("refused", "uncertain denominator".to_python(py)?)]),
+        NoEstimate::EmptyResample => dict(py, [("refused", "empty resample".to_python(py)?)]),
+        NoEstimate::Outside | NoEstimate::OneCluster | NoEstimate::Beyond { .. } | NoEstimate::Undefined => {
             Err(value_error(refused.to_string()))
         }
     }

@@ -29,7 +29,7 @@ pub fn paired_differences<'py>(
     let new: &dyn Wide = with_dtype!(&new, x => x);
     let base: &dyn Wide = with_dtype!(&base, x => x);
     same_length(new.len(), base.len(), "new, baseline")?;
-    let got = call(py, progress, new.len(), |watch| paired::differences(new, base, coarse, watch))?;
+    let got = call(py, progress, new.len(), |progress| paired::differences(new, base, coarse, progress))?;
     Ok(Give((given(py, got.values)?, got.wins, got.losses)))
 }
 
@@ -88,8 +88,8 @@ pub fn sign_flip(
         same_length(x.len(), resolution.len(), "x, resolution")?;
     }
     let alternative = named::<Alternative>(alternative)?;
-    let got = call(py, progress, flips::steps(x.len()), |watch| {
-        flips::sign_flip(x, resolution, alternative, watch)
+    let got = call(py, progress, flips::steps(x.len()), |progress| {
+        flips::sign_flip(x, resolution, alternative, progress)
     })?;
     Ok(Give((got.p, got.nonzero, got.error)))
 }

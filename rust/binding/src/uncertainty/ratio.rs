@@ -33,7 +33,7 @@ pub fn ratio_interval<'py>(
         let (rows, design) = (x.len(), design(codes, clusters, x.len())?);
         same_length(rows, weights.map_or(rows, <[f64]>::len), "columns, weights")?;
         let columns = Columns { x, y, weights, design };
-        call(py, progress, rows, |watch| kernels::ratio(columns, confidence, watch))
+        call(py, progress, rows, |progress| kernels::ratio(columns, confidence, progress))
     })?;
     match found {
         Ok(found) => fields(py, found),

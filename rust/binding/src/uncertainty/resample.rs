@@ -64,11 +64,11 @@ pub fn bootstrap<'py>(
     let found = match statistic {
         Name::Mean => with_dtype!(floats(&columns[0], "columns")?, x => {
             let design = design(codes, clusters, x.len())?;
-            call(py, progress, total, |watch| kernels::mean(x, design, options, watch))?
+            call(py, progress, total, |progress| kernels::mean(x, design, options, progress))?
         }),
         Name::Ratio => two_columns(&columns, |x, y| {
             let columns = Columns { x, y, weights: None, design: design(codes, clusters, x.len())? };
-            call(py, progress, total, |watch| kernels::ratio_bootstrap(columns, options, watch))
+            call(py, progress, total, |progress| kernels::ratio_bootstrap(columns, options, progress))
         })?,
     };
     match found {

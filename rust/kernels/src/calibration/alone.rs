@@ -6,7 +6,7 @@ use super::grouped::place;
 use super::sources::Source;
 use super::tally::{Options, Row};
 use super::weights::Weight;
-use crate::grid::{CHUNK, Pace, Stopped, Watch};
+use crate::grid::{CHUNK, Pace, Progress, Stopped};
 
 /// One row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,16 +33,16 @@ pub fn tally_weighted<S: Source>(
     source: &S,
     options: Options,
     weights: &[f64],
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Result<State, Fault>, Stopped> {
     let total = super::chunks(source.count(), source.width(), options.n_bins);
-    let (items, left_out) = match place(source, options, watch)? {
+    let (items, left_out) = match place(source, options, progress)? {
         Ok(placed) => placed,
         Err(fault) => return Ok(Err(fault)),
     };
     let mut state = State::new(options.n_bins)?;
     state.tally.left_out = left_out;
-    let mut done = |_| watch(total);
+    let mut done = |_| progress(total);
     let mut pace = Pace::new(&mut done);
     for (c, (items, weights)) in items.chunks(CHUNK).zip(weights.chunks(CHUNK)).enumerate() {
         for (i, (item, &value)) in

@@ -16,10 +16,10 @@ use super::tally::{Row, Tally};
 use super::weights::Weight;
 use crate::clusters::{Id, Shards};
 use crate::exact::Fixed;
-use crate::exact::bytes::{BytesError, Kind, Reader, Writer};
-use crate::grid::{Pace, Stopped, Watch};
+use crate::grid::{Pace, Progress, Stopped};
 use crate::memory;
 use crate::sorting::sorted;
+use crate::state::bytes::{BytesError, Kind, Reader, Writer};
 
 const PLAIN: u8 = 1;
 const CLUSTERS: u8 = 2;
@@ -30,8 +30,8 @@ const CLUSTER: usize = 2 + 8 + 8 + ROW;
 
 /// A state, with the configuration that it belongs to: equal states have equal bytes. `None` past 2^32 clusters, or for a
 /// name longer than [`crate::clusters::LONGEST_TEXT`].
-pub fn to_bytes(state: &State, config: &[u8], watch: Watch<'_>) -> Result<Option<Vec<u8>>, Stopped> {
-    let mut pace = Pace::new(watch);
+pub fn to_bytes(state: &State, config: &[u8], progress: Progress<'_>) -> Result<Option<Vec<u8>>, Stopped> {
+    let mut pace = Pace::new(progress);
     let LeftOut { excluded, nan, weightless, clamped, rounded } = state.tally.left_out;
     let (rows, weighted) = (&state.tally.rows, state.is_weighted());
     if !state.is_clustered() && !weighted && rounded == 0 {
@@ -125,8 +125,8 @@ fn write_row(writer: &mut Writer, row: &Row) {
 }
 
 /// The state and the configuration in `bytes`.
-pub fn from_bytes(bytes: &[u8], watch: Watch<'_>) -> Result<(State, Vec<u8>), BytesError> {
-    let mut pace = Pace::new(watch);
+pub fn from_bytes(bytes: &[u8], progress: Progress<'_>) -> Result<(State, Vec<u8>), BytesError> {
+    let mut pace = Pace::new(progress);
     let mut reader = Reader::open_at(bytes, Kind::Reliability, WEIGHTS, &mut pace)?;
     let config = memory::copied(reader.config())?;
     let state = match reader.layout() {

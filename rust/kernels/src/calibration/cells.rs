@@ -5,7 +5,7 @@ use super::alone::Alone;
 use super::tally::{Row, Tally};
 use super::weights::Weight;
 use crate::clusters::{Id, Keyed, Shards};
-use crate::grid::{Pace, Stopped, Watch};
+use crate::grid::{Pace, Progress, Stopped};
 use crate::memory::{self, NoMemory};
 
 /// The most bins of a state with clusters or weights: their covariance has so many rows and columns.
@@ -102,7 +102,7 @@ impl State {
     }
 
     /// Both states together: integers, so the order does not matter.
-    pub fn plus(&self, other: &State, watch: Watch<'_>) -> Result<Result<State, Refused>, Stopped> {
+    pub fn plus(&self, other: &State, progress: Progress<'_>) -> Result<Result<State, Refused>, Stopped> {
         let unweighted = |state: &State| !state.is_weighted() && state.tally.count() > 0;
         if (self.is_weighted() && unweighted(other)) || (other.is_weighted() && unweighted(self)) {
             return Ok(Err(Refused::MixedWeights));
@@ -112,7 +112,7 @@ impl State {
             return Ok(Err(Refused::MixedClusters));
         }
         let Some(tally) = self.tally.plus(&other.tally)? else { return Ok(Err(Refused::Range)) };
-        let mut pace = Pace::new(watch);
+        let mut pace = Pace::new(progress);
         let alone = self.alone.joined(&other.alone, &mut pace)?;
         let cells = self.cells.merged(&other.cells, &mut pace)?;
         let weighted = self.weighted.merged(&other.weighted, &mut pace)?;

@@ -58,9 +58,9 @@ pub(super) fn of_clusters(
     let sizes = memory::collected(clusters.iter().map(|sums| sums.n))?;
     let weighted = totals.effective.map(|_| totals.rows as f64);
     let facts = SumFacts { noise: 2.0 * ALIKE, range: Range::Difference, weighted };
-    let mut watch = |_| pace.stride(0).is_ok(); // asks for the clock alone: the ratio counts its own steps
+    let mut progress = |_| pace.stride(0).is_ok(); // asks for the clock alone: the ratio counts its own steps
     let Clustered { standard_error, interval: Interval { low, high }, .. } =
-        cluster::ratio(&sums, &sizes, 0.0, facts, confidence, &mut watch)?;
+        cluster::ratio(&sums, &sizes, 0.0, facts, confidence, &mut progress)?;
     Ok(if low.is_nan() {
         Limits::unknown(value)
     } else {

@@ -8,7 +8,7 @@ use super::sources::Source;
 use super::tally::{Options, Row, chunk_rows, find_bins, fixed};
 use super::weights::Weight;
 use crate::clusters::Names;
-use crate::grid::{self, CHUNK, Pace, Stopped, Watch};
+use crate::grid::{self, CHUNK, Pace, Progress, Stopped};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Isa, Kernel, dispatch, scalar};
 use std::ops::Range;
@@ -97,14 +97,14 @@ pub fn tally_clusters<S: Source>(
     source: &S,
     options: Options,
     clusters: Clusters<'_>,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Result<State, Fault>, Stopped> {
     let total = super::chunks(source.count(), source.width(), options.n_bins);
-    let (items, left_out) = match place(source, options, watch)? {
+    let (items, left_out) = match place(source, options, progress)? {
         Ok(placed) => placed,
         Err(fault) => return Ok(Err(fault)),
     };
-    let mut done = |_| watch(total);
+    let mut done = |_| progress(total);
     let starts = match starts(&items, clusters, &mut done)? {
         Ok(starts) => starts,
         Err(fault) => return Ok(Err(fault)),
@@ -157,18 +157,18 @@ type Placed<S> = (Vec<Item<Work<S>>>, LeftOut);
 pub(super) fn place<S: Source>(
     source: &S,
     options: Options,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Result<Placed<S>, Fault>, Stopped> {
     use super::bins::Work as _;
     let (count, size) = (source.count(), chunk_rows(source.width(), options.n_bins));
     let n_bins = options.n_bins;
     let edges = if n_bins > S::Item::NEAREST { scalar(|| edges::<S::Item>(n_bins))? } else { Vec::new() };
     let nothing = Item { probability: Work::<S>::ZERO, mark: 0 };
-    let mut none_done = |_| watch(0);
+    let mut none_done = |_| progress(0);
     let mut items = filled(count, nothing, &mut Pace::new(&mut none_done))?;
     let bytes = count * source.width() * size_of::<S::Item>();
     let parts = memory::collected(items.chunks_mut(size))?;
-    let found = grid::fill_chunks(parts, bytes, watch, |index, items| {
+    let found = grid::fill_chunks(parts, bytes, progress, |index, items| {
         dispatch(Place { source, start: index * size, options, edges: &edges, items })
     })?;
     let mut left_out = LeftOut::default();
@@ -186,9 +186,9 @@ pub(super) fn place<S: Source>(
 fn starts<W: Copy>(
     items: &[Item<W>],
     clusters: Clusters<'_>,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Result<Vec<usize>, Fault>, Stopped> {
-    let mut pace = Pace::new(watch);
+    let mut pace = Pace::new(progress);
     let names = clusters.names.count();
     let mut starts = filled(names + 1, 0usize, &mut pace)?;
     for (c, (items, codes)) in items.chunks(CHUNK).zip(clusters.codes.chunks(CHUNK)).enumerate() {
@@ -218,9 +218,9 @@ fn grouped<W: Copy>(
     items: &[Item<W>],
     codes: &[i64],
     starts: &[usize],
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Vec<Item<W>>, Stopped> {
-    let mut pace = Pace::new(watch);
+    let mut pace = Pace::new(progress);
     let Some(&nothing) = items.first() else { return Ok(Vec::new()) };
     let mut next = filled(starts.len(), 0usize, &mut pace)?;
     next.copy_from_slice(starts);
@@ -243,11 +243,11 @@ fn add_up<W: super::bins::Work + Sync>(
     items: &[Item<W>],
     starts: &[usize],
     n_bins: usize,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Vec<Result<Vec<Part>, NoMemory>>, Stopped> {
     let spans = spans(starts)?;
     let bytes = size_of_val(items);
-    grid::map_chunks(spans.len(), bytes, watch, |index| {
+    grid::map_chunks(spans.len(), bytes, progress, |index| {
         let (mut parts, mut rows) = (Vec::new(), memory::filled(n_bins, Row::default())?);
         let mut touched = memory::with_capacity(n_bins)?;
         for code in spans[index].clone() {

@@ -14,7 +14,7 @@ use super::folded::{MEAN_FOLDED, Power, covariance};
 use super::gap;
 use super::scatter::Scatter;
 use super::weights::{BinSums, RowSums, Totals};
-use crate::grid::{Pace, Stopped, Watch};
+use crate::grid::{Pace, Progress, Stopped};
 use crate::intervals::proportion::wilson;
 use crate::intervals::{Confidence, Interval};
 use crate::math::normal;
@@ -288,9 +288,9 @@ impl Model<'_> {
 pub fn summarise(
     state: &State,
     confidence: Confidence,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Option<Summary>, Stopped> {
-    scalar(|| summary(state, confidence, &mut Pace::new(watch)))
+    scalar(|| summary(state, confidence, &mut Pace::new(progress)))
 }
 
 fn summary(state: &State, confidence: Confidence, pace: &mut Pace<'_>) -> Result<Option<Summary>, Stopped> {

@@ -166,9 +166,9 @@ impl Scatter {
         for (bin, &facts) in self.parts.iter().zip(&self.facts) {
             let ones = memory::collected(bin.iter().map(|&[_, correct]| correct))?;
             let sizes = memory::collected(bin.iter().map(|&[n, _]| n))?;
-            let mut watch = |_| pace.stride(0).is_ok(); // asks for the clock; the values are counted below
+            let mut progress = |_| pace.stride(0).is_ok(); // asks for the clock; the values are counted below
             let Interval { low, high } =
-                cluster::proportion(&ones, &sizes, facts, confidence, &mut watch)?.interval;
+                cluster::proportion(&ones, &sizes, facts, confidence, &mut progress)?.interval;
             let known = !low.is_nan();
             memory::push(&mut limits, if known { Interval { low, high } } else { ALL })?;
             pace.stride(bin.len())?;

@@ -4,7 +4,7 @@ use super::bins::{Probability, Work, bin, bin_by_edges, edges};
 use super::block::{BLOCK, Block, Fault, LeftOut};
 use super::sources::Source;
 use crate::exact::Fixed;
-use crate::grid::{self, Stopped, Watch};
+use crate::grid::{self, Progress, Stopped};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Isa, Kernel, dispatch, scalar};
 
@@ -244,7 +244,7 @@ pub(super) fn chunk_rows(width: usize, n_bins: usize) -> usize {
     ((1 << 18) / width).clamp(16, grid::CHUNK).max((16 * n_bins).div_ceil(width))
 }
 
-/// Chunks of a tally of `count` rows of `width` columns: the total that `watch` counts up to.
+/// Chunks of a tally of `count` rows of `width` columns: the total that `progress` counts up to.
 pub fn chunks(count: usize, width: usize, n_bins: usize) -> usize {
     grid::chunks(count, chunk_rows(width, n_bins))
 }
@@ -253,7 +253,7 @@ pub fn chunks(count: usize, width: usize, n_bins: usize) -> usize {
 pub fn tally<S: Source>(
     source: &S,
     options: Options,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Result<Tally, Fault>, Stopped> {
     let Options { n_bins, .. } = options;
     let (count, size) = (source.count(), chunk_rows(source.width(), n_bins));
@@ -273,7 +273,7 @@ pub fn tally<S: Source>(
         };
         Ok(dispatch(chunk).map(|()| tally))
     };
-    let parts = grid::map_chunks(grid::chunks(count, size), bytes, watch, one)?;
+    let parts = grid::map_chunks(grid::chunks(count, size), bytes, progress, one)?;
     let mut whole = Tally::new(n_bins)?;
     for part in parts {
         match part? {

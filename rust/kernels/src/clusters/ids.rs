@@ -1,6 +1,6 @@
 //! The names of clusters, and their bytes.
 
-use crate::exact::bytes::{BytesError, Writer};
+use crate::state::bytes::{BytesError, Writer};
 use std::sync::Arc;
 
 /// The longest text that the length of an id can tell, behind its mark.

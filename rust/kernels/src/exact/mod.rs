@@ -1,7 +1,5 @@
-//! Sums that do not depend on the order of their terms, and the bytes that carry them.
+//! Sums that do not depend on the order of their terms.
 
-pub mod bytes;
-mod crc;
 mod fixed;
 mod wide;
 

@@ -8,7 +8,7 @@ use super::proportion::wilson;
 use super::spread::{Range, unspread};
 use super::sums::sums_at;
 use super::{Confidence, Interval};
-use crate::grid::{self, CHUNK, Pace, Stopped, Watch};
+use crate::grid::{self, CHUNK, Pace, Progress, Stopped};
 use crate::memory;
 use crate::simd::{self, Element};
 
@@ -48,16 +48,16 @@ pub fn cluster_sums<T: Element>(
     clusters: usize,
     shift: f64,
     weights: Option<&[f64]>,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Option<ClusterSums>, Stopped> {
     let factor = match weights {
-        Some(weights) => scale(weights, &mut Pace::new(&mut *watch))?,
+        Some(weights) => scale(weights, &mut Pace::new(&mut *progress))?,
         None => 1.0,
     };
     let zeros = || memory::filled(clusters, 0.0);
     let mut of = ClusterSums { sums: zeros()?, sizes: zeros()? };
     let mut inside = true;
-    grid::each_chunk(grid::chunks(x.len(), CHUNK), watch, |index| {
+    grid::each_chunk(grid::chunks(x.len(), CHUNK), progress, |index| {
         let rows = grid::chunk(index, x.len(), CHUNK);
         simd::scalar(|| {
             for i in rows {
@@ -80,8 +80,8 @@ pub fn cluster_sums<T: Element>(
 }
 
 /// Kish's number of equally weighted rows: (sum w)^2 / sum w^2 of positive `weights`.
-pub fn effective_weights(weights: &[f64], watch: Watch<'_>) -> Result<f64, Stopped> {
-    let mut pace = Pace::new(watch);
+pub fn effective_weights(weights: &[f64], progress: Progress<'_>) -> Result<f64, Stopped> {
+    let mut pace = Pace::new(progress);
     let factor = scale(weights, &mut pace)?;
     let [sum, squares] = sums_at(weights.len(), &mut pace, |i| {
         let w = weights[i] * factor;
@@ -184,9 +184,9 @@ pub fn ratio(
     shift: f64,
     facts: SumFacts,
     confidence: Confidence,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Clustered, Stopped> {
-    let fit = fit(sums_of, sizes, facts, &mut Pace::new(watch))?;
+    let fit = fit(sums_of, sizes, facts, &mut Pace::new(progress))?;
     Ok(simd::scalar(|| student(fit, shift, facts.range, confidence)))
 }
 
@@ -214,9 +214,9 @@ pub fn proportion(
     sizes: &[f64],
     facts: SumFacts,
     confidence: Confidence,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Clustered, Stopped> {
-    let fit = fit(ones, sizes, facts, &mut Pace::new(watch))?;
+    let fit = fit(ones, sizes, facts, &mut Pace::new(progress))?;
     Ok(simd::scalar(|| wilson_effective(fit, facts.weighted.unwrap_or(fit.all), confidence)))
 }
 
@@ -228,9 +228,9 @@ pub fn share(
     sizes: &[f64],
     facts: SumFacts,
     confidence: Confidence,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Clustered, Stopped> {
-    let fit = fit(sums_of, sizes, facts, &mut Pace::new(watch))?;
+    let fit = fit(sums_of, sizes, facts, &mut Pace::new(progress))?;
     Ok(simd::scalar(|| {
         if fit.unspread {
             return student(fit, 0.0, Range::Share, confidence);

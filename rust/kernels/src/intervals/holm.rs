@@ -1,14 +1,14 @@
 //! Holm's step-down adjustment.
 
-use crate::grid::{CHUNK, Pace, Stopped, Watch};
+use crate::grid::{CHUNK, Pace, Progress, Stopped};
 use crate::memory;
 use crate::simd::scalar;
 use crate::sorting::sorted;
 
 /// Holm's adjusted p-values (Holm 1979): for the i-th smallest of m, the largest of (m - j) p_(j) over
 /// j <= i (counted from 0), at most 1. They hold the family-wise error whatever the dependence.
-pub fn holm(p: &[f64], watch: Watch<'_>) -> Result<Vec<f64>, Stopped> {
-    let mut pace = Pace::new(watch);
+pub fn holm(p: &[f64], progress: Progress<'_>) -> Result<Vec<f64>, Stopped> {
+    let mut pace = Pace::new(progress);
     let ranked = memory::collected(p.iter().copied().enumerate())?;
     let ranked = sorted(ranked, |a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)), &mut pace)?;
     let mut adjusted = memory::filled(p.len(), 0.0)?;

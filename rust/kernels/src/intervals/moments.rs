@@ -1,6 +1,6 @@
 //! A column's count, mean and centred sum of squares, and whether it holds only 0 and 1.
 
-use crate::grid::{self, CHUNK, Stopped, Watch};
+use crate::grid::{self, CHUNK, Progress, Stopped};
 use crate::simd::{self, Element, Isa, Kernel, padded, tree64};
 
 const LANES: usize = 16;
@@ -143,11 +143,11 @@ impl<T: Element> Kernel for Second<'_, T> {
 ///
 /// Two passes about the mean: the textbook sum of squares loses a standard deviation of 0.1 at a mean of 10^7
 /// altogether.
-pub fn moments<T: Element>(x: &[T], watch: Watch<'_>) -> Result<Column, Stopped> {
+pub fn moments<T: Element>(x: &[T], progress: Progress<'_>) -> Result<Column, Stopped> {
     let (n, bytes) = (x.len(), size_of_val(x));
     let count = grid::chunks(n, CHUNK);
     let part = |index| &x[grid::chunk(index, n, CHUNK)];
-    let firsts = grid::map_chunks(count, bytes, &mut *watch, |i| simd::dispatch(First(part(i))))?;
+    let firsts = grid::map_chunks(count, bytes, &mut *progress, |i| simd::dispatch(First(part(i))))?;
     if let Some(bad) = first_bad(x, &firsts) {
         return Ok(Column::Bad(bad));
     }
@@ -183,7 +183,7 @@ pub fn moments<T: Element>(x: &[T], watch: Watch<'_>) -> Result<Column, Stopped>
             ones: 0,
         }));
     }
-    let seconds = grid::map_chunks(count, bytes, watch, |i| simd::dispatch(Second(part(i), centre)))?;
+    let seconds = grid::map_chunks(count, bytes, progress, |i| simd::dispatch(Second(part(i), centre)))?;
     let (mean, squares) = simd::scalar(|| {
         let [first, second] = seconds.iter().fold([0.0, 0.0], |a, b| [a[0] + b[0], a[1] + b[1]]);
         let squares = second - first * (first / n as f64);

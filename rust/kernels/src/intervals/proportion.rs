@@ -1,7 +1,7 @@
 //! One proportion: k of n.
 
 use super::{Confidence, Interval};
-use crate::grid::{Stopped, Watch, fill_rows};
+use crate::grid::{Progress, Stopped, fill_rows};
 use crate::math::beta;
 use crate::named;
 use crate::simd::scalar;
@@ -41,7 +41,7 @@ pub fn proportion(k: u64, n: u64, method: Method, confidence: Confidence) -> Pro
     scalar(|| of_counts(k, n, method, confidence))
 }
 
-/// The proportions `k[i]` of `n[i]`, into columns of their value, standard error, low and high limit; stopped by `watch`.
+/// The proportions `k[i]` of `n[i]`, into columns of their value, standard error, low and high limit; stopped by `progress`.
 /// `Some`: the first row that is no proportion, and the columns mean nothing.
 pub fn proportions(
     k: &[i64],
@@ -49,9 +49,9 @@ pub fn proportions(
     method: Method,
     confidence: Confidence,
     columns: [&mut [f64]; 4],
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Option<usize>, Stopped> {
-    let refused = fill_rows(columns, watch, |rows, [values, errors, lows, highs]| {
+    let refused = fill_rows(columns, progress, |rows, [values, errors, lows, highs]| {
         for (at, i) in rows.enumerate() {
             let (k, n) = (k[i], n[i]);
             if k < 0 || n < 1 || k > n {

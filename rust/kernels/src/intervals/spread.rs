@@ -61,8 +61,8 @@ impl ValueFacts {
 /// standard error is the two-sided width over 2z. NaN where the range is not known.
 pub fn unspread(value: f64, n: f64, range: Range, confidence: Confidence) -> MeanInterval {
     scalar(|| {
-        let limits = |how: Confidence| {
-            let z = how.z();
+        let limits = |confidence: Confidence| {
+            let z = confidence.z();
             // One side at a level of 1/2 or less: Wilson's limit for 0 of n is then 0.
             let q = if z > 0.0 { z * z / (n + z * z) } else { 0.0 };
             match range {

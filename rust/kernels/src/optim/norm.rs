@@ -10,7 +10,7 @@
 
 use super::units::{Units, units};
 use crate::dtype::{Exclusive, Listed, Typed, TypedSlice};
-use crate::grid::{CHUNK, Pace, Stopped, Watch, chunk, chunks, map_chunks, write_chunks};
+use crate::grid::{CHUNK, Pace, Progress, Stopped, chunk, chunks, map_chunks, write_chunks};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Bf16, Element, F16, Isa, Kernel, Real, dispatch, padded, scalar, standard, tree64};
 use crate::with_dtype;
@@ -176,7 +176,7 @@ fn larger(largest: &mut [f64; LANES], block: &[f64; LANES]) {
 }
 
 /// The sum of squares of all elements of all arrays, folded in the order of the arrays.
-pub fn sum_of_squares(arrays: &[TypedSlice<'_>], watch: Watch<'_>) -> Result<Scaled, Stopped> {
+pub fn sum_of_squares(arrays: &[TypedSlice<'_>], progress: Progress<'_>) -> Result<Scaled, Stopped> {
     let spans = arrays.iter().flat_map(|&array| {
         let n = array.len();
         (0..chunks(n, CHUNK)).map(move |i| array.part(chunk(i, n, CHUNK)))
@@ -188,7 +188,7 @@ pub fn sum_of_squares(arrays: &[TypedSlice<'_>], watch: Watch<'_>) -> Result<Sca
         dispatch(UnitSquares { spans: &units[i], sums: &mut sums });
         Ok(sums)
     };
-    let parts = map_chunks(units.len(), bytes, watch, partial)?;
+    let parts = map_chunks(units.len(), bytes, progress, partial)?;
     let parts = memory::joined(parts)?;
     Ok(standard(|| fold(&parts)))
 }
@@ -275,8 +275,11 @@ pub struct NonFinite {
 }
 
 /// Counts what is not finite: the slow path, taken once a sum of squares was not.
-pub fn count_nonfinite(arrays: &[TypedSlice<'_>], watch: Watch<'_>) -> Result<Option<NonFinite>, Stopped> {
-    let mut pace = Pace::new(watch);
+pub fn count_nonfinite(
+    arrays: &[TypedSlice<'_>],
+    progress: Progress<'_>,
+) -> Result<Option<NonFinite>, Stopped> {
+    let mut pace = Pace::new(progress);
     let mut found: Option<NonFinite> = None;
     for (array, &slice) in arrays.iter().enumerate() {
         let (count, first) = with_dtype!(slice, x => count_in(x, &mut pace))?;

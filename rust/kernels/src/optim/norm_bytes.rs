@@ -1,7 +1,7 @@
 //! The bytes of a global norm: its exact sum of squares in limbs of 64 bits, the least significant first; 0 has none.
 
-use crate::exact::bytes::{BytesError, Kind, Reader, Writer};
 use crate::memory::{self, NoMemory};
+use crate::state::bytes::{BytesError, Kind, Reader, Writer};
 
 const LAYOUT: u8 = 1;
 /// There are no options.

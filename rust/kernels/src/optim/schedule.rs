@@ -13,7 +13,7 @@
 //!
 //! Past the end a schedule stays where it ended; `inverse_sqrt` has no end.
 
-use crate::grid::{CHUNK, Stopped, Watch, fill_chunks, unwatched};
+use crate::grid::{CHUNK, Progress, Stopped, fill_chunks, unwatched};
 use crate::memory::{self, NoMemory};
 use crate::named;
 use crate::named::{Bound, Parameter};
@@ -182,9 +182,14 @@ fn sinpi<I: Isa>(t: f64) -> f64 {
 
 impl Schedule {
     /// The rate at each step, on the grid; `rates` has one place a step.
-    pub fn rates_into(&self, steps: &[u64], rates: &mut [f64], watch: Watch<'_>) -> Result<(), Stopped> {
+    pub fn rates_into(
+        &self,
+        steps: &[u64],
+        rates: &mut [f64],
+        progress: Progress<'_>,
+    ) -> Result<(), Stopped> {
         let parts = memory::collected(rates.chunks_mut(CHUNK).zip(steps.chunks(CHUNK)))?;
-        let mut steps_done = |done: usize| watch((done * CHUNK).min(steps.len()));
+        let mut steps_done = |done: usize| progress((done * CHUNK).min(steps.len()));
         fill_chunks(parts, steps.len() * 16, &mut steps_done, |_, (rates, steps)| {
             dispatch(Values { schedule: *self, steps, rates });
         })?;

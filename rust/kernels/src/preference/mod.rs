@@ -10,7 +10,7 @@
 mod losses;
 mod score;
 
-use crate::grid::{CHUNK, Stopped, Watch, chunk, fill_chunks};
+use crate::grid::{CHUNK, Progress, Stopped, chunk, fill_chunks};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Element, dispatch};
 use score::Score;
@@ -72,7 +72,7 @@ pub fn preference_loss<T: Element>(
     loss: Loss,
     constants: Constants,
     gradients: bool,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Scored, Stopped> {
     let n = pairs.policy_chosen.len();
     let column = |wanted: bool| memory::filled(if wanted { n } else { 0 }, 0.0);
@@ -90,7 +90,7 @@ pub fn preference_loss<T: Element>(
         rewards_rejected: &mut scored.rewards_rejected,
         gradients: gradients.then_some((&mut scored.grad_chosen[..], &mut scored.grad_rejected[..])),
     };
-    scored.counts = preference_loss_into(pairs, loss, constants, output, watch)?;
+    scored.counts = preference_loss_into(pairs, loss, constants, output, progress)?;
     Ok(scored)
 }
 
@@ -100,11 +100,11 @@ pub fn preference_loss_into<T: Element>(
     loss: Loss,
     constants: Constants,
     output: Output<'_>,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Counts, Stopped> {
     let n = pairs.policy_chosen.len();
     let bytes = n * (size_of::<T>() * 4 + 40);
-    let counts = fill_chunks(output.chunks()?, bytes, watch, |index, output| {
+    let counts = fill_chunks(output.chunks()?, bytes, progress, |index, output| {
         let pairs = pairs.part(chunk(index, n, CHUNK));
         dispatch(Score { pairs, loss, constants, output })
     })?;

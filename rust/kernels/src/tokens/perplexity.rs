@@ -1,7 +1,7 @@
 //! Perplexity with the error that clusters leave in it.
 
 use super::totals::Totals;
-use crate::grid::{Pace, Stopped, Watch};
+use crate::grid::{Pace, Progress, Stopped};
 use crate::intervals::cluster::{SumFacts, ratio};
 use crate::intervals::spread::{Range, STEPS};
 use crate::intervals::{Confidence, Interval};
@@ -57,9 +57,9 @@ impl Totals {
         &self,
         unit: Unit,
         confidence: Confidence,
-        watch: Watch<'_>,
+        progress: Progress<'_>,
     ) -> Result<Option<Perplexity>, Stopped> {
-        let mut pace = Pace::new(&mut *watch);
+        let mut pace = Pace::new(&mut *progress);
         let rows = self.rows(&mut pace)?;
         let all = self.all;
         let (mut sums, mut sizes) = (memory::with_capacity(rows.len())?, memory::with_capacity(rows.len())?);
@@ -76,7 +76,7 @@ impl Totals {
         let steps = if self.precision > Precision::F32 { 1.0 } else { STEPS };
         let noise = scalar(|| steps * self.precision.step() * (all.nll.value() / all.units.value()));
         let facts = SumFacts { noise, range: Range::Unknown, weighted: None };
-        let fit = ratio(&sums, &sizes, 0.0, facts, confidence, watch)?;
+        let fit = ratio(&sums, &sizes, 0.0, facts, confidence, progress)?;
         Ok(Some(scalar(|| {
             let units = all.units.value();
             let infinite = self.infinite > 0;

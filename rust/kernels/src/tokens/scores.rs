@@ -5,7 +5,7 @@ use super::entropy::EntropySums;
 use super::fold::{BLOCK, Fold, Folded};
 use super::log_sum_exp::SumExp;
 use super::terms::Logit;
-use crate::grid::{Pace, Stopped, TICK, Watch, chunk, chunks, fill_chunks, fill_rows};
+use crate::grid::{Pace, Progress, Stopped, TICK, chunk, chunks, fill_chunks, fill_rows};
 use crate::memory::{self, NoMemory};
 use crate::named::Named;
 use crate::rows::Source;
@@ -74,13 +74,13 @@ pub enum Unscorable {
 /// for rows up to 262,144 wide, 1e-11 for f64; that of entropy at most 1e-5 min(1, entropy), 1e-11 min(1, entropy) for
 /// f64. A column has the same bits whatever else is asked for.
 ///
-/// There must be one target per row. `watch` is told how many rows are done.
+/// There must be one target per row. `progress` is told how many rows are done.
 pub fn token_scores<T: Logit>(
     source: Source<'_, T>,
     targets: &[i64],
     ignore: Option<i64>,
     columns: &[Column],
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Result<TokenScores, Unscorable>, Stopped> {
     let (count, width) = (source.count().min(targets.len()), source.width());
     let targets = &targets[..count];
@@ -90,8 +90,8 @@ pub fn token_scores<T: Logit>(
     }
     let call = Call { source, targets, ignore };
     match Folds::serving(columns) {
-        Folds::SumExp => call.score::<SumExp>(columns, watch),
-        Folds::EntropySums => call.score::<EntropySums>(columns, watch),
+        Folds::SumExp => call.score::<SumExp>(columns, progress),
+        Folds::EntropySums => call.score::<EntropySums>(columns, progress),
     }
 }
 
@@ -111,13 +111,13 @@ impl<T: Logit> Call<'_, T> {
     fn score<F: Fold<T>>(
         self,
         columns: &[Column],
-        watch: Watch<'_>,
+        progress: Progress<'_>,
     ) -> Result<Result<TokenScores, Unscorable>, Stopped> {
         let count = self.targets.len();
-        let folded = self.fold::<F>(watch)?;
+        let folded = self.fold::<F>(progress)?;
         let bad = |row: &usize| self.counts(*row) && folded[*row].finish().is_none();
         if let Some(row) = (0..count).find(bad) {
-            return Ok(Err(self.offender(row, watch)?));
+            return Ok(Err(self.offender(row, progress)?));
         }
         let counted = memory::collected((0..count).map(|row| self.counts(row)))?;
         let mut scores = TokenScores { counted, ..TokenScores::default() };
@@ -126,14 +126,14 @@ impl<T: Logit> Call<'_, T> {
         }
         let counted = &scores.counted;
         let out = scores.columns.each_mut().map(|column| &mut column[..]);
-        fill_rows(out, &mut |_| watch(count), |range, out| {
+        fill_rows(out, &mut |_| progress(count), |range, out| {
             dispatch(Finish { folded: &folded[range.clone()], counted: &counted[range], out });
         })?;
         Ok(Ok(scores))
     }
 
     /// Reads every row that counts: a row at once, or where rows are long all rows' first parts, then their second ones.
-    fn fold<F: Fold<T>>(self, watch: Watch<'_>) -> Result<Vec<Folded<T, F>>, Stopped> {
+    fn fold<F: Fold<T>>(self, progress: Progress<'_>) -> Result<Vec<Folded<T, F>>, Stopped> {
         let (count, width) = (self.targets.len(), self.source.width());
         let mut folded = memory::filled(count, Folded::new())?;
         let part_size = PART_BYTES / size_of::<T>();
@@ -145,12 +145,12 @@ impl<T: Logit> Call<'_, T> {
             let before = count * part / parts;
             // A part of a few rows takes less than a tick: the clock runs on from one to the next.
             if asked.elapsed() >= TICK {
-                if !watch(before) {
+                if !progress(before) {
                     return Err(Stopped::Cancelled);
                 }
                 asked = Instant::now();
             }
-            let mut rows_done = |done: usize| watch(before + (done * size).min(count) / parts);
+            let mut rows_done = |done: usize| progress(before + (done * size).min(count) / parts);
             let items = memory::collected(folded.chunks_mut(size))?;
             let bytes = count.saturating_mul(part_bytes);
             let read = fill_chunks(items, bytes, &mut rows_done, |index, folded| -> Result<(), NoMemory> {
@@ -169,8 +169,8 @@ impl<T: Logit> Call<'_, T> {
 
     /// What is wrong with a row that has no softmax.
     #[cold]
-    fn offender(self, row: usize, watch: Watch<'_>) -> Result<Unscorable, Stopped> {
-        let mut pace = Pace::new(watch);
+    fn offender(self, row: usize, progress: Progress<'_>) -> Result<Unscorable, Stopped> {
+        let mut pace = Pace::new(progress);
         let mut block = memory::filled(BLOCK, T::default())?;
         for start in (0..self.source.width()).step_by(BLOCK) {
             let columns = start..(start + BLOCK).min(self.source.width());

@@ -1,7 +1,7 @@
 //! The negative log-likelihood of whole sequences.
 
 use crate::exact::Fixed;
-use crate::grid::{Stopped, Watch, chunk, chunks, map_chunks};
+use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks};
 use crate::memory;
 use crate::simd::scalar;
 
@@ -11,13 +11,18 @@ const TOKENS: usize = 1 << 16;
 /// The sum of `nll` over the counted tokens of each of `rows` sequences of one length: exact but for one
 /// rounding, infinite where a counted token is, 0 without tokens. Past 2^62 (a mask of the lowest finite logit makes such
 /// an NLL) it is a sum of f64, token after token.
-pub fn sequence_nll(nll: &[f64], counted: &[u8], rows: usize, watch: Watch<'_>) -> Result<Vec<f64>, Stopped> {
+pub fn sequence_nll(
+    nll: &[f64],
+    counted: &[u8],
+    rows: usize,
+    progress: Progress<'_>,
+) -> Result<Vec<f64>, Stopped> {
     let length = nll.len().checked_div(rows).unwrap_or(0);
     if length > TOKENS {
-        return long_rows(nll, counted, rows, watch);
+        return long_rows(nll, counted, rows, progress);
     }
     let size = (TOKENS / length.max(1)).max(1);
-    let mut rows_done = |done: usize| watch((done * size).min(rows));
+    let mut rows_done = |done: usize| progress((done * size).min(rows));
     let parts = map_chunks(chunks(rows, size), size_of_val(nll), &mut rows_done, |index| {
         let row = |r: usize| r * length..(r + 1) * length;
         let sum = |r| part(&nll[row(r)], &counted[row(r)]).value();
@@ -27,10 +32,10 @@ pub fn sequence_nll(nll: &[f64], counted: &[u8], rows: usize, watch: Watch<'_>) 
 }
 
 /// As [`sequence_nll`], of rows in parts: their sums are exact, so that no cut changes a bit.
-fn long_rows(nll: &[f64], counted: &[u8], rows: usize, watch: Watch<'_>) -> Result<Vec<f64>, Stopped> {
+fn long_rows(nll: &[f64], counted: &[u8], rows: usize, progress: Progress<'_>) -> Result<Vec<f64>, Stopped> {
     let length = nll.len() / rows;
     let each = chunks(length, TOKENS);
-    let mut rows_done = |done: usize| watch(done / each);
+    let mut rows_done = |done: usize| progress(done / each);
     let parts = map_chunks(rows * each, size_of_val(nll), &mut rows_done, |index| {
         let here = chunk(index % each, length, TOKENS);
         let start = index / each * length;

@@ -7,11 +7,11 @@
 use super::totals::{Named, Refused, Total, Totals};
 use crate::clusters::Id;
 use crate::exact::Fixed;
-use crate::exact::bytes::{BytesError, Kind, Reader, Writer};
-use crate::grid::{Pace, Stopped, Watch};
+use crate::grid::{Pace, Progress, Stopped};
 use crate::memory::{self, NoMemory};
 use crate::simd::Precision;
 use crate::state::State;
+use crate::state::bytes::{BytesError, Kind, Reader, Writer};
 
 const FLOAT64: u8 = 1;
 const COARSER: u8 = 2;
@@ -27,14 +27,14 @@ impl State for Totals {
     }
 
     /// Refused where one has names (or `per`) and the other has not, or a sum would pass 2^63.
-    fn merged(&self, other: &Totals, watch: Watch<'_>) -> Result<Result<Totals, Refused>, Stopped> {
-        self.merged_at(other, &mut Pace::new(watch))
+    fn merged(&self, other: &Totals, progress: Progress<'_>) -> Result<Result<Totals, Refused>, Stopped> {
+        self.merged_at(other, &mut Pace::new(progress))
     }
 
     /// Canonical: equal totals have equal bytes. `config` is the caller's, carried along. `None` past 2^32
     /// clusters, or for a name longer than [`crate::clusters::LONGEST_TEXT`].
-    fn to_bytes(&self, config: &[u8], watch: Watch<'_>) -> Result<Option<Vec<u8>>, Stopped> {
-        let mut pace = Pace::new(watch);
+    fn to_bytes(&self, config: &[u8], progress: Progress<'_>) -> Result<Option<Vec<u8>>, Stopped> {
+        let mut pace = Pace::new(progress);
         let Ok(rows) = u32::try_from(self.clusters()) else { return Ok(None) };
         let coarser = self.precision > Precision::F64;
         let layout = if coarser { COARSER } else { FLOAT64 };
@@ -69,8 +69,8 @@ impl State for Totals {
     }
 
     /// The totals, and the configuration that came with them.
-    fn from_bytes(bytes: &[u8], watch: Watch<'_>) -> Result<(Totals, Vec<u8>), BytesError> {
-        let mut pace = Pace::new(watch);
+    fn from_bytes(bytes: &[u8], progress: Progress<'_>) -> Result<(Totals, Vec<u8>), BytesError> {
+        let mut pace = Pace::new(progress);
         let mut reader = Reader::open_at(bytes, Kind::Perplexity, COARSER, &mut pace)?;
         let (rows, config) = (reader.rows(), memory::copied(reader.config())?);
         if !reader.holds(LEAST_ROW) {
@@ -150,7 +150,7 @@ fn plausible(total: &Total, per: Option<bool>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exact::bytes::Writer;
+    use crate::state::bytes::Writer;
 
     struct Row(&'static [u8], u64, f64, f64);
 

@@ -2,12 +2,12 @@
 
 use crate::clusters::{Id, Keyed, Names, Shards};
 use crate::exact::Fixed;
-use crate::grid::{Pace, Stopped, Watch, chunk, chunks, each_chunk};
+use crate::grid::{Pace, Progress, Stopped, chunk, chunks, each_chunk};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Element, Precision};
 use crate::sorting::sorted;
 
-/// Tokens between two looks at the watch, about.
+/// Tokens between two times that `progress` is asked, about.
 const TOKENS: usize = 1 << 16;
 
 /// The token counts.
@@ -143,7 +143,7 @@ pub struct Summed {
 /// Sums a batch by cluster, or refuses it.
 pub fn sum_batch<T: Element>(
     batch: &Batch<'_, T>,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Result<Summed, Refused>, Stopped> {
     let rows = batch.nll.len().checked_div(batch.length).unwrap_or(0);
     let mut summed = Summed {
@@ -157,7 +157,7 @@ pub fn sum_batch<T: Element>(
     };
     // A number a row is added after: it counts where a token of the row does.
     let mut counts = memory::filled(if matches!(batch.per, Per::Row(_)) { rows } else { 0 }, false)?;
-    let mut pace = Pace::new(&mut *watch);
+    let mut pace = Pace::new(&mut *progress);
     while summed.totals.len() < batch.clusters {
         let next = batch.clusters.min(summed.totals.len() + TOKENS);
         summed.totals.resize(next, Total::default());
@@ -165,7 +165,7 @@ pub fn sum_batch<T: Element>(
     }
     let mut outcome = Ok(());
     let (n, mut row, mut row_end) = (batch.nll.len(), 0, batch.length);
-    let mut tokens_done = |done: usize| watch((done * TOKENS).min(n));
+    let mut tokens_done = |done: usize| progress((done * TOKENS).min(n));
     each_chunk(chunks(n, TOKENS), &mut tokens_done, |index| {
         for i in chunk(index, n, TOKENS) {
             if i == row_end {
@@ -176,7 +176,7 @@ pub fn sum_batch<T: Element>(
             }
         }
     })?;
-    let mut all_done = |_| watch(n);
+    let mut all_done = |_| progress(n);
     let mut pace = Pace::new(&mut all_done);
     if matches!(batch.per, Per::Nothing) {
         for part in summed.totals.chunks_mut(TOKENS) {
@@ -266,9 +266,9 @@ impl Totals {
         &self,
         batch: &Summed,
         names: Names<'_>,
-        watch: Watch<'_>,
+        progress: Progress<'_>,
     ) -> Result<Result<Totals, Refused>, Stopped> {
-        let mut pace = Pace::new(watch);
+        let mut pace = Pace::new(progress);
         let mut other = Totals {
             per: Some(batch.per),
             precision: batch.precision,

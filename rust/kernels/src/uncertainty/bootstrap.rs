@@ -1,12 +1,12 @@
 //! The bootstrap of a statistic, from the columns to the limits.
 
-use super::Refused;
+use super::NoEstimate;
 use super::design::{Design, Pairs, Rows, Units};
 use super::influence::acceleration;
 use super::limits::{Correction, Limits, Method, limits};
 use super::replicates::replicates;
 use super::statistic::{Mean, Quotient, Statistic};
-use crate::grid::{CHUNK, Pace, Stopped, Watch};
+use crate::grid::{CHUNK, Pace, Progress, Stopped};
 use crate::intervals::Confidence;
 use crate::intervals::cluster::{self, ClusterSums, SumFacts, cluster_sums};
 use crate::intervals::moments::{Column, Moments, moments};
@@ -52,7 +52,7 @@ pub struct Bootstrap {
 /// Why a calculation has ended early.
 pub(super) enum Ended {
     Stopped(Stopped),
-    Refused(Refused),
+    NoEstimate(NoEstimate),
 }
 
 impl From<Stopped> for Ended {
@@ -67,22 +67,22 @@ impl From<NoMemory> for Ended {
     }
 }
 
-impl From<Refused> for Ended {
-    fn from(refused: Refused) -> Ended {
-        Ended::Refused(refused)
+impl From<NoEstimate> for Ended {
+    fn from(refused: NoEstimate) -> Ended {
+        Ended::NoEstimate(refused)
     }
 }
 
 /// What was refused is an answer to the caller, what was stopped is none.
-pub(super) fn answer<R>(result: Result<R, Ended>) -> Result<Result<R, Refused>, Stopped> {
+pub(super) fn answer<R>(result: Result<R, Ended>) -> Result<Result<R, NoEstimate>, Stopped> {
     match result {
         Ok(found) => Ok(Ok(found)),
-        Err(Ended::Refused(refused)) => Ok(Err(refused)),
+        Err(Ended::NoEstimate(refused)) => Ok(Err(refused)),
         Err(Ended::Stopped(stopped)) => Err(stopped),
     }
 }
 
-/// The bootstrap of the mean of `x` under a design. `watch` is told how many replicates are done.
+/// The bootstrap of the mean of `x` under a design. `progress` is told how many replicates are done.
 ///
 /// Of rows in clusters it is the quotient of the resampled clusters' sums and sizes. Sums of zeros and ones are exact as
 /// they are; other values lose least about their mean, which is taken off first.
@@ -90,41 +90,41 @@ pub fn mean<T: Element>(
     x: &[T],
     design: Design<'_>,
     options: Options,
-    watch: Watch<'_>,
-) -> Result<Result<Bootstrap, Refused>, Stopped> {
-    answer(mean_or_ended(x, design, options, watch))
+    progress: Progress<'_>,
+) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
+    answer(mean_or_ended(x, design, options, progress))
 }
 
 fn mean_or_ended<T: Element>(
     x: &[T],
     design: Design<'_>,
     options: Options,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    let mut before = |_| watch(0);
+    let mut before = |_| progress(0);
     let Moments { mean, squares, min, max, step, binary, .. } = finite(moments(x, &mut before)?, 0)?;
     let n = x.len() as f64;
     let values = ValueFacts { low: min, high: max, step, rows: n, range: Range::Unknown };
     if x.len() < 2 || values.equal() {
-        return Err(Refused::EqualValues { n: x.len() }.into());
+        return Err(NoEstimate::EqualValues { n: x.len() }.into());
     }
     let shift = if binary { 0.0 } else { mean };
     match design {
         Design::Rows => {
             let scale = scalar(|| (squares / n).sqrt());
             let about = About { value: mean, scale, size: 1.0, exact: binary, range: (min, max) };
-            resampled(Rows { x, shift }, Mean { shift, n }, about, options, watch)
+            resampled(Rows { x, shift }, Mean { shift, n }, about, options, progress)
         }
         Design::Clusters { codes, count } => {
             if count < 2 {
-                return Err(Refused::OneCluster.into());
+                return Err(NoEstimate::OneCluster.into());
             }
-            let of = cluster_sums(x, codes, count, shift, None, &mut before)?.ok_or(Refused::Outside)?;
+            let of = cluster_sums(x, codes, count, shift, None, &mut before)?.ok_or(NoEstimate::Outside)?;
             let noise = if binary { 0.0 } else { values.noise(shift) };
             let facts = SumFacts { noise, range: Range::Unknown, weighted: None };
             let fit = cluster::ratio(&of.sums, &of.sizes, shift, facts, options.confidence, &mut before)?;
             if fit.unspread {
-                return Err(Refused::EqualMeans { n: count }.into());
+                return Err(NoEstimate::EqualMeans { n: count }.into());
             }
             let size = scalar(|| n / count as f64);
             quotient(
@@ -132,19 +132,19 @@ fn mean_or_ended<T: Element>(
                 shift,
                 About { value: fit.value, scale: f64::NAN, size, exact: binary, range: (min, max) },
                 options,
-                watch,
+                progress,
             )
         }
     }
 }
 
 /// The facts of a column whose values and sum of squares are finite.
-pub(super) fn finite(column: Column, place: usize) -> Result<Moments, Refused> {
+pub(super) fn finite(column: Column, place: usize) -> Result<Moments, NoEstimate> {
     match column {
-        Column::Bad(index) => Err(Refused::NotFinite { column: place, index }),
+        Column::Bad(index) => Err(NoEstimate::NotFinite { column: place, index }),
         Column::Finite(found) if found.mean.is_finite() && found.squares.is_finite() => Ok(found),
         Column::Finite(Moments { min: low, max: high, .. }) => {
-            Err(Refused::TooLarge { column: place, low, high })
+            Err(NoEstimate::TooLarge { column: place, low, high })
         }
     }
 }
@@ -169,11 +169,11 @@ pub(super) fn quotient(
     shift: f64,
     about: About,
     options: Options,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     let (units, statistic) = (Pairs { sums: &of.sums, sizes: &of.sizes }, Quotient { shift });
-    let scale = root_mean_square(units, statistic, about.value, &mut |_| watch(0))?;
-    resampled(units, statistic, About { scale, ..about }, options, watch)
+    let scale = root_mean_square(units, statistic, about.value, &mut |_| progress(0))?;
+    resampled(units, statistic, About { scale, ..about }, options, progress)
 }
 
 /// The root mean square of the influences about their mean, which is 0 but for rounding.
@@ -181,11 +181,11 @@ fn root_mean_square<U: Units<K>, S: Statistic<K>, const K: usize>(
     units: U,
     statistic: S,
     value: f64,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<f64, Ended> {
     let count = units.count();
     let mut influences = memory::with_capacity(count)?;
-    let mut pace = Pace::new(&mut *watch);
+    let mut pace = Pace::new(&mut *progress);
     for start in (0..count).step_by(CHUNK) {
         let mut parts = memory::filled(CHUNK.min(count - start), [0.0; K])?;
         scalar(|| {
@@ -194,7 +194,7 @@ fn root_mean_square<U: Units<K>, S: Statistic<K>, const K: usize>(
         });
         pace.stride(parts.len())?;
     }
-    Ok(match moments(&influences, watch)? {
+    Ok(match moments(&influences, progress)? {
         Column::Finite(found) => scalar(|| (found.squares / count as f64).sqrt()),
         Column::Bad(_) => f64::NAN,
     })
@@ -206,15 +206,15 @@ pub(super) fn resampled<U: Units<K>, S: Statistic<K>, const K: usize>(
     statistic: S,
     about: About,
     options: Options,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     let About { value, scale, size, exact, range: (low, high) } = about;
     let Options { method, count, seed, confidence } = options;
-    let replicates = replicates(units, statistic, seed, count, &mut *watch)?;
+    let replicates = replicates(units, statistic, seed, count, &mut *progress)?;
     if replicates.iter().any(|value| !value.is_finite()) {
-        return Err(Refused::EmptyResample.into());
+        return Err(NoEstimate::EmptyResample.into());
     }
-    let mut after = |_| watch(count as usize);
+    let mut after = |_| progress(count as usize);
     let mut correction = Correction::default();
     if method == Method::Bca {
         correction.acceleration = acceleration(units, statistic, value, scale, &mut after)?;
@@ -225,7 +225,7 @@ pub(super) fn resampled<U: Units<K>, S: Statistic<K>, const K: usize>(
     let limits = limits(memory::copied(&replicates)?, value, method, correction, confidence, &mut after)??;
     let squares = match moments(&replicates, &mut after)? {
         Column::Finite(found) if found.squares.is_finite() => found.squares,
-        _ => return Err(Refused::TooLarge { column: 0, low, high }.into()),
+        _ => return Err(NoEstimate::TooLarge { column: 0, low, high }.into()),
     };
     let standard_error = scalar(|| (squares / (f64::from(count) - 1.0)).sqrt());
     let standard_error = if count > 1 { standard_error } else { f64::NAN };

@@ -2,7 +2,7 @@
 
 use super::design::Units;
 use super::statistic::Statistic;
-use crate::grid::{CHUNK, Stopped, Watch, chunk, chunks, map_chunks};
+use crate::grid::{CHUNK, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::simd::{Isa, Kernel, dispatch, scalar, tree64};
 use std::ops::Range;
 
@@ -18,10 +18,10 @@ pub fn acceleration<U: Units<K>, S: Statistic<K>, const K: usize>(
     statistic: S,
     value: f64,
     scale: f64,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<f64, Stopped> {
     let count = units.count();
-    let parts = map_chunks(chunks(count, CHUNK), count * units.bytes(), watch, |index| {
+    let parts = map_chunks(chunks(count, CHUNK), count * units.bytes(), progress, |index| {
         dispatch(Powers { units, within: chunk(index, count, CHUNK), statistic, value, scale })
     })?;
     Ok(scalar(|| {

@@ -1,7 +1,7 @@
 //! Confidence limits from bootstrap replicates, each with its Monte-Carlo error.
 
-use super::Refused;
-use crate::grid::{Pace, Stopped, Watch};
+use super::NoEstimate;
+use crate::grid::{Pace, Progress, Stopped};
 use crate::intervals::{Alternative, Confidence};
 use crate::math::normal;
 use crate::named;
@@ -60,9 +60,9 @@ pub fn limits(
     method: Method,
     correction: Correction,
     confidence: Confidence,
-    watch: Watch<'_>,
-) -> Result<Result<Limits, Refused>, Stopped> {
-    let replicates = sorted(replicates, f64::total_cmp, &mut Pace::new(watch))?;
+    progress: Progress<'_>,
+) -> Result<Result<Limits, NoEstimate>, Stopped> {
+    let replicates = sorted(replicates, f64::total_cmp, &mut Pace::new(progress))?;
     Ok(of_sorted(&replicates, value, method, correction, confidence))
 }
 
@@ -72,7 +72,7 @@ fn of_sorted(
     method: Method,
     correction: Correction,
     confidence: Confidence,
-) -> Result<Limits, Refused> {
+) -> Result<Limits, NoEstimate> {
     scalar(|| {
         let tail = confidence.tail();
         let (mut low, mut high) = (tail, 1.0 - tail);
@@ -100,7 +100,7 @@ fn of_sorted(
 }
 
 /// The level at which BCa reads the replicates for a nominal one.
-fn corrected(sorted: &[f64], value: f64, correction: Correction, nominal: f64) -> Result<f64, Refused> {
+fn corrected(sorted: &[f64], value: f64, correction: Correction, nominal: f64) -> Result<f64, NoEstimate> {
     let Correction { acceleration, tie } = correction;
     let below = sorted.partition_point(|&r| r < value - tie);
     let equal = sorted.partition_point(|&r| r <= value + tie) - below;
@@ -108,13 +108,13 @@ fn corrected(sorted: &[f64], value: f64, correction: Correction, nominal: f64) -
     let shifted = z0 + normal::quantile(nominal);
     let denominator = 1.0 - acceleration * shifted;
     let defined = z0.is_finite() && denominator > 0.0;
-    if defined { Ok(normal::cdf(z0 + shifted / denominator)) } else { Err(Refused::Undefined) }
+    if defined { Ok(normal::cdf(z0 + shifted / denominator)) } else { Err(NoEstimate::Undefined) }
 }
 
 /// The order statistic at a level.
-fn order_statistic(sorted: &[f64], level: f64) -> Result<Limit, Refused> {
+fn order_statistic(sorted: &[f64], level: f64) -> Result<Limit, NoEstimate> {
     let count = sorted.len() as f64;
-    let refused = Refused::Beyond { count: sorted.len(), level };
+    let refused = NoEstimate::Beyond { count: sorted.len(), level };
     let position = nearly_whole((count + 1.0) * level);
     let value = between(sorted, position).ok_or(refused)?;
     let spread = (count * level * (1.0 - level)).sqrt();
@@ -154,11 +154,11 @@ mod tests {
         value: f64,
         method: Method,
         confidence: Confidence,
-    ) -> Result<Limits, Refused> {
+    ) -> Result<Limits, NoEstimate> {
         super::limits(replicates, value, method, NONE, confidence, &mut |_| true).unwrap()
     }
 
-    fn bca(replicates: Vec<f64>, value: f64, acceleration: f64) -> Result<Limits, Refused> {
+    fn bca(replicates: Vec<f64>, value: f64, acceleration: f64) -> Result<Limits, NoEstimate> {
         let correction = Correction { acceleration, tie: 0.0 };
         super::limits(replicates, value, Method::Bca, correction, TWO, &mut |_| true).unwrap()
     }
@@ -228,12 +228,12 @@ mod tests {
             limits(falling(count), count as f64 / 2.0, Method::Percentile, Confidence { level, ..TWO })
         };
         assert!(at(19, 0.9).is_ok());
-        assert!(matches!(at(18, 0.9), Err(Refused::Beyond { count: 18, .. })));
+        assert!(matches!(at(18, 0.9), Err(NoEstimate::Beyond { count: 18, .. })));
         assert!(at(199, 0.99).is_ok() && at(198, 0.99).is_err());
         let bca = |value, acceleration| bca(falling(999), value, acceleration);
-        assert_eq!(bca(0.0, 0.0), Err(Refused::Undefined));
-        assert_eq!(bca(2000.0, 0.0), Err(Refused::Undefined));
-        assert_eq!(bca(500.0, 0.9), Err(Refused::Undefined));
-        assert!(matches!(bca(2.0, 0.0), Err(Refused::Beyond { count: 999, .. })));
+        assert_eq!(bca(0.0, 0.0), Err(NoEstimate::Undefined));
+        assert_eq!(bca(2000.0, 0.0), Err(NoEstimate::Undefined));
+        assert_eq!(bca(500.0, 0.9), Err(NoEstimate::Undefined));
+        assert!(matches!(bca(2.0, 0.0), Err(NoEstimate::Beyond { count: 999, .. })));
     }
 }

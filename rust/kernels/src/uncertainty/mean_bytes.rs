@@ -4,11 +4,11 @@
 
 use super::mean_state::{MeanTotals, Named, Total, Values};
 use crate::clusters::{Id, Shards};
-use crate::exact::bytes::{BytesError, Kind, Reader, Writer};
 use crate::exact::{Packed, Sum, SumOfSquares, are_moments};
-use crate::grid::{Pace, Stopped, Watch};
+use crate::grid::{Pace, Progress, Stopped};
 use crate::memory;
 use crate::simd::scalar;
+use crate::state::bytes::{BytesError, Kind, Reader, Writer};
 
 const LAYOUT: u8 = 1;
 /// An id, a count and a sum, each of no more bytes than they must have.
@@ -17,9 +17,9 @@ const LEAST_ROW: usize = 3 + 8 + 5;
 pub(super) fn write(
     totals: &MeanTotals,
     config: &[u8],
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Option<Vec<u8>>, Stopped> {
-    let mut pace = Pace::new(watch);
+    let mut pace = Pace::new(progress);
     let Ok(rows) = u32::try_from(totals.named.len()) else { return Ok(None) };
     let mut writer = Writer::new(Kind::Estimate, LAYOUT, config, rows);
     let Values { n, sum, squares, low, high, step, graded } = &totals.values;
@@ -40,8 +40,8 @@ pub(super) fn write(
     if fits { writer.finish_at(&mut pace).map(Some) } else { Ok(None) }
 }
 
-pub(super) fn read(bytes: &[u8], watch: Watch<'_>) -> Result<(MeanTotals, Vec<u8>), BytesError> {
-    let mut pace = Pace::new(watch);
+pub(super) fn read(bytes: &[u8], progress: Progress<'_>) -> Result<(MeanTotals, Vec<u8>), BytesError> {
+    let mut pace = Pace::new(progress);
     let mut reader = Reader::open_at(bytes, Kind::Estimate, LAYOUT, &mut pace)?;
     let (rows, config) = (reader.rows(), memory::copied(reader.config())?);
     if !reader.holds(LEAST_ROW) {

@@ -5,14 +5,14 @@
 
 use super::mean_bytes;
 use crate::clusters::{Id, Keyed, Names, Shards};
-use crate::exact::bytes::{BytesError, Kind};
 use crate::exact::{Packed, Sum, SumOfSquares, centred_squares};
-use crate::grid::{CHUNK, Pace, Stopped, Watch, chunk, chunks, each_chunk, map_chunks};
+use crate::grid::{CHUNK, Pace, Progress, Stopped, chunk, chunks, each_chunk, map_chunks};
 use crate::intervals::cluster::ClusterSums;
 use crate::intervals::moments::Moments;
 use crate::memory::{self, NoMemory};
 use crate::simd::{Element, scalar};
 use crate::state::State;
+use crate::state::bytes::{BytesError, Kind};
 
 const SUM: usize = Sum::PLACES;
 const SQUARES: usize = SumOfSquares::PLACES;
@@ -144,10 +144,10 @@ pub struct Batch {
 pub fn sum_values<T: Element>(
     x: &[T],
     codes: Option<(&[i64], usize)>,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Result<Batch, Refused>, Stopped> {
     let n = x.len();
-    let parts = map_chunks(chunks(n, CHUNK), size_of_val(x) * 8, &mut *watch, |index| {
+    let parts = map_chunks(chunks(n, CHUNK), size_of_val(x) * 8, &mut *progress, |index| {
         let rows = chunk(index, n, CHUNK);
         Values::of(&x[rows.clone()]).map_err(|at| Refused::NotFinite(rows.start + at))
     })?;
@@ -161,7 +161,7 @@ pub fn sum_values<T: Element>(
     }
     let clusters = match codes {
         None => None,
-        Some((codes, count)) => match by_cluster(x, codes, count, watch)? {
+        Some((codes, count)) => match by_cluster(x, codes, count, progress)? {
             Ok(totals) => Some(totals),
             Err(refused) => return Ok(Err(refused)),
         },
@@ -175,7 +175,7 @@ fn by_cluster<T: Element>(
     x: &[T],
     codes: &[i64],
     clusters: usize,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Result<Vec<Total>, Refused>, Stopped> {
     if let Some(bad) = codes.iter().position(|&code| code < 0 || code as usize >= clusters) {
         return Ok(Err(Refused::Code(bad)));
@@ -184,12 +184,12 @@ fn by_cluster<T: Element>(
     let mut starts = memory::filled(clusters + 1, 0usize)?;
     let mut ordered = memory::filled(x.len(), 0.0)?;
     let strides = chunks(x.len(), CHUNK);
-    each_chunk(strides, &mut *watch, |index| {
+    each_chunk(strides, &mut *progress, |index| {
         chunk(index, x.len(), CHUNK).for_each(|i| starts[codes[i] as usize + 1] += 1);
     })?;
     (0..clusters).for_each(|code| starts[code + 1] += starts[code]);
     let mut next = memory::copied(&starts[..clusters])?;
-    each_chunk(strides, &mut *watch, |index| {
+    each_chunk(strides, &mut *progress, |index| {
         for i in chunk(index, x.len(), CHUNK) {
             let place = &mut next[codes[i] as usize];
             ordered[*place] = x[i].to_f64();
@@ -197,7 +197,7 @@ fn by_cluster<T: Element>(
         }
     })?;
     let each = CHUNK.div_ceil(16);
-    let parts = map_chunks(chunks(clusters, each), size_of_val(x) * 8, watch, |index| {
+    let parts = map_chunks(chunks(clusters, each), size_of_val(x) * 8, progress, |index| {
         memory::collected(chunk(index, clusters, each).map(|code| {
             let values = &ordered[starts[code]..starts[code + 1]];
             let mut sum = Sum::new();
@@ -235,9 +235,9 @@ impl MeanTotals {
         batch: &Batch,
         names: Names<'_>,
         [excluded, nan]: [u64; 2],
-        watch: Watch<'_>,
+        progress: Progress<'_>,
     ) -> Result<Result<MeanTotals, Refused>, Stopped> {
-        let mut pace = Pace::new(watch);
+        let mut pace = Pace::new(progress);
         let mut other = MeanTotals { values: batch.values.clone(), excluded, nan, ..MeanTotals::default() };
         if batch.values.n > 0 {
             other.clustered = Some(batch.clusters.is_some());
@@ -305,8 +305,8 @@ impl MeanTotals {
     }
 
     /// Sums of `x - shift` and sizes of the clusters, in the order of their names, each sum rounded once.
-    pub fn cluster_sums(&self, shift: f64, watch: Watch<'_>) -> Result<ClusterSums, Stopped> {
-        let mut pace = Pace::new(watch);
+    pub fn cluster_sums(&self, shift: f64, progress: Progress<'_>) -> Result<ClusterSums, Stopped> {
+        let mut pace = Pace::new(progress);
         let mut of = ClusterSums {
             sums: memory::with_capacity(self.named.len())?,
             sizes: memory::with_capacity(self.named.len())?,
@@ -330,16 +330,20 @@ impl State for MeanTotals {
         Ok(MeanTotals { values: self.values.clone(), named: self.named.copied()?, ..*self })
     }
 
-    fn merged(&self, other: &MeanTotals, watch: Watch<'_>) -> Result<Result<MeanTotals, Refused>, Stopped> {
-        self.merged_at(other, &mut Pace::new(watch))
+    fn merged(
+        &self,
+        other: &MeanTotals,
+        progress: Progress<'_>,
+    ) -> Result<Result<MeanTotals, Refused>, Stopped> {
+        self.merged_at(other, &mut Pace::new(progress))
     }
 
-    fn to_bytes(&self, config: &[u8], watch: Watch<'_>) -> Result<Option<Vec<u8>>, Stopped> {
-        mean_bytes::write(self, config, watch)
+    fn to_bytes(&self, config: &[u8], progress: Progress<'_>) -> Result<Option<Vec<u8>>, Stopped> {
+        mean_bytes::write(self, config, progress)
     }
 
-    fn from_bytes(bytes: &[u8], watch: Watch<'_>) -> Result<(Self, Vec<u8>), BytesError> {
-        mean_bytes::read(bytes, watch)
+    fn from_bytes(bytes: &[u8], progress: Progress<'_>) -> Result<(Self, Vec<u8>), BytesError> {
+        mean_bytes::read(bytes, progress)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Two models on the same rows: differences, Tango's interval and McNemar's tests.
 
-use crate::grid::{self, CHUNK, Stopped, Watch};
+use crate::grid::{self, CHUNK, Progress, Stopped};
 use crate::intervals::moments::{Column, moments};
 use crate::intervals::spread::STEPS;
 use crate::intervals::{Alternative, Confidence, Interval};
@@ -19,7 +19,7 @@ pub trait Wide: Sync {
     /// Writes the values from `start` on.
     fn widen(&self, start: usize, out: &mut [f64]);
     /// See [`moments`](fn@moments).
-    fn moments(&self, watch: Watch<'_>) -> Result<Column, Stopped>;
+    fn moments(&self, progress: Progress<'_>) -> Result<Column, Stopped>;
 }
 
 impl<T: Element> Wide for &[T] {
@@ -31,8 +31,8 @@ impl<T: Element> Wide for &[T] {
             *out = value.to_f64();
         }
     }
-    fn moments(&self, watch: Watch<'_>) -> Result<Column, Stopped> {
-        moments(self, watch)
+    fn moments(&self, progress: Progress<'_>) -> Result<Column, Stopped> {
+        moments(self, progress)
     }
 }
 
@@ -59,11 +59,11 @@ pub fn differences(
     new: &dyn Wide,
     base: &dyn Wide,
     coarse: (f64, f64),
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Differences, Stopped> {
     let equal = if coarse.0 > EQUAL { coarse.0 } else { EQUAL };
     let n = new.len();
-    let chunks = grid::map_chunks(grid::chunks(n, CHUNK), 24 * n, watch, |index| {
+    let chunks = grid::map_chunks(grid::chunks(n, CHUNK), 24 * n, progress, |index| {
         let rows = grid::chunk(index, n, CHUNK);
         simd::scalar(|| -> Result<_, NoMemory> {
             let zeros = || memory::filled(rows.len(), 0.0);

@@ -1,10 +1,10 @@
 //! The ratio of the sums of two columns, sum x / sum y: its units, and its interval in closed form.
 
-use super::Refused;
+use super::NoEstimate;
 use super::bootstrap::{About, Bootstrap, Ended, Options, answer, quotient};
 use super::design::Design;
 use super::paired::Wide;
-use crate::grid::{self, CHUNK, Pace, Stopped, Watch};
+use crate::grid::{self, CHUNK, Pace, Progress, Stopped};
 use crate::intervals::cluster::{self, ClusterSums, Clustered, SumFacts, effective_weights, scale};
 use crate::intervals::mean::t_interval;
 use crate::intervals::moments::{Column, Moments, moments};
@@ -88,13 +88,17 @@ struct Prepared {
 pub fn ratio(
     columns: Columns<'_>,
     confidence: Confidence,
-    watch: Watch<'_>,
-) -> Result<Result<Ratio, Refused>, Stopped> {
-    answer(ratio_or_ended(columns, confidence, watch))
+    progress: Progress<'_>,
+) -> Result<Result<Ratio, NoEstimate>, Stopped> {
+    answer(ratio_or_ended(columns, confidence, progress))
 }
 
-fn ratio_or_ended(columns: Columns<'_>, confidence: Confidence, watch: Watch<'_>) -> Result<Ratio, Ended> {
-    let found = prepared(columns, confidence, &mut *watch)?;
+fn ratio_or_ended(
+    columns: Columns<'_>,
+    confidence: Confidence,
+    progress: Progress<'_>,
+) -> Result<Ratio, Ended> {
+    let found = prepared(columns, confidence, &mut *progress)?;
     let Clustered { value, mut standard_error, mut interval, df, .. } = found.fit;
     let Prepared { spread, filled, counted, doubtful, share, .. } = found;
     if df.is_finite() && spread != Spread::Some {
@@ -107,35 +111,39 @@ fn ratio_or_ended(columns: Columns<'_>, confidence: Confidence, watch: Watch<'_>
     if doubtful {
         (standard_error, interval) = (f64::NAN, Interval { low: f64::NAN, high: f64::NAN });
     }
-    let n_effective = columns.weights.map_or(Ok(f64::NAN), |weights| effective_weights(weights, watch))?;
+    let n_effective = columns.weights.map_or(Ok(f64::NAN), |weights| effective_weights(weights, progress))?;
     let units = filled as usize;
     Ok(Ratio { value, standard_error, interval, df, n_effective, units, spread, doubtful, share })
 }
 
-/// The bootstrap of a ratio of two columns, whose weights it does not read. `watch` is told how many replicates are done.
+/// The bootstrap of a ratio of two columns, whose weights it does not read. `progress` is told how many replicates are done.
 pub fn ratio_bootstrap(
     columns: Columns<'_>,
     options: Options,
-    watch: Watch<'_>,
-) -> Result<Result<Bootstrap, Refused>, Stopped> {
-    answer(bootstrap_or_ended(columns, options, watch))
+    progress: Progress<'_>,
+) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
+    answer(bootstrap_or_ended(columns, options, progress))
 }
 
-fn bootstrap_or_ended(columns: Columns<'_>, options: Options, watch: Watch<'_>) -> Result<Bootstrap, Ended> {
-    let found = prepared(columns, options.confidence, &mut |_| watch(0))?;
+fn bootstrap_or_ended(
+    columns: Columns<'_>,
+    options: Options,
+    progress: Progress<'_>,
+) -> Result<Bootstrap, Ended> {
+    let found = prepared(columns, options.confidence, &mut |_| progress(0))?;
     let n = found.of.sums.len();
     match columns.design {
-        Design::Clusters { count, .. } if count < 2 => return Err(Refused::OneCluster.into()),
+        Design::Clusters { count, .. } if count < 2 => return Err(NoEstimate::OneCluster.into()),
         Design::Clusters { .. } if found.spread != Spread::Some => {
-            return Err(Refused::EqualMeans { n }.into());
+            return Err(NoEstimate::EqualMeans { n }.into());
         }
         Design::Rows if n < 2 || found.spread != Spread::Some => {
-            return Err(Refused::EqualValues { n }.into());
+            return Err(NoEstimate::EqualValues { n }.into());
         }
-        _ if found.doubtful => return Err(Refused::Doubtful.into()),
+        _ if found.doubtful => return Err(NoEstimate::Doubtful.into()),
         _ => {}
     }
-    let [size] = sums_at(n, &mut Pace::new(&mut |_| watch(0)), |g| [found.of.sizes[g]])?;
+    let [size] = sums_at(n, &mut Pace::new(&mut |_| progress(0)), |g| [found.of.sizes[g]])?;
     let about = About {
         value: found.fit.value,
         scale: f64::NAN,
@@ -143,40 +151,40 @@ fn bootstrap_or_ended(columns: Columns<'_>, options: Options, watch: Watch<'_>) 
         exact: false,
         range: (found.x.min, found.x.max),
     };
-    quotient(&found.of, found.shift, about, options, watch)
+    quotient(&found.of, found.shift, about, options, progress)
 }
 
-fn too_large(x: &Moments) -> Refused {
-    Refused::TooLarge { column: 0, low: x.min, high: x.max }
+fn too_large(x: &Moments) -> NoEstimate {
+    NoEstimate::TooLarge { column: 0, low: x.min, high: x.max }
 }
 
-fn finite(column: &dyn Wide, place: usize, watch: Watch<'_>) -> Result<Moments, Ended> {
-    Ok(super::bootstrap::finite(column.moments(watch)?, place)?)
+fn finite(column: &dyn Wide, place: usize, progress: Progress<'_>) -> Result<Moments, Ended> {
+    Ok(super::bootstrap::finite(column.moments(progress)?, place)?)
 }
 
-fn prepared(columns: Columns<'_>, confidence: Confidence, watch: Watch<'_>) -> Result<Prepared, Ended> {
-    let (x, y) = (finite(columns.x, 0, &mut *watch)?, finite(columns.y, 1, &mut *watch)?);
+fn prepared(columns: Columns<'_>, confidence: Confidence, progress: Progress<'_>) -> Result<Prepared, Ended> {
+    let (x, y) = (finite(columns.x, 0, &mut *progress)?, finite(columns.y, 1, &mut *progress)?);
     let mixed = y.min < 0.0 && y.max > 0.0;
     // A denominator of both signs may nearly cancel: its ratio would be no shift but noise.
     let shift = if mixed || y.mean == 0.0 { 0.0 } else { scalar(|| x.mean / y.mean) };
     if !shift.is_finite() {
         return Err(too_large(&x).into());
     }
-    let (mut of, facts) = units(columns, shift, &mut *watch)?;
+    let (mut of, facts) = units(columns, shift, &mut *progress)?;
     let groups = of.sums.len();
-    let [total] = sums_at(groups, &mut Pace::new(&mut *watch), |g| [of.sizes[g]])?;
+    let [total] = sums_at(groups, &mut Pace::new(&mut *progress), |g| [of.sizes[g]])?;
     let rounding =
         scalar(|| if mixed { STEPS * y.step * facts.weight * columns.x.len() as f64 } else { 0.0 });
     if total.abs() <= rounding {
-        return Err(Refused::ZeroDenominator.into());
+        return Err(NoEstimate::ZeroDenominator.into());
     }
     if total < 0.0 {
         scalar(|| of.sums.iter_mut().chain(&mut of.sizes).for_each(|sum| *sum = -*sum));
     }
-    let doubtful = mixed && holds_zero(&of.sizes, confidence, &mut *watch)?;
+    let doubtful = mixed && holds_zero(&of.sizes, confidence, &mut *progress)?;
     let noise = facts.noise(shift, &x, &y);
-    let (spread, [filled, counted]) = spread(&of, noise, columns.weights.is_some(), &mut *watch)?;
-    let fit = cluster::ratio(&of.sums, &of.sizes, shift, SumFacts::EXACT, confidence, watch)?;
+    let (spread, [filled, counted]) = spread(&of, noise, columns.weights.is_some(), &mut *progress)?;
+    let fit = cluster::ratio(&of.sums, &of.sizes, shift, SumFacts::EXACT, confidence, progress)?;
     if !fit.value.is_finite() {
         return Err(too_large(&x).into());
     }
@@ -184,8 +192,8 @@ fn prepared(columns: Columns<'_>, confidence: Confidence, watch: Watch<'_>) -> R
 }
 
 /// Whether Student's interval of the mean of the units' sizes, and so of their sum, holds 0.
-fn holds_zero(sizes: &[f64], confidence: Confidence, watch: Watch<'_>) -> Result<bool, Stopped> {
-    let Column::Finite(of) = moments(sizes, watch)? else { return Ok(true) };
+fn holds_zero(sizes: &[f64], confidence: Confidence, progress: Progress<'_>) -> Result<bool, Stopped> {
+    let Column::Finite(of) = moments(sizes, progress)? else { return Ok(true) };
     let found = t_interval(of.mean, of.squares, sizes.len() as u64, confidence.two_sided());
     Ok(found.is_none_or(|found| found.interval.low <= 0.0 && found.interval.high >= 0.0))
 }
@@ -214,10 +222,10 @@ impl RowFacts {
 }
 
 /// The sums of the units, in order of the rows: of `w (x - shift y)`, and as sizes of `w y`.
-fn units(columns: Columns<'_>, shift: f64, watch: Watch<'_>) -> Result<(ClusterSums, RowFacts), Ended> {
+fn units(columns: Columns<'_>, shift: f64, progress: Progress<'_>) -> Result<(ClusterSums, RowFacts), Ended> {
     let Columns { x, y, weights, design } = columns;
     let rows = x.len();
-    let factor = weights.map_or(Ok(1.0), |weights| scale(weights, &mut Pace::new(&mut *watch)))?;
+    let factor = weights.map_or(Ok(1.0), |weights| scale(weights, &mut Pace::new(&mut *progress)))?;
     let count = match design {
         Design::Rows => rows,
         Design::Clusters { count, .. } => count,
@@ -226,7 +234,7 @@ fn units(columns: Columns<'_>, shift: f64, watch: Watch<'_>) -> Result<(ClusterS
     let mut members = memory::filled(if let Design::Rows = design { 0 } else { count }, 0u64)?;
     let (mut reach, mut up, mut down, mut inside) = (0.0, true, true, true);
     let (mut tops, mut bottoms) = (memory::filled(CHUNK, 0.0)?, memory::filled(CHUNK, 0.0)?);
-    grid::each_chunk(grid::chunks(rows, CHUNK), watch, |index| {
+    grid::each_chunk(grid::chunks(rows, CHUNK), progress, |index| {
         let within = grid::chunk(index, rows, CHUNK);
         let (tops, bottoms) = (&mut tops[..within.len()], &mut bottoms[..within.len()]);
         x.widen(within.start, tops);
@@ -255,7 +263,7 @@ fn units(columns: Columns<'_>, shift: f64, watch: Watch<'_>) -> Result<(ClusterS
         });
     })?;
     if !inside {
-        return Err(Refused::Outside.into());
+        return Err(NoEstimate::Outside.into());
     }
     let largest = members.iter().max().map_or(1.0, |&rows| rows as f64);
     let weight = if weights.is_some() { 2.0 } else { 1.0 };
@@ -268,11 +276,11 @@ fn spread(
     of: &ClusterSums,
     noise: f64,
     weighted: bool,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<(Spread, [f64; 2]), Stopped> {
     let ClusterSums { sums, sizes } = of;
     let first = scalar(|| sizes.iter().position(|&size| size > 0.0)).unwrap_or(0);
-    let [apart, unequal, filled, all, squares] = sums_at(sums.len(), &mut Pace::new(watch), |g| {
+    let [apart, unequal, filled, all, squares] = sums_at(sums.len(), &mut Pace::new(progress), |g| {
         let difference = (sums[g] * sizes[first] - sums[first] * sizes[g]).abs();
         // A NaN is no agreement.
         let agrees = difference <= noise * (sizes[g].abs() + sizes[first]);
@@ -298,7 +306,7 @@ mod tests {
 
     const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
 
-    fn of(x: &[f64], y: &[f64], design: Design<'_>) -> Result<Ratio, Refused> {
+    fn of(x: &[f64], y: &[f64], design: Design<'_>) -> Result<Ratio, NoEstimate> {
         ratio(Columns { x: &x, y: &y, weights: None, design }, TWO, &mut |_| true).unwrap()
     }
 
@@ -347,7 +355,7 @@ mod tests {
         let sure = by_rows(&[1.0, 2.0, 3.0, 2.0, 1.0], &[5.0, -0.1, 5.0, 5.0, 5.0]);
         assert!(!sure.doubtful && sure.interval.low < sure.value);
         for y in [[0.1, 0.2, -0.3], [0.0; 3], [1.0, 1.0, -2.0]] {
-            assert_eq!(of(&[1.0, 2.0, 3.0], &y, Design::Rows), Err(Refused::ZeroDenominator));
+            assert_eq!(of(&[1.0, 2.0, 3.0], &y, Design::Rows), Err(NoEstimate::ZeroDenominator));
         }
     }
 

@@ -3,7 +3,7 @@
 use super::design::Units;
 use super::statistic::Statistic;
 use super::sums::{Piece, Whole};
-use crate::grid::{Stopped, Watch, chunk, chunks, map_chunks};
+use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks};
 use crate::memory::{self, NoMemory};
 use crate::random::{Domain, Node, Stream, blocks};
 use crate::simd::{Isa, Kernel, dispatch, scalar};
@@ -21,16 +21,16 @@ const TOGETHER: u32 = 16;
 ///
 /// Unit i counts `c_ri` times in replicate r, with `c_r` the counts of
 /// [`crate::random::counts`]`(Stream::new(seed, Domain::Bootstrap, r), n)`, exactly multinomial. Error of each of the K
-/// sums: at most `(4300 + n / 2^20) 2^-53 sum_i c_ri |part_i|`. There are 1 to 2^40 units. `watch` is told how many
+/// sums: at most `(4300 + n / 2^20) 2^-53 sum_i c_ri |part_i|`. There are 1 to 2^40 units. `progress` is told how many
 /// replicates are done.
 pub fn replicates<U: Units<K>, S: Statistic<K>, const K: usize>(
     units: U,
     statistic: S,
     seed: u64,
     count: u32,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Vec<f64>, Stopped> {
-    let sums = sums(units, seed, count, watch)?;
+    let sums = sums(units, seed, count, progress)?;
     Ok(scalar(|| memory::collected(sums.into_iter().map(|sums| statistic.value(sums))))?)
 }
 
@@ -39,23 +39,23 @@ fn sums<U: Units<K>, const K: usize>(
     units: U,
     seed: u64,
     count: u32,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Vec<[f64; K]>, Stopped> {
     let stream = |replicate| Stream::new(seed, Domain::Bootstrap, replicate);
     let fits = units.count() <= WHOLE;
-    if fits { whole(units, &stream, count, watch) } else { pieces(units, &stream, count, watch) }
+    if fits { whole(units, &stream, count, progress) } else { pieces(units, &stream, count, progress) }
 }
 
 fn whole<U: Units<K>, const K: usize>(
     units: U,
     stream: &(impl Fn(u32) -> Stream + Sync),
     count: u32,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Vec<[f64; K]>, Stopped> {
     let (count, each) = (count as usize, (DRAWS / units.count().max(1)).max(1));
     let bytes = count * units.count() * units.bytes();
-    let mut watch = |done: usize| watch((done * each).min(count));
-    let parts = map_chunks(chunks(count, each), bytes, &mut watch, |part| {
+    let mut progress = |done: usize| progress((done * each).min(count));
+    let parts = map_chunks(chunks(count, each), bytes, &mut progress, |part| {
         let streams = memory::collected(chunk(part, count, each).map(|r| stream(r as u32)))?;
         let mut totals = memory::filled(streams.len(), [0.0; K])?;
         dispatch(Whole { units, streams: &streams, totals: &mut totals });
@@ -68,15 +68,15 @@ fn pieces<U: Units<K>, const K: usize>(
     units: U,
     stream: &(impl Fn(u32) -> Stream + Sync),
     count: u32,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Vec<[f64; K]>, Stopped> {
     let bytes = units.count() * units.bytes();
     let mut all = memory::with_capacity(count as usize)?;
     for first in (0..count).step_by(TOGETHER as usize) {
         let group = memory::collected((first..count.min(first + TOGETHER)).map(stream))?;
-        let mut watch = |_| watch(first as usize);
-        let nodes = divided(&group, units.count() as u64, bytes, &mut watch)?;
-        let sums = map_chunks(nodes.len(), bytes * group.len(), &mut watch, |i| {
+        let mut progress = |_| progress(first as usize);
+        let nodes = divided(&group, units.count() as u64, bytes, &mut progress)?;
+        let sums = map_chunks(nodes.len(), bytes * group.len(), &mut progress, |i| {
             let (of, node) = nodes[i];
             dispatch(Piece { units, stream: group[of], node })
         })?;
@@ -90,11 +90,16 @@ fn pieces<U: Units<K>, const K: usize>(
 }
 
 /// The nodes of each replicate in row order, none larger than a piece, level by level.
-fn divided(group: &[Stream], n: u64, bytes: usize, watch: Watch<'_>) -> Result<Vec<(usize, Node)>, Stopped> {
-    let top = map_chunks(group.len(), bytes, watch, |of| dispatch(Blocks { stream: group[of], n }))?;
+fn divided(
+    group: &[Stream],
+    n: u64,
+    bytes: usize,
+    progress: Progress<'_>,
+) -> Result<Vec<(usize, Node)>, Stopped> {
+    let top = map_chunks(group.len(), bytes, progress, |of| dispatch(Blocks { stream: group[of], n }))?;
     let mut nodes = labelled(top.into_iter().enumerate())?;
     while nodes.iter().any(|(_, node)| node.level > PIECE) {
-        let halves = map_chunks(nodes.len(), bytes, watch, |i| {
+        let halves = map_chunks(nodes.len(), bytes, progress, |i| {
             let (of, node) = nodes[i];
             (of, dispatch(Halves { stream: group[of], node }))
         })?;

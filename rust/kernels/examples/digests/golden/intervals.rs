@@ -40,8 +40,8 @@ fn column<T: Draw + 'static>(n: usize) -> Run {
     Box::new(move |digest| match moments(&x, &mut |_| true) {
         Ok(Column::Finite(m)) => {
             digest.doubles(&[m.mean, m.squares, m.min, m.max]);
-            for (alternative, how) in ways() {
-                if let Some(t) = t_interval(m.mean, m.squares, x.len() as u64, how) {
+            for (alternative, confidence) in ways() {
+                if let Some(t) = t_interval(m.mean, m.squares, x.len() as u64, confidence) {
                     let digest = digest.of("t").of(alternative);
                     digest.double(t.standard_error);
                     add(digest, t.interval);
@@ -62,10 +62,16 @@ fn clusters<T: Draw + 'static>(n: usize) -> Run {
         };
         digest.doubles(&of.sums);
         let ones: Vec<f64> = of.sizes.iter().map(|&size| (size * 0.5).floor()).collect();
-        for (alternative, how) in ways() {
+        for (alternative, confidence) in ways() {
             let found = [
-                ("ratio", cluster::ratio(&of.sums, &of.sizes, 0.25, SumFacts::EXACT, how, &mut |_| true)),
-                ("proportion", cluster::proportion(&ones, &of.sizes, SumFacts::EXACT, how, &mut |_| true)),
+                (
+                    "ratio",
+                    cluster::ratio(&of.sums, &of.sizes, 0.25, SumFacts::EXACT, confidence, &mut |_| true),
+                ),
+                (
+                    "proportion",
+                    cluster::proportion(&ones, &of.sizes, SumFacts::EXACT, confidence, &mut |_| true),
+                ),
             ];
             for (name, found) in found {
                 add_clustered(digest.of(name).of(alternative), found);
@@ -96,11 +102,11 @@ fn weighted<T: Draw + 'static>(n: usize) -> Run {
         let ones: Vec<f64> =
             of.sizes.iter().enumerate().map(|(i, w)| if i % 3 > 0 { *w } else { 0.0 }).collect();
         let facts = SumFacts { noise: 1e-12, range: Range::Share, weighted: Some(n as f64) };
-        for (alternative, how) in ways().filter(|_| n > 1) {
+        for (alternative, confidence) in ways().filter(|_| n > 1) {
             let found = [
-                ("ratio", cluster::ratio(&of.sums, &of.sizes, 0.25, facts, how, &mut |_| true)),
-                ("proportion", cluster::proportion(&ones, &of.sizes, facts, how, &mut |_| true)),
-                ("share", cluster::share(&ones, &of.sizes, SumFacts::EXACT, how, &mut |_| true)),
+                ("ratio", cluster::ratio(&of.sums, &of.sizes, 0.25, facts, confidence, &mut |_| true)),
+                ("proportion", cluster::proportion(&ones, &of.sizes, facts, confidence, &mut |_| true)),
+                ("share", cluster::share(&ones, &of.sizes, SumFacts::EXACT, confidence, &mut |_| true)),
             ];
             for (name, found) in found {
                 add_clustered(digest.of(name).of(alternative), found);
@@ -125,13 +131,13 @@ fn unspread(n: usize) -> Run {
     Box::new(move |digest| {
         for (values, sums) in &ranges {
             let facts = SumFacts { noise: values.noise(0.0), range: values.range, weighted: None };
-            for (alternative, how) in ways().filter(|_| n > 1) {
+            for (alternative, confidence) in ways().filter(|_| n > 1) {
                 let digest = digest.of(values.range.name()).of(alternative);
-                if let Some((found, _)) = mean_interval(values.low, 0.0, n as u64, values, how) {
+                if let Some((found, _)) = mean_interval(values.low, 0.0, n as u64, values, confidence) {
                     digest.double(found.standard_error);
                     add(digest, found.interval);
                 }
-                add_clustered(digest, cluster::ratio(sums, &sizes, 0.0, facts, how, &mut |_| true));
+                add_clustered(digest, cluster::ratio(sums, &sizes, 0.0, facts, confidence, &mut |_| true));
             }
         }
     })
@@ -144,12 +150,12 @@ fn pairs(n: usize) -> Run {
             return digest.word(1);
         };
         digest.doubles(&found.values);
-        for (alternative, how) in ways().filter(|_| n > 0) {
+        for (alternative, confidence) in ways().filter(|_| n > 0) {
             let digest = digest.of(alternative);
-            let table = paired_binary(found.wins, found.losses, n as u64, how);
+            let table = paired_binary(found.wins, found.losses, n as u64, confidence);
             digest.doubles(&[table.value, table.standard_error, table.p_mid, table.p_exact]);
             add(digest, table.interval);
-            let (error, interval) = unspread_difference(0.125, n as f64 + 1.0, n as f64, how);
+            let (error, interval) = unspread_difference(0.125, n as f64 + 1.0, n as f64, confidence);
             digest.double(error);
             add(digest, interval);
         }
@@ -159,10 +165,10 @@ fn pairs(n: usize) -> Run {
 fn proportions(n: usize) -> Run {
     Box::new(move |digest| {
         for &method in Method::ALL {
-            for (alternative, how) in ways() {
+            for (alternative, confidence) in ways() {
                 let digest = digest.of(method.name()).of(alternative);
                 for k in (0..=n).step_by(1 + n / 7).filter(|_| n > 0) {
-                    let found = proportion(k as u64, n as u64, method, how);
+                    let found = proportion(k as u64, n as u64, method, confidence);
                     digest.doubles(&[found.value, found.standard_error]);
                     add(digest, found.interval);
                 }

@@ -135,9 +135,9 @@ fn ends(n: usize) -> Run {
     Box::new(move |digest| {
         let correction = Correction { acceleration: 0.02, tie: 0.0 };
         for &method in Method::ALL {
-            for (alternative, how) in ways() {
+            for (alternative, confidence) in ways() {
                 let digest = digest.of(method.name()).of(alternative);
-                match limits(replicates.clone(), 0.125, method, correction, how, &mut |_| true) {
+                match limits(replicates.clone(), 0.125, method, correction, confidence, &mut |_| true) {
                     Ok(Ok(found)) => {
                         let (low, high) = (found.low, found.high);
                         digest.doubles(&[low.value, low.error, high.value, high.error]);

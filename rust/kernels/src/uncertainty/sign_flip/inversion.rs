@@ -15,7 +15,7 @@
 
 use super::nearest;
 use super::sum::{LANES, Magnitudes, REACH, Tilts};
-use crate::grid::{self, Stopped, Watch};
+use crate::grid::{self, Progress, Stopped};
 use crate::math::{angle, cos_sin_turns, exp, exp64, expm1_64, log, log1p, log1p_64};
 use crate::memory;
 use crate::simd::{Isa, Kernel, dispatch, padded, tree64};
@@ -99,7 +99,7 @@ fn period(of: &Magnitudes, s: f64, tilt: Tilt) -> f64 {
 }
 
 /// `P(T >= s)` for `s >= 0`: with all of an atom at `s` on a lattice, with half of it elsewhere.
-pub fn upper(of: &Magnitudes, s: f64, tilt: Tilt, watch: Watch<'_>) -> Result<Tail, Stopped> {
+pub fn upper(of: &Magnitudes, s: f64, tilt: Tilt, progress: Progress<'_>) -> Result<Tail, Stopped> {
     let (mut period, mut band) = (period(of, s, tilt), usize::MAX);
     if let Some(step) = of.step {
         // As many points of the lattice as a power of two: the angles are then exact.
@@ -118,7 +118,7 @@ pub fn upper(of: &Magnitudes, s: f64, tilt: Tilt, watch: Watch<'_>) -> Result<Ta
         };
         // A factor costs about as much as reading sixteen bytes.
         let bytes = nodes.saturating_mul(16 * (of.a.len() + 64));
-        let parts = grid::map_chunks(grid::chunks(nodes, size), bytes, &mut *watch, part)?;
+        let parts = grid::map_chunks(grid::chunks(nodes, size), bytes, &mut *progress, part)?;
         let octave = parts.into_iter().fold(Part::default(), Part::plus);
         total = total.plus(octave);
         // To look at a node takes a part of what it takes to work it out.

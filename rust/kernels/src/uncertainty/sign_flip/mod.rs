@@ -7,7 +7,7 @@ mod read;
 mod rounding;
 mod sum;
 
-use crate::grid::{self, CHUNK, Pace, Stopped, Watch};
+use crate::grid::{self, CHUNK, Pace, Progress, Stopped};
 use crate::intervals::Alternative;
 use crate::math::{ROUND_64, exp};
 use crate::memory;
@@ -66,18 +66,18 @@ pub fn sign_flip(
     x: &[f64],
     resolution: &[f64],
     alternative: Alternative,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<SignFlip, Stopped> {
     // One number at the end: all of it on the calling thread, what reads the data or the nodes where that is.
     simd::standard(|| {
-        let (x, off) = settled(x, resolution, &mut *watch)?;
-        let data = Data::new(&x, off, &mut *watch)?;
+        let (x, off) = settled(x, resolution, &mut *progress)?;
+        let data = Data::new(&x, off, &mut *progress)?;
         let nonzero = data.nonzero;
         if nonzero == 0 {
             return Ok(SignFlip { p: 1.0, nonzero, error: 0.0 });
         }
-        let flips = data.flips(&mut *watch)?;
-        let Found { p, error, .. } = p_value(&data, flips, alternative, watch)?;
+        let flips = data.flips(&mut *progress)?;
+        let Found { p, error, .. } = p_value(&data, flips, alternative, progress)?;
         let p = if p < f64::MIN_POSITIVE { f64::MIN_POSITIVE } else { p };
         Ok(SignFlip { p: if p < 1.0 { p } else { 1.0 }, nonzero, error })
     })
@@ -107,7 +107,7 @@ fn p_value(
     data: &Data<'_>,
     flips: Flips,
     alternative: Alternative,
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<Found, Stopped> {
     let level = flips.sum.abs() <= flips.slack;
     let outward = match alternative {
@@ -117,7 +117,7 @@ fn p_value(
         Alternative::Less => level || flips.sum < 0.0,
     };
     // What is claimed lies on the side of the sum: P(T >= |S|). Else all but P(T > |S|).
-    let found = tail(data, flips, !outward, watch)?;
+    let found = tail(data, flips, !outward, progress)?;
     Ok(match alternative {
         Alternative::TwoSided => Found { p: 2.0 * found.p, ..found },
         _ if outward => found,
@@ -126,9 +126,9 @@ fn p_value(
 }
 
 /// `P(T >= |S|)`, or `P(T > |S|)`.
-fn tail(data: &Data<'_>, mut flips: Flips, beyond: bool, watch: Watch<'_>) -> Result<Found, Stopped> {
+fn tail(data: &Data<'_>, mut flips: Flips, beyond: bool, progress: Progress<'_>) -> Result<Found, Stopped> {
     if few(&flips)
-        && let Some(found) = counted(&flips, beyond, &mut *watch)?
+        && let Some(found) = counted(&flips, beyond, &mut *progress)?
     {
         return Ok(found);
     }
@@ -145,12 +145,12 @@ fn tail(data: &Data<'_>, mut flips: Flips, beyond: bool, watch: Watch<'_>) -> Re
         let least: f64 = flips.sum.abs() - apart.iter().sum::<f64>();
         let needed = needed(least.abs(), flips.of.squares);
         if again && flips.of.reach() < 0.99 * needed {
-            flips = data.summed(flips.of.step, needed, &mut *watch)?;
+            flips = data.summed(flips.of.step, needed, &mut *progress)?;
             continue;
         }
-        let Found { p, error, short } = given(&flips, &apart, beyond, &mut *watch)?;
+        let Found { p, error, short } = given(&flips, &apart, beyond, &mut *progress)?;
         if short && again {
-            flips = data.summed(flips.of.step, 4.0 * flips.of.reach(), &mut *watch)?;
+            flips = data.summed(flips.of.step, 4.0 * flips.of.reach(), &mut *progress)?;
             continue;
         }
         // The pattern of the data themselves is as far out as they are: half of it is counted already.
@@ -173,13 +173,13 @@ fn few(flips: &Flips) -> bool {
 }
 
 /// The mean of the tail over the signs of the values `apart`.
-fn given(flips: &Flips, apart: &[f64], beyond: bool, watch: Watch<'_>) -> Result<Found, Stopped> {
+fn given(flips: &Flips, apart: &[f64], beyond: bool, progress: Progress<'_>) -> Result<Found, Stopped> {
     let mut mean = Found { p: 0.0, error: 0.0, short: false };
     for signs in 0..1u32 << apart.len() {
         let signed = |(i, a): (usize, &f64)| if signs >> i & 1 == 1 { -a } else { *a };
         let shift: f64 = apart.iter().enumerate().map(signed).sum();
         let s = flips.sum.abs() - shift;
-        let Found { p, error, short } = above(&flips.of, s, beyond, flips.slack, &mut *watch)?;
+        let Found { p, error, short } = above(&flips.of, s, beyond, flips.slack, &mut *progress)?;
         mean = Found { p: mean.p + p, error: mean.error + p * error, short: mean.short || short };
     }
     mean.error /= if mean.p > 0.0 { mean.p } else { 1.0 };
@@ -188,9 +188,15 @@ fn given(flips: &Flips, apart: &[f64], beyond: bool, watch: Watch<'_>) -> Result
 }
 
 /// `P(T >= s)`, or `P(T > s)`, for any `s`; sums within `slack` are equal.
-fn above(of: &Magnitudes, s: f64, beyond: bool, slack: f64, watch: Watch<'_>) -> Result<Found, Stopped> {
+fn above(
+    of: &Magnitudes,
+    s: f64,
+    beyond: bool,
+    slack: f64,
+    progress: Progress<'_>,
+) -> Result<Found, Stopped> {
     if s < 0.0 {
-        let found = above(of, -s, !beyond, slack, watch)?;
+        let found = above(of, -s, !beyond, slack, progress)?;
         return Ok(Found { p: 1.0 - found.p, error: found.error * found.p / (1.0 - found.p), ..found });
     }
     let none = Found { p: 0.0, error: 0.0, short: false };
@@ -215,7 +221,7 @@ fn above(of: &Magnitudes, s: f64, beyond: bool, slack: f64, watch: Watch<'_>) ->
     if tilt.bound < LOG_LEAST {
         return Ok(none);
     }
-    let Tail { log, error, short } = inversion::upper(of, s, tilt, watch)?;
+    let Tail { log, error, short } = inversion::upper(of, s, tilt, progress)?;
     Ok(Found { p: exp(log), error, short })
 }
 
@@ -223,12 +229,12 @@ fn above(of: &Magnitudes, s: f64, beyond: bool, slack: f64, watch: Watch<'_>) ->
 const LOG_LEAST: f64 = -708.396_418_532_264_1;
 
 /// The tail by counting; None where too much would have to be counted.
-fn counted(flips: &Flips, beyond: bool, watch: Watch<'_>) -> Result<Option<Found>, Stopped> {
+fn counted(flips: &Flips, beyond: bool, progress: Progress<'_>) -> Result<Option<Found>, Stopped> {
     let values = expanded(flips)?;
     // T = sum a - 2 (what is flipped): T >= |S| where the flipped ones come to at most the smaller side.
     let slack = 0.5 * flips.slack;
     let limit = flips.less + if beyond { -slack } else { slack };
-    let found = enumerate::subsets(&values, limit, &mut Pace::new(watch))?;
+    let found = enumerate::subsets(&values, limit, &mut Pace::new(progress))?;
     Ok(found.map(|count| Found { p: halved(count as f64, values.len() as f64), error: 0.0, short: false }))
 }
 

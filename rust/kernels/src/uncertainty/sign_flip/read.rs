@@ -3,7 +3,7 @@
 use super::lattice::{self, Tolerance};
 use super::nearest;
 use super::sum::{LANES, LOG_COSH, Magnitudes, QUARTERS, REACH, Series, TERMS};
-use crate::grid::{self, CHUNK, Stopped, Watch};
+use crate::grid::{self, CHUNK, Progress, Stopped};
 use crate::memory::{self, NoMemory};
 use crate::simd::{self, Isa, Kernel, padded, tree64};
 
@@ -54,8 +54,8 @@ pub struct Data<'a> {
 
 impl<'a> Data<'a> {
     /// Reads `x` once; its values may be `off` by so much.
-    pub fn new(x: &'a [f64], off: f64, watch: Watch<'_>) -> Result<Self, Stopped> {
-        let extents = in_chunks(x, watch, |x| simd::dispatch(Extent(x)))?;
+    pub fn new(x: &'a [f64], off: f64, progress: Progress<'_>) -> Result<Self, Stopped> {
+        let extents = in_chunks(x, progress, |x| simd::dispatch(Extent(x)))?;
         let join = |a: (f64, usize), b: (f64, usize)| (if b.0 > a.0 { b.0 } else { a.0 }, a.1 + b.1);
         let (top, nonzero) = extents.into_iter().fold((0.0, 0), join);
         let exponent = exponent(top);
@@ -81,14 +81,14 @@ impl<'a> Data<'a> {
     }
 
     /// What is flipped, by the means that suit the data.
-    pub fn flips(&self, watch: Watch<'_>) -> Result<Flips, Stopped> {
+    pub fn flips(&self, progress: Progress<'_>) -> Result<Flips, Stopped> {
         let sample = self.sample(SAMPLE)?;
         let mut step = None;
         for (tolerance, evidence) in [(lattice::EXACT, 0), (lattice::ROUNDED, EVIDENCE)] {
             let enough = self.nonzero >= evidence;
             let tolerance = tolerance.widened(self.off / self.top).filter(|_| enough);
             let found = match tolerance {
-                Some(tolerance) => self.lattice(&sample, tolerance, &mut *watch)?,
+                Some(tolerance) => self.lattice(&sample, tolerance, &mut *progress)?,
                 None => None,
             };
             if let Some(found) = found {
@@ -102,9 +102,9 @@ impl<'a> Data<'a> {
         if self.nonzero <= FEW {
             return self.each(step);
         }
-        match self.distinct(sample, step, &mut *watch)? {
+        match self.distinct(sample, step, &mut *progress)? {
             Some(flips) => Ok(flips),
-            None => self.summed(step, 0.0, watch),
+            None => self.summed(step, 0.0, progress),
         }
     }
 
@@ -113,14 +113,14 @@ impl<'a> Data<'a> {
         &self,
         sample: &[f64],
         tolerance: Tolerance,
-        watch: Watch<'_>,
+        progress: Progress<'_>,
     ) -> Result<Option<Lattice>, Stopped> {
         let near = tolerance.share * self.top;
         if self.nonzero > FEW
             && let Some(step) = lattice::majority(sample, self.top, tolerance, APART)
             && nearest(self.top / step) <= TABLE
         {
-            let table = self.table(step, near, &mut *watch)?;
+            let table = self.table(step, near, &mut *progress)?;
             if table.apart.len() <= APART {
                 return Ok(Some(Lattice { step, table: Some(table) }));
             }
@@ -128,7 +128,7 @@ impl<'a> Data<'a> {
         let mut step = lattice::step(sample, self.top, tolerance);
         for _ in 0..8 {
             let Some(now) = step else { return Ok(None) };
-            let table = self.table(now, near, &mut *watch)?;
+            let table = self.table(now, near, &mut *progress)?;
             let Some(&off) = table.apart.first() else {
                 let table = (!table.counts.is_empty()).then_some(table);
                 return Ok(Some(Lattice { step: now, table }));
@@ -140,7 +140,7 @@ impl<'a> Data<'a> {
 
     /// How often each multiple of `step` occurs (of many steps: nothing), and the first values of each part of the data
     /// that are further than `near` from one.
-    fn table(&self, step: f64, near: f64, watch: Watch<'_>) -> Result<Table, Stopped> {
+    fn table(&self, step: f64, near: f64, progress: Progress<'_>) -> Result<Table, Stopped> {
         let steps = nearest(self.top / step);
         let counts = if steps <= TABLE { steps as usize + 1 } else { 0 };
         let n = self.x.len();
@@ -153,7 +153,8 @@ impl<'a> Data<'a> {
             let sum = simd::dispatch(count);
             Ok((sum, table, apart))
         };
-        let parts: Vec<Result<_, NoMemory>> = grid::map_chunks(grid::chunks(n, size), 16 * n, watch, part)?;
+        let parts: Vec<Result<_, NoMemory>> =
+            grid::map_chunks(grid::chunks(n, size), 16 * n, progress, part)?;
         let mut all = Table { counts: memory::filled(counts, 0u64)?, sum: 0.0, apart: Vec::new() };
         for part in parts {
             let (sum, table, apart) = part?;
@@ -170,14 +171,14 @@ impl<'a> Data<'a> {
         &self,
         mut sample: Vec<f64>,
         step: Option<f64>,
-        watch: Watch<'_>,
+        progress: Progress<'_>,
     ) -> Result<Option<Flips>, Stopped> {
         sample.sort_unstable_by(f64::total_cmp);
         sample.dedup();
         if sample.len() > DISTINCT {
             return Ok(None);
         }
-        let parts = in_chunks(self.x, watch, |x| self.distinct_of(x))?;
+        let parts = in_chunks(self.x, progress, |x| self.distinct_of(x))?;
         let mut all: Vec<[f64; 3]> = Vec::new();
         for part in parts {
             let Some(part) = part? else { return Ok(None) };
@@ -247,12 +248,12 @@ impl<'a> Data<'a> {
 
     /// Most values by their power sums, the largest kept: those for which the series would not reach `reach`, or as
     /// far as a sum of about normal shape needs.
-    pub fn summed(&self, step: Option<f64>, reach: f64, watch: Watch<'_>) -> Result<Flips, Stopped> {
-        let totals = in_chunks(self.x, &mut *watch, |x| simd::dispatch(Totals { x, scale: self.scale }))?;
+    pub fn summed(&self, step: Option<f64>, reach: f64, progress: Progress<'_>) -> Result<Flips, Stopped> {
+        let totals = in_chunks(self.x, &mut *progress, |x| simd::dispatch(Totals { x, scale: self.scale }))?;
         let [sum, total, squares] = totals.into_iter().fold([0.0; 3], plus);
         let usual = needed(sum.abs(), squares);
         let cut = REACH / if reach > usual { reach } else { usual };
-        let parts = in_chunks(self.x, watch, |x| {
+        let parts = in_chunks(self.x, progress, |x| {
             let mut large = Vec::new();
             let sums = simd::dispatch(Split { x, scale: self.scale, cut, large: &mut large });
             sums.map(|sums| (sums, large))
@@ -340,10 +341,10 @@ fn magnitudes(pairs: &[(f64, f64)], step: Option<f64>) -> Result<Magnitudes, NoM
 
 fn in_chunks<R: Send>(
     x: &[f64],
-    watch: Watch<'_>,
+    progress: Progress<'_>,
     f: impl Fn(&[f64]) -> R + Sync,
 ) -> Result<Vec<R>, Stopped> {
-    grid::map_chunks(grid::chunks(x.len(), CHUNK), size_of_val(x), watch, |i| {
+    grid::map_chunks(grid::chunks(x.len(), CHUNK), size_of_val(x), progress, |i| {
         f(&x[grid::chunk(i, x.len(), CHUNK)])
     })
 }

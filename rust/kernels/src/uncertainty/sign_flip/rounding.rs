@@ -1,6 +1,6 @@
 //! Values that may be nothing but rounding.
 
-use crate::grid::{CHUNK, Pace, Stopped, Watch};
+use crate::grid::{CHUNK, Pace, Progress, Stopped};
 use crate::memory;
 use std::borrow::Cow;
 
@@ -9,13 +9,13 @@ use std::borrow::Cow;
 pub fn settled<'a>(
     x: &'a [f64],
     resolution: &[f64],
-    watch: Watch<'_>,
+    progress: Progress<'_>,
 ) -> Result<(Cow<'a, [f64]>, f64), Stopped> {
     if resolution.iter().all(|&r| r == 0.0) {
         return Ok((Cow::Borrowed(x), 0.0));
     }
     let of = |i: usize| if resolution.len() == 1 { resolution[0] } else { resolution[i] };
-    let (mut pace, mut settled, mut largest) = (Pace::new(watch), Cow::Borrowed(x), 0.0);
+    let (mut pace, mut settled, mut largest) = (Pace::new(progress), Cow::Borrowed(x), 0.0);
     for (block, values) in x.chunks(CHUNK).enumerate() {
         for (i, v) in values.iter().enumerate().map(|(i, v)| (block * CHUNK + i, v)) {
             let (a, r) = (v.abs(), of(i));

@@ -37,11 +37,11 @@ state_class!(
                 return Err(value_error(format!("clusters: expected one per value, {}", x.len())));
             }
             let groups = codes.map(|codes| (codes, names.count()));
-            call(py, progress, x.len(), |watch| sum_values(x, groups, watch))?
+            call(py, progress, x.len(), |progress| sum_values(x, groups, progress))?
         });
         let batch = batch.map_err(refusal)?;
         let left_out = [excluded, nan];
-        self.0.change(py, |totals, watch| totals.with(&batch, names, left_out, watch))?.map_err(refusal)
+        self.0.change(py, |totals, progress| totals.with(&batch, names, left_out, progress))?.map_err(refusal)
     }
 
     /// How many values, in how many clusters, and how many were excluded or NaN.
@@ -69,7 +69,7 @@ state_class!(
     /// Sums of `x - shift` and sizes of the clusters, in the order of their names.
     fn cluster_sums<'py>(&self, py: Python<'py>, shift: f64) -> Given<(Array<'py>, Array<'py>)> {
         let totals = self.0.now()?;
-        let of = call(py, None, 0, |watch| totals.cluster_sums(shift, watch))?;
+        let of = call(py, None, 0, |progress| totals.cluster_sums(shift, progress))?;
         Ok(Give((given(py, of.sums)?, given(py, of.sizes)?)))
     }
 });

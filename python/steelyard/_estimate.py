@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._mode import standard_mode_methods
+from ._numbers import decimals, percent
 from ._result import Result
 from ._text import printable
 from .errors import shown, type_error
@@ -36,13 +37,6 @@ def json_ready(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [json_ready(item) for item in value]
     return value
-
-
-def decimals(width: float) -> int:
-    """How many decimals show two significant digits of ``width``."""
-    if not 0 < width < float("inf"):
-        return 4
-    return min(12, max(0, 1 - int(f"{width:e}".partition("e")[2])))
 
 
 def _missing(value: float | None) -> bool:
@@ -248,11 +242,6 @@ class Estimate(Result):
     def to_dict(self) -> dict[str, Any]:
         """Return every field in types that JSON has (NaN as null, infinities as strings)."""
         return {item.name: json_ready(getattr(self, item.name)) for item in fields(self)}
-
-
-def percent(level: float) -> str:
-    """``95 %``, with as many digits as the level was given."""
-    return f"{float(f'{level * 100:.10g}'):.10g} %"
 
 
 def _counts(left_out: dict[str, Any]) -> str:

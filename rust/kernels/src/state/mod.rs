@@ -1,7 +1,10 @@
 //! What every state can do: be copied, merged, written and read. The rooms' states differ in what they add and give.
 
-use crate::exact::bytes::{BytesError, Kind};
-use crate::grid::{Stopped, Watch};
+pub mod bytes;
+mod crc;
+
+use self::bytes::{BytesError, Kind};
+use crate::grid::{Progress, Stopped};
 use crate::memory::NoMemory;
 
 /// Something that grows by batches and by other states of its kind, in any order, and lasts as bytes.
@@ -17,12 +20,12 @@ pub trait State: Default + Send + Sync {
     fn copied(&self) -> Result<Self, NoMemory>;
 
     /// This state and another one together; both stay as they are.
-    fn merged(&self, other: &Self, watch: Watch<'_>) -> Result<Result<Self, Self::Refused>, Stopped>;
+    fn merged(&self, other: &Self, progress: Progress<'_>) -> Result<Result<Self, Self::Refused>, Stopped>;
 
     /// Canonical bytes: equal states have equal bytes. `config` is the caller's and is carried along. `None` where the
     /// state is too large for its layout (2^32 clusters or more).
-    fn to_bytes(&self, config: &[u8], watch: Watch<'_>) -> Result<Option<Vec<u8>>, Stopped>;
+    fn to_bytes(&self, config: &[u8], progress: Progress<'_>) -> Result<Option<Vec<u8>>, Stopped>;
 
     /// The state that was written, and the configuration that came with it; only what `to_bytes` can have written.
-    fn from_bytes(bytes: &[u8], watch: Watch<'_>) -> Result<(Self, Vec<u8>), BytesError>;
+    fn from_bytes(bytes: &[u8], progress: Progress<'_>) -> Result<(Self, Vec<u8>), BytesError>;
 }

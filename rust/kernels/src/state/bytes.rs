@@ -6,8 +6,8 @@
 //! reader looks at magic, length and checksum before anything else and allocates nothing: a state is read
 //! whole or not at all.
 
-use super::Fixed;
 use super::crc::{Crc, crc32};
+use crate::exact::Fixed;
 use crate::grid::{Pace, Stopped};
 use crate::memory::{self, NoMemory};
 use std::fmt;
@@ -15,7 +15,7 @@ use std::fmt;
 const MAGIC: &[u8; 4] = b"SYST";
 const HEADER: usize = 8;
 const CRC: usize = 4;
-/// Bytes of a checksum between two looks at the watch: a millisecond.
+/// Bytes of a checksum between two times that `progress` is asked: a millisecond.
 const CRC_STRIDE: usize = 1 << 19;
 /// Nothing shorter is a state: header, two counts, checksum.
 const SHORTEST: usize = HEADER + 4 + 4 + CRC;

@@ -1,10 +1,10 @@
-//! Why there is no answer.
+//! Why there is no estimate.
 
 use std::fmt;
 
-/// What stands in the way of an answer.
+/// What stands in the way of an estimate and its interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Refused {
+pub enum NoEstimate {
     /// A column holds a NaN or an infinity.
     NotFinite {
         /// The column's place.
@@ -52,44 +52,48 @@ pub enum Refused {
     Undefined,
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for NoEstimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refused::NotFinite { column, index } => {
+            NoEstimate::NotFinite { column, index } => {
                 write!(f, "columns: expected finite values; got another at index {index} of column {column}")
             }
-            Refused::TooLarge { column, low, high } => write!(
+            NoEstimate::TooLarge { column, low, high } => write!(
                 f,
                 "columns: expected values whose sum of squares stays finite; got values from {low:e} to {high:e} in \
                  column {column}; scale them down"
             ),
-            Refused::Outside => write!(f, "codes: expected the number of a cluster in each row; got another"),
-            Refused::OneCluster => write!(
+            NoEstimate::Outside => {
+                write!(f, "codes: expected the number of a cluster in each row; got another")
+            }
+            NoEstimate::OneCluster => write!(
                 f,
                 "clusters: expected at least two clusters; got one; rows of one cluster cannot be resampled"
             ),
-            Refused::EqualValues { n } => {
+            NoEstimate::EqualValues { n } => {
                 write!(f, "columns: expected values that differ; got {n} equal ones")
             }
-            Refused::EqualMeans { n } => {
+            NoEstimate::EqualMeans { n } => {
                 write!(f, "columns: expected clusters whose means differ; got {n} of equal means")
             }
-            Refused::ZeroDenominator => write!(f, "columns: expected denominators whose sum is not 0; got 0"),
-            Refused::Doubtful => {
+            NoEstimate::ZeroDenominator => {
+                write!(f, "columns: expected denominators whose sum is not 0; got 0")
+            }
+            NoEstimate::Doubtful => {
                 write!(
                     f,
                     "columns: expected denominators whose sum differs from 0; got one of uncertain sign"
                 )
             }
-            Refused::EmptyResample => {
+            NoEstimate::EmptyResample => {
                 write!(f, "columns: expected denominators in each resample; got one where they add up to 0")
             }
-            Refused::Beyond { count, level } => write!(
+            NoEstimate::Beyond { count, level } => write!(
                 f,
                 "n_resamples: expected so many that a limit lies between two replicates; got {count}, and a limit \
                  below which a share of {level:.3e} lies; raise n_resamples or lower confidence_level"
             ),
-            Refused::Undefined => write!(
+            NoEstimate::Undefined => write!(
                 f,
                 "method: expected replicates on both sides of the value, which BCa needs; got data too skewed or too \
                  few for it; use method=\"percentile\" or steelyard.estimate"

@@ -1,0 +1,39 @@
+"""How numbers stand in sentences and tables: one rule each, for results, errors and the report."""
+
+from __future__ import annotations
+
+__all__ = ["count", "decimals", "percent", "plural"]
+
+
+def count(n: float) -> str:
+    """A count with thousands separated; one that is not whole, such as an effective number of rows, with one decimal.
+
+    >>> count(1319), count(12.34)
+    ('1,319', '12.3')
+    """
+    return f"{n:,.0f}" if float(n).is_integer() else f"{n:,.1f}"
+
+
+def plural(n: int, noun: str) -> str:
+    """A count with its noun: ``1 model``, ``2 models``."""
+    return f"{count(n)} {noun}" if n == 1 else f"{count(n)} {noun}s"
+
+
+def percent(share: float) -> str:
+    """A share, such as a confidence level, in per cent, with as many digits as it was given.
+
+    >>> percent(0.95), percent(0.999)
+    ('95 %', '99.9 %')
+    """
+    return f"{share * 100:.10g} %"
+
+
+def decimals(width: float) -> int:
+    """How many decimal places show two significant digits of ``width``.
+
+    >>> decimals(0.0123), decimals(4.2), decimals(120.0)
+    (3, 1, 0)
+    """
+    if not 0 < width < float("inf"):
+        return 4
+    return min(12, max(0, 1 - int(f"{width:e}".partition("e")[2])))

@@ -1,0 +1,30 @@
+"""What a section of the report consists of, whatever form the report takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..figures import Picture
+from ..tables import Table
+
+
+class Finding(NamedTuple):
+    """A sentence for someone who reads nothing else, and the word that says what it amounts to."""
+
+    word: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """One section: what it says in text, and the pictures that the page draws beside it."""
+
+    title: str
+    text: str
+    tables: tuple[Table, ...]
+    findings: tuple[Finding, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    supplied: bool = False
+    """The caller's own: its title and text stand in every form. Those of the others introduce pictures on the page;
+    elsewhere their tables have titles enough."""

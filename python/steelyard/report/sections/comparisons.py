@@ -1,0 +1,209 @@
+"""Every pair of models on the records that both answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..._intervals import turned
+from ..._numbers import count, percent, plural
+from ..._text import printable
+from .. import figures
+from ..results import FEW_CLUSTERS, Contents, Options, PairResult
+from ..tables import Column, Table
+from ..words import (
+    clusters,
+    digits_of,
+    error,
+    interval,
+    limits,
+    number,
+    probability,
+    rows,
+    size,
+    span,
+    verdict,
+    with_interval,
+)  # fmt: skip
+from . import estimates
+from .block import Block, Finding
+
+LEAD = (
+    "Every difference is taken id by id on the records that both models answered. "
+    "That is the comparison to read: two intervals side by side do not answer which model is better."
+)
+TWO_INTERVALS = " The thin line is the wider interval that the verdict reads, so that all verdicts hold together."
+
+
+def block(report: Contents) -> Block | None:
+    """For each baseline, what the other models differ by; how all of it was made stands under the last table."""
+    if not report.pairs:
+        return None
+    of: dict[str, list[PairResult]] = {}
+    for pair in report.pairs:
+        of.setdefault(pair.baseline, []).append(pair)
+    last = list(of)[-1]
+    tables = [_table(report, pairs, tuple(_notes(report)) if name == last else ()) for name, pairs in of.items()]
+    return Block(
+        "Comparisons",
+        LEAD + (TWO_INTERVALS if report.several else ""),
+        tuple(tables),
+        findings=tuple(_finding(pair, report) for pair in report.pairs),
+        pictures=_picture(report),
+    )
+
+
+# -- the tables -----------------------------------------------------------------------------------------
+
+
+def _table(report: Contents, pairs: Sequence[PairResult], notes: tuple[str, ...]) -> Table:
+    """The pairs of one baseline. Columns that would be empty or the same in every row are left out."""
+    digits = digits_of([pair.difference for pair in pairs])
+    several, unmatched = report.several, any(pair.unmatched for pair in report.pairs)
+    cells = [
+        (
+            printable(pair.model),
+            number(float(pair.difference), digits, signed=True),
+            interval(pair.difference, digits),
+            *([interval(pair.simultaneous, digits)] if several else []),
+            error(pair.difference, digits),
+            probability(pair.p_value),
+            *([probability(pair.p_adjusted)] if several else []),
+            f"{count(pair.wins)}/{count(pair.losses)}",
+            count(pair.ties),
+            *([size(pair.difference), count(pair.unmatched)] if unmatched else []),
+            verdict(pair.verdict),
+        )
+        for pair in pairs
+    ]
+    columns = (
+        estimates.NAME,
+        Column("diff", number=True),
+        estimates.INTERVAL,
+        *([Column(f"at {_strict(report)}", number=True, brief=False)] if several else []),
+        estimates.ERROR,
+        Column("p", number=True, brief=not several),
+        *([Column("p (Holm)", number=True)] if several else []),
+        Column("won/lost", number=True),
+        Column("tied", number=True, brief=False),
+        *([Column(title, number=True, brief=False) for title in ("matched", "unmatched")] if unmatched else []),
+        Column("verdict"),
+    )
+    return Table(f"Difference from {printable(pairs[0].baseline)}, paired by id", columns, tuple(cells), notes)
+
+
+def _notes(report: Contents) -> Iterator[str]:
+    """How rows were matched, how the verdicts were read and the intervals made."""
+    matched = span([rows(pair.difference) for pair in report.pairs])
+    unmatched = span([pair.unmatched for pair in report.pairs])
+    yield f"{matched} ids matched, {unmatched} unmatched. Won/lost: ids on which the model scored better/worse."
+    yield from _verdict_notes(report)
+    yield from estimates.made_by(pair.difference for pair in report.pairs)
+    tests = " or ".join(dict.fromkeys(pair.test for pair in report.pairs))
+    yield f"p: {tests}" + (f", adjusted for {len(report.pairs)} comparisons by Holm." if report.several else ".")
+    yield from _smallest_p(report.pairs)
+    yield from estimates.left_out(pair.difference for pair in report.pairs)
+
+
+def _verdict_notes(report: Contents) -> Iterator[str]:
+    """Which interval a verdict reads; and which verdicts the interval that is shown would have changed."""
+    margin = f"margin {report.options.margin:g}"
+    if report.several:
+        shown, strict = percent(report.options.confidence_level), _strict(report)
+        yield f"Verdicts ({margin}) read intervals at {strict}, so that they hold together; those shown are at {shown}."
+        for pair in report.pairs:
+            if pair.verdict_unadjusted != pair.verdict:
+                found = f"{printable(pair.model)} - {printable(pair.baseline)} is {_simultaneous(pair)} at {strict}"
+                alone = verdict(pair.verdict_unadjusted)
+                yield f"{found}: {verdict(pair.verdict)}; at {shown} alone it would be {alone}."
+    else:
+        yield f"The verdict ({margin}) reads the interval."
+    if any(limits(pair.simultaneous) is None for pair in report.pairs):
+        yield "Without an interval a verdict is undecided."
+
+
+def _smallest_p(pairs: Sequence[PairResult]) -> Iterator[str]:
+    """The smallest p that is possible, where there are few signs to flip."""
+    said: dict[str, None] = {}
+    for pair in pairs:
+        if pair.smallest_p is not None:
+            e = pair.difference
+            found = clusters(e)
+            what, all_ = ("pair", rows(e)) if found is None else ("cluster", found)
+            signs = int(e.detail["signs"])
+            few = plural(all_, what) if signs == all_ else f"{count(signs)} of {plural(all_, what)} differ"
+            rough = ", and the interval is rough" if limits(e) is not None and all_ < FEW_CLUSTERS else ""
+            said.setdefault(f"Only {few}: no p below {probability(pair.smallest_p)} is possible{rough}.")
+    yield from said
+
+
+def _strict(report: Contents) -> str:
+    """The level of the intervals that verdicts read."""
+    return percent(round(report.pairs[0].simultaneous.confidence_level, 4))
+
+
+def _simultaneous(pair: PairResult) -> str:
+    """The interval that the verdict reads."""
+    return interval(pair.simultaneous, digits_of([pair.difference]))
+
+
+# -- in sentences ---------------------------------------------------------------------------------------
+
+
+def _finding(pair: PairResult, report: Contents) -> Finding:
+    e = pair.difference
+    figure = with_interval(e, digits_of([e]), signed=True)
+    strict = f" (at {_strict(report)} {_simultaneous(pair)})" if report.several and limits(e) is not None else ""
+    shown = probability(pair.p_adjusted)
+    relation = shown.replace("<", "< ") if shown.startswith("<") else f"= {shown}"
+    p = f"p {relation}{' (Holm)' if report.several else ''}"
+    found = clusters(e)
+    ids = plural(rows(e), "shared id") + ("" if found is None else f" in {plural(found, 'cluster')}")
+    return Finding(verdict(pair.verdict), f"{_claim(pair, report.options)}: {figure}{strict}, {p}, {ids}.")
+
+
+def _claim(pair: PairResult, options: Options) -> str:
+    """What the verdict amounts to with its margin, read from the interval that decides it."""
+    name, base, margin = printable(pair.model), printable(pair.baseline), f"{options.margin:g}"
+    most = f" by more than {margin}" if options.margin else ""
+    loss = _largest_loss(pair, options)
+    match verdict(pair.verdict):
+        case "undecided" if loss is not None:
+            return f"{name} is worse than {base}, but not surely{most} (undecided)"
+        case "undecided":
+            return f"{name} against {base} is undecided{f' with a margin of {margin}' if options.margin else ''}"
+        case "not worse" if loss is not None:
+            bound = number(loss, digits_of([pair.difference]))
+            return f"{name} is worse than {base} by at most {bound}, within the margin {margin} (non-inferior)"
+        case word:
+            return f"{name} is {word} than {base}{'' if word == 'better' else most}"
+
+
+def _largest_loss(pair: PairResult, options: Options) -> float | None:
+    """The largest loss in the interval that decides, where that holds losses alone."""
+    if (found := limits(pair.simultaneous)) is None:
+        return None
+    low, high = turned(*found, higher_is_better=options.higher_is_better)
+    return -low if high < 0.0 else None
+
+
+# -- the picture ----------------------------------------------------------------------------------------
+
+
+def _picture(report: Contents) -> tuple[figures.Picture, ...]:
+    """The differences with their intervals; the name of the baseline stands on the axis if all have the same one."""
+    single = len({pair.baseline for pair in report.pairs}) == 1
+    bars = []
+    for pair in report.pairs:
+        name = pair.model if single else f"{figures.shortened(pair.model, 22)} − {figures.shortened(pair.baseline, 22)}"
+        wider = limits(pair.simultaneous) if report.several else None
+        bars.append(figures.Bar.of(name, pair.difference, wider, pair.verdict))
+    against = f" (model − {printable(report.pairs[0].baseline)})" if single else ""
+    options = report.options
+    return figures.intervals(
+        bars,
+        "differences",
+        "Paired differences with their intervals; the tables have the numbers",
+        axis=f"difference in score{against}",
+        zero=True,
+        loss=-options.margin if options.higher_is_better else options.margin,
+    )

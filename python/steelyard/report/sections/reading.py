@@ -1,0 +1,76 @@
+"""What was read, guessed and left out: cautions that stand above everything else, and remarks that stand below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..._numbers import count, plural
+from ..._text import printable
+from ...errors import keyword
+from ...records.part import NO_SCORE
+from ..results import MOST_LOST, Contents, ModelResult
+from ..words import lost
+
+
+def cautions(report: Contents) -> list[str]:
+    """Where much of what was read does not count: nobody should have to find that in a column."""
+    return [f"Caution: {text}" for text in (*_lost_records(report), *_unmatched(report), *_other_targets(report))]
+
+
+def _lost_records(report: Contents) -> Iterator[str]:
+    """Models of which many records do not count, or count as wrong for the way they are written."""
+    for file, counts in report.left_out.items():
+        if counts.get("no model", 0) > MOST_LOST * report.read[file]:
+            of = f"{count(counts['no model'])} of the {plural(report.read[file], 'record')} of {printable(file)}"
+            yield f"{of} name no model and are left out."
+    for m in report.models:
+        others = {why: n for why, n in m.left_out.items() if why != NO_SCORE}
+        if sum(others.values()) > MOST_LOST * (m.n + sum(m.left_out.values())):
+            whole = plural(m.n + sum(m.left_out.values()), "record")
+            yield f"{printable(m.name)}'s score is of {count(m.n)} of {whole}{lost(others)}."
+        if m.other_case > MOST_LOST * m.n:
+            yield other_case(m)
+        all_ = m.n + m.no_score
+        if m.filled is None and m.no_score > MOST_LOST * all_:
+            said = f"{count(m.no_score)} of {printable(m.name)}'s {plural(all_, 'record')}"
+            bad_score = f"{keyword('missing')} and the number of a bad score"
+            how = keyword("missing", "wrong") if report.options.higher_is_better else bad_score
+            yield f"{said} have no score and are left out; if they are failures, count them with {how}."
+
+
+def _unmatched(report: Contents) -> Iterator[str]:
+    """Pairs that were compared on a part of what one of the two has."""
+    for pair in report.pairs:
+        name, all_ = max((pair.baseline, pair.of_baseline), (pair.model, pair.of_model), key=lambda side: side[1])
+        if all_ - pair.matched > MOST_LOST * all_:
+            of = f"{count(pair.matched)} of {printable(name)}'s {plural(all_, 'id')}"
+            yield f"{printable(pair.model)} against {printable(pair.baseline)} is compared on {of} alone."
+
+
+def _other_targets(report: Contents) -> Iterator[str]:
+    """Pairs of which many ids have different targets."""
+    for pair in report.pairs:
+        if pair.other_targets > MOST_LOST * pair.matched:
+            of = f"{count(pair.other_targets)} of {plural(pair.matched, 'shared id')}"
+            names = f"{printable(pair.model)} against {printable(pair.baseline)}"
+            yield f"{names}: {of} have different targets; these may be different questions."
+
+
+def other_case(model: ModelResult) -> str:
+    """How many answers count as wrong only because they are written in another case than the target."""
+    of = f"{count(model.other_case)} of {printable(model.name)}'s {plural(model.n, 'answer')}"
+    return f"{of} would be right but for upper and lower case, and count as wrong."
+
+
+def remarks(report: Contents) -> list[str]:
+    """What was read, guessed and left out."""
+    read = [f"Read {plural(n, 'record')} of {printable(file)}" for file, n in report.read.items()]
+    said = [f"Guessed: {'; '.join(map(printable, report.guesses))}"] if report.guesses else []
+    said += [
+        f"Left out of {printable(file)}: {count(n)} {printable(why)}"
+        for file, counts in report.left_out.items()
+        for why, n in counts.items()
+        if n
+    ]
+    said += [f"Note: {printable(note)}" for note in report.notes]
+    return read + (said or ["Nothing was guessed and no record was left out."])
