@@ -25,6 +25,7 @@ from threading import Event, Thread
 from typing import Any
 
 from steelyard import cli
+from steelyard.records.roles import ROLES
 
 from ._frame import run
 
@@ -173,10 +174,10 @@ def options(rng: Random, verb: str, folder: Path, files: list[Path]) -> tuple[li
     """Options at random, and the places that they name to write to."""
     words: list[str] = []
     calm = rng.random() < 0.6
-    roles = ["--id", "--model", "--score", "--cluster", "--epoch", "--filter", "--repeats", "--names", "--baseline"]
-    roles += ["--confidence", "--loglikelihood", "--n-tokens"] if verb == "report" else ["--models"]
-    for role in rng.sample(roles, 0 if calm else rng.choice([0, 0, 1, 2])):
-        words += [role, rng.choice([*COLUMNS, *NAMES, "epochs", "a,b", "none"]).replace("\0", "")]
+    named = [role.option for role in ROLES.values() if verb == "report" or not role.only_for]
+    named += ["--filter", "--repeats", "--names", "--baseline", "--models"]
+    for option in rng.sample(named, 0 if calm else rng.choice([0, 0, 1, 2])):
+        words += [option, rng.choice([*COLUMNS, *NAMES, "epochs", "a,b", "none"]).replace("\0", "")]
     if rng.random() < 0.3:
         words += ["--margin", rng.choice(["0", "0.1", "1e-300"] if calm else ["-1", "nan", "inf", "x"])]
     if rng.random() < 0.2:

@@ -20,6 +20,7 @@ from .._exit import Exit
 from .._mode import standard_mode
 from ..config import show_config
 from ..errors import called, is_ours, sentence, value_error
+from ..records.roles import NONE, ROLES
 from ..records.source import name_of
 from ..report.results import MIN_MATCHED
 from . import options
@@ -68,6 +69,7 @@ def main(context: typer.Context, *, debug: options.Debug = False) -> None:
 
 
 @app.command("report", cls=Command)
+@options.columns_of(*ROLES.values())
 def report_command(
     files: Annotated[
         list[str],
@@ -85,26 +87,15 @@ def report_command(
     margin: options.Margin = 0.0,
     confidence_level: options.Level = 0.95,
     lower_is_better: options.LowerIsBetter = False,
-    id: options.Id = None,
-    model: options.ModelColumn = None,
-    score: options.Score = None,
-    confidence: options.Confidence = None,
-    loglikelihood: options.Loglikelihood = None,
-    n_tokens: options.NTokens = None,
-    cluster: options.Cluster = None,
-    epoch: options.Epoch = None,
     filter: options.Filter = None,
     names: options.Names = None,
     repeats: options.Repeats = None,
     missing: options.Missing = "drop",
     debug: options.Debug = False,
+    **columns: str | None,
 ) -> None:
     """Print what the records say: scores, paired comparisons, calibration, perplexity."""
     with _sentences(debug):
-        columns = {
-            "id": id, "model": model, "score": score, "confidence": confidence, "loglikelihood": loglikelihood,
-            "n_tokens": n_tokens, "cluster": cluster, "epoch": epoch,
-        }  # fmt: skip
         paths = _paths(files)
         out = outputs(paths, json_to, html)
         how = _missing(missing, lower_is_better)
@@ -122,6 +113,7 @@ def report_command(
 
 
 @app.command(cls=Command)
+@options.columns_of(*(role for role in ROLES.values() if not role.only_for))
 def compare(
     files: Annotated[
         list[str],
@@ -139,16 +131,12 @@ def compare(
     json_to: options.Json = None,
     confidence_level: options.Level = 0.95,
     lower_is_better: options.LowerIsBetter = False,
-    id: options.Id = None,
-    model: options.ModelColumn = None,
-    score: options.Score = None,
-    cluster: options.Cluster = None,
-    epoch: options.Epoch = None,
     filter: options.Filter = None,
     names: options.Names = None,
     repeats: options.Repeats = None,
     missing: options.Missing = "drop",
     debug: options.Debug = False,
+    **columns: str | None,
 ) -> None:
     """Compare models with a baseline on the records that both answered.
 
@@ -158,12 +146,9 @@ def compare(
         paths = _paths(files)
         out = outputs(paths, json_to, html)
         how = _missing(missing, lower_is_better)
-        unused = dict.fromkeys(("confidence", "loglikelihood", "n_tokens"), "none")
-        columns = {"id": id, "model": model, "score": score, "cluster": cluster, "epoch": epoch}
         chosen = Compared(name_of(paths[0]), baseline, models)
-        runs = _read(
-            paths, names=names, models=chosen, filter=filter, repeats=repeats, missing=how, **columns, **unused
-        )
+        columns |= {role.name: NONE for role in ROLES.values() if role.only_for}  # not looked for
+        runs = _read(paths, names=names, models=chosen, filter=filter, repeats=repeats, missing=how, **columns)
         made = report.comparison(
             runs,
             baseline=chosen.baseline or "",

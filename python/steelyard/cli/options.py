@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import inspect
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import typer
 
 from .. import _exit
+from ..records.roles import ROLES, Role
 
 COLUMNS = "Columns of the records (dotted paths; guessed by name where left out)"
 
 
-def _column(flag: str, text: str) -> Any:
-    return typer.Option(flag, help=text, metavar="COLUMN", rich_help_panel=COLUMNS)
+Command = TypeVar("Command", bound=Callable[..., None])
 
 
-Id = Annotated[str | None, _column("--id", "What pairs the records of two models; 'row' for the row number.")]
-ModelColumn = Annotated[str | None, _column("--model", "The model's name.")]
-Score = Annotated[str | None, _column("--score", "The score; 'a==b' makes one of two columns.")]
-Confidence = Annotated[str | None, _column("--confidence", "Probability that the answer is right.")]
-Loglikelihood = Annotated[str | None, _column("--loglikelihood", "Log-likelihood of the text, in nats.")]
-NTokens = Annotated[str | None, _column("--n-tokens", "How many tokens the log-likelihood is of.")]
-Cluster = Annotated[str | None, _column("--cluster", "Records that belong together: a document, a subject.")]
-Epoch = Annotated[str | None, _column("--epoch", "Which repetition of the same question this is.")]
+def columns_of(*roles: Role) -> Callable[[Command], Command]:
+    """Give a command an option for the column of each role; it takes them as ``**columns``.
+
+    Typer makes the options of a command from its signature, so that is where they are written.
+    """
+
+    def with_options(command: Command) -> Command:
+        signature = inspect.signature(command, eval_str=True)
+        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        command.__signature__ = signature.replace(parameters=[*own, *map(_column, roles)])  # type: ignore[attr-defined]
+        return command
+
+    return with_options
+
+
+def _column(role: Role) -> inspect.Parameter:
+    option = typer.Option(role.option, help=role.help, metavar="COLUMN", rich_help_panel=COLUMNS)
+    kind = Annotated[str | None, option]
+    return inspect.Parameter(role.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+
+
 Filter = Annotated[str | None, typer.Option(help="Which filter of an lm-evaluation-harness file to read.")]
 Names = Annotated[
     list[str] | None, typer.Option("--names", help="The models' names, one a file: repeated or with commas.")
@@ -55,10 +70,9 @@ Html = Annotated[
 ]
 
 # An error names an argument of a Python call; in the command it names the option instead (errors.called).
-ARGUMENTS = (
-    "baseline", "cluster", "confidence", "confidence_level", "epoch", "filter", "id", "loglikelihood", "margin",
-    "min_matched", "missing", "model", "models", "n_tokens", "names", "repeats", "score",
-)  # fmt: skip
-OPTIONS = {"paths": "FILE", "runs": "FILE", "higher_is_better": "--lower-is-better"} | {
-    name: f"--{name.replace('_', '-')}" for name in ARGUMENTS
-}
+ARGUMENTS = ("baseline", "confidence_level", "filter", "margin", "min_matched", "missing", "models", "names", "repeats")
+OPTIONS = (
+    {"paths": "FILE", "runs": "FILE", "higher_is_better": "--lower-is-better"}
+    | {name: f"--{name.replace('_', '-')}" for name in ARGUMENTS}
+    | {role.name: role.option for role in ROLES.values()}
+)

@@ -6,73 +6,45 @@ import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from ..errors import RecordError, keyword
 from . import labels, lm_eval
+from .roles import NONE, ROLES, ROW, SCORE_PAIRS, SHARES, share
 from .table import LIST, Table, record_error, shorten
 from .values import LETTERS, graded_by_letters, grades_fix, number, numbers
 
-SCORE_NAMES = ("correct", "is_correct", "acc", "exact_match", "score")
-SHARES = frozenset(
-    {"correct", "is_correct", "exact_match"}
-)  # of which all values lie in [0, 1]: or it is something else
-SCORE_PAIRS = (
-    ("true_label", "pred_label"),
-    ("target", "prediction"),
-    ("label", "prediction"),
-    ("y_true", "y_pred"),
-)
-ID_NAMES = ("id", "doc_id", "question_id", "sample_id", "example_id", "instance_id", "item_id", "task_id")
-OTHER_NAMES = {
-    "model": ("model", "model_name"),
-    "confidence": ("confidence", "prob"),
-    "loglikelihood": ("loglikelihood",),
-    "n_tokens": ("n_tokens",),
-    "cluster": ("cluster",),
-    "epoch": ("epoch",),
-}
-ROLES = ("id", *OTHER_NAMES, "score")
-ROW = "row"  # id="row": the row number is the id
-NONE = "none"  # switches a guess off
-MOST_CONFIDENCE = 1 + 1e-6
-
 
 @dataclass(frozen=True)
-class Roles:
-    """The column of each role in one file (None: there is none), and what of that was guessed."""
+class Resolved:
+    """Which column of one file has which role, and what of that was guessed; ``resolved[role]`` is a column or None."""
 
-    id: str | None = None
-    model: str | None = None
-    score: str | None = None  # a column, or ``a==b``
-    confidence: str | None = None
-    loglikelihood: str | None = None
-    n_tokens: str | None = None
-    cluster: str | None = None
-    epoch: str | None = None
+    columns: Mapping[str, str | None] = field(default_factory=dict)  # of a score, also ``a==b``
     wide: Mapping[str, str] = field(default_factory=dict)  # a wide file's models, and the column of each one's score
     of_wide: str | None = None  # the model of a wide file whose roles these are
     guessed: frozenset[str] = frozenset()  # the roles that no option names
     guesses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def of_model(self, table: Table, model: str) -> Roles:
+    def __getitem__(self, role: str) -> str | None:
+        return self.columns.get(role)
+
+    def of_model(self, table: Table, model: str) -> Resolved:
         """The roles of one model of a wide file: ``<model>.<column>`` where the file has it."""
-
-        def inside(column: str | None) -> str | None:
-            own = f"{model}.{column}"
-            return own if own in table.columns else column if column in table.columns else None
-
+        of_answer: dict[str, str | None] = {}
+        for name, column in self.columns.items():
+            if ROLES[name].of_answer and column is not None:
+                of_answer[name] = next((one for one in (f"{model}.{column}", column) if one in table.columns), None)
         return replace(
             self,
             guessed=self.guessed - {"score"},  # a model whose scores are bad is not left out in silence
             wide={},
             of_wide=model,
-            score=self.wide[model],
-            confidence=inside(self.confidence),
-            loglikelihood=inside(self.loglikelihood),
-            n_tokens=inside(self.n_tokens),
+            columns={**self.columns, **of_answer, "score": self.wide[model]},
         )
+
+    def with_score(self, score: str | None) -> Resolved:
+        """The roles with another score; what was about the answers that the old one grades is left out."""
+        kept = {name: column for name, column in self.columns.items() if not ROLES[name].of_answer}
+        return Resolved({**kept, "score": score}, guessed=self.guessed - {"score"})
 
 
 class Unusable(RecordError):
@@ -94,7 +66,7 @@ def resolve(
     options: Mapping[str, str | None],
     models: Sequence[str] | None = None,
     unusable: Collection[tuple[str, str]] = (),
-) -> Roles:
+) -> Resolved:
     """Find every role's column in a file, by option or by guess; ``unusable``: roles and columns not to guess.
 
     ``models``: those that were asked for. Whatever a wide file holds of others does not matter.
@@ -102,8 +74,11 @@ def resolve(
     if not len(table):
         raise record_error(table.file, "at least one record", "none", "check how the file was written")
     finder = _Finder(table, options, models, unusable)
-    found = {role: finder.column(role) for role in ROLES if role not in ("score", "id", "n_tokens")}
-    found["n_tokens"] = finder.column("n_tokens") if found["loglikelihood"] or options["n_tokens"] else None
+    found: dict[str, str | None] = {}
+    plain = [role for role in ROLES.values() if role.name not in ("id", "score")]
+    for role in sorted(plain, key=lambda role: bool(role.beside)):
+        needed = not role.beside or found[role.beside] or options[role.name]
+        found[role.name] = finder.column(role.name) if needed else None
     score, wide = finder.score(found)
     if wide:
         found |= finder.inside_models(wide)
@@ -111,10 +86,8 @@ def resolve(
         finder.note_targets_like_nothing(score)
     others, finder.guesses = finder.guesses, []
     identity = finder.identity(wide=bool(wide))
-    return Roles(
-        **found,
-        id=identity,
-        score=score,
+    return Resolved(
+        {"id": identity, "score": score, **found},
         wide=wide,
         guessed=frozenset(role for role in ROLES if options[role] is None),
         guesses=(*finder.guesses, *others),
@@ -156,8 +129,8 @@ class _Finder:
         option = self.options[role]
         if option is not None:
             return self._named(role, option)
-        found = self._fitting(role, [name for name in OTHER_NAMES[role] if self._can_be(role, name)])
-        if len(found) > 1 and role != "model":  # two models' names: records of several models would be mixed
+        found = self._fitting(role, [name for name in ROLES[role].usual if self._can_be(role, name)])
+        if len(found) > 1 and not ROLES[role].asked:
             which = " and ".join(map(repr, found))
             self.notes.append(
                 f"{self.table.file}: {which} can be the {role}: none is read; choose with {keyword(role)}"
@@ -169,7 +142,7 @@ class _Finder:
         option = self.options["id"]
         if option is not None:
             return ROW if option == ROW and ROW not in self.table.columns else self._named("id", option)
-        there = [name for name in ID_NAMES if name in self.table.columns and ("id", name) not in self.unusable]
+        there = [name for name in ROLES["id"].usual if name in self.table.columns and ("id", name) not in self.unusable]
         filled = [name for name in there if self.table.kind(name) == "scalar"]
         names = filled or there
         found = self._one_of("id", ["id"] if "id" in names else names)
@@ -183,7 +156,7 @@ class _Finder:
         option = self.options["score"]
         if option is not None:
             return self._named_score(option)
-        top = self._fitting("score", [name for name in SCORE_NAMES if self._can_be("score", name)])
+        top = self._fitting("score", [name for name in ROLES["score"].usual if self._can_be("score", name)])
         if len(top) == 1:
             return self._guessed("score", top[0]), {}
         if top:
@@ -215,7 +188,7 @@ class _Finder:
             return None, {name: name for name in models}
         raise record_error(
             self.table.file,
-            f"a score column ({', '.join(SCORE_NAMES)}, or a pair such as true_label and pred_label)",
+            f"a score column ({', '.join(ROLES['score'].usual)}, or a pair such as true_label and pred_label)",
             self._columns(),
             f"name the score's column with {keyword('score')}, or {keyword('score', 'a==b')} to compare two, "
             f"or a column for each model with {keyword('models')}{self._letters()}{self._no_models(found)}",
@@ -225,19 +198,21 @@ class _Finder:
         """Roles that a wide file gives for each model that has scores, such as ``<model>.confidence``."""
         found: dict[str, str | None] = {}
         models = [model for model, column in wide.items() if self._scalar(column)]
-        for role in ("confidence", "loglikelihood", "n_tokens"):
-            if role == "n_tokens" and not found.get("loglikelihood") and self._plain("loglikelihood") is None:
+        for role in ROLES.values():
+            if not role.of_answer or role.name == "score":
                 continue
-            if self.options[role] is None and self._plain(role) is None:
+            if role.beside and not found.get(role.beside) and self._plain(role.beside) is None:
+                continue
+            if self.options[role.name] is None and self._plain(role.name) is None:
                 names = [
                     name
-                    for name in OTHER_NAMES[role]
+                    for name in role.usual
                     if models
                     and all(f"{model}.{name}" in self.table.columns for model in models)
-                    and not any((role, f"{model}.{name}") in self.unusable for model in models)
+                    and not any((role.name, f"{model}.{name}") in self.unusable for model in models)
                 ]
                 if names:
-                    found[role] = self._guessed(role, names[0], shown=f"*.{names[0]}")
+                    found[role.name] = self._guessed(role.name, names[0], shown=f"*.{names[0]}")
         return found
 
     def note_targets_like_nothing(self, score: str) -> None:
@@ -256,7 +231,7 @@ class _Finder:
     # ---- pieces
 
     def _plain(self, role: str) -> str | None:
-        return next((name for name in OTHER_NAMES[role] if self._can_be(role, name)), None)
+        return next((name for name in ROLES[role].usual if self._can_be(role, name)), None)
 
     def _can_be(self, role: str, name: str) -> bool:
         """Whether a column may be guessed to have a role."""
@@ -273,9 +248,8 @@ class _Finder:
             found, missing = numbers(self.table.columns[name], name, self.table.where)
         except RecordError:
             return False
-        share = role == "confidence" or name.rpartition(".")[2] in SHARES
-        inside = (found >= 0) & (found <= MOST_CONFIDENCE) if share else np.isfinite(found)
-        return bool((inside | missing).all())
+        allowed = share if name.rpartition(".")[2] in SHARES else ROLES[role].allowed
+        return bool((allowed(found) | missing).all())
 
     def _models_by_column(self, found: Mapping[str, str | None]) -> list[str]:
         """A plain wide file's models: the columns that were asked for, or all, where all but roles are 0 or 1."""
@@ -301,7 +275,7 @@ class _Finder:
 
     def _free(self, found: Mapping[str, str | None]) -> list[str]:
         """The columns that have no role, by option or by a usual name."""
-        usual = {*ID_NAMES, *(name for names in OTHER_NAMES.values() for name in names)}
+        usual = {name for role in ROLES.values() if role.name != "score" for name in role.usual}
         return [name for name in self.table.columns if name not in {*usual, *found.values(), self.options["id"]}]
 
     def _zero_or_one(self, name: str) -> bool:
@@ -324,7 +298,7 @@ class _Finder:
     def _nested_scores(self) -> dict[str, list[str]]:
         nested: dict[str, list[str]] = {}
         without: dict[str, list[str]] = {}
-        found = [name for name in self.table.columns if name.rpartition(".")[2] in SCORE_NAMES and "." in name]
+        found = [name for name in self.table.columns if name.rpartition(".")[2] in ROLES["score"].usual and "." in name]
         for name in lm_eval.answers(self.table, found):
             model, _, last = name.rpartition(".")
             if ("score", name) in self.unusable:

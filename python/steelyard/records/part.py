@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import RecordError, keyword, while_at
 from . import values as convert
-from .columns import MOST_CONFIDENCE, NONE, ROW, SHARES, Roles, Unusable
+from .columns import Resolved, Unusable
 from .labels import Classes, agreement, classes_among, says, sides, words_for_nothing
+from .roles import NO_SCORE, NO_TARGET, NUMBERS, ROLES, ROW, SHARES, TEXTS, Floats, Role, Rows
 from .table import LIST, Table, record_error
-
-Floats = NDArray[np.float64]
-Rows = NDArray[np.bool_]
-
-NO_SCORE = "no score"  # why a row is left out
 
 
 @dataclass(frozen=True)
@@ -28,7 +23,7 @@ class Part:
 
     table: Table
     rows: Sequence[int]
-    roles: Roles
+    roles: Resolved
     id_prefix: str = ""
 
     def values(self, column: str) -> list[Any]:
@@ -39,14 +34,14 @@ class Part:
 
     def targets(self) -> list[str | None] | None:
         """What is right in each row, where the score compares two columns."""
-        return says(self.values(sides(self.roles.score or "").target)) if _is_pair(self) else None
+        return says(self.values(sides(self.roles["score"] or "").target)) if _is_pair(self) else None
 
     def other_case(self) -> int:
         """Rows whose prediction is no target, and would be the row's if it were written in another case."""
         if (targets := self.targets()) is None:
             return 0
         known = {None, *targets}
-        pairs = zip(targets, says(self.values(sides(self.roles.score or "").prediction)), strict=True)
+        pairs = zip(targets, says(self.values(sides(self.roles["score"] or "").prediction)), strict=True)
         return sum(b not in known and f"{a}".casefold() == f"{b}".casefold() for a, b in pairs)
 
     def where(self, index: int) -> str:
@@ -59,12 +54,11 @@ class Part:
         try:
             yield
         except RecordError as error:
-            guessed = self.roles.guessed
-            if role == "n_tokens" and role in guessed:
-                role = "loglikelihood"  # it cannot be weighed without
-            column = getattr(self.roles, role)
-            needed = self.roles.score is None and role not in ("id", "model", "cluster", "epoch")
-            if role not in guessed or column is None or needed:
+            if ROLES[role].beside and role in self.roles.guessed:
+                role = ROLES[role].beside
+            column = self.roles[role]
+            needed = self.roles["score"] is None and ROLES[role].of_answer
+            if role not in self.roles.guessed or column is None or needed or not ROLES[role].droppable:
                 raise
             raise Unusable(role, column, str(error)) from error
 
@@ -76,19 +70,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Block:
-    """One part, read: its kept rows as arrays."""
+    """One part, read: the values of its kept rows by role, None where the part has no such column."""
 
     part: Part
-    ids: list[str] | None
-    score: Floats | None
-    confidence: Floats | None
-    loglikelihood: Floats | None
-    n_tokens: Floats
-    cluster: list[str] | None
-    epoch: list[str] | None
+    numbers: dict[str, Floats | None]
+    texts: dict[str, list[str] | None]
     no_answer: Rows
     no_score: Rows
     left_out: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.part.rows)
 
 
 @dataclass(frozen=True)
@@ -102,6 +94,27 @@ class Graded:
     no_score: Rows
 
 
+class Column(NamedTuple):
+    """The numbers of a column, None where there is no column; ``none``: the rows without one."""
+
+    values: Floats | None
+    none: Rows
+
+
+class Kept:
+    """Which rows of a part are kept, and how many are left out for which reason."""
+
+    def __init__(self, n: int) -> None:
+        self.rows: Rows = np.ones(n, dtype=bool)
+        self.left_out: dict[str, int] = {}
+
+    def leave_out(self, reason: str, gone: Rows) -> None:
+        """Leave out the rows where ``gone`` is true; those that were left out before keep their first reason."""
+        if count := int(np.count_nonzero(self.rows & gone)):
+            self.left_out[reason] = count
+        self.rows = self.rows & ~gone
+
+
 def read_part(
     part: Part,
     missing: float | None = None,
@@ -113,100 +126,94 @@ def read_part(
     ``missing`` is the score of rows without one; None leaves them out. ``ids`` are those of :func:`read_ids`, and
     ``classes`` gives what :func:`target_classes` does, of all parts of the run.
     """
-    roles, n = part.roles, len(part.rows)
-    keep = np.ones(n, dtype=bool)
-    left_out: dict[str, int] = {}
-
-    def leave_out(reason: str, gone: Rows) -> None:
-        nonlocal keep
-        if count := int(np.count_nonzero(keep & gone)):
-            left_out[reason] = count
-        keep = keep & ~gone
-
+    kept = Kept(len(part.rows))
     with part.reading("score"):
         graded = _graded(part, missing, classes)
-    score = graded.score
     with part.reading("loglikelihood"):
-        loglikelihood, no_loglikelihood = _numbers(part, roles.loglikelihood, "loglikelihood")
-    if roles.score is not None:
-        leave_out(graded.reason, graded.gone)
+        loglikelihood = _numbers(part, ROLES["loglikelihood"])
+    if part.roles["score"] is not None:
+        kept.leave_out(graded.reason, graded.gone)
     else:
-        leave_out("no loglikelihood", no_loglikelihood)
+        kept.leave_out(ROLES["loglikelihood"].absent, loglikelihood.none)
     if ids is not None:
-        leave_out("no id", np.array([one is None for one in ids], dtype=bool))
-    if score is not None:
+        kept.leave_out(ROLES["id"].absent, np.array([one is None for one in ids], dtype=bool))
+    if graded.score is not None:
         with part.reading("score"):
-            _require(part, keep & ~np.isfinite(score), score, f"score {roles.score!r}", expected="a finite number")
-            _require_shares(part, keep, score)
-    with part.reading("confidence"):
-        confidence = _confidence(part, keep)
-    if loglikelihood is not None:
-        with part.reading("loglikelihood"):
-            loglikelihood = _at_most_0(part, loglikelihood, keep & ~no_loglikelihood)
-    with part.reading("n_tokens"):
-        n_tokens = _n_tokens(part, keep if loglikelihood is None else keep & ~no_loglikelihood)
-    kept = part.kept(keep)
-    cluster = _required_texts(kept, roles.cluster, "cluster")  # never dropped: intervals would be too narrow
-    with part.reading("epoch"):
-        epoch = _required_texts(kept, roles.epoch, "epoch")
-
-    def cut(values: Floats | None) -> Floats | None:
-        return None if values is None else values[keep]
-
-    return Block(
-        part=kept,
-        ids=None
-        if ids is None
-        else [one for one, kept_row in zip(ids, keep.tolist(), strict=True) if kept_row and one],
-        score=cut(score),
-        confidence=cut(confidence),
-        loglikelihood=cut(loglikelihood),
-        n_tokens=n_tokens[keep],
-        cluster=cluster,
-        epoch=epoch,
-        no_answer=graded.no_answer[keep],
-        no_score=graded.no_score[keep],
-        left_out=left_out,
+            _check_score(part, kept.rows, graded.score)
+    numbers = {"score": graded.score, **_beside_score(part, kept.rows, loglikelihood)}
+    left = part.kept(kept.rows)
+    texts: dict[str, list[str] | None] = {}
+    for role in TEXTS:
+        with left.reading(role.name):
+            texts[role.name] = _required_texts(left, role)
+    texts["id"] = (
+        None if ids is None else [one for one, keep in zip(ids, kept.rows.tolist(), strict=True) if keep and one]
     )
+    return Block(
+        part=left,
+        numbers={name: None if values is None else values[kept.rows] for name, values in numbers.items()},
+        texts=texts,
+        no_answer=graded.no_answer[kept.rows],
+        no_score=graded.no_score[kept.rows],
+        left_out=kept.left_out,
+    )
+
+
+def _beside_score(part: Part, keep: Rows, loglikelihood: Column) -> dict[str, Floats | None]:
+    """The numbers of each role but the score, checked in the rows that are kept."""
+    found: dict[str, Floats | None] = {}
+    there: dict[str, Rows] = {}
+    for role in NUMBERS:
+        with part.reading(role.name):
+            values, none = loglikelihood if role.name == "loglikelihood" else _numbers(part, role)
+            found[role.name] = values
+            if values is None:
+                continue
+            there[role.name] = keep & ~none
+            needed = there.get(role.beside, keep) if role.beside else there[role.name]
+            _check(part, role, needed & ~role.allowed(values), values)
+            found[role.name] = np.where(none, role.default, np.minimum(values, role.most))
+    return found
 
 
 def target_classes(parts: Sequence[Part]) -> frozenset[str]:
     """The words for nothing that are targets in a run, whichever of its files they are in."""
-    pairs = [(part, part.roles.score) for part in parts if _is_pair(part)]
-    return frozenset().union(*(classes_among(part.values(sides(score or "")[0])) for part, score in pairs))
+    targets = [part.values(sides(part.roles["score"] or "").target) for part in parts if _is_pair(part)]
+    return frozenset().union(*map(classes_among, targets))
 
 
 def _is_pair(part: Part) -> bool:
-    name = part.roles.score
+    name = part.roles["score"]
     return name is not None and "==" in name and name not in part.table.columns
 
 
 def _graded(part: Part, missing: float | None, classes: Classes) -> Graded:
-    name = part.roles.score
+    name = part.roles["score"]
     none = np.zeros(len(part.rows), dtype=bool)
     if name is not None and _is_pair(part):
         target, prediction, _ = sides(name)
         found = agreement(
             _labels(part, target), _labels(part, prediction), classes, words_for_nothing(has_null=part.table.has_null)
         )
-        return Graded(found.score, found.no_target, "no target", found.no_answer, none)
+        return Graded(found.score, found.no_target, NO_TARGET, found.no_answer, none)
     score: Floats | None
     if name is not None and part.roles.of_wide is not None and part.table.kind(name) == "list":
         score, no_score, reason = np.zeros(none.shape), ~none, f"with a list as {name!r}"  # a model of lists alone
     else:
-        score, no_score, reason = *_numbers(part, name, "score"), NO_SCORE
+        score, no_score, reason = *_numbers(part, ROLES["score"]), NO_SCORE
     if score is None or missing is None:
         return Graded(score, no_score, reason, none, none)
     return Graded(np.where(no_score, missing, score), none, "", none, no_score)
 
 
-def _require_shares(part: Part, keep: Rows, score: Floats) -> None:
-    """A column that was guessed by the name ``correct`` may hold the correct choice, and no score."""
-    name = part.roles.score or ""
+def _check_score(part: Part, keep: Rows, score: Floats) -> None:
+    _check(part, ROLES["score"], keep & ~ROLES["score"].allowed(score), score)
+    name = part.roles["score"] or ""
     if "score" in part.roles.guessed and name.rpartition(".")[2] in SHARES:
+        # It may hold the number of the correct choice, and no score.
         expected = "0, 1 or a share, as the score was guessed by its name"
         fix = f"name the score with {keyword('score')}, or two columns to compare with {keyword('score', 'a==b')}"
-        _require(part, keep & ~((score >= 0) & (score <= 1)), score, f"score {name!r}", expected=expected, fix=fix)
+        _check(part, ROLES["score"], keep & ~((score >= 0) & (score <= 1)), score, expected=expected, fix=fix)
 
 
 def _labels(part: Part, column: str) -> list[Any]:
@@ -217,51 +224,24 @@ def _labels(part: Part, column: str) -> list[Any]:
     return values
 
 
-def _confidence(part: Part, keep: Rows) -> Floats | None:
-    confidence, none = _numbers(part, part.roles.confidence, "confidence")
-    if confidence is None:
-        return None
-    bad = keep & ~none & ~((confidence >= 0) & (confidence <= MOST_CONFIDENCE))
-    fix = f"pass a probability, or {keyword('confidence', NONE)}"
-    name = f"confidence {part.roles.confidence!r}"
-    _require(part, bad, confidence, name, expected="a probability from 0 to 1", fix=fix)
-    return np.where(none, np.nan, confidence)
-
-
-def _at_most_0(part: Part, loglikelihood: Floats, known: Rows) -> Floats:
-    fix = f"pass log-likelihoods in nats, not their negatives, or {keyword('loglikelihood', NONE)}"
-    name = f"loglikelihood {part.roles.loglikelihood!r}"
-    _require(part, known & ~(loglikelihood <= 1e-6), loglikelihood, name, expected="at most 0", fix=fix)
-    return np.where(known, np.minimum(loglikelihood, 0.0), np.nan)
-
-
-def _n_tokens(part: Part, needed: Rows) -> Floats:
-    n_tokens, none = _numbers(part, part.roles.n_tokens, "n_tokens")
-    if n_tokens is None:
-        return np.ones(len(part.rows))
-    good = ~none & (n_tokens > 0) & (n_tokens < 2**53) & (n_tokens == np.floor(n_tokens))
-    fix = f"correct the value, or pass {keyword('n_tokens', NONE)}"
-    name = f"n_tokens {part.roles.n_tokens!r}"
-    _require(part, needed & ~good, n_tokens, name, expected="a whole number from 1 on", fix=fix)
-    return n_tokens
-
-
-def _numbers(part: Part, column: str | None, role: str) -> tuple[Floats | None, Rows]:
+def _numbers(part: Part, role: Role) -> Column:
+    column = part.roles[role.name]
     if column is None:
-        return None, np.ones(len(part.rows), dtype=bool)
-    fix = "correct the value" + (f", or pass {keyword(role, NONE)}" if role != "score" else "")
+        return Column(None, np.ones(len(part.rows), dtype=bool))
+    is_score = role.name == "score"
     values = part.values(column)
-    if role == "score" and convert.graded_by_letters(values):
+    fix = "correct the value" + ("" if is_score else f", or pass {role.off()}")
+    if is_score and convert.graded_by_letters(values):
         fix = f"{convert.LETTERS}: {convert.grades_fix()}"
     with while_at(f"{part.table.file}, column {column!r}"):
         found, none = convert.numbers(values, repr(column), part.where, fix)
         # Of scores alone: differences are taken of them, and a width of rounding is no evidence.
-        return (convert.shortest(found, part.table.columns.narrow(column)) if role == "score" else found), none
+        return Column(convert.shortest(found, part.table.columns.narrow(column)) if is_score else found, none)
 
 
 def read_ids(part: Part) -> list[str | None] | None:
     """The rows' ids as text, None where a row has none; None where the part has no id column."""
-    column, prefix = part.roles.id, part.id_prefix
+    column, prefix = part.roles["id"], part.id_prefix
     if column is None:
         return None
     if column == ROW and ROW not in part.table.columns:
@@ -271,34 +251,22 @@ def read_ids(part: Part) -> list[str | None] | None:
     return [None if one is None else prefix + one for one in ids] if prefix else ids
 
 
-def _required_texts(part: Part, column: str | None, role: str) -> list[str] | None:
+def _required_texts(part: Part, role: Role) -> list[str] | None:
+    column = part.roles[role.name]
     if column is None:
         return None
-    of_lists = "choose another column" + (f", or {_unclustered()}" if role == "cluster" else "")
-    found = convert.texts(part.values(column), f"{role} {column!r}", part.where, of_lists)
+    name = f"{role.name} {column!r}"
+    found = convert.texts(part.values(column), name, part.where, role.choose_another())
     complete = [value for value in found if value is not None]
     if missing := len(found) - len(complete):
-        where = f"{part.where(found.index(None))}: {role} {column!r}"
-        fix = f"complete the column, or pass {keyword(role, NONE)}"
-        if role == "cluster":
-            fix = f"give each row that belongs to no other a value of its own, or {_unclustered()}"
-        raise record_error(where, "a value in every row", f"none in {missing:,} of {len(found):,}", fix)
+        where = f"{part.where(found.index(None))}: {name}"
+        raise record_error(where, "a value in every row", f"none in {missing:,} of {len(found):,}", role.how_to_fix())
     return complete
 
 
-def _unclustered() -> str:
-    return f"pass {keyword('cluster', NONE)} to count all records as independent"
-
-
-def _require(
-    part: Part,
-    bad: Rows,
-    values: Floats,
-    name: str,
-    *,
-    expected: str,
-    fix: str = "correct the value",
-) -> None:
+def _check(part: Part, role: Role, bad: Rows, values: Floats, *, expected: str = "", fix: str = "") -> None:
+    """Raise the error for the first bad value of a role's column, if there is any."""
     if bad.any():
         row = int(np.argmax(bad))
-        raise record_error(f"{part.where(row)}: {name}", expected, f"{float(values[row])!r}", fix)
+        where = f"{part.where(row)}: {role.name} {part.roles[role.name]!r}"
+        raise record_error(where, expected or role.expected, f"{float(values[row])!r}", fix or role.how_to_fix())

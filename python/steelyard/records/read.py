@@ -13,9 +13,10 @@ from .._mode import standard_mode
 from .._progress import Progress, reporter
 from ..errors import RecordError, keyword, shown, type_error, value_error, while_at
 from . import columns, lm_eval
-from .columns import Roles, Unusable
+from .columns import Resolved, Unusable
 from .formats import read_table
 from .part import Part
+from .roles import NONE, ROLES
 from .run import Run, look_alikes, make_run
 from .runs import Runs
 from .source import STANDARD_INPUT, name_of
@@ -60,9 +61,10 @@ def read(
     paths
         One file or several.
     id
-        Column that says which records of two models belong together; ``"row"`` declares the row number.
+        Column that says which records of two models belong together; ``"row"`` declares the row number. Guessed:
+        ``id``, ``doc_id``, ``question_id``, ``sample_id``, ``example_id``, ``instance_id``, ``item_id``, ``task_id``.
     model
-        Column of the model's name, for files that hold several models.
+        Column of the model's name, for files that hold several models. Guessed: ``model``, ``model_name``.
     score
         Column of the score: numbers, bools, or such as text. Numbers that are all float32 (in Parquet also float16)
         are read as the shortest decimals that are the same in it: 0.1 is 0.1 in every file. ``"a==b"`` scores 1 where
@@ -77,12 +79,13 @@ def read(
     loglikelihood
         Column of the log-likelihood of the record's text, in nats. Guessed: ``loglikelihood``.
     n_tokens
-        Column of the number of tokens that ``loglikelihood`` is over; 1 without one.
+        Column of the number of tokens that ``loglikelihood`` is over; 1 without one. Guessed beside a
+        log-likelihood: ``n_tokens``.
     cluster
         Column of what records belong to together: a document, a user. Every record needs a value, and all records
-        of one id the same: two clusters for one id are an error.
+        of one id the same: two clusters for one id are an error. Guessed: ``cluster``.
     epoch
-        Column that tells repetitions of one id apart.
+        Column that tells repetitions of one id apart. Guessed: ``epoch``.
     filter
         The filter to read from lm-evaluation-harness files that hold several, such as ``"strict-match"``.
     names
@@ -135,8 +138,8 @@ def read(
     filled = _missing(missing)
     names = _names(names, files)
     if names is not None and model is None:
-        options["model"] = columns.NONE  # the caller has named the runs
-    if names is not None and options["model"] != columns.NONE:
+        options["model"] = NONE  # the caller has named the runs
+    if names is not None and options["model"] != NONE:
         expected = f"no names where {keyword('model')} names a column"
         raise value_error("names", expected, repr(list(names)), "leave one out")
     chosen = None if callable(models) else _models(models)
@@ -304,9 +307,9 @@ class _Reading:
         try:
             with while_at(table.file):
                 roles = columns.resolve(table, self.options)
-            column = roles.model
+            column = roles["model"]
         except RecordError as error:
-            roles, column = Roles(), columns.model_column(table, self.options)
+            roles, column = Resolved(), columns.model_column(table, self.options)
             offered = columns.models_by_column(table, self.options) if len(self.tables) == 1 and column is None else []
             if offered:
                 return Offered(offered, error)
@@ -316,7 +319,7 @@ class _Reading:
             return [name]
         return list(dict.fromkeys(one for value in table.columns[column] if (one := text(value)) is not None))
 
-    def _roles(self, table: Table, name: str) -> Roles | None:
+    def _roles(self, table: Table, name: str) -> Resolved | None:
         """The roles of a file's columns; None where it holds none of the models that were asked for."""
         with while_at(table.file):
             if self.models is not None:
@@ -325,10 +328,10 @@ class _Reading:
                     return None
             return columns.resolve(table, self.options, self.models, self.unusable)
 
-    def _check_same_guess(self, found: Sequence[Roles | None]) -> None:
+    def _check_same_guess(self, found: Sequence[Resolved | None]) -> None:
         """Two files whose guessed scores differ would compare two different things."""
         pairs = zip(self.tables, found, strict=True)
-        scores = {roles.score: table.file for table, roles in pairs if roles is not None}
+        scores = {roles["score"]: table.file for table, roles in pairs if roles is not None}
         if len(scores) > 1:
             shown = ", ".join(f"{score!r} in {file}" for score, file in scores.items())
             fix = f"name it with {keyword('score')}"
@@ -338,7 +341,7 @@ class _Reading:
 class _Assembly:
     """Sorts the rows of all files into runs."""
 
-    def __init__(self, reading: _Reading, found: Sequence[Roles | None]) -> None:
+    def __init__(self, reading: _Reading, found: Sequence[Resolved | None]) -> None:
         self.reading = reading
         self.tables = reading.tables
         self.found = found
@@ -392,16 +395,17 @@ class _Assembly:
         self._leave_out(table.file, "with another filter", len(values) - len(chosen))
         return chosen
 
-    def _sort(self, table: Table, roles: Roles, index: int) -> None:
+    def _sort(self, table: Table, roles: Resolved, index: int) -> None:
         name, prefix, models = self.names[index], self.prefixes[index], self.reading.models
-        is_one = roles.model is None and not roles.wide
+        column = roles["model"]
+        is_one = column is None and not roles.wide
         asked_for = models is None or not is_one or name in models
         rows = self._filtered(table) if asked_for else range(len(table))
         for reason, count in table.left_out.items():
             self._leave_out(table.file, reason, count)
         for metric, count in lm_eval.lists(table).items() if lm_eval.is_samples(table) else ():
             self._leave_out(table.file, f"with a list as {metric!r}", count)
-        for metric in columns.SCORE_NAMES if not lm_eval.is_samples(table) and "score" in roles.guessed else ():
+        for metric in ROLES["score"].usual if not lm_eval.is_samples(table) and "score" in roles.guessed else ():
             if metric in table.columns:
                 self._leave_out(table.file, f"with a list as {metric!r}", table.lists(metric))
         if roles.wide:
@@ -409,15 +413,15 @@ class _Assembly:
                 self._add(model, Part(table, rows, roles.of_model(table, model), prefix), model)
             if models is not None and not set(models).intersection(roles.wide):
                 self._leave_out(table.file, NOT_ASKED_FOR, len(rows))
-        elif roles.model is None:
+        elif column is None:
             self._add(name, Part(table, rows, roles, prefix), None)
         else:
             of_model: dict[str | None, list[int]] = {}
             with Part(table, rows, roles).reading("model"):
-                names = texts(table.columns[roles.model], f"model {roles.model!r}", table.where)
+                names = texts(table.columns[column], f"model {column!r}", table.where)
             for row in rows:
                 of_model.setdefault(names[row], []).append(row)
-            self._leave_out(table.file, "no model", len(of_model.pop(None, ())))
+            self._leave_out(table.file, ROLES["model"].absent, len(of_model.pop(None, ())))
             for of, own in of_model.items():
                 if of is not None:
                     self._add(of, Part(table, own, roles, prefix), None)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -17,10 +19,13 @@ from .._mode import standard_mode_methods
 from .._text import listed_counts, printable
 from ..errors import keyword
 from . import columns
-from .columns import Roles
-from .part import NO_SCORE, Block, Floats, Part, Rows, read_ids, read_part, target_classes
+from .part import Block, Part, read_ids, read_part, target_classes
+from .roles import NO_SCORE, NONE, NUMBERS, ROLES, TEXTS, Floats, Role, Rows
 from .table import LIST, plain, record_error
 from .values import text
+
+# The fields of a run that have a value for each of its records.
+_ALIGNED = ("ids", "score", *(role.name for role in (*NUMBERS, *TEXTS)), "_no_answer", "_no_score")
 
 
 @standard_mode_methods
@@ -132,7 +137,8 @@ class Run:
             values = getattr(self, name)
             has = np.zeros(len(self), dtype=bool) if values is None else ~np.isnan(values)
             if count := int(np.count_nonzero(keep & ~has)):
-                left_out[f"no {name}"] = left_out.get(f"no {name}", 0) + count
+                absent = ROLES[name].absent
+                left_out[absent] = left_out.get(absent, 0) + count
             keep &= has
         return self._kept(keep, left_out)
 
@@ -144,7 +150,7 @@ class Run:
         """The documents' hashes, where ids were guessed to be lm-evaluation-harness's numbers."""
         hashes: list[str | None] = []
         for part in self._parts:
-            if not (part.roles.id == "doc_id" and "id" in part.roles.guessed and "doc_hash" in part.table.columns):
+            if not (part.roles["id"] == "doc_id" and "id" in part.roles.guessed and "doc_hash" in part.table.columns):
                 return None
             hashes += [text(value) for value in part.values("doc_hash")]
         return hashes
@@ -152,7 +158,7 @@ class Run:
     @property
     def tokens_known(self) -> bool:
         """Whether a column says how many tokens each record has."""
-        return all(part.roles.n_tokens is not None for part in self._parts)
+        return all(part.roles["n_tokens"] is not None for part in self._parts)
 
     @lazy
     def other_case(self) -> int:
@@ -168,30 +174,12 @@ class Run:
             found += own
         return found
 
-    def _kept(self, keep: NDArray[np.bool_], left_out: dict[str, int]) -> Run:
-        def cut(values: Any) -> Any:
-            return None if values is None else values[keep]
-
-        parts, start = [], 0
-        for part in self._parts:
-            parts.append(part.kept(keep[start : start + len(part.rows)]))
-            start += len(part.rows)
-        return Run(
-            name=self.name,
-            files=self.files,
-            ids=cut(self.ids),
-            score=cut(self.score),
-            confidence=cut(self.confidence),
-            loglikelihood=cut(self.loglikelihood),
-            n_tokens=cut(self.n_tokens),
-            cluster=cut(self.cluster),
-            epoch=cut(self.epoch),
-            left_out=left_out,
-            _no_answer=cut(self._no_answer),
-            _no_score=cut(self._no_score),
-            _parts=tuple(parts),
-            _source=self._source,
-        )
+    def _kept(self, keep: Rows, left_out: dict[str, int]) -> Run:
+        aligned: dict[str, Any] = {name: getattr(self, name) for name in _ALIGNED}
+        cut: dict[str, Any] = {name: None if values is None else values[keep] for name, values in aligned.items()}
+        ends = accumulate(len(part.rows) for part in self._parts)
+        parts = tuple(part.kept(keep[end - len(part.rows) : end]) for part, end in zip(self._parts, ends, strict=True))
+        return replace(self, **cut, left_out=left_out, _parts=parts)
 
 
 def merged(of_id: Collection[int]) -> dict[str, int]:
@@ -229,25 +217,20 @@ class _Source:
         left_out: Counter[str] = Counter()
         for block in blocks:
             left_out.update(block.left_out)
-        ids = _joined(blocks, "id", [block.ids for block in blocks])
-        epoch = _joined(blocks, "epoch", [block.epoch for block in blocks])
-        cluster = _joined(blocks, "cluster", [block.cluster for block in blocks])
+        ids = _joined(blocks, ROLES["id"])
+        texts = {role.name: _joined(blocks, role) for role in TEXTS}
         parts = tuple(block.part for block in blocks)
-        if ids is not None and _check_repeats(self.name, parts, ids, epoch, self.repeats):
-            if cluster is None:
-                cluster = ids
-            fix = f"pass {keyword('cluster', columns.NONE)} to group the records by their id"
-            _check_clusters(self.name, parts, ids, cluster, fix)
+        if ids is not None and _check_repeats(self.name, parts, ids, texts["epoch"], self.repeats):
+            clusters = texts["cluster"] = ids if texts["cluster"] is None else texts["cluster"]
+            fix = f"pass {keyword('cluster', NONE)} to group the records by their id"
+            _check_clusters(self.name, parts, ids, clusters, fix)
+        of_roles: dict[str, Any] = {name: _text_array(values) for name, values in texts.items()}
+        of_roles |= {role.name: _stacked(blocks, role) for role in (ROLES["score"], *NUMBERS)}
         run = Run(
             name=self.name,
             files=tuple(dict.fromkeys(part.table.file for part in parts)),
             ids=_text_array(ids),
-            score=_stacked(blocks, [block.score for block in blocks]),
-            confidence=_stacked(blocks, [block.confidence for block in blocks]),
-            loglikelihood=_stacked(blocks, [block.loglikelihood for block in blocks]),
-            n_tokens=np.concatenate([block.n_tokens for block in blocks]),
-            cluster=_text_array(cluster),
-            epoch=_text_array(epoch),
+            **of_roles,
             left_out=dict(left_out),
             _no_answer=np.concatenate([block.no_answer for block in blocks]),
             _no_score=np.concatenate([block.no_score for block in blocks]),
@@ -274,19 +257,10 @@ def _known_ids(parts: Sequence[Part]) -> list[list[str | None] | None]:
 
 
 def _regraded(part: Part, model: str | None, score: str) -> Part:
-    table = part.table
-    options: dict[str, str | None] = dict.fromkeys(columns.ROLES, columns.NONE)
-    own = f"{model}.{score}"
-    found = (
-        own if model is not None and own in table.columns else columns.resolve(table, options | {"score": score}).score
-    )
-    roles = part.roles
-    return Part(
-        table,
-        part.rows,
-        Roles(id=roles.id, score=found, cluster=roles.cluster, epoch=roles.epoch, guessed=roles.guessed - {"score"}),
-        part.id_prefix,
-    )
+    column: str | None = f"{model}.{score}"
+    if model is None or column not in part.table.columns:
+        column = columns.resolve(part.table, dict.fromkeys(ROLES, NONE) | {"score": score})["score"]
+    return replace(part, roles=part.roles.with_score(column))
 
 
 def _check_repeats(
@@ -352,28 +326,32 @@ def look_alikes(run: Run) -> list[str]:
     return [f"{', '.join(run.files)}: {shown} count as different ids, {why}"]
 
 
-def _joined(blocks: Sequence[Block], role: str, lists: Sequence[list[str] | None]) -> list[str] | None:
-    """Several files' text as one column; None where no file has it."""
+def _joined(blocks: Sequence[Block], role: Role) -> list[str] | None:
+    """Several files' texts as one column; None where no file has it."""
+    lists = [block.texts[role.name] for block in blocks]
     if all(one is None for one in lists):
         return None
     with_it = next(block.part for block, one in zip(blocks, lists, strict=True) if one is not None)
     for block, one in zip(blocks, lists, strict=True):
         if one is None:
-            file = block.part.table.file
             got = "none, though other files of the run have one"
-            fix = f"name it with {keyword(role)}, or pass {keyword(role, columns.NONE)}"
-            with with_it.reading(role) if role == "epoch" else nullcontext():
-                raise record_error(file, f"a column for {role}", got, fix)
+            fix = f"name it with {keyword(role.name)}, or pass {keyword(role.name, NONE)}"
+            # Without ids nothing could be compared: they are not given up because one file lacks them.
+            with nullcontext() if role.name == "id" else with_it.reading(role.name):
+                raise record_error(block.part.table.file, f"a column for {role.name}", got, fix)
     return [value for one in lists for value in one or ()]
 
 
-def _stacked(blocks: Sequence[Block], arrays: Sequence[Floats | None]) -> Floats | None:
-    """Several files' numbers as one array, NaN for a file without them; None where no file has any."""
-    if all(array is None for array in arrays):
+def _stacked(blocks: Sequence[Block], role: Role) -> Floats | None:
+    """Several files' numbers as one array, the default for a file without them; None where no file has any."""
+    arrays = [block.numbers[role.name] for block in blocks]
+    if math.isnan(role.default) and all(array is None for array in arrays):
         return None
-    lengths = [len(block.n_tokens) for block in blocks]
     return np.concatenate(
-        [np.full(n, np.nan) if array is None else array for n, array in zip(lengths, arrays, strict=True)]
+        [
+            np.full(len(block), role.default) if array is None else array
+            for block, array in zip(blocks, arrays, strict=True)
+        ]
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .._mode import standard_mode_methods
 from .._text import listed_counts, printable
 from ..errors import keyword
-from .part import NO_SCORE
+from .roles import NO_SCORE, NO_TARGET, NONE, ROLES
 from .run import Run, merged, of_ids
 from .table import record_error
 
@@ -142,7 +142,7 @@ class Scores(Mapping[str, Floats]):
             If two models, or two records of one, put an id into different clusters.
         """
         known = [(one, one.run.cluster) for one in self._matched if _own_cluster(one.run)]
-        fix = f"correct a file, or pass {keyword('cluster', 'none')}"
+        fix = f"correct a file, or pass {keyword('cluster', NONE)}"
         return self._of_ids("cluster", [(one, values) for one, values in known if values is not None], fix)
 
     def column(self, name: str) -> NDArray[Any]:
@@ -209,6 +209,6 @@ def nothing_scored(run: Run) -> Exception:
     """The error for a run none of whose records has a score."""
     why = listed_counts(run.left_out) or "no records"
     fix = f"leave it out with {keyword('models')}"
-    if {"no id", "no target"}.isdisjoint(run.left_out):
+    if {ROLES["id"].absent, NO_TARGET}.isdisjoint(run.left_out):
         fix += f", or give such records a score with {keyword('missing')}"
     return record_error(", ".join(run.files), f"scores of {run.name!r}", f"none (left out: {why})", fix)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..._numbers import count, plural
 from ..._text import printable
 from ...errors import keyword
-from ...records.part import NO_SCORE
+from ...records.roles import NO_SCORE, ROLES
 from ..results import MOST_LOST, Contents, ModelResult
 from ..words import lost
 
@@ -20,8 +20,8 @@ def cautions(report: Contents) -> list[str]:
 def _lost_records(report: Contents) -> Iterator[str]:
     """Models of which many records do not count, or count as wrong for the way they are written."""
     for file, counts in report.left_out.items():
-        if counts.get("no model", 0) > MOST_LOST * report.read[file]:
-            of = f"{count(counts['no model'])} of the {plural(report.read[file], 'record')} of {printable(file)}"
+        if (nameless := counts.get(ROLES["model"].absent, 0)) > MOST_LOST * report.read[file]:
+            of = f"{count(nameless)} of the {plural(report.read[file], 'record')} of {printable(file)}"
             yield f"{of} name no model and are left out."
     for m in report.models:
         others = {why: n for why, n in m.left_out.items() if why != NO_SCORE}

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ..._numbers import count
 from ..._text import printable
+from ...records.roles import ROLES
 from ...records.run import of_ids
 from .. import figures
 from ..results import MOST_LOST, Contents, ModelResult
@@ -31,7 +32,7 @@ def block(report: Contents) -> Block | None:
 
 def _nothing_counts(model: ModelResult) -> bool:
     """Whether a model should have a score and has no record for one."""
-    return model.n == 0 and "no loglikelihood" not in model.left_out
+    return model.n == 0 and ROLES["loglikelihood"].absent not in model.left_out
 
 
 def _table(models: Sequence[ModelResult]) -> Table:
