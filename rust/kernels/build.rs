@@ -1,6 +1,6 @@
-//! Refuses compiler flags under which the arithmetic would no longer be IEEE 754's.
+//! Refuses compiler flags under which the arithmetic would no longer follow IEEE 754.
 
-/// LLVM options that let it fuse, reorder or approximate.
+/// LLVM options that allow it to fuse, reorder or approximate floating-point operations.
 const FORBIDDEN: [&str; 5] =
     ["fp-contract", "unsafe-fp-math", "fast-math", "no-signed-zeros-fp-math", "denormal-fp-math"];
 

@@ -1,12 +1,12 @@
 //! The element types of arrays, as one list.
 //!
-//! From the list follow [`Dtype`], the type of an array that is known only at run time; [`Typed`], one variant per
-//! element type (of slices, of slices that are written, of tables); and [`with_dtype!`](crate::with_dtype!), which runs
-//! generic code on whichever variant is there. Since a variant and the Rust type in it come from the same row, no array
-//! can be read or written as another type than its own, and none can be left out in silence.
+//! From the list follow [`Dtype`], an element type that is known only at run time; [`Typed`], an enum with one variant
+//! per element type (of slices, of mutable slices, of tables); and [`with_dtype!`](crate::with_dtype!), which runs
+//! generic code on the variant at hand. Since a variant and the Rust type inside it come from the same row, no array
+//! can be read or written as a type other than its own, and no element type can be forgotten silently.
 //!
-//! To add an element type: a row here, `Element` for it, and whatever the compiler then asks for.
-//! (`docs/recipes/add-an-element-type.md`.) A type whose elements share a scale, such as blocks of 8-bit floats, would
+//! To add an element type, add a row here, implement `Element` for it, and add what the compiler then asks for
+//! (`docs/recipes/add-an-element-type.md`). A type whose elements share a scale, such as blocks of 8-bit floats, would
 //! be a row whose Rust type is the whole block.
 
 use crate::simd::{Element, Real};
@@ -19,35 +19,35 @@ macro_rules! element_types {
     ([$($then:tt)+] $arguments:tt) => {
         $($then)+! {
             $arguments
-            // What arithmetic is done in: these implement `Real`.
+            // The types in which arithmetic is done; they implement `Real`.
             real { F32: f32, F64: f64 }
-            // What is only stored, and widened to one of the others before anything is computed.
+            // The types that are only stored; their values are widened to one of the others before any arithmetic.
             stored { Bf16: $crate::simd::Bf16, F16: $crate::simd::F16 }
         }
     };
 }
 
-/// What there is one of per element type: a slice, say.
+/// A family of Rust types, one per element type: the slices `&[T]`, say.
 pub trait PerType {
-    /// The one of type `T`.
+    /// The member of the family for the element type `T`.
     type Of<T: Element>;
 }
 
-/// Slices that are only read.
+/// The family of slices that are only read, `&[T]`.
 pub struct Shared<'a>(PhantomData<&'a ()>);
 
 impl<'a> PerType for Shared<'a> {
     type Of<T: Element> = &'a [T];
 }
 
-/// Slices that are written.
+/// The family of slices that are written, `&mut [T]`.
 pub struct Exclusive<'a>(PhantomData<&'a ()>);
 
 impl<'a> PerType for Exclusive<'a> {
     type Of<T: Element> = &'a mut [T];
 }
 
-/// An array of any element type, to be read.
+/// An array of any element type, for reading.
 pub type TypedSlice<'a> = Typed<Shared<'a>>;
 
 impl Clone for TypedSlice<'_> {
@@ -58,10 +58,10 @@ impl Clone for TypedSlice<'_> {
 
 impl Copy for TypedSlice<'_> {}
 
-/// Some of the element types, known at run time: all of them ([`Dtype`]), or those that are computed in
+/// A set of element types known at run time: all of them ([`Dtype`]), or those in which arithmetic is done
 /// ([`RealDtype`]).
 pub trait Dtypes: Copy + PartialEq + Send + Sync + Into<Dtype> + TryFrom<Dtype> + 'static {
-    /// Each of them.
+    /// Every element type of the set.
     const ALL: &'static [Self];
 
     /// Their names, for a message: `float32 or float64`.
@@ -83,7 +83,7 @@ macro_rules! define {
             $(#[doc = stringify!($s)] $stored,)*
         }
 
-        /// An element type that arithmetic is done in.
+        /// An element type in which arithmetic is done.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum RealDtype {
             $(#[doc = stringify!($r)] $real,)*
@@ -115,13 +115,13 @@ macro_rules! define {
             }
         }
 
-        /// One variant per element type, which holds what `P` has of that type.
+        /// One variant per element type, which holds the member of the family `P` for that type.
         pub enum Typed<P: PerType> {
             $(#[doc = stringify!($r)] $real(P::Of<$r>),)*
             $(#[doc = stringify!($s)] $stored(P::Of<$s>),)*
         }
 
-        /// One variant per element type that arithmetic is done in.
+        /// One variant per element type in which arithmetic is done.
         pub enum TypedReal<P: PerType> {
             $(#[doc = stringify!($r)] $real(P::Of<$r>),)*
         }
@@ -129,8 +129,8 @@ macro_rules! define {
         $(listed!($real: $r);)*
         $(listed!($stored: $s);)*
         $(impl ListedReal for $r {
-            fn typed_real<P: PerType>(of: P::Of<Self>) -> TypedReal<P> {
-                TypedReal::$real(of)
+            fn typed_real<P: PerType>(value: P::Of<Self>) -> TypedReal<P> {
+                TypedReal::$real(value)
             }
         })*
     };
@@ -140,8 +140,8 @@ macro_rules! listed {
     ($variant:ident: $t:ty) => {
         impl Listed for $t {
             const DTYPE: Dtype = Dtype::$variant;
-            fn typed<P: PerType>(of: P::Of<Self>) -> Typed<P> {
-                Typed::$variant(of)
+            fn typed<P: PerType>(value: P::Of<Self>) -> Typed<P> {
+                Typed::$variant(value)
             }
         }
     };
@@ -149,24 +149,25 @@ macro_rules! listed {
 
 /// An element type that has a row in the list.
 pub trait Listed: Element {
-    /// Its variant.
+    /// Its variant of [`Dtype`].
     const DTYPE: Dtype;
-    /// What `P` has of this type, as a variant.
-    fn typed<P: PerType>(of: P::Of<Self>) -> Typed<P>;
+    /// Wraps the member of the family `P` for this type in its variant of [`Typed`].
+    fn typed<P: PerType>(value: P::Of<Self>) -> Typed<P>;
 }
 
-/// The same for a type that arithmetic is done in.
+/// [`Listed`] for a type in which arithmetic is done.
 pub trait ListedReal: Listed + Real {
-    /// What `P` has of this type, as a variant.
-    fn typed_real<P: PerType>(of: P::Of<Self>) -> TypedReal<P>;
+    /// Wraps the member of the family `P` for this type in its variant of [`TypedReal`].
+    fn typed_real<P: PerType>(value: P::Of<Self>) -> TypedReal<P>;
 }
 
 crate::element_types!([define]());
 
-/// Generic code for whatever element type is there: a `match` with one arm per row of the list.
+/// Runs generic code on a value whose element type is known only at run time: a `match` with one arm per row of the
+/// list.
 ///
-/// `with_dtype!(typed, x => ..)` binds `x` to what the [`Typed`](crate::dtype::Typed) holds, `with_dtype!(typed, x: T =>
-/// ..)` names its element type as well, and `with_dtype!(dtype, type T => ..)` does for a
+/// `with_dtype!(typed, x => ..)` binds `x` to what the [`Typed`](crate::dtype::Typed) holds, `with_dtype!(typed, x: T
+/// => ..)` also names its element type `T`, and `with_dtype!(dtype, type T => ..)` names the element type of a
 /// [`Dtype`](crate::dtype::Dtype).
 #[macro_export]
 macro_rules! with_dtype {
@@ -238,7 +239,7 @@ macro_rules! with_alias {
 }
 
 impl Dtype {
-    /// The name in messages, NumPy's where NumPy has one.
+    /// The name in messages: NumPy's name where NumPy has the type.
     pub fn name(self) -> &'static str {
         with_dtype!(self, type T => T::NAME)
     }
@@ -251,17 +252,17 @@ impl Dtype {
 
 impl<'a> TypedSlice<'a> {
     /// How many elements.
-    #[allow(clippy::len_without_is_empty)] // nobody asks
+    #[allow(clippy::len_without_is_empty)] // no caller needs it
     pub fn len(self) -> usize {
         with_dtype!(self, x => x.len())
     }
 
-    /// What the elements take, in bytes.
+    /// The size of all elements in bytes.
     pub fn bytes(self) -> usize {
         with_dtype!(self, x => size_of_val(x))
     }
 
-    /// The elements at these places.
+    /// The elements at the indices in `range`.
     #[must_use]
     pub fn part(self, range: std::ops::Range<usize>) -> TypedSlice<'a> {
         with_dtype!(self, x: T => T::typed(&x[range]))
@@ -274,7 +275,7 @@ mod tests {
     use crate::simd::{Bf16, F16};
 
     #[test]
-    fn a_type_is_its_row() {
+    fn every_dtype_matches_its_row_of_the_list() {
         for &dtype in Dtype::ALL {
             with_dtype!(dtype, type T => {
                 let elements: [T; 3] = [T::default(); 3];
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_computed_in_is_part_of_it() {
+    fn the_real_dtypes_are_a_subset() {
         for &dtype in Dtype::ALL {
             match RealDtype::try_from(dtype) {
                 Ok(real) => {

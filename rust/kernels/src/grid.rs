@@ -1,4 +1,4 @@
-//! A fixed grid of chunks, run serially or on the pool, with the same result.
+//! Divides work into a fixed grid of chunks and runs them serially or on the thread pool, with the same result.
 //!
 //! The grid is a function of the data's size alone. Results come back in index order, so that whatever
 //! folds them does the same arithmetic for any number of threads.
@@ -16,21 +16,22 @@ use std::time::{Duration, Instant};
 
 pub use crate::pool::Process;
 
-/// Elements in a chunk of the usual grid: large enough to hide a hand-over, small enough for the cache and
-/// for an answer to Ctrl-C within a tick. A multiple of every lane count in use.
+/// Elements per chunk of the usual grid: large enough that handing a chunk to a thread costs little beside it, small
+/// enough for the cache and for an answer to Ctrl-C within a [`TICK`]. A multiple of every lane count in use.
 pub const CHUNK: usize = 1 << 16;
 
-/// How often `progress` is called, about.
+/// The approximate interval between two calls of `progress`.
 pub const TICK: Duration = Duration::from_millis(25);
 
-/// How long a call waits for its helpers before it works without them. They are as many as the threads that were asked
-/// for, each on a processor of its own from the call before, where the calling thread would be in the way of one.
+/// How long a call waits for all of its helpers before the calling thread works as well. There are as many helpers as
+/// threads were asked for, and each usually still has a processor to itself from the call before; a calling thread that
+/// worked beside them would take the processor of one.
 const GRACE: Duration = Duration::from_micros(100);
 
-/// Waking the pool costs about 18 us; below this many bytes of traffic a thread is not worth it.
+/// Waking the pool costs about 18 us; another thread pays only for at least this many bytes of memory traffic.
 const BYTES_PER_THREAD: usize = 512 * 1024;
 
-/// Why work has no result.
+/// Why a piece of work ended without a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
     /// `progress` stopped it.
@@ -48,27 +49,27 @@ impl From<NoMemory> for Stopped {
 /// `progress(done)`, called on the calling thread about every [`TICK`]; `false` stops the work between chunks.
 pub type Progress<'a> = &'a mut dyn FnMut(usize) -> bool;
 
-/// Called once when the library is loaded; see [`threads`].
+/// Sets the number of threads that [`threads`] gives by default; called once when the library is loaded.
 pub fn set_default_threads(threads: Option<usize>) {
     pool::set_default_threads(threads);
 }
 
-/// Asks for a thread count in this process; `None` returns to the default.
+/// Sets the thread count of this process; `None` returns to the default.
 pub fn set_threads(threads: Option<usize>) {
     pool::set_threads(threads);
 }
 
-/// The count this process asked for, if it did.
+/// The thread count that this process has set, if any.
 pub fn asked_threads() -> Option<usize> {
     pool::asked_threads()
 }
 
-/// How many threads work is given to. It never changes a result.
+/// How many threads share the work of a call. It never changes a result.
 pub fn threads() -> usize {
     pool::threads()
 }
 
-/// The chunks of `0..n`: how many of `size`, the last one shorter.
+/// How many chunks of `size` the range `0..n` has; the last one may be shorter.
 pub fn chunks(n: usize, size: usize) -> usize {
     n.div_ceil(size)
 }
@@ -90,8 +91,8 @@ pub fn map_chunks<R: Send>(
     run(n, bytes, Some(progress), f)
 }
 
-/// Runs `f(index, item)` for work that writes through its items (disjoint `&mut` chunks, say). It cannot be
-/// stopped half-way: what writes in place validates first and then finishes. Without memory it has not begun.
+/// Runs `f(index, item)` for work that writes through its items (disjoint `&mut` chunks, say). It cannot be stopped
+/// half-way: whoever writes in place validates first and then finishes. An error means that nothing was written.
 pub fn write_chunks<T: Send, R: Send>(
     items: Vec<T>,
     bytes: usize,
@@ -100,7 +101,7 @@ pub fn write_chunks<T: Send, R: Send>(
     unwatched(run_items(items, bytes, None, f))
 }
 
-/// What work comes to that nobody watches: it ends, unless there is no memory.
+/// The result of work that ran without `progress`: nobody can have stopped it, so that only memory can be missing.
 pub fn unwatched<T: Default>(outcome: Result<T, Stopped>) -> Result<T, NoMemory> {
     match outcome {
         Ok(results) => Ok(results),
@@ -109,8 +110,8 @@ pub fn unwatched<T: Default>(outcome: Result<T, Stopped>) -> Result<T, NoMemory>
     }
 }
 
-/// Runs `f(index, item)` for work that reads its data and fills fresh output through its items; stopped by
-/// `progress`, after which the output means nothing.
+/// Runs `f(index, item)` for work that reads its data and fills newly allocated output through its items; stopped by
+/// `progress`, after which the output is incomplete and must be discarded.
 pub fn fill_chunks<T: Send, R: Send>(
     items: Vec<T>,
     bytes: usize,
@@ -120,13 +121,14 @@ pub fn fill_chunks<T: Send, R: Send>(
     run_items(items, bytes, Some(progress), f)
 }
 
-/// Elements between two looks at the clock where each is a computation of its own, of up to 2 us.
+/// Elements per chunk of [`fill_rows`], where each element is a computation of its own that takes up to 2 us.
 const ELEMENTS: usize = 1 << 12;
-/// What such a computation costs at least, in bytes of traffic.
+/// The least cost of such a computation, expressed as bytes of memory traffic.
 const ELEMENT_BYTES: usize = 64;
 
-/// Runs `f(range, columns)` over the rows of fresh columns of one length (or empty: not asked for), a formula for each row;
-/// stopped by `progress`, after which the columns mean nothing. Results in row order.
+/// Runs `f(range, columns)`, which evaluates a formula for each row of `range` and fills those rows of the newly
+/// allocated `columns`. All columns have the same length; an empty one was not asked for. Stopped by `progress`, after
+/// which the columns are incomplete and must be discarded. The results come in row order.
 pub fn fill_rows<T: Send, R: Send, const K: usize>(
     columns: [&mut [T]; K],
     progress: Progress<'_>,
@@ -162,7 +164,7 @@ fn run_items<T: Send, R: Send>(
     Ok(results)
 }
 
-/// How many threads work of `n` chunks and so many bytes is worth.
+/// How many threads are worth waking for work of `n` chunks and `bytes` bytes of memory traffic.
 fn threads_for(n: usize, bytes: usize) -> usize {
     pool::threads().min(n).min(bytes / BYTES_PER_THREAD + 1).max(1)
 }
@@ -177,15 +179,16 @@ fn run<R: Send>(
     if threads > 1 { pooled(threads, n, progress, f) } else { serial(0..n, progress, f) }
 }
 
-/// Runs `f(0), ..., f(n - 1)` one after another on the calling thread, for work whose order is its meaning
-/// (adding rows into shared totals, say); stopped by `progress`.
+/// Runs `f(0), ..., f(n - 1)` one after another on the calling thread, for work that must be done in this order
+/// (adding rows to shared totals, say); stopped by `progress`.
 pub fn each_chunk(n: usize, progress: Progress<'_>, f: impl FnMut(usize)) -> Result<(), Stopped> {
     serial(0..n, Some(progress), f).map(|_| ())
 }
 
 /// Runs `work`, during which `progress` is called only while no other thread is inside its chunks.
 ///
-/// For a `progress` whose thread may not come back from: nobody may then be left with that thread's stack.
+/// This is for a `progress` from which the calling thread may never return (Python may end the thread inside it): no
+/// helper may then still be using that thread's stack.
 pub fn asked_alone<R>(work: impl FnOnce() -> R) -> R {
     let before = ASKED_ALONE.replace(true);
     let result = work();
@@ -197,7 +200,7 @@ thread_local! {
     static ASKED_ALONE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls `progress` whenever a [`TICK`] has passed; once stopped, stays stopped.
+/// Calls `progress` whenever a [`TICK`] has passed; once it has stopped the work, the work stays stopped.
 struct Ticks<'a> {
     progress: Option<Progress<'a>>,
     last: Instant,
@@ -209,12 +212,12 @@ impl<'a> Ticks<'a> {
         Ticks { progress, last: Instant::now(), stopped: false }
     }
 
-    /// Whether it is time to ask.
+    /// Whether it is time to call `progress`.
     fn due(&self) -> bool {
         self.progress.is_some() && !self.stopped && self.last.elapsed() >= TICK
     }
 
-    /// Asks: whether the work goes on.
+    /// Calls `progress`: whether the work goes on.
     fn ask(&mut self, done: usize) -> bool {
         if let Some(progress) = self.progress.as_deref_mut() {
             self.stopped |= !progress(done);
@@ -224,9 +227,9 @@ impl<'a> Ticks<'a> {
     }
 }
 
-/// Calls `progress` in the middle of work that is one piece: building a state, say, or putting things in order.
+/// Calls `progress` from within work that is not divided into chunks: building a state, say, or sorting.
 ///
-/// It also tells, as soon, when memory has run out without anything having failed ([`Alarm`]).
+/// It also reports within as short a time when memory has run out although no allocation failed ([`Alarm`]).
 pub struct Pace<'a> {
     ticks: Ticks<'a>,
     alarm: Alarm,
@@ -234,22 +237,22 @@ pub struct Pace<'a> {
 }
 
 impl<'a> Pace<'a> {
-    /// Steps between two looks at the clock, of up to a microsecond each.
+    /// Steps between two looks at the clock; a step takes up to a microsecond.
     const STEPS: usize = 1 << 12;
 
-    /// A pace that `progress` sets.
+    /// Starts work that `progress` may stop.
     pub fn new(progress: Progress<'a>) -> Self {
         Pace { ticks: Ticks::new(Some(progress)), alarm: Alarm::set(), done: 0 }
     }
 
-    /// One small step is done: the work goes on, or stops here.
+    /// Counts one small step; an error means that the work must stop here.
     #[inline]
     pub fn step(&mut self) -> Result<(), Stopped> {
         self.done += 1;
         if self.done.is_multiple_of(Self::STEPS) { self.look() } else { Ok(()) }
     }
 
-    /// `steps` at once, which took a millisecond or so.
+    /// Counts `steps` steps that took about a millisecond together.
     pub fn stride(&mut self, steps: usize) -> Result<(), Stopped> {
         self.done += steps;
         self.look()
@@ -279,7 +282,7 @@ fn serial<T, R>(
 
 /// What the threads of one call share.
 struct Shared<R> {
-    /// One slot a chunk, locked once: uncontended.
+    /// One slot per chunk; only the thread that computes the chunk locks it, so that no thread waits for another.
     slots: Vec<Mutex<Option<R>>>,
     next: AtomicUsize,
     done: AtomicUsize,
@@ -298,19 +301,19 @@ impl<R: Send> Shared<R> {
         })
     }
 
-    /// Whether no chunk is left to take.
+    /// Whether no chunk is left to be taken.
     fn taken(&self) -> bool {
         self.stop.load(Relaxed) || self.next.load(Relaxed) >= self.slots.len()
     }
 
-    /// Takes the next chunk and does it; false: none is left, or the work was stopped.
+    /// Takes the next chunk and computes it; false where none is left or the work was stopped.
     fn step(&self, f: &(impl Fn(usize) -> R + Sync)) -> bool {
         if self.stop.load(Relaxed) {
             return false;
         }
         let index = self.next.fetch_add(1, Relaxed);
         let Some(slot) = self.slots.get(index) else { return false };
-        // Caught here, a panic ends neither a helper nor the call before everybody has left it.
+        // A panic is caught here, so that it ends no helper, and not the call before every helper has left it.
         match catch_unwind(AssertUnwindSafe(|| f(index))) {
             Ok(result) => *locked(slot) = Some(result),
             Err(panic) => {
@@ -322,7 +325,7 @@ impl<R: Send> Shared<R> {
         true
     }
 
-    /// The results in index order, in memory that was there before the work began; a panic goes on here.
+    /// The results in index order, in memory that was allocated before the work began. A caught panic continues here.
     fn results(self, mut results: Vec<R>) -> Result<Vec<R>, Stopped> {
         if let Some(panic) = inner(self.panic) {
             resume_unwind(panic);
@@ -359,9 +362,10 @@ fn pooled<R: Send>(
     shared.results(results)
 }
 
-/// The calling thread's part: `progress`, chunks like a helper's wherever the helpers are with other calls, and the wait for
-/// those who are still inside.
-/// False: the call has been left in a forked child, without its helpers.
+/// The calling thread's part: it calls `progress`, computes chunks as a helper does where the helpers are busy with
+/// other calls, and waits for the helpers that are still computing.
+///
+/// False: `progress` returned in a forked child, which has no helpers; the call must be given up.
 fn lead<R: Send>(team: &Team<'_>, shared: &Shared<R>, mut ticks: Ticks<'_>, step: &dyn Fn() -> bool) -> bool {
     let alone = ASKED_ALONE.get();
     if !alone && team.all_come_within(GRACE, || shared.taken()) {
@@ -386,7 +390,7 @@ fn lead<R: Send>(team: &Team<'_>, shared: &Shared<R>, mut ticks: Ticks<'_>, step
     true
 }
 
-/// Calls `progress`, which may stop the work. False: it has returned in a forked child.
+/// Calls `progress`, which may stop the work. False: it returned in a forked child.
 fn ask<R: Send>(team: &Team<'_>, shared: &Shared<R>, ticks: &mut Ticks<'_>, alone: bool) -> bool {
     if alone {
         team.close();
@@ -408,7 +412,7 @@ fn ask<R: Send>(team: &Team<'_>, shared: &Shared<R>, ticks: &mut Ticks<'_>, alon
 mod tests {
     use super::*;
 
-    /// Thread counts are process-wide, so the tests that change them take turns.
+    /// The thread count belongs to the whole process, so the tests that change it take turns.
     static TURN: Mutex<()> = Mutex::new(());
     const BIG: usize = 1 << 30;
 
@@ -445,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn watch_stops_the_work() {
+    fn progress_stops_the_work() {
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         for threads in [1, 2] {
             set_threads(Some(threads));
@@ -493,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_inside_a_chunk_while_a_watch_is_asked_alone() {
+    fn no_thread_computes_a_chunk_while_progress_is_called_alone() {
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         set_threads(Some(3));
         let (inside, asked) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -515,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn more_threads_are_added_to_those_there_are() {
+    fn a_larger_thread_count_adds_threads_to_the_existing_ones() {
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         for threads in [2, 3, 5, 4, 2] {
             set_threads(Some(threads));
@@ -524,7 +528,7 @@ mod tests {
                 std::thread::current().id()
             });
             let ids: std::collections::HashSet<_> = ids.unwrap().into_iter().collect();
-            // The caller joins where its helpers do not all come at once.
+            // The calling thread takes chunks too where its helpers do not all come at once.
             let helpers = ids.iter().filter(|&&id| id != std::thread::current().id()).count();
             assert!(!ids.is_empty() && helpers <= threads);
         }

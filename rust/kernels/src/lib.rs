@@ -7,9 +7,8 @@
 //! grid and a fixed reduction tree. The sign and payload of a NaN are outside the promise; where it stands
 //! is inside.
 //!
-//! The foundation ([`simd`], [`dtype`], [`math`], [`memory`], [`grid`], [`exact`], [`random`], [`intervals`],
-//! [`clusters`]) carries the rooms.
-//! A room never uses another room.
+//! The rooms ([`calibration`], [`optim`], [`preference`], [`tokens`], [`uncertainty`]) build on the other modules,
+//! which are the foundation. A room never uses another room.
 
 #[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))))]
 compile_error!(
@@ -39,6 +38,6 @@ pub mod uncertainty;
 
 /// Version of the package's arithmetic: it rises by one whenever any published bit changes.
 ///
-/// What is saved carries the number that this one had when *its own* arithmetic last changed
-/// ([`state::bytes::Kind::numerics`], [`optim::NUMERICS`]), so that a changed bit elsewhere makes nothing unreadable.
+/// Saved states carry the value that this number had when *their own* arithmetic last changed
+/// ([`state::bytes::Kind::numerics`], [`optim::NUMERICS`]), so that they stay readable when other arithmetic changes.
 pub const NUMERICS: u16 = 1;

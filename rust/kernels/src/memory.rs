@@ -1,11 +1,12 @@
-//! Memory that may not be there: allocations whose size grows with the data.
+//! Fallible allocation, for everything whose size grows with the data.
 //!
-//! `Vec`, `collect` and `vec!` end the process where there is no memory. What grows with the data is allocated here
-//! instead, and the caller is told: all of it before anything of the caller's is written.
+//! `Vec`, `collect` and `vec!` end the process where there is no memory. What grows with the data is therefore
+//! allocated with the functions of this module, which return an error instead. A call allocates all that it needs
+//! before it writes to any of the caller's arrays.
 //!
-//! What is small and cannot fail (a node of a map, a message, a job for a helper) may be served by an allocator that has
-//! kept something back for it; [`note_served`] tells of that, and an [`Alarm`] makes it an error before a map has grown
-//! by much. What is allocated here never stays in such memory.
+//! Small allocations that cannot return an error (a node of a map, a message, a job for a helper thread) may be served
+//! from a reserve that the allocator has kept for them. The allocator reports that by [`note_served`], and an [`Alarm`]
+//! turns it into an error before much of the reserve is used. What this module allocates never stays in the reserve.
 
 use std::collections::TryReserveError;
 use std::fmt;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 /// There was no memory for this many bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoMemory {
-    /// What was asked for.
+    /// The number of bytes that was asked for.
     pub bytes: usize,
 }
 
@@ -26,27 +27,28 @@ impl fmt::Display for NoMemory {
 
 impl std::error::Error for NoMemory {}
 
-/// How often memory that was kept back has been given out.
+/// How often the allocator has served memory from its reserve.
 static SERVED: AtomicUsize = AtomicUsize::new(0);
-/// How much the last time.
+/// How many bytes it served the last time.
 static SERVED_BYTES: AtomicUsize = AtomicUsize::new(0);
 
-/// Called by an allocator that serves `bytes` from what it has kept back, because there is no other memory.
+/// Called by an allocator that serves `bytes` from its reserve because there is no other memory.
 pub fn note_served(bytes: usize) {
     SERVED_BYTES.store(bytes, Relaxed);
     SERVED.fetch_add(1, Relaxed);
 }
 
-/// Knows whether memory has run out since it was set, in any thread, though nothing failed.
+/// Detects that memory has run out in any thread since the alarm was set, although no allocation failed because the
+/// allocator's reserve served it.
 pub struct Alarm(usize);
 
 impl Alarm {
-    /// Quiet so far.
+    /// An alarm for what happens from now on.
     pub fn set() -> Self {
         Alarm(SERVED.load(Relaxed))
     }
 
-    /// An error once memory has run out.
+    /// An error once the reserve has been used since the alarm was set.
     pub fn check(&self) -> Result<(), NoMemory> {
         if SERVED.load(Relaxed) == self.0 {
             Ok(())
@@ -91,14 +93,14 @@ pub fn copied<T: Copy>(slice: &[T]) -> Result<Vec<T>, NoMemory> {
     Ok(vec)
 }
 
-/// What an iterator of known length gives.
+/// Collects the items of an iterator whose length is known.
 pub fn collected<T>(items: impl ExactSizeIterator<Item = T>) -> Result<Vec<T>, NoMemory> {
     let mut vec = with_capacity(items.len())?;
     vec.extend(items);
     Ok(vec)
 }
 
-/// What an iterator gives, of which it is not known how much.
+/// Collects the items of an iterator whose length is not known.
 pub fn gathered<T>(items: impl Iterator<Item = T>) -> Result<Vec<T>, NoMemory> {
     let mut vec = Vec::new();
     for item in items {
@@ -107,7 +109,7 @@ pub fn gathered<T>(items: impl Iterator<Item = T>) -> Result<Vec<T>, NoMemory> {
     Ok(vec)
 }
 
-/// The parts one after another, or the first one's reason.
+/// The parts one after another, or the first error among them.
 pub fn joined<T>(parts: Vec<Result<Vec<T>, NoMemory>>) -> Result<Vec<T>, NoMemory> {
     let total = parts.iter().flatten().map(Vec::len).sum();
     let mut all = with_capacity(total)?;
@@ -124,10 +126,12 @@ pub fn push<T>(vec: &mut Vec<T>, item: T) -> Result<(), NoMemory> {
     Ok(())
 }
 
-/// From this size on, in bytes, a vector grows where it stands if the allocator can.
+/// A vector of at least this many bytes is grown in place if the allocator can do that. (An allocation this large is
+/// never served from the reserve.)
 const LARGE: usize = 1 << 20;
 
-/// Makes room for `more` elements, and for about as many again as there are: filling piece by piece stays linear.
+/// Makes room for `more` elements; a growing vector at least doubles its capacity, so that filling it piece by piece
+/// takes linear time.
 pub fn reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<(), NoMemory> {
     if vec.capacity() - vec.len() >= more {
         return Ok(());
@@ -137,7 +141,7 @@ pub fn reserve<T>(vec: &mut Vec<T>, more: usize) -> Result<(), NoMemory> {
     if bytes >= LARGE {
         return make_room(bytes, || vec.try_reserve(more));
     }
-    // Grown where it stands it might now stand in memory that was kept back, and stay there.
+    // `try_reserve` could move the vector into the allocator's reserve, and it would stay there after the error.
     let mut grown = with_capacity(n.max(2 * vec.capacity()).max(4))?;
     grown.append(vec);
     *vec = grown;

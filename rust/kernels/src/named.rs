@@ -1,36 +1,36 @@
 //! Choices that callers make by name: a loss, the shape of a schedule, the method of an interval.
 //!
-//! [`named!`](crate::named!) declares such a choice as an enum whose variants carry their name, what they are, where
-//! they come from and what they need. The parser, the sentence for an unknown name, the words of the Python face, the
-//! test cases and the committed digests all read this one table, so that a new variant is one row here and what the
-//! compiler and the tests then ask for. [`crate::registries`] lists the tables.
+//! [`named!`](crate::named!) declares such a choice as an enum, each of whose variants carries its name, its
+//! description, its source and its parameters. The parser, the error message for an unknown name, the Python face, the
+//! test cases and the committed digests all read this one table. A new variant is therefore one new row, after which
+//! the compiler and the tests point out what else is missing. [`crate::registries`] lists the tables.
 
 use std::fmt;
 
-/// One row of a table: a variant and what is known of it.
+/// One row of a table: the description of a variant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct About {
     /// The name that callers pass.
     pub name: &'static str,
-    /// What results call it, where that is not the name.
+    /// The name that results show, where it differs from `name`; otherwise empty.
     pub title: &'static str,
-    /// What it is: the variant's documentation.
+    /// The variant's documentation, one sentence.
     pub summary: &'static str,
-    /// Who published it; empty where a textbook would not say either.
+    /// Who published it; empty for what is common knowledge.
     pub source: &'static str,
-    /// The columns it reads, where variants of one table differ in that.
+    /// The columns it reads, where the variants of one table read different columns.
     pub columns: &'static [&'static str],
     /// The numbers it takes.
     pub parameters: &'static [Parameter],
 }
 
 impl About {
-    /// A row with nothing but empty fields, which the fields of a real row replace.
+    /// A row whose fields are all empty; a real row replaces some of them.
     pub const EMPTY: About =
         About { name: "", title: "", summary: "", source: "", columns: &[], parameters: &[] };
 }
 
-/// A number that a variant takes, the range it must lie in and what it is when nothing is said.
+/// A number that a variant takes, with its allowed range and its default.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Parameter {
     /// The keyword.
@@ -39,7 +39,7 @@ pub struct Parameter {
     pub low: Bound,
     /// The upper end of its range.
     pub high: Bound,
-    /// What it is when nothing is said; `None` where it must be said.
+    /// The default; `None` where the caller must give the number.
     pub default: Option<f64>,
 }
 
@@ -56,7 +56,7 @@ impl Parameter {
 pub enum Bound {
     /// The number itself is allowed.
     Closed(f64),
-    /// Only numbers on the inner side of it are.
+    /// The number itself is not allowed; those on the inner side of it are.
     Open(f64),
 }
 
@@ -70,16 +70,16 @@ impl Bound {
     }
 }
 
-/// A choice by name; made by [`named!`](crate::named!).
+/// A choice by name; implemented by [`named!`](crate::named!).
 pub trait Named: Copy + PartialEq + fmt::Debug + 'static {
     /// The table's key, `"group.argument"`: what follows the dot is the argument that callers pass the name in.
     const KEY: &'static str;
     /// Every variant, in the order in which they are shown.
     const ALL: &'static [Self];
-    /// What is known of each, in the same order.
+    /// The description of each variant, in the same order.
     const ABOUT: &'static [About];
 
-    /// What is known of this variant.
+    /// The description of this variant.
     fn about(self) -> &'static About;
 
     /// The name of this variant.
@@ -115,7 +115,7 @@ impl Registry {
     }
 }
 
-/// A name that no variant has; its text is the sentence for the caller.
+/// A name that no variant has; `to_string()` gives the message for the caller.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unknown {
     table: Registry,

@@ -1,4 +1,4 @@
-//! Every table of named variants, in one list: what the Python face, the tests and the digests go through.
+//! The list of all tables of named variants, over which the Python face, the tests and the digests iterate.
 
 use crate::intervals::{Alternative, proportion, spread};
 use crate::named::Registry;

@@ -1,8 +1,9 @@
-//! Rows of a table whose last axis is contiguous; the rows themselves may lie anywhere, or be made while they are read.
+//! Rows of a table whose last axis is contiguous. The rows themselves may lie anywhere in memory, or be computed while
+//! they are read.
 
 use std::ops::Range;
 
-/// What a row kernel reads.
+/// Rows that lie in memory, as a row kernel reads them.
 pub trait Rows<T>: Sync {
     /// How many rows.
     fn count(&self) -> usize;
@@ -12,23 +13,23 @@ pub trait Rows<T>: Sync {
     fn row(&self, index: usize) -> &[T];
 }
 
-/// Rows that do not lie in memory: a kernel that reads block by block has each block made when it comes to it (from two
-/// tables side by side, or as a product of two matrices), so that the table never exists.
+/// Rows that do not lie in memory: a kernel that reads block by block has each block computed when it needs it (from
+/// two tables side by side, or as a product of two matrices), so that the whole table never exists.
 pub trait MadeRows<T>: Sync {
     /// How many rows.
     fn count(&self) -> usize;
     /// Elements in a row.
     fn width(&self) -> usize;
-    /// Makes the elements `columns` of each of `rows`, one row after another, and fills `tile` with them. An element must
-    /// have the same bits in whatever tile it is made.
+    /// Computes the elements `columns` of each of `rows` and fills `tile` with them, one row after another. An element
+    /// must have the same bits whatever tile it is part of.
     fn make(&self, rows: &[usize], columns: Range<usize>, tile: &mut [T]);
 }
 
-/// Where a kernel that reads block by block takes its rows from.
+/// The rows of a kernel that reads block by block.
 pub enum Source<'a, T> {
     /// Rows that lie in memory.
     Lent(&'a dyn Rows<T>),
-    /// Rows that are made.
+    /// Rows that are computed while they are read.
     Made(&'a dyn MadeRows<T>),
 }
 
@@ -58,7 +59,7 @@ impl<T> Source<'_, T> {
     }
 }
 
-/// A table that lies in one piece.
+/// A table whose rows lie one after another in memory.
 pub struct Table<'a, T> {
     data: &'a [T],
     width: usize,

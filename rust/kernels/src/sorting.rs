@@ -1,18 +1,19 @@
-//! Putting much in order, and stopping on the way where asked to.
+//! Sorting of long lists that can be stopped half-way (Ctrl-C) and reports missing memory as an error.
 
 use crate::grid::{CHUNK, Pace, Stopped};
 use crate::memory;
 use std::cmp::Ordering::{self, Greater};
 
-/// `items` in an order that puts no two of them level unless they are the same: runs of a chunk each by the standard
-/// library, merged two by two.
+/// Sorts `items`: runs of one chunk each by the standard library's unstable sort, which are then merged pairwise.
+///
+/// Only identical items may compare equal under `order`; then the result does not depend on how the runs are cut.
 pub fn sorted<T: Copy>(
     mut items: Vec<T>,
     order: impl Fn(&T, &T) -> Ordering,
     pace: &mut Pace<'_>,
 ) -> Result<Vec<T>, Stopped> {
     for run in items.chunks_mut(CHUNK) {
-        run.sort_unstable_by(&order); // a stable sort would allocate, and end the process where it cannot
+        run.sort_unstable_by(&order); // a stable sort would allocate, and end the process where there is no memory
         pace.stride(run.len())?;
     }
     if items.len() <= CHUNK {
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_standard_librarys_order() {
+    fn the_order_is_the_standard_librarys() {
         for n in [0, 1, 1000, CHUNK, CHUNK + 1, 3 * CHUNK + 17, 5 * CHUNK] {
             let items: Vec<(u64, usize)> =
                 (0..n).map(|i| ((i as u64).wrapping_mul(2_654_435_761) % 5003, i)).collect();

@@ -3,7 +3,8 @@
 use crate::state::bytes::{BytesError, Writer};
 use std::sync::Arc;
 
-/// The longest text that the length of an id can tell, behind its mark.
+/// The longest text of a name in bytes: what the 16-bit length of an id in a state's bytes allows, less one byte that
+/// tells texts from numbers.
 pub const LONGEST_TEXT: usize = u16::MAX as usize - 1;
 
 /// The name of a cluster. Numbers and texts are different names: 1 is not "1".
@@ -16,7 +17,8 @@ pub enum Id {
 }
 
 impl Id {
-    /// Writes `#` and eight bytes, or `"` and the text; false, and nothing written, past [`LONGEST_TEXT`].
+    /// Writes `#` and the number's eight bytes, or `"` and the text. False, with nothing written, beyond
+    /// [`LONGEST_TEXT`].
     pub(crate) fn write(&self, writer: &mut Writer) -> bool {
         match self {
             Id::Number(id) => writer.id(&[b"#", &id.to_le_bytes()[..]]),
@@ -24,7 +26,7 @@ impl Id {
         }
     }
 
-    /// What [`Id::write`] wrote.
+    /// Reads what [`Id::write`] wrote.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Id, BytesError> {
         match bytes.split_first() {
             Some((b'#', rest)) => {
@@ -40,10 +42,10 @@ impl Id {
     }
 }
 
-/// Names for the clusters of a batch, by code.
+/// The names of the clusters of a batch; a cluster's code is the index of its name.
 #[derive(Clone, Copy, Debug)]
 pub enum Names<'a> {
-    /// None: every cluster of the batch is a new one.
+    /// No names: every cluster of the batch is a new one.
     None,
     /// Whole numbers.
     Numbers(&'a [i64]),
@@ -61,7 +63,7 @@ impl Names<'_> {
         }
     }
 
-    /// The name of a code, where it has one.
+    /// The name of the cluster with this code, if it has one.
     pub(crate) fn id(&self, code: usize) -> Option<Id> {
         match self {
             Names::None => None,

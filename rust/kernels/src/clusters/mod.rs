@@ -1,4 +1,4 @@
-//! Rows that belong together, under names that last across updates, merges and machines.
+//! Clusters: rows that belong together, under names that stay the same across updates, merges and machines.
 
 mod ids;
 mod shards;

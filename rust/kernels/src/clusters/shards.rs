@@ -1,15 +1,15 @@
-//! Long lists whose copies share what has not changed since: a copy takes no time, and what becomes of it leaves the
-//! original alone.
+//! Long copy-on-write lists: copies share the parts that neither has changed since, so that copying costs little, and
+//! changing a copy leaves the original as it is.
 
 use crate::grid::{Pace, Stopped};
 use crate::memory::{self, NoMemory};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// Items in a shard, at most: what a change to a shared one copies.
+/// The largest number of items in a shard, and so the most that a change of a shared shard copies.
 const SHARD: usize = 256;
 
-/// A list in shards, none of them empty.
+/// A list divided into shards, none of which is empty.
 #[derive(Debug)]
 pub(crate) struct Shards<T> {
     shards: Vec<Arc<Vec<T>>>,
@@ -22,7 +22,7 @@ impl<T> Default for Shards<T> {
     }
 }
 
-/// A shard of our own, copied where others have it too.
+/// The items of a shard for writing; a shard that other lists share is copied first.
 fn own<T: Clone>(shard: &mut Arc<Vec<T>>) -> Result<&mut Vec<T>, NoMemory> {
     if Arc::get_mut(shard).is_none() {
         *shard = Arc::new(memory::collected(shard.iter().cloned())?);
@@ -56,12 +56,13 @@ impl<T: Clone> Shards<T> {
         Ok(())
     }
 
-    /// A copy: the shards are shared until one of both changes them.
+    /// A copy, which shares each shard until either list changes it.
     pub(crate) fn copied(&self) -> Result<Self, NoMemory> {
         Ok(Shards { shards: memory::collected(self.shards.iter().cloned())?, len: self.len })
     }
 
-    /// This list and another one behind it, whose large shards stay as they are.
+    /// This list followed by `other`. Large shards of `other` are shared, small ones are copied item by item, so that
+    /// many small lists do not leave many small shards.
     pub(crate) fn joined(&self, other: &Self, pace: &mut Pace<'_>) -> Result<Self, Stopped> {
         let mut all = self.copied()?;
         for shard in &other.shards {
@@ -77,20 +78,20 @@ impl<T: Clone> Shards<T> {
     }
 }
 
-/// What stands in a sorted list.
+/// An item of a sorted list.
 pub(crate) trait Keyed: Clone {
-    /// What it is sorted by.
+    /// The type of the key by which the list is sorted.
     type Key: Ord;
     fn key(&self) -> &Self::Key;
-    /// Adds another item of the same key to this one; false, and nothing changed, where a sum would leave its range.
+    /// Adds another item of the same key to this one; false, with nothing changed, where a sum would leave its range.
     fn join(&mut self, other: &Self) -> bool;
 }
 
-/// In lists sorted by their keys, each of which stands once.
+/// Lists that are sorted by their keys, each of which occurs once.
 impl<T: Keyed> Shards<T> {
-    /// Where the item of this key stands, or would stand: its shard, and its place in it.
+    /// Where the item with this key is: its shard, and its index in it (`Err`: the index at which to insert it).
     fn place(&self, key: &T::Key) -> (usize, Result<usize, usize>) {
-        // Much comes in order.
+        // Keys often arrive in ascending order.
         if let Some((last, items)) = self.shards.iter().enumerate().next_back()
             && items.last().is_some_and(|item| item.key() < key)
         {
@@ -111,14 +112,15 @@ impl<T: Keyed> Shards<T> {
         self.shards.get(shard)?.get(place.ok()?)
     }
 
-    /// Adds an item to that of its key, or puts it into its place; false where a sum would leave its range.
+    /// Adds an item to the one with the same key, or inserts it where there is none; false where a sum would leave its
+    /// range.
     pub(crate) fn add(&mut self, item: &T) -> Result<bool, NoMemory> {
         let (shard, place) = self.place(item.key());
         let Some(items) = self.shards.get_mut(shard) else { return self.push(item.clone()).map(|()| true) };
         match place {
             Ok(place) => Ok(own(items)?[place].join(item)),
             Err(SHARD) => {
-                // Behind a full one: what comes in order fills its shards.
+                // After the end of a full shard: a new one is begun, so that ascending keys fill their shards.
                 let mut next = memory::with_capacity(1)?;
                 next.push(item.clone());
                 self.insert(shard + 1, next)?;
@@ -147,7 +149,7 @@ impl<T: Keyed> Shards<T> {
         Ok(())
     }
 
-    /// Both lists in one, items of one key added up; `None` where a sum would leave its range.
+    /// Both lists merged, with items of the same key added up; `None` where a sum would leave its range.
     pub(crate) fn merged(&self, other: &Self, pace: &mut Pace<'_>) -> Result<Option<Self>, Stopped> {
         if self.is_empty() {
             return Ok(Some(other.copied()?));
@@ -174,7 +176,7 @@ impl<T: Keyed> Shards<T> {
         }
     }
 
-    /// As [`Shards::merged`], where most shards stay as they are.
+    /// As [`Shards::merged`] for an `other` that is so short that most shards stay shared.
     fn with_few(&self, few: &Self, pace: &mut Pace<'_>) -> Result<Option<Self>, Stopped> {
         let mut all = self.copied()?;
         for item in few.iter() {
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn it_holds_what_a_map_holds() {
+    fn it_equals_a_map() {
         for n in [0, 1, 255, 256, 257, 3000, 20_000] {
             let got = list(scattered(n, 0));
             let mut map = BTreeMap::new();
@@ -232,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn merging_adds_up_in_both_ways_and_leaves_its_parts_alone() {
+    fn merging_is_commutative_and_leaves_its_arguments_unchanged() {
         let large = list(0..50_000);
         for small in [list(0..0), list(scattered(20, 3)), list(scattered(4000, 9)), list(49_990..50_010)] {
             let before: Vec<Count> = large.iter().cloned().collect();
@@ -257,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_in_the_order_of_their_coming_share_large_shards() {
+    fn joined_lists_keep_their_order_and_share_large_shards() {
         let mut all: Shards<u64> = Shards::default();
         let (long, short) = (list(0..1000), list(5..9));
         let mut numbers: Shards<u64> = Shards::default();

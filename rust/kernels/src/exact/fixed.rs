@@ -1,9 +1,9 @@
-//! A sum as an integer: addition is associative, so any order, split or merge gives the same bits.
+//! A fixed-point sum: adding integers is associative, so that any order, split or merge gives the same bits.
 
-/// Multiples of 2^-64 in an i128: a sum of reals that merges by integer addition.
+/// A sum of real numbers as a multiple of 2^-64 in an i128; sums are merged by integer addition.
 ///
-/// A term below 2^62 in magnitude is taken exactly where it is a multiple of 2^-64 (every f32 from 2^-40 and
-/// every f64 from 2^-11 on); of any other, what lies below 2^-64 is cut off towards zero. The sum of `n`
+/// A term below 2^62 in magnitude is added exactly where it is a multiple of 2^-64 (every f32 from 2^-40 and
+/// every f64 from 2^-11 on); any other is truncated towards zero to such a multiple. The sum of `n`
 /// terms is therefore off by less than `n` 2^-64, and by nothing else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fixed(i128);
@@ -19,12 +19,12 @@ impl Fixed {
         Fixed(0)
     }
 
-    /// A count, or `None` from 2^63 on.
+    /// The sum whose value is `count`, or `None` from 2^63 on.
     pub fn whole(count: u64) -> Option<Self> {
         i64::try_from(count).ok().map(|count| Fixed(i128::from(count) << Self::FRACTION))
     }
 
-    /// The term `x`, or `None` where it is not finite or not below 2^62 in magnitude.
+    /// The sum of the one term `x`, or `None` where `x` is not finite or not below 2^62 in magnitude.
     #[inline(always)]
     pub fn from_f64(x: f64) -> Option<Self> {
         const EXPONENT: u64 = 0x7ff;
@@ -34,7 +34,8 @@ impl Fixed {
         if exponent >= LIMIT {
             return None;
         }
-        // A subnormal lies below 2^-1022 and is cut to zero, whatever its hidden bit.
+        // A subnormal number lies below 2^-1022 and is truncated to zero, so that its missing hidden bit does not
+        // matter.
         let significand = bits & ((1 << 52) - 1) | 1 << 52;
         let shift = exponent as i32 - 1075 + Self::FRACTION;
         let magnitude = match shift {
@@ -45,15 +46,15 @@ impl Fixed {
         Some(Fixed(if x < 0.0 { -magnitude } else { magnitude }))
     }
 
-    /// Adds `x`. False, and nothing added, where `x` is not finite or too large, or the sum would be: the
-    /// caller counts it, nothing is lost in silence.
+    /// Adds `x`. False, with nothing added, where `x` is not finite or `x` or the sum would be too large. The
+    /// caller counts such terms, so that none is lost silently.
     #[inline(always)]
     #[must_use]
     pub fn add(&mut self, x: f64) -> bool {
         Self::from_f64(x).is_some_and(|term| self.merge(term))
     }
 
-    /// Adds another sum. False, and nothing added, where the result would pass 2^63 in magnitude.
+    /// Adds another sum. False, with nothing added, where the result would exceed 2^63 in magnitude.
     #[inline(always)]
     #[must_use]
     pub fn merge(&mut self, other: Self) -> bool {
@@ -62,7 +63,7 @@ impl Fixed {
         sum.is_some()
     }
 
-    /// The nearest f64, ties to even: the cast rounds once, the scale is a power of two.
+    /// The nearest f64, ties to even: the cast rounds once, and the scaling by a power of two is exact.
     pub fn value(self) -> f64 {
         const SCALE: f64 = 1.0 / (1u128 << Fixed::FRACTION) as f64;
         self.0 as f64 * SCALE
@@ -73,7 +74,7 @@ impl Fixed {
         self.0.to_le_bytes()
     }
 
-    /// The sum with these bytes; every pattern is one.
+    /// The sum with these bytes; every byte pattern is a valid sum.
     pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
         Fixed(i128::from_le_bytes(bytes))
     }
@@ -83,7 +84,7 @@ impl Fixed {
 mod tests {
     use super::*;
 
-    /// Deterministic test words.
+    /// Pseudo-random test words, the same each time.
     fn words() -> impl Iterator<Item = u64> {
         let mut state = 1u64;
         std::iter::repeat_with(move || {
@@ -92,7 +93,7 @@ mod tests {
         })
     }
 
-    /// The definition, by long division of the significand: units of 2^-64, cut towards zero.
+    /// The definition, by shifting the significand bit by bit: units of 2^-64, truncated towards zero.
     fn by_definition(x: f64) -> i128 {
         let bits = x.abs().to_bits();
         let (exponent, fraction) = ((bits >> 52) as i32, i128::from(bits & ((1 << 52) - 1)));
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_term_is_what_the_definition_says() {
+    fn a_term_follows_the_definition() {
         let edges = [0.0, -0.0, f64::MIN_POSITIVE, 5e-324, 1.0, -1.0, 0.1, -0.1, 1e-20, -1e-20, 1e18, -1e18];
         let limit = 4_611_686_018_427_387_904.0; // 2^62
         let below = f64::from_bits(f64::to_bits(limit) - 1);

@@ -1,4 +1,4 @@
-//! Sums that do not depend on the order of their terms.
+//! Sums whose bits do not depend on the order of their terms.
 
 mod fixed;
 mod wide;

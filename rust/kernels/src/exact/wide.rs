@@ -1,39 +1,40 @@
-//! Sums of any finite f64, and of their squares, without rounding: merging is integer addition, and a sum of squares
-//! about the mean can be taken afterwards without losing a digit to cancellation.
+//! Sums of any finite f64 and of their squares, without rounding (superaccumulators). Sums are merged by integer
+//! addition, and a sum of squares about the mean can be computed from them afterwards without cancellation.
 //!
-//! A number is a whole multiple of 2^-1074 below 2^1024, its square one of 2^-2148 below 2^2048. [`Wide`] adds such
-//! multiples into places of 32 bits each. A place is a signed 64-bit integer, so that 2^30 numbers may be added before
-//! carries have to move on (Kulisch's long accumulator, with the delayed carries of R. Neal, "Fast exact summation
-//! using small and large superaccumulators", arXiv 1505.05571). [`Packed`] is the same number as sign and magnitude,
-//! without the zeros at both ends: what a state keeps and writes, two or three digits for the sum of a small cluster.
+//! A finite f64 is a whole multiple of 2^-1074 below 2^1024 in magnitude; its square is one of 2^-2148 below 2^2048.
+//! [`Wide`] adds such multiples into places of 32 bits each. A place is stored in a signed 64-bit integer, so that 2^30
+//! numbers may be added before carries have to be propagated (Kulisch's long accumulator, with the delayed carries of
+//! R. Neal, "Fast exact summation using small and large superaccumulators", arXiv 1505.05571). [`Packed`] is the same
+//! number as sign and magnitude, without the zeros at both ends. A state keeps and writes it in this form: two or three
+//! digits for the sum of a small cluster.
 
 use std::sync::Arc;
 
 const DIGIT: u32 = 32;
 const DIGIT_BITS: u64 = u32::MAX as u64;
-/// Numbers that may be added before carries move on.
+/// How many numbers may be added before carries are propagated.
 const ADDS: u32 = 1 << 30;
-/// Digits of every natural number here: n times a sum of squares is the largest, 4,260 and 64 bits.
+/// Digits of the natural numbers here. The largest is a count n (64 bits) times a sum of n squares (4,260 bits).
 const DIGITS: usize = 140;
 type Digits = [u32; DIGITS];
 
-/// A sum in units of 2^`LOWEST`.
+/// A sum in units of 2^`LOWEST`, as `PLACES` digits of 32 bits whose carries are pending.
 #[derive(Clone, Debug)]
 pub struct Wide<const PLACES: usize, const LOWEST: i32> {
     places: [i64; PLACES],
     adds: u32,
 }
 
-/// Of up to 2^64 numbers.
+/// The sum of up to 2^64 numbers.
 pub type Sum = Wide<68, -1074>;
-/// Of up to 2^64 squares.
+/// The sum of the squares of up to 2^64 numbers.
 pub type SumOfSquares = Wide<134, -2148>;
 
-/// A sum as sign and magnitude, canonical: equal sums are equal.
+/// A sum as sign and magnitude, in canonical form: equal sums have equal fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packed {
     negative: bool,
-    /// The place of the first digit.
+    /// The place of the lowest digit.
     first: u16,
     /// 32-bit digits, the lowest first; neither the first nor the last is 0.
     digits: Arc<[u32]>,
@@ -45,7 +46,7 @@ impl Default for Packed {
     }
 }
 
-/// `x` as `(significand, exponent)`, `|x| = significand 2^exponent`, of finite `x`.
+/// `(significand, exponent)` of a finite `x`: `|x| = significand 2^exponent`.
 #[inline(always)]
 fn parts(x: f64) -> (u64, i32) {
     let bits = x.to_bits();
@@ -65,19 +66,20 @@ impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
         Self::default()
     }
 
-    /// Adds up to 96 bits at a place.
+    /// Adds a number of up to 96 bits, or subtracts it where `negative`; its lowest bit belongs to the bottom of
+    /// `place`.
     #[inline(always)]
     fn add_at(&mut self, place: usize, bits: u128, negative: bool) {
         for i in 0..3 {
             let digit = (bits >> (DIGIT as usize * i)) as u64 & DIGIT_BITS;
-            // The highest digits of the highest numbers are 0 and have no place.
+            // Near the top, the upper digits are 0 and there is no place for them.
             if let Some(at) = self.places.get_mut(place + i) {
                 *at += if negative { -digit.cast_signed() } else { digit.cast_signed() };
             }
         }
     }
 
-    /// Makes room for another number.
+    /// Counts a number that is about to be added, and propagates carries where the places could overflow otherwise.
     #[inline(always)]
     fn begin(&mut self) {
         self.adds += 1;
@@ -95,7 +97,7 @@ impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
         self.add_at((position / DIGIT) as usize, u128::from(significand) << (position % DIGIT), x < 0.0);
     }
 
-    /// Adds the product of finite `x` and a count.
+    /// Adds `x` multiplied by a count; `x` must be finite.
     pub fn add_times(&mut self, x: f64, count: u64) {
         let (significand, exponent) = parts(x);
         self.add_product(u128::from(significand) * u128::from(count), exponent, x < 0.0);
@@ -120,7 +122,7 @@ impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
         }
     }
 
-    /// Moves carries on: every place but the highest then lies in [0, 2^32).
+    /// Propagates carries: every place but the highest then lies in [0, 2^32).
     fn carry(&mut self) {
         let mut carry = 0;
         for place in &mut self.places[..PLACES - 1] {
@@ -131,7 +133,7 @@ impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
         self.adds = 0;
     }
 
-    /// Whether it is below 0, and its magnitude.
+    /// Whether the sum is below 0, and its magnitude.
     fn magnitude(mut self) -> (bool, Digits) {
         self.carry();
         let negative = self.places[PLACES - 1] < 0;
@@ -149,7 +151,7 @@ impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
         (negative, digits)
     }
 
-    /// What a state keeps.
+    /// The canonical form, which a state keeps.
     pub fn packed(self) -> Packed {
         let (negative, digits) = self.magnitude();
         let Some(first) = digits.iter().position(|&digit| digit != 0) else { return Packed::default() };
@@ -157,19 +159,20 @@ impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
         Packed { negative, first: first as u16, digits: digits[first..end].into() }
     }
 
-    /// The nearest f64, ties to even; infinite beyond its range (of squares below 2^-1022, one of the two nearest).
+    /// The nearest f64, ties to even; infinite beyond the range of f64. (A sum of squares below 2^-1022 is rounded
+    /// twice, so that it gives one of the two neighbouring f64.)
     pub fn value(self) -> f64 {
         self.over(1)
     }
 
-    /// The sum divided by a count, from one rounding of the sum and one of the quotient.
+    /// The sum divided by a count: the sum is rounded once, and then the quotient.
     pub fn over(self, count: u64) -> f64 {
         let (negative, digits) = self.magnitude();
         let magnitude = quotient(&digits, LOWEST, count);
         if negative { -magnitude } else { magnitude }
     }
 
-    /// Whether it is above 0.
+    /// Whether the sum is above 0.
     pub fn is_positive(self) -> bool {
         let (negative, digits) = self.magnitude();
         !negative && digits.iter().any(|&digit| digit != 0)
@@ -186,14 +189,14 @@ impl SumOfSquares {
 }
 
 impl Packed {
-    /// The sum, to be added to.
+    /// The sum in the form to which numbers can be added.
     pub fn wide<const PLACES: usize, const LOWEST: i32>(&self) -> Wide<PLACES, LOWEST> {
         let mut wide = Wide::new();
         wide.merge(self);
         wide
     }
 
-    /// Both sums together, of numbers.
+    /// The sum of both.
     #[must_use]
     pub fn plus<const PLACES: usize, const LOWEST: i32>(&self, other: &Packed) -> Packed {
         let mut wide = self.wide::<PLACES, LOWEST>();
@@ -207,7 +210,8 @@ impl Packed {
         Packed { negative: !self.negative && !self.digits.is_empty(), ..self.clone() }
     }
 
-    /// Bytes of the sum: 1 where it is negative, the place of the first digit, the digits.
+    /// The bytes of the sum, little endian: one byte that is 1 where it is negative, two for the place of the lowest
+    /// digit, then the digits.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![u8::from(self.negative)];
         bytes.extend(self.first.to_le_bytes());
@@ -217,7 +221,7 @@ impl Packed {
         bytes
     }
 
-    /// The sum of `PLACES` places whose bytes these are; `None` where no sum is written so.
+    /// The sum of `places` places with these bytes; `None` where [`Packed::to_bytes`] writes no sum so.
     pub fn from_bytes(bytes: &[u8], places: usize) -> Option<Packed> {
         let (head, rest) = bytes.split_first_chunk::<3>()?;
         let (digits, []) = rest.as_chunks::<4>() else { return None };
@@ -233,11 +237,12 @@ impl Packed {
 }
 
 impl<const PLACES: usize, const LOWEST: i32> Wide<PLACES, LOWEST> {
-    /// Its places.
+    /// The number of places.
     pub const PLACES: usize = PLACES;
 }
 
-/// `sum x^2 - (sum x)^2 / n`, never negative: the difference is exact, then rounded once and divided by `n`.
+/// The sum of squares about the mean, `sum x^2 - (sum x)^2 / n`, never negative: the difference `n sum x^2 - (sum x)^2`
+/// is exact, then rounded once and divided by `n`.
 pub fn centred_squares(sum: &Packed, squares: &Packed, n: u64) -> f64 {
     let sum = sum.wide::<{ Sum::PLACES }, -1074>().magnitude().1;
     let squares = squares.wide::<{ SumOfSquares::PLACES }, -2148>().magnitude().1;
@@ -259,12 +264,12 @@ pub fn are_moments(sum: &Packed, squares: &Packed, n: u64, largest: f64) -> bool
     !negative && !less(&product(&squares, &count), &product_of_sums) && !less(&most, &squares)
 }
 
-/// a < b.
+/// `a < b`.
 fn less(a: &Digits, b: &Digits) -> bool {
     a.iter().rev().lt(b.iter().rev())
 }
 
-/// a b, by the method of school.
+/// `a * b`, by long multiplication.
 fn product(a: &[u32], b: &[u32]) -> Digits {
     let mut all = [0u32; DIGITS];
     for (i, &x) in a.iter().enumerate().filter(|&(_, &x)| x != 0) {
@@ -277,7 +282,7 @@ fn product(a: &[u32], b: &[u32]) -> Digits {
     all
 }
 
-/// Takes `b` from `a`, which is not less.
+/// Subtracts `b` from `a`, which must not be less than `b`.
 fn subtract(a: &mut Digits, b: &Digits) {
     let mut borrow = false;
     for (a, &b) in a.iter_mut().zip(b) {
@@ -302,7 +307,7 @@ fn quotient(digits: &Digits, lowest: i32, count: u64) -> f64 {
     crate::simd::scalar(|| scaled(significand / count as f64, exponent + excess as i32))
 }
 
-/// `x 2^exponent`, by factors that f64 holds.
+/// `x 2^exponent`, in steps whose factors are normal f64.
 fn scaled(x: f64, exponent: i32) -> f64 {
     let (mut x, mut left) = (x, exponent);
     while left != 0 {
@@ -317,7 +322,7 @@ fn scaled(x: f64, exponent: i32) -> f64 {
 mod tests {
     use super::*;
 
-    /// Numbers of every size and sign, the same each time.
+    /// Pseudo-random numbers of both signs, whose exponents span `spread` binary orders; the same each time.
     fn numbers(n: usize, spread: u64) -> Vec<f64> {
         let mut state = 7u64;
         (0..n)
@@ -346,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn one_number_comes_back() {
+    fn the_sum_of_one_number_is_that_number() {
         let edges = [0.0, 5e-324, -5e-324, f64::MIN_POSITIVE, f64::MAX, f64::MIN, 1.0, -0.1, 1e-310];
         for x in edges.into_iter().chain(numbers(10_000, 2000)) {
             assert_eq!(sum(&[x]).value(), x);
@@ -356,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cancels_leaves_what_is_small() {
+    fn cancellation_leaves_the_small_terms() {
         assert_eq!(sum(&[1e300, 3.0, 1e-300, -1e300, -3.0]).value(), 1e-300);
         assert_eq!(sum(&[f64::MAX, f64::MAX, -f64::MAX]).value(), f64::MAX);
         assert_eq!(sum(&[f64::MAX, f64::MAX]).value(), f64::INFINITY);
@@ -364,7 +369,7 @@ mod tests {
         assert_eq!(sum(&[1.0, -1.0]).packed(), Packed::default());
     }
 
-    /// 2^53 + 1 and its neighbours: ties go to even, and whatever lies far below breaks them.
+    /// 2^53 + 1 and its neighbours: ties go to even, and any term far below breaks the tie.
     #[test]
     fn rounding_is_to_nearest_even() {
         let big = 9_007_199_254_740_992.0;
@@ -388,7 +393,7 @@ mod tests {
         }
     }
 
-    /// Whole numbers, where i128 knows the answer.
+    /// Whole numbers, for which i128 arithmetic gives the exact answer.
     #[test]
     fn sums_about_the_mean_are_exact() {
         for (offset, scale) in [(0i64, 1000), (10_000_000_000_000, 10), (-7, 3)] {
@@ -408,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_that_numbers_can_have() {
+    fn impossible_moments_are_recognised() {
         let x = numbers(100, 40);
         let largest = x.iter().fold(0.0f64, |a, b| if b.abs() > a { b.abs() } else { a });
         let (s, q) = (sum(&x).packed(), squares(&x).packed());
@@ -420,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_times_a_number_is_that_many_of_it() {
+    fn a_number_times_a_count_equals_repeated_addition() {
         for x in numbers(200, 1500) {
             let mut times = Sum::new();
             times.add_times(-x, 1000);
@@ -443,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn carries_wait_and_then_move_on() {
+    fn delayed_carries_are_propagated() {
         let mut late = sum(&[1.0]);
         late.adds = ADDS - 3;
         (0..10).for_each(|_| late.add(-0.75));

@@ -1,13 +1,13 @@
 //! The beta distribution: the regularised incomplete beta function `I_x(a, b)` and its inverse.
 //!
-//! The smaller tail is always the one computed, by a continued fraction; the larger one is its complement.
-//! Points are kept as a pair `(x, y)` with `x + y = 1`, so that nothing is lost near 1.
+//! The tail on the side of the mean where the point lies is computed by a continued fraction; the other one is its
+//! complement. A point is kept as a pair `(x, y)` with `x + y = 1`, so that no precision is lost near 1.
 
 use super::saddle_point::log_power;
 use super::{exp, log, log1p, normal};
 use crate::simd::scalar;
 
-/// `P(X <= x) = I_x(a, b)` for finite `a, b > 0`, NaN for others.
+/// `P(X <= x) = I_x(a, b)` for finite `a, b > 0`, NaN otherwise.
 ///
 /// Relative error of the smaller tail below 1e-12 down to 1e-300 for `a` and `b` up to 1e6; at 1e9 the
 /// rounding of `1 - x` alone moves the far tails by 1e-10.
@@ -25,8 +25,7 @@ pub fn sf(a: f64, b: f64, x: f64) -> f64 {
     scalar(|| tails(a, b, x, 1.0 - x).1)
 }
 
-/// The `x` with `P(X <= x) = p`; relative error below 1e-12. NaN outside
-/// `0 <= p <= 1`.
+/// The `x` with `P(X <= x) = p`; relative error below 1e-12. NaN outside `0 <= p <= 1`.
 pub fn quantile(a: f64, b: f64, p: f64) -> f64 {
     scalar(|| solve(a, b, p, 1.0 - p).0)
 }
@@ -86,10 +85,10 @@ fn fraction(a: f64, b: f64, x: f64, y: f64) -> f64 {
     value
 }
 
-/// More terms than any parameters up to 1e12 need.
+/// The largest number of terms, more than any parameters up to 1e12 need.
 const LONGEST: f64 = 1e7;
 
-/// The point `(x, y)` with the tails `lower` and `upper`, of which the smaller one counts.
+/// The point `(x, y)` with the tails `lower` and `upper`; it is solved for the smaller of the two.
 pub(super) fn solve(a: f64, b: f64, lower: f64, upper: f64) -> (f64, f64) {
     if !(legal(a, b) && lower >= 0.0 && upper >= 0.0) {
         return (f64::NAN, f64::NAN);
@@ -104,8 +103,9 @@ pub(super) fn solve(a: f64, b: f64, lower: f64, upper: f64) -> (f64, f64) {
 
 /// The point with the lower tail `p <= 1/2`, by Newton's method for `log I = log p` in the logit of `x`.
 ///
-/// The logit of a beta variable has a log-concave density, hence a log-concave distribution function:
-/// Newton's steps approach the root from the left, whatever the start, and need no bracket.
+/// The logit of a beta variable has a log-concave density, hence a log-concave distribution function. Therefore every
+/// Newton step, whatever the start, ends left of the root, and the later ones approach it monotonically: no bracket is
+/// needed.
 fn solve_lower(a: f64, b: f64, p: f64) -> (f64, f64) {
     if p == 0.0 {
         return (0.0, 1.0);
@@ -136,7 +136,8 @@ fn moved(x: f64, y: f64, step: f64) -> (f64, f64) {
     }
 }
 
-/// `log I` at the point, and `I` divided by its derivative with respect to the logit, `x^a y^b / B(a, b)`.
+/// `log I` at the point, and `I` divided by its derivative with respect to the logit; that derivative is
+/// `x^a y^b / B(a, b)`.
 fn log_tail(a: f64, b: f64, x: f64, y: f64) -> (f64, f64) {
     let log_slope = log_power(a, b, x, y);
     if left_of_mean(a, b, x, y) {
@@ -187,7 +188,7 @@ mod tests {
                 if low > 1e-300 {
                     close(cdf(a, b, low), p, 1e-10, "lower");
                 }
-                // Near 1 the point itself is too coarse for its tail: it must be the mirror image of the other end.
+                // Near 1 the spacing of f64 is too coarse for the tail, so the point is compared with its mirror image.
                 let mirror = quantile(b, a, p);
                 assert!((1.0 - mirror - high).abs() <= 4e-15, "({a}, {b}) {p:e}: {high:e} + {mirror:e}");
             }

@@ -1,4 +1,4 @@
-//! What the tests of this folder share: units in the last place, sweeps, NaNs of every kind.
+//! Helpers that the tests of this folder share: units in the last place, sweeps over all f32, NaNs of every kind.
 
 use super::{Function, map};
 
@@ -14,7 +14,7 @@ pub fn ulp64(x: f64) -> f64 {
     f64::from_bits(size.to_bits() + 1) - size
 }
 
-/// The largest `error(x, f(x))` over every `step`-th f32, NaN inputs left out.
+/// The largest `error(x, f(x))` over every `step`-th bit pattern of f32; NaN inputs are left out.
 pub fn sweep32(step: usize, f: impl Fn(&[f32], &mut [f32]), error: impl Fn(f32, f32) -> f64) -> f64 {
     let mut worst = 0.0;
     let (mut x, mut y) = (vec![0.0f32; 1 << 16], vec![0.0f32; 1 << 16]);
@@ -36,7 +36,8 @@ pub fn sweep32(step: usize, f: impl Fn(&[f32], &mut [f32]), error: impl Fn(f32, 
     worst
 }
 
-/// Signs, quiet and signalling, and every prefix of eight payload bits: 512 classes, two NaNs each.
+/// NaNs of both signs and of every value of the top eight fraction bits (the first of which says whether a NaN is
+/// quiet or signalling): 512 classes, two NaNs each.
 pub fn nans32() -> Vec<f32> {
     (0..512u32)
         .flat_map(|i| {
@@ -56,7 +57,7 @@ pub fn nans64() -> Vec<f64> {
         .collect()
 }
 
-/// Each function maps every class of NaN to NaN.
+/// Asserts that each function maps every class of NaN to a NaN.
 pub fn assert_nan_stays(f: impl Function<f32>, g: impl Function<f32>, h: impl Function<f64>) {
     let x = nans32();
     assert!(x.iter().all(|x| x.is_nan()));

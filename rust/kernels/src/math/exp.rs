@@ -1,7 +1,7 @@
 //! The exponential: `exp(x) = 2^n exp(r)` with `n = round(x / ln 2)` and `|r| <= ln 2 / 2`.
 //!
-//! Adding 1.5 * 2^23 (2^52 in f64) rounds to an integer and leaves it in the low bits of the sum, from where
-//! a shift makes it an exponent. Multiplying by `2^n`, rather than adding to the exponent bits, keeps a NaN a
+//! Adding 1.5 * 2^23 (1.5 * 2^52 in f64) rounds to an integer and leaves it in the low bits of the sum, from where
+//! a shift moves it into the exponent. Multiplying by `2^n`, instead of adding `n` to the exponent bits, keeps a NaN a
 //! NaN. `ln 2` is split in two parts, the first short enough for `n * LN2_HI` to be exact (Cody and Waite,
 //! "Software Manual for the Elementary Functions", 1980). The polynomials are our own minimax fits of
 //! `(exp(r) - 1 - r) / r^2`, with the error measured relative to `exp(r)`.
@@ -17,7 +17,7 @@ const LOG2_E_64: f64 = std::f64::consts::LOG2_E;
 pub(super) const LN2_HI_64: f64 = f64::from_bits(0x3fe6_2e42_fee0_0000);
 pub(super) const LN2_LO_64: f64 = f64::from_bits(0x3dea_39ef_3579_3c76);
 
-/// `exp(r)` for `|r| <= ln 2 / 2`; the polynomial alone is off by less than 0.06 of 2^-24.
+/// `exp(r)` for `|r| <= ln 2 / 2`; the error of the polynomial, without rounding, is below 0.06 of 2^-24.
 #[inline(always)]
 fn reduced32<I: Isa>(r: f32) -> f32 {
     let mut q = 0.001_381_460_8;
@@ -27,7 +27,8 @@ fn reduced32<I: Isa>(r: f32) -> f32 {
     q
 }
 
-/// `(exp(r) - 1 - r) / r^2` for `|r| <= ln 2 / 2`; `exp(r)` from it is off by less than 0.04 of 2^-53.
+/// `(exp(r) - 1 - r) / r^2` for `|r| <= ln 2 / 2`; the error of `exp(r)` computed from it, without rounding, is below
+/// 0.04 of 2^-53.
 #[inline(always)]
 fn curvature64<I: Isa>(r: f64) -> f64 {
     let mut q = f64::from_bits(0x3e5a_d7f7_8907_74e4);
@@ -59,7 +60,8 @@ fn power64(shifted: f64) -> f64 {
     f64::from_bits(shifted.to_bits() << 52)
 }
 
-/// `q * 2^n`, in two steps so that neither factor overflows: subnormals and infinity come out rounded once.
+/// `q * 2^n` as two multiplications, so that neither power of two overflows: results that are subnormal or infinite are
+/// rounded once.
 #[inline(always)]
 fn scaled32(q: f32, n: f32) -> f32 {
     let half = n * 0.5 + (ROUND_32 + 127.0);
@@ -80,7 +82,7 @@ fn scaled64(q: f64, n: f64) -> f64 {
 /// Error below 1 ulp for normal results, below 1 ulp of the smallest subnormal for subnormal ones.
 #[inline(always)]
 pub fn exp32<I: Isa>(x: f32) -> f32 {
-    // Beyond these limits the result is infinite or zero anyway. A NaN fails both comparisons and stays.
+    // Beyond these limits the result is infinite or zero anyway. A NaN fails both comparisons and stays a NaN.
     let x = if x > 89.0 { 89.0 } else { x };
     let x = if x < -104.0 { -104.0 } else { x };
     let n = I::fma32(x, LOG2_E_32, ROUND_32) - ROUND_32;
@@ -126,8 +128,8 @@ pub fn exp64_nonpositive<I: Isa>(x: f64) -> f64 {
 
 /// `exp(x) - 1` over the whole range, without cancellation near zero. Error below 1 ulp.
 ///
-/// `2^n exp(r) - 1 = 2^n ((1 - 2^-n) + r + r^2 P(r))`: the first sum is exact with its remainder (Knuth's
-/// two-sum), so that only the last addition rounds at full size.
+/// `2^n exp(r) - 1 = 2^n ((1 - 2^-n) + r + r^2 P(r))`. The rounding errors of the first two sums are computed exactly
+/// (Knuth's two-sum) and added at the end, so that only the last addition contributes a full rounding error.
 #[inline(always)]
 pub fn expm1_64<I: Isa>(x: f64) -> f64 {
     let y = if x > 710.0 { 710.0 } else { x };
@@ -136,7 +138,7 @@ pub fn expm1_64<I: Isa>(x: f64) -> f64 {
     let first = I::fma64(n, -LN2_HI_64, y);
     let r = I::fma64(n, -LN2_LO_64, first);
     let r_lost = I::fma64(n, -LN2_LO_64, first - r);
-    // 2^-n vanishes beside 1 from n = 64 on; without the limit its exponent would leave the range.
+    // From n = 64 on, 2^-n is negligible beside 1; without the limit its exponent would leave the range.
     let limited = if n > 64.0 { 64.0 } else { n };
     let inverse = power64((ROUND_64 + 1023.0) - limited);
     let one = 1.0 - inverse;

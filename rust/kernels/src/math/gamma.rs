@@ -1,4 +1,4 @@
-//! The logarithm of the gamma function, and what Stirling's formula leaves of it.
+//! The logarithm of the gamma function, and the error of Stirling's formula for it.
 
 use super::log1p;
 use crate::simd::scalar;

@@ -16,14 +16,14 @@ const FRACTION: u64 = 0x000f_ffff_ffff_ffff;
 #[inline(always)]
 fn split(x: f64) -> (f64, f64) {
     let shifted = x.to_bits().wrapping_add(ONE - SQRT_HALF);
-    // An integer below 2^52 becomes a float by way of 2^52's own bits: there is no packed conversion
-    // from 64-bit integers before AVX-512.
+    // An integer below 2^52 is converted by placing it into the fraction bits of 2^52 and subtracting 2^52: there is no
+    // vector conversion from 64-bit integers before AVX-512.
     let biased = f64::from_bits((shifted >> 52) | 0x4330_0000_0000_0000) - 4_503_599_627_370_496.0;
     let m = f64::from_bits((shifted & FRACTION) + SQRT_HALF);
     (biased - 1023.0, m - 1.0)
 }
 
-/// `k ln 2 + log(1 + f) + small`; `small` must be below an ulp or so of `1 + f`.
+/// `k ln 2 + log(1 + f) + small`; `small` must be no larger than about an ulp of `1 + f`.
 #[inline(always)]
 fn assembled<I: Isa>(k: f64, f: f64, small: f64) -> f64 {
     let s = f / (2.0 + f);
@@ -44,7 +44,7 @@ fn assembled<I: Isa>(k: f64, f: f64, small: f64) -> f64 {
     I::fma64(k, LN2_HI_64, f - (half_square - bend))
 }
 
-/// `log(x)`: -infinity at zero, NaN below. Error below 1 ulp; subnormals as well.
+/// `log(x)`: -infinity at zero, NaN below. Error below 1 ulp, for subnormal `x` as well.
 #[inline(always)]
 pub fn log64<I: Isa>(x: f64) -> f64 {
     let subnormal = x < f64::MIN_POSITIVE;
@@ -69,11 +69,12 @@ pub fn log1p_64<I: Isa>(x: f64) -> f64 {
 
 /// `log(1 + x)` for `0 <= x <= 1`, without cancellation near zero; a NaN stays. Error below 1.1 ulp.
 ///
-/// `1 + x = 2^k (1 + f)` with `k` 0 or 1, so that `f` is `x` itself or `x/2 - 1/2`, and what it loses is known.
+/// `1 + x = 2^k (1 + f)` with `k` 0 or 1, so that `f` is `x` itself or `x/2 - 1/2`, whose rounding error is known
+/// exactly.
 #[inline(always)]
 pub fn log1p64_unit<I: Isa>(x: f64) -> f64 {
     let upper = x > 0.414_213_562_373_095_05;
-    // Choices between constants, not one between formulas: the compiler would work out both to the end.
+    // These select constants; a choice between two formulas would make the compiler evaluate both completely.
     let k = if upper { 1.0 } else { 0.0 };
     let scale = if upper { 0.5 } else { 1.0 };
     let offset = if upper { -0.5 } else { 0.0 };
@@ -82,8 +83,8 @@ pub fn log1p64_unit<I: Isa>(x: f64) -> f64 {
     assembled::<I>(k, f, lost)
 }
 
-/// What the formula cannot give: infinity and NaN pass through, zero has the logarithm -infinity, what is
-/// negative has none.
+/// Replaces `value` where the formula does not hold: infinity and NaN pass through, the logarithm of zero is -infinity,
+/// that of a negative number is NaN.
 #[inline(always)]
 fn special(x: f64, value: f64) -> f64 {
     let value = if x < f64::INFINITY { value } else { x };
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn agrees_with_fdlibm() {
-        // Steps through every exponent, and closely around 1 (0 for log1p).
+        // Arguments of every exponent, and many close to 1 (close to 0 for log1p).
         for i in 0..400_000u64 {
             let x = f64::from_bits(i * 23_058_430_092_137 + 1);
             let near = 1.0 + (x.to_bits() as f64 / 9.22e18 - 0.5) * 1e-3;

@@ -1,4 +1,4 @@
-//! A function of one number, applied to an array or to one value, at the current instruction set.
+//! Functions of one number, applied to an array or to a single value at the current instruction-set level.
 
 use super::{exp32, exp64, expm1_64, log1p_64, log64};
 use crate::simd::{Isa, Kernel, dispatch};
@@ -58,7 +58,7 @@ impl<T: Copy, F: Function<T>> Kernel for Map<'_, T, F> {
     }
 }
 
-/// `out[i] = function(x[i])`, on the calling thread, as far as the shorter of the two goes.
+/// `out[i] = function(x[i])` on the calling thread, up to the shorter of the two lengths.
 pub fn map<T: Copy, F: Function<T>>(function: F, x: &[T], out: &mut [T]) {
     dispatch(Map { x, out, _function: function });
 }
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::simd::{Level, force};
 
-    /// Bits of `function` over every exponent, both signs, at every level of this processor.
+    /// Every level of this processor gives the same bits, for arguments of every exponent and both signs.
     fn levels_agree<F: Function<f64>>(function: impl Fn() -> F) {
         let x: Vec<f64> =
             (0..20_011u64).map(|i| f64::from_bits(i.wrapping_mul(921_791_203_313_461))).collect();

@@ -1,9 +1,9 @@
 //! Elementary and special functions with the same bits everywhere.
 //!
-//! Two kinds stand here. The functions of hot kernels (`exp32`, `exp64_nonpositive`, `log64`, ...) are
-//! branch-free, generic over the instruction set and meant to be inlined into a kernel's loop. The scalar
-//! ones (`exp`, `normal::quantile`, `beta::cdf`, ...) serve intervals and schedules, once a call.
-//! Every function states its error; `docs/decisions/0003-math.md` says how it was measured.
+//! There are two kinds. The functions for hot kernels (`exp32`, `exp64_nonpositive`, `log64`, ...) are branch-free,
+//! generic over the instruction set and meant to be inlined into a kernel's loop. The scalar ones (`exp`,
+//! `normal::quantile`, `beta::cdf`, ...) are for intervals and schedules, which need a few values per call. Every
+//! function states its error bound; `docs/decisions/0003-math.md` says how the error was measured.
 
 pub mod beta;
 pub mod binomial;

@@ -14,11 +14,12 @@ use crate::simd::scalar;
 pub fn powi(base: f64, n: u64) -> f64 {
     scalar(|| {
         let value = doubled(base, n);
-        // Infinities leave a NaN in the second part, and zero loses its sign there.
+        // Infinities give a NaN in the second part of a double-double, and zero loses its sign.
         if value.is_nan() || value == 0.0 { plain(base, n) } else { value }
     })
 }
 
+/// By repeated squaring in double-double arithmetic.
 fn doubled(base: f64, mut n: u64) -> f64 {
     let mut power = (base, 0.0);
     let mut result = (1.0, 0.0);
@@ -34,6 +35,7 @@ fn doubled(base: f64, mut n: u64) -> f64 {
     result.0 + result.1
 }
 
+/// By repeated squaring in f64.
 fn plain(base: f64, mut n: u64) -> f64 {
     let (mut power, mut result) = (base, 1.0);
     while n > 0 {

@@ -1,11 +1,11 @@
-//! The saddle-point form of binomial probabilities and of the beta density, which are one function.
+//! The saddle-point form of binomial probabilities and of the beta density, which both come from one function.
 
 use super::gamma::stirling;
 use super::log;
 
 const TWO_PI: f64 = std::f64::consts::TAU;
 
-/// `x log(x/m) + m - x`: what a count `x` is away from its mean `m`, in nats; no cancellation at `x = m`.
+/// `x log(x/m) + m - x`: half the Poisson deviance of a count `x` with mean `m`, without cancellation near `x = m`.
 ///
 /// C. Loader, "Fast and accurate computation of binomial probabilities" (2000), where it is called D0.
 fn deviance(x: f64, m: f64) -> f64 {
@@ -18,13 +18,14 @@ fn deviance(x: f64, m: f64) -> f64 {
     let mut sum = difference * v;
     let mut term = 2.0 * x * v;
     for k in 1..=12 {
-        term *= v * v; // v^2 <= 0.01: twelve terms reach 1e-24 of the first
+        term *= v * v; // v^2 <= 0.01, so that the twelfth term is below 1e-24 of the first
         sum += term / f64::from(2 * k + 1);
     }
     sum
 }
 
-/// The logarithm of `x^a y^b / B(a, b)`, for `x + y = 1`: absolute error about 1e-15 times its size, or 3e-15.
+/// The logarithm of `x^a y^b / B(a, b)` for `x + y = 1`; absolute error about 1e-15 times its magnitude, but at least
+/// 3e-15.
 pub(super) fn log_power(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let n = a + b;
     let correction = stirling(n) - stirling(a) - stirling(b);

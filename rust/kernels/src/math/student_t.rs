@@ -3,7 +3,8 @@
 use super::{beta, exp, lgamma, log, normal};
 use crate::simd::scalar;
 
-/// From here on the distribution is the normal one of a corrected argument, to double precision.
+/// From this many degrees of freedom on, the distribution at `t` equals the normal one at a corrected argument, to
+/// double precision.
 const NEARLY_NORMAL: f64 = 1e8;
 
 /// `P(T <= t)`, relative error below 1e-12 in the lower tail.
@@ -49,11 +50,11 @@ fn point(t: f64, df: f64) -> (f64, f64) {
     }
 }
 
-/// The normal deviate with the tail of `t`: the inverse of Fisher's expansion (Abramowitz and Stegun 26.7.5),
+/// The normal deviate with the same tail as `t`: the inverse of Fisher's expansion (Abramowitz and Stegun 26.7.5),
 /// whose next term is of the order `(t^2/df)^3`.
 fn normal_argument(t: f64, df: f64) -> f64 {
     if df == f64::INFINITY || t > 1e3 {
-        return t; // beyond 1e3 both tails are zero
+        return t; // beyond 1e3 the tails of both distributions are zero in f64
     }
     let s = t * t;
     t - t * ((s + 1.0) / (4.0 * df) - ((13.0 * s + 8.0) * s + 3.0) / (96.0 * df * df))
@@ -96,7 +97,7 @@ fn from_tail(q: f64, df: f64) -> f64 {
     df.sqrt() * exp(-0.5 * (log(2.0 * q) + log_far(a)) / a)
 }
 
-/// `log(a B(a, 1/2))`: so far out that `x` is below the smallest f64, the tail is a power,
+/// `log(a B(a, 1/2))`, for points so far out that `x` is below the smallest normal f64: the tail there is a power,
 /// `I_x(a, 1/2) = x^a / (a B(a, 1/2))`, and `a` is small.
 fn log_far(a: f64) -> f64 {
     lgamma(a + 1.0) + lgamma(0.5) - lgamma(a + 0.5)

@@ -14,11 +14,12 @@ pub(crate) fn angle(y: f64, x: f64) -> f64 {
     libm::atan2(y, x)
 }
 
-/// `(cos, sin)` of `a * b` full turns, `abs(a b) < 2^48`: error below 2 ulp of the exact product's, next to zeros as well.
+/// `(cos, sin)` of `a * b` full turns, `abs(a b) < 2^48`: error below 2 ulp of the exact product's, next to zeros as
+/// well.
 ///
-/// What the product's rounding loses is carried along, and whole quarters of a turn are taken off exactly: no multiple
-/// of pi is subtracted. The polynomials are our own minimax fits of `sin(pi r/2)/r` and `(cos(pi r/2) - 1)/r^2` over
-/// `abs(r) <= 1/2`, off by less than 0.03 of 2^-53.
+/// The rounding error of the product is carried along, and whole quarters of a turn are subtracted exactly, so that no
+/// multiple of pi has to be. The polynomials are our own minimax fits of `sin(pi r/2)/r` and `(cos(pi r/2) - 1)/r^2`
+/// over `abs(r) <= 1/2`, with errors below 0.03 of 2^-53.
 #[inline(always)]
 pub fn cos_sin_turns<I: Isa>(a: f64, b: f64) -> (f64, f64) {
     let turns = a * b;
@@ -51,7 +52,7 @@ pub fn cos_sin_turns<I: Isa>(a: f64, b: f64) -> (f64, f64) {
         c = I::fma64(c, z, f64::from_bits(k));
     }
     let c = I::fma64(c, z, 1.0);
-    // The quarter, modulo four, stands in the last two bits.
+    // The last two bits hold the number of the quarter modulo four.
     let quarter = shifted.to_bits();
     let odd = quarter & 1 == 1;
     let (cos, sin) = (if odd { s } else { c }, if odd { c } else { s });
@@ -68,7 +69,7 @@ mod tests {
     use std::f64::consts::{PI, TAU};
 
     #[test]
-    fn what_a_schedule_asks_for() {
+    fn the_angles_of_a_cosine_schedule() {
         assert_eq!(cos(0.0), 1.0);
         assert_eq!(cos(PI), -1.0);
         assert_eq!(cos(PI / 3.0), 0.500_000_000_000_000_1);
@@ -96,11 +97,11 @@ mod tests {
         for i in -20_000..20_000 {
             let turn = f64::from(i) * 2.467_13e-5;
             let (c, s) = dispatch(Turns(turn, 1.0));
-            // Near the zeros the rounding of 2 pi t is what differs.
+            // Near the zeros the difference is the rounding error of 2 pi t.
             let (x, off) = (TAU * turn, 1e-15);
             assert!((c - libm::cos(x)).abs() < off && (s - libm::sin(x)).abs() < off, "{turn}");
             assert!((c * c + s * s - 1.0).abs() < 4.0 * ulp64(1.0));
-            // Whole turns change nothing.
+            // Adding whole turns (16 i of them) changes nothing but the rounding of the argument.
             let far = dispatch(Turns(turn + f64::from(i) * 16.0, 1.0));
             assert!((far.0 - c).abs() < 1e-9 && (far.1 - s).abs() < 1e-9);
         }

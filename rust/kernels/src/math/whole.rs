@@ -1,7 +1,7 @@
-//! Rounding to a whole number by an addition.
+//! Rounding to the nearest whole number by adding a constant.
 
-/// 1.5 * 2^23: an f32 of magnitude up to 2^22 added to it is rounded to the nearest whole number, of two equally near
-/// ones to the even one. Subtracting it again gives that number; before, it stands in the low bits of the sum.
+/// 1.5 * 2^23: adding it to an f32 of magnitude up to 2^22 rounds that to the nearest whole number, ties to even. The
+/// low bits of the sum hold the whole number; subtracting the constant again gives it as an f32.
 pub(crate) const ROUND_32: f32 = 12_582_912.0;
 
 /// 1.5 * 2^52: the same for an f64 of magnitude up to 2^51.

@@ -1,11 +1,12 @@
-//! Which process this is: a child made by forking inherits memory, and must know that it is another.
+//! The identity of a process: a forked child inherits the memory of its parent and must notice that it is another
+//! process.
 #![allow(unsafe_code)] // pthread_atfork
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// A process: its id, and how many times its memory has been forked. The id alone does not tell a child in a process-id
-/// namespace of its own from a parent of the same id; the count alone misses a child that was made without the C
-/// library's `fork`.
+/// A process, identified by its id and by how many times its memory has been forked. The id alone does not distinguish
+/// a child in a process-id namespace of its own from a parent with the same id; the count alone misses a child that was
+/// made without the C library's `fork`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process(u64);
 
@@ -13,19 +14,19 @@ pub struct Process(u64);
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
 impl Process {
-    /// The process that asks.
+    /// The calling process.
     pub fn current() -> Process {
         count_forks();
         Process(u64::from(FORKS.load(Relaxed)) << 32 | u64::from(std::process::id()))
     }
 
-    /// 32 bits of it, where there is no room for more.
+    /// A hash of 32 bits, for where there is no room for more.
     pub fn tag(self) -> u64 {
         self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
     }
 }
 
-/// A place for a [`Process`] that is read and written without a lock.
+/// An optional [`Process`] that is read and written without a lock.
 pub(super) struct Slot(AtomicU64);
 
 impl Slot {
@@ -43,8 +44,8 @@ impl Slot {
     }
 }
 
-/// Has every fork from now on counted, in the child. Two threads that come first may both register, and the child
-/// counts two: it is another process all the same.
+/// Makes every child forked from now on add one to [`FORKS`]. Two threads that call this first at the same time may
+/// both register the handler, so that a child counts two; it still differs from its parent.
 fn count_forks() {
     static COUNTED: AtomicBool = AtomicBool::new(false);
     if !COUNTED.load(Relaxed) {
@@ -62,8 +63,8 @@ fn register() {
     extern "C" fn count() {
         FORKS.fetch_add(1, Relaxed);
     }
-    // SAFETY: POSIX's signature; the handler is all that a child with one thread may call, an atomic addition.
-    // Without memory it is not registered, and the process id alone decides.
+    // SAFETY: the signature is POSIX's; the handler does nothing but an atomic addition, which a forked child may do.
+    // If there is no memory to register it, the process id alone decides.
     let _ = unsafe { pthread_atfork(None, None, Some(count)) };
 }
 

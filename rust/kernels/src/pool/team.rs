@@ -1,10 +1,13 @@
-//! The helpers of a call: threads that take chunks for the thread that made it.
+//! The helpers of a call: pool threads that compute chunks for the thread that made the call.
 //!
-//! Where they do not all come at once, the calling thread does the work itself, and whoever becomes free joins. So a
-//! call goes on at the pace of its own thread at least, however long the calls of other threads keep the helpers, and a
-//! helper that finds other calls waiting goes to the next after each chunk. The work lies on the calling thread's stack: helpers enter it by an
-//! atomic count, and the caller closes the door and sees the last one leave before it goes.
-#![allow(unsafe_code)] // shared work on a stack, and helpers that live as long as the process
+//! Where they do not all come at once, the calling thread computes chunks itself, and helpers join as they become free.
+//! So a call proceeds at least at the pace of its own thread, however long the calls of other threads keep the helpers;
+//! and a helper that finds other calls waiting moves on to the next one after each chunk.
+//!
+//! The work lies on the calling thread's stack. A helper counts itself in and out with an atomic counter while it uses
+//! the work ("inside"); before the call returns, the calling thread closes the work, after which no helper can enter,
+//! and waits until the last one has left.
+#![allow(unsafe_code)] // work shared through a pointer to a stack; helpers that live as long as the process
 
 use super::process::Process;
 use crate::simd::standard;
@@ -19,38 +22,39 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, Thread, current, park_timeout, yield_now};
 use std::time::{Duration, Instant};
 
-/// One chunk of a call's work; false: none is left.
+/// Computes one chunk of a call's work; false where none is left.
 type Step<'a> = dyn Fn() -> bool + Sync + 'a;
 
-/// How often a helper looks for work before it sleeps: calls often come one after another.
+/// How often a helper looks for work before it goes to sleep: the next call often follows at once.
 const LOOKS: usize = 32;
-/// The bit of [`Job::state`] that says nobody may enter.
+/// The bit of [`Job::state`] that says that no helper may enter.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
 /// A call's work, as helpers see it.
 struct Job {
-    /// How many are inside, and [`CLOSED`].
+    /// The number of helpers inside, and the bit [`CLOSED`].
     state: AtomicUsize,
-    /// On the caller's stack: to be followed inside only.
+    /// Points to the caller's stack: may be followed only while inside.
     step: *const Step<'static>,
     caller: Thread,
 }
 
-// SAFETY: the pointer is followed by whoever is inside; the step it leads to is Sync, and there (see `Job::turn`).
+// SAFETY: the pointer is followed only by helpers inside; the step is Sync, and exists as long as they are
+// (`Job::turn`).
 unsafe impl Send for Job {}
 // SAFETY: as above.
 unsafe impl Sync for Job {}
 
 impl Job {
-    /// Does one chunk; false: the door is closed, or no chunk is left.
+    /// Computes one chunk; false where the job is closed or no chunk is left.
     fn turn(&self) -> bool {
         let open = |state| (state & CLOSED == 0).then_some(state + 1);
         if self.state.fetch_update(Acquire, Relaxed, open).is_err() {
             return false;
         }
         let _inside = Inside(self);
-        // SAFETY: we are counted as inside, and entered before the door was closed: the `Team` that points here
-        // waits for us before it lets go of the step.
+        // SAFETY: this thread is counted as inside and entered before the job was closed: the `Team` that owns the job
+        // waits for it before it lets go of the step.
         let more = unsafe { (*self.step)() };
         if !more {
             self.caller.unpark();
@@ -71,7 +75,7 @@ impl Job {
     }
 }
 
-/// Counts a helper out, also when its chunk panics: else the caller would wait for ever.
+/// Counts a helper out when dropped, also where its chunk panics; otherwise the caller would wait for ever.
 struct Inside<'a>(&'a Job);
 
 impl Drop for Inside<'_> {
@@ -82,17 +86,17 @@ impl Drop for Inside<'_> {
     }
 }
 
-/// The helpers of one process. Those of a parent process are left as they are: their threads live there, and their
-/// lock may have been held when the memory was forked.
+/// The helpers of one process. A forked child leaves those of its parent alone: their threads exist only in the parent,
+/// and their lock may have been held when the memory was forked.
 struct Helpers {
     process: Process,
     queue: Mutex<Queue>,
     ready: Condvar,
-    /// The length of the queue, to be looked at without its lock.
+    /// The length of the queue, which may be read without its lock.
     waiting: AtomicUsize,
 }
 
-/// Calls that want a helper, one entry for each that they want.
+/// The calls that want helpers: one entry per helper wanted.
 struct Queue {
     jobs: VecDeque<Arc<Job>>,
     threads: usize,
@@ -102,10 +106,10 @@ struct Queue {
 static HELPERS: AtomicPtr<Helpers> = AtomicPtr::new(null_mut());
 
 impl Helpers {
-    /// Those of this process, without a lock on the way: a fork could inherit it locked.
+    /// The helpers of this process, found without a lock, which a forked child could inherit locked.
     fn here(process: Process) -> &'static Helpers {
         let old = HELPERS.load(Acquire);
-        // SAFETY: every non-null value was leaked from a Box below, and is never freed once it was visible here.
+        // SAFETY: every non-null value was leaked from a Box below and is never freed once it has been published.
         if let Some(helpers) = unsafe { old.as_ref() }
             && helpers.process == process
         {
@@ -115,10 +119,10 @@ impl Helpers {
         let (ready, waiting) = (Condvar::new(), AtomicUsize::new(0));
         let new = Box::into_raw(Box::new(Helpers { process, queue, ready, waiting }));
         match HELPERS.compare_exchange(old, new, AcqRel, Acquire) {
-            // SAFETY: ours until it was published, and never freed after.
+            // SAFETY: it was just leaked from a Box, and is never freed now that it is published.
             Ok(_) => unsafe { &*new },
             Err(first) => {
-                // SAFETY: never published, and no thread belongs to it yet.
+                // SAFETY: it was never published, and no thread uses it yet.
                 drop(unsafe { Box::from_raw(new) });
                 // SAFETY: as for `old`; another thread of this process published it meanwhile.
                 unsafe { &*first }
@@ -130,13 +134,13 @@ impl Helpers {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for `count` helpers. There are as many as the largest call has asked for: more are added, none replaced.
-    /// Where the system gives no more threads, a call has fewer.
+    /// Asks for `count` helpers. There are as many threads as the largest call has asked for; missing ones are started
+    /// here and live on. Where the system gives no more threads, the call has fewer helpers.
     fn ask(&'static self, job: &Arc<Job>, count: usize) {
         let mut queue = self.queue();
         while queue.threads < count {
             let name = format!("steelyard-{}", queue.threads);
-            // A thread inherits the floating-point mode of the one that starts it.
+            // A thread inherits the floating-point mode of the thread that starts it, hence `standard`.
             if Builder::new().name(name).spawn(|| standard(|| self.help())).is_err() {
                 break;
             }
@@ -149,14 +153,14 @@ impl Helpers {
         (0..wake).for_each(|_| self.ready.notify_one());
     }
 
-    /// Takes back what nobody has answered.
+    /// Takes back the requests for helpers that none has answered yet.
     fn withdraw(&self, job: &Arc<Job>) {
         let mut queue = self.queue();
         queue.jobs.retain(|other| !Arc::ptr_eq(other, job));
         self.waiting.store(queue.jobs.len(), Relaxed);
     }
 
-    /// The life of a helper.
+    /// What a helper thread does, for ever: it takes a job and computes chunks of it.
     fn help(&self) {
         loop {
             let job = self.next();
@@ -189,7 +193,7 @@ impl Helpers {
     }
 }
 
-/// A call and the helpers that may be inside its work.
+/// A call, and its claim on the helpers that may be inside its work.
 pub(crate) struct Team<'a> {
     helpers: &'static Helpers,
     job: Arc<Job>,
@@ -197,11 +201,12 @@ pub(crate) struct Team<'a> {
     step: PhantomData<&'a Step<'a>>,
 }
 
-/// Runs `lead` on the calling thread, which works through `step` as well, while up to `helpers` other threads take steps.
-/// Nobody is inside `step` when this returns or unwinds.
+/// Runs `lead` on the calling thread, which may call `step` as well, while up to `helpers` other threads call `step`.
+/// No helper is inside `step` when this returns or unwinds.
 pub(crate) fn together<R>(helpers: usize, step: &Step<'_>, lead: impl FnOnce(&Team<'_>) -> R) -> R {
-    // SAFETY: a lifetime is forgotten. `Job::turn` follows the pointer inside the door only, and the team closes the
-    // door and waits until everybody has left when it is dropped at the end of this function, which borrows `step`.
+    // SAFETY: only the lifetime is extended. `Job::turn` follows the pointer only while it is counted as inside, and
+    // the team, dropped at the end of this function, which borrows `step`, closes the job and waits until all have
+    // left.
     let step: *const Step<'static> = unsafe { transmute::<&Step<'_>, &'static Step<'static>>(step) };
     let job = Arc::new(Job { state: AtomicUsize::new(0), step, caller: current() });
     let team = Team { helpers: Helpers::here(Process::current()), job, wanted: helpers, step: PhantomData };
@@ -210,13 +215,13 @@ pub(crate) fn together<R>(helpers: usize, step: &Step<'_>, lead: impl FnOnce(&Te
 }
 
 impl Team<'_> {
-    /// Whether this is a forked child in the middle of its parent's call: the helpers are not here, and what they
-    /// held is lost.
+    /// Whether this is a forked child in the middle of its parent's call: the helpers do not exist here, and the chunks
+    /// that they held are lost.
     pub(crate) fn abandoned(&self) -> bool {
         self.helpers.process != Process::current()
     }
 
-    /// Lets nobody in any more.
+    /// Lets no more helpers in.
     pub(crate) fn close(&self) {
         self.job.close();
         self.helpers.withdraw(&self.job);
@@ -228,7 +233,7 @@ impl Team<'_> {
         self.helpers.ask(&self.job, self.wanted);
     }
 
-    /// Gives the helpers `time` to come: whether all that were asked for are inside, before `over()`.
+    /// Waits up to `time`, or until `over()`: whether all helpers that were asked for are then inside.
     pub(crate) fn all_come_within(&self, time: Duration, over: impl Fn() -> bool) -> bool {
         let start = Instant::now();
         while self.inside() < self.wanted {
@@ -245,7 +250,7 @@ impl Team<'_> {
         self.job.state.load(Acquire) & !CLOSED
     }
 
-    /// Waits until nobody is inside, but not much longer than `time`: whether that is so. To be asked after
+    /// Waits until no helper is inside, but not much longer than `time`: whether that is so. To be called after
     /// [`Team::close`].
     pub(crate) fn left_within(&self, time: Duration) -> bool {
         if !self.job.empty() {

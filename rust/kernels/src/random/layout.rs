@@ -1,4 +1,5 @@
-//! Where the things that name a random number stand in Philox's counter of 128 bits.
+//! The layout of Philox's 128-bit counter: which bits hold the purpose, stratum, replicate and place of a random
+//! number.
 //!
 //! | field | bits | what it holds |
 //! |---|---|---|
@@ -8,10 +9,10 @@
 //! | place | 32 | a node of the tree of rows, a node of its spine in one round, or 0 |
 //! | block | 38 | blocks of four words, counted from 0 at each place |
 //!
-//! The fields do not overlap, and each value is checked against its field's limit, so that two different names never
-//! have the same counter. `docs/decisions/0010-random-streams.md` says what each purpose puts where.
+//! The fields do not overlap, and each value is checked against its field's limit, so that different values of these
+//! fields never give the same counter. `docs/decisions/0010-random-streams.md` says what each purpose puts where.
 
-/// What random numbers are for: two purposes never share one.
+/// The purposes of random numbers; two purposes never share a random number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Domain {
@@ -19,11 +20,11 @@ pub enum Domain {
     Bootstrap = 1,
     /// Patterns of signs, where many columns are flipped together.
     SignFlip = 2,
-    /// Noise that a smoothed bootstrap adds to each draw.
+    /// The noise that a smoothed bootstrap adds to each draw.
     Smoothing = 3,
     /// Stochastic rounding of what an optimizer writes.
     Rounding = 4,
-    /// Normal numbers that are the same in every call, for integrals over many dimensions.
+    /// Normal deviates that are the same in every call, for integrals over many dimensions.
     Normals = 5,
 }
 
@@ -49,15 +50,15 @@ pub(super) const DOMAIN: Field = Field { word: 2, shift: 26, bits: 6 };
 pub(super) const PLACE: Field = Field { word: 3, shift: 0, bits: 32 };
 
 impl Field {
-    /// How many values fit.
+    /// How many values fit into the field.
     pub(super) const fn limit(self) -> u64 {
         1 << self.bits
     }
 
-    /// `value` where it stands in the field's word.
+    /// `value` shifted to the field's position in its word.
     #[inline(always)]
     pub(super) const fn put(self, value: u64) -> u32 {
-        debug_assert!(value < self.limit(), "a value beyond its field would be another's");
+        debug_assert!(value < self.limit(), "a value beyond its field would spill into another field");
         (value as u32) << self.shift
     }
 
@@ -79,21 +80,22 @@ const _: () = {
     assert!(taken[0] & taken[1] & taken[2] & taken[3] == u32::MAX, "a bit is in no field");
 };
 
-/// Strata that can be told apart.
+/// The number of strata.
 pub const STRATA: u64 = STRATUM.limit();
-/// Blocks at each place.
+/// The number of blocks at each place.
 pub const PLACE_BLOCKS: u64 = 1 << (BLOCK_LOW.bits + BLOCK_HIGH.bits);
-/// log2 of the rows that the tree of a replicate holds.
+/// log2 of the largest number of rows that the tree of a replicate holds.
 pub const TREE: u32 = 40;
 /// log2 of the slots in a leaf of the tree: 8 KiB of f64, which stay in the first-level cache. Three draws of
 /// this many bits fit in a word.
 pub const LEAF: u32 = 10;
 
-/// Bits of a place on the spine that hold the level; the round stands above them.
+/// The low bits of a place on the spine hold the level; the round stands above them.
 const LEVEL_BITS: u32 = 6;
-/// The bit that tells places on the spine from nodes of the tree.
+/// The bit that distinguishes places on the spine from nodes of the tree.
 const SPINE: u32 = 1 << 31;
-/// Rounds of throwing again: each throws less than half as many balls, so that forty is many.
+/// The number of rounds in which balls can be thrown again. On average a round throws less than half as many balls as
+/// the one before, so that even forty would be many.
 pub(super) const ROUNDS: u32 = SPINE >> LEVEL_BITS;
 
 const _: () = assert!(2 << (TREE - LEAF) <= SPINE as u64 && TREE < 1 << LEVEL_BITS);
@@ -106,7 +108,7 @@ pub(super) fn node(level: u32, index: u64) -> u32 {
     (1 << (TREE - level)) + index as u32
 }
 
-/// The place of `level` (up to [`TREE`]; 0 for the ragged leaf) on the spine, in a round of throwing again.
+/// The place of `level` (up to [`TREE`]; 0 for the ragged leaf) on the spine, in one round of throwing balls.
 #[inline(always)]
 pub(super) fn spine(level: u32, round: u32) -> u32 {
     debug_assert!(level <= TREE && round < ROUNDS, "a place beyond the spine");

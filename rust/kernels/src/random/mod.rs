@@ -1,8 +1,9 @@
-//! Random numbers as a function of (seed, purpose, stratum, replicate, place): no state, no order, any machine.
+//! Random numbers as a function of (seed, purpose, stratum, replicate, place): there is no state, so that they can be
+//! computed in any order, on any thread and machine.
 //!
 //! The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3",
-//! SC 2011), the function behind cuRAND's and torch's CUDA streams. The seed is its key; everything else stands in
-//! its counter, each in bits of its own (`layout.rs`). Only integers occur.
+//! SC 2011), the counter-based generator that cuRAND and torch on CUDA use too. The seed is its key; everything else
+//! stands in its counter, each in bits of its own (`layout.rs`). All arithmetic is on integers.
 
 mod layout;
 mod multinomial;

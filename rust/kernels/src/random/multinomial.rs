@@ -1,27 +1,29 @@
-//! Multinomial(n; 1/n, ..., 1/n), exactly, for any n: the counts of n draws with replacement from n slots.
+//! Exact draws from Multinomial(n; 1/n, ..., 1/n) for any n: how often each of n slots (rows) is drawn in n draws with
+//! replacement. A draw is called a ball that falls into a slot.
 //!
-//! The slots `0..n` lie at the left of a binary tree of 2^k slots. Balls run down its right edge, the spine: at
-//! each node one random bit sends a ball left or right. A ball that enters a perfect subtree inside `0..n`
-//! stays there; one that leaves `0..n` is thrown again from the top in the next round. Below, every node of a
-//! perfect subtree splits its balls by fair coins, down to leaves of 2^[`LEAF`] slots, where a field of
-//! [`LEAF`] random bits is one draw. Only the last leaf may be ragged: a field beyond its slots is drawn again.
-//! (Divide and conquer as in Sanders, Lamm, Huebschle-Schneider, Schrade, Dachsbacher, "Efficient parallel
-//! random sampling", TOMS 2018; with a fair coin at every node no binomial is ever approximated.)
+//! The slots `0..n` are the left part of the 2^k leaves of a binary tree. The spine is the path from the root along
+//! which the tree is cut at `n`; the subtrees left of it are perfect and lie inside `0..n`, those right of it lie
+//! outside. At each node of the spine one random bit sends a ball left or right. A ball that enters a perfect subtree
+//! inside `0..n` stays there; one that leaves `0..n` is thrown again from the top in the next round. Every node of a
+//! perfect subtree splits its balls by fair coins, down to leaves of 2^[`LEAF`] slots, where a field of [`LEAF`] random
+//! bits is one draw. Only the last leaf may be ragged (have fewer slots): a field beyond its slots is drawn again.
+//! (Divide and conquer as in Sanders, Lamm, Huebschle-Schneider, Schrade, Dachsbacher, "Efficient parallel random
+//! sampling", TOMS 2018; with a fair coin at every node no binomial is ever approximated.)
 //!
-//! A node's numbers depend on its place alone, so any worker can take any part.
+//! The random numbers of a node depend on its place alone, so that any thread can compute any part of a replicate.
 
 use super::layout::{LEAF, TREE};
 use super::philox::{Stream, WORDS};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Isa, Kernel, dispatch};
 
-/// Slots in a leaf.
+/// Slots per full leaf.
 pub const SLOTS: usize = 1 << LEAF;
-/// Draws in a word: its low bits, the next, and the next; two bits are left over.
+/// Draws per 32-bit word: three fields of ten bits, the lowest first; the upper two bits are not used.
 pub const FIELDS: usize = 3;
-/// Draws in a batch of words, word by word.
+/// Draws per batch of words, in the order of the words.
 const DRAWS: usize = FIELDS * WORDS;
-/// Batches that are handed to a visitor at a time: a leaf of a usual replicate fits.
+/// Batches that are handed to a visitor at a time: enough for a typical leaf of about [`SLOTS`] draws.
 const BATCHES: usize = 6;
 
 /// The slot in field `number` of a word.
@@ -30,15 +32,15 @@ pub fn field(word: u32, number: usize) -> usize {
     (word >> (LEAF as usize * number)) as usize % SLOTS
 }
 
-/// A subtree, and the balls that fell there: slots `index << level .. (index + 1) << level`, or as many of
-/// them as lie in `0..n`.
+/// A subtree and the number of balls that fell into it. Its slots are `index << level .. (index + 1) << level`, or as
+/// many of them as lie in `0..n`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Node {
-    /// log2 of the slots, at least `LEAF`.
+    /// log2 of the number of slots, at least `LEAF`.
     pub level: u32,
-    /// Which of the level's nodes.
+    /// The index among the nodes of this level, from the left.
     pub index: u64,
-    /// How many draws fell here.
+    /// The number of draws in this subtree.
     pub balls: u64,
 }
 
@@ -62,7 +64,7 @@ impl Node {
 /// replicate; `n` is at least 1.
 ///
 /// # Panics
-/// Beyond 2^[`TREE`] rows, which are more than any machine holds today.
+/// For more than 2^[`TREE`] rows, which no machine holds today.
 #[inline(always)]
 pub fn blocks(stream: Stream, n: u64) -> impl Iterator<Item = Node> {
     assert!(n <= 1 << TREE, "more rows than the tree of a replicate holds");
@@ -75,7 +77,7 @@ pub fn blocks(stream: Stream, n: u64) -> impl Iterator<Item = Node> {
     trees.chain((!n.is_multiple_of(SLOTS as u64)).then_some(last))
 }
 
-/// How many of `n` balls each perfect subtree receives, by its level, and how many the ragged leaf.
+/// How many of the `n` balls fall into each perfect subtree (indexed by its level), and how many into the ragged leaf.
 #[inline(always)]
 fn spine(stream: Stream, n: u64) -> ([u64; u64::BITS as usize], u64) {
     let (mut perfect, mut ragged) = ([0; u64::BITS as usize], 0);
@@ -125,23 +127,23 @@ fn below(stream: Stream, balls: u64, slots: usize) -> u64 {
     inside
 }
 
-/// What is done with the draws.
+/// Receives the draws of a replicate, leaf by leaf.
 pub trait Visit {
-    /// A leaf begins: `slots` of them from `start` on.
+    /// Begins a leaf of `slots` slots, the first of which is `start`.
     fn enter(&mut self, start: u64, slots: usize);
-    /// Draws in the leaf: the first `take` fields of `words`, as offsets from `start`; one that is not below `slots`
-    /// (but below the next power of two) counts for nothing.
+    /// Draws in the leaf: the first `take` fields of `words`, as offsets from `start`. A field that is not below
+    /// `slots` (but below the next power of two) is no draw and must be ignored.
     fn words(&mut self, words: &[u32], take: usize);
     /// Draws in the leaf, as offsets from `start`, all below `slots`.
     fn offsets(&mut self, offsets: &[u16]);
-    /// The leaf is complete.
+    /// Ends the leaf.
     fn leave(&mut self);
 }
 
 /// Visits every draw below a node of the tree over `0..n`, leaf by leaf in slot order.
 #[inline(always)]
 pub fn walk<V: Visit>(stream: Stream, n: u64, root: Node, visit: &mut V) {
-    // A node's right half waits while the left one is walked: at most one a level.
+    // The right half of a node waits while its left half is walked: at most one node per level.
     let mut waiting = [Node::default(); u64::BITS as usize];
     let (mut node, mut depth) = (root, 0);
     loop {
@@ -168,7 +170,7 @@ pub fn walk<V: Visit>(stream: Stream, n: u64, root: Node, visit: &mut V) {
     }
 }
 
-/// The draws of a full leaf.
+/// Hands the draws of a full leaf to the visitor.
 #[inline(always)]
 fn throw<V: Visit>(stream: Stream, balls: usize, visit: &mut V) {
     let (mut left, mut batch, mut words) = (balls, 0, [0; BATCHES * WORDS]);
@@ -184,9 +186,10 @@ fn throw<V: Visit>(stream: Stream, balls: usize, visit: &mut V) {
     }
 }
 
-/// The draws of a ragged leaf: a field beyond its slots counts for nothing, and the next one is taken.
+/// Hands the draws of a ragged leaf to the visitor: a field beyond its slots is skipped, and the next one is used.
 ///
-/// Batches that are used up are handed over as they are; only the last one is sifted draw by draw.
+/// Batches that are used completely are handed over as they are; only from the last one the draws are picked one by
+/// one.
 #[inline(always)]
 fn throw_again<V: Visit>(stream: Stream, balls: usize, slots: usize, visit: &mut V) {
     let mask = (slots.next_power_of_two() - 1) as u32;
@@ -218,7 +221,7 @@ fn inside(words: &[u32; WORDS], slots: usize) -> usize {
     inside as usize
 }
 
-/// The first `balls` fields below `slots`.
+/// Hands the first `balls` fields below `slots` to the visitor.
 #[inline(always)]
 fn sift<V: Visit>(words: &[u32; WORDS], slots: usize, balls: usize, visit: &mut V) {
     let (mut kept, mut count) = ([0u16; DRAWS.next_power_of_two()], 0);
@@ -339,8 +342,8 @@ mod tests {
         assert_ne!(counts(replicate(0), 100), counts(other, 100));
     }
 
-    /// Pearson's statistic over all outcomes against the multinomial probabilities; the limits are the
-    /// chi-square quantiles at .9999 with (outcomes - 1) degrees of freedom.
+    /// Pearson's chi-square statistic over all outcomes against the multinomial probabilities; the limits are the
+    /// 0.9999 quantiles of the chi-square distribution with (outcomes - 1) degrees of freedom.
     #[test]
     fn the_joint_distribution_is_exact_for_small_n() {
         const REPLICATES: u32 = 100_000;
@@ -354,7 +357,7 @@ mod tests {
             for _ in 0..n {
                 power /= n as f64;
             }
-            // An outcome that was never seen adds what was expected of it.
+            // An outcome that never occurred contributes (0 - expected)^2 / expected = expected.
             let (mut statistic, mut unseen) = (0.0, f64::from(REPLICATES));
             for (outcome, observed) in &seen {
                 let expected = power / outcome.iter().map(|&c| factorial(c)).product::<f64>();
@@ -366,7 +369,7 @@ mod tests {
         }
     }
 
-    /// Every slot's total over many replicates, and the variance of a single count, 1 - 1/n.
+    /// The total of every slot over many replicates, and the variance of a single count, which is 1 - 1/n.
     #[test]
     fn the_marginals_are_exact() {
         for n in [7usize, 257, 300, 1000, 1100] {

@@ -1,10 +1,11 @@
-//! Philox4x32-10 with several blocks side by side, and the streams cut from it.
+//! Philox4x32-10, with several blocks computed side by side, and the streams of random words that it gives.
 
 use super::layout::{self, BLOCK_HIGH, BLOCK_LOW, DOMAIN, Domain, PLACE, REPLICATE, STRATA, STRATUM};
 
-/// Blocks of four words that are computed side by side: with fewer, compilers give up wide code below AVX-512.
-/// Part of the numbers' definition: the words of a batch come word by word (word 0 of every block, then word
-/// 1, ...).
+/// Blocks of four words that are computed side by side; with fewer, compilers emit no wide code below AVX-512.
+///
+/// This constant is part of the definition of the random numbers: a batch gives word 0 of every block, then word 1 of
+/// every block, and so on.
 pub const BLOCKS: usize = 16;
 /// Words in a batch.
 pub const WORDS: usize = 4 * BLOCKS;
@@ -18,8 +19,8 @@ const LOW: u64 = 0xffff_ffff;
 
 /// `N` blocks of Philox4x32-10: `counter[word][block]` under one key.
 ///
-/// The 32-bit words live in 64-bit lanes, whose low halves are all that a widening multiplication reads: the
-/// high halves may hold anything until the end.
+/// The 32-bit words are kept in 64-bit lanes. A widening multiplication reads only the low half of each lane, so that
+/// the high halves may hold anything until the end.
 #[inline(always)]
 pub fn philox<const N: usize>(key: [u32; 2], counter: [[u32; N]; 4]) -> [[u32; N]; 4] {
     let [mut c0, mut c1, mut c2, mut c3] = counter.map(|word| word.map(u64::from));
@@ -45,31 +46,31 @@ pub fn philox<const N: usize>(key: [u32; 2], counter: [[u32; N]; 4]) -> [[u32; N
 pub struct Stream {
     key: [u32; 2],
     replicate: u32,
-    /// The domain and the stratum, where they stand in the third word of the counter.
+    /// The domain and the stratum, at their positions in the third word of the counter.
     tag: u32,
     place: u32,
 }
 
 impl Stream {
-    /// The first stratum and place of a purpose and replicate.
+    /// The stream of a purpose and replicate, at stratum 0 and place 0.
     pub fn new(seed: u64, domain: Domain, replicate: u32) -> Self {
         let key = [seed as u32, (seed >> 32) as u32];
         Stream { key, replicate, tag: DOMAIN.put(domain as u64), place: 0 }
     }
 
-    /// The first place of another stratum; `None` from [`STRATA`] on.
+    /// The stream of another stratum, at place 0; `None` from [`STRATA`] on.
     pub fn stratum(self, index: u64) -> Option<Self> {
         let domain = self.tag & !STRATUM.mask();
         (index < STRATA).then(|| Stream { tag: domain | STRATUM.put(index), place: 0, ..self })
     }
 
-    /// The place of node `index` at `level` of the tree of rows, from [`layout::LEAF`] to [`layout::TREE`].
+    /// The stream of node `index` at `level` of the tree of rows; levels run from [`layout::LEAF`] to [`layout::TREE`].
     #[inline(always)]
     pub fn node(self, level: u32, index: u64) -> Self {
         Stream { place: layout::node(level, index), ..self }
     }
 
-    /// The place of `level` on the spine of the tree, in a round of throwing again.
+    /// The stream of `level` on the spine of the tree, in one round of throwing balls.
     #[inline(always)]
     pub fn spine(self, level: u32, round: u32) -> Self {
         Stream { place: layout::spine(level, round), ..self }
@@ -99,7 +100,7 @@ impl Stream {
         words
     }
 
-    /// Bin(`m`, 1/2), exactly: how many of the stream's first `m` bits are set.
+    /// An exact draw from the binomial distribution Bin(`m`, 1/2): how many of the stream's first `m` bits are set.
     #[inline(always)]
     pub fn fair(self, m: u64) -> u64 {
         let mut ones = 0;
@@ -169,7 +170,7 @@ mod tests {
         }
     }
 
-    /// Values of a field of `limit` values: its ends, powers of two and some between.
+    /// Some of the `limit` values of a field: those at its ends and in the middle, and three pseudo-random ones.
     fn values(limit: u64, state: &mut u64) -> Vec<u64> {
         let mut next = || {
             *state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
@@ -182,7 +183,7 @@ mod tests {
         all
     }
 
-    /// Every kind of place: the root of the stream, nodes of each level, the spine in its rounds.
+    /// Places of every kind: place 0, nodes of each level, and the spine in several rounds.
     fn places(stream: Stream, state: &mut u64) -> Vec<Stream> {
         let nodes = (LEAF..TREE).flat_map(|level| {
             values(1 << (TREE - level), state)
@@ -198,11 +199,11 @@ mod tests {
         all
     }
 
-    /// Two names that differ in anything (purpose, stratum, replicate, place, block) have two counters, and Philox is
-    /// a permutation of counters.
+    /// Blocks that differ in anything (purpose, stratum, replicate, place, block number) have different counters; since
+    /// Philox permutes the counters of a key, their random numbers differ too.
     #[test]
-    fn no_two_names_share_a_block() {
-        let (mut seen, mut names, mut state) = (std::collections::HashSet::new(), 0, 1);
+    fn no_two_streams_share_a_block() {
+        let (mut seen, mut total, mut state) = (std::collections::HashSet::new(), 0, 1);
         let (strata, replicates) = (values(STRATA, &mut state), values(1 << 32, &mut state));
         let blocks = values(PLACE_BLOCKS, &mut state);
         for domain in Domain::ALL {
@@ -210,14 +211,14 @@ mod tests {
                 let stream = Stream::new(7, domain, replicate as u32);
                 for stream in strata.iter().map(|&index| stream.stratum(index).unwrap()) {
                     for place in places(stream, &mut 2) {
-                        names += blocks.len();
+                        total += blocks.len();
                         seen.extend(blocks.iter().map(|&block| place.counter(block)));
                     }
                 }
             }
         }
-        assert!(names > 1_000_000);
-        assert_eq!(seen.len(), names);
+        assert!(total > 1_000_000);
+        assert_eq!(seen.len(), total);
     }
 
     #[test]

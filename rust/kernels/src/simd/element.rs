@@ -1,7 +1,8 @@
-//! The element types a kernel reads: f32, f64, and the two 16-bit floats by integer arithmetic.
+//! The element types that kernels read: f32, f64, and the two 16-bit floats, which are converted without the
+//! processor's instructions for them.
 //!
-//! Hardware conversions are avoided on purpose: f16 hardware quiets a signalling NaN, and the bf16
-//! instructions flush subnormals.
+//! Those instructions are avoided because they do not give the same bits everywhere: f16 hardware turns a signalling
+//! NaN into a quiet one, and the bf16 instructions flush subnormal numbers to zero.
 
 /// A bfloat16, as its 16 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,11 +14,11 @@ pub struct Bf16(pub u16);
 #[repr(transparent)]
 pub struct F16(pub u16);
 
-/// The float types by how finely they round, the finest first.
+/// The float types in the order of their precision, the most precise first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Precision {
-    /// 53 bits.
+    /// A significand of 53 bits.
     #[default]
     F64 = 0,
     /// 24 bits.
@@ -29,7 +30,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// All of them, each at the place of its number.
+    /// All of them; each stands at the index that is its discriminant.
     pub const ALL: [Precision; 4] = [Precision::F64, Precision::F32, Precision::F16, Precision::Bf16];
 
     /// The name of the type.
@@ -42,7 +43,7 @@ impl Precision {
         }
     }
 
-    /// A unit in the last place of 1.
+    /// The unit in the last place of 1: the distance from 1 to the next larger number.
     pub fn step(self) -> f64 {
         match self {
             Precision::F64 => f64::EPSILON,
@@ -53,13 +54,13 @@ impl Precision {
     }
 }
 
-/// What a kernel may read: each value widens exactly to f32 (f64 excepted) and to f64.
+/// An element type: each value widens exactly to f64 and, except for f64 itself, to f32.
 pub trait Element: Copy + Send + Sync + 'static {
-    /// The name in messages and tests, NumPy's where NumPy has one.
+    /// The name in messages and tests: NumPy's name where NumPy has the type.
     const NAME: &'static str;
-    /// How finely the type rounds.
+    /// The precision of the type.
     const PRECISION: Precision;
-    /// The value in f32; exact but for f64, which rounds to nearest.
+    /// The value in f32: exact, except that f64 is rounded to nearest.
     fn to_f32(self) -> f32;
     /// The value in f64, exact.
     fn to_f64(self) -> f64;
@@ -123,7 +124,7 @@ impl Element for F16 {
     const NAME: &'static str = "float16";
     const PRECISION: Precision = Precision::F16;
     /// Branch-free: the exponent is re-biased by an exact multiplication with 2^112, which also normalises
-    /// subnormals; infinity and NaN, which that would make finite, get their exponent back by a mask.
+    /// subnormals. It would make infinity and NaN finite; a mask restores their exponent.
     #[inline(always)]
     fn to_f32(self) -> f32 {
         let sign = u32::from(self.0 & 0x8000) << 16;
@@ -146,15 +147,16 @@ impl Element for F16 {
     }
 }
 
-/// The nearest number of `digits` binary digits, ties to even. Below `2^lowest` numbers lie as close as they do just
-/// above it: the subnormal ones.
+/// Rounds `x` to a significand of `digits` bits, ties to even. Below `2^lowest` lie the subnormal numbers, which have
+/// the same spacing as those just above it.
 #[inline(always)]
 fn with_digits(x: f64, digits: u32, lowest: i32) -> f64 {
     let drop = 53 - digits;
     let bits = x.to_bits();
     let half = (1u64 << (drop - 1)) - 1;
     let rounded = bits.wrapping_add(half + (bits >> drop & 1)) & !((1u64 << drop) - 1);
-    // The sum has no digits left below the last place of the subnormal numbers.
+    // Added to `shift`, `x` is rounded to the spacing of the subnormal numbers: the last place of the sum has that
+    // value.
     let shift = f64::from_bits(((1023 + lowest + drop as i32) as u64) << 52);
     let subnormal = (x.abs() + shift) - shift;
     if x.is_nan() {
@@ -181,7 +183,7 @@ mod tests {
         next(Bf16(0x3f81).to_f64(), Bf16::PRECISION);
     }
 
-    /// The definition of binary16, by its fields.
+    /// The value of a binary16 by its definition, from sign, exponent and fraction.
     fn by_fields(bits: u16) -> f64 {
         let (sign, exponent, fraction) = (bits >> 15, i32::from(bits >> 10 & 31), f64::from(bits & 1023));
         let scale = |e: i32| f64::from_bits(((e + 1023) as u64) << 52);
@@ -205,30 +207,34 @@ mod tests {
         }
     }
 
-    /// Every number of the type and what lies between it and the next one: the midpoint, and what is beside that.
-    fn rounds_to_nearest_even<T: Element + PartialEq + std::fmt::Debug>(of: fn(u16) -> T, infinity: u16) {
+    /// Rounds every number of the type, the midpoint between it and the next one, and the f64 neighbours of that
+    /// midpoint.
+    fn rounds_to_nearest_even<T: Element + PartialEq + std::fmt::Debug>(
+        from_code: fn(u16) -> T,
+        infinity: u16,
+    ) {
         for code in 0..infinity {
-            let (low, high) = (of(code).to_f64(), of(code + 1).to_f64());
-            // Where the next one is infinite, the largest number still has the last place that it has.
-            let high = if high == f64::INFINITY { low + (low - of(code - 1).to_f64()) } else { high };
+            let (low, high) = (from_code(code).to_f64(), from_code(code + 1).to_f64());
+            // Beyond the largest number, rounding acts as if the next number came at the same spacing.
+            let high = if high == f64::INFINITY { low + (low - from_code(code - 1).to_f64()) } else { high };
             let middle = low + (high - low) / 2.0;
             let beside = |by: i64| f64::from_bits(middle.to_bits().wrapping_add_signed(by));
             let even = code + (code & 1);
             for (x, want) in [(low, code), (beside(-1), code), (middle, even), (beside(1), code + 1)] {
-                assert_eq!((x, T::from_f64(x)), (x, of(want)));
-                assert_eq!((x, T::from_f64(-x)), (x, of(want | 0x8000)));
+                assert_eq!((x, T::from_f64(x)), (x, from_code(want)));
+                assert_eq!((x, T::from_f64(-x)), (x, from_code(want | 0x8000)));
             }
         }
-        assert_eq!(T::from_f64(f64::INFINITY), of(infinity));
-        assert_eq!(T::from_f64(f64::MAX), of(infinity));
-        assert_eq!(T::from_f64(f64::MIN_POSITIVE / 8.0), of(0));
+        assert_eq!(T::from_f64(f64::INFINITY), from_code(infinity));
+        assert_eq!(T::from_f64(f64::MAX), from_code(infinity));
+        assert_eq!(T::from_f64(f64::MIN_POSITIVE / 8.0), from_code(0));
         for nan in [f64::NAN, -f64::NAN, f64::from_bits(u64::MAX), f64::from_bits(u64::MAX >> 1)] {
             assert!(T::from_f64(nan).to_f64().is_nan());
         }
     }
 
     #[test]
-    fn what_is_narrowed_is_rounded_once() {
+    fn narrowing_rounds_once() {
         rounds_to_nearest_even(Bf16, 0x7f80);
         rounds_to_nearest_even(F16, 0x7c00);
     }

@@ -1,9 +1,9 @@
-//! The fused multiply-add without hardware: the same bits, by wider or integer arithmetic.
+//! The fused multiply-add in software: the same bits as the hardware's, by wider or by integer arithmetic.
 
 /// `a * b + c` rounded once, in f32.
 ///
-/// The product of two f32 is exact in f64. Adding `c` rounds to f64; rounding that to odd (the last bit set
-/// whenever something was lost) makes the second rounding, to f32, the only one that counts
+/// The product of two f32 is exact in f64. Adding `c` in f64 rounds; when that rounding is to odd (the last bit is set
+/// whenever the sum was inexact), the second rounding, to f32, gives the result that a single rounding would give
 /// (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to
 /// odd", IEEE Trans. Computers 57(4), 2008).
 #[inline(always)]
@@ -39,7 +39,7 @@ mod tests {
         *state
     }
 
-    /// std's `mul_add` is the oracle: correctly rounded wherever the C library or the processor is.
+    /// The oracle is std's `mul_add`, which is correctly rounded where the C library's or the processor's is.
     #[test]
     fn equals_the_hardware_on_random_bits_and_near_cancellation() {
         let mut state = 88_172_645_463_325_252;

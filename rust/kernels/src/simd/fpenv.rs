@@ -1,10 +1,12 @@
-//! The floating-point environment of arithmetic: round to nearest, gradual underflow, no exception trapped.
+//! The floating-point environment in which kernels compute: round to nearest, gradual underflow, no exception trapped.
 //!
 //! `torch.set_flush_denormal(True)`, `fesetround`, `feenableexcept` or a library built with `-ffast-math` may have
-//! left the caller's thread otherwise, and a pool built under it would keep that mode for life.
+//! changed the environment of the caller's thread, and the threads of a pool that it starts would inherit the change
+//! and keep it for life.
 //!
-//! On x86-64 the word is MXCSR; the x87 unit has its own, which nothing here reads: f32 and f64 arithmetic is SSE's
-//! by the architecture's calling convention. On aarch64 it is FPCR, with the flags in FPSR.
+//! On x86-64 the control register is MXCSR. The x87 unit has a control word of its own, which is not touched here
+//! because f32 and f64 arithmetic on x86-64 is done by SSE. On aarch64 the control register is FPCR, with the flags in
+//! FPSR.
 #![allow(unsafe_code)] // reads and writes the control and status registers
 
 use std::arch::asm;
@@ -48,7 +50,7 @@ mod register {
 mod register {
     use super::{Rounding, asm};
     /// FPCR in the low half: flush-to-zero is bit 24, rounding mode bits 22-23, half-precision flush bit 19, default
-    /// NaN bit 25, traps bits 8-12. FPSR, which holds the sticky flags, in the high half.
+    /// NaN bit 25, traps bits 8-12 and 15. FPSR, which holds the sticky flags, is in the high half.
     pub type Word = u64;
     pub const STANDARD: Word = 0;
     pub const CONTROL: Word = 0xffff_ffff;
@@ -82,7 +84,7 @@ mod register {
     }
 }
 
-/// What decides how a thread's arithmetic rounds, underflows and traps.
+/// The settings by which a thread's arithmetic rounds, underflows and traps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FpEnv(register::Word);
 
@@ -90,7 +92,7 @@ impl FpEnv {
     /// Round to nearest, ties to even; gradual underflow; no exception trapped.
     pub const STANDARD: FpEnv = FpEnv(register::STANDARD);
 
-    /// The calling thread's.
+    /// The environment of the calling thread.
     #[inline]
     pub fn current() -> FpEnv {
         FpEnv(register::get() & register::CONTROL)
@@ -104,8 +106,9 @@ impl FpEnv {
         outlined(work)
     }
 
-    /// Enters until the value is dropped. What is to be computed inside must not be inlined beside it: the compiler
-    /// knows of no control register and could move arithmetic across.
+    /// Sets this environment until the returned guard is dropped. The function that computes inside must not be inlined
+    /// into the caller: the compiler does not know about the control register and could move arithmetic across its
+    /// change.
     #[inline]
     pub(super) fn enter(self) -> Restore {
         let before = register::get();
@@ -116,8 +119,8 @@ impl FpEnv {
     }
 }
 
-/// Runs `work` in the standard floating-point environment, and puts the caller's back: the guard of every entry of
-/// the core, on the calling thread. (Workers of the pool are guarded by [`super::dispatch`].)
+/// Runs `work` in the standard floating-point environment and then restores the caller's. Every entry of the core does
+/// so on the calling thread; on every thread, [`super::dispatch`] does so around each kernel.
 #[inline]
 pub fn standard<R>(work: impl FnOnce() -> R) -> R {
     FpEnv::STANDARD.run(work)
@@ -129,17 +132,18 @@ fn outlined<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// Keeps the function that calls this where it is called. One that does nothing but arithmetic on its arguments may be
-/// called by the compiler at any later place, also after the caller's environment has been put back (LLVM did so where
-/// the digest of `optim.scale` widens f32, and subnormal numbers became 0); one with an effect, of which this is the
-/// least, may not.
+/// Prevents the compiler from moving a call of the function that contains this.
+///
+/// Without it, the compiler may move a call of a function that does nothing but arithmetic on its arguments past the
+/// restoring of the caller's environment. (LLVM did so where the digest of `optim.scale` widens f32, and subnormal
+/// numbers became 0.) A function with a side effect, of which this is the smallest, must stay where it is called.
 #[inline(always)]
 pub(super) fn anchor() {
     // SAFETY: no instruction.
     unsafe { asm!("", options(nostack, preserves_flags)) };
 }
 
-/// Puts control word and flags back when dropped.
+/// Restores the control word and the flags when dropped.
 pub(super) struct Restore(register::Word);
 
 impl Drop for Restore {
@@ -151,7 +155,7 @@ impl Drop for Restore {
     }
 }
 
-/// Where inexact results go.
+/// The direction in which inexact results are rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rounding {
     /// To the nearest number, ties to even.
@@ -192,7 +196,7 @@ mod tests {
         }
     }
 
-    /// Not inlined: the compiler moves a division past a change of the mode.
+    /// Not inlined, because the compiler would move the division past a change of the mode.
     #[inline(never)]
     fn quotient(a: f64, b: f64) -> f64 {
         black_box(black_box(a) / black_box(b))
@@ -206,9 +210,9 @@ mod tests {
     fn the_modes_of_tests_do_what_they_say() {
         let rounded = |rounding| {
             set_mode_for_tests(false, rounding, false);
-            let found = [third(), quotient(-1.0, 3.0)];
+            let quotients = [third(), quotient(-1.0, 3.0)];
             set_mode_for_tests(false, Rounding::Nearest, false);
-            found
+            quotients
         };
         let [down, up] = [Rounding::Down, Rounding::Up].map(rounded);
         assert!(down[0] < up[0] && down[1] < up[1]);
@@ -224,10 +228,11 @@ mod tests {
     fn work_sees_the_standard_environment_whatever_the_callers() {
         let tiny = f64::from_bits(6);
         in_every_mode(|| {
-            let found = standard(|| (third(), quotient(tiny, 2.0), quotient(0.0, 0.0)));
-            assert_eq!(found.0.to_bits(), 0x3fd5_5555_5555_5555);
-            assert_eq!(found.1.to_bits(), 3);
-            assert!(found.2.is_nan());
+            let (inexact, subnormal, invalid) =
+                standard(|| (third(), quotient(tiny, 2.0), quotient(0.0, 0.0)));
+            assert_eq!(inexact.to_bits(), 0x3fd5_5555_5555_5555);
+            assert_eq!(subnormal.to_bits(), 3);
+            assert!(invalid.is_nan());
         });
     }
 

@@ -1,8 +1,8 @@
-//! Fixed lanes and a fixed reduction tree: what makes a sum independent of the vector width.
+//! A fixed number of lanes and a fixed reduction tree, which make a sum independent of the processor's vector width.
 
 /// The last, partial block of `L` lanes, filled up with `fill`.
 ///
-/// A tail runs through the very arithmetic of the body; `fill` must be neutral there (or be masked out).
+/// The tail then goes through the same arithmetic as the full blocks; `fill` must be neutral there (or be masked out).
 #[inline(always)]
 pub fn padded<T: Copy, const L: usize>(tail: &[T], fill: T) -> [T; L] {
     let mut block = [fill; L];
@@ -12,7 +12,8 @@ pub fn padded<T: Copy, const L: usize>(tail: &[T], fill: T) -> [T; L] {
 
 macro_rules! tree {
     ($name:ident, $float:ty) => {
-        /// The sum of `L` lanes (a power of two) by halving: lane `i` takes lane `i + L/2`, and so on down.
+        /// The sum of `L` lanes (a power of two) by halving: lane `i + L/2` is added to lane `i`, then `i + L/4`, and
+        /// so on.
         #[inline(always)]
         pub fn $name<const L: usize>(mut lanes: [$float; L]) -> $float {
             let mut half = L / 2;

@@ -1,15 +1,17 @@
-//! One trait, one monomorphised caller a level, no macro a kernel.
+//! Instruction-set levels: a kernel is a struct that implements one trait, and each level has one generic function that
+//! compiles every kernel for it.
 #![allow(unsafe_code)] // calls into #[target_feature] functions after detection
 
 use super::fma::{soft_fma32, soft_fma64};
 use super::fpenv::{FpEnv, anchor};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-/// An instruction-set level. What differs between levels is speed, never a bit of a result.
+/// An instruction-set level. Levels differ in speed, never in a bit of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Level {
-    /// The architecture's floor; a fused multiply-add is computed in software, exactly.
+    /// What every processor of the architecture has; the fused multiply-add is computed in software, with the same
+    /// bits.
     Baseline = 1,
     /// x86-64-v3: AVX2 and FMA.
     V3 = 2,
@@ -39,7 +41,7 @@ impl Level {
     }
 }
 
-/// How a level obtains the exactly rounded `a * b + c`.
+/// How a level computes `a * b + c` with a single rounding.
 pub trait Isa {
     /// `a * b + c`, rounded once, in f32.
     fn fma32(a: f32, b: f32, c: f32) -> f32;
@@ -76,8 +78,8 @@ impl Isa for Soft {
 
 /// A kernel: a struct of its arguments whose `run` is `#[inline(always)]`.
 ///
-/// A closure will not do: it keeps the caller's target features, stays outside the wide function and
-/// silently loses the wide code.
+/// A closure cannot be used instead: it is compiled with its caller's target features, is not inlined into the function
+/// of the level, and so would silently be compiled without the wide instructions.
 pub trait Kernel: Sized {
     /// What the kernel returns.
     type Out;
@@ -87,10 +89,12 @@ pub trait Kernel: Sized {
 
 /// Runs a kernel at the current level, in round-to-nearest without flush-to-zero.
 ///
-/// Called once a chunk, on the thread that computes it, so that the guard holds on every thread.
+/// It is called once per chunk, on the thread that computes the chunk, so that the guard of the floating-point
+/// environment holds on every thread.
 #[inline]
 pub fn dispatch<K: Kernel>(kernel: K) -> K::Out {
-    // The callees below are never inlined here, and anchored, so no arithmetic can move across the guard.
+    // The functions called below are never inlined here and are anchored, so that no arithmetic can move across the
+    // guard.
     let _restored = FpEnv::STANDARD.enter();
     match level() {
         Level::Baseline => baseline(kernel),
@@ -102,7 +106,7 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Out {
         Level::V4 => unsafe { v4(kernel) },
         #[cfg(target_arch = "aarch64")]
         Level::Neon => neon(kernel),
-        #[allow(unreachable_patterns)] // the levels of another architecture are never available
+        #[allow(unreachable_patterns)] // the levels of other architectures are never available here
         _ => baseline(kernel),
     }
 }
@@ -117,8 +121,8 @@ impl<R, F: FnOnce() -> R> Kernel for Scalar<F> {
     }
 }
 
-/// Runs formulas on a handful of numbers in the standard floating-point environment. A closure stays outside
-/// the wide function, so this is not for loops over data.
+/// Evaluates formulas on a few numbers in the standard floating-point environment. A closure is not compiled with the
+/// level's wide instructions (see [`Kernel`]), so this is not meant for loops over data.
 pub fn scalar<R>(formulas: impl FnOnce() -> R) -> R {
     dispatch(Scalar(formulas))
 }
@@ -150,7 +154,7 @@ fn neon<K: Kernel>(kernel: K) -> K::Out {
     kernel.run::<Hard>()
 }
 
-/// The level forced by [`force`], as its discriminant; 0: none.
+/// The level forced by [`force`], as its discriminant; 0 for none.
 static FORCED: AtomicU8 = AtomicU8::new(0);
 
 /// Whether this processor has the level.
@@ -168,7 +172,7 @@ pub fn available(level: Level) -> bool {
     }
 }
 
-// std caches cpuid and asks the operating system whether it saves the wide registers.
+// std caches what cpuid says and checks that the operating system saves the wide registers.
 #[cfg(target_arch = "x86_64")]
 fn has_v3() -> bool {
     is_x86_feature_detected!("avx2")
@@ -207,7 +211,7 @@ pub fn level() -> Level {
     Level::ALL.into_iter().find(|&level| level as u8 == forced).unwrap_or_else(best)
 }
 
-/// The best available level. Remembered without a lock, which a fork could leave locked.
+/// The best available level. It is cached without a lock, since a forked child could inherit a lock that is held.
 fn best() -> Level {
     static BEST: AtomicU8 = AtomicU8::new(0);
     let known = BEST.load(Relaxed);

@@ -1,6 +1,6 @@
-//! A kernel is written once and compiled once a level: dispatch, element types, lanes.
+//! A kernel is written once and compiled once per instruction-set level: dispatch, element types, lanes.
 //!
-//! The only `unsafe` here is the call into a function whose target features have been detected, and the
+//! The only `unsafe` code here is the call of a function whose target features have been detected, and the
 //! instructions that read and write the floating-point control and status registers.
 
 mod element;

@@ -1,9 +1,9 @@
-//! The two types a kernel computes in, so that one formula serves both.
+//! The two types in which kernels compute, behind one trait, so that a formula is written once for both.
 
 use super::{Element, Isa};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-/// f32 or f64 with the operations whose every bit IEEE 754 fixes.
+/// f32 or f64, with the operations whose result IEEE 754 specifies to the bit.
 pub trait Real:
     Element
     + Default
@@ -14,16 +14,16 @@ pub trait Real:
     + Div<Output = Self>
     + Neg<Output = Self>
 {
-    /// The exponent of the smallest number of full precision, `2^e`.
+    /// The exponent `e` of the smallest normal number, `2^e`.
     const LOWEST_EXPONENT: i32;
     /// `a * b + c`, rounded once.
     fn fma<I: Isa>(a: Self, b: Self, c: Self) -> Self;
     /// The correctly rounded square root.
     #[must_use]
     fn sqrt(self) -> Self;
-    /// Whether this is no number.
+    /// Whether this is a NaN.
     fn is_nan(self) -> bool;
-    /// Whether this is a number, and no infinity.
+    /// Whether this is neither infinite nor a NaN.
     fn is_finite(self) -> bool;
 }
 

@@ -2,9 +2,9 @@
 //!
 //! `"SYST" | u8 kind | u8 layout | u16 numerics | u32 config_len | config | u32 rows | rows | u32 crc32`
 //!
-//! `numerics` is that of the kind: [`Kind::numerics`]. `config` is canonical JSON, compared as bytes; a row's fields are fixed by the kind and its layout. The
-//! reader looks at magic, length and checksum before anything else and allocates nothing: a state is read
-//! whole or not at all.
+//! `numerics` is that of the kind: [`Kind::numerics`]. `config` is canonical JSON and is compared as bytes. The kind
+//! and its layout determine the fields of a row. The reader checks magic, length and checksum before anything else and
+//! allocates nothing: a state is read completely or not at all.
 
 use super::crc::{Crc, crc32};
 use crate::exact::Fixed;
@@ -15,22 +15,22 @@ use std::fmt;
 const MAGIC: &[u8; 4] = b"SYST";
 const HEADER: usize = 8;
 const CRC: usize = 4;
-/// Bytes of a checksum between two times that `progress` is asked: a millisecond.
+/// Bytes that are added to a checksum between two calls of `progress`, which takes about a millisecond.
 const CRC_STRIDE: usize = 1 << 19;
-/// Nothing shorter is a state: header, two counts, checksum.
+/// The length of the shortest state: header, two counts, checksum.
 const SHORTEST: usize = HEADER + 4 + 4 + CRC;
 
-/// What a state is of. A number once given stays.
+/// The kind of a state. The numbers stand in saved bytes and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
-    /// Totals per cluster of negative log-likelihoods.
+    /// Totals of negative log-likelihoods, one per cluster.
     Perplexity = 1,
     /// Bins of a reliability diagram.
     Reliability = 2,
     /// A global norm.
     GlobalNorm = 3,
-    /// Values of which the mean is estimated.
+    /// Values whose mean is estimated.
     Estimate = 4,
 }
 
@@ -38,7 +38,7 @@ impl Kind {
     /// Every kind.
     pub const ALL: [Kind; 4] = [Kind::Perplexity, Kind::Reliability, Kind::GlobalNorm, Kind::Estimate];
 
-    /// The class that Python shows.
+    /// The name of the Python class.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Perplexity => "PerplexityState",
@@ -48,8 +48,8 @@ impl Kind {
         }
     }
 
-    /// The version of the arithmetic in a state of this kind: the [`crate::NUMERICS`] with which the sums that
-    /// it holds last changed. States of another number are refused.
+    /// The version of the arithmetic behind a state of this kind: the [`crate::NUMERICS`] at which the sums in it
+    /// last changed. States with another number are refused.
     pub const fn numerics(self) -> u16 {
         match self {
             Kind::Perplexity | Kind::Reliability | Kind::GlobalNorm | Kind::Estimate => 1,
@@ -62,19 +62,19 @@ impl Kind {
 pub enum BytesError {
     /// The first four bytes are not the magic.
     NotAState,
-    /// Shorter than the shortest state; the length.
+    /// Shorter than the shortest state; holds the length.
     TooShort(usize),
     /// The checksum differs.
     Damaged,
-    /// A state of another kind: expected, and the kind's number that came.
+    /// A state of another kind: the expected kind, and the number of the kind in the bytes.
     Kind(Kind, u8),
-    /// Written by a newer version: the newest layout known here, and the one that came.
+    /// Written by a newer version: the newest layout known here, and the layout in the bytes.
     Layout(u8, u8),
-    /// Other arithmetic: the kind that was asked for, and the number that came.
+    /// Written with other arithmetic: the expected kind, and the numerics in the bytes.
     Numerics(Kind, u16),
-    /// Intact, but its counts and its length disagree.
+    /// The checksum is right, but the counts and the length disagree.
     Malformed,
-    /// Whole, but no data comes to these counts and sums.
+    /// The bytes are well-formed, but no data can give these counts and sums.
     Impossible,
     /// Reading was stopped, or there was no memory for what the bytes hold.
     Stopped(Stopped),
@@ -140,15 +140,15 @@ impl fmt::Display for BytesError {
 
 impl std::error::Error for BytesError {}
 
-/// Writes a state: header and configuration first, then its rows, field by field. Whether there was memory for all of
-/// it is said at the end.
+/// Writes a state: header and configuration first, then its rows, field by field. Missing memory is reported at the
+/// end, by [`Writer::finish`].
 pub struct Writer {
     bytes: Vec<u8>,
     failed: Option<NoMemory>,
 }
 
 impl Writer {
-    /// A state of `kind` with `rows` rows to come.
+    /// Begins a state of `kind`; `rows` rows are to follow.
     pub fn new(kind: Kind, layout: u8, config: &[u8], rows: u32) -> Self {
         let mut writer = Writer { bytes: Vec::new(), failed: None };
         writer.put(MAGIC);
@@ -162,7 +162,7 @@ impl Writer {
 
     fn put(&mut self, field: &[u8]) {
         if self.failed.is_some() {
-            return; // asking for memory that is not there, once a field, would take minutes
+            return; // asking for memory again for each field, in vain, would take minutes
         }
         match memory::reserve(&mut self.bytes, field.len()) {
             Ok(()) => self.bytes.extend_from_slice(field),
@@ -170,17 +170,18 @@ impl Writer {
         }
     }
 
-    /// A count.
+    /// Writes a count.
     pub fn u64(&mut self, value: u64) {
         self.put(&value.to_le_bytes());
     }
 
-    /// A sum.
+    /// Writes a sum.
     pub fn fixed(&mut self, value: Fixed) {
         self.put(&value.to_bytes());
     }
 
-    /// An identifier, in parts, after its length; false, and nothing written, past 65,535 bytes.
+    /// Writes an identifier, given in parts, after its length (two bytes). False, with nothing written, beyond 65,535
+    /// bytes.
     #[must_use]
     pub fn id(&mut self, parts: &[&[u8]]) -> bool {
         let Ok(length) = u16::try_from(parts.iter().map(|part| part.len()).sum::<usize>()) else {
@@ -193,13 +194,13 @@ impl Writer {
         true
     }
 
-    /// The whole state.
+    /// The bytes of the whole state.
     pub fn finish(self) -> Result<Vec<u8>, NoMemory> {
         let crc = crc32(&self.bytes);
         self.sealed(crc)
     }
 
-    /// As [`Writer::finish`], of many rows.
+    /// As [`Writer::finish`], for a state of many rows; `pace` may stop it.
     pub fn finish_at(self, pace: &mut Pace<'_>) -> Result<Vec<u8>, Stopped> {
         let crc = crc32_at(&self.bytes, pace)?;
         Ok(self.sealed(crc)?)
@@ -238,7 +239,7 @@ impl<'a> Reader<'a> {
         Self::open_checked(bytes, kind, newest, |body| Ok(crc32(body)))
     }
 
-    /// As [`Reader::open`], of many rows.
+    /// As [`Reader::open`], for a state of many rows; `pace` may stop it.
     pub fn open_at(bytes: &'a [u8], kind: Kind, newest: u8, pace: &mut Pace<'_>) -> Result<Self, BytesError> {
         Self::open_checked(bytes, kind, newest, |body| crc32_at(body, pace))
     }
@@ -291,12 +292,12 @@ impl<'a> Reader<'a> {
         self.layout
     }
 
-    /// How many rows follow. Before room is made for them, ask [`Reader::holds`].
+    /// How many rows follow. Before allocating memory for them, ask [`Reader::holds`].
     pub fn rows(&self) -> u32 {
         self.rows
     }
 
-    /// Whether the bytes left suffice for all rows, at `least` bytes a row.
+    /// Whether the remaining bytes suffice for all rows, of at least `least` bytes per row.
     pub fn holds(&self, least: usize) -> bool {
         self.rest.len() / least.max(1) >= self.rows as usize
     }
@@ -315,23 +316,23 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_le_bytes)
     }
 
-    /// A count.
+    /// Reads a count.
     pub fn u64(&mut self) -> Result<u64, BytesError> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// A sum.
+    /// Reads a sum.
     pub fn fixed(&mut self) -> Result<Fixed, BytesError> {
         self.array().map(Fixed::from_bytes)
     }
 
-    /// An identifier.
+    /// Reads an identifier.
     pub fn id(&mut self) -> Result<&'a [u8], BytesError> {
         let length = self.array().map(u16::from_le_bytes)?;
         self.take(usize::from(length))
     }
 
-    /// After the last row: nothing may be left.
+    /// To be called after the last row: an error where bytes are left over.
     pub fn finish(self) -> Result<(), BytesError> {
         if self.rest.is_empty() { Ok(()) } else { Err(BytesError::Malformed) }
     }
@@ -359,7 +360,7 @@ mod tests {
         writer.finish().unwrap()
     }
 
-    /// What a room does: every row, then the end.
+    /// Reads a state as the rooms do: every row, then the end.
     fn read(bytes: &[u8]) -> Result<Vec<(Vec<u8>, u64, Fixed)>, BytesError> {
         let mut reader = Reader::open(bytes, KIND, 1)?;
         assert_eq!(reader.config(), CONFIG);
@@ -369,7 +370,7 @@ mod tests {
         reader.finish().map(|()| rows)
     }
 
-    /// A checksum that fits, after a change.
+    /// The bytes after a change, with a checksum that fits them.
     fn resealed(mut bytes: Vec<u8>, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         bytes.truncate(bytes.len() - CRC);
         change(&mut bytes);
@@ -390,9 +391,9 @@ mod tests {
         assert!(!Writer::new(KIND, 1, b"", 1).id(&[&vec![0; 65_535], &[0]]));
     }
 
-    /// A number above the package's would be one that was never given.
+    /// The numerics of a kind is a value that the package's number once had, so it cannot be larger.
     #[test]
-    fn no_state_is_newer_than_the_package() {
+    fn no_kind_has_numerics_above_the_packages() {
         for kind in Kind::ALL {
             assert!((1..=crate::NUMERICS).contains(&kind.numerics()), "{}", kind.name());
         }
@@ -444,7 +445,7 @@ mod tests {
 
     #[test]
     fn each_refusal_is_one_sentence() {
-        let said: Vec<String> = [
+        let messages: Vec<String> = [
             BytesError::NotAState,
             BytesError::TooShort(5),
             BytesError::Damaged,
@@ -458,9 +459,9 @@ mod tests {
         .iter()
         .map(ToString::to_string)
         .collect();
-        assert!(said.iter().all(|s| s.starts_with("expected ") && !s.ends_with('.')));
-        assert!(said.iter().enumerate().all(|(i, s)| !said[..i].contains(s)));
-        assert_eq!(said[3], "expected a PerplexityState; got a ReliabilityState");
-        assert_eq!(said[4], "expected a PerplexityState; got an unknown kind (77)");
+        assert!(messages.iter().all(|text| text.starts_with("expected ") && !text.ends_with('.')));
+        assert!(messages.iter().enumerate().all(|(i, text)| !messages[..i].contains(text)));
+        assert_eq!(messages[3], "expected a PerplexityState; got a ReliabilityState");
+        assert_eq!(messages[4], "expected a PerplexityState; got an unknown kind (77)");
     }
 }

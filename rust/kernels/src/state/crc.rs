@@ -1,4 +1,4 @@
-//! CRC-32 as zip and PNG use it (polynomial `0xEDB88320`, reflected): enough to notice damage, no security.
+//! CRC-32 as zip and PNG use it (polynomial `0xEDB88320`, reflected). It detects damage; it gives no security.
 
 const TABLE: [u32; 256] = table();
 
@@ -17,7 +17,7 @@ const fn table() -> [u32; 256] {
     table
 }
 
-/// A checksum that is told its bytes part by part.
+/// A checksum over bytes that are added part by part.
 pub(super) struct Crc(u32);
 
 impl Crc {
