@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ._mode import standard_mode_methods
 from ._numbers import decimals, percent
 from ._result import Result
-from ._text import printable
+from ._text import html_table, printable
 from .errors import shown, type_error
 
 __all__ = ["Estimate"]
@@ -226,18 +226,13 @@ class Estimate(Result):
 
     def _repr_html_(self) -> str:
         """Render as the table a notebook shows."""
-        from html import escape  # loaded by a notebook, not by every import
-
         rows = self._labelled() if self._many else [("", self)]
         cells = [
             [label.strip(), *_number_cells(one), str(one.n), str(one.method), _counts(one.left_out)]
             for label, one in rows
         ]
         head = ["", "value", "low", "high", "standard error", "n", "method", "left out"]
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
-        header = "".join(f"<th>{escape(title)}</th>" for title in head)
-        caption = escape(f"{percent(self.confidence_level)} intervals")
-        return f"<table><caption>{caption}</caption><tr>{header}</tr>{body}</table>"
+        return html_table(cells, head, f"{percent(self.confidence_level)} intervals")
 
     def to_dict(self) -> dict[str, Any]:
         """Return every field in types that JSON has (NaN as null, infinities as strings)."""

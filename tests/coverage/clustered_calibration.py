@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
 
 import steelyard as sy
 from steelyard import _core
 
+from .weighted_calibration import BINS, KINDS, Count, true_errors
+
 SETS = 600
-BINS = 15
 # Documents, rows of each, the correlation of the answers to one of them.
 DESIGNS = ((20, 5, 0.5), (20, 20, 0.2), (20, 50, 0.8), (60, 20, 0.6), (100, 10, 0.5), (400, 50, 0.2))
-KINDS = {"calibrated": 0.0, "15 % off": 0.15, "40 % off": 0.4}
-ERRORS = ("ece", "rmsce", "mce")
+ERRORS = ("ece", "rmsce", "mce")  # those that the table shows
 
 
 def documents(
@@ -30,41 +29,13 @@ def documents(
     return p, chance, _core.normal_cdf(latent) < chance, ids
 
 
-def true_errors(p: np.ndarray, chance: np.ndarray) -> dict[str, float]:
-    """The errors without noise: the outcomes replaced by their chances."""
-    index = np.searchsorted(np.arange(1, BINS) / BINS, p)
-    count = np.bincount(index, minlength=BINS)
-    filled = count > 0
-    gap = np.abs(np.bincount(index, p - chance, BINS)[filled] / count[filled])
-    w = count[filled] / len(p)
-    return {"ece": float((w * gap).sum()), "rmsce": math.sqrt(float((w * gap * gap).sum())), "mce": float(gap.max())}
-
-
-@dataclass
-class Count:
-    """What is counted over the sets of a design."""
-
-    held: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ERRORS, 0))
-    called: int = 0
-    floor: float = 0.0
-    ece: float = 0.0
-
-    def add(self, rel: sy.calibration.Reliability, truth: dict[str, float]) -> None:
-        for name in ERRORS:
-            e = getattr(rel, name)
-            self.held[name] += e.low - 1e-12 <= truth[name] <= e.high + 1e-12
-        self.called += rel.verdict() in ("overconfident", "underconfident")
-        self.floor += float(rel.noise_floor or 0)
-        self.ece += float(rel.ece)
-
-
 def design(groups: int, rows: int, correlation: float, off: float, sets: int) -> tuple[Count, Count]:
     """Intervals that know the documents, and those that take rows as independent."""
     rng = np.random.default_rng([groups, rows, round(100 * correlation), round(100 * off)])
     together, apart = Count(), Count()
     for _ in range(sets):
         p, chance, right, ids = documents(rng, groups, rows, correlation, off)
-        truth = true_errors(p, chance)
+        truth = true_errors(p, chance, np.ones_like(p))
         together.add(sy.reliability(p, right, n_bins=BINS, clusters=ids), truth)
         apart.add(sy.reliability(p, right, n_bins=BINS), truth)
     return together, apart

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,11 +38,20 @@ def true_errors(p: np.ndarray, chance: np.ndarray, weights: np.ndarray) -> dict[
 class Count:
     """What is counted over the sets of a design."""
 
-    held: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ERRORS, 0))
+    held: Counter[str] = field(default_factory=Counter)
     called: int = 0
     floor: float = 0.0
     ece: float = 0.0
     effective: float = 0.0
+
+    def add(self, rel: sy.calibration.Reliability, truth: dict[str, float]) -> None:
+        for name, value in truth.items():
+            e = getattr(rel, name)
+            self.held[name] += e.low - 1e-12 <= value <= e.high + 1e-12
+        self.called += rel.verdict() in ("overconfident", "underconfident")
+        self.floor += float(rel.noise_floor or 0)
+        self.ece += float(rel.ece)
+        self.effective += float(rel.ece.n_effective or 0)  # type: ignore[arg-type]
 
 
 def design(kind: str, n: int, spread: float, correlation: float, off: float, sets: int) -> Count:
@@ -59,14 +69,7 @@ def design(kind: str, n: int, spread: float, correlation: float, off: float, set
         chance = p - off * (p - 0.05) if off < 0.4 else (1 - off) * p
         clusters = ids if kind == "ids" else None
         rel = sy.reliability(p, _core.normal_cdf(latent) < chance, n_bins=BINS, weights=weights, clusters=clusters)
-        truth = true_errors(p, chance, weights)
-        for name in ERRORS:
-            e = getattr(rel, name)
-            count.held[name] += e.low - 1e-12 <= truth[name] <= e.high + 1e-12
-        count.called += rel.verdict() in ("overconfident", "underconfident")
-        count.floor += float(rel.noise_floor or 0)
-        count.ece += float(rel.ece)
-        count.effective += float(rel.ece.n_effective or 0)  # type: ignore[arg-type]
+        count.add(rel, true_errors(p, chance, weights))
     return count
 
 

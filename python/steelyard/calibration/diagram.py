@@ -12,6 +12,7 @@ from .._estimate import Estimate, json_ready
 from .._mode import standard_mode_methods
 from .._numbers import percent
 from .._result import Result
+from .._text import html_table
 
 __all__ = ["Reliability"]
 
@@ -40,7 +41,7 @@ class Reliability(Result):
         The share of rows that came true, also under the name that it has: ``accuracy`` where a row holds class
         probabilities, ``base_rate`` where it holds one probability.
     table : dict of str to ndarray
-        One entry a bin: ``bin_low``, ``bin_high``, ``count``, ``correct``, ``mean_probability``,
+        One entry per bin: ``bin_low``, ``bin_high``, ``count``, ``correct``, ``mean_probability``,
         ``accuracy``, ``gap`` (mean probability less accuracy: positive is overconfident) and the Wilson
         limits ``low``, ``high`` of the accuracy (clustered where rows are); NaN in empty bins. Of rows with weights,
         ``count`` and ``correct`` are rows, ``weight`` is the share that the bin has of all weights, and what follows is
@@ -115,10 +116,11 @@ class Reliability(Result):
         return "underconfident" if self.gap.high < 0 else "miscalibrated"
 
     def _lines(self) -> list[tuple[str, str]]:
+        """The figures that ``print`` and a notebook show, each with its name."""
         share = "base rate" if self.kind == "probabilities" else "accuracy"
         return [
             ("ece", str(self.ece)),
-            ("noise floor", "none" if self.noise_floor is None else f"{self.noise_floor:.3g}"),
+            ("noise floor", self._floor()),
             ("rmsce", str(self.rmsce)),
             ("mce", f"{self.mce}, in a bin of {self.mce.detail['bin_n']}"),
             ("gap", str(self.gap)),
@@ -130,19 +132,16 @@ class Reliability(Result):
         return "\n".join(f"{name:<13}{text}" for name, text in self._lines())
 
     def __repr__(self) -> str:
-        floor = "none" if self.noise_floor is None else f"{self.noise_floor:.3g}"
-        return f"<Reliability ece {self.ece}, noise floor {floor}, {self.verdict()}>"
+        return f"<Reliability ece {self.ece}, noise floor {self._floor()}, {self.verdict()}>"
+
+    def _floor(self) -> str:
+        return "none" if self.noise_floor is None else f"{self.noise_floor:.3g}"
 
     def _repr_html_(self) -> str:
         """Render as the tables a notebook shows: the errors, and the bins."""
-        from html import escape  # loaded by a notebook, not by every import
-
-        errors = "".join(f"<tr><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in self._lines())
-        head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in self.table)
         rows = zip(*(column.tolist() for column in self.table.values()), strict=True)
-        cells = ["".join(f"<td>{_cell(value)}</td>" for value in row) for row in rows]
-        body = "".join(f"<tr>{row}</tr>" for row in cells)
-        return f"<table>{errors}</table><table><tr>{head}</tr>{body}</table>"
+        bins = (map(_cell, row) for row in rows)
+        return html_table(self._lines()) + html_table(bins, [name.replace("_", " ") for name in self.table])
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything in types that JSON has (NaN as null)."""
@@ -180,7 +179,7 @@ class Reliability(Result):
         table = {name: column[self.table["count"] > 0] for name, column in self.table.items()}
         x, y = table["mean_probability"], table["accuracy"]
         ax.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", zorder=1, label="calibrated")
-        # A limit may lie a rounding beyond the frequency it belongs to.
+        # Rounding may put a limit on the wrong side of its frequency.
         bars = np.maximum([y - table["low"], table["high"] - y], 0.0)
         label = f"observed, {percent(self.ece.confidence_level)} limits"
         style = {"fmt": "o", "markersize": 4.5, "capsize": 2, "linewidth": 1.2, "zorder": 3, "clip_on": False}
@@ -198,7 +197,7 @@ class Reliability(Result):
         return ax
 
     def _title(self) -> str:
-        """What is written above the diagram: the error, what to hold it against, and what it shows."""
+        """The title of the diagram: the ECE, the noise floor to compare it with, how many rows, and the verdict."""
         floor = [] if self.noise_floor is None else [f"noise floor {self.noise_floor:.2%}"]
         clusters = "" if self.n_clusters is None else f" in {self.n_clusters} clusters"
         shown = [] if (verdict := self.verdict()) == "undecided" else [verdict]

@@ -14,7 +14,7 @@ from .._intervals import turned
 from .._mode import standard_mode_methods
 from .._options import at_least_zero
 from .._result import Result
-from .._text import printable
+from .._text import html_table, printable
 from ..errors import value_error
 
 if TYPE_CHECKING:
@@ -186,17 +186,11 @@ class Comparison(Result):
 
     def _repr_html_(self) -> str:
         """Render as the table a notebook shows."""
-        from html import escape
-
         table = self.table
-        head = "".join(f"<th>{escape(title.replace('_', ' '))}</th>" for title in table)
+        models, head = len(table["name"]), [title.replace("_", " ") for title in table]
         rows = zip(*(column.tolist() for column in table.values()), strict=True)
-        cells = (
-            [_cell(cell, title, len(table["name"])) for title, cell in zip(table, row, strict=True)] for row in rows
-        )
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in cells)
-        caption = escape(f"difference from {printable(self.baseline or 'the baseline')}")
-        return f"<table><caption>{caption}</caption><tr>{head}</tr>{body}</table>"
+        cells = ([_cell(cell, title, models) for title, cell in zip(table, row, strict=True)] for row in rows)
+        return html_table(cells, head, f"difference from {printable(self.baseline or 'the baseline')}")
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the differences with their intervals, and a line at zero.
