@@ -1,4 +1,4 @@
-"""Reports on evaluation records: terminal table, page, data.
+"""Reports on evaluation records: tables for the terminal, an HTML page, Markdown, and plain data.
 
 >>> from pathlib import Path
 >>> from steelyard import records, report

@@ -1,4 +1,4 @@
-"""From evaluation records to one report: every score with its interval, every comparison paired."""
+"""The report: how it is made from evaluation records, and the forms in which it is shown."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .results import MIN_MATCHED, Contents, ModelResult, Options, Section
 if TYPE_CHECKING:
     from ..records import Runs
 
-MANY_MODELS = 4  # up to here every pair is compared; beyond, all models with the first
+MANY_MODELS = 4  # of up to so many models every pair is compared, of more each with the first
 
 
 @standard_mode_methods
 @dataclass(frozen=True)
 class Report(Contents):
-    """A whole report as data; ``str``, :meth:`to_html`, :meth:`to_markdown` and :meth:`to_dict` show it."""
+    """A report as data. ``str``, :meth:`to_html`, :meth:`to_markdown` and :meth:`to_dict` show it."""
 
     def __str__(self) -> str:
         return self.to_text()
@@ -58,10 +58,10 @@ class Report(Contents):
         return "\n".join([*lines, ""])
 
     def to_html(self, path: str | Path) -> None:
-        """Write the report as one page: no scripts, nothing loaded from elsewhere, the same bytes each time.
+        """Write the report as one HTML page without scripts that loads nothing and has the same bytes each time.
 
-        It is written beside ``path`` and renamed: whatever happens, an old page stays whole. Onto a file of the
-        records it is not written.
+        It is written to a file beside ``path`` and renamed, so that an old page stays whole whatever happens. A file
+        that the records were read from is never overwritten.
         """
         from .html import page
 
@@ -69,7 +69,7 @@ class Report(Contents):
         write(path, page(self), sources=self.sources)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report in types that JSON has."""
+        """Return the report in types that JSON has."""
         config = show_config(mode="dicts")
         made_by = {"version": config["version"], "numerics": config["numerics"]}
         data = {item.name: plain(getattr(self, item.name)) for item in fields(self)}
@@ -77,7 +77,7 @@ class Report(Contents):
 
 
 def plain(value: Any) -> Any:
-    """A result in types that JSON has: results by their fields, or by their own ``to_dict``."""
+    """A value in types that JSON has: a result by its own ``to_dict`` or, without one, field by field."""
     if hasattr(value, "to_dict"):
         return value.to_dict()
     if is_dataclass(value) and not isinstance(value, type):
@@ -101,18 +101,18 @@ def build(
     sections: Sequence[Section] = (),
     progress: Progress = False,
 ) -> Report:
-    r"""Weigh evaluation records: every model's score, calibration and perplexity, and every pair of models.
+    r"""Report on evaluation records: each model's score, calibration and perplexity, and comparisons of models.
 
-    What a record does not hold is left out of the report: calibration needs confidences beside 0/1 scores,
-    perplexity needs log-likelihoods, a comparison needs ids that two models share.
+    What the records do not hold is not in the report: calibration needs confidences beside 0/1 scores, perplexity needs
+    log-likelihoods, a comparison needs ids that two models share.
 
     Parameters
     ----------
     runs : Runs
-        What :func:`steelyard.records.read` returns.
+        The records, as :func:`steelyard.records.read` returns them.
     clusters : str, optional
-        Column of the records (a dotted path) whose equal values belong together; without it the cluster
-        column that was read, if any. Several epochs of one id always belong together.
+        Column of the records (a dotted path) that says which cluster a record belongs to. Without it the cluster column
+        that was read is taken, if there is one. Several epochs of one id always are one cluster.
     confidence_level : float
         Of every interval, in (0, 1).
     margin : float
@@ -123,14 +123,15 @@ def build(
     higher_is_better : bool
         False where the score is a loss.
     sections : sequence of Section
-        What the caller wants shown besides: text, estimates, pictures; after all that the records give.
+        Sections of your own (text, estimates, a picture), shown after those about the records.
     progress : bool or callable
-        True draws a line on standard error; a callable is given ``(done, total)``, models and pairs together.
+        True draws a line on standard error; a callable is given ``(done, total)``, where models and pairs are counted
+        together.
 
     Returns
     -------
     Report
-        Frozen data; ``print`` shows the tables, ``to_html``, ``to_markdown`` and ``to_dict`` give the rest.
+        Immutable data: ``print`` shows its tables, ``to_html``, ``to_markdown`` and ``to_dict`` give its other forms.
 
     Raises
     ------
@@ -179,7 +180,7 @@ def _check_runs(runs: object) -> None:
 
 
 def _check_direction(runs: Runs, options: Options) -> None:
-    """A missing answer is a wrong one, 0, and so may be a missing score: where lower is better, the best of all."""
+    """Refuse lower-is-better where missing answers or scores count as 0: they would then be the best of all."""
     if options.higher_is_better:
         return
     for run in runs:
@@ -206,9 +207,9 @@ def comparison(
     higher_is_better: bool = True,
     min_matched: float = MIN_MATCHED,
 ) -> Report:
-    """The part of :func:`build` that compares: ``models`` (all others by default) with ``baseline``, scores only.
+    """Report on the scores of ``models`` (all others by default) and their comparisons with ``baseline`` alone.
 
-    Where fewer ids than ``min_matched``, a share of those of the smaller side, match, it is an error; 0 takes any.
+    It is an error if fewer ids match than the share ``min_matched`` of the side that has fewer ids; 0 allows any.
     """
     _check_runs(runs)
     if isinstance(models, str):
@@ -229,7 +230,7 @@ def comparison(
 
 
 def _known(names: Sequence[str], name: str, argument: str) -> str:
-    """The model of that name, whatever the blanks around it."""
+    """The name of the model that is meant by ``name``, which may have blanks around it."""
     from ..records import find_name
 
     if (found := find_name(name, names)) is None:
@@ -238,7 +239,7 @@ def _known(names: Sequence[str], name: str, argument: str) -> str:
 
 
 def _pairs(names: Sequence[str], baseline: str | None) -> list[tuple[str, str]]:
-    """Which model is compared with which, the later one with the earlier."""
+    """The pairs (model, baseline) to compare. Without a baseline a later model is compared with an earlier."""
     if baseline is None and len(names) <= MANY_MODELS:
         return [(names[j], names[i]) for i in range(len(names)) for j in range(i + 1, len(names))]
     base = names[0] if baseline is None else baseline
@@ -246,7 +247,7 @@ def _pairs(names: Sequence[str], baseline: str | None) -> list[tuple[str, str]]:
 
 
 def _stepper(progress: Progress, total: int) -> Callable[[int], None]:
-    """What is called with the number of steps just made."""
+    """A function that is called with the number of steps just made and tells ``progress``."""
     tell = reporter(progress)
     done = 0
 

@@ -1,6 +1,6 @@
-"""The report's pictures: Matplotlib figures as SVG that can stand inside a page.
+"""The report's pictures: Matplotlib figures as SVG inside the page.
 
-No network, no scripts, no date: the same numbers give the same bytes.
+They load nothing, run no scripts and hold no date: the same numbers give the same bytes.
 """
 
 from __future__ import annotations
@@ -100,7 +100,11 @@ def svg(picture: Picture) -> str:
 
 
 def inline(svg: str, prefix: str, label: str) -> str:
-    """SVG as one element of an HTML page: own ids, no namespaces, no style of its own, named for a screen reader."""
+    """SVG that can stand inside an HTML page.
+
+    Its ids begin with ``prefix``, so that those of two pictures differ; namespaces, metadata and the style sheet, which
+    would apply to the whole page, are taken out; ``label`` is for screen readers.
+    """
     root = ElementTree.fromstring(svg)
     for parent in list(root.iter()):
         for child in list(parent):
@@ -121,7 +125,7 @@ def inline(svg: str, prefix: str, label: str) -> str:
 
 
 def _own(name: str, value: str, prefix: str) -> str:
-    """An attribute's value in which every id of the figure begins with ``prefix``."""
+    """The value of an attribute, with the prefix before every id in it."""
     if name == "id":
         return f"{prefix}-{value}"
     if name == "href":

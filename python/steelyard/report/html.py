@@ -1,4 +1,4 @@
-"""The report as one page: a Jinja template with autoescape, and figures inside it."""
+"""The report as an HTML page: a Jinja template that escapes all text, with the pictures as SVG inside it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .results import Contents
 
 
 def check_needs() -> None:
-    """Raise ModuleNotFoundError where a package that the page is made with is not installed."""
+    """Raise ModuleNotFoundError if a package that the page needs is not installed."""
     try:
         import jinja2  # noqa: F401
         import markupsafe  # noqa: F401

@@ -1,4 +1,4 @@
-"""From the records of one model, or of two, to their results: which call of which room is made on which rows."""
+"""The numbers of a report: for one model, or a pair, which functions of the package are called on which records."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ def _reliability(run: Run, options: Options, notes: list[str]) -> calibration.Re
         clusters=_clusters(known, options),
         confidence_level=options.confidence_level,
     )
-    return replace(found, kind="answers")  # the confidence is in the answer: what comes true is that it is right
+    # What a confidence is the probability of: that the answer is right, not that a class or an event comes true.
+    return replace(found, kind="answers")
 
 
 def _perplexity(run: Run, options: Options, notes: list[str]) -> Any:
@@ -87,13 +88,14 @@ def _perplexity(run: Run, options: Options, notes: list[str]) -> Any:
         return None
     groups = _clusters(known, options)
     if groups is None:
-        groups = np.arange(len(known))  # each record is a text of its own
+        groups = np.arange(len(known))  # tokens of one record depend on each other: each record is a cluster
     nll, per = 0.0 - known.loglikelihood, known.n_tokens
-    weights = 1.0 if known.weights is None else known.weights  # the ratio of weighted sums, also within clusters
+    # With weights w perplexity is exp(sum(w nll) / sum(w tokens)): both columns are multiplied.
+    weights = 1.0 if known.weights is None else known.weights
     found = tokens.perplexity(
         weights * nll, per=weights * per, clusters=groups, confidence_level=options.confidence_level
     )
-    if known.weights is not None:  # what is shown beside it is the tokens read
+    if known.weights is not None:  # the table shows how many tokens were read, not their weighted sum
         found = replace(found, detail={**found.detail, "units": float(per.sum())})
     if known.tokens_known:
         return found
@@ -108,7 +110,10 @@ def _say_lost(run: Run, known: Run, what: str, notes: list[str]) -> None:
 def pairs(
     runs: Runs, names: Sequence[tuple[str, str]], options: Options, *, required: bool
 ) -> tuple[tuple[PairResult, ...], tuple[str, ...]]:
-    """Every pair on the ids that both models have, and why a pair could not be compared (``required``: an error)."""
+    """Compare every pair on the ids that both models have.
+
+    Returns the results, and notes on pairs that could not be compared. With ``required`` such a pair is an error.
+    """
     notes: list[str] = []
     if not required:
         names, notes = _comparable(runs, names)
@@ -129,7 +134,11 @@ def pairs(
 
 
 def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) -> PairResult:
-    """One pair out of ``m``, whose verdicts together keep the confidence level: each reads 1 - alpha/m."""
+    """Compare one pair out of ``m``.
+
+    It is compared twice, at the level that the report shows and at the stricter one that its verdict reads, so that the
+    verdicts of all ``m`` pairs hold together.
+    """
     groups = _groups(scores, options)
     names = {"new": f"the scores of {new!r}", "baseline": f"the scores of {base.name!r}"}
     names["new - baseline"] = f"the differences of {new!r} from {base.name!r}"
@@ -171,7 +180,7 @@ def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) 
 
 
 def _check_matched(pair: PairResult, runs: Runs, min_matched: float | None) -> None:
-    """Few ids in common are more often a mistake in the ids than a comparison that somebody wants."""
+    """Refuse a pair with few ids in common: more often the ids are mistaken than such a comparison is wanted."""
     if min_matched is None or pair.matched_share >= min_matched:
         return
     sides = [(runs[pair.model], pair.of_model), (runs[pair.baseline], pair.of_baseline)]
@@ -183,7 +192,7 @@ def _check_matched(pair: PairResult, runs: Runs, min_matched: float | None) -> N
 
 
 def _comparable(runs: Runs, names: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[str]]:
-    """The pairs whose models have scores and ids; models without ids in one sentence."""
+    """The pairs whose models have scores and ids, and a note that names all models without ids."""
     without = [run.name for run in runs if run.score is not None and run.ids is None]
     kept = [pair for pair in names if all(runs[name].score is not None and name not in without for name in pair)]
     if not without or len(runs) == 1:
@@ -196,5 +205,5 @@ def _comparable(runs: Runs, names: Sequence[tuple[str, str]]) -> tuple[list[tupl
 
 
 def _groups(scores: Scores, options: Options) -> NDArray[Any] | None:
-    """Clusters of the matched ids; None where every id is its own."""
+    """Clusters of the matched ids; None where each id is a cluster of its own."""
     return scores.cluster if options.clusters is None else scores.column(options.clusters)

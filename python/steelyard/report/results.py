@@ -1,4 +1,4 @@
-"""What a report holds: for one model, for one pair of models, of the caller's own, and as a whole."""
+"""The data of a report: results of one model, of a pair of models, sections of the caller's own, and the whole."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ if TYPE_CHECKING:
     from ..calibration import Reliability
 
 
-FEW_CLUSTERS = 10  # below, what is said of clusters is rough
-MIN_MATCHED = 0.9  # of the ids of the side that has fewer
-MOST_LOST = 0.1  # of a model's ids or records; where more do not count, it is said first
+FEW_CLUSTERS = 10  # an interval that rests on fewer clusters is called rough
+MIN_MATCHED = 0.9  # the share that has to match, of the ids of the side that has fewer
+MOST_LOST = 0.1  # where a larger share of a model's ids or records does not count, the report begins with a caution
 
 
 @dataclass(frozen=True)
 class Options:
     """What the caller asked for: column of the clusters, level of the intervals, margin and direction of verdicts.
 
-    ``min_matched`` is the share of the smaller side's ids that have to match; None: where fewer do, it is said.
+    ``min_matched`` is the share of the smaller side's ids that have to match; with None any share will do and few
+    matches are a caution in the report.
     """
 
     clusters: str | None
@@ -38,23 +39,23 @@ class Options:
 @standard_mode_methods
 @dataclass(frozen=True)
 class ModelResult:
-    """What the records say about one model; what they do not hold is None.
+    """The results of one model; None where the records do not hold what a result needs.
 
     Attributes
     ----------
     n : int
         Records that count.
     no_answer : int
-        Those without an answer beside a target: their score is 0.
+        Records among them that have a target but no answer: their score is 0.
     other_case : int
-        Those whose answer differs from its target in upper and lower case alone: their score is 0.
+        Records among them whose answer differs from its target in upper and lower case alone: their score is 0.
     no_score : int
-        Records without a score, which have ``filled`` instead, or are left out where that is None.
+        Records without a score: they count as ``filled``, or are left out where that is None.
     left_out : mapping
-        Why records do not count -> how many.
+        How many records do not count, by the reason.
     merged : mapping
-        Where ids repeat: how many ``ids`` and ``records``, the ``fewest`` and ``most`` records of an id. An id counts
-        once.
+        Where ids repeat, each of them counts once: how many such ``ids`` there are, how many ``records`` they have, and
+        the ``fewest`` and ``most`` records of one id.
     """
 
     name: str
@@ -81,16 +82,16 @@ class PairResult:
     difference : Estimate
         Model - baseline, at the confidence level that was asked for.
     simultaneous : Estimate
-        The same at the level that the verdict reads: 1 - alpha/m of m pairs (Bonferroni), so that all verdicts hold
-        together.
+        The same at the level that the verdict reads: 1 - alpha/m where m pairs are compared (Bonferroni), so that all
+        verdicts hold together.
     matched, of_model, of_baseline : int
-        Ids that both have, and how many each of them has.
+        Ids that both models have, and how many each of the two has.
     unmatched : int
-        Ids that one of them lacks.
+        Ids that one of the two lacks.
     other_targets : int
         Matched ids for which the two have different targets, where the score compares two columns.
     smallest_p : float or None
-        The smallest p that the test can give, where it flips few signs (``difference.detail["signs"]``).
+        The smallest p that the test can give, where it has few signs to flip (``difference.detail["signs"]``).
     verdict_unadjusted : str
         The verdict that ``difference`` would give, were this the only pair.
     """
@@ -116,7 +117,7 @@ class PairResult:
 
     @property
     def matched_share(self) -> float:
-        """The share of the ids of the side that has fewer."""
+        """The share of the ids that match, on the side that has fewer ids."""
         return self.matched / min(self.of_model, self.of_baseline)
 
 
@@ -130,10 +131,10 @@ class Section:
     title, text : str
         Plain text; nothing in it can become markup.
     estimates : mapping of str to Estimate
-        One row of a table each, of one problem each.
+        A row of the section's table for each. Each Estimate is of one problem.
     draw : callable, optional
-        Draws a picture for the page on the empty Matplotlib ``Figure`` that it is given; the page's style is set.
-        Lines, shapes and text; the page loads no raster image.
+        Draws a picture for the page on the empty Matplotlib ``Figure`` that it is given, for which the page's style is
+        set. It may draw lines, shapes and text, but no raster images: the page shows none.
     size : (float, float)
         Width and height of that figure in inches; 8.9 fills the page.
 
@@ -174,7 +175,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that a report holds, before it is put into words."""
+    """All the data of a report, before it is put into words."""
 
     models: tuple[ModelResult, ...]
     pairs: tuple[PairResult, ...]

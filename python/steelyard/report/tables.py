@@ -14,9 +14,10 @@ NARROWEST = 10
 
 @dataclass(frozen=True)
 class Column:
-    """A heading; numbers stand to the right; what is not ``brief`` is left out of the terminal's 80 columns.
+    """A column: its heading, and whether it holds numbers, which are aligned to the right.
 
-    ``note`` explains the column below the tables that show it.
+    A column that is not ``brief`` is left out of the terminal, which has 80 characters per line. ``note`` explains the
+    column and is printed below every table that shows it.
     """
 
     title: str
@@ -27,7 +28,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of ready text below headings. The first column names the row; ``notes`` say how the numbers were made."""
+    """Headings and rows of text. The first column names the row; ``notes`` say how the numbers were made."""
 
     title: str
     columns: tuple[Column, ...]
@@ -35,12 +36,12 @@ class Table:
     notes: tuple[str, ...] = field(default=())
 
     def notes_of(self, columns: Iterable[Column]) -> tuple[str, ...]:
-        """The notes where these columns are shown."""
+        """The notes to print where these columns are shown."""
         return (*(column.note for column in columns if column.note), *self.notes)
 
 
 def width_of(text: str) -> int:
-    """Columns that a terminal gives the text: two for a wide East Asian character, none for a combining one."""
+    """How wide a terminal shows the text: a wide East Asian character takes two columns, a combining one none."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
@@ -50,7 +51,7 @@ def _pad(text: str, width: int, *, right: bool) -> str:
 
 
 def fold(text: str, width: int) -> list[str]:
-    """Break a name into pieces of at most ``width`` columns, after a separator where there is one; nothing is lost."""
+    """Break a name into pieces of at most ``width`` columns, after a separator if it has one. Nothing is lost."""
     lines, line = [], ""
     for c in text:
         if line and width_of(line + c) > width:
@@ -76,7 +77,7 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
 
 
 def _widths(rows: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Natural widths; where the table is too wide the first column gives way, its names folded."""
+    """The width of each column. If the table is too wide the first column gets narrower: its names are folded."""
     natural = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
     excess = sum(natural) + GAP * (len(natural) - 1) - width
     if excess > 0:
@@ -102,7 +103,7 @@ def text_lines(table: Table, width: int = 80) -> Iterator[str]:
 
 
 def markdown_lines(table: Table) -> Iterator[str]:
-    """The table for a job summary on GitHub."""
+    """The table in Markdown, as GitHub shows it."""
     yield f"### {in_markdown(table.title)}"
     yield ""
     yield "| " + " | ".join(in_markdown(c.title, starts_line=False) for c in table.columns) + " |"
