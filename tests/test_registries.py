@@ -17,12 +17,14 @@ from steelyard import _options, preference, reference
 from steelyard._registries import REGISTRIES, Parameter
 from steelyard.optim import schedules
 from steelyard.tokens import scores
+from steelyard.tokens.perplexity import Unit
 from steelyard.uncertainty._statistics import Statistic
 
 ROOT = Path(__file__).parents[1]
 # The Literal that type checkers see for a table.
 LITERALS: dict[str, Any] = {
     "interval.alternative": _options.Alternative,
+    "perplexity.unit": Unit,
     "preference.loss": preference.Loss,
     "schedule.shape": schedules.Shape,
     "tokens.columns": scores.Column,
@@ -32,6 +34,7 @@ LITERALS: dict[str, Any] = {
 DOCSTRINGS: dict[str, Any] = {
     "bootstrap.method": sy.bootstrap,
     "interval.alternative": sy.estimate,
+    "perplexity.unit": sy.perplexity,
     "preference.loss": sy.preference_loss,
     "proportion.method": sy.proportion,
     "schedule.shape": schedules.Schedule,

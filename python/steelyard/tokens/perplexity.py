@@ -20,6 +20,7 @@ from .._options import (
     confidence_of,
 )
 from .._progress import Progress, reporter
+from .._registries import names
 from .._rows import Selection, is_nan, less, nothing_counts
 from .._state import State
 from ..errors import type_error, value_error
@@ -160,7 +161,7 @@ class PerplexityState(State):
         confidence_level: float = 0.95,
         alternative: Alternative = "two-sided",
     ) -> None:
-        self._unit = choice(unit, "unit", ("perplexity", "bits", "nats"))
+        self._unit = choice(unit, "unit", names("perplexity.unit"))
         self._nan_policy = choice(nan_policy, "nan_policy", get_args(NanPolicy))
         self._confidence = confidence_of(confidence_level, alternative)
         super().__init__()

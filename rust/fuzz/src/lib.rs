@@ -11,6 +11,7 @@ pub mod mutate;
 use steelyard_kernels::calibration::{self, Limits, State as ReliabilityState};
 use steelyard_kernels::state::bytes::Kind;
 use steelyard_kernels::intervals::{Alternative, Confidence};
+use steelyard_kernels::named::Named;
 use steelyard_kernels::optim;
 use steelyard_kernels::state::State;
 use steelyard_kernels::tokens::{Totals, Unit};
@@ -75,7 +76,7 @@ pub fn perplexity(data: &[u8]) {
 }
 
 fn perplexity_is_sound(totals: &Totals) {
-    for (unit, confidence) in [Unit::Perplexity, Unit::Bits, Unit::Nats].into_iter().zip(LEVELS) {
+    for (&unit, confidence) in Unit::ALL.iter().zip(LEVELS.into_iter().cycle()) {
         let Some(found) = totals.perplexity(unit, confidence, &mut go).unwrap() else {
             assert!(totals.is_empty());
             return;

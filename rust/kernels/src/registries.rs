@@ -4,7 +4,7 @@ use crate::intervals::{Alternative, proportion, spread};
 use crate::named::Registry;
 use crate::optim::Decay;
 use crate::preference::Loss;
-use crate::tokens::{Column, Folds};
+use crate::tokens::{Column, Folds, Unit};
 use crate::uncertainty;
 
 /// The tables. A test compares this list with every use of [`named!`](crate::named!) in the source.
@@ -16,6 +16,7 @@ pub const REGISTRIES: &[Registry] = &[
     Registry::of::<Loss>(),
     Registry::of::<Column>(),
     Registry::of::<Folds>(),
+    Registry::of::<Unit>(),
     Registry::of::<uncertainty::Name>(),
     Registry::of::<uncertainty::Method>(),
 ];

@@ -74,12 +74,7 @@ state_class!(
         confidence_level: f64,
         alternative: &str,
     ) -> Given<Option<Result8>> {
-        let unit = match unit {
-            "perplexity" => Unit::Perplexity,
-            "bits" => Unit::Bits,
-            "nats" => Unit::Nats,
-            _ => return Err(value_error(format!("unit: got {unit:?}"))),
-        };
+        let unit: Unit = named(unit)?;
         let confidence = Confidence { level: confidence_level, alternative: named(alternative)? };
         let totals = self.0.now()?;
         let known = |x: f64| (!x.is_nan()).then_some(x);
@@ -175,5 +170,11 @@ fn refusal(refused: Refused, x: &[usize], per: &[usize]) -> PyErr {
             type_error("per: expected in every update of a state or in none; this state has the other kind")
         }
         Refused::Code(i) => value_error(format!("clusters: code out of range at {i}")),
+        Refused::Status(i) => {
+            value_error(format!("where: expected a status of 0, 1 or 2; got another at {i}"))
+        }
+        Refused::PerOfRows => {
+            value_error("per: expected one number per token, as clusters has; got one per row")
+        }
     }
 }

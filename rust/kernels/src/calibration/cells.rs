@@ -80,9 +80,7 @@ impl State {
     /// Adds a row that has no cluster.
     pub(super) fn add_alone(&mut self, row: Alone) -> Result<(), NoMemory> {
         self.alone.push(row)?;
-        let all = &mut self.tally.rows[row.bin as usize];
-        // Fewer than 2^63 rows fit in memory: the sum is never refused.
-        *all = all.plus(&row.row()).unwrap_or(*all);
+        self.tally.rows[row.bin as usize].add(&row.row());
         Ok(())
     }
 

@@ -20,11 +20,17 @@ pub(super) enum Power {
 
 impl Power {
     pub(super) fn of(self, h: f64) -> f64 {
-        if self == Power::One { h } else { h * h }
+        match self {
+            Power::One => h,
+            Power::Two => h * h,
+        }
     }
 
     pub(super) fn root(self, mean: f64) -> f64 {
-        if self == Power::One { mean } else { mean.sqrt() }
+        match self {
+            Power::One => mean,
+            Power::Two => mean.sqrt(),
+        }
     }
 
     /// Mean and variance of |N(h, s^2)|, or of N(h, s^2) squared; `h >= 0`.

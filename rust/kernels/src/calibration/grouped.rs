@@ -132,8 +132,7 @@ pub fn tally_clusters<S: Source>(
                     None => state.cells.add(&Cell { key: (id.clone(), (), bin), row })?,
                     Some(weight) => state.weighted.add(&Cell { key: (id.clone(), weight, bin), row })?,
                 };
-                let all = &mut state.tally.rows[bin as usize];
-                *all = all.plus(&row).unwrap_or(*all);
+                state.tally.rows[bin as usize].add(&row);
             }
             pace.step()?;
         }

@@ -239,7 +239,10 @@ impl Model<'_> {
         let high = larger(at(self.scale_at(power, -z, observed, pace)?), floor);
         let (mean, deviation) = self.expected(power, 1.0, pace)?;
         // The root of a mean square scatters by the square's deviation over twice the root.
-        let standard_error = if power == Power::One { deviation } else { deviation / (2.0 * mean.sqrt()) };
+        let standard_error = match power {
+            Power::One => deviation,
+            Power::Two => deviation / (2.0 * mean.sqrt()),
+        };
         Ok(limits(self.confidence, power.root(observed), Some(standard_error), low, high))
     }
 

@@ -50,8 +50,7 @@ struct Products(Vec<Fixed>);
 impl Products {
     fn add(&mut self, at: usize, product: f64) {
         // |M_gb| <= n_gb, and the rest is at most twice that: products sum to 4 at most, which is 2^60 as they are scaled.
-        let fits = self.0[at].add(product);
-        debug_assert!(fits, "a product beyond the range of the sum");
+        assert!(self.0[at].add(product), "a product beyond the range of the sum");
     }
 
     fn covariance(&self, bins: usize, factor: f64, pace: &mut Pace<'_>) -> Result<Covariance, Stopped> {
@@ -102,7 +101,7 @@ impl Scatter {
                         touched.push(b); // at most once a bin: there is room
                     }
                     mine[b].add(RowSums::of(row, weight));
-                    together = together.plus(row).unwrap_or(together);
+                    together.add(row);
                 }
                 total.add(RowSums::of(&together, weight));
             }

@@ -139,7 +139,7 @@ fn judge<T: Probability>(
     match (value.is_nan(), omit_nan) {
         (true, true) => Ok(None),
         (true, false) => Err(Fault::Nan { row, column }),
-        _ => Err(Fault::Range { row, column, value }),
+        (false, _) => Err(Fault::Range { row, column, value }),
     }
 }
 

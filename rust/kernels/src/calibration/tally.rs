@@ -29,6 +29,14 @@ impl Row {
         })
     }
 
+    /// Adds rows that are known to stay in range together: they are in memory, so that there are fewer than 2^63 of them,
+    /// or they are part of a state, whose sums over everything are in range.
+    pub(super) fn add(&mut self, other: &Row) {
+        let sum = self.plus(other);
+        debug_assert!(sum.is_some(), "rows beyond what a state holds");
+        *self = sum.unwrap_or(*self);
+    }
+
     /// The sum of the probabilities less the number of true ones, exact in units of 2^-64 and rounded once.
     pub(super) fn excess(&self) -> f64 {
         units(self.sum - (i128::from(self.correct) << 64))

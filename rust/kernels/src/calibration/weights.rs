@@ -133,7 +133,8 @@ impl Totals {
             probability: units(row.sum),
         };
         let bins = memory::gathered(state.tally.filled().map(bin))?;
-        let all = state.tally.filled().fold(Row::default(), |sum, (_, row)| sum.plus(row).unwrap_or(sum));
+        let mut all = Row::default();
+        state.tally.filled().for_each(|(_, row)| all.add(row));
         Ok(Totals { bins, all: RowSums::of(&all, 1.0), effective: None, rows: all.count, factor: 1.0 })
     }
 
@@ -148,7 +149,7 @@ impl Totals {
             for Part { bin, row, .. } in same {
                 let RowSums { n, correct, excess } = RowSums::of(row, weight);
                 bins[*bin as usize].add([n, correct, excess, weight * units(row.sum)]);
-                together = together.plus(row).unwrap_or(together);
+                together.add(row);
                 pace.step()?;
             }
             let RowSums { n, correct, excess } = RowSums::of(&together, weight);
@@ -205,7 +206,7 @@ fn by_weight(state: &State, pace: &mut Pace<'_>) -> Result<Vec<Part>, Stopped> {
     for i in 1..parts.len() {
         let (last, part) = (parts[kept], parts[i]);
         if (last.weight, last.bin) == (part.weight, part.bin) {
-            parts[kept].row = last.row.plus(&part.row).unwrap_or(last.row);
+            parts[kept].row.add(&part.row);
         } else {
             kept += 1;
             parts[kept] = part;

@@ -57,7 +57,10 @@ impl Confidence {
     /// The probability beyond each limit.
     pub fn tail(self) -> f64 {
         let alpha = 1.0 - self.level;
-        if self.alternative == Alternative::TwoSided { alpha / 2.0 } else { alpha }
+        match self.alternative {
+            Alternative::TwoSided => alpha / 2.0,
+            Alternative::Less | Alternative::Greater => alpha,
+        }
     }
 
     /// The normal quantile that belongs to the tail, positive for levels above one half.

@@ -65,21 +65,19 @@ pub fn unspread(value: f64, n: f64, range: Range, confidence: Confidence) -> Mea
             let z = confidence.z();
             // One side at a level of 1/2 or less: Wilson's limit for 0 of n is then 0.
             let q = if z > 0.0 { z * z / (n + z * z) } else { 0.0 };
+            let high = value + q * (1.0 - value);
             match range {
                 Range::Unknown => Interval { low: f64::NAN, high: f64::NAN },
-                Range::Share => Interval { low: value * (1.0 - q), high: value + q * (1.0 - value) },
-                Range::Difference => {
-                    Interval { low: value - q * (1.0 + value), high: value + q * (1.0 - value) }
-                }
+                Range::Share => Interval { low: value * (1.0 - q), high },
+                Range::Difference => Interval { low: value - q * (1.0 + value), high },
             }
         };
-        let lowest = if range == Range::Share { 0.0 } else { -1.0 };
         let sides = limits(confidence.two_sided());
         let standard_error = (sides.high - sides.low) / (2.0 * confidence.two_sided().z());
-        let interval = if range == Range::Unknown {
-            limits(confidence)
-        } else {
-            confidence.open(limits(confidence), lowest, 1.0)
+        let interval = match range {
+            Range::Unknown => limits(confidence),
+            Range::Share => confidence.open(limits(confidence), 0.0, 1.0),
+            Range::Difference => confidence.open(limits(confidence), -1.0, 1.0),
         };
         MeanInterval { standard_error, interval }
     })

@@ -58,7 +58,7 @@ impl Field {
     /// `value` shifted to the field's position in its word.
     #[inline(always)]
     pub(super) const fn put(self, value: u64) -> u32 {
-        debug_assert!(value < self.limit(), "a value beyond its field would spill into another field");
+        assert!(value < self.limit(), "a value beyond its field would spill into another field");
         (value as u32) << self.shift
     }
 
@@ -104,13 +104,13 @@ const _: () = assert!(2 << (TREE - LEAF) <= SPINE as u64 && TREE < 1 << LEVEL_BI
 /// is 1, level by level.
 #[inline(always)]
 pub(super) fn node(level: u32, index: u64) -> u32 {
-    debug_assert!((LEAF..=TREE).contains(&level) && index < 1 << (TREE - level), "a node beyond the tree");
+    assert!((LEAF..=TREE).contains(&level) && index < 1 << (TREE - level), "a node beyond the tree");
     (1 << (TREE - level)) + index as u32
 }
 
 /// The place of `level` (up to [`TREE`]; 0 for the ragged leaf) on the spine, in one round of throwing balls.
 #[inline(always)]
 pub(super) fn spine(level: u32, round: u32) -> u32 {
-    debug_assert!(level <= TREE && round < ROUNDS, "a place beyond the spine");
+    assert!(level <= TREE && round < ROUNDS, "a place beyond the spine");
     SPINE | round << LEVEL_BITS | level
 }

@@ -106,8 +106,11 @@ pub fn dispatch<K: Kernel>(kernel: K) -> K::Out {
         Level::V4 => unsafe { v4(kernel) },
         #[cfg(target_arch = "aarch64")]
         Level::Neon => neon(kernel),
-        #[allow(unreachable_patterns)] // the levels of other architectures are never available here
-        _ => baseline(kernel),
+        // The levels of another architecture are never available.
+        #[cfg(not(target_arch = "x86_64"))]
+        Level::V3 | Level::V4 => baseline(kernel),
+        #[cfg(not(target_arch = "aarch64"))]
+        Level::Neon => baseline(kernel),
     }
 }
 
@@ -167,8 +170,10 @@ pub fn available(level: Level) -> bool {
         Level::V4 => has_v3() && has_v4(),
         #[cfg(target_arch = "aarch64")]
         Level::Neon => true,
-        #[allow(unreachable_patterns)]
-        _ => false,
+        #[cfg(not(target_arch = "x86_64"))]
+        Level::V3 | Level::V4 => false,
+        #[cfg(not(target_arch = "aarch64"))]
+        Level::Neon => false,
     }
 }
 

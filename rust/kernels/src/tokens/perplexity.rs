@@ -7,17 +7,19 @@ use crate::intervals::spread::{Range, STEPS};
 use crate::intervals::{Confidence, Interval};
 use crate::math::exp;
 use crate::memory;
+use crate::named;
 use crate::simd::{Precision, scalar};
 
-/// What a mean NLL m is told in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    /// exp(m)
-    Perplexity,
-    /// m / ln 2
-    Bits,
-    /// m
-    Nats,
+named! {
+    /// The unit in which a mean NLL m, which is in nats, is given.
+    pub enum Unit: "perplexity.unit" {
+        /// exp(m).
+        Perplexity = "perplexity",
+        /// m / ln 2.
+        Bits = "bits",
+        /// m itself.
+        Nats = "nats",
+    }
 }
 
 impl Unit {

@@ -105,6 +105,10 @@ pub enum Refused {
     MixedPer,
     /// A code outside `0..clusters`.
     Code(usize),
+    /// A status that is none of [`COUNTS`], [`EXCLUDED`] and [`IGNORED`].
+    Status(usize),
+    /// `per` of rows where each token has a cluster of its own: it is not known which of them a row's number belongs to.
+    PerOfRows,
 }
 
 /// Totals of all batches.
@@ -145,7 +149,10 @@ pub fn sum_batch<T: Element>(
     batch: &Batch<'_, T>,
     progress: Progress<'_>,
 ) -> Result<Result<Summed, Refused>, Stopped> {
-    let rows = batch.nll.len().checked_div(batch.length).unwrap_or(0);
+    if matches!((batch.per, batch.codes), (Per::Row(_), Per::Token(_))) {
+        return Ok(Err(Refused::PerOfRows));
+    }
+    let rows = batch.nll.len().checked_div(batch.length).unwrap_or(0); // rows of no tokens are none
     let mut summed = Summed {
         totals: memory::with_capacity(batch.clusters)?,
         precision: T::PRECISION,
@@ -186,22 +193,29 @@ pub fn sum_batch<T: Element>(
             pace.stride(0)?;
         }
     }
-    let row_units = |row: usize, summed: &mut Summed| match (batch.per, batch.codes) {
-        (Per::Row(per), Per::Row(codes)) if counts[row] => {
-            let units = per[row];
-            let total = summed.totals.get_mut(codes[row] as usize).ok_or(Refused::Code(row))?;
-            if units >= 0.0 && total.units.add(units) { Ok(()) } else { Err(Refused::Per(row, units)) }
+    if let Per::Row(per) = batch.per {
+        for row in 0..rows {
+            if outcome.is_ok() && counts[row] {
+                outcome = summed.add_units(batch.codes, row, per[row]);
+            }
+            pace.step()?;
         }
-        _ => Ok(()),
-    };
-    for row in 0..counts.len() {
-        outcome = outcome.and_then(|()| row_units(row, &mut summed));
-        pace.step()?;
     }
     Ok(outcome.map(|()| summed))
 }
 
 impl Summed {
+    /// Adds the units of a row to its cluster.
+    fn add_units(&mut self, codes: Per<'_, i64>, row: usize, units: f64) -> Result<(), Refused> {
+        let code = match codes {
+            Per::Nothing => 0,
+            Per::Row(codes) => codes[row],
+            Per::Token(_) => return Err(Refused::PerOfRows),
+        };
+        let total = self.totals.get_mut(code as usize).ok_or(Refused::Code(row))?;
+        if units >= 0.0 && total.units.add(units) { Ok(()) } else { Err(Refused::Per(row, units)) }
+    }
+
     /// Adds token `i`, which lies in `row`.
     #[inline]
     fn add<T: Element>(
@@ -217,10 +231,11 @@ impl Summed {
                 self.excluded += 1;
                 return Ok(());
             }
-            _ => {
+            IGNORED => {
                 self.ignored += 1;
                 return Ok(());
             }
+            _ => return Err(Refused::Status(i)),
         }
         let nll = batch.nll[i].to_f64();
         if nll.is_nan() {
@@ -432,6 +447,25 @@ mod tests {
         add(&mut b, &batch(&back[2..], 2, Per::Row(&[0]), 1), Names::None).unwrap();
         assert_eq!(a.to_bytes(b"", &mut go), b.to_bytes(b"", &mut go));
         assert_eq!(a.size(), (4, 2));
+    }
+
+    #[test]
+    fn units_of_a_row_go_to_the_cluster_of_the_row_or_are_refused() {
+        let (nll, per) = ([1.0, 2.0, 3.0, 4.0], [10.0, 20.0]);
+        let of = |codes| Batch { per: Per::Row(&per), ..batch(&nll, 2, codes, 2) };
+        let mut totals = Totals::new();
+        assert_eq!(add(&mut totals, &of(Per::Token(&[0, 1, 0, 1])), Names::None), Err(Refused::PerOfRows));
+        assert!(totals.is_empty());
+        add(&mut totals, &of(Per::Nothing), Names::None).unwrap();
+        assert_eq!((totals.all.units, totals.size()), (units(30.0), (4, 1)));
+        add(&mut totals, &of(Per::Row(&[1, 0])), Names::None).unwrap();
+        assert_eq!((totals.all.units, totals.size()), (units(60.0), (8, 3)));
+    }
+
+    #[test]
+    fn a_status_that_is_none_is_refused() {
+        let of = Batch { status: Some(&[COUNTS, 3]), ..batch(&[1.0, 2.0], 2, Per::Nothing, 1) };
+        assert_eq!(add(&mut Totals::new(), &of, Names::None), Err(Refused::Status(1)));
     }
 
     #[test]

@@ -225,7 +225,9 @@ pub(super) fn resampled<U: Units<K>, S: Statistic<K>, const K: usize>(
     let limits = limits(memory::copied(&replicates)?, value, method, correction, confidence, &mut after)??;
     let squares = match moments(&replicates, &mut after)? {
         Column::Finite(found) if found.squares.is_finite() => found.squares,
-        _ => return Err(NoEstimate::TooLarge { column: 0, low, high }.into()),
+        Column::Finite(_) | Column::Bad(_) => {
+            return Err(NoEstimate::TooLarge { column: 0, low, high }.into());
+        }
     };
     let standard_error = scalar(|| (squares / (f64::from(count) - 1.0)).sqrt());
     let standard_error = if count > 1 { standard_error } else { f64::NAN };

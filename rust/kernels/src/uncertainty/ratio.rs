@@ -140,8 +140,8 @@ fn bootstrap_or_ended(
         Design::Rows if n < 2 || found.spread != Spread::Some => {
             return Err(NoEstimate::EqualValues { n }.into());
         }
-        _ if found.doubtful => return Err(NoEstimate::Doubtful.into()),
-        _ => {}
+        Design::Rows | Design::Clusters { .. } if found.doubtful => return Err(NoEstimate::Doubtful.into()),
+        Design::Rows | Design::Clusters { .. } => {}
     }
     let [size] = sums_at(n, &mut Pace::new(&mut |_| progress(0)), |g| [found.of.sizes[g]])?;
     let about = About {

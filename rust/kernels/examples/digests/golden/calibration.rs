@@ -1,6 +1,6 @@
 //! Reliability states.
 
-use super::inputs::{Digest, Draw, unit, words};
+use super::inputs::{Digest, Draw, given, unit, words};
 use super::{Entry, Run, entry};
 use steelyard_kernels::calibration::{
     Clusters, Labels, Options, Probability, Scores, Source, State, TopLabels, summarise, tally,
@@ -32,16 +32,13 @@ pub const TABLE: &[Entry] = &[
 
 fn feed<S: Source>(source: &S, n_bins: usize, digest: &mut Digest) {
     let options = Options { n_bins, omit_nan: false };
-    if let Ok(Ok(tally)) = tally(source, options, &mut |_| true) {
-        for row in tally.rows {
-            digest.word(row.count);
-            digest.word(row.correct);
-            digest.wide(row.sum);
-        }
-        digest.word(tally.left_out.excluded);
-    } else {
-        digest.word(u64::MAX);
+    let tally = given(given(tally(source, options, &mut |_| true)));
+    for row in tally.rows {
+        digest.word(row.count);
+        digest.word(row.correct);
+        digest.wide(row.sum);
     }
+    digest.word(tally.left_out.excluded);
 }
 
 fn scores<T: Draw + Probability>(n: usize) -> Run {
@@ -66,10 +63,7 @@ fn clusters<T: Draw + Probability>(n: usize) -> Run {
         let source = Scores { probs: &probs, labels: Labels::U8(&labels), keep: None };
         let clusters = Clusters { codes: &codes, names: Names::Numbers(&names), weights: None };
         let options = Options { n_bins: 15, omit_nan: false };
-        let Ok(Ok(state)) = tally_clusters(&source, options, clusters, &mut |_| true) else {
-            return digest.word(u64::MAX);
-        };
-        say(&state, digest);
+        say(&given(given(tally_clusters(&source, options, clusters, &mut |_| true))), digest);
     })
 }
 
@@ -84,10 +78,7 @@ fn weighted_clusters<T: Draw + Probability>(n: usize) -> Run {
         let source = Scores { probs: &probs, labels: Labels::U8(&labels), keep: None };
         let clusters = Clusters { codes: &codes, names: Names::Numbers(&names), weights: Some(&weights) };
         let options = Options { n_bins: 15, omit_nan: false };
-        match tally_clusters(&source, options, clusters, &mut |_| true) {
-            Ok(Ok(state)) => say(&state, digest),
-            _ => digest.word(u64::MAX),
-        }
+        say(&given(given(tally_clusters(&source, options, clusters, &mut |_| true))), digest);
     })
 }
 
@@ -99,10 +90,7 @@ fn weighted_rows<T: Draw + Probability>(n: usize) -> Run {
     Box::new(move |digest| {
         let source = Scores { probs: &probs, labels: Labels::U8(&labels), keep: None };
         let options = Options { n_bins: 15, omit_nan: false };
-        match tally_weighted(&source, options, &weights, &mut |_| true) {
-            Ok(Ok(state)) => say(&state, digest),
-            _ => digest.word(u64::MAX),
-        }
+        say(&given(given(tally_weighted(&source, options, &weights, &mut |_| true))), digest);
     })
 }
 
@@ -112,11 +100,11 @@ fn weight(word: u64) -> f64 {
 
 /// The bytes of a state, and its errors with their limits.
 fn say(state: &State, digest: &mut Digest) {
-    if let Ok(Some(bytes)) = to_bytes(state, b"", &mut |_| true) {
-        digest.of("bytes").bytes(&bytes);
-    }
+    let bytes = given(to_bytes(state, b"", &mut |_| true));
+    digest.of("bytes").bytes(&given(bytes.ok_or("too many clusters for bytes")));
     let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
-    if let Ok(Some(said)) = summarise(state, confidence, &mut |_| true) {
+    // Nothing is said of a state without rows.
+    if let Some(said) = given(summarise(state, confidence, &mut |_| true)) {
         let said_by_name = [("ece", said.ece), ("rmsce", said.rmsce), ("mce", said.mce), ("gap", said.gap)];
         for (name, limits) in said_by_name {
             let error = limits.standard_error.unwrap_or(-1.0);
@@ -141,8 +129,7 @@ fn top_labels<T: Draw + Probability>(n: usize) -> Run {
     }
     let labels: Vec<i64> = words(rows, 24).map(|word| (word >> 62) as i64).collect();
     Box::new(move |digest| {
-        if let Some(table) = Table::new(&probs, 4) {
-            feed(&TopLabels::new(&table, Labels::I64(&labels), None), 15, digest);
-        }
+        let table = given(Table::new(&probs, 4).ok_or("rows of another length"));
+        feed(&TopLabels::new(&table, Labels::I64(&labels), None), 15, digest);
     })
 }

@@ -1,6 +1,6 @@
 //! Levels, element types, lanes and the grid.
 
-use super::inputs::{Draw, pairs, tame, wild, words};
+use super::inputs::{Draw, given, pairs, tame, wild, words};
 use super::{Entry, Run, entry};
 use steelyard_kernels::exact::Fixed;
 use steelyard_kernels::grid::{self, CHUNK};
@@ -25,7 +25,7 @@ pub fn chunked<R: Send>(n: usize, bytes: usize, f: impl Fn(usize, usize) -> R + 
         let range = grid::chunk(index, n, CHUNK);
         f(range.start, range.end)
     };
-    grid::map_chunks(grid::chunks(n, CHUNK), bytes, &mut |_| true, work).unwrap_or_default()
+    given(grid::map_chunks(grid::chunks(n, CHUNK), bytes, &mut |_| true, work))
 }
 
 struct Fma32<'a>(&'a [(f32, f32, f32)]);

@@ -1,6 +1,7 @@
 //! Inputs from whole numbers, and the digest of what comes out: both the same on every machine.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, Element, F16};
@@ -109,6 +110,12 @@ pub fn tame<T: Draw>(n: usize, stream: u64) -> Vec<T> {
 /// `n` numbers in [0, 1].
 pub fn unit<T: Draw>(n: usize, stream: u64) -> Vec<T> {
     words(n, stream).map(T::unit).collect()
+}
+
+/// What a kernel gives for inputs that it has no reason to refuse: nothing in its place would be a digest like any other.
+#[allow(clippy::panic)] // there is no digest then
+pub fn given<T, E: Debug>(found: Result<T, E>) -> T {
+    found.unwrap_or_else(|refused| panic!("the kernel gave no result: {refused:?}"))
 }
 
 /// Every alternative by its name, each at a level of its own.

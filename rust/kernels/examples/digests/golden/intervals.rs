@@ -1,6 +1,6 @@
 //! Intervals, clustered sums and paired tests.
 
-use super::inputs::{Digest, Draw, tame, unit, ways, words};
+use super::inputs::{Digest, Draw, given, tame, unit, ways, words};
 use super::{Entry, Run, entry};
 use steelyard_kernels::grid::Stopped;
 use steelyard_kernels::intervals::cluster::{self, Clustered, SumFacts, cluster_sums, effective_weights};
@@ -37,8 +37,8 @@ fn add(digest: &mut Digest, interval: Interval) {
 
 fn column<T: Draw + 'static>(n: usize) -> Run {
     let x: Vec<T> = tame(n, 50);
-    Box::new(move |digest| match moments(&x, &mut |_| true) {
-        Ok(Column::Finite(m)) => {
+    Box::new(move |digest| match given(moments(&x, &mut |_| true)) {
+        Column::Finite(m) => {
             digest.doubles(&[m.mean, m.squares, m.min, m.max]);
             for (alternative, confidence) in ways() {
                 if let Some(t) = t_interval(m.mean, m.squares, x.len() as u64, confidence) {
@@ -48,7 +48,7 @@ fn column<T: Draw + 'static>(n: usize) -> Run {
                 }
             }
         }
-        _ => digest.word(1),
+        Column::Bad(_) => digest.word(1), // the mean of no values
     })
 }
 
@@ -57,9 +57,8 @@ fn clusters<T: Draw + 'static>(n: usize) -> Run {
     let x: Vec<T> = unit(n, 51);
     let codes: Vec<i64> = words(n, 52).map(|word| (word % CLUSTERS as u64) as i64).collect();
     Box::new(move |digest| {
-        let Ok(Some(of)) = cluster_sums(&x, &codes, CLUSTERS, 0.25, None, &mut |_| true) else {
-            return digest.word(1);
-        };
+        let of = given(cluster_sums(&x, &codes, CLUSTERS, 0.25, None, &mut |_| true));
+        let of = given(of.ok_or("a code beyond the clusters"));
         digest.doubles(&of.sums);
         let ones: Vec<f64> = of.sizes.iter().map(|&size| (size * 0.5).floor()).collect();
         for (alternative, confidence) in ways() {
@@ -81,9 +80,7 @@ fn clusters<T: Draw + 'static>(n: usize) -> Run {
 }
 
 fn add_clustered(digest: &mut Digest, found: Result<Clustered, Stopped>) {
-    let Ok(Clustered { value, standard_error, interval, df, n_effective, unspread }) = found else {
-        return digest.word(1);
-    };
+    let Clustered { value, standard_error, interval, df, n_effective, unspread } = given(found);
     digest.doubles(&[value, standard_error, df, n_effective, f64::from(unspread)]);
     add(digest, interval);
 }
@@ -93,12 +90,11 @@ fn weighted<T: Draw + 'static>(n: usize) -> Run {
     let weights: Vec<f64> = unit::<f64>(n, 58).into_iter().map(|w| w + 0.125).collect();
     let codes: Vec<i64> = (0..n as i64).collect();
     Box::new(move |digest| {
-        let Ok(Some(of)) = cluster_sums(&x, &codes, n, 0.25, Some(&weights), &mut |_| true) else {
-            return digest.word(1);
-        };
+        let of = given(cluster_sums(&x, &codes, n, 0.25, Some(&weights), &mut |_| true));
+        let of = given(of.ok_or("a code beyond the clusters"));
         digest.doubles(&of.sums);
         digest.doubles(&of.sizes);
-        digest.double(effective_weights(&weights, &mut |_| true).unwrap_or_default());
+        digest.double(given(effective_weights(&weights, &mut |_| true)));
         let ones: Vec<f64> =
             of.sizes.iter().enumerate().map(|(i, w)| if i % 3 > 0 { *w } else { 0.0 }).collect();
         let facts = SumFacts { noise: 1e-12, range: Range::Share, weighted: Some(n as f64) };
@@ -146,9 +142,7 @@ fn unspread(n: usize) -> Run {
 fn pairs(n: usize) -> Run {
     let (new, base): (Vec<f64>, Vec<Bf16>) = (tame(n, 53), tame(n, 54));
     Box::new(move |digest| {
-        let Ok(found) = differences(&new.as_slice(), &base.as_slice(), (0.0, 0.0), &mut |_| true) else {
-            return digest.word(1);
-        };
+        let found = given(differences(&new.as_slice(), &base.as_slice(), (0.0, 0.0), &mut |_| true));
         digest.doubles(&found.values);
         for (alternative, confidence) in ways().filter(|_| n > 0) {
             let digest = digest.of(alternative);
@@ -183,9 +177,8 @@ fn flips(n: usize) -> Run {
     Box::new(move |digest| {
         for (name, x) in [("smooth", &smooth), ("tenths", &tenths)] {
             for &alternative in Alternative::ALL {
-                if let Ok(found) = sign_flip(x, &[0.0], alternative, &mut |_| true) {
-                    digest.of(name).of(alternative.name()).doubles(&[found.p, found.error]);
-                }
+                let found = given(sign_flip(x, &[0.0], alternative, &mut |_| true));
+                digest.of(name).of(alternative.name()).doubles(&[found.p, found.error]);
             }
         }
     })
@@ -198,14 +191,13 @@ fn rounded_flips(n: usize) -> Run {
         .collect();
     Box::new(move |digest| {
         for &alternative in Alternative::ALL {
-            if let Ok(found) = sign_flip(&x, &[4e-6], alternative, &mut |_| true) {
-                digest.of(alternative.name()).doubles(&[found.p, found.error]);
-            }
+            let found = given(sign_flip(&x, &[4e-6], alternative, &mut |_| true));
+            digest.of(alternative.name()).doubles(&[found.p, found.error]);
         }
     })
 }
 
 fn adjusted(n: usize) -> Run {
     let p: Vec<f64> = unit(n, 56);
-    Box::new(move |digest| digest.doubles(&holm(&p, &mut |_| true).unwrap_or_default()))
+    Box::new(move |digest| digest.doubles(&given(holm(&p, &mut |_| true))))
 }

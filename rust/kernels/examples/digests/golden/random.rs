@@ -1,6 +1,6 @@
 //! Philox streams and multinomial counts.
 
-use super::inputs::Digest;
+use super::inputs::{Digest, given};
 use super::{Entry, Run, entry};
 use steelyard_kernels::random::{Domain, Stream, counts};
 
@@ -19,8 +19,7 @@ fn batches(n: usize) -> Run {
                 Domain::Rounding => "rounding",
                 Domain::Normals => "normals",
             });
-            let Some(stream) = Stream::new(SEED, domain, 7).stratum(70_000) else { return };
-            let stream = stream.node(13, 11);
+            let stream = stratum(Stream::new(SEED, domain, 7), 70_000).node(13, 11);
             for batch in 0..n.min(400) as u64 {
                 for word in stream.batch(batch << 25 | batch) {
                     digest.word(word.into());
@@ -37,14 +36,16 @@ fn draws(n: usize) -> Run {
             let stream = Stream::new(SEED, Domain::Bootstrap, replicate);
             feed(digest, stream, n);
         }
-        if let Some(stream) = Stream::new(SEED, Domain::Bootstrap, 0).stratum(1) {
-            feed(digest.of("stratum"), stream, n);
-        }
+        feed(digest.of("stratum"), stratum(Stream::new(SEED, Domain::Bootstrap, 0), 1), n);
     })
 }
 
+fn stratum(stream: Stream, stratum: u64) -> Stream {
+    given(stream.stratum(stratum).ok_or("no such stratum"))
+}
+
 fn feed(digest: &mut Digest, stream: Stream, n: usize) {
-    for count in counts(stream, n).unwrap_or_default() {
+    for count in given(counts(stream, n)) {
         digest.word(count.into());
     }
 }

@@ -1,6 +1,6 @@
 //! Token scores and perplexity.
 
-use super::inputs::{Draw, tame, words};
+use super::inputs::{Draw, given, tame, words};
 use super::{Entry, Run, entry};
 use steelyard_kernels::clusters::Names;
 use steelyard_kernels::intervals::{Alternative, Confidence};
@@ -28,23 +28,15 @@ fn scores<T: Draw + Logit>(n: usize) -> Run {
     let target = |(row, word): (usize, u64)| if row % 9 == 8 { IGNORE } else { (word % width as u64) as i64 };
     let targets: Vec<i64> = words(n / width, 31).enumerate().map(target).collect();
     Box::new(move |digest| {
-        let scores = Table::new(&logits, width)
-            .and_then(|table| {
-                let source = Source::Lent(&table);
-                token_scores(source, &targets, Some(IGNORE), Column::ALL, &mut |_| true).ok()
-            })
-            .and_then(Result::ok);
-        match scores {
-            Some(scores) => {
-                for &column in Column::ALL {
-                    digest.of(column.name()).doubles(&scores[column]);
-                }
-                let counted = digest.of("counted");
-                for one in scores.counted {
-                    counted.word(one.into());
-                }
-            }
-            None => digest.word(u64::MAX),
+        let table = given(Table::new(&logits, width).ok_or("rows of no class"));
+        let source = Source::Lent(&table);
+        let scores = given(given(token_scores(source, &targets, Some(IGNORE), Column::ALL, &mut |_| true)));
+        for &column in Column::ALL {
+            digest.of(column.name()).doubles(&scores[column]);
+        }
+        let counted = digest.of("counted");
+        for one in scores.counted {
+            counted.word(one.into());
         }
     })
 }
@@ -66,21 +58,18 @@ fn perplexity(n: usize) -> Run {
             per: Per::Token(&per),
             omit_nan: false,
         };
-        let mut totals = Totals::new();
         let mut go = |_| true;
-        if let Ok(Ok(summed)) = sum_batch(&batch, &mut go) {
-            let added = totals.with(&summed, Names::Numbers(&names), &mut go).ok().and_then(Result::ok);
-            digest.word(added.is_some().into());
-            totals = added.unwrap_or_default();
-        }
-        if let Ok(Some(bytes)) = totals.to_bytes(b"", &mut go) {
-            digest.of("bytes").bytes(&bytes);
-        }
+        let summed = given(given(sum_batch(&batch, &mut go)));
+        let totals = given(given(Totals::new().with(&summed, Names::Numbers(&names), &mut go)));
+        digest.word(1); // a batch that was added
+        let bytes = given(totals.to_bytes(b"", &mut go));
+        digest.of("bytes").bytes(&given(bytes.ok_or("too many clusters for bytes")));
         let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
-        for (name, unit) in [("perplexity", Unit::Perplexity), ("bits", Unit::Bits), ("nats", Unit::Nats)] {
-            if let Ok(Some(found)) = totals.perplexity(unit, confidence, &mut go) {
+        for &unit in Unit::ALL {
+            // There is none without tokens.
+            if let Some(found) = given(totals.perplexity(unit, confidence, &mut go)) {
                 let (low, high) = (found.interval.low, found.interval.high);
-                digest.of(name).doubles(&[found.value, found.standard_error, low, high, found.df]);
+                digest.of(unit.name()).doubles(&[found.value, found.standard_error, low, high, found.df]);
             }
         }
     })

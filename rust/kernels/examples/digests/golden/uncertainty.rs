@@ -1,6 +1,6 @@
 //! Bootstrap replicates and their limits.
 
-use super::inputs::{Draw, tame, ways};
+use super::inputs::{Draw, given, tame, ways};
 use super::{Entry, Run, entry};
 use steelyard_kernels::clusters::Names;
 use steelyard_kernels::intervals::{Alternative, Confidence};
@@ -33,13 +33,9 @@ fn mean<T: Draw>(n: usize) -> Run {
         if !x.is_empty() {
             let of = |shift| (Rows { x: &x[..], shift }, Mean { shift, n: n as f64 });
             let (units, mean) = of(0.5);
-            digest
-                .of("replicates")
-                .doubles(&replicates(units, mean, u64::MAX, 9, &mut |_| true).unwrap_or_default());
+            digest.of("replicates").doubles(&given(replicates(units, mean, u64::MAX, 9, &mut |_| true)));
             let (units, mean) = of(0.0);
-            digest
-                .of("acceleration")
-                .double(acceleration(units, mean, 0.25, 7.0, &mut |_| true).unwrap_or_default());
+            digest.of("acceleration").double(given(acceleration(units, mean, 0.25, 7.0, &mut |_| true)));
         }
     })
 }
@@ -52,16 +48,16 @@ fn mean_state<T: Draw>(n: usize) -> Run {
     Box::new(move |digest| {
         for (form, groups) in [("rows", None), ("clusters", Some((&codes[..], 7)))] {
             let digest = digest.of(form);
-            let Ok(Ok(batch)) = sum_values(&x, groups, &mut |_| true) else { continue };
+            let batch = given(given(sum_values(&x, groups, &mut |_| true)));
             let totals = MeanTotals::new().with(&batch, Names::Numbers(&names), [1, 2], &mut |_| true);
-            let Ok(Ok(totals)) = totals else { continue };
+            let totals = given(given(totals));
             if totals.size().0 > 0 {
                 let of = totals.moments();
                 digest.doubles(&[of.mean, of.squares, of.min, of.max, of.step]);
-                let sums = totals.cluster_sums(of.mean, &mut |_| true);
-                digest.doubles(&sums.map(|sums| sums.sums).unwrap_or_default());
+                digest.doubles(&given(totals.cluster_sums(of.mean, &mut |_| true)).sums);
             }
-            digest.bytes(&totals.to_bytes(b"{}", &mut |_| true).ok().flatten().unwrap_or_default());
+            let bytes = given(totals.to_bytes(b"{}", &mut |_| true));
+            digest.bytes(&given(bytes.ok_or("too many clusters for bytes")));
         }
     })
 }
@@ -73,12 +69,8 @@ fn ratio(n: usize) -> Run {
         if !sums.is_empty() {
             let units = Pairs { sums: &sums, sizes: &sizes };
             let of = |shift| Quotient { shift };
-            digest
-                .of("replicates")
-                .doubles(&replicates(units, of(0.5), 3, 9, &mut |_| true).unwrap_or_default());
-            digest
-                .of("acceleration")
-                .double(acceleration(units, of(0.0), 0.25, 7.0, &mut |_| true).unwrap_or_default());
+            digest.of("replicates").doubles(&given(replicates(units, of(0.5), 3, 9, &mut |_| true)));
+            digest.of("acceleration").double(given(acceleration(units, of(0.0), 0.25, 7.0, &mut |_| true)));
         }
     })
 }
@@ -105,7 +97,7 @@ fn statistics(n: usize) -> Run {
                     Name::Mean => mean_bootstrap(&x, design, options, &mut |_| true),
                     Name::Ratio => ratio_bootstrap(columns, options, &mut |_| true),
                 };
-                let Ok(Ok(found)) = found else { continue };
+                let found = given(given(found));
                 let (low, high) = (found.limits.low, found.limits.high);
                 digest.doubles(&[
                     found.value,
@@ -117,7 +109,7 @@ fn statistics(n: usize) -> Run {
                 ]);
                 digest.doubles(&found.replicates);
                 if name == Name::Ratio {
-                    let Ok(Ok(found)) = estimated_ratio(columns, confidence, &mut |_| true) else { continue };
+                    let found = given(given(estimated_ratio(columns, confidence, &mut |_| true)));
                     digest.doubles(&[
                         found.value,
                         found.standard_error,
@@ -137,12 +129,13 @@ fn ends(n: usize) -> Run {
         for &method in Method::ALL {
             for (alternative, confidence) in ways() {
                 let digest = digest.of(method.name()).of(alternative);
-                match limits(replicates.clone(), 0.125, method, correction, confidence, &mut |_| true) {
-                    Ok(Ok(found)) => {
+                let found = limits(replicates.clone(), 0.125, method, correction, confidence, &mut |_| true);
+                match given(found) {
+                    Ok(found) => {
                         let (low, high) = (found.low, found.high);
                         digest.doubles(&[low.value, low.error, high.value, high.error]);
                     }
-                    _ => digest.word(1),
+                    Err(_) => digest.word(1), // infinite limits, of no replicates
                 }
             }
         }

@@ -120,8 +120,8 @@ fn p_value(
     let found = tail(data, flips, !outward, progress)?;
     Ok(match alternative {
         Alternative::TwoSided => Found { p: 2.0 * found.p, ..found },
-        _ if outward => found,
-        _ => Found { p: 1.0 - found.p, ..found },
+        Alternative::Greater | Alternative::Less if outward => found,
+        Alternative::Greater | Alternative::Less => Found { p: 1.0 - found.p, ..found },
     })
 }
 
@@ -208,7 +208,7 @@ fn above(
             total - 2.0 * k
         }
         (None, Some(step)) if beyond => s + 2.0 * step,
-        _ => s,
+        (None, Some(_) | None) => s,
     };
     if of.total.is_some_and(|total| s > total) {
         return Ok(none);
