@@ -14,6 +14,7 @@ from .._progress import Progress, reporter
 from ..errors import RecordError, keyword, shown, type_error, value_error, while_at
 from . import columns, lm_eval
 from .columns import Resolved, Unusable
+from .finder import missing_column
 from .formats import read_table
 from .part import Part
 from .roles import NONE, ROLES
@@ -381,7 +382,7 @@ class _Assembly:
         values = table.columns.get("filter")
         if values is None:
             if filter is not None:
-                raise columns.missing_column(table, keyword("filter", filter), "filter")
+                raise missing_column(table, keyword("filter", filter), "filter")
             return rows
         kinds = sorted({text(value) or "none" for value in values})
         if filter is None and len(kinds) > 1:

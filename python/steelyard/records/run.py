@@ -19,6 +19,7 @@ from .._mode import standard_mode_methods
 from .._text import listed_counts, printable
 from ..errors import keyword
 from . import columns
+from .finder import missing_column
 from .part import Block, Part, read_ids, read_part, target_classes
 from .roles import NO_SCORE, NONE, NUMBERS, ROLES, TEXTS, Floats, Role, Rows
 from .table import LIST, plain, record_error
@@ -119,7 +120,7 @@ class Run:
         values: list[Any] = []
         for part in self._parts:
             if name not in part.table.columns:
-                raise columns.missing_column(part.table, "column()", name)
+                raise missing_column(part.table, "column()", name)
             found = part.values(name)
             for row, value in enumerate(found):
                 if value is None or value is LIST:

@@ -1,0 +1,223 @@
+"""Which column of a file is the score, or, where models stand side by side, which column is each model's score.
+
+Without an option it is guessed, in this order: a column with a usual name (``correct``); such names one level down,
+which are one model each if there are several (``a.correct``, ``b.correct``); the metric of an lm-evaluation-harness
+file; two columns that can be compared (``target==prediction``). A file with log-likelihoods needs no score. Where all
+columns without another role hold zeros and ones they are models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ..errors import keyword
+from . import labels, lm_eval
+from .finder import Finder, some_of
+from .roles import ROLES, SCORE_PAIRS
+from .table import record_error
+from .values import LETTERS, graded_by_letters, grades_fix, number
+
+
+class ScoreColumn(NamedTuple):
+    """The column, or ``a==b``; None where a file has log-likelihoods alone, or where its columns are models."""
+
+    column: str | None
+    of_models: Mapping[str, str]
+    """Of models side by side, the column of each one's score."""
+
+
+def find_score(finder: Finder, found: Mapping[str, str | None]) -> ScoreColumn:
+    """Find the score of a file, the columns of whose other roles are known: by its option, or by a guess."""
+    return _ScoreFinder(finder, found).find()
+
+
+def numeric_columns(finder: Finder) -> list[str]:
+    """The columns of numbers that have no role: where a file has no score, a caller may name them as models."""
+    free = _ScoreFinder(finder, finder.options).free()
+    return [name for name in free if finder.scalar(name) and finder.fits("score", name)]
+
+
+class _ScoreFinder:
+    def __init__(self, finder: Finder, found: Mapping[str, str | None]) -> None:
+        self.finder = finder
+        self.table = finder.table
+        self.models = finder.models
+        self.found = found
+
+    def find(self) -> ScoreColumn:
+        finder, option = self.finder, self.finder.options["score"]
+        if option is not None:
+            return self._named(option)
+        if top := finder.one_of("score", finder.fitting("score", ROLES["score"].usual)):
+            return ScoreColumn(top, {})
+        nested = self._nested()
+        columns = [f"{model}.{last}" for last, models in nested.items() for model in models]
+        if len(nested) > 1 or (len(columns) > 1 and self.found["model"] is not None):
+            raise finder.ask("score", columns)
+        if nested:
+            return self._one_level_down(*nested.popitem())
+        if other := finder.one_of("score", self._metrics()) or finder.one_of("score", self._pairs()):
+            return ScoreColumn(other, {})
+        if self.found["loglikelihood"] is not None:
+            return ScoreColumn(None, {})
+        if self.found["model"] is None and (models := self._columns_that_are_models()):
+            return ScoreColumn(None, {name: name for name in models})
+        raise self._no_score()
+
+    # ---- named by the option
+
+    def _named(self, option: str) -> ScoreColumn:
+        there = option in self.table.columns
+        if "==" in option and not there:
+            return ScoreColumn(self._named_pair(option), {})
+        last = option.removeprefix("*.")
+        models = [] if there else self._models_with(last)
+        if models and lm_eval.answers(self.table, models) == models:
+            return self._one_level_down(last, models)
+        return ScoreColumn(self.finder.named("score", option), {})
+
+    def _named_pair(self, option: str) -> str:
+        sides = [side.strip() for side in option.split("==")]
+        if len(sides) != 2 or not all(sides):
+            expected = f"two columns in {keyword('score', 'a==b')}"
+            raise record_error(self.table.file, expected, repr(option), "name one on each side")
+        score = "==".join(str(self.finder.named("score", side)) for side in sides)
+        target, _, said = labels.sides(score)
+        if not said:
+            self.finder.guesses.append(f"target = {target}")
+        return score
+
+    # ---- one level down
+
+    def _nested(self) -> dict[str, list[str]]:
+        """The models before each usual name of a score: ``{"correct": ["a", "b"]}`` of ``a.correct``, ``b.correct``."""
+        nested: dict[str, list[str]] = {}
+        without: dict[str, list[str]] = {}
+        usual = ROLES["score"].usual
+        columns = [name for name in self.table.columns if name.rpartition(".")[2] in usual and "." in name]
+        for name in lm_eval.answers(self.table, columns):
+            model, _, last = name.rpartition(".")
+            if ("score", name) in self.finder.unusable:
+                continue
+            if not self.finder.scalar(name):
+                without.setdefault(last, []).append(model)
+            elif any(number(value) is not None for value in self.table.columns.values_of(name)):
+                nested.setdefault(last, []).append(model)
+            else:
+                self._note_no_number([model], last)
+        for last, models in without.items():
+            self._add_without_scores(nested, last, models)
+        asked_for = {last: self._asked_for(models) for last, models in nested.items()}
+        return {last: models for last, models in asked_for.items() if models} or nested
+
+    def _add_without_scores(self, nested: dict[str, list[str]], last: str, models: Sequence[str]) -> None:
+        """Models whose scores are all missing or lists stay models, if there are several or they were asked for."""
+        scored = nested.get(last, [])
+        if scored and (len(scored) > 1 or any(model in (self.models or ()) for model in models)):
+            nested[last] = [model for model in self._models_with(last) if model in {*scored, *models}]
+        elif scored:
+            self._note_no_number(models, last)
+
+    def _note_no_number(self, models: Sequence[str], last: str) -> None:
+        for model in self._asked_for(models):
+            self.finder.note(f"{f'{model}.{last}'!r} is not read as a score: no value in it is a number")
+
+    def _models_with(self, last: str) -> list[str]:
+        """What stands before ``.<last>`` in the names of columns."""
+        return [name.removesuffix(f".{last}") for name in self.table.columns if name.endswith(f".{last}")]
+
+    def _asked_for(self, models: Sequence[str]) -> list[str]:
+        return [model for model in models if self.models is None or model in self.models]
+
+    def _one_level_down(self, last: str, models: list[str]) -> ScoreColumn:
+        models = self._asked_for(models) or models
+        columns = {model: f"{model}.{last}" for model in models}
+        if len(models) == 1 and models[0] not in (self.models or ()):
+            return ScoreColumn(self.finder.guessed("score", columns[models[0]]), {})
+        if len(self.table) == 1 and self.finder.options["score"] is None:
+            raise record_error(
+                self.table.file,
+                "one record for each answer",
+                f"a single one, with scores at {some_of([*columns.values()])}",
+                f"write one record a line, or name one of them with {keyword('score')}",
+            )
+        self.finder.guesses.append(f"models = {', '.join(models)} (the columns *.{last})")
+        return ScoreColumn(last, columns)
+
+    # ---- other guesses
+
+    def _metrics(self) -> list[str]:
+        """The metrics of an lm-evaluation-harness file."""
+        return self.finder.fitting("score", lm_eval.metrics(self.table)) if lm_eval.is_samples(self.table) else []
+
+    def _pairs(self) -> list[str]:
+        """Two columns of usual names that make a score, as ``a==b``."""
+        pairs = ["==".join(pair) for pair in SCORE_PAIRS if self._comparable(*pair)]
+        return [pair for pair in pairs if ("score", pair) not in self.finder.unusable]
+
+    def _comparable(self, target: str, prediction: str) -> bool:
+        """Whether two columns make a score. A model may have answered nothing: that is a column without values."""
+        there = prediction in self.table.columns and self.table.kind(prediction) != "list"
+        return self.finder.scalar(target) and there
+
+    def _columns_that_are_models(self) -> list[str]:
+        """The columns that were asked for as models; else all without a role, if each holds zeros and ones."""
+        there = [name for name in self.models or () if name in self.table.columns]
+        asked = [name for name in there if not self.finder.scalar(name) or self.finder.fits("score", name)]
+        if asked:
+            self.finder.guesses.append(f"models = {', '.join(asked)} (the columns of these names)")
+            return list(dict.fromkeys(asked))
+        names = self._zeros_and_ones()
+        if self.models is not None or len(names) < 2 or len(self.table) < 2 or any(map(labels.is_no_model, names)):
+            return []
+        self.finder.guesses.append(f"models = {', '.join(names)} (every column is 0 or 1)")
+        return names
+
+    def _zeros_and_ones(self) -> list[str]:
+        """The columns without a role, if each of them holds zeros and ones."""
+        names = self.free()
+        return names if all(map(self._zero_or_one, names)) else []
+
+    def _zero_or_one(self, name: str) -> bool:
+        if not self.finder.scalar(name) or (found := self.finder.numbers(name)) is None:
+            return False
+        values, missing = found
+        return bool((missing | (values == 0) | (values == 1)).all()) and not missing.all()
+
+    def free(self) -> list[str]:
+        """The columns that have no role, by option or by a usual name."""
+        usual = {name for role in ROLES.values() if role.name != "score" for name in role.usual}
+        taken = {*usual, *self.found.values(), self.finder.options["id"]}
+        return [name for name in self.table.columns if name not in taken]
+
+    # ---- no score
+
+    def _no_score(self) -> Exception:
+        return record_error(
+            self.table.file,
+            f"a score column ({', '.join(ROLES['score'].usual)}, or a pair such as true_label and pred_label)",
+            self._columns(),
+            f"name the score's column with {keyword('score')}, or {keyword('score', 'a==b')} to compare two, "
+            f"or a column for each model with {keyword('models')}{self._letters()}{self._no_models()}",
+        )
+
+    def _columns(self) -> str:
+        """The columns of the file, by what they hold."""
+        of_kind: dict[str, list[str]] = {"scalar": [], "list": [], "empty": []}
+        for name in self.table.columns:
+            of_kind[self.table.kind(name)].append(name)
+        said = zip(("the columns", "lists in", "no values in"), of_kind.values(), strict=True)
+        found = [f"{kind} {some_of(names)}" for kind, names in said if names]
+        return " and ".join(found) or "no columns"
+
+    def _letters(self) -> str:
+        """What to do about columns of letters (``C``, ``I``), which grade an answer and are no scores."""
+        columns = self.table.columns
+        found = [name for name in columns if graded_by_letters(columns.values_of(name)) and "I" in columns[name]]
+        return f"; {some_of(found)}: {LETTERS}; {grades_fix()}" if found else ""
+
+    def _no_models(self) -> str:
+        """The first column of zeros and ones whose name says that it is something else than a model."""
+        odd = [name for name in self._zeros_and_ones() if labels.is_no_model(name)]
+        return f"; by its name {odd[0]!r} is no model's score" if odd else ""
