@@ -6,8 +6,8 @@ Files may be JSON Lines, a JSON array, CSV, TSV or Parquet, plain or gzipped; lm
 out is counted by reason, and what was guessed is said.
 """
 
-from .read import Offered as Offered  # the command asks what it was offered
 from .read import read
+from .reading import Offered as Offered  # the command asks what it was offered
 from .run import Run
 from .runs import Runs
 from .scores import Scores

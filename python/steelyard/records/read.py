@@ -6,27 +6,23 @@ import math
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from .._mode import standard_mode
 from .._progress import Progress, reporter
-from ..errors import RecordError, keyword, shown, type_error, value_error, while_at
-from . import columns, lm_eval
-from .columns import Resolved, Unusable
-from .finder import missing_column
+from ..errors import keyword, shown, type_error, value_error
+from . import lm_eval
+from .assembly import Choice
 from .formats import read_table
-from .part import Part
-from .roles import NONE, ROLES
-from .run import Run, look_alikes, make_run
+from .reading import Reading
+from .roles import NONE
 from .runs import Runs
 from .source import STANDARD_INPUT, name_of
-from .table import Table, find_name, record_error
-from .values import text, texts
+from .table import Table
 
 AnyPath = str | os.PathLike[str]
 Choose = Callable[[Sequence[Sequence[str]]], Sequence[str] | None]
-NOT_ASKED_FOR = "of a model not asked for"
 
 
 @standard_mode
@@ -146,9 +142,9 @@ def read(
     chosen = None if callable(models) else _models(models)
     tables = _read_all(files, progress, _asked(options) | frozenset(chosen or ()))
     names = names or _default_names([table.file for table in tables])
-    reading = _Reading(tables, options, names, None, filter, repeats, filled)
+    reading = Reading(tables, options, names, Choice(None, filter, repeats, filled))
     asked_for = _models(models(reading.inside())) if callable(models) else chosen
-    return replace(reading, models=reading.as_written(asked_for)).runs()
+    return replace(reading, choice=replace(reading.choice, models=reading.as_written(asked_for))).runs()
 
 
 def _files(paths: AnyPath | Sequence[AnyPath]) -> list[str]:
@@ -246,232 +242,6 @@ def _size(file: str) -> int:
         return os.path.getsize(file) if os.path.isfile(file) else 0
     except (OSError, ValueError):
         return 0  # the reader says what is wrong
-
-
-class Offered(list[str]):
-    """Columns that may be models, one each, in a file that says no score; ``why``: what is wrong with it otherwise."""
-
-    def __init__(self, names: Sequence[str], why: RecordError) -> None:
-        super().__init__(names)
-        self.why = why
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """Reads all files by their columns' roles, and again without a guess that turned out to be none."""
-
-    tables: Sequence[Table]
-    options: Mapping[str, str | None]
-    names: Sequence[str]
-    models: Sequence[str] | None
-    filter: str | None
-    repeats: str | None
-    missing: float | None
-    unusable: dict[tuple[str, str], Unusable] = field(default_factory=dict)
-
-    def runs(self) -> Runs:
-        """All runs that were asked for."""
-        while True:
-            try:
-                roles = [self._roles(*one) for one in zip(self.tables, self.names, strict=True)]
-                self._check_same_guess(roles)
-            except RecordError:
-                for (role, _), error in self.unusable.items():
-                    if role == "score":  # no other column is one
-                        raise RecordError(str(error)) from error
-                raise
-            try:
-                made = _Assembly(self, roles).runs()
-            except Unusable as error:
-                if (error.role, error.column) in self.unusable:
-                    raise
-                self.unusable[error.role, error.column] = error
-                continue
-            notes = [error.note() for error in self.unusable.values()]
-            notes += [note for one in roles if one is not None for note in one.notes]
-            return replace(made, notes=(*dict.fromkeys(notes), *made.notes))
-
-    def inside(self) -> list[list[str]]:
-        """The models of every file, whatever else is wrong with it."""
-        return [self._inside(*one) for one in zip(self.tables, self.names, strict=True)]
-
-    def as_written(self, models: Sequence[str] | None) -> list[str] | None:
-        """The models that were asked for, each once and with the blanks that the files have around it."""
-        if models is None:
-            return None
-        there = {name for names in self.inside() for name in names}
-        for table in self.tables:
-            there |= {*table.columns, *(column.rpartition(".")[0] for column in table.columns)}
-        return list(dict.fromkeys(find_name(name, there) or name for name in models))
-
-    def _inside(self, table: Table, name: str) -> list[str]:
-        try:
-            with while_at(table.file):
-                roles = columns.resolve(table, self.options)
-            column = roles["model"]
-        except RecordError as error:
-            roles, column = Resolved(), columns.model_column(table, self.options)
-            offered = columns.models_by_column(table, self.options) if len(self.tables) == 1 and column is None else []
-            if offered:
-                return Offered(offered, error)
-        if roles.wide:
-            return list(roles.wide)
-        if column is None:
-            return [name]
-        return list(dict.fromkeys(one for value in table.columns[column] if (one := text(value)) is not None))
-
-    def _roles(self, table: Table, name: str) -> Resolved | None:
-        """The roles of a file's columns; None where it holds none of the models that were asked for."""
-        with while_at(table.file):
-            if self.models is not None:
-                there = {*self._inside(table, name), *table.columns, *(one.rpartition(".")[0] for one in table.columns)}
-                if there.isdisjoint(self.models):
-                    return None
-            return columns.resolve(table, self.options, self.models, self.unusable)
-
-    def _check_same_guess(self, found: Sequence[Resolved | None]) -> None:
-        """Two files whose guessed scores differ would compare two different things."""
-        pairs = zip(self.tables, found, strict=True)
-        scores = {roles["score"]: table.file for table, roles in pairs if roles is not None}
-        if len(scores) > 1:
-            shown = ", ".join(f"{score!r} in {file}" for score, file in scores.items())
-            fix = f"name it with {keyword('score')}"
-            raise record_error(self.tables[0].file, "the same score column in every file", shown, fix)
-
-
-class _Assembly:
-    """Sorts the rows of all files into runs."""
-
-    def __init__(self, reading: _Reading, found: Sequence[Resolved | None]) -> None:
-        self.reading = reading
-        self.tables = reading.tables
-        self.found = found
-        self.names = reading.names
-        self.parts: dict[str, list[tuple[Part, str | None]]] = {}
-        self.left_out: dict[str, dict[str, int]] = {}
-        tasks = [lm_eval.task(table.file) if lm_eval.is_samples(table) else None for table in self.tables]
-        several = len(set(tasks)) > 1 and None not in tasks
-        self.prefixes = [f"{task}/" if several else "" for task in tasks]
-
-    def runs(self) -> Runs:
-        for index, (table, roles) in enumerate(zip(self.tables, self.found, strict=True)):
-            if roles is None:
-                self._leave_out(table.file, NOT_ASKED_FOR, len(table))
-            else:
-                self._sort(table, roles, index)
-        chosen = self._chosen(self.reading.models)
-        made: list[Run] = []
-        for name in chosen:
-            parts = self.parts[name]
-            of_parts, of_models = [part for part, _ in parts], [model for _, model in parts]
-            run, by_part = make_run(name, of_parts, of_models, self.reading.repeats, self.reading.missing)
-            made.append(run)
-            for (file, counts), (_, model) in zip(by_part, parts, strict=True):
-                for reason, count in counts.items():
-                    self._leave_out(file, f"{reason} ({name})" if model is not None else reason, count)
-        notes = tuple(dict.fromkeys(note for run in made for note in look_alikes(run)))
-        read: dict[str, int] = {}
-        for table in self.tables:
-            read[table.file] = read.get(table.file, 0) + len(table)
-        return Runs(tuple(made), self.left_out, self._guesses(), read, (*_alike(chosen), *notes))
-
-    def _filtered(self, table: Table) -> Sequence[int]:
-        rows, filter = range(len(table)), self.reading.filter
-        if filter is None and not lm_eval.is_samples(table):
-            return rows
-        values = table.columns.get("filter")
-        if values is None:
-            if filter is not None:
-                raise missing_column(table, keyword("filter", filter), "filter")
-            return rows
-        kinds = sorted({text(value) or "none" for value in values})
-        if filter is None and len(kinds) > 1:
-            fix = f"choose with {keyword('filter')}"
-            raise record_error(table.file, "one filter", f"{len(kinds)}: {', '.join(kinds)}", fix)
-        if filter is None:
-            return rows
-        if filter not in kinds:
-            raise record_error(table.file, f"records with filter {filter!r}", ", ".join(kinds), "choose one of them")
-        chosen = [row for row, value in enumerate(values) if text(value) == filter]
-        self._leave_out(table.file, "with another filter", len(values) - len(chosen))
-        return chosen
-
-    def _sort(self, table: Table, roles: Resolved, index: int) -> None:
-        name, prefix, models = self.names[index], self.prefixes[index], self.reading.models
-        column = roles["model"]
-        is_one = column is None and not roles.wide
-        asked_for = models is None or not is_one or name in models
-        rows = self._filtered(table) if asked_for else range(len(table))
-        for reason, count in table.left_out.items():
-            self._leave_out(table.file, reason, count)
-        for metric, count in lm_eval.lists(table).items() if lm_eval.is_samples(table) else ():
-            self._leave_out(table.file, f"with a list as {metric!r}", count)
-        for metric in ROLES["score"].usual if not lm_eval.is_samples(table) and "score" in roles.guessed else ():
-            if metric in table.columns:
-                self._leave_out(table.file, f"with a list as {metric!r}", table.lists(metric))
-        if roles.wide:
-            for model in roles.wide:
-                self._add(model, Part(table, rows, roles.of_model(table, model), prefix), model)
-            if models is not None and not set(models).intersection(roles.wide):
-                self._leave_out(table.file, NOT_ASKED_FOR, len(rows))
-        elif column is None:
-            self._add(name, Part(table, rows, roles, prefix), None)
-        else:
-            of_model: dict[str | None, list[int]] = {}
-            with Part(table, rows, roles).reading("model"):
-                names = texts(table.columns[column], f"model {column!r}", table.where)
-            for row in rows:
-                of_model.setdefault(names[row], []).append(row)
-            self._leave_out(table.file, ROLES["model"].absent, len(of_model.pop(None, ())))
-            for of, own in of_model.items():
-                if of is not None:
-                    self._add(of, Part(table, own, roles, prefix), None)
-
-    def _add(self, name: str, part: Part, model: str | None) -> None:
-        self.parts.setdefault(name, []).append((part, model))
-
-    def _leave_out(self, file: str, reason: str, count: int) -> None:
-        if count:
-            counts = self.left_out.setdefault(file, {})
-            counts[reason] = counts.get(reason, 0) + count
-
-    def _chosen(self, models: Sequence[str] | None) -> list[str]:
-        if models is None:
-            if not self.parts:
-                raise record_error(self.tables[0].file, "records", "none", "check how the file was written")
-            return list(self.parts)
-        for name in models:
-            if name not in self.parts:
-                raise self._no_such_model(name)
-        for name, parts in self.parts.items():
-            for part, model in parts if name not in models else ():
-                if model is None:
-                    self._leave_out(part.table.file, NOT_ASKED_FOR, len(part.rows))
-        return list(dict.fromkeys(models))
-
-    def _no_such_model(self, name: str) -> Exception:
-        there = dict.fromkeys(one for names in self.reading.inside() for one in names)
-        if name in there:  # the file names it, and none of its rows is read
-            why = {reason for counts in self.left_out.values() for reason in counts}
-            got = f"none of {name!r} (left out: {', '.join(sorted(why)) or 'all'})"
-            return value_error("models", f"models with records, of {', '.join(map(repr, self.parts)) or 'none'}", got)
-        return value_error("models", f"some of {', '.join(map(repr, there))}", repr(name))
-
-    def _guesses(self) -> tuple[str, ...]:
-        """Each guess once; with the file's name where files differ."""
-        per_file = {table.file: of.guesses for table, of in zip(self.tables, self.found, strict=True) if of is not None}
-        if len(set(per_file.values())) <= 1:
-            return next(iter(per_file.values()), ())
-        return tuple(f"{file}: {guess}" for file, guesses in per_file.items() for guess in guesses)
-
-
-def _alike(names: Sequence[str]) -> tuple[str, ...]:
-    """Names that look alike wherever they are printed: they are not one model, and that is said."""
-    of: dict[str, list[str]] = {}
-    for name in names:
-        of.setdefault(name.strip(), []).append(name)
-    alike = [" and ".join(map(repr, several)) for several in of.values() if len(several) > 1]
-    return tuple(f"{several} are different models: their names differ in the blanks around them" for several in alike)
 
 
 def _default_names(files: Sequence[str]) -> list[str]:

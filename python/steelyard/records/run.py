@@ -200,7 +200,6 @@ class _Source:
 
     name: str
     parts: tuple[Part, ...]
-    models: tuple[str | None, ...]  # of a wide file: the model before each column
     repeats: str | None
     missing: float | None
 
@@ -208,10 +207,7 @@ class _Source:
         return self.read(score)[0]
 
     def read(self, score: str | None = None) -> tuple[Run, list[Block]]:
-        graded = [
-            part if score is None else _regraded(part, model, score)
-            for part, model in zip(self.parts, self.models, strict=True)
-        ]
+        graded = self.parts if score is None else tuple(_regraded(part, score) for part in self.parts)
         classes = cache(lambda: target_classes(graded))
         ids_of = zip(graded, _known_ids(graded), strict=True)
         blocks = [read_part(part, self.missing, ids, classes) for part, ids in ids_of]
@@ -242,11 +238,11 @@ class _Source:
 
 
 def make_run(
-    name: str, parts: Sequence[Part], models: Sequence[str | None], repeats: str | None, missing: float | None
-) -> tuple[Run, list[tuple[str, Mapping[str, int]]]]:
-    """A run from its rows, and what was left out from each file."""
-    run, blocks = _Source(name, tuple(parts), tuple(models), repeats, missing).read()
-    return run, [(block.part.table.file, block.left_out) for block in blocks]
+    name: str, parts: Sequence[Part], repeats: str | None, missing: float | None
+) -> tuple[Run, list[Mapping[str, int]]]:
+    """A run from its rows, and what was left out from each part, by reason."""
+    run, blocks = _Source(name, tuple(parts), repeats, missing).read()
+    return run, [block.left_out for block in blocks]
 
 
 def _known_ids(parts: Sequence[Part]) -> list[list[str | None] | None]:
@@ -257,9 +253,10 @@ def _known_ids(parts: Sequence[Part]) -> list[list[str | None] | None]:
     return ids
 
 
-def _regraded(part: Part, model: str | None, score: str) -> Part:
-    column: str | None = f"{model}.{score}"
-    if model is None or column not in part.table.columns:
+def _regraded(part: Part, score: str) -> Part:
+    """The part with another column as its score; of models side by side, the model's own where it has one."""
+    column: str | None = f"{part.roles.of_wide}.{score}"
+    if part.roles.of_wide is None or column not in part.table.columns:
         column = columns.resolve(part.table, dict.fromkeys(ROLES, NONE) | {"score": score})["score"]
     return replace(part, roles=part.roles.with_score(column))
 
