@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,6 +124,11 @@ def as_csv(separator: str) -> bytes:
     return "".join(separator.join(row) + "\r\n" for row in rows).encode()
 
 
+def zstd(data: bytes) -> bytes:
+    packed: bytes = pa.compress(data, codec="zstd", asbytes=True)
+    return packed
+
+
 JSONL = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
 FORMATS = {
     "a.jsonl": JSONL,
@@ -136,6 +146,11 @@ FORMATS = {
     "a.tsv": as_csv("\t"),
     "semicolon.csv": as_csv(";"),
     "a.csv.gz": gzip.compress(as_csv(",")),
+    "a.jsonl.bz2": bz2.compress(JSONL),
+    "two_streams.jsonl.bz2": bz2.compress(JSONL[:100]) + bz2.compress(JSONL[100:]),
+    "a.csv.xz": lzma.compress(as_csv(",")),
+    "a.jsonl.zst": zstd(JSONL),
+    "packed_zstd_under_a_plain_name.json": zstd(json.dumps(ROWS, indent=1).encode()),
 }
 
 
@@ -156,14 +171,12 @@ def check_rows(runs: records.Runs) -> None:
     assert set(runs.guesses) == {"id = id", "score = correct", "confidence = confidence"}
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_parquet_with_structs_and_lists(tmp_path: Path, packed: bool) -> None:
-    pa = pytest.importorskip("pyarrow")
-    pq = pytest.importorskip("pyarrow.parquet")
+@pytest.mark.parametrize("packed", [None, gzip.compress, bz2.compress, lzma.compress, zstd])
+def test_parquet_with_structs_and_lists(tmp_path: Path, packed: Callable[[bytes], bytes] | None) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.Table.from_pylist([row | {"choices": ["x", "y"]} for row in ROWS]), path)
     if packed:
-        path.write_bytes(gzip.compress(path.read_bytes()))
+        path.write_bytes(packed(path.read_bytes()))
     runs = records.read(path)
     check_rows(runs)
     with pytest.raises(RecordError, match="row 1: choices: expected one value in every row; got a list"):

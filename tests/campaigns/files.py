@@ -8,9 +8,11 @@ that are written are the old or whole new ones.
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -44,7 +46,17 @@ VALUES: list[Any] = [
 ]  # fmt: skip
 HOSTILE = "\x1b[2J<b>\u202e- @octocat #12 $x$ www.a.b | "
 OLD = "old and whole"
+
+
+def _zstd(data: bytes) -> bytes:
+    import pyarrow as pa
+
+    packed: bytes = pa.compress(data, codec="zstd", asbytes=True)
+    return packed
+
+
 FORMATS = ["jsonl", "json", "csv", "tsv", "parquet"]
+PACKINGS: list[Callable[[bytes], bytes]] = [gzip.compress, bz2.compress, lzma.compress, _zstd]
 
 
 # ---- files
@@ -130,7 +142,7 @@ def damaged(rng: Random, data: bytes) -> bytes:
     """Cut, flip, drop, repeat, insert, or dress up."""
     at, end = sorted(rng.randrange(len(data) + 1) for _ in range(2))
     junk = rng.choice(
-        [b"\0", b"\xff", b"\xef\xbb\xbf", b"\r", b"{", b"[" * 5000, b'"', b"\n\n", b"PAR1", b"\x1f\x8b\x08"]
+        [b"\0", b"\xff", b"\xef\xbb\xbf", b"\r", b"{", b"[" * 5000, b'"', b"\n\n", b"PAR1", b"\x1f\x8b\x08", b"BZh9"]
     )
     return rng.choice([
         lambda: data[:at],
@@ -160,7 +172,7 @@ def inputs(rng: Random, folder: Path, calm: bool) -> Iterator[Path]:
         if not calm and rng.random() < 0.35:
             data = damaged(rng, data)
         if rng.random() < 0.2:
-            data = gzip.compress(data)
+            data = rng.choice(PACKINGS)(data)
             data = damaged(rng, data) if not calm and rng.random() < 0.3 else data
         path = folder / file_name(rng, kind)
         path.write_bytes(data)

@@ -74,7 +74,7 @@ def report_command(
     files: Annotated[
         list[str],
         typer.Argument(
-            help="Records: JSONL, JSON, CSV or Parquet, also gzipped; '-' is standard input.",
+            help="Records: JSONL, JSON, CSV or Parquet, also compressed; '-' is standard input.",
             metavar="FILE...",
             show_default=False,
         ),

@@ -1,7 +1,7 @@
 """Readers of evaluation records: files become runs, and runs become scores matched by id.
 
 A record is one graded answer: id, model, epoch, score, confidence, loglikelihood (nats), n_tokens, cluster.
-Files may be JSON Lines, a JSON array, CSV, TSV or Parquet, plain or gzipped; lm-evaluation-harness
+Files may be JSON Lines, a JSON array, CSV, TSV or Parquet, plain or compressed; lm-evaluation-harness
 ``samples_*`` files and wide files (one column a model) are known. Nothing is dropped in silence: what is left
 out is counted by reason, and what was guessed is said.
 """

@@ -1,4 +1,4 @@
-"""Bytes become a table: JSON Lines, a JSON array, CSV, TSV, Parquet, each plain or gzipped.
+"""Bytes become a table: JSON Lines, a JSON array, CSV, TSV, Parquet, each plain or compressed.
 
 The format is told by the first bytes, not by the name: lm-evaluation-harness writes JSON Lines into ``.json``.
 JSON is read by the standard library, because faster readers refuse ``NaN`` or drop keys; so is CSV, because it
@@ -18,6 +18,7 @@ from typing import IO, Any, TypeVar
 from ..errors import while_at
 from . import parquet
 from .builder import TableBuilder
+from .packing import without_suffix
 from .source import LONGEST_LINE, Source, name_of, opened
 from .table import LONGEST_TEXT, Table, record_error, shorten
 
@@ -29,9 +30,6 @@ _BLOCK = 8192  # rows of CSV turned into columns at a time
 _CELLS = 2_000_000  # and at most so many fields
 _JSON_SPACE = " \t\n\r"
 _OTHER_FORMATS = (
-    (b"\x28\xb5\x2f\xfd", "zstandard data", "decompress it first; gzip is read as it is"),
-    (b"BZh", "bzip2 data", "decompress it first; gzip is read as it is"),
-    (b"\xfd7zXZ\x00", "xz data", "decompress it first; gzip is read as it is"),
     (b"\x93NUMPY", "a NumPy array", "load it with np.load and use the calls of steelyard on it"),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook", "save the sheet as CSV in UTF-8"),
     (b"ARROW1", "an Arrow file", "write it as Parquet"),
@@ -68,9 +66,9 @@ def _read(name: str, source: Source, told: Callable[[], None], asked: Collection
         if head.startswith(magic):
             raise record_error(name, _EXPECTED, kind, fix)
     if head.startswith(b"PAR1"):
-        return parquet.read(name, file.read() if source.is_gzip or not source.is_regular else source.path)
+        return parquet.read(name, file.read() if source.packing or not source.is_regular else source.path)
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    stem = name.lower().removesuffix(".gz")
+    stem = without_suffix(name).lower()
     if start.startswith(b"["):
         return _json_array(name, file, asked)
     if start.startswith(b"{"):

@@ -11,11 +11,12 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
+from .packing import without_suffix
 from .table import Table
 
 _MARKS = frozenset({"resps", "filtered_resps", "doc_hash", "arguments"})
 _FIELDS = _MARKS | {"doc_id", "doc", "target", "filter", "metrics", "prompt_hash", "target_hash"}
-_NAME = re.compile(r"samples_(?P<task>.+?)(?:_\d{4}-\d\d-\d\dT[\d.:-]+)?\.jsonl?(?:\.gz)?$")
+_NAME = re.compile(r"samples_(?P<task>.+?)(?:_\d{4}-\d\d-\d\dT[\d.:-]+)?\.jsonl?$")
 
 
 def is_samples(table: Table) -> bool:
@@ -32,7 +33,7 @@ def answers(table: Table, columns: Sequence[str]) -> list[str]:
 
 def task(file: str) -> str | None:
     """The task in a name such as ``samples_gsm8k_2025-01-31T10-00-00.000000.jsonl``."""
-    match = _NAME.fullmatch(PurePath(file).name)
+    match = _NAME.fullmatch(without_suffix(PurePath(file).name))
     return match["task"] if match else None
 
 

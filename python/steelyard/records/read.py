@@ -15,6 +15,7 @@ from ..errors import keyword, shown, type_error, value_error
 from . import lm_eval
 from .assembly import Choice
 from .formats import read_table
+from .packing import without_suffix
 from .reading import Reading
 from .roles import NONE
 from .runs import Runs
@@ -46,12 +47,12 @@ def read(
 ) -> Runs:
     """Read evaluation records: one run a model, with what was left out and what was guessed.
 
-    JSON Lines, a JSON array, CSV, TSV or Parquet, plain or gzipped, told apart by their content. A file holds one
-    model; or many, named by a column; or many side by side (``a.is_correct``, ``b.is_correct``). Columns are named
-    by dotted path (``doc.subject``); the ones that no option names are guessed by their usual names. Where several
-    columns can be the score or the id, the file is an error that lists them; so is a cluster that some records lack,
-    since intervals without it would be too narrow. Any other guess that does not fit is dropped, and said in ``notes``.
-    ``"none"`` for an option switches its guess off.
+    JSON Lines, a JSON array, CSV, TSV or Parquet, plain or compressed (gzip, bzip2, xz, zstd), told apart by their
+    content. A file holds one model; or many, named by a column; or many side by side (``a.is_correct``,
+    ``b.is_correct``). Columns are named by dotted path (``doc.subject``); the ones that no option names are guessed by
+    their usual names. Where several columns can be the score or the id, the file is an error that lists them; so is a
+    cluster that some records lack, since intervals without it would be too narrow. Any other guess that does not fit is
+    dropped, and said in ``notes``. ``"none"`` for an option switches its guess off.
 
     Parameters
     ----------
@@ -261,5 +262,5 @@ def _default_names(files: Sequence[str]) -> list[str]:
 def _stem(file: str) -> str:
     if file == STANDARD_INPUT:
         return "stdin"
-    name = Path(file).name.removesuffix(".gz")
+    name = without_suffix(Path(file).name)
     return Path(name).stem or name

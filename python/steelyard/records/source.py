@@ -1,25 +1,24 @@
-"""A file's bytes, in one pass: a regular file, a pipe, standard input, plain or gzipped."""
+"""A file's bytes, in one pass: a regular file, a pipe, standard input, plain or compressed."""
 
 from __future__ import annotations
 
 import errno
-import gzip
 import io
 import os
 import stat
 import sys
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .packing import LONGEST_MAGIC, Packing, is_damage, packing_of
 from .table import record_error
 
 STANDARD_INPUT = "standard input"
 BUFFER = 1 << 18
+LARGE_UNPACKED = 1 << 30  # bytes, from which on it is asked how many times its own size a file unpacks to
+MOST_UNPACKED = 300  # records that repeat long prompts stay far below
 LONGEST_LINE = 1 << 30  # bytes; without a line's end a file of zeros would fill the memory
-LARGE_UNPACKED = 1 << 30  # bytes, from which on it is asked what a gzip file unpacks to
-MOST_UNPACKED = 300  # times its own size; deflate ends at 1,032, and records that repeat long prompts stay far below
 
 
 def name_of(path: str) -> str:
@@ -30,10 +29,9 @@ def name_of(path: str) -> str:
 class Stream(io.RawIOBase):
     """What reads forward and counts; its beginning can be looked at before it is read, without seeking."""
 
-    def __init__(self, file: Any, check: Callable[[int], None] = lambda done: None) -> None:
+    def __init__(self, file: Any) -> None:
         self._file = file
         self._ahead = b""
-        self._check = check
         self.done = 0
 
     def head(self, n: int) -> bytes:
@@ -55,8 +53,41 @@ class Stream(io.RawIOBase):
         else:
             k = self._file.readinto(buffer) or 0
         self.done += k
-        self._check(self.done)
         return k
+
+
+class Unpacked(Stream):
+    """What a compressed file holds; damage, and a size that only an attack has, are a sentence about the file."""
+
+    def __init__(self, packed: Stream, packing: Packing, name: str) -> None:
+        self._packed = packed
+        self._packing = packing
+        self._name = name
+        super().__init__(packing.unpacked(io.BufferedReader(packed, BUFFER), name))
+
+    def head(self, n: int) -> bytes:
+        """The next ``n`` bytes, or all there are."""
+        with self._whole():
+            return super().head(n)
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with what comes next."""
+        with self._whole():
+            k = super().readinto(buffer)
+        if self.done > LARGE_UNPACKED and self.done > MOST_UNPACKED * self._packed.done:
+            expected = f"a {self._packing.name} file that unpacks to at most {MOST_UNPACKED} times its size"
+            raise record_error(self._name, expected, f"more ({self.done:,} bytes so far)", "unpack it and look at it")
+        return k
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if not is_damage(error):
+                raise
+            expected, got = f"a whole {self._packing.name} file", f"a damaged or truncated one ({error})"
+            raise record_error(self._name, expected, got, "fetch or write it again") from error
 
 
 class Source:
@@ -65,13 +96,11 @@ class Source:
     def __init__(self, path: str, name: str, raw: io.FileIO) -> None:
         self._packed = Stream(raw)
         self._stream = self._packed
-        self.is_gzip = self._packed.head(2) == b"\x1f\x8b"
+        self.packing = packing_of(self._packed.head(LONGEST_MAGIC))
         self.is_regular = stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
         self.path = path
-        self._name = name
-        if self.is_gzip:
-            unpacked = gzip.GzipFile(fileobj=io.BufferedReader(self._packed, BUFFER))
-            self._stream = Stream(unpacked, self._check_unpacked)
+        if self.packing is not None:
+            self._stream = Unpacked(self._packed, self.packing, name)
         self.head = self._stream.head(4096)
         self.file = io.BufferedReader(self._stream, BUFFER)
 
@@ -79,15 +108,6 @@ class Source:
     def done(self) -> int:
         """Bytes of the file that have been read."""
         return self._packed.done
-
-    def _check_unpacked(self, done: int) -> None:
-        if done > LARGE_UNPACKED and done > MOST_UNPACKED * self._packed.done:
-            raise record_error(
-                self._name,
-                f"a gzip file that unpacks to at most {MOST_UNPACKED} times its size",
-                f"more ({done:,} bytes so far)",
-                "unpack it and look at it",
-            )
 
 
 @contextmanager
@@ -98,10 +118,6 @@ def opened(path: str) -> Iterator[Source]:
         _check_kind(path, name)
         with open(path, "rb", buffering=0) as raw:
             yield Source(path, name, raw)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise record_error(
-            name, "a whole gzip file", f"a damaged or truncated one ({error})", "fetch or write it again"
-        ) from error
     except FileNotFoundError:
         raise record_error(name, "a file", "nothing of that name", "check the path") from None
     except OSError as error:
