@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "decimals", "percent", "plural"]
+__all__ = ["as_share", "count", "decimals", "percent", "plural"]
 
 
 def count(n: float) -> str:
@@ -26,6 +26,11 @@ def percent(share: float) -> str:
     ('95 %', '99.9 %')
     """
     return f"{share * 100:.10g} %"
+
+
+def as_share(per_cent: float) -> str:
+    """The share that somebody meant who wrote per cent: ``95 % is 0.95``."""
+    return f"{per_cent:g} % is {per_cent / 100:g}"
 
 
 def decimals(width: float) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import numpy as np
 
 from ._foreign import is_refusal
+from ._numbers import as_share
 from ._registries import REGISTRIES, names
 from .errors import shown, type_error, value_error
 
@@ -127,7 +128,7 @@ def fraction(value: Any, name: str) -> float:
     """``value`` as a float from 0 to 1."""
     found = number(value, name, "a share from 0 to 1")
     if not 0.0 <= found <= 1.0:
-        fix = f"{found:g} % is {found / 100:g}" if 1 < found <= 100 else ""
+        fix = as_share(found) if 1 < found <= 100 else ""
         raise value_error(name, "a share from 0 to 1", _figure(value), fix)
     return found
 

@@ -1,4 +1,4 @@
-"""Text that comes from data, made safe to show: a name may hold anything."""
+"""Text that comes from data, made safe to show: the name of a model or file may hold any character."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def printable(text: object) -> str:
 
 
 def listed_counts(counts: Mapping[str, int]) -> str:
-    """What was counted, by reason, in one line.
+    """Counts with what is counted, in one line.
 
     >>> listed_counts({"no score": 1200, "no id": 3})
     '1,200 no score, 3 no id'
@@ -50,16 +50,17 @@ def html_table(rows: Iterable[Iterable[str]], head: Iterable[str] = (), caption:
 
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _MARKS = re.compile(r"([\\`*_\[\]|~#])")
-_BLOCK_START = re.compile(r"(\d{1,9})(?=[.)])|(?=[-+=])")  # of a list, a rule, the line below a heading
-# GitHub makes these links after Markdown is done, so that no backslash helps; an empty comment parts them.
+_BLOCK_START = re.compile(r"(\d{1,9})(?=[.)])|(?=[-+=])")  # what begins a list, a rule or the line below a heading
+# GitHub makes links of these after Markdown, so that a backslash does not help: an empty comment breaks them up.
 _LINKS = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=\bwww)(?=\.)|(?<=\bGH)(?=-\d)", re.IGNORECASE)
 _APART = "<!-- -->"
 
 
 def in_markdown(text: object, *, starts_line: bool = True) -> str:
-    r"""Text that Markdown on GitHub shows as it is; ``starts_line``: or may start a line, or what a list mark begins.
+    r"""Text escaped so that Markdown on GitHub shows it as it is.
 
-    A name cannot become markup, HTML, a formula, a list, a link, a mention or a reference.
+    Nothing in it becomes markup, HTML, a formula, a list, a link, a mention or a reference. With ``starts_line`` the
+    text may stand at the beginning of a line or list entry, where more characters have a meaning.
 
     >>> in_markdown("1. *new* for @octocat, #12")
     '1\\. \\*new\\* for @<!-- -->octocat, \\#<!-- -->12'
@@ -68,7 +69,7 @@ def in_markdown(text: object, *, starts_line: bool = True) -> str:
     start = ""
     if starts_line:
         body = shown.lstrip(" ")
-        start = "&#32;" * (len(shown) - len(body))  # four blanks would be code
+        start = "&#32;" * (len(shown) - len(body))  # four blanks would begin a code block
         if mark := _BLOCK_START.match(body):
             start += f"{mark[1] or ''}\\"
         shown = body[mark.end() if mark else 0 :]

@@ -1,4 +1,4 @@
-"""The reliability diagram: errors, their intervals and the table of the bins."""
+"""The result of ``reliability``: calibration errors with their intervals, the table of the bins, and the diagram."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Reliability(Result):
         Expected (mean absolute), root mean squared and maximum calibration error over the filled bins, in
         probability units, each with its interval; ``mce.detail["bin_n"]`` rows are in the bin of the largest gap.
     gap : Estimate
-        Mean probability less the share that came true, over all rows: positive is overconfident. (Gaps of bins
-        with different signs cancel in it.)
+        Mean probability less the share that came true, over all rows: positive is overconfident. Gaps of different
+        bins may have different signs and then cancel.
     noise_floor : float or None
-        What ``ece`` is expected to be for a calibrated model with these probabilities (and clusters): not 0. An
-        ``ece`` near it says nothing against the model. None under two clusters.
+        What ``ece`` is on average for a calibrated model with these probabilities (and clusters), which is not 0. An
+        ``ece`` near it says nothing against the model. None with fewer than two clusters.
     frequency : Estimate
-        The share of rows that came true, also under the name that it has: ``accuracy`` where a row holds class
-        probabilities, ``base_rate`` where it holds one probability.
+        The share of rows that came true. It is also called ``accuracy`` where a row holds class probabilities, and
+        ``base_rate`` where it holds one probability.
     table : dict of str to ndarray
         One entry per bin: ``bin_low``, ``bin_high``, ``count``, ``correct``, ``mean_probability``,
         ``accuracy``, ``gap`` (mean probability less accuracy: positive is overconfident) and the Wilson
@@ -55,7 +55,7 @@ class Reliability(Result):
         NaN; ``"clamped"``: probabilities in (1, 1 + 1e-6], which counted as 1; ``"rounded"``: rows of class
         probabilities that sum to 1 only as well as 16 bits let them, and counted. Only what happened is listed.
     kind : {"probabilities", "top labels", "answers"}
-        What the probabilities are of: a thing each, the likeliest of classes, the answer that was given.
+        What each probability is about: an event, the likeliest of several classes, or the answer that was given.
 
     Examples
     --------
@@ -84,8 +84,8 @@ class Reliability(Result):
         """The share of rows whose likeliest class came true."""
         if self.kind == "probabilities":
             raise AttributeError(
-                "accuracy: expected class probabilities, shape [n, K]; got one probability a row, shape [n]; the share "
-                "of rows that came true is base_rate"
+                "accuracy: expected class probabilities, shape [n, K]; got one probability per row, shape [n]; the "
+                "share of rows that came true is base_rate"
             )
         return self.frequency
 
@@ -94,7 +94,7 @@ class Reliability(Result):
         """The share of rows that came true, where a row holds the probability of one thing."""
         if self.kind != "probabilities":
             raise AttributeError(
-                f"base_rate: expected one probability a row, shape [n]; got {self.kind}; the share of rows that came "
+                f"base_rate: expected one probability per row, shape [n]; got {self.kind}; the share of rows that came "
                 "true is accuracy"
             )
         return self.frequency

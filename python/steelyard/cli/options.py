@@ -40,12 +40,12 @@ def _column(role: Role) -> inspect.Parameter:
 
 Filter = Annotated[str | None, typer.Option(help="Which filter of an lm-evaluation-harness file to read.")]
 Names = Annotated[
-    list[str] | None, typer.Option("--names", help="The models' names, one a file: repeated or with commas.")
+    list[str] | None, typer.Option("--names", help="The models' names, one per file: repeated or with commas.")
 ]
 Models = Annotated[
     list[str] | None,
     typer.Option(
-        "--models", help="Only these models, or columns that are one each: repeated or with commas.", metavar="NAME"
+        "--models", help="Only these models, or columns that are a model each: repeated or with commas.", metavar="NAME"
     ),
 ]
 Repeats = Annotated[

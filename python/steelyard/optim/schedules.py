@@ -1,6 +1,6 @@
 """Learning-rate schedules: pure functions of the number of updates already made.
 
-With ``s`` updates made (the first update has s = 0), ``w = warmup_steps`` inside ``N = total_steps``::
+With ``s`` updates made (s = 0 for the first update), ``w = warmup_steps``, ``N = total_steps`` and ``peak = lr``::
 
     s < w:  peak (s + 1) / w            (with start given: start + (peak - start) s / w)
     else:   u = min((s - w) / (N - w), 1)
@@ -9,8 +9,8 @@ With ``s`` updates made (the first update has s = 0), ``w = warmup_steps`` insid
             cosine:   end + (peak - end) (1 + cos(pi u)) / 2
             inverse_sqrt: peak sqrt(w / s), without an end
 
-Past the end a schedule stays where it ended, and the first update never has a rate of 0 unless ``start=0``
-asks for it (which gives the tables of transformers).
+After its last step a schedule keeps its last rate. The first update has a rate of 0 only with ``start=0``, which gives
+the rates of the library transformers.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ P = ParamSpec("P")
 @standard_mode_methods
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule as data: call it with the number of updates already made, one or an array of them.
+    """A learning-rate schedule: call it with the number of updates already made, or an array of such numbers.
 
     Attributes
     ----------
@@ -50,11 +50,11 @@ class Schedule:
     lr : float
         The highest rate.
     total_steps : int or None
-        When the fall ends; ``None`` for ``"constant"`` and ``"inverse_sqrt"``.
+        The step at which the rate has fallen to ``end``; ``None`` for ``"constant"`` and ``"inverse_sqrt"``.
     warmup_steps : int
-        Steps of rising, inside ``total_steps``.
+        How many of the ``total_steps`` the rate rises for.
     start, end : float
-        The rates at step 0 (``None``: the first of ``warmup_steps`` equal rises from 0) and at the end.
+        The rate at step 0 (``None``: ``lr / warmup_steps``, the first of equal steps up from 0), and at the end.
 
     Examples
     --------
@@ -100,7 +100,7 @@ class Schedule:
         if isinstance(step, int | np.integer) and not isinstance(step, bool):
             if step < 0:
                 raise value_error("step", "at least 0, the number of updates already made", str(step))
-            # Past the end a schedule stays; the core counts to 2**64.
+            # The core counts to 2**64. A schedule keeps its last rate, so that a later step may be taken for that one.
             return Number(self._rates(np.array([min(step, 2**64 - 1)], np.uint64))[0])
         steps = plain(step, "step")
         if steps.dtype.kind not in "iu":
@@ -108,7 +108,7 @@ class Schedule:
         if steps.size and steps.min() < 0:
             raise value_error("step", "at least 0, the number of updates already made", str(steps.min()))
         flat = np.ascontiguousarray(steps).reshape(-1)
-        # What is not negative has the same bits in int64 and uint64.
+        # A number that is not negative has the same bits in int64 and uint64.
         counts = flat.view(np.uint64) if flat.dtype == np.int64 else flat.astype(np.uint64)
         return self._rates(counts).reshape(steps.shape)
 
@@ -117,12 +117,12 @@ class Schedule:
         return _core.schedule_rates(self.shape, self.lr, self.end, self.start, self.warmup_steps, total, steps)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the schedule as a small dictionary, ready for JSON."""
+        """Return the schedule as a dictionary in types that JSON has."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """Return the schedule that :meth:`to_dict` described."""
+        """Return the schedule that :meth:`to_dict` wrote."""
         known = set(cls.__dataclass_fields__)
         if not isinstance(fields, Mapping) or not set(fields) <= known or not {"shape", "lr"} <= set(fields):
             raise value_error("fields", f"a dictionary with keys among {sorted(known)}", shown(fields))
@@ -149,11 +149,12 @@ _PARAMETERS = {
     "lr": """float
     The highest rate, at least 0.""",
     "total_steps": """int
-    When the fall ends, the warm-up included; the rate stays from there on.""",
+    The step at which the rate has fallen to ``end``, counted from the first step of the warm-up.""",
     "warmup_steps": """int
-    Steps of rising, 0 or more, and fewer than ``total_steps`` where there is one.""",
+    How many steps the rate rises for: 0 or more, and fewer than ``total_steps`` where there is one.""",
     "start": """float, optional
-    The rate at step 0, with ``warmup_steps``; without it the first of as many equal rises from 0.""",
+    The rate at step 0, where there is a warm-up. Without it that rate is ``lr / warmup_steps``, the first of equal
+    steps up from 0.""",
     "end": """float
     The rate at ``total_steps`` and after, at least 0.""",
 }
@@ -172,7 +173,7 @@ TypeError, ValueError
 
 
 def _documented(function: Callable[P, Schedule]) -> Callable[P, Schedule]:
-    """Put into a docstring, before its examples, what is true of every schedule and is written once, above."""
+    """Add to a docstring, before its examples, the sections that all schedules share."""
     text, examples, rest = inspect.cleandoc(function.__doc__ or "").partition("Examples\n")
     taken = "".join(f"{name} : {_PARAMETERS[name]}\n" for name in inspect.signature(function).parameters)
     function.__doc__ = f"{text}Parameters\n----------\n{taken}{_RETURNS_AND_RAISES}{examples}{rest}"

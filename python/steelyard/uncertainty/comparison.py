@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .._estimate import Estimate, json_ready
 from .._intervals import turned
 from .._mode import standard_mode_methods
+from .._numbers import as_share
 from .._options import at_least_zero
 from .._result import Result
 from .._text import html_table, printable
@@ -106,8 +107,8 @@ class Comparison(Result):
         """
         smallest = at_least_zero("margin", margin)
         if smallest >= 1.0 and self._shares:
-            fix = f"{smallest:g} % is {smallest / 100:g}"
-            raise value_error("margin", "less than 1, since scores in [0, 1] cannot lose more", f"{smallest:g}", fix)
+            expected = "less than 1, since scores in [0, 1] cannot lose more"
+            raise value_error("margin", expected, f"{smallest:g}", as_share(smallest))
         verdicts = tuple(_verdict(low, high, smallest) for low, high in self._limits())
         return verdicts if isinstance(self.p_value, np.ndarray) else verdicts[0]
 
