@@ -520,3 +520,35 @@ def test_certain_right_answers_have_no_negative_zero() -> None:
             rel = sy.reliability(probs, targets, clusters=clusters)
             for e in (rel.ece, rel.rmsce, rel.mce):
                 assert not np.signbit([e.value, e.low, e.high]).any(), e
+
+
+def test_no_labels_are_of_no_type() -> None:
+    assert repr(ReliabilityState().update([], [])) == repr(ReliabilityState())
+    some = ReliabilityState().update([0.3], [1])
+    assert some.copy().update([], []) == some
+
+
+@pytest.mark.parametrize("where", [None, [True, True, False, True]])
+def test_rows_without_a_label_are_left_out_beside_others(where: list[bool] | None) -> None:
+    found = sy.reliability(
+        [0.1, 0.9, 0.4, 0.2], ["no", None, "yes", "yes"], classes=["no", "yes"], nan_policy="omit", where=where
+    )
+    rows = [0, 3] if where else [0, 2, 3]
+    again = sy.reliability(np.array([0.1, 0.9, 0.4, 0.2])[rows], np.array([0, 0, 1, 1])[rows])
+    assert found.left_out == ({"where": 1, "nan": 1} if where else {"nan": 1})
+    assert found.table["count"].tolist() == again.table["count"].tolist()
+    assert found.table["correct"].tolist() == again.table["correct"].tolist()
+
+
+def test_how_many_bins_share_the_error_is_said() -> None:
+    assert "shared by 1 filled bin;" in sy.reliability([0.1, 0.1], [0, 1], n_bins=5).mce.reason
+    assert "shared by 2 filled bins;" in sy.reliability([0.1, 0.5], [0, 1], n_bins=5).mce.reason
+
+
+def test_the_bars_of_the_diagram_are_its_bins() -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: nothing is drawn").use("Agg")
+    found = sy.reliability([0.1, 0.1, 0.9], [0, 1, 1], n_bins=4)
+    bars = found.plot().child_axes[0].patches
+    assert [bar.get_x() for bar in bars] == [0.0, 0.25, 0.5, 0.75]
+    assert [bar.get_width() for bar in bars] == [0.25] * 4
+    assert [bar.get_height() for bar in bars] == [2, 0, 0, 1]

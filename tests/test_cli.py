@@ -633,3 +633,11 @@ def test_a_choice_that_is_none_is_refused_in_our_words(
 ) -> None:
     assert cli.run(["compare", str(base), str(better), "--fail-on", "better"]) == 2
     assert "Invalid value for '--fail-on': 'better' is not one of 'worse', " in capsys.readouterr().err
+
+
+def test_a_baseline_that_is_misspelt_is_refused_whatever_models_are_named(base: Path, better: Path) -> None:
+    bad(
+        run("compare", base, better, "--baseline", "bse", "--models", "better"),
+        "--baseline: expected one of the models",
+        "'bse'",
+    )

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import steelyard as sy
 from steelyard._registries import names
 from steelyard.calibration import ReliabilityState
+from steelyard.errors import shown
 from steelyard.optim import GlobalNormState, adamw_
 from steelyard.records import read
 from steelyard.report import build
@@ -377,3 +378,10 @@ def test_a_report_of_what_is_no_run_is_refused() -> None:
         _raises(TypeError, "runs: expected what steelyard.records.read returns; got ", lambda t=thing: build(t))
     for wrong in (3, "ab", True):
         _raises(TypeError, "names: expected a sequence of names", lambda n=wrong: read(__file__, names=n))
+
+
+def test_what_came_is_said_in_a_few_words() -> None:
+    assert shown(None) == "None"
+    assert shown("x") == "str 'x'"
+    assert shown([1] * 5) == "list of 5"
+    assert shown(np.zeros((2, 3))) == "float64 array of shape (2, 3)"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import steelyard as sy
+from steelyard._numbers import decimals
 
 ONE = sy.proportion(870, 1000)
 MANY = sy.estimate({"old": [0.9, 0.4, 0.7, 1.0], "new<": [0.8, 0.9, 0.7, 1.0]})
@@ -120,3 +121,13 @@ def test_a_notebook_shows_a_table_and_escapes_names() -> None:
     assert "new<" not in page
     assert "95 % intervals" in page
     assert sy.estimate([0.3])._repr_html_().count("<td></td>") == 5  # no name, no interval, no error, nothing left out
+
+
+def test_no_width_has_the_usual_decimals() -> None:
+    assert [decimals(width) for width in (0.0, math.nan, math.inf, 1.0, 0.02, 5e-300)] == [4, 4, 4, 1, 3, 12]
+
+
+def test_a_row_of_the_page_is_its_cells_and_nothing_else() -> None:
+    row = sy.estimate([0.25, 0.5, 1.0])._repr_html_().partition("</th></tr>")[2]
+    cells = ("", "0.58", "-0.37", "1.53", "0.22", "3", "t", "")
+    assert row == "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr></table>"

@@ -954,3 +954,21 @@ def test_one_object_is_not_a_file_of_models(tmp_path: Path) -> None:
 def test_the_same_file_under_two_names(base: Path, inside: Callable[..., Any]) -> None:
     done = inside("compare", base, base, "--names", "a,b", "--json", "-")
     assert [(pair["model"], pair["baseline"]) for pair in json.loads(done.stdout)["pairs"]] == [("b", "a")]
+
+
+def test_two_paths_name_one_file_or_not(tmp_path: Path) -> None:
+    here, gone = tmp_path / "here", tmp_path / "gone"
+    here.write_text("x")
+    (tmp_path / "link").symlink_to(here)
+    assert _files.same_target(here, tmp_path / "link")
+    assert _files.same_target(gone, tmp_path / "." / "gone")
+    assert not _files.same_target(here, gone)
+    assert not _files.same_target(gone, here)
+
+
+def test_nothing_is_added_to_a_file_that_is_read(tmp_path: Path) -> None:
+    read = tmp_path / "records.jsonl"
+    read.write_text("{}\n")
+    with pytest.raises(ValueError, match="path: expected a file of its own to write; got a file that is read"):
+        _files.append(read, "summary", others=[read])
+    assert read.read_text() == "{}\n"

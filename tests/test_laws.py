@@ -304,6 +304,9 @@ def test_states_of_other_options_or_kinds_do_not_merge(law: Law) -> None:
         law.state().merge(foreign)
     with pytest.raises(TypeError):
         law.state() + foreign
+    for start in (1, 0.0, "", None):  # sum() begins with the whole number 0, and nothing else is a state of no data
+        with pytest.raises(TypeError, match=r"unsupported operand|can only concatenate"):
+            start + law.state()
     with pytest.raises(ValueError, match=r"^data: expected "):
         law.state.from_bytes(foreign.to_bytes())  # type: ignore[attr-defined]
 

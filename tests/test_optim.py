@@ -21,6 +21,7 @@ import steelyard as sy
 from steelyard import _core
 from steelyard._registries import REGISTRIES, names
 from steelyard.optim import GlobalNormState, adamw_
+from steelyard.optim.norm import _root
 
 from .cases import normalish
 
@@ -745,3 +746,12 @@ def test_gradients_of_every_kind_in_one_tree() -> None:
         opt.step([grads[0], None, *grads[2:]])
     with pytest.raises(ValueError, match=r'grads\["b"\]: expected .* shape'):
         sy.AdamW({"a": np.ones(2), "b": np.ones(3)}).step({"a": np.ones(2), "b": np.ones(2)})
+
+
+@pytest.mark.parametrize("root", [2**53 + 1, 2**53 + 3, 2**54 - 1, 2**54 - 3])
+def test_a_root_halfway_between_two_doubles_goes_to_the_even_one(root: int) -> None:
+    """A crumb more or less, and it goes up or down."""
+    square = root * root << _core.NORM_UNIT
+    rounded = [math.ldexp(*_root(total)) for total in (square - 1, square, square + 1)]
+    assert rounded == [root - 1, float(root), root + 1]
+    assert math.ldexp(*_root(9 << _core.NORM_UNIT)) == 3.0

@@ -384,3 +384,17 @@ def test_the_core_refuses_what_the_face_would_have() -> None:
             crossing=(0.0, 0.0),
             gradients=True,
         )
+
+
+def test_pairs_that_do_not_count_are_no_empty_answers() -> None:
+    columns = ([-1.0, 0.0, -2.0], [-1.0, -1.0, -3.0], [-1.0, 0.0, -1.0], [-1.0, -1.0, -1.0])
+    whole = sy.preference_loss(*columns)
+    part = sy.preference_loss(*columns, where=[True, True, False])
+    assert (whole.empty, part.empty, part.left_out) == (1, 1, {"where": 1})
+    assert sy.preference_loss(*columns, where=[True, False, True]).empty == 0
+
+
+def test_one_tie_is_one_value_of_unknown_spread() -> None:
+    found = sy.preference_loss([-1.0], [-1.0], [-1.0], [-1.0]).reward_accuracy
+    assert (found.value, found.method, found.low, found.detail) == (0.5, "t", None, {})
+    assert found.reason == "the spread of graded values is unknown for one value"

@@ -590,3 +590,15 @@ def test_models_that_cluster_an_id_differently_are_refused(tmp_path: Path) -> No
     alike = records.read([files[0], files[0]], names=["base", "new"]).scores().cluster
     assert alike is not None
     assert alike[40] == "2"
+
+
+def test_a_file_of_another_model_needs_no_filter(tmp_path: Path) -> None:
+    """Only what is asked for is filtered: the two filters of `b.jsonl` stand in nobody's way."""
+    row = {"doc_id": 0, "doc": {}, "resps": [["x"]], "doc_hash": "h", "exact_match": 1.0}
+    for name, filters in (("a", ["none"]), ("b", ["flexible", "strict"])):
+        text = "".join(json.dumps(row | {"filter": one}) + "\n" for one in filters)
+        (tmp_path / f"{name}.jsonl").write_text(text)
+    paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    assert records.read(paths, models=["a"]).names == ("a",)
+    with pytest.raises(RecordError, match="expected one filter; got 2: flexible, strict"):
+        records.read(paths)

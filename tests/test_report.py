@@ -910,3 +910,7 @@ def test_records_of_no_model_are_said_first_where_they_are_many(tmp_path: Path) 
         records.read(write(tmp_path / "a.jsonl", rows[1:4] + [{**row, "model": "b"} for row in rows[4:]]))
     )
     assert (made.left_out[str(tmp_path / "a.jsonl")], sections.cautions(made)) == ({"no model": 1}, [])
+
+
+def test_things_are_listed_in_words() -> None:
+    assert [words.listed(["a", "b", "c"][:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]

@@ -89,3 +89,10 @@ def test_objects_become_texts_and_numbers() -> None:
     assert np.array_equal(kept(texts, keep), texts[keep])
     got, unique = codes(texts.tolist(), "clusters", N, keep)
     assert np.array_equal(unique[got], texts[keep].astype(np.str_))
+
+
+@pytest.mark.parametrize("last", [0.5, True, 2**70, "a"])
+def test_a_long_list_of_several_kinds_is_what_numpy_makes_of_it(last: object) -> None:
+    whole = [*range(STRIDE), last]
+    assert listed(whole).dtype == np.asarray(whole).dtype
+    assert (listed(whole) == np.asarray(whole)).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import steelyard as sy
-from steelyard import _core
+from steelyard import _core, _intervals
 from steelyard.errors import SteelyardWarning
 
 WILSON, METHODS = "wilson", ("wilson", "clopper-pearson", "jeffreys", "agresti-coull", "wald")
@@ -741,3 +742,35 @@ def test_one_count_of_many_trials_warns_of_nothing() -> None:
     """NumPy warns where an array that it broadcast is looked at; warnings are errors here."""
     assert sy.proportion([3], 4).value.tolist() == [0.75]
     assert sy.proportion(3, [4]).value.tolist() == [0.75]
+
+
+@pytest.mark.parametrize("ids", [np.array([1j, 2j, 3j]), np.array([1, 2, 3], "m8[s]")])
+def test_ids_of_other_kinds_are_refused(ids: np.ndarray) -> None:
+    with pytest.raises(TypeError, match=f"clusters: expected ids of one kind.*; got {re.escape(str(ids.dtype))} array"):
+        sy.estimate([1.0, 2.0, 3.0], clusters=ids)
+
+
+@pytest.mark.parametrize(
+    ("new", "base", "equal"),
+    [([1, 1, 1], [0, 0, 0], True), ([0, 0], [1, 1], True), ([1, 0, 1], [1, 0, 1], True), ([1, 0, 1], [0, 0, 1], False)],
+)
+def test_pairs_that_all_differ_alike_say_so(new: list[int], base: list[int], equal: bool) -> None:
+    assert ("all differences are equal" in str(sy.compare(new, baseline=base).difference.reason)) == equal
+
+
+def test_clusters_of_pairs_that_all_differ_alike_are_that_many_pairs() -> None:
+    """Each of 4 clusters has one win in three rows."""
+    ids, new = np.repeat(np.arange(4), 3), np.tile([1, 0, 0], 4)
+    found = sy.compare(new, baseline=np.zeros(12, int), clusters=ids).difference
+    error, low, high = _core.unspread_difference(1 / 3, 4, 3.0, 0.95, "two-sided")
+    assert (found.standard_error, found.low, found.high) == (error, low, high)
+    assert (found.method, found.n_clusters) == ("clustered Tango", 4)
+    assert _core.unspread_difference(1 / 3, 40, 3.0, 0.95, "two-sided")[0] < error
+
+
+def test_sums_may_be_as_far_off_whichever_sign_the_values_have() -> None:
+    sizes = np.array([1.0, 4.0, 9.0])
+    up, down = (_intervals.ValueFacts((low, high, 1e-16, 9.0), "unknown") for low, high in ((-1.0, 8.0), (-8.0, 1.0)))
+    off = _intervals.sums_off(up, sizes)
+    assert (off == _intervals.sums_off(down, sizes)).all()
+    assert (off > _intervals.sums_off(_intervals.ValueFacts((-1.0, 1.0, 1e-16, 9.0), "unknown"), sizes)).all()
