@@ -1,4 +1,4 @@
-"""The bootstrap of a mean, against SciPy's at its best batch."""
+"""The bootstrap of a mean, against SciPy's with the batch size that is fastest for it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def mean() -> Row:
     """Bootstrap of the mean, n = 1e5, B = 1,000"""
     (stats,) = need("scipy.stats")
     x = _column(N)
-    # SciPy's time depends on the cache, and so on the batch: the peer is its fastest.
+    # SciPy's time depends on how well a batch fits the cache: the peer is the fastest of several.
     batch = min(BATCHES, key=lambda batch: min(seconds(lambda: _scipy(stats, x, batch, 100)) for _ in range(3)))
 
     def agree(ours: Any, peer: Any) -> None:

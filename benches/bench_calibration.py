@@ -15,7 +15,7 @@ N_BINS = 15
 
 
 def rows(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities in f32 and 0/1 outcomes that they describe well."""
+    """Probabilities in f32, and 0/1 outcomes that come true with these probabilities."""
     words = np.random.Philox(key=7).random_raw(2 * n) >> np.uint64(40)
     p, u = (words.astype(np.float32) / np.float32(2**24)).reshape(2, n)
     return p, u < p
@@ -28,12 +28,12 @@ def read_both(p: np.ndarray, y: np.ndarray) -> Call:
 
 
 def same_ece(ours: sy.calibration.Reliability, peer: Any) -> None:
-    """Compare to what float32 sums of a peer can hold."""
+    """Compare as closely as the float32 sums of a peer allow."""
     assert abs(ours.ece.value - float(peer)) < 1e-3
 
 
 def bincount(p: np.ndarray, y: np.ndarray) -> float:
-    """ECE as one writes it in NumPy."""
+    """ECE as one would write it in NumPy."""
     index = np.minimum((p * N_BINS).astype(np.int64), N_BINS - 1)
     count = np.bincount(index, minlength=N_BINS)
     gap = np.bincount(index, p, N_BINS) - np.bincount(index, y, N_BINS)
@@ -76,7 +76,7 @@ def against_numpy() -> Row:
 
 
 def clusters_by_bincount(p: np.ndarray, y: np.ndarray, ids: np.ndarray) -> float:
-    """Noise floor as one writes it in NumPy: the excess of every cluster in every bin, and its squares."""
+    """The noise floor as one would write it in NumPy: the excess of every cluster in every bin, squared and added."""
     groups = int(ids.max()) + 1
     index = np.minimum((p * N_BINS).astype(np.int64), N_BINS - 1)
     count = np.bincount(index, minlength=N_BINS)

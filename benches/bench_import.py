@@ -12,7 +12,7 @@ from .harness import Call, Difference
 def start(statement: str) -> Call:
     """Return a call that starts an interpreter, runs the statement and waits for its end.
 
-    With compiled bytecode, as an installed package has it, whatever the environment of the run says.
+    The package's compiled bytecode is used, as after an installation, whatever this run's environment says.
     """
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     return lambda: subprocess.run([sys.executable, "-c", statement], check=True, env=environment)

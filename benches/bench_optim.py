@@ -1,4 +1,4 @@
-"""Clip and AdamW in one pass, the global norm, schedules; and what all-denormal states cost."""
+"""AdamW with clipping, the global norm, schedules, and what denormal numbers cost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def gradients(n: int, seed: int = 0) -> np.ndarray:
 
 
 def torch_adamw(params: list[np.ndarray], grads: list[np.ndarray], moments: list[list[np.ndarray]]) -> Any:
-    """torch's optimizer on these very arrays."""
+    """Return a step of torch's optimizer on the same arrays."""
     torch = torch_with_threads()
     tensors = [torch.nn.Parameter(torch.from_numpy(p)) for p in params]
     peer = torch.optim.AdamW(tensors, fused=True)

@@ -65,7 +65,7 @@ def dpo() -> Row:
 
 
 def dpo_bare() -> Row:
-    """The same call of ours against the least that torch can be asked for: no smoothing, no rewards"""
+    """The same call of ours against as little as possible in torch: no smoothing, no rewards"""
     torch = torch_with_threads()
     columns = _columns()
     tensors = [torch.from_numpy(column) for column in columns]

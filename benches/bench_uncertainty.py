@@ -27,10 +27,10 @@ def _agree(ours: sy.uncertainty.Comparison, peer: Any) -> None:
 
 
 def graded() -> Row:
-    """The whole comparison of graded pairs, with its interval, against 999 random patterns of the differences
+    """A comparison of graded pairs with its interval, against 999 random sign patterns of the differences
 
-    SciPy's default is 9,999 patterns: ten times as long again, and a p that is never below 2e-4. Its time grows with
-    the pairs; 999 patterns of 1e5 pairs took minutes.
+    SciPy's default of 9,999 patterns takes ten times as long, and gives no p below 2e-4. Its time also grows with the
+    number of pairs: 999 patterns of 1e5 pairs took minutes.
     """
     (stats,) = need("scipy.stats")
     new, base = _pairs(N)

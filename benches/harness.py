@@ -1,8 +1,8 @@
-"""Side by side: our call and the peer's on the very same buffers, in one process, taking turns.
+"""How a row of the benchmarks is measured: our call and a peer's take turns on the same buffers, in one process.
 
-A room's file lists ``ROWS``: functions without arguments that make the buffers and return a ``Row`` (so that one row's
-memory is gone before the next one's is taken) and, in ``GROWTH``, functions that return a ``Growth``. A peer that is not
-installed raises ``ImportError`` there, or is left to ``Peer.find``, and the row is reported as missing.
+The file of a room lists in ``ROWS`` functions without arguments that make the buffers and return a ``Row``, and in
+``GROWTH`` functions that return a ``Growth``. They are called one by one, so that the memory of one row is freed before
+the next is made. Where a peer is not installed such a function raises ``ImportError``, and the row is reported as missing.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ import numpy as np
 import steelyard
 
 THREADS = 2
-SECONDS = 6.0  # for one row, about
-ROUNDS = (5, 200)  # of one row, at least and at most
-REST = 0.01  # seconds between turns
+SECONDS = 6.0  # about how long one row is measured
+ROUNDS = (5, 200)  # the fewest and the most rounds of one row
+REST = 0.01  # seconds of rest before each turn
 Call = Callable[[], Any]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One claim.
+    """A claim about speed: how many times faster ours is than the peer.
 
     Attributes
     ----------
     work : what is computed, with its shape: "NLL, f32 [1024, 128256]"
     ours, peer : the two calls, ready to run on the same buffers
-    against : the peer's call, as a reader would write it
+    against : the peer's call, as one would write it
     package : the distribution whose version is reported with it
-    at_least : the ratio peer / ours that is claimed; None where nothing is
-    limit : a call that moves the bytes that ours must move and does nothing else (``read_once`` of the input, say):
-        measured between the two, as the machine's own limit
+    at_least : the ratio of times, peer / ours, that is claimed; None where none is claimed
+    limit : a call that only moves the bytes that ours has to move, for example ``read_once`` of the input. It is measured
+        in turn with the two: no call can be faster on this machine
     limit_bytes : how many bytes that is
-    at_most_limit : how many times longer than the limit ours may take; None where nothing is claimed
-    agree : called with both results once, before anything is timed; raises where they differ
+    at_most_limit : how many times as long as the limit ours may take; None where nothing is claimed
+    agree : is called once with both results, before anything is timed, and raises if they differ
     """
 
     work: str
@@ -60,7 +60,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Difference:
-    """A claim that ours costs at most so many milliseconds more than the peer: process starts, say."""
+    """A claim that ours takes at most ``at_most_ms`` milliseconds longer than the peer, as for starting a process."""
 
     work: str
     ours: Call
@@ -72,13 +72,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Growth:
-    """How our time grows.
+    """How our time grows with the size of the input; there is no peer.
 
     Attributes
     ----------
-    unit : what time is divided by: one of what the sizes count, unless ``units`` says how many there are
-    make : size -> the call
-    units : how many units every call has, where the sizes count something else (threads, say)
+    unit : what the time is divided by, such as a row; a call of size n has n of them, unless ``units`` says how many
+    make : makes the call for a size
+    units : how many units every call has, where the size counts something else, such as threads
     """
 
     work: str
@@ -96,19 +96,19 @@ def version(package: str) -> str:
 
 
 def need(*modules: str) -> list[Any]:
-    """Import peers, or raise ``ImportError`` that names the one which is absent."""
+    """Import the peers; the ``ImportError`` where one is absent makes its row a missing one."""
     return [importlib.import_module(name) for name in modules]
 
 
 def torch_with_threads() -> Any:
-    """torch with the thread count of this run."""
+    """Return torch, set to the thread count of this run."""
     (torch,) = need("torch")
     torch.set_num_threads(THREADS)
     return torch
 
 
 def parallel(work: Callable[[np.ndarray], Any], *arrays: np.ndarray) -> None:
-    """Run ``work`` on equal slices of the arrays, one thread each (NumPy releases the interpreter)."""
+    """Run ``work`` on equal slices of the arrays, each in a thread of its own (NumPy releases the interpreter)."""
     n = len(arrays[0])
     cuts = [n * i // THREADS for i in range(THREADS + 1)]
     parts = [tuple(a[i:j] for a in arrays) for i, j in itertools.pairwise(cuts)]
@@ -119,16 +119,16 @@ _pool = ThreadPoolExecutor(THREADS)
 
 
 def read_once(buffer: np.ndarray) -> Call:
-    """Return a call that does nothing but read the buffer: integer sums, at the memory's speed."""
+    """Return a call that reads the buffer at the speed of the memory: it adds integers, which takes no longer."""
     words = buffer.reshape(-1).view(np.uint8)
     words = words[: words.size // 8 * 8].view(np.uint64)
     return lambda: parallel(np.add.reduce, words)
 
 
 def four_streams(p: np.ndarray, m: np.ndarray, v: np.ndarray, g: np.ndarray) -> Call:
-    """Return a call that reads four arrays and writes three of them: the traffic of an optimizer step, no more work.
+    """Return a call that moves as many bytes as an optimizer step: it reads four arrays and writes three of them.
 
-    By blocks that fit the cache, so that ``g`` is fetched once.
+    It goes by blocks that fit the cache, so that ``g`` is fetched from memory once.
     """
 
     def pass_over(p: np.ndarray, m: np.ndarray, v: np.ndarray, g: np.ndarray) -> None:
@@ -141,18 +141,18 @@ def four_streams(p: np.ndarray, m: np.ndarray, v: np.ndarray, g: np.ndarray) -> 
 
 
 def seconds(call: Call) -> float:
-    """Run once."""
+    """Return how long one run takes."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def take_turns(calls: Sequence[Call], patience: int = 1) -> list[list[float]]:
-    """Time the calls in turn, round after round, until the row's time is spent (rests come on top); one list a call.
+    """Time the calls in turn, round after round, for about ``SECONDS`` (rests not counted); return a list for each call.
 
-    A turn is a rest and two calls, of which the second one is timed: OpenMP's threads spin for milliseconds after their
-    work is done, on the cores that the other side then needs, and each side is to find its threads awake and its own
-    data in the cache.
+    In its turn a call rests, runs untimed, and runs again timed. Without the rest OpenMP's threads, which spin for
+    milliseconds after their work is done, would keep the cores from the next call; the untimed run wakes the call's
+    threads and brings its data into the cache.
     """
     for call in calls:
         call()
@@ -160,7 +160,7 @@ def take_turns(calls: Sequence[Call], patience: int = 1) -> list[list[float]]:
     rounds = int(min(max(patience * SECONDS / max(2 * sum(first), 1e-9), ROUNDS[0]), ROUNDS[1]))
     times: list[list[float]] = [[] for _ in calls]
     for turn in range(rounds):
-        # Every second round runs backwards: neither side always follows the other.
+        # Every second round runs backwards, so that no call always comes after the same other one.
         order = range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls)))
         for i in order:
             time.sleep(REST)
@@ -170,7 +170,7 @@ def take_turns(calls: Sequence[Call], patience: int = 1) -> list[list[float]]:
 
 
 def spread(values: Iterable[float]) -> list[float]:
-    """Return the quartiles of what was seen."""
+    """Return the lower and the upper quartile."""
     low, _, high = statistics.quantiles(list(values), n=4)
     return [low, high]
 
@@ -208,7 +208,7 @@ def measure(row: Row) -> dict[str, Any]:
 
 def measure_difference(row: Difference) -> dict[str, Any]:
     """Measure a row whose claim is a difference in milliseconds."""
-    ours, peer = take_turns([row.ours, row.peer], patience=5)  # a small difference of two starts of a process
+    ours, peer = take_turns([row.ours, row.peer], patience=5)  # the difference is small beside the two times
     milliseconds = [1e3 * (a - b) for a, b in zip(ours, peer, strict=True)]
     difference = statistics.median(milliseconds)
     return {
@@ -224,7 +224,7 @@ def measure_difference(row: Difference) -> dict[str, Any]:
 
 
 def measure_growth(growth: Growth) -> dict[str, Any]:
-    """Measure nanoseconds a unit at every size."""
+    """Measure the nanoseconds per unit at every size."""
     nanoseconds = []
     for size in growth.sizes:
         call = growth.make(size)
@@ -236,7 +236,7 @@ def measure_growth(growth: Growth) -> dict[str, Any]:
 
 
 def run(makers: Iterable[Callable[[], Row | Difference | Growth]]) -> Iterator[dict[str, Any]]:
-    """Make and measure one row after another; a missing peer is a row that says so."""
+    """Make and measure one row after another; where the peer is missing the row says so."""
     with steelyard.threads(THREADS):
         for make in makers:
             try:

@@ -18,12 +18,12 @@ __all__ = ["append", "entry", "read", "shown"]
 
 ROOT = Path(__file__).resolve().parents[1]
 HISTORY = ROOT / "benches" / "history.jsonl"
-# What a line keeps of a row: enough to see a change and to say what was compared.
+# The fields of a row that the history keeps: enough to see a change and what was compared.
 KEPT = ("work", "against", "peer", "ratio", "spread", "difference_ms", "times_limit", "ns_per_unit", "met")
 
 
 def commit() -> str:
-    """Return the short name of the commit that is measured, with a plus where files differ from it."""
+    """Return the short name of the commit that is measured, with a plus sign if files differ from it."""
     try:
         found = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--exclude=*"],

@@ -31,7 +31,7 @@ BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
 def makers(words: list[str]) -> list[Callable[[], Any]]:
-    """Return every room's rows, then their growth, in the order of the files."""
+    """Return the functions that make rows, those of growth last, in the order of the files."""
     names = sorted(m.name for m in pkgutil.iter_modules(benches.__path__) if m.name.startswith("bench_"))
     rooms = [importlib.import_module(f"benches.{name}") for name in names]
     found = [make for kind in ("ROWS", "GROWTH") for room in rooms for make in getattr(room, kind, [])]
@@ -57,7 +57,7 @@ def machine() -> dict[str, Any]:
 
 
 def cells(row: dict[str, Any]) -> list[str]:
-    """Return one row of the table."""
+    """Return the cells of one row of the table."""
     if "missing" in row:
         return [row["work"], f"not measured: {row['missing']} is not installed", "", "", ""]
     if "difference_ms" in row:
@@ -85,7 +85,7 @@ def cells(row: dict[str, Any]) -> list[str]:
 
 
 def said(row: dict[str, Any]) -> list[str]:
-    """Return one row of the README's table: a missed claim is marked where it stands."""
+    """Return the cells of one row of the README's table, with a claim that was not met marked as missed."""
     shown = cells(row)
     slow = row.get("times_limit") and row["at_most_limit"] and row["times_limit"] > row["at_most_limit"]
     short = row.get("met") is False and not (slow and row["ratio"] >= (row["at_least"] or 0.0))
@@ -109,7 +109,7 @@ def table(rows: list[dict[str, Any]], on: dict[str, Any]) -> str:
 def growth_line(row: dict[str, Any]) -> str:
     """Return one line of how time grows."""
     points = [f"{size:.3g}: {ns:.3g}" for size, ns in zip(row["sizes"], row["ns_per_unit"], strict=True)]
-    return f"{row['work']}, ns a {row['unit']}: " + ", ".join(points)
+    return f"{row['work']}, ns per {row['unit']}: " + ", ".join(points)
 
 
 def into_readme(text: str) -> None:
@@ -124,7 +124,7 @@ def into_readme(text: str) -> None:
 
 
 def updated(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the last run's rows, those measured anew replaced, then what the last run did not have."""
+    """Return the rows of the last run with those that were measured anew in their places, and new rows at the end."""
 
     def key(row: dict[str, Any]) -> tuple[str, str]:
         return row["work"], row.get("against", "").split("batch=")[0]
@@ -135,7 +135,7 @@ def updated(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure, print, write. A missed claim is said, not an error: a busy machine is none."""
+    """Measure, print and write. A claim that is not met is printed but is no error: the machine may be busy."""
     words = [word for word in arguments if word != "--update"]
     on, rows = machine(), []
     for row in run(makers(words)):

@@ -1,9 +1,9 @@
-"""Weigh three versions of a made-up model: records in, one page out.
+"""Report on three versions of a made-up model: write records, read them, make a page.
 
     python examples/report.py [folder]
 
-Every record says which question it answers, whether the answer is right, how sure the model was, the
-log-likelihood of the reference answer with its tokens, and the document that the question is about.
+A record says which question it answers, whether the answer is right, how sure the model was, the log-likelihood of
+the reference answer and its number of tokens, and the document that the question is about.
 """
 
 import json
@@ -14,12 +14,13 @@ import numpy as np
 
 from steelyard import records, report
 
-MODELS = {"base": (0.0, 0.14), "tuned": (0.055, 0.12), "quantised": (-0.004, 0.05)}  # what they gain; overconfidence
+# How much better than base each model is, and how overconfident.
+MODELS = {"base": (0.0, 0.14), "tuned": (0.055, 0.12), "quantised": (-0.004, 0.05)}
 DOCUMENTS, QUESTIONS = 240, 8
 
 
 def write_records(path: Path) -> None:
-    """Answers of all models to the same questions; questions about one document are alike."""
+    """Write the answers of all models to the same questions; those about one document are similarly hard."""
     rng = np.random.default_rng(2024)
     n = DOCUMENTS * QUESTIONS
     document = np.arange(n) // QUESTIONS

@@ -1,7 +1,7 @@
-"""The text: the project's own prose, one document a file, some held out.
+"""The text: the project's own prose, one document per file, a third of them held out.
 
 A document is a Markdown page, the docstrings of a Python module, or the doc comments of a Rust file. Nothing is
-downloaded, and the figures move when the project's words do.
+downloaded. The figures of the demo change when the project's documentation does.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 ALPHABET = "\n" + "".join(map(chr, range(32, 127)))
 UNKNOWN = "?"  # stands for every character outside the alphabet
-SHORTEST = 200  # characters; what is shorter says little about a document
-HELD_OUT = 3  # one document in so many
+SHORTEST = 200  # characters; shorter documents are left out
+HELD_OUT = 3  # about one document in three is held out
 PATTERNS = (
     "*.md", "docs/**/*.md", "python/steelyard/**/*.py", "tests/**/*.py", "benches/*.py", "examples/**/*.py",
     "rust/*/src/**/*.rs", "rust/*/examples/**/*.rs",
@@ -40,7 +40,7 @@ class Document:
 
     @property
     def held_out(self) -> bool:
-        """Whether the document is for evaluation: decided by its name, so that editing it changes nothing."""
+        """Whether the document is for evaluation, which follows from its name, so that editing it does not move it."""
         return hashlib.blake2b(self.name.encode()).digest()[0] % HELD_OUT == 0
 
 

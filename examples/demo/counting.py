@@ -1,4 +1,4 @@
-"""Language models by counting: the next character given the last n - 1, smoothed.
+"""Language models by counting: the probability of the next character given the n - 1 before it, smoothed.
 
 Witten and Bell's smoothing: where history h was followed N times, by T different characters,
 
@@ -38,7 +38,7 @@ class CountingModel:
                 np.add.at(counts, (_histories(document.codes, order), document.codes), 1.0)
             shorter = np.tile(self.table, (len(counts) // len(self.table), 1))
             followers = np.count_nonzero(counts, axis=1, keepdims=True)
-            followers = np.maximum(followers, 1)  # a history never seen: the shorter one's distribution
+            followers = np.maximum(followers, 1)  # a history never seen has the shorter one's distribution
             self.table = (counts + followers * shorter) / (counts.sum(axis=1, keepdims=True) + followers)
         return self
 

@@ -1,4 +1,4 @@
-"""Models on held-out documents: one number a character and model, and the records of them."""
+"""Evaluate models on held-out documents, character by character, and write the records."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import steelyard as sy
 
 from .corpus import Document
 
-DIGITS = 6  # of what is recorded: far below any interval, and half the file
+DIGITS = 6  # of the numbers in the records: finer than any interval, and half the size of all digits
 
 
 class Model(Protocol):
-    """What predicts the next character."""
+    """A model that predicts the next character."""
 
     name: str
 
@@ -61,7 +61,7 @@ def places(documents: Sequence[Document], every: int = 1) -> tuple[list[str], ND
 
 
 def write_records(path: Path, evaluated: Sequence[Evaluated], documents: Sequence[Document], every: int = 1) -> None:
-    """One JSON line a character and model, in the names that ``steelyard report`` knows."""
+    """Write one JSON line per character and model, with the names that ``steelyard report`` knows."""
     ids, of_document = places(documents, every)
     with path.open("w", encoding="utf-8") as file:
         for model in evaluated:

@@ -5,7 +5,7 @@ The embeddings of the last ``CONTEXT`` characters, one after the other, go throu
     x_0 = E[c_1], ..., E[c_CONTEXT]      x_k = tanh(x_(k-1) W_k + b_k)      logits = x_last W + b
 
 (Bengio et al., A neural probabilistic language model, Journal of Machine Learning Research 3, 2003.)
-The backward pass is written out, so that nothing stands between the reader and the gradient.
+The backward pass is written out rather than left to a library, so that one can read how the gradient is made.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Network:
         }
 
     def named(self, name: str) -> Network:
-        """A copy of its own, under another name."""
+        """Return a copy under another name."""
         other = copy.deepcopy(self)
         other.name = name
         return other
@@ -89,7 +89,7 @@ class Network:
             slope = slope @ layer["w"].T
             if x is not made.inputs[0]:
                 slope *= 1 - x * x  # through tanh
-        shown = np.eye(V, dtype=slope.dtype)[made.contexts.reshape(-1)]  # one row a character of a context
+        shown = np.eye(V, dtype=slope.dtype)[made.contexts.reshape(-1)]  # one row per character of a context
         embedding = shown.T @ slope.reshape(len(shown), -1)
         return {"embedding": embedding, "layers": grads[::-1]}
 

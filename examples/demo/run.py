@@ -26,7 +26,7 @@ BASELINE = "trigram"
 
 @dataclass(frozen=True)
 class Plan:
-    """How large everything is; ``places`` is how many held-out characters are weighed at most."""
+    """How large everything is. ``places`` is how many held-out characters are evaluated at most."""
 
     sizes: Sizes = field(default_factory=Sizes)
     recipe: Recipe = field(default_factory=Recipe)
@@ -66,7 +66,7 @@ def main(output: Path = ROOT / "demo-output", plan: Plan | None = None) -> None:
 
 
 def _steps(n: int, what: str) -> Iterator[int]:
-    """The step numbers, with a progress bar."""
+    """Yield the step numbers and draw a progress bar."""
     from rich.console import Console
     from rich.progress import track
 

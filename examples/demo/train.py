@@ -34,7 +34,7 @@ class Recipe:
 
 @dataclass
 class Curve:
-    """What every step did; ``max_norm`` is where gradients are clipped."""
+    """Loss, rate and gradient norm of every step; ``max_norm`` is the norm at which gradients are clipped."""
 
     max_norm: float
     loss: list[float] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Curve:
     grad_norm: list[float] = field(default_factory=list)
 
     def add(self, loss: float, info: sy.optim.StepInfo) -> None:
-        """Note one step."""
+        """Add one step."""
         self.loss.append(loss)
         self.lr.append(info.lr)
         self.grad_norm.append(float(info.grad_norm or 0.0))
@@ -64,12 +64,12 @@ def train(network: Network, documents: Sequence[Document], recipe: Recipe, steps
     rng = np.random.default_rng(recipe.seed)
     queue = rng.permutation(len(seen))
     for _ in steps:
-        if len(queue) < recipe.batch:  # every place of the text once before any comes again
+        if len(queue) < recipe.batch:  # every place of the text comes once before any comes again
             queue = np.concatenate([queue, rng.permutation(len(seen))])
         batch, queue = queue[: recipe.batch], queue[recipe.batch :]
         made = network.forward(seen[batch])
         scores = sy.token_scores(made.logits, following[batch])
         slope = loglikelihood_slope(made, following[batch], scores.log_z)
-        slope *= -1 / len(batch)  # the loss: the mean negative log-likelihood
+        slope *= -1 / len(batch)  # the loss is the mean negative log-likelihood
         curve.add(float(scores.nll.mean()), optimizer.step(network.backward(made, slope)))
     return curve

@@ -1,9 +1,9 @@
 """Tune the network on preferences that it generates, by direct preference optimization (DPO).
 
-The rule: *prose is preferred to notation*. The network, as trained, writes two answers to a prompt (the characters
-before a random place of a document); the one with more letters and spaces is the chosen one, and where both have
-as many there is no pair. Prompts for tuning come from the documents that the network was trained on, prompts for
-weighing from those held out.
+Prose is preferred to notation: the trained network writes two answers to a prompt (the characters before a random
+place of a document), and the one with more letters and spaces is the chosen one. Where both have as many there is no
+pair. Prompts for tuning come from the documents that the network was trained on, prompts for evaluation from those
+held out.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def prose(answers: Codes) -> NDArray[np.int64]:
 
 
 def make_pairs(network: Network, documents: Sequence[Document], prompts: int, tuning: Tuning, seed: int) -> Pairs:
-    """Draw prompts, each place of the text alike, and let the network write two answers for every pair."""
+    """Draw prompts, each place of the text with the same probability, and let the network write two answers each."""
     rng = np.random.default_rng(seed)
     width = network.sizes.context
     windows = [np.lib.stride_tricks.sliding_window_view(d.codes, width) for d in documents if len(d.codes) >= width]
