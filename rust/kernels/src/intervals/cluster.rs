@@ -1,7 +1,7 @@
-//! Means and ratios of clustered rows: the cluster-robust CR2 variance and its degrees of freedom.
+//! Means and ratios of clustered rows, with the cluster-robust CR2 variance and its degrees of freedom.
 //!
-//! Rows of one cluster (questions on one document, tokens of one text, epochs of one item) are not
-//! independent; clusters are. Everything follows from the cluster sums `S_g` and sizes `n_g`.
+//! The rows of one cluster (questions about one document, tokens of one text, epochs of one item) are not
+//! independent; different clusters are. Everything is computed from the sum `S_g` and the size `n_g` of each cluster g.
 
 use super::mean::MeanInterval;
 use super::proportion::wilson;
@@ -17,18 +17,18 @@ use crate::simd::{self, Element};
 pub struct ClusterSums {
     /// The sum of `x - shift` over the rows of each cluster, each row times its weight.
     pub sums: Vec<f64>,
-    /// The rows of each cluster, or the sum of their weights.
+    /// The number of rows of each cluster, or the sum of their weights.
     pub sizes: Vec<f64>,
 }
 
-/// The power of two that brings a positive finite number near 1, within [2^-52, 4); itself a normal number.
+/// The power of two by which a positive finite number becomes a number near 1, in [2^-52, 4); it is a normal number.
 pub(crate) fn near_one(largest: f64) -> f64 {
     let exponent = ((largest.to_bits() >> 52) & 0x7ff).clamp(1, 2045);
     f64::from_bits((2046 - exponent) << 52)
 }
 
-/// The power of two that brings the largest of positive finite `weights` near 1: no sum or product of such weights
-/// overflows, and no digit changes.
+/// The power of two by which the largest of the positive finite `weights` becomes a number near 1. Sums and products of
+/// weights scaled by it do not overflow, and their digits do not change.
 pub(crate) fn scale(weights: &[f64], pace: &mut Pace<'_>) -> Result<f64, Stopped> {
     let mut largest = 0.0;
     for block in weights.chunks(CHUNK) {
@@ -38,10 +38,12 @@ pub(crate) fn scale(weights: &[f64], pace: &mut Pace<'_>) -> Result<f64, Stopped
     Ok(near_one(largest))
 }
 
-/// Adds up rows by cluster, in order of the rows: `codes[i]`, inside `0..clusters`, is the cluster of row i.
-/// A `shift` near the mean keeps what large values would round away. `None`: a code outside.
+/// Adds up the rows of each cluster, in the order of the rows: `codes[i]`, inside `0..clusters`, is the cluster of row
+/// i. A `shift` near the mean keeps digits that the sums of large values would round away. `None` where a code lies
+/// outside.
 ///
-/// With positive `weights` a row counts w (x - shift) and w, times one power of two for all, of which no ratio knows.
+/// With positive `weights`, a row adds w (x - shift) to the sum and w to the size, both multiplied by the same power of
+/// two for all rows, which cancels in every ratio.
 pub fn cluster_sums<T: Element>(
     x: &[T],
     codes: &[i64],
@@ -55,13 +57,13 @@ pub fn cluster_sums<T: Element>(
         None => 1.0,
     };
     let zeros = || memory::filled(clusters, 0.0);
-    let mut of = ClusterSums { sums: zeros()?, sizes: zeros()? };
+    let mut clustered = ClusterSums { sums: zeros()?, sizes: zeros()? };
     let mut inside = true;
     grid::each_chunk(grid::chunks(x.len(), CHUNK), progress, |index| {
         let rows = grid::chunk(index, x.len(), CHUNK);
         simd::scalar(|| {
             for i in rows {
-                let code = codes[i] as usize; // a negative code becomes too large
+                let code = codes[i] as usize; // a negative code becomes a number that is too large
                 if code >= clusters {
                     inside = false;
                     return;
@@ -71,15 +73,15 @@ pub fn cluster_sums<T: Element>(
                     let w = w[i] * factor;
                     (w * d, w)
                 });
-                of.sums[code] += d;
-                of.sizes[code] += one;
+                clustered.sums[code] += d;
+                clustered.sizes[code] += one;
             }
         });
     })?;
-    Ok(inside.then_some(of))
+    Ok(inside.then_some(clustered))
 }
 
-/// Kish's number of equally weighted rows: (sum w)^2 / sum w^2 of positive `weights`.
+/// Kish's effective sample size, (sum w)^2 / sum w^2, of positive `weights`.
 pub fn effective_weights(weights: &[f64], progress: Progress<'_>) -> Result<f64, Stopped> {
     let mut pace = Pace::new(progress);
     let factor = scale(weights, &mut pace)?;
@@ -90,20 +92,20 @@ pub fn effective_weights(weights: &[f64], progress: Progress<'_>) -> Result<f64,
     Ok(simd::scalar(|| sum * (sum / squares)))
 }
 
-/// What is known of the rows behind cluster sums, beside the sums.
+/// What is known about the rows behind cluster sums, apart from the sums.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SumFacts {
-    /// How far two equal cluster means may lie apart by rounding ([`super::spread::ValueFacts::noise`]); 0 where sums are
-    /// exact.
+    /// How far rounding can move two equal cluster means apart ([`super::spread::ValueFacts::noise`]); 0 where the sums
+    /// are exact.
     pub noise: f64,
-    /// Where the scores lie.
+    /// The range in which the scores lie.
     pub range: Range,
-    /// How many rows there are, where the sizes are sums of weights.
+    /// The number of rows where the rows have weights; `None` where the sizes are the numbers of rows themselves.
     pub weighted: Option<f64>,
 }
 
 impl SumFacts {
-    /// Exact sums of rows that count alike.
+    /// For exact sums of rows without weights.
     pub const EXACT: SumFacts = SumFacts { noise: 0.0, range: Range::Unknown, weighted: None };
 }
 
@@ -112,30 +114,32 @@ impl SumFacts {
 pub struct Clustered {
     /// `m = sum S_g / sum n_g`.
     pub value: f64,
-    /// The square root of V; NaN under two clusters.
+    /// The square root of the CR2 variance V; NaN for fewer than two clusters.
     pub standard_error: f64,
-    /// The interval; NaN under two clusters, and without spread in a range that is not known.
+    /// The interval; NaN for fewer than two clusters, and for equal cluster means in a range that is not known.
     pub interval: Interval,
-    /// Satterthwaite's degrees of freedom; NaN under two clusters.
+    /// Satterthwaite's degrees of freedom; NaN for fewer than two clusters.
     pub df: f64,
-    /// `p(1-p)/V` for 0/1 scores, at most n (G where V is 0); NaN otherwise.
+    /// `p(1-p)/V` where Wilson's interval is used (for 0/1 scores at most n; the number of clusters G where V is 0);
+    /// NaN otherwise.
     pub n_effective: f64,
-    /// Whether all cluster means are equal but for rounding, so that V says nothing.
+    /// Whether all cluster means are equal except for rounding, so that V is no estimate of the variance.
     pub unspread: bool,
 }
 
-/// The pooled mean, its CR2 variance and degrees of freedom, each NaN where it cannot be had.
+/// The pooled mean, its CR2 variance and degrees of freedom; the latter two are NaN for fewer than two clusters.
 #[derive(Clone, Copy)]
 struct Fit {
-    /// The sum of the sums, and of the sizes.
+    /// The sum of the cluster sums `S_g`.
     total: f64,
+    /// The sum N of the cluster sizes `n_g`.
     all: f64,
     mean: f64,
-    /// 0 without spread.
+    /// 0 where all cluster means are equal.
     variance: f64,
     df: f64,
     unspread: bool,
-    /// Clusters; of weighted rows `(sum n_g)^2 / sum n_g^2`.
+    /// The number of clusters; for weighted rows the effective number `(sum n_g)^2 / sum n_g^2`.
     clusters: f64,
 }
 
@@ -145,12 +149,13 @@ struct Fit {
 fn fit(sums_of: &[f64], sizes: &[f64], facts: SumFacts, pace: &mut Pace<'_>) -> Result<Fit, Stopped> {
     let groups = sums_of.len();
     let [total, all] = sums_at(groups, pace, |g| [sums_of[g], sizes[g]])?;
-    // Every cluster mean against the first: what the total lost to rounding would shift all of them alike.
+    // Every cluster mean is compared with the first one. Compared with the pooled mean, all of them would differ by the
+    // rounding error of the total.
     let first = simd::scalar(|| sizes.iter().position(|&size| size > 0.0)).unwrap_or(0);
     let (sum, size) = sums_of.get(first).map_or((0.0, 1.0), |&sum| (sum, sizes[first]));
     let [apart] = sums_at(groups, pace, |g| {
         let difference = sums_of[g] * size - sum * sizes[g];
-        // A NaN is no agreement.
+        // Written so that a NaN does not count as agreement.
         let agrees = difference.abs() <= facts.noise * sizes[g] * size;
         [f64::from(!agrees)]
     })?;
@@ -158,7 +163,7 @@ fn fit(sums_of: &[f64], sizes: &[f64], facts: SumFacts, pace: &mut Pace<'_>) -> 
     let [squares, f2, a1, a2, lone] = sums_at(groups, pace, |g| {
         let f = sizes[g] / all;
         let rest = 1.0 - f;
-        // In this form counts stay whole numbers: equal shares have no residual at all.
+        // In this form counts remain whole numbers, so that the residuals of equal shares are exactly 0.
         let residual = (sums_of[g] * all - total * sizes[g]) / all;
         let a = f * f / rest;
         [residual * residual / rest, f * f, a, a * a, f64::from(rest <= 0.0)]
@@ -175,9 +180,10 @@ fn fit(sums_of: &[f64], sizes: &[f64], facts: SumFacts, pace: &mut Pace<'_>) -> 
     }))
 }
 
-/// The ratio `sum S_g / sum n_g` with Student's interval on V and df. Sums taken about a `shift` are given it
-/// back. Under two clusters (or one that holds everything) there is a value and no interval; where the cluster means
-/// are equal, [`unspread`] with the clusters as values.
+/// The ratio `sum S_g / sum n_g` with Student's t interval from V and df. `shift` is added back to the value of sums
+/// that were taken about it. For fewer than two clusters (or where one cluster holds all of the size) there is a value
+/// and no interval; where the cluster means are equal, [`unspread`] gives the interval, with the clusters as its
+/// values.
 pub fn ratio(
     sums_of: &[f64],
     sizes: &[f64],
@@ -206,9 +212,9 @@ fn student(fit: Fit, shift: f64, range: Range, confidence: Confidence) -> Cluste
     Clustered { value, standard_error, interval, df, n_effective: f64::NAN, unspread: false }
 }
 
-/// The share of ones among 0/1 rows: Wilson's interval with `n_eff = p(1-p)/V` rows (at most n; where V is 0 the
-/// clusters, weighted ones `(sum n_g)^2 / sum n_g^2`) and Student's t for z. Where the clusters show no spread the
-/// standard error is the width over 2t.
+/// The proportion of ones among 0/1 rows, with Wilson's interval for `n_eff = p(1-p)/V` rows (at most n) and Student's
+/// t quantile in place of z. Where V is 0, `n_eff` is the number of clusters (for weighted rows the effective number
+/// `(sum n_g)^2 / sum n_g^2`), and the standard error is the width of the interval divided by 2t.
 pub fn proportion(
     ones: &[f64],
     sizes: &[f64],
@@ -220,9 +226,9 @@ pub fn proportion(
     Ok(simd::scalar(|| wilson_effective(fit, facts.weighted.unwrap_or(fit.all), confidence)))
 }
 
-/// The mean of rows in [0, 1] that need not be 0 or 1, such as wins with ties: Wilson's interval with `p(1-p)/V` rows
-/// (more than n where the rows lie close together) and Student's t for z, so that no limit leaves [0, 1]; without spread
-/// [`unspread`].
+/// The mean of rows in [0, 1] that need not be 0 or 1, such as wins with ties: Wilson's interval for `p(1-p)/V` rows
+/// (more than n where the rows lie close together) with Student's t quantile in place of z, so that no limit leaves
+/// [0, 1]. Where all cluster means are equal, [`unspread`] gives the interval.
 pub fn share(
     sums_of: &[f64],
     sizes: &[f64],
@@ -285,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_clusters_are_a_t_interval_of_their_means() {
+    fn clusters_of_equal_size_give_the_t_interval_of_their_means() {
         let sums_of = [3.0, 5.0, 1.0, 9.0, 4.0];
         let got = ratio(&sums_of, &[2.0; 5], 0.0, TWO);
         assert!((got.df - 4.0).abs() < 1e-12);
@@ -296,17 +302,17 @@ mod tests {
 
     #[test]
     fn inspects_clustered_example() {
-        // 0..19 clustered by i mod 4: .645 with the finite-cluster factor, which equal sizes share with CR2.
+        // 0..19 clustered by i mod 4: .645 with the factor for few clusters, which equals CR2 for equal sizes.
         let x: Vec<f64> = (0..20).map(f64::from).collect();
         let codes: Vec<i64> = (0..20).map(|i| i % 4).collect();
-        let of = cluster_sums(&x, &codes, 4, 0.0, None, &mut go).unwrap().unwrap();
-        let got = ratio(&of.sums, &of.sizes, 0.0, TWO);
+        let clustered = cluster_sums(&x, &codes, 4, 0.0, None, &mut go).unwrap().unwrap();
+        let got = ratio(&clustered.sums, &clustered.sizes, 0.0, TWO);
         assert!((got.standard_error - 0.6454972243679028).abs() < 1e-15);
         assert!((got.df - 3.0).abs() < 1e-12);
     }
 
     #[test]
-    fn one_row_a_cluster_is_the_plain_t_interval() {
+    fn one_row_per_cluster_gives_the_plain_t_interval() {
         let x = [0.3, 1.7, 2.2, -0.4, 0.9, 5.5];
         let got = ratio(&x, &[1.0; 6], 0.0, TWO);
         let mean = x.iter().sum::<f64>() / 6.0;
@@ -366,24 +372,25 @@ mod tests {
     fn a_shift_changes_nothing_but_rounding() {
         let x: Vec<f64> = (0..1000).map(|i| 1e7 + f64::from(i % 7) * 0.1).collect();
         let codes: Vec<i64> = (0..1000).map(|i| i % 13).collect();
-        let of = cluster_sums(&x, &codes, 13, 1e7, None, &mut go).unwrap().unwrap();
+        let shifted = cluster_sums(&x, &codes, 13, 1e7, None, &mut go).unwrap().unwrap();
         let plain = cluster_sums(&x, &codes, 13, 0.0, None, &mut go).unwrap().unwrap();
-        let (a, b) = (ratio(&of.sums, &of.sizes, 1e7, TWO), ratio(&plain.sums, &plain.sizes, 0.0, TWO));
+        let a = ratio(&shifted.sums, &shifted.sizes, 1e7, TWO);
+        let b = ratio(&plain.sums, &plain.sizes, 0.0, TWO);
         assert!((a.standard_error / b.standard_error - 1.0).abs() < 1e-6);
     }
 
     #[test]
-    fn a_code_outside_is_told() {
+    fn a_code_outside_gives_none() {
         assert_eq!(cluster_sums(&[1.0], &[1], 1, 0.0, None, &mut go), Ok(None));
         assert_eq!(cluster_sums(&[1.0], &[-1], 1, 0.0, None, &mut go), Ok(None));
     }
 
     #[test]
-    fn equal_cluster_means_are_told_through_rounding() {
+    fn equal_cluster_means_are_recognised_despite_rounding() {
         // Ten rows of .1 add up to .9999999999999999.
         let codes: Vec<i64> = (0..14).map(|i| [0, 1, 2, 2].get(i).map_or(0, |&code| code)).collect();
-        let of = cluster_sums(&[0.1f64; 14], &codes, 3, 0.0, None, &mut go).unwrap().unwrap();
-        let exact = ratio(&of.sums, &of.sizes, 0.0, TWO);
+        let clustered = cluster_sums(&[0.1f64; 14], &codes, 3, 0.0, None, &mut go).unwrap().unwrap();
+        let exact = ratio(&clustered.sums, &clustered.sizes, 0.0, TWO);
         assert!(!exact.unspread && exact.standard_error > 0.0 && exact.standard_error < 1e-16);
         let values = super::super::spread::ValueFacts {
             low: 0.1,
@@ -393,21 +400,21 @@ mod tests {
             range: Range::Share,
         };
         let facts = SumFacts { noise: values.noise(0.0), range: Range::Share, weighted: None };
-        let got = super::ratio(&of.sums, &of.sizes, 0.0, facts, TWO, &mut go).unwrap();
+        let with = |facts| super::ratio(&clustered.sums, &clustered.sizes, 0.0, facts, TWO, &mut go).unwrap();
+        let got = with(facts);
         let want = unspread(got.value, 3.0, Range::Share, TWO);
         assert!(got.unspread && (got.standard_error, got.interval) == (want.standard_error, want.interval));
-        let lost = SumFacts { range: Range::Unknown, ..facts };
-        assert!(super::ratio(&of.sums, &of.sizes, 0.0, lost, TWO, &mut go).unwrap().interval.low.is_nan());
+        assert!(with(SumFacts { range: Range::Unknown, ..facts }).interval.low.is_nan());
     }
 
     #[test]
-    fn weights_of_one_are_no_weights_and_their_scale_is_none() {
+    fn weights_of_one_change_nothing_and_the_scale_of_weights_cancels() {
         let x: Vec<f64> = (0..40).map(|i| f64::from(i * i % 17)).collect();
         let codes: Vec<i64> = (0..40).map(|i| i % 7).collect();
         let plain = cluster_sums(&x, &codes, 7, 3.0, None, &mut go).unwrap();
         assert_eq!(cluster_sums(&x, &codes, 7, 3.0, Some(&[1.0; 40]), &mut go).unwrap(), plain);
         let weights: Vec<f64> = (0..40).map(|i| 1.0 / f64::from(1 + i % 5)).collect();
-        let of = |factor: f64| {
+        let scaled_by = |factor: f64| {
             let w: Vec<f64> = weights.iter().map(|w| w * factor).collect();
             (
                 cluster_sums(&x, &codes, 7, 3.0, Some(&w), &mut go).unwrap(),
@@ -415,15 +422,15 @@ mod tests {
             )
         };
         for factor in [f64::from_bits(23 << 52), 0.5, f64::from_bits(2000 << 52)] {
-            assert_eq!(of(factor), of(1.0));
+            assert_eq!(scaled_by(factor), scaled_by(1.0));
         }
         let (sum, squares) = weights.iter().fold((0.0, 0.0), |(a, b), w| (a + w, b + w * w));
-        assert!((of(1.0).1 - sum * sum / squares).abs() < 1e-12);
+        assert!((scaled_by(1.0).1 - sum * sum / squares).abs() < 1e-12);
         assert_eq!(effective_weights(&[5e-324, 5e-324], &mut go).unwrap(), 2.0);
     }
 
     #[test]
-    fn weighted_ones_alone_count_effective_clusters() {
+    fn a_perfect_weighted_score_counts_effective_clusters() {
         let facts = SumFacts { noise: 1e-14, range: Range::Share, weighted: Some(4.0) };
         let got = super::proportion(&[1.0, 0.5, 0.1], &[1.0, 0.5, 0.1], facts, TWO, &mut go).unwrap();
         assert!(

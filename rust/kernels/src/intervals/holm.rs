@@ -1,4 +1,4 @@
-//! Holm's step-down adjustment.
+//! Holm's step-down adjustment of p-values for multiple tests.
 
 use crate::grid::{CHUNK, Pace, Progress, Stopped};
 use crate::memory;
@@ -6,7 +6,7 @@ use crate::simd::scalar;
 use crate::sorting::sorted;
 
 /// Holm's adjusted p-values (Holm 1979): for the i-th smallest of m, the largest of (m - j) p_(j) over
-/// j <= i (counted from 0), at most 1. They hold the family-wise error whatever the dependence.
+/// j <= i (counted from 0), at most 1. They control the family-wise error rate under any dependence of the tests.
 pub fn holm(p: &[f64], progress: Progress<'_>) -> Result<Vec<f64>, Stopped> {
     let mut pace = Pace::new(progress);
     let ranked = memory::collected(p.iter().copied().enumerate())?;

@@ -4,16 +4,16 @@ use super::spread::{ValueFacts, unspread};
 use super::{Confidence, Interval};
 use crate::simd::scalar;
 
-/// A mean's error and interval.
+/// The standard error and the interval of a mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MeanInterval {
-    /// s/sqrt(n), s with n - 1.
+    /// s/sqrt(n), where s is the standard deviation with divisor n - 1.
     pub standard_error: f64,
-    /// mean +- t s/sqrt(n), t with n - 1 degrees of freedom.
+    /// mean +- t s/sqrt(n), with the t quantile for n - 1 degrees of freedom.
     pub interval: Interval,
 }
 
-/// Student's interval from the mean, the centred sum of squares sum (x - mean)^2 and n; `None` for n < 2.
+/// Student's t interval from the mean, the centred sum of squares sum (x - mean)^2 and n; `None` for n < 2.
 pub fn t_interval(mean: f64, squares: f64, n: u64, confidence: Confidence) -> Option<MeanInterval> {
     if n < 2 {
         return None;
@@ -26,7 +26,7 @@ pub fn t_interval(mean: f64, squares: f64, n: u64, confidence: Confidence) -> Op
     }))
 }
 
-/// [`t_interval`] of `values`, or [`unspread`] where they are equal but for rounding; and whether they are.
+/// [`t_interval`], or [`unspread`] where the values are equal except for rounding; and whether they are.
 pub fn mean_interval(
     mean: f64,
     squares: f64,
@@ -37,7 +37,7 @@ pub fn mean_interval(
     if n > 1 && values.equal() {
         return Some((unspread(mean, n as f64, values.range, confidence), true));
     }
-    t_interval(mean, squares, n, confidence).map(|found| (found, false))
+    t_interval(mean, squares, n, confidence).map(|interval| (interval, false))
 }
 
 #[cfg(test)]
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nought_to_nine() {
+    fn the_interval_of_zero_to_nine() {
         let two = Confidence { level: 0.95, alternative: Alternative::TwoSided };
         let got = t_interval(4.5, 82.5, 10, two).unwrap();
         assert!((got.standard_error - 0.9574271077563381).abs() < 1e-15);

@@ -1,8 +1,8 @@
-//! Intervals for every room: proportions, means, clustered ratios, and the adjustment of many p-values.
+//! Confidence intervals for every room: proportions, means, clustered ratios, and the adjustment of many p-values.
 //!
-//! What each number means stands in the documentation of the function that makes it. Nothing here simulates.
-//! What is public here runs under the floating-point guard ([`crate::simd::scalar`]), so that a caller in flush-to-zero
-//! sees the same bits.
+//! The documentation of each function defines the numbers that it returns. Nothing here simulates. Public functions
+//! compute under the floating-point guard ([`crate::simd::scalar`]), so that a caller whose thread is in flush-to-zero
+//! mode gets the same bits.
 
 pub mod cluster;
 pub mod mean;
@@ -17,7 +17,7 @@ pub use holm::holm;
 use crate::math::{normal, student_t};
 use crate::named;
 
-/// Two limits.
+/// The two limits of an interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     /// The lower limit.
@@ -38,12 +38,12 @@ named! {
     }
 }
 
-/// How sure an interval is to be, and on which sides.
+/// The confidence level of an interval, and on which sides it has a limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Confidence {
-    /// The share of intervals that hold the truth, inside (0, 1).
+    /// The share of intervals that contain the true value, inside (0, 1).
     pub level: f64,
-    /// The sides.
+    /// The sides on which the interval has a limit.
     pub alternative: Alternative,
 }
 
@@ -63,17 +63,17 @@ impl Confidence {
         }
     }
 
-    /// The normal quantile that belongs to the tail, positive for levels above one half.
+    /// The normal quantile with this tail beyond it; for one-sided intervals positive only for levels above one half.
     pub fn z(self) -> f64 {
         -normal::quantile(self.tail())
     }
 
-    /// Student's quantile that belongs to the tail.
+    /// Student's t quantile with this tail beyond it.
     pub fn t(self, df: f64) -> f64 {
         -student_t::quantile(self.tail(), df)
     }
 
-    /// `interval` with the side that the alternative leaves open moved to the end of the range.
+    /// `interval` with the limit on the side that the alternative leaves open replaced by the end of the range.
     pub fn open(self, interval: Interval, lowest: f64, highest: f64) -> Interval {
         match self.alternative {
             Alternative::TwoSided => interval,
@@ -82,7 +82,7 @@ impl Confidence {
         }
     }
 
-    /// `centre - half` to `centre + half`, an open side at infinity.
+    /// The interval from `centre - half` to `centre + half`; an open side is infinite.
     pub fn around(self, centre: f64, half: f64) -> Interval {
         self.open(Interval { low: centre - half, high: centre + half }, f64::NEG_INFINITY, f64::INFINITY)
     }

@@ -1,41 +1,41 @@
-//! A column's count, mean and centred sum of squares, and whether it holds only 0 and 1.
+//! The mean, centred sum of squares and extremes of a column, and whether it holds only 0 and 1.
 
 use crate::grid::{self, CHUNK, Progress, Stopped};
 use crate::simd::{self, Element, Isa, Kernel, padded, tree64};
 
 const LANES: usize = 16;
 
-/// What an interval of the mean needs to know of a column.
+/// What an interval for the mean needs to know about a column.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moments {
-    /// The mean. Relative error of the sums: below 2^-40 of mean |x| for 10^9 values; not finite only
+    /// The mean. The error of the sums is below 2^-40 of mean |x| for 10^9 values. It is not finite only
     /// where the sum overflows.
     pub mean: f64,
-    /// sum (x - mean)^2, by a second pass about the mean of the first.
+    /// sum (x - mean)^2, by a second pass that subtracts the mean from the first pass.
     pub squares: f64,
     /// The smallest value.
     pub min: f64,
     /// The largest value.
     pub max: f64,
-    /// A unit in the last place of the largest |x|: 2^-52 of it, 2^-23 for f32. Halves count as f64: what differs in
-    /// three digits is seldom rounding.
+    /// A unit in the last place of the largest |x|: 2^-52 of it for f64, 2^-23 for f32. 16-bit floats count as f64,
+    /// because values that differ in the third digit seldom do so by rounding alone.
     pub step: f64,
-    /// Whether every value is 0 or 1; then `mean` is exactly (ones)/n rounded once.
+    /// Whether every value is 0 or 1; then `mean` is ones/n, rounded once.
     pub binary: bool,
-    /// How many values are 1, where all are 0 or 1; else 0.
+    /// The number of ones where every value is 0 or 1; otherwise 0.
     pub ones: u64,
 }
 
-/// A column with finite values, or the index of the first that is not.
+/// The moments of a column, or where it is not finite.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Column {
-    /// All finite.
+    /// All values are finite.
     Finite(Moments),
-    /// NaN or infinite here.
+    /// The index of the first value that is NaN or infinite.
     Bad(usize),
 }
 
-/// The first pass over a chunk: sum, extremes, and whether something is neither 0 nor 1.
+/// The first pass over a chunk: the sum, the extremes, and whether any value is neither 0 nor 1 (`graded`).
 struct First<'a, T>(&'a [T]);
 
 #[derive(Clone, Copy)]
@@ -91,7 +91,8 @@ impl<T: Element> Kernel for First<'_, T> {
             lanes.add(values, values);
         }
         if !tail.is_empty() {
-            // Past the end the tail's first value is neutral for all but the sum.
+            // The lanes past the end repeat the tail's first value, which is neutral for everything but the sum; to the
+            // sum they add 0.
             let values = widen(&padded::<T, LANES>(tail, tail[0]));
             let mut addends = [0.0; LANES];
             addends[..tail.len()].copy_from_slice(&values[..tail.len()]);
@@ -132,17 +133,18 @@ impl<T: Element> Kernel for Second<'_, T> {
         }
         if !tail.is_empty() {
             let mut values = widen(&padded::<T, LANES>(tail, tail[0]));
-            values[tail.len()..].fill(centre); // deviates by nothing
+            values[tail.len()..].fill(centre); // their deviation is 0
             add_deviations(&mut first, &mut second, values, centre);
         }
         [tree64(first), tree64(second)]
     }
 }
 
-/// Reads the column once (twice where it is not 0/1). Of no values the mean is NaN.
+/// The moments of a column. It is read once, and a second time where it holds anything but 0 and 1 and is not constant.
+/// The mean of no values is NaN.
 ///
-/// Two passes about the mean: the textbook sum of squares loses a standard deviation of 0.1 at a mean of 10^7
-/// altogether.
+/// The second pass subtracts the mean: with the textbook formula, sum x^2 - n mean^2, a standard deviation of 0.1 at a
+/// mean of 10^7 would be lost to cancellation altogether.
 pub fn moments<T: Element>(x: &[T], progress: Progress<'_>) -> Result<Column, Stopped> {
     let (n, bytes) = (x.len(), size_of_val(x));
     let count = grid::chunks(n, CHUNK);
@@ -166,13 +168,13 @@ pub fn moments<T: Element>(x: &[T], progress: Progress<'_>) -> Result<Column, St
         (sum / n as f64, largest * if size_of::<T>() == 4 { f64::from(f32::EPSILON) } else { f64::EPSILON })
     });
     if !graded {
-        // Sums of ones are exact.
+        // The sum of zeros and ones is exact.
         let squares = simd::scalar(|| sum * ((n as f64 - sum) / n as f64));
         let ones = sum as u64;
         return Ok(Column::Finite(Moments { mean: centre, squares, min, max, step, binary: true, ones }));
     }
     if min == max {
-        // Neither the sum nor the mean of equal values need be exact.
+        // Summing equal values may round, so their common value is taken as the mean.
         return Ok(Column::Finite(Moments {
             mean: min,
             squares: 0.0,
@@ -192,7 +194,7 @@ pub fn moments<T: Element>(x: &[T], progress: Progress<'_>) -> Result<Column, St
     Ok(Column::Finite(Moments { mean, squares, min, max, step, binary: false, ones: 0 }))
 }
 
-/// The first value that is not finite, looked for only in chunks that may hold one.
+/// The index of the first value that is not finite; only chunks whose sum or extremes are not finite are searched.
 fn first_bad<T: Element>(x: &[T], firsts: &[FirstOut]) -> Option<usize> {
     let suspect = |f: &FirstOut| !(f.sum.is_finite() && f.min.is_finite() && f.max.is_finite());
     firsts.iter().enumerate().filter(|(_, f)| suspect(f)).find_map(|(index, _)| {
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tail_counts_like_a_body() {
+    fn columns_of_any_length_are_summed_completely() {
         for n in [1, 2, 15, 16, 17, 1000, CHUNK + 3] {
             let x: Vec<f32> = (0..n).map(|i| (i % 5) as f32 - 2.5).collect();
             let got = finite(&x);
@@ -238,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_and_ones_are_told() {
+    fn a_binary_column_is_recognised() {
         let got = finite(&[1.0f64, 0.0, 1.0, -0.0, 1.0]);
         assert!(got.binary && got.ones == 3 && got.mean == 0.6);
         assert!((got.squares - 1.2).abs() < 1e-15);
@@ -246,13 +248,13 @@ mod tests {
     }
 
     #[test]
-    fn equal_values_have_no_spread_at_all() {
+    fn equal_values_have_a_sum_of_squares_of_exactly_zero() {
         let got = finite(&[0.1f64; 1003]);
         assert_eq!((got.mean, got.squares), (0.1, 0.0));
     }
 
     #[test]
-    fn what_is_not_finite_is_found() {
+    fn the_first_value_that_is_not_finite_is_found() {
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             for at in [0, 7, CHUNK, CHUNK + 20] {
                 let mut x = vec![0.5; CHUNK + 21];

@@ -1,4 +1,4 @@
-//! One proportion: k of n.
+//! A proportion, k successes of n, and its confidence interval.
 
 use super::{Confidence, Interval};
 use crate::grid::{Progress, Stopped, fill_rows};
@@ -7,7 +7,7 @@ use crate::named;
 use crate::simd::scalar;
 
 named! {
-    /// How the interval is made.
+    /// The method by which the interval is computed.
     pub enum Method: "proportion.method" {
         /// The score interval: inverts the normal test of p.
         Wilson = "wilson" { title: "Wilson", source: "Wilson 1927" },
@@ -27,22 +27,22 @@ named! {
 pub struct Proportion {
     /// k/n.
     pub value: f64,
-    /// sqrt(p(1-p)/(n-1)); where all answers are equal, the width of Wilson's interval over 2z.
+    /// sqrt(p(1-p)/(n-1)); where all answers are equal, the width of Wilson's interval divided by 2z.
     pub standard_error: f64,
     /// The interval, inside [0, 1].
     pub interval: Interval,
 }
 
-/// k successes of n, `k <= n`, `n >= 1`.
+/// The proportion of k successes among n, where `k <= n` and `n >= 1`.
 ///
-/// Every upper limit is one minus the lower limit of the failures, so that counting failures instead gives
-/// the mirrored interval exactly.
+/// Every upper limit is computed as one minus the lower limit of the failures, so that counting failures instead gives
+/// exactly the mirrored interval.
 pub fn proportion(k: u64, n: u64, method: Method, confidence: Confidence) -> Proportion {
     scalar(|| of_counts(k, n, method, confidence))
 }
 
-/// The proportions `k[i]` of `n[i]`, into columns of their value, standard error, low and high limit; stopped by `progress`.
-/// `Some`: the first row that is no proportion, and the columns mean nothing.
+/// The proportions `k[i]` of `n[i]`, written to columns of the value, the standard error, the low and the high limit;
+/// stopped by `progress`. `Some(i)`: row i is the first whose counts are no proportion, and the columns are incomplete.
 pub fn proportions(
     k: &[i64],
     n: &[i64],
@@ -57,9 +57,9 @@ pub fn proportions(
             if k < 0 || n < 1 || k > n {
                 return Some(i);
             }
-            let found = proportion(k as u64, n as u64, method, confidence);
-            (values[at], errors[at]) = (found.value, found.standard_error);
-            (lows[at], highs[at]) = (found.interval.low, found.interval.high);
+            let row = proportion(k as u64, n as u64, method, confidence);
+            (values[at], errors[at]) = (row.value, row.standard_error);
+            (lows[at], highs[at]) = (row.interval.low, row.interval.high);
         }
         None
     })?;
@@ -89,15 +89,15 @@ fn of_counts(k: u64, n: u64, method: Method, confidence: Confidence) -> Proporti
     Proportion { value: hits / all, standard_error, interval: confidence.open(both, 0.0, 1.0) }
 }
 
-/// Wilson's interval for real "counts", such as an effective number of rows, and any critical value:
-/// the p with (hits - n p)^2 <= z^2 n p (1 - p).
+/// Wilson's interval for any critical value `z` and for counts that need not be whole numbers, such as shares of an
+/// effective number of rows: the p with (hits - n p)^2 <= z^2 n p (1 - p).
 pub fn wilson(hits: f64, misses: f64, z: f64) -> Interval {
     Interval { low: wilson_lower(hits, misses, z), high: 1.0 - wilson_lower(misses, hits, z) }
 }
 
-/// The smaller root of (n + z^2) p^2 - (2k + z^2) p + k^2/n, by the form that does not cancel: exactly 0 at
-/// k = 0. For z below 0 (one side, at a level under one half) it is the larger one, of which few hits leave nothing in
-/// that form.
+/// The smaller root of (n + z^2) p^2 - (2k + z^2) p + k^2/n, by the form without cancellation, which is exactly 0 at k
+/// = 0. For z below 0 (a one-sided interval at a level below one half) the limit is the larger root; for few hits that
+/// form would cancel then, and the usual formula for the roots does not.
 fn wilson_lower(hits: f64, misses: f64, z: f64) -> f64 {
     let n = hits + misses;
     let root = (z * z + 4.0 * hits * (misses / n)).sqrt();
@@ -113,7 +113,7 @@ fn wald_lower(hits: f64, misses: f64, z: f64) -> f64 {
     let n = hits + misses;
     let p = hits / n;
     let low = p - z * (p * (misses / n) / n).sqrt();
-    // It passes 1 for z far below 0.
+    // For z far below 0 the limit would exceed 1.
     let low = if low < 1.0 { low } else { 1.0 };
     if low > 0.0 { low } else { 0.0 }
 }
@@ -207,7 +207,8 @@ mod tests {
                     );
                     let p = k as f64 / n as f64;
                     let sides = low >= p - 1e-12 && high <= p + 1e-12;
-                    // Clopper and Pearson's cover at least the level, and shrunk centres lie elsewhere.
+                    // Clopper-Pearson covers more than the level, and Jeffreys and Agresti-Coull shift the centre, so
+                    // that their limits may lie on the usual side of p.
                     let inverts = matches!(method, Method::Wilson | Method::Wald);
                     assert!(sides || !inverts, "{method:?} {k} of {n} at {level}: {low} {high}");
                 }
@@ -221,8 +222,8 @@ mod tests {
     }
 
     #[test]
-    fn the_standard_error_of_mixed_answers_is_the_sample_one() {
-        // lm-evaluation-harness: 327 of 609.
+    fn the_standard_error_of_mixed_answers_divides_by_n_minus_1() {
+        // As lm-evaluation-harness reports it for 327 of 609.
         let got = proportion(327, 609, Method::Wilson, TWO);
         assert!(
             (got.value - 0.5369458128).abs() < 5e-11 && (got.standard_error - 0.0202222441).abs() < 5e-11

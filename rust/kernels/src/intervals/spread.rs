@@ -1,16 +1,18 @@
-//! Values without spread: when they count as equal, and what stands in place of an interval of width 0.
+//! Values without spread: when values count as equal, and which interval replaces the one of width 0 that they would
+//! give.
 
 use super::mean::MeanInterval;
 use super::{Confidence, Interval};
 use crate::named;
 use crate::simd::scalar;
 
-/// So many steps apart, values are equal: new - base carries half a step of each score and of itself, and a mean over 20
-/// epochs up to 3.6 steps of the order in which they were added.
+/// Values that differ by at most this many steps (units in the last place) count as equal. A difference new - base
+/// carries a rounding error of half a step from each score and from the subtraction, and a mean over 20 epochs up to
+/// 3.6 steps that depend on the order of addition.
 pub const STEPS: f64 = 8.0;
 
 named! {
-    /// Where every score that went in is known to lie.
+    /// The range in which every score is known to lie.
     pub enum Range: "scores.range" {
         /// Anywhere.
         Unknown = "unknown",
@@ -21,30 +23,30 @@ named! {
     }
 }
 
-/// What is known of the values behind a mean, beside their moments.
+/// What is known about the values behind a mean, apart from their moments.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ValueFacts {
     /// The smallest value.
     pub low: f64,
     /// The largest value.
     pub high: f64,
-    /// A unit in the last place of the largest magnitude that went in: of the scores on both sides where the values
-    /// are differences. 0 where nothing was rounded.
+    /// A unit in the last place of the largest magnitude among the inputs; where the values are differences, these are
+    /// the scores on both sides. 0 where nothing was rounded.
     pub step: f64,
-    /// How many there are.
+    /// The number of values.
     pub rows: f64,
-    /// Where the scores lie.
+    /// The range in which the scores lie.
     pub range: Range,
 }
 
 impl ValueFacts {
-    /// Whether the values differ by rounding alone: by at most [`STEPS`] steps.
+    /// Whether the values may differ by rounding alone, that is by at most [`STEPS`] steps.
     pub fn equal(&self) -> bool {
         scalar(|| self.high - self.low <= STEPS * self.step)
     }
 
-    /// How far two equal cluster means may lie apart by rounding: [`STEPS`] steps of the values, and for the sums about
-    /// `shift` (and those of weights) a rounding of 2^-53 a row on each side.
+    /// How far rounding can move two equal cluster means apart: [`STEPS`] steps of the values, and for each of the two
+    /// means a relative rounding error of 2^-53 per row in the sum about `shift` and in the sum of weights.
     pub fn noise(&self, shift: f64) -> f64 {
         scalar(|| {
             let (up, down) = (self.high - shift, shift - self.low);
@@ -54,16 +56,17 @@ impl ValueFacts {
     }
 }
 
-/// The error and interval of a mean whose `n` values (or clusters) all equal `value`.
+/// The standard error and interval of a mean whose `n` values (or clusters) all equal `value`.
 ///
-/// With q = z^2/(n + z^2), Wilson's upper limit for 0 of n: scores in [0, 1] give [c (1 - q), c + q (1 - c)], their
-/// differences [d - q (1 + d), d + q (1 - d)]: as if the share q of what was not seen lay at the far end. The
-/// standard error is the two-sided width over 2z. NaN where the range is not known.
+/// With q = z^2/(n + z^2), Wilson's upper limit for 0 of n: a common score c in [0, 1] gives [c (1 - q), c + q (1 -
+/// c)], a common difference d of such scores gives [d - q (1 + d), d + q (1 - d)]. That is as if a share q of the
+/// population, of which the sample shows nothing, lay at the far end of the range. The standard error is the width of
+/// the two-sided interval divided by 2z. All are NaN where the range is not known.
 pub fn unspread(value: f64, n: f64, range: Range, confidence: Confidence) -> MeanInterval {
     scalar(|| {
         let limits = |confidence: Confidence| {
             let z = confidence.z();
-            // One side at a level of 1/2 or less: Wilson's limit for 0 of n is then 0.
+            // For a one-sided interval at a level of 1/2 or less, Wilson's upper limit for 0 of n is 0.
             let q = if z > 0.0 { z * z / (n + z * z) } else { 0.0 };
             let high = value + q * (1.0 - value);
             match range {
@@ -103,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_ends_it_is_wilsons() {
+    fn at_the_ends_it_is_wilsons_interval() {
         for n in [2.0, 20.0, 1e6] {
             let (none, all) = (wilson(0.0, n, TWO.z()), wilson(n, 0.0, TWO.z()));
             let (at0, at1) = (unspread(0.0, n, Range::Share, TWO), unspread(1.0, n, Range::Share, TWO));
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_stay_inside_and_hold_the_value() {
+    fn limits_stay_inside_the_range_and_contain_the_value() {
         for n in [2.0, 3.0, 50.0, 1e9] {
             for i in 0..=1000 {
                 let c = f64::from(i) / 1000.0;
@@ -143,15 +146,15 @@ mod tests {
     }
 
     #[test]
-    fn what_may_lie_anywhere_has_no_limits() {
+    fn an_unknown_range_gives_no_limits() {
         let got = unspread(7.0, 20.0, Range::Unknown, TWO);
         assert!(got.standard_error.is_nan() && got.interval.low.is_nan() && got.interval.high.is_nan());
     }
 
     #[test]
-    fn differences_that_round_apart_are_equal() {
+    fn differences_that_rounding_moved_apart_are_equal() {
         let (low, high) = (0.6 - 0.5, 0.4 - 0.3);
-        let of = |step| ValueFacts { low, high, step, rows: 4.0, range: Range::Difference };
-        assert!(low < high && of(0.9 * f64::EPSILON).equal() && !of(0.0).equal());
+        let facts = |step| ValueFacts { low, high, step, rows: 4.0, range: Range::Difference };
+        assert!(low < high && facts(0.9 * f64::EPSILON).equal() && !facts(0.0).equal());
     }
 }

@@ -1,13 +1,14 @@
-//! Sums over an index in fixed lanes: for formulas over clusters, where a call a term costs nothing.
+//! Sums over an index in fixed lanes, for formulas over clusters, where the term is a closure that is called per index.
 
 use crate::grid::{Pace, Stopped};
 use crate::simd::{scalar, tree64};
 
 const LANES: usize = 16;
-/// Terms between two foldings of the lanes: bounds the error's growth.
+/// Terms that are added in the lanes before these are reduced to one number, which bounds how rounding errors grow.
 const BLOCK: usize = 1 << 12;
 
-/// The sums of `N` terms at once over `0..n`: 16 lanes, folded every 4,096 terms, folds added in order.
+/// The sums of `N` terms at once over `0..n`: each sum has 16 lanes, which are reduced by a tree every 4,096 terms; the
+/// results of the trees are added in order.
 pub fn sums<const N: usize>(n: usize, term: impl Fn(usize) -> [f64; N]) -> [f64; N] {
     let mut total = [0.0; N];
     for start in (0..n).step_by(BLOCK) {
@@ -24,7 +25,7 @@ pub fn sums<const N: usize>(n: usize, term: impl Fn(usize) -> [f64; N]) -> [f64;
     total
 }
 
-/// As [`sums`], of many terms, under the floating-point guard.
+/// As [`sums`], for many terms: under the floating-point guard, and stopped through `pace`.
 pub fn sums_at<const N: usize>(
     n: usize,
     pace: &mut Pace<'_>,

@@ -1,4 +1,4 @@
-//! The bootstrap of a statistic, from the columns to the limits.
+//! The bootstrap of a statistic, from the columns of data to the confidence limits.
 
 use super::NoEstimate;
 use super::design::{Design, Pairs, Rows, Units};
@@ -14,21 +14,22 @@ use crate::intervals::spread::{Range, ValueFacts};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Element, scalar};
 
-/// Replicates this close to the value are equal to it: their sums are right to (4300 + n/2^20) 2^-53 of the mean
-/// absolute influence (about 5e-13 up to n = 10^8), the last addition to 2^-52 of the value.
+/// A replicate counts as equal to the value where it differs by no more than rounding: the error of its sums is below
+/// (4300 + n/2^20) 2^-53 of the mean absolute influence (about 5e-13 up to n = 10^8), that of the last addition below
+/// 2^-52 of the value.
 const SUM_ERROR: f64 = 1e-12;
 const LAST_ROUNDING: f64 = 2.0 * f64::EPSILON;
 
-/// How to resample.
+/// The options of a bootstrap.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// How replicates become limits.
+    /// The method that computes limits from replicates.
     pub method: Method,
-    /// How many replicates.
+    /// The number of replicates.
     pub count: u32,
     /// The seed of the random counts.
     pub seed: u64,
-    /// Of the interval.
+    /// The confidence level of the interval, and its sides.
     pub confidence: Confidence,
 }
 
@@ -37,19 +38,19 @@ pub struct Options {
 pub struct Bootstrap {
     /// The statistic of all rows.
     pub value: f64,
-    /// The standard deviation of the replicates; NaN of a single one.
+    /// The standard deviation of the replicates; NaN where there is only one.
     pub standard_error: f64,
     /// The limits, each with its Monte-Carlo error.
     pub limits: Limits,
     /// The statistic in each resample.
     pub replicates: Vec<f64>,
-    /// BCa's acceleration; 0 of the other methods, which do not use it.
+    /// BCa's acceleration; 0 for the other methods, which do not use it.
     pub acceleration: f64,
     /// Whether every value is 0 or 1.
     pub binary: bool,
 }
 
-/// Why a calculation has ended early.
+/// Why a calculation has ended without an estimate.
 pub(super) enum Ended {
     Stopped(Stopped),
     NoEstimate(NoEstimate),
@@ -73,19 +74,20 @@ impl From<NoEstimate> for Ended {
     }
 }
 
-/// What was refused is an answer to the caller, what was stopped is none.
+/// Separates the two reasons: that there is no estimate is a result of the call, that it was stopped is not.
 pub(super) fn answer<R>(result: Result<R, Ended>) -> Result<Result<R, NoEstimate>, Stopped> {
     match result {
-        Ok(found) => Ok(Ok(found)),
+        Ok(estimate) => Ok(Ok(estimate)),
         Err(Ended::NoEstimate(refused)) => Ok(Err(refused)),
         Err(Ended::Stopped(stopped)) => Err(stopped),
     }
 }
 
-/// The bootstrap of the mean of `x` under a design. `progress` is told how many replicates are done.
+/// The bootstrap of the mean of `x` under a design. `progress` gets the number of replicates done.
 ///
-/// Of rows in clusters it is the quotient of the resampled clusters' sums and sizes. Sums of zeros and ones are exact as
-/// they are; other values lose least about their mean, which is taken off first.
+/// For rows in clusters, a replicate is the quotient of the sums and sizes of the resampled clusters. The mean is
+/// subtracted from the values first, so that their sums lose the fewest digits, except from zeros and ones, whose sums
+/// are exact anyway.
 pub fn mean<T: Element>(
     x: &[T],
     design: Design<'_>,
@@ -119,45 +121,42 @@ fn mean_or_ended<T: Element>(
             if count < 2 {
                 return Err(NoEstimate::OneCluster.into());
             }
-            let of = cluster_sums(x, codes, count, shift, None, &mut before)?.ok_or(NoEstimate::Outside)?;
+            let unit_sums =
+                cluster_sums(x, codes, count, shift, None, &mut before)?.ok_or(NoEstimate::Outside)?;
             let noise = if binary { 0.0 } else { values.noise(shift) };
             let facts = SumFacts { noise, range: Range::Unknown, weighted: None };
-            let fit = cluster::ratio(&of.sums, &of.sizes, shift, facts, options.confidence, &mut before)?;
+            let ClusterSums { sums, sizes } = &unit_sums;
+            let fit = cluster::ratio(sums, sizes, shift, facts, options.confidence, &mut before)?;
             if fit.unspread {
                 return Err(NoEstimate::EqualMeans { n: count }.into());
             }
             let size = scalar(|| n / count as f64);
-            quotient(
-                &of,
-                shift,
-                About { value: fit.value, scale: f64::NAN, size, exact: binary, range: (min, max) },
-                options,
-                progress,
-            )
+            let about = About { value: fit.value, scale: f64::NAN, size, exact: binary, range: (min, max) };
+            quotient(&unit_sums, shift, about, options, progress)
         }
     }
 }
 
-/// The facts of a column whose values and sum of squares are finite.
+/// The moments of a column, where its values and its sum of squares are finite.
 pub(super) fn finite(column: Column, place: usize) -> Result<Moments, NoEstimate> {
     match column {
         Column::Bad(index) => Err(NoEstimate::NotFinite { column: place, index }),
-        Column::Finite(found) if found.mean.is_finite() && found.squares.is_finite() => Ok(found),
+        Column::Finite(moments) if moments.mean.is_finite() && moments.squares.is_finite() => Ok(moments),
         Column::Finite(Moments { min: low, max: high, .. }) => {
             Err(NoEstimate::TooLarge { column: place, low, high })
         }
     }
 }
 
-/// What is known of the statistic before it is resampled.
+/// What is known about the statistic before resampling.
 #[derive(Clone, Copy)]
 pub(super) struct About {
     pub value: f64,
     /// The root mean square of the units' influences.
     pub scale: f64,
-    /// What a unit counts for on average in the denominator.
+    /// The mean size of a unit, which is its part in the denominator.
     pub size: f64,
-    /// Whether all values are 0 or 1: their sums are exact, and replicates that equal the value are the same number.
+    /// Whether all values are 0 or 1: then sums are exact, and a replicate that equals the value does so to the bit.
     pub exact: bool,
     /// The smallest and the largest value of the first column.
     pub range: (f64, f64),
@@ -165,18 +164,18 @@ pub(super) struct About {
 
 /// The bootstrap of a quotient of sums over units.
 pub(super) fn quotient(
-    of: &ClusterSums,
+    unit_sums: &ClusterSums,
     shift: f64,
     about: About,
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    let (units, statistic) = (Pairs { sums: &of.sums, sizes: &of.sizes }, Quotient { shift });
+    let (units, statistic) = (Pairs { sums: &unit_sums.sums, sizes: &unit_sums.sizes }, Quotient { shift });
     let scale = root_mean_square(units, statistic, about.value, &mut |_| progress(0))?;
     resampled(units, statistic, About { scale, ..about }, options, progress)
 }
 
-/// The root mean square of the influences about their mean, which is 0 but for rounding.
+/// The root mean square of the influences about their mean, which is 0 except for rounding.
 fn root_mean_square<U: Units<K>, S: Statistic<K>, const K: usize>(
     units: U,
     statistic: S,
@@ -195,12 +194,12 @@ fn root_mean_square<U: Units<K>, S: Statistic<K>, const K: usize>(
         pace.stride(parts.len())?;
     }
     Ok(match moments(&influences, progress)? {
-        Column::Finite(found) => scalar(|| (found.squares / count as f64).sqrt()),
+        Column::Finite(moments) => scalar(|| (moments.squares / count as f64).sqrt()),
         Column::Bad(_) => f64::NAN,
     })
 }
 
-/// Replicates, acceleration, ties and limits, whatever the statistic and the design.
+/// Computes replicates, acceleration, ties and limits, for any statistic and design.
 pub(super) fn resampled<U: Units<K>, S: Statistic<K>, const K: usize>(
     units: U,
     statistic: S,
@@ -224,7 +223,7 @@ pub(super) fn resampled<U: Units<K>, S: Statistic<K>, const K: usize>(
     }
     let limits = limits(memory::copied(&replicates)?, value, method, correction, confidence, &mut after)??;
     let squares = match moments(&replicates, &mut after)? {
-        Column::Finite(found) if found.squares.is_finite() => found.squares,
+        Column::Finite(moments) if moments.squares.is_finite() => moments.squares,
         Column::Finite(_) | Column::Bad(_) => {
             return Err(NoEstimate::TooLarge { column: 0, low, high }.into());
         }

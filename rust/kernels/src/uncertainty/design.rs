@@ -1,34 +1,34 @@
-//! What is resampled: rows, or whole clusters of rows.
+//! The units of the bootstrap, which are resampled: rows, or whole clusters of rows.
 
 use crate::simd::Element;
 
-/// Which rows stay together. Strata, pairs and weights will be further variants.
+/// Which rows form a unit. Strata, pairs and weights will be further variants.
 #[derive(Clone, Copy, Debug)]
 pub enum Design<'a> {
-    /// None: every row is a unit.
+    /// Every row is a unit of its own.
     Rows,
-    /// Those of one cluster: `codes[i]`, inside `0..count`, is the cluster of row i.
+    /// The rows of a cluster form a unit.
     Clusters {
-        /// The cluster of each row.
+        /// The cluster of each row, inside `0..count`.
         codes: &'a [i64],
-        /// How many clusters there are.
+        /// The number of clusters.
         count: usize,
     },
 }
 
-/// The units of a design, each with its part in K sums.
+/// The units of a design; each has K numbers, its parts, which it adds to K sums.
 pub trait Units<const K: usize>: Copy + Send + Sync {
-    /// How many units there are.
+    /// The number of units.
     fn count(self) -> usize;
 
     /// The memory that one unit takes, in bytes.
     fn bytes(self) -> usize;
 
-    /// Writes the parts of the units from `start` on, as many as `parts` holds.
+    /// Writes the parts of the units from `start` on until `parts` is full.
     fn read(self, start: usize, parts: &mut [[f64; K]]);
 }
 
-/// The rows of one column as units, each less a shift.
+/// The rows of one column as units, whose part is the value minus a shift.
 #[derive(Clone, Copy)]
 pub struct Rows<'a, T> {
     /// The column.
@@ -56,12 +56,12 @@ impl<T: Element> Units<1> for Rows<'_, T> {
     }
 }
 
-/// Units of a numerator and a denominator: clusters by the sums and sizes of their rows.
+/// Units with a numerator and a denominator, such as clusters with the sums and sizes of their rows.
 #[derive(Clone, Copy)]
 pub struct Pairs<'a> {
-    /// The sums.
+    /// The sums, which are the numerators.
     pub sums: &'a [f64],
-    /// The sizes, as many.
+    /// The sizes, which are the denominators; as many.
     pub sizes: &'a [f64],
 }
 

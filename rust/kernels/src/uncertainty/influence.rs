@@ -1,4 +1,4 @@
-//! How much each unit pulls at a statistic, and the skewness of it.
+//! BCa's acceleration, from the influences of the units on a statistic.
 
 use super::design::Units;
 use super::statistic::Statistic;
@@ -9,10 +9,10 @@ use std::ops::Range;
 const LANES: usize = 16;
 
 /// BCa's acceleration in closed form, `a = sum U^3 / (6 (sum U^2)^1.5)` with the influences U of the units (Efron 1987,
-/// eq. 6.6 and 7.3); of a mean they are `x_i - mean`, of a quotient `S_g - value n_g`.
+/// eq. 6.6 and 7.3): `x_i - mean` for a mean, `S_g - value n_g` for a quotient.
 ///
-/// `scale` is a size of the U, their root mean square say: powers of `U / scale` neither overflow nor vanish.
-/// NaN where no U differs from zero. Relative error below 1e-12 of `sum |U|^3`.
+/// `scale` is a typical size of the U, such as their root mean square, so that powers of `U / scale` neither overflow
+/// nor underflow. NaN where all U are 0. The error of the sum of cubes is below 1e-12 of `sum |U|^3`.
 pub fn acceleration<U: Units<K>, S: Statistic<K>, const K: usize>(
     units: U,
     statistic: S,
@@ -30,7 +30,7 @@ pub fn acceleration<U: Units<K>, S: Statistic<K>, const K: usize>(
     }))
 }
 
-/// `sum U^2` and `sum U^3`, U in units of the scale.
+/// `sum U^2` and `sum U^3` over a range of units, with U divided by the scale.
 struct Powers<U, S, const K: usize> {
     units: U,
     within: Range<usize>,
@@ -50,13 +50,13 @@ impl<U: Units<K>, S: Statistic<K>, const K: usize> Kernel for Powers<U, S, K> {
             let filled = LANES.min(self.within.end - start);
             let mut parts = [[0.0; K]; LANES];
             self.units.read(start, &mut parts[..filled]);
-            let mut pull = [0.0; LANES];
-            for (pull, part) in pull.iter_mut().zip(&parts[..filled]) {
-                *pull = self.statistic.influence(*part, self.value) * inverse;
+            let mut u = [0.0; LANES];
+            for (u, part) in u.iter_mut().zip(&parts[..filled]) {
+                *u = self.statistic.influence(*part, self.value) * inverse;
             }
             for i in 0..LANES {
-                sums[0][i] += pull[i] * pull[i];
-                sums[1][i] += pull[i] * pull[i] * pull[i];
+                sums[0][i] += u[i] * u[i];
+                sums[1][i] += u[i] * u[i] * u[i];
             }
         }
         sums.map(tree64)
@@ -68,12 +68,12 @@ mod tests {
     use super::*;
     use crate::uncertainty::{Mean, Pairs, Quotient, Rows};
 
-    fn of(sums: &[f64], sizes: &[f64], value: f64, scale: f64) -> f64 {
+    fn of_quotient(sums: &[f64], sizes: &[f64], value: f64, scale: f64) -> f64 {
         acceleration(Pairs { sums, sizes }, Quotient { shift: 0.0 }, value, scale, &mut |_| true).unwrap()
     }
 
-    /// The city data of Efron and Tibshirani, ratio sum x / sum u: the influence values' own skewness. (The
-    /// jackknife's is -0.0112031940.)
+    /// The ratio sum x / sum u of the city data of Efron and Tibshirani: the acceleration is that of the influence
+    /// values. (That of the jackknife would be -0.0112031940.)
     #[test]
     fn the_city_ratio() {
         let u = [138.0, 93.0, 61.0, 179.0, 48.0, 37.0, 29.0, 23.0, 30.0, 2.0];
@@ -87,17 +87,18 @@ mod tests {
         }
         let want = cubes / (6.0 * squares * f64::sqrt(squares));
         for scale in [1.0, 30.0, 1e-3] {
-            assert!((of(&x, &u, value, scale) - want).abs() < 1e-15, "{} {want}", of(&x, &u, value, scale));
+            let got = of_quotient(&x, &u, value, scale);
+            assert!((got - want).abs() < 1e-15, "{got} {want}");
         }
     }
 
     #[test]
-    fn huge_values_do_not_overflow_and_symmetry_has_none() {
+    fn huge_values_do_not_overflow_and_symmetric_ones_have_no_acceleration() {
         let x: Vec<f64> = (0..1001).map(|i| (f64::from(i) - 500.0) * 1e200).collect();
-        assert!(of(&x, &[1.0; 1001], 0.0, 3e202).abs() < 1e-15);
-        let skewed = of(&[0.0, 0.0, 3e200], &[1.0; 3], 1e200, 1e200);
+        assert!(of_quotient(&x, &[1.0; 1001], 0.0, 3e202).abs() < 1e-15);
+        let skewed = of_quotient(&[0.0, 0.0, 3e200], &[1.0; 3], 1e200, 1e200);
         assert!((skewed - 6.0 / (6.0 * 6.0 * 6f64.sqrt())).abs() < 1e-16);
-        assert!(of(&[2.0; 3], &[1.0; 3], 2.0, 1.0).is_nan());
+        assert!(of_quotient(&[2.0; 3], &[1.0; 3], 2.0, 1.0).is_nan());
     }
 
     #[test]
@@ -107,6 +108,6 @@ mod tests {
         let mean = Mean { shift: 0.0, n: x.len() as f64 };
         let rows = Rows { x: &x[..], shift: 0.0 };
         let got = acceleration(rows, mean, 400.0, 300.0, &mut |_| true).unwrap();
-        assert_eq!(got, of(&wide, &vec![1.0; x.len()], 400.0, 300.0));
+        assert_eq!(got, of_quotient(&wide, &vec![1.0; x.len()], 400.0, 300.0));
     }
 }

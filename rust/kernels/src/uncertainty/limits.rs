@@ -20,40 +20,40 @@ named! {
     }
 }
 
-/// What BCa knows of the data beside the replicates.
+/// What BCa needs to know apart from the replicates.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Correction {
     /// See [`super::acceleration`].
     pub acceleration: f64,
-    /// Replicates this close to the value count as equal to it: their rounding error.
+    /// Replicates that differ from the value by at most this count as equal to it; a bound of their rounding error.
     pub tie: f64,
 }
 
-/// A limit and the Monte-Carlo error of it: about one standard error of the limit as an estimate of what
+/// A limit and its Monte-Carlo error: about one standard error of the limit as an estimate of the limit that
 /// infinitely many replicates would give.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit {
-    /// Where the interval ends; infinite on a side that is left open.
+    /// The limit; infinite on a side that is left open.
     pub value: f64,
-    /// Half the distance between the order statistics one binomial standard deviation above and below; 0 on a
-    /// side that is left open.
+    /// Half the distance between the order statistics one binomial standard deviation above and below the limit's
+    /// position; 0 on a side that is left open.
     pub error: f64,
 }
 
-/// Both limits.
+/// The limits of a bootstrap interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// The lower one.
+    /// The lower limit.
     pub low: Limit,
-    /// The upper one.
+    /// The upper limit.
     pub high: Limit,
 }
 
-/// The limits of `value` from its replicates, in any order.
+/// The limits of `value` from its `B` replicates, which may be in any order.
 ///
-/// A limit at level `a` is the order statistic `(B + 1) a`, linear between neighbours; one beyond the extreme
-/// replicate is refused, never clamped. BCa: `a = Phi(z0 + (z0 + z) / (1 - acceleration (z0 + z)))` with
-/// `z0 = Phi^-1((#below + #equal / 2) / B)`.
+/// A limit at level `a` is the order statistic at position `(B + 1) a`, interpolated linearly between neighbours. A
+/// position beyond the extreme replicates is refused, never clamped. BCa: `a = Phi(z0 + (z0 + z) / (1 - acceleration
+/// (z0 + z)))` with `z0 = Phi^-1((#below + #equal / 2) / B)`.
 pub fn limits(
     replicates: Vec<f64>,
     value: f64,
@@ -88,9 +88,9 @@ fn of_sorted(
             if confidence.alternative == open {
                 return Ok(Limit { value: infinite, error: 0.0 });
             }
-            let found = order_statistic(sorted, at)?;
+            let limit = order_statistic(sorted, at)?;
             let mirrored = method == Method::Basic;
-            Ok(Limit { value: if mirrored { 2.0 * value - found.value } else { found.value }, ..found })
+            Ok(Limit { value: if mirrored { 2.0 * value - limit.value } else { limit.value }, ..limit })
         };
         Ok(Limits {
             low: limit(Alternative::Less, low, f64::NEG_INFINITY)?,
@@ -99,7 +99,7 @@ fn of_sorted(
     })
 }
 
-/// The level at which BCa reads the replicates for a nominal one.
+/// The level of the order statistic that BCa takes for a nominal level.
 fn corrected(sorted: &[f64], value: f64, correction: Correction, nominal: f64) -> Result<f64, NoEstimate> {
     let Correction { acceleration, tie } = correction;
     let below = sorted.partition_point(|&r| r < value - tie);
@@ -120,7 +120,8 @@ fn order_statistic(sorted: &[f64], level: f64) -> Result<Limit, NoEstimate> {
     let spread = (count * level * (1.0 - level)).sqrt();
     let error = match (between(sorted, position - spread), between(sorted, position + spread)) {
         (Some(below), Some(above)) => (above - below) / 2.0,
-        // Beyond the extreme replicate nothing is known: the other side alone speaks.
+        // Where one of the positions lies beyond the extreme replicate, the error is estimated from the other side
+        // alone.
         (Some(below), None) => value - below,
         (None, Some(above)) => above - value,
         (None, None) => f64::INFINITY,
@@ -128,14 +129,15 @@ fn order_statistic(sorted: &[f64], level: f64) -> Result<Limit, NoEstimate> {
     Ok(Limit { value, error })
 }
 
-/// `(1 - .9) / 2` is not quite .05: a position within rounding of a whole number is that number.
+/// Replaces a position that differs from a whole number only by rounding by that number: `(1 - .9) / 2` is not exactly
+/// .05.
 fn nearly_whole(position: f64) -> f64 {
     let whole = (position + 0.5) as u64 as f64;
     let distance = position - whole;
     if distance < 1e-9 && distance > -1e-9 { whole } else { position }
 }
 
-/// The order statistic at a position from 1 to B, linear between neighbours.
+/// The order statistic at a position from 1 to B, interpolated linearly between neighbours; `None` outside.
 fn between(sorted: &[f64], position: f64) -> Option<f64> {
     if !(position >= 1.0 && position <= sorted.len() as f64) {
         return None;
@@ -166,6 +168,7 @@ mod tests {
     const NONE: Correction = Correction { acceleration: 0.0, tie: 0.0 };
     const TWO: Confidence = Confidence { level: 0.9, alternative: Alternative::TwoSided };
 
+    /// The replicates count, ..., 2, 1.
     fn falling(count: usize) -> Vec<f64> {
         (1..=count).rev().map(|i| i as f64).collect()
     }
@@ -174,7 +177,7 @@ mod tests {
     fn percentile_limits_are_order_statistics() {
         let got = limits(falling(99), 60.0, Method::Percentile, TWO).unwrap();
         assert_eq!((got.low.value, got.high.value), (5.0, 95.0));
-        // One standard deviation, sqrt(99 .05 .95), on each side of places 1 apart.
+        // Neighbouring order statistics lie 1 apart, so the error is the standard deviation sqrt(99 .05 .95).
         assert!((got.low.error - (99.0f64 * 0.05 * 0.95).sqrt()).abs() < 1e-9);
         assert!((got.high.error - got.low.error).abs() < 1e-9);
         let between = limits(falling(100), 60.0, Method::Percentile, TWO).unwrap();
@@ -191,7 +194,7 @@ mod tests {
     fn bca_without_bias_or_skewness_is_the_percentile() {
         let got = bca(falling(99), 50.0, 0.0).unwrap();
         assert!((got.low.value - 5.0).abs() < 1e-9 && (got.high.value - 95.0).abs() < 1e-9);
-        // The value among the lower replicates: the limits move down.
+        // A value below the median of the replicates moves the limits down.
         let moved = bca(falling(999), 450.0, 0.0).unwrap();
         assert!(moved.low.value < 50.0 && moved.high.value < 950.0);
         let skewed = bca(falling(999), 500.0, 0.1).unwrap();
@@ -223,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_had_is_refused() {
+    fn limits_beyond_the_replicates_are_refused() {
         let at = |count, level| {
             limits(falling(count), count as f64 / 2.0, Method::Percentile, Confidence { level, ..TWO })
         };

@@ -1,6 +1,6 @@
-//! The bytes of [`MeanTotals`]: `u64 clustered, n, excluded, nan, graded`, the bits of `low, high, step`, the sums of the
-//! values and of their squares, then a row for each cluster: `id, u64 n, sum`. A sum is written as an id is, its length
-//! before it ([`Packed::to_bytes`]).
+//! The bytes of [`MeanTotals`]: `u64 clustered, n, excluded, nan, graded`, the bits of `low, high, step`, the sums of
+//! the values and of their squares, then one row per cluster: `id, u64 n, sum`. Like an id, a sum
+//! ([`Packed::to_bytes`]) is written after its length.
 
 use super::mean_state::{MeanTotals, Named, Total, Values};
 use crate::clusters::{Id, Shards};
@@ -11,7 +11,7 @@ use crate::simd::scalar;
 use crate::state::bytes::{BytesError, Kind, Reader, Writer};
 
 const LAYOUT: u8 = 1;
-/// An id, a count and a sum, each of no more bytes than they must have.
+/// The fewest bytes that a row can have: an empty text as id (3), a count (8) and a sum of 0 (5).
 const LEAST_ROW: usize = 3 + 8 + 5;
 
 pub(super) fn write(
@@ -88,7 +88,7 @@ fn packed(reader: &mut Reader<'_>, places: usize) -> Result<Packed, BytesError> 
     Packed::from_bytes(reader.id()?, places).ok_or(BytesError::Malformed)
 }
 
-/// Whether some values come to this.
+/// Whether there are values with these counts, sums and limits.
 fn possible(values: &Values) -> bool {
     let Values { n, low, high, step, .. } = *values;
     if n == 0 {
@@ -107,18 +107,19 @@ fn possible(values: &Values) -> bool {
 }
 
 fn same_bits(a: &Values, b: &Values) -> bool {
-    let floats = |of: &Values| [of.low, of.high, of.step].map(f64::to_bits);
+    let floats = |values: &Values| [values.low, values.high, values.step].map(f64::to_bits);
     a.sum == b.sum && a.squares == b.squares && floats(a) == floats(b) && a.graded == b.graded
 }
 
-/// One value at least that is neither 0 nor 1: of a single one both limits say it.
+/// Whether at least one of the values can be neither 0 nor 1. It is one of the limits, or it lies between the limits 0
+/// and 1, for which there must be more than two values.
 fn could_be_graded(values: &Values) -> bool {
     let Values { n, low, high, .. } = *values;
     let answers = |x: f64| x == 0.0 || x == 1.0;
     !answers(low) || !answers(high) || (n > 2 && low < high)
 }
 
-/// Zeros and ones: as many ones as the sum says, in both sums.
+/// Whether the values can all be 0 or 1: then both sums equal the number of ones, and the limits follow from it.
 fn are_answers(values: &Values) -> bool {
     let Values { n, low, high, .. } = *values;
     let ones = values.sum.wide::<{ Sum::PLACES }, -1074>().value() as u64;
@@ -150,16 +151,15 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let of_one_each = state(&[0.5, -2.0, 1e300, 1e-300], Some(&[7, 3, 9, -1]));
-        for state in
-            [state(&[0.25, 1.0], None), state(&[0.0, 1.0, 1.0], None), of_one_each, MeanTotals::new()]
+        let clustered = state(&[0.5, -2.0, 1e300, 1e-300], Some(&[7, 3, 9, -1]));
+        for state in [state(&[0.25, 1.0], None), state(&[0.0, 1.0, 1.0], None), clustered, MeanTotals::new()]
         {
             let (read, config) = MeanTotals::from_bytes(&bytes(&state), &mut |_| true).unwrap();
             assert_eq!((bytes(&read), &config[..]), (bytes(&state), &b"{}"[..]));
         }
     }
 
-    /// A state whose fields were changed before it was written.
+    /// Whether the bytes of a state are refused some of whose fields were changed before it was written.
     fn refused(change: impl FnOnce(&mut MeanTotals)) -> bool {
         let mut state = state(&[0.5, -2.0, 4.0], Some(&[1, 2, 3]));
         change(&mut state);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_values_come_to_is_refused() {
+    fn fields_that_no_values_can_give_are_refused() {
         assert!(!refused(|_| ()));
         assert!(refused(|s| s.values.n = 4) && refused(|s| s.values.n = 2) && refused(|s| s.values.n = 0));
         assert!(refused(|s| s.values.low = 1.0) && refused(|s| s.values.low = f64::NAN));

@@ -1,7 +1,8 @@
-//! What the interval of a mean needs of its values, kept so that any split and order of them gives the same bits.
+//! The state of a mean: what its interval needs to know about the values, kept so that any split and order of them
+//! gives the same bits.
 //!
-//! Sums are exact ([`crate::exact::Wide`]): of the values and their squares where rows count one by one, of the values of
-//! each cluster where they come in clusters.
+//! All sums are exact ([`crate::exact::Wide`]): those of all values and of their squares and, where rows come in
+//! clusters, that of the values of each cluster.
 
 use super::mean_bytes;
 use crate::clusters::{Id, Keyed, Names, Shards};
@@ -19,13 +20,13 @@ const SQUARES: usize = SumOfSquares::PLACES;
 const SUM_LOWEST: i32 = -1074;
 const SQUARES_LOWEST: i32 = -2148;
 
-/// All values together.
+/// What is kept about all values together.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Values {
     pub(super) n: u64,
     pub(super) sum: Packed,
     pub(super) squares: Packed,
-    /// The smallest and the largest; infinite and crossed where there is none.
+    /// The smallest and the largest value; +infinity and -infinity where there is none.
     pub(super) low: f64,
     pub(super) high: f64,
     /// See [`Moments::step`].
@@ -49,11 +50,11 @@ impl Default for Values {
 }
 
 impl Values {
-    /// Of a chunk, or the index of its first value that is not finite.
-    fn of<T: Element>(x: &[T]) -> Result<Values, usize> {
+    /// Sums the values of a chunk; an error holds the index of the first value that is not finite.
+    fn sum<T: Element>(x: &[T]) -> Result<Values, usize> {
         let (mut sum, mut squares, mut all) = (Sum::new(), SumOfSquares::new(), Values::default());
         for (i, x) in x.iter().enumerate() {
-            let x = x.to_f64() + 0.0; // one zero: the smallest of both would depend on their order
+            let x = x.to_f64() + 0.0; // turns -0 into 0: which of the two is the smallest would depend on their order
             if !x.is_finite() {
                 return Err(i);
             }
@@ -68,12 +69,12 @@ impl Values {
         Ok(Values { n: x.len() as u64, sum: sum.packed(), squares: squares.packed(), step, ..all })
     }
 
-    /// The largest magnitude.
+    /// The largest magnitude of a value.
     pub(super) fn largest(&self) -> f64 {
         if -self.low > self.high { -self.low } else { self.high }
     }
 
-    /// `None` where the count would leave its range.
+    /// Both together; `None` where the count would leave its range.
     fn plus(&self, other: &Values) -> Option<Values> {
         Some(Values {
             n: self.n.checked_add(other.n)?,
@@ -86,7 +87,7 @@ impl Values {
         })
     }
 
-    /// Whether so many values from `low` to `high` can have this sum.
+    /// Whether `n` values from `low` to `high` can have this sum.
     pub(super) fn can_sum_to(&self, n: u64, sum: &Packed) -> bool {
         let beyond = |limit: f64, side: f64| {
             let mut difference = Sum::new();
@@ -98,7 +99,7 @@ impl Values {
     }
 }
 
-/// The values of one cluster.
+/// What is kept about the values of one cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Total {
     pub(super) n: u64,
@@ -121,26 +122,26 @@ impl Keyed for Named {
     }
 }
 
-/// Why values are not added: nothing of them has been.
+/// Why a batch or a state is refused; none of its values has been added.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Refused {
-    /// A value that is NaN or infinite; its index.
+    /// A value is NaN or infinite; holds its index.
     NotFinite(usize),
-    /// A code outside `0..clusters`; its index.
+    /// A code lies outside `0..clusters` (holds its index), or has no name (holds the code).
     Code(usize),
-    /// Clusters here, none before, or the other way round.
+    /// One of the two has clusters and the other has none.
     MixedClusters,
     /// More than 2^64 values.
     TooMany,
 }
 
-/// The values of a batch, not yet under the names of their clusters.
+/// The sums of a batch, whose clusters have codes but no names yet.
 pub struct Batch {
     values: Values,
     clusters: Option<Vec<Total>>,
 }
 
-/// Sums a batch: `codes`, one in `0..clusters` per value, say which values belong together.
+/// Sums a batch of values. `codes` holds the cluster of each value, and the number of clusters.
 pub fn sum_values<T: Element>(
     x: &[T],
     codes: Option<(&[i64], usize)>,
@@ -149,7 +150,7 @@ pub fn sum_values<T: Element>(
     let n = x.len();
     let parts = map_chunks(chunks(n, CHUNK), size_of_val(x) * 8, &mut *progress, |index| {
         let rows = chunk(index, n, CHUNK);
-        Values::of(&x[rows.clone()]).map_err(|at| Refused::NotFinite(rows.start + at))
+        Values::sum(&x[rows.clone()]).map_err(|at| Refused::NotFinite(rows.start + at))
     })?;
     let mut values = Values::default();
     for part in parts {
@@ -169,8 +170,8 @@ pub fn sum_values<T: Element>(
     Ok(Ok(Batch { values, clusters }))
 }
 
-/// The exact sum of each cluster. Values are put in the order of their clusters first, so that one wide sum at a time is
-/// enough.
+/// The exact sum of each cluster. The values are first put in the order of their clusters (by counting sort), so that
+/// each thread needs only one superaccumulator, of half a kilobyte, at a time.
 fn by_cluster<T: Element>(
     x: &[T],
     codes: &[i64],
@@ -180,7 +181,7 @@ fn by_cluster<T: Element>(
     if let Some(bad) = codes.iter().position(|&code| code < 0 || code as usize >= clusters) {
         return Ok(Err(Refused::Code(bad)));
     }
-    // starts[code + 1] counts the rows before those of the next cluster.
+    // starts[code + 1] first counts the rows of the cluster `code`; summed up, starts[code] is where its rows begin.
     let mut starts = memory::filled(clusters + 1, 0usize)?;
     let mut ordered = memory::filled(x.len(), 0.0)?;
     let strides = chunks(x.len(), CHUNK);
@@ -210,26 +211,27 @@ fn by_cluster<T: Element>(
     Ok(Ok(memory::joined(parts)?))
 }
 
-/// Everything a state has seen.
+/// The state: what is kept about everything that was added to it.
 #[derive(Debug, Default)]
 pub struct MeanTotals {
     pub(super) values: Values,
-    /// Whether values come in clusters; undecided before the first.
+    /// Whether values come in clusters; `None` before the first value.
     pub(super) clustered: Option<bool>,
     pub(super) named: Shards<Named>,
-    /// Values that the caller excluded.
+    /// The number of values that the caller excluded.
     pub excluded: u64,
-    /// Values that were NaN and left out.
+    /// The number of values that were NaN and left out.
     pub nan: u64,
 }
 
 impl MeanTotals {
-    /// No values yet.
+    /// A state without values.
     pub fn new() -> Self {
         MeanTotals::default()
     }
 
-    /// These and a batch whose clusters have these names; `excluded` and `nan` values of it were left out before.
+    /// This state with a batch added, whose clusters have these names. `excluded` and `nan` say how many values of the
+    /// batch were left out before it was summed.
     pub fn with(
         &self,
         batch: &Batch,
@@ -273,7 +275,7 @@ impl MeanTotals {
         Ok(Ok(MeanTotals { values, clustered: self.clustered.or(other.clustered), named, excluded, nan }))
     }
 
-    /// How many values, and in how many clusters.
+    /// The number of values, and of clusters.
     pub fn size(&self) -> (u64, usize) {
         (self.values.n, self.named.len())
     }
@@ -283,8 +285,8 @@ impl MeanTotals {
         self.clustered == Some(true)
     }
 
-    /// What [`crate::intervals::moments::moments`] says of all values in one column: the mean within an ulp, the squares
-    /// within two.
+    /// The moments of all values, as [`crate::intervals::moments::moments`] computes them for a column; the error of
+    /// the mean is below 1 ulp, that of the squares below 2 ulp.
     pub fn moments(&self) -> Moments {
         let Values { n, low, high, step, graded, .. } = self.values;
         let sum = || self.values.sum.wide::<SUM, SUM_LOWEST>();
@@ -304,21 +306,21 @@ impl MeanTotals {
         Moments { mean: sum().over(n), squares, min: low, max: high, step, binary: false, ones: 0 }
     }
 
-    /// Sums of `x - shift` and sizes of the clusters, in the order of their names, each sum rounded once.
+    /// The sums of `x - shift` and the sizes of the clusters, in the order of their names; each sum is rounded once.
     pub fn cluster_sums(&self, shift: f64, progress: Progress<'_>) -> Result<ClusterSums, Stopped> {
         let mut pace = Pace::new(progress);
-        let mut of = ClusterSums {
+        let mut clustered = ClusterSums {
             sums: memory::with_capacity(self.named.len())?,
             sizes: memory::with_capacity(self.named.len())?,
         };
         for Named(_, Total { n, sum }) in self.named.iter() {
-            let mut about = sum.wide::<SUM, SUM_LOWEST>();
-            about.add_times(-shift, *n);
-            of.sums.push(about.value());
-            of.sizes.push(*n as f64);
+            let mut shifted = sum.wide::<SUM, SUM_LOWEST>();
+            shifted.add_times(-shift, *n);
+            clustered.sums.push(shifted.value());
+            clustered.sizes.push(*n as f64);
             pace.step()?;
         }
-        Ok(of)
+        Ok(clustered)
     }
 }
 
@@ -364,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_what_the_column_says() {
+    fn the_moments_are_those_of_a_column() {
         for (x, bound) in [(values(20_000).0, 1e-12), (vec![0.0, 1.0, 1.0], 0.0), (vec![0.1; 7], 0.0)] {
             let Column::Finite(column) = moments::moments(&x, &mut |_| true).unwrap() else { panic!() };
             let got = state(&x, None).moments();
@@ -398,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_added_is_refused() {
+    fn values_that_cannot_be_added_are_refused() {
         let refused =
             |x: &[f64], codes: Option<(&[i64], usize)>| sum_values(x, codes, &mut |_| true).unwrap().err();
         assert_eq!(refused(&[1.0, f64::NAN], None), Some(Refused::NotFinite(1)));
@@ -409,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_that_values_can_have() {
+    fn impossible_sums_are_recognised() {
         let values = state(&[-1.0, 3.0], None).values;
         let sum = |x: f64| {
             let mut sum = Sum::new();

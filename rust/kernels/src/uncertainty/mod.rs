@@ -1,8 +1,8 @@
-//! The room of uncertainty: the bootstrap, ratios, states, and the comparison of pairs with its tests. (Intervals that
-//! other rooms need too are in [`crate::intervals`].)
+//! The room of uncertainty: the bootstrap, ratios, the state of a mean, and paired comparisons with their tests.
+//! (Intervals that other rooms need too are in [`crate::intervals`].)
 //!
-//! A [`Statistic`] says what sums over units amount to and how far a unit pulls at it, a [`Design`] what the units are.
-//! Replicates, their acceleration, ties and limits are written once, against these two.
+//! A [`Statistic`] is a function of a few sums over units, together with the influence of a unit on it; a [`Design`]
+//! says what the units are. Replicates, acceleration, ties and limits are written once for any statistic and design.
 
 mod bootstrap;
 mod design;

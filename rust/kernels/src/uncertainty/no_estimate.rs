@@ -1,20 +1,20 @@
-//! Why there is no estimate.
+//! The reasons for which there is no estimate.
 
 use std::fmt;
 
-/// What stands in the way of an estimate and its interval.
+/// Why there is no estimate or no interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NoEstimate {
-    /// A column holds a NaN or an infinity.
+    /// A column contains a NaN or an infinity.
     NotFinite {
-        /// The column's place.
+        /// The index of the column.
         column: usize,
         /// The first such row.
         index: usize,
     },
-    /// Sums of squares pass f64.
+    /// A sum or a sum of squares exceeds the range of f64.
     TooLarge {
-        /// The column's place.
+        /// The index of the column.
         column: usize,
         /// Its smallest value.
         low: f64,
@@ -25,30 +25,31 @@ pub enum NoEstimate {
     Outside,
     /// All rows are in one cluster.
     OneCluster,
-    /// All values are equal but for rounding: resampling them says nothing.
+    /// All values are equal except for rounding, so that all resamples would be equal too. (Or there is only one
+    /// value.)
     EqualValues {
-        /// How many there are.
+        /// The number of values.
         n: usize,
     },
-    /// So are the means of all clusters.
+    /// The means of all clusters are equal except for rounding.
     EqualMeans {
-        /// How many clusters there are.
+        /// The number of clusters.
         n: usize,
     },
     /// The denominators add up to 0.
     ZeroDenominator,
-    /// They hold both signs, and the interval of their sum holds 0.
+    /// The denominators have both signs, and the interval of their sum contains 0.
     Doubtful,
-    /// They add up to 0 in a resample.
+    /// The denominators of a resample add up to 0.
     EmptyResample,
-    /// The level asked for lies beyond the extreme replicate.
+    /// A limit would lie beyond the extreme replicate.
     Beyond {
-        /// How many replicates there are.
+        /// The number of replicates.
         count: usize,
-        /// The share of them that should lie below the limit.
+        /// The share of replicates that should lie below the limit.
         level: f64,
     },
-    /// All replicates lie on one side of the value, or BCa's correction passes its pole.
+    /// All replicates lie on one side of the value, or the denominator of BCa's correction is not positive.
     Undefined,
 }
 

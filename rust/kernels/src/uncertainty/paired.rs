@@ -8,17 +8,18 @@ use crate::math::binomial;
 use crate::memory::{self, NoMemory};
 use crate::simd::{self, Element};
 
-/// Values that widen to f64 a chunk at a time, so that two element types need not make a kernel each.
+/// A column of any element type that is widened to f64 chunk by chunk, so that code that reads two columns is not
+/// compiled for each pair of element types.
 pub trait Wide: Sync {
-    /// How many.
+    /// The number of values.
     fn len(&self) -> usize;
-    /// Whether there are none.
+    /// Whether there are no values.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Writes the values from `start` on.
+    /// Writes the values from `start` on to `out` until it is full.
     fn widen(&self, start: usize, out: &mut [f64]);
-    /// See [`moments`](fn@moments).
+    /// The moments of the column: see [`moments`](fn@moments).
     fn moments(&self, progress: Progress<'_>) -> Result<Column, Stopped>;
 }
 
@@ -36,25 +37,26 @@ impl<T: Element> Wide for &[T] {
     }
 }
 
-/// Row by row, new - base.
+/// The differences new - base of the rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Differences {
     /// The differences.
     pub values: Vec<f64>,
-    /// Rows where new is larger.
+    /// The number of rows where new is larger.
     pub wins: u64,
-    /// Rows where base is larger.
+    /// The number of rows where base is larger.
     pub losses: u64,
 }
 
-/// Scores this close, relatively, are equal but for rounding.
+/// Scores whose relative difference is at most this are equal except for rounding.
 const EQUAL: f64 = STEPS * f64::EPSILON;
 
-/// new - base in f64, and who is larger how often; both have the same length and no NaN. A difference that is only
-/// rounding (2^-49 of the larger score) is 0.
+/// The differences new - base in f64, and how often either is larger. Both have the same length and no NaN. A
+/// difference that may be rounding alone (at most 2^-49 of the larger score) counts as 0.
 ///
-/// `coarse`: where the sides have different types, the step of 1 and the smallest number of the coarser one. A difference
-/// within its step of the larger score is then rounding as well.
+/// `coarse` is for two columns of different element types: the unit in the last place of 1 and the smallest positive
+/// number of the less precise type. A difference within that unit, relative to the larger score, or within that number
+/// then counts as rounding as well. (0, 0) for columns of the same type.
 pub fn differences(
     new: &dyn Wide,
     base: &dyn Wide,
@@ -94,11 +96,11 @@ pub fn differences(
 }
 
 /// Tango's score interval for the difference of paired 0/1 answers (Tango 1998): the d with
-/// |b - c - n d| <= z sqrt(n (2 q + d (1 - d))), q the restricted maximum likelihood estimate of the
+/// |b - c - n d| <= z sqrt(n (2 q + d (1 - d))), where q is the restricted maximum likelihood estimate of the
 /// probability of a loss: q = (sqrt(B^2 - 4AC) - B)/(2A), A = 2n, B = -b - c + (2n - b + c) d, C = -c d (1 - d).
 ///
-/// `wins` b and `losses` c of `n` pairs (real counts are allowed: an effective number of pairs), `z` the
-/// critical value. The limits are found by bisection to the last bit.
+/// There are `wins` b and `losses` c among `n` pairs, which need not be whole numbers (an effective number of pairs,
+/// say); `z` is the critical value. The limits are found by bisection to the last bit.
 pub fn tango(wins: f64, losses: f64, n: f64, z: f64) -> Interval {
     Interval { low: tango_lower(wins, losses, n, z), high: -tango_lower(losses, wins, n, z) }
 }
@@ -131,22 +133,22 @@ fn tango_lower(b: f64, c: f64, n: f64, z: f64) -> f64 {
     }
 }
 
-/// Paired 0/1 answers.
+/// The comparison of paired 0/1 answers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PairedBinary {
     /// (b - c)/n.
     pub value: f64,
-    /// s/sqrt(n) of the differences; where all are equal, the width of the interval over 2z.
+    /// s/sqrt(n) of the differences; where all are equal, the width of the two-sided interval divided by 2z.
     pub standard_error: f64,
-    /// Tango's.
+    /// Tango's interval.
     pub interval: Interval,
-    /// McNemar's mid-p.
+    /// The mid-p-value of McNemar's test.
     pub p_mid: f64,
-    /// McNemar's exact p.
+    /// The p-value of McNemar's exact test.
     pub p_exact: f64,
 }
 
-/// `wins` b, `losses` c, of n independent pairs.
+/// Compares n independent pairs of 0/1 answers, of which new wins `wins` (b) and loses `losses` (c).
 pub fn paired_binary(wins: u64, losses: u64, n: u64, confidence: Confidence) -> PairedBinary {
     simd::scalar(|| of_table(wins, losses, n, confidence))
 }
@@ -160,7 +162,7 @@ fn of_table(wins: u64, losses: u64, n: u64, confidence: Confidence) -> PairedBin
         let sides = tango(b, c, all, z);
         (sides.high - sides.low) / (2.0 * z)
     } else {
-        // sum d^2 - n mean^2 in whole numbers: (n (b + c) - (b - c)^2)/n.
+        // sum d^2 - n mean^2, computed from whole numbers: (n (b + c) - (b - c)^2)/n.
         let squares = (all * (b + c) - (b - c) * (b - c)) / all;
         (squares / (all - 1.0) / all).sqrt()
     };
@@ -173,9 +175,10 @@ fn of_table(wins: u64, losses: u64, n: u64, confidence: Confidence) -> PairedBin
     }
 }
 
-/// Pairs in clusters that all show the same mean difference `value`: no spread to measure. `clusters` counts as
-/// the number of pairs and Student's t with `df` as the critical value of Tango's interval, and the standard error is
-/// its width over 2t.
+/// The standard error and interval of pairs in clusters that all have the same mean difference `value`, so that the
+/// spread between clusters gives no variance. The interval is Tango's, with `clusters` as the number of pairs and
+/// Student's t quantile for `df` degrees of freedom as critical value; the standard error is the width of the two-sided
+/// interval divided by 2t.
 pub fn unspread_difference(value: f64, clusters: f64, df: f64, confidence: Confidence) -> (f64, Interval) {
     simd::scalar(|| {
         let (wins, losses) = if value > 0.0 { (value * clusters, 0.0) } else { (0.0, -value * clusters) };
@@ -186,11 +189,12 @@ pub fn unspread_difference(value: f64, clusters: f64, df: f64, confidence: Confi
     })
 }
 
-/// McNemar's test: wins among the discordant pairs are binomial with probability 1/2. `mid` counts the
-/// observed outcome half, which holds the level and is not conservative (Fagerland, Lydersen and Laake 2013).
+/// The p-value of McNemar's test: under the hypothesis, the wins among the discordant pairs are binomial with
+/// probability 1/2. `mid` gives the mid-p-value, which counts the observed outcome half; it keeps the level in practice
+/// without being conservative (Fagerland, Lydersen and Laake 2013).
 pub fn mcnemar(wins: u64, losses: u64, alternative: Alternative, mid: bool) -> f64 {
     let discordant = wins + losses;
-    // P(X <= k), and the mean of it and P(X < k) for the mid-p.
+    // P(X <= k), or for the mid-p-value the mean of P(X <= k) and P(X < k).
     let below = |k: u64| {
         let up_to = binomial::cdf(k, discordant, 0.5);
         if !mid {
@@ -201,7 +205,7 @@ pub fn mcnemar(wins: u64, losses: u64, alternative: Alternative, mid: bool) -> f
     match alternative {
         Alternative::Greater => below(losses),
         Alternative::Less => below(wins),
-        // Ties in the middle: the exact p would pass 1, and the mid-p is 1 by symmetry.
+        // As many wins as losses: the doubled exact tail would exceed 1, and the mid-p-value is 1 by symmetry.
         Alternative::TwoSided if wins == losses => 1.0,
         Alternative::TwoSided => {
             let p = 2.0 * below(if wins < losses { wins } else { losses });
@@ -217,7 +221,7 @@ mod tests {
     const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
 
     #[test]
-    fn the_two_comparisons_of_one_point() {
+    fn a_difference_of_one_point_in_a_small_and_a_large_sample() {
         let small = paired_binary(12, 10, 200, TWO);
         assert!((small.p_mid - 0.678).abs() < 5e-4, "{small:?}");
         let large = paired_binary(1200, 1000, 20_000, TWO);
@@ -227,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn gsm8k() {
+    fn two_models_on_gsm8k() {
         let got = paired_binary(209, 152, 1319, TWO);
         assert!((got.value - 0.0432146).abs() < 5e-8 && (got.standard_error - 0.0143611).abs() < 5e-8);
         assert!((got.p_exact - 0.00315066).abs() < 5e-9 && (got.p_mid - 0.00268739).abs() < 5e-9, "{got:?}");
@@ -268,7 +272,7 @@ mod tests {
 
     #[test]
     fn tango_solves_its_equation() {
-        // By the definition, at the limits and written differently: q from the quadratic formula.
+        // The defining equation at the limits, with q by the plain quadratic formula.
         let (b, c, n, z) = (9.0, 3.0, 32.0, 1.959963984540054);
         let limits = tango(b, c, n, z);
         for (d, sign) in [(limits.low, 1.0), (limits.high, -1.0)] {
@@ -280,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn ties_alone_are_uncertain_too() {
+    fn ties_alone_have_an_interval_of_positive_width() {
         // No discordant pair: d = +-z^2/(n + z^2).
         let z2 = 1.959963984540054f64 * 1.959963984540054;
         let got = paired_binary(0, 0, 50, TWO);
@@ -305,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_by_rounding_alone_is_a_tie() {
+    fn a_difference_by_rounding_alone_is_a_tie() {
         let new: &[f64] = &[0.1 + 0.2, 0.3, 0.3 + 1e-15, -5e-324, 1e15 + 2.0, 0.0, f64::MAX];
         let base: &[f64] = &[0.3, 0.1 + 0.2, 0.3, 5e-324, 1e15, -0.0, -f64::MAX];
         let got = differences(&new, &base, (0.0, 0.0), &mut |_| true).unwrap();

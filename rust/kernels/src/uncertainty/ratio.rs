@@ -1,4 +1,4 @@
-//! The ratio of the sums of two columns, sum x / sum y: its units, and its interval in closed form.
+//! The ratio of the sums of two columns, sum x / sum y: its closed-form interval and its bootstrap.
 
 use super::NoEstimate;
 use super::bootstrap::{About, Bootstrap, Ended, Options, answer, quotient};
@@ -14,16 +14,16 @@ use crate::intervals::{Confidence, Interval};
 use crate::memory;
 use crate::simd::scalar;
 
-/// Two columns of one length, under a design.
+/// Two columns of the same length, with a design.
 #[derive(Clone, Copy)]
 pub struct Columns<'a> {
     /// The numerators.
     pub x: &'a dyn Wide,
     /// The denominators.
     pub y: &'a dyn Wide,
-    /// What each row counts for, all above 0; of equal rows none.
+    /// The weights of the rows, all above 0; `None` where all rows count equally.
     pub weights: Option<&'a [f64]>,
-    /// What the units are.
+    /// Which rows form a unit.
     pub design: Design<'a>,
 }
 
@@ -32,49 +32,51 @@ pub struct Columns<'a> {
 pub struct Ratio {
     /// `r = sum w x / sum w y`.
     pub value: f64,
-    /// The square root of the CR2 variance of r; NaN where there is none.
+    /// The square root of the CR2 variance V of r; NaN where there is none.
     pub standard_error: f64,
-    /// `r -+ t sqrt V`; NaN where there is none.
+    /// `r -+ t sqrt V`; NaN where V is.
     pub interval: Interval,
     /// Satterthwaite's degrees of freedom; NaN where one unit holds the whole denominator.
     pub df: f64,
-    /// Kish's number of equally weighted rows; NaN without weights.
+    /// Kish's effective sample size; NaN without weights.
     pub n_effective: f64,
-    /// How many units have a denominator.
+    /// The number of units whose denominator is not 0.
     pub units: usize,
-    /// How x and y differ between the units.
+    /// Whether the ratios of the units differ.
     pub spread: Spread,
-    /// Whether the interval of the sum of y holds 0, so that nothing bounds the ratio.
+    /// Whether the interval of the sum of y contains 0, so that the ratio has no bounds.
     pub doubtful: bool,
-    /// Where there is no spread: whether `0 <= x <= y` in each row, so that no ratio lies outside [0, 1].
+    /// Whether `0 <= x <= y` in every row (or the same with both signs changed), so that the ratio lies in [0, 1]. It
+    /// matters where there is no spread.
     pub share: bool,
 }
 
-/// Whether the units show one ratio alone.
+/// Whether the ratios of the units differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spread {
     /// They differ.
     Some,
-    /// They are equal but for rounding.
+    /// They differ by rounding alone.
     Rounding,
     /// They are equal.
     None,
 }
 
-/// The units of a ratio, with what is known of them.
+/// The units of a ratio, and what both its interval and its bootstrap need to know about them.
 struct Prepared {
-    /// Sums of `w (x - shift y)` and of `w y`, all with the sign that makes the sum of the latter positive.
-    of: ClusterSums,
-    /// Near the ratio: it keeps what large values with small residuals would round away.
+    /// The sums of `w (x - shift y)` and of `w y` of each unit, all with the sign that makes the total of the latter
+    /// positive.
+    unit_sums: ClusterSums,
+    /// A number near the ratio. Subtracting it keeps digits that large values with small residuals would round away.
     shift: f64,
-    /// The facts of x.
+    /// The moments of x.
     x: Moments,
-    /// What is known of the ratio, without its no-spread rule.
+    /// The ratio and its interval, before the rule for units without spread.
     fit: Clustered,
     spread: Spread,
-    /// How many units have a denominator.
+    /// The number of units whose denominator is not 0.
     filled: f64,
-    /// How many units of one size would say as much, where there is no spread.
+    /// The effective number of units, which the rule for units without spread uses.
     counted: f64,
     doubtful: bool,
     share: bool,
@@ -83,8 +85,9 @@ struct Prepared {
 /// The ratio of two columns with its CR2 interval, in closed form.
 ///
 /// The residual of a unit is its influence `U_g = sum w (x - r y)`, and `f_g` is its share of sum y: see
-/// [`crate::intervals::cluster`], of which a mean is the case y = 1. The sums are of `x - shift y` with a shift near r.
-/// Where y holds both signs and Student's interval of its sum holds 0, there is a value and no interval.
+/// [`crate::intervals::cluster`], whose mean is the special case y = 1. The sums are taken of `x - shift y` with a
+/// shift near r. Where y has values of both signs and Student's t interval of its sum contains 0, there is a value but
+/// no interval.
 pub fn ratio(
     columns: Columns<'_>,
     confidence: Confidence,
@@ -98,15 +101,15 @@ fn ratio_or_ended(
     confidence: Confidence,
     progress: Progress<'_>,
 ) -> Result<Ratio, Ended> {
-    let found = prepared(columns, confidence, &mut *progress)?;
-    let Clustered { value, mut standard_error, mut interval, df, .. } = found.fit;
-    let Prepared { spread, filled, counted, doubtful, share, .. } = found;
+    let prepared = prepare(columns, confidence, &mut *progress)?;
+    let Clustered { value, mut standard_error, mut interval, df, .. } = prepared.fit;
+    let Prepared { spread, filled, counted, doubtful, share, .. } = prepared;
     if df.is_finite() && spread != Spread::Some {
         let range = if share { Range::Share } else { Range::Unknown };
-        let still = unspread(value, counted, range, confidence);
-        (standard_error, interval) = (still.standard_error, still.interval);
+        let equal = unspread(value, counted, range, confidence);
+        (standard_error, interval) = (equal.standard_error, equal.interval);
     } else if df.is_finite() && standard_error.is_infinite() {
-        return Err(too_large(&found.x).into());
+        return Err(too_large(&prepared.x).into());
     }
     if doubtful {
         (standard_error, interval) = (f64::NAN, Interval { low: f64::NAN, high: f64::NAN });
@@ -116,7 +119,7 @@ fn ratio_or_ended(
     Ok(Ratio { value, standard_error, interval, df, n_effective, units, spread, doubtful, share })
 }
 
-/// The bootstrap of a ratio of two columns, whose weights it does not read. `progress` is told how many replicates are done.
+/// The bootstrap of a ratio of two columns, whose weights it ignores. `progress` gets the number of replicates done.
 pub fn ratio_bootstrap(
     columns: Columns<'_>,
     options: Options,
@@ -130,28 +133,30 @@ fn bootstrap_or_ended(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    let found = prepared(columns, options.confidence, &mut |_| progress(0))?;
-    let n = found.of.sums.len();
+    let prepared = prepare(columns, options.confidence, &mut |_| progress(0))?;
+    let n = prepared.unit_sums.sums.len();
     match columns.design {
         Design::Clusters { count, .. } if count < 2 => return Err(NoEstimate::OneCluster.into()),
-        Design::Clusters { .. } if found.spread != Spread::Some => {
+        Design::Clusters { .. } if prepared.spread != Spread::Some => {
             return Err(NoEstimate::EqualMeans { n }.into());
         }
-        Design::Rows if n < 2 || found.spread != Spread::Some => {
+        Design::Rows if n < 2 || prepared.spread != Spread::Some => {
             return Err(NoEstimate::EqualValues { n }.into());
         }
-        Design::Rows | Design::Clusters { .. } if found.doubtful => return Err(NoEstimate::Doubtful.into()),
+        Design::Rows | Design::Clusters { .. } if prepared.doubtful => {
+            return Err(NoEstimate::Doubtful.into());
+        }
         Design::Rows | Design::Clusters { .. } => {}
     }
-    let [size] = sums_at(n, &mut Pace::new(&mut |_| progress(0)), |g| [found.of.sizes[g]])?;
+    let [size] = sums_at(n, &mut Pace::new(&mut |_| progress(0)), |g| [prepared.unit_sums.sizes[g]])?;
     let about = About {
-        value: found.fit.value,
+        value: prepared.fit.value,
         scale: f64::NAN,
         size: scalar(|| size / n as f64),
         exact: false,
-        range: (found.x.min, found.x.max),
+        range: (prepared.x.min, prepared.x.max),
     };
-    quotient(&found.of, found.shift, about, options, progress)
+    quotient(&prepared.unit_sums, prepared.shift, about, options, progress)
 }
 
 fn too_large(x: &Moments) -> NoEstimate {
@@ -162,56 +167,59 @@ fn finite(column: &dyn Wide, place: usize, progress: Progress<'_>) -> Result<Mom
     Ok(super::bootstrap::finite(column.moments(progress)?, place)?)
 }
 
-fn prepared(columns: Columns<'_>, confidence: Confidence, progress: Progress<'_>) -> Result<Prepared, Ended> {
+fn prepare(columns: Columns<'_>, confidence: Confidence, progress: Progress<'_>) -> Result<Prepared, Ended> {
     let (x, y) = (finite(columns.x, 0, &mut *progress)?, finite(columns.y, 1, &mut *progress)?);
     let mixed = y.min < 0.0 && y.max > 0.0;
-    // A denominator of both signs may nearly cancel: its ratio would be no shift but noise.
+    // Denominators of both signs may nearly cancel; the ratio of the means could then be anything and serves as no
+    // shift.
     let shift = if mixed || y.mean == 0.0 { 0.0 } else { scalar(|| x.mean / y.mean) };
     if !shift.is_finite() {
         return Err(too_large(&x).into());
     }
-    let (mut of, facts) = units(columns, shift, &mut *progress)?;
-    let groups = of.sums.len();
-    let [total] = sums_at(groups, &mut Pace::new(&mut *progress), |g| [of.sizes[g]])?;
+    let (mut unit_sums, facts) = units(columns, shift, &mut *progress)?;
+    let groups = unit_sums.sums.len();
+    let [total] = sums_at(groups, &mut Pace::new(&mut *progress), |g| [unit_sums.sizes[g]])?;
     let rounding =
         scalar(|| if mixed { STEPS * y.step * facts.weight * columns.x.len() as f64 } else { 0.0 });
     if total.abs() <= rounding {
         return Err(NoEstimate::ZeroDenominator.into());
     }
     if total < 0.0 {
-        scalar(|| of.sums.iter_mut().chain(&mut of.sizes).for_each(|sum| *sum = -*sum));
+        let ClusterSums { sums, sizes } = &mut unit_sums;
+        scalar(|| sums.iter_mut().chain(sizes).for_each(|sum| *sum = -*sum));
     }
-    let doubtful = mixed && holds_zero(&of.sizes, confidence, &mut *progress)?;
+    let doubtful = mixed && contains_zero(&unit_sums.sizes, confidence, &mut *progress)?;
     let noise = facts.noise(shift, &x, &y);
-    let (spread, [filled, counted]) = spread(&of, noise, columns.weights.is_some(), &mut *progress)?;
-    let fit = cluster::ratio(&of.sums, &of.sizes, shift, SumFacts::EXACT, confidence, progress)?;
+    let (spread, [filled, counted]) = spread(&unit_sums, noise, columns.weights.is_some(), &mut *progress)?;
+    let ClusterSums { sums, sizes } = &unit_sums;
+    let fit = cluster::ratio(sums, sizes, shift, SumFacts::EXACT, confidence, progress)?;
     if !fit.value.is_finite() {
         return Err(too_large(&x).into());
     }
-    Ok(Prepared { of, shift, x, fit, spread, filled, counted, doubtful, share: facts.share })
+    Ok(Prepared { unit_sums, shift, x, fit, spread, filled, counted, doubtful, share: facts.share })
 }
 
-/// Whether Student's interval of the mean of the units' sizes, and so of their sum, holds 0.
-fn holds_zero(sizes: &[f64], confidence: Confidence, progress: Progress<'_>) -> Result<bool, Stopped> {
-    let Column::Finite(of) = moments(sizes, progress)? else { return Ok(true) };
-    let found = t_interval(of.mean, of.squares, sizes.len() as u64, confidence.two_sided());
-    Ok(found.is_none_or(|found| found.interval.low <= 0.0 && found.interval.high >= 0.0))
+/// Whether Student's t interval of the mean of the units' sizes, and so that of their sum, contains 0.
+fn contains_zero(sizes: &[f64], confidence: Confidence, progress: Progress<'_>) -> Result<bool, Stopped> {
+    let Column::Finite(size) = moments(sizes, progress)? else { return Ok(true) };
+    let mean = t_interval(size.mean, size.squares, sizes.len() as u64, confidence.two_sided());
+    Ok(mean.is_none_or(|mean| mean.interval.low <= 0.0 && mean.interval.high >= 0.0))
 }
 
-/// What is known of the rows beside the sums.
+/// What is known about the rows, apart from the sums of the units.
 struct RowFacts {
     /// The largest `|x - shift y|`.
     reach: f64,
-    /// Whether `0 <= x <= y`, or the same with both signs turned, in every row.
+    /// Whether `0 <= x <= y` in every row, or the same with both signs changed.
     share: bool,
-    /// The most rows in a unit.
+    /// The largest number of rows in a unit.
     largest: f64,
-    /// No weight, as scaled, is larger.
+    /// An upper bound of the scaled weights.
     weight: f64,
 }
 
 impl RowFacts {
-    /// How far the sum of a unit may be off by rounding: 8 steps of each x and y, and the additions.
+    /// A bound of the rounding error in the sum of a unit: [`STEPS`] steps for each x and y, and the additions.
     fn noise(&self, shift: f64, x: &Moments, y: &Moments) -> f64 {
         scalar(|| {
             let row =
@@ -221,7 +229,7 @@ impl RowFacts {
     }
 }
 
-/// The sums of the units, in order of the rows: of `w (x - shift y)`, and as sizes of `w y`.
+/// The sums of `w (x - shift y)` over each unit, and as sizes those of `w y`, added in the order of the rows.
 fn units(columns: Columns<'_>, shift: f64, progress: Progress<'_>) -> Result<(ClusterSums, RowFacts), Ended> {
     let Columns { x, y, weights, design } = columns;
     let rows = x.len();
@@ -230,7 +238,7 @@ fn units(columns: Columns<'_>, shift: f64, progress: Progress<'_>) -> Result<(Cl
         Design::Rows => rows,
         Design::Clusters { count, .. } => count,
     };
-    let mut of = ClusterSums { sums: memory::filled(count, 0.0)?, sizes: memory::filled(count, 0.0)? };
+    let mut unit_sums = ClusterSums { sums: memory::filled(count, 0.0)?, sizes: memory::filled(count, 0.0)? };
     let mut members = memory::filled(if let Design::Rows = design { 0 } else { count }, 0u64)?;
     let (mut reach, mut up, mut down, mut inside) = (0.0, true, true, true);
     let (mut tops, mut bottoms) = (memory::filled(CHUNK, 0.0)?, memory::filled(CHUNK, 0.0)?);
@@ -243,7 +251,8 @@ fn units(columns: Columns<'_>, shift: f64, progress: Progress<'_>) -> Result<(Cl
             for (i, (&mut x, &mut y)) in within.zip(tops.iter_mut().zip(bottoms)) {
                 let unit = match design {
                     Design::Rows => i,
-                    Design::Clusters { codes, .. } => codes[i] as usize, // a negative code becomes too large
+                    // A negative code becomes a number that is too large.
+                    Design::Clusters { codes, .. } => codes[i] as usize,
                 };
                 if unit >= count {
                     inside = false;
@@ -251,8 +260,8 @@ fn units(columns: Columns<'_>, shift: f64, progress: Progress<'_>) -> Result<(Cl
                 }
                 let weight = weights.map_or(1.0, |weights| weights[i] * factor);
                 let rest = x - shift * y;
-                of.sums[unit] += weight * rest;
-                of.sizes[unit] += weight * y;
+                unit_sums.sums[unit] += weight * rest;
+                unit_sums.sizes[unit] += weight * y;
                 if let Some(members) = members.get_mut(unit) {
                     *members += 1;
                 }
@@ -267,22 +276,22 @@ fn units(columns: Columns<'_>, shift: f64, progress: Progress<'_>) -> Result<(Cl
     }
     let largest = members.iter().max().map_or(1.0, |&rows| rows as f64);
     let weight = if weights.is_some() { 2.0 } else { 1.0 };
-    Ok((of, RowFacts { reach, share: up || down, largest, weight }))
+    Ok((unit_sums, RowFacts { reach, share: up || down, largest, weight }))
 }
 
-/// Whether the units show one ratio alone, each compared with the first; how many of them have a denominator; and how many
-/// of one size would say as much: as many, of weighted ones `(sum n_g)^2 / sum n_g^2`.
+/// Whether the ratios of the units differ, each compared with the first; the number of units whose denominator is not
+/// 0; and the effective number of units, which is that number, or with weights `(sum n_g)^2 / sum n_g^2`.
 fn spread(
-    of: &ClusterSums,
+    unit_sums: &ClusterSums,
     noise: f64,
     weighted: bool,
     progress: Progress<'_>,
 ) -> Result<(Spread, [f64; 2]), Stopped> {
-    let ClusterSums { sums, sizes } = of;
+    let ClusterSums { sums, sizes } = unit_sums;
     let first = scalar(|| sizes.iter().position(|&size| size > 0.0)).unwrap_or(0);
     let [apart, unequal, filled, all, squares] = sums_at(sums.len(), &mut Pace::new(progress), |g| {
         let difference = (sums[g] * sizes[first] - sums[first] * sizes[g]).abs();
-        // A NaN is no agreement.
+        // Written so that a NaN does not count as agreement.
         let agrees = difference <= noise * (sizes[g].abs() + sizes[first]);
         let size = sizes[g];
         let flag = |is| f64::from(u8::from(is));
@@ -306,12 +315,12 @@ mod tests {
 
     const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
 
-    fn of(x: &[f64], y: &[f64], design: Design<'_>) -> Result<Ratio, NoEstimate> {
+    fn by_units(x: &[f64], y: &[f64], design: Design<'_>) -> Result<Ratio, NoEstimate> {
         ratio(Columns { x: &x, y: &y, weights: None, design }, TWO, &mut |_| true).unwrap()
     }
 
     fn by_rows(x: &[f64], y: &[f64]) -> Ratio {
-        of(x, y, Design::Rows).unwrap()
+        by_units(x, y, Design::Rows).unwrap()
     }
 
     #[test]
@@ -323,9 +332,9 @@ mod tests {
         let v: f64 = x.iter().zip(u).map(|(x, u)| (x - r * u) * (x - r * u) / (1.0 - u / 640.0)).sum();
         assert!((got.value - r).abs() < 1e-15);
         assert!((got.standard_error / (v.sqrt() / 640.0) - 1.0).abs() < 1e-14);
-        // Turning both signs changes nothing.
-        let turned = by_rows(&x.map(|x| -x), &u.map(|u| -u));
-        assert_eq!((turned.value, turned.interval), (got.value, got.interval));
+        // Changing the signs of both columns changes nothing.
+        let negated = by_rows(&x.map(|x| -x), &u.map(|u| -u));
+        assert_eq!((negated.value, negated.interval), (got.value, got.interval));
     }
 
     #[test]
@@ -344,23 +353,23 @@ mod tests {
         let got = by_rows(&[0.0, 3.0, 0.0, 5.0, 0.0, 4.0], &[0.0, 1.0, 0.0, 1.0, 0.0, 1.0]);
         assert!((got.value - 4.0).abs() < 1e-15 && (got.df - 2.0).abs() < 1e-12);
         assert!((got.standard_error - (1.0f64 / 3.0).sqrt()).abs() < 1e-15);
-        let still = by_rows(&[0.0, 0.5, 0.0, 1.0], &[0.0, 1.0, 0.0, 2.0]);
-        assert_eq!(still.interval, unspread(0.5, 2.0, Range::Share, TWO).interval);
+        let equal = by_rows(&[0.0, 0.5, 0.0, 1.0], &[0.0, 1.0, 0.0, 2.0]);
+        assert_eq!(equal.interval, unspread(0.5, 2.0, Range::Share, TWO).interval);
     }
 
     #[test]
-    fn a_denominator_of_no_certain_sign_has_no_limits() {
+    fn a_denominator_of_uncertain_sign_gives_no_limits() {
         let got = by_rows(&[1.0, 2.0, 3.0], &[5.0, -4.0, 1.0]);
         assert!(got.doubtful && got.value == 3.0 && got.interval.low.is_nan() && got.standard_error.is_nan());
         let sure = by_rows(&[1.0, 2.0, 3.0, 2.0, 1.0], &[5.0, -0.1, 5.0, 5.0, 5.0]);
         assert!(!sure.doubtful && sure.interval.low < sure.value);
         for y in [[0.1, 0.2, -0.3], [0.0; 3], [1.0, 1.0, -2.0]] {
-            assert_eq!(of(&[1.0, 2.0, 3.0], &y, Design::Rows), Err(NoEstimate::ZeroDenominator));
+            assert_eq!(by_units(&[1.0, 2.0, 3.0], &y, Design::Rows), Err(NoEstimate::ZeroDenominator));
         }
     }
 
     #[test]
-    fn one_ratio_in_all_rows_is_no_spread() {
+    fn equal_ratios_in_all_rows_have_no_spread() {
         let y: Vec<f64> = (1..40).map(f64::from).collect();
         let x: Vec<f64> = y.iter().map(|y| 0.1 * y).collect();
         let got = by_rows(&x, &y);
@@ -382,13 +391,13 @@ mod tests {
         let got = by_rows(&[3.0, 1.0], &[6.0, 0.0]);
         assert!(got.df.is_nan() && got.interval.low.is_nan());
         let codes = [0, 0, 0];
-        let got =
-            of(&[1.0, 2.0, 4.0], &[1.0, 2.0, 3.0], Design::Clusters { codes: &codes, count: 1 }).unwrap();
+        let one_cluster = Design::Clusters { codes: &codes, count: 1 };
+        let got = by_units(&[1.0, 2.0, 4.0], &[1.0, 2.0, 3.0], one_cluster).unwrap();
         assert!(got.df.is_nan() && (got.value - 7.0 / 6.0).abs() < 1e-15);
     }
 
     #[test]
-    fn equal_weights_are_none() {
+    fn equal_weights_change_nothing() {
         let (x, y) = ([1.0, 2.5, 3.0, 0.5], [2.0, 2.0, 5.0, 1.0]);
         let plain = by_rows(&x, &y);
         let columns = Columns { x: &&x[..], y: &&y[..], weights: Some(&[4.0; 4]), design: Design::Rows };

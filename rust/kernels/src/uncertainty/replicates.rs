@@ -1,4 +1,5 @@
-//! Bootstrap replicates: a statistic of resampled units, many in parallel, and each divisible.
+//! Bootstrap replicates: a statistic of resampled units. Replicates are computed in parallel, and large ones are
+//! divided.
 
 use super::design::Units;
 use super::statistic::Statistic;
@@ -8,21 +9,20 @@ use crate::memory::{self, NoMemory};
 use crate::random::{Domain, Node, Stream, blocks};
 use crate::simd::{Isa, Kernel, dispatch, scalar};
 
-/// Draws that are worth handing to a worker.
+/// The number of draws per chunk of work: so many are worth handing to a thread.
 const DRAWS: usize = 1 << 18;
-/// Replicates of up to this many rows are done in one piece (3 ms).
+/// A replicate of up to this many units is computed in one piece (3 ms).
 const WHOLE: usize = 1 << 22;
-/// log2 of the rows in a piece of a larger one.
+/// log2 of the most units in a piece of a larger replicate.
 const PIECE: u32 = 20;
-/// Larger replicates that are divided side by side.
+/// How many of the larger replicates are divided and computed at the same time.
 const TOGETHER: u32 = 16;
 
 /// The statistic of `units` resampled with replacement, `count` times.
 ///
-/// Unit i counts `c_ri` times in replicate r, with `c_r` the counts of
-/// [`crate::random::counts`]`(Stream::new(seed, Domain::Bootstrap, r), n)`, exactly multinomial. Error of each of the K
-/// sums: at most `(4300 + n / 2^20) 2^-53 sum_i c_ri |part_i|`. There are 1 to 2^40 units. `progress` is told how many
-/// replicates are done.
+/// Unit i counts `c_ri` times in replicate r, with `c_r` the counts of [`crate::random::counts`]`(Stream::new(seed,
+/// Domain::Bootstrap, r), n)`, exactly multinomial. Error of each of the K sums: at most `(4300 + n / 2^20) 2^-53 sum_i
+/// c_ri |part_i|`. There must be 1 to 2^40 units. `progress` gets the number of replicates done.
 pub fn replicates<U: Units<K>, S: Statistic<K>, const K: usize>(
     units: U,
     statistic: S,
@@ -34,7 +34,7 @@ pub fn replicates<U: Units<K>, S: Statistic<K>, const K: usize>(
     Ok(scalar(|| memory::collected(sums.into_iter().map(|sums| statistic.value(sums))))?)
 }
 
-/// The sums over resampled units.
+/// The K sums over resampled units, of each replicate.
 fn sums<U: Units<K>, const K: usize>(
     units: U,
     seed: u64,
@@ -77,46 +77,47 @@ fn pieces<U: Units<K>, const K: usize>(
         let mut progress = |_| progress(first as usize);
         let nodes = divided(&group, units.count() as u64, bytes, &mut progress)?;
         let sums = map_chunks(nodes.len(), bytes * group.len(), &mut progress, |i| {
-            let (of, node) = nodes[i];
-            dispatch(Piece { units, stream: group[of], node })
+            let (replicate, node) = nodes[i];
+            dispatch(Piece { units, stream: group[replicate], node })
         })?;
         let mut totals = memory::filled(group.len(), [0.0; K])?;
-        for ((of, _), sum) in nodes.iter().zip(sums) {
-            scalar(|| (0..K).for_each(|k| totals[*of][k] += sum[k]));
+        for ((replicate, _), sum) in nodes.iter().zip(sums) {
+            scalar(|| (0..K).for_each(|k| totals[*replicate][k] += sum[k]));
         }
         all.append(&mut totals);
     }
     Ok(all)
 }
 
-/// The nodes of each replicate in row order, none larger than a piece, level by level.
+/// The nodes that make up each replicate of `group`, in row order, each with the index of its replicate and none larger
+/// than a piece. Larger nodes are halved, one level of all replicates after the other.
 fn divided(
     group: &[Stream],
     n: u64,
     bytes: usize,
     progress: Progress<'_>,
 ) -> Result<Vec<(usize, Node)>, Stopped> {
-    let top = map_chunks(group.len(), bytes, progress, |of| dispatch(Blocks { stream: group[of], n }))?;
+    let top = map_chunks(group.len(), bytes, progress, |i| dispatch(Blocks { stream: group[i], n }))?;
     let mut nodes = labelled(top.into_iter().enumerate())?;
     while nodes.iter().any(|(_, node)| node.level > PIECE) {
         let halves = map_chunks(nodes.len(), bytes, progress, |i| {
-            let (of, node) = nodes[i];
-            (of, dispatch(Halves { stream: group[of], node }))
+            let (replicate, node) = nodes[i];
+            (replicate, dispatch(Halves { stream: group[replicate], node }))
         })?;
         nodes = labelled(halves.into_iter())?;
     }
     Ok(nodes)
 }
 
-/// Each node with the replicate that it is of.
+/// All nodes in one list, each with the index of its replicate.
 fn labelled(
     parts: impl Iterator<Item = (usize, Result<Vec<Node>, NoMemory>)>,
 ) -> Result<Vec<(usize, Node)>, NoMemory> {
     let mut all = Vec::new();
-    for (of, nodes) in parts {
+    for (replicate, nodes) in parts {
         let nodes = nodes?;
         memory::reserve(&mut all, nodes.len())?;
-        all.extend(nodes.into_iter().map(|node| (of, node)));
+        all.extend(nodes.into_iter().map(|node| (replicate, node)));
     }
     Ok(all)
 }
@@ -161,14 +162,14 @@ mod tests {
         (0..n as u64).map(|i| (i.wrapping_mul(2654435761) % 1009) as f64 * 0.37 - 100.0).collect()
     }
 
-    fn of(x: &[f64], seed: u64, count: u32) -> Vec<[f64; 2]> {
+    fn sums_of_rows(x: &[f64], seed: u64, count: u32) -> Vec<[f64; 2]> {
         sums(Pairs { sums: x, sizes: &vec![1.0; x.len()] }, seed, count, &mut |_| true).unwrap()
     }
 
-    /// Against the counts, in fixed point.
+    /// Compares the sums with those of the multinomial counts in fixed-point arithmetic.
     fn check(n: usize, count: u32) {
         let x = column(n);
-        for (r, got) in of(&x, 5, count).into_iter().enumerate() {
+        for (r, got) in sums_of_rows(&x, 5, count).into_iter().enumerate() {
             let counts = counts(Stream::new(5, Domain::Bootstrap, r as u32), n).unwrap();
             let (mut want, mut size) = (crate::exact::Fixed::new(), 0.0);
             for (x, &c) in x.iter().zip(&counts) {
@@ -189,17 +190,17 @@ mod tests {
     }
 
     #[test]
-    fn a_large_replicate_in_pieces_is_still_one() {
+    fn a_replicate_in_pieces_has_the_sums_of_its_counts() {
         check(WHOLE + 12_345, 2);
     }
 
     #[test]
     fn a_replicate_does_not_depend_on_how_many_there_are() {
         let x = column(777);
-        let all = of(&x, 3, 1000);
-        assert_eq!(all[..10], of(&x, 3, 10));
-        assert!(of(&x, 4, 10)[..] != all[..10]);
-        assert!(of(&x, 3, 0).is_empty());
+        let all = sums_of_rows(&x, 3, 1000);
+        assert_eq!(all[..10], sums_of_rows(&x, 3, 10));
+        assert!(sums_of_rows(&x, 4, 10)[..] != all[..10]);
+        assert!(sums_of_rows(&x, 3, 0).is_empty());
     }
 
     #[test]

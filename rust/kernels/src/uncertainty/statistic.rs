@@ -1,8 +1,8 @@
-//! What is estimated: statistics that follow from a few sums over units.
+//! Statistics that are functions of a few sums over units.
 //!
-//! A [`Statistic`] says what K sums amount to and how far one unit pulls at the result; a design ([`super::Units`]) says
-//! what a unit is and what it adds to the sums. Replicates, acceleration, ties and limits are written once, against the
-//! two. A statistic of order (a median, a quantile) is of a second kind, which reads sorted rows with counts in place of
+//! A [`Statistic`] gives a value for K sums, and the influence of one unit on it; [`super::Units`] says what a unit is
+//! and what it adds to the sums. Replicates, acceleration, ties and limits are written once, for these two. An order
+//! statistic (a median, a quantile) would be of a second kind, which reads sorted rows and their counts instead of
 //! sums; there is none yet.
 
 use crate::named;
@@ -22,17 +22,17 @@ pub trait Statistic<const K: usize>: Copy + Send + Sync {
     /// The statistic of these sums.
     fn value(self, sums: [f64; K]) -> f64;
 
-    /// The influence of a unit, U: how far it pulls the statistic away from `value`, but for a factor that all units
-    /// share and that cancels.
+    /// The influence U of a unit on the statistic, whose value is `value`, up to a factor that is common to all units
+    /// and cancels where influences are used.
     fn influence(self, unit: [f64; K], value: f64) -> f64;
 }
 
-/// A mean of rows that count alike: the one sum of `x - shift` over every resample's n rows.
+/// The mean of rows that count equally, from the one sum of `x - shift` over the n rows of a resample.
 #[derive(Clone, Copy, Debug)]
 pub struct Mean {
-    /// What was taken off every value: near the mean, it keeps what large values would round away.
+    /// What was subtracted from every value. A shift near the mean keeps digits that large values would round away.
     pub shift: f64,
-    /// How many rows there are.
+    /// The number of rows.
     pub n: f64,
 }
 
@@ -48,11 +48,11 @@ impl Statistic<1> for Mean {
     }
 }
 
-/// A quotient of two sums over units: of clusters' sums of `x - shift` and their sizes it is the mean of all rows; of sums of
-/// `x - shift y` and of y it is sum x / sum y.
+/// The quotient of two sums over units. From the clusters' sums of `x - shift` and their sizes it gives the mean of all
+/// rows; from the units' sums of `x - shift y` and of y it gives sum x / sum y.
 #[derive(Clone, Copy, Debug)]
 pub struct Quotient {
-    /// What was taken off per unit of the denominator.
+    /// What was subtracted from the numerator for each 1 in the denominator.
     pub shift: f64,
 }
 

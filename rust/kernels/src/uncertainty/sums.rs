@@ -1,4 +1,4 @@
-//! Sums over resampled units, a leaf of the multinomial tree at a time.
+//! Sums over resampled units, one leaf of the multinomial tree at a time.
 
 use super::design::Units;
 use crate::random::{FIELDS, Node, SLOTS, Stream, Visit, blocks, field, walk};
@@ -6,14 +6,15 @@ use crate::simd::{Isa, Kernel, tree64};
 
 /// Words whose draws fill the lanes once.
 const GROUP: usize = 4;
-/// Draw `i` of a hand-over goes to lane `i % LANES`: a fixed order of additions, and enough of them in flight.
+/// Draw `i` of a call of [`Visit::words`] or [`Visit::offsets`] is added to lane `i % LANES`. This fixes the order of
+/// the additions, and so many independent lanes hide the latency of an addition.
 const LANES: usize = GROUP * FIELDS;
 
-/// The sums of whole replicates, column by column: `totals[r]` from `streams[r]`.
+/// The K sums of whole replicates: `totals[r]` from `streams[r]`.
 ///
-/// A leaf's units are first read into one table: the copy streams, so that even columns larger than the cache are
-/// gathered from the nearest one. With `m` draws in a leaf a lane takes `m / 12` of them; leaves are added in
-/// order within a block, and blocks in order.
+/// The units of a leaf are first copied into a table. The copy reads memory in order, so that the random accesses hit
+/// the first-level cache even where the columns are larger than the caches. Of the `m` draws in a leaf, each lane adds
+/// `m / 12`; leaves are added in order within a block (a perfect subtree), and blocks in order.
 pub(super) struct Whole<'a, U, const K: usize> {
     pub units: U,
     pub streams: &'a [Stream],
@@ -36,7 +37,7 @@ impl<U: Units<K>, const K: usize> Kernel for Whole<'_, U, K> {
     }
 }
 
-/// The sums over the units below one node of a replicate.
+/// The K sums over the units below one node of a replicate's tree.
 pub(super) struct Piece<U, const K: usize> {
     pub units: U,
     pub stream: Stream,
@@ -75,7 +76,7 @@ impl<U: Units<K>, const K: usize> Visit for Sink<'_, U, K> {
     #[inline(always)]
     fn enter(&mut self, start: u64, slots: usize) {
         self.units.read(start as usize, &mut self.table[..slots]);
-        // Draws beyond a ragged leaf's end count for nothing.
+        // Draws beyond the end of a ragged leaf must add nothing.
         self.table[slots..slots.next_power_of_two()].fill([0.0; K]);
         self.lanes = [[0.0; K]; LANES];
     }
@@ -99,8 +100,8 @@ impl<U: Units<K>, const K: usize> Visit for Sink<'_, U, K> {
     }
 }
 
-/// Kept out of the wide function on purpose: there, the compiler makes gather instructions of these loads,
-/// which take twice as long (0.41 against 0.21 ns a draw, AVX-512).
+/// Not inlined, so that it is compiled without the level's wide instructions: with them, the compiler turns these loads
+/// into gather instructions, which take twice as long (0.41 against 0.21 ns per draw, AVX-512).
 #[inline(never)]
 fn add_words<const K: usize>(
     lanes: &mut [[f64; K]; LANES],

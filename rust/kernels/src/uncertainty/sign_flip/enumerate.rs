@@ -1,17 +1,17 @@
-//! Few patterns in the tail: counted one by one, meeting in the middle.
+//! Counts the patterns in the tail where they are few, by the meet-in-the-middle algorithm.
 
 use crate::grid::{Pace, Stopped};
 use crate::memory;
 
-/// At most so many subset sums in each half: 8 MiB.
+/// The most subset sums that are kept for each half of the values: 8 MiB.
 const MOST: usize = 1 << 20;
 
-/// How many of the 2^m subsets of `values` (in ascending order) have a sum of at most `limit`; None where a half of
-/// them has more than 2^20 such subsets.
+/// How many of the 2^m subsets of `values` (in ascending order) have a sum of at most `limit`; `None` where one half of
+/// the values has more than 2^20 such subsets.
 ///
-/// Both halves' subset sums are kept in order as they grow (E. Horowitz and S. Sahni, "Computing partitions with
-/// applications to the knapsack problem", J. ACM 21, 1974), and those beyond the limit are left out on the way: 40
-/// values always fit, thousands do where few sums stay below.
+/// The values are divided into two halves, whose subset sums are kept sorted while values are added (E. Horowitz and S.
+/// Sahni, "Computing partitions with applications to the knapsack problem", J. ACM 21, 1974). Sums beyond the limit are
+/// dropped at once: 40 values always fit, and thousands do where few sums stay below the limit.
 pub fn subsets(values: &[f64], limit: f64, pace: &mut Pace<'_>) -> Result<Option<u64>, Stopped> {
     if limit < 0.0 {
         return Ok(Some(0));
@@ -32,7 +32,7 @@ pub fn subsets(values: &[f64], limit: f64, pace: &mut Pace<'_>) -> Result<Option
     Ok(Some(count))
 }
 
-/// The subset sums up to `limit`, in order.
+/// The sorted subset sums up to `limit`; `None` where there are too many.
 fn sums<'a>(
     values: impl Iterator<Item = &'a f64>,
     limit: f64,
@@ -55,14 +55,14 @@ fn sums<'a>(
     Ok(Some(sums))
 }
 
-/// Merges `sums` with the same plus `value` into twice as many.
+/// Merges `sums` with `sums + value` into `to`, which is twice as long.
 fn merge(sums: &[f64], value: f64, to: &mut [f64]) {
     let (mut old, mut new) = (0, 0);
     for to in to {
-        // Past the old sums' end only new ones are left: the largest of all is one of them.
+        // The new sums never run out before the old ones, since the largest of all is a new one.
         let without = if old < sums.len() { sums[old] } else { f64::INFINITY };
         let with = sums[new] + value;
-        // A choice of numbers, not of paths: which comes first cannot be foreseen.
+        // Written so that the compiler selects a number instead of branching: the branch could not be predicted.
         let first = without <= with;
         *to = if first { without } else { with };
         old += usize::from(first);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn forty_fit_and_a_thousand_with_a_low_limit() {
+    fn forty_values_fit_and_a_thousand_with_a_low_limit_do() {
         assert_eq!(count(&[1.0; 40], 40.0), Some(1 << 40));
         assert_eq!(count(&[1.0; 1000], 1.0), Some(1001));
         assert_eq!(count(&[1.0; 1000], 1.5e3), None);

@@ -1,17 +1,18 @@
-//! The tail of the flipped sum by Fourier inversion along a shifted line.
+//! The tail probability of the randomly signed sum, by Fourier inversion along a shifted line.
 //!
 //! With `K(z) = sum log cosh(a z)` and any `theta > 0`, `z = theta + it`:
 //!
 //! `P(T > s) + P(T = s)/2 = 1/pi * integral over t > 0 of Re exp(K(z) - z s) / z`
 //!
-//! and, on a lattice whose points lie `g` apart, `P(T >= s)` with `g/(1 - exp(-g z))` in place of `1/z` and the integral
-//! up to `pi/g`. Near the saddle point (`K'(theta) = s`) nothing cancels, so a tail of 1e-300 keeps its digits. The
-//! midpoint rule at `t = (k + 1/2) 2 pi/P` is exact but for what lies whole periods `P` away (Poisson's summation
-//! formula); Chernoff's bound says which `P` makes that less than 1e-15 of the result.
+//! and, on a lattice whose points lie `g` apart, `P(T >= s)` with `g/(1 - exp(-g z))` in place of `1/z` and the
+//! integral up to `pi/g`. On a line near the saddle point (`K'(theta) = s`) nothing cancels, so that a tail of 1e-300
+//! keeps its digits. The midpoint rule at the nodes `t = (k + 1/2) 2 pi/P` is exact except for probability that lies
+//! whole periods `P` away from `s` (aliasing, by Poisson's summation formula); Chernoff's bound gives a `P` for which
+//! that is less than 1e-15 of the result.
 //!
-//! R. Lugannani and S. Rice, "Saddle point approximation for the distribution of the sum of independent random
-//! variables", Adv. Appl. Prob. 12 (1980), for the line; J. Abate and W. Whitt, "The Fourier-series method for inverting
-//! transforms of probability distributions", Queueing Systems 10 (1992), for the rule and its error.
+//! Sources: for the line, R. Lugannani and S. Rice, "Saddle point approximation for the distribution of the sum of
+//! independent random variables", Adv. Appl. Prob. 12 (1980); for the rule and its error, J. Abate and W. Whitt, "The
+//! Fourier-series method for inverting transforms of probability distributions", Queueing Systems 10 (1992).
 
 use super::nearest;
 use super::sum::{LANES, Magnitudes, REACH, Tilts};
@@ -21,19 +22,21 @@ use crate::memory;
 use crate::simd::{Isa, Kernel, dispatch, padded, tree64};
 use std::f64::consts::{PI, TAU};
 
-/// The tilt is at least this many over the standard deviation of T: with less, the period would have to be longer.
+/// The tilt is at least this number divided by the standard deviation of T; a smaller one would need a longer period.
 const LEAST_TILT: f64 = 3.0;
-/// What lies periods away is less than exp(-35) of the result.
+/// The aliasing error is less than exp(-35) of the result.
 const ALIAS: f64 = 35.0;
-/// A node whose characteristic function is below exp(-42) is left out.
+/// A node at which the characteristic function is below exp(-42) is left out.
 const NEGLIGIBLE: f64 = 42.0;
-/// So many nodes are looked at even where the terms vanish sooner: the characteristic function may come back.
+/// At least this many nodes are visited even where the terms vanish sooner, since the characteristic function may
+/// become large again.
 const LOOKED_AT: usize = 1 << 12;
-/// Of a lattice with at most so many different magnitudes the whole band is looked at: its parts may be lattices too.
+/// On a lattice with at most this many different magnitudes all nodes up to `pi/g` are visited: a part of the
+/// magnitudes may lie on a coarser lattice, which makes the characteristic function large again anywhere.
 const DISTINCT: usize = 64;
-/// Nodes are added until what is left out is below this share of the result.
+/// Nodes are added until the estimated remainder is below this share of the result.
 const GOOD: f64 = 1e-9;
-/// At the latest, no more nodes are added after so many factors of the characteristic function.
+/// No more nodes are added once this many factors of the characteristic function have been computed.
 const FACTORS: usize = 1 << 22;
 /// Factors between two looks at the clock.
 const STEP: usize = 1 << 18;
@@ -41,15 +44,15 @@ const STEP: usize = 1 << 18;
 /// A tail probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tail {
-    /// Its logarithm.
+    /// The logarithm of the probability.
     pub log: f64,
-    /// Its relative error, about.
+    /// The approximate relative error of the probability.
     pub error: f64,
-    /// Whether there are terms that the series does not reach.
+    /// Whether there are terms for which the series of the power sums does not converge.
     pub short: bool,
 }
 
-/// The tilt, with what belongs to it.
+/// The tilt, and the standard deviation and cumulant generating function of T under it.
 #[derive(Clone, Copy, Debug)]
 pub struct Tilt {
     theta: f64,
@@ -59,38 +62,39 @@ pub struct Tilt {
     pub bound: f64,
 }
 
-/// A tilt that makes `s` about the mean of T; not beyond what the magnitudes can reach.
-pub fn tilt(of: &Magnitudes, s: f64) -> Tilt {
-    let (first, least, most) = (s / of.squares, LEAST_TILT / of.squares.sqrt(), 0.5 * of.reach());
+/// A tilt under which the mean of T is about `s`, within the range where the series of the power sums converges.
+pub fn tilt(magnitudes: &Magnitudes, s: f64) -> Tilt {
+    let (first, least, most) =
+        (s / magnitudes.squares, LEAST_TILT / magnitudes.squares.sqrt(), 0.5 * magnitudes.reach());
     let mut theta = if first > least { first } else { least };
-    let mut now = of.cumulants(theta);
-    // K' is concave: Newton's steps come from below and do not overshoot.
+    let mut now = magnitudes.cumulants(theta);
+    // K' is concave for theta > 0, so that Newton's steps approach the solution from below and do not overshoot.
     for _ in 0..40 {
         let next = theta + (s - now.mean) / now.variance;
         let close = (s - now.mean) * (s - now.mean) <= 0.01 * now.variance;
-        if close || !(next > least && next < most && next * of.largest < 300.0) {
+        if close || !(next > least && next < most && next * magnitudes.largest < 300.0) {
             break;
         }
         theta = next;
-        now = of.cumulants(theta);
+        now = magnitudes.cumulants(theta);
     }
     Tilt { theta, deviation: now.variance.sqrt(), log: now.log, bound: now.log - theta * s }
 }
 
-/// The period at which what lies beyond it no longer counts: the least by Chernoff's bound at a few other tilts.
-fn period(of: &Magnitudes, s: f64, tilt: Tilt) -> f64 {
+/// A period `P` for which aliasing is negligible: the smallest one that Chernoff's bound gives at a few other tilts.
+fn period(magnitudes: &Magnitudes, s: f64, tilt: Tilt) -> f64 {
     let guess = tilt.bound - log(2.51 * tilt.theta * tilt.deviation);
     let need = ALIAS - if guess < -4.0 { guess } else { -4.0 };
     let (mut below, mut above) = (need / tilt.theta, f64::INFINITY);
     for deviations in [2.0, 3.0, 4.0, 6.0, 8.0, 10.0] {
         let by = deviations / tilt.deviation;
         let (less, more) = (tilt.theta - by, tilt.theta + by);
-        let at = |other: f64| (of.cumulants(other).log - other * s + need) / by;
+        let at = |other: f64| (magnitudes.cumulants(other).log - other * s + need) / by;
         if less > 0.0 {
             let at = at(less);
             below = if at < below { at } else { below };
         }
-        if more <= of.reach() {
+        if more <= magnitudes.reach() {
             let at = at(more);
             above = if at < above { at } else { above };
         }
@@ -98,17 +102,17 @@ fn period(of: &Magnitudes, s: f64, tilt: Tilt) -> f64 {
     if above.is_finite() && above > below { above } else { below }
 }
 
-/// `P(T >= s)` for `s >= 0`: with all of an atom at `s` on a lattice, with half of it elsewhere.
-pub fn upper(of: &Magnitudes, s: f64, tilt: Tilt, progress: Progress<'_>) -> Result<Tail, Stopped> {
-    let (mut period, mut band) = (period(of, s, tilt), usize::MAX);
-    if let Some(step) = of.step {
-        // As many points of the lattice as a power of two: the angles are then exact.
+/// `P(T >= s)` for `s >= 0`. On a lattice it includes the whole probability of `T = s`, otherwise half of it.
+pub fn upper(magnitudes: &Magnitudes, s: f64, tilt: Tilt, progress: Progress<'_>) -> Result<Tail, Stopped> {
+    let (mut period, mut band) = (period(magnitudes, s, tilt), usize::MAX);
+    if let Some(step) = magnitudes.step {
+        // A period of a power of two of lattice points makes the angles exact.
         let points = period / (2.0 * step);
         let points = if points < 1e15 { points as usize + 4 } else { 1 << 50 }.next_power_of_two();
         (period, band) = (2.0 * step * points as f64, points / 2);
     }
-    let line = Line::new(of, s, tilt, period)?;
-    let size = (STEP / (of.a.len() + 64)).clamp(1, 64);
+    let line = Line::new(magnitudes, s, tilt, period)?;
+    let size = (STEP / (magnitudes.a.len() + 64)).clamp(1, 64);
     let (mut total, mut first, mut last, mut factors) = (Part::default(), 0, band.min(64), 0);
     let missing = loop {
         let nodes = last - first;
@@ -116,21 +120,23 @@ pub fn upper(of: &Magnitudes, s: f64, tilt: Tilt, progress: Progress<'_>) -> Res
             let nodes = grid::chunk(index, nodes, size);
             dispatch(Nodes { line: &line, first: first + nodes.start, last: first + nodes.end })
         };
-        // A factor costs about as much as reading sixteen bytes.
-        let bytes = nodes.saturating_mul(16 * (of.a.len() + 64));
+        // Computing a factor takes about as long as reading sixteen bytes.
+        let bytes = nodes.saturating_mul(16 * (magnitudes.a.len() + 64));
         let parts = grid::map_chunks(grid::chunks(nodes, size), bytes, &mut *progress, part)?;
         let octave = parts.into_iter().fold(Part::default(), Part::plus);
         total = total.plus(octave);
-        // To look at a node takes a part of what it takes to work it out.
-        factors += octave.taken * (of.a.len() + 16) + nodes * (line.weights.len().min(64) / 8 + 1);
-        // All octaves to come weigh about as much as this one (its sum, and what it would be with random phases), or as
-        // they do where the angles have nothing in common.
+        // Finding out that a node is negligible takes a fraction of the time that computing it takes.
+        factors += octave.taken * (magnitudes.a.len() + 16) + nodes * (line.weights.len().min(64) / 8 + 1);
+        // The octaves that follow are estimated to contribute about as much as this one (its sum, and its sum if the
+        // phases were random), or as much as they would for angles that are independent of each other.
         let generic = line.mean_square / (PI * PI * last as f64);
         let rest = 4.0 * ((octave.squares + generic).sqrt() + octave.sum.abs()) / total.sum.abs();
         if last == band {
             break 0.0;
         }
-        let vanished = last >= LOOKED_AT && rest < GOOD && !(of.step.is_some() && of.a.len() <= DISTINCT);
+        let vanished = last >= LOOKED_AT
+            && rest < GOOD
+            && !(magnitudes.step.is_some() && magnitudes.a.len() <= DISTINCT);
         if vanished || factors >= FACTORS {
             break rest;
         }
@@ -143,24 +149,26 @@ pub fn upper(of: &Magnitudes, s: f64, tilt: Tilt, progress: Progress<'_>) -> Res
     Ok(Tail { log: tilt.bound + log(share), error, short: total.short })
 }
 
-/// The line of integration with what its nodes share.
+/// The line of integration, and what its nodes have in common.
 struct Line<'a> {
-    of: &'a Magnitudes,
+    magnitudes: &'a Magnitudes,
     tilt: Tilt,
     period: f64,
-    /// `s` in periods.
+    /// `s` divided by the period.
     shift: f64,
     once: Columns,
     often: Columns,
-    /// What the bound on the characteristic function is made of, and whether it can ever say that a node is negligible.
+    /// The magnitudes in the bound of the characteristic function.
     probe: Columns,
+    /// Their weights in it.
     weights: Vec<f64>,
+    /// Whether the bound can be small enough at all to show that a node is negligible.
     probing: bool,
-    /// The mean of `abs(phi)^2` over angles that have nothing in common, at most.
+    /// An upper bound of the mean of `abs(phi)^2` over independent angles.
     mean_square: f64,
 }
 
-/// Magnitudes in periods, `tanh` and `1/cosh^2` of theta times them.
+/// Magnitudes divided by the period (`turns`), and `tanh` and `1/cosh^2` (`rest`) of theta times the magnitudes.
 struct Columns {
     turns: Vec<f64>,
     tanh: Vec<f64>,
@@ -177,32 +185,48 @@ impl Columns {
 }
 
 impl<'a> Line<'a> {
-    fn new(of: &'a Magnitudes, s: f64, tilt: Tilt, period: f64) -> Result<Self, Stopped> {
+    fn new(magnitudes: &'a Magnitudes, s: f64, tilt: Tilt, period: f64) -> Result<Self, Stopped> {
         let columns = |a: &[f64]| Columns::new(a, tilt.theta, period);
-        let (once, often) = of.a.split_at(of.once);
+        let (once, often) = magnitudes.a.split_at(magnitudes.once);
         let (once, often) = (columns(once)?, columns(often)?);
-        let (probe, times) = if of.rest.is_some() { (&of.probe, &of.ones) } else { (&of.a, &of.times) };
+        let (probe, times) = if magnitudes.rest.is_some() {
+            (&magnitudes.probe, &magnitudes.ones)
+        } else {
+            (&magnitudes.a, &magnitudes.times)
+        };
         let probe = columns(probe)?;
         let weights = memory::collected(probe.rest.iter().zip(times).map(|(rest, times)| rest * times))?;
         let probing = weights.iter().sum::<f64>() > 4.0 * NEGLIGIBLE;
         // The mean of (1 - w sin^2)^c is 1 - w/2 for c = 1, and below 1/sqrt(1 + c w).
         let mean = |(w, &c): (&f64, &f64)| if c == 1.0 { log1p(-0.5 * w) } else { -0.5 * log1p(c * w) };
         let mean_square = exp(probe.rest.iter().zip(times).map(mean).sum());
-        Ok(Line { of, tilt, period, shift: s / period, once, often, probe, weights, probing, mean_square })
+        Ok(Line {
+            magnitudes,
+            tilt,
+            period,
+            shift: s / period,
+            once,
+            often,
+            probe,
+            weights,
+            probing,
+            mean_square,
+        })
     }
 }
 
-/// What a range of nodes adds.
+/// The contribution of a range of nodes to the integral.
 #[derive(Clone, Copy, Debug, Default)]
 struct Part {
     sum: f64,
-    /// Of absolute values and of squares: of how large numbers the sum was made.
+    /// The sum of the absolute values of the terms, from which the rounding error is estimated.
     sizes: f64,
+    /// The sum of their squares.
     squares: f64,
-    /// At most so much is left out, where the series does not reach.
+    /// A bound of the terms left out because the series of the power sums does not converge for them.
     unknown: f64,
     short: bool,
-    /// Nodes that were not negligible.
+    /// The number of nodes that were not negligible.
     taken: usize,
 }
 
@@ -252,8 +276,8 @@ impl Kernel for Nodes<'_> {
     }
 }
 
-/// Whether `abs(phi)` is surely below exp(-42): `abs(phi)^2 <= exp(-sum of weight sin^2)`, with a polynomial that stays
-/// below the squared sine.
+/// Whether `abs(phi)` is certainly below exp(-42), by `abs(phi)^2 <= exp(-sum of weight sin^2)` with a polynomial that
+/// is a lower bound of the squared sine.
 #[inline(always)]
 fn negligible(turns: &[f64], weights: &[f64], node: f64) -> bool {
     let mut lanes = [0.0; LANES];
@@ -275,23 +299,24 @@ fn negligible(turns: &[f64], weights: &[f64], node: f64) -> bool {
 }
 
 impl Line<'_> {
-    /// Whether the node surely adds nothing.
+    /// Whether the contribution of the node is certainly negligible.
     #[inline(always)]
     fn negligible(&self, node: f64) -> bool {
         let t = TAU * (node / self.period);
-        let rest = self.of.rest.as_ref().filter(|rest| length((self.tilt.theta, t)) * rest.cut > REACH);
+        let rest =
+            self.magnitudes.rest.as_ref().filter(|rest| length((self.tilt.theta, t)) * rest.cut > REACH);
         rest.is_some_and(|rest| rest.vanishes(self.tilt.theta, t, NEGLIGIBLE))
             || self.probing && negligible(&self.probe.turns, &self.weights, node)
     }
 
-    /// What the node `t = 2 pi node/P` adds.
+    /// The contribution of the node `t = 2 pi node/P`.
     #[inline(always)]
     fn part<I: Isa>(&self, node: f64) -> Part {
         let t = TAU * (node / self.period);
         let product = self.product_once::<I>(node);
         let (mut size, mut phase) = self.logarithm_often::<I>(node);
         let weight = self.weight::<I>(node, t);
-        let reach = self.of.reach();
+        let reach = self.magnitudes.reach();
         let far = length((self.tilt.theta, t));
         if far > reach {
             let unknown = exp64::<I>(size) * length(product) * length(weight);
@@ -311,7 +336,7 @@ impl Line<'_> {
     #[inline(always)]
     fn weight<I: Isa>(&self, node: f64, t: f64) -> Complex {
         let theta = self.tilt.theta;
-        match self.of.step {
+        match self.magnitudes.step {
             None => {
                 let square = (theta * theta + t * t) * (0.5 * self.period);
                 (theta / square, -t / square)
@@ -326,7 +351,7 @@ impl Line<'_> {
         }
     }
 
-    /// The product of `cos(a t) + i tanh(theta a) sin(a t)` over what occurs once.
+    /// The product of `cos(a t) + i tanh(theta a) sin(a t)` over the magnitudes that occur once.
     #[inline(always)]
     fn product_once<I: Isa>(&self, node: f64) -> Complex {
         let (mut real, mut imaginary) = ([1.0; LANES], [0.0; LANES]);
@@ -348,14 +373,16 @@ impl Line<'_> {
         (real[0], imaginary[0])
     }
 
-    /// The logarithm of the same over what occurs more often: log of the size, and the phase.
+    /// The logarithm of the same product over the magnitudes that occur more often: the logarithm of the absolute
+    /// value, and the phase.
     #[inline(always)]
     fn logarithm_often<I: Isa>(&self, node: f64) -> Complex {
         let (mut size, mut phase) = (0.0, 0.0);
         let columns = self.often.turns.iter().zip(&self.often.tanh).zip(&self.often.rest);
-        for (((&turns, &tanh), &rest), &often) in columns.zip(&self.of.times[self.of.once..]) {
+        for (((&turns, &tanh), &rest), &often) in columns.zip(&self.magnitudes.times[self.magnitudes.once..])
+        {
             let (c, s) = cos_sin_turns::<I>(node, turns);
-            // Half turns are taken out: what is left is small where the product is not.
+            // Half turns are separated, so that the remaining phase is small wherever the product is not.
             let turned = c < 0.0;
             let (c, s) = if turned { (-c, -s) } else { (c, s) };
             let odd = 0.5 * often != nearest(0.5 * often);
@@ -366,10 +393,10 @@ impl Line<'_> {
         (size, phase)
     }
 
-    /// The logarithm of the same over what is known by its power sums.
+    /// The logarithm of the same product over the magnitudes of which only power sums are kept.
     #[inline(always)]
     fn logarithm_rest(&self, t: f64) -> Complex {
-        let Some(rest) = &self.of.rest else { return (0.0, 0.0) };
+        let Some(rest) = &self.magnitudes.rest else { return (0.0, 0.0) };
         let z = (self.tilt.theta * rest.cut, t * rest.cut);
         let (w, tilted) = (times(z, z), z.0 * z.0);
         let (mut at, mut before) = ((0.0, 0.0), 0.0);

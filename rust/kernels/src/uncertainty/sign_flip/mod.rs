@@ -1,4 +1,4 @@
-//! The sign-flip test: is the mean of paired differences zero?
+//! The sign-flip test (a randomisation test) of the hypothesis that paired differences are symmetric about zero.
 
 mod enumerate;
 mod inversion;
@@ -17,58 +17,65 @@ use read::{APART, Data, Flips, needed, power, scaled};
 use rounding::settled;
 use sum::Magnitudes;
 
-/// Up to so many non-zero values all patterns are counted.
+/// Up to this many non-zero values, all patterns of signs are counted.
 const ALL: f64 = 40.0;
-/// Patterns are also counted where no more than about 2^42 of them are as far out as what was observed.
+/// Patterns are also counted where at most about 2^42 of them give a sum as extreme as the observed one.
 const COUNTED: f64 = 42.0;
-/// On a lattice only up to about 2^20 of them, since the inversion there is exact but for rounding.
+/// On a lattice, patterns are counted only up to about 2^20 of them, since the inversion is exact there except for
+/// rounding.
 const COUNTED_LATTICE: f64 = 20.0;
-/// And of at most so many values: of more, the probability of so few patterns is below the smallest float64.
+/// Patterns of more values than this are not counted: the probability of so few patterns would be below the smallest
+/// f64.
 const MOST: f64 = 1100.0;
-/// Values beyond so many standard deviations of the others' sum are set apart.
+/// A value is set apart where it is larger than this many standard deviations of the sum of the others.
 const DOMINATING: f64 = 6.0;
-/// The power sums are made anew until the series reaches far enough, so many times at most.
+/// How often the power sums are computed at most until the series converges far enough.
 const ATTEMPTS: usize = 6;
-/// Beyond so many values that are kept, no more.
+/// The power sums are not computed again where this many values are kept one by one already.
 const KEPT: usize = 1 << 16;
 
-/// What the test found.
+/// The result of the test.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SignFlip {
     /// The p-value; the smallest normal number, 2.2e-308, stands for everything below it.
     pub p: f64,
-    /// Values that are not zero.
+    /// The number of values that are not zero.
     pub nonzero: usize,
-    /// The relative error of `p` (of `1 - p` where that is smaller), about; 0 where patterns were counted.
+    /// The approximate relative error of `p` (of `1 - p` where that is smaller); 0 where patterns were counted.
     pub error: f64,
 }
 
-/// The steps that progress counts for `n` values.
+/// The number of steps that `progress` counts for `n` values.
 pub fn steps(n: usize) -> usize {
     4 * grid::chunks(n, CHUNK).max(1)
 }
 
-/// Under the hypothesis each difference (of a row, or the sum over a cluster) is as likely positive as negative. With S
-/// the sum and T the sum with signs flipped at random, p is `P(|T| >= |S|)` over all 2^m patterns of the m values that are
-/// not zero (`Greater`: `P(T >= S)`, `Less`: `P(T <= S)`). No pattern is drawn:
+/// The p-value of the sign-flip test of the differences `x` (of rows, or their sums over clusters).
 ///
-/// - up to 40 values, and wherever the patterns as far out are few: counted one by one;
-/// - else by inversion of the characteristic function, on a lattice with its ties.
+/// Under the hypothesis each difference is as likely to be positive as negative, independently of the others. Let S be
+/// the sum of the differences and T their sum with signs flipped at random. Then p is `P(|T| >= |S|)` over all 2^m
+/// patterns of signs of the m values that are not zero (`Greater`: `P(T >= S)`, `Less`: `P(T <= S)`). No patterns are
+/// sampled:
 ///
-/// Sums that differ by less than 2^-40 of sum |x| count as equal, so that rounding does not decide ties. Values that are
-/// all multiples of one step, but for rounding to f64 (2^-40 of the largest) or, from 12 values on, to f32 (2^-21, at most
-/// 512 steps), count as those multiples. Differences are independent of each other; `x` holds no NaN.
+/// - for up to 40 values, and wherever few patterns give a sum as extreme as S, these patterns are counted;
+/// - otherwise the characteristic function of T is inverted, with regard to ties where the values lie on a lattice.
 ///
-/// `resolution`, one for all or one a value, is how far a value may be off by the rounding of what it was made of. A value
-/// within it is 0. What is further off than the shares above still lies on a lattice, of fewer steps, and m sums so made
-/// are equal within sqrt(m) times the largest resolution.
+/// Sums that differ by less than 2^-40 of sum |x| count as equal, so that rounding does not decide ties. Values that
+/// are all multiples of one step, except for rounding to f64 (2^-40 of the largest) or, for 12 values or more, to f32
+/// (2^-21, at most 512 steps), count as those multiples. `x` must not contain NaN.
+///
+/// `resolution`, one number for all values or one per value, is how far a value may be off because the numbers behind
+/// it were rounded. A value within its resolution counts as 0. Values that are off by more than the shares above may
+/// still lie on a lattice, of fewer steps; and sums over m values count as equal within sqrt(m) times the largest
+/// resolution.
 pub fn sign_flip(
     x: &[f64],
     resolution: &[f64],
     alternative: Alternative,
     progress: Progress<'_>,
 ) -> Result<SignFlip, Stopped> {
-    // One number at the end: all of it on the calling thread, what reads the data or the nodes where that is.
+    // The result is one number: everything runs on the calling thread under the floating-point guard, except that
+    // chunks of data and of nodes may run on other threads, which have guards of their own.
     simd::standard(|| {
         let (x, off) = settled(x, resolution, &mut *progress)?;
         let data = Data::new(&x, off, &mut *progress)?;
@@ -77,7 +84,7 @@ pub fn sign_flip(
             return Ok(SignFlip { p: 1.0, nonzero, error: 0.0 });
         }
         let flips = data.flips(&mut *progress)?;
-        let Found { p, error, .. } = p_value(&data, flips, alternative, progress)?;
+        let Probability { p, error, .. } = p_value(&data, flips, alternative, progress)?;
         let p = if p < f64::MIN_POSITIVE { f64::MIN_POSITIVE } else { p };
         Ok(SignFlip { p: if p < 1.0 { p } else { 1.0 }, nonzero, error })
     })
@@ -95,9 +102,10 @@ fn nearest(x: f64) -> f64 {
     (x + ROUND_64) - ROUND_64
 }
 
-/// A probability, its relative error, and whether the power sums did not reach far enough for it.
+/// A probability, its relative error, and whether it would need power sums whose series converges further out
+/// (`short`).
 #[derive(Clone, Copy, Debug)]
-struct Found {
+struct Probability {
     p: f64,
     error: f64,
     short: bool,
@@ -108,100 +116,106 @@ fn p_value(
     flips: Flips,
     alternative: Alternative,
     progress: Progress<'_>,
-) -> Result<Found, Stopped> {
+) -> Result<Probability, Stopped> {
     let level = flips.sum.abs() <= flips.slack;
     let outward = match alternative {
-        Alternative::TwoSided if level => return Ok(Found { p: 1.0, error: 0.0, short: false }),
+        Alternative::TwoSided if level => return Ok(Probability { p: 1.0, error: 0.0, short: false }),
         Alternative::TwoSided => true,
         Alternative::Greater => level || flips.sum > 0.0,
         Alternative::Less => level || flips.sum < 0.0,
     };
-    // What is claimed lies on the side of the sum: P(T >= |S|). Else all but P(T > |S|).
+    // Where the alternative is on the side of the observed sum, p is P(T >= |S|); otherwise it is 1 - P(T > |S|).
     let found = tail(data, flips, !outward, progress)?;
     Ok(match alternative {
-        Alternative::TwoSided => Found { p: 2.0 * found.p, ..found },
+        Alternative::TwoSided => Probability { p: 2.0 * found.p, ..found },
         Alternative::Greater | Alternative::Less if outward => found,
-        Alternative::Greater | Alternative::Less => Found { p: 1.0 - found.p, ..found },
+        Alternative::Greater | Alternative::Less => Probability { p: 1.0 - found.p, ..found },
     })
 }
 
-/// `P(T >= |S|)`, or `P(T > |S|)`.
-fn tail(data: &Data<'_>, mut flips: Flips, beyond: bool, progress: Progress<'_>) -> Result<Found, Stopped> {
+/// `P(T >= |S|)`, or with `beyond` `P(T > |S|)`.
+fn tail(
+    data: &Data<'_>,
+    mut flips: Flips,
+    beyond: bool,
+    progress: Progress<'_>,
+) -> Result<Probability, Stopped> {
     if few(&flips)
         && let Some(found) = counted(&flips, beyond, &mut *progress)?
     {
         return Ok(found);
     }
-    let count = flips.of.count;
+    let count = flips.magnitudes.count;
     for attempt in 1.. {
         let mut apart = memory::copied(&flips.apart)?;
         while apart.len() < APART
-            && let Some(largest) = flips.of.take_dominating(DOMINATING)
+            && let Some(largest) = flips.magnitudes.take_dominating(DOMINATING)
         {
             memory::push(&mut apart, largest)?;
         }
-        let again = attempt < ATTEMPTS && flips.of.a.len() < KEPT;
-        // Without what dominates, the others' sum has another scale.
+        let again = attempt < ATTEMPTS && flips.magnitudes.a.len() < KEPT;
+        // Without the dominating values, the sum of the others has another scale.
         let least: f64 = flips.sum.abs() - apart.iter().sum::<f64>();
-        let needed = needed(least.abs(), flips.of.squares);
-        if again && flips.of.reach() < 0.99 * needed {
-            flips = data.summed(flips.of.step, needed, &mut *progress)?;
+        let needed = needed(least.abs(), flips.magnitudes.squares);
+        if again && flips.magnitudes.reach() < 0.99 * needed {
+            flips = data.summed(flips.magnitudes.step, needed, &mut *progress)?;
             continue;
         }
-        let Found { p, error, short } = given(&flips, &apart, beyond, &mut *progress)?;
+        let Probability { p, error, short } = given(&flips, &apart, beyond, &mut *progress)?;
         if short && again {
-            flips = data.summed(flips.of.step, 4.0 * flips.of.reach(), &mut *progress)?;
+            flips = data.summed(flips.magnitudes.step, 4.0 * flips.magnitudes.reach(), &mut *progress)?;
             continue;
         }
-        // The pattern of the data themselves is as far out as they are: half of it is counted already.
-        let own = if flips.of.step.is_none() && !beyond { halved(0.5, count) } else { 0.0 };
-        return Ok(Found { p: p + own, error, short });
+        // The observed pattern itself gives T = |S|. Off a lattice, the inversion has counted half of its probability.
+        let own = if flips.magnitudes.step.is_none() && !beyond { halved(0.5, count) } else { 0.0 };
+        return Ok(Probability { p: p + own, error, short });
     }
     unreachable!("the attempts end");
 }
 
-/// Whether counting is worth an attempt.
+/// Whether so few patterns are expected in the tail that counting them is worth an attempt.
 fn few(flips: &Flips) -> bool {
-    let of = &flips.of;
-    let inverts = of.step.is_some() && flips.apart.is_empty();
-    let (count, apart) = (of.count + flips.apart.len() as f64, flips.apart.iter().sum::<f64>());
+    let magnitudes = &flips.magnitudes;
+    let inverts = magnitudes.step.is_some() && flips.apart.is_empty();
+    let (count, apart) = (magnitudes.count + flips.apart.len() as f64, flips.apart.iter().sum::<f64>());
     let s = flips.sum.abs() - apart;
-    let bound = || if s > 0.0 { inversion::tilt(of, s).bound } else { 0.0 };
+    let bound = || if s > 0.0 { inversion::tilt(magnitudes, s).bound } else { 0.0 };
     count <= if inverts { COUNTED_LATTICE } else { ALL }
         || count <= MOST
             && count + bound() * std::f64::consts::LOG2_E <= if inverts { COUNTED_LATTICE } else { COUNTED }
 }
 
-/// The mean of the tail over the signs of the values `apart`.
-fn given(flips: &Flips, apart: &[f64], beyond: bool, progress: Progress<'_>) -> Result<Found, Stopped> {
-    let mut mean = Found { p: 0.0, error: 0.0, short: false };
+/// The mean of the tail probability over all signs of the values `apart`.
+fn given(flips: &Flips, apart: &[f64], beyond: bool, progress: Progress<'_>) -> Result<Probability, Stopped> {
+    let mut mean = Probability { p: 0.0, error: 0.0, short: false };
     for signs in 0..1u32 << apart.len() {
         let signed = |(i, a): (usize, &f64)| if signs >> i & 1 == 1 { -a } else { *a };
         let shift: f64 = apart.iter().enumerate().map(signed).sum();
         let s = flips.sum.abs() - shift;
-        let Found { p, error, short } = above(&flips.of, s, beyond, flips.slack, &mut *progress)?;
-        mean = Found { p: mean.p + p, error: mean.error + p * error, short: mean.short || short };
+        let Probability { p, error, short } =
+            above(&flips.magnitudes, s, beyond, flips.slack, &mut *progress)?;
+        mean = Probability { p: mean.p + p, error: mean.error + p * error, short: mean.short || short };
     }
     mean.error /= if mean.p > 0.0 { mean.p } else { 1.0 };
     mean.p = halved(mean.p, apart.len() as f64);
     Ok(mean)
 }
 
-/// `P(T >= s)`, or `P(T > s)`, for any `s`; sums within `slack` are equal.
+/// `P(T >= s)`, or with `beyond` `P(T > s)`, for any `s`; sums that differ by at most `slack` count as equal.
 fn above(
-    of: &Magnitudes,
+    magnitudes: &Magnitudes,
     s: f64,
     beyond: bool,
     slack: f64,
     progress: Progress<'_>,
-) -> Result<Found, Stopped> {
+) -> Result<Probability, Stopped> {
     if s < 0.0 {
-        let found = above(of, -s, !beyond, slack, progress)?;
-        return Ok(Found { p: 1.0 - found.p, error: found.error * found.p / (1.0 - found.p), ..found });
+        let found = above(magnitudes, -s, !beyond, slack, progress)?;
+        return Ok(Probability { p: 1.0 - found.p, error: found.error * found.p / (1.0 - found.p), ..found });
     }
-    let none = Found { p: 0.0, error: 0.0, short: false };
-    let s = match (of.total, of.step) {
-        // The sums are `total - 2 k`: the smallest of them that counts.
+    let none = Probability { p: 0.0, error: 0.0, short: false };
+    let s = match (magnitudes.total, magnitudes.step) {
+        // The possible sums are `total - 2 k`; take the smallest one that belongs to the tail.
         (Some(total), _) => {
             let k = 0.5 * (total - s + if beyond { -slack } else { slack });
             let k = if beyond { -floor(-k) - 1.0 } else { floor(k) };
@@ -210,40 +224,47 @@ fn above(
         (None, Some(step)) if beyond => s + 2.0 * step,
         (None, Some(_) | None) => s,
     };
-    if of.total.is_some_and(|total| s > total) {
+    if magnitudes.total.is_some_and(|total| s > total) {
         return Ok(none);
     }
-    // Hoeffding's bound, and Chernoff's: nothing is left that a number could hold.
-    if -0.5 * s * (s / of.squares) < LOG_LEAST {
+    // By Hoeffding's bound, and below by Chernoff's, the tail may be too small for a normal f64.
+    if -0.5 * s * (s / magnitudes.squares) < LOG_LEAST {
         return Ok(none);
     }
-    let tilt = inversion::tilt(of, s);
+    let tilt = inversion::tilt(magnitudes, s);
     if tilt.bound < LOG_LEAST {
         return Ok(none);
     }
-    let Tail { log, error, short } = inversion::upper(of, s, tilt, progress)?;
-    Ok(Found { p: exp(log), error, short })
+    let Tail { log, error, short } = inversion::upper(magnitudes, s, tilt, progress)?;
+    Ok(Probability { p: exp(log), error, short })
 }
 
-/// The logarithm of the smallest normal number.
+/// The logarithm of the smallest normal f64.
 const LOG_LEAST: f64 = -708.396_418_532_264_1;
 
-/// The tail by counting; None where too much would have to be counted.
-fn counted(flips: &Flips, beyond: bool, progress: Progress<'_>) -> Result<Option<Found>, Stopped> {
+/// The tail by counting patterns; `None` where there are too many to count.
+fn counted(flips: &Flips, beyond: bool, progress: Progress<'_>) -> Result<Option<Probability>, Stopped> {
     let values = expanded(flips)?;
-    // T = sum a - 2 (what is flipped): T >= |S| where the flipped ones come to at most the smaller side.
+    // T = sum a - 2 (sum of the flipped a). So T >= |S| exactly where the flipped magnitudes sum to at most the smaller
+    // of the sums of the positive and of the negative values.
     let slack = 0.5 * flips.slack;
     let limit = flips.less + if beyond { -slack } else { slack };
     let found = enumerate::subsets(&values, limit, &mut Pace::new(progress))?;
-    Ok(found.map(|count| Found { p: halved(count as f64, values.len() as f64), error: 0.0, short: false }))
+    Ok(found.map(|count| Probability {
+        p: halved(count as f64, values.len() as f64),
+        error: 0.0,
+        short: false,
+    }))
 }
 
-/// Every magnitude as often as it occurs, in ascending order.
+/// All magnitudes in ascending order, each repeated as often as it occurs.
 fn expanded(flips: &Flips) -> Result<Vec<f64>, memory::NoMemory> {
-    let of = &flips.of;
+    let magnitudes = &flips.magnitudes;
     let mut values = memory::gathered(
-        of.a.iter()
-            .zip(&of.times)
+        magnitudes
+            .a
+            .iter()
+            .zip(&magnitudes.times)
             .flat_map(|(&a, &times)| std::iter::repeat_n(a, times as usize))
             .chain(flips.apart.iter().copied()),
     )?;
@@ -251,7 +272,7 @@ fn expanded(flips: &Flips) -> Result<Vec<f64>, memory::NoMemory> {
     Ok(values)
 }
 
-/// `value` times 2^-times, rounded once.
+/// `value` times 2^-`times`, rounded once.
 fn halved(value: f64, times: f64) -> f64 {
     let times = if times < 2000.0 { times as i32 } else { 2000 };
     scaled(value, [-times / 2, -times - -times / 2].map(power))
@@ -267,7 +288,7 @@ mod tests {
 
     #[test]
     fn few_values_are_counted() {
-        // Four equal differences: 2 of 16 patterns are as far out.
+        // Four equal differences: 2 of 16 patterns give a sum as extreme.
         assert_eq!(test(&[1.0; 4], Alternative::TwoSided), SignFlip { p: 0.125, nonzero: 4, error: 0.0 });
         assert_eq!(test(&[1.0; 4], Alternative::Greater).p, 1.0 / 16.0);
         assert_eq!(test(&[1.0; 4], Alternative::Less).p, 1.0);
@@ -291,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_within_the_resolution_is_zero() {
+    fn values_within_the_resolution_are_zero() {
         let test = |x: &[f64], resolution: &[f64]| {
             sign_flip(x, resolution, Alternative::TwoSided, &mut |_| true).unwrap()
         };
@@ -299,13 +320,13 @@ mod tests {
         assert_eq!(test(&[-3e-17; 60], &[1e-16]), none);
         let four = SignFlip { p: 0.125, nonzero: 4, error: 0.0 };
         assert_eq!(test(&[1.0, 1e-16, 1.0, -1e-16, 1.0, 1.0], &[1e-15]), four);
-        // One a value: what is rounding beside large sums may be all there is of small ones.
+        // One resolution per value: 1e-3 may be rounding for one value and real for another.
         assert_eq!(test(&[1.0, 1e-3, 1.0, 1e-3, 1.0], &[0.0, 0.0, 0.0, 1e-2, 0.0]), four);
     }
 
     #[test]
-    fn sums_apart_by_the_resolution_are_equal() {
-        // Three equal ones but for rounding: every pattern is as far out as 1.
+    fn sums_within_the_resolution_are_equal() {
+        // Three values that are equal except for rounding: every pattern gives a sum as extreme as 1.
         let x = [-1.0, 1.0 + 1e-7, 1.0 + 2e-7];
         let p =
             |resolution: f64| sign_flip(&x, &[resolution], Alternative::TwoSided, &mut |_| true).unwrap().p;
@@ -349,7 +370,7 @@ mod tests {
                 let [less, greater] = [Alternative::Less, Alternative::Greater].map(|side| test(&x, side));
                 let mirrored: Vec<f64> = x.iter().map(|v| -v).collect();
                 assert_eq!(test(&mirrored, Alternative::Less).p, greater.p);
-                // Every sum is in one of them; those that equal S are in both.
+                // Every pattern is in one of the two tails; those with a sum equal to S are in both.
                 let atom = less.p + greater.p - 1.0;
                 assert!(
                     if whole { atom > 0.0 || greater.p < 1e-9 } else { atom.abs() < 1e-7 },

@@ -1,4 +1,5 @@
-//! From differences to magnitudes: what kind of data it is, and the sums of it.
+//! From differences to magnitudes: finds out whether the data lie on a lattice and which values to keep, and sums the
+//! rest.
 
 use super::lattice::{self, Tolerance};
 use super::nearest;
@@ -7,40 +8,40 @@ use crate::grid::{self, CHUNK, Progress, Stopped};
 use crate::memory::{self, NoMemory};
 use crate::simd::{self, Isa, Kernel, padded, tree64};
 
-/// Up to so many non-zero values each is kept.
+/// Up to this many non-zero values, each is kept.
 const FEW: usize = 1 << 12;
-/// Up to so many steps a lattice is counted in a table.
+/// The most steps of a lattice whose multiples are counted in a table.
 const TABLE: f64 = (1u64 << 15) as f64;
-/// So many values are looked at before all are.
+/// The size of the sample in which a lattice is sought before all values are read.
 const SAMPLE: usize = 512;
-/// Non-zero values from which chance does not make a lattice of rounded scores.
+/// The least number of non-zero values in which a lattice of scores rounded to f32 is believed not to arise by chance.
 const EVIDENCE: usize = 12;
-/// So many values may stand apart from the others: the others are asked for each of their signs.
+/// The most values that may be set apart from the others; the tail is computed for each pattern of their signs.
 pub const APART: usize = 6;
-/// Up to so many different values each is kept once.
+/// Up to this many different values, each is kept once with its count.
 const DISTINCT: usize = 64;
-/// So many values bound the characteristic function where the power sums do not reach.
+/// The size of the sample that bounds the characteristic function where the series of the power sums does not converge.
 const PROBE: usize = 1024;
-/// Sums this close, as a share of sum |x|, count as equal: 2^-40.
+/// Sums that differ by less than this share of sum |x| count as equal: 2^-40.
 const SLACK: f64 = 1.0 / (1u64 << 40) as f64;
 
-/// What is flipped.
+/// The values whose signs are flipped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flips {
-    /// The magnitudes,
-    pub of: Magnitudes,
-    /// but for these, which do not lie on the others' lattice.
+    /// The magnitudes of all values that are not set apart.
+    pub magnitudes: Magnitudes,
+    /// The magnitudes of values that do not lie on the lattice of the others.
     pub apart: Vec<f64>,
-    /// The sum with the signs as they are.
+    /// The observed sum S, with the signs of the data.
     pub sum: f64,
-    /// The smaller of the sums of the positive and of the negative values, without their signs.
+    /// The smaller of the sums of magnitudes over the positive and over the negative values.
     pub less: f64,
-    /// Sums this close count as equal.
+    /// Sums that differ by at most this count as equal.
     pub slack: f64,
 }
 
-/// The data, and how they are scaled so that the largest magnitude is in [1, 2): by two powers of two, one after the
-/// other, which neither overflow nor lose what counts.
+/// The data, and two powers of two, multiplied one after the other, that scale them so that the largest magnitude is in
+/// [1, 2). Neither product overflows, and only numbers that are negligible beside the largest underflow.
 #[derive(Clone, Copy)]
 pub struct Data<'a> {
     x: &'a [f64],
@@ -48,12 +49,12 @@ pub struct Data<'a> {
     top: f64,
     /// How far a value may be off by rounding.
     off: f64,
-    /// How many are not zero.
+    /// The number of values that are not zero.
     pub nonzero: usize,
 }
 
 impl<'a> Data<'a> {
-    /// Reads `x` once; its values may be `off` by so much.
+    /// Reads `x` once; `off` is how far its values may be off by rounding.
     pub fn new(x: &'a [f64], off: f64, progress: Progress<'_>) -> Result<Self, Stopped> {
         let extents = in_chunks(x, progress, |x| simd::dispatch(Extent(x)))?;
         let join = |a: (f64, usize), b: (f64, usize)| (if b.0 > a.0 { b.0 } else { a.0 }, a.1 + b.1);
@@ -63,8 +64,8 @@ impl<'a> Data<'a> {
         Ok(Data { x, scale, top: scaled(top, scale), off: scaled(off, scale), nonzero })
     }
 
-    /// How close sums count as equal where the magnitudes add up to `total`: as many roundings as there are values have
-    /// both signs.
+    /// Within which difference sums count as equal, where the magnitudes add up to `total`. The rounding errors of m
+    /// values have both signs, so that they add up to about sqrt(m) times `off`.
     fn slack(&self, total: f64) -> f64 {
         let (usual, rounding) = (total * SLACK, (self.nonzero as f64).sqrt() * self.off);
         if rounding > usual { rounding } else { usual }
@@ -74,13 +75,14 @@ impl<'a> Data<'a> {
         scaled(self.x[i].abs(), self.scale)
     }
 
-    /// Some magnitudes that are not zero, from all over the data.
+    /// At most `most` non-zero magnitudes, evenly spread over the data.
     fn sample(&self, most: usize) -> Result<Vec<f64>, NoMemory> {
         let stride = self.x.len().div_ceil(most).max(1);
         memory::gathered((0..self.x.len()).step_by(stride).map(|i| self.magnitude(i)).filter(|&a| a > 0.0))
     }
 
-    /// What is flipped, by the means that suit the data.
+    /// The values to flip: on a lattice where there is one, otherwise kept one by one, or as power sums where they are
+    /// many.
     pub fn flips(&self, progress: Progress<'_>) -> Result<Flips, Stopped> {
         let sample = self.sample(SAMPLE)?;
         let mut step = None;
@@ -108,7 +110,7 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// The lattice on which all values lie, or all but a few, if there is one.
+    /// The lattice on which all values lie, or all except at most [`APART`], if there is one.
     fn lattice(
         &self,
         sample: &[f64],
@@ -138,8 +140,8 @@ impl<'a> Data<'a> {
         Ok(None)
     }
 
-    /// How often each multiple of `step` occurs (of many steps: nothing), and the first values of each part of the data
-    /// that are further than `near` from one.
+    /// How often each multiple of `step` occurs (not counted where there are too many steps for a table), and the first
+    /// values of each part of the data that are further than `near` from a multiple.
     fn table(&self, step: f64, near: f64, progress: Progress<'_>) -> Result<Table, Stopped> {
         let steps = nearest(self.top / step);
         let counts = if steps <= TABLE { steps as usize + 1 } else { 0 };
@@ -166,7 +168,7 @@ impl<'a> Data<'a> {
         Ok(all)
     }
 
-    /// Each different value once, where there are few; None where there are many.
+    /// Keeps each different value once with its count; `None` where there are more than [`DISTINCT`].
     fn distinct(
         &self,
         mut sample: Vec<f64>,
@@ -196,11 +198,13 @@ impl<'a> Data<'a> {
         let (plus, minus) = (side(1), side(2));
         let pairs = memory::collected(all.iter().map(|found| (found[0], found[1] + found[2])))?;
         let less = if plus < minus { plus } else { minus };
-        let (of, sum, slack) = (magnitudes(&pairs, step)?, plus - minus, self.slack(plus + minus));
-        Ok(Some(Flips { of, apart: Vec::new(), sum, less, slack }))
+        let (magnitudes, sum, slack) =
+            (magnitudes_from(&pairs, step)?, plus - minus, self.slack(plus + minus));
+        Ok(Some(Flips { magnitudes, apart: Vec::new(), sum, less, slack }))
     }
 
-    /// The different magnitudes in order, each with how often it is positive and negative.
+    /// The different magnitudes in ascending order, each with how often it occurs with positive and with negative sign;
+    /// `None` where there are more than [`DISTINCT`].
     fn distinct_of(&self, x: &[f64]) -> Result<Option<Vec<[f64; 3]>>, NoMemory> {
         let mut found: Vec<[f64; 3]> = memory::with_capacity(DISTINCT + 1)?;
         for &v in x.iter().filter(|&&v| v != 0.0) {
@@ -218,14 +222,14 @@ impl<'a> Data<'a> {
         Ok(Some(found))
     }
 
-    /// Every value kept, in order of size, equal ones together.
+    /// Keeps every value in order of magnitude, equal magnitudes once with their count.
     fn each(&self, step: Option<f64>) -> Result<Flips, Stopped> {
         let values = self.x.iter().map(|&v| scaled(v, self.scale)).filter(|&v| v != 0.0);
         let mut values = memory::gathered(values)?;
-        // At most 4,096; the order does not depend on how they came.
+        // There are at most 4,096. Sorting makes the result independent of the order of the data.
         values.sort_unstable_by(|a, b| a.abs().total_cmp(&b.abs()).then(a.total_cmp(b)));
         let total: f64 = values.iter().map(|v| v.abs()).sum();
-        // What all together is far below the slack decides nothing.
+        // The smallest values are dropped as long as their sum is far below the slack, where it cannot matter.
         let mut tiny = 0.0;
         let kept = values.iter().position(|v| {
             tiny += v.abs();
@@ -241,13 +245,13 @@ impl<'a> Data<'a> {
                 _ => pairs.push((a, 1.0)),
             }
         }
-        let of = magnitudes(&pairs, step)?;
+        let magnitudes = magnitudes_from(&pairs, step)?;
         let less = if plus < minus { plus } else { minus };
-        Ok(Flips { of, apart: Vec::new(), sum: plus - minus, less, slack: self.slack(total) })
+        Ok(Flips { magnitudes, apart: Vec::new(), sum: plus - minus, less, slack: self.slack(total) })
     }
 
-    /// Most values by their power sums, the largest kept: those for which the series would not reach `reach`, or as
-    /// far as a sum of about normal shape needs.
+    /// Keeps only the power sums of most values. The largest values are kept themselves: those for which the series
+    /// would not converge up to `reach`, or up to what an approximately normal sum needs.
     pub fn summed(&self, step: Option<f64>, reach: f64, progress: Progress<'_>) -> Result<Flips, Stopped> {
         let totals = in_chunks(self.x, &mut *progress, |x| simd::dispatch(Totals { x, scale: self.scale }))?;
         let [sum, total, squares] = totals.into_iter().fold([0.0; 3], plus);
@@ -267,19 +271,20 @@ impl<'a> Data<'a> {
         }
         terms.iter_mut().zip(LOG_COSH).for_each(|(term, factor)| *term *= factor);
         let pairs = memory::collected(large.into_iter().map(|a| (a, 1.0)))?;
-        let mut of = magnitudes(&pairs, step)?;
-        of.rest = Some(Series { cut, terms, below });
-        of.probe = self.sample(PROBE)?;
-        of.ones = memory::filled(of.probe.len(), 1.0)?;
-        (of.count, of.squares, of.largest) = (self.nonzero as f64, squares, self.top);
+        let mut magnitudes = magnitudes_from(&pairs, step)?;
+        magnitudes.rest = Some(Series { cut, terms, below });
+        magnitudes.probe = self.sample(PROBE)?;
+        magnitudes.ones = memory::filled(magnitudes.probe.len(), 1.0)?;
+        (magnitudes.count, magnitudes.squares, magnitudes.largest) = (self.nonzero as f64, squares, self.top);
         let less = 0.5 * (total - sum.abs());
-        Ok(Flips { of, apart: Vec::new(), sum, less, slack: self.slack(total) })
+        Ok(Flips { magnitudes, apart: Vec::new(), sum, less, slack: self.slack(total) })
     }
 }
 
-/// How far the power sums should reach for a tail at `s` of a sum of about normal shape.
+/// The frequency up to which the series of the power sums should converge, for a tail at `s` of an approximately normal
+/// sum whose variance is `squares`.
 pub fn needed(s: f64, squares: f64) -> f64 {
-    // Beyond 38 standard deviations Hoeffding's bound says all there is to say.
+    // Beyond 38 standard deviations Hoeffding's bound shows that the tail is too small for an f64.
     let deviations = s / squares.sqrt();
     2.5 * (10.0 + if deviations < 38.0 { deviations } else { 38.0 }) / squares.sqrt()
 }
@@ -289,7 +294,7 @@ struct Lattice {
     table: Option<Table>,
 }
 
-/// How often each multiple of the step occurs, their sum in steps, and what is not a multiple.
+/// How often each multiple of the step occurs, the sum of all multiples in steps, and the values that are no multiples.
 struct Table {
     counts: Vec<u64>,
     sum: f64,
@@ -300,8 +305,8 @@ fn of_table(table: &Table, step: f64, least: f64) -> Result<Flips, NoMemory> {
     let occurring = table.counts.iter().enumerate().skip(1).filter(|&(_, &count)| count > 0);
     let pairs = memory::gathered(occurring.map(|(steps, &count)| (steps as f64, count as f64)))?;
     let total: f64 = pairs.iter().map(|(a, times)| a * times).sum();
-    let mut of = magnitudes(&pairs, Some(1.0))?;
-    of.total = Some(total);
+    let mut magnitudes = magnitudes_from(&pairs, Some(1.0))?;
+    magnitudes.total = Some(total);
     let sum = table.sum + table.apart.iter().map(|v| v / step).sum::<f64>();
     let apart = memory::collected(table.apart.iter().map(|v| v.abs() / step))?;
     let all = total + apart.iter().sum::<f64>();
@@ -312,11 +317,11 @@ fn of_table(table: &Table, step: f64, least: f64) -> Result<Flips, NoMemory> {
     } else {
         least
     };
-    Ok(Flips { of, apart, sum, less: 0.5 * (all - sum.abs()), slack })
+    Ok(Flips { magnitudes, apart, sum, less: 0.5 * (all - sum.abs()), slack })
 }
 
-/// Of distinct values and how often each occurs.
-fn magnitudes(pairs: &[(f64, f64)], step: Option<f64>) -> Result<Magnitudes, NoMemory> {
+/// The magnitudes from pairs of a distinct value and how often it occurs.
+fn magnitudes_from(pairs: &[(f64, f64)], step: Option<f64>) -> Result<Magnitudes, NoMemory> {
     let once = || pairs.iter().filter(|pair| pair.1 == 1.0);
     let ordered = || once().chain(pairs.iter().filter(|pair| pair.1 != 1.0));
     let (mut a, mut times) = (memory::with_capacity(pairs.len())?, memory::with_capacity(pairs.len())?);
@@ -369,7 +374,7 @@ pub fn power(e: i32) -> f64 {
     f64::from_bits(((e + 1023) as u64) << 52)
 }
 
-/// `v` times both.
+/// `v` times both factors, one after the other.
 #[inline(always)]
 pub fn scaled(v: f64, scale: [f64; 2]) -> f64 {
     v * scale[0] * scale[1]
@@ -396,8 +401,8 @@ impl Kernel for Extent<'_> {
     }
 }
 
-/// Counts multiples of `step` and gives their sum in steps; the first values that are further than `near` from one go into
-/// `apart`. An empty table counts nothing.
+/// Counts the multiples of `step` in `table` and returns their sum in steps; the first values that are further than
+/// `near` from a multiple are added to `apart`. With an empty table nothing is counted.
 struct Count<'a> {
     x: &'a [f64],
     scale: [f64; 2],
@@ -428,7 +433,7 @@ impl Kernel for Count<'_> {
                 for l in 0..LANES {
                     let a = values[l].abs();
                     let fits = (a - nearest(a / self.step) * self.step).abs() <= self.near;
-                    // There is room for one more than may stand apart.
+                    // One more than may be set apart is recorded, which shows that there are too many.
                     if !fits && self.apart.len() <= APART {
                         self.apart.push(values[l]);
                     }
@@ -468,8 +473,8 @@ impl Kernel for Totals<'_> {
     }
 }
 
-/// The power sums of `(a/cut)^2` for magnitudes up to `cut`, and the sums of squares that a [`Series`] wants; magnitudes
-/// beyond `cut` go into `large`.
+/// The power sums of `(a/cut)^2` over the magnitudes up to `cut`, and the sums of squares for [`Series::below`];
+/// magnitudes beyond `cut` are added to `large`.
 struct Split<'a> {
     x: &'a [f64],
     scale: [f64; 2],

@@ -1,11 +1,11 @@
-//! Values that may be nothing but rounding.
+//! Values that may be nothing but rounding errors.
 
 use crate::grid::{CHUNK, Pace, Progress, Stopped};
 use crate::memory;
 use std::borrow::Cow;
 
-/// `x` with zeros for values within their `resolution` (one for all, or one a value), and the largest resolution of the
-/// others.
+/// `x` with zeros in place of values within their `resolution` (one number for all values, or one per value), and the
+/// largest resolution of the other values.
 pub fn settled<'a>(
     x: &'a [f64],
     resolution: &[f64],
@@ -14,11 +14,11 @@ pub fn settled<'a>(
     if resolution.iter().all(|&r| r == 0.0) {
         return Ok((Cow::Borrowed(x), 0.0));
     }
-    let of = |i: usize| if resolution.len() == 1 { resolution[0] } else { resolution[i] };
+    let resolution_of = |i: usize| if resolution.len() == 1 { resolution[0] } else { resolution[i] };
     let (mut pace, mut settled, mut largest) = (Pace::new(progress), Cow::Borrowed(x), 0.0);
     for (block, values) in x.chunks(CHUNK).enumerate() {
         for (i, v) in values.iter().enumerate().map(|(i, v)| (block * CHUNK + i, v)) {
-            let (a, r) = (v.abs(), of(i));
+            let (a, r) = (v.abs(), resolution_of(i));
             if a > r {
                 largest = if r > largest { r } else { largest };
             } else if a > 0.0 {

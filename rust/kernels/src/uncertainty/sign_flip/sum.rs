@@ -1,18 +1,18 @@
-//! The flipped sum `T = sum of +-a` and its cumulant generating function.
+//! The randomly signed sum `T = sum of +-a` and its cumulant generating function.
 
 use crate::math::{exp64_nonpositive, expm1_64, log1p_64, log1p64_unit};
 use crate::simd::{Isa, Kernel, dispatch, padded, tree64};
 
-/// Numbers that are worked on side by side.
+/// Lanes of the sums.
 pub const LANES: usize = 16;
-/// Sums of squares below so many limits, each a quarter of the one before.
+/// The number of limits for [`Series::below`], each a quarter of the one before.
 pub const QUARTERS: usize = 8;
 /// Terms of the series of `log cosh`.
 pub const TERMS: usize = 16;
-/// As far as the series goes: its first neglected term is below 2^-53 of the first one there.
+/// The largest argument of the series, at which its first neglected term is below 2^-53 of its first term.
 pub const REACH: f64 = 0.5;
 
-/// `log cosh x = sum of LOG_COSH[j] x^(2j + 2)`, `abs(x) < pi/2`.
+/// The coefficients of `log cosh x = sum of LOG_COSH[j] x^(2j + 2)`, for `abs(x) < pi/2`.
 pub const LOG_COSH: [f64; TERMS] = [
     0.5,
     -0.083_333_333_333_333_33,
@@ -32,45 +32,46 @@ pub const LOG_COSH: [f64; TERMS] = [
     -3.311_646_350_032_704_5e-8,
 ];
 
-/// Magnitudes that are known by their power sums alone.
+/// Magnitudes of which only the power sums are kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// Every one is at most this.
+    /// The largest magnitude that may be among them.
     pub cut: f64,
     /// `LOG_COSH[j]` times the sum of `(a/cut)^(2j + 2)`.
     pub terms: [f64; TERMS],
-    /// The sums of `a^2` over all magnitudes up to four times `cut`, up to `cut`, a quarter of it, and so on.
+    /// The sums of `a^2` over all magnitudes (the kept ones too) up to `4 cut`, up to `cut`, up to `cut/4`, and so on.
     pub below: [f64; QUARTERS],
 }
 
-/// The magnitudes `a` of what is flipped, in a unit that makes the largest about 1, or in steps of a lattice.
+/// The magnitudes `a` of the values whose signs are flipped, scaled so that the largest is about 1, or in steps of a
+/// lattice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Magnitudes {
-    /// Those that occur once, then those that occur more often.
+    /// The different magnitudes that are kept: first those that occur once, then those that occur more often.
     pub a: Vec<f64>,
-    /// How often.
+    /// How often each of `a` occurs.
     pub times: Vec<f64>,
-    /// How many occur once.
+    /// How many of `a` occur once.
     pub once: usize,
-    /// The rest.
+    /// The magnitudes that are not kept, if any.
     pub rest: Option<Series>,
-    /// Where there is a rest: some of all of them, once each, for a bound on the characteristic function.
+    /// Where there is a `rest`: a sample of all magnitudes, for a bound of the characteristic function.
     pub probe: Vec<f64>,
-    /// As many ones.
+    /// As many ones as `probe` has values.
     pub ones: Vec<f64>,
-    /// The largest of all.
+    /// The largest of all magnitudes.
     pub largest: f64,
-    /// How many there are.
+    /// The number of magnitudes.
     pub count: f64,
-    /// The sum of squares.
+    /// The sum of their squares.
     pub squares: f64,
-    /// The step of which all are multiples.
+    /// The step of which all are multiples, if they lie on a lattice.
     pub step: Option<f64>,
-    /// On a lattice of whole numbers that are all kept: their sum.
+    /// The sum of the magnitudes, where they are whole numbers (steps of a lattice) and all kept.
     pub total: Option<f64>,
 }
 
-/// Cumulants of `T` under the tilt `theta`: the logarithm of `E exp(theta T)` and its two derivatives.
+/// The cumulants of `T` under the tilt `theta`: the logarithm of `E exp(theta T)` and its first two derivatives.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cumulants {
     pub log: f64,
@@ -79,12 +80,12 @@ pub struct Cumulants {
 }
 
 impl Magnitudes {
-    /// How far the tilt or the frequency may go.
+    /// The largest tilt or frequency for which the series converges.
     pub fn reach(&self) -> f64 {
         self.rest.as_ref().map_or(f64::INFINITY, |rest| REACH / rest.cut)
     }
 
-    /// Takes out the largest if it is beyond `deviations` standard deviations of the others' sum.
+    /// Takes out the largest magnitude if it exceeds `deviations` standard deviations of the sum of the others.
     pub fn take_dominating(&mut self, deviations: f64) -> Option<f64> {
         let at = (0..self.once).reduce(|i, j| if self.a[j] > self.a[i] { j } else { i })?;
         let (largest, square) = (self.a[at], self.a[at] * self.a[at]);
@@ -112,8 +113,8 @@ impl Magnitudes {
 }
 
 impl Series {
-    /// Whether `abs(phi(t))` is surely below exp(-half): by the magnitudes with `a t <= pi/2`, where
-    /// `sin(a t) >= 2 a t/pi` and, for tilts up to 0.45 t, `1/cosh^2(theta a) > 0.62`.
+    /// Whether the characteristic function `abs(phi(t))` is certainly below exp(-half). The bound uses the magnitudes
+    /// with `a t <= pi/2`, for which `sin(a t) >= 2 a t/pi` and, for tilts up to 0.45 t, `1/cosh^2(theta a) > 0.62`.
     pub fn vanishes(&self, theta: f64, t: f64, half: f64) -> bool {
         let (mut top, mut vanishes) = (4.0 * self.cut, false);
         for squares in self.below {
@@ -178,7 +179,7 @@ impl Kernel for Sums<'_> {
     }
 }
 
-/// `tanh` and `1/cosh^2` of `theta a`, into two columns.
+/// Computes `tanh` and `1/cosh^2` of `theta a` into two columns.
 pub struct Tilts<'a> {
     pub a: &'a [f64],
     pub theta: f64,
