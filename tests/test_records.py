@@ -596,9 +596,12 @@ def test_a_file_of_another_model_needs_no_filter(tmp_path: Path) -> None:
     """Only what is asked for is filtered: the two filters of `b.jsonl` stand in nobody's way."""
     row = {"doc_id": 0, "doc": {}, "resps": [["x"]], "doc_hash": "h", "exact_match": 1.0}
     for name, filters in (("a", ["none"]), ("b", ["flexible", "strict"])):
-        text = "".join(json.dumps(row | {"filter": one}) + "\n" for one in filters)
+        # A column of the name could hold the scores of the model that is asked for: the file is looked at.
+        text = "".join(json.dumps(row | {"filter": one, "a": "b"}) + "\n" for one in filters)
         (tmp_path / f"{name}.jsonl").write_text(text)
     paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
-    assert records.read(paths, models=["a"]).names == ("a",)
-    with pytest.raises(RecordError, match="expected one filter; got 2: flexible, strict"):
-        records.read(paths)
+    for asked_for in (["a"], lambda inside: ["a"]):
+        assert records.read(paths, models=asked_for).names == ("a",)
+    for asked_for in (None, ["b"], lambda inside: ["b"]):
+        with pytest.raises(RecordError, match="expected one filter; got 2: flexible, strict"):
+            records.read(paths, models=asked_for)
