@@ -552,3 +552,10 @@ def test_the_bars_of_the_diagram_are_its_bins() -> None:
     assert [bar.get_x() for bar in bars] == [0.0, 0.25, 0.5, 0.75]
     assert [bar.get_width() for bar in bars] == [0.25] * 4
     assert [bar.get_height() for bar in bars] == [2, 0, 0, 1]
+
+
+def test_the_share_that_came_true_says_what_was_left_out_too() -> None:
+    single = sy.reliability([0.1, 0.9, 0.5], [0, 1, 1], where=[True, True, False])
+    rows = sy.reliability([[0.1, 0.9], [0.5, 0.5], [0.3, 0.7]], [0, 1, 1], where=[True, True, False])
+    of_both = [single.base_rate, single.ece, single.mce, single.gap, rows.accuracy]
+    assert [e.left_out for e in of_both] == [{"where": 1}] * 5

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import steelyard as sy
+from steelyard._progress import reporter
 
 TOP = {
     "AdamW", "global_norm", "clip_by_global_norm_", "schedules", "token_scores", "perplexity", "reliability", "estimate",
@@ -221,3 +222,15 @@ def test_a_docstring_has_its_parts(name: str, value: Any) -> None:
     elif not name.endswith("State"):
         sections += ["Parameters" if name == "AdamW" else "Attributes"]
     assert [section for section in sections if f"{section}\n---" not in text] == []
+
+
+def test_progress_is_a_line_that_fills(capsys: pytest.CaptureFixture[str]) -> None:
+    tell = reporter(True)
+    assert tell is not None
+    for done in (0, 10, 40):
+        tell(done, 40)
+    tell(0, 0)
+    bars = [
+        f"\r[{'#' * n}{' ' * (30 - n)}] {share}" for n, share in ((0, "  0%"), (7, " 25%"), (30, "100%"), (30, "100%"))
+    ]
+    assert capsys.readouterr().err == f"{bars[0]}{bars[1]}{bars[2]}\n{bars[3]}\n"

@@ -217,7 +217,9 @@ def test_every_public_call_is_guarded() -> None:
         if inspect.isclass(value) and issubclass(value, BaseException | tuple):
             continue
         if inspect.isclass(value):
-            of_callers = [(n, m) for n, m in vars(value).items() if n[0] != "_" or (n in PYTHONS_OWN and n.endswith("_"))]
+            of_callers = [
+                (n, m) for n, m in vars(value).items() if n[0] != "_" or (n in PYTHONS_OWN and n.endswith("_"))
+            ]
             own = [(n, getattr(m, "compute", getattr(m, "fget", m))) for n, m in of_callers]
             own = [(n, getattr(m, "__func__", m)) for n, m in own]
             bare += [f"{name}.{n}" for n, m in own if inspect.isfunction(m) and not hasattr(m, "__wrapped__")]

@@ -755,3 +755,9 @@ def test_a_root_halfway_between_two_doubles_goes_to_the_even_one(root: int) -> N
     rounded = [math.ldexp(*_root(total)) for total in (square - 1, square, square + 1)]
     assert rounded == [root - 1, float(root), root + 1]
     assert math.ldexp(*_root(9 << _core.NORM_UNIT)) == 3.0
+
+
+def test_no_limit_clips_nothing() -> None:
+    g = np.array([3.0, 4.0])
+    assert sy.clip_by_global_norm_(g, max_norm=math.inf) == 5.0
+    assert g.tolist() == [3.0, 4.0]

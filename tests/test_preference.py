@@ -398,3 +398,9 @@ def test_one_tie_is_one_value_of_unknown_spread() -> None:
     found = sy.preference_loss([-1.0], [-1.0], [-1.0], [-1.0]).reward_accuracy
     assert (found.value, found.method, found.low, found.detail) == (0.5, "t", None, {})
     assert found.reason == "the spread of graded values is unknown for one value"
+
+
+@pytest.mark.parametrize("beta", [True, [True, False], np.array([[0.1, 0.2]]), [[0.1]]], ids=str)
+def test_beta_is_a_number_or_a_column_of_numbers(beta: object) -> None:
+    with pytest.raises(TypeError, match="beta: expected a number or a column of numbers; got"):
+        sy.preference_loss([-1.0], [-2.0], [-1.0], [-2.0], beta=beta)

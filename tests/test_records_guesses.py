@@ -12,6 +12,7 @@ import pytest
 
 from steelyard import cli, records
 from steelyard.errors import RecordError
+from steelyard.records import values
 
 from .test_records_answers import FORMATS, lines, write
 
@@ -23,7 +24,7 @@ UNUSABLE: dict[str, tuple[str, str, list[Any], str]] = {
     "NaN": ("confidence", "prob", [0.1, 0.5, float("nan")], "line 3: confidence 'prob': expected a probability from 0 to 1; got nan"),
     "list": ("confidence", "prob", [0.1, [0.5, 0.5], None], "line 2: 'prob': expected a number; got a list"),
     "nll": ("loglikelihood", "loglikelihood", [1.5, 2.5, 0], "line 1: loglikelihood 'loglikelihood': expected at most 0; got 1.5"),
-    "epoch": ("epoch", "epoch", [1, 1, None], "line 3: epoch 'epoch': expected a value in every row; got none in 1 of 3; complete"),
+    "epoch": ("epoch", "epoch", [1, 1, None], "line 3: epoch 'epoch': expected a value in every row; got none in 1 of 3; complete the column, or pass epoch='none'"),
     "model": ("model", "model", ["a", ["a", "b"], "b"], "line 2: model 'model': expected a number or text; got a list"),
     "id": ("id", "id", [1, [2, 3], 4], "line 2: id 'id': expected a number or text; got a list"),
 }  # fmt: skip
@@ -421,3 +422,16 @@ def test_a_model_that_is_there_without_a_record_is_not_expected_and_got(tmp_path
         ValueError, match=r"models with records, of 'a'; got none of 'b' \(left out: with another filter"
     ):
         records.read(path, models=["a", "b"], filter="a")
+
+
+def test_fields_of_the_harness_hold_scores_in_other_files(tmp_path: Path) -> None:
+    """`metrics` holds no score where lm-evaluation-harness wrote the file; elsewhere it is a column as any other."""
+    rows = [{"id": i, "metrics": {"correct": int(i > 0)}} for i in range(3)]
+    runs = records.read(lines(tmp_path / "a.jsonl", rows))
+    assert runs["a"].score.tolist() == [0, 1, 1]
+    assert "score = metrics.correct" in runs.guesses
+
+
+def test_letters_of_a_grade_are_a_column_of_nothing_else() -> None:
+    columns = [["C", "I"], ["C", None], [None], ["C", 1], ["C", "correct"], []]
+    assert [values.graded_by_letters(column) for column in columns] == [True, True, False, False, False, False]
