@@ -50,7 +50,7 @@ def graded() -> Row:
 
 def _smooth(n: int) -> Any:
     x = np.random.default_rng(1).normal(0.002, 1, n)
-    return lambda: _core.sign_flip(x, "two-sided")
+    return lambda: _core.sign_flip(x, alternative="two-sided")
 
 
 def growth() -> Growth:

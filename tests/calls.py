@@ -526,7 +526,7 @@ of_numbers("resampling_counts", lambda n: n, lambda n: 0, lambda n: 0)
 
 
 def sign_flips(way: str, values: Callable[[int], Any]) -> None:
-    row(f"sign flips: {way}", call=lambda d: _core.sign_flip(d, "two-sided"))(values)
+    row(f"sign flips: {way}", call=lambda d: _core.sign_flip(d, alternative="two-sided"))(values)
 
 
 def signed(n: int, sizes: Any) -> Any:

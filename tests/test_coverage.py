@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,13 +55,21 @@ def test_clopper_pearson_never_covers_less_than_it_says() -> None:
             assert (stats.binom.pmf(k, n, P[:, None]) * held).sum(1).min() >= level
 
 
+TWO_SIDED: Any = {"confidence_level": 0.95, "alternative": "two-sided"}
+
+
+def ends(found: Iterable[Any]) -> np.ndarray:
+    """Both limits of each interval."""
+    return np.array([[of["low"], of["high"]] for of in found])
+
+
 @pytest.mark.parametrize(("n", "losses"), [(30, 0.1), (60, 0.05), (60, 0.2)])
 def test_exact_coverage_of_tangos_interval(n: int, losses: float) -> None:
     """Over every table of n pairs: near 95 % where Wald's interval of a paired difference falls short."""
     b, c = np.meshgrid(np.arange(n + 1), np.arange(n + 1))
     inside = (b + c <= n).ravel()
     b, c = b.ravel()[inside], c.ravel()[inside]
-    limits = np.array([_core.paired_binary(i, j, n, 0.95, "two-sided")[2:4] for i, j in zip(b, c, strict=True)])
+    limits = ends(_core.paired_binary(wins=i, losses=j, n=n, **TWO_SIDED) for i, j in zip(b, c, strict=True))
     tables = np.column_stack([b, c, n - b - c])
     for difference in (0.0, 0.05, 0.1, 0.2):
         chance = stats.multinomial.pmf(tables, n, [losses + difference, losses, 1 - 2 * losses - difference])
@@ -71,8 +81,8 @@ def test_midp_holds_its_level() -> None:
     """Exact type I error of McNemar's mid-p at .05: never far above it, over the share of discordant pairs."""
     n = 40
     p = np.array(
-        [[_core.paired_binary(b, m - b, n, 0.95, "two-sided")[4] if b <= m else 1.0 for b in range(n + 1)]
-         for m in range(n + 1)]
+        [[_core.paired_binary(wins=b, losses=m - b, n=n, **TWO_SIDED)["p_mid"] if b <= m else 1.0
+          for b in range(n + 1)] for m in range(n + 1)]
     )  # fmt: skip
     rejected = [(stats.binom.pmf(np.arange(m + 1), m, 0.5) * (p[m, : m + 1] <= 0.05)).sum() for m in range(n + 1)]
     for share in (0.05, 0.1, 0.2, 0.4, 0.8):
@@ -82,8 +92,8 @@ def test_midp_holds_its_level() -> None:
 def test_midp_and_tango_disagree_at_the_very_edge_only() -> None:
     """About zero, in 14 of the 7,260 tables with fewer than 120 discordant of 200 pairs."""
     tables = [(b, c) for b in range(120) for c in range(120 - b)]
-    found = [_core.paired_binary(b, c, 200, 0.95, "two-sided") for b, c in tables]
-    apart = [(low > 0 or high < 0) != (p < 0.05) for _, _, low, high, p, _ in found]
+    found = [_core.paired_binary(wins=b, losses=c, n=200, **TWO_SIDED) for b, c in tables]
+    apart = [(of["low"] > 0 or of["high"] < 0) != (of["p_mid"] < 0.05) for of in found]
     assert (len(tables), sum(apart)) == (7260, 14)
 
 
@@ -98,7 +108,7 @@ def test_coverage_of_few_clusters_of_unequal_size() -> None:
     """CR2 with Satterthwaite's degrees of freedom; CR0 with z and CR1 with t fall far short."""
     trials = 6000
     sums, sizes = _clustered(trials, 1)
-    cr2 = np.array([_core.clustered_interval(s, n, 0.95, "two-sided")[2:4] for s, n in zip(sums, sizes, strict=True)])
+    cr2 = ends(_core.clustered_interval(sums=s, sizes=n, **TWO_SIDED) for s, n in zip(sums, sizes, strict=True))
     total = sizes.sum(1)
     mean = sums.sum(1) / total
     cr0 = np.sqrt(np.square(sums - mean[:, None] * sizes).sum(1)) / total
@@ -120,8 +130,8 @@ def test_coverage_of_clustered_answers() -> None:
     for _ in range(trials):
         sizes = rng.integers(2, 30, 20)
         ones = rng.binomial(sizes, rng.beta(2.4, 0.6, 20)).astype(np.float64)
-        low, high = _core.clustered_interval(ones, sizes.astype(np.float64), 0.95, "two-sided", score="answers")[2:4]
-        held += low <= 0.8 <= high
+        found = _core.clustered_interval(sums=ones, sizes=sizes.astype(np.float64), score="answers", **TWO_SIDED)
+        held += found["low"] <= 0.8 <= found["high"]
         plain = sy.proportion(int(ones.sum()), int(sizes.sum()))
         naive += bool(plain.low <= 0.8 <= plain.high)  # type: ignore[operator]
     assert 0.93 <= held / trials <= 0.975, held / trials
@@ -142,7 +152,7 @@ def test_level_of_the_sign_flip_test() -> None:
     """
     rng = np.random.default_rng(4)
     trials = 1500
-    p = [_core.sign_flip(rng.normal(size=12), "two-sided")[0] for _ in range(trials)]
+    p = [_core.sign_flip(rng.normal(size=12), alternative="two-sided")["p"] for _ in range(trials)]
     assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / trials))
 
 

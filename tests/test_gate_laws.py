@@ -235,11 +235,11 @@ def test_tangos_limits_fall_with_each_lost_answer(n: int, level: float) -> None:
     """Every table of n pairs: a win turned into a tie, or a tie into a loss, lowers neither limit's rank."""
     from steelyard import _core
 
-    limits = {
-        (b, c): np.array(_core.paired_binary(b, c, n, level, "two-sided")[2:4])
-        for b in range(n + 1)
-        for c in range(n + 1 - b)
-    }
+    def limits_of(b: int, c: int) -> np.ndarray:
+        found = _core.paired_binary(wins=b, losses=c, n=n, confidence_level=level, alternative="two-sided")
+        return np.array([found["low"], found["high"]])
+
+    limits = {(b, c): limits_of(b, c) for b in range(n + 1) for c in range(n + 1 - b)}
     for (b, c), found in limits.items():
         for fewer in ((b - 1, c), (b, c + 1)):
             if fewer in limits:

@@ -161,7 +161,17 @@ def test_what_cannot_fail_is_served_when_there_is_no_memory() -> None:
     for _ in range(20_000):
         _core.fail_allocations_for_tests(0, FOREVER, 0)
         with pytest.raises(ValueError, match="confidence_level"):
-            _core.mean_interval(0.0, 1.0, 9, 2.0, "two-sided", (0.0, 1.0, 0.0, 9.0))
+            _core.mean_interval(
+                mean=0.0,
+                squares=1.0,
+                n=9,
+                confidence_level=2.0,
+                alternative="two-sided",
+                low=0.0,
+                high=1.0,
+                step=0.0,
+                rows=9.0,
+            )
         with pytest.raises(MemoryError, match=r"no memory for .* bytes"):
             _core.holm(x)
     _core.fail_allocations_for_tests(0, 0, 0)

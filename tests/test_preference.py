@@ -167,7 +167,7 @@ def test_margin_and_accuracy_are_of_the_exact_margins() -> None:
 def test_columns_of_more_than_one_axis_are_scored_whole_by_the_core() -> None:
     flat = pairs(24)
     options: dict[str, Any] = {"loss": "dpo", "beta": 0.1, "label_smoothing": 0.0, "crossing": (0.0, 0.0)}
-    (losses, _, _), _, _, _ = _core.preference_loss([c.reshape(6, 4) for c in flat], gradients=False, **options)
+    losses = _core.preference_loss([c.reshape(6, 4) for c in flat], gradients=False, **options)["losses"]
     assert losses.tobytes() == sy.preference_loss(*flat).losses.tobytes()
 
 

@@ -17,9 +17,9 @@ LEAST = 2.2250738585072014e-308
 
 
 def flip(x: np.ndarray, alternative: str = "two-sided") -> tuple[float, float]:
-    p, nonzero, error = _core.sign_flip(np.ascontiguousarray(x, np.float64), alternative)
-    assert nonzero == np.count_nonzero(x)
-    return p, error
+    found = _core.sign_flip(np.ascontiguousarray(x, np.float64), alternative=alternative)
+    assert found["nonzero"] == np.count_nonzero(x)
+    return found["p"], found["error"]
 
 
 def kinds(m: int, seed: int) -> dict[str, np.ndarray]:

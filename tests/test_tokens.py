@@ -759,10 +759,10 @@ def test_nll_of_real_probabilities(data_dir: Path, file: str, want: float) -> No
 
 def test_the_core_says_what_is_wrong_when_called_alone() -> None:
     with pytest.raises(ValueError, match="targets: expected one per row of logits, 2; got 3"):
-        _core.token_scores(np.zeros((2, 3)), np.zeros(3, np.int64), None, ["nll"])
+        _core.token_scores(np.zeros((2, 3)), np.zeros(3, np.int64), ignore_index=None, columns=["nll"])
     with pytest.raises(ValueError, match=r"columns: expected one of nll, log_z.*; got 'margin'"):
-        _core.token_scores(np.zeros((2, 3)), np.zeros(2, np.int64), None, ["margin"])
+        _core.token_scores(np.zeros((2, 3)), np.zeros(2, np.int64), ignore_index=None, columns=["margin"])
     with pytest.raises(ValueError, match="counted: expected one per token"):
-        _core.sequence_nll(np.zeros(3), np.ones(2, bool), 1)
+        _core.sequence_nll(np.zeros(3), np.ones(2, bool), rows=1)
     with pytest.raises(ValueError, match="counted: expected one per token in 2 equal rows"):
-        _core.sequence_nll(np.zeros(3), np.ones(3, bool), 2)
+        _core.sequence_nll(np.zeros(3), np.ones(3, bool), rows=2)

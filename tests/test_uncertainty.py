@@ -369,7 +369,7 @@ MEAN_ERRORS = [
 def test_a_score_that_the_core_does_not_know_is_refused() -> None:
     one = np.ones(3)
     with pytest.raises(ValueError, match="score: expected one of t, answers, shares; got 'answer'"):
-        _core.clustered_interval(one, one, 0.95, "two-sided", score="answer")
+        _core.clustered_interval(sums=one, sizes=one, confidence_level=0.95, alternative="two-sided", score="answer")
 
 
 @pytest.mark.parametrize(("x", "options", "error", "sentence"), MEAN_ERRORS)
@@ -424,7 +424,8 @@ def test_one_point_is_noise_on_200_items_and_not_on_20_000() -> None:
 
 def test_mcnemar_of_a_published_table() -> None:
     """R's exact p of [[23, 15], [19, 31]] (statsmodels' results file)."""
-    assert _core.paired_binary(15, 19, 88, 0.95, "two-sided")[5] == pytest.approx(0.60759136127308, abs=1e-13)
+    found = _core.paired_binary(wins=15, losses=19, n=88, confidence_level=0.95, alternative="two-sided")
+    assert found["p_exact"] == pytest.approx(0.60759136127308, abs=1e-13)
 
 
 def gsm8k(folder: Path) -> dict[str, np.ndarray]:

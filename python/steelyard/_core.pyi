@@ -1,10 +1,12 @@
 """Stubs of the compiled core, proven against the binary by stubtest."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, final
+from typing import Any, TypedDict, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
+
+_Progress = Callable[[int, int], object] | None
 
 # numbers that the face and the kernels share
 MAX_BINS: int
@@ -41,11 +43,28 @@ def check_memory(array: NDArray[Any], name: str) -> None: ...
 def token_scores(
     logits: NDArray[Any],
     targets: NDArray[np.int64],
+    *,
     ignore_index: int | None,
     columns: Sequence[str],
-    progress: Callable[[int, int], object] | None = None,
+    progress: _Progress = None,
 ) -> tuple[NDArray[np.bool_], list[NDArray[np.float64]]]: ...
-def sequence_nll(nll: NDArray[np.float64], counted: NDArray[np.bool_], rows: int) -> NDArray[np.float64]: ...
+def sequence_nll(nll: NDArray[np.float64], counted: NDArray[np.bool_], *, rows: int) -> NDArray[np.float64]: ...
+
+class _Perplexity(TypedDict):
+    value: float
+    standard_error: float | None
+    low: float | None
+    high: float | None
+    df: float | None
+    tokens: int
+    units: float
+    clusters: int
+
+class _TokenCounts(TypedDict):
+    infinite: int
+    nan: int
+    excluded: int
+    ignored: int
 
 @final
 class PerplexityTotals:
@@ -53,29 +72,46 @@ class PerplexityTotals:
     def update(
         self,
         nll: NDArray[Any],
+        *,
         length: int,
         codes: NDArray[np.int64],
         clusters: int,
-        *,
         status: NDArray[np.uint8] | None = None,
         names: NDArray[np.int64] | list[str] | None = None,
         per: NDArray[np.float64] | None = None,
         omit_nan: bool = False,
-        progress: Callable[[int, int], object] | None = None,
+        progress: _Progress = None,
     ) -> None: ...
     def merge(self, other: PerplexityTotals) -> None: ...
-    def result(
-        self, unit: str, confidence_level: float, alternative: str
-    ) -> tuple[float, float | None, float | None, float | None, float | None, int, float, int] | None: ...
+    def result(self, *, unit: str, confidence_level: float, alternative: str) -> _Perplexity | None: ...
     def size(self) -> tuple[int, int]: ...
-    def counts(self) -> tuple[int, int, int, int]: ...
+    def counts(self) -> _TokenCounts: ...
     def precision(self) -> str: ...
     def copy(self) -> PerplexityTotals: ...
     def to_bytes(self, config: bytes) -> bytes: ...
     @staticmethod
     def from_bytes(data: bytes) -> tuple[PerplexityTotals, bytes]: ...
 
-# uncertainty
+# uncertainty: NaN stands for "there is none" (Estimate says None)
+@final
+class _Moments(TypedDict):
+    mean: float
+    squares: float
+    low: float
+    high: float
+    step: float
+    ones: int | None
+
+@final
+class _NotFinite(TypedDict):
+    bad: int
+
+class _ValueCounts(TypedDict):
+    values: int
+    clusters: int
+    excluded: int
+    nan: int
+
 @final
 class EstimateTotals:
     def __new__(cls) -> EstimateTotals: ...
@@ -87,12 +123,12 @@ class EstimateTotals:
         names: NDArray[np.int64] | list[str] | None = None,
         excluded: int = 0,
         nan: int = 0,
-        progress: Callable[[int, int], object] | None = None,
+        progress: _Progress = None,
     ) -> None: ...
     def merge(self, other: EstimateTotals) -> None: ...
-    def size(self) -> tuple[int, int, int, int]: ...
+    def size(self) -> _ValueCounts: ...
     def clustered(self) -> bool: ...
-    def moments(self) -> tuple[float, float, float, float, float, int]: ...
+    def moments(self) -> _Moments: ...
     def cluster_sums(self, shift: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
     def copy(self) -> EstimateTotals: ...
     def to_bytes(self, config: bytes) -> bytes: ...
@@ -100,7 +136,48 @@ class EstimateTotals:
     def from_bytes(data: bytes) -> tuple[EstimateTotals, bytes]: ...
 
 # calibration
-@final
+class _Rows(TypedDict):
+    count: list[int]
+    correct: list[int]
+    sum: list[int]
+
+class _RowCounts(TypedDict):
+    excluded: int
+    weightless: int
+    nan: int
+    clamped: int
+    rounded: int
+
+class _Error(TypedDict):
+    value: float
+    standard_error: float | None
+    low: float | None
+    high: float | None
+
+class _Bins(TypedDict):
+    index: list[int]
+    mean_probability: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    gap: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+class _BinClusters(TypedDict):
+    correct: NDArray[np.float64]
+    n: NDArray[np.float64]
+
+class _Summary(TypedDict):
+    ece: _Error
+    rmsce: _Error
+    mce: _Error
+    gap: _Error
+    noise_floor: float | None
+    certain: bool
+    clusters: _BinClusters | None
+    effective: float | None
+    bins: _Bins
+
 @final
 class ReliabilityTally:
     def __new__(cls, n_bins: int) -> ReliabilityTally: ...
@@ -108,38 +185,52 @@ class ReliabilityTally:
         self,
         probs: NDArray[Any],
         targets: NDArray[Any],
-        keep: NDArray[np.uint8] | None,
-        omit_nan: bool,
-        progress: Callable[[int, int], object] | None,
+        *,
+        keep: NDArray[np.uint8] | None = None,
+        omit_nan: bool = False,
         codes: NDArray[np.int64] | None = None,
         names: NDArray[np.int64] | list[str] | None = None,
         weights: NDArray[np.float64] | None = None,
         weightless: int = 0,
+        progress: _Progress = None,
     ) -> ReliabilityTally: ...
     def merged(self, other: ReliabilityTally) -> ReliabilityTally: ...
-    def left_out(self) -> tuple[int, int, int, int, int]: ...
-    def rows(self) -> list[tuple[int, int, int]]: ...
+    def left_out(self) -> _RowCounts: ...
+    def rows(self) -> _Rows: ...
     def clustered(self) -> bool: ...
     def weighted(self) -> bool: ...
-    def summary(self, confidence_level: float, alternative: str) -> dict[str, Any] | None: ...
+    def summary(self, *, confidence_level: float, alternative: str) -> _Summary | None: ...
     def to_bytes(self, config: bytes) -> bytes: ...
     @staticmethod
     def from_bytes(data: bytes) -> tuple[ReliabilityTally, bytes]: ...
 
 # optim
-# steps made, lr, norm, clip factor, non-finite count, index of the first array, whether a moment overflows, applied
-_StepOutcome = tuple[int, float, float | None, float, int, int | None, bool, bool]
+class _StepOutcome(TypedDict):
+    step: int
+    lr: float
+    grad_norm: float | None
+    clip_factor: float
+    nonfinite: int
+    first: int | None
+    overflow: bool
+    applied: bool
+
+class _PlanState(TypedDict):
+    steps: int
+    options: Any
+    moments: list[NDArray[Any]]
+
 _Tell = tuple[Callable[[Any], object], list[Any]]
 
 @final
 class AdamWPlan:
     def __new__(
         cls,
+        *,
         paths: list[str],
         given: Sequence[Any],
         params: Sequence[Any],
         moments: Sequence[Sequence[Any]],
-        *,
         steps: int,
         options: object,
         tell: _Tell | None = None,
@@ -170,32 +261,55 @@ class AdamWPlan:
         scan: bool,
         stop_nonfinite: bool,
     ) -> _StepOutcome: ...
-    def state(self) -> tuple[int, Any, list[NDArray[Any]]]: ...
+    def state(self) -> _PlanState: ...
     def load(
-        self, moments: tuple[NDArray[Any], ...], names: list[str], steps: int, options: object, any_value: bool
+        self, moments: tuple[NDArray[Any], ...], *, names: list[str], steps: int, options: object, any_value: bool
     ) -> None: ...
+
+class _Measured(TypedDict):
+    norm: float
+    nonfinite: int
+    first: int | None
+
+class _SumOfSquares(_Measured):
+    sum: float
+    exponent: int
 
 def check_eps(eps: float, float32: bool) -> None: ...
 def convert_unreadable(values: tuple[Any, ...], convert: Callable[[int], NDArray[Any]]) -> tuple[NDArray[Any], ...]: ...
-def sum_of_squares(
-    arrays: tuple[NDArray[Any], ...], progress: Callable[[int, int], object] | None = None
-) -> tuple[float, int, float, int, int | None]: ...
+def sum_of_squares(arrays: tuple[NDArray[Any], ...], *, progress: _Progress = None) -> _SumOfSquares: ...
 def clip_in_place(
+    *,
     given: tuple[Any, ...],
     arrays: tuple[NDArray[Any], ...],
     name: Callable[[int], str],
     max_norm: float,
-    *,
     stop_nonfinite: bool,
     tell: _Tell | None = None,
-) -> tuple[float, int, int | None, bool]: ...
+) -> _Measured: ...
 def schedule_rates(
-    shape: str, peak: float, end: float, start: float | None, warmup: int, total: int, steps: NDArray[np.uint64]
+    steps: NDArray[np.uint64],
+    *,
+    shape: str,
+    peak: float,
+    end: float,
+    start: float | None,
+    warmup: int,
+    total: int,
 ) -> NDArray[np.float64]: ...
 def global_norm_to_bytes(limbs: list[int]) -> bytes: ...
 def global_norm_from_bytes(data: bytes) -> list[int]: ...
 
 # preference
+class _Scored(TypedDict):
+    losses: NDArray[np.float64]
+    rewards_chosen: NDArray[np.float64]
+    rewards_rejected: NDArray[np.float64]
+    grad_chosen: NDArray[np.float64] | None
+    grad_rejected: NDArray[np.float64] | None
+    saturated: int
+    empty: int
+
 def preference_loss(
     columns: Sequence[NDArray[Any]],
     *,
@@ -204,8 +318,8 @@ def preference_loss(
     label_smoothing: float,
     crossing: tuple[float, float],
     gradients: bool,
-    progress: Callable[[int, int], object] | None = None,
-) -> tuple[tuple[NDArray[np.float64], ...], tuple[NDArray[np.float64], ...] | None, int, int]: ...
+    progress: _Progress = None,
+) -> _Scored: ...
 def preference_steepest(loss: str, *, largest: float, beta: float, label_smoothing: float) -> float: ...
 
 # math: of a number, or element by element of float64 arrays of one shape (numbers and arrays also mix)
@@ -235,59 +349,101 @@ def binomial_pmf(k: int, n: int, p: float) -> float: ...
 def binomial_cdf(k: int, n: int, p: float) -> float: ...
 def binomial_sf(k: int, n: int, p: float) -> float: ...
 
-# intervals: NaN stands for "there is none" (Estimate says None)
-_Watch = Callable[[int, int], object] | None
+# intervals
+class _Interval(TypedDict):
+    standard_error: float
+    low: float
+    high: float
 
-def column_moments(x: NDArray[Any], progress: _Watch = None) -> tuple[float, float, float, float, float, int, int]: ...
+class _MeanInterval(_Interval):
+    unspread: bool
+
+class _Clustered(_MeanInterval):
+    value: float
+    df: float
+    n_effective: float
+
+class _Proportions(TypedDict):
+    value: NDArray[np.float64]
+    standard_error: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+class _PairedBinary(_Interval):
+    value: float
+    p_mid: float
+    p_exact: float
+
+class _Differences(TypedDict):
+    values: NDArray[np.float64]
+    wins: int
+    losses: int
+
+class _SignFlip(TypedDict):
+    p: float
+    nonzero: int
+    error: float
+
+def column_moments(x: NDArray[Any], *, progress: _Progress = None) -> _Moments | _NotFinite: ...
 def mean_interval(
+    *,
     mean: float,
     squares: float,
     n: int,
     confidence_level: float,
     alternative: str,
-    bounds: tuple[float, float, float, float],
+    low: float,
+    high: float,
+    step: float,
+    rows: float,
     range: str = "unknown",
-) -> tuple[float, float, float, bool]: ...
+) -> _MeanInterval: ...
 def proportion_intervals(
-    k: NDArray[np.int64], n: NDArray[np.int64], method: str, confidence_level: float, alternative: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...
+    *, k: NDArray[np.int64], n: NDArray[np.int64], method: str, confidence_level: float, alternative: str
+) -> _Proportions: ...
 def cluster_sums(
     x: NDArray[Any],
     codes: NDArray[np.int64],
+    *,
     clusters: int,
     shift: float = 0.0,
-    progress: _Watch = None,
     weights: NDArray[np.float64] | None = None,
+    progress: _Progress = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
 def effective_weights(weights: NDArray[np.float64]) -> float: ...
 def clustered_interval(
+    *,
     sums: NDArray[np.float64],
     sizes: NDArray[np.float64],
     confidence_level: float,
     alternative: str,
-    *,
     shift: float = 0.0,
     score: str = "t",
-    bounds: tuple[float, float, float, float] | None = None,
+    low: float = 0.0,
+    high: float = 0.0,
+    step: float = 0.0,
+    rows: float = 0.0,
     range: str = "unknown",
     weighted: bool = False,
-) -> tuple[float, float, float, float, float, float, bool]: ...
+) -> _Clustered: ...
 def paired_differences(
-    new: NDArray[Any], base: NDArray[Any], progress: _Watch = None, *, coarse: tuple[float, float] | None = None
-) -> tuple[NDArray[np.float64], int, int]: ...
-def paired_binary(
-    wins: int, losses: int, n: int, confidence_level: float, alternative: str
-) -> tuple[float, float, float, float, float, float]: ...
+    *,
+    new: NDArray[Any],
+    base: NDArray[Any],
+    coarse: tuple[float, float] | None = None,
+    progress: _Progress = None,
+) -> _Differences: ...
+def paired_binary(*, wins: int, losses: int, n: int, confidence_level: float, alternative: str) -> _PairedBinary: ...
 def unspread_difference(
-    value: float, clusters: int, df: float, confidence_level: float, alternative: str
-) -> tuple[float, float, float]: ...
+    *, value: float, clusters: int, df: float, confidence_level: float, alternative: str
+) -> _Interval: ...
 def sign_flip(
     x: NDArray[np.float64],
-    alternative: str,
-    progress: _Watch = None,
     *,
+    alternative: str,
     resolution: NDArray[np.float64] | None = None,
-) -> tuple[float, int, float]: ...
+    progress: _Progress = None,
+) -> _SignFlip: ...
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]: ...
 
 # resampling
@@ -300,7 +456,7 @@ def ratio_interval(
     weights: NDArray[np.float64] | None = None,
     confidence_level: float,
     alternative: str,
-    progress: _Watch = None,
+    progress: _Progress = None,
 ) -> dict[str, Any]: ...
 def bootstrap(
     columns: Sequence[NDArray[Any]],
@@ -313,5 +469,5 @@ def bootstrap(
     seed: int,
     confidence_level: float,
     alternative: str,
-    progress: _Watch = None,
+    progress: _Progress = None,
 ) -> dict[str, Any]: ...

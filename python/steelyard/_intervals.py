@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,13 +67,22 @@ class Column:
         return self.low >= 0.0 and self.high <= 1.0
 
 
-class ValueFacts(NamedTuple):
-    """What is known of the values that a mean is of: it decides what is said where they show no spread."""
+class ValueFacts(TypedDict):
+    """What is known of the values that a mean is of: it decides what is said where they show no spread.
 
-    bounds: tuple[float, float, float, float]
-    """The smallest and the largest value, a step of what went in, and how many there are."""
+    Attributes
+    ----------
+    low, high : the smallest and the largest value
+    step : of what went in
+    rows : how many values there are
+    range : ``"share"``: in [0, 1]; ``"difference"``: of scores in [0, 1]; ``"unknown"``
+    """
+
+    low: float
+    high: float
+    step: float
+    rows: float
     range: str
-    """``"share"``: in [0, 1]; ``"difference"``: of scores in [0, 1]; ``"unknown"``."""
 
 
 def value_facts(found: Column, sides: Sequence[Column] = (), *, bounded: bool = True) -> ValueFacts:
@@ -81,13 +90,14 @@ def value_facts(found: Column, sides: Sequence[Column] = (), *, bounded: bool = 
     step = max((side.step for side in sides), default=found.step)
     shares = bounded and all(side.shares for side in sides or (found,))
     kind = "difference" if sides else "share"
-    return ValueFacts((found.low, found.high, step, float(found.n)), kind if shares else "unknown")
+    return ValueFacts(
+        low=found.low, high=found.high, step=step, rows=float(found.n), range=kind if shares else "unknown"
+    )
 
 
 def sums_off(values: ValueFacts, sizes: Floats) -> Floats:
     """How far the sums of so many values may be off, by the rounding of what went in and of the additions."""
-    low, high, step, _ = values.bounds
-    return sizes * (_core.ROUNDING_STEPS * step + sizes * (STEP * max(high, -low)))
+    return sizes * (_core.ROUNDING_STEPS * values["step"] + sizes * (STEP * max(values["high"], -values["low"])))
 
 
 def _shown(x: Array, index: int) -> str:
@@ -127,12 +137,17 @@ def column(x: Array, name: str, *, rows: Rows = ALL_ROWS, progress: OnProgress =
     if x.dtype == np.bool_:
         ones = int(np.count_nonzero(x))
         return Column(n, ones / n, ones * (n - ones) / n, float(x.min()), float(x.max()), STEP, ones)
-    mean, squares, low, high, step, count, bad = _core.column_moments(x, progress)
-    if bad >= 0:
-        raise not_finite(x, bad, name, rows)
-    if not (np.isfinite(mean) and np.isfinite(squares)):
-        raise too_large(name, f"values from {low:g} to {high:g}")
-    return Column(n, mean, squares, low, high, step, count if count >= 0 else None)
+    found = _core.column_moments(x, progress=progress)
+    if "bad" in found:
+        raise not_finite(x, found["bad"], name, rows)
+    return whole_column(n, found, name)
+
+
+def whole_column(n: int, found: _core._Moments, name: str) -> Column:
+    """A column of ``n`` values with these moments, unless they overflow."""
+    if not (np.isfinite(found["mean"]) and np.isfinite(found["squares"])):
+        raise too_large(name, f"values from {found['low']:g} to {found['high']:g}")
+    return Column(n, **found)
 
 
 def maybe(value: float) -> float | None:
@@ -155,15 +170,19 @@ def proportion(
     hits, all_ = np.atleast_1d(np.asarray(k, np.int64)).ravel(), np.atleast_1d(np.asarray(n, np.int64)).ravel()
     if method == "wald":
         _warn_wald(hits, all_)
-    numbers: list[Any] = list(_core.proportion_intervals(hits, all_, method, *confidence))
+    found = _core.proportion_intervals(k=hits, n=all_, method=method, **confidence.keywords)
     equal = (hits == 0) | (hits == all_)
     mixed, alike = reason, f"{reason}; {ALL_EQUAL}" if reason else ALL_EQUAL
     said = [alike if e else mixed for step in strides(len(equal)) for e in equal[step].tolist()]
     many = shape != ()
-    value, error, low, high = [a.reshape(shape) if many else a.item() for a in numbers]
     flat = len(shape) == 1
+
+    def as_given(column: NDArray[Any]) -> Any:
+        return column.reshape(shape) if many else column.item()
+
     return Estimate(
-        value=value, standard_error=error, low=low, high=high, confidence_level=confidence.level,
+        value=as_given(found["value"]), standard_error=as_given(found["standard_error"]), low=as_given(found["low"]),
+        high=as_given(found["high"]), confidence_level=confidence.level,
         n=all_.reshape(shape) if many else int(n), method=PROPORTIONS[method],
         reason=(tuple(said) if flat else reason) if many else said[0],
         left_out=dict(left_out or {}), names=names,
@@ -269,15 +288,15 @@ def without_spread(bounded: bool, equal: bool, what: str, n: int) -> str:
 def _student(
     found: Column, values: ValueFacts, reason: str, confidence: Confidence, left_out: Mapping[str, int] | None
 ) -> Estimate:
-    error, low, high, unspread = _core.mean_interval(found.mean, found.squares, found.n, *confidence, *values)
+    got = _core.mean_interval(mean=found.mean, squares=found.squares, n=found.n, **confidence.keywords, **values)
     if found.n < 2:
         reason = ONE_VALUE
-    elif unspread:
-        said = without_spread(values.range != "unknown", found.low == found.high, "values", found.n)
+    elif got["unspread"]:
+        said = without_spread(values["range"] != "unknown", found.low == found.high, "values", found.n)
         reason = f"{reason}; {said}"
     return Estimate(
-        value=found.mean, standard_error=maybe(error), low=maybe(low), high=maybe(high),
-        confidence_level=confidence.level, n=found.n, method="no spread" if unspread else "t", reason=reason,
+        value=found.mean, standard_error=maybe(got["standard_error"]), low=maybe(got["low"]), high=maybe(got["high"]),
+        confidence_level=confidence.level, n=found.n, method="no spread" if got["unspread"] else "t", reason=reason,
         left_out=dict(left_out or {}),
         detail={"df": found.n - 1.0} if found.n > 1 else {},
     )  # fmt: skip
@@ -304,7 +323,7 @@ class Sums(NamedTuple):
 def _summed(x: Array, found: Column, rows: Rows, shift: float, *, progress: OnProgress) -> Sums:
     """What the values ``x - shift`` of the rows that count add up to."""
     codes, total = rows.clusters or Clusters(np.arange(found.n), found.n)
-    sums, sizes = _core.cluster_sums(x, codes, total, shift, progress, rows.weights)
+    sums, sizes = _core.cluster_sums(x, codes, clusters=total, shift=shift, weights=rows.weights, progress=progress)
     effective = None if rows.weights is None else _core.effective_weights(rows.weights)
     return Sums(sums, sizes, shift, effective, rows=rows.clusters is None)
 
@@ -355,15 +374,15 @@ def _ratio(
     score: Score,
     left_out: Mapping[str, int] | None,
 ) -> Estimate:
-    value, error, low, high, df, effective, unspread = _core.clustered_interval(
-        of.sums, of.sizes, *confidence, shift=of.shift, score=score, bounds=values.bounds, range=values.range,
-        weighted=of.weighted,
-    )  # fmt: skip
+    found = _core.clustered_interval(
+        sums=of.sums, sizes=of.sizes, shift=of.shift, score=score, weighted=of.weighted, **confidence.keywords, **values
+    )
+    df, unspread = found["df"], found["unspread"]
     spread_known, answers = df == df, score == "answers"
     replaced = unspread and not answers
-    bounded = {"two-sided": (low, high), "less": (high,), "greater": (low,)}[confidence.alternative]
-    limits = (error, *bounded) if spread_known and not replaced else ()
-    if not np.isfinite((value, *limits)).all():
+    limits = [found[side] for side in confidence.sides]
+    told = (found["standard_error"], *limits) if spread_known and not replaced else ()
+    if not np.isfinite((found["value"], *told)).all():
         where = "whose weighted sums" if of.rows else "in clusters whose sums"
         raise too_large(name, f"{n} rows {where} or squares do not")
     reason = ONE_WEIGHT if of.rows else ONE_CLUSTER
@@ -372,8 +391,9 @@ def _ratio(
     scheme = "clustered " if not of.rows else "weighted " if of.weighted else ""
     rule = "no spread" if replaced else {"t": "t", "answers": "Wilson", "shares": "Wilson"}[score]
     return Estimate(
-        value=value, standard_error=maybe(error), low=maybe(low), high=maybe(high), confidence_level=confidence.level,
-        n=n, n_effective=of.effective if of.weighted and not answers else maybe(effective),
+        value=found["value"], standard_error=maybe(found["standard_error"]), low=maybe(found["low"]),
+        high=maybe(found["high"]), confidence_level=confidence.level, n=n,
+        n_effective=of.effective if of.weighted and not answers else maybe(found["n_effective"]),
         n_clusters=None if of.rows else len(of.sums), method=f"{scheme}{rule}", reason=reason,
         left_out=dict(left_out or {}), detail={"df": df} if spread_known else {},
     )  # fmt: skip
@@ -388,7 +408,7 @@ def _ratio_reason(of: Sums, values: ValueFacts, score: Score, *, unspread: bool)
         return reason
     if score == "answers":
         return f"{reason}; {SAME_ANSWER if of.rows else SAME_SHARE}"
-    bounded, what = values.range != "unknown", "values" if of.rows else "cluster means"
+    bounded, what = values["range"] != "unknown", "values" if of.rows else "cluster means"
     said = without_spread(bounded, one_share(of.sums, of.sizes), what, len(of.sums))
     return f"{reason}; {said}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn, TypedDict
 
 import numpy as np
 
@@ -155,11 +155,30 @@ def parameter(key: str, variant: str, name: str, value: Any) -> float | None:
     return found
 
 
+class ConfidenceKeywords(TypedDict):
+    """A :class:`Confidence` as keywords of a call."""
+
+    confidence_level: float
+    alternative: str
+
+
 class Confidence(NamedTuple):
     """How sure an interval is to be, and on which sides."""
 
     level: float
     alternative: str
+
+    @property
+    def keywords(self) -> ConfidenceKeywords:
+        """The two as keywords of a call."""
+        return {"confidence_level": self.level, "alternative": self.alternative}
+
+    @property
+    def sides(self) -> tuple[Literal["low", "high"], ...]:
+        """The limits that the alternative asks for; the other one is where the range of the values ends."""
+        if self.alternative == "two-sided":
+            return "low", "high"
+        return ("high",) if self.alternative == "less" else ("low",)
 
 
 def confidence_of(confidence_level: float, alternative: str) -> Confidence:

@@ -270,23 +270,28 @@ def preference_loss(
         values.setflags(write=False)
         return values
 
-    results, slopes, saturated, empty = zip(*scored, strict=True)
-    losses, rewards_chosen, rewards_rejected = (column(arrays, np.nan) for arrays in zip(*results, strict=True))
+    def slope(arrays: Sequence[Floats | None]) -> Floats | None:
+        """A gradient of every beta, if gradients are asked for."""
+        asked = [array for array in arrays if array is not None]
+        return column(asked, 0.0) if asked else None
+
+    losses = column([of["losses"] for of in scored], np.nan)
+    rewards_chosen = column([of["rewards_chosen"] for of in scored], np.nan)
+    rewards_rejected = column([of["rewards_rejected"] for of in scored], np.nan)
+    grad_chosen, grad_rejected = (slope([of[side] for of in scored]) for side in ("grad_chosen", "grad_rejected"))
+    saturated = [of["saturated"] for of in scored]
     # All extremes are finite: the core refuses what is not.
     nats = max(_step(column, dtype) for column, dtype in zip(columns, types, strict=True))
     steps = {
         "margin": tuple(value * nats for value in betas),
         "loss": tuple(
             _core.preference_steepest(
-                loss, largest=float(np.fmax.reduce(losses, initial=0.0)), beta=value, label_smoothing=smoothing
+                loss, largest=float(np.fmax.reduce(of["losses"], initial=0.0)), beta=value, label_smoothing=smoothing
             )
             * nats
-            for value, ((losses, _, _), _, _, _) in zip(betas, scored, strict=True)
+            for value, of in zip(betas, scored, strict=True)
         ),
     }
-    grad_chosen, grad_rejected = (
-        (column(arrays, 0.0) for arrays in zip(*slopes, strict=True)) if gradients else (None, None)
-    )
     return PreferenceLoss(
         losses=losses,
         grad_chosen=grad_chosen,
@@ -296,7 +301,7 @@ def preference_loss(
         counted=np.ones(len(columns[0]), np.bool_) if rows.keep is None else rows.keep,
         saturated=np.array(saturated, np.int64) if sweep else saturated[0],
         # What does not count went in as zeros, which look like empty answers.
-        empty=empty[0] - sum(rows.left_out.values()),
+        empty=scored[0]["empty"] - sum(rows.left_out.values()),
         left_out=rows.left_out,
         _steps=steps,
         _rows=rows,

@@ -54,7 +54,8 @@ def compiled(state: calibration.ReliabilityState) -> Outputs:
         said |= {name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}
         if name != "mce":
             said[f"{name}_standard_error"] = e.standard_error
-    return outputs(state._tally.rows(), said)
+    rows = state._tally.rows()
+    return outputs(list(zip(rows["count"], rows["correct"], rows["sum"], strict=True)), said)
 
 
 def run(inputs: Inputs) -> Outputs:

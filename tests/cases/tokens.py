@@ -58,7 +58,7 @@ def _nll(dtype: str, rows: int) -> Inputs:
 
 def _sums(inputs: Inputs) -> Outputs:
     nll: Any = inputs["nll"]
-    return {"sums": _core.sequence_nll(nll, inputs["counted"], len(nll))}
+    return {"sums": _core.sequence_nll(nll, inputs["counted"], rows=len(nll))}
 
 
 def _documents(dtype: str, tokens: int) -> Inputs:

@@ -14,7 +14,7 @@ from steelyard.reference import intervals as reference
 from . import Case, Inputs, Outputs, as_dtype, normalish, uniform, words
 
 LEVEL, TAIL = 0.95, 0.025
-HOW = (LEVEL, "two-sided")
+HOW = {"confidence_level": LEVEL, "alternative": "two-sided"}
 Z = float(stats.norm.isf(TAIL))
 LENGTHS = (1, 2, 15, 16, 17, 1000, 70_001)
 CLUSTERS = 7
@@ -49,22 +49,19 @@ def _broken(dtype: str, n: int) -> Inputs:
 
 
 def _moments(inputs: Inputs) -> Outputs:
-    names = ("mean", "squares", "low", "high", "step", "ones", "bad")
-    return dict(zip(names, _core.column_moments(core(inputs["x"])), strict=True))
+    return _core.column_moments(core(inputs["x"]))
 
 
 def _moments_reference(inputs: Inputs) -> Outputs:
     x = inputs["x"].astype(np.float64)
     finite = np.isfinite(x)
     if not finite.all():
-        nan = float("nan")
-        bad = int(np.flatnonzero(~finite)[0])
-        return {"mean": nan, "squares": nan, "low": nan, "high": nan, "step": nan, "ones": -1, "bad": bad}
+        return {"bad": int(np.flatnonzero(~finite)[0])}
     mean, squares = reference.moments(x)
-    ones = int(x.sum()) if np.isin(x, (0, 1)).all() else -1
+    ones = int(x.sum()) if np.isin(x, (0, 1)).all() else None
     low, high = x.min().item(), x.max().item()
     step = float(np.abs(x).max()) * (2.0**-23 if inputs["x"].dtype == np.float32 else 2.0**-52)
-    return {"mean": mean, "squares": squares, "low": low, "high": high, "step": step, "ones": ones, "bad": -1}
+    return {"mean": mean, "squares": squares, "low": low, "high": high, "step": step, "ones": ones}
 
 
 def _mean_bound(inputs: Inputs) -> float:
@@ -90,7 +87,7 @@ def _rows(dtype: str, n: int) -> Inputs:
 
 
 def _cluster_sums(inputs: Inputs) -> Outputs:
-    sums, sizes = _core.cluster_sums(core(inputs["x"]), inputs["codes"], CLUSTERS, 0.25)
+    sums, sizes = _core.cluster_sums(core(inputs["x"]), inputs["codes"], clusters=CLUSTERS, shift=0.25)
     return {"sums": sums, "sizes": sizes}
 
 
@@ -110,7 +107,9 @@ def _weighted_rows(dtype: str, n: int) -> Inputs:
 
 
 def _weighted_sums(inputs: Inputs) -> Outputs:
-    sums, sizes = _core.cluster_sums(core(inputs["x"]), inputs["codes"], CLUSTERS, 0.25, None, inputs["weights"])
+    sums, sizes = _core.cluster_sums(
+        core(inputs["x"]), inputs["codes"], clusters=CLUSTERS, shift=0.25, weights=inputs["weights"]
+    )
     return {"sums": sums, "sizes": sizes}
 
 
@@ -148,7 +147,7 @@ def _halves(dtype: str, groups: int) -> Inputs:
     }
 
 
-FOUND = ("value", "error", "low", "high", "df", "effective", "unspread")
+FOUND = ("value", "standard_error", "low", "high", "df", "n_effective", "unspread")
 
 
 def _ratio_rows(kind: str, dtype: str, n: int) -> Inputs:
@@ -163,10 +162,7 @@ def _ratio_rows(kind: str, dtype: str, n: int) -> Inputs:
 def _ratio(inputs: Inputs) -> Outputs:
     codes, count = inputs["codes"], int(inputs["codes"].max()) + 1
     of = {} if count == len(codes) else {"codes": codes, "clusters": count}
-    found = _core.ratio_interval(
-        [core(x) for x in inputs["columns"]], **of, weights=inputs["weights"], confidence_level=HOW[0],
-        alternative=HOW[1],
-    )  # fmt: skip
+    found = _core.ratio_interval([core(x) for x in inputs["columns"]], **of, weights=inputs["weights"], **HOW)
     return {name: found[name] for name in ("value", "standard_error", "low", "high", "df", "n_effective")}
 
 
@@ -183,8 +179,7 @@ def _ratio_reference(inputs: Inputs) -> Outputs:
 
 
 def _clustered(inputs: Inputs) -> Outputs:
-    found = _core.clustered_interval(inputs["sums"], inputs["sizes"], *HOW, score=inputs.get("score", "t"))
-    return dict(zip(FOUND, found, strict=True))
+    return _core.clustered_interval(sums=inputs["sums"], sizes=inputs["sizes"], **HOW, score=inputs.get("score", "t"))
 
 
 def _clustered_reference(inputs: Inputs) -> Outputs:
@@ -194,8 +189,8 @@ def _clustered_reference(inputs: Inputs) -> Outputs:
     if "score" not in inputs:
         half = t(df) * error
         return {
-            "value": m, "error": error, "low": m - half, "high": m + half, "df": df, "effective": float("nan"),
-            "unspread": False,
+            "value": m, "standard_error": error, "low": m - half, "high": m + half, "df": df,
+            "n_effective": float("nan"), "unspread": False,
         }  # fmt: skip
     most = sizes.sum() if inputs["score"] == "answers" else float("inf")
     effective = reference.effective_rows(m, variance, most, len(sizes))
@@ -212,9 +207,8 @@ def _same_means(dtype: str, groups: int) -> Inputs:
 def _same(kind: str, value: float):
     def run(inputs: Inputs) -> Outputs:
         sums, sizes = np.copysign(inputs["sums"], value), inputs["sizes"]
-        bounds = (-0.5, 0.75, 2.0**-52, sizes.sum())
-        found = _core.clustered_interval(sums, sizes, *HOW, bounds=bounds, range=kind)
-        return dict(zip(FOUND, found, strict=True))
+        values = {"low": -0.5, "high": 0.75, "step": 2.0**-52, "rows": sizes.sum(), "range": kind}
+        return _core.clustered_interval(sums=sums, sizes=sizes, **HOW, **values)
 
     return run
 
@@ -231,23 +225,23 @@ def _same_reference(kind: str, value: float):
     return run
 
 
-CLOSE = {"value": 1e-13, "error": 1e-13, "low": 1e-11, "high": 1e-11}
+CLOSE = {"value": 1e-13, "standard_error": 1e-13, "low": 1e-11, "high": 1e-11}
 CLUSTERED = {
     "covers": ("clustered_interval",), "run": _clustered, "reference": _clustered_reference, "dtypes": ("",),
     "lengths": (2, 3, 15, 16, 17, 5000),
-    "bound": CLOSE | {"df": lambda i: 1e-12 * len(i["sums"]), "effective": lambda i: 1e-11 * i["sizes"].sum()},
+    "bound": CLOSE | {"df": lambda i: 1e-12 * len(i["sums"]), "n_effective": lambda i: 1e-11 * i["sizes"].sum()},
 }  # fmt: skip
 
 
 # -- means, proportions, pairs ----------------------------------------------------------------------------
 
 
-ENDS = ("error", "low", "high", "unspread")
+ENDS = ("standard_error", "low", "high", "unspread")
 
 
 def _mean_interval(inputs: Inputs) -> Outputs:
-    found = _core.mean_interval(1.5, 2.0 * inputs["n"], inputs["n"], *HOW, (0.0, 3.0, 2.0**-51, inputs["n"]))
-    return dict(zip(ENDS, found, strict=True))
+    n = inputs["n"]
+    return _core.mean_interval(mean=1.5, squares=2.0 * n, n=n, **HOW, low=0.0, high=3.0, step=2.0**-51, rows=n)
 
 
 def _mean_interval_reference(inputs: Inputs) -> Outputs:
@@ -262,9 +256,8 @@ def _equal(kind: str, value: float):
     """Values a step apart: the spread of two that were rounded."""
 
     def run(inputs: Inputs) -> Outputs:
-        known = (value, value + 2.0**-54, 2.0**-54, inputs["n"])
-        found = _core.mean_interval(value, 1e-32, inputs["n"], *HOW, known, kind)
-        return dict(zip(ENDS, found, strict=True))
+        known = {"low": value, "high": value + 2.0**-54, "step": 2.0**-54, "rows": inputs["n"], "range": kind}
+        return _core.mean_interval(mean=value, squares=1e-32, n=inputs["n"], **HOW, **known)
 
     return run
 
@@ -292,8 +285,7 @@ def _counts(dtype: str, n: int) -> Inputs:
 
 def _proportions(method: str):
     def run(inputs: Inputs) -> Outputs:
-        found = _core.proportion_intervals(inputs["k"], inputs["n"], method, *HOW)
-        return dict(zip(("value", "error", "low", "high"), found, strict=True))
+        return _core.proportion_intervals(k=inputs["k"], n=inputs["n"], method=method, **HOW)
 
     return run
 
@@ -318,7 +310,7 @@ def _proportions_reference(method: str):
         error = np.where(
             (k == 0) | (k == n), (wilson[:, 1] - wilson[:, 0]) / (2 * Z), np.sqrt(p * (1 - p) / np.maximum(n - 1, 1))
         )
-        return {"value": p, "error": error, "low": limits[:, 0], "high": limits[:, 1]}
+        return {"value": p, "standard_error": error, "low": limits[:, 0], "high": limits[:, 1]}
 
     return run
 
@@ -329,8 +321,7 @@ def _tables(dtype: str, n: int) -> Inputs:
 
 
 def _paired(inputs: Inputs) -> Outputs:
-    found = _core.paired_binary(inputs["wins"], inputs["losses"], inputs["n"], *HOW)
-    return dict(zip(("value", "error", "low", "high", "p_mid", "p_exact"), found, strict=True))
+    return _core.paired_binary(**inputs, **HOW)
 
 
 def _paired_reference(inputs: Inputs) -> Outputs:
@@ -339,19 +330,21 @@ def _paired_reference(inputs: Inputs) -> Outputs:
     d = np.repeat([1.0, -1.0, 0.0], [b, c, n - b - c])
     error = d.std(ddof=1) / n**0.5 if b + c else (high - low) / (2 * Z)
     p_mid, p_exact = reference.mcnemar(b, c)
-    return {"value": (b - c) / n, "error": error, "low": low, "high": high, "p_mid": p_mid, "p_exact": p_exact}
+    return {
+        "value": (b - c) / n, "standard_error": error, "low": low, "high": high, "p_mid": p_mid, "p_exact": p_exact,
+    }  # fmt: skip
 
 
 def _unspread(inputs: Inputs) -> Outputs:
-    found = _core.unspread_difference(0.25, inputs["groups"], inputs["groups"] - 1.0, *HOW)
-    return dict(zip(("error", "low", "high"), found, strict=True))
+    groups = inputs["groups"]
+    return _core.unspread_difference(value=0.25, clusters=groups, df=groups - 1.0, **HOW)
 
 
 def _unspread_reference(inputs: Inputs) -> Outputs:
     groups = inputs["groups"]
     critical = t(groups - 1.0)
     low, high = reference.tango(0.25 * groups, 0.0, groups, critical)
-    return {"error": (high - low) / (2 * critical), "low": low, "high": high}
+    return {"standard_error": (high - low) / (2 * critical), "low": low, "high": high}
 
 
 def _pairs(dtype: str, n: int) -> Inputs:
@@ -365,13 +358,12 @@ def _close_pairs(dtype: str, n: int) -> Inputs:
 
 
 def _differences(inputs: Inputs) -> Outputs:
-    d, wins, losses = _core.paired_differences(core(inputs["new"]), inputs["base"])
-    return {"d": d, "wins": wins, "losses": losses}
+    return _core.paired_differences(new=core(inputs["new"]), base=inputs["base"])
 
 
 def _differences_reference(inputs: Inputs) -> Outputs:
     d = reference.differences(inputs["new"], inputs["base"])
-    return {"d": d, "wins": int((d > 0).sum()), "losses": int((d < 0).sum())}
+    return {"values": d, "wins": int((d > 0).sum()), "losses": int((d < 0).sum())}
 
 
 def _typed_pairs(dtype: str, n: int) -> Inputs:
@@ -385,13 +377,12 @@ HALF = (2.0**-10, 2.0**-24)
 
 
 def _typed_differences(inputs: Inputs) -> Outputs:
-    d, wins, losses = _core.paired_differences(inputs["new"], inputs["base"], coarse=HALF)
-    return {"d": d, "wins": wins, "losses": losses}
+    return _core.paired_differences(**inputs, coarse=HALF)
 
 
 def _typed_reference(inputs: Inputs) -> Outputs:
     d = reference.differences(inputs["new"], inputs["base"], HALF)
-    return {"d": d, "wins": int((d > 0).sum()), "losses": int((d < 0).sum())}
+    return {"values": d, "wins": int((d > 0).sum()), "losses": int((d < 0).sum())}
 
 
 def _flips(dtype: str, m: int) -> Inputs:
@@ -402,7 +393,7 @@ SIDES = ("two-sided", "less", "greater")
 
 
 def _sign_flip(inputs: Inputs) -> Outputs:
-    return {side: _core.sign_flip(inputs["x"], side)[0] for side in SIDES}
+    return {side: _core.sign_flip(inputs["x"], alternative=side)["p"] for side in SIDES}
 
 
 def _sign_flip_reference(inputs: Inputs) -> Outputs:
@@ -417,7 +408,7 @@ def _rounded_flips(dtype: str, m: int) -> Inputs:
 
 def _rounded_flip(inputs: Inputs) -> Outputs:
     each = np.full(len(inputs["x"]), 2e-5)
-    return {side: _core.sign_flip(inputs["x"], side, resolution=each)[0] for side in SIDES}
+    return {side: _core.sign_flip(inputs["x"], alternative=side, resolution=each)["p"] for side in SIDES}
 
 
 def _rounded_flip_reference(inputs: Inputs) -> Outputs:
@@ -429,7 +420,7 @@ def _smooth(dtype: str, m: int) -> Inputs:
 
 
 def _smooth_flip(inputs: Inputs) -> Outputs:
-    return {"p": _core.sign_flip(inputs["x"], "greater")[0]}
+    return {"p": _core.sign_flip(inputs["x"], alternative="greater")["p"]}
 
 
 def _smooth_flip_reference(inputs: Inputs) -> Outputs:
@@ -471,7 +462,7 @@ CASES = [
         Case(
             name=f"intervals.equal_values_{kind}", covers=("mean_interval",), make=lambda _, n: {"n": n},
             run=_equal(kind, value), reference=_equal_reference(kind, value), dtypes=("",),
-            lengths=(1, 2, 3, 10, 1000, 10**9), bound=dict.fromkeys(("error", "low", "high"), 1e-14),
+            lengths=(1, 2, 3, 10, 1000, 10**9), bound=dict.fromkeys(("standard_error", "low", "high"), 1e-14),
         )
         for kind, value in KINDS.items()
     ),
@@ -489,25 +480,25 @@ CASES = [
     Case(
         name="intervals.mean_interval", covers=("mean_interval",), make=lambda _, n: {"n": n}, run=_mean_interval,
         reference=_mean_interval_reference, dtypes=("",), lengths=(1, 2, 3, 10, 1000, 10**9),
-        bound=dict.fromkeys(("error", "low", "high"), lambda i: 1e-11 if i["n"] > 2 else 1e-9),
+        bound=dict.fromkeys(("standard_error", "low", "high"), lambda i: 1e-11 if i["n"] > 2 else 1e-9),
     ),
     *(
         Case(
             name=f"intervals.proportion_{method}", covers=("proportion_intervals",), make=_counts,
             run=_proportions(method), reference=_proportions_reference(method), dtypes=("",),
-            lengths=(1, 2, 10, 77, 400), bound={"error": 1e-14, "low": 1e-12, "high": 1e-12},
+            lengths=(1, 2, 10, 77, 400), bound={"standard_error": 1e-14, "low": 1e-12, "high": 1e-12},
         )
         for method in ("wilson", "clopper-pearson", "jeffreys", "agresti-coull", "wald")
     ),
     Case(
         name="intervals.paired_binary", covers=("paired_binary",), make=_tables, run=_paired,
         reference=_paired_reference, dtypes=("",), lengths=(1, 2, 5, 6, 20, 200, 3000),
-        bound={"value": 1e-15, "error": 1e-14, "low": 1e-12, "high": 1e-12, "p_mid": 1e-12, "p_exact": 1e-12},
+        bound={"value": 1e-15, "standard_error": 1e-14, "low": 1e-12, "high": 1e-12, "p_mid": 1e-12, "p_exact": 1e-12},
     ),
     Case(
         name="intervals.unspread_difference", covers=("unspread_difference",), make=lambda _, n: {"groups": n},
         run=_unspread, reference=_unspread_reference, dtypes=("",), lengths=(2, 3, 10, 1000),
-        bound={"error": 1e-12, "low": 1e-12, "high": 1e-12},
+        bound={"standard_error": 1e-12, "low": 1e-12, "high": 1e-12},
     ),
     Case(
         name="intervals.paired_differences", covers=("paired_differences",), make=_pairs, run=_differences,

@@ -27,9 +27,9 @@ def _added(totals: _core.EstimateTotals, inputs: Inputs, rows: slice) -> None:
 
 
 def _said(totals: _core.EstimateTotals) -> Outputs:
-    mean, squares, *_ = totals.moments()
+    moments = totals.moments()
     sums, sizes = totals.cluster_sums(SHIFT)
-    return {"mean": mean, "squares": squares, "sums": sums, "sizes": sizes}
+    return {"mean": moments["mean"], "squares": moments["squares"], "sums": sums, "sizes": sizes}
 
 
 def _run(inputs: Inputs) -> Outputs:

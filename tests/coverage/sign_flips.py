@@ -22,7 +22,7 @@ NULL_SIZES = (10, 30, 100, 3000)
 
 
 def p_value(x: np.ndarray) -> float:
-    return _core.sign_flip(x, "two-sided")[0]
+    return _core.sign_flip(x, alternative="two-sided")["p"]
 
 
 def enumerated(x: np.ndarray) -> float | None:

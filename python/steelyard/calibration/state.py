@@ -28,7 +28,7 @@ from .._options import (
     written_options,
 )
 from .._progress import Progress, reporter
-from .._rows import Selection, less, nothing_counts
+from .._rows import Selection, less, nonzero, nothing_counts
 from .._weights import weightless
 from ..errors import type_error, value_error
 from ._inputs import class_labels, columns_of, probabilities, rows_of_nan, without
@@ -149,8 +149,9 @@ class ReliabilityState:
             codes, names, of_rows = by_weight(codes, names, of_rows, present)
         mask = None if keep is None else keep.view(np.uint8)
         tally = self._tally.updated(
-            array, labels, mask, selection.omit, reporter(progress), codes, names, of_rows, zeros
-        )
+            array, labels, keep=mask, omit_nan=selection.omit, codes=codes, names=names, weights=of_rows,
+            weightless=zeros, progress=reporter(progress),
+        )  # fmt: skip
         self._tally, self._form = tally, form
         return self
 
@@ -188,8 +189,7 @@ class ReliabilityState:
         return {
             "n_bins": self._n_bins,
             "classes": self._classes,
-            "confidence_level": self._confidence.level,
-            "alternative": self._confidence.alternative,
+            **self._confidence.keywords,
             "nan_policy": "omit" if self._omit_nan else "raise",
         }
 
@@ -246,9 +246,9 @@ class ReliabilityState:
             raise foreign_options(written, "ReliabilityState") from None
         if written_options({**state._config(), "form": form}) != written:
             raise foreign_options(written, "ReliabilityState")
-        rows = tally.rows()
-        empty = not (any(count for count, _, _ in rows) or any(tally.left_out()))
-        if len(rows) != state._n_bins or form not in (None, *FORMS) or not (form or empty):
+        counts = tally.rows()["count"]
+        empty = not (any(counts) or any(tally.left_out().values()))
+        if len(counts) != state._n_bins or form not in (None, *FORMS) or not (form or empty):
             raise value_error("data", "options that fit the rows", repr(written[:80]))
         state._tally, state._form = tally, form
         return state
@@ -264,7 +264,7 @@ class ReliabilityState:
     __hash__ = None  # type: ignore[assignment]  # it changes
 
     def __repr__(self) -> str:
-        rows = sum(count for count, _, _ in self._tally.rows())
+        rows = sum(self._tally.rows()["count"])
         clusters = " and clusters" if self._tally.clustered() else ""
         weights = " with weights" if self._tally.weighted() else ""
         return f"<ReliabilityState of {rows} rows{weights} in {self._n_bins} bins{clusters}>"
@@ -277,16 +277,22 @@ class ReliabilityState:
         ValueError
             Where no row counts.
         """
-        said = self._tally.summary(*self._confidence)
-        counts = zip(("where", "zero weight", "nan", "clamped", "rounded"), self._tally.left_out(), strict=True)
-        left_out = {why: k for why, k in counts if k}
+        said = self._tally.summary(**self._confidence.keywords)
+        gone = self._tally.left_out()
+        left_out = nonzero({
+            "where": gone["excluded"], "zero weight": gone["weightless"], "nan": gone["nan"],
+            "clamped": gone["clamped"], "rounded": gone["rounded"],
+        })  # fmt: skip
         if said is None:
             raise nothing_counts("probs", "row", left_out)
         rows = self._tally.rows()
-        n = sum(count for count, _, _ in rows)
-        clusters = len(said["clusters"][1]) if self._tally.clustered() else None
-        known = said["ece"][2] is not None
-        wording = _Wording(said["certain"], len(said["bins"]), clusters, weighted=self._tally.weighted(), known=known)
+        n = sum(rows["count"])
+        clusters = len(said["clusters"]["n"]) if said["clusters"] and self._tally.clustered() else None
+        known = said["ece"]["low"] is not None
+        filled = said["bins"]
+        wording = _Wording(
+            said["certain"], len(filled["index"]), clusters, weighted=self._tally.weighted(), known=known
+        )
         common: dict[str, Any] = {
             "n": n,
             "n_effective": said["effective"],
@@ -295,21 +301,21 @@ class ReliabilityState:
             "left_out": left_out,
         }
         bins = {"n_bins": self._n_bins, "filled_bins": wording.filled}
-        largest = max(said["bins"], key=lambda bin: abs(bin[3]))[0]
+        largest = filled["index"][int(np.argmax(np.abs(filled["gap"])))]
         return Reliability(
-            ece=_error(said["ece"], method=wording.inversion, reason=wording.spread, detail=bins, **common),
-            rmsce=_error(said["rmsce"], method=wording.inversion, reason=wording.spread, detail=bins, **common),
-            mce=_error(
-                said["mce"],
+            ece=Estimate(**said["ece"], method=wording.inversion, reason=wording.spread, detail=bins, **common),
+            rmsce=Estimate(**said["rmsce"], method=wording.inversion, reason=wording.spread, detail=bins, **common),
+            mce=Estimate(
+                **said["mce"],
                 method=wording.wilson,
                 reason=wording.shared,
-                detail={**bins, "bin_n": rows[largest][0]},
+                detail={**bins, "bin_n": rows["count"][largest]},
                 **common,
             ),
-            gap=_error(said["gap"], method=wording.gap, reason=wording.rows, **common),
+            gap=Estimate(**said["gap"], method=wording.gap, reason=wording.rows, **common),
             noise_floor=said["noise_floor"],
             frequency=self._frequency(rows, said, wording.rows, left_out),
-            table=self._table(rows, said["bins"]),
+            table=self._table(rows, filled),
             n=n,
             n_clusters=clusters,
             left_out=left_out,
@@ -318,39 +324,41 @@ class ReliabilityState:
 
     def _frequency(
         self,
-        rows: list[tuple[int, int, int]],
-        said: dict[str, Any],
+        rows: _core._Rows,
+        said: _core._Summary,
         reason: str,
         left_out: dict[str, int],
     ) -> Estimate:
         """The share of rows that came true."""
-        n = sum(count for count, _, _ in rows)
-        if said["clusters"] is None:
-            correct = sum(correct for _, correct, _ in rows)
-            return proportion(correct, n, self._confidence, reason=reason, left_out=left_out)
-        right, sizes = said["clusters"]
+        n, sums = sum(rows["count"]), said["clusters"]
+        if sums is None:
+            return proportion(sum(rows["correct"]), n, self._confidence, reason=reason, left_out=left_out)
         return ratio(
-            right, sizes, self._confidence, name="targets", n=n, values=ValueFacts((0.0, 1.0, 0.0, float(n)), "share"),
+            sums["correct"], sums["n"], self._confidence, name="targets", n=n,
+            values=ValueFacts(low=0.0, high=1.0, step=0.0, rows=float(n), range="share"),
             score="answers", effective=said["effective"], of_rows=not self._tally.clustered(), left_out=left_out,
         )  # fmt: skip
 
-    def _table(
-        self, rows: list[tuple[int, int, int]], bins: list[tuple[int, float, float, float, float, float, float]]
-    ) -> dict[str, Array]:
+    def _table(self, rows: _core._Rows, bins: _core._Bins) -> dict[str, Array]:
         n_bins = self._n_bins
         numbers = np.arange(n_bins + 1) / n_bins
         table: dict[str, Array] = {
             "bin_low": numbers[:-1],
             "bin_high": numbers[1:],
-            "count": np.array([count for count, _, _ in rows], dtype=np.int64),
-            "correct": np.array([correct for _, correct, _ in rows], dtype=np.int64),
+            "count": np.array(rows["count"], dtype=np.int64),
+            "correct": np.array(rows["correct"], dtype=np.int64),
         }
-        columns, weight = np.full((5, n_bins), np.nan), np.zeros(n_bins)
-        for index, *values, share in bins:
-            columns[:, index], weight[index] = values, share
+
+        def every(values: Array, empty: float) -> Array:
+            """One value per bin, where the core has one per filled bin."""
+            column = np.full(n_bins, empty)
+            column[bins["index"]] = values
+            return column
+
         if self._tally.weighted():
-            table["weight"] = weight
-        table |= dict(zip(("mean_probability", "accuracy", "gap", "low", "high"), columns, strict=True))
+            table["weight"] = every(bins["weight"], 0.0)
+        for name in ("mean_probability", "accuracy", "gap", "low", "high"):
+            table[name] = every(bins[name], np.nan)
         for column in table.values():
             column.setflags(write=False)
         return table
@@ -404,8 +412,3 @@ class _Wording:
     @property
     def _scheme(self) -> str:
         return "clustered " if self.clusters is not None else "weighted " if self.weighted else ""
-
-
-def _error(limits: tuple[float, float | None, float | None, float | None], **common: Any) -> Estimate:
-    value, standard_error, low, high = limits
-    return Estimate(value=value, standard_error=standard_error, low=low, high=high, **common)

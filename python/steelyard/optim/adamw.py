@@ -124,7 +124,7 @@ class _Options:
         )
         info = _info(outcome, paths)
         if info.skipped and self.nonfinite == "raise":
-            raise _refused(info, overflow=outcome[6])
+            raise _refused(info, overflow=outcome["overflow"])
         return info
 
     def to_json(self) -> str:
@@ -146,8 +146,16 @@ _SAVED = ("betas", "eps", "weight_decay", "max_norm", "nonfinite", "maximize")
 
 
 def _info(outcome: _core._StepOutcome, paths: list[str]) -> StepInfo:
-    step, lr, norm, factor, bad, first, _, applied = outcome
-    return StepInfo(step, lr, norm, factor, bad, None if first is None else f"grads{paths[first]}", not applied)
+    first = outcome["first"]
+    return StepInfo(
+        step=outcome["step"],
+        lr=outcome["lr"],
+        grad_norm=outcome["grad_norm"],
+        clip_factor=outcome["clip_factor"],
+        nonfinite=outcome["nonfinite"],
+        first_nonfinite=None if first is None else f"grads{paths[first]}",
+        skipped=not outcome["applied"],
+    )
 
 
 def _refused(info: StepInfo, overflow: bool) -> ValueError:
@@ -304,7 +312,9 @@ class AdamW:
             moments = [[np.zeros_like(array) for array in arrays] for _ in self._names]
         self._has_float32 = any(array.dtype == np.float32 for array in arrays)
         tell = teller(params)
-        return _core.AdamWPlan(self._paths, params, arrays, moments, steps=steps, options=options, tell=tell)
+        return _core.AdamWPlan(
+            paths=self._paths, given=params, params=arrays, moments=moments, steps=steps, options=options, tell=tell
+        )
 
     def _array(self, row: int) -> Array:
         """The memory of a parameter, where it is now."""
@@ -340,10 +350,9 @@ class AdamW:
 
     def __getstate__(self) -> dict[str, Any]:
         """Parameters, moments, options and what a subclass has added; not the plan, which holds addresses."""
-        steps, options, moments = self._plan.state()
         return {
             "outline": self._outline, "params": self._params, "names": self._names,
-            "options": options, "steps": steps, "moments": moments, "attributes": getattr(self, "__dict__", {}),
+            **self._plan.state(), "attributes": getattr(self, "__dict__", {}),
         }  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -386,13 +395,13 @@ class AdamW:
         and the ``numerics`` of its updates, then copies of the moments, such as ``"exp_avg/layers/0/w"``: all of one
         moment in time, which later steps do not change.
         """
-        steps, options, moments = self._plan.state()
+        state = self._plan.state()
         flat = {
-            "step": np.array(steps, np.int64),
+            "step": np.array(state["steps"], np.int64),
             "numerics": np.array(_core.state_numerics()["AdamW"]),
-            "options": np.array(options.to_json()),
+            "options": np.array(state["options"].to_json()),
         }
-        return flat | dict(zip(self._moment_keys(), moments, strict=True))
+        return flat | dict(zip(self._moment_keys(), state["moments"], strict=True))
 
     def _moment_keys(self) -> list[str]:
         return [f"{name}/{key}" if key else name for name in self._names for key in self._keys]
@@ -432,7 +441,8 @@ class AdamW:
         plan = self._plan
         if plan.forked:  # a step that has no thread here holds the plan for ever
             plan = self._begun(self._params, plan.options)
-        plan.load(moments, names, steps, options, options.nonfinite == "propagate")
+        any_value = options.nonfinite == "propagate"
+        plan.load(moments, names=names, steps=steps, options=options, any_value=any_value)
         self._plan = plan
 
     def _check_numerics(self, state: Mapping[str, Any]) -> None:
@@ -538,7 +548,9 @@ def adamw_(
     # Before the plan looks at any of them: converting runs Python code, which may move them.
     read = all_to_read(matching(grads, found, "grads"), lambda i: f"grads{places[i]}")
     tell = teller([value for values in roles.values() for value in values])
-    plan = _core.AdamWPlan(places, given, arrays, moments, steps=step - 1, options=None, tell=tell)
+    plan = _core.AdamWPlan(
+        paths=places, given=given, params=arrays, moments=moments, steps=step - 1, options=None, tell=tell
+    )
     return options.update(plan, places, read, lambda row: to_write(given[row], f"params{places[row]}"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal, Self, get_args
 
@@ -18,19 +19,20 @@ from .adamw import NonFinite
 __all__ = ["GlobalNormState", "clip_by_global_norm_", "global_norm"]
 
 
-def _measured_tree(grads: Any, nonfinite: str, fix: str = "") -> tuple[float, int, float, bool]:
-    """Sum of squares, its power of four, the norm, and whether all is finite."""
+def _measured_tree(grads: Any, nonfinite: str, fix: str = "") -> _core._SumOfSquares:
+    """The sum of squares as a number times a power of four, and the norm."""
     outline, values = unfold(grads, "grads")
     names = cache(lambda: [f"grads{path}" for path in paths(outline)])  # written out only where one is needed
     arrays = all_to_read(values, lambda i: names()[i])
-    total, exponent, norm, bad, first = _core.sum_of_squares(arrays)
-    if first is not None and nonfinite == "raise":
-        raise _not_finite(names()[first], bad, fix)
-    return total, exponent, norm, first is None
+    found = _core.sum_of_squares(arrays)
+    if nonfinite == "raise":
+        _refuse_not_finite(found, names, fix)
+    return found
 
 
-def _not_finite(name: str, count: int, fix: str) -> ValueError:
-    return value_error(name, "finite values", f"{count} NaN or infinite", fix)
+def _refuse_not_finite(found: _core._Measured, names: Callable[[], list[str]], fix: str) -> None:
+    if found["first"] is not None:
+        raise value_error(names()[found["first"]], "finite values", f"{found['nonfinite']} NaN or infinite", fix)
 
 
 @standard_mode
@@ -72,7 +74,7 @@ def global_norm(grads: Any, *, nonfinite: Literal["raise", "propagate"] = "raise
     1e8 elements, inf from 1.8e19 on, 0 at 1e-25.
     """
     choice(nonfinite, "nonfinite", ("raise", "propagate"))
-    return Number(_measured_tree(grads, nonfinite, "nonfinite='propagate' lets the norm be NaN or infinite")[2])
+    return Number(_measured_tree(grads, nonfinite, "nonfinite='propagate' lets the norm be NaN or infinite")["norm"])
 
 
 @standard_mode
@@ -135,12 +137,12 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
     arrays = _core.convert_unreadable(values, array)
     stop = nonfinite != "propagate"
     tell = None if arrays is values else teller(values)
-    norm, bad, first, _ = _core.clip_in_place(
-        values, arrays, lambda i: names()[i], limit, stop_nonfinite=stop, tell=tell
+    found = _core.clip_in_place(
+        given=values, arrays=arrays, name=lambda i: names()[i], max_norm=limit, stop_nonfinite=stop, tell=tell
     )
-    if first is not None and nonfinite == "raise":
-        raise _not_finite(names()[first], bad, "nothing was written; nonfinite='skip' goes on")
-    return Number(norm)
+    if nonfinite == "raise":
+        _refuse_not_finite(found, names, "nothing was written; nonfinite='skip' goes on")
+    return Number(found["norm"])
 
 
 def _bounded(total: int, name: str) -> int:
@@ -171,9 +173,9 @@ class GlobalNormState:
 
     def update(self, grads: Any) -> Self:
         """Add the squares of one tree of arrays; returns self."""
-        total, exponent, _, _ = _measured_tree(grads, "raise")
-        mantissa, power = math.frexp(total)
-        term = int(math.ldexp(mantissa, 53)) << (power - 53 + 2 * exponent + _core.NORM_UNIT)
+        found = _measured_tree(grads, "raise")
+        mantissa, power = math.frexp(found["sum"])
+        term = int(math.ldexp(mantissa, 53)) << (power - 53 + 2 * found["exponent"] + _core.NORM_UNIT)
         self._total = _bounded(self._total + term, "grads")
         return self
 

@@ -113,8 +113,10 @@ class Schedule:
         return self._rates(counts).reshape(steps.shape)
 
     def _rates(self, steps: NDArray[np.uint64]) -> NDArray[np.float64]:
-        total = self.total_steps or 0
-        return _core.schedule_rates(self.shape, self.lr, self.end, self.start, self.warmup_steps, total, steps)
+        return _core.schedule_rates(
+            steps, shape=self.shape, peak=self.lr, end=self.end, start=self.start, warmup=self.warmup_steps,
+            total=self.total_steps or 0,
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schedule as a dictionary in types that JSON has."""

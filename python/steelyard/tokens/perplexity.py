@@ -15,13 +15,14 @@ from .._intervals import ONE_CLUSTER
 from .._mode import standard_mode, standard_mode_methods
 from .._options import (
     Alternative,
+    Confidence,
     NanPolicy,
     choice,
     confidence_of,
 )
 from .._progress import Progress, reporter
 from .._registries import names
-from .._rows import Selection, is_nan, less, nothing_counts
+from .._rows import Selection, is_nan, less, nonzero, nothing_counts
 from .._state import State
 from ..errors import type_error, value_error
 from .scores import TokenScores
@@ -181,9 +182,9 @@ class PerplexityState(State):
         group = _groups(selection, nll, status)
         self._totals.update(
             nll,
-            nll.shape[-1],
-            group.codes,
-            group.clusters,
+            length=nll.shape[-1],
+            codes=group.codes,
+            clusters=group.clusters,
             status=status,
             names=group.names,
             per=None if per is None else _divisor(per, nll.shape, group.of_rows),
@@ -200,35 +201,28 @@ class PerplexityState(State):
         ValueError
             When no token counts, or ``per`` sums to 0.
         """
-        infinite, nan, excluded, ignored = self._totals.counts()
-        counts = {"ignored": ignored, "where": excluded, "nan": nan}
-        left_out = {why: count for why, count in counts.items() if count}
-        found = self._totals.result(self._unit, *self._confidence)
+        counts = self._totals.counts()
+        left_out = nonzero({"ignored": counts["ignored"], "where": counts["excluded"], "nan": counts["nan"]})
+        found = self._totals.result(unit=self._unit, **self._confidence.keywords)
         if found is None:
             raise nothing_counts("x", "token", left_out)
-        value, error, low, high, df, tokens, units, clusters = found
-        if units == 0:
+        if found["units"] == 0:
             raise value_error("per", "numbers that sum to more than 0", "0")
-        detail = {} if df is None else {"df": df}
-        if units != tokens:
-            detail["units"] = units
+        detail = {} if found["df"] is None else {"df": found["df"]}
+        if found["units"] != found["tokens"]:
+            detail["units"] = found["units"]
         return Estimate(
-            value=value, standard_error=error, low=low, high=high, confidence_level=self._confidence.level, n=tokens,
-            n_clusters=clusters, method="clustered t", left_out=left_out,
-            reason=_reason(infinite, df, value, (error, *self._limited(low, high)), self._totals.precision()),
-            detail=detail,
+            value=found["value"], standard_error=found["standard_error"], low=found["low"], high=found["high"],
+            confidence_level=self._confidence.level, n=found["tokens"], n_clusters=found["clusters"],
+            method="clustered t", left_out=left_out, detail=detail,
+            reason=_reason(counts["infinite"], found, self._confidence, self._totals.precision()),
         )  # fmt: skip
-
-    def _limited(self, low: float | None, high: float | None) -> tuple[float | None, ...]:
-        """The limits that the alternative asks for."""
-        return {"two-sided": (low, high), "less": (high,), "greater": (low,)}[self._confidence.alternative]
 
     def _options(self) -> dict[str, Any]:
         return {
             "unit": self._unit,
             "nan_policy": self._nan_policy,
-            "confidence_level": self._confidence.level,
-            "alternative": self._confidence.alternative,
+            **self._confidence.keywords,
         }
 
     def __repr__(self) -> str:
@@ -236,18 +230,18 @@ class PerplexityState(State):
         return f"<PerplexityState: {tokens} tokens in {clusters} clusters>"
 
 
-def _reason(infinite: int, df: float | None, value: float, others: tuple[float | None, ...], precision: str) -> str:
-    """What is said of a value, and of its error and limits (``others``); ``precision``: the tokens' coarsest type."""
+def _reason(infinite: int, found: _core._Perplexity, confidence: Confidence, precision: str) -> str:
+    """What is said of a value, its error and its limits; ``precision`` is the tokens' coarsest type."""
     if infinite:
         tokens = "1 counted token has" if infinite == 1 else f"{infinite} counted tokens have"
         return f"{tokens} probability 0 and an infinite NLL"
-    if value == np.inf:
+    if found["value"] == np.inf:
         return 'the exponential overflows; unit="nats" shows the mean NLL'
-    if df is None:
+    if found["df"] is None:
         return f"{ONE_CLUSTER}; clusters= says which tokens belong together"
-    if np.inf in others:
+    if np.inf in (found["standard_error"], *(found[side] for side in confidence.sides)):
         return 'tokens in clusters; the exponential overflows in error or limits, which unit="nats" shows'
-    if others[0] is None:
+    if found["standard_error"] is None:
         rounding = "" if precision == "float64" else f" but for the rounding of {precision}"
         return f"all clusters have the same mean NLL{rounding}, and no spread is no certainty"
     return "tokens in clusters"

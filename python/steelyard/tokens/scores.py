@@ -109,7 +109,7 @@ class TokenScores(Result):
     def _sums(self, rows: int) -> NDArray[np.float64]:
         """Sum the counted NLL of each of ``rows`` equal parts."""
         nll, counted = np.ascontiguousarray(self.nll), np.ascontiguousarray(self.counted)
-        return _core.sequence_nll(nll, counted, rows)
+        return _core.sequence_nll(nll, counted, rows=rows)
 
     def __repr__(self) -> str:
         out = self.counted.size - self.n_counted
@@ -205,7 +205,7 @@ def token_scores(
         else whole(ignore_index, "ignore_index", -(2**63), 2**63 - 1, "a whole number or None")
     )
     asked = _asked(columns)
-    counted, found = _core.token_scores(x, t, ignored, asked, reporter(progress))
+    counted, found = _core.token_scores(x, t, ignore_index=ignored, columns=asked, progress=reporter(progress))
     values = {name: column.reshape(t.shape) for name, column in zip(asked, found, strict=True)}
     return TokenScores(counted=counted.reshape(t.shape), **values)
 

@@ -179,7 +179,9 @@ def _pair(
     found = [_intervals.column(x, name, rows=rows) for name, x in sides]
     binary = all(side.ones is not None for side in found)
     a, b = (x.astype(np.float32) if x.dtype == np.bool_ else x for _, x in sides)
-    d, wins, losses = _core.paired_differences(a, b, on_progress, coarse=_coarse(*(x.dtype for _, x in sides)))
+    coarse = _coarse(*(x.dtype for _, x in sides))
+    rest = _core.paired_differences(new=a, base=b, coarse=coarse, progress=on_progress)
+    d, wins, losses = rest["values"], rest["wins"], rest["losses"]
     few: dict[str, float] = {}
     # Verdicts on several models read intervals at a stricter level, so that all of them hold together.
     levels = [confidence] if models == 1 else [confidence, _intervals.stricter(confidence, models)]
@@ -189,7 +191,8 @@ def _pair(
         estimates = [estimate for estimate, _ in made]
     else:
         flips, off, estimates = _graded(d, new[0], found, rows.clusters, levels, binary=binary, on_progress=on_progress)
-        p, signs, error = _core.sign_flip(flips, confidence.alternative, on_progress, resolution=off)
+        flipped = _core.sign_flip(flips, alternative=confidence.alternative, resolution=off, progress=on_progress)
+        p, signs, error = flipped["p"], flipped["nonzero"], flipped["error"]
         test = "sign-flip, exact" if error <= EXACT else f"sign-flip, p within {100 * error:.2g} %"
         few = _smallest_p(signs, confidence)
     shown = replace(estimates[0], left_out=rows.left_out, detail=estimates[0].detail | few)
@@ -227,15 +230,15 @@ def _smallest_p(signs: int, confidence: Confidence) -> dict[str, float]:
 
 
 def _binary(wins: int, losses: int, n: int, confidence: Confidence) -> tuple[Estimate, float]:
-    value, error, low, high, p, _ = _core.paired_binary(wins, losses, n, *confidence)
+    found = _core.paired_binary(wins=wins, losses=losses, n=n, **confidence.keywords)
     reason = "pairs of 0/1 values"
     if n in (wins, losses) or wins + losses == 0:
         reason += "; all differences are equal: the standard error is the width of the interval over 2z"
     made = Estimate(
-        value=value, standard_error=error, low=low, high=high, confidence_level=confidence.level, n=n, method="Tango",
-        reason=reason,
+        value=found["value"], standard_error=found["standard_error"], low=found["low"], high=found["high"],
+        confidence_level=confidence.level, n=n, method="Tango", reason=reason,
     )  # fmt: skip
-    return made, p
+    return made, found["p_mid"]
 
 
 def _graded(
@@ -257,7 +260,7 @@ def _graded(
         ]
         return d, _off(d, np.array([_core.ROUNDING_STEPS * max(side.step for side in sides)])), made
     values = _intervals.value_facts(_intervals.column(d, what, progress=on_progress), sides)
-    sums, sizes = _core.cluster_sums(d, clusters.codes, clusters.total, 0.0, on_progress)
+    sums, sizes = _core.cluster_sums(d, clusters.codes, clusters=clusters.total, progress=on_progress)
     made = [_intervals.ratio(sums, sizes, confidence, name=what, n=len(d), values=values) for confidence in levels]
     if binary and _intervals.one_share(sums, sizes) and made[0].detail:
         made = [_unspread(one, confidence) for one, confidence in zip(made, levels, strict=True)]
@@ -271,11 +274,11 @@ def _off(d: Array, off: Array) -> Array:
 
 def _unspread(found: Estimate, confidence: Confidence) -> Estimate:
     """Clusters of 0/1 pairs that all show the same difference: the spread is 0, but the difference is not certain."""
-    error, low, high = _core.unspread_difference(
-        float(found), int(found.n_clusters or 0), found.detail["df"], *confidence
+    limits = _core.unspread_difference(
+        value=float(found), clusters=int(found.n_clusters or 0), df=found.detail["df"], **confidence.keywords
     )
     reason = "clusters of 0/1 pairs without spread: Tango's interval with their number as the number of pairs"
-    return replace(found, standard_error=error, low=low, high=high, method="clustered Tango", reason=reason)
+    return replace(found, **limits, method="clustered Tango", reason=reason)
 
 
 def _gather(

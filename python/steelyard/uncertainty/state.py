@@ -11,11 +11,11 @@ from .._arrays import aligned
 from .._clusters import codes_and_names
 from .._columns import one_column
 from .._estimate import Estimate
-from .._intervals import PROPORTIONS, Column, Sums
+from .._intervals import PROPORTIONS, Sums
 from .._mode import standard_mode_methods
 from .._options import Alternative, NanPolicy, choice, confidence_of
 from .._progress import Progress, reporter
-from .._rows import Selection, nothing_counts
+from .._rows import Selection, nonzero, nothing_counts
 from .._state import State
 from ..errors import type_error
 
@@ -79,8 +79,7 @@ class EstimateState(State):
         return {
             "method": self._method,
             "nan_policy": self._nan_policy,
-            "confidence_level": self._confidence.level,
-            "alternative": self._confidence.alternative,
+            **self._confidence.keywords,
         }
 
     def update(self, x: Any, *, where: Any = None, clusters: Any = None, progress: Progress = False) -> Self:
@@ -111,14 +110,11 @@ class EstimateState(State):
         ValueError
             When no value counts, or a method for 0/1 values meets others.
         """
-        n, _, excluded, nan = self._totals.size()
-        left_out = {why: count for why, count in {"where": excluded, "nan": nan}.items() if count}
-        if not n:
+        size = self._totals.size()
+        left_out = nonzero({"where": size["excluded"], "nan": size["nan"]})
+        if not size["values"]:
             raise nothing_counts("x", "value", left_out)
-        mean, squares, low, high, step, ones = self._totals.moments()
-        if not (np.isfinite(mean) and np.isfinite(squares)):
-            raise _intervals.too_large("x", f"values from {low:g} to {high:g}")
-        found = Column(n, mean, squares, low, high, step, ones if ones >= 0 else None)
+        found = _intervals.whole_column(size["values"], self._totals.moments(), "x")
         return _intervals.mean_of(
             found, self._confidence, self._sums, name="x", grouped="clusters" if self._totals.clustered() else None,
             values=_intervals.value_facts(found), method=self._method, left_out=left_out,
@@ -129,5 +125,6 @@ class EstimateState(State):
         return Sums(sums, sizes, shift)
 
     def __repr__(self) -> str:
-        values, clusters, *_ = self._totals.size()
-        return f"<EstimateState: {values} values{f' in {clusters} clusters' if clusters else ''}>"
+        size = self._totals.size()
+        clusters = f" in {size['clusters']} clusters" if size["clusters"] else ""
+        return f"<EstimateState: {size['values']} values{clusters}>"

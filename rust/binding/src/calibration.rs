@@ -2,14 +2,14 @@
 
 use crate::arrays::{copied, float_rows, floats, slice};
 use crate::call::{call, no_memory, unreadable};
-use crate::give::{self, Give, Given, ToPython, type_error, value_error};
+use crate::give::{self, Give, Given, Record, record, type_error, value_error};
 use crate::names::texts;
 use crate::take::named;
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use steelyard_kernels::calibration::{
-    self as room, Clusters, Fault, Labels, LeftOut, Limits, MAX_BINS, Options, Refused, Row, RowSums, Scores,
+    self as room, Bin, Clusters, Fault, Labels, LeftOut, Limits, MAX_BINS, Options, Refused, RowSums, Scores,
     Source, State, Summary, TopLabels,
 };
 use steelyard_kernels::grid::{Progress, Stopped};
@@ -35,7 +35,9 @@ impl ReliabilityTally {
     /// Adds `probs` with 0/1 `targets` (one axis), or rows of class probabilities with their classes (two); with `codes`
     /// each row to a cluster, of which `names` (int64 array or list of str) tells the name. `weights` are of the rows, or
     /// of the codes where there are some; of the rows that `keep` leaves out, `weightless` have the weight 0.
-    #[pyo3(signature = (probs, targets, keep, omit_nan, progress, codes=None, names=None, weights=None, weightless=0))]
+    #[pyo3(signature = (
+        probs, targets, *, keep=None, omit_nan=false, codes=None, names=None, weights=None, weightless=0, progress=None
+    ))]
     #[allow(clippy::too_many_arguments)] // of a Python call
     fn updated(
         &self,
@@ -44,11 +46,11 @@ impl ReliabilityTally {
         targets: &Bound<'_, PyAny>,
         keep: Option<&Bound<'_, PyAny>>,
         omit_nan: bool,
-        progress: Option<&Bound<'_, PyAny>>,
         codes: Option<&Bound<'_, PyAny>>,
         names: Option<&Bound<'_, PyAny>>,
         weights: Option<&Bound<'_, PyAny>>,
         weightless: u64,
+        progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let labels = labels(targets)?;
         let keep = keep.map(|keep| slice::<u8>(keep, "where")).transpose()?;
@@ -83,16 +85,21 @@ impl ReliabilityTally {
         self.plus(py, &other.0)
     }
 
-    /// `(excluded by where, of weight 0, omitted for a NaN, counted as 1, rounded to 16 bits)`.
-    fn left_out(&self) -> Give<(u64, u64, u64, u64, u64)> {
+    /// How many rows were excluded by where, had the weight 0 (`weightless`), were left out for a NaN, were counted as 1
+    /// (`clamped`) and were rounded to 16 bits.
+    fn left_out<'py>(&self, py: Python<'py>) -> Record<'py> {
         let LeftOut { excluded, nan, weightless, clamped, rounded } = self.0.tally.left_out;
-        Give((excluded, weightless, nan, clamped, rounded))
+        record!(py, { excluded, weightless, nan, clamped, rounded })
     }
 
-    /// `(count, correct, sum of floor(p * 2^64))` of every bin.
-    fn rows(&self) -> Given<Vec<(u64, u64, i128)>> {
-        let rows = self.0.tally.rows.iter().map(|&Row { count, correct, sum }| (count, correct, sum));
-        memory::collected(rows).map(Give).map_err(no_memory)
+    /// The `count`, `correct` and `sum` of every bin, each a list; `sum` is of floor(p * 2^64).
+    fn rows<'py>(&self, py: Python<'py>) -> Record<'py> {
+        let rows = &self.0.tally.rows;
+        record!(py, {
+            count: list(rows, |row| row.count)?,
+            correct: list(rows, |row| row.correct)?,
+            sum: list(rows, |row| row.sum)?,
+        })
     }
 
     /// Whether its rows have clusters.
@@ -105,7 +112,8 @@ impl ReliabilityTally {
         Give(self.0.is_weighted())
     }
 
-    /// Errors, intervals and filled bins, or None where no row counts.
+    /// The errors with their intervals and the filled bins, or None where no row counts.
+    #[pyo3(signature = (*, confidence_level, alternative))]
     fn summary<'py>(
         &self,
         py: Python<'py>,
@@ -246,34 +254,40 @@ fn refusal(fault: Fault, width: Option<usize>) -> PyErr {
     })
 }
 
-fn in_python<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, PyDict>> {
+/// One value of each thing.
+fn list<A, B>(all: &[A], of: impl Fn(&A) -> B) -> PyResult<Vec<B>> {
+    memory::collected(all.iter().map(of)).map_err(no_memory)
+}
+
+/// The summary; `bins` and `clusters` have an array for each of their fields.
+fn in_python<'py>(py: Python<'py>, summary: &Summary) -> Record<'py> {
     let known = |x: f64| (!x.is_nan()).then_some(x);
-    let error = |limits: Limits| {
-        (limits.value, limits.standard_error, known(limits.low), known(limits.high)).to_python(py)
+    let error = |Limits { value, standard_error, low, high }: Limits| record!(py, { value, standard_error, low: known(low), high: known(high) });
+    let of_bins = |of: fn(&Bin) -> f64| copied(py, &list(&summary.bins, of)?);
+    let bins = record!(py, {
+        index: list(&summary.bins, |bin| bin.index)?,
+        mean_probability: of_bins(|bin| bin.mean_probability)?,
+        accuracy: of_bins(|bin| bin.accuracy)?,
+        gap: of_bins(|bin| bin.gap)?,
+        low: of_bins(|bin| bin.low)?,
+        high: of_bins(|bin| bin.high)?,
+        weight: of_bins(|bin| bin.weight)?,
+    })?;
+    let of_clusters = |rows: &Vec<RowSums>| {
+        record!(py, {
+            correct: copied(py, &list(rows, |sums| sums.correct)?)?,
+            n: copied(py, &list(rows, |sums| sums.n)?)?,
+        })
     };
-    let bins = summary.bins.iter();
-    let bins = bins
-        .map(|bin| (bin.index, bin.mean_probability, bin.accuracy, bin.gap, bin.low, bin.high, bin.weight));
-    let clusters = match &summary.clusters {
-        None => None,
-        Some(rows) => {
-            let column = |of: fn(&RowSums) -> f64| {
-                let values = memory::collected(rows.iter().map(of)).map_err(no_memory)?;
-                copied(py, &values)
-            };
-            Some((column(|sums| sums.correct)?, column(|sums| sums.n)?))
-        }
-    };
-    let said = [
-        ("ece", error(summary.ece)?),
-        ("rmsce", error(summary.rmsce)?),
-        ("mce", error(summary.mce)?),
-        ("gap", error(summary.gap)?),
-        ("noise_floor", known(summary.noise_floor).to_python(py)?),
-        ("certain", summary.certain.to_python(py)?),
-        ("clusters", clusters.to_python(py)?),
-        ("effective", summary.effective.to_python(py)?),
-        ("bins", memory::collected(bins).map_err(no_memory)?.to_python(py)?),
-    ];
-    give::dict(py, said)
+    record!(py, {
+        ece: error(summary.ece)?,
+        rmsce: error(summary.rmsce)?,
+        mce: error(summary.mce)?,
+        gap: error(summary.gap)?,
+        noise_floor: known(summary.noise_floor),
+        certain: summary.certain,
+        clusters: summary.clusters.as_ref().map(of_clusters).transpose()?,
+        effective: summary.effective,
+        bins,
+    })
 }

@@ -116,23 +116,11 @@ impl<'py, T: ToPython<'py>, const N: usize> ToPython<'py> for [T; N] {
     }
 }
 
-macro_rules! tuples {
-    ($($t:ident $value:ident),+) => {
-        impl<'py, $($t: ToPython<'py>),+> ToPython<'py> for ($($t,)+) {
-            fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-                let ($($value,)+) = self;
-                [$($value.to_python(py)?),+].to_python(py)
-            }
-        }
-    };
+impl<'py, A: ToPython<'py>, B: ToPython<'py>> ToPython<'py> for (A, B) {
+    fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        [self.0.to_python(py)?, self.1.to_python(py)?].to_python(py)
+    }
 }
-tuples!(A a, B b);
-tuples!(A a, B b, C c);
-tuples!(A a, B b, C c, D d);
-tuples!(A a, B b, C c, D d, E e);
-tuples!(A a, B b, C c, D d, E e, F f);
-tuples!(A a, B b, C c, D d, E e, F f, G g);
-tuples!(A a, B b, C c, D d, E e, F f, G g, H h);
 
 impl<'py, T: ToPython<'py>> ToPython<'py> for Vec<T> {
     fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -154,11 +142,25 @@ pub fn tuple<'py>(py: Python<'py>, objects: Vec<Bound<'py, PyAny>>) -> PyResult<
     Ok(made(py, || unsafe { ffi::PyList_AsTuple(list.as_ptr()) })?.cast_into()?)
 }
 
+/// A result of several parts: a dictionary with a name for each.
+pub type Record<'py> = PyResult<Bound<'py, PyDict>>;
+
+/// A [`Record`] of fields like those of a struct: `record!(py, { value, low: interval.low })`. Three parts or more are
+/// never a tuple: whoever reads one by its place takes it for its neighbour, and no checker sees it.
+macro_rules! record {
+    ($py:expr, { $($name:ident $(: $value:expr)?),+ $(,)? }) => {
+        $crate::give::dict($py, [$((
+            stringify!($name),
+            $crate::give::ToPython::to_python($crate::give::record!(@ $name $($value)?), $py)?,
+        )),+])
+    };
+    (@ $name:ident) => { $name };
+    (@ $name:ident $value:expr) => { $value };
+}
+pub(crate) use record;
+
 /// A dictionary of named values.
-pub fn dict<'py, const N: usize>(
-    py: Python<'py>,
-    items: [(&str, Bound<'py, PyAny>); N],
-) -> PyResult<Bound<'py, PyDict>> {
+pub fn dict<'py, const N: usize>(py: Python<'py>, items: [(&str, Bound<'py, PyAny>); N]) -> Record<'py> {
     // SAFETY: the thread is attached.
     let dict = made(py, || unsafe { ffi::PyDict_New() })?.cast_into::<PyDict>()?;
     for (name, value) in items {

@@ -2,15 +2,16 @@
 
 use crate::arrays::{Fresh, floats, given, slice};
 use crate::call::{call, call_quick};
-use crate::give::{Give, Given, value_error};
+use crate::give::{Give, Given, Record, record, value_error};
 use crate::take::named;
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use steelyard_kernels::intervals::cluster::{self, Clustered, SumFacts};
-use steelyard_kernels::intervals::moments::{Column, moments};
+use steelyard_kernels::intervals::mean::{self, MeanInterval};
+use steelyard_kernels::intervals::moments::{Column, Moments, moments};
 use steelyard_kernels::intervals::proportion::{self, Method};
 use steelyard_kernels::intervals::spread::ValueFacts;
-use steelyard_kernels::intervals::{self as kernels, Alternative, Confidence, mean};
+use steelyard_kernels::intervals::{self as kernels, Alternative, Confidence, Interval};
 use steelyard_kernels::with_dtype;
 
 type Array<'py> = Bound<'py, PyArray1<f64>>;
@@ -30,61 +31,64 @@ pub(crate) fn same_length(a: usize, b: usize, names: &str) -> PyResult<()> {
     Err(value_error(format!("{names}: expected arrays of one length; got {a} and {b}")))
 }
 
-/// `bounds` (low, high, step, rows) and the name of the range of the values behind a mean.
-fn values((low, high, step, rows): (f64, f64, f64, f64), range: &str) -> PyResult<ValueFacts> {
-    Ok(ValueFacts { low, high, step, rows, range: named(range)? })
-}
-
-/// `(mean, squares, min, max, step, ones, bad)` of a column: `step` is a unit in the last place of the largest
-/// magnitude, `ones` is -1 where it is not 0/1, `bad` the index of the first value that is not finite, or -1.
+/// What an interval of the mean needs to know of a column (the fields of the kernel's `Moments`; `ones` is None where the
+/// values are not all 0 or 1), or the index `bad` of the first value that is not finite.
 #[pyfunction]
-#[pyo3(signature = (x, progress=None))]
-pub fn column_moments(
-    py: Python<'_>,
-    x: &Bound<'_, PyAny>,
-    progress: Option<&Bound<'_, PyAny>>,
-) -> Given<(f64, f64, f64, f64, f64, i64, i64)> {
-    let nan = f64::NAN;
+#[pyo3(signature = (x, *, progress=None))]
+pub fn column_moments<'py>(
+    py: Python<'py>,
+    x: &Bound<'py, PyAny>,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> Record<'py> {
     with_dtype!(floats(x, "x")?, x => {
         if x.is_empty() {
             return Err(value_error("x: expected at least one value; got none"));
         }
-        Ok(Give(match call(py, progress, x.len(), |progress| moments(x, progress))? {
-            Column::Bad(index) => (nan, nan, nan, nan, nan, -1, index as i64),
-            Column::Finite(m) => {
-                let ones = if m.binary { m.ones as i64 } else { -1 };
-                (m.mean, m.squares, m.min, m.max, m.step, ones, -1)
-            }
-        }))
+        match call(py, progress, x.len(), |progress| moments(x, progress))? {
+            Column::Bad(index) => record!(py, { bad: index }),
+            Column::Finite(of) => record_of_moments(py, of),
+        }
     })
 }
 
-/// `(standard error, low, high, without spread)` of the mean of values with these `bounds`, `(low, high, step, rows)`, in
-/// `range`; NaN where there is none.
+/// The fields of a column's moments.
+pub(crate) fn record_of_moments(py: Python<'_>, of: Moments) -> Record<'_> {
+    let Moments { mean, squares, min, max, step, binary, ones } = of;
+    record!(py, { mean, squares, low: min, high: max, step, ones: binary.then_some(ones) })
+}
+
+/// The interval of a mean: `standard_error`, `low`, `high` (NaN where there is none) and whether the values show no spread,
+/// `unspread`. `low`, `high`, `step`, `rows` and `range` are what is known of the values (the kernel's `ValueFacts`).
 #[pyfunction]
-#[pyo3(signature = (mean, squares, n, confidence_level, alternative, bounds, range="unknown"))]
-#[allow(clippy::too_many_arguments)] // the formula's symbols
-pub fn mean_interval(
-    py: Python<'_>,
+#[pyo3(signature = (
+    *, mean, squares, n, confidence_level, alternative, low, high, step, rows, range="unknown"
+))]
+#[allow(clippy::too_many_arguments)] // keywords of a Python call
+pub fn mean_interval<'py>(
+    py: Python<'py>,
     mean: f64,
     squares: f64,
     n: u64,
     confidence_level: f64,
     alternative: &str,
-    bounds: (f64, f64, f64, f64),
+    low: f64,
+    high: f64,
+    step: f64,
+    rows: f64,
     range: &str,
-) -> Given<(f64, f64, f64, bool)> {
+) -> Record<'py> {
     let confidence = confidence(confidence_level, alternative)?;
-    let values = values(bounds, range)?;
-    let nan = f64::NAN;
-    let got = call_quick(py, || Ok(mean::mean_interval(mean, squares, n, &values, confidence)))?;
-    Ok(Give(got.map_or((nan, nan, nan, false), |(m, equal)| {
-        (m.standard_error, m.interval.low, m.interval.high, equal)
-    })))
+    let values = ValueFacts { low, high, step, rows, range: named(range)? };
+    let found = call_quick(py, || Ok(mean::mean_interval(mean, squares, n, &values, confidence)))?;
+    let nowhere = Interval { low: f64::NAN, high: f64::NAN };
+    let none = (MeanInterval { standard_error: f64::NAN, interval: nowhere }, false);
+    let (MeanInterval { standard_error, interval }, unspread) = found.unwrap_or(none);
+    record!(py, { standard_error, low: interval.low, high: interval.high, unspread })
 }
 
-/// `(value, standard error, low, high)` of proportions k/n, each an array.
+/// Proportions k/n, each with its interval: `value`, `standard_error`, `low` and `high`, all arrays.
 #[pyfunction]
+#[pyo3(signature = (*, k, n, method, confidence_level, alternative))]
 pub fn proportion_intervals<'py>(
     py: Python<'py>,
     k: &Bound<'_, PyAny>,
@@ -92,7 +96,7 @@ pub fn proportion_intervals<'py>(
     method: &str,
     confidence_level: f64,
     alternative: &str,
-) -> Given<(Array<'py>, Array<'py>, Array<'py>, Array<'py>)> {
+) -> Record<'py> {
     let (k, n) = (slice::<i64>(k, "k")?, slice::<i64>(n, "n")?);
     same_length(k.len(), n.len(), "k, n")?;
     let method = named::<Method>(method)?;
@@ -109,21 +113,22 @@ pub fn proportion_intervals<'py>(
             k[i], n[i]
         )));
     }
-    let [value, error, low, high] = columns.map(Fresh::array);
-    Ok(Give((value, error, low, high)))
+    let [value, standard_error, low, high] = columns.map(Fresh::array);
+    record!(py, { value, standard_error, low, high })
 }
 
-/// `(sums, sizes)` of `x - shift` by cluster; `codes` in `0..clusters`. With positive `weights` rows count by them.
+/// The sums of `x - shift` of each cluster and how many rows it has, `(sums, sizes)`. `codes`, in `0..clusters`, give the
+/// cluster of each row. With `weights`, all above 0, each row counts by its weight.
 #[pyfunction]
-#[pyo3(signature = (x, codes, clusters, shift=0.0, progress=None, weights=None))]
+#[pyo3(signature = (x, codes, *, clusters, shift=0.0, weights=None, progress=None))]
 pub fn cluster_sums<'py>(
     py: Python<'py>,
     x: &Bound<'_, PyAny>,
     codes: &Bound<'_, PyAny>,
     clusters: usize,
     shift: f64,
-    progress: Option<&Bound<'_, PyAny>>,
     weights: Option<&Bound<'_, PyAny>>,
+    progress: Option<&Bound<'_, PyAny>>,
 ) -> Given<(Array<'py>, Array<'py>)> {
     let codes = slice::<i64>(codes, "codes")?;
     let weights = weights.map(|weights| slice::<f64>(weights, "weights")).transpose()?;
@@ -158,45 +163,50 @@ steelyard_kernels::named! {
     }
 }
 
-/// `(value, standard error, low, high, df, n effective, without spread)` of sum `sums` / sum `sizes` over clusters; NaN
-/// where there is none. `score`: "t", or Wilson's interval with effective rows of "answers", which are 0 or 1, or of
-/// "shares", in [0, 1]. `bounds` and `range`: of the values, as in `mean_interval`;
-/// `weighted`: the sizes are sums of weights.
+/// The interval of sum `sums` / sum `sizes` over clusters: the fields of the kernel's `Clustered`, NaN where there is none.
+///
+/// `score` is "t", or for Wilson's interval with the effective number of rows "answers", which are 0 or 1, or "shares", in
+/// [0, 1]. `low`, `high`, `step`, `rows` and `range` are what is known of the values that were added, as in
+/// `mean_interval`; without them the sums are taken to be exact. `weighted` says that the sizes are sums of weights.
 #[pyfunction]
 #[pyo3(signature = (
-    sums, sizes, confidence_level, alternative, *, shift=0.0, score="t", bounds=None, range="unknown", weighted=false
+    *, sums, sizes, confidence_level, alternative, shift=0.0, score="t", low=0.0, high=0.0, step=0.0, rows=0.0,
+    range="unknown", weighted=false
 ))]
-#[allow(clippy::too_many_arguments)] // the formula's symbols
-pub fn clustered_interval(
-    py: Python<'_>,
-    sums: &Bound<'_, PyAny>,
-    sizes: &Bound<'_, PyAny>,
+#[allow(clippy::too_many_arguments)] // keywords of a Python call
+pub fn clustered_interval<'py>(
+    py: Python<'py>,
+    sums: &Bound<'py, PyAny>,
+    sizes: &Bound<'py, PyAny>,
     confidence_level: f64,
     alternative: &str,
     shift: f64,
     score: &str,
-    bounds: Option<(f64, f64, f64, f64)>,
+    low: f64,
+    high: f64,
+    step: f64,
+    rows: f64,
     range: &str,
     weighted: bool,
-) -> Given<(f64, f64, f64, f64, f64, f64, bool)> {
+) -> Record<'py> {
     let (sums, sizes) = (slice::<f64>(sums, "sums")?, slice::<f64>(sizes, "sizes")?);
     same_length(sums.len(), sizes.len(), "sums, sizes")?;
     let score = named::<Score>(score)?;
     let confidence = confidence(confidence_level, alternative)?;
-    let values = bounds.map(|bounds| values(bounds, range)).transpose()?;
-    let facts = values.map_or(SumFacts::EXACT, |values| SumFacts {
+    let values = ValueFacts { low, high, step, rows, range: named(range)? };
+    let facts = SumFacts {
         // Counts are exact.
         noise: if score == Score::Answers && !weighted { 0.0 } else { values.noise(shift) },
         range: values.range,
-        weighted: weighted.then_some(values.rows),
-    });
+        weighted: weighted.then_some(rows),
+    };
     let found = call(py, None, sums.len(), |progress| match score {
         Score::Answers => cluster::proportion(sums, sizes, facts, confidence, progress),
         Score::Shares => cluster::share(sums, sizes, facts, confidence, progress),
         Score::T => cluster::ratio(sums, sizes, shift, facts, confidence, progress),
     })?;
     let Clustered { value, standard_error, interval, df, n_effective, unspread } = found;
-    Ok(Give((value, standard_error, interval.low, interval.high, df, n_effective, unspread)))
+    record!(py, { value, standard_error, low: interval.low, high: interval.high, df, n_effective, unspread })
 }
 
 /// Holm's adjusted p-values.

@@ -2,9 +2,8 @@
 
 use crate::arrays::{Fresh, floats};
 use crate::call::call;
-use crate::give::{Give, Given, value_error};
+use crate::give::{Record, record, value_error};
 use crate::take::named;
-use numpy::PyArray1;
 use pyo3::prelude::*;
 use steelyard_kernels::preference::{self, Constants, Loss, Output, Pairs, Smoothing};
 use steelyard_kernels::simd::{Element, standard};
@@ -12,13 +11,11 @@ use steelyard_kernels::with_dtype;
 
 const COLUMNS: [&str; 4] = ["policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected"];
 
-type PyColumn<'py> = Bound<'py, PyArray1<f64>>;
-/// Losses and both rewards; both gradients where asked for; how many pairs are saturated, and how many have an
-/// empty answer.
-type PyScored<'py> = ([PyColumn<'py>; 3], Option<[PyColumn<'py>; 2]>, usize, usize);
-
-/// The loss of every pair. All four columns have one dtype and one length; `crossing` is `log((1-e)/e)` as a
-/// sum of two doubles, for the smoothed loss.
+/// The loss of every pair: the columns `losses`, `rewards_chosen` and `rewards_rejected`; `grad_chosen` and `grad_rejected`,
+/// None unless `gradients` are asked for; how many pairs are `saturated`, and how many have an `empty` answer.
+///
+/// All four columns have one dtype and one length; `crossing` is `log((1-e)/e)` as a sum of two doubles, for the smoothed
+/// loss.
 #[pyfunction]
 #[pyo3(signature = (columns, *, loss, beta, label_smoothing, crossing, gradients, progress=None))]
 #[allow(clippy::too_many_arguments)] // one call, spelled out in the Python face
@@ -31,7 +28,7 @@ pub fn preference_loss<'py>(
     crossing: (f64, f64),
     gradients: bool,
     progress: Option<&Bound<'py, PyAny>>,
-) -> Given<PyScored<'py>> {
+) -> Record<'py> {
     let loss = named(loss)?;
     let smoothing = Smoothing { rate: label_smoothing, crossing: crossing.0, crossing_rest: crossing.1 };
     let constants = Constants { beta, smoothing };
@@ -56,8 +53,11 @@ pub fn preference_loss<'py>(
         if counts.positive > 0 && let Some(found) = preference::first_positive(pairs) {
             return Err(refused_positive(found, counts.positive));
         }
-        let gradients = gradients.map(|columns| columns.map(Fresh::array));
-        Ok(Give((scored.map(Fresh::array), gradients, counts.saturated, counts.empty)))
+        let [losses, rewards_chosen, rewards_rejected] = scored.map(Fresh::array);
+        let [grad_chosen, grad_rejected] =
+            gradients.map_or([None, None], |columns| columns.map(|column| Some(column.array())));
+        let (saturated, empty) = (counts.saturated, counts.empty);
+        record!(py, { losses, rewards_chosen, rewards_rejected, grad_chosen, grad_rejected, saturated, empty })
     })
 }
 

@@ -35,7 +35,8 @@ impl<S: State> Shared<S> {
         self.lock().state.copied().map_err(no_memory)
     }
 
-    /// What a short look at the state finds.
+    /// What a short look at the state finds. It must make no Python object: that may run a destructor, which may ask this
+    /// state for something and wait for the lock for ever.
     pub fn look<T>(&self, at: impl FnOnce(&S) -> T) -> T {
         at(&self.lock().state)
     }

@@ -7,7 +7,7 @@ use crate::arrays::written::Written;
 use crate::arrays::{Fresh, slice};
 use crate::call::{call, call_quick, no_memory, unreadable};
 use crate::callback::{call_back, call_with};
-use crate::give::{self, Give, Given};
+use crate::give::{self, Give, Given, Record, record};
 use crate::take::{listed, named};
 use numpy::PyArray1;
 use pyo3::prelude::*;
@@ -28,6 +28,16 @@ fn nonfinite(
     if scaled.is_finite() { Ok(None) } else { optim::count_nonfinite(gradients, progress) }
 }
 
+/// The sum of squares, and where elements are not finite, if any.
+fn measured(
+    arrays: &[TypedSlice<'_>],
+    progress: Progress<'_>,
+) -> Result<(Scaled, Option<NonFinite>), Stopped> {
+    let scaled = optim::sum_of_squares(arrays, &mut *progress)?;
+    Ok((scaled, nonfinite(arrays, scaled, progress)?))
+}
+
+/// How many elements are not finite, and the index of the first array that has one.
 fn counted(bad: Option<NonFinite>) -> (usize, Option<usize>) {
     bad.map_or((0, None), |found| (found.count, Some(found.array)))
 }
@@ -78,41 +88,36 @@ pub fn convert_unreadable<'py>(
     give::tuple(values.py(), arrays)
 }
 
-/// The sum of squares over all arrays, as (sum, exponent): `sum * 4^exponent`; then the norm, the non-finite
-/// count and the index of the first array that has one.
-type NormOutcome = (f64, i32, f64, usize, Option<usize>);
-
-/// The global norm of arrays that are only read.
+/// The global norm of arrays that are only read: the sum of their squares, `sum * 4^exponent`; its root, the `norm`; how
+/// many elements are not finite; and `first`, the index of the first array that has such an element.
 #[pyfunction]
-#[pyo3(signature = (arrays, progress=None))]
-pub fn sum_of_squares(arrays: Bound<'_, PyTuple>, progress: Option<&Bound<'_, PyAny>>) -> Given<NormOutcome> {
+#[pyo3(signature = (arrays, *, progress=None))]
+pub fn sum_of_squares<'py>(arrays: Bound<'py, PyTuple>, progress: Option<&Bound<'py, PyAny>>) -> Record<'py> {
     let py = arrays.py();
     let reads = Reads::new(arrays, |index| format!("arrays[{index}]"))?;
     let slices = reads.slices()?;
-    call(py, progress, slices.len(), move |progress| {
-        let scaled = optim::sum_of_squares(&slices, &mut *progress)?;
-        let (count, first) = counted(nonfinite(&slices, scaled, progress)?);
-        Ok((scaled.sum, scaled.exponent, scaled.root(), count, first))
-    })
-    .map(Give)
+    let (scaled, bad) = call(py, progress, slices.len(), move |progress| measured(&slices, progress))?;
+    let (nonfinite, first) = counted(bad);
+    record!(py, { sum: scaled.sum, exponent: scaled.exponent, norm: scaled.root(), nonfinite, first })
 }
 
-/// Scales arrays in place to a global norm of at most `max_norm`: (norm, non-finite count, index of the first array that
-/// has one, whether anything was written). With `stop_nonfinite` arrays that are not finite are left alone.
+/// Scales arrays in place to a global norm of at most `max_norm`; says the `norm` before, how many elements were not finite
+/// and, `first`, the index of the first array that had such an element. With `stop_nonfinite` arrays are left as they are
+/// where any element is not finite.
 ///
 /// `given` are the arrays as the caller has them, and `name(index)` is what a message calls one; `tell` is called with
 /// `tensors` once arrays were written.
 #[pyfunction]
-#[pyo3(signature = (given, arrays, name, max_norm, *, stop_nonfinite, tell=None))]
-pub fn clip_in_place(
-    py: Python<'_>,
+#[pyo3(signature = (*, given, arrays, name, max_norm, stop_nonfinite, tell=None))]
+pub fn clip_in_place<'py>(
+    py: Python<'py>,
     given: &Bound<'_, PyAny>,
     arrays: &Bound<'_, PyAny>,
     name: &Bound<'_, PyAny>,
     max_norm: f64,
     stop_nonfinite: bool,
     tell: Option<(Py<PyAny>, Py<PyAny>)>,
-) -> Given<(f64, usize, Option<usize>, bool)> {
+) -> Record<'py> {
     let (given, arrays) = (listed::<Py<PyAny>>(given)?, listed(arrays)?);
     // Asked for where a call ends with a message, and nothing is written after it.
     let name = |index| {
@@ -122,19 +127,16 @@ pub fn clip_in_place(
     let tell = Tell::of(py, tell)?;
     let mut written = Written::<Dtype>::new(py, arrays.len(), arrays, &given, name)?;
     let reads = written.reads()?;
-    let (scaled, bad) = call(py, None, reads.len(), move |progress| {
-        let scaled = optim::sum_of_squares(&reads, &mut *progress)?;
-        Ok((scaled, nonfinite(&reads, scaled, progress)?))
-    })?;
-    let (count, first) = counted(bad);
+    let (scaled, bad) = call(py, None, reads.len(), move |progress| measured(&reads, progress))?;
+    let (nonfinite, first) = counted(bad);
     let clip = Clip::to(Some(max_norm), scaled);
-    let writes = clip != Clip::NONE && (count == 0 || !stop_nonfinite);
+    let writes = clip != Clip::NONE && (nonfinite == 0 || !stop_nonfinite);
     if writes {
         let slices = written.slices(py, name)?;
         call_quick(py, move || optim::scale_in_place(slices, clip))?;
         tell.map_or(Ok(()), |tell| tell.written(py))?;
     }
-    Ok(Give((scaled.root(), count, first, writes)))
+    record!(py, { norm: scaled.root(), nonfinite, first })
 }
 
 fn name(names: &[String], index: usize) -> String {
@@ -143,17 +145,17 @@ fn name(names: &[String], index: usize) -> String {
 
 /// The learning rate at each step (uint64: updates already made).
 #[pyfunction]
-#[pyo3(signature = (shape, peak, end, start, warmup, total, steps))]
+#[pyo3(signature = (steps, *, shape, peak, end, start, warmup, total))]
 #[allow(clippy::too_many_arguments)] // the formula's symbols
 pub fn schedule_rates<'py>(
     py: Python<'py>,
+    steps: &Bound<'_, PyAny>,
     shape: &str,
     peak: f64,
     end: f64,
     start: Option<f64>,
     warmup: u64,
     total: u64,
-    steps: &Bound<'_, PyAny>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
     let decay = named(shape)?;
     let steps: &[u64] = slice(steps, "steps")?;

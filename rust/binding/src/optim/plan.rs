@@ -4,10 +4,10 @@ use super::{Tell, counted, name, nonfinite};
 use crate::arrays::written::{Copies, Rows, Written};
 use crate::call::{call_quick, no_memory};
 use crate::callback::call_with;
-use crate::give::{Give, Given, runtime_error, value_error};
+use crate::give::{Record, record, runtime_error, value_error};
 use crate::take::listed;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
@@ -39,18 +39,37 @@ pub struct AdamWPlan {
     tell: Option<Tell>,
 }
 
-/// What a step did: (steps made, `lr`, `grad_norm`, `clip_factor`, non-finite count, index of the first array that has
-/// one, whether it is a moment that would overflow, applied).
-type StepOutcome = (u64, f64, Option<f64>, f64, usize, Option<usize>, bool, bool);
+/// What a step did.
+#[derive(Clone, Copy)]
+struct StepOutcome {
+    /// How many steps have been made, this one included if it was.
+    step: u64,
+    lr: f64,
+    /// The norm of the gradients, if it was asked for.
+    grad_norm: Option<f64>,
+    clip_factor: f64,
+    /// How many elements of the gradients, or of the moments that they would make, are not finite.
+    nonfinite: usize,
+    /// The index of the first array that has such an element.
+    first: Option<usize>,
+    /// Whether these are moments.
+    overflow: bool,
+    /// Whether the step was made.
+    applied: bool,
+}
 
-/// Steps made, the options, and copies of the moments, role by role.
-type PlanState<'py> = (u64, Py<PyAny>, Vec<Bound<'py, PyAny>>);
+impl StepOutcome {
+    fn record(self, py: Python<'_>) -> Record<'_> {
+        let StepOutcome { step, lr, grad_norm, clip_factor, nonfinite, first, overflow, applied } = self;
+        record!(py, { step, lr, grad_norm, clip_factor, nonfinite, first, overflow, applied })
+    }
+}
 
 #[pymethods]
 impl AdamWPlan {
     /// `given` are the parameters as the caller has them: the arrays themselves, or the tensors whose memory these are.
     #[new]
-    #[pyo3(signature = (paths, given, params, moments, *, steps, options, tell=None))]
+    #[pyo3(signature = (*, paths, given, params, moments, steps, options, tell=None))]
     #[allow(clippy::too_many_arguments)] // one call, spelled out in the Python face
     fn new(
         py: Python<'_>,
@@ -109,8 +128,9 @@ impl AdamWPlan {
 
     /// What the last step did that was made or left out.
     #[getter]
-    fn last(&self) -> Give<Option<StepOutcome>> {
-        Give(*locked(&self.last))
+    fn last<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let last = *locked(&self.last);
+        last.map(|outcome| outcome.record(py)).transpose()
     }
 
     /// Whether a step is running in a thread that this process does not have: it was forked meanwhile.
@@ -125,10 +145,10 @@ impl AdamWPlan {
     /// moved.
     #[allow(clippy::too_many_arguments)] // one call a step, spelled out in the Python face
     #[pyo3(signature = (grads, array_of, *, step, lr, beta1, beta2, eps, weight_decay, maximize, max_norm, scan, stop_nonfinite))]
-    fn step(
+    fn step<'py>(
         &self,
-        grads: Bound<'_, PyTuple>,
-        array_of: &Bound<'_, PyAny>,
+        grads: Bound<'py, PyTuple>,
+        array_of: &Bound<'py, PyAny>,
         step: u64,
         lr: f64,
         beta1: f64,
@@ -139,7 +159,7 @@ impl AdamWPlan {
         max_norm: Option<f64>,
         scan: bool,
         stop_nonfinite: bool,
-    ) -> Given<StepOutcome> {
+    ) -> Record<'py> {
         let py = grads.py();
         let mut entered = self.enter(py)?;
         if step != self.steps() + 1 {
@@ -156,7 +176,7 @@ impl AdamWPlan {
             return Err(refusal);
         }
         let gradients = claim.reads()?;
-        let (norm, factor, bad, overflow, applied) = call_quick(py, move || {
+        let (grad_norm, clip_factor, bad, overflow, applied) = call_quick(py, move || {
             let mut hyper = hyper;
             if !scan {
                 optim::adamw(claim.slices().map(tensor), &hyper)?;
@@ -180,9 +200,9 @@ impl AdamWPlan {
             }
             Ok((Some(norm), factor, bad, overflow, !stop_nonfinite || bad.is_none()))
         })?;
-        let (count, first) = counted(bad);
-        let outcome =
-            (if applied { step } else { step - 1 }, lr, norm, factor, count, first, overflow, applied);
+        let (nonfinite, first) = counted(bad);
+        let step = if applied { step } else { step - 1 };
+        let outcome = StepOutcome { step, lr, grad_norm, clip_factor, nonfinite, first, overflow, applied };
         if applied {
             self.steps.store(step, Relaxed);
         }
@@ -191,18 +211,19 @@ impl AdamWPlan {
         if applied {
             self.tell.as_ref().map_or(Ok(()), |tell| tell.written(py))?;
         }
-        Ok(Give(outcome))
+        outcome.record(py)
     }
 
-    /// Steps made, options and copies of the moments, of one moment in time.
-    fn state<'py>(&self, py: Python<'py>) -> Given<PlanState<'py>> {
+    /// The `steps` made, the `options` and copies of the `moments`, role by role: all of one moment in time.
+    fn state<'py>(&self, py: Python<'py>) -> Record<'py> {
         let entered = self.wait(py)?;
-        let copies = entered.written.copies(py)?;
-        Ok(Give((self.steps(), self.options(py), copies)))
+        let moments = entered.written.copies(py)?;
+        record!(py, { steps: self.steps(), options: self.options(py), moments })
     }
 
     /// Takes over saved moments, one array a path, role by role, with the number of steps that made them and options:
     /// all of it or nothing. `names` are those of the arrays; `any_value`: the steps let NaN and infinities through.
+    #[pyo3(signature = (moments, *, names, steps, options, any_value))]
     fn load(
         &self,
         moments: Bound<'_, PyTuple>,

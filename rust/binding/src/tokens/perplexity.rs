@@ -3,26 +3,24 @@
 use super::scores::coordinates;
 use crate::arrays::{floats, slice};
 use crate::call::call;
-use crate::give::{Give, Given, type_error, value_error};
+use crate::give::{Give, Record, record, type_error, value_error};
 use crate::names::texts;
 use crate::state_class;
 use crate::take::named;
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use steelyard_kernels::intervals::Confidence;
-use steelyard_kernels::tokens::{Batch, Per, Refused, Totals, Unit, sum_batch};
+use steelyard_kernels::tokens::{Batch, Per, Perplexity, Refused, Totals, Unit, sum_batch};
 use steelyard_kernels::with_dtype;
-
-/// value, standard error, low, high, degrees of freedom; counted tokens, units, clusters.
-type Result8 = (f64, Option<f64>, Option<f64>, Option<f64>, Option<f64>, u64, f64, usize);
 
 state_class!(
     /// Exact sums of NLL per cluster.
     PerplexityTotals of Totals, refused by not_taken, {
-    /// Adds the NLL of rows of `length` tokens. `codes` and `per` have one number a token or one a row;
+    /// Adds the NLL of rows of `length` tokens. `codes` and `per` have one number per token or one per row;
     /// `names` (int64 array or list of str) names the clusters of the codes; `status` is 1 where a token counts, 0
     /// where it is excluded, 2 where it was never scored. All of it or nothing is added.
-    #[pyo3(signature = (nll, length, codes, clusters, *, status=None, names=None, per=None, omit_nan=false, progress=None))]
+    #[pyo3(signature = (nll, *, length, codes, clusters, status=None, names=None, per=None, omit_nan=false, progress=None))]
     #[allow(clippy::too_many_arguments)] // keywords of a Python call
     fn update(
         &self,
@@ -66,33 +64,27 @@ state_class!(
         added.map_err(|refused| refusal(refused, &shape(nll), &per.map(shape).unwrap_or_default()))
     }
 
-    /// The perplexity so far; `None` without tokens.
-    fn result(
+    /// The perplexity so far, the fields of the kernel's `Perplexity` with None where there is no number; None without
+    /// tokens.
+    #[pyo3(signature = (*, unit, confidence_level, alternative))]
+    fn result<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
         unit: &str,
         confidence_level: f64,
         alternative: &str,
-    ) -> Given<Option<Result8>> {
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
         let unit: Unit = named(unit)?;
         let confidence = Confidence { level: confidence_level, alternative: named(alternative)? };
         let totals = self.0.now()?;
         let known = |x: f64| (!x.is_nan()).then_some(x);
         let found = call(py, None, 0, |progress| totals.perplexity(unit, confidence, progress))?;
-        Ok(Give(found.map(|found| {
-            let (low, high) = (found.interval.low, found.interval.high);
-            let error = known(found.standard_error);
-            (
-                found.value,
-                error,
-                known(low),
-                known(high),
-                known(found.df),
-                found.tokens,
-                found.units,
-                found.clusters,
-            )
-        })))
+        let Some(Perplexity { value, standard_error, interval, df, tokens, units, clusters }) = found else {
+            return Ok(None);
+        };
+        let (low, high) = (known(interval.low), known(interval.high));
+        record!(py, { value, standard_error: known(standard_error), low, high, df: known(df), tokens, units, clusters })
+            .map(Some)
     }
 
     /// Counted tokens, and clusters that have some.
@@ -100,9 +92,12 @@ state_class!(
         Give(self.0.look(Totals::size))
     }
 
-    /// Counted tokens with an infinite NLL; what was left out: NaN, excluded by the caller, never scored.
-    fn counts(&self) -> Give<(u64, u64, u64, u64)> {
-        Give(self.0.look(|totals| (totals.infinite, totals.nan, totals.excluded, totals.ignored)))
+    /// How many counted tokens have an infinite NLL, and how many were left out: NaN, excluded by the caller, or never
+    /// scored (`ignored`).
+    fn counts<'py>(&self, py: Python<'py>) -> Record<'py> {
+        let [infinite, nan, excluded, ignored] =
+            self.0.look(|totals| [totals.infinite, totals.nan, totals.excluded, totals.ignored]);
+        record!(py, { infinite, nan, excluded, ignored })
     }
 
     /// The name of the coarsest type that counted tokens came in.

@@ -14,7 +14,7 @@ type PyScores<'py> = (Bound<'py, PyArray1<bool>>, Vec<Bound<'py, PyArray1<f64>>>
 
 /// Of each row of `[..., V]` logits and its target: whether it counts, and the columns in the order of their names.
 #[pyfunction]
-#[pyo3(signature = (logits, targets, ignore_index, columns, progress=None))]
+#[pyo3(signature = (logits, targets, *, ignore_index, columns, progress=None))]
 pub fn token_scores<'py>(
     py: Python<'py>,
     logits: &Bound<'py, PyAny>,
@@ -49,6 +49,7 @@ fn column_names(names: &Bound<'_, PyAny>) -> PyResult<Vec<Column>> {
 
 /// The exact sum of the counted NLL of each of `rows` sequences.
 #[pyfunction]
+#[pyo3(signature = (nll, counted, *, rows))]
 pub fn sequence_nll<'py>(
     py: Python<'py>,
     nll: &Bound<'py, PyAny>,

@@ -1,10 +1,9 @@
 //! What every statistic of the room takes and says: columns, the design, refusals.
 
 use crate::arrays::{floats, slice};
-use crate::give::{ToPython, dict, value_error};
+use crate::give::{Record, record, value_error};
 use crate::intervals::same_length;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use steelyard_kernels::uncertainty::paired::Wide;
 use steelyard_kernels::uncertainty::{Design, NoEstimate};
 use steelyard_kernels::with_dtype;
@@ -33,34 +32,17 @@ pub fn design<'a>(codes: Option<&'a Bound<'_, PyAny>>, count: usize, rows: usize
 }
 
 /// What the face has words for, with the names that the caller knows; the rest is said here.
-pub fn refusal(py: Python<'_>, refused: NoEstimate) -> PyResult<Bound<'_, PyDict>> {
+pub fn refusal(py: Python<'_>, refused: NoEstimate) -> Record<'_> {
     match refused {
-        NoEstimate::NotFinite { column, index } => dict(
-            py,
-            [
-                ("refused", "not finite".to_python(py)?),
-                ("column", column.to_python(py)?),
-                ("index", index.to_python(py)?),
-            ],
-        ),
-        NoEstimate::TooLarge { column, low, high } => dict(
-            py,
-            [
-                ("refused", "too large".to_python(py)?),
-                ("column", column.to_python(py)?),
-                ("low", low.to_python(py)?),
-                ("high", high.to_python(py)?),
-            ],
-        ),
-        NoEstimate::EqualValues { n } => {
-            dict(py, [("refused", "equal values".to_python(py)?), ("n", n.to_python(py)?)])
+        NoEstimate::NotFinite { column, index } => record!(py, { refused: "not finite", column, index }),
+        NoEstimate::TooLarge { column, low, high } => {
+            record!(py, { refused: "too large", column, low, high })
         }
-        NoEstimate::EqualMeans { n } => {
-            dict(py, [("refused", "equal means".to_python(py)?), ("n", n.to_python(py)?)])
-        }
-        NoEstimate::ZeroDenominator => dict(py, [("refused", "zero denominator".to_python(py)?)]),
-        NoEstimate::Doubtful => dict(py, [("refused", "uncertain denominator".to_python(py)?)]),
-        NoEstimate::EmptyResample => dict(py, [("refused", "empty resample".to_python(py)?)]),
+        NoEstimate::EqualValues { n } => record!(py, { refused: "equal values", n }),
+        NoEstimate::EqualMeans { n } => record!(py, { refused: "equal means", n }),
+        NoEstimate::ZeroDenominator => record!(py, { refused: "zero denominator" }),
+        NoEstimate::Doubtful => record!(py, { refused: "uncertain denominator" }),
+        NoEstimate::EmptyResample => record!(py, { refused: "empty resample" }),
         NoEstimate::Outside | NoEstimate::OneCluster | NoEstimate::Beyond { .. } | NoEstimate::Undefined => {
             Err(value_error(refused.to_string()))
         }

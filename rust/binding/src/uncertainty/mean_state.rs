@@ -2,7 +2,8 @@
 
 use crate::arrays::{floats, given, slice};
 use crate::call::call;
-use crate::give::{Give, Given, type_error, value_error};
+use crate::give::{Give, Given, Record, record, type_error, value_error};
+use crate::intervals::record_of_moments;
 use crate::names::{names, texts};
 use crate::state_class;
 use numpy::PyArray1;
@@ -44,12 +45,11 @@ state_class!(
         self.0.change(py, |totals, progress| totals.with(&batch, names, left_out, progress))?.map_err(refusal)
     }
 
-    /// How many values, in how many clusters, and how many were excluded or NaN.
-    fn size(&self) -> Give<(u64, usize, u64, u64)> {
-        Give(self.0.look(|totals| {
-            let (values, clusters) = totals.size();
-            (values, clusters, totals.excluded, totals.nan)
-        }))
+    /// How many values count, in how many clusters, and how many were excluded or NaN.
+    fn size<'py>(&self, py: Python<'py>) -> Record<'py> {
+        let ((values, clusters), excluded, nan) =
+            self.0.look(|totals| (totals.size(), totals.excluded, totals.nan));
+        record!(py, { values, clusters, excluded, nan })
     }
 
     /// Whether values come in clusters.
@@ -57,13 +57,10 @@ state_class!(
         Give(self.0.look(MeanTotals::clustered))
     }
 
-    /// `(mean, squares, min, max, step, ones)` of all values, as `column_moments` gives them; `ones` is -1 where they
-    /// are not 0/1.
-    fn moments(&self, py: Python<'_>) -> Given<(f64, f64, f64, f64, f64, i64)> {
+    /// The moments of all values, as `column_moments` gives them.
+    fn moments<'py>(&self, py: Python<'py>) -> Record<'py> {
         let totals = self.0.now()?;
-        let of = call(py, None, 0, |_| Ok(totals.moments()))?;
-        let ones = if of.binary { of.ones.cast_signed() } else { -1 };
-        Ok(Give((of.mean, of.squares, of.min, of.max, of.step, ones)))
+        record_of_moments(py, call(py, None, 0, |_| Ok(totals.moments()))?)
     }
 
     /// Sums of `x - shift` and sizes of the clusters, in the order of their names.

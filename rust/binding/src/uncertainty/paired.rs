@@ -2,85 +2,87 @@
 
 use crate::arrays::{floats, given, slice};
 use crate::call::{call, call_quick};
-use crate::give::{Give, Given, value_error};
+use crate::give::{Record, record, value_error};
 use crate::intervals::{confidence, same_length};
 use crate::take::named;
-use numpy::PyArray1;
 use pyo3::prelude::*;
 use steelyard_kernels::intervals::Alternative;
-use steelyard_kernels::uncertainty::paired::{self, Wide};
+use steelyard_kernels::uncertainty::paired::{self, PairedBinary, Wide};
 use steelyard_kernels::uncertainty::sign_flip as flips;
 use steelyard_kernels::with_dtype;
 
-type Array<'py> = Bound<'py, PyArray1<f64>>;
-
-/// `(new - base, wins, losses)` row by row; `coarse`: the step of 1 and the smallest number of the coarser type.
+/// `values`, new - base row by row, and how many rows new wins and loses. `coarse` is the step of 1 and the smallest number of
+/// the coarser type, where the two have different types.
 #[pyfunction]
-#[pyo3(signature = (new, base, progress=None, *, coarse=None))]
+#[pyo3(signature = (*, new, base, coarse=None, progress=None))]
 pub fn paired_differences<'py>(
     py: Python<'py>,
     new: &Bound<'_, PyAny>,
     base: &Bound<'_, PyAny>,
-    progress: Option<&Bound<'_, PyAny>>,
     coarse: Option<(f64, f64)>,
-) -> Given<(Array<'py>, u64, u64)> {
+    progress: Option<&Bound<'_, PyAny>>,
+) -> Record<'py> {
     let coarse = coarse.unwrap_or((0.0, 0.0));
     let (new, base) = (floats(new, "new")?, floats(base, "baseline")?);
     let new: &dyn Wide = with_dtype!(&new, x => x);
     let base: &dyn Wide = with_dtype!(&base, x => x);
     same_length(new.len(), base.len(), "new, baseline")?;
     let got = call(py, progress, new.len(), |progress| paired::differences(new, base, coarse, progress))?;
-    Ok(Give((given(py, got.values)?, got.wins, got.losses)))
+    record!(py, { values: given(py, got.values)?, wins: got.wins, losses: got.losses })
 }
 
-/// `(value, standard error, low, high, mid-p, exact p)` of n pairs of 0/1 answers.
+/// The difference of n pairs of 0/1 answers: `value`, `standard_error`, Tango's `low` and `high`, McNemar's mid-p `p_mid` and
+/// exact `p_exact`.
 #[pyfunction]
-pub fn paired_binary(
-    py: Python<'_>,
+#[pyo3(signature = (*, wins, losses, n, confidence_level, alternative))]
+pub fn paired_binary<'py>(
+    py: Python<'py>,
     wins: u64,
     losses: u64,
     n: u64,
     confidence_level: f64,
     alternative: &str,
-) -> Given<(f64, f64, f64, f64, f64, f64)> {
+) -> Record<'py> {
     if n == 0 || wins.checked_add(losses).is_none_or(|discordant| discordant > n) {
         return Err(value_error(format!(
             "n: expected at least one pair and wins + losses <= n; got {wins}, {losses} and {n}"
         )));
     }
     let confidence = confidence(confidence_level, alternative)?;
-    let got = call_quick(py, || Ok(paired::paired_binary(wins, losses, n, confidence)))?;
-    let (low, high) = (got.interval.low, got.interval.high);
-    Ok(Give((got.value, got.standard_error, low, high, got.p_mid, got.p_exact)))
+    let PairedBinary { value, standard_error, interval, p_mid, p_exact } =
+        call_quick(py, || Ok(paired::paired_binary(wins, losses, n, confidence)))?;
+    record!(py, { value, standard_error, low: interval.low, high: interval.high, p_mid, p_exact })
 }
 
-/// `(standard error, low, high)` of a difference of 0/1 answers whose `clusters` clusters show no spread:
+/// The `standard_error`, `low` and `high` of a difference of 0/1 answers whose `clusters` clusters show no spread:
 /// Tango's interval with the clusters as pairs and Student's t for z.
 #[pyfunction]
-pub fn unspread_difference(
-    py: Python<'_>,
+#[pyo3(signature = (*, value, clusters, df, confidence_level, alternative))]
+pub fn unspread_difference<'py>(
+    py: Python<'py>,
     value: f64,
     clusters: u64,
     df: f64,
     confidence_level: f64,
     alternative: &str,
-) -> Given<(f64, f64, f64)> {
+) -> Record<'py> {
     let confidence = confidence(confidence_level, alternative)?;
-    let (error, interval) =
+    let (standard_error, interval) =
         call_quick(py, || Ok(paired::unspread_difference(value, clusters as f64, df, confidence)))?;
-    Ok(Give((error, interval.low, interval.high)))
+    record!(py, { standard_error, low: interval.low, high: interval.high })
 }
 
-/// `(p, non-zero values, relative error of p)`; `resolution`: how far each value, or all, may be off by rounding.
+/// The sign-flip test: `p`, its relative `error`, and how many values are not zero, `nonzero`. `resolution` is how far each
+/// value, or all of them, may be off by rounding.
 #[pyfunction]
-#[pyo3(signature = (x, alternative, progress=None, *, resolution=None))]
-pub fn sign_flip(
-    py: Python<'_>,
-    x: &Bound<'_, PyAny>,
+#[pyo3(signature = (x, *, alternative, resolution=None, progress=None))]
+pub fn sign_flip<'py>(
+    py: Python<'py>,
+    x: &Bound<'py, PyAny>,
     alternative: &str,
-    progress: Option<&Bound<'_, PyAny>>,
-    resolution: Option<&Bound<'_, PyAny>>,
-) -> Given<(f64, usize, f64)> {
+    resolution: Option<&Bound<'py, PyAny>>,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> Record<'py> {
     let x = slice::<f64>(x, "x")?;
     let given = resolution.map(|resolution| slice::<f64>(resolution, "resolution")).transpose()?;
     let resolution = given.unwrap_or(&[0.0]);
@@ -91,5 +93,5 @@ pub fn sign_flip(
     let got = call(py, progress, flips::steps(x.len()), |progress| {
         flips::sign_flip(x, resolution, alternative, progress)
     })?;
-    Ok(Give((got.p, got.nonzero, got.error)))
+    record!(py, { p: got.p, nonzero: got.nonzero, error: got.error })
 }

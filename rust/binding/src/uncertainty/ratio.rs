@@ -3,11 +3,10 @@
 use super::columns::{design, refusal, two_columns};
 use crate::arrays::slice;
 use crate::call::call;
-use crate::give::{ToPython, dict};
+use crate::give::{Record, record};
 use crate::intervals::{confidence, same_length};
 use crate::take::listed;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use steelyard_kernels::uncertainty::{self as kernels, Columns, Ratio, Spread};
 
 /// sum x / sum y of two `columns`: a dictionary of the fields of the kernel's `Ratio`, NaN where there is none, or of the
@@ -26,7 +25,7 @@ pub fn ratio_interval<'py>(
     confidence_level: f64,
     alternative: &str,
     progress: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyDict>> {
+) -> Record<'py> {
     let confidence = confidence(confidence_level, alternative)?;
     let weights = weights.map(|weights| slice::<f64>(weights, "weights")).transpose()?;
     let found = two_columns(&listed::<Bound<'_, PyAny>>(columns)?, |x, y| {
@@ -41,24 +40,14 @@ pub fn ratio_interval<'py>(
     }
 }
 
-fn fields(py: Python<'_>, found: Ratio) -> PyResult<Bound<'_, PyDict>> {
+fn fields(py: Python<'_>, found: Ratio) -> Record<'_> {
     let Ratio { value, standard_error, interval, df, n_effective, units, spread, doubtful, share } = found;
     let spread = match spread {
         Spread::Some => "some",
         Spread::Rounding => "rounding",
         Spread::None => "none",
     };
-    let fields = [
-        ("value", value.to_python(py)?),
-        ("standard_error", standard_error.to_python(py)?),
-        ("low", interval.low.to_python(py)?),
-        ("high", interval.high.to_python(py)?),
-        ("df", df.to_python(py)?),
-        ("n_effective", n_effective.to_python(py)?),
-        ("units", units.to_python(py)?),
-        ("spread", spread.to_python(py)?),
-        ("doubtful", doubtful.to_python(py)?),
-        ("share", share.to_python(py)?),
-    ];
-    dict(py, fields)
+    record!(py, {
+        value, standard_error, low: interval.low, high: interval.high, df, n_effective, units, spread, doubtful, share,
+    })
 }

@@ -3,12 +3,11 @@
 use super::columns::{design, refusal, two_columns};
 use crate::arrays::{copied, floats, given};
 use crate::call::{call, call_quick};
-use crate::give::{ToPython, dict, value_error};
+use crate::give::{Record, record, value_error};
 use crate::intervals::confidence;
 use crate::take::{listed, named};
 use numpy::PyArray1;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use steelyard_kernels::named::Named;
 use steelyard_kernels::random::{Domain, STRATA, Stream, counts};
 use steelyard_kernels::uncertainty::{self as kernels, Bootstrap, Columns, Name, Options};
@@ -51,7 +50,7 @@ pub fn bootstrap<'py>(
     confidence_level: f64,
     alternative: &str,
     progress: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyDict>> {
+) -> Record<'py> {
     let confidence = confidence(confidence_level, alternative)?;
     let options = Options { method: named(method)?, count: n_resamples, seed, confidence };
     let statistic = named::<Name>(statistic)?;
@@ -77,18 +76,12 @@ pub fn bootstrap<'py>(
     }
 }
 
-fn fields(py: Python<'_>, found: Bootstrap) -> PyResult<Bound<'_, PyDict>> {
+fn fields(py: Python<'_>, found: Bootstrap) -> Record<'_> {
     let Bootstrap { value, standard_error, limits, replicates, acceleration, binary } = found;
-    let fields = [
-        ("value", value.to_python(py)?),
-        ("standard_error", standard_error.to_python(py)?),
-        ("low", limits.low.value.to_python(py)?),
-        ("high", limits.high.value.to_python(py)?),
-        ("low_error", limits.low.error.to_python(py)?),
-        ("high_error", limits.high.error.to_python(py)?),
-        ("acceleration", acceleration.to_python(py)?),
-        ("binary", binary.to_python(py)?),
-        ("replicates", given(py, replicates)?.into_any()),
-    ];
-    dict(py, fields)
+    let (low, high) = (limits.low, limits.high);
+    let replicates = given(py, replicates)?;
+    record!(py, {
+        value, standard_error, low: low.value, high: high.value, low_error: low.error, high_error: high.error,
+        acceleration, binary, replicates,
+    })
 }

@@ -1,0 +1,125 @@
+"""What the core returns of several parts has names, and those are the names that the stub says."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from steelyard import _core
+
+STUB = ast.parse((Path(_core.__file__).parent / "_core.pyi").read_text())
+CLASSES = {node.name: node for node in STUB.body if isinstance(node, ast.ClassDef)}
+SURE: Any = {"confidence_level": 0.95, "alternative": "two-sided"}
+X, ONES, TWO = np.array([0.5, 0.25, 1.0]), np.ones(3), np.array([1.0, 2.0])
+COUNTS = np.array([1, 2])
+
+
+def keys(name: str) -> set[str]:
+    """The keys of a ``TypedDict`` of the stub, those of its bases among them."""
+    own = {line.target.id for line in CLASSES[name].body if isinstance(line, ast.AnnAssign)}  # type: ignore[union-attr]
+    bases = {base.id for base in CLASSES[name].bases if isinstance(base, ast.Name)} - {"TypedDict"}
+    return own.union(*map(keys, bases))
+
+
+def is_record(name: str) -> bool:
+    bases = [base.id for base in CLASSES[name].bases if isinstance(base, ast.Name)]
+    return "TypedDict" in bases or any(map(is_record, bases))
+
+
+def totals() -> _core.EstimateTotals:
+    of = _core.EstimateTotals()
+    of.update(X)
+    return of
+
+
+def perplexity() -> _core.PerplexityTotals:
+    of = _core.PerplexityTotals()
+    of.update(X, length=1, codes=np.arange(3), clusters=3)
+    return of
+
+
+def tally() -> _core.ReliabilityTally:
+    codes = np.arange(3)
+    return _core.ReliabilityTally(5).updated(X, np.array([0, 1, 1]), codes=codes, names=codes)
+
+
+def summary() -> Any:
+    return tally().summary(**SURE)
+
+
+def plan() -> _core.AdamWPlan:
+    w, moments = np.ones(2), [[np.zeros(2)], [np.zeros(2)]]
+    return _core.AdamWPlan(paths=["a"], given=[w], params=[w], moments=moments, steps=0, options=None)
+
+
+def step() -> Any:
+    options: Any = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0, "maximize": False}
+    return plan().step((ONES[:2],), lambda row: X, step=1, max_norm=None, scan=True, stop_nonfinite=True, **options)
+
+
+def scored() -> Any:
+    return _core.preference_loss(
+        [-X] * 4, loss="dpo", beta=0.1, label_smoothing=0.0, crossing=(0.0, 0.0), gradients=True
+    )
+
+
+def mean_interval() -> Any:
+    return _core.mean_interval(mean=0.5, squares=1.0, n=3, low=0.0, high=1.0, step=0.0, rows=3.0, **SURE)
+
+
+RECORDS: dict[str, Callable[[], Any]] = {
+    "_Bins": lambda: summary()["bins"],
+    "_BinClusters": lambda: summary()["clusters"],
+    "_Clustered": lambda: _core.clustered_interval(sums=X, sizes=ONES, **SURE),
+    "_Differences": lambda: _core.paired_differences(new=X, base=ONES),
+    "_Error": lambda: summary()["ece"],
+    "_Interval": lambda: _core.unspread_difference(value=0.0, clusters=4, df=3.0, **SURE),
+    "_MeanInterval": mean_interval,
+    "_Measured": lambda: _core.clip_in_place(
+        given=(ONES,), arrays=(ONES,), name=str, max_norm=9.0, stop_nonfinite=True
+    ),
+    "_Moments": lambda: _core.column_moments(X),
+    "_NotFinite": lambda: _core.column_moments(X / 0.0),
+    "_PairedBinary": lambda: _core.paired_binary(wins=1, losses=2, n=5, **SURE),
+    "_Perplexity": lambda: perplexity().result(unit="nats", **SURE),
+    "_PlanState": lambda: plan().state(),
+    "_Proportions": lambda: _core.proportion_intervals(k=COUNTS, n=COUNTS, method="wilson", **SURE),
+    "_RowCounts": lambda: tally().left_out(),
+    "_Rows": lambda: tally().rows(),
+    "_Scored": scored,
+    "_SignFlip": lambda: _core.sign_flip(X, alternative="less"),
+    "_StepOutcome": step,
+    "_SumOfSquares": lambda: _core.sum_of_squares((X,)),
+    "_Summary": summary,
+    "_TokenCounts": lambda: perplexity().counts(),
+    "_ValueCounts": lambda: totals().size(),
+}
+
+
+def test_every_record_of_the_stub_is_made_here() -> None:
+    assert set(RECORDS) == {name for name in CLASSES if is_record(name)}
+
+
+@pytest.mark.parametrize("name", sorted(RECORDS))
+def test_a_record_has_the_keys_that_the_stub_says(name: str) -> None:
+    with np.errstate(divide="ignore"):
+        found = RECORDS[name]()
+    assert isinstance(found, Mapping)
+    assert set(found) == keys(name)
+
+
+def test_no_more_than_two_things_come_back_without_names() -> None:
+    """Nor do more than three go in: the mathematical functions are written ``beta_cdf(a, b, x)`` everywhere."""
+    functions = [node for node in ast.walk(STUB) if isinstance(node, ast.FunctionDef)]
+    for function in functions:
+        for part in ast.walk(function.returns) if function.returns else ():
+            if isinstance(part, ast.Subscript) and ast.unparse(part.value) == "tuple":
+                assert isinstance(part.slice, ast.Tuple), function.name
+                assert len(part.slice.elts) == 2, function.name
+        given = [argument for argument in function.args.args if argument.arg not in ("self", "cls")]
+        assert len(given) <= 3 or function.name == "resampling_counts", function.name
