@@ -175,6 +175,11 @@ impl Writer {
         self.put(&value.to_le_bytes());
     }
 
+    /// A choice that may not have been made yet: 0 for none, 1 for false, 2 for true.
+    pub fn choice(&mut self, value: Option<bool>) {
+        self.u64(value.map_or(0, |value| 1 + u64::from(value)));
+    }
+
     /// Writes a sum.
     pub fn fixed(&mut self, value: Fixed) {
         self.put(&value.to_bytes());
@@ -319,6 +324,16 @@ impl<'a> Reader<'a> {
     /// Reads a count.
     pub fn u64(&mut self) -> Result<u64, BytesError> {
         self.array().map(u64::from_le_bytes)
+    }
+
+    /// What [`Writer::choice`] wrote.
+    pub fn choice(&mut self) -> Result<Option<bool>, BytesError> {
+        match self.u64()? {
+            0 => Ok(None),
+            1 => Ok(Some(false)),
+            2 => Ok(Some(true)),
+            _ => Err(BytesError::Malformed),
+        }
     }
 
     /// Reads a sum.

@@ -39,11 +39,7 @@ impl State for Totals {
         let coarser = self.precision > Precision::F64;
         let layout = if coarser { COARSER } else { FLOAT64 };
         let mut writer = Writer::new(Kind::Perplexity, layout, config, rows);
-        writer.u64(match self.per {
-            None => 0,
-            Some(false) => 1,
-            Some(true) => 2,
-        });
+        writer.choice(self.per);
         for count in [self.infinite, self.nan, self.excluded, self.ignored] {
             writer.u64(count);
         }
@@ -76,12 +72,7 @@ impl State for Totals {
         if !reader.holds(LEAST_ROW) {
             return Err(BytesError::Malformed);
         }
-        let per = match reader.u64()? {
-            0 => None,
-            1 => Some(false),
-            2 => Some(true),
-            _ => return Err(BytesError::Malformed),
-        };
+        let per = reader.choice()?;
         // The checksum says that these bytes are as they were written, not that we wrote them.
         let mut totals = Totals {
             per,

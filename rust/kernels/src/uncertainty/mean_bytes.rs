@@ -23,8 +23,8 @@ pub(super) fn write(
     let Ok(rows) = u32::try_from(totals.named.len()) else { return Ok(None) };
     let mut writer = Writer::new(Kind::Estimate, LAYOUT, config, rows);
     let Values { n, sum, squares, low, high, step, graded } = &totals.values;
-    let clustered = totals.clustered.map_or(0, |clustered| 1 + u64::from(clustered));
-    for count in [clustered, *n, totals.excluded, totals.nan, u64::from(*graded)] {
+    writer.choice(totals.clustered);
+    for count in [*n, totals.excluded, totals.nan, u64::from(*graded)] {
         writer.u64(count);
     }
     for x in [low, high, step] {
@@ -47,12 +47,7 @@ pub(super) fn read(bytes: &[u8], progress: Progress<'_>) -> Result<(MeanTotals, 
     if !reader.holds(LEAST_ROW) {
         return Err(BytesError::Malformed);
     }
-    let clustered = match reader.u64()? {
-        0 => None,
-        1 => Some(false),
-        2 => Some(true),
-        _ => return Err(BytesError::Malformed),
-    };
+    let clustered = reader.choice()?;
     let [n, excluded, nan, graded] = [reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?];
     let [low, high, step] = [reader.u64()?, reader.u64()?, reader.u64()?].map(f64::from_bits);
     let (sum, squares) = (packed(&mut reader, Sum::PLACES)?, packed(&mut reader, SumOfSquares::PLACES)?);
