@@ -233,6 +233,8 @@ def test_every_core_function_is_in_the_stub() -> None:
     stubbed |= {
         node.target.id for node in tree.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     }
+    # What begins with an underscore is a type that only the stub knows.
+    stubbed = {name for name in stubbed if not name.startswith("_")}
     compiled = {name for name in dir(_core) if not name.startswith("__")}
     assert compiled == stubbed
 

@@ -763,15 +763,26 @@ def test_clusters_of_pairs_that_all_differ_alike_are_that_many_pairs() -> None:
     """Each of 4 clusters has one win in three rows."""
     ids, new = np.repeat(np.arange(4), 3), np.tile([1, 0, 0], 4)
     found = sy.compare(new, baseline=np.zeros(12, int), clusters=ids).difference
-    error, low, high = _core.unspread_difference(1 / 3, 4, 3.0, 0.95, "two-sided")
-    assert (found.standard_error, found.low, found.high) == (error, low, high)
+
+    def unspread(clusters: int) -> dict[str, float]:
+        return dict(
+            _core.unspread_difference(
+                value=1 / 3, clusters=clusters, df=3.0, confidence_level=0.95, alternative="two-sided"
+            )
+        )
+
+    assert {"standard_error": found.standard_error, "low": found.low, "high": found.high} == unspread(4)
     assert (found.method, found.n_clusters) == ("clustered Tango", 4)
-    assert _core.unspread_difference(1 / 3, 40, 3.0, 0.95, "two-sided")[0] < error
+    assert unspread(40)["standard_error"] < unspread(4)["standard_error"]
 
 
 def test_sums_may_be_as_far_off_whichever_sign_the_values_have() -> None:
     sizes = np.array([1.0, 4.0, 9.0])
-    up, down = (_intervals.ValueFacts((low, high, 1e-16, 9.0), "unknown") for low, high in ((-1.0, 8.0), (-8.0, 1.0)))
+
+    def values(low: float, high: float) -> _intervals.ValueFacts:
+        return {"low": low, "high": high, "step": 1e-16, "rows": 9.0, "range": "unknown"}
+
+    up, down = values(-1.0, 8.0), values(-8.0, 1.0)
     off = _intervals.sums_off(up, sizes)
     assert (off == _intervals.sums_off(down, sizes)).all()
-    assert (off > _intervals.sums_off(_intervals.ValueFacts((-1.0, 1.0, 1e-16, 9.0), "unknown"), sizes)).all()
+    assert (off > _intervals.sums_off(values(-1.0, 1.0), sizes)).all()
