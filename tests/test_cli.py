@@ -275,7 +275,7 @@ def test_numbers_that_cannot_be_weighed_are_named_by_their_model(tmp_path: Path)
     bad(run("compare", path, path, "--names", "a,b"), "the scores of 'a': expected")
 
 
-@pytest.mark.parametrize("place", ["values.numbers", "formats._csv", "columns.resolve"])
+@pytest.mark.parametrize("place", ["values.numbers", "formats.csv_records.read", "columns.resolve"])
 def test_an_unexpected_failure_names_the_file(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise IndexError("list index out of range")

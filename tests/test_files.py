@@ -26,7 +26,7 @@ import steelyard as sy
 from steelyard import _exit, _files, cli, records, report
 from steelyard._text import in_markdown, printable
 from steelyard.errors import RecordError
-from steelyard.records import builder, formats, source
+from steelyard.records import builder, source
 
 WATCHDOG = 120
 linux = pytest.mark.skipif(platform.system() != "Linux", reason="needs /dev and /proc as Linux has them")
@@ -868,7 +868,7 @@ def test_lines_nesting_and_unpacked_sizes_have_bounds(tmp_path: Path, monkeypatc
     assert len(records.read(bomb).runs[0]) == 1
     monkeypatch.setattr(source, "LARGE_UNPACKED", 1_000_000)
     assert f"bomb.gz: expected a gzip file that unpacks to at most {source.MOST_UNPACKED} times" in sentence_of(bomb)
-    monkeypatch.setattr(formats, "LONGEST_LINE", 1000)
+    monkeypatch.setattr("steelyard.records.formats.text.LONGEST_LINE", 1000)
     for name, text in (("b.jsonl", '{"acc": 1}\n{"x": "' + "0" * 2000), ("b.csv", "acc,b\n" + "0" * 2000)):
         (tmp_path / name).write_text(text)
         assert f"{name}, line 2: expected a line of less than 1,000 bytes; got a longer one" in sentence_of(

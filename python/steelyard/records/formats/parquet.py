@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RecordError
-from .table import LIST, ColumnStore, Table, record_error, shorten
+from ...errors import RecordError
+from ..table import LIST, ColumnStore, Table, record_error, shorten
 
 _BLOCK = 8192  # rows turned into Python values at a time
 _NO_FRACTION = re.compile(r"\.0+(?=Z|$)")

@@ -1,0 +1,83 @@
+"""Bytes become a table: JSON Lines, a JSON array, CSV, TSV, Parquet, each plain or compressed.
+
+The first bytes tell the format, not the name: lm-evaluation-harness writes JSON Lines into ``.json``. Each format has a
+file of its own here; what is no such file gets a sentence about what it seems to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from ...errors import while_at
+from ..packing import without_suffix
+from ..source import Source, name_of, opened
+from ..table import Table, record_error
+from . import csv_records, json_records, parquet
+from .text import BYTE_ORDER_MARK, EXPECTED, beginning, one_a_line
+
+_OTHER_FORMATS = (
+    (b"\x93NUMPY", "a NumPy array", "load it with np.load and use the calls of steelyard on it"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook", "save the sheet as CSV in UTF-8"),
+    (b"ARROW1", "an Arrow file", "write it as Parquet"),
+    (b"\xff\xfe", "text in UTF-16", "save it as UTF-8"),
+    (b"\xfe\xff", "text in UTF-16", "save it as UTF-8"),
+    (b"{\0", "text in UTF-16", "save it as UTF-8"),
+    (b"[\0", "text in UTF-16", "save it as UTF-8"),
+    (b"\0{", "text in UTF-16", "save it as UTF-8"),
+    (b"\0[", "text in UTF-16", "save it as UTF-8"),
+)
+
+
+def read_table(path: str, progress: Callable[[int], None], asked: Collection[str] = ()) -> Table:
+    """Read one file whole.
+
+    ``progress`` is told how many bytes of the file have been read. ``asked`` are the columns that options name: they
+    are kept even inside a dictionary that has too many keys to make columns of.
+    """
+    name = name_of(path)
+    with while_at(name), opened(path) as source:
+        return _read(name, source, lambda: progress(source.done), asked)
+
+
+def _read(name: str, source: Source, progress: Callable[[], None], asked: Collection[str]) -> Table:
+    head, file = source.head, source.file
+    _check_known(name, head)
+    if head.startswith(b"PAR1"):
+        return parquet.read(name, file.read() if source.packing or not source.is_regular else source.path)
+    start = head.removeprefix(BYTE_ORDER_MARK).lstrip()
+    if start.startswith(b"["):
+        return json_records.read_array(name, file, asked)
+    if start.startswith(b"{"):
+        return json_records.read_lines(name, file, progress, asked)
+    stem = without_suffix(name).lower()
+    if stem.endswith((".json", ".jsonl", ".ndjson")):
+        found = beginning(start)
+        raise record_error(f"{name}, line 1", "a JSON object or array", found, "write one JSON object a line")
+    if stem.endswith(".parquet"):
+        raise record_error(name, "a Parquet file", beginning(start), "write it again")
+    return csv_records.read(name, file, progress)
+
+
+def _check_known(name: str, head: bytes) -> None:
+    """Raise the error for a file whose first bytes are those of something else than records."""
+    if not head.strip(BYTE_ORDER_MARK + b" \t\r\n"):
+        raise record_error(name, EXPECTED, "an empty file", "check how it was written")
+    if head.startswith(b"version https://git-lfs"):
+        raise record_error(name, EXPECTED, "a git-lfs pointer", "run `git lfs pull` to fetch the data itself")
+    if head.startswith(b"PK\x03\x04"):
+        raise record_error(name, EXPECTED, *_zip(name, head))
+    for first_bytes, kind, fix in _OTHER_FORMATS:
+        if head.startswith(first_bytes):
+            raise record_error(name, EXPECTED, kind, fix)
+
+
+def _zip(name: str, head: bytes) -> tuple[str, str]:
+    """What a zip archive seems to be, by the name of the first file in it, and what to do with it."""
+    first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    if b"[Content_Types].xml" in head or b"xl/" in head:
+        return "an Excel workbook", "save the sheet as CSV in UTF-8"
+    if first.endswith(b".npy"):
+        return "NumPy arrays", "load them with np.load and use the calls of steelyard on them"
+    if name.lower().endswith(".eval") or first.startswith((b"_journal/", b"samples/", b"header.json")):
+        return "an Inspect log", f"convert it with `inspect log dump`, and then {one_a_line('samples')}"
+    return "a zip archive", "unpack it"

@@ -1,0 +1,45 @@
+"""What the readers of text formats share: lines of a sane length, and the words of their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from ..source import LONGEST_LINE
+from ..table import record_error, shorten
+
+Line = TypeVar("Line", str, bytes)
+
+EXPECTED = "records as JSON Lines, a JSON array, CSV or Parquet"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # of UTF-8, as Windows writes it
+
+
+def lines(name: str, readline: Callable[[int], Line]) -> Iterator[Line]:
+    """Line by line; an error for one so long that reading it would fill the memory."""
+    line = 0
+    while text := readline(LONGEST_LINE):
+        line += 1
+        if len(text) >= LONGEST_LINE:
+            raise record_error(
+                f"{name}, line {line}", f"a line of less than {LONGEST_LINE:,} bytes", "a longer one", "check the file"
+            )
+        yield text
+
+
+def not_utf8(where: str, error: UnicodeDecodeError, at: str = "") -> Exception:
+    """The error for a byte that is no UTF-8; ``at`` is where it stands, where that can be said."""
+    found = f"the byte {error.object[error.start]:#04x}{at}"
+    return record_error(where, "text in UTF-8", found, "save the file as UTF-8")
+
+
+def beginning(text: bytes | str) -> str:
+    """The beginning of what came, short and safe to print."""
+    whole = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
+    first = whole.splitlines()[0] if whole.strip() else whole
+    return ascii(first[:40]) + ("..." if len(first) > 40 else "") if first else "nothing"
+
+
+def one_a_line(key: str) -> str:
+    """How to make records of the list that one JSON object holds."""
+    command = f": `jq -c '.{key}[]'`" if key.isascii() and key.isidentifier() else ""
+    return f"write what is under {shorten(key)!r} one record a line{command}"
