@@ -1,7 +1,8 @@
 """Update the weights: AdamW, clipping by the global norm, learning-rate schedules."""
 
 from . import schedules
-from .adamw import AdamW, StepInfo, adamw_
+from .adamw import AdamW, adamw_
 from .norm import GlobalNormState, clip_by_global_norm_, global_norm
+from .step import StepInfo
 
 __all__ = ["AdamW", "GlobalNormState", "StepInfo", "adamw_", "clip_by_global_norm_", "global_norm", "schedules"]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,158 +12,17 @@ from numpy.typing import NDArray
 from .. import _core
 from .._arrays import floats
 from .._mode import standard_mode, standard_mode_methods
-from .._options import at_least_zero, choice, flag, number, whole
+from .._options import at_least_zero, flag, whole
 from ..errors import shown, type_error, value_error
 from ._tree import Outline, all_to_read, all_to_write, keys, matching, paths, teller, to_write, unfold
-from .schedules import Schedule
+from .step import LearningRate, NonFinite, Options, StepInfo, info_of
 
-__all__ = ["AdamW", "StepInfo", "adamw_"]
+__all__ = ["AdamW", "adamw_"]
 
 Array = NDArray[Any]
-NonFinite = Literal["raise", "skip", "propagate"]
-LearningRate = float | Callable[[int], float]
-
 _MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
-# The last one after which another step can be counted.
+# The last step after which another one can be counted.
 LAST_STEP = 2**63 - 2
-
-
-@standard_mode_methods
-@dataclass(frozen=True)
-class StepInfo:
-    """What one step did.
-
-    Attributes
-    ----------
-    step : int
-        Updates made so far, this one included.
-    lr : float
-        The learning rate of this step.
-    grad_norm : float or None
-        The global norm of the gradients before clipping; ``None`` where they were not looked at
-        (``nonfinite="propagate"`` without ``max_norm``).
-    clip_factor : float
-        What the gradients were multiplied by: 1.0 where nothing was clipped.
-    nonfinite : int
-        Gradient elements that are NaN or infinite, or, where none is, so large that a moment would be infinite.
-    first_nonfinite : str or None
-        The path of the first gradient that has one.
-    skipped : bool
-        Whether the update was left out because of them (``nonfinite="skip"``).
-
-    Examples
-    --------
-    >>> import numpy as np, steelyard as sy
-    >>> opt = sy.AdamW({"w": np.ones(2)}, nonfinite="skip")
-    >>> info = opt.step({"w": np.array([1.0, np.nan])})
-    >>> info.skipped, info.nonfinite, info.first_nonfinite
-    (True, 1, 'grads["w"]')
-    """
-
-    step: int
-    lr: float
-    grad_norm: float | None
-    clip_factor: float
-    nonfinite: int = 0
-    first_nonfinite: str | None = None
-    skipped: bool = False
-
-
-@dataclass(frozen=True)
-class _Options:
-    """The hyperparameters, checked."""
-
-    lr: LearningRate
-    betas: tuple[float, float]
-    eps: float
-    weight_decay: float
-    max_norm: float | None
-    nonfinite: NonFinite
-    maximize: bool
-
-    def __post_init__(self) -> None:
-        if not callable(self.lr):
-            object.__setattr__(self, "lr", at_least_zero("lr", self.lr))
-        if not (isinstance(self.betas, tuple | list) and len(self.betas) == 2):
-            raise type_error("betas", "two numbers", shown(self.betas))
-        object.__setattr__(self, "betas", tuple(number(b, f"betas[{i}]") for i, b in enumerate(self.betas)))
-        for i, beta in enumerate(self.betas):
-            if not 0.0 <= beta < 1.0:
-                raise value_error(f"betas[{i}]", "at least 0 and below 1", repr(beta))
-        for name in ("eps", "weight_decay"):
-            object.__setattr__(self, name, at_least_zero(name, getattr(self, name)))
-        if self.max_norm is not None:
-            object.__setattr__(self, "max_norm", at_least_zero("max_norm", self.max_norm, infinite=True))
-        choice(self.nonfinite, "nonfinite", get_args(NonFinite))
-        object.__setattr__(self, "maximize", flag(self.maximize, "maximize"))
-
-    def update(
-        self,
-        plan: _core.AdamWPlan,
-        paths: list[str],
-        grads: tuple[Array, ...],
-        array_of: Callable[[int], Array],
-    ) -> StepInfo:
-        """Run one step of the core and say what it did."""
-        step = plan.steps
-        rate = at_least_zero("lr", self.lr(step)) if callable(self.lr) else self.lr
-        outcome = plan.step(
-            grads,
-            array_of,
-            step=step + 1,
-            lr=rate,
-            beta1=self.betas[0],
-            beta2=self.betas[1],
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-            maximize=self.maximize,
-            max_norm=self.max_norm,
-            scan=self.nonfinite != "propagate" or self.max_norm is not None,
-            stop_nonfinite=self.nonfinite != "propagate",
-        )
-        info = _info(outcome, paths)
-        if info.skipped and self.nonfinite == "raise":
-            raise _refused(info, overflow=outcome["overflow"])
-        return info
-
-    def to_json(self) -> str:
-        """Everything but a learning rate that is a function of the caller's own."""
-        lr = self.lr.to_dict() if isinstance(self.lr, Schedule) else None if callable(self.lr) else self.lr
-        return json.dumps({"lr": lr} | {name: getattr(self, name) for name in _SAVED})
-
-    def with_json(self, text: str) -> _Options:
-        """These options as :meth:`to_json` wrote them, with the learning rate of ``self`` where it wrote none."""
-        saved = json.loads(text)
-        if not isinstance(saved, dict) or set(saved) != {"lr", *_SAVED}:
-            raise ValueError(f"no object of lr, {', '.join(_SAVED)}")
-        lr = saved.pop("lr")
-        rate = self.lr if lr is None else Schedule.from_dict(lr) if isinstance(lr, dict) else lr
-        return _Options(rate, **saved)
-
-
-_SAVED = ("betas", "eps", "weight_decay", "max_norm", "nonfinite", "maximize")
-
-
-def _info(outcome: _core._StepOutcome, paths: list[str]) -> StepInfo:
-    first = outcome["first"]
-    return StepInfo(
-        step=outcome["step"],
-        lr=outcome["lr"],
-        grad_norm=outcome["grad_norm"],
-        clip_factor=outcome["clip_factor"],
-        nonfinite=outcome["nonfinite"],
-        first_nonfinite=None if first is None else f"grads{paths[first]}",
-        skipped=not outcome["applied"],
-    )
-
-
-def _refused(info: StepInfo, overflow: bool) -> ValueError:
-    """Say why a step was not made."""
-    fix = "nothing was written; nonfinite='skip' goes on"
-    if overflow:
-        got = f"{info.nonfinite} too large: a moment would be infinite"
-        return value_error(str(info.first_nonfinite), "gradients whose squares fit the parameters' type", got, fix)
-    return value_error(str(info.first_nonfinite), "finite gradients", f"{info.nonfinite} NaN or infinite", fix)
 
 
 def _option(name: str, doc: str) -> Any:
@@ -274,7 +132,7 @@ class AdamW:
         maximize: bool = False,
         amsgrad: bool = False,
     ) -> None:
-        options = _Options(lr, betas, eps, weight_decay, max_norm, nonfinite, maximize)
+        options = Options(lr, betas, eps, weight_decay, max_norm, nonfinite, maximize)
         found, values = unfold(params, "params", written=True)
         if not values:
             raise value_error("params", "at least one array", "none")
@@ -286,7 +144,7 @@ class AdamW:
         found: Outline | None,
         params: tuple[Any, ...],
         names: tuple[str, ...],
-        options: _Options,
+        options: Options,
         *,
         steps: int = 0,
         moments: list[list[Array]] | None = None,
@@ -301,7 +159,7 @@ class AdamW:
     def _begun(
         self,
         params: tuple[Any, ...],
-        options: _Options,
+        options: Options,
         *,
         steps: int = 0,
         moments: list[list[Array]] | None = None,
@@ -323,7 +181,7 @@ class AdamW:
     @property
     def lr(self) -> LearningRate:
         """The learning rate, or the function that gives it; the one option that can be set."""
-        options: _Options = self._plan.options
+        options: Options = self._plan.options
         return options.lr
 
     @lr.setter
@@ -346,7 +204,7 @@ class AdamW:
     def step_info(self) -> StepInfo | None:
         """What the last step did: what :meth:`step` returned, or would have, had not an interrupt come in between."""
         outcome = self._plan.last
-        return None if outcome is None else _info(outcome, self._paths)
+        return None if outcome is None else info_of(outcome, self._paths)
 
     def __getstate__(self) -> dict[str, Any]:
         """Parameters, moments, options and what a subclass has added; not the plan, which holds addresses."""
@@ -385,7 +243,7 @@ class AdamW:
         plan = self._plan
         given = matching(grads, self._outline, "grads")
         arrays = all_to_read(given, lambda i: f"grads{self._paths[i]}")
-        options: _Options = plan.options
+        options: Options = plan.options
         return options.update(plan, self._paths, arrays, self._array)
 
     def state_dict(self) -> dict[str, Array]:
@@ -453,8 +311,8 @@ class AdamW:
             fix = "other bits would follow; take 'numerics' out of the state to load it all the same"
             raise value_error("state['numerics']", f"{own}, as this version of steelyard has", str(found), fix)
 
-    def _saved_options(self, state: Mapping[str, Any]) -> _Options:
-        own: _Options = self._plan.options
+    def _saved_options(self, state: Mapping[str, Any]) -> Options:
+        own: Options = self._plan.options
         if "options" not in state:
             return own
         try:
@@ -465,7 +323,7 @@ class AdamW:
         return options
 
     def __repr__(self) -> str:
-        o: _Options = self._plan.options
+        o: Options = self._plan.options
         lr = o.lr if callable(o.lr) else f"{o.lr:g}"
         return (
             f"AdamW({len(self._paths)} arrays, step {self._plan.steps}, lr={lr}, betas={o.betas}, eps={o.eps:g}, "
@@ -537,7 +395,7 @@ def adamw_(
     array([0.899, 1.099])
     """
     step = whole(step, "step", 1, LAST_STEP + 1)
-    options = _Options(at_least_zero("lr", lr), betas, eps, weight_decay, max_norm, nonfinite, maximize)
+    options = Options(at_least_zero("lr", lr), betas, eps, weight_decay, max_norm, nonfinite, maximize)
     found, given = unfold(params, "params", written=True)
     places = paths(found)
     roles: dict[str, tuple[Any, ...]] = {"params": given}

@@ -14,7 +14,7 @@ from .._mode import Number, standard_mode, standard_mode_methods
 from .._options import at_least_zero, choice, state_bytes
 from ..errors import type_error, value_error
 from ._tree import Array, all_to_read, paths, refuse_parameter, teller, to_write, unfold
-from .adamw import NonFinite
+from .step import NonFinite
 
 __all__ = ["GlobalNormState", "clip_by_global_norm_", "global_norm"]
 
