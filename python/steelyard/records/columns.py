@@ -98,9 +98,10 @@ def resolve(
 def _note_classes(finder: Finder, score: str) -> None:
     """Say that targets such as ``NA`` count, as a class, in a file that cannot say null."""
     table = finder.table
-    if table.has_null or "==" not in score or score in table.columns:
+    sides = labels.compared(score, table.columns)
+    if table.has_null or sides is None:
         return
-    target = labels.sides(score).target
+    target = sides.target
     words = sorted(one for one in set(table.columns[target]) if labels.classes_among([one]))
     if words:
         read = "is read as a class" if len(words) == 1 else "are read as classes"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +43,11 @@ def sides(score: str) -> Sides:
     if ranks[0] < ranks[1]:
         return Sides(second, first, True)
     return Sides(first, second, ranks[0] > ranks[1])
+
+
+def compared(score: str | None, columns: Collection[str]) -> Sides | None:
+    """The two columns that a score compares, in a file of these columns; None where it is a column itself, or none."""
+    return sides(score) if score is not None and "==" in score and score not in columns else None
 
 
 def _rank(name: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -16,14 +17,12 @@ Key = Callable[[str], str]
 
 def match(runs: Sequence[Run]) -> Scores:
     """Pair runs by id: the ids that all have, sorted, each with its mean over epochs."""
-    left_out: dict[str, int] = {}
     for run in runs:
         if run.score is None:
             raise no_score(run)
         if not len(run):
             raise nothing_scored(run)
-        for reason, count in run.left_out.items():
-            left_out[reason] = left_out.get(reason, 0) + count
+    left_out = dict(sum((Counter(run.left_out) for run in runs), Counter()))
     if len(runs) == 1 and runs[0].ids is None:
         run = runs[0]
         return Scores([Matched(run, np.arange(len(run)))], None, left_out, {run.name: 0})
@@ -125,7 +124,7 @@ def _check_documents(matched: Sequence[Matched], ids: Sequence[str]) -> None:
     hashes = [one.run.document_hashes() for one in matched]
     if len(matched) < 2 or any(one is None for one in hashes):
         return
-    aligned = [[own[row] for row in one.first] for one, own in zip(matched, hashes, strict=True) if own is not None]
+    aligned = [one.aligned(own) for one, own in zip(matched, hashes, strict=True) if own is not None]
     for one, own in zip(matched[1:], aligned[1:], strict=True):
         for index, (first, here) in enumerate(zip(aligned[0], own, strict=True)):
             if first != here:

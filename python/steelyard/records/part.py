@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import RecordError, keyword, while_at
 from . import values as convert
 from .columns import Resolved, Unusable
-from .labels import Classes, agreement, classes_among, says, sides, words_for_nothing
+from .labels import Classes, Sides, agreement, classes_among, compared, says, words_for_nothing
 from .roles import NO_SCORE, NO_TARGET, NUMBERS, ROLES, ROW, SHARES, TEXTS, Floats, Role, Rows
 from .table import LIST, Table, record_error
 
@@ -32,16 +32,22 @@ class Part:
             whole = self.table.columns[column]  # of Parquet, a column is read here
         return whole if len(self.rows) == len(whole) else [whole[row] for row in self.rows]
 
+    @property
+    def sides(self) -> Sides | None:
+        """The two columns that the score compares; None where it is a column, or there is none."""
+        return compared(self.roles["score"], self.table.columns)
+
     def targets(self) -> list[str | None] | None:
         """What is right in each row, where the score compares two columns."""
-        return says(self.values(sides(self.roles["score"] or "").target)) if _is_pair(self) else None
+        return None if self.sides is None else says(self.values(self.sides.target))
 
     def other_case(self) -> int:
-        """Rows whose prediction is no target, and would be the row's if it were written in another case."""
-        if (targets := self.targets()) is None:
+        """How many predictions are no target, and would be their row's target in another case of their letters."""
+        if self.sides is None:
             return 0
+        targets, predictions = says(self.values(self.sides.target)), says(self.values(self.sides.prediction))
         known = {None, *targets}
-        pairs = zip(targets, says(self.values(sides(self.roles["score"] or "").prediction)), strict=True)
+        pairs = zip(targets, predictions, strict=True)
         return sum(b not in known and f"{a}".casefold() == f"{b}".casefold() for a, b in pairs)
 
     def where(self, index: int) -> str:
@@ -177,24 +183,18 @@ def _beside_score(part: Part, keep: Rows, loglikelihood: Column) -> dict[str, Fl
 
 
 def target_classes(parts: Sequence[Part]) -> frozenset[str]:
-    """The words for nothing that are targets in a run, whichever of its files they are in."""
-    targets = [part.values(sides(part.roles["score"] or "").target) for part in parts if _is_pair(part)]
+    """The words for nothing (``none``, ``n/a``) that are targets in a run, whichever of its files they are in."""
+    targets = [part.values(part.sides.target) for part in parts if part.sides is not None]
     return frozenset().union(*map(classes_among, targets))
 
 
-def _is_pair(part: Part) -> bool:
-    name = part.roles["score"]
-    return name is not None and "==" in name and name not in part.table.columns
-
-
 def _graded(part: Part, missing: float | None, classes: Classes) -> Graded:
+    """The scores of a part: of its column, or of the two columns that it compares."""
     name = part.roles["score"]
     none = np.zeros(len(part.rows), dtype=bool)
-    if name is not None and _is_pair(part):
-        target, prediction, _ = sides(name)
-        found = agreement(
-            _labels(part, target), _labels(part, prediction), classes, words_for_nothing(has_null=part.table.has_null)
-        )
+    if part.sides is not None:
+        targets, predictions = _labels(part, part.sides.target), _labels(part, part.sides.prediction)
+        found = agreement(targets, predictions, classes, words_for_nothing(has_null=part.table.has_null))
         return Graded(found.score, found.no_target, NO_TARGET, found.no_answer, none)
     score: Floats | None
     if name is not None and part.roles.of_wide is not None and part.table.kind(name) == "list":

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -149,12 +149,10 @@ class Run:
 
     def document_hashes(self) -> list[str | None] | None:
         """The documents' hashes, where ids were guessed to be lm-evaluation-harness's numbers."""
-        hashes: list[str | None] = []
         for part in self._parts:
             if not (part.roles["id"] == "doc_id" and "id" in part.roles.guessed and "doc_hash" in part.table.columns):
                 return None
-            hashes += [text(value) for value in part.values("doc_hash")]
-        return hashes
+        return [text(value) for part in self._parts for value in part.values("doc_hash")]
 
     @property
     def tokens_known(self) -> bool:
@@ -168,12 +166,8 @@ class Run:
 
     def targets(self) -> list[str | None] | None:
         """What was right for each record, where the score compares two columns."""
-        found: list[str | None] = []
-        for part in self._parts:
-            if (own := part.targets()) is None:
-                return None
-            found += own
-        return found
+        of_parts = [own for part in self._parts if (own := part.targets()) is not None]
+        return list(chain.from_iterable(of_parts)) if len(of_parts) == len(self._parts) else None
 
     def _kept(self, keep: Rows, left_out: dict[str, int]) -> Run:
         aligned: dict[str, Any] = {name: getattr(self, name) for name in _ALIGNED}
@@ -267,26 +261,23 @@ def _check_repeats(
     """Whether ids repeat; an error unless they are epochs."""
     if len(set(ids)) == len(ids):
         return False
-    if repeats == "epochs":
-        return True
     keys: Sequence[Any] = ids if epoch is None else list(zip(ids, epoch, strict=True))
-    if epoch is not None and len(set(keys)) == len(keys):
+    if repeats == "epochs" or len(set(keys)) == len(keys):
         return True
-    seen: dict[Any, int] = {}
-    places = [part.where(row) for part in parts for row in range(len(part.rows))]
-    for row, key in enumerate(keys):
-        if key in seen:
-            once = f"each id once in run {name!r}" if epoch is None else f"each id once an epoch in run {name!r}"
-            found = f"id {ids[row]!r} there and on {places[seen[key]]}"
-            fix = (
-                f"name the epoch's column with {keyword('epoch')}, the model's with {keyword('model')}, "
-                f"or pass {keyword('repeats', 'epochs')}"
-            )
-            if len({part.table.file for part in parts}) > 1:
-                fix = f"give each file its own run with {keyword('names')}, or pass {keyword('repeats', 'epochs')}"
-            raise record_error(places[row], once, found, fix)
-        seen[key] = row
-    return True
+    first: dict[Any, int] = {}
+    row, before = next((row, first[key]) for row, key in enumerate(keys) if first.setdefault(key, row) != row)
+    once = f"each id once{'' if epoch is None else ' an epoch'} in run {name!r}"
+    fix = f"name the epoch's column with {keyword('epoch')}, the model's with {keyword('model')}"
+    if len({part.table.file for part in parts}) > 1:
+        fix = f"give each file its own run with {keyword('names')}"
+    places = _places(parts)
+    found = f"id {ids[row]!r} there and on {places[before]}"
+    raise record_error(places[row], once, found, f"{fix}, or pass {keyword('repeats', 'epochs')}")
+
+
+def _places(parts: Sequence[Part]) -> list[str]:
+    """The file and line of each row of a run."""
+    return [part.where(row) for part in parts for row in range(len(part.rows))]
 
 
 def clusters_by(run: Run, name: str) -> NDArray[Any]:
@@ -304,7 +295,7 @@ def _check_clusters(name: str, parts: Sequence[Part], ids: Sequence[str], cluste
     for row, (one, of) in enumerate(zip(ids, cluster, strict=True)):
         before = first.setdefault(one, row)
         if cluster[before] != of:
-            places = [part.where(row) for part in parts for row in range(len(part.rows))]
+            places = _places(parts)
             got = f"id {one!r} in cluster {of!r} there and in {cluster[before]!r} on {places[before]}"
             raise record_error(places[row], f"one cluster for all records of an id in run {name!r}", got, fix)
 

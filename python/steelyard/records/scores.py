@@ -28,6 +28,10 @@ class Matched:
     first: NDArray[np.int64]
     epochs: list[list[int]] | None = None
 
+    def aligned(self, values: Sequence[Any]) -> list[Any]:
+        """The value of each id, of values that are the same in all records of an id."""
+        return [values[row] for row in self.first]
+
     def means(self) -> Floats:
         """The score of each id: its mean over epochs, by an exact sum, so that their order does not matter."""
         score = self.run.score
@@ -182,7 +186,7 @@ def _other_targets(matched: Sequence[Matched], ids: NDArray[np.str_] | None) -> 
     if ids is None or len(matched) < 2:
         return 0, []
     targets = [one.run.targets() for one in matched]
-    aligned = [[own[row] for row in one.first] for one, own in zip(matched, targets, strict=True) if own is not None]
+    aligned = [one.aligned(own) for one, own in zip(matched, targets, strict=True) if own is not None]
     if len(aligned) < len(matched):
         return 0, []
     differing = [index for index, of_id in enumerate(zip(*aligned, strict=True)) if len(set(of_id)) > 1]
