@@ -1,4 +1,5 @@
-//! The columns that may be asked of a row of logits: name, formula, and the fold that has what the formula needs.
+//! The columns that can be computed for a row of logits: the name and formula of each, and the fold that gives the sums
+//! for the formula.
 
 use crate::math::{log1p_64, log64};
 use crate::named;
@@ -18,8 +19,8 @@ named! {
 }
 
 named! {
-    /// The folds that are compiled, from the cheapest on, by the name of the column that each is there for. Each has all
-    /// sums of those before it, with the same bits.
+    /// The folds that are compiled, from the cheapest on, by the name of the column that each is there for. Each has
+    /// all sums of those before it, with the same bits.
     #[derive(PartialOrd, Ord)]
     pub enum Folds: "tokens.folds" {
         /// S.
@@ -30,24 +31,24 @@ named! {
 }
 
 impl Folds {
-    /// The cheapest that serves all of `columns`.
+    /// The cheapest fold with the sums for all of `columns`.
     pub fn serving(columns: &[Column]) -> Folds {
         columns.iter().map(|column| column.folds()).max().unwrap_or(Folds::ALL[0])
     }
 }
 
-/// What is known of a row that has been read to its end.
+/// The result of reading a whole row, from which its columns are computed.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// M, the largest logit.
     pub max: f64,
     /// The logit of the target.
     pub at_target: f64,
-    /// What was folded.
+    /// The sums over the row.
     pub sums: Sums,
 }
 
-/// Sums over a row. A fold leaves those that it does not have at NaN.
+/// Sums over a row; those that a fold does not compute are NaN.
 #[derive(Clone, Copy, Debug)]
 pub struct Sums {
     /// S = sum exp(x - M), at least 1.
@@ -59,12 +60,12 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Nothing was folded.
+    /// No sum was computed.
     pub const NONE: Sums = Sums { sum_exp: f64::NAN, below: f64::NAN, moment: f64::NAN };
 }
 
 impl Column {
-    /// The cheapest fold that has what [`Column::of`] needs.
+    /// The cheapest fold with the sums for [`Column::value`].
     fn folds(self) -> Folds {
         match self {
             Column::Nll | Column::LogZ => Folds::SumExp,
@@ -74,13 +75,13 @@ impl Column {
 
     /// The value of this column for one row.
     #[inline(always)]
-    pub(super) fn of<I: Isa>(self, row: &Row) -> f64 {
+    pub(super) fn value<I: Isa>(self, row: &Row) -> f64 {
         let Row { max, at_target, sums } = *row;
         match self {
             Column::Nll => log64::<I>(sums.sum_exp) + (max - at_target),
             Column::LogZ => max + log64::<I>(sums.sum_exp),
             Column::Entropy => {
-                // One logit at M adds exactly 1 to S; where it is alone there, log S = log(1 + what lies below).
+                // Each logit equal to M adds exactly 1 to S. Where there is only one, log S = log(1 + sum below M).
                 let alone = sums.sum_exp - sums.below < 1.5;
                 let log_sum = if alone { log1p_64::<I>(sums.below) } else { log64::<I>(sums.sum_exp) };
                 log_sum - sums.moment / sums.sum_exp

@@ -1,55 +1,56 @@
-//! What one pass over a row of logits computes.
+//! Sums over a row of logits in one pass: the online log-sum-exp, and what else is summed with it.
 //!
-//! The row is walked in blocks that stay in the first-level cache: each block is read for its maximum, then folded
-//! against the largest value seen so far; when a block raises that maximum, what was folded before is rescaled
-//! (Milakov and Gimelshein, "Online normalizer calculation for softmax", arXiv:1805.02867).
+//! The row is read in blocks that stay in the first-level cache. The maximum of a block is found first; then its
+//! exponentials relative to the largest logit so far are added. When a block raises that maximum, the earlier sums are
+//! rescaled (Milakov and Gimelshein, "Online normalizer calculation for softmax", arXiv:1805.02867).
 
 use super::columns::{Row, Sums};
 use super::terms::{Exponential, LANES, Logit, filled};
 use crate::math::exp64;
 use crate::simd::{Element, Isa, Real};
 
-/// Elements read twice before the next: 8 KiB of f64, 4 of f32, in the first-level cache.
+/// Elements per block. A block is read twice and stays in the first-level cache between: 8 KiB for f64, 4 KiB for f32.
 pub const BLOCK: usize = 1024;
 
-/// Sums over a row, in terms of its largest logit so far.
+/// Sums over a row, relative to its largest logit so far.
 pub trait Fold<T: Logit>: Copy + Send + Sync {
     /// The sums before the first block.
     const EMPTY: Self;
     /// Adds a block whose elements are at most `max`, which is not -inf.
     fn block<I: Isa>(&mut self, block: &[T], max: T::Real);
-    /// Puts the sums in terms of a larger maximum.
+    /// Makes the sums relative to a larger maximum.
     fn rescale(&mut self, raise: Raise);
     /// The sums of the whole row.
     fn finish(self) -> Sums;
 }
 
-/// How a larger maximum changes what was summed below the one before.
+/// The change from an old maximum to a larger, new one.
 #[derive(Clone, Copy)]
 pub struct Raise {
-    /// old - new, below 0
+    /// `old - new`, below 0.
     pub step: f64,
-    /// exp(old - new)
+    /// `exp(old - new)`.
     pub scale: f64,
 }
 
-/// A row that has been read so far, and the fold of it.
+/// The state of reading a row: its maximum and sums so far.
 #[derive(Clone, Copy)]
 pub struct Folded<T: Logit, F> {
-    /// The largest element; -inf before there is one; NaN where there was a NaN among nothing but -inf.
+    /// The largest element; -inf before there is a larger one; NaN where there was a NaN while all others were -inf.
     max: T::Real,
-    /// The logit of the target, once it has been passed.
+    /// The logit of the target, once it has been read; NaN before.
     pub at_target: T::Real,
     fold: F,
 }
 
 impl<T: Logit, F: Fold<T>> Folded<T, F> {
-    /// A row of which nothing has been read.
+    /// The state before anything was read.
     pub fn new() -> Self {
         Folded { max: T::Real::LOWEST, at_target: T::Real::from_f64(f64::NAN), fold: F::EMPTY }
     }
 
-    /// Reads on. Every part of a row but the last must be a multiple of [`BLOCK`] long, or the bits would be others.
+    /// Reads the next part of the row. Every part but the last must be a multiple of [`BLOCK`] long; otherwise the
+    /// blocks, and with them the bits of the sums, would depend on the parts.
     #[inline(always)]
     pub fn read<I: Isa>(&mut self, part: &[T]) {
         let Folded { mut max, mut fold, .. } = *self;
@@ -65,15 +66,15 @@ impl<T: Logit, F: Fold<T>> Folded<T, F> {
             if max > T::Real::LOWEST {
                 fold.block::<I>(block, max);
             } else if block.iter().any(|x| x.real().is_nan()) {
-                // Only -inf so far, where x - max is NaN also for what is not: a real NaN is found here.
+                // So far all logits are -inf, for which x - max would be NaN; only a logit that is NaN itself counts.
                 max = T::Real::from_f64(f64::NAN);
             }
         }
         (self.max, self.fold) = (max, fold);
     }
 
-    /// What is known of a row that has been read to its end; none where it has no softmax: it holds a NaN, +inf or
-    /// nothing but -inf.
+    /// The result of a row that has been read completely; `None` where it has no softmax because it contains a NaN or
+    /// +inf, or because all logits are -inf.
     #[inline(always)]
     pub fn finish(self) -> Option<Row> {
         let sums = self.fold.finish();
@@ -82,7 +83,7 @@ impl<T: Logit, F: Fold<T>> Folded<T, F> {
     }
 }
 
-/// The largest element; NaN is passed over, and found by the sum.
+/// The largest element of a block. A NaN is ignored here; the sum becomes NaN by it.
 #[inline(always)]
 fn block_max<T: Logit>(block: &[T]) -> T::Real {
     let (body, tail) = block.as_chunks::<LANES>();
@@ -108,7 +109,7 @@ fn block_max<T: Logit>(block: &[T]) -> T::Real {
     lanes[0]
 }
 
-/// `a` where it is larger, else `b`: one instruction, and never `a` where it is NaN.
+/// `a` where it is larger, otherwise `b`: compiles to one instruction, and never gives `a` where that is NaN.
 #[inline(always)]
 fn larger<R: Exponential>(a: R, b: R) -> R {
     if a > b { a } else { b }

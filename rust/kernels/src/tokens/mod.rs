@@ -1,4 +1,4 @@
-//! Tokens: score a model's logits, and say how surprised it was.
+//! The room of tokens: scores of tokens from a model's logits, and perplexity.
 
 mod columns;
 mod entropy;

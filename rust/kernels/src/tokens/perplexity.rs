@@ -1,4 +1,4 @@
-//! Perplexity with the error that clusters leave in it.
+//! Perplexity with its standard error and interval from clusters of tokens.
 
 use super::totals::Totals;
 use crate::grid::{Pace, Progress, Stopped};
@@ -23,7 +23,7 @@ named! {
 }
 
 impl Unit {
-    fn of(self, nats: f64) -> f64 {
+    fn from_nats(self, nats: f64) -> f64 {
         match self {
             Unit::Perplexity => exp(nats),
             Unit::Bits => nats / std::f64::consts::LN_2,
@@ -35,26 +35,28 @@ impl Unit {
 /// A perplexity, or another [`Unit`] of the mean NLL.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Perplexity {
-    /// Of m = sum NLL / sum units: infinite where a token's NLL is, NaN where the units sum to 0.
+    /// The mean m = sum NLL / sum units in the unit asked for: infinite where the NLL of a token is, NaN where the
+    /// units sum to 0.
     pub value: f64,
-    /// By the delta method; NaN where there is no interval.
+    /// The standard error, by the delta method; NaN where there is no interval.
     pub standard_error: f64,
-    /// Of m - t sqrt V and m + t sqrt V; NaN under two clusters.
+    /// The limits m - t sqrt V and m + t sqrt V in the unit asked for; NaN for fewer than two clusters.
     pub interval: Interval,
     /// Satterthwaite's degrees of freedom.
     pub df: f64,
-    /// Counted tokens.
+    /// The number of counted tokens.
     pub tokens: u64,
-    /// What the NLL was divided by: tokens, words, bytes.
+    /// The number of tokens, words or bytes by which the NLL was divided.
     pub units: f64,
-    /// Clusters with counted tokens.
+    /// The number of clusters with counted tokens.
     pub clusters: usize,
 }
 
 impl Totals {
-    /// The perplexity of all tokens so far; `None` without any.
+    /// The perplexity of all tokens so far; `None` where there are none.
     ///
-    /// m and its clustered variance V (CR2) as in [`crate::intervals::cluster`]; m itself from the exact totals.
+    /// The clustered variance V (CR2) of the mean m is that of [`crate::intervals::cluster`]; m itself is computed from
+    /// the exact totals.
     pub fn perplexity(
         &self,
         unit: Unit,
@@ -73,8 +75,9 @@ impl Totals {
         if all.tokens == 0 {
             return Ok(None);
         }
-        // Tokens that are each off by half a step of their size move a mean by half a step of the mean; the sums are
-        // exact. Of 16-bit floats that is all: eight of their steps are 6 % of an NLL, which is no rounding.
+        // The sums are exact. If every NLL is rounded by up to half a step (a unit in its last place), a mean moves by
+        // up to half a step of its own size, so that two equal means differ by up to one step. For 16-bit floats the
+        // tolerance is no more than that: eight of their steps would be 6 % of an NLL, which rounding cannot explain.
         let steps = if self.precision > Precision::F32 { 1.0 } else { STEPS };
         let noise = scalar(|| steps * self.precision.step() * (all.nll.value() / all.units.value()));
         let facts = SumFacts { noise, range: Range::Unknown, weighted: None };
@@ -83,15 +86,16 @@ impl Totals {
             let units = all.units.value();
             let infinite = self.infinite > 0;
             let mean = if infinite { f64::INFINITY } else { all.nll.value() / units };
-            let value = unit.of(mean);
+            let value = unit.from_nats(mean);
             let none = Interval { low: f64::NAN, high: f64::NAN };
             let (standard_error, interval) = if infinite || fit.standard_error.is_nan() {
                 (f64::NAN, none)
             } else {
                 let Interval { low, high } =
                     confidence.around(mean, confidence.t(fit.df) * fit.standard_error);
-                let slope = if unit == Unit::Perplexity { value } else { unit.of(1.0) };
-                (slope * fit.standard_error, Interval { low: unit.of(low), high: unit.of(high) })
+                let slope = if unit == Unit::Perplexity { value } else { unit.from_nats(1.0) };
+                let interval = Interval { low: unit.from_nats(low), high: unit.from_nats(high) };
+                (slope * fit.standard_error, interval)
             };
             Perplexity {
                 value,

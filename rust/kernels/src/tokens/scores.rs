@@ -1,4 +1,4 @@
-//! What a row of logits tells of its target: columns, one number per row in each.
+//! Scores of tokens: columns with one number per row of logits, such as the NLL of the row's target.
 
 use super::columns::{Column, Folds};
 use super::entropy::EntropySums;
@@ -13,20 +13,21 @@ use crate::simd::{Isa, Kernel, dispatch};
 use std::ops::{Index, Range};
 use std::time::Instant;
 
-/// Bytes of logits in a chunk: enough to hide a hand-over, far below an answer to Ctrl-C.
+/// Bytes of logits per chunk: enough that handing it to a thread costs little beside it, and read far more quickly than
+/// Ctrl-C must be answered.
 const CHUNK_BYTES: usize = 1 << 20;
-/// Bytes of a row that are read at a time: a longer row would keep Ctrl-C waiting.
+/// The most bytes of a row that are read at a time, so that a long row does not delay the answer to Ctrl-C.
 const PART_BYTES: usize = 1 << 24;
 const _: () = assert!(PART_BYTES.is_multiple_of(BLOCK * size_of::<f64>()));
-/// Rows whose blocks are made together: a product of matrices reads the second one once for all of them.
+/// How many rows have their blocks computed together: a product of matrices then reads the second matrix once for all.
 const TILE: usize = 16;
 
 /// Columns with one entry per row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TokenScores {
-    /// By the place of the column in its table: empty where it was not asked for.
+    /// One vector per column, in the order of [`Column::ALL`]; empty where the column was not asked for.
     columns: [Vec<f64>; Column::ALL.len()],
-    /// Whether the row was scored; one whose target is `ignore` is not even read.
+    /// Whether each row was scored; a row whose target is `ignore` is not even read.
     pub counted: Vec<bool>,
 }
 
@@ -44,37 +45,38 @@ impl Index<Column> for TokenScores {
     }
 }
 
-/// Why nothing was scored: the first offender.
+/// Why nothing was scored: the first value that prevents it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Unscorable {
     /// A target that is neither `ignore` nor in `0..width`.
     Target {
-        /// Where.
+        /// The row of the target.
         row: usize,
     },
     /// A logit that is NaN or +inf.
     Logit {
-        /// Where.
+        /// The row of the logit.
         row: usize,
-        /// Its place in the row.
+        /// The index of the logit in the row.
         column: usize,
-        /// What it is.
+        /// The logit.
         value: f64,
     },
     /// A row in which every logit is -inf.
     NoMass {
-        /// Where.
+        /// The row.
         row: usize,
     },
 }
 
-/// Scores `targets[i]` under the softmax of row `i`: what is asked for in `columns`, whose table has the formulas.
+/// Scores `targets[i]` under the softmax of row `i`. It computes the columns asked for in `columns`; see [`Column`] for
+/// their formulas.
 ///
 /// Exponentials are computed in f32 (in f64 for f64) and summed in f64: the error of NLL and log Z is at most 1e-6 nats
 /// for rows up to 262,144 wide, 1e-11 for f64; that of entropy at most 1e-5 min(1, entropy), 1e-11 min(1, entropy) for
 /// f64. A column has the same bits whatever else is asked for.
 ///
-/// There must be one target per row. `progress` is told how many rows are done.
+/// There must be one target per row. `progress` gets the number of rows done.
 pub fn token_scores<T: Logit>(
     source: Source<'_, T>,
     targets: &[i64],
@@ -132,7 +134,8 @@ impl<T: Logit> Call<'_, T> {
         Ok(Ok(scores))
     }
 
-    /// Reads every row that counts: a row at once, or where rows are long all rows' first parts, then their second ones.
+    /// Reads every row that counts. Long rows are read in parts: first the first part of every row, then the second,
+    /// and so on.
     fn fold<F: Fold<T>>(self, progress: Progress<'_>) -> Result<Vec<Folded<T, F>>, Stopped> {
         let (count, width) = (self.targets.len(), self.source.width());
         let mut folded = memory::filled(count, Folded::new())?;
@@ -143,7 +146,7 @@ impl<T: Logit> Call<'_, T> {
         let mut asked = Instant::now();
         for part in 0..parts {
             let before = count * part / parts;
-            // A part of a few rows takes less than a tick: the clock runs on from one to the next.
+            // One part of a few rows takes less than a tick, so the clock is not restarted with each part.
             if asked.elapsed() >= TICK {
                 if !progress(before) {
                     return Err(Stopped::Cancelled);
@@ -167,7 +170,7 @@ impl<T: Logit> Call<'_, T> {
         Ok(folded)
     }
 
-    /// What is wrong with a row that has no softmax.
+    /// Finds out why a row has no softmax.
     #[cold]
     fn offender(self, row: usize, progress: Progress<'_>) -> Result<Unscorable, Stopped> {
         let mut pace = Pace::new(progress);
@@ -193,13 +196,13 @@ impl<T: Logit> Call<'_, T> {
     }
 }
 
-/// Reads `columns` of the rows from `first` on.
+/// Reads the elements `columns` of the rows from `first` on.
 struct Read<'a, T: Logit, F> {
     call: Call<'a, T>,
     first: usize,
     columns: Range<usize>,
     folded: &'a mut [Folded<T, F>],
-    /// Where blocks are made; empty where they are lent.
+    /// The memory in which blocks are computed; empty where the rows lie in memory.
     tile: &'a mut [T],
 }
 
@@ -209,7 +212,7 @@ impl<T: Logit, F: Fold<T>> Kernel for Read<'_, T, F> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let Read { call, first, columns, folded, tile } = self;
-        // A lent row is read on its own, to the end; made rows are read together, block by block.
+        // A row in memory is read alone, to its end; rows that are computed are read together, block by block.
         let (together, step) = if tile.is_empty() { (1, columns.len()) } else { (TILE, BLOCK) };
         let mut next = 0;
         while next < folded.len() {
@@ -233,7 +236,8 @@ impl<T: Logit, F: Fold<T>> Kernel for Read<'_, T, F> {
                         Source::Made(_) => &tile[i * here.len()..(i + 1) * here.len()],
                     };
                     let folded = &mut folded[row - first];
-                    // Another thread may write to the targets meanwhile: what is not in this block is no place in it.
+                    // Another thread may change the targets meanwhile, so a target is used only if it lies in this
+                    // block.
                     if let Some(&logit) = logits.get((call.targets[row] as usize).wrapping_sub(start)) {
                         folded.at_target = logit.real();
                     }
@@ -245,7 +249,7 @@ impl<T: Logit, F: Fold<T>> Kernel for Read<'_, T, F> {
     }
 }
 
-/// Fills the columns that were asked for; the others are empty.
+/// Fills the columns that were asked for from the folded rows; the others are empty.
 struct Finish<'a, T: Logit, F> {
     folded: &'a [Folded<T, F>],
     counted: &'a [bool],
@@ -260,7 +264,7 @@ impl<T: Logit, F: Fold<T>> Kernel for Finish<'_, T, F> {
         for (column, out) in Column::ALL.iter().zip(self.out) {
             for ((folded, &counted), out) in self.folded.iter().zip(self.counted).zip(out) {
                 if let Some(row) = folded.finish().filter(|_| counted) {
-                    *out = column.of::<I>(&row);
+                    *out = column.value::<I>(&row);
                 }
             }
         }
@@ -287,7 +291,7 @@ mod tests {
         scores.columns.iter().flatten().map(|value| value.to_bits()).collect()
     }
 
-    /// Words of a linear congruential generator as logits of spread `scale`.
+    /// Pseudo-random logits whose spread is proportional to `scale`.
     fn logits(n: usize, scale: f64, seed: u64) -> Vec<f64> {
         let mut state = seed;
         let mut next = || {
@@ -297,7 +301,7 @@ mod tests {
         (0..n).map(|_| (next() + next() + next() + next()) * scale).collect()
     }
 
-    /// log Z by the textbook, in f64, smallest terms first.
+    /// log Z by the textbook formula in f64, with the smallest terms added first.
     fn oracle(row: &[f64]) -> f64 {
         let max = row.iter().copied().fold(f64::NEG_INFINITY, |m, x| if x > m { x } else { m });
         let mut terms: Vec<f64> = row.iter().map(|x| libm::exp(x - max)).collect();
@@ -340,8 +344,8 @@ mod tests {
         }
     }
 
-    /// The largest sum of roundings that was found: a plateau whose distance from the maximum is half a unit
-    /// in the last place off.
+    /// The worst case of rounding that was found: a plateau whose rounded distance from the maximum is off by half a
+    /// unit in the last place.
     #[test]
     fn a_plateau_far_below_the_maximum_stays_inside_the_bound() {
         for i in 0..400 {
@@ -377,19 +381,19 @@ mod tests {
         let wide: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
         let targets = [0, 5, -100, 17, 4096];
         force(Some(Level::Baseline));
-        let found =
+        let scored =
             || (bits(&score(&x, 4097, &targets).unwrap()), bits(&score(&wide, 4097, &targets).unwrap()));
-        let want = found();
+        let want = scored();
         for level in Level::ALL {
             if force(Some(level)) {
-                assert_eq!(found(), want, "{level:?}");
+                assert_eq!(scored(), want, "{level:?}");
             }
         }
         force(None);
     }
 
     #[test]
-    fn a_masked_target_counts_and_a_masked_vocabulary_does_not_disturb() {
+    fn a_masked_target_is_infinite_and_masked_logits_do_not_disturb_others() {
         let mut x = vec![f32::NEG_INFINITY; 3000];
         (x[2500], x[2600]) = (1.5, 1.5);
         assert_eq!(score(&x, 3000, &[0]).unwrap()[Column::Nll], [f64::INFINITY]);
@@ -397,9 +401,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_has_no_meaning_is_lost() {
+    fn invalid_logits_and_targets_are_always_found() {
         for place in [0, 31, 32, 1023, 1024, 2999] {
-            // Every kind of NaN: both signs, quiet and signalling, each exponent-trick trap.
+            // NaNs of every kind: both signs, quiet and signalling, and payloads that could mislead tricks with the
+            // exponent.
             for payload in (0..512u32).map(|p| 0x7f80_0001 | p << 14 | (p & 1) << 31) {
                 for fill in [0.0, f32::NEG_INFINITY] {
                     let mut x = vec![fill; 3000];
@@ -455,7 +460,8 @@ mod tests {
         bad.fill(f32::NEG_INFINITY);
         assert_eq!(score(&bad, width, &[3]), Err(Unscorable::NoMass { row: 0 }));
     }
-    /// The products of two columns of numbers: a table that is never made as a whole.
+
+    /// The products of two columns of numbers: a table that never exists as a whole.
     struct Products<'a> {
         rows: &'a [f32],
         columns: &'a [f32],
@@ -489,13 +495,13 @@ mod tests {
             let table: Vec<f32> = rows.iter().flat_map(|a| columns.iter().map(move |b| a * b)).collect();
             let scored = |columns: &[f32]| {
                 let made = Products { rows: &rows, columns, made: Mutex::new(Vec::new()) };
-                let found =
+                let scores =
                     token_scores(Source::Made(&made), &targets, Some(-100), Column::ALL, &mut go).unwrap();
-                (found, made.made.into_inner().unwrap())
+                (scores, made.made.into_inner().unwrap())
             };
-            let (found, made) = scored(&columns);
+            let (scores, made) = scored(&columns);
             assert_eq!(
-                bits(&found.unwrap()),
+                bits(&scores.unwrap()),
                 bits(&score(&table, width, &targets).unwrap()),
                 "{count} {width}"
             );

@@ -5,12 +5,13 @@ use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks};
 use crate::memory;
 use crate::simd::scalar;
 
-/// Tokens in a chunk, about.
+/// The approximate number of tokens per chunk.
 const TOKENS: usize = 1 << 16;
 
-/// The sum of `nll` over the counted tokens of each of `rows` sequences of one length: exact but for one
-/// rounding, infinite where a counted token is, 0 without tokens. Past 2^62 (a mask of the lowest finite logit makes such
-/// an NLL) it is a sum of f64, token after token.
+/// The sum of `nll` over the counted tokens of each of `rows` sequences of the same length: exact except for one
+/// rounding, infinite where the NLL of a counted token is, 0 where no token counts. Where an NLL is 2^62 or more (as it
+/// is where tokens are masked by the lowest finite logit) or the sum 2^63 or more, the sum is one of f64, token after
+/// token.
 pub fn sequence_nll(
     nll: &[f64],
     counted: &[u8],
@@ -31,7 +32,8 @@ pub fn sequence_nll(
     Ok(memory::joined(parts)?)
 }
 
-/// As [`sequence_nll`], of rows in parts: their sums are exact, so that no cut changes a bit.
+/// As [`sequence_nll`], for long rows, which are cut into parts. The sums of the parts are exact, so that the cuts
+/// change no bit.
 fn long_rows(nll: &[f64], counted: &[u8], rows: usize, progress: Progress<'_>) -> Result<Vec<f64>, Stopped> {
     let length = nll.len() / rows;
     let each = chunks(length, TOKENS);
@@ -46,12 +48,12 @@ fn long_rows(nll: &[f64], counted: &[u8], rows: usize, progress: Progress<'_>) -
     Ok(memory::collected(parts.chunks(each).map(|parts| scalar(|| sum(parts))))?)
 }
 
-/// The sum of what counts in a part of a row.
+/// The sum over the counted tokens in a part of a row.
 #[derive(Clone, Copy)]
 struct Part {
-    /// None where it, or a value, is too large.
+    /// The exact sum; `None` where the sum or a value is too large for it.
     exact: Option<Fixed>,
-    /// In f64.
+    /// The sum in f64.
     plain: f64,
 }
 
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_what_counts() {
+    fn the_counted_tokens_are_summed() {
         let nll = [1.0, f64::NAN, 2.5, f64::INFINITY, 1.0, 0.5, f64::NAN, f64::NAN, f64::NAN];
         let counted = [1, 0, 1, 1, 1, 1, 0, 0, 0];
         let sums = sequence_nll(&nll, &counted, 3, &mut |_| true).unwrap();

@@ -1,8 +1,8 @@
 //! The bytes of [`Totals`]: `u64 per, infinite, nan, excluded, ignored`, then one row per cluster: `id, u64 tokens,
 //! i128 units, i128 nll`. An id is `#` and eight bytes, or `"` and its text, or empty for a cluster without a name.
 //!
-//! Layout 1 is that of tokens in float64. Layout 2 has the number of the coarsest type of the tokens,
-//! [`Precision`], as a sixth count. (States of coarser tokens were written in layout 1 before there was another.)
+//! Layout 1 is for tokens in float64. Layout 2 has a sixth count, the number of the least precise type of the tokens
+//! ([`Precision`]). (Before there was a layout 2, states of all types were written in layout 1.)
 
 use super::totals::{Named, Refused, Total, Totals};
 use crate::clusters::Id;
@@ -21,18 +21,18 @@ impl State for Totals {
     const KIND: Kind = Kind::Perplexity;
     type Refused = Refused;
 
-    /// What has not changed since is shared.
+    /// A copy that shares memory with the original until either is changed.
     fn copied(&self) -> Result<Totals, NoMemory> {
         Ok(Totals { named: self.named.copied()?, unnamed: self.unnamed.copied()?, ..*self })
     }
 
-    /// Refused where one has names (or `per`) and the other has not, or a sum would pass 2^63.
+    /// Refused where only one of the two has names or `per`, or where a count or a sum would leave its range.
     fn merged(&self, other: &Totals, progress: Progress<'_>) -> Result<Result<Totals, Refused>, Stopped> {
         self.merged_at(other, &mut Pace::new(progress))
     }
 
-    /// Canonical: equal totals have equal bytes. `config` is the caller's, carried along. `None` past 2^32
-    /// clusters, or for a name longer than [`crate::clusters::LONGEST_TEXT`].
+    /// Canonical bytes: equal totals have equal bytes. They contain `config`, whose meaning is the caller's. `None` for
+    /// 2^32 clusters or more, or for a name longer than [`crate::clusters::LONGEST_TEXT`].
     fn to_bytes(&self, config: &[u8], progress: Progress<'_>) -> Result<Option<Vec<u8>>, Stopped> {
         let mut pace = Pace::new(progress);
         let Ok(rows) = u32::try_from(self.clusters()) else { return Ok(None) };
@@ -64,7 +64,7 @@ impl State for Totals {
         writer.finish_at(&mut pace).map(Some)
     }
 
-    /// The totals, and the configuration that came with them.
+    /// The totals, and the configuration that stood in their bytes.
     fn from_bytes(bytes: &[u8], progress: Progress<'_>) -> Result<(Totals, Vec<u8>), BytesError> {
         let mut pace = Pace::new(progress);
         let mut reader = Reader::open_at(bytes, Kind::Perplexity, COARSER, &mut pace)?;
@@ -73,7 +73,7 @@ impl State for Totals {
             return Err(BytesError::Malformed);
         }
         let per = reader.choice()?;
-        // The checksum says that these bytes are as they were written, not that we wrote them.
+        // The checksum shows that the bytes are unchanged, not that this library wrote them: everything is checked.
         let mut totals = Totals {
             per,
             infinite: reader.u64()?,
@@ -109,7 +109,7 @@ impl State for Totals {
     }
 }
 
-/// The coarsest type of the tokens; layout 2 is only written where it is not float64.
+/// The least precise type of the tokens; layout 2 is only written where it is not float64.
 fn precision(reader: &mut Reader<'_>) -> Result<Precision, BytesError> {
     match reader.layout() {
         FLOAT64 => Ok(Precision::F64),
@@ -122,8 +122,8 @@ fn precision(reader: &mut Reader<'_>) -> Result<Precision, BytesError> {
     }
 }
 
-/// Whether a row may stand behind another: ids ascend and each stands once, totals without one are sorted, and a state
-/// has only one of both kinds.
+/// Whether `row` may follow `before`: ids ascend and each occurs once, totals without ids are sorted, and either all
+/// rows have ids or none has.
 fn follows(before: &(Option<Id>, Total), row: &(Option<Id>, Total)) -> bool {
     match (before, row) {
         ((Some(a), _), (Some(b), _)) => a < b,
@@ -132,7 +132,8 @@ fn follows(before: &(Option<Id>, Total), row: &(Option<Id>, Total)) -> bool {
     }
 }
 
-/// Whether some tokens come to this: one at least, none below 0, and as many units as tokens where nothing else is asked.
+/// Whether tokens can give this total: there is at least one, neither sum is below 0, and without `per` there are as
+/// many units as tokens.
 fn plausible(total: &Total, per: Option<bool>) -> bool {
     let counted = per == Some(true) || Fixed::whole(total.tokens) == Some(total.units);
     total.tokens > 0 && total.units >= Fixed::new() && total.nll >= Fixed::new() && counted
@@ -145,7 +146,7 @@ mod tests {
 
     struct Row(&'static [u8], u64, f64, f64);
 
-    /// A whole state with these counts and rows, whether or not it makes sense; six counts are layout 2.
+    /// Reads the bytes of a state with these counts and rows, which need not make sense; six counts give layout 2.
     fn state<const N: usize>(counts: [u64; N], rows: &[Row]) -> Result<Totals, BytesError> {
         let layout = if N > 5 { COARSER } else { FLOAT64 };
         let mut writer = Writer::new(Kind::Perplexity, layout, b"", rows.len() as u32);
@@ -169,7 +170,7 @@ mod tests {
     const A: Row = Row(b"\"a", 2, 2.0, 1.5);
 
     #[test]
-    fn what_no_data_comes_to_is_refused() {
+    fn totals_that_no_data_can_give_are_refused() {
         let refused =
             |counts: [u64; 5], rows: &[Row]| state(counts, rows).unwrap_err() == BytesError::Impossible;
         assert!(state(PLAIN, &[A, Row(b"\"b", 1, 1.0, 0.0)]).is_ok());
@@ -185,7 +186,7 @@ mod tests {
         assert!(refused([1, 3, 0, 0, 0], &[A]), "more infinite tokens than tokens");
         assert!(
             refused(PLAIN, &[]) && refused([0, 0, 0, 0, 0], &[A]),
-            "tokens, and no word on what divides them"
+            "tokens without `per` being known, and the reverse"
         );
         assert!(
             refused(PER, &[Row(b"", 1, 4e18, 0.0), Row(b"", 2, 4e18, 0.0), Row(b"", 3, 4e18, 0.0)]),
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_coarsest_type_is_kept_and_float64_needs_no_word() {
+    fn the_least_precise_type_is_kept_and_float64_needs_no_sixth_count() {
         for precision in [Precision::F32, Precision::F16, Precision::Bf16] {
             let coarse = state([1, 0, 0, 0, 0, precision as u64], &[A]).unwrap();
             let fine = state(PLAIN, &[A]).unwrap();
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_fit_is_refused_whole() {
+    fn totals_beyond_their_range_are_refused_and_leave_the_state_unchanged() {
         let many =
             || state([2, 0, 0, 0, u64::MAX], &[Row(b"#\x01\0\0\0\0\0\0\0", 1 << 63, 4e18, 1.0)]).unwrap();
         let few = state([2, 0, 0, 0, 1], &[Row(b"#\x02\0\0\0\0\0\0\0", 1, 1.0, 1.0)]).unwrap();

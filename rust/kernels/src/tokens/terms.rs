@@ -1,19 +1,19 @@
-//! Sums over the elements of a block whose terms are made from exp(x - M), M the largest logit so far.
+//! Sums over a block of logits x whose terms are computed from exp(x - M), where M is the largest logit so far.
 
 use crate::simd::{Bf16, Element, F16, Isa, Real, tree64};
 
 /// Lanes of a sum; a multiple of every vector width in use.
 pub const LANES: usize = 32;
-/// Steps a lane makes in its own precision before it is folded into f64.
+/// How many terms are added to a lane in its own precision before it is added to an f64 total.
 const STEPS: usize = 2;
 /// Lanes of the f64 totals.
 const WIDE: usize = 8;
 
-/// An element type of logits, and the precision its exponentials are computed in.
+/// An element type of logits, with the type in which its exponentials are computed.
 pub trait Logit: Element + Default {
-    /// f32, or f64 for f64.
+    /// The type in which exponentials are computed: f64 for f64, f32 for all others.
     type Real: Exponential;
-    /// The value, exactly.
+    /// The value in that type, exactly.
     fn real(self) -> Self::Real;
 }
 
@@ -35,27 +35,27 @@ logit! {
     f64 => f64, to_f64;
 }
 
-/// What sums of exponentials need from their precision.
+/// The operations that sums of exponentials need from f32 or f64.
 pub trait Exponential: Real {
-    /// The neutral element of the maximum.
+    /// -infinity, the neutral element of the maximum.
     const LOWEST: Self;
-    /// Where x - max is below this, exp(x - max) is nothing beside 1: 0, or what is as good.
+    /// Where x - max is below this, exp(x - max) is computed as 0 or as a number that is negligible beside 1.
     const NOTHING_BELOW: Self;
     /// exp(x - max) for `x <= max`, NaN for NaN.
     fn term<I: Isa>(x: Self, max: Self) -> Term<Self>;
-    /// `sum` and the term, rounded once.
+    /// `sum` plus the term, rounded once.
     fn plus<I: Isa>(sum: Self, term: Term<Self>) -> Self;
 }
 
-/// exp(x - max), as a product whose second factor is a power of two: the sum multiplies by it in its own fused
-/// multiply-add, so that a term costs no rounding and no instruction of its own.
+/// exp(x - max) as a product whose second factor is a power of two. The fused multiply-add that adds the term to a sum
+/// also multiplies by it, so that the multiplication needs no instruction and no rounding of its own.
 #[derive(Clone, Copy)]
 pub struct Term<R> {
     /// x - max, rounded.
     pub difference: R,
-    /// The first factor.
+    /// The first factor, 2^f.
     power: R,
-    /// The second factor.
+    /// The second factor, 2^n.
     scale: R,
 }
 
@@ -66,7 +66,7 @@ impl<R: Exponential> Term<R> {
         Term { power: self.power * factor, ..self }
     }
 
-    /// The term, or 0.
+    /// The term where `condition` holds, otherwise 0.
     #[inline(always)]
     pub fn only_if(self, condition: bool) -> Self {
         Term { power: if condition { self.power } else { R::default() }, ..self }
@@ -77,10 +77,10 @@ impl Exponential for f32 {
     const LOWEST: f32 = f32::NEG_INFINITY;
     const NOTHING_BELOW: f32 = -87.0;
 
-    /// exp(d) = 2^n 2^f with n = round(d log2 e) and |f| <= 1/2; 2^f by a minimax polynomial with p(0) = 1
-    /// (relative error 1.1e-7 with these f32 coefficients). Adding 1.5 * 2^23 + 127 leaves n, already biased,
-    /// in the low bits, so that a shift makes 2^n; multiplying by it carries a NaN, which integer arithmetic on the
-    /// exponent would lose. Below -87 the result is exp(-87) = 1.6e-38: nothing beside a sum of at least 1.
+    /// exp(d) = 2^n 2^f with n = round(d log2 e) and |f| <= 1/2; 2^f by a minimax polynomial with p(0) = 1 (relative
+    /// error 1.1e-7 with these f32 coefficients). Adding 1.5 * 2^23 + 127 leaves n + 127, the biased exponent, in the
+    /// low bits, so that a shift gives 2^n. Multiplying by it keeps a NaN a NaN, which integer arithmetic on the
+    /// exponent would not. Below -87 the result is exp(-87) = 1.6e-38, which is negligible beside a sum of at least 1.
     #[inline(always)]
     fn term<I: Isa>(x: f32, max: f32) -> Term<f32> {
         const BIASED: f32 = 12_583_039.0;
@@ -119,13 +119,14 @@ impl Exponential for f64 {
     }
 }
 
-/// `K` sums over the elements of a row whose terms are made from exp(x - max).
+/// `K` sums over the elements of a row whose terms are computed from exp(x - max).
 pub trait Terms<const K: usize> {
-    /// The sums, and the terms of one element.
+    /// The sums with the terms of one element added.
     fn add<I: Isa, R: Exponential>(sums: [R; K], x: R, max: R) -> [R; K];
 }
 
-/// The sums of `F` over a block: fixed lanes, folded into f64 every [`STEPS`] steps, a fixed tree.
+/// The sums of `F` over a block: in fixed lanes, which are added to f64 totals after every [`STEPS`] terms, and then by
+/// a fixed reduction tree.
 #[inline(always)]
 pub fn sums_of_terms<I: Isa, T: Logit, F: Terms<K>, const K: usize>(block: &[T], max: T::Real) -> [f64; K] {
     let (body, tail) = block.as_chunks::<LANES>();
@@ -167,7 +168,7 @@ fn add<I: Isa, T: Logit, F: Terms<K>, const K: usize>(
     }
 }
 
-/// Adds the terms of `x` in lane `i`.
+/// Adds the terms of `x` to lane `i`.
 #[inline(always)]
 fn add_one<I: Isa, T: Logit, F: Terms<K>, const K: usize>(
     lanes: &mut [[T::Real; LANES]; K],
@@ -185,6 +186,7 @@ fn add_one<I: Isa, T: Logit, F: Terms<K>, const K: usize>(
     }
 }
 
+/// Halves the lanes until [`WIDE`] are left, and adds these to the f64 totals.
 #[inline(always)]
 fn fold<R: Real, const K: usize>(wide: &mut [[f64; WIDE]; K], mut lanes: [[R; LANES]; K]) {
     for k in 0..K {
@@ -201,7 +203,7 @@ fn fold<R: Real, const K: usize>(wide: &mut [[f64; WIDE]; K], mut lanes: [[R; LA
     }
 }
 
-/// A tail filled up with -inf, whose exponential vanishes beside the sum.
+/// A tail filled up with -inf, whose exponential is negligible beside the sum.
 #[inline(always)]
 pub fn filled<T: Logit>(tail: &[T]) -> [T::Real; LANES] {
     let mut last = [T::Real::LOWEST; LANES];

@@ -1,4 +1,5 @@
-//! Totals of negative log-likelihoods per cluster: exact, so that every split and order gives the same bits.
+//! Totals of negative log-likelihoods (NLL) per cluster. They are exact, so that any split and order gives the same
+//! bits.
 
 use crate::clusters::{Id, Keyed, Names, Shards};
 use crate::exact::Fixed;
@@ -7,29 +8,29 @@ use crate::memory::{self, NoMemory};
 use crate::simd::{Element, Precision};
 use crate::sorting::sorted;
 
-/// Tokens between two times that `progress` is asked, about.
+/// The approximate number of tokens between two calls of `progress`.
 const TOKENS: usize = 1 << 16;
 
-/// The token counts.
+/// Status of a token that counts.
 pub const COUNTS: u8 = 1;
-/// The caller excluded the token.
+/// Status of a token that the caller excluded.
 pub const EXCLUDED: u8 = 0;
-/// The token was never scored.
+/// Status of a token that was never scored.
 pub const IGNORED: u8 = 2;
 
-/// What one cluster (a document, a user, a row) comes to.
+/// The totals of one cluster (a document, a user, a row).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Total {
-    /// Counted tokens.
+    /// The number of counted tokens.
     pub tokens: u64,
-    /// Their number, or the words, bytes, ... they are counted in.
+    /// The number of units by which the NLL is divided: the tokens themselves, or words, bytes, and so on.
     pub units: Fixed,
-    /// The sum of their NLL, in nats, but for infinite ones.
+    /// The sum of the NLL of counted tokens in nats; infinite ones are left out.
     pub nll: Fixed,
 }
 
 impl Total {
-    /// False where a sum would leave its range.
+    /// Adds another total. False where a count or a sum would leave its range; then `self` may be partly changed.
     pub(super) fn merge(&mut self, other: &Total) -> bool {
         let Some(tokens) = self.tokens.checked_add(other.tokens) else { return false };
         self.tokens = tokens;
@@ -56,84 +57,86 @@ impl Keyed for Named {
     }
 }
 
-/// One number a token, one a row, or none.
+/// One number per token, one per row, or none.
 #[derive(Clone, Copy, Debug)]
 pub enum Per<'a, T> {
-    /// None.
+    /// No numbers.
     Nothing,
-    /// One a token.
+    /// One number per token.
     Token(&'a [T]),
-    /// One a row; it counts where a token of the row does.
+    /// One number per row, which counts if at least one token of the row does.
     Row(&'a [T]),
 }
 
-/// Tokens to add: rows of `length`, each slice as long as it says.
+/// Tokens to be added, in rows of `length` tokens each.
 #[derive(Clone, Copy)]
 pub struct Batch<'a, T> {
     /// NLL in nats.
     pub nll: &'a [T],
-    /// [`COUNTS`], [`EXCLUDED`] or [`IGNORED`] a token; all count where absent.
+    /// [`COUNTS`], [`EXCLUDED`] or [`IGNORED`] for each token; `None` where all count.
     pub status: Option<&'a [u8]>,
-    /// Tokens in a row.
+    /// Tokens per row.
     pub length: usize,
     /// The cluster of each token or row, in `0..clusters`.
     pub codes: Per<'a, i64>,
-    /// How many clusters.
+    /// The number of clusters.
     pub clusters: usize,
-    /// What the NLL is divided by, instead of the number of tokens.
+    /// The units by which the NLL is divided, instead of the number of tokens.
     pub per: Per<'a, f64>,
-    /// Leave NaN out, and count it, instead of refusing it.
+    /// Whether an NLL that is NaN is left out and counted, instead of being refused.
     pub omit_nan: bool,
 }
 
-/// Why a batch is not added: the first offender's index. Nothing of it has been.
+/// Why a batch or a state is refused, mostly with the index of the first token to blame; none of it has been added.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Refused {
-    /// An NLL that is NaN.
+    /// An NLL is NaN.
     Nan(usize),
-    /// An NLL below zero, or -inf.
+    /// An NLL is below zero; holds its index and the NLL.
     Negative(usize, f64),
-    /// An NLL past 2^62, or with which the sum of its cluster would pass 2^63.
+    /// A finite NLL is 2^62 or more, or with it the sum of its cluster would be 2^63 or more.
     TooLarge(usize),
-    /// With these the state's own totals would leave their range.
+    /// The totals of the state would leave their range.
     Total,
-    /// A `per` that is negative, not finite or too large; its own index.
+    /// A number in `per` is negative, not finite or too large; holds its own index (of a token or a row) and the
+    /// number.
     Per(usize, f64),
-    /// Names here, none before, or the other way round.
+    /// One of the two has names for its clusters and the other has none.
     MixedNames,
-    /// `per` here, none before, or the other way round.
+    /// One of the two has `per` and the other has not.
     MixedPer,
-    /// A code outside `0..clusters`.
+    /// A code is outside `0..clusters`; holds the index of its token or row.
     Code(usize),
     /// A status that is none of [`COUNTS`], [`EXCLUDED`] and [`IGNORED`].
     Status(usize),
-    /// `per` of rows where each token has a cluster of its own: it is not known which of them a row's number belongs to.
+    /// `per` of rows where each token has a cluster of its own: it is not known which of them a row's number belongs
+    /// to.
     PerOfRows,
 }
 
-/// Totals of all batches.
+/// The state of a perplexity: the totals of all batches.
 #[derive(Debug, Default)]
 pub struct Totals {
     pub(super) named: Shards<Named>,
-    /// Clusters without a name: a multiset, put in order when it is read.
+    /// The totals of clusters without a name: a multiset, which is sorted when it is read.
     pub(super) unnamed: Shards<Total>,
-    /// Whether batches have `per`; undecided before the first.
+    /// Whether batches have `per`; `None` before the first.
     pub(super) per: Option<bool>,
-    /// All clusters together. It is in range, and so every cluster is.
+    /// The total of all clusters. Since it is in its range, that of every cluster is.
     pub(super) all: Total,
-    /// The coarsest type that counted tokens came in: means that are equal but for its rounding show no spread.
+    /// The least precise type in which counted tokens came: means that differ only by its rounding count as equal.
     pub precision: Precision,
-    /// Counted tokens with an infinite NLL.
+    /// The number of counted tokens with an infinite NLL.
     pub infinite: u64,
-    /// NLL that was NaN and left out.
+    /// The number of tokens whose NLL was NaN and was left out.
     pub nan: u64,
-    /// Tokens that the caller excluded.
+    /// The number of tokens that the caller excluded.
     pub excluded: u64,
-    /// Tokens that were never scored.
+    /// The number of tokens that were never scored.
     pub ignored: u64,
 }
 
-/// A batch, summed by its own codes and not yet named.
+/// The totals of a batch by the codes of its clusters, which have no names yet.
 pub struct Summed {
     totals: Vec<Total>,
     precision: Precision,
@@ -162,7 +165,7 @@ pub fn sum_batch<T: Element>(
         excluded: 0,
         ignored: 0,
     };
-    // A number a row is added after: it counts where a token of the row does.
+    // One number per row is added after the tokens, since it counts only if a token of the row does.
     let mut counts = memory::filled(if matches!(batch.per, Per::Row(_)) { rows } else { 0 }, false)?;
     let mut pace = Pace::new(&mut *progress);
     while summed.totals.len() < batch.clusters {
@@ -271,12 +274,12 @@ impl Summed {
 }
 
 impl Totals {
-    /// No tokens yet.
+    /// A state without tokens.
     pub fn new() -> Self {
         Totals::default()
     }
 
-    /// These and a summed batch under its names. A cluster without counted tokens leaves no trace.
+    /// This state with a batch added, under the names of its clusters. A cluster without counted tokens is left out.
     pub fn with(
         &self,
         batch: &Summed,
@@ -305,7 +308,7 @@ impl Totals {
         self.merged_at(&other, &mut pace)
     }
 
-    /// Puts a cluster into its place; false where a sum would leave its range.
+    /// Adds the total of a cluster; false where a sum would leave its range.
     fn put(&mut self, id: Option<Id>, total: Total) -> Result<bool, NoMemory> {
         if !self.all.merge(&total) {
             return Ok(false);
@@ -329,7 +332,7 @@ impl Totals {
         Ok(Ok(Totals { named, unnamed: self.unnamed.joined(&other.unnamed, pace)?, ..sums }))
     }
 
-    /// What does not grow with the clusters, added; `None` where a count or a sum would leave its range.
+    /// The sums of everything except the lists of clusters; `None` where a count or a sum would leave its range.
     fn sums_with(&self, other: &Totals) -> Option<Totals> {
         let mut all = self.all;
         all.merge(&other.all).then_some(())?;
@@ -345,7 +348,7 @@ impl Totals {
         })
     }
 
-    /// Whether another state is of the same kind.
+    /// Whether both states have names or neither has, and the same for `per`.
     fn takes(&self, other: &Totals) -> Result<(), Refused> {
         let named = |totals: &Totals| !totals.named.is_empty();
         let unnamed = |totals: &Totals| !totals.unnamed.is_empty();
@@ -363,17 +366,17 @@ impl Totals {
         self.named.is_empty() && self.unnamed.is_empty()
     }
 
-    /// Counted tokens, and clusters that have some.
+    /// The number of counted tokens, and of clusters with counted tokens.
     pub fn size(&self) -> (u64, usize) {
         (self.all.tokens, self.clusters())
     }
 
-    /// Clusters that have counted tokens.
+    /// The number of clusters with counted tokens.
     pub(super) fn clusters(&self) -> usize {
         self.named.len() + self.unnamed.len()
     }
 
-    /// The totals of the clusters without a name, in order.
+    /// The totals of the clusters without a name, sorted.
     pub(super) fn sorted_unnamed(&self, pace: &mut Pace<'_>) -> Result<Vec<Total>, Stopped> {
         let mut totals = memory::with_capacity(self.unnamed.len())?;
         for &total in self.unnamed.iter() {
@@ -383,14 +386,14 @@ impl Totals {
         sorted(totals, Ord::cmp, pace)
     }
 
-    /// The totals of all clusters: in the order of their names, those without one sorted.
+    /// The totals of all clusters: in the order of their names, or sorted where they have none.
     pub(super) fn rows(&self, pace: &mut Pace<'_>) -> Result<Vec<Total>, Stopped> {
         let mut rows = memory::with_capacity(self.named.len())?;
         for Named(_, total) in self.named.iter() {
             rows.push(*total);
             pace.step()?;
         }
-        // One of the two is empty: names and no names do not mix.
+        // One of the two lists is empty, since states with and without names are not merged.
         if rows.is_empty() { self.sorted_unnamed(pace) } else { Ok(rows) }
     }
 }
@@ -419,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_may_straddle_updates_and_the_order_does_not_matter() {
+    fn a_document_may_be_split_over_updates_in_any_order() {
         let nll = [1.5, 2.25, 0.5, 4.0, 1.0];
         let (codes, names) = ([1, 0, 0, 2, 1], ["a".to_owned(), "b".to_owned(), "c".to_owned()]);
         let mut whole = Totals::new();
@@ -469,12 +472,11 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_count_is_counted() {
+    fn tokens_that_are_left_out_are_counted() {
         let nll = [1.0, f64::NAN, f64::NAN, 2.0, f64::INFINITY, 7.0];
         let status = [COUNTS, IGNORED, COUNTS, COUNTS, COUNTS, EXCLUDED];
-        let of = batch(&nll, 3, Per::Row(&[0, 1]), 2);
         let mut totals = Totals::new();
-        let strict = Batch { status: Some(&status), ..of };
+        let strict = Batch { status: Some(&status), ..batch(&nll, 3, Per::Row(&[0, 1]), 2) };
         assert_eq!(add(&mut totals, &strict, Names::None), Err(Refused::Nan(2)));
         assert!(totals.is_empty());
         add(&mut totals, &Batch { omit_nan: true, ..strict }, Names::None).unwrap();
@@ -483,24 +485,24 @@ mod tests {
     }
 
     #[test]
-    fn a_number_a_row_counts_with_its_tokens() {
+    fn one_number_per_row_counts_with_the_rows_tokens() {
         let status = [COUNTS, COUNTS, EXCLUDED, EXCLUDED];
-        let of = Batch {
+        let by_rows = Batch {
             status: Some(&status),
             per: Per::Row(&[10.0, 99.0]),
             ..batch(&[1.0; 4], 2, Per::Row(&[0, 1]), 2)
         };
         let mut totals = Totals::new();
-        add(&mut totals, &of, Names::Numbers(&[7, 8])).unwrap();
+        add(&mut totals, &by_rows, Names::Numbers(&[7, 8])).unwrap();
         let rows: Vec<_> = totals.named.iter().map(|named| (named.0.clone(), named.1)).collect();
         let expected = Total { tokens: 2, units: units(10.0), nll: units(2.0) };
         assert_eq!(rows, [(Id::Number(7), expected)]);
-        let bad = Batch { status: None, per: Per::Row(&[1.0, -1.0]), ..of };
+        let bad = Batch { status: None, per: Per::Row(&[1.0, -1.0]), ..by_rows };
         assert_eq!(add(&mut totals, &bad, Names::Numbers(&[7, 8])), Err(Refused::Per(1, -1.0)));
     }
 
     #[test]
-    fn two_kinds_of_state_do_not_mix() {
+    fn states_with_and_without_names_or_per_do_not_mix() {
         let one = batch(&[1.0], 1, Per::Row(&[0]), 1);
         let mut totals = Totals::new();
         add(&mut totals, &one, Names::Numbers(&[1])).unwrap();
@@ -519,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_round_trip_and_nothing_damaged_is_read() {
+    fn bytes_round_trip_and_truncated_ones_are_refused() {
         let mut totals = Totals::new();
         let nll = [1.5, 2.25, 0.5];
         let names = [String::new(), "doc/\u{e9}".to_owned(), "z".to_owned()];
