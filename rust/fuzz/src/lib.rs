@@ -1,19 +1,20 @@
-//! What every reader of a saved state must bear, whatever bytes it is given.
+//! Fuzz targets for the readers of saved states, which must withstand any bytes.
 //!
-//! Each function takes the bytes between a state's header and its checksum, puts both around them, so that the reader
-//! gets past them, and reads. What is refused is refused. What is accepted is canonical (it is written again as it was
-//! read), is merged with itself or refused whole, and gives results that make sense.
+//! Each function takes the bytes between the header and the checksum of a state, adds a valid header and checksum, so
+//! that the reader accepts these, and reads the result. The reader may refuse it. What it accepts must be canonical (it
+//! is written again with the same bytes), must be merged with itself or be refused as a whole, and must give results
+//! that make sense.
 //!
 //! The bytes come from libFuzzer (`fuzz_targets/`), or from [`mutate`], which needs no nightly toolchain.
 
 pub mod mutate;
 
 use steelyard_kernels::calibration::{self, Limits, State as ReliabilityState};
-use steelyard_kernels::state::bytes::Kind;
 use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::optim;
 use steelyard_kernels::state::State;
+use steelyard_kernels::state::bytes::Kind;
 use steelyard_kernels::tokens::{Totals, Unit};
 use steelyard_kernels::uncertainty::mean_state::MeanTotals;
 
@@ -23,18 +24,18 @@ const LEVELS: [Confidence; 3] = [
     Confidence { level: 0.5, alternative: Alternative::Greater },
 ];
 
-/// CRC-32 as zip has it, bit by bit.
+/// CRC-32 as in zip, computed bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32| crc >> 1 ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
     !bytes.iter().fold(u32::MAX, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| step(crc)))
 }
 
-/// A state of `kind` with this body: right in its header and its checksum.
+/// The bytes of a state of `kind` with this body, with a valid header and checksum.
 pub fn sealed(kind: Kind, body: &[u8]) -> Vec<u8> {
     sealed_in(kind, 1, body)
 }
 
-/// The same in a layout.
+/// The same with a given layout.
 pub fn sealed_in(kind: Kind, layout: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = b"SYST".to_vec();
     bytes.extend([kind as u8, layout]);
@@ -44,7 +45,7 @@ pub fn sealed_in(kind: Kind, layout: u8, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The body of a state.
+/// The body of a state: its bytes without header and checksum.
 pub fn body(state: &[u8]) -> Vec<u8> {
     state[8..state.len() - 4].to_vec()
 }
@@ -53,8 +54,8 @@ fn go(_: usize) -> bool {
     true
 }
 
-/// Every state that has these bytes as its body in one of `layouts` layouts: it is canonical, can be merged with itself
-/// or is refused whole, and passes `check`.
+/// Reads these bytes as the body of a state in each of its layouts, from 1 to `layouts`. A state that is accepted must
+/// be canonical, be merged with itself or be refused as a whole, and pass `check`.
 fn each_state<S: State>(data: &[u8], layouts: u8, check: impl Fn(&S)) {
     let _ = S::from_bytes(data, &mut go);
     for layout in 1..=layouts {
@@ -97,7 +98,7 @@ fn sound(limits: Limits, confidence: Confidence, least: f64) {
     assert!(within(value) && low.is_nan() == high.is_nan(), "{limits:?}");
     assert!(low.is_nan() || (within(low) && within(high)), "{limits:?}");
     assert!(standard_error.is_none_or(|error| error.is_finite() && error >= 0.0), "{limits:?}");
-    // Limits of a few units of 2^-64 are rounded to the places of 1.
+    // Limits of a few units of 2^-64 carry rounding errors of the size of an ulp of 1.
     assert!(!(low > high + 1e-15) || confidence.alternative != Alternative::TwoSided, "{limits:?}");
 }
 
@@ -133,7 +134,7 @@ fn summaries_are_sound(state: &ReliabilityState) {
         assert_eq!(found.bins.len(), filled);
         let known = !found.ece.low.is_nan();
         if !state.is_weighted() {
-            // With weights one row may outweigh all others.
+            // With weights, one cluster may outweigh all others so that there is no interval.
             assert_eq!(known, found.clusters.as_ref().is_none_or(|clusters| clusters.len() > 1));
         }
         assert!(if known { found.noise_floor >= 0.0 } else { found.noise_floor.is_nan() }, "{found:?}");
@@ -160,11 +161,11 @@ pub fn estimate(data: &[u8]) {
         let (n, clusters) = totals.size();
         assert!(clusters as u64 <= n);
         if n > 0 {
-            let of = totals.moments();
-            // A mean is rounded twice.
-            let room = 4.0 * f64::EPSILON * if -of.min > of.max { -of.min } else { of.max };
-            assert!(of.mean >= of.min - room && of.mean <= of.max + room && of.squares >= 0.0, "{of:?}");
-            let sums = totals.cluster_sums(of.mean, &mut go).unwrap();
+            let m = totals.moments();
+            // The mean may leave the range of the values by its two roundings.
+            let room = 4.0 * f64::EPSILON * if -m.min > m.max { -m.min } else { m.max };
+            assert!(m.mean >= m.min - room && m.mean <= m.max + room && m.squares >= 0.0, "{m:?}");
+            let sums = totals.cluster_sums(m.mean, &mut go).unwrap();
             assert_eq!((sums.sums.len(), sums.sizes.len()), (clusters, clusters));
         }
     });

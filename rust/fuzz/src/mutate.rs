@@ -1,4 +1,4 @@
-//! Mutations without a fuzzer: real states, changed here and there, by a generator with a seed.
+//! Mutations without libFuzzer: the bytes of real states, changed at a few random places.
 
 use steelyard_kernels::calibration::{self, Clusters, Labels, Options, Scores, State, TopLabels};
 use steelyard_kernels::clusters::Names;
@@ -9,7 +9,7 @@ use steelyard_kernels::state::State as _;
 use steelyard_kernels::tokens::{Batch, Per, Totals, sum_batch};
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
 
-/// A target: its name, what it does with bytes, and bodies of real states to begin with.
+/// A fuzz target: its name, the function that reads bytes, and the bodies of real states from which mutations start.
 pub struct Target {
     pub name: &'static str,
     pub run: fn(&[u8]),
@@ -77,7 +77,7 @@ fn reliability_seeds() -> Vec<Vec<u8>> {
     let options = Options { n_bins: 15, omit_nan: true };
     let alone = calibration::tally_weighted(&source, options, &[0.5, 1e300, 3.0, 1e-300, 0.0], &mut |_| true);
     let alone = alone.unwrap().unwrap().with_weightless(1);
-    // Probabilities of a row that 16 bits have rounded: they sum to 1 + 2^-8.
+    // Probabilities of a row that were rounded to 16 bits, so that they sum to 1 + 2^-8.
     let data = [0.996_093_75f32, 0.007_812_5];
     let table = Table::new(&data, 2).unwrap();
     let rounded = TopLabels::new(&table, Labels::U8(&[0]), None);
@@ -103,11 +103,11 @@ fn global_norm_seeds() -> Vec<Vec<u8>> {
         .into()
 }
 
-/// Words by xorshift.
+/// Pseudo-random words from an xorshift generator.
 pub struct Words(u64);
 
 impl Words {
-    /// Words of a seed.
+    /// The generator with this seed.
     pub fn new(seed: u64) -> Self {
         Words(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
@@ -124,11 +124,11 @@ impl Words {
     }
 }
 
-/// Counts and sums at which something might go over.
+/// Counts and sums at which something might overflow.
 const EDGES: [u64; 10] =
     [0, 1, 2, u64::MAX, 1 << 63, (1 << 63) - 1, 1 << 62, 1 << 53, u32::MAX as u64, 0x3ff0_0000_0000_0000];
 
-/// A seed's body, changed in a few places.
+/// A body from `seeds`, changed in a few places.
 pub fn mutated(seeds: &[Vec<u8>], words: &mut Words) -> Vec<u8> {
     let mut body = seeds[words.below(seeds.len())].clone();
     for _ in 0..=words.below(4) {
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
     use steelyard_kernels::state::bytes::Kind;
 
-    /// A kind of state without a target would be read unfuzzed.
+    /// The reader of a kind of state without a target would not be fuzzed.
     #[test]
     fn every_kind_of_state_has_a_target() {
         assert_eq!(TARGETS.len(), Kind::ALL.len());
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn seeds_are_states_and_their_mutations_are_borne() {
+    fn targets_accept_their_seeds_and_withstand_mutations() {
         for target in TARGETS {
             let (seeds, mut words) = ((target.seeds)(), Words::new(1));
             seeds.iter().for_each(|seed| (target.run)(seed));
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seal_is_the_one_that_is_read() {
+    fn the_header_and_checksum_are_accepted_by_the_reader() {
         for seed in global_norm_seeds() {
             assert!(
                 optim::norm_from_bytes(&crate::sealed(

@@ -1,4 +1,4 @@
-//! The preference kernel alone: what `tests/test_machine_code.py` disassembles.
+//! A program with nothing but the preference kernel, which `tests/test_machine_code.py` disassembles.
 
 use steelyard_kernels::named::Named;
 use steelyard_kernels::preference::{Constants, Loss, Pairs, Smoothing, preference_loss};

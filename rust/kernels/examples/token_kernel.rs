@@ -1,4 +1,4 @@
-//! The folds of the token kernel alone: what `tests/test_machine_code.py` disassembles.
+//! A program with nothing but the folds of the token kernel, which `tests/test_machine_code.py` disassembles.
 
 use steelyard_kernels::named::Named;
 use steelyard_kernels::rows::{Source, Table};

@@ -1,4 +1,5 @@
-//! The committed digests: comparing levels inside one run cannot see that all of them changed.
+//! Compares the digests of all kernels with the committed ones. Comparing the instruction-set levels of one run with
+//! each other would not show that the bits of all of them changed.
 
 #[path = "../examples/digests/golden/mod.rs"]
 mod golden;
@@ -11,12 +12,13 @@ const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden
 #[test]
 fn every_kernel_gives_the_committed_bits() {
     let committed = std::fs::read_to_string(COMMITTED).unwrap();
-    let outcome = golden::run_table().and_then(|found| golden::compare(&found, &committed));
+    let outcome = golden::run_table().and_then(|digests| golden::compare(&digests, &committed));
     assert_eq!(outcome, Ok(()));
 }
 
-/// A variant that no digest follows could change its bits unseen. One kernel has a digest for each name of a table: the
-/// names of several tables are alike ("mean", "ratio", "share"), and one must not stand for another.
+/// A variant without a digest could change its bits without notice. For each table there must be one kernel with
+/// digests for all of its names: some names occur in several tables ("mean", "ratio", "share"), and the digest of one
+/// of them is no digest of the other.
 #[test]
 fn every_name_of_every_table_has_a_digest_of_its_own() {
     let committed = std::fs::read_to_string(COMMITTED).unwrap();

@@ -1,4 +1,4 @@
-//! `mutate [SECONDS [SEED]]`: every target on mutated states, so many seconds in all.
+//! `mutate [SECONDS [SEED]]` runs every target on mutated states, for SECONDS in all.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use steelyard_fuzz::mutate::{TARGETS, Words, mutated};

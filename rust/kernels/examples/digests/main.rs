@@ -1,6 +1,7 @@
-//! Prints a digest of every kernel's results; levels, threads and floating-point modes must agree.
+//! Prints a digest of the results of every kernel, which must not depend on levels, threads and floating-point modes.
 //!
-//! `digests` prints; `digests tests/golden.json` compares with the committed file; `digests --write FILE` writes it.
+//! `digests` prints them, `digests tests/golden.json` compares them with the committed file, and `digests --write FILE`
+//! writes such a file.
 
 mod golden;
 
@@ -21,17 +22,19 @@ fn main() -> ExitCode {
 }
 
 fn act(arguments: &[String]) -> Result<String, String> {
-    let found = golden::run_table()?;
+    let digests = golden::run_table()?;
     match arguments {
-        [] => Ok(found.iter().map(|(key, digest)| format!("{key} {digest}")).collect::<Vec<_>>().join("\n")),
+        [] => {
+            Ok(digests.iter().map(|(key, digest)| format!("{key} {digest}")).collect::<Vec<_>>().join("\n"))
+        }
         [write, path] if write == "--write" => {
-            std::fs::write(path, golden::to_json(&found)).map_err(|error| format!("{path}: {error}"))?;
-            Ok(format!("{path}: {} digests", found.len()))
+            std::fs::write(path, golden::to_json(&digests)).map_err(|error| format!("{path}: {error}"))?;
+            Ok(format!("{path}: {} digests", digests.len()))
         }
         [path] => {
             let committed = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-            golden::compare(&found, &committed)?;
-            Ok(format!("{} digests equal {path}", found.len()))
+            golden::compare(&digests, &committed)?;
+            Ok(format!("{} digests equal {path}", digests.len()))
         }
         _ => Err("usage: digests [GOLDEN | --write GOLDEN]".to_owned()),
     }

@@ -1,8 +1,8 @@
-//! AdamW with decoupled weight decay (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019),
-//! fused with the clip factor, one rule for every element wherever it stands.
+//! AdamW with decoupled weight decay (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019), fused with
+//! clipping of the gradients. Every element is updated by the same formula, wherever in a tensor it stands.
 //!
-//! With `t` the number of this step, the first being 1, everything in f64 until `O(.)` rounds it to the
-//! element type:
+//! `t` is the number of this step, the first being 1. The scalars are computed in f64 and then rounded by `O(.)` to the
+//! element type, in which all the rest is computed:
 //!
 //! ```text
 //! k = O(fma(-lr, weight_decay, 1))     a = O(-(lr / (1 - beta1^t)))     b = O(sqrt(1 - beta2^t))
@@ -14,8 +14,8 @@
 //! p = p + (a * m) / d
 //! ```
 //!
-//! These are the bits of `torch.optim.AdamW(fused=True)` on all but the last few elements of a tensor, where
-//! torch changes its rule. Subnormals are kept, as plain IEEE arithmetic and torch do.
+//! These are the bits of `torch.optim.AdamW(fused=True)` for all but the last few elements of a tensor, where
+//! torch uses another formula. Subnormal numbers are kept, as they are by plain IEEE arithmetic and by torch.
 
 use super::norm::{Clip, NonFinite};
 use super::units::Units;
@@ -27,7 +27,7 @@ use crate::simd::{Element, Isa, Kernel, Real, dispatch, scalar, standard};
 use crate::with_real;
 use std::marker::PhantomData;
 
-/// What one step needs to know besides the arrays.
+/// The parameters of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hyper {
     /// The learning rate of this step.
@@ -36,13 +36,13 @@ pub struct Hyper {
     pub beta1: f64,
     /// Decay of the second moment.
     pub beta2: f64,
-    /// Added to the denominator, outside the root.
+    /// Added to the denominator, outside the square root.
     pub eps: f64,
-    /// Decoupled: p shrinks by `lr * weight_decay`.
+    /// Decoupled weight decay: p is multiplied by `1 - lr * weight_decay`.
     pub weight_decay: f64,
-    /// What gradients are multiplied by.
+    /// The factor by which gradients are multiplied.
     pub clip: Clip,
-    /// Go up the gradient.
+    /// Whether the step goes up the gradient instead of down.
     pub maximize: bool,
     /// The number of this step, from 1.
     pub step: u64,
@@ -51,19 +51,26 @@ pub struct Hyper {
 /// The scalars of the formula, in the element type.
 #[derive(Clone, Copy)]
 struct Scalars<T> {
-    /// What gradients are multiplied by, one after the other: the second is 1, most often.
+    /// The two factors of the clipping, by which gradients are multiplied one after the other; the second is usually 1.
     grad: [T; 2],
+    /// `k`.
     decay: T,
+    /// The first factor in the formula of m.
     lerp: T,
+    /// Whether m is computed from g instead of from m: `beta1 <= 1/2`.
     from_grad: bool,
+    /// `O(1 - beta2)`.
     square: T,
+    /// `O(beta2)`.
     keep: T,
+    /// `a`.
     rate: T,
+    /// `b`.
     root: T,
     eps: T,
 }
 
-/// The one fused multiply-add among the scalars, by whatever level is at hand.
+/// The one fused multiply-add among the scalars, by the best instruction set that this processor has.
 struct DecayFactor<'a>(&'a Hyper);
 
 impl Kernel for DecayFactor<'_> {
@@ -79,14 +86,14 @@ impl Kernel for DecayFactor<'_> {
 pub enum Unfit {
     /// `eps` rounds to 0, which leaves 0/0 where a gradient is 0.
     Eps,
-    /// `lr` over its bias correction is beyond the type.
+    /// `lr` divided by its bias correction exceeds the range of the type.
     Rate,
-    /// `lr * weight_decay` is beyond the type.
+    /// `lr * weight_decay` exceeds the range of the type.
     Decay,
 }
 
 impl Hyper {
-    /// The first scalar that elements of type `T` cannot be updated with.
+    /// The first scalar that the element type `T` cannot hold, if any.
     pub fn unfit<T: Real>(&self) -> Option<Unfit> {
         let scalars = self.scalars::<T>();
         if scalars.eps == T::default() {
@@ -104,7 +111,7 @@ impl Hyper {
         standard(|| self.scalars_inside())
     }
 
-    /// In the standard floating-point environment.
+    /// To be called in the standard floating-point environment.
     fn scalars_inside<T: Real>(&self) -> Scalars<T> {
         let correction1 = 1.0 - math::powi(self.beta1, self.step);
         let correction2 = 1.0 - math::powi(self.beta2, self.step);
@@ -125,7 +132,7 @@ impl Hyper {
     }
 }
 
-/// A parameter with its gradient and its state; all of one length.
+/// A parameter with its gradient and its moments; all have the same length.
 pub struct Tensor<'a, T> {
     /// The parameter, updated.
     pub param: &'a mut [T],
@@ -139,18 +146,18 @@ pub struct Tensor<'a, T> {
     pub max_exp_avg_sq: Option<&'a mut [T]>,
 }
 
-/// Tensors, by element type.
+/// The family of tensors, one per element type.
 pub struct Tensors<'a>(PhantomData<&'a ()>);
 
 impl<'a> PerType for Tensors<'a> {
     type Of<T: Element> = Tensor<'a, T>;
 }
 
-/// A tensor of a type that a step can be made in.
+/// A tensor of an element type in which steps can be computed.
 pub type TypedTensor<'a> = TypedReal<Tensors<'a>>;
 
 impl<'a, T> Tensor<'a, T> {
-    /// The tensor's spans of at most a chunk: itself, most often.
+    /// Divides the tensor into spans of at most one chunk; most tensors are a single one.
     fn spans(self, mut take: impl FnMut(Tensor<'a, T>)) {
         if self.param.len() <= CHUNK {
             return take(self);
@@ -165,7 +172,7 @@ impl<'a, T> Tensor<'a, T> {
     }
 }
 
-/// A unit of the work: its spans one after another.
+/// The update of the spans of one unit of work.
 struct Update<'a> {
     spans: Vec<TypedTensor<'a>>,
     single: Scalars<f32>,
@@ -189,8 +196,8 @@ impl Kernel for Update<'_> {
 fn update<T: Real, I: Isa>(tensor: Tensor<'_, T>, s: &Scalars<T>) {
     let Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq } = tensor;
     let rows = param.iter_mut().zip(grad).zip(exp_avg.iter_mut().zip(exp_avg_sq));
-    // All loads before any store: arrays that begin on a page have elements at equal offsets, and a load
-    // that follows a store to such an address waits for it in vain.
+    // All loads come before any store. The arrays often begin at the same offset within a page; a load whose address
+    // agrees with that of an earlier store in its low bits waits for the store without need (4K aliasing).
     match max_exp_avg_sq {
         None => {
             for ((p, g), (m, v)) in rows {
@@ -223,7 +230,7 @@ fn moved<T: Real>(p: T, m: T, v: T, s: &Scalars<T>) -> T {
     p * s.decay + (s.rate * m) / denominator
 }
 
-/// The larger one; NaN where either is.
+/// The larger of the two; NaN where either is.
 #[inline(always)]
 fn larger_or_nan<T: Real>(largest: T, v: T) -> T {
     let larger = if v > largest { v } else { largest };
@@ -231,8 +238,8 @@ fn larger_or_nan<T: Real>(largest: T, v: T) -> T {
     if v.is_nan() { v } else { larger }
 }
 
-/// One step over all tensors, in one parallel region. Cannot be interrupted: a step is whole or, without memory, not
-/// begun.
+/// One step over all tensors, in one parallel region. It cannot be interrupted: a step is made completely or, where
+/// there is no memory, not begun.
 pub fn adamw<'a>(tensors: impl IntoIterator<Item = TypedTensor<'a>>, hyper: &Hyper) -> Result<(), NoMemory> {
     let (single, double) = (hyper.scalars::<f32>(), hyper.scalars::<f64>());
     let mut units: Units<TypedTensor<'_>> = Units::new(CHUNK);
@@ -244,37 +251,37 @@ pub fn adamw<'a>(tensors: impl IntoIterator<Item = TypedTensor<'a>>, hyper: &Hyp
     Ok(())
 }
 
-/// Below this norm of the gradients, clipped, no moment can leave the range of either element type: a square is at
-/// most 2^124, and a moment is a mean of squares.
+/// Where the norm of the gradients after clipping is at most this, no moment can leave the range of either element
+/// type: a square is at most 2^124, and the second moment is a weighted mean of squares.
 const SAFE_NORM: f64 = (1u64 << 62) as f64;
 
-/// Whether gradients of this norm, before clipping, could make moments infinite: a question that the norm answers for
-/// all but extreme ones, which [`count_overflow`] looks at.
+/// Whether gradients of this norm, before clipping, could make moments infinite. For all but extreme gradients the norm
+/// shows that they cannot; for the others, [`count_overflow`] checks every element.
 pub fn may_overflow(norm: f64, hyper: &Hyper) -> bool {
     scalar(|| {
         let clipped = norm * hyper.clip.value();
-        // NaN where an infinite norm meets a factor that is 0: then too.
+        // The product is NaN where the norm is infinite and the factor 0.
         clipped.is_nan() || clipped > SAFE_NORM
     })
 }
 
-/// Counts the elements whose moments this step would make infinite or NaN, without writing.
+/// Counts the elements whose moments this step would make infinite or NaN, without writing anything.
 pub fn count_overflow(tensors: &[TypedTensor<'_>], hyper: &Hyper) -> Result<Option<NonFinite>, NoMemory> {
     let (single, double) = (hyper.scalars::<f32>(), hyper.scalars::<f64>());
-    let mut found: Option<NonFinite> = None;
+    let mut overflow: Option<NonFinite> = None;
     for (array, tensor) in tensors.iter().enumerate() {
         let counted = match tensor {
             TypedTensor::F32(x) => overflow_of(x, single)?,
             TypedTensor::F64(x) => overflow_of(x, double)?,
         };
         if let Some((count, element)) = counted {
-            found.get_or_insert(NonFinite { count: 0, array, element }).count += count;
+            overflow.get_or_insert(NonFinite { count: 0, array, element }).count += count;
         }
     }
-    Ok(found)
+    Ok(overflow)
 }
 
-/// How many elements of a tensor overflow, and the first one.
+/// How many elements of a tensor would overflow, and the index of the first one; `None` where none would.
 fn overflow_of<T: Real>(
     tensor: &Tensor<'_, T>,
     scalars: Scalars<T>,
@@ -291,7 +298,7 @@ fn overflow_of<T: Real>(
     Ok(first.map(|first| (count, first)))
 }
 
-/// How many elements get a moment that is not finite, and the first one.
+/// Counts the elements that would get a moment that is not finite; also gives the index of the first one.
 struct Overflow<'a, T> {
     grad: &'a [T],
     exp_avg: &'a [T],
@@ -331,7 +338,7 @@ mod tests {
         step: 1,
     };
 
-    /// 40-digit values of three steps, rounded here to f64's 17.
+    /// Three steps computed with 40 digits, rounded to the 17 digits of f64.
     #[test]
     fn three_steps_of_the_published_trajectory() {
         let grads = [[0.1, -0.3], [0.2, 0.1], [-0.4, 0.0]];
@@ -395,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_does_not_know_where_it_stands() {
+    fn an_elements_update_does_not_depend_on_its_position() {
         let n = 2 * CHUNK + 5;
         let grad: Vec<f32> = (0..n).map(|i| (i % 13) as f32 - 6.0).collect();
         let (mut p, mut m, mut v) = (vec![1.0f32; n], vec![0.1f32; n], vec![0.2f32; n]);

@@ -1,4 +1,4 @@
-//! Update the weights: AdamW, gradient norms and clipping, learning-rate schedules.
+//! The room of optimizers: AdamW, gradient norms and clipping, learning-rate schedules.
 
 mod adamw;
 mod norm;

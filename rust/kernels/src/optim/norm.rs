@@ -1,11 +1,11 @@
-//! The global norm of many gradients, exact enough to trust and never overflowing.
+//! The global norm of many gradients, with a small error bound and without overflow.
 //!
 //! `norm = sqrt(sum x^2)` over every element of every array. The square of a 16- or 32-bit float is exact in
-//! f64 and can neither overflow nor underflow there (2^-298 .. 2^256), so plain f64 lanes are right for them;
-//! f64 squares could do both, so a chunk of f64 is first scaled by a power of two when its largest value asks
-//! for it. Lanes, chunks and the order of folding are fixed: the bits do not depend on threads.
+//! f64 and can neither overflow nor underflow there (2^-298 .. 2^256), so that plain f64 lanes suffice for them.
+//! Squares of f64 could do both, so a chunk of f64 is first scaled by a power of two where its largest value
+//! requires it. Lanes, chunks and the order of summation are fixed: the bits do not depend on threads.
 //!
-//! Relative error of the sum: below 2^-53 * (chunk / lanes + log2(lanes) + chunks) in the worst case, under
+//! Relative error of the sum: below 2^-53 * (chunk / lanes + log2(lanes) + log2(chunks) + 3) in the worst case, under
 //! 1e-12 for 1e8 elements.
 
 use super::units::{Units, units};
@@ -17,7 +17,7 @@ use crate::with_dtype;
 
 const LANES: usize = 32;
 
-/// A sum of squares `sum * 4^exponent`, so that it can leave the range of f64.
+/// A sum of squares as `sum * 4^exponent`, which may exceed the range of f64.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Scaled {
     /// The scaled sum; not finite where an element was not.
@@ -33,7 +33,7 @@ fn exp2i(e: i32) -> f64 {
 }
 
 impl Scaled {
-    /// The two sums added, in the scale of the larger one.
+    /// The sum of both, in the scale of the one with the larger exponent.
     fn plus(self, other: Scaled) -> Scaled {
         let (big, small) = if self.exponent >= other.exponent { (self, other) } else { (other, self) };
         if small.sum == 0.0 {
@@ -43,12 +43,13 @@ impl Scaled {
             return small;
         }
         let gap = big.exponent - small.exponent;
-        // Beyond a gap of 500 the smaller sum is far below half an ulp of the larger one.
+        // With a gap above 500 the smaller sum is far below half an ulp of the larger one. (Times 0, a NaN stays a
+        // NaN.)
         let moved = if gap > 500 { small.sum * 0.0 } else { small.sum * exp2i(-2 * gap) };
         Scaled { sum: big.sum + moved, exponent: big.exponent }
     }
 
-    /// The square root: infinite only where the norm itself is beyond f64.
+    /// The square root: infinite only where the norm itself exceeds the range of f64.
     pub fn root(self) -> f64 {
         let half = self.exponent / 2;
         standard(|| self.sum.sqrt() * exp2i(half) * exp2i(self.exponent - half))
@@ -60,7 +61,8 @@ impl Scaled {
     }
 }
 
-/// The sum of squares of a span: exact squares where the type's fit into f64, scaled ones where they may not.
+/// The sum of squares of a span: the squares are exact where f64 can hold those of the element type, and scaled
+/// otherwise.
 trait SumOfSquares: Element {
     fn sum_of_squares<I: Isa>(x: &[Self]) -> Scaled;
 }
@@ -85,7 +87,7 @@ impl SumOfSquares for f64 {
     }
 }
 
-/// A unit of the work: the sum of squares of each of its spans.
+/// The sum of squares of each span in one unit of work.
 struct UnitSquares<'a, 'x> {
     spans: &'a [TypedSlice<'x>],
     sums: &'a mut [Scaled],
@@ -116,7 +118,7 @@ impl<T: Element> Kernel for Squares<'_, T> {
         for block in blocks {
             add_squares(&mut lanes, block, self.scale);
         }
-        // +0.0 is neutral here: a lane starts at +0.0 and only grows.
+        // Padding with +0.0 is neutral: a lane starts at +0.0 and never decreases.
         let mut last = [0.0f64; LANES];
         for (last, x) in last.iter_mut().zip(tail) {
             *last = x.to_f64();
@@ -126,8 +128,8 @@ impl<T: Element> Kernel for Squares<'_, T> {
     }
 }
 
-/// The tree, kept out of line: seen together with the loop it makes the compiler pair lanes two by two, as
-/// its first step does, instead of filling the register.
+/// The reduction tree. It is not inlined, because the compiler would then arrange the lanes in the loop for the tree's
+/// first step, in pairs, instead of filling the vector registers.
 #[inline(never)]
 fn sum(lanes: &[f64; LANES]) -> f64 {
     tree64(*lanes)
@@ -141,7 +143,7 @@ fn add_squares<T: Element>(lanes: &mut [f64; LANES], block: &[T; LANES], scale: 
     }
 }
 
-/// The power of two by which a chunk of f64 is scaled before squaring: 0 for ordinary values.
+/// The exponent of the power of two by which a chunk of f64 is divided before squaring: 0 for ordinary values.
 struct Exponent<'a> {
     x: &'a [f64],
 }
@@ -158,7 +160,7 @@ impl Kernel for Exponent<'_> {
         larger(&mut largest, &padded(tail, 0.0));
         let largest = largest.into_iter().fold(0.0, |a, b| if b > a { b } else { a });
         let exponent = ((largest.to_bits() >> 52) as i32) - 1023;
-        // Infinity needs no scale, zero and NaN give none; 2^-480 .. 2^480 squares and adds up in range.
+        // Zero, NaN and infinity are not scaled; values within 2^-480 .. 2^480 can be squared and summed without.
         if largest == 0.0 || largest == f64::INFINITY || (-480..=480).contains(&exponent) {
             0
         } else {
@@ -175,7 +177,8 @@ fn larger(largest: &mut [f64; LANES], block: &[f64; LANES]) {
     }
 }
 
-/// The sum of squares of all elements of all arrays, folded in the order of the arrays.
+/// The sum of squares of all elements of all arrays; the sums of their spans are added pairwise, in the order of the
+/// arrays.
 pub fn sum_of_squares(arrays: &[TypedSlice<'_>], progress: Progress<'_>) -> Result<Scaled, Stopped> {
     let spans = arrays.iter().flat_map(|&array| {
         let n = array.len();
@@ -193,7 +196,7 @@ pub fn sum_of_squares(arrays: &[TypedSlice<'_>], progress: Progress<'_>) -> Resu
     Ok(standard(|| fold(&parts)))
 }
 
-/// Pairwise, so that the error grows with the logarithm of the count.
+/// Pairwise summation, so that the error grows with the logarithm of the number of parts.
 fn fold(parts: &[Scaled]) -> Scaled {
     match parts {
         [] => Scaled::default(),
@@ -205,9 +208,9 @@ fn fold(parts: &[Scaled]) -> Scaled {
     }
 }
 
-/// What gradients are multiplied by: `factor * 2^exponent`.
+/// The factor by which gradients are multiplied, as `factor * 2^exponent`.
 ///
-/// The exponent is 0 unless the factor is below the range of f64, as it can be where the norm is above it.
+/// The exponent is 0 unless the whole factor is below the range of f64, as it can be where the norm is above it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clip {
     factor: f64,
@@ -215,15 +218,16 @@ pub struct Clip {
 }
 
 impl Clip {
-    /// Nothing is clipped.
+    /// The factor 1: gradients are not clipped.
     pub const NONE: Clip = Clip::by(1.0);
 
-    /// A factor that f64 holds.
+    /// A factor within the range of f64.
     pub const fn by(factor: f64) -> Clip {
         Clip { factor, exponent: 0 }
     }
 
-    /// For gradients of this norm: exactly 1 up to `max_norm`, beyond it `max_norm / norm`; NaN for a norm that is.
+    /// The factor for gradients of this norm: exactly 1 for a norm up to `max_norm`, otherwise `max_norm / norm`; NaN
+    /// where the norm is. 1 where `max_norm` is `None`.
     pub fn to(max_norm: Option<f64>, norm: Scaled) -> Clip {
         let Some(limit) = max_norm else { return Clip::NONE };
         scalar(|| {
@@ -239,13 +243,13 @@ impl Clip {
         })
     }
 
-    /// The factor as one number, which may be too small to be exact, or 0.
+    /// The factor as one f64; where it is below the normal range it is rounded to a subnormal number or 0.
     pub fn value(self) -> f64 {
         scalar(|| times_exp2(self.factor, self.exponent))
     }
 
-    /// The factor as two numbers of the element type, to be multiplied with one after the other. The second is 1 unless
-    /// the factor is too small for one number of full precision.
+    /// The factor as two numbers of the element type, by which gradients are multiplied one after the other. The second
+    /// is 1 unless the factor is too small for a single number of full precision.
     pub(super) fn factors<T: Real>(self) -> [T; 2] {
         scalar(|| {
             let one = T::from_f64(times_exp2(self.factor, self.exponent));
@@ -263,32 +267,31 @@ fn times_exp2(x: f64, e: i32) -> f64 {
     x * exp2i(e / 2) * exp2i(e - e / 2)
 }
 
-/// Where the elements that are not finite stand.
+/// The number of elements that are not finite, and where the first one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NonFinite {
-    /// How many.
+    /// The number of elements that are not finite, in all arrays.
     pub count: usize,
-    /// The first array that has one.
+    /// The index of the first array that has one.
     pub array: usize,
-    /// Its first one.
+    /// The index of its first element that is not finite.
     pub element: usize,
 }
 
-/// Counts what is not finite: the slow path, taken once a sum of squares was not.
+/// Counts the elements that are not finite. This is the slow path, taken only where the sum of squares is not finite.
 pub fn count_nonfinite(
     arrays: &[TypedSlice<'_>],
     progress: Progress<'_>,
 ) -> Result<Option<NonFinite>, Stopped> {
     let mut pace = Pace::new(progress);
-    let mut found: Option<NonFinite> = None;
+    let mut bad: Option<NonFinite> = None;
     for (array, &slice) in arrays.iter().enumerate() {
         let (count, first) = with_dtype!(slice, x => count_in(x, &mut pace))?;
         if let Some(element) = first {
-            let known = found.get_or_insert(NonFinite { count: 0, array, element });
-            known.count += count;
+            bad.get_or_insert(NonFinite { count: 0, array, element }).count += count;
         }
     }
-    Ok(found)
+    Ok(bad)
 }
 
 fn count_in<T: Element>(x: &[T], pace: &mut Pace<'_>) -> Result<(usize, Option<usize>), Stopped> {
@@ -305,10 +308,10 @@ fn count_in<T: Element>(x: &[T], pace: &mut Pace<'_>) -> Result<(usize, Option<u
     Ok((count, first))
 }
 
-/// An array that clipping writes to.
+/// An array of any element type, for writing.
 pub type TypedSliceMut<'a> = Typed<Exclusive<'a>>;
 
-/// The factors of [`Clip::factors`] in the types that products are computed in.
+/// The factors of [`Clip::factors`] in the types in which products are computed.
 #[derive(Clone, Copy)]
 struct Factors {
     single: [f32; 2],
@@ -334,8 +337,8 @@ impl Scale for f64 {
     }
 }
 
-/// A factor of 8 or 11 digits could miss the limit by as much as the elements' own rounding, so what is only stored is
-/// multiplied in f64 and rounded once.
+/// The 16-bit types are multiplied in f64 and rounded once: a factor rounded to their 8 or 11 bits could itself make
+/// the norm exceed the limit by as much as the rounding of the elements does.
 macro_rules! scale_stored {
     ($($t:ty),*) => {
         $(impl Scale for $t {
@@ -348,7 +351,7 @@ macro_rules! scale_stored {
 }
 scale_stored!(Bf16, F16);
 
-/// A unit of the work: its spans one after another.
+/// The scaling of the spans of one unit of work.
 struct ScaleUnit<'x> {
     spans: Vec<TypedSliceMut<'x>>,
     factors: Factors,
@@ -371,9 +374,9 @@ fn scale_all<T: Scale>(x: &mut [T], factors: Factors) {
     }
 }
 
-/// Multiplies every element of every array by what `clip` says, rounded to the type that the product is computed in first
-/// (the array's own, f64 for 16-bit types): by two factors where one would be subnormal. The product is rounded to the
-/// array's type, to nearest, ties to even.
+/// Multiplies every element of every array by the factor `clip`. The factor is first rounded to the type in which the
+/// product is computed, which is the array's own, or f64 for 16-bit types; where the rounded factor would be subnormal,
+/// it is split into two. The product is rounded to the array's type, to nearest, ties to even.
 pub fn scale_in_place(arrays: Vec<TypedSliceMut<'_>>, clip: Clip) -> Result<(), NoMemory> {
     let mut units: Units<TypedSliceMut<'_>> = Units::new(CHUNK);
     for array in arrays {
@@ -416,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn the_grouping_into_units_leaves_no_trace() {
+    fn the_grouping_into_units_changes_no_bit() {
         let x: Vec<f32> = (0..200_003).map(|i| (i % 977) as f32 * 0.37 - 100.0).collect();
         let whole = norm(&[TypedSlice::F32(&x)]);
         let parts: Vec<_> = x.chunks(CHUNK).map(TypedSlice::F32).collect();
@@ -424,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_is_found() {
+    fn elements_that_are_not_finite_are_found() {
         let (good, bad) = ([1.0f64, 2.0], [0.0f64, f64::NAN, f64::INFINITY]);
         let arrays = [TypedSlice::F64(&good), TypedSlice::F64(&bad)];
         assert!(!sum_of_squares(&arrays, &mut |_| true).unwrap().is_finite());
@@ -434,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn a_norm_beyond_f64_clips_right() {
+    fn a_norm_beyond_f64_clips_correctly() {
         let x = [f64::MAX; 4];
         let norm = sum_of_squares(&[TypedSlice::F64(&x)], &mut |_| true).unwrap();
         assert_eq!(norm.root(), f64::INFINITY);
@@ -481,7 +484,7 @@ mod tests {
 
     #[test]
     fn sixteen_bit_types_are_multiplied_in_f64_and_rounded_once() {
-        // Subnormal, ordinary and largest numbers, and those that become subnormal.
+        // Subnormal, ordinary and the largest numbers, and numbers that become subnormal.
         let codes = [0x0001, 0x007f, 0x0080, 0x3f80, 0x4049, 0x7bff, 0x8003, 0x8000, 0xfb55];
         let factor = 1.0 / 3.0;
         let (mut a, mut b) = (codes.map(Bf16), codes.map(F16));
@@ -491,7 +494,7 @@ mod tests {
             assert_eq!(a[index], Bf16::from_f64(Bf16(code).to_f64() * factor));
             assert_eq!(b[index], F16::from_f64(F16(code).to_f64() * factor));
         }
-        // 3 units of the last place become 1, and the sign of a zero stays.
+        // The smallest subnormal times 3 becomes the smallest one, and the sign of a zero stays.
         assert_eq!((a[6], a[7], b[6], b[7]), (Bf16(0x8001), Bf16(0x8000), F16(0x8001), F16(0x8000)));
     }
 }

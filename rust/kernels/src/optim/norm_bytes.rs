@@ -1,18 +1,19 @@
-//! The bytes of a global norm: its exact sum of squares in limbs of 64 bits, the least significant first; 0 has none.
+//! The bytes of a global norm: its exact sum of squares in limbs of 64 bits, the least significant first; a sum of 0
+//! has no limbs.
 
 use crate::memory::{self, NoMemory};
 use crate::state::bytes::{BytesError, Kind, Reader, Writer};
 
 const LAYOUT: u8 = 1;
-/// There are no options.
+/// The configuration, which is empty because there are no options.
 const CONFIG: &[u8] = b"{}";
-/// The sum is in units of 2^-3200: a sum of squares is `m * 2^e` with `e >= -1074 - 2 * 1000`, the smallest f64 and the
-/// largest scale.
+/// The sum is in units of 2^-3200. Each sum of squares that is added is `m * 2^e` with `e >= -1074 - 2 * 1000`, from
+/// the smallest f64 and the largest scale.
 pub const NORM_UNIT: u32 = 3200;
-/// What a sum stays below: 2^64 squares, each below 2^2048. No program adds so many.
+/// The bits of the largest sum: 2^64 squares, each below 2^2048. No program adds as many.
 pub const NORM_BITS: u32 = NORM_UNIT + 2048 + 64;
 
-/// The bytes of a sum.
+/// The bytes of the sum with these limbs.
 pub fn norm_to_bytes(limbs: &[u64]) -> Result<Vec<u8>, NoMemory> {
     let mut writer = Writer::new(Kind::GlobalNorm, LAYOUT, CONFIG, limbs.len() as u32);
     for &limb in limbs {
@@ -51,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_update_makes_is_refused() {
+    fn limbs_that_no_update_can_give_are_refused() {
         assert_eq!(NORM_BITS % u64::BITS, 0, "a bound on the limbs is a bound on the bits");
         let many = vec![1; 100_000];
         for limbs in [&[0][..], &[5, 0], &[1; (NORM_BITS / u64::BITS) as usize + 1], &many] {

@@ -1,38 +1,39 @@
-//! What no step can have made: moments of a saved state that are damaged, or of something else.
+//! Checks the moments of a saved optimizer for elements that no step can have produced: the state is damaged, or
+//! belongs to something else.
 
 use crate::simd::Real;
 
-/// The version of the arithmetic of a saved optimizer: the [`crate::NUMERICS`] with which its updates last changed.
+/// The version of the arithmetic of a saved optimizer: the [`crate::NUMERICS`] at which its updates last changed.
 pub const NUMERICS: u16 = 1;
 
-/// A moment by its place in the formula.
+/// The moments of the update formula.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// The mean of gradients.
+    /// The moving average of gradients.
     First,
-    /// The mean of their squares.
+    /// The moving average of their squares.
     Second,
     /// amsgrad: the largest second moment so far.
     Largest,
 }
 
-/// Why an element is none that steps can have made.
+/// Why steps cannot have produced an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
-    /// NaN or infinite, where steps refuse what would make it so.
+    /// It is NaN or infinite, although steps refuse gradients that would make it so.
     NotFinite,
-    /// A mean of squares below 0.
+    /// It is an average of squares and below 0.
     Negative,
-    /// The largest second moment so far is below the second moment.
+    /// It is the largest second moment so far and below the second moment.
     BelowSecond,
-    /// Not 0, though no step has been made.
+    /// It is not 0, although no step has been made.
     BeforeFirstStep,
 }
 
-/// The first element of a moment that no step can have made, and why.
+/// The index of the first element of a moment that no step can have produced, and why.
 ///
-/// `second` stands beside the largest second moment. `fresh`: no step has been made yet; `any_value`: steps let NaN
-/// and infinities through.
+/// `second` is the second moment, given where `moment` is the largest second moment. `fresh`: no step has been made
+/// yet. `any_value`: the optimizer's steps accept gradients that are NaN or infinite.
 pub fn damage<T: Real>(
     moment: Moment,
     values: &[T],
@@ -62,16 +63,16 @@ pub fn damage<T: Real>(
 mod tests {
     use super::*;
 
-    fn of(moment: Moment, x: &[f32]) -> Option<(usize, Damage)> {
+    fn damage_in(moment: Moment, x: &[f32]) -> Option<(usize, Damage)> {
         damage(moment, x, None, false, false)
     }
 
     #[test]
-    fn what_no_step_can_have_made_is_found() {
-        assert_eq!(of(Moment::First, &[0.0, -1.0, 2.0]), None);
-        assert_eq!(of(Moment::First, &[0.0, f32::NAN]), Some((1, Damage::NotFinite)));
-        assert_eq!(of(Moment::Second, &[0.0, 1.0, -1e-45]), Some((2, Damage::Negative)));
-        assert_eq!(of(Moment::Second, &[f32::INFINITY]), Some((0, Damage::NotFinite)));
+    fn elements_that_no_step_can_have_produced_are_found() {
+        assert_eq!(damage_in(Moment::First, &[0.0, -1.0, 2.0]), None);
+        assert_eq!(damage_in(Moment::First, &[0.0, f32::NAN]), Some((1, Damage::NotFinite)));
+        assert_eq!(damage_in(Moment::Second, &[0.0, 1.0, -1e-45]), Some((2, Damage::Negative)));
+        assert_eq!(damage_in(Moment::Second, &[f32::INFINITY]), Some((0, Damage::NotFinite)));
         let (second, largest) = ([1.0, 2.0f64], [1.0, 1.5f64]);
         let found = damage(Moment::Largest, &largest, Some(&second), false, false);
         assert_eq!(found, Some((1, Damage::BelowSecond)));

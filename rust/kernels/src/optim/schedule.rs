@@ -1,6 +1,7 @@
 //! Learning-rate schedules: pure functions of the number of updates already made.
 //!
-//! `s` counts updates already made (the first update has s = 0), `w` = warm-up steps, inside `N` = total steps.
+//! `s` is the number of updates already made (the first update has s = 0), `w` that of the warm-up steps, which are
+//! part of the `N` total steps.
 //!
 //! ```text
 //! s < w:   peak * (s + 1) / w           (with `start` given: start + (peak - start) * s / w)
@@ -11,7 +12,7 @@
 //!          inverse_sqrt  peak * sqrt(w / s)
 //! ```
 //!
-//! Past the end a schedule stays where it ended; `inverse_sqrt` has no end.
+//! After its end a schedule keeps its last rate; `inverse_sqrt` has no end.
 
 use crate::grid::{CHUNK, Progress, Stopped, fill_chunks, unwatched};
 use crate::memory::{self, NoMemory};
@@ -19,11 +20,11 @@ use crate::named;
 use crate::named::{Bound, Parameter};
 use crate::simd::{Isa, Kernel, dispatch};
 
-/// Steps are counted by f64 without a gap.
+/// The largest number of steps: up to it, f64 holds every whole number.
 const STEPS: Bound = Bound::Closed((1u64 << 53) as f64 - 1.0);
 const WARMUP: Parameter =
     Parameter { name: "warmup_steps", low: Bound::Closed(0.0), high: STEPS, default: Some(0.0) };
-/// Of a fall whose pace is that of the rise.
+/// The warm-up of a shape that depends on its length, so that there must be one.
 const SOME_WARMUP: Parameter = Parameter { low: Bound::Closed(1.0), default: None, ..WARMUP };
 const TOTAL: Parameter =
     Parameter { name: "total_steps", low: Bound::Closed(1.0), high: STEPS, default: None };
@@ -50,7 +51,7 @@ named! {
     }
 }
 
-/// A schedule; the caller has checked that all rates are finite and `warmup < total`.
+/// A schedule. The caller must have checked that all rates are finite and that `warmup < total`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
     /// The shape after the warm-up.
@@ -59,11 +60,12 @@ pub struct Schedule {
     pub peak: f64,
     /// The rate at and after `total`.
     pub end: f64,
-    /// The rate at s = 0; `None`: the first of `warmup` equal rises from 0.
+    /// The rate at s = 0. With `None` the rate rises from 0 in `warmup` equal increments, of which the first update has
+    /// one already.
     pub start: Option<f64>,
-    /// Warm-up steps.
+    /// The number of warm-up steps.
     pub warmup: u64,
-    /// All steps; not used by a shape without an end.
+    /// The total number of steps; not used by a shape without an end.
     pub total: u64,
 }
 
@@ -77,7 +79,7 @@ impl Kernel for Values<'_> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        // One loop for each, so that each is straight-line code.
+        // One loop per shape, so that the body of each loop has no branches.
         match self.schedule.decay {
             Decay::Constant => self.fill::<I, Constant>(),
             Decay::Linear => self.fill::<I, Linear>(),
@@ -98,9 +100,9 @@ impl Values<'_> {
         };
         let span = total.saturating_sub(warmup) as f64;
         for (rate, &step) in self.rates.iter_mut().zip(self.steps) {
-            // Steps beyond 2^53 are past any end.
+            // Steps beyond 2^53 are rounded, but they come after any end.
             let s = step as f64;
-            // Without a warm-up s < w never holds, and the division is left out.
+            // Without a warm-up, s < w never holds, and dividing by w = 0 is avoided.
             let climbing = if warmup > 0 { from + rise * (s + offset) / w } else { peak };
             let along = if span > 0.0 { (s - w) / span } else { 1.0 };
             let u = if along < 1.0 { along } else { 1.0 };
@@ -110,9 +112,9 @@ impl Values<'_> {
     }
 }
 
-/// What a shape is after the warm-up.
+/// The shape of a schedule after the warm-up.
 trait Fall {
-    /// The rate after `s` updates, the share `u` of the steps between warm-up and end.
+    /// The rate after `s` updates; `u` is the share of the steps between warm-up and end that have been made.
     fn at<I: Isa>(schedule: &Schedule, s: f64, u: f64) -> f64;
 }
 
@@ -146,8 +148,8 @@ impl Fall for InverseSqrt {
 struct Cosine;
 
 impl Fall for Cosine {
-    /// `end + (peak - end) * (1 + cos(pi u)) / 2`, measured from the nearer end by
-    /// `(1 - cos(pi t)) / 2 = sin(pi t / 2)^2`: exactly `peak` at 0 and exactly `end` at 1.
+    /// `end + (peak - end) * (1 + cos(pi u)) / 2`, computed as the distance from the nearer end of the decay by
+    /// `(1 - cos(pi t)) / 2 = sin(pi t / 2)^2`, so that it is exactly `peak` at u = 0 and exactly `end` at u = 1.
     #[inline(always)]
     fn at<I: Isa>(&Schedule { peak, end, .. }: &Schedule, _: f64, u: f64) -> f64 {
         let (from, to, t) = if u < 0.5 { (peak, end, u) } else { (end, peak, 1.0 - u) };
@@ -156,7 +158,7 @@ impl Fall for Cosine {
     }
 }
 
-/// `sin(pi t) / t` in powers of t^2: the Taylor coefficients (-1)^k pi^(2k+1) / (2k+1)!.
+/// The Taylor coefficients (-1)^k pi^(2k+1) / (2k+1)! of `sin(pi t) / t` in powers of t^2.
 const SINPI: [f64; 9] = [
     std::f64::consts::PI,
     -5.167_712_780_049_97,
@@ -181,7 +183,7 @@ fn sinpi<I: Isa>(t: f64) -> f64 {
 }
 
 impl Schedule {
-    /// The rate at each step, on the grid; `rates` has one place a step.
+    /// Writes the rate at each step to `rates`, which is as long as `steps`.
     pub fn rates_into(
         &self,
         steps: &[u64],
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_step_moves_unless_asked_otherwise() {
+    fn the_first_step_has_a_positive_rate_unless_start_is_given() {
         assert_eq!(rates(Decay::Linear, None, 2)[..3], [5.0, 10.0, 10.0]);
         assert_eq!(rates(Decay::Linear, None, 0)[..2], [10.0, 9.0]);
     }

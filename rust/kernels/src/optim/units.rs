@@ -1,10 +1,10 @@
-//! Work units over many arrays: one parallel region, balanced by elements.
+//! Divides the elements of many arrays into units of work of about equal size, for one parallel region.
 
 use crate::memory::{self, NoMemory};
 
-/// Gathers spans, each at most a chunk long, into units of about a chunk: ten thousand small arrays become a
-/// few hundred units, one large array becomes as many as it has chunks. The spans themselves never depend on
-/// the grouping, so neither does any result.
+/// Groups spans, each at most a chunk long, into units of about a chunk: ten thousand small arrays become a
+/// few hundred units, one large array becomes as many as it has chunks. The grouping never changes the spans
+/// themselves, so that no result depends on it.
 pub(super) struct Units<T> {
     chunk: usize,
     whole: Vec<Vec<T>>,
@@ -19,7 +19,7 @@ impl<T> Units<T> {
         Units { chunk, whole: Vec::new(), unit: Vec::new(), filled: 0, elements: 0, failed: None }
     }
 
-    /// The next span, of `n` elements. Whether there was memory for all of them is said at the end.
+    /// Adds the next span, which has `n` elements. Missing memory is reported at the end, by [`Units::finish`].
     pub(super) fn push(&mut self, n: usize, span: T) {
         if self.failed.is_none() {
             self.failed = self.try_push(n, span).err();
@@ -28,7 +28,7 @@ impl<T> Units<T> {
 
     fn try_push(&mut self, n: usize, span: T) -> Result<(), NoMemory> {
         if self.filled > 0 && self.filled + n > self.chunk {
-            // The next unit is likely to hold as many.
+            // The next unit is likely to have as many spans.
             let next = memory::with_capacity(self.unit.len())?;
             memory::push(&mut self.whole, std::mem::replace(&mut self.unit, next))?;
             self.filled = 0;
@@ -38,7 +38,7 @@ impl<T> Units<T> {
         memory::push(&mut self.unit, span)
     }
 
-    /// How many elements all spans have together.
+    /// The number of elements of all spans together.
     pub(super) fn elements(&self) -> usize {
         self.elements
     }
@@ -55,7 +55,7 @@ impl<T> Units<T> {
     }
 }
 
-/// Spans at hand as units.
+/// Groups the spans of an iterator into units.
 pub(super) fn units<T>(
     spans: impl Iterator<Item = T>,
     length: impl Fn(&T) -> usize,

@@ -1,11 +1,11 @@
-//! Preference losses: the value and the exact gradient of each pair's own loss.
+//! Preference losses: the value of each pair's loss, and its gradient.
 //!
-//! The losses, their formulas and sources stand in `losses`, one file each. Gradients are with respect to the policy's
-//! log-probabilities; the reference is held fixed.
+//! Each loss, with its formula and source, has a file in `losses`. Gradients are with respect to the policy's
+//! log-probabilities; those of the reference are constants.
 //!
-//! Up to [`SATURATED`] the gradient is within 4 ulp of the exact function of what f64 computes from the
-//! log-probabilities: of the margin `z`, or of `beta x` and `beta y`. Beyond, it is finite and monotone, and the pair
-//! counts as saturated.
+//! For a margin `z` up to [`SATURATED`] in magnitude, the gradient is within 4 ulp of the exact function of `z`, or of
+//! `beta x` and `beta y`, as f64 arithmetic computes these from the log-probabilities. Beyond, it is finite and
+//! monotone, and the pair is counted as saturated.
 
 mod losses;
 mod score;
@@ -18,55 +18,55 @@ use std::ops::Range;
 
 pub use losses::{Constants, Loss, Smoothing};
 
-/// Past this |z| (or what else a loss is a function of) a pair is saturated: a logistic loss is flat or a straight line
-/// there.
+/// A pair is saturated where |z| (or for losses of other arguments, the largest of them) exceeds this: a logistic loss
+/// is constant or linear there.
 pub const SATURATED: f64 = 700.0;
 
-/// Log-probabilities of pairs: four columns of one length.
+/// The log-probabilities of pairs of answers: four columns of the same length.
 #[derive(Clone, Copy)]
 pub struct Pairs<'a, T> {
-    /// The policy's, of the chosen answers.
+    /// The policy's log-probabilities of the chosen answers.
     pub policy_chosen: &'a [T],
-    /// The policy's, of the rejected answers.
+    /// The policy's log-probabilities of the rejected answers.
     pub policy_rejected: &'a [T],
-    /// The reference's, of the chosen answers.
+    /// The reference's log-probabilities of the chosen answers.
     pub reference_chosen: &'a [T],
-    /// The reference's, of the rejected answers.
+    /// The reference's log-probabilities of the rejected answers.
     pub reference_rejected: &'a [T],
 }
 
-/// What each pair gives.
+/// The results, one column per quantity with one entry per pair.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scored {
-    /// The loss.
+    /// The losses.
     pub losses: Vec<f64>,
-    /// Its gradient with respect to the policy's log-probability of the chosen answer; empty if not asked for.
+    /// The gradients with respect to the policy's log-probability of the chosen answer; empty if not asked for.
     pub grad_chosen: Vec<f64>,
-    /// The same for the rejected answer.
+    /// The gradients with respect to the policy's log-probability of the rejected answer; empty if not asked for.
     pub grad_rejected: Vec<f64>,
-    /// The implicit rewards `beta x` and `beta y`.
+    /// The implicit rewards `beta x` of the chosen answers.
     pub rewards_chosen: Vec<f64>,
-    /// See `rewards_chosen`.
+    /// The implicit rewards `beta y` of the rejected answers.
     pub rewards_rejected: Vec<f64>,
-    /// What was seen on the way.
+    /// How many pairs are unusual.
     pub counts: Counts,
 }
 
-/// How many pairs are of a kind that callers are told of.
+/// The numbers of pairs of the kinds that callers are told about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Further out than [`SATURATED`].
+    /// The margin exceeds [`SATURATED`] in magnitude.
     pub saturated: usize,
-    /// A side whose log-probability is exactly 0 in policy and reference: an empty answer.
+    /// One answer has a log-probability of exactly 0 in policy and reference, as an empty answer has.
     pub empty: usize,
-    /// The margin or a result is not finite: one of the four log-probabilities is not either, or what comes of them
+    /// The margin or a result is not finite: one of the four log-probabilities is not, or an intermediate result
     /// overflowed.
     pub nonfinite: usize,
-    /// Log-probabilities that no rounding makes so high: see [`first_positive`].
+    /// A log-probability is higher than rounding can explain: see [`first_positive`].
     pub positive: usize,
 }
 
-/// Scores every pair into fresh columns.
+/// Scores every pair into newly allocated columns.
 pub fn preference_loss<T: Element>(
     pairs: Pairs<'_, T>,
     loss: Loss,
@@ -94,7 +94,7 @@ pub fn preference_loss<T: Element>(
     Ok(scored)
 }
 
-/// Scores every pair into the caller's columns, each as long as there are pairs.
+/// Scores every pair into the given columns, each of which has one entry per pair.
 pub fn preference_loss_into<T: Element>(
     pairs: Pairs<'_, T>,
     loss: Loss,
@@ -133,7 +133,7 @@ impl<'a, T> Pairs<'a, T> {
     }
 }
 
-/// Where the results go.
+/// The columns to which results are written.
 pub struct Output<'a> {
     /// See [`Scored`].
     pub losses: &'a mut [f64],
@@ -141,12 +141,12 @@ pub struct Output<'a> {
     pub rewards_chosen: &'a mut [f64],
     /// See [`Scored`].
     pub rewards_rejected: &'a mut [f64],
-    /// With respect to the chosen and the rejected answer, where they are wanted.
+    /// The gradients with respect to the chosen and to the rejected answer; `None` where they are not wanted.
     pub gradients: Option<(&'a mut [f64], &'a mut [f64])>,
 }
 
 impl Output<'_> {
-    /// The columns' part of a chunk, losses, rewards and gradients; those that are not wanted are empty.
+    /// The part of each column in `range`: losses, both rewards, both gradients; gradients are empty if not wanted.
     #[inline(always)]
     fn columns(&mut self, range: &Range<usize>) -> [&mut [f64]; 5] {
         let (chosen, rejected) = match &mut self.gradients {
@@ -179,7 +179,7 @@ impl<'a> Output<'a> {
     }
 }
 
-/// The first pair with a log-probability that is not finite: its index and which of the four.
+/// The first pair with a log-probability that is not finite: the index of the pair, and which of the four columns.
 pub fn first_nonfinite<T: Element>(pairs: Pairs<'_, T>) -> Option<(usize, usize)> {
     let columns =
         [pairs.policy_chosen, pairs.policy_rejected, pairs.reference_chosen, pairs.reference_rejected];
@@ -189,20 +189,21 @@ pub fn first_nonfinite<T: Element>(pairs: Pairs<'_, T>) -> Option<(usize, usize)
     columns.into_iter().enumerate().filter_map(first).min()
 }
 
-/// Above this a log-probability is no rounding of 0.
+/// A log-probability above this cannot be a rounded 0.
 pub const POSITIVE: f64 = 1.0;
-/// Above this both answers of a model are more likely than certain. The sum of 10,000 float32 log-probabilities of
-/// tokens, each rounded at a logit of 32 or less, is wrong by less.
+/// Log-probabilities of both answers above this cannot be rounded ones either. The rounding error in a sum of 10,000
+/// float32 log-probabilities of tokens, each computed from logits of at most 32, is smaller.
 pub const BOTH_POSITIVE: f64 = 0.05;
 
-/// Whether the log-probabilities that one model gives to the two answers of a pair cannot be some: as where they are
-/// negative log-likelihoods by mistake.
+/// Whether the numbers that one model gives to the two answers of a pair are too high for log-probabilities. They may
+/// be negative log-likelihoods by mistake.
 #[inline(always)]
 fn too_positive(chosen: f64, rejected: f64) -> bool {
     (chosen > POSITIVE) | (rejected > POSITIVE) | ((chosen > BOTH_POSITIVE) & (rejected > BOTH_POSITIVE))
 }
 
-/// The first pair with such log-probabilities: its index, which of the four columns, and the value.
+/// The first pair whose log-probabilities under one model are too high (one above [`POSITIVE`], or both above
+/// [`BOTH_POSITIVE`]): the index of the pair, which of the four columns has the higher one, and its value.
 pub fn first_positive<T: Element>(pairs: Pairs<'_, T>) -> Option<(usize, usize, f64)> {
     let models =
         [(pairs.policy_chosen, pairs.policy_rejected), (pairs.reference_chosen, pairs.reference_rejected)];
@@ -222,7 +223,7 @@ mod tests {
     use crate::named::Named;
 
     #[test]
-    fn what_cannot_be_a_log_probability_is_counted_and_named() {
+    fn numbers_that_cannot_be_log_probabilities_are_counted_and_found() {
         let pairs: [&[f64]; 4] = [
             &[-1.0, 0.0, 1.0, 0.06, -3.0],
             &[-2.0, 1e-6, 0.0, 0.07, -1.0],
@@ -275,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_finite_to_ten_thousand() {
+    fn results_are_finite_for_margins_up_to_ten_thousand() {
         for z in [-1e4, -800.0, 800.0, 1e4] {
             let pairs: [&[f64]; 4] = [&[z], &[0.0], &[0.0], &[0.0]];
             for &loss in Loss::ALL {
@@ -288,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_is_named_by_its_first_pair() {
+    fn the_first_log_probability_that_is_not_finite_is_found() {
         let nan = [0.0, f64::NAN];
         let pairs = Pairs {
             policy_chosen: &nan,

@@ -1,17 +1,19 @@
-//! The kernel: a chunk of pairs, block by block, each number read once and each result written once.
+//! The kernel of preference losses: it scores a chunk of pairs block by block, reading each number once and writing
+//! each result once.
 
 use super::losses::{Constants, Formula};
 use super::{BOTH_POSITIVE, Counts, Loss, Output, Pairs, SATURATED, too_positive};
 use crate::simd::{Element, Isa, Kernel, padded};
 
-/// A reward above this is looked at: the other one of its pair may have overflowed.
+/// A pair is checked for overflow if its chosen reward exceeds this in magnitude: the other reward may have overflowed
+/// although the margin is small.
 const LARGE: f64 = 1e307;
 
-/// Pairs that go through the formula together.
+/// The number of pairs that go through the formula together.
 const BLOCK: usize = 128;
 type Block<T> = [T; BLOCK];
 
-/// A chunk of the work.
+/// The scoring of a chunk of pairs.
 pub(super) struct Score<'a, T> {
     pub(super) pairs: Pairs<'a, T>,
     pub(super) loss: Loss,
@@ -27,7 +29,7 @@ impl<T: Element> Kernel for Score<'_, T> {
     }
 }
 
-/// Every pair of a chunk, with one formula.
+/// Scores every pair of a chunk with one formula.
 #[inline(always)]
 pub(super) fn blocks<T: Element, I: Isa>(
     pairs: Pairs<'_, T>,
@@ -36,10 +38,10 @@ pub(super) fn blocks<T: Element, I: Isa>(
     constants: Constants,
 ) -> Counts {
     let n = pairs.policy_chosen.len();
-    // Inside, no loss or gradient of a pair that is not rare overflows: see `Formula`.
+    // With beta inside this range, no loss or gradient of a pair that is not rare overflows: see `Formula`.
     let extreme = !(1e-150..=1e290).contains(&constants.beta);
     let mut counts = Counts::default();
-    // Buffers for a partial last block, and for gradients that nobody asked for.
+    // Buffers for the partial last block, and for gradients that were not asked for.
     let (mut inputs, mut outputs) = ([None; 4], [[0.0; BLOCK]; 5]);
     for start in (0..n).step_by(BLOCK) {
         let range = start..n.min(start + BLOCK);
@@ -73,7 +75,7 @@ pub(super) fn blocks<T: Element, I: Isa>(
     counts
 }
 
-/// The block itself, or a copy that repeats its first pair to the end.
+/// The block itself, or for a partial one a copy that is filled up with its first element.
 #[inline(always)]
 fn whole<'a, T: Element>(column: &'a [T], copy: &'a mut Option<Block<T>>) -> &'a Block<T> {
     match column.try_into() {
@@ -87,10 +89,10 @@ fn whole_mut<'a>(column: &'a mut [f64], instead: &'a mut Block<f64>) -> &'a mut 
     column.try_into().unwrap_or(instead)
 }
 
-/// Every pair of a block; whether one of them is of the rare kinds that are counted.
+/// Scores every pair of a block; true if one of them may be of the rare kinds that are counted.
 ///
-/// One parameter a column: what makes wide code possible is that the compiler knows that they overlap nowhere, and
-/// it knows that of parameters alone.
+/// Each column is a parameter of its own because the compiler emits wide code only if it knows that the columns do not
+/// overlap, and it knows that of `&mut` parameters alone.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 fn block<T: Element, I: Isa>(
@@ -108,13 +110,14 @@ fn block<T: Element, I: Isa>(
 ) -> bool {
     let mut rare = false;
     for i in 0..BLOCK {
-        let pair = Pair::of(policy_chosen[i], policy_rejected[i], reference_chosen[i], reference_rejected[i]);
-        let (loss, of_chosen, of_rejected) = formula.at::<I>(pair.x, pair.y, constants);
+        let pair =
+            Pair::new(policy_chosen[i], policy_rejected[i], reference_chosen[i], reference_rejected[i]);
+        let (loss, by_chosen, by_rejected) = formula.at::<I>(pair.x, pair.y, constants);
         losses[i] = loss;
         rewards_chosen[i] = constants.beta * pair.x;
         rewards_rejected[i] = constants.beta * pair.y;
-        grad_chosen[i] = of_chosen;
-        grad_rejected[i] = of_rejected;
+        grad_chosen[i] = by_chosen;
+        grad_rejected[i] = by_rejected;
         rare |= pair.empty
             | (formula.extent(pair.x, pair.y, constants) > SATURATED)
             | constants.margin(pair.x, pair.y).is_nan()
@@ -124,8 +127,8 @@ fn block<T: Element, I: Isa>(
     rare
 }
 
-/// Counts a block's rare pairs, one after the other: a second look that ordinary data never need. `columns` are its
-/// results.
+/// Counts the rare pairs of a block one by one, in a second pass that ordinary data never need. `columns` holds the
+/// results of the block.
 #[inline(never)]
 fn count<T: Element>(
     pairs: &Pairs<'_, T>,
@@ -137,7 +140,7 @@ fn count<T: Element>(
     let policy = pairs.policy_chosen.iter().zip(pairs.policy_rejected);
     let reference = pairs.reference_chosen.iter().zip(pairs.reference_rejected);
     let counted = policy.zip(reference).enumerate().map(|(i, ((&pc, &pr), (&rc, &rr)))| {
-        let Pair { x, y, empty, .. } = Pair::of(pc, pr, rc, rr);
+        let Pair { x, y, empty, .. } = Pair::new(pc, pr, rc, rr);
         Counts {
             saturated: usize::from(formula.extent(x, y, constants) > SATURATED),
             empty: usize::from(empty),
@@ -150,13 +153,13 @@ fn count<T: Element>(
     counted.fold(Counts::default(), Counts::plus)
 }
 
-/// What the losses and the counts need of a pair.
+/// What the losses and the counts need to know about a pair.
 struct Pair {
-    /// The policy's log-probability of the chosen answer less the reference's.
+    /// The policy's log-probability of the chosen answer minus the reference's.
     x: f64,
-    /// The same of the rejected one.
+    /// The policy's log-probability of the rejected answer minus the reference's.
     y: f64,
-    /// An answer whose log-probability is exactly 0 in policy and reference.
+    /// Whether one of the answers has a log-probability of exactly 0 in policy and reference.
     empty: bool,
     /// The highest of the four log-probabilities.
     highest: f64,
@@ -164,7 +167,7 @@ struct Pair {
 
 impl Pair {
     #[inline(always)]
-    fn of<T: Element>(pc: T, pr: T, rc: T, rr: T) -> Pair {
+    fn new<T: Element>(pc: T, pr: T, rc: T, rr: T) -> Pair {
         let (pc, pr, rc, rr) = (pc.to_f64(), pr.to_f64(), rc.to_f64(), rr.to_f64());
         let empty = (pc == 0.0) & (rc == 0.0) | (pr == 0.0) & (rr == 0.0);
         let larger = |a: f64, b: f64| if a > b { a } else { b };

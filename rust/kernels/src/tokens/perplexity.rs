@@ -23,7 +23,7 @@ named! {
 }
 
 impl Unit {
-    fn from_nats(self, nats: f64) -> f64 {
+    fn convert(self, nats: f64) -> f64 {
         match self {
             Unit::Perplexity => exp(nats),
             Unit::Bits => nats / std::f64::consts::LN_2,
@@ -86,15 +86,15 @@ impl Totals {
             let units = all.units.value();
             let infinite = self.infinite > 0;
             let mean = if infinite { f64::INFINITY } else { all.nll.value() / units };
-            let value = unit.from_nats(mean);
+            let value = unit.convert(mean);
             let none = Interval { low: f64::NAN, high: f64::NAN };
             let (standard_error, interval) = if infinite || fit.standard_error.is_nan() {
                 (f64::NAN, none)
             } else {
                 let Interval { low, high } =
                     confidence.around(mean, confidence.t(fit.df) * fit.standard_error);
-                let slope = if unit == Unit::Perplexity { value } else { unit.from_nats(1.0) };
-                let interval = Interval { low: unit.from_nats(low), high: unit.from_nats(high) };
+                let slope = if unit == Unit::Perplexity { value } else { unit.convert(1.0) };
+                let interval = Interval { low: unit.convert(low), high: unit.convert(high) };
                 (slope * fit.standard_error, interval)
             };
             Perplexity {

@@ -53,7 +53,7 @@ fn scores<T: Draw + Probability>(n: usize) -> Run {
     })
 }
 
-/// Rows of clusters: their bytes, and what is said about them.
+/// Rows in clusters: the bytes and the summary of their state.
 fn clusters<T: Draw + Probability>(n: usize) -> Run {
     let probs: Vec<T> = unit(n, 25);
     let labels: Vec<u8> = words(n, 26).map(|word| (word >> 63) as u8).collect();
@@ -63,11 +63,11 @@ fn clusters<T: Draw + Probability>(n: usize) -> Run {
         let source = Scores { probs: &probs, labels: Labels::U8(&labels), keep: None };
         let clusters = Clusters { codes: &codes, names: Names::Numbers(&names), weights: None };
         let options = Options { n_bins: 15, omit_nan: false };
-        say(&given(given(tally_clusters(&source, options, clusters, &mut |_| true))), digest);
+        add_state(&given(given(tally_clusters(&source, options, clusters, &mut |_| true))), digest);
     })
 }
 
-/// Rows with weights from 1/64 to 16, in clusters: their bytes, and what is said about them.
+/// Rows with weights from 1/64 to 16, in clusters: the bytes and the summary of their state.
 fn weighted_clusters<T: Draw + Probability>(n: usize) -> Run {
     let probs: Vec<T> = unit(n, 28);
     let labels: Vec<u8> = words(n, 29).map(|word| (word >> 63) as u8).collect();
@@ -78,11 +78,11 @@ fn weighted_clusters<T: Draw + Probability>(n: usize) -> Run {
         let source = Scores { probs: &probs, labels: Labels::U8(&labels), keep: None };
         let clusters = Clusters { codes: &codes, names: Names::Numbers(&names), weights: Some(&weights) };
         let options = Options { n_bins: 15, omit_nan: false };
-        say(&given(given(tally_clusters(&source, options, clusters, &mut |_| true))), digest);
+        add_state(&given(given(tally_clusters(&source, options, clusters, &mut |_| true))), digest);
     })
 }
 
-/// The same without clusters.
+/// Rows with such weights, without clusters.
 fn weighted_rows<T: Draw + Probability>(n: usize) -> Run {
     let probs: Vec<T> = unit(n, 28);
     let labels: Vec<u8> = words(n, 29).map(|word| (word >> 63) as u8).collect();
@@ -90,7 +90,7 @@ fn weighted_rows<T: Draw + Probability>(n: usize) -> Run {
     Box::new(move |digest| {
         let source = Scores { probs: &probs, labels: Labels::U8(&labels), keep: None };
         let options = Options { n_bins: 15, omit_nan: false };
-        say(&given(given(tally_weighted(&source, options, &weights, &mut |_| true))), digest);
+        add_state(&given(given(tally_weighted(&source, options, &weights, &mut |_| true))), digest);
     })
 }
 
@@ -98,23 +98,24 @@ fn weight(word: u64) -> f64 {
     (1 + (word >> 54)) as f64 / 64.0
 }
 
-/// The bytes of a state, and its errors with their limits.
-fn say(state: &State, digest: &mut Digest) {
+/// Adds the bytes of a state, and its calibration errors with their limits.
+fn add_state(state: &State, digest: &mut Digest) {
     let bytes = given(to_bytes(state, b"", &mut |_| true));
     digest.of("bytes").bytes(&given(bytes.ok_or("too many clusters for bytes")));
     let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
-    // Nothing is said of a state without rows.
-    if let Some(said) = given(summarise(state, confidence, &mut |_| true)) {
-        let said_by_name = [("ece", said.ece), ("rmsce", said.rmsce), ("mce", said.mce), ("gap", said.gap)];
-        for (name, limits) in said_by_name {
+    // A state without rows has no summary.
+    if let Some(summary) = given(summarise(state, confidence, &mut |_| true)) {
+        let errors =
+            [("ece", summary.ece), ("rmsce", summary.rmsce), ("mce", summary.mce), ("gap", summary.gap)];
+        for (name, limits) in errors {
             let error = limits.standard_error.unwrap_or(-1.0);
             digest.of(name).doubles(&[limits.value, error, limits.low, limits.high]);
         }
-        digest.of("noise_floor").double(said.noise_floor);
+        digest.of("noise_floor").double(summary.noise_floor);
     }
 }
 
-/// Rows of four classes, each probability a multiple of 1/128.
+/// Rows of four classes, whose probabilities are multiples of 1/128.
 fn top_labels<T: Draw + Probability>(n: usize) -> Run {
     let rows = n / 4;
     let mut probs: Vec<T> = Vec::with_capacity(4 * rows);

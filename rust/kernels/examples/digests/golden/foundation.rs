@@ -19,7 +19,7 @@ pub const TABLE: &[Entry] = &[
     entry("exact.fixed", "float64", fixed),
 ];
 
-/// Runs `f(start, end)` over the grid: results in order.
+/// The results of `f(start, end)` for each chunk of the grid, in order.
 pub fn chunked<R: Send>(n: usize, bytes: usize, f: impl Fn(usize, usize) -> R + Sync) -> Vec<R> {
     let work = |index| {
         let range = grid::chunk(index, n, CHUNK);
@@ -38,7 +38,7 @@ impl Kernel for Fma32<'_> {
     }
 }
 
-/// Random bits, and products that nearly cancel: where a second rounding would show.
+/// Random bits, and sums in which the product and the addend nearly cancel, so that a second rounding would show.
 fn fma32(n: usize) -> Run {
     let triples: Vec<_> = pairs(n, 1)
         .map(|(x, y)| {
@@ -125,7 +125,7 @@ fn sum<T: Draw>(n: usize) -> Run {
     })
 }
 
-/// Ordinary numbers scaled over thirty orders of magnitude; what is refused is counted.
+/// Ordinary numbers scaled over thirty orders of magnitude; refused terms are counted.
 fn fixed(n: usize) -> Run {
     let x: Vec<f64> = tame(n, 6);
     let scale: Vec<i32> = words(n, 7).map(|word| (word % 100) as i32 - 80).collect();

@@ -1,4 +1,4 @@
-//! Inputs from whole numbers, and the digest of what comes out: both the same on every machine.
+//! Inputs made from whole numbers, and the digest of results: both are the same on every machine.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -24,11 +24,11 @@ pub fn pairs(n: usize, stream: u64) -> impl Iterator<Item = (u64, u64)> {
 
 /// An element made from a word.
 pub trait Draw: Element {
-    /// Any bit pattern: infinities, NaN and subnormals among them.
+    /// A number of any bit pattern, infinities, NaN and subnormal numbers included.
     fn wild(word: u64) -> Self;
     /// A number in [-8, 8), exact in the type.
     fn tame(word: u64) -> Self;
-    /// A number in [0, 1], both ends included where the type is short enough to meet them.
+    /// A number in [0, 1]; 16-bit types reach both ends.
     fn unit(word: u64) -> Self;
     /// `k / 128` for k in 0..=128, exact.
     fn part_of_128(k: u64) -> Self;
@@ -112,13 +112,14 @@ pub fn unit<T: Draw>(n: usize, stream: u64) -> Vec<T> {
     words(n, stream).map(T::unit).collect()
 }
 
-/// What a kernel gives for inputs that it has no reason to refuse: nothing in its place would be a digest like any other.
-#[allow(clippy::panic)] // there is no digest then
-pub fn given<T, E: Debug>(found: Result<T, E>) -> T {
-    found.unwrap_or_else(|refused| panic!("the kernel gave no result: {refused:?}"))
+/// The result of a kernel for inputs that it must not refuse. The digest of an error in place of a result would look
+/// like any other digest, so that nobody would notice.
+#[allow(clippy::panic)] // without a result there is no digest
+pub fn given<T, E: Debug>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|refused| panic!("the kernel gave no result: {refused:?}"))
 }
 
-/// Every alternative by its name, each at a level of its own.
+/// Every alternative with its name, each with another confidence level.
 pub fn ways() -> impl Iterator<Item = (&'static str, Confidence)> {
     Alternative::ALL.iter().map(|&alternative| {
         let level = match alternative {
@@ -130,8 +131,8 @@ pub fn ways() -> impl Iterator<Item = (&'static str, Confidence)> {
     })
 }
 
-/// A fixed 64-bit hash of results (the multiplier and start of FNV-1a, a word at a time), and the digests of its
-/// variants. All NaN are one: a NaN's sign and payload are outside the promise.
+/// A fixed 64-bit hash of results (with the multiplier and start of FNV-1a, one word at a time), and the digests of
+/// variants. All NaNs count as the same value, since the promise of equal bits leaves out a NaN's sign and payload.
 pub struct Digest {
     hash: u64,
     fed: bool,
@@ -143,14 +144,14 @@ impl Digest {
         Digest { hash: 0xcbf2_9ce4_8422_2325, fed: false, variants: BTreeMap::new() }
     }
 
-    /// The digest of one variant (a loss, a method, a statistic): each has a line of its own in the committed file,
-    /// so that a new variant is a new line and changes no other.
+    /// The digest of one variant (a loss, a method, a statistic). Each has a line of its own in the committed file, so
+    /// that a new variant adds a line and changes none.
     pub fn of(&mut self, variant: &'static str) -> &mut Digest {
         self.variants.entry(variant).or_insert_with(Digest::new)
     }
 
-    /// The hash of what was fed to it, and those of its variants, by name: `key`, `key.variant`, ... A digest that was
-    /// fed nothing has a hash only where it has no variants.
+    /// The hash of what was fed to this digest, and those of its variants, by the names `key`, `key.variant`, and so
+    /// on. A digest to which nothing was fed has a hash only if it has no variants.
     pub fn hashes(&self, key: &str) -> Vec<(String, u64)> {
         let own = self.fed || self.variants.is_empty();
         let variants = self.variants.iter().flat_map(|(name, one)| one.hashes(&format!("{key}.{name}")));
@@ -166,7 +167,8 @@ impl Digest {
         self.word(integer as u64);
         self.word((integer >> 64) as u64);
     }
-    /// By its bits: under the caller's flush-to-zero a conversion or comparison could lose a subnormal.
+    /// Adds the bits of `x`. Only integer operations are used, since in a flush-to-zero mode a conversion or comparison
+    /// of floats could change a subnormal number.
     pub fn single(&mut self, x: f32) {
         let nan = x.to_bits() << 1 > f32::INFINITY.to_bits() << 1;
         self.word(u64::from(if nan { f32::NAN.to_bits() } else { x.to_bits() }));

@@ -3,7 +3,9 @@
 use super::inputs::{Digest, Draw, given, tame, unit, ways, words};
 use super::{Entry, Run, entry};
 use steelyard_kernels::grid::Stopped;
-use steelyard_kernels::intervals::cluster::{self, Clustered, SumFacts, cluster_sums, effective_weights};
+use steelyard_kernels::intervals::cluster::{
+    self, ClusterSums, Clustered, SumFacts, cluster_sums, effective_weights,
+};
 use steelyard_kernels::intervals::mean::{mean_interval, t_interval};
 use steelyard_kernels::intervals::moments::{Column, moments};
 use steelyard_kernels::intervals::proportion::{Method, proportion};
@@ -57,19 +59,16 @@ fn clusters<T: Draw + 'static>(n: usize) -> Run {
     let x: Vec<T> = unit(n, 51);
     let codes: Vec<i64> = words(n, 52).map(|word| (word % CLUSTERS as u64) as i64).collect();
     Box::new(move |digest| {
-        let of = given(cluster_sums(&x, &codes, CLUSTERS, 0.25, None, &mut |_| true));
-        let of = given(of.ok_or("a code beyond the clusters"));
-        digest.doubles(&of.sums);
-        let ones: Vec<f64> = of.sizes.iter().map(|&size| (size * 0.5).floor()).collect();
+        let clustered = given(cluster_sums(&x, &codes, CLUSTERS, 0.25, None, &mut |_| true));
+        let ClusterSums { sums, sizes } = given(clustered.ok_or("a code beyond the clusters"));
+        digest.doubles(&sums);
+        let ones: Vec<f64> = sizes.iter().map(|&size| (size * 0.5).floor()).collect();
         for (alternative, confidence) in ways() {
             let found = [
-                (
-                    "ratio",
-                    cluster::ratio(&of.sums, &of.sizes, 0.25, SumFacts::EXACT, confidence, &mut |_| true),
-                ),
+                ("ratio", cluster::ratio(&sums, &sizes, 0.25, SumFacts::EXACT, confidence, &mut |_| true)),
                 (
                     "proportion",
-                    cluster::proportion(&ones, &of.sizes, SumFacts::EXACT, confidence, &mut |_| true),
+                    cluster::proportion(&ones, &sizes, SumFacts::EXACT, confidence, &mut |_| true),
                 ),
             ];
             for (name, found) in found {
@@ -90,19 +89,19 @@ fn weighted<T: Draw + 'static>(n: usize) -> Run {
     let weights: Vec<f64> = unit::<f64>(n, 58).into_iter().map(|w| w + 0.125).collect();
     let codes: Vec<i64> = (0..n as i64).collect();
     Box::new(move |digest| {
-        let of = given(cluster_sums(&x, &codes, n, 0.25, Some(&weights), &mut |_| true));
-        let of = given(of.ok_or("a code beyond the clusters"));
-        digest.doubles(&of.sums);
-        digest.doubles(&of.sizes);
+        let clustered = given(cluster_sums(&x, &codes, n, 0.25, Some(&weights), &mut |_| true));
+        let ClusterSums { sums, sizes } = given(clustered.ok_or("a code beyond the clusters"));
+        digest.doubles(&sums);
+        digest.doubles(&sizes);
         digest.double(given(effective_weights(&weights, &mut |_| true)));
         let ones: Vec<f64> =
-            of.sizes.iter().enumerate().map(|(i, w)| if i % 3 > 0 { *w } else { 0.0 }).collect();
+            sizes.iter().enumerate().map(|(i, w)| if i % 3 > 0 { *w } else { 0.0 }).collect();
         let facts = SumFacts { noise: 1e-12, range: Range::Share, weighted: Some(n as f64) };
         for (alternative, confidence) in ways().filter(|_| n > 1) {
             let found = [
-                ("ratio", cluster::ratio(&of.sums, &of.sizes, 0.25, facts, confidence, &mut |_| true)),
-                ("proportion", cluster::proportion(&ones, &of.sizes, facts, confidence, &mut |_| true)),
-                ("share", cluster::share(&ones, &of.sizes, SumFacts::EXACT, confidence, &mut |_| true)),
+                ("ratio", cluster::ratio(&sums, &sizes, 0.25, facts, confidence, &mut |_| true)),
+                ("proportion", cluster::proportion(&ones, &sizes, facts, confidence, &mut |_| true)),
+                ("share", cluster::share(&ones, &sizes, SumFacts::EXACT, confidence, &mut |_| true)),
             ];
             for (name, found) in found {
                 add_clustered(digest.of(name).of(alternative), found);
@@ -184,7 +183,8 @@ fn flips(n: usize) -> Run {
     })
 }
 
-/// Tenths that were rounded to f32 beside larger scores, some of them nothing but rounding.
+/// Differences of scores in tenths with rounding errors like those of f32 scores that are much larger; some differences
+/// are nothing but such an error.
 fn rounded_flips(n: usize) -> Run {
     let x: Vec<f64> = words(n, 58)
         .map(|word| (word % 21) as f64 / 10.0 - 0.9 + ((word >> 8) % 65) as f64 * 1e-7 - 32e-7)

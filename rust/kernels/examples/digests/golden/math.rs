@@ -19,12 +19,13 @@ pub const TABLE: &[Entry] = &[
     scalars("math.binomial", binomial),
 ];
 
-/// Functions of single numbers: nothing depends on a length, and each takes microseconds.
+/// An entry of functions of single numbers. Nothing in them depends on a length, and each call takes microseconds, so
+/// that shorter lengths suffice.
 const fn scalars(name: &'static str, prepare: fn(usize) -> Run) -> Entry {
     Entry { name, dtype: "float64", lengths: [0, 1, 7, 16, 33, 100, 500], prepare }
 }
 
-/// Any bit pattern, and numbers of ordinary size.
+/// Numbers of any bit pattern, and numbers of ordinary size.
 fn inputs<T: Draw>(n: usize) -> Vec<T> {
     wild(n, 10).into_iter().chain(tame(n, 11)).collect()
 }
@@ -49,10 +50,11 @@ fn map64<F: Function<f64> + 'static>(n: usize, function: fn() -> F) -> Run {
     })
 }
 
-/// Functions by name, of one tuple of arguments.
+/// Named functions of one tuple of arguments.
 type Functions<A> = &'static [(&'static str, fn(&A) -> f64)];
 
-/// Feeds each function of the arguments that come of three numbers in [0, 1) and a word, `n` times.
+/// Evaluates each function at `n` tuples of arguments, each of which `arguments` makes from three numbers in [0, 1) and
+/// a word.
 fn draws<A: 'static>(n: usize, arguments: fn([f64; 3], u64) -> A, functions: Functions<A>) -> Run {
     let words: Vec<u64> = words(4 * n, 12).collect();
     let units = |w: &[u64; 4]| [f64::unit(w[0]), f64::unit(w[1]), f64::unit(w[2])];
@@ -67,7 +69,7 @@ fn draws<A: 'static>(n: usize, arguments: fn([f64; 3], u64) -> A, functions: Fun
     })
 }
 
-/// `u` bent towards zero, down to about 1e-250 and never 0.
+/// A probability in a tail, made from `u` in [0, 1): from 1/2 down to about 1e-256, and never 0.
 fn tail(u: f64) -> f64 {
     math::powi(u + 1e-8, 32) * 0.5
 }

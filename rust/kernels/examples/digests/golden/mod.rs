@@ -1,8 +1,9 @@
-//! Every kernel of the crate, run in every way this machine can, and compared with the committed digests.
+//! Digests of the results of every kernel, computed in every way that this machine can, and compared with the committed
+//! ones.
 //!
-//! A kernel joins in the file of its room: a function that makes inputs from whole numbers and returns a closure
-//! that runs the kernel and feeds the results to the digest, and one line in the room's `TABLE`. What callers choose by
-//! name has a digest for each name (`digest.of(name)`), over every variant of its table where it has one.
+//! To add a kernel, write in the file of its room a function that makes inputs from whole numbers and returns a closure
+//! that runs the kernel and feeds the results to the digest, and add one line to the room's `TABLE`. What callers
+//! choose by name needs a digest for each name (`digest.of(name)`), over all variants of its table where there is one.
 
 mod calibration;
 mod foundation;
@@ -29,10 +30,12 @@ pub struct Entry {
     prepare: fn(usize) -> Run,
 }
 
-/// Inputs made once, in the standard mode; every call computes anew and feeds the digest.
+/// A kernel with its inputs, which were made once, in the standard floating-point mode. Each call runs the kernel again
+/// and feeds the results to the digest.
 type Run = Box<dyn Fn(&mut Digest)>;
 
-/// None, one, tails on both sides of a lane block, and more than one chunk with enough bytes to wake the pool.
+/// A kernel at lengths of no elements, of one, below, at and above a block of lanes, and of more than one chunk with
+/// enough bytes that the work is given to several threads.
 const fn entry(name: &'static str, dtype: &'static str, prepare: fn(usize) -> Run) -> Entry {
     let long = match dtype.as_bytes() {
         b"float64" => 70_001,
@@ -42,7 +45,8 @@ const fn entry(name: &'static str, dtype: &'static str, prepare: fn(usize) -> Ru
     Entry { name, dtype, lengths: [0, 1, 7, 16, 33, 1000, long], prepare }
 }
 
-/// The same for a kernel of many operations an element, which software multiply-add makes slow at the floor.
+/// The same for a kernel of many operations per element, which the software multiply-add makes slow at the baseline
+/// level.
 const fn heavy(name: &'static str, dtype: &'static str, prepare: fn(usize) -> Run) -> Entry {
     Entry { name, dtype, lengths: [0, 1, 7, 16, 33, 1000, 66_001], prepare }
 }
@@ -59,30 +63,31 @@ const ROOMS: &[&[Entry]] = &[
     preference::TABLE,
 ];
 
-/// Key ("kernel dtype length") to digest.
+/// Digests by their keys, "kernel dtype length".
 pub type Digests = BTreeMap<String, String>;
 
-/// Every entry at every level, thread count and floating-point mode of this machine; an error names the first
-/// that disagrees with the others.
+/// The digests of all entries. Each is computed at every level, thread count and floating-point mode of this machine;
+/// an error names the first one that depends on these.
 pub fn run_table() -> Result<Digests, String> {
-    let mut found = Digests::new();
+    let mut digests = Digests::new();
     for entry in ROOMS.iter().copied().flatten() {
         for length in entry.lengths {
             let key = format!("{} {} {length}", entry.name, entry.dtype);
             let hashes = every_way(&(entry.prepare)(length)).map_err(|ways| format!("{key}: {ways}"))?;
             for (name, hash) in hashes {
                 let key = format!("{}{name} {} {length}", entry.name, entry.dtype);
-                if found.insert(key.clone(), format!("{hash:016x}")).is_some() {
+                if digests.insert(key.clone(), format!("{hash:016x}")).is_some() {
                     return Err(format!("{key} stands in the table twice"));
                 }
             }
         }
     }
-    Ok(found)
+    Ok(digests)
 }
 
-/// Threads, and the caller's floating-point mode (whether subnormals are flushed to zero, where inexact results go):
-/// with one thread the mode could reach the arithmetic directly, with more through a pool that was built under it.
+/// Thread counts with a floating-point mode of the caller (whether subnormal numbers are flushed to zero, and how
+/// inexact results are rounded). With one thread the mode could affect the kernel directly, with several through
+/// threads that were started under it.
 const WAYS: [(usize, bool, Rounding); 4] = [
     (1, false, Rounding::Nearest),
     (1, true, Rounding::Down),
@@ -90,7 +95,7 @@ const WAYS: [(usize, bool, Rounding); 4] = [
     (3, true, Rounding::TowardZero),
 ];
 
-/// The hash of each variant, by its name behind that of the entry.
+/// The hash of each variant, with the suffix that the variant adds to the name of the entry.
 type Hashes = Vec<(String, u64)>;
 
 fn every_way(run: &Run) -> Result<Hashes, String> {
@@ -115,7 +120,7 @@ fn every_way(run: &Run) -> Result<Hashes, String> {
     first.map(|(hashes, _)| hashes).ok_or_else(|| "this machine has no level".to_owned())
 }
 
-/// Those hashes that others do not equal, as text.
+/// The hashes that are not among the others, as text.
 fn differing(hashes: &Hashes, others: &Hashes) -> String {
     let here = hashes.iter().filter(|hash| !others.contains(hash));
     here.map(|(name, hash)| format!("{name} {hash:016x}").trim_start().to_owned())
@@ -135,7 +140,7 @@ fn one_way(run: &Run, level: simd::Level, threads: usize, flush: bool, rounding:
     digest.hashes("")
 }
 
-/// What `tests/golden.json` holds for these digests.
+/// The contents of `tests/golden.json` for these digests.
 pub fn to_json(digests: &Digests) -> String {
     let mut text = format!("{{\n\"numerics\": {NUMERICS},\n\"kernels\": {{\n");
     let rows: Vec<_> = digests.iter().map(|(key, digest)| format!("\"{key}\": \"{digest}\"")).collect();
@@ -143,8 +148,8 @@ pub fn to_json(digests: &Digests) -> String {
     text
 }
 
-/// Compares with the committed file (one entry a line, as [`to_json`] writes it).
-pub fn compare(found: &Digests, committed: &str) -> Result<(), String> {
+/// Compares digests with those of the committed file (one entry per line, as [`to_json`] writes it).
+pub fn compare(digests: &Digests, committed: &str) -> Result<(), String> {
     if !committed.contains(&format!("\"numerics\": {NUMERICS},")) {
         return Err(format!("golden.json is of other numerics than {NUMERICS}, the code's"));
     }
@@ -154,14 +159,14 @@ pub fn compare(found: &Digests, committed: &str) -> Result<(), String> {
         .map(|(key, digest)| (key.trim_matches('"').to_owned(), digest.trim_matches('"').to_owned()))
         .collect();
     let mut wrong: Vec<String> = Vec::new();
-    for (key, digest) in found {
+    for (key, digest) in digests {
         match golden.get(key) {
             None => wrong.push(format!("{key}: not in golden.json, here {digest}")),
             Some(want) if want != digest => wrong.push(format!("{key}: golden {want}, here {digest}")),
             Some(_) => {}
         }
     }
-    let gone = golden.keys().filter(|key| !found.contains_key(*key));
+    let gone = golden.keys().filter(|key| !digests.contains_key(*key));
     wrong.extend(gone.map(|key| format!("{key}: in golden.json, no longer in the table")));
     if wrong.is_empty() {
         return Ok(());

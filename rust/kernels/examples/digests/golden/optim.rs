@@ -41,7 +41,7 @@ const VARIANTS: [(&str, Hyper, bool); 3] = [
     ("maximize", Hyper { maximize: true, ..HYPER }, false),
 ];
 
-/// Three steps of each variant; the gradients hold every class of value.
+/// Three steps of each variant, with gradients of every class of value.
 macro_rules! steps {
     ($name:ident, $float:ty, $tensor:path, $feed:ident) => {
         fn $name(n: usize) -> Run {
@@ -87,7 +87,7 @@ fn squares<T: Draw + Listed>(n: usize) -> Run {
     })
 }
 
-/// Every class of value, by an ordinary factor and by one that leaves nothing but subnormals.
+/// Values of every class, scaled by an ordinary factor and by one that makes all products subnormal or smaller in f32.
 fn scaled<T: Draw + Listed>(n: usize) -> Run {
     let start: Vec<T> = wild(n, 52);
     Box::new(move |digest| {
@@ -95,7 +95,7 @@ fn scaled<T: Draw + Listed>(n: usize) -> Run {
             let mut x = start.clone();
             given(scale_in_place(vec![T::typed(x.as_mut_slice())], Clip::by(factor)));
             let digest = digest.of(name);
-            // The caller's mode may flush what is subnormal while it is widened.
+            // Widening in the caller's mode could flush subnormal numbers to zero.
             for x in &x {
                 digest.double(simd::standard(|| x.to_f64()));
             }

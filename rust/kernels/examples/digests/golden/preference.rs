@@ -16,7 +16,7 @@ pub const TABLE: &[Entry] = &[
 const TENTH: Smoothing = Smoothing { rate: 0.1, crossing: 2.197_224_577_336_219_6, crossing_rest: -1e-16 };
 const FIFTH: Smoothing = Smoothing { rate: 0.2, crossing: 1.386_294_361_119_890_6, crossing_rest: 1e-17 };
 
-/// Every loss, those that know label smoothing with some; DPO without and with it.
+/// Every loss, with label smoothing where it takes that; DPO both without and with it.
 fn variants() -> impl Iterator<Item = (&'static str, Loss, Smoothing)> {
     let named = Loss::ALL.iter().map(|&loss| {
         let smoothing = if loss == Loss::Dpo { Smoothing::NONE } else { FIFTH };

@@ -21,7 +21,7 @@ pub const TABLE: &[Entry] = &[
 const WIDEST: usize = 4097;
 const IGNORE: i64 = -100;
 
-/// One row of `n` logits, or as many of 4097 as `n` holds; every ninth target is ignored.
+/// One row of `n` logits, or as many rows of 4097 as there are in `n`; every ninth target is ignored.
 fn scores<T: Draw + Logit>(n: usize) -> Run {
     let width = n.clamp(1, WIDEST);
     let logits: Vec<T> = tame(n / width * width, 30);
@@ -41,7 +41,8 @@ fn scores<T: Draw + Logit>(n: usize) -> Run {
     })
 }
 
-/// NLL of tokens of about `n / 9` documents, counted in units of their own: the state's bytes and its result.
+/// The bytes and the results of a state with the NLL of tokens in about `n / 9` documents, divided by units other than
+/// tokens.
 fn perplexity(n: usize) -> Run {
     let nll: Vec<f64> = tame::<f64>(n, 32).into_iter().map(f64::abs).collect();
     let per: Vec<f64> = words(n, 33).map(|word| (word % 7) as f64 + 0.25).collect();
@@ -66,10 +67,10 @@ fn perplexity(n: usize) -> Run {
         digest.of("bytes").bytes(&given(bytes.ok_or("too many clusters for bytes")));
         let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
         for &unit in Unit::ALL {
-            // There is none without tokens.
-            if let Some(found) = given(totals.perplexity(unit, confidence, &mut go)) {
-                let (low, high) = (found.interval.low, found.interval.high);
-                digest.of(unit.name()).doubles(&[found.value, found.standard_error, low, high, found.df]);
+            // Without tokens there is no perplexity.
+            if let Some(all) = given(totals.perplexity(unit, confidence, &mut go)) {
+                let (low, high) = (all.interval.low, all.interval.high);
+                digest.of(unit.name()).doubles(&[all.value, all.standard_error, low, high, all.df]);
             }
         }
     })

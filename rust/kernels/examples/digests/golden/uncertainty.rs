@@ -1,4 +1,4 @@
-//! Bootstrap replicates and their limits.
+//! Bootstrap replicates and their limits, ratios, and the state of a mean.
 
 use super::inputs::{Draw, given, tame, ways};
 use super::{Entry, Run, entry};
@@ -31,16 +31,16 @@ fn mean<T: Draw>(n: usize) -> Run {
     let x: Vec<T> = tame(n, 70);
     Box::new(move |digest| {
         if !x.is_empty() {
-            let of = |shift| (Rows { x: &x[..], shift }, Mean { shift, n: n as f64 });
-            let (units, mean) = of(0.5);
+            let shifted = |shift| (Rows { x: &x[..], shift }, Mean { shift, n: n as f64 });
+            let (units, mean) = shifted(0.5);
             digest.of("replicates").doubles(&given(replicates(units, mean, u64::MAX, 9, &mut |_| true)));
-            let (units, mean) = of(0.0);
+            let (units, mean) = shifted(0.0);
             digest.of("acceleration").double(given(acceleration(units, mean, 0.25, 7.0, &mut |_| true)));
         }
     })
 }
 
-/// What a state of the mean says and writes, with clusters and without.
+/// The moments, cluster sums and bytes of the state of a mean, with clusters and without.
 fn mean_state<T: Draw>(n: usize) -> Run {
     let x: Vec<T> = tame(n, 73);
     let codes: Vec<i64> = (0..n as i64).map(|i| i * i % 7).collect();
@@ -52,9 +52,9 @@ fn mean_state<T: Draw>(n: usize) -> Run {
             let totals = MeanTotals::new().with(&batch, Names::Numbers(&names), [1, 2], &mut |_| true);
             let totals = given(given(totals));
             if totals.size().0 > 0 {
-                let of = totals.moments();
-                digest.doubles(&[of.mean, of.squares, of.min, of.max, of.step]);
-                digest.doubles(&given(totals.cluster_sums(of.mean, &mut |_| true)).sums);
+                let m = totals.moments();
+                digest.doubles(&[m.mean, m.squares, m.min, m.max, m.step]);
+                digest.doubles(&given(totals.cluster_sums(m.mean, &mut |_| true)).sums);
             }
             let bytes = given(totals.to_bytes(b"{}", &mut |_| true));
             digest.bytes(&given(bytes.ok_or("too many clusters for bytes")));
@@ -68,9 +68,9 @@ fn ratio(n: usize) -> Run {
     Box::new(move |digest| {
         if !sums.is_empty() {
             let units = Pairs { sums: &sums, sizes: &sizes };
-            let of = |shift| Quotient { shift };
-            digest.of("replicates").doubles(&given(replicates(units, of(0.5), 3, 9, &mut |_| true)));
-            digest.of("acceleration").double(given(acceleration(units, of(0.0), 0.25, 7.0, &mut |_| true)));
+            let (shifted, plain) = (Quotient { shift: 0.5 }, Quotient { shift: 0.0 });
+            digest.of("replicates").doubles(&given(replicates(units, shifted, 3, 9, &mut |_| true)));
+            digest.of("acceleration").double(given(acceleration(units, plain, 0.25, 7.0, &mut |_| true)));
         }
     })
 }
@@ -135,7 +135,7 @@ fn ends(n: usize) -> Run {
                         let (low, high) = (found.low, found.high);
                         digest.doubles(&[low.value, low.error, high.value, high.error]);
                     }
-                    Err(_) => digest.word(1), // infinite limits, of no replicates
+                    Err(_) => digest.word(1), // too few replicates for the limits
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The hinge of the margin, `max(0, 1 - z)`.
+//! The hinge loss of the margin, `max(0, 1 - z)`.
 
 use super::{Constants, Formula};
 use crate::simd::Isa;

@@ -1,5 +1,5 @@
-//! Identity preference optimization, `((z - 1/2) / beta)^2`: the paper's tau is beta here. On summed log-probabilities,
-//! as in the paper; TRL averages over tokens.
+//! Identity preference optimization, `((z - 1/2) / beta)^2`; beta is the paper's tau. As in the paper, the
+//! log-probabilities are summed over tokens; TRL averages them.
 
 use super::{Constants, Formula};
 use crate::simd::Isa;

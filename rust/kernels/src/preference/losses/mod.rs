@@ -1,7 +1,7 @@
-//! The losses: what each is called, what it takes, and which formula it is. A loss has one file.
+//! The losses: the name, the parameters and the formula of each. Each formula has a file of its own.
 //!
-//! `x` is the policy's log-probability of the chosen answer less the reference's, `y` the same of the rejected one,
-//! `z = beta (x - y)` the margin, `s` the logistic function and `e` the label smoothing.
+//! `x` is the policy's log-probability of the chosen answer minus the reference's, `y` the same for the rejected
+//! answer, `z = beta (x - y)` the margin, `s` the logistic function and `e` the label smoothing.
 
 mod apo_zero;
 mod dpo;
@@ -44,8 +44,8 @@ named! {
     }
 }
 
-/// Runs an expression with the formula of a loss: a copy of the expression for each, so that its loops are straight-line
-/// code.
+/// Evaluates an expression with the formula of a loss. The expression is compiled once per formula, so that its loops
+/// do not branch on the loss.
 macro_rules! with_formula {
     ($loss:expr, $constants:expr, $formula:ident => $run:expr) => {
         match $loss {
@@ -75,18 +75,19 @@ impl Loss {
         with_formula!(self, constants, formula => blocks::<T, I>(pairs, output, formula, constants))
     }
 
-    /// At most so much a loss changes with a log-probability, where the losses are at most `largest`.
+    /// An upper bound of the magnitude of the derivative of the loss by a log-probability, where the losses are at most
+    /// `largest`.
     pub fn steepest(self, largest: f64, constants: Constants) -> f64 {
         with_formula!(self, constants, formula => formula.steepest(largest, constants))
     }
 }
 
-/// The numbers of a loss that are the same for every pair.
+/// The parameters of a loss, which are the same for every pair.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Constants {
-    /// How much a log-ratio weighs, above 0.
+    /// The factor of the log-ratios, above 0.
     pub beta: f64,
-    /// Used by the losses that take `label_smoothing`.
+    /// The label smoothing, for the losses that take `label_smoothing`.
     pub smoothing: Smoothing,
 }
 
@@ -98,33 +99,36 @@ impl Constants {
     }
 }
 
-/// Label smoothing with the z at which the gradient of the conservative loss changes sign, `log((1-e)/e)`, as a sum of
-/// two doubles: near that z the gradient is a difference, and only the distance to it keeps its digits.
+/// Label smoothing, with the margin at which the gradient of the conservative loss changes sign: `log((1-e)/e)`, as a
+/// sum of two f64. Near that margin the gradient is a difference that would cancel; it is computed from the distance to
+/// that margin instead, for which one f64 is not precise enough.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Smoothing {
     /// The probability that a label is wrong, in [0, 1/2).
     pub rate: f64,
-    /// The leading part of `log((1-e)/e)`; not used at rate 0.
+    /// `log((1-e)/e)` rounded to f64; not used at rate 0.
     pub crossing: f64,
-    /// The rest of it.
+    /// The rounding error of `crossing`.
     pub crossing_rest: f64,
 }
 
 impl Smoothing {
-    /// All labels are right.
+    /// No smoothing: all labels are right.
     pub const NONE: Smoothing = Smoothing { rate: 0.0, crossing: 0.0, crossing_rest: 0.0 };
 }
 
-/// What a loss is. Its methods are methods and no closures: a closure as long as these is not inlined, and loses the wide
-/// code of its caller.
+/// The formula of a loss. It is a type with methods instead of a closure, because a closure of this length is not
+/// inlined and so would not be compiled with the wide instructions of its caller.
 ///
-/// Up to [`SATURATED`](super::SATURATED), losses are at most `(700 / beta)^2` and gradients at most `2^54 beta`: larger ones would
-/// overflow unseen.
+/// For pairs up to [`SATURATED`](super::SATURATED), losses must be at most about `(701 / beta)^2` or 2^64, and
+/// gradients at most `1402 / beta` or `2^54 beta`. For beta between 1e-150 and 1e290, where overflow is not looked for,
+/// such numbers do not overflow.
 pub(super) trait Formula: Copy {
     /// The loss, and its gradients with respect to `x` and to `y`.
     fn at<I: Isa>(self, x: f64, y: f64, constants: Constants) -> (f64, f64, f64);
 
-    /// How far out a pair lies: past [`SATURATED`](super::SATURATED) it is counted, and its gradient need not keep its digits.
+    /// The magnitude of the largest argument of the loss. Where it exceeds [`SATURATED`](super::SATURATED), the pair is
+    /// counted as saturated, and its gradient may be less precise.
     #[inline(always)]
     fn extent(self, x: f64, y: f64, constants: Constants) -> f64 {
         constants.margin(x, y).abs()

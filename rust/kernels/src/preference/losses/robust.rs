@@ -1,4 +1,4 @@
-//! DPO that is unbiased where labels are wrong at the rate e: `(-(1-e) log s(z) + e log s(-z)) / (1-2e)`.
+//! DPO with a loss that is unbiased if labels are wrong with probability e: `(-(1-e) log s(z) + e log s(-z)) / (1-2e)`.
 
 use super::logistic::Logistic;
 use super::{Constants, Formula};
@@ -13,8 +13,8 @@ impl Formula for Robust {
         let e = constants.smoothing.rate;
         let scale = 1.0 - 2.0 * e;
         let s = Logistic::at::<I>(constants.margin(x, y));
-        let value = ((1.0 - e) * s.softplus_of_minus - e * s.softplus) / scale;
-        let slope = constants.beta * -((e * s.of + (1.0 - e) * s.of_minus) / scale);
+        let value = ((1.0 - e) * s.softplus_of_minus_z - e * s.softplus) / scale;
+        let slope = constants.beta * -((e * s.of_z + (1.0 - e) * s.of_minus_z) / scale);
         (value, slope, -slope)
     }
 
