@@ -175,7 +175,7 @@ impl Writer {
         self.put(&value.to_le_bytes());
     }
 
-    /// A choice that may not have been made yet: 0 for none, 1 for false, 2 for true.
+    /// Writes a choice that may not have been made yet: 0 for none, 1 for false, 2 for true.
     pub fn choice(&mut self, value: Option<bool>) {
         self.u64(value.map_or(0, |value| 1 + u64::from(value)));
     }
@@ -326,7 +326,7 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// What [`Writer::choice`] wrote.
+    /// Reads what [`Writer::choice`] wrote.
     pub fn choice(&mut self) -> Result<Option<bool>, BytesError> {
         match self.u64()? {
             0 => Ok(None),
