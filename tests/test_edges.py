@@ -85,10 +85,10 @@ def test_preferences(pairs: list[tuple[float, ...]], loss: Any, beta: float) -> 
         answered(lambda of=of: getattr(found, of), "two-sided")
 
 
-@pytest.mark.parametrize("method", ["wilson", "clopper-pearson", "jeffreys", "agresti-coull", "wald"])
+@pytest.mark.parametrize("method", names("proportion.method"))
 @pytest.mark.filterwarnings("ignore::steelyard.errors.SteelyardWarning")
 def test_proportions_at_every_level(method: str) -> None:
-    sides = ("two-sided", "less", "greater")
+    sides = names("interval.alternative")
     for n, level, alternative in itertools.product((1, 2, 20, 2**53 + 1, 2**63 - 1), LEVELS, sides):
         for k in {0, 1, n // 2, n - 1, n}:
             found = sy.proportion(k, n, method=method, confidence_level=level, alternative=alternative)

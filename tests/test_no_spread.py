@@ -329,7 +329,7 @@ def test_resampling_of_what_is_equal_but_for_rounding_is_refused() -> None:
 
 def test_perplexity_of_clusters_that_agree() -> None:
     for nll in (np.full((3, 4), 0.7), np.array([[0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.2, 0.2, 0.2]])):
-        for unit in ("perplexity", "bits", "nats"):
+        for unit in names("perplexity.unit"):
             e = sy.perplexity(nll, unit=unit)  # type: ignore[arg-type]
             assert (e.standard_error, e.low, e.high) == (None, None, None)
             assert "same mean NLL" in str(e.reason)
@@ -443,7 +443,7 @@ def test_mixed_types_of_log_probabilities_round_as_the_coarsest() -> None:
 def test_margins_that_do_differ_keep_their_interval() -> None:
     chosen = -np.linspace(500.0, 1000.0, 20)
     rejected = chosen - 0.3 - np.arange(20) * 1e-3
-    for loss in ("dpo", "hinge", "ipo"):
+    for loss in [name for name in names("preference.loss") if name != "apo_zero"]:  # which is flat so far out
         out = sy.preference_loss(chosen, rejected, np.full(20, -1.0), np.full(20, -1.0), loss=loss)
         assert out.reward_margin.low is not None
         assert out.loss.low is not None

@@ -49,6 +49,7 @@ def test_equals_the_reference(case: Case, dtype: str, length: int) -> None:
     inputs = case.make(dtype, length)
     got, want = case.run(inputs), case.reference(inputs)
     assert got.keys() == want.keys()
+    assert set(case.bound or ()) <= want.keys(), "a bound of an output that there is not"
     for name, expected in want.items():
         bound = (case.bound or {}).get(name)
         if bound is None:

@@ -11,6 +11,7 @@ import pytest
 
 import steelyard as sy
 from steelyard import _core
+from steelyard._registries import names
 from steelyard.reference import intervals as reference
 
 LEAST = 2.2250738585072014e-308
@@ -53,7 +54,7 @@ def enumerated(x: np.ndarray, alternative: str) -> float:
 
 @pytest.mark.parametrize("m", [1, 2, 3, 8, 16, 17, 19])
 def test_every_pattern_of_few(m: int) -> None:
-    for (kind, x), side in itertools.product(kinds(m, 1).items(), ("two-sided", "less", "greater")):
+    for (kind, x), side in itertools.product(kinds(m, 1).items(), names("interval.alternative")):
         p, error = flip(x, side)
         # Within 1e-14 on a lattice, to the last bit elsewhere.
         assert p == pytest.approx(enumerated(x, side), rel=max(error, 1e-15)), (kind, side)
@@ -65,7 +66,7 @@ def test_whole_numbers_are_counted_with_their_ties(n: int) -> None:
     rng = np.random.default_rng(n)
     for shift in (0.0, 0.6, 4.0):
         x = np.round(rng.normal(shift, 3, n)) * (rng.random(n) < 200 / n)
-        for side in ("two-sided", "greater", "less"):
+        for side in names("interval.alternative"):
             want = reference.sign_flip(x, side)
             for step in (1.0, 0.1, 1 / 3):
                 p, error = flip(x * step, side)

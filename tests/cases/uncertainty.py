@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from steelyard import _core
+from steelyard._registries import names
 from steelyard.reference import intervals as reference
 
 from . import Case, Inputs, Outputs, as_dtype, normalish, uniform, words
@@ -273,7 +274,7 @@ def _equal_reference(kind: str, value: float):
     return run
 
 
-KINDS = {"share": 0.1, "difference": -0.1, "unknown": 0.1}
+KINDS = {kind: {"share": 0.1, "difference": -0.1, "unknown": 0.1}[kind] for kind in names("scores.range")}
 # The lowest value of the kinds whose range is known.
 LOWEST = {"share": 0.0, "difference": -1.0}
 
@@ -389,7 +390,7 @@ def _flips(dtype: str, m: int) -> Inputs:
     return {"x": ((words(m, 6) % np.uint64(9)).astype(np.float64) - 3.0)}
 
 
-SIDES = ("two-sided", "less", "greater")
+SIDES = names("interval.alternative")
 
 
 def _sign_flip(inputs: Inputs) -> Outputs:
@@ -488,7 +489,7 @@ CASES = [
             run=_proportions(method), reference=_proportions_reference(method), dtypes=("",),
             lengths=(1, 2, 10, 77, 400), bound={"standard_error": 1e-14, "low": 1e-12, "high": 1e-12},
         )
-        for method in ("wilson", "clopper-pearson", "jeffreys", "agresti-coull", "wald")
+        for method in names("proportion.method")
     ),
     Case(
         name="intervals.paired_binary", covers=("paired_binary",), make=_tables, run=_paired,
