@@ -526,12 +526,12 @@ def test_config() -> None:
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(__main__, "NEEDS", ("numpy", "absent_package"))
+    monkeypatch.setattr(__main__, "NEEDS", ("numpy", "absent_package", "another"))
     with pytest.raises(SystemExit) as stop:
         __main__.main()
     assert stop.value.code == 2
     said = capsys.readouterr().err
-    assert said == "steelyard: the command needs absent_package; install with: pip install 'steelyard[cli]'\n"
+    assert said == "steelyard: the command needs absent_package, another; install with: pip install 'steelyard[cli]'\n"
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(base: Path, tmp_path: Path) -> None:

@@ -309,6 +309,11 @@ def test_a_schedule_can_be_drawn() -> None:
         (lambda: sy.schedules.constant(1.0)(-1), "step: expected at least 0"),
         (lambda: sy.schedules.constant(1.0)([0.5]), "step: expected whole numbers"),
         (lambda: sy.schedules.Schedule.from_dict({"lr": 1}), "fields: expected a dictionary"),
+        (lambda: sy.schedules.Schedule.from_dict([("shape", "constant"), ("lr", 1)]), "fields: expected a dictionary"),
+        (
+            lambda: sy.schedules.Schedule.from_dict({"shape": "constant", "lr": 1, "gamma": 2}),
+            "fields: expected a dict",
+        ),
     ],
 )
 def test_bad_schedules(call: Any, message: str) -> None:
