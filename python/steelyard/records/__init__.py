@@ -1,9 +1,9 @@
 """Readers of evaluation records: files become runs, and runs become scores matched by id.
 
-A record is one graded answer: id, model, epoch, score, confidence, loglikelihood (nats), n_tokens, cluster.
+A record is one graded answer. What its columns can mean (id, model, score, confidence, ...) stands in ``roles``.
 Files may be JSON Lines, a JSON array, CSV, TSV or Parquet, plain or compressed; lm-evaluation-harness
-``samples_*`` files and wide files (one column a model) are known. Nothing is dropped in silence: what is left
-out is counted by reason, and what was guessed is said.
+``samples_*`` files and wide files (one column per model) are known. What is left out is counted by reason, and what was
+guessed is said beside the results.
 """
 
 from .read import read

@@ -1,6 +1,7 @@
-"""A text file's records become columns, in memory that what the file holds can account for.
+"""The records of a text file become columns.
 
-A column is a list with a cell a row; one of which nearly all cells would be empty is a dictionary of the rest.
+A column is a list with one value per row. Where nearly all of them would be None it is a dictionary from row to value
+instead: a file of records with different keys would otherwise need (rows x keys) cells, far more than it has values.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from .table import LIST, LONGEST_TEXT, ColumnStore, Table, record_error, shorten
 MOST_COLUMNS = 10_000
 FEWEST_KEYS = 100  # a dictionary with fewer is not what makes a file too wide
 DEEPEST = 100  # dictionaries inside one another
-GAP = 16  # empty cells in a row that are never asked about
-SPARSE = 16  # cells for one that is filled, from which on a list becomes a dictionary
-DENSE = 8  # and up to which a dictionary becomes a list again
+GAP = 16  # so many empty cells in a row are filled without a thought about a dictionary
+SPARSE = 16  # with more cells than this for each value a list becomes a dictionary
+DENSE = 8  # with fewer a dictionary becomes a list again
 
 Column = list[Any] | dict[int, Any]
 
 
 class TextColumns(ColumnStore):
-    """Columns by dotted path, each as a list when it is asked for."""
+    """The columns of a text file; a dictionary becomes a list when its column is asked for."""
 
     def __init__(self, columns: Mapping[str, Column], rows: int) -> None:
         self._columns = columns
@@ -50,7 +51,7 @@ class TextColumns(ColumnStore):
 
 
 class TableBuilder:
-    """Makes a table of a text file's records, one by one or many rows at once."""
+    """Makes a table of the records of a text file, which are added one by one or many rows at once."""
 
     def __init__(self, file: str, asked: Collection[str] = (), *, has_null: bool = True) -> None:
         self.columns: dict[str, Column] = {}
@@ -109,7 +110,7 @@ class TableBuilder:
                 self._place(key, cell, parents, row, line)
 
     def _place(self, key: str, value: Any, parents: tuple[str, ...], row: int, line: int) -> None:
-        """A value that does not follow the one of the row before."""
+        """Add a value where the row before has none: the column is new, has a gap, or is a dictionary."""
         column = self.columns.get(key)
         if column is None:
             column = self._new_column(key, parents, row, line)
@@ -133,9 +134,10 @@ class TableBuilder:
         self.columns[key] = column
 
     def _reaching(self, key: str, column: list[Any], row: int) -> Column:
-        """A column with a cell for every row before this one; a dictionary where nearly all would be empty.
+        """The column with a cell for every row before this one; a dictionary where nearly all would be empty.
 
-        That is asked when the column is twice as long as the last time: each cell is looked at a few times in all.
+        All cells are looked at to count the empty ones, so that is done only when the column has doubled since the last
+        time.
         """
         gap = row - len(column)
         if gap > GAP and row >= 2 * self._counted.get(key, 0):
@@ -146,7 +148,7 @@ class TableBuilder:
         return column
 
     def _open(self, key: str, parents: tuple[str, ...], line: int) -> Inside | None:
-        """A dictionary inside the records, met for the first time; None inside one that is not opened any more."""
+        """A dictionary that is met for the first time; None inside one that is closed."""
         if len(parents) >= DEEPEST:
             where = f"{self._file}, line {line}"
             raise record_error(where, "a flat record", "a JSON object nested too deeply", "flatten it")
@@ -156,7 +158,7 @@ class TableBuilder:
         return inside
 
     def _new_column(self, key: str, parents: tuple[str, ...], row: int, line: int) -> Column | None:
-        """An empty column; None in a dictionary that is not opened any more."""
+        """An empty column; None for a key of a closed dictionary."""
         if len(self.columns) >= MOST_COLUMNS and not self._dictionaries.closes(key, parents):
             gone = self._dictionaries.close_widest(line, key)
             for name in [name for name in self.columns if gone(name)]:
@@ -176,7 +178,11 @@ def _filled(column: Mapping[int, Any], rows: int) -> list[Any]:
 
 @dataclass
 class Inside:
-    """A dictionary inside the records: its path, each part with a dot, after those around it; how often it was met."""
+    """A dictionary inside the records.
+
+    ``parents`` are the paths (each with a dot at its end) of the dictionaries around it and its own; ``met`` is the
+    number of records that have it.
+    """
 
     parents: tuple[str, ...]
     met: int = 0
@@ -185,8 +191,9 @@ class Inside:
 class Dictionaries:
     """How many keys the dictionaries inside records have, and which are not opened any more.
 
-    A dictionary with keys of their own in every record (votes by answer, results by question) would become a column a
-    key. The widest is closed when there are too many: its keys are no columns any more, but for those asked for.
+    A dictionary with other keys in every record (votes by answer, results by question) would become one column per
+    key. When there are too many columns, the dictionary with the most keys is closed: its keys are no columns any more,
+    except for those that an option names.
     """
 
     def __init__(self, file: str, asked: Collection[str]) -> None:
@@ -210,7 +217,7 @@ class Dictionaries:
         return not (any(one.startswith(key) for one in self._asked) if key.endswith(".") else key in self._asked)
 
     def close_widest(self, line: int, key: str) -> Callable[[str], bool]:
-        """Open the dictionary with the most keys no more; return which columns go with it."""
+        """Close the dictionary with the most keys; return a function that says which columns go with it."""
         inside = {path: keys for path, keys in self._keys.items() if path}
         path = max(inside, key=lambda one: inside[one], default="")
         if inside.get(path, 0) < FEWEST_KEYS:

@@ -1,4 +1,4 @@
-"""Which column means what: options by name, guesses where there is no option."""
+"""Which column of a file has which role: the one that an option names, else a guess by the usual names."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Resolved:
 
 
 class Unusable(RecordError):
-    """A column that was only guessed cannot be what its name says: it is read without."""
+    """The values of a guessed column do not fit its role; the file is read again without the guess."""
 
     def __init__(self, role: str, column: str, said: str) -> None:
         super().__init__(said)
@@ -56,7 +56,7 @@ class Unusable(RecordError):
         self.column = column
 
     def note(self) -> str:
-        """What is said of it beside the results."""
+        """The sentence about it beside the results."""
         said = f"{self.column!r} is not read as the {self.role}, which was only guessed"
         return f"{said} (a column is named with {keyword(self.role)}): {self}"
 

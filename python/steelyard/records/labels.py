@@ -24,7 +24,7 @@ _ANSWER = frozenset(
     {"pred", "predicted", "predict", "prediction", "response", "resp", "reply", "output", "out", "completion"}
     | {"generated", "generation", "hypothesis", "hyp", "hat", "model", "extracted", "parsed", "guess", "chosen"}
 )
-_NOTHING = MISSING | {"nan"}  # as a score, NaN is refused; as an answer its text says that there was none
+_NOTHING = MISSING | {"nan"}  # a score of NaN is refused, but the word as an answer means that there was none
 _NULL_OF_CSV = frozenset({"na"})  # as R writes it and pandas reads it; elsewhere Namibia, sodium or North America
 
 
@@ -37,7 +37,7 @@ class Sides(NamedTuple):
 
 
 def sides(score: str) -> Sides:
-    """Which side of ``a==b`` is the target. Where the names do not say, it is the first."""
+    """Which side of ``a==b`` is the target: the one whose name sounds more like it, else the first."""
     first, second = score.split("==")
     ranks = [(_rank(name.rpartition(".")[2]), _rank(name)) for name in (first, second)]
     if ranks[0] < ranks[1]:
@@ -51,7 +51,7 @@ def compared(score: str | None, columns: Collection[str]) -> Sides | None:
 
 
 def _rank(name: str) -> int:
-    """How much a name sounds like a target: from 2 (``gold``) over 1 (``label``) to -2 (``response``)."""
+    """How much a name sounds like a target: from 2 (``gold``) over 1 (``label``) and 0 to -2 (``response``)."""
     words = {word.lower() for word in _WORD.findall(name)}
     words |= {word.removesuffix("s") for word in words}
     return (2 if words & _TRUTH else 1 if words & _CLASS else 0) - (2 if words & _ANSWER else 0)
@@ -63,7 +63,7 @@ def is_no_model(name: str) -> bool:
 
 
 class Agreement(NamedTuple):
-    """Row by row: 1 where target and prediction agree, else 0; where there is no target; where there is no answer."""
+    """Row by row: the score (1 where target and prediction agree, else 0), and whether target or answer is missing."""
 
     score: NDArray[np.float64]
     no_target: NDArray[np.bool_]
@@ -81,10 +81,10 @@ def agreement(
     classes: Classes = frozenset,
     nothing: frozenset[str] = _NOTHING,
 ) -> Agreement:
-    """Compare two columns by what they say. No answer (null, blanks, ``n/a``, ``None``) beside a target is a wrong one.
+    """Compare two columns as text. A missing answer (null, blanks, ``n/a``, ``None``) beside a target is a wrong one.
 
-    ``classes`` gives the words for nothing that are targets themselves, and so answers: see :func:`classes_among`.
-    ``nothing`` are those words: see :func:`words_for_nothing`.
+    ``nothing`` are the words that mean a missing answer: see :func:`words_for_nothing`. ``classes`` gives those of them
+    that are targets themselves, and so are answers: see :func:`classes_among`.
     """
     truth, answers = says(targets), says(predictions)
     agree = np.array([a == b for a, b in zip(truth, answers, strict=True)], dtype=bool)
@@ -97,7 +97,7 @@ def agreement(
 
 
 def says(values: Sequence[Any]) -> list[str | None]:
-    """What each value says, as it is compared."""
+    """Each value as the text by which it is compared; None where there is none."""
     label = _Labels()
     return [label[value] for value in values]
 
@@ -109,7 +109,7 @@ def classes_among(targets: Iterable[Any]) -> frozenset[str]:
 
 
 class _Labels(dict[Any, str | None]):
-    """Remembers what every value says. Values that are equal in Python (1, 1.0, True) say the same."""
+    """Remembers the text of every value. Values that are equal in Python (1, 1.0, True) have the same."""
 
     def __missing__(self, value: Any) -> str | None:
         said = text(value)
@@ -119,5 +119,5 @@ class _Labels(dict[Any, str | None]):
 
 
 def _label(said: str) -> str:
-    """Right and wrong by one name, whether they were written as 1, true or True."""
+    """1 for ``true`` and 0 for ``false``, however they are written; other text as it is."""
     return {"true": "1", "false": "0"}.get(said.lower(), said) if len(said) <= 5 else said

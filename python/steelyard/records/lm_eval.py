@@ -1,6 +1,6 @@
 """What is special to the samples files of lm-evaluation-harness.
 
-One JSON object a line, also under a ``.json`` name: ``doc_id``, ``doc``, ``target``, ``resps``, one key a metric,
+One JSON object per line, also under a ``.json`` name: ``doc_id``, ``doc``, ``target``, ``resps``, one key per metric,
 and from version 0.4.3 on ``filter``: the same ``doc_id`` then comes once for every filter. A corpus metric is
 logged as a list. Field names: EleutherAI/lm-evaluation-harness, ``lm_eval/evaluator.py``.
 """
@@ -38,7 +38,7 @@ def task(file: str) -> str | None:
 
 
 def metrics(table: Table) -> list[str]:
-    """The metrics with one number a record."""
+    """The metrics with one number per record."""
     return [name for name in table.columns if name.partition(".")[0] not in _FIELDS and table.kind(name) == "scalar"]
 
 

@@ -1,4 +1,4 @@
-"""Runs are paired by the ids of their records."""
+"""Records of several runs are paired by their ids."""
 
 from __future__ import annotations
 
@@ -49,9 +49,10 @@ def match(runs: Sequence[Run]) -> Scores:
 
 
 def _with_care(runs: Sequence[Run], rows: Sequence[Mapping[str, int]], matching: int) -> tuple[Key, tuple[str, ...]]:
-    """How to compare ids of which not all match as they are written: without outer blanks and 7.0 as 7, if that helps.
+    """How to compare ids that do not all match as they are written, and what is said of it.
 
-    Where it would make one id of two that a model has, all are compared as they are written.
+    They are compared without the blanks around them and with 7.0 as 7 if more match so. Where this would make one id of
+    two that a model has, all are compared as they are written.
     """
     of_runs = [{plain(one): one for one in of_run} for of_run in rows]
     common = set(of_runs[0]).intersection(*of_runs[1:])

@@ -56,7 +56,11 @@ class Part:
 
     @contextmanager
     def reading(self, role: str) -> Iterator[None]:
-        """What is wrong with a column that was only guessed makes it unusable, and the file is read without it."""
+        """Inside the block an error about the column of a role that was only guessed becomes :class:`Unusable`.
+
+        The file is then read again without that guess. It stays an error where the role may not be dropped, or where it
+        is all that the file is read for.
+        """
         try:
             yield
         except RecordError as error:
@@ -91,7 +95,11 @@ class Block:
 
 @dataclass(frozen=True)
 class Graded:
-    """The scores of a part's rows; those ``gone`` for a reason; those that are 0 or filled for want of an answer."""
+    """The scores of a part's rows.
+
+    ``gone`` are the rows that are left out, for ``reason``. ``no_answer`` are those whose answer is missing, which have
+    a score of 0; ``no_score`` those without a score, which have the one of ``missing=`` instead.
+    """
 
     score: Floats | None
     gone: Rows
@@ -127,7 +135,7 @@ def read_part(
     ids: list[str | None] | None = None,
     classes: Classes = frozenset,
 ) -> Block:
-    """Check and convert the columns that have a role; leave out, and count, the rows that cannot be weighed.
+    """Check and convert the columns that have a role; leave out, and count, the rows without a score or an id.
 
     ``missing`` is the score of rows without one; None leaves them out. ``ids`` are those of :func:`read_ids`, and
     ``classes`` gives what :func:`target_classes` does, of all parts of the run.
@@ -235,7 +243,7 @@ def _numbers(part: Part, role: Role) -> Column:
         fix = f"{convert.LETTERS}: {convert.grades_fix()}"
     with while_at(f"{part.table.file}, column {column!r}"):
         found, none = convert.numbers(values, repr(column), part.where, fix)
-        # Of scores alone: differences are taken of them, and a width of rounding is no evidence.
+        # Only of scores: differences are taken of them, and a difference by rounding would look like evidence.
         return Column(convert.shortest(found, part.table.columns.narrow(column)) if is_score else found, none)
 
 

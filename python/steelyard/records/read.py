@@ -1,4 +1,4 @@
-"""The one call: files become runs, one per model."""
+"""``records.read``: files become runs, one per model."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read(
     missing: str | float = "drop",
     progress: Progress = False,
 ) -> Runs:
-    """Read evaluation records: one run a model, with what was left out and what was guessed.
+    """Read evaluation records: one run per model, with what was left out and what was guessed.
 
     JSON Lines, a JSON array, CSV, TSV or Parquet, plain or compressed (gzip, bzip2, xz, zstd), told apart by their
     content. A file holds one model; or many, named by a column; or many side by side (``a.is_correct``,
@@ -128,9 +128,7 @@ def read(
         "id": id, "model": model, "score": score, "confidence": confidence, "loglikelihood": loglikelihood,
         "n_tokens": n_tokens, "cluster": cluster, "epoch": epoch,
     }  # fmt: skip
-    for name, option in (options | {"filter": filter}).items():
-        if option is not None and not isinstance(option, str):
-            raise type_error(name, "a column's name", type(option).__name__)
+    _check_columns(options | {"filter": filter})
     if repeats not in (None, "epochs"):
         raise value_error("repeats", "'epochs' or None", repr(repeats))
     filled = _missing(missing)
@@ -166,8 +164,14 @@ def _files(paths: AnyPath | Sequence[AnyPath]) -> list[str]:
     return files
 
 
+def _check_columns(options: Mapping[str, object]) -> None:
+    for name, option in options.items():
+        if option is not None and not isinstance(option, str):
+            raise type_error(name, "a column's name", type(option).__name__)
+
+
 def _check_pipes(files: Sequence[str]) -> None:
-    """A pipe is empty once it was read, and a named one would be waited for without end."""
+    """Refuse a pipe that is given twice: the second time it is empty, and a named one would block for ever."""
     seen: set[tuple[int, int]] = set()
     for file in files:
         try:

@@ -88,7 +88,7 @@ class Run:
 
     @lazy
     def weights(self) -> Floats | None:
-        """1 over the number of records of a record's id; None where all ids have equally many."""
+        """For each record, 1 over the number of records of its id; None where all ids have equally many."""
         if (counts := self._counts) is None or len(set(counts.values())) <= 1 or self.ids is None:
             return None
         return 1.0 / np.array([counts[one] for one in self.ids.tolist()], dtype=np.float64)
@@ -183,7 +183,7 @@ def merged(of_id: Collection[int]) -> dict[str, int]:
 
 
 def of_ids(merged: Mapping[str, int]) -> str:
-    """``of 40 ids (2 to 3 an id)``."""
+    """In words: ``of 40 ids (2 to 3 an id)``."""
     ids, fewest, most = merged["ids"], merged["fewest"], merged["most"]
     return f"of {ids:,} id{'s' * (ids != 1)} ({fewest}{f' to {most}' if most > fewest else ''} an id)"
 
@@ -240,7 +240,7 @@ def make_run(
 
 
 def _known_ids(parts: Sequence[Part]) -> list[list[str | None] | None]:
-    """The ids of every part; records none of which has an id are records without ids."""
+    """The ids of every part; None for all parts where no record has an id."""
     ids = [read_ids(part) for part in parts]
     if all(one is None for of_part in ids for one in of_part or ()):
         return [None] * len(ids)
@@ -301,11 +301,11 @@ def _check_clusters(name: str, parts: Sequence[Part], ids: Sequence[str], cluste
 
 
 def look_alikes(run: Run) -> list[str]:
-    """What is said of ids that differ by blanks around them or by 1.0 for 1: they count as different ones."""
+    """A note about ids that differ only by the blanks around them or by 1.0 for 1: they count as different ids."""
     ids = {} if run.ids is None else dict.fromkeys(run.ids.tolist())
     written = "".join(ids)
     if written.split(maxsplit=1) in ([], [written]) and ".0" not in written and "-0" not in written:
-        return []  # none of them has anything to leave out, which is seen much faster
+        return []  # no blanks and no ".0" in any of them: much faster than to look at each
     of_plain: dict[str, str] = {}
     pairs = [(first, one) for one in ids if (first := of_plain.setdefault(plain(one), one)) != one]
     if not pairs:

@@ -25,7 +25,7 @@ class Runs:
     read: Mapping[str, int]
     """For every file, how many records it holds: those of the runs, and those left out."""
     notes: tuple[str, ...] = ()
-    """What was not read as its name says, and why, a sentence each."""
+    """One sentence for each thing that a reader of the results has to know, such as a guess that did not fit."""
 
     def __iter__(self) -> Iterator[Run]:
         return iter(self.runs)

@@ -13,16 +13,14 @@ from numpy.typing import NDArray
 from .._mode import standard_mode_methods
 from .._text import listed_counts, printable
 from ..errors import keyword
-from .roles import NO_SCORE, NO_TARGET, NONE, ROLES
+from .roles import NO_SCORE, NO_TARGET, NONE, ROLES, Floats
 from .run import Run, merged, of_ids
 from .table import record_error
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Matched:
-    """One run's rows in the order of the matched ids: the first row of each id, and all of them where some repeat."""
+    """The rows of one run in the order of the matched ids: the first row of each, and all of them where ids repeat."""
 
     run: Run
     first: NDArray[np.int64]
@@ -61,7 +59,7 @@ class Matched:
 
 @standard_mode_methods
 class Scores(Mapping[str, Floats]):
-    """A mapping from model to scores; every array has one value an id, in the same order.
+    """A mapping from model to scores; every array has one value per id, in the same order.
 
     Attributes
     ----------
@@ -162,7 +160,7 @@ class Scores(Mapping[str, Floats]):
         return np.array([]) if found is None else found
 
     def _of_ids(self, what: str, values: Sequence[tuple[Matched, NDArray[Any]]], fix: str) -> NDArray[Any] | None:
-        """One value an id, from the records of several models that have to agree."""
+        """One value per id. All records of an id, of every model, have to agree on it."""
         first: NDArray[Any] | None = None
         for one, column in values:
             if (index := one.differing(column)) is not None:

@@ -27,7 +27,7 @@ def name_of(path: str) -> str:
 
 
 class Stream(io.RawIOBase):
-    """What reads forward and counts; its beginning can be looked at before it is read, without seeking."""
+    """Reads forward and counts the bytes; ``head`` looks at the beginning without seeking, which a pipe cannot do."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -41,7 +41,7 @@ class Stream(io.RawIOBase):
         return self._ahead[:n]
 
     def readable(self) -> bool:
-        """It is."""
+        """Whether it can be read, which the base class asks."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -112,7 +112,7 @@ class Source:
 
 @contextmanager
 def opened(path: str) -> Iterator[Source]:
-    """Open a file of records; what fails on the way to its bytes is a sentence about the file."""
+    """Open a file of records; whatever fails while it is opened or read is an error that names it."""
     name = name_of(path)
     try:
         _check_kind(path, name)

@@ -1,4 +1,4 @@
-"""What one file holds: its columns by dotted path, one Python value a row, and where each row stood."""
+"""What one file holds: its columns by dotted path, with one Python value per row, and the line of each row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WHOLE = re.compile(r"-?[0-9]+\.0+|-0")
 
 
 class _List:
-    """Stands in a column where the file has a list: it is counted, never read as a number."""
+    """Takes the place of a list in a column: lists are counted, but what is in them is not read."""
 
     def __repr__(self) -> str:
         return "a list"
@@ -36,7 +36,7 @@ def plain(text: str) -> str:
 
 
 def find_name(name: str, names: Collection[str]) -> str | None:
-    """The one of ``names`` that is written so; else the only one that differs in the blanks around it."""
+    """The one of ``names`` that is equal, else the only one that is equal but for the blanks around it."""
     if name in names:
         return name
     alike = [one for one in names if one.strip() == name.strip()]
@@ -44,7 +44,7 @@ def find_name(name: str, names: Collection[str]) -> str | None:
 
 
 def shorten(text: str) -> str:
-    """Long text as its first characters and a digest of all it says: enough to match, group and compare by."""
+    """Long text as its first characters and a digest of the whole: enough to match, group and compare by."""
     if len(text) <= LONGEST_TEXT:
         return text
     text = plain(text)

@@ -1,4 +1,4 @@
-"""Values of a column as numbers or as text."""
+"""The values of a column as numbers or as text."""
 
 from __future__ import annotations
 

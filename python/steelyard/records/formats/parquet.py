@@ -1,4 +1,4 @@
-"""Parquet: only the columns that are asked for are read, when they are."""
+"""Parquet: a column is read when it is first asked for, and the others never are."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Columns(ColumnStore):
         self._source = source
         self._as_read = None if isinstance(source, bytes) else _version(source)
         self._read: dict[str, list[Any]] = {}
-        with _whole(name), self._opened() as file:
+        with _reading(name), self._opened() as file:
             self.rows = file.metadata.num_rows
             self._types = {key: column.type for key, column in _flat(name, file.schema_arrow.empty_table()).items()}
             self._empty = _empty_columns(file.metadata)
@@ -75,7 +75,7 @@ class Columns(ColumnStore):
         return np.float16 if pa.types.is_float16(_kind(self._types[key])) else super().narrow(key)
 
     def lists(self, key: str) -> int:
-        """How many rows have a list in a column; one of other values is not read."""
+        """How many rows have a list in a column; a column of another type is not read for that."""
         return super().lists(key) if self.kind(key) == "list" else 0
 
     @contextmanager
@@ -92,7 +92,7 @@ class Columns(ColumnStore):
         if self._as_read is not None and _version(str(self._source)) != self._as_read:
             raise record_error(self._name, "the file as it was when it was opened", "a changed one", "read it again")
         values: list[Any] = []
-        with _whole(self._name), self._opened() as file:
+        with _reading(self._name), self._opened() as file:
             for batch in file.iter_batches(_BLOCK, columns=[key]):
                 values += _python(_flat(self._name, pa.Table.from_batches([batch]))[key])
         if len(values) != self.rows:
@@ -100,8 +100,8 @@ class Columns(ColumnStore):
         return values
 
 
-class _whole:
-    """Whatever fails inside Arrow is the file's fault."""
+class _reading:
+    """Inside the block, whatever Arrow raises becomes an error about the file."""
 
     def __init__(self, name: str) -> None:
         self._name = name
