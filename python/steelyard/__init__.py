@@ -1,9 +1,9 @@
-"""Weigh a model's numbers: exact, fast evaluation with uncertainty, and CPU training updates."""
+"""Fast evaluation statistics with confidence intervals, paired comparisons, calibration and CPU training updates."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from . import _exit as _exit  # first: from here on, whatever fails ends the command with a code of its own
+from . import _exit as _exit  # must come first: it installs the hook that gives failures of the command an exit code
 
 # isort: split
 from . import _core, calibration, config, errors, tokens, uncertainty
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from .optim import AdamW, clip_by_global_norm_, global_norm, schedules
     from .preference import preference_loss
 else:
-    # Who evaluates seldom trains, and few programs need the reference: imported when first read.
+    # Evaluation seldom needs the training functions, and few programs need the reference implementation. They are
+    # imported when first used, so that `import steelyard` stays fast.
     _LATER = {
         **dict.fromkeys(("optim", "AdamW", "clip_by_global_norm_", "global_norm", "schedules"), "optim"),
         **dict.fromkeys(("preference", "preference_loss"), "preference"),
@@ -30,7 +31,8 @@ else:
         """Import a room when one of its names is first read."""
         if name not in _LATER:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        # The caller may have set another floating-point mode by now, in which Python compiles 0.999 to another number.
+        # Compiling a module parses its float literals. In a floating-point mode that the caller has set meanwhile,
+        # Python may parse 0.999 to another number, so the import runs in the standard mode.
         room = _core.in_standard_mode(import_module, (f".{_LATER[name]}", __name__), {})
         value = globals()[name] = room if name == _LATER[name] else getattr(room, name)
         return value

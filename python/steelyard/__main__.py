@@ -1,4 +1,4 @@
-"""``steelyard`` and ``python -m steelyard``: the command, or how to install what it needs."""
+"""Entry point of ``steelyard`` and ``python -m steelyard``: runs the command, or says what to install for it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import NoReturn
 
 from . import _exit
 
-NEEDS = ("typer", "rich")  # a page asks for jinja2 and matplotlib, a Parquet file for pyarrow, when it comes to it
+# What every run of the command needs. Only --html needs jinja2 and matplotlib, and only Parquet files need pyarrow.
+NEEDS = ("typer", "rich")
 
 
 def main() -> NoReturn:
-    """Run the command and end with one of the codes of :data:`steelyard._exit.CODES`, whatever happens."""
+    """Run the command; the process always ends with one of the exit codes in :data:`steelyard._exit.CODES`."""
     try:
         _open_closed_streams()
         code = _run()
@@ -32,7 +33,11 @@ def _run() -> int:
 
 
 def _open_closed_streams() -> None:
-    """Where the caller closed a standard stream, no file that is opened later may get its number."""
+    """Open the null device for each standard stream that the caller closed.
+
+    Otherwise a file that is opened later could get the number of a standard stream, and messages would be written into
+    it.
+    """
     for number in range(3):
         try:
             os.fstat(number)

@@ -1,16 +1,17 @@
-"""The one door for arrays: foreign objects become NumPy arrays that the core can borrow.
+"""Conversion of every array argument: objects of other libraries become NumPy arrays that the core can borrow.
 
-Taken without a copy: NumPy arrays, torch CPU tensors (bfloat16 too), and whatever ``numpy.asarray`` shares
-(JAX arrays on the CPU, Arrow arrays, frame columns). Lists, tuples, object arrays, columns with nulls, bits and
-categories are copied. A bfloat16 array travels as the uint16 view of its bits: in the core, uint16 where floats are
-expected *is* bfloat16.
+NumPy arrays, torch CPU tensors (including bfloat16) and whatever ``numpy.asarray`` can share (JAX arrays on the CPU,
+Arrow arrays, columns of frames) are taken without a copy. Lists, tuples, object arrays, columns with nulls, bit-packed
+booleans and categorical columns are copied. NumPy has no bfloat16, so such an array is passed on as the uint16 view of
+its bits: where the core expects floats, uint16 means bfloat16.
 
-What is missing is one thing in every container (a null, None, NaN, ``pandas.NA``, NaT, a masked entry): NaN where
-numbers are expected, and refused with its index where NaN has no meaning (integers, masks, ids). See
-``docs/decisions/0009-containers.md``.
+A missing value is treated alike in every container (a null, None, NaN, ``pandas.NA``, NaT or a masked entry): it
+becomes NaN where numbers are expected, and is refused with its index where NaN has no meaning (integers, masks, ids).
+See ``docs/decisions/0009-containers.md``.
 
-Refused by name rather than misread: tensors that are not on the CPU or require grad, tables where one column belongs,
-complex and extended-precision arrays, and objects that are no numbers, texts or dates.
+Some arguments are refused with an explanation, because guessing could misread them: tensors that are not on the CPU or
+that require grad, tables where one column is expected, complex and extended-precision arrays, and objects that are
+not numbers, texts or dates.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ Mask = NDArray[np.bool_]
 # cannot be mistaken for numbers.
 BF16: np.dtype[Any] = np.dtype("V2")
 FLOATS = ("float32", "float64", "float16", "bfloat16")
-# What an array of such a kind holds: the same word whatever it came in.
+# What error messages call the content of an array, by the kind of its NumPy dtype.
 WORDS = {"U": "texts", "S": "bytes", "M": "dates"}
-# What a result of ours holds that is an array, for who passes the result itself.
+# What to pass instead of a result object of this package, for the error message when one is passed as an array.
 COLUMNS_OF = {
     "Run": "pass one of its columns, such as run.score",
     "Runs": "pass a column of one of its runs, such as runs.runs[0].score",
@@ -68,7 +69,7 @@ def describe(x: Any) -> str:
 
 def is_tensor(x: Any) -> bool:
     """Whether ``x`` is a torch tensor or parameter, without importing torch."""
-    # Asked for every leaf of a tree: `any` over a generator takes several times as long.
+    # Called for every leaf of a tree of parameters: `any` over a generator takes several times as long.
     for kind in type(x).__mro__:  # noqa: SIM110
         if kind.__name__ == "Tensor" and kind.__module__.partition(".")[0] == "torch":
             return True
@@ -76,7 +77,7 @@ def is_tensor(x: Any) -> bool:
 
 
 def _from_tensor(x: Any, name: str, weights: bool) -> Array:
-    """Share the memory of a torch CPU tensor; bfloat16 as its bits."""
+    """Return an array that shares the memory of a torch CPU tensor; bfloat16 as its bits."""
     if x.device.type != "cpu":
         raise type_error(name, "a tensor on the CPU", describe(x), f"pass {name}.cpu()")
     if x.requires_grad and not weights:
@@ -96,7 +97,7 @@ def _from_tensor(x: Any, name: str, weights: bool) -> Array:
 
 
 def _as_array(x: Any, name: str) -> tuple[Array, Mask | None]:
-    """What NumPy makes of a list, of a column of a frame or of any other object, and where it says that it is null."""
+    """The values of a list, of a frame's column or of any other object as an array, and a mask of its nulls if any."""
     try:
         if isinstance(x, list | tuple):
             return listed(x), None
@@ -112,11 +113,11 @@ def _as_array(x: Any, name: str) -> tuple[Array, Mask | None]:
 
 
 def _foreign(x: Any, name: str, weights: bool) -> tuple[Array, Mask | None]:
-    """The values of anything but a plain NumPy array, and where they are missing."""
+    """The values of anything but a plain NumPy array, and a mask of the missing ones (None: none is missing)."""
     if isinstance(x, np.ma.MaskedArray):
         if weights:
             raise type_error(name, "a plain array", "a masked array", f"pass {name}.filled(...)")
-        mask = np.ma.getmaskarray(x)  # of records it is one of records
+        mask = np.ma.getmaskarray(x)  # the mask of a structured array is structured too, not boolean
         return np.asarray(x.data), np.array(mask) if mask.dtype == np.bool_ and mask.any() else None
     if is_tensor(x):
         return _from_tensor(x, name, weights), None
@@ -134,19 +135,22 @@ def _foreign(x: Any, name: str, weights: bool) -> tuple[Array, Mask | None]:
 
 
 def _of_ours(x: Any) -> str:
-    """What to pass instead of a result of this package, or ""."""
+    """What to pass instead of ``x`` where it is a result object of this package; else an empty text."""
     kind = type(x)
     return COLUMNS_OF.get(kind.__name__, "") if kind.__module__.partition(".")[0] == "steelyard" else ""
 
 
 def _nulls(x: Any) -> int:
-    """How many nulls a column says it has that is of no library known here, and whose nulls NumPy would misread."""
+    """The number of nulls that a column of an unknown library reports; NumPy would misread them as values."""
     count = getattr(x, "null_count", 0) if not library(x) else 0
     return int(count() if callable(count) else count)
 
 
 def _read(x: Any, name: str, weights: bool = False, exact: bool = False) -> tuple[Array, Mask | None]:
-    """``x`` as a native-endian, aligned array, and where it holds nothing (None: nowhere, but for NaN and NaT)."""
+    """``x`` as a native-endian, aligned array, and a mask of its missing values.
+
+    The mask is None where nothing is missing. NaN and NaT that are already in the array are not in the mask.
+    """
     array, missing = (x, None) if type(x) is np.ndarray else _foreign(x, name, weights)
     if array.base is not None:
         _core.check_memory(array, name)
@@ -167,19 +171,23 @@ def _read(x: Any, name: str, weights: bool = False, exact: bool = False) -> tupl
 
 
 def _objects(array: Array) -> str:
-    """What an array of objects holds, for a sentence."""
+    """Describe for an error message which types an object array holds."""
     found = ", ".join(sorted(kind.__name__ for kind in kinds_of(array.reshape(-1))))
     return f"Python objects ({found})"
 
 
 def _what(array: Array) -> str:
-    """What an array that is refused holds."""
+    """Describe for an error message what a refused array holds."""
     kind = array.dtype.kind
     return _objects(array) if kind == "O" else WORDS.get(kind) or describe(array)
 
 
 def _present(missing: Mask | None, name: str, expected: str, fix: str = "", rows: Mask | None = None) -> None:
-    """Refuse what is missing, with its first index; ``rows`` are those of the caller's that ``missing`` is of."""
+    """Raise for the first missing value, naming its index.
+
+    Where ``missing`` covers only some of the caller's rows, ``rows`` is the mask that selected them, so that the
+    message can name the index in the caller's array.
+    """
     if missing is None or not missing.any():
         return
     found = np.unravel_index(int(np.argmax(missing)), missing.shape)
@@ -195,9 +203,10 @@ def plain(x: Any, name: str) -> Array:
     Raises
     ------
     TypeError
-        For tables, tensors off the CPU or that require grad, and what NumPy can only hold as objects.
+        For tables, for tensors that are not on the CPU or that require grad, and for values that NumPy can hold only
+        as objects.
     ValueError
-        For what is missing; for memory that its owner has moved or given up.
+        For missing values, and for memory that its owner has meanwhile moved or released.
     """
     array, missing = _read(x, name)
     _present(missing, name, "no nulls", "drop or fill those rows first")
@@ -231,15 +240,15 @@ def floats(
     ndim : int or tuple of int, optional
         The number of axes that is allowed.
     contiguous : bool
-        Copy what is not C-contiguous; ``False`` leaves strides as they are.
+        Copy an array that is not C-contiguous; ``False`` leaves strides as they are.
     numbers : bool
-        Take integers, booleans and decimals too, as float64.
+        Also accept integers, booleans and decimals, converted to float64.
     bits : bool
-        Leave booleans as they are, where none is missing.
+        Keep a boolean array boolean, where no value is missing.
     table : bool
-        Take a frame or an Arrow table too, as rows ``[n, K]``.
+        Also accept a frame or an Arrow table, as rows ``[n, K]``.
     weights : bool
-        What an optimizer reads or writes: tensors that require grad too, and nothing that could be missing.
+        The array is read or written by an optimizer: accept tensors that require grad, and refuse missing values.
     """
     if table and type(x) is not np.ndarray and (names := names_of(x)) is not None and not isinstance(x, Mapping):
         array = _table(x, names, name, numbers)
@@ -269,13 +278,13 @@ def _floats(array: Array, missing: Mask | None, name: str, numbers: bool) -> Arr
         return array
     if bf16:
         array = to_float64(array.view(np.uint16))
-    array = np.array(array)  # the caller's stays as it is
+    array = np.array(array)  # a copy, since the caller's array must not change
     array[missing] = np.nan
     return array
 
 
 def _doubles(array: Array, name: str) -> Array:
-    """Integers and booleans as float64; objects too where they are integers of more than 64 bits."""
+    """Integers and booleans as float64; also Python integers of more than 64 bits, which come as objects."""
     if array.dtype != object:
         return array.astype(np.float64)
     if not numbers_alone(array.reshape(-1)):
@@ -343,8 +352,8 @@ def integers(x: Any, name: str, *, ndim: int | tuple[int, ...] | None = None, na
 def booleans(x: Any, name: str, shape: tuple[int, ...] | None = None) -> Mask:
     """A contiguous boolean array of the given shape (a mask, say).
 
-    It is a copy: a mask is looked at more than once (counted, applied, passed on), and the caller's may be rewritten by
-    another thread between two looks.
+    It is a copy: a mask is read more than once (counted, applied, passed on), and another thread could change the
+    caller's array between two reads.
     """
     array, missing = _read(x, name)
     if array.dtype != np.bool_ and not (missing is not None and missing.all()):
@@ -356,17 +365,17 @@ def booleans(x: Any, name: str, shape: tuple[int, ...] | None = None) -> Mask:
 
 
 def codes(ids: Any, name: str, n: int, keep: Mask | None = None) -> tuple[NDArray[np.int64], Array]:
-    """Cluster ids as codes: ``ids == unique[codes]``, the unique ids sorted.
+    """Encode cluster ids as integers: ``ids == unique[codes]``, with the unique ids sorted.
 
     Ids are numbers (equal where Python's ``==`` says so: 1, 1.0 and True are one id), texts, bytes, or dates and
-    moments; of one kind in one call. A row that counts must have one.
+    datetimes, all of one kind in one call. Every row that counts must have an id.
 
     Parameters
     ----------
     ids : array or list, shape [n]
-        What rows with one id have in common: a document, a user.
+        The cluster of each row, such as its document or user.
     keep : boolean array, shape [n], optional
-        Code these rows alone; the others may lack an id.
+        Encode only these rows; the others may lack an id.
 
     Returns
     -------
@@ -392,7 +401,7 @@ def codes(ids: Any, name: str, n: int, keep: Mask | None = None) -> tuple[NDArra
 
 
 def id_column(ids: Any, name: str) -> tuple[Array, Mask | None]:
-    """Ids in memory of our own, each as what it is, and which rows have none (None: all have one)."""
+    """A private copy of the ids, each in its own type, and a mask of the rows without one (None: all have one)."""
     array, missing = _id_array(ids, name)
     if array.dtype.kind in "fM":
         none = np.isnan(array) if array.dtype.kind == "f" else np.isnat(array)
@@ -401,18 +410,22 @@ def id_column(ids: Any, name: str) -> tuple[Array, Mask | None]:
 
 
 def _id_array(ids: Any, name: str) -> tuple[Array, Mask | None]:
-    """Ids of any shape, each as what it is, in memory of our own, and where there is none.
+    """A private copy of ids of any shape, each in its own type, and a mask of the missing ones.
 
-    They are read more than once, and the caller's may be rewritten by another thread meanwhile.
+    It is a copy because ids are read more than once, and another thread could change the caller's array meanwhile.
     """
-    if isinstance(ids, list | tuple):  # nobody rewrites a tuple
+    if isinstance(ids, list | tuple):  # tuple(ids) is the private copy: it cannot be changed
         return _read(_boxed(tuple(ids), name), name, exact=True)
     array, missing = _read(ids, name, exact=True)
     return (array if array is not ids and array.base is None else np.array(array)), missing
 
 
 def _boxed(ids: list[Any] | tuple[Any, ...], name: str) -> Array:
-    """A list as an array of its objects: NumPy makes texts of numbers beside texts, and floats of large integers."""
+    """A list as an array of its objects.
+
+    ``numpy.array`` would turn numbers in a list with texts into texts, and large integers into floats, so that
+    different ids could become equal.
+    """
     if not ids:
         return np.zeros(0, np.int64)
     if isinstance(ids[0], list | tuple | np.ndarray):
@@ -420,7 +433,7 @@ def _boxed(ids: list[Any] | tuple[Any, ...], name: str) -> Array:
         if nested.ndim < 2:
             raise type_error(name, "an array", "rows of unequal length")
         return nested
-    if type(ids[0]) is int:  # most often, and quickly made; NumPy makes int64 of nothing that is not whole
+    if type(ids[0]) is int:  # the most common case, and fast: NumPy returns int64 only where all are whole numbers
         numbers, _ = _as_array(ids, name)
         if numbers.dtype == np.int64:
             return numbers
@@ -435,12 +448,12 @@ def _no_ids(array: Array, name: str) -> TypeError:
 
 
 def flat_ids(ids: Any, name: str) -> Any:
-    """Ids of several axes in one."""
+    """Ids of several axes, flattened to one axis."""
     return (_boxed(tuple(ids), name) if isinstance(ids, list) else ids).reshape(-1)
 
 
 def shape_of(x: Any, name: str) -> tuple[int, ...]:
-    """The shape of an array, of nested lists, or of one thing."""
+    """The shape of an array, of nested lists or of a scalar."""
     if type(x) is not np.ndarray and (names := names_of(x)) is not None:
         raise one_of(x, names, name)
     try:

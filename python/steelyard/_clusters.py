@@ -1,4 +1,4 @@
-"""Ids of clusters and groups: codes for all rows of a batch, and the names of what is told by its id."""
+"""Ids of clusters and groups, encoded as integers for the core, and written as names for results and saved states."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Names = NDArray[np.int64] | list[str]
 def codes_and_names(
     ids: Any, name: str, n: int, keep: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.int64], Names]:
-    """A code for each of ``n`` rows, and the name of each code: whole numbers, or texts.
+    """An integer code for each of ``n`` rows, and the name of each code: a whole number or a text.
 
     Parameters
     ----------
     keep : boolean array, shape [n], optional
-        Rows that count; the others may lack an id, and their code says nothing.
+        Rows that count; the others may lack an id, and their codes are meaningless.
     """
     if isinstance(ids, tuple):
         raise type_error(name, "an array or a list of ids", "a tuple")
@@ -36,7 +36,9 @@ def codes_and_names(
 def by_weight(
     numbers: NDArray[np.int64], names: Names, weights: NDArray[np.float64], keep: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.int64], Names, NDArray[np.float64]]:
-    """Split clusters by the weights of their rows: a code for each row, and the name and the weight of each code.
+    """Split clusters by the weights of their rows, so that all rows of one code have one weight.
+
+    Returns a code for each row, and the name of the cluster and the weight of each code.
 
     Parameters
     ----------
@@ -45,7 +47,7 @@ def by_weight(
     weights : float64, one per row
         Finite in the rows that count.
     keep : boolean array, shape [n], optional
-        Rows that count; the code of the others says nothing.
+        Rows that count; the codes of the others are meaningless.
     """
     clusters = numbers if keep is None else kept(numbers, keep)
     of_weight, unique = coded(weights if keep is None else kept(weights, keep))
@@ -68,7 +70,7 @@ def _taken(names: Names, of: NDArray[np.int64]) -> Names:
 def codes_of_all(
     ids: Any, name: str, n: int, keep: NDArray[np.bool_] | None = None, blank: int = 0
 ) -> tuple[NDArray[np.int64], Array]:
-    """:func:`~steelyard._arrays.codes` for each of ``n`` rows; ``blank`` where a row is not kept."""
+    """As :func:`~steelyard._arrays.codes`, but with a code for each of ``n`` rows: ``blank`` where one is not kept."""
     found, unique = codes(ids, name, n, keep)
     if keep is None:
         return found, unique
@@ -80,7 +82,7 @@ def codes_of_all(
 def texts(unique: Array, name: str) -> list[str]:
     """Ids as text: whole numbers without a decimal point, days as ``2026-01-31``."""
     kind, steps = unique.dtype.kind, strides(len(unique))
-    if kind == "M":  # a day is one id in whatever unit it comes
+    if kind == "M":  # "auto" writes a day the same way whatever the unit of the dtype
         return [text for step in steps for text in np.datetime_as_string(unique[step], unit="auto").tolist()]
     if _are_texts(unique):
         return [_text(text, name) for step in steps for text in unique[step].tolist()]
@@ -89,7 +91,7 @@ def texts(unique: Array, name: str) -> list[str]:
 
 
 def _names(unique: Array, name: str) -> Names:
-    """Ids as whole numbers or texts: what a state can tell apart on any machine."""
+    """Ids as whole numbers or texts, the two kinds that a saved state can store and compare on any machine."""
     kind = unique.dtype.kind
     if kind in "iub" or (kind == "f" and _are_whole(unique)):
         whole = unique.astype(np.int64)
@@ -101,7 +103,7 @@ def _names(unique: Array, name: str) -> Names:
 
 
 def _are_whole(floats: Array) -> bool:
-    """Whether all are whole numbers that int64 holds, as those of a frame's column that had gaps."""
+    """Whether all are whole numbers that fit int64: pandas turns an integer column with gaps into floats."""
     return bool((np.abs(floats.astype(np.longdouble)) < 2**63).all() and (floats == np.floor(floats)).all())
 
 
@@ -111,7 +113,7 @@ def _are_texts(unique: Array) -> bool:
 
 
 def _text(of: str | bytes, name: str) -> str:
-    """An id as text that every machine can write."""
+    """An id as valid Unicode text."""
     try:
         text = of.decode() if isinstance(of, bytes) else of
         text.encode()

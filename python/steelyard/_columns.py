@@ -1,4 +1,4 @@
-"""The columns of an argument: one, several side by side, or several by name."""
+"""The columns of an argument, which may be one array, a table ``[n, M]``, a mapping or a frame."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Array", "Columns", "Mask", "columns", "differ", "frame", "one_column
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
-# Columns of a row-major table are copied so many at a time: each cache line is read once for all of them.
+# A row-major table is transposed this many columns at a time, so that each cache line is read once for all of them.
 TOGETHER = 16
 
 
@@ -23,11 +23,11 @@ class Columns(NamedTuple):
     """The columns of an argument: each contiguous, one-dimensional, floats (bfloat16 as uint16) or booleans."""
 
     items: Iterator[tuple[str, Array]]
-    """What the caller would call the column, and its values."""
+    """The caller's expression for the column, such as ``x["a"]``, and its values."""
     names: tuple[str, ...] | None
     many: bool
     left_out: dict[str, int]
-    """What a mapping says of rows that it could not match."""
+    """Where ``x`` is a mapping made by ``records``: why rows could not be matched, and how many."""
 
 
 def _numbers(x: Any, name: str, ndim: int | tuple[int, ...]) -> Array:
@@ -52,7 +52,7 @@ def frame(x: Any, name: str = "new") -> Mapping[str, Any] | None:
 
 
 def differ(names: Iterable[Any], of: str = "columns") -> None:
-    """Refuse names that are the same text, such as 1 and "1": results are found by that text."""
+    """Refuse names that are equal as text, such as 1 and "1": results are looked up by the text of a name."""
     seen: dict[str, Any] = {}
     for name in names:
         if str(name) in seen:
@@ -81,7 +81,7 @@ def columns(x: Any, name: str) -> Columns:
 
 
 def only_column(found: Columns, word: str) -> tuple[str, Array]:
-    """The single column that a call with the row word ``word`` takes."""
+    """The only column, for a call whose keyword ``word`` (such as ``by``) allows just one; else an error."""
     if found.many:
         raise value_error("x", f"one column with {word}=", "several", "estimate one column at a time")
     return next(found.items)

@@ -1,4 +1,4 @@
-"""A number with its uncertainty."""
+"""The result type of every estimate: a value with its standard error and confidence interval."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MaybeNumber = float | Floats | None
 
 
 def json_ready(value: Any) -> Any:
-    """``value`` in types that JSON has: arrays as lists, NaN as null, infinities as strings."""
+    """``value`` in types that JSON has: arrays as lists, NaN as null, infinities as texts."""
     if isinstance(value, np.ndarray):
         return [json_ready(item) for item in value.tolist()]
     if isinstance(value, np.generic):
@@ -46,10 +46,11 @@ def _missing(value: float | None) -> bool:
 @standard_mode_methods
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Estimate(Result):
-    """A value, its standard error and interval, how they were made, and what was left out.
+    """A value, its standard error and interval, how they were computed, and which rows were left out.
 
-    One problem has plain numbers; many problems (several columns, an array of settings) have arrays of one
-    shape, ``names`` where they have names, and ``estimate["name"]`` or ``estimate[0]`` picks one.
+    An estimate of one problem holds plain numbers. One of many problems (several columns, or an array of settings)
+    holds arrays of one shape; ``estimate[0]`` picks one of them, and so does ``estimate["name"]`` where ``names`` is
+    given.
 
     An Estimate is not a number that compares: two intervals side by side do not answer whether one model is
     better than another, so ``<``, ``-`` and ``bool`` raise and name :func:`steelyard.compare`. ``==``
@@ -58,24 +59,24 @@ class Estimate(Result):
     Attributes
     ----------
     value, standard_error, low, high : float or ndarray
-        ``None`` (NaN in arrays) where the data cannot give one; ``reason`` says why.
+        ``None`` (NaN in arrays) where the data do not determine one; ``reason`` says why.
     confidence_level : float
         Of the interval [low, high].
     n : int or ndarray
         Rows that count.
     n_effective : float or ndarray or None
-        Independent 0/1 rows that would carry as much information, where clusters, weights or ties make it differ from
-        n; of graded values with weights, (sum w)^2 / sum w^2.
+        The effective sample size where clusters, weights or ties make it differ from n: for 0/1 values, the number of
+        independent rows that would carry as much information; for graded values with weights, (sum w)^2 / sum w^2.
     n_clusters : int or None
-        Clusters, where rows were clustered.
+        The number of clusters, where rows were clustered.
     method, reason : str or tuple of str
-        How the interval was made, and why so.
+        How the interval was computed, and why that way.
     left_out : dict
-        Why rows do not count -> how many; an array where problems differ.
+        For each reason why rows do not count, how many; an array where the problems differ.
     names : tuple of str or None
-        Names of many problems.
+        The names of the problems, where there are many.
     detail : dict
-        What else the method knows: degrees of freedom, say.
+        Further figures of the method, such as the degrees of freedom ``"df"``.
 
     Examples
     --------
@@ -126,7 +127,7 @@ class Estimate(Result):
                 raise KeyError(f"no estimate is named {key!r}; the names are {list(self.names or ())}")
             key = self.names.index(key)
         if not -len(self) <= key < len(self):
-            # What a loop expects of a sequence that has ended.
+            # An IndexError is how Python's loops recognise the end of a sequence.
             raise IndexError(f"key: expected a position below {len(self)}; got {key}")
         return self._pick(int(key) % len(self))
 
@@ -196,7 +197,7 @@ class Estimate(Result):
         return [(f"{label:<{width}}", one) for label, one in rows]
 
     def _spec(self) -> str:
-        """Choose the format in which the interval shows two significant digits."""
+        """Choose the number of decimals that shows two significant digits of the interval's half-width."""
         if self.low is None or self.high is None:
             return ".6g"
         half = (float(self.high) - float(self.low)) / 2

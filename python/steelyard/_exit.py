@@ -1,6 +1,6 @@
-"""How the command ends: one table of exit codes, and a hook that keeps 1 for the verdict.
+"""The exit codes of the command, and a hook that reserves exit code 1 for the verdict of ``compare``.
 
-Python ends with 1 after an exception that nobody caught, and a script would read that as "worse".
+Python itself exits with 1 after an uncaught exception, which a script would read as the verdict "worse".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = [
     "CODES", "Exit", "because_of", "guard", "is_command", "leave", "refuse", "say", "show_tracebacks", "silence",
 ]  # fmt: skip
 
-TRACEBACK = "STEELYARD_TRACEBACK"  # what --debug is to what fails before options are read
+TRACEBACK = "STEELYARD_TRACEBACK"  # environment variable with the effect of --debug, also before options are read
 DEBUG = "--debug"
 
 
@@ -45,7 +45,7 @@ def is_command() -> bool:
     arguments, all_words = sys.argv, sys.orig_argv
     if not arguments or len(all_words) < len(arguments):
         return False
-    if arguments[0] == "-m":  # Python is still looking for the module
+    if arguments[0] == "-m":  # argv[0] is "-m" while Python is still locating the module to run
         return all_words[-len(arguments)] in ("steelyard", "-msteelyard")
     folder, name = os.path.split(arguments[0])
     return name in ("steelyard", "steelyard.exe", "steelyard-script.py") or (
@@ -57,8 +57,8 @@ _traceback = False
 
 
 def show_tracebacks(yes: bool = True) -> None:
-    """Show where errors come from, beside the sentence."""
-    global _traceback  # noqa: PLW0603 - one process, one command
+    """Print the traceback of an error in addition to its message."""
+    global _traceback  # noqa: PLW0603 - a process runs one command
     _traceback = yes
 
 
@@ -67,7 +67,7 @@ def _shows_tracebacks() -> bool:
 
 
 def guard() -> None:
-    """From the first import on, an exception that nobody catches ends the command with a code of its own."""
+    """Install the hook that gives uncaught exceptions of the command an exit code other than 1."""
     if is_command():
         sys.excepthook = _uncaught
 
@@ -80,7 +80,7 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
 
 def because_of(error: BaseException) -> int:
     """Say in one sentence on standard error why the command ends, and return the code."""
-    # A verdict is returned, never raised: a SystemExit(1) is somebody else's.
+    # A verdict is returned, never raised, so a SystemExit(1) comes from other code and is a failure.
     if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code != Exit.VERDICT:
         return error.code
     if isinstance(error, KeyboardInterrupt):
@@ -111,7 +111,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def refuse(sentence: object, error: BaseException | None = None) -> int:
-    """Say what cannot be used, and return the code for it."""
+    """Print which input cannot be used, and return the exit code for bad input."""
     if error is not None:
         _trace(error)
     say(str(sentence))
@@ -119,7 +119,7 @@ def refuse(sentence: object, error: BaseException | None = None) -> int:
 
 
 def say(text: str, *, raw: bool = False) -> None:
-    """Write to standard error, if there is one: where no message can be shown, the exit code still tells."""
+    """Write to standard error, if it is open; otherwise the exit code alone reports the outcome."""
     try:
         sys.stderr.write(text if raw else f"steelyard: {printable(text)}\n")
         sys.stderr.flush()
@@ -128,11 +128,11 @@ def say(text: str, *, raw: bool = False) -> None:
 
 
 def leave(code: int) -> int:
-    """The code to end with, once all that was printed is out; what could not be printed is bad for a good code."""
+    """Flush standard output and return the exit code: that of bad input where a successful run could not print."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
-    except BrokenPipeError:  # the reader has what it wanted
+    except BrokenPipeError:  # the reader, such as `head`, has read what it wanted: not an error
         silence(sys.stdout)
     except (OSError, ValueError) as error:
         silence(sys.stdout)
@@ -150,7 +150,7 @@ def _flush() -> None:
 
 
 def silence(stream: Any) -> None:
-    """Send what is still in a stream's buffer nowhere, so that Python does not fail on it when it ends."""
+    """Redirect a stream to the null device, so that Python's flush of its buffer at exit cannot fail."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

@@ -1,10 +1,10 @@
-"""Files out: a file is written whole or stays as it was, and never takes the place of what was read.
+"""Writing files atomically: a file is written completely or stays as it was, and an input is never overwritten.
 
-A file is written beside its target under a name of its own, brought to the disk and renamed over the target. Whatever
-happens before the rename (no space left, an interrupt, a crash), the old file is whole. The new one has the old one's
-mode, or what the umask gives. Through a symbolic link the file that it names is written, and the link stays. What is
-no regular file (a pipe, a terminal, ``/dev/null``) holds nothing to keep and is written to directly; so is the
-process's own standard output, under whatever name.
+The text is written to a temporary file in the folder of the target, synced to the disk and renamed over the target.
+Whatever happens before the rename (no space left, an interrupt, a crash), the old file stays complete. The new file
+has the mode of the old one, or the default of the umask. A symbolic link stays, and the file that it points to is
+replaced. A target that is not a regular file (a pipe, a terminal, ``/dev/null``) has no content to preserve and is
+written to directly, and so is the standard output of the process, whatever path names it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from .errors import value_error
 __all__ = ["append", "check_target", "is_standard_output", "same_target", "write"]
 
 AnyPath = str | os.PathLike[str]
-NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}  # this kind of file system cannot; that is no loss of data
+# The errors of fsync on a file system that does not support it; writing goes on without it.
+NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
 def write(path: AnyPath, text: str, *, sources: Iterable[AnyPath] = (), name: str = "path") -> None:
-    """Write ``text`` as UTF-8; ``name`` is the argument that named the place, ``sources`` what must not be overwritten.
+    r"""Write ``text`` to ``path`` as UTF-8.
 
-    A lone surrogate, as in a file's name that is not UTF-8, becomes its escape (which JSON reads back).
+    ``sources`` are files that must not be overwritten; ``name`` is the caller's argument, for error messages. A lone
+    surrogate, which stands for a byte of a file name that is not UTF-8, is written as ``\udc80`` (JSON reads it back).
     """
     data = text.encode("utf-8", "backslashreplace")
     old = check_target(path, sources=sources, name=name)
@@ -42,12 +44,15 @@ def write(path: AnyPath, text: str, *, sources: Iterable[AnyPath] = (), name: st
         else:
             _replace(os.path.realpath(path), data, old)
     except OSError as error:
-        error.filename, error.filename2 = os.fspath(path), None  # what the caller knows
+        error.filename, error.filename2 = os.fspath(path), None  # the caller's path, not that of the temporary file
         raise
 
 
 def check_target(path: AnyPath, *, sources: Iterable[AnyPath] = (), name: str = "path") -> os.stat_result | None:
-    """What is at ``path`` now, links followed; an error where nothing can be written, before anything is computed."""
+    """Return the status of the file at ``path``, links followed, or None where there is none.
+
+    Raises where the path cannot be written to, so that the error comes before anything is computed.
+    """
     old = _there(path)
     if old is None or stat.S_ISREG(old.st_mode):
         _check_folder(path)
@@ -60,13 +65,13 @@ def check_target(path: AnyPath, *, sources: Iterable[AnyPath] = (), name: str = 
             if (read := _there(source)) is not None and os.path.samestat(old, read):
                 got = f"a file that is read, {os.fspath(path)!r}"
                 raise value_error(name, "a file of its own to write", got, "choose another name")
-    if not os.access(path, os.W_OK):  # a rename would not ask
+    if not os.access(path, os.W_OK):  # a rename would replace a read-only file
         raise _refused(errno.EACCES, path)
     return old
 
 
 def _check_folder(path: AnyPath) -> None:
-    """The folder takes the new file that is renamed."""
+    """Raise unless the folder exists and the temporary file can be created in it."""
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         raise _refused(errno.ENOTDIR if os.path.lexists(folder) else errno.ENOENT, path)
@@ -79,7 +84,7 @@ def _refused(number: int, path: AnyPath) -> OSError:
 
 
 def append(path: AnyPath, text: str, *, others: Iterable[AnyPath] = ()) -> None:
-    """Add ``text`` at the end of a file that several processes write; what cannot be written whole is taken back."""
+    """Append ``text`` to a file that several processes write; where a write fails midway, the file is cut back."""
     check_target(path, sources=others)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
@@ -95,12 +100,12 @@ def append(path: AnyPath, text: str, *, others: Iterable[AnyPath] = ()) -> None:
 
 
 def is_standard_output(path: AnyPath) -> bool:
-    """Whether a path names what the process prints to, as ``/dev/stdout`` does."""
+    """Whether a path is the standard output of this process, as ``/dev/stdout`` is."""
     return _is_stream(path, sys.stdout)
 
 
 def same_target(first: AnyPath, second: AnyPath) -> bool:
-    """Whether two paths name one file, there or not."""
+    """Whether two paths name the same file, whether or not it exists."""
     one, two = _there(first), _there(second)
     if one is None or two is None:
         return os.path.realpath(first) == os.path.realpath(second)
@@ -108,7 +113,10 @@ def same_target(first: AnyPath, second: AnyPath) -> bool:
 
 
 def _standard_stream(path: AnyPath) -> int | None:
-    """The descriptor of the standard stream that a path names: its reader holds the old file, not a new one."""
+    """The descriptor of the standard stream that a path names, or None.
+
+    Such a path is written to directly: whoever reads the stream has the old file open and would not see a new one.
+    """
     for stream in (sys.stdout, sys.stderr):
         if _is_stream(path, stream):
             stream.flush()
@@ -119,7 +127,7 @@ def _standard_stream(path: AnyPath) -> int | None:
 def _is_stream(path: AnyPath, stream: Any) -> bool:
     try:
         return os.path.samestat(os.stat(path), os.fstat(stream.fileno()))
-    except (OSError, ValueError, AttributeError):  # nothing there; the stream is closed, or no file
+    except (OSError, ValueError, AttributeError):  # no file at the path; or the stream is closed or not a file
         return False
 
 
@@ -150,7 +158,7 @@ def _replace(target: str, data: bytes, old: os.stat_result | None) -> None:
 
 
 def _like(descriptor: int, old: os.stat_result) -> None:
-    """Give the new file the owner, where that is allowed, and the mode of the old one."""
+    """Give the new file the mode of the old one and, where the process may do so, its owner."""
     new = os.fstat(descriptor)
     if hasattr(os, "fchown") and (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
         with suppress(OSError):
@@ -174,7 +182,7 @@ def _sync(descriptor: int) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    """Bring the new name to the disk too; the file is whole under one of its names without that."""
+    """Sync the folder, so that the rename survives a crash; without it the old or the new file is found complete."""
     with suppress(OSError):
         descriptor = os.open(folder or ".", os.O_RDONLY)
         try:

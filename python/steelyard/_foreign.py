@@ -1,4 +1,4 @@
-"""Exceptions that come out of foreign code: which are about what it was given, and which are not."""
+"""Exceptions raised by other libraries: telling a refusal of the argument from an unrelated failure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["is_refusal"]
 
-# How NumPy, torch, JAX or an object's own method says that something cannot be converted or shown.
+# The exceptions by which NumPy, torch, JAX or an object's own method says that it cannot be converted or shown.
 REFUSALS = (
     TypeError,
     ValueError,
@@ -22,10 +22,10 @@ REFUSALS = (
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether foreign code has refused what it was given, which a sentence about the argument may then say.
+    """Whether an exception of other code means that it refused the argument, so that our message may say so.
 
-    False where the argument is not to blame: for want of memory or stack, for an exception that a signal handler of
-    the caller's raised meanwhile, and for one whose kind is not known here. Those keep their type.
+    False where the argument is not the cause: the process ran out of memory or stack, one of the caller's signal
+    handlers raised meanwhile, or the type of the exception is not listed above. The callers re-raise such exceptions.
     """
     if isinstance(error, RecursionError) or not isinstance(error, REFUSALS):
         return False
@@ -41,7 +41,7 @@ def is_refusal(error: Exception) -> bool:
 
 
 def _code(handler: Any) -> CodeType | None:
-    """What runs when a handler is called, where that is Python."""
+    """The Python code that runs when a signal handler is called; None where it is not Python code."""
     while isinstance(handler, partial):
         handler = handler.func
     code = getattr(getattr(handler, "__func__", handler), "__code__", None)

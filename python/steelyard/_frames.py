@@ -1,4 +1,4 @@
-"""Columns and tables of pandas, polars and Arrow, known by the names of their classes: none of them is imported."""
+"""Columns and tables of pandas, polars and Arrow, recognised by class name so that no library need be imported."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Mask = NDArray[np.bool_]
 
 LIBRARIES = ("pandas", "polars", "pyarrow")
 TABLES = ("DataFrame", "LazyFrame", "Table", "RecordBatch")
-# Types of polars' that NumPy lacks (or would spread over a second axis): taken as Python's objects.
+# Polars types that NumPy lacks, or would convert to a second axis: they are read as Python objects.
 AS_OBJECTS = ("Int128", "UInt128", "Struct")
 
 
 def library(x: Any) -> str:
-    """Which of the frame libraries a class comes from, or "": subclasses too."""
+    """The frame library that the class of ``x`` or one of its bases comes from; an empty text for other objects."""
     for kind in type(x).__mro__:
         top = kind.__module__.partition(".")[0]
         if top in LIBRARIES:
@@ -39,7 +39,7 @@ def names_of(x: Any) -> list[Any] | None:
         return list(x)
     if library(x):
         classes = {kind.__name__ for kind in type(x).__mro__}
-        if classes.isdisjoint(TABLES) or "LazyFrame" in classes:  # asking the latter costs a query
+        if classes.isdisjoint(TABLES) or "LazyFrame" in classes:  # the columns of a LazyFrame cost a query
             return [] if "LazyFrame" in classes else None
     names = getattr(x, "column_names", None)
     if names is None and hasattr(x, "columns") and hasattr(x, "__getitem__"):
@@ -48,7 +48,7 @@ def names_of(x: Any) -> list[Any] | None:
 
 
 def one_of(x: Any, names: list[Any], name: str) -> TypeError:
-    """The refusal of a table where one column belongs."""
+    """The error for a table where one column is expected."""
     kind = type(x).__name__
     if kind == "LazyFrame":
         return type_error(name, "one column", "a LazyFrame", f"collect() it, and pass {name}[...] of that")
@@ -60,10 +60,10 @@ def one_of(x: Any, names: list[Any], name: str) -> TypeError:
 
 
 def column(x: Any) -> tuple[Any, Mask | None]:
-    """A column's values as NumPy has them, and where they are null (None: nowhere).
+    """The values of a column as a NumPy array, and a mask of its nulls (None: there are none).
 
-    What stands where a value is null is anything; what is not null keeps its own type: numbers with gaps do not become
-    floats here. A column without nulls is not copied where it need not be.
+    The entry at a null is arbitrary. The other values keep their type: integers with gaps do not become floats here.
+    A column without nulls is copied only where the library cannot share its memory.
     """
     return {"pandas": _pandas, "polars": _polars, "pyarrow": _arrow}[library(x)](x)
 
@@ -71,7 +71,7 @@ def column(x: Any) -> tuple[Any, Mask | None]:
 def _pandas(x: Any) -> tuple[Any, Mask | None]:
     kind = getattr(x, "dtype", None)
     zone = getattr(kind, "tz", None)
-    if zone is not None:  # moments, whatever the clock they are shown by
+    if zone is not None:  # points in time: the zone affects only how they are shown
         return x.to_numpy(f"M8[{getattr(kind, 'unit', 'ns')}]"), None
     if not hasattr(x, "isna") or not hasattr(x, "dropna") or isinstance(kind, np.dtype):
         return np.asarray(x), None
@@ -91,7 +91,7 @@ def _polars(x: Any) -> tuple[Any, Mask | None]:
 
 
 def _arrow(x: Any) -> tuple[Any, Mask | None]:
-    storage = getattr(getattr(x, "type", None), "storage_type", None)  # of an extension type
+    storage = getattr(getattr(x, "type", None), "storage_type", None)  # only extension types have one
     if storage is not None:
         x = x.cast(storage)
     of = getattr(x.type, "value_type", None)
@@ -101,13 +101,13 @@ def _arrow(x: Any) -> tuple[Any, Mask | None]:
         return np.asarray(x), None
     try:
         present = x.drop_null()
-    except NotImplementedError:  # of a few types, such as views of texts
+    except NotImplementedError:  # Arrow lacks drop_null for a few types, such as string views
         return np.fromiter(x.to_pylist(), object, len(x)), None
     return _spread(np.asarray(present), np.asarray(x.is_null()))
 
 
 def _spread(present: Array, null: Mask) -> tuple[Array, Mask]:
-    """The values at the places that are not null."""
+    """Spread the values over a whole column, at the places that are not null, and return it with the mask."""
     whole = np.zeros((len(null), *present.shape[1:]), present.dtype)
     first = 0
     for step in strides(len(null)):
@@ -119,7 +119,7 @@ def _spread(present: Array, null: Mask) -> tuple[Array, Mask]:
 
 
 def _index(x: Any) -> Any:
-    """The labels that pandas gives the rows; None where there are none."""
+    """The pandas index of ``x``, which labels its rows; None where there is none."""
     if type(x) is np.ndarray or type(x) is list:
         return None
     index = getattr(x, "index", None)
@@ -138,9 +138,9 @@ def _labelled(name: str, x: Any) -> Iterator[tuple[str, Any]]:
 
 
 def aligned(**arguments: Any) -> None:
-    """Refuse arguments whose rows pandas labels differently: they would be paired by position, whatever the labels say.
+    """Refuse arguments whose pandas indices differ: their rows would be paired by position, against their labels.
 
-    What has no labels (arrays, lists, polars, Arrow) is paired by position. That lengths agree is for others to check.
+    Arguments without an index (arrays, lists, polars, Arrow) are paired by position. Lengths are not checked here.
     """
     first, labels = "", None
     for argument, x in arguments.items():

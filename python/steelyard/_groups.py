@@ -1,4 +1,4 @@
-"""Rows by group, as ``by=`` names them: one problem for each group."""
+"""Splitting rows into the groups that ``by=`` names; each group is estimated as a problem of its own."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class _Groups(NamedTuple):
 
 
 def groups(selection: Selection, name: str, *columns: Array) -> dict[str, Rows]:
-    """The rows of each group that count, by the group's id as text, in the order of the ids.
+    """The rows of each group that count, keyed by the group's id as text, in the order of the ids.
 
-    A group's ``left_out`` counts its own rows, and as ``no group`` the rows that have no id. A group that ``where``
-    leaves out as a whole is none; one that loses its last row otherwise is refused.
+    ``left_out`` of a group counts rows of that group, and under ``no group`` the rows of the whole column that have no
+    id. A group of which ``where`` leaves no row is omitted; one of which another reason leaves no row is an error.
     """
     n = len(columns[0])
     keep, gone = selection.counted(name, *columns)
@@ -64,7 +64,7 @@ def groups(selection: Selection, name: str, *columns: Array) -> dict[str, Rows]:
 def _parts(
     selection: Selection, of: _Groups, keep: Mask | None, present: Indices
 ) -> Iterator[tuple[Indices, Clusters | None]]:
-    """The rows of each group that is there, in the order they came, and their clusters."""
+    """The rows of each group in ``present``, in their original order, and their clusters."""
     n = len(of.codes)
     sizes = of.sizes(keep)
     ends = np.cumsum(sizes)

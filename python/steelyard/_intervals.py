@@ -1,6 +1,6 @@
-"""The interval part of an Estimate, for every room: proportions, means, clustered means and ratios.
+"""Intervals of proportions, means, clustered means and ratios, as Estimates; all packages use this module.
 
-The arithmetic is the core's; what is decided here is which method serves the data, and what is said about it.
+The core does the arithmetic. This module chooses the method that suits the data and writes the ``reason``.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ Array = NDArray[Any]
 Floats = NDArray[np.float64]
 Limit = TypeVar("Limit", float, Floats)
 Score = Literal["t", "answers", "shares"]
-"""What the interval of a clustered mean is made of: see :func:`ratio`."""
+"""The kind of interval of a clustered mean: see :func:`ratio`."""
 Kind = Literal["graded", "ties"]
-"""Values that are graded, or answers of which some may be half right, even if these are all 0 or 1."""
+"""How to treat values that happen to be all 0 or 1: as graded values, or as answers of which a tie counts 1/2."""
 
 PROPORTIONS = titles("proportion.method")
-# Below so many successes or failures Wald's interval covers too little (field practice: n p and n (1 - p)).
+# With fewer successes or failures than this, Wald's interval covers too little (the usual rule: n p, n (1 - p) >= 10).
 WALD_SAFE = 10
 ONE_CLUSTER = "the spread between clusters is unknown under two clusters"
 ONE_VALUE = "the spread of graded values is unknown for one value"
@@ -40,16 +40,16 @@ ONE_WEIGHT = "the spread is unknown where one row has all the weight"
 ALL_EQUAL = "all answers are equal: the standard error is the width of the Wilson interval over 2z"
 SAME_SHARE = "all clusters show the same share: n_effective is their number, the standard error the width over 2t"
 SAME_ANSWER = "all answers are equal: n_effective is (sum w)^2 / sum w^2, the standard error the width over 2t"
-# Graded values without spread, in [0, 1] and elsewhere.
+# What is said of graded values without spread: the first where they lie in [0, 1], the second elsewhere.
 FAR_END = "the limits take the share z^2/(n + z^2), Wilson's upper limit for 0 of {n}, to lie at the far end"
 NO_LIMITS = "no limits, since values that may lie outside [0, 1] show no spread"
-# The step of the number 1, for values that are counted rather than read.
+# The float64 step at 1, used where values are 0/1 booleans and so exact.
 STEP = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
 class Column:
-    """What an interval of the mean needs to know of a column."""
+    """The summary of a column that an interval of its mean needs."""
 
     n: int
     mean: float
@@ -57,9 +57,9 @@ class Column:
     low: float
     high: float
     step: float
-    """A unit in the last place of the largest magnitude."""
+    """One unit in the last place of the largest absolute value, in the type of the column."""
     ones: int | None
-    """How many values are 1 where all are 0 or 1; else None."""
+    """The number of ones where all values are 0 or 1; else None."""
 
     @property
     def shares(self) -> bool:
@@ -68,14 +68,14 @@ class Column:
 
 
 class ValueFacts(TypedDict):
-    """What is known of the values that a mean is of: it decides what is said where they show no spread.
+    """The range and rounding of the values behind a mean; they decide the limits where the values show no spread.
 
     Attributes
     ----------
     low, high : the smallest and the largest value
-    step : of what went in
-    rows : how many values there are
-    range : ``"share"``: in [0, 1]; ``"difference"``: of scores in [0, 1]; ``"unknown"``
+    step : one unit in the last place of the input
+    rows : the number of values
+    range : ``"share"``: values in [0, 1]; ``"difference"``: differences of scores in [0, 1]; ``"unknown"``: anything
     """
 
     low: float
@@ -86,7 +86,11 @@ class ValueFacts(TypedDict):
 
 
 def value_facts(found: Column, sides: Sequence[Column] = (), *, bounded: bool = True) -> ValueFacts:
-    """What is known of a column; ``sides``: of the two whose difference it is; not ``bounded``: [0, 1] is by chance."""
+    """The facts of a column.
+
+    ``sides`` are the two columns whose difference it is, if it is one. ``bounded=False`` says that the values could lie
+    outside [0, 1] even if these happen to lie inside.
+    """
     step = max((side.step for side in sides), default=found.step)
     shares = bounded and all(side.shares for side in sides or (found,))
     kind = "difference" if sides else "share"
@@ -96,12 +100,12 @@ def value_facts(found: Column, sides: Sequence[Column] = (), *, bounded: bool = 
 
 
 def sums_off(values: ValueFacts, sizes: Floats) -> Floats:
-    """How far the sums of so many values may be off, by the rounding of what went in and of the additions."""
+    """A bound on the error of sums of ``sizes`` values, from the rounding of the input and of the additions."""
     return sizes * (_core.ROUNDING_STEPS * values["step"] + sizes * (STEP * max(values["high"], -values["low"])))
 
 
 def _shown(x: Array, index: int) -> str:
-    """The value at ``index`` (of bfloat16 bits too), known not to be finite."""
+    """The NaN or infinity at ``index`` as text; ``x`` may hold the bits of bfloat16."""
     if x.dtype == np.uint16:
         bits = int(x[index])
         return "nan" if bits & 0x7F else ("-inf" if bits >> 15 else "inf")
@@ -109,14 +113,14 @@ def _shown(x: Array, index: int) -> str:
 
 
 def not_finite(x: Array, bad: int, name: str, rows: Rows) -> ValueError:
-    """The refusal of the value at ``bad`` of the rows that count, under the index that it has among the caller's."""
+    """The error for a NaN or infinity at position ``bad`` of the rows that count, naming the caller's index."""
     shown = _shown(x, bad)
     fix = 'pass nan_policy="omit" to leave such rows out' if shown == "nan" else "leave it out with where="
     return value_error(name, "finite values", f"{shown} at index {rows.place(bad)}", fix)
 
 
 def too_large(name: str, got: str) -> ValueError:
-    """The refusal of values whose squares pass float64."""
+    """The error for values whose sum of squares overflows float64."""
     return value_error(name, "values whose sum of squares stays finite", got, "scale them down")
 
 
@@ -151,7 +155,7 @@ def whole_column(n: int, found: _core._Moments, name: str) -> Column:
 
 
 def maybe(value: float) -> float | None:
-    """NaN is how the core says that there is none."""
+    """``value``, or None for NaN, by which the core says that there is no such number."""
     return None if value != value else value
 
 
@@ -165,7 +169,10 @@ def proportion(
     left_out: Mapping[str, int] | None = None,
     names: tuple[str, ...] | None = None,
 ) -> Estimate:
-    """Estimate k of n: two whole numbers, or arrays of one shape, already checked to have 0 <= k <= n and n >= 1."""
+    """Estimate the proportion k/n of two whole numbers, or of arrays of one shape.
+
+    The caller has checked that 0 <= k <= n and n >= 1.
+    """
     shape = np.shape(k)
     hits, all_ = np.atleast_1d(np.asarray(k, np.int64)).ravel(), np.atleast_1d(np.asarray(n, np.int64)).ravel()
     if method == "wald":
@@ -214,11 +221,11 @@ def mean(
 ) -> Estimate:
     """The mean of those ``rows`` of a contiguous column of floats or booleans that count (at least one).
 
-    Without ``method``, which is the caller's wish: Wilson for 0/1 data, Student's t for graded values; with
-    clusters their cluster-robust (CR2) forms, as with weights, where each row is a cluster
-    without clusters. ``sides``: the two columns whose difference ``x`` is. Not ``bounded``: such values may lie
-    outside [0, 1], even if these do not. ``kind``: what they are, where 0 and 1 alone would not say so. ``step``: of
-    what they were made of, where that is more than their own.
+    Without ``method`` the interval is Wilson's for 0/1 values and Student's t for graded ones. With clusters or weights
+    it is the cluster-robust (CR2) form of these; with weights alone each row is its own cluster. ``sides`` are the two
+    columns whose difference ``x`` is. ``bounded=False`` says that the values could lie outside [0, 1] even if these do
+    not. ``kind`` says how to treat values that happen to be all 0 or 1. ``step`` is the rounding of the input that the
+    values were computed from, where that is larger than one unit in their own last place.
     """
     x = rows.of(x)
     sums = rows.clusters is not None or rows.weights is not None
@@ -248,10 +255,10 @@ def mean_of(
     method: str | None = None,
     left_out: Mapping[str, int] | None = None,
 ) -> Estimate:
-    """The mean of a column that has been summarised.
+    """Estimate the mean of a column from its summary ``found``.
 
-    ``summed`` gives the sums about a shift of what was ``grouped``: by clusters, or each row with its weight, or, for
-    answers with ties, each row.
+    ``summed(shift)`` returns the sums of ``x - shift`` over each cluster; where there are only weights, or answers
+    with ties, each row is a cluster. It is called only where these sums are needed.
     """
     ties = kind == "ties" and found.ones is None and found.n > 1
     chosen = _method(found, name, kind, method)
@@ -259,7 +266,7 @@ def mean_of(
         raise value_error("method", f"wilson or t with {grouped}", repr(chosen))
     if grouped or ties:
         score: Score = "shares" if ties else "answers" if chosen == "wilson" else "t"
-        # Sums about the mean keep what a large mean would round away.
+        # Sums of the deviations from the mean keep the digits that rounding would lose beside a large mean.
         shift = found.mean if score == "t" and found.ones is None else 0.0
         return _ratio(summed(shift), confidence, name=name, n=found.n, values=values, score=score, left_out=left_out)
     if found.ones is not None and chosen in PROPORTIONS:
@@ -270,7 +277,7 @@ def mean_of(
 
 
 def _method(found: Column, name: str, kind: Kind | None, method: str | None) -> str:
-    """The method that was asked for, else the one that serves the data."""
+    """The method that was asked for; without one, Wilson for 0/1 values and t for others."""
     if method is None:
         return "wilson" if found.ones is not None and kind != "graded" else "t"
     if method in PROPORTIONS and found.ones is None:
@@ -280,7 +287,7 @@ def _method(found: Column, name: str, kind: Kind | None, method: str | None) -> 
 
 
 def without_spread(bounded: bool, equal: bool, what: str, n: int) -> str:
-    """What is said of ``n`` things that show no spread; ``bounded``: they lie in [0, 1]."""
+    """The part of ``reason`` for ``n`` values or means without spread; ``bounded``: they lie in [0, 1]."""
     rule = FAR_END.format(n=n) if bounded else NO_LIMITS
     return f"all {n} {what} are equal{'' if equal else ' but for rounding'}: {rule}"
 
@@ -303,17 +310,17 @@ def _student(
 
 
 class Sums(NamedTuple):
-    """What the values of each cluster add up to, or of each row, where the rows are the clusters."""
+    """The sum of the values of each cluster; where there are no clusters, each row is its own."""
 
     sums: Floats
     sizes: Floats
-    """How many values; of weighted ones the sum of the weights."""
+    """The number of values of each cluster; with weights, the sum of its weights."""
     shift: float = 0.0
-    """What was taken from every value before it was added; given back to the mean."""
+    """The number that was subtracted from every value before summing; it is added to the mean again."""
     effective: float | None = None
-    """Of weighted rows their effective number."""
+    """With weights, the effective number of rows (sum w)^2 / sum w^2."""
     rows: bool = False
-    """The clusters are the rows themselves."""
+    """Whether each row is its own cluster."""
 
     @property
     def weighted(self) -> bool:
@@ -321,7 +328,7 @@ class Sums(NamedTuple):
 
 
 def _summed(x: Array, found: Column, rows: Rows, shift: float, *, progress: OnProgress) -> Sums:
-    """What the values ``x - shift`` of the rows that count add up to."""
+    """Sum ``x - shift`` of the rows that count, by cluster."""
     codes, total = rows.clusters or Clusters(np.arange(found.n), found.n)
     sums, sizes = _core.cluster_sums(x, codes, clusters=total, shift=shift, weights=rows.weights, progress=progress)
     effective = None if rows.weights is None else _core.effective_weights(rows.weights)
@@ -345,20 +352,20 @@ def ratio(
 
     Parameters
     ----------
-    sums, sizes : float64, one entry a cluster
+    sums, sizes : float64, one entry per cluster
     name : str
-        What the caller calls the values.
+        The caller's name of the values, for error messages.
     n : int
-        Rows that count.
+        The number of rows that count.
     values : ValueFacts
-        Of the values that were added.
+        The range and rounding of the values that were summed.
     score : str
-        ``"t"``, or Wilson's interval with the effective number of rows: of ``"answers"``, which are 0 or 1, or of
-        ``"shares"``, in [0, 1].
+        ``"t"`` for Student's interval; ``"answers"`` (values are 0 or 1) and ``"shares"`` (values in [0, 1]) for
+        Wilson's interval with the effective number of rows.
     effective : float, optional
-        Of weighted rows their effective number.
+        With weights, the effective number of rows.
     of_rows : bool
-        The clusters are the rows themselves.
+        Whether each row is its own cluster.
     """
     summed = Sums(sums, sizes, effective=effective, rows=of_rows)
     return _ratio(summed, confidence, name=name, n=n, values=values, score=score, left_out=left_out)
@@ -400,7 +407,7 @@ def _ratio(
 
 
 def _ratio_reason(of: Sums, values: ValueFacts, score: Score, *, unspread: bool) -> str:
-    """What the values are, how they were added, and what is said where they show no spread."""
+    """The ``reason`` of an estimate: the kind of the values, weights and clusters, and whether there is no spread."""
     graded = "graded values" if of.rows else "values"
     kind = {"t": graded, "answers": "0/1 values", "shares": "answers and ties"}[score]
     reason = f"{kind}{' with weights' if of.weighted else ''}{'' if of.rows else ' in clusters'}"
@@ -414,7 +421,7 @@ def _ratio_reason(of: Sums, values: ValueFacts, score: Score, *, unspread: bool)
 
 
 def one_share(sums: Floats, sizes: Floats) -> bool:
-    """Whether the means of all clusters are the same number, without rounding."""
+    """Whether the means of all clusters are equal, compared without division and its rounding."""
     return bool((sums * sizes[0] == sums[0] * sizes).all())
 
 
@@ -424,7 +431,7 @@ def holm(p: Floats) -> Floats:
 
 
 def stricter(confidence: Confidence, problems: int) -> Confidence:
-    """The level at which the intervals of so many problems hold together (Bonferroni): each has its share of alpha."""
+    """The confidence level 1 - alpha/m for each of m problems, so that all m intervals hold at once (Bonferroni)."""
     return Confidence(1.0 - (1.0 - confidence.level) / problems, confidence.alternative)
 
 
@@ -442,7 +449,7 @@ def simultaneous(shown: Estimate, strict: Estimate) -> Estimate:
 def by_group(
     groups: Mapping[str, Rows], confidence: Confidence, answer: Callable[[Rows, Confidence], Estimate]
 ) -> Estimate:
-    """What ``answer`` says of each group, with limits that hold for all groups at once."""
+    """Estimate each group by ``answer``, with additional limits that hold for all groups at once."""
     parts = [answer(rows, confidence) for rows in groups.values()]
     if len(parts) > 1:
         strict = stricter(confidence, len(parts))
@@ -451,7 +458,7 @@ def by_group(
 
 
 def stack(parts: Sequence[Estimate], names: tuple[str, ...] | None) -> Estimate:
-    """Many problems in one Estimate: arrays in the order of ``parts``."""
+    """Combine estimates into one Estimate of many problems, with arrays in the order of ``parts``."""
 
     def floats(field: str) -> Floats:
         values = [getattr(part, field) for part in parts]

@@ -1,4 +1,4 @@
-"""Attributes that are computed when first read, without a lock."""
+"""Attributes that are computed when they are first read, without holding a lock."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ T = TypeVar("T")
 
 
 class lazy(Generic[T]):
-    """``functools.cached_property`` as it is from Python 3.12 on.
+    """``functools.cached_property`` as it is from Python 3.12 on, for Python 3.11 too.
 
-    That of 3.11 holds a lock of the whole class while it computes: every other object waits, and a child forked
-    meanwhile waits for ever. Without it two threads may both compute, and get the same value.
+    In 3.11 the property holds a lock of the whole class while it computes: all other objects of the class wait, and a
+    child process forked meanwhile waits for ever. Without the lock two threads may both compute the value; both get
+    the same.
     """
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
@@ -33,5 +34,5 @@ class lazy(Generic[T]):
     def __get__(self, instance: object | None, owner: type) -> Self | T:
         if instance is None:
             return self
-        # Not a data descriptor: the next time Python finds the value and does not come here.
+        # This class has no __set__, so the next time Python finds the value in the instance and does not call this.
         return vars(instance).setdefault(self.name, self.compute(instance))  # type: ignore[no-any-return]

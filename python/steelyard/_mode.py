@@ -1,8 +1,8 @@
-"""The guard of the public calls: they compute, read and print in the standard floating-point mode.
+"""Decorators that run the public calls in the standard floating-point mode.
 
-Rounding and flush-to-zero belong to the thread: what a caller has set (``torch.set_flush_denormal``, ``fesetround``)
-reaches Python's own ``+ - * /``, NumPy's casts and comparisons, ``float(text)`` and ``f"{x:.1%}"`` as it reaches a
-kernel. See ``docs/decisions/0007-floating-point-modes.md``.
+The rounding mode and flush-to-zero are state of the thread. If a caller has changed them (``torch.set_flush_denormal``,
+``fesetround``), they affect Python's own ``+ - * /``, NumPy's casts and comparisons, ``float(text)`` and
+``f"{x:.1%}"`` as much as a compiled kernel. See ``docs/decisions/0007-floating-point-modes.md``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ __all__ = ["Number", "standard_mode", "standard_mode_methods"]
 P = ParamSpec("P")
 R = TypeVar("R")
 C = TypeVar("C", bound=type)
-# Python's own machinery, which no number passes through.
+# Special methods that handle no numbers and so need no guard.
 MACHINERY = {"__new__", "__setattr__", "__delattr__", "__getattr__", "__getattribute__", "__init_subclass__"}
 
 
 def standard_mode(function: Callable[P, R]) -> Callable[P, R]:
-    """``function``, run in the standard mode; the caller's comes back however it ends."""
+    """Run ``function`` in the standard mode, and restore the caller's mode afterwards, also after an exception."""
 
     @wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -35,7 +35,7 @@ def standard_mode(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def standard_mode_methods(cls: C) -> C:
-    """The class, with its public methods and properties in the standard mode."""
+    """Decorate a class so that its public methods, operators and properties run in the standard mode."""
     for name, member in list(vars(cls).items()):
         if name in MACHINERY or (name.startswith("_") and not name.endswith("_")):
             continue
@@ -51,10 +51,10 @@ def standard_mode_methods(cls: C) -> C:
 
 
 class Number(float):
-    """A call's result that is one bare number. It prints in the standard mode, too.
+    """A float, as returned by calls whose result is one number, that is also printed in the standard mode.
 
-    Python shows a float by the mode of the thread: under flush-to-zero a norm of 5e-310 would print as 0.0. In all else
-    it is the float: arithmetic, copies and pickles give plain ones.
+    Python prints a float in the mode of the thread: under flush-to-zero a norm of 5e-310 would print as 0.0. In all
+    other respects it is a float; arithmetic, copies and pickles give plain floats.
     """
 
     __slots__ = ()

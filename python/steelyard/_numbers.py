@@ -1,4 +1,4 @@
-"""How numbers stand in sentences and tables: one rule each, for results, errors and the report."""
+"""Formatting of numbers, by the same rules in results, error messages and the report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def plural(n: int, noun: str) -> str:
 
 
 def percent(share: float) -> str:
-    """A share, such as a confidence level, in per cent, with as many digits as it was given.
+    """A share, such as a confidence level, in per cent, without trailing zeros (at most ten digits).
 
     >>> percent(0.95), percent(0.999)
     ('95 %', '99.9 %')
@@ -29,7 +29,7 @@ def percent(share: float) -> str:
 
 
 def as_share(per_cent: float) -> str:
-    """The share that somebody meant who wrote per cent: ``95 % is 0.95``."""
+    """The hint for an argument that was given in per cent instead of as a share: ``95 % is 0.95``."""
     return f"{per_cent:g} % is {per_cent / 100:g}"
 
 

@@ -1,6 +1,6 @@
-"""Python objects (of a list, of an object column) as numbers, texts or dates of NumPy's, and which of them are missing.
+"""Conversion of Python objects (from a list or an object column) to NumPy's numbers, texts or dates.
 
-A place is missing where it holds None, NaN, ``pandas.NA`` or NaT: one rule, whatever container it came in.
+A value is missing where it is None, NaN, ``pandas.NA`` or NaT, whatever container it came in.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WHOLE = (int, np.integer)
 REAL = (float, np.floating)
 TRUTH = (bool, np.bool_)
 MOMENT = (datetime.date, np.datetime64)
-# Kinds whose values are never missing: most columns hold nothing else, and are not looked at one by one.
+# Types whose values are never missing. Most columns hold nothing else, and then need no test of each value.
 WHOLLY = {str, bytes, bool, int}
 
 
@@ -37,7 +37,7 @@ def _is_missing(item: Any) -> bool:
 
 
 def _missing_in(objects: Array) -> Mask:
-    """Where a one-dimensional object array holds nothing."""
+    """The mask of the missing values of a one-dimensional object array."""
     missing = np.zeros(len(objects), np.bool_)
     for step in strides(len(objects)):
         items = objects[step].tolist()
@@ -47,7 +47,7 @@ def _missing_in(objects: Array) -> Mask:
 
 
 def kinds_of(objects: Array) -> set[type]:
-    """The types of what a one-dimensional object array holds."""
+    """The types of the objects in a one-dimensional object array."""
     return {kind for step in strides(len(objects)) for kind in map(type, objects[step].tolist())}
 
 
@@ -65,17 +65,18 @@ def numbers_alone(objects: Array) -> bool:
 
 
 def comparable(objects: Array) -> bool:
-    """Whether objects can be told apart and sorted: all numbers, all texts or all bytes."""
+    """Whether the objects can be compared and sorted: all are numbers, all texts or all bytes."""
     kinds = kinds_of(objects)
     return all(map(_number, kinds)) or _all(kinds, str) or _all(kinds, bytes)
 
 
 def typed(objects: Array, missing: Mask | None = None, *, exact: bool = False) -> tuple[Array, Mask | None]:
-    """An object array of any shape as an array of what it holds, and where it holds nothing (None: nowhere).
+    """Convert an object array of any shape to a NumPy type, and return it with the mask of its missing values.
 
-    Whole numbers become int64 or uint64, other numbers and numbers of several kinds float64; texts, bytes, dates and
-    moments NumPy's. What is of mixed kinds stays as it is, and so does what NumPy's type would change: texts that end
-    in a NUL, whole numbers of more than 64 bits; with ``exact`` numbers that float64 would round too.
+    The mask is None where nothing is missing. Whole numbers become int64 or uint64; other numbers, and mixtures of
+    numbers, float64; texts, bytes, dates and datetimes NumPy's types of these. The array is returned unchanged where
+    its objects are of mixed kinds or where the NumPy type would alter a value: texts that end in a NUL character, and
+    whole numbers of more than 64 bits. With ``exact``, numbers that float64 would round are left unchanged too.
     """
     flat = objects.reshape(-1)
     gone = _missing_in(flat) if missing is None else missing.reshape(-1) | _missing_in(flat)
@@ -129,7 +130,7 @@ def _real(objects: Array, kinds: set[type], exact: bool) -> Array:
 
 
 def _ends_in_nul(objects: Array, empty: Any) -> bool:
-    """Whether a text ends in a NUL, which NumPy's texts drop."""
+    """Whether a text ends in a NUL character, which NumPy's fixed-width texts would drop."""
     nul = "\0" if isinstance(empty, str) else b"\0"
     for step in strides(len(objects)):
         items = objects[step].tolist()
@@ -139,7 +140,11 @@ def _ends_in_nul(objects: Array, empty: Any) -> bool:
 
 
 def _moments(objects: Array, kinds: set[type]) -> Array:
-    """Dates as days; moments as moments: with a zone in UTC, which is not mixed with moments without one."""
+    """Convert dates to days and datetimes to points in time.
+
+    Datetimes with a time zone are converted to UTC. A mixture of dates and datetimes, or of datetimes with and without
+    a zone, is returned unchanged.
+    """
     days = {kind for kind in kinds if kind is datetime.date}
     if days:
         return converted(objects, np.dtype("M8[D]")) if days == kinds else objects

@@ -1,4 +1,4 @@
-"""Checks of the options that calls of several rooms take: one word, one rule, one sentence."""
+"""Checks of the options that several public calls share, so that each is checked and explained in the same way."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NanPolicy = Literal["raise", "omit"]
 
 
 def choice(value: object, name: str, choices: Sequence[str]) -> str:
-    """``value`` where it is one of ``choices``."""
+    """Return ``value`` if it is one of ``choices``; raise otherwise."""
     expected = f"one of {', '.join(choices)}" if len(choices) > 1 else repr(choices[0])
     if not isinstance(value, str):
         raise type_error(name, expected, shown(value))
@@ -34,19 +34,22 @@ def choice(value: object, name: str, choices: Sequence[str]) -> str:
 
 
 def omits_nan(nan_policy: object) -> bool:
-    """Whether rows with a NaN are left out; else they raise."""
+    """Whether rows with a NaN are left out (``"omit"``) rather than an error (``"raise"``)."""
     return choice(nan_policy, "nan_policy", ("raise", "omit")) == "omit"
 
 
 def _figure(value: object) -> str:
     try:
         return str(value)
-    except ValueError:  # Python writes out no number of more than 4,300 digits
+    except ValueError:  # Python refuses to convert an int of more than 4,300 digits to text
         return "a number of thousands of digits"
 
 
 def whole(value: Any, name: str, low: int, high: int | None = None, what: str = "a whole number") -> int:
-    """``value`` as an int where it is a whole number from ``low`` to ``high``; ``what`` says of what."""
+    """Return ``value`` as an int if it is a whole number from ``low`` to ``high`` (None: no upper limit).
+
+    ``what`` describes the number in the error message.
+    """
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise type_error(name, what, shown(value))
     if value < low or (high is not None and value > high):
@@ -56,17 +59,17 @@ def whole(value: Any, name: str, low: int, high: int | None = None, what: str = 
 
 
 def written_options(options: Mapping[str, Any]) -> bytes:
-    """The options of a state as its bytes carry them: equal options are equal bytes."""
+    """Serialise the options of a state as JSON; equal options give equal bytes."""
     import json
 
     return json.dumps(options, sort_keys=True, separators=(",", ":")).encode()
 
 
 def read_options(written: bytes, of: str) -> dict[str, Any]:
-    """What :func:`written_options` wrote; ``of`` names the state.
+    """Parse what :func:`written_options` wrote; ``of`` names the class of the state.
 
-    Whoever takes them checks each, and writes them again: only what comes out equal was written here (no key stood
-    twice, no number was spelt another way).
+    The caller checks each option, writes them again and compares the bytes. Only bytes that this package wrote come out
+    equal: no key occurs twice, and every number is spelt as Python spells it.
     """
     import json
 
@@ -80,30 +83,30 @@ def read_options(written: bytes, of: str) -> dict[str, Any]:
 
 
 def foreign_options(written: bytes, of: str) -> ValueError:
-    """The refusal of bytes that carry no options of the state ``of``."""
+    """The error for bytes that do not hold options of the class ``of``."""
     return value_error("data", f"the options of a {of}", repr(written[:80]))
 
 
 def state_bytes(data: Any) -> bytes:
-    """The bytes of a saved state."""
+    """Return the bytes of a saved state as ``bytes``; raise for any other type."""
     if not isinstance(data, bytes | bytearray | memoryview):
         raise type_error("data", "bytes", type(data).__name__)
     return bytes(data)
 
 
 def flag(value: object, name: str) -> bool:
-    """``value`` where it is True or False, NumPy's too."""
+    """Return ``value`` as a bool if it is True or False, of Python or of NumPy; raise otherwise."""
     if not isinstance(value, bool | np.bool_):
         raise type_error(name, "True or False", shown(value))
     return bool(value)
 
 
 def number(value: Any, name: str, expected: str = "a number") -> float:
-    """``value`` as a float where it is one real number: neither a text that spells one nor True."""
+    """Return ``value`` as a float if it is one real number; texts such as "1" and booleans are refused."""
     scalar = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
     if not isinstance(scalar, np.generic) and getattr(scalar, "shape", None) == ():
         try:
-            scalar = scalar.item()  # of a tensor or a JAX array
+            scalar = scalar.item()  # a tensor or a JAX array without axes
         except Exception as error:
             if not is_refusal(error):
                 raise
@@ -117,7 +120,7 @@ def number(value: Any, name: str, expected: str = "a number") -> float:
 
 
 def at_least_zero(name: str, value: Any, infinite: bool = False) -> float:
-    """``value`` as a float that is finite (or not, where that has a meaning) and not negative."""
+    """Return ``value`` as a float that is at least 0; infinity is allowed only with ``infinite``."""
     found = number(value, name)
     if not (found >= 0.0 and (infinite or found < float("inf"))):
         raise value_error(name, "a number that is at least 0", _figure(value))
@@ -125,7 +128,7 @@ def at_least_zero(name: str, value: Any, infinite: bool = False) -> float:
 
 
 def fraction(value: Any, name: str) -> float:
-    """``value`` as a float from 0 to 1."""
+    """Return ``value`` as a float from 0 to 1."""
     found = number(value, name, "a share from 0 to 1")
     if not 0.0 <= found <= 1.0:
         fix = as_share(found) if 1 < found <= 100 else ""
@@ -134,15 +137,15 @@ def fraction(value: Any, name: str) -> float:
 
 
 def refuse_unused(key: str, variant: str, name: str, value: object) -> NoReturn:
-    """Refuse a parameter that the variant has no use for: in silence, it would be taken for one that was tried."""
+    """Refuse a parameter that the variant does not use: ignored silently, it would seem to have had an effect."""
     argument = key.rpartition(".")[2]
     raise value_error(name, f"nothing: the {argument} {variant!r} does not use it", _figure(value))
 
 
 def parameter(key: str, variant: str, name: str, value: Any) -> float | None:
-    """``value`` for a parameter of a variant, checked against its range; the default for ``None``.
+    """Return the value of a variant's parameter, checked against its range; its default where ``value`` is None.
 
-    ``None`` where the variant has no such parameter.
+    Returns None where the variant has no such parameter.
     """
     taken = REGISTRIES[key][variant].parameters.get(name)
     if taken is None:
@@ -163,7 +166,7 @@ class ConfidenceKeywords(TypedDict):
 
 
 class Confidence(NamedTuple):
-    """How sure an interval is to be, and on which sides."""
+    """The confidence level of an interval, and whether it has one limit or two."""
 
     level: float
     alternative: str
@@ -188,6 +191,6 @@ def confidence_of(confidence_level: float, alternative: str) -> Confidence:
         fix = f"pass {level / 100:g}" if 1 < level < 100 else ""
         raise value_error("confidence_level", "a number inside (0, 1)", f"{level:g}", fix)
     if 1 - level == 1:
-        # Every limit comes from 1 - level: an interval of no width would be all that is left.
+        # Below 2**-53 the difference 1 - level rounds to 1, and an interval of width 0 would come out.
         raise value_error("confidence_level", "a number inside (0, 1), at least 2**-53", f"{level:g}")
     return Confidence(level, choice(alternative, "alternative", names("interval.alternative")))

@@ -1,4 +1,4 @@
-"""Telling how far a long call is."""
+"""Reporting the progress of a long call."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def _line(done: int, total: int) -> None:
 
 
 def reporter(progress: Progress) -> OnProgress:
-    """What the core calls about every 25 ms with (done, total).
+    """The function that the core calls about every 25 ms with ``(done, total)``; None for no reports.
 
     Parameters
     ----------
     progress : bool or callable
-        ``True`` draws a line on standard error; a callable is given ``(done, total)``, and an exception that
-        it raises stops the work; ``False`` is silent.
+        ``True`` draws a progress bar on standard error; a callable is called with ``(done, total)``, and an exception
+        that it raises stops the work; ``False`` reports nothing.
     """
     if isinstance(progress, bool):
         return _line if progress else None

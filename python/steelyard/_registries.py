@@ -1,4 +1,4 @@
-"""The tables of named variants, as the core states them: names, words, columns and parameters of each."""
+"""The registries of named variants (losses, methods, schedules, ...), read once from the core, which defines them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INFINITY = float("inf")
 
 
 class Parameter(NamedTuple):
-    """A number that a variant takes."""
+    """A numeric parameter of a variant: its range and its default."""
 
     name: str
     low: float
@@ -21,7 +21,7 @@ class Parameter(NamedTuple):
     high: float
     high_allowed: bool
     default: float | None
-    """What it is when nothing is said; ``None`` where it must be said."""
+    """The default; ``None`` where the parameter must be given."""
 
     def allows(self, value: float) -> bool:
         """Whether ``value`` lies in the range."""
@@ -30,22 +30,22 @@ class Parameter(NamedTuple):
 
     @property
     def expected(self) -> str:
-        """The range, as a sentence says it: ``a number that is at least 0 and below 0.5``."""
+        """The range in words, for an error message: ``a number that is at least 0 and below 0.5``."""
         low = [f"{'at least' if self.low_allowed else 'above'} {self.low:g}"] if self.low > -INFINITY else []
         high = [f"{'at most' if self.high_allowed else 'below'} {self.high:g}"] if self.high < INFINITY else ["finite"]
         return f"a number that is {' and '.join(low + high)}"
 
 
 class Variant(NamedTuple):
-    """One row of a table."""
+    """One variant: a row of a registry."""
 
     name: str
     title: str
-    """What results call it, where that is not the name."""
+    """Its name in results, where that differs from ``name``; else empty."""
     summary: str
     source: str
     columns: tuple[str, ...]
-    """The columns it reads, where variants of one table differ in that."""
+    """The columns it reads, in registries whose variants read different columns."""
     parameters: dict[str, Parameter]
 
 
@@ -54,7 +54,7 @@ def _parameter(name: str, low: tuple[float, bool], high: tuple[float, bool], def
 
 
 def _read() -> dict[str, dict[str, Variant]]:
-    """The tables by key, each variant by its name."""
+    """The registries by key, and in each the variants by name."""
     tables = {}
     for key, rows in _core.registries().items():
         variants = [
@@ -72,10 +72,10 @@ REGISTRIES: Mapping[str, Mapping[str, Variant]] = _read()
 
 
 def names(key: str) -> tuple[str, ...]:
-    """The names of the variants of one table, in its order."""
+    """The names of the variants of one registry, in its order."""
     return tuple(REGISTRIES[key])
 
 
 def titles(key: str) -> dict[str, str]:
-    """What results call each variant of one table."""
+    """The name of each variant of one registry as results show it."""
     return {name: variant.title or name for name, variant in REGISTRIES[key].items()}

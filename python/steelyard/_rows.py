@@ -1,4 +1,7 @@
-"""Which rows count, and what they have in common: the first thing that every call on rows asks."""
+"""Selection of rows: which rows count under ``where``, ``nan_policy`` and ``weights``, and which clusters they form.
+
+Every public call that works on rows uses this module.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ __all__ = [
 
 
 def is_nan(x: Array) -> Mask:
-    """Where an array is NaN; bfloat16 by its bits."""
+    """The mask of the NaNs of an array; uint16 holds the bits of bfloat16."""
     if x.dtype == np.uint16:
         nan: Mask = (x & np.uint16(0x7FFF)) > np.uint16(0x7F80)
         return nan
@@ -30,45 +33,49 @@ def is_nan(x: Array) -> Mask:
 
 
 def less(keep: Mask | None, gone: Mask) -> tuple[Mask | None, Mask]:
-    """Take the rows ``gone`` from those that count (None: all); also, which of ``gone`` did count until then."""
+    """Remove the rows ``gone`` from those that count (None: all rows count).
+
+    Returns the rows that still count, and those of ``gone`` that had counted before, so that each row is attributed to
+    the first reason that leaves it out.
+    """
     gone = gone if keep is None else gone & keep
     return (~gone if keep is None else keep & ~gone) if gone.any() else keep, gone
 
 
 def nonzero(left_out: Mapping[str, Any]) -> dict[str, int]:
-    """The reasons that left rows out, and how many."""
+    """The reasons that left out at least one row, and how many each."""
     return {why: int(count) for why, count in left_out.items() if count}
 
 
 class Clusters(NamedTuple):
-    """Rows by cluster: ``codes[i]`` in ``range(total)``."""
+    """The clusters of rows: ``codes[i]`` in ``range(total)`` is the cluster of row ``i``."""
 
     codes: NDArray[np.int64]
     total: int
 
 
 class Rows(NamedTuple):
-    """Which rows of a column (or of several columns side by side) count, and how."""
+    """The rows of a column (or of several columns of one length) that count, with their clusters and weights."""
 
     keep: Mask | None
-    """None: all."""
+    """The mask of the rows that count; None where all do."""
     clusters: Clusters | None
-    """Of the rows that count."""
+    """The clusters of the rows that count."""
     left_out: dict[str, int]
-    """Why rows do not count, and how many."""
+    """For each reason why rows do not count, how many."""
     weights: NDArray[np.float64] | None = None
-    """Of the rows that count, all above 0."""
+    """The weights of the rows that count, all above 0."""
     group: NDArray[np.int64] | None = None
-    """For one group among several, instead of ``keep``: the indices of its rows that count."""
+    """Where these are the rows of one group: the indices of the rows that count, used instead of ``keep``."""
 
     def of(self, x: Array) -> Array:
-        """The values that count."""
+        """The values of ``x`` in the rows that count."""
         if self.group is not None:
             return x[self.group]
         return x if self.keep is None else x[self.keep]
 
     def place(self, i: int) -> int:
-        """The caller's index of the ``i``-th row that counts."""
+        """The index in the caller's array of the ``i``-th row that counts."""
         if self.group is not None:
             return int(self.group[i])
         return i if self.keep is None else int(np.flatnonzero(self.keep)[i])
@@ -78,30 +85,30 @@ ALL_ROWS = Rows(None, None, {})
 
 
 def nothing_counts(name: str, unit: str, left_out: Mapping[str, int], n: int | None = None) -> ValueError:
-    """The refusal of data of which no row (or token, or pair) counts."""
+    """The error for data of which no row (or token, or pair) counts."""
     found = "none" if n is None else f"none of {n}"
     why = listed_counts(left_out) or "nothing"
     return value_error(name, f"at least one {unit} that counts", f"{found} (left out: {why})")
 
 
 class Selection:
-    """The row options of a call, checked once and applied to each column.
+    """The options of a call that concern rows, checked once and applied to each column.
 
     Parameters
     ----------
     where : boolean array [n], optional
-        Rows that count.
+        The rows that count.
     clusters : array of ids [n], optional
-        What rows have in common.
+        The cluster of each row.
     nan_policy : {"raise", "omit"}
     left_out : mapping
-        What was left out before.
+        Rows that were already left out before, by reason.
     weights : array of numbers [n], optional
-        What rows count for; one of weight 0 does not count.
+        The sampling weight of each row; a row of weight 0 does not count.
     by : array of ids [n], optional
-        The group of each row; :func:`steelyard._groups.groups` takes them apart.
+        The group of each row; :func:`steelyard._groups.groups` splits the rows by it.
     unit : str
-        What a row is called in sentences.
+        The word for a row in error messages, such as "token" or "pair".
     """
 
     def __init__(
@@ -131,13 +138,19 @@ class Selection:
         self._all: Clusters | None = None
 
     def rows(self, name: str, *columns: Array, some: bool = True) -> Rows:
-        """The rows of one column, or of several columns of one length, that count; ``some``: none is an error."""
+        """The rows of one column, or of several columns of one length, that count.
+
+        With ``some`` it is an error if none counts.
+        """
         keep, gone = self.counted(name, *columns, some=some)
         weights = self.weights if keep is None or self.weights is None else self.weights[keep]
         return Rows(keep, self.clusters_of(len(columns[0]), keep), self._counts(gone), weights)
 
     def counted(self, name: str, *columns: Array, some: bool = True) -> tuple[Mask | None, dict[str, Mask]]:
-        """The rows that count (None: all), and by reason those that do not: each by the first that leaves it out."""
+        """The mask of the rows that count (None: all), and for each reason the mask of the rows that it leaves out.
+
+        A row that several reasons leave out is attributed to the first of them.
+        """
         n = len(columns[0])
         if n == 0:
             raise value_error(name, "at least one value", "none")
@@ -176,7 +189,7 @@ class Selection:
         return zero
 
     def _without_group(self, n: int, keep: Mask | None) -> Mask:
-        """The rows without a group, which ``nan_policy`` may leave out; what does not count may lack one."""
+        """The rows that count so far but have no group: left out with ``nan_policy="omit"``, else an error."""
         assert self.by is not None
         if self.by.shape != (n,):
             raise value_error("by", f"one id per {self.unit}, shape ({n},)", f"shape {self.by.shape}")
@@ -192,7 +205,7 @@ class Selection:
         if self.clusters is None:
             return None
         if keep is None:
-            # The same for every column.
+            # Without a mask the clusters are the same for every column, so they are encoded once.
             if self._all is None or len(self._all.codes) != n:
                 codes, unique = _arrays.codes(self.clusters, "clusters", n)
                 self._all = Clusters(codes, len(unique))

@@ -1,4 +1,7 @@
-"""What every state has: merging, copies, bytes, equality and pickles. A room adds ``update`` and ``compute``."""
+"""The base class of accumulating states: merging, copying, serialising, equality and pickling.
+
+A subclass adds ``update`` and ``compute``.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,10 @@ __all__ = ["State"]
 
 @standard_mode_methods
 class State(ABC):
-    """A state whose totals the core keeps and whose options this object keeps.
+    """A state that adds up data over several updates; the core holds the totals and this object the options.
 
-    A subclass names the core's class in ``_CORE``, takes its options by keyword, tells them in ``_options`` and has
-    ``update`` and ``compute``.
+    A subclass sets ``_CORE`` to the class of the core that holds the totals, takes its options as keywords, returns
+    them from ``_options`` and defines ``update`` and ``compute``.
     """
 
     _CORE: ClassVar[Any]
@@ -30,7 +33,7 @@ class State(ABC):
 
     @abstractmethod
     def _options(self) -> dict[str, Any]:
-        """The keywords that make a state of the same options."""
+        """The keyword arguments that construct a state with the same options."""
 
     def merge(self, other: Self) -> Self:
         """Add another state's totals to this one; the options must be the same."""
@@ -45,7 +48,7 @@ class State(ABC):
         return self.copy().merge(other) if isinstance(other, type(self)) else NotImplemented
 
     def __radd__(self, other: object) -> Self:
-        # sum() starts from 0.
+        # sum(states) starts from the integer 0.
         return self.copy() if isinstance(other, int) and other == 0 else NotImplemented
 
     def copy(self) -> Self:
@@ -55,24 +58,26 @@ class State(ABC):
         return state
 
     def reset(self) -> Self:
-        """Forget everything that was added; keep the options."""
+        """Remove all data that was added; keep the options."""
         self._totals = self._CORE()
         return self
 
     def to_bytes(self) -> bytes:
-        """Return the state as bytes, with a checksum: equal states have equal bytes."""
+        """Return the state as bytes that :meth:`from_bytes` reads, with a checksum; equal states give equal bytes."""
         written: bytes = self._totals.to_bytes(written_options(self._options()))
         return written
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Read a state back.
+        """Return the state that :meth:`to_bytes` wrote.
 
         Raises
         ------
+        TypeError
+            Where ``data`` is not bytes.
         ValueError
-            For bytes that are cut short, changed, of another kind of state or of other arithmetic; and for counts, sums
-            or options that no state can have.
+            For bytes that are truncated or altered, that hold another kind of state or were written with another
+            version of the arithmetic, and for counts, sums or options that no state can have.
         """
         totals, written = cls._CORE.from_bytes(state_bytes(data))
         try:

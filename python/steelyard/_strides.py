@@ -1,4 +1,7 @@
-"""Long work of NumPy's in steps: Python looks for signals between them, and never inside a call of NumPy's."""
+"""NumPy operations on long arrays, split into steps.
+
+Python handles signals such as Ctrl-C between two calls, but not inside a NumPy call; with short steps it answers soon.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,17 @@ __all__ = ["STRIDE", "coded", "coded_objects", "converted", "kept", "listed", "r
 
 Array = NDArray[Any]
 
-# Rows of a step: some milliseconds of NumPy's slowest work on them, sorting texts.
+# Rows per step. The slowest operation, sorting texts, takes a few milliseconds for so many.
 STRIDE = 1 << 16
-# Ids drawn for each of the values that part the ids: enough that the parts are of about one size.
+# Sampled ids per splitter (see _parted): enough that the parts have about equal sizes.
 DRAWN = 32
-# A multiplier that scatters (the golden ratio), so that regular data are not drawn regularly.
+# The fractional part of the golden ratio times 2^64. Multiplying by it scatters the sample positions, so that a pattern
+# in the data does not bias the sample.
 SCATTER = np.uint64(0x9E3779B97F4A7C15)
 
 
 def strides(n: int) -> Iterator[slice]:
-    """Parts of ``range(n)``, in order."""
+    """Slices of at most ``STRIDE`` entries that together cover ``range(n)``, in order."""
     return (slice(first, min(first + STRIDE, n)) for first in range(0, n, STRIDE))
 
 
@@ -33,12 +37,12 @@ def listed(items: Sequence[Any]) -> Array:
     dtypes = {part.dtype for part in parts}
     texts = all(dtype.kind == "U" for dtype in dtypes) or all(dtype.kind == "S" for dtype in dtypes)
     if any(part.ndim != 1 for part in parts) or not (texts or len(dtypes) == 1):
-        return np.asarray(items)  # what NumPy makes of a mixture depends on the whole
+        return np.asarray(items)  # the dtype of a mixture depends on all items together
     return _joined(parts, max(dtypes, key=lambda dtype: dtype.itemsize))
 
 
 def converted(array: Array, dtype: np.dtype[Any] | type[np.generic]) -> Array:
-    """``array.astype(dtype)`` in steps, texts as wide as the widest."""
+    """``array.astype(dtype)`` in steps; texts get the width of the longest one."""
     parts = [array[step].astype(dtype) for step in strides(len(array))]
     dtypes = [part.dtype for part in parts] or [np.dtype(dtype)]
     return _joined(parts, max(dtypes, key=lambda dtype: dtype.itemsize))
@@ -68,7 +72,7 @@ def _joined(parts: Sequence[Array], dtype: np.dtype[Any]) -> Array:
 
 
 def coded(ids: Array) -> tuple[NDArray[np.int64], Array]:
-    """Codes of ids without NaN, and the unique ids, sorted: ``ids == unique[codes]``."""
+    """Encode ids without NaN as integers: codes and the sorted unique ids, with ``ids == unique[codes]``."""
     if ids.dtype.kind in "iu" and ids.size:
         low, span = int(ids.min()), int(ids.max()) - int(ids.min())
         if span < 4 * ids.size + 1024:
@@ -77,7 +81,7 @@ def coded(ids: Array) -> tuple[NDArray[np.int64], Array]:
 
 
 def coded_objects(ids: Array) -> tuple[NDArray[np.int64], Array]:
-    """:func:`coded` of Python objects, by their own equality and order."""
+    """As :func:`coded`, for Python objects, by their own ``==`` and ``<``."""
     found: dict[Any, int] = {}
     codes = np.empty(len(ids), np.int64)
     for step in strides(len(ids)):
@@ -96,10 +100,10 @@ def _sorted(ids: Array) -> tuple[NDArray[np.int64], Array]:
 
 
 def _near(ids: Array, low: int, span: int) -> tuple[NDArray[np.int64], Array]:
-    """Codes of whole numbers that lie close together, without sorting."""
+    """Encode whole numbers of a small range by a table of that range, without sorting."""
 
     def offsets(step: slice) -> NDArray[np.int64]:
-        # A small signed type would overflow; an unsigned one might not fit int64.
+        # The subtraction could overflow a small signed type, so it is done in int64; uint64 might not fit int64.
         wide = ids[step].astype(np.int64) if ids.dtype.kind == "i" else ids[step]
         return (wide - wide.dtype.type(low)).astype(np.int64)
 
@@ -120,11 +124,11 @@ def _near(ids: Array, low: int, span: int) -> tuple[NDArray[np.int64], Array]:
 
 
 def _parted(ids: Array) -> tuple[NDArray[np.int64], Array]:
-    """Codes of many ids: parted by values drawn from them, then sorted part by part."""
+    """Encode many ids by sample sort: split them by values sampled from them, then sort each part."""
     n = ids.size
     places = np.arange(DRAWN * 4 * n // STRIDE, dtype=np.uint64) * SCATTER % np.uint64(n)
     between = np.unique(ids[places])[::DRAWN]
-    # Part 2k holds what lies before the k-th value, part 2k + 1 what is equal to it.
+    # Part 2k holds the ids below the k-th splitter (and above the one before), part 2k + 1 those equal to it.
     parts = np.empty(n, np.uint16 if 2 * len(between) < 2**16 else np.int64)
     sizes = np.zeros(2 * len(between) + 1, np.int64)
     for step in strides(n):
@@ -142,7 +146,7 @@ def _parted(ids: Array) -> tuple[NDArray[np.int64], Array]:
             for step in strides(len(here)):
                 codes[here[step]] = found
         else:
-            # As a rule no larger than a step; otherwise it is parted again, by its own values.
+            # A part is seldom longer than a step; where it is, it is split again.
             inner, few = coded(ids[here]) if len(here) < n else _sorted(ids)
             codes[here] = inner + found
         unique.append(few)
@@ -151,7 +155,7 @@ def _parted(ids: Array) -> tuple[NDArray[np.int64], Array]:
 
 
 def rows_by_part(parts: Array, starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The rows of each part, one part after another, in the order they came."""
+    """The row numbers sorted by part, in their original order within each part (a stable counting sort)."""
     rows, next_place = np.empty(len(parts), np.int64), starts.copy()
     for step in strides(len(parts)):
         order = np.argsort(parts[step], kind="stable")

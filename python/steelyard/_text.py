@@ -1,4 +1,4 @@
-"""Text that comes from data, made safe to show: the name of a model or file may hold any character."""
+"""Making text from data safe to show, since the name of a model or file may hold any character."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def printable(text: object) -> str:
 
 
 def listed_counts(counts: Mapping[str, int]) -> str:
-    """Counts with what is counted, in one line.
+    """List counts and what each one counts, on one line.
 
     >>> listed_counts({"no score": 1200, "no id": 3})
     '1,200 no score, 3 no id'
@@ -33,12 +33,12 @@ def listed_counts(counts: Mapping[str, int]) -> str:
 
 
 def html_table(rows: Iterable[Iterable[str]], head: Iterable[str] = (), caption: str = "") -> str:
-    """A table as a notebook shows it. Nothing in it can become markup.
+    """An HTML table, as notebooks show it. All text is escaped.
 
     >>> html_table([["a<b", "1"]], head=["name", "n"])
     '<table><tr><th>name</th><th>n</th></tr><tr><td>a&lt;b</td><td>1</td></tr></table>'
     """
-    from html import escape  # loaded by a notebook, not by every import
+    from html import escape  # imported here because only notebooks need it
 
     def row(cells: Iterable[str], tag: str) -> str:
         return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
@@ -51,16 +51,17 @@ def html_table(rows: Iterable[Iterable[str]], head: Iterable[str] = (), caption:
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _MARKS = re.compile(r"([\\`*_\[\]|~#])")
 _BLOCK_START = re.compile(r"(\d{1,9})(?=[.)])|(?=[-+=])")  # what begins a list, a rule or the line below a heading
-# GitHub makes links of these after Markdown, so that a backslash does not help: an empty comment breaks them up.
+# GitHub turns these into links after it has processed the Markdown, so a backslash has no effect; an empty comment in
+# the middle does.
 _LINKS = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=\bwww)(?=\.)|(?<=\bGH)(?=-\d)", re.IGNORECASE)
 _APART = "<!-- -->"
 
 
 def in_markdown(text: object, *, starts_line: bool = True) -> str:
-    r"""Text escaped so that Markdown on GitHub shows it as it is.
+    r"""Escape text so that Markdown on GitHub shows it literally.
 
     Nothing in it becomes markup, HTML, a formula, a list, a link, a mention or a reference. With ``starts_line`` the
-    text may stand at the beginning of a line or list entry, where more characters have a meaning.
+    text may be placed at the beginning of a line or list entry, where more characters have a meaning.
 
     >>> in_markdown("1. *new* for @octocat, #12")
     '1\\. \\*new\\* for @<!-- -->octocat, \\#<!-- -->12'

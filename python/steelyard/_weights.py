@@ -1,4 +1,4 @@
-"""Sampling weights: how many of the population each row stands for."""
+"""Sampling weights: how many members of the population each row represents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Mask = NDArray[np.bool_]
 
 
 def weight_column(x: Any) -> NDArray[np.float64]:
-    """Weights as float64 of our own: they are looked at more than once."""
+    """A private copy of the weights as float64; they are read more than once, and the caller's array might change."""
     column = one_column(x, "weights")
     if column.dtype == np.bool_:
         raise type_error("weights", "numbers", "booleans", "where= says which rows count")
@@ -25,9 +25,9 @@ def weight_column(x: Any) -> NDArray[np.float64]:
 
 
 def weightless(weights: NDArray[np.float64], n: int, name: str, keep: Mask | None) -> Mask:
-    """The rows of weight 0 among the ``n`` rows of ``name`` that count so far (``keep``; None: all).
+    """The mask of the rows of weight 0 among the ``n`` rows of ``name`` that count so far (``keep``; None: all).
 
-    A row that does not count may lack a weight.
+    Raises for a negative, infinite or missing weight of a row that counts; other rows may lack a weight.
     """
     if weights.shape != (n,):
         raise value_error("weights", f"shape ({n},), one weight per row of {name}", f"shape {weights.shape}")

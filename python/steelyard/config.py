@@ -1,4 +1,4 @@
-"""Threads, the instruction-set level, and what to put into a bug report."""
+"""Configuration: the number of threads, the instruction-set level, and the versions to state in a bug report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .errors import value_error
 
 __all__ = ["show_config", "threads"]
 
-# Far beyond any machine; a slip of the keyboard should not start a million threads.
+# More than any machine has; the limit keeps a typing error from starting a million threads.
 MOST_THREADS = 65_536
 
 
@@ -47,7 +47,7 @@ def _configure() -> None:
     if text := os.environ.get("STEELYARD_NUM_THREADS"):
         n = _count("STEELYARD_NUM_THREADS", text)
     elif text := os.environ.get("OMP_NUM_THREADS"):
-        # A nested list ("4,2") is legal there; its first entry is the outer level.
+        # OpenMP allows a list ("4,2") with one count per level of nesting; the first is that of the outer level.
         outer = text.split(",")[0].strip()
         n = int(outer) if outer.isdigit() and int(outer) > 0 else None
     _core.set_default_threads(n)
@@ -64,16 +64,21 @@ def _configure() -> None:
 
 
 class threads:
-    """Set how many threads large calls use, in this process, from now on or inside a ``with`` block.
+    """Set how many threads large calls of this process use, from now on or inside a ``with`` block.
 
-    Results never depend on it. Without a call the count is ``STEELYARD_NUM_THREADS``, else
-    ``OMP_NUM_THREADS``, else the cores that affinity and quota allow; a forked child uses 1 until it calls
-    this itself.
+    Results do not depend on the number of threads. The default is ``STEELYARD_NUM_THREADS``, else
+    ``OMP_NUM_THREADS``, else the number of cores that CPU affinity and quota allow. A forked child process uses one
+    thread until it calls this itself.
 
     Parameters
     ----------
     n : int or None
-        At least 1; ``None`` returns to the default.
+        The number of threads, from 1 to 65,536; ``None`` returns to the default.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where ``n`` is not a whole number in that range.
 
     Examples
     --------
@@ -105,23 +110,23 @@ def show_config(mode: Literal["stdout"] = "stdout") -> None: ...
 @overload
 def show_config(mode: Literal["dicts"]) -> dict[str, Any]: ...
 def show_config(mode: str = "stdout") -> dict[str, Any] | None:
-    """Print the versions, instruction-set level and threads, or return them.
+    """Print or return the versions, the instruction-set level and the number of threads.
 
     Parameters
     ----------
     mode : {"stdout", "dicts"}
-        NumPy's convention: print, or return a dictionary.
+        Print, or return a dictionary; the words are those of ``numpy.show_config``.
 
     Returns
     -------
     dict or None
-        With ``mode="dicts"``: ``version``, ``numerics`` (the version of the arithmetic: equal numerics,
-        equal bits; what is saved carries a number of its own), ``isa`` (the level in use),
-        ``isa_available``, ``threads``, and the Python, NumPy and platform versions.
+        With ``mode="dicts"``: ``version``; ``numerics``, the version of the arithmetic (two installations with the same
+        number give the same bits; saved states carry a number of their own); ``isa``, the instruction-set level in use;
+        ``isa_available``; ``threads``; and the versions of Python, NumPy and the platform.
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         For any other ``mode``.
 
     Examples

@@ -1,7 +1,7 @@
-"""What steelyard says when something is wrong.
+"""The exceptions and warnings of this package, and the form of their messages.
 
-Every message is one sentence with the same parts: the argument as the caller wrote it, what was expected,
-what came, and what to do.
+Every message is one sentence with the same parts: the argument as the caller wrote it, what was expected, what was
+given, and what to do about it.
 """
 
 from __future__ import annotations
@@ -29,19 +29,20 @@ class RecordError(ValueError):
     """An evaluation record, or a file of them, that cannot be read as asked."""
 
 
-# What came is named, not printed out: a list of a million items makes no sentence.
+# Longer descriptions of what was given are cut off, so that a large object does not fill the message.
 LONGEST = 160
 
 _PLAIN = re.compile(r"[\w.=-]+")
-# What the caller calls an argument, where that is not the argument's name: an option of the command, say.
+# The caller's names of arguments where they differ from those of the Python call, such as options of the command.
 _NAMES: ContextVar[Mapping[str, str]] = ContextVar("_NAMES", default=MappingProxyType({}))
 
 
 @contextmanager
 def called(names: Mapping[str, str]) -> Iterator[None]:
-    """Inside the block, sentences name arguments as the caller does: ``{"n_tokens": "--n-tokens"}``.
+    """Inside the block, messages use the caller's names of arguments: ``{"n_tokens": "--n-tokens"}``.
 
-    A sentence is written in the caller's words from the start. It is never rewritten: it holds the caller's text too.
+    The names are put in when a message is written. Replacing them afterwards could change text that comes from the
+    caller's data.
     """
     token = _NAMES.set({**_NAMES.get(), **names})
     try:
@@ -51,7 +52,7 @@ def called(names: Mapping[str, str]) -> Iterator[None]:
 
 
 def keyword(name: str, value: str | float | None = None) -> str:
-    """An argument inside a sentence, as the caller writes it: ``id=`` or ``id='row'``; ``--id row`` in the command."""
+    """An argument as the caller would write it: ``id=`` or ``id='row'`` in Python, ``--id row`` in the command."""
     option = _NAMES.get().get(name)
     if option is None:
         return f"{name}=" if value is None else f"{name}={value!r}"
@@ -60,7 +61,10 @@ def keyword(name: str, value: str | float | None = None) -> str:
 
 @contextmanager
 def while_at(place: str) -> Iterator[None]:
-    """Note on an unexpected exception which file, column or model was worked on; our own sentences say it already."""
+    """Add to an unexpected exception a note with the file, column or model at hand.
+
+    Messages of this package already say it and get no note.
+    """
     try:
         yield
     except Exception as error:
@@ -70,32 +74,32 @@ def while_at(place: str) -> Iterator[None]:
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether an error is a sentence of this package about what was given, and not a failure on the way."""
+    """Whether an exception is this package's own message about an argument, rather than an unexpected failure."""
     return isinstance(error, RecordError) or (
-        isinstance(error, ValueError | TypeError) and ": expected " in str(error)  # the core writes its own
+        isinstance(error, ValueError | TypeError) and ": expected " in str(error)  # also recognises the core's messages
     )
 
 
 def shown(value: Any) -> str:
-    """Say what came, in one short line, whatever it is: ``str 'x'``, ``float64 array of shape (3,)``."""
+    """Describe any object in one short line: ``str 'x'``, ``float64 array of shape (3,)``."""
     if value is None:
         return "None"
     kind = type(value).__name__
     shape = getattr(value, "shape", None)
-    if isinstance(shape, tuple) and shape and hasattr(value, "dtype"):  # a tensor's shape is a tuple too
+    if isinstance(shape, tuple) and shape and hasattr(value, "dtype"):  # torch.Size is a tuple
         return f"{value.dtype} {'tensor' if kind == 'Tensor' else 'array'} of shape {tuple(shape)}"
     if isinstance(value, dict | list | tuple | set | bytes | bytearray) and len(value) > 4:
         return f"{kind} of {len(value)}"
     try:
         return f"{kind} {value!r}"
-    except Exception as error:  # an object may refuse to be shown; the sentence is about the argument
+    except Exception as error:  # the object's __repr__ failed; its type is enough for the message
         if not is_refusal(error):
             raise
         return kind
 
 
 def _one_line(text: str) -> str:
-    line = re.sub(r"\s*[\r\n]\s*", " ", text.strip())  # an array's lines; blanks in the caller's text stay
+    line = re.sub(r"\s*[\r\n]\s*", " ", text.strip())  # joins the lines of a printed array; other blanks stay
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 4]} ..."
 
 
@@ -122,12 +126,12 @@ def value_error(name: str, expected: str, got: str, fix: str = "") -> ValueError
 
 
 def memory_error(name: str, expected: str, got: str, fix: str = "") -> MemoryError:
-    """The error for what there is no memory for."""
+    """The error where memory does not suffice."""
     return MemoryError(sentence(_argument(name), expected, got, fix))
 
 
 def warn(message: str) -> None:
-    """Raise a :class:`SteelyardWarning` that points at the caller's line, not into this package."""
+    """Issue a :class:`SteelyardWarning` that points at the caller's line rather than into this package."""
     level, frame = 1, sys._getframe(0)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "steelyard":
         level, frame = level + 1, frame.f_back

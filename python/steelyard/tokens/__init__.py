@@ -1,4 +1,4 @@
-"""Tokens: score a model's logits, and say how surprised it was."""
+"""Language-model scoring: negative log-likelihoods of tokens from logits, and perplexity with its interval."""
 
 from .perplexity import PerplexityState, perplexity
 from .scores import TokenScores, token_scores

@@ -1,4 +1,4 @@
-"""Perplexity with its error, and the totals it comes from."""
+"""Perplexity with its standard error and interval, as a function and as a state for data that come in parts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["PerplexityState", "perplexity"]
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 Unit = Literal["perplexity", "bits", "nats"]
-# How the core is told which tokens count.
+# The codes by which the core is told which tokens count.
 EXCLUDED, COUNTS, IGNORED = map(np.uint8, (_core.TOKEN_EXCLUDED, _core.TOKEN_COUNTS, _core.TOKEN_IGNORED))
 
 
@@ -49,54 +49,55 @@ def perplexity(
     alternative: Alternative = "two-sided",
     progress: Progress = False,
 ) -> Estimate:
-    """Estimate the perplexity of a model from the NLL of its tokens, with an error that knows documents.
+    """Estimate the perplexity of a model from the NLL of its tokens, with an interval clustered by document.
 
     Over the N tokens that count, m = sum nll / N and the perplexity is exp(m); with ``per`` the sum is divided
-    by the words, bytes, ... of the text instead. Tokens of one document are not independent: with the sums S_g
-    and sizes n_g of the ``clusters``, r_g = S_g - m n_g and f_g = n_g/N, the variance of m is
+    by the number of words, bytes, ... of the text instead. Tokens of one document are not independent. With the sums
+    S_g and sizes n_g of the ``clusters``, r_g = S_g - m n_g and f_g = n_g/N, the variance of m is
     V = sum r_g^2/(1 - f_g) / N^2 (CR2), and the interval exp(m +- t sqrt(V)), Student's t with
     1/(sum f^2 + (sum a)^2 - sum a^2) degrees of freedom, a = f^2/(1 - f).
 
     Parameters
     ----------
     x : TokenScores, or array [B, T] or [T]
-        Negative log-likelihoods in nats, 0 or more (any leading shape; the last axis is a sequence). Positions
-        that a TokenScores does not count never count here.
+        Negative log-likelihoods in nats, at least 0 (any leading shape; the last axis is a sequence). Positions
+        that a TokenScores does not count do not count here either.
     where : boolean array, shape of x, optional
-        Tokens that count.
+        The tokens that count; default: all.
     clusters : ids, one per token or one per row, optional
-        What tokens have in common: the document. Default: each row of ``[B, T]`` is a cluster of its own; ``[T]``
-        is one cluster, which gives a value and no interval.
+        The cluster of each token or row, usually its document. By default each row of ``[B, T]`` is its own cluster;
+        ``[T]`` is one cluster, for which there is a value but no interval.
     per : array of numbers, one per token or one per row, optional
-        What to divide by instead of the number of tokens: words or bytes, 0 or more. A number a row counts where
-        a token of the row does. It must go with ids a row, not a token.
+        The numbers, at least 0, whose sum to divide by instead of the number of tokens: words or bytes. With one number
+        per row, the numbers of all rows count in which some token counts, and ids must then be per row too.
     unit : {"perplexity", "bits", "nats"}
-        exp(m), m / ln 2 (with ``per`` the bytes: bits per byte), or m.
+        What to return: exp(m), m / ln 2 (bits per byte where ``per`` counts bytes), or m.
     nan_policy : {"raise", "omit"}
-        ``"omit"`` leaves NaN and nulls out and counts them in ``left_out``, as ``nan``.
+        ``"omit"`` leaves out tokens that are NaN or null, and counts them in ``left_out`` under ``nan``.
     confidence_level : float
         Inside (0, 1).
     alternative : {"two-sided", "less", "greater"}
         ``"less"`` gives an upper limit alone, ``"greater"`` a lower one.
     progress : bool or callable
-        ``True`` draws a line; a callable is given ``(done, total)`` tokens.
+        ``True`` draws a progress bar on standard error; a callable is called with ``(done, total)`` tokens.
 
     Returns
     -------
     Estimate
-        ``n`` is the number of counted tokens, ``n_clusters`` of clusters that have some; ``detail`` has ``df``, and
-        ``units`` where ``per`` is given. ``standard_error`` is by the delta method. An infinite NLL counts: the
-        value is ``inf`` and ``reason`` says how many there are. Where the mean NLL of all clusters is the same but for
-        the rounding of its type (8 steps in float64 and float32, one step in float16 and bfloat16), error and limits
-        are None. Sums are exact (2**-64 per token), so that no order or split of the data changes a bit.
+        ``n`` is the number of counted tokens, ``n_clusters`` the number of clusters that have some; ``detail`` holds
+        ``df``, and ``units`` where ``per`` is given. ``standard_error`` is by the delta method: the value times sqrt(V)
+        for perplexity. An infinite NLL is not left out: the value is then ``inf``, and ``reason`` says how many
+        there are. Where all clusters have the same mean NLL up to rounding (8 steps of float64 or float32, one step of
+        float16 or bfloat16), the standard error and the limits are None. The NLL of each token is cut to a multiple of
+        2**-64 and the sums are exact, so that no order or split of the data changes a bit.
 
     Raises
     ------
     TypeError
-        For what is not numbers, booleans or ids where they are expected.
+        For arguments that are not numbers, booleans or ids where these are expected.
     ValueError
-        For NaN (unless omitted), a negative NLL (log-probabilities, perhaps), shapes that do not match, or no token
-        that counts.
+        For NaN (unless omitted), a negative NLL (a sign that log-probabilities were passed), shapes that do not match,
+        and where no token counts.
 
     Examples
     --------
@@ -115,11 +116,13 @@ def perplexity(
 
     Notes
     -----
-    The corpus perplexity of llama.cpp, torchmetrics and the GPTQ papers: one mean over all tokens. HF evaluate averages
-    the perplexities of documents instead, which short and hard ones dominate. llama.cpp's error takes tokens as
-    independent; within documents they are not, and it was 3.3 times too small on a synthetic check.
-    lm-evaluation-harness prints none for its word and byte perplexity (``per``), which are the same ratio of sums.
-    Bell and McCaffrey, Survey Methodology 28 (2002); Miller, "Adding error bars to evals", arXiv 2411.00640.
+    This is the corpus perplexity of llama.cpp, torchmetrics and the GPTQ papers: one mean over all tokens. HF evaluate
+    averages the perplexities of documents instead, a mean that short and hard documents dominate. llama.cpp's standard
+    error treats tokens as independent, which tokens of one document are not; in a simulation it was 3.3 times too
+    small. lm-evaluation-harness gives no standard error for its word and byte perplexity (here ``per``), which are the
+    same ratio of sums.
+
+    Sources: Bell and McCaffrey, Survey Methodology 28 (2002); Miller, "Adding error bars to evals", arXiv 2411.00640.
     """
     state = PerplexityState(
         unit=unit, nan_policy=nan_policy, confidence_level=confidence_level, alternative=alternative
@@ -129,12 +132,13 @@ def perplexity(
 
 @standard_mode_methods
 class PerplexityState(State):
-    """The totals that a perplexity comes from: add data as it comes, merge parts, save, go on.
+    """The totals behind a perplexity, for data that come in parts: update, merge, save and continue.
 
-    ``perplexity(x, clusters=c, **o)`` is ``PerplexityState(**o).update(x, clusters=c).compute()``, and every split
-    between rows, every order and every merge gives the same bits. A document may straddle updates when it has an id;
-    without ids every row is a cluster of its own. One state takes ids always or never, and ``per`` always or never. It
-    remembers the coarsest float type that tokens came in: means that are equal but for its rounding show no spread.
+    ``PerplexityState(**o).update(x, clusters=c).compute()`` equals ``perplexity(x, clusters=c, **o)``, and every split
+    between rows, every order and every merge gives the same bits. A document that has an id may be spread over several
+    updates; without ids every row is its own cluster. A state takes ids in all updates or in none, and likewise
+    ``per``. It keeps the coarsest float type that tokens came in, because means that differ only by its rounding show
+    no spread.
 
     Parameters
     ----------
@@ -170,9 +174,10 @@ class PerplexityState(State):
     def update(
         self, x: Any, *, where: Any = None, clusters: Any = None, per: Any = None, progress: Progress = False
     ) -> Self:
-        """Add tokens; parameters as in :func:`steelyard.perplexity`. All of them are added, or none.
+        """Add tokens and return the state; parameters as in :func:`steelyard.perplexity`.
 
-        A single id as ``clusters`` of ``[T]`` names the whole sequence.
+        For ``x`` of shape ``[T]``, ``clusters`` may be a single id for the whole sequence. Where the call raises,
+        nothing has been added.
         """
         aligned(x=x, where=where, clusters=clusters, per=per)
         selection = Selection(where, clusters, self._nan_policy, unit="token")
@@ -194,12 +199,12 @@ class PerplexityState(State):
         return self
 
     def compute(self) -> Estimate:
-        """The perplexity of everything so far.
+        """The perplexity from all tokens added so far.
 
         Raises
         ------
         ValueError
-            When no token counts, or ``per`` sums to 0.
+            Where no token counts, or ``per`` sums to 0.
         """
         counts = self._totals.counts()
         left_out = nonzero({"ignored": counts["ignored"], "where": counts["excluded"], "nan": counts["nan"]})
@@ -231,7 +236,7 @@ class PerplexityState(State):
 
 
 def _reason(infinite: int, found: _core._Perplexity, confidence: Confidence, precision: str) -> str:
-    """What is said of a value, its error and its limits; ``precision`` is the tokens' coarsest type."""
+    """The ``reason`` of the estimate; ``precision`` is the coarsest float type that tokens came in."""
     if infinite:
         tokens = "1 counted token has" if infinite == 1 else f"{infinite} counted tokens have"
         return f"{tokens} probability 0 and an infinite NLL"
@@ -248,7 +253,7 @@ def _reason(infinite: int, found: _core._Perplexity, confidence: Confidence, pre
 
 
 def _tokens(x: Any, selection: Selection) -> tuple[Array, NDArray[np.uint8] | None]:
-    """NLL, and which of them count (None: all)."""
+    """The NLL of the tokens, and a status code for each (None: all count)."""
     nll = x.nll if isinstance(x, TokenScores) else floats(x, "x", numbers=True)
     if nll.ndim == 0:
         raise value_error("x", "a token axis, [T] or [B, T]", "a single number")
@@ -262,7 +267,7 @@ def _tokens(x: Any, selection: Selection) -> tuple[Array, NDArray[np.uint8] | No
 
 
 class _Groups(NamedTuple):
-    """Clusters of a batch."""
+    """The clusters of the tokens of one update."""
 
     codes: NDArray[np.int64]
     clusters: int
@@ -285,7 +290,7 @@ def _groups(selection: Selection, nll: Array, status: NDArray[np.uint8] | None) 
         ids = [ids]
     elif len(found) > 1:
         ids = flat_ids(ids, "clusters")
-    # What does not count may lack an id; its code is never looked at.
+    # Tokens that do not count may lack an id; their codes are never read.
     keep = None if status is None else status == COUNTS
     if selection.omit:
         keep, _ = less(keep, is_nan(nll))

@@ -22,14 +22,14 @@ from ..errors import shown, type_error, value_error
 __all__ = ["Column", "TokenScores", "token_scores"]
 
 Column = Literal["nll", "log_z", "entropy"]
-# Every TokenScores has these: they come out of the sum that all columns need.
+# The columns of every TokenScores: they follow from the sum that all columns need.
 ALWAYS: tuple[Column, ...] = ("nll", "log_z")
 
 
 @standard_mode_methods
 @dataclass(frozen=True, eq=False)
 class TokenScores(Result):
-    """How each target fared under the model, one entry per target.
+    """Scores of target tokens under a model's logits, one entry per target.
 
     Attributes
     ----------
@@ -39,11 +39,11 @@ class TokenScores(Result):
     log_z : float64 ndarray
         Logarithm of the sum of the exponentials of the row's logits; NaN where the position does not count.
     counted : bool ndarray
-        False where the target was ``ignore_index``. Whatever takes ``nll`` or ``log_z`` further must honour
-        it; everything in this package does.
+        False where the target was ``ignore_index``. Code that aggregates ``nll`` or ``log_z`` must leave these
+        positions out, as all functions of this package do.
     entropy : float64 ndarray or None
         Entropy of the model's distribution, in nats: at least 0; NaN where the position does not count. None unless
-        asked for, by ``columns=``.
+        ``columns`` asked for it.
 
     Examples
     --------
@@ -73,12 +73,12 @@ class TokenScores(Result):
             frozen = given.view()
             frozen.setflags(write=False)
             object.__setattr__(self, name, frozen)
-        right = (self.nll >= 0) & (self.log_z == self.log_z)  # a NaN is neither
+        right = (self.nll >= 0) & (self.log_z == self.log_z)  # False for NaN, too
         if (self.counted > right).any():
             raise self._bad_value()
 
     def _bad_value(self) -> ValueError:
-        """The sentence for the first value that no position that counts can have."""
+        """The error for the first value that a counted position cannot have: NaN or a negative NLL."""
         bad = {"nll": ~(self.nll >= 0) & self.counted, "log_z": np.isnan(self.log_z) & self.counted}
         name = "nll" if bad["nll"].any() else "log_z"
         first = tuple(int(at[0]) for at in np.nonzero(np.atleast_1d(bad[name])))
@@ -88,20 +88,21 @@ class TokenScores(Result):
 
     @lazy
     def n_counted(self) -> int:
-        """How many positions count."""
+        """The number of positions that count."""
         return int(np.count_nonzero(self.counted))
 
     @lazy
     def sequence_logprob(self) -> NDArray[np.float64]:
         """Log-probability of each sequence: the sum of ``-nll`` over the counted tokens of the last axis.
 
-        Exact but for one rounding, so that it does not depend on padding or on the order of the tokens; a
-        sequence without counted tokens has 0, one with a target at ``-inf`` has ``-inf``.
+        The terms are cut to multiples of 2**-64 and summed exactly, then rounded once, so that the result does not
+        depend on padding or on the order of the tokens. It is 0 for a sequence without counted tokens, and ``-inf``
+        for one with a target whose logit is ``-inf``.
         """
         if self.nll.ndim == 0:
             raise ValueError("sequence_logprob: expected scores with a token axis; got those of one token")
         sums = self._sums(int(np.prod(self.nll.shape[:-1], dtype=np.int64)))
-        # 0.0 - x and not -x: a sequence without tokens has +0.0.
+        # 0.0 - x instead of -x, so that a sequence without tokens gets +0.0 rather than -0.0.
         result: NDArray[np.float64] = 0.0 - sums.reshape(self.nll.shape[:-1])
         result.setflags(write=False)
         return result
@@ -140,43 +141,43 @@ def token_scores(
         log_z = M + log(sum_v exp(x_v - M))
         nll   = log_z - x_t = log(sum_v exp(x_v - M)) + (M - x_t)
 
-    and, where asked for, with p the softmax of x::
+    and, where ``columns`` asks for it, with p the softmax of x::
 
         entropy = log_z - sum_v p_v x_v = log(sum_v exp(x_v - M)) + sum_v p_v (M - x_v)
 
     Exponentials are computed in float32 (float64 for float64 logits) and summed in float64; results are
-    float64 for every input. The error of ``log_z`` and ``nll`` is at most 1e-6 nats for up to 262,144
-    classes, 1e-11 for float64 logits; that of ``entropy`` at most 1e-5 nats and 1e-5 of itself (1e-11 of
-    both for float64 logits). Entropies below 1e-30 may be given as 0. No array of the size of ``logits`` is made.
+    float64 for every input. For up to 262,144 classes the error of ``log_z`` and ``nll`` is at most 1e-6 nats
+    (1e-11 for float64 logits), and that of ``entropy`` at most 1e-5 nats and 1e-5 of its value (1e-11 for float64
+    logits). Entropies below 1e-30 may be returned as 0. No array of the size of ``logits`` is allocated.
 
     Parameters
     ----------
     logits : float32, float64, bfloat16 or float16 array, shape [..., V]
         Unnormalised scores, or log-probabilities. Any strides, but the last axis must be contiguous:
-        ``logits[:, :-1]`` of ``[B, T, V]`` is read where it lies. ``-inf`` masks a class.
+        ``logits[:, :-1]`` of ``[B, T, V]`` is read without a copy. ``-inf`` masks a class.
     targets : integer array, shape [...]
         Class indices in ``0..V-1``, or ``ignore_index``.
     ignore_index : int or None
-        Positions with this target are not scored; their logits are not even read. ``None``: every position
+        Positions with this target are not scored, and their logits are not read. ``None``: every position
         counts.
     columns : names, or ``"all"``
-        What to compute: ``"nll"`` and ``"log_z"`` (both always are, at no cost beside each other), ``"entropy"``. A
-        column has the same bits whatever else is asked for.
+        What to compute. ``"nll"`` and ``"log_z"`` are always computed; ``"entropy"`` only where named, since it costs
+        extra time. The bits of a column do not depend on which others are computed.
     progress : bool or callable
-        ``True`` keeps a line on the standard error stream; a callable is called with ``(done, total)`` rows.
+        ``True`` draws a progress bar on standard error; a callable is called with ``(done, total)`` rows.
 
     Returns
     -------
     TokenScores
-        The columns and ``counted`` in the shape of ``targets``; ``sequence_logprob``, ``n_counted``.
+        The columns and ``counted``, in the shape of ``targets``; and ``sequence_logprob`` and ``n_counted``.
 
     Raises
     ------
     TypeError
         For logits that are not floating-point or targets that are not integers.
     ValueError
-        For shapes that do not match, a last axis that is not contiguous, a target out of range, and, in a
-        row that counts, for NaN, ``+inf`` or nothing but ``-inf``; with the first index.
+        For shapes that do not match, for a last axis that is not contiguous, for a target out of range, and for a
+        counted row with a NaN, a ``+inf`` or nothing but ``-inf``; the first index is named.
 
     Examples
     --------
@@ -188,15 +189,15 @@ def token_scores(
 
     Notes
     -----
-    torch's ``cross_entropy(reduction="none")`` returns 0.0 at ignored positions, which a mean then counts as
-    certain predictions; here they are NaN and ``counted`` is False. The block-wise maximum follows Milakov
+    torch's ``cross_entropy(reduction="none")`` returns 0.0 at ignored positions, which a mean over all positions counts
+    as certain predictions; here they are NaN and ``counted`` is False. The running maximum over blocks follows Milakov
     and Gimelshein, "Online normalizer calculation for softmax" (arXiv:1805.02867).
     """
     aligned(logits=logits, targets=targets)
     x = floats(logits, "logits", contiguous=False, table=True)
     if x.ndim == 0 or x.shape[-1] == 0:
         raise value_error("logits", "classes along the last axis, [..., V]", f"shape {x.shape}")
-    t = np.array(integers(targets, "targets"))  # looked at more than once, as a mask is
+    t = np.array(integers(targets, "targets"))  # copied, since it is read more than once and could change meanwhile
     if t.shape != x.shape[:-1]:
         raise value_error("targets", f"shape {x.shape[:-1]}, that of logits without its last axis", f"shape {t.shape}")
     ignored = (

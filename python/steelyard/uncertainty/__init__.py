@@ -1,4 +1,4 @@
-"""The answer, its error, the decision: proportions, means, paired comparisons."""
+"""Estimates with confidence intervals: proportions, means, ratios, the bootstrap and paired comparisons of models."""
 
 from .bootstrap import BootstrapEstimate, bootstrap
 from .compare import compare

@@ -1,4 +1,4 @@
-"""The ratio of two columns' sums, in closed form."""
+"""The closed-form interval of the ratio of the sums of two columns."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def ratio(columns: Mapping[str, Array], rows: Rows, confidence: Confidence, *, p
 
 
 def _reason(found: Mapping[str, Any], rows: Rows, *, still: bool) -> str:
-    """How the interval came about, or why there is none."""
+    """The ``reason`` of the estimate: how its interval was computed, or why there is none."""
     if found["doubtful"]:
         return DOUBT
     if found["df"] != found["df"]:

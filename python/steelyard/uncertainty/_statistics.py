@@ -1,4 +1,4 @@
-"""What is estimated: the statistics by name, and the columns of each."""
+"""The statistics that ``estimate`` and ``bootstrap`` offer by name, and the columns that each one takes."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ Statistic = Literal["mean", "ratio"]
 
 
 def statistic_name(statistic: object) -> str:
-    """``statistic`` where it is the name of one."""
+    """Return ``statistic`` if it is the name of one; raise otherwise."""
     return choice(statistic, "statistic", names("uncertainty.statistic"))
 
 
 def column_names(statistic: str) -> tuple[str, ...]:
-    """What the core calls the columns of a statistic: ``("x", "y")`` of the ratio."""
+    """The core's names of the columns of a statistic, such as ``("x", "y")`` for the ratio."""
     return REGISTRIES["uncertainty.statistic"][statistic].columns
 
 
 def several_columns(x: Any, statistic: str) -> dict[str, Array]:
-    """The columns of one problem, which came as a tuple, by what the caller would call them: ``x[0]``, ``x[1]``."""
+    """The columns of a tuple, keyed by the caller's expressions for them: ``x[0]``, ``x[1]``."""
     wanted = column_names(statistic)
     expected = f"a tuple of {len(wanted)} columns ({', '.join(wanted)}) for statistic={statistic!r}"
     if not isinstance(x, tuple):
@@ -46,12 +46,12 @@ def several_columns(x: Any, statistic: str) -> dict[str, Array]:
 
 
 def for_core(columns: Iterable[Array]) -> list[NDArray[Any]]:
-    """Columns as the core takes them: booleans as numbers."""
+    """Convert boolean columns to numbers, since the core takes only floats."""
     return [x.astype(np.float32) if x.dtype == np.bool_ else x for x in columns]
 
 
 def refusal(found: Mapping[str, Any], columns: Mapping[str, Array], rows: Rows) -> ValueError:
-    """What the core refused of these columns, in the caller's words."""
+    """The error for columns that the core refused, worded with the caller's names."""
     kind, names = found["refused"], list(columns)
     if kind == "not finite":
         name = names[found["column"]]
@@ -67,7 +67,7 @@ def refusal(found: Mapping[str, Any], columns: Mapping[str, Array], rows: Rows) 
         got = "a resample in which they add up to 0"
         return value_error(names[-1], "denominators in every resample", got, "use steelyard.estimate")
     if kind not in ("equal values", "equal means"):
-        raise KeyError(kind)  # the core refuses for a reason that has no sentence here
+        raise KeyError(kind)  # a reason of the core for which no message has been written here
     fix = "resampling them says nothing; use steelyard.proportion for 0/1 values, steelyard.estimate for others"
     if len(names) > 1:
         name, expected, one, mean = "x", "rows of different ratios", "ratios", "ratios"

@@ -1,4 +1,4 @@
-"""A mean, or a ratio of sums, by resampling: replicates, their limits, and how far simulation blurs these."""
+"""The bootstrap of a mean or of a ratio of sums, with the Monte-Carlo error of its limits."""
 
 from __future__ import annotations
 
@@ -36,19 +36,20 @@ PROPORTION = "0/1 values: the interval of steelyard.proportion covers better, an
 @standard_mode_methods
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class BootstrapEstimate(Estimate):
-    """An :class:`~steelyard.Estimate` by resampling, with its replicates and the Monte-Carlo error of its limits.
+    """An :class:`~steelyard.Estimate` from the bootstrap, with its replicates and the Monte-Carlo error of its limits.
 
     Attributes
     ----------
     replicates : ndarray [n_resamples], or [n_resamples, M] for M problems
-        The statistic in each resample, in the order of their numbers.
+        The statistic in each resample, in the order in which the resamples are numbered (not sorted).
     low_error, high_error : float or ndarray
-        How far the limits may move with the seed: half the distance of the order statistics one binomial standard
-        deviation above and below the limit's own; 0 on a side that ``alternative`` leaves open.
+        The Monte-Carlo error of the limits, that is, roughly how far another seed would move them: half the distance
+        between the order statistics one binomial standard deviation above and below the limit's own; 0 on a side that
+        ``alternative`` leaves open.
 
     Notes
     -----
-    ``standard_error`` is the standard deviation of the replicates (n_resamples - 1); ``detail`` holds
+    ``standard_error`` is the standard deviation of the replicates (with divisor n_resamples - 1); ``detail`` holds
     ``n_resamples``, ``seed`` and, for BCa, the ``acceleration``.
 
     Examples
@@ -69,7 +70,7 @@ class BootstrapEstimate(Estimate):
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; a new one without it.
+            The axes to draw on; new ones are made where it is not given.
 
         Returns
         -------
@@ -139,15 +140,16 @@ def bootstrap(
     statistic : {"mean", "ratio"}
         What to estimate; by position. ``"ratio"`` is sum x / sum y of a tuple (x, y).
     where : boolean array [n], optional
-        Rows that count.
+        The rows that count; default: all.
     clusters : array of ids [n], optional
-        What rows have in common: clusters are drawn, not rows.
+        The cluster of each row (a document, a user). Whole clusters are drawn instead of rows.
     nan_policy : {"raise", "omit"}
-        ``"omit"`` leaves rows with a NaN or a null out and counts them in ``left_out``, as ``nan``.
+        ``"omit"`` leaves out rows with a NaN or a null, and counts them in ``left_out`` under ``nan``.
     method : {"bca", "percentile", "basic"}
-        How replicates become limits.
+        How the limits are computed from the replicates; see above.
     n_resamples : int
-        B, from 1 to 2**32 - 1. 9999 rather than 10000: (B + 1) a is then a whole number.
+        The number of resamples B, from 1 to 2**32 - 1. The default is 9999 rather than 10000 because (B + 1) a is then
+        a whole number for the usual confidence levels, and no interpolation is needed.
     confidence_level : float
         Inside (0, 1).
     alternative : {"two-sided", "less", "greater"}
@@ -156,29 +158,33 @@ def bootstrap(
         From 0 to 2**64 - 1. The same seed gives the same bits on every machine and for any number of threads; any two
         seeds give unrelated replicates.
     progress : bool or callable
-        ``True`` draws a line; a callable is given ``(done, total)``.
+        ``True`` draws a progress bar on standard error; a callable is called with ``(done, total)``.
 
     Returns
     -------
     BootstrapEstimate
-        An Estimate with ``replicates``, ``low_error`` and ``high_error``. Replicates are within 1e-12 mean |x - m| of
-        those of exact arithmetic, up to n = 10**9. Memory: the replicates.
+        An Estimate with ``replicates``, ``low_error`` and ``high_error``. Replicates differ from those of exact
+        arithmetic by at most 1e-12 mean |x - m|, for n up to 10**9. The memory needed is that of the replicates.
 
     Raises
     ------
     TypeError
-        For what is not numbers.
+        For data that are not numbers.
     ValueError
-        For NaN (unless omitted) and infinities, with the first index; where all values (or cluster means) are equal,
-        since resampling them says nothing; where the sum of y is 0 in the data or in a resample, or y holds both signs
-        and the interval of its sum holds 0; where a limit lies beyond the extreme replicate; for unknown options.
+        For NaN (unless omitted) and infinities, naming the first index; where all values (or cluster means) are equal,
+        since their resamples show no spread; where the sum of y is 0 in the data or in a resample, or where y has
+        values of both signs and the confidence interval of its sum contains 0; where a limit would lie beyond the
+        smallest or largest replicate; and for unknown options.
 
     Notes
     -----
-    For means and proportions :func:`steelyard.estimate` gives an interval without simulation; percentile intervals
-    of a small sample are too short (0.863 for a nominal 0.95 with ten exponential values, against 0.903 for t).
-    Efron, "Better bootstrap confidence intervals", JASA 82 (1987). SciPy's ``bootstrap`` interpolates quantiles as
-    NumPy does, has strict inequality in z0, and returns NaN where this refuses.
+    For means and proportions :func:`steelyard.estimate` gives an interval without simulation. Percentile intervals of
+    small samples are too short: with ten exponential values they cover 0.863 instead of the nominal 0.95, Student's t
+    0.903.
+
+    Source: Efron, "Better bootstrap confidence intervals", JASA 82 (1987). SciPy's ``bootstrap`` differs in three
+    ways: it interpolates quantiles as ``numpy.quantile`` does, counts only replicates strictly below the value in z0,
+    and returns NaN where this function raises.
 
     Examples
     --------
@@ -213,7 +219,7 @@ def bootstrap(
 
 
 def _room_for(n_resamples: int) -> None:
-    """Find out before hours of work whether memory holds the replicates, as they are collected and sorted."""
+    """Check before the work begins that there is memory for the replicates and their sorted copy."""
     try:
         np.empty(3 * n_resamples)
     except MemoryError:
@@ -224,7 +230,7 @@ def _room_for(n_resamples: int) -> None:
 def _one(
     columns: Mapping[str, NDArray[Any]], rows: Rows, options: _Options, on_progress: OnProgress
 ) -> BootstrapEstimate:
-    """The bootstrap of one problem: the core computes, and what it says is put into words."""
+    """The bootstrap of one problem: calls the core and describes its outcome in words."""
     values = for_core(map(rows.of, columns.values()))
     codes, total = rows.clusters or (None, 0)
     found = _core.bootstrap(
@@ -246,7 +252,7 @@ def _one(
 
 
 def _stack(parts: list[BootstrapEstimate], names: tuple[str, ...] | None) -> BootstrapEstimate:
-    """Many problems in one: arrays whose last axis runs over ``parts``."""
+    """Combine estimates into one of many problems, with arrays whose last axis runs over ``parts``."""
     shared = _intervals.stack(parts, names)
     said: Mapping[str, Any] = {item.name: getattr(shared, item.name) for item in fields(shared)}
     return BootstrapEstimate(

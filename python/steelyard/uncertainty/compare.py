@@ -1,4 +1,4 @@
-"""Compare models on the same rows: what is tested and which interval serves the data."""
+"""Comparison of models on the same rows: chooses the test and the interval that suit the data."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from .comparison import Comparison
 __all__ = ["compare"]
 
 Array = NDArray[Any]
-# With fewer signs to flip than this, the result says which p is the smallest possible.
+# Where a sign-flip test has fewer signs than this to flip, the result states the smallest p that is possible.
 FEW_SIGNS = 10
-EXACT = 1e-6  # a sign-flip p with at most this relative error is called exact
+EXACT = 1e-6  # the name of the test says "exact" where the relative error of p is at most this
 
 
 @standard_mode
@@ -47,19 +47,20 @@ def compare(
       interval holds the D with abs(b - c - n D) <= z sqrt(n (2 q + D (1 - D))), q the likelihood estimate of a loss
       given D.
     - Graded scores: Student's interval of the differences, and the exact sign-flip p: the share of all 2^m sign
-      patterns of the m non-zero differences whose sum is at least as far from zero. Nothing is drawn; no floor.
+      patterns of the m non-zero differences whose sum is at least as far from zero. No random patterns are drawn, so
+      that p has no lower bound other than 2^-m (two-sided: 2^(1 - m)).
     - With ``clusters`` (either kind): the clustered (CR2) interval of the differences (see
       :func:`steelyard.estimate`), and the sign-flip test of the cluster sums.
 
     Parameters
     ----------
     new : array [n] or [n, M], mapping from name to array [n], or frame
-        Scores; row i of every model is the same item. Records matched by id come from ``records``. Where the two sides
-        have different float types, scores within one step of the coarser type are ties.
+        Scores; row i of every model must be the same item. (:func:`steelyard.records.read` pairs records by id.) Where
+        the two sides have different float types, scores within one rounding step of the coarser type count as ties.
     baseline : array [n], or str
-        The scores to compare with, or the name of one of the mapping's models.
+        The scores to compare with, or the name of one of the models in the mapping.
     where : boolean array [n], optional
-        Rows that count.
+        The rows that count; default: all.
     clusters : array of ids [n], optional
         Which cluster each row belongs to: rows of one cluster are not independent.
     nan_policy : {"raise", "omit"}
@@ -69,41 +70,45 @@ def compare(
     alternative : {"two-sided", "less", "greater"}
         The claim about new - base; p-values and intervals are one-sided for ``"less"`` and ``"greater"``.
     higher_is_better : bool
-        ``False`` for losses: ``wins`` are then rows where new is lower, and ``verdict`` turns the difference.
+        ``False`` where lower is better, as for losses: ``wins`` are then rows where new is lower, and ``verdict``
+        changes the sign of the difference.
     adjust : {"holm"} or None
-        How p-values of several models are adjusted.
+        How the p-values of several models are adjusted for their number; ``None``: not at all.
     progress : bool or callable
-        ``True`` draws a line; a callable is given ``(done, total)``.
+        ``True`` draws a progress bar on standard error; a callable is called with ``(done, total)``.
 
     Returns
     -------
     Comparison
+        The differences with their intervals, p-values, wins, losses and ties, and ``verdict``.
 
     Raises
     ------
     TypeError, ValueError
-        As :func:`steelyard.estimate`; and where rows of new and baseline are not equally many.
+        As for :func:`steelyard.estimate`, and where new and baseline differ in their number of rows.
 
     Notes
     -----
-    The p-value and the interval may disagree at the very edge (mid-p and Tango in 14 of 7,260 tables of 200 pairs);
-    ``verdict`` reads the interval alone. Where clusters of 0/1 pairs show no spread at all, the interval is Tango's
-    with as many pairs as there are clusters. An unpaired test (two intervals side by side) is much weaker: it ignores
-    that both models find the same items hard.
+    The p-value and the interval may disagree about zero in borderline cases: mid-p and Tango do in 14 of 7,260 tables
+    of 200 pairs. ``verdict`` reads the interval alone. Where clusters of 0/1 pairs show no spread at all, the interval
+    is Tango's, computed with as many pairs as there are clusters. Comparing two separate intervals instead of paired
+    differences is much weaker, because it ignores that both models find the same items hard.
 
-    A right answer turned wrong never improves the verdict of independent 0/1 answers. With graded scores, means over
-    epochs or clusters it can: the mean falls, but where the answer was the odd one out the spread falls more.
+    For independent 0/1 answers, turning a right answer of the new model into a wrong one never improves the verdict.
+    For graded scores, means over epochs and clusters it can: the mean falls, but if the answer was an outlier, the
+    spread falls more.
 
-    The sign-flip p takes milliseconds, for a million rows as well. Few patterns are counted one by one (up to 40
-    non-zero differences, or wherever few patterns are as far out); else the characteristic function
-    prod cos(t abs(d_i)) is inverted along a line on which a p of 1e-300 keeps its digits. Differences that are
-    multiples of one step (scores in tenths, counts; but for rounding to float64 or, from 12 on, to float32) count as
-    those multiples, so that sums tie as they should. ``test`` is "sign-flip, exact" where p is right to a millionth of
-    itself, else it says how far. A p below 2.2e-308, the smallest that a float64 holds in full, is given as that and
-    printed with "<=".
+    The sign-flip p takes milliseconds even for a million rows. Where there are few patterns (up to 40 non-zero
+    differences) or few that are as far from zero, they are counted. Otherwise the characteristic function
+    prod cos(t abs(d_i)) is inverted, along a contour that keeps the relative precision of a p as small as 1e-300.
+    Differences that are multiples of one step up to rounding (scores in tenths, counts) are treated as exact
+    multiples, so that equal sums tie; rounding is that of float64 or, from 12 differences on, of float32. ``test`` is
+    "sign-flip, exact" where the relative error of p is at most 1e-6; otherwise it states the error. A p below 2.2e-308,
+    the smallest normal float64, is returned as that number and printed with "<=".
 
-    Tango, Statistics in Medicine 17 (1998); Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13 (2013);
-    Holm, Scandinavian Journal of Statistics 6 (1979); Lugannani and Rice, Advances in Applied Probability 12 (1980).
+    Sources: Tango, Statistics in Medicine 17 (1998); Fagerland, Lydersen and Laake, BMC Medical Research Methodology
+    13 (2013); Holm, Scandinavian Journal of Statistics 6 (1979); Lugannani and Rice, Advances in Applied Probability 12
+    (1980).
 
     Examples
     --------
@@ -162,7 +167,7 @@ class _Pair(NamedTuple):
     wins: int
     losses: int
     shares: bool
-    """Whether the scores of both lie in [0, 1]."""
+    """Whether the scores of both models lie in [0, 1]."""
 
 
 def _pair(
@@ -183,7 +188,7 @@ def _pair(
     rest = _core.paired_differences(new=a, base=b, coarse=coarse, progress=on_progress)
     d, wins, losses = rest["values"], rest["wins"], rest["losses"]
     few: dict[str, float] = {}
-    # Verdicts on several models read intervals at a stricter level, so that all of them hold together.
+    # With several models, verdicts use intervals at the level 1 - alpha/m, so that all of them hold at once.
     levels = [confidence] if models == 1 else [confidence, _intervals.stricter(confidence, models)]
     if rows.clusters is None and binary:
         made = [_binary(wins, losses, len(d), level) for level in levels]
@@ -203,9 +208,9 @@ def _pair(
 
 
 def _coarse(*types: np.dtype[Any]) -> tuple[float, float]:
-    """The step of 1 and the smallest number of the coarser float type, where the two sides have different ones.
+    """The rounding step at 1 and the smallest number of the coarser type, where the two sides have different types.
 
-    Equal scores then differ by the rounding to that type, which says nothing about the models.
+    Equal scores can then differ by the rounding to the coarser type, which is no difference between the models.
     """
     different = {dtype for dtype in types if dtype != np.bool_}
     if len(different) < 2:
@@ -219,9 +224,9 @@ def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
 
 
 def _smallest_p(signs: int, confidence: Confidence) -> dict[str, float]:
-    """The smallest p that flipping ``signs`` differences or cluster sums can give, where they are few.
+    """The smallest possible p of a sign-flip test with ``signs`` signs, for ``detail``; empty where they are many.
 
-    It is the share of the patterns in which all signs agree: one of all 2^signs, two for a two-sided test.
+    It is the share of the patterns in which all signs agree: 1 of 2^signs, or 2 of them for a two-sided test.
     """
     if signs >= FEW_SIGNS:
         return {}
@@ -251,7 +256,7 @@ def _graded(
     binary: bool,
     on_progress: OnProgress,
 ) -> tuple[Array, Array, list[Estimate]]:
-    """What the sign-flip test flips, how far off it may be, and an Estimate of the mean difference per level."""
+    """The numbers whose signs are flipped, the bounds on their errors, and an Estimate for each confidence level."""
     what = f"{name} - baseline"
     if clusters is None:
         made = [
@@ -268,12 +273,15 @@ def _graded(
 
 
 def _off(d: Array, off: Array) -> Array:
-    """How far off the flipped numbers may be: not at all where all differences, and so their sums, are whole."""
+    """The error bounds of the flipped numbers; 0 where all differences are whole numbers, whose sums are exact."""
     return np.zeros(1) if off.max() >= 0.5 and bool((d == np.floor(d)).all()) else off
 
 
 def _unspread(found: Estimate, confidence: Confidence) -> Estimate:
-    """Clusters of 0/1 pairs that all show the same difference: the spread is 0, but the difference is not certain."""
+    """The interval where all clusters of 0/1 pairs show the same difference: Tango's, with one pair per cluster.
+
+    The clustered interval would have width 0, although the difference is not certain.
+    """
     limits = _core.unspread_difference(
         value=float(found), clusters=int(found.n_clusters or 0), df=found.detail["df"], **confidence.keywords
     )

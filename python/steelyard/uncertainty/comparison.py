@@ -1,4 +1,4 @@
-"""The result of a paired comparison: its figures, its verdict, and how they are shown."""
+"""The result of a paired comparison: its numbers, its verdict, and how they are printed and drawn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Comparison"]
 
 Number = float | NDArray[np.float64]
 Count = int | NDArray[np.int64]
-LEAST = sys.float_info.min  # the smallest p that is given: the smallest float64 in full precision
+LEAST = sys.float_info.min  # the smallest p that is returned: the smallest normal float64
 AT_MOST = 2.23e-308  # LEAST to three digits, rounded up
 
 
@@ -45,11 +45,12 @@ class Comparison(Result):
     p_value, p_adjusted : float or ndarray
         For the hypothesis that the mean difference is zero; ``p_adjusted`` is adjusted for the number of models.
     wins, losses, ties : int or ndarray
-        Rows where the new model is better, worse, the same. Differences below 2^-49 of the score are rounding: ties.
+        The numbers of rows where the new model is better, worse and equal. Differences of at most 2^-49 of the larger
+        score are rounding and count as ties.
     names : tuple of str or None
-        The models compared.
+        The names of the models compared.
     baseline : str or None
-        Its name, where it has one.
+        The name of the baseline, where it has one.
     test : str or tuple of str
         The test behind the p-value.
     higher_is_better : bool
@@ -80,14 +81,16 @@ class Comparison(Result):
     def verdict(self, margin: float = 0.0) -> str | tuple[str, ...]:
         """Decide from the interval alone whether the new model is better, or worse by more than ``margin``.
 
-        With differences turned so that higher is better: ``"better"`` where low > 0, else ``"not_worse"`` where
-        low > -margin, else ``"worse"`` where high < -margin, else ``"undecided"``, as where there is no interval.
-        Several models are judged by intervals at 1 - alpha/m each, so that all verdicts hold together.
+        The limits are those of new - base, with the sign changed where lower is better. The verdict is ``"better"``
+        where low > 0; else ``"not_worse"`` where low > -margin; else ``"worse"`` where high < -margin; else
+        ``"undecided"``, also where there is no interval. Verdicts on m models use intervals at 1 - alpha/m each
+        (Bonferroni), so that all of them hold at once.
 
         Parameters
         ----------
         margin : float
-            The loss that does not matter, in units of the score, at least 0; below 1 where all scores lie in [0, 1].
+            The largest loss that is acceptable, in units of the score: at least 0, and below 1 where all scores lie in
+            [0, 1].
 
         Returns
         -------
@@ -97,7 +100,7 @@ class Comparison(Result):
         Raises
         ------
         ValueError
-            For a negative or non-finite margin, and for one that no score could lose.
+            For a negative or infinite margin, and for a margin of 1 or more where all scores lie in [0, 1].
 
         Examples
         --------
@@ -113,7 +116,7 @@ class Comparison(Result):
         return verdicts if isinstance(self.p_value, np.ndarray) else verdicts[0]
 
     def _limits(self) -> list[tuple[float, float]]:
-        """The limits that the verdict on each model reads, with higher being better; NaN where there are none."""
+        """The limits that decide the verdict on each model, turned so that higher is better; NaN for a missing limit."""
         detail = self.difference.detail
         low = _row(detail.get("simultaneous_low", self.difference.low))
         high = _row(detail.get("simultaneous_high", self.difference.high))
@@ -152,7 +155,7 @@ class Comparison(Result):
         return {"difference": self.difference.to_dict(), **{key: json_ready(value) for key, value in plain.items()}}
 
     def _tests(self) -> list[str]:
-        """The test of each model, with the smallest p that it can give where there are few signs to flip."""
+        """The name of the test for each model; with few signs to flip it includes the smallest possible p."""
         tests = self.test if isinstance(self.test, tuple) else (self.test,)
         least = np.broadcast_to(_row(self.difference.detail.get("smallest_p")), (len(tests),))
         few = [f"; no p below {p:.3g} is possible" if p == p else "" for p in least.tolist()]
@@ -199,7 +202,7 @@ class Comparison(Result):
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; a new one without it.
+            The axes to draw on; new ones are made where it is not given.
 
         Returns
         -------
@@ -226,10 +229,10 @@ def _row(value: Any) -> NDArray[np.float64]:
 
 
 def _p(p: float, models: int = 1) -> str:
-    """A p-value behind its relation, as "= 0.012".
+    """A p-value with its relation, as in "= 0.012".
 
-    It is "<=" for the smallest p that is given, which stands for everything below; an adjusted one is that, times the
-    number of ``models``.
+    The relation is "<=" for the smallest p that is returned, which stands for all smaller ones. Holm's adjustment may
+    have multiplied it by up to the number of ``models``.
     """
     return f"= {p:.3g}" if p > models * LEAST else f"<= {models * AT_MOST:.3g}"
 

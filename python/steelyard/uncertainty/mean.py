@@ -1,4 +1,4 @@
-"""A mean, or a ratio of sums, with its uncertainty."""
+"""Estimation of a mean or of a ratio of sums in closed form."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def estimate(
     alternative: Alternative = "two-sided",
     progress: Progress = False,
 ) -> Estimate:
-    """Estimate a mean, or a ratio of sums, its error and interval, in closed form: nothing is simulated.
+    """Estimate a mean or a ratio of sums, with its standard error and interval in closed form, without simulation.
 
-    With m the mean of the n rows of ``x`` that count, s their standard deviation (n - 1):
+    With m the mean of the n rows of ``x`` that count and s their standard deviation (divisor n - 1):
 
     - graded values: m +- t s/sqrt(n), Student's t with n - 1 degrees of freedom;
     - 0/1 values: Wilson's interval (see :func:`steelyard.proportion`);
@@ -49,71 +49,75 @@ def estimate(
       0/1 values Wilson's interval with p (1 - p)/V effective rows and that t for z;
     - with ``weights`` w: m = sum w x / sum w, and the same V and t with weighted sums for S_g and n_g, each row its own
       cluster where no ``clusters`` are given;
-    - graded values (or cluster means) that are all equal, or differ by rounding alone, show no spread, which is no
-      certainty. Where all n of them lie in [0, 1] the interval is [m (1 - q), m + q (1 - m)], q = z^2/(n + z^2)
-      (Wilson's upper limit for 0 of n); elsewhere there is none.
-    - ``"ratio"``: r = sum x / sum y (sum w x / sum w y) with the same V and t; S_g - r n_g is a cluster's sum of
-      x - r y and n_g its sum of y, each row its own cluster where no ``clusters`` are given. The mean is the ratio to
-      y = 1. y may hold zeros; its sum may not be 0. Where y holds both signs and Student's interval of its sum holds 0,
-      there is a value without limits.
+    - graded values (or cluster means) that are all equal, or differ by rounding alone, show no spread, but that does
+      not make their mean certain. Where all n of them lie in [0, 1] the interval is [m (1 - q), m + q (1 - m)],
+      q = z^2/(n + z^2) (Wilson's upper limit for 0 of n); elsewhere there is no interval;
+    - ``"ratio"``: r = sum x / sum y (with weights sum w x / sum w y), with the same V and t, where r_g is a cluster's
+      sum of x - r y and n_g its sum of y; each row is its own cluster where no ``clusters`` are given. With y = 1 it is
+      the mean. Values of y may be 0, their sum may not. Where y has values of both signs and Student's interval of its
+      sum contains 0, there are no limits.
 
     Parameters
     ----------
     x : array [n] or [n, M], list, mapping from name to array [n], or frame; for the ratio a tuple (x, y) of arrays [n]
-        Numbers or booleans; several columns are several problems, answered in one Estimate with arrays.
+        Numbers or booleans. Several columns are several problems; the result is then one Estimate that holds arrays.
     statistic : {"mean", "ratio"}
-        What to estimate; by position. ``"ratio"`` is sum x / sum y of a tuple (x, y): clicks per view, cost per answer.
+        What to estimate; by position. ``"ratio"`` is sum x / sum y of a tuple (x, y), such as clicks per view.
     where : boolean array [n], optional
-        Rows that count.
+        The rows that count; default: all.
     weights : array of numbers [n], optional
-        Sampling weights, 0 or more: how many of the population a row stands for. Their scale is of no account, so
-        whole numbers are no counts of rows: two rows of weight 1 say more than one of weight 2. A row of weight 0 is
-        left out and counted. ``1/k`` for the k rows of each id, with the ids as ``clusters``, gives every id one say.
+        Sampling weights, at least 0: how many members of the population each row represents. Only their ratios matter,
+        so whole-number weights are not counts of rows: two rows of weight 1 carry more information than one row of
+        weight 2. A row of weight 0 is left out, and counted in ``left_out``. To let every id count once, give each of
+        its k rows the weight ``1/k`` and pass the ids as ``clusters``.
     clusters : array of ids [n], optional
-        What rows have in common (a document, a user, an item asked several times): rows of one cluster are not
-        independent.
+        The cluster of each row (a document, a user, an item asked several times). Rows of one cluster are not
+        independent of each other.
     by : array of ids [n], optional
-        The group of each row (a subject, a language). The answer is then one Estimate of many, an estimate for each
-        group of its rows, named by the ids as text in their order; ``clusters`` and ``weights`` hold inside groups.
-        One column of ``x`` at a time.
+        The group of each row (a subject, a language). Each group is estimated from its own rows, with its own clusters
+        and weights; the result is one Estimate of many, named by the ids as text, in the order of the ids. ``x`` must
+        then be one column.
     nan_policy : {"raise", "omit"}
-        ``"omit"`` leaves rows with a NaN or a null out and counts them in ``left_out``, as ``nan``; rows without an id
-        in ``by`` as ``no group``.
+        ``"omit"`` leaves out rows with a NaN or a null, counted in ``left_out`` under ``nan``, and rows without an id
+        in ``by``, counted under ``no group``.
     method : str, optional
-        Instead of the choice above: ``"t"``, ``"wilson"``, ``"clopper-pearson"``, ``"jeffreys"``,
-        ``"agresti-coull"`` or ``"wald"``; with clusters ``"t"`` or ``"wilson"``.
+        The kind of interval, instead of the choice above: ``"t"``, ``"wilson"``, ``"clopper-pearson"``,
+        ``"jeffreys"``, ``"agresti-coull"`` or ``"wald"``; with clusters or weights ``"t"`` or ``"wilson"``.
     confidence_level : float
         Inside (0, 1).
     alternative : {"two-sided", "less", "greater"}
         SciPy's names: ``"less"`` gives an upper limit alone, ``"greater"`` a lower one.
     progress : bool or callable
-        ``True`` draws a line; a callable is given ``(done, total)``.
+        ``True`` draws a progress bar on standard error; a callable is called with ``(done, total)``.
 
     Returns
     -------
     Estimate
-        ``standard_error`` is s/sqrt(n), or sqrt(V); where there is no spread it is the width of the interval over 2z,
-        never 0. Under two clusters, for one graded value, and without spread outside [0, 1], error and limits are None
-        and ``reason`` says why. ``n_effective`` is (sum w)^2 / sum w^2 for graded values with weights, and for 0/1
-        values the rows that Wilson's interval took. ``detail["df"]`` are the degrees of freedom; with m groups in
-        ``by`` ``detail["simultaneous_low"]`` and ``["simultaneous_high"]`` are the limits at 1 - alpha/m, which hold
-        for all groups at once, and ``left_out`` of a group counts its own rows, and those without a group. The error
-        of the f64 sums is below 2^-40 of mean |x| for 10^9 rows, for every dtype.
+        ``standard_error`` is s/sqrt(n), or sqrt(V); where there is no spread it is the width of the interval divided by
+        2z, so never 0. With fewer than two clusters, for one graded value, and for values without spread outside
+        [0, 1], the standard error and the limits are None and ``reason`` says why. ``n_effective`` is
+        (sum w)^2 / sum w^2 for graded values with weights; for 0/1 values with clusters or weights it is the number of
+        rows in Wilson's interval. ``detail["df"]`` holds the degrees of freedom. With m groups in ``by``,
+        ``detail["simultaneous_low"]`` and ``["simultaneous_high"]`` hold the limits at 1 - alpha/m, which hold for all
+        groups at once; ``left_out`` of a group counts its own rows and all rows without a group. The rounding error of
+        the mean is below 2^-40 of mean |x| for up to 10^9 rows of any dtype.
 
     Raises
     ------
     TypeError
-        For what is not numbers.
+        For data that are not numbers.
     ValueError
-        For NaN (unless omitted) and infinities, with the first index; for weights below 0; for no rows, wrong shapes,
-        unknown options.
+        For NaN (unless omitted) and infinities, naming the first index; for negative weights; where no row counts; for
+        shapes that do not match; for a sum of y that is 0; and for unknown options.
 
     Notes
     -----
     lm-evaluation-harness and Inspect report the same s/sqrt(n), but 0.0 where all answers are equal. Inspect's
-    clustered error is CR1 (G/(G - 1)), which equals CR2 for clusters of equal size; with ten clusters of unequal size
-    CR2 with these degrees of freedom covers 94 % for a nominal 95, CR1 with t 88 %.
-    Bell and McCaffrey, Survey Methodology 28 (2002); Miller, "Adding error bars to evals", arXiv 2411.00640.
+    clustered standard error is CR1 (with the factor G/(G - 1)), which equals CR2 for clusters of equal size. With ten
+    clusters of unequal size, the 95 % interval by CR2 with these degrees of freedom covers 94 %, that by CR1 with
+    Student's t 88 %.
+
+    Sources: Bell and McCaffrey, Survey Methodology 28 (2002); Miller, "Adding error bars to evals", arXiv 2411.00640.
 
     Examples
     --------

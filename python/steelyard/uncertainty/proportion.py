@@ -1,4 +1,4 @@
-"""One proportion, from counts."""
+"""Estimation of a proportion from counts."""
 
 from __future__ import annotations
 
@@ -29,20 +29,21 @@ def proportion(
 
     With p = k/n and z the normal quantile of ``confidence_level``:
 
-    - ``"wilson"``: (k + z^2/2 +- z sqrt(k (n - k)/n + z^2/4)) / (n + z^2), the default: near its level for
-      every n, and never without width;
-    - ``"clopper-pearson"``: Beta quantiles; covers at least its level for every p, and is wider;
+    - ``"wilson"``: (k + z^2/2 +- z sqrt(k (n - k)/n + z^2/4)) / (n + z^2), the default: its coverage is close to the
+      confidence level for every n, and its width is never 0;
+    - ``"clopper-pearson"``: quantiles of Beta(k, n - k + 1) and Beta(k + 1, n - k); its coverage is at least the
+      confidence level for every p, so it is wider;
     - ``"jeffreys"``: quantiles of Beta(k + 1/2, n - k + 1/2); the lower limit is 0 at k = 0, the upper 1 at k = n;
     - ``"agresti-coull"``: Wald's formula at (k + z^2/2) of (n + z^2);
-    - ``"wald"``: p +- z sqrt(p (1 - p)/n), what many tools print. It covers 78 % instead of 95 % on average for
-      n = 10, and has no width at 0 or n: a warning says so where k or n - k is below 10.
+    - ``"wald"``: p +- z sqrt(p (1 - p)/n), which many tools print. For n = 10 it covers 78 % instead of 95 % on
+      average, and its width is 0 at k = 0 and k = n. A warning is issued where k or n - k is below 10.
 
     Parameters
     ----------
     k, n : int or integer array
-        Successes and trials, 0 <= k <= n, n >= 1; arrays broadcast, each entry one problem.
+        Successes and trials, 0 <= k <= n, n >= 1. Arrays are broadcast; each entry is one problem.
     method : str
-        See above.
+        The kind of interval; see above.
     confidence_level : float
         Inside (0, 1).
     alternative : {"two-sided", "less", "greater"}
@@ -51,15 +52,15 @@ def proportion(
     Returns
     -------
     Estimate
-        ``standard_error`` is sqrt(p (1 - p)/(n - 1)), that of the mean of the n answers; where all are equal it is
-        the width of the two-sided Wilson interval over 2z, never 0.
+        ``standard_error`` is sqrt(p (1 - p)/(n - 1)), that of the mean of n answers of 0 or 1. Where all of them are
+        equal it is the width of the two-sided Wilson interval divided by 2z, so never 0.
 
     Raises
     ------
     TypeError
-        Where ``k`` or ``n`` is not made of integers.
+        Where ``k`` or ``n`` does not hold integers.
     ValueError
-        Where they are out of range, or for an unknown option.
+        Where they are out of range, and for unknown options.
 
     Warns
     -----
@@ -69,7 +70,8 @@ def proportion(
     Notes
     -----
     statsmodels' ``proportion_confint`` defaults to Wald (``"normal"``); its ``"beta"`` is Clopper-Pearson.
-    Brown, Cai and DasGupta, "Interval estimation for a binomial proportion", Statistical Science 16 (2001).
+
+    Source: Brown, Cai and DasGupta, "Interval estimation for a binomial proportion", Statistical Science 16 (2001).
 
     Examples
     --------
@@ -90,7 +92,7 @@ def proportion(
     _check(hits, all_)
     if hits.ndim == 0:
         return _intervals.proportion(int(hits), int(all_), confidence, method=chosen)
-    # Copies: NumPy warns of who looks at what it has broadcast.
+    # Copied, because NumPy warns when the result of a broadcast is viewed.
     return _intervals.proportion(np.array(hits), np.array(all_), confidence, method=chosen)
 
 

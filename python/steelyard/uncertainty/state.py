@@ -1,4 +1,4 @@
-"""The totals that the estimate of a mean comes from, to be added to, merged and saved."""
+"""The state of an estimate of a mean: totals that can be updated, merged and saved."""
 
 from __future__ import annotations
 
@@ -24,27 +24,28 @@ __all__ = ["EstimateState"]
 
 @standard_mode_methods
 class EstimateState(State):
-    """The totals that the estimate of a mean comes from: add values as they come, merge parts, save, go on.
+    """The totals behind the estimate of a mean, for data that come in parts: update, merge, save and continue.
 
-    Sums of values and of their squares are kept without any rounding, so that every split between rows, every order and
-    every merge gives the same bits. ``estimate(x, clusters=c, **o)`` says the same as
-    ``EstimateState(**o).update(x, clusters=c).compute()``: of 0/1 values without clusters to the last bit, else within
-    the rounding of its own sums (1e-12 of the standard error for up to 10**6 values). With ``clusters`` a state keeps
-    one sum for each id, and an id may come again in any update; one state takes ids always or never.
+    The sums of the values and of their squares are kept without rounding, so that every split of the rows, every order
+    and every merge gives the same bits. ``EstimateState(**o).update(x, clusters=c).compute()`` equals
+    ``estimate(x, clusters=c, **o)`` bit for bit for 0/1 values without clusters, and otherwise up to the rounding of
+    the sums in ``estimate`` (1e-12 of the standard error for up to 10**6 values). With ``clusters`` the state keeps one
+    sum for each id, so the rows of an id may be spread over several updates. A state takes ids in all updates or in
+    none.
 
     Parameters
     ----------
     statistic : {"mean"}
-        By position.
+        What to estimate; by position.
     method, nan_policy, confidence_level, alternative
         As in :func:`steelyard.estimate`.
 
     Notes
     -----
     A sum is a whole multiple of 2**-1074, held in 32-bit digits (Kulisch's accumulator; Neal, "Fast exact summation
-    using small and large superaccumulators", arXiv 1505.05571). The mean is it, rounded once, over n, and
-    sum (x - mean)**2 the exact sum x**2 - (sum x)**2 / n, rounded once: nothing is lost where a large mean hides a
-    small spread. Memory: 2 KiB, and about 100 bytes for each cluster.
+    using small and large superaccumulators", arXiv 1505.05571). The mean is the sum, rounded once, divided by n.
+    sum (x - mean)**2 is the exact value of sum x**2 - (sum x)**2 / n, rounded once, so that no digits are lost where
+    the mean is large and the spread small. A state takes 2 KiB of memory, and about 100 bytes for each cluster.
 
     Examples
     --------
@@ -83,7 +84,10 @@ class EstimateState(State):
         }
 
     def update(self, x: Any, *, where: Any = None, clusters: Any = None, progress: Progress = False) -> Self:
-        """Add the values of one column; parameters as in :func:`steelyard.estimate`. All of them are added, or none."""
+        """Add the values of one column and return the state; parameters as in :func:`steelyard.estimate`.
+
+        Where the call raises, nothing has been added.
+        """
         if isinstance(x, tuple):
             raise type_error("x", "an array or a list", "a tuple")
         aligned(x=x, where=where, clusters=clusters)
@@ -103,12 +107,12 @@ class EstimateState(State):
         return self
 
     def compute(self) -> Estimate:
-        """The estimate of everything so far.
+        """The estimate from all data added so far.
 
         Raises
         ------
         ValueError
-            When no value counts, or a method for 0/1 values meets others.
+            Where no value counts, or where ``method`` is one for 0/1 values and other values were added.
         """
         size = self._totals.size()
         left_out = nonzero({"where": size["excluded"], "nan": size["nan"]})
