@@ -1,9 +1,10 @@
 //! Reliability: tallies of probabilities, their sums, errors and bytes.
 
 use crate::arrays::{copied, float_rows, floats, slice};
-use crate::call::{call, no_memory, unreadable};
-use crate::give::{self, Give, Given, Record, record, type_error, value_error};
+use crate::call::{call, no_memory};
+use crate::give::{Give, Given, Record, record, type_error, value_error};
 use crate::names::texts;
+use crate::state::{read, written};
 use crate::take::named;
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -15,7 +16,6 @@ use steelyard_kernels::calibration::{
 use steelyard_kernels::grid::{Progress, Stopped};
 use steelyard_kernels::intervals::Confidence;
 use steelyard_kernels::memory;
-use steelyard_kernels::state::bytes::BytesError;
 use steelyard_kernels::with_dtype;
 
 /// Counts and exact sums of a reliability diagram; it never changes.
@@ -126,20 +126,14 @@ impl ReliabilityTally {
     }
 
     fn to_bytes<'py>(&self, py: Python<'py>, config: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        let bytes = call(py, None, 0, |progress| room::to_bytes(&self.0, config, progress))?;
-        let bytes = bytes.ok_or_else(|| value_error("to_bytes: expected fewer than 2**32 clusters"))?;
-        give::bytes(py, &bytes)
+        written(py, |progress| room::to_bytes(&self.0, config, progress))
     }
 
     /// The tally, and the configuration beside it.
     #[staticmethod]
     fn from_bytes<'py>(py: Python<'py>, data: &[u8]) -> Given<(Bound<'py, Self>, Bound<'py, PyBytes>)> {
-        let read = call(py, None, 0, |progress| match room::from_bytes(data, progress) {
-            Err(BytesError::Stopped(stopped)) => Err(stopped),
-            read => Ok(read),
-        })?;
-        let (state, config) = read.map_err(unreadable)?;
-        Ok(Give((Bound::new(py, ReliabilityTally(state))?, give::bytes(py, &config)?)))
+        let (state, config) = read(py, |progress| room::from_bytes(data, progress))?;
+        Ok(Give((Bound::new(py, ReliabilityTally(state))?, config)))
     }
 }
 

@@ -82,20 +82,37 @@ impl<S: State> Shared<S> {
     /// The bytes of the state, with the caller's configuration.
     pub fn to_bytes<'py>(&self, py: Python<'py>, config: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         let state = self.now()?;
-        let bytes = call(py, None, 0, |progress| state.to_bytes(config, progress))?;
-        let bytes = bytes.ok_or_else(|| value_error("to_bytes: expected fewer than 2**32 clusters"))?;
-        give::bytes(py, &bytes)
+        written(py, |progress| state.to_bytes(config, progress))
     }
 
     /// The state of these bytes, and its configuration.
     pub fn from_bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<(Self, Bound<'py, PyBytes>)> {
-        let read = call(py, None, 0, |progress| match S::from_bytes(data, progress) {
-            Err(BytesError::Stopped(stopped)) => Err(stopped),
-            read => Ok(read),
-        })?;
-        let (state, config) = read.map_err(unreadable)?;
-        Ok((Shared::of(state), give::bytes(py, &config)?))
+        let (state, config) = read(py, |progress| S::from_bytes(data, progress))?;
+        Ok((Shared::of(state), config))
     }
+}
+
+/// The bytes that `write` makes of a state; `None` is for more clusters than bytes can hold.
+pub fn written(
+    py: Python<'_>,
+    write: impl FnOnce(Progress<'_>) -> Result<Option<Vec<u8>>, Stopped> + Send,
+) -> PyResult<Bound<'_, PyBytes>> {
+    let bytes = call(py, None, 0, write)?;
+    let bytes = bytes.ok_or_else(|| value_error("to_bytes: expected fewer than 2**32 clusters"))?;
+    give::bytes(py, &bytes)
+}
+
+/// The state that `from_bytes` makes of bytes, and the configuration beside it.
+pub fn read<S: Send>(
+    py: Python<'_>,
+    from_bytes: impl FnOnce(Progress<'_>) -> Result<(S, Vec<u8>), BytesError> + Send,
+) -> PyResult<(S, Bound<'_, PyBytes>)> {
+    let read = call(py, None, 0, |progress| match from_bytes(progress) {
+        Err(BytesError::Stopped(stopped)) => Err(stopped),
+        read => Ok(read),
+    })?;
+    let (state, config) = read.map_err(unreadable)?;
+    Ok((state, give::bytes(py, &config)?))
 }
 
 /// The class of a state: what every one has, and the methods in braces, which are its own. `refused` makes the sentence
