@@ -116,7 +116,7 @@ class Comparison(Result):
         return verdicts if isinstance(self.p_value, np.ndarray) else verdicts[0]
 
     def _limits(self) -> list[tuple[float, float]]:
-        """The limits that decide the verdict on each model, turned so that higher is better; NaN for a missing limit."""
+        """The limits that decide each model's verdict, turned so that higher is better; NaN for a missing limit."""
         detail = self.difference.detail
         low = _row(detail.get("simultaneous_low", self.difference.low))
         high = _row(detail.get("simultaneous_high", self.difference.high))
