@@ -1,4 +1,4 @@
-"""Preference losses: the objective in log-probabilities, with exact gradients and honest metrics."""
+"""Preference losses of log-probabilities, with exact gradients, and metrics with intervals."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ COLUMNS = ("policy_chosen", "policy_rejected", "reference_chosen", "reference_re
 @standard_mode_methods
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class PreferenceLoss(Result):
-    """Losses, gradients and rewards of pairs, and their means with intervals.
+    """Losses, gradients and rewards of preference pairs, and their means with intervals.
 
-    Losses and margins that are all equal, as where the policy still is the reference, show no spread: their means
-    have no interval then. The reward accuracy has one, inside [0, 1].
+    Where all losses or margins are equal, as at the start of training when the policy equals the reference, they show
+    no spread and their means have no interval. The reward accuracy always has one, inside [0, 1].
 
     With an array ``beta`` of length K every array below is ``[n, K]`` and every Estimate has shape ``(K,)``.
 
@@ -51,21 +51,23 @@ class PreferenceLoss(Result):
     rewards_chosen, rewards_rejected : ndarray, shape [n]
         ``beta (policy - reference)``, the implicit rewards.
     counted : ndarray of bool, shape [n]
-        The pairs that count.
+        Which pairs count.
     loss : Estimate
         The mean loss.
     reward_accuracy : Estimate
-        How often the chosen answer has the higher reward; a tie counts one half. Its interval is Wilson's; with ties it
-        takes p (1 - p)/V for n, V the variance of the mean, and t for z, and stays inside [0, 1].
+        The share of pairs whose chosen answer has the higher reward; a tie counts one half. Its interval is Wilson's.
+        With ties it is Wilson's with p (1 - p)/V in place of n, where V is the variance of the mean, and Student's t in
+        place of z, so that it stays inside [0, 1].
     reward_margin : Estimate
         The mean of ``rewards_chosen - rewards_rejected``.
     saturated : int or ndarray
-        Counted pairs with ``|z| > 700``, where a logistic loss is flat or a straight line; with ``|beta x|`` or
-        ``|beta y|`` above 700 for "apo_zero".
+        The number of counted pairs with ``|z| > 700``, where a logistic loss is flat or linear; for "apo_zero" with
+        ``|beta x|`` or ``|beta y|`` above 700.
     empty : int
-        Counted pairs with an answer whose log-probability is exactly 0 in policy and reference: an empty one.
+        The number of counted pairs in which the log-probability of an answer is exactly 0 in policy and reference, as
+        that of an empty answer is.
     left_out : dict
-        ``"where"`` and ``"nan"``: pairs that do not count.
+        The numbers of pairs that do not count, by reason: ``"where"`` and ``"nan"``.
 
     Examples
     --------
@@ -85,10 +87,10 @@ class PreferenceLoss(Result):
     empty: int
     left_out: dict[str, int]
     _rows: Rows
-    """The pairs that count, and their clusters: what the means are of."""
+    """The pairs that count, with their clusters, over which the means are taken."""
     _confidence: Confidence
     _steps: dict[str, tuple[float, ...]]
-    """Of loss and margin at each beta: how far a step of the largest log-probability moves them."""
+    """For loss and margin at each beta: how far one rounding step of the largest log-probability moves them."""
 
     @lazy
     def loss(self) -> Estimate:
@@ -97,15 +99,15 @@ class PreferenceLoss(Result):
 
     @lazy
     def reward_accuracy(self) -> Estimate:
-        """The share of pairs whose chosen answer has the higher reward, ties one half."""
+        """The share of pairs whose chosen answer has the higher reward; a tie counts one half."""
         chosen, rejected = self.rewards_chosen, self.rewards_rejected
-        # 2, 1 or 0 halves, in bytes: arrays of doubles on the way would take three times as long.
+        # Counted in halves (2, 1 or 0) in one-byte integers; float64 intermediates would take three times as long.
         return self._mean("x", 0.5 * np.add(chosen > rejected, chosen >= rejected, dtype=np.uint8), kind="ties")
 
     @lazy
     def reward_margin(self) -> Estimate:
         """The mean reward margin."""
-        with np.errstate(over="ignore"):  # the mean refuses what is not finite
+        with np.errstate(over="ignore"):  # an overflow is refused by the mean, which must be finite
             margins = self.rewards_chosen - self.rewards_rejected
         return self._mean("reward margins", margins, kind="graded", bounded=False, steps=self._steps["margin"])
 
@@ -159,7 +161,7 @@ def preference_loss(
     gradients: bool = True,
     progress: Progress = False,
 ) -> PreferenceLoss:
-    r"""Score preference pairs by their log-probabilities: loss, exact gradients, rewards.
+    r"""Compute the loss, its exact gradients and the rewards of preference pairs from their log-probabilities.
 
     With ``x = policy_chosen - reference_chosen``, ``y = policy_rejected - reference_rejected``, the reward
     margin ``z = beta (x - y)``, the logistic function ``s`` and ``e = label_smoothing``::
@@ -176,48 +178,50 @@ def preference_loss(
     Parameters
     ----------
     policy_chosen, policy_rejected, reference_chosen, reference_rejected : array of float, shape [n]
-        Log-probabilities of whole answers, in nats, such as ``token_scores(...).sequence_logprob``: at most 0, but
-        for rounding (of densities, which may be higher, take the same number from the policy's and the
-        reference's). Keep them in float32 or float64: at -300 a bfloat16 step is 2 nats. Tensors that require
-        grad are refused: pass ``x.detach()``, and ``grad_chosen`` to ``x.backward``.
+        Log-probabilities of whole answers, in nats, such as ``token_scores(...).sequence_logprob``: at most 0 up to
+        rounding. (Log-densities may be larger; subtract one number from both the policy's and the reference's.) Keep
+        them in float32 or float64: near -300 one step of bfloat16 is 2 nats. Tensors that require grad are refused:
+        pass ``x.detach()``, and pass ``grad_chosen`` to ``x.backward``.
     loss : {"dpo", "robust", "hinge", "ipo", "apo_zero"}
-        "ipo" is of summed log-probabilities, with ``beta`` its tau (the paper's and torchtune's convention;
-        TRL averages over tokens). "dpo" with ``label_smoothing`` is the conservative DPO of the reference
-        implementation (TRL ignores the parameter there).
+        The formula; see above. "ipo" takes summed log-probabilities, and ``beta`` is its tau (the convention of the
+        paper and of torchtune; TRL averages over tokens). "dpo" with ``label_smoothing`` is the conservative DPO of the
+        reference implementation (TRL ignores the parameter there).
     beta : float or array of float, shape [K]
-        Positive; an array is a sweep: one problem each.
+        Above 0. With an array, each value is a problem of its own.
     label_smoothing : float, optional
         The probability that a label is wrong, in [0, 1/2); for "dpo" and "robust" only.
     where : array of bool, shape [n], optional
-        The pairs that count.
+        The pairs that count; default: all.
     clusters : array, shape [n], optional
-        What pairs have in common (a prompt, a source); intervals are then cluster-robust.
+        The cluster of each pair (a prompt, a source); the intervals are then cluster-robust.
     nan_policy : {"raise", "omit"}
-        What a NaN does: raise with its index, or leave the pair out and count it.
+        What happens where a log-probability is NaN: raise, naming its index, or leave the pair out and count it in
+        ``left_out``.
     confidence_level : float
-        Of the intervals, inside (0, 1).
+        The confidence level of the intervals, inside (0, 1).
     alternative : {"two-sided", "less", "greater"}
         ``"less"`` gives upper limits alone, ``"greater"`` lower ones.
     gradients : bool
         Whether to compute the gradients.
     progress : bool or callable
-        Report progress.
+        ``True`` draws a progress bar on standard error; a callable is called with ``(done, total)``.
 
     Returns
     -------
     PreferenceLoss
+        Losses, gradients and rewards of each pair, and their means as Estimates.
 
     Raises
     ------
     TypeError, ValueError
-        Columns that are no floats or differ in length; values that are not finite, or clearly positive (above 1,
-        or both of a model's pair above .05: negative log-likelihoods, perhaps); ``beta`` not positive; a
-        parameter that the loss does not use.
+        For columns that do not hold floats or differ in length; for values that are infinite, NaN (unless omitted) or
+        clearly positive (one above 1, or both of one model's pair above .05, a sign that negative log-likelihoods were
+        passed); for a ``beta`` that is not above 0; and for a parameter that the loss does not use.
 
     Warns
     -----
     SteelyardWarning
-        For log-probabilities in 16 bits, with their rounding in nats.
+        For log-probabilities in float16 or bfloat16, stating how far they are rounded, in nats.
 
     Examples
     --------
@@ -263,7 +267,7 @@ def preference_loss(
     ]
 
     def column(arrays: Sequence[Floats], blank: float) -> Floats:
-        """One output of every beta, ``blank`` where a pair does not count; read-only, as all of a result is."""
+        """One output for every beta, with ``blank`` where a pair does not count; read-only like all results."""
         values = side_by_side(arrays) if sweep else arrays[0]
         if absent is not None:
             values[absent] = blank
@@ -300,7 +304,7 @@ def preference_loss(
         rewards_rejected=rewards_rejected,
         counted=np.ones(len(columns[0]), np.bool_) if rows.keep is None else rows.keep,
         saturated=np.array(saturated, np.int64) if sweep else saturated[0],
-        # What does not count went in as zeros, which look like empty answers.
+        # Pairs that do not count were passed to the core as zeros, which it counted as empty answers.
         empty=scored[0]["empty"] - sum(rows.left_out.values()),
         left_out=rows.left_out,
         _steps=steps,
@@ -310,7 +314,7 @@ def preference_loss(
 
 
 def _crossing(rate: float) -> tuple[float, float]:
-    """Return ``log((1 - e) / e)`` as a sum of two doubles: decimal logarithms are correctly rounded anywhere."""
+    """Return ``log((1 - e) / e)`` as a sum of two float64; decimal logarithms are the same on every machine."""
     if rate == 0.0:
         return 0.0, 0.0
     from decimal import Context, Decimal
@@ -338,7 +342,7 @@ def _betas(loss: str, beta: Any) -> tuple[list[float], bool]:
 
 
 def _columns(given: Sequence[Any]) -> list[NDArray[Any]]:
-    """Return the four columns, of one length."""
+    """Return the four columns as arrays; raise where their lengths differ."""
     columns = [floats(x, name, ndim=1, numbers=True) for x, name in zip(given, COLUMNS, strict=True)]
     n = len(columns[0])
     for column, name in zip(columns, COLUMNS, strict=True):
@@ -348,7 +352,7 @@ def _columns(given: Sequence[Any]) -> list[NDArray[Any]]:
 
 
 def _blanked(columns: list[NDArray[Any]], rows: Rows) -> tuple[list[NDArray[Any]], NDArray[np.bool_] | None]:
-    """Return the columns in one dtype, with 0 where a pair does not count; and which pairs those are, if any."""
+    """Return the columns in one dtype, with 0 where a pair does not count, and the mask of these pairs, if any."""
     if len({column.dtype for column in columns}) > 1:
         columns = [to_float64(column) for column in columns]
     if rows.keep is None:
@@ -357,19 +361,19 @@ def _blanked(columns: list[NDArray[Any]], rows: Rows) -> tuple[list[NDArray[Any]
 
 
 def _digits(dtype: np.dtype[Any]) -> int:
-    """Binary digits of a float type; bfloat16 comes as its bits."""
+    """The number of binary digits of a float type; uint16 stands for bfloat16."""
     return {np.dtype(np.uint16): 8, np.dtype(np.float16): 11, np.dtype(np.float32): 24, np.dtype(float): 53}[dtype]
 
 
 def _step(column: NDArray[Any], dtype: np.dtype[Any]) -> float:
-    """A unit in the last place, in ``dtype``, of the largest log-probability."""
+    """One unit in the last place, in ``dtype``, of the log-probability that is largest in absolute value."""
     values = to_float64(column) if column.dtype == np.uint16 else column
     largest = max(float(values.max()), -float(values.min()))
     return math.ldexp(1.0, math.frexp(largest)[1] - _digits(dtype)) if largest else 0.0
 
 
 def _warn_rounded(columns: Sequence[NDArray[Any]]) -> None:
-    """Say how far 16 bits round log-probabilities of this size: by half a step, at the median of a sample."""
+    """Warn how far a 16-bit type rounds log-probabilities of this size: by half a step at the median of a sample."""
     for column, name in zip(columns, COLUMNS, strict=True):
         if column.dtype.itemsize != 2:
             continue

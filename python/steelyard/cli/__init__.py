@@ -1,4 +1,7 @@
-"""The command: it reads records, prints a report and ends with an exit code. ``records`` and ``report`` do the work."""
+"""The command ``steelyard``: it reads records, prints a report and ends with an exit code.
+
+The work is done by ``records`` and ``report``.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +41,10 @@ app = typer.Typer(
 
 
 class Command(TyperCommand):
-    """A command that refuses an option given twice where it takes one value: Click would drop the first."""
+    """A command that refuses a single-valued option given twice; Click would silently drop the first value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Refuse what is given twice, then read the arguments as usual."""
+        """Refuse options given twice, then parse the arguments as usual."""
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
         for option, times in Counter(order).items():
             one = not (getattr(option, "multiple", False) or getattr(option, "is_flag", False))

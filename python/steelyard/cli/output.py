@@ -1,4 +1,4 @@
-"""Where a report goes: the terminal, files, standard output as data, the summary of a job on GitHub."""
+"""Writing a report to its destinations: the terminal, files, standard output, the job summary of GitHub Actions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..report.html import check_needs, page
 
 @dataclass(frozen=True)
 class Outputs:
-    """The places for ``--json`` and ``--html``: a file name for each option given, None for standard output."""
+    """The destinations of ``--json`` and ``--html``: for each option given a file name, or None for standard output."""
 
     sources: list[str]
     places: dict[str, str | None]
@@ -83,7 +83,7 @@ def hand_over(made: report.Report, out: Outputs) -> None:
 
 
 def _coloured(text: str) -> str:
-    """The text with the terminal's colours, if there is one. We print it ourselves: Rich exits on a closed pipe."""
+    """The text with colour codes for a terminal. We print it ourselves, since Rich exits on a closed pipe."""
     terminal = Console()
     out = io.StringIO()
     settings: dict[str, Any] = {"force_terminal": terminal.is_terminal, "color_system": terminal.color_system}

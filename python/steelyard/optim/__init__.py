@@ -1,4 +1,4 @@
-"""Update the weights: AdamW, clipping by the global norm, learning-rate schedules."""
+"""Optimization on the CPU: AdamW, clipping by the global norm, learning-rate schedules."""
 
 from . import schedules
 from .adamw import AdamW, adamw_

@@ -1,8 +1,8 @@
 """Trees of arrays: an array, or dictionaries, lists and tuples of them, nested as the caller likes.
 
-A leaf is named by its path as the caller would write it, ``["layers"][3]["w"]``, and stands in a saved
-state under ``layers/3/w``. A named tuple is known by its fields, ``.w``; what can be gone through once, such as
-``module.parameters()``, is a list.
+In messages a leaf is named by its path as the caller would write it, ``["layers"][3]["w"]``; in a saved state its key
+is ``layers/3/w``. The items of a named tuple are named by its fields, ``.w``. An iterator, such as
+``module.parameters()``, is treated as a list.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from ..errors import type_error, value_error
 
 Array = NDArray[Any]
 
-# The containers. Most dictionaries are dicts, and the question whether one is a Mapping takes its time.
+# The types of dictionaries. dict comes first because most are dicts and isinstance with Mapping is slow.
 DICTIONARY = (dict, Mapping)
 LIST = (list, tuple)
 ONCE = (Iterator, ValuesView)
 
-# Real trees are far flatter; each level takes stack here, and in pickles and copies.
+# The deepest nesting that is accepted, far more than real trees have: each level takes stack here, in pickles and in
+# copies.
 DEEPEST = 64
 
 
@@ -38,15 +39,15 @@ class Field(str):
 
 
 class _Inside(NamedTuple):
-    """The keys of a container (the indices of a list) and what stands there."""
+    """The keys of a container (for a list, the indices) and its items."""
 
     keys: Any
     values: Iterable[Any]
 
 
 def _inside(tree: Any) -> _Inside | None:
-    """Return what is in a container; None for a leaf. What can be gone through once is used up by this."""
-    if type(tree) is np.ndarray:  # most often, and the other questions take their time
+    """Return the keys and items of a container, None for a leaf. An iterator is consumed."""
+    if type(tree) is np.ndarray:  # the most common case, tested first because the other tests are slow
         return None
     if isinstance(tree, DICTIONARY):
         return _Inside(tree.keys(), tree.values())
@@ -59,7 +60,7 @@ def _inside(tree: Any) -> _Inside | None:
 
 
 def _fields(tree: Any) -> tuple[Field, ...]:
-    """Return the fields of a named tuple; none for other lists."""
+    """Return the fields of a named tuple; an empty tuple for other sequences."""
     names = getattr(tree, "_fields", None) if isinstance(tree, tuple) else None
     named = isinstance(names, tuple) and len(names) == len(tree) and all(isinstance(name, str) for name in names)
     return tuple(map(Field, names)) if named and names else ()
@@ -67,12 +68,12 @@ def _fields(tree: Any) -> tuple[Field, ...]:
 
 @dataclass(frozen=True)
 class Outline:
-    """A container of a tree, without what is in it.
+    """The structure of a container, without its leaves.
 
     Attributes
     ----------
     keys : the keys of a dictionary in their order, the fields of a named tuple, or the indices of a list or a tuple
-    items : the outline of what stands at each; None for a leaf
+    items : for each key the outline of the container there, or None for a leaf
     """
 
     keys: tuple[Any, ...] | range
@@ -80,7 +81,7 @@ class Outline:
 
     @lazy
     def names(self) -> frozenset[Any]:
-        """The keys, to be looked up."""
+        """The keys as a set, for fast comparison."""
         return frozenset(self.keys)
 
     @lazy
@@ -95,10 +96,10 @@ class Outline:
 
 
 def unfold(tree: Any, name: str, *, written: bool = False) -> tuple[Outline | None, tuple[Any, ...]]:
-    """Return the containers of ``tree`` and its leaves, depth first, in the order of the containers.
+    """Return the structure of ``tree`` and its leaves, depth first, in the order of the containers.
 
-    Each container is looked into once; with ``written`` a mapping is asked twice for each of its values, since one that
-    makes a new object each time would lose what is written.
+    Each container is read once. With ``written``, each value of a mapping is read twice and must be the same object:
+    into a mapping that makes a new object at each access, writing would have no effect.
     """
     found: list[Any] = []
     return _unfold(tree, (name,), (), found, written), tuple(found)
@@ -107,7 +108,11 @@ def unfold(tree: Any, name: str, *, written: bool = False) -> tuple[Outline | No
 def _unfold(
     tree: Any, place: tuple[Any, ...], above: tuple[Any, ...], found: list[Any], written: bool
 ) -> Outline | None:
-    """Add the leaves to ``found``; ``place`` is the name and the keys on the way, ``above`` the containers."""
+    """Append the leaves to ``found``.
+
+    ``place`` is the argument's name and the keys that lead here; ``above`` the containers that lead here, by which a
+    container inside itself is recognised.
+    """
     inside = _inside(tree)
     if inside is None:
         found.append(tree)
@@ -123,7 +128,7 @@ def _unfold(
     around = (*above, tree)
     items: list[Outline | None] = []
     for key, value in zip(keys, values, strict=True):
-        if type(value) is np.ndarray:  # most often: said here once more, to save a call for each
+        if type(value) is np.ndarray:  # tested here too, because it saves a function call for most leaves
             found.append(value)
             items.append(None)
         else:
@@ -149,7 +154,7 @@ def _kind(tree: Any) -> str:
 
 
 def paths(outline: Outline | None) -> list[str]:
-    """Return where each leaf stands, as the caller would write it: ``["layers"][3]["w"]``."""
+    """Return the path of each leaf as the caller would write it: ``["layers"][3]["w"]``."""
     return [_written(("", *place)) for place in _places(outline, ())]
 
 
@@ -167,7 +172,7 @@ def _places(outline: Outline | None, above: tuple[Any, ...]) -> Iterator[tuple[A
 
 
 def _written(place: tuple[Any, ...]) -> str:
-    """A place as the caller would write it."""
+    """A path as the caller would write it."""
     name, *keys = place
     return str(name) + "".join(map(_literal, keys))
 
@@ -182,8 +187,8 @@ def _literal(key: Any) -> str:
 
 
 def matching(tree: Any, like: Outline | None, name: str) -> tuple[Any, ...]:
-    """Return the leaves of ``tree``, whose containers must be those of ``like``, in that order."""
-    if like is not None and like.flat:  # as they stand: of ten thousand, even a list of their own takes its time
+    """Return the leaves of ``tree`` in the order of ``like``; raise where its structure differs."""
+    if like is not None and like.flat:  # returned without a copy: for ten thousand leaves even a new list costs time
         return tuple(_values(tree, like, (name,)))
     found: list[Any] = []
     _match(tree, like, (name,), found)
@@ -191,7 +196,7 @@ def matching(tree: Any, like: Outline | None, name: str) -> tuple[Any, ...]:
 
 
 def _match(tree: Any, like: Outline | None, place: tuple[Any, ...], found: list[Any]) -> None:
-    """Add the leaves to ``found``; ``place`` is the name and the keys on the way, written out only in an error."""
+    """Append the leaves to ``found``; ``place`` is the argument's name and the keys that lead here, for errors."""
     if like is None:
         found.append(tree)
         return
@@ -204,7 +209,7 @@ def _match(tree: Any, like: Outline | None, place: tuple[Any, ...], found: list[
 
 
 def _values(tree: Any, like: Outline, place: tuple[Any, ...]) -> Iterable[Any]:
-    """Return what is in one container, in the order of the outline."""
+    """Return the items of one container, in the order of the outline."""
     if isinstance(like.keys, range) or like.named:
         if isinstance(tree, ONCE):
             tree = tuple(tree)
@@ -219,7 +224,7 @@ def _values(tree: Any, like: Outline, place: tuple[Any, ...]) -> Iterable[Any]:
 
 
 def _by_field(tree: Any, fields: tuple[Field, ...], like: Outline, place: tuple[Any, ...]) -> Iterable[Any]:
-    """Return the values of a named tuple by the names of its fields, whatever their order."""
+    """Return the values of a named tuple, matched by the names of its fields, in the order of the outline."""
     if frozenset(fields) == like.names:
         return [getattr(tree, str(field)) for field in like.keys]
     expected = f"the fields {', '.join(map(str, like.keys))}, like the parameters"
@@ -250,7 +255,7 @@ def to_write(value: Any, name: str) -> Array:
     if type(value) is np.ndarray:
         if value.dtype.kind not in "Vu":
             return value
-        return floats(value, name, contiguous=False, weights=True)  # not uint16, which might be anything
+        return floats(value, name, contiguous=False, weights=True)  # refuses uint16, whose meaning is unknown
     if is_tensor(value):
         return floats(value, name, contiguous=False, weights=True)
     raise type_error(
@@ -259,12 +264,12 @@ def to_write(value: Any, name: str) -> Array:
 
 
 def all_to_write(values: tuple[Any, ...], path: Callable[[int], str]) -> tuple[Array, ...]:
-    """:func:`to_write` of many; the core looks for the few that are no ordinary arrays."""
+    """:func:`to_write` for many values; the core finds the few that are not plain NumPy arrays."""
     return _core.convert_unreadable(values, lambda i: to_write(values[i], path(i)))
 
 
 def _fix(value: Any, name: str) -> str:
-    """What to do about something that is no array to be written."""
+    """The hint in the error for a value that cannot be written in place."""
     if is_module(value):
         return "pass dict(module.named_parameters())"
     if isinstance(value, str):
@@ -278,12 +283,12 @@ def is_module(x: Any) -> bool:
 
 
 def all_to_read(values: tuple[Any, ...], path: Callable[[int], str]) -> tuple[Array, ...]:
-    """:func:`to_read` of many; the core looks for the few that are no ordinary arrays."""
+    """:func:`to_read` for many values; the core finds the few that are not plain NumPy arrays."""
     return _core.convert_unreadable(values, lambda i: to_read(values[i], path(i)))
 
 
 def to_read(value: Any, name: str) -> Array:
-    """The values as a C-contiguous NumPy array, without a copy wherever they already are one."""
+    """The values as a C-contiguous NumPy array; copied only where they are not one already."""
     if value is None:
         raise type_error(name, "a gradient for every parameter", "None")
     refuse_parameter(value, name)
@@ -291,7 +296,7 @@ def to_read(value: Any, name: str) -> Array:
 
 
 def refuse_parameter(value: Any, name: str) -> None:
-    """Refuse a tensor that has a gradient and is none: the weights, where their gradients belong."""
+    """Refuse a torch parameter where a gradient is expected: the weights were passed instead of their gradients."""
     if is_tensor(value) and value.requires_grad and value.is_leaf:
         fix = "pass p.grad of each parameter p (or p.detach(), if the parameter itself is meant)"
         raise type_error(name, "a gradient", f"a {describe(value)} that requires grad: a parameter", fix)
@@ -301,14 +306,15 @@ def refuse_parameter(value: Any, name: str) -> None:
 
 
 def teller(values: Iterable[Any]) -> tuple[Callable[[Any], object], list[Any]] | None:
-    """Return what tells autograd that tensors were written behind its back, and the tensors among ``values``.
+    """Return the function that raises torch's version counters, and the tensors among ``values``; None without any.
 
-    The core calls it: a stale backward pass must raise, whatever interrupts Python meanwhile.
+    After a parameter was written in place, a backward pass that needs the old value must raise. The core calls the
+    function as part of the update, so that an interrupt cannot come between the two.
     """
     tensors = [value for value in values if type(value) is not np.ndarray and is_tensor(value)]
     if not tensors:
         return None
     torch = sys.modules["torch"]
-    # The function of C, where there is one, runs no Python code that a signal could stop.
+    # Where torch has this C function it is preferred: it runs no Python code, which a signal could interrupt.
     tell = getattr(torch._C, "_increment_version", None) or torch.autograd.graph.increment_version
     return tell, tensors

@@ -55,49 +55,50 @@ class AdamW:
     together and applied in registers: gradients are only read. The clip is exact: up to ``max_norm`` nothing
     is multiplied.
 
-    Each element gets the bits of ``torch.optim.AdamW(fused=True)``, but for the last few elements of a
-    tensor, where torch changes its own rule; here one rule holds wherever an element stands. As there, the
-    decay ``p * (1 - lr weight_decay)`` is rounded to the element type, so in float32 a decay below 6e-8 a
-    step is lost (lr = 2e-6 with weight_decay = 0.01, for example); use float64 parameters where that counts.
+    Each element gets the bits of ``torch.optim.AdamW(fused=True)``, except for the last n mod 8 elements of a float32
+    tensor (n mod 4 of float64), which torch rounds by another rule; here all elements follow one rule. As in torch, the
+    factor ``1 - lr weight_decay`` is rounded to the element type, so that in float32 a decay of less than 3e-8 per step
+    has no effect (lr = 2e-6 with weight_decay = 0.01, for example). Use float64 parameters where that matters.
 
     Parameters
     ----------
     params : tree of arrays
-        A writable float32 or float64 array, or dictionaries, lists and (named) tuples of them, or what goes through
-        them once, such as ``module.parameters()``; NumPy arrays or torch CPU tensors (which are detached, and whose
-        version counter is raised so that a backward pass that needed the old value raises). C-contiguous, none
-        overlapping another. Where their memory is, is asked again at each step.
+        A writable float32 or float64 array, or nested dictionaries, lists, (named) tuples or iterators (such as
+        ``module.parameters()``) of such arrays. Arrays are NumPy arrays or torch CPU tensors, C-contiguous, and must
+        not overlap. Tensors are detached, and their version counters are raised, so that a backward pass that needs an
+        old value raises. The address of each array is looked up again at every step.
     lr : float or callable
         The learning rate, or a function of the number of updates already made, such as
         :func:`steelyard.schedules.cosine`.
     betas : (float, float)
-        Decay of the first and the second moment, in [0, 1).
+        The decay rates of the first and the second moment, in [0, 1).
     eps : float
-        Added to the denominator, outside the root; more than 0 in the parameters' type.
+        Added to the denominator, outside the root; above 0 in the parameters' type.
     weight_decay : float
-        Decoupled; the parameter shrinks by ``lr * weight_decay`` a step.
+        Decoupled weight decay, at least 0: each step multiplies the parameter by ``1 - lr * weight_decay``.
     max_norm : float, optional
         Clip the gradients to this global norm; at least 0.
     nonfinite : {"raise", "skip", "propagate"}
-        What gradients do that are NaN or infinite, or so large that a moment would be infinite, decided before anything
-        is written: raise, leave the step out, or take part (as in :func:`clip_by_global_norm_`). The gradients are not
-        scanned for ``"propagate"`` without ``max_norm``.
+        What happens where gradients are NaN or infinite, or so large that a moment would become infinite: raise, skip
+        the whole step, or use them as they are (as in :func:`clip_by_global_norm_`). It is decided before anything is
+        written. With ``"propagate"`` and no ``max_norm`` the gradients are not checked.
     maximize : bool
-        Go up the gradient.
+        Step along the gradient instead of against it.
     amsgrad : bool
-        Divide by the largest second moment so far.
+        Divide by the largest second moment so far instead of the current one.
 
     Attributes
     ----------
     lr, betas, eps, weight_decay, max_norm, nonfinite, maximize, amsgrad
-        The options; ``lr`` can be set.
+        The options. Only ``lr`` can be set after construction.
     step_info : StepInfo or None
-        What the last step did.
+        What the last step did; None before the first.
 
     Raises
     ------
     TypeError, ValueError
-        In one sentence with the path of the array, such as ``params["layers"][3]["w"]``; nothing is written.
+        For arrays or options that cannot be used. The message names the array by its path, such as
+        ``params["layers"][3]["w"]``, and nothing has been written.
 
     Examples
     --------
@@ -116,7 +117,7 @@ class AdamW:
     Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019. Defaults are torch's.
     """
 
-    # No other attribute can be set, and so none be taken for an option.
+    # With slots, setting an unknown attribute raises, so that a misspelt option is noticed.
     __slots__ = ("__weakref__", "_has_float32", "_keys", "_names", "_outline", "_params", "_paths", "_plan")
 
     def __init__(
@@ -149,7 +150,7 @@ class AdamW:
         steps: int = 0,
         moments: list[list[Array]] | None = None,
     ) -> None:
-        """Begin with these parameters, and moments of 0 unless others are given."""
+        """Initialise with these parameters, and with moments of 0 where none are given."""
         self._outline, self._params, self._names = found, params, names
         self._paths, self._keys = paths(found), keys(found)
         _refuse_collisions(self._keys)
@@ -164,7 +165,7 @@ class AdamW:
         steps: int = 0,
         moments: list[list[Array]] | None = None,
     ) -> _core.AdamWPlan:
-        """Return a plan for these parameters, with moments of 0 unless others are given."""
+        """Return the core's plan for these parameters, with moments of 0 where none are given."""
         arrays = all_to_write(params, lambda row: f"params{self._paths[row]}")
         if moments is None:
             moments = [[np.zeros_like(array) for array in arrays] for _ in self._names]
@@ -175,7 +176,7 @@ class AdamW:
         )
 
     def _array(self, row: int) -> Array:
-        """The memory of a parameter, where it is now."""
+        """The current memory of a parameter, as an array."""
         return to_write(self._params[row], f"params{self._paths[row]}")
 
     @property
@@ -197,17 +198,17 @@ class AdamW:
 
     @property
     def amsgrad(self) -> bool:
-        """Whether the largest second moment so far is divided by."""
+        """Whether the update divides by the largest second moment so far."""
         return len(self._names) == len(_MOMENTS)
 
     @property
     def step_info(self) -> StepInfo | None:
-        """What the last step did: what :meth:`step` returned, or would have, had not an interrupt come in between."""
+        """What the last step did, even if an interrupt kept :meth:`step` from returning it; None before the first."""
         outcome = self._plan.last
         return None if outcome is None else info_of(outcome, self._paths)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Parameters, moments, options and what a subclass has added; not the plan, which holds addresses."""
+        """Parameters, moments, options and attributes of a subclass, but not the plan, which holds addresses."""
         return {
             "outline": self._outline, "params": self._params, "names": self._names,
             **self._plan.state(), "attributes": getattr(self, "__dict__", {}),
@@ -223,20 +224,27 @@ class AdamW:
             vars(self).update(state["attributes"])
 
     def step(self, grads: Any) -> StepInfo:
-        """Update every parameter once; ``grads`` has the containers of ``params`` and is only read.
+        """Update every parameter once.
 
-        Where the memory of each parameter is, is asked again: a torch tensor whose data were replaced, or moved (by
-        ``share_memory_()``, say), is updated where it is now, and one of another shape or type is refused. The update
-        and its count are one act, which no signal comes between: where an interrupt keeps this from returning,
+        The address of each parameter is looked up again: a torch tensor whose data were replaced or moved (for example
+        by ``share_memory_()``) is updated where it is now; one whose shape or type has changed is refused. The update
+        and its count cannot be separated by a signal: where an interrupt keeps this call from returning,
         :attr:`step_info` says what was done.
+
+        Parameters
+        ----------
+        grads : tree of arrays
+            The gradients, in the structure of ``params``. They are only read.
 
         Returns
         -------
         StepInfo
-            Step number, learning rate, gradient norm, clip factor, what was not finite.
+            Step number, learning rate, gradient norm, clip factor, and the count of gradients that are not finite.
 
         Raises
         ------
+        TypeError, ValueError
+            As :class:`AdamW`, with the path of the array; nothing has been written.
         RuntimeError
             Where another thread is inside a step of this optimizer, or was when this process was forked.
         """
@@ -247,11 +255,11 @@ class AdamW:
         return options.update(plan, self._paths, arrays, self._array)
 
     def state_dict(self) -> dict[str, Array]:
-        """Return what :meth:`load_state_dict` takes, as flat arrays for ``numpy.savez``.
+        """Return the state as a flat dictionary of arrays, for ``numpy.savez`` and :meth:`load_state_dict`.
 
-        The number of steps, the options (as JSON; a learning rate that is a function of the caller's own is left out)
-        and the ``numerics`` of its updates, then copies of the moments, such as ``"exp_avg/layers/0/w"``: all of one
-        moment in time, which later steps do not change.
+        It holds the number of steps, the options (as JSON, without a learning rate that is the caller's own function),
+        the version of the arithmetic of updates (``numerics``), and the moments under keys such as
+        ``"exp_avg/layers/0/w"``. All of it is copied at one point in time, and later steps do not change it.
         """
         state = self._plan.state()
         flat = {
@@ -265,22 +273,23 @@ class AdamW:
         return [f"{name}/{key}" if key else name for name in self._names for key in self._keys]
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copy a saved state in, so that training goes on bit for bit as if never interrupted.
+        """Load a saved state, so that training continues with the same bits as if it had not been interrupted.
 
-        The options are taken over too, as in torch; set ``opt.lr``, say, afterwards to go on with another one. All of
-        it is loaded, or nothing.
+        The options are loaded too, as in torch; to continue with another learning rate, set ``opt.lr`` afterwards.
+        Where the call raises, nothing has been changed.
 
         Parameters
         ----------
         state : mapping
-            What :meth:`state_dict` returned, or ``numpy.load`` of what was saved from it. Without ``"options"`` the
-            optimizer keeps its own.
+            What :meth:`state_dict` returned, or what ``numpy.load`` reads of it. Without the key ``"options"`` the
+            optimizer keeps its own options.
 
         Raises
         ------
         TypeError, ValueError
-            Where a key is lacking or unknown, an array has another dtype or shape, the bits are of other ``numerics``,
-            or no step can have made what is there (a negative second moment, NaN); nothing is changed.
+            Where a key is missing or unknown, an array has another dtype or shape, the state was saved with another
+            version of the arithmetic (``numerics``), or it holds values that no step can have made (a negative second
+            moment, NaN).
         """
         if not isinstance(state, Mapping):
             raise type_error("state", "a mapping, as state_dict() returns", shown(state))
@@ -297,7 +306,7 @@ class AdamW:
         names = [f"state[{key!r}]" for key in wanted]
         moments = tuple(floats(state[key], name, weights=True) for key, name in zip(wanted, names, strict=True))
         plan = self._plan
-        if plan.forked:  # a step that has no thread here holds the plan for ever
+        if plan.forked:  # forked during a step: the thread that holds the plan does not exist here
             plan = self._begun(self._params, plan.options)
         any_value = options.nonfinite == "propagate"
         plan.load(moments, names=names, steps=steps, options=options, any_value=any_value)
@@ -332,7 +341,7 @@ class AdamW:
 
 
 def _refuse_collisions(saved: list[str]) -> None:
-    """Refuse paths that one saved state could not keep apart: ``numpy.load`` takes the end ".npy" from a name."""
+    """Refuse keys that would be equal in a saved file, since ``numpy.load`` removes a final ".npy" from names."""
     seen = set(saved)
     if len(seen) < len(saved):
         twice = next(key for key in saved if saved.count(key) > 1)
@@ -360,29 +369,30 @@ def adamw_(
     nonfinite: NonFinite = "raise",
     maximize: bool = False,
 ) -> StepInfo:
-    """Do one AdamW step on arrays that the caller keeps, in place: the formula of :class:`AdamW`.
+    """Do one AdamW step in place, by the formula of :class:`AdamW`, on moments that the caller keeps.
 
     Parameters
     ----------
     params, exp_avg, exp_avg_sq : trees of arrays
-        Written; of one structure, as in :class:`AdamW`.
+        The parameters and the first and second moments, which are updated; all of one structure, as in :class:`AdamW`.
     grads : tree of arrays
-        Only read.
+        The gradients, in the same structure; they are only read.
     step : int
         The number of this step; the first is 1.
     max_exp_avg_sq : tree of arrays, optional
-        Given: amsgrad, and written.
+        The largest second moments so far, which are updated; where given, the step is that of amsgrad.
     lr, betas, eps, weight_decay, max_norm, nonfinite, maximize
         As in :class:`AdamW`.
 
     Returns
     -------
     StepInfo
+        What the step did.
 
     Raises
     ------
     TypeError, ValueError
-        As :class:`AdamW`, with the path of the array; nothing is written.
+        As :class:`AdamW`, with the path of the array; nothing has been written.
 
     Examples
     --------
@@ -403,7 +413,7 @@ def adamw_(
         if tree is not None or name != "max_exp_avg_sq":
             roles[name] = matching(tree, found, name)
     arrays, *moments = (_role_to_write(name, values, places) for name, values in roles.items())
-    # Before the plan looks at any of them: converting runs Python code, which may move them.
+    # Converted before the plan records any address: conversion runs Python code, which may move arrays.
     read = all_to_read(matching(grads, found, "grads"), lambda i: f"grads{places[i]}")
     tell = teller([value for values in roles.values() for value in values])
     plan = _core.AdamWPlan(

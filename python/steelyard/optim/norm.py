@@ -39,25 +39,26 @@ def _refuse_not_finite(found: _core._Measured, names: Callable[[], list[str]], f
 def global_norm(grads: Any, *, nonfinite: Literal["raise", "propagate"] = "raise") -> float:
     """Return the Euclidean norm of all elements of all arrays, ``sqrt(sum x^2)``.
 
-    Right to 1e-12 (relative) at 1e8 elements, for values of 1e20 and of 1e-25 in float32 too, and the same
-    bits for any number of threads.
+    The relative error is at most 1e-12 for 1e8 elements, also where float32 values are as large as 1e20 or as small as
+    1e-25, and the bits do not depend on the number of threads.
 
     Parameters
     ----------
     grads : tree of arrays
         float32, float64, bfloat16 or float16; NumPy arrays, torch CPU tensors, JAX arrays; only read.
     nonfinite : {"raise", "propagate"}
-        Refuse NaN and infinities, naming the first array that has one, or let them make the norm NaN or inf.
+        Raise for NaN and infinities, naming the first array that has one, or return a norm of NaN or inf.
 
     Returns
     -------
     float
-        Not negative; 0.0 for no elements.
+        The norm, at least 0; 0.0 where there are no elements.
 
     Raises
     ------
     TypeError
-        For what is not an array of floats, with its path; for a torch parameter, whose gradient is meant.
+        For a leaf that is not an array of floats, naming its path, and for a torch parameter, because its gradient is
+        what should be passed.
     ValueError
         For NaN and infinities (unless they propagate), with the path of the first array that has one.
 
@@ -70,8 +71,8 @@ def global_norm(grads: Any, *, nonfinite: Literal["raise", "propagate"] = "raise
 
     Notes
     -----
-    torch's ``clip_grad_norm_`` and ``get_total_norm`` add float32 squares in eight float32 sums: 1 % too little at
-    1e8 elements, inf from 1.8e19 on, 0 at 1e-25.
+    torch's ``clip_grad_norm_`` and ``get_total_norm`` add the squares of float32 values in eight float32 sums. Their
+    result is 1 % too small for 1e8 elements, inf for values of 1.8e19 and more, and 0 for values of 1e-25.
     """
     choice(nonfinite, "nonfinite", ("raise", "propagate"))
     return Number(_measured_tree(grads, nonfinite, "nonfinite='propagate' lets the norm be NaN or infinite")["norm"])
@@ -81,39 +82,41 @@ def global_norm(grads: Any, *, nonfinite: Literal["raise", "propagate"] = "raise
 def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = "raise") -> float:
     """Scale gradients in place so that their global norm is at most ``max_norm``; return the norm before.
 
-    The factor is ``max_norm / norm`` where ``norm > max_norm``, and nothing is written otherwise: the
-    threshold is exact, with no epsilon (optax's convention; torch always multiplies by
-    ``min(1, max_norm / (norm + 1e-6))``). float32 and float64 elements are multiplied in their own type, to which the
-    factor is rounded first; bfloat16 and float16 elements in float64, and the product is rounded once, to nearest,
-    ties to even. So the norm after clipping is at most ``max_norm (1 + 2^-52)`` in float64, ``max_norm (1 + 2^-23)``
-    in float32, ``max_norm (1 + 2^-11)`` in float16 and ``max_norm (1 + 2^-8)`` in bfloat16 (where elements are not
-    subnormal). Norms beyond float64, and factors below the element type, are right too.
+    Where ``norm > max_norm`` every element is multiplied by ``max_norm / norm``; otherwise nothing is written. The
+    threshold is exact, without an epsilon: this is optax's convention, while torch always multiplies by
+    ``min(1, max_norm / (norm + 1e-6))``. float32 and float64 elements are multiplied in their own type, to which the
+    factor is rounded first; bfloat16 and float16 elements are multiplied in float64 and the product is rounded once, to
+    nearest, ties to even. The norm after clipping is therefore at most ``max_norm (1 + 2^-52)`` in float64,
+    ``max_norm (1 + 2^-23)`` in float32, ``max_norm (1 + 2^-11)`` in float16 and ``max_norm (1 + 2^-8)`` in bfloat16
+    (where elements are not subnormal). This also holds where the norm exceeds the range of float64, or where the factor
+    is below the range of the element type.
 
     Parameters
     ----------
     grads : tree of arrays
-        float32, float64, bfloat16 or float16, in one tree as they come: writable NumPy arrays (bfloat16 of
-        ml_dtypes), torch CPU tensors.
+        float32, float64, bfloat16 or float16, which may be mixed: writable NumPy arrays (bfloat16 of ml_dtypes) or
+        torch CPU tensors.
     max_norm : float
-        At least 0.
+        The largest norm allowed, at least 0.
     nonfinite : {"raise", "skip", "propagate"}
-        What NaN or infinite elements do: raise, leave every array as it is, or take part: a NaN among them
-        makes the norm, the factor and every element NaN; infinities without a NaN make a factor of 0, which
-        leaves NaN where they stood and 0 elsewhere (torch's convention, and that of :class:`AdamW`). Decided
-        before anything is written.
+        What happens where elements are NaN or infinite: raise, leave every array as it is, or compute with them. In
+        the last case a NaN makes the norm, the factor and every element NaN; infinities without a NaN make the factor
+        0, which turns them into NaN and all other elements into 0 (the convention of torch and of :class:`AdamW`). It
+        is decided before anything is written.
 
     Returns
     -------
     float
-        The norm before clipping; infinite where it is beyond float64.
+        The norm before clipping; inf where it exceeds the range of float64.
 
     Raises
     ------
     TypeError
-        For what is not an array of one of these types, with its path; for a torch parameter, whose gradient is meant.
+        For a leaf that is not an array of one of these types, naming its path, and for a torch parameter, because its
+        gradient is what should be passed.
     ValueError
-        For a negative ``max_norm``, NaN or infinities (unless another policy is asked for), read-only, overlapping or
-        non-contiguous arrays, with the path; nothing is written.
+        For a negative ``max_norm``, for NaN or infinities (unless another policy is chosen), and for read-only,
+        overlapping or non-contiguous arrays, naming the path. Nothing has been written then.
 
     Examples
     --------
@@ -153,11 +156,11 @@ def _bounded(total: int, name: str) -> int:
 
 @standard_mode_methods
 class GlobalNormState:
-    """A global norm that adds up over batches, shards and ranks.
+    """The global norm of arrays that are spread over batches, shards or ranks.
 
-    Each update's sum of squares is a double; updates and merges add these doubles exactly, as integers, so
-    that any order of merging gives the same bits. How one update's arrays are split among updates may show
-    in the last bit.
+    The norm is ``sqrt(sum x^2)`` over all elements of all updates. The sum of squares of each update is a float64, and
+    these are added exactly, as integers, so that any order of updates and merges gives the same bits. Splitting the
+    arrays of one update into several updates, however, may change the last bit.
 
     Examples
     --------
@@ -172,7 +175,7 @@ class GlobalNormState:
         self._total = 0
 
     def update(self, grads: Any) -> Self:
-        """Add the squares of one tree of arrays; returns self."""
+        """Add the squares of one tree of arrays, as :func:`global_norm` takes it; returns self."""
         found = _measured_tree(grads, "raise")
         mantissa, power = math.frexp(found["sum"])
         term = int(math.ldexp(mantissa, 53)) << (power - 53 + 2 * found["exponent"] + _core.NORM_UNIT)
@@ -205,11 +208,11 @@ class GlobalNormState:
             return Number(0.0)
         try:
             return Number(math.ldexp(*_root(self._total)))
-        except OverflowError:  # beyond the largest double, as global_norm has it
+        except OverflowError:  # beyond the largest float64, where global_norm returns inf too
             return Number(math.inf)
 
     def reset(self) -> Self:
-        """Forget everything; returns self."""
+        """Set the total back to 0; returns self."""
         self._total = 0
         return self
 
@@ -221,7 +224,13 @@ class GlobalNormState:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Return the state that :meth:`to_bytes` wrote; damaged bytes, and sums that no update makes, are refused."""
+        """Return the state that :meth:`to_bytes` wrote.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For damaged bytes, and for sums that no update can have made.
+        """
         state = cls()
         limbs = np.array(_core.global_norm_from_bytes(state_bytes(data)), "<u8")
         state._total = int.from_bytes(limbs.tobytes(), "little")
@@ -230,7 +239,7 @@ class GlobalNormState:
     def __eq__(self, other: object) -> bool:
         return self._total == other._total if isinstance(other, GlobalNormState) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # it changes
+    __hash__ = None  # type: ignore[assignment]  # a state is mutable
 
     def __repr__(self) -> str:
         return f"<GlobalNormState norm {self.compute():.6g}>"
@@ -242,7 +251,8 @@ def _root(total: int) -> tuple[float, int]:
     shift += (shift + _core.NORM_UNIT) % 2
     root = math.isqrt(total << shift)
     inexact = root * root != total << shift
-    # 64 bits are left to round; a sticky last bit keeps an inexact root from being taken for a tie.
+    # 64 bits remain before rounding to 53. The lowest is set where the root is inexact, so that it is not taken for a
+    # tie.
     cut = root.bit_length() - 64
     inexact |= root & ((1 << cut) - 1) != 0
     return float((root >> cut) << 1 | inexact), cut - 1 - (shift + _core.NORM_UNIT) // 2

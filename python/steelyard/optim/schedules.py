@@ -9,8 +9,8 @@ With ``s`` updates made (s = 0 for the first update), ``w = warmup_steps``, ``N 
             cosine:   end + (peak - end) (1 + cos(pi u)) / 2
             inverse_sqrt: peak sqrt(w / s), without an end
 
-After its last step a schedule keeps its last rate. The first update has a rate of 0 only with ``start=0``, which gives
-the rates of the library transformers.
+After its last step a schedule keeps its last rate. The rate of the first update is 0 only with ``start=0``, the
+convention of the library transformers.
 """
 
 from __future__ import annotations
@@ -50,11 +50,12 @@ class Schedule:
     lr : float
         The highest rate.
     total_steps : int or None
-        The step at which the rate has fallen to ``end``; ``None`` for ``"constant"`` and ``"inverse_sqrt"``.
+        The step at which the rate reaches ``end``; ``None`` for ``"constant"`` and ``"inverse_sqrt"``.
     warmup_steps : int
-        How many of the ``total_steps`` the rate rises for.
+        The number of steps at the beginning during which the rate rises; they are part of ``total_steps``.
     start, end : float
-        The rate at step 0 (``None``: ``lr / warmup_steps``, the first of equal steps up from 0), and at the end.
+        The rate at step 0, and at the end. With ``start=None`` the rate at step 0 is ``lr / warmup_steps``, the first
+        of ``warmup_steps`` equal steps from 0 to ``lr``.
 
     Examples
     --------
@@ -100,7 +101,7 @@ class Schedule:
         if isinstance(step, int | np.integer) and not isinstance(step, bool):
             if step < 0:
                 raise value_error("step", "at least 0, the number of updates already made", str(step))
-            # The core counts to 2**64. A schedule keeps its last rate, so that a later step may be taken for that one.
+            # The core takes steps below 2**64. Beyond, the rate is taken at the last of these steps.
             return Number(self._rates(np.array([min(step, 2**64 - 1)], np.uint64))[0])
         steps = plain(step, "step")
         if steps.dtype.kind not in "iu":
@@ -108,7 +109,7 @@ class Schedule:
         if steps.size and steps.min() < 0:
             raise value_error("step", "at least 0, the number of updates already made", str(steps.min()))
         flat = np.ascontiguousarray(steps).reshape(-1)
-        # A number that is not negative has the same bits in int64 and uint64.
+        # All values are at least 0, and such a number has the same bits in int64 and uint64.
         counts = flat.view(np.uint64) if flat.dtype == np.int64 else flat.astype(np.uint64)
         return self._rates(counts).reshape(steps.shape)
 

@@ -1,7 +1,7 @@
-"""Each kernel in a few lines of NumPy: what it means, and the oracle it is tested against.
+"""A readable NumPy implementation of each kernel: its definition, and what its tests compare it with.
 
-Nothing here is fast, and everything here may be read. Element-wise kernels equal their reference bit for
-bit; reductions differ from it by no more than the bound in their docstring.
+The code is written to be read, not to be fast. Element-wise kernels give the same bits as their reference; reductions
+differ from it by at most the bound stated in the docstring.
 """
 
 from . import bootstrap, calibration, fma, intervals, optim, preference, random, tokens
