@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_fit_is_said() {
+    fn missing_memory_is_an_error() {
         let bytes = usize::MAX / 8 * 8;
         assert_eq!(with_capacity::<u64>(usize::MAX / 8).map(|_: Vec<u64>| ()), Err(NoMemory { bytes }));
         assert_eq!(filled(usize::MAX, 0u64), Err(NoMemory { bytes: usize::MAX }));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_as_without() {
+    fn results_equal_those_of_the_standard_library() {
         assert_eq!(filled(3, 7), Ok(vec![7; 3]));
         assert_eq!(copied(&[1, 2, 3]), Ok(vec![1, 2, 3]));
         assert_eq!(collected((0..3).rev()), Ok(vec![2, 1, 0]));

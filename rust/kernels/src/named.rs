@@ -150,8 +150,8 @@ impl fmt::Display for Unknown {
 /// use steelyard_kernels::named::Named;
 /// assert_eq!(Fall::from_name("parabola"), Ok(Fall::Parabola));
 /// assert_eq!(Fall::Straight.about().summary, "In a straight line.");
-/// let said = Fall::from_name("up").unwrap_err().to_string();
-/// assert_eq!(said, "fall: expected one of straight, parabola; got 'up'");
+/// let message = Fall::from_name("up").unwrap_err().to_string();
+/// assert_eq!(message, "fall: expected one of straight, parabola; got 'up'");
 /// ```
 #[macro_export]
 macro_rules! named {
@@ -195,7 +195,7 @@ mod tests {
     use crate::registries::REGISTRIES;
 
     #[test]
-    fn names_are_told_apart_and_rows_are_whole() {
+    fn names_are_unique_and_rows_are_complete() {
         for table in REGISTRIES {
             for (i, about) in table.about.iter().enumerate() {
                 let place = format!("{} {}", table.key, about.name);

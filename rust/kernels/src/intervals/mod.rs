@@ -27,13 +27,13 @@ pub struct Interval {
 }
 
 named! {
-    /// What is claimed of the value against the hypothesis, by SciPy's names.
+    /// The alternative hypothesis about a value, by SciPy's names.
     pub enum Alternative: "interval.alternative" {
-        /// It differs: both limits.
+        /// The value differs from that of the hypothesis: the interval has both limits.
         TwoSided = "two-sided",
-        /// It is less: an upper limit alone.
+        /// The value is less: the interval has only an upper limit.
         Less = "less",
-        /// It is greater: a lower limit alone.
+        /// The value is greater: the interval has only a lower limit.
         Greater = "greater",
     }
 }

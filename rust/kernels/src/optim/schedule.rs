@@ -32,18 +32,18 @@ const END: Parameter =
     Parameter { name: "end", low: Bound::Closed(0.0), high: Bound::Open(f64::INFINITY), default: Some(0.0) };
 
 named! {
-    /// How the rate falls after the warm-up.
+    /// The decay of the learning rate after the warm-up.
     pub enum Decay: "schedule.shape" {
-        /// Not at all.
+        /// No decay: the rate stays the same.
         Constant = "constant" { parameters: &[WARMUP] },
-        /// In a straight line.
+        /// The rate decreases linearly.
         Linear = "linear" { parameters: &[TOTAL, WARMUP, END] },
-        /// Along half a cosine.
+        /// The rate follows half a period of a cosine.
         Cosine = "cosine" {
             source: "Loshchilov and Hutter, \"SGDR: Stochastic Gradient Descent with Warm Restarts\", ICLR 2017",
             parameters: &[TOTAL, WARMUP, END],
         },
-        /// As one over the square root of the steps, without an end.
+        /// The rate is proportional to one over the square root of the steps, without an end.
         InverseSqrt = "inverse_sqrt" {
             source: "Vaswani et al., \"Attention Is All You Need\", NeurIPS 2017",
             parameters: &[SOME_WARMUP],

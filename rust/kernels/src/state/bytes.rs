@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn an_intact_state_that_is_not_ours_says_why() {
+    fn an_intact_state_of_another_kind_layout_or_arithmetic_is_refused() {
         let refused = |change: &dyn Fn(&mut Vec<u8>)| read(&resealed(state(), change)).unwrap_err();
         assert_eq!(refused(&|b| b[4] = 2), BytesError::Kind(KIND, 2));
         assert_eq!(refused(&|b| b[5] = 2), BytesError::Layout(1, 2));

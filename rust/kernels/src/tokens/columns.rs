@@ -7,7 +7,7 @@ use crate::named::Named;
 use crate::simd::Isa;
 
 named! {
-    /// What one pass over the logits x of a row tells of it, in nats; M is the largest of them, S = sum exp(x - M).
+    /// The columns of token scores, in nats. The logits of a row are x, their largest is M, and S = sum exp(x - M).
     pub enum Column: "tokens.columns" {
         /// Negative log-likelihood of the target, log Z - x\[target\] as log S + (M - x\[target\]): infinite at -inf.
         Nll = "nll",
@@ -19,13 +19,13 @@ named! {
 }
 
 named! {
-    /// The folds that are compiled, from the cheapest on, by the name of the column that each is there for. Each has
+    /// The folds that are compiled, the cheapest first, each named after the column for which it exists. Each computes
     /// all sums of those before it, with the same bits.
     #[derive(PartialOrd, Ord)]
     pub enum Folds: "tokens.folds" {
-        /// S.
+        /// Computes S.
         SumExp = "log_z",
-        /// S, the same sum without the terms at M, and sum (x - M) exp(x - M).
+        /// Computes S, the same sum over the logits below M, and sum (x - M) exp(x - M).
         EntropySums = "entropy",
     }
 }

@@ -107,10 +107,10 @@ pub enum Refused {
     MixedPer,
     /// A code is outside `0..clusters`; holds the index of its token or row.
     Code(usize),
-    /// A status that is none of [`COUNTS`], [`EXCLUDED`] and [`IGNORED`].
+    /// A status is none of [`COUNTS`], [`EXCLUDED`] and [`IGNORED`]; holds its index.
     Status(usize),
-    /// `per` of rows where each token has a cluster of its own: it is not known which of them a row's number belongs
-    /// to.
+    /// `per` has one number per row while each token has a cluster of its own, so that it is not known to which cluster
+    /// the number of a row belongs.
     PerOfRows,
 }
 
@@ -455,20 +455,21 @@ mod tests {
     #[test]
     fn units_of_a_row_go_to_the_cluster_of_the_row_or_are_refused() {
         let (nll, per) = ([1.0, 2.0, 3.0, 4.0], [10.0, 20.0]);
-        let of = |codes| Batch { per: Per::Row(&per), ..batch(&nll, 2, codes, 2) };
+        let with_codes = |codes| Batch { per: Per::Row(&per), ..batch(&nll, 2, codes, 2) };
         let mut totals = Totals::new();
-        assert_eq!(add(&mut totals, &of(Per::Token(&[0, 1, 0, 1])), Names::None), Err(Refused::PerOfRows));
+        let by_tokens = with_codes(Per::Token(&[0, 1, 0, 1]));
+        assert_eq!(add(&mut totals, &by_tokens, Names::None), Err(Refused::PerOfRows));
         assert!(totals.is_empty());
-        add(&mut totals, &of(Per::Nothing), Names::None).unwrap();
+        add(&mut totals, &with_codes(Per::Nothing), Names::None).unwrap();
         assert_eq!((totals.all.units, totals.size()), (units(30.0), (4, 1)));
-        add(&mut totals, &of(Per::Row(&[1, 0])), Names::None).unwrap();
+        add(&mut totals, &with_codes(Per::Row(&[1, 0])), Names::None).unwrap();
         assert_eq!((totals.all.units, totals.size()), (units(60.0), (8, 3)));
     }
 
     #[test]
-    fn a_status_that_is_none_is_refused() {
-        let of = Batch { status: Some(&[COUNTS, 3]), ..batch(&[1.0, 2.0], 2, Per::Nothing, 1) };
-        assert_eq!(add(&mut Totals::new(), &of, Names::None), Err(Refused::Status(1)));
+    fn an_unknown_status_is_refused() {
+        let unknown = Batch { status: Some(&[COUNTS, 3]), ..batch(&[1.0, 2.0], 2, Per::Nothing, 1) };
+        assert_eq!(add(&mut Totals::new(), &unknown, Names::None), Err(Refused::Status(1)));
     }
 
     #[test]

@@ -9,13 +9,14 @@ use crate::simd::scalar;
 use crate::sorting::sorted;
 
 named! {
-    /// How replicates become limits.
+    /// The method that computes limits from bootstrap replicates.
     pub enum Method: "bootstrap.method" {
-        /// The replicates' own quantiles.
+        /// The limits are quantiles of the replicates.
         Percentile = "percentile" { title: "percentile bootstrap" },
-        /// The quantiles mirrored at the value.
+        /// The limits are quantiles of the replicates, mirrored at the value.
         Basic = "basic" { title: "basic bootstrap" },
-        /// Bias-corrected and accelerated: quantiles at levels moved for bias and skewness.
+        /// Bias-corrected and accelerated: quantiles of the replicates at levels that are adjusted for bias and
+        /// skewness.
         Bca = "bca" { title: "BCa bootstrap", source: "Efron 1987" },
     }
 }

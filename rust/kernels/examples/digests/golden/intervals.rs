@@ -64,22 +64,22 @@ fn clusters<T: Draw + 'static>(n: usize) -> Run {
         digest.doubles(&sums);
         let ones: Vec<f64> = sizes.iter().map(|&size| (size * 0.5).floor()).collect();
         for (alternative, confidence) in ways() {
-            let found = [
+            let results = [
                 ("ratio", cluster::ratio(&sums, &sizes, 0.25, SumFacts::EXACT, confidence, &mut |_| true)),
                 (
                     "proportion",
                     cluster::proportion(&ones, &sizes, SumFacts::EXACT, confidence, &mut |_| true),
                 ),
             ];
-            for (name, found) in found {
-                add_clustered(digest.of(name).of(alternative), found);
+            for (name, result) in results {
+                add_clustered(digest.of(name).of(alternative), result);
             }
         }
     })
 }
 
-fn add_clustered(digest: &mut Digest, found: Result<Clustered, Stopped>) {
-    let Clustered { value, standard_error, interval, df, n_effective, unspread } = given(found);
+fn add_clustered(digest: &mut Digest, result: Result<Clustered, Stopped>) {
+    let Clustered { value, standard_error, interval, df, n_effective, unspread } = given(result);
     digest.doubles(&[value, standard_error, df, n_effective, f64::from(unspread)]);
     add(digest, interval);
 }
@@ -98,13 +98,13 @@ fn weighted<T: Draw + 'static>(n: usize) -> Run {
             sizes.iter().enumerate().map(|(i, w)| if i % 3 > 0 { *w } else { 0.0 }).collect();
         let facts = SumFacts { noise: 1e-12, range: Range::Share, weighted: Some(n as f64) };
         for (alternative, confidence) in ways().filter(|_| n > 1) {
-            let found = [
+            let results = [
                 ("ratio", cluster::ratio(&sums, &sizes, 0.25, facts, confidence, &mut |_| true)),
                 ("proportion", cluster::proportion(&ones, &sizes, facts, confidence, &mut |_| true)),
                 ("share", cluster::share(&ones, &sizes, SumFacts::EXACT, confidence, &mut |_| true)),
             ];
-            for (name, found) in found {
-                add_clustered(digest.of(name).of(alternative), found);
+            for (name, result) in results {
+                add_clustered(digest.of(name).of(alternative), result);
             }
         }
     })
@@ -128,9 +128,9 @@ fn unspread(n: usize) -> Run {
             let facts = SumFacts { noise: values.noise(0.0), range: values.range, weighted: None };
             for (alternative, confidence) in ways().filter(|_| n > 1) {
                 let digest = digest.of(values.range.name()).of(alternative);
-                if let Some((found, _)) = mean_interval(values.low, 0.0, n as u64, values, confidence) {
-                    digest.double(found.standard_error);
-                    add(digest, found.interval);
+                if let Some((mean, _)) = mean_interval(values.low, 0.0, n as u64, values, confidence) {
+                    digest.double(mean.standard_error);
+                    add(digest, mean.interval);
                 }
                 add_clustered(digest, cluster::ratio(sums, &sizes, 0.0, facts, confidence, &mut |_| true));
             }
@@ -141,11 +141,11 @@ fn unspread(n: usize) -> Run {
 fn pairs(n: usize) -> Run {
     let (new, base): (Vec<f64>, Vec<Bf16>) = (tame(n, 53), tame(n, 54));
     Box::new(move |digest| {
-        let found = given(differences(&new.as_slice(), &base.as_slice(), (0.0, 0.0), &mut |_| true));
-        digest.doubles(&found.values);
+        let all = given(differences(&new.as_slice(), &base.as_slice(), (0.0, 0.0), &mut |_| true));
+        digest.doubles(&all.values);
         for (alternative, confidence) in ways().filter(|_| n > 0) {
             let digest = digest.of(alternative);
-            let table = paired_binary(found.wins, found.losses, n as u64, confidence);
+            let table = paired_binary(all.wins, all.losses, n as u64, confidence);
             digest.doubles(&[table.value, table.standard_error, table.p_mid, table.p_exact]);
             add(digest, table.interval);
             let (error, interval) = unspread_difference(0.125, n as f64 + 1.0, n as f64, confidence);
@@ -161,9 +161,9 @@ fn proportions(n: usize) -> Run {
             for (alternative, confidence) in ways() {
                 let digest = digest.of(method.name()).of(alternative);
                 for k in (0..=n).step_by(1 + n / 7).filter(|_| n > 0) {
-                    let found = proportion(k as u64, n as u64, method, confidence);
-                    digest.doubles(&[found.value, found.standard_error]);
-                    add(digest, found.interval);
+                    let row = proportion(k as u64, n as u64, method, confidence);
+                    digest.doubles(&[row.value, row.standard_error]);
+                    add(digest, row.interval);
                 }
             }
         }
@@ -176,8 +176,8 @@ fn flips(n: usize) -> Run {
     Box::new(move |digest| {
         for (name, x) in [("smooth", &smooth), ("tenths", &tenths)] {
             for &alternative in Alternative::ALL {
-                let found = given(sign_flip(x, &[0.0], alternative, &mut |_| true));
-                digest.of(name).of(alternative.name()).doubles(&[found.p, found.error]);
+                let test = given(sign_flip(x, &[0.0], alternative, &mut |_| true));
+                digest.of(name).of(alternative.name()).doubles(&[test.p, test.error]);
             }
         }
     })
@@ -191,8 +191,8 @@ fn rounded_flips(n: usize) -> Run {
         .collect();
     Box::new(move |digest| {
         for &alternative in Alternative::ALL {
-            let found = given(sign_flip(&x, &[4e-6], alternative, &mut |_| true));
-            digest.of(alternative.name()).doubles(&[found.p, found.error]);
+            let test = given(sign_flip(&x, &[4e-6], alternative, &mut |_| true));
+            digest.of(alternative.name()).doubles(&[test.p, test.error]);
         }
     })
 }

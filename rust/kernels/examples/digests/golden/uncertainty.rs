@@ -93,28 +93,28 @@ fn statistics(n: usize) -> Run {
             for &name in Name::ALL {
                 let digest = digest.of(name.name()).of(design_name);
                 let columns = Columns { x: &&x[..], y: &&y[..], weights: None, design };
-                let found = match name {
+                let bootstrap = match name {
                     Name::Mean => mean_bootstrap(&x, design, options, &mut |_| true),
                     Name::Ratio => ratio_bootstrap(columns, options, &mut |_| true),
                 };
-                let found = given(given(found));
-                let (low, high) = (found.limits.low, found.limits.high);
+                let bootstrap = given(given(bootstrap));
+                let (low, high) = (bootstrap.limits.low, bootstrap.limits.high);
                 digest.doubles(&[
-                    found.value,
-                    found.standard_error,
+                    bootstrap.value,
+                    bootstrap.standard_error,
                     low.value,
                     low.error,
                     high.value,
                     high.error,
                 ]);
-                digest.doubles(&found.replicates);
+                digest.doubles(&bootstrap.replicates);
                 if name == Name::Ratio {
-                    let found = given(given(estimated_ratio(columns, confidence, &mut |_| true)));
+                    let ratio = given(given(estimated_ratio(columns, confidence, &mut |_| true)));
                     digest.doubles(&[
-                        found.value,
-                        found.standard_error,
-                        found.interval.low,
-                        found.interval.high,
+                        ratio.value,
+                        ratio.standard_error,
+                        ratio.interval.low,
+                        ratio.interval.high,
                     ]);
                 }
             }
@@ -129,10 +129,10 @@ fn ends(n: usize) -> Run {
         for &method in Method::ALL {
             for (alternative, confidence) in ways() {
                 let digest = digest.of(method.name()).of(alternative);
-                let found = limits(replicates.clone(), 0.125, method, correction, confidence, &mut |_| true);
-                match given(found) {
-                    Ok(found) => {
-                        let (low, high) = (found.low, found.high);
+                let result = limits(replicates.clone(), 0.125, method, correction, confidence, &mut |_| true);
+                match given(result) {
+                    Ok(limits) => {
+                        let (low, high) = (limits.low, limits.high);
                         digest.doubles(&[low.value, low.error, high.value, high.error]);
                     }
                     Err(_) => digest.word(1), // too few replicates for the limits

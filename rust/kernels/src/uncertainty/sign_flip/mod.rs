@@ -125,11 +125,11 @@ fn p_value(
         Alternative::Less => level || flips.sum < 0.0,
     };
     // Where the alternative is on the side of the observed sum, p is P(T >= |S|); otherwise it is 1 - P(T > |S|).
-    let found = tail(data, flips, !outward, progress)?;
+    let tail = tail(data, flips, !outward, progress)?;
     Ok(match alternative {
-        Alternative::TwoSided => Probability { p: 2.0 * found.p, ..found },
-        Alternative::Greater | Alternative::Less if outward => found,
-        Alternative::Greater | Alternative::Less => Probability { p: 1.0 - found.p, ..found },
+        Alternative::TwoSided => Probability { p: 2.0 * tail.p, ..tail },
+        Alternative::Greater | Alternative::Less if outward => tail,
+        Alternative::Greater | Alternative::Less => Probability { p: 1.0 - tail.p, ..tail },
     })
 }
 
@@ -141,9 +141,9 @@ fn tail(
     progress: Progress<'_>,
 ) -> Result<Probability, Stopped> {
     if few(&flips)
-        && let Some(found) = counted(&flips, beyond, &mut *progress)?
+        && let Some(exact) = counted(&flips, beyond, &mut *progress)?
     {
-        return Ok(found);
+        return Ok(exact);
     }
     let count = flips.magnitudes.count;
     for attempt in 1.. {
@@ -210,8 +210,8 @@ fn above(
     progress: Progress<'_>,
 ) -> Result<Probability, Stopped> {
     if s < 0.0 {
-        let found = above(magnitudes, -s, !beyond, slack, progress)?;
-        return Ok(Probability { p: 1.0 - found.p, error: found.error * found.p / (1.0 - found.p), ..found });
+        let other = above(magnitudes, -s, !beyond, slack, progress)?;
+        return Ok(Probability { p: 1.0 - other.p, error: other.error * other.p / (1.0 - other.p), ..other });
     }
     let none = Probability { p: 0.0, error: 0.0, short: false };
     let s = match (magnitudes.total, magnitudes.step) {
@@ -249,8 +249,8 @@ fn counted(flips: &Flips, beyond: bool, progress: Progress<'_>) -> Result<Option
     // of the sums of the positive and of the negative values.
     let slack = 0.5 * flips.slack;
     let limit = flips.less + if beyond { -slack } else { slack };
-    let found = enumerate::subsets(&values, limit, &mut Pace::new(progress))?;
-    Ok(found.map(|count| Probability {
+    let count = enumerate::subsets(&values, limit, &mut Pace::new(progress))?;
+    Ok(count.map(|count| Probability {
         p: halved(count as f64, values.len() as f64),
         error: 0.0,
         short: false,

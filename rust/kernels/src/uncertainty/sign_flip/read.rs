@@ -89,14 +89,16 @@ impl<'a> Data<'a> {
         for (tolerance, evidence) in [(lattice::EXACT, 0), (lattice::ROUNDED, EVIDENCE)] {
             let enough = self.nonzero >= evidence;
             let tolerance = tolerance.widened(self.off / self.top).filter(|_| enough);
-            let found = match tolerance {
+            let lattice = match tolerance {
                 Some(tolerance) => self.lattice(&sample, tolerance, &mut *progress)?,
                 None => None,
             };
-            if let Some(found) = found {
-                match found.table {
-                    Some(table) => return Ok(of_table(&table, found.step, self.slack(0.0) / found.step)?),
-                    None => step = Some(found.step),
+            if let Some(lattice) = lattice {
+                match lattice.table {
+                    Some(table) => {
+                        return Ok(of_table(&table, lattice.step, self.slack(0.0) / lattice.step)?);
+                    }
+                    None => step = Some(lattice.step),
                 }
                 break;
             }
@@ -184,19 +186,19 @@ impl<'a> Data<'a> {
         let mut all: Vec<[f64; 3]> = Vec::new();
         for part in parts {
             let Some(part) = part? else { return Ok(None) };
-            for found in part {
-                match all.binary_search_by(|known| known[0].total_cmp(&found[0])) {
-                    Ok(at) => all[at] = [found[0], all[at][1] + found[1], all[at][2] + found[2]],
-                    Err(at) => all.insert(at, found),
+            for row in part {
+                match all.binary_search_by(|known| known[0].total_cmp(&row[0])) {
+                    Ok(at) => all[at] = [row[0], all[at][1] + row[1], all[at][2] + row[2]],
+                    Err(at) => all.insert(at, row),
                 }
             }
         }
         if all.len() > DISTINCT {
             return Ok(None);
         }
-        let side = |k: usize| all.iter().map(|found| found[0] * found[k]).sum::<f64>();
+        let side = |k: usize| all.iter().map(|row| row[0] * row[k]).sum::<f64>();
         let (plus, minus) = (side(1), side(2));
-        let pairs = memory::collected(all.iter().map(|found| (found[0], found[1] + found[2])))?;
+        let pairs = memory::collected(all.iter().map(|row| (row[0], row[1] + row[2])))?;
         let less = if plus < minus { plus } else { minus };
         let (magnitudes, sum, slack) =
             (magnitudes_from(&pairs, step)?, plus - minus, self.slack(plus + minus));
@@ -206,20 +208,20 @@ impl<'a> Data<'a> {
     /// The different magnitudes in ascending order, each with how often it occurs with positive and with negative sign;
     /// `None` where there are more than [`DISTINCT`].
     fn distinct_of(&self, x: &[f64]) -> Result<Option<Vec<[f64; 3]>>, NoMemory> {
-        let mut found: Vec<[f64; 3]> = memory::with_capacity(DISTINCT + 1)?;
+        let mut rows: Vec<[f64; 3]> = memory::with_capacity(DISTINCT + 1)?;
         for &v in x.iter().filter(|&&v| v != 0.0) {
             let a = scaled(v.abs(), self.scale);
-            let at = match found.binary_search_by(|known| known[0].total_cmp(&a)) {
+            let at = match rows.binary_search_by(|known| known[0].total_cmp(&a)) {
                 Ok(at) => at,
-                Err(_) if found.len() == DISTINCT => return Ok(None),
+                Err(_) if rows.len() == DISTINCT => return Ok(None),
                 Err(at) => {
-                    found.insert(at, [a, 0.0, 0.0]);
+                    rows.insert(at, [a, 0.0, 0.0]);
                     at
                 }
             };
-            found[at][if v > 0.0 { 1 } else { 2 }] += 1.0;
+            rows[at][if v > 0.0 { 1 } else { 2 }] += 1.0;
         }
-        Ok(Some(found))
+        Ok(Some(rows))
     }
 
     /// Keeps every value in order of magnitude, equal magnitudes once with their count.
