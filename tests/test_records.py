@@ -280,6 +280,9 @@ def test_n_tokens_is_one_where_the_file_does_not_say(tmp_path: Path) -> None:
     run = records.read(path).runs[0]
     assert run.n_tokens.tolist() == [1, 1]
     assert np.isnan(run.loglikelihood).tolist() == [False, True]
+    rows = [{"acc": 1, "loglikelihood": -1, "n_tokens": 3}, {"acc": 1, "loglikelihood": None, "n_tokens": None}]
+    (run,) = records.read(lines(tmp_path / "b.jsonl", rows))
+    assert run.n_tokens.tolist() == [3, 1]
 
 
 # ---- models

@@ -115,18 +115,18 @@ class Column(NamedTuple):
     none: Rows
 
 
-class Kept:
+class RowsKept:
     """Which rows of a part are kept, and how many are left out for which reason."""
 
     def __init__(self, n: int) -> None:
-        self.rows: Rows = np.ones(n, dtype=bool)
+        self.kept: Rows = np.ones(n, dtype=bool)
         self.left_out: dict[str, int] = {}
 
     def leave_out(self, reason: str, gone: Rows) -> None:
         """Leave out the rows where ``gone`` is true; those that were left out before keep their first reason."""
-        if count := int(np.count_nonzero(self.rows & gone)):
+        if count := int(np.count_nonzero(self.kept & gone)):
             self.left_out[reason] = count
-        self.rows = self.rows & ~gone
+        self.kept = self.kept & ~gone
 
 
 def read_part(
@@ -140,37 +140,45 @@ def read_part(
     ``missing`` is the score of rows without one; None leaves them out. ``ids`` are those of :func:`read_ids`, and
     ``classes`` gives what :func:`target_classes` does, of all parts of the run.
     """
-    kept = Kept(len(part.rows))
     with part.reading("score"):
         graded = _graded(part, missing, classes)
     with part.reading("loglikelihood"):
         loglikelihood = _numbers(part, ROLES["loglikelihood"])
+    rows = RowsKept(len(part.rows))
     if part.roles["score"] is not None:
-        kept.leave_out(graded.reason, graded.gone)
+        rows.leave_out(graded.reason, graded.gone)
     else:
-        kept.leave_out(ROLES["loglikelihood"].absent, loglikelihood.none)
+        rows.leave_out(ROLES["loglikelihood"].absent, loglikelihood.none)
     if ids is not None:
-        kept.leave_out(ROLES["id"].absent, np.array([one is None for one in ids], dtype=bool))
+        rows.leave_out(ROLES["id"].absent, np.array([one is None for one in ids], dtype=bool))
+    keep = rows.kept
     if graded.score is not None:
         with part.reading("score"):
-            _check_score(part, kept.rows, graded.score)
-    numbers = {"score": graded.score, **_beside_score(part, kept.rows, loglikelihood)}
-    left = part.kept(kept.rows)
-    texts: dict[str, list[str] | None] = {}
-    for role in TEXTS:
-        with left.reading(role.name):
-            texts[role.name] = _required_texts(left, role)
-    texts["id"] = (
-        None if ids is None else [one for one, keep in zip(ids, kept.rows.tolist(), strict=True) if keep and one]
-    )
+            _check_score(part, keep, graded.score)
+    numbers = {"score": graded.score, **_beside_score(part, keep, loglikelihood)}
+    remaining = part.kept(keep)
     return Block(
-        part=left,
-        numbers={name: None if values is None else values[kept.rows] for name, values in numbers.items()},
-        texts=texts,
-        no_answer=graded.no_answer[kept.rows],
-        no_score=graded.no_score[kept.rows],
-        left_out=kept.left_out,
+        part=remaining,
+        numbers={name: None if values is None else values[keep] for name, values in numbers.items()},
+        texts={"id": _of_rows(ids, keep), **_texts(remaining)},
+        no_answer=graded.no_answer[keep],
+        no_score=graded.no_score[keep],
+        left_out=rows.left_out,
     )
+
+
+def _of_rows(ids: list[str | None] | None, keep: Rows) -> list[str] | None:
+    """The ids of the rows that are kept; each of them has one."""
+    return None if ids is None else [one for one, kept in zip(ids, keep.tolist(), strict=True) if kept and one]
+
+
+def _texts(part: Part) -> dict[str, list[str] | None]:
+    """The text of each role that every row has to have."""
+    found: dict[str, list[str] | None] = {}
+    for role in TEXTS:
+        with part.reading(role.name):
+            found[role.name] = _required_texts(part, role)
+    return found
 
 
 def _beside_score(part: Part, keep: Rows, loglikelihood: Column) -> dict[str, Floats | None]:
