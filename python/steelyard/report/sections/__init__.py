@@ -13,7 +13,7 @@ from ..results import Contents
 from ..words import span
 from . import calibration, comparisons, perplexity, scores, supplied
 from .block import Block, Finding
-from .reading import cautions, remarks
+from .notices import cautions, remarks
 
 __all__ = ["SECTIONS", "Block", "Finding", "blocks", "cautions", "findings", "headline", "remarks"]
 

@@ -15,7 +15,7 @@ from ..tables import Column, Table
 from ..words import digits_of, listed, lost
 from . import estimates
 from .block import Block
-from .reading import other_case
+from .notices import other_case
 
 LEAD = "The share of right answers, or the mean score, of each model on its own records."
 
