@@ -18,7 +18,7 @@ export PIP_QUIET := 1
 PIP := python -m pip install --disable-pip-version-check
 PEERS := $(or $(STEELYARD_BENCH_PYTHON),.venv-bench/bin/python)
 SOURCES := pyproject.toml Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
-# A line for each step that may take a while, so that a silent pip or cargo is known to be at work.
+# Prints a line before each slow step, since pip and cargo run silently.
 say = @echo "--- $(1)"
 FACE := $(shell find python -name '*.py' -o -name '*.pyi')
 
@@ -82,7 +82,7 @@ clean:  ## Remove everything that make has made
 	rm -rf target .venv .venv-demo .venv-bench .foreign .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-output
 	rm -f python/steelyard/_core*.so
 
-# ---- environments: a stamp is older than what it was made from, or it stands ----
+# ---- environments: a stamp file marks a finished environment; it is made again where a prerequisite is newer ----
 
 %/.made:
 	@test -n "$(PYTHON)" || { echo "steelyard needs Python 3.11 or newer: none found; set PYTHON=..." >&2; exit 1; }
@@ -105,7 +105,7 @@ clean:  ## Remove everything that make has made
 	.venv-demo/bin/$(PIP) '.[cli]'
 	touch $@
 
-# A peer that cannot be had is reported as missing by the run.
+# Where a peer cannot be installed, the benchmark run reports it as missing.
 .venv-bench/.built: .venv-bench/.made $(SOURCES) $(FACE)
 	$(call say,building a release wheel and installing the peers: three minutes and more where torch is fetched)
 	rm -rf .venv-bench/site

@@ -1,4 +1,4 @@
-"""Every public call that reads data, on an input of any size: what the tests of interrupts and of forks go through."""
+"""The table of public calls that read data, each on an input of any size, for the tests of interrupts and of forks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def uniform(n: int, seed: int = 0, dtype: Any = np.float64) -> Any:
 
 
 def spread_ids(n: int) -> Any:
-    """Whole numbers far apart: nearly every row its own."""
+    """Whole numbers that are far apart, so that nearly every row is its own cluster."""
     return np.random.default_rng(1).integers(-(2**62), 2**62, n)
 
 
@@ -70,7 +70,7 @@ def scored(n: int) -> Any:
 
 
 def first_read(s: Any) -> object:
-    """Of a copy: what is computed when it is first read is kept."""
+    """Reads lazy attributes of a copy, since they are computed once and then kept."""
     s = replace(s)
     return s.sequence_logprob, s.n_counted, repr(s)
 

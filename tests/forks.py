@@ -1,4 +1,4 @@
-"""A thread inside one call, a fork, and another call in the child: who waits for a thread that is not there waits for ever."""
+"""Forks while a thread is inside a call: the child, which lacks that thread, must not wait for it in a call of its own."""
 
 from __future__ import annotations
 

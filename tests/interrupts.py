@@ -1,4 +1,4 @@
-"""How soon a call answers Ctrl-C: attempts in this process, which has to be one of its own."""
+"""Measures how soon a call answers Ctrl-C; to be run in a process of its own, which it interrupts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .calls import Call
 
 
 class Answer(NamedTuple):
-    """What one attempt showed: how late the interrupt was, or how long the call took that had ended before."""
+    """The outcome of one attempt: the delay of the interrupt, or the duration of a call that had ended before it."""
 
     interrupted: bool
     seconds: float
@@ -45,7 +45,7 @@ def attempt(call: Call, data: Any, delay: float) -> Answer:
 
 
 def length(call: Call, data: Any, longest: float) -> float:
-    """Seconds that a call takes, up to ``longest``: what comes after is more of the same."""
+    """How many seconds a call takes, at most ``longest``: longer calls do the same work for longer."""
     answer = attempt(call, data, longest)
     return longest if answer.interrupted else answer.seconds
 
@@ -56,7 +56,7 @@ def latest(call: Call, data: Any, delay: float, enough: float, attempts: int = 6
     for _ in range(attempts):
         answer = attempt(call, data, delay)
         if not answer.interrupted:
-            delay /= 2  # it had ended before: sooner
+            delay /= 2  # the call had ended before the interrupt, which is sent sooner next time
             continue
         best = min(best, answer.seconds)
         if best <= enough:

@@ -1,4 +1,4 @@
-"""Bytes of saved states with a right header and a right checksum around any body."""
+"""Makes bytes of saved states: any body with a valid header and checksum around it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sealed(of: Any, body: bytes, *, layout: int = 1, numerics: int = 1) -> bytes
 
 
 def body_of(state: bytes) -> bytes:
-    """What stands between header and checksum."""
+    """The bytes between header and checksum."""
     return state[HEADER:-CHECKSUM]
 
 

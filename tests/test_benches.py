@@ -1,4 +1,4 @@
-"""The bench harness: what it reports and where it writes; never how long anything takes."""
+"""The benchmark harness: what it reports and which files it writes, but not how long anything takes."""
 
 from __future__ import annotations
 

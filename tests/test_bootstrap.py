@@ -124,7 +124,7 @@ def test_replicates_are_the_counts_applied() -> None:
         assert replicate == pytest.approx(math.fsum(c * x for c, x in zip(counts, R_DATA.tolist(), strict=True)) / 16)
 
 
-# -- what it costs to simulate ----------------------------------------------------------------------------
+# -- the stated Monte-Carlo error -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["percentile", "basic", "bca"])
@@ -158,7 +158,7 @@ def test_ninety_percent_intervals_of_normal_data_cover(method: str) -> None:
     assert stats.binomtest(hits, runs, 0.9).pvalue > 1e-4, hits
 
 
-# -- one answer, whatever the machine does ------------------------------------------------------------------
+# -- the same result on every machine -----------------------------------------------------------------------
 
 
 def test_the_same_bits_for_threads_levels_and_companions() -> None:

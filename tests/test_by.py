@@ -1,4 +1,4 @@
-"""One estimate for each group of rows: `by=` of `estimate`."""
+"""The keyword `by=` of `estimate`: one estimate for each group of rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calibration: published figures, edges, intervals that cover, and the defects of peers that are not ours."""
+"""Calibration: published figures, edges of bins, coverage of intervals, and defects of other libraries."""
 
 from __future__ import annotations
 
@@ -455,7 +455,7 @@ def test_one_sided_limits() -> None:
 
 
 def test_certainty_is_not_knowledge() -> None:
-    """Twenty right of twenty at 100 per cent: no error of 0.0 on an interval of [0, 0]."""
+    """Twenty right answers of twenty at 100 per cent confidence: the interval of the error must not be [0, 0]."""
     rel = sy.reliability([1.0] * 20, [1] * 20)
     assert (rel.ece.value, rel.ece.low) == (0.0, 0.0)
     assert rel.ece.high == pytest.approx(0.161, abs=5e-4)

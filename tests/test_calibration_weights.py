@@ -193,7 +193,7 @@ def test_limits_are_where_they_can_be(found: list[tuple[float, bool, float, int]
     assert rel.table["weight"].sum() == pytest.approx(1.0)
 
 
-# -- rows that count for nothing ---------------------------------------------------------------------------
+# -- rows of weight 0 --------------------------------------------------------------------------------------
 
 
 def test_rows_of_weight_0_are_left_out_and_counted() -> None:

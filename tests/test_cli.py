@@ -1,4 +1,4 @@
-"""The command: its exit codes, its sentences, and that what it prints, writes and decides are one."""
+"""The command: its exit codes, its messages, and that what it prints, writes and decides agree."""
 
 from __future__ import annotations
 

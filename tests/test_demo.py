@@ -1,4 +1,4 @@
-"""The demo's parts, and the whole of it once."""
+"""The parts of the demo, and one complete run of it."""
 
 from __future__ import annotations
 

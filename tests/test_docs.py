@@ -1,4 +1,4 @@
-"""README, docstrings and examples run as they are written, and print what they say; links lead somewhere."""
+"""The examples of README, docstrings and examples/ run and print what they show; links point to existing files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def blocks(language: str) -> list[str]:
 
 
 def failures(test: doctest.DocTest) -> tuple[int, str]:
-    """How many examples ran, and what those that failed say."""
+    """The number of examples that ran, and the messages of those that failed."""
     said: list[str] = []
     result = doctest.DocTestRunner(optionflags=FLAGS).run(test, out=said.append, clear_globs=False)
     return result.attempted, "".join(said) if result.failed else ""

@@ -1,4 +1,4 @@
-"""Values at the edge of float64: a right value or one sentence, and never a NaN or an infinity in silence."""
+"""Values at the limits of float64: the result is right or an error, never an unexplained NaN or infinity."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ options = st.fixed_dictionaries(
 
 
 def sound(found: sy.Estimate, alternative: str) -> None:
-    """No NaN, and an infinity only at an open side or with a reason that speaks of it."""
+    """No NaN, and an infinity only on the open side of a one-sided interval or with a reason that mentions it."""
     explained = "overflows" in str(found.reason) or "infinite" in str(found.reason)
     for name in ("value", "standard_error", "low", "high"):
         number = getattr(found, name)

@@ -1,4 +1,4 @@
-"""What bad input gets: TypeError or ValueError, one short sentence with the argument, what was expected, what came."""
+"""Bad input raises TypeError or ValueError with one short sentence: the argument, what was expected, what was given."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class Unarrayable:
 
 
 def junk() -> dict[str, Any]:
-    """What people pass by mistake, and worse."""
+    """Values that people pass by mistake, and stranger ones."""
     return {
         "None": None, "text": "abc", "empty text": "", "number text": "95", "bytes": b"abc", "True": True, "zero": 0,
         "negative": -1, "half": 0.5, "NaN": np.nan, "inf": np.inf, "complex": 1j, "huge": 2**70, "giant": 10**400,

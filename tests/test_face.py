@@ -1,4 +1,4 @@
-"""The public face: which names stand where, what calls take, and how results behave."""
+"""The public interface: the names of each module, the keywords of calls, and the behaviour of results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files out and in, and every way in which the command ends: old files stay whole, and 1 means the verdict alone."""
+"""Writing and reading files, and every exit code: old files stay complete, and only a verdict exits with 1."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WATCHDOG = 120
 linux = pytest.mark.skipif(platform.system() != "Linux", reason="needs /dev and /proc as Linux has them")
 not_root = pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() == 0, reason="the root user may write anywhere")
 
-# Each of these does something to a terminal, or shows nothing, or is no text.
+# Characters that control a terminal, are invisible, or are not valid text.
 CONTROLS = [
     *map(chr, range(0x20)), "\x7f", *map(chr, range(0x80, 0xA0)), "\xad", "\u061c", "\u200b", "\u200d", "\u200e",
     "\u2028", "\u2029", "\u202a", "\u202e", "\u2066", "\u2069", "\ufeff", "\ud800", "\udcff", "\U000e0041",

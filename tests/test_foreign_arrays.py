@@ -17,7 +17,7 @@ from steelyard import _arrays, records
 
 
 class Lent:
-    """What JAX arrays and frame columns are to NumPy: an object that lends its memory."""
+    """An object that shares its memory with NumPy, as JAX arrays and columns of frames do."""
 
     def __init__(self, memory: np.ndarray) -> None:
         self.memory = memory
@@ -475,7 +475,7 @@ def test_columns_of_any_type_get_an_answer_or_a_sentence() -> None:
                 assert ": expected " in str(error)  # noqa: PT017
 
 
-# -- what is rewritten meanwhile ---------------------------------------------------------------------------------------
+# -- arrays that another thread writes during the call -----------------------------------------------------------------
 
 
 def test_a_mask_and_ids_that_are_rewritten_during_the_call_are_those_it_began_with() -> None:

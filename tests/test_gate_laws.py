@@ -1,4 +1,4 @@
-"""What must hold for any records: figures do not depend on how they are written down, and no answer helps by being wrong."""
+"""Laws for any records: figures do not depend on how records are written; a wrong answer never improves a verdict."""
 
 from __future__ import annotations
 

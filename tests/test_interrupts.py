@@ -26,7 +26,7 @@ from .interrupts import busy, latest, length, listen, moments
 ROWS = 2_000_000
 PROMISED = 0.1  # enough for an attempt
 GENEROUS = 0.4  # for a machine that has other things to do
-LONGEST = 0.5  # seconds of a call that are looked at
+LONGEST = 0.5  # only this many seconds of a longer call are tested
 LONG = 0.15  # seconds of a call in which an interrupt makes a clear difference
 WATCHDOG = 240
 

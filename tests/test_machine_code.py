@@ -1,4 +1,4 @@
-"""The compiled kernel is wide: what no test of results can see."""
+"""The compiled loops are vectorised, which no test of results can show."""
 
 from __future__ import annotations
 

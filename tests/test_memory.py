@@ -1,7 +1,7 @@
-"""No memory: a MemoryError, whatever is called, and nothing changed or lost.
+"""Without memory every call raises MemoryError, and arguments and states are as before.
 
-``tests/campaigns/allocation.py`` tries every allocation of every kernel; here stand the public calls under a limit of
-the operating system, and the parts that make it so.
+``tests/campaigns/allocation.py`` makes every allocation of every kernel fail. This file runs the public calls under a
+memory limit of the operating system, and tests the allocator's reserve and the handling of exceptions.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def test_a_pool_whose_threads_do_not_fit_is_no_error() -> None:
     assert out == "1 1"
 
 
-# -- what is kept back ---------------------------------------------------------------------------------------------------
+# -- the reserve of memory ---------------------------------------------------------------------------------------------
 
 
 def test_what_cannot_fail_is_served_when_there_is_no_memory() -> None:

@@ -1,4 +1,4 @@
-"""The caller's floating-point mode: it reaches nothing, and it is there again afterwards."""
+"""The caller's floating-point mode: it affects no result, and every call restores it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Graded values that do not differ: no interval of width 0 and no verdict from it, through every door.
+"""Graded values that are all equal: no public call gives an interval of width 0, or a verdict from one.
 
-What is expected is worked out here in fractions and with `statistics`, not with the package's own code.
+The expected values are computed here with fractions and `statistics`, not with the package's own code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""AdamW, clipping and schedules: what is special to the optimizer room."""
+"""AdamW, clipping and schedules: tests of what only this part of the package does."""
 
 from __future__ import annotations
 
@@ -757,7 +757,7 @@ def test_gradients_of_every_kind_in_one_tree() -> None:
 
 @pytest.mark.parametrize("root", [2**53 + 1, 2**53 + 3, 2**54 - 1, 2**54 - 3])
 def test_a_root_halfway_between_two_doubles_goes_to_the_even_one(root: int) -> None:
-    """A crumb more or less, and it goes up or down."""
+    """One unit more than the square rounds the root up and one less rounds it down; the tie goes to the even number."""
     square = root * root << _core.NORM_UNIT
     rounded = [math.ldexp(*_root(total)) for total in (square - 1, square, square + 1)]
     assert rounded == [root - 1, float(root), root + 1]

@@ -1,6 +1,6 @@
-"""What an optimizer must not do: use memory that is gone, lose an update or its count, believe what cannot be.
+"""Safety of optimizers: no use of freed memory, no lost update or count, no loading of states that are impossible.
 
-Memory of torch tensors: ``tests/torch/test_memory.py``.
+Tests of the memory of torch tensors are in ``tests/torch/test_memory.py``.
 """
 
 from __future__ import annotations

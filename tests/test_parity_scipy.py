@@ -1,4 +1,4 @@
-"""SciPy: the same answers where it has them, within the randomness of both where it draws; its defects are not ours.
+"""Agreement with SciPy, within Monte-Carlo error where it draws random numbers; and defects of SciPy that are avoided.
 
 The quantiles, distributions and single intervals that SciPy also has are compared in ``test_math.py`` and
 ``test_uncertainty.py``.

@@ -1,4 +1,4 @@
-"""scikit-learn: the same curve, the same log loss and accuracy; where it is silent or rounds an edge, ours is not."""
+"""Agreement with scikit-learn on calibration curve, log loss and accuracy; and where it misplaces rows or is silent."""
 
 from __future__ import annotations
 

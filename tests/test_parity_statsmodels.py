@@ -1,4 +1,4 @@
-"""statsmodels: proportions, McNemar, Holm and clustered errors agree; what differs is named."""
+"""Agreement with statsmodels on proportions, McNemar, Holm and clustered errors; differences are tested by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defects of other libraries that the rooms' own tests do not name already, each as what is right here."""
+"""Defects of other libraries that no other test file names; each test asserts the right result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Preference losses: what is special to the room."""
+"""Preference losses: tests of what only this part of the package does."""
 
 from __future__ import annotations
 

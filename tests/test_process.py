@@ -1,6 +1,6 @@
-"""Processes, threads, signals and memory: what only a real process can show, each under a watchdog.
+"""Processes, threads, signals and memory: tests that need a process of their own.
 
-Every script runs in an interpreter of its own with warnings as errors; one that hangs is killed and fails.
+Every script runs in a new interpreter with warnings as errors; one that hangs is killed, and the test fails.
 """
 
 from __future__ import annotations
@@ -477,7 +477,7 @@ def test_memory_of_results_is_used_again_by_any_thread() -> None:
 
 @linux
 def test_memory_that_waits_for_results_is_bounded() -> None:
-    """64 MiB are kept and no more, whatever came before."""
+    """At most 64 MiB of memory are kept for later results, whatever was computed before."""
     script = """
         def resident():
             return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20

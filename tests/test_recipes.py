@@ -1,4 +1,4 @@
-"""The recipes in docs/recipes are about this tree: what they name exists, and the code that they show stands in it."""
+"""The recipes in docs/recipes agree with the source: the files they name exist and contain the code that they show."""
 
 from __future__ import annotations
 

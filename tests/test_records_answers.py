@@ -1,4 +1,4 @@
-"""What is no answer and what is no score, equality in ``a==b``, and records that repeat an id."""
+"""Missing answers and missing scores, equality in ``a==b``, and records that repeat an id."""
 
 from __future__ import annotations
 

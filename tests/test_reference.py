@@ -19,7 +19,7 @@ GRID = [
     for dtype in case.dtypes
     for length in case.lengths
 ]
-# Of the caller: whether subnormals are flushed to zero, and where inexact results go.
+# The caller's floating-point modes: whether subnormals are flushed to zero, and the rounding direction.
 MODES = list(product((False, True), ("nearest", "up", "down", "toward zero")))
 # What configures or describes the core rather than computing: nothing to compare.
 NOT_KERNELS = {

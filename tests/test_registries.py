@@ -1,4 +1,4 @@
-"""The tables of named variants: stated once in the core, told alike everywhere else."""
+"""The registries of named variants: defined once in the core, and repeated correctly everywhere else."""
 
 from __future__ import annotations
 

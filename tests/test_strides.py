@@ -1,4 +1,4 @@
-"""What is done in steps gives what NumPy gives at once."""
+"""Operations that are done in steps give the same result as one NumPy call."""
 
 from __future__ import annotations
 

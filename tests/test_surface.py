@@ -1,4 +1,4 @@
-"""What the source itself must look like: its names, its imports, and operations it must not use."""
+"""Rules for the source: its names, its imports, and operations that it must not use."""
 
 from __future__ import annotations
 

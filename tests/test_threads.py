@@ -1,4 +1,4 @@
-"""Threads that share the core: calls beside each other, helpers that come and stay few, daemons at exit, foreign children."""
+"""Threads that share the core: simultaneous calls, the number of helpers, daemon threads at exit, forked children."""
 
 from __future__ import annotations
 

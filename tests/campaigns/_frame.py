@@ -1,4 +1,4 @@
-"""What every campaign shares: arguments, seeds, the clock and the last line."""
+"""The runner that all campaigns share: it reads arguments, sets seeds, keeps the time and prints the last line."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ EACH = 200
 
 
 class Failing:
-    """What fails, and whether anything has."""
+    """Which allocations fail, and whether one has failed."""
 
     def __init__(self, kind: str, failures: int) -> None:
         self.kind, self.failures, self.failed = kind, failures, False
@@ -219,7 +219,7 @@ REFUSED: tuple[Callable[[], object], ...] = (
 
 
 def of_a_refusal(random: Random) -> str:
-    """What is refused is refused, or there was no memory for the sentence."""
+    """A bad argument is refused with its message, or with a MemoryError where there was no memory for the message."""
     call, kind = random.choice(REFUSED), random.choice(kinds())
     failing = Failing(kind, random.choice((1,) if kind == "python" else (1, 2, FOREVER)))
 

@@ -1,4 +1,4 @@
-"""The shared test table: one row a kernel.
+"""The shared test table, with one row per kernel.
 
 A row says how to make inputs, how to run the compiled path and the reference, and how close they must be.
 ``tests/test_reference.py`` runs every row over dtypes, lengths, instruction-set levels, thread counts, batch

@@ -36,7 +36,7 @@ def make_classes(dtype: str, n: int) -> Inputs:
 
 
 def make_clusters(dtype: str, n: int) -> Inputs:
-    """Documents that come again all over the data, named by numbers or texts; one lies in the first bin alone."""
+    """Documents whose rows are spread over the data, named by numbers or texts; one has rows in the first bin only."""
     inputs = make_binary(dtype, n)
     ids = (words(n, 305) % np.uint64(n // 9 + 2)).astype(np.int64) - 1
     return {**inputs, "clusters": ids if dtype != "float64" else np.char.add("doc ", ids.astype(str))}

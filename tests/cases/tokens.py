@@ -19,7 +19,7 @@ COLUMNS = names("tokens.columns")
 
 
 def _logits(dtype: str, width: int, rows: int) -> Inputs:
-    """Rows that no slice of which is contiguous, with masked classes, and targets of which some are ignored."""
+    """Rows with gaps between them in memory, with masked classes, and targets of which some are ignored."""
     x = as_dtype(5.0 * normalish(rows * (width + 3), width), dtype).reshape(rows, width + 3)
     if width > 2:
         x[:, width // 3] = -np.inf

@@ -46,7 +46,7 @@ def _column(dtype: str, n: int) -> Inputs:
 
 
 def _clustered(dtype: str, n: int) -> Inputs:
-    """About three rows a cluster, every cluster with a row."""
+    """About three rows per cluster, and at least one in each."""
     count = max(2, n // 3)
     codes = np.append(np.arange(count), words(n, n + 3) % np.uint64(count))[:n].astype(np.int64)
     return _column(dtype, n) | {"codes": codes}

@@ -13,7 +13,7 @@ SHIFT = 2.5
 
 
 def _values(dtype: str, n: int) -> Inputs:
-    """Numbers of every size and both signs, and ids that come again; as many sizes as the type holds."""
+    """Numbers of both signs whose sizes cover the range of the type, and ids that occur several times."""
     spread = {"float16": 10, "bfloat16": 60, "float32": 60, "float64": 500}[dtype]
     powers = np.exp2((words(n, 3) % np.uint64(spread)).astype(np.float64) - spread // 2)
     return {"x": as_dtype(normalish(n, n) * powers, dtype), "ids": (words(n, 4) % np.uint64(11)).astype(np.int64) - 5}
