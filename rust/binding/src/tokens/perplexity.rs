@@ -42,7 +42,7 @@ state_class!(
         let texts = texts(names)?;
         let names = crate::names::names(names, texts.as_ref())?;
         let summed = with_dtype!(values, x => {
-            let (n, rows) = (x.len(), x.len().checked_div(length).unwrap_or(0));
+            let (n, rows) = (x.len(), x.len().checked_div(length).unwrap_or(0)); // rows of no tokens are none
             let batch = Batch {
                 nll: x,
                 status,

@@ -30,6 +30,7 @@ impl Clusters<'_> {
     /// What a row of that code counts for, where rows have weights.
     fn weight(&self, code: usize) -> Result<Option<Weight>, Fault> {
         let Some(weights) = self.weights else { return Ok(None) };
+        // A code that has no weight is refused below, as a weight that is no number is.
         let value = weights.get(code).copied().unwrap_or(f64::NAN);
         Weight::new(value).map(Some).ok_or(Fault::Weight { at: code, value })
     }
