@@ -101,6 +101,11 @@ pub fn sum_of_squares<'py>(arrays: Bound<'py, PyTuple>, progress: Option<&Bound<
     record!(py, { sum: scaled.sum, exponent: scaled.exponent, norm: scaled.root(), nonfinite, first })
 }
 
+/// What is in a tuple, which needs no iterator of Python's as [`listed`] does.
+fn items(tuple: &Bound<'_, PyTuple>) -> PyResult<Vec<Py<PyAny>>> {
+    memory::collected(tuple.iter_borrowed().map(|item| item.to_owned().unbind())).map_err(no_memory)
+}
+
 /// Scales arrays in place to a global norm of at most `max_norm`; says the `norm` before, how many elements were not finite
 /// and, `first`, the index of the first array that had such an element. With `stop_nonfinite` arrays are left as they are
 /// where any element is not finite.
@@ -111,14 +116,16 @@ pub fn sum_of_squares<'py>(arrays: Bound<'py, PyTuple>, progress: Option<&Bound<
 #[pyo3(signature = (*, given, arrays, name, max_norm, stop_nonfinite, tell=None))]
 pub fn clip_in_place<'py>(
     py: Python<'py>,
-    given: &Bound<'_, PyAny>,
-    arrays: &Bound<'_, PyAny>,
-    name: &Bound<'_, PyAny>,
+    given: &Bound<'py, PyTuple>,
+    arrays: &Bound<'py, PyTuple>,
+    name: &Bound<'py, PyAny>,
     max_norm: f64,
     stop_nonfinite: bool,
     tell: Option<(Py<PyAny>, Py<PyAny>)>,
 ) -> Record<'py> {
-    let (given, arrays) = (listed::<Py<PyAny>>(given)?, listed(arrays)?);
+    // Where nothing was converted the two are one tuple, and there is no tensor to ask.
+    let given = if given.is(arrays) { Vec::new() } else { items(given)? };
+    let arrays = items(arrays)?;
     // Asked for where a call ends with a message, and nothing is written after it.
     let name = |index| {
         let asked = call_with(name, index).and_then(|name| name.extract::<String>());
