@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import steelyard as sy
-from steelyard import _core, _intervals
+from steelyard import _core
 from steelyard._registries import names
 from steelyard.errors import SteelyardWarning
 
@@ -775,15 +775,3 @@ def test_clusters_of_pairs_that_all_differ_alike_are_that_many_pairs() -> None:
     assert {"standard_error": found.standard_error, "low": found.low, "high": found.high} == unspread(4)
     assert (found.method, found.n_clusters) == ("clustered Tango", 4)
     assert unspread(40)["standard_error"] < unspread(4)["standard_error"]
-
-
-def test_sums_may_be_as_far_off_whichever_sign_the_values_have() -> None:
-    sizes = np.array([1.0, 4.0, 9.0])
-
-    def values(low: float, high: float) -> _intervals.ValueFacts:
-        return {"low": low, "high": high, "step": 1e-16, "rows": 9.0, "range": "unknown"}
-
-    up, down = values(-1.0, 8.0), values(-8.0, 1.0)
-    off = _intervals.sums_off(up, sizes)
-    assert (off == _intervals.sums_off(down, sizes)).all()
-    assert (off > _intervals.sums_off(values(-1.0, 1.0), sizes)).all()

@@ -1,7 +1,7 @@
 """Stubs of the compiled core, proven against the binary by stubtest."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict, TypeVar, final
+from typing import Any, Required, TypedDict, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ MAX_BINS: int
 MAX_CLUSTERED_BINS: int
 NORM_BITS: int
 NORM_UNIT: int
-ROUNDING_STEPS: float
 TOKEN_COUNTS: int
 TOKEN_EXCLUDED: int
 TOKEN_IGNORED: int
@@ -374,6 +373,34 @@ class _PairedBinary(_Interval):
     p_mid: float
     p_exact: float
 
+class _Level(_MeanInterval):
+    value: float
+    df: float
+
+@final
+class _Refused(TypedDict, total=False):
+    refused: Required[str]
+    column: int
+    index: int
+    low: float
+    high: float
+    n: int
+
+@final
+class _Comparison(TypedDict):
+    binary: bool
+    shares: bool
+    rows: int
+    low: float
+    high: float
+    wins: int
+    losses: int
+    levels: list[_Level]
+    same: bool
+    tango: bool
+    mid_p: float | None
+    flip: _SignFlip | None
+
 class _Differences(TypedDict):
     values: NDArray[np.float64]
     wins: int
@@ -426,6 +453,17 @@ def clustered_interval(
     range: str = "unknown",
     weighted: bool = False,
 ) -> _Clustered: ...
+def paired_comparison(
+    *,
+    new: NDArray[Any],
+    base: NDArray[Any],
+    booleans: tuple[bool, bool],
+    codes: NDArray[np.int64] | None = None,
+    clusters: int = 0,
+    confidence_levels: Sequence[float],
+    alternative: str,
+    progress: _Progress = None,
+) -> _Comparison | _Refused: ...
 def paired_differences(
     *,
     new: NDArray[Any],

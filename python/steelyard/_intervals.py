@@ -85,23 +85,13 @@ class ValueFacts(TypedDict):
     range: str
 
 
-def value_facts(found: Column, sides: Sequence[Column] = (), *, bounded: bool = True) -> ValueFacts:
+def value_facts(found: Column, *, bounded: bool = True) -> ValueFacts:
     """The facts of a column.
 
-    ``sides`` are the two columns whose difference it is, if it is one. ``bounded=False`` says that the values could lie
-    outside [0, 1] even if these happen to lie inside.
+    ``bounded=False`` says that the values could lie outside [0, 1] even if these happen to lie inside.
     """
-    step = max((side.step for side in sides), default=found.step)
-    shares = bounded and all(side.shares for side in sides or (found,))
-    kind = "difference" if sides else "share"
-    return ValueFacts(
-        low=found.low, high=found.high, step=step, rows=float(found.n), range=kind if shares else "unknown"
-    )
-
-
-def sums_off(values: ValueFacts, sizes: Floats) -> Floats:
-    """A bound on the error of sums of ``sizes`` values, from the rounding of the input and of the additions."""
-    return sizes * (_core.ROUNDING_STEPS * values["step"] + sizes * (STEP * max(values["high"], -values["low"])))
+    kind = "share" if bounded and found.shares else "unknown"
+    return ValueFacts(low=found.low, high=found.high, step=found.step, rows=float(found.n), range=kind)
 
 
 def _shown(x: Array, index: int) -> str:
@@ -212,7 +202,6 @@ def mean(
     rows: Rows = ALL_ROWS,
     *,
     name: str,
-    sides: Sequence[Column] = (),
     bounded: bool = True,
     kind: Kind | None = None,
     step: float = 0.0,
@@ -222,10 +211,10 @@ def mean(
     """The mean of those ``rows`` of a contiguous column of floats or booleans that count (at least one).
 
     Without ``method`` the interval is Wilson's for 0/1 values and Student's t for graded ones. With clusters or weights
-    it is the cluster-robust (CR2) form of these; with weights alone each row is its own cluster. ``sides`` are the two
-    columns whose difference ``x`` is. ``bounded=False`` says that the values could lie outside [0, 1] even if these do
-    not. ``kind`` says how to treat values that happen to be all 0 or 1. ``step`` is the rounding of the input that the
-    values were computed from, where that is larger than one unit in their own last place.
+    it is the cluster-robust (CR2) form of these; with weights alone each row is its own cluster. ``bounded=False`` says
+    that the values could lie outside [0, 1] even if these do not. ``kind`` says how to treat values that happen to be
+    all 0 or 1. ``step`` is the rounding of the input that the values were computed from, where that is larger than one
+    unit in their own last place.
     """
     x = rows.of(x)
     sums = rows.clusters is not None or rows.weights is not None
@@ -239,7 +228,7 @@ def mean(
 
     return mean_of(
         found, confidence, summed, name=name, grouped="clusters" if rows.clusters else "weights" if sums else None,
-        values=value_facts(found, sides, bounded=bounded), kind=kind, method=method, left_out=rows.left_out,
+        values=value_facts(found, bounded=bounded), kind=kind, method=method, left_out=rows.left_out,
     )  # fmt: skip
 
 

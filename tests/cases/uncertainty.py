@@ -390,6 +390,34 @@ def _flips(dtype: str, m: int) -> Inputs:
     return {"x": ((words(m, 6) % np.uint64(9)).astype(np.float64) - 3.0)}
 
 
+def _clustered_pairs(dtype: str, n: int) -> Inputs:
+    """Whole scores, which every type holds, so that the sums over clusters are whole too."""
+    new, base = ((words(n, stream) % np.uint64(6)).astype(np.float32) for stream in (1, 2))
+    return {"new": as_dtype(new, dtype), "base": base, "codes": np.arange(n) % max(2, n // 3)}
+
+
+def _comparison(inputs: Inputs) -> Outputs:
+    codes = inputs["codes"]
+    found = _core.paired_comparison(
+        new=core(inputs["new"]), base=inputs["base"], booleans=(False, False), codes=codes,
+        clusters=int(codes.max()) + 1, confidence_levels=[LEVEL], alternative="two-sided",
+    )  # fmt: skip
+    said = {name: found["levels"][0][name] for name in ("value", "standard_error", "low", "high", "df")}
+    return {"wins": found["wins"], "losses": found["losses"], "p": found["flip"]["p"], **said}
+
+
+def _comparison_reference(inputs: Inputs) -> Outputs:
+    """The parts that have references of their own, put together."""
+    d, codes = reference.differences(inputs["new"], inputs["base"]), inputs["codes"]
+    sums, sizes = reference.cluster_sums(d, codes, int(codes.max()) + 1, 0.0)
+    m, variance, df = reference.clustered(sums, sizes)
+    half = t(df) * variance**0.5
+    return {
+        "wins": int((d > 0).sum()), "losses": int((d < 0).sum()), "p": reference.sign_flip(sums, "two-sided"),
+        "value": m, "standard_error": variance**0.5, "low": m - half, "high": m + half, "df": df,
+    }  # fmt: skip
+
+
 SIDES = names("interval.alternative")
 
 
@@ -512,6 +540,11 @@ CASES = [
     Case(
         name="intervals.paired_types", covers=("paired_differences",), make=_typed_pairs, run=_typed_differences,
         reference=_typed_reference, dtypes=("",), lengths=(0, *LENGTHS),
+    ),
+    Case(
+        name="uncertainty.comparison", covers=("paired_comparison",), make=_clustered_pairs, run=_comparison,
+        reference=_comparison_reference, lengths=(2, 15, 16, 17, 1000),
+        bound=dict.fromkeys(("value", "standard_error", "low", "high", "p"), 1e-12) | {"df": 1e-9},
     ),
     Case(
         name="intervals.sign_flip", covers=("sign_flip",), make=_flips, run=_sign_flip, reference=_sign_flip_reference,

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, _intervals
-from .._arrays import aligned
+from .._arrays import aligned, to_float64
 from .._columns import columns, frame, one_column
 from .._estimate import Estimate
 from .._mode import standard_mode
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of, flag
 from .._progress import OnProgress, Progress, reporter
-from .._rows import Clusters, Rows, Selection
+from .._rows import ALL_ROWS, Rows, Selection
 from ..errors import type_error, value_error
+from ._statistics import for_core, refusal
 from .comparison import Comparison
 
 __all__ = ["compare"]
@@ -180,47 +181,40 @@ def _pair(
     on_progress: OnProgress,
 ) -> _Pair:
     """Compare one model with the baseline on the rows that count."""
-    sides = [(name, rows.of(values)) for name, values in (new, base)]
-    found = [_intervals.column(x, name, rows=rows) for name, x in sides]
-    binary = all(side.ones is not None for side in found)
-    a, b = (x.astype(np.float32) if x.dtype == np.bool_ else x for _, x in sides)
-    coarse = _coarse(*(x.dtype for _, x in sides))
-    rest = _core.paired_differences(new=a, base=b, coarse=coarse, progress=on_progress)
-    d, wins, losses = rest["values"], rest["wins"], rest["losses"]
-    few: dict[str, float] = {}
+    a, b, what = rows.of(new[1]), rows.of(base[1]), f"{new[0]} - baseline"
     # With several models, verdicts use intervals at the level 1 - alpha/m, so that all of them hold at once.
     levels = [confidence] if models == 1 else [confidence, _intervals.stricter(confidence, models)]
-    if rows.clusters is None and binary:
-        made = [_binary(wins, losses, len(d), level) for level in levels]
-        p, test = made[0][1], "McNemar mid-p"
-        estimates = [estimate for estimate, _ in made]
+    codes, clusters = rows.clusters or (None, 0)
+    new_floats, base_floats = for_core((a, b))
+    found = _core.paired_comparison(
+        new=new_floats, base=base_floats, booleans=(a.dtype == np.bool_, b.dtype == np.bool_), codes=codes,
+        clusters=clusters, confidence_levels=[level.level for level in levels], alternative=confidence.alternative,
+        progress=on_progress,
+    )  # fmt: skip
+    if "refused" in found:
+        raise _refusal(found, dict((new, base)), rows, what)
+    estimates = [_estimate(found, level, at, clusters, what) for level, at in zip(found["levels"], levels, strict=True)]
+    few: dict[str, float] = {}
+    if found["flip"] is None:
+        p, test = found["mid_p"], "McNemar mid-p"
     else:
-        flips, off, estimates = _graded(d, new[0], found, rows.clusters, levels, binary=binary, on_progress=on_progress)
-        flipped = _core.sign_flip(flips, alternative=confidence.alternative, resolution=off, progress=on_progress)
-        p, signs, error = flipped["p"], flipped["nonzero"], flipped["error"]
+        p, error = found["flip"]["p"], found["flip"]["error"]
         test = "sign-flip, exact" if error <= EXACT else f"sign-flip, p within {100 * error:.2g} %"
-        few = _smallest_p(signs, confidence)
+        few = _smallest_p(found["flip"]["nonzero"], confidence)
+    assert p is not None
     shown = replace(estimates[0], left_out=rows.left_out, detail=estimates[0].detail | few)
     if models > 1:
         shown = _intervals.simultaneous(shown, estimates[1])
-    shares = all(side.shares for side in found)
-    return _Pair(shown, p, test, wins, losses, shares)
+    return _Pair(shown, p, test, found["wins"], found["losses"], found["shares"])
 
 
-def _coarse(*types: np.dtype[Any]) -> tuple[float, float]:
-    """The rounding step at 1 and the smallest number of the coarser type, where the two sides have different types.
-
-    Equal scores can then differ by the rounding to the coarser type, which is no difference between the models.
-    """
-    different = {dtype for dtype in types if dtype != np.bool_}
-    if len(different) < 2:
-        return 0.0, 0.0
-    return max((1 / 128, 1 / (1 << 133)) if t == np.uint16 else _limits(t) for t in different)
-
-
-def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
-    limits = np.finfo(dtype)
-    return float(limits.eps), float(limits.smallest_subnormal)
+def _refusal(found: _core._Refused, columns: dict[str, Array], rows: Rows, what: str) -> ValueError:
+    """The refusal of a score or of a difference (the core's third column) that is not finite or too large."""
+    if found["column"] < len(columns):
+        return refusal(found, columns, rows)
+    a, b = (to_float64(rows.of(x)) for x in columns.values())
+    with np.errstate(over="ignore"):
+        return refusal(found, dict.fromkeys((*columns, what), a - b), ALL_ROWS)
 
 
 def _smallest_p(signs: int, confidence: Confidence) -> dict[str, float]:
@@ -234,59 +228,44 @@ def _smallest_p(signs: int, confidence: Confidence) -> dict[str, float]:
     return {"signs": float(signs), "smallest_p": patterns / (1 << signs)}
 
 
-def _binary(wins: int, losses: int, n: int, confidence: Confidence) -> tuple[Estimate, float]:
-    found = _core.paired_binary(wins=wins, losses=losses, n=n, **confidence.keywords)
-    reason = "pairs of 0/1 values"
-    if n in (wins, losses) or wins + losses == 0:
-        reason += "; all differences are equal: the standard error is the width of the interval over 2z"
-    made = Estimate(
-        value=found["value"], standard_error=found["standard_error"], low=found["low"], high=found["high"],
-        confidence_level=confidence.level, n=n, method="Tango", reason=reason,
+def _estimate(
+    found: _core._Comparison, level: _core._Level, confidence: Confidence, clusters: int, what: str
+) -> Estimate:
+    """The mean difference at one level of confidence, and how it was found."""
+    method, reason = _words(found, level, clusters)
+    known = level["df"] == level["df"]
+    limits = [level[side] for side in confidence.sides]
+    told = (level["standard_error"], *limits) if known and not level["unspread"] else ()
+    if clusters and not np.isfinite((level["value"], *told)).all():
+        raise _intervals.too_large(what, f"{found['rows']} rows in clusters whose sums or squares do not")
+    return Estimate(
+        value=level["value"], standard_error=_intervals.maybe(level["standard_error"]),
+        low=_intervals.maybe(level["low"]), high=_intervals.maybe(level["high"]), confidence_level=confidence.level,
+        n=found["rows"], n_clusters=clusters or None, method=method, reason=reason,
+        detail={"df": level["df"]} if known else {},
     )  # fmt: skip
-    return made, found["p_mid"]
 
 
-def _graded(
-    d: Array,
-    name: str,
-    sides: list[_intervals.Column],
-    clusters: Clusters | None,
-    levels: list[Confidence],
-    *,
-    binary: bool,
-    on_progress: OnProgress,
-) -> tuple[Array, Array, list[Estimate]]:
-    """The numbers whose signs are flipped, the bounds on their errors, and an Estimate for each confidence level."""
-    what = f"{name} - baseline"
-    if clusters is None:
-        made = [
-            _intervals.mean(d, confidence, name=what, sides=sides, kind="graded", progress=on_progress)
-            for confidence in levels
-        ]
-        return d, _off(d, np.array([_core.ROUNDING_STEPS * max(side.step for side in sides)])), made
-    values = _intervals.value_facts(_intervals.column(d, what, progress=on_progress), sides)
-    sums, sizes = _core.cluster_sums(d, clusters.codes, clusters=clusters.total, progress=on_progress)
-    made = [_intervals.ratio(sums, sizes, confidence, name=what, n=len(d), values=values) for confidence in levels]
-    if binary and _intervals.one_share(sums, sizes) and made[0].detail:
-        made = [_unspread(one, confidence) for one, confidence in zip(made, levels, strict=True)]
-    return sums, np.zeros(1) if binary else _off(d, _intervals.sums_off(values, sizes)), made
-
-
-def _off(d: Array, off: Array) -> Array:
-    """The error bounds of the flipped numbers; 0 where all differences are whole numbers, whose sums are exact."""
-    return np.zeros(1) if off.max() >= 0.5 and bool((d == np.floor(d)).all()) else off
-
-
-def _unspread(found: Estimate, confidence: Confidence) -> Estimate:
-    """The interval where all clusters of 0/1 pairs show the same difference: Tango's, with one pair per cluster.
-
-    The clustered interval would have width 0, although the difference is not certain.
-    """
-    limits = _core.unspread_difference(
-        value=float(found), clusters=int(found.n_clusters or 0), df=found.detail["df"], **confidence.keywords
-    )
-    reason = "clusters of 0/1 pairs without spread: Tango's interval with their number as the number of pairs"
-    return replace(found, **limits, method="clustered Tango", reason=reason)
+def _words(found: _core._Comparison, level: _core._Level, clusters: int) -> tuple[str, str]:
+    """The method of an interval, and the reason for it."""
+    if found["tango"]:
+        reason = "clusters of 0/1 pairs without spread: Tango's interval with their number as the number of pairs"
+        return "clustered Tango", reason
+    if found["mid_p"] is not None:
+        reason = "pairs of 0/1 values"
+        if found["rows"] in (found["wins"], found["losses"]) or found["wins"] + found["losses"] == 0:
+            reason += "; all differences are equal: the standard error is the width of the interval over 2z"
+        return "Tango", reason
+    known, method = level["df"] == level["df"], "no spread" if level["unspread"] else "t"
+    if clusters:
+        n, equal, what, kind = clusters, found["same"], "cluster means", "values in clusters"
+    else:
+        n, equal, what, kind = found["rows"], found["low"] == found["high"], "values", "graded values"
+    if not known:
+        kind = _intervals.ONE_CLUSTER if clusters else _intervals.ONE_VALUE
+    elif level["unspread"]:
+        kind = f"{kind}; {_intervals.without_spread(found['shares'], equal, what, n)}"
+    return f"clustered {method}" if clusters else method, kind
 
 
 def _gather(

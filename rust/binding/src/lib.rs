@@ -65,8 +65,8 @@ mod _core {
     use crate::uncertainty::EstimateTotals;
     #[pymodule_export]
     use crate::uncertainty::{
-        bootstrap, paired_binary, paired_differences, ratio_interval, resampling_counts, sign_flip,
-        unspread_difference,
+        bootstrap, paired_binary, paired_comparison, paired_differences, ratio_interval, resampling_counts,
+        sign_flip, unspread_difference,
     };
 
     // Numbers that the face checks or computes with too are stated once, in the kernels.
@@ -78,8 +78,6 @@ mod _core {
     const NORM_BITS: u32 = steelyard_kernels::optim::NORM_BITS;
     #[pymodule_export]
     const NORM_UNIT: u32 = steelyard_kernels::optim::NORM_UNIT;
-    #[pymodule_export]
-    const ROUNDING_STEPS: f64 = steelyard_kernels::intervals::spread::STEPS;
     #[pymodule_export]
     const TOKEN_COUNTS: u8 = steelyard_kernels::tokens::COUNTS;
     #[pymodule_export]

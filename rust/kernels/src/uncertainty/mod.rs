@@ -5,6 +5,7 @@
 //! says what the units are. Replicates, acceleration, ties and limits are written once for any statistic and design.
 
 mod bootstrap;
+pub mod comparison;
 mod design;
 mod influence;
 mod limits;

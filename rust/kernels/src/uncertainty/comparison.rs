@@ -1,0 +1,308 @@
+//! The comparison of two models on the same rows, from the scores to the interval and the p-value.
+
+use super::NoEstimate;
+use super::paired::{Differences, Wide, differences, paired_binary, unspread_difference};
+use super::sign_flip::{self, SignFlip, sign_flip};
+use crate::grid::{CHUNK, Progress, Stopped, chunks};
+use crate::intervals::cluster::{self, ClusterSums, SumFacts};
+use crate::intervals::mean::mean_interval;
+use crate::intervals::moments::{Column, Moments};
+use crate::intervals::spread::{Range, STEPS, ValueFacts};
+use crate::intervals::{Alternative, Confidence, Interval};
+use crate::memory;
+use crate::simd::scalar;
+
+/// The scores of both models; as many of each, and at least one.
+#[derive(Clone, Copy)]
+pub struct Scores<'a> {
+    /// The scores of the new model and of the baseline.
+    pub sides: [&'a dyn Wide; 2],
+    /// Which of the two are booleans: these were not rounded.
+    pub booleans: [bool; 2],
+    /// See [`differences`].
+    pub coarse: (f64, f64),
+    /// The cluster of each row and the number of clusters, where rows have clusters.
+    pub clusters: Option<(&'a [i64], usize)>,
+}
+
+/// The mean difference at one level of confidence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Level {
+    /// The mean difference.
+    pub value: f64,
+    /// Its standard error; NaN where it is unknown.
+    pub standard_error: f64,
+    /// Its interval; NaN where there is none.
+    pub interval: Interval,
+    /// The degrees of freedom; NaN where there are none, and for 0/1 answers of independent rows.
+    pub df: f64,
+    /// Whether the differences (with clusters: their means) are equal except for rounding.
+    pub unspread: bool,
+}
+
+/// A comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// Whether all scores are 0 or 1.
+    pub binary: bool,
+    /// Whether all scores lie in [0, 1].
+    pub shares: bool,
+    /// How many rows there are.
+    pub rows: usize,
+    /// The smallest and the largest difference.
+    pub extremes: (f64, f64),
+    /// The number of rows where the new model is larger.
+    pub wins: u64,
+    /// The number of rows where the baseline is larger.
+    pub losses: u64,
+    /// The mean difference at each level that was asked for.
+    pub levels: Vec<Level>,
+    /// With clusters: whether the means of all of them are the same number, without any rounding.
+    pub same: bool,
+    /// Clusters of 0/1 answers that show no spread: the intervals are Tango's with the clusters as pairs.
+    pub tango: bool,
+    /// McNemar's mid-p for independent 0/1 answers.
+    pub mid_p: Option<f64>,
+    /// The sign-flip test of all others; `None` also where a level is beyond the range of f64.
+    pub flip: Option<SignFlip>,
+}
+
+/// How many steps `progress` counts for `rows` rows.
+pub fn steps(rows: usize) -> usize {
+    STAGES * chunks(rows, CHUNK) + sign_flip::steps(rows)
+}
+
+/// The moments of both sides, the differences and their moments, and the sums of the clusters.
+const STAGES: usize = 5;
+
+/// What `progress` is told as one stage follows another.
+struct Stages<'a> {
+    progress: Progress<'a>,
+    done: usize,
+    length: usize,
+}
+
+impl Stages<'_> {
+    /// The `progress` of the next stage, whose own count starts at 0.
+    fn next(&mut self) -> impl FnMut(usize) -> bool + '_ {
+        let before = self.done;
+        self.done += self.length;
+        move |done| (self.progress)(before + done)
+    }
+}
+
+/// Compares the new model with the baseline at each of the levels of `confidences`, which have one alternative.
+///
+/// 0/1 answers of independent rows: Tango's interval and McNemar's mid-p ([`paired_binary`]). Otherwise the mean
+/// difference with Student's interval, or with its clustered (CR2) interval, and the sign-flip test of the differences,
+/// or of their sums over clusters.
+pub fn compare(
+    scores: Scores<'_>,
+    confidences: &[Confidence],
+    progress: Progress<'_>,
+) -> Result<Result<Comparison, NoEstimate>, Stopped> {
+    let rows = scores.sides[0].len();
+    let mut stages = Stages { progress, done: 0, length: chunks(rows, CHUNK) };
+    let mut sides = [None; 2];
+    for (column, side) in scores.sides.into_iter().enumerate() {
+        match finite(side.moments(&mut stages.next())?, column) {
+            Ok(moments) => sides[column] = Some(moments),
+            Err(refused) => return Ok(Err(refused)),
+        }
+    }
+    let sides = sides.map(|side| side.expect("both sides were summarised"));
+    let made = differences(scores.sides[0], scores.sides[1], scores.coarse, &mut stages.next())?;
+    let Differences { values: d, wins, losses } = made;
+    let binary = sides.iter().all(|side| side.binary);
+    let shares = scalar(|| sides.iter().all(|side| side.min >= 0.0 && side.max <= 1.0));
+    let mut found = Comparison {
+        binary,
+        shares,
+        rows,
+        extremes: (f64::NAN, f64::NAN),
+        wins,
+        losses,
+        levels: memory::with_capacity(confidences.len())?,
+        same: false,
+        tango: false,
+        mid_p: None,
+        flip: None,
+    };
+    if binary && scores.clusters.is_none() {
+        for &confidence in confidences {
+            let of = paired_binary(wins, losses, rows as u64, confidence);
+            let (df, unspread) = (f64::NAN, false);
+            found.mid_p.get_or_insert(of.p_mid);
+            found.levels.push(Level {
+                value: of.value,
+                standard_error: of.standard_error,
+                interval: of.interval,
+                df,
+                unspread,
+            });
+        }
+        return Ok(Ok(found));
+    }
+    let moments = match finite((&d[..]).moments(&mut stages.next())?, sides.len()) {
+        Ok(moments) => moments,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    found.extremes = (moments.min, moments.max);
+    let values = facts(&moments, rows, shares, steps_of(&sides, scores.booleans));
+    let alternative = confidences.first().map_or(Alternative::TwoSided, |confidence| confidence.alternative);
+    let Some((codes, count)) = scores.clusters else {
+        for &confidence in confidences {
+            found.levels.push(student(&moments, rows, &values, confidence));
+        }
+        let off = [if whole(&d, STEPS * values.step) { 0.0 } else { STEPS * values.step }];
+        found.flip = Some(sign_flip(&d, &off, alternative, &mut stages.next())?);
+        return Ok(Ok(found));
+    };
+    let Some(sums) = cluster::cluster_sums(&d, codes, count, 0.0, None, &mut stages.next())? else {
+        return Ok(Err(NoEstimate::Outside));
+    };
+    found.same = same(&sums);
+    let known = SumFacts { noise: values.noise(0.0), range: values.range, weighted: None };
+    for &confidence in confidences {
+        let of = cluster::ratio(&sums.sums, &sums.sizes, 0.0, known, confidence, &mut |_| {
+            (stages.progress)(stages.done)
+        })?;
+        let (value, standard_error, interval, df, unspread) =
+            (of.value, of.standard_error, of.interval, of.df, of.unspread);
+        let mut level = Level { value, standard_error, interval, df, unspread };
+        found.tango = binary && found.same && !df.is_nan();
+        if found.tango {
+            (level.standard_error, level.interval) = unspread_difference(value, count as f64, df, confidence);
+        }
+        found.levels.push(level);
+    }
+    if found.levels.iter().all(|level| level.is_finite(alternative)) {
+        let off = if binary { memory::filled(1, 0.0)? } else { sums_off(&d, &sums, &values)? };
+        found.flip = Some(sign_flip(&sums.sums, &off, alternative, &mut stages.next())?);
+    }
+    Ok(Ok(found))
+}
+
+impl Level {
+    /// Whether the value is finite, and where the clusters show a spread, also the error and the limits that the
+    /// alternative asks for.
+    fn is_finite(&self, alternative: Alternative) -> bool {
+        let Interval { low, high } = self.interval;
+        let limits = match alternative {
+            Alternative::TwoSided => [low, high],
+            Alternative::Less => [high; 2],
+            Alternative::Greater => [low; 2],
+        };
+        let spread = !self.df.is_nan() && !self.unspread;
+        self.value.is_finite()
+            && (!spread || (self.standard_error.is_finite() && limits.iter().all(|x| x.is_finite())))
+    }
+}
+
+/// The moments of a column, unless a value or a sum of squares is not finite.
+fn finite(column: Column, index: usize) -> Result<Moments, NoEstimate> {
+    match column {
+        Column::Bad(row) => Err(NoEstimate::NotFinite { column: index, index: row }),
+        Column::Finite(of) if of.mean.is_finite() && of.squares.is_finite() => Ok(of),
+        Column::Finite(of) => Err(NoEstimate::TooLarge { column: index, low: of.min, high: of.max }),
+    }
+}
+
+/// The larger unit in the last place of the two sides; a boolean counts as an f64.
+fn steps_of(sides: &[Moments; 2], booleans: [bool; 2]) -> f64 {
+    let step = |side: usize| if booleans[side] { f64::EPSILON } else { sides[side].step };
+    scalar(|| if step(1) > step(0) { step(1) } else { step(0) })
+}
+
+/// What is known of the differences of scores with this `step`.
+fn facts(moments: &Moments, rows: usize, shares: bool, step: f64) -> ValueFacts {
+    let range = if shares { Range::Difference } else { Range::Unknown };
+    ValueFacts { low: moments.min, high: moments.max, step, rows: rows as f64, range }
+}
+
+fn student(moments: &Moments, rows: usize, values: &ValueFacts, confidence: Confidence) -> Level {
+    let (value, nan) = (moments.mean, f64::NAN);
+    let df = if rows > 1 { (rows - 1) as f64 } else { nan };
+    let found = mean_interval(value, moments.squares, rows as u64, values, confidence);
+    found.map_or(
+        Level { value, standard_error: nan, interval: Interval { low: nan, high: nan }, df, unspread: false },
+        |(of, unspread)| Level {
+            value,
+            standard_error: of.standard_error,
+            interval: of.interval,
+            df,
+            unspread,
+        },
+    )
+}
+
+/// Whether the means of all clusters are the same number, without rounding.
+fn same(of: &ClusterSums) -> bool {
+    let (Some(&sum), Some(&size)) = (of.sums.first(), of.sizes.first()) else { return true };
+    scalar(|| of.sums.iter().zip(&of.sizes).all(|(s, n)| s * size == sum * n))
+}
+
+/// Whether the differences are all whole numbers, though they might be `off` by more than half: then they, and their
+/// sums, are not off at all.
+fn whole(d: &[f64], off: f64) -> bool {
+    scalar(|| off >= 0.5 && d.iter().all(|x| x.trunc() == *x))
+}
+
+/// How far off the sum of each cluster may be, by the rounding of the scores and of the additions.
+fn sums_off(d: &[f64], of: &ClusterSums, values: &ValueFacts) -> Result<Vec<f64>, Stopped> {
+    let reach = scalar(|| if -values.low > values.high { -values.low } else { values.high });
+    let off = of.sizes.iter().map(|n| n * (STEPS * values.step + n * (f64::EPSILON * reach)));
+    let off = scalar(|| memory::collected(off))?;
+    let largest = scalar(|| off.iter().fold(0.0, |a, &b| if b > a { b } else { a }));
+    Ok(if whole(d, largest) { memory::filled(1, 0.0)? } else { off })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
+
+    fn of(new: &[f64], base: &[f64], clusters: Option<(&[i64], usize)>) -> Result<Comparison, NoEstimate> {
+        let scores = Scores { sides: [&new, &base], booleans: [false; 2], coarse: (0.0, 0.0), clusters };
+        compare(scores, &[TWO], &mut |_| true).unwrap()
+    }
+
+    #[test]
+    fn each_kind_of_scores_has_its_test() {
+        let (new, base) = ([1.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.0]);
+        let rows = of(&new, &base, None).unwrap();
+        assert_eq!((rows.mid_p, rows.flip), (Some(paired_binary(2, 0, 4, TWO).p_mid), None));
+        let clusters = of(&new, &base, Some((&[0, 0, 1, 1], 2))).unwrap();
+        assert!(clusters.mid_p.is_none() && clusters.flip.is_some() && clusters.same && clusters.tango);
+        let graded = of(&[0.5, 0.0, 1.0, 1.0], &base, None).unwrap();
+        assert!(graded.flip.is_some() && graded.levels[0].df == 3.0 && !graded.tango);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_refused_by_column() {
+        assert_eq!(of(&[1.0], &[f64::NAN], None), Err(NoEstimate::NotFinite { column: 1, index: 0 }));
+        let largest = f64::MAX;
+        assert_eq!(of(&[largest], &[-largest], None), Err(NoEstimate::NotFinite { column: 2, index: 0 }));
+        let [low, high] = [-largest, largest];
+        let too_large = Err(NoEstimate::TooLarge { column: 0, low, high });
+        assert_eq!(of(&[high, low], &[0.0, 0.0], None), too_large);
+        assert_eq!(of(&[1.0], &[0.5], Some((&[1], 1))), Err(NoEstimate::Outside));
+    }
+
+    #[test]
+    fn sums_are_as_far_off_whichever_sign_the_values_have() {
+        let sums = ClusterSums { sums: vec![0.5; 3], sizes: vec![1.0, 4.0, 9.0] };
+        let off = |low, high| {
+            sums_off(&[0.5], &sums, &ValueFacts { low, high, step: 1e-16, rows: 9.0, range: Range::Unknown })
+                .unwrap()
+        };
+        assert_eq!(off(-1.0, 8.0), off(-8.0, 1.0));
+        assert!(off(-1.0, 8.0).iter().zip(off(-1.0, 1.0)).all(|(far, near)| *far > near));
+    }
+
+    #[test]
+    fn whole_numbers_are_not_off() {
+        assert!(whole(&[1.0, -3.0], 0.5) && !whole(&[1.0, -3.0], 0.4) && !whole(&[1.0, 0.5], 0.5));
+    }
+}
