@@ -388,7 +388,6 @@ class _Refused(TypedDict, total=False):
 
 @final
 class _Comparison(TypedDict):
-    binary: bool
     shares: bool
     rows: int
     low: float

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use steelyard_kernels::dtype::{Dtype, Listed};
 use steelyard_kernels::memory;
 use steelyard_kernels::uncertainty::Design;
-use steelyard_kernels::uncertainty::comparison::{self as kernels, Comparison, Level, Scores};
+use steelyard_kernels::uncertainty::comparison::{self as kernels, Comparison, Level, Sides};
 use steelyard_kernels::uncertainty::paired::Wide;
 use steelyard_kernels::with_dtype;
 
@@ -48,7 +48,7 @@ pub fn paired_comparison<'py>(
         Design::Rows => None,
         Design::Clusters { codes, count } => Some((codes, count)),
     };
-    let scores = Scores { sides: [new, base], booleans, coarse, clusters };
+    let scores = Sides { sides: [new, base], booleans, coarse, clusters };
     let total = kernels::steps(new.len());
     match call(py, progress, total, |progress| kernels::compare(scores, &confidences, progress))? {
         Ok(found) => fields(py, found),
@@ -77,7 +77,7 @@ fn coarser(types: [Dtype; 2], booleans: [bool; 2]) -> (f64, f64) {
 }
 
 fn fields(py: Python<'_>, found: Comparison) -> Record<'_> {
-    let Comparison { binary, shares, rows, extremes, wins, losses, levels, same, tango, mid_p, flip } = found;
+    let Comparison { shares, rows, extremes, wins, losses, levels, same, tango, mid_p, flip } = found;
     let level = |level: &Level| {
         let Level { value, standard_error, interval, df, unspread } = *level;
         record!(py, { value, standard_error, low: interval.low, high: interval.high, df, unspread })
@@ -88,6 +88,6 @@ fn fields(py: Python<'_>, found: Comparison) -> Record<'_> {
     }
     let flip = flip.map(|of| record!(py, { p: of.p, nonzero: of.nonzero, error: of.error })).transpose()?;
     record!(py, {
-        binary, shares, rows, low: extremes.0, high: extremes.1, wins, losses, levels: all, same, tango, mid_p, flip,
+        shares, rows, low: extremes.0, high: extremes.1, wins, losses, levels: all, same, tango, mid_p, flip,
     })
 }

@@ -14,7 +14,7 @@ use crate::simd::scalar;
 
 /// The scores of both models; as many of each, and at least one.
 #[derive(Clone, Copy)]
-pub struct Scores<'a> {
+pub struct Sides<'a> {
     /// The scores of the new model and of the baseline.
     pub sides: [&'a dyn Wide; 2],
     /// Which of the two are booleans: these were not rounded.
@@ -43,8 +43,6 @@ pub struct Level {
 /// A comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// Whether all scores are 0 or 1.
-    pub binary: bool,
     /// Whether all scores lie in [0, 1].
     pub shares: bool,
     /// How many rows there are.
@@ -97,26 +95,26 @@ impl Stages<'_> {
 /// difference with Student's interval, or with its clustered (CR2) interval, and the sign-flip test of the differences,
 /// or of their sums over clusters.
 pub fn compare(
-    scores: Scores<'_>,
+    scores: Sides<'_>,
     confidences: &[Confidence],
     progress: Progress<'_>,
 ) -> Result<Result<Comparison, NoEstimate>, Stopped> {
     let rows = scores.sides[0].len();
     let mut stages = Stages { progress, done: 0, length: chunks(rows, CHUNK) };
-    let mut sides = [None; 2];
-    for (column, side) in scores.sides.into_iter().enumerate() {
-        match finite(side.moments(&mut stages.next())?, column) {
-            Ok(moments) => sides[column] = Some(moments),
-            Err(refused) => return Ok(Err(refused)),
-        }
-    }
-    let sides = sides.map(|side| side.expect("both sides were summarised"));
+    let new = match finite(scores.sides[0].moments(&mut stages.next())?, 0) {
+        Ok(moments) => moments,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let base = match finite(scores.sides[1].moments(&mut stages.next())?, 1) {
+        Ok(moments) => moments,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let sides = [new, base];
     let made = differences(scores.sides[0], scores.sides[1], scores.coarse, &mut stages.next())?;
     let Differences { values: d, wins, losses } = made;
     let binary = sides.iter().all(|side| side.binary);
     let shares = scalar(|| sides.iter().all(|side| side.min >= 0.0 && side.max <= 1.0));
     let mut found = Comparison {
-        binary,
         shares,
         rows,
         extremes: (f64::NAN, f64::NAN),
@@ -264,7 +262,7 @@ mod tests {
     const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
 
     fn of(new: &[f64], base: &[f64], clusters: Option<(&[i64], usize)>) -> Result<Comparison, NoEstimate> {
-        let scores = Scores { sides: [&new, &base], booleans: [false; 2], coarse: (0.0, 0.0), clusters };
+        let scores = Sides { sides: [&new, &base], booleans: [false; 2], coarse: (0.0, 0.0), clusters };
         compare(scores, &[TWO], &mut |_| true).unwrap()
     }
 
