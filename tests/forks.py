@@ -1,4 +1,4 @@
-"""Forks while a thread is inside a call: the child, which lacks that thread, must not wait for it in a call of its own."""
+"""Forks while a thread is inside a call: the child, which lacks that thread, must not wait for it in its own call."""
 
 from __future__ import annotations
 

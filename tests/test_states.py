@@ -1,4 +1,4 @@
-"""Saved states: whatever bytes come with a right checksum, the answer is a state or one sentence."""
+"""Saved states: any bytes with a valid checksum give either a state or an error of one sentence."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_clusters_that_no_data_makes() -> None:
 
 
 def test_the_type_of_tokens_is_kept_and_old_states_are_read() -> None:
-    """States of float64 have the bytes that they always had; those of other types had no word of it (layout 1)."""
+    """States of float64 data are written in layout 1, which does not hold the type; those of other types in 2."""
     row = (b'"a', 2, 2.0, 1.5)
     made = {of: PerplexityState().update(np.array([1.0, 0.5], of), clusters=["a", "a"]) for of in ("f8", "f4", "f2")}
     assert made["f8"].to_bytes() == clusters(row)

@@ -8,7 +8,7 @@ import pytest
 
 from .test_process import linux, run
 
-# Whether this process may make namespaces, and a fork that the C library does not see.
+# Whether this process may create namespaces, and a fork by system call, which the C library does not notice.
 NAMESPACES = """
 import ctypes, platform
 libc = ctypes.CDLL(None, use_errno=True)

@@ -181,7 +181,7 @@ def plateau(below: float, width: int, top: float, tops: int = 1) -> np.ndarray:
     ("dtype", "bound", "nothing"), [("float32", 1e-5, 1e-30), ("float64", 1e-11, 1e-300), ("bfloat16", 1e-5, 1e-30)]
 )
 def test_the_stated_error_of_entropy(dtype: str, bound: float, nothing: float) -> None:
-    """At most so much, and at most so much of itself: near 0, over huge ranges, at the largest vocabulary."""
+    """The stated absolute and relative error bounds hold: near 0, over huge ranges, at the largest vocabulary."""
     rows = [np.round(4 * scale * normalish(3000, 7)) / 4 for scale in (0.1, 1.0, 10.0, 100.0)]
     rows += [plateau(below, 262_144, top) for below in (5.3, 9.1, 10.35, 11.6, 14.2) for top in (0.0, 0.3, 100.1)]
     rows += [plateau(below, 40, 7.7, tops) for below in (0.001, 3.0, 40.0, 79.3, 86.9, 1e30) for tops in (1, 2)]
@@ -293,7 +293,7 @@ def test_progress_is_told_in_rows_and_its_exception_stops_the_work() -> None:
         sy.token_scores(x, np.zeros(20_000, int), progress=stop)
 
 
-# -- token_scores: what does not count ------------------------------------------------------------------
+# -- token_scores: ignored positions --------------------------------------------------------------------
 
 
 def test_an_ignored_position_never_counts() -> None:
@@ -702,11 +702,11 @@ def test_exact_sums_where_float32_drifts() -> None:
     assert sy.perplexity(nll, unit="nats").value == float(np.float32(2.1))
 
 
-# -- the intervals hold what they claim ------------------------------------------------------------------
+# -- coverage of the intervals ---------------------------------------------------------------------------
 
 
 def test_the_interval_covers_where_independent_tokens_would_not() -> None:
-    """Documents that differ, ten unequal ones a corpus: the clustered interval covers, the token-wise one fails."""
+    """Corpora of ten documents that differ in size and NLL: the clustered interval covers, the token-wise one fails."""
     rng = np.random.Generator(np.random.Philox(key=11))
     inside = naive = 0
     rounds, truth = 400, _true_mean()

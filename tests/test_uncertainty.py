@@ -613,7 +613,7 @@ def test_pairs_leave_out_a_row_where_either_is_nan() -> None:
 
 
 class Matched(dict):  # type: ignore[type-arg]
-    """What records give: a mapping that knows what it could not match."""
+    """A mapping like that of ``records``, which knows how many rows could not be matched."""
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -701,7 +701,7 @@ def test_a_margin_that_no_share_can_lose_is_refused(margin: float) -> None:
     with pytest.raises(ValueError, match="margin: expected less than 1"):
         sy.compare({"a": [0.5, 0.0, 1.0], "b": [1, 0, 0]}, baseline=[0.25, 1, 1]).verdict(margin)
     assert worst.verdict(0.999) == "undecided"
-    # One score beyond, of either side or of another model, and the unit is another.
+    # With one score outside [0, 1], of either side or of another model, the margin is in another unit.
     beyond = "not_worse" if margin > 1.0 else "undecided"
     assert sy.compare([0.0, 0.0, 1.0], baseline=[1.0, 1.0, 1.5]).verdict(margin) == beyond
     below = "not_worse" if margin > 2 else "undecided"

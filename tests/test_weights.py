@@ -132,7 +132,7 @@ def test_equal_weights_are_rows_that_are_clusters() -> None:
         e = sy.estimate(X, weights=[w] * 8)
         assert (e.value, e.standard_error, e.low) == pytest.approx((own.value, own.standard_error, own.low), rel=1e-13)
         assert e.n_effective == pytest.approx(8, rel=1e-14)
-    # As counts they would be certain beyond all measure.
+    # If weights were counts of rows, the interval would be much narrower.
     assert sy.estimate(X, weights=[1000] * 8) == sy.estimate(X, weights=[1000.0] * 8)
 
 

@@ -12,5 +12,5 @@ def pytest_report_header() -> str:
 
 @pytest.fixture
 def met() -> str:
-    """What a failed comparison of bits should say it met: torch's bits are a build's, not a contract."""
+    """The torch build, for the message of a failed comparison: torch's bits depend on the build."""
     return f"torch {torch.__version__} at CPU capability {torch.backends.cpu.get_cpu_capability()}"

@@ -1,4 +1,4 @@
-"""Tensors whose memory moves after the optimizer was made: followed, or refused with a sentence; never written blindly."""
+"""Tensors whose memory moves after the optimizer was made are updated at the new address, or refused with an error."""
 
 from __future__ import annotations
 
