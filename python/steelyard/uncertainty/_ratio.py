@@ -28,7 +28,7 @@ def ratio(columns: Mapping[str, Array], rows: Rows, confidence: Confidence, *, p
         alternative=confidence.alternative, progress=progress,
     )  # fmt: skip
     if "refused" in found:
-        raise refusal(found, columns, rows)
+        raise refusal(found, "ratio", columns, rows)
     still = found["spread"] != "some" and found["df"] == found["df"]
     scheme = "clustered " if rows.clusters else "weighted " if rows.weights is not None else ""
     return Estimate(

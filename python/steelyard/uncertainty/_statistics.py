@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,30 @@ from ..errors import shown, type_error, value_error
 __all__ = ["Statistic", "column_names", "for_core", "refusal", "several_columns", "statistic_name"]
 
 Statistic = Literal["mean", "ratio"]
+
+
+class Words(NamedTuple):
+    """What errors say where resamples of a statistic would all be equal, or where one of them has no answer."""
+
+    expected: str
+    """What is expected of the rows, so that resamples differ."""
+    of_rows: str
+    """What is equal where all rows are alike; ``of_clusters`` where all clusters are."""
+    of_clusters: str
+    no_answer: tuple[str, str, str, str] | None = None
+    """The argument, what is expected in each resample, what came, and what to do; None where all have an answer."""
+    fix: str = "resampling them says nothing; use steelyard.proportion for 0/1 values, steelyard.estimate for others"
+
+
+WORDS: Mapping[str, Words] = {
+    "mean": Words("values that differ", "values", "means"),
+    "ratio": Words(
+        "rows of different ratios",
+        "ratios",
+        "ratios",
+        ("x[1]", "denominators in every resample", "a resample in which they add up to 0", "use steelyard.estimate"),
+    ),
+}
 
 
 def statistic_name(statistic: object) -> str:
@@ -50,9 +74,9 @@ def for_core(columns: Iterable[Array]) -> list[NDArray[Any]]:
     return [x.astype(np.float32) if x.dtype == np.bool_ else x for x in columns]
 
 
-def refusal(found: Mapping[str, Any], columns: Mapping[str, Array], rows: Rows) -> ValueError:
-    """The error for columns that the core refused, worded with the caller's names."""
-    kind, names = found["refused"], list(columns)
+def refusal(found: Mapping[str, Any], statistic: str, columns: Mapping[str, Array], rows: Rows) -> ValueError:
+    """The error for columns of which the core refused to compute a statistic, worded with the caller's names."""
+    kind, names, words = found["refused"], list(columns), WORDS[statistic]
     if kind == "not finite":
         name = names[found["column"]]
         return _intervals.not_finite(rows.of(columns[name]), found["index"], name, rows)
@@ -63,15 +87,11 @@ def refusal(found: Mapping[str, Any], columns: Mapping[str, Array], rows: Rows) 
     if kind == "uncertain denominator":
         got = "values of both signs, whose sum has an interval that holds 0"
         return value_error(names[-1], "values whose sum is certainly not 0", got, "no ratio to it can be resampled")
-    if kind == "empty resample":
-        got = "a resample in which they add up to 0"
-        return value_error(names[-1], "denominators in every resample", got, "use steelyard.estimate")
-    if kind not in ("equal values", "equal means"):
-        raise KeyError(kind)  # a reason of the core for which no message has been written here
-    fix = "resampling them says nothing; use steelyard.proportion for 0/1 values, steelyard.estimate for others"
-    if len(names) > 1:
-        name, expected, one, mean = "x", "rows of different ratios", "ratios", "ratios"
-    else:
-        name, expected, one, mean = names[0], "values that differ", "values", "means"
-    got = f"{found['n']} clusters of equal {mean}" if kind == "equal means" else f"{found['n']} equal {one}"
-    return value_error(name, expected, got, fix)
+    if kind == "empty resample" and words.no_answer is not None:
+        return value_error(*words.no_answer)
+    whole = "x" if len(names) > 1 else names[0]
+    if kind == "equal values":
+        return value_error(whole, words.expected, f"{found['n']} equal {words.of_rows}", words.fix)
+    if kind == "equal means":
+        return value_error(whole, words.expected, f"{found['n']} clusters of equal {words.of_clusters}", words.fix)
+    raise KeyError(kind)  # a reason of the core for which no message has been written here

@@ -239,7 +239,7 @@ def _one(
         progress=on_progress,
     )  # fmt: skip
     if "refused" in found:
-        raise refusal(found, columns, rows)
+        raise refusal(found, options.statistic, columns, rows)
     detail: dict[str, Any] = {"acceleration": found["acceleration"]} if options.method == "bca" else {}
     detail |= {"n_resamples": options.n_resamples, "seed": options.seed}
     return BootstrapEstimate(

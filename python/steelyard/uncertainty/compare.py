@@ -211,10 +211,10 @@ def _pair(
 def _refusal(found: _core._Refused, columns: dict[str, Array], rows: Rows, what: str) -> ValueError:
     """The refusal of a score or of a difference (the core's third column) that is not finite or too large."""
     if found["column"] < len(columns):
-        return refusal(found, columns, rows)
+        return refusal(found, "mean", columns, rows)
     a, b = (to_float64(rows.of(x)) for x in columns.values())
     with np.errstate(over="ignore"):
-        return refusal(found, dict.fromkeys((*columns, what), a - b), ALL_ROWS)
+        return refusal(found, "mean", dict.fromkeys((*columns, what), a - b), ALL_ROWS)
 
 
 def _smallest_p(signs: int, confidence: Confidence) -> dict[str, float]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import _intervals
 from .._arrays import aligned
@@ -13,8 +14,9 @@ from .._groups import groups
 from .._intervals import PROPORTIONS
 from .._mode import standard_mode
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of
-from .._progress import Progress, reporter
+from .._progress import OnProgress, Progress, reporter
 from .._rows import Rows, Selection
+from ..errors import value_error
 from ._ratio import ratio
 from ._statistics import Statistic, several_columns, statistic_name
 
@@ -140,24 +142,59 @@ def estimate(
     new  5.5 [3.3, 7.7] (95 %, t, n = 10)
     """
     confidence = confidence_of(confidence_level, alternative)
-    ratios = statistic_name(statistic) == "ratio"
-    chosen = None if method is None else choice(method, "method", ("t",) if ratios else ("t", *PROPORTIONS))
+    closed_form = _closed_form(statistic)
+    chosen = None if method is None else choice(method, "method", closed_form.methods)
     aligned(x=x, where=where, weights=weights, clusters=clusters, by=by)
     on_progress = reporter(progress)
-    if ratios:
-        pair, selection = several_columns(x, "ratio"), Selection(where, clusters, nan_policy, None, weights, by=by)
-        of_rows = partial(ratio, pair, progress=on_progress)
-        if by is not None:
-            return _intervals.by_group(groups(selection, "x", *pair.values()), confidence, of_rows)
-        return of_rows(selection.rows("x", *pair.values()), confidence)
+    select = partial(Selection, where, clusters, nan_policy, weights=weights, by=by)
+    return closed_form.answer(x, select, confidence, chosen, on_progress)
+
+
+def _of_mean(
+    x: Any, select: Callable[..., Selection], confidence: Confidence, method: str | None, on_progress: OnProgress
+) -> Estimate:
+    """The mean of each column."""
     found = columns(x, "x")
-    selection = Selection(where, clusters, nan_policy, found.left_out, weights, by=by)
+    selection = select(left_out=found.left_out)
 
     def answer(name: str, values: Any, rows: Rows, level: Confidence) -> Estimate:
-        return _intervals.mean(values, level, rows, name=name, method=chosen, progress=on_progress)
+        return _intervals.mean(values, level, rows, name=name, method=method, progress=on_progress)
 
-    if by is not None:
+    if selection.by is not None:
         name, values = only_column(found, "by")
         return _intervals.by_group(groups(selection, name, values), confidence, partial(answer, name, values))
     parts = [answer(name, values, selection.rows(name, values), confidence) for name, values in found.items]
     return _intervals.stack(parts, found.names) if found.many else parts[0]
+
+
+def _of_ratio(
+    x: Any, select: Callable[..., Selection], confidence: Confidence, _method: str | None, on_progress: OnProgress
+) -> Estimate:
+    """The ratio of the sums of two columns."""
+    pair = several_columns(x, "ratio")
+    selection, of_rows = select(), partial(ratio, pair, progress=on_progress)
+    if selection.by is not None:
+        return _intervals.by_group(groups(selection, "x", *pair.values()), confidence, of_rows)
+    return of_rows(selection.rows("x", *pair.values()), confidence)
+
+
+class _ClosedForm(NamedTuple):
+    """The estimate of one statistic, and the kinds of interval that it may have."""
+
+    answer: Callable[[Any, Callable[..., Selection], Confidence, str | None, OnProgress], Estimate]
+    methods: tuple[str, ...]
+
+
+# Every statistic with an interval in closed form; `estimate` refuses the others by name.
+CLOSED_FORMS: Mapping[str, _ClosedForm] = {
+    "mean": _ClosedForm(_of_mean, ("t", *PROPORTIONS)),
+    "ratio": _ClosedForm(_of_ratio, ("t",)),
+}
+
+
+def _closed_form(statistic: object) -> _ClosedForm:
+    """The estimate of a statistic; raises for a name that is of none, or of one without a closed form."""
+    name = statistic_name(statistic)
+    if name not in CLOSED_FORMS:
+        raise value_error("statistic", f"one of {', '.join(CLOSED_FORMS)}", repr(name), "use steelyard.bootstrap")
+    return CLOSED_FORMS[name]
