@@ -44,13 +44,15 @@ def perplexity() -> _core.PerplexityTotals:
     return of
 
 
-def tally() -> _core.ReliabilityTally:
+def bins() -> _core.ReliabilityTotals:
     codes = np.arange(3)
-    return _core.ReliabilityTally(5).updated(X, np.array([0, 1, 1]), codes=codes, names=codes)
+    of = _core.ReliabilityTotals(5)
+    of.update(X, np.array([0, 1, 1]), codes=codes, names=codes)
+    return of
 
 
 def summary() -> Any:
-    return tally().summary(**SURE)
+    return bins().summary(**SURE)
 
 
 def plan() -> _core.AdamWPlan:
@@ -74,6 +76,7 @@ def mean_interval() -> Any:
 
 
 RECORDS: dict[str, Callable[[], Any]] = {
+    "_BinCounts": lambda: bins().bins(),
     "_Bins": lambda: summary()["bins"],
     "_BinClusters": lambda: summary()["clusters"],
     "_Clustered": lambda: _core.clustered_interval(sums=X, sizes=ONES, **SURE),
@@ -92,9 +95,8 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_Perplexity": lambda: perplexity().result(unit="nats", **SURE),
     "_PlanState": lambda: plan().state(),
     "_Proportions": lambda: _core.proportion_intervals(k=COUNTS, n=COUNTS, method="wilson", **SURE),
-    "_RowCounts": lambda: tally().left_out(),
     "_Refused": lambda: _core.paired_comparison(**PAIR, base=ONES / 0.0),
-    "_Rows": lambda: tally().rows(),
+    "_RowCounts": lambda: bins().left_out(),
     "_Scored": scored,
     "_SignFlip": lambda: _core.sign_flip(X, alternative="less"),
     "_StepOutcome": step,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import struct
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -21,9 +22,9 @@ import steelyard as sy
 from steelyard import _core
 from steelyard._registries import REGISTRIES, names
 from steelyard.optim import GlobalNormState, adamw_
-from steelyard.optim.norm import _root
 
 from .cases import normalish
+from .states import sealed
 
 FLOATS = ("float32", "float64")
 
@@ -758,10 +759,17 @@ def test_gradients_of_every_kind_in_one_tree() -> None:
 @pytest.mark.parametrize("root", [2**53 + 1, 2**53 + 3, 2**54 - 1, 2**54 - 3])
 def test_a_root_halfway_between_two_doubles_goes_to_the_even_one(root: int) -> None:
     """One unit more than the square rounds the root up and one less rounds it down; the tie goes to the even number."""
-    square = root * root << _core.NORM_UNIT
-    rounded = [math.ldexp(*_root(total)) for total in (square - 1, square, square + 1)]
+    square = root * root << 3200  # in the units of the state
+    rounded = [norm_of(total).compute() for total in (square - 1, square, square + 1)]
     assert rounded == [root - 1, float(root), root + 1]
-    assert math.ldexp(*_root(9 << _core.NORM_UNIT)) == 3.0
+    assert norm_of(9 << 3200).compute() == 3.0
+
+
+def norm_of(total: int) -> GlobalNormState:
+    """The state whose sum of squares is ``total`` units of 2**-3200."""
+    limbs = -(-total.bit_length() // 64)
+    body = struct.pack("<I", 2) + b"{}" + struct.pack("<I", limbs) + total.to_bytes(8 * limbs, "little")
+    return GlobalNormState.from_bytes(sealed(GlobalNormState, body))
 
 
 def test_no_limit_clips_nothing() -> None:

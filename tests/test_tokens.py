@@ -646,7 +646,7 @@ def test_a_refused_update_leaves_the_state_as_it_was() -> None:
 
 
 def test_states_of_other_options_do_not_merge() -> None:
-    with pytest.raises(ValueError, match="other: expected the options"):
+    with pytest.raises(ValueError, match="other: expected a state with unit = 'perplexity'; got 'bits'"):
         PerplexityState().merge(PerplexityState(unit="bits"))
     with pytest.raises(TypeError, match="other: expected a PerplexityState"):
         PerplexityState().merge(3)  # type: ignore[arg-type]

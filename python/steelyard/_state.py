@@ -20,7 +20,8 @@ class State(ABC):
     """A state that adds up data over several updates; the core holds the totals and this object the options.
 
     A subclass sets ``_CORE`` to the class of the core that holds the totals, takes its options as keywords, returns
-    them from ``_options`` and defines ``update`` and ``compute``.
+    them from ``_options`` and defines ``update`` and ``compute``. Where the core's class takes arguments, it
+    overrides ``_empty``; where a state has something beside totals and options, ``_header`` and ``_read``.
     """
 
     _CORE: ClassVar[Any]
@@ -29,18 +30,35 @@ class State(ABC):
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self) -> None:
-        self._totals = self._CORE()
+        self._totals = self._empty()
+
+    def _empty(self) -> Any:
+        """Totals to which nothing has been added."""
+        return self._CORE()
 
     @abstractmethod
     def _options(self) -> dict[str, Any]:
         """The keyword arguments that construct a state with the same options."""
 
+    def _header(self) -> dict[str, Any]:
+        """What is written beside the totals: the options, and what else two states may differ in."""
+        return self._options()
+
+    @classmethod
+    def _read(cls, totals: Any, header: dict[str, Any]) -> Self:
+        """The state of totals and a header; ``TypeError`` or ``ValueError`` where no state has both."""
+        state = cls(**header)
+        state._totals = totals
+        return state
+
     def merge(self, other: Self) -> Self:
-        """Add another state's totals to this one; the options must be the same."""
+        """Add another state's totals to this one; the options must be the same. ``a + b`` makes a new state."""
         if not isinstance(other, type(self)):
             raise type_error("other", f"a {type(self).__name__}", type(other).__name__)
-        if other._options() != self._options():
-            raise value_error("other", f"the options {self._options()}", f"{other._options()}")
+        its = other._options()
+        for option, value in self._options().items():
+            if its[option] != value:
+                raise value_error("other", f"a state with {option} = {value!r}", repr(its[option]))
         self._totals.merge(other._totals)
         return self
 
@@ -59,12 +77,12 @@ class State(ABC):
 
     def reset(self) -> Self:
         """Remove all data that was added; keep the options."""
-        self._totals = self._CORE()
+        self._totals = self._empty()
         return self
 
     def to_bytes(self) -> bytes:
         """Return the state as bytes that :meth:`from_bytes` reads, with a checksum; equal states give equal bytes."""
-        written: bytes = self._totals.to_bytes(written_options(self._options()))
+        written: bytes = self._totals.to_bytes(written_options(self._header()))
         return written
 
     @classmethod
@@ -81,12 +99,11 @@ class State(ABC):
         """
         totals, written = cls._CORE.from_bytes(state_bytes(data))
         try:
-            state = cls(**read_options(written, cls.__name__))
+            state = cls._read(totals, read_options(written, cls.__name__))
         except (TypeError, ValueError):
             raise foreign_options(written, cls.__name__) from None
-        if written_options(state._options()) != written:
+        if written_options(state._header()) != written:
             raise foreign_options(written, cls.__name__)
-        state._totals = totals
         return state
 
     def __eq__(self, other: object) -> bool:

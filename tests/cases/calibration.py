@@ -54,7 +54,7 @@ def compiled(state: calibration.ReliabilityState) -> Outputs:
         said |= {name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}
         if name != "mce":
             said[f"{name}_standard_error"] = e.standard_error
-    rows = state._tally.rows()
+    rows = state._totals.bins()
     return outputs(list(zip(rows["count"], rows["correct"], rows["sum"], strict=True)), said)
 
 
@@ -142,7 +142,7 @@ BOUND = {
 CASES = [
     Case(
         name="calibration.reliability",
-        covers=("ReliabilityTally",),
+        covers=("ReliabilityTotals",),
         make=make_binary,
         run=run,
         reference=by_reference,
@@ -152,7 +152,7 @@ CASES = [
     ),
     Case(
         name="calibration.top_label",
-        covers=("ReliabilityTally",),
+        covers=("ReliabilityTotals",),
         make=make_classes,
         run=run,
         reference=by_reference,
@@ -162,7 +162,7 @@ CASES = [
     ),
     Case(
         name="calibration.clusters",
-        covers=("ReliabilityTally",),
+        covers=("ReliabilityTotals",),
         make=make_clusters,
         run=run_clusters,
         reference=clusters_by_reference,
@@ -172,7 +172,7 @@ CASES = [
     ),
     Case(
         name="calibration.weights",
-        covers=("ReliabilityTally",),
+        covers=("ReliabilityTotals",),
         make=make_weights,
         run=run_weights,
         reference=weights_by_reference,

@@ -134,7 +134,7 @@ CASES = [
     ),
     Case(
         name="optim.global_norm",
-        covers=("sum_of_squares", "global_norm_to_bytes", "global_norm_from_bytes"),
+        covers=("sum_of_squares", "GlobalNormTotals"),
         make=_make_norm,
         run=_run_norm,
         reference=_reference_norm,

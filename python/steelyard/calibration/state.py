@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,19 +15,10 @@ from .._clusters import by_weight, codes_and_names
 from .._estimate import Estimate
 from .._intervals import ONE_CLUSTER, ONE_WEIGHT, ValueFacts, proportion, ratio
 from .._mode import standard_mode_methods
-from .._options import (
-    Alternative,
-    NanPolicy,
-    confidence_of,
-    foreign_options,
-    omits_nan,
-    read_options,
-    state_bytes,
-    whole,
-    written_options,
-)
+from .._options import Alternative, NanPolicy, confidence_of, omits_nan, whole
 from .._progress import Progress, reporter
 from .._rows import Selection, less, nonzero, nothing_counts
+from .._state import State
 from .._weights import weightless
 from ..errors import type_error, value_error
 from ._inputs import class_labels, columns_of, probabilities, rows_of_nan, without
@@ -43,14 +33,14 @@ FORMS: tuple[Form, ...] = ("probabilities", "top labels")
 
 
 @standard_mode_methods
-class ReliabilityState:
+class ReliabilityState(State):
     """Counts and exact sums of a reliability diagram, in one pass over any number of batches.
 
-    The state is a row a bin: predictions, true ones, and the sum of their probabilities in fixed point
-    (multiples of 2**-64); with ``clusters`` such a row for each cluster and bin that occurs, with ``weights`` for each
-    weight too (without clusters, each row of data is kept). Rows are integers, so every split into batches (also inside
-    a cluster), every order of merging and every number of threads gives the same bits, and counts stay right past 2**24
-    rows. One state takes clusters always or never, and weights always or never.
+    For each bin the state holds how many predictions it has, how many came true, and the sum of their probabilities in
+    fixed point (multiples of 2**-64); with ``clusters`` the same for each cluster and bin that occurs, with ``weights``
+    for each weight too (without clusters, each row of data is kept). These are integers, so every split into batches
+    (also inside a cluster), every order of merging and every number of threads gives the same bits, and counts stay
+    right past 2**24 rows. One state takes clusters always or never, and weights always or never.
 
     Parameters
     ----------
@@ -75,6 +65,8 @@ class ReliabilityState:
     [1, 0, 0, 1, 1]
     """
 
+    _CORE = _core.ReliabilityTotals
+
     def __init__(
         self,
         n_bins: int = 15,
@@ -89,7 +81,7 @@ class ReliabilityState:
         self._confidence = confidence_of(confidence_level, alternative)
         self._omit_nan = omits_nan(nan_policy)
         self._form: Form | None = None
-        self._tally = _core.ReliabilityTally(self._n_bins)
+        super().__init__()
 
     def update(
         self,
@@ -148,11 +140,11 @@ class ReliabilityState:
         if codes is not None and names is not None and of_rows is not None:
             codes, names, of_rows = by_weight(codes, names, of_rows, present)
         mask = None if keep is None else keep.view(np.uint8)
-        tally = self._tally.updated(
+        self._totals.update(
             array, labels, keep=mask, omit_nan=selection.omit, codes=codes, names=names, weights=of_rows,
             weightless=zeros, progress=reporter(progress),
         )  # fmt: skip
-        self._tally, self._form = tally, form
+        self._form = form
         return self
 
     def _selection(self, where: Any, weights: Any, clusters: Any) -> Selection:
@@ -185,7 +177,7 @@ class ReliabilityState:
             return np.ascontiguousarray(labels), unknown
         return integers(labels, "targets", native=True), unknown
 
-    def _config(self) -> dict[str, Any]:
+    def _options(self) -> dict[str, Any]:
         return {
             "n_bins": self._n_bins,
             "classes": self._classes,
@@ -193,80 +185,46 @@ class ReliabilityState:
             "nan_policy": "omit" if self._omit_nan else "raise",
         }
 
-    def merge(self, other: ReliabilityState) -> Self:
-        """Add another state of the same options; returns itself. ``a + b`` makes a new one."""
-        if not isinstance(other, ReliabilityState):
-            raise type_error("other", "a ReliabilityState", type(other).__name__)
-        mine, its = self._config(), other._config()
-        for option, value in mine.items():
-            if its[option] != value:
-                raise value_error("other", f"a state with {option} = {value!r}", repr(its[option]))
-        if self._form and other._form and self._form != other._form:
+    def _empty(self) -> _core.ReliabilityTotals:
+        return _core.ReliabilityTotals(self._n_bins)
+
+    def _header(self) -> dict[str, Any]:
+        return {**self._options(), "form": self._form}
+
+    @classmethod
+    def _read(cls, totals: _core.ReliabilityTotals, header: dict[str, Any]) -> Self:
+        form = header.pop("form", None)
+        state = super()._read(totals, header)
+        counts = totals.bins()["count"]
+        empty = not (any(counts) or any(totals.left_out().values()))
+        if len(counts) != state._n_bins or form not in (None, *FORMS) or not (form or empty):
+            raise value_error("data", "options that fit the rows", repr(form))
+        state._form = form
+        return state
+
+    def merge(self, other: Self) -> Self:
+        """Add another state of the same options and form to this one; returns itself. ``a + b`` makes a new state."""
+        if isinstance(other, ReliabilityState) and self._form and other._form and self._form != other._form:
             raise value_error("other", f"a state of {self._form}", f"one of {other._form}")
-        self._tally, self._form = self._tally.merged(other._tally), self._form or other._form
+        super().merge(other)
+        self._form = self._form or other._form
         return self
 
     def copy(self) -> Self:
         """Make an independent copy."""
-        made = type(self)(**self._config())
-        made._tally, made._form = self._tally, self._form
+        made = super().copy()
+        made._form = self._form
         return made
-
-    def __add__(self, other: object) -> Self:
-        return self.copy().merge(other) if isinstance(other, ReliabilityState) else NotImplemented
-
-    def __radd__(self, other: object) -> Self:
-        # sum() starts from 0.
-        return self.copy() if isinstance(other, int) and other == 0 else NotImplemented
 
     def reset(self) -> Self:
         """Forget all data, keep the options; returns itself."""
-        self._tally, self._form = _core.ReliabilityTally(self._n_bins), None
-        return self
-
-    def to_bytes(self) -> bytes:
-        """Write options, counts and sums: equal states have equal bytes on every machine."""
-        return self._tally.to_bytes(written_options({**self._config(), "form": self._form}))
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Read what :meth:`to_bytes` wrote; damaged or foreign bytes are refused.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For anything but the whole, unchanged bytes of such a state.
-        """
-        tally, written = _core.ReliabilityTally.from_bytes(state_bytes(data))
-        try:
-            options = read_options(written, "ReliabilityState")
-            form = options.pop("form", None)
-            state = cls(**options)
-        except (TypeError, ValueError):
-            raise foreign_options(written, "ReliabilityState") from None
-        if written_options({**state._config(), "form": form}) != written:
-            raise foreign_options(written, "ReliabilityState")
-        counts = tally.rows()["count"]
-        empty = not (any(counts) or any(tally.left_out().values()))
-        if len(counts) != state._n_bins or form not in (None, *FORMS) or not (form or empty):
-            raise value_error("data", "options that fit the rows", repr(written[:80]))
-        state._tally, state._form = tally, form
-        return state
-
-    def __reduce__(self) -> tuple[Callable[[bytes], Self], tuple[bytes]]:
-        return type(self).from_bytes, (self.to_bytes(),)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ReliabilityState):
-            return NotImplemented
-        return self.to_bytes() == other.to_bytes()
-
-    __hash__ = None  # type: ignore[assignment]  # it changes
+        self._form = None
+        return super().reset()
 
     def __repr__(self) -> str:
-        rows = sum(self._tally.rows()["count"])
-        clusters = " and clusters" if self._tally.clustered() else ""
-        weights = " with weights" if self._tally.weighted() else ""
+        rows = sum(self._totals.bins()["count"])
+        clusters = " and clusters" if self._totals.clustered() else ""
+        weights = " with weights" if self._totals.weighted() else ""
         return f"<ReliabilityState of {rows} rows{weights} in {self._n_bins} bins{clusters}>"
 
     def compute(self) -> Reliability:
@@ -277,22 +235,21 @@ class ReliabilityState:
         ValueError
             Where no row counts.
         """
-        said = self._tally.summary(**self._confidence.keywords)
-        gone = self._tally.left_out()
+        totals = self._totals.copy()  # another thread may go on adding
+        said = totals.summary(**self._confidence.keywords)
+        gone = totals.left_out()
         left_out = nonzero({
             "where": gone["excluded"], "zero weight": gone["weightless"], "nan": gone["nan"],
             "clamped": gone["clamped"], "rounded": gone["rounded"],
         })  # fmt: skip
         if said is None:
             raise nothing_counts("probs", "row", left_out)
-        rows = self._tally.rows()
+        rows = totals.bins()
         n = sum(rows["count"])
-        clusters = len(said["clusters"]["n"]) if said["clusters"] and self._tally.clustered() else None
+        clusters = len(said["clusters"]["n"]) if said["clusters"] and totals.clustered() else None
         known = said["ece"]["low"] is not None
         filled = said["bins"]
-        wording = _Wording(
-            said["certain"], len(filled["index"]), clusters, weighted=self._tally.weighted(), known=known
-        )
+        wording = _Wording(said["certain"], len(filled["index"]), clusters, weighted=totals.weighted(), known=known)
         common: dict[str, Any] = {
             "n": n,
             "n_effective": said["effective"],
@@ -324,7 +281,7 @@ class ReliabilityState:
 
     def _frequency(
         self,
-        rows: _core._Rows,
+        rows: _core._BinCounts,
         said: _core._Summary,
         reason: str,
         left_out: dict[str, int],
@@ -336,10 +293,10 @@ class ReliabilityState:
         return ratio(
             sums["correct"], sums["n"], self._confidence, name="targets", n=n,
             values=ValueFacts(low=0.0, high=1.0, step=0.0, rows=float(n), range="share"),
-            score="answers", effective=said["effective"], of_rows=not self._tally.clustered(), left_out=left_out,
+            score="answers", effective=said["effective"], of_rows=not self._totals.clustered(), left_out=left_out,
         )  # fmt: skip
 
-    def _table(self, rows: _core._Rows, bins: _core._Bins) -> dict[str, Array]:
+    def _table(self, rows: _core._BinCounts, bins: _core._Bins) -> dict[str, Array]:
         n_bins = self._n_bins
         numbers = np.arange(n_bins + 1) / n_bins
         table: dict[str, Array] = {
@@ -355,7 +312,7 @@ class ReliabilityState:
             column[bins["index"]] = values
             return column
 
-        if self._tally.weighted():
+        if self._totals.weighted():
             table["weight"] = every(bins["weight"], 0.0)
         for name in ("mean_probability", "accuracy", "gap", "low", "high"):
             table[name] = every(bins[name], np.nan)

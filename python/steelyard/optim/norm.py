@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal, Self, get_args
 
-import numpy as np
-
 from .. import _core
 from .._mode import Number, standard_mode, standard_mode_methods
-from .._options import at_least_zero, choice, state_bytes
-from ..errors import type_error, value_error
+from .._options import at_least_zero, choice
+from .._state import State
+from ..errors import value_error
 from ._tree import Array, all_to_read, paths, refuse_parameter, teller, to_write, unfold
 from .step import NonFinite
 
@@ -148,14 +146,8 @@ def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = 
     return Number(found["norm"])
 
 
-def _bounded(total: int, name: str) -> int:
-    if total.bit_length() > _core.NORM_BITS:
-        raise value_error(name, "squares that sum to less than 2**2112 in one state", "more with what was to be added")
-    return total
-
-
 @standard_mode_methods
-class GlobalNormState:
+class GlobalNormState(State):
     """The global norm of arrays that are spread over batches, shards or ranks.
 
     The norm is ``sqrt(sum x^2)`` over all elements of all updates. The sum of squares of each update is a float64, and
@@ -171,88 +163,20 @@ class GlobalNormState:
     5.0
     """
 
-    def __init__(self) -> None:
-        self._total = 0
+    _CORE = _core.GlobalNormTotals
+
+    def _options(self) -> dict[str, Any]:
+        return {}
 
     def update(self, grads: Any) -> Self:
         """Add the squares of one tree of arrays, as :func:`global_norm` takes it; returns self."""
         found = _measured_tree(grads, "raise")
-        mantissa, power = math.frexp(found["sum"])
-        term = int(math.ldexp(mantissa, 53)) << (power - 53 + 2 * found["exponent"] + _core.NORM_UNIT)
-        self._total = _bounded(self._total + term, "grads")
+        self._totals.add(found["sum"], found["exponent"])
         return self
-
-    def merge(self, other: GlobalNormState) -> Self:
-        """Add another state's squares to this one; returns self."""
-        if not isinstance(other, GlobalNormState):
-            raise type_error("other", "a GlobalNormState", type(other).__name__)
-        self._total = _bounded(self._total + other._total, "other")
-        return self
-
-    def __add__(self, other: GlobalNormState) -> GlobalNormState:
-        if not isinstance(other, GlobalNormState):
-            return NotImplemented
-        return self.copy().merge(other)
-
-    def __radd__(self, other: object) -> GlobalNormState:
-        # sum() starts from 0.
-        return self.copy() if isinstance(other, int) and other == 0 else NotImplemented
-
-    def copy(self) -> GlobalNormState:
-        """Make an independent copy."""
-        return GlobalNormState().merge(self)
 
     def compute(self) -> float:
         """Return the norm: the square root of the exact total, rounded once."""
-        if not self._total:
-            return Number(0.0)
-        try:
-            return Number(math.ldexp(*_root(self._total)))
-        except OverflowError:  # beyond the largest float64, where global_norm returns inf too
-            return Number(math.inf)
-
-    def reset(self) -> Self:
-        """Set the total back to 0; returns self."""
-        self._total = 0
-        return self
-
-    def to_bytes(self) -> bytes:
-        """Return the state as bytes that :meth:`from_bytes` takes."""
-        size = (self._total.bit_length() + 63) // 64
-        limbs = np.frombuffer(self._total.to_bytes(8 * size, "little"), "<u8")
-        return _core.global_norm_to_bytes(limbs.tolist())
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Return the state that :meth:`to_bytes` wrote.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For damaged bytes, and for sums that no update can have made.
-        """
-        state = cls()
-        limbs = np.array(_core.global_norm_from_bytes(state_bytes(data)), "<u8")
-        state._total = int.from_bytes(limbs.tobytes(), "little")
-        return state
-
-    def __eq__(self, other: object) -> bool:
-        return self._total == other._total if isinstance(other, GlobalNormState) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]  # a state is mutable
+        return Number(self._totals.norm())
 
     def __repr__(self) -> str:
         return f"<GlobalNormState norm {self.compute():.6g}>"
-
-
-def _root(total: int) -> tuple[float, int]:
-    """Return ``sqrt(total * 2**-NORM_UNIT)`` as (double, power of two), correctly rounded."""
-    shift = max(0, 132 - total.bit_length())
-    shift += (shift + _core.NORM_UNIT) % 2
-    root = math.isqrt(total << shift)
-    inexact = root * root != total << shift
-    # 64 bits remain before rounding to 53. The lowest is set where the root is inexact, so that it is not taken for a
-    # tie.
-    cut = root.bit_length() - 64
-    inexact |= root & ((1 << cut) - 1) != 0
-    return float((root >> cut) << 1 | inexact), cut - 1 - (shift + _core.NORM_UNIT) // 2

@@ -2,36 +2,26 @@
 
 use crate::arrays::{copied, float_rows, floats, slice};
 use crate::call::{call, no_memory};
-use crate::give::{Give, Given, Record, record, type_error, value_error};
+use crate::give::{Give, Record, record, type_error, value_error};
 use crate::names::texts;
-use crate::state::{read, written};
+use crate::state_class;
 use crate::take::named;
 use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::PyDict;
 use steelyard_kernels::calibration::{
-    self as room, Bin, Clusters, Fault, Labels, LeftOut, Limits, MAX_BINS, Options, Refused, RowSums, Scores,
-    Source, State, Summary, TopLabels,
+    self as room, BinEstimate, BinTotals, Clusters, Fault, Labels, LeftOut, Limits, MAX_BINS, Options,
+    Refused, RowSums, Scores, Source, Summary, TopLabels,
 };
 use steelyard_kernels::grid::{Progress, Stopped};
 use steelyard_kernels::intervals::Confidence;
 use steelyard_kernels::memory;
+use steelyard_kernels::state::State as _;
 use steelyard_kernels::with_dtype;
 
-/// Counts and exact sums of a reliability diagram; it never changes.
-#[pyclass(frozen, module = "steelyard._core")]
-pub struct ReliabilityTally(State);
-
-#[pymethods]
-impl ReliabilityTally {
-    #[new]
-    fn new(n_bins: usize) -> PyResult<Self> {
-        if n_bins == 0 || n_bins > MAX_BINS {
-            return Err(value_error(format!("n_bins: expected 1 to {MAX_BINS}; got {n_bins}")));
-        }
-        Ok(ReliabilityTally(State::new(n_bins).map_err(no_memory)?))
-    }
-
+state_class!(
+    /// Counts and exact sums of a reliability diagram.
+    ReliabilityTotals of BinTotals, made of (n_bins: usize) by empty, refused by not_taken, {
     /// Adds `probs` with 0/1 `targets` (one axis), or rows of class probabilities with their classes (two); with `codes`
     /// each row to a cluster, of which `names` (int64 array or list of str) tells the name. `weights` are of the rows, or
     /// of the codes where there are some; of the rows that `keep` leaves out, `weightless` have the weight 0.
@@ -39,7 +29,7 @@ impl ReliabilityTally {
         probs, targets, *, keep=None, omit_nan=false, codes=None, names=None, weights=None, weightless=0, progress=None
     ))]
     #[allow(clippy::too_many_arguments)] // of a Python call
-    fn updated(
+    fn update(
         &self,
         py: Python<'_>,
         probs: &Bound<'_, PyAny>,
@@ -51,10 +41,10 @@ impl ReliabilityTally {
         weights: Option<&Bound<'_, PyAny>>,
         weightless: u64,
         progress: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
+    ) -> PyResult<()> {
         let labels = labels(targets)?;
         let keep = keep.map(|keep| slice::<u8>(keep, "where")).transpose()?;
-        let options = Options { n_bins: self.0.tally.rows.len(), omit_nan };
+        let options = Options { n_bins: self.0.look(|totals| totals.tally.bins.len()), omit_nan };
         let texts = texts(names)?;
         let weights = weights.map(|weights| slice::<f64>(weights, "weights")).transpose()?;
         let clusters = match codes {
@@ -77,39 +67,36 @@ impl ReliabilityTally {
                 (run(py, progress, &Scores { probs, labels, keep }, rows)?, None)
             })
         };
-        let added = outcome.map_err(|fault| refusal(fault, width))?;
-        self.plus(py, &added.with_weightless(weightless))
-    }
-
-    fn merged(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
-        self.plus(py, &other.0)
+        let added = outcome.map_err(|fault| refusal(fault, width))?.with_weightless(weightless);
+        self.0.change(py, |totals, progress| totals.merged(&added, progress))?.map_err(not_taken)
     }
 
     /// How many rows were excluded by where, had the weight 0 (`weightless`), were left out for a NaN, were counted as 1
     /// (`clamped`) and were rounded to 16 bits.
     fn left_out<'py>(&self, py: Python<'py>) -> Record<'py> {
-        let LeftOut { excluded, nan, weightless, clamped, rounded } = self.0.tally.left_out;
+        let left_out = self.0.look(|totals| totals.tally.left_out);
+        let LeftOut { excluded, nan, weightless, clamped, rounded } = left_out;
         record!(py, { excluded, weightless, nan, clamped, rounded })
     }
 
     /// The `count`, `correct` and `sum` of every bin, each a list; `sum` is of floor(p * 2^64).
-    fn rows<'py>(&self, py: Python<'py>) -> Record<'py> {
-        let rows = &self.0.tally.rows;
+    fn bins<'py>(&self, py: Python<'py>) -> Record<'py> {
+        let bins = self.0.now()?.tally.bins;
         record!(py, {
-            count: list(rows, |row| row.count)?,
-            correct: list(rows, |row| row.correct)?,
-            sum: list(rows, |row| row.sum)?,
+            count: list(&bins, |bin| bin.count)?,
+            correct: list(&bins, |bin| bin.correct)?,
+            sum: list(&bins, |bin| bin.sum)?,
         })
     }
 
     /// Whether its rows have clusters.
     fn clustered(&self) -> Give<bool> {
-        Give(self.0.is_clustered())
+        Give(self.0.look(BinTotals::is_clustered))
     }
 
     /// Whether its rows have weights.
     fn weighted(&self) -> Give<bool> {
-        Give(self.0.is_weighted())
+        Give(self.0.look(BinTotals::is_weighted))
     }
 
     /// The errors with their intervals and the filled bins, or None where no row counts.
@@ -121,36 +108,30 @@ impl ReliabilityTally {
         alternative: &str,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
         let confidence = Confidence { level: confidence_level, alternative: named(alternative)? };
-        let summary = call(py, None, 0, |progress| room::summarise(&self.0, confidence, progress))?;
+        let totals = self.0.now()?;
+        let summary = call(py, None, 0, |progress| room::summarise(&totals, confidence, progress))?;
         summary.map(|summary| in_python(py, &summary)).transpose()
     }
+});
 
-    fn to_bytes<'py>(&self, py: Python<'py>, config: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        written(py, |progress| room::to_bytes(&self.0, config, progress))
+/// A state without rows.
+fn empty(n_bins: usize) -> PyResult<BinTotals> {
+    if n_bins == 0 || n_bins > MAX_BINS {
+        return Err(value_error(format!("n_bins: expected 1 to {MAX_BINS}; got {n_bins}")));
     }
-
-    /// The tally, and the configuration beside it.
-    #[staticmethod]
-    fn from_bytes<'py>(py: Python<'py>, data: &[u8]) -> Given<(Bound<'py, Self>, Bound<'py, PyBytes>)> {
-        let (state, config) = read(py, |progress| room::from_bytes(data, progress))?;
-        Ok(Give((Bound::new(py, ReliabilityTally(state))?, config)))
-    }
+    BinTotals::new(n_bins).map_err(no_memory)
 }
 
-impl ReliabilityTally {
-    fn plus(&self, py: Python<'_>, other: &State) -> PyResult<Self> {
-        let sum = call(py, None, 0, |progress| self.0.plus(other, progress))?;
-        sum.map(ReliabilityTally).map_err(|refused| match refused {
-            Refused::Range => {
-                value_error("states: expected as many bins and fewer than 2**63 rows; got others")
-            }
-            Refused::MixedWeights => type_error(
-                "weights: expected weights in every update of a state or in none; this state has the other kind",
-            ),
-            Refused::MixedClusters => type_error(
-                "clusters: expected ids in every update of a state or in none; this state has the other kind",
-            ),
-        })
+/// The sentence for a batch or another state, of which nothing is added.
+fn not_taken(refused: Refused) -> PyErr {
+    match refused {
+        Refused::Range => value_error("states: expected as many bins and fewer than 2**63 rows; got others"),
+        Refused::MixedWeights => type_error(
+            "weights: expected weights in every update of a state or in none; this state has the other kind",
+        ),
+        Refused::MixedClusters => type_error(
+            "clusters: expected ids in every update of a state or in none; this state has the other kind",
+        ),
     }
 }
 
@@ -188,7 +169,7 @@ fn run<S: Source>(
     progress: Option<&Bound<'_, PyAny>>,
     source: &S,
     beside: Beside<'_>,
-) -> PyResult<Result<State, Fault>> {
+) -> PyResult<Result<BinTotals, Fault>> {
     let Beside { labels, keep, clusters, weights, options } = beside;
     let count = source.count();
     let of_clusters = clusters.map(|clusters| clusters.codes.len());
@@ -197,11 +178,11 @@ fn run<S: Source>(
     if let Some(other) = lengths.into_iter().flatten().find(|&length| length != count) {
         return Err(value_error(format!("targets: expected {count} of them; got {other}")));
     }
-    let work = |progress: Progress<'_>| -> Result<Result<State, Fault>, Stopped> {
+    let work = |progress: Progress<'_>| -> Result<Result<BinTotals, Fault>, Stopped> {
         match (clusters, weights) {
             (Some(clusters), _) => room::tally_clusters(source, options, clusters, progress),
             (None, Some(weights)) => room::tally_weighted(source, options, weights, progress),
-            (None, None) => Ok(room::tally(source, options, progress)?.map(State::from)),
+            (None, None) => Ok(room::tally(source, options, progress)?.map(BinTotals::from)),
         }
     };
     call(py, progress, room::chunks(count, source.width(), options.n_bins), work)
@@ -257,7 +238,7 @@ fn list<A, B>(all: &[A], of: impl Fn(&A) -> B) -> PyResult<Vec<B>> {
 fn in_python<'py>(py: Python<'py>, summary: &Summary) -> Record<'py> {
     let known = |x: f64| (!x.is_nan()).then_some(x);
     let error = |Limits { value, standard_error, low, high }: Limits| record!(py, { value, standard_error, low: known(low), high: known(high) });
-    let of_bins = |of: fn(&Bin) -> f64| copied(py, &list(&summary.bins, of)?);
+    let of_bins = |of: fn(&BinEstimate) -> f64| copied(py, &list(&summary.bins, of)?);
     let bins = record!(py, {
         index: list(&summary.bins, |bin| bin.index)?,
         mean_probability: of_bins(|bin| bin.mean_probability)?,

@@ -27,7 +27,7 @@ mod _core {
     #[pymodule_export]
     use crate::arrays::check_memory;
     #[pymodule_export]
-    use crate::calibration::ReliabilityTally;
+    use crate::calibration::ReliabilityTotals;
     #[pymodule_export]
     use crate::config::{
         asked_threads, fail_allocations_for_tests, force_isa, isa, isa_available, numerics, panic_for_tests,
@@ -50,8 +50,8 @@ mod _core {
     use crate::mode::{in_standard_mode, set_mode_for_tests};
     #[pymodule_export]
     use crate::optim::{
-        AdamWPlan, check_eps, clip_in_place, convert_unreadable, global_norm_from_bytes,
-        global_norm_to_bytes, schedule_rates, sum_of_squares,
+        AdamWPlan, GlobalNormTotals, check_eps, clip_in_place, convert_unreadable, schedule_rates,
+        sum_of_squares,
     };
     #[pymodule_export]
     use crate::preference::{preference_loss, preference_steepest};
@@ -74,10 +74,6 @@ mod _core {
     const MAX_BINS: usize = steelyard_kernels::calibration::MAX_BINS;
     #[pymodule_export]
     const MAX_CLUSTERED_BINS: usize = steelyard_kernels::calibration::MAX_CLUSTERED_BINS;
-    #[pymodule_export]
-    const NORM_BITS: u32 = steelyard_kernels::optim::NORM_BITS;
-    #[pymodule_export]
-    const NORM_UNIT: u32 = steelyard_kernels::optim::NORM_UNIT;
     #[pymodule_export]
     const TOKEN_COUNTS: u8 = steelyard_kernels::tokens::COUNTS;
     #[pymodule_export]

@@ -82,44 +82,44 @@ impl<S: State> Shared<S> {
     /// The bytes of the state, with the caller's configuration.
     pub fn to_bytes<'py>(&self, py: Python<'py>, config: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         let state = self.now()?;
-        written(py, |progress| state.to_bytes(config, progress))
+        let bytes = call(py, None, 0, |progress| state.to_bytes(config, progress))?;
+        let bytes = bytes.ok_or_else(|| value_error("to_bytes: expected fewer than 2**32 clusters"))?;
+        give::bytes(py, &bytes)
     }
 
     /// The state of these bytes, and its configuration.
     pub fn from_bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<(Self, Bound<'py, PyBytes>)> {
-        let (state, config) = read(py, |progress| S::from_bytes(data, progress))?;
-        Ok((Shared::of(state), config))
+        let read = call(py, None, 0, |progress| match S::from_bytes(data, progress) {
+            Err(BytesError::Stopped(stopped)) => Err(stopped),
+            read => Ok(read),
+        })?;
+        let (state, config) = read.map_err(unreadable)?;
+        Ok((Shared::of(state), give::bytes(py, &config)?))
     }
 }
 
-/// The bytes that `write` makes of a state; `None` is for more clusters than bytes can hold.
-pub fn written(
-    py: Python<'_>,
-    write: impl FnOnce(Progress<'_>) -> Result<Option<Vec<u8>>, Stopped> + Send,
-) -> PyResult<Bound<'_, PyBytes>> {
-    let bytes = call(py, None, 0, write)?;
-    let bytes = bytes.ok_or_else(|| value_error("to_bytes: expected fewer than 2**32 clusters"))?;
-    give::bytes(py, &bytes)
+/// A state without options, before anything is added.
+#[allow(clippy::unnecessary_wraps)] // one signature with the states whose options may be refused
+pub fn empty<S: State + Default>() -> PyResult<S> {
+    Ok(S::default())
 }
 
-/// The state that `from_bytes` makes of bytes, and the configuration beside it.
-pub fn read<S: Send>(
-    py: Python<'_>,
-    from_bytes: impl FnOnce(Progress<'_>) -> Result<(S, Vec<u8>), BytesError> + Send,
-) -> PyResult<(S, Bound<'_, PyBytes>)> {
-    let read = call(py, None, 0, |progress| match from_bytes(progress) {
-        Err(BytesError::Stopped(stopped)) => Err(stopped),
-        read => Ok(read),
-    })?;
-    let (state, config) = read.map_err(unreadable)?;
-    Ok((state, give::bytes(py, &config)?))
-}
-
-/// The class of a state: what every one has, and the methods in braces, which are its own. `refused` makes the sentence
-/// for another state that is not taken.
+/// The class of a state: what every one has, and the methods in braces, which are its own. `made of` are the arguments of
+/// its constructor, of which a function makes the empty state; `refused` makes the sentence for another state that is not
+/// taken.
 #[macro_export]
 macro_rules! state_class {
-    ($(#[$attribute:meta])* $Class:ident of $State:ty, refused by $refused:path, { $($methods:tt)* }) => {
+    ($(#[$attribute:meta])* $Class:ident of $State:ty, refused by $refused:path, $methods:tt) => {
+        $crate::state_class!(
+            $(#[$attribute])*
+            $Class of $State, made of () by $crate::state::empty, refused by $refused, $methods
+        );
+    };
+    (
+        $(#[$attribute:meta])*
+        $Class:ident of $State:ty, made of ($($option:ident: $Kind:ty),*) by $made:path, refused by $refused:path,
+        { $($methods:tt)* }
+    ) => {
         $(#[$attribute])*
         #[pyo3::pyclass(frozen, module = "steelyard._core")]
         pub struct $Class($crate::state::Shared<$State>);
@@ -127,8 +127,9 @@ macro_rules! state_class {
         #[pyo3::pymethods]
         impl $Class {
             #[new]
-            fn new() -> Self {
-                $Class($crate::state::Shared::of(<$State>::default()))
+            fn new($($option: $Kind),*) -> pyo3::PyResult<Self> {
+                let state: $State = $made($($option),*)?;
+                Ok($Class($crate::state::Shared::of(state)))
             }
 
             /// Adds another state's totals.

@@ -5,17 +5,18 @@ mod plan;
 use crate::arrays::blocks::{Reads, is_plain};
 use crate::arrays::written::Written;
 use crate::arrays::{Fresh, slice};
-use crate::call::{call, call_quick, no_memory, unreadable};
+use crate::call::{call, call_quick, no_memory};
 use crate::callback::{call_back, call_with};
-use crate::give::{self, Give, Given, Record, record};
-use crate::take::{listed, named};
+use crate::give::{self, Give, Record, record, value_error};
+use crate::state_class;
+use crate::take::named;
 use numpy::PyArray1;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::PyTuple;
 use steelyard_kernels::dtype::{Dtype, TypedSlice};
 use steelyard_kernels::grid::{Progress, Stopped};
 use steelyard_kernels::memory;
-use steelyard_kernels::optim::{self, Clip, NonFinite, Scaled, Schedule};
+use steelyard_kernels::optim::{self, Clip, NonFinite, NormTotals, Scaled, Schedule, TooLarge};
 
 pub use plan::{AdamWPlan, check_eps};
 
@@ -173,17 +174,28 @@ pub fn schedule_rates<'py>(
     Ok(rates.array())
 }
 
-/// The bytes of a `GlobalNormState`, whose exact total is given in limbs of 64 bits.
-#[pyfunction]
-pub fn global_norm_to_bytes<'py>(
-    py: Python<'py>,
-    limbs: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyBytes>> {
-    give::bytes(py, &optim::norm_to_bytes(&listed::<u64>(limbs)?).map_err(no_memory)?)
+state_class!(
+    /// The exact sum of sums of squares.
+    GlobalNormTotals of NormTotals, refused by not_taken, {
+    /// Adds `sum * 4^exponent`, as `sum_of_squares` gives it.
+    fn add(&self, py: Python<'_>, sum: f64, exponent: i32) -> PyResult<()> {
+        let term = Scaled { sum, exponent };
+        self.0.change(py, |totals, _| Ok(totals.with(term)))?.map_err(|refused| beyond("grads", refused))
+    }
+
+    /// The square root of the sum, rounded to nearest; infinite where it is beyond float64.
+    fn norm(&self) -> Give<f64> {
+        Give(self.0.look(NormTotals::norm))
+    }
+});
+
+/// The sentence for another state that is not added.
+fn not_taken(refused: TooLarge) -> PyErr {
+    beyond("other", refused)
 }
 
-/// The limbs of a saved `GlobalNormState`.
-#[pyfunction]
-pub fn global_norm_from_bytes(data: &[u8]) -> Given<Vec<u64>> {
-    optim::norm_from_bytes(data).map(Give).map_err(unreadable)
+fn beyond(argument: &str, TooLarge: TooLarge) -> PyErr {
+    value_error(format!(
+        "{argument}: expected squares that sum to less than 2**2112 in one state; got more with what was to be added"
+    ))
 }

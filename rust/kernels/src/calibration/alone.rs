@@ -1,10 +1,10 @@
 //! Rows with weights and without clusters: each is a cluster of its own.
 
 use super::block::Fault;
-use super::cells::State;
+use super::cells::BinTotals;
 use super::grouped::place;
 use super::sources::Source;
-use super::tally::{Options, Row};
+use super::tally::{Bin, Options};
 use super::weights::Weight;
 use crate::grid::{CHUNK, Pace, Progress, Stopped};
 
@@ -13,8 +13,8 @@ use crate::grid::{CHUNK, Pace, Progress, Stopped};
 pub(super) struct Alone {
     /// What it counts for.
     pub weight: Weight,
-    /// Its bin.
-    pub bin: u32,
+    /// The number of its bin.
+    pub index: u32,
     /// Whether it came true.
     pub correct: bool,
     /// `floor(p * 2^64)`.
@@ -22,9 +22,9 @@ pub(super) struct Alone {
 }
 
 impl Alone {
-    /// The row as what a bin holds.
-    pub(super) fn row(&self) -> Row {
-        Row { count: 1, correct: u64::from(self.correct), sum: self.sum }
+    /// A bin of this row alone.
+    pub(super) fn in_bin(&self) -> Bin {
+        Bin { count: 1, correct: u64::from(self.correct), sum: self.sum }
     }
 }
 
@@ -34,13 +34,13 @@ pub fn tally_weighted<S: Source>(
     options: Options,
     weights: &[f64],
     progress: Progress<'_>,
-) -> Result<Result<State, Fault>, Stopped> {
+) -> Result<Result<BinTotals, Fault>, Stopped> {
     let total = super::chunks(source.count(), source.width(), options.n_bins);
     let (items, left_out) = match place(source, options, progress)? {
         Ok(placed) => placed,
         Err(fault) => return Ok(Err(fault)),
     };
-    let mut state = State::new(options.n_bins)?;
+    let mut state = BinTotals::new(options.n_bins)?;
     state.tally.left_out = left_out;
     let mut done = |_| progress(total);
     let mut pace = Pace::new(&mut done);

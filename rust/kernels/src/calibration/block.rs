@@ -59,14 +59,14 @@ impl LeftOut {
 pub enum Fault {
     /// A NaN where none is allowed.
     Nan {
-        /// Row of the value.
+        /// Bin of the value.
         row: usize,
         /// Its column; 0 for one probability a row.
         column: usize,
     },
     /// A probability outside [0, 1].
     Range {
-        /// Row of the value.
+        /// Bin of the value.
         row: usize,
         /// Its column; 0 for one probability a row.
         column: usize,
@@ -75,7 +75,7 @@ pub enum Fault {
     },
     /// A label that is no class (or neither 0 nor 1).
     Label {
-        /// Row of the label.
+        /// Bin of the label.
         row: usize,
         /// The label.
         value: i64,

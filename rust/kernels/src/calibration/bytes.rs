@@ -11,14 +11,15 @@
 use super::alone::Alone;
 use super::bins::MAX_BINS;
 use super::block::LeftOut;
-use super::cells::{Cell, MAX_CLUSTERED_BINS, State};
-use super::tally::{Row, Tally};
+use super::cells::{BinTotals, Cell, MAX_CLUSTERED_BINS, Refused};
+use super::tally::{Bin, Tally};
 use super::weights::Weight;
 use crate::clusters::{Id, Shards};
 use crate::exact::Fixed;
 use crate::grid::{Pace, Progress, Stopped};
-use crate::memory;
+use crate::memory::{self, NoMemory};
 use crate::sorting::sorted;
+use crate::state::State;
 use crate::state::bytes::{BytesError, Kind, Reader, Writer};
 
 const PLAIN: u8 = 1;
@@ -28,64 +29,106 @@ const ROW: usize = 32;
 /// The least that a cluster takes: the length of an empty id, one bin.
 const CLUSTER: usize = 2 + 8 + 8 + ROW;
 
-/// A state, with the configuration that it belongs to: equal states have equal bytes. `None` past 2^32 clusters, or for a
-/// name longer than [`crate::clusters::LONGEST_TEXT`].
-pub fn to_bytes(state: &State, config: &[u8], progress: Progress<'_>) -> Result<Option<Vec<u8>>, Stopped> {
-    let mut pace = Pace::new(progress);
-    let LeftOut { excluded, nan, weightless, clamped, rounded } = state.tally.left_out;
-    let (rows, weighted) = (&state.tally.rows, state.is_weighted());
-    if !state.is_clustered() && !weighted && rounded == 0 {
-        let mut writer = Writer::new(Kind::Reliability, PLAIN, config, rows.len() as u32);
-        for row in rows {
-            write_row(&mut writer, row);
+impl State for BinTotals {
+    const KIND: Kind = Kind::Reliability;
+    type Refused = Refused;
+
+    /// The clusters are shared until one of both changes them.
+    fn copied(&self) -> Result<BinTotals, NoMemory> {
+        let tally = Tally { bins: memory::copied(&self.tally.bins)?, left_out: self.tally.left_out };
+        let (cells, weighted) = (self.cells.copied()?, self.weighted.copied()?);
+        Ok(BinTotals { tally, cells, weighted, alone: self.alone.copied()? })
+    }
+
+    /// Integers are added, so the order does not matter.
+    fn merged(
+        &self,
+        other: &BinTotals,
+        progress: Progress<'_>,
+    ) -> Result<Result<BinTotals, Refused>, Stopped> {
+        if let Err(refused) = self.takes(other) {
+            return Ok(Err(refused));
         }
-        for count in [excluded, nan, clamped] {
+        let Some(tally) = self.tally.plus(&other.tally)? else { return Ok(Err(Refused::Range)) };
+        let mut pace = Pace::new(progress);
+        let alone = self.alone.joined(&other.alone, &mut pace)?;
+        let cells = self.cells.merged(&other.cells, &mut pace)?;
+        let weighted = self.weighted.merged(&other.weighted, &mut pace)?;
+        let both = cells.zip(weighted);
+        Ok(both.map(|(cells, weighted)| BinTotals { tally, cells, weighted, alone }).ok_or(Refused::Range))
+    }
+
+    /// `None` past 2^32 clusters, or for a name longer than [`crate::clusters::LONGEST_TEXT`].
+    fn to_bytes(&self, config: &[u8], progress: Progress<'_>) -> Result<Option<Vec<u8>>, Stopped> {
+        let mut pace = Pace::new(progress);
+        let LeftOut { excluded, nan, weightless, clamped, rounded } = self.tally.left_out;
+        let (bins, weighted) = (&self.tally.bins, self.is_weighted());
+        if !self.is_clustered() && !weighted && rounded == 0 {
+            let mut writer = Writer::new(Kind::Reliability, PLAIN, config, bins.len() as u32);
+            for bin in bins {
+                write_bin(&mut writer, bin);
+            }
+            for count in [excluded, nan, clamped] {
+                writer.u64(count);
+            }
+            return writer.finish_at(&mut pace).map(Some);
+        }
+        let mut groups = Vec::new();
+        if self.is_clustered() {
+            self.each_cluster(&mut pace, |bins| Ok(memory::push(&mut groups, bins.len())?))?;
+        }
+        let of_none = if weighted { !self.alone.is_empty() } else { !self.is_clustered() };
+        let Ok(clusters) = u32::try_from(groups.len() + usize::from(of_none)) else { return Ok(None) };
+        let layout = if weighted { WEIGHTS } else { CLUSTERS };
+        let mut writer = Writer::new(Kind::Reliability, layout, config, clusters);
+        for count in [bins.len() as u64, excluded, nan, clamped, rounded] {
             writer.u64(count);
         }
-        return writer.finish_at(&mut pace).map(Some);
-    }
-    let mut groups = Vec::new();
-    if state.is_clustered() {
-        state.each_cluster(&mut pace, |bins| Ok(memory::push(&mut groups, bins.len())?))?;
-    }
-    let of_none = if weighted { !state.alone.is_empty() } else { !state.is_clustered() };
-    let Ok(clusters) = u32::try_from(groups.len() + usize::from(of_none)) else { return Ok(None) };
-    let layout = if weighted { WEIGHTS } else { CLUSTERS };
-    let mut writer = Writer::new(Kind::Reliability, layout, config, clusters);
-    for count in [rows.len() as u64, excluded, nan, clamped, rounded] {
-        writer.u64(count);
-    }
-    if weighted {
-        writer.u64(weightless);
-    }
-    if of_none {
-        let filled = || rows.iter().enumerate().filter(|(_, row)| row.count > 0);
-        if !writer.id(&[]) {
-            return Ok(None);
-        }
-        writer.u64(if weighted { state.alone.len() } else { filled().count() } as u64);
         if weighted {
-            let alone = memory::gathered(state.alone.iter().copied())?;
-            for row in sorted(alone, Ord::cmp, &mut pace)? {
-                write_weight(&mut writer, row.weight);
-                writer.u64(u64::from(row.bin));
-                write_row(&mut writer, &row.row());
-                pace.step()?;
-            }
-        } else {
-            for (bin, row) in filled() {
-                writer.u64(bin as u64);
-                write_row(&mut writer, row);
-            }
+            writer.u64(weightless);
         }
-        return writer.finish_at(&mut pace).map(Some);
+        if of_none {
+            let filled = || self.tally.filled();
+            if !writer.id(&[]) {
+                return Ok(None);
+            }
+            writer.u64(if weighted { self.alone.len() } else { filled().count() } as u64);
+            if weighted {
+                let alone = memory::gathered(self.alone.iter().copied())?;
+                for row in sorted(alone, Ord::cmp, &mut pace)? {
+                    write_weight(&mut writer, row.weight);
+                    writer.u64(u64::from(row.index));
+                    write_bin(&mut writer, &row.in_bin());
+                    pace.step()?;
+                }
+            } else {
+                for (index, bin) in filled() {
+                    writer.u64(index as u64);
+                    write_bin(&mut writer, bin);
+                }
+            }
+            return writer.finish_at(&mut pace).map(Some);
+        }
+        let fits = if weighted {
+            write_clusters(&mut writer, &self.weighted, &groups, write_weight, &mut pace)?
+        } else {
+            write_clusters(&mut writer, &self.cells, &groups, |_, ()| (), &mut pace)?
+        };
+        if fits { writer.finish_at(&mut pace).map(Some) } else { Ok(None) }
     }
-    let fits = if weighted {
-        write_clusters(&mut writer, &state.weighted, &groups, write_weight, &mut pace)?
-    } else {
-        write_clusters(&mut writer, &state.cells, &groups, |_, ()| (), &mut pace)?
-    };
-    if fits { writer.finish_at(&mut pace).map(Some) } else { Ok(None) }
+
+    fn from_bytes(bytes: &[u8], progress: Progress<'_>) -> Result<(BinTotals, Vec<u8>), BytesError> {
+        let mut pace = Pace::new(progress);
+        let mut reader = Reader::open_at(bytes, Kind::Reliability, WEIGHTS, &mut pace)?;
+        let config = memory::copied(reader.config())?;
+        let state = match reader.layout() {
+            layout @ (CLUSTERS | WEIGHTS) => clusters(&mut reader, layout == WEIGHTS, &mut pace)?,
+            PLAIN => BinTotals::from(plain(&mut reader)?),
+            _ => return Err(BytesError::Malformed),
+        };
+        reader.finish()?;
+        if state.tally.fits() { Ok((state, config)) } else { Err(BytesError::Impossible) }
+    }
 }
 
 /// Cells cluster by cluster, `groups` of them each; false where a name is too long.
@@ -98,7 +141,7 @@ fn write_clusters<W: Ord + Copy>(
 ) -> Result<bool, Stopped> {
     let mut cells = cells.iter();
     for &bins in groups {
-        for (k, Cell { key: (id, weight, bin), row }) in cells.by_ref().take(bins).enumerate() {
+        for (k, Cell { key: (id, weight, index), bin }) in cells.by_ref().take(bins).enumerate() {
             if k == 0 {
                 if !id.write(writer) {
                     return Ok(false);
@@ -106,8 +149,8 @@ fn write_clusters<W: Ord + Copy>(
                 writer.u64(bins as u64);
             }
             write_weight(writer, *weight);
-            writer.u64(u64::from(*bin));
-            write_row(writer, row);
+            writer.u64(u64::from(*index));
+            write_bin(writer, bin);
             pace.step()?;
         }
     }
@@ -118,33 +161,19 @@ fn write_weight(writer: &mut Writer, weight: Weight) {
     writer.u64(weight.value().to_bits());
 }
 
-fn write_row(writer: &mut Writer, row: &Row) {
-    writer.u64(row.count);
-    writer.u64(row.correct);
-    writer.fixed(Fixed::from_bytes(row.sum.to_le_bytes()));
+fn write_bin(writer: &mut Writer, bin: &Bin) {
+    writer.u64(bin.count);
+    writer.u64(bin.correct);
+    writer.fixed(Fixed::from_bytes(bin.sum.to_le_bytes()));
 }
 
-/// The state and the configuration in `bytes`.
-pub fn from_bytes(bytes: &[u8], progress: Progress<'_>) -> Result<(State, Vec<u8>), BytesError> {
-    let mut pace = Pace::new(progress);
-    let mut reader = Reader::open_at(bytes, Kind::Reliability, WEIGHTS, &mut pace)?;
-    let config = memory::copied(reader.config())?;
-    let state = match reader.layout() {
-        layout @ (CLUSTERS | WEIGHTS) => clusters(&mut reader, layout == WEIGHTS, &mut pace)?,
-        PLAIN => State::from(plain(&mut reader)?),
-        _ => return Err(BytesError::Malformed),
-    };
-    reader.finish()?;
-    if state.tally.fits() { Ok((state, config)) } else { Err(BytesError::Impossible) }
-}
-
-/// A row that some probabilities come to: frequencies and means lie in [0, 1]. A checksum that fits does not make sense
+/// A bin that some probabilities come to: frequencies and means lie in [0, 1]. A checksum that fits does not make sense
 /// of nonsense.
-fn row(reader: &mut Reader<'_>) -> Result<Row, BytesError> {
+fn read_bin(reader: &mut Reader<'_>) -> Result<Bin, BytesError> {
     let (count, correct) = (reader.u64()?, reader.u64()?);
     let sum = i128::from_le_bytes(reader.fixed()?.to_bytes());
     let possible = correct <= count && sum >= 0 && sum <= i128::from(count) << 64;
-    if possible { Ok(Row { count, correct, sum }) } else { Err(BytesError::Impossible) }
+    if possible { Ok(Bin { count, correct, sum }) } else { Err(BytesError::Impossible) }
 }
 
 fn plain(reader: &mut Reader<'_>) -> Result<Tally, BytesError> {
@@ -152,15 +181,15 @@ fn plain(reader: &mut Reader<'_>) -> Result<Tally, BytesError> {
     if !reader.holds(ROW) || n_bins == 0 || n_bins > MAX_BINS {
         return Err(BytesError::Malformed);
     }
-    let mut rows = memory::with_capacity(n_bins)?;
+    let mut bins = memory::with_capacity(n_bins)?;
     for _ in 0..n_bins {
-        rows.push(row(reader)?);
+        bins.push(read_bin(reader)?);
     }
     let (excluded, nan, clamped) = (reader.u64()?, reader.u64()?, reader.u64()?);
-    Ok(Tally { rows, left_out: LeftOut { excluded, nan, clamped, ..LeftOut::default() } })
+    Ok(Tally { bins, left_out: LeftOut { excluded, nan, clamped, ..LeftOut::default() } })
 }
 
-fn clusters(reader: &mut Reader<'_>, weighted: bool, pace: &mut Pace<'_>) -> Result<State, BytesError> {
+fn clusters(reader: &mut Reader<'_>, weighted: bool, pace: &mut Pace<'_>) -> Result<BinTotals, BytesError> {
     let groups = reader.rows();
     let n_bins = reader.u64()?;
     let (excluded, nan, clamped, rounded) = (reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?);
@@ -171,7 +200,7 @@ fn clusters(reader: &mut Reader<'_>, weighted: bool, pace: &mut Pace<'_>) -> Res
     if !reader.holds(CLUSTER) || none || n_bins == 0 || n_bins > MAX_BINS as u64 {
         return Err(BytesError::Malformed);
     }
-    let mut state = State::new(n_bins as usize)?;
+    let mut state = BinTotals::new(n_bins as usize)?;
     state.tally.left_out = left_out;
     if weighted && n_bins > MAX_CLUSTERED_BINS as u64 {
         return Err(BytesError::Impossible);
@@ -195,12 +224,12 @@ fn clusters(reader: &mut Reader<'_>, weighted: bool, pace: &mut Pace<'_>) -> Res
         if n_bins > MAX_CLUSTERED_BINS as u64 || before.as_ref().is_some_and(|before| *before >= id) {
             return Err(BytesError::Impossible);
         }
-        let State { tally, cells, weighted: of_weights, .. } = &mut state;
-        bins(reader, n_bins, weighted, tally, |weight, bin, row| {
+        let BinTotals { tally, cells, weighted: of_weights, .. } = &mut state;
+        bins(reader, n_bins, weighted, tally, |weight, index, bin| {
             if weighted {
-                of_weights.push(Cell { key: (id.clone(), weight, bin), row })?;
+                of_weights.push(Cell { key: (id.clone(), weight, index), bin })?;
             } else {
-                cells.push(Cell { key: (id.clone(), (), bin), row })?;
+                cells.push(Cell { key: (id.clone(), (), index), bin })?;
             }
             Ok(pace.step()?)
         })?;
@@ -215,20 +244,20 @@ fn bins(
     n_bins: u64,
     weighted: bool,
     tally: &mut Tally,
-    mut take: impl FnMut(Weight, u32, Row) -> Result<(), BytesError>,
+    mut take: impl FnMut(Weight, u32, Bin) -> Result<(), BytesError>,
 ) -> Result<(), BytesError> {
     let k = reader.u64()?;
     let mut before = None;
     for _ in 0..k {
         let weight = if weighted { read_weight(reader)? } else { Weight::NONE };
-        let (bin, row) = (reader.u64()?, row(reader)?);
-        if before.is_some_and(|before| before >= (weight, bin)) || bin >= n_bins || row.count == 0 {
+        let (index, bin) = (reader.u64()?, read_bin(reader)?);
+        if before.is_some_and(|before| before >= (weight, index)) || index >= n_bins || bin.count == 0 {
             return Err(BytesError::Impossible);
         }
-        let all = &mut tally.rows[bin as usize];
-        *all = all.plus(&row).ok_or(BytesError::Impossible)?;
-        take(weight, bin as u32, row)?;
-        before = Some((weight, bin));
+        let all = &mut tally.bins[index as usize];
+        *all = all.plus(&bin).ok_or(BytesError::Impossible)?;
+        take(weight, index as u32, bin)?;
+        before = Some((weight, index));
     }
     if k > 0 { Ok(()) } else { Err(BytesError::Impossible) }
 }
@@ -237,17 +266,18 @@ fn bins(
 fn alone(
     reader: &mut Reader<'_>,
     n_bins: u64,
-    state: &mut State,
+    state: &mut BinTotals,
     pace: &mut Pace<'_>,
 ) -> Result<(), BytesError> {
     let k = reader.u64()?;
     let mut before = None;
     for _ in 0..k {
-        let (weight, bin, Row { count, correct, sum }) = (read_weight(reader)?, reader.u64()?, row(reader)?);
-        if count != 1 || bin >= n_bins {
+        let (weight, index, Bin { count, correct, sum }) =
+            (read_weight(reader)?, reader.u64()?, read_bin(reader)?);
+        if count != 1 || index >= n_bins {
             return Err(BytesError::Impossible);
         }
-        let one = Alone { weight, bin: bin as u32, correct: correct > 0, sum };
+        let one = Alone { weight, index: index as u32, correct: correct > 0, sum };
         if before.is_some_and(|before| before > one) {
             return Err(BytesError::Impossible);
         }
@@ -271,16 +301,16 @@ mod tests {
     }
 
     fn tally() -> Tally {
-        let rows = vec![Row { count: 3, correct: 2, sum: 3 << 63 }, Row::default()];
-        Tally { rows, left_out: LeftOut { excluded: 1, nan: 2, clamped: 3, ..LeftOut::default() } }
+        let bins = vec![Bin { count: 3, correct: 2, sum: 3 << 63 }, Bin::default()];
+        Tally { bins, left_out: LeftOut { excluded: 1, nan: 2, clamped: 3, ..LeftOut::default() } }
     }
 
-    fn written(state: &State) -> Vec<u8> {
-        to_bytes(state, b"{}", &mut go).unwrap().unwrap()
+    fn written(state: &BinTotals) -> Vec<u8> {
+        state.to_bytes(b"{}", &mut go).unwrap().unwrap()
     }
 
-    fn read(bytes: &[u8]) -> Result<State, BytesError> {
-        let (state, config) = from_bytes(bytes, &mut go)?;
+    fn read(bytes: &[u8]) -> Result<BinTotals, BytesError> {
+        let (state, config) = BinTotals::from_bytes(bytes, &mut go)?;
         assert_eq!(config, b"{}");
         assert_eq!(written(&state), bytes, "canonical");
         Ok(state)
@@ -299,7 +329,7 @@ mod tests {
             writer.u64(bins.len() as u64);
             for &(bin, count, correct, sum) in *bins {
                 writer.u64(bin);
-                write_row(&mut writer, &Row { count, correct, sum });
+                write_bin(&mut writer, &Bin { count, correct, sum });
             }
         }
         writer.finish().unwrap()
@@ -311,20 +341,20 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        assert_eq!(read(&written(&State::from(tally()))).unwrap().tally, tally());
+        assert_eq!(read(&written(&BinTotals::from(tally()))).unwrap().tally, tally());
         let state = read(&clustered(COUNTS, &[A, B])).unwrap();
-        assert_eq!(state.tally.rows[2], Row { count: 6, correct: 1, sum: (1 << 64) + (3 << 63) });
+        assert_eq!(state.tally.bins[2], Bin { count: 6, correct: 1, sum: (1 << 64) + (3 << 63) });
         assert_eq!(state.cells.len(), 3);
         let mut rounded = tally();
         rounded.left_out.rounded = 3;
-        assert_eq!(read(&written(&State::from(rounded.clone()))).unwrap().tally, rounded);
+        assert_eq!(read(&written(&BinTotals::from(rounded.clone()))).unwrap().tally, rounded);
     }
 
     #[test]
     fn every_truncation_is_refused() {
-        for whole in [written(&State::from(tally())), clustered(COUNTS, &[A, B])] {
+        for whole in [written(&BinTotals::from(tally())), clustered(COUNTS, &[A, B])] {
             for length in 0..whole.len() {
-                assert!(from_bytes(&whole[..length], &mut go).is_err());
+                assert!(BinTotals::from_bytes(&whole[..length], &mut go).is_err());
             }
         }
     }
@@ -332,30 +362,32 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         let mut nonsense = tally();
-        nonsense.rows[0].correct = 4;
+        nonsense.bins[0].correct = 4;
         let refused = |tally: &Tally| {
-            from_bytes(&written(&State::from(tally.clone())), &mut go).unwrap_err() == BytesError::Impossible
+            BinTotals::from_bytes(&written(&BinTotals::from(tally.clone())), &mut go).unwrap_err()
+                == BytesError::Impossible
         };
         assert!(refused(&nonsense));
         nonsense = tally();
-        nonsense.rows[1].sum = 1;
+        nonsense.bins[1].sum = 1;
         assert!(refused(&nonsense));
         nonsense = tally();
         nonsense.left_out.clamped = 4;
         assert!(refused(&nonsense), "more rows above 1 than rows");
         for (count, nan) in [(u64::MAX, 0), (1 << 63, 0), ((1 << 63) - 3, 2)] {
             nonsense = tally();
-            (nonsense.rows[1].count, nonsense.left_out.nan) = (count, nan);
+            (nonsense.bins[1].count, nonsense.left_out.nan) = (count, nan);
             assert!(refused(&nonsense), "more rows than can be counted");
         }
-        let none = written(&State::new(0).unwrap());
-        assert_eq!(from_bytes(&none, &mut go).unwrap_err(), BytesError::Malformed);
+        let none = written(&BinTotals::new(0).unwrap());
+        assert_eq!(BinTotals::from_bytes(&none, &mut go).unwrap_err(), BytesError::Malformed);
     }
 
     #[test]
     fn clusters_that_no_rows_make_are_refused() {
         let refused = |counts, clusters: &[Cluster]| {
-            from_bytes(&clustered(counts, clusters), &mut go).unwrap_err() == BytesError::Impossible
+            BinTotals::from_bytes(&clustered(counts, clusters), &mut go).unwrap_err()
+                == BytesError::Impossible
         };
         assert!(refused(COUNTS, &[B, A]), "ids that descend");
         assert!(refused(COUNTS, &[A, A]), "an id twice");
@@ -370,7 +402,7 @@ mod tests {
         assert!(refused(COUNTS, &[A, (b"\"b", &[(0, 1 << 63, 0, 0)])]), "more rows than can be counted");
         assert!(refused([1001, 0, 0, 0, 0], &[A, B]), "more bins than clusters may have");
         let malformed = |counts, clusters: &[Cluster]| {
-            from_bytes(&clustered(counts, clusters), &mut go).unwrap_err() == BytesError::Malformed
+            BinTotals::from_bytes(&clustered(counts, clusters), &mut go).unwrap_err() == BytesError::Malformed
         };
         assert!(malformed(COUNTS, &[]) && malformed([0, 0, 0, 0, 0], &[A]));
         assert!(malformed(COUNTS, &[(b"x", B.1)]), "an id without its mark");

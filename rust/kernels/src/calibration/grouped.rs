@@ -1,16 +1,17 @@
 //! Rows of clusters: placed into their bins as the unclustered tally does, brought together by cluster, and added up.
 
 use super::alone::Alone;
-use super::bins::{Probability, edges};
-use super::block::{BLOCK, Block, Fault, LeftOut};
-use super::cells::{Cell, State};
+use super::bins::Probability;
+use super::block::{Block, Fault, LeftOut};
+use super::cells::{BinTotals, Cell};
+use super::sink::{EqualWidth, Gather, Sink};
 use super::sources::Source;
-use super::tally::{Options, Row, chunk_rows, find_bins, fixed};
+use super::tally::{Bin, Options, chunk_rows, fixed};
 use super::weights::Weight;
 use crate::clusters::Names;
 use crate::grid::{self, CHUNK, Pace, Progress, Stopped};
 use crate::memory::{self, NoMemory};
-use crate::simd::{Isa, Kernel, dispatch, scalar};
+use crate::simd::{dispatch, scalar};
 use std::ops::Range;
 
 type Work<S> = <<S as Source>::Item as Probability>::Work;
@@ -54,43 +55,35 @@ impl<W: super::bins::Work> Item<W> {
     pub(super) fn alone(&self) -> Alone {
         let (high, low) = fixed(self.probability.wide());
         let sum = (i128::from(high) << 16) + i128::from(low);
-        Alone { weight: Weight::NONE, bin: self.mark >> 2, correct: self.mark & 2 != 0, sum }
+        Alone { weight: Weight::NONE, index: self.mark >> 2, correct: self.mark & 2 != 0, sum }
     }
 }
 
-/// Places a chunk of rows into their bins.
-struct Place<'a, S: Source> {
-    source: &'a S,
-    start: usize,
-    options: Options,
-    edges: &'a [Work<S>],
-    items: &'a mut [Item<Work<S>>],
+/// Keeps every row of a chunk, with its bin.
+struct Placed<'a, P: Probability> {
+    binning: &'a EqualWidth<P>,
+    /// Where the rows to come go.
+    items: &'a mut [Item<P::Work>],
 }
 
-impl<S: Source> Kernel for Place<'_, S> {
-    type Out = Result<LeftOut, Fault>;
-
+impl<P: Probability> Sink<P::Work> for Placed<'_, P> {
     #[inline(always)]
-    fn run<I: Isa>(self) -> Self::Out {
-        let (mut block, mut left_out) = (Block::new(), LeftOut::default());
-        for (index, items) in self.items.chunks_mut(BLOCK).enumerate() {
-            let start = self.start + index * BLOCK;
-            self.source.read(start, items.len(), self.options.omit_nan, &mut block, &mut left_out)?;
-            find_bins::<S::Item>(&mut block, items.len(), self.edges, self.options.n_bins);
-            for (i, item) in items.iter_mut().enumerate() {
-                let mark = block.bin[i] << 2 | u32::from(block.flags[i]);
-                *item = Item { probability: block.probability[i], mark };
-            }
+    fn add(&mut self, block: &mut Block<P::Work>, n: usize) {
+        self.binning.find(block, n);
+        let (items, rest) = std::mem::take(&mut self.items).split_at_mut(n);
+        for (i, item) in items.iter_mut().enumerate() {
+            let mark = block.bin[i] << 2 | u32::from(block.flags[i]);
+            *item = Item { probability: block.probability[i], mark };
         }
-        Ok(left_out)
+        self.items = rest;
     }
 }
 
 /// The rows of one cluster in one bin.
 struct Part {
     code: usize,
-    bin: u32,
-    row: Row,
+    index: u32,
+    bin: Bin,
 }
 
 /// Tallies a source by cluster and bin. The first fault in row order is what comes back where there is one.
@@ -99,7 +92,7 @@ pub fn tally_clusters<S: Source>(
     options: Options,
     clusters: Clusters<'_>,
     progress: Progress<'_>,
-) -> Result<Result<State, Fault>, Stopped> {
+) -> Result<Result<BinTotals, Fault>, Stopped> {
     let total = super::chunks(source.count(), source.width(), options.n_bins);
     let (items, left_out) = match place(source, options, progress)? {
         Ok(placed) => placed,
@@ -113,11 +106,11 @@ pub fn tally_clusters<S: Source>(
     let items = grouped(&items, clusters.codes, &starts, &mut done)?;
     let parts = add_up(&items, &starts, options.n_bins, &mut done)?;
     drop(items);
-    let mut state = State::new(options.n_bins)?;
+    let mut state = BinTotals::new(options.n_bins)?;
     state.tally.left_out = left_out;
     let (mut pace, mut named) = (Pace::new(&mut done), None);
     for part in parts {
-        for Part { code, bin, row } in part? {
+        for Part { code, index, bin } in part? {
             if named.as_ref().is_none_or(|(of, _, _)| *of != code) {
                 // Every code of a row that counts has a name: `starts` has seen to it.
                 let Some(id) = clusters.names.id(code) else { continue };
@@ -130,10 +123,10 @@ pub fn tally_clusters<S: Source>(
             if let Some((_, id, weight)) = &named {
                 // Fewer than 2^63 rows fit in memory: no sum is refused.
                 match *weight {
-                    None => state.cells.add(&Cell { key: (id.clone(), (), bin), row })?,
-                    Some(weight) => state.weighted.add(&Cell { key: (id.clone(), weight, bin), row })?,
+                    None => state.cells.add(&Cell { key: (id.clone(), (), index), bin })?,
+                    Some(weight) => state.weighted.add(&Cell { key: (id.clone(), weight, index), bin })?,
                 };
-                state.tally.rows[bin as usize].add(&row);
+                state.tally.bins[index as usize].add(&bin);
             }
             pace.step()?;
         }
@@ -151,25 +144,27 @@ fn filled<T: Copy>(n: usize, value: T, pace: &mut Pace<'_>) -> Result<Vec<T>, St
     Ok(items)
 }
 
-type Placed<S> = (Vec<Item<Work<S>>>, LeftOut);
+/// The rows of a source, and what was left out of them.
+type ItemsOf<S> = (Vec<Item<Work<S>>>, LeftOut);
 
 /// Every row with its bin.
 pub(super) fn place<S: Source>(
     source: &S,
     options: Options,
     progress: Progress<'_>,
-) -> Result<Result<Placed<S>, Fault>, Stopped> {
+) -> Result<Result<ItemsOf<S>, Fault>, Stopped> {
     use super::bins::Work as _;
     let (count, size) = (source.count(), chunk_rows(source.width(), options.n_bins));
-    let n_bins = options.n_bins;
-    let edges = if n_bins > S::Item::NEAREST { scalar(|| edges::<S::Item>(n_bins))? } else { Vec::new() };
+    let binning = EqualWidth::<S::Item>::new(options.n_bins)?;
     let nothing = Item { probability: Work::<S>::ZERO, mark: 0 };
     let mut none_done = |_| progress(0);
     let mut items = filled(count, nothing, &mut Pace::new(&mut none_done))?;
     let bytes = count * source.width() * size_of::<S::Item>();
     let parts = memory::collected(items.chunks_mut(size))?;
     let found = grid::fill_chunks(parts, bytes, progress, |index, items| {
-        dispatch(Place { source, start: index * size, options, edges: &edges, items })
+        let rows = index * size..index * size + items.len();
+        let sink = Placed { binning: &binning, items };
+        dispatch(Gather { source, rows, omit_nan: options.omit_nan, sink })
     })?;
     let mut left_out = LeftOut::default();
     for part in found {
@@ -248,12 +243,13 @@ fn add_up<W: super::bins::Work + Sync>(
     let spans = spans(starts)?;
     let bytes = size_of_val(items);
     grid::map_chunks(spans.len(), bytes, progress, |index| {
-        let (mut parts, mut rows) = (Vec::new(), memory::filled(n_bins, Row::default())?);
+        let (mut parts, mut bins) = (Vec::new(), memory::filled(n_bins, Bin::default())?);
         let mut touched = memory::with_capacity(n_bins)?;
         for code in spans[index].clone() {
-            scalar(|| add_cluster(&items[starts[code]..starts[code + 1]], &mut rows, &mut touched));
-            for bin in touched.drain(..) {
-                memory::push(&mut parts, Part { code, bin, row: std::mem::take(&mut rows[bin as usize]) })?;
+            scalar(|| add_cluster(&items[starts[code]..starts[code + 1]], &mut bins, &mut touched));
+            for index in touched.drain(..) {
+                let bin = std::mem::take(&mut bins[index as usize]);
+                memory::push(&mut parts, Part { code, index, bin })?;
             }
         }
         Ok(parts)
@@ -261,17 +257,17 @@ fn add_up<W: super::bins::Work + Sync>(
 }
 
 /// Adds up the rows of one cluster; `touched` is given the bins that they fall into, in order.
-fn add_cluster<W: super::bins::Work>(items: &[Item<W>], rows: &mut [Row], touched: &mut Vec<u32>) {
+fn add_cluster<W: super::bins::Work>(items: &[Item<W>], bins: &mut [Bin], touched: &mut Vec<u32>) {
     for item in items {
         let (high, low) = fixed(item.probability.wide());
-        let bin = item.mark >> 2;
-        let row = &mut rows[bin as usize];
-        if row.count == 0 {
-            touched.push(bin); // at most once a bin: there is room
+        let index = item.mark >> 2;
+        let bin = &mut bins[index as usize];
+        if bin.count == 0 {
+            touched.push(index); // at most once per bin: there is room
         }
-        row.count += 1;
-        row.correct += u64::from(item.mark >> 1 & 1);
-        row.sum += (i128::from(high) << 16) + i128::from(low);
+        bin.count += 1;
+        bin.correct += u64::from(item.mark >> 1 & 1);
+        bin.sum += (i128::from(high) << 16) + i128::from(low);
     }
     touched.sort_unstable();
 }

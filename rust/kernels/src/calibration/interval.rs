@@ -9,7 +9,7 @@
 //! 3(4), 1961). Rows count as independent, unless they have clusters: then the gaps scatter as clusters do
 //! ([`super::scatter`]), together, and Student's t with one degree of freedom less than clusters stands for `z`.
 
-use super::cells::State;
+use super::cells::BinTotals;
 use super::folded::{MEAN_FOLDED, Power, covariance};
 use super::gap;
 use super::scatter::Scatter;
@@ -46,7 +46,7 @@ impl Limits {
 
 /// A bin that holds something.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bin {
+pub struct BinEstimate {
     /// Where it stands.
     pub index: usize,
     /// Mean probability.
@@ -85,7 +85,7 @@ pub struct Summary {
     /// Of rows with weights, as many rows of one weight as say as much: `(sum w)^2 / sum w^2`.
     pub effective: Option<f64>,
     /// The filled bins.
-    pub bins: Vec<Bin>,
+    pub bins: Vec<BinEstimate>,
 }
 
 /// The probability beyond each limit when the error is shared by `parts` limits of each side.
@@ -289,14 +289,18 @@ impl Model<'_> {
 
 /// Errors, intervals and filled bins of a state; `None` where it holds no row.
 pub fn summarise(
-    state: &State,
+    state: &BinTotals,
     confidence: Confidence,
     progress: Progress<'_>,
 ) -> Result<Option<Summary>, Stopped> {
     scalar(|| summary(state, confidence, &mut Pace::new(progress)))
 }
 
-fn summary(state: &State, confidence: Confidence, pace: &mut Pace<'_>) -> Result<Option<Summary>, Stopped> {
+fn summary(
+    state: &BinTotals,
+    confidence: Confidence,
+    pace: &mut Pace<'_>,
+) -> Result<Option<Summary>, Stopped> {
     if state.tally.count() == 0 {
         return Ok(None);
     }
@@ -319,7 +323,15 @@ fn summary(state: &State, confidence: Confidence, pace: &mut Pace<'_>) -> Result
     let frequencies = model.frequencies(both, pace)?;
     let bin = |((gap, &Interval { low, high }), BinSums { index, .. }): ((&Gap, &Interval), &BinSums)| {
         let Gap { mean_probability, signed, weight, .. } = *gap;
-        Bin { index: *index, mean_probability, accuracy: gap.correct / gap.n, gap: signed, low, high, weight }
+        BinEstimate {
+            index: *index,
+            mean_probability,
+            accuracy: gap.correct / gap.n,
+            gap: signed,
+            low,
+            high,
+            weight,
+        }
     };
     said.bins = memory::gathered(model.gaps.iter().zip(&frequencies).zip(&totals.bins).map(bin))?;
     said.effective = totals.effective;
@@ -387,13 +399,13 @@ fn unknown(model: &Model<'_>) -> Summary {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Row, Tally};
+    use super::super::{Bin, Tally};
     use super::*;
     use crate::exact::Fixed;
     use crate::intervals::Alternative;
 
     fn summarise(tally: &Tally, confidence: Confidence) -> Result<Option<Summary>, Stopped> {
-        super::summarise(&State::from(tally.clone()), confidence, &mut |_| true)
+        super::summarise(&BinTotals::from(tally.clone()), confidence, &mut |_| true)
     }
 
     const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
@@ -401,9 +413,9 @@ mod tests {
     fn tally(rows: &[(u64, u64, f64)]) -> Tally {
         let row = |&(count, correct, p): &(u64, u64, f64)| {
             let one = i128::from_le_bytes(Fixed::from_f64(p).unwrap().to_bytes());
-            Row { count, correct, sum: one * i128::from(count) }
+            Bin { count, correct, sum: one * i128::from(count) }
         };
-        Tally { rows: rows.iter().map(row).collect(), ..Tally::default() }
+        Tally { bins: rows.iter().map(row).collect(), ..Tally::default() }
     }
 
     fn near(got: f64, want: f64, tolerance: f64) {

@@ -1,7 +1,7 @@
 //! Calibration: do probabilities mean what they say?
 //!
-//! A state is one row a bin: how many predictions, how many of them came true, and the exact sum of their
-//! probabilities in fixed point. Rows are integers, so that any number of threads, levels, batches and
+//! A state holds for every bin how many predictions it has, how many of them came true, and the exact sum of their
+//! probabilities in fixed point. These are integers, so that any number of threads, levels, batches and
 //! machines that add up the same data arrive at the same bits, also past 2^24 rows where a float32 count
 //! stands still.
 //!
@@ -24,6 +24,7 @@ mod grouped;
 mod interval;
 mod labels;
 mod scatter;
+mod sink;
 mod sources;
 mod tally;
 mod weights;
@@ -31,11 +32,10 @@ mod weights;
 pub use alone::tally_weighted;
 pub use bins::{MAX_BINS, Probability, bin_by_edges, edges};
 pub use block::{Fault, LeftOut};
-pub use bytes::{from_bytes, to_bytes};
-pub use cells::{MAX_CLUSTERED_BINS, Refused, State};
+pub use cells::{BinTotals, MAX_CLUSTERED_BINS, Refused};
 pub use grouped::{Clusters, tally_clusters};
-pub use interval::{Bin, Limits, Summary, summarise};
+pub use interval::{BinEstimate, Limits, Summary, summarise};
 pub use labels::Labels;
 pub use sources::{Scores, Source, TopLabels};
-pub use tally::{Options, Row, Tally, chunks, tally};
+pub use tally::{Bin, Options, Tally, chunks, tally};
 pub use weights::RowSums;

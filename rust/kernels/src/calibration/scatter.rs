@@ -1,7 +1,7 @@
 //! How the gaps of the bins scatter where rows come in clusters: their covariance over clusters, exactly summed.
 
-use super::cells::State;
-use super::tally::Row;
+use super::cells::BinTotals;
+use super::tally::Bin;
 use super::weights::{BinSums, RowSums, Totals};
 use crate::exact::Fixed;
 use crate::grid::{Pace, Stopped};
@@ -77,9 +77,9 @@ fn at(b: usize, c: usize) -> usize {
 
 impl Scatter {
     /// The scatter of the filled bins of a state with clusters or weights.
-    pub(super) fn of(state: &State, of_bins: &Totals, pace: &mut Pace<'_>) -> Result<Scatter, Stopped> {
+    pub(super) fn of(state: &BinTotals, of_bins: &Totals, pace: &mut Pace<'_>) -> Result<Scatter, Stopped> {
         let bins = of_bins.bins.as_slice();
-        let mut place = memory::filled(state.tally.rows.len(), 0)?;
+        let mut place = memory::filled(state.tally.bins.len(), 0)?;
         bins.iter().enumerate().for_each(|(b, bin)| place[bin.index] = b);
         let zeros = || memory::filled(at(bins.len(), 0), Fixed::new()).map(Products);
         let (mut null, mut noise) = (zeros()?, zeros()?);
@@ -88,29 +88,32 @@ impl Scatter {
         let (mut totals, mut parts) = (Vec::new(), memory::collected(bins.iter().map(|_| Vec::new()))?);
         // What the cluster has in each bin, and where that is anything.
         let mut mine = memory::filled(bins.len(), RowSums::default())?;
-        let (mut touched, mut terms) =
-            (memory::with_capacity(bins.len())?, memory::with_capacity(bins.len())?);
+        let mut touched = memory::with_capacity(bins.len())?;
+        let (mut sums, mut terms) = (memory::with_capacity(bins.len())?, memory::with_capacity(bins.len())?);
         state.each_cluster(pace, |rows| {
             let mut total = RowSums::default();
+            sums.clear();
             for same in rows.chunk_by(|a, b| a.0 == b.0) {
                 let weight = of_bins.scaled(same[0].0);
-                let mut together = Row::default();
-                for (_, index, row) in same {
-                    let b = place[*index];
-                    if mine[b].n == 0.0 {
-                        touched.push(b); // at most once a bin: there is room
+                let mut together = Bin::default();
+                for (_, index, bin) in same {
+                    let (b, of_weight) = (place[*index], RowSums::of(bin, weight));
+                    together.add(bin);
+                    if same.len() == rows.len() {
+                        sums.push((b, of_weight)); // one weight alone: the sums are those of the cluster
+                        continue;
                     }
-                    mine[b].add(RowSums::of(row, weight));
-                    together.add(row);
+                    if mine[b].n == 0.0 {
+                        touched.push(b); // at most once per bin: there is room
+                    }
+                    mine[b].add(of_weight);
                 }
                 total.add(RowSums::of(&together, weight));
             }
-            if !touched.is_sorted() {
-                touched.sort_unstable(); // several weights, one after another
-            }
+            touched.sort_unstable(); // several weights, one after another
+            sums.extend(touched.drain(..).map(|b| (b, std::mem::take(&mut mine[b]))));
             terms.clear();
-            for b in touched.drain(..) {
-                let RowSums { n, correct, excess } = std::mem::take(&mut mine[b]);
+            for &(b, RowSums { n, correct, excess }) in &sums {
                 let (of, gap) = (bins[b].sums.n, bins[b].sums.excess / bins[b].sums.n);
                 let rest = excess - gap * n;
                 alike &= rest.abs() <= ALIKE * n;

@@ -93,7 +93,7 @@ impl<T: Probability> Source for Scores<'_, T> {
 }
 
 impl<T: Probability> Scores<'_, T> {
-    /// Row by row: what counts, what is clamped, what is left out, what is refused.
+    /// Bin by row: what counts, what is clamped, what is left out, what is refused.
     #[inline(never)]
     fn read_with_care(
         &self,

@@ -1,16 +1,17 @@
 //! The state: a row a bin, and the kernel that fills it.
 
-use super::bins::{Probability, Work, bin, bin_by_edges, edges};
+use super::bins::{Probability, Work};
 use super::block::{BLOCK, Block, Fault, LeftOut};
+use super::sink::{EqualWidth, Gather, Sink};
 use super::sources::Source;
 use crate::exact::Fixed;
 use crate::grid::{self, Progress, Stopped};
 use crate::memory::{self, NoMemory};
-use crate::simd::{Isa, Kernel, dispatch, scalar};
+use crate::simd::dispatch;
 
 /// One bin: predictions in it, how many came true, and the sum of their probabilities in units of 2^-64.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Row {
+pub struct Bin {
     /// Predictions.
     pub count: u64,
     /// Of these, true ones.
@@ -19,10 +20,10 @@ pub struct Row {
     pub sum: i128,
 }
 
-impl Row {
-    /// Both rows together; `None` where a count or the sum would leave its range.
-    pub(super) fn plus(&self, other: &Row) -> Option<Row> {
-        Some(Row {
+impl Bin {
+    /// Both together; `None` where a count or the sum would leave its range.
+    pub(super) fn plus(&self, other: &Bin) -> Option<Bin> {
+        Some(Bin {
             count: self.count.checked_add(other.count)?,
             correct: self.correct.checked_add(other.correct)?,
             sum: self.sum.checked_add(other.sum)?,
@@ -31,7 +32,7 @@ impl Row {
 
     /// Adds rows that are known to stay in range together: they are in memory, so that there are fewer than 2^63 of them,
     /// or they are part of a state, whose sums over everything are in range.
-    pub(super) fn add(&mut self, other: &Row) {
+    pub(super) fn add(&mut self, other: &Bin) {
         let sum = self.plus(other);
         debug_assert!(sum.is_some(), "rows beyond what a state holds");
         *self = sum.unwrap_or(*self);
@@ -48,11 +49,11 @@ pub(super) fn units(sum: i128) -> f64 {
     Fixed::from_bytes(sum.to_le_bytes()).value()
 }
 
-/// What a state holds: one [`Row`] a bin, and what was left out.
+/// What a state holds: its bins, and what was left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// A row a bin.
-    pub rows: Vec<Row>,
+    /// The bins, in the order of their probabilities.
+    pub bins: Vec<Bin>,
     /// What was left out.
     pub left_out: LeftOut,
 }
@@ -69,23 +70,23 @@ pub struct Options {
 impl Tally {
     /// No rows yet.
     pub fn new(n_bins: usize) -> Result<Self, NoMemory> {
-        Ok(Tally { rows: memory::filled(n_bins, Row::default())?, left_out: LeftOut::default() })
+        Ok(Tally { bins: memory::filled(n_bins, Bin::default())?, left_out: LeftOut::default() })
     }
 
     /// Rows that count.
     pub(super) fn count(&self) -> u64 {
-        self.rows.iter().map(|row| row.count).sum()
+        self.bins.iter().map(|bin| bin.count).sum()
     }
 
     /// The bins that hold rows, and where they stand.
-    pub(super) fn filled(&self) -> impl Iterator<Item = (usize, &Row)> {
-        self.rows.iter().enumerate().filter(|(_, row)| row.count > 0)
+    pub(super) fn filled(&self) -> impl Iterator<Item = (usize, &Bin)> {
+        self.bins.iter().enumerate().filter(|(_, bin)| bin.count > 0)
     }
 
     /// Whether there are fewer than 2^63 rows, counted or left out: no sum over the bins passes its range.
     pub(super) fn fits(&self) -> bool {
         let LeftOut { excluded, nan, weightless, clamped, rounded } = self.left_out;
-        let counts = self.rows.iter().map(|row| row.count);
+        let counts = self.bins.iter().map(|bin| bin.count);
         let counted = counts.map(u128::from).sum::<u128>();
         let all = counted + [excluded, nan, weightless].map(u128::from).iter().sum::<u128>();
         all < 1 << 63 && u128::from(clamped.max(rounded)) <= counted
@@ -94,16 +95,16 @@ impl Tally {
     /// Both tallies together, of as many bins; integers, so the order does not matter. `None` where the bins differ in
     /// number or there would be 2^63 rows.
     pub fn plus(&self, other: &Tally) -> Result<Option<Tally>, NoMemory> {
-        let rows = memory::with_capacity(self.rows.len())?;
-        Ok(if self.rows.len() == other.rows.len() { self.added(other, rows) } else { None })
+        let bins = memory::with_capacity(self.bins.len())?;
+        Ok(if self.bins.len() == other.bins.len() { self.added(other, bins) } else { None })
     }
 
-    /// The sum, whose rows go into `rows`.
-    fn added(&self, other: &Tally, mut rows: Vec<Row>) -> Option<Tally> {
-        for (a, b) in self.rows.iter().zip(&other.rows) {
-            rows.push(a.plus(b)?);
+    /// The sum, whose bins go into `bins`.
+    fn added(&self, other: &Tally, mut bins: Vec<Bin>) -> Option<Tally> {
+        for (a, b) in self.bins.iter().zip(&other.bins) {
+            bins.push(a.plus(b)?);
         }
-        let sum = Tally { rows, left_out: self.left_out.plus(other.left_out)? };
+        let sum = Tally { bins, left_out: self.left_out.plus(other.left_out)? };
         sum.fits().then_some(sum)
     }
 }
@@ -144,79 +145,47 @@ fn pack(flags: u8, low: i64) -> i64 {
     (flags & 1) + ((flags & 2) << 14) + (low << 30)
 }
 
-fn unpack(packed: [i64; 2]) -> Row {
+fn unpack(packed: [i64; 2]) -> Bin {
     let [mixed, high] = packed;
-    Row {
+    Bin {
         count: (mixed & 0x7fff) as u64,
         correct: (mixed >> 15 & 0x7fff) as u64,
         sum: (i128::from(high) << 16) + i128::from(mixed >> 30),
     }
 }
 
-/// One chunk of a source.
-struct Chunk<'a, S: Source> {
-    source: &'a S,
-    start: usize,
-    end: usize,
-    options: Options,
-    /// The edges where they must be searched; empty where the nearest one decides.
-    edges: &'a [<S::Item as Probability>::Work],
+/// Counts the rows of a chunk by bin: in packed counters, emptied into the bins before one could overflow.
+struct Counters<'a, P: Probability> {
+    binning: &'a EqualWidth<P>,
     packed: &'a mut [Packed],
-    tally: &'a mut Tally,
+    bins: &'a mut [Bin],
+    /// Rows since the counters were last empty.
+    pending: usize,
 }
 
-impl<S: Source> Kernel for Chunk<'_, S> {
-    type Out = Result<(), Fault>;
+impl<P: Probability> Sink<P::Work> for Counters<'_, P> {
+    #[inline(always)]
+    fn add(&mut self, block: &mut Block<P::Work>, n: usize) {
+        self.binning.find(block, n);
+        add_block(block, self.packed);
+        self.pending += n;
+        if self.pending + BLOCK > FLUSH {
+            self.finish();
+        }
+    }
 
     #[inline(always)]
-    fn run<I: Isa>(self) -> Self::Out {
-        let mut block = Block::new();
-        let (mut at, mut since_flush) = (self.start, 0);
-        while at < self.end {
-            let n = BLOCK.min(self.end - at);
-            self.source.read(at, n, self.options.omit_nan, &mut block, &mut self.tally.left_out)?;
-            add_block::<S::Item>(&mut block, n, self.edges, self.packed);
-            at += n;
-            since_flush += n;
-            if since_flush + BLOCK > FLUSH || at == self.end {
-                flush(self.packed, &mut self.tally.rows);
-                since_flush = 0;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The bins of the first `n` rows of a block; loops of a constant length over separate arrays are what the compiler
-/// turns into wide code.
-#[inline(always)]
-pub(super) fn find_bins<T: Probability>(
-    block: &mut Block<T::Work>,
-    n: usize,
-    edges: &[T::Work],
-    n_bins: usize,
-) {
-    let Block { probability, flags, bin: bins, .. } = block;
-    if n < BLOCK {
-        probability[n..].fill(T::Work::ZERO);
-        flags[n..].fill(0);
-    }
-    if edges.is_empty() {
-        let m = T::Work::from_count(n_bins);
-        for i in 0..BLOCK {
-            bins[i] = bin::<T>(probability[i], m) as u32;
-        }
-    } else {
-        for i in 0..BLOCK {
-            bins[i] = bin_by_edges(probability[i], edges) as u32;
+    fn finish(&mut self) {
+        if self.pending > 0 {
+            flush(self.packed, self.bins);
+            self.pending = 0;
         }
     }
 }
 
-/// Adds the first `n` rows of a block, and nothing to bin 0 for each of the others.
+/// Adds the rows of a block whose bins are known; those that do not count add nothing to bin 0.
 #[inline(always)]
-fn add_block<T: Probability>(block: &mut Block<T::Work>, n: usize, edges: &[T::Work], packed: &mut [Packed]) {
-    find_bins::<T>(block, n, edges, packed.len());
+fn add_block<W: Work>(block: &mut Block<W>, packed: &mut [Packed]) {
     let Block { probability, flags, bin: bins, add } = block;
     // Few blocks of f32 hold a value so small that it has bits below 2^-48; the others need no low part.
     let fine = probability.iter().fold(false, |any, p| any | p.is_fine());
@@ -235,13 +204,13 @@ fn add_block<T: Probability>(block: &mut Block<T::Work>, n: usize, edges: &[T::W
 }
 
 #[inline(always)]
-fn flush(packed: &mut [Packed], rows: &mut [Row]) {
-    for (packed, row) in packed.iter_mut().zip(rows) {
+fn flush(packed: &mut [Packed], bins: &mut [Bin]) {
+    for (packed, bin) in packed.iter_mut().zip(bins) {
         for lane in packed {
             let part = unpack(std::mem::take(lane));
-            row.count += part.count;
-            row.correct += part.correct;
-            row.sum += part.sum;
+            bin.count += part.count;
+            bin.correct += part.correct;
+            bin.sum += part.sum;
         }
     }
 }
@@ -263,23 +232,16 @@ pub fn tally<S: Source>(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Result<Tally, Fault>, Stopped> {
-    let Options { n_bins, .. } = options;
+    let Options { n_bins, omit_nan } = options;
     let (count, size) = (source.count(), chunk_rows(source.width(), n_bins));
-    let edges = if n_bins > S::Item::NEAREST { scalar(|| edges::<S::Item>(n_bins))? } else { Vec::new() };
+    let binning = EqualWidth::<S::Item>::new(n_bins)?;
     let bytes = count * source.width() * size_of::<S::Item>();
     let one = |index| -> Result<Result<Tally, Fault>, NoMemory> {
-        let range = grid::chunk(index, count, size);
+        let rows = grid::chunk(index, count, size);
         let (mut packed, mut tally) = (memory::filled(n_bins, Packed::default())?, Tally::new(n_bins)?);
-        let chunk = Chunk {
-            source,
-            start: range.start,
-            end: range.end,
-            options,
-            edges: &edges,
-            packed: &mut packed,
-            tally: &mut tally,
-        };
-        Ok(dispatch(chunk).map(|()| tally))
+        let sink = Counters { binning: &binning, packed: &mut packed, bins: &mut tally.bins, pending: 0 };
+        let left_out = dispatch(Gather { source, rows, omit_nan, sink });
+        Ok(left_out.map(|left_out| Tally { left_out, ..tally }))
     };
     let parts = grid::map_chunks(grid::chunks(count, size), bytes, progress, one)?;
     let mut whole = Tally::new(n_bins)?;
@@ -295,7 +257,7 @@ pub fn tally<S: Source>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Labels, MAX_BINS, Scores, TopLabels};
+    use super::super::{Labels, MAX_BINS, Scores, TopLabels, bin_by_edges, edges};
     use super::*;
     use crate::rows::Table;
     use crate::simd::{self, Bf16, F16, Level};
@@ -317,10 +279,10 @@ mod tests {
     fn by_definition<T: Probability>(probs: &[T], labels: &[u8], n_bins: usize) -> Tally {
         let (edges, mut tally) = (edges::<T>(n_bins).unwrap(), Tally::new(n_bins).unwrap());
         for (p, &label) in probs.iter().zip(labels) {
-            let row = &mut tally.rows[bin_by_edges(p.widen(), &edges)];
-            row.count += 1;
-            row.correct += u64::from(label);
-            row.sum += floored(p.to_f64());
+            let bin = &mut tally.bins[bin_by_edges(p.widen(), &edges)];
+            bin.count += 1;
+            bin.correct += u64::from(label);
+            bin.sum += floored(p.to_f64());
         }
         tally
     }
@@ -393,7 +355,7 @@ mod tests {
     fn counts_do_not_stand_still_past_2_to_the_24() {
         let n = (1 << 24) + 1;
         let (probs, labels) = (vec![0.75f32; n], vec![1u8; n]);
-        let row = run(&Scores { probs: &probs, labels: Labels::U8(&labels), keep: None }, 1).unwrap().rows[0];
+        let row = run(&Scores { probs: &probs, labels: Labels::U8(&labels), keep: None }, 1).unwrap().bins[0];
         assert_eq!((row.count, row.correct, row.sum), (n as u64, n as u64, n as i128 * (3 << 62)));
     }
 
@@ -405,8 +367,8 @@ mod tests {
         assert_eq!(run(&source, 2), Err(Fault::Nan { row: 1, column: 0 }));
         let omit = tally(&source, Options { n_bins: 2, omit_nan: true }, &mut go).unwrap().unwrap();
         assert_eq!(omit.left_out, LeftOut { excluded: 1, nan: 1, clamped: 1, ..LeftOut::default() });
-        assert_eq!(omit.rows[0], Row { count: 2, correct: 1, sum: 3 << 62 });
-        assert_eq!(omit.rows[1], Row { count: 1, correct: 1, sum: 1 << 64 });
+        assert_eq!(omit.bins[0], Bin { count: 2, correct: 1, sum: 3 << 62 });
+        assert_eq!(omit.bins[1], Bin { count: 1, correct: 1, sum: 1 << 64 });
         let all = Scores { keep: None, ..source };
         let refused = tally(&all, Options { n_bins: 2, omit_nan: true }, &mut go).unwrap();
         assert_eq!(refused, Err(Fault::Range { row: 3, column: 0, value: 7.0 }));
@@ -437,7 +399,7 @@ mod tests {
         let data = [0.4f32, 0.4, 0.2, 0.4, 0.4, 0.2, 0.1, 0.1, 0.8];
         let rows = Table::new(&data, 3).unwrap();
         let got = run(&TopLabels::new(&rows, Labels::I32(&[0, 1, 2]), None), 1).unwrap();
-        assert_eq!((got.rows[0].count, got.rows[0].correct), (3, 2));
+        assert_eq!((got.bins[0].count, got.bins[0].correct), (3, 2));
     }
 
     #[test]
@@ -448,7 +410,7 @@ mod tests {
                 data[class] += 0.5;
                 let rows = Table::new(&data, width).unwrap();
                 let hit = run(&TopLabels::new(&rows, Labels::I64(&[class as i64]), None), 1).unwrap();
-                assert_eq!(hit.rows[0], Row { count: 1, correct: 1, sum: floored(data[class]) });
+                assert_eq!(hit.bins[0], Bin { count: 1, correct: 1, sum: floored(data[class]) });
             }
         }
     }

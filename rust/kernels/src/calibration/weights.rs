@@ -4,8 +4,8 @@
 //! computed are they multiplied by the weights, which one power of two has brought near 1: no ratio knows of it, and
 //! weights that are all the same power of two give the bits of none.
 
-use super::cells::{Cell, State};
-use super::tally::{Row, units};
+use super::cells::{BinTotals, Cell};
+use super::tally::{Bin, units};
 use crate::grid::{Pace, Stopped};
 use crate::intervals::cluster::near_one;
 use crate::memory;
@@ -48,11 +48,11 @@ pub struct RowSums {
 
 impl RowSums {
     /// Rows of one weight: their sums are exact, and each is multiplied once.
-    pub(super) fn of(row: &Row, weight: f64) -> RowSums {
+    pub(super) fn of(bin: &Bin, weight: f64) -> RowSums {
         RowSums {
-            n: weight * row.count as f64,
-            correct: weight * row.correct as f64,
-            excess: weight * row.excess(),
+            n: weight * bin.count as f64,
+            correct: weight * bin.correct as f64,
+            excess: weight * bin.excess(),
         }
     }
 
@@ -122,46 +122,46 @@ pub(super) struct Totals {
 
 impl Totals {
     /// The sums of a state that holds rows.
-    pub(super) fn of(state: &State, pace: &mut Pace<'_>) -> Result<Totals, Stopped> {
+    pub(super) fn of(state: &BinTotals, pace: &mut Pace<'_>) -> Result<Totals, Stopped> {
         if state.is_weighted() {
             return Totals::weighted(state, pace);
         }
-        let bin = |(index, row): (usize, &Row)| BinSums {
+        let sums = |(index, bin): (usize, &Bin)| BinSums {
             index,
-            rows: row.count,
-            sums: RowSums::of(row, 1.0),
-            probability: units(row.sum),
+            rows: bin.count,
+            sums: RowSums::of(bin, 1.0),
+            probability: units(bin.sum),
         };
-        let bins = memory::gathered(state.tally.filled().map(bin))?;
-        let mut all = Row::default();
-        state.tally.filled().for_each(|(_, row)| all.add(row));
+        let bins = memory::gathered(state.tally.filled().map(sums))?;
+        let mut all = Bin::default();
+        state.tally.filled().for_each(|(_, bin)| all.add(bin));
         Ok(Totals { bins, all: RowSums::of(&all, 1.0), effective: None, rows: all.count, factor: 1.0 })
     }
 
-    fn weighted(state: &State, pace: &mut Pace<'_>) -> Result<Totals, Stopped> {
+    fn weighted(state: &BinTotals, pace: &mut Pace<'_>) -> Result<Totals, Stopped> {
         let parts = by_weight(state, pace)?;
         let factor = near_one(parts.last().map_or(1.0, |part| part.weight.value()));
-        let mut bins = memory::filled(state.tally.rows.len(), Kept::<4>::ZERO)?;
+        let mut bins = memory::filled(state.tally.bins.len(), Kept::<4>::ZERO)?;
         let mut all = Kept::<4>::ZERO;
         for same in parts.chunk_by(|a, b| a.weight == b.weight) {
             let weight = scaled(same[0].weight, factor);
-            let mut together = Row::default();
-            for Part { bin, row, .. } in same {
-                let RowSums { n, correct, excess } = RowSums::of(row, weight);
-                bins[*bin as usize].add([n, correct, excess, weight * units(row.sum)]);
-                together.add(row);
+            let mut together = Bin::default();
+            for Part { index, bin, .. } in same {
+                let RowSums { n, correct, excess } = RowSums::of(bin, weight);
+                bins[*index as usize].add([n, correct, excess, weight * units(bin.sum)]);
+                together.add(bin);
                 pace.step()?;
             }
             let RowSums { n, correct, excess } = RowSums::of(&together, weight);
             all.add([n, correct, excess, weight * n]);
         }
-        let bin = |(index, row): (usize, &Row)| {
+        let sums = |(index, bin): (usize, &Bin)| {
             let [n, correct, excess, probability] = bins[index].values();
-            BinSums { index, rows: row.count, sums: RowSums { n, correct, excess }, probability }
+            BinSums { index, rows: bin.count, sums: RowSums { n, correct, excess }, probability }
         };
         let [n, correct, excess, squares] = all.values();
         Ok(Totals {
-            bins: memory::gathered(state.tally.filled().map(bin))?,
+            bins: memory::gathered(state.tally.filled().map(sums))?,
             all: RowSums { n, correct, excess },
             effective: Some(n * (n / squares)),
             rows: state.tally.count(),
@@ -184,18 +184,19 @@ fn scaled(weight: Weight, factor: f64) -> f64 {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Part {
     weight: Weight,
-    bin: u32,
-    row: Row,
+    index: u32,
+    bin: Bin,
 }
 
 /// The rows of each weight by their bins: in an order that does not depend on clusters.
-fn by_weight(state: &State, pace: &mut Pace<'_>) -> Result<Vec<Part>, Stopped> {
+fn by_weight(state: &BinTotals, pace: &mut Pace<'_>) -> Result<Vec<Part>, Stopped> {
     let mut parts: Vec<Part> = Vec::new();
-    let alone = state.alone.iter().map(|row| Part { weight: row.weight, bin: row.bin, row: row.row() });
-    let of_clusters = state.weighted.iter().map(|Cell { key: (_, weight, bin), row }| Part {
+    let alone =
+        state.alone.iter().map(|row| Part { weight: row.weight, index: row.index, bin: row.in_bin() });
+    let of_clusters = state.weighted.iter().map(|Cell { key: (_, weight, index), bin }| Part {
         weight: *weight,
+        index: *index,
         bin: *bin,
-        row: *row,
     });
     for part in of_clusters.chain(alone) {
         memory::push(&mut parts, part)?;
@@ -205,8 +206,8 @@ fn by_weight(state: &State, pace: &mut Pace<'_>) -> Result<Vec<Part>, Stopped> {
     let mut kept = 0;
     for i in 1..parts.len() {
         let (last, part) = (parts[kept], parts[i]);
-        if (last.weight, last.bin) == (part.weight, part.bin) {
-            parts[kept].row.add(&part.row);
+        if (last.weight, last.index) == (part.weight, part.index) {
+            parts[kept].bin.add(&part.bin);
         } else {
             kept += 1;
             parts[kept] = part;

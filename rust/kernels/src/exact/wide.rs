@@ -48,7 +48,7 @@ impl Default for Packed {
 
 /// `(significand, exponent)` of a finite `x`: `|x| = significand 2^exponent`.
 #[inline(always)]
-fn parts(x: f64) -> (u64, i32) {
+pub fn parts(x: f64) -> (u64, i32) {
     let bits = x.to_bits();
     let (exponent, fraction) = ((bits >> 52 & 0x7ff) as i32, bits & ((1 << 52) - 1));
     if exponent == 0 { (fraction, -1074) } else { (fraction | 1 << 52, exponent - 1075) }

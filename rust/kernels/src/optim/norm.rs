@@ -28,7 +28,7 @@ pub struct Scaled {
 
 /// `2^e`, for -1022 <= e <= 1023.
 #[inline(always)]
-fn exp2i(e: i32) -> f64 {
+pub(super) fn exp2i(e: i32) -> f64 {
     f64::from_bits(((1023 + e) as u64) << 52)
 }
 

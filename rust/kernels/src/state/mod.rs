@@ -11,8 +11,8 @@ use crate::memory::NoMemory;
 /// An accumulator to which batches and other states of its kind can be added in any order, and which can be saved as
 /// bytes.
 ///
-/// Merging is associative and commutative, with the empty state (`Default`) as its neutral element, bit for bit.
-pub trait State: Default + Send + Sync {
+/// Merging is associative and commutative, with the empty state of the same options as its neutral element, bit for bit.
+pub trait State: Sized + Send + Sync {
     /// The kind that stands in the bytes.
     const KIND: Kind;
     /// Why a batch or another state is refused.

@@ -3,13 +3,14 @@
 use super::inputs::{Digest, Draw, given, unit, words};
 use super::{Entry, Run, entry};
 use steelyard_kernels::calibration::{
-    Clusters, Labels, Options, Probability, Scores, Source, State, TopLabels, summarise, tally,
-    tally_clusters, tally_weighted, to_bytes,
+    BinTotals, Clusters, Labels, Options, Probability, Scores, Source, TopLabels, summarise, tally,
+    tally_clusters, tally_weighted,
 };
 use steelyard_kernels::clusters::Names;
 use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::rows::Table;
 use steelyard_kernels::simd::{Bf16, F16};
+use steelyard_kernels::state::State as _;
 
 pub const TABLE: &[Entry] = &[
     entry("calibration.scores", "float32", scores::<f32>),
@@ -33,10 +34,10 @@ pub const TABLE: &[Entry] = &[
 fn feed<S: Source>(source: &S, n_bins: usize, digest: &mut Digest) {
     let options = Options { n_bins, omit_nan: false };
     let tally = given(given(tally(source, options, &mut |_| true)));
-    for row in tally.rows {
-        digest.word(row.count);
-        digest.word(row.correct);
-        digest.wide(row.sum);
+    for bin in tally.bins {
+        digest.word(bin.count);
+        digest.word(bin.correct);
+        digest.wide(bin.sum);
     }
     digest.word(tally.left_out.excluded);
 }
@@ -99,8 +100,8 @@ fn weight(word: u64) -> f64 {
 }
 
 /// Adds the bytes of a state, and its calibration errors with their limits.
-fn add_state(state: &State, digest: &mut Digest) {
-    let bytes = given(to_bytes(state, b"", &mut |_| true));
+fn add_state(state: &BinTotals, digest: &mut Digest) {
+    let bytes = given(state.to_bytes(b"", &mut |_| true));
     digest.of("bytes").bytes(&given(bytes.ok_or("too many clusters for bytes")));
     let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
     // A state without rows has no summary.
