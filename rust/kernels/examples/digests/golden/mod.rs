@@ -172,9 +172,9 @@ pub fn compare(digests: &Digests, committed: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "{} digests differ from tests/golden.json:\n  {}\nIf a kernel is new, add it with `cargo run --profile quick \
-         --package steelyard-kernels --example digests -- --write tests/golden.json`. If a published bit was meant to \
-         change, raise NUMERICS, write the file anew and say what changed in CHANGELOG.md.",
+        "{} digests differ from tests/golden.json:\n  {}\nIf a kernel or a name is new, write its lines with `cargo run \
+         --profile quick --package steelyard-kernels --example digests -- --write tests/golden.json`. If a published bit \
+         was meant to change, raise NUMERICS, write the file anew and say what changed in CHANGELOG.md.",
         wrong.len(),
         wrong.join("\n  ")
     ))
