@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import math
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 import pytest
 
 import steelyard as sy
-from steelyard import _core
+import steelyard.reference.preference
+from steelyard import _core, reference
 from steelyard._registries import names
 from steelyard.errors import SteelyardWarning
+from steelyard.preference import PreferenceLoss
 
 from .cases import normalish
 from .cases.preference import variants
@@ -71,6 +74,23 @@ def test_gradients_are_central_differences(options: dict[str, Any]) -> None:
         np.testing.assert_allclose(grad[smooth], numeric[smooth], rtol=1e-8, atol=2e-9)
 
 
+@pytest.mark.parametrize("options", LOSSES)
+@pytest.mark.parametrize("beta", [0.1, 1.0, 3.0])
+def test_no_gradient_is_steeper_than_steepest(options: dict[str, Any], beta: float) -> None:
+    """``steepest`` bounds |d/dx| and |d/dy| of every pair whose loss is at most ``largest``; the grid has both tails."""
+    line = np.concatenate([-np.geomspace(700, 1e-3, 40), [0.0], np.geomspace(1e-3, 700, 40)]) / (2 * beta)
+    out = sy.preference_loss(*with_ratios(*(v.ravel() for v in np.meshgrid(line, line))), beta=beta, **options)
+    order = np.argsort(out.losses)
+    slopes = np.maximum(np.abs(out.grad_chosen), np.abs(out.grad_rejected))
+    so_far = np.maximum.accumulate(slopes[order])
+    smoothing = options.get("label_smoothing", 0.0)
+    for largest, slope in zip(out.losses[order].tolist(), so_far.tolist(), strict=True):
+        bound = _core.preference_steepest(
+            options["loss"], largest=max(largest, 0.0), beta=beta, label_smoothing=smoothing
+        )
+        assert slope <= bound * (1 + 1e-12), largest
+
+
 def with_ratios(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
     """Columns of log-probabilities whose ratios, policy to reference, are x and y exactly."""
     return [np.minimum(x, 0.0), np.minimum(y, 0.0), -np.maximum(x, 0.0), -np.maximum(y, 0.0)]
@@ -111,6 +131,28 @@ def test_gradients_to_four_ulp_of_mpmath_up_to_700(options: dict[str, Any]) -> N
             exact = GRADIENTS[options["loss"]](*map(mpmath.mpf, pair), e, lambda v: 1 / (1 + mpmath.exp(-v)))
             for got, want in zip((out.grad_chosen[i], out.grad_rejected[i]), exact, strict=True):
                 assert abs(got.item() - want) <= 4 * float(np.spacing(abs(float(want)))), pair
+
+
+@pytest.mark.parametrize("options", LOSSES)
+def test_the_reference_computes_with_its_own_digits(options: dict[str, Any]) -> None:
+    """Whatever the caller's decimal context is."""
+    x, y = normalish(20, 95), normalish(20, 96)
+    want = reference.preference.preference_loss(x, y, beta=0.3, **options)
+    with decimal.localcontext(prec=3):
+        got = reference.preference.preference_loss(x, y, beta=0.3, **options)
+    for name, column in want.items():
+        np.testing.assert_array_equal(got[name], column)
+
+
+@pytest.mark.parametrize("options", LOSSES)
+def test_the_docstrings_tell_each_extent(options: dict[str, Any]) -> None:
+    """Which losses saturate by something other than the margin, which is 0 here: where saturation is described."""
+    far = np.array([800.0])
+    other = reference.preference.preference_loss(far, far, beta=1.0, **options)["extents"][0] > 700
+    attribute = str(PreferenceLoss.__doc__).partition("saturated :")[2].partition("empty :")[0]
+    digits = str(sy.preference_loss.__doc__).partition("All arithmetic is float64")[2].partition("Parameters")[0]
+    for paragraph in (attribute, digits):
+        assert (f'"{options["loss"]}"' in paragraph) == other, paragraph
 
 
 @pytest.mark.parametrize("options", LOSSES)

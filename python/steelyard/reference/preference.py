@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Context, Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 EXACT = Context(prec=60, Emin=-10_000_000, Emax=10_000_000)
+"""The context of all arithmetic here: :func:`preference_loss` sets it, so that formulas use Python's operators."""
 
 
 def _softplus(t: Decimal) -> Decimal:
     """Return log(1 + exp(t)), to 30 digits at least."""
-    u = EXACT.exp(t)
-    if t < -60:  # u - u^2/2 + ..., where 1 + u would lose u's digits
-        return EXACT.subtract(u, EXACT.multiply(u, u) / 2)
-    return EXACT.ln(EXACT.add(Decimal(1), u))
+    u = t.exp()
+    return u - u * u / 2 if t < -60 else (1 + u).ln()  # there 1 + u would lose u's digits
 
 
 def _logistic(t: Decimal) -> Decimal:
-    return EXACT.divide(Decimal(1), EXACT.add(Decimal(1), EXACT.exp(-t)))
+    return 1 / (1 + (-t).exp())
 
 
 Loss = tuple[Decimal, Decimal, Decimal, Decimal]
@@ -34,7 +33,7 @@ def _of_margin(formula: Callable[[Decimal, Decimal, Decimal], tuple[Decimal, Dec
     def at(x: float, y: float, beta: float, e: Decimal) -> Loss:
         z = Decimal(beta * (x - y))
         value, slope = formula(z, Decimal(beta), e)
-        along = EXACT.multiply(Decimal(beta), slope)
+        along = Decimal(beta) * slope
         return value, along, -along, abs(z)
 
     return at
@@ -42,15 +41,14 @@ def _of_margin(formula: Callable[[Decimal, Decimal, Decimal], tuple[Decimal, Dec
 
 @_of_margin
 def _dpo(z: Decimal, _: Decimal, e: Decimal) -> tuple[Decimal, Decimal]:
-    value = EXACT.add((1 - e) * _softplus(-z), e * _softplus(z))
-    return value, EXACT.subtract(e * _logistic(z), (1 - e) * _logistic(-z))
+    return (1 - e) * _softplus(-z) + e * _softplus(z), e * _logistic(z) - (1 - e) * _logistic(-z)
 
 
 @_of_margin
 def _robust(z: Decimal, _: Decimal, e: Decimal) -> tuple[Decimal, Decimal]:
-    value = EXACT.subtract((1 - e) * _softplus(-z), e * _softplus(z))
-    slope = EXACT.add(e * _logistic(z), (1 - e) * _logistic(-z))
-    return EXACT.divide(value, 1 - 2 * e), -EXACT.divide(slope, 1 - 2 * e)
+    value = (1 - e) * _softplus(-z) - e * _softplus(z)
+    slope = e * _logistic(z) + (1 - e) * _logistic(-z)
+    return value / (1 - 2 * e), -slope / (1 - 2 * e)
 
 
 @_of_margin
@@ -60,14 +58,14 @@ def _hinge(z: Decimal, _beta: Decimal, _e: Decimal) -> tuple[Decimal, Decimal]:
 
 @_of_margin
 def _ipo(z: Decimal, beta: Decimal, _: Decimal) -> tuple[Decimal, Decimal]:
-    gap = EXACT.divide(z - Decimal("0.5"), beta)
-    return EXACT.multiply(gap, gap), EXACT.divide(2 * gap, beta)
+    gap = (z - Decimal("0.5")) / beta
+    return gap * gap, 2 * gap / beta
 
 
 def _apo_zero(x: float, y: float, beta: float, _: Decimal) -> Loss:
     chosen, rejected = Decimal(beta * x), Decimal(beta * y)
-    up, down = (EXACT.multiply(_logistic(t), _logistic(-t)) for t in (chosen, rejected))
-    value = EXACT.add(_logistic(-chosen), _logistic(rejected))
+    up, down = (_logistic(t) * _logistic(-t) for t in (chosen, rejected))
+    value = _logistic(-chosen) + _logistic(rejected)
     return value, -Decimal(beta) * up, Decimal(beta) * down, max(abs(chosen), abs(rejected))
 
 
@@ -89,6 +87,7 @@ def preference_loss(
     gradient is within 4 ulp, and the loss within 4 ulp of its larger term; beyond, the pair is saturated.
     """
     at = LOSSES[loss]
-    pairs = [at(*pair, beta, Decimal(label_smoothing)) for pair in zip(x.tolist(), y.tolist(), strict=True)]
+    with localcontext(EXACT):
+        pairs = [at(*pair, beta, Decimal(label_smoothing)) for pair in zip(x.tolist(), y.tolist(), strict=True)]
     columns = (np.array([float(value) for value in column]) for column in zip(*pairs, strict=True))
     return dict(zip(("losses", "grad_chosen", "grad_rejected", "extents"), columns, strict=True))
