@@ -55,6 +55,25 @@ def test_apo_zero_is_what_trl_computes() -> None:
     assert sy.preference_loss([-1.0, -1.0], [-1.0, -1.0], [-7011.0, -1], [-1.0, -7011], loss="apo_zero").saturated == 2
 
 
+def test_nca_pair_is_what_trl_computes() -> None:
+    """-logsigmoid(chosen_rewards) - 0.5 * logsigmoid(-chosen_rewards) - 0.5 * logsigmoid(-rejected_rewards)."""
+    pc, pr, rc, rr = columns = pairs(200)
+    chosen, rejected = 0.3 * (pc - rc), 0.3 * (pr - rr)
+    want = np.logaddexp(0, -chosen) + 0.5 * np.logaddexp(0, chosen) + 0.5 * np.logaddexp(0, rejected)
+    out = sy.preference_loss(*columns, loss="nca_pair", beta=0.3)
+    np.testing.assert_allclose(out.losses, want, rtol=1e-13)
+    assert out.saturated == 0
+    assert sy.preference_loss([-1.0, -1.0], [-1.0, -1.0], [-7011.0, -1], [-1.0, -7011], loss="nca_pair").saturated == 2
+
+
+def test_the_gradient_of_nca_pair_keeps_its_digits_where_it_vanishes() -> None:
+    """At s(beta x) = 2/3, which is beta x = log 2: the nearest double is 2.3e-17 below."""
+    x = np.array([math.log(2), np.nextafter(math.log(2), 1), np.nextafter(math.log(2), 0)])
+    out = sy.preference_loss(*with_ratios(x, 0 * x), loss="nca_pair", beta=1.0)
+    gaps = (x - math.log(2)) - 2.3190468138462996e-17
+    np.testing.assert_allclose(out.grad_chosen, gaps / 3, rtol=1e-14)
+
+
 @pytest.mark.parametrize("options", LOSSES)
 def test_gradients_are_central_differences(options: dict[str, Any]) -> None:
     columns = pairs(200)
@@ -77,7 +96,7 @@ def test_gradients_are_central_differences(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("options", LOSSES)
 @pytest.mark.parametrize("beta", [0.1, 1.0, 3.0])
 def test_no_gradient_is_steeper_than_steepest(options: dict[str, Any], beta: float) -> None:
-    """``steepest`` bounds |d/dx| and |d/dy| of every pair whose loss is at most ``largest``; the grid has both tails."""
+    """``steepest`` bounds |d/dx| and |d/dy| wherever the loss is at most ``largest``; the grid has both tails."""
     line = np.concatenate([-np.geomspace(700, 1e-3, 40), [0.0], np.geomspace(1e-3, 700, 40)]) / (2 * beta)
     out = sy.preference_loss(*with_ratios(*(v.ravel() for v in np.meshgrid(line, line))), beta=beta, **options)
     order = np.argsort(out.losses)
@@ -113,6 +132,7 @@ GRADIENTS: dict[str, Any] = {
     "hinge": mirrored(lambda z, e, s: -1 if z < 1 else 0),
     "ipo": mirrored(lambda z, e, s: 2 * z - 1),
     "apo_zero": lambda x, y, e, s: (-s(x) * s(-x), s(y) * s(-y)),
+    "nca_pair": lambda x, y, e, s: (s(x) / 2 - s(-x), s(y) / 2),
 }
 
 

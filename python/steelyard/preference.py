@@ -27,7 +27,7 @@ from .errors import type_error, value_error, warn
 __all__ = ["PreferenceLoss", "preference_loss"]
 
 Floats = NDArray[np.float64]
-Loss = Literal["dpo", "robust", "hinge", "ipo", "apo_zero"]
+Loss = Literal["dpo", "robust", "hinge", "ipo", "apo_zero", "nca_pair"]
 COLUMNS = ("policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected")
 
 
@@ -61,8 +61,8 @@ class PreferenceLoss(Result):
     reward_margin : Estimate
         The mean of ``rewards_chosen - rewards_rejected``.
     saturated : int or ndarray
-        The number of counted pairs with ``|z| > 700``, where a logistic loss is flat or linear; for "apo_zero" with
-        ``|beta x|`` or ``|beta y|`` above 700.
+        The number of counted pairs with ``|z| > 700``, where a logistic loss is flat or linear; for "apo_zero" and
+        "nca_pair" with ``|beta x|`` or ``|beta y|`` above 700.
     empty : int
         The number of counted pairs in which the log-probability of an answer is exactly 0 in policy and reference, as
         that of an empty answer is.
@@ -171,9 +171,11 @@ def preference_loss(
         "hinge"    max(0, 1 - z)
         "ipo"      ((z - 1/2) / beta)^2 = (x - y - 1/(2 beta))^2
         "apo_zero" (1 - s(beta x)) + s(beta y)
+        "nca_pair" -log s(beta x) - (log s(-beta x) + log s(-beta y)) / 2
 
-    All arithmetic is float64. For |z| <= 700 ("apo_zero": |beta x| and |beta y|) a gradient is within 4 ulp of the
-    exact function of what float64 computes there; beyond, it is finite and monotone and the pair counts as saturated.
+    All arithmetic is float64. For |z| <= 700 ("apo_zero" and "nca_pair": |beta x| and |beta y|) a gradient is within
+    4 ulp of the exact function of what float64 computes there; beyond, it is finite and monotone and the pair counts as
+    saturated.
 
     Parameters
     ----------
@@ -182,7 +184,7 @@ def preference_loss(
         rounding. (Log-densities may be larger; subtract one number from both the policy's and the reference's.) Keep
         them in float32 or float64: near -300 one step of bfloat16 is 2 nats. Tensors that require grad are refused:
         pass ``x.detach()``, and pass ``grad_chosen`` to ``x.backward``.
-    loss : {"dpo", "robust", "hinge", "ipo", "apo_zero"}
+    loss : {"dpo", "robust", "hinge", "ipo", "apo_zero", "nca_pair"}
         The formula; see above. "ipo" takes summed log-probabilities, and ``beta`` is its tau (the convention of the
         paper and of torchtune; TRL averages over tokens). "dpo" with ``label_smoothing`` is the conservative DPO of the
         reference implementation (TRL ignores the parameter there).
@@ -238,7 +240,8 @@ def preference_loss(
     ----------
     Rafailov et al., "Direct Preference Optimization", 2023. Azar et al., "A General Theoretical Paradigm to
     Understand Learning from Human Preferences", 2023. Chowdhury et al., "Provably Robust DPO", 2024. D'Oosterlinck et
-    al., "Anchored Preference Optimization", 2024.
+    al., "Anchored Preference Optimization", 2024. Chen et al., "Noise Contrastive Alignment of Language Models with
+    Explicit Rewards", 2024.
     """
     choice(loss, "loss", names("preference.loss"))
     smoothing = parameter("preference.loss", loss, "label_smoothing", label_smoothing) or 0.0

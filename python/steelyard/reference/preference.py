@@ -69,12 +69,20 @@ def _apo_zero(x: float, y: float, beta: float, _: Decimal) -> Loss:
     return value, -Decimal(beta) * up, Decimal(beta) * down, max(abs(chosen), abs(rejected))
 
 
+def _nca_pair(x: float, y: float, beta: float, _: Decimal) -> Loss:
+    chosen, rejected = Decimal(beta * x), Decimal(beta * y)
+    value = _softplus(-chosen) + (_softplus(chosen) + _softplus(rejected)) / 2
+    up, down = _logistic(chosen) / 2 - _logistic(-chosen), _logistic(rejected) / 2
+    return value, Decimal(beta) * up, Decimal(beta) * down, max(abs(chosen), abs(rejected))
+
+
 LOSSES: dict[str, Callable[..., Loss]] = {
     "dpo": _dpo,
     "robust": _robust,
     "hinge": _hinge,
     "ipo": _ipo,
     "apo_zero": _apo_zero,
+    "nca_pair": _nca_pair,
 }
 
 

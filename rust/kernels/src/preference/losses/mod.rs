@@ -8,6 +8,7 @@ mod dpo;
 mod hinge;
 mod ipo;
 mod logistic;
+mod nca_pair;
 mod robust;
 
 use super::score::blocks;
@@ -41,6 +42,8 @@ named! {
         Ipo = "ipo" { source: "Azar et al. 2023", parameters: &[BETA] },
         /// Anchored preference optimization: each answer by itself.
         ApoZero = "apo_zero" { source: "D'Oosterlinck et al. 2024", parameters: &[BETA] },
+        /// Noise contrastive alignment of a pair: each answer by itself.
+        NcaPair = "nca_pair" { source: "Chen et al. 2024", parameters: &[BETA] },
     }
 }
 
@@ -55,6 +58,7 @@ macro_rules! with_formula {
             Loss::Hinge => with_formula!(@ $formula = hinge::Hinge, $run),
             Loss::Ipo => with_formula!(@ $formula = ipo::Ipo, $run),
             Loss::ApoZero => with_formula!(@ $formula = apo_zero::ApoZero, $run),
+            Loss::NcaPair => with_formula!(@ $formula = nca_pair::NcaPair, $run),
         }
     };
     (@ $formula:ident = $type:expr, $run:expr) => {{
