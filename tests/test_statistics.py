@@ -14,7 +14,7 @@ from steelyard._registries import REGISTRIES, Variant
 from steelyard.uncertainty._statistics import WORDS, refusal
 from steelyard.uncertainty.mean import CLOSED_FORMS
 
-from .cases import normalish
+from .cases import all_cases, normalish
 
 STATISTICS = REGISTRIES["uncertainty.statistic"]
 # Every statistic by its definition, from as many columns as it takes.
@@ -58,6 +58,13 @@ def test_a_name_without_a_formula_is_refused_by_name(columns: tuple[str, ...], m
 
 def test_each_has_its_own_words_for_what_is_refused() -> None:
     assert set(WORDS) == set(DEFINITIONS) == set(STATISTICS)
+
+
+def test_each_has_cases_beside_the_reference() -> None:
+    """In the shared test table: resampled by rows and by clusters."""
+    cases = {case.name for case in all_cases()}
+    wanted = {f"uncertainty.bootstrap_{name}{units}" for name in STATISTICS for units in ("", "_clusters")}
+    assert sorted(wanted - cases) == []
 
 
 @pytest.mark.parametrize("statistic", sorted(STATISTICS))
