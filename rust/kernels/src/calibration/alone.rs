@@ -1,4 +1,4 @@
-//! Rows with weights and without clusters: each is a cluster of its own.
+//! Rows with weights but without clusters. Each row is a cluster of its own, so each is kept by itself.
 
 use super::block::Fault;
 use super::cells::BinTotals;
@@ -8,27 +8,28 @@ use super::tally::{Bin, Options};
 use super::weights::Weight;
 use crate::grid::{CHUNK, Pace, Progress, Stopped};
 
-/// One row.
+/// One row with its weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Alone {
-    /// What it counts for.
+    /// Its weight.
     pub weight: Weight,
     /// The number of its bin.
     pub index: u32,
-    /// Whether it came true.
+    /// Whether its prediction came true.
     pub correct: bool,
-    /// `floor(p * 2^64)`.
+    /// Its probability as `floor(p * 2^64)`.
     pub sum: i128,
 }
 
 impl Alone {
-    /// A bin of this row alone.
+    /// A bin that holds only this row.
     pub(super) fn in_bin(&self) -> Bin {
         Bin { count: 1, correct: u64::from(self.correct), sum: self.sum }
     }
 }
 
-/// Tallies a source row by row, each with its weight. The first fault in row order is what comes back where there is one.
+/// Collects the rows of a source, each with its weight. Where values are not valid, the first fault in row order is
+/// returned; faults of probabilities and labels come before those of weights.
 pub fn tally_weighted<S: Source>(
     source: &S,
     options: Options,

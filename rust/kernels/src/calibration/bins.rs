@@ -1,14 +1,16 @@
-//! Equal-width bins whose edges are safe for 0.1, 0.2, ... in every element type.
+//! Bins of equal width. Their edges are rounded to the type of the probabilities, so that a probability that equals an
+//! edge, such as 0.3 for ten bins, falls into the bin below it in every element type.
 
 use crate::math::{ROUND_32, ROUND_64};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Bf16, Element, F16};
 use std::ops::{Add, Div, Mul, Sub};
 
-/// The most bins a state may have: every edge is then a normal float16, and a chunk's tables stay small.
+/// The most bins a state may have. Up to here every edge but 0 is a normal float16, and the counters of a chunk stay
+/// small.
 pub const MAX_BINS: usize = 10_000;
 
-/// The float that bins are computed in.
+/// The float type in which the bin of a probability is computed.
 pub trait Work:
     Copy + PartialOrd + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
@@ -18,23 +20,23 @@ pub trait Work:
     const ONE: Self;
     /// The largest value that still counts as 1: `1 + 1e-6`.
     const LIMIT: Self;
-    /// Adding it rounds to an integer.
+    /// A constant whose addition rounds a value to the nearest integer, in the last bits of the sum.
     const ROUND: Self;
-    /// A bin count or edge number.
+    /// A number of bins, or the number of an edge, as a float.
     fn from_count(k: usize) -> Self;
-    /// The integer that `self - ROUND` is.
+    /// The value of `self - ROUND` as an integer, where `self` is a value to which `ROUND` has been added.
     fn rounded(self) -> i32;
-    /// The value, exact.
+    /// The same value as an f64, which is exact.
     fn wide(self) -> f64;
-    /// Whether `self`, in [0, 1], may have bits below 2^-48.
+    /// Whether `self`, in [0, 1], may have bits that weigh less than 2^-48.
     fn is_fine(self) -> bool;
-    /// The same value in f32, where it has it.
+    /// The same value as an f32; `None` where that would round it.
     fn single(self) -> Option<f32>;
-    /// Whether `self`, in [0, 1], is a bfloat16.
+    /// Whether `self`, in [0, 1], is exactly representable as a bfloat16.
     fn is_bf16(self) -> bool {
         self.single().is_some_and(|x| x.to_bits().trailing_zeros() >= 16)
     }
-    /// Whether `self`, in [0, 1], is a float16.
+    /// Whether `self`, in [0, 1], is exactly representable as a float16.
     fn is_f16(self) -> bool {
         const NORMAL: f32 = 1.0 / 16_384.0;
         const LAST_PLACE: f32 = 16_777_216.0;
@@ -48,9 +50,10 @@ pub trait Work:
     }
 }
 
-/// Rows of class probabilities sum to 1 within this.
+/// How far the sum of a row of class probabilities may be from 1.
 pub const SUM_TOLERANCE: f64 = 1e-3;
-/// Rows of 16-bit floats, also in a wider type: rounding to the 8 bits of bfloat16 moves a sum by up to 2^-8.
+/// The same for rows of 16-bit floats, also where a wider type holds them: rounding to the 8 bits of bfloat16 moves a
+/// sum by up to 2^-8.
 pub const SHORT_SUM_TOLERANCE: f64 = 5e-3;
 
 impl Work for f32 {
@@ -70,7 +73,7 @@ impl Work for f32 {
     fn wide(self) -> f64 {
         f64::from(self)
     }
-    /// From 2^-25 up the last of 24 bits weighs 2^-48 or more.
+    /// An f32 has 24 significant bits. From 2^-25 upwards the last of them weighs 2^-48 or more.
     #[inline(always)]
     fn is_fine(self) -> bool {
         (self > 0.0) & (self < 1.0 / 33_554_432.0)
@@ -108,15 +111,16 @@ impl Work for f64 {
 
 /// An element type that probabilities come in.
 pub trait Probability: Element {
-    /// The float its bins are computed in; every value widens to it exactly.
+    /// The float type in which bins are computed; it represents every value of this type exactly.
     type Work: Work + Send + Sync;
-    /// Up to this many bins the nearest edge decides alone (see `bin`); beyond, the edges are searched.
+    /// Up to this many bins, comparing with the nearest edge is enough to find a bin (see `bin`); for more bins the
+    /// edges are searched.
     const NEAREST: usize;
-    /// How far a row of class probabilities may sum from 1, whatever its values.
+    /// How far the sum of a row of class probabilities of this type may be from 1, whatever values the row has.
     const SUM_TOLERANCE: f64 = SUM_TOLERANCE;
-    /// The value, exact.
+    /// The same value in the work type, which is exact.
     fn widen(self) -> Self::Work;
-    /// A quotient of the work type, rounded to this type.
+    /// Rounds a quotient to this type; the result is given in the work type.
     fn round(quotient: Self::Work) -> Self::Work;
 }
 
@@ -148,9 +152,9 @@ impl Probability for f64 {
 
 /// Rounds a positive, normal f32 to the nearest value with `drop` fewer bits, ties to even.
 ///
-/// Rounding the quotient twice (to f32, then here) equals rounding it once, because f32 carries more than
-/// twice the bits and two more of both 16-bit types (Figueroa, "When is double rounding innocuous?", SIGNUM
-/// Newsletter 30(3), 1995).
+/// Rounding the quotient twice (to f32, then here) equals rounding it once, because the 24 significant bits of f32 are
+/// at least twice those of either 16-bit type (11 and 8) plus two (Figueroa, "When is double rounding innocuous?",
+/// SIGNUM Newsletter 30(3), 1995).
 #[inline(always)]
 fn shorten(x: f32, drop: u32) -> f32 {
     let bits = x.to_bits();
@@ -194,9 +198,9 @@ fn edge<T: Probability>(k: T::Work, m: T::Work) -> T::Work {
 
 /// The bin of `p` in [0, 1] among `m <= T::NEAREST` bins.
 ///
-/// `k` is the integer nearest to `p * m`. An edge `e_j` is off `j / m` by at most `j / m` times half a unit
-/// in the last place u of the type, and `p * m` is rounded once, so with `m u <= 1/4` only edge `k` can lie
-/// on either side of `p`: one true division and one compare decide exactly.
+/// `k` is the integer nearest to `p * m`. An edge `e_j` is off `j / m` by at most `j / m` times half a unit in the last
+/// place u of the type, and `p * m` is rounded once, so with `m u <= 1/4` only edge `k` can lie on either side of `p`:
+/// one division, which rounds the edge as its definition does, and one compare give the bin exactly.
 #[inline(always)]
 pub(super) fn bin<T: Probability>(p: T::Work, m: T::Work) -> i32 {
     let shifted = p * m + T::Work::ROUND;
@@ -210,7 +214,7 @@ pub fn edges<T: Probability>(m: usize) -> Result<Vec<T::Work>, NoMemory> {
     memory::gathered((0..=m).map(|k| edge::<T>(T::Work::from_count(k), T::Work::from_count(m))))
 }
 
-/// The bin of `p` by its definition, the number of inner edges below it; for any number of bins.
+/// The bin of `p` by its definition, which is the number of inner edges below `p`. It holds for any number of bins.
 pub fn bin_by_edges<W: Work>(p: W, edges: &[W]) -> usize {
     edges[1..edges.len() - 1].partition_point(|&edge| edge < p)
 }
@@ -221,7 +225,7 @@ mod tests {
 
     const COUNTS: [usize; 14] = [1, 2, 5, 7, 10, 11, 15, 20, 22, 49, 100, 127, 1000, MAX_BINS];
 
-    /// Each edge, its neighbours and 0: the nearest-edge rule against the definition.
+    /// Compares the rule of the nearest edge with the definition, at every edge and its neighbours.
     fn nearest_equals_definition<T: Probability>(neighbours: impl Fn(T::Work) -> Vec<T::Work>) {
         for m in COUNTS.into_iter().filter(|&m| m <= T::NEAREST) {
             let edges = edges::<T>(m).unwrap();

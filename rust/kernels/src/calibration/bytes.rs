@@ -1,12 +1,14 @@
 //! The bytes of a state, in one of three layouts.
 //!
-//! 1. Rows without clusters: a row a bin (`u64 count, u64 correct, i128 sum`), then what was left out (`u64 excluded, u64
-//!    nan, u64 clamped`).
-//! 2. Rows with clusters, or of rounded probabilities: `u64 bins, excluded, nan, clamped, rounded`, then a row a cluster:
-//!    `id, u64 k`, and k times `u64 bin, u64 count, u64 correct, i128 sum`, filled bins alone. An id is `#` and eight
-//!    bytes, or `"` and its text; empty for the one row of a state without clusters.
-//! 3. Rows with weights: `u64 bins, excluded, nan, clamped, rounded, weightless`, then a row a cluster as in layout 2, an
-//!    `f64 weight` before each bin. In a state without clusters the one row, of the empty id, has its k rows one by one.
+//! 1. Rows without clusters: one entry per bin (`u64 count, u64 correct, i128 sum`), then what was left out
+//!    (`u64 excluded, u64 nan, u64 clamped`).
+//! 2. Rows with clusters, or without clusters where [`LeftOut::rounded`] is not 0: `u64 bins, excluded, nan, clamped,
+//!    rounded`, then one entry per cluster: `id, u64 k`, and `k` times `u64 bin, u64 count, u64 correct, i128 sum`, for
+//!    the bins that hold rows. An id is `#` and eight bytes of a number, or `"` and text; a state without clusters has
+//!    one entry, whose id is empty.
+//! 3. Rows with weights: `u64 bins, excluded, nan, clamped, rounded, weightless`, then one entry per cluster as in
+//!    layout 2, with an `f64 weight` before each bin. A state without clusters has one entry, whose id is empty and
+//!    whose `k` items are single rows, each written as a bin of count 1.
 
 use super::alone::Alone;
 use super::bins::MAX_BINS;
@@ -26,21 +28,22 @@ const PLAIN: u8 = 1;
 const CLUSTERS: u8 = 2;
 const WEIGHTS: u8 = 3;
 const ROW: usize = 32;
-/// The least that a cluster takes: the length of an empty id, one bin.
+/// The fewest bytes that a cluster's entry can have: the length of an empty id, `k`, the index of one bin, and its
+/// counts.
 const CLUSTER: usize = 2 + 8 + 8 + ROW;
 
 impl State for BinTotals {
     const KIND: Kind = Kind::Reliability;
     type Refused = Refused;
 
-    /// The clusters are shared until one of both changes them.
+    /// The copy shares the clusters' memory with the original until one of the two changes them.
     fn copied(&self) -> Result<BinTotals, NoMemory> {
         let tally = Tally { bins: memory::copied(&self.tally.bins)?, left_out: self.tally.left_out };
         let (cells, weighted) = (self.cells.copied()?, self.weighted.copied()?);
         Ok(BinTotals { tally, cells, weighted, alone: self.alone.copied()? })
     }
 
-    /// Integers are added, so the order does not matter.
+    /// Only integers are added, so the order of merging does not change the result.
     fn merged(
         &self,
         other: &BinTotals,
@@ -58,7 +61,7 @@ impl State for BinTotals {
         Ok(both.map(|(cells, weighted)| BinTotals { tally, cells, weighted, alone }).ok_or(Refused::Range))
     }
 
-    /// `None` past 2^32 clusters, or for a name longer than [`crate::clusters::LONGEST_TEXT`].
+    /// `None` where there are 2^32 clusters or more, or a name is longer than [`crate::clusters::LONGEST_TEXT`].
     fn to_bytes(&self, config: &[u8], progress: Progress<'_>) -> Result<Option<Vec<u8>>, Stopped> {
         let mut pace = Pace::new(progress);
         let LeftOut { excluded, nan, weightless, clamped, rounded } = self.tally.left_out;
@@ -131,7 +134,7 @@ impl State for BinTotals {
     }
 }
 
-/// Cells cluster by cluster, `groups` of them each; false where a name is too long.
+/// Writes the cells cluster by cluster; `groups` says how many each cluster has. False where a name is too long.
 fn write_clusters<W: Ord + Copy>(
     writer: &mut Writer,
     cells: &Shards<Cell<W>>,
@@ -167,8 +170,8 @@ fn write_bin(writer: &mut Writer, bin: &Bin) {
     writer.fixed(Fixed::from_bytes(bin.sum.to_le_bytes()));
 }
 
-/// A bin that some probabilities come to: frequencies and means lie in [0, 1]. A checksum that fits does not make sense
-/// of nonsense.
+/// Reads a bin and refuses one that no data can produce: its frequency and its mean probability must lie in [0, 1]. The
+/// checksum cannot show this, since it also matches where wrong values were written.
 fn read_bin(reader: &mut Reader<'_>) -> Result<Bin, BytesError> {
     let (count, correct) = (reader.u64()?, reader.u64()?);
     let sum = i128::from_le_bytes(reader.fixed()?.to_bytes());
@@ -195,7 +198,8 @@ fn clusters(reader: &mut Reader<'_>, weighted: bool, pace: &mut Pace<'_>) -> Res
     let (excluded, nan, clamped, rounded) = (reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?);
     let weightless = if weighted { reader.u64()? } else { 0 };
     let left_out = LeftOut { excluded, nan, weightless, clamped, rounded };
-    // Without a row that counts there is a state with weights where some are 0, and it has no cluster.
+    // Bytes without entries have no row that counts. A state is written so only where it has rows of weight 0, which
+    // make it a state with weights.
     let none = groups == 0 && weightless == 0;
     if !reader.holds(CLUSTER) || none || n_bins == 0 || n_bins > MAX_BINS as u64 {
         return Err(BytesError::Malformed);
@@ -209,7 +213,8 @@ fn clusters(reader: &mut Reader<'_>, weighted: bool, pace: &mut Pace<'_>) -> Res
     for _ in 0..groups {
         let id = reader.id()?;
         if id.is_empty() {
-            // Rows without clusters: all of them, with weights or of rounded probabilities.
+            // An empty id holds the rows of a state without clusters. It stands alone, and layout 2 has it only for
+            // rounded probabilities.
             if groups != 1 || (!weighted && rounded == 0) {
                 return Err(BytesError::Impossible);
             }
@@ -238,7 +243,8 @@ fn clusters(reader: &mut Reader<'_>, weighted: bool, pace: &mut Pace<'_>) -> Res
     Ok(state)
 }
 
-/// The filled bins of a cluster, which ascend within each weight, as the weights do; added to the tally of all.
+/// Reads the bins of a cluster, which must ascend by weight and, within a weight, by index. They are added to the tally
+/// of all rows and given to `take`.
 fn bins(
     reader: &mut Reader<'_>,
     n_bins: u64,
@@ -262,7 +268,7 @@ fn bins(
     if k > 0 { Ok(()) } else { Err(BytesError::Impossible) }
 }
 
-/// The rows that have no cluster, in order.
+/// Reads the rows of a state with weights but without clusters, which must be sorted.
 fn alone(
     reader: &mut Reader<'_>,
     n_bins: u64,
@@ -316,7 +322,7 @@ mod tests {
         Ok(state)
     }
 
-    /// What one cluster has: its id, and bins with count, correct and sum.
+    /// A cluster: its id, and its bins as (index, count, correct, sum).
     type Cluster = (&'static [u8], &'static [(u64, u64, u64, i128)]);
 
     fn clustered(counts: [u64; 5], clusters: &[Cluster]) -> Vec<u8> {

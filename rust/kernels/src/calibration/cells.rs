@@ -1,5 +1,5 @@
-//! The state with clusters or weights: beside the tally of all rows, one of each cluster and weight, bin by bin where it
-//! has rows; and the rows with weights that have no cluster, one by one.
+//! The state of calibration. Beside the tally of all rows, a state with clusters has the counts of each cluster (and
+//! weight) in each bin where it has rows. A state with weights but without clusters keeps every row by itself.
 
 use super::alone::Alone;
 use super::tally::{Bin, Tally};
@@ -8,15 +8,16 @@ use crate::clusters::{Id, Keyed, Shards};
 use crate::grid::{Pace, Stopped};
 use crate::memory::{self, NoMemory};
 
-/// The most bins of a state with clusters or weights: their covariance has so many rows and columns.
+/// The most bins of a state with clusters or weights. It is lower than [`super::MAX_BINS`] because the covariance of
+/// the bins has a row and a column for each of them.
 pub const MAX_CLUSTERED_BINS: usize = 1_000;
 
-/// What one cluster has in one bin; of one weight, where `W` is a [`Weight`] and not `()`.
+/// The rows of one cluster in one bin; only those of one weight where `W` is [`Weight`] and not `()`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Cell<W> {
-    /// The cluster, the weight, and the number of the bin.
+    /// The cluster, the weight, and the index of the bin.
     pub key: (Id, W, u32),
-    /// Its rows there, one at least.
+    /// The counts of these rows, of which there is at least one.
     pub bin: Bin,
 }
 
@@ -30,10 +31,10 @@ impl<W: Ord + Copy> Keyed for Cell<W> {
     }
 }
 
-/// Why two states are not added up.
+/// Why two states cannot be merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// One has other bins, or there would be 2^63 rows.
+    /// They have different numbers of bins, or there would be 2^63 rows or more.
     Range,
     /// The rows of one have clusters, those of the other have none.
     MixedClusters,
@@ -41,17 +42,18 @@ pub enum Refused {
     MixedWeights,
 }
 
-/// A state: rows by bin, and by cluster, weight and bin where they have clusters or weights.
+/// The state: counts of the rows by bin and, where rows have clusters or weights, also by cluster, weight and bin.
 #[derive(Debug, Default)]
 pub struct BinTotals {
-    /// All rows.
+    /// The tally of all rows.
     pub tally: Tally,
-    /// In the order of clusters and bins; empty where rows have no clusters, or weights. They add up to the tally.
+    /// The counts of each cluster and bin, sorted by both; they add up to the tally. Empty where rows have no clusters,
+    /// or have weights.
     pub(super) cells: Shards<Cell<()>>,
-    /// The same of rows with clusters and weights, in the order of clusters, weights and bins.
+    /// The same for rows with clusters and weights: the counts of each cluster, weight and bin, sorted by these.
     pub(super) weighted: Shards<Cell<Weight>>,
-    /// Rows with weights and without clusters, as they came; empty where rows have no weights, or clusters. They add up
-    /// to the tally.
+    /// The rows with weights but without clusters, one by one in the order of their arrival; they add up to the tally.
+    /// Empty where rows have no weights, or have clusters.
     pub(super) alone: Shards<Alone>,
 }
 
@@ -62,7 +64,7 @@ impl From<Tally> for BinTotals {
 }
 
 impl BinTotals {
-    /// No rows yet.
+    /// A state without rows.
     pub fn new(n_bins: usize) -> Result<Self, NoMemory> {
         Tally::new(n_bins).map(BinTotals::from)
     }
@@ -72,12 +74,13 @@ impl BinTotals {
         !self.cells.is_empty() || !self.weighted.is_empty()
     }
 
-    /// Whether its rows have weights. Only weights make rows of weight 0.
+    /// Whether its rows have weights. It is also true where every row so far had the weight 0.
     pub fn is_weighted(&self) -> bool {
         !self.weighted.is_empty() || !self.alone.is_empty() || self.tally.left_out.weightless > 0
     }
 
-    /// Whether another state can be added: rows with clusters do not mix with others, nor do rows with weights.
+    /// Refuses a state that cannot be merged with this one: rows with clusters do not mix with rows without, nor do
+    /// rows with weights. States without rows mix with all.
     pub(super) fn takes(&self, other: &BinTotals) -> Result<(), Refused> {
         let mixed = |has: fn(&BinTotals) -> bool| {
             let lacks = |state: &BinTotals| !has(state) && state.tally.count() > 0;
@@ -89,14 +92,15 @@ impl BinTotals {
         if mixed(BinTotals::is_clustered) { Err(Refused::MixedClusters) } else { Ok(()) }
     }
 
-    /// Adds a row that has no cluster.
+    /// Adds a row with a weight but without a cluster.
     pub(super) fn add_alone(&mut self, row: Alone) -> Result<(), NoMemory> {
         self.alone.push(row)?;
         self.tally.bins[row.index as usize].add(&row.in_bin());
         Ok(())
     }
 
-    /// The same, of whose rows that `where` excluded so many have the weight 0 instead.
+    /// The same state with `count` of its excluded rows counted as rows of weight 0. The caller excludes such rows
+    /// together with those that `where` excludes, and says here how many they were.
     #[must_use]
     pub fn with_weightless(mut self, count: u64) -> BinTotals {
         self.tally.left_out.excluded -= count.min(self.tally.left_out.excluded);
@@ -104,7 +108,8 @@ impl BinTotals {
         self
     }
 
-    /// The rows of each cluster by their weights and bins, cluster by cluster; then those that have no cluster.
+    /// Calls `visit` once per cluster with its counts by weight and bin; then once for each row without a cluster,
+    /// which counts as a cluster of its own.
     pub(super) fn each_cluster(
         &self,
         pace: &mut Pace<'_>,
@@ -120,7 +125,7 @@ impl BinTotals {
     }
 }
 
-/// The rows of each cluster of a list.
+/// Calls `visit` for each cluster of sorted cells.
 fn each_in<W: Copy>(
     cells: &Shards<Cell<W>>,
     weight: impl Fn(W) -> Weight,

@@ -1,20 +1,21 @@
-//! Moments of folded and of squared normals, alone and in correlated pairs.
+//! Moments of the absolute value of a normal variable (the folded normal distribution) and of its square, and the
+//! covariances of two of them where the normal variables are correlated.
 
 use crate::math::{exp, normal};
 
-/// `sqrt(2 / pi)`: the mean of |N(0, 1)|.
+/// `sqrt(2 / pi)`, the mean of |N(0, 1)|.
 pub(super) const MEAN_FOLDED: f64 = 0.797_884_560_802_865_4;
-/// Terms of the covariance of two folded normals.
+/// The number of terms in the series for the covariance of two folded normals.
 pub(super) const SERIES: usize = 32;
-/// So many deviations out nothing is folded, to the last place.
+/// Where the mean is this many standard deviations from 0, folding changes nothing that an f64 can show.
 const FAR: f64 = 9.0;
 
-/// What is averaged over bins.
+/// The power of the gap that is averaged over bins.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Power {
-    /// |gap|
+    /// The absolute gap.
     One,
-    /// gap squared, and the root of the mean
+    /// The squared gap; the error is the root of the mean.
     Two,
 }
 
@@ -33,7 +34,7 @@ impl Power {
         }
     }
 
-    /// Mean and variance of |N(h, s^2)|, or of N(h, s^2) squared; `h >= 0`.
+    /// The mean and variance of |N(h, s^2)|, or of the square of N(h, s^2), for `h >= 0`.
     pub(super) fn moments(self, h: f64, s: f64) -> (f64, f64) {
         let (hh, ss) = (h * h, s * s);
         if self == Power::Two {
@@ -47,11 +48,13 @@ impl Power {
         (mean, hh + ss - mean * mean)
     }
 
-    /// What the covariance of two of them needs to know of one, weighted by `weight`.
+    /// The coefficients of its expansion in Hermite polynomials, times `weight`; [`covariance`] needs those of two
+    /// variables.
     ///
-    /// `|h + s Z|` is `sum_k c_k He_k(Z)/k!` with `c_1 = s (2 Phi(r) - 1)` and, for k > 1, `c_k = 2 s phi(r) He_(k-2)(r)`
-    /// up to the sign `(-1)^k`, which a product of two does not show; `r = h/s`. Here `c_k / sqrt(k!)`. The square is
-    /// `h^2 + 2 h s Z + s^2 Z^2`: `c_1 = 2 h s`, `c_2 = 2 s^2`, no more.
+    /// With `r = h/s`, `|h + s Z|` is `sum_k c_k He_k(Z)/k!`, where `c_1 = s (2 Phi(r) - 1)` and, for k > 1,
+    /// `c_k = 2 s phi(r) He_(k-2)(r)` up to the sign `(-1)^k`, which cancels in a product of two. The square is
+    /// `h^2 + 2 h s Z + s^2 Z^2`, so that `c_1 = 2 h s`, `c_2 = 2 s^2`, and the others are 0. What is returned is
+    /// `c_k / sqrt(k!)` for k from 1.
     pub(super) fn coefficients(self, h: f64, s: f64, weight: f64) -> [f64; SERIES] {
         let mut c = [0.0; SERIES];
         if s == 0.0 {
@@ -69,9 +72,9 @@ impl Power {
         }
         c[0] = scale * (1.0 - 2.0 * normal::cdf(-r));
         let density = 2.0 * normal::pdf(r) * scale;
-        let (mut before, mut he) = (0.0, 1.0); // He_k(r) / sqrt(k!)
+        let (mut before, mut he) = (0.0, 1.0); // He_(k-1)(r) / sqrt((k-1)!), from k = 1
         for (k, c) in c.iter_mut().enumerate().skip(1) {
-            let j = k as f64; // the coefficient of k + 1, from He_(k-1)
+            let j = k as f64; // c[k] is the coefficient of k + 1, which has He_(k-1)
             *c = density * he / (j * (j + 1.0)).sqrt();
             (before, he) = (he, (r * he - (j - 1.0).sqrt() * before) / j.sqrt());
         }
@@ -79,8 +82,9 @@ impl Power {
     }
 }
 
-/// The covariance of two whose normals are correlated by `rho`: `sum_k rho^k c_k c'_k / k!` (Mehler), within
-/// `.0014 s s'` at `rho = 1`.
+/// The covariance of two such variables, from their coefficients, where the underlying normal variables have the
+/// correlation `rho`: `sum_k rho^k c_k c'_k / k!` (Mehler's formula). Cutting the series off costs at most
+/// `.0014 s s'`, at `rho = 1`.
 pub(super) fn covariance(rho: f64, a: &[f64; SERIES], b: &[f64; SERIES]) -> f64 {
     let mut sum = 0.0;
     for k in (0..SERIES).rev() {

@@ -1,4 +1,5 @@
-//! Rows of clusters: placed into their bins as the unclustered tally does, brought together by cluster, and added up.
+//! Counts of rows in clusters. The bin of every row is found as in the tally without clusters; then the rows are sorted
+//! by cluster, and each cluster's rows are added up by bin.
 
 use super::alone::Alone;
 use super::bins::Probability;
@@ -19,25 +20,25 @@ type Work<S> = <<S as Source>::Item as Probability>::Work;
 /// Which cluster each row belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct Clusters<'a> {
-    /// A code for each row, looked at where the row counts.
+    /// The code of each row. It is read only where the row counts.
     pub codes: &'a [i64],
-    /// The name of each code. Rows of one cluster that differ in weight have codes of one name.
+    /// The name of each code. Rows of one cluster that have different weights have different codes with the same name.
     pub names: Names<'a>,
-    /// What a row of each code counts for, where rows have weights.
+    /// The weight of each code's rows, where rows have weights.
     pub weights: Option<&'a [f64]>,
 }
 
 impl Clusters<'_> {
-    /// What a row of that code counts for, where rows have weights.
+    /// The weight of a row with that code, where rows have weights.
     fn weight(&self, code: usize) -> Result<Option<Weight>, Fault> {
         let Some(weights) = self.weights else { return Ok(None) };
-        // A code that has no weight is refused below, as a weight that is no number is.
+        // A code without a weight is treated as NaN, which is refused below.
         let value = weights.get(code).copied().unwrap_or(f64::NAN);
         Weight::new(value).map(Some).ok_or(Fault::Weight { at: code, value })
     }
 }
 
-/// A row on its way to its cluster.
+/// A row whose bin is known and whose cluster is not looked at yet.
 #[derive(Clone, Copy)]
 pub(super) struct Item<W> {
     probability: W,
@@ -51,7 +52,7 @@ impl<W: super::bins::Work> Item<W> {
         self.mark & 1 == 1
     }
 
-    /// The row by itself, without a weight yet.
+    /// The row as one that is kept by itself; its weight is to be set by the caller.
     pub(super) fn alone(&self) -> Alone {
         let (high, low) = fixed(self.probability.wide());
         let sum = (i128::from(high) << 16) + i128::from(low);
@@ -59,10 +60,10 @@ impl<W: super::bins::Work> Item<W> {
     }
 }
 
-/// Keeps every row of a chunk, with its bin.
+/// A sink that stores every row of a chunk with its bin.
 struct Placed<'a, P: Probability> {
     binning: &'a EqualWidth<P>,
-    /// Where the rows to come go.
+    /// Where the next rows are stored.
     items: &'a mut [Item<P::Work>],
 }
 
@@ -86,7 +87,8 @@ struct Part {
     bin: Bin,
 }
 
-/// Tallies a source by cluster and bin. The first fault in row order is what comes back where there is one.
+/// Counts the rows of a source by cluster and bin. Where values are not valid, the first fault in row order is
+/// returned; faults of probabilities and labels come before those of codes, and those before faults of weights.
 pub fn tally_clusters<S: Source>(
     source: &S,
     options: Options,
@@ -112,7 +114,7 @@ pub fn tally_clusters<S: Source>(
     for part in parts {
         for Part { code, index, bin } in part? {
             if named.as_ref().is_none_or(|(of, _, _)| *of != code) {
-                // Every code of a row that counts has a name: `starts` has seen to it.
+                // The code of every row that counts has a name: `starts` has checked it.
                 let Some(id) = clusters.names.id(code) else { continue };
                 let weight = match clusters.weight(code) {
                     Ok(weight) => weight,
@@ -121,7 +123,7 @@ pub fn tally_clusters<S: Source>(
                 named = Some((code, id, weight));
             }
             if let Some((_, id, weight)) = &named {
-                // Fewer than 2^63 rows fit in memory: no sum is refused.
+                // Memory holds fewer than 2^63 rows, so every sum is in range.
                 match *weight {
                     None => state.cells.add(&Cell { key: (id.clone(), (), index), bin })?,
                     Some(weight) => state.weighted.add(&Cell { key: (id.clone(), weight, index), bin })?,
@@ -134,7 +136,7 @@ pub fn tally_clusters<S: Source>(
     Ok(Ok(state))
 }
 
-/// `n` times `value`, stopping on the way where asked to.
+/// A vector of `n` times `value`, which can be interrupted while it is filled.
 fn filled<T: Copy>(n: usize, value: T, pace: &mut Pace<'_>) -> Result<Vec<T>, Stopped> {
     let mut items = memory::with_capacity(n)?;
     while items.len() < n {
@@ -147,7 +149,7 @@ fn filled<T: Copy>(n: usize, value: T, pace: &mut Pace<'_>) -> Result<Vec<T>, St
 /// The rows of a source, and what was left out of them.
 type ItemsOf<S> = (Vec<Item<Work<S>>>, LeftOut);
 
-/// Every row with its bin.
+/// Finds the bin of every row.
 pub(super) fn place<S: Source>(
     source: &S,
     options: Options,
@@ -169,7 +171,7 @@ pub(super) fn place<S: Source>(
     let mut left_out = LeftOut::default();
     for part in found {
         match part {
-            // Fewer than 2^63 rows fit in memory: the sum is never refused.
+            // Memory holds fewer than 2^63 rows, so the sum is always in range.
             Ok(part) => left_out = left_out.plus(part).unwrap_or(left_out),
             Err(fault) => return Ok(Err(fault)),
         }
@@ -177,7 +179,8 @@ pub(super) fn place<S: Source>(
     Ok(Ok((items, left_out)))
 }
 
-/// Where the rows of each code will begin, and where those of the last one end: rows that count.
+/// For each code, where its rows begin once the rows that count are sorted by code; and, last, where the last code's
+/// end.
 fn starts<W: Copy>(
     items: &[Item<W>],
     clusters: Clusters<'_>,
@@ -208,7 +211,7 @@ fn starts<W: Copy>(
     Ok(Ok(starts))
 }
 
-/// The rows that count, cluster after cluster.
+/// The rows that count, sorted by code; rows of one code keep their order.
 fn grouped<W: Copy>(
     items: &[Item<W>],
     codes: &[i64],
@@ -233,7 +236,8 @@ fn grouped<W: Copy>(
     Ok(groups)
 }
 
-/// The sums of each cluster in each of its bins, in spans of codes that have about a chunk of rows each.
+/// The counts of each code's rows in each of its bins. The work is divided into spans of codes with about a chunk of
+/// rows each.
 fn add_up<W: super::bins::Work + Sync>(
     items: &[Item<W>],
     starts: &[usize],
@@ -256,14 +260,14 @@ fn add_up<W: super::bins::Work + Sync>(
     })
 }
 
-/// Adds up the rows of one cluster; `touched` is given the bins that they fall into, in order.
+/// Adds up the rows of one code. `touched` receives the bins that they fall into, in ascending order.
 fn add_cluster<W: super::bins::Work>(items: &[Item<W>], bins: &mut [Bin], touched: &mut Vec<u32>) {
     for item in items {
         let (high, low) = fixed(item.probability.wide());
         let index = item.mark >> 2;
         let bin = &mut bins[index as usize];
         if bin.count == 0 {
-            touched.push(index); // at most once per bin: there is room
+            touched.push(index); // at most once per bin, so there is room
         }
         bin.count += 1;
         bin.correct += u64::from(item.mark >> 1 & 1);
@@ -272,7 +276,8 @@ fn add_cluster<W: super::bins::Work>(items: &[Item<W>], bins: &mut [Bin], touche
     touched.sort_unstable();
 }
 
-/// Codes one after another, as many as have a chunk of rows or are a chunk themselves.
+/// Divides the codes into spans of consecutive ones. A span ends once it has a chunk of rows ([`CHUNK`]), or a
+/// sixteenth as many codes.
 fn spans(starts: &[usize]) -> Result<Vec<Range<usize>>, NoMemory> {
     let (mut spans, mut first) = (Vec::new(), 0);
     let last = starts.len().saturating_sub(1);

@@ -1,13 +1,16 @@
-//! Calibration errors of a state and their intervals: closed formulas and bisection, nothing drawn.
+//! Calibration errors of a state and their intervals. They come from closed formulas and bisection, without random
+//! draws.
 //!
-//! A bin's gap is its mean probability less its observed frequency; it scatters about the true gap by
-//! `s = sqrt(y (1 - y) / n)`. The plain errors are biased upwards by that scatter (a calibrated model has an
-//! `ece` of about the noise floor, not 0), so the intervals invert: which true gaps would make what was
-//! observed unsurprising? The observed gaps, raised to their own noise and scaled by one factor `L`, stand
-//! for the true ones; the limits are the scaled errors at which the observed error lies `z` standard
-//! deviations from its mean, by the folded normal distribution (Leone, Nelson and Nottingham, Technometrics
-//! 3(4), 1961). Rows count as independent, unless they have clusters: then the gaps scatter as clusters do
-//! ([`super::scatter`]), together, and Student's t with one degree of freedom less than clusters stands for `z`.
+//! A bin's gap is its mean probability minus its observed frequency. It varies about the true gap with the standard
+//! deviation `s = sqrt(y (1 - y) / n)`, `y` being the frequency. This noise biases the errors upwards: a calibrated
+//! model has an `ece` of about the noise floor, not 0. The intervals therefore invert a test: they contain the true
+//! errors for which the observed error would not be surprising. A candidate for the true gap of each bin is `L
+//! max(|gap|, s0)`, where `s0` is that standard deviation for a calibrated bin and the factor `L` is the same for all
+//! bins. The limits are the errors of those candidates for which the observed error lies `z` standard deviations from
+//! its mean, by the moments of the folded normal distribution (Leone, Nelson and Nottingham, Technometrics 3(4), 1961).
+//! Rows are taken to be independent unless they have clusters. With clusters, the gaps have the covariance that
+//! [`super::scatter`] estimates, and a quantile of Student's t with one degree of freedom less than there are clusters
+//! replaces `z`.
 
 use super::cells::BinTotals;
 use super::folded::{MEAN_FOLDED, Power, covariance};
@@ -21,15 +24,16 @@ use crate::math::normal;
 use crate::memory;
 use crate::simd::scalar;
 
-/// Halvings of a bracket: more than an f64 has bits.
+/// How often bisection halves its bracket: more often than an f64 has significant bits.
 const HALVINGS: u32 = 60;
 
 /// An error with its interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// As observed.
+    /// The observed error.
     pub value: f64,
-    /// Its standard deviation if the true gaps are those observed (raised to their noise).
+    /// The standard deviation that the error would have if the true gaps were the observed ones, each raised to
+    /// at least the standard deviation that it has in a calibrated bin.
     pub standard_error: Option<f64>,
     /// Lower limit; NaN where there is none.
     pub low: f64,
@@ -38,62 +42,65 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// A value alone.
+    /// A value without a standard error or limits.
     pub(super) fn unknown(value: f64) -> Limits {
         Limits { value, standard_error: None, low: f64::NAN, high: f64::NAN }
     }
 }
 
-/// A bin that holds something.
+/// A bin that holds rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BinEstimate {
-    /// Where it stands.
+    /// Its position among all bins.
     pub index: usize,
     /// Mean probability.
     pub mean_probability: f64,
     /// Observed frequency.
     pub accuracy: f64,
-    /// The first less the second.
+    /// The mean probability minus the observed frequency.
     pub gap: f64,
-    /// Wilson limits of the frequency, clustered where rows are; all of [0, 1] where one cluster fills the bin.
+    /// The lower limit of the frequency, by Wilson's method (for clusters where rows have them); 0 where all rows of
+    /// the bin are of one cluster.
     pub low: f64,
-    /// The upper one.
+    /// The upper limit; 1 where all rows of the bin are of one cluster.
     pub high: f64,
-    /// Its share of all rows, or of their weights.
+    /// The bin's share of all rows, or of their total weight.
     pub weight: f64,
 }
 
-/// What a state says.
+/// The calibration errors of a state, with their intervals.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// Mean absolute gap.
+    /// The expected calibration error: the weighted mean of the absolute gaps.
     pub ece: Limits,
-    /// Root of the mean squared gap.
+    /// The square root of the weighted mean of the squared gaps.
     pub rmsce: Limits,
-    /// Largest absolute gap.
+    /// The largest absolute gap.
     pub mce: Limits,
-    /// Mean probability less frequency, over all rows.
+    /// The mean probability minus the frequency, over all rows.
     pub gap: Limits,
-    /// What `ece` is expected to be for a calibrated model; NaN under two clusters.
+    /// The value that `ece` is expected to have for a calibrated model; NaN where there are fewer than two clusters.
     pub noise_floor: f64,
-    /// Nothing scatters: every probability is 0 or 1 and came true, or all clusters show one gap. The limits are
-    /// those of the bins' frequencies.
+    /// Whether the data shows no variation: every probability is 0 or 1 and was right, or all clusters have the same
+    /// gaps. The limits then come from those of the bins' frequencies.
     pub certain: bool,
-    /// Sums of each cluster, where rows have clusters or weights (without clusters each row is one), in an order that does
-    /// not depend on their names.
+    /// The sums of each cluster, where rows have clusters or weights (without clusters, each row is one). Their order
+    /// does not depend on the clusters' names.
     pub clusters: Option<Vec<RowSums>>,
-    /// Of rows with weights, as many rows of one weight as say as much: `(sum w)^2 / sum w^2`.
+    /// For rows with weights, the effective sample size `(sum w)^2 / sum w^2`: how many rows of equal weight would be
+    /// as informative.
     pub effective: Option<f64>,
-    /// The filled bins.
+    /// The bins that hold rows.
     pub bins: Vec<BinEstimate>,
 }
 
-/// The probability beyond each limit when the error is shared by `parts` limits of each side.
+/// The probability beyond each limit where the permitted error of a side is divided equally among `parts` limits
+/// (Bonferroni).
 fn shared(confidence: Confidence, parts: usize) -> f64 {
     confidence.tail() / parts as f64
 }
 
-/// An error with its interval inside [0, 1], an open side at its end.
+/// An error with its interval, cut off at 1. Where the interval has one side only, the other limit is 0 or 1.
 fn limits(confidence: Confidence, value: f64, standard_error: Option<f64>, low: f64, high: f64) -> Limits {
     let high = if high > 1.0 { 1.0 } else { high };
     let Interval { low, high } = confidence.open(Interval { low, high }, 0.0, 1.0);
@@ -102,17 +109,18 @@ fn limits(confidence: Confidence, value: f64, standard_error: Option<f64>, low: 
     Limits { value, standard_error, low, high }
 }
 
-/// A bin as the intervals see it.
+/// What the intervals need to know of a bin that holds rows.
 pub(super) struct Gap {
     n: f64,
     correct: f64,
     mean_probability: f64,
     pub(super) weight: f64,
-    /// The gap, with its sign.
+    /// The gap with its sign: the mean probability minus the frequency.
     pub(super) signed: f64,
-    /// The gap's standard deviation were the bin calibrated.
+    /// The standard deviation that the gap would have if the bin were calibrated.
     null: f64,
-    /// Its standard deviation: of the observed frequency, drawn towards the mean probability by one row.
+    /// The standard deviation of the gap, from the observed frequency shrunk towards the mean probability by one row,
+    /// `(correct + mean) / (n + 1)`; or as the clusters show it.
     pub(super) scatter: f64,
     /// The larger of |gap| and `null`.
     reach: f64,
@@ -122,7 +130,7 @@ impl Gap {
     fn new(bin: &BinSums, total: f64) -> Self {
         let RowSums { n, correct, excess } = bin.sums;
         let mean = bin.probability / n;
-        // The difference is formed exactly: a calibrated bin has a gap of 0, not of a rounding.
+        // `excess` is formed exactly, so a bin whose frequency equals its mean probability has a gap of exactly 0.
         let signed = excess / n;
         let deviation = |p: f64| {
             let variance = p * (1.0 - p) / n;
@@ -142,16 +150,16 @@ impl Gap {
         }
     }
 
-    /// The same bin where clusters say how it scatters.
+    /// The same bin with standard deviations that were estimated from clusters.
     fn clustered(self, null: f64, scatter: f64) -> Self {
         Gap { null, scatter, reach: larger(self.signed.abs(), null), ..self }
     }
 
-    /// The frequency's distance from the mean probability: the least and the most within limits.
+    /// The smallest and the largest distance from the mean probability that a frequency within the limits can have.
     fn distances(&self, Interval { low, high }: Interval) -> (f64, f64) {
         let (below, above) = (self.mean_probability - low, high - self.mean_probability);
         let outside = larger(larger(-below, -above), 0.0);
-        // At a level under one half, on one side, the limits lie on the other side of the frequency.
+        // One-sided limits at a level below one half lie on the other side of the frequency, so both may be negative.
         (outside, larger(larger(below, above), 0.0))
     }
 }
@@ -160,23 +168,23 @@ fn larger(a: f64, b: f64) -> f64 {
     if b > a { b } else { a }
 }
 
-/// The filled bins, how they scatter, and how sure the limits are to be.
+/// The bins that hold rows, how their gaps vary, and the confidence of the limits.
 struct Model<'a> {
     gaps: Vec<Gap>,
     scatter: Option<&'a Scatter>,
     confidence: Confidence,
-    /// So many standard deviations out lies what would be surprising.
+    /// The critical value: an observed error further from its mean than this many standard deviations is surprising.
     critical: f64,
 }
 
 impl Model<'_> {
-    /// The weighted mean of a function of the bins.
+    /// The weighted mean over bins of `h`, or of its square.
     fn average(&self, power: Power, h: impl Fn(&Gap) -> f64) -> f64 {
         self.gaps.iter().map(|gap| gap.weight * power.of(h(gap))).sum()
     }
 
-    /// Mean and standard deviation of the averaged error if the true gaps are `scale` times the reaches;
-    /// at 0 the model is calibrated.
+    /// The mean and standard deviation that the averaged error would have if the true gap of each bin were `scale`
+    /// times its `reach`. At `scale` 0 the model is calibrated.
     fn expected(&self, power: Power, scale: f64, pace: &mut Pace<'_>) -> Result<(f64, f64), Stopped> {
         let deviation = |gap: &Gap| if scale > 0.0 { gap.scatter } else { gap.null };
         let (mut mean, mut variance) = (0.0, 0.0);
@@ -203,7 +211,8 @@ impl Model<'_> {
         Ok((mean, larger(variance, 0.0).sqrt()))
     }
 
-    /// The largest scale found at which mean + `z` deviations is `observed`, by doubling and halving.
+    /// The scale at which the mean plus `z` standard deviations equals `observed`: a bracket is found by doubling,
+    /// narrowed by bisection, and its upper end is returned.
     fn scale_at(&self, power: Power, z: f64, observed: f64, pace: &mut Pace<'_>) -> Result<f64, Stopped> {
         let mut below = |scale: f64| {
             let (mean, deviation) = self.expected(power, scale, pace)?;
@@ -238,7 +247,7 @@ impl Model<'_> {
         };
         let high = larger(at(self.scale_at(power, -z, observed, pace)?), floor);
         let (mean, deviation) = self.expected(power, 1.0, pace)?;
-        // The root of a mean square scatters by the square's deviation over twice the root.
+        // Delta method: the standard deviation of a root is that of the mean square divided by twice the root.
         let standard_error = match power {
             Power::One => deviation,
             Power::Two => deviation / (2.0 * mean.sqrt()),
@@ -246,7 +255,7 @@ impl Model<'_> {
         Ok(limits(self.confidence, power.root(observed), Some(standard_error), low, high))
     }
 
-    /// Limits of the frequency of each bin, with an error shared by `parts` limits of each side.
+    /// Limits of the frequency of each bin, with the probability `tail` beyond each limit.
     fn frequencies(&self, tail: f64, pace: &mut Pace<'_>) -> Result<Vec<Interval>, Stopped> {
         let z = -normal::quantile(tail);
         Ok(match self.scatter {
@@ -257,8 +266,10 @@ impl Model<'_> {
         })
     }
 
-    /// Where nothing scatters: the nearest and the farthest that the frequencies may lie, the error shared by all bins;
-    /// the standard error is the width of the limits on both `sides` over twice the critical value.
+    /// The error where the data shows no variation. Its limits are the errors for the frequencies nearest to and
+    /// farthest from the mean probabilities that lie within the limits `frequencies` of the bins, among which the
+    /// permitted error is divided. The standard error is the width of the interval by the two-sided limits `sides`,
+    /// divided by twice the critical value.
     fn limits_if_certain(&self, power: Power, frequencies: &[Interval], sides: &[Interval]) -> Limits {
         let reached = |limits: &[Interval], pick: fn((f64, f64)) -> f64| {
             let each = self.gaps.iter().zip(limits);
@@ -273,9 +284,11 @@ impl Model<'_> {
         limits(self.confidence, value, Some(error), low, high)
     }
 
-    /// The largest gap: limits of the frequency of every bin, at half an error shared by all.
+    /// The largest gap, with limits from those of the frequency of every bin. Half of the permitted error is divided
+    /// equally among the bins.
     ///
-    /// At the whole of it, Wilson's limits near 0 and 1 let one calibrated set of nine look miscalibrated at n = 300.
+    /// With all of it, Wilson's limits of frequencies near 0 and 1 make one calibrated data set in nine look
+    /// miscalibrated at n = 300.
     fn largest(&self, pace: &mut Pace<'_>) -> Result<Limits, Stopped> {
         let frequencies = self.frequencies(shared(self.confidence, 2 * self.gaps.len()), pace)?;
         let (mut value, mut low, mut high) = (0.0, 0.0, 0.0);
@@ -287,7 +300,7 @@ impl Model<'_> {
     }
 }
 
-/// Errors, intervals and filled bins of a state; `None` where it holds no row.
+/// The errors of a state with their intervals, and the bins that hold rows; `None` where no row counts.
 pub fn summarise(
     state: &BinTotals,
     confidence: Confidence,
@@ -339,7 +352,7 @@ fn summary(
     Ok(Some(said))
 }
 
-/// The filled bins.
+/// The gaps of the bins that hold rows.
 fn gaps(totals: &Totals, scatter: Option<&Scatter>) -> Result<Vec<Gap>, Stopped> {
     let filled = totals.bins.iter().map(|bin| Gap::new(bin, totals.all.n));
     Ok(match scatter {
@@ -351,7 +364,7 @@ fn gaps(totals: &Totals, scatter: Option<&Scatter>) -> Result<Vec<Gap>, Stopped>
     })
 }
 
-/// Errors with intervals.
+/// The errors with their intervals; `summary` fills in the signed gap and the bins.
 fn known(model: &Model<'_>, pace: &mut Pace<'_>) -> Result<Summary, Stopped> {
     let noise_floor = MEAN_FOLDED * model.gaps.iter().map(|gap| gap.weight * gap.null).sum::<f64>();
     let certain = match model.scatter {
@@ -380,7 +393,7 @@ fn known(model: &Model<'_>, pace: &mut Pace<'_>) -> Result<Summary, Stopped> {
     })
 }
 
-/// Errors alone: the scatter of one cluster is not known.
+/// The errors without intervals: from one cluster it is not known how the gaps vary.
 fn unknown(model: &Model<'_>) -> Summary {
     let error = |power: Power| Limits::unknown(power.root(model.average(power, |gap| gap.signed.abs())));
     let largest = model.gaps.iter().map(|gap| gap.signed.abs()).fold(0.0, larger);

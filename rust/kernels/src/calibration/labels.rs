@@ -1,8 +1,9 @@
 //! Labels of any integer type, read in place.
 
-/// What came true: 0 or 1 beside a probability, or the class beside a row of them.
+/// The labels: 0 or 1 where there is one probability per row, or the class that came true where each row has class
+/// probabilities.
 #[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)] // one variant an integer type
+#[allow(missing_docs)] // one variant per integer type
 pub enum Labels<'a> {
     U8(&'a [u8]),
     I8(&'a [i8]),
@@ -31,17 +32,18 @@ macro_rules! each {
 }
 
 impl Labels<'_> {
-    /// How many.
+    /// The number of labels.
     pub fn len(&self) -> usize {
         each!(self, x => x.len())
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Label `index`; a uint64 beyond int64 becomes `i64::MAX`, which no caller takes for a class.
+    /// Label `index`. A uint64 beyond the range of int64 becomes `i64::MAX`, which is refused as any number that is no
+    /// class is.
     #[inline(always)]
     pub(super) fn get(&self, index: usize) -> i64 {
         match self {
@@ -56,13 +58,14 @@ impl Labels<'_> {
         }
     }
 
-    /// Writes labels `start..start + out.len()` as 0 or 1; false where one is neither.
+    /// Writes labels `start..start + out.len()` as 0 or 1. False where one of them is neither; what is written for that
+    /// one is then without meaning.
     #[inline(always)]
     pub(super) fn binary(&self, start: usize, out: &mut [u8]) -> bool {
         each!(self, x => {
             let mut other = 0;
             for (label, out) in x[start..start + out.len()].iter().zip(&mut *out) {
-                #[allow(clippy::unnecessary_cast)] // for u8 itself
+                #[allow(clippy::unnecessary_cast)] // the cast does nothing where the label is a u8
                 let bit = (*label & 1) as u8;
                 *out = bit;
                 other |= *label & !1;

@@ -1,17 +1,20 @@
-//! Calibration: do probabilities mean what they say?
+//! Calibration: do predicted probabilities agree with observed frequencies?
 //!
-//! A state holds for every bin how many predictions it has, how many of them came true, and the exact sum of their
-//! probabilities in fixed point. These are integers, so that any number of threads, levels, batches and
-//! machines that add up the same data arrive at the same bits, also past 2^24 rows where a float32 count
-//! stands still.
+//! For every bin, a state holds the number of predictions, how many of them came true, and the exact sum of their
+//! probabilities in fixed point. All three are integers, so the result has the same bits however the same data is split
+//! over threads, batches and machines, and on every instruction set. Integer counts also stay exact past 2^24 rows,
+//! where adding 1 to a float32 count no longer changes it.
 //!
-//! The rules that decide a bit:
-//! - the edges of `M` bins are `e_k = k / M`, divided truly and rounded to the input's own type, so that 0.3
-//!   lies on the same side in every type; bin `k` is `(e_k, e_{k+1}]`, the first one closed at 0;
-//! - a probability `p` adds `floor(p * 2^64)`, whatever path it takes;
-//! - of rows in clusters the same is kept for each cluster and bin that occurs, under the cluster's name;
-//! - of rows with weights the same is kept for each weight that occurs; rows of weight 0 are counted and left out;
-//! - values in `(1, 1 + 1e-6]`, which a float32 softmax produces, count as 1 and are counted.
+//! The rules that determine the bits of a result:
+//! - the edges of `M` bins are `e_k = k / M`: one division, rounded to the input's own type, so that 0.3 lies on the
+//!   same side of an edge in every type; bin `k` is `(e_k, e_{k+1}]`, and the first bin contains 0 too;
+//! - a probability `p` adds `floor(p * 2^64)` to the sum of its bin, whichever code path adds it;
+//! - for rows in clusters, the same three integers are also kept for each cluster and bin that has rows, under the
+//!   cluster's name;
+//! - for rows with weights, the same is kept separately for each distinct weight; rows of weight 0 are left out, and
+//!   the state says how many they were;
+//! - values in `(1, 1 + 1e-6]`, which a float32 softmax produces, are treated as 1, and the state says how many they
+//!   were.
 
 mod alone;
 mod bins;

@@ -1,4 +1,5 @@
-//! How the gaps of the bins scatter where rows come in clusters: their covariance over clusters, exactly summed.
+//! How the gaps of the bins vary where rows come in clusters: their covariance, estimated from the clusters by exact
+//! sums.
 
 use super::cells::BinTotals;
 use super::tally::Bin;
@@ -11,45 +12,50 @@ use crate::intervals::{Alternative, Confidence, Interval};
 use crate::memory;
 use crate::sorting::sorted;
 
-/// Clusters whose gaps differ by no more than this show one gap: rounding to float32 moves a mean by half as much.
+/// Gaps of clusters that differ by no more than this count as equal: rounding probabilities to float32 moves their mean
+/// by up to half as much.
 pub(super) const ALIKE: f64 = 1.0 / 16_777_216.0;
-/// What the terms of the sums are scaled by, twice: a product of two stays below 2^60, its last place at 2^-122.
+/// The factor of each term, so that a product of two terms is scaled by its square, 2^58. The sum of products is then
+/// at most 2^60, in range of [`Fixed`], and its last place is worth 2^-122 of the unscaled sum.
 const SCALE: f64 = (1u64 << 29) as f64;
 
-/// Standard deviations and correlations of the gaps.
+/// The covariance of the gaps, as standard deviations and correlations.
 pub(super) struct Covariance {
-    /// A standard deviation a bin.
+    /// One standard deviation per bin.
     pub deviations: Vec<f64>,
-    /// The correlation of bin b with bin c < b at `b (b - 1)/2 + c`.
+    /// The correlation of bin `b` with bin `c < b` is at `b (b - 1)/2 + c`.
     pub correlations: Vec<f64>,
 }
 
-/// What clusters say about the gaps of the filled bins.
+/// How the gaps of the bins that hold rows vary over clusters.
 pub(super) struct Scatter {
-    /// How many clusters.
+    /// The number of clusters.
     pub clusters: usize,
-    /// Of a calibrated model: `G/(G - 1) sum_g M_gb M_gc / (n_b n_c)`, M the excess of the probabilities.
+    /// The covariance for a calibrated model: `G/(G - 1) sum_g M_gb M_gc / (n_b n_c)`, where `M_gb` is the sum of
+    /// probability minus outcome over the rows of cluster `g` in bin `b`.
     pub null: Covariance,
-    /// Of another: the same with `M_gb - gap_b n_gb`.
+    /// The covariance for a model that is not calibrated: the same with `M_gb - gap_b n_gb` instead of `M_gb`.
     pub noise: Covariance,
-    /// Every cluster shows the gap of its bins: there is no scatter.
+    /// Whether every cluster has the gaps of its bins, so that nothing varies.
     pub alike: bool,
-    /// One cluster has all the weight, but for what rounding takes; said of rows with weights alone.
+    /// Whether one cluster has all the weight, up to rounding. Always false in a state without weights.
     pub lone: bool,
-    /// Sums of the clusters over all bins, in an order that does not depend on their names.
+    /// The sums of each cluster over all bins, in an order that does not depend on the clusters' names.
     pub totals: Vec<RowSums>,
-    /// Of each bin, rows and right ones of the clusters in it, in order.
+    /// For each bin, the number of rows of every cluster in it and how many of them came true (or the sums of their
+    /// weights), sorted.
     parts: Vec<Vec<[f64; 2]>>,
-    /// What is known of the rows of each bin.
+    /// What the interval of each bin's frequency has to know about the rounding of its sums.
     facts: Vec<SumFacts>,
 }
 
-/// Exact sums of products, a triangle with its diagonal.
+/// Exact sums of products of two bins' terms: the lower triangle of a symmetric matrix, with its diagonal.
 struct Products(Vec<Fixed>);
 
 impl Products {
     fn add(&mut self, at: usize, product: f64) {
-        // |M_gb| <= n_gb, and the rest is at most twice that: products sum to 4 at most, which is 2^60 as they are scaled.
+        // |M_gb| <= n_gb and |M_gb - gap_b n_gb| <= 2 n_gb, so that the products sum to 4 at most, or to 2^60 as they
+        // are scaled.
         assert!(self.0[at].add(product), "a product beyond the range of the sum");
     }
 
@@ -70,13 +76,13 @@ impl Products {
     }
 }
 
-/// Where the pair of bins `b >= c` stands.
+/// The position of the pair of bins `b >= c` in the triangle.
 fn at(b: usize, c: usize) -> usize {
     b * (b + 1) / 2 + c
 }
 
 impl Scatter {
-    /// The scatter of the filled bins of a state with clusters or weights.
+    /// Computes it for a state with clusters or weights.
     pub(super) fn of(state: &BinTotals, of_bins: &Totals, pace: &mut Pace<'_>) -> Result<Scatter, Stopped> {
         let bins = of_bins.bins.as_slice();
         let mut place = memory::filled(state.tally.bins.len(), 0)?;
@@ -86,7 +92,7 @@ impl Scatter {
         let weighted = of_bins.effective.is_some();
         let (mut alike, mut lone) = (true, false);
         let (mut totals, mut parts) = (Vec::new(), memory::collected(bins.iter().map(|_| Vec::new()))?);
-        // What the cluster has in each bin, and where that is anything.
+        // The sums of the current cluster in each bin, and the bins in which it has rows.
         let mut mine = memory::filled(bins.len(), RowSums::default())?;
         let mut touched = memory::with_capacity(bins.len())?;
         let (mut sums, mut terms) = (memory::with_capacity(bins.len())?, memory::with_capacity(bins.len())?);
@@ -100,17 +106,17 @@ impl Scatter {
                     let (b, of_weight) = (place[*index], RowSums::of(bin, weight));
                     together.add(bin);
                     if same.len() == rows.len() {
-                        sums.push((b, of_weight)); // one weight alone: the sums are those of the cluster
+                        sums.push((b, of_weight)); // the cluster has one weight: these are its sums
                         continue;
                     }
                     if mine[b].n == 0.0 {
-                        touched.push(b); // at most once per bin: there is room
+                        touched.push(b); // at most once per bin, so there is room
                     }
                     mine[b].add(of_weight);
                 }
                 total.add(RowSums::of(&together, weight));
             }
-            touched.sort_unstable(); // several weights, one after another
+            touched.sort_unstable(); // the cluster has several weights, whose bins came one weight after another
             sums.extend(touched.drain(..).map(|b| (b, std::mem::take(&mut mine[b]))));
             terms.clear();
             for &(b, RowSums { n, correct, excess }) in &sums {
@@ -150,25 +156,25 @@ impl Scatter {
         })
     }
 
-    /// Whether there is more than one cluster, so that they can differ.
+    /// Whether the variation can be estimated, which takes more than one cluster that has weight.
     pub(super) fn is_known(&self) -> bool {
         self.clusters > 1 && !self.lone
     }
 
-    /// Degrees of freedom.
+    /// The degrees of freedom of Student's t.
     pub(super) fn df(&self) -> f64 {
         self.clusters as f64 - 1.0
     }
 
-    /// Limits of the frequency of each bin with `tail` beyond each: clustered Wilson, and all of [0, 1] where one
-    /// cluster fills it.
+    /// Limits of the frequency of each bin, with the probability `tail` beyond each limit, by Wilson's method for
+    /// clusters. They are 0 and 1 where all rows of the bin are of one cluster, since nothing is known then.
     pub(super) fn frequencies(&self, tail: f64, pace: &mut Pace<'_>) -> Result<Vec<Interval>, Stopped> {
         let confidence = Confidence { level: 1.0 - 2.0 * tail, alternative: Alternative::TwoSided };
         let mut limits = Vec::new();
         for (bin, &facts) in self.parts.iter().zip(&self.facts) {
             let ones = memory::collected(bin.iter().map(|&[_, correct]| correct))?;
             let sizes = memory::collected(bin.iter().map(|&[n, _]| n))?;
-            let mut progress = |_| pace.stride(0).is_ok(); // asks for the clock; the values are counted below
+            let mut progress = |_| pace.stride(0).is_ok(); // only looks at the clock; the work is counted below
             let Interval { low, high } =
                 cluster::proportion(&ones, &sizes, facts, confidence, &mut progress)?.interval;
             let known = !low.is_nan();
@@ -179,7 +185,7 @@ impl Scatter {
     }
 }
 
-/// Of 0/1 rows with weights: every addition of a weight may round, in both sums.
+/// For rows of 0 and 1 with weights: each addition to either of the two sums may round.
 fn facts_of_weights(rows: f64) -> SumFacts {
     SumFacts { noise: rows * (2.0 * f64::EPSILON), range: Range::Unknown, weighted: Some(rows) }
 }

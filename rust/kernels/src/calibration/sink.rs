@@ -1,7 +1,8 @@
-//! What the rows of a source are gathered into, block by block.
+//! Sinks, into which the rows of a source are gathered block by block.
 //!
-//! A [`Source`] says where probabilities come from, a [`Sink`] what becomes of them. The loop between the two is written
-//! once, so that every sink works with every source. Another strategy (bins of equal mass, proper scores) is another sink.
+//! A [`Source`] says where probabilities come from, and a [`Sink`] what is done with them. The loop between the two is
+//! written once, so every sink works with every source. Another method (bins of equal mass, proper scores) would be
+//! another sink.
 
 use super::bins::{Probability, Work, bin, bin_by_edges, edges};
 use super::block::{BLOCK, Block, Fault, LeftOut};
@@ -10,16 +11,17 @@ use crate::memory::NoMemory;
 use crate::simd::{Isa, Kernel, scalar};
 use std::ops::Range;
 
-/// Takes the rows of one chunk.
+/// Receives the rows of one chunk.
 pub(super) trait Sink<W> {
-    /// Adds the first `n` rows of a block: their probabilities and flags; the other fields are the sink's to use.
+    /// Adds the first `n` rows of a block. The source has filled in their probabilities and flags; the sink may use the
+    /// other fields as it likes.
     fn add(&mut self, block: &mut Block<W>, n: usize);
 
     /// Called after the last block of the chunk.
     fn finish(&mut self) {}
 }
 
-/// Reads a chunk of a source into a sink; gives what was left out of it.
+/// Reads a chunk of a source into a sink, and returns the counts of what was left out.
 pub(super) struct Gather<'a, S, K> {
     pub source: &'a S,
     pub rows: Range<usize>,
@@ -43,10 +45,10 @@ impl<S: Source, K: Sink<<S::Item as Probability>::Work>> Kernel for Gather<'_, S
     }
 }
 
-/// Bins of equal width, in the type of the probabilities.
+/// Bins of equal width, with edges in the type of the probabilities.
 pub(super) struct EqualWidth<P: Probability> {
     pub n_bins: usize,
-    /// The edges where they have to be searched; empty where the nearest one decides.
+    /// The edges, where they have to be searched; empty where comparing with the nearest edge is enough.
     edges: Vec<P::Work>,
 }
 
@@ -56,8 +58,8 @@ impl<P: Probability> EqualWidth<P> {
         Ok(EqualWidth { n_bins, edges })
     }
 
-    /// Finds the bins of the first `n` rows of a block. Loops of a constant length over separate arrays are what the
-    /// compiler turns into wide code, so the rest of the block is emptied and searched too.
+    /// Finds the bins of the first `n` rows of a block. The compiler vectorises loops of a constant length over
+    /// separate arrays, so the unused rows of the block are set to 0 and searched too.
     #[inline(always)]
     pub(super) fn find(&self, block: &mut Block<P::Work>, n: usize) {
         let Block { probability, flags, bin: bins, .. } = block;

@@ -1,4 +1,5 @@
-//! Where probabilities come from: one a row with a 0/1 outcome, or the top label of a row of classes.
+//! Where probabilities come from: one probability per row with an outcome of 0 or 1, or the top label of a row of class
+//! probabilities.
 
 use super::bins::{Probability, SHORT_SUM_TOLERANCE, SUM_TOLERANCE, Work};
 use super::block::{Block, Fault, LeftOut};
@@ -7,18 +8,18 @@ use crate::rows::Rows;
 use crate::simd::tree64;
 use std::marker::PhantomData;
 
-/// Lanes of the pass over a row.
+/// How many values the pass over a row takes at a time.
 const LANES: usize = 16;
 
-/// Rows to tally.
+/// Rows of probabilities and labels.
 pub trait Source: Sync {
     /// The element type of the probabilities.
     type Item: Probability;
-    /// How many rows.
+    /// The number of rows.
     fn count(&self) -> usize;
-    /// Probabilities in a row.
+    /// The number of probabilities in a row.
     fn width(&self) -> usize;
-    /// Reads rows `start..start + n` into `block` and counts what is left out of them.
+    /// Reads rows `start..start + n` into `block` and adds what is left out of them to `left_out`.
     fn read(
         &self,
         start: usize,
@@ -29,13 +30,13 @@ pub trait Source: Sync {
     ) -> Result<(), Fault>;
 }
 
-/// One probability a row, and whether it came true (0 or 1).
+/// One probability per row, and whether its prediction came true (0 or 1).
 pub struct Scores<'a, T> {
-    /// Probabilities.
+    /// The probabilities.
     pub probs: &'a [T],
-    /// 0 or 1 for each.
+    /// The outcome of each row, 0 or 1.
     pub labels: Labels<'a>,
-    /// Which rows count (not 0), or all.
+    /// The rows that count, those that are not 0 here; `None` where all of them do.
     pub keep: Option<&'a [u8]>,
 }
 
@@ -93,7 +94,8 @@ impl<T: Probability> Source for Scores<'_, T> {
 }
 
 impl<T: Probability> Scores<'_, T> {
-    /// Bin by row: what counts, what is clamped, what is left out, what is refused.
+    /// Reads the rows one by one and decides for each whether it counts, is treated as 1, is left out, or is refused.
+    /// The fast path above comes here only where a block has a value outside [0, 1] or a label other than 0 and 1.
     #[inline(never)]
     fn read_with_care(
         &self,
@@ -124,7 +126,7 @@ impl<T: Probability> Scores<'_, T> {
     }
 }
 
-/// A value in [0, 1 + 1e-6]; `None` where it is a NaN to omit.
+/// The value, if it lies in [0, 1 + 1e-6]; `None` where it is a NaN and those are omitted. Everything else is a fault.
 #[inline(always)]
 fn judge<T: Probability>(
     p: T::Work,
@@ -143,7 +145,7 @@ fn judge<T: Probability>(
     }
 }
 
-/// What is above 1 by rounding counts as 1, and is counted.
+/// Replaces a value that rounding has put above 1 by 1, and counts it in `left_out`.
 #[inline(always)]
 fn clamp<T: Probability>(p: T::Work, left_out: &mut LeftOut) -> T::Work {
     let above = p > T::Work::ONE;
@@ -151,7 +153,8 @@ fn clamp<T: Probability>(p: T::Work, left_out: &mut LeftOut) -> T::Work {
     if above { T::Work::ONE } else { p }
 }
 
-/// The largest probability of a row of classes, and whether the label is its class: the first of equals.
+/// For each row of class probabilities the largest of them, and whether the label is its class. Of equal largest ones
+/// the first is taken.
 pub struct TopLabels<'a, T, R> {
     rows: &'a R,
     labels: Labels<'a>,
@@ -160,7 +163,8 @@ pub struct TopLabels<'a, T, R> {
 }
 
 impl<'a, T, R: Rows<T>> TopLabels<'a, T, R> {
-    /// Rows of class probabilities, the class of each, and which rows count (not 0), or all.
+    /// `labels` are the classes that came true; `keep` is not 0 for the rows that count, and `None` where all of them
+    /// do.
     pub fn new(rows: &'a R, labels: Labels<'a>, keep: Option<&'a [u8]>) -> Self {
         TopLabels { rows, labels, keep, item: PhantomData }
     }
@@ -219,11 +223,11 @@ impl<T: Probability, R: Rows<T>> Source for TopLabels<'_, T, R> {
     }
 }
 
-/// What one pass over a row finds.
+/// What one pass over a row of class probabilities finds: the largest, their sum, and whether they are valid.
 struct Pass<W> {
     top: W,
     sum: f64,
-    /// Every value is in [0, 1 + 1e-6] and they sum to 1.
+    /// Every value is in [0, 1 + 1e-6], and the sum is within the tolerance of 1.
     good: bool,
 }
 
@@ -261,11 +265,11 @@ fn pass<T: Probability>(row: &[T]) -> Pass<T::Work> {
     Pass { top: best, sum, good: good.iter().all(|&good| good) & near_one }
 }
 
-/// What a row that does not pass is after all.
+/// Why a row that is not `good` need not be refused.
 enum Found {
-    /// One with a NaN to omit.
+    /// It has a NaN, and rows with a NaN are omitted.
     Nan,
-    /// One of 16-bit floats in a wider type, whose sum is off by no more than their rounding.
+    /// Its values are 16-bit floats in a wider type, and rounding to 16 bits can move their sum as far from 1 as it is.
     Rounded,
 }
 
@@ -278,7 +282,7 @@ fn look_closely<T: Probability>(row: &[T], sum: f64, index: usize, omit_nan: boo
     if nan {
         return Ok(Found::Nan);
     }
-    // Every value can stand: it was the sum.
+    // Every value is valid, so it was the sum that was not within the tolerance.
     let short = row.iter().all(|p| p.widen().is_bf16()) || row.iter().all(|p| p.widen().is_f16());
     if short && (sum - 1.0).abs() <= SHORT_SUM_TOLERANCE {
         return Ok(Found::Rounded);

@@ -1,4 +1,4 @@
-//! The state: a row a bin, and the kernel that fills it.
+//! The counts of each bin, and the kernel that adds rows to them.
 
 use super::bins::{Probability, Work};
 use super::block::{BLOCK, Block, Fault, LeftOut};
@@ -9,19 +9,20 @@ use crate::grid::{self, Progress, Stopped};
 use crate::memory::{self, NoMemory};
 use crate::simd::dispatch;
 
-/// One bin: predictions in it, how many came true, and the sum of their probabilities in units of 2^-64.
+/// One bin: the number of its predictions, how many of them came true, and the sum of their probabilities in units of
+/// 2^-64.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bin {
-    /// Predictions.
+    /// The number of predictions.
     pub count: u64,
-    /// Of these, true ones.
+    /// How many of them came true.
     pub correct: u64,
     /// The sum of `floor(p * 2^64)`.
     pub sum: i128,
 }
 
 impl Bin {
-    /// Both together; `None` where a count or the sum would leave its range.
+    /// The sums of both; `None` where a count or the sum would exceed its range.
     pub(super) fn plus(&self, other: &Bin) -> Option<Bin> {
         Some(Bin {
             count: self.count.checked_add(other.count)?,
@@ -30,35 +31,36 @@ impl Bin {
         })
     }
 
-    /// Adds rows that are known to stay in range together: they are in memory, so that there are fewer than 2^63 of them,
-    /// or they are part of a state, whose sums over everything are in range.
+    /// Adds rows where the sums are known to stay in range. The rows are in memory, so there are fewer than 2^63 of
+    /// them, or they are part of a state, whose sums over all rows are in range.
     pub(super) fn add(&mut self, other: &Bin) {
         let sum = self.plus(other);
         debug_assert!(sum.is_some(), "rows beyond what a state holds");
         *self = sum.unwrap_or(*self);
     }
 
-    /// The sum of the probabilities less the number of true ones, exact in units of 2^-64 and rounded once.
+    /// The sum of the probabilities minus the number of predictions that came true. The difference is exact in units of
+    /// 2^-64 and is rounded once, to f64.
     pub(super) fn excess(&self) -> f64 {
         units(self.sum - (i128::from(self.correct) << 64))
     }
 }
 
-/// A sum of units of 2^-64 as the nearest f64.
+/// A sum in units of 2^-64, rounded to the nearest f64.
 pub(super) fn units(sum: i128) -> f64 {
     Fixed::from_bytes(sum.to_le_bytes()).value()
 }
 
-/// What a state holds: its bins, and what was left out.
+/// The bins of all rows, and the counts of what was left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// The bins, in the order of their probabilities.
     pub bins: Vec<Bin>,
-    /// What was left out.
+    /// Counts of what was left out.
     pub left_out: LeftOut,
 }
 
-/// How to tally.
+/// The number of bins, and what happens to rows with a NaN.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// The number of bins, 1 to [`super::MAX_BINS`].
@@ -68,22 +70,23 @@ pub struct Options {
 }
 
 impl Tally {
-    /// No rows yet.
+    /// A tally without rows.
     pub fn new(n_bins: usize) -> Result<Self, NoMemory> {
         Ok(Tally { bins: memory::filled(n_bins, Bin::default())?, left_out: LeftOut::default() })
     }
 
-    /// Rows that count.
+    /// The number of rows that count.
     pub(super) fn count(&self) -> u64 {
         self.bins.iter().map(|bin| bin.count).sum()
     }
 
-    /// The bins that hold rows, and where they stand.
+    /// The bins that hold rows, each with its index.
     pub(super) fn filled(&self) -> impl Iterator<Item = (usize, &Bin)> {
         self.bins.iter().enumerate().filter(|(_, bin)| bin.count > 0)
     }
 
-    /// Whether there are fewer than 2^63 rows, counted or left out: no sum over the bins passes its range.
+    /// Whether there are fewer than 2^63 rows, counted or left out, so that no sum over the bins exceeds its range; and
+    /// whether no more rows were clamped or rounded than there are.
     pub(super) fn fits(&self) -> bool {
         let LeftOut { excluded, nan, weightless, clamped, rounded } = self.left_out;
         let counts = self.bins.iter().map(|bin| bin.count);
@@ -92,14 +95,14 @@ impl Tally {
         all < 1 << 63 && u128::from(clamped.max(rounded)) <= counted
     }
 
-    /// Both tallies together, of as many bins; integers, so the order does not matter. `None` where the bins differ in
-    /// number or there would be 2^63 rows.
+    /// The sum of two tallies with the same number of bins. Only integers are added, so the order does not matter.
+    /// `None` where the numbers of bins differ or there would be 2^63 rows or more.
     pub fn plus(&self, other: &Tally) -> Result<Option<Tally>, NoMemory> {
         let bins = memory::with_capacity(self.bins.len())?;
         Ok(if self.bins.len() == other.bins.len() { self.added(other, bins) } else { None })
     }
 
-    /// The sum, whose bins go into `bins`.
+    /// The sum, whose bins are written to `bins`, which is empty and has room for them.
     fn added(&self, other: &Tally, mut bins: Vec<Bin>) -> Option<Tally> {
         for (a, b) in self.bins.iter().zip(&other.bins) {
             bins.push(a.plus(b)?);
@@ -109,17 +112,19 @@ impl Tally {
     }
 }
 
-/// Rows after which the packed counters are emptied; see [`pack`].
+/// The most rows that packed counters take before they are added to the bins and emptied; see [`pack`].
 const FLUSH: usize = 1 << 14;
-/// Independent counters a bin, so that rows of one bin do not wait for each other.
+/// Each bin has this many independent counters, so that an addition need not wait for the one before it where
+/// successive rows fall into the same bin.
 const LANES: usize = 4;
-/// One bin's packed counters: [count, correct and low bits of the sum; high bits of the sum].
+/// The packed counters of one bin. The first word of each holds count, correct and the low part of the sum, the second
+/// the high part of the sum.
 type Packed = [[i64; 2]; LANES];
 
-/// `p` in [0, 1] as `high * 2^16 + low` units of 2^-64: exactly `floor(p * 2^64)`.
+/// Splits `floor(p * 2^64)`, for `p` in [0, 1], into `high` and `low`: it is exactly `high * 2^16 + low`.
 ///
-/// Adding 16 rounds to multiples of 2^-48, the rest is exact (fast two-sum), and adding 1.5 * 2^-12 rounds
-/// that to multiples of 2^-64, made a floor by one compare. `|low| <= 2^15`.
+/// Adding 16 rounds `p` to a multiple of 2^-48, which gives `high`. The remainder is exact (fast two-sum); adding
+/// 1.5 * 2^-12 to it rounds it to a multiple of 2^-64, and one compare turns that into a floor. `|low| <= 2^15`.
 #[inline(always)]
 pub(super) fn fixed(p: f64) -> (i64, i64) {
     const FINE: f64 = 1.5 / 4096.0;
@@ -131,14 +136,15 @@ pub(super) fn fixed(p: f64) -> (i64, i64) {
     (units(shifted, 16.0), units(fine, FINE) - up)
 }
 
-/// [`fixed`] of a multiple of 2^-48: the low part is 0.
+/// The high part of [`fixed`] for a multiple of 2^-48, whose low part is 0.
 #[inline(always)]
 fn coarse(p: f64) -> i64 {
     (p + 16.0).to_bits() as i64 - 16.0f64.to_bits() as i64
 }
 
-/// Count in bits 0-14, correct in bits 15-29, the low part of the sum above: for 2^14 rows none runs over,
-/// and the high part stays below 2^62.
+/// Packs what a row adds: to the count in bits 0-14, to the number that came true in bits 15-29, and to the low part of
+/// the sum in the bits above. With at most 2^14 rows no part overflows into the next, and the high part of the sum, in
+/// a word of its own, is at most 2^62.
 #[inline(always)]
 fn pack(flags: u8, low: i64) -> i64 {
     let flags = i64::from(flags);
@@ -154,12 +160,13 @@ fn unpack(packed: [i64; 2]) -> Bin {
     }
 }
 
-/// Counts the rows of a chunk by bin: in packed counters, emptied into the bins before one could overflow.
+/// Counts the rows of a chunk by bin. It adds to packed counters, which are added to the bins and emptied before one of
+/// them could overflow.
 struct Counters<'a, P: Probability> {
     binning: &'a EqualWidth<P>,
     packed: &'a mut [Packed],
     bins: &'a mut [Bin],
-    /// Rows since the counters were last empty.
+    /// The number of rows added since the counters were last emptied.
     pending: usize,
 }
 
@@ -183,11 +190,13 @@ impl<P: Probability> Sink<P::Work> for Counters<'_, P> {
     }
 }
 
-/// Adds the rows of a block whose bins are known; those that do not count add nothing to bin 0.
+/// Adds the rows of a block, whose bins have been found, to the counters. Rows that do not count have the probability 0
+/// and no flags, so they add 0 to bin 0.
 #[inline(always)]
 fn add_block<W: Work>(block: &mut Block<W>, packed: &mut [Packed]) {
     let Block { probability, flags, bin: bins, add } = block;
-    // Few blocks of f32 hold a value so small that it has bits below 2^-48; the others need no low part.
+    // Few blocks of f32 have a value so small that it has bits below 2^-48; for the others the low part is 0 and is not
+    // computed.
     let fine = probability.iter().fold(false, |any, p| any | p.is_fine());
     for i in 0..BLOCK {
         let (high, low) =
@@ -215,18 +224,19 @@ fn flush(packed: &mut [Packed], bins: &mut [Bin]) {
     }
 }
 
-/// Rows of a chunk: about 2^18 elements, and enough that emptying many bins does not show.
+/// The number of rows in a chunk: about 2^18 elements, but at least 16 elements per bin, so that emptying the counters
+/// of many bins takes a small part of the time.
 pub(super) fn chunk_rows(width: usize, n_bins: usize) -> usize {
     let width = width.max(1);
     ((1 << 18) / width).clamp(16, grid::CHUNK).max((16 * n_bins).div_ceil(width))
 }
 
-/// Chunks of a tally of `count` rows of `width` columns: the total that `progress` counts up to.
+/// The number of chunks in a tally of `count` rows of `width` columns, which is the total that `progress` counts up to.
 pub fn chunks(count: usize, width: usize, n_bins: usize) -> usize {
     grid::chunks(count, chunk_rows(width, n_bins))
 }
 
-/// Tallies a source. The first fault in row order is what comes back where there is one.
+/// Counts the rows of a source by bin. Where values are not valid, the first fault in row order is returned.
 pub fn tally<S: Source>(
     source: &S,
     options: Options,
@@ -247,7 +257,7 @@ pub fn tally<S: Source>(
     let mut whole = Tally::new(n_bins)?;
     for part in parts {
         match part? {
-            // Fewer than 2^63 rows fit in memory: the sum is never refused.
+            // Memory holds fewer than 2^63 rows, so the sum is always in range.
             Ok(part) => whole = whole.plus(&part)?.unwrap_or(whole),
             Err(fault) => return Ok(Err(fault)),
         }
@@ -275,7 +285,7 @@ mod tests {
         i128::from_le_bytes(Fixed::from_f64(p).unwrap().to_bytes())
     }
 
-    /// The definition, row by row.
+    /// The tally by its definition, row by row.
     fn by_definition<T: Probability>(probs: &[T], labels: &[u8], n_bins: usize) -> Tally {
         let (edges, mut tally) = (edges::<T>(n_bins).unwrap(), Tally::new(n_bins).unwrap());
         for (p, &label) in probs.iter().zip(labels) {
@@ -287,7 +297,7 @@ mod tests {
         tally
     }
 
-    /// Raw words, by xorshift.
+    /// Pseudorandom words, by xorshift.
     fn words(n: usize, mut state: u64) -> impl Iterator<Item = u64> {
         std::iter::repeat_with(move || {
             state ^= state << 13;
@@ -347,7 +357,7 @@ mod tests {
 
     #[test]
     fn f16_rows() {
-        // Any code up to 1.0 will do.
+        // Any 16-bit code from 0 up to that of 1.0 is a valid probability.
         equals_definition(|p| F16((p * 15_360.0) as u16));
     }
 

@@ -1,8 +1,9 @@
-//! What rows count for: sampling weights, and the sums of rows under them.
+//! Sampling weights, and the weighted sums of rows.
 //!
-//! A state keeps whole rows for each weight that occurs, so that states add up exactly. Only where errors and limits are
-//! computed are they multiplied by the weights, which one power of two has brought near 1: no ratio knows of it, and
-//! weights that are all the same power of two give the bits of none.
+//! A state keeps unweighted counts for each distinct weight, so that states can be merged exactly. The counts are
+//! multiplied by the weights only where errors and limits are computed. All weights are first multiplied by one power
+//! of two that brings the largest near 1. This changes no ratio of sums, and where all weights are one power of two the
+//! result has the same bits as without weights.
 
 use super::cells::{BinTotals, Cell};
 use super::tally::{Bin, units};
@@ -12,16 +13,17 @@ use crate::memory;
 use crate::sorting::sorted;
 use std::cmp::Ordering;
 
-/// The least that a weight near 1 counts: 2^-500, so that no bin of small weights counts nothing.
+/// The smallest value of a scaled weight, 2^-500: smaller ones are raised to it, so that the sums of a bin whose
+/// weights are all very small do not underflow to 0.
 const LEAST: f64 = f64::from_bits((1023 - 500) << 52);
 
-/// What a row counts for: the bits of a finite number above 0, which stand in the order of the numbers; 0 in a state
-/// without weights, where every row counts 1.
+/// The weight of a row, stored as the bits of a finite f64 above 0, which sort as the numbers do. 0 stands for a state
+/// without weights, where every row counts once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Weight(u64);
 
 impl Weight {
-    /// Of a state without weights.
+    /// Stands for a state without weights.
     pub(super) const NONE: Weight = Weight(0);
 
     /// A weight; `None` where it is not finite or not above 0.
@@ -29,25 +31,25 @@ impl Weight {
         (weight > 0.0 && weight < f64::INFINITY).then(|| Weight(weight.to_bits()))
     }
 
-    /// The number.
+    /// The weight as a number.
     pub(super) fn value(self) -> f64 {
         f64::from_bits(self.0)
     }
 }
 
-/// Sums over rows, each row times its weight (1 in a state without weights).
+/// Sums over rows, each row multiplied by its weight (1 in a state without weights).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RowSums {
-    /// The weights.
+    /// The sum of the weights.
     pub n: f64,
-    /// Those of the rows that came true.
+    /// The sum of the weights of the rows that came true.
     pub correct: f64,
-    /// The probabilities less the rows that came true.
+    /// The weighted sum of the probabilities, minus `correct`.
     pub excess: f64,
 }
 
 impl RowSums {
-    /// Rows of one weight: their sums are exact, and each is multiplied once.
+    /// The sums of rows that have the same weight: exact integers, each rounded to f64 and multiplied once.
     pub(super) fn of(bin: &Bin, weight: f64) -> RowSums {
         RowSums {
             n: weight * bin.count as f64,
@@ -62,7 +64,7 @@ impl RowSums {
         self.excess += other.excess;
     }
 
-    /// An order that puts no two level unless they are the same.
+    /// A total order in which only identical sums are equal.
     pub(super) fn order(&self, other: &RowSums) -> Ordering {
         let key = |sums: &RowSums| [sums.n, sums.correct, sums.excess];
         let pairs = key(self).into_iter().zip(key(other));
@@ -70,7 +72,8 @@ impl RowSums {
     }
 }
 
-/// Sums that keep what every addition rounds away: a million terms lose no more than one.
+/// Compensated sums: what each addition rounds away is kept in `lost` and added at the end, so the error hardly grows
+/// with the number of terms.
 #[derive(Clone, Copy)]
 struct Kept<const N: usize> {
     sums: [f64; N],
@@ -94,29 +97,29 @@ impl<const N: usize> Kept<N> {
     }
 }
 
-/// A filled bin.
+/// The sums of a bin that holds rows.
 pub(super) struct BinSums {
-    /// Where it stands.
+    /// Its position among all bins.
     pub index: usize,
-    /// How many rows it has.
+    /// The number of its rows.
     pub rows: u64,
-    /// Their sums.
+    /// Their weighted sums.
     pub sums: RowSums,
-    /// The probabilities, each times its weight.
+    /// The weighted sum of the probabilities.
     pub probability: f64,
 }
 
 /// The sums of a state's bins, and of all its rows.
 pub(super) struct Totals {
-    /// Of the filled bins, in order.
+    /// The sums of each bin that holds rows, in order.
     pub bins: Vec<BinSums>,
-    /// Over all bins.
+    /// The sums over all rows.
     pub all: RowSums,
-    /// `(sum w)^2 / sum w^2`, in a state with weights.
+    /// The effective sample size `(sum w)^2 / sum w^2`; `None` in a state without weights.
     pub effective: Option<f64>,
-    /// How many rows there are.
+    /// The number of rows.
     pub rows: u64,
-    /// What weights are multiplied by.
+    /// The power of two by which weights are multiplied.
     factor: f64,
 }
 
@@ -169,7 +172,7 @@ impl Totals {
         })
     }
 
-    /// What a row of that weight counts.
+    /// The scaled weight; 1 in a state without weights.
     pub(super) fn scaled(&self, weight: Weight) -> f64 {
         if weight == Weight::NONE { 1.0 } else { scaled(weight, self.factor) }
     }
@@ -188,7 +191,7 @@ struct Part {
     bin: Bin,
 }
 
-/// The rows of each weight by their bins: in an order that does not depend on clusters.
+/// The rows of each weight and bin, sorted by both, whatever clusters they belong to.
 fn by_weight(state: &BinTotals, pace: &mut Pace<'_>) -> Result<Vec<Part>, Stopped> {
     let mut parts: Vec<Part> = Vec::new();
     let alone =
