@@ -1,4 +1,4 @@
-//! Reliability: tallies of probabilities, their sums, errors and bytes.
+//! The state of a reliability diagram: what is added to it, and its bins and errors.
 
 use crate::arrays::{copied, float_rows, floats, slice};
 use crate::call::{call, no_memory};
@@ -22,13 +22,14 @@ use steelyard_kernels::with_dtype;
 state_class!(
     /// Counts and exact sums of a reliability diagram.
     ReliabilityTotals of BinTotals, made of (n_bins: usize) by empty, refused by not_taken, {
-    /// Adds `probs` with 0/1 `targets` (one axis), or rows of class probabilities with their classes (two); with `codes`
-    /// each row to a cluster, of which `names` (int64 array or list of str) tells the name. `weights` are of the rows, or
-    /// of the codes where there are some; of the rows that `keep` leaves out, `weightless` have the weight 0.
+    /// Adds `probs` of one axis with `targets` of 0 and 1, or rows of class probabilities (two axes) with the classes
+    /// that came true. `codes`, one per row, are positions in `names` (an int64 array or a list of str), the names of
+    /// the clusters. `weights` has one weight per row or, where there are codes, one per code. `weightless` is how many
+    /// of the rows that `keep` leaves out have the weight 0.
     #[pyo3(signature = (
         probs, targets, *, keep=None, omit_nan=false, codes=None, names=None, weights=None, weightless=0, progress=None
     ))]
-    #[allow(clippy::too_many_arguments)] // of a Python call
+    #[allow(clippy::too_many_arguments)] // keywords of a Python call
     fn update(
         &self,
         py: Python<'_>,
@@ -71,15 +72,16 @@ state_class!(
         self.0.change(py, |totals, progress| totals.merged(&added, progress))?.map_err(not_taken)
     }
 
-    /// How many rows were excluded by where, had the weight 0 (`weightless`), were left out for a NaN, were counted as 1
-    /// (`clamped`) and were rounded to 16 bits.
+    /// The numbers of rows that `where` excluded, that had the weight 0 (`weightless`), that were left out for a NaN,
+    /// whose probability was treated as 1 (`clamped`), and whose sum was accepted because its values are 16-bit floats
+    /// (`rounded`).
     fn left_out<'py>(&self, py: Python<'py>) -> Record<'py> {
         let left_out = self.0.look(|totals| totals.tally.left_out);
         let LeftOut { excluded, nan, weightless, clamped, rounded } = left_out;
         record!(py, { excluded, weightless, nan, clamped, rounded })
     }
 
-    /// The `count`, `correct` and `sum` of every bin, each a list; `sum` is of floor(p * 2^64).
+    /// Lists of the `count`, `correct` and `sum` of every bin, where `sum` is the sum of floor(p * 2^64).
     fn bins<'py>(&self, py: Python<'py>) -> Record<'py> {
         let bins = self.0.now()?.tally.bins;
         record!(py, {
@@ -99,7 +101,7 @@ state_class!(
         Give(self.0.look(BinTotals::is_weighted))
     }
 
-    /// The errors with their intervals and the filled bins, or None where no row counts.
+    /// The errors with their intervals, and the bins that hold rows; None where no row counts.
     #[pyo3(signature = (*, confidence_level, alternative))]
     fn summary<'py>(
         &self,
@@ -122,7 +124,7 @@ fn empty(n_bins: usize) -> PyResult<BinTotals> {
     BinTotals::new(n_bins).map_err(no_memory)
 }
 
-/// The sentence for a batch or another state, of which nothing is added.
+/// The exception for a batch or another state that cannot be added.
 fn not_taken(refused: Refused) -> PyErr {
     match refused {
         Refused::Range => value_error("states: expected as many bins and fewer than 2**63 rows; got others"),
@@ -152,18 +154,18 @@ fn labels<'a>(targets: &'a Bound<'_, PyAny>) -> PyResult<Labels<'a>> {
     }
 }
 
-/// What comes beside the probabilities.
+/// The arguments of an update other than the probabilities.
 #[derive(Clone, Copy)]
 struct Beside<'a> {
     labels: Labels<'a>,
     keep: Option<&'a [u8]>,
     clusters: Option<Clusters<'a>>,
-    /// Of the rows, where they have no clusters.
+    /// One weight per row. Not used where there are clusters, since `clusters` then has the weights.
     weights: Option<&'a [f64]>,
     options: Options,
 }
 
-/// Tallies one source through the chokepoint.
+/// Counts the rows of a source, in one call of a kernel.
 fn run<S: Source>(
     py: Python<'_>,
     progress: Option<&Bound<'_, PyAny>>,
@@ -188,7 +190,8 @@ fn run<S: Source>(
     call(py, progress, room::chunks(count, source.width(), options.n_bins), work)
 }
 
-/// The sentence for the first value that cannot be taken; `width` where rows hold classes.
+/// The exception for the first value that is not valid. `width` is the number of classes where rows are class
+/// probabilities.
 fn refusal(fault: Fault, width: Option<usize>) -> PyErr {
     let at = |row: usize, column: usize| match width {
         Some(_) => format!("index ({row}, {column})"),
@@ -229,12 +232,12 @@ fn refusal(fault: Fault, width: Option<usize>) -> PyErr {
     })
 }
 
-/// One value of each thing.
+/// A list of one value of each item.
 fn list<A, B>(all: &[A], of: impl Fn(&A) -> B) -> PyResult<Vec<B>> {
     memory::collected(all.iter().map(of)).map_err(no_memory)
 }
 
-/// The summary; `bins` and `clusters` have an array for each of their fields.
+/// The summary as a dictionary. `bins` and `clusters` are dictionaries with one list or array per field.
 fn in_python<'py>(py: Python<'py>, summary: &Summary) -> Record<'py> {
     let known = |x: f64| (!x.is_nan()).then_some(x);
     let error = |Limits { value, standard_error, low, high }: Limits| record!(py, { value, standard_error, low: known(low), high: known(high) });

@@ -1,5 +1,5 @@
-//! The one chokepoint between Python and a kernel: release the interpreter, enter the standard floating-point
-//! environment, look out for signals, report progress, and turn a panic into an ordinary exception.
+//! The call of a kernel from Python. Kernels are called through this file, which releases the interpreter, enters the
+//! standard floating-point environment, checks for signals, reports progress, and turns a panic into an exception.
 
 use crate::callback::call_back;
 use crate::give::{ToPython, memory_error, runtime_error, value_error};
@@ -15,9 +15,10 @@ use steelyard_kernels::memory::NoMemory;
 use steelyard_kernels::simd::{FpEnv, standard};
 use steelyard_kernels::state::bytes::BytesError;
 
-/// Runs `work` detached from the interpreter. `work` is given the `progress` of the grid: about every 25 ms it
-/// checks for signals (on the main thread) and calls `progress(done, total)`; an exception raised by either
-/// stops the work and is what the caller sees. Both run in the caller's floating-point mode, the work does not.
+/// Runs `work` detached from the interpreter. About every 25 ms, `work` calls the function that it is given, which
+/// checks for signals (on the main thread) and calls `progress(done, total)`. An exception that either of them raises
+/// stops the work and is returned to the caller. Both run in the caller's floating-point mode, while `work` runs in the
+/// standard one.
 pub fn call<R: Send>(
     py: Python<'_>,
     progress: Option<&Bound<'_, PyAny>>,
@@ -72,7 +73,7 @@ fn report(progress: &Bound<'_, PyAny>, done: usize, total: usize) -> PyResult<()
     call_back(progress, &arguments, None).map(|_| ())
 }
 
-/// Why a call has stopped though nothing was raised.
+/// The exception for a call that was stopped although neither a signal handler nor `progress` raised one.
 fn unfinished(process: Process) -> PyErr {
     if process == Process::current() {
         return PyKeyboardInterrupt::new_err("cancelled");
@@ -83,11 +84,11 @@ fn unfinished(process: Process) -> PyErr {
     )
 }
 
-/// What a thread has learnt about itself in its first call, so that later ones need not ask.
+/// Whether a thread is the main one. It is found out in the thread's first call and kept for later ones.
 ///
-/// Signals are the main thread's. Other threads may be daemons, which do not come back from the interpreter once it ends
-/// ([`crate::callback`]): they attach for `progress` alone, while nobody else is inside their work (`asked_alone`), and
-/// no more once the interpreter is about to end.
+/// Only the main thread handles signals. Other threads may be daemons, which never return from the interpreter once it
+/// ends (see [`crate::callback`]). So they attach only to call `progress`, only while no other thread takes part in
+/// their work (`asked_alone`), and not once the interpreter is about to end.
 #[derive(Clone, Copy)]
 struct CallingThread {
     main: bool,
@@ -104,7 +105,7 @@ impl CallingThread {
             return Ok(known);
         }
         let threading = py.import(intern!(py, "threading"))?;
-        // Python code, both of them: see `call_back`.
+        // Both of these calls run Python code, so they go through `call_back`.
         let main = call_back(&threading.getattr(intern!(py, "main_thread"))?, &PyTuple::empty(py), None)?;
         let ident = threading.getattr(intern!(py, "Thread"))?.getattr(intern!(py, "ident"))?;
         let arguments = [main].to_python(py)?.cast_into()?;
@@ -115,18 +116,18 @@ impl CallingThread {
         Ok(thread)
     }
 
-    /// A thread that learnt in another process has come here by forking, which makes it the main one.
+    /// If this was found out in another process, the thread has come here by forking, which makes it the main thread.
     fn is_main(self, process: Process) -> bool {
         self.main || self.process != process
     }
 }
 
-/// What a first call looks up once; later there may be no memory for it.
+/// Looks up at import what a thread's first call needs, since there may be no memory for it later.
 pub fn look_up(py: Python<'_>) -> PyResult<()> {
     CallingThread::known(py, Process::current()).map(|_| ())
 }
 
-/// [`call`] for work that is short or must not be interrupted: what writes in place.
+/// [`call`] for work that is short, or that must not be interrupted because it writes in place.
 pub fn call_quick<R: Send>(py: Python<'_>, work: impl FnOnce() -> Result<R, NoMemory> + Send) -> PyResult<R> {
     match py.detach(|| standard(|| catch_unwind(AssertUnwindSafe(work)))) {
         Ok(outcome) => outcome.map_err(no_memory),
@@ -134,7 +135,7 @@ pub fn call_quick<R: Send>(py: Python<'_>, work: impl FnOnce() -> Result<R, NoMe
     }
 }
 
-/// The exception for bytes that are not the state that was asked for.
+/// The exception for bytes from which the requested state cannot be read.
 pub fn unreadable(error: BytesError) -> PyErr {
     match error {
         BytesError::Stopped(Stopped::NoMemory(error)) => no_memory(error),

@@ -1,16 +1,16 @@
 //! Calling Python code from the core.
 //!
-//! While an interpreter before 3.14 ends, a daemon thread that runs Python code is made to exit where it stands
-//! (`pthread_exit`), which unwinds its stack: destructors would then give back objects and the interpreter without having
-//! it, and the process aborts. So the frame next to Python sleeps for ever instead, as Python 3.14 does of itself and as
-//! pyo3 does wherever a thread attaches.
+//! While an interpreter before 3.14 ends, it stops a daemon thread that runs Python code by `pthread_exit`, which
+//! unwinds the thread's stack. Destructors in Rust frames would then release objects and the interpreter without being
+//! attached, and the process would abort. So the frame that called Python sleeps for ever instead of being unwound.
+//! Python 3.14 does this by itself, and pyo3 does it wherever a thread attaches.
 #![allow(unsafe_code)] // a call that may unwind, which pyo3's own declaration rules out
 
 use crate::give::ToPython;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-/// `function(*arguments, **keywords)`.
+/// Calls `function(*arguments, **keywords)`.
 #[cfg(unix)]
 pub fn call_back<'py>(
     function: &Bound<'py, PyAny>,
@@ -35,15 +35,15 @@ pub fn call_back<'py>(
     }
     let keywords = keywords.map_or(std::ptr::null_mut(), Bound::as_ptr);
     let stay = Stay;
-    // SAFETY: objects that outlive the call, a tuple and a dictionary or null, and `Bound` says that this thread is
-    // attached.
+    // SAFETY: the objects outlive the call; the arguments are a tuple, the keywords a dictionary or null; and `Bound`
+    // shows that this thread is attached.
     let result = unsafe { PyObject_Call(function.as_ptr(), arguments.as_ptr(), keywords) };
     std::mem::forget(stay);
-    // SAFETY: a new reference, or null with an exception set.
+    // SAFETY: the call returns a new reference, or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_err(function.py(), result) }
 }
 
-/// `function(*arguments, **keywords)`.
+/// Calls `function(*arguments, **keywords)`.
 #[cfg(not(unix))]
 pub fn call_back<'py>(
     function: &Bound<'py, PyAny>,
@@ -53,7 +53,7 @@ pub fn call_back<'py>(
     function.call(arguments, keywords)
 }
 
-/// `function(index)`.
+/// Calls `function(index)`.
 pub fn call_with<'py>(function: &Bound<'py, PyAny>, index: usize) -> PyResult<Bound<'py, PyAny>> {
     call_back(function, &[index].to_python(function.py())?.cast_into()?, None)
 }

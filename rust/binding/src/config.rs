@@ -1,4 +1,4 @@
-//! Threads, instruction-set level and versions.
+//! Thread counts, instruction sets, and versions.
 
 use crate::call::call;
 use crate::give::{self, ToPython, value_error};
@@ -15,7 +15,7 @@ pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
-/// The version of the package's arithmetic: equal numerics, equal bits.
+/// The version of the package's arithmetic. Packages with the same number compute the same bits.
 #[pyfunction]
 pub fn numerics() -> u16 {
     steelyard_kernels::NUMERICS
@@ -31,19 +31,19 @@ pub fn state_numerics(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(numbers)
 }
 
-/// The level kernels run at.
+/// The instruction-set level that kernels use.
 #[pyfunction]
 pub fn isa() -> &'static str {
     simd::level().name()
 }
 
-/// The levels this processor has, slowest first.
+/// The levels that this processor supports, slowest first.
 #[pyfunction]
 pub fn isa_available() -> Vec<&'static str> {
     Level::ALL.into_iter().filter(|&level| simd::available(level)).map(Level::name).collect()
 }
 
-/// Forces a level by name; `None` returns to the best one.
+/// Makes kernels use the level of that name; `None` returns to the best one.
 #[pyfunction]
 #[pyo3(signature = (name=None))]
 pub fn force_isa(name: Option<&str>) -> PyResult<()> {
@@ -58,34 +58,35 @@ pub fn force_isa(name: Option<&str>) -> PyResult<()> {
     }
 }
 
-/// How many threads a large call is given.
+/// The number of threads that a large call uses.
 #[pyfunction]
 pub fn threads() -> usize {
     grid::threads()
 }
 
-/// The count this process asked for, if it did.
+/// The number of threads that this process has set, if it has.
 #[pyfunction]
 pub fn asked_threads() -> Option<usize> {
     grid::asked_threads()
 }
 
-/// Asks for a thread count in this process; `None` returns to the default.
+/// Sets the number of threads for this process; `None` returns to the default.
 #[pyfunction]
 #[pyo3(signature = (n=None))]
 pub fn set_threads(n: Option<usize>) {
     grid::set_threads(n);
 }
 
-/// Told once at import: this process owns threads, and how many the environment gave.
+/// Called once, at import: records that worker threads belong to this process, and the number that the environment
+/// sets.
 #[pyfunction]
 #[pyo3(signature = (n=None))]
 pub fn set_default_threads(n: Option<usize>) {
     grid::set_default_threads(n);
 }
 
-/// Has the core's allocations fail from now on: `failures` of those of at least `least` bytes, after `successes` of them;
-/// returns how many that were asked for before have not failed. For tests.
+/// Makes the core's allocations fail: `failures` of those of at least `least` bytes, after `successes` of them have
+/// succeeded. Returns how many failures of the previous request have not happened. For tests.
 #[pyfunction]
 pub fn fail_allocations_for_tests(successes: usize, failures: usize, least: usize) -> usize {
     reserve::fail_for_tests(successes, failures, least)
@@ -93,7 +94,7 @@ pub fn fail_allocations_for_tests(successes: usize, failures: usize, least: usiz
 
 /// Panics inside a call, on a worker of the pool or on the calling thread. For tests.
 #[pyfunction]
-#[allow(clippy::panic)] // what it is for
+#[allow(clippy::panic)] // panicking is its purpose
 pub fn panic_for_tests(py: Python<'_>, pooled: bool) -> PyResult<()> {
     let bytes = if pooled { usize::MAX } else { 0 };
     let boom = |_| panic!("asked for by a test");

@@ -1,6 +1,6 @@
-//! What Python is given, where there may be no memory for it.
+//! Conversions of results to Python objects that return an error where there is no memory for the object.
 //!
-//! pyo3's conversions take it that Python's constructors succeed, and panic where they have not. These return the
+//! pyo3's own conversions assume that Python's constructors succeed, and panic where they do not. These return the
 //! `MemoryError` that Python has set.
 #![allow(unsafe_code)] // new references from Python's own constructors
 
@@ -14,7 +14,7 @@ use std::convert::Infallible;
 /// A result of a function: numbers, texts and objects, in tuples and lists.
 pub struct Give<T>(pub T);
 
-/// The same, or an exception.
+/// A result, or an exception.
 pub type Given<T> = PyResult<Give<T>>;
 
 impl<'py, T: ToPython<'py>> IntoPyObject<'py> for Give<T> {
@@ -32,10 +32,10 @@ pub trait ToPython<'py> {
     fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>>;
 }
 
-/// A new reference, or the exception that stands for null.
+/// The object that a constructor returns, or the exception that it has set where it returns null.
 fn made(py: Python<'_>, new: impl FnOnce() -> *mut ffi::PyObject) -> PyResult<Bound<'_, PyAny>> {
-    // SAFETY: every caller passes one call of a constructor that returns a new reference, or null with an exception set;
-    // `py` says that this thread is attached.
+    // SAFETY: every caller passes one call of a constructor that returns a new reference, or null with an exception
+    // set; `py` says that this thread is attached.
     unsafe { Bound::from_owned_ptr_or_err(py, new()) }
 }
 
@@ -43,7 +43,7 @@ macro_rules! numbers {
     ($($t:ty => $constructor:ident;)*) => {$(
         impl<'py> ToPython<'py> for $t {
             fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-                // SAFETY: the thread is attached; a number goes in.
+                // SAFETY: the thread is attached; the argument is a number.
                 made(py, || unsafe { ffi::$constructor(self) })
             }
         }
@@ -78,7 +78,7 @@ impl<'py> ToPython<'py> for bool {
 
 impl<'py> ToPython<'py> for &str {
     fn to_python(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        // SAFETY: the thread is attached; the text is UTF-8 of the length that is given.
+        // SAFETY: the thread is attached; the text is UTF-8, of the length that is passed.
         made(py, || unsafe {
             ffi::PyUnicode_FromStringAndSize(self.as_ptr().cast(), self.len().cast_signed())
         })
@@ -109,7 +109,8 @@ impl<'py, T: ToPython<'py>, const N: usize> ToPython<'py> for [T; N] {
         let tuple = made(py, || unsafe { ffi::PyTuple_New(N.cast_signed()) })?;
         for (place, value) in (0..).zip(self) {
             let value = value.to_python(py)?.into_ptr();
-            // SAFETY: the tuple is new and nobody else's, the place is inside it and empty; the reference is handed over.
+            // SAFETY: the tuple is new and nobody else has it; the place is inside it and empty; the call takes the
+            // reference.
             unsafe { ffi::PyTuple_SetItem(tuple.as_ptr(), place, value) };
         }
         Ok(tuple)
@@ -128,25 +129,27 @@ impl<'py, T: ToPython<'py>> ToPython<'py> for Vec<T> {
         let list = made(py, || unsafe { ffi::PyList_New(self.len().cast_signed()) })?;
         for (place, value) in (0..).zip(self) {
             let value = value.to_python(py)?.into_ptr();
-            // SAFETY: the list is new and nobody else's, the place is inside it and empty; the reference is handed over.
+            // SAFETY: the list is new and nobody else has it; the place is inside it and empty; the call takes the
+            // reference.
             unsafe { ffi::PyList_SetItem(list.as_ptr(), place, value) };
         }
         Ok(list)
     }
 }
 
-/// A tuple of as many objects as there are.
+/// A tuple of any number of objects.
 pub fn tuple<'py>(py: Python<'py>, objects: Vec<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyTuple>> {
     let list = objects.to_python(py)?;
     // SAFETY: the list is an object, and the thread is attached.
     Ok(made(py, || unsafe { ffi::PyList_AsTuple(list.as_ptr()) })?.cast_into()?)
 }
 
-/// A result of several parts: a dictionary with a name for each.
+/// A result of several parts: a dictionary that has a name for each part.
 pub type Record<'py> = PyResult<Bound<'py, PyDict>>;
 
-/// A [`Record`] of fields like those of a struct: `record!(py, { value, low: interval.low })`. Three parts or more are
-/// never a tuple: whoever reads one by its place takes it for its neighbour, and no checker sees it.
+/// Makes a [`Record`], with fields written as those of a struct: `record!(py, { value, low: interval.low })`. Results
+/// of three parts or more are never tuples: who reads a part of a tuple by its position may read the wrong one, and no
+/// type checker notices.
 macro_rules! record {
     ($py:expr, { $($name:ident $(: $value:expr)?),+ $(,)? }) => {
         $crate::give::dict($py, [$((
@@ -169,7 +172,7 @@ pub fn dict<'py, const N: usize>(py: Python<'py>, items: [(&str, Bound<'py, PyAn
     Ok(dict)
 }
 
-/// Bytes.
+/// A Python bytes object with this data.
 pub fn bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     PyBytes::new_with(py, data.len(), |bytes| {
         bytes.copy_from_slice(data);
@@ -177,7 +180,8 @@ pub fn bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>>
     })
 }
 
-/// An exception with a sentence. Made at once: pyo3 would make it when nothing can catch that there is no memory for it.
+/// An exception with a message. The Python object is created at once; pyo3 would create it later, where a lack of
+/// memory for it cannot be caught.
 fn saying<T: PyTypeInfo>(sentence: &str) -> PyErr {
     Python::attach(|py| match sentence.to_python(py) {
         Ok(sentence) => PyErr::new::<T, _>(sentence.unbind()),

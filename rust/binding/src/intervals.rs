@@ -1,4 +1,5 @@
-//! Intervals for every room: columns summarised, proportions, means, clusters; and Holm's adjustment.
+//! Intervals that several rooms use: moments of columns, and the intervals of proportions, of means, and of means of
+//! clusters. Also Holm's adjustment of p-values.
 
 use crate::arrays::{Fresh, floats, given, slice};
 use crate::call::{call, call_quick};
@@ -31,8 +32,8 @@ pub(crate) fn same_length(a: usize, b: usize, names: &str) -> PyResult<()> {
     Err(value_error(format!("{names}: expected arrays of one length; got {a} and {b}")))
 }
 
-/// What an interval of the mean needs to know of a column (the fields of the kernel's `Moments`; `ones` is None where the
-/// values are not all 0 or 1), or the index `bad` of the first value that is not finite.
+/// What an interval of the mean needs to know about a column: the fields of the kernel's `Moments`, with `ones` None
+/// where the values are not all 0 or 1. Where a value is not finite, only `bad`, the index of the first such value.
 #[pyfunction]
 #[pyo3(signature = (x, *, progress=None))]
 pub fn column_moments<'py>(
@@ -51,14 +52,15 @@ pub fn column_moments<'py>(
     })
 }
 
-/// The fields of a column's moments.
+/// A column's moments as a dictionary.
 pub(crate) fn record_of_moments(py: Python<'_>, of: Moments) -> Record<'_> {
     let Moments { mean, squares, min, max, step, binary, ones } = of;
     record!(py, { mean, squares, low: min, high: max, step, ones: binary.then_some(ones) })
 }
 
-/// The interval of a mean: `standard_error`, `low`, `high` (NaN where there is none) and whether the values show no spread,
-/// `unspread`. `low`, `high`, `step`, `rows` and `range` are what is known of the values (the kernel's `ValueFacts`).
+/// The interval of a mean: `standard_error`, `low` and `high`, which are NaN where there is no interval, and
+/// `unspread`, whether the values do not vary. The arguments `low`, `high`, `step`, `rows` and `range` say what is
+/// known about the values (the kernel's `ValueFacts`).
 #[pyfunction]
 #[pyo3(signature = (
     *, mean, squares, n, confidence_level, alternative, low, high, step, rows, range="unknown"
@@ -117,8 +119,8 @@ pub fn proportion_intervals<'py>(
     record!(py, { value, standard_error, low, high })
 }
 
-/// The sums of `x - shift` of each cluster and how many rows it has, `(sums, sizes)`. `codes`, in `0..clusters`, give the
-/// cluster of each row. With `weights`, all above 0, each row counts by its weight.
+/// The sum of `x - shift` and the number of rows of each cluster, as `(sums, sizes)`. `codes`, in `0..clusters`, are
+/// the clusters of the rows. With `weights`, which are above 0, each row is multiplied by its weight in both.
 #[pyfunction]
 #[pyo3(signature = (x, codes, *, clusters, shift=0.0, weights=None, progress=None))]
 pub fn cluster_sums<'py>(
@@ -144,7 +146,7 @@ pub fn cluster_sums<'py>(
     })
 }
 
-/// Kish's effective number of rows with these positive weights.
+/// Kish's effective sample size of rows with these positive weights.
 #[pyfunction]
 pub fn effective_weights(py: Python<'_>, weights: &Bound<'_, PyAny>) -> PyResult<f64> {
     let weights = slice::<f64>(weights, "weights")?;
@@ -163,11 +165,13 @@ steelyard_kernels::named! {
     }
 }
 
-/// The interval of sum `sums` / sum `sizes` over clusters: the fields of the kernel's `Clustered`, NaN where there is none.
+/// The interval of sum `sums` / sum `sizes` over clusters: the fields of the kernel's `Clustered`, with NaN for a
+/// number that does not exist.
 ///
-/// `score` is "t", or for Wilson's interval with the effective number of rows "answers", which are 0 or 1, or "shares", in
-/// [0, 1]. `low`, `high`, `step`, `rows` and `range` are what is known of the values that were added, as in
-/// `mean_interval`; without them the sums are taken to be exact. `weighted` says that the sizes are sums of weights.
+/// `score` is "t" for Student's t interval; for Wilson's interval with the effective number of rows it is "answers"
+/// where the rows are 0 or 1, or "shares" where they are in [0, 1]. `low`, `high`, `step`, `rows` and `range` say what
+/// is known about the values that were added, as in `mean_interval`; without them the sums are taken to be exact.
+/// `weighted` says that the sizes are sums of weights.
 #[pyfunction]
 #[pyo3(signature = (
     *, sums, sizes, confidence_level, alternative, shift=0.0, score="t", low=0.0, high=0.0, step=0.0, rows=0.0,
@@ -195,7 +199,7 @@ pub fn clustered_interval<'py>(
     let confidence = confidence(confidence_level, alternative)?;
     let values = ValueFacts { low, high, step, rows, range: named(range)? };
     let facts = SumFacts {
-        // Counts are exact.
+        // Sums of 0 and 1 without weights are counts, which are exact.
         noise: if score == Score::Answers && !weighted { 0.0 } else { values.noise(shift) },
         range: values.range,
         weighted: weighted.then_some(rows),

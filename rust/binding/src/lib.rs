@@ -1,5 +1,6 @@
-//! `steelyard._core`: check, borrow, detach, call. No arithmetic.
-#![allow(clippy::needless_pass_by_value)] // pyo3 hands a function its arguments by value
+//! `steelyard._core`, the binding. A function checks its arguments, borrows the arrays, detaches from the interpreter,
+//! and calls a kernel. It does no arithmetic of its own.
+#![allow(clippy::needless_pass_by_value)] // pyo3 passes arguments by value
 
 mod arrays;
 mod calibration;
@@ -69,7 +70,7 @@ mod _core {
         sign_flip, unspread_difference,
     };
 
-    // Numbers that the face checks or computes with too are stated once, in the kernels.
+    // Constants that the Python face uses too. They are defined once, in the kernels.
     #[pymodule_export]
     const MAX_BINS: usize = steelyard_kernels::calibration::MAX_BINS;
     #[pymodule_export]
@@ -81,11 +82,11 @@ mod _core {
     #[pymodule_export]
     const TOKEN_IGNORED: u8 = steelyard_kernels::tokens::IGNORED;
 
-    /// What pyo3 and the numpy crate look up once, they look up now: later there may be no memory for it.
+    /// Makes pyo3 and the numpy crate look up now what they look up once, since there may be no memory for it later.
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
         crate::call::look_up(module.py())?;
-        // Whatever is wrong with NumPy is said here: the crate that calls its C functions would panic.
+        // A missing or broken NumPy raises an exception here; the crate that calls its C functions would panic.
         module.py().import("numpy._core.multiarray")?;
         crate::arrays::copied(module.py(), &[0.0]).map(|_| ())
     }

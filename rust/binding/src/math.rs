@@ -1,4 +1,4 @@
-//! Elementary functions and distributions, of a number or of a float64 array.
+//! Elementary functions and distributions of numbers or of float64 arrays.
 
 use crate::arrays::{self, Fresh, copied};
 use crate::call::{call, call_quick};
@@ -25,7 +25,8 @@ impl Argument<'_> {
     }
 }
 
-/// Applies `f` to numbers, giving a number, or element by element where arguments are arrays of one shape.
+/// Applies `f` to numbers, which returns a number; or, where arguments are arrays of the same shape, element by
+/// element.
 fn each<'py, const N: usize>(
     py: Python<'py>,
     arguments: [(&str, &Bound<'py, PyAny>); N],
@@ -65,7 +66,7 @@ fn each<'py, const N: usize>(
     Ok(out.array().reshape(shape)?.into_any())
 }
 
-/// Declares functions of named numbers or arrays: the same name in Python, `f` in the kernels.
+/// Declares functions of numbers or arrays: their name and arguments in Python, and the function `f` of the kernels.
 macro_rules! functions {
     ($($(#[$doc:meta])* $name:ident($($argument:ident),+) = $f:expr;)*) => {$(
         $(#[$doc])*

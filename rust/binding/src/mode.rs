@@ -1,4 +1,5 @@
-//! The calling thread's floating-point mode: the guard of the face, and what tests set.
+//! The floating-point mode of the calling thread. The Python face calls its functions through [`in_standard_mode`];
+//! tests set other modes.
 
 use crate::callback::call_back;
 use crate::give::value_error;
@@ -6,8 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use steelyard_kernels::simd::{self, Rounding, standard};
 
-/// `function(*arguments, **keywords)` in the standard floating-point mode. However it ends, the caller's comes back:
-/// a signal handler that raises cannot come between, as it could in Python.
+/// Calls `function(*arguments, **keywords)` in the standard floating-point mode, and restores the caller's mode however
+/// the call ends. It is done here because in Python a signal handler could raise between the call and the restoring.
 #[pyfunction]
 pub fn in_standard_mode<'py>(
     function: &Bound<'py, PyAny>,
@@ -17,8 +18,8 @@ pub fn in_standard_mode<'py>(
     standard(|| call_back(function, arguments, Some(keywords)))
 }
 
-/// Sets the calling thread's floating-point mode, as `torch.set_flush_denormal`, `fesetround` and `feenableexcept` do;
-/// without arguments the standard one. For tests.
+/// Sets the floating-point mode of the calling thread, as `torch.set_flush_denormal`, `fesetround` and `feenableexcept`
+/// do. Without arguments it sets the standard mode. For tests.
 #[pyfunction]
 #[pyo3(signature = (flush_to_zero=false, rounding="nearest", trap=false))]
 pub fn set_mode_for_tests(flush_to_zero: bool, rounding: &str, trap: bool) -> PyResult<()> {

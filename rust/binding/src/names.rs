@@ -1,4 +1,4 @@
-//! Names of clusters, as an array of whole numbers or a list of texts.
+//! Names of clusters, which are an array of integers or a list of texts.
 
 use crate::arrays::slice;
 use crate::give::value_error;
@@ -7,7 +7,7 @@ use numpy::PyUntypedArray;
 use pyo3::prelude::*;
 use steelyard_kernels::clusters::{LONGEST_TEXT, Names};
 
-/// The texts of a list of names; none of an array, and of no names.
+/// The texts of a list of names; `None` where the names are an array, or where there are none.
 pub fn texts(names: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<String>>> {
     let texts = names.filter(|names| !names.is_instance_of::<PyUntypedArray>());
     let texts = texts.map(listed::<String>).transpose()?;
@@ -17,7 +17,7 @@ pub fn texts(names: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<String>>> 
     Ok(texts)
 }
 
-/// The names themselves.
+/// The names, in the form that the kernels take. `texts` is what [`texts`] has returned for `given`.
 pub fn names<'a>(given: Option<&'a Bound<'_, PyAny>>, texts: Option<&'a Vec<String>>) -> PyResult<Names<'a>> {
     Ok(match (given, texts) {
         (None, _) => Names::None,

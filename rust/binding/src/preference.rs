@@ -1,4 +1,4 @@
-//! The preference room: four columns of log-probabilities, one call.
+//! The binding of preference: the losses of pairs from four columns of log-probabilities, in one call.
 
 use crate::arrays::{Fresh, floats};
 use crate::call::call;
@@ -11,11 +11,12 @@ use steelyard_kernels::with_dtype;
 
 const COLUMNS: [&str; 4] = ["policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected"];
 
-/// The loss of every pair: the columns `losses`, `rewards_chosen` and `rewards_rejected`; `grad_chosen` and `grad_rejected`,
-/// None unless `gradients` are asked for; how many pairs are `saturated`, and how many have an `empty` answer.
+/// The loss of every pair: the columns `losses`, `rewards_chosen` and `rewards_rejected`; `grad_chosen` and
+/// `grad_rejected`, which are None unless `gradients` is true; and the numbers of pairs that are `saturated` or have an
+/// `empty` answer.
 ///
-/// All four columns have one dtype and one length; `crossing` is `log((1-e)/e)` as a sum of two doubles, for the smoothed
-/// loss.
+/// All four columns have the same dtype and length. `crossing` is `log((1-e)/e)` as a sum of two doubles, `e` being
+/// `label_smoothing`.
 #[pyfunction]
 #[pyo3(signature = (columns, *, loss, beta, label_smoothing, crossing, gradients, progress=None))]
 #[allow(clippy::too_many_arguments)] // one call, spelled out in the Python face
@@ -61,7 +62,7 @@ pub fn preference_loss<'py>(
     })
 }
 
-/// At most so much a loss changes with a log-probability, where the losses are at most `largest`.
+/// A bound on the absolute derivative of the loss with respect to a log-probability, for losses of at most `largest`.
 #[pyfunction]
 #[pyo3(signature = (loss, *, largest, beta, label_smoothing))]
 pub fn preference_steepest(loss: &str, largest: f64, beta: f64, label_smoothing: f64) -> PyResult<f64> {
@@ -70,7 +71,7 @@ pub fn preference_steepest(loss: &str, largest: f64, beta: f64, label_smoothing:
     Ok(standard(|| loss.steepest(largest, Constants { beta, smoothing })))
 }
 
-/// The sentence for a log-probability that is not finite, or for what overflowed where all of them are.
+/// The exception for a log-probability that is not finite; where all are finite, for the overflow of a result.
 fn refused_nonfinite<T: Element>(pairs: Pairs<'_, T>, beta: f64) -> PyErr {
     value_error(match preference::first_nonfinite(pairs) {
         Some((index, column)) => format!(
@@ -85,7 +86,7 @@ fn refused_nonfinite<T: Element>(pairs: Pairs<'_, T>, beta: f64) -> PyErr {
     })
 }
 
-/// The sentence for a log-probability that is clearly positive.
+/// The exception for a log-probability that is clearly positive.
 fn refused_positive((index, column, value): (usize, usize, f64), count: usize) -> PyErr {
     let pairs = if count == 1 { "1 pair".to_owned() } else { format!("{count} pairs") };
     value_error(format!(

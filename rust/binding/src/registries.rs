@@ -1,12 +1,12 @@
-//! The tables of named variants, as Python data.
+//! The tables of named variants (losses, statistics, methods and others), as Python data.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use steelyard_kernels::named::{About, Parameter};
 use steelyard_kernels::registries::REGISTRIES;
 
-/// Every table: its key to its rows, each a dictionary with the fields of `named::About`. A parameter's `low` and
-/// `high` are pairs: the number, and whether it is allowed itself.
+/// A dictionary from the key of each table to its rows, each of which is a dictionary with the fields of
+/// `named::About`. The `low` and `high` of a parameter are pairs of the bound and whether the bound itself is allowed.
 #[pyfunction]
 pub fn registries(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let tables = PyDict::new(py);

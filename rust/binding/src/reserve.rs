@@ -1,12 +1,15 @@
-//! An allocator that keeps something back for when memory runs out.
+//! The global allocator: the system's, with a reserve of memory for small allocations once the system has none left.
 //!
-//! Whatever grows with the data is allocated where failing is an answer (`steelyard_kernels::memory`). What is left is
-//! small, and is asked for where there is no way to say no: the job that helpers take, a node of a map, the text and the
-//! box of the `MemoryError` itself. Rust ends the process where such an allocation fails. Here it is served from memory
-//! that was set aside when the library was loaded, and [`note_served`] makes whatever is growing stop.
+//! Whatever grows with the data is allocated through `steelyard_kernels::memory`, where a failed allocation becomes an
+//! error. The remaining allocations are small and are made where no error can be returned: the job that worker threads
+//! take, a node of a map, the text and the box of the `MemoryError` itself. Rust ends the process where such an
+//! allocation fails. Here it is served from memory that was set aside when the library was loaded, and [`note_served`]
+//! records it, so that the work that is growing stops with a `MemoryError`.
 //!
-//! Each slab hands out its bytes from the front and starts again once all that it gave has come back. One atomic word
-//! holds both, so there is no lock to wait for, nor one that a fork could leave locked. See `docs/decisions/0008-memory.md`.
+//! The reserve is divided into slabs. A slab hands out its bytes from the front, and starts again at the front once
+//! every allocation from it has been freed. One atomic word holds the number of these allocations and the next free
+//! position, so there is no lock to wait for, and none that a fork could leave locked. See
+//! `docs/decisions/0008-memory.md`.
 #![allow(unsafe_code)] // a global allocator
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -15,12 +18,15 @@ use std::ptr::{copy_nonoverlapping, null_mut};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 use steelyard_kernels::memory::note_served;
 
-/// More than this is never served: it grows with the data, and failing is an answer.
+/// The largest allocation, in bytes, that is served. Larger ones grow with the data, and their failure becomes an
+/// error.
 const SMALL: usize = 64 << 10;
+/// The size of a slab, in bytes.
 const SLAB: usize = 128 << 10;
-/// What stays for long pins its own slab, not the others.
+/// The number of slabs. There are several because an allocation that is kept for long keeps its slab from starting
+/// again; the other slabs can still be used.
 const SLABS: usize = 16;
-/// Of the slabs, and so the strictest that is served.
+/// The alignment of the slabs, and so the strictest alignment that can be served.
 const ALIGNMENT: usize = 4096;
 
 struct Reserve;
@@ -28,21 +34,22 @@ struct Reserve;
 #[global_allocator]
 static ALLOCATOR: Reserve = Reserve;
 
-/// Untouched until it is needed: address space, not memory.
+/// The bytes of the reserve. Until they are used they take up address space, but no memory.
 #[repr(align(4096))]
 struct Slabs(UnsafeCell<[u8; SLAB * SLABS]>);
 
-// SAFETY: bytes are handed out by `Slab::take`, each to one owner at a time.
+// SAFETY: `Slab::take` hands out each byte to one owner at a time.
 unsafe impl Sync for Slabs {}
 
 static MEMORY: Slabs = Slabs(UnsafeCell::new([0; SLAB * SLABS]));
 static STATES: [Slab; SLABS] = [const { Slab(AtomicU64::new(0)) }; SLABS];
 
-/// How many allocations of the slab are out, and where the next one begins (the lower half).
+/// The state of a slab: the upper half is the number of allocations that have not been freed, the lower half the
+/// position where the next one may begin.
 struct Slab(AtomicU64);
 
 impl Slab {
-    /// Where in the slab there is room for `layout`.
+    /// Reserves room for `layout`, and returns its position in the slab; `None` where there is not enough.
     fn take(&self, layout: Layout) -> Option<usize> {
         let mut place = 0;
         let taken = |state: u64| {
@@ -62,14 +69,14 @@ impl Slab {
     }
 }
 
-/// The slab that an allocation came from, if it came from one.
+/// The slab that an allocation came from; `None` where it came from the system.
 #[inline]
 fn slab_of(data: *mut u8) -> Option<&'static Slab> {
     let offset = data.addr().wrapping_sub(MEMORY.0.get().addr());
     STATES.get(offset / SLAB)
 }
 
-/// Memory for what is small, or null.
+/// Memory of the reserve for a small allocation, or null.
 #[cold]
 fn serve(layout: Layout) -> *mut u8 {
     if layout.size() > SMALL || layout.align() > ALIGNMENT {
@@ -84,13 +91,14 @@ fn serve(layout: Layout) -> *mut u8 {
     null_mut()
 }
 
-// SAFETY: what `System` gives goes back to `System`. What a slab gives lies inside it, aligned, apart from everything
-// else that is out, since a slab starts again only once nothing is; it goes back to that slab.
+// SAFETY: memory from `System` is returned to `System`. Memory from a slab is inside that slab, is aligned, and does
+// not overlap any other allocation that has not been freed, since a slab starts again only once there are none; it is
+// returned to that slab.
 unsafe impl GlobalAlloc for Reserve {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if !is_to_fail(layout.size()) {
-            // SAFETY: the caller's.
+            // SAFETY: the caller of this method promises what `System` asks for.
             let data = unsafe { System.alloc(layout) };
             if !data.is_null() {
                 return data;
@@ -102,7 +110,7 @@ unsafe impl GlobalAlloc for Reserve {
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if !is_to_fail(layout.size()) {
-            // SAFETY: the caller's.
+            // SAFETY: the caller of this method promises what `System` asks for.
             let data = unsafe { System.alloc_zeroed(layout) };
             if !data.is_null() {
                 return data;
@@ -110,7 +118,7 @@ unsafe impl GlobalAlloc for Reserve {
         }
         let data = serve(layout);
         if !data.is_null() {
-            // SAFETY: it was given for `layout`.
+            // SAFETY: `serve` returned memory for `layout`.
             unsafe { data.write_bytes(0, layout.size()) };
         }
         data
@@ -120,7 +128,7 @@ unsafe impl GlobalAlloc for Reserve {
     unsafe fn dealloc(&self, data: *mut u8, layout: Layout) {
         match slab_of(data) {
             Some(slab) => slab.give_back(),
-            // SAFETY: the caller's; it came from `System`.
+            // SAFETY: the memory came from `System`, and the caller promises the rest.
             None => unsafe { System.dealloc(data, layout) },
         }
     }
@@ -128,22 +136,23 @@ unsafe impl GlobalAlloc for Reserve {
     #[inline]
     unsafe fn realloc(&self, data: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if slab_of(data).is_none() && !is_to_fail(size) {
-            // SAFETY: the caller's; it came from `System`.
+            // SAFETY: the memory came from `System`, and the caller promises the rest.
             let moved = unsafe { System.realloc(data, layout, size) };
             if !moved.is_null() {
                 return moved;
             }
         }
-        // SAFETY: as for the old allocation, whose alignment it has; both are at least as long as what is copied.
+        // SAFETY: the caller promises that `size` makes a valid layout with the alignment of the old one. What is
+        // copied is no longer than either allocation.
         unsafe { self.moved(data, layout, Layout::from_size_align_unchecked(size, layout.align())) }
     }
 }
 
 impl Reserve {
-    /// A larger or smaller allocation with the same contents, of a slab or instead of one.
+    /// Moves an allocation to one of another size: out of a slab, or into one where the system has no memory.
     #[cold]
     unsafe fn moved(&self, data: *mut u8, old: Layout, new: Layout) -> *mut u8 {
-        // SAFETY: the caller's.
+        // SAFETY: the caller promises what `GlobalAlloc::realloc` asks for; the two allocations do not overlap.
         unsafe {
             let moved = if slab_of(data).is_some() { self.alloc(new) } else { serve(new) };
             if !moved.is_null() {
@@ -155,15 +164,15 @@ impl Reserve {
     }
 }
 
-/// Allocations that are still to fail, for tests; 0, always, outside of them.
+/// The number of allocations that are still to fail. Only tests set it; otherwise it is always 0.
 static FAILURES: AtomicUsize = AtomicUsize::new(0);
-/// Allocations that succeed before.
+/// The number of allocations that still succeed before these.
 static SUCCESSES: AtomicUsize = AtomicUsize::new(0);
-/// How large those are that count.
+/// The size in bytes from which an allocation is counted by the two above.
 static LEAST: AtomicUsize = AtomicUsize::new(0);
 
-/// Has `failures` allocations of at least `least` bytes fail, in any thread, after `successes` of them: how many of
-/// those that were asked for before have not failed yet.
+/// Makes `failures` allocations of at least `least` bytes fail, in any thread, after `successes` of them have
+/// succeeded. Returns how many failures of the previous request have not happened.
 pub fn fail_for_tests(successes: usize, failures: usize, least: usize) -> usize {
     let left = FAILURES.swap(0, AcqRel);
     SUCCESSES.store(successes, Relaxed);

@@ -1,4 +1,5 @@
-//! States that Python holds: one class for each kind, all with the same discipline.
+//! The states that Python holds. There is one class per kind of state, and all of them are locked, changed, merged and
+//! saved by the code of this file.
 
 use crate::call::{call, no_memory, unreadable};
 use crate::give::{self, value_error};
@@ -11,11 +12,12 @@ use steelyard_kernels::state::bytes::BytesError;
 
 /// A state that several threads may change.
 ///
-/// The lock is held only while the thread has the interpreter, and never while it computes: no fork and no interrupt
-/// finds it held. A change computes a new state from a copy and puts it in place whole.
+/// The lock is held only for moments in which the thread is attached to the interpreter, and never during a
+/// computation. So no fork and no interrupt happens while it is locked. A change computes a new state from a copy, and
+/// then replaces the old state by it.
 pub struct Shared<S>(Mutex<Current<S>>);
 
-/// The state of now, and how many changes it has seen.
+/// The current state, and the number of changes that have led to it.
 struct Current<S> {
     state: S,
     changes: u64,
@@ -30,27 +32,27 @@ impl<S: State> Shared<S> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state of now: a copy that shares its memory.
+    /// A copy of the current state, which shares its memory.
     pub fn now(&self) -> PyResult<S> {
         self.lock().state.copied().map_err(no_memory)
     }
 
-    /// What a short look at the state finds. It must make no Python object: that may run a destructor, which may ask this
-    /// state for something and wait for the lock for ever.
+    /// Reads something of the state while it is locked. `at` must be short and must not create a Python object: that
+    /// can run a destructor, and if the destructor uses this state it waits for the lock for ever.
     pub fn look<T>(&self, at: impl FnOnce(&S) -> T) -> T {
         at(&self.lock().state)
     }
 
-    /// Puts a new state in the place of the one that had seen so many changes, and returns that; none: there is another
-    /// one now.
+    /// Replaces the state by a new one and returns the old one. `changes` is the number of changes that the new state
+    /// was computed from; where another thread has changed the state since, nothing is replaced and `None` is returned.
     fn replace(&self, changes: u64, state: S) -> Option<S> {
         let mut current = self.lock();
         let same = current.changes == changes;
         same.then(|| std::mem::replace(&mut *current, Current { state, changes: changes + 1 }).state)
     }
 
-    /// Replaces the state by what `next` makes of it: whole, or not at all. Where another thread has changed it
-    /// meanwhile, it is made again of the new one.
+    /// Replaces the state by what `next` computes from it; where that fails, the state stays as it was. Where another
+    /// thread has changed the state meanwhile, `next` is called again with the changed state.
     pub fn change(
         &self,
         py: Python<'_>,
@@ -66,7 +68,7 @@ impl<S: State> Shared<S> {
                 Err(refused) => return Ok(Err(refused)),
             };
             if let Some(before) = self.replace(changes, new) {
-                // A large state takes a while to give its memory back.
+                // Freeing a large state takes a while, during which other threads may have the interpreter.
                 py.detach(move || drop((old, before)));
                 return Ok(Ok(()));
             }
@@ -87,7 +89,7 @@ impl<S: State> Shared<S> {
         give::bytes(py, &bytes)
     }
 
-    /// The state of these bytes, and its configuration.
+    /// The state that these bytes hold, and the caller's configuration.
     pub fn from_bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<(Self, Bound<'py, PyBytes>)> {
         let read = call(py, None, 0, |progress| match S::from_bytes(data, progress) {
             Err(BytesError::Stopped(stopped)) => Err(stopped),
@@ -98,15 +100,15 @@ impl<S: State> Shared<S> {
     }
 }
 
-/// A state without options, before anything is added.
+/// An empty state of a kind that has no options.
 #[allow(clippy::unnecessary_wraps)] // one signature with the states whose options may be refused
 pub fn empty<S: State + Default>() -> PyResult<S> {
     Ok(S::default())
 }
 
-/// The class of a state: what every one has, and the methods in braces, which are its own. `made of` are the arguments of
-/// its constructor, of which a function makes the empty state; `refused` makes the sentence for another state that is not
-/// taken.
+/// Declares the Python class of a state. It has the methods that all states have, and those in braces, which are its
+/// own. `made of` are the arguments of its constructor, and `by` names the function that makes the empty state from
+/// them. `refused by` names the function that makes the exception for another state that cannot be merged.
 #[macro_export]
 macro_rules! state_class {
     ($(#[$attribute:meta])* $Class:ident of $State:ty, refused by $refused:path, $methods:tt) => {
@@ -137,7 +139,7 @@ macro_rules! state_class {
                 self.0.merge(py, &other.0)?.map_err($refused)
             }
 
-            /// A copy that goes its own way.
+            /// A copy; later changes of one of the two do not change the other.
             fn copy(&self) -> pyo3::PyResult<Self> {
                 Ok($Class($crate::state::Shared::of(self.0.now()?)))
             }
@@ -151,7 +153,7 @@ macro_rules! state_class {
                 self.0.to_bytes(py, config)
             }
 
-            /// The state of these bytes, and its configuration.
+            /// The state that these bytes hold, and the caller's configuration.
             #[staticmethod]
             fn from_bytes<'py>(
                 py: pyo3::Python<'py>,

@@ -1,4 +1,4 @@
-//! What is taken from Python, where there may be no memory for it.
+//! Conversions of arguments from Python that return an error where there is no memory for the result.
 
 use crate::call::no_memory;
 use crate::give::value_error;
@@ -7,13 +7,13 @@ use pyo3::prelude::*;
 use steelyard_kernels::memory::{self, Alarm};
 use steelyard_kernels::named::Named;
 
-/// The variant of that name.
+/// The variant with that name.
 pub fn named<T: Named>(name: &str) -> PyResult<T> {
     T::from_name(name).map_err(|unknown| value_error(unknown.to_string()))
 }
 
-/// The things of a list. As an argument's type, `Vec` would end the process where it cannot grow, and pyo3 panics where
-/// there is no memory to say which argument it was.
+/// The items of a list. A `Vec` as the type of an argument would end the process where it cannot grow, and pyo3 would
+/// panic where it has no memory for the message that names the argument.
 pub fn listed<'py, T: FromPyObjectOwned<'py>>(list: &Bound<'py, PyAny>) -> PyResult<Vec<T>> {
     let alarm = Alarm::set();
     let mut items = memory::with_capacity(list.len()?).map_err(no_memory)?;

@@ -1,4 +1,4 @@
-//! Many arrays in one call that are only read: checked first, then borrowed together.
+//! Many arrays that one call reads but does not write. All of them are checked first, and then borrowed together.
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
 use super::{data, element_type, no_array, owners};
@@ -16,7 +16,7 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 use steelyard_kernels::dtype::{Dtype, Dtypes, Listed, TypedSlice};
 use steelyard_kernels::{memory, with_dtype};
 
-/// Where the elements of a C-contiguous array lie: an address, not yet a slice.
+/// The address, length and type of the elements of a C-contiguous array, of which a slice can be made later.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct Block<K = Dtype> {
     pub(super) data: *mut u8,
@@ -24,13 +24,13 @@ pub(super) struct Block<K = Dtype> {
     pub(super) dtype: K,
 }
 
-// SAFETY: an address, through which nothing is read or written.
+// SAFETY: it is an address; by itself it reads and writes nothing.
 unsafe impl<K: Send> Send for Block<K> {}
 // SAFETY: as above.
 unsafe impl<K: Sync> Sync for Block<K> {}
 
 impl<K: Dtypes> Block<K> {
-    /// In bytes.
+    /// The size in bytes.
     pub(super) fn size(&self) -> usize {
         self.len * self.dtype.into().size()
     }
@@ -39,19 +39,19 @@ impl<K: Dtypes> Block<K> {
         self.data.addr()..self.data.addr() + self.size()
     }
 
-    /// The elements, of their own type: another `T` panics.
+    /// The elements as a slice. `T` must be their type, or else this panics.
     ///
     /// # Safety
     ///
     /// The array lives for `'a`, and nothing writes it.
     pub(super) unsafe fn shared<'a, T: Listed>(&self) -> &'a [T] {
         assert!(self.dtype.into() == T::DTYPE, "an array is read as what it is");
-        // SAFETY: an aligned, C-contiguous array of `T`; the rest is the caller's. NumPy gives an empty array a pointer
-        // too, but not always an aligned one.
+        // SAFETY: it is an aligned, C-contiguous array of `T`; the caller promises the rest. The pointer of an empty
+        // NumPy array need not be aligned, so no slice is made from it.
         if self.len == 0 { &[] } else { unsafe { from_raw_parts(self.data.cast(), self.len) } }
     }
 
-    /// The elements, of their own type, to be written: another `T` panics.
+    /// The elements as a slice to write to. `T` must be their type, or else this panics.
     ///
     /// # Safety
     ///
@@ -71,14 +71,15 @@ pub(super) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// `None` for other dtypes. A step asks thousands of arrays: two fields are read, and the shape is not looked at.
+    /// `None` where the array is not aligned or not of floats in native byte order. A step asks this of thousands of
+    /// arrays, so only a few fields are read, and the shape is not among them.
     #[inline]
     pub(super) fn of(array: &'a Bound<'a, PyUntypedArray>) -> Option<Self> {
         let dtype = element_type(array)?;
         // SAFETY: a live array has a dtype, whose `byteorder` field is plain.
         let order = unsafe { (*(*array.as_array_ptr()).fields.descr).fields.byteorder } as u8;
         let native = order == NATIVE || order == NATBYTE;
-        // Every type is aligned to its size.
+        // The alignment of every one of these types is its size.
         (native && data(array).addr().is_multiple_of(dtype.size())).then_some(Header { array, dtype })
     }
 
@@ -93,7 +94,7 @@ impl<'a> Header<'a> {
         self.array.shape()
     }
 
-    /// Where the elements are; `None` for a type that is none of `K`.
+    /// The block of its elements; `None` where their type is not one of `K`.
     #[inline]
     pub(super) fn block<K: Dtypes>(self) -> Option<Block<K>> {
         let dtype = K::try_from(self.dtype).ok()?;
@@ -104,24 +105,25 @@ impl<'a> Header<'a> {
 const NATIVE: u8 = NPY_BYTEORDER_CHAR::NPY_NATIVE as u8;
 const NATBYTE: u8 = NPY_BYTEORDER_CHAR::NPY_NATBYTE as u8;
 
-/// How many arrays ahead of the one that is checked a shape is asked for.
+/// Shapes are prefetched this many arrays ahead of the one that is checked.
 pub(super) const AHEAD: usize = 24;
 
-/// Asks for the shape of an array that is soon to be checked. NumPy allots shapes one by one, between the elements of
-/// one array and the next: each is on a page of its own that nobody has touched since the last step.
+/// Prefetches the shape of an array that will soon be checked. NumPy allocates each shape by itself, between the
+/// elements of one array and those of the next, so each is on a different page that has not been touched since the last
+/// step.
 #[inline]
 pub(super) fn prefetch_shape(object: &Bound<'_, PyAny>) {
     #[cfg(target_arch = "x86_64")]
     if let Ok(array) = object.cast_exact::<PyUntypedArray>() {
-        // SAFETY: the pointer is to a live array object, whose `dimensions` field is plain; a prefetch is a hint that
-        // any address may be given to.
+        // SAFETY: the pointer is to a live array object, whose `dimensions` field is plain; a prefetch is only a hint,
+        // and any address is allowed.
         unsafe { _mm_prefetch::<_MM_HINT_T0>((*array.as_array_ptr()).fields.dimensions.cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = object;
 }
 
-/// An array that will be read. `name` is only called for a message.
+/// Checks an array that will be read. `name` is called only for an error message.
 pub(super) fn readable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyResult<Header<'a>> {
     let array = object.cast::<PyUntypedArray>().map_err(|_| no_array(object, &name()))?;
     let Some(header) = Header::of(array) else {
@@ -141,27 +143,27 @@ pub(super) fn readable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> Stri
     Ok(header)
 }
 
-/// Whether the object is an array of floats, and no subclass of one, that can be read as it stands: uint16 might be
-/// anything.
+/// Whether the object is an array of floats that the core can read directly. It must not be of a subclass, nor of
+/// uint16, which may hold bfloat16 or integers.
 pub fn is_plain(object: &Bound<'_, PyAny>) -> bool {
     let header = object.cast_exact::<PyUntypedArray>().ok().and_then(Header::of);
     header.is_some_and(|header| header.has(NPY_ARRAY_C_CONTIGUOUS) && header.dtype != Dtype::Bf16)
 }
 
-/// Refuses an array whose memory its owner has moved or given up since it was made.
+/// Raises an exception where the array's memory has been moved or freed by its owner since the array was made.
 #[inline]
 pub(super) fn held(header: Header<'_>, name: impl Fn() -> String) -> PyResult<()> {
     owners::held(header.array, name)
 }
 
-/// Refuses an array unlike another; `why` says what that is to it.
+/// Raises an exception where the array has not the type and shape of `like`; `why` says in the message why it must.
 pub(super) fn alike(
     array: Header<'_>,
     like: Header<'_>,
     name: impl Fn() -> String,
     why: &str,
 ) -> PyResult<()> {
-    // Element by element: the comparison of slices is a call, and most shapes have one axis.
+    // The shapes are compared by an iterator: comparing slices is a function call, and most shapes have only one axis.
     if array.dtype == like.dtype && array.shape().iter().eq(like.shape()) {
         return Ok(());
     }
@@ -182,19 +184,19 @@ fn python_shape(shape: &[usize]) -> String {
     }
 }
 
-/// Arrays that are only read, and kept alive.
+/// Arrays that are only read. They are kept alive as long as this is.
 pub struct Reads<'py> {
     pub(super) blocks: Vec<Block>,
     _arrays: Bound<'py, PyTuple>,
 }
 
 impl<'py> Reads<'py> {
-    /// Checks all of them.
+    /// Checks all arrays.
     pub fn new(arrays: Bound<'py, PyTuple>, name: impl Fn(usize) -> String) -> PyResult<Self> {
         Reads::checked(arrays, name, |_, _| Ok(()))
     }
 
-    /// Checks all of them; `check` has the last word on each.
+    /// Checks all arrays. `check` is called for each one last, and may refuse it.
     pub(super) fn checked(
         arrays: Bound<'py, PyTuple>,
         name: impl Fn(usize) -> String,
@@ -214,16 +216,16 @@ impl<'py> Reads<'py> {
         Ok(Reads { blocks, _arrays: arrays })
     }
 
-    /// All of them, borrowed.
+    /// Slices of all arrays.
     pub fn slices(&self) -> PyResult<Vec<TypedSlice<'_>>> {
         borrow(&self.blocks)
     }
 }
 
-/// Borrows blocks that are only read.
+/// Slices of blocks that are only read.
 pub(super) fn borrow<K: Dtypes>(blocks: &[Block<K>]) -> PyResult<Vec<TypedSlice<'_>>> {
     let slice = |block: &Block<K>| {
-        // SAFETY: each is an array that the lender of `blocks` keeps, and nothing writes it.
+        // SAFETY: the owner of `blocks` keeps each array alive, and nothing writes it.
         with_dtype!(block.dtype.into(), type T => T::typed(unsafe { block.shared::<T>() }))
     };
     memory::collected(blocks.iter().map(slice)).map_err(no_memory)

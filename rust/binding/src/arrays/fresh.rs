@@ -1,8 +1,8 @@
-//! Arrays for results, in memory that earlier results have left.
+//! Arrays for results, which reuse the memory of earlier results.
 //!
-//! The operating system gives memory page by page, zeroed, when it is first touched. For a result of megabytes
-//! that costs more than the arithmetic that fills it (`docs/decisions/0005-result-memory.md`), and every call
-//! would pay it again. So the memory of a large result that Python has dropped waits here for the next result.
+//! The operating system provides memory page by page, set to zero, when it is first touched. For a result of several
+//! megabytes this costs more than the arithmetic that fills it (`docs/decisions/0005-result-memory.md`), and it would
+//! be paid in every call. So the memory of a large result that Python has freed is kept here for later results.
 
 use crate::call::no_memory;
 use numpy::npyffi::{self, NpyTypes, PY_ARRAY_API, flags::NPY_ARRAY_WRITEABLE};
@@ -14,19 +14,19 @@ use std::slice::from_raw_parts_mut;
 use std::sync::Mutex;
 use steelyard_kernels::memory::{self, Alarm, NoMemory};
 
-/// What waits is at most this much, the latest first.
+/// The most bytes that are kept. Beyond that, the memory that has been kept longest is freed.
 const KEPT_BYTES: usize = 64 << 20;
-/// What is smaller than this is the allocator's own business: it keeps such memory itself.
+/// Smaller results are not kept, since the allocator reuses such memory by itself.
 const LARGE_BYTES: usize = 128 << 10;
 
-/// Elements in a cache line. Arrays begin on one, or else every wide store would touch two.
+/// The number of elements in a cache line. Arrays begin at the start of one; otherwise wide stores would touch two.
 const LINE: usize = 8;
 
-/// Tried and never waited for: a child forked while another thread was in here finds it locked for ever, and does
-/// without.
+/// The memory that is kept. Its lock is only tried, never waited for: in a child that was forked while another thread
+/// held it, it stays locked for ever, and the child allocates new memory instead.
 static SPARE: Mutex<Vec<Vec<f64>>> = Mutex::new(Vec::new());
 
-/// The owner of an array's memory: its `base`.
+/// The owner of an array's memory, which is the array's `base` in NumPy.
 #[pyclass(frozen, module = "steelyard._core")]
 struct ResultMemory(Vec<f64>);
 
@@ -40,7 +40,7 @@ fn bytes(elements: &Vec<f64>) -> usize {
     size_of_val(elements.as_slice())
 }
 
-/// At least `n` elements and a cache line's worth more, of any value.
+/// Memory for at least `n` elements and a cache line more. The elements may have any values.
 fn take(n: usize) -> Result<Vec<f64>, NoMemory> {
     let n = n.saturating_add(LINE);
     if let Ok(mut spare) = SPARE.try_lock() {
@@ -53,18 +53,18 @@ fn take(n: usize) -> Result<Vec<f64>, NoMemory> {
     zeroed(n)
 }
 
-/// `vec![0.0; n]`, where there is memory for it: the macro would end the process.
+/// `vec![0.0; n]`, but with an error where there is no memory for it; the macro would end the process.
 #[allow(clippy::cast_ptr_alignment, clippy::same_length_and_capacity)] // the layout is of f64, and of no more than n
 fn zeroed(n: usize) -> Result<Vec<f64>, NoMemory> {
     let none = NoMemory { bytes: n.saturating_mul(size_of::<f64>()) };
     let layout = Layout::array::<f64>(n).map_err(|_| none)?;
     let alarm = Alarm::set();
-    // SAFETY: `n` is at least LINE, so the layout has a size.
+    // SAFETY: `n` is at least LINE, so the size of the layout is not 0.
     let data = unsafe { alloc_zeroed(layout) }.cast::<f64>();
     if data.is_null() {
         return Err(none);
     }
-    // SAFETY: what was allocated is `n` zeros, in a Vec's own layout.
+    // SAFETY: the allocation is `n` zeros, with the layout that a Vec has.
     let elements = unsafe { Vec::from_raw_parts(data, n, n) };
     alarm.check().map(|()| elements)
 }
@@ -81,7 +81,8 @@ fn leave(elements: Vec<f64>) {
     }
 }
 
-/// A new float64 array that nobody else knows yet. Its values are anything: the caller's kernel fills all of it.
+/// A new float64 array that nobody else has access to yet. Its elements have arbitrary values until the caller's kernel
+/// overwrites all of them.
 pub struct Fresh<'py> {
     array: Bound<'py, PyArray1<f64>>,
     data: *mut f64,
@@ -100,19 +101,19 @@ impl<'py> Fresh<'py> {
         Ok(Fresh { array, data, n })
     }
 
-    /// The elements, to be written.
+    /// The elements, for writing.
     pub fn elements(&mut self) -> &mut [f64] {
         // SAFETY: as above; the array keeps the memory alive, and nobody else has it while `self` is borrowed.
         unsafe { from_raw_parts_mut(self.data, self.n) }
     }
 
-    /// The array, for Python.
+    /// The array, to be returned to Python.
     pub fn array(self) -> Bound<'py, PyArray1<f64>> {
         self.array
     }
 }
 
-/// An array of values that were computed elsewhere; they stay where they are.
+/// An array of values that were computed elsewhere. It takes over their memory, without a copy.
 pub fn given(py: Python<'_>, mut values: Vec<f64>) -> PyResult<Bound<'_, PyArray1<f64>>> {
     let (n, data) = (values.len(), values.as_mut_ptr());
     let memory = Bound::new(py, ResultMemory(values))?.into_any();
@@ -120,17 +121,17 @@ pub fn given(py: Python<'_>, mut values: Vec<f64>) -> PyResult<Bound<'_, PyArray
     unsafe { array(py, n, data, Some(memory)) }
 }
 
-/// An array, in memory of NumPy's own, of values of any type.
+/// An array of values of any type, copied to memory that NumPy allocates.
 pub fn copied<'py, T: Element + Copy>(py: Python<'py>, values: &[T]) -> PyResult<Bound<'py, PyArray1<T>>> {
-    // SAFETY: without data NumPy allocates as many elements.
+    // SAFETY: where `data` is null, NumPy allocates memory for the elements.
     let array = unsafe { array(py, values.len(), null_mut::<T>(), None) }?;
     // SAFETY: the array is new: nobody else reads or writes its `n` elements.
     unsafe { copy_nonoverlapping(values.as_ptr(), (*array.as_array_ptr()).fields.data.cast(), values.len()) };
     Ok(array)
 }
 
-/// An array of `n` elements at `data`, which `memory` keeps. (The numpy crate does not look whether NumPy had memory for
-/// the array itself.)
+/// An array of `n` elements at `data`, which `memory` owns. (The functions of the numpy crate do not check whether
+/// NumPy had memory for the array object itself.)
 unsafe fn array<'py, T: Element>(
     py: Python<'py>,
     n: usize,
@@ -139,7 +140,7 @@ unsafe fn array<'py, T: Element>(
 ) -> PyResult<Bound<'py, PyArray1<T>>> {
     let mut shape = n.cast_signed();
     let descr = T::get_dtype(py).into_dtype_ptr();
-    // SAFETY: one axis of `n` elements of the type; the reference to the type is handed over.
+    // SAFETY: the shape is one axis of `n` elements; NumPy takes the reference to the element type.
     let array = unsafe {
         let class = npyffi::get_type_object(py, NpyTypes::PyArray_Type);
         let (strides, flags, like) = (null_mut(), NPY_ARRAY_WRITEABLE, null_mut());
@@ -155,12 +156,12 @@ unsafe fn array<'py, T: Element>(
             like,
         )
     };
-    // SAFETY: a new reference, or null with an exception set.
+    // SAFETY: the call returns a new reference, or null with an exception set.
     let array = unsafe { Bound::from_owned_ptr_or_err(py, array) }?;
-    // SAFETY: it was made of this type, with one axis.
+    // SAFETY: the array was made with this element type and one axis.
     let array: Bound<'py, PyArray1<T>> = unsafe { array.cast_into_unchecked() };
     if let Some(memory) = memory {
-        // SAFETY: a new array without a base; the reference is handed over, whatever comes of it.
+        // SAFETY: the array is new and has no base; the call takes the reference even where it fails.
         let set = unsafe { PY_ARRAY_API.PyArray_SetBaseObject(py, array.as_array_ptr(), memory.into_ptr()) };
         if set < 0 {
             return Err(PyErr::fetch(py));

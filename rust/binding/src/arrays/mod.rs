@@ -1,9 +1,9 @@
 //! Borrowed views of NumPy arrays, and arrays for results.
 //!
-//! The Python face (`_arrays.py`) has already turned foreign objects into native-endian, aligned arrays and
-//! said its sentences; what is checked again here is what memory safety needs. The interpreter is released
-//! while a view is in use: another thread that writes to the array meanwhile changes what is read, as with
-//! any NumPy function, and the result is then unspecified.
+//! The Python face (`_arrays.py`) has already converted foreign objects to native-endian, aligned arrays, and has
+//! raised exceptions for those that cannot be used. Here, what memory safety needs is checked again. The interpreter is
+//! released while a view is in use. As with any NumPy function, another thread may write to the array meanwhile, and
+//! the result is then unspecified.
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
 pub mod blocks;
@@ -29,7 +29,7 @@ use steelyard_kernels::with_dtype;
 pub trait Item: Copy + Send + Sync + 'static {
     /// NumPy's kind letters that this type reads (`f`, `i`, `u`, `b`).
     const KINDS: &'static [u8];
-    /// Its name in messages.
+    /// The name of the type in messages.
     const NAME: &'static str;
 }
 
@@ -53,7 +53,7 @@ item! {
     u64, b"u", "uint64";
 }
 
-/// A NumPy array whose memory is still there, or the sentence that it is not one.
+/// The object as a NumPy array. An exception where it is none, or where its memory has been freed or moved.
 fn untyped<'a, 'py>(object: &'a Bound<'py, PyAny>, name: &str) -> PyResult<&'a Bound<'py, PyUntypedArray>> {
     let array = object.cast::<PyUntypedArray>().map_err(|_| no_array(object, name))?;
     owners::held(array, || name.to_owned())?;
@@ -65,7 +65,7 @@ fn no_array(object: &Bound<'_, PyAny>, name: &str) -> PyErr {
     type_error(format!("{name}: expected a NumPy array; got {got}"))
 }
 
-/// Whether the array holds `T`s in native byte order, aligned.
+/// Whether the elements of the array are aligned `T`s in native byte order.
 fn holds<T: Item>(array: &Bound<'_, PyUntypedArray>) -> bool {
     let dtype = array.dtype();
     T::KINDS.contains(&dtype.kind())
@@ -103,7 +103,8 @@ pub fn slice<'a, T: Item>(object: &'a Bound<'_, PyAny>, name: &str) -> PyResult<
     Ok(unsafe { from_raw_parts(data(array).cast::<T>(), array.len()) })
 }
 
-/// NumPy's number for each element type; uint16 where floats are expected is the bits of bfloat16.
+/// NumPy's number for each element type. NumPy has no bfloat16; where floats are expected, a uint16 array holds its
+/// bits.
 const fn number(dtype: Dtype) -> NPY_TYPES {
     match dtype {
         Dtype::F32 => NPY_TYPES::NPY_FLOAT,
@@ -129,14 +130,14 @@ const BY_NUMBER: [Option<Dtype>; 32] = {
 fn element_type(array: &Bound<'_, PyUntypedArray>) -> Option<Dtype> {
     // SAFETY: a live array has a dtype, whose `type_num` field is plain.
     let number = unsafe { (*(*array.as_array_ptr()).fields.descr).fields.type_num };
-    // Where long double is double, as on Windows, it is a type of its own all the same.
+    // Where long double has the format of double, as on Windows, NumPy still gives it a number of its own.
     if number == NPY_TYPES::NPY_LONGDOUBLE as i32 && array.dtype().itemsize() == size_of::<f64>() {
         return Some(Dtype::F64);
     }
     BY_NUMBER.get(usize::try_from(number).ok()?).copied().flatten()
 }
 
-/// The element type of an array that has to be of floats.
+/// The element type of an array; an exception where it is not one of floats.
 fn floating(array: &Bound<'_, PyUntypedArray>, name: &str) -> PyResult<Dtype> {
     element_type(array).ok_or_else(|| wrong_dtype(array, name, &Dtype::names()))
 }
@@ -147,7 +148,7 @@ pub fn floats<'a>(object: &'a Bound<'_, PyAny>, name: &str) -> PyResult<TypedSli
     with_dtype!(floating(array, name)?, type T => Ok(T::typed(slice::<T>(object, name)?)))
 }
 
-/// The rows of an array `[..., width]`: any leading shape and strides, the last axis contiguous.
+/// The rows of an array `[..., width]`. Its leading axes may have any strides; its last axis is contiguous.
 pub struct StridedRows<'a, T> {
     data: *const u8,
     shape: Vec<usize>,
@@ -157,7 +158,7 @@ pub struct StridedRows<'a, T> {
     array: PhantomData<&'a [T]>,
 }
 
-// SAFETY: the view only reads; it borrows the array for 'a.
+// SAFETY: the view is only read, and it borrows the array for 'a.
 unsafe impl<T: Sync> Sync for StridedRows<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Sync> Send for StridedRows<'_, T> {}
@@ -182,14 +183,14 @@ impl<T: Item> Rows<T> for StridedRows<'_, T> {
     }
 }
 
-/// Tables, by element type.
+/// The type of the rows for each element type.
 pub struct Tables<'a>(PhantomData<&'a ()>);
 
 impl<'a> PerType for Tables<'a> {
     type Of<T: Element> = StridedRows<'a, T>;
 }
 
-/// The rows of a floating array: at least one axis, the last one contiguous; nothing is copied.
+/// The rows of a floating array, without a copy. It must have at least one axis, and the last one must be contiguous.
 pub fn float_rows<'a>(object: &'a Bound<'_, PyAny>, name: &str) -> PyResult<Typed<Tables<'a>>> {
     let array = untyped(object, name)?;
     with_dtype!(floating(array, name)?, type T => Ok(T::typed(rows::<T>(array, name)?)))
@@ -204,7 +205,7 @@ fn rows<'a, T: Item>(array: &'a Bound<'_, PyUntypedArray>, name: &str) -> PyResu
         return Err(value_error(format!("{name}: expected at least one axis; got a scalar")));
     };
     let (shape, strides) = (&shape[..shape.len() - 1], &strides[..strides.len() - 1]);
-    // The strides of an empty array are whatever NumPy likes.
+    // The strides of an empty array have no meaning and may be anything.
     let contiguous = width <= 1 || array.is_empty() || step == size as isize;
     let aligned = array.is_empty()
         || strides.iter().all(|stride| stride.unsigned_abs().is_multiple_of(align_of::<T>()));

@@ -1,11 +1,11 @@
-//! Who owns the memory that an array looks at, and whether it is still there.
+//! Checks whether the memory that an array shows still belongs to the array's owner.
 //!
-//! NumPy keeps the owner of a view's memory alive, but it cannot keep that owner from moving or giving up the memory:
-//! an array is resized with `refcheck=False`, a torch tensor goes into shared memory or its storage is emptied, a
-//! memory map is closed or its file cut short. So whoever keeps an array across calls, or runs Python code between
-//! taking an array and using it, asks here before the memory is touched.
+//! NumPy keeps the owner of a view's memory alive, but it cannot keep that owner from moving or freeing the memory: an
+//! array may be resized with `refcheck=False`, a torch tensor may be moved to shared memory or its storage emptied, a
+//! memory map may be closed or its file shortened. So code that keeps an array between calls, or that runs Python code
+//! between receiving an array and using it, calls these functions before it touches the memory.
 //!
-//! Asking runs code of the owner, which is believed not to move what others own.
+//! They may run code of the owner. It is assumed that this code does not move memory of other objects.
 #![allow(unsafe_code)] // fields of live array objects
 
 use super::data;
@@ -18,13 +18,13 @@ use pyo3::types::PyMemoryView;
 use pyo3::types::PyString;
 use std::ops::Range;
 
-/// The addresses that an array's elements lie in.
+/// The range of addresses that contains an array's elements.
 fn extent(array: &Bound<'_, PyUntypedArray>) -> Range<usize> {
     let axes = array.shape().iter().copied().zip(array.strides().iter().copied());
     reach(data(array).addr(), array.dtype().itemsize(), axes)
 }
 
-/// The addresses between the first and the last element, whatever the signs of the strides.
+/// The range of addresses from the lowest to the highest element; strides may be negative.
 fn reach(start: usize, item: usize, axes: impl Iterator<Item = (usize, isize)>) -> Range<usize> {
     let (mut below, mut above) = (0usize, item);
     for (n, stride) in axes {
@@ -35,7 +35,7 @@ fn reach(start: usize, item: usize, axes: impl Iterator<Item = (usize, isize)>) 
     start.saturating_sub(below)..start.saturating_add(above)
 }
 
-/// The object whose memory the array looks at; None: its own.
+/// The object that owns the array's memory; `None` where the array itself does.
 fn base<'py>(array: &Bound<'py, PyUntypedArray>) -> Option<Bound<'py, PyAny>> {
     // SAFETY: the pointer is to a live array object, whose `base` field is a borrowed reference or null.
     unsafe {
@@ -44,7 +44,7 @@ fn base<'py>(array: &Bound<'py, PyUntypedArray>) -> Option<Bound<'py, PyAny>> {
     }
 }
 
-/// Refuses an array whose memory its owner has moved or given up since it was made.
+/// Raises an exception where the array's memory has been moved or freed by its owner since the array was made.
 #[inline]
 pub fn held(array: &Bound<'_, PyUntypedArray>, name: impl Fn() -> String) -> PyResult<()> {
     if holds_its_memory(array)? {
@@ -57,17 +57,17 @@ pub fn held(array: &Bound<'_, PyUntypedArray>, name: impl Fn() -> String) -> PyR
     )))
 }
 
-/// Refuses an array whose memory is gone, for what reads it before the core does.
+/// The same for Python code that reads an array before the core does.
 #[pyfunction]
 pub fn check_memory(array: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
     array.cast::<PyUntypedArray>().map_or(Ok(()), |array| held(array, || name.to_owned()))
 }
 
-/// Whether the memory that the array looks at still belongs to its owner: to the array, to one that it is a view of,
-/// or to a foreign object, so far as that can be asked.
+/// Whether the array's memory still belongs to its owner: to the array itself, to another array that it is a view of,
+/// or to a foreign object, as far as that object can be asked.
 #[inline]
 fn holds_its_memory(array: &Bound<'_, PyUntypedArray>) -> PyResult<bool> {
-    // Most arrays own what they hold.
+    // Most arrays own their memory, and then there is nothing to check.
     base(array).map_or(Ok(true), |owner| within(array, &owner))
 }
 
@@ -82,14 +82,15 @@ fn within(array: &Bound<'_, PyUntypedArray>, owner: &Bound<'_, PyAny>) -> PyResu
     }
     let py = array.py();
     if let Some(data_ptr) = owner.getattr_opt(intern!(py, "data_ptr"))? {
-        // Most arrays of a tensor begin where it does; torch lets nobody shrink what NumPy has seen.
+        // Most arrays of a tensor begin where it does. The end need not be checked: torch does not let a tensor shrink
+        // once NumPy has a view of it.
         let begins: usize = data_ptr.call0()?.extract()?;
         return Ok(begins == inner.start || in_storage(owner, &inner)?);
     }
     in_buffer(array, owner, &inner)
 }
 
-/// Whether a torch tensor's storage lies around these addresses.
+/// Whether these addresses are inside a torch tensor's storage.
 pub fn in_storage(tensor: &Bound<'_, PyAny>, inner: &Range<usize>) -> PyResult<bool> {
     let py = tensor.py();
     let storage = tensor.call_method0(intern!(py, "untyped_storage"))?;
@@ -98,8 +99,8 @@ pub fn in_storage(tensor: &Bound<'_, PyAny>, inner: &Range<usize>) -> PyResult<b
     Ok(start <= inner.start && inner.end <= start.saturating_add(size))
 }
 
-/// Whether what the owner exports lies around these addresses. An owner that exports no buffer (a capsule, say) cannot
-/// be asked, and is trusted.
+/// Whether these addresses are inside the buffer that the owner exports. An owner that exports no buffer, such as a
+/// capsule, cannot be asked and is trusted.
 fn in_buffer(
     array: &Bound<'_, PyUntypedArray>,
     owner: &Bound<'_, PyAny>,
@@ -108,12 +109,13 @@ fn in_buffer(
     if !exports(owner) {
         return behind_strides(array, owner);
     }
-    // A map that was closed, or a view that was released, says so by an exception. A view of its own, since not every
-    // exporter tells strides.
+    // A map that was closed, or a view that was released, raises an exception here. The buffer is requested through a
+    // new memory view because not every exporter provides strides.
     let Ok(buffer) = PyMemoryView::from(owner).and_then(|view| PyUntypedBuffer::get(view.as_any())) else {
         return Ok(false);
     };
-    // A memory view that was made before only knows what its exporter once said.
+    // An owner that is a memory view has only the addresses that its exporter had when the view was made, so the
+    // exporter is checked.
     if let Ok(view) = owner.cast::<PyMemoryView>() {
         let exporter = view.getattr(intern!(array.py(), "obj"))?;
         if !exporter.is_none() {
@@ -127,8 +129,9 @@ fn in_buffer(
     Ok(around && in_file(array, owner)?)
 }
 
-/// Whether the memory is still there if the owner is what `numpy.lib.stride_tricks` puts between an array and the one
-/// that it was made of (its `base`). The new strides may leave that array, not its owner.
+/// The check for the object that `numpy.lib.stride_tricks` puts between an array and the array that it was made from,
+/// which is the object's `base`. With its new strides the array may reach beyond that array, but not beyond that
+/// array's owner.
 fn behind_strides(array: &Bound<'_, PyUntypedArray>, owner: &Bound<'_, PyAny>) -> PyResult<bool> {
     let between = owner.getattr_opt(intern!(array.py(), "base"))?;
     let Some(view) = between.as_ref().and_then(|between| between.cast::<PyUntypedArray>().ok()) else {
@@ -141,8 +144,8 @@ fn behind_strides(array: &Bound<'_, PyUntypedArray>, owner: &Bound<'_, PyAny>) -
     Ok(holds_its_memory(view)? && within(array, &last)?)
 }
 
-/// Whether an array that NumPy makes of the owner now, by its `__array_interface__`, lies around this one; owners that
-/// have none (capsules, Polars) are trusted.
+/// Whether this array is inside the array that NumPy now makes from the owner's `__array_interface__`. Owners that have
+/// none (capsules, Polars) are trusted.
 fn by_interface(array: &Bound<'_, PyUntypedArray>, owner: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = array.py();
     if !owner.hasattr(intern!(py, "__array_interface__"))? {
@@ -155,23 +158,24 @@ fn by_interface(array: &Bound<'_, PyUntypedArray>, owner: &Bound<'_, PyAny>) -> 
     Ok(outer.start <= inner.start && inner.end <= outer.end)
 }
 
-/// Whether the type of the object has memory to show.
+/// Whether the object exports a buffer.
 fn exports(owner: &Bound<'_, PyAny>) -> bool {
-    // SAFETY: a call that only reads the type of a live object.
+    // SAFETY: the call only reads the type of a live object.
     unsafe { pyo3::ffi::PyObject_CheckBuffer(owner.as_ptr()) == 1 }
 }
 
-/// Whether the file behind a memory map still reaches as far as the map: beyond its end, memory cannot be touched.
+/// Whether the file of a memory map is still as long as the map needs. Touching the map beyond the end of the file
+/// kills the process.
 fn in_file(array: &Bound<'_, PyUntypedArray>, map: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = array.py();
     if map.get_type().name()? != "mmap" {
         return Ok(true);
     }
-    // A map of no file has no size to ask for.
+    // An anonymous map has no file, whose size could be asked for.
     let Ok(size) = map.call_method0(intern!(py, "size")).and_then(|size| size.extract::<usize>()) else {
         return Ok(true);
     };
-    // numpy.memmap knows where in the file it begins; the map itself does not say.
+    // numpy.memmap has the position in the file at which it begins; the map object itself does not.
     let offset = match array.getattr_opt(intern!(py, "offset"))? {
         Some(offset) => offset.extract::<usize>().unwrap_or(0),
         None => 0,
@@ -185,7 +189,7 @@ fn in_file(array: &Bound<'_, PyUntypedArray>, map: &Bound<'_, PyAny>) -> PyResul
     Ok(size >= offset - offset % granularity.max(1) + map.len()?)
 }
 
-/// A torch tensor that was handed over as a parameter, as it was when its memory was taken.
+/// A torch tensor that the caller gave as a parameter, with its address, type and shape at the time it was taken.
 pub struct TensorPlace {
     object: Py<PyAny>,
     data: usize,
@@ -194,7 +198,7 @@ pub struct TensorPlace {
 }
 
 impl TensorPlace {
-    /// Remembers where the tensor is; `None` for what is no tensor.
+    /// Records where the tensor is; `None` where the object is no tensor.
     pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         let tensor = object.hasattr(intern!(object.py(), "data_ptr"))?;
         tensor.then(|| TensorPlace::new(object)).transpose()
@@ -210,17 +214,17 @@ impl TensorPlace {
         })
     }
 
-    /// The same tensor as it is now.
+    /// The same tensor, recorded anew.
     pub fn again(&self, py: Python<'_>) -> PyResult<Self> {
         TensorPlace::new(self.object.bind(py))
     }
 
-    /// Whether an array at these addresses, made of this tensor, is its memory.
+    /// Whether an array at these addresses, which was made from this tensor, shares its memory.
     pub fn is_at(&self, array: Range<usize>) -> bool {
         array.is_empty() || array.start == self.data
     }
 
-    /// Whether address, type, shape and order are what they were.
+    /// Whether its address, type and shape are as recorded, and it is still contiguous.
     pub fn stayed(&self, py: Python<'_>) -> PyResult<bool> {
         let tensor = self.object.bind(py);
         let data: usize = tensor.call_method0(intern!(py, "data_ptr"))?.extract()?;

@@ -1,7 +1,8 @@
-//! Arrays that are written, some of them kept between calls: asked for again, checked, then borrowed together.
+//! Arrays that are written, some of which are kept between calls.
 //!
-//! [`Written`] arrays are found sound and disjoint when they are handed over. Each call looks at them again, side by
-//! side with what it [`Reads`], before there are slices of any; a [`Claim`] makes one of each that is written.
+//! When arrays are handed over, [`Written`] checks that they can be written and do not overlap. Each later call checks
+//! them again, together with the arrays that it only [`Reads`], before any slice is made. A [`Claim`] then makes
+//! exactly one slice of each array that is written.
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
 use super::blocks::{AHEAD, Block, Header, Reads, alike, borrow, held, prefetch_shape, readable};
@@ -23,10 +24,11 @@ use steelyard_kernels::dtype::{
 use steelyard_kernels::simd::Element;
 use steelyard_kernels::{memory, with_dtype, with_real};
 
-/// As many roles as arrays can have: a parameter and three moments.
+/// The most roles that arrays can have: a parameter and three moments.
 const MOST_ROLES: usize = 4;
 
-/// An array that will be written, and where: of one of the types `K`, and writeable.
+/// Checks an array that will be written: its type must be one of `K`, and it must be writeable. Returns its header and
+/// block.
 fn writable<'a, K: Dtypes>(
     object: &'a Bound<'_, PyAny>,
     name: impl Fn() -> String,
@@ -54,31 +56,32 @@ fn overlap(array: &str, other: &str, fix: &str) -> PyErr {
     value_error(format!("{array}: expected memory of its own; it overlaps {other}{fix}"))
 }
 
-/// Arrays that are written, kept alive: one list a role after another, the same row in each alike in type and shape.
-/// None overlaps another.
+/// Arrays that are written, and kept alive. They have roles (parameters, first moments, ...), and there is one list of
+/// arrays per role, one after another. The arrays of one row, one from each list, have the same type and shape. No
+/// array overlaps another.
 ///
-/// The arrays of the first role are the caller's, whose memory may be elsewhere at the next call: [`Written::take`] and
-/// [`Written::beside`] ask for it again, and take what has moved. The others belong to whoever made this, and nobody
-/// else may have them. No Python code may run between the last check and the end of the slices, but for the answers of
-/// those whom views belong to.
+/// The arrays of the first role are the caller's, and their memory may have moved by the next call; [`Written::take`]
+/// and [`Written::beside`] check this again and use the new place. The arrays of the other roles belong to the code
+/// that made this object, and nobody else may have access to them. No Python code may run from the last check until the
+/// slices are no longer used, except the code by which owners of memory answer a check.
 pub struct Written<K> {
     rows: usize,
     arrays: Vec<Py<PyAny>>,
-    /// The tensors whose memory arrays of the first role are, by row.
+    /// The tensors whose memory arrays of the first role show, each with its row, in ascending order.
     tensors: Vec<(usize, TensorPlace)>,
     places: Places<K>,
 }
 
-/// Where the arrays are.
+/// The places of the arrays in memory.
 struct Places<K> {
     targets: Vec<Block<K>>,
-    /// The targets by address, with their positions.
+    /// The address ranges of the targets that are not empty, sorted, each with the target's position.
     sorted: Vec<(Range<usize>, usize)>,
 }
 
 impl<K: Dtypes> Written<K> {
-    /// Checks all of them; `rows` is the length of a role's list. `given` are the arrays of the first role as the caller
-    /// has them: the arrays themselves, torch tensors or others whose memory the arrays are.
+    /// Checks all arrays. `rows` is the length of each role's list. `given` are the arrays of the first role as the
+    /// caller has them: the arrays themselves, or torch tensors and other objects whose memory the arrays show.
     pub fn new(
         py: Python<'_>,
         rows: usize,
@@ -99,7 +102,7 @@ impl<K: Dtypes> Written<K> {
         Ok(written)
     }
 
-    /// Looks at every array anew: where it is, whether it may be written, and that none overlaps another.
+    /// Finds where every array is, and checks that it may be written and overlaps no other.
     fn look(&self, py: Python<'_>, name: &impl Fn(usize) -> String) -> PyResult<Places<K>> {
         let mut headers: Vec<Header<'_>> = memory::with_capacity(self.arrays.len()).map_err(no_memory)?;
         let mut targets = memory::with_capacity(self.arrays.len()).map_err(no_memory)?;
@@ -131,8 +134,8 @@ impl<K: Dtypes> Written<K> {
         Ok(Places { targets, sorted })
     }
 
-    /// Asks the tensors where they are, and takes those that have moved: `again(row)` gives the array of one. A tensor
-    /// that cannot be taken is refused. This may run Python code.
+    /// Checks whether tensors have moved, and replaces the array of each that has by what `again(row)` returns. A
+    /// tensor whose new array cannot be used is refused with an exception. This may run Python code.
     pub fn take(
         &mut self,
         py: Python<'_>,
@@ -164,7 +167,7 @@ impl<K: Dtypes> Written<K> {
         Ok(())
     }
 
-    /// Refuses an array of the first role that the others of its row do not fit any more.
+    /// Raises an exception where an array of the first role no longer has the type and shape of the others of its row.
     fn like_its_moments(
         &self,
         py: Python<'_>,
@@ -181,8 +184,8 @@ impl<K: Dtypes> Written<K> {
         Ok(())
     }
 
-    /// Checks the arrays of the first role again, whose owner may have changed them, and beside each the one that is
-    /// read with it. The names are those of what is written, then of what is read.
+    /// Checks the arrays of the first role again, since their owner may have changed them, and for each of them the
+    /// array that is read with it. `name` names the arrays that are written, `read_name` those that are read.
     pub fn beside<'w, 'py>(
         &'w mut self,
         arrays: Bound<'py, PyTuple>,
@@ -212,8 +215,8 @@ impl<K: Dtypes> Written<K> {
         Ok(Operands { reads, written: self })
     }
 
-    /// Checks what is read, each beside the array of the first role; ends with `moved` set at the first of these that
-    /// is not where it was.
+    /// Checks the arrays that are read, each together with the array of the first role in its row. Where one of the
+    /// latter has moved, this stops there with an error and sets `moved`.
     fn with_reads<'py>(
         &self,
         arrays: Bound<'py, PyTuple>,
@@ -239,7 +242,7 @@ impl<K: Dtypes> Written<K> {
         })
     }
 
-    /// The array's header, if it is still where it was and may be written.
+    /// The array's header; `None` where it is not in its recorded place, or may not be written.
     #[inline]
     fn still<'a>(
         &'a self,
@@ -254,20 +257,21 @@ impl<K: Dtypes> Written<K> {
                 && header.block() == Some(self.places.targets[index])
         };
         let Some(header) = header.filter(same) else { return Ok(None) };
-        // Tensors were asked already.
+        // The tensors have been checked already, by `take`.
         if self.tensors.is_empty() || self.tensors.binary_search_by_key(&index, |(row, _)| *row).is_err() {
             held(header, || name(index))?;
         }
         Ok(Some(header))
     }
 
-    /// All of them, borrowed to be read.
+    /// Slices of all arrays, for reading.
     pub fn reads(&self) -> PyResult<Vec<TypedSlice<'_>>> {
         borrow(&self.places.targets)
     }
 
-    /// All of them, to be borrowed to be written. Arrays that are where they were when they were found disjoint still are;
-    /// if one is not, all are looked at anew. No Python code may run after this until they have been written.
+    /// The blocks of all arrays, of which slices for writing can be made. Arrays that have not moved since they were
+    /// found not to overlap still do not; where one has moved, all are checked anew. No Python code may run after this
+    /// until the arrays have been written.
     fn targets(&mut self, py: Python<'_>, name: impl Fn(usize) -> String) -> PyResult<&[Block<K>]> {
         self.take(py, |index| Err(moving(&name(index))), &name)?;
         if !self.stayed(py, &name)? {
@@ -276,7 +280,7 @@ impl<K: Dtypes> Written<K> {
         Ok(&self.places.targets)
     }
 
-    /// Whether every array is where it was.
+    /// Whether every array is still in its recorded place.
     fn stayed(&self, py: Python<'_>, name: &impl Fn(usize) -> String) -> PyResult<bool> {
         for index in 0..self.arrays.len() {
             if let Some(ahead) = self.arrays.get(index + AHEAD) {
@@ -289,19 +293,20 @@ impl<K: Dtypes> Written<K> {
         Ok(true)
     }
 
-    /// Copies of the arrays of every role but the first, role by role.
+    /// Copies of the arrays of every role but the first, one role after another.
     pub fn copies<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let moments = self.arrays[self.rows..].iter();
         let mut copies = memory::with_capacity(moments.len()).map_err(no_memory)?;
         for array in moments {
-            // NumPy gives the interpreter away while it copies, and this thread may not get it back.
+            // NumPy releases the interpreter while it copies. If the interpreter ends meanwhile, this thread does not
+            // get it back, so the call goes through `call_back`.
             let copy = array.bind(py).getattr(intern!(py, "copy"))?;
             copies.push(call_back(&copy, &PyTuple::empty(py), None)?);
         }
         Ok(copies)
     }
 
-    /// Checks arrays that are to be copied into those of every role but the first, in order, and hands out both.
+    /// Checks arrays that are to be copied into the arrays of every role but the first, in order, and returns both.
     pub fn loads<'w, 'py>(
         &'w mut self,
         arrays: Bound<'py, PyTuple>,
@@ -319,8 +324,8 @@ impl<K: Dtypes> Written<K> {
         Ok(Loads { written: self, reads })
     }
 
-    /// The first target that `read` overlaps. `place` is where the last read stood among the sorted ones: the next one
-    /// most often stands there too.
+    /// The first target that `read` overlaps. `place` is the position among the sorted targets at which the previous
+    /// array was found; it is tried first, because the next array is most often there too.
     fn hit(&self, read: &Range<usize>, place: &mut usize) -> Option<usize> {
         let sorted = &self.places.sorted;
         let ends_before = |(range, _): &(Range<usize>, usize)| range.end <= read.start;
@@ -340,36 +345,36 @@ fn moving(name: &str) -> PyErr {
 }
 
 impl Written<Dtype> {
-    /// All of them, borrowed to be written, looked at once more.
+    /// Checks all arrays once more, and returns slices of them for writing.
     pub fn slices(
         &mut self,
         py: Python<'_>,
         name: impl Fn(usize) -> String,
     ) -> PyResult<Vec<Typed<Exclusive<'_>>>> {
         let slice = |target: &Block| {
-            // SAFETY: each is a writeable array that `arrays` keeps, and overlaps no other; each becomes a slice once,
-            // while `self` is borrowed.
+            // SAFETY: each is a writeable array that `arrays` keeps alive, and it overlaps no other; one slice is made
+            // of each while `self` is borrowed.
             with_dtype!(target.dtype, type T => T::typed(unsafe { target.exclusive::<T>() }))
         };
         memory::collected(self.targets(py, name)?.iter().map(slice)).map_err(no_memory)
     }
 }
 
-/// What is written and what is read beside it, checked together.
+/// The arrays that are written and those that are read with them, checked together.
 pub struct Operands<'w, 'py, K> {
     written: &'w mut Written<K>,
     reads: Reads<'py>,
 }
 
 impl<K: Dtypes> Operands<'_, '_, K> {
-    /// The right to make slices of all.
+    /// The right to make slices of all these arrays.
     pub fn claim(&mut self) -> Claim<'_, K> {
         let Written { rows, places, .. } = &*self.written;
         Claim { rows: *rows, written: &places.targets, reads: &self.reads.blocks }
     }
 }
 
-/// Blocks of which the written ones overlap nothing: these may become slices, once.
+/// Blocks to read and blocks to write, of which the latter overlap nothing. Slices may be made of them once.
 pub struct Claim<'a, K> {
     rows: usize,
     written: &'a [Block<K>],
@@ -382,7 +387,7 @@ pub struct Row<'a, T> {
     pub written: [Option<&'a mut [T]>; MOST_ROLES],
 }
 
-/// Rows, by element type.
+/// The type of a row for each element type.
 pub struct Rows<'a>(PhantomData<&'a ()>);
 
 impl<'a> PerType for Rows<'a> {
@@ -390,12 +395,12 @@ impl<'a> PerType for Rows<'a> {
 }
 
 impl<'a> Claim<'a, RealDtype> {
-    /// What is read.
+    /// Slices of the arrays that are read.
     pub fn reads(&self) -> PyResult<Vec<TypedSlice<'a>>> {
         borrow(self.reads)
     }
 
-    /// The element types of the first role's arrays that occur.
+    /// The element types that occur among the arrays of the first role.
     pub fn dtypes(&self) -> impl Iterator<Item = RealDtype> + use<'_, 'a> {
         let occurs =
             |dtype: &RealDtype| self.written[..self.rows].iter().any(|target| target.dtype == *dtype);
@@ -407,8 +412,9 @@ impl<'a> Claim<'a, RealDtype> {
         let Claim { rows, written, reads } = self;
         reads.iter().zip(&written[..rows]).enumerate().map(move |(row, (read, first))| {
             let targets = std::array::from_fn(|role| written.get(role * rows + row));
-            // SAFETY: every target was found to be a writeable array that lives for 'a and overlaps nothing else, and
-            // each becomes a slice once: the claim, of which there is one while the arrays are borrowed, is used up.
+            // SAFETY: every target was found to be a writeable array that lives for 'a and overlaps nothing else. One
+            // slice is made of each, because there is only one claim while the arrays are borrowed, and this consumes
+            // it.
             with_real!(first.dtype, type T => T::typed_real(unsafe { slices_of::<T>(read, targets) }))
         })
     }
@@ -416,39 +422,39 @@ impl<'a> Claim<'a, RealDtype> {
 
 /// # Safety
 ///
-/// What [`Claim::slices`] says of the targets.
+/// The targets must fulfil what the comment in [`Claim::slices`] says.
 unsafe fn slices_of<'a, T: Listed>(
     read: &Block,
     targets: [Option<&Block<RealDtype>>; MOST_ROLES],
 ) -> Row<'a, T> {
-    // SAFETY: the caller's.
+    // SAFETY: the caller promises it.
     unsafe {
         Row { read: read.shared(), written: targets.map(|target| target.map(|target| target.exclusive())) }
     }
 }
 
-/// Saved moments beside the arrays that they are to be copied into.
+/// Saved moments, and the arrays that they are to be copied into.
 pub struct Loads<'w, 'py, K> {
     written: &'w mut Written<K>,
     reads: Reads<'py>,
 }
 
 impl<K: Dtypes> Loads<'_, '_, K> {
-    /// What is to be copied, role by role, and the right to copy it.
+    /// The arrays to copy, one role after another, and the right to copy them.
     pub fn claim(&mut self) -> Copies<'_, K> {
         let Written { rows, places, .. } = &*self.written;
         Copies { rows: *rows, from: &self.reads.blocks, to: &places.targets[*rows..] }
     }
 }
 
-/// Memory to be copied: pairs of one type and length.
+/// Pairs of blocks to copy from and to; the two of a pair have the same type and length.
 pub struct Copies<'a, K> {
     rows: usize,
     from: &'a [Block],
     to: &'a [Block<K>],
 }
 
-/// What is to be copied into the arrays of one row: one slice per role but the first.
+/// The slices to be copied into the arrays of one row: one for each role but the first.
 pub struct Columns<'a>(PhantomData<&'a ()>);
 
 impl<'a> PerType for Columns<'a> {
@@ -456,25 +462,25 @@ impl<'a> PerType for Columns<'a> {
 }
 
 impl<'a> Copies<'a, RealDtype> {
-    /// How many arrays there are to copy, role by role.
+    /// The number of arrays to copy, of all roles together.
     pub fn len(&self) -> usize {
         self.from.len()
     }
 
-    /// What is to be copied in one row.
+    /// The slices to be copied into the arrays of one row.
     pub fn row(&self, row: usize) -> TypedReal<Columns<'a>> {
         let blocks: [_; MOST_ROLES - 1] = std::array::from_fn(|role| self.from.get(role * self.rows + row));
         with_real!(self.to[row].dtype, type T => {
-            // SAFETY: each is an array that lives for 'a and that nothing writes.
+            // SAFETY: each array lives for 'a, and nothing writes it.
             T::typed_real(blocks.map(|block| block.map(|block| unsafe { block.shared::<T>() })))
         })
     }
 
-    /// Copies all of it.
+    /// Copies all arrays.
     pub fn make(self) {
         for (from, to) in self.from.iter().zip(self.to) {
-            // SAFETY: both live for 'a, and the two have one type and length; `to` belongs to the optimizer alone, so
-            // what is read lies elsewhere.
+            // SAFETY: both live for 'a and have the same type and length. `to` belongs to the optimizer alone, so it
+            // does not overlap what is read.
             unsafe { copy_nonoverlapping(from.data, to.data, from.size()) };
         }
     }

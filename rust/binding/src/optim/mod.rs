@@ -1,4 +1,5 @@
-//! The optimizer room: check every array, then one call for all of them.
+//! The binding of optim: gradient norms, clipping, schedules, and AdamW. Each function checks all arrays first and then
+//! makes one call of a kernel for all of them.
 
 mod plan;
 
@@ -20,7 +21,7 @@ use steelyard_kernels::optim::{self, Clip, NonFinite, NormTotals, Scaled, Schedu
 
 pub use plan::{AdamWPlan, check_eps};
 
-/// Where gradients are not finite, if their sum of squares was not.
+/// Counts the elements of gradients that are not finite. It looks for them only where the sum of squares is not finite.
 fn nonfinite(
     gradients: &[TypedSlice<'_>],
     scaled: Scaled,
@@ -29,7 +30,7 @@ fn nonfinite(
     if scaled.is_finite() { Ok(None) } else { optim::count_nonfinite(gradients, progress) }
 }
 
-/// The sum of squares, and where elements are not finite, if any.
+/// The sum of squares, and the elements that are not finite where there are some.
 fn measured(
     arrays: &[TypedSlice<'_>],
     progress: Progress<'_>,
@@ -38,19 +39,20 @@ fn measured(
     Ok((scaled, nonfinite(arrays, scaled, progress)?))
 }
 
-/// How many elements are not finite, and the index of the first array that has one.
+/// The number of elements that are not finite, and the index of the first array that has one.
 fn counted(bad: Option<NonFinite>) -> (usize, Option<usize>) {
     bad.map_or((0, None), |found| (found.count, Some(found.array)))
 }
 
-/// What tells torch which tensors were written, ready to be called: nothing needs memory once they are.
+/// A function that tells torch which tensors were written, with its arguments. They are prepared before anything is
+/// written, so that afterwards no allocation can fail.
 struct Tell {
     function: Py<PyAny>,
     arguments: Py<PyTuple>,
 }
 
 impl Tell {
-    /// Of a function and the tensors that it is to be given, if there are any.
+    /// Takes a function and the tensors that are its argument; `None` where there are none.
     fn of(py: Python<'_>, given: Option<(Py<PyAny>, Py<PyAny>)>) -> PyResult<Option<Tell>> {
         let Some((function, tensors)) = given else { return Ok(None) };
         let mut arguments = memory::with_capacity(1).map_err(no_memory)?;
@@ -58,8 +60,8 @@ impl Tell {
         Ok(Some(Tell { function, arguments: give::tuple(py, arguments)?.unbind() }))
     }
 
-    /// Tells it. A signal's exception must not keep the rest from being told: the call is made once more, and the
-    /// exception is raised after it.
+    /// Calls the function. A signal handler may raise an exception in the middle of it. So that the remaining tensors
+    /// are not missed, the call is then made once more, and the exception is raised after it.
     fn written(&self, py: Python<'_>) -> PyResult<()> {
         let call = || call_back(self.function.bind(py), self.arguments.bind(py), None);
         let first = call();
@@ -70,9 +72,9 @@ impl Tell {
     }
 }
 
-/// The values, each that cannot be read as it stands replaced by what `convert(index)` returns.
+/// The values, where each one that the core cannot read directly is replaced by what `convert(index)` returns.
 ///
-/// This runs Python code, which may change any array: nothing that it could undo is to be checked before.
+/// This runs Python code, which may change any array, so arrays must be checked after it and not before.
 #[pyfunction]
 pub fn convert_unreadable<'py>(
     values: Bound<'py, PyTuple>,
@@ -89,8 +91,8 @@ pub fn convert_unreadable<'py>(
     give::tuple(values.py(), arrays)
 }
 
-/// The global norm of arrays that are only read: the sum of their squares, `sum * 4^exponent`; its root, the `norm`; how
-/// many elements are not finite; and `first`, the index of the first array that has such an element.
+/// The global norm of arrays: the sum of their squares, as `sum * 4^exponent`; its square root, `norm`; the number of
+/// elements that are not finite, `nonfinite`; and `first`, the index of the first array that has such an element.
 #[pyfunction]
 #[pyo3(signature = (arrays, *, progress=None))]
 pub fn sum_of_squares<'py>(arrays: Bound<'py, PyTuple>, progress: Option<&Bound<'py, PyAny>>) -> Record<'py> {
@@ -102,17 +104,17 @@ pub fn sum_of_squares<'py>(arrays: Bound<'py, PyTuple>, progress: Option<&Bound<
     record!(py, { sum: scaled.sum, exponent: scaled.exponent, norm: scaled.root(), nonfinite, first })
 }
 
-/// What is in a tuple, which needs no iterator of Python's as [`listed`] does.
+/// The items of a tuple. Unlike [`listed`](crate::take::listed) it does not need an iterator of Python's.
 fn items(tuple: &Bound<'_, PyTuple>) -> PyResult<Vec<Py<PyAny>>> {
     memory::collected(tuple.iter_borrowed().map(|item| item.to_owned().unbind())).map_err(no_memory)
 }
 
-/// Scales arrays in place to a global norm of at most `max_norm`; says the `norm` before, how many elements were not finite
-/// and, `first`, the index of the first array that had such an element. With `stop_nonfinite` arrays are left as they are
-/// where any element is not finite.
+/// Scales arrays in place to a global norm of at most `max_norm`. Returns the `norm` before, the number of elements
+/// that were not finite, `nonfinite`, and `first`, the index of the first array that had such an element. With
+/// `stop_nonfinite` the arrays are left unchanged where any element is not finite.
 ///
-/// `given` are the arrays as the caller has them, and `name(index)` is what a message calls one; `tell` is called with
-/// `tensors` once arrays were written.
+/// `given` are the arrays as the caller has them; `name(index)` returns what a message calls an array; `tell` is a pair
+/// of a function and the tensors that it is called with once arrays have been written.
 #[pyfunction]
 #[pyo3(signature = (*, given, arrays, name, max_norm, stop_nonfinite, tell=None))]
 pub fn clip_in_place<'py>(
@@ -124,10 +126,10 @@ pub fn clip_in_place<'py>(
     stop_nonfinite: bool,
     tell: Option<(Py<PyAny>, Py<PyAny>)>,
 ) -> Record<'py> {
-    // Where nothing was converted the two are one tuple, and there is no tensor to ask.
+    // Where nothing was converted both are the same tuple, and there is no tensor whose memory could have moved.
     let given = if given.is(arrays) { Vec::new() } else { items(given)? };
     let arrays = items(arrays)?;
-    // Asked for where a call ends with a message, and nothing is written after it.
+    // This calls Python code. It is only called for an error message, after which nothing is written.
     let name = |index| {
         let asked = call_with(name, index).and_then(|name| name.extract::<String>());
         asked.unwrap_or_else(|_| format!("arrays[{index}]"))
@@ -151,7 +153,7 @@ fn name(names: &[String], index: usize) -> String {
     names.get(index).cloned().unwrap_or_else(|| format!("arrays[{index}]"))
 }
 
-/// The learning rate at each step (uint64: updates already made).
+/// The learning rate at each of `steps` (uint64), which are the numbers of updates already made.
 #[pyfunction]
 #[pyo3(signature = (steps, *, shape, peak, end, start, warmup, total))]
 #[allow(clippy::too_many_arguments)] // the formula's symbols
@@ -177,19 +179,19 @@ pub fn schedule_rates<'py>(
 state_class!(
     /// The exact sum of sums of squares.
     GlobalNormTotals of NormTotals, refused by not_taken, {
-    /// Adds `sum * 4^exponent`, as `sum_of_squares` gives it.
+    /// Adds `sum * 4^exponent`, as `sum_of_squares` returns it.
     fn add(&self, py: Python<'_>, sum: f64, exponent: i32) -> PyResult<()> {
         let term = Scaled { sum, exponent };
         self.0.change(py, |totals, _| Ok(totals.with(term)))?.map_err(|refused| beyond("grads", refused))
     }
 
-    /// The square root of the sum, rounded to nearest; infinite where it is beyond float64.
+    /// The square root of the sum, rounded to the nearest float64; infinite where it exceeds the range of float64.
     fn norm(&self) -> Give<f64> {
         Give(self.0.look(NormTotals::norm))
     }
 });
 
-/// The sentence for another state that is not added.
+/// The exception for another state that cannot be merged.
 fn not_taken(refused: TooLarge) -> PyErr {
     beyond("other", refused)
 }

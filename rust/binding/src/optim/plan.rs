@@ -1,4 +1,5 @@
-//! An optimizer's arrays, held between steps: asked for again at each, updated in one call, counted in it.
+//! The core's part of an optimizer. It holds the optimizer's arrays between steps; each step checks again where they
+//! are, updates all of them in one call, and counts the step in the same call.
 
 use super::{Tell, counted, name, nonfinite};
 use crate::arrays::written::{Copies, Rows, Written};
@@ -16,43 +17,44 @@ use steelyard_kernels::grid::{Process, unwatched};
 use steelyard_kernels::optim::{self, Clip, Damage, Hyper, Moment, Tensor, TypedTensor, Unfit};
 use steelyard_kernels::{memory, with_real};
 
-/// The arrays that an optimizer writes, by role: parameters first, then one list a moment.
+/// The names of the lists of arrays that an optimizer writes: first the parameters, then one list per moment.
 const ROLES: [&str; 4] = ["params", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
 
-/// What an optimizer is: the arrays that a step writes, the number of steps made, the options, and what the last step
-/// did. All of it changes in one call, between two instructions of Python: no interrupt can come between an update and
-/// its count.
+/// The state of an optimizer: the arrays that a step writes, the number of steps made, the options, and what the last
+/// step did. A step changes all of it in one call, between two instructions of Python, so that no interrupt can come
+/// between the update and its count.
 ///
-/// `paths` are the places of the arrays in the caller's tree (`["layers"][3]["w"]`), for messages.
+/// `paths` say where each array is in the caller's tree (`["layers"][3]["w"]`). They are used in messages.
 #[pyclass(frozen, module = "steelyard._core")]
 pub struct AdamWPlan {
     paths: Vec<String>,
-    /// Locked while a step runs: two threads must not write the same arrays.
+    /// Locked while a step runs, since two threads must not write the same arrays.
     written: Mutex<Written<RealDtype>>,
     steps: AtomicU64,
-    // These three are locked for a moment, and never without the interpreter: no fork can find them so.
-    /// The process that has a thread inside `written`.
+    // These three are locked only for a moment, by a thread that is attached to the interpreter. So no fork happens
+    // while one is locked.
+    /// The process whose thread has locked `written`, if one has.
     inside: Mutex<Option<Process>>,
     options: Mutex<Py<PyAny>>,
     last: Mutex<Option<StepOutcome>>,
-    /// Raises torch's version counters once arrays have been written.
+    /// Increments torch's version counters once arrays have been written.
     tell: Option<Tell>,
 }
 
 /// What a step did.
 #[derive(Clone, Copy)]
 struct StepOutcome {
-    /// How many steps have been made, this one included if it was.
+    /// The number of steps made, with this one if it was made.
     step: u64,
     lr: f64,
-    /// The norm of the gradients, if it was asked for.
+    /// The norm of the gradients, if it was computed.
     grad_norm: Option<f64>,
     clip_factor: f64,
-    /// How many elements of the gradients, or of the moments that they would make, are not finite.
+    /// The number of elements of the gradients, or of the moments that they would produce, that are not finite.
     nonfinite: usize,
     /// The index of the first array that has such an element.
     first: Option<usize>,
-    /// Whether these are moments.
+    /// Whether these elements are of moments.
     overflow: bool,
     /// Whether the step was made.
     applied: bool,
@@ -67,7 +69,8 @@ impl StepOutcome {
 
 #[pymethods]
 impl AdamWPlan {
-    /// `given` are the parameters as the caller has them: the arrays themselves, or the tensors whose memory these are.
+    /// `given` are the parameters as the caller has them: the arrays themselves, or the tensors whose memory the arrays
+    /// show.
     #[new]
     #[pyo3(signature = (*, paths, given, params, moments, steps, options, tell=None))]
     #[allow(clippy::too_many_arguments)] // one call, spelled out in the Python face
@@ -108,13 +111,13 @@ impl AdamWPlan {
         })
     }
 
-    /// Steps made.
+    /// The number of steps made.
     #[getter]
     fn steps(&self) -> u64 {
         self.steps.load(Relaxed)
     }
 
-    /// The options, whatever the caller made of them.
+    /// The options, in the form that the caller gave them.
     #[getter]
     fn options(&self, py: Python<'_>) -> Py<PyAny> {
         locked(&self.options).clone_ref(py)
@@ -126,23 +129,24 @@ impl AdamWPlan {
         drop(old); // after the lock: dropping an object may run Python code
     }
 
-    /// What the last step did that was made or left out.
+    /// What the last step did, whether it was made or left out; None before the first.
     #[getter]
     fn last<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let last = *locked(&self.last);
         last.map(|outcome| outcome.record(py)).transpose()
     }
 
-    /// Whether a step is running in a thread that this process does not have: it was forked meanwhile.
+    /// Whether this process was forked while another thread was inside a step. That thread does not exist here, so the
+    /// step will never end.
     #[getter]
     fn forked(&self) -> bool {
         locked(&self.inside).is_some_and(|inside| inside != Process::current())
     }
 
-    /// Update number `step` from `grads`, one array a path, in order. `max_norm` None: no clipping; `scan` false: the
-    /// gradients are not looked at first. With `stop_nonfinite` a step whose gradients are not finite, or whose moments
-    /// would not be, is left out, and the caller sees their count. `array_of(row)` gives the array of a tensor that has
-    /// moved.
+    /// Makes update number `step` from `grads`, one array per path, in order. There is no clipping where `max_norm` is
+    /// None. Where `scan` is false the norm of the gradients is not computed, and they are not checked. With
+    /// `stop_nonfinite` a step is left out whose gradients are not finite or whose moments would not be, and the result
+    /// has their number. `array_of(row)` returns a new array for a tensor whose memory has moved.
     #[allow(clippy::too_many_arguments)] // one call a step, spelled out in the Python face
     #[pyo3(signature = (grads, array_of, *, step, lr, beta1, beta2, eps, weight_decay, maximize, max_norm, scan, stop_nonfinite))]
     fn step<'py>(
@@ -214,15 +218,17 @@ impl AdamWPlan {
         outcome.record(py)
     }
 
-    /// The `steps` made, the `options` and copies of the `moments`, role by role: all of one moment in time.
+    /// The number of `steps` made, the `options`, and copies of the `moments`, one role after another. No step can come
+    /// between them.
     fn state<'py>(&self, py: Python<'py>) -> Record<'py> {
         let entered = self.wait(py)?;
         let moments = entered.written.copies(py)?;
         record!(py, { steps: self.steps(), options: self.options(py), moments })
     }
 
-    /// Takes over saved moments, one array a path, role by role, with the number of steps that made them and options:
-    /// all of it or nothing. `names` are those of the arrays; `any_value`: the steps let NaN and infinities through.
+    /// Loads saved moments, one array per path and one role after another, with the number of steps that produced them
+    /// and options. Either all of it is loaded or nothing. `names` are the names of the arrays, for messages.
+    /// `any_value` says that the moments may have NaN and infinities, since the optimizer's steps allow them.
     #[pyo3(signature = (moments, *, names, steps, options, any_value))]
     fn load(
         &self,
@@ -254,7 +260,7 @@ impl AdamWPlan {
     }
 }
 
-/// Whoever holds this is alone with the arrays.
+/// Exclusive access to the arrays, until it is dropped.
 struct Entered<'a> {
     written: MutexGuard<'a, Written<RealDtype>>,
     inside: &'a Mutex<Option<Process>>,
@@ -262,17 +268,17 @@ struct Entered<'a> {
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        *locked(self.inside) = None; // before the arrays are given back
+        *locked(self.inside) = None; // before the lock of the arrays is released
     }
 }
 
 impl AdamWPlan {
-    /// The arrays, unless a thread has them.
+    /// Locks the arrays; an exception where another thread has locked them.
     fn enter(&self, py: Python<'_>) -> PyResult<Entered<'_>> {
         self.try_enter(py)?.ok_or_else(another_thread)
     }
 
-    /// The arrays, once no other thread has them.
+    /// Waits until no other thread has locked the arrays, then locks them.
     fn wait(&self, py: Python<'_>) -> PyResult<Entered<'_>> {
         loop {
             if let Some(entered) = self.try_enter(py)? {
@@ -309,7 +315,7 @@ fn another_thread() -> PyErr {
     runtime_error("another thread is inside this optimizer's step; call it from one thread at a time")
 }
 
-/// The sentence for options that elements of this type cannot be updated with.
+/// The exception for options with which elements of this type cannot be updated.
 fn unfit(hyper: &Hyper, dtype: RealDtype) -> Option<PyErr> {
     let name = Dtype::from(dtype).name();
     let sentence = match with_real!(dtype, type T => hyper.unfit::<T>())? {
@@ -330,7 +336,7 @@ fn unfit(hyper: &Hyper, dtype: RealDtype) -> Option<PyErr> {
     Some(value_error(sentence))
 }
 
-/// Refuses an `eps` that is 0 in the parameters' type: float32 or float64.
+/// Raises an exception where `eps` rounds to 0 in the parameters' type, float32 or float64.
 #[pyfunction]
 pub fn check_eps(eps: f64, float32: bool) -> PyResult<()> {
     let (lr, beta1, beta2, weight_decay) = (0.0, 0.0, 0.0, 0.0);
@@ -338,17 +344,17 @@ pub fn check_eps(eps: f64, float32: bool) -> PyResult<()> {
     unfit(&hyper, if float32 { RealDtype::F32 } else { RealDtype::F64 }).map_or(Ok(()), Err)
 }
 
-/// The slices of a row as the kernel has them.
+/// The slices of a row, in the form that the kernel takes.
 fn tensor(row: TypedReal<Rows<'_>>) -> TypedTensor<'_> {
     with_real!(row, row: T => {
         let [param, exp_avg, exp_avg_sq, max_exp_avg_sq] = row.written;
-        // A plan has all of these in every row.
+        // Every row of a plan has these three.
         let [param, exp_avg, exp_avg_sq] = [param, exp_avg, exp_avg_sq].map(Option::unwrap_or_default);
         T::typed_real(Tensor { param, grad: row.read, exp_avg, exp_avg_sq, max_exp_avg_sq })
     })
 }
 
-/// The first saved element that no step can have made: the position of its array, its own, and what is wrong.
+/// The first saved element that no step can have produced: the index of its array, its index there, and what is wrong.
 fn damaged(
     moments: &Copies<'_, RealDtype>,
     rows: usize,
@@ -376,7 +382,7 @@ fn damage_sentence(name: &str, element: usize, damage: Damage) -> String {
     format!("{name}: expected {expected}; got {got} at element {element}; nothing was loaded")
 }
 
-/// A written array as the caller would write it.
+/// The name of a written array, as the caller would write it.
 fn written_name(paths: &[String], index: usize) -> String {
     format!("{}{}", ROLES[index / paths.len()], paths[index % paths.len()])
 }

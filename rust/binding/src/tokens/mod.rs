@@ -1,4 +1,4 @@
-//! The tokens room: scores of logits, and perplexity.
+//! The binding of tokens: scores of logits, and perplexity.
 
 pub mod perplexity;
 pub mod scores;

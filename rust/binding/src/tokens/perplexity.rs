@@ -1,4 +1,4 @@
-//! Tokens: totals per cluster and their perplexity.
+//! The state of a perplexity: totals of each cluster.
 
 use super::scores::coordinates;
 use crate::arrays::{floats, slice};
@@ -17,9 +17,9 @@ use steelyard_kernels::with_dtype;
 state_class!(
     /// Exact sums of NLL per cluster.
     PerplexityTotals of Totals, refused by not_taken, {
-    /// Adds the NLL of rows of `length` tokens. `codes` and `per` have one number per token or one per row;
-    /// `names` (int64 array or list of str) names the clusters of the codes; `status` is 1 where a token counts, 0
-    /// where it is excluded, 2 where it was never scored. All of it or nothing is added.
+    /// Adds the NLL of rows of `length` tokens. `codes` and `per` have one number per token or one per row. `names`, an
+    /// int64 array or a list of str, has the names of the clusters that the codes stand for. `status` is 1 where a
+    /// token counts, 0 where it is excluded, 2 where it was never scored. Either all of it is added or nothing.
     #[pyo3(signature = (nll, *, length, codes, clusters, status=None, names=None, per=None, omit_nan=false, progress=None))]
     #[allow(clippy::too_many_arguments)] // keywords of a Python call
     fn update(
@@ -42,7 +42,7 @@ state_class!(
         let texts = texts(names)?;
         let names = crate::names::names(names, texts.as_ref())?;
         let summed = with_dtype!(values, x => {
-            let (n, rows) = (x.len(), x.len().checked_div(length).unwrap_or(0)); // rows of no tokens are none
+            let (n, rows) = (x.len(), x.len().checked_div(length).unwrap_or(0)); // rows without tokens count as no rows
             let batch = Batch {
                 nll: x,
                 status,
@@ -64,8 +64,8 @@ state_class!(
         added.map_err(|refused| refusal(refused, &shape(nll), &per.map(shape).unwrap_or_default()))
     }
 
-    /// The perplexity so far, the fields of the kernel's `Perplexity` with None where there is no number; None without
-    /// tokens.
+    /// The perplexity of what was added: the fields of the kernel's `Perplexity`, with None for a number that does not
+    /// exist. None where no token counts.
     #[pyo3(signature = (*, unit, confidence_level, alternative))]
     fn result<'py>(
         &self,
@@ -87,26 +87,26 @@ state_class!(
             .map(Some)
     }
 
-    /// Counted tokens, and clusters that have some.
+    /// The number of tokens that count, and of clusters that have such tokens.
     fn size(&self) -> Give<(u64, usize)> {
         Give(self.0.look(Totals::size))
     }
 
-    /// How many counted tokens have an infinite NLL, and how many were left out: NaN, excluded by the caller, or never
-    /// scored (`ignored`).
+    /// The number of tokens that count and have an infinite NLL (`infinite`); and of those that were left out, because
+    /// they are NaN, were excluded by the caller, or were never scored (`ignored`).
     fn counts<'py>(&self, py: Python<'py>) -> Record<'py> {
         let [infinite, nan, excluded, ignored] =
             self.0.look(|totals| [totals.infinite, totals.nan, totals.excluded, totals.ignored]);
         record!(py, { infinite, nan, excluded, ignored })
     }
 
-    /// The name of the coarsest type that counted tokens came in.
+    /// The name of the type of lowest precision among the tokens that count.
     fn precision(&self) -> Give<&'static str> {
         Give(self.0.look(|totals| totals.precision.name()))
     }
 });
 
-/// One number a token or one a row, told apart by how many there are.
+/// Numbers of which there is one per token or one per row, as their count shows.
 fn by<'a, T>(values: &'a [T], tokens: usize, rows: usize, name: &str) -> PyResult<Per<'a, T>> {
     if values.len() == tokens {
         Ok(Per::Token(values))
@@ -124,12 +124,13 @@ fn shape(array: &Bound<'_, PyAny>) -> Vec<usize> {
     array.cast::<PyUntypedArray>().map_or(vec![], |array| array.shape().to_vec())
 }
 
-/// The sentence for another state, of which nothing is added.
+/// The exception for another state that cannot be merged.
 fn not_taken(refused: Refused) -> PyErr {
     refusal(refused, &[], &[])
 }
 
-/// The sentence for a batch: `x` has the shape of the first list, `per` that of the second.
+/// The exception for a batch that cannot be added. The shapes of its arrays `x` and `per` are used to name places in
+/// them.
 fn refusal(refused: Refused, x: &[usize], per: &[usize]) -> PyErr {
     let place = |i| coordinates(i, x);
     match refused {

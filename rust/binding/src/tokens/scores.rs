@@ -1,4 +1,4 @@
-//! Tokens: scores of logits, and sums of them.
+//! Scores of tokens from logits, and their sums over sequences.
 
 use crate::arrays::{copied, float_rows, given, slice};
 use crate::call::call;
@@ -12,7 +12,8 @@ use steelyard_kernels::with_dtype;
 
 type PyScores<'py> = (Bound<'py, PyArray1<bool>>, Vec<Bound<'py, PyArray1<f64>>>);
 
-/// Of each row of `[..., V]` logits and its target: whether it counts, and the columns in the order of their names.
+/// Scores each row of `[..., V]` logits and its target. Returns whether each row counts, and the requested columns, in
+/// the order of `columns`.
 #[pyfunction]
 #[pyo3(signature = (logits, targets, *, ignore_index, columns, progress=None))]
 pub fn token_scores<'py>(
@@ -47,7 +48,7 @@ fn column_names(names: &Bound<'_, PyAny>) -> PyResult<Vec<Column>> {
     listed::<String>(names)?.iter().map(|name| named(name)).collect()
 }
 
-/// The exact sum of the counted NLL of each of `rows` sequences.
+/// For each of `rows` sequences of equal length, the exact sum of the NLL of its tokens that count.
 #[pyfunction]
 #[pyo3(signature = (nll, counted, *, rows))]
 pub fn sequence_nll<'py>(
@@ -68,7 +69,7 @@ pub fn sequence_nll<'py>(
     given(py, sums)
 }
 
-/// The sentence for what cannot be scored.
+/// The exception for logits or targets that cannot be scored.
 fn refused(
     refusal: Unscorable,
     logits: &Bound<'_, PyAny>,
@@ -103,7 +104,7 @@ fn refused(
     })
 }
 
-/// A place in an array, as NumPy would print it.
+/// The coordinates of element `row` of an array of that shape, as NumPy would print them.
 pub fn coordinates(row: usize, shape: &[usize]) -> String {
     let mut rest = row;
     let mut places: Vec<String> = shape

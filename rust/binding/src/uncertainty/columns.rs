@@ -1,4 +1,5 @@
-//! What every statistic of the room takes and says: columns, the design, refusals.
+//! What the statistics of uncertainty have in common: their columns, the design, and the reasons why there is no
+//! estimate.
 
 use crate::arrays::{floats, slice};
 use crate::give::{Record, record, value_error};
@@ -8,7 +9,7 @@ use steelyard_kernels::uncertainty::paired::Wide;
 use steelyard_kernels::uncertainty::{Design, NoEstimate};
 use steelyard_kernels::with_dtype;
 
-/// Runs `work` on two columns of one length, of whatever types.
+/// Runs `work` on two columns of the same length, which may have different types.
 pub fn two_columns<R>(
     columns: &[Bound<'_, PyAny>],
     work: impl FnOnce(&dyn Wide, &dyn Wide) -> PyResult<R>,
@@ -20,7 +21,7 @@ pub fn two_columns<R>(
     work(x, y)
 }
 
-/// The design that codes of clusters make, one per row.
+/// The design of the rows: clusters where `codes` are given, one per row, or else independent rows.
 pub fn design<'a>(codes: Option<&'a Bound<'_, PyAny>>, count: usize, rows: usize) -> PyResult<Design<'a>> {
     if rows == 0 {
         return Err(value_error("columns: expected at least one row; got none"));
@@ -31,7 +32,8 @@ pub fn design<'a>(codes: Option<&'a Bound<'_, PyAny>>, count: usize, rows: usize
     Ok(Design::Clusters { codes, count })
 }
 
-/// What the face has words for, with the names that the caller knows; the rest is said here.
+/// The reason why there is no estimate. Where the message needs names that only the caller knows, Python is given the
+/// reason and its fields and writes the message; the others are raised as exceptions here.
 pub fn refusal(py: Python<'_>, refused: NoEstimate) -> Record<'_> {
     match refused {
         NoEstimate::NotFinite { column, index } => record!(py, { refused: "not finite", column, index }),

@@ -1,4 +1,4 @@
-//! Uncertainty: what an estimate of a mean needs of its values, as a state.
+//! The state of an estimate of a mean: the sums of values that the estimate and its interval are computed from.
 
 use crate::arrays::{floats, given, slice};
 use crate::call::call;
@@ -16,8 +16,9 @@ type Array<'py> = Bound<'py, PyArray1<f64>>;
 state_class!(
     /// Exact sums of values, of their squares, and of the values of each cluster.
     EstimateTotals of MeanTotals, refused by refusal, {
-    /// Adds values; `codes`, one per value in `0..clusters`, and `names` (int64 array or list of str) tell their
-    /// clusters. `excluded` and `nan` values were left out before. All of it or nothing is added.
+    /// Adds values. `codes`, one per value, are positions in `names` (an int64 array or a list of str), the names of
+    /// the clusters. `excluded` and `nan` are the numbers of values that the caller left out. Either all of it is added
+    /// or nothing.
     #[pyo3(signature = (x, *, codes=None, names=None, excluded=0, nan=0, progress=None))]
     #[allow(clippy::too_many_arguments)] // keywords of a Python call
     fn update(
@@ -45,7 +46,7 @@ state_class!(
         self.0.change(py, |totals, progress| totals.with(&batch, names, left_out, progress))?.map_err(refusal)
     }
 
-    /// How many values count, in how many clusters, and how many were excluded or NaN.
+    /// The number of values that count, the number of their clusters, and how many values were excluded or NaN.
     fn size<'py>(&self, py: Python<'py>) -> Record<'py> {
         let ((values, clusters), excluded, nan) =
             self.0.look(|totals| (totals.size(), totals.excluded, totals.nan));
@@ -57,13 +58,13 @@ state_class!(
         Give(self.0.look(MeanTotals::clustered))
     }
 
-    /// The moments of all values, as `column_moments` gives them.
+    /// The moments of all values, as `column_moments` returns them.
     fn moments<'py>(&self, py: Python<'py>) -> Record<'py> {
         let totals = self.0.now()?;
         record_of_moments(py, call(py, None, 0, |_| Ok(totals.moments()))?)
     }
 
-    /// Sums of `x - shift` and sizes of the clusters, in the order of their names.
+    /// The sum of `x - shift` and the size of each cluster, in the order of the clusters' names.
     fn cluster_sums<'py>(&self, py: Python<'py>, shift: f64) -> Given<(Array<'py>, Array<'py>)> {
         let totals = self.0.now()?;
         let of = call(py, None, 0, |progress| totals.cluster_sums(shift, progress))?;

@@ -1,4 +1,4 @@
-//! The room of uncertainty.
+//! The binding of uncertainty: the bootstrap, ratios, paired comparisons, and the state of an estimate.
 
 mod columns;
 mod compare;

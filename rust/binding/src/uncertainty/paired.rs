@@ -1,4 +1,4 @@
-//! Two models on the same rows: differences, Tango's interval, McNemar's and the sign-flip test.
+//! Two models on the same rows: their differences, Tango's interval, McNemar's test, and the sign-flip test.
 
 use crate::arrays::{floats, given, slice};
 use crate::call::{call, call_quick};
@@ -11,8 +11,9 @@ use steelyard_kernels::uncertainty::paired::{self, PairedBinary, Wide};
 use steelyard_kernels::uncertainty::sign_flip as flips;
 use steelyard_kernels::with_dtype;
 
-/// `values`, new - base row by row, and how many rows new wins and loses. `coarse` is the step of 1 and the smallest number of
-/// the coarser type, where the two have different types.
+/// The difference new - base of each row (`values`), and the numbers of rows in which new is larger (`wins`) and smaller
+/// (`losses`). Where the two columns have different types, `coarse` describes the less precise one: its unit in the last
+/// place of 1, and its smallest positive number.
 #[pyfunction]
 #[pyo3(signature = (*, new, base, coarse=None, progress=None))]
 pub fn paired_differences<'py>(
@@ -31,8 +32,8 @@ pub fn paired_differences<'py>(
     record!(py, { values: given(py, got.values)?, wins: got.wins, losses: got.losses })
 }
 
-/// The difference of n pairs of 0/1 answers: `value`, `standard_error`, Tango's `low` and `high`, McNemar's mid-p `p_mid` and
-/// exact `p_exact`.
+/// The difference of n pairs of 0/1 answers: `value`, `standard_error`, Tango's limits `low` and `high`, and the mid-p
+/// (`p_mid`) and exact (`p_exact`) p-values of McNemar's test.
 #[pyfunction]
 #[pyo3(signature = (*, wins, losses, n, confidence_level, alternative))]
 pub fn paired_binary<'py>(
@@ -54,8 +55,8 @@ pub fn paired_binary<'py>(
     record!(py, { value, standard_error, low: interval.low, high: interval.high, p_mid, p_exact })
 }
 
-/// The `standard_error`, `low` and `high` of a difference of 0/1 answers whose `clusters` clusters show no spread:
-/// Tango's interval with the clusters as pairs and Student's t for z.
+/// The `standard_error`, `low` and `high` of a difference of 0/1 answers that is the same in each of `clusters`
+/// clusters. It is Tango's interval with the clusters as pairs and a quantile of Student's t in place of z.
 #[pyfunction]
 #[pyo3(signature = (*, value, clusters, df, confidence_level, alternative))]
 pub fn unspread_difference<'py>(
@@ -72,8 +73,8 @@ pub fn unspread_difference<'py>(
     record!(py, { standard_error, low: interval.low, high: interval.high })
 }
 
-/// The sign-flip test: `p`, its relative `error`, and how many values are not zero, `nonzero`. `resolution` is how far each
-/// value, or all of them, may be off by rounding.
+/// The sign-flip test: the p-value `p`, its relative `error`, and the number of values that are not zero, `nonzero`.
+/// `resolution` says how far rounding may have moved each value; a single number holds for all of them.
 #[pyfunction]
 #[pyo3(signature = (x, *, alternative, resolution=None, progress=None))]
 pub fn sign_flip<'py>(

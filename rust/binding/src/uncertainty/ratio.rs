@@ -1,4 +1,4 @@
-//! The ratio of two columns' sums with its interval.
+//! The ratio of the sums of two columns, with its interval.
 
 use super::columns::{design, refusal, two_columns};
 use crate::arrays::slice;
@@ -9,8 +9,9 @@ use crate::take::listed;
 use pyo3::prelude::*;
 use steelyard_kernels::uncertainty::{self as kernels, Columns, Ratio, Spread};
 
-/// sum x / sum y of two `columns`: a dictionary of the fields of the kernel's `Ratio`, NaN where there is none, or of the
-/// kind of refusal. `codes` in `0..clusters` are the clusters of the rows, where there are any; `weights` are above 0.
+/// sum x / sum y of two `columns`: a dictionary of the fields of the kernel's `Ratio`, with NaN for a number that does
+/// not exist; or, where there is no estimate, of the reason (`refused`) and its fields. `codes`, in `0..clusters`, are
+/// the clusters of the rows where they have some; `weights` are above 0.
 #[pyfunction]
 #[pyo3(signature = (
     columns, *, codes=None, clusters=0, weights=None, confidence_level, alternative, progress=None

@@ -1,4 +1,4 @@
-//! Random counts, and the bootstrap from columns to limits.
+//! The bootstrap, and the random counts that it draws.
 
 use super::columns::{design, refusal, two_columns};
 use crate::arrays::{copied, floats, given};
@@ -30,8 +30,9 @@ pub fn resampling_counts(
     copied(py, &counts)
 }
 
-/// A statistic of `columns` by resampling: a dictionary of the fields of the kernel's `Bootstrap`, or of the kind of
-/// refusal (`refused`) and its fields. `codes` in `0..clusters` are the clusters of the rows, where there are any.
+/// Bootstraps a statistic of `columns`. Returns a dictionary of the fields of the kernel's `Bootstrap` or, where there
+/// is no estimate, of the reason (`refused`) and its fields. `codes`, in `0..clusters`, are the clusters of the rows
+/// where they have some.
 #[pyfunction]
 #[pyo3(signature = (
     columns, statistic, *, codes=None, clusters=0, method, n_resamples, seed, confidence_level, alternative,

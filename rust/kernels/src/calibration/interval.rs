@@ -4,8 +4,8 @@
 //! A bin's gap is its mean probability minus its observed frequency. It varies about the true gap with the standard
 //! deviation `s = sqrt(y (1 - y) / n)`, `y` being the frequency. This noise biases the errors upwards: a calibrated
 //! model has an `ece` of about the noise floor, not 0. The intervals therefore invert a test: they contain the true
-//! errors for which the observed error would not be surprising. A candidate for the true gap of each bin is `L
-//! max(|gap|, s0)`, where `s0` is that standard deviation for a calibrated bin and the factor `L` is the same for all
+//! errors for which the observed error would not be surprising. A candidate for the true gap of each bin is
+//! `L max(|gap|, s0)`, where `s0` is that standard deviation for a calibrated bin and the factor `L` is the same for all
 //! bins. The limits are the errors of those candidates for which the observed error lies `z` standard deviations from
 //! its mean, by the moments of the folded normal distribution (Leone, Nelson and Nottingham, Technometrics 3(4), 1961).
 //! Rows are taken to be independent unless they have clusters. With clusters, the gaps have the covariance that
