@@ -1,4 +1,4 @@
-"""Stubs of the compiled core, proven against the binary by stubtest."""
+"""Type stubs of the compiled core, written by hand and checked against the binary by stubtest."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Required, TypedDict, TypeVar, final
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 _Progress = Callable[[int, int], object] | None
 
-# numbers that the face and the kernels share
+# constants that the Python package and the kernels share
 MAX_BINS: int
 MAX_CLUSTERED_BINS: int
 TOKEN_COUNTS: int
@@ -89,7 +89,7 @@ class PerplexityTotals:
     @staticmethod
     def from_bytes(data: bytes) -> tuple[PerplexityTotals, bytes]: ...
 
-# uncertainty: NaN stands for "there is none" (Estimate says None)
+# uncertainty: NaN means that there is no such value (an Estimate has None there)
 @final
 class _Moments(TypedDict):
     mean: float
@@ -329,7 +329,7 @@ def preference_loss(
 ) -> _Scored: ...
 def preference_steepest(loss: str, *, largest: float, beta: float, label_smoothing: float) -> float: ...
 
-# math: of a number, or element by element of float64 arrays of one shape (numbers and arrays also mix)
+# math: functions of numbers, or element by element of float64 arrays of one shape; numbers and arrays can be mixed
 _Numbers = TypeVar("_Numbers", float, NDArray[np.float64])
 
 def math_exp(x: _Numbers) -> _Numbers: ...

@@ -1,4 +1,4 @@
-"""What a caller passes, as arrays that the kernel reads: probabilities, and labels as column numbers."""
+"""The arguments of ``reliability`` as arrays that the kernel reads: probabilities, and labels as column numbers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def class_labels(classes: Any) -> list[Any] | None:
 def columns_of(
     targets: Any, classes: list[Any], n: int, keep: Mask | None, omit: bool
 ) -> tuple[NDArray[np.int64], Mask | None]:
-    """Column of each label, and which rows have none (None: all have one)."""
+    """The column number of each label, and which rows have no label (None: all rows have one)."""
     given, missing = labels(targets, "targets", keep, omit)
     if missing is not None and given.shape == (n,):
         keep = ~missing if keep is None else keep & ~missing
@@ -49,20 +49,20 @@ def columns_of(
 
 
 def without(probs: Array, rows: Mask) -> Array:
-    """Probabilities that are NaN in these rows: without a label there is nothing to hold them against."""
-    blank = np.array(probs)  # in its own type, by which the edges of the bins are rounded
+    """A copy of ``probs`` with NaN in these rows, which have no label to compare the probabilities with."""
+    blank = np.array(probs)  # keeps its dtype, to which the edges of the bins are rounded
     blank[rows] = BF16_NAN if blank.dtype == np.uint16 else np.nan
     return blank
 
 
 def rows_of_nan(probs: Array) -> Mask:
-    """The rows that have a NaN."""
+    """Which rows contain a NaN."""
     nan = is_nan(probs)
     return np.logical_or.reduce(nan, axis=1) if nan.ndim == 2 else nan
 
 
 def probabilities(probs: Any) -> Array:
-    """One axis in one piece, or rows whose last axis is."""
+    """``probs`` as an array of one axis that is contiguous, or of rows whose last axis is contiguous."""
     array = floats(probs, "probs", ndim=(1, 2), contiguous=False, numbers=True, table=True)
     rows_lie_whole = array.ndim == 2 and (array.shape[1] <= 1 or array.strides[1] == array.itemsize)
     return array if rows_lie_whole else np.ascontiguousarray(array)

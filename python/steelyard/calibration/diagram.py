@@ -30,32 +30,34 @@ class Reliability(Result):
     ----------
     ece, rmsce, mce : Estimate
         Expected (mean absolute), root mean squared and maximum calibration error over the filled bins, in
-        probability units, each with its interval; ``mce.detail["bin_n"]`` rows are in the bin of the largest gap.
+        probability units, each with its interval; ``mce.detail["bin_n"]`` is the number of rows in the bin of the
+        largest gap.
     gap : Estimate
-        Mean probability less the share that came true, over all rows: positive is overconfident. Gaps of different
-        bins may have different signs and then cancel.
+        Mean probability minus the share of rows that came true, over all rows: positive means overconfident. Gaps of
+        different bins may have different signs and then cancel.
     noise_floor : float or None
-        What ``ece`` is on average for a calibrated model with these probabilities (and clusters), which is not 0. An
-        ``ece`` near it says nothing against the model. None with fewer than two clusters.
+        The mean ``ece`` of a calibrated model with these probabilities (and clusters), which is not 0. An ``ece`` near
+        it is no evidence against the model. None with fewer than two clusters.
     frequency : Estimate
-        The share of rows that came true. It is also called ``accuracy`` where a row holds class probabilities, and
-        ``base_rate`` where it holds one probability.
+        The share of rows that came true. It is also called ``accuracy`` where each row holds class probabilities, and
+        ``base_rate`` where each row holds one probability.
     table : dict of str to ndarray
         One entry per bin: ``bin_low``, ``bin_high``, ``count``, ``correct``, ``mean_probability``,
-        ``accuracy``, ``gap`` (mean probability less accuracy: positive is overconfident) and the Wilson
-        limits ``low``, ``high`` of the accuracy (clustered where rows are); NaN in empty bins. Of rows with weights,
-        ``count`` and ``correct`` are rows, ``weight`` is the share that the bin has of all weights, and what follows is
-        weighted.
+        ``accuracy``, ``gap`` (mean probability minus accuracy: positive means overconfident) and the Wilson
+        limits ``low``, ``high`` of the accuracy (clustered where rows have clusters); NaN in empty bins. If rows have
+        weights, ``count`` and ``correct`` still count rows, ``weight`` is the share of the bin in the sum of all
+        weights, and the columns after it are weighted.
     n : int
-        Rows that count.
+        The number of rows that count.
     n_clusters : int or None
-        Clusters that have some, where rows have clusters.
+        The number of clusters with rows that count; None where rows have no clusters.
     left_out : dict of str to int
-        ``"where"``: rows that ``where`` excluded; ``"zero weight"``: rows of weight 0; ``"nan"``: rows omitted for a
-        NaN; ``"clamped"``: probabilities in (1, 1 + 1e-6], which counted as 1; ``"rounded"``: rows of class
-        probabilities that sum to 1 only as well as 16 bits let them, and counted. Only what happened is listed.
+        ``"where"``: rows that ``where`` excluded; ``"zero weight"``: rows of weight 0; ``"nan"``: rows omitted because
+        of a NaN; ``"clamped"``: probabilities in (1, 1 + 1e-6], which were taken as 1; ``"rounded"``: rows of class
+        probabilities that were accepted although they sum to 1 only with the accuracy of 16-bit floats. Counts of 0
+        are not listed.
     kind : {"probabilities", "top labels", "answers"}
-        What each probability is about: an event, the likeliest of several classes, or the answer that was given.
+        What each probability refers to: an event, the likeliest of several classes, or the answer that was given.
 
     Examples
     --------
@@ -91,7 +93,7 @@ class Reliability(Result):
 
     @property
     def base_rate(self) -> Estimate:
-        """The share of rows that came true, where a row holds the probability of one thing."""
+        """The share of rows that came true, where each row holds the probability of one event."""
         if self.kind != "probabilities":
             raise AttributeError(
                 f"base_rate: expected one probability per row, shape [n]; got {self.kind}; the share of rows that came "
@@ -105,9 +107,9 @@ class Reliability(Result):
         Returns
         -------
         {"overconfident", "underconfident", "miscalibrated", "undecided"}
-            Where the interval of ``ece`` holds 0 (or there is none, under two clusters): ``"undecided"``, which a
-            calibrated model is in 95 of 100 cases. Else by ``gap``: over- or underconfident where its interval lies
-            above or below 0, miscalibrated where it holds 0.
+            ``"undecided"`` where the interval of ``ece`` contains 0 (a calibrated model gets this verdict in 95 of 100
+            cases) or does not exist, with fewer than two clusters. Otherwise ``gap`` decides: over- or underconfident
+            where its interval lies above or below 0, miscalibrated where it contains 0.
         """
         if self.ece.low is None or not self.ece.low > 0 or self.gap.low is None or self.gap.high is None:
             return "undecided"
@@ -116,7 +118,7 @@ class Reliability(Result):
         return "underconfident" if self.gap.high < 0 else "miscalibrated"
 
     def _lines(self) -> list[tuple[str, str]]:
-        """The figures that ``print`` and a notebook show, each with its name."""
+        """The names and values that ``print`` and notebooks show."""
         share = "base rate" if self.kind == "probabilities" else "accuracy"
         return [
             ("ece", str(self.ece)),
@@ -138,13 +140,13 @@ class Reliability(Result):
         return "none" if self.noise_floor is None else f"{self.noise_floor:.3g}"
 
     def _repr_html_(self) -> str:
-        """Render as the tables a notebook shows: the errors, and the bins."""
+        """Return the two tables that a notebook shows, the errors and the bins."""
         rows = zip(*(column.tolist() for column in self.table.values()), strict=True)
         bins = (map(_cell, row) for row in rows)
         return html_table(self._lines()) + html_table(bins, [name.replace("_", " ") for name in self.table])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything in types that JSON has (NaN as null)."""
+        """Return everything as types that JSON has (NaN as null)."""
         return {
             "kind": self.kind,
             "ece": self.ece.to_dict(),
@@ -166,7 +168,7 @@ class Reliability(Result):
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure without it.
+            Where to draw; by default a new figure is made.
 
         Returns
         -------
@@ -197,7 +199,7 @@ class Reliability(Result):
         return ax
 
     def _title(self) -> str:
-        """The title of the diagram: the ECE, the noise floor to compare it with, how many rows, and the verdict."""
+        """The title of the diagram: the ECE, the noise floor to compare it with, the number of rows, the verdict."""
         floor = [] if self.noise_floor is None else [f"noise floor {self.noise_floor:.2%}"]
         clusters = "" if self.n_clusters is None else f" in {self.n_clusters} clusters"
         shown = [] if (verdict := self.verdict()) == "undecided" else [verdict]

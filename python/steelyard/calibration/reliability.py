@@ -1,4 +1,4 @@
-"""The one call: probabilities and outcomes become a reliability diagram."""
+"""The function ``reliability``: from probabilities and outcomes to a reliability diagram in one call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def reliability(
     nan_policy: NanPolicy = "raise",
     progress: Progress = False,
 ) -> Reliability:
-    r"""Measure how far probabilities lie from frequencies, with intervals and the floor that noise sets.
+    r"""Measure how far probabilities lie from frequencies, with intervals and the noise floor.
 
     With :math:`n_b` predictions in bin :math:`b`, their mean probability :math:`\bar p_b` and the share
     :math:`y_b` of them that came true, the gap is :math:`g_b = \bar p_b - y_b`, the weight
@@ -39,35 +39,36 @@ def reliability(
 
     These plain errors are biased: a calibrated model has an ``ece`` of about
     ``noise_floor`` :math:`= \sqrt{2/\pi} \sum_b w_b \sqrt{\bar p_b (1 - \bar p_b) / n_b}`, not 0. The intervals
-    account for it by inversion (no resampling: same data, same bits). Simulated, 95 per cent intervals of ``ece``
-    and ``rmsce`` cover 92 to 98 per cent from n = 300 on; at n = 100 as few as 88 where gaps are about as large as
-    the noise of a bin.
+    account for this bias by inversion: they contain the errors under which the observed one would not be surprising.
+    Nothing is resampled, so the same data give the same bits. In simulations, 95 per cent intervals of ``ece`` and
+    ``rmsce`` cover 92 to 98 per cent from n = 300 on; at n = 100 as few as 88 where gaps are about as large as the
+    noise of a bin.
 
-    Rows count as independent unless ``clusters`` says what they have in common. Answers about one document are right
-    or wrong together: with the excess :math:`M_{gb} = \sum (p - y)` of cluster :math:`g` in bin :math:`b` the gaps
-    of a calibrated model have the covariance
-    :math:`\Sigma_{bc} = \frac{G}{G - 1} \sum_g M_{gb} M_{gc} / (n_b n_c)`, which floor and intervals then use
-    (with :math:`M_{gb} - g_b n_{gb}` where the model is not calibrated, and Student's t with :math:`G - 1` degrees of
-    freedom). Row by row, 5 to 53 per cent of calibrated
-    models are called over- or underconfident there, with clusters 1 to 5 (18 designs in docs/coverage.md).
+    Rows count as independent unless ``clusters`` says which belong together. Answers about one document tend to be
+    right or wrong together: with the excess :math:`M_{gb} = \sum (p - y)` of cluster :math:`g` in bin :math:`b`, the
+    gaps of a calibrated model have the covariance
+    :math:`\Sigma_{bc} = \frac{G}{G - 1} \sum_g M_{gb} M_{gc} / (n_b n_c)`. The noise floor and the intervals then use
+    it (with :math:`M_{gb} - g_b n_{gb}` where the model is not calibrated, and Student's t with :math:`G - 1` degrees
+    of freedom). In 18 simulated designs with clusters (docs/coverage.md), 5 to 53 per cent of calibrated models are
+    called over- or underconfident if the rows are taken as independent, and 1 to 5 per cent with ``clusters``.
 
-    With ``weights`` every sum over rows becomes a sum of their weights: :math:`n_b`, :math:`\bar p_b`, :math:`y_b`,
-    :math:`w_b`, :math:`M_{gb}` and the clustered limits of the shares; where no ``clusters`` are given each row is a
+    With ``weights``, every sum over rows becomes a weighted sum: in :math:`n_b`, :math:`\bar p_b`, :math:`y_b`,
+    :math:`w_b`, :math:`M_{gb}` and the clustered limits of the shares. Where no ``clusters`` are given, each row is a
     cluster of its own.
 
     Parameters
     ----------
     probs : array of float, shape [n] or [n, K]
-        ``[n]``: the probability that a thing is true (a positive class, an answer). ``[n, K]``: a row of
-        class probabilities, of which the largest counts (top label; the first of equals). Rows sum to 1
-        within 1e-3; within 5e-3 where all their values are 16-bit floats, also widened ones, since rounding alone
-        can move a sum by 4e-3 (counted as ``"rounded"`` in ``left_out``). Values in
-        (1, 1 + 1e-6] count as 1 and are counted; anything else outside [0, 1] is refused: logits are never
-        guessed.
+        ``[n]``: the probability that something is true (a positive class, an answer). ``[n, K]``: rows of class
+        probabilities, of which the largest counts (top label; the first of equals). Each row must sum to 1 within
+        1e-3, or within 5e-3 where all its values are 16-bit floats, even if they arrive in a wider type, since
+        rounding alone can move a sum by 4e-3 (such rows are counted as ``"rounded"`` in ``left_out``). Values in
+        (1, 1 + 1e-6] are taken as 1 and counted as ``"clamped"``. Anything else outside [0, 1] is refused; logits are
+        never guessed and converted.
     targets : array of int or bool, shape [n]
-        ``[n]``: 0 or 1, whether it came true. ``[n, K]``: the class, a column number or one of ``classes``.
+        ``[n]``: 0 or 1, whether it came true. ``[n, K]``: the true class, as a column number or one of ``classes``.
     n_bins : int
-        Equal-width bins of (0, 1]; ``bin_low < p <= bin_high``, 0 in the first. Edges ``k / n_bins`` are
+        The number of equal-width bins; ``bin_low < p <= bin_high``, with 0 in the first bin. Edges ``k / n_bins`` are
         rounded to the dtype of ``probs``, so that 0.3 falls on the same side in every dtype.
     classes : array, optional
         The label of each column (scikit-learn's ``classes_``).
@@ -75,41 +76,42 @@ def reliability(
         Rows that count.
     weights : array of numbers, shape [n], optional
         Sampling weights, 0 or more, as in :func:`steelyard.estimate`: how many of the population a row stands for.
-        Their scale is of no account. A row of weight 0 is left out and counted. ``1/k`` for the k rows of each id, with
-        the ids as ``clusters``, gives every id one say.
+        Their scale does not matter. A row of weight 0 is left out and counted. Weights of ``1/k`` for the k rows of
+        each id, with the ids as ``clusters``, let every id count the same.
     clusters : array of ids, shape [n], optional
-        What rows have in common: a document, a user. Whole numbers or texts. Under two clusters there are values and
-        no limits.
+        What rows have in common, such as a document or a user: whole numbers or texts. With fewer than two clusters,
+        the results have values but no limits.
     confidence_level : float
-        Of the intervals.
+        The confidence level of the intervals.
     alternative : {"two-sided", "greater", "less"}
-        Lower limits alone (``"greater"``), upper ones alone, or both.
+        Only lower limits (``"greater"``), only upper limits (``"less"``), or both.
     nan_policy : {"raise", "omit"}
-        ``"omit"`` leaves rows with a NaN, a null or no label out and counts them in ``left_out``, as ``nan``.
+        ``"omit"`` leaves out rows with a NaN, a null or no label, and counts them in ``left_out`` as ``nan``.
     progress : bool or callable
-        Tell how far it is.
+        ``True`` draws a progress bar on standard error; a callable is called with ``(done, total)``.
 
     Returns
     -------
     Reliability
         ``ece``, ``rmsce``, ``mce`` and the signed ``gap`` as Estimates, ``noise_floor``, ``verdict()``, ``table``,
-        ``plot()``; ``base_rate`` for ``[n]``, ``accuracy`` for ``[n, K]``. With weights ``n`` and ``table["count"]``
-        are still rows, ``table["weight"]`` is the share that each bin has of all weights, and the Estimates say
+        ``plot()``; ``base_rate`` for ``[n]``, ``accuracy`` for ``[n, K]``. With weights, ``n`` and ``table["count"]``
+        still count rows, ``table["weight"]`` is the share of each bin in the sum of all weights, and the Estimates have
         ``n_effective``, (sum w)^2 / sum w^2.
 
     Raises
     ------
     TypeError
-        For what is not a float array, or labels that are not integers or booleans.
+        If probabilities are not a float array, or labels are not integers or booleans.
     ValueError
-        For shapes, probabilities, sums, labels or weights out of range (with the first index), or where no row counts.
+        If shapes do not fit, if probabilities, sums, labels or weights are out of range (the message names the first
+        index), or if no row counts.
 
     Notes
     -----
-    The binning of Guo et al. (2017), equal width over the top label, as in most papers. torchmetrics bins
-    ``[low, high)`` and puts 1.0 into a bin of its own; netcal bins counts and means by different edges in
-    float32; scikit-learn's ``calibration_curve`` agrees in float64. For two classes ``[n]`` and ``[n, 2]``
-    are two questions: the positive class, and the top label.
+    The bins are those of Guo et al. (2017), of equal width over the probability of the top label, as in most papers.
+    torchmetrics uses ``[low, high)`` and puts 1.0 into a bin of its own; netcal uses different edges for counts and
+    for means in float32; scikit-learn's ``calibration_curve`` agrees in float64. With two classes, ``[n]`` and
+    ``[n, 2]`` answer different questions: about the positive class, and about the top label.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The state: a row a bin, filled in one pass over any number of batches."""
+"""The state behind ``reliability``: counts and sums for each bin, filled in one pass over any number of batches."""
 
 from __future__ import annotations
 
@@ -36,25 +36,26 @@ FORMS: tuple[Form, ...] = ("probabilities", "top labels")
 class ReliabilityState(State):
     """Counts and exact sums of a reliability diagram, in one pass over any number of batches.
 
-    For each bin the state holds how many predictions it has, how many came true, and the sum of their probabilities in
-    fixed point (multiples of 2**-64); with ``clusters`` the same for each cluster and bin that occurs, with ``weights``
-    for each weight too (without clusters, each row of data is kept). These are integers, so every split into batches
-    (also inside a cluster), every order of merging and every number of threads gives the same bits, and counts stay
-    right past 2**24 rows. One state takes clusters always or never, and weights always or never.
+    For each bin the state holds the number of predictions, how many of them came true, and the sum of their
+    probabilities in fixed point (multiples of 2**-64). With ``clusters`` it holds the same for each pair of cluster and
+    bin that occurs, and with ``weights`` for each weight too (with weights but without clusters, each row of data is
+    kept). These numbers are integers, so every split into batches (even inside a cluster), every order of merging and
+    every number of threads gives the same bits, and counts stay right beyond 2**24 rows. All updates of one state must
+    have clusters or none, and all must have weights or none.
 
     Parameters
     ----------
     n_bins : int
-        Equal-width bins, 1 to 10,000.
+        The number of equal-width bins, 1 to 10,000.
     classes : array, optional
-        The label of each column (scikit-learn's ``classes_``); without it labels are column numbers. For one
-        probability a row: the labels of false and true.
+        The label of each column (scikit-learn's ``classes_``); without it, labels are column numbers. If each row holds
+        one probability, these are the labels of false and true.
     confidence_level : float
-        Of the intervals, in (0, 1).
+        The confidence level of the intervals, in (0, 1).
     alternative : {"two-sided", "greater", "less"}
-        ``"greater"`` gives lower limits alone (upper ones are 1), ``"less"`` upper ones.
+        ``"greater"`` gives only lower limits (the upper ones are 1), ``"less"`` only upper ones.
     nan_policy : {"raise", "omit"}
-        ``"omit"`` leaves rows with a NaN, a null or no label out and counts them in ``left_out``, as ``nan``.
+        ``"omit"`` leaves out rows with a NaN, a null or no label, and counts them in ``left_out`` as ``nan``.
 
     Examples
     --------
@@ -93,7 +94,7 @@ class ReliabilityState(State):
         clusters: Any = None,
         progress: Progress = False,
     ) -> Self:
-        """Add a batch; nothing is added where it raises.
+        """Add a batch; if an error is raised, nothing is added.
 
         Parameters
         ----------
@@ -106,14 +107,15 @@ class ReliabilityState(State):
         weights : array of numbers, shape [n], optional
             Sampling weights, 0 or more (see :func:`reliability`), on one scale in all updates.
         clusters : array of ids, shape [n], optional
-            What rows have in common: a document, a user. Whole numbers or texts; a cluster may go on in later updates.
+            What rows have in common, such as a document or a user: whole numbers or texts. A cluster may continue in
+            later updates.
         progress : bool or callable
-            Tell how far it is.
+            ``True`` draws a progress bar on standard error; a callable is called with ``(done, total)``.
 
         Returns
         -------
         ReliabilityState
-            Itself.
+            The state itself.
         """
         aligned(probs=probs, targets=targets, where=where, weights=weights, clusters=clusters)
         array = probabilities(probs)
@@ -123,7 +125,7 @@ class ReliabilityState(State):
         n = len(array)
         selection = self._selection(where, weights, clusters)
         keep, of_rows, zeros = selection.mask("probs", (n,)), selection.weights, 0
-        # A row without a probability needs neither a weight nor an id, where such rows are left out.
+        # Where rows without a probability are left out, they need neither a weight nor an id.
         nan = rows_of_nan(array) if selection.omit and not (weights is None is clusters) else None
         if of_rows is not None:
             present = keep if nan is None else less(keep, nan)[0]
@@ -148,7 +150,10 @@ class ReliabilityState(State):
         return self
 
     def _selection(self, where: Any, weights: Any, clusters: Any) -> Selection:
-        """The row words. Two of them need the covariance of the bins, as large as the square of their number."""
+        """``where``, ``weights`` and ``clusters``, checked.
+
+        The last two need the covariance matrix of the bins, so there may be fewer bins with them.
+        """
         for argument, given in (("clusters", clusters), ("weights", weights)):
             if given is not None and self._n_bins > _core.MAX_CLUSTERED_BINS:
                 expected = f"at most {_core.MAX_CLUSTERED_BINS} bins with {argument}"
@@ -157,14 +162,14 @@ class ReliabilityState(State):
         return Selection(where, clusters, policy, weights=weights)
 
     def _labels(self, targets: Any, probs: Array, keep: Mask | None) -> tuple[Array, Mask | None]:
-        """Labels as column numbers, in their own integer type where no ``classes`` are given, and who has none."""
+        """Labels as column numbers, without ``classes`` in the integer type they have; and which rows have no label."""
         n, width = len(probs), probs.shape[1] if probs.ndim == 2 else 2
         if self._classes is not None:
             if len(self._classes) != width:
                 raise value_error("classes", f"{width} labels, one a column", f"{len(self._classes)}")
             return columns_of(targets, self._classes, n, keep, self._omit_nan)
         labels, unknown = known_labels(targets, "targets", keep, self._omit_nan)
-        if labels.size == 0 or (unknown is not None and unknown.all()):  # no label, no type
+        if labels.size == 0 or (unknown is not None and unknown.all()):  # without a label there is no type to check
             labels = labels.astype(np.int64)
         if labels.dtype.kind not in "iub":
             fix = "pass classes= to map labels to columns" if labels.dtype.kind in "US" else ""
@@ -203,7 +208,7 @@ class ReliabilityState(State):
         return state
 
     def merge(self, other: Self) -> Self:
-        """Add another state of the same options and form to this one; returns itself. ``a + b`` makes a new state."""
+        """Add a state with the same options and form to this one, and return this one. ``a + b`` makes a new state."""
         if isinstance(other, ReliabilityState) and self._form and other._form and self._form != other._form:
             raise value_error("other", f"a state of {self._form}", f"one of {other._form}")
         super().merge(other)
@@ -217,7 +222,7 @@ class ReliabilityState(State):
         return made
 
     def reset(self) -> Self:
-        """Forget all data, keep the options; returns itself."""
+        """Forget all data but keep the options; return the state itself."""
         self._form = None
         return super().reset()
 
@@ -228,14 +233,14 @@ class ReliabilityState(State):
         return f"<ReliabilityState of {rows} rows{weights} in {self._n_bins} bins{clusters}>"
 
     def compute(self) -> Reliability:
-        """Return errors, intervals and table of what was added so far.
+        """Return the errors, intervals and table for all data added so far.
 
         Raises
         ------
         ValueError
-            Where no row counts.
+            If no row counts.
         """
-        totals = self._totals.copy()  # another thread may go on adding
+        totals = self._totals.copy()  # because another thread may add data meanwhile
         said = totals.summary(**self._confidence.keywords)
         gone = totals.left_out()
         left_out = nonzero({
@@ -286,7 +291,7 @@ class ReliabilityState(State):
         reason: str,
         left_out: dict[str, int],
     ) -> Estimate:
-        """The share of rows that came true."""
+        """The share of rows that came true, with its interval."""
         n, sums = sum(rows["count"]), said["clusters"]
         if sums is None:
             return proportion(sum(rows["correct"]), n, self._confidence, reason=reason, left_out=left_out)
@@ -323,7 +328,7 @@ class ReliabilityState(State):
 
 @dataclass(frozen=True)
 class _Wording:
-    """What is said of how the intervals were made."""
+    """The texts of ``method`` and ``reason``, which say how the intervals were made."""
 
     certain: bool
     filled: int

@@ -1,4 +1,4 @@
-"""A readable NumPy implementation of each kernel: its definition, and what its tests compare it with.
+"""A readable NumPy implementation of each kernel: the definition of the kernel, with which its tests compare it.
 
 The code is written to be read, not to be fast. Element-wise kernels give the same bits as their reference; reductions
 differ from it by at most the bound stated in the docstring.

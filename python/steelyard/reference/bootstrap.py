@@ -1,4 +1,4 @@
-"""The bootstrap: replicates from exact counts, limits from replicates."""
+"""The bootstrap: replicates from exact counts of the rows, and limits from the replicates."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ Floats = NDArray[np.float64]
 def bootstrap(
     sums: Floats, sizes: Floats, *, method: str, n_resamples: int, seed: int, confidence_level: float
 ) -> dict[str, float | Floats]:
-    """``sum sums / sum sizes`` by resampling units: rows (x and 1), or clusters by the sums and sizes of their rows.
+    """The bootstrap of ``sum sums / sum sizes``, which resamples units.
 
-    BCa takes a replicate within the rounding of the kernel's sums for equal to the value: within 1e-12 of the spread
-    of the units, and 2^-51 of the value.
+    A unit is a row (with x as its sum and 1 as its size) or a cluster (with the sum and the number of its rows). BCa
+    counts a replicate as equal to the value if they differ by no more than the kernel's sums may round: 1e-12 of the
+    spread of the units plus 2^-51 of the value.
     """
     value = math.fsum(sums) / math.fsum(sizes)
     found = replicates(sums, sizes, seed, n_resamples)
@@ -38,7 +39,7 @@ def bootstrap(
 
 
 def replicates(x: NDArray[np.generic], sizes: NDArray[np.generic] | None, seed: int, count: int) -> Floats:
-    """``sum c x / sum c n`` with multinomial counts c over rows (every size 1 without ``sizes``), ``count`` times."""
+    """``count`` replicates of ``sum c x / sum c n`` with multinomial counts c of the rows (n = 1 without ``sizes``)."""
     values = [float(v) for v in x]
     weights = [1.0] * len(values) if sizes is None else [float(v) for v in sizes]
     found = []
@@ -62,9 +63,9 @@ def limits(
 ) -> tuple[float, float, float, float]:
     """Two-sided limits and their Monte-Carlo errors: ``(low, high, low_error, high_error)``.
 
-    The limit at level a is the order statistic (B + 1) a, linear between neighbours; its error is half the distance of
-    the order statistics (B + 1) a +- sqrt(B a (1 - a)), or the distance of the limit to one of these where the other
-    is beyond the extreme replicate.
+    The limit at level a is the order statistic (B + 1) a, by linear interpolation between neighbours. Its error is half
+    the distance between the order statistics (B + 1) a +- sqrt(B a (1 - a)). Where one of these is beyond the most
+    extreme replicate, it is the distance of the limit from the other one.
     """
     ordered, n = np.sort(found), len(found)
     tail = (1 - confidence_level) / 2

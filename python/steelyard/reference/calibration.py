@@ -1,4 +1,4 @@
-"""Reliability in exact rational arithmetic: what the compiled tally and its intervals mean."""
+"""The definition of reliability and its intervals: counts and sums in exact integers, intervals in plain NumPy."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ NORMAL = NormalDist()
 SERIES = 32
 """Terms of the covariance of two folded normals."""
 ALIKE = 2.0**-24
-"""Clusters whose gaps differ by no more than this show one gap: half a unit of float32 on either side."""
+"""Gaps of clusters that differ by no more than this count as equal: half a unit of float32 on either side."""
 
 
 def widened(probs: NDArray[Any]) -> NDArray[np.float64]:
-    """``probs`` in float64, exactly; uint16 is the bits of bfloat16."""
+    """``probs`` converted to float64, exactly; uint16 arrays hold the bits of bfloat16."""
     if probs.dtype == np.uint16:
         probs = (probs.astype(np.uint32) << 16).view(np.float32)
     return probs.astype(np.float64)
 
 
 def edges(n_bins: int, dtype: Any) -> NDArray[np.float64]:
-    """Edges ``k / n_bins``, divided truly and rounded to the dtype of the probabilities."""
+    """The edges of the bins: the quotients ``k / n_bins``, rounded to the dtype of the probabilities."""
     exact = np.arange(n_bins + 1) / n_bins
     if np.dtype(dtype) != np.uint16:
         return exact.astype(dtype).astype(np.float64)
@@ -52,16 +52,16 @@ def edges(n_bins: int, dtype: Any) -> NDArray[np.float64]:
 
 
 def top_labels(probs: NDArray[Any], targets: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Largest probability of each row, and whether the target is its class: the first one of equals."""
+    """The largest probability of each row (the first, if several are equal), and whether the target is its class."""
     wide = widened(probs)
     top = wide.argmax(axis=1)
     return probs[np.arange(len(probs)), top], top == targets
 
 
 def tally(probs: NDArray[Any], targets: NDArray[Any], n_bins: int) -> list[Row]:
-    """One ``(count, correct, sum of floor(p * 2**64))`` a bin.
+    """``(count, correct, sum of floor(p * 2**64))`` for each bin.
 
-    Bin ``k`` is ``(e_k, e_{k+1}]``, the first one closed at 0; what is above 1 by rounding counts as 1.
+    Bin ``k`` is ``(e_k, e_{k+1}]``, and the first bin includes 0; probabilities above 1 by rounding count as 1.
     """
     wide = np.minimum(widened(probs), 1.0)
     bins = np.searchsorted(edges(n_bins, probs.dtype)[1:-1], wide, side="left")
@@ -87,7 +87,7 @@ def squared(h: float, s: float) -> tuple[float, float]:
 
 
 def bisect(below: Callable[[float], bool]) -> float:
-    """Where ``below`` turns from true to false, upwards from 0."""
+    """The point above 0 at which ``below`` changes from true to false, found by doubling and then halving."""
     low, high = 0.0, 1.0
     while below(high) and high < 2.0**60:
         low, high = high, 2 * high
@@ -98,11 +98,11 @@ def bisect(below: Callable[[float], bool]) -> float:
 
 
 def covariance(rho: Floats, h: Floats, s: Floats, weight: Floats) -> float:
-    """Sum over pairs of bins of the covariance of ``w |N(h, s**2)|``, correlated by ``rho``.
+    """The sum, over all pairs of different bins, of the covariance of ``w |N(h, s**2)|`` with correlations ``rho``.
 
-    ``|h + s Z|`` has the Hermite coefficients ``c_1 = s (2 Phi(r) - 1)`` and, for k > 1,
-    ``c_k = 2 s phi(r) He_(k-2)(r)`` up to a common sign, ``r = h/s``; the covariance of two is
-    ``sum_k rho**k c_k c'_k / k!`` (Mehler). Its first 32 terms are within .0014 s s' at ``rho = 1``.
+    With ``r = h/s``, ``|h + s Z|`` has the Hermite coefficients ``c_1 = s (2 Phi(r) - 1)`` and, for k > 1,
+    ``c_k = 2 s phi(r) He_(k-2)(r)``, up to a common sign. The covariance of two such variables is
+    ``sum_k rho**k c_k c'_k / k!`` (Mehler). The first 32 terms are accurate to .0014 s s' at ``rho = 1``.
     """
     scaled = np.zeros((SERIES, len(h)))
     for b, (mean, deviation) in enumerate(zip(h.tolist(), s.tolist(), strict=True)):
@@ -124,30 +124,32 @@ def covariance(rho: Floats, h: Floats, s: Floats, weight: Floats) -> float:
 
 
 def squares_covariance(rho: Floats, h: Floats, s: Floats, weight: Floats) -> float:
-    """The same of ``w N(h, s**2)**2``: ``2 sigma**2 + 4 h h' sigma`` with ``sigma = rho s s'``."""
+    """The same for ``w N(h, s**2)**2``: ``2 sigma**2 + 4 h h' sigma`` with ``sigma = rho s s'``."""
     sigma = rho * np.outer(s, s)
     pairs = np.outer(weight, weight) * (2 * sigma * sigma + 4 * np.outer(h, h) * sigma)
     return math.fsum(np.where(np.eye(len(h), dtype=bool), 0.0, pairs).ravel())
 
 
 class Scatter:
-    """Standard deviations of the gaps and their correlations (None: independent)."""
+    """The standard deviations of the gaps and their correlations (None: the gaps are independent)."""
 
     def __init__(self, deviations: Floats, rho: Floats | None) -> None:
         self.deviations, self.rho = deviations, rho
 
     @classmethod
     def of(cls, sigma: Floats) -> Scatter:
-        """What a covariance matrix says."""
+        """The standard deviations and correlations of a covariance matrix."""
         s = np.sqrt(np.diag(sigma))
         both = np.outer(s, s)
         return cls(s, np.clip(np.divide(sigma, both, out=np.zeros_like(both), where=both > 0), -1, 1))
 
 
 def inverted(gap: Floats, weight: Floats, null: Scatter, noise: Scatter, critical: float) -> dict[str, float]:
-    """Errors and two-sided limits: the scaled gaps at which what was observed is ``critical`` deviations out.
+    """The errors and their two-sided limits, by inversion.
 
-    ``null`` is the scatter of a calibrated model, ``noise`` that of another.
+    The observed gaps, raised to their own noise and multiplied by one scale, stand for the true gaps. The limits are
+    the errors at those scales for which the observed error is ``critical`` standard deviations away from its mean.
+    ``null`` is the scatter of a calibrated model, ``noise`` that of any other.
     """
     reach = np.maximum(np.abs(gap), null.deviations)
     floor = math.sqrt(2 / math.pi) * math.fsum(weight * null.deviations)
@@ -182,21 +184,25 @@ def inverted(gap: Floats, weight: Floats, null: Scatter, noise: Scatter, critica
 
 
 def largest(gap: Floats, mean: Floats, limits: list[tuple[float, float]]) -> dict[str, float]:
-    """The largest gap, and the largest distances from a mean probability to the near and the far limit."""
+    """The largest gap with its limits.
+
+    The limits are the largest distances from a mean probability to the nearest and to the farthest frequency.
+    """
     near, far = distances(mean, limits)
     return {"mce": float(np.abs(gap).max()), "mce_low": float(near.max()), "mce_high": min(float(far.max()), 1.0)}
 
 
 def unspread(gap: float, n: float, z: float) -> tuple[float, float]:
-    """Limits of a mean difference of values in [0, 1] that shows no spread over n rows (or clusters)."""
+    """The limits of a mean difference of values in [0, 1] where all n rows (or clusters) show the same difference."""
     q = z * z / (n + z * z)
     return gap - q * (1 + gap), gap + q * (1 - gap)
 
 
 def intervals(rows: list[Row], t: Tails, confidence_level: float = 0.95) -> dict[str, float]:
-    """Errors and two-sided intervals of a tally; see ``Calibration`` in the documentation of the numbers.
+    """The errors of a tally and their two-sided intervals, by the formulas of :func:`steelyard.reliability`.
 
-    ``t(tail, df)`` is Student's upper quantile. Not for a tally whose every probability is 0 or 1 and came true.
+    ``t(tail, df)`` is the upper quantile of Student's t. Does not cover tallies in which every probability is 0 or 1
+    and came true.
     """
     tail = (1 - confidence_level) / 2
     z = -NORMAL.inv_cdf(tail)
@@ -208,7 +214,7 @@ def intervals(rows: list[Row], t: Tails, confidence_level: float = 0.95) -> dict
     said = inverted(gap, weight, Scatter(null, None), Scatter(noise, None), z)
     shared = -NORMAL.inv_cdf(tail / (2 * len(n)))
     said |= largest(gap, mean, [limited(a, b, shared) for a, b in zip(k.tolist(), n.tolist(), strict=True)])
-    # The mean difference of independent rows: within bins by the scatter above, between them by the gaps.
+    # The variance of the mean difference of independent rows: the scatter above within bins, the gaps between bins.
     signed = math.fsum(weight * gap)
     variance = math.fsum((weight * noise) ** 2) + math.fsum(weight * (gap - signed) ** 2) / size
     if size > 1 and variance > 0:
@@ -222,12 +228,12 @@ def intervals(rows: list[Row], t: Tails, confidence_level: float = 0.95) -> dict
 
 
 def gaps(signed: float, low: float, high: float, error: float) -> dict[str, float]:
-    """The signed gap as the compiled path says it."""
+    """The signed gap under the names that the compiled path uses."""
     return {"gap": signed, "gap_low": max(low, -1.0), "gap_high": min(high, 1.0), "gap_standard_error": error}
 
 
 def columns(rows: list[Row]) -> tuple[Floats, Floats, Floats, Floats, int, Floats]:
-    """Count, correct, mean probability and gap of filled bins, their rows together, and the share of each."""
+    """Count, correct, mean probability and gap of each filled bin, the number of rows, and the share of each bin."""
     n, k = np.array([row[0] for row in rows], float), np.array([row[1] for row in rows], float)
     mean = np.array([total / 2**64 for _, _, total in rows]) / n
     gap = np.array([float(total - (correct << 64)) / 2**64 for _, correct, total in rows]) / n
@@ -236,7 +242,7 @@ def columns(rows: list[Row]) -> tuple[Floats, Floats, Floats, Floats, int, Float
 
 
 def limited(k: float, n: float, z: float) -> tuple[float, float]:
-    """Wilson's interval of k of n, 0 and 1 exact at the ends."""
+    """Wilson's interval for k of n; exactly 0 at k = 0 and exactly 1 at k = n."""
     low, high = wilson(k, n, z)
     return (0.0 if k == 0 else low), (1.0 if k == n else high)
 
@@ -244,12 +250,12 @@ def limited(k: float, n: float, z: float) -> tuple[float, float]:
 def clustered_tally(
     probs: NDArray[Any], targets: NDArray[Any], clusters: NDArray[Any], n_bins: int
 ) -> dict[Any, list[Row]]:
-    """A :func:`tally` of the rows of each cluster."""
+    """The :func:`tally` of each cluster's rows."""
     return {c: tally(probs[clusters == c], targets[clusters == c], n_bins) for c in np.unique(clusters).tolist()}
 
 
 def added(rows: Iterable[Row]) -> Row:
-    """Counts and sums together."""
+    """The sums of the counts, of the true ones and of the probabilities."""
     counts, corrects, totals = zip(*rows, strict=True)
     return sum(counts), sum(corrects), sum(totals)
 
@@ -257,10 +263,11 @@ def added(rows: Iterable[Row]) -> Row:
 def clustered_intervals(
     tallies: dict[Any, list[Row]], t: Tails, confidence_level: float = 0.95
 ) -> dict[str, float | None]:
-    """As :func:`intervals` where rows of a cluster depend on each other; at least two clusters.
+    """As :func:`intervals`, where rows of a cluster depend on each other; there must be at least two clusters.
 
-    With M_gb = sum (p - y) of cluster g in bin b, the gaps scatter by Sigma0 = G/(G - 1) sum_g M_gb M_gc / (n_b n_c)
-    for a calibrated model, by Sigma1, of M_gb - gap_b n_gb, for another; t has G - 1 degrees of freedom.
+    With M_gb = sum (p - y) of cluster g in bin b, the gaps of a calibrated model have the covariance
+    Sigma0 = G/(G - 1) sum_g M_gb M_gc / (n_b n_c). Those of any other model have Sigma1, which is the same with
+    M_gb - gap_b n_gb in place of M_gb. t has G - 1 degrees of freedom.
     """
     return _in_clusters({(c, 1.0): rows for c, rows in tallies.items()}, t, confidence_level, weighted=False)
 
@@ -268,14 +275,14 @@ def clustered_intervals(
 def weighted_tally(
     probs: NDArray[Any], targets: NDArray[Any], weights: Floats, clusters: NDArray[Any], n_bins: int
 ) -> dict[tuple[Any, float], list[Row]]:
-    """A :func:`tally` of the rows of each cluster that have one weight."""
+    """The :func:`tally` of the rows of each pair of cluster and weight that occurs."""
     pairs = sorted(set(zip(clusters.tolist(), weights.tolist(), strict=True)))
     mine = ((c, w, (clusters == c) & (weights == w)) for c, w in pairs)
     return {(c, w): tally(probs[rows], targets[rows], n_bins) for c, w, rows in mine}
 
 
 def weighted_sums(tallies: dict[tuple[Any, float], list[Row]]) -> Floats:
-    """Of each cluster in each bin: weights, weights of the rows that came true, weighted sums of p and of p - y."""
+    """Sums for each cluster and bin: of weights, of weights of rows that came true, of weighted p and p - y."""
     place = {c: g for g, c in enumerate(dict.fromkeys(c for c, _ in tallies))}
     sums = np.zeros((4, len(place), len(next(iter(tallies.values())))))
     for (cluster, weight), rows in tallies.items():
@@ -288,9 +295,9 @@ def weighted_sums(tallies: dict[tuple[Any, float], list[Row]]) -> Floats:
 def weighted_intervals(
     tallies: dict[tuple[Any, float], list[Row]], t: Tails, confidence_level: float = 0.95
 ) -> dict[str, float | None]:
-    """As :func:`clustered_intervals` with what each row counts for: sums of weights in place of counts.
+    """As :func:`clustered_intervals`, with sums of weights in place of counts.
 
-    Where something shows no spread (sum n_g)**2 / sum n_g**2 stands for the number of clusters.
+    Where something shows no spread, (sum n_g)**2 / sum n_g**2 takes the place of the number of clusters.
     """
     return _in_clusters(tallies, t, confidence_level, weighted=True)
 
@@ -311,7 +318,7 @@ def _in_clusters(
     critical = t(tail, groups - 1)
 
     def bins(tail: float) -> list[tuple[float, float]]:
-        """Clustered Wilson limits of the frequency of each bin; all of [0, 1] where one cluster fills it."""
+        """Clustered Wilson limits of the frequency of each bin; [0, 1] where one cluster fills the bin."""
         known = [rows[b] if weighted else None for b in range(len(n))]
         return [in_clusters(right[:, b], sizes[:, b], tail, t, known[b]) for b in range(len(n))]
 
@@ -340,22 +347,23 @@ def _in_clusters(
 
 
 def distances(mean: Floats, limits: list[tuple[float, float]]) -> tuple[Floats, Floats]:
-    """From each mean probability to the nearest and the farthest frequency within the limits."""
+    """The distances from each mean probability to the nearest and the farthest frequency within the limits."""
     low, high = np.array(limits).T
     return np.maximum(np.maximum(low - mean, mean - high), 0.0), np.maximum(mean - low, high - mean)
 
 
 def kish(sizes: Floats) -> float:
-    """So many of one size say as much: ``(sum n)**2 / sum n**2``."""
+    """The effective number of clusters (Kish): ``(sum n)**2 / sum n**2``, as many of equal size tell as much."""
     return math.fsum(sizes) ** 2 / math.fsum(sizes * sizes)
 
 
 def in_clusters(
     right: Floats, sizes: Floats, tail: float, t: Tails, weighted: float | None = None
 ) -> tuple[float, float]:
-    """Wilson's limits of a share among rows in clusters: as many rows as know as much, and Student's t.
+    """Wilson's limits of a share among rows in clusters, with the effective number of rows and Student's t.
 
-    ``weighted``: how many rows there are, where the sizes are sums of weights, whose roundings are no spread.
+    ``weighted`` is the number of rows where the sizes are sums of weights. Differences between the clusters that the
+    rounding of such sums explains are then not taken as spread.
     """
     right, sizes = right[sizes > 0], sizes[sizes > 0]
     if len(sizes) < 2:

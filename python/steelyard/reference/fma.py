@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def fma(a: ArrayLike, b: ArrayLike, c: ArrayLike) -> NDArray[Any]:
-    """Return ``a * b + c`` rounded once, in the dtype the three have in common (float32 or float64)."""
+    """Return ``a * b + c`` rounded once, in the common dtype of the three (float32 or float64)."""
     arrays = np.broadcast_arrays(*(np.atleast_1d(x) for x in (a, b, c)))
     dtype = np.result_type(*arrays)
     with np.errstate(all="ignore"):
@@ -25,7 +25,7 @@ def _one(x: float, y: float, z: float, fallback: Any, dtype: np.dtype[Any]) -> A
         return fallback
     exact = Fraction(x) * Fraction(y) + Fraction(z)
     if exact == 0:
-        return fallback  # the sign of zero follows the plain operations
+        return fallback  # of a result of 0, the plain operations have the right sign
     return _round(exact, dtype)
 
 

@@ -1,6 +1,6 @@
-"""Intervals and tests: the formulas, with exact sums and whole-number probabilities.
+"""Intervals and tests as formulas, with exact sums, and with exact counts of patterns where a test counts them.
 
-Critical values (``z``, ``t``) are arguments: the quantiles have their own reference.
+Critical values (``z``, ``t``) are arguments, because the quantiles have tests of their own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Limits = tuple[float, float]
 
 
 def bisect(inside: Callable[[float], bool], outside: float, limit: float) -> float:
-    """Find the edge of a set between a point outside and a point inside, to the last bit."""
+    """Find the edge of a set between a point outside of it and a point inside (``limit``), to the last bit."""
     while True:
         middle = outside + (limit - outside) / 2
         if middle in (outside, limit):
@@ -42,14 +42,14 @@ def wilson(k: float, n: float, z: float) -> Limits:
 
 
 def wald(k: float, n: float, z: float) -> Limits:
-    """Wald's p +- z sqrt(p (1 - p)/n), inside [0, 1]."""
+    """Wald's p +- z sqrt(p (1 - p)/n), cut off at 0 and 1."""
     p = k / n
     half = z * math.sqrt(p * (1 - p) / n)
     return min(1.0, max(0.0, p - half)), max(0.0, min(1.0, p + half))
 
 
 def agresti_coull(k: float, n: float, z: float) -> Limits:
-    """Wald's formula at k + z^2/2 of n + z^2."""
+    """Wald's formula for k + z^2/2 successes in n + z^2 trials."""
     return wald(k + z * z / 2, n + z * z, z)
 
 
@@ -69,14 +69,14 @@ def clopper_pearson(k: int, n: int, tail: float) -> Limits:
 
 
 def exact_moments(x: NDArray[Any]) -> tuple[float, float]:
-    """The mean and sum (x - mean)^2 from sums without rounding: each is rounded once, then divided by n."""
+    """The mean and sum (x - mean)^2 from exact sums, each of which is rounded once and then divided by n."""
     values = [Fraction(float(value)) for value in x]
     n, total = len(values), sum(values, Fraction())
     return float(total) / n, float(n * sum(value * value for value in values) - total * total) / n
 
 
 def exact_cluster_sums(x: NDArray[Any], ids: NDArray[Any], shift: float) -> tuple[Floats, Floats]:
-    """Sums of x - shift, each rounded once, and sizes of the clusters, in the order of their ids."""
+    """For each cluster, in the order of the ids: the sum of x - shift, rounded once, and the number of rows."""
     of = [x[ids == name] for name in sorted(set(ids.tolist()))]
     sums = [sum((Fraction(float(value)) - Fraction(shift) for value in values), Fraction()) for values in of]
     return np.array([float(total) for total in sums]), np.array([float(len(values)) for values in of])
@@ -85,7 +85,7 @@ def exact_cluster_sums(x: NDArray[Any], ids: NDArray[Any], shift: float) -> tupl
 def moments(x: Any) -> tuple[float, float]:
     """Mean and sum (x - mean)^2, by exact sums.
 
-    The kernel is within 2^-40 of mean |x|, and of the sum of squares, relatively.
+    The kernel's mean differs by at most 2^-40 of mean |x|, and its sum of squares by at most 2^-40 of itself.
     """
     values = np.asarray(x, np.float64)
     mean = math.fsum(values) / len(values)
@@ -99,9 +99,9 @@ def t_interval(mean: float, squares: float, n: int, t: float) -> tuple[float, fl
 
 
 def cluster_sums(x: Any, codes: NDArray[np.int64], clusters: int, shift: float = 0.0) -> tuple[Floats, Floats]:
-    """Sum of ``x - shift`` and number of rows of each cluster.
+    """For each cluster, the sum of ``x - shift`` and the number of rows.
 
-    The kernel adds up row by row: within n 2^-53 of sum |x - shift|.
+    The kernel adds row by row, so its sums differ by at most n 2^-53 times sum |x - shift|.
     """
     values = np.asarray(x, np.float64) - shift
     sums = [math.fsum(values[codes == g]) for g in range(clusters)]
@@ -111,13 +111,13 @@ def cluster_sums(x: Any, codes: NDArray[np.int64], clusters: int, shift: float =
 def weighted_sums(
     x: Any, weights: Floats, codes: NDArray[np.int64], clusters: int, shift: float = 0.0
 ) -> tuple[Floats, Floats]:
-    """Sum of ``w (x - shift)`` and of ``w`` of each cluster; the kernel's are both times one power of two."""
+    """For each cluster, the sums of ``w (x - shift)`` and of ``w``; the kernel scales both by one power of two."""
     values = weights * (np.asarray(x, np.float64) - shift)
     return tuple(np.array([math.fsum(v[codes == g]) for g in range(clusters)]) for v in (values, weights))  # type: ignore[return-value]
 
 
 def effective_weights(weights: Floats) -> float:
-    """Kish's number of equally weighted rows."""
+    """Kish's effective number of rows: as many rows of equal weight tell as much."""
     return math.fsum(weights) ** 2 / math.fsum(weights * weights)
 
 
@@ -147,7 +147,7 @@ def ratio(
 ) -> tuple[float, float, float]:
     """The ratio sum w x / sum w y, its CR2 variance and degrees of freedom: a clustered mean whose sizes are sums of y.
 
-    Residuals are added up about a ratio near r, of which the result knows nothing but smaller rounding errors.
+    Residuals are summed about a ratio near r. That does not change the result, except that rounding errors are smaller.
     """
     w = np.ones(len(x)) if weights is None else weights
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
@@ -158,15 +158,15 @@ def ratio(
 
 
 def effective_rows(p: float, variance: float, n: float, clusters: float) -> float:
-    """Independent 0/1 rows that know as much: p (1 - p)/V, at most n; the number of clusters where V is 0."""
+    """The effective number of independent 0/1 rows: p (1 - p)/V, at most n; the number of clusters where V is 0."""
     return min(n, p * (1 - p) / variance) if variance > 0 else float(clusters)
 
 
 def unspread(value: float, n: float, z: float, lowest: float) -> tuple[float, float, float]:
-    """Error and limits of values (or cluster means) that are all equal, from ``n`` of them.
+    """Standard error and limits of the mean of ``n`` values (or cluster means) that are all equal.
 
-    The scores lie in [0, 1] and the values in [``lowest``, 1], ``lowest`` -1 for differences: with q Wilson's upper
-    limit for 0 of n, the share q may lie at either end.
+    The scores lie in [0, 1], and the values in [``lowest``, 1], where ``lowest`` is -1 for differences. q is Wilson's
+    upper limit for 0 of n: the limits are the means if a share q of the population lies at one end of the range.
     """
     q = z * z / (n + z * z)
     low, high = value + q * (lowest - value), value + q * (1 - value)
@@ -177,9 +177,9 @@ def unspread(value: float, n: float, z: float, lowest: float) -> tuple[float, fl
 
 
 def differences(new: Any, base: Any, coarse: tuple[float, float] = (0.0, 0.0)) -> Floats:
-    """Row by row new - base, 0 where it is at most 2^-49 of the larger score: rounding, a tie.
+    """The difference new - base of each row; 0 (a tie) where it is at most 2^-49 of the larger score, as by rounding.
 
-    ``coarse``: the step of 1 and the smallest number of the coarser type, where the sides have different ones.
+    ``coarse``: where the two sides have different types, the step at 1 and the smallest number of the coarser one.
     """
     a, b = np.asarray(new, np.float64), np.asarray(base, np.float64)
     d: Floats = a - b
@@ -189,7 +189,7 @@ def differences(new: Any, base: Any, coarse: tuple[float, float] = (0.0, 0.0)) -
 
 
 def tango(b: float, c: float, n: float, z: float) -> Limits:
-    """The D with abs(b - c - n D) <= z sqrt(n (2 q + D (1 - D))), q the likelihood estimate of a loss given D."""
+    """The D with abs(b - c - n D) <= z sqrt(n (2 q + D (1 - D))); q is the ML estimate of P(loss) given D."""
 
     def inside(d: float) -> bool:
         linear, constant = -b - c + (2 * n - b + c) * d, -c * d * (1 - d)
@@ -201,7 +201,7 @@ def tango(b: float, c: float, n: float, z: float) -> Limits:
 
 
 def mcnemar(b: int, c: int) -> tuple[float, float]:
-    """Two-sided mid-p and exact p: wins among b + c discordant pairs are Binomial(b + c, 1/2)."""
+    """Two-sided mid-p and exact p; the wins among b + c discordant pairs are Binomial(b + c, 1/2)."""
     few, m = min(b, c), b + c
     tail = Fraction(sum(math.comb(m, i) for i in range(few + 1)), 2**m)
     point = Fraction(math.comb(m, few), 2**m)
@@ -209,12 +209,11 @@ def mcnemar(b: int, c: int) -> tuple[float, float]:
 
 
 def sign_flip(x: Any, alternative: str = "two-sided", resolution: Any = 0.0) -> float:
-    """The share of all sign patterns whose sum is at least as far out; ``x`` whole numbers but for rounding.
+    """The share of all sign patterns whose sum is at least as extreme; ``x`` are whole numbers up to rounding.
 
-    What is within the ``resolution`` is 0.
-
-    The number of patterns with each sum: the coefficients of prod (1 + X^abs(x_i)), X^k the patterns in which what is
-    negative adds up to k. One large integer holds them all, m + 1 bits each.
+    Values of at most ``resolution`` count as 0. The numbers of patterns with each sum are the coefficients of
+    prod (1 + X^abs(x_i)): that of X^k counts the patterns whose negative values add up to k. One large integer holds
+    all coefficients, with m + 1 bits for each.
     """
     values = [round(v) for v in np.where(np.abs(x) <= resolution, 0.0, x).tolist()]
     values = [{"two-sided": v, "greater": v, "less": -v}[alternative] for v in values]
@@ -234,8 +233,8 @@ def sign_flip_smooth(x: Any, nodes: int = 250) -> float:
     """P(T >= S) for T = sum of +-x_i and S = abs(sum x_i), of many values without a common step.
 
     With K(z) = sum log cosh(x_i z), z = theta + it and any theta > 0: the integral over t > 0 of
-    Re exp(K(z) - z S)/(pi z), by the midpoint rule with steps of 2 pi/P. Here theta is what a normal sum asks for, and
-    P 40 standard deviations of T.
+    Re exp(K(z) - z S)/(pi z), by the midpoint rule with steps of 2 pi/P. Here theta is the value for a normal T (at
+    least 3 divided by the standard deviation of T), and P is 40 standard deviations of T.
     """
     a, s = np.abs(np.asarray(x, np.float64)), abs(math.fsum(x))
     deviation = math.sqrt(math.fsum(a * a))
@@ -251,7 +250,7 @@ def sign_flip_smooth(x: Any, nodes: int = 250) -> float:
 
 
 def holm(p: Any) -> Floats:
-    """The running largest of m p_(1), (m - 1) p_(2), ..., at most 1."""
+    """Holm's adjusted p-values: the running maximum of m p_(1), (m - 1) p_(2), ..., at most 1."""
     p = np.asarray(p, np.float64)
     order = np.argsort(p, kind="stable")
     steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))

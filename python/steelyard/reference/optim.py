@@ -1,4 +1,4 @@
-"""AdamW, the global norm and the schedules, as formulas."""
+"""AdamW, the global norm, clipping and the schedules, as formulas."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def adamw(
     clip_factor: float = 1.0,
     maximize: bool = False,
 ) -> dict[str, Array]:
-    """Return one AdamW step on float32 or float64 arrays, with the bits of the compiled one.
+    """Return the result of one AdamW step on float32 or float64 arrays, with the same bits as the compiled step.
 
-    Scalars are float64 until they are rounded to the element type; ``fma`` is the exactly rounded
-    ``a * b + c``. ``beta**step`` is correctly rounded.
+    Scalars are float64 until they are rounded to the element type. ``fma`` is the correctly rounded ``a * b + c``, and
+    ``beta**step`` is correctly rounded too.
     """
     real = p.dtype.type
     power1, power2 = (float(Fraction(beta) ** step) for beta in betas)
@@ -43,14 +43,14 @@ def adamw(
         g = g * real(-clip_factor if maximize else clip_factor)
         m = fma(w1, g - m, m) if w1 < 0.5 else fma(w1 - real(1), g - m, g)
         v = fma(w2 * g, g, v * keep)
-        largest = v if vmax is None else np.maximum(vmax, v)  # NaN where either is
+        largest = v if vmax is None else np.maximum(vmax, v)  # NaN where either one is NaN
         p = p * k + (a * m) / (np.sqrt(largest) / b + real(eps))
     state = {"p": p, "m": m, "v": v}
     return state if vmax is None else state | {"vmax": largest}
 
 
 def global_norm(arrays: list[Array]) -> float:
-    """Return ``sqrt(sum x^2)`` over all elements, the sum exact; the compiled one is within 1e-12 of it."""
+    """Return ``sqrt(sum x^2)`` over all elements, with an exact sum; the compiled norm is within 1e-12 of it."""
     total = sum((Fraction(x) ** 2 for array in arrays for x in array.astype(np.float64).ravel().tolist()), Fraction(0))
     scale = 2 ** max(0, 1200 - total.numerator.bit_length() + total.denominator.bit_length())
     return math.isqrt(int(total * scale * scale)) / scale if total else 0.0
@@ -59,8 +59,8 @@ def global_norm(arrays: list[Array]) -> float:
 def clip(g: Array, factor: float) -> Array:
     """Return ``g`` times ``factor``.
 
-    float32 and float64 are multiplied in their own type, to which the factor is rounded first; float16 and bfloat16 (an
-    ml_dtypes array) in float64, and the product is rounded once, to nearest, ties to even.
+    float32 and float64 are multiplied in their own type, to which the factor is rounded first. float16 and bfloat16 (an
+    ml_dtypes array) are multiplied in float64, and the product is rounded once, to nearest, ties to even.
     """
     if g.dtype.itemsize > 2:
         product: Array = g * g.dtype.type(factor)
@@ -70,7 +70,10 @@ def clip(g: Array, factor: float) -> Array:
 
 
 def nearest(x: Array, digits: int, lowest: int) -> Array:
-    """Return the nearest numbers of so many binary digits; below ``2**lowest`` all lie as close as just above it."""
+    """Round to the nearest numbers with ``digits`` binary digits, ties to even.
+
+    Below ``2**lowest`` the distance between neighbouring numbers no longer shrinks (subnormal numbers).
+    """
     _, exponent = np.frexp(x)  # x = fraction * 2**exponent, the fraction at least 1/2 and below 1
     unit = np.ldexp(1.0, np.maximum(exponent, lowest + 1) - digits)
     rounded: Array = np.rint(x / unit) * unit
@@ -93,7 +96,7 @@ def _inverse_sqrt(s: int, w: int, total: int, lr: float, end: float) -> float:
     return lr * math.sqrt(w / s)
 
 
-# The rate after the warm-up of w steps, by shape.
+# For each shape, the learning rate after the warm-up of w steps.
 DECAYS = {"constant": _constant, "linear": _linear, "cosine": _cosine, "inverse_sqrt": _inverse_sqrt}
 
 
@@ -107,7 +110,7 @@ def schedule(
     start: float | None = None,
     end: float = 0.0,
 ) -> float:
-    """Return the rate after ``s`` updates; the compiled one is within 4e-16 of the highest rate."""
+    """Return the learning rate after ``s`` updates; the compiled one differs by at most 4e-16 of the highest rate."""
     if s < warmup_steps:
         return lr * (s + 1) / warmup_steps if start is None else start + (lr - start) * s / warmup_steps
     return DECAYS[shape](s, warmup_steps, total_steps, lr, end)

@@ -1,4 +1,4 @@
-"""Preference losses as formulas, in exact decimal arithmetic."""
+"""Preference losses as formulas, in decimal arithmetic of 60 digits."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ EXACT = Context(prec=60, Emin=-10_000_000, Emax=10_000_000)
 
 
 def _softplus(t: Decimal) -> Decimal:
-    """Return log(1 + exp(t)), to 30 digits at least."""
+    """Return log(1 + exp(t)), accurate to at least 30 digits."""
     u = t.exp()
-    return u - u * u / 2 if t < -60 else (1 + u).ln()  # there 1 + u would lose u's digits
+    return u - u * u / 2 if t < -60 else (1 + u).ln()  # there 1 + u would lose the digits of u
 
 
 def _logistic(t: Decimal) -> Decimal:
@@ -24,11 +24,11 @@ def _logistic(t: Decimal) -> Decimal:
 
 
 Loss = tuple[Decimal, Decimal, Decimal, Decimal]
-"""The loss, its gradients with respect to x and to y, and how far out the pair lies."""
+"""The loss, its gradients with respect to x and to y, and the extent of the pair (how far from 0 its margins are)."""
 
 
 def _of_margin(formula: Callable[[Decimal, Decimal, Decimal], tuple[Decimal, Decimal]]) -> Callable[..., Loss]:
-    """A loss that is a function of ``z = beta (x - y)``, from its value and slope there."""
+    """Make a loss of a formula that gives value and slope as functions of ``z = beta (x - y)``."""
 
     def at(x: float, y: float, beta: float, e: Decimal) -> Loss:
         z = Decimal(beta * (x - y))
@@ -89,10 +89,11 @@ LOSSES: dict[str, Callable[..., Loss]] = {
 def preference_loss(
     x: NDArray[np.float64], y: NDArray[np.float64], *, loss: str, beta: float, label_smoothing: float = 0.0
 ) -> dict[str, Any]:
-    """Return the losses of pairs, the gradients of the chosen and the rejected answers, and how far out each pair lies.
+    """Return the losses of pairs, the gradients for the chosen and the rejected answers, and the extents of the pairs.
 
-    ``x`` and ``y`` are the policy's log-probabilities less the reference's. Up to an extent of 700 the compiled
-    gradient is within 4 ulp, and the loss within 4 ulp of its larger term; beyond, the pair is saturated.
+    ``x`` and ``y`` are the log-probabilities of the policy minus those of the reference, for the chosen and the
+    rejected answer. Up to an extent of 700, the compiled gradient is accurate to 4 ulp, and the loss to 4 ulp of its
+    larger term. Beyond that, a pair counts as saturated.
     """
     at = LOSSES[loss]
     with localcontext(EXACT):

@@ -1,6 +1,6 @@
 """Random numbers: Philox4x32-10, and exact multinomial counts by fair splitting.
 
-A number depends on the seed, its purpose, the stratum, the replicate and its place, and on nothing else.
+A random number depends only on the seed, its purpose, the stratum, the replicate and its place.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ __all__ = ["At", "counts", "fair", "philox", "words"]
 Words = NDArray[np.uint64]
 LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
-# Blocks of four words that are computed together: the words of a batch come word by word.
+# Blocks of four words that are computed together. A batch holds the first words of all its blocks, then the second, ...
 BLOCKS = 16
-# log2 of the slots in a leaf of the tree, and so of the bits in one draw; and of the slots in the whole tree.
+# log2 of the number of slots in a leaf of the tree (so the number of bits in a draw), and of those in the whole tree.
 LEAF, TREE = 10, 40
 SLOTS = 1 << LEAF
 # The purposes: counts of a bootstrap replicate, signs, noise of a smoothed bootstrap, rounding, fixed normals.
@@ -25,7 +25,7 @@ BOOTSTRAP, SIGN_FLIP, SMOOTHING, ROUNDING, NORMALS = 1, 2, 3, 4, 5
 
 
 class At(NamedTuple):
-    """Where numbers come from: the key (64 bits) and what stands in the counter beside the number of the block."""
+    """Where random numbers come from: the key (64 bits), and the fields of the counter besides the block number."""
 
     seed: int
     domain: int = 0
@@ -38,22 +38,22 @@ class At(NamedTuple):
     """32 bits."""
 
     def node(self, level: int, index: int) -> At:
-        """A node of the tree of rows: numbered from the root, which is 1, level by level."""
+        """The numbers of a node of the tree of rows. Nodes are numbered level by level from the root, which is 1."""
         return self._replace(place=(1 << (TREE - level)) + index)
 
     def spine(self, level: int, turn: int) -> At:
-        """A node of the right edge of the tree, in one round of throwing again; level 0 is the ragged leaf."""
+        """A node of the right edge of the tree, in the given round of redrawing; level 0 is the last, shorter leaf."""
         return self._replace(place=1 << 31 | turn << 6 | level)
 
     def counter(self, block: Words) -> Words:
-        """The four words: low bits of the block, replicate, domain and stratum and high bits of the block, place."""
+        """The four words: block (low bits); replicate; domain, stratum and block (high bits); place."""
         tag = np.uint64(self.domain << 26 | self.stratum << 6) | block >> HALF
         fixed = [np.full_like(block, value) for value in (self.replicate, self.place)]
         return np.stack([block & LOW, fixed[0], tag, fixed[1]])
 
 
 def philox(key: tuple[int, int], counter: Words) -> Words:
-    """Philox4x32-10 of Salmon et al. (SC 2011): ``counter`` [4, n] of 32-bit words in uint64, the same out."""
+    """Philox4x32-10 of Salmon et al. (SC 2011), from and to arrays [4, n] that hold 32-bit words in uint64."""
     c0, c1, c2, c3 = counter
     k0, k1 = np.uint64(key[0]), np.uint64(key[1])
     for _ in range(10):
@@ -72,7 +72,7 @@ def words(at: At, n: int) -> Words:
 
 
 def fair(at: At, m: int) -> int:
-    """Bin(m, 1/2), exactly: how many of the first ``m`` bits at a place are set."""
+    """An exact draw from Bin(m, 1/2): how many of the first ``m`` bits at a place are set."""
     found = words(at, -(-m // 32))
     if m % 32:
         found[-1] &= np.uint64((1 << m % 32) - 1)
@@ -80,7 +80,7 @@ def fair(at: At, m: int) -> int:
 
 
 def draws(at: At, n: int) -> NDArray[np.int64]:
-    """The first ``n`` draws of ten bits at a place, three to a word."""
+    """The first ``n`` draws of ten bits at a place; each word gives three."""
     found = words(at, -(-n // 3))
     fields = np.stack([found >> np.uint64(shift) & np.uint64(SLOTS - 1) for shift in (0, LEAF, 2 * LEAF)], axis=1)
     return fields.ravel()[:n].astype(np.int64)
@@ -89,9 +89,11 @@ def draws(at: At, n: int) -> NDArray[np.int64]:
 def counts(n: int, seed: int, replicate: int, stratum: int = 0) -> NDArray[np.int64]:
     """How often each of ``n`` rows is drawn in ``n`` draws with replacement: Multinomial(n; 1/n, ..., 1/n).
 
-    Balls run down the right edge of a binary tree over the rows, one random bit a node; one that leaves ``0..n`` is
-    thrown again. Inside, every node sends each ball left or right by one random bit; a leaf of 1,024 rows throws
-    each by ten bits. Only the last leaf may be ragged: there a draw beyond the end is drawn again.
+    Draws are thought of as balls in a binary tree over the rows. First they run down the right edge of the tree, by one
+    random bit per node, until they reach a perfect subtree; a ball that ends outside of ``0..n`` is thrown again.
+    Inside a perfect subtree, each node sends each ball left or right by one random bit, and a leaf of 1,024 rows
+    distributes its balls by ten bits each. Only the last leaf may have fewer rows; there, a draw beyond the end is
+    drawn again.
     """
     at = At(seed, BOOTSTRAP, stratum, replicate)
 
@@ -99,7 +101,7 @@ def counts(n: int, seed: int, replicate: int, stratum: int = 0) -> NDArray[np.in
         slots = min(SLOTS, n - index * SLOTS)
         mask = (1 << (slots - 1).bit_length()) - 1
         enough = balls
-        while True:  # how many draws it takes is not known beforehand
+        while True:  # how many draws are needed is not known beforehand
             found = draws(at.node(LEAF, index), enough) & mask
             kept = found[found < slots][:balls]
             if len(kept) == balls:
@@ -118,7 +120,7 @@ def counts(n: int, seed: int, replicate: int, stratum: int = 0) -> NDArray[np.in
 
 
 def _spine(n: int, at: At) -> tuple[dict[int, int], int]:
-    """How many of ``n`` balls each perfect subtree receives, by its level, and how many the ragged leaf."""
+    """How many of ``n`` balls each perfect subtree receives, by its level, and how many the last, shorter leaf."""
     perfect = {level: 0 for level in range(LEAF, n.bit_length()) if n >> level & 1}
     if n < SLOTS:
         return perfect, n

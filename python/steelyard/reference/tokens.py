@@ -1,4 +1,4 @@
-"""Tokens: what the kernels mean, in float64 and exact sums."""
+"""Token scores and mean NLL as formulas, in float64 with exact sums."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .. import _core
 __all__ = ["mean_nll", "same_mean", "sequence_nll", "token_scores"]
 
 Floats = NDArray[np.float64]
-# How far the means of clusters that agree may lie apart, relatively, by the rounding of their tokens: 8 steps of 1 in
-# float64 and float32. In 16 bits 8 steps would be 1 or 6 per cent; there it is what each token alone may be off by.
+# Relative differences between the means of clusters that the rounding of their tokens explains: 8 steps at 1 in float64
+# and float32. In 16 bits, 8 steps would be 1 or 6 per cent, so there it is one step, which is what storing can change.
 ROUNDING = {"float64": 8 * 2.0**-52, "float32": 8 * 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
 def log_sum_exp(row: Floats) -> float:
-    """``log(sum(exp(row)))`` with the maximum taken out and an exact sum; within 4e-15 of the truth, relatively."""
+    """``log(sum(exp(row)))``, with the maximum factored out and an exact sum; relative error at most 4e-15."""
     top = float(row.max())
     return top + math.log(math.fsum(np.exp(row - top)))
 
@@ -31,15 +31,15 @@ def nll(row: Floats, target: int) -> float:
 
 
 def log_z(row: Floats, target: int) -> float:
-    """Logarithm of the sum of exponentials; the target plays no part."""
+    """Logarithm of the sum of exponentials; the target is not used."""
     return log_sum_exp(row)
 
 
 def entropy(row: Floats, target: int) -> float:
-    """``-sum(p * log(p))`` with p the softmax of ``row``; the target plays no part.
+    """``-sum(p * log(p))`` with p the softmax of ``row``; the target is not used.
 
-    log Z - sum p x without cancellation: with d = row - max, log(1 + rest) - sum d exp(d) / Z', rest being the sum of
-    exponentials but for one maximum.
+    It is log Z - sum p x, written so that nothing cancels: log(1 + rest) - sum d exp(d) / (1 + rest), where
+    d = row - max and rest is the sum of exp(d) over all elements but one maximum.
     """
     d = np.delete(row - row.max(), row.argmax())
     d = d[d > -np.inf]
@@ -51,10 +51,10 @@ COLUMNS: dict[str, Callable[[Floats, int], float]] = {"nll": nll, "log_z": log_z
 
 
 def token_scores(logits: Any, targets: Any, ignore_index: int | None = -100) -> dict[str, NDArray[Any]]:
-    """Every column of each row of ``[..., V]`` logits, NaN where the row does not count, and ``counted``.
+    """All columns of each row of ``[..., V]`` logits, NaN where the row does not count, and ``counted``.
 
-    The kernel computes exponentials in float32 (float64 for float64 logits): it is within 1e-6 nats of this
-    for up to 262,144 classes, within 1e-11 for float64 logits; entropy within ten times that for float32.
+    The kernel computes exponentials in float32 (in float64 for float64 logits). It differs from this function by at
+    most 1e-6 nats for up to 262,144 classes, or 1e-11 for float64 logits; entropy by ten times that in float32.
     """
     x = np.asarray(logits, np.float64)
     t = np.asarray(targets)
@@ -67,9 +67,9 @@ def token_scores(logits: Any, targets: Any, ignore_index: int | None = -100) -> 
 
 
 def sequence_nll(nll: Floats, counted: NDArray[np.bool_]) -> Floats:
-    """Sums over the counted tokens of the last axis: exact but for one rounding.
+    """Sums over the counted tokens of the last axis, exact except for one rounding.
 
-    The kernel cuts each term at 2**-64 first: the sums differ by less than 2**-64 a token.
+    The kernel first truncates each term to a multiple of 2**-64, so its sums differ by less than 2**-64 per token.
     """
     rows = zip(nll, counted, strict=True)
     return np.array([math.fsum(row[counts]) for row, counts in rows], np.float64)
@@ -96,9 +96,9 @@ def mean_nll(nll: Floats, sizes: Floats, clusters: Any) -> tuple[float, float, f
 
 
 def same_mean(sums: Floats, sizes: Floats, precision: str) -> bool:
-    """Whether every cluster's mean NLL is the first one's but for the rounding of its tokens.
+    """Whether the mean NLL of every cluster equals that of the first, up to the rounding of the tokens.
 
-    ``precision`` names the coarsest type that the tokens came in. There is no interval then.
+    If it does, there is no interval. ``precision`` names the coarsest type that the tokens came in.
     """
     means, pooled = sums / sizes, math.fsum(sums) / math.fsum(sizes)
     return bool(np.all(np.abs(means - means[0]) <= ROUNDING[precision] * pooled))
