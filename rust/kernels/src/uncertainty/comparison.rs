@@ -1,15 +1,15 @@
 //! The comparison of two models on the same rows, from the scores to the interval and the p-value.
 
 use super::NoEstimate;
-use super::paired::{Differences, Wide, differences, paired_binary, unspread_difference};
+use super::paired::{PairedBinary, Wide, differences, paired_binary, unspread_difference};
 use super::sign_flip::{self, SignFlip, sign_flip};
 use crate::grid::{CHUNK, Progress, Stopped, chunks};
-use crate::intervals::cluster::{self, ClusterSums, SumFacts};
+use crate::intervals::cluster::{self, ClusterSums, Clustered, SumFacts};
 use crate::intervals::mean::mean_interval;
 use crate::intervals::moments::{Column, Moments};
 use crate::intervals::spread::{Range, STEPS, ValueFacts};
 use crate::intervals::{Alternative, Confidence, Interval};
-use crate::memory;
+use crate::memory::{self, NoMemory};
 use crate::simd::scalar;
 
 /// The scores of both models; as many of each, and at least one.
@@ -80,12 +80,45 @@ struct Stages<'a> {
     length: usize,
 }
 
-impl Stages<'_> {
+impl<'a> Stages<'a> {
+    fn new(progress: Progress<'a>, rows: usize) -> Self {
+        Stages { progress, done: 0, length: chunks(rows, CHUNK) }
+    }
+
     /// The `progress` of the next stage, whose own count starts at 0.
     fn next(&mut self) -> impl FnMut(usize) -> bool + '_ {
         let before = self.done;
         self.done += self.length;
         move |done| (self.progress)(before + done)
+    }
+
+    /// The `progress` of short work between two stages, which counts nothing.
+    fn between(&mut self) -> impl FnMut(usize) -> bool + '_ {
+        move |_| (self.progress)(self.done)
+    }
+}
+
+/// Why a comparison ended without a result.
+enum Ended {
+    Stopped(Stopped),
+    Refused(NoEstimate),
+}
+
+impl From<Stopped> for Ended {
+    fn from(stopped: Stopped) -> Self {
+        Ended::Stopped(stopped)
+    }
+}
+
+impl From<NoMemory> for Ended {
+    fn from(error: NoMemory) -> Self {
+        Ended::Stopped(error.into())
+    }
+}
+
+impl From<NoEstimate> for Ended {
+    fn from(refused: NoEstimate) -> Self {
+        Ended::Refused(refused)
     }
 }
 
@@ -99,27 +132,30 @@ pub fn compare(
     confidences: &[Confidence],
     progress: Progress<'_>,
 ) -> Result<Result<Comparison, NoEstimate>, Stopped> {
-    let rows = scores.sides[0].len();
-    let mut stages = Stages { progress, done: 0, length: chunks(rows, CHUNK) };
-    let new = match finite(scores.sides[0].moments(&mut stages.next())?, 0) {
-        Ok(moments) => moments,
-        Err(refused) => return Ok(Err(refused)),
-    };
-    let base = match finite(scores.sides[1].moments(&mut stages.next())?, 1) {
-        Ok(moments) => moments,
-        Err(refused) => return Ok(Err(refused)),
-    };
-    let sides = [new, base];
-    let made = differences(scores.sides[0], scores.sides[1], scores.coarse, &mut stages.next())?;
-    let Differences { values: d, wins, losses } = made;
+    match compared(scores, confidences, Stages::new(progress, scores.sides[0].len())) {
+        Ok(found) => Ok(Ok(found)),
+        Err(Ended::Refused(refused)) => Ok(Err(refused)),
+        Err(Ended::Stopped(stopped)) => Err(stopped),
+    }
+}
+
+fn compared(
+    scores: Sides<'_>,
+    confidences: &[Confidence],
+    mut stages: Stages<'_>,
+) -> Result<Comparison, Ended> {
+    let [new, base] = scores.sides;
+    let new_moments = finite(new.moments(&mut stages.next())?, 0)?;
+    let base_moments = finite(base.moments(&mut stages.next())?, 1)?;
+    let sides = [new_moments, base_moments];
+    let d = differences(new, base, scores.coarse, &mut stages.next())?;
     let binary = sides.iter().all(|side| side.binary);
-    let shares = scalar(|| sides.iter().all(|side| side.min >= 0.0 && side.max <= 1.0));
     let mut found = Comparison {
-        shares,
-        rows,
+        shares: scalar(|| sides.iter().all(|side| side.min >= 0.0 && side.max <= 1.0)),
+        rows: new.len(),
         extremes: (f64::NAN, f64::NAN),
-        wins,
-        losses,
+        wins: d.wins,
+        losses: d.losses,
         levels: memory::with_capacity(confidences.len())?,
         same: false,
         tango: false,
@@ -127,58 +163,95 @@ pub fn compare(
         flip: None,
     };
     if binary && scores.clusters.is_none() {
-        for &confidence in confidences {
-            let of = paired_binary(wins, losses, rows as u64, confidence);
-            let (df, unspread) = (f64::NAN, false);
-            found.mid_p.get_or_insert(of.p_mid);
-            found.levels.push(Level {
-                value: of.value,
-                standard_error: of.standard_error,
-                interval: of.interval,
-                df,
-                unspread,
-            });
-        }
-        return Ok(Ok(found));
+        of_answers(&mut found, confidences);
+        return Ok(found);
     }
-    let moments = match finite((&d[..]).moments(&mut stages.next())?, sides.len()) {
-        Ok(moments) => moments,
-        Err(refused) => return Ok(Err(refused)),
-    };
+    let moments = finite(d.values.as_slice().moments(&mut stages.next())?, sides.len())?;
     found.extremes = (moments.min, moments.max);
-    let values = facts(&moments, rows, shares, steps_of(&sides, scores.booleans));
+    let facts = facts(&moments, found.rows, found.shares, steps_of(&sides, scores.booleans));
     let alternative = confidences.first().map_or(Alternative::TwoSided, |confidence| confidence.alternative);
-    let Some((codes, count)) = scores.clusters else {
-        for &confidence in confidences {
-            found.levels.push(student(&moments, rows, &values, confidence));
-        }
-        let off = [if whole(&d, STEPS * values.step) { 0.0 } else { STEPS * values.step }];
-        found.flip = Some(sign_flip(&d, &off, alternative, &mut stages.next())?);
-        return Ok(Ok(found));
-    };
-    let Some(sums) = cluster::cluster_sums(&d, codes, count, 0.0, None, &mut stages.next())? else {
-        return Ok(Err(NoEstimate::Outside));
-    };
-    found.same = same(&sums);
-    let known = SumFacts { noise: values.noise(0.0), range: values.range, weighted: None };
+    let graded = Graded { d: &d.values, moments, facts, binary, confidences, alternative };
+    match scores.clusters {
+        None => graded.of_rows(&mut found, stages)?,
+        Some((codes, count)) => graded.of_clusters(&mut found, codes, count, stages)?,
+    }
+    Ok(found)
+}
+
+/// The levels and the p-value of 0/1 answers of independent rows.
+fn of_answers(found: &mut Comparison, confidences: &[Confidence]) {
     for &confidence in confidences {
-        let of = cluster::ratio(&sums.sums, &sums.sizes, 0.0, known, confidence, &mut |_| {
-            (stages.progress)(stages.done)
-        })?;
-        let (value, standard_error, interval, df, unspread) =
-            (of.value, of.standard_error, of.interval, of.df, of.unspread);
-        let mut level = Level { value, standard_error, interval, df, unspread };
-        found.tango = binary && found.same && !df.is_nan();
-        if found.tango {
-            (level.standard_error, level.interval) = unspread_difference(value, count as f64, df, confidence);
+        let PairedBinary { value, standard_error, interval, p_mid, .. } =
+            paired_binary(found.wins, found.losses, found.rows as u64, confidence);
+        found.mid_p.get_or_insert(p_mid);
+        found.levels.push(Level { value, standard_error, interval, df: f64::NAN, unspread: false });
+    }
+}
+
+/// The differences of graded scores, or of any scores whose rows have clusters, and what is known of them.
+struct Graded<'a> {
+    d: &'a [f64],
+    moments: Moments,
+    facts: ValueFacts,
+    binary: bool,
+    confidences: &'a [Confidence],
+    alternative: Alternative,
+}
+
+impl Graded<'_> {
+    /// The levels and the p-value of independent rows.
+    fn of_rows(&self, found: &mut Comparison, mut stages: Stages<'_>) -> Result<(), Ended> {
+        for &confidence in self.confidences {
+            found.levels.push(student(&self.moments, found.rows, &self.facts, confidence));
         }
-        found.levels.push(level);
+        let off = STEPS * self.facts.step;
+        let off = [if whole(self.d, off) { 0.0 } else { off }];
+        found.flip = Some(sign_flip(self.d, &off, self.alternative, &mut stages.next())?);
+        Ok(())
     }
-    if found.levels.iter().all(|level| level.is_finite(alternative)) {
-        let off = if binary { memory::filled(1, 0.0)? } else { sums_off(&d, &sums, &values)? };
-        found.flip = Some(sign_flip(&sums.sums, &off, alternative, &mut stages.next())?);
+
+    /// The levels and the p-value of rows in `count` clusters.
+    fn of_clusters(
+        &self,
+        found: &mut Comparison,
+        codes: &[i64],
+        count: usize,
+        mut stages: Stages<'_>,
+    ) -> Result<(), Ended> {
+        let sums = cluster::cluster_sums(self.d, codes, count, 0.0, None, &mut stages.next())?;
+        let sums = sums.ok_or(NoEstimate::Outside)?;
+        found.same = same(&sums);
+        for &confidence in self.confidences {
+            let level = self.clustered(&sums, confidence, &mut stages.between())?;
+            found.tango = self.binary && found.same && !level.df.is_nan();
+            found.levels.push(if found.tango { tango(level, count, confidence) } else { level });
+        }
+        if found.levels.iter().all(|level| level.is_finite(self.alternative)) {
+            let off =
+                if self.binary { memory::filled(1, 0.0)? } else { sums_off(self.d, &sums, &self.facts)? };
+            found.flip = Some(sign_flip(&sums.sums, &off, self.alternative, &mut stages.next())?);
+        }
+        Ok(())
     }
-    Ok(Ok(found))
+
+    /// The mean difference with its clustered (CR2) interval.
+    fn clustered(
+        &self,
+        of: &ClusterSums,
+        confidence: Confidence,
+        progress: Progress<'_>,
+    ) -> Result<Level, Stopped> {
+        let known = SumFacts { noise: self.facts.noise(0.0), range: self.facts.range, weighted: None };
+        let Clustered { value, standard_error, interval, df, unspread, .. } =
+            cluster::ratio(&of.sums, &of.sizes, 0.0, known, confidence, progress)?;
+        Ok(Level { value, standard_error, interval, df, unspread })
+    }
+}
+
+/// The level of 0/1 answers whose `clusters` clusters show no spread.
+fn tango(of: Level, clusters: usize, confidence: Confidence) -> Level {
+    let (standard_error, interval) = unspread_difference(of.value, clusters as f64, of.df, confidence);
+    Level { standard_error, interval, ..of }
 }
 
 impl Level {
@@ -218,6 +291,7 @@ fn facts(moments: &Moments, rows: usize, shares: bool, step: f64) -> ValueFacts 
     ValueFacts { low: moments.min, high: moments.max, step, rows: rows as f64, range }
 }
 
+/// The mean difference of independent rows with Student's interval.
 fn student(moments: &Moments, rows: usize, values: &ValueFacts, confidence: Confidence) -> Level {
     let (value, nan) = (moments.mean, f64::NAN);
     let df = if rows > 1 { (rows - 1) as f64 } else { nan };

@@ -5,7 +5,7 @@ use crate::intervals::moments::{Column, moments};
 use crate::intervals::spread::STEPS;
 use crate::intervals::{Alternative, Confidence, Interval};
 use crate::math::binomial;
-use crate::memory::{self, NoMemory};
+use crate::memory;
 use crate::simd::{self, Element};
 
 /// A column of any element type that is widened to f64 chunk by chunk, so that code that reads two columns is not
@@ -63,36 +63,56 @@ pub fn differences(
     coarse: (f64, f64),
     progress: Progress<'_>,
 ) -> Result<Differences, Stopped> {
-    let equal = if coarse.0 > EQUAL { coarse.0 } else { EQUAL };
+    let tie = Tie { relative: if coarse.0 > EQUAL { coarse.0 } else { EQUAL }, absolute: coarse.1 };
     let n = new.len();
-    let chunks = grid::map_chunks(grid::chunks(n, CHUNK), 24 * n, progress, |index| {
-        let rows = grid::chunk(index, n, CHUNK);
-        simd::scalar(|| -> Result<_, NoMemory> {
-            let zeros = || memory::filled(rows.len(), 0.0);
-            let (mut a, mut b) = (zeros()?, zeros()?);
-            new.widen(rows.start, &mut a);
-            base.widen(rows.start, &mut b);
-            let (mut wins, mut losses) = (0u64, 0u64);
-            for (a, &b) in a.iter_mut().zip(&b) {
-                let (up, down) = (a.abs(), b.abs());
-                let difference = *a - b;
-                let (near, larger) = (difference.abs(), if up > down { up } else { down });
-                let tie = near <= equal * larger || near <= coarse.1;
-                wins += u64::from(*a > b && !tie);
-                losses += u64::from(*a < b && !tie);
-                *a = if tie { 0.0 } else { difference };
+    let mut all = Differences { values: memory::filled(n, 0.0)?, wins: 0, losses: 0 };
+    let parts = memory::collected(all.values.chunks_mut(CHUNK))?;
+    let counts = grid::fill_chunks(parts, 24 * n, progress, |index, part| {
+        simd::scalar(|| {
+            let mut base_values = [0.0; BLOCK];
+            let (mut wins, mut losses) = (0, 0);
+            for (block, values) in part.chunks_mut(BLOCK).enumerate() {
+                let start = index * CHUNK + block * BLOCK;
+                let base_values = &mut base_values[..values.len()];
+                new.widen(start, values);
+                base.widen(start, base_values);
+                let (up, down) = subtract(values, base_values, tie);
+                (wins, losses) = (wins + up, losses + down);
             }
-            Ok((a, wins, losses))
+            (wins, losses)
         })
     })?;
-    let mut all = Differences { values: memory::with_capacity(n)?, wins: 0, losses: 0 };
-    for chunk in chunks {
-        let (values, wins, losses) = chunk?;
-        all.values.extend_from_slice(&values);
+    for (wins, losses) in counts {
         all.wins += wins;
         all.losses += losses;
     }
     Ok(all)
+}
+
+/// As many values are widened at a time: few enough that they stay in the processor's first cache, and on the stack.
+const BLOCK: usize = 1 << 10;
+
+/// Two scores are equal where they differ by at most `relative` times the larger one, or by at most `absolute`.
+#[derive(Clone, Copy)]
+struct Tie {
+    relative: f64,
+    absolute: f64,
+}
+
+/// Subtracts `base` from `new`: how often new is larger, and how often base is.
+#[inline(always)]
+fn subtract(new: &mut [f64], base: &[f64], tie: Tie) -> (u64, u64) {
+    let (mut wins, mut losses) = (0, 0);
+    for (a, &b) in new.iter_mut().zip(base) {
+        let (up, down) = (a.abs(), b.abs());
+        let difference = *a - b;
+        let (near, larger) = (difference.abs(), if up > down { up } else { down });
+        let tie = near <= tie.relative * larger || near <= tie.absolute;
+        wins += u64::from(*a > b && !tie);
+        losses += u64::from(*a < b && !tie);
+        *a = if tie { 0.0 } else { difference };
+    }
+    (wins, losses)
 }
 
 /// Tango's score interval for the difference of paired 0/1 answers (Tango 1998): the d with
