@@ -81,9 +81,7 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_BinClusters": lambda: summary()["clusters"],
     "_Clustered": lambda: _core.clustered_interval(sums=X, sizes=ONES, **SURE),
     "_Comparison": lambda: _core.paired_comparison(**PAIR, base=ONES),
-    "_Differences": lambda: _core.paired_differences(new=X, base=ONES),
     "_Error": lambda: summary()["ece"],
-    "_Interval": lambda: _core.unspread_difference(value=0.0, clusters=4, df=3.0, **SURE),
     "_Level": lambda: _core.paired_comparison(**PAIR, base=ONES)["levels"][0],
     "_MeanInterval": mean_interval,
     "_Measured": lambda: _core.clip_in_place(
@@ -91,7 +89,6 @@ RECORDS: dict[str, Callable[[], Any]] = {
     ),
     "_Moments": lambda: _core.column_moments(X),
     "_NotFinite": lambda: _core.column_moments(X / 0.0),
-    "_PairedBinary": lambda: _core.paired_binary(wins=1, losses=2, n=5, **SURE),
     "_Perplexity": lambda: perplexity().result(unit="nats", **SURE),
     "_PlanState": lambda: plan().state(),
     "_Proportions": lambda: _core.proportion_intervals(k=COUNTS, n=COUNTS, method="wilson", **SURE),

@@ -14,6 +14,7 @@ from scipy import stats
 import steelyard as sy
 from steelyard import _core
 
+from .answers import compared
 from .coverage import no_spread, proportion
 from .coverage.__main__ import NAMES, PAGE
 
@@ -69,7 +70,7 @@ def test_exact_coverage_of_tangos_interval(n: int, losses: float) -> None:
     b, c = np.meshgrid(np.arange(n + 1), np.arange(n + 1))
     inside = (b + c <= n).ravel()
     b, c = b.ravel()[inside], c.ravel()[inside]
-    limits = ends(_core.paired_binary(wins=i, losses=j, n=n, **TWO_SIDED) for i, j in zip(b, c, strict=True))
+    limits = ends(compared(i, j, n) for i, j in zip(b, c, strict=True))
     tables = np.column_stack([b, c, n - b - c])
     for difference in (0.0, 0.05, 0.1, 0.2):
         chance = stats.multinomial.pmf(tables, n, [losses + difference, losses, 1 - 2 * losses - difference])
@@ -81,7 +82,7 @@ def test_midp_holds_its_level() -> None:
     """Exact type I error of McNemar's mid-p at .05: never far above it, over the share of discordant pairs."""
     n = 40
     p = np.array(
-        [[_core.paired_binary(wins=b, losses=m - b, n=n, **TWO_SIDED)["p_mid"] if b <= m else 1.0
+        [[compared(b, m - b, n)["mid_p"] if b <= m else 1.0
           for b in range(n + 1)] for m in range(n + 1)]
     )  # fmt: skip
     rejected = [(stats.binom.pmf(np.arange(m + 1), m, 0.5) * (p[m, : m + 1] <= 0.05)).sum() for m in range(n + 1)]
@@ -92,8 +93,8 @@ def test_midp_holds_its_level() -> None:
 def test_midp_and_tango_disagree_at_the_very_edge_only() -> None:
     """About zero, in 14 of the 7,260 tables with fewer than 120 discordant of 200 pairs."""
     tables = [(b, c) for b in range(120) for c in range(120 - b)]
-    found = [_core.paired_binary(wins=b, losses=c, n=200, **TWO_SIDED) for b, c in tables]
-    apart = [(of["low"] > 0 or of["high"] < 0) != (of["p_mid"] < 0.05) for of in found]
+    found = [compared(b, c, 200) for b, c in tables]
+    apart = [(of["low"] > 0 or of["high"] < 0) != (of["mid_p"] < 0.05) for of in found]
     assert (len(tables), sum(apart)) == (7260, 14)
 
 

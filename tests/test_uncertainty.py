@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy import stats
 
 import steelyard as sy
 from steelyard import _core
 from steelyard._registries import names
 from steelyard.errors import SteelyardWarning
+from steelyard.reference.intervals import tango
 
 WILSON, METHODS = "wilson", names("proportion.method")
 
@@ -423,12 +425,6 @@ def test_one_point_is_noise_on_200_items_and_not_on_20_000() -> None:
     assert sy.compare(*pairs(1000, 1200, 20_000)).verdict(margin=0.01) == "undecided"
 
 
-def test_mcnemar_of_a_published_table() -> None:
-    """R's exact p of [[23, 15], [19, 31]] (statsmodels' results file)."""
-    found = _core.paired_binary(wins=15, losses=19, n=88, confidence_level=0.95, alternative="two-sided")
-    assert found["p_exact"] == pytest.approx(0.60759136127308, abs=1e-13)
-
-
 def gsm8k(folder: Path) -> dict[str, np.ndarray]:
     rows = [json.loads(line) for line in (folder / "gsm8k_four_models.jsonl").read_text("utf-8").splitlines()]
     names = [name for name, value in rows[0].items() if isinstance(value, dict) and "is_correct" in value]
@@ -761,17 +757,15 @@ def test_pairs_that_all_differ_alike_say_so(new: list[int], base: list[int], equ
 
 
 def test_clusters_of_pairs_that_all_differ_alike_are_that_many_pairs() -> None:
-    """Each of 4 clusters has one win in three rows."""
-    ids, new = np.repeat(np.arange(4), 3), np.tile([1, 0, 0], 4)
-    found = sy.compare(new, baseline=np.zeros(12, int), clusters=ids).difference
+    """Each cluster has one win in three rows."""
 
-    def unspread(clusters: int) -> dict[str, float]:
-        return dict(
-            _core.unspread_difference(
-                value=1 / 3, clusters=clusters, df=3.0, confidence_level=0.95, alternative="two-sided"
-            )
-        )
+    def found(clusters: int) -> sy.Estimate:
+        ids, new = np.repeat(np.arange(clusters), 3), np.tile([1, 0, 0], clusters)
+        return sy.compare(new, baseline=np.zeros(3 * clusters, int), clusters=ids).difference
 
-    assert {"standard_error": found.standard_error, "low": found.low, "high": found.high} == unspread(4)
-    assert (found.method, found.n_clusters) == ("clustered Tango", 4)
-    assert unspread(40)["standard_error"] < unspread(4)["standard_error"]
+    four, critical = found(4), float(stats.t.isf(0.025, 3))
+    low, high = tango(4 / 3, 0.0, 4, critical)
+    assert limits(four) == pytest.approx((low, high), abs=1e-12)
+    assert four.standard_error == pytest.approx((high - low) / (2 * critical), abs=1e-12)
+    assert (four.method, four.n_clusters) == ("clustered Tango", 4)
+    assert found(40).standard_error < four.standard_error  # type: ignore[operator]

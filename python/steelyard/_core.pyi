@@ -357,12 +357,10 @@ def binomial_cdf(k: int, n: int, p: float) -> float: ...
 def binomial_sf(k: int, n: int, p: float) -> float: ...
 
 # intervals
-class _Interval(TypedDict):
+class _MeanInterval(TypedDict):
     standard_error: float
     low: float
     high: float
-
-class _MeanInterval(_Interval):
     unspread: bool
 
 class _Clustered(_MeanInterval):
@@ -375,11 +373,6 @@ class _Proportions(TypedDict):
     standard_error: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
-
-class _PairedBinary(_Interval):
-    value: float
-    p_mid: float
-    p_exact: float
 
 class _Level(_MeanInterval):
     value: float
@@ -407,11 +400,6 @@ class _Comparison(TypedDict):
     tango: bool
     mid_p: float | None
     flip: _SignFlip | None
-
-class _Differences(TypedDict):
-    values: NDArray[np.float64]
-    wins: int
-    losses: int
 
 class _SignFlip(TypedDict):
     p: float
@@ -471,17 +459,6 @@ def paired_comparison(
     alternative: str,
     progress: _Progress = None,
 ) -> _Comparison | _Refused: ...
-def paired_differences(
-    *,
-    new: NDArray[Any],
-    base: NDArray[Any],
-    coarse: tuple[float, float] | None = None,
-    progress: _Progress = None,
-) -> _Differences: ...
-def paired_binary(*, wins: int, losses: int, n: int, confidence_level: float, alternative: str) -> _PairedBinary: ...
-def unspread_difference(
-    *, value: float, clusters: int, df: float, confidence_level: float, alternative: str
-) -> _Interval: ...
 def sign_flip(
     x: NDArray[np.float64],
     *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -12,6 +13,7 @@ from steelyard import _core
 from steelyard._registries import names
 from steelyard.reference import intervals as reference
 
+from ..answers import compared
 from . import Case, Inputs, Outputs, as_dtype, normalish, uniform, words
 
 LEVEL, TAIL = 0.95, 0.025
@@ -322,7 +324,8 @@ def _tables(dtype: str, n: int) -> Inputs:
 
 
 def _paired(inputs: Inputs) -> Outputs:
-    return _core.paired_binary(**inputs, **HOW)
+    found = compared(**inputs)
+    return {name: found[name] for name in ("value", "standard_error", "low", "high", "mid_p")}
 
 
 def _paired_reference(inputs: Inputs) -> Outputs:
@@ -330,15 +333,16 @@ def _paired_reference(inputs: Inputs) -> Outputs:
     low, high = reference.tango(b, c, n, Z)
     d = np.repeat([1.0, -1.0, 0.0], [b, c, n - b - c])
     error = d.std(ddof=1) / n**0.5 if b + c else (high - low) / (2 * Z)
-    p_mid, p_exact = reference.mcnemar(b, c)
-    return {
-        "value": (b - c) / n, "standard_error": error, "low": low, "high": high, "p_mid": p_mid, "p_exact": p_exact,
-    }  # fmt: skip
+    mid_p, _ = reference.mcnemar(b, c)
+    return {"value": (b - c) / n, "standard_error": error, "low": low, "high": high, "mid_p": mid_p}
 
 
 def _unspread(inputs: Inputs) -> Outputs:
+    """Each cluster has one win in four rows."""
     groups = inputs["groups"]
-    return _core.unspread_difference(value=0.25, clusters=groups, df=groups - 1.0, **HOW)
+    new, base = np.tile(np.array([1, 0, 0, 0], np.float32), groups), np.zeros(4 * groups, np.float32)
+    found = _graded(new, base, codes=np.repeat(np.arange(groups), 4), clusters=groups)
+    return {name: found["levels"][0][name] for name in ("standard_error", "low", "high")}
 
 
 def _unspread_reference(inputs: Inputs) -> Outputs:
@@ -358,32 +362,47 @@ def _close_pairs(dtype: str, n: int) -> Inputs:
     return {"new": new, "base": new + (words(n, 2) % np.uint64(16)).astype(np.float64) * np.spacing(new)}
 
 
+def _graded(new: np.ndarray, base: np.ndarray, **clusters: Any) -> Any:
+    return _core.paired_comparison(
+        new=core(new), base=core(base), booleans=(False, False), confidence_levels=[LEVEL], alternative="two-sided",
+        **clusters,
+    )  # fmt: skip
+
+
+# The unit in the last place of 1 and the smallest number of the less precise type, beside scores in float32.
+COARSE = {
+    "float32": (0.0, 0.0), "float64": (2.0**-23, 2.0**-149), "float16": (2.0**-10, 2.0**-24),
+    "bfloat16": (2.0**-7, 2.0**-133),
+}  # fmt: skip
+
+
 def _differences(inputs: Inputs) -> Outputs:
-    return _core.paired_differences(new=core(inputs["new"]), base=inputs["base"])
+    found = _graded(inputs["new"], inputs["base"])
+    return {name: found[name] for name in ("wins", "losses", "low", "high")} | {"value": found["levels"][0]["value"]}
 
 
 def _differences_reference(inputs: Inputs) -> Outputs:
-    d = reference.differences(inputs["new"], inputs["base"])
-    return {"values": d, "wins": int((d > 0).sum()), "losses": int((d < 0).sum())}
+    return _extremes(reference.differences(inputs["new"], inputs["base"], COARSE[inputs["new"].dtype.name]))
+
+
+def _extremes(d: np.ndarray) -> Outputs:
+    wins, losses = int((d > 0).sum()), int((d < 0).sum())
+    return {"wins": wins, "losses": losses, "low": d.min(), "high": d.max(), "value": d.mean()}
+
+
+def _ties_reference(inputs: Inputs) -> Outputs:
+    return _extremes(reference.differences(inputs["new"], inputs["base"]))
 
 
 def _typed_pairs(dtype: str, n: int) -> Inputs:
     """The same scores in two types, every seventh a little larger, some below what the coarser type holds."""
     new = normalish(n, 1) * np.where(words(n, 3) % np.uint64(5) == 0, 1e-9, 1.0)
-    base = new.astype(np.float16).astype(np.float64) * np.where(words(n, 2) % np.uint64(7) == 0, 1.01, 1.0)
-    return {"new": new, "base": base}
-
-
-HALF = (2.0**-10, 2.0**-24)
-
-
-def _typed_differences(inputs: Inputs) -> Outputs:
-    return _core.paired_differences(**inputs, coarse=HALF)
+    base = new * np.where(words(n, 2) % np.uint64(7) == 0, 1.01, 1.0)
+    return {"new": new, "base": base.astype(np.float16)}
 
 
 def _typed_reference(inputs: Inputs) -> Outputs:
-    d = reference.differences(inputs["new"], inputs["base"], HALF)
-    return {"values": d, "wins": int((d > 0).sum()), "losses": int((d < 0).sum())}
+    return _extremes(reference.differences(inputs["new"], inputs["base"], COARSE["float16"]))
 
 
 def _flips(dtype: str, m: int) -> Inputs:
@@ -398,10 +417,7 @@ def _clustered_pairs(dtype: str, n: int) -> Inputs:
 
 def _comparison(inputs: Inputs) -> Outputs:
     codes = inputs["codes"]
-    found = _core.paired_comparison(
-        new=core(inputs["new"]), base=inputs["base"], booleans=(False, False), codes=codes,
-        clusters=int(codes.max()) + 1, confidence_levels=[LEVEL], alternative="two-sided",
-    )  # fmt: skip
+    found = _graded(inputs["new"], inputs["base"], codes=codes, clusters=int(codes.max()) + 1)
     said = {name: found["levels"][0][name] for name in ("value", "standard_error", "low", "high", "df")}
     return {"wins": found["wins"], "losses": found["losses"], "p": found["flip"]["p"], **said}
 
@@ -520,26 +536,26 @@ CASES = [
         for method in names("proportion.method")
     ),
     Case(
-        name="intervals.paired_binary", covers=("paired_binary",), make=_tables, run=_paired,
+        name="intervals.paired_binary", covers=("paired_comparison",), make=_tables, run=_paired,
         reference=_paired_reference, dtypes=("",), lengths=(1, 2, 5, 6, 20, 200, 3000),
-        bound={"value": 1e-15, "standard_error": 1e-14, "low": 1e-12, "high": 1e-12, "p_mid": 1e-12, "p_exact": 1e-12},
+        bound={"value": 1e-15, "standard_error": 1e-14, "low": 1e-12, "high": 1e-12, "mid_p": 1e-12},
     ),
     Case(
-        name="intervals.unspread_difference", covers=("unspread_difference",), make=lambda _, n: {"groups": n},
+        name="intervals.unspread_difference", covers=("paired_comparison",), make=lambda _, n: {"groups": n},
         run=_unspread, reference=_unspread_reference, dtypes=("",), lengths=(2, 3, 10, 1000),
         bound={"standard_error": 1e-12, "low": 1e-12, "high": 1e-12},
     ),
     Case(
-        name="intervals.paired_differences", covers=("paired_differences",), make=_pairs, run=_differences,
-        reference=_differences_reference, lengths=(0, *LENGTHS),
+        name="intervals.paired_differences", covers=("paired_comparison",), make=_pairs, run=_differences,
+        reference=_differences_reference, lengths=LENGTHS, bound={"value": 1e-12},
     ),
     Case(
-        name="intervals.paired_ties", covers=("paired_differences",), make=_close_pairs, run=_differences,
-        reference=_differences_reference, dtypes=("float64",), lengths=(0, *LENGTHS),
+        name="intervals.paired_ties", covers=("paired_comparison",), make=_close_pairs, run=_differences,
+        reference=_ties_reference, dtypes=("float64",), lengths=LENGTHS, bound={"value": 1e-12},
     ),
     Case(
-        name="intervals.paired_types", covers=("paired_differences",), make=_typed_pairs, run=_typed_differences,
-        reference=_typed_reference, dtypes=("",), lengths=(0, *LENGTHS),
+        name="intervals.paired_types", covers=("paired_comparison",), make=_typed_pairs, run=_differences,
+        reference=_typed_reference, dtypes=("",), lengths=LENGTHS[:-1], bound={"value": 1e-12},
     ),
     Case(
         name="uncertainty.comparison", covers=("paired_comparison",), make=_clustered_pairs, run=_comparison,

@@ -65,10 +65,7 @@ mod _core {
     #[pymodule_export]
     use crate::uncertainty::EstimateTotals;
     #[pymodule_export]
-    use crate::uncertainty::{
-        bootstrap, paired_binary, paired_comparison, paired_differences, ratio_interval, resampling_counts,
-        sign_flip, unspread_difference,
-    };
+    use crate::uncertainty::{bootstrap, paired_comparison, ratio_interval, resampling_counts, sign_flip};
 
     // Constants that the Python face uses too. They are defined once, in the kernels.
     #[pymodule_export]

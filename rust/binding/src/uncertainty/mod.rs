@@ -2,13 +2,13 @@
 
 mod columns;
 mod compare;
+mod flips;
 mod mean_state;
-mod paired;
 mod ratio;
 mod resample;
 
 pub use compare::*;
+pub use flips::*;
 pub use mean_state::EstimateTotals;
-pub use paired::*;
 pub use ratio::*;
 pub use resample::*;
