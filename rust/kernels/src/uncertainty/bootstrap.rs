@@ -1,9 +1,9 @@
 //! The bootstrap of a statistic, from the columns of data to the confidence limits.
 
-use super::NoEstimate;
 use super::design::{Design, Pairs, Rows, Units};
 use super::influence::acceleration;
 use super::limits::{Correction, Limits, Method, limits};
+use super::no_estimate::{Ended, NoEstimate, answer, finite};
 use super::replicates::replicates;
 use super::statistic::{Mean, Quotient, Statistic};
 use crate::grid::{CHUNK, Pace, Progress, Stopped};
@@ -11,7 +11,7 @@ use crate::intervals::Confidence;
 use crate::intervals::cluster::{self, ClusterSums, SumFacts, cluster_sums};
 use crate::intervals::moments::{Column, Moments, moments};
 use crate::intervals::spread::{Range, ValueFacts};
-use crate::memory::{self, NoMemory};
+use crate::memory;
 use crate::simd::{Element, scalar};
 
 /// A replicate counts as equal to the value where it differs by no more than rounding: the error of its sums is below
@@ -48,39 +48,6 @@ pub struct Bootstrap {
     pub acceleration: f64,
     /// Whether every value is 0 or 1.
     pub binary: bool,
-}
-
-/// Why a calculation has ended without an estimate.
-pub(super) enum Ended {
-    Stopped(Stopped),
-    NoEstimate(NoEstimate),
-}
-
-impl From<Stopped> for Ended {
-    fn from(stopped: Stopped) -> Ended {
-        Ended::Stopped(stopped)
-    }
-}
-
-impl From<NoMemory> for Ended {
-    fn from(error: NoMemory) -> Ended {
-        Ended::Stopped(error.into())
-    }
-}
-
-impl From<NoEstimate> for Ended {
-    fn from(refused: NoEstimate) -> Ended {
-        Ended::NoEstimate(refused)
-    }
-}
-
-/// Separates the two reasons: that there is no estimate is a result of the call, that it was stopped is not.
-pub(super) fn answer<R>(result: Result<R, Ended>) -> Result<Result<R, NoEstimate>, Stopped> {
-    match result {
-        Ok(estimate) => Ok(Ok(estimate)),
-        Err(Ended::NoEstimate(refused)) => Ok(Err(refused)),
-        Err(Ended::Stopped(stopped)) => Err(stopped),
-    }
 }
 
 /// The bootstrap of the mean of `x` under a design. `progress` gets the number of replicates done.
@@ -133,17 +100,6 @@ fn mean_or_ended<T: Element>(
             let size = scalar(|| n / count as f64);
             let about = About { value: fit.value, scale: f64::NAN, size, exact: binary, range: (min, max) };
             quotient(&unit_sums, shift, about, options, progress)
-        }
-    }
-}
-
-/// The moments of a column, where its values and its sum of squares are finite.
-pub(super) fn finite(column: Column, place: usize) -> Result<Moments, NoEstimate> {
-    match column {
-        Column::Bad(index) => Err(NoEstimate::NotFinite { column: place, index }),
-        Column::Finite(moments) if moments.mean.is_finite() && moments.squares.is_finite() => Ok(moments),
-        Column::Finite(Moments { min: low, max: high, .. }) => {
-            Err(NoEstimate::TooLarge { column: place, low, high })
         }
     }
 }

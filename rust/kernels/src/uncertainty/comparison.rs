@@ -1,15 +1,15 @@
 //! The comparison of two models on the same rows, from the scores to the interval and the p-value.
 
-use super::NoEstimate;
+use super::no_estimate::{Ended, NoEstimate, answer, finite};
 use super::paired::{PairedBinary, Wide, differences, paired_binary, unspread_difference};
 use super::sign_flip::{self, SignFlip, sign_flip};
 use crate::grid::{CHUNK, Progress, Stopped, chunks};
 use crate::intervals::cluster::{self, ClusterSums, Clustered, SumFacts};
 use crate::intervals::mean::mean_interval;
-use crate::intervals::moments::{Column, Moments};
+use crate::intervals::moments::Moments;
 use crate::intervals::spread::{Range, STEPS, ValueFacts};
 use crate::intervals::{Alternative, Confidence, Interval};
-use crate::memory::{self, NoMemory};
+use crate::memory;
 use crate::simd::scalar;
 
 /// The scores of both models; as many of each, and at least one.
@@ -98,30 +98,6 @@ impl<'a> Stages<'a> {
     }
 }
 
-/// Why a comparison ended without a result.
-enum Ended {
-    Stopped(Stopped),
-    Refused(NoEstimate),
-}
-
-impl From<Stopped> for Ended {
-    fn from(stopped: Stopped) -> Self {
-        Ended::Stopped(stopped)
-    }
-}
-
-impl From<NoMemory> for Ended {
-    fn from(error: NoMemory) -> Self {
-        Ended::Stopped(error.into())
-    }
-}
-
-impl From<NoEstimate> for Ended {
-    fn from(refused: NoEstimate) -> Self {
-        Ended::Refused(refused)
-    }
-}
-
 /// Compares the new model with the baseline at each of the levels of `confidences`, which have one alternative.
 ///
 /// 0/1 answers of independent rows: Tango's interval and McNemar's mid-p ([`paired_binary`]). Otherwise the mean
@@ -132,11 +108,7 @@ pub fn compare(
     confidences: &[Confidence],
     progress: Progress<'_>,
 ) -> Result<Result<Comparison, NoEstimate>, Stopped> {
-    match compared(scores, confidences, Stages::new(progress, scores.sides[0].len())) {
-        Ok(found) => Ok(Ok(found)),
-        Err(Ended::Refused(refused)) => Ok(Err(refused)),
-        Err(Ended::Stopped(stopped)) => Err(stopped),
-    }
+    answer(compared(scores, confidences, Stages::new(progress, scores.sides[0].len())))
 }
 
 fn compared(
@@ -267,15 +239,6 @@ impl Level {
         let spread = !self.df.is_nan() && !self.unspread;
         self.value.is_finite()
             && (!spread || (self.standard_error.is_finite() && limits.iter().all(|x| x.is_finite())))
-    }
-}
-
-/// The moments of a column, unless a value or a sum of squares is not finite.
-fn finite(column: Column, index: usize) -> Result<Moments, NoEstimate> {
-    match column {
-        Column::Bad(row) => Err(NoEstimate::NotFinite { column: index, index: row }),
-        Column::Finite(of) if of.mean.is_finite() && of.squares.is_finite() => Ok(of),
-        Column::Finite(of) => Err(NoEstimate::TooLarge { column: index, low: of.min, high: of.max }),
     }
 }
 

@@ -1,5 +1,8 @@
 //! The reasons for which there is no estimate.
 
+use crate::grid::Stopped;
+use crate::intervals::moments::{Column, Moments};
+use crate::memory::NoMemory;
 use std::fmt;
 
 /// Why there is no estimate or no interval.
@@ -99,6 +102,50 @@ impl fmt::Display for NoEstimate {
                 "method: expected replicates on both sides of the value, which BCa needs; got data too skewed or too \
                  few for it; use method=\"percentile\" or steelyard.estimate"
             ),
+        }
+    }
+}
+
+/// Why a calculation has ended without an estimate.
+pub(super) enum Ended {
+    Stopped(Stopped),
+    NoEstimate(NoEstimate),
+}
+
+impl From<Stopped> for Ended {
+    fn from(stopped: Stopped) -> Ended {
+        Ended::Stopped(stopped)
+    }
+}
+
+impl From<NoMemory> for Ended {
+    fn from(error: NoMemory) -> Ended {
+        Ended::Stopped(error.into())
+    }
+}
+
+impl From<NoEstimate> for Ended {
+    fn from(refused: NoEstimate) -> Ended {
+        Ended::NoEstimate(refused)
+    }
+}
+
+/// Separates the two reasons: that there is no estimate is a result of the call, that it was stopped is not.
+pub(super) fn answer<R>(result: Result<R, Ended>) -> Result<Result<R, NoEstimate>, Stopped> {
+    match result {
+        Ok(estimate) => Ok(Ok(estimate)),
+        Err(Ended::NoEstimate(refused)) => Ok(Err(refused)),
+        Err(Ended::Stopped(stopped)) => Err(stopped),
+    }
+}
+
+/// The moments of a column, where its values and its sum of squares are finite.
+pub(super) fn finite(column: Column, place: usize) -> Result<Moments, NoEstimate> {
+    match column {
+        Column::Bad(index) => Err(NoEstimate::NotFinite { column: place, index }),
+        Column::Finite(moments) if moments.mean.is_finite() && moments.squares.is_finite() => Ok(moments),
+        Column::Finite(Moments { min: low, max: high, .. }) => {
+            Err(NoEstimate::TooLarge { column: place, low, high })
         }
     }
 }

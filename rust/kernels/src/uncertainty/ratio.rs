@@ -1,8 +1,8 @@
 //! The ratio of the sums of two columns, sum x / sum y: its closed-form interval and its bootstrap.
 
-use super::NoEstimate;
-use super::bootstrap::{About, Bootstrap, Ended, Options, answer, quotient};
+use super::bootstrap::{About, Bootstrap, Options, quotient};
 use super::design::Design;
+use super::no_estimate::{self, Ended, NoEstimate, answer};
 use super::paired::Wide;
 use crate::grid::{self, CHUNK, Pace, Progress, Stopped};
 use crate::intervals::cluster::{self, ClusterSums, Clustered, SumFacts, effective_weights, scale};
@@ -164,7 +164,7 @@ fn too_large(x: &Moments) -> NoEstimate {
 }
 
 fn finite(column: &dyn Wide, place: usize, progress: Progress<'_>) -> Result<Moments, Ended> {
-    Ok(super::bootstrap::finite(column.moments(progress)?, place)?)
+    Ok(no_estimate::finite(column.moments(progress)?, place)?)
 }
 
 fn prepare(columns: Columns<'_>, confidence: Confidence, progress: Progress<'_>) -> Result<Prepared, Ended> {
