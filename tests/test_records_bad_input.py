@@ -161,11 +161,15 @@ def test_truncated_parquet(tmp_path: Path) -> None:
         assert sentence_of(path).startswith(f"{path}: expected a whole Parquet file; got a damaged or truncated one")
 
 
-def test_parquet_without_pyarrow_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.parquet"
-    path.write_bytes(b"PAR1" + bytes(40) + b"PAR1")
+@pytest.mark.parametrize(("kind", "data"), [("Parquet", b"PAR1" + bytes(40) + b"PAR1"), ("zstd", ZSTD)])
+def test_what_pyarrow_reads_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, data: bytes
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(data)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert sentence_of(path).endswith("got none installed; install it with `pip install 'steelyard[cli]'`")
+    says = f"expected pyarrow to read a {kind} file; got none installed; install it with `pip install 'steelyard[cli]'`"
+    assert sentence_of(path).endswith(says)
 
 
 def test_parquet_nulls_and_nans_are_kept_apart(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from .table import record_error
+from .table import no_pyarrow
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,7 @@ def _zstd(file: BinaryIO, name: str) -> Any:
     try:
         import pyarrow as pa
     except ImportError as error:
-        raise record_error(
-            name, "pyarrow to read a zstd file", "none installed", "install it with `pip install 'steelyard[cli]'`"
-        ) from error
+        raise no_pyarrow(name, "zstd") from error
     return pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
 
 

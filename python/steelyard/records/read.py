@@ -231,11 +231,11 @@ def _read_all(files: Sequence[str], progress: Progress, asked: frozenset[str]) -
     tables = []
     for file, size in zip(files, sizes, strict=True):
 
-        def watch(read: int, before: int = before) -> None:
+        def on_read(read: int, before: int = before) -> None:
             if total:
                 tell(min(before + read, total - 1), total)
 
-        tables.append(read_table(file, watch, asked))
+        tables.append(read_table(file, on_read, asked))
         before += size
     tell(total, total)
     return tables

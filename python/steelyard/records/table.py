@@ -107,6 +107,13 @@ class Table:
         return self.columns.lists(column)
 
 
+def no_pyarrow(file: str, kind: str) -> RecordError:
+    """The error for a file of a kind that pyarrow reads, where it is not installed."""
+    return record_error(
+        file, f"pyarrow to read a {kind} file", "none installed", "install it with `pip install 'steelyard[cli]'`"
+    )
+
+
 def record_error(where: str, expected: str, got: str, fix: str) -> RecordError:
     """The error of every reader: the file and line, what was expected, what came, what to do."""
     return RecordError(sentence(where, expected, got, fix))

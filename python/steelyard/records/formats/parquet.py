@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import RecordError
-from ..table import LIST, ColumnStore, Table, record_error, shorten
+from ..table import LIST, ColumnStore, Table, no_pyarrow, record_error, shorten
 
 _BLOCK = 8192  # rows turned into Python values at a time
 _NO_FRACTION = re.compile(r"\.0+(?=Z|$)")
@@ -24,9 +24,7 @@ def read(name: str, source: str | bytes) -> Table:
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:
-        raise record_error(
-            name, "pyarrow to read a Parquet file", "none installed", "install it with `pip install 'steelyard[cli]'`"
-        ) from error
+        raise no_pyarrow(name, "Parquet") from error
     columns = Columns(name, source)
     return Table(name, unit="row", columns=columns, lines=range(1, columns.rows + 1))
 
