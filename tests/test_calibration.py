@@ -324,7 +324,7 @@ def test_labels_by_their_own_names() -> None:
         sy.reliability(probs, ["a", "d", "c"], classes=["a", "b", "c"])
     masked = sy.reliability(probs, ["a", "d", "c"], classes=["a", "b", "c"], where=[True, False, True])
     assert masked.n == 2
-    with pytest.raises(ValueError, match="classes: expected 3 labels, one a column; got 2"):
+    with pytest.raises(ValueError, match="classes: expected 3 labels, one per column; got 2"):
         sy.reliability(probs, ["a", "b", "c"], classes=["a", "b"])
     with pytest.raises(ValueError, match="classes: expected distinct labels"):
         sy.reliability(probs, ["a", "b", "c"], classes=["a", "b", "a"])
@@ -378,7 +378,7 @@ def test_a_softmax_rounded_to_16_bits_is_a_distribution() -> None:
         (lambda: sy.reliability([[0.5, 0.5]], [2]), ValueError, r"targets: expected a class from 0 to 1; got 2"),
         (lambda: sy.reliability([[0.5, 0.5]], [-100]), ValueError, r"got -100 at index 0; where="),
         (lambda: sy.reliability([[0.5, 0.4]], [0]), ValueError, r"sum to 1 within 0.001; got 0.9 in row 0"),
-        (lambda: sy.reliability([[0.5]], [0]), ValueError, r"for one probability a row pass shape \[n\]"),
+        (lambda: sy.reliability([[0.5]], [0]), ValueError, r"for one probability per row pass shape \[n\]"),
         (lambda: sy.reliability([[[0.5]]], [0]), ValueError, r"probs: expected 1 or 2 axes; got shape \(1, 1, 1\)"),
         (lambda: sy.reliability([], []), ValueError, r"probs: expected at least one row that counts"),
         (lambda: sy.reliability([0.5], [1], where=[False]), ValueError, r"none \(left out: 1 where\)"),
@@ -416,7 +416,7 @@ def true_errors(p: np.ndarray, q: np.ndarray, n_bins: int = 15) -> tuple[float, 
 def test_intervals_cover(model: str, n: int) -> None:
     """Of 95 per cent: ece and rmsce .925 to .98, mce .905 to 1; 400 replicates scatter by .011.
 
-    The weak spot is known (docs/decisions): gaps about as large as the noise of seven rows a bin.
+    The weak spot is known (docs/decisions): gaps about as large as the noise of seven rows per bin.
     """
     replicates, inside = 400, np.zeros(3)
     for i in range(replicates):

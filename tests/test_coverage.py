@@ -1,4 +1,4 @@
-"""How often the intervals hold the truth: by exact enumeration, and by simulation where there is no other way."""
+"""How often the intervals contain the true value: by exact enumeration, and by simulation where there is no other way."""
 
 from __future__ import annotations
 

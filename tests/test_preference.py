@@ -421,7 +421,7 @@ def test_bad_options(options: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        (([0.0], [0.0, 1.0], [0.0], [0.0]), "policy_rejected: expected 1 values, one a pair; got 2"),
+        (([0.0], [0.0, 1.0], [0.0], [0.0]), "policy_rejected: expected 1 values, one per pair; got 2"),
         (([[0.0]], [0.0], [0.0], [0.0]), "policy_chosen: expected 1 axis; got shape (1, 1)"),
         (([], [], [], []), "policy_chosen: expected at least one value; got none"),
         (([0.0], [math.inf], [0.0], [0.0]), "policy_rejected: expected finite log-probabilities"),
@@ -437,7 +437,7 @@ def test_bad_columns(columns: Any, message: str) -> None:
 
 def test_the_core_refuses_what_the_face_would_have() -> None:
     ones = np.ones(3)
-    with pytest.raises(ValueError, match="policy_rejected: expected 3 values, one a pair; got 2"):
+    with pytest.raises(ValueError, match="policy_rejected: expected 3 values, one per pair; got 2"):
         _core.preference_loss(
             [ones, ones[:2], ones, ones],
             loss="dpo",

@@ -284,8 +284,8 @@ def test_repeated_ids_count_once_and_are_counted(tmp_path: Path) -> None:
     scores = runs.scores()
     assert scores["a"].mean() == np.average(a.score, weights=a.weights) == 0.5
     assert scores.merged == {"a": {"ids": 2, "records": 4, "fewest": 1, "most": 3}}
-    assert repr(scores) == "Scores(a, b: 2 ids; a: 4 records of 2 ids (1 to 3 an id))"
-    assert repr(runs).splitlines()[0] == "a: 4 records of 2 ids (1 to 3 an id)"
+    assert repr(scores) == "Scores(a, b: 2 ids; a: 4 records of 2 ids (1 to 3 per id))"
+    assert repr(runs).splitlines()[0] == "a: 4 records of 2 ids (1 to 3 per id)"
 
 
 def test_equally_many_epochs_need_no_weights(tmp_path: Path) -> None:

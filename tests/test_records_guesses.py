@@ -339,7 +339,7 @@ def test_one_object_is_not_models(tmp_path: Path, record: dict[str, Any]) -> Non
     for text in (json.dumps(record), json.dumps(record, indent=1), json.dumps([record])):
         path = tmp_path / "one.json"
         path.write_text(text)
-        with pytest.raises(RecordError, match="write one record a line"):
+        with pytest.raises(RecordError, match="write one record per line"):
             records.read(path)
 
 

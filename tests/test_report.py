@@ -614,7 +614,7 @@ def test_missing_answers_and_merged_records_stand_beside_the_score(tmp_path: Pat
     assert (new.n, new.no_answer, new.merged) == (80, 8, {"ids": 40, "records": 80, "fewest": 2, "most": 2})
     _, page = page_of(made, tmp_path)
     markdown, text = made.to_markdown(), " ".join(str(made).split())
-    for said in ("No answer: a wrong answer, 0.", "base has 60 records of 40 ids (1 to 2 an id)"):
+    for said in ("No answer: a wrong answer, 0.", "base has 60 records of 40 ids (1 to 2 per id)"):
         assert said in page.text
         assert said in text
     assert "Read 140 records of" in text
@@ -632,7 +632,7 @@ def test_scores_and_differences_weigh_an_id_alike(tmp_path: Path) -> None:
     made = report.build(records.read(write(tmp_path / "r.jsonl", rows), repeats="epochs"), baseline="b")
     assert [float(model.score) for model in made.models] == [0.5, 0.0]
     assert float(made.pairs[0].difference) == 0.5
-    assert "Every id counts once: a has 4 records of 2 ids (1 to 3 an id)." in " ".join(str(made).split())
+    assert "Every id counts once: a has 4 records of 2 ids (1 to 3 per id)." in " ".join(str(made).split())
     rows = [
         {"id": i, "epoch": e, "model": m, "score": (i * 7 + e * 3 + k) % 5 / 4}
         for k, m in enumerate(("base", "new"))

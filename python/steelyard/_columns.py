@@ -63,9 +63,8 @@ def differ(names: Iterable[Any], of: str = "columns") -> None:
 def columns(x: Any, name: str) -> Columns:
     """Split ``x`` into columns: an array ``[n]`` or ``[n, M]``, a mapping from name to ``[n]``, or a frame."""
     if isinstance(x, tuple):
-        raise type_error(
-            name, "an array, a list or a mapping", "a tuple", "a tuple is columns of one problem, which the mean lacks"
-        )
+        fix = "a tuple means several columns of one problem, and a mean has one column"
+        raise type_error(name, "an array, a list or a mapping", "a tuple", fix)
     named = frame(x, name)
     if named is None:
         table = _numbers(x, name, (1, 2))

@@ -350,7 +350,7 @@ def _columns(given: Sequence[Any]) -> list[NDArray[Any]]:
     n = len(columns[0])
     for column, name in zip(columns, COLUMNS, strict=True):
         if len(column) != n:
-            raise value_error(name, f"{n} values, one a pair", str(len(column)))
+            raise value_error(name, f"{n} values, one per pair", str(len(column)))
     return columns
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "coverage.md"
 NAMES = sorted(path.stem for path in HERE.glob("[a-z]*.py"))
-HEAD = """# How often the intervals hold the truth
+HEAD = """# How often the intervals contain the true value
 
 Made by `make coverage` (`python -m tests.coverage`); a table is exact, by enumeration, or says what was
 drawn and how many sets were counted. Seeds are fixed: two runs write the same page.

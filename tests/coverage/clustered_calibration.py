@@ -1,4 +1,7 @@
-"""Calibration errors of rows that come in documents: how often limits hold, floors fit and words are wrong."""
+"""Calibration errors of rows that come in documents.
+
+How often the limits contain the true error, how well the noise floor fits, and how often the verdict is wrong.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ ERRORS = ("ece", "rmsce", "mce")  # those that the table shows
 def documents(
     rng: np.random.Generator, groups: int, rows: int, correlation: float, off: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Confidences p, the chance of each to be right, whether it is, and the document: a normal that rows share in part."""
+    """Confidences p, the chance that each answer is right, whether it is, and its document (rows share a normal)."""
     ids = np.repeat(np.arange(groups), rows)
     p = rng.beta(4, 1.5, size=len(ids))
     latent = math.sqrt(correlation) * rng.standard_normal(groups)[ids]
@@ -57,11 +60,11 @@ def section(scale: float = 1.0) -> str:
         "|---" * 9 + "|",
     )
     said = (
-        f"{sets} sets a design (standard error {math.sqrt(0.05 * 0.95 / sets):.3f} at .95), 15 bins, 95 % intervals of "
+        f"{sets} sets per design (standard error {math.sqrt(0.05 * 0.95 / sets):.3f} at .95), 15 bins, 95 % intervals of "
         "`reliability(clusters=)`; confidences Beta(4, 1.5); whether rows of a document are right is decided by normals "
         "that share the correlation. `documents`: how many, of how many rows, the correlation. `called`: over- or "
         "underconfident. `floor / ece`: the mean noise floor over the mean ece of a calibrated model. With 20 documents of "
-        "5 or 20 rows the intervals of a calibrated model hold the truth more often than they say: they are wider than "
-        "they need be, and call fewer models over- or underconfident."
+        "5 or 20 rows the intervals of a calibrated model contain the true value more often than they say: they are "
+        "wider than they need be, and call fewer models over- or underconfident."
     )
     return "\n".join(["## Calibration in clusters", "", said, "", *head, *lines])

@@ -1,4 +1,4 @@
-"""How often the intervals of a ratio of sums hold the truth."""
+"""How often the intervals of a ratio of sums contain the true ratio."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ CLUSTERS, ROWS = 20, 8
 
 
 def revenue(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Log-normal denominators and numerators twice as large with noise of 50 %; the truth is 2."""
+    """Log-normal denominators, and numerators twice as large with noise of 50 %; the true ratio is 2."""
     y = np.exp(rng.normal(0.0, 0.5, n))
     return 2.0 * y * (1.0 + 0.5 * rng.normal(size=n)), y
 
 
 def clicks(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Binomial numerators of one view and a Poisson number more, at rates that vary about .2."""
+    """Binomial numerators of one view plus a Poisson number of views, at rates that vary about .2."""
     y = 1 + rng.poisson(4.0, n)
     return rng.binomial(y, rng.beta(4.0, 16.0, n)).astype(np.float64), y.astype(np.float64)
 
@@ -34,7 +34,7 @@ def domain(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def signs(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Normal denominators of mean 1 and deviation 1, of which 16 % are below 0; the truth is 1."""
+    """Normal denominators of mean 1 and standard deviation 1, of which 16 % are below 0; the true ratio is 1."""
     y = rng.normal(1.0, 1.0, n)
     return y + rng.normal(0.0, 0.5, n), y
 
@@ -48,7 +48,7 @@ DESIGNS: tuple[tuple[str, Draw, float], ...] = (
 
 
 def clustered(draw: Draw, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of clusters: each row of a cluster has half of its own and half of the cluster's numerators and denominators."""
+    """Clustered rows: each value is half the row's own and half its cluster's."""
     sizes = rng.integers(1, 2 * ROWS, CLUSTERS)
     ids = np.repeat(np.arange(CLUSTERS), sizes)
     x, y = draw(rng, len(ids))
@@ -70,7 +70,7 @@ def sets(
 
 
 def held(draw: Draw, truth: float, n: int, trials: int, seed: int) -> tuple[float, float]:
-    """The share of intervals that hold the truth, and the share of sets that have an interval."""
+    """The share of intervals that contain the true value, and the share of sets that have an interval."""
     found = [sy.estimate(columns, "ratio", clusters=ids) for columns, ids in sets(draw, n, trials, seed)]
     limits = [e for e in found if e.low is not None]
     return float(np.mean([e.low <= truth <= e.high for e in limits])), len(limits) / trials  # type: ignore[operator]
@@ -82,7 +82,7 @@ def section(scale: float = 1.0) -> str:
     lines = [
         "## Ratios of sums",
         "",
-        f'95 % intervals of `estimate((x, y), "ratio")` over {SETS:,} sets a design (standard error 0.0034 at .95): n '
+        f'95 % intervals of `estimate((x, y), "ratio")` over {SETS:,} sets per design (standard error 0.0034 at .95): n '
         f"independent rows, or {CLUSTERS} clusters of 1 to {2 * ROWS - 1} rows that share half of x and y. `both signs`: "
         "a set whose interval of sum y holds 0 has no limits; `of` gives the share of the sets that have them. Seeds: ten "
         "times n, and the place of the row.",

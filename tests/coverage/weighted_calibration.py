@@ -1,4 +1,7 @@
-"""Calibration errors of rows with weights: how often limits hold, floors fit and words are wrong."""
+"""Calibration errors of rows with weights.
+
+How often the limits contain the true error, how well the noise floor fits, and how often the verdict is wrong.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +92,7 @@ def section(scale: float = 1.0) -> str:
         "|---" * 9 + "|",
     )
     said = (
-        f"{sets} sets a design (standard error {math.sqrt(0.05 * 0.95 / sets):.3f} at .95), 15 bins, 95 % intervals of "
+        f"{sets} sets per design (standard error {math.sqrt(0.05 * 0.95 / sets):.3f} at .95), 15 bins, 95 % intervals of "
         "`reliability(weights=)`; confidences Beta(4, 1.5). `ids`: so many ids of 1 to so many records, each with the "
         "weight 1/k and its id as cluster, and the correlation of the answers to one id. `rows`: independent rows with "
         "the weights exp(s N(0, 1)), and s. `n_effective`: (sum w)^2 / sum w^2. `called`, `floor / ece`: as above."

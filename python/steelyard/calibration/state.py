@@ -166,7 +166,7 @@ class ReliabilityState(State):
         n, width = len(probs), probs.shape[1] if probs.ndim == 2 else 2
         if self._classes is not None:
             if len(self._classes) != width:
-                raise value_error("classes", f"{width} labels, one a column", f"{len(self._classes)}")
+                raise value_error("classes", f"{width} labels, one per column", f"{len(self._classes)}")
             return columns_of(targets, self._classes, n, keep, self._omit_nan)
         labels, unknown = known_labels(targets, "targets", keep, self._omit_nan)
         if labels.size == 0 or (unknown is not None and unknown.all()):  # without a label there is no type to check
@@ -177,7 +177,7 @@ class ReliabilityState(State):
                 fix = "pass targets == 1, such as run.score == 1"
             raise type_error("targets", "integers or booleans", describe(targets), fix)
         if labels.shape != (n,):
-            raise value_error("targets", f"one label a row, shape ({n},)", f"shape {labels.shape}")
+            raise value_error("targets", f"one label per row, shape ({n},)", f"shape {labels.shape}")
         if labels.dtype.kind == "b":
             return np.ascontiguousarray(labels), unknown
         return integers(labels, "targets", native=True), unknown

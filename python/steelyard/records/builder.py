@@ -225,7 +225,7 @@ class Dictionaries:
                 f"{self._file}, line {line}",
                 f"records that share their keys, at most {MOST_COLUMNS:,} different ones",
                 f"another one ({shorten(key)!r})",
-                "give one record a line, not a dictionary of records",
+                "give one record per line, not a dictionary of records",
             )
         self._closed.add(path)
         for gone in [one for one in self._keys if one.startswith(path)]:

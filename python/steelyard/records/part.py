@@ -236,7 +236,7 @@ def _labels(part: Part, column: str) -> list[Any]:
     values = part.values(column)
     if LIST in values:
         where = f"{part.where(values.index(LIST))}: score column {column!r}"
-        raise record_error(where, "a label", "a list", "choose columns with one value a record")
+        raise record_error(where, "a label", "a list", "choose columns with one value per record")
     return values
 
 

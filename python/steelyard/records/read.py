@@ -189,7 +189,7 @@ def _names(names: Sequence[str] | None, files: Sequence[str]) -> list[str] | Non
         return None
     listed = isinstance(names, Sequence) and not isinstance(names, str)
     if not listed or not all(isinstance(name, str) for name in names):
-        raise type_error("names", "a sequence of names, one a file", shown(names))
+        raise type_error("names", "a sequence of names, one per file", shown(names))
     if len(names) != len(files):
         raise value_error("names", f"one name for each of the {len(files)} files", str(len(names)))
     return list(names)

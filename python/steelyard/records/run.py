@@ -183,9 +183,9 @@ def merged(of_id: Collection[int]) -> dict[str, int]:
 
 
 def of_ids(merged: Mapping[str, int]) -> str:
-    """In words: ``of 40 ids (2 to 3 an id)``."""
+    """In words: ``of 40 ids (2 to 3 per id)``."""
     ids, fewest, most = merged["ids"], merged["fewest"], merged["most"]
-    return f"of {ids:,} id{'s' * (ids != 1)} ({fewest}{f' to {most}' if most > fewest else ''} an id)"
+    return f"of {ids:,} id{'s' * (ids != 1)} ({fewest}{f' to {most}' if most > fewest else ''} per id)"
 
 
 @dataclass(frozen=True, eq=False)

@@ -140,7 +140,7 @@ class _ScoreFinder:
                 self.table.file,
                 "one record for each answer",
                 f"a single one, with scores at {some_of([*columns.values()])}",
-                f"write one record a line, or name one of them with {keyword('score')}",
+                f"write one record per line, or name one of them with {keyword('score')}",
             )
         self.finder.guesses.append(f"models = {', '.join(models)} (the columns *.{last})")
         return ScoreColumn(last, columns)

@@ -112,7 +112,7 @@ def not_a_number(value: Any, name: str, where: str, fix: str) -> Exception:
             f"{where}: {name}",
             "a number",
             "a list, as corpus metrics log it",
-            "choose a metric with one number a record",
+            "choose a metric with one number per record",
         )
     shown = ascii(shorten(value)) if isinstance(value, str) else "an integer beyond float64"
     return record_error(f"{where}: {name}", "a number, true or false (null or 'N/A' where there is none)", shown, fix)

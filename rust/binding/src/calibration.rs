@@ -220,7 +220,7 @@ fn refusal(fault: Fault, width: Option<usize>) -> PyErr {
             } else {
                 ""
             },
-            if width == Some(1) { "; for one probability a row pass shape [n]" } else { "" }
+            if width == Some(1) { "; for one probability per row pass shape [n]" } else { "" }
         ),
         Fault::Label { row, value } => match width {
             Some(width) => format!(

@@ -107,7 +107,7 @@ fn same_columns<'a, T: crate::arrays::Item>(
             return Ok(values);
         }
         Err(value_error(format!(
-            "{}: expected {} values, one a pair; got {}",
+            "{}: expected {} values, one per pair; got {}",
             COLUMNS[index],
             first.len(),
             values.len()

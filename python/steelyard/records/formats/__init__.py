@@ -52,7 +52,7 @@ def _read(name: str, source: Source, progress: Callable[[], None], asked: Collec
     stem = without_suffix(name).lower()
     if stem.endswith((".json", ".jsonl", ".ndjson")):
         found = beginning(start)
-        raise record_error(f"{name}, line 1", "a JSON object or array", found, "write one JSON object a line")
+        raise record_error(f"{name}, line 1", "a JSON object or array", found, "write one JSON object per line")
     if stem.endswith(".parquet"):
         raise record_error(name, "a Parquet file", beginning(start), "write it again")
     return csv_records.read(name, file, progress)

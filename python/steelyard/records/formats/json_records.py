@@ -51,7 +51,7 @@ def read_lines(name: str, file: IO[bytes], progress: Callable[[], None], asked: 
                 raise _one_object(name, data + file.read()) from error
             raise _bad_line(f"{name}, line {line}", data, error) from error
         if type(record) is not dict:
-            raise record_error(f"{name}, line {line}", "a JSON object", _kind(record), "write one JSON object a line")
+            raise record_error(f"{name}, line {line}", "a JSON object", _kind(record), "write one JSON object per line")
         if line == 1:
             _check_no_log(name, record)
         table.append(record, line)
@@ -102,11 +102,11 @@ def _one_object(name: str, data: bytes) -> Exception:
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         found = f"text that is not JSON ({getattr(error, 'msg', error)})"
-        return record_error(f"{name}, line {line}", "a JSON object a line", found, "correct the file")
+        return record_error(f"{name}, line {line}", "a JSON object per line", found, "correct the file")
     _check_no_log(name, record)
     keys = ", ".join(repr(shorten(key)) for key in list(record)[:5])
     lists = [key for key, value in record.items() if _holds_records(value)]
-    fix = one_a_line(lists[0]) if len(lists) == 1 else "write one record a line"
+    fix = one_a_line(lists[0]) if len(lists) == 1 else "write one record per line"
     return record_error(name, EXPECTED, f"one JSON object (keys {keys})", f"{fix}, or an array")
 
 

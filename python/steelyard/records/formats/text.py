@@ -42,4 +42,4 @@ def beginning(text: bytes | str) -> str:
 def one_a_line(key: str) -> str:
     """How to make records of the list that one JSON object holds."""
     command = f": `jq -c '.{key}[]'`" if key.isascii() and key.isidentifier() else ""
-    return f"write what is under {shorten(key)!r} one record a line{command}"
+    return f"write what is under {shorten(key)!r} one record per line{command}"

@@ -315,7 +315,7 @@ impl<K: Dtypes> Written<K> {
         let py = arrays.py();
         let own = &self.arrays[self.rows..];
         if arrays.len() != own.len() {
-            let message = format!("arrays: expected {}, one a moment; got {}", own.len(), arrays.len());
+            let message = format!("arrays: expected {}, one per moment; got {}", own.len(), arrays.len());
             return Err(value_error(message));
         }
         let reads = Reads::checked(arrays, &name, |index, read| {

@@ -53,7 +53,7 @@ state_class!(
                 omit_nan,
             };
             if rows * length != n || status.is_some_and(|status| status.len() != n) {
-                return Err(value_error(format!("where: expected one a token, {n}")));
+                return Err(value_error(format!("where: expected one per token, {n}")));
             }
             call(py, progress, n, |progress| sum_batch(&batch, progress))
         })?;
@@ -114,7 +114,7 @@ fn by<'a, T>(values: &'a [T], tokens: usize, rows: usize, name: &str) -> PyResul
         Ok(Per::Row(values))
     } else {
         Err(value_error(format!(
-            "{name}: expected one a token, {tokens}, or one a row, {rows}; got {}",
+            "{name}: expected one per token, {tokens}, or one per row, {rows}; got {}",
             values.len()
         )))
     }
