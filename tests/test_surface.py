@@ -188,6 +188,22 @@ def test_import_brings_numpy_and_the_core_alone() -> None:
     assert roots & heavy == set(), "import these inside the functions that need them"
 
 
+def test_records_and_report_are_imported_when_they_are_first_read() -> None:
+    script = """
+import sys, steelyard as sy
+assert not {"steelyard.records", "steelyard.report"} & set(sys.modules), "imported too early"
+assert {"records", "report"} <= set(dir(sy))
+sy.records.read, sy.report.build
+assert sy.records is sys.modules["steelyard.records"]
+try:
+    sy.record
+except AttributeError:
+    print("fine")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "fine\n", done.stderr
+
+
 def _public(module: object, prefix: str) -> Iterator[tuple[str, object]]:
     for name in module.__all__:  # type: ignore[attr-defined]
         value = getattr(module, name)

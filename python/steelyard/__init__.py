@@ -15,16 +15,18 @@ from .uncertainty import bootstrap, compare, estimate, proportion
 
 if TYPE_CHECKING:
     from . import optim, preference
+    from . import records as records
     from . import reference as reference
+    from . import report as report
     from .optim import AdamW, clip_by_global_norm_, global_norm, schedules
     from .preference import preference_loss
 else:
-    # Evaluation seldom needs the training functions, and few programs need the reference implementation. They are
-    # imported when first used, so that `import steelyard` stays fast.
+    # Many programs do not need the training functions, the readers of files or the reports, and few need the reference
+    # implementation. They are imported when first used, so that `import steelyard` stays fast.
     _LATER = {
         **dict.fromkeys(("optim", "AdamW", "clip_by_global_norm_", "global_norm", "schedules"), "optim"),
         **dict.fromkeys(("preference", "preference_loss"), "preference"),
-        "reference": "reference",
+        **{module: module for module in ("records", "reference", "report")},
     }
 
     def __getattr__(name: str) -> object:
@@ -38,7 +40,7 @@ else:
         return value
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return sorted({*globals(), *__all__, *_LATER})
 
 
 config.configure_from_environment()
