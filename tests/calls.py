@@ -519,6 +519,20 @@ for _name in ("t_cdf", "t_sf", "t_quantile"):
 for _name in ("beta_cdf", "beta_sf", "beta_quantile", "beta_isf"):
     of_numbers(_name, _whole, _whole, uniform)
 of_numbers("holm", uniform)
+
+
+def _counts(most: int) -> Callable[[int], Any]:
+    return lambda n: np.minimum(np.arange(n, dtype=np.uint64) % np.uint64(9), np.uint64(most))
+
+
+def _nines(n: int) -> Any:
+    return np.full(n, 9, np.uint64)
+
+
+row("_core.pass_at", call=lambda d: _core.pass_at(*d, k=3))(lambda n: [_counts(9)(n), _nines(n)])
+row("_core.majority_at", call=lambda d: _core.majority_at(*d, k=3))(
+    lambda n: [_counts(5)(n), _nines(n), _counts(2)(n), np.arange(1, n + 1, dtype=np.uint64)]
+)
 of_numbers("resampling_counts", lambda n: n, lambda n: 0, lambda n: 0)
 
 

@@ -12,6 +12,7 @@ from scipy import stats
 from steelyard import _core
 from steelyard._registries import names
 from steelyard.reference import intervals as reference
+from steelyard.reference import repeats
 
 from ..answers import compared
 from . import Case, Inputs, Outputs, as_dtype, normalish, uniform, words
@@ -476,6 +477,38 @@ def _p_values(dtype: str, m: int) -> Inputs:
     return {"p": np.square(uniform(m, 8))}
 
 
+# -- repeats ----------------------------------------------------------------------------------------------
+
+
+def _answers(dtype: str, n: int) -> Inputs:
+    """Problems with 12 to 60 answers, some right; of the wrong ones up to three are given several times, others once."""
+    tried = 12 + words(n, 21) % np.uint64(49)
+    right = words(n, 22) % (tried + np.uint64(1))
+    wrong, ends = [], []
+    for n_wrong, kinds in zip((tried - right).tolist(), (words(n, 23) % np.uint64(5)).tolist(), strict=True):
+        shares = [n_wrong // (2 + i) for i in range(kinds)]  # of which the rest are blank
+        counts = [min(share, max(n_wrong - sum(shares[:i]), 0)) for i, share in enumerate(shares)]
+        wrong += [count for count in counts if count]
+        ends.append(len(wrong))
+    return {
+        "right": right, "tried": tried, "wrong": np.array(wrong, np.uint64), "ends": np.array(ends, np.uint64)
+    }  # fmt: skip
+
+
+def _majority(i: Inputs) -> Outputs:
+    columns = [i[name] for name in ("right", "tried", "wrong", "ends")]
+    return {f"at {k}": _core.majority_at(*columns, k=k) for k in (1, 4, 12)}
+
+
+def _majority_reference(i: Inputs) -> Outputs:
+    ends = [0, *i["ends"].tolist()]
+    problems = [
+        (right, i["wrong"][start:end].tolist(), tried)
+        for right, tried, start, end in zip(i["right"].tolist(), i["tried"].tolist(), ends, ends[1:], strict=False)
+    ]
+    return {f"at {k}": np.array([repeats.majority_at(*one, k) for one in problems]) for k in (1, 4, 12)}
+
+
 CASES = [
     Case(name="intervals.moments", make=_column, **MOMENTS),
     Case(name="intervals.moments_binary", make=_binary, **MOMENTS),
@@ -578,5 +611,15 @@ CASES = [
     Case(
         name="intervals.holm", covers=("holm",), make=_p_values, run=lambda i: {"p": _core.holm(i["p"])},
         reference=lambda i: {"p": reference.holm(i["p"])}, dtypes=("",), lengths=(0, 1, 2, 9, 100),
+    ),
+    Case(
+        name="uncertainty.pass_at", covers=("pass_at",), make=_answers, dtypes=("",), lengths=(0, 1, 2, 50, 500),
+        run=lambda i: {f"at {k}": _core.pass_at(i["right"], i["tried"], k=k) for k in (1, 4, 12)},
+        reference=lambda i: {f"at {k}": repeats.pass_at(i["right"], i["tried"], k) for k in (1, 4, 12)},
+        bound={f"at {k}": 12 * 2.0**-52 for k in (1, 4, 12)},
+    ),
+    Case(
+        name="uncertainty.majority_at", covers=("majority_at",), make=_answers, dtypes=("",), lengths=(0, 1, 2, 50),
+        run=_majority, reference=_majority_reference, bound={f"at {k}": 1e-11 for k in (1, 4, 12)},
     ),
 ]  # fmt: skip

@@ -94,6 +94,7 @@ def report_command(
     names: options.Names = None,
     repeats: options.Repeats = None,
     missing: options.Missing = "drop",
+    pass_at: options.PassAt = None,
     debug: options.Debug = False,
     **columns: str | None,
 ) -> None:
@@ -111,6 +112,7 @@ def report_command(
             margin=margin,
             baseline=chosen.baseline,
             higher_is_better=not lower_is_better,
+            pass_at=options.whole_numbers(pass_at, "pass_at"),
         )
         hand_over(made, out)
 

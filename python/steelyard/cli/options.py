@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from .. import _exit
+from ..errors import value_error
 from ..records.roles import ROLES, Role
 
 COLUMNS = "Columns of the records (dotted paths; guessed by name where left out)"
@@ -38,6 +39,16 @@ def _column(role: Role) -> inspect.Parameter:
     return inspect.Parameter(role.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
 
 
+def whole_numbers(given: str | None, name: str) -> tuple[int, ...]:
+    """The numbers in ``1,5,10``."""
+    if given is None:
+        return ()
+    parts = [part.strip() for part in given.split(",")]
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise value_error(name, "whole numbers with commas between them, such as 1,5,10", repr(given))
+    return tuple(map(int, parts))
+
+
 Filter = Annotated[str | None, typer.Option(help="Which filter of an lm-evaluation-harness file to read.")]
 Names = Annotated[
     list[str] | None, typer.Option("--names", help="The models' names, one per file: repeated or with commas.")
@@ -53,6 +64,12 @@ Repeats = Annotated[
 ]
 Missing = Annotated[
     str, typer.Option(help="What a record without a score gets: left out, 0 or a number.", metavar="drop|wrong|VALUE")
+]
+PassAt = Annotated[
+    str | None,
+    typer.Option(
+        "--pass-at", help="pass@k and maj@k of records that repeat their ids, such as 1,5,10.", metavar="K,..."
+    ),
 ]
 Margin = Annotated[float, typer.Option(help="A loss up to this much does not count as worse.")]
 Level = Annotated[float, typer.Option("--confidence-level", help="Of all intervals.")]
@@ -70,7 +87,18 @@ Html = Annotated[
 ]
 
 # An error names an argument of a Python call; in the command it names the option instead (errors.called).
-ARGUMENTS = ("baseline", "confidence_level", "filter", "margin", "min_matched", "missing", "models", "names", "repeats")
+ARGUMENTS = (
+    "baseline",
+    "confidence_level",
+    "filter",
+    "margin",
+    "min_matched",
+    "missing",
+    "models",
+    "names",
+    "pass_at",
+    "repeats",
+)
 OPTIONS = (
     {"paths": "FILE", "runs": "FILE", "higher_is_better": "--lower-is-better"}
     | {name: f"--{name.replace('_', '-')}" for name in ARGUMENTS}

@@ -41,6 +41,10 @@ class Part:
         """What is right in each row, where the score compares two columns."""
         return None if self.sides is None else says(self.values(self.sides.target))
 
+    def predictions(self) -> list[str | None] | None:
+        """What was answered in each row, where the score compares two columns."""
+        return None if self.sides is None else says(self.values(self.sides.prediction))
+
     def other_case(self) -> int:
         """How many predictions are no target, and would be their row's target in another case of their letters."""
         if self.sides is None:

@@ -169,6 +169,11 @@ class Run:
         of_parts = [own for part in self._parts if (own := part.targets()) is not None]
         return list(chain.from_iterable(of_parts)) if len(of_parts) == len(self._parts) else None
 
+    def predictions(self) -> list[str | None] | None:
+        """What the model answered in each record, where the score compares two columns."""
+        of_parts = [own for part in self._parts if (own := part.predictions()) is not None]
+        return list(chain.from_iterable(of_parts)) if len(of_parts) == len(self._parts) else None
+
     def _kept(self, keep: Rows, left_out: dict[str, int]) -> Run:
         aligned: dict[str, Any] = {name: getattr(self, name) for name in _ALIGNED}
         cut: dict[str, Any] = {name: None if values is None else values[keep] for name, values in aligned.items()}

@@ -98,6 +98,7 @@ def build(
     margin: float = 0.0,
     baseline: str | None = None,
     higher_is_better: bool = True,
+    pass_at: Sequence[int] = (),
     sections: Sequence[Section] = (),
     progress: Progress = False,
 ) -> Report:
@@ -122,6 +123,10 @@ def build(
         and beyond four all models with the first.
     higher_is_better : bool
         False where the score is a loss.
+    pass_at : sequence of int
+        The k of pass@k and maj@k, from records that repeat their ids: the chance that at least one of k answers is
+        right, without bias ``1 - C(n - c, k)/C(n, k)`` with c of n answers right, and that the right answer has the
+        most votes of k (only where the score compares answers with targets).
     sections : sequence of Section
         Sections of your own (text, estimates, a picture), shown after those about the records.
     progress : bool or callable
@@ -149,7 +154,8 @@ def build(
     >>> made.pairs[0].model, made.pairs[0].verdict
     ('new', 'undecided')
     """
-    options = Options(clusters, confidence_level, margin, higher_is_better)
+    asked = _chosen_k(pass_at)
+    options = Options(clusters, confidence_level, margin, higher_is_better, pass_at=asked)
     supplied = tuple(sections)
     for k, section in enumerate(supplied):
         if not isinstance(section, Section):
@@ -170,6 +176,16 @@ def build(
         note = f"more than {MANY_MODELS} models: each is compared with the first alone; choose another as baseline"
         made = replace(made, notes=(*made.notes, note))
     return replace(made, sections=supplied)
+
+
+def _chosen_k(pass_at: Sequence[int]) -> tuple[int, ...]:
+    """The k of pass@k, in ascending order."""
+    if isinstance(pass_at, str) or not isinstance(pass_at, Sequence):
+        raise type_error("pass_at", "a sequence of whole numbers", shown(pass_at))
+    for k in pass_at:
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            raise value_error("pass_at", "whole numbers from 1 on", repr(k))
+    return tuple(sorted(set(pass_at)))
 
 
 def _check_runs(runs: object) -> None:

@@ -14,6 +14,7 @@ from .._intervals import holm, stricter
 from .._numbers import count, percent
 from .._options import Confidence
 from ..errors import RecordError, called, keyword, sentence, while_at
+from .repeats import repeats
 from .results import ModelResult, Options, PairResult
 from .words import lost
 
@@ -28,7 +29,7 @@ def model(run: Run, options: Options, *, score_only: bool = False) -> ModelResul
 
 
 def _model(run: Run, options: Options, *, score_only: bool) -> ModelResult:
-    score = None
+    score, groups = None, None
     if run.score is not None and len(run):
         groups = _clusters(run, options)
         score = uncertainty.estimate(
@@ -49,13 +50,22 @@ def _model(run: Run, options: Options, *, score_only: bool) -> ModelResult:
         return found
     notes: list[str] = []
     reliability, perplexity = _reliability(run, options, notes), _perplexity(run, options, notes)
-    return replace(found, reliability=reliability, perplexity=perplexity, notes=tuple(notes))
+    of_ids = None if score is None else repeats(run, score, _item_clusters(run, groups), options, notes)
+    return replace(found, reliability=reliability, perplexity=perplexity, repeats=of_ids, notes=tuple(notes))
 
 
 def _clusters(run: Run, options: Options) -> NDArray[Any] | None:
     from ..records.run import clusters_by
 
     return run.cluster if options.clusters is None else clusters_by(run, options.clusters)
+
+
+def _item_clusters(run: Run, groups: NDArray[Any] | None) -> list[Any] | None:
+    """The clusters of the records where they are larger than the ids themselves."""
+    if groups is None or run.ids is None or np.array_equal(groups, run.ids):
+        return None
+    clusters: list[Any] = groups.tolist()
+    return clusters
 
 
 def _reliability(run: Run, options: Options, notes: list[str]) -> calibration.Reliability | None:

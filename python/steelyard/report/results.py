@@ -26,7 +26,7 @@ class Options:
     """What the caller asked for: column of the clusters, level of the intervals, margin and direction of verdicts.
 
     ``min_matched`` is the share of the smaller side's ids that have to match; with None any share will do and few
-    matches are a caution in the report.
+    matches are a caution in the report. ``pass_at`` are the k of pass@k and maj@k, where records repeat ids.
     """
 
     clusters: str | None
@@ -34,6 +34,45 @@ class Options:
     margin: float
     higher_is_better: bool
     min_matched: float | None = None
+    pass_at: tuple[int, ...] = ()
+
+
+@standard_mode_methods
+@dataclass(frozen=True)
+class Repeats:
+    """What the repeated answers of one model say.
+
+    Each id was answered r times; V is the squared standard error of the score. The part of V that more answers to the
+    same ids would remove is ``W = sum s_i^2/r_i / m^2`` over m ids, where s_i^2 is the variance of the answers to id i
+    (of an id with one answer: the mean over the others). See Miller, "Adding error bars to evals", arXiv 2411.00640.
+
+    Attributes
+    ----------
+    ids, fewest, most : int
+        How many ids there are, and the fewest and most answers of one id.
+    standard_error : float or None
+        Of the score, sqrt(V); None where it has none.
+    of_items, of_repeats : float or None
+        The standard errors that the choice of the items and the repeats would cause alone: sqrt(V - W), 0 where W is
+        larger, and sqrt(W). None where no id has two answers.
+    twice_repeats, twice_items : float or None
+        The standard error with twice as many answers for each id, sqrt(V - W/2), and with twice as many ids,
+        sqrt(V/2).
+    pass_at, majority_at : mapping of int to Estimate
+        For every k that was asked for: the chance that one of k answers is right, and that the right answer has the
+        most votes of k; the mean over the ids. ``majority_at`` is empty where the answers themselves are not known.
+    """
+
+    ids: int
+    fewest: int
+    most: int
+    standard_error: float | None = None
+    of_items: float | None = None
+    of_repeats: float | None = None
+    twice_repeats: float | None = None
+    twice_items: float | None = None
+    pass_at: Mapping[int, Estimate] = field(default_factory=dict)
+    majority_at: Mapping[int, Estimate] = field(default_factory=dict)
 
 
 @standard_mode_methods
@@ -69,6 +108,7 @@ class ModelResult:
     score: Estimate | None = None
     reliability: Reliability | None = None
     perplexity: Estimate | None = None
+    repeats: Repeats | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -65,7 +65,9 @@ mod _core {
     #[pymodule_export]
     use crate::uncertainty::EstimateTotals;
     #[pymodule_export]
-    use crate::uncertainty::{bootstrap, paired_comparison, ratio_interval, resampling_counts, sign_flip};
+    use crate::uncertainty::{
+        bootstrap, majority_at, paired_comparison, pass_at, ratio_interval, resampling_counts, sign_flip,
+    };
 
     // Constants that the Python face uses too. They are defined once, in the kernels.
     #[pymodule_export]

@@ -5,10 +5,12 @@ mod compare;
 mod flips;
 mod mean_state;
 mod ratio;
+mod repeats;
 mod resample;
 
 pub use compare::*;
 pub use flips::*;
 pub use mean_state::EstimateTotals;
 pub use ratio::*;
+pub use repeats::*;
 pub use resample::*;

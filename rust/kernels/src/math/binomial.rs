@@ -18,6 +18,9 @@ pub fn pmf(k: u64, n: u64, p: f64) -> f64 {
         if k > n {
             return 0.0;
         }
+        if n == 0 {
+            return 1.0; // whatever p is: below, 0 log 0 would be NaN
+        }
         let (k, n) = (k as f64, n as f64);
         let rest = n - k;
         // At the ends one power is left: q^n or p^n.
@@ -78,6 +81,7 @@ mod tests {
     #[test]
     fn edges() {
         assert_eq!((pmf(0, 5, 0.0), pmf(5, 5, 1.0), pmf(3, 5, 0.0), pmf(6, 5, 0.5)), (1.0, 1.0, 0.0, 0.0));
+        assert_eq!((pmf(0, 0, 0.0), pmf(0, 0, 1.0)), (1.0, 1.0));
         assert_eq!((pmf(0, 0, 0.3), cdf(0, 0, 0.3), sf(0, 0, 0.3)), (1.0, 1.0, 0.0));
         assert_eq!((cdf(5, 5, 0.2), cdf(4, 5, 1.0), sf(4, 5, 1.0)), (1.0, 0.0, 1.0));
         assert!(pmf(1, 2, 1.1).is_nan() && pmf(1, 2, f64::NAN).is_nan() && cdf(1, 2, f64::NAN).is_nan());

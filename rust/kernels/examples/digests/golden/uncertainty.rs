@@ -3,14 +3,16 @@
 use super::inputs::{Draw, given, tame, ways};
 use super::{Entry, Run, entry};
 use steelyard_kernels::clusters::Names;
+use steelyard_kernels::grid::Pace;
 use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
 use steelyard_kernels::uncertainty::{
-    Columns, Correction, Design, Mean, Method, Name, Options, Pairs, Quotient, Rows, acceleration, limits,
-    mean as mean_bootstrap, ratio as estimated_ratio, ratio_bootstrap, replicates,
+    Columns, Correction, Design, Mean, Method, Name, Options, Pairs, Quotient, Rows, Votes, acceleration,
+    limits, majority_at, mean as mean_bootstrap, pass_at, ratio as estimated_ratio, ratio_bootstrap,
+    replicates,
 };
 
 pub const TABLE: &[Entry] = &[
@@ -25,6 +27,7 @@ pub const TABLE: &[Entry] = &[
     entry("uncertainty.mean_state", "float16", mean_state::<F16>),
     entry("uncertainty.limits", "float64", ends),
     entry("uncertainty.statistic", "float64", statistics),
+    entry("uncertainty.repeats", "uint64", repeats),
 ];
 
 fn mean<T: Draw>(n: usize) -> Run {
@@ -138,6 +141,24 @@ fn ends(n: usize) -> Run {
                     Err(_) => digest.word(1), // too few replicates for the limits
                 }
             }
+        }
+    })
+}
+
+/// pass@k and maj@k of problems whose answers are counted.
+fn repeats(n: usize) -> Run {
+    let tried: Vec<u64> = (0..n as u64).map(|i| 8 + i % 40).collect();
+    let right: Vec<u64> = tried.iter().zip(0..).map(|(&n, i)| i * i % (n + 1)).collect();
+    Box::new(move |digest| {
+        for k in [1, 3, 8] {
+            digest.of("pass_at").doubles(&given(pass_at(&right, &tried, k, &mut |_| true)));
+        }
+        for (&right, &tried) in right.iter().zip(&tried).take(100) {
+            let half = (tried - right) / 2;
+            let votes =
+                Votes { right, wrong: &[half, half.div_ceil(2)][..if half > 0 { 2 } else { 0 }], tried };
+            let found = majority_at(votes, 5, &mut Pace::new(&mut |_| true));
+            digest.of("majority_at").double(given(found));
         }
     })
 }
