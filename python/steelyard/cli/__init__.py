@@ -23,6 +23,7 @@ from .._exit import Exit
 from .._mode import standard_mode
 from ..config import show_config
 from ..errors import called, is_ours, sentence, value_error
+from ..records.places import find
 from ..records.roles import NONE, ROLES
 from ..records.source import name_of
 from ..report.results import MIN_MATCHED
@@ -77,7 +78,8 @@ def report_command(
     files: Annotated[
         list[str],
         typer.Argument(
-            help="Records: JSONL, JSON, CSV or Parquet, also compressed; '-' is standard input.",
+            help="Records: JSONL, JSON, CSV or Parquet, also compressed; directories; patterns ('runs/**/*.jsonl'); "
+            "'-' is standard input.",
             metavar="FILE...",
             show_default=False,
         ),
@@ -94,6 +96,7 @@ def report_command(
     names: options.Names = None,
     repeats: options.Repeats = None,
     missing: options.Missing = "drop",
+    exclude: options.Exclude = None,
     pass_at: options.PassAt = None,
     debug: options.Debug = False,
     **columns: str | None,
@@ -101,11 +104,12 @@ def report_command(
     """Print what the records say: scores, paired comparisons, calibration, perplexity."""
     with _sentences(debug):
         paths = _paths(files)
-        out = outputs(paths, json_to, html)
+        out = outputs(find(paths, exclude or ()).files, json_to, html)
         how = _missing(missing, lower_is_better)
         chosen = Chosen(name_of(paths[0]), baseline, models)
         asked = None if baseline is None and models is None else chosen
-        runs = _read(paths, names=names, models=asked, filter=filter, repeats=repeats, missing=how, **columns)
+        rows = {"filter": filter, "repeats": repeats, "missing": how, "exclude": exclude or ()}
+        runs = _read(paths, names=names, models=asked, **rows, **columns)
         made = report.build(
             runs,
             confidence_level=confidence_level,
@@ -122,7 +126,11 @@ def report_command(
 def compare(
     files: Annotated[
         list[str],
-        typer.Argument(help="BASE NEW..., or one FILE of several models.", metavar="BASE NEW...", show_default=False),
+        typer.Argument(
+            help="BASE NEW..., each a file, a directory or a pattern; or one of several models.",
+            metavar="BASE NEW...",
+            show_default=False,
+        ),
     ],
     *,
     margin: options.Margin = 0.0,
@@ -140,6 +148,7 @@ def compare(
     names: options.Names = None,
     repeats: options.Repeats = None,
     missing: options.Missing = "drop",
+    exclude: options.Exclude = None,
     debug: options.Debug = False,
     **columns: str | None,
 ) -> None:
@@ -149,11 +158,12 @@ def compare(
     """
     with _sentences(debug):
         paths = _paths(files)
-        out = outputs(paths, json_to, html)
+        out = outputs(find(paths, exclude or ()).files, json_to, html)
         how = _missing(missing, lower_is_better)
         chosen = Compared(name_of(paths[0]), baseline, models)
         columns |= {role.name: NONE for role in ROLES.values() if role.only_for}  # not looked for
-        runs = _read(paths, names=names, models=chosen, filter=filter, repeats=repeats, missing=how, **columns)
+        rows = {"filter": filter, "repeats": repeats, "missing": how, "exclude": exclude or ()}
+        runs = _read(paths, names=names, models=chosen, **rows, **columns)
         made = report.comparison(
             runs,
             baseline=chosen.baseline or "",

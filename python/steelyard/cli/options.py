@@ -71,6 +71,10 @@ PassAt = Annotated[
         "--pass-at", help="pass@k and maj@k of records that repeat their ids, such as 1,5,10.", metavar="K,..."
     ),
 ]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", help="Files not to read: a name, a folder or a pattern.", metavar="PATTERN"),
+]
 Margin = Annotated[float, typer.Option(help="A loss up to this much does not count as worse.")]
 Level = Annotated[float, typer.Option("--confidence-level", help="Of all intervals.")]
 MinMatched = Annotated[
@@ -90,6 +94,7 @@ Html = Annotated[
 ARGUMENTS = (
     "baseline",
     "confidence_level",
+    "exclude",
     "filter",
     "margin",
     "min_matched",

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from ..report.html import check_needs, page
 class Outputs:
     """The destinations of ``--json`` and ``--html``: for each option given a file name, or None for standard output."""
 
-    sources: list[str]
+    sources: Sequence[str]
     places: dict[str, str | None]
 
     def write(self, option: str, text: str) -> None:
@@ -45,7 +46,7 @@ class Outputs:
         return None in self.places.values()
 
 
-def outputs(sources: list[str], json_to: str | None, html: str | None) -> Outputs:
+def outputs(sources: Sequence[str], json_to: str | None, html: str | None) -> Outputs:
     """Check before anything is read that no place is an input, no two are the same and each can be written."""
     asked = {option: place for option, place in (("--json", json_to), ("--html", html)) if place is not None}
     places: dict[str, str | None] = {}

@@ -16,6 +16,7 @@ from . import lm_eval
 from .assembly import Choice
 from .formats import read_table
 from .packing import without_suffix
+from .places import Places, find
 from .reading import Reading
 from .roles import NONE
 from .runs import Runs
@@ -43,6 +44,7 @@ def read(
     models: Sequence[str] | Choose | None = None,
     repeats: str | None = None,
     missing: str | float = "drop",
+    exclude: str | Sequence[str] = (),
     progress: Progress = False,
 ) -> Runs:
     """Read evaluation records: one run per model, with what was left out and what was guessed.
@@ -57,7 +59,9 @@ def read(
     Parameters
     ----------
     paths
-        One file or several.
+        One file or several, directories, or patterns (``runs/**/*.jsonl``). Of a directory and all in it the files
+        are read whose names end as those of records do. What holds none (a README, a summary, settings) is passed over
+        and counted in ``notes``; a file of records that cannot be read is an error.
     id
         Column that says which records of two models belong together; ``"row"`` declares the row number. Guessed:
         ``id``, ``doc_id``, ``question_id``, ``sample_id``, ``example_id``, ``instance_id``, ``item_id``, ``task_id``.
@@ -87,7 +91,7 @@ def read(
     filter
         The filter to read from lm-evaluation-harness files that hold several, such as ``"strict-match"``.
     names
-        The run's name for each file; files of one name are one run. Default: the file's name, or its folder's.
+        The run's name for each path; files of one name are one run. Default: the file's name, or its folder's.
     models
         Only these runs, in this order, whatever blanks are around a name; what is wrong with others does not matter.
         In a file without any other score these may be columns, one for each model. A function is given a list of names
@@ -98,6 +102,8 @@ def read(
     missing
         What becomes of records whose score is null, empty or ``N/A``: ``"drop"`` leaves them out, ``"wrong"`` gives
         them 0 (the best of losses: give the number that is bad), a number gives them that. All are counted.
+    exclude
+        Patterns of files not to read, such as ``"old"`` or ``"results_*.json"``: of a name, of a folder or of a path.
     progress
         True draws a line on standard error; a callable is told (bytes done, bytes in all).
 
@@ -123,7 +129,7 @@ def read(
     >>> runs.guesses
     ('id = id', 'score = correct')
     """
-    files = _files(paths)
+    places = find(_paths(paths), _patterns(exclude))
     options = {
         "id": id, "model": model, "score": score, "confidence": confidence, "loglikelihood": loglikelihood,
         "n_tokens": n_tokens, "cluster": cluster, "epoch": epoch,
@@ -132,22 +138,28 @@ def read(
     if repeats not in (None, "epochs"):
         raise value_error("repeats", "'epochs' or None", repr(repeats))
     filled = _missing(missing)
-    names = _names(names, files)
+    names = _names(names, places)
     if names is not None and model is None:
         options["model"] = NONE  # the caller has named the runs
     if names is not None and options["model"] != NONE:
         expected = f"no names where {keyword('model')} names a column"
         raise value_error("names", expected, repr(list(names)), "leave one out")
     chosen = None if callable(models) else _models(models)
-    tables = _read_all(files, progress, _asked(options) | frozenset(chosen or ()))
-    names = names or _default_names([table.file for table in tables])
-    reading = Reading(tables, options, names, Choice(None, filter, repeats, filled))
-    asked_for = _models(models(reading.inside())) if callable(models) else chosen
-    return replace(reading, choice=replace(reading.choice, models=reading.as_written(asked_for))).runs()
+    tables = _read_all(places, progress, _asked(options) | frozenset(chosen or ()))
+    if names is None:
+        of_files = _default_names([table.file for table in tables.values()])
+    else:
+        of_files = [names[index] for index in tables]
+    reading = Reading([*tables.values()], options, of_files, Choice(None, filter, repeats, filled), places, [*tables])
+    if callable(models):
+        inside = reading.inside()
+        chosen = _models(models(places.of_places([*tables], inside) if places.searched else inside))
+    runs = replace(reading, choice=replace(reading.choice, models=reading.as_written(chosen))).runs()
+    return replace(runs, notes=(*runs.notes, *places.notes()))
 
 
-def _files(paths: AnyPath | Sequence[AnyPath]) -> list[str]:
-    """The files, named as the caller wrote them."""
+def _paths(paths: AnyPath | Sequence[AnyPath]) -> list[str]:
+    """The paths, named as the caller wrote them."""
     several: Iterable[AnyPath] = [paths] if isinstance(paths, str | os.PathLike) else paths
     if not isinstance(several, Iterable):
         raise type_error("paths", "a path or a sequence of paths", type(paths).__name__)
@@ -184,15 +196,26 @@ def _check_pipes(files: Sequence[str]) -> None:
         seen.add(key)
 
 
-def _names(names: Sequence[str] | None, files: Sequence[str]) -> list[str] | None:
+def _patterns(exclude: str | Sequence[str]) -> list[str]:
+    patterns = [exclude] if isinstance(exclude, str) else exclude
+    if not isinstance(patterns, Sequence) or not all(isinstance(one, str) and one for one in patterns):
+        raise type_error("exclude", "patterns of files' names", shown(exclude))
+    return list(patterns)
+
+
+def _names(names: Sequence[str] | None, places: Places) -> list[str] | None:
+    """The run's name for each file; the files of one directory or pattern have one name."""
     if names is None:
         return None
+    given = places.given
     listed = isinstance(names, Sequence) and not isinstance(names, str)
     if not listed or not all(isinstance(name, str) for name in names):
         raise type_error("names", "a sequence of names, one per file", shown(names))
-    if len(names) != len(files):
-        raise value_error("names", f"one name for each of the {len(files)} files", str(len(names)))
-    return list(names)
+    if len(names) != len(given):
+        what = "directories, patterns and files" if places.searched else "files"
+        raise value_error("names", f"one name for each of the {len(given)} {what}", str(len(names)))
+    of_place = {id(place): name for place, name in zip(given, names, strict=True)}
+    return [of_place[id(place)] for place in places.sources]
 
 
 def _missing(missing: str | float) -> float | None:
@@ -221,22 +244,26 @@ def _asked(options: Mapping[str, str | None]) -> frozenset[str]:
     return frozenset(side.strip() for option in options.values() if option for side in (option, *option.split("==")))
 
 
-def _read_all(files: Sequence[str], progress: Progress, asked: frozenset[str]) -> list[Table]:
-    """Read the files; ``progress`` is told the bytes read, and the total once, when all is read."""
-    tell = reporter(progress)
-    if tell is None:
-        return [read_table(file, lambda read: None, asked) for file in files]
-    sizes = [_size(file) for file in files]
+def _read_all(places: Places, progress: Progress, asked: frozenset[str]) -> dict[int, Table]:
+    """The tables of the files, by their place among them; those that turn out to hold no records are not there.
+
+    ``progress`` is told the bytes read, and the total once, when all is read.
+    """
+    tell = reporter(progress) or (lambda done, total: None)
+    sizes = [_size(file) for file in places.files]
     total, before = sum(sizes), 0
-    tables = []
-    for file, size in zip(files, sizes, strict=True):
+    tables: dict[int, Table] = {}
+    for index, (file, size) in enumerate(zip(places.files, sizes, strict=True)):
 
         def on_read(read: int, before: int = before) -> None:
             if total:
                 tell(min(before + read, total - 1), total)
 
-        tables.append(read_table(file, on_read, asked))
+        with places.reading(index):
+            tables[index] = read_table(file, on_read, asked)
+        on_read(size)
         before += size
+    places.check([*tables])
     tell(total, total)
     return tables
 

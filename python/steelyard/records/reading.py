@@ -9,6 +9,7 @@ from ..errors import RecordError, keyword, while_at
 from . import columns
 from .assembly import Assembly, Choice
 from .columns import Resolved, Unusable
+from .places import Places
 from .runs import Runs
 from .table import Table, find_name, record_error
 from .values import text
@@ -34,6 +35,9 @@ class Reading:
     options: Mapping[str, str | None]
     names: Sequence[str]
     choice: Choice
+    places: Places
+    read: Sequence[int]
+    """For each table, the place of its file among all files."""
     unusable: dict[tuple[str, str], Unusable] = field(default_factory=dict)
 
     def runs(self) -> Runs:
@@ -54,7 +58,7 @@ class Reading:
     def _roles(self) -> list[Resolved | None]:
         """The roles of every file's columns, None for a file that holds none of the models that were asked for."""
         try:
-            roles = [self._resolved(*one) for one in zip(self.tables, self.names, strict=True)]
+            roles = [self._resolved(*one) for one in zip(self.tables, self.names, self.read, strict=True)]
             self._check_same_guess(roles)
         except RecordError:
             for (role, _), error in self.unusable.items():
@@ -63,9 +67,9 @@ class Reading:
             raise
         return roles
 
-    def _resolved(self, table: Table, name: str) -> Resolved | None:
+    def _resolved(self, table: Table, name: str, index: int) -> Resolved | None:
         models = self.choice.models
-        with while_at(table.file):
+        with while_at(table.file), self.places.reading(index):
             if models is not None and {*self._inside(table, name), *_possible_models(table)}.isdisjoint(models):
                 return None
             return columns.resolve(table, self.options, models, self.unusable)

@@ -107,6 +107,14 @@ class Table:
         return self.columns.lists(column)
 
 
+class NotRecords(RecordError):
+    """A file holds something else than records, such as settings: in a directory it is passed over."""
+
+
+class Summary(NotRecords):
+    """A file holds the results of an evaluation whose records are in another file."""
+
+
 def no_pyarrow(file: str, kind: str) -> RecordError:
     """The error for a file of a kind that pyarrow reads, where it is not installed."""
     return record_error(

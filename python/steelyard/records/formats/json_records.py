@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Collection, Iterator
 from typing import IO, Any
 
+from ...errors import sentence
 from ..builder import TableBuilder
-from ..table import Table, record_error, shorten
+from ..table import NotRecords, Summary, Table, record_error, shorten
 from .text import BYTE_ORDER_MARK, EXPECTED, lines, not_utf8, one_a_line
 
 LINES = 8192  # between two reports of progress
@@ -106,6 +107,9 @@ def _one_object(name: str, data: bytes) -> Exception:
     _check_no_log(name, record)
     keys = ", ".join(repr(shorten(key)) for key in list(record)[:5])
     lists = [key for key, value in record.items() if _holds_records(value)]
+    if not lists:
+        fix = "write one record per line, or an array"
+        raise NotRecords(sentence(name, EXPECTED, f"one JSON object (keys {keys})", fix))
     fix = one_a_line(lists[0]) if len(lists) == 1 else "write one record per line"
     return record_error(name, EXPECTED, f"one JSON object (keys {keys})", f"{fix}, or an array")
 
@@ -118,7 +122,7 @@ def _check_no_log(name: str, record: dict[str, Any]) -> None:
     """Raise the error for a log that is one object, on one line or many: its records are inside, or beside it."""
     if isinstance(record.get("results"), dict) and ("configs" in record or "versions" in record):
         found, fix = "an lm-evaluation-harness results file", "give the samples_*.jsonl beside it"
-        raise record_error(name, EXPECTED, found, fix)
+        raise Summary(sentence(name, EXPECTED, found, fix))
     if isinstance(record.get("eval"), dict) and _holds_records(record.get("samples")):
         raise record_error(name, EXPECTED, "an Inspect log", one_a_line("samples"))
 
