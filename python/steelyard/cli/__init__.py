@@ -21,6 +21,7 @@ from typer.core import TyperCommand
 from .. import _exit, records, report
 from .._exit import Exit
 from .._mode import standard_mode
+from .._numbers import plural
 from ..config import show_config
 from ..errors import called, is_ours, sentence, value_error
 from ..records.places import find
@@ -178,6 +179,63 @@ def compare(
     verdicts = {pair.verdict for pair in made.pairs}
     bad = {FailOn.worse: {"worse"}, FailOn.undecided: {"worse", "undecided"}, FailOn.never: set[str]()}[fail_on]
     raise typer.Exit(Exit.VERDICT if verdicts & bad else Exit.FINE)
+
+
+@app.command(cls=Command)
+@options.columns_of(*(role for role in ROLES.values() if not role.only_for))
+def plan(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(help="A pilot: records of two models or more.", metavar="[FILE...]", show_default=False),
+    ] = None,
+    *,
+    difference: Annotated[
+        str, typer.Option(help="The differences of the mean scores that should be seen.", metavar="D,...")
+    ] = "0.01,0.02,0.03,0.05,0.1",
+    discordance: Annotated[
+        str | None,
+        typer.Option(help="Without a pilot: shares of the items on which two models differ.", metavar="SHARE,..."),
+    ] = None,
+    power: Annotated[float, typer.Option(help="With what probability a difference should be seen.")] = 0.8,
+    comparisons: Annotated[
+        int | None, typer.Option(help="How many verdicts have to hold together; the pairs of the pilot otherwise.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="The model to compare with; the first one otherwise.", metavar="NAME")
+    ] = None,
+    models: options.Models = None,
+    json_to: options.Json = None,
+    confidence_level: options.Level = 0.95,
+    filter: options.Filter = None,
+    names: options.Names = None,
+    repeats: options.Repeats = None,
+    missing: options.Missing = "drop",
+    exclude: options.Exclude = None,
+    debug: options.Debug = False,
+    **columns: str | None,
+) -> None:
+    """Say how many items it takes to see a difference: from the records of a pilot, or from a discordance."""
+    with _sentences(debug):
+        paths = _paths(files or [])
+        out = outputs(find(paths, exclude or ()).files if paths else [], json_to, None)
+        asked: dict[str, Any] = {"differences": options.numbers(difference, "differences")}
+        if discordance is not None:
+            if paths:
+                raise value_error(
+                    "discordance", "no files beside it, since a pilot says it", plural(len(paths), "file")
+                )
+            asked["discordance"] = options.numbers(discordance, "discordance")
+        runs = None
+        if paths:
+            columns |= {role.name: NONE for role in ROLES.values() if role.only_for}  # not looked for
+            chosen = Chosen(name_of(paths[0]), baseline, models)
+            asked_for = None if baseline is None and models is None else chosen
+            how: dict[str, Any] = {"filter": filter, "repeats": repeats, "missing": _missing(missing, False), **columns}
+            how["exclude"] = exclude or ()
+            runs = _read(paths, names=names, models=asked_for, **how)
+            asked |= {"baseline": chosen.baseline, "models": chosen.models}
+        made = report.plan(runs, power=power, confidence_level=confidence_level, comparisons=comparisons, **asked)
+        hand_over(made, out)
 
 
 @app.command(cls=Command)

@@ -49,6 +49,14 @@ def whole_numbers(given: str | None, name: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
+def numbers(given: str, name: str) -> tuple[float, ...]:
+    """The numbers in ``0.01,0.02``."""
+    try:
+        return tuple(float(part) for part in given.split(","))
+    except ValueError:
+        raise value_error(name, "numbers with commas between them, such as 0.01,0.02", repr(given)) from None
+
+
 Filter = Annotated[str | None, typer.Option(help="Which filter of an lm-evaluation-harness file to read.")]
 Names = Annotated[
     list[str] | None, typer.Option("--names", help="The models' names, one per file: repeated or with commas.")
@@ -93,7 +101,9 @@ Html = Annotated[
 # An error names an argument of a Python call; in the command it names the option instead (errors.called).
 ARGUMENTS = (
     "baseline",
+    "comparisons",
     "confidence_level",
+    "discordance",
     "exclude",
     "filter",
     "margin",
@@ -102,10 +112,11 @@ ARGUMENTS = (
     "models",
     "names",
     "pass_at",
+    "power",
     "repeats",
 )
 OPTIONS = (
-    {"paths": "FILE", "runs": "FILE", "higher_is_better": "--lower-is-better"}
+    {"paths": "FILE", "runs": "FILE", "higher_is_better": "--lower-is-better", "differences": "--difference"}
     | {name: f"--{name.replace('_', '-')}" for name in ARGUMENTS}
     | {role.name: role.option for role in ROLES.values()}
 )

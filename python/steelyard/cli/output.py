@@ -64,7 +64,7 @@ def outputs(sources: Sequence[str], json_to: str | None, html: str | None) -> Ou
     return Outputs(sources, places)
 
 
-def hand_over(made: report.Report, out: Outputs) -> None:
+def hand_over(made: report.Report | report.Plan, out: Outputs) -> None:
     """Write the report in every form that was asked for.
 
     Files come first, since whoever reads the tables may close the pipe early. With ``-`` standard output holds that
@@ -72,7 +72,7 @@ def hand_over(made: report.Report, out: Outputs) -> None:
     """
     texts = {
         "--json": lambda: json.dumps(made.to_dict(), ensure_ascii=False, allow_nan=False, indent=2) + "\n",
-        "--html": lambda: page(made),
+        "--html": lambda: page(made) if isinstance(made, report.Report) else "",  # a plan has no page
     }
     ready = {option: texts[option]() for option in out.places}
     for option, text in ready.items():

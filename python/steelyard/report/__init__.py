@@ -10,6 +10,7 @@ True
 """
 
 from .build import Report, build, comparison
+from .plan import Plan, Planned, plan
 from .results import ModelResult, PairResult, Section
 
-__all__ = ["ModelResult", "PairResult", "Report", "Section", "build", "comparison"]
+__all__ = ["ModelResult", "PairResult", "Plan", "Planned", "Report", "Section", "build", "comparison", "plan"]

@@ -13,9 +13,10 @@ from .. import calibration, tokens, uncertainty
 from .._intervals import holm, stricter
 from .._numbers import count, percent
 from .._options import Confidence
+from .._power import detectable
 from ..errors import RecordError, called, keyword, sentence, while_at
 from .repeats import repeats
-from .results import ModelResult, Options, PairResult
+from .results import POWER, ModelResult, Options, PairResult
 from .words import lost
 
 if TYPE_CHECKING:
@@ -186,6 +187,7 @@ def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) 
         smallest_p=shown.difference.detail.get("smallest_p"),
         verdict=str(simultaneous.verdict(options.margin)),
         verdict_unadjusted=str(shown.verdict(options.margin)),
+        detectable=detectable(simultaneous.difference, POWER),
     )
 
 

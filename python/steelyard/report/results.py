@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FEW_CLUSTERS = 10  # an interval that rests on fewer clusters is called rough
 MIN_MATCHED = 0.9  # the share that has to match, of the ids of the side that has fewer
+POWER = 0.8  # with which probability a comparison should see the difference that is said beside it
 MOST_LOST = 0.1  # where a larger share of a model's ids or records does not count, the report begins with a caution
 
 
@@ -134,6 +135,9 @@ class PairResult:
         The smallest p that the test can give, where it has few signs to flip (``difference.detail["signs"]``).
     verdict_unadjusted : str
         The verdict that ``difference`` would give, were this the only pair.
+    detectable : float or None
+        The true difference for which the verdict would be ``better`` or ``worse`` with a probability of 80 %
+        (``POWER``), given the standard error and the level that the verdict reads; None without a standard error.
     """
 
     model: str
@@ -154,6 +158,7 @@ class PairResult:
     smallest_p: float | None
     verdict: str
     verdict_unadjusted: str
+    detectable: float | None = None
 
     @property
     def matched_share(self) -> float:

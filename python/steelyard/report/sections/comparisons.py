@@ -8,7 +8,7 @@ from ..._intervals import turned
 from ..._numbers import count, percent, plural
 from ..._text import printable
 from .. import figures
-from ..results import FEW_CLUSTERS, Contents, Options, PairResult
+from ..results import FEW_CLUSTERS, POWER, Contents, Options, PairResult
 from ..tables import Column, Table
 from ..words import (
     clusters,
@@ -71,6 +71,7 @@ def _table(report: Contents, pairs: Sequence[PairResult], notes: tuple[str, ...]
             f"{count(pair.wins)}/{count(pair.losses)}",
             count(pair.ties),
             *([size(pair.difference), count(pair.unmatched)] if unmatched else []),
+            number(pair.detectable, digits),
             verdict(pair.verdict),
         )
         for pair in pairs
@@ -86,6 +87,7 @@ def _table(report: Contents, pairs: Sequence[PairResult], notes: tuple[str, ...]
         Column("won/lost", number=True),
         Column("tied", number=True, brief=False),
         *([Column(title, number=True, brief=False) for title in ("matched", "unmatched")] if unmatched else []),
+        Column("could see", number=True, brief=False),
         Column("verdict"),
     )
     return Table(f"Difference from {printable(pairs[0].baseline)}, paired by id", columns, tuple(cells), notes)
@@ -101,6 +103,7 @@ def _notes(report: Contents) -> Iterator[str]:
     tests = " or ".join(dict.fromkeys(pair.test for pair in report.pairs))
     yield f"p: {tests}" + (f", adjusted for {len(report.pairs)} comparisons by Holm." if report.several else ".")
     yield from _smallest_p(report.pairs)
+    yield from _detectable(report.pairs)
     yield from estimates.left_out(pair.difference for pair in report.pairs)
 
 
@@ -134,6 +137,16 @@ def _smallest_p(pairs: Sequence[PairResult]) -> Iterator[str]:
             rough = ", and the interval is rough" if limits(e) is not None and all_ < FEW_CLUSTERS else ""
             said.setdefault(f"Only {few}: no p below {probability(pair.smallest_p)} is possible{rough}.")
     yield from said
+
+
+def _detectable(pairs: Sequence[PairResult]) -> Iterator[str]:
+    """Which differences the comparisons could have seen."""
+    found = [pair.detectable for pair in pairs if pair.detectable is not None]
+    if found:
+        digits = digits_of([pair.difference for pair in pairs])
+        low, high = number(min(found), digits), number(max(found), digits)
+        seen = low if low == high else f"{low} to {high}"
+        yield f"Could see: with a true difference of {seen} the verdict would be better or worse in {percent(POWER)}."
 
 
 def _strict(report: Contents) -> str:
