@@ -884,7 +884,7 @@ def test_lines_nesting_and_unpacked_sizes_have_bounds(tmp_path: Path, monkeypatc
         ("a.feather", b"ARROW1\0\0" + bytes(40), "an Arrow file; write it as Parquet"),
         ("a.jsonl", '{"acc": 1}\n'.encode("utf-16-le"), "text in UTF-16; save it as UTF-8"),
         ("a.json", '[{"acc": 1}]\n'.encode("utf-16-be"), "text in UTF-16; save it as UTF-8"),
-        ("a.csv", "id,acc\n1,1\n".encode("utf-16"), "text in UTF-16; save it as UTF-8"),
+        ("a.json", '[{"acc": 1}]\n'.encode("utf-16"), "text in UTF-16; save it as UTF-8"),
         ("a.csv", bytes(5000), "something else, beginning"),
         ("a.jsonl", b'{"acc": "\0"}\n', "line 1: expected a JSON object; got text that is not JSON"),
         ("a.jsonl", b'{"acc": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n", "nested too deeply; flatten it"),

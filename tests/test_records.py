@@ -145,6 +145,11 @@ FORMATS = {
     "bom.csv": b"\xef\xbb\xbf" + as_csv(","),
     "a.tsv": as_csv("\t"),
     "semicolon.csv": as_csv(";"),
+    "unicode_text_of_excel.txt": as_csv("\t").decode().encode("utf-16"),
+    "big_endian.csv": b"\xfe\xff" + as_csv(",").decode().encode("utf-16-be"),
+    "separator_named.csv": b"sep=;\r\n" + as_csv(";"),
+    "separator_named_after_bom.csv": b'\xef\xbb\xbf"sep=,"\r\n' + as_csv(","),
+    "separator_named_bar.csv": b"sep=|\n" + as_csv("|"),
     "a.csv.gz": gzip.compress(as_csv(",")),
     "a.jsonl.bz2": bz2.compress(JSONL),
     "two_streams.jsonl.bz2": bz2.compress(JSONL[:100]) + bz2.compress(JSONL[100:]),
@@ -195,6 +200,32 @@ def test_csv_keeps_quoted_separators_newlines_and_long_fields(tmp_path: Path) ->
     first, second = runs.runs[0].column("completion").tolist()
     assert first == "one, two\nthree"
     assert len(second) < 100
+
+
+def test_a_separator_inside_quotes_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('id,"which; of; these; is it",correct\na,x,1\nb,y,0\n')
+    (run,) = records.read(path)
+    assert run.score.tolist() == [1.0, 0.0]
+    assert run.column("which; of; these; is it").tolist() == ["x", "y"]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_decimal_commas_where_the_comma_does_not_separate(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "a.csv"
+    rows = [["id", "acc", "confidence", "words", "price"], ["1,5", "0,5", "1", "0,5", "1,250"]]
+    rows += [["2,5", "1", "2,5e-1", "half", "0,5"], ["3,5", "", "0,125", "0,5", "2,250"]]
+    path.write_text("".join(separator.join(row) + "\n" for row in rows))
+    runs = records.read(path)
+    (run,) = runs
+    assert run.score.tolist() == [0.5, 1.0]
+    assert run.confidence.tolist() == [1.0, 0.25]
+    assert run.ids.tolist() == ["1.5", "2.5"]
+    assert run.column("words").tolist() == ["0,5", "half"]
+    assert run.column("price").tolist() == ["1.250", "0.5"]
+    assert runs.notes == (
+        f"{path}: numbers with a decimal comma are read in 'id', 'acc', 'confidence', 'price'",
+    )  # fmt: skip
 
 
 # ---- values

@@ -324,6 +324,19 @@ def test_graded_columns_are_models_when_they_are_asked_for(tmp_path: Path) -> No
     assert [pair["model"] for pair in json.loads(out.read_text())["pairs"]] == ["b"]
 
 
+def test_graded_columns_are_offered_as_they_are_typed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text("id,gpt,claude 3,llama,text\n1,0.5,0.7,1,x\n2,0.25,,0,y\n")
+    with pytest.raises(RecordError, match=r"a column for each model with models=\['gpt', 'claude 3', 'llama'\]"):
+        records.read(path)
+    assert cli.run(["report", str(path)]) == 2
+    assert "or a column for each model with --models 'gpt,claude 3,llama'" in capsys.readouterr().err
+    assert cli.run(["report", str(path), "--models", "gpt,claude 3,llama"]) == 0
+    path.write_text("id,gpt,llama\n1,0.5,0.7\n2,0.25,1\n")
+    assert cli.run(["report", str(path)]) == 2
+    assert "or a column for each model with --models gpt,llama\n" in capsys.readouterr().err
+
+
 # ---- one object
 
 

@@ -32,7 +32,7 @@ class RecordError(ValueError):
 # Longer descriptions of what was given are cut off, so that a large object does not fill the message.
 LONGEST = 160
 
-_PLAIN = re.compile(r"[\w.=-]+")
+_PLAIN = re.compile(r"[\w.,=-]+")
 # The caller's names of arguments where they differ from those of the Python call, such as options of the command.
 _NAMES: ContextVar[Mapping[str, str]] = ContextVar("_NAMES", default=MappingProxyType({}))
 
@@ -51,11 +51,16 @@ def called(names: Mapping[str, str]) -> Iterator[None]:
         _NAMES.reset(token)
 
 
-def keyword(name: str, value: str | float | None = None) -> str:
-    """An argument as the caller would write it: ``id=`` or ``id='row'`` in Python, ``--id row`` in the command."""
+def keyword(name: str, value: str | float | list[str] | None = None) -> str:
+    """An argument as the caller would write it: ``id=`` or ``id='row'`` in Python, ``--id row`` in the command.
+
+    A list is written with commas in the command: ``models=['a', 'b']`` is ``--models a,b``.
+    """
     option = _NAMES.get().get(name)
     if option is None:
         return f"{name}=" if value is None else f"{name}={value!r}"
+    if isinstance(value, list):
+        value = ",".join(value)
     return option if value is None else f"{option} {value if _PLAIN.fullmatch(str(value)) else repr(value)}"
 
 

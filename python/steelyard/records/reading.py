@@ -51,7 +51,8 @@ class Reading:
                     raise
                 self.unusable[error.role, error.column] = error
                 continue
-            notes = [error.note() for error in self.unusable.values()]
+            notes = [note for table in self.tables for note in table.notes]
+            notes += [error.note() for error in self.unusable.values()]
             notes += [note for one in roles if one is not None for note in one.notes]
             return replace(made, notes=(*dict.fromkeys(notes), *made.notes))
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ..errors import keyword
 from . import labels, lm_eval
-from .finder import Finder, some_of
+from .finder import MOST_NAMED, Finder, some_of
 from .roles import ROLES, SCORE_PAIRS
 from .table import record_error
 from .values import LETTERS, graded_by_letters, grades_fix, number
@@ -199,8 +199,14 @@ class _ScoreFinder:
             f"a score column ({', '.join(ROLES['score'].usual)}, or a pair such as true_label and pred_label)",
             self._columns(),
             f"name the score's column with {keyword('score')}, or {keyword('score', 'a==b')} to compare two, "
-            f"or a column for each model with {keyword('models')}{self._letters()}{self._no_models()}",
+            f"or a column for each model with {self._models_to_name()}{self._letters()}{self._no_models()}",
         )
+
+    def _models_to_name(self) -> str:
+        """How to say that columns of numbers are a model each: all of them, ready to be typed, where they are few."""
+        names = numeric_columns(self.finder)
+        several = 1 < len(names) <= MOST_NAMED and not any("," in name for name in names)
+        return keyword("models", names) if several else keyword("models")
 
     def _columns(self) -> str:
         """The columns of the file, by what they hold."""

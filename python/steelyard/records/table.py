@@ -90,6 +90,7 @@ class Table:
     unit: str = "line"  # what ``lines`` counts: lines of a text file, rows of a Parquet file
     has_null: bool = True  # whether the format can say null: CSV cannot, and has words for it
     left_out: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # sentences about the file that stand beside the results
 
     def __len__(self) -> int:
         return len(self.lines)

@@ -13,14 +13,12 @@ from ..packing import without_suffix
 from ..source import Source, name_of, opened
 from ..table import Table, record_error
 from . import csv_records, json_records, parquet
-from .text import BYTE_ORDER_MARK, EXPECTED, beginning, one_a_line
+from .text import BYTE_ORDER_MARK, EXPECTED, UTF16_MARKS, beginning, one_a_line
 
 _OTHER_FORMATS = (
     (b"\x93NUMPY", "a NumPy array", "load it with np.load and use the calls of steelyard on it"),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook", "save the sheet as CSV in UTF-8"),
     (b"ARROW1", "an Arrow file", "write it as Parquet"),
-    (b"\xff\xfe", "text in UTF-16", "save it as UTF-8"),
-    (b"\xfe\xff", "text in UTF-16", "save it as UTF-8"),
     (b"{\0", "text in UTF-16", "save it as UTF-8"),
     (b"[\0", "text in UTF-16", "save it as UTF-8"),
     (b"\0{", "text in UTF-16", "save it as UTF-8"),
@@ -44,6 +42,8 @@ def _read(name: str, source: Source, progress: Callable[[], None], asked: Collec
     _check_known(name, head)
     if head.startswith(b"PAR1"):
         return parquet.read(name, file.read() if source.packing or not source.is_regular else source.path)
+    if head.startswith(UTF16_MARKS):
+        return _read_utf16(name, source, progress)
     start = head.removeprefix(BYTE_ORDER_MARK).lstrip()
     if start.startswith(b"["):
         return json_records.read_array(name, file, asked)
@@ -56,6 +56,16 @@ def _read(name: str, source: Source, progress: Callable[[], None], asked: Collec
     if stem.endswith(".parquet"):
         raise record_error(name, "a Parquet file", beginning(start), "write it again")
     return csv_records.read(name, file, progress)
+
+
+def _read_utf16(name: str, source: Source, progress: Callable[[], None]) -> Table:
+    """Read the table that Excel saves as "Unicode text"; JSON is UTF-8 by its standard."""
+    start = source.head.decode("utf-16", "ignore").lstrip()
+    if not start:
+        raise record_error(name, EXPECTED, "an empty file", "check how it was written")
+    if start.startswith(("{", "[")):
+        raise record_error(name, EXPECTED, "text in UTF-16", "save it as UTF-8")
+    return csv_records.read(name, source.file, progress, "utf-16")
 
 
 def _check_known(name: str, head: bytes) -> None:

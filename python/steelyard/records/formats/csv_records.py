@@ -14,36 +14,38 @@ from typing import IO, Any
 
 from ..builder import TableBuilder
 from ..table import LONGEST_TEXT, Table, record_error, shorten
+from .csv_dialect import dialect_of, read_decimal_commas
 from .text import EXPECTED, beginning, lines, not_utf8
 
 ROWS = 8192  # turned into columns at a time
 FIELDS = 2_000_000  # and at most so many fields of them
 
 
-def read(name: str, file: IO[bytes], progress: Callable[[], None]) -> Table:
-    """Read a file whose first line names the columns."""
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+def read(name: str, file: IO[bytes], progress: Callable[[], None], encoding: str = "utf-8-sig") -> Table:
+    """Read a file whose first line names the columns, or, as Excel writes it, the separator."""
+    text = io.TextIOWrapper(file, encoding=encoding, newline="")
     limit = csv.field_size_limit(2**31 - 1)  # completions are longer than the module's 131,072 characters
     try:
         rest = lines(name, text.readline)
-        first = next(rest)
-        return _table(name, csv.reader(chain([first], rest), delimiter=_delimiter(first), strict=True), progress)
+        first = next(rest, "")
+        dialect = dialect_of(first)
+        first = "\n" if dialect.is_named else first  # a blank line, so that the rows keep the numbers of their lines
+        table = _table(name, csv.reader(chain([first], rest), delimiter=dialect.separator, strict=True), progress)
     except UnicodeDecodeError as error:
-        raise not_utf8(name, error) from error
+        raise not_utf8(name, error, encoding=encoding) from error
     finally:
         csv.field_size_limit(limit)
         text.detach()
-
-
-def _delimiter(header: str) -> str:
-    """The separator that the header has most of; a comma where it has none."""
-    return max(",\t;", key=header.count)
+    if dialect.separator != ",":
+        said = read_decimal_commas(table.columns)
+        table.notes = tuple(f"{name}: {one}" for one in said)
+    return table
 
 
 def _table(name: str, reader: Any, progress: Callable[[], None]) -> Table:
     table = TableBuilder(name, has_null=False)
     try:
-        header = _header(name, next(filter(None, reader), []))
+        header = _header(name, next(filter(None, reader), []), reader.line_num)
         table.columns = {key: [] for key in header}
         most = min(ROWS, FIELDS // len(header) + 1)
         while True:
@@ -80,9 +82,9 @@ def _block(name: str, reader: Any, width: int, most: int) -> tuple[list[list[str
     return rows, numbers
 
 
-def _header(name: str, row: list[str]) -> list[str]:
+def _header(name: str, row: list[str], line: int) -> list[str]:
     header = [field.strip() for field in row]
-    where = f"{name}, line 1"
+    where = f"{name}, line {line}"
     for field, times in Counter(header).items():
         if times > 1:
             found = f"{shorten(field)!r} twice" if field else "several without a name"

@@ -12,6 +12,7 @@ Line = TypeVar("Line", str, bytes)
 
 EXPECTED = "records as JSON Lines, a JSON array, CSV or Parquet"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # of UTF-8, as Windows writes it
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def lines(name: str, readline: Callable[[int], Line]) -> Iterator[Line]:
@@ -26,10 +27,11 @@ def lines(name: str, readline: Callable[[int], Line]) -> Iterator[Line]:
         yield text
 
 
-def not_utf8(where: str, error: UnicodeDecodeError, at: str = "") -> Exception:
-    """The error for a byte that is no UTF-8; ``at`` is where it stands, where that can be said."""
+def not_utf8(where: str, error: UnicodeDecodeError, at: str = "", encoding: str = "utf-8") -> Exception:
+    """The error for a byte that is no text in the encoding; ``at`` is where it stands, where that can be said."""
     found = f"the byte {error.object[error.start]:#04x}{at}"
-    return record_error(where, "text in UTF-8", found, "save the file as UTF-8")
+    kind = encoding.removesuffix("-sig").upper()
+    return record_error(where, f"text in {kind}", found, "save the file as UTF-8")
 
 
 def beginning(text: bytes | str) -> str:
