@@ -19,6 +19,7 @@ from .._rows import ALL_ROWS, Rows, Selection
 from ..errors import type_error, value_error
 from ._statistics import for_core, refusal
 from .comparison import Comparison
+from .items import Compared
 
 __all__ = ["compare"]
 
@@ -140,7 +141,14 @@ def compare(
             raise value_error(name, f"{len(base)} rows, as {base_label} has", str(len(values)), fix)
         rows = selection.rows(name, values, base)
         pairs.append(_pair((name, values), (base_label, base), rows, confidence, models=count, on_progress=on_progress))
-    return _gather(pairs, names, base_name, higher=bool(higher_is_better), adjust=adjust, many=found.many)
+    made = _gather(pairs, names, base_name, higher=bool(higher_is_better), adjust=adjust, many=found.many)
+    return made._compared_from(
+        Compared(
+            models, base if base_name is None else new[base_name], where, nan_policy, Compared.ids_of(new),
+            higher_is_better=bool(higher_is_better),
+            counts=tuple((p.wins, p.losses) if higher_is_better else (p.losses, p.wins) for p in pairs),
+        )
+    )  # fmt: skip
 
 
 def _split(new: Any, baseline: Any) -> tuple[Any, str | None, Array]:

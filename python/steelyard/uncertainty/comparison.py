@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from .._estimate import Estimate, json_ready
 from .._intervals import turned
+from .._lazy import lazy
 from .._mode import standard_mode_methods
 from .._numbers import as_share
 from .._options import at_least_zero
 from .._result import Result
 from .._text import html_table, printable
 from ..errors import value_error
+from .items import Compared, flipped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,6 +79,34 @@ class Comparison(Result):
     higher_is_better: bool
     _shares: bool = False
     """Whether every score of every model lies in [0, 1]."""
+
+    @lazy
+    def items(self) -> dict[str, Any] | None:
+        """The rows that flipped, as ``{column: array}``: where new is worse, then where it is better, largest first.
+
+        ``index`` is the row, ``new``, ``baseline`` and ``difference`` are its scores; ``id`` is there for records that
+        :func:`steelyard.records.read` has matched, and ``name`` for several models. Ties are not in it. The rows are
+        looked up when they are first asked for, in the arrays that were compared, of which no copy is kept: scores that
+        have changed meanwhile are an error. None where no scores are known.
+
+        Examples
+        --------
+        >>> import steelyard as sy
+        >>> found = sy.compare([1.0, 0.5, 0.2, 0.9], baseline=[1.0, 0.75, 0.7, 0.8]).items
+        >>> found["index"].tolist(), found["new"].tolist(), found["baseline"].tolist()
+        ([2, 1, 3], [0.2, 0.5, 0.9], [0.7, 0.75, 0.8])
+        """
+        compared: Compared | None = vars(self).get("_compared")
+        return None if compared is None else flipped(compared)
+
+    def _compared_from(self, compared: Compared) -> Comparison:
+        """Attach the scores behind the comparison. They are no field, since ``==`` is about the results."""
+        vars(self)["_compared"] = compared
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A pickle holds the rows that flipped instead of all scores."""
+        return {name: value for name, value in (vars(self) | {"items": self.items}).items() if name != "_compared"}
 
     def verdict(self, margin: float = 0.0) -> str | tuple[str, ...]:
         """Decide from the interval alone whether the new model is better, or worse by more than ``margin``.
