@@ -328,7 +328,7 @@ def test_page_shows_hostile_names_as_text(hostile: report.Report, tmp_path: Path
     shown = printable(hostile.models[0].name)
     assert [shown, printable("a" * 150), "plain", "plain\\t2"] == [row[0] for row in page.rows[1:5]]
     assert "\x1b" not in html
-    assert page.tags["svg"] == 1 + 1 + 1 + 4 + 1  # mark, scores, differences, diagrams, perplexity
+    assert page.tags["svg"] == 1 + 1 + 1 + 4 + 1 + 1  # mark, scores, differences, diagrams, proper scores, perplexity
 
 
 def test_page_tables_have_captions_and_headings(hostile: report.Report, tmp_path: Path) -> None:
@@ -529,7 +529,7 @@ def test_the_example_runs(tmp_path: Path) -> None:
     html = (tmp_path / "example.html").read_text(encoding="utf-8")
     page = Page(html)
     assert "tuned is better than base" in page.text
-    assert page.tags["svg"] == 1 + 1 + 1 + 3 + 1
+    assert page.tags["svg"] == 1 + 1 + 1 + 3 + 1 + 1
 
 
 # ---- what a reader sees agrees with what was decided

@@ -99,6 +99,7 @@ def report_command(
     missing: options.Missing = "drop",
     exclude: options.Exclude = None,
     pass_at: options.PassAt = None,
+    bins: options.Bins = 15,
     debug: options.Debug = False,
     **columns: str | None,
 ) -> None:
@@ -118,6 +119,7 @@ def report_command(
             baseline=chosen.baseline,
             higher_is_better=not lower_is_better,
             pass_at=options.whole_numbers(pass_at, "pass_at"),
+            n_bins=bins,
         )
         hand_over(made, out)
 

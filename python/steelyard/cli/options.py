@@ -73,6 +73,7 @@ Repeats = Annotated[
 Missing = Annotated[
     str, typer.Option(help="What a record without a score gets: left out, 0 or a number.", metavar="drop|wrong|VALUE")
 ]
+Bins = Annotated[int, typer.Option("--bins", help="Bins of equal width of the calibration.")]
 PassAt = Annotated[
     str | None,
     typer.Option(
@@ -116,7 +117,13 @@ ARGUMENTS = (
     "repeats",
 )
 OPTIONS = (
-    {"paths": "FILE", "runs": "FILE", "higher_is_better": "--lower-is-better", "differences": "--difference"}
+    {
+        "paths": "FILE",
+        "runs": "FILE",
+        "higher_is_better": "--lower-is-better",
+        "differences": "--difference",
+        "n_bins": "--bins",
+    }
     | {name: f"--{name.replace('_', '-')}" for name in ARGUMENTS}
     | {role.name: role.option for role in ROLES.values()}
 )

@@ -15,7 +15,7 @@ from .._progress import Progress, reporter
 from .._text import in_markdown
 from ..config import show_config
 from ..errors import keyword, shown, type_error, value_error
-from . import measure, sections, tables
+from . import measure, proper, sections, tables
 from .results import MIN_MATCHED, Contents, ModelResult, Options, Section
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def build(
     baseline: str | None = None,
     higher_is_better: bool = True,
     pass_at: Sequence[int] = (),
+    n_bins: int = 15,
     sections: Sequence[Section] = (),
     progress: Progress = False,
 ) -> Report:
@@ -127,6 +128,8 @@ def build(
         The k of pass@k and maj@k, from records that repeat their ids: the chance that at least one of k answers is
         right, without bias ``1 - C(n - c, k)/C(n, k)`` with c of n answers right, and that the right answer has the
         most votes of k (only where the score compares answers with targets).
+    n_bins : int
+        Bins of equal width of the calibration.
     sections : sequence of Section
         Sections of your own (text, estimates, a picture), shown after those about the records.
     progress : bool or callable
@@ -155,7 +158,7 @@ def build(
     ('new', 'undecided')
     """
     asked = _chosen_k(pass_at)
-    options = Options(clusters, confidence_level, margin, higher_is_better, pass_at=asked)
+    options = Options(clusters, confidence_level, margin, higher_is_better, pass_at=asked, n_bins=n_bins)
     supplied = tuple(sections)
     for k, section in enumerate(supplied):
         if not isinstance(section, Section):
@@ -171,6 +174,7 @@ def build(
         models.append(measure.model(run, options))
         step(1)
     made = _report(runs, models, pairs, options, required=baseline is not None)
+    made = replace(made, proper=proper.scores(runs, made.pairs, options))
     step(len(pairs))
     if baseline is None and len(models) > MANY_MODELS and made.pairs:
         note = f"more than {MANY_MODELS} models: each is compared with the first alone; choose another as baseline"

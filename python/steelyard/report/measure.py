@@ -32,7 +32,7 @@ def model(run: Run, options: Options, *, score_only: bool = False) -> ModelResul
 def _model(run: Run, options: Options, *, score_only: bool) -> ModelResult:
     score, groups = None, None
     if run.score is not None and len(run):
-        groups = _clusters(run, options)
+        groups = clusters_of(run, options)
         score = uncertainty.estimate(
             run.score, weights=run.weights, clusters=groups, confidence_level=options.confidence_level
         )
@@ -55,7 +55,8 @@ def _model(run: Run, options: Options, *, score_only: bool) -> ModelResult:
     return replace(found, reliability=reliability, perplexity=perplexity, repeats=of_ids, notes=tuple(notes))
 
 
-def _clusters(run: Run, options: Options) -> NDArray[Any] | None:
+def clusters_of(run: Run, options: Options) -> NDArray[Any] | None:
+    """The clusters of a run's records; None where each record is its own."""
     from ..records.run import clusters_by
 
     return run.cluster if options.clusters is None else clusters_by(run, options.clusters)
@@ -82,8 +83,9 @@ def _reliability(run: Run, options: Options, notes: list[str]) -> calibration.Re
     found = calibration.reliability(
         known.confidence,
         known.score == 1.0,
+        n_bins=options.n_bins,
         weights=known.weights,
-        clusters=_clusters(known, options),
+        clusters=clusters_of(known, options),
         confidence_level=options.confidence_level,
     )
     # What a confidence is the probability of: that the answer is right, not that a class or an event comes true.
@@ -97,7 +99,7 @@ def _perplexity(run: Run, options: Options, notes: list[str]) -> Any:
     _say_lost(run, known, "loglikelihood", notes)
     if known.loglikelihood is None or not len(known):
         return None
-    groups = _clusters(known, options)
+    groups = clusters_of(known, options)
     if groups is None:
         groups = np.arange(len(known))  # tokens of one record depend on each other: each record is a cluster
     nll, per = 0.0 - known.loglikelihood, known.n_tokens

@@ -27,7 +27,8 @@ class Options:
     """What the caller asked for: column of the clusters, level of the intervals, margin and direction of verdicts.
 
     ``min_matched`` is the share of the smaller side's ids that have to match; with None any share will do and few
-    matches are a caution in the report. ``pass_at`` are the k of pass@k and maj@k, where records repeat ids.
+    matches are a caution in the report. ``pass_at`` are the k of pass@k and maj@k, where records repeat ids, and
+    ``n_bins`` the bins of the calibration.
     """
 
     clusters: str | None
@@ -36,6 +37,7 @@ class Options:
     higher_is_better: bool
     min_matched: float | None = None
     pass_at: tuple[int, ...] = ()
+    n_bins: int = 15
 
 
 @standard_mode_methods
@@ -168,6 +170,19 @@ class PairResult:
 
 @standard_mode_methods
 @dataclass(frozen=True)
+class ProperScore:
+    """One proper score of the confidences: ``models`` has each model's mean, ``pairs`` the paired differences.
+
+    The mean log loss is infinite, without an interval, where a model was certain of what did not happen.
+    """
+
+    name: str
+    models: Mapping[str, Estimate]
+    pairs: tuple[PairResult, ...]
+
+
+@standard_mode_methods
+@dataclass(frozen=True)
 class Section:
     """A section of the caller's own, shown after those that the records give.
 
@@ -230,6 +245,7 @@ class Contents:
     guesses: tuple[str, ...]
     left_out: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...]
+    proper: tuple[ProperScore, ...] = ()
     sections: tuple[Section, ...] = ()
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ..._numbers import percent, plural
 from ..results import Contents
 from ..words import span
-from . import calibration, comparisons, perplexity, repeats, scores, supplied
+from . import calibration, comparisons, perplexity, proper, repeats, scores, supplied
 from .block import Block, Finding
 from .notices import cautions, remarks
 
@@ -22,6 +22,7 @@ SECTIONS: tuple[Callable[[Contents], Block | None], ...] = (
     comparisons.block,
     repeats.block,
     calibration.block,
+    proper.block,
     perplexity.block,
 )
 

@@ -146,7 +146,7 @@ def _detectable(pairs: Sequence[PairResult]) -> Iterator[str]:
         digits = digits_of([pair.difference for pair in pairs])
         low, high = number(min(found), digits), number(max(found), digits)
         seen = low if low == high else f"{low} to {high}"
-        yield f"Could see: with a true difference of {seen} the verdict would be better or worse in {percent(POWER)}."
+        yield f"Could see: with a true difference of {seen} a verdict is clear with a probability of {percent(POWER)}."
 
 
 def _strict(report: Contents) -> str:
