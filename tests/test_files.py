@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import io
 import json
 import os
 import platform
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -740,6 +742,18 @@ def test_standard_input_and_process_substitution(base: Path) -> None:
     assert re.search(r"^stdin +400 ", done.stdout, flags=re.M)
 
 
+def zipped(*names: str) -> bytes:
+    """A zip archive of empty files."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name in names:
+            archive.writestr(name, "")
+    return out.getvalue()
+
+
+WORKBOOK = zipped("[Content_Types].xml", "xl/workbook.xml")
+
+
 def sentence_of(path: str | Path, **options: Any) -> str:
     with pytest.raises(RecordError) as caught:
         records.read(path, **options)
@@ -879,7 +893,7 @@ def test_lines_nesting_and_unpacked_sizes_have_bounds(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize(
     ("name", "data", "said"),
     [
-        ("a.xlsx", b"PK\x03\x04" + bytes(26) + b"[Content_Types].xml", "an Excel workbook; save the sheet as CSV"),
+        ("a.xlsx", WORKBOOK, "an Excel workbook; save the sheet as CSV"),
         ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(40), "an Excel workbook; save the sheet as CSV"),
         ("a.feather", b"ARROW1\0\0" + bytes(40), "an Arrow file; write it as Parquet"),
         ("a.jsonl", '{"acc": 1}\n'.encode("utf-16-le"), "text in UTF-16; save it as UTF-8"),

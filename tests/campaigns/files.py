@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -138,6 +139,54 @@ def encoded(rng: Random, of: list[dict[str, Any]], kind: str) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=plain) + "\n" for row in of).encode("utf-8", lone)
 
 
+def inspect_log(rng: Random, model: str) -> dict[str, Any]:
+    """A log of Inspect with values of all kinds, and now and then something else where a part should be."""
+
+    def odd(value: Any) -> Any:
+        return rng.choice(VALUES) if rng.random() < 0.01 else value
+
+    value = rng.choice([lambda: rng.randrange(2), lambda: rng.choice("CIPN"), lambda: {"a": rng.random(), "b": 1}])
+    samples = [
+        {
+            "id": odd(i),
+            "epoch": odd(1),
+            "input": "?",
+            "target": "A",
+            "scores": odd({"match": odd({"value": odd(value())})}),
+        }
+        for i in range(rng.choice([0, 1, 30]))
+    ]
+    header = {"version": 2, "status": odd("success"), "eval": odd({"task": "t", "model": odd(model)})}
+    return {**header, "samples": odd(samples)}
+
+
+def zipped(rng: Random, log: dict[str, Any]) -> bytes:
+    """The same log as an archive, with parts of it missing at times."""
+    samples = log["samples"] if isinstance(log["samples"], list) else []
+    members = {f"samples/{i}_epoch_1.json": one for i, one in enumerate(samples)}
+    members |= {"_journal/start.json": {"eval": log["eval"]}, "_journal/summaries/1.json": samples}
+    members |= {"summaries.json": samples, "header.json": {key: log[key] for key in ("status", "eval")}}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", rng.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])) as archive:
+        for name, value in members.items():
+            if rng.random() < 0.9:
+                archive.writestr(name, json.dumps(value))
+    return out.getvalue()
+
+
+# Makes the bytes of a log of each kind, from the name of a model.
+LOG_FILES: dict[str, Callable[[Random, str], bytes]] = {
+    "eval": lambda rng, model: zipped(rng, inspect_log(rng, model)),
+    "json": lambda rng, model: json.dumps(inspect_log(rng, model), indent=rng.choice([None, 1])).encode(),
+}
+
+
+def log_file(rng: Random) -> tuple[str, bytes]:
+    """A log of any kind, with the ending of its name."""
+    kind = rng.choice(list(LOG_FILES))
+    return kind.partition(" ")[0], LOG_FILES[kind](rng, rng.choice(["a", "b", rng.choice(NAMES)]))
+
+
 def damaged(rng: Random, data: bytes) -> bytes:
     """Cut, flip, drop, repeat, insert, or dress up."""
     at, end = sorted(rng.randrange(len(data) + 1) for _ in range(2))
@@ -169,6 +218,8 @@ def inputs(rng: Random, folder: Path, calm: bool) -> Iterator[Path]:
     for _ in range(rng.choice([2, 2, 3] if calm else [1, 1, 2, 2, 3])):
         kind = rng.choice(FORMATS)
         data = encoded(rng, calm_rows(rng, prefix, answers) if calm else rows(rng), kind)
+        if not calm and rng.random() < 0.3:
+            kind, data = log_file(rng)
         if not calm and rng.random() < 0.35:
             data = damaged(rng, data)
         if rng.random() < 0.2:

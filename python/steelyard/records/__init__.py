@@ -2,8 +2,8 @@
 
 A record is one graded answer. What its columns can mean (id, model, score, confidence, ...) stands in ``roles``.
 Files may be JSON Lines, a JSON array, CSV, TSV or Parquet, plain or compressed; lm-evaluation-harness
-``samples_*`` files and wide files (one column per model) are known. What is left out is counted by reason, and what was
-guessed is said beside the results.
+``samples_*`` files, wide files (one column per model) and the logs of ``records.logs`` are known. What is left out is
+counted by reason, and what was guessed is said beside the results.
 """
 
 from .read import read

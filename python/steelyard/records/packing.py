@@ -30,7 +30,8 @@ class Packing:
     """Opens what is inside for reading; the file's name is for messages."""
 
 
-def _zstd(file: BinaryIO, name: str) -> Any:
+def unpacked_zstd(file: BinaryIO, name: str) -> Any:
+    """What a zstandard file holds, opened for reading."""
     try:
         import pyarrow as pa
     except ImportError as error:
@@ -42,7 +43,7 @@ PACKINGS = (
     Packing("gzip", b"\x1f\x8b", ".gz", lambda file, name: gzip.GzipFile(fileobj=file)),
     Packing("bzip2", b"BZh", ".bz2", lambda file, name: bz2.BZ2File(file)),
     Packing("xz", b"\xfd7zXZ\x00", ".xz", lambda file, name: lzma.LZMAFile(file)),  # noqa: SIM115
-    Packing("zstd", b"\x28\xb5\x2f\xfd", ".zst", _zstd),
+    Packing("zstd", b"\x28\xb5\x2f\xfd", ".zst", unpacked_zstd),
 )
 LONGEST_MAGIC = max(len(packing.magic) for packing in PACKINGS)
 

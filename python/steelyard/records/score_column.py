@@ -1,9 +1,9 @@
 """Which column of a file is the score, or, where models stand side by side, which column is each model's score.
 
-Without an option it is guessed, in this order: a column with a usual name (``correct``); such names one level down,
-which are one model each if there are several (``a.correct``, ``b.correct``); the metric of an lm-evaluation-harness
-file; two columns that can be compared (``target==prediction``). A file with log-likelihoods needs no score. Where all
-columns without another role hold zeros and ones they are models.
+Without an option it is guessed, in this order: a column that the reader of a log names; a column with a usual name
+(``correct``); such names one level down, which are one model each if there are several (``a.correct``, ``b.correct``);
+the metric of an lm-evaluation-harness file; two columns that can be compared (``target==prediction``). A file with
+log-likelihoods needs no score. Where all columns without another role hold zeros and ones they are models.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ class _ScoreFinder:
         finder, option = self.finder, self.finder.options["score"]
         if option is not None:
             return self._named(option)
+        if self.table.scores:
+            return ScoreColumn(self._of_log(), {})
         if top := finder.one_of("score", finder.fitting("score", ROLES["score"].usual)):
             return ScoreColumn(top, {})
         nested = self._nested()
@@ -64,6 +66,15 @@ class _ScoreFinder:
         if self.found["model"] is None and (models := self._columns_that_are_models()):
             return ScoreColumn(None, {name: name for name in models})
         raise self._no_score()
+
+    def _of_log(self) -> str:
+        """The score of a log that says which columns can be it: one with a usual name, else the only one."""
+        there = [name for name in self.table.scores if self.finder.can_be("score", name)]
+        usual = [name for name in there if name in ROLES["score"].usual]
+        found = self.finder.one_of("score", usual or there)
+        if found is None:
+            raise self._no_score()
+        return found
 
     # ---- named by the option
 

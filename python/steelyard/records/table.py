@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import RecordError, sentence
 
+EXPECTED = "records as JSON Lines, a JSON array, CSV or Parquet"  # what a file has to be, in every refusal
 LONGEST_TEXT = 200  # characters kept whole; prompts and completions beyond it become a beginning and a digest
 _WHOLE = re.compile(r"-?[0-9]+\.0+|-0")
 
@@ -87,9 +88,11 @@ class Table:
     file: str
     columns: ColumnStore
     lines: Sequence[int]
-    unit: str = "line"  # what ``lines`` counts: lines of a text file, rows of a Parquet file
+    unit: str = "line"  # what ``lines`` counts: lines of a text file, rows of a Parquet file, samples
     has_null: bool = True  # whether the format can say null: CSV cannot, and has words for it
     left_out: dict[str, int] = field(default_factory=dict)
+    scores: tuple[str, ...] = ()  # the columns that can be the score, where the kind of file says which
+    apart: tuple[str, ...] = ()  # columns whose values are never mixed: the caller chooses where there are several
     notes: tuple[str, ...] = ()  # sentences about the file that stand beside the results
 
     def __len__(self) -> int:

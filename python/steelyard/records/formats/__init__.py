@@ -1,4 +1,4 @@
-"""Bytes become a table: JSON Lines, a JSON array, CSV, TSV, Parquet, each plain or compressed.
+"""Bytes become a table: JSON Lines, a JSON array, CSV, TSV, Parquet, each plain or compressed, and logs of tools.
 
 The first bytes tell the format, not the name: lm-evaluation-harness writes JSON Lines into ``.json``. Each format has a
 file of its own here; what is no such file gets a sentence about what it seems to be.
@@ -6,14 +6,17 @@ file of its own here; what is no such file gets a sentence about what it seems t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import io
+from collections.abc import Callable, Collection, Sequence
 
 from ...errors import while_at
+from .. import logs
+from ..json_values import BYTE_ORDER_MARK
 from ..packing import without_suffix
 from ..source import Source, name_of, opened
-from ..table import Table, record_error
+from ..table import EXPECTED, Table, record_error
 from . import csv_records, json_records, parquet
-from .text import BYTE_ORDER_MARK, EXPECTED, UTF16_MARKS, beginning, one_a_line
+from .text import UTF16_MARKS, beginning
 
 _OTHER_FORMATS = (
     (b"\x93NUMPY", "a NumPy array", "load it with np.load and use the calls of steelyard on it"),
@@ -40,6 +43,8 @@ def read_table(path: str, progress: Callable[[int], None], asked: Collection[str
 def _read(name: str, source: Source, progress: Callable[[], None], asked: Collection[str]) -> Table:
     head, file = source.head, source.file
     _check_known(name, head)
+    if head.startswith(b"PK\x03\x04"):
+        return _archive(name, source, asked)
     if head.startswith(b"PAR1"):
         return parquet.read(name, file.read() if source.packing or not source.is_regular else source.path)
     if head.startswith(UTF16_MARKS):
@@ -74,20 +79,26 @@ def _check_known(name: str, head: bytes) -> None:
         raise record_error(name, EXPECTED, "an empty file", "check how it was written")
     if head.startswith(b"version https://git-lfs"):
         raise record_error(name, EXPECTED, "a git-lfs pointer", "run `git lfs pull` to fetch the data itself")
-    if head.startswith(b"PK\x03\x04"):
-        raise record_error(name, EXPECTED, *_zip(name, head))
     for first_bytes, kind, fix in _OTHER_FORMATS:
         if head.startswith(first_bytes):
             raise record_error(name, EXPECTED, kind, fix)
 
 
-def _zip(name: str, head: bytes) -> tuple[str, str]:
-    """What a zip archive seems to be, by the name of the first file in it, and what to do with it."""
-    first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
-    if b"[Content_Types].xml" in head or b"xl/" in head:
+def _archive(name: str, source: Source, asked: Collection[str]) -> Table:
+    """A zip archive: a log, or something that is no file of records."""
+    plain = source.is_regular and not source.packing
+    with open(source.path, "rb") if plain else io.BytesIO(source.file.read()) as file:
+        archive = logs.Archive(name, file)
+        table = logs.read_archive(archive, asked)
+    if table is None:
+        raise record_error(name, EXPECTED, *_other_archive(archive.names))
+    return table
+
+
+def _other_archive(names: Sequence[str]) -> tuple[str, str]:
+    """What a zip archive seems to be, by the names of its members, and what to do with it."""
+    if any(one == "[Content_Types].xml" or one.startswith("xl/") for one in names):
         return "an Excel workbook", "save the sheet as CSV in UTF-8"
-    if first.endswith(b".npy"):
+    if names and all(one.endswith(".npy") for one in names):
         return "NumPy arrays", "load them with np.load and use the calls of steelyard on them"
-    if name.lower().endswith(".eval") or first.startswith((b"_journal/", b"samples/", b"header.json")):
-        return "an Inspect log", f"convert it with `inspect log dump`, and then {one_a_line('samples')}"
     return "a zip archive", "unpack it"

@@ -13,9 +13,9 @@ from itertools import chain
 from typing import IO, Any
 
 from ..builder import TableBuilder
-from ..table import LONGEST_TEXT, Table, record_error, shorten
+from ..table import EXPECTED, LONGEST_TEXT, Table, record_error, shorten
 from .csv_dialect import dialect_of, read_decimal_commas
-from .text import EXPECTED, beginning, lines, not_utf8
+from .text import beginning, lines, not_utf8
 
 ROWS = 8192  # turned into columns at a time
 FIELDS = 2_000_000  # and at most so many fields of them

@@ -1,44 +1,49 @@
-"""JSON Lines and JSON arrays, by the standard library: faster readers refuse ``NaN`` or drop keys."""
+"""JSON Lines, JSON arrays, and logs that are JSON, by the standard library."""
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Collection, Iterator
+from itertools import chain
 from typing import IO, Any
 
 from ...errors import sentence
+from .. import logs
 from ..builder import TableBuilder
-from ..table import NotRecords, Summary, Table, record_error, shorten
-from .text import BYTE_ORDER_MARK, EXPECTED, lines, not_utf8, one_a_line
+from ..json_values import BYTE_ORDER_MARK, DECODER, DuplicateKey
+from ..table import EXPECTED, NotRecords, Table, record_error, shorten
+from .text import lines, not_utf8, one_a_line
 
 LINES = 8192  # between two reports of progress
 _BLANKS = " \t\n\r"
 
 
-class DuplicateKey(ValueError):
-    """One JSON object has a key twice; which of its values is meant cannot be known."""
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise DuplicateKey(key)
-            seen.add(key)
-    return record
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique)
-
-
 # ---- one record per line
 
 
-def read_lines(name: str, file: IO[bytes], progress: Callable[[], None], asked: Collection[str]) -> Table:
-    """Read a file with one JSON object per line."""
+def read_lines(name: str, file: io.BufferedReader[Any], progress: Callable[[], None], asked: Collection[str]) -> Table:
+    """Read a file with one JSON object per line; one object over several lines may be a log."""
+    return _table(name, _lines(name, file, progress), lambda: not file.peek(1), asked)
+
+
+def _table(
+    name: str, records: Iterator[tuple[dict[str, Any], int]], alone: Callable[[], bool], asked: Collection[str]
+) -> Table:
+    """The table of plain records, or of the log that the first object shows; ``alone``: it is the file's only one."""
+    first = next(records, None)
+    records = records if first is None else chain([first], records)
+    log = None if first is None else logs.log_of(first[0], alone=alone())
+    if log is not None:
+        return logs.read(log, name, records, asked)
     table = TableBuilder(name, asked)
+    for record, line in records:
+        table.append(record, line)
+    return table.finish()
+
+
+def _lines(name: str, file: IO[bytes], progress: Callable[[], None]) -> Iterator[tuple[dict[str, Any], int]]:
+    """The object on each line, with the line's number; the only one of a file may be spread over several lines."""
     for line, raw in enumerate(lines(name, file.readline), 1):
         data = raw.removeprefix(BYTE_ORDER_MARK) if line == 1 else raw
         if line % LINES == 0:
@@ -49,19 +54,17 @@ def read_lines(name: str, file: IO[bytes], progress: Callable[[], None], asked: 
             if not data.strip():
                 continue  # a blank line holds nothing
             if line == 1 and data.endswith(b"\n") and not data.rstrip().endswith(b"}"):
-                raise _one_object(name, data + file.read()) from error
+                yield _one_object(name, data + file.read()), 1
+                return
             raise _bad_line(f"{name}, line {line}", data, error) from error
         if type(record) is not dict:
             raise record_error(f"{name}, line {line}", "a JSON object", _kind(record), "write one JSON object per line")
-        if line == 1:
-            _check_no_log(name, record)
-        table.append(record, line)
-    return table.finish()
+        yield record, line
 
 
 def _one_value(text: str) -> Any:
     """A text that is one JSON value. ``decode`` takes twice the time, since it looks for blanks around the value."""
-    value, end = _DECODER.raw_decode(text)
+    value, end = DECODER.raw_decode(text)
     if end != len(text):
         raise json.JSONDecodeError("Extra data", text, end)
     return value
@@ -93,38 +96,35 @@ def _kind(value: object) -> str:
 # ---- one object over several lines
 
 
-def _one_object(name: str, data: bytes) -> Exception:
-    """The error for one object spread over several lines, which is no file of records: what it seems to be."""
+def _one_object(name: str, data: bytes) -> dict[str, Any]:
+    """One object that is spread over several lines: a log, since it is no file of records otherwise."""
     text = _decoded(name, data)
     try:
-        record = _DECODER.decode(text)
+        record: dict[str, Any] = DECODER.decode(text)
     except DuplicateKey as error:
-        return _twice(name, error)
+        raise _twice(name, error) from error
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         found = f"text that is not JSON ({getattr(error, 'msg', error)})"
-        return record_error(f"{name}, line {line}", "a JSON object per line", found, "correct the file")
-    _check_no_log(name, record)
+        raise record_error(f"{name}, line {line}", "a JSON object per line", found, "correct the file") from error
+    if logs.log_of(record, alone=True) is None:
+        raise _no_log(name, record)
+    return record
+
+
+def _no_log(name: str, record: dict[str, Any]) -> Exception:
+    """The error for an object that no kind of log knows."""
     keys = ", ".join(repr(shorten(key)) for key in list(record)[:5])
     lists = [key for key, value in record.items() if _holds_records(value)]
     if not lists:
         fix = "write one record per line, or an array"
-        raise NotRecords(sentence(name, EXPECTED, f"one JSON object (keys {keys})", fix))
+        return NotRecords(sentence(name, EXPECTED, f"one JSON object (keys {keys})", fix))
     fix = one_a_line(lists[0]) if len(lists) == 1 else "write one record per line"
     return record_error(name, EXPECTED, f"one JSON object (keys {keys})", f"{fix}, or an array")
 
 
 def _holds_records(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
-
-
-def _check_no_log(name: str, record: dict[str, Any]) -> None:
-    """Raise the error for a log that is one object, on one line or many: its records are inside, or beside it."""
-    if isinstance(record.get("results"), dict) and ("configs" in record or "versions" in record):
-        found, fix = "an lm-evaluation-harness results file", "give the samples_*.jsonl beside it"
-        raise Summary(sentence(name, EXPECTED, found, fix))
-    if isinstance(record.get("eval"), dict) and _holds_records(record.get("samples")):
-        raise record_error(name, EXPECTED, "an Inspect log", one_a_line("samples"))
 
 
 def _decoded(name: str, data: bytes) -> str:
@@ -140,12 +140,15 @@ def _decoded(name: str, data: bytes) -> str:
 
 def read_array(name: str, file: IO[bytes], asked: Collection[str]) -> Table:
     """Read a file that is one JSON array, element by element: only the columns are kept, and every row has a line."""
-    table = TableBuilder(name, asked)
+    return _table(name, _objects(name, file), lambda: False, asked)
+
+
+def _objects(name: str, file: IO[bytes]) -> Iterator[tuple[dict[str, Any], int]]:
+    """Each element of an array, which has to be an object."""
     for record, line in _elements(name, _decoded(name, file.read())):
         if type(record) is not dict:
             raise record_error(f"{name}, line {line}", "a JSON object", _kind(record), "write an array of objects")
-        table.append(record, line)
-    return table.finish()
+        yield record, line
 
 
 def _elements(name: str, text: str) -> Iterator[tuple[Any, int]]:
@@ -156,7 +159,7 @@ def _elements(name: str, text: str) -> Iterator[tuple[Any, int]]:
         line, counted = line + text.count("\n", counted, at), at
         where = f"{name}, line {line}"
         try:
-            record, at = _DECODER.raw_decode(text, at)
+            record, at = DECODER.raw_decode(text, at)
         except DuplicateKey as error:
             raise _twice(where, error, "write it once") from error
         except (ValueError, RecursionError) as error:

@@ -10,8 +10,6 @@ from ..table import record_error, shorten
 
 Line = TypeVar("Line", str, bytes)
 
-EXPECTED = "records as JSON Lines, a JSON array, CSV or Parquet"
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # of UTF-8, as Windows writes it
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 

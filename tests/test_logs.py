@@ -1,0 +1,283 @@
+"""Logs of evaluation tools, from files made here by the descriptions of their formats, and from real ones."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from steelyard import records
+from steelyard.errors import RecordError
+from steelyard.records import logs, source
+from steelyard.records.logs import archive as archives
+
+ZSTD = archives.ZSTD
+
+
+def read_one(path: Path, **options: Any) -> records.Run:
+    (run,) = records.read(path, **options)
+    return run
+
+
+def sentence_of(path: Path, **options: Any) -> str:
+    with pytest.raises(RecordError) as error:
+        records.read(path, **options)
+    said = str(error.value)
+    assert "\n" not in said
+    return said.removeprefix(str(path))
+
+
+# ---- Inspect
+
+
+def header(**also: Any) -> dict[str, Any]:
+    return {"version": 2, "status": "success", "eval": {"task": "arc", "model": "openai/gpt-4o"}, **also}
+
+
+def sample(id: int | str, value: Any = 1, epoch: int = 1, **also: Any) -> dict[str, Any]:
+    scores = {"match": {"value": value, "answer": "x", "metadata": {}}}
+    return {"id": id, "epoch": epoch, "input": "Which?", "target": "A", "scores": scores, "messages": [{}] * 3, **also}
+
+
+SAMPLES = [sample(i, i % 3 > 0, metadata={"subject": "ab"[i % 2], "correct": 7}) for i in range(6)]
+
+
+def zstd_member(data: bytes) -> bytes:
+    packed: bytes = pa.compress(data, codec="zstd", asbytes=True)
+    return packed
+
+
+def zipped(members: Mapping[str, Any], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """An archive of JSON values or bytes; members by zstandard are written as stored ones, with the method changed."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED if method == ZSTD else method) as archive:
+        for name, value in members.items():
+            data = value if isinstance(value, bytes) else json.dumps(value).encode()
+            archive.writestr(name, zstd_member(data) if method == ZSTD else data)
+    data = out.getvalue()
+    return (
+        as_zstd(data, [v if isinstance(v, bytes) else json.dumps(v).encode() for v in members.values()])
+        if method == ZSTD
+        else data
+    )
+
+
+def as_zstd(data: bytes, contents: list[bytes]) -> bytes:
+    """The same archive with the method, checksums and sizes of zstandard members in its directory."""
+    out = bytearray(data)
+    at = data.index(b"PK\x01\x02")
+    for content in contents:
+        out[at + 10 : at + 12] = ZSTD.to_bytes(2, "little")
+        out[at + 16 : at + 20] = zlib.crc32(content).to_bytes(4, "little")
+        out[at + 24 : at + 28] = len(content).to_bytes(4, "little")
+        name, extra, comment = (int.from_bytes(out[at + k : at + k + 2], "little") for k in (28, 30, 32))
+        at += 46 + name + extra + comment
+    return bytes(out)
+
+
+def summaries(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in one.items() if key != "messages"} for one in samples]
+
+
+def whole_members(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {"_journal/start.json": header(status=None)}
+    members |= {f"samples/{one['id']}_epoch_{one['epoch']}.json": one for one in samples}
+    return members | {"summaries.json": summaries(samples), "header.json": header()}
+
+
+def without(members: Mapping[str, Any], *beginnings: str) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if not name.startswith(beginnings)}
+
+
+INSPECT: dict[str, bytes] = {
+    "json": json.dumps(header(samples=SAMPLES), indent=1).encode(),
+    "json on one line": json.dumps(header(samples=SAMPLES)).encode(),
+    "eval": zipped(whole_members(SAMPLES)),
+    "eval, stored": zipped(whole_members(SAMPLES), zipfile.ZIP_STORED),
+    "eval, zstd": zipped(whole_members(SAMPLES), ZSTD),
+    "eval without summaries": zipped(without(whole_members(SAMPLES), "summaries")),
+    "eval with summaries that lack the scores": zipped(
+        whole_members(SAMPLES) | {"summaries.json": [{"id": i, "epoch": 1} for i in range(6)]}
+    ),
+    "eval with fewer summaries": zipped(whole_members(SAMPLES) | {"summaries.json": summaries(SAMPLES[:3])}),
+}
+
+
+@pytest.mark.parametrize("data", INSPECT.values(), ids=INSPECT)
+def test_inspect(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "2025-01-01_arc.log"
+    path.write_bytes(data)
+    runs = records.read(path)
+    assert runs.names == ("openai/gpt-4o",)
+    assert runs.notes == ()
+    assert "score = scores.match.value" in runs.guesses
+    run = runs["openai/gpt-4o"]
+    assert run.score is not None
+    assert run.score.tolist() == [0, 1, 1, 0, 1, 1]
+    assert run.ids is not None
+    assert run.ids.tolist() == list("012345")
+    assert run.column("metadata.subject").tolist() == list("ababab")
+    assert run.column("task").tolist() == ["arc"] * 6
+    assert run.column("scores.match.answer").tolist() == ["x"] * 6
+
+
+def test_a_log_is_read_through_a_pipe_and_packed_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.eval.zst"
+    path.write_bytes(zstd_member(INSPECT["eval, zstd"]))
+    assert len(read_one(path)) == 6
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_an_interrupted_inspect_run(tmp_path: Path, journal: bool) -> None:
+    """Only a journal: with all summaries, and with fewer than there are samples."""
+    members = without(whole_members(SAMPLES), "header", "summaries")
+    members |= {"_journal/summaries/1.json": summaries(SAMPLES[:4])}
+    members |= {"_journal/summaries/2.json": summaries(SAMPLES[4:])} if journal else {}
+    path = tmp_path / "a.eval"
+    path.write_bytes(zipped(members))
+    runs = records.read(path)
+    assert [len(run) for run in runs] == [6]
+    assert runs.notes == (f"{path}: the run was interrupted; the samples that it holds are read",)
+
+
+def test_inspect_says_how_the_run_ended(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(header(samples=SAMPLES) | {"status": "cancelled"}))
+    assert records.read(path).notes == (
+        f"{path}: the run ended with the status 'cancelled'; the samples that it holds are read",
+    )
+
+
+def test_inspect_with_several_scorers_asks(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    two = [
+        one | {"scores": {"match": {"value": 1}, "f.1": {"value": {"p": 0.5, "r": i}}}} for i, one in enumerate(SAMPLES)
+    ]
+    path.write_text(json.dumps(header(samples=two)))
+    said = sentence_of(path)
+    assert "expected one column that can be the score; got 3: 'scores.match.value', 'scores.f.1.value.p', " in said
+    assert read_one(path, score="scores.f.1.value.p").score.tolist() == [0.5] * 6  # type: ignore[union-attr]
+
+
+def test_inspect_epochs_are_epochs_and_no_verdict_is_no_score(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    samples = [sample(i, 1.0 if i else float("nan"), epoch=k) for i in range(3) for k in (1, 2)]
+    samples.append(sample(3, epoch=1) | {"scores": None, "error": {"message": "out of memory"}})
+    path.write_text(json.dumps(header(samples=samples)))
+    run = read_one(path)
+    assert len(run) == 4
+    assert run.no_score == 3
+    assert run.merged == {"ids": 2, "records": 4, "fewest": 2, "most": 2}
+
+
+def test_two_inspect_logs_are_compared_by_id(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.eval", tmp_path / "b.json"]
+    paths[0].write_bytes(INSPECT["eval"])
+    paths[1].write_text(json.dumps(header(samples=SAMPLES[::-1]) | {"eval": {"task": "arc", "model": "b"}}))
+    scores = records.read(paths).scores()
+    assert np.array_equal(scores["openai/gpt-4o"], scores["b"])
+
+
+def damaged(member: str, **changes: int) -> bytes:
+    """An archive whose directory says something else about a member: flags at 8, the method at 10, the size at 24."""
+    data = bytearray(zipped(whole_members(SAMPLES)))
+    at = data.rindex(member.encode()) - 46
+    for field, value in changes.items():
+        place, size = {"flags": (8, 2), "method": (10, 2), "crc": (16, 4), "packed": (20, 4), "size": (24, 4)}[field]
+        data[at + place : at + place + size] = value.to_bytes(size, "little")
+    return bytes(data)
+
+
+WHOLE = zipped(whole_members(SAMPLES))
+BAD_INSPECT: dict[str, tuple[bytes, str]] = {
+    "cut": (WHOLE[: len(WHOLE) // 2], ": expected a whole zip archive; got a damaged or truncated one (File is not a zip file); fetch"),
+    "checksum": (damaged("summaries.json", crc=1), ", summaries.json: expected a whole zip archive; got a damaged or truncated one (Bad CRC-32"),
+    "method": (damaged("header.json", method=97), ", header.json: expected a whole zip archive; got a damaged or truncated one (That compression"),
+    "no zstd": (damaged("header.json", method=93), ", header.json: expected a whole zip archive; got a damaged or truncated one ("),
+    "encrypted": (damaged("header.json", flags=1), ", header.json: expected a member that is not encrypted; got an encrypted one; decrypt"),
+    "no JSON": (zipped({"header.json": b"{oops"}), ", header.json: expected JSON; got something else (Expecting property name"),
+    "not UTF-8": (zipped({"header.json": b"\xff"}), ", header.json: expected JSON; got something else ('utf-8' codec can't decode"),
+    "a key twice": (zipped({"header.json": b'{"a": 1, "a": 2}'}), ", header.json: expected each key once; got the key 'a' twice"),
+    "no header": (zipped({"header.json": [1]}), ": expected the header of an Inspect log; got something else in header.json; write"),
+    "no samples": (zipped({"header.json": header()}), ": expected an Inspect log with samples; got one without any; give a log of a run"),
+    "unscored": (
+        zipped(whole_members([one | {"scores": {}} for one in SAMPLES])),
+        ": expected an Inspect log with scores; got one whose samples have none; score it with `inspect score` and give",
+    ),
+    "numbers as samples": (json.dumps(header(samples=[1])).encode(), ", sample 1: expected a sample of an Inspect log; got something"),
+    "another zip": (zipped({"a.txt": b""}), ": expected records as JSON Lines, a JSON array, CSV or Parquet; got a zip archive; unpack it"),
+    "npz": (zipped({"a.npy": b""}), ": expected records as JSON Lines, a JSON array, CSV or Parquet; got NumPy arrays; load them"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "said"), BAD_INSPECT.values(), ids=BAD_INSPECT)
+def test_bad_inspect_logs(tmp_path: Path, data: bytes, said: str) -> None:
+    path = tmp_path / "a.eval"
+    path.write_bytes(data)
+    assert sentence_of(path).startswith(said)
+
+
+def test_a_member_of_zstd_that_differs_from_its_checksum(tmp_path: Path) -> None:
+    data = INSPECT["eval, zstd"]
+    at = data.rindex(b"header.json") - 46 + 16
+    path = tmp_path / "a.eval"
+    path.write_bytes(data[:at] + bytes(4) + data[at + 4 :])
+    assert "(a member differs from its size or checksum)" in sentence_of(path)
+
+
+def test_an_archive_that_unpacks_to_far_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "LARGE_UNPACKED", 10_000)
+    path = tmp_path / "a.eval"
+    path.write_bytes(zipped({"header.json": b" " * 10_000_000 + b"{}"}))
+    assert (
+        f"expected a zip archive that unpacks to at most {source.MOST_UNPACKED} times its size; got more"
+        in sentence_of(path)
+    )
+
+
+def test_the_last_of_two_members_of_one_name_counts(tmp_path: Path) -> None:
+    """A log that is scored again gets its header once more, after the first."""
+    out = io.BytesIO(zipped(whole_members(SAMPLES)))
+    with zipfile.ZipFile(out, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("header.json", json.dumps(header() | {"eval": {"task": "arc", "model": "new"}}))
+    path = tmp_path / "a.eval"
+    path.write_bytes(out.getvalue())
+    assert records.read(path).names == ("new",)
+
+
+# ---- a kind of log of one's own
+
+
+def test_a_program_adds_a_kind_of_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(document: logs.Document) -> Any:
+        for run, line in document.objects:
+            for k, right in enumerate(run["right"]):
+                yield {"id": k, "right": right, "model": run["by"]}, line
+        document.scores["right"] = None
+        document.note("made by hand")
+
+    own = logs.Log("a log of ours", lambda one, alone: one.get("kind") == "ours", answers)
+    monkeypatch.setattr(logs, "LOGS", [*logs.LOGS, own])
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"kind": "ours", "by": "m", "right": [1, 0, 1, 1]}))
+    runs = records.read(path)
+    assert runs.names == ("m",)
+    assert runs.notes == (f"{path}: made by hand",)
+    assert runs["m"].score.tolist() == [1, 0, 1, 1]  # type: ignore[union-attr]
+
+
+# ---- real logs
+
+
+def test_real_inspect_logs_that_cannot_be_read(data_dir: Path) -> None:
+    folder = data_dir / "formats/inspect"
+    assert "score it with `inspect score`" in sentence_of(folder / "popularity.eval")
+    assert "an Inspect log with samples" in sentence_of(folder / "2025-05-12T20-28-13-04-00_no-samples.json")
