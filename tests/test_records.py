@@ -398,12 +398,12 @@ def test_filters_are_chosen_not_mixed(tmp_path: Path) -> None:
 
 def test_different_tasks_do_not_pair_by_number(tmp_path: Path) -> None:
     paths = [samples(tmp_path / f"samples_{task}.jsonl", none=[1.0, 0.0]) for task in ("arc", "gsm8k")]
-    runs = records.read(paths)
-    assert runs["arc"].ids.tolist() == ["arc/0", "arc/1"]
-    with pytest.raises(RecordError, match="ids that all models have; got 'arc' has 'arc/0'"):
+    runs = records.read(paths, names=["a", "b"])
+    assert runs["a"].ids.tolist() == ["arc/0", "arc/1"]
+    with pytest.raises(RecordError, match="ids that all models have; got 'a' has 'arc/0'"):
         runs.scores()
-    (merged,) = records.read(paths, names=["m", "m"])
-    assert merged.ids.tolist() == ["arc/0", "arc/1", "gsm8k/0", "gsm8k/1"]
+    for merged in (*records.read(paths, names=["m", "m"]), *records.read(paths)):  # one folder is one model
+        assert merged.ids.tolist() == ["arc/0", "arc/1", "gsm8k/0", "gsm8k/1"]
 
 
 def test_equal_numbers_of_different_documents_are_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import keyword, value_error
-from . import lm_eval
+from . import lm_eval, tasks
 from .columns import Resolved
 from .finder import missing_column
 from .part import Part
@@ -55,12 +55,12 @@ class Assembly:
 
     def runs(self) -> Runs:
         """The runs that were asked for, in that order."""
-        files = zip(self.tables, self.found, self.names, self._id_prefixes(), strict=True)
-        for table, roles, name, prefix in files:
+        by_task = tasks.count_ids(self.tables, self.found)
+        for table, roles, name in zip(self.tables, self.found, self.names, strict=True):
             if roles is None:
                 self._leave_out(table, NOT_ASKED_FOR, len(table))
             else:
-                self._sort(table, roles, name, prefix)
+                self._sort(table, roles, name, by_task)
         names = self._chosen(self.choice.models)
         runs = []
         for name in names:
@@ -75,15 +75,9 @@ class Assembly:
             read[table.file] += len(table)
         notes = dict.fromkeys(note for run in runs for note in look_alikes(run))
         left = {file: dict(counts) for file, counts in self.left_out.items()}
-        return Runs(tuple(runs), left, self._guesses(), dict(read), (*_alike(names), *notes))
+        return Runs(tuple(runs), left, self._guesses(), dict(read), (*tasks.notes(runs), *_alike(names), *notes))
 
-    def _id_prefixes(self) -> list[str]:
-        """What stands before the ids of each file: lm-evaluation-harness counts the documents of every task from 0."""
-        tasks = [lm_eval.task(table.file) if lm_eval.is_samples(table) else None for table in self.tables]
-        several = len(set(tasks)) > 1 and None not in tasks
-        return [f"{task}/" if several else "" for task in tasks]
-
-    def _sort(self, table: Table, roles: Resolved, name: str, prefix: str) -> None:
+    def _sort(self, table: Table, roles: Resolved, name: str, by_task: bool) -> None:
         """Give the rows of one file to their models; ``name`` is the model's where the file does not say."""
         models, column = self.choice.models, roles["model"]
         not_asked_for = column is None and not roles.wide and models is not None and name not in models
@@ -93,13 +87,13 @@ class Assembly:
         self._leave_out_lists(table, guessed="score" in roles.guessed)
         if roles.wide:
             for model in roles.wide:
-                self._add(model, Part(table, rows, roles.of_model(table, model), prefix))
+                self._add(model, Part(table, rows, roles.of_model(table, model), by_task))
             if models is not None and roles.wide.keys().isdisjoint(models):
                 self._leave_out(table, NOT_ASKED_FOR, len(rows))
         elif column is None:
-            self._add(name, Part(table, rows, roles, prefix))
+            self._add(name, Part(table, rows, roles, by_task))
         else:
-            self._sort_by_model(Part(table, rows, roles, prefix), column)
+            self._sort_by_model(Part(table, rows, roles, by_task), column)
 
     def _sort_by_model(self, part: Part, column: str) -> None:
         table = part.table
@@ -111,7 +105,7 @@ class Assembly:
         self._leave_out(table, ROLES["model"].absent, len(of_model.pop(None, ())))
         for model, rows in of_model.items():
             if model is not None:
-                self._add(model, Part(table, rows, part.roles, part.id_prefix))
+                self._add(model, Part(table, rows, part.roles, part.by_task))
 
     def _filtered(self, table: Table) -> Sequence[int]:
         """The rows with the filter that was asked for; an error where the file has several and none was."""
@@ -129,11 +123,19 @@ class Assembly:
             raise record_error(table.file, "one filter", f"{len(kinds)}: {', '.join(kinds)}", fix)
         if wanted is None:
             return rows
+        if wanted not in kinds and len(kinds) == 1 and self._of_another_task(wanted, table):
+            return rows
         if wanted not in kinds:
             raise record_error(table.file, f"records with filter {wanted!r}", ", ".join(kinds), "choose one of them")
         chosen = [row for row, value in enumerate(values) if text(value) == wanted]
         self._leave_out(table, "with another filter", len(values) - len(chosen))
         return chosen
+
+    def _of_another_task(self, wanted: str, table: Table) -> bool:
+        """Whether a filter is one of other tasks, and no file of this table's task has it: lm-eval's tasks differ."""
+        with_it = [one for one in self.tables if any(text(value) == wanted for value in one.columns.get("filter", ()))]
+        of = [lm_eval.task(one.file) for one in with_it]
+        return bool(of) and None not in of and lm_eval.task(table.file) not in {None, *of}
 
     def _leave_out_lists(self, table: Table, *, guessed: bool) -> None:
         """Count the lists in columns that hold metrics by their names (beside a ``guessed`` score): none is a score."""

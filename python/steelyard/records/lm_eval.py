@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePath
 
 from .packing import without_suffix
-from .table import Table
+from .table import Table, WithConstant
 
+TASK = "task"  # the column that says of which task a record is
 _MARKS = frozenset({"resps", "filtered_resps", "doc_hash", "arguments"})
-_FIELDS = _MARKS | {"doc_id", "doc", "target", "filter", "metrics", "prompt_hash", "target_hash"}
+_FIELDS = _MARKS | {"doc_id", "doc", "target", "filter", "metrics", "prompt_hash", "target_hash", TASK}
 _NAME = re.compile(r"samples_(?P<task>.+?)(?:_\d{4}-\d\d-\d\dT[\d.:-]+)?\.jsonl?$")
 
 
@@ -35,6 +37,14 @@ def task(file: str) -> str | None:
     """The task in a name such as ``samples_gsm8k_2025-01-31T10-00-00.000000.jsonl``."""
     match = _NAME.fullmatch(without_suffix(PurePath(file).name))
     return match["task"] if match else None
+
+
+def with_task(table: Table) -> Table:
+    """The table with the column ``task``, which the name of a samples file gives, where it has none."""
+    name = task(table.file)
+    if name is None or TASK in table.columns or not is_samples(table):
+        return table
+    return replace(table, columns=WithConstant(table.columns, TASK, name, len(table)))
 
 
 def metrics(table: Table) -> list[str]:

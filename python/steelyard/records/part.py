@@ -13,6 +13,7 @@ from ..errors import RecordError, keyword, while_at
 from . import values as convert
 from .columns import Resolved, Unusable
 from .labels import Classes, Sides, agreement, classes_among, compared, says, words_for_nothing
+from .lm_eval import TASK
 from .roles import NO_SCORE, NO_TARGET, NUMBERS, ROLES, ROW, SHARES, TEXTS, Floats, Role, Rows
 from .table import LIST, Table, record_error
 
@@ -24,7 +25,8 @@ class Part:
     table: Table
     rows: Sequence[int]
     roles: Resolved
-    id_prefix: str = ""
+    by_task: bool = False
+    """Whether an id counts within its task, the value of the column ``task``."""
 
     def values(self, column: str) -> list[Any]:
         """One column at these rows."""
@@ -79,7 +81,7 @@ class Part:
     def kept(self, keep: Rows) -> Part:
         """Only the rows where ``keep`` is true."""
         rows = np.asarray(self.rows)[keep].tolist()
-        return Part(self.table, rows, self.roles, self.id_prefix)
+        return Part(self.table, rows, self.roles, self.by_task)
 
 
 @dataclass(frozen=True)
@@ -261,14 +263,22 @@ def _numbers(part: Part, role: Role) -> Column:
 
 def read_ids(part: Part) -> list[str | None] | None:
     """The rows' ids as text, None where a row has none; None where the part has no id column."""
-    column, prefix = part.roles["id"], part.id_prefix
+    ids = own_ids(part)
+    if ids is None or not part.by_task:
+        return ids
+    tasks = map(convert.text, part.values(TASK))
+    return [None if one is None else f"{task}/{one}" for task, one in zip(tasks, ids, strict=True)]
+
+
+def own_ids(part: Part) -> list[str | None] | None:
+    """The rows' ids as the file has them, without their tasks."""
+    column = part.roles["id"]
     if column is None:
         return None
     if column == ROW and ROW not in part.table.columns:
-        return [f"{prefix}{row}" for row in range(1, len(part.rows) + 1)]
+        return [str(row) for row in range(1, len(part.rows) + 1)]
     with part.reading("id"):
-        ids = convert.texts(part.values(column), f"id {column!r}", part.where)
-    return [None if one is None else prefix + one for one in ids] if prefix else ids
+        return convert.texts(part.values(column), f"id {column!r}", part.where)
 
 
 def _required_texts(part: Part, role: Role) -> list[str] | None:

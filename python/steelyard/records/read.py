@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from .._mode import standard_mode
 from .._progress import Progress, reporter
@@ -15,12 +14,12 @@ from ..errors import keyword, shown, type_error, value_error
 from . import lm_eval
 from .assembly import Choice
 from .formats import read_table
-from .packing import without_suffix
+from .names import default_names
 from .places import Places, find
 from .reading import Reading
 from .roles import NONE
 from .runs import Runs
-from .source import STANDARD_INPUT, name_of
+from .source import name_of
 from .table import Table
 
 AnyPath = str | os.PathLike[str]
@@ -147,8 +146,9 @@ def read(
         raise value_error("names", expected, repr(list(names)), "leave one out")
     chosen = None if callable(models) else _models(models)
     tables = _read_all(places, progress, _asked(options) | frozenset(chosen or ()))
+    said: list[str] = []
     if names is None:
-        of_files = _default_names([table.file for table in tables.values()])
+        of_files, said = default_names([*tables.values()], searched=places.searched)
     else:
         of_files = [names[index] for index in tables]
     reading = Reading([*tables.values()], options, of_files, Choice(None, filter, repeats, filled), places, [*tables])
@@ -156,7 +156,7 @@ def read(
         inside = reading.inside()
         chosen = _models(models(places.of_places([*tables], inside) if places.searched else inside))
     runs = replace(reading, choice=replace(reading.choice, models=reading.as_written(chosen))).runs()
-    return replace(runs, notes=(*runs.notes, *places.notes()))
+    return replace(runs, notes=(*runs.notes, *said, *places.notes()))
 
 
 def _paths(paths: AnyPath | Sequence[AnyPath]) -> list[str]:
@@ -261,7 +261,7 @@ def _read_all(places: Places, progress: Progress, asked: frozenset[str]) -> dict
                 tell(min(before + read, total - 1), total)
 
         with places.reading(index):
-            tables[index] = read_table(file, on_read, asked)
+            tables[index] = lm_eval.with_task(read_table(file, on_read, asked))
         on_read(size)
         before += size
     places.check([*tables])
@@ -275,24 +275,3 @@ def _size(file: str) -> int:
         return os.path.getsize(file) if os.path.isfile(file) else 0
     except (OSError, ValueError):
         return 0  # the reader says what is wrong
-
-
-def _default_names(files: Sequence[str]) -> list[str]:
-    """The shortest names that tell the files apart: the file's, its folder's, or the path."""
-    stems = [lm_eval.task(file) or _stem(file) for file in files]
-    folders = [Path(file).parent.name for file in files]
-    for names in (stems, folders, [f"{folder}/{stem}" for folder, stem in zip(folders, stems, strict=True)]):
-        if len(set(names)) == len(names) and all(names):
-            return names
-    if len(set(files)) < len(files):
-        repeated = next(file for file in files if files.count(file) > 1)
-        fix = f"leave one out, or pass {keyword('names')}"
-        raise value_error("paths", "each file once", f"{repeated!r} twice", fix)
-    return list(files)
-
-
-def _stem(file: str) -> str:
-    if file == STANDARD_INPUT:
-        return "stdin"
-    name = without_suffix(Path(file).name)
-    return Path(name).stem or name

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..errors import RecordError, keyword, while_at
-from . import columns
+from . import columns, tasks
 from .assembly import Assembly, Choice
 from .columns import Resolved, Unusable
 from .places import Places
@@ -54,6 +54,7 @@ class Reading:
             notes = [note for table in self.tables for note in table.notes]
             notes += [error.note() for error in self.unusable.values()]
             notes += [note for one in roles if one is not None for note in one.notes]
+            notes += tasks.scores_note(self.tables, roles)
             return replace(made, notes=(*dict.fromkeys(notes), *made.notes))
 
     def _roles(self) -> list[Resolved | None]:
@@ -76,10 +77,10 @@ class Reading:
             return columns.resolve(table, self.options, models, self.unusable)
 
     def _check_same_guess(self, found: Sequence[Resolved | None]) -> None:
-        """Two files whose guessed scores differ would compare two different things."""
+        """Two files of one task whose guessed scores differ would compare two different things."""
         pairs = zip(self.tables, found, strict=True)
         scores = {roles["score"]: table.file for table, roles in pairs if roles is not None}
-        if len(scores) > 1:
+        if len(scores) > 1 and not tasks.scores(self.tables, found):
             shown = ", ".join(f"{score!r} in {file}" for score, file in scores.items())
             fix = f"name it with {keyword('score')}"
             raise record_error(self.tables[0].file, "the same score column in every file", shown, fix)

@@ -20,6 +20,7 @@ from .._text import listed_counts, printable
 from ..errors import keyword
 from . import columns
 from .finder import missing_column
+from .lm_eval import TASK
 from .part import Block, Part, read_ids, read_part, target_classes
 from .roles import NO_SCORE, NONE, NUMBERS, ROLES, TEXTS, Floats, Role, Rows
 from .table import LIST, plain, record_error
@@ -274,7 +275,7 @@ def _check_repeats(
     once = f"each id once{'' if epoch is None else ' an epoch'} in run {name!r}"
     fix = f"name the epoch's column with {keyword('epoch')}, the model's with {keyword('model')}"
     if len({part.table.file for part in parts}) > 1:
-        fix = f"give each file its own run with {keyword('names')}"
+        fix = f"leave one of the files out, give each file its own run with {keyword('names')}"
     places = _places(parts)
     found = f"id {ids[row]!r} there and on {places[before]}"
     raise record_error(places[row], once, found, f"{fix}, or pass {keyword('repeats', 'epochs')}")
@@ -292,6 +293,12 @@ def clusters_by(run: Run, name: str) -> NDArray[Any]:
         fix = "choose a column with one value for all records of an id"
         _check_clusters(run.name, run._parts, run.ids.tolist(), values.tolist(), fix)
     return values
+
+
+def tasks_of(run: Run) -> list[str]:
+    """The tasks of a run whose ids count within them; none where ids stand alone."""
+    tasks = (value for part in run._parts if part.by_task for value in part.values(TASK))
+    return [one for value in dict.fromkeys(tasks) if (one := text(value)) is not None]
 
 
 def _check_clusters(name: str, parts: Sequence[Part], ids: Sequence[str], cluster: Sequence[Any], fix: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +79,40 @@ class ColumnStore(Mapping[str, list[Any]]):
     def lists(self, key: str) -> int:
         """How many rows have a list in a column."""
         return sum(value is LIST for value in self.values_of(key))
+
+
+class WithConstant(ColumnStore):
+    """Other columns, and one that has the same value in every row: what the name of a file says about its records."""
+
+    def __init__(self, columns: ColumnStore, key: str, value: str, rows: int) -> None:
+        self._columns = columns
+        self._key = key
+        self._values = [value] * rows
+
+    def __getitem__(self, key: str) -> list[Any]:
+        return self._values if key == self._key else self._columns[key]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._columns
+        yield self._key
+
+    def __len__(self) -> int:
+        return len(self._columns) + 1
+
+    def __contains__(self, key: object) -> bool:
+        return key == self._key or key in self._columns
+
+    def values_of(self, key: str) -> Iterable[Any]:
+        """What a column holds; empty cells may be among it."""
+        return self._values if key == self._key else self._columns.values_of(key)
+
+    def kind(self, key: str) -> str:
+        """``scalar``, ``list`` or ``empty``."""
+        return "scalar" if key == self._key else self._columns.kind(key)
+
+    def narrow(self, key: str) -> type[np.floating[Any]]:
+        """The narrowest type that a column's numbers may have been kept in."""
+        return self._columns.narrow(key)
 
 
 @dataclass
