@@ -587,7 +587,7 @@ def test_two_files_must_mean_the_same_score(tmp_path: Path) -> None:
 
 def test_a_file_without_a_score_lists_its_columns(tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", [{"id": 1, "grade": 1, "doc": {"text": "x"}}])
-    with pytest.raises(RecordError, match=r"got the columns 'id', 'grade', 'doc.text'; name the score's column"):
+    with pytest.raises(RecordError, match=r"got the columns 'id', 'grade', 'doc.text'; likely score='grade'"):
         records.read(path)
     with pytest.raises(RecordError, match="a column 'grad' for score=; got the columns 'grade'; name one of them"):
         records.read(path, score="grad")

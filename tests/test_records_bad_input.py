@@ -79,8 +79,8 @@ BAD = {
     "Inspect on one line": ("a.json", json.dumps(json.loads(INSPECT)).encode(), ": expected an Inspect log with scores; got one whose"),
     "lm-eval on one line": ("a.json", b'{"results": {}, "configs": {}}', f": {KIND}an lm-evaluation-harness results file; give"),
     "records inside": ("a.json", b'{\n "n": 1, "my rows": [{"acc": 1}]}', f": {KIND}one JSON object (keys 'n', 'my rows'); write what is under 'my rows' one record per line, or an array"),
-    "letters named": ("a.csv", b"id,score\n1,C\n2,I\n", ", line 2: 'score': expected a number, true or false (null or 'N/A' where there is none); got 'C'; letters of a grade are no scores: write them as numbers (C as 1, I as 0), or compare the answer with score='target==answer'"),
-    "letters inside": ("a.jsonl", b'{"id": 1, "scores": {"m": {"value": "I"}}}\n', ": expected a score column"),
+    "letters of a school": ("a.csv", b"id,score\n1,C\n2,A\n", ", line 2: 'score': expected a number, true or false (null or 'N/A' where there is none); got 'C'; its words are 'A', 'C': say what each is worth, as in values='C=1,A=NUMBER'"),
+    "one letter inside": ("a.jsonl", b'{"id": 1, "scores": {"m": {"value": "N"}}}\n', ": expected a score column (correct, is_correct, acc, exact_match, score, or a pair such as true_label and pred_label); got the columns 'id', 'scores.m.value'; likely score='scores.m.value', values='N=0', or"),
     "NumPy": ("a.npy", b"\x93NUMPY" + bytes(40), f": {KIND}a NumPy array; load it"),
     "gzip cut off": ("a.jsonl.gz", gzip.compress(GOOD * 1000)[:-20], ": expected a whole gzip file; got a damaged or truncated one"),
     "gzip damaged": ("a.jsonl.gz", gzip.compress(GOOD)[:-8] + bytes(8), ": expected a whole gzip file; got a damaged or truncated one"),
@@ -187,7 +187,10 @@ def test_parquet_nulls_and_nans_are_kept_apart(tmp_path: Path) -> None:
     pq.write_table(pa.table({"acc": [1.0, None, 0.0]}), path)
     assert records.read(path).left_out == {str(path): {"no score": 1}}
     pq.write_table(pa.table({"acc": [1.0, float("nan")]}), path)
-    assert sentence_of(path) == f"{path}, row 2: score 'acc': expected a finite number; got nan; correct the value"
+    assert (
+        sentence_of(path)
+        == f"{path}, row 2: score 'acc': expected a finite number; got nan; say what it is worth with values='nan=NUMBER', or choose another column with score="
+    )
 
 
 def test_parquet_columns_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -323,14 +326,3 @@ def test_a_file_cut_anywhere_loses_nothing_in_silence(
     assert run.score.tolist() == expected[: len(run)]
     left = whole[: len(whole) - cut].rstrip(b"\n").count(b"\n") + 1
     assert len(run) == (len(rows) if packed else left)
-
-
-def test_letters_of_a_grade_are_said_to_be_no_score(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    rows = [{"id": i, "target": "C", "scores": {"m": {"value": "CI"[i % 2], "answer": "CD"[i % 2]}}} for i in range(4)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(
-        RecordError, match=r"with models=; 'scores\.m\.value': letters of a grade are no scores; write them"
-    ):
-        records.read(path)
-    assert records.read(path, score="target==scores.m.answer")["a"].score.tolist() == [1, 0, 1, 0]

@@ -12,7 +12,6 @@ import pytest
 
 from steelyard import cli, records
 from steelyard.errors import RecordError
-from steelyard.records import values
 
 from .test_records_answers import FORMATS, lines, write
 
@@ -443,8 +442,3 @@ def test_fields_of_the_harness_hold_scores_in_other_files(tmp_path: Path) -> Non
     runs = records.read(lines(tmp_path / "a.jsonl", rows))
     assert runs["a"].score.tolist() == [0, 1, 1]
     assert "score = metrics.correct" in runs.guesses
-
-
-def test_letters_of_a_grade_are_a_column_of_nothing_else() -> None:
-    columns = [["C", "I"], ["C", None], [None], ["C", 1], ["C", "correct"], []]
-    assert [values.graded_by_letters(column) for column in columns] == [True, True, False, False, False, False]

@@ -64,6 +64,12 @@ def keyword(name: str, value: str | float | list[str] | None = None) -> str:
     return option if value is None else f"{option} {value if _PLAIN.fullmatch(str(value)) else repr(value)}"
 
 
+def keywords(**values: str) -> str:
+    """Several arguments as the caller would write them beside each other: ``score='a', values='b=1'``."""
+    separator = " " if _NAMES.get().get(next(iter(values))) else ", "
+    return separator.join(keyword(name, value) for name, value in values.items())
+
+
 @contextmanager
 def while_at(place: str) -> Iterator[None]:
     """Add to an unexpected exception a note with the file, column or model at hand.

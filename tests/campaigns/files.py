@@ -63,14 +63,14 @@ PACKINGS: list[Callable[[bytes], bytes]] = [gzip.compress, bz2.compress, lzma.co
 # ---- files
 
 
-def record(rng: Random, columns: list[str], i: int, oddity: float) -> dict[str, Any]:
+def record(rng: Random, columns: list[str], i: int, oddity: float, graded: list[Any]) -> dict[str, Any]:
     """One record: plain values, and now and then one that nobody expects."""
     plain: dict[str, Callable[[], Any]] = {
         "id": lambda: i, "doc_id": lambda: i, "model": lambda: "ab"[i % 2], "confidence": rng.random, "prob": rng.random,
         "loglikelihood": lambda: -rng.random(), "n_tokens": lambda: rng.randrange(1, 9), "cluster": lambda: i // 4,
         "epoch": lambda: 0, "target": lambda: rng.choice("AB"), "prediction": lambda: rng.choice("AB"),
     }  # fmt: skip
-    usual = {name: plain.get(name, lambda: rng.randrange(2)) for name in columns}
+    usual = {name: plain.get(name, lambda: rng.choice(graded)) for name in columns}
     return {name: rng.choice(VALUES) if rng.random() < oddity else value() for name, value in usual.items()}
 
 
@@ -90,7 +90,10 @@ def rows(rng: Random) -> list[dict[str, Any]]:
     columns = ["id", "correct"] if rng.random() < 0.7 else []
     columns += rng.sample(COLUMNS, rng.randrange(4)) + rng.sample(NAMES, rng.choice([0, 0, 1, 2]))
     oddity = rng.choice([0, 0, 0, 0.01, 0.3])
-    return [record(rng, list(dict.fromkeys(columns)), i, oddity) for i in range(rng.choice([0, 1, 2, 3, 20, 60]))]
+    graded: list[Any] = rng.choice([[0, 1]] * 4 + [["C", "I"], ["yes", "no"], ["87%", "5%"], ["pass", "fail", "?"]])
+    return [
+        record(rng, list(dict.fromkeys(columns)), i, oddity, graded) for i in range(rng.choice([0, 1, 2, 3, 20, 60]))
+    ]
 
 
 def separated(of: list[dict[str, Any]], mark: str, lone: str) -> bytes:
@@ -249,6 +252,8 @@ def options(rng: Random, verb: str, folder: Path, files: list[Path]) -> tuple[li
         words += ["--lower-is-better"]
     if rng.random() < 0.2:
         words += ["--missing", rng.choice(["drop", "wrong", "0.5"] + ["", "nan", "right"] * (not calm))]
+    if rng.random() < 0.2:
+        words += ["--values", rng.choice(["C=1,I=0", "yes=1,no=0,n/a=0.5"] + ["", "1=0", "C=x", "="] * (not calm))]
     if verb == "compare" and rng.random() < 0.2:
         words += ["--min-matched", rng.choice(["0", "0.5", "1"] + ["2", "-1", "nan", "x"] * (not calm))]
     if words and rng.random() < 0.02:

@@ -100,6 +100,7 @@ def report_command(
     exclude: options.Exclude = None,
     pass_at: options.PassAt = None,
     bins: options.Bins = 15,
+    values: options.Values = None,
     debug: options.Debug = False,
     **columns: str | None,
 ) -> None:
@@ -110,7 +111,7 @@ def report_command(
         how = _missing(missing, lower_is_better)
         chosen = Chosen(name_of(paths[0]), baseline, models)
         asked = None if baseline is None and models is None else chosen
-        rows = {"filter": filter, "repeats": repeats, "missing": how, "exclude": exclude or ()}
+        rows = {"filter": filter, "repeats": repeats, "missing": how, "exclude": exclude or (), "values": values}
         runs = _read(paths, names=names, models=asked, **rows, **columns)
         made = report.build(
             runs,
@@ -152,6 +153,7 @@ def compare(
     repeats: options.Repeats = None,
     missing: options.Missing = "drop",
     exclude: options.Exclude = None,
+    values: options.Values = None,
     debug: options.Debug = False,
     **columns: str | None,
 ) -> None:
@@ -165,7 +167,7 @@ def compare(
         how = _missing(missing, lower_is_better)
         chosen = Compared(name_of(paths[0]), baseline, models)
         columns |= {role.name: NONE for role in ROLES.values() if role.only_for}  # not looked for
-        rows = {"filter": filter, "repeats": repeats, "missing": how, "exclude": exclude or ()}
+        rows = {"filter": filter, "repeats": repeats, "missing": how, "exclude": exclude or (), "values": values}
         runs = _read(paths, names=names, models=chosen, **rows, **columns)
         made = report.comparison(
             runs,

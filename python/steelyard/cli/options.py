@@ -84,6 +84,12 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option("--exclude", help="Files not to read: a name, a folder or a pattern.", metavar="PATTERN"),
 ]
+Values = Annotated[
+    str | None,
+    typer.Option(
+        "--values", help="What words of the score are worth, such as 'C=1,I=0,P=0.5'.", metavar="WORD=NUMBER,..."
+    ),
+]
 Margin = Annotated[float, typer.Option(help="A loss up to this much does not count as worse.")]
 Level = Annotated[float, typer.Option("--confidence-level", help="Of all intervals.")]
 MinMatched = Annotated[
@@ -115,6 +121,7 @@ ARGUMENTS = (
     "pass_at",
     "power",
     "repeats",
+    "values",
 )
 OPTIONS = (
     {

@@ -16,6 +16,7 @@ from .run import look_alikes, make_run
 from .runs import Runs
 from .table import Table, record_error
 from .values import text, texts
+from .words import Words, Worth
 
 NOT_ASKED_FOR = "of a model not asked for"
 
@@ -28,6 +29,7 @@ class Choice:
     filter: str | None
     repeats: str | None
     missing: float | None
+    values: Worth | None = None
 
 
 class Assembly:
@@ -62,20 +64,31 @@ class Assembly:
             else:
                 self._sort(table, roles, name, by_task)
         names = self._chosen(self.choice.models)
+        words = self._words([part for name in names for part in self.parts[name]])
         runs = []
         for name in names:
-            run, left_out = make_run(name, self.parts[name], self.choice.repeats, self.choice.missing)
+            run, left_out = make_run(name, self.parts[name], self.choice.repeats, self.choice.missing, words)
             runs.append(run)
             for part, counts in zip(self.parts[name], left_out, strict=True):
                 which = "" if part.roles.of_wide is None else f" ({name})"
                 for reason, count in counts.items():
                     self._leave_out(part.table, reason + which, count)
+        words.check_scale()
         read: Counter[str] = Counter()
         for table in self.tables:
             read[table.file] += len(table)
         notes = dict.fromkeys(note for run in runs for note in look_alikes(run))
         left = {file: dict(counts) for file, counts in self.left_out.items()}
-        return Runs(tuple(runs), left, self._guesses(), dict(read), (*tasks.notes(runs), *_alike(names), *notes))
+        guesses = (*self._guesses(), *([f"values = {words.said}"] if words.said else []))
+        return Runs(tuple(runs), left, guesses, dict(read), (*tasks.notes(runs), *_alike(names), *words.unmet, *notes))
+
+    def _words(self, parts: Sequence[Part]) -> Words:
+        """How words are read as scores, in all rows of the runs."""
+        pair = next((part.roles["score"] for part in parts if part.sides is not None), None)
+        if self.choice.values is not None and pair is not None:
+            fix = f"name the column of these words with {keyword('score')}"
+            raise value_error("values", "a score that is one column", repr(pair), fix)
+        return Words(self.choice.values, parts)
 
     def _sort(self, table: Table, roles: Resolved, name: str, by_task: bool) -> None:
         """Give the rows of one file to their models; ``name`` is the model's where the file does not say."""

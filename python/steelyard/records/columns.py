@@ -11,6 +11,7 @@ from .finder import Finder, some_of
 from .roles import ROLES
 from .score_column import find_score, numeric_columns
 from .table import Table, record_error
+from .words import Worth
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,16 @@ def resolve(
     options: Mapping[str, str | None],
     models: Sequence[str] | None = None,
     unusable: Collection[tuple[str, str]] = (),
+    worth: Worth | None = None,
 ) -> Resolved:
     """Find every role's column in a file, by option or by guess; ``unusable``: roles and columns not to guess.
 
-    ``models``: those that were asked for. Whatever a wide file holds of others does not matter.
+    ``models``: those that were asked for. Whatever a wide file holds of others does not matter. ``worth``: what words
+    of the score are worth, where the caller says it.
     """
     if not len(table):
         raise record_error(table.file, "at least one record", "none", "check how the file was written")
-    finder = Finder(table, options, models, unusable)
+    finder = Finder(table, options, models, unusable, worth)
     found: dict[str, str | None] = {}
     others = [role for role in ROLES.values() if role.name not in ("id", "score")]
     for role in sorted(others, key=lambda role: bool(role.beside)):
@@ -114,6 +117,6 @@ def model_column(table: Table, options: Mapping[str, str | None]) -> str | None:
     return Finder(table, options).column("model") if len(table) else None
 
 
-def models_by_column(table: Table, options: Mapping[str, str | None]) -> list[str]:
+def models_by_column(table: Table, options: Mapping[str, str | None], worth: Worth | None = None) -> list[str]:
     """The columns that a caller may name as models where a file has no score: numbers without another role."""
-    return numeric_columns(Finder(table, options)) if len(table) and options["score"] is None else []
+    return numeric_columns(Finder(table, options, worth=worth)) if len(table) and options["score"] is None else []

@@ -6,9 +6,11 @@ import difflib
 from collections.abc import Collection, Mapping, Sequence
 
 from ..errors import RecordError, keyword
+from .likely import MOST_OFFERED, likely_scores
 from .roles import NONE, ROLES, ROW, SHARES, Floats, Rows, share
 from .table import LIST, Table, record_error, shorten
 from .values import numbers
+from .words import ScoreText, Worth, guess, mapped
 
 MOST_NAMED = 12  # columns that one message lists
 
@@ -22,6 +24,7 @@ class Finder:
     options : for each role the option that names its column, or None
     models : those that were asked for, None for all: what a file of models side by side holds of others does not matter
     unusable : roles and columns that were guessed before and turned out not to fit
+    worth : what the caller says that words of the score are worth
     """
 
     def __init__(
@@ -30,11 +33,13 @@ class Finder:
         options: Mapping[str, str | None],
         models: Sequence[str] | None = None,
         unusable: Collection[tuple[str, str]] = (),
+        worth: Worth | None = None,
     ) -> None:
         self.table = table
         self.options = options
         self.models = models
         self.unusable = unusable
+        self.worth = worth
         self.guesses: list[str] = []
         self.notes: list[str] = []
 
@@ -95,9 +100,22 @@ class Finder:
         return self.scalar(name) and (role, name) not in self.unusable
 
     def fitting(self, role: str, names: Sequence[str]) -> list[str]:
-        """The columns of these names that can have a role. Of several, those whose values fit, if any do."""
+        """The columns of these names that can have a role. Of several, those whose values fit, if any do.
+
+        As the score, numbers are taken before words.
+        """
         possible = [name for name in names if self.can_be(role, name)]
-        return (len(possible) > 1 and [name for name in possible if self.fits(role, name)]) or possible
+        if len(possible) < 2:
+            return possible
+        fit = [name for name in possible if self.fits(role, name)]
+        if role == "score" and not fit:
+            fit = [name for name in possible if self.words(name)]
+        return fit or possible
+
+    def words(self, name: str) -> Worth | None:
+        """What the words of a column are worth as scores, by the caller or by a known set; None where they are none."""
+        text = ScoreText(name, self.table.columns[name], self.table.columns)
+        return mapped(text, self.worth) if self.worth is not None else guess([text])
 
     def fits(self, role: str, name: str) -> bool:
         """Whether the values of a column are possible values of a role."""
@@ -139,7 +157,10 @@ class Finder:
     def ask(self, role: str, names: Sequence[str]) -> Exception:
         """The error for several candidates."""
         got = f"{len(names)}: {some_of(names)}"
-        return record_error(self.table.file, f"one column that can be the {role}", got, f"choose with {keyword(role)}")
+        likely = likely_scores(self.table, names) if role == "score" and self.worth is None else []
+        typed = {name: keyword(role, name) for name in names} | {one.column: one.typed() for one in likely}
+        fix = " or ".join(list(typed.values())[:MOST_OFFERED])
+        return record_error(self.table.file, f"one column that can be the {role}", got, f"choose with {fix}")
 
     def guessed(self, role: str, column: str, shown: str = "") -> str:
         """Remember a guess, ``shown`` as it is told if that is not the column's name."""

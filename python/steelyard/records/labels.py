@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .naming import rank
 from .table import plain
 from .values import MISSING, text
 
 Classes = Callable[[], frozenset[str]]
 
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_TRUTH = frozenset(
-    {"true", "truth", "target", "gold", "golden", "reference", "ref", "expected", "correct", "ground", "groundtruth"}
-    | {"ideal", "solution"}
-)
-_CLASS = frozenset({"label", "answer", "category", "class"})
-_ANSWER = frozenset(
-    {"pred", "predicted", "predict", "prediction", "response", "resp", "reply", "output", "out", "completion"}
-    | {"generated", "generation", "hypothesis", "hyp", "hat", "model", "extracted", "parsed", "guess", "chosen"}
-)
 _NOTHING = MISSING | {"nan"}  # a score of NaN is refused, but the word as an answer means that there was none
 _NULL_OF_CSV = frozenset({"na"})  # as R writes it and pandas reads it; elsewhere Namibia, sodium or North America
 
@@ -39,7 +29,7 @@ class Sides(NamedTuple):
 def sides(score: str) -> Sides:
     """Which side of ``a==b`` is the target: the one whose name sounds more like it, else the first."""
     first, second = score.split("==")
-    ranks = [(_rank(name.rpartition(".")[2]), _rank(name)) for name in (first, second)]
+    ranks = [(rank(name.rpartition(".")[2]), rank(name)) for name in (first, second)]
     if ranks[0] < ranks[1]:
         return Sides(second, first, True)
     return Sides(first, second, ranks[0] > ranks[1])
@@ -48,18 +38,6 @@ def sides(score: str) -> Sides:
 def compared(score: str | None, columns: Collection[str]) -> Sides | None:
     """The two columns that a score compares, in a file of these columns; None where it is a column itself, or none."""
     return sides(score) if score is not None and "==" in score and score not in columns else None
-
-
-def _rank(name: str) -> int:
-    """How much a name sounds like a target: from 2 (``gold``) over 1 (``label``) and 0 to -2 (``response``)."""
-    words = {word.lower() for word in _WORD.findall(name)}
-    words |= {word.removesuffix("s") for word in words}
-    return (2 if words & _TRUTH else 1 if words & _CLASS else 0) - (2 if words & _ANSWER else 0)
-
-
-def is_no_model(name: str) -> bool:
-    """Whether a column of zeros and ones sounds like the truth (``label``) or a property (``is_math``), not a model."""
-    return _rank(name) > 0 or name.lower().startswith(("is_", "has_"))
 
 
 class Agreement(NamedTuple):

@@ -15,8 +15,8 @@ from .table import plain, record_error
 Key = Callable[[str], str]
 
 
-def match(runs: Sequence[Run]) -> Scores:
-    """Pair runs by id: the ids that all have, sorted, each with its mean over epochs."""
+def match(runs: Sequence[Run], said: Sequence[str] = ()) -> Scores:
+    """Pair runs by id: the ids that all have, sorted, each with its mean over epochs. ``said`` are its first notes."""
     for run in runs:
         if run.score is None:
             raise no_score(run)
@@ -25,14 +25,15 @@ def match(runs: Sequence[Run]) -> Scores:
     left_out = dict(sum((Counter(run.left_out) for run in runs), Counter()))
     if len(runs) == 1 and runs[0].ids is None:
         run = runs[0]
-        return Scores([Matched(run, np.arange(len(run)))], None, left_out, {run.name: 0})
+        return Scores([Matched(run, np.arange(len(run)))], None, left_out, {run.name: 0}, tuple(said))
     written = [_ids(run) for run in runs]
     rows = [_first_rows(ids) for ids in written]
     common = set(rows[0]).intersection(*rows[1:])
     key: Key = str
-    notes: tuple[str, ...] = ()
+    notes = tuple(said)
     if any(len(of_run) > len(common) for of_run in rows):
-        key, notes = _with_care(runs, rows, len(common))
+        key, care = _with_care(runs, rows, len(common))
+        notes += care
     if key is plain:
         rows = [{plain(one): row for one, row in of_run.items()} for of_run in rows]
         common = set(rows[0]).intersection(*rows[1:])

@@ -16,6 +16,7 @@ from .labels import Classes, Sides, agreement, classes_among, compared, says, wo
 from .lm_eval import TASK
 from .roles import NO_SCORE, NO_TARGET, NUMBERS, ROLES, ROW, SHARES, TEXTS, Floats, Role, Rows
 from .table import LIST, Table, record_error
+from .words import UNKNOWN, ScoreText, Words
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,16 @@ class Part:
     def sides(self) -> Sides | None:
         """The two columns that the score compares; None where it is a column, or there is none."""
         return compared(self.roles["score"], self.table.columns)
+
+    def score_text(self, score: str | None) -> ScoreText | None:
+        """The column of the score, or the one that ``score`` names; None where the score is no column of its own."""
+        name = self.roles["score"] if score is None else score
+        if score is not None and self.roles.of_wide is not None:
+            own = f"{self.roles.of_wide}.{score}"
+            name = own if own in self.table.columns else score
+        if name is None or name not in self.table.columns:
+            return None
+        return ScoreText(name, self.values(name), self.table.columns)
 
     def targets(self) -> list[str | None] | None:
         """What is right in each row, where the score compares two columns."""
@@ -137,17 +148,18 @@ class RowsKept:
 
 def read_part(
     part: Part,
+    words: Words,
     missing: float | None = None,
     ids: list[str | None] | None = None,
     classes: Classes = frozenset,
 ) -> Block:
     """Check and convert the columns that have a role; leave out, and count, the rows without a score or an id.
 
-    ``missing`` is the score of rows without one; None leaves them out. ``ids`` are those of :func:`read_ids`, and
-    ``classes`` gives what :func:`target_classes` does, of all parts of the run.
+    ``words`` reads the text of scores. ``missing`` is the score of rows without one; None leaves them out. ``ids`` are
+    those of :func:`read_ids`, and ``classes`` gives what :func:`target_classes` does, of all parts of the run.
     """
     with part.reading("score"):
-        graded = _graded(part, missing, classes)
+        graded = _graded(part, words, missing, classes)
     with part.reading("loglikelihood"):
         loglikelihood = _numbers(part, ROLES["loglikelihood"])
     rows = RowsKept(len(part.rows))
@@ -210,7 +222,7 @@ def target_classes(parts: Sequence[Part]) -> frozenset[str]:
     return frozenset().union(*map(classes_among, targets))
 
 
-def _graded(part: Part, missing: float | None, classes: Classes) -> Graded:
+def _graded(part: Part, words: Words, missing: float | None, classes: Classes) -> Graded:
     """The scores of a part: of its column, or of the two columns that it compares."""
     name = part.roles["score"]
     none = np.zeros(len(part.rows), dtype=bool)
@@ -222,14 +234,18 @@ def _graded(part: Part, missing: float | None, classes: Classes) -> Graded:
     if name is not None and part.roles.of_wide is not None and part.table.kind(name) == "list":
         score, no_score, reason = np.zeros(none.shape), ~none, f"with a list as {name!r}"  # a model of lists alone
     else:
-        score, no_score, reason = *_numbers(part, ROLES["score"]), NO_SCORE
+        score, no_score, reason = *_scores(part, words), NO_SCORE
     if score is None or missing is None:
         return Graded(score, no_score, reason, none, none)
     return Graded(np.where(no_score, missing, score), none, "", none, no_score)
 
 
 def _check_score(part: Part, keep: Rows, score: Floats) -> None:
-    _check(part, ROLES["score"], keep & ~ROLES["score"].allowed(score), score)
+    bad = keep & ~ROLES["score"].allowed(score)
+    if bad.any():
+        worth = keyword("values", f"{float(score[int(np.argmax(bad))])!r}={UNKNOWN}")
+        fix = f"say what it is worth with {worth}, or {ROLES['score'].how_to_fix()}"
+        _check(part, ROLES["score"], bad, score, fix=fix)
     name = part.roles["score"] or ""
     if "score" in part.roles.guessed and name.rpartition(".")[2] in SHARES:
         # It may hold the number of the correct choice, and no score.
@@ -250,15 +266,20 @@ def _numbers(part: Part, role: Role) -> Column:
     column = part.roles[role.name]
     if column is None:
         return Column(None, np.ones(len(part.rows), dtype=bool))
-    is_score = role.name == "score"
     values = part.values(column)
-    fix = "correct the value" + ("" if is_score else f", or pass {role.off()}")
-    if is_score and convert.graded_by_letters(values):
-        fix = f"{convert.LETTERS}: {convert.grades_fix()}"
     with while_at(f"{part.table.file}, column {column!r}"):
-        found, none = convert.numbers(values, repr(column), part.where, fix)
+        return Column(*convert.numbers(values, repr(column), part.where, role.name_another()))
+
+
+def _scores(part: Part, words: Words) -> Column:
+    column = part.roles["score"]
+    if column is None:
+        return Column(None, np.ones(len(part.rows), dtype=bool))
+    values = part.values(column)
+    with while_at(f"{part.table.file}, column {column!r}"):
+        found, none = words.numbers(values, repr(column), part.where, ROLES["score"].how_to_fix())
         # Only of scores: differences are taken of them, and a difference by rounding would look like evidence.
-        return Column(convert.shortest(found, part.table.columns.narrow(column)) if is_score else found, none)
+        return Column(convert.shortest(found, part.table.columns.narrow(column)), none)
 
 
 def read_ids(part: Part) -> list[str | None] | None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from .._mode import standard_mode
 from .._progress import Progress, reporter
 from ..errors import keyword, shown, type_error, value_error
-from . import lm_eval
+from . import lm_eval, words
 from .assembly import Choice
 from .formats import read_table
 from .names import default_names
@@ -44,6 +44,7 @@ def read(
     repeats: str | None = None,
     missing: str | float = "drop",
     exclude: str | Sequence[str] = (),
+    values: Mapping[str, float] | str | None = None,
     progress: Progress = False,
 ) -> Runs:
     """Read evaluation records: one run per model, with what was left out and what was guessed.
@@ -68,14 +69,13 @@ def read(
     model
         Column of the model's name, for files that hold several models. Guessed: ``model``, ``model_name``.
     score
-        Column of the score: numbers, bools, or such as text. Numbers that are all float32 (in Parquet also float16)
-        are read as the shortest decimals that are the same in it: 0.1 is 0.1 in every file. ``"a==b"`` scores 1 where
-        two columns agree, whatever their types, length and outer blanks. Beside a target no answer (null, blanks,
-        ``n/a``, ``None``, in CSV also ``NA``) is a wrong one, counted as ``no_answer``; a word that a target of the
-        model is counts as an answer. The names say which is the target
-        (``label==prediction``); otherwise it is the first.
-        Guessed: ``correct``, ``is_correct``, ``acc``, ``exact_match``, ``score``, else a pair such as
-        ``true_label`` and ``pred_label``.
+        Column of the score: numbers, bools, or such as text; or words (see ``values``). Numbers that are all float32
+        (in Parquet also float16) are read as the shortest decimals that are the same in it: 0.1 is 0.1 in every file.
+        ``"a==b"`` scores 1 where two columns agree, whatever their types, length and outer blanks. Beside a target no
+        answer (null, blanks, ``n/a``, ``None``, in CSV also ``NA``) is a wrong one, counted as ``no_answer``; a word
+        that a target of the model is counts as an answer. The names say which is the target (``label==prediction``);
+        otherwise it is the first. Guessed: ``correct``, ``is_correct``, ``acc``, ``exact_match``, ``score``; the only
+        metric below ``metrics`` or ``scores``; else a pair such as ``true_label`` and ``pred_label``.
     confidence
         Column of the probability that the model gave its answer, from 0 to 1. Guessed: ``confidence``, ``prob``.
     loglikelihood
@@ -104,6 +104,12 @@ def read(
         them 0 (the best of losses: give the number that is bad), a number gives them that. All are counted.
     exclude
         Patterns of files not to read, such as ``"old"`` or ``"results_*.json"``: of a name, of a folder or of a path.
+    values
+        What words of the score are worth: a mapping, or text such as ``"C=1,I=0,P=0.5"``. Words are compared whole, as
+        they are written but for outer blanks; numbers stay, and a word that is not mapped is an error. Guessed, and
+        told among ``guesses``, where all values are of one known set: ``pass`` and ``fail``, ``correct`` and
+        ``incorrect``, ``yes`` and ``no``, Inspect's C, I, P and N, ...; and ``87%`` is 0.87 where every value has the
+        sign.
     progress
         True draws a line on standard error; a callable is told (bytes done, bytes in all).
 
@@ -137,7 +143,7 @@ def read(
     _check_columns(options | {"filter": filter})
     if repeats not in (None, "epochs"):
         raise value_error("repeats", "'epochs' or None", repr(repeats))
-    filled = _missing(missing)
+    filled, worth = _missing(missing), words.parsed(values)
     names = _names(names, places)
     if names is not None and model is None:
         options["model"] = NONE  # the caller has named the runs
@@ -151,7 +157,8 @@ def read(
         of_files, said = default_names([*tables.values()], searched=places.searched)
     else:
         of_files = [names[index] for index in tables]
-    reading = Reading([*tables.values()], options, of_files, Choice(None, filter, repeats, filled), places, [*tables])
+    choice = Choice(None, filter, repeats, filled, worth)
+    reading = Reading([*tables.values()], options, of_files, choice, places, [*tables])
     if callable(models):
         inside = reading.inside()
         chosen = _models(models(places.of_places([*tables], inside) if places.searched else inside))

@@ -74,7 +74,7 @@ class Reading:
         with while_at(table.file), self.places.reading(index):
             if models is not None and {*self._inside(table, name), *_possible_models(table)}.isdisjoint(models):
                 return None
-            return columns.resolve(table, self.options, models, self.unusable)
+            return columns.resolve(table, self.options, models, self.unusable, self.choice.values)
 
     def _check_same_guess(self, found: Sequence[Resolved | None]) -> None:
         """Two files of one task whose guessed scores differ would compare two different things."""
@@ -92,12 +92,12 @@ class Reading:
     def _inside(self, table: Table, name: str) -> list[str]:
         try:
             with while_at(table.file):
-                roles = columns.resolve(table, self.options)
+                roles = columns.resolve(table, self.options, worth=self.choice.values)
             column = roles["model"]
         except RecordError as error:
             roles, column = Resolved(), columns.model_column(table, self.options)
             alone = len(self.tables) == 1 and column is None
-            if alone and (offered := columns.models_by_column(table, self.options)):
+            if alone and (offered := columns.models_by_column(table, self.options, self.choice.values)):
                 return Offered(offered, error)
         if roles.wide:
             return list(roles.wide)

@@ -22,6 +22,7 @@ Rows = NDArray[np.bool_]
 
 NONE = "none"  # the value of an option that switches a guess off
 ROW = "row"  # id="row": the row number is the id
+ANOTHER = "name another column with {another}, or pass {off}"  # what to do about a column that does not fit
 ROUNDING = 1e-6  # how far beyond its range a probability or its logarithm may lie, for how it was computed
 
 
@@ -70,8 +71,9 @@ class Role:
     """What larger numbers, by rounding, are read as."""
     default: float = nan
     """The number of a row without one. Where it is not NaN, records have it without a column too."""
-    fix: str = "correct the value"
-    """What to do about a value that is not allowed, or a text that is missing; ``{off}`` stands for ``off``."""
+    fix: str = ANOTHER
+    """What to do about a value that is not allowed, or a text that is missing: ``{another}`` stands for the option and
+    ``{off}`` for ``off``."""
     without: str = ""
     """What becomes of records without this role, where somebody may not expect it."""
 
@@ -91,7 +93,11 @@ class Role:
 
     def how_to_fix(self) -> str:
         """What to do about a value that is not allowed, or a text that is missing."""
-        return self.fix.format(off=self.off())
+        return self.fix.format(another=keyword(self.name), off=self.off())
+
+    def name_another(self) -> str:
+        """What to do about a column that holds something else than numbers."""
+        return ANOTHER.format(another=keyword(self.name), off=self.off())
 
     def choose_another(self) -> str:
         """What to do about a column that cannot have this role."""
@@ -114,6 +120,7 @@ _TABLE = (
         kind="special",
         of_answer=True,
         asked=True,
+        fix="choose another column with {another}",
     ),
     Role(
         "confidence",
@@ -149,7 +156,6 @@ _TABLE = (
         allowed=countable,
         expected="a whole number from 1 on",
         default=1.0,
-        fix="correct the value, or pass {off}",
     ),
     Role(
         "cluster",

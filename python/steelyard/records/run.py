@@ -25,6 +25,7 @@ from .part import Block, Part, read_ids, read_part, target_classes
 from .roles import NO_SCORE, NONE, NUMBERS, ROLES, TEXTS, Floats, Role, Rows
 from .table import LIST, plain, record_error
 from .values import text
+from .words import Words
 
 # The fields of a run that have a value for each of its records.
 _ALIGNED = ("ids", "score", *(role.name for role in (*NUMBERS, *TEXTS)), "_no_answer", "_no_score")
@@ -58,6 +59,7 @@ class Run:
     _no_answer: Rows = field(repr=False)
     _no_score: Rows = field(repr=False)
     _parts: tuple[Part, ...] = field(repr=False)
+    _words: Words = field(repr=False)
     _source: _Source = field(repr=False)
 
     def __len__(self) -> int:
@@ -202,6 +204,7 @@ class _Source:
     parts: tuple[Part, ...]
     repeats: str | None
     missing: float | None
+    words: Words
 
     def run(self, score: str | None = None) -> Run:
         return self.read(score)[0]
@@ -210,7 +213,8 @@ class _Source:
         graded = self.parts if score is None else tuple(_regraded(part, score) for part in self.parts)
         classes = cache(lambda: target_classes(graded))
         ids_of = zip(graded, _known_ids(graded), strict=True)
-        blocks = [read_part(part, self.missing, ids, classes) for part, ids in ids_of]
+        words = self.words if score is None else self.words.of_score(score)
+        blocks = [read_part(part, words, self.missing, ids, classes) for part, ids in ids_of]
         left_out: Counter[str] = Counter()
         for block in blocks:
             left_out.update(block.left_out)
@@ -232,16 +236,17 @@ class _Source:
             _no_answer=np.concatenate([block.no_answer for block in blocks]),
             _no_score=np.concatenate([block.no_score for block in blocks]),
             _parts=parts,
+            _words=words,
             _source=self,
         )
         return run, blocks
 
 
 def make_run(
-    name: str, parts: Sequence[Part], repeats: str | None, missing: float | None
+    name: str, parts: Sequence[Part], repeats: str | None, missing: float | None, words: Words
 ) -> tuple[Run, list[Mapping[str, int]]]:
     """A run from its rows, and what was left out from each part, by reason."""
-    run, blocks = _Source(name, tuple(parts), repeats, missing).read()
+    run, blocks = _Source(name, tuple(parts), repeats, missing, words).read()
     return run, [block.left_out for block in blocks]
 
 

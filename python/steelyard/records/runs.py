@@ -63,7 +63,11 @@ class Runs:
             If there is no id to match by, no id in common, or no such score.
         """
         runs = self.runs if models is None else tuple(self[model] for model in models)
-        return match([run if name is None else run.graded_by(name) for run in runs])
+        if name is None:
+            return match(runs)
+        graded = [run.graded_by(name) for run in runs]
+        read = dict.fromkeys(run._words.said for run in graded if run._words.said is not None)
+        return match(graded, [f"the words of {name!r} are read as {said}" for said in read])
 
     def __repr__(self) -> str:
         lines = [repr(run) for run in self.runs]

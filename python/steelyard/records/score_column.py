@@ -14,9 +14,11 @@ from typing import NamedTuple
 from ..errors import keyword
 from . import labels, lm_eval
 from .finder import MOST_NAMED, Finder, some_of
+from .likely import likely_pair, likely_scores, offered
+from .naming import is_metric, is_no_model, is_quantity, sounds_like_answer
 from .roles import ROLES, SCORE_PAIRS
 from .table import record_error
-from .values import LETTERS, graded_by_letters, grades_fix, number
+from .values import number
 
 
 class ScoreColumn(NamedTuple):
@@ -35,7 +37,7 @@ def find_score(finder: Finder, found: Mapping[str, str | None]) -> ScoreColumn:
 def numeric_columns(finder: Finder) -> list[str]:
     """The columns of numbers that have no role: where a file has no score, a caller may name them as models."""
     free = _ScoreFinder(finder, finder.options).free()
-    return [name for name in free if finder.scalar(name) and finder.fits("score", name)]
+    return [name for name in free if finder.scalar(name) and (finder.fits("score", name) or finder.words(name))]
 
 
 class _ScoreFinder:
@@ -59,13 +61,17 @@ class _ScoreFinder:
             raise finder.ask("score", columns)
         if nested:
             return self._one_level_down(*nested.popitem())
+        if finder.worth is not None and (column := finder.one_of("score", self._of_given_words())):
+            return ScoreColumn(column, {})
+        if len(evaluated := self._evaluated()) == 1:
+            return ScoreColumn(finder.guessed("score", evaluated[0]), {})
         if other := finder.one_of("score", self._metrics()) or finder.one_of("score", self._pairs()):
             return ScoreColumn(other, {})
         if self.found["loglikelihood"] is not None:
             return ScoreColumn(None, {})
         if self.found["model"] is None and (models := self._columns_that_are_models()):
             return ScoreColumn(None, {name: name for name in models})
-        raise self._no_score()
+        raise finder.ask("score", evaluated) if evaluated else self._no_score()
 
     def _of_log(self) -> str:
         """The score of a log that says which columns can be it: one with a usual name, else the only one."""
@@ -113,7 +119,7 @@ class _ScoreFinder:
                 continue
             if not self.finder.scalar(name):
                 without.setdefault(last, []).append(model)
-            elif any(number(value) is not None for value in self.table.columns.values_of(name)):
+            elif self._has_scores(name):
                 nested.setdefault(last, []).append(model)
             else:
                 self._note_no_number([model], last)
@@ -121,6 +127,12 @@ class _ScoreFinder:
             self._add_without_scores(nested, last, models)
         asked_for = {last: self._asked_for(models) for last, models in nested.items()}
         return {last: models for last, models in asked_for.items() if models} or nested
+
+    def _has_scores(self, name: str) -> bool:
+        """Whether a column holds numbers, or words that are worth something."""
+        if any(number(value) is not None for value in self.table.columns.values_of(name)):
+            return True
+        return bool(self.finder.words(name))
 
     def _add_without_scores(self, nested: dict[str, list[str]], last: str, models: Sequence[str]) -> None:
         """Models whose scores are all missing or lists stay models, if there are several or they were asked for."""
@@ -158,6 +170,19 @@ class _ScoreFinder:
 
     # ---- other guesses
 
+    def _of_given_words(self) -> list[str]:
+        """The columns that hold words that the caller says are worth something, and no others."""
+        names = [name for name in self.free() if self.finder.can_be("score", name) and not sounds_like_answer(name)]
+        return [name for name in names if self.finder.words(name)]
+
+    def _evaluated(self) -> list[str]:
+        """Where evaluations keep their metrics (``metrics.em``, ``scores.match.value``): those that can be a score."""
+        if lm_eval.is_samples(self.table):
+            return []
+        names = [name for name in self.table.columns if is_metric(name) and not is_quantity(name)]
+        possible = [name for name in names if self.finder.can_be("score", name)]
+        return [name for name in possible if self.finder.fits("score", name) or self.finder.words(name)]
+
     def _metrics(self) -> list[str]:
         """The metrics of an lm-evaluation-harness file."""
         return self.finder.fitting("score", lm_eval.metrics(self.table)) if lm_eval.is_samples(self.table) else []
@@ -175,15 +200,18 @@ class _ScoreFinder:
     def _columns_that_are_models(self) -> list[str]:
         """The columns that were asked for as models; else all without a role, if each holds zeros and ones."""
         there = [name for name in self.models or () if name in self.table.columns]
-        asked = [name for name in there if not self.finder.scalar(name) or self.finder.fits("score", name)]
+        asked = [name for name in there if not self.finder.scalar(name) or self._can_be_model(name)]
         if asked:
             self.finder.guesses.append(f"models = {', '.join(asked)} (the columns of these names)")
             return list(dict.fromkeys(asked))
         names = self._zeros_and_ones()
-        if self.models is not None or len(names) < 2 or len(self.table) < 2 or any(map(labels.is_no_model, names)):
+        if self.models is not None or len(names) < 2 or len(self.table) < 2 or any(map(is_no_model, names)):
             return []
         self.finder.guesses.append(f"models = {', '.join(names)} (every column is 0 or 1)")
         return names
+
+    def _can_be_model(self, name: str) -> bool:
+        return self.finder.fits("score", name) or bool(self.finder.words(name))
 
     def _zeros_and_ones(self) -> list[str]:
         """The columns without a role, if each of them holds zeros and ones."""
@@ -209,8 +237,7 @@ class _ScoreFinder:
             self.table.file,
             f"a score column ({', '.join(ROLES['score'].usual)}, or a pair such as true_label and pred_label)",
             self._columns(),
-            f"name the score's column with {keyword('score')}, or {keyword('score', 'a==b')} to compare two, "
-            f"or a column for each model with {self._models_to_name()}{self._letters()}{self._no_models()}",
+            f"{self._next_steps()}, or a column for each model with {self._models_to_name()}{self._no_models()}",
         )
 
     def _models_to_name(self) -> str:
@@ -228,13 +255,16 @@ class _ScoreFinder:
         found = [f"{kind} {some_of(names)}" for kind, names in said if names]
         return " and ".join(found) or "no columns"
 
-    def _letters(self) -> str:
-        """What to do about columns of letters (``C``, ``I``), which grade an answer and are no scores."""
-        columns = self.table.columns
-        found = [name for name in columns if graded_by_letters(columns.values_of(name)) and "I" in columns[name]]
-        return f"; {some_of(found)}: {LETTERS}; {grades_fix()}" if found else ""
+    def _next_steps(self) -> str:
+        """What to type: the likely columns, and two that can be compared."""
+        free = self.free()
+        likely, pair = likely_scores(self.table, free), likely_pair(self.table, free)
+        if not likely and not pair:
+            return f"name the score's column with {keyword('score')}, or {keyword('score', 'a==b')} to compare two"
+        compare = f"{keyword('score', pair or 'a==b')} to compare two"
+        return f"likely {offered(likely)}, or {compare}" if likely else f"likely {compare}"
 
     def _no_models(self) -> str:
         """The first column of zeros and ones whose name says that it is something else than a model."""
-        odd = [name for name in self._zeros_and_ones() if labels.is_no_model(name)]
+        odd = [name for name in self._zeros_and_ones() if is_no_model(name)]
         return f"; by its name {odd[0]!r} is no model's score" if odd else ""

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import keyword
 from .table import LIST, record_error, shorten
 
 MISSING = frozenset({"", "n/a", "na", "null", "none"})  # how text says that there is no value
 SCALES = (1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12)  # for decimals of that many digits
 
-GRADES = frozenset("CIPN")  # as Inspect writes them: correct, incorrect, partly, no answer
-LETTERS = "letters of a grade are no scores"
-
-
-def graded_by_letters(values: Iterable[Any]) -> bool:
-    """Whether a column holds letters of a grade and nothing else."""
-    found = set()
-    for value in values:
-        if value is not None and value not in GRADES:
-            return False
-        found.add(value)
-    return bool(found - {None})
-
-
-def grades_fix() -> str:
-    """What to do with letters of a grade."""
-    return (
-        f"write them as numbers (C as 1, I as 0), or compare the answer with {keyword('score', 'target==answer')}, "
-        "the names of the two columns"
-    )
+_PER_CENT = re.compile(r"(?P<number>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))\s*%")
 
 
 def numbers(
-    values: Sequence[Any], name: str, where: Callable[[int], str], fix: str = "correct the value"
+    values: Sequence[Any], name: str, where: Callable[[int], str], fix: str = "choose another column"
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """A column as float64, and where it has no value: null, empty, ``N/A``."""
+    """A column as float64, and where it has no value: null, empty, ``N/A``.
+
+    ``87%`` is 0.87 where every value has the sign.
+    """
     if {float, int, bool}.issuperset(map(type, values)):
         try:
             return np.array(values, dtype=np.float64), np.zeros(len(values), dtype=bool)
@@ -51,11 +35,32 @@ def numbers(
         found = number(value)
         if found is not None:
             out[row] = found
-        elif value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
+        elif value is None or (isinstance(value, str) and is_missing(value)):
             missing[row] = True
+        elif (shares := _per_cent(values)) is not None:
+            return numbers(shares, name, where, fix)
         else:
             raise not_a_number(value, name, where(row), fix)
     return out, missing
+
+
+def is_missing(text: str) -> bool:
+    """Whether text says that there is no value."""
+    return text.strip().lower() in MISSING
+
+
+def _per_cent(values: Sequence[Any]) -> list[float | None] | None:
+    """A column in per cent as shares; None where a value has no sign."""
+    shares: list[float | None] = []
+    for value in values:
+        if value is None or (isinstance(value, str) and is_missing(value)):
+            shares.append(None)
+            continue
+        found = _PER_CENT.fullmatch(value.strip()) if isinstance(value, str) else None
+        if found is None:
+            return None
+        shares.append(float(f"{found['number']}e-2"))  # read as a decimal: 33.3 / 100 would be rounded twice
+    return shares
 
 
 def shortest(values: NDArray[np.float64], kind: type[np.floating[Any]] = np.float32) -> NDArray[np.float64]:

@@ -1,0 +1,107 @@
+"""Which columns of a file its caller may have meant: told where no column is read as the score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from ..errors import RecordError, keywords
+from . import labels
+from . import values as convert
+from .naming import is_against, is_metric, is_quantity, rank, says_grade, sounds_like_answer
+from .table import LIST, Table
+from .words import MOST_WORDS, UNKNOWN, ScoreText, guess, suggestion, words_of
+
+ROWS = 5_000  # that are looked at: enough to tell what a column holds
+MOST_OFFERED = 4
+
+
+class Likely(NamedTuple):
+    """A column that may be the score, how likely, and what it holds."""
+
+    place: int
+    column: str
+    holds: str
+    values: str = ""
+    """What has to be said of its words, if anything."""
+
+    def typed(self) -> str:
+        """What to type."""
+        option = keywords(score=self.column, **({"values": self.values} if self.values else {}))
+        return f"{option} ({self.holds})" if self.holds else option
+
+
+def likely_scores(table: Table, names: Iterable[str]) -> list[Likely]:
+    """Those of the columns that may be scores, the likeliest first."""
+    found = [likely for name in names if (likely := _likely(table, name)) is not None]
+    return sorted(found, key=lambda one: one.place)
+
+
+def offered(likely: Sequence[Likely]) -> str:
+    """What to type for the likeliest of the columns."""
+    return " or ".join(one.typed() for one in likely[:MOST_OFFERED])
+
+
+def likely_pair(table: Table, names: Iterable[str]) -> str | None:
+    """Two columns whose names say that one is the target of the other, and that share values, as ``target==answer``."""
+    scalar = [name for name in names if table.kind(name) == "scalar" and sounds_like_answer(name)]
+    targets = [name for name in scalar if rank(_last(name)) > 0]
+    answers = [name for name in scalar if rank(_last(name)) < 0] or targets[1:]
+    for target in targets:
+        said = _said(table, target)
+        for answer in answers:
+            if answer != target and said & _said(table, answer):
+                return f"{target}=={answer}"
+    return None
+
+
+def _said(table: Table, name: str) -> set[str]:
+    return {one for one in labels.says(_beginning(table, name)) if one is not None}
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _beginning(table: Table, name: str) -> list[Any]:
+    return list(table.columns[name][:ROWS])
+
+
+def _likely(table: Table, name: str) -> Likely | None:
+    """What a column holds, if it may be a score."""
+    if is_quantity(name) or is_against(name) or sounds_like_answer(name):
+        return None
+    graded = says_grade(name)
+    values = [value for value in _beginning(table, name) if value is not None]
+    if not values or LIST in values:
+        return None
+    try:
+        numbers, missing = convert.numbers(values, name, str)
+    except RecordError:
+        return _likely_words(table, name, values, graded)
+    there = numbers[~missing]
+    distinct = sorted(set(there.tolist()))
+    if not distinct or any(one != one for one in distinct):
+        return None
+    if not graded and len(distinct) == len(there) > 2 and all(one.is_integer() for one in distinct):
+        return None  # numbers of the records
+    if {*distinct} <= {0.0, 1.0}:
+        kind = "true or false" if set(map(type, values)) == {bool} else "0 or 1"
+        return Likely(0 if graded else 2, name, kind if len(distinct) > 1 else f"every value {values[0]}")
+    holds = f"{distinct[0]:g} to {distinct[-1]:g}"
+    if is_metric(name):
+        return Likely(1, name, holds)
+    return Likely(1 if graded else 3 if distinct[0] >= 0 and distinct[-1] <= 1 else 4, name, holds)
+
+
+def _likely_words(table: Table, name: str, values: Sequence[Any], graded: bool) -> Likely | None:
+    """A column of few words, if its name says that it is a grade, or if it is known what all of them are worth."""
+    words = words_of(values)
+    if not 0 < len(words) <= MOST_WORDS:
+        return None
+    if guess([ScoreText(name, values, table.columns)]) is not None:
+        return Likely(0 if graded else 2, name, ", ".join(sorted(words)))
+    to_type = suggestion([name], words)
+    if not graded and UNKNOWN in to_type:
+        return None
+    return Likely(1 if graded else 2, name, "", to_type)
