@@ -229,6 +229,11 @@ def _(n: int) -> Any:
     return uniform(n), np.random.default_rng(1).integers(0, 300, n), np.arange(n) // 3, uniform(n) < 0.9
 
 
+@row("estimate: strata", "estimate", call=lambda d: sy.estimate(d[0], strata=d[1], clusters=d[2], where=d[3]))
+def _(n: int) -> Any:
+    return uniform(n), np.arange(n) // 30 % 300, np.arange(n) // 3, uniform(n) < 0.9
+
+
 @row("estimate: texts", "estimate", call=lambda d: sy.estimate(d[0], clusters=d[1]))
 def _(n: int) -> Any:
     return uniform(n), texts(n)

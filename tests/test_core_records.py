@@ -79,6 +79,9 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_BinCounts": lambda: bins().bins(),
     "_Bins": lambda: summary()["bins"],
     "_BinClusters": lambda: summary()["clusters"],
+    "_Stratified": lambda: _core.stratified_interval(
+        sums=X, sizes=ONES, strata=np.zeros(len(X), np.int64), count=1, average="micro", width=1.0, **SURE
+    ),
     "_Clustered": lambda: _core.clustered_interval(sums=X, sizes=ONES, **SURE),
     "_Comparison": lambda: _core.paired_comparison(**PAIR, base=ONES),
     "_Error": lambda: summary()["ece"],

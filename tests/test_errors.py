@@ -63,6 +63,7 @@ RATES = {"lr": 1.0, "total_steps": 10, "warmup_steps": 2, "start": 0.0, "end": 0
 CALLS = [
     Call("estimate", sy.estimate, {"x": X, "statistic": "mean", **ROWS, **INTERVAL, "method": "t", "progress": False}),
     Call("estimate weights", sy.estimate, {"x": X, "where": KEEP, "weights": Y, "method": "t"}),
+    Call("estimate in strata", sy.estimate, {"x": X, "where": KEEP, "strata": GROUPS // 2, "average": "macro"}),
     Call("estimate by", sy.estimate, {"x": X, "where": KEEP, "clusters": GROUPS, "by": GROUPS // 2}),
     Call("proportion", sy.proportion, {"k": 5, "n": 10, "method": "wilson", **INTERVAL}),
     Call(

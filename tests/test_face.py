@@ -32,7 +32,7 @@ LATER = {"strata", "by", "average", "max_t", "convention", "strategy", "mode"}
 ROWS = {"where", "nan_policy"}
 INTERVAL = {"confidence_level", "alternative"}
 TAKES = {
-    "estimate": ROWS | INTERVAL | {"clusters", "progress", "weights", "by"},
+    "estimate": ROWS | INTERVAL | {"clusters", "progress", "weights", "by", "strata", "average"},
     "bootstrap": ROWS | INTERVAL | {"clusters", "progress", "method", "n_resamples", "seed"},
     "compare": ROWS | INTERVAL | {"clusters", "progress", "baseline"},
     "proportion": INTERVAL | {"method"},

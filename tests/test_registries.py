@@ -15,6 +15,7 @@ import steelyard.reference.preference
 import steelyard.reference.tokens
 from steelyard import _options, preference, reference
 from steelyard._registries import REGISTRIES, Parameter
+from steelyard._strata import Average
 from steelyard.optim import schedules
 from steelyard.tokens import scores
 from steelyard.tokens.perplexity import Unit
@@ -27,6 +28,7 @@ LITERALS: dict[str, Any] = {
     "perplexity.unit": Unit,
     "preference.loss": preference.Loss,
     "schedule.shape": schedules.Shape,
+    "strata.average": Average,
     "tokens.columns": scores.Column,
     "uncertainty.statistic": Statistic,
 }
@@ -38,6 +40,7 @@ DOCSTRINGS: dict[str, Any] = {
     "preference.loss": sy.preference_loss,
     "proportion.method": sy.proportion,
     "schedule.shape": schedules.Schedule,
+    "strata.average": sy.estimate,
     "tokens.columns": sy.token_scores,
     "uncertainty.statistic": sy.bootstrap,
 }

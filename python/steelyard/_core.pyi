@@ -368,6 +368,9 @@ class _Clustered(_MeanInterval):
     df: float
     n_effective: float
 
+class _Stratified(_Clustered):
+    still: int
+
 class _Proportions(TypedDict):
     value: NDArray[np.float64]
     standard_error: NDArray[np.float64]
@@ -448,6 +451,26 @@ def clustered_interval(
     range: str = "unknown",
     weighted: bool = False,
 ) -> _Clustered: ...
+def stratified_interval(
+    *,
+    sums: NDArray[np.float64],
+    sizes: NDArray[np.float64],
+    strata: NDArray[np.int64],
+    count: int,
+    average: str,
+    width: float,
+    confidence_level: float,
+    alternative: str,
+    shift: float = 0.0,
+    score: str = "t",
+    low: float = 0.0,
+    high: float = 0.0,
+    step: float = 0.0,
+    rows: float = 0.0,
+    range: str = "unknown",
+    weighted: bool = False,
+    progress: _Progress = None,
+) -> _Stratified: ...
 def paired_comparison(
     *,
     new: NDArray[Any],

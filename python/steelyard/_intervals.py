@@ -18,6 +18,7 @@ from ._options import Confidence
 from ._progress import OnProgress
 from ._registries import titles
 from ._rows import ALL_ROWS, Clusters, Rows
+from ._strata import Strata, unit_strata
 from ._strides import strides
 from .errors import value_error, warn
 
@@ -31,6 +32,9 @@ Score = Literal["t", "answers", "shares"]
 Kind = Literal["graded", "ties"]
 """How to treat values that happen to be all 0 or 1: as graded values, or as answers of which a tie counts 1/2."""
 
+Grouped = Literal["clusters", "weights", "strata"]
+"""Why the interval is made of sums of clusters, or of rows as clusters."""
+
 PROPORTIONS = titles("proportion.method")
 # With fewer successes or failures than this, Wald's interval covers too little (the usual rule: n p, n (1 - p) >= 10).
 WALD_SAFE = 10
@@ -42,6 +46,9 @@ SAME_SHARE = "all clusters show the same share: n_effective is their number, the
 SAME_ANSWER = "all answers are equal: n_effective is (sum w)^2 / sum w^2, the standard error the width over 2t"
 # What is said of graded values without spread: the first where they lie in [0, 1], the second elsewhere.
 FAR_END = "the limits take the share z^2/(n + z^2), Wilson's upper limit for 0 of {n}, to lie at the far end"
+STRATA_FAR_END = "the limits take the share z^2/(k + z^2) to lie at the far end, k = 1/sum (share^2/clusters) of strata"
+STRATA_ANSWERS = "n_effective is 1/sum (share^2/clusters) of strata, the standard error the width over 2t"
+STILL_STRATA = "the error of values without spread, range {width:g}, is added for {still} without spread"
 NO_LIMITS = "no limits, since values that may lie outside [0, 1] show no spread"
 # The float64 step at 1, used where values are 0/1 booleans and so exact.
 STEP = float(np.finfo(np.float64).eps)
@@ -211,14 +218,16 @@ def mean(
     """The mean of those ``rows`` of a contiguous column of floats or booleans that count (at least one).
 
     Without ``method`` the interval is Wilson's for 0/1 values and Student's t for graded ones. With clusters or weights
-    it is the cluster-robust (CR2) form of these; with weights alone each row is its own cluster. ``bounded=False`` says
-    that the values could lie outside [0, 1] even if these do not. ``kind`` says how to treat values that happen to be
-    all 0 or 1. ``step`` is the rounding of the input that the values were computed from, where that is larger than one
-    unit in their own last place.
+    it is the cluster-robust (CR2) form of these, with strata the stratified one; without clusters each row is its own.
+    ``bounded=False`` says that the values could lie outside [0, 1] even if these do not. ``kind`` says how to treat
+    values that happen to be all 0 or 1. ``step`` is the rounding of the input that the values were computed from, where
+    that is larger than one unit in their own last place.
     """
     x = rows.of(x)
-    sums = rows.clusters is not None or rows.weights is not None
-    if sums and x.dtype == np.bool_:
+    grouped: Grouped | None = "strata" if rows.strata else "clusters" if rows.clusters else None
+    if grouped is None and rows.weights is not None:
+        grouped = "weights"
+    if grouped and x.dtype == np.bool_:
         x = x.astype(np.float32)
     found = column(x, name, rows=rows, progress=progress)
     found = replace(found, step=max(found.step, step))
@@ -227,7 +236,7 @@ def mean(
         return _summed(x, found, rows, shift, progress=progress)
 
     return mean_of(
-        found, confidence, summed, name=name, grouped="clusters" if rows.clusters else "weights" if sums else None,
+        found, confidence, summed, name=name, grouped=grouped,
         values=value_facts(found, bounded=bounded), kind=kind, method=method, left_out=rows.left_out,
     )  # fmt: skip
 
@@ -238,7 +247,7 @@ def mean_of(
     summed: Callable[[float], Sums],
     *,
     name: str,
-    grouped: Literal["clusters", "weights"] | None,
+    grouped: Grouped | None,
     values: ValueFacts,
     kind: Kind | None = None,
     method: str | None = None,
@@ -310,6 +319,8 @@ class Sums(NamedTuple):
     """With weights, the effective number of rows (sum w)^2 / sum w^2."""
     rows: bool = False
     """Whether each row is its own cluster."""
+    strata: Strata | None = None
+    """The strata of the clusters."""
 
     @property
     def weighted(self) -> bool:
@@ -318,10 +329,13 @@ class Sums(NamedTuple):
 
 def _summed(x: Array, found: Column, rows: Rows, shift: float, *, progress: OnProgress) -> Sums:
     """Sum ``x - shift`` of the rows that count, by cluster."""
+    strata = None
+    if rows.strata is not None:
+        strata = rows.strata._replace(codes=unit_strata(rows.strata, rows.clusters))
     codes, total = rows.clusters or Clusters(np.arange(found.n), found.n)
     sums, sizes = _core.cluster_sums(x, codes, clusters=total, shift=shift, weights=rows.weights, progress=progress)
     effective = None if rows.weights is None else _core.effective_weights(rows.weights)
-    return Sums(sums, sizes, shift, effective, rows=rows.clusters is None)
+    return Sums(sums, sizes, shift, effective, rows=rows.clusters is None, strata=strata)
 
 
 def ratio(
@@ -370,9 +384,7 @@ def _ratio(
     score: Score,
     left_out: Mapping[str, int] | None,
 ) -> Estimate:
-    found = _core.clustered_interval(
-        sums=of.sums, sizes=of.sizes, shift=of.shift, score=score, weighted=of.weighted, **confidence.keywords, **values
-    )
+    found, still = _interval_of(of, confidence, values, score)
     df, unspread = found["df"], found["unspread"]
     spread_known, answers = df == df, score == "answers"
     replaced = unspread and not answers
@@ -383,8 +395,8 @@ def _ratio(
         raise too_large(name, f"{n} rows {where} or squares do not")
     reason = ONE_WEIGHT if of.rows else ONE_CLUSTER
     if spread_known:
-        reason = _ratio_reason(of, values, score, unspread=unspread)
-    scheme = "clustered " if not of.rows else "weighted " if of.weighted else ""
+        reason = _ratio_reason(of, values, score, unspread=unspread, still=still)
+    scheme = _scheme(of)
     rule = "no spread" if replaced else {"t": "t", "answers": "Wilson", "shares": "Wilson"}[score]
     return Estimate(
         value=found["value"], standard_error=maybe(found["standard_error"]), low=maybe(found["low"]),
@@ -395,11 +407,56 @@ def _ratio(
     )  # fmt: skip
 
 
-def _ratio_reason(of: Sums, values: ValueFacts, score: Score, *, unspread: bool) -> str:
+def _interval_of(of: Sums, confidence: Confidence, values: ValueFacts, score: Score) -> tuple[_core._Clustered, int]:
+    """The interval of the core, and how many strata show no spread."""
+    if of.strata is None:
+        plain = _core.clustered_interval(
+            sums=of.sums, sizes=of.sizes, shift=of.shift, score=score, weighted=of.weighted, **confidence.keywords,
+            **values,
+        )  # fmt: skip
+        return plain, 0
+    found = _core.stratified_interval(
+        sums=of.sums, sizes=of.sizes, strata=of.strata.codes, count=len(of.strata.ids), average=of.strata.average,
+        width=width(values), shift=of.shift, score=score, weighted=of.weighted, **confidence.keywords, **values,
+    )  # fmt: skip
+    return found, found["still"]
+
+
+def width(values: ValueFacts) -> float:
+    """The width of the range of values; where that is not known, the distance of the smallest from the largest."""
+    known = {"share": 1.0, "difference": 2.0}
+    return known.get(values["range"], values["high"] - values["low"])
+
+
+def _scheme(of: Sums) -> str:
+    """The words before the kind of interval in ``method``."""
+    strata = "" if of.strata is None else f"{'macro ' if of.strata.average == 'macro' else ''}stratified "
+    return strata + ("clustered " if not of.rows else "weighted " if of.weighted else "")
+
+
+def in_strata(count: int, average: str) -> str:
+    """The part of ``reason`` that says which strata there are, and which mean they form."""
+    plural = "um" if count == 1 else "a"
+    return f" in {count} strat{plural}{', each counting once' if average == 'macro' else ''}"
+
+
+def still_strata(still: int, width: float) -> str:
+    """The part of ``reason`` for strata without spread among others that have some."""
+    if not still:
+        return ""
+    return "; " + STILL_STRATA.format(still=f"{still} strat{'um' if still == 1 else 'a'}", width=width)
+
+
+def _ratio_reason(of: Sums, values: ValueFacts, score: Score, *, unspread: bool, still: int = 0) -> str:
     """The ``reason`` of an estimate: the kind of the values, weights and clusters, and whether there is no spread."""
     graded = "graded values" if of.rows else "values"
     kind = {"t": graded, "answers": "0/1 values", "shares": "answers and ties"}[score]
     reason = f"{kind}{' with weights' if of.weighted else ''}{'' if of.rows else ' in clusters'}"
+    if of.strata is not None:
+        reason += in_strata(len(of.strata.ids), of.strata.average)
+        if not unspread:
+            return reason + still_strata(still, width(values))
+        return f"{reason}; {strata_without_spread(values, score)}"
     if not unspread:
         return reason
     if score == "answers":
@@ -407,6 +464,14 @@ def _ratio_reason(of: Sums, values: ValueFacts, score: Score, *, unspread: bool)
     bounded, what = values["range"] != "unknown", "values" if of.rows else "cluster means"
     said = without_spread(bounded, one_share(of.sums, of.sizes), what, len(of.sums))
     return f"{reason}; {said}"
+
+
+def strata_without_spread(values: ValueFacts, score: Score = "t") -> str:
+    """The part of ``reason`` where no stratum shows a spread."""
+    if score == "answers":
+        return f"no stratum shows a spread: {STRATA_ANSWERS}"
+    rule = NO_LIMITS if values["range"] == "unknown" else STRATA_FAR_END
+    return f"no stratum shows a spread: {rule}"
 
 
 def one_share(sums: Floats, sizes: Floats) -> bool:

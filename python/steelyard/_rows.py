@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from . import _arrays
 from ._columns import Array, Mask
 from ._options import omits_nan
+from ._strata import Strata, StratumIds
 from ._text import listed_counts
 from ._weights import weight_column, weightless
 from .errors import type_error, value_error
@@ -67,6 +68,8 @@ class Rows(NamedTuple):
     """The weights of the rows that count, all above 0."""
     group: NDArray[np.int64] | None = None
     """Where these are the rows of one group: the indices of the rows that count, used instead of ``keep``."""
+    strata: Strata | None = None
+    """The strata of the rows that count."""
 
     def of(self, x: Array) -> Array:
         """The values of ``x`` in the rows that count."""
@@ -107,6 +110,8 @@ class Selection:
         The sampling weight of each row; a row of weight 0 does not count.
     by : array of ids [n], optional
         The group of each row; :func:`steelyard._groups.groups` splits the rows by it.
+    strata : StratumIds, optional
+        The stratum of each row.
     unit : str
         The word for a row in error messages, such as "token" or "pair".
     """
@@ -120,6 +125,7 @@ class Selection:
         weights: Any = None,
         *,
         by: Any = None,
+        strata: StratumIds | None = None,
         unit: str = "row",
     ) -> None:
         self.omit = omits_nan(nan_policy)
@@ -133,6 +139,7 @@ class Selection:
         self.nameless: Mask | None = None
         if by is not None:
             self.by, self.nameless = _arrays.id_column(by, "by")
+        self.strata = strata
         self.left_out = dict(left_out or {})
         self.unit = unit
         self._all: Clusters | None = None
@@ -144,7 +151,8 @@ class Selection:
         """
         keep, gone = self.counted(name, *columns, some=some)
         weights = self.weights if keep is None or self.weights is None else self.weights[keep]
-        return Rows(keep, self.clusters_of(len(columns[0]), keep), self._counts(gone), weights)
+        n = len(columns[0])
+        return Rows(keep, self.clusters_of(n, keep), self._counts(gone), weights, strata=self.strata_of(n, keep))
 
     def counted(self, name: str, *columns: Array, some: bool = True) -> tuple[Mask | None, dict[str, Mask]]:
         """The mask of the rows that count (None: all), and for each reason the mask of the rows that it leaves out.
@@ -162,7 +170,10 @@ class Selection:
         if self.weights is not None:
             keep, gone["zero weight"] = less(keep, self._without_weight(n, name, keep))
         if self.by is not None:
-            keep, gone["no group"] = less(keep, self._without_group(n, keep))
+            keep, gone["no group"] = less(keep, self._without_id("by", self.by, self.nameless, n, keep))
+        if self.strata is not None:
+            lost = self._without_id("strata", self.strata.ids, self.strata.nameless, n, keep)
+            keep, gone["no stratum"] = less(keep, lost)
         if some and keep is not None and not keep.any():
             raise nothing_counts(name, self.unit, self._counts(gone), n)
         return None if keep is None or keep.all() else keep, gone
@@ -188,17 +199,23 @@ class Selection:
             raise value_error("weights", "a row that counts with a weight above 0", "none")
         return zero
 
-    def _without_group(self, n: int, keep: Mask | None) -> Mask:
-        """The rows that count so far but have no group: left out with ``nan_policy="omit"``, else an error."""
-        assert self.by is not None
-        if self.by.shape != (n,):
-            raise value_error("by", f"one id per {self.unit}, shape ({n},)", f"shape {self.by.shape}")
-        nameless = np.zeros(n, np.bool_) if self.nameless is None else self.nameless
-        lost = nameless if keep is None else nameless & keep
+    def _without_id(self, name: str, ids: Array, nameless: Mask | None, n: int, keep: Mask | None) -> Mask:
+        """The rows that count so far but have no group or stratum: left out with ``nan_policy="omit"``, else an error.
+
+        ``name`` is the argument of the ``ids``.
+        """
+        if ids.shape != (n,):
+            raise value_error(name, f"one id per {self.unit}, shape ({n},)", f"shape {ids.shape}")
+        none = np.zeros(n, np.bool_) if nameless is None else nameless
+        lost = none if keep is None else none & keep
         if lost.any() and not self.omit:
             fix = 'drop those rows with where=, or pass nan_policy="omit" to leave them out'
-            raise value_error("by", "an id for every row", f"none at index {int(np.argmax(lost))}", fix)
+            raise value_error(name, "an id for every row", f"none at index {int(np.argmax(lost))}", fix)
         return lost
+
+    def strata_of(self, n: int, keep: Mask | None) -> Strata | None:
+        """The strata of the rows that count, where there are strata."""
+        return None if self.strata is None else self.strata.strata(n, self.where, keep)
 
     def clusters_of(self, n: int, keep: Mask | None) -> Clusters | None:
         """The clusters of the rows that count, where there are clusters."""

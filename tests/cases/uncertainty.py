@@ -237,6 +237,39 @@ CLUSTERED = {
 }  # fmt: skip
 
 
+def _strata(kind: str, dtype: str, n: int) -> Inputs:
+    """Clusters in four strata; ``answers``: sums of 0/1 values, all of them 1 in the first stratum."""
+    sizes = 1.0 + (words(n, 6) % np.uint64(9)).astype(np.float64)
+    strata = np.minimum(np.arange(n) % 5, 3)
+    if kind == "answers":
+        sums = np.floor(sizes * (0.25 + 0.5 * uniform(n, 7)))
+        return {"sums": np.where(strata == 0, sizes, sums), "sizes": sizes, "strata": strata, "score": "answers"}
+    return {"sums": sizes * (strata + normalish(n, 8)), "sizes": sizes, "strata": strata}
+
+
+def _stratified(average: str):
+    def run(inputs: Inputs) -> Outputs:
+        count = int(inputs["strata"].max()) + 1
+        return _core.stratified_interval(**inputs, **HOW, count=count, average=average, width=1.0)
+
+    return run
+
+
+def _stratified_reference(average: str):
+    def run(inputs: Inputs) -> Outputs:
+        answers = "score" in inputs
+        columns = (inputs[key] for key in ("sums", "sizes", "strata"))
+        m, variance, df = reference.stratified(*columns, average, z=Z, width=1.0)
+        error, n_effective = variance**0.5, m * (1 - m) / variance if answers else math.nan
+        low, high = (m - t(df) * error, m + t(df) * error)
+        if answers:
+            low, high = reference.wilson(m * n_effective, n_effective, t(df))
+        found = dict(zip(FOUND, (m, error, low, high, df, n_effective, False), strict=True))
+        return found | {"still": int(answers)}
+
+    return run
+
+
 # -- means, proportions, pairs ----------------------------------------------------------------------------
 
 
@@ -527,6 +560,15 @@ CASES = [
         run=lambda i: {"n": _core.effective_weights(i["weights"])},
         reference=lambda i: {"n": reference.effective_weights(i["weights"])}, dtypes=("float64",), lengths=LENGTHS,
         bound={"n": lambda i: 1e-13 * len(i["weights"])},
+    ),
+    *(
+        Case(
+            name=f"intervals.stratified_{kind}_{average}", covers=("stratified_interval",), make=partial(_strata, kind),
+            run=_stratified(average), reference=_stratified_reference(average), dtypes=("",),
+            lengths=(15, 16, 17, 5000, 70_001), bound=CLUSTERED["bound"] | {"n_effective": lambda i: 1e-11 * i["sizes"].sum() ** 2},
+        )
+        for kind in ("graded", "answers")
+        for average in names("strata.average")
     ),
     *(
         Case(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 __all__ = [
     "agresti_coull", "clopper_pearson", "cluster_sums", "clustered", "differences", "effective_rows",
     "effective_weights", "exact_cluster_sums", "exact_moments", "holm", "mcnemar", "moments", "ratio", "sign_flip",
-    "sign_flip_smooth", "t_interval", "tango", "unspread", "wald", "weighted_sums", "wilson",
+    "sign_flip_smooth", "stratified", "t_interval", "tango", "unspread", "wald", "weighted_sums", "wilson",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -133,6 +133,42 @@ def clustered(sums: Floats, sizes: Floats) -> tuple[float, float, float]:
     a = f * f / (1 - f)
     variance = math.fsum(r * r / (1 - f)) / (total * total)
     return m, variance, 1 / (math.fsum(f * f) + math.fsum(a) * math.fsum(a) - math.fsum(a * a))
+
+
+def stratified(
+    sums: Floats, sizes: Floats, strata: NDArray[np.int64], average: str, *, z: float, width: float
+) -> tuple[float, float, float]:
+    """The mean of a stratified design, its variance V and its degrees of freedom.
+
+    Cluster g of stratum h has sum S and size n; G, S_h and N_h are the number of clusters of the stratum and the sums
+    over them. With m_h = S_h/N_h, r = S - m_h n, f = n/N_h and the share w_h = 1/H (macro) or N_h/N (micro):
+    m = sum w_h m_h, V = sum v_h, df = V^2 / sum v_h^2/df_h, v_h = w_h^2 sum e^2 / N_h^2. For the macro average
+    e = r/sqrt(1 - f); for the micro average the term (m_h - m) (n - N_h/G)/sqrt(1 - 1/G), by which the shares vary,
+    is added. Strata of equal cluster means add one further term to V, the square of q w width/(2z), where w is the sum
+    of their shares, k = w^2/sum (w_h^2/G) and q = z^2/(k + z^2).
+    """
+    parts = [(sums[strata == h], sizes[strata == h]) for h in range(int(strata.max()) + 1)]
+    totals, means = [math.fsum(n) for _, n in parts], [math.fsum(s) / math.fsum(n) for s, n in parts]
+    whole = math.fsum(totals)
+    shares = [1 / len(parts) if average == "macro" else size / whole for size in totals]
+    m = math.fsum(w * mean for w, mean in zip(shares, means, strict=True))
+    terms, still, still_df = [], [], 0.0
+    for (s, n), size, mean, w in zip(parts, totals, means, shares, strict=True):
+        df, clusters = clustered(s, n)[2], len(s)
+        equal = bool((s * n[0] == s[0] * n).all())
+        e = np.zeros(clusters) if equal else (s - mean * n) / np.sqrt(1 - n / size)
+        if average == "micro":
+            e += (mean - m) * (n - size / clusters) / math.sqrt(1 - 1 / clusters)
+        terms.append(((w / size) ** 2 * math.fsum(e * e), df))
+        if equal:
+            still.append((w, w * w / clusters))
+            still_df += df
+    if still:
+        w, squares = (math.fsum(column) for column in zip(*still, strict=True))
+        k = w * w / squares
+        terms.append(((z / (k + z * z) * w * width / 2) ** 2, still_df))
+    variance = math.fsum(v for v, _ in terms)
+    return m, variance, variance**2 / math.fsum(v * v / df for v, df in terms)
 
 
 def _sums_by_cluster(values: Floats, codes: NDArray[np.int64], clusters: int) -> Floats:

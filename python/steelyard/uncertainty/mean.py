@@ -16,6 +16,7 @@ from .._mode import standard_mode
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of
 from .._progress import OnProgress, Progress, reporter
 from .._rows import Rows, Selection
+from .._strata import Average, stratum_ids
 from ..errors import value_error
 from ._ratio import ratio
 from ._statistics import Statistic, several_columns, statistic_name
@@ -33,6 +34,8 @@ def estimate(
     weights: Any = None,
     clusters: Any = None,
     by: Any = None,
+    strata: Any = None,
+    average: Average = "micro",
     nan_policy: NanPolicy = "raise",
     method: str | None = None,
     confidence_level: float = 0.95,
@@ -51,6 +54,13 @@ def estimate(
       0/1 values Wilson's interval with p (1 - p)/V effective rows and that t for z;
     - with ``weights`` w: m = sum w x / sum w, and the same V and t with weighted sums for S_g and n_g, each row its own
       cluster where no ``clusters`` are given;
+    - with ``strata`` (rows, or clusters, drawn separately in each of H strata): m_h, N_h, G_h the mean, size and number
+      of clusters of stratum h, each row its own cluster where no ``clusters`` are given, f_g = n_g/N_h and
+      r_g = S_g - m_h n_g; ``average="macro"``: m = sum m_h/H and v_h = sum r_g^2/(1 - f_g) / (H N_h)^2;
+      ``average="micro"``: the mean of all rows, v_h = sum e_g^2 / N^2 with e_g = r_g/sqrt(1 - f_g) +
+      (m_h - m) (n_g - N_h/G_h)/sqrt(1 - 1/G_h), whose second term is 0 for clusters of one size. V = sum v_h, and t
+      has V^2/sum (v_h^2/df_h) degrees of freedom (Satterthwaite), df_h those of the stratum's clusters. For 0/1 values
+      Wilson's interval with p (1 - p)/V rows and that t;
     - graded values (or cluster means) that are all equal, or differ by rounding alone, show no spread, but that does
       not make their mean certain. Where all n of them lie in [0, 1] the interval is [m (1 - q), m + q (1 - m)],
       q = z^2/(n + z^2) (Wilson's upper limit for 0 of n); elsewhere there is no interval;
@@ -79,12 +89,19 @@ def estimate(
         The group of each row (a subject, a language). Each group is estimated from its own rows, with its own clusters
         and weights; the result is one Estimate of many, named by the ids as text, in the order of the ids. ``x`` must
         then be one column.
+    strata : array of ids [n], optional
+        The stratum of each row (a task, a language), where each stratum is a sample of its own and all together give
+        one answer. Each must have two rows (or clusters) that count, and each cluster must lie inside one stratum.
+        With ``by`` each group has strata of its own.
+    average : {"micro", "macro"}
+        With ``strata``: ``"micro"`` is the mean of all rows, in which a stratum counts as much as its rows (or their
+        weights); ``"macro"`` is the mean of the strata's means, in which every stratum counts once.
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out rows with a NaN or a null, counted in ``left_out`` under ``nan``, and rows without an id
-        in ``by``, counted under ``no group``.
+        in ``by`` or ``strata``, counted under ``no group`` or ``no stratum``.
     method : str, optional
         The kind of interval, instead of the choice above: ``"t"``, ``"wilson"``, ``"clopper-pearson"``,
-        ``"jeffreys"``, ``"agresti-coull"`` or ``"wald"``; with clusters or weights ``"t"`` or ``"wilson"``.
+        ``"jeffreys"``, ``"agresti-coull"`` or ``"wald"``; with clusters, weights or strata ``"t"`` or ``"wilson"``.
     confidence_level : float
         Inside (0, 1).
     alternative : {"two-sided", "less", "greater"}
@@ -119,6 +136,11 @@ def estimate(
     clusters of unequal size, the 95 % interval by CR2 with these degrees of freedom covers 94 %, that by CR1 with
     Student's t 88 %.
 
+    Strata in which all clusters have one mean show no spread of their own. Together they add to V the square of the
+    standard error of values without spread, q w R/(2z): w is the sum of their shares in the mean, w_h = 1/H or N_h/N,
+    k = w^2/sum (w_h^2/G_h), q = z^2/(k + z^2) and R the width of the range (1 for values in [0, 1], else that of the
+    values seen). Where no stratum has a spread, the rule for equal values applies with k in place of n.
+
     Sources: Bell and McCaffrey, Survey Methodology 28 (2002); Miller, "Adding error bars to evals", arXiv 2411.00640.
 
     Examples
@@ -133,6 +155,8 @@ def estimate(
     >>> print(sy.estimate([0.5, 0.25, 1, 0, 0.75], by=["math", "law", "math", "law", "math"]))
     law   0.1 [-1.5, 1.7] (95 %, t, n = 2)
     math  0.75 [0.13, 1.37] (95 %, t, n = 3)
+    >>> print(sy.estimate([0.5, 0.25, 1, 0, 0.75], strata=["math", "law", "math", "law", "math"], average="macro"))
+    0.44 [0.13, 0.75] (95 %, macro stratified t, n = 5)
     >>> print(sy.estimate(([3, 1, 4, 1, 5], [9, 2, 6, 5, 8]), "ratio"))
     0.47 [0.18, 0.75] (95 %, t, n = 5)
     >>> print(sy.estimate([0.5] * 20), sy.estimate([7.0] * 20).low)
@@ -144,9 +168,11 @@ def estimate(
     confidence = confidence_of(confidence_level, alternative)
     closed_form = _closed_form(statistic)
     chosen = None if method is None else choice(method, "method", closed_form.methods)
-    aligned(x=x, where=where, weights=weights, clusters=clusters, by=by)
+    aligned(x=x, where=where, weights=weights, clusters=clusters, by=by, strata=strata)
     on_progress = reporter(progress)
-    select = partial(Selection, where, clusters, nan_policy, weights=weights, by=by)
+    select = partial(
+        Selection, where, clusters, nan_policy, weights=weights, by=by, strata=stratum_ids(strata, average)
+    )
     return closed_form.answer(x, select, confidence, chosen, on_progress)
 
 
@@ -172,7 +198,10 @@ def _of_ratio(
 ) -> Estimate:
     """The ratio of the sums of two columns."""
     pair = several_columns(x, "ratio")
-    selection, of_rows = select(), partial(ratio, pair, progress=on_progress)
+    selection = select()
+    if selection.strata is not None:
+        raise value_error("strata", "none with statistic 'ratio'", "strata", "they need a mean")
+    of_rows = partial(ratio, pair, progress=on_progress)
     if selection.by is not None:
         return _intervals.by_group(groups(selection, "x", *pair.values()), confidence, of_rows)
     return of_rows(selection.rows("x", *pair.values()), confidence)

@@ -12,6 +12,7 @@ use steelyard_kernels::intervals::mean::{self, MeanInterval};
 use steelyard_kernels::intervals::moments::{Column, Moments, moments};
 use steelyard_kernels::intervals::proportion::{self, Method};
 use steelyard_kernels::intervals::spread::ValueFacts;
+use steelyard_kernels::intervals::strata::{self, Average, Form, StrataFacts, Stratified, Units};
 use steelyard_kernels::intervals::{self as kernels, Alternative, Confidence, Interval};
 use steelyard_kernels::with_dtype;
 
@@ -199,8 +200,7 @@ pub fn clustered_interval<'py>(
     let confidence = confidence(confidence_level, alternative)?;
     let values = ValueFacts { low, high, step, rows, range: named(range)? };
     let facts = SumFacts {
-        // Sums of 0 and 1 without weights are counts, which are exact.
-        noise: if score == Score::Answers && !weighted { 0.0 } else { values.noise(shift) },
+        noise: noise(score, weighted, &values, shift),
         range: values.range,
         weighted: weighted.then_some(rows),
     };
@@ -211,6 +211,69 @@ pub fn clustered_interval<'py>(
     })?;
     let Clustered { value, standard_error, interval, df, n_effective, unspread } = found;
     record!(py, { value, standard_error, low: interval.low, high: interval.high, df, n_effective, unspread })
+}
+
+/// The interval of a stratified mean: the fields of `clustered_interval`, and `still`, the number of strata whose units
+/// all have one mean.
+///
+/// `strata`, in `0..count`, holds the stratum of each unit; `average` is "micro" or "macro". `width` is the width of the
+/// range of the scores, by which strata without spread add to the variance. The other arguments are those of
+/// `clustered_interval`.
+#[pyfunction]
+#[pyo3(signature = (
+    *, sums, sizes, strata, count, average, width, confidence_level, alternative, shift=0.0, score="t", low=0.0,
+    high=0.0, step=0.0, rows=0.0, range="unknown", weighted=false, progress=None
+))]
+#[allow(clippy::too_many_arguments)] // keywords of a Python call
+pub fn stratified_interval<'py>(
+    py: Python<'py>,
+    sums: &Bound<'py, PyAny>,
+    sizes: &Bound<'py, PyAny>,
+    strata: &Bound<'py, PyAny>,
+    count: usize,
+    average: &str,
+    width: f64,
+    confidence_level: f64,
+    alternative: &str,
+    shift: f64,
+    score: &str,
+    low: f64,
+    high: f64,
+    step: f64,
+    rows: f64,
+    range: &str,
+    weighted: bool,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> Record<'py> {
+    let (sums, sizes) = (slice::<f64>(sums, "sums")?, slice::<f64>(sizes, "sizes")?);
+    let codes = slice::<i64>(strata, "strata")?;
+    same_length(sums.len(), sizes.len(), "sums, sizes")?;
+    same_length(sums.len(), codes.len(), "sums, strata")?;
+    let (score, average) = (named::<Score>(score)?, named::<Average>(average)?);
+    let confidence = confidence(confidence_level, alternative)?;
+    let values = ValueFacts { low, high, step, rows, range: named(range)? };
+    let noise = noise(score, weighted, &values, shift);
+    let facts = StrataFacts { noise, range: values.range, width, weighted };
+    let form = match score {
+        Score::T => Form::Student,
+        Score::Answers => Form::Answers,
+        Score::Shares => Form::Shares,
+    };
+    let units = Units { sums, sizes, strata: codes, count };
+    let found = call(py, progress, sums.len(), |progress| {
+        strata::stratified(units, average, shift, form, facts, confidence, progress)
+    })?;
+    let Some(Stratified { mean, still }) = found else {
+        return Err(value_error(format!("strata: expected values in 0..{count}")));
+    };
+    let Clustered { value, standard_error, interval, df, n_effective, unspread } = mean;
+    record!(py, { value, standard_error, low: interval.low, high: interval.high, df, n_effective, unspread, still })
+}
+
+/// How far rounding can move two equal means of clusters apart.
+fn noise(score: Score, weighted: bool, values: &ValueFacts, shift: f64) -> f64 {
+    // Sums of 0 and 1 without weights are counts, which are exact.
+    if score == Score::Answers && !weighted { 0.0 } else { values.noise(shift) }
 }
 
 /// Holm's adjusted p-values.

@@ -1,6 +1,6 @@
 //! The list of all tables of named variants, over which the Python face, the tests and the digests iterate.
 
-use crate::intervals::{Alternative, proportion, spread};
+use crate::intervals::{Alternative, proportion, spread, strata};
 use crate::named::Registry;
 use crate::optim::Decay;
 use crate::preference::Loss;
@@ -12,6 +12,7 @@ pub const REGISTRIES: &[Registry] = &[
     Registry::of::<Alternative>(),
     Registry::of::<proportion::Method>(),
     Registry::of::<spread::Range>(),
+    Registry::of::<strata::Average>(),
     Registry::of::<Decay>(),
     Registry::of::<Loss>(),
     Registry::of::<Column>(),

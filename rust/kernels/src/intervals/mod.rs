@@ -9,6 +9,7 @@ pub mod mean;
 pub mod moments;
 pub mod proportion;
 pub mod spread;
+pub mod strata;
 pub(crate) mod sums;
 
 mod holm;

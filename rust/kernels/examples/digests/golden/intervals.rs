@@ -10,6 +10,7 @@ use steelyard_kernels::intervals::mean::{mean_interval, t_interval};
 use steelyard_kernels::intervals::moments::{Column, moments};
 use steelyard_kernels::intervals::proportion::{Method, proportion};
 use steelyard_kernels::intervals::spread::{Range, ValueFacts};
+use steelyard_kernels::intervals::strata::{Average, Form, StrataFacts, Units, stratified};
 use steelyard_kernels::intervals::{Alternative, Interval, holm};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
@@ -25,6 +26,7 @@ pub const TABLE: &[Entry] = &[
     entry("intervals.clusters", "float64", clusters::<f64>),
     entry("intervals.weighted", "float32", weighted::<f32>),
     entry("intervals.weighted", "float64", weighted::<f64>),
+    entry("intervals.strata", "float64", strata),
     entry("intervals.unspread", "float64", unspread),
     entry("intervals.pairs", "float64", pairs),
     entry("intervals.proportions", "counts", proportions),
@@ -105,6 +107,37 @@ fn weighted<T: Draw + 'static>(n: usize) -> Run {
             ];
             for (name, result) in results {
                 add_clustered(digest.of(name).of(alternative), result);
+            }
+        }
+    })
+}
+
+/// Units of five strata, the first of which shows no spread.
+fn strata(n: usize) -> Run {
+    const STRATA: usize = 5;
+    let strata: Vec<i64> = (0..n).map(|i| (i % STRATA) as i64).collect();
+    let sizes: Vec<f64> = words(n, 60).map(|word| (1 + word % 9) as f64).collect();
+    let shares: Vec<f64> = unit(n, 61);
+    let of_stratum = |i: usize, value: f64| if i.is_multiple_of(STRATA) { sizes[i] } else { value };
+    let graded: Vec<f64> = (0..n).map(|i| of_stratum(i, sizes[i] * shares[i])).collect();
+    let counts: Vec<f64> = (0..n).map(|i| of_stratum(i, (sizes[i] * shares[i]).floor())).collect();
+    let facts = StrataFacts { noise: 1e-12, range: Range::Share, width: 1.0, weighted: false };
+    Box::new(move |digest| {
+        let forms = [
+            ("t", Form::Student, &graded),
+            ("answers", Form::Answers, &counts),
+            ("shares", Form::Shares, &graded),
+        ];
+        for (name, form, sums) in forms {
+            let units = Units { sums, sizes: &sizes, strata: &strata, count: STRATA };
+            for &average in Average::ALL {
+                for (alternative, confidence) in ways().filter(|_| n >= 2 * STRATA) {
+                    let found = stratified(units, average, 0.0, form, facts, confidence, &mut |_| true);
+                    let found = given(given(found).ok_or("a stratum beyond the count"));
+                    let digest = digest.of(name).of(average.name()).of(alternative);
+                    digest.word(found.still as u64);
+                    add_clustered(digest, Ok(found.mean));
+                }
             }
         }
     })

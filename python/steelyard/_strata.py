@@ -1,0 +1,113 @@
+"""Strata: rows (or clusters) are drawn separately in each stratum, and the strata together give one answer."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._arrays import id_column
+from ._clusters import codes_of_all, texts
+from ._columns import Array, Mask
+from ._options import choice
+from ._registries import names
+from ._strides import coded, kept, strides
+from .errors import type_error, value_error
+
+__all__ = ["Average", "Strata", "StratumIds", "stratum_ids", "unit_strata"]
+
+Average = Literal["micro", "macro"]
+Indices = NDArray[np.int64]
+NO_STRATUM = -1
+
+
+class Strata(NamedTuple):
+    """The strata of the rows that count: ``codes[i]`` in ``range(len(ids))`` is the stratum of row ``i``."""
+
+    codes: Indices
+    ids: Array
+    average: str
+
+    def name(self, stratum: int) -> str:
+        return texts(self.ids[stratum : stratum + 1], "strata")[0]
+
+    def of(self, rows: Indices) -> Strata:
+        """The strata of some of the rows; those that have none of them are dropped."""
+        codes, present = coded(self.codes[rows])
+        return Strata(codes, self.ids[present], self.average)
+
+
+class StratumIds(NamedTuple):
+    """The argument ``strata``, checked: the id of each row, the rows without one (None: all have one), the average."""
+
+    ids: Array
+    nameless: Mask | None
+    average: str
+
+    def strata(self, n: int, where: Mask | None, keep: Mask | None) -> Strata:
+        """The strata of the rows ``keep`` (None: all) of ``n`` rows.
+
+        A stratum of which ``where`` leaves no row is dropped. One of which another reason leaves no row is an error,
+        since a macro average would silently become another one.
+        """
+        known = None if self.nameless is None else ~self.nameless
+        codes, ids = codes_of_all(self.ids, "strata", n, known, blank=NO_STRATUM)
+        if keep is None:
+            return Strata(codes, ids, self.average)
+        wanted = np.bincount((codes if where is None else kept(codes, where)) - NO_STRATUM, minlength=len(ids) + 1)
+        dense, present = coded(kept(codes, keep))
+        found = Strata(dense, ids[present], self.average)
+        lost = np.setdiff1d(np.flatnonzero(wanted[1:]), present)
+        if lost.size:
+            name = Strata(codes, ids, self.average).name(int(lost[0]))
+            got = f"none of {wanted[1 + lost[0]]} in {name!r}"
+            raise value_error("strata", "a row that counts in every stratum", got, "leave the stratum out with where=")
+        return found
+
+
+def stratum_ids(strata: Any, average: object) -> StratumIds | None:
+    """The arguments ``strata`` and ``average``, checked."""
+    chosen = choice(average, "average", names("strata.average"))
+    if strata is None:
+        if chosen != "micro":
+            raise value_error("average", "strata= with it", repr(chosen), "pass the stratum of each row as strata=")
+        return None
+    if isinstance(strata, tuple):
+        raise type_error("strata", "an array or a list of ids", "a tuple")
+    return StratumIds(*id_column(strata, "strata"), chosen)
+
+
+def unit_strata(strata: Strata, clusters: tuple[Indices, int] | None) -> Indices:
+    """The stratum of each cluster, or of each row where there are no clusters.
+
+    Raises where a cluster has rows in two strata, and where a stratum has just one cluster (or row).
+    """
+    of_units = strata.codes if clusters is None else _nested(strata, *clusters)
+    few = np.flatnonzero(np.bincount(of_units, minlength=len(strata.ids)) < 2)
+    if few.size:
+        unit, name = "row" if clusters is None else "cluster", strata.name(int(few[0]))
+        fix = "merge it with another stratum, or leave it out with where="
+        got = f"one in {name!r}, which has no variance"
+        raise value_error("strata", f"at least two {unit}s in every stratum", got, fix)
+    return of_units
+
+
+def _nested(strata: Strata, codes: Indices, total: int) -> Indices:
+    """The stratum of each cluster, all of whose rows must lie in it."""
+    of_clusters = np.empty(total, np.int64)
+    for step in strides(len(codes)):
+        of_clusters[codes[step]] = strata.codes[step]
+    for step in strides(len(codes)):
+        apart = of_clusters[codes[step]] != strata.codes[step]
+        if apart.any():
+            row = int(np.argmax(apart)) + step.start
+            one, other = sorted((int(strata.codes[row]), int(of_clusters[codes[row]])))
+            got = f"one with rows in {strata.name(one)!r} and in {strata.name(other)!r}"
+            fix = (
+                "if ids are numbered anew in each stratum, put the stratum into the id; clusters that cross strata "
+                "(one question in several languages) need no strata: weights of 1/(rows of the stratum) give the macro "
+                "average"
+            )
+            raise value_error("clusters", "clusters that lie inside one stratum each", got, fix)
+    return of_clusters
