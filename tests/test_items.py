@@ -99,7 +99,9 @@ def test_scores_that_changed_since_are_an_error() -> None:
     new, base = np.array([1.0, 0.0, 1.0]), np.array([0.0, 0.0, 1.0])
     diff = sy.compare(new, baseline=base)
     base[1] = 1.0
-    with pytest.raises(ValueError, match=r"new: expected the scores that were compared; .* 1 wins and 1 losses now, 1 and 0 then"):
+    with pytest.raises(
+        ValueError, match=r"new: expected the scores that were compared; .* 1 wins and 1 losses now, 1 and 0 then"
+    ):
         _ = diff.items
 
 

@@ -9,6 +9,7 @@ that are written are the old or whole new ones.
 from __future__ import annotations
 
 import bz2
+import csv
 import gzip
 import io
 import json
@@ -97,8 +98,6 @@ def rows(rng: Random) -> list[dict[str, Any]]:
 
 
 def separated(of: list[dict[str, Any]], mark: str, lone: str) -> bytes:
-    import csv
-
     out = io.StringIO()
     writer = csv.DictWriter(out, list(of[0]) if of else ["id"], delimiter=mark)
     writer.writeheader()
@@ -177,10 +176,96 @@ def zipped(rng: Random, log: dict[str, Any]) -> bytes:
     return out.getvalue()
 
 
+def promptfoo_results(rng: Random, model: str) -> list[Any]:
+    """Results of promptfoo, with something else where a part should be at times."""
+
+    def odd(value: Any) -> Any:
+        return rng.choice(VALUES) if rng.random() < 0.01 else value
+
+    return [
+        {
+            "testIdx": odd(i),
+            "promptIdx": odd(column),
+            "provider": odd(rng.choice([model, {"id": model, "label": odd("")}])),
+            "prompt": odd({"raw": "?", "label": odd(f"prompt {column}")}),
+            "vars": odd({"q": odd(i // 2)}),
+            "testCase": odd({"vars": odd({"q": i // 2})}),
+            "success": odd(rng.random() < 0.5) if i else True,
+            "score": odd(rng.random()),
+            "failureReason": odd(rng.randrange(3)),
+            "response": odd({"output": odd("yes")}),
+            "gradingResult": odd({"reason": odd("so")}),
+        }
+        for i in range(rng.choice([1, 2, 20]))
+        for column in range(rng.choice([1, 2]))
+    ]
+
+
+def promptfoo_csv(rng: Random, model: str) -> bytes:
+    """The table of promptfoo as CSV, of the older and the newer kind."""
+    newer = rng.random() < 0.5
+    beside = ["Status", "Score", "Named Scores", "Grader Reason", "Comment"][: rng.choice([2, 5])] if newer else []
+    models = [model, *rng.sample(NAMES, rng.choice([0, 1, 3]))]
+    table = [["q", *(one for name in models for one in [f"[{name}] ask", *beside])]]
+    for i in range(rng.choice([0, 1, 20])):
+        cells = [str(i)]
+        for _ in models:
+            outcome = rng.choice(["PASS", "FAIL", "ERROR" if rng.random() < 0.1 else "PASS"])
+            odd = rng.choice(NAMES) if rng.random() < 0.01 else outcome
+            cells += ["said", odd, "0.5", "{}", "so", ""][: 1 + len(beside)] if newer else [f"[{odd}] said"]
+        table.append(cells)
+    out = io.StringIO()
+    csv.writer(out).writerows(table)
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def excel_csv(rng: Random, model: str) -> bytes:
+    """What Excel saves in a country of decimal commas."""
+    mark = rng.choice(";\t")
+    numbers = [f"{rng.random():.{rng.choice([1, 3])}f}".replace(".", ",") for _ in range(20)]
+    if rng.random() < 0.2:
+        numbers[rng.randrange(20)] = rng.choice(["1.000,5", "0.5", "1,234", "x", "n/a", "1,", ",5", "1e400,5"])
+    text = "".join(f"{mark.join((str(i), one, model))}\r\n" for i, one in enumerate(numbers))
+    text = rng.choice(["", f"sep={mark}\r\n", "sep=\r\n"]) + mark.join(["id", "acc", "model"]) + "\r\n" + text
+    return text.encode(rng.choice(["utf-8", "utf-8-sig", "utf-16"]), "replace")
+
+
+def table_json(rng: Random, model: str) -> dict[str, Any]:
+    """A table as pandas, MLflow and wandb write it."""
+    columns: list[Any] = rng.choice(
+        [["id", "correct", "model"], ["q", "toxicity/v1/score", "model"], rng.sample(VALUES, 3)]
+    )
+    data: list[Any] = [[i, rng.choice(VALUES) if rng.random() < 0.01 else i % 2, model] for i in range(20)]
+    if rng.random() < 0.1:
+        data[rng.randrange(20)] = rng.choice([[], {}, [1], 0, None])
+    more = rng.choice([{}, {"_type": "table", "ncols": 3}, {"index": rng.choice([[], list("ab" * 10), None])}])
+    return {**more, "columns": columns, "data": data}
+
+
+def lighteval_details(rng: Random, model: str) -> bytes:
+    """Details of lighteval, of the older and the newer kind."""
+    metrics = rng.sample(["acc", "em", "f1", "words"], 2)
+    newer = rng.random() < 0.5
+    of: list[dict[str, Any]] = []
+    for i in range(20):
+        values = {name: model if name == "words" else rng.randrange(2) for name in metrics}
+        doc = {"id": str(i // rng.choice([1, 1, 1, 2])), "query": "?"}
+        of.append({"doc": doc, "metric": values} if newer else {"example": "?", "metrics": values})
+    return parquet(rng, of)
+
+
 # Makes the bytes of a log of each kind, from the name of a model.
 LOG_FILES: dict[str, Callable[[Random, str], bytes]] = {
     "eval": lambda rng, model: zipped(rng, inspect_log(rng, model)),
     "json": lambda rng, model: json.dumps(inspect_log(rng, model), indent=rng.choice([None, 1])).encode(),
+    "jsonl promptfoo": lambda rng, model: "\n".join(map(json.dumps, promptfoo_results(rng, model))).encode(),
+    "json promptfoo": lambda rng, model: json.dumps(
+        {"evalId": "e", "results": {"results": promptfoo_results(rng, model)}}
+    ).encode(),
+    "csv promptfoo": promptfoo_csv,
+    "csv excel": excel_csv,
+    "json table": lambda rng, model: json.dumps(table_json(rng, model), indent=rng.choice([None, 1])).encode(),
+    "parquet lighteval": lighteval_details,
 }
 
 

@@ -60,7 +60,7 @@ class Finder:
         option = self.options["id"]
         if option is not None:
             return ROW if option == ROW and ROW not in self.table.columns else self.named("id", option)
-        usual = ROLES["id"].usual
+        usual = self.table.ids or ROLES["id"].usual
         there = [name for name in usual if name in self.table.columns and ("id", name) not in self.unusable]
         names = [name for name in there if self.scalar(name)] or there
         found = self.one_of("id", ["id"] if "id" in names else names)

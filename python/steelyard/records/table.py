@@ -126,6 +126,7 @@ class Table:
     has_null: bool = True  # whether the format can say null: CSV cannot, and has words for it
     left_out: dict[str, int] = field(default_factory=dict)
     scores: tuple[str, ...] = ()  # the columns that can be the score, where the kind of file says which
+    ids: tuple[str, ...] = ()  # the columns that can be the id, where the kind of file says which
     apart: tuple[str, ...] = ()  # columns whose values are never mixed: the caller chooses where there are several
     notes: tuple[str, ...] = ()  # sentences about the file that stand beside the results
 

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from ..builder import TableBuilder
 from ..table import EXPECTED, LONGEST_TEXT, Table, record_error, shorten
+from . import promptfoo_csv
 from .csv_dialect import dialect_of, read_decimal_commas
 from .text import beginning, lines, not_utf8
 
@@ -58,6 +59,7 @@ def _table(name: str, reader: Any, progress: Callable[[], None]) -> Table:
     except csv.Error as error:
         where = f"{name}, line {reader.line_num}"
         raise record_error(where, "CSV", f"a malformed row ({error})", "correct the row") from error
+    table.columns = promptfoo_csv.with_scores(table.columns)
     return table.finish()
 
 
@@ -83,7 +85,7 @@ def _block(name: str, reader: Any, width: int, most: int) -> tuple[list[list[str
 
 
 def _header(name: str, row: list[str], line: int) -> list[str]:
-    header = [field.strip() for field in row]
+    header = promptfoo_csv.with_models([field.strip() for field in row])
     where = f"{name}, line {line}"
     for field, times in Counter(header).items():
         if times > 1:

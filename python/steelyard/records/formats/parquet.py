@@ -14,6 +14,7 @@ import numpy as np
 
 from ...errors import RecordError
 from ..table import LIST, ColumnStore, Table, no_pyarrow, record_error, shorten
+from . import lighteval
 
 _BLOCK = 8192  # rows turned into Python values at a time
 _NO_FRACTION = re.compile(r"\.0+(?=Z|$)")
@@ -26,7 +27,7 @@ def read(name: str, source: str | bytes) -> Table:
     except ImportError as error:
         raise no_pyarrow(name, "Parquet") from error
     columns = Columns(name, source)
-    return Table(name, unit="row", columns=columns, lines=range(1, columns.rows + 1))
+    return lighteval.described(Table(name, unit="row", columns=columns, lines=range(1, columns.rows + 1)))
 
 
 class Columns(ColumnStore):

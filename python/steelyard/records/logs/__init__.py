@@ -14,7 +14,7 @@ from dataclasses import replace
 from ...errors import sentence
 from ..builder import TableBuilder
 from ..table import EXPECTED, Summary, Table
-from . import inspect
+from . import inspect, promptfoo, table_json
 from .archive import Archive
 from .document import Document, Log, Object
 
@@ -22,6 +22,8 @@ __all__ = ["LOGS", "Archive", "Document", "Log", "log_of", "read", "read_archive
 
 LOGS = [
     Log("an Inspect log", inspect.recognised, inspect.records, unpacked=inspect.unpacked),
+    Log("results of promptfoo", promptfoo.recognised, promptfoo.records),
+    Log("a table", table_json.recognised, table_json.records),
     Log(
         "an lm-evaluation-harness results file",
         lambda one, alone: isinstance(one.get("results"), dict) and ("configs" in one or "versions" in one),
