@@ -27,9 +27,10 @@ Column = list[Any] | dict[int, Any]
 class TextColumns(ColumnStore):
     """The columns of a text file; a dictionary becomes a list when its column is asked for."""
 
-    def __init__(self, columns: Mapping[str, Column], rows: int) -> None:
+    def __init__(self, columns: Mapping[str, Column], rows: int, kept: Mapping[str, dict[int, list[Any]]]) -> None:
         self._columns = columns
         self._rows = rows
+        self._kept = kept
 
     def __getitem__(self, key: str) -> list[Any]:
         column = self._columns[key]
@@ -43,6 +44,10 @@ class TextColumns(ColumnStore):
 
     def __contains__(self, key: object) -> bool:
         return key in self._columns
+
+    def elements(self, key: str) -> Sequence[list[Any] | None] | None:
+        """The lists of a column that an option names; None where it has none."""
+        return _filled(self._kept[key], self._rows) if key in self._kept else None
 
     def values_of(self, key: str) -> Iterable[Any]:
         """What a column holds; empty cells may be among it."""
@@ -59,6 +64,8 @@ class TableBuilder:
         self._file = file
         self._lines: list[int] = []
         self._dictionaries = Dictionaries(file, asked)
+        self._asked = frozenset(asked)
+        self._kept: dict[str, dict[int, list[Any]]] = {}
         self._inside: dict[str, Inside] = {}
         self._counted: dict[str, int] = {}
 
@@ -85,7 +92,7 @@ class TableBuilder:
             f"dictionaries {shorten(path)!r} of too many different keys": self._inside[path].met
             for path in self._dictionaries.closed
         }
-        columns = TextColumns(self.columns, n)
+        columns = TextColumns(self.columns, n, self._kept)
         return Table(self._file, columns=columns, lines=self._lines, left_out=left_out, has_null=self._has_null)
 
     def _walk(self, record: Mapping[str, Any], parents: tuple[str, ...], row: int, line: int) -> None:
@@ -102,6 +109,8 @@ class TableBuilder:
                 inside.met += 1
                 self._walk(value, inside.parents, row, line)
                 continue
+            if kind is list and key in self._asked:
+                self._kept.setdefault(key, {})[row] = value
             cell = LIST if kind is list else shorten(value) if kind is str and len(value) > LONGEST_TEXT else value
             column = columns.get(key)
             if column is not None and len(column) == row:  # never a dictionary's length

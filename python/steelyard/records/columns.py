@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..errors import RecordError, keyword
-from . import labels
+from . import choices, labels
 from .finder import Finder, some_of
 from .roles import ROLES
 from .score_column import find_score, numeric_columns
@@ -82,6 +82,8 @@ def resolve(
     for role in sorted(others, key=lambda role: bool(role.beside)):
         needed = not role.beside or found[role.beside] or options[role.name]
         found[role.name] = finder.column(role.name) if needed else None
+    if (confidence := found["confidence"]) is not None and choices.are_lists(table, confidence):
+        finder.note(choices.said(table, confidence))
     score, wide = find_score(finder, found)
     if wide:
         found |= finder.inside_models(wide)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import RecordError, keyword, while_at
+from . import choices
 from . import values as convert
 from .columns import Resolved, Unusable
 from .labels import Classes, Sides, agreement, classes_among, compared, says, words_for_nothing
@@ -266,6 +267,8 @@ def _numbers(part: Part, role: Role) -> Column:
     column = part.roles[role.name]
     if column is None:
         return Column(None, np.ones(len(part.rows), dtype=bool))
+    if role.name == "confidence" and choices.are_lists(part.table, column):
+        return Column(*choices.confidences(part.table, column, part.rows))
     values = part.values(column)
     with while_at(f"{part.table.file}, column {column!r}"):
         return Column(*convert.numbers(values, repr(column), part.where, role.name_another()))

@@ -78,7 +78,9 @@ def read(
         otherwise it is the first. Guessed: ``correct``, ``is_correct``, ``acc``, ``exact_match``, ``score``; the only
         metric below ``metrics`` or ``scores``; else a pair such as ``true_label`` and ``pred_label``.
     confidence
-        Column of the probability that the model gave its answer, from 0 to 1. Guessed: ``confidence``, ``prob``.
+        Column of the probability that the model gave its answer, from 0 to 1; or of lists with one log-likelihood,
+        logit or probability per choice (``filtered_resps``), whose largest softmax it is. Guessed: ``confidence``,
+        ``prob``.
     loglikelihood
         Column of the log-likelihood of the record's text, in nats. Guessed: ``loglikelihood``.
     n_tokens

@@ -76,6 +76,13 @@ class ColumnStore(Mapping[str, list[Any]]):
         """The narrowest type that a column's numbers may have been kept in: JSON is often written from float32."""
         return np.float32
 
+    def elements(self, key: str) -> Sequence[list[Any] | None] | None:
+        """The lists of a column, None in rows without one; None where they were not kept, or the column has none.
+
+        Text formats keep the lists of columns that an option names.
+        """
+        return None
+
     def lists(self, key: str) -> int:
         """How many rows have a list in a column."""
         return sum(value is LIST for value in self.values_of(key))

@@ -77,6 +77,15 @@ class Columns(ColumnStore):
         """How many rows have a list in a column; a column of another type is not read for that."""
         return super().lists(key) if self.kind(key) == "list" else 0
 
+    def elements(self, key: str) -> list[list[Any] | None] | None:
+        """The lists of a column, None in rows without one; None for a column of another type."""
+        import pyarrow as pa
+
+        kind = _kind(self._types[key])
+        if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+            return None
+        return self._values(key, elements=True)
+
     @contextmanager
     def _opened(self) -> Iterator[Any]:
         import pyarrow.parquet as pq
@@ -85,7 +94,7 @@ class Columns(ColumnStore):
         with io.BytesIO(self._source) if isinstance(self._source, bytes) else open(self._source, "rb") as file:
             yield pq.ParquetFile(file)
 
-    def _values(self, key: str) -> list[Any]:
+    def _values(self, key: str, *, elements: bool = False) -> list[Any]:
         import pyarrow as pa
 
         if self._as_read is not None and _version(str(self._source)) != self._as_read:
@@ -93,7 +102,8 @@ class Columns(ColumnStore):
         values: list[Any] = []
         with _reading(self._name), self._opened() as file:
             for batch in file.iter_batches(_BLOCK, columns=[key]):
-                values += _python(_flat(self._name, pa.Table.from_batches([batch]))[key])
+                column = _flat(self._name, pa.Table.from_batches([batch]))[key]
+                values += column.to_pylist() if elements else _python(column)
         if len(values) != self.rows:
             raise record_error(self._name, f"{self.rows:,} values of {key!r}", f"{len(values):,}", "write it again")
         return values

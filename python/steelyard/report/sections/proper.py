@@ -32,7 +32,7 @@ def _tables(report: Contents, score: ProperScore) -> list[Table]:
     finite = [e for e in score.models.values() if float(e) < float("inf")]
     digits = digits_of(finite) if finite else 4
     entries = [(name, e, digits) for name, e in score.models.items()]
-    found = [estimates.table(f"{score.name} of each model", estimates.NAME, score.name.lower(), entries)]
+    found = [estimates.table(f"{score.name} of each model", estimates.NAME, "mean loss", entries)]
     if score.pairs:
         lower = replace(report.options, higher_is_better=False, margin=0.0)
         of_pairs = comparisons.block(replace(report, pairs=score.pairs, options=lower))
