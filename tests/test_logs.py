@@ -253,6 +253,103 @@ def test_the_last_of_two_members_of_one_name_counts(tmp_path: Path) -> None:
     assert records.read(path).names == ("new",)
 
 
+# ---- HELM
+
+
+def stat(name: str, mean: float | None, split: str | None = "test", **also: Any) -> dict[str, Any]:
+    counted = {"count": 0, "sum": 0} if mean is None else {"count": 2, "sum": 2 * mean, "mean": mean}
+    return {"name": {"name": name, "split": split, **also}, **counted}
+
+
+def instance(i: int, split: str = "test", perturbation: dict[str, Any] | None = None, trial: int = 0) -> dict[str, Any]:
+    means = {"num_prompt_tokens": 700, "exact_match": i % 2, "f1_score": i / 8, "toxicity": None}
+    found = {"instance_id": f"id{i}", "train_trial_index": trial}
+    found["stats"] = [stat(name, mean, split) for name, mean in means.items()]
+    return found | ({} if perturbation is None else {"perturbation": perturbation})
+
+
+HELM_FOLDER = "mmlu:subject=law,model=openai_gpt2,groups=x"
+SPEC = {"name": "mmlu:subject=law,model=openai_gpt2", "adapter_spec": {"model": "openai/gpt2"}, "scenario_spec": {}}
+
+
+def helm(folder: Path, instances: list[dict[str, Any]], spec: bytes | None = None) -> Path:
+    folder.mkdir()
+    if spec is not None:
+        (folder / "run_spec.json").write_bytes(spec)
+    path = folder / "per_instance_stats.json"
+    path.write_text(json.dumps(instances, indent=1))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("folder", "spec", "model", "task"),
+    [
+        (HELM_FOLDER, json.dumps(SPEC).encode(), "openai/gpt2", "mmlu:subject=law"),
+        (HELM_FOLDER, None, "openai_gpt2", "mmlu:subject=law,groups=x"),
+        (HELM_FOLDER, b"{oops", "openai_gpt2", "mmlu:subject=law,groups=x"),
+        ("results", None, None, None),
+    ],
+)
+def test_helm(tmp_path: Path, folder: str, spec: bytes | None, model: str | None, task: str | None) -> None:
+    runs = records.read(helm(tmp_path / folder, [instance(i) for i in range(8)], spec))
+    (run,) = runs
+    assert run.score is not None
+    assert run.score.tolist() == [0, 1] * 4
+    assert "score = exact_match" in runs.guesses
+    assert run.ids is not None
+    assert run.ids.tolist() == [f"id{i}" for i in range(8)]
+    assert run.graded_by("f1_score").score.tolist() == [i / 8 for i in range(8)]  # type: ignore[union-attr]
+    if model is not None:
+        assert run.name == model
+        assert run.column("task").tolist() == [task] * 8
+    with pytest.raises(RecordError, match="expected one value in every row; got none"):
+        run.column("toxicity")
+
+
+def test_helm_trials_are_epochs(tmp_path: Path) -> None:
+    run = read_one(helm(tmp_path / "a", [instance(i, trial=k) for k in range(3) for i in range(4)]))
+    assert run.merged == {"ids": 4, "records": 12, "fewest": 3, "most": 3}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (instance(9, split="valid"), ": expected one split; got 2: 'test', 'valid'; choose with where='split==test'"),
+        (
+            instance(1, perturbation={"name": "typos", "prob": 0.1, "robustness": True, "computed_on": "perturbed"}),
+            ": expected one perturbation; got 2: 'none', 'typos prob=0.1'; choose with where='perturbation==none'",
+        ),
+    ],
+)
+def test_helm_splits_and_perturbations_are_never_mixed(tmp_path: Path, more: dict[str, Any], said: str) -> None:
+    assert sentence_of(helm(tmp_path / "a", [*(instance(i) for i in range(8)), more])) == said
+
+
+def test_helm_asks_for_the_score_without_exact_match(tmp_path: Path) -> None:
+    metrics = [stat("f1_score", 0.5), stat("rouge_l", 0.25), stat("num_bytes", 7)]
+    path = helm(tmp_path / "a", [{"instance_id": "a", "train_trial_index": 0, "stats": metrics}])
+    assert "expected one column that can be the score; got 2: 'f1_score', 'rouge_l'; choose" in sentence_of(path)
+
+
+BAD_HELM: dict[str, tuple[Any, str]] = {
+    "run_spec": (SPEC, ": expected records as JSON Lines, a JSON array, CSV or Parquet; got another file of a HELM run; give the"),
+    "stats": ([stat("exact_match", 1)], ": expected records as JSON Lines, a JSON array, CSV or Parquet; got another file of a HELM"),
+    "scenario state": ({"adapter_spec": {}, "request_states": []}, ": expected records as JSON Lines, a JSON array, CSV or Parq"),
+    "mixed": ([instance(1), {"a": 1}], ", line 2: expected an instance of HELM with its stats; got something else; write"),
+    "no stats": ([instance(1) | {"stats": [1]}], ", line 1: expected stats of HELM, each with the name of a metric; got"),
+    "twice": ([instance(1) | {"stats": [stat("f1", 1)] * 2}], ", line 1: expected each metric once; got 'f1' twice; write"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "said"), BAD_HELM.values(), ids=BAD_HELM)
+def test_bad_helm_logs(tmp_path: Path, data: Any, said: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(
+        "[" + ",\n".join(map(json.dumps, data)) + "]" if isinstance(data, list) else json.dumps(data, indent=1)
+    )
+    assert sentence_of(path).startswith(said)
+
+
 # ---- a kind of log of one's own
 
 
@@ -281,3 +378,12 @@ def test_real_inspect_logs_that_cannot_be_read(data_dir: Path) -> None:
     folder = data_dir / "formats/inspect"
     assert "score it with `inspect score`" in sentence_of(folder / "popularity.eval")
     assert "an Inspect log with samples" in sentence_of(folder / "2025-05-12T20-28-13-04-00_no-samples.json")
+
+
+def test_real_helm_logs(data_dir: Path) -> None:
+    run = read_one(data_dir / "formats/helm/hellaswag.json")
+    assert len(run) == 10
+    assert run.score is not None
+    assert run.score.mean() == pytest.approx(0.3)
+    assert "choose with where='split==test'" in sentence_of(data_dir / "formats/helm/narrative_qa.json")
+    assert "give the per_instance_stats.json" in sentence_of(data_dir / "formats/helm/hellaswag_run_spec.json")

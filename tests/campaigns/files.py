@@ -176,6 +176,24 @@ def zipped(rng: Random, log: dict[str, Any]) -> bytes:
     return out.getvalue()
 
 
+def helm_log(rng: Random) -> list[Any]:
+    """Instances of HELM with their metrics, and now and then something else."""
+
+    def odd(value: Any) -> Any:
+        return rng.choice(VALUES) if rng.random() < 0.003 else value
+
+    def stat(metric: str) -> Any:
+        name = odd({"name": odd(metric), "split": odd(rng.choice(["test"] * 199 + ["valid"]))})
+        return odd({"name": name, "count": odd(1), "sum": odd(1), "mean": odd(rng.randrange(2))})
+
+    return [
+        odd(
+            {"instance_id": odd(f"id{i}"), "train_trial_index": odd(0), "stats": odd([stat("exact_match"), stat("f1")])}
+        )
+        for i in range(rng.choice([1, 30]))
+    ]
+
+
 def promptfoo_results(rng: Random, model: str) -> list[Any]:
     """Results of promptfoo, with something else where a part should be at times."""
 
@@ -258,6 +276,7 @@ def lighteval_details(rng: Random, model: str) -> bytes:
 LOG_FILES: dict[str, Callable[[Random, str], bytes]] = {
     "eval": lambda rng, model: zipped(rng, inspect_log(rng, model)),
     "json": lambda rng, model: json.dumps(inspect_log(rng, model), indent=rng.choice([None, 1])).encode(),
+    "json of HELM": lambda rng, model: json.dumps(helm_log(rng), indent=rng.choice([None, 1])).encode(),
     "jsonl promptfoo": lambda rng, model: "\n".join(map(json.dumps, promptfoo_results(rng, model))).encode(),
     "json promptfoo": lambda rng, model: json.dumps(
         {"evalId": "e", "results": {"results": promptfoo_results(rng, model)}}

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from ..errors import keyword, value_error
 from . import lm_eval, tasks
 from .columns import Resolved
-from .finder import missing_column
+from .finder import missing_column, some_of
 from .part import Part
-from .roles import ROLES
+from .roles import NONE, ROLES
 from .run import look_alikes, make_run
 from .runs import Runs
 from .table import Table, record_error
@@ -95,6 +95,8 @@ class Assembly:
         models, column = self.choice.models, roles["model"]
         not_asked_for = column is None and not roles.wide and models is not None and name not in models
         rows = range(len(table)) if not_asked_for else self._filtered(table)
+        for apart in () if not_asked_for else table.apart:
+            _check_one_kind(table, rows, apart)
         for reason, count in table.left_out.items():
             self._leave_out(table, reason, count)
         self._leave_out_lists(table, guessed="score" in roles.guessed)
@@ -196,6 +198,15 @@ class Assembly:
         if len(set(per_file.values())) <= 1:
             return next(iter(per_file.values()), ())
         return tuple(f"{file}: {guess}" for file, guesses in per_file.items() for guess in guesses)
+
+
+def _check_one_kind(table: Table, rows: Sequence[int], column: str) -> None:
+    """Raise where rows of several kinds (splits) would be mixed that have to stay apart."""
+    values = table.columns[column]
+    kinds = sorted({text(values[row]) or NONE for row in rows})
+    if len(kinds) > 1:
+        fix = f"choose with {keyword('where', f'{column}=={kinds[0]}')}"
+        raise record_error(table.file, f"one {column}", f"{len(kinds)}: {some_of(kinds)}", fix)
 
 
 def _alike(names: Sequence[str]) -> tuple[str, ...]:

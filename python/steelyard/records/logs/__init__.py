@@ -14,7 +14,7 @@ from dataclasses import replace
 from ...errors import sentence
 from ..builder import TableBuilder
 from ..table import EXPECTED, Summary, Table
-from . import inspect, promptfoo, table_json
+from . import helm, inspect, promptfoo, table_json
 from .archive import Archive
 from .document import Document, Log, Object
 
@@ -24,6 +24,8 @@ LOGS = [
     Log("an Inspect log", inspect.recognised, inspect.records, unpacked=inspect.unpacked),
     Log("results of promptfoo", promptfoo.recognised, promptfoo.records),
     Log("a table", table_json.recognised, table_json.records),
+    Log("HELM's metrics of instances", helm.recognised, helm.records),
+    Log("another file of a HELM run", helm.is_beside, instead="give the per_instance_stats.json beside it"),
     Log(
         "an lm-evaluation-harness results file",
         lambda one, alone: isinstance(one.get("results"), dict) and ("configs" in one or "versions" in one),
