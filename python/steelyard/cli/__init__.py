@@ -97,6 +97,7 @@ def report_command(
     names: options.Names = None,
     repeats: options.Repeats = None,
     missing: options.Missing = "drop",
+    where: options.Where = None,
     exclude: options.Exclude = None,
     pass_at: options.PassAt = None,
     bins: options.Bins = 15,
@@ -111,7 +112,8 @@ def report_command(
         how = _missing(missing, lower_is_better)
         chosen = Chosen(name_of(paths[0]), baseline, models)
         asked = None if baseline is None and models is None else chosen
-        rows = {"filter": filter, "repeats": repeats, "missing": how, "exclude": exclude or (), "values": values}
+        rows = {"filter": filter, "repeats": repeats, "missing": how, "values": values}
+        rows |= {"where": where or (), "exclude": exclude or ()}
         runs = _read(paths, names=names, models=asked, **rows, **columns)
         made = report.build(
             runs,
@@ -152,6 +154,7 @@ def compare(
     names: options.Names = None,
     repeats: options.Repeats = None,
     missing: options.Missing = "drop",
+    where: options.Where = None,
     exclude: options.Exclude = None,
     values: options.Values = None,
     debug: options.Debug = False,
@@ -167,7 +170,8 @@ def compare(
         how = _missing(missing, lower_is_better)
         chosen = Compared(name_of(paths[0]), baseline, models)
         columns |= {role.name: NONE for role in ROLES.values() if role.only_for}  # not looked for
-        rows = {"filter": filter, "repeats": repeats, "missing": how, "exclude": exclude or (), "values": values}
+        rows = {"filter": filter, "repeats": repeats, "missing": how, "values": values}
+        rows |= {"where": where or (), "exclude": exclude or ()}
         runs = _read(paths, names=names, models=chosen, **rows, **columns)
         made = report.comparison(
             runs,
@@ -214,6 +218,7 @@ def plan(
     names: options.Names = None,
     repeats: options.Repeats = None,
     missing: options.Missing = "drop",
+    where: options.Where = None,
     exclude: options.Exclude = None,
     debug: options.Debug = False,
     **columns: str | None,

@@ -80,6 +80,10 @@ PassAt = Annotated[
         "--pass-at", help="pass@k and maj@k of records that repeat their ids, such as 1,5,10.", metavar="K,..."
     ),
 ]
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--where", help="Only such records: 'split==test and n<100' (== != < <= > >=).", metavar="CONDITION"),
+]
 Exclude = Annotated[
     list[str] | None,
     typer.Option("--exclude", help="Files not to read: a name, a folder or a pattern.", metavar="PATTERN"),
@@ -122,6 +126,7 @@ ARGUMENTS = (
     "power",
     "repeats",
     "values",
+    "where",
 )
 OPTIONS = (
     {

@@ -76,7 +76,7 @@ class Assembly:
         words.check_scale()
         read: Counter[str] = Counter()
         for table in self.tables:
-            read[table.file] += len(table)
+            read[table.file] += table.whole or len(table)
         notes = dict.fromkeys(note for run in runs for note in look_alikes(run))
         left = {file: dict(counts) for file, counts in self.left_out.items()}
         guesses = (*self._guesses(), *([f"values = {words.said}"] if words.said else []))

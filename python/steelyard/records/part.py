@@ -300,9 +300,19 @@ def own_ids(part: Part) -> list[str | None] | None:
     if column is None:
         return None
     if column == ROW and ROW not in part.table.columns:
-        return [str(row) for row in range(1, len(part.rows) + 1)]
+        return _row_numbers(part)
     with part.reading("id"):
         return convert.texts(part.values(column), f"id {column!r}", part.where)
+
+
+def _row_numbers(part: Part) -> list[str | None]:
+    """The number of each row among those of its model, before any were selected: what is left of two files pairs."""
+    if part.table.numbers is None:
+        return [str(row) for row in range(1, len(part.rows) + 1)]
+    if part.roles["model"] is not None:
+        expected = f"a column for {keyword('id')} where {keyword('where')} selects rows of several models"
+        raise record_error(part.table.file, expected, keyword("id", ROW), "name one")
+    return [str(part.table.numbers[row]) for row in part.rows]
 
 
 def _required_texts(part: Part, role: Role) -> list[str] | None:

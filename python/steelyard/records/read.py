@@ -21,6 +21,7 @@ from .roles import NONE
 from .runs import Runs
 from .source import name_of
 from .table import Table
+from .where import Condition, conditions, none_left, selected
 
 AnyPath = str | os.PathLike[str]
 Choose = Callable[[Sequence[Sequence[str]]], Sequence[str] | None]
@@ -43,6 +44,7 @@ def read(
     models: Sequence[str] | Choose | None = None,
     repeats: str | None = None,
     missing: str | float = "drop",
+    where: str | Sequence[str] = (),
     exclude: str | Sequence[str] = (),
     values: Mapping[str, float] | str | None = None,
     progress: Progress = False,
@@ -105,6 +107,11 @@ def read(
     missing
         What becomes of records whose score is null, empty or ``N/A``: ``"drop"`` leaves them out, ``"wrong"`` gives
         them 0 (the best of losses: give the number that is bad), a number gives them that. All are counted.
+    where
+        Only the records that meet a condition, or several: ``"split==test and length<100"``. A condition is a column,
+        one of ``== != < <= > >=`` and a value; names and values that hold such marks or ``and`` stand in quotes. Values
+        are equal as in a score ``"a==b"`` (1, 1.0, ``"1"`` and true are one; blanks around text do not count); ``<``
+        and ``>`` compare numbers. The others, and those without a value, are left out and counted.
     exclude
         Patterns of files not to read, such as ``"old"`` or ``"results_*.json"``: of a name, of a folder or of a path.
     values
@@ -147,6 +154,7 @@ def read(
     if repeats not in (None, "epochs"):
         raise value_error("repeats", "'epochs' or None", repr(repeats))
     filled, worth = _missing(missing), words.parsed(values)
+    wanted = conditions(where)
     names = _names(names, places)
     if names is not None and model is None:
         options["model"] = NONE  # the caller has named the runs
@@ -154,7 +162,11 @@ def read(
         expected = f"no names where {keyword('model')} names a column"
         raise value_error("names", expected, repr(list(names)), "leave one out")
     chosen = None if callable(models) else _models(models)
-    tables = _read_all(places, progress, _asked(options) | frozenset(chosen or ()))
+    asked = _asked(options) | frozenset(chosen or ()) | {one.column for one in wanted}
+    all_tables = _read_all(places, progress, asked, wanted)
+    tables = {index: table for index, table in all_tables.items() if len(table) or not table.whole}
+    if not tables:
+        raise none_left([*all_tables.values()], wanted)
     said: list[str] = []
     if names is None:
         of_files, said = default_names([*tables.values()], searched=places.searched)
@@ -166,7 +178,16 @@ def read(
         inside = reading.inside()
         chosen = _models(models(places.of_places([*tables], inside) if places.searched else inside))
     runs = replace(reading, choice=replace(reading.choice, models=reading.as_written(chosen))).runs()
-    return replace(runs, notes=(*runs.notes, *said, *places.notes()))
+    emptied = [table for index, table in all_tables.items() if index not in tables]
+    return _with_emptied(replace(runs, notes=(*runs.notes, *said, *places.notes())), emptied)
+
+
+def _with_emptied(runs: Runs, tables: Sequence[Table]) -> Runs:
+    """Count the files of which ``where`` leaves nothing."""
+    read = {**runs.read, **{table.file: table.whole for table in tables}}
+    left_out = {**runs.left_out, **{table.file: table.left_out for table in tables}}
+    notes = [f"{table.file}: no record of it is left by {keyword('where')}" for table in tables]
+    return replace(runs, read=read, left_out=left_out, notes=(*runs.notes, *notes))
 
 
 def _paths(paths: AnyPath | Sequence[AnyPath]) -> list[str]:
@@ -255,7 +276,9 @@ def _asked(options: Mapping[str, str | None]) -> frozenset[str]:
     return frozenset(side.strip() for option in options.values() if option for side in (option, *option.split("==")))
 
 
-def _read_all(places: Places, progress: Progress, asked: frozenset[str]) -> dict[int, Table]:
+def _read_all(
+    places: Places, progress: Progress, asked: frozenset[str], wanted: Sequence[Condition]
+) -> dict[int, Table]:
     """The tables of the files, by their place among them; those that turn out to hold no records are not there.
 
     ``progress`` is told the bytes read, and the total once, when all is read.
@@ -271,7 +294,7 @@ def _read_all(places: Places, progress: Progress, asked: frozenset[str]) -> dict
                 tell(min(before + read, total - 1), total)
 
         with places.reading(index):
-            tables[index] = lm_eval.with_task(read_table(file, on_read, asked))
+            tables[index] = selected(lm_eval.with_task(read_table(file, on_read, asked)), wanted)
         on_read(size)
         before += size
     places.check([*tables])

@@ -122,6 +122,48 @@ class WithConstant(ColumnStore):
         return self._columns.narrow(key)
 
 
+class Selected(ColumnStore):
+    """Some rows of other columns."""
+
+    def __init__(self, columns: ColumnStore, rows: Sequence[int]) -> None:
+        self._columns = columns
+        self._rows = rows
+        self._selected: dict[str, list[Any]] = {}
+
+    @property
+    def whole(self) -> ColumnStore:
+        """All rows."""
+        return self._columns
+
+    def __getitem__(self, key: str) -> list[Any]:
+        if key not in self._selected:
+            self._selected[key] = list(self.values_of(key))
+        return self._selected[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._columns
+
+    def values_of(self, key: str) -> Iterable[Any]:
+        """What a column holds; empty cells may be among it."""
+        whole = self._columns[key]
+        return (whole[row] for row in self._rows)
+
+    def kind(self, key: str) -> str:
+        """What the rows have in a column."""
+        of_all = self._columns.kind(key)
+        return super().kind(key) if of_all == "scalar" else of_all
+
+    def narrow(self, key: str) -> type[np.floating[Any]]:
+        """The narrowest type that a column's numbers may have been kept in."""
+        return self._columns.narrow(key)
+
+
 @dataclass
 class Table:
     """Columns of one file."""
@@ -132,6 +174,8 @@ class Table:
     unit: str = "line"  # what ``lines`` counts: lines of a text file, rows of a Parquet file, samples
     has_null: bool = True  # whether the format can say null: CSV cannot, and has words for it
     left_out: dict[str, int] = field(default_factory=dict)
+    whole: int = 0  # how many records the file has, where only some of them are selected
+    numbers: Sequence[int] | None = None  # for each of those its number among all
     scores: tuple[str, ...] = ()  # the columns that can be the score, where the kind of file says which
     ids: tuple[str, ...] = ()  # the columns that can be the id, where the kind of file says which
     apart: tuple[str, ...] = ()  # columns whose values are never mixed: the caller chooses where there are several
