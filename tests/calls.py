@@ -294,6 +294,11 @@ def _(n: int) -> Any:
     return uniform(n), uniform(n, 1), spread_ids(n)
 
 
+@row("compare: ranks", "compare", "uncertainty.Ranking", call=sy.compare)
+def _(n: int) -> Any:
+    return uniform(n // 4).reshape(-1, 50)
+
+
 @row("bootstrap", "bootstrap", "uncertainty.bootstrap", "uncertainty.BootstrapEstimate", call=sy.bootstrap)
 def _(n: int) -> Any:
     return uniform(n)

@@ -86,6 +86,7 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_Comparison": lambda: _core.paired_comparison(**PAIR, base=ONES),
     "_Error": lambda: summary()["ece"],
     "_Level": lambda: _core.paired_comparison(**PAIR, base=ONES)["levels"][0],
+    "_MaxT": lambda: _core.max_t(X, models=1, tie=0.0, seed=0),
     "_MeanInterval": mean_interval,
     "_Measured": lambda: _core.clip_in_place(
         given=(ONES,), arrays=(ONES,), name=str, max_norm=9.0, stop_nonfinite=True

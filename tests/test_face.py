@@ -24,7 +24,7 @@ ROOMS = {
     "optim": {"adamw_", "StepInfo", "GlobalNormState"},
     "tokens": {"TokenScores", "PerplexityState"},
     "calibration": {"Reliability", "ReliabilityState"},
-    "uncertainty": {"Comparison", "BootstrapEstimate", "EstimateState"},
+    "uncertainty": {"Comparison", "Ranking", "BootstrapEstimate", "EstimateState"},
     "preference": {"PreferenceLoss"},
 }
 # Names kept for capabilities that most calls of this release do not have.

@@ -404,6 +404,12 @@ class _Comparison(TypedDict):
     mid_p: float | None
     flip: _SignFlip | None
 
+class _MaxT(TypedDict):
+    statistics: NDArray[np.float64]
+    p: NDArray[np.float64]
+    patterns: int
+    all: bool
+
 class _SignFlip(TypedDict):
     p: float
     nonzero: int
@@ -489,6 +495,7 @@ def sign_flip(
     resolution: NDArray[np.float64] | None = None,
     progress: _Progress = None,
 ) -> _SignFlip: ...
+def max_t(x: NDArray[np.float64], *, models: int, tie: float, seed: int, progress: _Progress = None) -> _MaxT: ...
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]: ...
 def pass_at(right: NDArray[np.uint64], tried: NDArray[np.uint64], *, k: int) -> NDArray[np.float64]: ...
 def majority_at(

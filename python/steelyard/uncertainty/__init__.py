@@ -5,6 +5,16 @@ from .compare import compare
 from .comparison import Comparison
 from .mean import estimate
 from .proportion import proportion
+from .ranking import Ranking
 from .state import EstimateState
 
-__all__ = ["BootstrapEstimate", "Comparison", "EstimateState", "bootstrap", "compare", "estimate", "proportion"]
+__all__ = [
+    "BootstrapEstimate",
+    "Comparison",
+    "EstimateState",
+    "Ranking",
+    "bootstrap",
+    "compare",
+    "estimate",
+    "proportion",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from ..errors import type_error, value_error
 from ._statistics import for_core, refusal
 from .comparison import Comparison
 from .items import Compared
+from .ranking import Ranking, ranking
 
 __all__ = ["compare"]
 
@@ -29,6 +30,32 @@ FEW_SIGNS = 10
 EXACT = 1e-6  # the name of the test says "exact" where the relative error of p is at most this
 
 
+@overload
+def compare(
+    new: Any,
+    baseline: None = None,
+    *,
+    where: Any = None,
+    clusters: Any = None,
+    nan_policy: NanPolicy = "raise",
+    confidence_level: float = 0.95,
+    higher_is_better: bool = True,
+    progress: Progress = False,
+) -> Ranking: ...
+@overload
+def compare(
+    new: Any,
+    baseline: Any,
+    *,
+    where: Any = None,
+    clusters: Any = None,
+    nan_policy: NanPolicy = "raise",
+    confidence_level: float = 0.95,
+    alternative: Alternative = "two-sided",
+    higher_is_better: bool = True,
+    adjust: str | None = "holm",
+    progress: Progress = False,
+) -> Comparison: ...
 @standard_mode
 def compare(
     new: Any,
@@ -42,8 +69,10 @@ def compare(
     higher_is_better: bool = True,
     adjust: str | None = "holm",
     progress: Progress = False,
-) -> Comparison:
+) -> Comparison | Ranking:
     """Compare models with a baseline on the same rows: the mean of the paired differences d = new - base.
+
+    Without ``baseline``, all models of ``new`` are compared with each other and ranked (see below).
 
     - 0/1 answers, independent rows: Tango's score interval and McNemar's mid-p. With b wins and c losses of n the
       interval holds the D with abs(b - c - n D) <= z sqrt(n (2 q + D (1 - D))), q the likelihood estimate of a loss
@@ -53,14 +82,21 @@ def compare(
       that p has no lower bound other than 2^-m (two-sided: 2^(1 - m)).
     - With ``clusters`` (either kind): the clustered (CR2) interval of the differences (see
       :func:`steelyard.estimate`), and the sign-flip test of the cluster sums.
+    - Without ``baseline``: with S the sum and Q the sum of squares of a pair's differences (of the cluster sums, where
+      there are ``clusters``), all claims "i is better than j" are tested by S/sqrt(Q), an increasing function of
+      Student's t, the largest first. The p of a claim is the share of 9,999 random patterns of signs (all patterns
+      where there are fewer) in which the largest S*/sqrt(Q) of all claims not yet tested reaches its own; a pattern
+      flips an item in all pairs at once. The random patterns are the same in every call. A model's rank is from
+      1 + the number of models that are surely better to M - the number that are surely worse.
 
     Parameters
     ----------
     new : array [n] or [n, M], mapping from name to array [n], or frame
         Scores; row i of every model must be the same item. (:func:`steelyard.records.read` pairs records by id.) Where
         the two sides have different float types, scores within one rounding step of the coarser type count as ties.
-    baseline : array [n], or str
-        The scores to compare with, or the name of one of the models in the mapping.
+    baseline : array [n], or str, optional
+        The scores to compare with, or the name of one of the models in the mapping. Without it ``new`` must hold
+        several models.
     where : boolean array [n], optional
         The rows that count; default: all.
     clusters : array of ids [n], optional
@@ -81,8 +117,9 @@ def compare(
 
     Returns
     -------
-    Comparison
-        The differences with their intervals, p-values, wins, losses and ties, and ``verdict``.
+    Comparison, or Ranking without ``baseline``
+        The differences with their intervals, p-values, wins, losses and ties, and ``verdict``; or the models, the best
+        first, with the ranks that each may have and which of them cannot be told from the best.
 
     Raises
     ------
@@ -110,7 +147,8 @@ def compare(
 
     Sources: Tango, Statistics in Medicine 17 (1998); Fagerland, Lydersen and Laake, BMC Medical Research Methodology
     13 (2013); Holm, Scandinavian Journal of Statistics 6 (1979); Lugannani and Rice, Advances in Applied Probability 12
-    (1980).
+    (1980); Romano and Wolf, Journal of the American Statistical Association 100 (2005); for ranks: Mogstad, Romano,
+    Shaikh and Wilhelm, Review of Economic Studies 91 (2024).
 
     Examples
     --------
@@ -123,12 +161,22 @@ def compare(
       p = 0.678 (McNemar mid-p), 12 wins, 10 losses, 178 ties
     >>> diff.verdict(margin=0.02)
     'undecided'
+    >>> print(sy.compare({"a": [1, 1, 1, 0] * 25, "b": [1, 1, 0, 1] * 25, "c": [0, 1, 0, 0] * 25}))
+    1-2  a  0.750 [0.657, 0.825] (95 %, Wilson, n = 100)  *
+    1-2  b  0.750 [0.657, 0.825] (95 %, Wilson, n = 100)  *
+      3  c  0.250 [0.175, 0.343] (95 %, Wilson, n = 100)
+    * cannot be told from the best (95 % for all pairs, step-down max-t over 9,999 random sign flips, one sign per row)
     """
     confidence = confidence_of(confidence_level, alternative)
     if adjust is not None:
         choice(adjust, "adjust", ("holm",))
     flag(higher_is_better, "higher_is_better")
     aligned(new=new, baseline=baseline, where=where, clusters=clusters)
+    if baseline is None and _several(new):
+        found = columns(new, "new")
+        selection = Selection(where, clusters, nan_policy, found.left_out)
+        _check_for_ranks(confidence, adjust)
+        return ranking(found, selection, confidence, higher=bool(higher_is_better), progress=reporter(progress))
     models, base_name, base = _split(new, baseline)
     found = columns(models, "new")
     selection = Selection(where, clusters, nan_policy, found.left_out or dict(getattr(new, "left_out", {})))
@@ -149,6 +197,20 @@ def compare(
             counts=tuple((p.wins, p.losses) if higher_is_better else (p.losses, p.wins) for p in pairs),
         )
     )  # fmt: skip
+
+
+def _several(new: Any) -> bool:
+    """Whether ``new`` is a mapping or a table of several models, which can be compared with each other."""
+    if (named := frame(new)) is not None:
+        return len(named) > 1
+    return isinstance(new, np.ndarray | list) and np.ndim(new) == 2 and np.shape(new)[1] > 1
+
+
+def _check_for_ranks(confidence: Confidence, adjust: str | None) -> None:
+    """Refuse what has no meaning where all models are compared with each other."""
+    choice(confidence.alternative, "alternative", ("two-sided",))
+    if adjust is None:
+        raise value_error("adjust", "'holm' where no baseline is given", "None", "ranks hold for all pairs together")
 
 
 def _split(new: Any, baseline: Any) -> tuple[Any, str | None, Array]:

@@ -9,6 +9,7 @@ pub mod comparison;
 mod design;
 mod influence;
 mod limits;
+pub mod max_t;
 mod mean_bytes;
 pub mod mean_state;
 mod no_estimate;

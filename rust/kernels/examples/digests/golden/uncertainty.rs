@@ -8,6 +8,7 @@ use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
+use steelyard_kernels::uncertainty::max_t::max_t;
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
 use steelyard_kernels::uncertainty::{
     Columns, Correction, Design, Mean, Method, Name, Options, Pairs, Quotient, Rows, Votes, acceleration,
@@ -28,6 +29,7 @@ pub const TABLE: &[Entry] = &[
     entry("uncertainty.limits", "float64", ends),
     entry("uncertainty.statistic", "float64", statistics),
     entry("uncertainty.repeats", "uint64", repeats),
+    entry("uncertainty.max_t", "float64", ranks),
 ];
 
 fn mean<T: Draw>(n: usize) -> Run {
@@ -160,5 +162,17 @@ fn repeats(n: usize) -> Run {
             let found = majority_at(votes, 5, &mut Pace::new(&mut |_| true));
             digest.of("majority_at").double(given(found));
         }
+    })
+}
+
+/// The tests of all pairs of five models of slightly different means.
+fn ranks(n: usize) -> Run {
+    const MODELS: usize = 5;
+    let mut x: Vec<f64> = tame(n * MODELS, 74);
+    x.iter_mut().enumerate().for_each(|(i, v)| *v += 0.25 * (i % MODELS) as f64);
+    Box::new(move |digest| {
+        let found = given(max_t(&x, MODELS, 0.0, 5, &mut |_| true));
+        digest.doubles(&found.statistics);
+        digest.doubles(&found.p);
     })
 }

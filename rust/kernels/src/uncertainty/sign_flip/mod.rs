@@ -13,7 +13,9 @@ use crate::math::{ROUND_64, exp};
 use crate::memory;
 use crate::simd;
 use inversion::Tail;
-use read::{APART, Data, Flips, needed, power, scaled};
+use read::{APART, Data, Flips, needed, power};
+
+pub(super) use read::{scaled, scaling};
 use rounding::settled;
 use sum::Magnitudes;
 

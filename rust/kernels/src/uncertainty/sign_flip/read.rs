@@ -59,8 +59,7 @@ impl<'a> Data<'a> {
         let extents = in_chunks(x, progress, |x| simd::dispatch(Extent(x)))?;
         let join = |a: (f64, usize), b: (f64, usize)| (if b.0 > a.0 { b.0 } else { a.0 }, a.1 + b.1);
         let (top, nonzero) = extents.into_iter().fold((0.0, 0), join);
-        let exponent = exponent(top);
-        let scale = [-exponent / 2, -exponent - -exponent / 2].map(power);
+        let scale = scaling(top);
         Ok(Data { x, scale, top: scaled(top, scale), off: scaled(off, scale), nonzero })
     }
 
@@ -359,6 +358,12 @@ fn in_chunks<R: Send>(
 fn plus<const N: usize>(mut a: [f64; N], b: [f64; N]) -> [f64; N] {
     a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
     a
+}
+
+/// Two powers of two that scale numbers of magnitude up to `top` one after the other, so that `top` comes into [1, 2).
+pub fn scaling(top: f64) -> [f64; 2] {
+    let exponent = exponent(top);
+    [-exponent / 2, -exponent - -exponent / 2].map(power)
 }
 
 /// The exponent of a positive number, subnormal ones included; 0 for 0.
