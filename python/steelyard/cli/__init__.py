@@ -112,7 +112,7 @@ def report_command(
         how = _missing(missing, lower_is_better)
         chosen = Chosen(name_of(paths[0]), baseline, models)
         asked = None if baseline is None and models is None else chosen
-        rows = {"filter": filter, "repeats": repeats, "missing": how, "values": values}
+        rows: dict[str, Any] = {"filter": filter, "repeats": repeats, "missing": how, "values": values}
         rows |= {"where": where or (), "exclude": exclude or ()}
         runs = _read(paths, names=names, models=asked, **rows, **columns)
         made = report.build(
@@ -170,7 +170,7 @@ def compare(
         how = _missing(missing, lower_is_better)
         chosen = Compared(name_of(paths[0]), baseline, models)
         columns |= {role.name: NONE for role in ROLES.values() if role.only_for}  # not looked for
-        rows = {"filter": filter, "repeats": repeats, "missing": how, "values": values}
+        rows: dict[str, Any] = {"filter": filter, "repeats": repeats, "missing": how, "values": values}
         rows |= {"where": where or (), "exclude": exclude or ()}
         runs = _read(paths, names=names, models=chosen, **rows, **columns)
         made = report.comparison(
