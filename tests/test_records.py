@@ -589,7 +589,9 @@ def test_a_file_without_a_score_lists_its_columns(tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", [{"id": 1, "grade": 1, "doc": {"text": "x"}}])
     with pytest.raises(RecordError, match=r"got the columns 'id', 'grade', 'doc.text'; likely score='grade'"):
         records.read(path)
-    with pytest.raises(RecordError, match="a column 'grad' for score=; got the columns 'grade'; name one of them"):
+    with pytest.raises(
+        RecordError, match="a column 'grad' for score=; got the columns 'grade'; did you mean score='grade'"
+    ):
         records.read(path, score="grad")
     with pytest.raises(RecordError, match=r"a column 'doc' for cluster=; got the columns 'doc.text'"):
         records.read(path, score="grade", cluster="doc")

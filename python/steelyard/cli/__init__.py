@@ -31,6 +31,7 @@ from ..report.results import MIN_MATCHED
 from . import options
 from .chosen import Chosen, Compared, split
 from .output import add_to_job_summary, hand_over, outputs, show
+from .usage import usage
 
 app = typer.Typer(
     name="steelyard",
@@ -256,6 +257,9 @@ def config(*, debug: options.Debug = False) -> None:
         show(shown.getvalue())
 
 
+_COMMANDS = frozenset(one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands)
+
+
 @standard_mode
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, or those of the process, and return the exit code."""
@@ -269,20 +273,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SystemExit:  # how Rich and Typer end where the help goes into a closed pipe; verdicts end otherwise
         return Exit.FINE
     except Exception as error:
-        if (usage := _usage(error)) is None:
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        if (said := usage(error, given, _COMMANDS)) is None:
             raise
-        return _exit.refuse(usage)
+        return _exit.refuse(said)
     return code if isinstance(code, int) else Exit.FINE
-
-
-def _usage(error: Exception) -> str | None:
-    """The message of Typer, or of Click below it, about wrong arguments; None for any other error."""
-    message = getattr(error, "format_message", None)
-    if message is None:
-        return None
-    context = getattr(error, "ctx", None)
-    said = str(message()).strip().replace(": Value error, ", ": ", 1)  # Pydantic's word, below Typer
-    return f"{said} (see {context.command_path if context is not None else 'steelyard'} --help)"
 
 
 def _paths(files: list[str]) -> list[str]:

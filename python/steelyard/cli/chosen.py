@@ -37,7 +37,9 @@ class Chosen:
             found = records.find_name(self.baseline, names)
             if found is None and (self.given is None or len(names) > 1):  # else all may be columns
                 expected = f"one of the models {', '.join(map(repr, names))}"
-                raise value_error("baseline", expected, repr(self.baseline))
+                alike = records.near(self.baseline, names)
+                fix = f"did you mean {keyword('baseline', alike[0])}?" if alike else ""
+                raise value_error("baseline", expected, repr(self.baseline), fix)
             self.baseline = found or self.baseline
         if self.given is None:
             return None

@@ -6,6 +6,7 @@ Files may be JSON Lines, a JSON array, CSV, TSV or Parquet, plain or compressed;
 counted by reason, and what was guessed is said beside the results.
 """
 
+from .naming import near as near  # the command looks for names that are alike
 from .read import read
 from .reading import Offered as Offered  # the command asks what it was offered
 from .run import Run

@@ -10,6 +10,7 @@ from ..errors import keyword, value_error
 from . import lm_eval, tasks
 from .columns import Resolved
 from .finder import missing_column, some_of
+from .naming import near
 from .part import Part
 from .roles import NONE, ROLES
 from .run import look_alikes, make_run
@@ -141,7 +142,9 @@ class Assembly:
         if wanted not in kinds and len(kinds) == 1 and self._of_another_task(wanted, table):
             return rows
         if wanted not in kinds:
-            raise record_error(table.file, f"records with filter {wanted!r}", ", ".join(kinds), "choose one of them")
+            alike = near(wanted, kinds)
+            fix = f"did you mean {keyword('filter', alike[0])}?" if alike else "choose one of them"
+            raise record_error(table.file, f"records with filter {wanted!r}", ", ".join(kinds), fix)
         chosen = [row for row, value in enumerate(values) if text(value) == wanted]
         self._leave_out(table, "with another filter", len(values) - len(chosen))
         return chosen
@@ -190,7 +193,9 @@ class Assembly:
             why = {reason for counts in self.left_out.values() for reason in counts}
             got = f"none of {name!r} (left out: {', '.join(sorted(why)) or 'all'})"
             return value_error("models", f"models with records, of {', '.join(map(repr, self.parts)) or 'none'}", got)
-        return value_error("models", f"some of {', '.join(map(repr, there))}", repr(name))
+        alike = near(name, there)
+        fix = f"did you mean {alike[0]!r}?" if alike else ""
+        return value_error("models", f"some of {', '.join(map(repr, there))}", repr(name), fix)
 
     def _guesses(self) -> tuple[str, ...]:
         """Each guess once; with the file's name where files differ."""

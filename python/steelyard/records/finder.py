@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
+from .._lazy import lazy
 from ..errors import RecordError, keyword
 from .likely import MOST_OFFERED, likely_scores
+from .naming import near
 from .roles import NONE, ROLES, ROW, SHARES, Floats, Rows, share
 from .table import LIST, Table, record_error, shorten
 from .values import numbers
@@ -61,9 +62,10 @@ class Finder:
         if option is not None:
             return ROW if option == ROW and ROW not in self.table.columns else self.named("id", option)
         usual = self.table.ids or ROLES["id"].usual
-        there = [name for name in usual if name in self.table.columns and ("id", name) not in self.unusable]
+        there = [name for name in usual if name in self.table.columns] or self.in_any_case(usual)
+        there = [name for name in there if ("id", name) not in self.unusable]
         names = [name for name in there if self.scalar(name)] or there
-        found = self.one_of("id", ["id"] if "id" in names else names)
+        found = self.one_of("id", [name for name in names if name.casefold() == "id"] or names)
         if found is None and wide:
             self.guesses.append("id = the row number")
             return ROW
@@ -82,18 +84,23 @@ class Finder:
             if role.beside and not found.get(role.beside) and not self._possible(role.beside):
                 continue
             if self.options[role.name] is None and not self._possible(role.name):
-                columns = {name: [f"{model}.{name}" for model in models] for name in role.usual}
+                names = [*role.usual, *self._last_in_any_case(models[0], role.usual)]
+                columns = {name: [f"{model}.{name}" for model in models] for name in names}
                 last = next((name for name, all_ in columns.items() if self._all_usable(role.name, all_)), None)
                 if last is not None:
                     found[role.name] = self.guessed(role.name, last, shown=f"*.{last}")
         return found
+
+    def _last_in_any_case(self, model: str, names: Sequence[str]) -> list[str]:
+        columns = self.in_any_case([f"{model}.{name}" for name in names])
+        return [column.removeprefix(f"{model}.") for column in columns if column.startswith(f"{model}.")]
 
     def _all_usable(self, role: str, columns: Sequence[str]) -> bool:
         return all(name in self.table.columns and (role, name) not in self.unusable for name in columns)
 
     def _possible(self, role: str) -> list[str]:
         """The columns with a usual name of a role that may be guessed to have it."""
-        return [name for name in ROLES[role].usual if self.can_be(role, name)]
+        return self._usable(role, ROLES[role].usual)
 
     def can_be(self, role: str, name: str) -> bool:
         """Whether a column may be guessed to have a role."""
@@ -104,13 +111,29 @@ class Finder:
 
         As the score, numbers are taken before words.
         """
-        possible = [name for name in names if self.can_be(role, name)]
+        possible = self._usable(role, names)
         if len(possible) < 2:
             return possible
         fit = [name for name in possible if self.fits(role, name)]
         if role == "score" and not fit:
             fit = [name for name in possible if self.words(name)]
         return fit or possible
+
+    def _usable(self, role: str, names: Sequence[str]) -> list[str]:
+        """The columns of these names that may be guessed to have a role: as they are written, else in any case."""
+        there = [name for name in names if self.can_be(role, name)]
+        return there or [name for name in self.in_any_case(names) if self.can_be(role, name)]
+
+    def in_any_case(self, names: Sequence[str]) -> list[str]:
+        """The columns whose names differ from these in upper and lower case at most."""
+        return [column for name in names for column in self._of_case.get(name.casefold(), ())]
+
+    @lazy
+    def _of_case(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for column in self.table.columns:
+            found.setdefault(column.casefold(), []).append(column)
+        return found
 
     def words(self, name: str) -> Worth | None:
         """What the words of a column are worth as scores, by the caller or by a known set; None where they are none."""
@@ -124,7 +147,7 @@ class Finder:
         if (found := self.numbers(name)) is None:
             return False
         values, missing = found
-        allowed = share if name.rpartition(".")[2] in SHARES else ROLES[role].allowed
+        allowed = share if name.rpartition(".")[2].casefold() in SHARES else ROLES[role].allowed
         return bool((allowed(values) | missing).all())
 
     def numbers(self, name: str) -> tuple[Floats, Rows] | None:
@@ -138,15 +161,18 @@ class Finder:
         """Whether there is such a column, and it has a value that is not a list."""
         return name in self.table.columns and self.table.kind(name) == "scalar"
 
-    def named(self, role: str, option: str) -> str | None:
-        """The column that an option names; an error where there is none."""
+    def named(self, role: str, option: str, typed: Callable[[str], str] | None = None) -> str | None:
+        """The column that an option names; an error where there is none.
+
+        ``typed`` says how the name of another column is typed, where it is not the value of the role's option.
+        """
         if option in self.table.columns:
             return option
         if option == NONE:
             return None
         if option.strip() in self.table.columns:
             return option.strip()  # the caller copied the blanks of a CSV header
-        raise missing_column(self.table, keyword(role), option)
+        raise missing_column(self.table, keyword(role), option, typed or (lambda name: keyword(role, name)))
 
     def one_of(self, role: str, names: Sequence[str]) -> str | None:
         """The guess, where there is one candidate; an error where there are several."""
@@ -172,12 +198,12 @@ class Finder:
         self.notes.append(f"{self.table.file}: {said}")
 
 
-def missing_column(table: Table, asked: str, name: str) -> Exception:
-    """The error for a column that a file does not have, with names that are near."""
-    inside = [column for column in table.columns if column.startswith(f"{name}.")]
-    near = inside or difflib.get_close_matches(name, table.columns, n=5, cutoff=0.6) or list(table.columns)
-    got = f"the columns {some_of(near)}"
-    return record_error(table.file, f"a column {name!r} for {asked}", got, "name one of them")
+def missing_column(table: Table, asked: str, name: str, typed: Callable[[str], str] = repr) -> Exception:
+    """The error for a column that a file does not have, with names that are near; ``typed``: how one is typed."""
+    alike = near(name, table.columns)
+    fix = f"did you mean {typed(alike[0])}?" if alike else "name one of them"
+    got = f"the columns {some_of(alike or list(table.columns))}"
+    return record_error(table.file, f"a column {name!r} for {asked}", got, fix)
 
 
 def some_of(names: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..errors import RecordError, keywords
 from . import labels
 from . import values as convert
-from .naming import is_against, is_metric, is_quantity, rank, says_grade, sounds_like_answer
+from .naming import is_against, is_identity, is_metric, is_quantity, rank, says_grade, sounds_like_answer
 from .table import LIST, Table
 from .words import MOST_WORDS, UNKNOWN, ScoreText, guess, suggestion, words_of
 
@@ -53,6 +53,20 @@ def likely_pair(table: Table, names: Iterable[str]) -> str | None:
             if answer != target and said & _said(table, answer):
                 return f"{target}=={answer}"
     return None
+
+
+def likely_ids(table: Table) -> list[str]:
+    """The columns that have a value of its own in every record, those first that are called after it."""
+    found = [name for name in table.columns if _tells_apart(table, name)]
+    return sorted(found, key=lambda name: (not is_identity(name), is_quantity(name)))
+
+
+def _tells_apart(table: Table, name: str) -> bool:
+    """Whether a column has another text in every record, or numbers by which its name says that records are counted."""
+    values = _beginning(table, name)
+    if None in values or LIST in values or len(set(values)) < len(values) or len(values) < 2:
+        return False
+    return is_identity(name) or all(isinstance(one, str) and convert.number(one) is None for one in values)
 
 
 def _said(table: Table, name: str) -> set[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from ..errors import keyword
+from .likely import MOST_OFFERED, likely_ids
 from .run import Run
 from .scores import Matched, Scores, no_score, nothing_scored
 from .table import plain, record_error
@@ -78,11 +79,19 @@ def _ids(run: Run) -> list[str]:
             ", ".join(run.files),
             f"an id column to match {run.name!r} by",
             "none",
-            f"name it with {keyword('id')}, or pass {keyword('id', 'row')} if the files have the same records in the "
-            "same order",
+            f"{_likely_ids(run)} or pass {keyword('id', 'row')} if the files have the same records in the same order",
         )
     ids: list[str] = run.ids.tolist()
     return ids
+
+
+def _likely_ids(run: Run) -> str:
+    """Which columns may be the ids, as they are typed."""
+    ids_of = [likely_ids(part.table) for part in run._parts]
+    common = [name for name in ids_of[0] if all(name in ids for ids in ids_of)] if ids_of else []
+    if not common:
+        return f"name it with {keyword('id')},"
+    return f"likely {' or '.join(keyword('id', name) for name in common[:MOST_OFFERED])};"
 
 
 def _first_rows(ids: Sequence[str]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What the name of a column says: a grade, the truth, a model's answer, or how much of something there was."""
+"""What names say: a grade, the truth, a model's answer, or how much of something there was; and which are alike."""
 
 from __future__ import annotations
 
@@ -30,7 +30,25 @@ _QUANTITY = frozenset(
     | {"trial", "session", "version", "temperature", "age", "created", "updated", "start", "end", "position", "rank"}
     | {"subj", "subject", "season", "completed"}
 )
+_IDENTITY = frozenset({"id", "idx", "index", "key", "uuid", "hash", "question", "prompt", "instance", "item", "number"})
 _METRIC = re.compile(r"(?:.*\.)?(?:metrics?|scores?)\.(?P<metric>[^.]+)(?:\.value)?", re.IGNORECASE)
+
+
+def near(asked: str, names: Iterable[str]) -> list[str]:
+    """The names that one that is not there may mean, the likeliest first."""
+    import difflib
+
+    low = asked.strip().casefold()
+    of = {name: name.casefold() for name in names}
+    last: dict[str, list[str]] = {}
+    for name, folded in of.items():
+        last.setdefault(folded, []).append(name)
+        last.setdefault(folded.rpartition(".")[2], []).append(name)
+    found = [name for name, folded in of.items() if folded == low or folded.startswith(f"{low}.")]
+    found += last.get(low, [])
+    found += [name for folded in difflib.get_close_matches(low, last, n=5, cutoff=0.6) for name in last[folded]]
+    found += [name for name, folded in of.items() if len(low) > 2 and folded.startswith(low)]
+    return list(dict.fromkeys(found))
 
 
 def _words(name: str) -> list[str]:
@@ -74,6 +92,11 @@ def says_grade(name: str) -> bool:
 def is_quantity(name: str) -> bool:
     """Whether a name says how much of something there was (time, tokens), or which record it is: no score."""
     return bool(_singular(_words(name.rpartition(".")[2])) & _QUANTITY)
+
+
+def is_identity(name: str) -> bool:
+    """Whether a name says which record it is."""
+    return bool(_singular(_words(name.rpartition(".")[2])) & _IDENTITY)
 
 
 def sounds_like_answer(name: str) -> bool:

@@ -248,7 +248,7 @@ def _check_score(part: Part, keep: Rows, score: Floats) -> None:
         fix = f"say what it is worth with {worth}, or {ROLES['score'].how_to_fix()}"
         _check(part, ROLES["score"], bad, score, fix=fix)
     name = part.roles["score"] or ""
-    if "score" in part.roles.guessed and name.rpartition(".")[2] in SHARES:
+    if "score" in part.roles.guessed and name.rpartition(".")[2].casefold() in SHARES:
         # It may hold the number of the correct choice, and no score.
         expected = "0, 1 or a share, as the score was guessed by its name"
         fix = f"name the score with {keyword('score')}, or two columns to compare with {keyword('score', 'a==b')}"

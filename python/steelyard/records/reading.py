@@ -9,6 +9,7 @@ from ..errors import RecordError, keyword, while_at
 from . import columns, tasks
 from .assembly import Assembly, Choice
 from .columns import Resolved, Unusable
+from .likely import likely_scores, offered
 from .places import Places
 from .runs import Runs
 from .table import Table, find_name, record_error
@@ -82,8 +83,14 @@ class Reading:
         scores = {roles["score"]: table.file for table, roles in pairs if roles is not None}
         if len(scores) > 1 and not tasks.scores(self.tables, found):
             shown = ", ".join(f"{score!r} in {file}" for score, file in scores.items())
-            fix = f"name it with {keyword('score')}"
+            fix = self._shared_scores() or f"name it with {keyword('score')}"
             raise record_error(self.tables[0].file, "the same score column in every file", shown, fix)
+
+    def _shared_scores(self) -> str:
+        """The columns of every file that may be the score, as they are typed."""
+        likely = likely_scores(self.tables[0], self.tables[0].columns)
+        shared = [one for one in likely if all(one.column in table.columns for table in self.tables)]
+        return f"all have {offered(shared)}" if shared else ""
 
     def inside(self) -> list[list[str]]:
         """The models of every file, whatever else is wrong with it."""

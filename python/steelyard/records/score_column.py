@@ -9,6 +9,7 @@ log-likelihoods needs no score. Where all columns without another role hold zero
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import NamedTuple
 
 from ..errors import keyword
@@ -99,7 +100,7 @@ class _ScoreFinder:
         if len(sides) != 2 or not all(sides):
             expected = f"two columns in {keyword('score', 'a==b')}"
             raise record_error(self.table.file, expected, repr(option), "name one on each side")
-        score = "==".join(str(self.finder.named("score", side)) for side in sides)
+        score = "==".join(str(self.finder.named("score", side, repr)) for side in sides)
         target, _, said = labels.sides(score)
         if not said:
             self.finder.guesses.append(f"target = {target}")
@@ -112,7 +113,9 @@ class _ScoreFinder:
         nested: dict[str, list[str]] = {}
         without: dict[str, list[str]] = {}
         usual = ROLES["score"].usual
-        columns = [name for name in self.table.columns if name.rpartition(".")[2] in usual and "." in name]
+        inside = {name: name.rpartition(".")[2] for name in self.table.columns if "." in name}
+        columns = [name for name, last in inside.items() if last in usual]
+        columns = columns or [name for name, last in inside.items() if last.casefold() in usual]
         for name in lm_eval.answers(self.table, columns):
             model, _, last = name.rpartition(".")
             if ("score", name) in self.finder.unusable:
@@ -190,6 +193,10 @@ class _ScoreFinder:
     def _pairs(self) -> list[str]:
         """Two columns of usual names that make a score, as ``a==b``."""
         pairs = ["==".join(pair) for pair in SCORE_PAIRS if self._comparable(*pair)]
+        if not pairs:
+            of = self.finder.in_any_case
+            sides = [pair for a, b in SCORE_PAIRS for pair in product(of([a]), of([b]))]
+            pairs = ["==".join(pair) for pair in sides if self._comparable(*pair)]
         return [pair for pair in pairs if ("score", pair) not in self.finder.unusable]
 
     def _comparable(self, target: str, prediction: str) -> bool:
@@ -227,8 +234,8 @@ class _ScoreFinder:
     def free(self) -> list[str]:
         """The columns that have no role, by option or by a usual name."""
         usual = {name for role in ROLES.values() if role.name != "score" for name in role.usual}
-        taken = {*usual, *self.found.values(), self.finder.options["id"]}
-        return [name for name in self.table.columns if name not in taken]
+        taken = {*self.found.values(), self.finder.options["id"]}
+        return [name for name in self.table.columns if name not in taken and name.casefold() not in usual]
 
     # ---- no score
 

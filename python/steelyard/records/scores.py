@@ -144,7 +144,7 @@ class Scores(Mapping[str, Floats]):
             If two models, or two records of one, put an id into different clusters.
         """
         known = [(one, one.run.cluster) for one in self._matched if _own_cluster(one.run)]
-        fix = f"correct a file, or pass {keyword('cluster', NONE)}"
+        fix = f"name another column with {keyword('cluster')}, or pass {keyword('cluster', NONE)}"
         return self._of_ids("cluster", [(one, values) for one, values in known if values is not None], fix)
 
     def column(self, name: str) -> NDArray[Any]:

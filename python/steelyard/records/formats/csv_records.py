@@ -16,7 +16,7 @@ from ..builder import TableBuilder
 from ..table import EXPECTED, LONGEST_TEXT, Table, record_error, shorten
 from . import promptfoo_csv
 from .csv_dialect import dialect_of, read_decimal_commas
-from .text import beginning, lines, not_utf8
+from .text import OUT_OF_A_COPY, beginning, lines, not_utf8
 
 ROWS = 8192  # turned into columns at a time
 FIELDS = 2_000_000  # and at most so many fields of them
@@ -58,7 +58,7 @@ def _table(name: str, reader: Any, progress: Callable[[], None]) -> Table:
             progress()
     except csv.Error as error:
         where = f"{name}, line {reader.line_num}"
-        raise record_error(where, "CSV", f"a malformed row ({error})", "correct the row") from error
+        raise record_error(where, "CSV", f"a malformed row ({error})", OUT_OF_A_COPY) from error
     table.columns = promptfoo_csv.with_scores(table.columns)
     return table.finish()
 
@@ -75,7 +75,7 @@ def _block(name: str, reader: Any, width: int, most: int) -> tuple[list[list[str
                 f"{name}, line {reader.line_num}",
                 f"{width} field{'s' * (width != 1)} as in the header",
                 str(len(row)),
-                "quote fields that hold the separator, and complete the row",
+                "export it again with quotes around fields that hold the separator, or take the line out of a copy",
             )
         rows.append(row)
         numbers.append(reader.line_num)

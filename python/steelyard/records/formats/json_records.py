@@ -13,7 +13,7 @@ from .. import logs
 from ..builder import TableBuilder
 from ..json_values import BYTE_ORDER_MARK, DECODER, DuplicateKey
 from ..table import EXPECTED, NotRecords, Table, record_error, shorten
-from .text import lines, not_utf8, one_a_line
+from .text import OUT_OF_A_COPY, lines, not_utf8, one_a_line
 
 LINES = 8192  # between two reports of progress
 _BLANKS = " \t\n\r"
@@ -79,7 +79,7 @@ def _bad_line(where: str, data: bytes, error: Exception) -> Exception:
         return record_error(where, "a flat record", "a JSON object nested too deeply", "flatten it")
     reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
     if data.endswith(b"\n"):
-        return record_error(where, "a JSON object", f"text that is not JSON ({reason})", "correct the line")
+        return record_error(where, "a JSON object", f"text that is not JSON ({reason})", OUT_OF_A_COPY)
     found = f"a last line that is cut off ({reason})"
     return record_error(where, "a whole JSON object", found, "write or fetch the file again")
 
@@ -106,7 +106,9 @@ def _one_object(name: str, data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         found = f"text that is not JSON ({getattr(error, 'msg', error)})"
-        raise record_error(f"{name}, line {line}", "a JSON object per line", found, "correct the file") from error
+        raise record_error(
+            f"{name}, line {line}", "a JSON object per line", found, "fetch or export the file again"
+        ) from error
     if logs.log_of(record, alone=True) is None:
         raise _no_log(name, record)
     return record

@@ -10,6 +10,8 @@ from ..table import record_error, shorten
 
 Line = TypeVar("Line", str, bytes)
 
+OUT_OF_A_COPY = "fetch or export the file again, or take the line out of a copy"  # what a reader of the file can do
+
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
