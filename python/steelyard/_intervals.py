@@ -494,6 +494,15 @@ def turned(low: Limit, high: Limit, *, higher_is_better: bool) -> tuple[Limit, L
     return (low, high) if higher_is_better else (-high, -low)
 
 
+def verdict(low: float, high: float, margin: float) -> str:
+    """The verdict on a difference whose limits are turned so that higher is better; NaN limits leave it undecided."""
+    if low > 0.0:
+        return "better"
+    if low > -margin:
+        return "not_worse"
+    return "worse" if high < -margin else "undecided"
+
+
 def simultaneous(shown: Estimate, strict: Estimate) -> Estimate:
     """``shown``, with the limits of ``strict`` in its detail."""
     limits = {"simultaneous_low": strict.low, "simultaneous_high": strict.high}

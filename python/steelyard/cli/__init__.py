@@ -100,6 +100,7 @@ def report_command(
     missing: options.Missing = "drop",
     where: options.Where = None,
     exclude: options.Exclude = None,
+    by: options.By = None,
     pass_at: options.PassAt = None,
     bins: options.Bins = 15,
     values: options.Values = None,
@@ -122,6 +123,7 @@ def report_command(
             margin=margin,
             baseline=chosen.baseline,
             higher_is_better=not lower_is_better,
+            by=split(by or []),
             pass_at=options.whole_numbers(pass_at, "pass_at"),
             n_bins=bins,
         )
@@ -157,13 +159,15 @@ def compare(
     missing: options.Missing = "drop",
     where: options.Where = None,
     exclude: options.Exclude = None,
+    by: options.By = None,
     values: options.Values = None,
     debug: options.Debug = False,
     **columns: str | None,
 ) -> None:
     """Compare models with a baseline on the records that both answered.
 
-    Exits with 1 where a verdict is one that --fail-on names, and only there.
+    Exits with 1 where a verdict is one that --fail-on names, and only there. It is the verdict on all records: the
+    verdicts by group (--by) are shown and change no exit code.
     """
     with _sentences(debug):
         paths = _paths(files)
@@ -181,6 +185,7 @@ def compare(
             confidence_level=confidence_level,
             margin=margin,
             higher_is_better=not lower_is_better,
+            by=split(by or []),
             min_matched=min_matched,
         )
         hand_over(made, out)

@@ -84,6 +84,15 @@ Where = Annotated[
     list[str] | None,
     typer.Option("--where", help="Only such records: 'split==test and n<100' (== != < <= > >=).", metavar="CONDITION"),
 ]
+By = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--by",
+        help="Columns whose values make groups, such as a subject: scores and differences of each. Repeated or with "
+        "commas: groups inside groups.",
+        metavar="COLUMN",
+    ),
+]
 Exclude = Annotated[
     list[str] | None,
     typer.Option("--exclude", help="Files not to read: a name, a folder or a pattern.", metavar="PATTERN"),
@@ -112,6 +121,7 @@ Html = Annotated[
 # An error names an argument of a Python call; in the command it names the option instead (errors.called).
 ARGUMENTS = (
     "baseline",
+    "by",
     "comparisons",
     "confidence_level",
     "discordance",

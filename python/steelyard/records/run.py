@@ -24,7 +24,7 @@ from .lm_eval import TASK
 from .part import Block, Part, read_ids, read_part, target_classes
 from .roles import NO_SCORE, NONE, NUMBERS, ROLES, TEXTS, Floats, Role, Rows
 from .table import LIST, plain, record_error
-from .values import text
+from .values import text, texts
 from .words import Words
 
 # The fields of a run that have a value for each of its records.
@@ -132,6 +132,23 @@ class Run:
                     raise record_error(where, "one value in every row", got, "choose another column, or complete it")
             values += found
         return _array(values)
+
+    def labels(self, name: str, asked: str = "labels()") -> NDArray[np.str_]:
+        """Any column of the records as text: numbers too, and an empty text in rows without a value.
+
+        ``asked`` is what the column is for, in the error about a file that does not have it.
+
+        Raises
+        ------
+        RecordError
+            If a file has no such column, or a row has a list in it.
+        """
+        labels: list[str | None] = []
+        for part in self._parts:
+            if name not in part.table.columns:
+                raise missing_column(part.table, asked, name)
+            labels += texts(part.values(name), repr(name), part.where)
+        return np.array([one or "" for one in labels], dtype=np.str_)
 
     def known(self, *names: str) -> Run:
         """The rows in which every one of ``names`` (``"confidence"``, ``"loglikelihood"``) has a value."""

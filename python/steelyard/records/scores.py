@@ -49,6 +49,19 @@ class Matched:
         """How many ids and records count, and the fewest and most records of one id."""
         return merged([len(rows) for rows in self.epochs or ()])
 
+    def label(self, labels: NDArray[np.str_]) -> NDArray[np.str_] | int:
+        """The label of each id, empty where a record of it has none; or the first id whose records have two."""
+        found = labels[self.first]
+        if self.epochs is None or len(labels) == len(found):
+            return found
+        for index, rows in enumerate(self.epochs):
+            of_id = set(labels[rows].tolist())
+            if len(of_id - {""}) > 1:
+                return index
+            if "" in of_id:
+                found[index] = ""
+        return found
+
     def differing(self, values: NDArray[Any]) -> int | None:
         """The first id whose epochs do not have the same value."""
         for index, rows in enumerate(self.epochs or ()):
@@ -158,6 +171,32 @@ class Scores(Mapping[str, Floats]):
         values = [(one, one.run.column(name)) for one in self._matched]
         found = self._of_ids(f"column {name!r}", values, "take it from one run with run.column()")
         return np.array([]) if found is None else found
+
+    def labels(self, of_runs: Mapping[str, NDArray[np.str_]], what: str) -> NDArray[np.str_]:
+        """One label per id, from the labels of every model's records (:meth:`Run.labels`).
+
+        It is empty where a record of the id has none.
+
+        Raises
+        ------
+        RecordError
+            If the records of one id have different labels; ``what`` says whose they are.
+        """
+        found: NDArray[np.str_] | None = None
+        for one in self._matched:
+            here = one.label(of_runs[one.run.name])
+            if isinstance(here, int):
+                raise self._differs(what, here, f"different ones in {one.run.name!r}", "choose another column")
+            if found is None:
+                found = here
+            known = (found != "") & (here != "")
+            if (differs := known & (found != here)).any():
+                index = int(np.argmax(differs))
+                first = self._matched[0].run.name
+                got = f"{str(found[index])!r} in {first!r} and {str(here[index])!r} in {one.run.name!r}"
+                raise self._differs(what, index, got, "choose another column, or correct a file")
+            found = np.where(known, found, "")
+        return np.array([], dtype=np.str_) if found is None else found
 
     def _of_ids(self, what: str, values: Sequence[tuple[Matched, NDArray[Any]]], fix: str) -> NDArray[Any] | None:
         """One value per id. All records of an id, of every model, have to agree on it."""

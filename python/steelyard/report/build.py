@@ -15,7 +15,7 @@ from .._progress import Progress, reporter
 from .._text import in_markdown
 from ..config import show_config
 from ..errors import keyword, shown, type_error, value_error
-from . import measure, proper, sections, tables
+from . import grouped, measure, proper, sections, tables
 from .results import MIN_MATCHED, Contents, ModelResult, Options, Section
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def build(
     margin: float = 0.0,
     baseline: str | None = None,
     higher_is_better: bool = True,
+    by: Sequence[str] = (),
     pass_at: Sequence[int] = (),
     n_bins: int = 15,
     sections: Sequence[Section] = (),
@@ -124,6 +125,10 @@ def build(
         and beyond four all models with the first.
     higher_is_better : bool
         False where the score is a loss.
+    by : sequence of str
+        Columns whose values make groups, such as a subject: each group's score and differences are shown, with limits
+        that hold for all groups at once. Of several columns, groups are made by the first one, and by each together
+        with those before it.
     pass_at : sequence of int
         The k of pass@k and maj@k, from records that repeat their ids: the chance that at least one of k answers is
         right, without bias ``1 - C(n - c, k)/C(n, k)`` with c of n answers right, and that the right answer has the
@@ -158,7 +163,9 @@ def build(
     ('new', 'undecided')
     """
     asked = _chosen_k(pass_at)
-    options = Options(clusters, confidence_level, margin, higher_is_better, pass_at=asked, n_bins=n_bins)
+    options = Options(
+        clusters, confidence_level, margin, higher_is_better, pass_at=asked, n_bins=n_bins, by=_columns(by)
+    )
     supplied = tuple(sections)
     for k, section in enumerate(supplied):
         if not isinstance(section, Section):
@@ -190,6 +197,13 @@ def _chosen_k(pass_at: Sequence[int]) -> tuple[int, ...]:
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise value_error("pass_at", "whole numbers from 1 on", repr(k))
     return tuple(sorted(set(pass_at)))
+
+
+def _columns(by: Sequence[str]) -> tuple[str, ...]:
+    """The columns that make groups, each once."""
+    if isinstance(by, str) or not isinstance(by, Sequence) or not all(isinstance(name, str) for name in by):
+        raise type_error("by", "a sequence of columns' names", shown(by))
+    return tuple(dict.fromkeys(by))
 
 
 def _check_runs(runs: object) -> None:
@@ -225,11 +239,13 @@ def comparison(
     confidence_level: float = 0.95,
     margin: float = 0.0,
     higher_is_better: bool = True,
+    by: Sequence[str] = (),
     min_matched: float = MIN_MATCHED,
 ) -> Report:
     """Report on the scores of ``models`` (all others by default) and their comparisons with ``baseline`` alone.
 
     It is an error if fewer ids match than the share ``min_matched`` of the side that has fewer ids; 0 allows any.
+    ``by`` are columns whose values make groups, as for :func:`build`.
     """
     _check_runs(runs)
     if isinstance(models, str):
@@ -242,7 +258,8 @@ def comparison(
         given = "runs" if models is None else "models"
         raise value_error(given, f"a model to compare with {baseline!r}", "none", fix)
     kept = replace(runs, runs=tuple(runs[name] for name in dict.fromkeys((baseline, *names))))
-    options = Options(clusters, confidence_level, margin, higher_is_better, fraction(min_matched, "min_matched"))
+    least = fraction(min_matched, "min_matched")
+    options = Options(clusters, confidence_level, margin, higher_is_better, least, by=_columns(by))
     _check_direction(kept, options)
     results = [measure.model(run, options, score_only=True) for run in kept]
     pairs = [(name, baseline) for name in names]
@@ -292,6 +309,7 @@ def _report(
     return Report(
         models=tuple(models),
         pairs=compared,
+        groups=grouped.groupings(runs, [(pair.model, pair.baseline) for pair in compared], options),
         options=options,
         sources=tuple(dict.fromkeys(file for run in runs for file in run.files)),
         read=dict(runs.read),

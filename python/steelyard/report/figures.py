@@ -149,6 +149,8 @@ class Bar(NamedTuple):
         return cls(name, float(e), limits(e), simultaneous, verdict)
 
 
+FOREST_COLUMNS = 3  # panels side by side: more would leave no room for the intervals
+
 # The page (page.css) has the same colours for these words.
 VERDICTS = {"": BLUE, "better": GREEN, "not_worse": GREEN, "worse": ORANGE, "undecided": GREY}
 
@@ -173,6 +175,35 @@ def intervals(
         ax.set_xlabel(printable(axis))
 
     return (Picture((8.9, 0.78 + 0.38 * len(rows)), paint, prefix, label),) if rows else ()
+
+
+def forest(
+    panels: Sequence[tuple[str, Sequence[Bar]]], prefix: str, label: str, *, axis: str, loss: float = 0.0
+) -> tuple[Picture, ...]:
+    """Panels side by side, up to three in a row, which share the names of their rows and the scale.
+
+    All panels have the same rows. A row without an interval is a hollow dot; one whose value is NaN is left empty.
+    """
+    if not panels:
+        return ()
+    wide = min(len(panels), FOREST_COLUMNS)
+    high = -(-len(panels) // wide)
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots(high, wide, sharex=True, sharey=True, squeeze=False).ravel()
+        for ax, (title, rows) in zip(axes, panels, strict=False):
+            _interval_rows(ax, rows, room=False)
+            ax.axvline(0, color=INK, linewidth=1, zorder=1)
+            if loss:
+                ax.axvline(loss, color=ORANGE, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+            ax.locator_params(axis="x", nbins=5)
+            ax.set_title(shortened(printable(title), 64 // wide))
+        for ax in axes[len(panels) :]:
+            ax.set_visible(False)
+        figure.supxlabel(printable(axis), fontsize=9.5, color=INK)
+
+    height = (0.75 + 0.27 * len(panels[0][1])) * high + 0.3
+    return (Picture((8.9, height), paint, prefix, label),)
 
 
 def _interval_rows(ax: Axes, rows: Sequence[Bar], *, room: bool) -> None:

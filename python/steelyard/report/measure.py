@@ -152,7 +152,7 @@ def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) 
     It is compared twice, at the level that the report shows and at the stricter one that its verdict reads, so that the
     verdicts of all ``m`` pairs hold together.
     """
-    groups = _groups(scores, options)
+    groups = clusters_of_ids(scores, options)
     names = {"new": f"the scores of {new!r}", "baseline": f"the scores of {base.name!r}"}
     names["new - baseline"] = f"the differences of {new!r} from {base.name!r}"
 
@@ -218,6 +218,6 @@ def _comparable(runs: Runs, names: Sequence[tuple[str, str]]) -> tuple[list[tupl
     return kept, [f"not compared, since their records have no id: {', '.join(without)}; {fix}"]
 
 
-def _groups(scores: Scores, options: Options) -> NDArray[Any] | None:
+def clusters_of_ids(scores: Scores, options: Options) -> NDArray[Any] | None:
     """Clusters of the matched ids; None where each id is a cluster of its own."""
     return scores.cluster if options.clusters is None else scores.column(options.clusters)

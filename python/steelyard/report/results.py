@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .._estimate import Estimate
 from .._mode import standard_mode_methods
 from ..errors import type_error, value_error
+from .group_results import Grouping
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +29,7 @@ class Options:
 
     ``min_matched`` is the share of the smaller side's ids that have to match; with None any share will do and few
     matches are a caution in the report. ``pass_at`` are the k of pass@k and maj@k, where records repeat ids, and
-    ``n_bins`` the bins of the calibration.
+    ``n_bins`` the bins of the calibration. ``by`` are the columns whose values make groups.
     """
 
     clusters: str | None
@@ -38,6 +39,7 @@ class Options:
     min_matched: float | None = None
     pass_at: tuple[int, ...] = ()
     n_bins: int = 15
+    by: tuple[str, ...] = ()
 
 
 @standard_mode_methods
@@ -246,6 +248,7 @@ class Contents:
     left_out: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...]
     proper: tuple[ProperScore, ...] = ()
+    groups: tuple[Grouping, ...] = ()
     sections: tuple[Section, ...] = ()
 
     @property

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from .._numbers import plural
 from .._text import in_markdown
 
 GAP = 2
@@ -34,10 +35,18 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = field(default=())
+    more: tuple[tuple[str, ...], ...] = field(default=())
+    """Rows that the page folds; terminal and Markdown say how many there are."""
 
     def notes_of(self, columns: Iterable[Column]) -> tuple[str, ...]:
         """The notes to print where these columns are shown."""
-        return (*(column.note for column in columns if column.note), *self.notes)
+        notes = (*(column.note for column in columns if column.note), *self.notes)
+        return (*notes, f"{plural(len(self.more), 'further row')}: on the page and in JSON.") if self.more else notes
+
+    @property
+    def page_notes(self) -> tuple[str, ...]:
+        """The notes below the table on the page, which shows all its rows and columns."""
+        return replace(self, more=()).notes_of(self.columns)
 
 
 def width_of(text: str) -> int:

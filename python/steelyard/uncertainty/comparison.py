@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._estimate import Estimate, json_ready
-from .._intervals import turned
+from .._intervals import turned, verdict
 from .._lazy import lazy
 from .._mode import standard_mode_methods
 from .._numbers import as_share
@@ -142,7 +142,7 @@ class Comparison(Result):
         if smallest >= 1.0 and self._shares:
             expected = "less than 1, since scores in [0, 1] cannot lose more"
             raise value_error("margin", expected, f"{smallest:g}", as_share(smallest))
-        verdicts = tuple(_verdict(low, high, smallest) for low, high in self._limits())
+        verdicts = tuple(verdict(low, high, smallest) for low, high in self._limits())
         return verdicts if isinstance(self.p_value, np.ndarray) else verdicts[0]
 
     def _limits(self) -> list[tuple[float, float]]:
@@ -272,12 +272,3 @@ def _cell(value: Any, title: str, models: int) -> str:
     if at_most and value <= at_most * LEAST:
         return _p(value, at_most)
     return f"{value:.4g}" if isinstance(value, float) else printable(value)
-
-
-def _verdict(low: float, high: float, margin: float) -> str:
-    """The verdict on one model whose limits are turned so that higher is better; NaN limits leave it undecided."""
-    if low > 0.0:
-        return "better"
-    if low > -margin:
-        return "not_worse"
-    return "worse" if high < -margin else "undecided"

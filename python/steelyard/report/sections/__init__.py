@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ..._numbers import percent, plural
 from ..results import Contents
 from ..words import span
-from . import calibration, comparisons, perplexity, proper, repeats, scores, supplied
+from . import calibration, comparisons, groups, perplexity, proper, repeats, scores, supplied
 from .block import Block, Finding
 from .notices import cautions, remarks
 
@@ -20,6 +20,7 @@ __all__ = ["SECTIONS", "Block", "Finding", "blocks", "cautions", "findings", "he
 SECTIONS: tuple[Callable[[Contents], Block | None], ...] = (
     scores.block,
     comparisons.block,
+    groups.block,
     repeats.block,
     calibration.block,
     proper.block,
