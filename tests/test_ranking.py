@@ -11,7 +11,7 @@ import pytest
 import steelyard as sy
 from steelyard import _core
 
-from .coverage._rankings import false_claims
+from .coverage.rankings import false_claims
 
 
 def answers(n: int, means: list[float], seed: int = 0) -> dict[str, np.ndarray]:

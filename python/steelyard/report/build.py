@@ -15,13 +15,11 @@ from .._progress import Progress, reporter
 from .._text import in_markdown
 from ..config import show_config
 from ..errors import keyword, shown, type_error, value_error
-from . import grouped, measure, proper, sections, tables
-from .results import MIN_MATCHED, Contents, ModelResult, Options, Section
+from . import board, grouped, measure, proper, sections, tables
+from .results import MANY_MODELS, MIN_MATCHED, Contents, ModelResult, Options, Section
 
 if TYPE_CHECKING:
     from ..records import Runs
-
-MANY_MODELS = 4  # of up to so many models every pair is compared, of more each with the first
 
 
 @standard_mode_methods
@@ -122,7 +120,7 @@ def build(
         In units of the score, at least 0: a loss up to it does not count as worse.
     baseline : str, optional
         The model that all others are compared with. Without it every pair of up to four models is compared,
-        and beyond four all models with the first.
+        and beyond four all models with the first. More than four models are also ranked.
     higher_is_better : bool
         False where the score is a loss.
     by : sequence of str
@@ -163,17 +161,18 @@ def build(
     ('new', 'undecided')
     """
     asked = _chosen_k(pass_at)
-    options = Options(
-        clusters, confidence_level, margin, higher_is_better, pass_at=asked, n_bins=n_bins, by=_columns(by)
-    )
     supplied = tuple(sections)
     for k, section in enumerate(supplied):
         if not isinstance(section, Section):
             raise type_error(f"sections[{k}]", "a report.Section", type(section).__name__)
     _check_runs(runs)
-    _check_direction(runs, options)
     if baseline is not None:
         baseline = _known(runs.names, baseline, "baseline")
+    options = Options(
+        clusters, confidence_level, margin, higher_is_better, pass_at=asked, n_bins=n_bins, by=_columns(by),
+        baseline=baseline,
+    )  # fmt: skip
+    _check_direction(runs, options)
     pairs = _pairs(runs.names, baseline)
     step = _stepper(progress, len(runs) + len(pairs))
     models = []
@@ -181,7 +180,10 @@ def build(
         models.append(measure.model(run, options))
         step(1)
     made = _report(runs, models, pairs, options, required=baseline is not None)
-    made = replace(made, proper=proper.scores(runs, made.pairs, options))
+    ranked, said = board.leaderboard(runs, options)
+    made = replace(
+        made, proper=proper.scores(runs, made.pairs, options), leaderboard=ranked, notes=(*made.notes, *said)
+    )
     step(len(pairs))
     if baseline is None and len(models) > MANY_MODELS and made.pairs:
         note = f"more than {MANY_MODELS} models: each is compared with the first alone; choose another as baseline"

@@ -150,6 +150,8 @@ class Bar(NamedTuple):
 
 
 FOREST_COLUMNS = 3  # panels side by side: more would leave no room for the intervals
+MANY_ROWS = 20  # a picture of more rows has narrower rows, and its axis at the top and at the bottom
+ROW, NARROW_ROW = 0.38, 0.21  # the height of a row in inches
 
 # The page (page.css) has the same colours for these words.
 VERDICTS = {"": BLUE, "better": GREEN, "not_worse": GREEN, "worse": ORANGE, "undecided": GREY}
@@ -166,6 +168,10 @@ def intervals(
     def paint(figure: Figure) -> None:
         ax = figure.add_subplot()
         _interval_rows(ax, rows, room=zero)
+        if len(rows) > MANY_ROWS:
+            ax.tick_params(axis="x", top=True, labeltop=True)
+            ax.tick_params(axis="y", labelsize=7.5)
+            ax.spines["top"].set_visible(True)
         if zero:
             ax.axvline(0, color=INK, linewidth=1, zorder=1)
         if loss:
@@ -174,7 +180,8 @@ def intervals(
             ax.annotate("margin", (loss, -0.55), color=ORANGE, fontsize=8.5, **beside)
         ax.set_xlabel(printable(axis))
 
-    return (Picture((8.9, 0.78 + 0.38 * len(rows)), paint, prefix, label),) if rows else ()
+    height = ROW * len(rows) if len(rows) <= MANY_ROWS else 0.3 + NARROW_ROW * len(rows)
+    return (Picture((8.9, 0.78 + height), paint, prefix, label),) if rows else ()
 
 
 def forest(
@@ -208,19 +215,30 @@ def forest(
 
 def _interval_rows(ax: Axes, rows: Sequence[Bar], *, room: bool) -> None:
     """Draw the rows from top to bottom; ``room``: leave some above them for the word "margin"."""
-    for y, bar in enumerate(rows):
-        colour = VERDICTS[bar.verdict]
-        if bar.interval is not None:
-            ax.plot(bar.interval, [y, y], color=colour, linewidth=5, alpha=0.35, solid_capstyle="round")
-        if bar.simultaneous is not None:
-            ax.plot(bar.simultaneous, [y, y], color=colour, linewidth=1.2, marker="|", markersize=6)
-        face, edge = (colour, "white") if bar.interval is not None else ("white", colour)  # hollow without an interval
-        ax.plot([bar.value], [y], marker="o", markersize=6.5, markerfacecolor=face, markeredgecolor=edge)
+    size = 1.0 if len(rows) <= MANY_ROWS else 0.7
+    for colour in dict.fromkeys(VERDICTS[bar.verdict] for bar in rows):
+        own = [(y, bar) for y, bar in enumerate(rows) if VERDICTS[bar.verdict] == colour]
+        known = [(y, bar.interval) for y, bar in own if bar.interval is not None]
+        wider = [(y, bar.simultaneous) for y, bar in own if bar.simultaneous is not None]
+        ax.plot(*_segments(known), color=colour, linewidth=5 * size, alpha=0.35, solid_capstyle="round")
+        ax.plot(*_segments(wider), color=colour, linewidth=1.2, marker="|", markersize=6 * size)
+        for hollow in (False, True):  # a point without an interval
+            points = [(bar.value, y) for y, bar in own if (bar.interval is None) == hollow]
+            face, edge = ("white", colour) if hollow else (colour, "white")
+            dots: dict[str, Any] = {"markersize": 6.5 * size, "markerfacecolor": face, "markeredgecolor": edge}
+            ax.plot(*zip(*points, strict=True), "o", **dots) if points else None
     ax.set_yticks(range(len(rows)), [shortened(printable(bar.name), 48) for bar in rows])
     ax.set_ylim(len(rows) - 0.4, -0.8 if room else -0.6)
     ax.tick_params(axis="y", length=0, labelcolor=INK)
     ax.spines["left"].set_visible(False)
     ax.grid(axis="x")
+
+
+def _segments(rows: Sequence[tuple[int, tuple[float, float]]]) -> tuple[list[float], list[float]]:
+    """The coordinates of a line that is broken between the rows, as one artist of all of them."""
+    gap = float("nan")
+    x = [value for _, (low, high) in rows for value in (low, high, gap)]
+    return x, [place for y, _ in rows for place in (float(y), float(y), gap)]
 
 
 def shortened(name: str, limit: int) -> str:

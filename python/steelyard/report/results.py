@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..calibration import Reliability
+    from ..uncertainty import Ranking
 
 
 FEW_CLUSTERS = 10  # an interval that rests on fewer clusters is called rough
 MIN_MATCHED = 0.9  # the share that has to match, of the ids of the side that has fewer
+MANY_MODELS = 4  # of up to so many models every pair is compared; more are ranked
 POWER = 0.8  # with which probability a comparison should see the difference that is said beside it
 MOST_LOST = 0.1  # where a larger share of a model's ids or records does not count, the report begins with a caution
 
@@ -30,6 +32,7 @@ class Options:
     ``min_matched`` is the share of the smaller side's ids that have to match; with None any share will do and few
     matches are a caution in the report. ``pass_at`` are the k of pass@k and maj@k, where records repeat ids, and
     ``n_bins`` the bins of the calibration. ``by`` are the columns whose values make groups.
+    ``baseline`` is the model that was named as the one to compare with.
     """
 
     clusters: str | None
@@ -40,6 +43,7 @@ class Options:
     pass_at: tuple[int, ...] = ()
     n_bins: int = 15
     by: tuple[str, ...] = ()
+    baseline: str | None = None
 
 
 @standard_mode_methods
@@ -235,6 +239,32 @@ class Section:
         return {"title": self.title, "text": self.text, "estimates": estimates}
 
 
+@standard_mode_methods
+@dataclass(frozen=True)
+class Leaderboard:
+    """Many models ranked on the ids that they share.
+
+    Attributes
+    ----------
+    ranking : Ranking
+        What ``steelyard.compare`` without a baseline says of them.
+    apart : mapping
+        Models that lack more than a tenth of the ids that at least half of the models have, and how many of these ids
+        they have. They are not ranked.
+    unmatched : int
+        The most ids that a ranked model has and another one lacks.
+    """
+
+    ranking: Ranking
+    apart: Mapping[str, int]
+    unmatched: int
+
+    @property
+    def ranges(self) -> list[str]:
+        """The ranks that each model may have: ``1-5``, or ``3``."""
+        return self.ranking.ranges
+
+
 @dataclass(frozen=True)
 class Contents:
     """All the data of a report, before it is put into words."""
@@ -249,6 +279,7 @@ class Contents:
     notes: tuple[str, ...]
     proper: tuple[ProperScore, ...] = ()
     groups: tuple[Grouping, ...] = ()
+    leaderboard: Leaderboard | None = None
     sections: tuple[Section, ...] = ()
 
     @property

@@ -116,12 +116,14 @@ class Ranking(Result):
         }  # fmt: skip
         return {"score": self.score.to_dict(), **{key: json_ready(value) for key, value in plain.items()}}
 
-    def _ranges(self) -> list[str]:
+    @property
+    def ranges(self) -> list[str]:
+        """The ranks that each model may have as text, such as ``1-5``; ``3`` where there is one alone."""
         ends = zip(self.rank_low.tolist(), self.rank_high.tolist(), strict=True)
         return [str(low) if low == high else f"{low}-{high}" for low, high in ends]
 
     def __str__(self) -> str:
-        ranges, names = self._ranges(), [printable(name) for name in self.names]
+        ranges, names = self.ranges, [printable(name) for name in self.names]
         wide, long = max(map(len, ranges)), max(map(len, names))
         lines = [
             f"{ranks:>{wide}}  {name:<{long}}  {one}{'  *' if best else ''}"
@@ -140,7 +142,7 @@ class Ranking(Result):
         """Render as the table a notebook shows."""
         cells = [
             [ranks, printable(name), f"{one:{one._spec()}}", "yes" if best else ""]
-            for ranks, name, one, best in zip(self._ranges(), self.names, self.score, self.best.tolist(), strict=True)
+            for ranks, name, one, best in zip(self.ranges, self.names, self.score, self.best.tolist(), strict=True)
         ]
         caption = f"{percent(self.score.confidence_level)} for all pairs, {self.test}"
         return html_table(cells, ["ranks", "model", "score", "as good as the best"], caption)
@@ -161,7 +163,7 @@ class Ranking(Result):
         """
         table = self.table
         axes = axes_for(ax, len(self.names))
-        named = [f"{name}  {ranks}" for name, ranks in zip(self.names, self._ranges(), strict=True)]
+        named = [f"{name}  {ranks}" for name, ranks in zip(self.names, self.ranges, strict=True)]
         return forest(axes, named, table["score"], table["low"], table["high"], axis="score", label=label)
 
 

@@ -6,18 +6,21 @@ and an entry of ``SECTIONS``: a function that makes the :class:`Block`, or None 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
-from ..._numbers import percent, plural
+from ..._numbers import count, percent, plural
+from ..._text import listed_counts
 from ..results import Contents
 from ..words import span
-from . import calibration, comparisons, groups, perplexity, proper, repeats, scores, supplied
-from .block import Block, Finding
+from . import board, calibration, comparisons, groups, perplexity, proper, repeats, scores, supplied
+from .block import MOST_FINDINGS, Block, Finding
 from .notices import cautions, remarks
 
 __all__ = ["SECTIONS", "Block", "Finding", "blocks", "cautions", "findings", "headline", "remarks"]
 
 SECTIONS: tuple[Callable[[Contents], Block | None], ...] = (
+    board.block,
     scores.block,
     comparisons.block,
     groups.block,
@@ -44,6 +47,29 @@ def headline(report: Contents) -> str:
 
 
 def findings(report: Contents) -> list[Finding]:
-    """The report in sentences, for someone who reads nothing else."""
-    cautious = [Finding("caution", text) for text in cautions(report)]
-    return cautious + [finding for block in blocks(report) for finding in block.findings]
+    """The report in sentences, for someone who reads nothing else: all of them, or ten where models are many."""
+    groups = {"Cautions": [Finding("caution", text) for text in cautions(report)]}
+    groups |= {block.title: list(block.findings) for block in blocks(report)}
+    if report.leaderboard is not None:
+        rooms = _rooms([len(found) for found in groups.values()], MOST_FINDINGS)
+        groups = {title: _shortened(title, groups[title], room) for title, room in zip(groups, rooms, strict=True)}
+    return [finding for found in groups.values() for finding in found]
+
+
+def _rooms(lengths: list[int], most: int) -> list[int]:
+    """How many lines each group gets, one after the other in turn, so that all together get at most ``most``."""
+    rooms = [0] * len(lengths)
+    while sum(rooms) < min(most, sum(lengths)):
+        for k, length in enumerate(lengths):
+            if rooms[k] < length and sum(rooms) < most:
+                rooms[k] += 1
+    return rooms
+
+
+def _shortened(title: str, found: list[Finding], room: int) -> list[Finding]:
+    """The first findings of a group; the last line counts the others."""
+    if len(found) <= room or not room:
+        return found[:room]
+    others = found[room - 1 :]
+    words = listed_counts(Counter(finding.word for finding in others))
+    return [*found[: room - 1], Finding("more", f"{title}: {count(len(others))} more ({words}).")]

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from ..figures import Picture
 from ..tables import Table
 
+MOST_FINDINGS = 10  # what stands in short where there are many models
+
 
 class Finding(NamedTuple):
     """A sentence for someone who reads nothing else, and the word that says what it amounts to."""
@@ -28,3 +30,6 @@ class Block:
     supplied: bool = False
     """The caller's own: its title and text stand in every form. Those of the others introduce pictures on the page;
     elsewhere their tables have titles enough."""
+    folded: bool = False
+    """On the page the section is closed until it is opened: what many readers do not need, since a shorter section says
+    the main thing."""

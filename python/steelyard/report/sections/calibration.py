@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..._estimate import Estimate
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Known = Sequence[tuple[str, "Reliability"]]
 
+DIAGRAMS = 6  # reliability diagrams where there are many models
 LEAD = (
     "A model is calibrated when, of the answers it gives with 80 % confidence, 80 % are right. "
     "Points below the diagonal are overconfident."
@@ -32,7 +33,13 @@ def block(report: Contents) -> Block | None:
     if not known:
         return None
     findings = tuple(_finding(name, result) for name, result in known)
-    return Block("Calibration", LEAD, (_table(known),), findings, tuple(_pictures(report)))
+    shown = known if report.leaderboard is None else known[:DIAGRAMS]
+    left = len(known) - len(shown)
+    lead = LEAD + (
+        f" Diagrams of the first {DIAGRAMS} models; {plural(left, 'more model')} in the table." if left else ""
+    )
+    pictures = tuple(_pictures(report, {name for name, _ in shown}))
+    return Block("Calibration", lead, (_table(known),), findings, pictures)
 
 
 def _table(known: Known) -> Table:
@@ -130,9 +137,9 @@ def _finding(name: str, result: Reliability) -> Finding:
     return Finding(word, f"{printable(name)} is {shown}: it {claim}, a gap of {gap}; ECE {ece}{of}.")
 
 
-def _pictures(report: Contents) -> Iterator[figures.Picture]:
-    """A reliability diagram per model."""
+def _pictures(report: Contents, shown: Collection[str]) -> Iterator[figures.Picture]:
+    """A reliability diagram per model that is ``shown``."""
     for k, model in enumerate(report.models):
-        if model.reliability is not None:
+        if model.reliability is not None and model.name in shown:
             label = f"Reliability diagram of {printable(model.name)}; the table has the numbers"
             yield figures.reliability(model.reliability, model.name, f"reliability{k}", label)

@@ -38,6 +38,7 @@ def block(report: Contents) -> Block | None:
     """For each baseline, what the other models differ by; how all of it was made stands under the last table."""
     if not report.pairs:
         return None
+    chosen = report.leaderboard is None or report.options.baseline is not None
     of: dict[str, list[PairResult]] = {}
     for pair in report.pairs:
         of.setdefault(pair.baseline, []).append(pair)
@@ -47,8 +48,9 @@ def block(report: Contents) -> Block | None:
         "Comparisons",
         LEAD + (TWO_INTERVALS if report.several else ""),
         tuple(tables),
-        findings=tuple(_finding(pair, report) for pair in report.pairs),
-        pictures=_picture(report),
+        findings=tuple(_finding(pair, report) for pair in report.pairs if chosen),
+        pictures=_picture(report) if chosen else (),
+        folded=not chosen,
     )
 
 

@@ -24,8 +24,13 @@ def block(report: Contents) -> Block | None:
         return None
     tables = [table for score in report.proper for table in _tables(report, score)]
     bars = [figures.Bar.of(name, e) for name, e in report.proper[0].models.items()]
-    pictures = figures.intervals(bars, "brier", "Brier scores with their intervals", axis=report.proper[0].name.lower())
-    return Block("Proper scores", LEAD, tuple(tables), pictures=pictures)
+    folded = report.leaderboard is not None
+    pictures = (
+        ()
+        if folded
+        else figures.intervals(bars, "brier", "Brier scores with their intervals", axis=report.proper[0].name.lower())
+    )
+    return Block("Proper scores", LEAD, tuple(tables), pictures=pictures, folded=folded)
 
 
 def _tables(report: Contents, score: ProperScore) -> list[Table]:

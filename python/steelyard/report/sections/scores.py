@@ -27,7 +27,9 @@ def block(report: Contents) -> Block | None:
         return None
     bars = [figures.Bar.of(m.name, m.score) for m in models if m.score is not None]
     label = "Scores with their intervals; the table has the numbers"
-    return Block("Scores", LEAD, (_table(models),), pictures=figures.intervals(bars, "scores", label, axis="score"))
+    folded = report.leaderboard is not None  # which shows the same picture
+    pictures = () if folded else figures.intervals(bars, "scores", label, axis="score")
+    return Block("Scores", LEAD, (_table(models),), pictures=pictures, folded=folded)
 
 
 def _nothing_counts(model: ModelResult) -> bool:
