@@ -299,6 +299,11 @@ def _(n: int) -> Any:
     return uniform(n // 4).reshape(-1, 50)
 
 
+@row("compare: samples", "compare", call=lambda d: sy.compare(d[0], baseline=d[1], paired=False, clusters=d[2]))
+def _(n: int) -> Any:
+    return uniform(n), uniform(n // 2 + 1, 1), {"new": spread_ids(n)}
+
+
 @row("bootstrap", "bootstrap", "uncertainty.bootstrap", "uncertainty.BootstrapEstimate", call=sy.bootstrap)
 def _(n: int) -> Any:
     return uniform(n)

@@ -410,6 +410,24 @@ class _MaxT(TypedDict):
     patterns: int
     all: bool
 
+@final
+class _Side(TypedDict):
+    rows: int
+    mean: float
+    unspread: bool
+    same: bool
+    alone: bool
+
+@final
+class _Unpaired(TypedDict):
+    shares: bool
+    binary: bool
+    new: _Side
+    base: _Side
+    levels: list[_Level]
+    test: str
+    p: float
+
 class _SignFlip(TypedDict):
     p: float
     nonzero: int
@@ -488,6 +506,17 @@ def paired_comparison(
     alternative: str,
     progress: _Progress = None,
 ) -> _Comparison | _Refused: ...
+def unpaired_comparison(
+    *,
+    new: NDArray[Any],
+    base: NDArray[Any],
+    booleans: tuple[bool, bool],
+    codes: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+    clusters: tuple[int, int] | None = None,
+    confidence_levels: Sequence[float],
+    alternative: str,
+    progress: _Progress = None,
+) -> _Unpaired | _Refused: ...
 def sign_flip(
     x: NDArray[np.float64],
     *,

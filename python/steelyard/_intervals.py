@@ -489,6 +489,11 @@ def stricter(confidence: Confidence, problems: int) -> Confidence:
     return Confidence(1.0 - (1.0 - confidence.level) / problems, confidence.alternative)
 
 
+def levels(confidence: Confidence, problems: int) -> list[Confidence]:
+    """The level that is shown and, for several problems, the stricter one at which all of them hold at once."""
+    return [confidence] if problems == 1 else [confidence, stricter(confidence, problems)]
+
+
 def turned(low: Limit, high: Limit, *, higher_is_better: bool) -> tuple[Limit, Limit]:
     """The limits of a difference, turned so that higher is better: the first is then the worst case."""
     return (low, high) if higher_is_better else (-high, -low)

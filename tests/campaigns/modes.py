@@ -136,6 +136,25 @@ def compare(rng: Random) -> Call:
     return call
 
 
+def samples(rng: Random) -> Call:
+    """Two samples of different rows; each option is for one side or for both."""
+    make = answers if rng.random() < 0.5 else values
+    lengths = {"new": length(rng, long=0.03), "baseline": length(rng, long=0.03)}
+    scores = {side: make(rng, n) for side, n in lengths.items()}
+    of_side = {side: rows(rng, n) for side, n in lengths.items()}
+    options = dict(of_side["new"])
+    for name in ("where", "clusters"):
+        given = {side: of[name] for side, of in of_side.items() if of.get(name) is not None}
+        options[name] = given or None
+    margin = rng.choice((0.0, 0.01, 0.1))
+
+    def call() -> Any:
+        made = sy.compare(scores["new"], baseline=scores["baseline"], paired=False, **options)
+        return made, made.table, made.verdict(margin)
+
+    return call
+
+
 def bootstrap(rng: Random) -> Call:
     n = length(rng, long=0.02)
     x, options = values(rng, n), rows(rng, n)
@@ -248,7 +267,7 @@ def functions(rng: Random) -> Call:
 
 
 CALLS = (
-    estimate, proportion, compare, bootstrap, tokens, perplexity, reliability, preference, norms, adamw, schedules,
+    estimate, proportion, compare, samples, bootstrap, tokens, perplexity, reliability, preference, norms, adamw, schedules,
     functions,
 )  # fmt: skip
 

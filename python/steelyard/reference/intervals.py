@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 __all__ = [
     "agresti_coull", "clopper_pearson", "cluster_sums", "clustered", "differences", "effective_rows",
-    "effective_weights", "exact_cluster_sums", "exact_moments", "holm", "mcnemar", "moments", "ratio", "sign_flip",
-    "sign_flip_smooth", "stratified", "t_interval", "tango", "unspread", "wald", "weighted_sums", "wilson",
+    "effective_weights", "exact_cluster_sums", "exact_moments", "fisher_mid_p", "holm", "mcnemar", "moments",
+    "newcombe", "ratio", "sign_flip", "sign_flip_smooth", "stratified", "t_interval", "tango", "unspread", "wald",
+    "weighted_sums", "welch", "wilson",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -242,6 +243,34 @@ def mcnemar(b: int, c: int) -> tuple[float, float]:
     tail = Fraction(sum(math.comb(m, i) for i in range(few + 1)), 2**m)
     point = Fraction(math.comb(m, few), 2**m)
     return float(2 * tail - point), float(min(Fraction(1), 2 * tail))
+
+
+# -- two samples ------------------------------------------------------------------------------------------
+
+
+def newcombe(new: tuple[float, Limits], base: tuple[float, Limits]) -> Limits:
+    """The limits of the difference of two independent values, each given with its own limits (square and add)."""
+    (a, (a_low, a_high)), (b, (b_low, b_high)) = new, base
+    return a - b - math.hypot(a - a_low, b_high - b), a - b + math.hypot(a_high - a, b - b_low)
+
+
+def welch(variances: tuple[float, float], dfs: tuple[float, float]) -> float:
+    """Satterthwaite's degrees of freedom of a sum of two variances."""
+    (v, w), (a, b) = variances, dfs
+    return (v + w) ** 2 / (v * v / a + w * w / b)
+
+
+def fisher_mid_p(hits: tuple[int, int], rows: tuple[int, int], alternative: str = "two-sided") -> float:
+    """The mid-p of Fisher's conditional test: of all tables with these margins; two-sided twice the smaller side."""
+    every, (n, m) = sum(hits), rows
+    ways = {x: math.comb(n, x) * math.comb(m, every - x) for x in range(max(0, every - m), min(n, every) + 1)}
+    half, total = Fraction(ways[hits[0]], 2), sum(ways.values())
+    greater = (sum(w for x, w in ways.items() if x > hits[0]) + half) / total
+    less = (sum(w for x, w in ways.items() if x < hits[0]) + half) / total
+    return float({"greater": greater, "less": less, "two-sided": 2 * min(less, greater)}[alternative])
+
+
+# -- sign flips -------------------------------------------------------------------------------------------
 
 
 def sign_flip(x: Any, alternative: str = "two-sided", resolution: Any = 0.0) -> float:

@@ -1,9 +1,10 @@
-"""Comparison of models on the same rows: chooses the test and the interval that suit the data."""
+"""Comparison of models, on the same rows or as samples: chooses the test and the interval that suit the data."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple, overload
+from functools import partial
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,10 @@ from .._mode import standard_mode
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of, flag
 from .._progress import OnProgress, Progress, reporter
 from .._rows import ALL_ROWS, Rows, Selection
-from ..errors import type_error, value_error
+from ..errors import keyword, type_error, value_error
 from ._statistics import for_core, refusal
-from .comparison import Comparison
+from ._unpaired import unpaired
+from .comparison import Comparison, Pair
 from .items import Compared
 from .ranking import Ranking, ranking
 
@@ -47,6 +49,7 @@ def compare(
     new: Any,
     baseline: Any,
     *,
+    paired: bool = True,
     where: Any = None,
     clusters: Any = None,
     nan_policy: NanPolicy = "raise",
@@ -61,6 +64,7 @@ def compare(
     new: Any,
     baseline: Any = None,
     *,
+    paired: bool = True,
     where: Any = None,
     clusters: Any = None,
     nan_policy: NanPolicy = "raise",
@@ -70,7 +74,9 @@ def compare(
     adjust: str | None = "holm",
     progress: Progress = False,
 ) -> Comparison | Ranking:
-    """Compare models with a baseline on the same rows: the mean of the paired differences d = new - base.
+    """Compare models with a baseline, on the same rows or (``paired=False``) as two samples of different rows.
+
+    Paired, what is estimated is the mean of the differences d = new - base of the rows.
 
     Without ``baseline``, all models of ``new`` are compared with each other and ranked (see below).
 
@@ -89,18 +95,37 @@ def compare(
       flips an item in all pairs at once. The random patterns are the same in every call. A model's rank is from
       1 + the number of models that are surely better to M - the number that are surely worse.
 
+    Unpaired, it is the difference of the two means:
+
+    - 0/1 answers, independent rows: Newcombe's score interval, whose limits are d - sqrt((a - a_low)^2 + (b_high -
+      b)^2) and d + sqrt((a_high - a)^2 + (b - b_low)^2) by the Wilson limits of both sides; and the mid-p of Fisher's
+      test, two-sided twice the smaller of the one-sided ones.
+    - Graded scores: Welch's t, with the variance V + W of the difference and (V + W)^2/(V^2/df_V + W^2/df_W) degrees
+      of freedom.
+    - With ``clusters``: V and W are the clustered (CR2) variances with their degrees of freedom. Graded scores have the
+      t interval of these, 0/1 answers Newcombe's of the two clustered Wilson intervals; p is that of t = d/sqrt(V + W).
+    - A side without spread (see :func:`steelyard.estimate`) takes the limits of its own mean, and both are combined
+      like Newcombe's; where both show none, p is the mid-p of Fisher's test of which rows hold the larger value. Where
+      the spread of a side cannot be known there is no interval, and p is 1.
+
     Parameters
     ----------
     new : array [n] or [n, M], mapping from name to array [n], or frame
         Scores; row i of every model must be the same item. (:func:`steelyard.records.read` pairs records by id.) Where
         the two sides have different float types, scores within one rounding step of the coarser type count as ties.
+        Unpaired, arrays may have any lengths.
     baseline : array [n], or str, optional
         The scores to compare with, or the name of one of the models in the mapping. Without it ``new`` must hold
         several models.
+    paired : bool
+        False for two samples of different rows, such as models that answered different questions. Where the rows are
+        the same, the paired comparison is sharper: both models find the same items hard.
     where : boolean array [n], optional
-        The rows that count; default: all.
+        The rows that count; default: all. Unpaired: a mapping of such arrays for ``"new"``, ``"baseline"`` or both.
     clusters : array of ids [n], optional
-        Which cluster each row belongs to: rows of one cluster are not independent.
+        Which cluster each row belongs to: rows of one cluster are not independent. Unpaired: a mapping of such arrays
+        for ``"new"``, ``"baseline"`` or both (each row of the other side is then a cluster of its own); clusters of the
+        two sides are independent even where their ids are equal.
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out a row where either score is NaN or null, and counts it in ``difference.left_out``.
     confidence_level : float
@@ -124,7 +149,7 @@ def compare(
     Raises
     ------
     TypeError, ValueError
-        As for :func:`steelyard.estimate`, and where new and baseline differ in their number of rows.
+        As for :func:`steelyard.estimate`, and where the rows are paired and new and baseline differ in their number.
 
     Notes
     -----
@@ -146,9 +171,10 @@ def compare(
     the smallest normal float64, is returned as that number and printed with "<=".
 
     Sources: Tango, Statistics in Medicine 17 (1998); Fagerland, Lydersen and Laake, BMC Medical Research Methodology
-    13 (2013); Holm, Scandinavian Journal of Statistics 6 (1979); Lugannani and Rice, Advances in Applied Probability 12
-    (1980); Romano and Wolf, Journal of the American Statistical Association 100 (2005); for ranks: Mogstad, Romano,
-    Shaikh and Wilhelm, Review of Economic Studies 91 (2024).
+    13 (2013); Newcombe, Statistics in Medicine 17 (1998), method 10; Zou and Donner, Statistics in Medicine 27 (2008);
+    Welch, Biometrika 34 (1947); Holm, Scandinavian Journal of Statistics 6 (1979); Lugannani and Rice, Advances in
+    Applied Probability 12 (1980); Romano and Wolf, Journal of the American Statistical Association 100 (2005); for
+    ranks: Mogstad, Romano, Shaikh and Wilhelm, Review of Economic Studies 91 (2024).
 
     Examples
     --------
@@ -166,31 +192,53 @@ def compare(
     1-2  b  0.750 [0.657, 0.825] (95 %, Wilson, n = 100)  *
       3  c  0.250 [0.175, 0.343] (95 %, Wilson, n = 100)
     * cannot be told from the best (95 % for all pairs, step-down max-t over 9,999 random sign flips, one sign per row)
+    >>> print(sy.compare([1] * 56 + [0] * 14, baseline=[1] * 48 + [0] * 32, paired=False))
+    new - baseline: 0.20 [0.05, 0.33] (95 %, Newcombe, n = 150)
+      p = 0.00845 (Fisher mid-p), unpaired: 70 rows against 80
     """
     confidence = confidence_of(confidence_level, alternative)
     if adjust is not None:
         choice(adjust, "adjust", ("holm",))
     flag(higher_is_better, "higher_is_better")
-    aligned(new=new, baseline=baseline, where=where, clusters=clusters)
+    flag(paired, "paired")
     if baseline is None and _several(new):
+        if not paired:
+            expected = "True where models are ranked, which needs pairs of the same rows"
+            raise value_error("paired", expected, "False", "pass a baseline")
+        aligned(new=new, where=where, clusters=clusters)
         found = columns(new, "new")
         selection = Selection(where, clusters, nan_policy, found.left_out)
         _check_for_ranks(confidence, adjust)
         return ranking(found, selection, confidence, higher=bool(higher_is_better), progress=reporter(progress))
     models, base_name, base = _split(new, baseline)
     found = columns(models, "new")
-    selection = Selection(where, clusters, nan_policy, found.left_out or dict(getattr(new, "left_out", {})))
     base_label = "baseline" if base_name is None else f"new[{base_name!r}]"
-    names, pairs, on_progress = found.names, [], reporter(progress)
+    names, on_progress = found.names, reporter(progress)
     count = len(names) if names is not None else (np.shape(models)[1] if found.many else 1)
+    gathered = partial(
+        _gather, names=names, baseline=base_name, higher=bool(higher_is_better), adjust=adjust, many=found.many
+    )
+    if not paired:
+        named = frame(new)
+        given = baseline if named is None or base_name is None else named[base_name]
+        of_sides = unpaired(
+            models, found, (base_label, given, base), where=where, clusters=clusters, nan_policy=nan_policy,
+            confidence=confidence, models=count, progress=on_progress,
+        )  # fmt: skip
+        return gathered(list(of_sides), paired=False)
+    aligned(new=new, baseline=baseline, where=where, clusters=clusters)
+    selection = Selection(where, clusters, nan_policy, found.left_out or dict(getattr(new, "left_out", {})))
+    pairs = []
     for name, values in found.items:
         if len(values) != len(base):
-            fix = "pair them by id first (steelyard.records does)"
+            fix = (
+                f"pair them by id first (steelyard.records does), or pass {keyword('paired', False)} to compare two "
+                "samples of different rows"
+            )
             raise value_error(name, f"{len(base)} rows, as {base_label} has", str(len(values)), fix)
         rows = selection.rows(name, values, base)
         pairs.append(_pair((name, values), (base_label, base), rows, confidence, models=count, on_progress=on_progress))
-    made = _gather(pairs, names, base_name, higher=bool(higher_is_better), adjust=adjust, many=found.many)
-    return made._compared_from(
+    return gathered(pairs)._compared_from(
         Compared(
             models, base if base_name is None else new[base_name], where, nan_policy, Compared.ids_of(new),
             higher_is_better=bool(higher_is_better),
@@ -231,16 +279,6 @@ def _split(new: Any, baseline: Any) -> tuple[Any, str | None, Array]:
     return others, baseline, one_column(named[baseline], f"new[{baseline!r}]")
 
 
-class _Pair(NamedTuple):
-    difference: Estimate
-    p: float
-    test: str
-    wins: int
-    losses: int
-    shares: bool
-    """Whether the scores of both models lie in [0, 1]."""
-
-
 def _pair(
     new: tuple[str, Array],
     base: tuple[str, Array],
@@ -249,11 +287,11 @@ def _pair(
     *,
     models: int,
     on_progress: OnProgress,
-) -> _Pair:
+) -> Pair:
     """Compare one model with the baseline on the rows that count."""
     a, b, what = rows.of(new[1]), rows.of(base[1]), f"{new[0]} - baseline"
     # With several models, verdicts use intervals at the level 1 - alpha/m, so that all of them hold at once.
-    levels = [confidence] if models == 1 else [confidence, _intervals.stricter(confidence, models)]
+    levels = _intervals.levels(confidence, models)
     codes, clusters = rows.clusters or (None, 0)
     new_floats, base_floats = for_core((a, b))
     found = _core.paired_comparison(
@@ -275,7 +313,7 @@ def _pair(
     shown = replace(estimates[0], left_out=rows.left_out, detail=estimates[0].detail | few)
     if models > 1:
         shown = _intervals.simultaneous(shown, estimates[1])
-    return _Pair(shown, p, test, found["wins"], found["losses"], found["shares"])
+    return Pair(shown, p, test, found["wins"], found["losses"], found["shares"])
 
 
 def _refusal(found: _core._Refused, columns: dict[str, Array], rows: Rows, what: str) -> ValueError:
@@ -339,30 +377,30 @@ def _words(found: _core._Comparison, level: _core._Level, clusters: int) -> tupl
 
 
 def _gather(
-    pairs: list[_Pair],
+    pairs: list[Pair],
     names: tuple[str, ...] | None,
     baseline: str | None,
     *,
     higher: bool,
     adjust: str | None,
     many: bool,
+    paired: bool = True,
 ) -> Comparison:
     p = np.array([pair.p for pair in pairs], np.float64)
     adjusted = p if adjust is None else _intervals.holm(p)
-    won, lost = (np.array([getattr(pair, side) for pair in pairs], np.int64) for side in ("wins", "losses"))
-    wins, losses = (won, lost) if higher else (lost, won)
-    if many:
-        difference = _intervals.stack([pair.difference for pair in pairs], names)
-        return Comparison(
-            difference=difference, p_value=p, p_adjusted=adjusted, wins=wins, losses=losses,
-            ties=difference.n - wins - losses, names=names, baseline=baseline,
-            test=tuple(pair.test for pair in pairs), higher_is_better=higher,
-            _shares=all(pair.shares for pair in pairs),
-        )  # fmt: skip
-    (pair,) = pairs
-    n = int(pair.difference.n)
+    difference = _intervals.stack([pair.difference for pair in pairs], names) if many else pairs[0].difference
+
+    def one(values: NDArray[Any]) -> Any:
+        return values if many else values[0].item()
+
+    counts: dict[str, Any] = dict.fromkeys(("wins", "losses", "ties"))
+    if paired:
+        won, lost = (np.array([getattr(pair, side) for pair in pairs], np.int64) for side in ("wins", "losses"))
+        ties = np.array([pair.difference.n for pair in pairs], np.int64) - won - lost
+        wins, losses = (won, lost) if higher else (lost, won)
+        counts = {"wins": one(wins), "losses": one(losses), "ties": one(ties)}
     return Comparison(
-        difference=pair.difference, p_value=pair.p, p_adjusted=float(adjusted[0]), wins=int(wins[0]),
-        losses=int(losses[0]), ties=n - pair.wins - pair.losses, names=None, baseline=None, test=pair.test,
-        higher_is_better=higher, _shares=pair.shares,
+        difference=difference, p_value=one(p), p_adjusted=one(adjusted), **counts, names=names, baseline=baseline,
+        test=tuple(pair.test for pair in pairs) if many else pairs[0].test, higher_is_better=higher, paired=paired,
+        _shares=all(pair.shares for pair in pairs),
     )  # fmt: skip

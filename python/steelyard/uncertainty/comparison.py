@@ -1,10 +1,10 @@
-"""The result of a paired comparison: its numbers, its verdict, and how they are printed and drawn."""
+"""The result of a comparison: its numbers, its verdict, and how they are printed and drawn."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from .._estimate import Estimate, json_ready
 from .._intervals import turned, verdict
 from .._lazy import lazy
 from .._mode import standard_mode_methods
-from .._numbers import as_share
+from .._numbers import as_share, count, plural
 from .._options import at_least_zero
 from .._result import Result
 from .._text import html_table, printable
@@ -31,24 +31,38 @@ LEAST = sys.float_info.min  # the smallest p that is returned: the smallest norm
 AT_MOST = 2.23e-308  # LEAST to three digits, rounded up
 
 
+class Pair(NamedTuple):
+    """One model compared with the baseline: what becomes an entry of a :class:`Comparison`."""
+
+    difference: Estimate
+    p: float
+    test: str
+    wins: int | None
+    """Rows where the new model's score is larger; None for two samples of different rows."""
+    losses: int | None
+    shares: bool
+    """Whether the scores of both models lie in [0, 1]."""
+
+
 @standard_mode_methods
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Comparison(Result):
-    """The paired comparison of one model, or several, with a baseline.
+    """The comparison of one model, or several, with a baseline: on the same rows, or as two samples (``paired``).
 
     For one pair of arrays the fields are plain numbers; for a mapping or ``[n, M]`` arrays with one entry per model.
 
     Attributes
     ----------
     difference : Estimate
-        Mean of new - base, with its interval. A sign-flip test of fewer than 10 differences (or cluster sums) that are
-        not 0 cannot give a small p: ``detail["signs"]`` is how many there are, ``detail["smallest_p"]`` the smallest p
-        possible.
+        Mean of new - base, with its interval. Unpaired, ``n`` and ``n_clusters`` count both sides together, and
+        ``detail`` holds each: ``n_new``, ``n_baseline``, ``clusters_new``, ``clusters_baseline``. A sign-flip test of
+        fewer than 10 differences (or cluster sums) that are not 0 cannot give a small p: ``detail["signs"]`` is how
+        many there are, ``detail["smallest_p"]`` the smallest p possible.
     p_value, p_adjusted : float or ndarray
         For the hypothesis that the mean difference is zero; ``p_adjusted`` is adjusted for the number of models.
-    wins, losses, ties : int or ndarray
-        The numbers of rows where the new model is better, worse and equal. Differences of at most 2^-49 of the larger
-        score are rounding and count as ties.
+    wins, losses, ties : int or ndarray or None
+        The numbers of rows where the new model is better, worse and equal; None where the rows are not paired.
+        Differences of at most 2^-49 of the larger score are rounding and count as ties.
     names : tuple of str or None
         The names of the models compared.
     baseline : str or None
@@ -57,6 +71,8 @@ class Comparison(Result):
         The test behind the p-value.
     higher_is_better : bool
         Whether a larger value is better.
+    paired : bool
+        Whether both sides are scores of the same rows.
 
     Examples
     --------
@@ -70,13 +86,14 @@ class Comparison(Result):
     difference: Estimate
     p_value: Number
     p_adjusted: Number
-    wins: Count
-    losses: Count
-    ties: Count
+    wins: Count | None
+    losses: Count | None
+    ties: Count | None
     names: tuple[str, ...] | None
     baseline: str | None
     test: str | tuple[str, ...]
     higher_is_better: bool
+    paired: bool = True
     _shares: bool = False
     """Whether every score of every model lies in [0, 1]."""
 
@@ -155,7 +172,7 @@ class Comparison(Result):
 
     @property
     def table(self) -> dict[str, Any]:
-        """One row per model, as ``{column: array}``."""
+        """One row per model, as ``{column: array}``; rows that are not paired have no wins, losses and ties."""
         numbers = {
             "difference": self.difference.value,
             "standard_error": self.difference.standard_error,
@@ -164,7 +181,11 @@ class Comparison(Result):
             "p_value": self.p_value,
             "p_adjusted": self.p_adjusted,
         }
-        counts = {"wins": self.wins, "losses": self.losses, "ties": self.ties, "n": self.difference.n}
+        counts: dict[str, Any] = {"n": self.difference.n}
+        if self.paired:
+            counts = {"wins": self.wins, "losses": self.losses, "ties": self.ties} | counts
+        else:
+            counts |= {side: self.difference.detail[side] for side in ("n_new", "n_baseline")}
         rows = {key: _row(value) for key, value in numbers.items()}
         whole = {key: _row(value).astype(np.int64) for key, value in counts.items()}
         return {"name": np.array(self._labels()), **rows, **whole}
@@ -180,7 +201,7 @@ class Comparison(Result):
         plain = {
             "p_value": self.p_value, "p_adjusted": self.p_adjusted, "wins": self.wins, "losses": self.losses,
             "ties": self.ties, "names": self.names, "baseline": self.baseline, "test": self.test,
-            "higher_is_better": self.higher_is_better,
+            "higher_is_better": self.higher_is_better, "paired": self.paired,
         }  # fmt: skip
         return {"difference": self.difference.to_dict(), **{key: json_ready(value) for key, value in plain.items()}}
 
@@ -202,12 +223,19 @@ class Comparison(Result):
             f", adjusted {_p(p, len(parts)).removeprefix('= ')}" if several else "" for p in table["p_adjusted"]
         ]
         return [
-            f"{label} - {base}: {part}\n  p {_p(p)}{more} ({test}), {wins} wins, {losses} losses, {ties} ties"
-            for label, part, p, more, test, wins, losses, ties in zip(
-                labels, parts, table["p_value"], adjusted, tests, table["wins"], table["losses"],
-                table["ties"], strict=True,
+            f"{label} - {base}: {part}\n  p {_p(p)}{more} ({test}), {rows}"
+            for label, part, p, more, test, rows in zip(
+                labels, parts, table["p_value"], adjusted, tests, self._rows(table), strict=True
             )
-        ]  # fmt: skip
+        ]
+
+    def _rows(self, table: dict[str, Any]) -> list[str]:
+        """For each model, what is said of its rows."""
+        if self.paired:
+            counts = zip(table["wins"], table["losses"], table["ties"], strict=True)
+            return [f"{wins} wins, {losses} losses, {ties} ties" for wins, losses, ties in counts]
+        sizes = zip(table["n_new"], table["n_baseline"], strict=True)
+        return [f"unpaired: {plural(int(new), 'row')} against {count(int(base))}" for new, base in sizes]
 
     def __str__(self) -> str:
         return "\n".join(self._lines())

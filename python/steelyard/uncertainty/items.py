@@ -34,7 +34,7 @@ class Compared(NamedTuple):
     ids: Array | None
     """The records' ids, where ``steelyard.records`` has matched them."""
     higher_is_better: bool
-    counts: tuple[tuple[int, int], ...]
+    counts: tuple[tuple[int | None, int | None], ...]
     """The wins and losses of each model, by which a change of the scores since the comparison is noticed."""
 
     @classmethod

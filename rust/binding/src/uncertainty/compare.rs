@@ -78,16 +78,18 @@ fn coarser(types: [Dtype; 2], booleans: [bool; 2]) -> (f64, f64) {
 
 fn fields(py: Python<'_>, found: Comparison) -> Record<'_> {
     let Comparison { shares, rows, extremes, wins, losses, levels, same, tango, mid_p, flip } = found;
-    let level = |level: &Level| {
-        let Level { value, standard_error, interval, df, unspread } = *level;
-        record!(py, { value, standard_error, low: interval.low, high: interval.high, df, unspread })
-    };
     let mut all = memory::with_capacity(levels.len()).map_err(no_memory)?;
     for of in &levels {
-        all.push(level(of)?);
+        all.push(level(py, of)?);
     }
     let flip = flip.map(|of| record!(py, { p: of.p, nonzero: of.nonzero, error: of.error })).transpose()?;
     record!(py, {
         shares, rows, low: extremes.0, high: extremes.1, wins, losses, levels: all, same, tango, mid_p, flip,
     })
+}
+
+/// The difference at one level.
+pub(super) fn level<'py>(py: Python<'py>, of: &Level) -> Record<'py> {
+    let Level { value, standard_error, interval, df, unspread } = *of;
+    record!(py, { value, standard_error, low: interval.low, high: interval.high, df, unspread })
 }

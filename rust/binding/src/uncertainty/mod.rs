@@ -1,4 +1,4 @@
-//! The binding of uncertainty: the bootstrap, ratios, paired comparisons, and the state of an estimate.
+//! The binding of uncertainty: the bootstrap, ratios, comparisons, and the state of an estimate.
 
 mod columns;
 mod compare;
@@ -8,6 +8,7 @@ mod models;
 mod ratio;
 mod repeats;
 mod resample;
+mod unpaired;
 
 pub use compare::*;
 pub use flips::*;
@@ -16,3 +17,4 @@ pub use models::*;
 pub use ratio::*;
 pub use repeats::*;
 pub use resample::*;
+pub use unpaired::*;

@@ -21,6 +21,14 @@ pub struct ClusterSums {
     pub sizes: Vec<f64>,
 }
 
+impl ClusterSums {
+    /// Whether the means of all clusters are the same number, without rounding.
+    pub fn same_means(&self) -> bool {
+        let (Some(&sum), Some(&size)) = (self.sums.first(), self.sizes.first()) else { return true };
+        simd::scalar(|| self.sums.iter().zip(&self.sizes).all(|(s, n)| s * size == sum * n))
+    }
+}
+
 /// The power of two by which a positive finite number becomes a number near 1, in [2^-52, 4); it is a normal number.
 pub(crate) fn near_one(largest: f64) -> f64 {
     let exponent = ((largest.to_bits() >> 52) & 0x7ff).clamp(1, 2045);

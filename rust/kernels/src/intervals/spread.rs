@@ -64,25 +64,29 @@ impl ValueFacts {
 /// the two-sided interval divided by 2z. All are NaN where the range is not known.
 pub fn unspread(value: f64, n: f64, range: Range, confidence: Confidence) -> MeanInterval {
     scalar(|| {
-        let limits = |confidence: Confidence| {
-            let z = confidence.z();
-            // For a one-sided interval at a level of 1/2 or less, Wilson's upper limit for 0 of n is 0.
-            let q = if z > 0.0 { z * z / (n + z * z) } else { 0.0 };
-            let high = value + q * (1.0 - value);
-            match range {
-                Range::Unknown => Interval { low: f64::NAN, high: f64::NAN },
-                Range::Share => Interval { low: value * (1.0 - q), high },
-                Range::Difference => Interval { low: value - q * (1.0 + value), high },
-            }
-        };
-        let sides = limits(confidence.two_sided());
+        let sides = limits(value, n, range, confidence.two_sided().z());
         let standard_error = (sides.high - sides.low) / (2.0 * confidence.two_sided().z());
+        let both = limits(value, n, range, confidence.z());
         let interval = match range {
-            Range::Unknown => limits(confidence),
-            Range::Share => confidence.open(limits(confidence), 0.0, 1.0),
-            Range::Difference => confidence.open(limits(confidence), -1.0, 1.0),
+            Range::Unknown => both,
+            Range::Share => confidence.open(both, 0.0, 1.0),
+            Range::Difference => confidence.open(both, -1.0, 1.0),
         };
         MeanInterval { standard_error, interval }
+    })
+}
+
+/// Both limits of [`unspread`] for the critical value `z`.
+pub fn limits(value: f64, n: f64, range: Range, z: f64) -> Interval {
+    scalar(|| {
+        // For a one-sided interval at a level of 1/2 or less, Wilson's upper limit for 0 of n is 0.
+        let q = if z > 0.0 { z * z / (n + z * z) } else { 0.0 };
+        let high = value + q * (1.0 - value);
+        match range {
+            Range::Unknown => Interval { low: f64::NAN, high: f64::NAN },
+            Range::Share => Interval { low: value * (1.0 - q), high },
+            Range::Difference => Interval { low: value - q * (1.0 + value), high },
+        }
     })
 }
 

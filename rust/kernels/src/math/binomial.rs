@@ -33,8 +33,28 @@ pub fn pmf(k: u64, n: u64, p: f64) -> f64 {
         if p == 0.0 || p == 1.0 {
             return 0.0;
         }
-        exp(log_power(k, rest, p, 1.0 - p)) * (n / (k * rest))
+        let (power, factor) = inner(k, rest, n, p);
+        exp(power) * factor
     })
+}
+
+/// `P(X = k)` as `exp(power) * factor`, for `0 < p < 1` and `k <= n`: products of several such probabilities add their
+/// powers, so that none of them underflows alone.
+pub(super) fn power_and_factor(k: u64, n: u64, p: f64) -> (f64, f64) {
+    let (k, n) = (k as f64, n as f64);
+    let rest = n - k;
+    if k == 0.0 {
+        (n * log1p(-p), 1.0)
+    } else if rest == 0.0 {
+        (n * log(p), 1.0)
+    } else {
+        inner(k, rest, n, p)
+    }
+}
+
+/// The power and the factor where there are both successes and failures.
+fn inner(k: f64, rest: f64, n: f64, p: f64) -> (f64, f64) {
+    (log_power(k, rest, p, 1.0 - p), n / (k * rest))
 }
 
 /// `P(X <= k)` of `n` trials with success probability `p`; relative error below 1e-12 in the lower tail.

@@ -13,6 +13,7 @@ mod double;
 mod erf;
 mod exp;
 mod gamma;
+pub mod hypergeometric;
 mod log;
 mod map;
 pub mod normal;

@@ -3,6 +3,7 @@
 use super::no_estimate::{Ended, NoEstimate, answer, finite};
 use super::paired::{PairedBinary, Wide, differences, paired_binary, unspread_difference};
 use super::sign_flip::{self, SignFlip, sign_flip};
+use super::stages::Stages;
 use crate::grid::{CHUNK, Progress, Stopped, chunks};
 use crate::intervals::cluster::{self, ClusterSums, Clustered, SumFacts};
 use crate::intervals::mean::mean_interval;
@@ -73,31 +74,6 @@ pub fn steps(rows: usize) -> usize {
 /// The moments of both sides, the differences and their moments, and the sums of the clusters.
 const STAGES: usize = 5;
 
-/// What `progress` is told as one stage follows another.
-struct Stages<'a> {
-    progress: Progress<'a>,
-    done: usize,
-    length: usize,
-}
-
-impl<'a> Stages<'a> {
-    fn new(progress: Progress<'a>, rows: usize) -> Self {
-        Stages { progress, done: 0, length: chunks(rows, CHUNK) }
-    }
-
-    /// The `progress` of the next stage, whose own count starts at 0.
-    fn next(&mut self) -> impl FnMut(usize) -> bool + '_ {
-        let before = self.done;
-        self.done += self.length;
-        move |done| (self.progress)(before + done)
-    }
-
-    /// The `progress` of short work between two stages, which counts nothing.
-    fn between(&mut self) -> impl FnMut(usize) -> bool + '_ {
-        move |_| (self.progress)(self.done)
-    }
-}
-
 /// Compares the new model with the baseline at each of the levels of `confidences`, which have one alternative.
 ///
 /// 0/1 answers of independent rows: Tango's interval and McNemar's mid-p ([`paired_binary`]). Otherwise the mean
@@ -108,7 +84,7 @@ pub fn compare(
     confidences: &[Confidence],
     progress: Progress<'_>,
 ) -> Result<Result<Comparison, NoEstimate>, Stopped> {
-    answer(compared(scores, confidences, Stages::new(progress, scores.sides[0].len())))
+    answer(compared(scores, confidences, Stages::new(progress)))
 }
 
 fn compared(
@@ -117,14 +93,15 @@ fn compared(
     mut stages: Stages<'_>,
 ) -> Result<Comparison, Ended> {
     let [new, base] = scores.sides;
-    let new_moments = finite(new.moments(&mut stages.next())?, 0)?;
-    let base_moments = finite(base.moments(&mut stages.next())?, 1)?;
+    let rows = new.len();
+    let new_moments = finite(new.moments(&mut stages.next(rows))?, 0)?;
+    let base_moments = finite(base.moments(&mut stages.next(rows))?, 1)?;
     let sides = [new_moments, base_moments];
-    let d = differences(new, base, scores.coarse, &mut stages.next())?;
+    let d = differences(new, base, scores.coarse, &mut stages.next(rows))?;
     let binary = sides.iter().all(|side| side.binary);
     let mut found = Comparison {
         shares: scalar(|| sides.iter().all(|side| side.min >= 0.0 && side.max <= 1.0)),
-        rows: new.len(),
+        rows,
         extremes: (f64::NAN, f64::NAN),
         wins: d.wins,
         losses: d.losses,
@@ -138,7 +115,7 @@ fn compared(
         of_answers(&mut found, confidences);
         return Ok(found);
     }
-    let moments = finite(d.values.as_slice().moments(&mut stages.next())?, sides.len())?;
+    let moments = finite(d.values.as_slice().moments(&mut stages.next(rows))?, sides.len())?;
     found.extremes = (moments.min, moments.max);
     let facts = facts(&moments, found.rows, found.shares, steps_of(&sides, scores.booleans));
     let alternative = confidences.first().map_or(Alternative::TwoSided, |confidence| confidence.alternative);
@@ -178,7 +155,7 @@ impl Graded<'_> {
         }
         let off = STEPS * self.facts.step;
         let off = [if whole(self.d, off) { 0.0 } else { off }];
-        found.flip = Some(sign_flip(self.d, &off, self.alternative, &mut stages.next())?);
+        found.flip = Some(sign_flip(self.d, &off, self.alternative, &mut stages.next(self.d.len()))?);
         Ok(())
     }
 
@@ -190,9 +167,9 @@ impl Graded<'_> {
         count: usize,
         mut stages: Stages<'_>,
     ) -> Result<(), Ended> {
-        let sums = cluster::cluster_sums(self.d, codes, count, 0.0, None, &mut stages.next())?;
+        let sums = cluster::cluster_sums(self.d, codes, count, 0.0, None, &mut stages.next(self.d.len()))?;
         let sums = sums.ok_or(NoEstimate::Outside)?;
-        found.same = same(&sums);
+        found.same = sums.same_means();
         for &confidence in self.confidences {
             let level = self.clustered(&sums, confidence, &mut stages.between())?;
             found.tango = self.binary && found.same && !level.df.is_nan();
@@ -201,7 +178,7 @@ impl Graded<'_> {
         if found.levels.iter().all(|level| level.is_finite(self.alternative)) {
             let off =
                 if self.binary { memory::filled(1, 0.0)? } else { sums_off(self.d, &sums, &self.facts)? };
-            found.flip = Some(sign_flip(&sums.sums, &off, self.alternative, &mut stages.next())?);
+            found.flip = Some(sign_flip(&sums.sums, &off, self.alternative, &mut stages.next(self.d.len()))?);
         }
         Ok(())
     }
@@ -269,12 +246,6 @@ fn student(moments: &Moments, rows: usize, values: &ValueFacts, confidence: Conf
             unspread,
         },
     )
-}
-
-/// Whether the means of all clusters are the same number, without rounding.
-fn same(of: &ClusterSums) -> bool {
-    let (Some(&sum), Some(&size)) = (of.sums.first(), of.sizes.first()) else { return true };
-    scalar(|| of.sums.iter().zip(&of.sizes).all(|(s, n)| s * size == sum * n))
 }
 
 /// Whether the differences are all whole numbers, though they might be `off` by more than half: then they, and their

@@ -1,4 +1,4 @@
-//! The room of uncertainty: the bootstrap, ratios, the state of a mean, and paired comparisons with their tests.
+//! The room of uncertainty: the bootstrap, ratios, the state of a mean, and comparisons, paired and unpaired.
 //! (Intervals that other rooms need too are in [`crate::intervals`].)
 //!
 //! A [`Statistic`] is a function of a few sums over units, together with the influence of a unit on it; a [`Design`]
@@ -18,8 +18,10 @@ mod ratio;
 mod repeats;
 mod replicates;
 pub mod sign_flip;
+mod stages;
 mod statistic;
 mod sums;
+pub mod unpaired;
 
 pub use bootstrap::{Bootstrap, Options, mean};
 pub use design::{Design, Pairs, Rows, Units};

@@ -1,6 +1,7 @@
 //! Two models on the same rows: differences, Tango's interval and McNemar's tests.
 
 use crate::grid::{self, CHUNK, Progress, Stopped};
+use crate::intervals::cluster::{ClusterSums, cluster_sums};
 use crate::intervals::moments::{Column, moments};
 use crate::intervals::spread::STEPS;
 use crate::intervals::{Alternative, Confidence, Interval};
@@ -21,6 +22,14 @@ pub trait Wide: Sync {
     fn widen(&self, start: usize, out: &mut [f64]);
     /// The moments of the column: see [`moments`](fn@moments).
     fn moments(&self, progress: Progress<'_>) -> Result<Column, Stopped>;
+    /// The sums of the values minus `shift` by cluster: see [`cluster_sums`]. `None` where a code lies outside.
+    fn cluster_sums(
+        &self,
+        codes: &[i64],
+        count: usize,
+        shift: f64,
+        progress: Progress<'_>,
+    ) -> Result<Option<ClusterSums>, Stopped>;
 }
 
 impl<T: Element> Wide for &[T] {
@@ -34,6 +43,15 @@ impl<T: Element> Wide for &[T] {
     }
     fn moments(&self, progress: Progress<'_>) -> Result<Column, Stopped> {
         moments(self, progress)
+    }
+    fn cluster_sums(
+        &self,
+        codes: &[i64],
+        count: usize,
+        shift: f64,
+        progress: Progress<'_>,
+    ) -> Result<Option<ClusterSums>, Stopped> {
+        cluster_sums(self, codes, count, shift, None, progress)
     }
 }
 

@@ -8,8 +8,11 @@ use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
+use steelyard_kernels::uncertainty::comparison::Level;
 use steelyard_kernels::uncertainty::max_t::max_t;
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
+use steelyard_kernels::uncertainty::paired::Wide;
+use steelyard_kernels::uncertainty::unpaired::{Sample, compare as unpaired};
 use steelyard_kernels::uncertainty::{
     Columns, Correction, Design, Mean, Method, Name, Options, Pairs, Quotient, Rows, Votes, acceleration,
     limits, majority_at, mean as mean_bootstrap, pass_at, ratio as estimated_ratio, ratio_bootstrap,
@@ -30,6 +33,7 @@ pub const TABLE: &[Entry] = &[
     entry("uncertainty.statistic", "float64", statistics),
     entry("uncertainty.repeats", "uint64", repeats),
     entry("uncertainty.max_t", "float64", ranks),
+    entry("uncertainty.unpaired", "float64", samples),
 ];
 
 fn mean<T: Draw>(n: usize) -> Run {
@@ -121,6 +125,36 @@ fn statistics(n: usize) -> Run {
                         ratio.interval.low,
                         ratio.interval.high,
                     ]);
+                }
+            }
+        }
+    })
+}
+
+/// Two samples, graded and of answers, with clusters and without.
+fn samples(n: usize) -> Run {
+    let (new, base): (Vec<f64>, Vec<f32>) = (tame(n, 74), tame(n / 2 + 1, 75));
+    let right = |x: f64| f64::from(u8::from(x > 0.0));
+    let answers: [Vec<f64>; 2] =
+        [new.iter().map(|&x| right(x)).collect(), base.iter().map(|&x| right(f64::from(x))).collect()];
+    let codes: Vec<i64> = (0..=n as i64).map(|i| i * i % 7).collect();
+    Box::new(move |digest| {
+        let (new, base) = (&new[..], &base[..]);
+        let [new_answers, base_answers] = answers.each_ref().map(|side| &side[..]);
+        let scores: [(&str, &dyn Wide, &dyn Wide); 2] =
+            [("scores", &new, &base), ("answers", &new_answers, &base_answers)];
+        for (kind, new, base) in scores.into_iter().filter(|_| n > 0) {
+            for (form, clustered) in [("rows", false), ("clusters", true)] {
+                for (alternative, confidence) in ways() {
+                    let samples = [new, base].map(|scores| {
+                        let clusters = clustered.then(|| (&codes[..scores.len()], 7));
+                        Sample { scores, boolean: false, clusters }
+                    });
+                    let digest = digest.of(kind).of(form).of(alternative);
+                    let found = given(given(unpaired(samples, &[confidence], &mut |_| true)));
+                    for Level { value, standard_error, interval, df, .. } in found.levels {
+                        digest.doubles(&[value, standard_error, interval.low, interval.high, df, found.p]);
+                    }
                 }
             }
         }
