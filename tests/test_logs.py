@@ -350,6 +350,213 @@ def test_bad_helm_logs(tmp_path: Path, data: Any, said: str) -> None:
     assert sentence_of(path).startswith(said)
 
 
+# ---- OpenAI evals
+
+
+def event(kind: str, sample: int, **data: Any) -> dict[str, Any]:
+    return {"run_id": "r", "event_id": 0, "sample_id": f"arc.dev.{sample}", "type": kind, "data": data}
+
+
+OAI_SPEC = {"spec": {"completion_fns": ["gpt-4"], "eval_name": "arc.dev.v0", "base_eval": "arc", "run_id": "r"}}
+REPORT = {"final_report": {"accuracy": 0.5}}
+
+
+def json_lines(path: Path, objects: list[Any]) -> Path:
+    path.write_text("".join(json.dumps(one) + "\n" for one in objects))
+    return path
+
+
+def test_openai_evals(tmp_path: Path) -> None:
+    events = [
+        one
+        for i in range(4)
+        for one in (
+            event("sampling", i, prompt="?", sampled="A"),
+            event("match", i, correct=i < 3, expected="A", picked="B"),
+        )
+    ]
+    runs = records.read(json_lines(tmp_path / "a.jsonl", [OAI_SPEC, *events, REPORT]))
+    run = runs["gpt-4"]
+    assert run.score.tolist() == [1, 1, 1, 0]  # type: ignore[union-attr]
+    assert run.ids.tolist() == [f"arc.dev.{i}" for i in range(4)]  # type: ignore[union-attr]
+    assert run.column("task").tolist() == ["arc.dev.v0"] * 4
+    assert run.column("data.expected").tolist() == ["A"] * 4
+    assert "score = data.correct" in runs.guesses
+    assert runs.notes == ()
+
+
+def test_openai_evals_with_metrics_and_without_an_end(tmp_path: Path) -> None:
+    """A sample that only failed has no score; a match counts before metrics of the same sample."""
+    events = [event("metrics", 0, accuracy=0.5), event("metrics", 1, accuracy=1), event("error", 2, message="no")]
+    path = json_lines(tmp_path / "a.jsonl", [OAI_SPEC, *events])
+    runs = records.read(path)
+    assert runs["gpt-4"].score.tolist() == [0.5, 1]  # type: ignore[union-attr]
+    assert runs["gpt-4"].no_score == 1
+    assert runs.notes == (
+        f"{path}: there is no final report: the run was interrupted; the samples that it got to are read",
+    )
+    json_lines(path, [OAI_SPEC, *events, event("match", 0, correct=False), event("match", 1, correct=True)])
+    run = read_one(path)
+    assert run.score.tolist() == [0, 1]  # type: ignore[union-attr]
+    assert run.graded_by("data.accuracy").score.tolist() == [0.5, 1]  # type: ignore[union-attr]
+
+
+def test_openai_evals_that_cannot_be_read(tmp_path: Path) -> None:
+    path = json_lines(tmp_path / "a.jsonl", [OAI_SPEC, event("sampling", 1), REPORT])
+    assert (
+        sentence_of(path)
+        == ": expected events of the type match or metrics; got none; give the log of an eval that records them"
+    )
+    json_lines(path, [OAI_SPEC, {"a": 1}])
+    assert sentence_of(path).startswith(
+        ", line 2: expected an event of OpenAI evals; got something else; write the log"
+    )
+    json_lines(path, [OAI_SPEC, event("match", 1, correct=True), event("match", 1, correct=False), REPORT])
+    assert "expected each id once in run 'gpt-4'; got id 'arc.dev.1' there and on" in sentence_of(path)
+
+
+# ---- AlpacaEval
+
+
+def annotation(i: int, preference: Any, **also: Any) -> dict[str, Any]:
+    names = {"generator_1": "davinci", "generator_2": "my model", "dataset": "koala"}
+    return {"instruction": f"Do {i}", "output_1": "a", "output_2": "b", **names, "preference": preference, **also}
+
+
+def test_alpaca_eval(tmp_path: Path) -> None:
+    path = tmp_path / "annotations.json"
+    preferences = [1, 2, 1.5, 0, 1.25, None, float("nan")]
+    path.write_text(json.dumps([annotation(i, one) for i, one in enumerate(preferences)], indent=1))
+    runs = records.read(path)
+    run = runs["my model"]
+    assert run.score.tolist() == [0, 1, 0.5, 0.5, 0.25]  # type: ignore[union-attr]
+    assert run.ids.tolist()[0] == "koala: Do 0"  # type: ignore[union-attr]
+    assert run.no_score == 2
+    (note,) = runs.notes
+    assert (
+        note
+        == f"{path}: 'win' is preference - 1: 1 where generator_2 is preferred to generator_1 (davinci), 0.5 is a draw"
+    )
+
+
+@pytest.mark.parametrize("preference", [3, -1, "2", True + 2])
+def test_alpaca_eval_of_another_preference(tmp_path: Path, preference: Any) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([annotation(0, 1), annotation(1, preference)]))
+    assert sentence_of(path).startswith(", line 1: expected a preference from 1 to 2, or 0 for a draw; got ")
+
+
+# ---- EvalPlus and HumanEval
+
+STATUS = [("pass", "pass"), ("pass", "fail"), ("fail", "fail"), ("timeout", "timeout")]
+EVALPLUS = {
+    "new": {t: [{"task_id": t, "base_status": a, "plus_status": b} for a, b in STATUS] for t in ("HumanEval/0", "HumanEval/1")},
+    "old": {
+        t: {"nfiles": 4, "base": [[a, []] for a, _ in STATUS], "plus": [[b, []] for _, b in STATUS]}
+        for t in ("HumanEval/0", "HumanEval/1")
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("of_tasks", EVALPLUS.values(), ids=EVALPLUS)
+def test_evalplus(tmp_path: Path, of_tasks: dict[str, Any]) -> None:
+    path = tmp_path / "eval_results.json"
+    path.write_text(json.dumps({"date": "today", "hash": "x", "eval": of_tasks}))
+    assert "expected one column that can be the score; got 2: 'base', 'plus'" in sentence_of(path)
+    for score, expected in (("base", [1, 1, 0, 0] * 2), ("plus", [1, 0, 0, 0] * 2)):
+        run = read_one(path, score=score)
+        assert run.score.tolist() == expected  # type: ignore[union-attr]
+        assert run.merged == {"ids": 2, "records": 8, "fewest": 4, "most": 4}
+
+
+def test_evalplus_without_added_tests_and_bigcodebench(tmp_path: Path) -> None:
+    path = tmp_path / "eval_results.json"
+    for completions, name in (([{"base_status": "pass"}, {"base_status": "fail", "plus_status": None}], "base"), (
+        [{"status": "pass", "details": {}}, {"status": "fail", "details": {"x": "y"}}], "passed")):  # fmt: skip
+        path.write_text(json.dumps({"eval": {"t/0": completions}}))
+        runs = records.read(path)
+        assert f"score = {name}" in runs.guesses
+        assert runs.runs[0].score.tolist() == [1, 0]  # type: ignore[union-attr]
+    path.write_text(json.dumps({"eval": {"t/0": [{"x": 1}]}}))
+    assert sentence_of(path).startswith(", completion 1: expected the status of a completion; got none; evaluate the")
+
+
+def test_human_eval(tmp_path: Path) -> None:
+    lines = [
+        {"task_id": f"HumanEval/{i}", "completion": "x", "result": "passed", "passed": k < i}
+        for k in range(3)
+        for i in range(2)
+    ]
+    runs = records.read(json_lines(tmp_path / "samples.jsonl_results.jsonl", lines))
+    (run,) = runs
+    assert "score = passed" in runs.guesses
+    assert run.score.tolist() == [0, 1, 0, 0, 0, 0]  # type: ignore[union-attr]
+    assert run.merged == {"ids": 2, "records": 6, "fewest": 3, "most": 3}
+
+
+def test_lm_eval_0_3(tmp_path: Path) -> None:
+    """The values of its ``_write_out_info.json`` are text."""
+    path = tmp_path / "arc_write_out_info.json"
+    found = [{"doc_id": i, "prompt_0": "?", "logit_0": "-1.5", "truth": "1", "acc": str(i > 0)} for i in range(4)]
+    path.write_text(json.dumps(found, indent=1))
+    assert read_one(path).score.tolist() == [0, 1, 1, 1]  # type: ignore[union-attr]
+
+
+# ---- dictionaries of records
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_dictionary_by_id(tmp_path: Path, indent: int | None) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({f"q{i}": {"correct": i > 0, "text": "x"} for i in range(4)}, indent=indent))
+    runs = records.read(path)
+    (run,) = runs
+    assert run.ids.tolist() == ["q0", "q1", "q2", "q3"]  # type: ignore[union-attr]
+    assert run.score.tolist() == [0, 1, 1, 1]  # type: ignore[union-attr]
+    assert runs.notes == (f"{path}: a dictionary of 4 records ('q0', 'q1', 'q2', ...): its keys are the ids",)
+
+
+def test_predictions_and_details_of_opencompass(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    said = {str(i): {"origin_prompt": "?", "prediction": "AB"[i % 2], "gold": "A"} for i in range(4)}
+    path.write_text(json.dumps(said, indent=4))
+    assert read_one(path, score="gold==prediction").score.tolist() == [1, 0, 1, 0]  # type: ignore[union-attr]
+    graded = {str(i): {"pred": "A", "answer": "A", "correct": i > 1} for i in range(4)}
+    path.write_text(json.dumps({"accuracy": 50.0, "details": {"type": "GEN", **graded}}, indent=4))
+    assert read_one(path).score.tolist() == [0, 0, 1, 1]  # type: ignore[union-attr]
+
+
+def test_a_dictionary_by_task(tmp_path: Path) -> None:
+    """The same ids in two tasks are different items."""
+    path = tmp_path / "a.json"
+    path.write_text(
+        json.dumps({task: [{"id": i, "correct": i % 2} for i in range(3)] for task in ("algebra", "logic")})
+    )
+    runs = records.read(path)
+    assert len(runs.runs[0]) == 6
+    assert runs.runs[0].merged == {}
+    assert runs.runs[0].column("task").tolist() == ["algebra"] * 3 + ["logic"] * 3
+    assert runs.notes[0] == f"{path}: a dictionary of 2 lists of records ('algebra', 'logic'): its keys are the tasks"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"model": {"name": "x", "size": 7}, "data": {"path": "y", "size": 8}},
+        {"mmlu": {"acc": 0.5, "acc_stderr": 0.01}, "arc": {"acc": 0.5, "acc_stderr": 0.01}},
+        {"samples": [{"correct": 1}]},
+        {"q1": {"correct": 1}},
+        {"q1": {"correct": 1}, "n": 2},
+    ],
+)
+def test_other_dictionaries_are_no_records(tmp_path: Path, content: dict[str, Any]) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content, indent=1))
+    assert sentence_of(path).startswith(
+        ": expected records as JSON Lines, a JSON array, CSV or Parquet; got one JSON object"
+    )
+
+
 # ---- a kind of log of one's own
 
 

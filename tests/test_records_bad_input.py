@@ -109,9 +109,9 @@ BAD = {
     "CSV not UTF-8": ("a.csv", b"id,acc\ncaf\xe9,1\n", ": expected text in UTF-8; got the byte 0xe9; save the file"),
     "only a header": ("a.csv", b"id,acc\n", ": expected at least one record; got none; check how the file was written"),
     "binary": ("a.bin", b"\x7fELF\x02\x01\x00\x00", ": expected records as JSON Lines, a JSON array, CSV or Parquet; got something else"),
-    "a dictionary of records": (
+    "too many keys": (
         "a.jsonl",
-        json.dumps({f"k{i}": {"acc": 1} for i in range(20_000)}).encode(),
+        json.dumps({f"k{i}": 1 for i in range(20_000)}).encode(),
         ", line 1: expected records that share their keys, at most 10,000 different ones; got another one",
     ),
     "score Infinity": ("a.jsonl", GOOD + b'{"id": 3, "acc": Infinity}\n', ", line 3: score 'acc': expected a finite number; got inf"),

@@ -272,10 +272,66 @@ def lighteval_details(rng: Random, model: str) -> bytes:
     return parquet(rng, of)
 
 
+def openai_evals(rng: Random, model: str) -> bytes:
+    """Events of OpenAI evals."""
+    spec = {"spec": {"completion_fns": [model], "eval_name": "e"}}
+    events = [
+        {
+            "run_id": "r",
+            "event_id": i,
+            "sample_id": f"e.{i // 2}",
+            "type": kind,
+            "data": {key: rng.choice([0, 1, True])},
+        }
+        for i in range(30)
+        for kind, key in [rng.choice([("match", "correct"), ("metrics", "f1"), ("sampling", "sampled")])]
+    ]
+    return "".join(json.dumps(one) + "\n" for one in [spec, *sprinkled(rng, events), {"final_report": {}}]).encode()
+
+
+def sprinkled(rng: Random, records: list[Any]) -> list[Any]:
+    """Records of which a few are, or hold, something else than expected."""
+
+    def other(one: Any) -> Any:
+        return rng.choice([rng.choice(VALUES), one | {rng.choice(list(one)): rng.choice(VALUES)}])
+
+    return [other(one) if rng.random() < 0.02 else one for one in records]
+
+
+def alpaca_eval(rng: Random, model: str) -> list[Any]:
+    """Annotations of AlpacaEval."""
+    names = {"generator_1": "a", "generator_2": model, "dataset": "d"}
+    preferences = [rng.choice([1, 2, 1.5, rng.uniform(1, 2), None]) for _ in range(30)]
+    return sprinkled(rng, [{"instruction": f"do {i}", **names, "preference": one} for i, one in enumerate(preferences)])
+
+
+def evalplus(rng: Random) -> dict[str, Any]:
+    """Results of EvalPlus, of the newer and the older kind."""
+    status = ["pass", "fail", "timeout", None]
+    if rng.random() < 0.5:
+        of = [
+            [{"base_status": rng.choice(status), "plus_status": rng.choice(status)} for _ in range(3)] for _ in range(9)
+        ]
+        return {"eval": {f"t/{i}": sprinkled(rng, one) for i, one in enumerate(of)}}
+    old = [{"nfiles": 3, "base": [["pass", []]] * 3, "plus": [[rng.choice(status), []]] * 3} for _ in range(9)]
+    return {"hash": "x", "eval": {f"t/{i}": one for i, one in enumerate(sprinkled(rng, old))}}
+
+
+def keyed(rng: Random, model: str) -> dict[str, Any]:
+    """Dictionaries of records, by id or by task."""
+    records = sprinkled(rng, [{"correct": rng.randrange(2), "model": model, "id": i} for i in range(12)])
+    by_id = {f"q{i}": one for i, one in enumerate(records)}
+    return rng.choice([by_id, {"t": records, "u": records}, {"accuracy": 0.5, "details": {"type": "GEN", **by_id}}])
+
+
 # Makes the bytes of a log of each kind, from the name of a model.
 LOG_FILES: dict[str, Callable[[Random, str], bytes]] = {
     "eval": lambda rng, model: zipped(rng, inspect_log(rng, model)),
     "json": lambda rng, model: json.dumps(inspect_log(rng, model), indent=rng.choice([None, 1])).encode(),
+    "jsonl of OpenAI evals": openai_evals,
+    "json of AlpacaEval": lambda rng, model: json.dumps(alpaca_eval(rng, model)).encode(),
+    "json of EvalPlus": lambda rng, model: json.dumps(evalplus(rng), indent=rng.choice([None, 1])).encode(),
+    "json of records": lambda rng, model: json.dumps(keyed(rng, model), indent=rng.choice([None, 1])).encode(),
     "json of HELM": lambda rng, model: json.dumps(helm_log(rng), indent=rng.choice([None, 1])).encode(),
     "jsonl promptfoo": lambda rng, model: "\n".join(map(json.dumps, promptfoo_results(rng, model))).encode(),
     "json promptfoo": lambda rng, model: json.dumps(

@@ -14,7 +14,7 @@ from dataclasses import replace
 from ...errors import sentence
 from ..builder import TableBuilder
 from ..table import EXPECTED, Summary, Table
-from . import helm, inspect, promptfoo, table_json
+from . import alpaca_eval, evalplus, helm, inspect, keyed, openai_evals, promptfoo, table_json
 from .archive import Archive
 from .document import Document, Log, Object
 
@@ -26,11 +26,18 @@ LOGS = [
     Log("a table", table_json.recognised, table_json.records),
     Log("HELM's metrics of instances", helm.recognised, helm.records),
     Log("another file of a HELM run", helm.is_beside, instead="give the per_instance_stats.json beside it"),
+    Log("an event log of OpenAI evals", openai_evals.recognised, openai_evals.records),
+    Log("annotations of AlpacaEval", alpaca_eval.recognised, alpaca_eval.records),
+    Log("results of EvalPlus", evalplus.recognised, evalplus.records),
+    Log("results of HumanEval", evalplus.is_completion, evalplus.completions),
     Log(
         "an lm-evaluation-harness results file",
         lambda one, alone: isinstance(one.get("results"), dict) and ("configs" in one or "versions" in one),
         instead="give the samples_*.jsonl beside it",
     ),
+    Log(
+        "a dictionary of records", keyed.recognised, keyed.records
+    ),  # the last: some of the others are dictionaries too
 ]
 
 
