@@ -3,7 +3,7 @@
     python examples/report.py [folder]
 
 A record says which question it answers, whether the answer is right, how sure the model was, the log-likelihood of
-the reference answer and its number of tokens, and the document that the question is about.
+the reference answer and its number of tokens, the document that the question is about and its subject.
 """
 
 import json
@@ -17,6 +17,7 @@ from steelyard import records, report
 # How much better than base each model is, and how overconfident.
 MODELS = {"base": (0.0, 0.14), "tuned": (0.055, 0.12), "quantised": (-0.004, 0.05)}
 DOCUMENTS, QUESTIONS = 240, 8
+SUBJECTS = ("law", "medicine", "physics", "history")
 
 
 def write_records(path: Path) -> None:
@@ -42,6 +43,7 @@ def write_records(path: Path) -> None:
                     "loglikelihood": round(-abs(float(nats[i])), 4),
                     "n_tokens": int(tokens[i]),
                     "cluster": f"document {document[i]}",
+                    "subject": SUBJECTS[document[i] % len(SUBJECTS)],
                 }
                 out.write(json.dumps(record) + "\n")
 

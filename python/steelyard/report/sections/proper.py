@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from .. import figures
@@ -38,11 +39,18 @@ def _tables(report: Contents, score: ProperScore) -> list[Table]:
     digits = digits_of(finite) if finite else 4
     entries = [(name, e, digits) for name, e in score.models.items()]
     found = [estimates.table(f"{score.name} of each model", estimates.NAME, "mean loss", entries)]
-    if score.pairs:
-        lower = replace(report.options, higher_is_better=False, margin=0.0)
-        of_pairs = comparisons.block(replace(report, pairs=score.pairs, options=lower))
-        found += [
-            replace(table, title=f"{score.name}: {table.title[:1].lower()}{table.title[1:]}")
-            for table in (() if of_pairs is None else of_pairs.tables)
-        ]
-    return found
+    return [*found, *_differences(report, score)]
+
+
+def _differences(report: Contents, score: ProperScore) -> Iterator[Table]:
+    """The pairs, as those of the scores are shown; notes that stand there are not repeated."""
+    lower = replace(report, pairs=score.pairs, options=replace(report.options, higher_is_better=False, margin=0.0))
+    said = {note for table in _of_pairs(report) for note in table.notes}
+    for table in _of_pairs(lower):
+        notes = tuple(note for note in table.notes if note not in said)
+        yield replace(table, title=f"{score.name}: {table.title[:1].lower()}{table.title[1:]}", notes=notes)
+
+
+def _of_pairs(report: Contents) -> tuple[Table, ...]:
+    made = comparisons.block(report)
+    return () if made is None else made.tables
