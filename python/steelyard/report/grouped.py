@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -149,16 +148,19 @@ def _differences(
     for name, rows in groups.items():
         names = {"new": f"the scores of {pair.new!r} in {name!r}"}
         names["baseline"] = f"the scores of {pair.base!r} in {name!r}"
-        compare = partial(
-            uncertainty.compare,
-            new[rows],
-            baseline=base[rows],
-            clusters=None if clusters is None else clusters[rows],
-            higher_is_better=options.higher_is_better,
-        )
+
+        def compare(at: Confidence, rows: Any = rows) -> uncertainty.Comparison:
+            found: uncertainty.Comparison = uncertainty.compare(
+                new[rows],
+                baseline=base[rows],
+                clusters=None if clusters is None else clusters[rows],
+                confidence_level=at.level,
+                higher_is_better=options.higher_is_better,
+            )
+            return found
+
         with while_at(f"{pair.new!r} against {pair.base!r}"), called(names):
-            strict = compare(confidence_level=stricter(level, differences).level)
-            compared.append((compare(confidence_level=level.level), strict))
+            compared.append((compare(level), compare(stricter(level, differences))))
     shown = [one for one, _ in compared]
     parts = [simultaneous(one.difference, strict.difference) for one, strict in compared]
     p = tuple(float(one.p_value) for one in shown)
