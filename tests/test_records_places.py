@@ -274,3 +274,29 @@ def test_an_output_is_never_a_file_that_was_found(tree: Path) -> None:
     result = run("report", tree, "--json", tree / "new" / "records.jsonl")
     assert result.exit_code == 2
     assert "--json: expected a file of its own to write; got a file that is read" in result.stderr.replace("\n", " ")
+
+
+# ---- copies
+
+
+def test_copies_are_noticed(tree: Path) -> None:
+    copy = tree / "new" / "copy.jsonl"
+    copy.write_bytes((tree / "base" / "records.jsonl").read_bytes())
+    graded(tree / "new" / "other.jsonl", 1)  # of the same size
+    runs = records.read(tree)
+    assert [note for note in runs.notes if "copy of" in note] == [
+        f"{copy} is a copy of {tree / 'base' / 'records.jsonl'}, byte for byte"
+    ]
+    result = run("compare", tree / "base" / "records.jsonl", copy)
+    assert result.exit_code == 0
+    assert "is a copy of" in " ".join(result.stdout.split())
+    (tree / "new" / "link.jsonl").symlink_to(copy)
+    assert len([note for note in records.read(tree).notes if "copy of" in note]) == 2
+
+
+@pytest.mark.parametrize("record", [{"id": 1, "correct": 1}, {"correct": 1}, {"id": 1, "epoch": 2, "correct": 1}])
+def test_a_copy_is_no_repetition(tmp_path: Path, record: dict[str, int]) -> None:
+    paths = [put(tmp_path / f"{name}.jsonl", json.dumps(record) + "\n") for name in "ab"]
+    with pytest.raises(RecordError, match=r"b.jsonl: expected records of its own for run 'm'; got a copy of .*a.jsonl"):
+        records.read(paths, names=["m", "m"], epoch="none" if "epoch" in record else None, repeats="epochs")
+    assert records.read(paths).names == ("a", "b")

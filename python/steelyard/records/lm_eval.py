@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from .packing import without_suffix
-from .table import Table, WithConstant
+from .table import Table, WithColumn
 
 TASK = "task"  # the column that says of which task a record is
 _MARKS = frozenset({"resps", "filtered_resps", "doc_hash", "arguments"})
@@ -44,7 +44,7 @@ def with_task(table: Table) -> Table:
     name = task(table.file)
     if name is None or TASK in table.columns or not is_samples(table):
         return table
-    return replace(table, columns=WithConstant(table.columns, TASK, name, len(table)))
+    return replace(table, columns=WithColumn(table.columns, TASK, [name] * len(table)))
 
 
 def metrics(table: Table) -> list[str]:

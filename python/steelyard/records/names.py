@@ -12,6 +12,7 @@ from pathlib import PurePath
 from ..errors import keyword, value_error
 from . import lm_eval
 from .packing import without_suffix
+from .places import HELM_RECORDS
 from .source import STANDARD_INPUT
 from .table import Table
 
@@ -51,7 +52,7 @@ def _units(tables: Sequence[Table], *, searched: bool) -> list[Path]:
         fix = f"leave one out, or pass {keyword('names')}"
         raise value_error("paths", "each file once", f"{repeated!r} twice", fix)
     samples = [lm_eval.is_samples(table) and lm_eval.task(table.file) is not None for table in tables]
-    units = [(*_folder(file), lm_eval.task(file) or _stem(file)) for file in files]
+    units = [_unit(file) for file in files]
     of_task = [unit for unit, of_samples in zip(units, samples, strict=True) if of_samples]
     by_folder = searched or (len(files) > 1 and len(set(of_task)) == len(of_task))
     times = Counter(units)
@@ -59,6 +60,12 @@ def _units(tables: Sequence[Table], *, searched: bool) -> list[Path]:
         unit[:-1] if of_samples and by_folder else unit if times[unit] == 1 else (*unit[:-1], PurePath(file).name)
         for file, unit, of_samples in zip(files, units, samples, strict=True)
     ]
+
+
+def _unit(file: str) -> Path:
+    """A file's folders and its name, but for one that says nothing: HELM's are all called the same."""
+    stem = lm_eval.task(file) or _stem(file)
+    return _folder(file) if PurePath(file).name == HELM_RECORDS and _folder(file) else (*_folder(file), stem)
 
 
 def _folder(file: str) -> Path:

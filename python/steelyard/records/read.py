@@ -11,7 +11,7 @@ from dataclasses import replace
 from .._mode import standard_mode
 from .._progress import Progress, reporter
 from ..errors import keyword, shown, type_error, value_error
-from . import lm_eval, words
+from . import copies, keys, lm_eval, words
 from .assembly import Choice
 from .formats import read_table
 from .names import default_names
@@ -19,9 +19,9 @@ from .places import Places, find
 from .reading import Reading
 from .roles import NONE
 from .runs import Runs
-from .source import name_of
+from .source import name_of, size_of
 from .table import Table
-from .where import Condition, conditions, none_left, selected
+from .where import conditions, none_left, selected
 
 AnyPath = str | os.PathLike[str]
 Choose = Callable[[Sequence[Sequence[str]]], Sequence[str] | None]
@@ -68,7 +68,8 @@ def read(
         are read whose names end as those of records do. What holds none (a README, a summary, settings) is passed over
         and counted in ``notes``; a file of records that cannot be read is an error.
     id
-        Column that says which records of two models belong together; ``"row"`` declares the row number. Guessed:
+        Column that says which records of two models belong together; ``"a,b"`` joins several columns to one key, and
+        ``"row"`` declares the row number. Guessed:
         ``id``, ``doc_id``, ``question_id``, ``sample_id``, ``example_id``, ``instance_id``, ``item_id``, ``task_id``.
     model
         Column of the model's name, for files that hold several models. Guessed: ``model``, ``model_name``.
@@ -90,8 +91,8 @@ def read(
         Column of the number of tokens that ``loglikelihood`` is over; 1 without one. Guessed beside a
         log-likelihood: ``n_tokens``.
     cluster
-        Column of what records belong to together: a document, a user. Every record needs a value, and all records
-        of one id the same: two clusters for one id are an error. Guessed: ``cluster``.
+        Column of what records belong to together: a document, a user; or several (``"a,b"``). Every record needs a
+        value, and all records of one id the same: two clusters for one id are an error. Guessed: ``cluster``.
     epoch
         Column that tells repetitions of one id apart. Guessed: ``epoch``.
     filter
@@ -164,13 +165,18 @@ def read(
         raise value_error("names", expected, repr(list(names)), "leave one out")
     chosen = None if callable(models) else _models(models)
     asked = _asked(options) | frozenset(chosen or ()) | {one.column for one in wanted}
-    all_tables = _read_all(places, progress, asked, wanted)
+
+    def prepared(table: Table) -> Table:
+        return keys.with_keys(selected(lm_eval.with_task(table), wanted), options)
+
+    all_tables = _read_all(places, progress, asked, prepared)
     tables = {index: table for index, table in all_tables.items() if len(table) or not table.whole}
     if not tables:
         raise none_left([*all_tables.values()], wanted)
     said: list[str] = []
     if names is None:
-        of_files, said = default_names([*tables.values()], searched=places.searched)
+        all_names, said = default_names([*all_tables.values()], searched=places.searched)
+        of_files = [name for name, index in zip(all_names, all_tables, strict=True) if index in tables]
     else:
         of_files = [names[index] for index in tables]
     choice = Choice(None, filter, repeats, filled, worth)
@@ -179,6 +185,9 @@ def read(
         inside = reading.inside()
         chosen = _models(models(places.of_places([*tables], inside) if places.searched else inside))
     runs = replace(reading, choice=replace(reading.choice, models=reading.as_written(chosen))).runs()
+    copy_of = copies.copies(table.file for table in tables.values())
+    copies.check(runs.runs, copy_of)
+    said += copies.notes(copy_of)
     emptied = [table for index, table in all_tables.items() if index not in tables]
     return _with_emptied(replace(runs, notes=(*runs.notes, *said, *places.notes())), emptied)
 
@@ -274,18 +283,19 @@ def _models(models: Sequence[str] | None) -> list[str] | None:
 
 def _asked(options: Mapping[str, str | None]) -> frozenset[str]:
     """The columns that options name."""
-    return frozenset(side.strip() for option in options.values() if option for side in (option, *option.split("==")))
+    given = [option for option in options.values() if option]
+    return frozenset(side.strip() for option in given for side in (option, *option.split("=="), *keys.parts(option)))
 
 
 def _read_all(
-    places: Places, progress: Progress, asked: frozenset[str], wanted: Sequence[Condition]
+    places: Places, progress: Progress, asked: frozenset[str], prepared: Callable[[Table], Table]
 ) -> dict[int, Table]:
     """The tables of the files, by their place among them; those that turn out to hold no records are not there.
 
     ``progress`` is told the bytes read, and the total once, when all is read.
     """
     tell = reporter(progress) or (lambda done, total: None)
-    sizes = [_size(file) for file in places.files]
+    sizes = [size_of(file) for file in places.files]
     total, before = sum(sizes), 0
     tables: dict[int, Table] = {}
     for index, (file, size) in enumerate(zip(places.files, sizes, strict=True)):
@@ -295,17 +305,9 @@ def _read_all(
                 tell(min(before + read, total - 1), total)
 
         with places.reading(index):
-            tables[index] = selected(lm_eval.with_task(read_table(file, on_read, asked)), wanted)
+            tables[index] = prepared(read_table(file, on_read, asked))
         on_read(size)
         before += size
     places.check([*tables])
     tell(total, total)
     return tables
-
-
-def _size(file: str) -> int:
-    """Bytes of a regular file; of a pipe they are not known before they are read."""
-    try:
-        return os.path.getsize(file) if os.path.isfile(file) else 0
-    except (OSError, ValueError):
-        return 0  # the reader says what is wrong

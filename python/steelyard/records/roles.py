@@ -107,7 +107,7 @@ class Role:
 _TABLE = (
     Role(
         "id",
-        "What pairs the records of two models; 'row' for the row number.",
+        "What pairs the records of two models: a column, several ('a,b'), or 'row' for the row number.",
         ("id", "doc_id", "question_id", "sample_id", "example_id", "instance_id", "item_id", "task_id"),
         kind="special",
         asked=True,
@@ -159,7 +159,7 @@ _TABLE = (
     ),
     Role(
         "cluster",
-        "Records that belong together: a document, a subject.",
+        "Records that belong together: a document, a subject; several columns as 'a,b'.",
         ("cluster",),
         kind="text",
         asked=True,

@@ -13,7 +13,7 @@ from itertools import product
 from typing import NamedTuple
 
 from ..errors import keyword
-from . import labels, lm_eval
+from . import keys, labels, lm_eval
 from .finder import MOST_NAMED, Finder, some_of
 from .likely import likely_pair, likely_scores, offered
 from .naming import is_metric, is_no_model, is_quantity, sounds_like_answer
@@ -234,7 +234,8 @@ class _ScoreFinder:
     def free(self) -> list[str]:
         """The columns that have no role, by option or by a usual name."""
         usual = {name for role in ROLES.values() if role.name != "score" for name in role.usual}
-        taken = {*self.found.values(), self.finder.options["id"]}
+        named = [keys.named(self.finder.options[role]) for role in keys.JOINED]
+        taken = {*self.found.values()}.union(*named)
         return [name for name in self.table.columns if name not in taken and name.casefold() not in usual]
 
     # ---- no score

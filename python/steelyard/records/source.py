@@ -26,6 +26,14 @@ def name_of(path: str) -> str:
     return STANDARD_INPUT if path == "/dev/stdin" else path
 
 
+def size_of(path: str) -> int:
+    """Bytes of a regular file; 0 for a pipe, of which they are not known before it is read."""
+    try:
+        return os.path.getsize(path) if os.path.isfile(path) else 0
+    except (OSError, ValueError):
+        return 0  # the reader says what is wrong
+
+
 class Stream(io.RawIOBase):
     """Reads forward and counts the bytes; ``head`` looks at the beginning without seeking, which a pipe cannot do."""
 

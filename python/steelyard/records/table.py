@@ -88,13 +88,13 @@ class ColumnStore(Mapping[str, list[Any]]):
         return sum(value is LIST for value in self.values_of(key))
 
 
-class WithConstant(ColumnStore):
-    """Other columns, and one that has the same value in every row: what the name of a file says about its records."""
+class WithColumn(ColumnStore):
+    """Other columns, and one of text that is made of something else: a file's name, or several columns."""
 
-    def __init__(self, columns: ColumnStore, key: str, value: str, rows: int) -> None:
+    def __init__(self, columns: ColumnStore, key: str, values: list[Any]) -> None:
         self._columns = columns
         self._key = key
-        self._values = [value] * rows
+        self._values = values
 
     def __getitem__(self, key: str) -> list[Any]:
         return self._values if key == self._key else self._columns[key]
@@ -114,8 +114,8 @@ class WithConstant(ColumnStore):
         return self._values if key == self._key else self._columns.values_of(key)
 
     def kind(self, key: str) -> str:
-        """``scalar``, ``list`` or ``empty``."""
-        return "scalar" if key == self._key else self._columns.kind(key)
+        """What the rows have in a column."""
+        return super().kind(key) if key == self._key else self._columns.kind(key)
 
     def narrow(self, key: str) -> type[np.floating[Any]]:
         """The narrowest type that a column's numbers may have been kept in."""

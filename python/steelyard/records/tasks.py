@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import lm_eval
+from . import keys, lm_eval
 from .columns import Resolved
 from .labels import compared
 from .lm_eval import TASK
@@ -36,6 +36,7 @@ def _has_tasks(part: Part) -> bool:
     """Whether each record has a task, in a column that is nothing else."""
     sides = compared(part.roles["score"], part.table.columns)
     taken = {*part.roles.columns.values(), *(() if sides is None else (sides.target, sides.prediction))}
+    taken |= keys.named(part.roles["id"])
     if TASK not in part.table.columns or TASK in taken or TASK in part.roles.wide.values():
         return False
     return all(value is not LIST and text(value) is not None for value in part.values(TASK))
