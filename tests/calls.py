@@ -289,6 +289,11 @@ def _(n: int) -> Any:
     return uniform(n) < 0.6, uniform(n, 1) < 0.5
 
 
+@row("compare: strata", "compare", call=lambda d: sy.compare(d[0], baseline=d[1], strata=d[2], average="macro"))
+def _(n: int) -> Any:
+    return uniform(n), uniform(n, 1), np.random.default_rng(1).integers(0, 300, n)
+
+
 @row("compare: clusters", "compare", call=lambda d: sy.compare(d[0], baseline=d[1], clusters=d[2]))
 def _(n: int) -> Any:
     return uniform(n), uniform(n, 1), spread_ids(n)

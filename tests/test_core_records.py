@@ -80,7 +80,7 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_Bins": lambda: summary()["bins"],
     "_BinClusters": lambda: summary()["clusters"],
     "_Stratified": lambda: _core.stratified_interval(
-        sums=X, sizes=ONES, strata=np.zeros(len(X), np.int64), count=1, average="micro", width=1.0, **SURE
+        sums=X, sizes=ONES, strata=np.zeros(len(X), np.int64), count=1, average="micro", **SURE
     ),
     "_Clustered": lambda: _core.clustered_interval(sums=X, sizes=ONES, **SURE),
     "_Comparison": lambda: _core.paired_comparison(**PAIR, base=ONES),

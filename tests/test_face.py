@@ -34,7 +34,7 @@ INTERVAL = {"confidence_level", "alternative"}
 TAKES = {
     "estimate": ROWS | INTERVAL | {"clusters", "progress", "weights", "by", "strata", "average"},
     "bootstrap": ROWS | INTERVAL | {"clusters", "progress", "method", "n_resamples", "seed"},
-    "compare": ROWS | INTERVAL | {"clusters", "progress", "baseline", "paired"},
+    "compare": ROWS | INTERVAL | {"clusters", "progress", "baseline", "by", "strata", "average", "paired"},
     "proportion": INTERVAL | {"method"},
     "perplexity": ROWS | INTERVAL | {"clusters", "progress", "per", "unit"},
     "reliability": ROWS | INTERVAL | {"clusters", "progress", "n_bins", "classes", "weights"},

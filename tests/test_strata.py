@@ -217,6 +217,120 @@ def test_what_is_refused(name: str) -> None:
         call()
 
 
+BASE = RNG.normal(np.repeat([0.3, 0.5, 0.7], (8, 15, 30)), 0.1)
+
+
+@pytest.mark.parametrize("average", ["micro", "macro"])
+@pytest.mark.parametrize("clusters", [None, DOCUMENT])
+def test_a_comparison_in_strata_is_the_estimate_of_the_differences(average: Any, clusters: Any) -> None:
+    found = sy.compare(X, baseline=BASE, strata=TASK, average=average, clusters=clusters)
+    want = sy.estimate(X - BASE, strata=TASK, average=average, clusters=clusters)
+    for field in ("value", "standard_error", "low", "high"):
+        assert getattr(found.difference, field) == pytest.approx(getattr(want, field), rel=1e-11)
+    assert found.difference.method == want.method
+    assert found.difference.n_clusters == want.n_clusters
+    assert (found.wins + found.losses + found.ties, len(found.items["index"])) == (53, 53)
+
+
+def test_the_flips_of_a_comparison_weigh_as_its_average_does() -> None:
+    """By enumeration: of the differences, and of those divided by the rows of their stratum."""
+    new, strata = X[4:17], TASK[4:17]
+    d = new - BASE[4:17]
+    signs = 1 - 2 * (np.arange(2**13)[:, None] >> np.arange(13) & 1)
+    for average, weights in (("micro", np.ones(13)), ("macro", np.where(strata == "law", 1 / 9, 1 / 4))):
+        sums = np.abs(signs @ (d * weights))
+        p = float((sums >= abs((d * weights).sum()) * (1 - 1e-12)).mean())
+        found = sy.compare(new, baseline=BASE[4:17], strata=strata, average=average)
+        assert found.p_value == pytest.approx(p, rel=1e-12)
+    assert sy.compare(new, baseline=BASE[4:17], strata=strata).p_value == sy.compare(new, baseline=BASE[4:17]).p_value
+
+
+def test_a_comparison_of_answers_in_strata() -> None:
+    old = RNG.random(53) < 0.5
+    found = sy.compare(RIGHT, baseline=old, strata=TASK, average="macro")
+    d = parts(RIGHT.astype(float) - old)
+    assert found.difference.value == pytest.approx(np.mean([x.mean() for x in d]), rel=1e-13)
+    error = np.sqrt(sum(x.var(ddof=1) / len(x) for x in d)) / 3
+    assert found.difference.standard_error == pytest.approx(error, rel=1e-12)
+    same = sy.compare(old, baseline=old, strata=TASK)
+    assert same.difference.method == "stratified no spread"
+    assert same.difference.high == -same.difference.low == pytest.approx(1.96**2 / (53 + 1.96**2), rel=1e-4)
+
+
+def test_several_models_in_strata() -> None:
+    found = sy.compare({"a": X, "b": BASE, "c": 1 - X}, baseline="b", strata=TASK, average="macro")
+    alone = sy.compare(X, baseline=BASE, strata=TASK, average="macro", confidence_level=1 - 0.05 / 2)
+    assert found.difference["a"].detail["simultaneous_low"] == alone.difference.low
+    assert found.p_value[0] == alone.p_value
+
+
+@pytest.mark.parametrize(("new", "base"), [(X, BASE), (RIGHT, BASE > 0.5)], ids=["graded", "answers"])
+@pytest.mark.parametrize("words", [{}, {"clusters": DOCUMENT}, {"where": np.arange(53) % 5 > 0}])
+def test_a_comparison_by_group_is_that_of_its_rows(new: Any, base: Any, words: Any) -> None:
+    found = sy.compare(new, baseline=base, by=TASK, **words)
+    assert found.names == ("code", "law", "math")
+    p = []
+    for at, name in enumerate(found.names):
+        mine = name == TASK
+        own = {word: ids[mine] for word, ids in words.items()}
+        want = sy.compare(new[mine], baseline=base[mine], **own)
+        strict = sy.compare(new[mine], baseline=base[mine], confidence_level=1 - 0.05 / 3, **own)
+        got = found.difference[name]
+        assert (got.value, got.low, got.high, got.n) == (
+            want.difference.value, want.difference.low, want.difference.high, want.difference.n,
+        )  # fmt: skip
+        assert got.detail["simultaneous_low"] == strict.difference.low
+        assert (found.wins[at], found.losses[at], found.p_value[at]) == (want.wins, want.losses, want.p_value)
+        assert found.verdict()[at] == strict.verdict()
+        p.append(want.p_value)
+    order = np.argsort(p)
+    holm = np.minimum(1, np.maximum.accumulate(np.array(p)[order] * [3, 2, 1]))
+    assert found.p_adjusted[order].tolist() == pytest.approx(holm.tolist(), rel=1e-14)
+    assert str(found).startswith("code: new - baseline: ")
+    assert len(found.items["index"]) == found.wins.sum() + found.losses.sum()
+
+
+def test_the_groups_of_one_model_of_a_mapping() -> None:
+    by: Any = [None if i == 3 else task for i, task in enumerate(TASK)]
+    found = sy.compare({"old": BASE, "sft": X}, baseline="old", by=by, nan_policy="omit")
+    assert str(found).startswith("code: sft - old: ")
+    assert found.difference.left_out == {"no group": 1}
+    assert len(found.items["index"]) == 52
+    assert found.table["name"].tolist() == ["code", "law", "math"]
+
+
+@pytest.mark.parametrize(
+    ("message", "call"),
+    [
+        (
+            "new: expected one model with by=; got 2 models",
+            lambda: sy.compare(np.stack([X, X], 1), baseline=BASE, by=TASK),
+        ),
+        ("by: expected paired rows", lambda: sy.compare(X, baseline=BASE, by=TASK, paired=False)),
+        ("strata: expected paired rows", lambda: sy.compare(X, baseline=BASE, strata=TASK, paired=False)),
+        ("average: expected strata= with it", lambda: sy.compare(X, baseline=BASE, average="macro")),
+        ("strata: expected at least two rows", lambda: sy.compare(X[:9], baseline=BASE[:9], strata=TASK[:9])),
+    ],
+)
+def test_comparisons_that_are_refused(message: str, call: Any) -> None:
+    with pytest.raises(ValueError, match="^" + re.escape(message)):
+        call()
+
+
+def test_the_level_of_the_macro_test_where_strata_differ() -> None:
+    """The macro difference is 0 while the strata's are not: the test errs at most as often as it says."""
+    strata, p = np.repeat([0, 1], (20, 200)), np.repeat([0.3, 0.05], (20, 200))
+    rng, wrong, held = np.random.default_rng(6), 0, 0
+    for _ in range(300):
+        u = rng.random(220)
+        new, base = u < p, u > 1 - (0.35 - p)
+        found = sy.compare(new, baseline=base, strata=strata, average="macro")
+        wrong += found.p_value <= 0.05
+        held += found.difference.low <= 0.0 <= found.difference.high
+    assert wrong <= 0.08 * 300
+    assert held >= 0.91 * 300
+
+
 def covers(average: Any, sets: int, draw: Any, truth: float) -> float:
     held = 0
     for _ in range(sets):

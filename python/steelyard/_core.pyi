@@ -370,6 +370,7 @@ class _Clustered(_MeanInterval):
 
 class _Stratified(_Clustered):
     still: int
+    width: float
 
 class _Proportions(TypedDict):
     value: NDArray[np.float64]
@@ -401,6 +402,8 @@ class _Comparison(TypedDict):
     levels: list[_Level]
     same: bool
     tango: bool
+    still: int
+    width: float
     mid_p: float | None
     flip: _SignFlip | None
 
@@ -482,7 +485,6 @@ def stratified_interval(
     strata: NDArray[np.int64],
     count: int,
     average: str,
-    width: float,
     confidence_level: float,
     alternative: str,
     shift: float = 0.0,
@@ -502,6 +504,9 @@ def paired_comparison(
     booleans: tuple[bool, bool],
     codes: NDArray[np.int64] | None = None,
     clusters: int = 0,
+    stratum_codes: NDArray[np.int64] | None = None,
+    strata: int = 0,
+    average: str = "micro",
     confidence_levels: Sequence[float],
     alternative: str,
     progress: _Progress = None,

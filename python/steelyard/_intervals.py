@@ -18,7 +18,7 @@ from ._options import Confidence
 from ._progress import OnProgress
 from ._registries import titles
 from ._rows import ALL_ROWS, Clusters, Rows
-from ._strata import Strata, unit_strata
+from ._strata import Strata, scheme_of, unit_strata
 from ._strides import strides
 from .errors import value_error, warn
 
@@ -46,9 +46,6 @@ SAME_SHARE = "all clusters show the same share: n_effective is their number, the
 SAME_ANSWER = "all answers are equal: n_effective is (sum w)^2 / sum w^2, the standard error the width over 2t"
 # What is said of graded values without spread: the first where they lie in [0, 1], the second elsewhere.
 FAR_END = "the limits take the share z^2/(n + z^2), Wilson's upper limit for 0 of {n}, to lie at the far end"
-STRATA_FAR_END = "the limits take the share z^2/(k + z^2) to lie at the far end, k = 1/sum (share^2/clusters) of strata"
-STRATA_ANSWERS = "n_effective is 1/sum (share^2/clusters) of strata, the standard error the width over 2t"
-STILL_STRATA = "the error of values without spread, range {width:g}, is added for {still} without spread"
 NO_LIMITS = "no limits, since values that may lie outside [0, 1] show no spread"
 # The float64 step at 1, used where values are 0/1 booleans and so exact.
 STEP = float(np.finfo(np.float64).eps)
@@ -384,7 +381,7 @@ def _ratio(
     score: Score,
     left_out: Mapping[str, int] | None,
 ) -> Estimate:
-    found, still = _interval_of(of, confidence, values, score)
+    found = _interval_of(of, confidence, values, score)
     df, unspread = found["df"], found["unspread"]
     spread_known, answers = df == df, score == "answers"
     replaced = unspread and not answers
@@ -395,83 +392,48 @@ def _ratio(
         raise too_large(name, f"{n} rows {where} or squares do not")
     reason = ONE_WEIGHT if of.rows else ONE_CLUSTER
     if spread_known:
-        reason = _ratio_reason(of, values, score, unspread=unspread, still=still)
-    scheme = _scheme(of)
+        reason = _ratio_reason(of, values, score, found)
+    scheme = "clustered " if not of.rows else "weighted " if of.weighted else ""
     rule = "no spread" if replaced else {"t": "t", "answers": "Wilson", "shares": "Wilson"}[score]
     return Estimate(
         value=found["value"], standard_error=maybe(found["standard_error"]), low=maybe(found["low"]),
         high=maybe(found["high"]), confidence_level=confidence.level, n=n,
         n_effective=of.effective if of.weighted and not answers else maybe(found["n_effective"]),
-        n_clusters=None if of.rows else len(of.sums), method=f"{scheme}{rule}", reason=reason,
+        n_clusters=None if of.rows else len(of.sums), method=f"{scheme_of(of.strata)}{scheme}{rule}", reason=reason,
         left_out=dict(left_out or {}), detail={"df": df} if spread_known else {},
     )  # fmt: skip
 
 
-def _interval_of(of: Sums, confidence: Confidence, values: ValueFacts, score: Score) -> tuple[_core._Clustered, int]:
-    """The interval of the core, and how many strata show no spread."""
+def _interval_of(
+    of: Sums, confidence: Confidence, values: ValueFacts, score: Score
+) -> _core._Clustered | _core._Stratified:
+    """The interval of the core."""
     if of.strata is None:
-        plain = _core.clustered_interval(
+        return _core.clustered_interval(
             sums=of.sums, sizes=of.sizes, shift=of.shift, score=score, weighted=of.weighted, **confidence.keywords,
             **values,
         )  # fmt: skip
-        return plain, 0
-    found = _core.stratified_interval(
+    return _core.stratified_interval(
         sums=of.sums, sizes=of.sizes, strata=of.strata.codes, count=len(of.strata.ids), average=of.strata.average,
-        width=width(values), shift=of.shift, score=score, weighted=of.weighted, **confidence.keywords, **values,
+        shift=of.shift, score=score, weighted=of.weighted, **confidence.keywords, **values,
     )  # fmt: skip
-    return found, found["still"]
 
 
-def width(values: ValueFacts) -> float:
-    """The width of the range of values; where that is not known, the distance of the smallest from the largest."""
-    known = {"share": 1.0, "difference": 2.0}
-    return known.get(values["range"], values["high"] - values["low"])
-
-
-def _scheme(of: Sums) -> str:
-    """The words before the kind of interval in ``method``."""
-    strata = "" if of.strata is None else f"{'macro ' if of.strata.average == 'macro' else ''}stratified "
-    return strata + ("clustered " if not of.rows else "weighted " if of.weighted else "")
-
-
-def in_strata(count: int, average: str) -> str:
-    """The part of ``reason`` that says which strata there are, and which mean they form."""
-    plural = "um" if count == 1 else "a"
-    return f" in {count} strat{plural}{', each counting once' if average == 'macro' else ''}"
-
-
-def still_strata(still: int, width: float) -> str:
-    """The part of ``reason`` for strata without spread among others that have some."""
-    if not still:
-        return ""
-    return "; " + STILL_STRATA.format(still=f"{still} strat{'um' if still == 1 else 'a'}", width=width)
-
-
-def _ratio_reason(of: Sums, values: ValueFacts, score: Score, *, unspread: bool, still: int = 0) -> str:
+def _ratio_reason(of: Sums, values: ValueFacts, score: Score, found: _core._Clustered | _core._Stratified) -> str:
     """The ``reason`` of an estimate: the kind of the values, weights and clusters, and whether there is no spread."""
     graded = "graded values" if of.rows else "values"
     kind = {"t": graded, "answers": "0/1 values", "shares": "answers and ties"}[score]
     reason = f"{kind}{' with weights' if of.weighted else ''}{'' if of.rows else ' in clusters'}"
+    bounded = values["range"] != "unknown"
     if of.strata is not None:
-        reason += in_strata(len(of.strata.ids), of.strata.average)
-        if not unspread:
-            return reason + still_strata(still, width(values))
-        return f"{reason}; {strata_without_spread(values, score)}"
-    if not unspread:
+        return reason + of.strata.said(found, bounded=bounded, answers=score == "answers")
+    if not found["unspread"]:
         return reason
     if score == "answers":
         return f"{reason}; {SAME_ANSWER if of.rows else SAME_SHARE}"
-    bounded, what = values["range"] != "unknown", "values" if of.rows else "cluster means"
+    what = "values" if of.rows else "cluster means"
     said = without_spread(bounded, one_share(of.sums, of.sizes), what, len(of.sums))
     return f"{reason}; {said}"
-
-
-def strata_without_spread(values: ValueFacts, score: Score = "t") -> str:
-    """The part of ``reason`` where no stratum shows a spread."""
-    if score == "answers":
-        return f"no stratum shows a spread: {STRATA_ANSWERS}"
-    rule = NO_LIMITS if values["range"] == "unknown" else STRATA_FAR_END
-    return f"no stratum shows a spread: {rule}"
 
 
 def one_share(sums: Floats, sizes: Floats) -> bool:

@@ -191,6 +191,14 @@ class Selection:
             raise value_error("where", expected, f"shape {self.where.shape}")
         return self.where
 
+    def with_ids(self) -> Mask | None:
+        """The rows of ``where`` that have a group and a stratum (None: all), where these were asked for."""
+        keep = self.where
+        for nameless in (self.nameless, None if self.strata is None else self.strata.nameless):
+            if nameless is not None:
+                keep, _ = less(keep, nameless)
+        return keep
+
     def _without_weight(self, n: int, name: str, keep: Mask | None) -> Mask:
         """The rows of weight 0 among those that count so far."""
         assert self.weights is not None

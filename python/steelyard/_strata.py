@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -15,11 +16,15 @@ from ._registries import names
 from ._strides import coded, kept, strides
 from .errors import type_error, value_error
 
-__all__ = ["Average", "Strata", "StratumIds", "stratum_ids", "unit_strata"]
+__all__ = ["Average", "Strata", "StratumIds", "scheme_of", "stratum_ids", "unit_strata"]
 
 Average = Literal["micro", "macro"]
 Indices = NDArray[np.int64]
 NO_STRATUM = -1
+FAR_END = "the limits take the share z^2/(k + z^2) to lie at the far end, k = 1/sum (share^2/clusters) of the strata"
+ANSWERS = "n_effective is 1/sum (share^2/clusters) of the strata, the standard error the width over 2t"
+NO_LIMITS = "no limits, since the values may lie outside [0, 1]"
+STILL = "the error of values without spread, range {width:g}, is added for {still} without spread"
 
 
 class Strata(NamedTuple):
@@ -32,10 +37,33 @@ class Strata(NamedTuple):
     def name(self, stratum: int) -> str:
         return texts(self.ids[stratum : stratum + 1], "strata")[0]
 
+    def said(self, found: Mapping[str, Any], *, bounded: bool, answers: bool = False) -> str:
+        """The part of ``reason`` about the strata of an interval that the core ``found``.
+
+        ``bounded``: the values lie in [0, 1] or are differences of such values; ``answers``: they are 0 or 1.
+        """
+        reason = f" in {_strata(len(self.ids))}{', each counting once' if self.average == 'macro' else ''}"
+        if found["unspread"]:
+            return f"{reason}; no stratum shows a spread: {ANSWERS if answers else FAR_END if bounded else NO_LIMITS}"
+        if found["still"]:
+            reason += "; " + STILL.format(still=_strata(found["still"]), width=found["width"])
+        return reason
+
     def of(self, rows: Indices) -> Strata:
         """The strata of some of the rows; those that have none of them are dropped."""
         codes, present = coded(self.codes[rows])
         return Strata(codes, self.ids[present], self.average)
+
+
+def _strata(count: int) -> str:
+    return f"{count} strat{'um' if count == 1 else 'a'}"
+
+
+def scheme_of(strata: Strata | None) -> str:
+    """The words about strata before the kind of interval in ``method``."""
+    if strata is None:
+        return ""
+    return "macro stratified " if strata.average == "macro" else "stratified "
 
 
 class StratumIds(NamedTuple):
@@ -105,9 +133,8 @@ def _nested(strata: Strata, codes: Indices, total: int) -> Indices:
             one, other = sorted((int(strata.codes[row]), int(of_clusters[codes[row]])))
             got = f"one with rows in {strata.name(one)!r} and in {strata.name(other)!r}"
             fix = (
-                "if ids are numbered anew in each stratum, put the stratum into the id; clusters that cross strata "
-                "(one question in several languages) need no strata: weights of 1/(rows of the stratum) give the macro "
-                "average"
+                "if ids are numbered anew in each stratum, put the stratum into the id; where clusters cross strata "
+                "(one question in several languages), leave strata out"
             )
             raise value_error("clusters", "clusters that lie inside one stratum each", got, fix)
     return of_clusters

@@ -250,7 +250,7 @@ def _strata(kind: str, dtype: str, n: int) -> Inputs:
 def _stratified(average: str):
     def run(inputs: Inputs) -> Outputs:
         count = int(inputs["strata"].max()) + 1
-        return _core.stratified_interval(**inputs, **HOW, count=count, average=average, width=1.0)
+        return _core.stratified_interval(**inputs, **HOW, count=count, average=average, high=1.0)
 
     return run
 
@@ -265,7 +265,7 @@ def _stratified_reference(average: str):
         if answers:
             low, high = reference.wilson(m * n_effective, n_effective, t(df))
         found = dict(zip(FOUND, (m, error, low, high, df, n_effective, False), strict=True))
-        return found | {"still": int(answers)}
+        return found | {"still": int(answers), "width": 1.0}
 
     return run
 

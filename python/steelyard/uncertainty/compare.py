@@ -13,10 +13,12 @@ from .. import _core, _intervals
 from .._arrays import aligned, to_float64
 from .._columns import columns, frame, one_column
 from .._estimate import Estimate
+from .._groups import groups
 from .._mode import standard_mode
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of, flag
 from .._progress import OnProgress, Progress, reporter
 from .._rows import ALL_ROWS, Rows, Selection
+from .._strata import Average, Strata, scheme_of, stratum_ids, unit_strata
 from ..errors import keyword, type_error, value_error
 from ._statistics import for_core, refusal
 from ._unpaired import unpaired
@@ -67,6 +69,9 @@ def compare(
     paired: bool = True,
     where: Any = None,
     clusters: Any = None,
+    by: Any = None,
+    strata: Any = None,
+    average: Average = "micro",
     nan_policy: NanPolicy = "raise",
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
@@ -88,6 +93,11 @@ def compare(
       that p has no lower bound other than 2^-m (two-sided: 2^(1 - m)).
     - With ``clusters`` (either kind): the clustered (CR2) interval of the differences (see
       :func:`steelyard.estimate`), and the sign-flip test of the cluster sums.
+    - With ``strata`` (either kind): the stratified interval of the differences (see :func:`steelyard.estimate`), and
+      the sign-flip test of the differences or cluster sums. For the macro average these are divided by the number of
+      rows N_h of their stratum, so that it is the test of the macro average. Flips ignore the strata: where the mean
+      difference varies between strata, p is larger than need be, never smaller.
+    - With ``by``: each group is a comparison of its own rows; p-values are adjusted for the number of groups.
     - Without ``baseline``: with S the sum and Q the sum of squares of a pair's differences (of the cluster sums, where
       there are ``clusters``), all claims "i is better than j" are tested by S/sqrt(Q), an increasing function of
       Student's t, the largest first. The p of a claim is the share of 9,999 random patterns of signs (all patterns
@@ -126,6 +136,15 @@ def compare(
         Which cluster each row belongs to: rows of one cluster are not independent. Unpaired: a mapping of such arrays
         for ``"new"``, ``"baseline"`` or both (each row of the other side is then a cluster of its own); clusters of the
         two sides are independent even where their ids are equal.
+    by : array of ids [n], optional
+        The group of each row (a subject, a language). The result compares the one model in each group, and is named by
+        the ids as text, in their order. Paired rows only.
+    strata : array of ids [n], optional
+        The stratum of each row, where each stratum is a sample of its own and all give one answer. Each must have two
+        rows (or clusters) that count, and each cluster must lie inside one stratum. Paired rows only.
+    average : {"micro", "macro"}
+        With ``strata``: ``"micro"`` is the mean difference of all rows, ``"macro"`` the mean of the strata's mean
+        differences, in which every stratum counts once.
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out a row where either score is NaN or null, and counts it in ``difference.left_out``.
     confidence_level : float
@@ -136,7 +155,7 @@ def compare(
         ``False`` where lower is better, as for losses: ``wins`` are then rows where new is lower, and ``verdict``
         changes the sign of the difference.
     adjust : {"holm"} or None
-        How the p-values of several models are adjusted for their number; ``None``: not at all.
+        How the p-values of several models (or groups) are adjusted for their number; ``None``: not at all.
     progress : bool or callable
         ``True`` draws a progress bar on standard error; a callable is called with ``(done, total)``.
 
@@ -144,7 +163,8 @@ def compare(
     -------
     Comparison, or Ranking without ``baseline``
         The differences with their intervals, p-values, wins, losses and ties, and ``verdict``; or the models, the best
-        first, with the ranks that each may have and which of them cannot be told from the best.
+        first, with the ranks that each may have and which of them cannot be told from the best. For several models or
+        groups, ``difference.detail`` has the limits at 1 - alpha/m beside each difference's own.
 
     Raises
     ------
@@ -197,6 +217,7 @@ def compare(
       p = 0.00845 (Fisher mid-p), unpaired: 70 rows against 80
     """
     confidence = confidence_of(confidence_level, alternative)
+    ids = stratum_ids(strata, average)
     if adjust is not None:
         choice(adjust, "adjust", ("holm",))
     flag(higher_is_better, "higher_is_better")
@@ -205,6 +226,7 @@ def compare(
         if not paired:
             expected = "True where models are ranked, which needs pairs of the same rows"
             raise value_error("paired", expected, "False", "pass a baseline")
+        _no_groups("a baseline to compare with", "ranks are of all rows together", by=by, strata=strata)
         aligned(new=new, where=where, clusters=clusters)
         found = columns(new, "new")
         selection = Selection(where, clusters, nan_policy, found.left_out)
@@ -219,6 +241,7 @@ def compare(
         _gather, names=names, baseline=base_name, higher=bool(higher_is_better), adjust=adjust, many=found.many
     )
     if not paired:
+        _no_groups("paired rows", "compare the rows of each group or stratum on their own", by=by, strata=strata)
         named = frame(new)
         given = baseline if named is None or base_name is None else named[base_name]
         of_sides = unpaired(
@@ -226,9 +249,12 @@ def compare(
             confidence=confidence, models=count, progress=on_progress,
         )  # fmt: skip
         return gathered(list(of_sides), paired=False)
-    aligned(new=new, baseline=baseline, where=where, clusters=clusters)
-    selection = Selection(where, clusters, nan_policy, found.left_out or dict(getattr(new, "left_out", {})))
-    pairs = []
+    aligned(new=new, baseline=baseline, where=where, clusters=clusters, by=by, strata=strata)
+    left_out = found.left_out or dict(getattr(new, "left_out", {}))
+    selection = Selection(where, clusters, nan_policy, left_out, by=by, strata=ids)
+    if by is not None and count > 1:
+        raise value_error("new", f"one model with {keyword('by')}", f"{count} models", "compare one at a time")
+    pairs: list[Pair] = []
     for name, values in found.items:
         if len(values) != len(base):
             fix = (
@@ -236,13 +262,23 @@ def compare(
                 "samples of different rows"
             )
             raise value_error(name, f"{len(base)} rows, as {base_label} has", str(len(values)), fix)
-        rows = selection.rows(name, values, base)
-        pairs.append(_pair((name, values), (base_label, base), rows, confidence, models=count, on_progress=on_progress))
+        of_rows = partial(_pair, (name, values), (base_label, base), confidence=confidence, on_progress=on_progress)
+        if by is None:
+            pairs.append(of_rows(selection.rows(name, values, base), problems=count))
+        else:
+            parts = groups(selection, name, values, base)
+            pairs = [of_rows(rows, problems=len(parts)) for rows in parts.values()]
+            model = names[0] if names is not None else "new"
+            gathered = partial(gathered, names=tuple(parts), many=True, model=model)
+    counts = tuple((p.wins, p.losses) if higher_is_better else (p.losses, p.wins) for p in pairs)
+    if by is not None:  # the groups of one model are one list of items
+        wins, losses = (sum(count or 0 for count in side) for side in zip(*counts, strict=True))
+        counts = ((wins, losses),)
     return gathered(pairs)._compared_from(
         Compared(
-            models, base if base_name is None else new[base_name], where, nan_policy, Compared.ids_of(new),
-            higher_is_better=bool(higher_is_better),
-            counts=tuple((p.wins, p.losses) if higher_is_better else (p.losses, p.wins) for p in pairs),
+            models, base if base_name is None else new[base_name], selection.with_ids(), nan_policy,
+            Compared.ids_of(new), higher_is_better=bool(higher_is_better),
+            counts=counts,
         )
     )  # fmt: skip
 
@@ -259,6 +295,13 @@ def _check_for_ranks(confidence: Confidence, adjust: str | None) -> None:
     choice(confidence.alternative, "alternative", ("two-sided",))
     if adjust is None:
         raise value_error("adjust", "'holm' where no baseline is given", "None", "ranks hold for all pairs together")
+
+
+def _no_groups(expected: str, fix: str, **words: Any) -> None:
+    """Refuse keywords that a kind of comparison does not have."""
+    for name, value in words.items():
+        if value is not None:
+            raise value_error(name, expected, f"{keyword(name)} without", fix)
 
 
 def _split(new: Any, baseline: Any) -> tuple[Any, str | None, Array]:
@@ -283,25 +326,30 @@ def _pair(
     new: tuple[str, Array],
     base: tuple[str, Array],
     rows: Rows,
-    confidence: Confidence,
     *,
-    models: int,
+    confidence: Confidence,
+    problems: int,
     on_progress: OnProgress,
 ) -> Pair:
-    """Compare one model with the baseline on the rows that count."""
+    """Compare one model with the baseline on the rows that count, as one of several ``problems``."""
     a, b, what = rows.of(new[1]), rows.of(base[1]), f"{new[0]} - baseline"
-    # With several models, verdicts use intervals at the level 1 - alpha/m, so that all of them hold at once.
-    levels = _intervals.levels(confidence, models)
+    # With several models or groups, verdicts use intervals at the level 1 - alpha/m, so that all of them hold at once.
+    levels = _intervals.levels(confidence, problems)
+    strata = rows.strata
     codes, clusters = rows.clusters or (None, 0)
     new_floats, base_floats = for_core((a, b))
     found = _core.paired_comparison(
         new=new_floats, base=base_floats, booleans=(a.dtype == np.bool_, b.dtype == np.bool_), codes=codes,
-        clusters=clusters, confidence_levels=[level.level for level in levels], alternative=confidence.alternative,
+        clusters=clusters, stratum_codes=None if strata is None else unit_strata(strata, rows.clusters),
+        strata=0 if strata is None else len(strata.ids), average="micro" if strata is None else strata.average,
+        confidence_levels=[level.level for level in levels], alternative=confidence.alternative,
         progress=on_progress,
     )  # fmt: skip
     if "refused" in found:
         raise _refusal(found, dict((new, base)), rows, what)
-    estimates = [_estimate(found, level, at, clusters, what) for level, at in zip(found["levels"], levels, strict=True)]
+    estimates = [
+        _estimate(found, level, at, (clusters, strata), what) for level, at in zip(found["levels"], levels, strict=True)
+    ]
     few: dict[str, float] = {}
     if found["flip"] is None:
         p, test = found["mid_p"], "McNemar mid-p"
@@ -311,7 +359,7 @@ def _pair(
         few = _smallest_p(found["flip"]["nonzero"], confidence)
     assert p is not None
     shown = replace(estimates[0], left_out=rows.left_out, detail=estimates[0].detail | few)
-    if models > 1:
+    if problems > 1:
         shown = _intervals.simultaneous(shown, estimates[1])
     return Pair(shown, p, test, found["wins"], found["losses"], found["shares"])
 
@@ -337,14 +385,18 @@ def _smallest_p(signs: int, confidence: Confidence) -> dict[str, float]:
 
 
 def _estimate(
-    found: _core._Comparison, level: _core._Level, confidence: Confidence, clusters: int, what: str
+    found: _core._Comparison, level: _core._Level, confidence: Confidence, units: tuple[int, Strata | None], what: str
 ) -> Estimate:
-    """The mean difference at one level of confidence, and how it was found."""
-    method, reason = _words(found, level, clusters)
+    """The mean difference at one level of confidence, and how it was found.
+
+    ``units`` are the number of clusters (0: none) and the strata.
+    """
+    clusters, strata = units
+    method, reason = _words(found, level, clusters) if strata is None else _stratified(found, level, clusters, strata)
     known = level["df"] == level["df"]
     limits = [level[side] for side in confidence.sides]
     told = (level["standard_error"], *limits) if known and not level["unspread"] else ()
-    if clusters and not np.isfinite((level["value"], *told)).all():
+    if (clusters or strata is not None) and not np.isfinite((level["value"], *told)).all():
         raise _intervals.too_large(what, f"{found['rows']} rows in clusters whose sums or squares do not")
     return Estimate(
         value=level["value"], standard_error=_intervals.maybe(level["standard_error"]),
@@ -376,6 +428,14 @@ def _words(found: _core._Comparison, level: _core._Level, clusters: int) -> tupl
     return f"clustered {method}" if clusters else method, kind
 
 
+def _stratified(found: _core._Comparison, level: _core._Level, clusters: int, strata: Strata) -> tuple[str, str]:
+    """The method of a stratified interval, and the reason for it."""
+    of_level = {"unspread": level["unspread"], "still": found["still"], "width": found["width"]}
+    reason = ("values in clusters" if clusters else "values") + strata.said(of_level, bounded=found["shares"])
+    method = "no spread" if level["unspread"] else "t"
+    return f"{scheme_of(strata)}{'clustered ' if clusters else ''}{method}", reason
+
+
 def _gather(
     pairs: list[Pair],
     names: tuple[str, ...] | None,
@@ -385,6 +445,7 @@ def _gather(
     adjust: str | None,
     many: bool,
     paired: bool = True,
+    model: str | None = None,
 ) -> Comparison:
     p = np.array([pair.p for pair in pairs], np.float64)
     adjusted = p if adjust is None else _intervals.holm(p)
@@ -402,5 +463,5 @@ def _gather(
     return Comparison(
         difference=difference, p_value=one(p), p_adjusted=one(adjusted), **counts, names=names, baseline=baseline,
         test=tuple(pair.test for pair in pairs) if many else pairs[0].test, higher_is_better=higher, paired=paired,
-        _shares=all(pair.shares for pair in pairs),
+        _shares=all(pair.shares for pair in pairs), _model=model,
     )  # fmt: skip

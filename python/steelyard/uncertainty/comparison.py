@@ -59,12 +59,13 @@ class Comparison(Result):
         fewer than 10 differences (or cluster sums) that are not 0 cannot give a small p: ``detail["signs"]`` is how
         many there are, ``detail["smallest_p"]`` the smallest p possible.
     p_value, p_adjusted : float or ndarray
-        For the hypothesis that the mean difference is zero; ``p_adjusted`` is adjusted for the number of models.
+        For the hypothesis that the mean difference is zero; ``p_adjusted`` is adjusted for the number of models
+        or groups.
     wins, losses, ties : int or ndarray or None
         The numbers of rows where the new model is better, worse and equal; None where the rows are not paired.
         Differences of at most 2^-49 of the larger score are rounding and count as ties.
     names : tuple of str or None
-        The names of the models compared.
+        The names of the models compared; with ``by`` those of the groups in which one model was compared.
     baseline : str or None
         The name of the baseline, where it has one.
     test : str or tuple of str
@@ -96,6 +97,8 @@ class Comparison(Result):
     paired: bool = True
     _shares: bool = False
     """Whether every score of every model lies in [0, 1]."""
+    _model: str | None = None
+    """The name of the model that was compared, where ``names`` are those of groups."""
 
     @lazy
     def items(self) -> dict[str, Any] | None:
@@ -217,7 +220,9 @@ class Comparison(Result):
         many = isinstance(self.p_value, np.ndarray)
         parts = list(self.difference) if many else [self.difference]
         table, tests = self.table, self._tests()
-        labels = map(printable, self._labels())
+        labels = [printable(label) for label in self._labels()]
+        if self._model is not None:
+            labels = [f"{label}: {printable(self._model)}" for label in labels]
         several = many and len(parts) > 1
         adjusted = [
             f", adjusted {_p(p, len(parts)).removeprefix('= ')}" if several else "" for p in table["p_adjusted"]

@@ -92,7 +92,8 @@ def estimate(
     strata : array of ids [n], optional
         The stratum of each row (a task, a language), where each stratum is a sample of its own and all together give
         one answer. Each must have two rows (or clusters) that count, and each cluster must lie inside one stratum.
-        With ``by`` each group has strata of its own.
+        Where clusters cross strata (one question in several languages), leave ``strata`` out; weights of 1/(rows of
+        the stratum) then give the macro average. With ``by`` each group has strata of its own.
     average : {"micro", "macro"}
         With ``strata``: ``"micro"`` is the mean of all rows, in which a stratum counts as much as its rows (or their
         weights); ``"macro"`` is the mean of the strata's means, in which every stratum counts once.

@@ -200,7 +200,7 @@ pub fn clustered_interval<'py>(
     let confidence = confidence(confidence_level, alternative)?;
     let values = ValueFacts { low, high, step, rows, range: named(range)? };
     let facts = SumFacts {
-        noise: noise(score, weighted, &values, shift),
+        noise: if is_exact(score, weighted) { 0.0 } else { values.noise(shift) },
         range: values.range,
         weighted: weighted.then_some(rows),
     };
@@ -214,14 +214,13 @@ pub fn clustered_interval<'py>(
 }
 
 /// The interval of a stratified mean: the fields of `clustered_interval`, and `still`, the number of strata whose units
-/// all have one mean.
+/// all have one mean, and `width`, the width of the range by which these add to the variance.
 ///
-/// `strata`, in `0..count`, holds the stratum of each unit; `average` is "micro" or "macro". `width` is the width of the
-/// range of the scores, by which strata without spread add to the variance. The other arguments are those of
-/// `clustered_interval`.
+/// `strata`, in `0..count`, holds the stratum of each unit; `average` is "micro" or "macro". The other arguments are
+/// those of `clustered_interval`.
 #[pyfunction]
 #[pyo3(signature = (
-    *, sums, sizes, strata, count, average, width, confidence_level, alternative, shift=0.0, score="t", low=0.0,
+    *, sums, sizes, strata, count, average, confidence_level, alternative, shift=0.0, score="t", low=0.0,
     high=0.0, step=0.0, rows=0.0, range="unknown", weighted=false, progress=None
 ))]
 #[allow(clippy::too_many_arguments)] // keywords of a Python call
@@ -232,7 +231,6 @@ pub fn stratified_interval<'py>(
     strata: &Bound<'py, PyAny>,
     count: usize,
     average: &str,
-    width: f64,
     confidence_level: f64,
     alternative: &str,
     shift: f64,
@@ -252,8 +250,7 @@ pub fn stratified_interval<'py>(
     let (score, average) = (named::<Score>(score)?, named::<Average>(average)?);
     let confidence = confidence(confidence_level, alternative)?;
     let values = ValueFacts { low, high, step, rows, range: named(range)? };
-    let noise = noise(score, weighted, &values, shift);
-    let facts = StrataFacts { noise, range: values.range, width, weighted };
+    let facts = StrataFacts::of(&values, shift, is_exact(score, weighted), weighted);
     let form = match score {
         Score::T => Form::Student,
         Score::Answers => Form::Answers,
@@ -267,13 +264,15 @@ pub fn stratified_interval<'py>(
         return Err(value_error(format!("strata: expected values in 0..{count}")));
     };
     let Clustered { value, standard_error, interval, df, n_effective, unspread } = mean;
-    record!(py, { value, standard_error, low: interval.low, high: interval.high, df, n_effective, unspread, still })
+    record!(py, {
+        value, standard_error, low: interval.low, high: interval.high, df, n_effective, unspread, still,
+        width: facts.width,
+    })
 }
 
-/// How far rounding can move two equal means of clusters apart.
-fn noise(score: Score, weighted: bool, values: &ValueFacts, shift: f64) -> f64 {
-    // Sums of 0 and 1 without weights are counts, which are exact.
-    if score == Score::Answers && !weighted { 0.0 } else { values.noise(shift) }
+/// Whether sums are counts, which are not rounded: those of 0 and 1 without weights.
+fn is_exact(score: Score, weighted: bool) -> bool {
+    score == Score::Answers && !weighted
 }
 
 /// Holm's adjusted p-values.

@@ -1,25 +1,27 @@
 //! Two models on the same rows: everything that a comparison needs of their scores, in one call.
 
 use super::columns::{design, refusal};
-use crate::arrays::floats;
+use crate::arrays::{floats, slice};
 use crate::call::{call, no_memory};
 use crate::give::{Record, record};
 use crate::intervals::{confidence, same_length};
-use crate::take::listed;
+use crate::take::{listed, named};
 use pyo3::prelude::*;
 use steelyard_kernels::dtype::{Dtype, Listed};
+use steelyard_kernels::intervals::strata::Average;
 use steelyard_kernels::memory;
 use steelyard_kernels::uncertainty::Design;
-use steelyard_kernels::uncertainty::comparison::{self as kernels, Comparison, Level, Sides};
+use steelyard_kernels::uncertainty::comparison::{self as kernels, Comparison, Level, Sides, Strata};
 use steelyard_kernels::uncertainty::paired::Wide;
 use steelyard_kernels::with_dtype;
 
 /// Compares `new` with `base`, at each of `confidence_levels`: the fields of the kernel's `Comparison`, or of the kind of
 /// refusal. `booleans` says which of the two were booleans. `codes` in `0..clusters` are the clusters of the rows, where
-/// there are any.
+/// there are any; `stratum_codes` in `0..strata` the strata of the clusters (or rows), and `average` is "micro" or "macro".
 #[pyfunction]
 #[pyo3(signature = (
-    *, new, base, booleans, codes=None, clusters=0, confidence_levels, alternative, progress=None
+    *, new, base, booleans, codes=None, clusters=0, stratum_codes=None, strata=0, average="micro", confidence_levels,
+    alternative, progress=None
 ))]
 #[allow(clippy::too_many_arguments)] // keywords of a Python call
 pub fn paired_comparison<'py>(
@@ -29,6 +31,9 @@ pub fn paired_comparison<'py>(
     booleans: (bool, bool),
     codes: Option<&Bound<'py, PyAny>>,
     clusters: usize,
+    stratum_codes: Option<&Bound<'py, PyAny>>,
+    strata: usize,
+    average: &str,
     confidence_levels: &Bound<'py, PyAny>,
     alternative: &str,
     progress: Option<&Bound<'py, PyAny>>,
@@ -48,7 +53,13 @@ pub fn paired_comparison<'py>(
         Design::Rows => None,
         Design::Clusters { codes, count } => Some((codes, count)),
     };
-    let scores = Sides { sides: [new, base], booleans, coarse, clusters };
+    let average = named::<Average>(average)?;
+    let stratum_codes = stratum_codes.map(|codes| slice::<i64>(codes, "stratum_codes")).transpose()?;
+    if let Some(codes) = stratum_codes {
+        same_length(clusters.map_or(new.len(), |(_, count)| count), codes.len(), "clusters, stratum_codes")?;
+    }
+    let strata = stratum_codes.map(|codes| Strata { codes, count: strata, average });
+    let scores = Sides { sides: [new, base], booleans, coarse, clusters, strata };
     let total = kernels::steps(new.len());
     match call(py, progress, total, |progress| kernels::compare(scores, &confidences, progress))? {
         Ok(found) => fields(py, found),
@@ -77,14 +88,16 @@ fn coarser(types: [Dtype; 2], booleans: [bool; 2]) -> (f64, f64) {
 }
 
 fn fields(py: Python<'_>, found: Comparison) -> Record<'_> {
-    let Comparison { shares, rows, extremes, wins, losses, levels, same, tango, mid_p, flip } = found;
+    let Comparison { shares, rows, extremes, wins, losses, levels, same, tango, still, width, mid_p, flip } =
+        found;
     let mut all = memory::with_capacity(levels.len()).map_err(no_memory)?;
     for of in &levels {
         all.push(level(py, of)?);
     }
     let flip = flip.map(|of| record!(py, { p: of.p, nonzero: of.nonzero, error: of.error })).transpose()?;
     record!(py, {
-        shares, rows, low: extremes.0, high: extremes.1, wins, losses, levels: all, same, tango, mid_p, flip,
+        shares, rows, low: extremes.0, high: extremes.1, wins, losses, levels: all, same, tango, still, width,
+        mid_p, flip,
     })
 }
 

@@ -45,6 +45,16 @@ impl ValueFacts {
         scalar(|| self.high - self.low <= STEPS * self.step)
     }
 
+    /// The width of the range in which the values lie; where it is not known, the distance of the smallest value from
+    /// the largest.
+    pub fn width(&self) -> f64 {
+        match self.range {
+            Range::Unknown => scalar(|| self.high - self.low),
+            Range::Share => 1.0,
+            Range::Difference => 2.0,
+        }
+    }
+
     /// How far rounding can move two equal cluster means apart: [`STEPS`] steps of the values, and for each of the two
     /// means a relative rounding error of 2^-53 per row in the sum about `shift` and in the sum of weights.
     pub fn noise(&self, shift: f64) -> f64 {

@@ -3,7 +3,7 @@
 use super::cluster::Clustered;
 use super::mean::MeanInterval;
 use super::proportion::wilson;
-use super::spread::{Range, unspread};
+use super::spread::{Range, ValueFacts, unspread};
 use super::{Confidence, Interval};
 use crate::grid::{CHUNK, Pace, Progress, Stopped};
 use crate::memory;
@@ -55,6 +55,15 @@ pub struct StrataFacts {
     pub width: f64,
     /// Whether the sizes are sums of weights.
     pub weighted: bool,
+}
+
+impl StrataFacts {
+    /// For sums of these values about `shift`; `exact` where the sums are not rounded.
+    #[must_use]
+    pub fn of(values: &ValueFacts, shift: f64, exact: bool, weighted: bool) -> StrataFacts {
+        let noise = if exact { 0.0 } else { values.noise(shift) };
+        StrataFacts { noise, range: values.range, width: values.width(), weighted }
+    }
 }
 
 /// A stratified mean.

@@ -9,6 +9,7 @@ use crate::intervals::cluster::{self, ClusterSums, Clustered, SumFacts};
 use crate::intervals::mean::mean_interval;
 use crate::intervals::moments::Moments;
 use crate::intervals::spread::{Range, STEPS, ValueFacts};
+use crate::intervals::strata::{Average, Form, StrataFacts, Stratified, Units, stratified};
 use crate::intervals::{Alternative, Confidence, Interval};
 use crate::memory;
 use crate::simd::scalar;
@@ -24,6 +25,19 @@ pub struct Sides<'a> {
     pub coarse: (f64, f64),
     /// The cluster of each row and the number of clusters, where rows have clusters.
     pub clusters: Option<(&'a [i64], usize)>,
+    /// The strata of the clusters, or of the rows where there are no clusters.
+    pub strata: Option<Strata<'a>>,
+}
+
+/// The strata of a comparison.
+#[derive(Clone, Copy, Debug)]
+pub struct Strata<'a> {
+    /// The stratum of each unit, inside `0..count`.
+    pub codes: &'a [i64],
+    /// The number of strata.
+    pub count: usize,
+    /// How the differences of the strata become one.
+    pub average: Average,
 }
 
 /// The mean difference at one level of confidence.
@@ -60,6 +74,10 @@ pub struct Comparison {
     pub same: bool,
     /// Clusters of 0/1 answers that show no spread: the intervals are Tango's with the clusters as pairs.
     pub tango: bool,
+    /// With strata: how many of them show no spread.
+    pub still: usize,
+    /// With strata: the width of the range by which these add to the variance.
+    pub width: f64,
     /// McNemar's mid-p for independent 0/1 answers.
     pub mid_p: Option<f64>,
     /// The sign-flip test of all others; `None` also where a level is beyond the range of f64.
@@ -108,10 +126,12 @@ fn compared(
         levels: memory::with_capacity(confidences.len())?,
         same: false,
         tango: false,
+        still: 0,
+        width: f64::NAN,
         mid_p: None,
         flip: None,
     };
-    if binary && scores.clusters.is_none() {
+    if binary && scores.clusters.is_none() && scores.strata.is_none() {
         of_answers(&mut found, confidences);
         return Ok(found);
     }
@@ -120,6 +140,10 @@ fn compared(
     let facts = facts(&moments, found.rows, found.shares, steps_of(&sides, scores.booleans));
     let alternative = confidences.first().map_or(Alternative::TwoSided, |confidence| confidence.alternative);
     let graded = Graded { d: &d.values, moments, facts, binary, confidences, alternative };
+    if let Some(strata) = scores.strata {
+        graded.of_strata(&mut found, scores.clusters, strata, stages)?;
+        return Ok(found);
+    }
     match scores.clusters {
         None => graded.of_rows(&mut found, stages)?,
         Some((codes, count)) => graded.of_clusters(&mut found, codes, count, stages)?,
@@ -197,6 +221,79 @@ impl Graded<'_> {
     }
 }
 
+impl Graded<'_> {
+    /// The levels and the p-value of strata, whose units are clusters or, without these, rows.
+    fn of_strata(
+        &self,
+        found: &mut Comparison,
+        clusters: Option<(&[i64], usize)>,
+        strata: Strata<'_>,
+        mut stages: Stages<'_>,
+    ) -> Result<(), Ended> {
+        let sums = match clusters {
+            Some((codes, count)) => {
+                let sums =
+                    cluster::cluster_sums(self.d, codes, count, 0.0, None, &mut stages.next(self.d.len()))?;
+                sums.ok_or(NoEstimate::Outside)?
+            }
+            None => ClusterSums {
+                sums: memory::collected(self.d.iter().copied())?,
+                sizes: memory::filled(self.d.len(), 1.0)?,
+            },
+        };
+        let Strata { codes, count, average } = strata;
+        let units = Units { sums: &sums.sums, sizes: &sums.sizes, strata: codes, count };
+        let facts = StrataFacts::of(&self.facts, 0.0, self.binary, false);
+        found.width = facts.width;
+        for &confidence in self.confidences {
+            let progress = &mut stages.between();
+            let of = stratified(units, average, 0.0, Form::Student, facts, confidence, progress)?;
+            let Stratified { mean, still } = of.ok_or(NoEstimate::Outside)?;
+            let Clustered { value, standard_error, interval, df, unspread, .. } = mean;
+            found.still = still;
+            found.levels.push(Level { value, standard_error, interval, df, unspread });
+        }
+        if found.levels.iter().all(|level| level.is_finite(self.alternative)) {
+            let mut off =
+                if self.binary { memory::filled(1, 0.0)? } else { sums_off(self.d, &sums, &self.facts)? };
+            let mut flipped = sums.sums;
+            if average == Average::Macro {
+                off = counting_once(&mut flipped, &sums.sizes, strata, &off)?;
+            }
+            found.flip = Some(sign_flip(&flipped, &off, self.alternative, &mut stages.next(self.d.len()))?);
+        }
+        Ok(())
+    }
+}
+
+/// Multiplies the sum of each unit by `L/N_h`, with `N_h` the rows of its stratum and L the most that a stratum has, so
+/// that every stratum counts alike in their total. Returns how far `off` the products may be.
+fn counting_once(
+    sums: &mut [f64],
+    sizes: &[f64],
+    strata: Strata<'_>,
+    off: &[f64],
+) -> Result<Vec<f64>, Stopped> {
+    let mut rows = memory::filled(strata.count, 0.0)?;
+    let stratum = |unit: usize| strata.codes[unit] as usize;
+    scalar(|| sizes.iter().enumerate().for_each(|(unit, size)| rows[stratum(unit)] += size));
+    let largest = scalar(|| rows.iter().fold(0.0, |a, &b| if b > a { b } else { a }));
+    if scalar(|| rows.iter().all(|&of| of == largest)) {
+        return Ok(memory::collected(off.iter().copied())?);
+    }
+    let products = (0..sums.len()).map(|unit| {
+        let factor = largest / rows[stratum(unit)];
+        let of = off[if off.len() == 1 { 0 } else { unit }];
+        // The quotient and the product are rounded once each.
+        factor * of + 2.0 * f64::EPSILON * (factor * sums[unit]).abs()
+    });
+    let off = scalar(|| memory::collected(products))?;
+    scalar(|| {
+        sums.iter_mut().enumerate().for_each(|(unit, sum)| *sum *= largest / rows[stratum(unit)]);
+    });
+    Ok(off)
+}
+
 /// The level of 0/1 answers whose `clusters` clusters show no spread.
 fn tango(of: Level, clusters: usize, confidence: Confidence) -> Level {
     let (standard_error, interval) = unspread_difference(of.value, clusters as f64, of.df, confidence);
@@ -270,7 +367,8 @@ mod tests {
     const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
 
     fn of(new: &[f64], base: &[f64], clusters: Option<(&[i64], usize)>) -> Result<Comparison, NoEstimate> {
-        let scores = Sides { sides: [&new, &base], booleans: [false; 2], coarse: (0.0, 0.0), clusters };
+        let scores =
+            Sides { sides: [&new, &base], booleans: [false; 2], coarse: (0.0, 0.0), clusters, strata: None };
         compare(scores, &[TWO], &mut |_| true).unwrap()
     }
 
@@ -283,6 +381,29 @@ mod tests {
         assert!(clusters.mid_p.is_none() && clusters.flip.is_some() && clusters.same && clusters.tango);
         let graded = of(&[0.5, 0.0, 1.0, 1.0], &base, None).unwrap();
         assert!(graded.flip.is_some() && graded.levels[0].df == 3.0 && !graded.tango);
+    }
+
+    #[test]
+    fn strata_weigh_the_flipped_sums_of_a_macro_average() {
+        let (new, base) = ([0.9, 0.2, 0.7, 0.6, 0.5, 0.8], [0.5, 0.4, 0.1, 0.2, 0.4, 0.5]);
+        let codes = [0, 0, 1, 1, 1, 1];
+        let with = |average| {
+            let strata = Some(Strata { codes: &codes, count: 2, average });
+            let sides: [&dyn Wide; 2] = [&new.as_slice(), &base.as_slice()];
+            let scores = Sides { sides, booleans: [false; 2], coarse: (0.0, 0.0), clusters: None, strata };
+            compare(scores, &[TWO], &mut |_| true).unwrap().unwrap()
+        };
+        let (micro, plain) = (with(Average::Micro), of(&new, &base, None).unwrap());
+        assert_eq!(micro.flip, plain.flip);
+        let d: Vec<f64> = new.iter().zip(base).map(|(a, b)| a - b).collect();
+        let weighted: Vec<f64> =
+            d.iter().zip(codes).map(|(d, h)| if h == 0 { 2.0 * d } else { *d }).collect();
+        let want = sign_flip(&weighted, &[1e-15], Alternative::TwoSided, &mut |_| true).unwrap();
+        let found = with(Average::Macro);
+        assert_eq!(found.flip.map(|flip| flip.p), Some(want.p));
+        assert!(
+            (found.levels[0].value - (d[0] + d[1]) / 4.0 - d[2..].iter().sum::<f64>() / 8.0).abs() < 1e-15
+        );
     }
 
     #[test]
