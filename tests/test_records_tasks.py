@@ -145,3 +145,26 @@ def test_a_filter_is_chosen_where_a_task_has_several(tree: Path) -> None:
     samples(tree / "org__new" / f"samples_gsm8k_{DATES[0]}.jsonl", 1, filters=("strict",))
     with pytest.raises(RecordError, match="expected records with filter 'flexible'; got strict"):
         records.read(tree, filter="flexible")
+
+
+def test_guesses_that_files_share_are_said_once(tree: Path) -> None:
+    for model in ("org__base", "org__new"):
+        samples(tree / model / f"samples_gsm8k_{DATES[0]}.jsonl", 3, metric="exact_match")
+    first = tree / "org__base"
+    assert records.read(tree).guesses == (
+        "id = doc_id",
+        f"{first / f'samples_arc_{DATES[0]}.jsonl'} and 3 more files: score = acc",
+        f"{first / f'samples_gsm8k_{DATES[0]}.jsonl'} and 1 more file: score = exact_match",
+    )
+
+
+def test_many_files_are_one_line_of_the_report(tmp_path: Path) -> None:
+    for k in range(12):
+        rows = [{"id": i, "correct": i % 2, "split": "test" if k else "dev"} for i in range(3)]
+        put(tmp_path / f"m{k:02}.jsonl", rows)
+    result = CliRunner().invoke(cli.app, ["report", str(tmp_path), "--where", "split==test"], env={"NO_COLOR": "1"})
+    text = " ".join(result.stdout.split())
+    assert f"Read 36 records of 12 files ({tmp_path / 'm01.jsonl'} to {tmp_path / 'm00.jsonl'})" in text.replace(
+        "- ", "-"
+    )
+    assert "3 where split is not test" in text

@@ -133,7 +133,7 @@ def test_a_file_of_which_nothing_is_left_is_counted(path: Path, tmp_path: Path) 
     assert runs.names == ("a",)
     assert runs.read == {str(path): 5, str(other): 1}
     assert runs.left_out[str(other)] == {"where split is not test": 1}
-    assert f"{other}: no record of it is left by where=" in runs.notes
+    assert f"{other}: no record is left by where=" in runs.notes
 
 
 def test_guesses_see_the_records_that_are_left_alone(tmp_path: Path) -> None:

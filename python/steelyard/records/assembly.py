@@ -15,7 +15,7 @@ from .part import Part
 from .roles import NONE, ROLES
 from .run import look_alikes, make_run
 from .runs import Runs
-from .table import Table, record_error
+from .table import Table, first_of, record_error
 from .values import text, texts
 from .words import Words, Worth
 
@@ -198,11 +198,13 @@ class Assembly:
         return value_error("models", f"some of {', '.join(map(repr, there))}", repr(name), fix)
 
     def _guesses(self) -> tuple[str, ...]:
-        """Each guess once; with the file's name where files differ."""
+        """Each guess once; with the names of its files where files differ."""
         per_file = {table.file: of.guesses for table, of in zip(self.tables, self.found, strict=True) if of is not None}
-        if len(set(per_file.values())) <= 1:
-            return next(iter(per_file.values()), ())
-        return tuple(f"{file}: {guess}" for file, guesses in per_file.items() for guess in guesses)
+        files: dict[str, list[str]] = {}
+        for file, guesses in per_file.items():
+            for guess in guesses:
+                files.setdefault(guess, []).append(file)
+        return tuple(guess if len(of) == len(per_file) else f"{first_of(of)}: {guess}" for guess, of in files.items())
 
 
 def _check_one_kind(table: Table, rows: Sequence[int], column: str) -> None:

@@ -20,7 +20,7 @@ from .reading import Reading
 from .roles import NONE
 from .runs import Runs
 from .source import name_of, size_of
-from .table import Table
+from .table import Table, first_of
 from .where import conditions, none_left, selected
 
 AnyPath = str | os.PathLike[str]
@@ -196,7 +196,7 @@ def _with_emptied(runs: Runs, tables: Sequence[Table]) -> Runs:
     """Count the files of which ``where`` leaves nothing."""
     read = {**runs.read, **{table.file: table.whole for table in tables}}
     left_out = {**runs.left_out, **{table.file: table.left_out for table in tables}}
-    notes = [f"{table.file}: no record of it is left by {keyword('where')}" for table in tables]
+    notes = [f"{first_of([table.file for table in tables])}: no record is left by {keyword('where')}"] if tables else []
     return replace(runs, read=read, left_out=left_out, notes=(*runs.notes, *notes))
 
 

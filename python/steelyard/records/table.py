@@ -205,6 +205,12 @@ class Summary(NotRecords):
     """A file holds the results of an evaluation whose records are in another file."""
 
 
+def first_of(files: Sequence[str]) -> str:
+    """One of several files, and how many more there are."""
+    more = len(files) - 1
+    return files[0] + (f" and {more:,} more file{'s' * (more > 1)}" if more else "")
+
+
 def no_pyarrow(file: str, kind: str) -> RecordError:
     """The error for a file of a kind that pyarrow reads, where it is not installed."""
     return record_error(

@@ -20,7 +20,7 @@ from ..errors import keyword, type_error, value_error
 from .finder import missing_column
 from .labels import says
 from .roles import Rows
-from .table import LIST, Selected, Table, record_error, shorten
+from .table import LIST, Selected, Table, first_of, record_error, shorten
 from .values import number, numbers
 
 _COMPARED: Mapping[str, Callable[[Any, Any], Any]] = {"==": eq, "!=": ne, "<=": le, ">=": ge, "<": lt, ">": gt}
@@ -133,7 +133,7 @@ def none_left(tables: Sequence[Table], wanted: Sequence[Condition]) -> Exception
     """The error where no record of any file meets the conditions; it gives the values that there are."""
     said = " and ".join(map(str, wanted))
     there = [f"{column!r} is {_values(tables, column)}" for column in dict.fromkeys(one.column for one in wanted)]
-    files = f"{tables[0].file}{f' and {len(tables) - 1:,} more files' if len(tables) > 1 else ''}"
+    files = first_of([table.file for table in tables])
     return record_error(
         files, f"records where {said}", f"none, since {' and '.join(there)}", f"change {keyword('where')}"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ..._numbers import count, plural
 from ..._text import printable
@@ -10,6 +10,8 @@ from ...errors import keyword
 from ...records.roles import NO_SCORE, ROLES
 from ..results import MOST_LOST, Contents, ModelResult
 from ..words import lost
+
+MOST_FILES = 10  # of more files the sums are shown
 
 
 def cautions(report: Contents) -> list[str]:
@@ -64,13 +66,24 @@ def other_case(model: ModelResult) -> str:
 
 def remarks(report: Contents) -> list[str]:
     """What was read, guessed and left out."""
-    read = [f"Read {plural(n, 'record')} of {printable(file)}" for file, n in report.read.items()]
+    read = [f"Read {plural(n, 'record')} of {of}" for of, n in _by_file(report.read)]
     said = [f"Guessed: {'; '.join(map(printable, report.guesses))}"] if report.guesses else []
-    said += [
-        f"Left out of {printable(file)}: {count(n)} {printable(why)}"
-        for file, counts in report.left_out.items()
-        for why, n in counts.items()
-        if n
-    ]
+    of_reason: dict[str, dict[str, int]] = {}
+    for file, counts in report.left_out.items():
+        for why, n in counts.items():
+            of_reason.setdefault(why, {})[file] = n
+    many = max(map(len, of_reason.values()), default=0) > MOST_FILES
+    for why, of_file in of_reason.items() if many else ():
+        said += [f"Left out of {of}: {count(n)} {printable(why)}" for of, n in _by_file(of_file) if n]
+    for file, counts in report.left_out.items() if not many else ():
+        said += [f"Left out of {printable(file)}: {count(n)} {printable(why)}" for why, n in counts.items() if n]
     said += [f"Note: {printable(note)}" for note in report.notes]
     return read + (said or ["Nothing was guessed and no record was left out."])
+
+
+def _by_file(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The count of each file, or, of many, the sum: the data of the report has them one by one."""
+    if len(counts) <= MOST_FILES:
+        return [(printable(file), n) for file, n in counts.items()]
+    first, *_, last = counts
+    return [(f"{count(len(counts))} files ({printable(first)} to {printable(last)})", sum(counts.values()))]
