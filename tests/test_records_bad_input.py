@@ -79,7 +79,7 @@ BAD = {
     "Inspect on one line": ("a.json", json.dumps(json.loads(INSPECT)).encode(), ": expected an Inspect log with scores; got one whose"),
     "lm-eval on one line": ("a.json", b'{"results": {}, "configs": {}}', f": {KIND}an lm-evaluation-harness results file; give"),
     "records inside": ("a.json", b'{\n "n": 1, "my rows": [{"acc": 1}]}', f": {KIND}one JSON object (keys 'n', 'my rows'); write what is under 'my rows' one record per line, or an array"),
-    "letters of a school": ("a.csv", b"id,score\n1,C\n2,A\n", ", line 2: 'score': expected a number, true or false (null or 'N/A' where there is none); got 'C'; its words are 'A', 'C': say what each is worth, as in values='C=1,A=NUMBER'"),
+    "letters of a school": ("a.csv", b"id,score\n1,C\n2,A\n", ", line 2: 'score': expected a number, true or false (null or 'N/A' where there is none); got 'C'; its words are 'A', 'C': say what each is worth, as in values='A=NUMBER,C=NUMBER'"),
     "one letter inside": ("a.jsonl", b'{"id": 1, "scores": {"m": {"value": "N"}}}\n', ": expected a score column (correct, is_correct, acc, exact_match, score, or a pair such as true_label and pred_label); got the columns 'id', 'scores.m.value'; likely score='scores.m.value', values='N=0', or"),
     "NumPy": ("a.npy", b"\x93NUMPY" + bytes(40), f": {KIND}a NumPy array; load it"),
     "gzip cut off": ("a.jsonl.gz", gzip.compress(GOOD * 1000)[:-20], ": expected a whole gzip file; got a damaged or truncated one"),

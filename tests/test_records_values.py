@@ -184,7 +184,7 @@ def test_known_sets_in_other_cases_and_in_parts(
         ("score", ["c", "i"], "c=NUMBER,i=NUMBER"),
         ("score", ["F", "F"], "F=0"),  # a grade of schools?
         ("grade", ["C", "C"], "C=1"),
-        ("score", ["A", "C", "I"], "C=1,I=0,A=NUMBER"),
+        ("score", ["A", "C", "I"], "A=NUMBER,C=NUMBER,I=NUMBER"),
         ("score", ["pass", "correct"], "correct=1,pass=1"),
         ("score", ["yes", "no", "maybe"], "yes=1,no=0,maybe=NUMBER"),
         ("score", ["pass", 1, 0], "pass=1"),
@@ -221,7 +221,7 @@ def test_words_of_an_answer_beside_a_grade_are_asked(tmp_path: Path) -> None:
     """`correct` may be the right answer to a question that is answered by yes or no."""
     rows = [{"id": i, "correct": "yes", "prediction": "yes" if i else "no"} for i in range(3)]
     path = lines(tmp_path / "a.jsonl", rows)
-    with pytest.raises(RecordError, match=r"values='yes=1'.*score='correct==prediction'"):
+    with pytest.raises(RecordError, match=r"compare the answer with score='correct==prediction', or .*values='yes=1'"):
         records.read(path)
     assert records.read(path, values="yes=1")["a"].score.tolist() == [1, 1, 1]
     assert records.read(path, score="correct==prediction")["a"].score.tolist() == [0, 1, 1]
@@ -245,7 +245,7 @@ def test_files_that_are_read_together_are_guessed_together(tmp_path: Path) -> No
     assert {run.name: run.score.tolist() for run in runs} == {"a": [1, 1, 1], "b": [0, 0, 0]}
     assert "values = C=1, I=0" in runs.guesses
     c = lines(tmp_path / "c.jsonl", [{"id": i, "grade": "B"} for i in range(3)])
-    with pytest.raises(RecordError, match="values='C=1,B=NUMBER'"):
+    with pytest.raises(RecordError, match="values='B=NUMBER,C=NUMBER'"):
         records.read([a, c], score="grade")
     assert records.read([a, b, c], score="grade", models=["a", "b"]).names == ("a", "b")
 

@@ -61,7 +61,20 @@ def keyword(name: str, value: str | float | list[str] | None = None) -> str:
         return f"{name}=" if value is None else f"{name}={value!r}"
     if isinstance(value, list):
         value = ",".join(value)
-    return option if value is None else f"{option} {value if _PLAIN.fullmatch(str(value)) else repr(value)}"
+    if value is None:
+        return option
+    return f"{option} {_for_shell(str(value))}"
+
+
+def _for_shell(value: str) -> str:
+    """A value as it is typed into a shell."""
+    if _PLAIN.fullmatch(value):
+        return value
+    if "'" in value and not {*value} & {*'"$`!'} and "\\" not in value:
+        return f'"{value}"'
+    from shlex import quote
+
+    return quote(value)
 
 
 def keywords(**values: str) -> str:

@@ -184,7 +184,7 @@ class Finder:
         """The error for several candidates."""
         got = f"{len(names)}: {some_of(names)}"
         likely = likely_scores(self.table, names) if role == "score" and self.worth is None else []
-        typed = {name: keyword(role, name) for name in names} | {one.column: one.typed() for one in likely}
+        typed = {name: keyword(role, name) for name in names} | {one.column: one.option() for one in likely}
         fix = " or ".join(list(typed.values())[:MOST_OFFERED])
         return record_error(self.table.file, f"one column that can be the {role}", got, f"choose with {fix}")
 

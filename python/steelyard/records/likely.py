@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import RecordError, keywords
 from . import labels
 from . import values as convert
-from .naming import is_against, is_identity, is_metric, is_quantity, rank, says_grade, sounds_like_answer
+from .naming import is_against, is_identity, is_quantity, rank, says_grade, sounds_like_answer
 from .table import LIST, Table
-from .words import MOST_WORDS, UNKNOWN, ScoreText, guess, suggestion, words_of
+from .words import MOST_WORDS, UNKNOWN, ScoreText, guess, suggestion, typed, words_of
 
 ROWS = 5_000  # that are looked at: enough to tell what a column holds
 MOST_OFFERED = 4
@@ -25,7 +26,7 @@ class Likely(NamedTuple):
     values: str = ""
     """What has to be said of its words, if anything."""
 
-    def typed(self) -> str:
+    def option(self) -> str:
         """What to type."""
         option = keywords(score=self.column, **({"values": self.values} if self.values else {}))
         return f"{option} ({self.holds})" if self.holds else option
@@ -38,8 +39,9 @@ def likely_scores(table: Table, names: Iterable[str]) -> list[Likely]:
 
 
 def offered(likely: Sequence[Likely]) -> str:
-    """What to type for the likeliest of the columns."""
-    return " or ".join(one.typed() for one in likely[:MOST_OFFERED])
+    """What to type for the likeliest of the columns: those whose words nobody knows only where there are no others."""
+    likely = [one for one in likely if UNKNOWN not in one.values or one.holds] or likely
+    return " or ".join(one.option() for one in likely[:MOST_OFFERED])
 
 
 def likely_pair(table: Table, names: Iterable[str]) -> str | None:
@@ -83,29 +85,29 @@ def _beginning(table: Table, name: str) -> list[Any]:
 
 def _likely(table: Table, name: str) -> Likely | None:
     """What a column holds, if it may be a score."""
-    if is_quantity(name) or is_against(name) or sounds_like_answer(name):
+    if is_quantity(name) or is_against(name):
         return None
-    graded = says_grade(name)
+    graded, of_answer = says_grade(name), sounds_like_answer(name)
     values = [value for value in _beginning(table, name) if value is not None]
     if not values or LIST in values:
         return None
     try:
         numbers, missing = convert.numbers(values, name, str)
     except RecordError:
-        return _likely_words(table, name, values, graded)
-    there = numbers[~missing]
-    distinct = sorted(set(there.tolist()))
-    if not distinct or any(one != one for one in distinct):
+        return None if of_answer else _likely_words(table, name, values, graded)
+    there = numbers[~missing].tolist()
+    infinite = sorted({repr(one) for one in there if not math.isfinite(one)})
+    distinct = sorted({one for one in there if math.isfinite(one)})
+    whole = all(one.is_integer() for one in distinct)
+    if not distinct or (of_answer and whole):
         return None
-    if not graded and len(distinct) == len(there) > 2 and all(one.is_integer() for one in distinct):
-        return None  # numbers of the records
+    if not graded and (len(distinct) + len(infinite) == 1 or (len(distinct) == len(there) > 2 and whole)):
+        return None  # a setting, or numbers of the records
     if {*distinct} <= {0.0, 1.0}:
         kind = "true or false" if set(map(type, values)) == {bool} else "0 or 1"
         return Likely(0 if graded else 2, name, kind if len(distinct) > 1 else f"every value {values[0]}")
-    holds = f"{distinct[0]:g} to {distinct[-1]:g}"
-    if is_metric(name):
-        return Likely(1, name, holds)
-    return Likely(1 if graded else 3 if distinct[0] >= 0 and distinct[-1] <= 1 else 4, name, holds)
+    place = 1 if graded else 3 if distinct[0] >= 0 and distinct[-1] <= 1 else 4
+    return Likely(place, name, f"{distinct[0]:.3g} to {distinct[-1]:.3g}", typed(infinite, {}))
 
 
 def _likely_words(table: Table, name: str, values: Sequence[Any], graded: bool) -> Likely | None:
@@ -118,4 +120,5 @@ def _likely_words(table: Table, name: str, values: Sequence[Any], graded: bool) 
     to_type = suggestion([name], words)
     if not graded and UNKNOWN in to_type:
         return None
-    return Likely(1 if graded else 2, name, "", to_type)
+    known = to_type.count(UNKNOWN) < len(words)
+    return Likely((1 if known else 2) if graded else 2, name, "", to_type)

@@ -16,9 +16,9 @@ _ANSWER = frozenset(
     | {"generated", "generation", "hypothesis", "hyp", "hat", "model", "extracted", "parsed", "guess", "chosen"}
 )
 _GRADE = frozenset(
-    {"score", "grade", "correct", "correctness", "verdict", "result", "status", "outcome", "pass", "passed", "judgment"}
-    | {"judgement", "judge", "rating", "match", "matched", "acc", "accuracy", "success", "metric", "em", "right"}
-    | {"solved", "resolved", "reward", "eval", "evaluation"}
+    {"score", "grade", "correct", "correctness", "verdict", "result", "status", "outcome", "pass", "passed", "right"}
+    | {"judgment", "judgement", "rating", "match", "matched", "acc", "accuracy", "success", "metric", "em", "f"}  # f1
+    | {"precision", "recall", "rouge", "bleu", "solved", "resolved", "reward", "eval", "evaluation", "winner"}
 )
 _AGAINST = frozenset(  # a high value is bad: yes is no 1
     {"incorrect", "wrong", "error", "fail", "failed", "failure", "not", "no", "non", "toxic", "hallucinated"}
@@ -28,7 +28,7 @@ _QUANTITY = frozenset(
     | {"char", "character", "byte", "time", "timestamp", "date", "year", "month", "day", "hour", "second", "sec", "ms"}
     | {"duration", "latency", "elapsed", "cost", "price", "usage", "seed", "epoch", "step", "iteration", "attempt"}
     | {"trial", "session", "version", "temperature", "age", "created", "updated", "start", "end", "position", "rank"}
-    | {"subj", "subject", "season", "completed"}
+    | {"subj", "subject", "season", "completed", "turn", "prob", "probability", "confidence", "logprob", "logit"}
 )
 _IDENTITY = frozenset({"id", "idx", "index", "key", "uuid", "hash", "question", "prompt", "instance", "item", "number"})
 _METRIC = re.compile(r"(?:.*\.)?(?:metrics?|scores?)\.(?P<metric>[^.]+)(?:\.value)?", re.IGNORECASE)
@@ -91,7 +91,8 @@ def says_grade(name: str) -> bool:
 
 def is_quantity(name: str) -> bool:
     """Whether a name says how much of something there was (time, tokens), or which record it is: no score."""
-    return bool(_singular(_words(name.rpartition(".")[2])) & _QUANTITY)
+    words = _words(name.rpartition(".")[2])
+    return bool(_singular(words) & _QUANTITY and not _singular(words[-1:]) & _GRADE)
 
 
 def is_identity(name: str) -> bool:

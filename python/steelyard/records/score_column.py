@@ -16,7 +16,7 @@ from ..errors import keyword
 from . import keys, labels, lm_eval
 from .finder import MOST_NAMED, Finder, some_of
 from .likely import likely_pair, likely_scores, offered
-from .naming import is_metric, is_no_model, is_quantity, sounds_like_answer
+from .naming import is_metric, is_no_model, is_quantity, says_grade, sounds_like_answer
 from .roles import ROLES, SCORE_PAIRS
 from .table import record_error
 from .values import number
@@ -250,7 +250,7 @@ class _ScoreFinder:
 
     def _models_to_name(self) -> str:
         """How to say that columns of numbers are a model each: all of them, ready to be typed, where they are few."""
-        names = numeric_columns(self.finder)
+        names = [name for name in numeric_columns(self.finder) if not (says_grade(name) or is_quantity(name))]
         several = 1 < len(names) <= MOST_NAMED and not any("," in name for name in names)
         return keyword("models", names) if several else keyword("models")
 
@@ -270,7 +270,9 @@ class _ScoreFinder:
         if not likely and not pair:
             return f"name the score's column with {keyword('score')}, or {keyword('score', 'a==b')} to compare two"
         compare = f"{keyword('score', pair or 'a==b')} to compare two"
-        return f"likely {offered(likely)}, or {compare}" if likely else f"likely {compare}"
+        if pair and (not likely or likely[0].place > 1):
+            return f"likely {compare}" + (f", or {offered(likely)}" if likely else "")
+        return f"likely {offered(likely)}, or {compare}"
 
     def _no_models(self) -> str:
         """The first column of zeros and ones whose name says that it is something else than a model."""

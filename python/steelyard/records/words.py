@@ -307,9 +307,11 @@ def advice(texts: Sequence[ScoreText], given: Worth) -> str:
         return f"choose a column of numbers with {keyword('score')}, or compare two with {keyword('score', 'a==b')}"
     shown = ", ".join(map(repr, sorted(words)))
     to_type = suggestion([text.name for text in texts], words, given)
-    fix = f"its words are {shown}: say what each is worth, as in {keyword('values', to_type)}"
+    fix = f"say what each is worth, as in {keyword('values', to_type)}"
     pair = _pair_of(texts[0])
-    return fix + (f", or compare the answer with {keyword('score', pair)}" if pair else "")
+    if pair:
+        fix = f"compare the answer with {keyword('score', pair)}, or {fix}"
+    return f"its words are {shown}: {fix}"
 
 
 def words_of(values: Iterable[Any]) -> set[str]:
@@ -324,14 +326,25 @@ def suggestion(columns: Iterable[str], words: Collection[str], given: Worth = Ma
     return typed({*given, *words}, {**usual, **given})
 
 
-def _usual(words: Iterable[str]) -> dict[str, float]:
-    """What known sets say that each word is worth, where they agree."""
+def _usual(words: Collection[str]) -> dict[str, float]:
+    """What known sets say that each word is worth, where they agree.
+
+    Letters are taken from a set of letters only if it has all of the words: ``C`` among A to D is an option.
+    """
     worth = {}
     for word in words:
-        numbers = {row.worth.get(word.lower() if row.any_case else word) for row in KNOWN} - {None}
+        numbers = {number for row in KNOWN if (number := _number_in(row, word, words)) is not None}
         if len(numbers) == 1:
             worth[word] = numbers.pop() or 0.0
     return worth
+
+
+def _number_in(row: WordSet, word: str, words: Collection[str]) -> float | None:
+    form: Callable[[str], str] = str.lower if row.any_case else str
+    of_letters = max(map(len, row.worth)) == 1
+    if of_letters and not {form(one) for one in words} <= row.worth.keys():
+        return None
+    return row.worth.get(form(word))
 
 
 def _pair_of(text: ScoreText) -> str | None:
