@@ -410,6 +410,8 @@ def options(rng: Random, verb: str, folder: Path, files: list[Path]) -> tuple[li
         words += ["--confidence-level", rng.choice(["0.9", "1e-9", "0.999999"] if calm else ["0", "1", "95", "nan"])]
     if rng.random() < 0.2:
         words += ["--lower-is-better"]
+    if rng.random() < 0.15:
+        words += ["--unpaired"]
     if rng.random() < 0.2:
         words += ["--missing", rng.choice(["drop", "wrong", "0.5"] + ["", "nan", "right"] * (not calm))]
     if rng.random() < 0.2:

@@ -109,6 +109,9 @@ MinMatched = Annotated[
     float,
     typer.Option(help="How many ids have to match: a share of the side that has fewer.", metavar="SHARE"),
 ]
+Unpaired = Annotated[
+    bool, typer.Option("--unpaired", help="The models answered different questions: no ids are matched.")
+]
 LowerIsBetter = Annotated[bool, typer.Option("--lower-is-better", help="The score is a loss or an error.")]
 Debug = Annotated[bool, typer.Option(_exit.DEBUG, help="Show the traceback of an error.")]
 Json = Annotated[
@@ -145,6 +148,7 @@ OPTIONS = (
         "higher_is_better": "--lower-is-better",
         "differences": "--difference",
         "n_bins": "--bins",
+        "paired": "--unpaired",
     }
     | {name: f"--{name.replace('_', '-')}" for name in ARGUMENTS}
     | {role.name: role.option for role in ROLES.values()}

@@ -22,7 +22,7 @@ def leaderboard(runs: Runs, options: Options) -> tuple[Leaderboard | None, tuple
     set apart; the others are ranked on the ids that all of them have.
     """
     usable = [run for run in runs if run.score is not None and run.ids is not None and len(run)]
-    if len(runs) <= MANY_MODELS or len(usable) < FEWEST_MODELS:
+    if not options.paired or len(runs) <= MANY_MODELS or len(usable) < FEWEST_MODELS:
         return None, ()
     names, apart = _shared(usable)
     if len(names) < FEWEST_MODELS:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .._estimate import json_ready
 from .._files import check_target, write
 from .._mode import standard_mode, standard_mode_methods
-from .._options import fraction
+from .._options import flag, fraction
 from .._progress import Progress, reporter
 from .._text import in_markdown
 from ..config import show_config
@@ -96,6 +96,7 @@ def build(
     margin: float = 0.0,
     baseline: str | None = None,
     higher_is_better: bool = True,
+    paired: bool = True,
     by: Sequence[str] = (),
     pass_at: Sequence[int] = (),
     n_bins: int = 15,
@@ -123,6 +124,8 @@ def build(
         and beyond four all models with the first. More than four models are also ranked.
     higher_is_better : bool
         False where the score is a loss.
+    paired : bool
+        False where the models answered different questions: they are then compared as two samples, without ids.
     by : sequence of str
         Columns whose values make groups, such as a subject: each group's score and differences are shown, with limits
         that hold for all groups at once. Of several columns, groups are made by the first one, and by each together
@@ -170,7 +173,7 @@ def build(
         baseline = _known(runs.names, baseline, "baseline")
     options = Options(
         clusters, confidence_level, margin, higher_is_better, pass_at=asked, n_bins=n_bins, by=_columns(by),
-        baseline=baseline,
+        baseline=baseline, paired=flag(paired, "paired"),
     )  # fmt: skip
     _check_direction(runs, options)
     pairs = _pairs(runs.names, baseline)
@@ -241,13 +244,15 @@ def comparison(
     confidence_level: float = 0.95,
     margin: float = 0.0,
     higher_is_better: bool = True,
+    paired: bool = True,
     by: Sequence[str] = (),
     min_matched: float = MIN_MATCHED,
 ) -> Report:
     """Report on the scores of ``models`` (all others by default) and their comparisons with ``baseline`` alone.
 
     It is an error if fewer ids match than the share ``min_matched`` of the side that has fewer ids; 0 allows any.
-    ``by`` are columns whose values make groups, as for :func:`build`.
+    ``by`` are columns whose values make groups, as for :func:`build`, and so is ``paired``; samples that are not paired
+    have no ids that match.
     """
     _check_runs(runs)
     if isinstance(models, str):
@@ -261,7 +266,9 @@ def comparison(
         raise value_error(given, f"a model to compare with {baseline!r}", "none", fix)
     kept = replace(runs, runs=tuple(runs[name] for name in dict.fromkeys((baseline, *names))))
     least = fraction(min_matched, "min_matched")
-    options = Options(clusters, confidence_level, margin, higher_is_better, least, by=_columns(by))
+    options = Options(
+        clusters, confidence_level, margin, higher_is_better, least, by=_columns(by), paired=flag(paired, "paired")
+    )
     _check_direction(kept, options)
     results = [measure.model(run, options, score_only=True) for run in kept]
     pairs = [(name, baseline) for name in names]
@@ -308,10 +315,13 @@ def _report(
     required: bool,
 ) -> Report:
     compared, notes = measure.pairs(runs, pairs, options, required=required)
+    paired = [(pair.model, pair.baseline) for pair in compared if pair.paired]
+    if options.by and len(paired) < len(compared):
+        notes = (*notes, "differences by group need pairs of the same questions; the groups' scores alone are shown")
     return Report(
         models=tuple(models),
         pairs=compared,
-        groups=grouped.groupings(runs, [(pair.model, pair.baseline) for pair in compared], options),
+        groups=grouped.groupings(runs, paired, options),
         options=options,
         sources=tuple(dict.fromkeys(file for run in runs for file in run.files)),
         read=dict(runs.read),

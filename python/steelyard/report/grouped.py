@@ -171,13 +171,17 @@ def _differences(
         difference=stack(parts, tuple(groups)),
         p_value=p,
         p_adjusted=p,
-        wins=tuple(int(one.wins) for one in shown),
-        losses=tuple(int(one.losses) for one in shown),
-        ties=tuple(int(one.ties) for one in shown),
+        wins=_counts(shown, "wins"),
+        losses=_counts(shown, "losses"),
+        ties=_counts(shown, "ties"),
         verdicts=tuple(_verdict(strict.difference, options) for _, strict in compared),
         contributions=tuple(share * float(part) for share, part in zip(shares, parts, strict=True)),
         no_group=no_group,
     )
+
+
+def _counts(shown: Sequence[uncertainty.Comparison], of: str) -> tuple[int, ...]:
+    return tuple(int(getattr(one, of)) for one in shown)
 
 
 def _verdict(e: Estimate, options: Options) -> str:

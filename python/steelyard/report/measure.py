@@ -16,10 +16,11 @@ from .._options import Confidence
 from .._power import detectable
 from ..errors import RecordError, called, keyword, sentence, while_at
 from .repeats import repeats
-from .results import POWER, ModelResult, Options, PairResult
-from .words import lost
+from .results import MOST_LOST, POWER, ModelResult, Options, PairResult
+from .words import limits, lost
 
 if TYPE_CHECKING:
+    from .._estimate import Estimate
     from ..records import Run, Runs, Scores
 
 
@@ -123,11 +124,14 @@ def _say_lost(run: Run, known: Run, what: str, notes: list[str]) -> None:
 def pairs(
     runs: Runs, names: Sequence[tuple[str, str]], options: Options, *, required: bool
 ) -> tuple[tuple[PairResult, ...], tuple[str, ...]]:
-    """Compare every pair on the ids that both models have.
+    """Compare every pair on the ids that both models have, or each as two samples unless ``options.paired``.
 
     Returns the results, and notes on pairs that could not be compared. With ``required`` such a pair is an error.
     """
     notes: list[str] = []
+    if not options.paired:
+        scored = names if required else [pair for pair in names if all(runs[name].score is not None for name in pair)]
+        return _adjusted([_unpaired(runs, *pair, options, m=len(scored)) for pair in scored]), ()
     if not required:
         names, notes = _comparable(runs, names)
     matched: list[tuple[str, str, Scores]] = []
@@ -135,6 +139,9 @@ def pairs(
         try:
             matched.append((new, base, runs.scores(models=[base, new])))
         except RecordError as error:
+            if required and any(runs[name].ids is None for name in (base, new)):
+                also = f"or pass {keyword('paired')} where the models answered different questions"
+                raise RecordError(f"{error}, {also}") from None
             if required:
                 raise
             notes.append(f"{new} and {base} are not compared: {error}")
@@ -142,53 +149,117 @@ def pairs(
     for pair in found:
         _check_matched(pair, runs, options.min_matched)
     notes += [f"{new} and {base}: {note}" for new, base, scores in matched for note in scores.notes]
+    return _adjusted(found), tuple(notes)
+
+
+def _adjusted(found: Sequence[PairResult]) -> tuple[PairResult, ...]:
+    """The pairs with p-values adjusted for their number by Holm."""
     adjusted = holm(np.array([pair.p_value for pair in found])).tolist()
-    return tuple(replace(pair, p_adjusted=p) for pair, p in zip(found, adjusted, strict=True)), tuple(notes)
+    return tuple(replace(pair, p_adjusted=p) for pair, p in zip(found, adjusted, strict=True))
 
 
 def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) -> PairResult:
-    """Compare one pair out of ``m``.
+    """Compare one pair out of ``m`` on the ids that both have."""
+    matched = len(scores[new])
+    of_ids = {
+        "matched": matched,
+        "of_model": matched + scores.unmatched[new],
+        "of_baseline": matched + scores.unmatched[base.name],
+        "unmatched": scores.left_out.get("unmatched", 0),
+        "other_targets": scores.other_targets,
+    }
+    data = {"new": scores[new], "baseline": scores[base.name], "clusters": clusters_of_ids(scores, options)}
+    return _result((new, base.name), data, of_ids, options, m=m)
 
-    It is compared twice, at the level that the report shows and at the stricter one that its verdict reads, so that the
+
+def _unpaired(runs: Runs, new: str, base: str, options: Options, *, m: int) -> PairResult:
+    """Compare two samples, a pair out of ``m``; of an id with several records the mean counts."""
+    sides = {"new": _sample(runs, new, options), "baseline": _sample(runs, base, options)}
+    groups = {side: ids for side, (_, ids) in sides.items() if ids is not None}
+    scores = {side: values for side, (values, _) in sides.items()}
+    of_ids = {"matched": 0, "of_model": len(scores["new"]), "of_baseline": len(scores["baseline"])}
+    of_ids |= {"unmatched": 0, "other_targets": 0}
+    found = _result((new, base), {**scores, "clusters": groups or None, "paired": False}, of_ids, options, m=m)
+    return replace(found, paired=False, if_paired=_sharper(runs, found, options))
+
+
+def _sample(runs: Runs, name: str, options: Options) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """The scores of one model, one per id or (without ids) per record, and their clusters, if any."""
+    from ..records.scores import no_score, nothing_scored
+
+    run = runs[name]
+    if run.score is None:
+        raise no_score(run)
+    if not len(run):
+        raise nothing_scored(run)
+    if run.ids is None:
+        return run.score, clusters_of(run, options)
+    scores = runs.scores(models=[name])
+    return scores[name], clusters_of_ids(scores, options)
+
+
+def _sharper(runs: Runs, pair: PairResult, options: Options) -> Estimate | None:
+    """The paired difference on the ids that two samples share, where its interval is narrower than theirs."""
+    names = [pair.baseline, pair.model]
+    try:
+        scores = runs.scores(models=names)
+        groups = clusters_of_ids(scores, options)
+    except RecordError:
+        return None  # no ids, or none that both have
+    if scores.other_targets > MOST_LOST * len(scores[pair.model]):
+        return None  # different questions with equal ids
+    found = uncertainty.compare(
+        scores[pair.model], scores[pair.baseline], clusters=groups, confidence_level=options.confidence_level
+    ).difference
+    narrow, wide = limits(found), limits(pair.difference)
+    if narrow is None or (wide is not None and narrow[1] - narrow[0] >= wide[1] - wide[0]):
+        return None
+    return found
+
+
+def _result(
+    names: tuple[str, str], data: dict[str, Any], of_ids: dict[str, Any], options: Options, *, m: int
+) -> PairResult:
+    """One comparison out of ``m``, of the scores and clusters in ``data``.
+
+    It is made twice, at the level that the report shows and at the stricter one that its verdict reads, so that the
     verdicts of all ``m`` pairs hold together.
     """
-    groups = clusters_of_ids(scores, options)
-    names = {"new": f"the scores of {new!r}", "baseline": f"the scores of {base.name!r}"}
-    names["new - baseline"] = f"the differences of {new!r} from {base.name!r}"
+    new, base = names
+    words = {"new": f"the scores of {new!r}", "baseline": f"the scores of {base!r}"}
+    words["new - baseline"] = f"the differences of {new!r} from {base!r}"
 
     def at(level: float) -> uncertainty.Comparison:
-        with while_at(f"{new!r} against {base.name!r}"), called(names):
-            return uncertainty.compare(
-                scores[new],
-                baseline=scores[base.name],
-                clusters=groups,
-                confidence_level=level,
-                higher_is_better=options.higher_is_better,
+        with while_at(f"{new!r} against {base!r}"), called(words):
+            found: uncertainty.Comparison = uncertainty.compare(
+                **data, confidence_level=level, higher_is_better=options.higher_is_better
             )
+            return found
 
     shown = at(options.confidence_level)
     simultaneous = shown if m == 1 else at(stricter(Confidence(options.confidence_level, "two-sided"), m).level)
     p = float(shown.p_value)
-    matched = len(scores[new])
     return PairResult(
         model=new,
-        baseline=base.name,
+        baseline=base,
         difference=shown.difference,
         simultaneous=simultaneous.difference,
         p_value=p,
         p_adjusted=p,
         test=str(shown.test),
-        **{side: int(getattr(shown, side)) for side in ("wins", "losses", "ties")},
-        matched=matched,
-        of_model=matched + scores.unmatched[new],
-        of_baseline=matched + scores.unmatched[base.name],
-        unmatched=scores.left_out.get("unmatched", 0),
-        other_targets=scores.other_targets,
+        wins=_whole(shown.wins),
+        losses=_whole(shown.losses),
+        ties=_whole(shown.ties),
+        **of_ids,
         smallest_p=shown.difference.detail.get("smallest_p"),
         verdict=str(simultaneous.verdict(options.margin)),
         verdict_unadjusted=str(shown.verdict(options.margin)),
         detectable=detectable(simultaneous.difference, POWER),
     )
+
+
+def _whole(of_rows: Any) -> int | None:
+    return None if of_rows is None else int(of_rows)
 
 
 def _check_matched(pair: PairResult, runs: Runs, min_matched: float | None) -> None:
@@ -197,7 +268,10 @@ def _check_matched(pair: PairResult, runs: Runs, min_matched: float | None) -> N
         return
     sides = [(runs[pair.model], pair.of_model), (runs[pair.baseline], pair.of_baseline)]
     got = "; ".join(f"{run.name!r} has {count(n)}{lost(run.left_out)}" for run, n in sides)
-    fix = f"name the column that both have with {keyword('id')}, or pass {keyword('min_matched', 0)} to go on"
+    fix = (
+        f"name the column that both have with {keyword('id')}, pass {keyword('min_matched', 0)} to go on, or "
+        f"{keyword('paired')} where they answered different questions"
+    )
     files = ", ".join(dict.fromkeys(file for run, _ in sides for file in run.files))
     expected = f"at least {percent(min_matched)} of the smaller side's ids to match"
     raise RecordError(sentence(files, expected, f"{count(pair.matched)}: {got}", fix))
@@ -211,7 +285,7 @@ def _comparable(runs: Runs, names: Sequence[tuple[str, str]]) -> tuple[list[tupl
         return kept, []
     fix = (
         f"name the column that identifies a record with {keyword('id')}, or pass {keyword('id', 'row')} where the "
-        "files have the same rows"
+        f"files have the same rows, or {keyword('paired')} where they answered different questions"
     )
     return kept, [f"not compared, since their records have no id: {', '.join(without)}; {fix}"]
 

@@ -211,7 +211,7 @@ def _pilot(
         min_matched=0,
     )
     for pair in made.pairs:
-        if pair.wins + pair.losses == 0:
+        if pair.flipped == 0:
             expected = f"items on which {pair.model!r} and {pair.baseline!r} differ"
             raise value_error("runs", expected, "none", f"plan without files from {keyword('discordance')}")
     return made.pairs
@@ -224,7 +224,7 @@ def _from_pilot(runs: Runs, pair: PairResult, d: float, level: float, power: flo
         raise value_error("runs", f"a standard error of {pair.model!r} - {pair.baseline!r}", f"none ({e.reason})")
     own = n * float(error) * float(error)
     binary = e.n_clusters is None and str(e.method) == "Tango"
-    psi = max((pair.wins + pair.losses) / n, d)
+    psi = max(pair.flipped / n, d)
     variance = Variance(psi, max(psi - d * d, 0.0)) if binary else Variance(own, own)
     paired = rows_needed(variance, d, level, power)
     groups = None if e.n_clusters is None else -(-paired * int(e.n_clusters) // n)
@@ -241,7 +241,7 @@ def _variance(e: Estimate) -> float:
 
 def _said(pair: PairResult) -> str:
     """What the pilot of a pair has shown."""
-    differ = percent(round((pair.wins + pair.losses) / pair.matched, 3))
+    differ = percent(round(pair.flipped / pair.matched, 3))
     name = f"{printable(pair.model)} - {printable(pair.baseline)}"
     groups = "" if pair.difference.n_clusters is None else f" in {plural(int(pair.difference.n_clusters), 'cluster')}"
     return f"Pilot {name}: they differ on {differ} of {plural(pair.matched, 'item')}{groups}."

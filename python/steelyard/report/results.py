@@ -32,7 +32,8 @@ class Options:
     ``min_matched`` is the share of the smaller side's ids that have to match; with None any share will do and few
     matches are a caution in the report. ``pass_at`` are the k of pass@k and maj@k, where records repeat ids, and
     ``n_bins`` the bins of the calibration. ``by`` are the columns whose values make groups.
-    ``baseline`` is the model that was named as the one to compare with.
+    ``baseline`` is the model that was named as the one to compare with. ``paired`` is False where
+    models are samples of different questions, compared without matching ids.
     """
 
     clusters: str | None
@@ -44,6 +45,7 @@ class Options:
     n_bins: int = 15
     by: tuple[str, ...] = ()
     baseline: str | None = None
+    paired: bool = True
 
 
 @standard_mode_methods
@@ -124,7 +126,7 @@ class ModelResult:
 @standard_mode_methods
 @dataclass(frozen=True)
 class PairResult:
-    """One model against another, on the ids that both have.
+    """One model against another, on the ids that both have, or (``paired`` is False) on the records of each.
 
     Attributes
     ----------
@@ -133,8 +135,10 @@ class PairResult:
     simultaneous : Estimate
         The same at the level that the verdict reads: 1 - alpha/m where m pairs are compared (Bonferroni), so that all
         verdicts hold together.
+    wins, losses, ties : int or None
+        Ids on which the model is better, worse and equal; None unpaired.
     matched, of_model, of_baseline : int
-        Ids that both models have, and how many each of the two has.
+        Ids that both models have (0 unpaired), and how many each of the two has.
     unmatched : int
         Ids that one of the two lacks.
     other_targets : int
@@ -146,6 +150,8 @@ class PairResult:
     detectable : float or None
         The true difference for which the verdict would be ``better`` or ``worse`` with a probability of 80 %
         (``POWER``), given the standard error and the level that the verdict reads; None without a standard error.
+    if_paired : Estimate or None
+        Unpaired, where the two share ids and pairing them gives a narrower interval: the difference on those ids.
     """
 
     model: str
@@ -155,9 +161,9 @@ class PairResult:
     p_value: float
     p_adjusted: float
     test: str
-    wins: int
-    losses: int
-    ties: int
+    wins: int | None
+    losses: int | None
+    ties: int | None
     matched: int
     of_model: int
     of_baseline: int
@@ -167,6 +173,13 @@ class PairResult:
     verdict: str
     verdict_unadjusted: str
     detectable: float | None = None
+    paired: bool = True
+    if_paired: Estimate | None = None
+
+    @property
+    def flipped(self) -> int:
+        """Ids on which the two differ."""
+        return (self.wins or 0) + (self.losses or 0)
 
     @property
     def matched_share(self) -> float:

@@ -31,6 +31,10 @@ LEAD = (
     "Every difference is taken id by id on the records that both models answered. "
     "That is the comparison to read: two intervals side by side do not answer which model is better."
 )
+UNPAIRED = (
+    "The models answered different questions: the difference of their means, each of which has an error of its own. "
+    "Two models on the same questions are told apart by fewer answers."
+)
 TWO_INTERVALS = " The thin line is the wider interval that the verdict reads, so that all verdicts hold together."
 
 
@@ -46,7 +50,7 @@ def block(report: Contents) -> Block | None:
     tables = [_table(report, pairs, tuple(_notes(report)) if name == last else ()) for name, pairs in of.items()]
     return Block(
         "Comparisons",
-        LEAD + (TWO_INTERVALS if report.several else ""),
+        (LEAD if report.options.paired else UNPAIRED) + (TWO_INTERVALS if report.several else ""),
         tuple(tables),
         findings=tuple(_finding(pair, report) for pair in report.pairs if chosen),
         pictures=_picture(report) if chosen else (),
@@ -61,6 +65,7 @@ def _table(report: Contents, pairs: Sequence[PairResult], notes: tuple[str, ...]
     """The pairs of one baseline. Columns that would be empty or the same in every row are left out."""
     digits = digits_of([pair.difference for pair in pairs])
     several, unmatched = report.several, any(pair.unmatched for pair in report.pairs)
+    paired = report.options.paired
     cells = [
         (
             printable(pair.model),
@@ -70,8 +75,11 @@ def _table(report: Contents, pairs: Sequence[PairResult], notes: tuple[str, ...]
             error(pair.difference, digits),
             probability(pair.p_value),
             *([probability(pair.p_adjusted)] if several else []),
-            f"{count(pair.wins)}/{count(pair.losses)}",
-            count(pair.ties),
+            *(
+                [f"{count(pair.wins or 0)}/{count(pair.losses or 0)}", count(pair.ties or 0)]
+                if paired
+                else [_sizes(pair)]
+            ),
             *([size(pair.difference), count(pair.unmatched)] if unmatched else []),
             number(pair.detectable, digits),
             verdict(pair.verdict),
@@ -86,20 +94,24 @@ def _table(report: Contents, pairs: Sequence[PairResult], notes: tuple[str, ...]
         estimates.ERROR,
         Column("p", number=True, brief=not several),
         *([Column("p (Holm)", number=True)] if several else []),
-        Column("won/lost", number=True),
-        Column("tied", number=True, brief=False),
+        *([Column("won/lost", number=True), Column("tied", number=True, brief=False)] if paired else []),
+        *([] if paired else [Column("n, against", number=True)]),
         *([Column(title, number=True, brief=False) for title in ("matched", "unmatched")] if unmatched else []),
         Column("could see", number=True, brief=False),
         Column("verdict"),
     )
-    return Table(f"Difference from {printable(pairs[0].baseline)}, paired by id", columns, tuple(cells), notes)
+    how = "paired by id" if paired else "unpaired"
+    return Table(f"Difference from {printable(pairs[0].baseline)}, {how}", columns, tuple(cells), notes)
 
 
 def _notes(report: Contents) -> Iterator[str]:
     """How rows were matched, how the verdicts were read and the intervals made."""
-    matched = span([rows(pair.difference) for pair in report.pairs])
-    unmatched = span([pair.unmatched for pair in report.pairs])
-    yield f"{matched} ids matched, {unmatched} unmatched. Won/lost: ids on which the model scored better/worse."
+    if report.options.paired:
+        matched = span([rows(pair.difference) for pair in report.pairs])
+        unmatched = span([pair.unmatched for pair in report.pairs])
+        yield f"{matched} ids matched, {unmatched} unmatched. Won/lost: ids on which the model scored better/worse."
+    else:
+        yield "Unpaired: two samples of different questions. N, against: the answers of the model and of the baseline."
     yield from _verdict_notes(report)
     yield from estimates.made_by(pair.difference for pair in report.pairs)
     tests = " or ".join(dict.fromkeys(pair.test for pair in report.pairs))
@@ -173,7 +185,19 @@ def _finding(pair: PairResult, report: Contents) -> Finding:
     p = f"p {relation}{' (Holm)' if report.several else ''}"
     found = clusters(e)
     ids = plural(rows(e), "shared id") + ("" if found is None else f" in {plural(found, 'cluster')}")
+    if not pair.paired:
+        ids = f"unpaired, {_sizes(pair)} answers"
     return Finding(verdict(pair.verdict), f"{_claim(pair, report.options)}: {figure}{strict}, {p}, {ids}.")
+
+
+def _sizes(pair: PairResult) -> str:
+    """The numbers of answers of two samples, with the clusters they are in, if any."""
+    detail = pair.difference.detail
+    sizes = [count(detail[f"n_{side}"]) for side in ("new", "baseline")]
+    if clusters(pair.difference) is not None:
+        groups = [count(detail[f"clusters_{side}"]) for side in ("new", "baseline")]
+        sizes = [f"{n} in {of}" for n, of in zip(sizes, groups, strict=True)]
+    return " against ".join(sizes)
 
 
 def _claim(pair: PairResult, options: Options) -> str:
@@ -217,7 +241,7 @@ def _picture(report: Contents) -> tuple[figures.Picture, ...]:
     return figures.intervals(
         bars,
         "differences",
-        "Paired differences with their intervals; the tables have the numbers",
+        f"{'Paired differences' if options.paired else 'Differences'}, with intervals; the tables have the numbers",
         axis=f"difference in score{against}",
         zero=True,
         loss=-options.margin if options.higher_is_better else options.margin,

@@ -9,14 +9,17 @@ from ..._text import printable
 from ...errors import keyword
 from ...records.roles import NO_SCORE, ROLES
 from ..results import MOST_LOST, Contents, ModelResult
-from ..words import lost
+from ..words import digits_of, interval, limits, lost, rows
 
 MOST_FILES = 10  # of more files the sums are shown
 
 
 def cautions(report: Contents) -> list[str]:
     """Where much of what was read does not count: nobody should have to find that in a column."""
-    return [f"Caution: {text}" for text in (*_lost_records(report), *_unmatched(report), *_other_targets(report))]
+    return [
+        f"Caution: {text}"
+        for text in (*_lost_records(report), *_unmatched(report), *_other_targets(report), *_if_paired(report))
+    ]
 
 
 def _lost_records(report: Contents) -> Iterator[str]:
@@ -43,6 +46,8 @@ def _lost_records(report: Contents) -> Iterator[str]:
 def _unmatched(report: Contents) -> Iterator[str]:
     """Pairs that were compared on a part of what one of the two has."""
     for pair in report.pairs:
+        if not pair.paired:
+            continue
         name, all_ = max((pair.baseline, pair.of_baseline), (pair.model, pair.of_model), key=lambda side: side[1])
         if all_ - pair.matched > MOST_LOST * all_:
             of = f"{count(pair.matched)} of {printable(name)}'s {plural(all_, 'id')}"
@@ -56,6 +61,22 @@ def _other_targets(report: Contents) -> Iterator[str]:
             of = f"{count(pair.other_targets)} of {plural(pair.matched, 'shared id')}"
             names = f"{printable(pair.model)} against {printable(pair.baseline)}"
             yield f"{names}: {of} have different targets; these may be different questions."
+
+
+def _if_paired(report: Contents) -> Iterator[str]:
+    """Samples that share ids, whose paired comparison is sharper."""
+    for pair in report.pairs:
+        if (e := pair.if_paired) is None:
+            continue
+        digits = digits_of([e])
+        shared = f"{printable(pair.model)} and {printable(pair.baseline)} share {plural(rows(e), 'id')}"
+        width = f"{interval(e, digits)} instead of {interval(pair.difference, digits)}"
+        if limits(pair.difference) is None:
+            width = f"{interval(e, digits)} instead of no interval"
+        yield (
+            f"{shared}: paired by them the interval of the difference is {width}; leave out {keyword('paired')} if "
+            "they answered the same questions."
+        )
 
 
 def other_case(model: ModelResult) -> str:
