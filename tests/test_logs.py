@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import steelyard as sy
 from steelyard import records
 from steelyard.errors import RecordError
 from steelyard.records import logs, source
@@ -107,6 +108,10 @@ INSPECT: dict[str, bytes] = {
     "eval with summaries that lack the scores": zipped(
         whole_members(SAMPLES) | {"summaries.json": [{"id": i, "epoch": 1} for i in range(6)]}
     ),
+    "eval with summaries that lack the metadata": zipped(
+        whole_members(SAMPLES)
+        | {"summaries.json": [{k: v for k, v in one.items() if k != "metadata"} for one in summaries(SAMPLES)]}
+    ),
     "eval with fewer summaries": zipped(whole_members(SAMPLES) | {"summaries.json": summaries(SAMPLES[:3])}),
 }
 
@@ -129,7 +134,7 @@ def test_inspect(tmp_path: Path, data: bytes) -> None:
     assert run.column("scores.match.answer").tolist() == ["x"] * 6
 
 
-def test_a_log_is_read_through_a_pipe_and_packed_too(tmp_path: Path) -> None:
+def test_a_log_may_be_packed_once_more(tmp_path: Path) -> None:
     path = tmp_path / "a.eval.zst"
     path.write_bytes(zstd_member(INSPECT["eval, zstd"]))
     assert len(read_one(path)) == 6
@@ -323,6 +328,15 @@ def test_helm_trials_are_epochs(tmp_path: Path) -> None:
 )
 def test_helm_splits_and_perturbations_are_never_mixed(tmp_path: Path, more: dict[str, Any], said: str) -> None:
     assert sentence_of(helm(tmp_path / "a", [*(instance(i) for i in range(8)), more])) == said
+
+
+@pytest.mark.parametrize(("where", "n"), [("split==test and perturbation==none", 8), ("perturbation!=none", 1)])
+def test_helm_of_one_split_and_perturbation(tmp_path: Path, where: str, n: int) -> None:
+    more = [instance(9, split="valid"), instance(1, perturbation={"name": "typos"})]
+    run = read_one(helm(tmp_path / "a", [*(instance(i) for i in range(8)), *more]), where=where)
+    assert len(run) == n
+    assert run.ids is not None
+    assert run.ids[-1] == ("id7" if n > 1 else "id1 (typos)")
 
 
 def test_helm_asks_for_the_score_without_exact_match(tmp_path: Path) -> None:
@@ -587,10 +601,23 @@ def test_real_inspect_logs_that_cannot_be_read(data_dir: Path) -> None:
     assert "an Inspect log with samples" in sentence_of(folder / "2025-05-12T20-28-13-04-00_no-samples.json")
 
 
+def test_a_real_inspect_log(data_dir: Path) -> None:
+    run = read_one(data_dir / "formats/inspect/2025-05-12T20-28-13-04-00_popularity.json")
+    mean = sy.estimate(run.score)
+    assert run.name == "openai/gpt-4o-mini"
+    assert mean.value == pytest.approx(2 / 3)
+    assert mean.standard_error == pytest.approx(1 / 3)
+
+
 def test_real_helm_logs(data_dir: Path) -> None:
-    run = read_one(data_dir / "formats/helm/hellaswag.json")
+    folder = data_dir / "formats/helm"
+    run = read_one(folder / "hellaswag.json")
     assert len(run) == 10
     assert run.score is not None
     assert run.score.mean() == pytest.approx(0.3)
-    assert "choose with where='split==test'" in sentence_of(data_dir / "formats/helm/narrative_qa.json")
-    assert "give the per_instance_stats.json" in sentence_of(data_dir / "formats/helm/hellaswag_run_spec.json")
+    assert "choose with where='split==test'" in sentence_of(folder / "narrative_qa.json")
+    run = read_one(folder / "narrative_qa.json", score="f1_score", where="split==test")
+    assert run.score is not None
+    assert len(run) == 4
+    assert run.score.mean() == pytest.approx(0.1742424, abs=1e-7)
+    assert "give the per_instance_stats.json" in sentence_of(folder / "hellaswag_run_spec.json")

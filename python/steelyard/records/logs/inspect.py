@@ -122,13 +122,19 @@ def unpacked(archive: Archive) -> dict[str, Any] | None:
 
 
 def _samples(archive: Archive) -> Iterator[Any]:
-    """The summaries of all samples where they hold scores, else the samples themselves."""
+    """The summaries where they hold what is kept of all samples, else the samples themselves."""
     members = [name for name in archive.names if name.startswith(_SAMPLES) and name.endswith(".json")]
     summaries = _summaries(archive)
-    complete = len(summaries) >= len(members)
-    if complete and (not members or any(isinstance(one, dict) and one.get("scores") for one in summaries)):
-        return iter(summaries)
-    return map(archive.json, members)
+    if members and (len(summaries) < len(members) or not _has_any(summaries, "scores")):
+        return map(archive.json, members)
+    if members and not _has_any(summaries, "metadata") and _has_any([archive.json(members[0])], "metadata"):
+        return map(archive.json, members)  # versions of 2024 leave the metadata out of the summaries
+    return iter(summaries)
+
+
+def _has_any(samples: Iterable[Any], key: str) -> bool:
+    """Whether a part of any sample is there and not empty."""
+    return any(isinstance(one, dict) and bool(one.get(key)) for one in samples)
 
 
 def _summaries(archive: Archive) -> list[Any]:
