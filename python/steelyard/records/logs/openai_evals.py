@@ -1,7 +1,7 @@
 """Event logs of OpenAI evals: JSON Lines that begin with the specification of the run.
 
 Every other line is an event of a sample: what was asked (``sampling``), whether the answer is right (``match``),
-metrics (``metrics``); the last line is the final report.
+metrics (``metrics``). One line is the final report: it may stand before the events that were written at the exit.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ def recognised(one: Mapping[str, Any], alone: bool) -> bool:
     spec = one.get("spec")
     if isinstance(spec, dict):
         return "completion_fns" in spec or "eval_name" in spec or "base_eval" in spec
-    return _is_event(one) and "run_id" in one
+    return _is_event(one) and "event_id" in one and "run_id" in one
 
 
 def _is_event(one: Mapping[str, Any]) -> bool:
-    return "event_id" in one and "sample_id" in one and isinstance(one.get("type"), str)
+    return "sample_id" in one and isinstance(one.get("type"), str)
 
 
 def records(document: Document) -> Iterator[tuple[Mapping[str, Any], int]]:
