@@ -506,7 +506,7 @@ def test_the_diagram() -> None:
     p = uniform(500, 21)
     rel = sy.reliability(p, draw(p, 22))
     ax = rel.plot()
-    assert ax.child_axes[0].get_title().startswith(f"ECE {rel.ece.value:.2%} [")
+    assert ax.get_title().startswith(f"ECE {rel.ece.value:.2%} [")
     assert len(ax.child_axes[0].patches) == 15
     figure, mine = plt.subplots()
     assert rel.plot(mine) is mine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from ._numbers import decimals, percent
 from ._result import Result
 from ._text import html_table, printable
 from .errors import shown, type_error
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Estimate"]
 
@@ -234,6 +237,29 @@ class Estimate(Result):
         ]
         head = ["", "value", "low", "high", "standard error", "n", "method", "left out"]
         return html_table(cells, head, f"{percent(self.confidence_level)} intervals")
+
+    def plot(self, ax: Axes | None = None, *, label: str | None = None) -> Axes:
+        """Draw the value with its interval, one row per problem.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            The axes to draw on; new ones are made where it is not given.
+        label : str, optional
+            The name of this result in a legend; a second result on the same axes joins the legend.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from ._forest import axes_for, forest
+
+        parts = self._labelled() if self._many else [("", self)]
+        columns = [[getattr(one, field) for _, one in parts] for field in ("value", "low", "high")]
+        numbers = [np.array([np.nan if v is None else v for v in column], np.float64) for column in columns]
+        interval = f"value with {percent(self.confidence_level)} interval"
+        names = [name.strip() for name, _ in parts]
+        return forest(axes_for(ax, len(parts)), names, *numbers, axis=interval, label=label)
 
     def to_dict(self) -> dict[str, Any]:
         """Return every field in types that JSON has (NaN as null, infinities as strings)."""

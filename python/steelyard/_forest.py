@@ -35,10 +35,19 @@ def axes_for(ax: Axes | None, rows: int) -> Axes:
 
 
 def forest(
-    ax: Axes, names: Sequence[str], values: Floats, lows: Floats, highs: Floats, *, axis: str, label: str | None = None
+    ax: Axes,
+    names: Sequence[str],
+    values: Floats,
+    lows: Floats,
+    highs: Floats,
+    *,
+    axis: str,
+    label: str | None = None,
+    zero: bool = False,
 ) -> Axes:
     """Draw a point and its interval for each name, the first at the top; without limits (NaN) the point is hollow.
 
+    A limit that is infinite ends at the edge of the axes. ``zero`` draws a line at "no difference".
     A second call on the same axes places equal names on the same row, and further names below.
     """
     series = sum(line.get_gid() == SERIES for line in ax.lines)
@@ -47,11 +56,16 @@ def forest(
     rows = list(dict.fromkeys([*known, *shown])) if series else shown
     place = np.array([rows.index(name) for name in shown] if series else np.arange(len(shown)), np.float64)
     place = place + STEP * series
-    (points,) = ax.plot(values, place, "o", gid=SERIES, label=label)
+    (points,) = ax.plot(values, place, "o", gid=SERIES, label=label and printable(label))
+    colour = points.get_color()
     hollow = np.isnan(lows) | np.isnan(highs)
-    ax.hlines(place[~hollow], lows[~hollow], highs[~hollow], colors=points.get_color(), linewidth=2)
     if hollow.any():
-        ax.plot(values[hollow], place[hollow], "o", markerfacecolor="white", markeredgecolor=points.get_color())
+        ax.plot(values[hollow], place[hollow], "o", markerfacecolor="white", markeredgecolor=colour)
+    if zero and not series:
+        ax.axvline(0.0, color="#444444", linewidth=1, linestyle="--", zorder=1)
+    edges = ax.get_xlim() if np.isinf([lows, highs]).any() else (0.0, 0.0)
+    left, right = (np.where(np.isinf(ends), edge, ends) for ends, edge in zip((lows, highs), edges, strict=True))
+    ax.hlines(place[~hollow], left[~hollow], right[~hollow], colors=colour, linewidth=2)
     ax.set_yticks(range(len(rows)), rows, parse_math=False)
     ax.set_ylim(len(rows) - 0.5 + STEP * series, -0.5)
     ax.set_xlabel(printable(axis), parse_math=False)
@@ -63,5 +77,6 @@ def forest(
 def legend(ax: Axes, **options: Any) -> None:
     """One legend of everything on the axes that has a label; a second call replaces it."""
     ax.legend(**options)
-    for text in ax.get_legend().get_texts():  # type: ignore[union-attr]
-        text.set_parse_math(False)
+    if (made := ax.get_legend()) is not None:
+        for text in made.get_texts():
+            text.set_parse_math(False)

@@ -22,6 +22,7 @@ from ._registries import REGISTRIES, names
 from ._result import Result
 from ._rows import Rows, Selection
 from ._strides import side_by_side
+from ._text import html_table
 from .errors import type_error, value_error, warn
 
 __all__ = ["PreferenceLoss", "preference_loss"]
@@ -132,6 +133,13 @@ class PreferenceLoss(Result):
             "empty": self.empty,
             "left_out": dict(self.left_out),
         }
+
+    def _repr_html_(self) -> str:
+        """Render as the table a notebook shows: a row per setting of beta, and a column per mean."""
+        means = (self.loss, self.reward_accuracy, self.reward_margin)
+        rows = zip(*means, strict=True) if self.losses.ndim == 2 else [means]
+        head = ["loss", "reward accuracy", "reward margin"]
+        return html_table((map(str, row) for row in rows), head, f"{len(self.losses)} pairs")
 
     def __repr__(self) -> str:
         if self.losses.ndim == 2:

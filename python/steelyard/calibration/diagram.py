@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._estimate import Estimate, json_ready
+from .._forest import legend
 from .._mode import standard_mode_methods
 from .._numbers import percent
 from .._result import Result
-from .._text import html_table
+from .._text import html_table, printable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Reliability"]
 
 Array = NDArray[Any]
+# The height of the diagram's axes, and where the counts begin: they stand above 1, inside the axes.
+HEIGHT, PLACE = 1.24, 1.05
+COUNTS = "steelyard.counts"  # marks the axes of the counts for a second result
 Form = Literal["probabilities", "top labels", "answers"]
 Verdict = Literal["overconfident", "underconfident", "miscalibrated", "undecided"]
 
@@ -162,13 +169,15 @@ class Reliability(Result):
             "left_out": dict(self.left_out),
         }
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the reliability diagram: accuracy against mean probability with Wilson limits, counts above.
+    def plot(self, ax: Axes | None = None, *, label: str | None = None) -> Axes:
+        """Draw the reliability diagram: accuracy against mean probability with Wilson limits, and the counts above.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
             Where to draw; by default a new figure is made.
+        label : str, optional
+            The name of this result in the legend, beside its ECE. A second result on the same axes joins the legend.
 
         Returns
         -------
@@ -177,26 +186,44 @@ class Reliability(Result):
         if ax is None:
             import matplotlib.pyplot as plt
 
-            _, ax = plt.subplots(figsize=(5, 5.6), layout="constrained")
+            ax = plt.subplots(figsize=(5, 5.6), layout="constrained")[1]
+        first = _counts_of(ax) is None
+        if first:
+            ax.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", zorder=1, label="calibrated")
+            ax.axhline(1, color="0.85", linewidth=0.8, zorder=0)
+            ax.set(xlim=(0, 1), ylim=(0, HEIGHT), xlabel="mean probability", ylabel="observed frequency")
+            ax.set_yticks(np.arange(6) / 5)
         table = {name: column[self.table["count"] > 0] for name, column in self.table.items()}
         x, y = table["mean_probability"], table["accuracy"]
-        ax.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", zorder=1, label="calibrated")
         # Rounding may put a limit on the wrong side of its frequency.
         bars = np.maximum([y - table["low"], table["high"] - y], 0.0)
-        label = f"observed, {percent(self.ece.confidence_level)} limits"
-        style = {"fmt": "o", "markersize": 4.5, "capsize": 2, "linewidth": 1.2, "zorder": 3, "clip_on": False}
-        ax.errorbar(x, y, yerr=bars, label=label, **style)
-        ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean probability", ylabel="observed frequency")
-        ax.legend(loc="upper left", frameon=False)
-        counts = ax.inset_axes((0, 1.05, 1, 0.16), sharex=ax)
-        shown = "weight" if "weight" in self.table else "count"
-        width = self.table["bin_high"] - self.table["bin_low"]
-        counts.bar(self.table["bin_low"], self.table[shown], width, align="edge", color="0.75", edgecolor="white")
-        counts.tick_params(labelbottom=False)
-        counts.set_ylabel("rows" if shown == "count" else shown)
-        counts.spines[["top", "right"]].set_visible(False)
-        counts.set_title(self._title(), fontsize="medium")
+        level = f"{percent(self.ece.confidence_level)} limits"
+        named = f"observed, {level}" if label is None else f"{printable(label)}: ECE {self.ece.value:.2%}"
+        style: dict[str, Any] = {"fmt": "o", "markersize": 4.5, "capsize": 2, "linewidth": 1.2, "zorder": 3}
+        drawn = ax.errorbar(x, y, yerr=bars, label=named, clip_on=False, **style)
+        legend(ax, loc="upper left", frameon=False, bbox_to_anchor=(0, 1 / HEIGHT))
+        self._draw_counts(ax, None if first and label is None else drawn[0].get_color())
+        if label is None:
+            ax.set_title(self._title(), fontsize="medium")
         return ax
+
+    def _draw_counts(self, ax: Axes, colour: Any) -> None:
+        """The rows of each bin, as bars above the diagram or, with a colour, as a line among those of other results."""
+        counts = _counts_of(ax)
+        shown = "weight" if "weight" in self.table else "count"
+        if counts is None:
+            place = (0, PLACE, 1, HEIGHT - PLACE)
+            counts = ax.inset_axes(place, transform=ax.transData, sharex=ax, label=COUNTS)
+            counts.tick_params(labelbottom=False, bottom=False)
+            counts.patch.set_visible(False)
+            counts.spines[["top", "right"]].set_visible(False)
+            counts.set_ylabel("rows" if shown == "count" else shown, fontsize="small")
+            counts.locator_params(axis="y", nbins=2)
+        low, high = self.table["bin_low"], self.table["bin_high"]
+        if colour is None:
+            counts.bar(low, self.table[shown], high - low, align="edge", color="0.75", edgecolor="white")
+        else:
+            counts.stairs(self.table[shown], np.append(low, high[-1]), color=colour, linewidth=1.2)
 
     def _title(self) -> str:
         """The title of the diagram: the ECE, the noise floor to compare it with, the number of rows, the verdict."""
@@ -204,6 +231,11 @@ class Reliability(Result):
         clusters = "" if self.n_clusters is None else f" in {self.n_clusters} clusters"
         shown = [] if (verdict := self.verdict()) == "undecided" else [verdict]
         return ", ".join([f"ECE {self.ece:.2%}", *floor, f"n = {self.n}{clusters}", *shown])
+
+
+def _counts_of(ax: Axes) -> Any:
+    """The axes of the counts of a diagram that was drawn here before, if there is one."""
+    return next((child for child in ax.child_axes if child.get_label() == COUNTS), None)
 
 
 def _cell(value: float) -> str:

@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from .._arrays import plain
+from .._forest import legend
 from .._mode import Number, standard_mode, standard_mode_methods
 from .._options import at_least_zero, choice, refuse_unused, whole
 from .._registries import REGISTRIES, Parameter, names
@@ -131,16 +132,20 @@ class Schedule:
             raise value_error("fields", f"a dictionary with keys among {sorted(known)}", shown(fields))
         return cls(**fields)
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the rate over the steps; returns the Axes."""
+    def plot(self, ax: Axes | None = None, *, label: str | None = None) -> Axes:
+        """Draw the rate over the steps, with a ``label`` in a legend; returns the Axes."""
         import matplotlib.pyplot as plt
 
         if ax is None:
             _, ax = plt.subplots(figsize=(6, 3), layout="constrained")
         last = self.total_steps or max(2 * self.warmup_steps, 100)
         steps = np.unique(np.linspace(0, last, 1001).astype(np.int64))
-        ax.plot(steps, self(steps))
-        ax.set(xlabel="updates made", ylabel="learning rate", title=f"{self.shape} schedule", ylim=(0, None))
+        ax.plot(steps, self(steps), label=label)
+        ax.set(xlabel="updates made", ylabel="learning rate", ylim=(0, None))
+        if label is None:
+            ax.set_title(f"{self.shape} schedule")
+        else:
+            legend(ax)
         return ax
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .._mode import standard_mode_methods
 from .._options import at_least_zero, choice, flag, number
+from .._text import html_table, printable
 from ..errors import shown, type_error, value_error
 from .schedules import Schedule
 
@@ -61,6 +62,10 @@ class StepInfo:
     nonfinite: int = 0
     first_nonfinite: str | None = None
     skipped: bool = False
+
+    def _repr_html_(self) -> str:
+        """Render as the table a notebook shows."""
+        return html_table([item.name.replace("_", " "), printable(getattr(self, item.name))] for item in fields(self))
 
 
 @dataclass(frozen=True)

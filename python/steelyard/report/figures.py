@@ -256,10 +256,10 @@ def reliability(result: Reliability, name: str, prefix: str, label: str) -> Pict
         from matplotlib.ticker import MaxNLocator
 
         ax = result.plot(figure.add_subplot())
+        ax.set_title("")
         if (legend := ax.get_legend()) is not None:
             legend.remove()
         for counts in ax.child_axes:
-            counts.set_title("")
             counts.yaxis.set_major_locator(MaxNLocator(nbins=2, prune="lower"))
         verdict = result.verdict()
         ece = f"ECE {result.ece:.2%}" + ("" if verdict == "undecided" else f", {verdict}")

@@ -17,6 +17,7 @@ from .._options import choice, whole
 from .._progress import Progress, reporter
 from .._registries import names
 from .._result import Result
+from .._text import html_table
 from ..errors import shown, type_error, value_error
 
 __all__ = ["Column", "TokenScores", "token_scores"]
@@ -112,12 +113,19 @@ class TokenScores(Result):
         nll, counted = np.ascontiguousarray(self.nll), np.ascontiguousarray(self.counted)
         return _core.sequence_nll(nll, counted, rows=rows)
 
+    def _mean(self) -> str | None:
+        """The mean NLL in words; None where no token counts."""
+        return f"{float(self._sums(1)[0]) / self.n_counted:.6g} nats" if self.n_counted else None
+
+    def _repr_html_(self) -> str:
+        """Render as the table a notebook shows: sizes and the mean."""
+        rows = [["shape", str(self.nll.shape)], ["tokens counted", str(self.n_counted)]]
+        rows += [["tokens not counted", str(self.counted.size - self.n_counted)], ["mean NLL", self._mean() or "none"]]
+        return html_table(rows, caption="token scores")
+
     def __repr__(self) -> str:
         out = self.counted.size - self.n_counted
-        mean = ""
-        if self.n_counted:
-            total = float(self._sums(1)[0])
-            mean = f"; mean NLL {total / self.n_counted:.6g} nats"
+        mean = "" if (found := self._mean()) is None else f"; mean NLL {found}"
         return f"<TokenScores of shape {self.nll.shape}: {self.n_counted} tokens counted, {out} not{mean}>"
 
 

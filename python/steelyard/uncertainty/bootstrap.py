@@ -14,11 +14,13 @@ from .. import _core, _intervals
 from .._arrays import aligned
 from .._columns import columns
 from .._estimate import Estimate
+from .._forest import legend
 from .._mode import standard_mode, standard_mode_methods
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of, whole
 from .._progress import OnProgress, Progress, reporter
 from .._registries import titles
 from .._rows import Rows, Selection
+from .._text import printable
 from ..errors import memory_error
 from ._statistics import Statistic, column_names, for_core, refusal, several_columns, statistic_name
 
@@ -64,13 +66,15 @@ class BootstrapEstimate(Estimate):
     low_error: float | Floats
     high_error: float | Floats
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: Axes | None = None, *, label: str | None = None) -> Axes:
         """Draw the replicates as a histogram, with the value and the interval.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             The axes to draw on; new ones are made where it is not given.
+        label : str, optional
+            The name of this result in a legend; a second result on the same axes joins the legend.
 
         Returns
         -------
@@ -85,15 +89,19 @@ class BootstrapEstimate(Estimate):
             raise TypeError("this BootstrapEstimate is of many problems; pick one to plot, as in boot[0].plot()")
         import matplotlib.pyplot as plt
 
-        axes = plt.subplots(figsize=(6.4, 4.0))[1] if ax is None else ax
-        axes.hist(self.replicates, bins=min(60, max(10, len(self.replicates) // 50)), color="#b7c4dd")
-        axes.axvline(float(self), color="#4c72b0", linewidth=2, label="value")
+        axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")[1] if ax is None else ax
+        bins = min(60, max(10, len(self.replicates) // 50))
+        named = None if label is None else f"{printable(label)}: {self:{self._spec()}}"
+        bars: Any = axes.hist(self.replicates, bins=bins, alpha=0.4, label=named)[2]
+        colour = bars[0].get_facecolor()[:3]
+        axes.axvline(float(self), color=colour, linewidth=2, label="value" if label is None else None)
         limits = [limit for limit in (self.low, self.high) if limit is not None and math.isfinite(float(limit))]
         for i, limit in enumerate(limits):
-            axes.axvline(float(limit), color="#444444", linewidth=1, linestyle="--", label="" if i else "limits")
+            said = None if label is not None or i else "limits"
+            axes.axvline(float(limit), color=colour, linewidth=1, linestyle="--", label=said)
         axes.set_xlabel(f"{self.method}, {len(self.replicates)} replicates")
         axes.set_ylabel("replicates")
-        axes.legend()
+        legend(axes)
         return axes
 
 

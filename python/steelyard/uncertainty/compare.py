@@ -37,18 +37,6 @@ EXACT = 1e-6  # the name of the test says "exact" where the relative error of p 
 @overload
 def compare(
     new: Any,
-    baseline: None = None,
-    *,
-    where: Any = None,
-    clusters: Any = None,
-    nan_policy: NanPolicy = "raise",
-    confidence_level: float = 0.95,
-    higher_is_better: bool = True,
-    progress: Progress = False,
-) -> Ranking: ...
-@overload
-def compare(
-    new: Any,
     baseline: Any,
     *,
     paired: bool = True,
@@ -61,6 +49,17 @@ def compare(
     adjust: str | None = "holm",
     progress: Progress = False,
 ) -> Comparison: ...
+@overload
+def compare(
+    new: Any,
+    *,
+    where: Any = None,
+    clusters: Any = None,
+    nan_policy: NanPolicy = "raise",
+    confidence_level: float = 0.95,
+    higher_is_better: bool = True,
+    progress: Progress = False,
+) -> Ranking: ...
 @standard_mode
 def compare(
     new: Any,

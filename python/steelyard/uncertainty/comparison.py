@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._estimate import Estimate, json_ready
+from .._forest import axes_for, forest
 from .._intervals import turned, verdict
 from .._lazy import lazy
 from .._mode import standard_mode_methods
@@ -259,31 +260,25 @@ class Comparison(Result):
         cells = ([_cell(cell, title, models) for title, cell in zip(table, row, strict=True)] for row in rows)
         return html_table(cells, head, f"difference from {printable(self.baseline or 'the baseline')}")
 
-    def plot(self, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: Axes | None = None, *, label: str | None = None) -> Axes:
         """Draw the differences with their intervals, and a line at zero.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             The axes to draw on; new ones are made where it is not given.
+        label : str, optional
+            The name of this result in a legend; a second result on the same axes joins the legend.
 
         Returns
         -------
         matplotlib Axes
         """
-        import matplotlib.pyplot as plt
-
-        axes = plt.subplots(figsize=(6.4, 1.2 + 0.4 * len(self._labels())))[1] if ax is None else ax
         table, labels = self.table, self._labels()
-        place = np.arange(len(labels))
-        for y, value, low, high in zip(place, table["difference"], table["low"], table["high"], strict=True):
-            axes.plot([low, high], [y, y], color="#4c72b0", linewidth=2, solid_capstyle="butt")
-            axes.plot([value], [y], "o", color="#4c72b0")
-        axes.axvline(0.0, color="#444444", linewidth=1, linestyle="--")
-        axes.set_yticks(place, [printable(label) for label in labels], parse_math=False)
-        axes.set_ylim(len(labels) - 0.5, -0.5)
-        axes.set_xlabel(f"difference from {printable(self.baseline or 'the baseline')}", parse_math=False)
-        return axes
+        axes = axes_for(ax, len(labels))
+        against = f"difference from {self.baseline or 'the baseline'}"
+        values = (table[column] for column in ("difference", "low", "high"))
+        return forest(axes, labels, *values, axis=against, label=label, zero=True)
 
 
 def _row(value: Any) -> NDArray[np.float64]:
