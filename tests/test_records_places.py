@@ -178,6 +178,15 @@ def test_a_file_of_records_that_cannot_be_read_is_an_error_with_a_way_out(tree: 
     assert "exclude" not in str(caught.value)
 
 
+def test_all_files_that_cannot_be_read_are_named(tree: Path) -> None:
+    for name in "abc":
+        put(tree / f"{name}.jsonl", "{\n")
+    expected = r"a.jsonl, line 2: .*exclude='a.jsonl', and 2 more that cannot be read: b.jsonl, c.jsonl$"
+    with pytest.raises(RecordError, match=expected):
+        records.read(tree)
+    assert records.read(tree, exclude=["a.jsonl", "b.jsonl", "c.jsonl"]).names == ("base", "new")
+
+
 def test_a_file_without_a_score_is_an_error_with_a_way_out(tree: Path) -> None:
     put(tree / "questions.csv", "id,text\n1,a\n")
     result = run("report", tree)

@@ -416,6 +416,12 @@ def options(rng: Random, verb: str, folder: Path, files: list[Path]) -> tuple[li
         words += ["--missing", rng.choice(["drop", "wrong", "0.5"] + ["", "nan", "right"] * (not calm))]
     if rng.random() < 0.2:
         words += ["--values", rng.choice(["C=1,I=0", "yes=1,no=0,n/a=0.5"] + ["", "1=0", "C=x", "="] * (not calm))]
+    if rng.random() < 0.1:
+        compared = rng.choice(["==", "!=", "<", ">=", "=", " and "])
+        wanted = f"{rng.choice(COLUMNS)}{compared}{rng.choice([0, 1, *NAMES])}"
+        words += ["--where", rng.choice(["id!=3", "id>=2 and id!=a"] if calm else [wanted]).replace("\0", "")]
+    if rng.random() < 0.05:
+        words += ["--exclude", rng.choice(["*.png", "*a*", "old"] + ["", "*", "[", folder.name] * (not calm))]
     if verb == "compare" and rng.random() < 0.2:
         words += ["--min-matched", rng.choice(["0", "0.5", "1"] + ["2", "-1", "nan", "x"] * (not calm))]
     if words and rng.random() < 0.02:
@@ -556,6 +562,8 @@ def trial(rng: Random) -> str:
             writer.start()
         if rng.random() < 0.03:
             places.append(rng.choice([str(Path(name) / "absent"), name, "/dev/null", places[0]]))
+        elif not piped and rng.random() < 0.1:
+            places = rng.choice([[str(folder)], [f"{folder}/*"], [f"{folder}/**/*.jsonl"], [name, *places]])
         process = rng.random() < 0.02 and all(map(passes, words))
         code, out, err = (outside if process else inside)([verb, *words, "--", *places])
         if piped:

@@ -31,7 +31,7 @@ _BESIDE_HELM = frozenset(
     | {"display_predictions.json", "display_requests.json"}
 )
 _OUR_REPORT = b'{\n  "steelyard": {'  # how what ``--json`` writes begins
-_MOST_NAMED = 3  # files that one note lists
+_MOST_NAMED = 4  # files that one note lists
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class Places:
     sources: tuple[Place, ...]
     """For each of the files, the path that led to it."""
     _not_records: dict[int, RecordError] = field(default_factory=dict)
+    _unreadable: dict[int, RecordError] = field(default_factory=dict)
 
     @property
     def searched(self) -> bool:
@@ -80,25 +81,37 @@ class Places:
 
     @contextmanager
     def reading(self, index: int) -> Iterator[None]:
-        """Inside the block, an error about a file that the caller did not name says how to leave it out.
+        """Inside the block, an error about a file that the caller did not name is kept for :meth:`check`.
 
-        A file that turns out to hold no records is not an error but passed over: see :meth:`check`.
+        There may be more such files, and whoever leaves them out wants to know all of them.
         """
         try:
             yield
         except RecordError as error:
             if not self.sources[index].searched:
                 raise
-            if not isinstance(error, NotRecords):
-                raise self._with_a_way_out(index, error) from error
-            self._not_records[index] = error
+            (self._not_records if isinstance(error, NotRecords) else self._unreadable)[index] = error
 
-    def _with_a_way_out(self, index: int, error: RecordError) -> RecordError:
-        pattern = self.sources[index].named(self.files[index])
-        return RecordError(f"{error}; or leave the file out with {keyword('exclude', pattern)}")
+    @contextmanager
+    def resolving(self, index: int) -> Iterator[None]:
+        """Inside the block, an error about a file that the caller did not name says how to leave it out."""
+        try:
+            yield
+        except RecordError as error:
+            if not self.sources[index].searched:
+                raise
+            raise self._with_a_way_out(index, error) from error
+
+    def _with_a_way_out(self, index: int, error: RecordError, others: Sequence[int] = ()) -> RecordError:
+        first, *more = (self.sources[one].named(self.files[one]) for one in (index, *others))
+        what = f", and {len(more):,} more that cannot be read: {_some(more)}" if more else ""
+        return RecordError(f"{error}; or leave the file out with {keyword('exclude', first)}{what}")
 
     def check(self, read: Sequence[int]) -> None:
-        """Raise where all files were passed over, or where a summary has no records among the files that were read."""
+        """Raise where a file cannot be read, all were passed over, or a summary has no records beside it."""
+        if self._unreadable:
+            first, *others = self._unreadable
+            raise self._with_a_way_out(first, self._unreadable[first], others)
         if not read:
             raise next(iter(self._not_records.values()))
         folders = {part for index in read for part in PurePath(os.path.abspath(self.files[index])).parts[:-1]}

@@ -72,7 +72,7 @@ class Reading:
 
     def _resolved(self, table: Table, name: str, index: int) -> Resolved | None:
         models = self.choice.models
-        with while_at(table.file), self.places.reading(index):
+        with while_at(table.file), self.places.resolving(index):
             if models is not None and {*self._inside(table, name), *_possible_models(table)}.isdisjoint(models):
                 return None
             return columns.resolve(table, self.options, models, self.unusable, self.choice.values)
