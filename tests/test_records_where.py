@@ -166,3 +166,18 @@ def test_any_text_is_conditions_or_a_sentence(before: str, mark: str, after: str
         found, said = (), str(error)
     assert said.startswith("where: expected")
     assert all(one.column and one.value for one in found)
+
+
+@pytest.mark.parametrize("verb", ["report", "compare", "plan"])
+def test_every_command_selects(tmp_path: Path, verb: str) -> None:
+    rows = [
+        {"id": i, "correct": (i + k) % 3 > 0, "model": m, "part": i % 2} for k, m in enumerate("ab") for i in range(40)
+    ]
+    path = put(tmp_path / "a.jsonl", rows)
+    asked = [verb, str(path), "--baseline", "a", *(["--fail-on", "never"] if verb == "compare" else [])]
+    said = [
+        CliRunner().invoke(cli.app, [*asked, *more]) for more in ([], ["--where", "part==1"], ["--where", "part==2"])
+    ]
+    assert [one.exit_code for one in said] == [0, 0, 2], said[1].output
+    assert said[0].stdout != said[1].stdout
+    assert "--where" in said[2].stderr

@@ -250,7 +250,7 @@ def plan(
             chosen = Chosen(name_of(paths[0]), baseline, models)
             asked_for = None if baseline is None and models is None else chosen
             how: dict[str, Any] = {"filter": filter, "repeats": repeats, "missing": _missing(missing, False), **columns}
-            how["exclude"] = exclude or ()
+            how |= {"where": where or (), "exclude": exclude or ()}
             runs = _read(paths, names=names, models=asked_for, **how)
             asked |= {"baseline": chosen.baseline, "models": chosen.models}
         made = report.plan(runs, power=power, confidence_level=confidence_level, comparisons=comparisons, **asked)
