@@ -134,6 +134,22 @@ def test_inspect(tmp_path: Path, data: bytes) -> None:
     assert run.column("scores.match.answer").tolist() == ["x"] * 6
 
 
+def test_a_long_name_of_a_file_that_names_its_model_is_not_mentioned(tmp_path: Path) -> None:
+    path = tmp_path / f"2025-05-12T20-28-13_{'long' * 20}.eval"
+    path.write_bytes(INSPECT["eval"])
+    assert records.read(path).notes == ()
+    assert "names of runs are shortened" in records.read(path, model="none").notes[0]
+
+
+def test_two_runs_of_one_model_are_named_apart(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.eval", tmp_path / "b.eval"]
+    for path in paths:
+        path.write_bytes(INSPECT[f"eval{', zstd' * (path is paths[1])}"])
+    with pytest.raises(RecordError, match=r"give each file its own run with names="):
+        records.read(paths)
+    assert records.read(paths, names=["old", "new"]).names == ("old", "new")
+
+
 def test_a_log_may_be_packed_once_more(tmp_path: Path) -> None:
     path = tmp_path / "a.eval.zst"
     path.write_bytes(zstd_member(INSPECT["eval, zstd"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import PurePath
 
@@ -25,8 +25,8 @@ _BETWEEN = re.compile(r"(?<=[-_./ ,:=])(?!(?<=[0-9][-_.:])[0-9])")  # behind suc
 _MARKS = "-_. "
 
 
-def default_names(tables: Sequence[Table], *, searched: bool) -> tuple[list[str], list[str]]:
-    """The run's name for each file, and notes about those that are shortened.
+def default_names(tables: Sequence[Table], *, searched: bool) -> tuple[list[str], dict[str, str]]:
+    """The run's name for each file, and of those that are shortened the whole names.
 
     Samples of lm-evaluation-harness in one folder are of one model, whatever their tasks. ``searched``: the files were
     found in a directory or by a pattern, where two files of one task are not taken for two models.
@@ -36,8 +36,15 @@ def default_names(tables: Sequence[Table], *, searched: bool) -> tuple[list[str]
     told_apart = _told_apart(paths)
     short = _shortened(told_apart)
     of_path = dict(zip(paths, short, strict=True))
-    changed = [f"{new!r} for {old!r}" for new, old in zip(short, told_apart, strict=True) if new != old]
-    return [of_path[unit] for unit in units], [f"names of runs are shortened: {', '.join(changed)}"] if changed else []
+    return [of_path[unit] for unit in units], {
+        new: old for new, old in zip(short, told_apart, strict=True) if new != old
+    }
+
+
+def shortened_note(whole: Mapping[str, str], runs: Collection[str]) -> list[str]:
+    """What is said of the runs whose names are shortened; a file that names its models has no use for its own name."""
+    changed = [f"{new!r} for {old!r}" for new, old in whole.items() if new in runs]
+    return [f"names of runs are shortened: {', '.join(changed)}"] if changed else []
 
 
 Path = tuple[str, ...]

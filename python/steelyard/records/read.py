@@ -14,7 +14,7 @@ from ..errors import keyword, shown, type_error, value_error
 from . import copies, keys, lm_eval, words
 from .assembly import Choice
 from .formats import read_table
-from .names import default_names
+from .names import default_names, shortened_note
 from .places import Places, find
 from .reading import Reading
 from .roles import NONE
@@ -173,9 +173,9 @@ def read(
     tables = {index: table for index, table in all_tables.items() if len(table) or not table.whole}
     if not tables:
         raise none_left([*all_tables.values()], wanted)
-    said: list[str] = []
+    whole: dict[str, str] = {}
     if names is None:
-        all_names, said = default_names([*all_tables.values()], searched=places.searched)
+        all_names, whole = default_names([*all_tables.values()], searched=places.searched)
         of_files = [name for name, index in zip(all_names, all_tables, strict=True) if index in tables]
     else:
         of_files = [names[index] for index in tables]
@@ -187,7 +187,7 @@ def read(
     runs = replace(reading, choice=replace(reading.choice, models=reading.as_written(chosen))).runs()
     copy_of = copies.copies(table.file for table in tables.values())
     copies.check(runs.runs, copy_of)
-    said += copies.notes(copy_of)
+    said = [*shortened_note(whole, runs.names), *copies.notes(copy_of)]
     emptied = [table for index, table in all_tables.items() if index not in tables]
     return _with_emptied(replace(runs, notes=(*runs.notes, *said, *places.notes())), emptied)
 
