@@ -30,6 +30,7 @@ from ..records.source import name_of
 from ..report.results import MIN_MATCHED
 from . import options
 from .chosen import Chosen, Compared, split
+from .examples import epilog
 from .output import add_to_job_summary, hand_over, outputs, show
 from .usage import usage
 
@@ -37,7 +38,7 @@ app = typer.Typer(
     name="steelyard",
     help="Weigh evaluation results: every score with its interval, every comparison paired.",
     epilog="Exit codes: " + "; ".join(f"{code}: {meaning}" for code, meaning in _exit.CODES.items()) + ".",
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -74,7 +75,7 @@ def main(context: typer.Context, *, debug: options.Debug = False) -> None:
         raise typer.Exit(Exit.BAD_INPUT)
 
 
-@app.command("report", cls=Command)
+@app.command("report", cls=Command, epilog=epilog("report"))
 @options.columns_of(*ROLES.values())
 def report_command(
     files: Annotated[
@@ -105,6 +106,7 @@ def report_command(
     pass_at: options.PassAt = None,
     bins: options.Bins = 15,
     values: options.Values = None,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
     **columns: str | None,
 ) -> None:
@@ -129,10 +131,10 @@ def report_command(
             pass_at=options.whole_numbers(pass_at, "pass_at"),
             n_bins=bins,
         )
-        hand_over(made, out)
+        hand_over(made, out, quiet=quiet)
 
 
-@app.command(cls=Command)
+@app.command(cls=Command, epilog=epilog("compare"))
 @options.columns_of(*(role for role in ROLES.values() if not role.only_for))
 def compare(
     files: Annotated[
@@ -164,6 +166,7 @@ def compare(
     exclude: options.Exclude = None,
     by: options.By = None,
     values: options.Values = None,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
     **columns: str | None,
 ) -> None:
@@ -192,14 +195,14 @@ def compare(
             by=split(by or []),
             min_matched=min_matched,
         )
-        hand_over(made, out)
+        hand_over(made, out, quiet=quiet)
         add_to_job_summary(made, out)
     verdicts = {pair.verdict for pair in made.pairs}
     bad = {FailOn.worse: {"worse"}, FailOn.undecided: {"worse", "undecided"}, FailOn.never: set[str]()}[fail_on]
     raise typer.Exit(Exit.VERDICT if verdicts & bad else Exit.FINE)
 
 
-@app.command(cls=Command)
+@app.command(cls=Command, epilog=epilog("plan"))
 @options.columns_of(*(role for role in ROLES.values() if not role.only_for))
 def plan(
     files: Annotated[
@@ -230,6 +233,7 @@ def plan(
     missing: options.Missing = "drop",
     where: options.Where = None,
     exclude: options.Exclude = None,
+    values: options.Values = None,
     debug: options.Debug = False,
     **columns: str | None,
 ) -> None:
@@ -250,14 +254,14 @@ def plan(
             chosen = Chosen(name_of(paths[0]), baseline, models)
             asked_for = None if baseline is None and models is None else chosen
             how: dict[str, Any] = {"filter": filter, "repeats": repeats, "missing": _missing(missing, False), **columns}
-            how |= {"where": where or (), "exclude": exclude or ()}
+            how |= {"where": where or (), "exclude": exclude or (), "values": values}
             runs = _read(paths, names=names, models=asked_for, **how)
             asked |= {"baseline": chosen.baseline, "models": chosen.models}
         made = report.plan(runs, power=power, confidence_level=confidence_level, comparisons=comparisons, **asked)
         hand_over(made, out)
 
 
-@app.command(cls=Command)
+@app.command(cls=Command, epilog=epilog("config"))
 def config(*, debug: options.Debug = False) -> None:
     """Print versions, numerics, instruction set and threads."""
     with _sentences(debug):
@@ -286,6 +290,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if (said := usage(error, given, _COMMANDS)) is None:
             raise
         return _exit.refuse(said)
+    if code == Exit.VERDICT and not isinstance(code, Exit):
+        return Exit.BAD_INPUT  # Typer's own, such as for a shell that it cannot complete for
     return code if isinstance(code, int) else Exit.FINE
 
 

@@ -113,6 +113,9 @@ Unpaired = Annotated[
     bool, typer.Option("--unpaired", help="The models answered different questions: no ids are matched.")
 ]
 LowerIsBetter = Annotated[bool, typer.Option("--lower-is-better", help="The score is a loss or an error.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="Print no tables: files are written, and the exit code says the verdict.")
+]
 Debug = Annotated[bool, typer.Option(_exit.DEBUG, help="Show the traceback of an error.")]
 Json = Annotated[
     str | None, typer.Option("--json", help="Write the report as data; '-' to standard output.", metavar="FILE|-")

@@ -64,11 +64,12 @@ def outputs(sources: Sequence[str], json_to: str | None, html: str | None) -> Ou
     return Outputs(sources, places)
 
 
-def hand_over(made: report.Report | report.Plan, out: Outputs) -> None:
+def hand_over(made: report.Report | report.Plan, out: Outputs, *, quiet: bool = False) -> None:
     """Write the report in every form that was asked for.
 
     Files come first, since whoever reads the tables may close the pipe early. With ``-`` standard output holds that
-    form and nothing else. Where the page was written is said on standard error.
+    form and nothing else, and where ``quiet`` it holds only what ``-`` asks for. Where the page was written is said on
+    standard error.
     """
     texts = {
         "--json": lambda: json.dumps(made.to_dict(), ensure_ascii=False, allow_nan=False, indent=2) + "\n",
@@ -77,7 +78,7 @@ def hand_over(made: report.Report | report.Plan, out: Outputs) -> None:
     ready = {option: texts[option]() for option in out.places}
     for option, text in ready.items():
         out.write(option, text)
-    if not out.on_standard_output:
+    if not out.on_standard_output and not quiet:
         show(_coloured(made.to_text(min(Console().width, 100))))
     if (place := out.places.get("--html")) is not None:
         _exit.say(f"page written to {printable(place)}\n", raw=True)

@@ -1,0 +1,29 @@
+"""Examples that the help of each command ends with. ``tests/test_help.py`` runs them as they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+EXAMPLES: Mapping[str, tuple[str, ...]] = {
+    "report": (
+        "steelyard report base.jsonl new.jsonl --html report.html",
+        "steelyard report runs --baseline base",
+        "steelyard report new.jsonl --score verdict --values 'good=1,fair=0.5,bad=0'",
+        "steelyard report new.jsonl --score label==prediction --cluster document",
+    ),
+    "compare": (
+        "steelyard compare base.jsonl new.jsonl --margin 0.01",
+        "steelyard compare base.jsonl new.jsonl --fail-on undecided --quiet",
+        "steelyard compare wide.csv --baseline gpt --models claude",
+    ),
+    "plan": (
+        "steelyard plan base.jsonl new.jsonl --difference 0.02",
+        "steelyard plan --discordance 0.1,0.2",
+    ),
+    "config": ("steelyard config",),
+}
+
+
+def epilog(command: str) -> str:
+    """The examples of a command as the end of its help: Typer keeps lines apart that a blank line separates."""
+    return "\n\n".join(("Examples:", *EXAMPLES[command]))
