@@ -168,3 +168,73 @@ def test_many_files_are_one_line_of_the_report(tmp_path: Path) -> None:
         "- ", "-"
     )
     assert "3 where split is not test" in text
+
+
+def helm(root: Path, model: str, scenario: str, right: int, split: str = "test") -> Path:
+    """A run as HELM writes it: a folder with the records and other files."""
+    folder = root / "runs" / "v1" / f"{scenario}:subject=law,model={model.replace('/', '_')}"
+    folder.mkdir(parents=True)
+    name = {"name": "exact_match", "split": split}
+    rows = [
+        {
+            "instance_id": f"id{i}",
+            "train_trial_index": 0,
+            "stats": [{"name": name, "count": 1, "sum": float(i < right), "mean": float(i < right)}],
+        }
+        for i in range(4)
+    ]
+    (folder / "per_instance_stats.json").write_text(json.dumps(rows, indent=1))
+    (folder / "stats.json").write_text(json.dumps([{"name": name, "count": 4, "sum": right}]))
+    spec = {"name": folder.name, "adapter_spec": {"model": model}, "scenario_spec": {"class_name": scenario}}
+    (folder / "run_spec.json").write_text(json.dumps(spec, indent=1))
+    return folder
+
+
+def test_the_tree_of_helm(tmp_path: Path) -> None:
+    for k, model in enumerate(("org/base", "org/new")):
+        for scenario in ("mmlu", "boolq"):
+            helm(tmp_path, model, scenario, k + 1)
+    runs = records.read(tmp_path)
+    assert runs.names == ("org/base", "org/new")
+    assert [len(run) for run in runs] == [8, 8]
+    assert [run.score.sum() for run in runs] == [2, 4]
+    assert len(set(runs["org/new"].column("task").tolist())) == 2
+    assert len(runs.scores()) == 2
+    assert any(note.startswith("2 tasks (") for note in runs.notes)
+    assert any("8 files without records passed over" in note for note in runs.notes)
+    helm(tmp_path, "org/new", "gsm", 1, split="valid")
+    with pytest.raises(RecordError, match=r"split"):
+        records.read(tmp_path, where="split==dev")
+    assert len(records.read(tmp_path, where="split==test")["org/new"]) == 8
+
+
+def inspect(path: Path, model: str, task: str, right: int) -> Path:
+    """A log of Inspect."""
+    samples = [{"id": i, "epoch": 1, "scores": {"match": {"value": "CI"[i >= right], "answer": "x"}}} for i in range(4)]
+    header = {"task": task, "model": model, "created": "2025"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"version": 2, "status": "success", "eval": header, "samples": samples}))
+    return path
+
+
+def test_the_logs_of_inspect(tmp_path: Path) -> None:
+    for k, model in enumerate(("openai/base", "openai/new")):
+        for task in ("arc", "gsm8k"):
+            inspect(tmp_path / "logs" / f"2025-05-12T20-28-13-04-00_{task}_{k}xyz.json", model, task, k + 1)
+    runs = records.read(tmp_path / "logs")
+    assert runs.names == ("openai/base", "openai/new")
+    assert [run.score.sum() for run in runs] == [2, 4]
+    assert set(runs.scores().ids.tolist()) == {f"{task}/{i}" for task in ("arc", "gsm8k") for i in range(4)}
+    inspect(tmp_path / "logs" / "2025-06-12T20-28-13-04-00_arc_again.json", "openai/new", "arc", 3)
+    with pytest.raises(RecordError, match=r"each id once an epoch in run 'openai/new'; got id 'arc/0'.*leave one of"):
+        records.read(tmp_path / "logs")
+    assert len(records.read(tmp_path / "logs", exclude="2025-06*")["openai/new"]) == 8
+
+
+def test_two_logs_of_one_model_are_compared_by_their_names(tmp_path: Path) -> None:
+    paths = [inspect(tmp_path / f"{name}.json", "m", "arc", k) for k, name in enumerate(("before", "after"), 1)]
+    with pytest.raises(RecordError, match="give each file its own run with names="):
+        records.read(paths)
+    runs = records.read(paths, names=["before", "after"])
+    assert [run.score.sum() for run in runs] == [1, 2]
+    assert len(runs.scores()) == 2

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from . import lm_eval
-from .run import Run
+from .run import Run, tasks_of
 from .source import size_of
 from .table import record_error
 
@@ -37,12 +36,12 @@ def notes(copy_of: dict[str, str]) -> list[str]:
 def check(runs: Sequence[Run], copy_of: dict[str, str]) -> None:
     """Refuse a run that holds a file twice: its records would count as repetitions, or as twice as many.
 
-    Two files of two tasks are told apart by their names.
+    Files of two tasks may be the same where their tasks stand in their paths alone.
     """
     for run in runs:
         for file in run.files:
             before = copy_of.get(file)
-            if before in run.files and lm_eval.task(before) == lm_eval.task(file):
+            if before in run.files and tasks_of(run, before) == tasks_of(run, file):
                 got = f"a copy of {before}, byte for byte"
                 raise record_error(file, f"records of its own for run {run.name!r}", got, "leave one of the two out")
 

@@ -317,9 +317,10 @@ def clusters_by(run: Run, name: str) -> NDArray[Any]:
     return values
 
 
-def tasks_of(run: Run) -> list[str]:
-    """The tasks of a run whose ids count within them; none where ids stand alone."""
-    tasks = (value for part in run._parts if part.by_task for value in part.values(TASK))
+def tasks_of(run: Run, file: str | None = None) -> list[str]:
+    """The tasks of a run, or of one of its files, where ids count within them; none where ids stand alone."""
+    parts = [part for part in run._parts if part.by_task and file in (None, part.table.file)]
+    tasks = (value for part in parts for value in part.values(TASK))
     return [one for value in dict.fromkeys(tasks) if (one := text(value)) is not None]
 
 

@@ -11,7 +11,7 @@ from ...records.roles import NO_SCORE, ROLES
 from ..results import MOST_LOST, Contents, ModelResult
 from ..words import digits_of, interval, limits, lost, rows
 
-MOST_FILES = 10  # of more files the sums are shown
+MOST_FILES = 6  # of more files the sums are shown
 
 
 def cautions(report: Contents) -> list[str]:
