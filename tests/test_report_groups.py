@@ -195,7 +195,7 @@ def test_many_groups_fold_with_the_largest_loss_first(read: Callable[..., record
     from steelyard.report.html import page
 
     html = page(made)
-    assert html.count("<details>") == 2
+    assert html.count("<details>") == 3  # and the items
     assert html.count("<summary>15 further rows</summary>") == 2
     assert html.count(">s29</th>") == 2
 

@@ -31,7 +31,8 @@ from ..report.results import MIN_MATCHED
 from . import options
 from .chosen import Chosen, Compared, split
 from .examples import epilog
-from .output import add_to_job_summary, hand_over, outputs, show
+from .output import add_to_job_summary, hand_over, outputs
+from .output import show as print_text
 from .usage import usage
 
 app = typer.Typer(
@@ -71,7 +72,7 @@ def main(context: typer.Context, *, debug: options.Debug = False) -> None:
     """Weigh evaluation results: every score with its interval, every comparison paired."""
     _exit.show_tracebacks(debug)
     if context.invoked_subcommand is None:  # a script that lost its arguments must not end with 0
-        show(context.get_help() or "")
+        print_text(context.get_help() or "")
         raise typer.Exit(Exit.BAD_INPUT)
 
 
@@ -103,6 +104,8 @@ def report_command(
     where: options.Where = None,
     exclude: options.Exclude = None,
     by: options.By = None,
+    show: options.Show = None,
+    errors: options.Errors = None,
     pass_at: options.PassAt = None,
     bins: options.Bins = 15,
     values: options.Values = None,
@@ -113,7 +116,7 @@ def report_command(
     """Print what the records say: scores, paired comparisons, calibration, perplexity."""
     with _sentences(debug):
         paths = _paths(files)
-        out = outputs(find(paths, exclude or ()).files, json_to, html)
+        out = outputs(find(paths, exclude or ()).files, json_to, html, errors)
         how = _missing(missing, lower_is_better)
         chosen = Chosen(name_of(paths[0]), baseline, models)
         asked = None if baseline is None and models is None else chosen
@@ -128,6 +131,7 @@ def report_command(
             higher_is_better=not lower_is_better,
             paired=not unpaired,
             by=split(by or []),
+            show=split(show or []),
             pass_at=options.whole_numbers(pass_at, "pass_at"),
             n_bins=bins,
         )
@@ -165,6 +169,8 @@ def compare(
     where: options.Where = None,
     exclude: options.Exclude = None,
     by: options.By = None,
+    show: options.Show = None,
+    errors: options.Errors = None,
     values: options.Values = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -177,7 +183,7 @@ def compare(
     """
     with _sentences(debug):
         paths = _paths(files)
-        out = outputs(find(paths, exclude or ()).files, json_to, html)
+        out = outputs(find(paths, exclude or ()).files, json_to, html, errors)
         how = _missing(missing, lower_is_better)
         chosen = Compared(name_of(paths[0]), baseline, models)
         columns |= {role.name: NONE for role in ROLES.values() if role.only_for}  # not looked for
@@ -193,6 +199,7 @@ def compare(
             higher_is_better=not lower_is_better,
             paired=not unpaired,
             by=split(by or []),
+            show=split(show or []),
             min_matched=min_matched,
         )
         hand_over(made, out, quiet=quiet)
@@ -267,7 +274,7 @@ def config(*, debug: options.Debug = False) -> None:
     with _sentences(debug):
         with redirect_stdout(io.StringIO()) as shown:
             show_config()
-        show(shown.getvalue())
+        print_text(shown.getvalue())
 
 
 _COMMANDS = frozenset(one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands)

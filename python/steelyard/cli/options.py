@@ -93,6 +93,18 @@ By = Annotated[
         metavar="COLUMN",
     ),
 ]
+Show = Annotated[
+    list[str] | None,
+    typer.Option("--show", help="Columns to show beside the items that flipped.", metavar="COLUMN"),
+]
+Errors = Annotated[
+    str | None,
+    typer.Option(
+        "--errors",
+        help="Write the items that flipped, losses first, as JSON Lines; '-' to standard output.",
+        metavar="FILE|-",
+    ),
+]
 Exclude = Annotated[
     list[str] | None,
     typer.Option("--exclude", help="Files not to read: a name, a folder or a pattern.", metavar="PATTERN"),
@@ -140,6 +152,8 @@ ARGUMENTS = (
     "names",
     "pass_at",
     "power",
+    "show",
+    "errors",
     "repeats",
     "values",
     "where",

@@ -22,7 +22,7 @@ from ..report.html import check_needs, page
 
 @dataclass(frozen=True)
 class Outputs:
-    """The destinations of ``--json`` and ``--html``: for each option given a file name, or None for standard output."""
+    """The destinations of the options that write: for each one given a file name, or None for standard output."""
 
     sources: Sequence[str]
     places: dict[str, str | None]
@@ -46,16 +46,18 @@ class Outputs:
         return None in self.places.values()
 
 
-def outputs(sources: Sequence[str], json_to: str | None, html: str | None) -> Outputs:
+def outputs(sources: Sequence[str], json_to: str | None, html: str | None, errors: str | None = None) -> Outputs:
     """Check before anything is read that no place is an input, no two are the same and each can be written."""
-    asked = {option: place for option, place in (("--json", json_to), ("--html", html)) if place is not None}
+    given = {"--json": json_to, "--html": html, "--errors": errors}
+    asked = {option: place for option, place in given.items() if place is not None}
     places: dict[str, str | None] = {}
     for option, place in asked.items():
         places[option] = None if place == "-" or _files.is_standard_output(place) else place
         if places[option] is not None:
             _files.check_target(place, sources=sources, name=option)
-    if len(asked) == 2 and (places["--json"] is places["--html"] is None or _files.same_target(*asked.values())):
-        raise value_error("--html", "a place of its own", f"that of --json, {html!r}", "choose another name")
+        for other in list(places)[:-1]:
+            if places[other] is places[option] is None or _files.same_target(asked[other], place):
+                raise value_error(option, "a place of its own", f"that of {other}, {place!r}", "choose another name")
     if "--html" in asked:
         try:
             check_needs()
@@ -74,6 +76,7 @@ def hand_over(made: report.Report | report.Plan, out: Outputs, *, quiet: bool = 
     texts = {
         "--json": lambda: json.dumps(made.to_dict(), ensure_ascii=False, allow_nan=False, indent=2) + "\n",
         "--html": lambda: page(made) if isinstance(made, report.Report) else "",  # a plan has no page
+        "--errors": lambda: made.errors() if isinstance(made, report.Report) else "",
     }
     ready = {option: texts[option]() for option in out.places}
     for option, text in ready.items():

@@ -150,6 +150,16 @@ class Run:
             labels += texts(part.values(name), repr(name), part.where)
         return np.array([one or "" for one in labels], dtype=np.str_)
 
+    def texts_at(self, name: str, rows: NDArray[np.int64]) -> NDArray[np.str_] | None:
+        """Any column of the records as text, in some rows alone; None where a file has no such column."""
+        if any(name not in part.table.columns for part in self._parts):
+            return None
+        values: list[Any] = []
+        for part in self._parts:
+            values += part.values(name)
+        found = (values[row] for row in rows.tolist())
+        return np.array([repr(one) if one is LIST else text(one) or "" for one in found], dtype=np.str_)
+
     def known(self, *names: str) -> Run:
         """The rows in which every one of ``names`` (``"confidence"``, ``"loglikelihood"``) has a value."""
         keep = np.ones(len(self), dtype=bool)

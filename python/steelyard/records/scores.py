@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .._mode import standard_mode_methods
 from .._text import listed_counts, printable
 from ..errors import keyword
+from .finder import missing_column
 from .roles import NO_SCORE, NO_TARGET, NONE, ROLES, Floats
 from .run import Run, merged, of_ids
 from .table import record_error
@@ -197,6 +198,26 @@ class Scores(Mapping[str, Floats]):
                 raise self._differs(what, index, got, "choose another column, or correct a file")
             found = np.where(known, found, "")
         return np.array([], dtype=np.str_) if found is None else found
+
+    def texts(self, name: str, rows: NDArray[np.int64], asked: str = "texts()") -> dict[str, NDArray[np.str_]]:
+        """What a column says of some of the ids, in the first record of each.
+
+        It is one column where all models that have it say the same, else one per model: ``"answer (base)"``. ``asked``
+        is what the column is for, in the error where no model has it.
+
+        Raises
+        ------
+        RecordError
+            If no model has such a column.
+        """
+        found = {one.run.name: one.run.texts_at(name, one.first[rows]) for one in self._matched}
+        known = {model: texts for model, texts in found.items() if texts is not None}
+        if not known:
+            raise missing_column(self._matched[0].run._parts[0].table, asked, name)
+        first = next(iter(known.values()))
+        if all(np.array_equal(first, texts) for texts in known.values()):
+            return {name: first}
+        return {f"{name} ({model})": texts for model, texts in known.items()}
 
     def _of_ids(self, what: str, values: Sequence[tuple[Matched, NDArray[Any]]], fix: str) -> NDArray[Any] | None:
         """One value per id. All records of an id, of every model, have to agree on it."""

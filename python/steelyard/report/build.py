@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -35,6 +36,8 @@ class Report(Contents):
         pieces = [tables.wrap(sections.headline(self), width)]
         pieces += [[line for text in sections.cautions(self) for line in tables.wrap(text, width, "  ")]]
         for block in sections.blocks(self):
+            if block.page_only:
+                continue
             if block.supplied:
                 words = [text for text in (block.title, block.text) if text]
                 pieces += [[line for text in words for line in tables.wrap(text, width)]]
@@ -48,6 +51,8 @@ class Report(Contents):
         lines += [f"- {in_markdown(finding.text)}" for finding in sections.findings(self)]
         lines += [""]
         for block in sections.blocks(self):
+            if block.page_only:
+                continue
             if block.supplied:
                 text = [in_markdown(block.text)] if block.text else []
                 lines += [f"### {in_markdown(block.title)}", "", *text, ""]
@@ -65,6 +70,15 @@ class Report(Contents):
 
         check_target(path, sources=self.sources)
         write(path, page(self), sources=self.sources)
+
+    def errors(self) -> str:
+        """The items on which two models differ, losses first, as JSON Lines: a line per item of each pair."""
+        lines = []
+        for pair in self.pairs:
+            names = {"model": pair.model, "against": pair.baseline}
+            rows = () if pair.items is None else pair.items.rows()
+            lines += [json.dumps(names | row, ensure_ascii=False, allow_nan=False) for row in rows]
+        return "".join(f"{line}\n" for line in lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report in types that JSON has."""
@@ -98,6 +112,7 @@ def build(
     higher_is_better: bool = True,
     paired: bool = True,
     by: Sequence[str] = (),
+    show: Sequence[str] = (),
     pass_at: Sequence[int] = (),
     n_bins: int = 15,
     sections: Sequence[Section] = (),
@@ -130,6 +145,8 @@ def build(
         Columns whose values make groups, such as a subject: each group's score and differences are shown, with limits
         that hold for all groups at once. Of several columns, groups are made by the first one, and by each together
         with those before it.
+    show : sequence of str
+        Columns whose text stands beside the items on which two models differ, such as the question and the answer.
     pass_at : sequence of int
         The k of pass@k and maj@k, from records that repeat their ids: the chance that at least one of k answers is
         right, without bias ``1 - C(n - c, k)/C(n, k)`` with c of n answers right, and that the right answer has the
@@ -172,8 +189,8 @@ def build(
     if baseline is not None:
         baseline = _known(runs.names, baseline, "baseline")
     options = Options(
-        clusters, confidence_level, margin, higher_is_better, pass_at=asked, n_bins=n_bins, by=_columns(by),
-        baseline=baseline, paired=flag(paired, "paired"),
+        clusters, confidence_level, margin, higher_is_better, pass_at=asked, n_bins=n_bins, by=_columns(by, "by"),
+        show=_columns(show, "show"), baseline=baseline, paired=flag(paired, "paired"),
     )  # fmt: skip
     _check_direction(runs, options)
     pairs = _pairs(runs.names, baseline)
@@ -204,11 +221,11 @@ def _chosen_k(pass_at: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(set(pass_at)))
 
 
-def _columns(by: Sequence[str]) -> tuple[str, ...]:
-    """The columns that make groups, each once."""
-    if isinstance(by, str) or not isinstance(by, Sequence) or not all(isinstance(name, str) for name in by):
-        raise type_error("by", "a sequence of columns' names", shown(by))
-    return tuple(dict.fromkeys(by))
+def _columns(names: Sequence[str], argument: str) -> tuple[str, ...]:
+    """The names of columns, each once."""
+    if isinstance(names, str) or not isinstance(names, Sequence) or not all(isinstance(one, str) for one in names):
+        raise type_error(argument, "a sequence of columns' names", shown(names))
+    return tuple(dict.fromkeys(names))
 
 
 def _check_runs(runs: object) -> None:
@@ -246,13 +263,14 @@ def comparison(
     higher_is_better: bool = True,
     paired: bool = True,
     by: Sequence[str] = (),
+    show: Sequence[str] = (),
     min_matched: float = MIN_MATCHED,
 ) -> Report:
     """Report on the scores of ``models`` (all others by default) and their comparisons with ``baseline`` alone.
 
     It is an error if fewer ids match than the share ``min_matched`` of the side that has fewer ids; 0 allows any.
-    ``by`` are columns whose values make groups, as for :func:`build`, and so is ``paired``; samples that are not paired
-    have no ids that match.
+    ``by`` are columns whose values make groups, and ``show`` those whose text stands beside the items, as for
+    :func:`build`, and so is ``paired``; samples that are not paired have no ids that match.
     """
     _check_runs(runs)
     if isinstance(models, str):
@@ -267,7 +285,14 @@ def comparison(
     kept = replace(runs, runs=tuple(runs[name] for name in dict.fromkeys((baseline, *names))))
     least = fraction(min_matched, "min_matched")
     options = Options(
-        clusters, confidence_level, margin, higher_is_better, least, by=_columns(by), paired=flag(paired, "paired")
+        clusters,
+        confidence_level,
+        margin,
+        higher_is_better,
+        least,
+        by=_columns(by, "by"),
+        show=_columns(show, "show"),
+        paired=flag(paired, "paired"),
     )
     _check_direction(kept, options)
     results = [measure.model(run, options, score_only=True) for run in kept]

@@ -14,6 +14,7 @@ from .._estimate import Estimate
 from .._intervals import holm, simultaneous, stack, stricter, turned, verdict
 from .._options import Confidence
 from ..errors import called, keyword, while_at
+from .fragility import Pair
 from .group_results import GroupDifferences, Grouping, GroupScores
 from .measure import clusters_of, clusters_of_ids
 from .results import Options
@@ -148,19 +149,10 @@ def _differences(
     for name, rows in groups.items():
         names = {"new": f"the scores of {pair.new!r} in {name!r}"}
         names["baseline"] = f"the scores of {pair.base!r} in {name!r}"
-
-        def compare(at: Confidence, rows: Any = rows) -> uncertainty.Comparison:
-            found: uncertainty.Comparison = uncertainty.compare(
-                new[rows],
-                baseline=base[rows],
-                clusters=None if clusters is None else clusters[rows],
-                confidence_level=at.level,
-                higher_is_better=options.higher_is_better,
-            )
-            return found
-
+        of_group = Pair(new[rows], base[rows], None if clusters is None else clusters[rows], level.level)
         with while_at(f"{pair.new!r} against {pair.base!r}"), called(names):
-            compared.append((compare(level), compare(stricter(level, differences))))
+            strict = of_group._replace(level=stricter(level, differences).level)
+            compared.append((of_group.compared(options), strict.compared(options)))
     shown = [one for one, _ in compared]
     parts = [simultaneous(one.difference, strict.difference) for one, strict in compared]
     p = tuple(float(one.p_value) for one in shown)

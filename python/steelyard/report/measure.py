@@ -15,6 +15,8 @@ from .._numbers import count, percent
 from .._options import Confidence
 from .._power import detectable
 from ..errors import RecordError, called, keyword, sentence, while_at
+from .fragility import Pair, fragility
+from .item_results import Fragility, Items
 from .repeats import repeats
 from .results import MOST_LOST, POWER, ModelResult, Options, PairResult
 from .words import limits, lost
@@ -169,7 +171,7 @@ def _compared(scores: Scores, new: str, base: Run, options: Options, *, m: int) 
         "other_targets": scores.other_targets,
     }
     data = {"new": scores[new], "baseline": scores[base.name], "clusters": clusters_of_ids(scores, options)}
-    return _result((new, base.name), data, of_ids, options, m=m)
+    return _result((new, base.name), data, of_ids, options, m=m, scores=scores)
 
 
 def _unpaired(runs: Runs, new: str, base: str, options: Options, *, m: int) -> PairResult:
@@ -218,9 +220,15 @@ def _sharper(runs: Runs, pair: PairResult, options: Options) -> Estimate | None:
 
 
 def _result(
-    names: tuple[str, str], data: dict[str, Any], of_ids: dict[str, Any], options: Options, *, m: int
+    names: tuple[str, str],
+    data: dict[str, Any],
+    of_ids: dict[str, Any],
+    options: Options,
+    *,
+    m: int,
+    scores: Scores | None = None,
 ) -> PairResult:
-    """One comparison out of ``m``, of the scores and clusters in ``data``.
+    """One comparison out of ``m``, of the scores and clusters in ``data``. ``scores`` are those of matched ids, if any.
 
     It is made twice, at the level that the report shows and at the stricter one that its verdict reads, so that the
     verdicts of all ``m`` pairs hold together.
@@ -255,6 +263,34 @@ def _result(
         verdict=str(simultaneous.verdict(options.margin)),
         verdict_unadjusted=str(shown.verdict(options.margin)),
         detectable=detectable(simultaneous.difference, POWER),
+        fragility=None if scores is None else _fragility(data, simultaneous, options),
+        items=None if scores is None else _items(scores, shown, options),
+    )
+
+
+def _fragility(data: dict[str, Any], found: uncertainty.Comparison, options: Options) -> Fragility | None:
+    pair = Pair(data["new"], data["baseline"], data["clusters"], found.difference.confidence_level)
+    return fragility(pair, found, options)
+
+
+def _items(scores: Scores, found: uncertainty.Comparison, options: Options) -> Items | None:
+    """The items that flipped, with their ids and the columns to show."""
+    rows = found.items
+    if rows is None or scores.ids is None:
+        return None
+    index = rows["index"]
+    texts = {
+        role: {column: values for name in names for column, values in scores.texts(name, index, keyword(role)).items()}
+        for role, names in (("by", options.by), ("show", options.show))
+    }
+    return Items(
+        losses=_whole(found.losses) or 0,
+        id=scores.ids[index],
+        new=rows["new"],
+        baseline=rows["baseline"],
+        difference=rows["difference"],
+        groups=texts["by"],
+        shown=texts["show"],
     )
 
 

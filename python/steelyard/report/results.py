@@ -10,6 +10,7 @@ from .._estimate import Estimate
 from .._mode import standard_mode_methods
 from ..errors import type_error, value_error
 from .group_results import Grouping
+from .item_results import Fragility, Items
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,9 +32,9 @@ class Options:
 
     ``min_matched`` is the share of the smaller side's ids that have to match; with None any share will do and few
     matches are a caution in the report. ``pass_at`` are the k of pass@k and maj@k, where records repeat ids, and
-    ``n_bins`` the bins of the calibration. ``by`` are the columns whose values make groups.
-    ``baseline`` is the model that was named as the one to compare with. ``paired`` is False where
-    models are samples of different questions, compared without matching ids.
+    ``n_bins`` the bins of the calibration. ``by`` are the columns whose values make groups, ``show`` those whose text
+    stands beside the items that flipped. ``baseline`` is the model that was named as the one to compare with.
+    ``paired`` is False where models are samples of different questions, compared without matching ids.
     """
 
     clusters: str | None
@@ -46,6 +47,7 @@ class Options:
     by: tuple[str, ...] = ()
     baseline: str | None = None
     paired: bool = True
+    show: tuple[str, ...] = ()
 
 
 @standard_mode_methods
@@ -147,6 +149,10 @@ class PairResult:
         The smallest p that the test can give, where it has few signs to flip (``difference.detail["signs"]``).
     verdict_unadjusted : str
         The verdict that ``difference`` would give, were this the only pair.
+    fragility : Fragility or None
+        How few items the verdict rests on; None where no number of losses or wins would change it.
+    items : Items or None
+        The items on which the two differ.
     detectable : float or None
         The true difference for which the verdict would be ``better`` or ``worse`` with a probability of 80 %
         (``POWER``), given the standard error and the level that the verdict reads; None without a standard error.
@@ -175,6 +181,8 @@ class PairResult:
     detectable: float | None = None
     paired: bool = True
     if_paired: Estimate | None = None
+    fragility: Fragility | None = None
+    items: Items | None = None
 
     @property
     def flipped(self) -> int:

@@ -18,13 +18,14 @@ class Column:
     """A column: its heading, and whether it holds numbers, which are aligned to the right.
 
     A column that is not ``brief`` is left out of the terminal, which has 80 characters per line. ``note`` explains the
-    column and is printed below every table that shows it.
+    column and is printed below every table that shows it. The text of a column that ``wraps`` is broken into lines.
     """
 
     title: str
     number: bool = False
     brief: bool = True
     note: str = ""
+    wraps: bool = False
 
 
 @dataclass(frozen=True)

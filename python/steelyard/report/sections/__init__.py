@@ -13,7 +13,7 @@ from ..._numbers import count, percent, plural
 from ..._text import listed_counts
 from ..results import Contents
 from ..words import span
-from . import board, calibration, comparisons, groups, perplexity, proper, repeats, scores, supplied
+from . import board, calibration, comparisons, groups, items, perplexity, proper, repeats, scores, supplied
 from .block import MOST_FINDINGS, Block, Finding
 from .notices import cautions, remarks
 
@@ -24,6 +24,7 @@ SECTIONS: tuple[Callable[[Contents], Block | None], ...] = (
     scores.block,
     comparisons.block,
     groups.block,
+    items.block,
     repeats.block,
     calibration.block,
     proper.block,

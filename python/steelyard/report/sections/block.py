@@ -27,6 +27,8 @@ class Block:
     tables: tuple[Table, ...]
     findings: tuple[Finding, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    page_only: bool = False
+    """Whether the page alone shows it: tables that are folded there and too long for other forms."""
     supplied: bool = False
     """The caller's own: its title and text stand in every form. Those of the others introduce pictures on the page;
     elsewhere their tables have titles enough."""

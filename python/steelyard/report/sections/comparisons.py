@@ -35,6 +35,7 @@ UNPAIRED = (
     "The models answered different questions: the difference of their means, each of which has an error of its own. "
     "Two models on the same questions are told apart by fewer answers."
 )
+MOST_FRAGILE = 6  # of more pairs what would change their verdicts is on the page and in JSON alone
 TWO_INTERVALS = " The thin line is the wider interval that the verdict reads, so that all verdicts hold together."
 
 
@@ -134,8 +135,22 @@ def _verdict_notes(report: Contents) -> Iterator[str]:
                 yield f"{found}: {verdict(pair.verdict)}; at {shown} alone it would be {alone}."
     else:
         yield f"The verdict ({margin}) reads the interval."
+    if report.options.paired and len(report.pairs) <= MOST_FRAGILE:
+        yield from map(_fragility, report.pairs)
     if any(limits(pair.simultaneous) is None for pair in report.pairs):
         yield "Without an interval a verdict is undecided."
+
+
+def _fragility(pair: PairResult) -> str:
+    """How few items the verdict rests on."""
+    name = f"{printable(pair.model)} - {printable(pair.baseline)}"
+    if (found := pair.fragility) is None:
+        return f"{name} stays {verdict(pair.verdict)} however many of its losses, or of its wins, were ties."
+    all_ = (pair.losses if found.of == "losses" else pair.wins) or 0
+    first = "" if str(pair.difference.method) == "Tango" else "the largest "  # losses of 0/1 scores are all equal
+    ties = "was a tie" if found.items == 1 else "were ties"
+    changed = f"{first}{count(found.items)} of its {count(all_)} {found.of} {ties}"
+    return f"{name} would be {verdict(found.verdict)} if {changed}."
 
 
 def _smallest_p(pairs: Sequence[PairResult]) -> Iterator[str]:
