@@ -309,6 +309,11 @@ def _(n: int) -> Any:
     return uniform(n), uniform(n // 2 + 1, 1), {"new": spread_ids(n)}
 
 
+@row("compare: perplexity", "compare", call=lambda d: sy.compare(d[0], baseline=d[1], statistic="perplexity"))
+def _(n: int) -> Any:
+    return uniform(n // 2).reshape(-1, 10), uniform(n // 2, 1).reshape(-1, 10)
+
+
 @row("bootstrap", "bootstrap", "uncertainty.bootstrap", "uncertainty.BootstrapEstimate", call=sy.bootstrap)
 def _(n: int) -> Any:
     return uniform(n)

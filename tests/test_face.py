@@ -34,7 +34,9 @@ INTERVAL = {"confidence_level", "alternative"}
 TAKES = {
     "estimate": ROWS | INTERVAL | {"clusters", "progress", "weights", "by", "strata", "average"},
     "bootstrap": ROWS | INTERVAL | {"clusters", "progress", "method", "n_resamples", "seed"},
-    "compare": ROWS | INTERVAL | {"clusters", "progress", "baseline", "by", "strata", "average", "paired"},
+    "compare": ROWS
+    | INTERVAL
+    | {"statistic", "per", "clusters", "progress", "baseline", "by", "strata", "average", "paired"},
     "proportion": INTERVAL | {"method"},
     "perplexity": ROWS | INTERVAL | {"clusters", "progress", "per", "unit"},
     "reliability": ROWS | INTERVAL | {"clusters", "progress", "n_bins", "classes", "weights"},
@@ -63,12 +65,10 @@ def test_calls_take_the_shared_words_and_none_of_later(name: str) -> None:
         assert "baseline" not in parameters
 
 
-@pytest.mark.parametrize("call", [sy.estimate, sy.bootstrap, sy.compare])
+@pytest.mark.parametrize("call", [sy.estimate, sy.bootstrap])
 def test_statistic_is_no_keyword_yet(call: Callable[..., Any]) -> None:
     with pytest.raises(TypeError, match="statistic"):
-        call([1.0, 2.0, 4.0], baseline=[1.0, 2.0, 3.0], statistic="mean") if call is sy.compare else call(
-            [1.0, 2.0, 4.0], statistic="mean"
-        )
+        call([1.0, 2.0, 4.0], statistic="mean")
 
 
 @pytest.mark.parametrize("call", [sy.estimate, sy.bootstrap])
@@ -97,6 +97,8 @@ def results() -> dict[str, Any]:
         "bootstraps": sy.bootstrap(table, n_resamples=999),
         "comparison": sy.compare(x, baseline=x[::-1]),
         "comparisons": sy.compare(table, baseline=x),
+        "samples": sy.compare(x, baseline=[1.0, 3.0], paired=False),
+        "perplexities": sy.compare(table, baseline=table[::-1], statistic="perplexity"),
         "perplexity": sy.perplexity(table, clusters=groups),
         "infinite perplexity": sy.perplexity(np.array([[1.0, np.inf], [2.0, 3.0]])),
         "tokens": sy.token_scores(table.astype(np.float32), [0, 1, -100, 0]),

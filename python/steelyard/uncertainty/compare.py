@@ -20,6 +20,8 @@ from .._progress import OnProgress, Progress, reporter
 from .._rows import ALL_ROWS, Rows, Selection
 from .._strata import Average, Strata, scheme_of, stratum_ids, unit_strata
 from ..errors import keyword, type_error, value_error
+from ._flips import flipped_signs
+from ._perplexity import log_ratio, ratio_of, token_models
 from ._statistics import for_core, refusal
 from ._unpaired import unpaired
 from .comparison import Comparison, Pair
@@ -29,9 +31,7 @@ from .ranking import Ranking, ranking
 __all__ = ["compare"]
 
 Array = NDArray[Any]
-# Where a sign-flip test has fewer signs than this to flip, the result states the smallest p that is possible.
-FEW_SIGNS = 10
-EXACT = 1e-6  # the name of the test says "exact" where the relative error of p is at most this
+STATISTICS = ("mean", "perplexity")
 
 
 @overload
@@ -39,16 +39,18 @@ def compare(
     new: Any,
     baseline: Any,
     *,
+    statistic: str = "mean",
     paired: bool = True,
     where: Any = None,
     clusters: Any = None,
+    per: Any = None,
     by: Any = None,
     strata: Any = None,
     average: Average = "micro",
     nan_policy: NanPolicy = "raise",
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
-    higher_is_better: bool = True,
+    higher_is_better: bool | None = None,
     adjust: str | None = "holm",
     progress: Progress = False,
 ) -> Comparison: ...
@@ -68,16 +70,18 @@ def compare(
     new: Any,
     baseline: Any = None,
     *,
+    statistic: str = "mean",
     paired: bool = True,
     where: Any = None,
     clusters: Any = None,
+    per: Any = None,
     by: Any = None,
     strata: Any = None,
     average: Average = "micro",
     nan_policy: NanPolicy = "raise",
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
-    higher_is_better: bool = True,
+    higher_is_better: bool | None = None,
     adjust: str | None = "holm",
     progress: Progress = False,
 ) -> Comparison | Ranking:
@@ -99,6 +103,9 @@ def compare(
       the sign-flip test of the differences or cluster sums. For the macro average these are divided by the number of
       rows N_h of their stratum, so that it is the test of the macro average. Flips ignore the strata: where the mean
       difference varies between strata, p is larger than need be, never smaller.
+    - ``statistic="perplexity"``: of NLL of the same tokens, D = sum (nll_new - nll_base) / N is the difference in nats
+      per token and ``ratio``, exp(D), the ratio of the perplexities. Its interval is the clustered (CR2) one, its p the
+      sign flip of the cluster sums; lower is better.
     - With ``by``: each group is a comparison of its own rows; p-values are adjusted for the number of groups.
     - Without ``baseline``: with S the sum and Q the sum of squares of a pair's differences (of the cluster sums, where
       there are ``clusters``), all claims "i is better than j" are tested by S/sqrt(Q), an increasing function of
@@ -125,10 +132,13 @@ def compare(
     new : array [n] or [n, M], mapping from name to array [n], or frame
         Scores; row i of every model must be the same item. (:func:`steelyard.records.read` pairs records by id.) Where
         the two sides have different float types, scores within one rounding step of the coarser type count as ties.
-        Unpaired, arrays may have any lengths.
+        Unpaired, arrays may have any lengths. For ``statistic="perplexity"`` a TokenScores or an array ``[B, T]`` or
+        ``[T]`` of NLL in nats, or a mapping of such: position i must be the same token.
     baseline : array [n], or str, optional
         The scores to compare with, or the name of one of the models in the mapping. Without it ``new`` must hold
         several models.
+    statistic : {"mean", "perplexity"}
+        What is compared: mean scores, or perplexities (see :func:`steelyard.perplexity`).
     paired : bool
         False for two samples of different rows, such as models that answered different questions. Where the rows are
         the same, the paired comparison is sharper: both models find the same items hard.
@@ -137,7 +147,12 @@ def compare(
     clusters : array of ids [n], optional
         Which cluster each row belongs to: rows of one cluster are not independent. Unpaired: a mapping of such arrays
         for ``"new"``, ``"baseline"`` or both (each row of the other side is then a cluster of its own); clusters of the
-        two sides are independent even where their ids are equal.
+        two sides are independent even where their ids are equal. For perplexities: an id per token or per row; by
+        default each row of ``[B, T]`` is its own cluster, and ``[T]`` is one, which has no interval.
+    per : array of numbers, one per token or one per row, optional
+        For perplexities: the numbers whose sum to divide by instead of the number of tokens, such as words or bytes.
+        Models with different tokens are compared by document: ``new`` and ``baseline`` hold the sum of NLL of each
+        document, ``per`` its bytes and ``clusters`` is ``range(n)``.
     by : array of ids [n], optional
         The group of each row (a subject, a language). The result compares the one model in each group, and is named by
         the ids as text, in their order. Paired rows only.
@@ -153,7 +168,8 @@ def compare(
         Inside (0, 1).
     alternative : {"two-sided", "less", "greater"}
         The claim about new - base; p-values and intervals are one-sided for ``"less"`` and ``"greater"``.
-    higher_is_better : bool
+    higher_is_better : bool, optional
+        By default True for means and False for perplexities.
         ``False`` where lower is better, as for losses: ``wins`` are then rows where new is lower, and ``verdict``
         changes the sign of the difference.
     adjust : {"holm"} or None
@@ -214,6 +230,9 @@ def compare(
     1-2  b  0.750 [0.657, 0.825] (95 %, Wilson, n = 100)  *
       3  c  0.250 [0.175, 0.343] (95 %, Wilson, n = 100)
     * cannot be told from the best (95 % for all pairs, step-down max-t over 9,999 random sign flips, one sign per row)
+    >>> nll = [[2.0, 1.5], [3.0, 0.5], [2.5, 1.0]]
+    >>> print(sy.compare([[1.9, 1.5], [2.7, 0.4], [2.4, 1.0]], baseline=nll, statistic="perplexity").ratio)
+    0.90 [0.73, 1.12] (95 %, clustered t, n = 6, 3 clusters)
     >>> print(sy.compare([1] * 56 + [0] * 14, baseline=[1] * 48 + [0] * 32, paired=False))
     new - baseline: 0.20 [0.05, 0.33] (95 %, Newcombe, n = 150)
       p = 0.00845 (Fisher mid-p), unpaired: 70 rows against 80
@@ -222,30 +241,36 @@ def compare(
     ids = stratum_ids(strata, average)
     if adjust is not None:
         choice(adjust, "adjust", ("holm",))
-    flag(higher_is_better, "higher_is_better")
+    named = choice(statistic, "statistic", STATISTICS)
+    higher_is_better = named == "mean" if higher_is_better is None else flag(higher_is_better, "higher_is_better")
     flag(paired, "paired")
-    if baseline is None and _several(new):
+    if named == "perplexity":
+        _no_groups('statistic="mean"', "compare the tokens of each group on their own", by=by, strata=strata)
         if not paired:
-            expected = "True where models are ranked, which needs pairs of the same rows"
-            raise value_error("paired", expected, "False", "pass a baseline")
-        _no_groups("a baseline to compare with", "ranks are of all rows together", by=by, strata=strata)
+            raise value_error("paired", "True with statistic='perplexity'", "False", "score the same tokens by both")
+        return _perplexities(
+            new, baseline, confidence, where=where, clusters=clusters, per=per, nan_policy=nan_policy,
+            higher=higher_is_better, adjust=adjust, progress=reporter(progress),
+        )  # fmt: skip
+    _no_groups("statistic='perplexity'", "the mean of scores counts rows", per=per)
+    if baseline is None and _several(new):
+        _check_for_ranks(confidence, adjust, paired=paired, by=by, strata=strata)
         aligned(new=new, where=where, clusters=clusters)
         found = columns(new, "new")
         selection = Selection(where, clusters, nan_policy, found.left_out)
-        _check_for_ranks(confidence, adjust)
-        return ranking(found, selection, confidence, higher=bool(higher_is_better), progress=reporter(progress))
+        return ranking(found, selection, confidence, higher=higher_is_better, progress=reporter(progress))
     models, base_name, base = _split(new, baseline)
     found = columns(models, "new")
     base_label = "baseline" if base_name is None else f"new[{base_name!r}]"
     names, on_progress = found.names, reporter(progress)
     count = len(names) if names is not None else (np.shape(models)[1] if found.many else 1)
     gathered = partial(
-        _gather, names=names, baseline=base_name, higher=bool(higher_is_better), adjust=adjust, many=found.many
+        _gather, names=names, baseline=base_name, higher=higher_is_better, adjust=adjust, many=found.many
     )
     if not paired:
         _no_groups("paired rows", "compare the rows of each group or stratum on their own", by=by, strata=strata)
-        named = frame(new)
-        given = baseline if named is None or base_name is None else named[base_name]
+        table = frame(new)
+        given = baseline if table is None or base_name is None else table[base_name]
         of_sides = unpaired(
             models, found, (base_label, given, base), where=where, clusters=clusters, nan_policy=nan_policy,
             confidence=confidence, models=count, progress=on_progress,
@@ -279,10 +304,32 @@ def compare(
     return gathered(pairs)._compared_from(
         Compared(
             models, base if base_name is None else new[base_name], selection.with_ids(), nan_policy,
-            Compared.ids_of(new), higher_is_better=bool(higher_is_better),
+            Compared.ids_of(new), higher_is_better=higher_is_better,
             counts=counts,
         )
     )  # fmt: skip
+
+
+def _perplexities(
+    new: Any,
+    baseline: Any,
+    confidence: Confidence,
+    *,
+    higher: bool,
+    adjust: str | None,
+    **of_tokens: Any,
+) -> Comparison:
+    """Compare the perplexities of models that scored the same tokens."""
+    models, names, base_name, base = token_models(new, baseline)
+    base_label = "baseline" if base_name is None else f"new[{base_name!r}]"
+    pairs = [
+        log_ratio(name, scores, (base_label, base), confidence=confidence, problems=len(models), **of_tokens)
+        for name, scores in models.items()
+    ]
+    found = _gather(
+        pairs, names, base_name, higher=higher, adjust=adjust, many=names is not None,
+    )  # fmt: skip
+    return replace(found, ratio=ratio_of(found.difference))
 
 
 def _several(new: Any) -> bool:
@@ -292,8 +339,12 @@ def _several(new: Any) -> bool:
     return isinstance(new, np.ndarray | list) and np.ndim(new) == 2 and np.shape(new)[1] > 1
 
 
-def _check_for_ranks(confidence: Confidence, adjust: str | None) -> None:
+def _check_for_ranks(confidence: Confidence, adjust: str | None, *, paired: bool, **groups: Any) -> None:
     """Refuse what has no meaning where all models are compared with each other."""
+    if not paired:
+        expected = "True where models are ranked, which needs pairs of the same rows"
+        raise value_error("paired", expected, "False", "pass a baseline")
+    _no_groups("a baseline to compare with", "ranks are of all rows together", **groups)
     choice(confidence.alternative, "alternative", ("two-sided",))
     if adjust is None:
         raise value_error("adjust", "'holm' where no baseline is given", "None", "ranks hold for all pairs together")
@@ -356,9 +407,7 @@ def _pair(
     if found["flip"] is None:
         p, test = found["mid_p"], "McNemar mid-p"
     else:
-        p, error = found["flip"]["p"], found["flip"]["error"]
-        test = "sign-flip, exact" if error <= EXACT else f"sign-flip, p within {100 * error:.2g} %"
-        few = _smallest_p(found["flip"]["nonzero"], confidence)
+        p, test, few = flipped_signs(found["flip"], confidence)
     assert p is not None
     shown = replace(estimates[0], left_out=rows.left_out, detail=estimates[0].detail | few)
     if problems > 1:
@@ -373,17 +422,6 @@ def _refusal(found: _core._Refused, columns: dict[str, Array], rows: Rows, what:
     a, b = (to_float64(rows.of(x)) for x in columns.values())
     with np.errstate(over="ignore"):
         return refusal(found, "mean", dict.fromkeys((*columns, what), a - b), ALL_ROWS)
-
-
-def _smallest_p(signs: int, confidence: Confidence) -> dict[str, float]:
-    """The smallest possible p of a sign-flip test with ``signs`` signs, for ``detail``; empty where they are many.
-
-    It is the share of the patterns in which all signs agree: 1 of 2^signs, or 2 of them for a two-sided test.
-    """
-    if signs >= FEW_SIGNS:
-        return {}
-    patterns = 2 if confidence.alternative == "two-sided" and signs else 1
-    return {"signs": float(signs), "smallest_p": patterns / (1 << signs)}
 
 
 def _estimate(
@@ -459,7 +497,7 @@ def _gather(
     counts: dict[str, Any] = dict.fromkeys(("wins", "losses", "ties"))
     if paired:
         won, lost = (np.array([getattr(pair, side) for pair in pairs], np.int64) for side in ("wins", "losses"))
-        ties = np.array([pair.difference.n for pair in pairs], np.int64) - won - lost
+        ties = np.array([pair.units or pair.difference.n for pair in pairs], np.int64) - won - lost
         wins, losses = (won, lost) if higher else (lost, won)
         counts = {"wins": one(wins), "losses": one(losses), "ties": one(ties)}
     return Comparison(

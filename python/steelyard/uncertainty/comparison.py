@@ -43,6 +43,8 @@ class Pair(NamedTuple):
     losses: int | None
     shares: bool
     """Whether the scores of both models lie in [0, 1]."""
+    units: int | None = None
+    """How many units win, lose or tie, where these are not the rows but clusters."""
 
 
 @standard_mode_methods
@@ -75,6 +77,9 @@ class Comparison(Result):
         Whether a larger value is better.
     paired : bool
         Whether both sides are scores of the same rows.
+    ratio : Estimate or None
+        With ``statistic="perplexity"`` the ratio of the perplexities, exp(difference); ``difference`` is then in nats
+        per token, and ``wins``, ``losses`` and ``ties`` count clusters.
 
     Examples
     --------
@@ -96,6 +101,7 @@ class Comparison(Result):
     test: str | tuple[str, ...]
     higher_is_better: bool
     paired: bool = True
+    ratio: Estimate | None = None
     _shares: bool = False
     """Whether every score of every model lies in [0, 1]."""
     _model: str | None = None
@@ -190,6 +196,8 @@ class Comparison(Result):
             counts = {"wins": self.wins, "losses": self.losses, "ties": self.ties} | counts
         else:
             counts |= {side: self.difference.detail[side] for side in ("n_new", "n_baseline")}
+        if self.ratio is not None:
+            numbers |= {"ratio": self.ratio.value, "ratio_low": self.ratio.low, "ratio_high": self.ratio.high}
         rows = {key: _row(value) for key, value in numbers.items()}
         whole = {key: _row(value).astype(np.int64) for key, value in counts.items()}
         return {"name": np.array(self._labels()), **rows, **whole}
@@ -206,6 +214,7 @@ class Comparison(Result):
             "p_value": self.p_value, "p_adjusted": self.p_adjusted, "wins": self.wins, "losses": self.losses,
             "ties": self.ties, "names": self.names, "baseline": self.baseline, "test": self.test,
             "higher_is_better": self.higher_is_better, "paired": self.paired,
+            "ratio": None if self.ratio is None else self.ratio.to_dict(),
         }  # fmt: skip
         return {"difference": self.difference.to_dict(), **{key: json_ready(value) for key, value in plain.items()}}
 
@@ -228,10 +237,14 @@ class Comparison(Result):
         adjusted = [
             f", adjusted {_p(p, len(parts)).removeprefix('= ')}" if several else "" for p in table["p_adjusted"]
         ]
+        ratios = [""] * len(parts)
+        if self.ratio is not None:
+            found = list(self.ratio) if many else [self.ratio]
+            ratios = [f"perplexity {one:{one._spec()}} of the baseline's\n  " for one in found]
         return [
-            f"{label} - {base}: {part}\n  p {_p(p)}{more} ({test}), {rows}"
-            for label, part, p, more, test, rows in zip(
-                labels, parts, table["p_value"], adjusted, tests, self._rows(table), strict=True
+            f"{label} - {base}: {part}\n  {ratio}p {_p(p)}{more} ({test}), {rows}"
+            for label, part, ratio, p, more, test, rows in zip(
+                labels, parts, ratios, table["p_value"], adjusted, tests, self._rows(table), strict=True
             )
         ]
 
@@ -239,7 +252,8 @@ class Comparison(Result):
         """For each model, what is said of its rows."""
         if self.paired:
             counts = zip(table["wins"], table["losses"], table["ties"], strict=True)
-            return [f"{wins} wins, {losses} losses, {ties} ties" for wins, losses, ties in counts]
+            of = "" if self.ratio is None else " of clusters"
+            return [f"{wins} wins, {losses} losses, {ties} ties{of}" for wins, losses, ties in counts]
         sizes = zip(table["n_new"], table["n_baseline"], strict=True)
         return [f"unpaired: {plural(int(new), 'row')} against {count(int(base))}" for new, base in sizes]
 
