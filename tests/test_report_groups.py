@@ -213,3 +213,52 @@ def test_the_exit_code_reads_the_verdict_on_all_records(tmp_path: Path, capsys: 
     assert out.count(" worse\n") >= 1
     assert run(["compare", str(path), "--baseline", "base", "--by", "topic"]) == 2
     assert "a column 'topic' for --by" in capsys.readouterr().err
+
+
+def macro_of(parts: list[list[float]]) -> tuple[float, float, float]:
+    """The mean of the parts' means, its standard error, and Satterthwaite's degrees of freedom."""
+    means, variances = [sum(x) / len(x) for x in parts], []
+    for x, mean in zip(parts, means, strict=True):
+        variances.append(sum((v - mean) ** 2 for v in x) / (len(x) - 1) / len(x) / len(parts) ** 2)
+    df = sum(variances) ** 2 / sum(v * v / (len(x) - 1) for v, x in zip(variances, parts, strict=True))
+    return sum(means) / len(parts), sqrt(sum(variances)), df
+
+
+def test_the_mean_of_groups_has_its_own_interval(read: Callable[..., records.Runs]) -> None:
+    draw = random.Random(5)
+    sizes = {"a": 12, "b": 60, "c": 30}
+    rows = [
+        {"id": f"{g}{i}", "model": m, "subject": g, "score": draw.random() * (3 if g == "a" else 1)}
+        for m in ("base", "new") for g, n in sizes.items() for i in range(n)
+    ]  # fmt: skip
+    made = report.build(read(rows), by=["subject"])
+    of = {(row["id"], row["model"]): row["score"] for row in rows}
+    scores = [[of[f"{g}{i}", "base"] for i in range(n)] for g, n in sizes.items()]
+    differences = [[of[f"{g}{i}", "new"] - of[f"{g}{i}", "base"] for i in range(n)] for g, n in sizes.items()]
+    (grouping,) = made.groups
+    for found, parts in ((grouping.scores[0].macro, scores), (grouping.pairs[0].macro, differences)):
+        value, error, df = macro_of(parts)
+        t = scipy_stats.t.ppf(0.975, df)
+        assert found is not None
+        assert float(found) == pytest.approx(value, abs=1e-14)
+        assert float(found.standard_error) == pytest.approx(error, rel=1e-10)
+        assert [float(found.low), float(found.high)] == pytest.approx([value - t * error, value + t * error], rel=1e-9)
+    text = " ".join(str(made).split())
+    assert "all records (micro) 102" in text
+    assert "mean of groups (macro) 102" in text
+    assert "new - base, mean of groups (macro): " in text
+
+
+def test_no_mean_of_groups_without_a_variance(read: Callable[..., records.Runs]) -> None:
+    rows = rows_of("base", 1, 40)
+    rows.append({"id": "x", "model": "base", "subject": "rare", "level": "hard", "correct": True})
+    made = report.build(read(rows), by=["subject"])
+    assert made.groups[0].scores[0].macro is None
+    assert made.groups[0].scores[0].single == ("rare",)
+    text = " ".join(str(made).split())
+    assert "No mean of groups (macro) of base: the variance of one record or cluster is unknown (rare)." in text
+    for row in rows:
+        row["doc"] = row["id"][-1]
+    made = report.build(read(rows[:-1], cluster="doc"), by=["subject"])
+    assert made.groups[0].scores[0].macro is None
+    assert "A cluster reaches over several groups: no mean of groups (macro)." in " ".join(str(made).split())

@@ -34,8 +34,10 @@ class Pair(NamedTuple):
     clusters: NDArray[Any] | None
     level: float
 
-    def compared(self, options: Options, ties: Indices | None = None) -> uncertainty.Comparison:
-        """The comparison where the items ``ties`` are ties."""
+    def compared(
+        self, options: Options, ties: Indices | None = None, strata: Indices | None = None
+    ) -> uncertainty.Comparison:
+        """The comparison where the items ``ties`` are ties; with ``strata`` that of the means of the strata."""
         new = self.new
         if ties is not None:
             new = new.copy()
@@ -44,6 +46,8 @@ class Pair(NamedTuple):
             new,
             baseline=self.base,
             clusters=self.clusters,
+            strata=strata,
+            average="micro" if strata is None else "macro",
             confidence_level=self.level,
             higher_is_better=options.higher_is_better,
         )

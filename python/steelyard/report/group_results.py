@@ -21,11 +21,19 @@ class GroupScores:
         hold the limits at 1 - alpha/m for m groups, which hold for all of them at once. None where it has none.
     no_group : int
         Records whose group is not known; they count in the score of all records alone.
+    macro : Estimate or None
+        The mean of the groups' scores, each of which counts the same however many records it has. None for one group,
+        where a cluster reaches over several groups, and where a group has only one record or cluster, whose variance is
+        unknown: ``single`` are those.
+    single : tuple of str
+        Groups with only one record or cluster.
     """
 
     model: str
     score: Estimate | None
     no_group: int
+    macro: Estimate | None = None
+    single: tuple[str, ...] = ()
 
 
 @standard_mode_methods
@@ -44,6 +52,8 @@ class GroupDifferences:
         What each group adds to the difference of all ids: n_g/N d_g, where N counts the matched ids.
     no_group : int
         Matched ids whose group is not known.
+    macro, single : Estimate or None, tuple of str
+        The mean of the groups' differences, as in :class:`GroupScores`.
     """
 
     model: str
@@ -57,6 +67,8 @@ class GroupDifferences:
     verdicts: tuple[str, ...]
     contributions: tuple[float, ...]
     no_group: int
+    macro: Estimate | None = None
+    single: tuple[str, ...] = ()
 
 
 @standard_mode_methods

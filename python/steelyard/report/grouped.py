@@ -126,17 +126,48 @@ def _named(groups: Mapping[Key, Indices], names: Mapping[Key, str]) -> dict[str,
 def _scores(run: Run, groups: Mapping[str, Indices], no_group: int, options: Options) -> GroupScores:
     if not groups or run.score is None:
         return GroupScores(run.name, None, no_group)
-    rows = np.concatenate(list(groups.values()))
+    rows, of = _rows(groups)
     clusters = clusters_of(run, options)
+    weights = None if run.weights is None else run.weights[rows]
+    data: dict[str, Any] = {"weights": weights, "clusters": None if clusters is None else clusters[rows]}
+    single = _single(groups, clusters)
+    macro = None
     with while_at(f"model {run.name!r}"), called({"x": f"the scores of {run.name!r}"}):
         found = uncertainty.estimate(
             run.score[rows],
-            by=np.repeat(np.arange(len(groups)), [len(one) for one in groups.values()]),
-            weights=None if run.weights is None else run.weights[rows],
-            clusters=None if clusters is None else clusters[rows],
+            by=of,
             confidence_level=options.confidence_level,
+            **data,
         )
-    return GroupScores(run.name, replace(found, names=tuple(groups)), no_group)
+        if len(groups) > 1 and not single and not _reach_over(of, data["clusters"]):
+            macro = uncertainty.estimate(
+                run.score[rows], strata=of, average="macro", confidence_level=options.confidence_level, **data
+            )
+    return GroupScores(run.name, replace(found, names=tuple(groups)), no_group, macro, single)
+
+
+def _rows(groups: Mapping[str, Indices]) -> tuple[Indices, Indices]:
+    """The rows of all groups, and the place of each one's group."""
+    of = np.repeat(np.arange(len(groups)), [len(rows) for rows in groups.values()])
+    return np.concatenate(list(groups.values())), of
+
+
+def _reach_over(of: Indices, clusters: NDArray[Any] | None) -> bool:
+    """Whether a cluster has rows in several groups, which are then no strata of their own."""
+    if clusters is None:
+        return False
+    _, code = np.unique(clusters, return_inverse=True)
+    both = code * (int(of.max()) + 1) + of
+    return len(np.unique(both)) > int(code.max()) + 1
+
+
+def _single(groups: Mapping[str, Indices], clusters: NDArray[Any] | None) -> tuple[str, ...]:
+    """The groups with only one row, or only one cluster: their variance is not known."""
+
+    def alone(rows: Indices) -> bool:
+        return len(rows) < 2 or (clusters is not None and bool((clusters[rows] == clusters[rows[0]]).all()))
+
+    return tuple(name for name, rows in groups.items() if alone(rows))
 
 
 def _differences(
@@ -156,6 +187,11 @@ def _differences(
     shown = [one for one, _ in compared]
     parts = [simultaneous(one.difference, strict.difference) for one, strict in compared]
     p = tuple(float(one.p_value) for one in shown)
+    single, macro = _single(groups, clusters), None
+    rows, of = _rows(groups)
+    of_all = Pair(new[rows], base[rows], None if clusters is None else clusters[rows], level.level)
+    if len(groups) > 1 and not single and not _reach_over(of, of_all.clusters):
+        macro = of_all.compared(options, strata=of).difference
     shares = [len(rows) / len(new) for rows in groups.values()]
     return GroupDifferences(
         model=pair.new,
@@ -169,6 +205,8 @@ def _differences(
         verdicts=tuple(_verdict(strict.difference, options) for _, strict in compared),
         contributions=tuple(share * float(part) for share, part in zip(shares, parts, strict=True)),
         no_group=no_group,
+        macro=macro,
+        single=single,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import isnan
 from typing import NamedTuple
 
@@ -13,7 +14,21 @@ from .. import figures
 from ..group_results import GroupDifferences, Grouping, GroupScores
 from ..results import Contents
 from ..tables import Column, Table
-from ..words import MISSING, clusters, digits_of, limits, listed, number, one, probability, rows, span, verdict
+from ..words import (
+    MISSING,
+    clusters,
+    digits_of,
+    interval,
+    limits,
+    listed,
+    number,
+    one,
+    probability,
+    rows,
+    span,
+    verdict,
+    with_interval,
+)
 from .block import Block, Finding
 
 LEAD = (
@@ -71,7 +86,8 @@ def _tables(grouping: Grouping, report: Contents) -> Iterator[Table]:
     scores = [one for one in grouping.scores if one.score is not None]
     order = _order(grouping, report)
     for first in range(0, len(scores), MOST_MODELS):
-        yield _scores(grouping, scores[first : first + MOST_MODELS], order, last=first + MOST_MODELS >= len(scores))
+        some = scores[first : first + MOST_MODELS]
+        yield _scores(grouping, some, order, report, last=some[-1] is scores[-1])
     if len(grouping.pairs) <= MOST_PAIRS:
         for k, pair in enumerate(grouping.pairs):
             yield _differences(grouping, pair, order, report, last=k == len(grouping.pairs) - 1)
@@ -103,7 +119,9 @@ def _gain(row: Row, report: Contents) -> float:
 # -- scores ---------------------------------------------------------------------------------------------
 
 
-def _scores(grouping: Grouping, models: Sequence[GroupScores], order: Sequence[str], *, last: bool) -> Table:
+def _scores(
+    grouping: Grouping, models: Sequence[GroupScores], order: Sequence[str], report: Contents, *, last: bool
+) -> Table:
     """A row for each group, with each model's score and its simultaneous interval."""
     known = [model.score for model in models if model.score is not None]
     of = [(score, {name: at for at, name in enumerate(score.names or ())}) for score in known]
@@ -116,6 +134,7 @@ def _scores(grouping: Grouping, models: Sequence[GroupScores], order: Sequence[s
         intervals = [MISSING if part is None else _interval(part, digits) for part in parts]
         together = [cell for pair in zip(values, intervals, strict=True) for cell in pair]
         cells.append((printable(name), span(sizes) if sizes else count(0), *together))
+    totals = _totals(models, report, digits)
     columns = [Column(" / ".join(map(printable, grouping.columns))), Column("n", number=True)]
     for model in models:
         columns += [
@@ -123,7 +142,28 @@ def _scores(grouping: Grouping, models: Sequence[GroupScores], order: Sequence[s
             Column("interval", number=True, brief=len(models) == 1),
         ]
     notes = tuple(_score_notes(grouping)) if last else ()
-    return _table(f"Score by {_by(grouping)}", columns, cells, notes)
+    table = _table(f"Score by {_by(grouping)}", columns, cells, notes)
+    return replace(table, rows=(*table.rows, *totals))
+
+
+def _value(e: Estimate | None, digits: int) -> tuple[str, str]:
+    """The value and the interval of an Estimate, dashes where there is none."""
+    return (MISSING, MISSING) if e is None else (number(float(e), digits), interval(e, digits))
+
+
+def _totals(models: Sequence[GroupScores], report: Contents, digits: int) -> list[tuple[str, ...]]:
+    """The scores of all records and the means of the groups' scores, with intervals at the level that was asked for."""
+    of_all = {model.name: model.score for model in report.models}
+    lines = {
+        "all records (micro)": [of_all.get(model.model) for model in models],
+        "mean of groups (macro)": [model.macro for model in models],
+    }
+    found = []
+    for name, parts in lines.items():
+        if sizes := [rows(part) for part in parts if part is not None]:
+            cells = [cell for e in parts for cell in _value(e, digits)]
+            found.append((name, span(sizes), *cells))
+    return found if len(found) == len(lines) else []
 
 
 def _table(title: str, columns: Sequence[Column], cells: Sequence[tuple[str, ...]], notes: tuple[str, ...]) -> Table:
@@ -150,6 +190,12 @@ def _score_notes(grouping: Grouping) -> Iterator[str]:
     some = scored[0][1]
     assert some is not None
     yield f"Intervals: {_together(some.confidence_level, len(grouping.groups))}."
+    if any(model.macro is not None for model in grouping.scores):
+        level = percent(some.confidence_level)
+        yield f"Micro: every record counts the same; macro: every group does. Their own intervals are at {level}."
+    yield from _single([(model.model, model.single) for model in grouping.scores])
+    if any(model.macro is None and not model.single and len(score) > 1 for model, score in scored):
+        yield "A cluster reaches over several groups: no mean of groups (macro)."
     for model in grouping.scores:
         has = set(() if model.score is None else model.score.names or ())
         if lacking := [printable(name) for name in grouping.groups if name not in has]:
@@ -162,6 +208,15 @@ def _score_notes(grouping: Grouping) -> Iterator[str]:
     if small:
         yield f"Fewer than {FEW_ROWS} records, which say little: {_some(list(small))}."
     yield from _no_group([(printable(model.model), model.no_group) for model in grouping.scores], "record")
+
+
+def _single(of: Sequence[tuple[str, tuple[str, ...]]]) -> Iterator[str]:
+    """Why there is no interval of the groups' mean: which groups have no variance."""
+    for groups in dict.fromkeys(groups for _, groups in of if groups):
+        names = [printable(name) for name, those in of if those == groups]
+        which = _some([printable(group) for group in groups])
+        why = f"the variance of one record or cluster is unknown ({which})"
+        yield f"No mean of groups (macro) of {_some(names)}: {why}."
 
 
 def _no_group(lost: Sequence[tuple[str, int]], unit: str) -> Iterator[str]:
@@ -246,10 +301,25 @@ def _difference_notes(grouping: Grouping, report: Contents) -> Iterator[str]:
     some = grouping.pairs[0].difference
     yield f"Intervals and verdicts: {_together(some.confidence_level, grouping.differences)}; p by Holm for as many."
     yield "Adds: the group's part of the difference of all ids, its share of the ids times its difference."
+    for pair in grouping.pairs:
+        if pair.macro is not None and len(grouping.pairs) <= MOST_PAIRS:
+            yield _macro(pair, report)
+    yield from _single([(f"{pair.model} - {pair.baseline}", pair.single) for pair in grouping.pairs])
     lost = [(f"{printable(pair.model)} - {printable(pair.baseline)}", pair.no_group) for pair in grouping.pairs]
     yield from _no_group(lost, "id")
     if any(_limits(row.difference) is None for row in _rows(grouping)):
         yield "Without an interval (one record, or one cluster) a verdict is undecided."
+
+
+def _macro(pair: GroupDifferences, report: Contents) -> str:
+    """The mean of the groups' differences beside the difference of all ids, both at the level that was asked for."""
+    assert pair.macro is not None
+    (all_,) = (one.difference for one in report.pairs if (one.model, one.baseline) == (pair.model, pair.baseline))
+    digits = digits_of([pair.macro, all_])
+    macro, micro = (with_interval(e, digits, signed=True) for e in (pair.macro, all_))
+    level = percent(pair.macro.confidence_level)
+    of = f"{printable(pair.model)} - {printable(pair.baseline)}"
+    return f"{of}, mean of groups (macro): {macro}; all ids (micro): {micro}; at {level}."
 
 
 # -- in sentences, and the picture ----------------------------------------------------------------------
