@@ -2,8 +2,10 @@
 
 Without an option it is guessed, in this order: a column that the reader of a log names; a column with a usual name
 (``correct``); such names one level down, which are one model each if there are several (``a.correct``, ``b.correct``);
-the metric of an lm-evaluation-harness file; two columns that can be compared (``target==prediction``). A file with
-log-likelihoods needs no score. Where all columns without another role hold zeros and ones they are models.
+the only column of the words that the caller gave; the only metric of an evaluation (``scores.match.value``); the metric
+of an lm-evaluation-harness file; two columns that can be compared (``target==prediction``). A file with log-likelihoods
+needs no score. Where all columns without another role hold zeros and ones they are models. Several candidates are
+asked about, and where there is none the likely columns are told.
 """
 
 from __future__ import annotations
