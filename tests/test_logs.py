@@ -177,6 +177,12 @@ def test_inspect_says_how_the_run_ended(tmp_path: Path) -> None:
     )
 
 
+def test_inspect_says_that_a_log_is_invalidated(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(header(samples=SAMPLES, invalidated=True)))
+    assert records.read(path).notes == (f"{path}: the log is marked as invalidated; it is read as it stands",)
+
+
 def test_inspect_with_several_scorers_asks(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     two = [
@@ -232,6 +238,10 @@ BAD_INSPECT: dict[str, tuple[bytes, str]] = {
     "unscored": (
         zipped(whole_members([one | {"scores": {}} for one in SAMPLES])),
         ": expected an Inspect log with scores; got one whose samples have none; score it with `inspect score` and give",
+    ),
+    "failed": (
+        zipped(whole_members([one | {"scores": {}, "error": {"message": "x"}} for one in SAMPLES])),
+        ": expected an Inspect log with scores; got one whose samples all failed; run it again",
     ),
     "numbers as samples": (json.dumps(header(samples=[1])).encode(), ", sample 1: expected a sample of an Inspect log; got something"),
     "another zip": (zipped({"a.txt": b""}), ": expected records as JSON Lines, a JSON array, CSV or Parquet; got a zip archive; unpack it"),
@@ -308,6 +318,7 @@ def helm(folder: Path, instances: list[dict[str, Any]], spec: bytes | None = Non
         (HELM_FOLDER, json.dumps(SPEC).encode(), "openai/gpt2", "mmlu:subject=law"),
         (HELM_FOLDER, None, "openai_gpt2", "mmlu:subject=law,groups=x"),
         (HELM_FOLDER, b"{oops", "openai_gpt2", "mmlu:subject=law,groups=x"),
+        ("boolq-model=openai_gpt2", None, "openai_gpt2", "boolq"),
         ("results", None, None, None),
     ],
 )
@@ -585,6 +596,20 @@ def test_other_dictionaries_are_no_records(tmp_path: Path, content: dict[str, An
     assert sentence_of(path).startswith(
         ": expected records as JSON Lines, a JSON array, CSV or Parquet; got one JSON object"
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        (header(samples=SAMPLES), "expected an Inspect log; got something else; give one log per file"),
+        ({"eval": {"t": [{"status": "pass"}]}}, "expected results of EvalPlus; got something else; give one file of"),
+        (instance(1), "expected an instance of HELM with its stats; got something else"),
+        (annotation(1, 1), "expected an annotation of AlpacaEval; got something else"),
+        (OAI_SPEC, "expected an event of OpenAI evals; got something else"),
+    ],
+)
+def test_something_else_after_a_log(tmp_path: Path, first: dict[str, Any], said: str) -> None:
+    assert sentence_of(json_lines(tmp_path / "a.jsonl", [first, {"a": 1}])).startswith(f", line 2: {said}")
 
 
 # ---- a kind of log of one's own

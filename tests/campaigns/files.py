@@ -349,7 +349,10 @@ LOG_FILES: dict[str, Callable[[Random, str], bytes]] = {
 def log_file(rng: Random) -> tuple[str, bytes]:
     """A log of any kind, with the ending of its name."""
     kind = rng.choice(list(LOG_FILES))
-    return kind.partition(" ")[0], LOG_FILES[kind](rng, rng.choice(["a", "b", rng.choice(NAMES)]))
+    data = LOG_FILES[kind](rng, rng.choice(["a", "b", rng.choice(NAMES)]))
+    if rng.random() < 0.05:  # something else after it, or the same once more
+        data += b"\n" + rng.choice([data, json.dumps({rng.choice(NAMES): rng.choice(VALUES)}).encode()])
+    return kind.partition(" ")[0], data
 
 
 def damaged(rng: Random, data: bytes) -> bytes:

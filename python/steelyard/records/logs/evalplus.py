@@ -32,7 +32,10 @@ def records(document: Document) -> Iterator[tuple[Mapping[str, Any], int]]:
     """One record per completion, which is an epoch of its task."""
     document.unit = "completion"
     number = 0
-    for results, _ in document.objects:
+    for results, line in document.objects:
+        if not recognised(results, alone=False):
+            where = f"{document.name}, line {line}"
+            raise record_error(where, "results of EvalPlus", "something else", "give one file of results at a time")
         for task, listed in results["eval"].items():
             for epoch, completion in enumerate(_completions(listed) or ()):
                 number += 1

@@ -22,7 +22,7 @@ from .document import Document
 RUN_SPEC = "run_spec.json"
 UNPERTURBED = "none"
 _LONGEST_SPEC = 1 << 24  # bytes of a run_spec.json that are read
-_MODEL_IN_FOLDER = re.compile(r"[,:]model=([^,]+)")
+_MODEL_IN_FOLDER = re.compile(r"[,:-]model=([^,]+)")  # where : is no part of a name, - stands for it
 
 # Metrics that say how a run went, not how good an answer is.
 _NO_SCORE = re.compile(

@@ -9,6 +9,7 @@ that was interrupted has only those of its journal, or none.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -37,28 +38,45 @@ def records(document: Document) -> Iterator[tuple[Mapping[str, Any], int]]:
     """One record per sample and epoch."""
     document.unit = "sample"
     number = 0
-    for log, _ in document.objects:
+    for log, line in document.objects:
+        if not recognised(log, alone=False):
+            where = f"{document.name}, line {line}"
+            raise record_error(where, "an Inspect log", "something else", "give one log per file")
         _note_status(document, log)
         header = log["eval"]
         of_log = {name: header[name] for name in ("model", "task") if isinstance(header.get(name), str)}
-        scored = 0
-        before = number
+        of_samples: Counter[str] = Counter()
         for sample in _listed(document, log.get("samples")):
             number += 1
             scores = _scores(sample)
             document.scores |= dict.fromkeys(_columns(scores))
-            scored += bool(scores)
+            of_samples["scored" if scores else "failed" if sample.get("error") else "unscored"] += 1
             yield {**of_log, **_kept(sample), "scores": scores}, number
-        if number == before:
-            fix = "give a log of a run that logged its samples"
-            raise record_error(document.name, "an Inspect log with samples", "one without any", fix)
-        if not scored:
-            fix = "score it with `inspect score` and give the log that this writes"
-            raise record_error(document.name, "an Inspect log with scores", "one whose samples have none", fix)
+        _check_scored(document, of_samples)
+
+
+def _check_scored(document: Document, samples: Counter[str]) -> None:
+    """Raise where no sample of a log has a score."""
+    expected, got, fix = "an Inspect log with scores", "", ""
+    if not samples:
+        expected, got, fix = (
+            "an Inspect log with samples",
+            "one without any",
+            "give a log of a run that logged its samples",
+        )
+    elif set(samples) == {"failed"}:
+        got, fix = "one whose samples all failed", "run it again"
+    elif not samples["scored"]:
+        got = "one whose samples have none"
+        fix = "score it with `inspect score` and give the log that this writes"
+    if got:
+        raise record_error(document.name, expected, got, fix)
 
 
 def _note_status(document: Document, log: Mapping[str, Any]) -> None:
     """Say that the run did not end well: the samples are those that it got to."""
+    if log.get("invalidated") is True:
+        document.note("the log is marked as invalidated; it is read as it stands")
     status = log.get("status")
     if status == "success":
         return
