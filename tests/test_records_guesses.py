@@ -344,7 +344,6 @@ def test_graded_columns_are_offered_as_they_are_typed(tmp_path: Path, capsys: py
     [
         {"summary": {"score": 0.5}, "eval": {"t1": {"score": 1}, "t2": {"score": 0}}},
         {"eval": {f"HumanEval/{i}": {"correct": i % 2} for i in range(20)}},
-        {"a": {"is_correct": 1}, "b": {"is_correct": 0}},
     ],
 )
 def test_one_object_is_not_models(tmp_path: Path, record: dict[str, Any]) -> None:
@@ -353,6 +352,18 @@ def test_one_object_is_not_models(tmp_path: Path, record: dict[str, Any]) -> Non
         path.write_text(text)
         with pytest.raises(RecordError, match="write one record per line"):
             records.read(path)
+
+
+def test_a_dictionary_of_records_is_records_and_no_models(tmp_path: Path) -> None:
+    path = tmp_path / "one.json"
+    record = {"a": {"is_correct": 1}, "b": {"is_correct": 0}}
+    for text in (json.dumps(record), json.dumps(record, indent=1)):
+        path.write_text(text)
+        (run,) = records.read(path)
+        assert (run.ids.tolist(), run.score.tolist()) == (["a", "b"], [1, 0])
+    path.write_text(json.dumps([record]))
+    with pytest.raises(RecordError, match="write one record per line"):
+        records.read(path)
 
 
 def test_nested_scores_beside_a_models_column_are_asked_about(tmp_path: Path) -> None:
