@@ -262,3 +262,15 @@ def test_no_mean_of_groups_without_a_variance(read: Callable[..., records.Runs])
     made = report.build(read(rows[:-1], cluster="doc"), by=["subject"])
     assert made.groups[0].scores[0].macro is None
     assert "A cluster reaches over several groups: no mean of groups (macro)." in " ".join(str(made).split())
+
+
+def test_of_many_models_each_group_has_its_lowest_and_highest(read: Callable[..., records.Runs]) -> None:
+    models = [rows_of(f"m{k}", k, 80) for k in range(7)]
+    made = report.build(read(*models), by=["subject"])
+    scores = {m[0]["model"]: [row["correct"] for row in m if row["subject"] == "s2"] for m in models}
+    shares = {name: sum(x) / len(x) for name, x in scores.items()}
+    lines = [line.split() for line in str(made).splitlines()]
+    (row,) = [line for line in lines if line[:2] == ["s2", "20"] and len(line) == 6]
+    assert (float(row[2]), float(row[4])) == (min(shares.values()), max(shares.values()))
+    assert shares[row[3]] == min(shares.values())
+    assert shares[row[5]] == max(shares.values())

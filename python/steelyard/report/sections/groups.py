@@ -38,6 +38,7 @@ LEAD = (
 MOST_ROWS = 15  # of more groups the page folds the others
 FEW_ROWS = 10  # groups of fewer records are named
 MOST_MODELS = 3  # so many models have intervals in one table of scores
+MOST_TABLES = 2  # so many tables of scores; of more models one table has the lowest and the highest of each group
 MOST_PAIRS = 4  # of more pairs all differences stand in one table, the largest losses first
 MOST_FOLDED = 185  # so many rows are folded below the others; JSON has the rest
 
@@ -85,6 +86,9 @@ def _by(grouping: Grouping) -> str:
 def _tables(grouping: Grouping, report: Contents) -> Iterator[Table]:
     scores = [one for one in grouping.scores if one.score is not None]
     order = _order(grouping, report)
+    if len(scores) > MOST_TABLES * MOST_MODELS:
+        yield _extremes(grouping, scores, order)
+        scores = []
     for first in range(0, len(scores), MOST_MODELS):
         some = scores[first : first + MOST_MODELS]
         yield _scores(grouping, some, order, report, last=some[-1] is scores[-1])
@@ -146,6 +150,29 @@ def _scores(
     return replace(table, rows=(*table.rows, *totals))
 
 
+def _extremes(grouping: Grouping, models: Sequence[GroupScores], order: Sequence[str]) -> Table:
+    """The lowest and the highest score of each group, and whose they are."""
+    of: dict[str, list[tuple[float, int, str]]] = {name: [] for name in order}
+    for model in models:
+        for name, e in _parts(model):
+            of[name].append((float(e), rows(e), printable(model.model)))
+    digits = digits_of([e for model in models for _, e in _parts(model)])
+    cells = []
+    for name, known in of.items():
+        (low, _, lowest), (high, _, highest) = min(known), max(known)
+        sizes = span([n for _, n, _ in known])
+        cells.append((printable(name), sizes, number(low, digits), lowest, number(high, digits), highest))
+    columns = [Column(" / ".join(map(printable, grouping.columns))), Column("n", number=True)]
+    columns += [Column("lowest", number=True), Column("of"), Column("highest", number=True), Column("of")]
+    notes = ("The scores of all models with their intervals are in JSON.", *_score_notes(grouping))
+    return _table(f"Lowest and highest score by {_by(grouping)}, of {len(models)} models", columns, cells, notes)
+
+
+def _parts(model: GroupScores) -> list[tuple[str, Estimate]]:
+    """The score of each group that a model has records of."""
+    return [] if model.score is None else list(zip(model.score.names or (), model.score, strict=True))
+
+
 def _value(e: Estimate | None, digits: int) -> tuple[str, str]:
     """The value and the interval of an Estimate, dashes where there is none."""
     return (MISSING, MISSING) if e is None else (number(float(e), digits), interval(e, digits))
@@ -201,8 +228,8 @@ def _score_notes(grouping: Grouping) -> Iterator[str]:
         if lacking := [printable(name) for name in grouping.groups if name not in has]:
             yield f"{printable(model.model)} has no record in {_some(lacking)}."
     small: dict[str, None] = {}
-    for _, score in scored:
-        for part, name in zip(score, score.names or (), strict=True):
+    for model, _ in scored:
+        for name, part in _parts(model):
             if rows(part) < FEW_ROWS:
                 small.setdefault(printable(name))
     if small:
