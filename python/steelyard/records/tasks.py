@@ -39,15 +39,19 @@ def _has_tasks(part: Part) -> bool:
     taken |= keys.named(part.roles["id"])
     if TASK not in part.table.columns or TASK in taken or TASK in part.roles.wide.values():
         return False
-    return all(value is not LIST and text(value) is not None for value in part.values(TASK))
+    return all(value is not LIST and text(value) is not None for value in set(part.values(TASK)))
 
 
 def _in_two_tasks(parts: Sequence[Part]) -> bool:
     task_of: dict[str, str | None] = {}
     for part in parts:
-        tasks = map(text, part.values(TASK))
-        for one, task in zip(own_ids(part) or [None] * len(part.rows), tasks, strict=True):
-            if one is not None and task_of.setdefault(one, task) != task:
+        ids = own_ids(part) or []
+        if task_of.keys().isdisjoint(ids) and len(set(ids)) == len(ids) and part is parts[-1]:
+            return False  # no id comes again, which is much faster to find
+        values = part.values(TASK)
+        tasks = {value: text(value) for value in set(values)}
+        for one, value in zip(ids, values if ids else [], strict=True):
+            if one is not None and task_of.setdefault(one, tasks[value]) != tasks[value]:
                 return True
     return False
 
