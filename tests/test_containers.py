@@ -185,8 +185,8 @@ WORDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "where": (one_of(BITS), tuple(CALLS)),
     "clusters": (NAMES, tuple(CALLS)),
     "weights": (one_of(st.sampled_from([0.0, 0.5, 1.0, 2.0])), ("estimate", "estimate by", "reliability")),
-    "by": (NAMES, ("estimate by", "compare")),
-    "strata": (NAMES, ("estimate", "compare")),
+    "by": (NAMES, ("estimate by", "compare", "perplexity")),
+    "strata": (NAMES, ("estimate", "compare", "perplexity")),
 }
 
 

@@ -38,7 +38,7 @@ TAKES = {
     | INTERVAL
     | {"statistic", "per", "clusters", "progress", "baseline", "by", "strata", "average", "paired"},
     "proportion": INTERVAL | {"method"},
-    "perplexity": ROWS | INTERVAL | {"clusters", "progress", "per", "unit"},
+    "perplexity": ROWS | INTERVAL | {"clusters", "progress", "per", "unit", "by", "strata", "average"},
     "reliability": ROWS | INTERVAL | {"clusters", "progress", "n_bins", "classes", "weights"},
     "preference_loss": ROWS | INTERVAL | {"clusters", "progress", "loss", "beta", "label_smoothing"},
     "token_scores": {"ignore_index", "columns", "progress"},

@@ -11,7 +11,7 @@ from ._arrays import codes
 from ._strides import coded, kept, strides
 from .errors import type_error, value_error
 
-__all__ = ["Names", "by_weight", "codes_and_names", "codes_of_all", "texts"]
+__all__ = ["Names", "by_weight", "codes_and_names", "codes_of_all", "taken", "texts"]
 
 Array = NDArray[Any]
 Names = NDArray[np.int64] | list[str]
@@ -58,10 +58,11 @@ def by_weight(
         numbers = np.zeros(len(keep), np.int64)
         numbers[keep] = found
     cluster, weight = np.divmod(pairs, max(len(unique), 1))
-    return numbers, _taken(names, cluster), unique[weight]
+    return numbers, taken(names, cluster), unique[weight]
 
 
-def _taken(names: Names, of: NDArray[np.int64]) -> Names:
+def taken(names: Names, of: NDArray[np.int64]) -> Names:
+    """Some of the names, by their codes."""
     if isinstance(names, list):
         return [names[i] for step in strides(len(of)) for i in of[step].tolist()]
     return names[of]

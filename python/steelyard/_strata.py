@@ -16,7 +16,7 @@ from ._registries import names
 from ._strides import coded, kept, strides
 from .errors import type_error, value_error
 
-__all__ = ["Average", "Strata", "StratumIds", "scheme_of", "stratum_ids", "unit_strata"]
+__all__ = ["Average", "Strata", "StratumIds", "nested", "scheme_of", "stratum_ids", "unit_strata"]
 
 Average = Literal["micro", "macro"]
 Indices = NDArray[np.int64]
@@ -37,12 +37,17 @@ class Strata(NamedTuple):
     def name(self, stratum: int) -> str:
         return texts(self.ids[stratum : stratum + 1], "strata")[0]
 
+    @property
+    def kind(self) -> str:
+        """The part of ``reason`` that says how many strata there are, and which mean they form."""
+        return f" in {_strata(len(self.ids))}{', each counting once' if self.average == 'macro' else ''}"
+
     def said(self, found: Mapping[str, Any], *, bounded: bool, answers: bool = False) -> str:
         """The part of ``reason`` about the strata of an interval that the core ``found``.
 
         ``bounded``: the values lie in [0, 1] or are differences of such values; ``answers``: they are 0 or 1.
         """
-        reason = f" in {_strata(len(self.ids))}{', each counting once' if self.average == 'macro' else ''}"
+        reason = self.kind
         if found["unspread"]:
             return f"{reason}; no stratum shows a spread: {ANSWERS if answers else FAR_END if bounded else NO_LIMITS}"
         if found["still"]:
@@ -111,7 +116,7 @@ def unit_strata(strata: Strata, clusters: tuple[Indices, int] | None) -> Indices
 
     Raises where a cluster has rows in two strata, and where a stratum has just one cluster (or row).
     """
-    of_units = strata.codes if clusters is None else _nested(strata, *clusters)
+    of_units = strata.codes if clusters is None else nested(strata, *clusters)
     few = np.flatnonzero(np.bincount(of_units, minlength=len(strata.ids)) < 2)
     if few.size:
         unit, name = "row" if clusters is None else "cluster", strata.name(int(few[0]))
@@ -121,7 +126,7 @@ def unit_strata(strata: Strata, clusters: tuple[Indices, int] | None) -> Indices
     return of_units
 
 
-def _nested(strata: Strata, codes: Indices, total: int) -> Indices:
+def nested(strata: Strata, codes: Indices, total: int) -> Indices:
     """The stratum of each cluster, all of whose rows must lie in it."""
     of_clusters = np.empty(total, np.int64)
     for step in strides(len(codes)):

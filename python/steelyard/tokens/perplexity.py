@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, Self, get_args
-
-import numpy as np
-from numpy.typing import NDArray
+from functools import partial
+from typing import Any, Literal, Self, get_args
 
 from .. import _core
-from .._arrays import aligned, flat_ids, floats, shape_of
-from .._clusters import Names, codes_and_names
+from .._arrays import aligned
 from .._estimate import Estimate
-from .._intervals import ONE_CLUSTER
 from .._mode import standard_mode, standard_mode_methods
-from .._options import (
-    Alternative,
-    Confidence,
-    NanPolicy,
-    choice,
-    confidence_of,
-)
-from .._progress import Progress, reporter
+from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of
+from .._progress import OnProgress, Progress, reporter
 from .._registries import names
-from .._rows import Selection, is_nan, less, nonzero, nothing_counts
+from .._rows import Selection
 from .._state import State
-from ..errors import type_error, value_error
-from .scores import TokenScores
+from .._strata import Average, stratum_ids
+from ._batch import Batch, batch_of
+from ._parts import in_parts
+from ._result import estimate_of
 
 __all__ = ["PerplexityState", "perplexity"]
 
-Array = NDArray[Any]
-Shape = tuple[int, ...]
 Unit = Literal["perplexity", "bits", "nats"]
-# The codes by which the core is told which tokens count.
-EXCLUDED, COUNTS, IGNORED = map(np.uint8, (_core.TOKEN_EXCLUDED, _core.TOKEN_COUNTS, _core.TOKEN_IGNORED))
 
 
 @standard_mode
@@ -42,6 +30,9 @@ def perplexity(
     *,
     where: Any = None,
     clusters: Any = None,
+    by: Any = None,
+    strata: Any = None,
+    average: Average = "micro",
     per: Any = None,
     unit: Unit = "perplexity",
     nan_policy: NanPolicy = "raise",
@@ -57,6 +48,9 @@ def perplexity(
     V = sum r_g^2/(1 - f_g) / N^2 (CR2), and the interval exp(m +- t sqrt(V)), Student's t with
     1/(sum f^2 + (sum a)^2 - sum a^2) degrees of freedom, a = f^2/(1 - f).
 
+    With ``strata`` m and V are those of a stratified sample of clusters (see :func:`steelyard.estimate`): for
+    ``average="macro"`` m is the mean of the strata's m_h, so that the perplexity is the geometric mean of theirs.
+
     Parameters
     ----------
     x : TokenScores, or array [B, T] or [T]
@@ -67,13 +61,22 @@ def perplexity(
     clusters : ids, one per token or one per row, optional
         The cluster of each token or row, usually its document. By default each row of ``[B, T]`` is its own cluster;
         ``[T]`` is one cluster, for which there is a value but no interval.
+    by : ids, one per row (for ``[T]`` one per token), optional
+        The group of each row, such as its domain. Each group is a perplexity of its own rows; the result is one
+        Estimate of many, named by the ids as text, in their order.
+    strata : ids, one per row (for ``[T]`` one per token), optional
+        The stratum of each row, where each stratum is a sample of its own and all give one answer. Each must have two
+        clusters that count, and each cluster must lie inside one stratum. With ``by`` each group has its own strata.
+    average : {"micro", "macro"}
+        With ``strata``: ``"micro"`` is the mean over all tokens, ``"macro"`` the mean of the strata's means.
     per : array of numbers, one per token or one per row, optional
         The numbers, at least 0, whose sum to divide by instead of the number of tokens: words or bytes. With one number
         per row, the numbers of all rows count in which some token counts, and ids must then be per row too.
     unit : {"perplexity", "bits", "nats"}
         What to return: exp(m), m / ln 2 (bits per byte where ``per`` counts bytes), or m.
     nan_policy : {"raise", "omit"}
-        ``"omit"`` leaves out tokens that are NaN or null, and counts them in ``left_out`` under ``nan``.
+        ``"omit"`` leaves out tokens that are NaN or null, and counts them in ``left_out`` under ``nan``; also those of
+        rows without an id in ``by`` or ``strata``, under ``no group`` or ``no stratum``.
     confidence_level : float
         Inside (0, 1).
     alternative : {"two-sided", "less", "greater"}
@@ -111,6 +114,9 @@ def perplexity(
     >>> nll = np.array([2.0, 2.5, 1.0, 3.5, 2.0, 1.5])
     >>> print(sy.perplexity(nll, clusters=["a", "a", "b", "b", "c", "c"]))
     8.0 [3.9, 16.5] (95 %, clustered t, n = 6, 3 clusters)
+    >>> print(sy.perplexity(nll.reshape(6, 1), by=["law", "law", "math", "math", "math", "math"]))
+    law   9 [0, 227] (95 %, clustered t, n = 2, 2 clusters)
+    math  7 [1, 41] (95 %, clustered t, n = 4, 4 clusters)
     >>> print(sy.perplexity(nll, clusters=list("aabbcc"), per=[4, 3, 5, 2, 6, 4], unit="bits"))
     0.75 [0.04, 1.46] (95 %, clustered t, n = 6, 3 clusters)
 
@@ -124,10 +130,15 @@ def perplexity(
 
     Sources: Bell and McCaffrey, Survey Methodology 28 (2002); Miller, "Adding error bars to evals", arXiv 2411.00640.
     """
-    state = PerplexityState(
-        unit=unit, nan_policy=nan_policy, confidence_level=confidence_level, alternative=alternative
+    new = partial(
+        PerplexityState, unit=unit, nan_policy=nan_policy, confidence_level=confidence_level, alternative=alternative
     )
-    return state.update(x, where=where, clusters=clusters, per=per, progress=progress).compute()
+    ids = stratum_ids(strata, average)
+    if by is None and ids is None:
+        return new().update(x, where=where, clusters=clusters, per=per, progress=progress).compute()
+    aligned(x=x, where=where, clusters=clusters, per=per, by=by, strata=strata)
+    selection = Selection(where, clusters, nan_policy, by=by, strata=ids, unit="token")
+    return in_parts(new, batch_of(x, selection, per), selection, reporter(progress))
 
 
 @standard_mode_methods
@@ -181,22 +192,15 @@ class PerplexityState(State):
         """
         aligned(x=x, where=where, clusters=clusters, per=per)
         selection = Selection(where, clusters, self._nan_policy, unit="token")
-        nll, status = _tokens(x, selection)
-        if nll.size == 0:
-            return self
-        group = _groups(selection, nll, status)
-        self._totals.update(
-            nll,
-            length=nll.shape[-1],
-            codes=group.codes,
-            clusters=group.clusters,
-            status=status,
-            names=group.names,
-            per=None if per is None else _divisor(per, nll.shape, group.of_rows),
-            omit_nan=selection.omit,
-            progress=reporter(progress),
-        )
+        self._add(batch_of(x, selection, per), reporter(progress))
         return self
+
+    def _add(self, batch: Batch, on_progress: OnProgress) -> None:
+        if batch.nll.size:
+            self._totals.update(
+                batch.nll, length=batch.nll.shape[-1], codes=batch.codes, clusters=batch.clusters, status=batch.status,
+                names=batch.names, per=batch.per, omit_nan=self._nan_policy == "omit", progress=on_progress,
+            )  # fmt: skip
 
     def compute(self) -> Estimate:
         """The perplexity from all tokens added so far.
@@ -206,22 +210,12 @@ class PerplexityState(State):
         ValueError
             Where no token counts, or ``per`` sums to 0.
         """
+        return self._estimate(self._confidence)
+
+    def _estimate(self, confidence: Confidence) -> Estimate:
         counts = self._totals.counts()
-        left_out = nonzero({"ignored": counts["ignored"], "where": counts["excluded"], "nan": counts["nan"]})
-        found = self._totals.result(unit=self._unit, **self._confidence.keywords)
-        if found is None:
-            raise nothing_counts("x", "token", left_out)
-        if found["units"] == 0:
-            raise value_error("per", "numbers that sum to more than 0", "0")
-        detail = {} if found["df"] is None else {"df": found["df"]}
-        if found["units"] != found["tokens"]:
-            detail["units"] = found["units"]
-        return Estimate(
-            value=found["value"], standard_error=found["standard_error"], low=found["low"], high=found["high"],
-            confidence_level=self._confidence.level, n=found["tokens"], n_clusters=found["clusters"],
-            method="clustered t", left_out=left_out, detail=detail,
-            reason=_reason(counts["infinite"], found, self._confidence, self._totals.precision()),
-        )  # fmt: skip
+        found = self._totals.result(unit=self._unit, **confidence.keywords)
+        return estimate_of(found, counts, confidence, self._totals.precision())
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -233,84 +227,3 @@ class PerplexityState(State):
     def __repr__(self) -> str:
         tokens, clusters = self._totals.size()
         return f"<PerplexityState: {tokens} tokens in {clusters} clusters>"
-
-
-def _reason(infinite: int, found: _core._Perplexity, confidence: Confidence, precision: str) -> str:
-    """The ``reason`` of the estimate; ``precision`` is the coarsest float type that tokens came in."""
-    if infinite:
-        tokens = "1 counted token has" if infinite == 1 else f"{infinite} counted tokens have"
-        return f"{tokens} probability 0 and an infinite NLL"
-    if found["value"] == np.inf:
-        return 'the exponential overflows; unit="nats" shows the mean NLL'
-    if found["df"] is None:
-        return f"{ONE_CLUSTER}; clusters= says which tokens belong together"
-    if np.inf in (found["standard_error"], *(found[side] for side in confidence.sides)):
-        return 'tokens in clusters; the exponential overflows in error or limits, which unit="nats" shows'
-    if found["standard_error"] is None:
-        rounding = "" if precision == "float64" else f" but for the rounding of {precision}"
-        return f"all clusters have the same mean NLL{rounding}, and no spread is no certainty"
-    return "tokens in clusters"
-
-
-def _tokens(x: Any, selection: Selection) -> tuple[Array, NDArray[np.uint8] | None]:
-    """The NLL of the tokens, and a status code for each (None: all count)."""
-    nll = x.nll if isinstance(x, TokenScores) else floats(x, "x", numbers=True)
-    if nll.ndim == 0:
-        raise value_error("x", "a token axis, [T] or [B, T]", "a single number")
-    mask = selection.mask("x", nll.shape)
-    if not isinstance(x, TokenScores):
-        return np.ascontiguousarray(nll), None if mask is None else np.where(mask, COUNTS, EXCLUDED)
-    status = np.where(x.counted, COUNTS, IGNORED)
-    if mask is not None:
-        status[x.counted & ~mask] = EXCLUDED
-    return np.ascontiguousarray(nll), status
-
-
-class _Groups(NamedTuple):
-    """The clusters of the tokens of one update."""
-
-    codes: NDArray[np.int64]
-    clusters: int
-    names: Names | None
-    of_rows: bool
-
-
-def _groups(selection: Selection, nll: Array, status: NDArray[np.uint8] | None) -> _Groups:
-    """The cluster of each token, or of each row of tokens."""
-    shape, ids = nll.shape, selection.clusters
-    rows = int(np.prod(shape[:-1], dtype=np.int64))
-    if ids is None:
-        return _Groups(np.arange(rows), rows, None, True)
-    found = shape_of(ids, "clusters")
-    of_rows = found == shape[:-1]
-    if not of_rows and found != shape:
-        expected = f"one id per token, shape {shape}, or one per row, shape {shape[:-1]}"
-        raise value_error("clusters", expected, f"shape {found}")
-    if found == ():
-        ids = [ids]
-    elif len(found) > 1:
-        ids = flat_ids(ids, "clusters")
-    # Tokens that do not count may lack an id; their codes are never read.
-    keep = None if status is None else status == COUNTS
-    if selection.omit:
-        keep, _ = less(keep, is_nan(nll))
-    if keep is not None:
-        keep = (keep.any(-1) if of_rows else keep).reshape(-1)
-    numbers, names = codes_and_names(ids, "clusters", rows if of_rows else nll.size, keep)
-    return _Groups(numbers, len(names), names, of_rows)
-
-
-def _divisor(per: Any, shape: Shape, of_rows: bool) -> NDArray[np.float64]:
-    numbers = floats(per, "per", numbers=True)
-    if numbers.dtype == np.uint16:
-        raise type_error("per", "numbers that count exactly", "bfloat16")
-    if numbers.shape == shape[:-1]:
-        if not of_rows:
-            fix = "give one number per token, or one id per row"
-            raise value_error(
-                "per", f"one number per token, shape {shape}, as clusters has", f"shape {numbers.shape}", fix
-            )
-    elif numbers.shape != shape:
-        expected = f"one number per token, shape {shape}, or one per row, shape {shape[:-1]}"
-        raise value_error("per", expected, f"shape {numbers.shape}")
-    return numbers.astype(np.float64)

@@ -6,12 +6,15 @@ use crate::call::call;
 use crate::give::{Give, Record, record, type_error, value_error};
 use crate::names::texts;
 use crate::state_class;
-use crate::take::named;
+use crate::take::{listed, named};
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use steelyard_kernels::intervals::Confidence;
-use steelyard_kernels::tokens::{Batch, Per, Perplexity, Refused, Totals, Unit, sum_batch};
+use steelyard_kernels::intervals::strata::Average;
+use steelyard_kernels::tokens::{
+    Batch, Per, Perplexity, Refused, Totals, Unit, stratified_perplexity, sum_batch,
+};
 use steelyard_kernels::with_dtype;
 
 state_class!(
@@ -77,14 +80,26 @@ state_class!(
         let unit: Unit = named(unit)?;
         let confidence = Confidence { level: confidence_level, alternative: named(alternative)? };
         let totals = self.0.now()?;
-        let known = |x: f64| (!x.is_nan()).then_some(x);
-        let found = call(py, None, 0, |progress| totals.perplexity(unit, confidence, progress))?;
-        let Some(Perplexity { value, standard_error, interval, df, tokens, units, clusters }) = found else {
-            return Ok(None);
-        };
-        let (low, high) = (known(interval.low), known(interval.high));
-        record!(py, { value, standard_error: known(standard_error), low, high, df: known(df), tokens, units, clusters })
-            .map(Some)
+        fields(py, call(py, None, 0, |progress| totals.perplexity(unit, confidence, progress))?)
+    }
+
+    /// The perplexity of strata, each with `totals` of its own: the fields of `result`. `average` is "micro" or "macro".
+    #[staticmethod]
+    #[pyo3(signature = (totals, *, average, unit, confidence_level, alternative))]
+    fn stratified<'py>(
+        py: Python<'py>,
+        totals: &Bound<'py, PyAny>,
+        average: &str,
+        unit: &str,
+        confidence_level: f64,
+        alternative: &str,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let (unit, average): (Unit, Average) = (named(unit)?, named(average)?);
+        let confidence = Confidence { level: confidence_level, alternative: named(alternative)? };
+        let given = listed::<Bound<'py, PerplexityTotals>>(totals)?;
+        let states = given.iter().map(|of| of.get().0.now()).collect::<PyResult<Vec<_>>>()?;
+        let states: Vec<&Totals> = states.iter().collect();
+        fields(py, call(py, None, 0, |progress| stratified_perplexity(&states, average, unit, confidence, progress))?)
     }
 
     /// The number of tokens that count, and of clusters that have such tokens.
@@ -105,6 +120,17 @@ state_class!(
         Give(self.0.look(|totals| totals.precision.name()))
     }
 });
+
+/// A perplexity as a dictionary, with None for a number that does not exist.
+fn fields(py: Python<'_>, found: Option<Perplexity>) -> PyResult<Option<Bound<'_, PyDict>>> {
+    let known = |x: f64| (!x.is_nan()).then_some(x);
+    let Some(Perplexity { value, standard_error, interval, df, tokens, units, clusters }) = found else {
+        return Ok(None);
+    };
+    let (low, high) = (known(interval.low), known(interval.high));
+    record!(py, { value, standard_error: known(standard_error), low, high, df: known(df), tokens, units, clusters })
+        .map(Some)
+}
 
 /// Numbers of which there is one per token or one per row, as their count shows.
 fn by<'a, T>(values: &'a [T], tokens: usize, rows: usize, name: &str) -> PyResult<Per<'a, T>> {

@@ -12,7 +12,7 @@ mod terms;
 mod totals;
 
 pub use columns::{Column, Folds};
-pub use perplexity::{Perplexity, Unit};
+pub use perplexity::{Perplexity, Unit, stratified_perplexity};
 pub use scores::{TokenScores, Unscorable, token_scores};
 pub use sequence::sequence_nll;
 pub use terms::Logit;

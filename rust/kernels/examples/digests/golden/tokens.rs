@@ -3,12 +3,15 @@
 use super::inputs::{Draw, given, tame, words};
 use super::{Entry, Run, entry};
 use steelyard_kernels::clusters::Names;
+use steelyard_kernels::intervals::strata::Average;
 use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::rows::{Source, Table};
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
-use steelyard_kernels::tokens::{Batch, Column, Logit, Per, Totals, Unit, sum_batch, token_scores};
+use steelyard_kernels::tokens::{
+    Batch, Column, Logit, Per, Totals, Unit, stratified_perplexity, sum_batch, token_scores,
+};
 
 pub const TABLE: &[Entry] = &[
     entry("tokens.token_scores", "float32", scores::<f32>),
@@ -16,6 +19,7 @@ pub const TABLE: &[Entry] = &[
     entry("tokens.token_scores", "bfloat16", scores::<Bf16>),
     entry("tokens.token_scores", "float16", scores::<F16>),
     entry("tokens.perplexity", "float64", perplexity),
+    entry("tokens.perplexity_strata", "float64", strata),
 ];
 
 const WIDEST: usize = 4097;
@@ -72,6 +76,38 @@ fn perplexity(n: usize) -> Run {
                 let (low, high) = (all.interval.low, all.interval.high);
                 digest.of(unit.name()).doubles(&[all.value, all.standard_error, low, high, all.df]);
             }
+        }
+    })
+}
+
+/// The perplexity of three strata with tokens in about `n / 27` documents each.
+fn strata(n: usize) -> Run {
+    let states: Vec<Totals> = (35..38)
+        .map(|stream| {
+            let nll: Vec<f64> = tame::<f64>(n / 3 + 4, stream).into_iter().map(f64::abs).collect();
+            let codes: Vec<i64> = (0..nll.len()).map(|i| (i % (nll.len() / 9 + 2)) as i64).collect();
+            let batch = Batch {
+                nll: &nll,
+                status: None,
+                length: 1,
+                codes: Per::Token(&codes),
+                clusters: nll.len() / 9 + 2,
+                per: Per::Nothing,
+                omit_nan: false,
+            };
+            let mut go = |_| true;
+            let summed = given(given(sum_batch(&batch, &mut go)));
+            given(given(Totals::new().with(&summed, Names::None, &mut go)))
+        })
+        .collect();
+    Box::new(move |digest| {
+        let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
+        let states: Vec<&Totals> = states.iter().collect();
+        for &average in Average::ALL {
+            let found = stratified_perplexity(&states, average, Unit::Perplexity, confidence, &mut |_| true);
+            let all = given(given(found).ok_or("strata without tokens"));
+            let (low, high) = (all.interval.low, all.interval.high);
+            digest.of(average.name()).doubles(&[all.value, all.standard_error, low, high, all.df]);
         }
     })
 }
