@@ -328,7 +328,8 @@ def test_page_shows_hostile_names_as_text(hostile: report.Report, tmp_path: Path
     shown = printable(hostile.models[0].name)
     assert [shown, printable("a" * 150), "plain", "plain\\t2"] == [row[0] for row in page.rows[1:5]]
     assert "\x1b" not in html
-    assert page.tags["svg"] == 1 + 1 + 1 + 4 + 1 + 1  # mark, scores, differences, diagrams, proper scores, perplexity
+    # The mark, scores, differences, diagrams, proper scores and perplexity; intervals also for narrow screens.
+    assert page.tags["svg"] == 1 + 2 + 2 + 4 + 2 + 2
 
 
 def test_page_tables_have_captions_and_headings(hostile: report.Report, tmp_path: Path) -> None:
@@ -529,7 +530,7 @@ def test_the_example_runs(tmp_path: Path) -> None:
     html = (tmp_path / "example.html").read_text(encoding="utf-8")
     page = Page(html)
     assert "tuned is better than base" in page.text
-    assert page.tags["svg"] == 1 + 1 + 1 + 3 + 1 + 1
+    assert page.tags["svg"] == 1 + 2 + 2 + 3 + 2 + 2
 
 
 # ---- what a reader sees agrees with what was decided

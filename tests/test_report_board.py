@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +101,57 @@ def test_many_reliability_diagrams_are_counted(tmp_path: Path) -> None:
     assert page.count("Reliability diagram of") == 6
     assert "Diagrams of the first 6 models; 3 more models in the table." in page
     assert len(made.to_markdown().split("###")[0].strip().splitlines()) <= 2 + 10
+
+
+def page_of(made: report.Report, path: Path) -> str:
+    made.to_html(path / "page.html")
+    return (path / "page.html").read_text()
+
+
+def test_what_was_asked_stands_at_the_top(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    page = page_of(report.build(answers(tmp_path, 2), baseline="m1", margin=0.02, confidence_level=0.9), tmp_path)
+    top = page[page.index("What was asked") : page.index("In short")]
+    for text in ("answers.jsonl", "id: id; score: correct; model: model", "m1", "90 % intervals, margin 0.02"):
+        assert text in top
+    assert f"steelyard {sy.__version__}" in top
+
+
+def test_headings_are_in_order_and_every_cell_has_its_own(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    page = page_of(report.build(answers(tmp_path, 40)), tmp_path)
+    levels = [int(level) for level in re.findall(r"<h(\d)[ >]", page)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    assert re.findall(r"<th(?! scope=)[ >]", page) == []
+    assert page.count("<caption><h3>") == 3
+    cells = re.findall(r"<td[^>]*>[^<]", page)
+    assert cells
+    assert all("data-label=" in cell for cell in cells)  # what a narrow screen shows beside the cell
+
+
+def test_long_tables_beside_the_leaderboard_are_folded(tmp_path: Path) -> None:
+    made = report.build(answers(tmp_path, 40))
+    assert "30 further rows: on the page and in JSON." in str(made)
+    assert all(f"\nm{k} " in str(made) for k in range(40))
+    assert page_of(made, tmp_path).count("30 further rows") == 1
+
+
+def test_a_picture_of_many_rows_has_its_axis_at_both_ends(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+
+    def ticks(models: int) -> int:
+        page = page_of(report.build(answers(tmp_path, models)), tmp_path)
+        drawn = page[page.index('id="board-figure_1"') : page.index('id="board-narrow-figure_1"')]
+        return len(re.findall(r">0\.\d+</text>", drawn))
+
+    assert ticks(25) % 2 == 0
+    assert ticks(25) > ticks(19)
+
+
+def test_the_largest_error_stands_beside_the_rows_of_its_bin(tmp_path: Path) -> None:
+    rows = [{"id": i, "correct": i % 3 > 0, "confidence": 0.05 if i < 7 else 0.65} for i in range(60)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    made = report.build(records.read(tmp_path / "rows.jsonl"))
+    assert "(7) |" in next(line for line in made.to_markdown().splitlines() if "0.6" in line and "(7)" in line)

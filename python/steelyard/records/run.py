@@ -109,6 +109,12 @@ class Run:
         counts = Counter(() if self.ids is None else self.ids.tolist())
         return counts if len(counts) < len(self) and counts else None
 
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """Which column of the files was read as what: pairs of a role, such as ``score``, and a column."""
+        pairs = (pair for part in self._parts for pair in part.roles.columns.items())
+        return tuple(dict.fromkeys((role, column) for role, column in pairs if column is not None))
+
     def column(self, name: str) -> NDArray[Any]:
         """Any other column of the records, by dotted path, aligned with the rows of this run.
 

@@ -317,6 +317,15 @@ def _pairs(names: Sequence[str], baseline: str | None) -> list[tuple[str, str]]:
     return [(name, base) for name in names if name != base]
 
 
+def _columns_of(runs: Runs) -> dict[str, str]:
+    """The columns that were read, by what they mean; several where files differ."""
+    found: dict[str, dict[str, None]] = {}
+    for run in runs:
+        for role, column in run.columns:
+            found.setdefault(role, {})[column] = None
+    return {role: ", ".join(columns) for role, columns in found.items()}
+
+
 def _stepper(progress: Progress, total: int) -> Callable[[int], None]:
     """A function that is called with the number of steps just made and tells ``progress``."""
     tell = reporter(progress)
@@ -350,6 +359,7 @@ def _report(
         options=options,
         sources=tuple(dict.fromkeys(file for run in runs for file in run.files)),
         read=dict(runs.read),
+        columns=_columns_of(runs),
         guesses=runs.guesses,
         left_out={file: dict(counts) for file, counts in runs.left_out.items()},
         notes=(*runs.notes, *(note for model in models for note in model.notes), *notes),

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree import ElementTree
 
@@ -81,8 +82,15 @@ class Picture:
     """What the ids of its elements begin with, so that those of two pictures differ."""
     label: str
     """What a screen reader says of it."""
+    narrow: Picture | None = None
+    """The same picture for a screen that is too narrow for it."""
     math: bool = False
     """Whether text between dollar signs is a formula, as the labels of a logarithmic axis need."""
+
+
+def drawn(picture: Picture) -> list[str]:
+    """The picture as SVG and, where it has one, its form for narrow screens."""
+    return [svg(picture)] + ([] if picture.narrow is None else [svg(picture.narrow)])
 
 
 def svg(picture: Picture) -> str:
@@ -151,6 +159,7 @@ class Bar(NamedTuple):
 
 FOREST_COLUMNS = 3  # panels side by side: more would leave no room for the intervals
 MANY_ROWS = 20  # a picture of more rows has narrower rows, and its axis at the top and at the bottom
+LONGEST_NAME, NARROW_NAME = 48, 22  # characters of a name on an axis, on wide and on narrow screens
 ROW, NARROW_ROW = 0.38, 0.21  # the height of a row in inches
 
 # The page (page.css) has the same colours for these words.
@@ -165,9 +174,11 @@ def intervals(
     ``zero`` draws a line at "no difference", and ``loss``, if it is not 0, one at the largest loss that is accepted.
     """
 
-    def paint(figure: Figure) -> None:
+    def paint(figure: Figure, narrow: bool = False) -> None:
         ax = figure.add_subplot()
-        _interval_rows(ax, rows, room=zero)
+        _interval_rows(ax, rows, room=zero, longest=NARROW_NAME if narrow else LONGEST_NAME)
+        if narrow:
+            ax.locator_params(axis="x", nbins=4)
         if len(rows) > MANY_ROWS:
             ax.tick_params(axis="x", top=True, labeltop=True)
             ax.tick_params(axis="y", labelsize=7.5)
@@ -181,7 +192,10 @@ def intervals(
         ax.set_xlabel(printable(axis))
 
     height = ROW * len(rows) if len(rows) <= MANY_ROWS else 0.3 + NARROW_ROW * len(rows)
-    return (Picture((8.9, 0.78 + height), paint, prefix, label),) if rows else ()
+    if not rows:
+        return ()
+    narrow = Picture((4.0, 0.78 + height), partial(paint, narrow=True), f"{prefix}-narrow", label)
+    return (Picture((8.9, 0.78 + height), paint, prefix, label, narrow),)
 
 
 def forest(
@@ -213,8 +227,11 @@ def forest(
     return (Picture((8.9, height), paint, prefix, label),)
 
 
-def _interval_rows(ax: Axes, rows: Sequence[Bar], *, room: bool) -> None:
-    """Draw the rows from top to bottom; ``room``: leave some above them for the word "margin"."""
+def _interval_rows(ax: Axes, rows: Sequence[Bar], *, room: bool, longest: int = LONGEST_NAME) -> None:
+    """Draw the rows from top to bottom; ``room``: leave some above them for the word "margin".
+
+    Names of more than ``longest`` characters lose their middle.
+    """
     size = 1.0 if len(rows) <= MANY_ROWS else 0.7
     for colour in dict.fromkeys(VERDICTS[bar.verdict] for bar in rows):
         own = [(y, bar) for y, bar in enumerate(rows) if VERDICTS[bar.verdict] == colour]
@@ -227,7 +244,7 @@ def _interval_rows(ax: Axes, rows: Sequence[Bar], *, room: bool) -> None:
             face, edge = ("white", colour) if hollow else (colour, "white")
             dots: dict[str, Any] = {"markersize": 6.5 * size, "markerfacecolor": face, "markeredgecolor": edge}
             ax.plot(*zip(*points, strict=True), "o", **dots) if points else None
-    ax.set_yticks(range(len(rows)), [shortened(printable(bar.name), 48) for bar in rows])
+    ax.set_yticks(range(len(rows)), [shortened(printable(bar.name), longest) for bar in rows])
     ax.set_ylim(len(rows) - 0.4, -0.8 if room else -0.6)
     ax.tick_params(axis="y", length=0, labelcolor=INK)
     ax.spines["left"].set_visible(False)

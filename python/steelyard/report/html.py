@@ -37,7 +37,8 @@ def page(report: Contents) -> str:
     return environment.get_template("page.html.jinja").render(
         headline=sections.headline(report),
         findings=sections.findings(report),
-        blocks=[(block, [Markup(figures.svg(picture)) for picture in block.pictures]) for block in blocks],
+        asked=sections.asked(report),
+        blocks=[(block, [[Markup(svg) for svg in figures.drawn(one)] for one in block.pictures]) for block in blocks],
         remarks=sections.remarks(report),
         version=config["version"],
         numerics=config["numerics"],

@@ -301,6 +301,7 @@ class Contents:
     proper: tuple[ProperScore, ...] = ()
     groups: tuple[Grouping, ...] = ()
     leaderboard: Leaderboard | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
     sections: tuple[Section, ...] = ()
 
     @property

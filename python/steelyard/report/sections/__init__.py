@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..._numbers import count, percent, plural
 from ..._text import listed_counts
 from ..results import Contents
+from ..tables import Table
 from ..words import span
 from . import board, calibration, comparisons, groups, items, perplexity, proper, repeats, scores, supplied
 from .block import MOST_FINDINGS, Block, Finding
-from .notices import cautions, remarks
+from .notices import asked, cautions, remarks
 
-__all__ = ["SECTIONS", "Block", "Finding", "blocks", "cautions", "findings", "headline", "remarks"]
+__all__ = ["SECTIONS", "Block", "Finding", "asked", "blocks", "cautions", "findings", "headline", "remarks"]
+
+MOST_ROWS, SHOWN_ROWS = 30, 10  # beside a leaderboard, of a table with more rows than that so many are shown
 
 SECTIONS: tuple[Callable[[Contents], Block | None], ...] = (
     board.block,
@@ -35,7 +39,20 @@ SECTIONS: tuple[Callable[[Contents], Block | None], ...] = (
 def blocks(report: Contents) -> list[Block]:
     """The sections that the records have data for, then the caller's own."""
     found = [made for section in SECTIONS if (made := section(report)) is not None]
+    if report.leaderboard is not None:
+        found = [made if made.title == board.TITLE else _folded(made) for made in found]
     return found + [supplied.block(section, k) for k, section in enumerate(report.sections)]
+
+
+def _folded(block: Block) -> Block:
+    """The section with its long tables folded: the leaderboard says of each model what most readers look for."""
+
+    def folded(table: Table) -> Table:
+        if len(table.rows) <= MOST_ROWS:
+            return table
+        return replace(table, rows=table.rows[:SHOWN_ROWS], more=table.rows[SHOWN_ROWS:] + table.more)
+
+    return replace(block, tables=tuple(folded(table) for table in block.tables))
 
 
 def headline(report: Contents) -> str:

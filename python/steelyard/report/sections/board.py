@@ -17,6 +17,7 @@ LEAD = (
     "All models on the records that they share, the best first. The ranks that a model may have follow from comparing "
     "all pairs, record by record: whether two intervals overlap does not say whether one model is better."
 )
+TITLE = "Leaderboard"
 NAMED = 5  # so many models are named in a sentence; more are counted
 
 
@@ -24,9 +25,7 @@ def block(report: Contents) -> Block | None:
     """The models ordered by score, with their rank ranges."""
     if (board := report.leaderboard) is None:
         return None
-    return Block(
-        "Leaderboard", LEAD, (_table(report, board),), tuple(_findings(report, board)), _picture(report, board)
-    )
+    return Block(TITLE, LEAD, (_table(report, board),), tuple(_findings(report, board)), _picture(report, board))
 
 
 def _table(report: Contents, board: Leaderboard) -> Table:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..._estimate import Estimate
-from ..._numbers import plural
+from ..._numbers import count, plural
 from ..._text import printable
 from .. import figures
 from ..results import Contents
@@ -57,6 +57,7 @@ def _table(known: Known) -> Table:
 def _columns(size: Column) -> tuple[Column, ...]:
     ece = "ECE is the mean distance between confidence and accuracy over bins of equal width."
     gap = "Gap is confidence - accuracy."
+    mce = "MCE is the largest distance of a bin; n rows are in that bin."
     floor = "Floor is what the ECE of a calibrated model with these confidences would be on average."
     return (
         estimates.NAME,
@@ -67,7 +68,7 @@ def _columns(size: Column) -> tuple[Column, ...]:
         estimates.INTERVAL,
         Column("floor", number=True, brief=False, note=floor),
         Column("RMS", number=True, brief=False),
-        Column("MCE", number=True, brief=False),
+        Column("MCE (n)", number=True, brief=False, note=mce),
         Column("gap", number=True, brief=False, note=gap),
         Column("gap interval", number=True, brief=False),
     )
@@ -84,7 +85,7 @@ def _row(name: str, result: Reliability, digits: int) -> tuple[str, ...]:
         interval(result.ece, digits),
         number(result.noise_floor, digits),
         number(float(result.rmsce), digits),
-        number(float(result.mce), digits),
+        f"{number(float(result.mce), digits)} ({count(int(result.mce.detail['bin_n']))})",
         number(float(result.gap), digits, signed=True),
         interval(result.gap, digits),
     )

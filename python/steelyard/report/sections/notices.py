@@ -4,14 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..._numbers import count, plural
+from ..._numbers import count, percent, plural
 from ..._text import printable
+from ...config import show_config
 from ...errors import keyword
 from ...records.roles import NO_SCORE, ROLES
 from ..results import MOST_LOST, Contents, ModelResult
-from ..words import digits_of, interval, limits, lost, rows
+from ..words import digits_of, interval, limits, listed, lost, rows
 
 MOST_FILES = 6  # of more files the sums are shown
+NAMED_FILES = 5  # so many are named at the top; more are counted
+
+
+def asked(report: Contents) -> list[tuple[str, str]]:
+    """What the report is of and which options it was made with, in pairs of a term and what stands for it.
+
+    Nothing here depends on the clock or the machine, so that the page has the same bytes each time.
+    """
+    options, config = report.options, show_config(mode="dicts")
+    files = [printable(file) for file in report.sources]
+    shown = [*files[:NAMED_FILES], *([f"{count(len(files) - NAMED_FILES)} more"] if len(files) > NAMED_FILES else [])]
+    direction = "higher" if options.higher_is_better else "lower"
+    said = {
+        "files": listed(shown) if shown else "",
+        "columns": "; ".join(f"{role}: {printable(column)}" for role, column in report.columns.items()),
+        "baseline": printable(options.baseline) if options.baseline is not None else "",
+        "clusters": printable(options.clusters) if options.clusters is not None else "",
+        "groups": ", ".join(map(printable, options.by)),
+        "options": f"{percent(options.confidence_level)} intervals, margin {options.margin:g}, {direction} is better",
+        "made by": f"steelyard {config['version']}, numerics {config['numerics']}",
+    }
+    return [(term, text) for term, text in said.items() if text]
 
 
 def cautions(report: Contents) -> list[str]:
