@@ -26,7 +26,9 @@ def block(report: Contents) -> Block | None:
     if not pairs:
         return None
     most = max(FEW, min(MOST, ALL_PAIRS // len(pairs)))
-    return Block("Items", LEAD, tuple(_table(pair, items, most) for pair, items in pairs), page_only=True)
+    folded = report.leaderboard is not None and report.options.baseline is None
+    tables = tuple(_table(pair, items, most) for pair, items in pairs)
+    return Block("Items", LEAD, tables, page_only=True, folded=folded)
 
 
 def _table(pair: PairResult, items: Items, most: int) -> Table:
