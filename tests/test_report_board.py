@@ -30,7 +30,7 @@ def answers(path: Path, models: int, n: int = 200, **special: Any) -> records.Ru
 
 def section(page: str, title: str) -> str:
     """The HTML of one section of the page."""
-    return page[page.index(f">{title}</h2>") :].split("</section>")[0]
+    return page[page.index(f">{title}</h2>") :].split("</section>", maxsplit=1)[0]
 
 
 def test_more_than_four_models_are_ranked_as_compare_does(tmp_path: Path) -> None:
