@@ -187,6 +187,12 @@ def test_all_files_that_cannot_be_read_are_named(tree: Path) -> None:
     assert records.read(tree, exclude=["a.jsonl", "b.jsonl", "c.jsonl"]).names == ("base", "new")
 
 
+def test_what_is_wrong_with_every_file_is_said_without_a_way_out(tree: Path) -> None:
+    with pytest.raises(RecordError, match=r"a column 'split' for where=") as caught:
+        records.read(tree, where="split==test")
+    assert "exclude" not in str(caught.value)
+
+
 def test_a_file_without_a_score_is_an_error_with_a_way_out(tree: Path) -> None:
     put(tree / "questions.csv", "id,text\n1,a\n")
     result = run("report", tree)

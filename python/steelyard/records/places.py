@@ -111,6 +111,8 @@ class Places:
         """Raise where a file cannot be read, all were passed over, or a summary has no records beside it."""
         if self._unreadable:
             first, *others = self._unreadable
+            if others and not read:
+                raise self._unreadable[first]  # what is wrong with all of them is not mended by leaving them out
             raise self._with_a_way_out(first, self._unreadable[first], others)
         if not read:
             raise next(iter(self._not_records.values()))
