@@ -26,13 +26,13 @@ FLAGS = doctest.ELLIPSIS
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # An inline link or picture of Markdown, or an attribute of HTML.
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
-# What the README's commands may call; the rest of its shell lines install or build.
+# What the commands may call; the rest of the README's shell lines install or build.
 SAFE = ("steelyard ", "python examples/", "head ")
 COMMAND_NEEDS = ("typer", "rich", "jinja2", "matplotlib", "pyarrow")
 
 
-def blocks(language: str) -> list[str]:
-    return [text for kind, text in FENCE.findall(README.read_text("utf-8")) if kind == language]
+def blocks(language: str, page: Path = README) -> list[str]:
+    return [text for kind, text in FENCE.findall(page.read_text("utf-8")) if kind == language]
 
 
 def failures(test: doctest.DocTest) -> tuple[int, str]:
@@ -75,7 +75,8 @@ def commands(text: str) -> list[tuple[str, str]]:
     return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def test_the_readmes_commands_print_what_it_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", [README, ROOT / "docs" / "reports.md"], ids=lambda page: page.name)
+def test_commands_print_what_a_page_says(page: Path, tmp_path: Path) -> None:
     missing = [name for name in COMMAND_NEEDS if importlib.util.find_spec(name) is None]
     if missing:
         pytest.skip(f"the command needs {', '.join(missing)} (pip install 'steelyard[cli]')")
@@ -86,7 +87,7 @@ def test_the_readmes_commands_print_what_it_says(tmp_path: Path) -> None:
     names = 'steelyard() { "$PYTHON" -m steelyard "$@"; }\npython() { "$PYTHON" "$@"; }\n'
     environment = {k: v for k, v in os.environ.items() if k not in ("GITHUB_STEP_SUMMARY", "FORCE_COLOR")}
     environment |= {"PYTHON": sys.executable, "COLUMNS": "80", "PYTHONWARNINGS": "error"}
-    ran = [pair for text in blocks("console") for pair in commands(text)]
+    ran = [pair for text in blocks("console", page) for pair in commands(text)]
     assert {"report", "compare"} <= {words[1] for words, _ in ((c.split(), e) for c, e in ran)}
     for command, expected in ran:
         assert command.startswith(SAFE), command
@@ -97,7 +98,9 @@ def test_the_readmes_commands_print_what_it_says(tmp_path: Path) -> None:
         )  # fmt: skip
         assert agree(expected, out.stdout), f"$ {command}\n{out.stdout}"
         assert out.returncode == 0, command
-    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
+    pages = [*tmp_path.glob("*.html"), *tmp_path.glob("out/report.html")]
+    assert pages
+    assert all(path.stat().st_size > 10_000 for path in pages)
 
 
 def test_the_readme_names_the_two_commands_and_the_place_of_the_benchmarks() -> None:

@@ -71,7 +71,7 @@ class Plan:
 
     def to_text(self, width: int = 80) -> str:
         """The plan as plain text for a terminal of ``width`` columns."""
-        return "\n".join(tables.text_lines(self._table(), width)) + "\n"
+        return "\n".join(tables.text_lines(self._table(), width))
 
     def to_markdown(self) -> str:
         """The plan as Markdown."""

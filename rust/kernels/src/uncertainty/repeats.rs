@@ -63,6 +63,9 @@ pub fn majority_at(votes: Votes<'_>, k: u64, pace: &mut Pace<'_>) -> Result<f64,
     if k == 0 || k > votes.tried || given > votes.tried {
         return Ok(f64::NAN);
     }
+    if k == 1 {
+        return Ok(scalar(|| votes.right as f64 / votes.tried as f64));
+    }
     let k = k as usize; // there are k answers in memory
     let draws = Draws::of(votes, k, pace)?;
     let mut chance = 0.0;
