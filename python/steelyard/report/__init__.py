@@ -11,6 +11,7 @@ True
 
 from .build import Report, build, comparison
 from .plan import Plan, Planned, plan
-from .results import ModelResult, PairResult, Section
+from .results import ModelResult, PairResult
+from .section import Section
 
 __all__ = ["ModelResult", "PairResult", "Plan", "Planned", "Report", "Section", "build", "comparison", "plan"]

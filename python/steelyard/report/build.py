@@ -17,7 +17,8 @@ from .._text import in_markdown
 from ..config import show_config
 from ..errors import keyword, shown, type_error, value_error
 from . import board, grouped, measure, proper, sections, tables
-from .results import MANY_MODELS, MIN_MATCHED, Contents, ModelResult, Options, Section
+from .results import MANY_MODELS, MIN_MATCHED, Contents, ModelResult, Options
+from .section import Section
 
 if TYPE_CHECKING:
     from ..records import Runs

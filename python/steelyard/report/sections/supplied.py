@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..._text import printable
 from ..figures import Picture
-from ..results import Section
+from ..section import Section
 from ..tables import Column
 from ..words import digits_of
 from . import estimates
