@@ -25,6 +25,7 @@ MODES = list(product((False, True), ("nearest", "up", "down", "toward zero")))
 NOT_KERNELS = {
     "version", "numerics", "state_numerics", "registries", "isa", "isa_available", "force_isa", "threads", "asked_threads", "set_threads",
     "set_default_threads", "set_mode_for_tests", "in_standard_mode", "panic_for_tests", "fail_allocations_for_tests", "stop_attaching", "check_memory",
+    "json_lines",
 }  # fmt: skip
 
 

@@ -33,6 +33,23 @@ def fail_allocations_for_tests(successes: int, failures: int, least: int) -> int
 def panic_for_tests(pooled: bool) -> None: ...
 def stop_attaching() -> None: ...
 
+# lines of JSON
+class _PlainLines(TypedDict):
+    rows: int
+    bytes: int
+    met: list[int]
+    columns: list[list[Any] | None]
+
+def json_lines(
+    data: bytes,
+    *,
+    columns: Sequence[str],
+    dictionaries: Sequence[str],
+    list_mark: object,
+    longest: int,
+    beginning: int,
+) -> _PlainLines: ...
+
 # arrays
 def check_memory(array: NDArray[Any], name: str) -> None: ...
 

@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..errors import keyword, value_error
 from . import lm_eval, tasks
 from .columns import Resolved
@@ -115,9 +117,7 @@ class Assembly:
         table = part.table
         with part.reading("model"):
             names = texts(table.columns[column], f"model {column!r}", table.where)
-        of_model: dict[str | None, list[int]] = {}
-        for row in part.rows:
-            of_model.setdefault(names[row], []).append(row)
+        of_model: dict[str | None, Sequence[int]] = _rows_by(names, part.rows)
         self._leave_out(table, ROLES["model"].absent, len(of_model.pop(None, ())))
         for model, rows in of_model.items():
             if model is not None:
@@ -214,6 +214,19 @@ def _check_one_kind(table: Table, rows: Sequence[int], column: str) -> None:
     if len(kinds) > 1:
         fix = f"choose with {keyword('where', f'{column}=={kinds[0]}')}"
         raise record_error(table.file, f"one {column}", f"{len(kinds)}: {some_of(kinds)}", fix)
+
+
+def _rows_by(names: Sequence[str | None], rows: Sequence[int]) -> dict[str | None, Sequence[int]]:
+    """The rows of each name, in the order in which the names come."""
+    here = names if len(rows) == len(names) else [names[row] for row in rows]
+    code = {name: number for number, name in enumerate(dict.fromkeys(here))}
+    if len(code) <= 1:
+        return dict.fromkeys(code, rows)
+    codes = np.fromiter(map(code.__getitem__, here), dtype=np.int64, count=len(here))
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=len(code)))
+    pieces = np.split(np.asarray(rows, dtype=np.int64)[order], ends[:-1])
+    return {name: piece.tolist() for name, piece in zip(code, pieces, strict=True)}
 
 
 def _alike(names: Sequence[str]) -> tuple[str, ...]:

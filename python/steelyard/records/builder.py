@@ -6,15 +6,20 @@ instead: a file of records with different keys would otherwise need (rows x keys
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from .table import LIST, LONGEST_TEXT, ColumnStore, Table, record_error, shorten
+from .._json_lines import PlainLines, plain_lines
+from .table import BEGINNING, LIST, LONGEST_TEXT, ColumnStore, Table, record_error, shorten
 
 MOST_COLUMNS = 10_000
+LEAST_AT_ONCE = 1 << 15  # bytes of plain lines that are read at once, at least
+CELLS_AT_ONCE = 8_000_000  # with many columns fewer bytes: this many, divided by the number of columns
+MOST_OF_PLAIN_LINES = 1_000  # columns; with more, each line goes through the dictionaries' limits one by one
 FEWEST_KEYS = 100  # a dictionary with fewer is not what makes a file too wide
 DEEPEST = 100  # dictionaries inside one another
 GAP = 16  # so many empty cells in a row are filled without a thought about a dictionary
@@ -62,10 +67,11 @@ class TableBuilder:
         self.columns: dict[str, Column] = {}
         self._has_null = has_null
         self._file = file
-        self._lines: list[int] = []
+        self._lines = array("q")
         self._dictionaries = Dictionaries(file, asked)
         self._asked = frozenset(asked)
         self._kept: dict[str, dict[int, list[Any]]] = {}
+        self._with_lists: set[str] = set()
         self._inside: dict[str, Inside] = {}
         self._counted: dict[str, int] = {}
 
@@ -81,6 +87,53 @@ class TableBuilder:
             assert isinstance(column, list)
             column.extend(values)
         self._lines.extend(lines)
+
+    def extend_plain(self, data: bytes, line: int) -> PlainLines:
+        """Add the plain lines at the beginning of some bytes, the first of which is a file's ``line``-th.
+
+        What is a plain line depends on the columns that there are. A line that is none has to be appended.
+        """
+        columns = self._whole_columns() if len(self.columns) <= MOST_OF_PLAIN_LINES else []
+        dictionaries = list(filter(_is_unicode, self._inside)) if columns else []
+        found = plain_lines(
+            data[: max(LEAST_AT_ONCE, CELLS_AT_ONCE // len(columns))] if columns else b"",
+            columns,
+            dictionaries,
+            list_mark=LIST,
+            longest=LONGEST_TEXT,
+            beginning=BEGINNING,
+        )
+        lists = {name for name, values in zip(columns, found.columns, strict=True) if self._keeps(name, values)}
+        if lists:
+            self._with_lists |= lists
+            return PlainLines(0, 0, [], [])
+        row = len(self._lines)
+        for name, values in zip(columns, found.columns, strict=True):
+            if values is None:
+                continue
+            if (len(values) - values.count(None)) * SPARSE >= len(values):
+                self.columns[name].extend(values)  # type: ignore[union-attr]
+                continue
+            for at, value in enumerate(values):
+                if value is not None:
+                    self._place(name, value, (), row + at, line + at)
+        for path, met in zip(dictionaries, found.met, strict=True):
+            self._inside[path].met += met
+        self._lines.extend(range(line, line + found.rows))
+        return found
+
+    def _keeps(self, name: str, values: list[Any] | None) -> bool:
+        """Whether values are lists that have to be kept, which only :meth:`append` does."""
+        return name in self._asked and values is not None and LIST in values
+
+    def _whole_columns(self) -> list[str]:
+        """The columns that have a cell for every row, without those whose lists are kept."""
+        n = len(self._lines)
+        for name, column in self.columns.items():
+            if isinstance(column, list) and len(column) < n:
+                self.columns[name] = self._reaching(name, column, n)
+        names = [name for name, column in self.columns.items() if isinstance(column, list) and _is_unicode(name)]
+        return [name for name in names if name not in self._with_lists]
 
     def finish(self) -> Table:
         """Fill the columns that ended early."""
@@ -176,6 +229,15 @@ class TableBuilder:
             return None
         self._dictionaries.add(key, parents)
         return [] if row <= GAP else {}
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether text has no surrogate without its other half."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _filled(column: Mapping[int, Any], rows: int) -> list[Any]:

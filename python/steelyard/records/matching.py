@@ -15,6 +15,8 @@ from .table import plain, record_error
 
 Key = Callable[[str], str]
 
+MOST_DIGITS = 18  # of a number that surely fits into 64 bits
+
 
 def match(runs: Sequence[Run], said: Sequence[str] = ()) -> Scores:
     """Pair runs by id: the ids that all have, sorted, each with its mean over epochs. ``said`` are its first notes."""
@@ -45,7 +47,7 @@ def match(runs: Sequence[Run], said: Sequence[str] = ()) -> Scores:
         left_out = {"unmatched": missing, **left_out}
     keys = _sorted(common)
     matched = [_matched(run, one, of_run, keys, key) for run, one, of_run in zip(runs, written, rows, strict=True)]
-    ids = [written[0][rows[0][one]] for one in keys]
+    ids = keys if key is str else [written[0][rows[0][one]] for one in keys]
     _check_documents(matched, ids)
     return Scores(matched, np.array(ids, dtype=np.str_), left_out, unmatched, notes)
 
@@ -100,7 +102,7 @@ def _first_rows(ids: Sequence[str]) -> dict[str, int]:
 
 
 def _matched(run: Run, ids: Sequence[str], first_rows: Mapping[str, int], keys: Sequence[str], key: Key) -> Matched:
-    first = np.array([first_rows[one] for one in keys], dtype=np.int64)
+    first = np.fromiter(map(first_rows.__getitem__, keys), dtype=np.int64, count=len(keys))
     if len(first_rows) == len(run):
         return Matched(run, first)
     epochs: dict[str, list[int]] = {}
@@ -111,9 +113,17 @@ def _matched(run: Run, ids: Sequence[str], first_rows: Mapping[str, int], keys: 
 
 def _sorted(ids: set[str]) -> list[str]:
     """An order of the ids that does not depend on the order of the files."""
-    if all(one.isascii() and one.isdigit() for one in ids):
+    whole = "".join(ids)
+    if not (whole.isascii() and whole.isdigit()):
+        return sorted(ids)
+    if max(map(len, ids)) > MOST_DIGITS:
         return sorted(ids, key=lambda one: (int(one), one))
-    return sorted(ids)
+    listed = list(ids)
+    values = np.fromiter(map(int, listed), dtype=np.int64, count=len(listed))
+    order = np.argsort(values, kind="stable")
+    if (values[order][1:] == values[order][:-1]).any():  # 7 and 07
+        return sorted(ids, key=lambda one: (int(one), one))
+    return [listed[row] for row in order.tolist()]
 
 
 def _nothing_in_common(runs: Sequence[Run]) -> Exception:

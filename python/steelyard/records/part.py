@@ -92,6 +92,8 @@ class Part:
 
     def kept(self, keep: Rows) -> Part:
         """Only the rows where ``keep`` is true."""
+        if keep.all():
+            return self
         rows = np.asarray(self.rows)[keep].tolist()
         return Part(self.table, rows, self.roles, self.by_task)
 
@@ -188,7 +190,9 @@ def read_part(
 
 def _of_rows(ids: list[str | None] | None, keep: Rows) -> list[str] | None:
     """The ids of the rows that are kept; each of them has one."""
-    return None if ids is None else [one for one, kept in zip(ids, keep.tolist(), strict=True) if kept and one]
+    if ids is None or keep.all():
+        return ids  # type: ignore[return-value]  # a row without an id is not kept
+    return [one for one, kept in zip(ids, keep.tolist(), strict=True) if kept and one]
 
 
 def _texts(part: Part) -> dict[str, list[str] | None]:

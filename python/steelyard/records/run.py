@@ -106,8 +106,8 @@ class Run:
     @lazy
     def _counts(self) -> Counter[str] | None:
         """How many records every id has; None where none has several."""
-        counts = Counter(() if self.ids is None else self.ids.tolist())
-        return counts if len(counts) < len(self) and counts else None
+        ids: list[str] = [] if self.ids is None else self.ids.tolist()
+        return Counter(ids) if len(set(ids)) < len(ids) else None
 
     @property
     def columns(self) -> tuple[tuple[str, str], ...]:

@@ -14,6 +14,7 @@ from ..errors import RecordError, sentence
 
 EXPECTED = "records as JSON Lines, a JSON array, CSV or Parquet"  # what a file has to be, in every refusal
 LONGEST_TEXT = 200  # characters kept whole; prompts and completions beyond it become a beginning and a digest
+BEGINNING = 40  # characters of a longer text that are kept
 _WHOLE = re.compile(r"-?[0-9]+\.0+|-0")
 
 
@@ -52,7 +53,7 @@ def shorten(text: str) -> str:
     if len(text) <= LONGEST_TEXT:
         return text
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return f"{text[:40]}...#{digest}"
+    return f"{text[:BEGINNING]}...#{digest}"
 
 
 class ColumnStore(Mapping[str, list[Any]]):
@@ -85,7 +86,8 @@ class ColumnStore(Mapping[str, list[Any]]):
 
     def lists(self, key: str) -> int:
         """How many rows have a list in a column."""
-        return sum(value is LIST for value in self.values_of(key))
+        values = self.values_of(key)
+        return values.count(LIST) if isinstance(values, list) else sum(value is LIST for value in values)
 
 
 class WithColumn(ColumnStore):

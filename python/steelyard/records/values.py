@@ -150,7 +150,13 @@ def texts(
     values: Sequence[Any], name: str, where: Callable[[int], str], fix: str = "choose another column"
 ) -> list[str | None]:
     """A column as text; a list is an error."""
-    for row, value in enumerate(values):
-        if value is LIST:
-            raise record_error(f"{where(row)}: {name}", "a number or text", "a list", fix)
+    kinds = set(map(type, values))
+    if type(LIST) in kinds:
+        row = next(row for row, value in enumerate(values) if value is LIST)
+        raise record_error(f"{where(row)}: {name}", "a number or text", "a list", fix)
+    if kinds == {int}:
+        return list(map(str, values))
+    if kinds <= {str, type(None)} and len(different := set(values)) < len(values) // 2:
+        of = {value: text(value) for value in different}  # of text alone: 1 and True are one key
+        return list(map(of.__getitem__, values))
     return [text(value) for value in values]

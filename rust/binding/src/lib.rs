@@ -9,6 +9,7 @@ mod callback;
 mod config;
 mod give;
 mod intervals;
+mod json_lines;
 mod leaving;
 mod math;
 mod mode;
@@ -39,6 +40,8 @@ mod _core {
         cluster_sums, clustered_interval, column_moments, effective_weights, holm, mean_interval,
         proportion_intervals, stratified_interval,
     };
+    #[pymodule_export]
+    use crate::json_lines::json_lines;
     #[pymodule_export]
     use crate::leaving::stop_attaching;
     #[pymodule_export]

@@ -21,6 +21,7 @@ pub mod dtype;
 pub mod exact;
 pub mod grid;
 pub mod intervals;
+pub mod json_lines;
 pub mod math;
 pub mod memory;
 pub mod named;

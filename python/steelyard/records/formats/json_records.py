@@ -10,12 +10,13 @@ from typing import IO, Any
 
 from ...errors import sentence
 from .. import logs
-from ..builder import TableBuilder
+from ..builder import LEAST_AT_ONCE, TableBuilder
 from ..json_values import BYTE_ORDER_MARK, DECODER, DuplicateKey
 from ..table import EXPECTED, NotRecords, Table, record_error, shorten
-from .text import OUT_OF_A_COPY, lines, not_utf8, one_a_line
+from .text import OUT_OF_A_COPY, next_line, not_utf8, one_a_line
 
 LINES = 8192  # between two reports of progress
+MANY = 32  # plain lines, from which on it pays to look for more at once
 _BLANKS = " \t\n\r"
 
 
@@ -24,13 +25,21 @@ _BLANKS = " \t\n\r"
 
 def read_lines(name: str, file: io.BufferedReader[Any], progress: Callable[[], None], asked: Collection[str]) -> Table:
     """Read a file with one JSON object per line; one object over several lines may be a log."""
-    return _table(name, _lines(name, file, progress), lambda: not file.peek(1), asked)
+    lines = _Lines(name, file, progress)
+    return _table(name, iter(lines), lambda: not file.peek(1), asked, lines.look_ahead)
 
 
 def _table(
-    name: str, records: Iterator[tuple[dict[str, Any], int]], alone: Callable[[], bool], asked: Collection[str]
+    name: str,
+    records: Iterator[tuple[dict[str, Any], int]],
+    alone: Callable[[], bool],
+    asked: Collection[str],
+    look_ahead: Callable[[TableBuilder], None] | None = None,
 ) -> Table:
-    """The table of plain records, or of the log that the first object shows; ``alone``: it is the file's only one."""
+    """The table of plain records, or of the log that the first object shows; ``alone``: it is the file's only one.
+
+    ``look_ahead`` is called after each record, and may add the next ones itself.
+    """
     first = next(records, None)
     records = records if first is None else chain([first], records)
     log = None if first is None else logs.log_of(first[0], alone=alone())
@@ -39,27 +48,60 @@ def _table(
     table = TableBuilder(name, asked)
     for record, line in records:
         table.append(record, line)
+        if look_ahead is not None:
+            look_ahead(table)
     return table.finish()
 
 
-def _lines(name: str, file: IO[bytes], progress: Callable[[], None]) -> Iterator[tuple[dict[str, Any], int]]:
+class _Lines:
     """The object on each line, with the line's number; the only one of a file may be spread over several lines."""
-    for line, raw in enumerate(lines(name, file.readline), 1):
-        data = raw.removeprefix(BYTE_ORDER_MARK) if line == 1 else raw
-        if line % LINES == 0:
-            progress()
-        try:
-            record = _one_value(data.decode().strip(_BLANKS))
-        except (ValueError, RecursionError) as error:
-            if not data.strip():
-                continue  # a blank line holds nothing
-            if line == 1 and data.endswith(b"\n") and not data.rstrip().endswith(b"}"):
-                yield _one_object(name, data + file.read()), 1
-                return
-            raise _bad_line(f"{name}, line {line}", data, error) from error
-        if type(record) is not dict:
-            raise record_error(f"{name}, line {line}", "a JSON object", _kind(record), "write one JSON object per line")
-        yield record, line
+
+    def __init__(self, name: str, file: io.BufferedReader[Any], progress: Callable[[], None]) -> None:
+        self.name = name
+        self.file = file
+        self.progress = progress
+        self.line = 0
+        self._pause = 0  # lines that are read one by one between two looks
+        self._wait = 0  # how many are left of them
+
+    def __iter__(self) -> Iterator[tuple[dict[str, Any], int]]:
+        while raw := next_line(self.name, self.file.readline, self.line + 1):
+            self.line += 1
+            line = self.line
+            data = raw.removeprefix(BYTE_ORDER_MARK) if line == 1 else raw
+            if line % LINES == 0:
+                self.progress()
+            where = f"{self.name}, line {line}"
+            try:
+                record = _one_value(data.decode().strip(_BLANKS))
+            except (ValueError, RecursionError) as error:
+                if not data.strip():
+                    continue  # a blank line holds nothing
+                if line == 1 and data.endswith(b"\n") and not data.rstrip().endswith(b"}"):
+                    yield _one_object(self.name, data + self.file.read()), 1
+                    return
+                raise _bad_line(where, data, error) from error
+            if type(record) is not dict:
+                raise record_error(where, "a JSON object", _kind(record), "write one JSON object per line")
+            yield record, line
+
+    def look_ahead(self, table: TableBuilder) -> None:
+        """Add the next lines that are plain to the table, as far as they are at hand.
+
+        Where there are few of them, to look for them costs more than to read each line; so the number of lines that are
+        read before the next look doubles each time.
+        """
+        self._wait -= 1
+        if self._wait >= 0:
+            return
+        at_hand = self.file.peek()
+        found = table.extend_plain(at_hand, self.line + 1)
+        self.file.read(found.bytes)
+        self.line += found.rows
+        self.progress()
+        many = found.rows >= MANY or 2 * found.bytes > min(len(at_hand), LEAST_AT_ONCE)
+        self._pause = 0 if many else min(2 * self._pause + 1, LINES)
+        self._wait = self._pause
 
 
 def _one_value(text: str) -> Any:

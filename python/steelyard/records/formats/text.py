@@ -16,15 +16,20 @@ UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def lines(name: str, readline: Callable[[int], Line]) -> Iterator[Line]:
-    """Line by line; an error for one so long that reading it would fill the memory."""
-    line = 0
-    while text := readline(LONGEST_LINE):
+    """Line by line."""
+    line = 1
+    while text := next_line(name, readline, line):
         line += 1
-        if len(text) >= LONGEST_LINE:
-            raise record_error(
-                f"{name}, line {line}", f"a line of less than {LONGEST_LINE:,} bytes", "a longer one", "check the file"
-            )
         yield text
+
+
+def next_line(name: str, readline: Callable[[int], Line], line: int) -> Line:
+    """The ``line``-th line, empty at the end; an error where it is so long that reading it would fill the memory."""
+    text = readline(LONGEST_LINE)
+    if len(text) >= LONGEST_LINE:
+        expected = f"a line of less than {LONGEST_LINE:,} bytes"
+        raise record_error(f"{name}, line {line}", expected, "a longer one", "check the file")
+    return text
 
 
 def not_utf8(where: str, error: UnicodeDecodeError, at: str = "", encoding: str = "utf-8") -> Exception:
