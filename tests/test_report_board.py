@@ -124,6 +124,11 @@ def test_what_was_asked_stands_at_the_top(tmp_path: Path) -> None:
     for text in ("answers.jsonl", "id: id; score: correct; model: model", "m1", "90 % intervals, margin 0.02"):
         assert text in top
     assert f"steelyard {sy.__version__}" in top
+    assert "<dt>date</dt>" not in top
+    dated = page_of(report.build(answers(tmp_path, 2), date="2026-11-28"), tmp_path)
+    assert "<dt>date</dt><dd>2026-11-28</dd>" in dated
+    with pytest.raises(TypeError, match="date: expected a string; got int 3"):
+        report.build(answers(tmp_path, 2), date=3)  # type: ignore[arg-type]
 
 
 def test_headings_are_in_order_and_every_cell_has_its_own(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def report_command(
     errors: options.Errors = None,
     pass_at: options.PassAt = None,
     bins: options.Bins = 15,
+    date: options.Date = None,
     values: options.Values = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -134,6 +135,7 @@ def report_command(
             show=split(show or []),
             pass_at=options.whole_numbers(pass_at, "pass_at"),
             n_bins=bins,
+            date=date,
         )
         hand_over(made, out, quiet=quiet)
 

@@ -73,6 +73,9 @@ Repeats = Annotated[
 Missing = Annotated[
     str, typer.Option(help="What a record without a score gets: left out, 0 or a number.", metavar="drop|wrong|VALUE")
 ]
+Date = Annotated[
+    str | None, typer.Option("--date", help="A date for the top of the page, which has none by itself.", metavar="TEXT")
+]
 Bins = Annotated[int, typer.Option("--bins", help="Bins of equal width of the calibration.")]
 PassAt = Annotated[
     str | None,
@@ -142,6 +145,7 @@ ARGUMENTS = (
     "by",
     "comparisons",
     "confidence_level",
+    "date",
     "discordance",
     "exclude",
     "filter",

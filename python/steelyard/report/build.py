@@ -116,6 +116,7 @@ def build(
     show: Sequence[str] = (),
     pass_at: Sequence[int] = (),
     n_bins: int = 15,
+    date: str | None = None,
     sections: Sequence[Section] = (),
     progress: Progress = False,
 ) -> Report:
@@ -154,6 +155,9 @@ def build(
         most votes of k (only where the score compares answers with targets).
     n_bins : int
         Bins of equal width of the calibration.
+    date : str, optional
+        A date in your own words for the top of the page. Without it there is none, so that the page of the same records
+        has the same bytes each time.
     sections : sequence of Section
         Sections of your own (text, estimates, a picture), shown after those about the records.
     progress : bool or callable
@@ -192,6 +196,7 @@ def build(
     options = Options(
         clusters, confidence_level, margin, higher_is_better, pass_at=asked, n_bins=n_bins, by=_columns(by, "by"),
         show=_columns(show, "show"), baseline=baseline, paired=flag(paired, "paired"),
+        date=_text(date, "date"),
     )  # fmt: skip
     _check_direction(runs, options)
     pairs = _pairs(runs.names, baseline)
@@ -210,6 +215,12 @@ def build(
         note = f"more than {MANY_MODELS} models: each is compared with the first alone; choose another as baseline"
         made = replace(made, notes=(*made.notes, note))
     return replace(made, sections=supplied)
+
+
+def _text(value: str | None, name: str) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise type_error(name, "a string", shown(value))
+    return value
 
 
 def _chosen_k(pass_at: Sequence[int]) -> tuple[int, ...]:

@@ -32,7 +32,8 @@ class Options:
     matches are a caution in the report. ``pass_at`` are the k of pass@k and maj@k, where records repeat ids, and
     ``n_bins`` the bins of the calibration. ``by`` are the columns whose values make groups, ``show`` those whose text
     stands beside the items that flipped. ``baseline`` is the model that was named as the one to compare with.
-    ``paired`` is False where models are samples of different questions, compared without matching ids.
+    ``paired`` is False where models are samples of different questions, compared without matching ids. ``date`` is what
+    the caller gave as the date.
     """
 
     clusters: str | None
@@ -46,6 +47,7 @@ class Options:
     baseline: str | None = None
     paired: bool = True
     show: tuple[str, ...] = ()
+    date: str | None = None
 
 
 @standard_mode_methods

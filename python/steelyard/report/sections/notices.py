@@ -32,6 +32,7 @@ def asked(report: Contents) -> list[tuple[str, str]]:
         "clusters": printable(options.clusters) if options.clusters is not None else "",
         "groups": ", ".join(map(printable, options.by)),
         "options": f"{percent(options.confidence_level)} intervals, margin {options.margin:g}, {direction} is better",
+        "date": printable(options.date) if options.date is not None else "",
         "made by": f"steelyard {config['version']}, numerics {config['numerics']}",
     }
     return [(term, text) for term, text in said.items() if text]
