@@ -17,6 +17,7 @@ from .._text import in_markdown
 from ..config import show_config
 from ..errors import keyword, shown, type_error, value_error
 from . import board, grouped, measure, proper, sections, tables
+from .perplexities import perplexities
 from .results import MANY_MODELS, MIN_MATCHED, Contents, ModelResult, Options
 from .section import Section
 
@@ -207,9 +208,11 @@ def build(
         step(1)
     made = _report(runs, models, pairs, options, required=baseline is not None)
     ranked, said = board.leaderboard(runs, options)
+    compared, unlike = perplexities(runs, pairs, options)
     made = replace(
-        made, proper=proper.scores(runs, made.pairs, options), leaderboard=ranked, notes=(*made.notes, *said)
-    )
+        made, proper=proper.scores(runs, made.pairs, options), perplexities=compared, leaderboard=ranked,
+        notes=(*made.notes, *said, *unlike),
+    )  # fmt: skip
     step(len(pairs))
     if baseline is None and len(models) > MANY_MODELS and made.pairs:
         note = f"more than {MANY_MODELS} models: each is compared with the first alone; choose another as baseline"

@@ -10,6 +10,7 @@ from .._estimate import Estimate
 from .._mode import standard_mode_methods
 from .group_results import Grouping
 from .item_results import Fragility, Items
+from .perplexity_results import PerplexityPair
 from .section import Section
 
 if TYPE_CHECKING:
@@ -247,6 +248,7 @@ class Contents:
     left_out: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...]
     proper: tuple[ProperScore, ...] = ()
+    perplexities: tuple[PerplexityPair, ...] = ()
     groups: tuple[Grouping, ...] = ()
     leaderboard: Leaderboard | None = None
     columns: Mapping[str, str] = field(default_factory=dict)

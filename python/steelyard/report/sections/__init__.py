@@ -33,6 +33,7 @@ SECTIONS: tuple[Callable[[Contents], Block | None], ...] = (
     calibration.block,
     proper.block,
     perplexity.block,
+    perplexity.documents,
 )
 
 
