@@ -274,3 +274,10 @@ def test_of_many_models_each_group_has_its_lowest_and_highest(read: Callable[...
     assert (float(row[2]), float(row[4])) == (min(shares.values()), max(shares.values()))
     assert shares[row[3]] == min(shares.values())
     assert shares[row[5]] == max(shares.values())
+
+
+def test_a_column_without_values_is_said(read: Callable[..., records.Runs]) -> None:
+    rows = [row | {"subject": None} for row in rows_of("base", 1, 40)]
+    text = " ".join(str(report.build(read(rows), by=["subject"])).split())
+    assert "Score by subject no record has a group" in text
+    assert "No group: 40 records of base, not in this table." in text

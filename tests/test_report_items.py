@@ -172,6 +172,10 @@ def test_what_a_verdict_rests_on_is_said(write: Callable[..., Path]) -> None:
     k = pair.fragility.items
     some = f"{k} of its 7 losses {'was a tie' if k == 1 else 'were ties'}"
     assert f"new - base would be undecided if {some}." in text
+    one = [{"id": i, "model": "base", "correct": i > 5} for i in range(20)]
+    two = [{"id": i, "model": "new", "correct": i != 9} for i in range(20)]
+    few = report.comparison(records.read(write(one, two)), baseline="base")
+    assert "new - base would be better if its only loss was a tie." in " ".join(str(few).split())
     same = report.comparison(records.read(write(base, [row | {"model": "new"} for row in base])), baseline="base")
     assert same.pairs[0].fragility is None
     assert "new - base stays undecided however many of its losses" in " ".join(str(same).split())

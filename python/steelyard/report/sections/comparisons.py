@@ -136,7 +136,7 @@ def _verdict_notes(report: Contents) -> Iterator[str]:
     else:
         yield f"The verdict ({margin}) reads the interval."
     if report.options.paired and len(report.pairs) <= MOST_FRAGILE:
-        yield from map(_fragility, report.pairs)
+        yield from (_fragility(pair) for pair in report.pairs if limits(pair.simultaneous) is not None)
     if any(limits(pair.simultaneous) is None for pair in report.pairs):
         yield "Without an interval a verdict is undecided."
 
@@ -149,7 +149,10 @@ def _fragility(pair: PairResult) -> str:
     all_ = (pair.losses if found.of == "losses" else pair.wins) or 0
     first = "" if str(pair.difference.method) == "Tango" else "the largest "  # losses of 0/1 scores are all equal
     ties = "was a tie" if found.items == 1 else "were ties"
-    changed = f"{first}{count(found.items)} of its {count(all_)} {found.of} {ties}"
+    some = f"{first}{count(found.items)} of its {count(all_)} {found.of}"
+    if all_ == found.items:
+        some = f"its only {'loss' if found.of == 'losses' else 'win'}" if all_ == 1 else f"all its {found.of}"
+    changed = f"{some} {ties}"
     return f"{name} would be {verdict(found.verdict)} if {changed}."
 
 

@@ -86,6 +86,8 @@ def _by(grouping: Grouping) -> str:
 def _tables(grouping: Grouping, report: Contents) -> Iterator[Table]:
     scores = [one for one in grouping.scores if one.score is not None]
     order = _order(grouping, report)
+    if not scores:
+        yield Table(f"Score by {_by(grouping)}", (Column("no record has a group"),), (), tuple(_score_notes(grouping)))
     if len(scores) > MOST_TABLES * MOST_MODELS:
         yield _extremes(grouping, scores, order)
         scores = []
@@ -214,12 +216,12 @@ def _limits(e: Estimate) -> tuple[float, float] | None:
 def _score_notes(grouping: Grouping) -> Iterator[str]:
     """Which level the intervals have, which groups a model lacks or has few records of, and what has no group."""
     scored = [(model, model.score) for model in grouping.scores if model.score is not None]
-    some = scored[0][1]
-    assert some is not None
-    yield f"Intervals: {_together(some.confidence_level, len(grouping.groups))}."
-    if any(model.macro is not None for model in grouping.scores):
-        level = percent(some.confidence_level)
-        yield f"Micro: every record counts the same; macro: every group does. Their own intervals are at {level}."
+    level = scored[0][1].confidence_level if scored else 0.0
+    if scored:
+        yield f"Intervals: {_together(level, len(grouping.groups))}."
+    if any(model.macro is not None for model, _ in scored):
+        own = f"Their own intervals are at {percent(level)}."
+        yield f"Micro: every record counts the same; macro: every group does. {own}"
     yield from _single([(model.model, model.single) for model in grouping.scores])
     if any(model.macro is None and not model.single and len(score) > 1 for model, score in scored):
         yield "A cluster reaches over several groups: no mean of groups (macro)."
@@ -335,7 +337,7 @@ def _difference_notes(grouping: Grouping, report: Contents) -> Iterator[str]:
     lost = [(f"{printable(pair.model)} - {printable(pair.baseline)}", pair.no_group) for pair in grouping.pairs]
     yield from _no_group(lost, "id")
     if any(_limits(row.difference) is None for row in _rows(grouping)):
-        yield "Without an interval (one record, or one cluster) a verdict is undecided."
+        yield "Without an interval a verdict is undecided."
 
 
 def _macro(pair: GroupDifferences, report: Contents) -> str:
