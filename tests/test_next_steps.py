@@ -202,6 +202,18 @@ def test_columns_that_are_no_scores_are_not_called_likely(tmp_path: Path, row: d
     assert "likely" not in str(error.value)
 
 
+@pytest.mark.parametrize("column", ["mae", "is_wrong", "metrics.wer", "word_error_rate"])
+def test_losses_are_told_with_the_option_that_turns_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], column: str
+) -> None:
+    """A loss is never guessed to be a metric: more of it would be called better."""
+    rows = [{"id": i, column: [0, 1, 0.25][i % (2 if column == "is_wrong" else 3)]} for i in range(20)]
+    path = lines(tmp_path / "a.jsonl", rows)
+    assert f"likely --score {column} --lower-is-better (0 " in refusal(capsys, "report", path)
+    with pytest.raises(RecordError, match=rf"likely score='{column}' \(0 "):
+        records.read(path)
+
+
 def test_what_is_typed_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command that a refusal tells is typed into a shell as it stands."""
     import shlex

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ..errors import RecordError, keywords
+from ..errors import RecordError, keyword, keywords
 from . import labels
 from . import values as convert
 from .naming import is_against, is_identity, is_quantity, rank, says_grade, sounds_like_answer
@@ -25,10 +25,14 @@ class Likely(NamedTuple):
     holds: str
     values: str = ""
     """What has to be said of its words, if anything."""
+    lower_is_better: bool = False
 
     def option(self) -> str:
         """What to type."""
         option = keywords(score=self.column, **({"values": self.values} if self.values else {}))
+        turned = keyword("higher_is_better")  # an option of the command; records.read has no such argument
+        if self.lower_is_better and turned.startswith("--"):
+            option += f" {turned}"
         return f"{option} ({self.holds})" if self.holds else option
 
 
@@ -85,7 +89,7 @@ def _beginning(table: Table, name: str) -> list[Any]:
 
 def _likely(table: Table, name: str) -> Likely | None:
     """What a column holds, if it may be a score."""
-    if is_quantity(name) or is_against(name):
+    if is_quantity(name):
         return None
     graded, of_answer = says_grade(name), sounds_like_answer(name)
     values = [value for value in _beginning(table, name) if value is not None]
@@ -103,11 +107,13 @@ def _likely(table: Table, name: str) -> Likely | None:
         return None
     if not graded and (len(distinct) + len(infinite) == 1 or (len(distinct) == len(there) > 2 and whole)):
         return None  # a setting, or numbers of the records
+    lower, values_to_say = is_against(name), typed(infinite, {})
     if {*distinct} <= {0.0, 1.0}:
         kind = "true or false" if set(map(type, values)) == {bool} else "0 or 1"
-        return Likely(0 if graded else 2, name, kind if len(distinct) > 1 else f"every value {values[0]}")
+        holds = kind if len(distinct) > 1 else f"every value {values[0]}"
+        return Likely(0 if graded else 2, name, holds, values_to_say, lower)
     place = 1 if graded else 3 if distinct[0] >= 0 and distinct[-1] <= 1 else 4
-    return Likely(place, name, f"{distinct[0]:.3g} to {distinct[-1]:.3g}", typed(infinite, {}))
+    return Likely(place, name, f"{distinct[0]:.3g} to {distinct[-1]:.3g}", values_to_say, lower)
 
 
 def _likely_words(table: Table, name: str, values: Sequence[Any], graded: bool) -> Likely | None:

@@ -21,7 +21,8 @@ _GRADE = frozenset(
     | {"precision", "recall", "rouge", "bleu", "solved", "resolved", "reward", "eval", "evaluation", "winner"}
 )
 _AGAINST = frozenset(  # a high value is bad: yes is no 1
-    {"incorrect", "wrong", "error", "fail", "failed", "failure", "not", "no", "non", "toxic", "hallucinated"}
+    {"incorrect", "wrong", "error", "fail", "failed", "failure", "not", "no", "non", "toxic", "hallucinated", "loss"}
+    | {"wer", "cer", "mae", "mse", "rmse", "ppl", "perplexity", "nll", "distance", "toxicity", "penalty", "regret"}
 )
 _QUANTITY = frozenset(
     {"id", "idx", "index", "row", "line", "number", "num", "n", "count", "total", "length", "len", "size", "token"}
