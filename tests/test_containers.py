@@ -174,6 +174,13 @@ CALLS: dict[str, tuple[Any, Values, Callable[..., Any]]] = {
     "bootstrap": (one_of(NUMBERS), X, lambda x, **o: estimate(sy.bootstrap(x, n_resamples=99, method="basic", **o))),
     "compare": (one_of(NUMBERS), X, difference),
     "reliability": (one_of(SHARES), P, lambda p, **o: reliability(sy.reliability(p, [0, 1] * 3, **o))),
+    "reliability by": (
+        one_of(SHARES),
+        P,
+        lambda p, **o: {
+            name: reliability(one) for name, one in sy.reliability(p, [0, 1] * 3, **{"by": [1, 2, 1] * 2, **o}).items()
+        },
+    ),
     "perplexity": (
         one_of(st.sampled_from([0.0, 0.5, 3.0])), X, lambda x, **o: estimate(sy.perplexity(x, **{"clusters": [0, 1] * 3, **o})),
     ),
@@ -184,8 +191,11 @@ NAMES = one_of(IDS, TEXTS, DAYS)
 WORDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "where": (one_of(BITS), tuple(CALLS)),
     "clusters": (NAMES, tuple(CALLS)),
-    "weights": (one_of(st.sampled_from([0.0, 0.5, 1.0, 2.0])), ("estimate", "estimate by", "reliability")),
-    "by": (NAMES, ("estimate by", "compare", "perplexity")),
+    "weights": (
+        one_of(st.sampled_from([0.0, 0.5, 1.0, 2.0])),
+        ("estimate", "estimate by", "reliability", "reliability by"),
+    ),
+    "by": (NAMES, ("estimate by", "compare", "perplexity", "reliability by")),
     "strata": (NAMES, ("estimate", "compare", "perplexity")),
 }
 
@@ -277,7 +287,7 @@ def test_a_row_that_is_missing_counts_as_if_where_left_it_out(name: str, data: s
     words["weights"] = data.draw(st.none() | st.just([1.0, 2.0, 0.5] * 2)) if name in WORDS["weights"][1] else None
     if words["weights"] is not None:
         words["weights"] = [w if is_here else None for w, is_here in zip(words["weights"], here, strict=True)]
-    words["by"] = data.draw(NAMES) if name == "estimate by" else None
+    words["by"] = data.draw(NAMES) if name.endswith(" by") else None
     given = {word: column for word, column in words.items() if column is not None}
     for column in given.values():
         first = next((value for value in column if value is not None), 1)

@@ -39,7 +39,7 @@ TAKES = {
     | {"statistic", "per", "clusters", "progress", "baseline", "by", "strata", "average", "paired"},
     "proportion": INTERVAL | {"method"},
     "perplexity": ROWS | INTERVAL | {"clusters", "progress", "per", "unit", "by", "strata", "average"},
-    "reliability": ROWS | INTERVAL | {"clusters", "progress", "n_bins", "classes", "weights"},
+    "reliability": ROWS | INTERVAL | {"clusters", "progress", "n_bins", "classes", "weights", "by"},
     "preference_loss": ROWS | INTERVAL | {"clusters", "progress", "loss", "beta", "label_smoothing"},
     "token_scores": {"ignore_index", "columns", "progress"},
     "AdamW": {"lr", "betas", "eps", "weight_decay", "max_norm", "nonfinite", "maximize", "amsgrad"},

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict, Unpack, overload
 
+from .._arrays import aligned
 from .._mode import standard_mode
-from .._options import Alternative, NanPolicy
+from .._options import Alternative, NanPolicy, confidence_of
 from .._progress import Progress
+from .._rows import Selection
+from ._groups import by_group
 from .diagram import Reliability
 from .state import ReliabilityState
 
 __all__ = ["reliability"]
 
 
+class _Options(TypedDict, total=False):
+    """The keywords of ``reliability`` other than ``by``, which decides the type of the result."""
+
+    n_bins: int
+    classes: Any
+    where: Any
+    weights: Any
+    clusters: Any
+    confidence_level: float
+    alternative: Alternative
+    nan_policy: NanPolicy
+    progress: Progress
+
+
+@overload
+def reliability(probs: Any, targets: Any, *, by: None = None, **options: Unpack[_Options]) -> Reliability: ...
+@overload
+def reliability(probs: Any, targets: Any, *, by: object, **options: Unpack[_Options]) -> dict[str, Reliability]: ...
 @standard_mode
 def reliability(
     probs: Any,
@@ -23,11 +44,12 @@ def reliability(
     where: Any = None,
     weights: Any = None,
     clusters: Any = None,
+    by: Any = None,
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
     nan_policy: NanPolicy = "raise",
     progress: Progress = False,
-) -> Reliability:
+) -> Reliability | dict[str, Reliability]:
     r"""Measure how far probabilities lie from frequencies, with intervals and the noise floor.
 
     With :math:`n_b` predictions in bin :math:`b`, their mean probability :math:`\bar p_b` and the share
@@ -81,12 +103,16 @@ def reliability(
     clusters : array of ids, shape [n], optional
         What rows have in common, such as a document or a user: whole numbers or texts. With fewer than two clusters,
         the results have values but no limits.
+    by : array of ids, shape [n], optional
+        The group of each row (a subject, a language). Each group is measured from its own rows. ``strata`` are not
+        offered: gaps of different groups may cancel in a bin, so that no one number stands for them.
     confidence_level : float
         The confidence level of the intervals.
     alternative : {"two-sided", "greater", "less"}
         Only lower limits (``"greater"``), only upper limits (``"less"``), or both.
     nan_policy : {"raise", "omit"}
-        ``"omit"`` leaves out rows with a NaN, a null or no label, and counts them in ``left_out`` as ``nan``.
+        ``"omit"`` leaves out rows with a NaN, a null or no label, and counts them in ``left_out`` as ``nan``; with
+        ``by`` also rows without an id, as ``no group``.
     progress : bool or callable
         ``True`` draws a progress bar on standard error; a callable is called with ``(done, total)``.
 
@@ -96,7 +122,9 @@ def reliability(
         ``ece``, ``rmsce``, ``mce`` and the signed ``gap`` as Estimates, ``noise_floor``, ``verdict()``, ``table``,
         ``plot()``; ``base_rate`` for ``[n]``, ``accuracy`` for ``[n, K]``. With weights, ``n`` and ``table["count"]``
         still count rows, ``table["weight"]`` is the share of each bin in the sum of all weights, and the Estimates have
-        ``n_effective``, (sum w)^2 / sum w^2.
+        ``n_effective``, (sum w)^2 / sum w^2. With ``by`` a dict of one Reliability per group, by the ids as text, in
+        their order; with m groups, ``detail["simultaneous_low"]`` and ``["simultaneous_high"]`` of the Estimates hold
+        the limits at 1 - alpha/m, which hold for all groups at once.
 
     Raises
     ------
@@ -130,11 +158,18 @@ def reliability(
     >>> rel.table["low"][filled].round(4).tolist(), rel.table["high"][filled].round(4).tolist()
     ([0.7112], [0.8666])
     """
-    state = ReliabilityState(
-        n_bins,
-        classes=classes,
-        confidence_level=confidence_level,
-        alternative=alternative,
-        nan_policy=nan_policy,
-    )
-    return state.update(probs, targets, where=where, weights=weights, clusters=clusters, progress=progress).compute()
+    if by is not None:
+        aligned(probs=probs, targets=targets, where=where, weights=weights, clusters=clusters, by=by)
+
+    def answer(where: Any, level: float) -> Reliability:
+        state = ReliabilityState(
+            n_bins, classes=classes, confidence_level=level, alternative=alternative, nan_policy=nan_policy
+        )
+        return state.update(
+            probs, targets, where=where, weights=weights, clusters=clusters, progress=progress
+        ).compute()
+
+    if by is None:
+        return answer(where, confidence_level)
+    level = confidence_of(confidence_level, alternative).level
+    return by_group(probs, Selection(where, None, nan_policy, by=by), level, answer)
