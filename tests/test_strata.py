@@ -203,6 +203,10 @@ REFUSED: dict[str, tuple[str, Any]] = {
         "strata: expected a row that counts in every stratum; got none of 8 in 'code'; leave",
         lambda: sy.estimate(np.where(TASK == "code", np.nan, X), strata=TASK, nan_policy="omit"),
     ),
+    "a ratio": (
+        "strata: expected the statistic 'mean'; got 'ratio'; by= gives",
+        lambda: sy.estimate((X, BASE), "ratio", strata=TASK),
+    ),
     "another interval": (
         "method: expected wilson or t with strata; got 'wald'",
         lambda: sy.estimate(RIGHT, strata=TASK, method="wald"),

@@ -93,7 +93,7 @@ def estimate(
         The stratum of each row (a task, a language), where each stratum is a sample of its own and all together give
         one answer. Each must have two rows (or clusters) that count, and each cluster must lie inside one stratum.
         Where clusters cross strata (one question in several languages), leave ``strata`` out; weights of 1/(rows of
-        the stratum) then give the macro average. With ``by`` each group has strata of its own.
+        the stratum) then give the macro average. With ``by`` each group has strata of its own. For the mean only.
     average : {"micro", "macro"}
         With ``strata``: ``"micro"`` is the mean of all rows, in which a stratum counts as much as its rows (or their
         weights); ``"macro"`` is the mean of the strata's means, in which every stratum counts once.
@@ -201,7 +201,7 @@ def _of_ratio(
     pair = several_columns(x, "ratio")
     selection = select()
     if selection.strata is not None:
-        raise value_error("strata", "none with statistic 'ratio'", "strata", "they need a mean")
+        raise value_error("strata", "the statistic 'mean'", "'ratio'", "by= gives the ratio of each stratum")
     of_rows = partial(ratio, pair, progress=on_progress)
     if selection.by is not None:
         return _intervals.by_group(groups(selection, "x", *pair.values()), confidence, of_rows)
