@@ -109,6 +109,7 @@ def report_command(
     pass_at: options.PassAt = None,
     bins: options.Bins = 15,
     date: options.Date = None,
+    metrics: options.Metrics = None,
     values: options.Values = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -136,6 +137,7 @@ def report_command(
             pass_at=options.whole_numbers(pass_at, "pass_at"),
             n_bins=bins,
             date=date,
+            metrics=split(metrics or []),
         )
         hand_over(made, out, quiet=quiet)
 

@@ -76,6 +76,12 @@ Missing = Annotated[
 Date = Annotated[
     str | None, typer.Option("--date", help="A date for the top of the page, which has none by itself.", metavar="TEXT")
 ]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metrics", help="Further columns to grade the same records by: repeated or with commas.", metavar="COLUMN"
+    ),
+]
 Bins = Annotated[int, typer.Option("--bins", help="Bins of equal width of the calibration.")]
 PassAt = Annotated[
     str | None,
@@ -151,6 +157,7 @@ ARGUMENTS = (
     "filter",
     "margin",
     "min_matched",
+    "metrics",
     "missing",
     "models",
     "names",

@@ -17,6 +17,7 @@ from .._text import in_markdown
 from ..config import show_config
 from ..errors import keyword, shown, type_error, value_error
 from . import board, grouped, measure, proper, sections, tables
+from . import metrics as further
 from .perplexities import perplexities
 from .results import MANY_MODELS, MIN_MATCHED, Contents, ModelResult, Options
 from .section import Section
@@ -118,6 +119,7 @@ def build(
     pass_at: Sequence[int] = (),
     n_bins: int = 15,
     date: str | None = None,
+    metrics: Sequence[str] = (),
     sections: Sequence[Section] = (),
     progress: Progress = False,
 ) -> Report:
@@ -159,6 +161,8 @@ def build(
     date : str, optional
         A date in your own words for the top of the page. Without it there is none, so that the page of the same records
         has the same bytes each time.
+    metrics : sequence of str
+        Further columns (or ``a==b``) that grade the same records: each model's mean and the differences of each.
     sections : sequence of Section
         Sections of your own (text, estimates, a picture), shown after those about the records.
     progress : bool or callable
@@ -210,9 +214,13 @@ def build(
     ranked, said = board.leaderboard(runs, options)
     compared, unlike = perplexities(runs, pairs, options)
     made = replace(
-        made, proper=proper.scores(runs, made.pairs, options), perplexities=compared, leaderboard=ranked,
+        made,
+        proper=proper.scores(runs, made.pairs, options),
+        metrics=further.metrics(runs, _columns(metrics, "metrics"), made.pairs, options),
+        perplexities=compared,
+        leaderboard=ranked,
         notes=(*made.notes, *said, *unlike),
-    )  # fmt: skip
+    )
     step(len(pairs))
     if baseline is None and len(models) > MANY_MODELS and made.pairs:
         note = f"more than {MANY_MODELS} models: each is compared with the first alone; choose another as baseline"

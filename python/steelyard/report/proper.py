@@ -13,7 +13,7 @@ from .. import _proper, uncertainty
 from .._estimate import Estimate
 from .._numbers import plural
 from . import measure
-from .results import Options, PairResult, ProperScore
+from .results import Metric, Options, PairResult
 
 if TYPE_CHECKING:
     from ..records import Run, Runs
@@ -26,7 +26,7 @@ SCORES: Mapping[str, Callable[[Floats, NDArray[np.bool_]], Floats]] = {
 }
 
 
-def scores(runs: Runs, pairs: Sequence[PairResult], options: Options) -> tuple[ProperScore, ...]:
+def scores(runs: Runs, pairs: Sequence[PairResult], options: Options) -> tuple[Metric, ...]:
     """The proper scores of all models with confidences beside 0/1 scores; of a pair where both have them."""
     known = {run.name: found for run in runs if (found := _with_confidence(run)) is not None}
     if not known:
@@ -36,7 +36,7 @@ def scores(runs: Runs, pairs: Sequence[PairResult], options: Options) -> tuple[P
     for title, loss in SCORES.items():
         graded = {model: _graded(run, loss) for model, run in known.items()}
         compared = _compared(replace(runs, runs=tuple(graded.values())), names, options)
-        made.append(ProperScore(title, {model: _estimate(run, options) for model, run in graded.items()}, compared))
+        made.append(Metric(title, {model: _estimate(run, options) for model, run in graded.items()}, compared))
     return tuple(made)
 
 

@@ -198,10 +198,10 @@ class PairResult:
 
 @standard_mode_methods
 @dataclass(frozen=True)
-class ProperScore:
-    """One proper score of the confidences: ``models`` has each model's mean, ``pairs`` the paired differences.
+class Metric:
+    """One metric: ``models`` has each model's mean, ``pairs`` the paired differences.
 
-    The mean log loss is infinite, without an interval, where a model was certain of what did not happen.
+    The mean of the log loss is infinite, without an interval, where a model was certain of what did not happen.
     """
 
     name: str
@@ -247,7 +247,8 @@ class Contents:
     guesses: tuple[str, ...]
     left_out: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...]
-    proper: tuple[ProperScore, ...] = ()
+    proper: tuple[Metric, ...] = ()
+    metrics: tuple[Metric, ...] = ()
     perplexities: tuple[PerplexityPair, ...] = ()
     groups: tuple[Grouping, ...] = ()
     leaderboard: Leaderboard | None = None

@@ -15,7 +15,7 @@ from ..._text import listed_counts
 from ..results import Contents
 from ..tables import Table
 from ..words import span
-from . import board, calibration, comparisons, groups, items, perplexity, proper, repeats, scores, supplied
+from . import board, calibration, comparisons, groups, items, metrics, perplexity, proper, repeats, scores, supplied
 from .block import MOST_FINDINGS, Block, Finding
 from .notices import asked, cautions, remarks
 
@@ -27,6 +27,7 @@ SECTIONS: tuple[Callable[[Contents], Block | None], ...] = (
     board.block,
     scores.block,
     comparisons.block,
+    metrics.block,
     groups.block,
     items.block,
     repeats.block,
