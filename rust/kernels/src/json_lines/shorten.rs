@@ -30,10 +30,8 @@ pub(super) fn shortened(text: Cow<'_, str>, longest: Longest) -> Result<Cow<'_, 
     let mut short = String::with_capacity(kept + 36);
     short.push_str(&whole[..kept]);
     short.push_str("...#");
-    for byte in digest(whole.as_bytes()) {
-        // Writing to a String does not fail.
-        let _ = write!(short, "{byte:02x}");
-    }
+    // Writing to a String does not fail.
+    let _ = write!(short, "{:032x}", u128::from_be_bytes(digest(whole.as_bytes())));
     Ok(Cow::Owned(short))
 }
 
@@ -105,7 +103,7 @@ fn compress(state: &mut [u64; 8], block: &[u8; BLOCK], bytes: u64, is_last: bool
     }
     for round in 0..12 {
         let order = &ORDER[round % 10];
-        let m = |k: usize| message[order[k]];
+        let m = |k: usize| message[order[k] & 15];
         mix(&mut v, [0, 4, 8, 12], m(0), m(1));
         mix(&mut v, [1, 5, 9, 13], m(2), m(3));
         mix(&mut v, [2, 6, 10, 14], m(4), m(5));
