@@ -105,7 +105,7 @@ def _documents(pair: PerplexityPair) -> Table:
     rows = [
         (printable(name), count(tokens), number(change, digits, signed=True))
         for name, tokens, change in zip(
-            found.names[:MOST].tolist(), found.tokens.tolist(), found.difference.tolist(), strict=False
+            found.names[:MOST].tolist(), found.tokens[:MOST].tolist(), found.difference[:MOST].tolist(), strict=True
         )
     ]
     columns = (Column("cluster"), Column("tokens", number=True), Column("nats per token", number=True))
