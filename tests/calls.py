@@ -555,7 +555,7 @@ def _nines(n: int) -> Any:
 
 
 row("_core.pass_at", call=lambda d: _core.pass_at(*d, k=3))(lambda n: [_counts(9)(n), _nines(n)])
-row("_core.majority_at", call=lambda d: _core.majority_at(*d, k=3))(
+row("_core.majority_at", call=lambda d: _core.majority_at(d[0], d[1], wrong=d[2], ends=d[3], k=3))(
     lambda n: [_counts(5)(n), _nines(n), _counts(2)(n), np.arange(1, n + 1, dtype=np.uint64)]
 )
 of_numbers("resampling_counts", lambda n: n, lambda n: 0, lambda n: 0)

@@ -95,15 +95,20 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_NotFinite": lambda: _core.column_moments(X / 0.0),
     "_Perplexity": lambda: perplexity().result(unit="nats", **SURE),
     "_PlanState": lambda: plan().state(),
+    "_PlainLines": lambda: _core.json_lines(
+        b'{"a": 1}\n', columns=["a"], dictionaries=[], list_mark=None, longest=200, beginning=40
+    ),
     "_Proportions": lambda: _core.proportion_intervals(k=COUNTS, n=COUNTS, method="wilson", **SURE),
     "_Refused": lambda: _core.paired_comparison(**PAIR, base=ONES / 0.0),
     "_RowCounts": lambda: bins().left_out(),
     "_Scored": scored,
+    "_Side": lambda: _core.unpaired_comparison(**PAIR, base=ONES)["new"],
     "_SignFlip": lambda: _core.sign_flip(X, alternative="less"),
     "_StepOutcome": step,
     "_SumOfSquares": lambda: _core.sum_of_squares((X,)),
     "_Summary": summary,
     "_TokenCounts": lambda: perplexity().counts(),
+    "_Unpaired": lambda: _core.unpaired_comparison(**PAIR, base=ONES),
     "_ValueCounts": lambda: totals().size(),
 }
 

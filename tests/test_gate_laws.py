@@ -22,7 +22,7 @@ from steelyard import records, report
 from .answers import compared
 
 Row = dict[str, Any]
-NOT_FIGURES = frozenset({"sources", "read", "guesses", "left_out", "notes", "steelyard", "options"})
+NOT_FIGURES = frozenset({"sources", "read", "guesses", "left_out", "notes", "steelyard", "options", "columns", "first"})
 RANK = {"worse": 0, "undecided": 1, "not_worse": 2, "better": 3}
 
 grades = st.sampled_from([0, 1])

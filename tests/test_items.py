@@ -109,7 +109,8 @@ def test_items_are_read_only_and_outlive_a_pickle() -> None:
     diff = sy.compare([1, 0, 1, 1], baseline=[0, 1, 1, 1])
     with pytest.raises(ValueError, match="read-only"):
         diff.items["index"][0] = 7
-    assert diff.items is diff.items
+    first = diff.items
+    assert diff.items is first
     again = pickle.loads(pickle.dumps(diff))
     assert again == diff
     assert rows_of(again.items) == rows_of(diff.items)

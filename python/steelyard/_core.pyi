@@ -556,9 +556,9 @@ def pass_at(right: NDArray[np.uint64], tried: NDArray[np.uint64], *, k: int) -> 
 def majority_at(
     right: NDArray[np.uint64],
     tried: NDArray[np.uint64],
+    *,
     wrong: NDArray[np.uint64],
     ends: NDArray[np.uint64],
-    *,
     k: int,
 ) -> NDArray[np.float64]: ...
 

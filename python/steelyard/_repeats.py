@@ -27,4 +27,4 @@ def majority_at(right: Counts, tried: Counts, wrong: Counts, ends: Counts, k: in
     ``wrong`` holds, problem after problem, how often each wrong answer was given; the counts of problem i end before
     ``ends[i]``. Answers that are neither right nor counted there vote for nothing.
     """
-    return _core.majority_at(right, tried, wrong, ends, k=k)
+    return _core.majority_at(right, tried, wrong=wrong, ends=ends, k=k)

@@ -529,15 +529,15 @@ def _answers(dtype: str, n: int) -> Inputs:
 
 
 def _majority(i: Inputs) -> Outputs:
-    columns = [i[name] for name in ("right", "tried", "wrong", "ends")]
-    return {f"at {k}": _core.majority_at(*columns, k=k) for k in (1, 4, 12)}
+    votes = {"wrong": i["wrong"], "ends": i["ends"]}
+    return {f"at {k}": _core.majority_at(i["right"], i["tried"], **votes, k=k) for k in (1, 4, 12)}
 
 
 def _majority_reference(i: Inputs) -> Outputs:
     ends = [0, *i["ends"].tolist()]
     problems = [
         (right, i["wrong"][start:end].tolist(), tried)
-        for right, tried, start, end in zip(i["right"].tolist(), i["tried"].tolist(), ends, ends[1:], strict=False)
+        for right, tried, start, end in zip(i["right"].tolist(), i["tried"].tolist(), ends[:-1], ends[1:], strict=True)
     ]
     return {f"at {k}": np.array([repeats.majority_at(*one, k) for one in problems]) for k in (1, 4, 12)}
 

@@ -212,7 +212,7 @@ def forest(
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots(high, wide, sharex=True, sharey=True, squeeze=False).ravel()
-        for ax, (title, rows) in zip(axes, panels, strict=False):
+        for ax, (title, rows) in zip(axes[: len(panels)], panels, strict=True):
             _interval_rows(ax, rows, room=False)
             ax.axvline(0, color=INK, linewidth=1, zorder=1)
             if loss:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from itertools import count
 from typing import Any
 
 from ..table import record_error
@@ -96,7 +95,7 @@ def _results(document: Document) -> Iterator[tuple[Object, int]]:
             numbered: Iterator[tuple[Any, int]] = iter([(one, line)])
         else:
             document.unit = "result"
-            numbered = zip(held, count(1), strict=False)
+            numbered = ((result, number) for number, result in enumerate(held, 1))
         for result, number in numbered:
             if not isinstance(result, dict) or not _is_result(result):
                 where = f"{document.name}, {document.unit} {number}"

@@ -29,7 +29,7 @@ pub fn pass_at<'py>(
 /// The chance that the right answer has the most votes among `k`, for each problem. `wrong` holds, problem after problem,
 /// how often each wrong answer was given; those of problem i end before `ends[i]`.
 #[pyfunction]
-#[pyo3(signature = (right, tried, wrong, ends, *, k))]
+#[pyo3(signature = (right, tried, *, wrong, ends, k))]
 pub fn majority_at<'py>(
     py: Python<'py>,
     right: &Array<'py>,
