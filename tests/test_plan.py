@@ -96,7 +96,7 @@ def test_a_report_says_what_it_could_see(tmp_path: Path) -> None:
         (["--difference", "0"], "--difference: expected numbers above 0; got 0"),
         (["--difference", "a"], "--difference: expected numbers with commas between them"),
         (["--discordance", "1.5"], "--discordance: expected numbers above 0 and at most 1; got 1.5"),
-        (["--difference", ".5", "--discordance", ".1"], "--difference: expected at least one that a discordance of 0.1 allows"),
+        (["--difference", ".5", "--discordance", ".1"], "--difference: expected at most 0.1, since models that differ"),
         (["--comparisons", "0"], "--comparisons: expected a whole number, at least 1; got 0"),
         (["{one}"], "expected records of two models, whose differences tell how many items are needed; got one"),
         (["{same}"], "expected items on which 'b' and 'a' differ; got none"),

@@ -916,3 +916,47 @@ def test_records_of_no_model_are_said_first_where_they_are_many(tmp_path: Path) 
 
 def test_things_are_listed_in_words() -> None:
     assert [words.listed(["a", "b", "c"][:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
+
+
+# ---- perplexities alone
+
+
+def loglikelihoods(path: Path, worse: float) -> Path:
+    rows = [
+        {"id": i, "model": m, "loglikelihood": -10.0 - (i * 7 % 5) / 10 - (m == "new") * worse * (1 + i % 3)}
+        for i in range(60)
+        for m in ("base", "new")
+    ]
+    return write(path, rows)
+
+
+@pytest.mark.parametrize(("worse", "verdict", "code"), [(0.2, "worse", 1), (-0.2, "better", 0)])
+def test_compare_decides_by_perplexity(tmp_path: Path, worse: float, verdict: str, code: int) -> None:
+    from steelyard.cli import run
+
+    path = loglikelihoods(tmp_path / "a.jsonl", worse)
+    assert run(["compare", str(path), "--baseline", "base", "--loglikelihood", "loglikelihood"]) == code
+    runs = records.read(path)
+    (pair,) = report.comparison(runs, baseline="base").perplexities
+    assert pair.verdict == verdict
+    assert report.build(runs, baseline="base").perplexities == (pair,)
+    nll = {m: 0.0 - runs[m].loglikelihood for m in ("base", "new")}
+    assert float(pair.ratio) == pytest.approx(np.exp(nll["new"].mean() - nll["base"].mean()), rel=1e-12)
+
+
+def test_compare_without_the_option_says_which(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from steelyard.cli import run
+
+    path = loglikelihoods(tmp_path / "a.jsonl", 0.2)
+    assert run(["compare", str(path), "--baseline", "base"]) == 2
+    assert "perplexities are compared with --loglikelihood loglikelihood" in capfd.readouterr().err
+
+
+def test_models_of_other_records_have_no_ratio(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from steelyard.cli import run
+
+    path = write(
+        tmp_path / "a.jsonl", [{"id": f"{m}{i}", "model": m, "loglikelihood": -1.0 - i} for i in range(9) for m in "ab"]
+    )
+    assert run(["compare", str(path), "--baseline", "a", "--loglikelihood", "loglikelihood"]) == 2
+    assert "expected log-likelihoods of the same records of both models" in capfd.readouterr().err

@@ -68,11 +68,11 @@ def test_a_certainty_that_failed_is_infinite(tmp_path: Path) -> None:
     brier, log_loss = made.proper
     e = log_loss.models["a"]
     assert (float(e), e.low, e.standard_error) == (np.inf, None, None)
-    assert e.reason == "1 record had a probability of 0 for what came true"
+    assert e.reason == "1 record of a had a probability of 0 for what came true"
     assert len(brier.pairs) == 1
     assert not log_loss.pairs
     said = " ".join(str(made).split())
-    assert "No interval: 1 record had a probability of 0 for what came true." in said
+    assert "No interval: 1 record of a had a probability of 0 for what came true." in said
     made.to_html(tmp_path / "a.html")
 
 

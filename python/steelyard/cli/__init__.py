@@ -118,11 +118,13 @@ def report_command(
     """Print what the records say: scores, paired comparisons, calibration, perplexity."""
     with _sentences(debug):
         paths = _paths(files)
+        _check_items(errors, unpaired)
         out = outputs(find(paths, exclude or ()).files, json_to, html, errors)
         how = _missing(missing, lower_is_better)
         chosen = Chosen(name_of(paths[0]), baseline, models)
         asked = None if baseline is None and models is None else chosen
-        rows: dict[str, Any] = {"filter": filter, "repeats": repeats, "missing": how, "values": values}
+        again = "epochs" if pass_at is not None and repeats is None else repeats  # pass@k is of repeated ids
+        rows: dict[str, Any] = {"filter": filter, "repeats": again, "missing": how, "values": values}
         rows |= {"where": where or (), "exclude": exclude or ()}
         runs = _read(paths, names=names, models=asked, **rows, **columns)
         made = report.build(
@@ -143,7 +145,7 @@ def report_command(
 
 
 @app.command(cls=Command, epilog=epilog("compare"))
-@options.columns_of(*(role for role in ROLES.values() if not role.only_for))
+@options.columns_of(*(role for role in ROLES.values() if role.only_for != "calibration"))
 def compare(
     files: Annotated[
         list[str],
@@ -183,14 +185,16 @@ def compare(
     """Compare models with a baseline on the records that both answered.
 
     Exits with 1 where a verdict is one that --fail-on names, and only there. It is the verdict on all records: the
-    verdicts by group (--by) are shown and change no exit code.
+    verdicts by group (--by) are shown and change no exit code. With --loglikelihood perplexities are compared (and
+    scores too where --score names them); their verdicts count as well.
     """
     with _sentences(debug):
         paths = _paths(files)
+        _check_items(errors, unpaired)
         out = outputs(find(paths, exclude or ()).files, json_to, html, errors)
         how = _missing(missing, lower_is_better)
         chosen = Compared(name_of(paths[0]), baseline, models)
-        columns |= {role.name: NONE for role in ROLES.values() if role.only_for}  # not looked for
+        columns = _compared_columns(columns)
         rows: dict[str, Any] = {"filter": filter, "repeats": repeats, "missing": how, "values": values}
         rows |= {"where": where or (), "exclude": exclude or ()}
         runs = _read(paths, names=names, models=chosen, **rows, **columns)
@@ -208,7 +212,7 @@ def compare(
         )
         hand_over(made, out, quiet=quiet)
         add_to_job_summary(made, out)
-    verdicts = {pair.verdict for pair in made.pairs}
+    verdicts = {pair.verdict for pair in (*made.pairs, *made.perplexities)}
     bad = {FailOn.worse: {"worse"}, FailOn.undecided: {"worse", "undecided"}, FailOn.never: set[str]()}[fail_on]
     raise typer.Exit(Exit.VERDICT if verdicts & bad else Exit.FINE)
 
@@ -309,6 +313,22 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _paths(files: list[str]) -> list[str]:
     """The files to read; ``-`` is standard input."""
     return ["/dev/stdin" if file == "-" else file for file in files]
+
+
+def _compared_columns(columns: dict[str, str | None]) -> dict[str, str | None]:
+    """What ``compare`` reads: scores; where log-likelihoods are named, these, and scores only if named too."""
+    found = dict(columns)
+    if columns["loglikelihood"] is None:
+        found |= {role.name: NONE for role in ROLES.values() if role.only_for}  # not looked for
+    else:
+        found |= {"confidence": NONE, "score": columns["score"] or NONE}
+    return found
+
+
+def _check_items(errors: str | None, unpaired: bool) -> None:
+    """Refuse to write the items that flipped where no item is compared with another."""
+    if errors is not None and unpaired:
+        raise value_error("errors", "models that answered the same questions", "--unpaired", "leave one of the two out")
 
 
 def _missing(missing: str, lower_is_better: bool) -> str | float:

@@ -136,7 +136,8 @@ def _nothing_in_common(runs: Sequence[Run]) -> Exception:
         ", ".join(dict.fromkeys(file for run in runs for file in run.files)),
         "ids that all models have",
         shown,
-        f"name the column that they share with {keyword('id')}",
+        f"name the column that they share with {keyword('id')}, or pass {keyword('paired')} where the models answered "
+        "different questions",
     )
 
 

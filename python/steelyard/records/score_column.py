@@ -19,7 +19,7 @@ from . import keys, labels, lm_eval
 from .finder import MOST_NAMED, Finder, some_of
 from .likely import likely_pair, likely_scores, offered
 from .naming import is_metric, is_no_model, is_quantity, says_grade, sounds_like_answer
-from .roles import ROLES, SCORE_PAIRS
+from .roles import NONE, ROLES, SCORE_PAIRS
 from .table import record_error
 from .values import number
 
@@ -247,8 +247,17 @@ class _ScoreFinder:
             self.table.file,
             f"a score column ({', '.join(ROLES['score'].usual)}, or a pair such as true_label and pred_label)",
             self._columns(),
-            f"{self._next_steps()}, or a column for each model with {self._models_to_name()}{self._no_models()}",
+            f"{self._next_steps()}, or a column for each model with {self._models_to_name()}{self._no_models()}"
+            f"{self._loglikelihood()}",
         )
+
+    def _loglikelihood(self) -> str:
+        """What to type where the file has log-likelihoods, which were not looked for."""
+        role = ROLES["loglikelihood"]
+        there = [name for name in role.usual if name in self.table.columns]
+        if self.finder.options[role.name] != NONE or not there:
+            return ""
+        return f"; perplexities are compared with {keyword(role.name, there[0])}"
 
     def _models_to_name(self) -> str:
         """How to say that columns of numbers are a model each: all of them, ready to be typed, where they are few."""

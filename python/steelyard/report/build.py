@@ -15,7 +15,7 @@ from .._options import flag, fraction
 from .._progress import Progress, reporter
 from .._text import in_markdown
 from ..config import show_config
-from ..errors import keyword, shown, type_error, value_error
+from ..errors import RecordError, keyword, sentence, shown, type_error, value_error
 from . import board, grouped, measure, proper, sections, tables
 from . import metrics as further
 from .perplexities import perplexities
@@ -210,7 +210,8 @@ def build(
     for run in runs:
         models.append(measure.model(run, options))
         step(1)
-    made = _report(runs, models, pairs, options, required=baseline is not None)
+    scored = any(run.score is not None for run in runs)  # else perplexities alone are compared
+    made = _report(runs, models, pairs, options, required=baseline is not None and scored)
     ranked, said = board.leaderboard(runs, options)
     compared, unlike = perplexities(runs, pairs, options)
     made = replace(
@@ -293,7 +294,8 @@ def comparison(
 
     It is an error if fewer ids match than the share ``min_matched`` of the side that has fewer ids; 0 allows any.
     ``by`` are columns whose values make groups, and ``show`` those whose text stands beside the items, as for
-    :func:`build`, and so is ``paired``; samples that are not paired have no ids that match.
+    :func:`build`, and so is ``paired``; samples that are not paired have no ids that match. Perplexities are compared
+    where the records have log-likelihoods.
     """
     _check_runs(runs)
     if isinstance(models, str):
@@ -318,9 +320,18 @@ def comparison(
         paired=flag(paired, "paired"),
     )
     _check_direction(kept, options)
-    results = [measure.model(run, options, score_only=True) for run in kept]
+    alone = all(run.loglikelihood is None for run in kept)
+    results = [measure.model(run, options, score_only=alone) for run in kept]
     pairs = [(name, baseline) for name in names]
-    return _report(kept, results, pairs, options, required=True)
+    scored = any(run.score is not None for run in kept)  # else perplexities alone are compared
+    made = _report(kept, results, pairs, options, required=scored)
+    compared, unlike = perplexities(kept, pairs, options)
+    if not (scored or compared):
+        files = ", ".join(made.sources)
+        got = "; ".join(unlike) or "none"
+        fix = f"name the column that they share with {keyword('id')}"
+        raise RecordError(sentence(files, "log-likelihoods of the same records of both models", got, fix))
+    return replace(made, perplexities=compared, notes=(*made.notes, *unlike))
 
 
 def _known(names: Sequence[str], name: str, argument: str) -> str:

@@ -262,7 +262,7 @@ def _result(
         smallest_p=shown.difference.detail.get("smallest_p"),
         verdict=str(simultaneous.verdict(options.margin)),
         verdict_unadjusted=str(shown.verdict(options.margin)),
-        detectable=detectable(simultaneous.difference, POWER),
+        detectable=_detectable(simultaneous),
         fragility=None if scores is None else _fragility(data, simultaneous, options),
         items=None if scores is None else _items(scores, shown, options),
     )
@@ -296,6 +296,13 @@ def _items(scores: Scores, found: uncertainty.Comparison, options: Options) -> I
 
 def _whole(of_rows: Any) -> int | None:
     return None if of_rows is None else int(of_rows)
+
+
+def _detectable(found: uncertainty.Comparison) -> float | None:
+    """The difference that the verdict could see; None where it is larger than 0/1 scores can differ."""
+    seen = detectable(found.difference, POWER)
+    binary = str(found.difference.method) in ("Tango", "Newcombe")
+    return None if binary and seen is not None and seen > 1.0 else seen
 
 
 def _check_matched(pair: PairResult, runs: Runs, min_matched: float | None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import uncertainty
 from .._estimate import Estimate
 from .._mode import standard_mode, standard_mode_methods
-from .._numbers import count, percent, plural
+from .._numbers import as_share, count, percent, plural
 from .._options import confidence_of, number, whole
 from .._power import Variance, rows_needed
 from .._text import in_markdown, printable
@@ -110,7 +110,7 @@ class Plan:
 
     def _notes(self) -> Iterator[str]:
         yield from self.pilot
-        yield "A margin takes as many: to show with the same power that a model without a difference is not worse."
+        yield "A margin of the same size takes as many items: to show that an equally good model is not worse."
         if self.comparisons > 1:
             level = f"intervals at 1 - alpha/{self.comparisons}"
             yield f"For {self.comparisons} comparisons whose verdicts hold together ({level})."
@@ -183,7 +183,7 @@ def plan(
         shares = _sizes("discordance", discordance, most=1.0)
         rows = [_assumed(psi, d, strict, share) for psi in shares for d in sizes if d <= psi]
         if not rows:
-            expected = f"at least one that a discordance of {max(shares):g} allows"
+            expected = f"at most {max(shares):g}, since models that differ on so many items cannot be further apart"
             raise value_error("differences", expected, ", ".join(f"{d:g}" for d in sizes))
         return Plan(tuple(rows), share, level, many, ())
     planned = [_from_pilot(runs, pair, d, strict, share) for pair in pairs for d in sizes]
@@ -262,5 +262,6 @@ def _sizes(name: str, values: Sequence[float], most: float = float("inf")) -> tu
     for value in found:
         if not 0.0 < value <= most or value == float("inf"):
             bound = "" if most == float("inf") else f" and at most {most:g}"
-            raise value_error(name, f"numbers above 0{bound}", f"{value:g}")
+            fix = as_share(value) if most < value <= 100 else ""
+            raise value_error(name, f"numbers above 0{bound}", f"{value:g}", fix)
     return tuple(sorted(set(found)))

@@ -72,7 +72,7 @@ def _estimate(run: Run, options: Options) -> Estimate:
     """The mean over the records; infinite, without an interval, where one of them is."""
     score = _score(run)
     if infinite := int(np.count_nonzero(np.isinf(score))):
-        reason = f"{plural(infinite, 'record')} had a probability of 0 for what came true"
+        reason = f"{plural(infinite, 'record')} of {run.name} had a probability of 0 for what came true"
         n_clusters = None if run.cluster is None else len(set(run.cluster.tolist()))
         return Estimate(
             value=float("inf"), standard_error=None, low=None, high=None, confidence_level=options.confidence_level,

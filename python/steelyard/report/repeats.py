@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import uncertainty
 from .._estimate import Estimate
+from .._intervals import mean
+from .._options import Confidence, confidence_of
 from .._repeats import Counts, majority_at, pass_at
+from .._rows import Selection
 from ..errors import value_error
 from .results import Options, Repeats
 
@@ -98,17 +100,26 @@ def _with_chances(run: Run, answers: Answers, found: Repeats, options: Options, 
     tried = np.array([len(rows) for rows in answers.rows], np.uint64)
     solved = np.array([int(np.count_nonzero(right[rows])) for rows in answers.rows], np.uint64)
 
-    def mean(chances: NDArray[np.float64]) -> Estimate:
-        """The mean over the ids: a sample of problems, whose chances are known without bias."""
-        return uncertainty.estimate(chances, clusters=answers.clusters, confidence_level=options.confidence_level)
+    def of_ids(chances: NDArray[np.float64]) -> Estimate:
+        return _mean(chances, answers.clusters, confidence_of(options.confidence_level, "two-sided"))
 
-    passes = {k: mean(pass_at(solved, tried, k)) for k in options.pass_at}
+    passes = {k: of_ids(pass_at(solved, tried, k)) for k in options.pass_at}
     votes = _votes(run, answers.rows)
     if votes is None:
         return replace(found, pass_at=passes)
     wrong, ends = votes
-    majorities = {k: mean(majority_at(solved, tried, wrong, ends, k)) for k in options.pass_at}
+    majorities = {k: of_ids(majority_at(solved, tried, wrong, ends, k)) for k in options.pass_at}
     return replace(found, pass_at=passes, majority_at=majorities)
+
+
+def _mean(chances: NDArray[np.float64], clusters: Sequence[Any] | None, confidence: Confidence) -> Estimate:
+    """The mean over the ids, a sample of problems whose chances are known without bias.
+
+    Wilson's interval with p (1 - p)/V effective rows, as of a score: its limits stay in [0, 1].
+    """
+    rows = Selection(None, clusters, "raise").rows("chances", chances)
+    found = mean(chances, confidence, rows, name="chances", kind="ties")
+    return found if found.low is None else replace(found, reason="chances of the ids, from 0 to 1")
 
 
 def _votes(run: Run, rows: Iterable[Sequence[int]]) -> tuple[Counts, Counts] | None:
