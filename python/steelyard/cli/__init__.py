@@ -212,7 +212,7 @@ def compare(
         )
         hand_over(made, out, quiet=quiet)
         add_to_job_summary(made, out)
-    verdicts = {pair.verdict for pair in (*made.pairs, *made.perplexities)}
+    verdicts = {pair.verdict for pair in made.pairs} | {pair.verdict for pair in made.perplexities}
     bad = {FailOn.worse: {"worse"}, FailOn.undecided: {"worse", "undecided"}, FailOn.never: set[str]()}[fail_on]
     raise typer.Exit(Exit.VERDICT if verdicts & bad else Exit.FINE)
 
