@@ -12,6 +12,8 @@ from .. import _exit
 from ..errors import value_error
 from ..records.roles import ROLES, Role
 
+RECORDS = "Which records are read, and what they are worth"
+OUTPUT = "Where the report goes"
 COLUMNS = "Columns of the records (dotted paths; guessed by name where left out)"
 
 
@@ -57,24 +59,44 @@ def numbers(given: str, name: str) -> tuple[float, ...]:
         raise value_error(name, "numbers with commas between them, such as 0.01,0.02", repr(given)) from None
 
 
-Filter = Annotated[str | None, typer.Option(help="Which filter of an lm-evaluation-harness file to read.")]
+Filter = Annotated[
+    str | None, typer.Option(help="Which filter of an lm-evaluation-harness file to read.", rich_help_panel=RECORDS)
+]
 Names = Annotated[
-    list[str] | None, typer.Option("--names", help="The models' names, one per file: repeated or with commas.")
+    list[str] | None,
+    typer.Option("--names", help="The models' names, one per file: repeated or with commas.", rich_help_panel=RECORDS),
 ]
 Models = Annotated[
     list[str] | None,
     typer.Option(
-        "--models", help="Only these models, or columns that are a model each: repeated or with commas.", metavar="NAME"
+        "--models",
+        help="Only these models, or columns that are a model each: repeated or with commas.",
+        metavar="NAME",
+        rich_help_panel=RECORDS,
     ),
 ]
 Repeats = Annotated[
-    str | None, typer.Option(help="'epochs': equal ids are repetitions of one question.", metavar="epochs")
+    str | None,
+    typer.Option(
+        help="'epochs': equal ids are repetitions of one question.", metavar="epochs", rich_help_panel=RECORDS
+    ),
 ]
 Missing = Annotated[
-    str, typer.Option(help="What a record without a score gets: left out, 0 or a number.", metavar="drop|wrong|VALUE")
+    str,
+    typer.Option(
+        help="What a record without a score gets: left out, 0 or a number.",
+        metavar="drop|wrong|VALUE",
+        rich_help_panel=RECORDS,
+    ),
 ]
 Date = Annotated[
-    str | None, typer.Option("--date", help="A date for the top of the page, which has none by itself.", metavar="TEXT")
+    str | None,
+    typer.Option(
+        "--date",
+        help="A date for the top of the page, which has none by itself.",
+        metavar="TEXT",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Metrics = Annotated[
     list[str] | None,
@@ -91,7 +113,12 @@ PassAt = Annotated[
 ]
 Where = Annotated[
     list[str] | None,
-    typer.Option("--where", help="Only such records: 'split==test and n<100' (== != < <= > >=).", metavar="CONDITION"),
+    typer.Option(
+        "--where",
+        help="Only such records: 'split==test and n<100' (== != < <= > >=).",
+        metavar="CONDITION",
+        rich_help_panel=RECORDS,
+    ),
 ]
 By = Annotated[
     list[str] | None,
@@ -112,16 +139,25 @@ Errors = Annotated[
         "--errors",
         help="Write the items that flipped, losses first, as JSON Lines; '-' to standard output.",
         metavar="FILE|-",
+        rich_help_panel=OUTPUT,
     ),
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option("--exclude", help="Files not to read: a name, a folder or a pattern.", metavar="PATTERN"),
+    typer.Option(
+        "--exclude",
+        help="Files not to read: a name, a folder or a pattern.",
+        metavar="PATTERN",
+        rich_help_panel=RECORDS,
+    ),
 ]
 Values = Annotated[
     str | None,
     typer.Option(
-        "--values", help="What words of the score are worth, such as 'C=1,I=0,P=0.5'.", metavar="WORD=NUMBER,..."
+        "--values",
+        help="What words of the score are worth, such as 'C=1,I=0,P=0.5'.",
+        metavar="WORD=NUMBER,...",
+        rich_help_panel=RECORDS,
     ),
 ]
 Margin = Annotated[float, typer.Option(help="A loss up to this much does not count as worse.")]
@@ -135,14 +171,25 @@ Unpaired = Annotated[
 ]
 LowerIsBetter = Annotated[bool, typer.Option("--lower-is-better", help="The score is a loss or an error.")]
 Quiet = Annotated[
-    bool, typer.Option("--quiet", help="Print no tables: files are written, and the exit code says the verdict.")
+    bool,
+    typer.Option(
+        "--quiet",
+        help="Print no tables: files are written, and the exit code says the verdict.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
-Debug = Annotated[bool, typer.Option(_exit.DEBUG, help="Show the traceback of an error.")]
+Debug = Annotated[bool, typer.Option(_exit.DEBUG, help="Show the traceback of an error.", rich_help_panel=OUTPUT)]
 Json = Annotated[
-    str | None, typer.Option("--json", help="Write the report as data; '-' to standard output.", metavar="FILE|-")
+    str | None,
+    typer.Option(
+        "--json", help="Write the report as data; '-' to standard output.", metavar="FILE|-", rich_help_panel=OUTPUT
+    ),
 ]
 Html = Annotated[
-    str | None, typer.Option("--html", help="Write the report as one page; '-' to standard output.", metavar="PAGE|-")
+    str | None,
+    typer.Option(
+        "--html", help="Write the report as one page; '-' to standard output.", metavar="PAGE|-", rich_help_panel=OUTPUT
+    ),
 ]
 
 # An error names an argument of a Python call; in the command it names the option instead (errors.called).
