@@ -918,6 +918,19 @@ def test_things_are_listed_in_words() -> None:
     assert [words.listed(["a", "b", "c"][:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
 
 
+def test_axes_of_pairs_leave_out_what_all_names_begin_with() -> None:
+    from steelyard.report import figures
+
+    assert figures.without_owner(["org__llama-b", "org__llama-a"]) == {
+        "org__llama-b": "llama-b",
+        "org__llama-a": "llama-a",
+    }
+    assert figures.without_owner(["x/y/a", "x/y/b", "x/c"]) == {"x/y/a": "y/a", "x/y/b": "y/b", "x/c": "c"}
+    assert figures.without_owner(["llama-a", "llama-b"]) == {"llama-a": "llama-a", "llama-b": "llama-b"}
+    assert figures.without_owner(["org/a", "org/a"]) == {"org/a": "org/a"}
+    assert figures.without_owner(["org/", "org/a"]) == {"org/": "org/", "org/a": "a"}
+
+
 # ---- perplexities alone
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -264,6 +264,19 @@ def shortened(name: str, limit: int) -> str:
         return name
     half = (limit - 1) // 2
     return f"{name[:half]}…{name[-half:]}"
+
+
+def without_owner(names: Iterable[str]) -> dict[str, str]:
+    """Every name without what all of them begin with, up to a ``/`` or ``__``: ``org/a`` and ``org/b`` are a and b.
+
+    It is for the axes of pairs, where two names share little room; tables have the whole names.
+    """
+    every = list(dict.fromkeys(names))
+    first, last = min(every), max(every)  # what these two share, all share
+    length = next((i for i, one in enumerate(first) if last[i : i + 1] != one), len(first))
+    start = first[:length] if len(every) > 1 else ""
+    end = max(start.rfind("/") + 1, start.rfind("__") + 2 if "__" in start else 0)
+    return {name: name[end:] or name for name in every}
 
 
 def reliability(result: Reliability, name: str, prefix: str, label: str) -> Picture:

@@ -249,9 +249,11 @@ def _largest_loss(pair: PairResult, options: Options) -> float | None:
 def _picture(report: Contents) -> tuple[figures.Picture, ...]:
     """The differences with their intervals; the name of the baseline stands on the axis if all have the same one."""
     single = len({pair.baseline for pair in report.pairs}) == 1
+    short = figures.without_owner(one for pair in report.pairs for one in (pair.model, pair.baseline))
     bars = []
     for pair in report.pairs:
-        name = pair.model if single else f"{figures.shortened(pair.model, 22)} − {figures.shortened(pair.baseline, 22)}"
+        new, base = (figures.shortened(short[one], 22) for one in (pair.model, pair.baseline))
+        name = pair.model if single else f"{new} − {base}"
         wider = limits(pair.simultaneous) if report.several else None
         bars.append(figures.Bar.of(name, pair.difference, wider, pair.verdict))
     against = f" (model − {printable(report.pairs[0].baseline)})" if single else ""

@@ -381,11 +381,12 @@ def _picture(grouping: Grouping, report: Contents, prefix: str) -> tuple[figures
     if not grouping.pairs or len(report.models) > MOST_PAIRS:
         return ()
     order = _order(grouping, report)[:MOST_ROWS]
+    short = figures.without_owner(one for pair in grouping.pairs for one in (pair.model, pair.baseline))
     panels = []
     for pair in grouping.pairs:
         at = {row.name: row for row in _rows(grouping) if row.pair is pair}
         bars = [_bar(name, at.get(name)) for name in order]
-        title = f"{figures.shortened(pair.model, 18)} − {figures.shortened(pair.baseline, 18)}"
+        title = " − ".join(figures.shortened(short[one], 18) for one in (pair.model, pair.baseline))
         panels.append((title, bars))
     options = report.options
     margin = -options.margin if options.higher_is_better else options.margin
