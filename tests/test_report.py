@@ -918,6 +918,25 @@ def test_things_are_listed_in_words() -> None:
     assert [words.listed(["a", "b", "c"][:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
 
 
+def test_a_title_of_the_callers_own(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [{"id": i, "correct": i % 2} for i in range(9)])
+    made = report.build(records.read(path), title="Spring <1> *run*")
+    html, _ = page_of(made, tmp_path)
+    assert "<h1>Spring &lt;1&gt; *run*</h1>" in html
+    assert "<title>Spring &lt;1&gt; *run*: 1 model, 9 records" in html
+    assert str(made).splitlines()[0] == "Spring <1> *run*"
+    assert made.to_markdown().startswith("# Spring ")
+    with pytest.raises(TypeError, match="title: expected"):
+        report.build(records.read(path), title=3)  # type: ignore[arg-type]
+
+
+def test_a_notebook_shows_the_tables(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", [{"id": i, "correct": i % 2} for i in range(9)])
+    shown = report.build(records.read(path))._repr_html_()
+    assert "1 model, 9 records" in shown
+    assert "<caption>Score of each model</caption><tr><th>model</th>" in shown
+
+
 def test_axes_of_pairs_leave_out_what_all_names_begin_with() -> None:
     from steelyard.report import figures
 

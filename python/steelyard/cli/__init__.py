@@ -108,6 +108,7 @@ def report_command(
     errors: options.Errors = None,
     pass_at: options.PassAt = None,
     bins: options.Bins = 15,
+    title: options.Title = None,
     date: options.Date = None,
     metrics: options.Metrics = None,
     values: options.Values = None,
@@ -138,6 +139,7 @@ def report_command(
             show=split(show or []),
             pass_at=options.whole_numbers(pass_at, "pass_at"),
             n_bins=bins,
+            title=title,
             date=date,
             metrics=split(metrics or []),
         )

@@ -89,6 +89,10 @@ Missing = Annotated[
         rich_help_panel=RECORDS,
     ),
 ]
+Title = Annotated[
+    str | None,
+    typer.Option("--title", help="What the report is called.", metavar="TEXT", rich_help_panel=OUTPUT),
+]
 Date = Annotated[
     str | None,
     typer.Option(
@@ -211,6 +215,7 @@ ARGUMENTS = (
     "pass_at",
     "power",
     "show",
+    "title",
     "errors",
     "repeats",
     "values",

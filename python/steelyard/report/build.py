@@ -13,7 +13,7 @@ from .._files import check_target, write
 from .._mode import standard_mode, standard_mode_methods
 from .._options import flag, fraction
 from .._progress import Progress, reporter
-from .._text import in_markdown
+from .._text import html_table, in_markdown, printable
 from ..config import show_config
 from ..errors import RecordError, keyword, sentence, shown, type_error, value_error
 from . import board, grouped, measure, proper, sections, tables
@@ -34,9 +34,16 @@ class Report(Contents):
     def __str__(self) -> str:
         return self.to_text()
 
+    def _repr_html_(self) -> str:
+        """Render as the tables that a notebook shows."""
+        found = [table for block in sections.blocks(self) for table in block.tables]
+        made = [html_table(table.rows, [column.title for column in table.columns], table.title) for table in found]
+        return "".join([html_table([[sections.headline(self)]]), *made])
+
     def to_text(self, width: int = 80) -> str:
         """The report as plain text for a terminal of ``width`` columns."""
-        pieces = [tables.wrap(sections.headline(self), width)]
+        named = [] if self.options.title is None else [tables.wrap(printable(self.options.title), width)]
+        pieces = [*named, tables.wrap(sections.headline(self), width)]
         pieces += [[line for text in sections.cautions(self) for line in tables.wrap(text, width, "  ")]]
         for block in sections.blocks(self):
             if block.page_only:
@@ -50,7 +57,8 @@ class Report(Contents):
 
     def to_markdown(self) -> str:
         """The report as Markdown, for a job summary or a pull request."""
-        lines = [f"## {in_markdown(sections.headline(self))}", ""]
+        named = [] if self.options.title is None else [f"# {in_markdown(printable(self.options.title))}", ""]
+        lines = [*named, f"## {in_markdown(sections.headline(self))}", ""]
         lines += [f"- {in_markdown(finding.text)}" for finding in sections.findings(self)]
         lines += [""]
         for block in sections.blocks(self):
@@ -118,6 +126,7 @@ def build(
     show: Sequence[str] = (),
     pass_at: Sequence[int] = (),
     n_bins: int = 15,
+    title: str | None = None,
     date: str | None = None,
     metrics: Sequence[str] = (),
     sections: Sequence[Section] = (),
@@ -158,6 +167,8 @@ def build(
         most votes of k (only where the score compares answers with targets).
     n_bins : int
         Bins of equal width of the calibration.
+    title : str, optional
+        What the report is called, instead of "Evaluation report".
     date : str, optional
         A date in your own words for the top of the page. Without it there is none, so that the page of the same records
         has the same bytes each time.
@@ -202,6 +213,7 @@ def build(
         clusters, confidence_level, margin, higher_is_better, pass_at=asked, n_bins=n_bins, by=_columns(by, "by"),
         show=_columns(show, "show"), baseline=baseline, paired=flag(paired, "paired"),
         date=_text(date, "date"),
+        title=_text(title, "title"),
     )  # fmt: skip
     _check_direction(runs, options)
     pairs = _pairs(runs.names, baseline)

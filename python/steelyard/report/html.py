@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from .._text import printable
 from ..config import show_config
 from . import figures, sections
 from .results import Contents
@@ -35,6 +36,7 @@ def page(report: Contents) -> str:
     environment.filters["unbroken"] = _unbroken
     config, blocks = show_config(mode="dicts"), sections.blocks(report)
     return environment.get_template("page.html.jinja").render(
+        title="Evaluation report" if report.options.title is None else printable(report.options.title),
         headline=sections.headline(report),
         findings=sections.findings(report),
         asked=sections.asked(report),

@@ -33,8 +33,8 @@ class Options:
     matches are a caution in the report. ``pass_at`` are the k of pass@k and maj@k, where records repeat ids, and
     ``n_bins`` the bins of the calibration. ``by`` are the columns whose values make groups, ``show`` those whose text
     stands beside the items that flipped. ``baseline`` is the model that was named as the one to compare with.
-    ``paired`` is False where models are samples of different questions, compared without matching ids. ``date`` is what
-    the caller gave as the date.
+    ``paired`` is False where models are samples of different questions, compared without matching ids. ``date`` and
+    ``title`` are the caller's words for the top of the page.
     """
 
     clusters: str | None
@@ -49,6 +49,7 @@ class Options:
     paired: bool = True
     show: tuple[str, ...] = ()
     date: str | None = None
+    title: str | None = None
 
 
 @standard_mode_methods
