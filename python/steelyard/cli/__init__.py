@@ -123,11 +123,10 @@ def report_command(
         out = outputs(find(paths, exclude or ()).files, json_to, html, errors)
         how = _missing(missing, lower_is_better)
         chosen = Chosen(name_of(paths[0]), baseline, models)
-        asked = None if baseline is None and models is None else chosen
         again = "epochs" if pass_at is not None and repeats is None else repeats  # pass@k is of repeated ids
         rows: dict[str, Any] = {"filter": filter, "repeats": again, "missing": how, "values": values}
         rows |= {"where": where or (), "exclude": exclude or ()}
-        runs = _read(paths, names=names, models=asked, **rows, **columns)
+        runs = _read(paths, names=names, models=chosen.or_all(), **rows, **columns)
         made = report.build(
             runs,
             confidence_level=confidence_level,
@@ -269,10 +268,9 @@ def plan(
         if paths:
             columns |= {role.name: NONE for role in ROLES.values() if role.only_for}  # not looked for
             chosen = Chosen(name_of(paths[0]), baseline, models)
-            asked_for = None if baseline is None and models is None else chosen
             how: dict[str, Any] = {"filter": filter, "repeats": repeats, "missing": _missing(missing, False), **columns}
             how |= {"where": where or (), "exclude": exclude or (), "values": values}
-            runs = _read(paths, names=names, models=asked_for, **how)
+            runs = _read(paths, names=names, models=chosen.or_all(), **how)
             asked |= {"baseline": chosen.baseline, "models": chosen.models}
         made = report.plan(runs, power=power, confidence_level=confidence_level, comparisons=comparisons, **asked)
         hand_over(made, out)

@@ -28,6 +28,10 @@ class Chosen:
         self.first, self.baseline, self.given = first, baseline, models
         self.models: list[str] | None = None
 
+    def or_all(self) -> Chosen | None:
+        """What ``records.read`` takes as ``models``: itself, or None where no model was named, so that all are read."""
+        return None if self.baseline is None and self.given is None else self
+
     def __call__(self, of_files: Sequence[Sequence[str]]) -> Sequence[str] | None:
         """Return the models to read of these names, one list per file; None for all."""
         names = _all_names(of_files)

@@ -33,12 +33,7 @@ def model(run: Run, options: Options, *, score_only: bool = False) -> ModelResul
 
 
 def _model(run: Run, options: Options, *, score_only: bool) -> ModelResult:
-    score, groups = None, None
-    if run.score is not None and len(run):
-        groups = clusters_of(run, options)
-        score = uncertainty.estimate(
-            run.score, weights=run.weights, clusters=groups, confidence_level=options.confidence_level
-        )
+    score = mean_score(run, options) if run.score is not None and len(run) else None
     found = ModelResult(
         name=run.name,
         n=len(run),
@@ -54,7 +49,7 @@ def _model(run: Run, options: Options, *, score_only: bool) -> ModelResult:
         return found
     notes: list[str] = []
     reliability, perplexity = _reliability(run, options, notes), _perplexity(run, options, notes)
-    of_ids = None if score is None else repeats(run, score, _item_clusters(run, groups), options, notes)
+    of_ids = None if score is None else repeats(run, score, _item_clusters(run, options), options, notes)
     return replace(found, reliability=reliability, perplexity=perplexity, repeats=of_ids, notes=tuple(notes))
 
 
@@ -65,8 +60,19 @@ def clusters_of(run: Run, options: Options) -> NDArray[Any] | None:
     return run.cluster if options.clusters is None else clusters_by(run, options.clusters)
 
 
-def _item_clusters(run: Run, groups: NDArray[Any] | None) -> list[Any] | None:
+def mean_score(run: Run, options: Options) -> Estimate:
+    """The mean score of a run, every id counted once, with the clusters that were asked for."""
+    return uncertainty.estimate(
+        run.score,
+        weights=run.weights,
+        clusters=clusters_of(run, options),
+        confidence_level=options.confidence_level,
+    )
+
+
+def _item_clusters(run: Run, options: Options) -> list[Any] | None:
     """The clusters of the records where they are larger than the ids themselves."""
+    groups = clusters_of(run, options)
     if groups is None or run.ids is None or np.array_equal(groups, run.ids):
         return None
     clusters: list[Any] = groups.tolist()

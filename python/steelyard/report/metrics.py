@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .. import uncertainty
 from .._estimate import Estimate
 from ..errors import called, keyword, value_error, while_at
 from . import measure
@@ -33,9 +32,4 @@ def _estimate(run: Run, name: str, options: Options) -> Estimate:
     if run.score is None or not len(run):
         raise value_error("metrics", f"numbers in {name!r} of {run.name!r}", "none", "leave it out")
     with while_at(f"model {run.name!r}"), called({"x": f"{name!r} of {run.name!r}"}):
-        return uncertainty.estimate(
-            run.score,
-            weights=run.weights,
-            clusters=measure.clusters_of(run, options),
-            confidence_level=options.confidence_level,
-        )
+        return measure.mean_score(run, options)

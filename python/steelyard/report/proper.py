@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _proper, uncertainty
+from .. import _proper
 from .._estimate import Estimate
 from .._numbers import plural
 from . import measure
@@ -78,9 +78,4 @@ def _estimate(run: Run, options: Options) -> Estimate:
             value=float("inf"), standard_error=None, low=None, high=None, confidence_level=options.confidence_level,
             n=len(run), n_clusters=n_clusters, method="", reason=reason,
         )  # fmt: skip
-    return uncertainty.estimate(
-        score,
-        weights=run.weights,
-        clusters=measure.clusters_of(run, options),
-        confidence_level=options.confidence_level,
-    )
+    return measure.mean_score(run, options)
