@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,7 @@ class Scores(Mapping[str, Floats]):
         notes: tuple[str, ...] = (),
     ) -> None:
         self._matched = tuple(matched)
+        self._how_matched = notes
         self._values = {one.run.name: one.means() for one in matched}
         self.ids = ids
         self.left_out = dict(left_out)
@@ -119,6 +120,11 @@ class Scores(Mapping[str, Floats]):
         }
         counted = {one.run.name: one.merged() for one in matched if one.epochs}
         self.merged = {name: many for name, many in counted.items() if many["most"] > 1}
+
+    def graded(self, runs: Sequence[Run]) -> Scores:
+        """Other scores of the same records: ``runs`` are those that were matched, with the same rows."""
+        matched = [replace(one, run=run) for one, run in zip(self._matched, runs, strict=True)]
+        return Scores(matched, self.ids, self.left_out, self.unmatched, self._how_matched)
 
     def __getitem__(self, name: str) -> Floats:
         return self._values[name]

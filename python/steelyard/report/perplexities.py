@@ -34,8 +34,7 @@ def perplexities(
         if new not in known or base not in known:
             continue
         try:
-            nll = _matched(runs, known[base], known[new], "nll")
-            tokens = _matched(runs, known[base], known[new], "tokens")
+            nll, tokens = _matched(runs, known[base], known[new])
         except RecordError:
             continue  # without ids that match nothing is compared, which a note of the scores says
         pair = f"the perplexities of {new} and {base} are not compared"
@@ -58,15 +57,16 @@ def _known(run: Run) -> Run | None:
     return known if len(known) else None
 
 
-def _matched(runs: Runs, base: Run, new: Run, of: str) -> Scores:
-    """The NLL, or the numbers of tokens, of the ids that both have; of an id with several records the mean."""
+def _matched(runs: Runs, base: Run, new: Run) -> tuple[Scores, Scores]:
+    """The NLL and the numbers of tokens of the ids that both have; of an id with several records the means."""
+    nll = tuple(replace(run, score=_nll(run)) for run in (base, new))
+    found = replace(runs, runs=nll).scores(models=[base.name, new.name])
+    return found, found.graded([replace(run, score=run.n_tokens) for run in (base, new)])
 
-    def column(run: Run) -> Floats:
-        assert run.loglikelihood is not None
-        return 0.0 - run.loglikelihood if of == "nll" else run.n_tokens
 
-    both = tuple(replace(run, score=column(run)) for run in (base, new))
-    return replace(runs, runs=both).scores(models=[base.name, new.name])
+def _nll(run: Run) -> Floats:
+    assert run.loglikelihood is not None
+    return 0.0 - run.loglikelihood
 
 
 def _compared(new: str, base: str, nll: Scores, tokens: Floats, options: Options, *, m: int) -> PerplexityPair:
