@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._arrays import floats
 from .._mode import standard_mode, standard_mode_methods
 from .._options import at_least_zero, flag, whole
-from ..errors import shown, type_error, value_error
-from ._tree import Outline, all_to_read, all_to_write, keys, matching, paths, teller, to_write, unfold
-from .step import LearningRate, NonFinite, Options, StepInfo, info_of
+from ._optimizer import LAST_STEP, Optimizer, option
+from ._tree import all_to_read, all_to_write, matching, paths, teller, to_write, unfold
+from .step import LearningRate, NonFinite, Options, StepInfo
 
 __all__ = ["AdamW", "adamw_"]
 
 Array = NDArray[Any]
 _MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
-# The last step after which another one can be counted.
-LAST_STEP = 2**63 - 2
-
-
-def _option(name: str, doc: str) -> Any:
-    """One of the options as an attribute, to be read."""
-
-    def get(self: AdamW) -> Any:
-        return getattr(self._plan.options, name)
-
-    def put(self: AdamW, value: Any) -> None:
-        raise AttributeError(
-            f"{name}: expected when the optimizer is made, not later; got {shown(value)}; make a new one with it, and "
-            "load this one's state without its 'options'"
-        )
-
-    return property(get, put, doc=doc)
 
 
 @standard_mode_methods
-class AdamW:
+class AdamW(Optimizer):
     r"""AdamW with decoupled weight decay and optional clipping, in place, in one pass over memory.
 
     With ``t`` the number of this step (the first is 1), ``g`` the gradient times the clip factor::
@@ -117,8 +96,7 @@ class AdamW:
     Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019. Defaults are torch's.
     """
 
-    # With slots, setting an unknown attribute raises, so that a misspelt option is noticed.
-    __slots__ = ("__weakref__", "_has_float32", "_keys", "_names", "_outline", "_params", "_paths", "_plan")
+    __slots__ = ()
 
     def __init__(
         self,
@@ -134,222 +112,15 @@ class AdamW:
         amsgrad: bool = False,
     ) -> None:
         options = Options(lr, betas, eps, weight_decay, max_norm, nonfinite, maximize)
-        found, values = unfold(params, "params", written=True)
-        if not values:
-            raise value_error("params", "at least one array", "none")
-        names = _MOMENTS if flag(amsgrad, "amsgrad") else _MOMENTS[:2]
-        self._make(found, values, names, options)
+        super().__init__(params, options, _MOMENTS if flag(amsgrad, "amsgrad") else _MOMENTS[:2])
 
-    def _make(
-        self,
-        found: Outline | None,
-        params: tuple[Any, ...],
-        names: tuple[str, ...],
-        options: Options,
-        *,
-        steps: int = 0,
-        moments: list[list[Array]] | None = None,
-    ) -> None:
-        """Initialise with these parameters, and with moments of 0 where none are given."""
-        self._outline, self._params, self._names = found, params, names
-        self._paths, self._keys = paths(found), keys(found)
-        _refuse_collisions(self._keys)
-        self._plan = self._begun(params, options, steps=steps, moments=moments)
-        _core.check_eps(options.eps, self._has_float32)
-
-    def _begun(
-        self,
-        params: tuple[Any, ...],
-        options: Options,
-        *,
-        steps: int = 0,
-        moments: list[list[Array]] | None = None,
-    ) -> _core.AdamWPlan:
-        """Return the core's plan for these parameters, with moments of 0 where none are given."""
-        arrays = all_to_write(params, lambda row: f"params{self._paths[row]}")
-        if moments is None:
-            moments = [[np.zeros_like(array) for array in arrays] for _ in self._names]
-        self._has_float32 = any(array.dtype == np.float32 for array in arrays)
-        tell = teller(params)
-        return _core.AdamWPlan(
-            paths=self._paths, given=params, params=arrays, moments=moments, steps=steps, options=options, tell=tell
-        )
-
-    def _array(self, row: int) -> Array:
-        """The current memory of a parameter, as an array."""
-        return to_write(self._params[row], f"params{self._paths[row]}")
-
-    @property
-    def lr(self) -> LearningRate:
-        """The learning rate, or the function that gives it; the one option that can be set."""
-        options: Options = self._plan.options
-        return options.lr
-
-    @lr.setter
-    def lr(self, value: LearningRate) -> None:
-        self._plan.options = replace(self._plan.options, lr=value)
-
-    betas = _option("betas", "Decay of the first and the second moment.")
-    eps = _option("eps", "Added to the denominator.")
-    weight_decay = _option("weight_decay", "The decoupled decay.")
-    max_norm = _option("max_norm", "What the global norm of the gradients is clipped to; ``None``: it is not.")
-    nonfinite = _option("nonfinite", "What gradients that are not finite do.")
-    maximize = _option("maximize", "Whether steps go up the gradient.")
+    betas = option("betas", "Decay of the first and the second moment.")
+    eps = option("eps", "Added to the denominator.")
 
     @property
     def amsgrad(self) -> bool:
         """Whether the update divides by the largest second moment so far."""
         return len(self._names) == len(_MOMENTS)
-
-    @property
-    def step_info(self) -> StepInfo | None:
-        """What the last step did, even if an interrupt kept :meth:`step` from returning it; None before the first."""
-        outcome = self._plan.last
-        return None if outcome is None else info_of(outcome, self._paths)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Parameters, moments, options and attributes of a subclass, but not the plan, which holds addresses."""
-        return {
-            "outline": self._outline, "params": self._params, "names": self._names,
-            **self._plan.state(), "attributes": getattr(self, "__dict__", {}),
-        }  # fmt: skip
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        rows = len(state["params"])
-        moments = [state["moments"][i * rows : (i + 1) * rows] for i in range(len(state["names"]))]
-        self._make(
-            state["outline"], state["params"], state["names"], state["options"], steps=state["steps"], moments=moments
-        )
-        if state["attributes"]:  # of a subclass
-            vars(self).update(state["attributes"])
-
-    def step(self, grads: Any) -> StepInfo:
-        """Update every parameter once.
-
-        The address of each parameter is looked up again: a torch tensor whose data were replaced or moved (for example
-        by ``share_memory_()``) is updated where it is now; one whose shape or type has changed is refused. The update
-        and its count cannot be separated by a signal: where an interrupt keeps this call from returning,
-        :attr:`step_info` says what was done.
-
-        Parameters
-        ----------
-        grads : tree of arrays
-            The gradients, in the structure of ``params``. They are only read.
-
-        Returns
-        -------
-        StepInfo
-            Step number, learning rate, gradient norm, clip factor, and the count of gradients that are not finite.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As :class:`AdamW`, with the path of the array; nothing has been written.
-        RuntimeError
-            Where another thread is inside a step of this optimizer, or was when this process was forked.
-        """
-        plan = self._plan
-        given = matching(grads, self._outline, "grads")
-        arrays = all_to_read(given, lambda i: f"grads{self._paths[i]}")
-        options: Options = plan.options
-        return options.update(plan, self._paths, arrays, self._array)
-
-    def state_dict(self) -> dict[str, Array]:
-        """Return the state as a flat dictionary of arrays, for ``numpy.savez`` and :meth:`load_state_dict`.
-
-        It holds the number of steps, the options (as JSON, without a learning rate that is the caller's own function),
-        the version of the arithmetic of updates (``numerics``), and the moments under keys such as
-        ``"exp_avg/layers/0/w"``. All of it is copied at one point in time, and later steps do not change it.
-        """
-        state = self._plan.state()
-        flat = {
-            "step": np.array(state["steps"], np.int64),
-            "numerics": np.array(_core.state_numerics()["AdamW"]),
-            "options": np.array(state["options"].to_json()),
-        }
-        return flat | dict(zip(self._moment_keys(), state["moments"], strict=True))
-
-    def _moment_keys(self) -> list[str]:
-        return [f"{name}/{key}" if key else name for name in self._names for key in self._keys]
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Load a saved state, so that training continues with the same bits as if it had not been interrupted.
-
-        The options are loaded too, as in torch; to continue with another learning rate, set ``opt.lr`` afterwards.
-        Where the call raises, nothing has been changed.
-
-        Parameters
-        ----------
-        state : mapping
-            What :meth:`state_dict` returned, or what ``numpy.load`` reads of it. Without the key ``"options"`` the
-            optimizer keeps its own options.
-
-        Raises
-        ------
-        TypeError, ValueError
-            Where a key is missing or unknown, an array has another dtype or shape, the state was saved with another
-            version of the arithmetic (``numerics``), or it holds values that no step can have made (a negative second
-            moment, NaN).
-        """
-        if not isinstance(state, Mapping):
-            raise type_error("state", "a mapping, as state_dict() returns", shown(state))
-        wanted = self._moment_keys()
-        lacking = [key for key in ("step", *wanted) if key not in state]
-        known = {"step", "numerics", "options", *wanted}
-        extra = [key for key in state if key not in known]
-        if lacking or extra:
-            got = ", ".join([f"no {key!r}" for key in lacking[:3]] + [f"also {key!r}" for key in extra[:3]])
-            raise value_error("state", "the keys of this optimizer's state_dict()", got)
-        steps = whole(np.asarray(state["step"])[()], "state['step']", 0, LAST_STEP)
-        self._check_numerics(state)
-        options = self._saved_options(state)
-        names = [f"state[{key!r}]" for key in wanted]
-        moments = tuple(floats(state[key], name, weights=True) for key, name in zip(wanted, names, strict=True))
-        plan = self._plan
-        if plan.forked:  # forked during a step: the thread that holds the plan does not exist here
-            plan = self._begun(self._params, plan.options)
-        any_value = options.nonfinite == "propagate"
-        plan.load(moments, names=names, steps=steps, options=options, any_value=any_value)
-        self._plan = plan
-
-    def _check_numerics(self, state: Mapping[str, Any]) -> None:
-        if "numerics" not in state:
-            return
-        found, own = whole(np.asarray(state["numerics"])[()], "state['numerics']", 0), _core.state_numerics()["AdamW"]
-        if found != own:
-            fix = "other bits would follow; take 'numerics' out of the state to load it all the same"
-            raise value_error("state['numerics']", f"{own}, as this version of steelyard has", str(found), fix)
-
-    def _saved_options(self, state: Mapping[str, Any]) -> Options:
-        own: Options = self._plan.options
-        if "options" not in state:
-            return own
-        try:
-            options = own.with_json(str(np.asarray(state["options"]).item()))
-            _core.check_eps(options.eps, self._has_float32)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise value_error("state['options']", "what state_dict() wrote", f"{error}") from None
-        return options
-
-    def __repr__(self) -> str:
-        o: Options = self._plan.options
-        lr = o.lr if callable(o.lr) else f"{o.lr:g}"
-        return (
-            f"AdamW({len(self._paths)} arrays, step {self._plan.steps}, lr={lr}, betas={o.betas}, eps={o.eps:g}, "
-            f"weight_decay={o.weight_decay:g}, max_norm={o.max_norm})"
-        )
-
-
-def _refuse_collisions(saved: list[str]) -> None:
-    """Refuse keys that would be equal in a saved file, since ``numpy.load`` removes a final ".npy" from names."""
-    seen = set(saved)
-    if len(seen) < len(saved):
-        twice = next(key for key in saved if saved.count(key) > 1)
-        raise value_error("params", "paths that stay apart in a saved state", f"{twice!r} twice")
-    for key in saved:
-        if key.endswith(".npy") and key.removesuffix(".npy") in seen:
-            got = f"{key.removesuffix('.npy')!r} and {key!r}"
-            raise value_error("params", "paths that numpy.load can tell apart", got, "rename one of them")
 
 
 @standard_mode

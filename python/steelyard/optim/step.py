@@ -125,6 +125,12 @@ class Options:
             raise _refused(info, overflow=outcome["overflow"])
         return info
 
+    def shown(self) -> str:
+        """The options that a reader looks for first, for a repr."""
+        lr = self.lr if callable(self.lr) else f"{self.lr:g}"
+        decay = f"weight_decay={self.weight_decay:g}"
+        return f"lr={lr}, betas={self.betas}, eps={self.eps:g}, {decay}, max_norm={self.max_norm}"
+
     def to_json(self) -> str:
         """The options as JSON, without the learning rate where that is a function of the caller's."""
         lr = self.lr.to_dict() if isinstance(self.lr, Schedule) else None if callable(self.lr) else self.lr
