@@ -312,22 +312,53 @@ def test_keys_that_a_saved_state_cannot_keep_apart_are_refused(tmp_path: Path) -
 # ---- options are what they say ------------------------------------------------------------------------------
 
 
-def test_an_option_that_has_no_effect_any_more_cannot_be_set() -> None:
-    opt = sy.AdamW(np.ones(2), weight_decay=0.25, amsgrad=True)
-    assert (opt.weight_decay, opt.betas, opt.max_norm, opt.amsgrad, opt.nonfinite) == (
-        0.25, (0.9, 0.999), None, True, "raise",
-    )  # fmt: skip
-    for name in ("weight_decay", "betas", "eps", "max_norm", "nonfinite", "maximize"):
-        with pytest.raises(
-            AttributeError, match=f"{name}: expected when the optimizer is made, not later; got float 0.5"
-        ):
-            setattr(opt, name, 0.5)
-    for name in ("amsgrad", "weigth_decay", "foreach", "step_info"):
+CHANGES = [
+    ("lr", 0.25),
+    ("lr", sy.schedules.constant(0.25)),
+    ("betas", (0.5, 0.75)),
+    ("eps", 0.5),
+    ("weight_decay", 0.25),
+    ("max_norm", 0.125),
+    ("maximize", True),
+    ("amsgrad", True),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), CHANGES)
+def test_an_option_that_is_set_is_that_of_an_optimizer_made_with_it(name: str, value: Any) -> None:
+    one, other, plain = np.ones(5), np.ones(5), np.ones(5)
+    later, made, before = sy.AdamW(one, lr=0.1), sy.AdamW(other, **{"lr": 0.1, name: value}), sy.AdamW(plain, lr=0.1)
+    setattr(later, name, value)
+    assert getattr(later, name) == value
+    for step in range(3):
+        grad = np.linspace(-1.0, 1.0, 5) / 100**step
+        assert later.step(grad) == made.step(grad)
+        before.step(grad)
+    assert one.tobytes() == other.tobytes() != plain.tobytes()
+
+
+def test_options_that_are_set_are_checked() -> None:
+    opt = sy.AdamW(np.ones(2, np.float32), weight_decay=0.25)
+    for name, value in (
+        ("lr", -1.0), ("betas", (1.0, 0.5)), ("eps", -1.0), ("eps", 1e-60), ("weight_decay", np.inf), ("max_norm", -1),
+        ("nonfinite", "ignore"), ("maximize", 2), ("amsgrad", 2),
+    ):  # fmt: skip
+        before = getattr(opt, name)
+        with pytest.raises((TypeError, ValueError), match=name):
+            setattr(opt, name, value)
+        assert getattr(opt, name) == before
+    opt.nonfinite = "skip"
+    assert opt.step(np.array([1, np.nan], np.float32)).skipped
+    for name in ("weigth_decay", "foreach", "step_info"):
         with pytest.raises(AttributeError):
             setattr(opt, name, True)
-    with pytest.raises(ValueError, match=r"lr: expected a number that is at least 0; got -1\.0"):
-        opt.lr = -1.0
-    assert opt.lr == 1e-3
+    opt.step(np.ones(2, np.float32))
+    opt.amsgrad = False
+    with pytest.raises(
+        AttributeError, match="amsgrad: expected to be set before the first step; got True after step 1"
+    ):
+        opt.amsgrad = True
+    assert not opt.amsgrad
 
 
 def test_a_state_holds_the_options_and_loading_takes_them() -> None:

@@ -15,7 +15,7 @@ from .._mode import standard_mode_methods
 from .._options import whole
 from ..errors import shown, type_error, value_error
 from ._tree import Outline, all_to_read, all_to_write, keys, matching, paths, teller, to_write, unfold
-from .step import LearningRate, Options, StepInfo, info_of
+from .step import Options, StepInfo, info_of
 
 __all__ = ["LAST_STEP", "Optimizer", "option"]
 
@@ -25,16 +25,15 @@ LAST_STEP = 2**63 - 2
 
 
 def option(name: str, doc: str) -> Any:
-    """One of the options as an attribute, to be read."""
+    """One of the options as an attribute; what is set is checked, and takes effect at the next step."""
 
     def get(self: Optimizer) -> Any:
         return getattr(self._plan.options, name)
 
     def put(self: Optimizer, value: Any) -> None:
-        raise AttributeError(
-            f"{name}: expected when the optimizer is made, not later; got {shown(value)}; make a new one with it, and "
-            "load this one's state without its 'options'"
-        )
+        options = replace(self._plan.options, **{name: value})
+        _core.check_eps(options.eps, self._has_float32)
+        self._plan.options = options
 
     return property(get, put, doc=doc)
 
@@ -92,16 +91,7 @@ class Optimizer:
         """The current memory of a parameter, as an array."""
         return to_write(self._params[row], f"params{self._paths[row]}")
 
-    @property
-    def lr(self) -> LearningRate:
-        """The learning rate, or the function that gives it; the one option that can be set."""
-        options: Options = self._plan.options
-        return options.lr
-
-    @lr.setter
-    def lr(self, value: LearningRate) -> None:
-        self._plan.options = replace(self._plan.options, lr=value)
-
+    lr = option("lr", "The learning rate, or the function that gives it.")
     weight_decay = option("weight_decay", "The weight decay.")
     max_norm = option("max_norm", "What the global norm of the gradients is clipped to; ``None``: it is not.")
     nonfinite = option("nonfinite", "What gradients that are not finite do.")

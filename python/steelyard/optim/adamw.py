@@ -69,7 +69,8 @@ class AdamW(Optimizer):
     Attributes
     ----------
     lr, betas, eps, weight_decay, max_norm, nonfinite, maximize, amsgrad
-        The options. Only ``lr`` can be set after construction.
+        The options. Each can be set; the new value is checked, and takes effect at the next step. (``amsgrad`` can be
+        set before the first step only, because the largest second moment so far is not known later.)
     step_info : StepInfo or None
         What the last step did; None before the first.
 
@@ -119,8 +120,20 @@ class AdamW(Optimizer):
 
     @property
     def amsgrad(self) -> bool:
-        """Whether the update divides by the largest second moment so far."""
+        """Whether the update divides by the largest second moment so far; settable before the first step."""
         return len(self._names) == len(_MOMENTS)
+
+    @amsgrad.setter
+    def amsgrad(self, value: bool) -> None:
+        if flag(value, "amsgrad") == self.amsgrad:
+            return
+        if self._plan.steps:
+            raise AttributeError(
+                f"amsgrad: expected to be set before the first step; got {value} after step {self._plan.steps}, whose "
+                "second moments nobody kept the largest of; make a new optimizer"
+            )
+        self._names = _MOMENTS if value else _MOMENTS[:2]
+        self._plan = self._begun(self._params, self._plan.options)
 
 
 @standard_mode
