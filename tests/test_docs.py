@@ -122,7 +122,7 @@ def public_modules() -> list[types.ModuleType]:
             try:
                 found.append(importlib.import_module(info.name))
             except ModuleNotFoundError as error:
-                if (error.name or "").partition(".")[0] not in COMMAND_NEEDS:
+                if (error.name or "").partition(".")[0] not in {*COMMAND_NEEDS, "torch"}:
                     raise
     return found
 

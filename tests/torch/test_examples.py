@@ -1,9 +1,14 @@
-"""The torch example runs, and its loss falls."""
+"""The torch example runs, and its loss falls; the docstrings of the adapter are true."""
 
 from __future__ import annotations
 
+import doctest
+import importlib
+import pkgutil
+
 import pytest
 
+import steelyard.torch
 from examples import torch_training
 
 
@@ -11,3 +16,15 @@ def test_torch(capsys: pytest.CaptureFixture[str]) -> None:
     first, last = torch_training.main()
     assert last < first / 50
     assert f"step {torch_training.STEPS}  loss {last:.5f}" in capsys.readouterr().out
+
+
+def documented() -> list[doctest.DocTest]:
+    names = ["steelyard.torch", *(m.name for m in pkgutil.iter_modules(steelyard.torch.__path__, "steelyard.torch."))]
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    return [test for name in names for test in finder.find(importlib.import_module(name)) if test.examples]
+
+
+@pytest.mark.parametrize("test", documented(), ids=lambda test: test.name)
+def test_docstring(test: doctest.DocTest) -> None:
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    assert runner.run(test).failed == 0

@@ -1,0 +1,71 @@
+"""The options of parameter groups: read anew at every step, since users and schedulers edit them in place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from .._options import at_least_zero, flag, number
+from ..errors import shown, type_error, value_error
+
+__all__ = ["Hyper", "hyper_of", "refuse_unsupported"]
+
+
+class Hyper(NamedTuple):
+    """The options with which the parameters of one group are updated in one step."""
+
+    lr: float
+    beta1: float
+    beta2: float
+    eps: float
+    weight_decay: float
+    maximize: bool
+    amsgrad: bool
+
+
+def hyper_of(group: Mapping[str, Any], place: str) -> Hyper:
+    """Read and check the options of a group; ``place`` is what messages write before the option's name."""
+
+    def name(option: str) -> str:
+        return f"{place}[{option!r}]" if place else option
+
+    beta1, beta2 = _betas(group["betas"], name("betas"))
+    return Hyper(
+        at_least_zero(name("lr"), group["lr"]),
+        beta1,
+        beta2,
+        at_least_zero(name("eps"), group["eps"]),
+        at_least_zero(name("weight_decay"), group["weight_decay"]),
+        flag(group["maximize"], name("maximize")),
+        flag(group["amsgrad"], name("amsgrad")),
+    )
+
+
+def _betas(betas: Any, name: str) -> tuple[float, float]:
+    if not (isinstance(betas, tuple | list) and len(betas) == 2):
+        raise type_error(name, "two numbers", shown(betas))
+    found = [number(beta, f"{name}[{index}]") for index, beta in enumerate(betas)]
+    for index, beta in enumerate(found):
+        if not 0.0 <= beta < 1.0:
+            raise value_error(f"{name}[{index}]", "at least 0 and below 1", repr(beta))
+    return found[0], found[1]
+
+
+# What torch's optimizers offer and these do not, with what to use instead.
+_UNSUPPORTED = {
+    "capturable": "it captures steps in CUDA graphs, and these parameters are on the CPU; leave it out",
+    "differentiable": "gradients do not flow through this step; use torch.optim for that",
+}
+# What holds for the whole optimizer, and so cannot differ between groups.
+_GLOBAL = ("max_norm", "nonfinite")
+
+
+def refuse_unsupported(group: Mapping[str, Any], place: str) -> None:
+    """Refuse options that would change what a step does in a way that these optimizers do not offer."""
+    for option, fix in _UNSUPPORTED.items():
+        if group.get(option):
+            raise value_error(f"{place}[{option!r}]" if place else option, "False", "True", fix)
+    for option in _GLOBAL:
+        if place and option in group:
+            fix = "one norm is taken over all groups: pass it to the optimizer"
+            raise value_error(f"{place}[{option!r}]", "nothing", shown(group[option]), fix)

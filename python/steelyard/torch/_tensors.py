@@ -1,0 +1,89 @@
+"""Which tensors a step can take, and how it reads them: a sentence for each kind that it cannot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..errors import type_error, value_error
+
+__all__ = ["check_parameter", "empty_like", "in_layout_of", "is_dense"]
+
+_TYPES = (torch.float32, torch.float64)
+
+
+def check_parameter(tensor: torch.Tensor, name: str) -> None:
+    """Refuse a parameter that cannot be updated here, with what to do instead."""
+    _refuse_kind(tensor, name)
+    if tensor.dtype not in _TYPES:
+        expected = "a float32 or float64 tensor"
+        raise type_error(name, expected, f"a tensor of {_word(tensor.dtype)}")
+    if overlaps_itself(tensor):
+        fix = "call .contiguous() (or .clone()) before making a parameter of it"
+        raise value_error(name, "a tensor whose elements each have memory of their own", "an expanded one", fix)
+
+
+def check_gradient(grad: torch.Tensor, like: torch.Tensor, name: str) -> None:
+    """Refuse a gradient that cannot be read here, with what to do instead."""
+    _refuse_kind(grad, name)
+    if grad.dtype != like.dtype or grad.shape != like.shape:
+        expected = f"a tensor of {_word(like.dtype)} and shape {tuple(like.shape)}, like the parameter"
+        raise value_error(name, expected, f"one of {_word(grad.dtype)} and shape {tuple(grad.shape)}")
+
+
+def _refuse_kind(tensor: torch.Tensor, name: str) -> None:
+    if tensor.layout is not torch.strided:
+        fix = f"pass {name}.to_dense(), or use torch.optim.SparseAdam"
+        raise type_error(name, "a dense tensor", f"one of layout {_word(tensor.layout)}", fix)
+    if tensor.is_quantized:
+        raise type_error(name, "a tensor of floats", "a quantized one", f"pass {name}.dequantize()")
+    if tensor.device.type == "meta":
+        fix = "give the module memory first: module.to_empty(device='cpu'), then initialize it"
+        raise type_error(name, "a tensor on the CPU", "one on meta, which has no memory", fix)
+    if tensor.device.type != "cpu":
+        fix = f"move it with .cpu(), or use torch.optim.AdamW(fused=True) on {tensor.device.type}"
+        raise type_error(name, "a tensor on the CPU", f"one on {tensor.device}", fix)
+    if tensor.is_complex():
+        fix = "optimize torch.view_as_real of it, or use torch.optim.AdamW"
+        raise type_error(name, "a tensor of real numbers", f"one of {_word(tensor.dtype)}", fix)
+
+
+def _word(value: Any) -> str:
+    """A dtype or layout of torch without the module's name."""
+    return str(value).removeprefix("torch.")
+
+
+def _axes(tensor: torch.Tensor) -> list[tuple[int, int]]:
+    """Stride and length of the axes along which there is more than one element, from the smallest stride on."""
+    return sorted((stride, n) for n, stride in zip(tensor.shape, tensor.stride(), strict=True) if n > 1)
+
+
+def is_dense(tensor: torch.Tensor) -> bool:
+    """Whether the elements fill their memory without holes, in some order of the axes."""
+    expected = 1
+    for stride, n in _axes(tensor):
+        if stride != expected:
+            return False
+        expected *= n
+    return True
+
+
+def overlaps_itself(tensor: torch.Tensor) -> bool:
+    """Whether two elements may share memory: an axis does not step over what the smaller ones span."""
+    span = 1
+    for stride, n in _axes(tensor):
+        if stride < span:
+            return True
+        span += stride * (n - 1)
+    return False
+
+
+def empty_like(param: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """An uninitialised tensor with the parameter's shape, and its layout where that is dense."""
+    return torch.empty_like(param, dtype=dtype, requires_grad=False, memory_format=torch.preserve_format)
+
+
+def in_layout_of(param: torch.Tensor, tensor: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """A copy of the tensor in the layout of the parameter's state."""
+    return empty_like(param, dtype or tensor.dtype).copy_(tensor.detach())
