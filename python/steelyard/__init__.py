@@ -6,28 +6,35 @@ from typing import TYPE_CHECKING
 from . import _exit as _exit  # must come first: it installs the hook that gives failures of the command an exit code
 
 # isort: split
-from . import _core, calibration, config, errors, tokens, uncertainty
-from ._estimate import Estimate
-from .calibration import reliability
+from . import _core, config, errors
 from .config import show_config, threads
-from .tokens import perplexity, token_scores
-from .uncertainty import bootstrap, compare, estimate, proportion
 
 if TYPE_CHECKING:
-    from . import optim, preference
+    from . import calibration, optim, preference, tokens, uncertainty
     from . import records as records
     from . import reference as reference
     from . import report as report
+    from ._estimate import Estimate
+    from .calibration import reliability
     from .optim import AdamW, clip_by_global_norm_, global_norm, schedules
     from .preference import preference_loss
+    from .tokens import perplexity, token_scores
+    from .uncertainty import bootstrap, compare, estimate, proportion
 else:
-    # Many programs do not need the training functions, the readers of files or the reports, and few need the reference
-    # implementation. They are imported when first used, so that `import steelyard` stays fast.
-    _LATER = {
-        **dict.fromkeys(("optim", "AdamW", "clip_by_global_norm_", "global_norm", "schedules"), "optim"),
-        **dict.fromkeys(("preference", "preference_loss"), "preference"),
-        **{module: module for module in ("records", "reference", "report")},
+    # A program uses some of the rooms and seldom all of them. Each is imported when one of its names is first read, so
+    # that `import steelyard` stays fast.
+    _ROOMS = {
+        "calibration": ["reliability"],
+        "optim": ["AdamW", "clip_by_global_norm_", "global_norm", "schedules"],
+        "preference": ["preference_loss"],
+        "tokens": ["perplexity", "token_scores"],
+        "uncertainty": ["bootstrap", "compare", "estimate", "proportion"],
+        "_estimate": ["Estimate"],
+        "records": [],
+        "reference": [],
+        "report": [],
     }
+    _LATER = {name: room for room, names in _ROOMS.items() for name in (room, *names)}
 
     def __getattr__(name: str) -> object:
         """Import a room when one of its names is first read."""
