@@ -8,6 +8,7 @@ import numpy as np
 
 import steelyard as sy
 import steelyard.reference.optim
+import steelyard.reference.rules
 from steelyard import reference
 from steelyard._registries import REGISTRIES
 from steelyard.optim.schedules import Schedule
@@ -56,7 +57,7 @@ def _reference_adamw(inputs: Inputs) -> Outputs:
         zero = np.zeros_like(inputs["p"])
         state = {"p": inputs["p"], "m": zero, "v": zero} | ({"vmax": zero} if variant["amsgrad"] else {})
         for step, g in enumerate(inputs["grads"], 1):
-            state = reference.optim.adamw(g=g, step=step, lr=1e-2, **state, **rest)
+            state = reference.rules.adam(g=g, step=step, lr=1e-2, **state, **rest)
         out |= {f"{i} p": state["p"]} | {f"{i} {names[k]}": v for k, v in state.items() if k != "p"}
     return out
 

@@ -1,4 +1,4 @@
-"""AdamW, the global norm, clipping and the schedules, as formulas."""
+"""The global norm, clipping and the schedules, as formulas."""
 
 from __future__ import annotations
 
@@ -9,44 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .fma import fma
-
 Array = NDArray[Any]
-
-
-def adamw(
-    p: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    vmax: Array | None = None,
-    *,
-    step: int,
-    lr: float,
-    betas: tuple[float, float],
-    eps: float,
-    weight_decay: float,
-    clip_factor: float = 1.0,
-    maximize: bool = False,
-) -> dict[str, Array]:
-    """Return the result of one AdamW step on float32 or float64 arrays, with the same bits as the compiled step.
-
-    Scalars are float64 until they are rounded to the element type. ``fma`` is the correctly rounded ``a * b + c``, and
-    ``beta**step`` is correctly rounded too.
-    """
-    real = p.dtype.type
-    power1, power2 = (float(Fraction(beta) ** step) for beta in betas)
-    k = real(float(Fraction(1) - Fraction(lr) * Fraction(weight_decay)))
-    a, b = real(-(lr / (1.0 - power1))), real(math.sqrt(1.0 - power2))
-    w1, w2, keep = real(1.0 - betas[0]), real(1.0 - betas[1]), real(betas[1])
-    with np.errstate(all="ignore"):
-        g = g * real(-clip_factor if maximize else clip_factor)
-        m = fma(w1, g - m, m) if w1 < 0.5 else fma(w1 - real(1), g - m, g)
-        v = fma(w2 * g, g, v * keep)
-        largest = v if vmax is None else np.maximum(vmax, v)  # NaN where either one is NaN
-        p = p * k + (a * m) / (np.sqrt(largest) / b + real(eps))
-    state = {"p": p, "m": m, "v": v}
-    return state if vmax is None else state | {"vmax": largest}
 
 
 def global_norm(arrays: list[Array]) -> float:

@@ -1,0 +1,188 @@
+"""The rules by which optimizers update a parameter, as formulas: Adam and its variants, Lion, SGD.
+
+Every array has one element type, float32 or float64. Scalars are float64 until they are rounded to that type; ``fma``
+is the correctly rounded ``a * b + c``, and ``beta**step`` is correctly rounded too. The compiled rules give the same
+bits, except for the clipped rate of ``stable``, whose sum over a tensor they round within 1e-12.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .fma import fma
+
+Array = NDArray[Any]
+
+# The smallest share of a tensor's elements by which ``cautious`` divides.
+LEAST_SHARE = 1e-3
+
+
+def decay_rate(decay: str, lr: float, max_lr: float | None) -> float:
+    """Return what the weight decay is multiplied by: the part of a parameter that one step takes, per unit of decay."""
+    if decay == "l2":
+        return 0.0
+    if decay == "decoupled":
+        return lr
+    assert max_lr is not None, "independent and corrected decay are relative to the largest rate"
+    return lr / max_lr if decay == "independent" else lr * (lr / max_lr)
+
+
+def _signed(g: Array, clip_factor: float, maximize: bool) -> Array:
+    signed: Array = g * g.dtype.type(-clip_factor if maximize else clip_factor)
+    return signed
+
+
+def _with_l2(g: Array, p: Array, decay: str, weight_decay: float) -> Array:
+    return fma(p, g.dtype.type(weight_decay), g) if decay == "l2" and weight_decay else g
+
+
+def _lerp(m: Array, g: Array, weight: float) -> Array:
+    """The mean ``m + weight (g - m)``, computed from the nearer end."""
+    w = m.dtype.type(weight)
+    return fma(w, g - m, m) if w < 0.5 else fma(w - m.dtype.type(1), g - m, g)
+
+
+def _without_denormals(x: Array, flush: bool) -> Array:
+    return np.where(np.abs(x) < np.finfo(x.dtype).tiny, x.dtype.type(0), x) if flush else x
+
+
+def _moved(p: Array, update: Array, rate: float, weight_decay: float, tight: bool) -> Array:
+    """The parameter after decay and update: rounded after each of them, or once where ``tight``."""
+    real = p.dtype.type
+    if tight:
+        once: Array = p + fma(real(-(rate * weight_decay)), p, update)
+        return once
+    moved: Array = p * real(float(Fraction(1) - Fraction(rate) * Fraction(weight_decay))) + update
+    return moved
+
+
+def _agreeing(m: Array, g: Array) -> Array:
+    """Where both have the same sign, and neither is 0 or NaN."""
+    agree: Array = ((m > 0) & (g > 0)) | ((m < 0) & (g < 0))
+    return agree
+
+
+def _share(agree: Array) -> float:
+    return max(np.count_nonzero(agree) / agree.size, LEAST_SHARE)
+
+
+def _rms_factor(g: Array, second: Array, root: Any, eps: Any) -> float:
+    """The factor of StableAdamW's rate: one over the root mean square of ``g / sqrt(v)``, where that is above 1."""
+    root_second = np.sqrt(second) / root
+    ratio = (g / np.where(root_second > eps, root_second, eps)).astype(np.float64)
+    rms = math.sqrt(np.sum(ratio * ratio) / g.size)
+    return 1.0 / rms if rms > 1.0 else 1.0
+
+
+def adam(
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    vmax: Array | None = None,
+    *,
+    step: int,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    decay: str = "decoupled",
+    max_lr: float | None = None,
+    bias_correction: bool = True,
+    cautious: bool = False,
+    stable: bool = False,
+    tight: bool = False,
+    flush_denormals: bool = False,
+    clip_factor: float = 1.0,
+    maximize: bool = False,
+) -> dict[str, Array]:
+    """Return the result of one step of AdamW or one of its variants."""
+    real = p.dtype.type
+    power1, power2 = (float(Fraction(beta) ** step) if bias_correction else 0.0 for beta in betas)
+    root, least = real(math.sqrt(1.0 - power2)), real(eps)
+    with np.errstate(all="ignore"):
+        g = _with_l2(_signed(g, clip_factor, maximize), p, decay, weight_decay)
+        m = _without_denormals(_lerp(m, g, 1.0 - betas[0]), flush_denormals)
+        v = fma(real(1.0 - betas[1]) * g, g, v * real(betas[1]))
+        v = _without_denormals(v, flush_denormals)
+        largest = v if vmax is None else _without_denormals(np.maximum(vmax, v), flush_denormals)
+        if stable:
+            lr = lr * _rms_factor(g, largest, root, least)
+        size = -(lr / (1.0 - power1))
+        agree = _agreeing(m, g) if cautious else np.ones_like(p, bool)
+        if cautious:
+            size = size / _share(agree)
+        update = np.where(agree, (real(size) * m) / (np.sqrt(largest) / root + least), real(0))
+        p = _moved(p, update, decay_rate(decay, lr, max_lr), weight_decay, tight)
+    state = {"p": p, "m": m, "v": v}
+    return state if vmax is None else state | {"vmax": largest}
+
+
+def lion(
+    p: Array,
+    g: Array,
+    m: Array,
+    *,
+    lr: float,
+    betas: tuple[float, float],
+    weight_decay: float,
+    decay: str = "decoupled",
+    max_lr: float | None = None,
+    cautious: bool = False,
+    tight: bool = False,
+    flush_denormals: bool = False,
+    clip_factor: float = 1.0,
+    maximize: bool = False,
+) -> dict[str, Array]:
+    """Return the result of one step of Lion: the sign of a mean of the gradient and the momentum."""
+    real = p.dtype.type
+    with np.errstate(all="ignore"):
+        g = _signed(g, clip_factor, maximize)
+        mean = _lerp(m, g, 1.0 - betas[0])
+        agree = _agreeing(mean, g) if cautious else np.ones_like(p, bool)
+        size = real(-(lr / _share(agree))) if cautious else real(-lr)
+        update = np.where(agree, size * np.sign(mean), real(0))
+        p = _moved(p, update, decay_rate(decay, lr, max_lr), weight_decay, tight)
+        m = _without_denormals(_lerp(m, g, 1.0 - betas[1]), flush_denormals)
+    return {"p": p, "m": m}
+
+
+def sgd(
+    p: Array,
+    g: Array,
+    m: Array | None = None,
+    *,
+    step: int,
+    lr: float,
+    momentum: float = 0.0,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+    decay: str = "l2",
+    max_lr: float | None = None,
+    tight: bool = False,
+    flush_denormals: bool = False,
+    clip_factor: float = 1.0,
+    maximize: bool = False,
+) -> dict[str, Array]:
+    """Return the result of one step of SGD. Without momentum there is no ``m``; in step 1 it becomes the gradient."""
+    real = p.dtype.type
+    with np.errstate(all="ignore"):
+        g = _with_l2(_signed(g, clip_factor, maximize), p, decay, weight_decay)
+        direction = g
+        if m is not None:
+            m = g if step == 1 else fma(g, real(1.0 - dampening), m * real(momentum))
+            m = _without_denormals(m, flush_denormals)
+            direction = fma(m, real(momentum), g) if nesterov else m
+        rate = decay_rate(decay, lr, max_lr)
+        if tight:
+            p = _moved(p, real(-lr) * direction, rate, weight_decay, tight)
+        else:
+            kept = p * real(float(Fraction(1) - Fraction(rate) * Fraction(weight_decay)))
+            p = fma(direction, real(-lr), kept)
+    return {"p": p} if m is None else {"p": p, "m": m}
