@@ -10,22 +10,18 @@ from . import _core, config, errors
 from .config import show_config, threads
 
 if TYPE_CHECKING:
-    # A function that is called like its module is imported from there: mypy takes `from .tokens import perplexity` here
-    # for a second definition of the module.
     from . import calibration, optim, preference, tokens, uncertainty
     from . import records as records
     from . import reference as reference
     from . import report as report
     from ._estimate import Estimate
-    from .calibration.reliability import reliability
+
+    # mypy first takes a function that is called like its module for that module, and then for a second definition.
+    from .calibration import reliability  # type: ignore[no-redef]
     from .optim import AdamW, clip_by_global_norm_, global_norm, schedules
     from .preference import preference_loss
-    from .tokens import token_scores
-    from .tokens.perplexity import perplexity
-    from .uncertainty import estimate
-    from .uncertainty.bootstrap import bootstrap
-    from .uncertainty.compare import compare
-    from .uncertainty.proportion import proportion
+    from .tokens import perplexity, token_scores  # type: ignore[no-redef]
+    from .uncertainty import bootstrap, compare, estimate, proportion  # type: ignore[no-redef]
 else:
     # A program uses some of the rooms and seldom all of them. Each is imported when one of its names is first read, so
     # that `import steelyard` stays fast.
