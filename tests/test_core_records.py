@@ -94,7 +94,7 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_Moments": lambda: _core.column_moments(X),
     "_NotFinite": lambda: _core.column_moments(X / 0.0),
     "_Perplexity": lambda: perplexity().result(unit="nats", **SURE),
-    "_PlanState": lambda: plan().state(),
+    "_PlanState": lambda: plan().state(copy=True),
     "_PlainLines": lambda: _core.json_lines(
         b'{"a": 1}\n', columns=["a"], dictionaries=[], list_mark=None, longest=200, beginning=40
     ),

@@ -1,6 +1,6 @@
 """Writing files atomically: a file is written completely or stays as it was, and an input is never overwritten.
 
-The text is written to a temporary file in the folder of the target, synced to the disk and renamed over the target.
+The content is written to a temporary file in the folder of the target, synced to the disk and renamed over the target.
 Whatever happens before the rename (no space left, an interrupt, a crash), the old file stays complete. The new file
 has the mode of the old one, or the default of the umask. A symbolic link stays, and the file that it points to is
 replaced. A target that is not a regular file (a pipe, a terminal, ``/dev/null``) has no content to preserve and is
@@ -14,13 +14,13 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, BinaryIO
 
 from .errors import value_error
 
-__all__ = ["append", "check_target", "is_standard_output", "same_target", "write"]
+__all__ = ["append", "check_target", "is_standard_output", "same_target", "write", "write_with"]
 
 AnyPath = str | os.PathLike[str]
 # The errors of fsync on a file system that does not support it; writing goes on without it.
@@ -34,15 +34,29 @@ def write(path: AnyPath, text: str, *, sources: Iterable[AnyPath] = (), name: st
     surrogate, which stands for a byte of a file name that is not UTF-8, is written as ``\udc80`` (JSON reads it back).
     """
     data = text.encode("utf-8", "backslashreplace")
+    _write(path, lambda descriptor: _put(descriptor, data), sources, name)
+
+
+def write_with(path: AnyPath, put: Callable[[BinaryIO], object], *, name: str = "path") -> None:
+    """Write to ``path`` what ``put`` writes to the binary stream that it is called with."""
+
+    def fill(descriptor: int) -> None:
+        with os.fdopen(descriptor, "wb", closefd=False) as stream:
+            put(stream)
+
+    _write(path, fill, (), name)
+
+
+def _write(path: AnyPath, fill: Callable[[int], object], sources: Iterable[AnyPath], name: str) -> None:
     old = check_target(path, sources=sources, name=name)
     try:
         if old is not None and not stat.S_ISREG(old.st_mode):
             with open(path, "wb", buffering=0) as stream:
-                _put(stream.fileno(), data)
+                fill(stream.fileno())
         elif (descriptor := _standard_stream(path)) is not None:
-            _put(descriptor, data)
+            fill(descriptor)
         else:
-            _replace(os.path.realpath(path), data, old)
+            _replace(os.path.realpath(path), fill, old)
     except OSError as error:
         error.filename, error.filename2 = os.fspath(path), None  # the caller's path, not that of the temporary file
         raise
@@ -138,14 +152,14 @@ def _there(path: AnyPath) -> os.stat_result | None:
         return None
 
 
-def _replace(target: str, data: bytes, old: os.stat_result | None) -> None:
+def _replace(target: str, fill: Callable[[int], object], old: os.stat_result | None) -> None:
     beside = os.path.join(os.path.dirname(target), f".steelyard-{secrets.token_hex(8)}.tmp")
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
         try:
             if old is not None:
                 _like(descriptor, old)
-            _put(descriptor, data)
+            fill(descriptor)
             _sync(descriptor)
         finally:
             os.close(descriptor)

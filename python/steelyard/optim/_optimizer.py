@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from .. import _core
 from .._arrays import floats
 from .._mode import standard_mode_methods
-from .._options import whole
+from .._options import flag, whole
 from ..errors import shown, type_error, value_error
+from . import _archive
 from ._tree import Outline, all_to_read, all_to_write, keys, matching, paths, teller, to_write, unfold
 from .step import Options, StepInfo, info_of
 
@@ -107,7 +108,7 @@ class Optimizer:
         """Parameters, moments, options and attributes of a subclass, but not the plan, which holds addresses."""
         return {
             "outline": self._outline, "params": self._params, "names": self._names,
-            **self._plan.state(), "attributes": getattr(self, "__dict__", {}),
+            **self._plan.state(copy=True), "attributes": getattr(self, "__dict__", {}),
         }  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -150,20 +151,27 @@ class Optimizer:
         options: Options = plan.options
         return options.update(plan, self._paths, arrays, self._array)
 
-    def state_dict(self) -> dict[str, Array]:
+    def state_dict(self, *, copy: bool = True) -> dict[str, Array]:
         """Return the state as a flat dictionary of arrays, for ``numpy.savez`` and :meth:`load_state_dict`.
 
         It holds the number of steps, the options (as JSON, without a learning rate that is the caller's own function),
         the version of the arithmetic of updates (``numerics``), and the moments under keys such as
         ``"exp_avg/layers/0/w"``. All of it is copied at one point in time, and later steps do not change it.
+
+        Parameters
+        ----------
+        copy : bool
+            ``False`` returns the moments as live, read-only views, which needs no memory: their values are always
+            those of the last step, while the number of steps beside them stays. To be read before the next step.
         """
-        state = self._plan.state()
+        state = self._plan.state(copy=flag(copy, "copy"))
         flat = {
             "step": np.array(state["steps"], np.int64),
             "numerics": np.array(_core.state_numerics()["AdamW"]),
             "options": np.array(state["options"].to_json()),
         }
-        return flat | dict(zip(self._moment_keys(), state["moments"], strict=True))
+        moments = state["moments"] if copy else map(_read_only, state["moments"])
+        return flat | dict(zip(self._moment_keys(), moments, strict=True))
 
     def _moment_keys(self) -> list[str]:
         return [f"{name}/{key}" if key else name for name in self._names for key in self._keys]
@@ -208,6 +216,43 @@ class Optimizer:
         plan.load(moments, names=names, steps=steps, options=options, any_value=any_value)
         self._plan = plan
 
+    def save(self, path: Any) -> None:
+        """Write :meth:`state_dict` to a file. The parameters are not in it.
+
+        The file is written under another name and renamed when it is complete, so that a crash during the call leaves
+        the old file as it was.
+
+        Parameters
+        ----------
+        path : str or path
+            The suffix says the format: ``.npz`` or ``.safetensors``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where the path has another suffix.
+        OSError
+            Where the file cannot be written.
+        """
+        _archive.write(path, self.state_dict())
+
+    def load(self, path: Any) -> None:
+        """Load what :meth:`save` wrote, as :meth:`load_state_dict` does.
+
+        Parameters
+        ----------
+        path : str or path
+            A file whose name ends in ``.npz`` or ``.safetensors``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`load_state_dict`, and where the file is damaged; nothing has been changed.
+        OSError
+            Where the file cannot be read.
+        """
+        self.load_state_dict(_archive.read(path))
+
     def _check_numerics(self, state: Mapping[str, Any]) -> None:
         if "numerics" not in state:
             return
@@ -230,6 +275,11 @@ class Optimizer:
     def __repr__(self) -> str:
         o: Options = self._plan.options
         return f"{type(self).__name__}({len(self._paths)} arrays, step {self._plan.steps}, {o.shown()})"
+
+
+def _read_only(array: Array) -> Array:
+    """A view that cannot be made writeable or be resized."""
+    return np.asarray(memoryview(array).toreadonly())
 
 
 def _refuse_collisions(saved: list[str]) -> None:

@@ -293,6 +293,12 @@ impl<K: Dtypes> Written<K> {
         Ok(true)
     }
 
+    /// The arrays of every role but the first, one role after another.
+    pub fn moments<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        memory::collected(self.arrays[self.rows..].iter().map(|array| array.bind(py).clone()))
+            .map_err(no_memory)
+    }
+
     /// Copies of the arrays of every role but the first, one role after another.
     pub fn copies<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let moments = self.arrays[self.rows..].iter();

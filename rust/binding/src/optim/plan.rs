@@ -218,11 +218,13 @@ impl AdamWPlan {
         outcome.record(py)
     }
 
-    /// The number of `steps` made, the `options`, and copies of the `moments`, one role after another. No step can come
-    /// between them.
-    fn state<'py>(&self, py: Python<'py>) -> Record<'py> {
+    /// The number of `steps` made, the `options`, and the `moments`, one role after another. No step can come between
+    /// them. Unless `copy` is asked for, the moments are the arrays that the next step writes: whoever gets them must
+    /// not hand them out, only views that cannot be written or resized.
+    #[pyo3(signature = (*, copy))]
+    fn state<'py>(&self, py: Python<'py>, copy: bool) -> Record<'py> {
         let entered = self.wait(py)?;
-        let moments = entered.written.copies(py)?;
+        let moments = if copy { entered.written.copies(py)? } else { entered.written.moments(py)? };
         record!(py, { steps: self.steps(), options: self.options(py), moments })
     }
 
