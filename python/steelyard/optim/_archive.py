@@ -91,7 +91,7 @@ def _put_safetensors(stream: BinaryIO, state: Mapping[str, Array]) -> None:
     stream.write(head)
     for _, array in tensors:
         if array.size:  # what is empty has no bytes to show
-            stream.write(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+            stream.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 def _plain(array: Array) -> Array:

@@ -279,7 +279,7 @@ class Optimizer:
 
 def _read_only(array: Array) -> Array:
     """A view that cannot be made writeable or be resized."""
-    return np.asarray(memoryview(array).toreadonly())
+    return np.asarray(array.data.toreadonly())
 
 
 def _refuse_collisions(saved: list[str]) -> None:
