@@ -65,22 +65,56 @@ def one_large_array() -> Row:
     )
 
 
-def many_small_arrays() -> Row:
-    """clip + AdamW, 10,000 arrays of 1,000 f32"""
+def many_small(count: int, size: int) -> tuple[Any, Any]:
+    """Return a clipped step of ours and one of torch's on ``count`` arrays of ``size`` f32."""
     need("torch")
-    count, size = 10_000, 1_000
     params = [gradients(size, i) for i in range(count)]
     grads = [gradients(size, count + i) for i in range(count)]
     theirs = torch_adamw(params, grads, [[np.zeros_like(p), np.zeros_like(p)] for p in params])
     optimizer = sy.AdamW(params, max_norm=1.0)
+    return lambda: optimizer.step(grads), theirs
+
+
+def many_small_arrays() -> Row:
+    """clip + AdamW, 10,000 arrays of 1,000 f32"""
+    ours, theirs = many_small(10_000, 1_000)
     return Row(
         work="clip + AdamW, 10,000 arrays of 1,000 f32",
-        ours=lambda: optimizer.step(grads),
-        peer=theirs,
-        against="`clip_grad_norm_` + `AdamW(fused=True)`",
-        package="torch",
-        at_least=15.0,
-    )
+        ours=ours, peer=theirs, against="`clip_grad_norm_` + `AdamW(fused=True)`", package="torch", at_least=15.0,
+    )  # fmt: skip
+
+
+def many_small_arrays_cold() -> Row:
+    """clip + AdamW, 10,000 arrays of 1,000 f32, caches cold"""
+    ours, theirs = many_small(10_000, 1_000)
+    return Row(
+        work="clip + AdamW, 10,000 arrays of 1,000 f32, caches cold",
+        ours=ours, peer=theirs, against="`clip_grad_norm_` + `AdamW(fused=True)`", package="torch", at_least=10.0,
+        cold=True,
+    )  # fmt: skip
+
+
+def very_small_arrays() -> Row:
+    """clip + AdamW, 2,000 arrays of 64 f32"""
+    ours, theirs = many_small(2_000, 64)
+    return Row(
+        work="clip + AdamW, 2,000 arrays of 64 f32",
+        ours=ours, peer=theirs, against="`clip_grad_norm_` + `AdamW(fused=True)`", package="torch", at_least=10.0,
+    )  # fmt: skip
+
+
+def in_one_piece() -> Row:
+    """clip + AdamW, 10,000 arrays of 1,000 f32, beside one array of as many"""
+    count, size = 10_000, 1_000
+    arrays = [gradients(size, i) for i in range(count)]
+    grads = [gradients(size, count + i) for i in range(count)]
+    many, one = sy.AdamW(arrays, max_norm=1.0), sy.AdamW(np.concatenate(arrays), max_norm=1.0)
+    joined = np.concatenate(grads)
+    return Row(
+        work="clip + AdamW, 10,000 arrays of 1,000 f32",
+        ours=lambda: many.step(grads), peer=lambda: one.step(joined), against="the same step on one array of 1e7",
+        package="steelyard", at_least=0.87,
+    )  # fmt: skip
 
 
 def norm() -> Row:
@@ -161,5 +195,8 @@ def arrays_growth() -> Growth:
     return Growth("AdamW, f32 arrays of 64", "array", [10, 100, 1000, 10_000, 100_000], make)
 
 
-ROWS = [one_large_array, many_small_arrays, norm, schedule, denormal_states]
+ROWS = [
+    one_large_array, many_small_arrays, many_small_arrays_cold, very_small_arrays, in_one_piece, norm, schedule,
+    denormal_states,
+]  # fmt: skip
 GROWTH = [arrays_growth]

@@ -44,6 +44,8 @@ class Row:
     limit_bytes : how many bytes that is
     at_most_limit : how many times as long as the limit ours may take; None where nothing is claimed
     agree : is called once with both results, before anything is timed, and raises if they differ
+    cold : the caches are filled with other data before each timed run, as a training loop fills them between two steps;
+        otherwise the timed run follows an untimed one, which has left in the caches what fits there
     """
 
     work: str
@@ -56,6 +58,7 @@ class Row:
     limit_bytes: int = 0
     at_most_limit: float | None = None
     agree: Callable[[Any, Any], None] | None = None
+    cold: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,12 +150,20 @@ def seconds(call: Call) -> float:
     return time.perf_counter() - start
 
 
-def take_turns(calls: Sequence[Call], patience: int = 1) -> list[list[float]]:
+def fill_caches() -> None:
+    """Put other data in the place of whatever the caches hold."""
+    np.add(_others, 1, out=_others)
+
+
+_others = np.zeros(1 << 25, np.int64)  # 256 MiB: more than the last cache of the processors that one meets
+
+
+def take_turns(calls: Sequence[Call], patience: int = 1, cold: bool = False) -> list[list[float]]:
     """Time the calls in turn, round after round, for about ``SECONDS`` (rests not counted); return a list for each call.
 
     In its turn a call rests, runs untimed, and runs again timed. Without the rest OpenMP's threads, which spin for
     milliseconds after their work is done, would keep the cores from the next call; the untimed run wakes the call's
-    threads and brings its data into the cache.
+    threads and brings its data into the cache. With ``cold`` the caches are filled with other data in place of it.
     """
     for call in calls:
         call()
@@ -164,7 +175,7 @@ def take_turns(calls: Sequence[Call], patience: int = 1) -> list[list[float]]:
         order = range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls)))
         for i in order:
             time.sleep(REST)
-            calls[i]()
+            fill_caches() if cold else calls[i]()
             times[i].append(seconds(calls[i]))
     return times
 
@@ -180,7 +191,7 @@ def measure(row: Row) -> dict[str, Any]:
     if row.agree:
         row.agree(row.ours(), row.peer())
     calls = [row.ours, row.peer] + ([row.limit] if row.limit else [])
-    ours, peer, *limit = take_turns(calls)
+    ours, peer, *limit = take_turns(calls, cold=row.cold)
     ratios = [b / a for a, b in zip(ours, peer, strict=True)]
     out: dict[str, Any] = {
         "work": row.work,
