@@ -16,7 +16,8 @@ from .._options import flag, whole
 from ..errors import shown, type_error, value_error
 from . import _archive
 from ._tree import Outline, all_to_read, all_to_write, keys, matching, paths, teller, to_write, unfold
-from .step import Options, StepInfo, info_of
+from .options import Options
+from .step import StepInfo, info_of, update
 
 __all__ = ["LAST_STEP", "Optimizer", "option"]
 
@@ -33,7 +34,7 @@ def option(name: str, doc: str) -> Any:
 
     def put(self: Optimizer, value: Any) -> None:
         options = replace(self._plan.options, **{name: value})
-        _core.check_eps(options.eps, self._has_float32)
+        options.check_fit(float32=self._has_float32)
         self._plan.options = options
 
     return property(get, put, doc=doc)
@@ -68,7 +69,7 @@ class Optimizer:
         self._paths, self._keys = paths(found), keys(found)
         _refuse_collisions(self._keys)
         self._plan = self._begun(params, options, steps=steps, moments=moments)
-        _core.check_eps(options.eps, self._has_float32)
+        options.check_fit(float32=self._has_float32)
 
     def _begun(
         self,
@@ -148,8 +149,7 @@ class Optimizer:
         plan = self._plan
         given = matching(grads, self._outline, "grads")
         arrays = all_to_read(given, lambda i: f"grads{self._paths[i]}")
-        options: Options = plan.options
-        return options.update(plan, self._paths, arrays, self._array)
+        return update(plan.options, plan, self._paths, arrays, self._array)
 
     def state_dict(self, *, copy: bool = True) -> dict[str, Array]:
         """Return the state as a flat dictionary of arrays, for ``numpy.savez`` and :meth:`load_state_dict`.
@@ -267,7 +267,7 @@ class Optimizer:
             return own
         try:
             options = own.with_json(str(np.asarray(state["options"]).item()))
-            _core.check_eps(options.eps, self._has_float32)
+            options.check_fit(float32=self._has_float32)
         except (TypeError, ValueError, RecursionError) as error:
             raise value_error("state['options']", "what state_dict() wrote", f"{error}") from None
         return options

@@ -11,7 +11,8 @@ from .._mode import standard_mode, standard_mode_methods
 from .._options import at_least_zero, flag, whole
 from ._optimizer import LAST_STEP, Optimizer, option
 from ._tree import all_to_read, all_to_write, matching, paths, teller, to_write, unfold
-from .step import LearningRate, NonFinite, Options, StepInfo
+from .options import AdamOptions, LearningRate, NonFinite
+from .step import StepInfo, update
 
 __all__ = ["AdamW", "adamw_"]
 
@@ -112,7 +113,15 @@ class AdamW(Optimizer):
         maximize: bool = False,
         amsgrad: bool = False,
     ) -> None:
-        options = Options(lr, betas, eps, weight_decay, max_norm, nonfinite, maximize)
+        options = AdamOptions(
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            max_norm=max_norm,
+            nonfinite=nonfinite,
+            maximize=maximize,
+        )
         super().__init__(params, options, _MOMENTS if flag(amsgrad, "amsgrad") else _MOMENTS[:2])
 
     betas = option("betas", "Decay of the first and the second moment.")
@@ -189,7 +198,15 @@ def adamw_(
     array([0.899, 1.099])
     """
     step = whole(step, "step", 1, LAST_STEP + 1)
-    options = Options(at_least_zero("lr", lr), betas, eps, weight_decay, max_norm, nonfinite, maximize)
+    options = AdamOptions(
+        lr=at_least_zero("lr", lr),
+        betas=betas,
+        eps=eps,
+        weight_decay=weight_decay,
+        max_norm=max_norm,
+        nonfinite=nonfinite,
+        maximize=maximize,
+    )
     found, given = unfold(params, "params", written=True)
     places = paths(found)
     roles: dict[str, tuple[Any, ...]] = {"params": given}
@@ -203,7 +220,7 @@ def adamw_(
     plan = _core.AdamWPlan(
         paths=places, given=given, params=arrays, moments=moments, steps=step - 1, options=None, tell=tell
     )
-    return options.update(plan, places, read, lambda row: to_write(given[row], f"params{places[row]}"))
+    return update(options, plan, places, read, lambda row: to_write(given[row], f"params{places[row]}"))
 
 
 def _role_to_write(name: str, values: tuple[Any, ...], places: list[str]) -> tuple[Array, ...]:

@@ -12,7 +12,7 @@ from .._options import at_least_zero, choice
 from .._state import State
 from ..errors import value_error
 from ._tree import Array, all_to_read, paths, refuse_parameter, teller, to_write, unfold
-from .step import NonFinite
+from .options import NonFinite
 
 __all__ = ["GlobalNormState", "clip_by_global_norm_", "global_norm"]
 
