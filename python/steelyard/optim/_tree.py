@@ -1,16 +1,17 @@
-"""Trees of arrays: an array, or dictionaries, lists and tuples of them, nested as the caller likes.
+"""Trees of arrays: an array, or containers of them (see :mod:`._containers`), nested as the caller likes.
 
 In messages a leaf is named by its path as the caller would write it, ``["layers"][3]["w"]``; in a saved state its key
-is ``layers/3/w``. The items of a named tuple are named by its fields, ``.w``. An iterator, such as
-``module.parameters()``, is treated as a list.
+is ``layers/3/w``. The items of a named tuple or a dataclass are named by its fields, ``.w``. An iterator, such as
+``module.parameters()``, is treated as a list. None is a leaf that is not there: a frozen parameter, or the lack of a
+gradient.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, ValuesView
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,51 +20,13 @@ from .. import _core
 from .._arrays import describe, floats, is_tensor
 from .._lazy import lazy
 from ..errors import type_error, value_error
+from ._containers import DICTIONARY, LIST, ONCE, Field, inside, node, tuple_fields
 
 Array = NDArray[Any]
-
-# The types of dictionaries. dict comes first because most are dicts and isinstance with Mapping is slow.
-DICTIONARY = (dict, Mapping)
-LIST = (list, tuple)
-ONCE = (Iterator, ValuesView)
 
 # The deepest nesting that is accepted, far more than real trees have: each level takes stack here, in pickles and in
 # copies.
 DEEPEST = 64
-
-
-class Field(str):
-    """The name of a field of a named tuple."""
-
-    __slots__ = ()
-
-
-class _Inside(NamedTuple):
-    """The keys of a container (for a list, the indices) and its items."""
-
-    keys: Any
-    values: Iterable[Any]
-
-
-def _inside(tree: Any) -> _Inside | None:
-    """Return the keys and items of a container, None for a leaf. An iterator is consumed."""
-    if type(tree) is np.ndarray:  # the most common case, tested first because the other tests are slow
-        return None
-    if isinstance(tree, DICTIONARY):
-        return _Inside(tree.keys(), tree.values())
-    if isinstance(tree, LIST):
-        return _Inside(_fields(tree) or range(len(tree)), tree)
-    if isinstance(tree, ONCE):
-        items = tuple(tree)
-        return _Inside(range(len(items)), items)
-    return None
-
-
-def _fields(tree: Any) -> tuple[Field, ...]:
-    """Return the fields of a named tuple; an empty tuple for other sequences."""
-    names = getattr(tree, "_fields", None) if isinstance(tree, tuple) else None
-    named = isinstance(names, tuple) and len(names) == len(tree) and all(isinstance(name, str) for name in names)
-    return tuple(map(Field, names)) if named and names else ()
 
 
 @dataclass(frozen=True)
@@ -89,10 +52,22 @@ class Outline:
         """Whether all items are leaves."""
         return not any(self.items)
 
+    @lazy
+    def count(self) -> int:
+        """The number of leaves."""
+        return sum(1 if item is None else item.count for item in self.items)
+
     @property
     def named(self) -> bool:
-        """Whether this is a named tuple."""
+        """Whether the items are the fields of a named tuple, a dataclass or another object."""
         return bool(self.keys) and type(self.keys[0]) is Field
+
+
+class Absent(Outline):
+    """None in the place of a leaf or a container: there is no parameter here."""
+
+
+ABSENT = Absent((), ())
 
 
 def unfold(tree: Any, name: str, *, written: bool = False) -> tuple[Outline | None, tuple[Any, ...]]:
@@ -113,16 +88,18 @@ def _unfold(
     ``place`` is the argument's name and the keys that lead here; ``above`` the containers that lead here, by which a
     container inside itself is recognised.
     """
-    inside = _inside(tree)
-    if inside is None:
+    if tree is None:
+        return ABSENT
+    found_inside = inside(tree)
+    if found_inside is None:
         found.append(tree)
         return None
     if any(tree is outer for outer in above):
         raise value_error(_written(place), "a container that is not inside itself", f"the {_kind(tree)} around it")
     if len(above) == DEEPEST:
         raise value_error(str(place[0]), f"containers nested at most {DEEPEST} deep", "deeper ones")
-    keys = inside.keys if isinstance(inside.keys, range) else tuple(inside.keys)
-    values = tuple(inside.values)
+    keys = found_inside.keys if isinstance(found_inside.keys, range) else tuple(found_inside.keys)
+    values = tuple(found_inside.values)
     if written and isinstance(tree, DICTIONARY) and type(tree).__getitem__ is not dict.__getitem__:
         _refuse_copies(tree, keys, values, place)
     around = (*above, tree)
@@ -187,8 +164,12 @@ def _literal(key: Any) -> str:
 
 
 def matching(tree: Any, like: Outline | None, name: str) -> tuple[Any, ...]:
-    """Return the leaves of ``tree`` in the order of ``like``; raise where its structure differs."""
-    if like is not None and like.flat:  # returned without a copy: for ten thousand leaves even a new list costs time
+    """Return the leaves of ``tree`` in the order of ``like``; raise where its structure differs.
+
+    None stands for a leaf that is not there, or for a container none of whose leaves are.
+    """
+    if like is not None and like.flat and tree is not None:
+        # Returned without a copy: for ten thousand leaves even a new list costs time.
         return tuple(_values(tree, like, (name,)))
     found: list[Any] = []
     _match(tree, like, (name,), found)
@@ -199,6 +180,9 @@ def _match(tree: Any, like: Outline | None, place: tuple[Any, ...], found: list[
     """Append the leaves to ``found``; ``place`` is the argument's name and the keys that lead here, for errors."""
     if like is None:
         found.append(tree)
+        return
+    if tree is None:
+        found.extend([None] * like.count)
         return
     values = _values(tree, like, place)
     if like.flat:
@@ -211,20 +195,31 @@ def _match(tree: Any, like: Outline | None, place: tuple[Any, ...], found: list[
 def _values(tree: Any, like: Outline, place: tuple[Any, ...]) -> Iterable[Any]:
     """Return the items of one container, in the order of the outline."""
     if isinstance(like.keys, range) or like.named:
-        if isinstance(tree, ONCE):
-            tree = tuple(tree)
-        if like.named and (fields := _fields(tree)):
-            return _by_field(tree, fields, like, place)
-        if isinstance(tree, LIST) and len(tree) == len(like.keys):
-            return tree
-        raise _no_such_list(tree, like, _written(place))
+        return _in_order(tree, like, place)
+    if isinstance(like, Absent):
+        raise value_error(_written(place), "None, as there is no parameter here", describe(tree))
     if isinstance(tree, DICTIONARY) and (tree.keys() == like.names or set(tree) == like.names):
         return map(tree.__getitem__, like.keys)
     raise _no_such_dictionary(tree, like, _written(place))
 
 
+def _in_order(tree: Any, like: Outline, place: tuple[Any, ...]) -> Iterable[Any]:
+    """Return the items of a list, or of an object with fields, in the order of the outline."""
+    if isinstance(tree, ONCE):
+        tree = tuple(tree)
+    found = None if isinstance(tree, LIST) else node(tree)
+    fields = tuple_fields(tree) if found is None else found.keys
+    if like.named and fields and not isinstance(fields, range):
+        return _by_field(tree, fields, like, place)
+    if found is not None:
+        tree = tuple(found.values)
+    if isinstance(tree, LIST) and len(tree) == len(like.keys):
+        return tree
+    raise _no_such_list(tree, like, _written(place))
+
+
 def _by_field(tree: Any, fields: tuple[Field, ...], like: Outline, place: tuple[Any, ...]) -> Iterable[Any]:
-    """Return the values of a named tuple, matched by the names of its fields, in the order of the outline."""
+    """Return the values of an object, matched by the names of its fields, in the order of the outline."""
     if frozenset(fields) == like.names:
         return [getattr(tree, str(field)) for field in like.keys]
     expected = f"the fields {', '.join(map(str, like.keys))}, like the parameters"
@@ -274,7 +269,11 @@ def _fix(value: Any, name: str) -> str:
         return "pass dict(module.named_parameters())"
     if isinstance(value, str):
         return f"of pairs of a name and an array pass dict({name.partition('[')[0]})"
-    return f"copy it once with numpy.array({name})" if hasattr(value, "__array__") else ""
+    if hasattr(type(value), "__attrs_attrs__"):
+        return f"pass attrs.asdict({name}, recurse=False)"
+    if hasattr(value, "__array__"):
+        return f"copy it once with numpy.array({name})"
+    return f"pass vars({name})" if hasattr(value, "__dict__") and not isinstance(value, type) else ""
 
 
 def is_module(x: Any) -> bool:

@@ -43,10 +43,11 @@ class AdamW(Optimizer):
     Parameters
     ----------
     params : tree of arrays
-        A writable float32 or float64 array, or nested dictionaries, lists, (named) tuples or iterators (such as
-        ``module.parameters()``) of such arrays. Arrays are NumPy arrays or torch CPU tensors, C-contiguous, and must
-        not overlap. Tensors are detached, and their version counters are raised, so that a backward pass that needs an
-        old value raises. The address of each array is looked up again at every step.
+        A writable float32 or float64 array, or nested dictionaries, lists, (named) tuples, dataclasses, pytrees that
+        are registered with JAX, or iterators (such as ``module.parameters()``) of such arrays. None: there is no
+        parameter in this place. Arrays are NumPy arrays (also memory maps; flushing them is the caller's) or torch CPU
+        tensors, C-contiguous, and must not overlap. Tensors are detached, and their version counters are raised, so
+        that a backward pass that needs an old value raises. The address of each array is looked up again at every step.
     lr : float or callable
         The learning rate, or a function of the number of updates already made, such as
         :func:`steelyard.schedules.cosine`.
