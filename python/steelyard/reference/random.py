@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["At", "counts", "fair", "philox", "words"]
+__all__ = ["At", "counts", "fair", "halves", "philox", "words"]
 
 Words = NDArray[np.uint64]
 LOW = np.uint64(0xFFFFFFFF)
@@ -142,3 +142,13 @@ def _spine(n: int, at: At) -> tuple[dict[int, int], int]:
         thrown = outside + here - inside
         turn += 1
     return perfect, ragged
+
+
+def halves(seed: int, tensor: int, step: int, array: int, n: int) -> NDArray[np.uint32]:
+    """The numbers of 16 bits that round the first ``n`` elements of an array of a tensor at a step.
+
+    A batch of 64 words gives 128 elements their numbers: the lower halves of its words, then the upper halves.
+    """
+    at = At(seed, ROUNDING, stratum=tensor, replicate=step, place=array)
+    batches = words(at, -(-n // 128) * 64).reshape(-1, 64).astype(np.uint32)
+    return np.concatenate([batches & 0xFFFF, batches >> 16], axis=1).ravel()[:n]

@@ -5,10 +5,12 @@
 //! SC 2011), the counter-based generator that cuRAND and torch on CUDA use too. The seed is its key; everything else
 //! stands in its counter, each in bits of its own (`layout.rs`). All arithmetic is on integers.
 
+mod halves;
 mod layout;
 mod multinomial;
 mod philox;
 
+pub use halves::{HALVES, Halves, ROUNDED_STEPS};
 pub use layout::{Domain, LEAF, PLACE_BLOCKS, STRATA, TREE};
 pub use multinomial::{FIELDS, Node, SLOTS, Visit, blocks, counts, field, walk};
 pub use philox::{BITS, BLOCKS, Stream, WORDS, philox};

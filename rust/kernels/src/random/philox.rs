@@ -76,6 +76,12 @@ impl Stream {
         Stream { place: layout::spine(level, round), ..self }
     }
 
+    /// The stream of array `index` of a tensor.
+    #[inline(always)]
+    pub fn array(self, index: u32) -> Self {
+        Stream { place: index, ..self }
+    }
+
     /// The counter of a block.
     #[inline(always)]
     fn counter(self, block: u64) -> [u32; 4] {

@@ -4,6 +4,7 @@
 
 use super::fma::{soft_fma32, soft_fma64};
 use super::fpenv::{FpEnv, anchor};
+use super::lookup;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// An instruction-set level. Levels differ in speed, never in a bit of a result.
@@ -41,16 +42,24 @@ impl Level {
     }
 }
 
-/// How a level computes `a * b + c` with a single rounding.
+/// What a level computes by instructions of its own: `a * b + c` with a single rounding, and look-ups in a table.
 pub trait Isa {
     /// `a * b + c`, rounded once, in f32.
     fn fma32(a: f32, b: f32, c: f32) -> f32;
     /// `a * b + c`, rounded once, in f64.
     fn fma64(a: f64, b: f64, c: f64) -> f64;
+    /// `to[i] = map[codes[i]] * scale`, for as many elements as both slices have.
+    #[inline(always)]
+    fn look_up(map: &[f32; 256], codes: &[u8], scale: f32, to: &mut [f32]) {
+        lookup::one_by_one(map, codes, scale, to);
+    }
 }
 
 /// The processor's own fused multiply-add.
 pub struct Hard;
+/// The processor's own fused multiply-add, and AVX-512. Only [`v4`] may use it.
+#[cfg(target_arch = "x86_64")]
+struct Wide;
 /// The same bits by integer and double arithmetic, for processors without one.
 pub struct Soft;
 
@@ -62,6 +71,23 @@ impl Isa for Hard {
     #[inline(always)]
     fn fma64(a: f64, b: f64, c: f64) -> f64 {
         a.mul_add(b, c)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Isa for Wide {
+    #[inline(always)]
+    fn fma32(a: f32, b: f32, c: f32) -> f32 {
+        Hard::fma32(a, b, c)
+    }
+    #[inline(always)]
+    fn fma64(a: f64, b: f64, c: f64) -> f64 {
+        Hard::fma64(a, b, c)
+    }
+    #[inline(always)]
+    fn look_up(map: &[f32; 256], codes: &[u8], scale: f32, to: &mut [f32]) {
+        // SAFETY: `Wide` is private to this file, where only `v4` uses it, on processors that have AVX-512.
+        unsafe { lookup::by_permutation(map, codes, scale, to) };
     }
 }
 
@@ -147,7 +173,7 @@ fn v3<K: Kernel>(kernel: K) -> K::Out {
 #[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512cd,avx512dq,avx512vl")]
 fn v4<K: Kernel>(kernel: K) -> K::Out {
     anchor();
-    kernel.run::<Hard>()
+    kernel.run::<Wide>()
 }
 
 #[cfg(target_arch = "aarch64")]

@@ -1,13 +1,14 @@
 //! A kernel is written once and compiled once per instruction-set level: dispatch, element types, lanes.
 //!
-//! The only `unsafe` code here is the call of a function whose target features have been detected, and the
-//! instructions that read and write the floating-point control and status registers.
+//! The only `unsafe` code here is the call of a function whose target features have been detected, the instructions that
+//! read and write the floating-point control and status registers, and the look-up in a table by AVX-512.
 
 mod element;
 mod fma;
 mod fpenv;
 mod lanes;
 mod level;
+mod lookup;
 mod real;
 
 pub use element::{Bf16, Element, F16, Precision};

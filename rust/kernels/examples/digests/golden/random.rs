@@ -2,10 +2,13 @@
 
 use super::inputs::{Digest, given};
 use super::{Entry, Run, entry};
-use steelyard_kernels::random::{Domain, Stream, counts};
+use steelyard_kernels::random::{Domain, Halves, Stream, counts};
 
-pub const TABLE: &[Entry] =
-    &[entry("random.words", "uint32", batches), entry("random.counts", "uint32", draws)];
+pub const TABLE: &[Entry] = &[
+    entry("random.words", "uint32", batches),
+    entry("random.counts", "uint32", draws),
+    entry("random.halves", "uint16", halves),
+];
 
 const SEED: u64 = 0x0123_4567_89ab_cdef;
 
@@ -37,6 +40,18 @@ fn draws(n: usize) -> Run {
             feed(digest, stream, n);
         }
         feed(digest.of("stratum"), stratum(Stream::new(SEED, Domain::Bootstrap, 0), 1), n);
+    })
+}
+
+fn halves(n: usize) -> Run {
+    Box::new(move |digest| {
+        for (tensor, step, array, first) in [(0, 1, 0, 0), (3, 70_000, 2, 1001)] {
+            let mut all = vec![0; n];
+            given(Halves::new(SEED, tensor, step, array).ok_or("no such numbers")).fill(first, &mut all);
+            for half in all {
+                digest.word(half.into());
+            }
+        }
     })
 }
 
