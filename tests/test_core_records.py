@@ -12,6 +12,8 @@ import pytest
 
 from steelyard import _core
 
+from .fake_tensors import FakeTensor, fresh_state, tensor_plan, tensor_step
+
 STUB = ast.parse((Path(_core.__file__).parent / "_core.pyi").read_text())
 CLASSES = {node.name: node for node in STUB.body if isinstance(node, ast.ClassDef)}
 SURE: Any = {"confidence_level": 0.95, "alternative": "two-sided"}
@@ -65,6 +67,11 @@ def step() -> Any:
     return plan().step((ONES[:2],), lambda row: X, step=1, max_norm=None, scan=True, stop_nonfinite=True, **options)
 
 
+def tensor_outcome() -> Any:
+    param = FakeTensor(np.ones(2), grad=np.ones(2))
+    return tensor_step(tensor_plan(), [param], fresh_state([param]))
+
+
 def scored() -> Any:
     return _core.preference_loss(
         [-X] * 4, loss="dpo", beta=0.1, label_smoothing=0.0, crossing=(0.0, 0.0), gradients=True
@@ -107,6 +114,7 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_StepOutcome": step,
     "_SumOfSquares": lambda: _core.sum_of_squares((X,)),
     "_Summary": summary,
+    "_TensorOutcome": tensor_outcome,
     "_TokenCounts": lambda: perplexity().counts(),
     "_Unpaired": lambda: _core.unpaired_comparison(**PAIR, base=ONES),
     "_ValueCounts": lambda: totals().size(),

@@ -31,6 +31,8 @@ UNSAFE = {
     "rust/binding/src/arrays/fresh.rs",
     "rust/binding/src/arrays/mod.rs",
     "rust/binding/src/arrays/owners.rs",
+    "rust/binding/src/arrays/tensor_rows.rs",
+    "rust/binding/src/arrays/tensors.rs",
     "rust/binding/src/arrays/written.rs",
     "rust/binding/src/give.rs",
     "rust/binding/src/reserve.rs",

@@ -285,6 +285,47 @@ class AdamWPlan:
         self, moments: tuple[NDArray[Any], ...], *, names: list[str], steps: int, options: object, any_value: bool
     ) -> None: ...
 
+_Position = tuple[int, int]
+
+class _TensorOutcome(TypedDict):
+    step: int
+    lr: float
+    grad_norm: float | None
+    clip_factor: float
+    nonfinite: int
+    first: _Position | None
+    overflow: bool
+    applied: bool
+    unready: list[_Position]
+
+@final
+class TensorPlan:
+    def __new__(
+        cls,
+        *,
+        exchange: object,
+        plain: Sequence[type],
+        dtypes: Sequence[tuple[object, str]],
+        strided: object,
+    ) -> TensorPlan: ...
+    @property
+    def last(self) -> _TensorOutcome | None: ...
+    def step(
+        self,
+        groups: Sequence[list[Any]],
+        state: dict[Any, Any],
+        *,
+        hypers: Sequence[tuple[float, float, float, float, float, bool, bool]],
+        name: Callable[[int, int], str],
+        tell: Callable[[Any], object],
+        instead: dict[int, Any] | None,
+        max_norm: float | None,
+        scan: bool,
+        stop_nonfinite: bool,
+        grad_scale: float,
+        skip: bool,
+    ) -> _TensorOutcome: ...
+
 class _Measured(TypedDict):
     norm: float
     nonfinite: int

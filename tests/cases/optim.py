@@ -13,6 +13,7 @@ from steelyard import reference
 from steelyard._registries import REGISTRIES
 from steelyard.optim.schedules import Schedule
 
+from ..fake_tensors import FakeTensor, fresh_state, tensor_plan, tensor_step
 from . import Case, Inputs, Outputs, normalish, uniform
 
 VARIANTS: list[dict[str, Any]] = [
@@ -59,6 +60,21 @@ def _reference_adamw(inputs: Inputs) -> Outputs:
         for step, g in enumerate(inputs["grads"], 1):
             state = reference.rules.adam(g=g, step=step, lr=1e-2, **state, **rest)
         out |= {f"{i} p": state["p"]} | {f"{i} {names[k]}": v for k, v in state.items() if k != "p"}
+    return out
+
+
+def _run_tensors(inputs: Inputs) -> Outputs:
+    out: dict[str, Any] = {}
+    for i, variant in enumerate(VARIANTS):
+        param = FakeTensor(inputs["p"].copy())
+        options = {**variant, "lr": 1e-2, "scan": False, "stop_nonfinite": False}
+        options["beta1"], options["beta2"] = options.pop("betas")
+        plan, state = tensor_plan(), fresh_state([param], variant["amsgrad"])
+        for g in inputs["grads"]:
+            param.grad = FakeTensor(g)
+            assert tensor_step(plan, [param], state, **options)["applied"]
+        moments = {f"{key}/0": value.array for key, value in state[param].items() if key != "step"}
+        out |= {f"{i} p": param.array} | {f"{i} {key}": value for key, value in moments.items()}
     return out
 
 
@@ -132,6 +148,15 @@ CASES = [
         reference=_reference_adamw,
         dtypes=("float32", "float64"),
         lengths=(1, 7, 8, 33, 1003),
+    ),
+    Case(
+        name="optim.adamw of tensors",
+        covers=("TensorPlan",),
+        make=_make_adamw,
+        run=_run_tensors,
+        reference=_reference_adamw,
+        dtypes=("float32", "float64"),
+        lengths=(1, 33, 1003),
     ),
     Case(
         name="optim.global_norm",

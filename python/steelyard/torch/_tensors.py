@@ -8,8 +8,26 @@ import torch
 
 from ..errors import type_error, value_error
 
-__all__ = ["check_parameter", "empty_like", "in_layout_of", "is_dense"]
+__all__ = [
+    "DTYPES",
+    "PLAIN",
+    "check_gradient",
+    "check_parameter",
+    "empty_like",
+    "in_layout_of",
+    "is_dense",
+    "is_laid_out_like",
+    "is_plain",
+]
 
+PLAIN = (torch.Tensor, torch.nn.Parameter)
+# The types that the core knows, with its names for them.
+DTYPES = (
+    (torch.float32, "float32"),
+    (torch.float64, "float64"),
+    (torch.bfloat16, "bfloat16"),
+    (torch.float16, "float16"),
+)
 _TYPES = (torch.float32, torch.float64)
 
 
@@ -79,9 +97,20 @@ def overlaps_itself(tensor: torch.Tensor) -> bool:
     return False
 
 
+def is_plain(tensor: Any) -> bool:
+    """Whether the core can take the tensor as it is: of no foreign class, and aligned."""
+    return type(tensor) in PLAIN and tensor.data_ptr() % tensor.element_size() == 0
+
+
+def is_laid_out_like(tensor: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether elements at the same place in memory have the same indices; axes of one element do not matter."""
+    axes = zip(tensor.shape, tensor.stride(), other.stride(), strict=True)
+    return tensor.shape == other.shape and all(n == 1 or a == b for n, a, b in axes)
+
+
 def empty_like(param: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
     """An uninitialised tensor with the parameter's shape, and its layout where that is dense."""
-    return torch.empty_like(param, dtype=dtype, requires_grad=False, memory_format=torch.preserve_format)
+    return torch.empty_like(param.detach(), dtype=dtype, memory_format=torch.preserve_format)
 
 
 def in_layout_of(param: torch.Tensor, tensor: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import torch
@@ -14,22 +16,43 @@ from .._options import at_least_zero, choice
 from ..errors import value_error
 from ..optim import StepInfo
 from ._groups import Hyper, hyper_of, refuse_unsupported
-from ._state import begin, keep, taken
-from ._tensors import check_gradient, check_parameter, in_layout_of, is_dense
+from ._state import keep, prepare, taken
+from ._tensors import DTYPES, PLAIN, check_gradient, check_parameter, in_layout_of, is_dense, is_laid_out_like, is_plain
 
 __all__ = ["Optimizer"]
 
 NONFINITE = ("raise", "skip", "propagate")
 
 
-class _Row(NamedTuple):
-    """A parameter that a step updates."""
+# How often a step looks at the tensors: as they are, and once or twice after what had to be prepared.
+_LOOKS = 4
 
-    name: str
+
+class _Row(NamedTuple):
+    """What a step uses instead of tensors that the core cannot take as they are."""
+
     param: torch.Tensor
     grad: torch.Tensor
     state: dict[str, Any]
-    hyper: Hyper
+    target: torch.Tensor
+    """The optimizer's parameter, which the result is copied to."""
+
+
+def _new_plan() -> _core.TensorPlan:
+    exchange = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
+    return _core.TensorPlan(exchange=exchange, plain=PLAIN, dtypes=DTYPES, strided=torch.strided)
+
+
+# Where torch has this C function it is preferred: it runs no Python code, which a signal could interrupt.
+increment_version = getattr(torch._C, "_increment_version", None) or torch.autograd.graph.increment_version
+
+
+def _written(rows: list[_Row], params: list[torch.Tensor]) -> None:
+    """Copy back what was computed in other tensors, and tell torch which parameters were written."""
+    for row in rows:
+        if row.param is not row.target:
+            row.target.copy_(row.param)
+    increment_version(params)
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -49,12 +72,24 @@ class Optimizer(torch.optim.Optimizer):
     def _set_options(self, max_norm: Any, nonfinite: Any) -> None:
         self.max_norm = None if max_norm is None else at_least_zero("max_norm", max_norm, infinite=True)
         self.nonfinite = choice(nonfinite, "nonfinite", NONFINITE)
-        self._last: StepInfo | None = None
+        self._plan = _new_plan()
 
     @property
     def step_info(self) -> StepInfo | None:
-        """What the last step did; None before the first."""
-        return self._last
+        """What the last step did, even if an interrupt kept :meth:`step` from returning; None before the first."""
+        last = self._plan.last
+        if last is None:
+            return None
+        first = last["first"]
+        return StepInfo(
+            step=last["step"],
+            lr=last["lr"],
+            grad_norm=last["grad_norm"],
+            clip_factor=last["clip_factor"],
+            nonfinite=last["nonfinite"],
+            first_nonfinite=None if first is None else f"{self._name(*first)}.grad",
+            skipped=not last["applied"],
+        )
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of parameters, as in torch; its options are checked."""
@@ -110,52 +145,52 @@ class Optimizer(torch.optim.Optimizer):
     @standard_mode
     def _update(self) -> None:
         hypers = [hyper_of(group, _place(index)) for index, group in enumerate(self.param_groups)]
-        rows = list(self._rows(hypers))
-        found_inf = getattr(self, "found_inf", None)
-        lr = hypers[0].lr if hypers else 0.0
-        if found_inf is not None and found_inf.item():
-            self._last = StepInfo(self._count(rows), lr, None, 1.0, skipped=True)
-            return
-        scale = getattr(self, "grad_scale", None)
-        grads = [_gradient(row, scale) for row in rows]
-        norm = factor = None
-        if rows and (self.max_norm is not None or self.nonfinite != "propagate"):
-            found = _core.sum_of_squares(tuple(_numpy(grad) for grad in grads))
-            norm = found["norm"]
-            if found["nonfinite"] and self.nonfinite != "propagate":
-                name = f"{rows[found['first'] or 0].name}.grad"
-                self._last = StepInfo(self._count(rows), lr, norm, 1.0, found["nonfinite"], name, skipped=True)
-                if self.nonfinite == "raise":
-                    got = f"{found['nonfinite']} NaN or infinite"
-                    raise value_error(name, "finite gradients", got, "nothing was written; nonfinite='skip' goes on")
-                return
-            if self.max_norm is not None:
-                factor = 1.0 if norm <= self.max_norm else self.max_norm / norm
-        calls: defaultdict[tuple[Hyper, int], list[int]] = defaultdict(list)
-        for index, row in enumerate(rows):
-            calls[row.hyper, int(row.state["step"].item()) + 1].append(index)
-        for (hyper, step), chosen in calls.items():
-            part = [rows[i] for i in chosen]
-            _plan_step(hyper, step, part, [grads[i] for i in chosen], factor)
-            for row in part:
-                row.state["step"].fill_(step)
-        torch.autograd.graph.increment_version([row.param for row in rows])
-        self._last = StepInfo(self._count(rows), lr, norm, 1.0 if factor is None else factor)
+        found_inf, scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
+        groups = [group["params"] for group in self.param_groups]
+        instead: dict[int, _Row] = {}
+        for _ in range(_LOOKS):
+            outcome = self._plan.step(
+                groups,
+                self.state,
+                hypers=hypers,
+                name=self._name,
+                tell=partial(_written, list(instead.values())) if instead else increment_version,
+                instead=instead,
+                max_norm=self.max_norm,
+                scan=self.max_norm is not None or self.nonfinite != "propagate",
+                stop_nonfinite=self.nonfinite != "propagate",
+                grad_scale=1.0 if scale is None else scale.item(),
+                skip=found_inf is not None and found_inf.item() != 0,
+            )
+            if not outcome["unready"]:
+                break
+            instead |= self._prepared(outcome["unready"], hypers)
+        else:
+            name = self._name(*outcome["unready"][0])
+            raise RuntimeError(f"{name}: its tensors do not stay as they are prepared; please report this")
+        first = outcome["first"]
+        if self.nonfinite == "raise" and first is not None:
+            name = f"{self._name(*first)}.grad"
+            got = f"{outcome['nonfinite']} NaN or infinite"
+            raise value_error(name, "finite gradients", got, "nothing was written; nonfinite='skip' goes on")
 
-    def _count(self, rows: list[_Row]) -> int:
-        return max((int(row.state["step"].item()) for row in rows), default=0)
-
-    def _rows(self, hypers: list[Hyper]) -> Iterator[_Row]:
-        for index, (group, hyper) in enumerate(zip(self.param_groups, hypers, strict=True)):
-            for place, param in enumerate(group["params"]):
-                if param.grad is None:
-                    continue
-                name = self._name(index, place)
-                check_parameter(param, name)
-                check_gradient(param.grad, param, f"{name}.grad")
-                state = self.state[param]
-                begin(state, param, _moments(hyper))
-                yield _Row(name, param, param.grad, state, hyper)
+    def _prepared(self, unready: list[tuple[int, int]], hypers: list[Hyper]) -> dict[int, _Row]:
+        """Prepare parameters for a step; the tensors to use instead of their own, by the number of the parameter."""
+        before = [0, *accumulate(len(group["params"]) for group in self.param_groups)]
+        instead = {}
+        for group, index in unready:
+            param, name = self.param_groups[group]["params"][index], self._name(group, index)
+            check_parameter(param, name)
+            check_gradient(param.grad, param, f"{name}.grad")
+            state = self.state[param]
+            prepare(state, param, _moments(hypers[group]), name)
+            own = param if is_plain(param) and is_dense(param) else in_layout_of(param, param)
+            grad = param.grad
+            if not (is_plain(grad) and is_laid_out_like(grad, own)):
+                grad = in_layout_of(own, grad)
+            if own is not param or grad is not param.grad:
+                instead[before[group] + index] = _Row(own, grad, state, param)
+        return instead
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a saved state, of this class or of torch's, without a bit lost; it is copied.
@@ -201,44 +236,3 @@ def _place(index: int) -> str:
 
 def _moments(hyper: Hyper) -> tuple[str, ...]:
     return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if hyper.amsgrad else ("exp_avg", "exp_avg_sq")
-
-
-def _numpy(tensor: torch.Tensor) -> Any:
-    """The elements in the order of memory."""
-    flat = torch.as_strided(tensor.detach(), (tensor.numel(),), (1,), tensor.storage_offset())
-    return flat.numpy()
-
-
-def _gradient(row: _Row, scale: torch.Tensor | None) -> torch.Tensor:
-    grad = row.grad.detach()
-    if not (is_dense(row.param) and grad.stride() == row.param.stride()):
-        grad = in_layout_of(row.param, grad)
-    return grad if scale is None else grad / scale.to(grad.dtype)
-
-
-def _plan_step(hyper: Hyper, step: int, rows: list[_Row], grads: list[torch.Tensor], factor: float | None) -> None:
-    own = [row.param if is_dense(row.param) else in_layout_of(row.param, row.param) for row in rows]
-    params = [_numpy(param) for param in own]
-    moments = [[_numpy(row.state[moment]) for row in rows] for moment in _moments(hyper)]
-    plan = _core.AdamWPlan(
-        paths=[row.name for row in rows], given=params, params=params, moments=moments, steps=step - 1, options=None
-    )
-    if factor is not None and factor != 1.0:
-        grads = [grad * factor for grad in grads]
-    plan.step(
-        tuple(_numpy(grad) for grad in grads),
-        lambda row: params[row],
-        step=step,
-        lr=hyper.lr,
-        beta1=hyper.beta1,
-        beta2=hyper.beta2,
-        eps=hyper.eps,
-        weight_decay=hyper.weight_decay,
-        maximize=hyper.maximize,
-        max_norm=None,
-        scan=False,
-        stop_nonfinite=False,
-    )
-    for row, param in zip(rows, own, strict=True):
-        if param is not row.param:
-            row.param.copy_(param)

@@ -6,9 +6,12 @@
 //! the result is then unspecified.
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
+mod apart;
 pub mod blocks;
 mod fresh;
 mod owners;
+pub mod tensor_rows;
+pub mod tensors;
 pub mod written;
 
 pub use fresh::{Fresh, copied, given};

@@ -5,6 +5,7 @@
 //! exactly one slice of each array that is written.
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
+use super::apart::{Apart, Overlap};
 use super::blocks::{AHEAD, Block, Header, Reads, alike, borrow, held, prefetch_shape, readable};
 use super::owners::TensorPlace;
 use crate::call::no_memory;
@@ -16,7 +17,6 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::marker::PhantomData;
-use std::ops::Range;
 use std::ptr::copy_nonoverlapping;
 use steelyard_kernels::dtype::{
     Dtype, Dtypes, Exclusive, Listed, ListedReal, PerType, RealDtype, Typed, TypedReal, TypedSlice,
@@ -75,8 +75,8 @@ pub struct Written<K> {
 /// The places of the arrays in memory.
 struct Places<K> {
     targets: Vec<Block<K>>,
-    /// The address ranges of the targets that are not empty, sorted, each with the target's position.
-    sorted: Vec<(Range<usize>, usize)>,
+    /// Their address ranges.
+    apart: Apart,
 }
 
 impl<K: Dtypes> Written<K> {
@@ -96,7 +96,7 @@ impl<K: Dtypes> Written<K> {
                 memory::push(&mut places, (index, place)).map_err(no_memory)?;
             }
         }
-        let nowhere = Places { targets: Vec::new(), sorted: Vec::new() };
+        let nowhere = Places { targets: Vec::new(), apart: Apart::default() };
         let mut written = Written { rows, arrays, tensors: places, places: nowhere };
         written.places = written.look(py, &name)?;
         Ok(written)
@@ -122,16 +122,10 @@ impl<K: Dtypes> Written<K> {
                 return Err(moving(&name(*index)));
             }
         }
-        let ranges = targets.iter().map(Block::range).zip(0..);
-        let mut sorted =
-            memory::gathered(ranges.filter(|(range, _)| !range.is_empty())).map_err(no_memory)?;
-        sorted.sort_unstable_by_key(|(range, position)| (range.start, *position));
-        if let Some(pair) = sorted.windows(2).find(|pair| pair[0].0.end > pair[1].0.start) {
-            let (a, b) = (pair[0].1, pair[1].1);
-            let fix = " (tied arrays: pass one of them only)";
-            return Err(overlap(&name(a.min(b)), &name(a.max(b)), fix));
+        match Apart::of(targets.iter().map(Block::range).zip(0..))? {
+            Ok(apart) => Ok(Places { targets, apart }),
+            Err(Overlap(a, b)) => Err(overlap(&name(a), &name(b), " (tied arrays: pass one of them only)")),
         }
-        Ok(Places { targets, sorted })
     }
 
     /// Checks whether tensors have moved, and replaces the array of each that has by what `again(row)` returns. A
@@ -235,7 +229,7 @@ impl<K: Dtypes> Written<K> {
                 return Err(moving(&name(row)));
             };
             alike(read, param, || read_name(row), "like the parameter")?;
-            match read.block::<Dtype>().and_then(|read| self.hit(&read.range(), &mut place)) {
+            match read.block::<Dtype>().and_then(|read| self.places.apart.hit(&read.range(), &mut place)) {
                 Some(hit) => Err(overlap(&name(hit), &read_name(row), "")),
                 None => Ok(()),
             }
@@ -328,19 +322,6 @@ impl<K: Dtypes> Written<K> {
             alike(read, readable(own[index].bind(py), || name(index))?, || name(index), "like the parameter")
         })?;
         Ok(Loads { written: self, reads })
-    }
-
-    /// The first target that `read` overlaps. `place` is the position among the sorted targets at which the previous
-    /// array was found; it is tried first, because the next array is most often there too.
-    fn hit(&self, read: &Range<usize>, place: &mut usize) -> Option<usize> {
-        let sorted = &self.places.sorted;
-        let ends_before = |(range, _): &(Range<usize>, usize)| range.end <= read.start;
-        let (before, after) = sorted.split_at((*place).min(sorted.len()));
-        if !before.last().is_none_or(ends_before) || after.first().is_some_and(ends_before) {
-            *place = sorted.partition_point(ends_before);
-        }
-        let (range, index) = sorted.get(*place)?;
-        (!read.is_empty() && range.start < read.end).then_some(*index)
     }
 }
 

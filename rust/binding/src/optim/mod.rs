@@ -1,7 +1,9 @@
 //! The binding of optim: gradient norms, clipping, schedules, and AdamW. Each function checks all arrays first and then
 //! makes one call of a kernel for all of them.
 
+mod gate;
 mod plan;
+mod tensor_plan;
 
 use crate::arrays::blocks::{Reads, is_plain};
 use crate::arrays::written::Written;
@@ -20,6 +22,7 @@ use steelyard_kernels::memory;
 use steelyard_kernels::optim::{self, Clip, NonFinite, NormTotals, Scaled, Schedule, TooLarge};
 
 pub use plan::{AdamWPlan, check_eps};
+pub use tensor_plan::TensorPlan;
 
 /// Counts the elements of gradients that are not finite. It looks for them only where the sum of squares is not finite.
 fn nonfinite(

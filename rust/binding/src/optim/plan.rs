@@ -1,19 +1,19 @@
 //! The core's part of an optimizer. It holds the optimizer's arrays between steps; each step checks again where they
 //! are, updates all of them in one call, and counts the step in the same call.
 
+use super::gate::{Gate, another_thread, locked};
 use super::{Tell, counted, name, nonfinite};
 use crate::arrays::written::{Copies, Rows, Written};
 use crate::call::{call_quick, no_memory};
 use crate::callback::call_with;
-use crate::give::{Record, record, runtime_error, value_error};
+use crate::give::{Record, record, value_error};
 use crate::take::listed;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::Duration;
 use steelyard_kernels::dtype::{Dtype, ListedReal, RealDtype, TypedReal};
-use steelyard_kernels::grid::{Process, unwatched};
+use steelyard_kernels::grid::unwatched;
 use steelyard_kernels::optim::{self, Clip, Damage, Hyper, Moment, Tensor, TypedTensor, Unfit};
 use steelyard_kernels::{memory, with_real};
 
@@ -28,13 +28,11 @@ const ROLES: [&str; 4] = ["params", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
 #[pyclass(frozen, module = "steelyard._core")]
 pub struct AdamWPlan {
     paths: Vec<String>,
-    /// Locked while a step runs, since two threads must not write the same arrays.
-    written: Mutex<Written<RealDtype>>,
+    /// Entered while a step runs, since two threads must not write the same arrays.
+    written: Gate<Written<RealDtype>>,
     steps: AtomicU64,
-    // These three are locked only for a moment, by a thread that is attached to the interpreter. So no fork happens
-    // while one is locked.
-    /// The process whose thread has locked `written`, if one has.
-    inside: Mutex<Option<Process>>,
+    // These two are locked only for a moment, by a thread that is attached to the interpreter. So no fork happens while
+    // one is locked.
     options: Mutex<Py<PyAny>>,
     last: Mutex<Option<StepOutcome>>,
     /// Increments torch's version counters once arrays have been written.
@@ -102,9 +100,8 @@ impl AdamWPlan {
         let written = Written::new(py, rows, arrays, &given, |index| written_name(&paths, index))?;
         Ok(AdamWPlan {
             paths,
-            written: Mutex::new(written),
+            written: Gate::new(written),
             steps: AtomicU64::new(steps),
-            inside: Mutex::new(None),
             options: Mutex::new(options),
             last: Mutex::new(None),
             tell: Tell::of(py, tell)?,
@@ -140,7 +137,7 @@ impl AdamWPlan {
     /// step will never end.
     #[getter]
     fn forked(&self) -> bool {
-        locked(&self.inside).is_some_and(|inside| inside != Process::current())
+        self.written.forked()
     }
 
     /// Makes update number `step` from `grads`, one array per path, in order. There is no clipping where `max_norm` is
@@ -165,12 +162,12 @@ impl AdamWPlan {
         stop_nonfinite: bool,
     ) -> Record<'py> {
         let py = grads.py();
-        let mut entered = self.enter(py)?;
+        let mut entered = self.written.enter(py)?;
         if step != self.steps() + 1 {
             return Err(another_thread());
         }
         let written_name = |index| written_name(&self.paths, index);
-        let written = &mut *entered.written;
+        let written = &mut *entered;
         written.take(py, |row| Ok(call_with(array_of, row)?.unbind()), written_name)?;
         let mut operands =
             written.beside(grads, written_name, |index| format!("grads{}", self.paths[index]))?;
@@ -223,8 +220,8 @@ impl AdamWPlan {
     /// not hand them out, only views that cannot be written or resized.
     #[pyo3(signature = (*, copy))]
     fn state<'py>(&self, py: Python<'py>, copy: bool) -> Record<'py> {
-        let entered = self.wait(py)?;
-        let moments = if copy { entered.written.copies(py)? } else { entered.written.moments(py)? };
+        let entered = self.written.wait(py)?;
+        let moments = if copy { entered.copies(py)? } else { entered.moments(py)? };
         record!(py, { steps: self.steps(), options: self.options(py), moments })
     }
 
@@ -241,8 +238,8 @@ impl AdamWPlan {
         any_value: bool,
     ) -> PyResult<()> {
         let (py, names) = (moments.py(), listed::<String>(names)?);
-        let mut entered = self.wait(py)?;
-        let mut loads = entered.written.loads(moments, |index| name(&names, index))?;
+        let mut entered = self.written.wait(py)?;
+        let mut loads = entered.loads(moments, |index| name(&names, index))?;
         let copies = loads.claim();
         let rows = self.paths.len();
         let found = call_quick(py, move || {
@@ -262,63 +259,8 @@ impl AdamWPlan {
     }
 }
 
-/// Exclusive access to the arrays, until it is dropped.
-struct Entered<'a> {
-    written: MutexGuard<'a, Written<RealDtype>>,
-    inside: &'a Mutex<Option<Process>>,
-}
-
-impl Drop for Entered<'_> {
-    fn drop(&mut self) {
-        *locked(self.inside) = None; // before the lock of the arrays is released
-    }
-}
-
-impl AdamWPlan {
-    /// Locks the arrays; an exception where another thread has locked them.
-    fn enter(&self, py: Python<'_>) -> PyResult<Entered<'_>> {
-        self.try_enter(py)?.ok_or_else(another_thread)
-    }
-
-    /// Waits until no other thread has locked the arrays, then locks them.
-    fn wait(&self, py: Python<'_>) -> PyResult<Entered<'_>> {
-        loop {
-            if let Some(entered) = self.try_enter(py)? {
-                return Ok(entered);
-            }
-            py.detach(|| std::thread::sleep(Duration::from_micros(200)));
-            py.check_signals()?;
-        }
-    }
-
-    fn try_enter(&self, _: Python<'_>) -> PyResult<Option<Entered<'_>>> {
-        let written = match self.written.try_lock() {
-            Ok(written) => written,
-            Err(TryLockError::Poisoned(written)) => written.into_inner(),
-            Err(TryLockError::WouldBlock) if self.forked() => {
-                return Err(runtime_error(
-                    "this process was forked while another thread was inside a step of this optimizer, which left its \
-                     parameters and moments half-updated here; put back the parameters and load a saved state, or \
-                     make a new optimizer",
-                ));
-            }
-            Err(TryLockError::WouldBlock) => return Ok(None),
-        };
-        *locked(&self.inside) = Some(Process::current());
-        Ok(Some(Entered { written, inside: &self.inside }))
-    }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn another_thread() -> PyErr {
-    runtime_error("another thread is inside this optimizer's step; call it from one thread at a time")
-}
-
 /// The exception for options with which elements of this type cannot be updated.
-fn unfit(hyper: &Hyper, dtype: RealDtype) -> Option<PyErr> {
+pub(super) fn unfit(hyper: &Hyper, dtype: RealDtype) -> Option<PyErr> {
     let name = Dtype::from(dtype).name();
     let sentence = match with_real!(dtype, type T => hyper.unfit::<T>())? {
         Unfit::Eps => format!(

@@ -1,0 +1,427 @@
+//! The tensors that a step of a torch optimizer reads and writes, looked at anew in every step.
+//!
+//! A row is a parameter with its gradient and its state. What was found in the last step is kept, so that in most steps
+//! a tensor is only compared with it. No Python code may run from [`TensorRows::look`] until the slices of the
+//! [`TensorClaim`] are no longer used.
+#![allow(unsafe_code)] // slices over memory that torch owns
+
+use super::apart::{Apart, Overlap};
+use super::blocks::Block;
+use super::tensors::{Scratch, Seen, Storage, Tensors, stored};
+use crate::call::no_memory;
+use crate::give::{ToPython, value_error};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use steelyard_kernels::dtype::{Dtype, Exclusive, Listed, Typed, TypedSlice};
+use steelyard_kernels::{memory, with_dtype};
+
+/// The moments of a parameter, by their keys in its state.
+pub const MOMENTS: [&str; 3] = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
+/// What is written of a row: the parameter, its moments, and its number of steps.
+const ROLES: usize = 2 + MOMENTS.len();
+const STEP: usize = ROLES - 1;
+
+/// The place of a parameter among the groups: the group's index, and its own index there.
+pub type Position = (usize, usize);
+
+/// A tensor that was looked at, and where it was.
+struct Held {
+    object: Py<PyAny>,
+    block: Block,
+    storage: Storage,
+}
+
+/// A parameter and its state, as they were in the last step.
+struct Row {
+    param: Py<PyAny>,
+    state: Option<Py<PyDict>>,
+    written: [Option<Held>; ROLES],
+    shape: Vec<i64>,
+    strides: Vec<i64>,
+}
+
+/// A row that takes part in this step.
+struct Present<'py> {
+    row: usize,
+    position: Position,
+    param: Bound<'py, PyAny>,
+    grad: Bound<'py, PyAny>,
+    /// `None` where the parameter has no state yet.
+    state: Option<Bound<'py, PyDict>>,
+}
+
+/// What a step does with a row.
+struct Ready {
+    row: usize,
+    group: usize,
+    grad: Block,
+    /// The number of steps made so far.
+    steps: u64,
+}
+
+/// The rows of an optimizer.
+pub struct TensorRows {
+    tensors: Tensors,
+    rows: Vec<Row>,
+    /// The keys and values of the optimizer's `state`, by address, in its order.
+    entries: Vec<(usize, usize)>,
+    /// The rows whose tensors `apart` has.
+    together: Vec<usize>,
+    apart: Apart,
+    ready: Vec<Ready>,
+}
+
+/// The outcome of a look at all tensors.
+pub enum Looked<'w, 'py> {
+    /// All of them can be used.
+    Ready(TensorClaim<'w, 'py>),
+    /// These parameters have to be prepared first: they lack state, or a tensor is not in the parameter's layout.
+    Unready(Vec<Position>),
+}
+
+/// How messages name a parameter.
+pub type Namer<'a> = &'a dyn Fn(Position) -> String;
+
+impl TensorRows {
+    pub fn new(tensors: Tensors) -> Self {
+        let (rows, entries, together, ready) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        TensorRows { tensors, rows, entries, together, apart: Apart::default(), ready }
+    }
+
+    /// Finds the parameters that have a gradient, and looks at their tensors. `moments[group]` is how many moments the
+    /// parameters of a group have; `instead` has, by row, the parameter, gradient and state to use instead of those
+    /// that the optimizer has.
+    pub fn look<'py>(
+        &mut self,
+        groups: &[Bound<'py, PyList>],
+        state: &Bound<'py, PyDict>,
+        moments: &[usize],
+        instead: Option<&Bound<'py, PyDict>>,
+        name: Namer<'_>,
+    ) -> PyResult<Looked<'_, 'py>> {
+        let present = self.present(groups, state, instead)?;
+        let (mut unready, mut changed) = (Vec::new(), false);
+        let mut scratch = Scratch::default();
+        self.ready.clear();
+        memory::reserve(&mut self.ready, present.len()).map_err(no_memory)?;
+        for row in &present {
+            let count = moments[row.position.0];
+            match self.look_at(row, count, &mut changed, &mut scratch, name)? {
+                Some(ready) => self.ready.push(ready),
+                None => memory::push(&mut unready, row.position).map_err(no_memory)?,
+            }
+        }
+        if !unready.is_empty() {
+            return Ok(Looked::Unready(unready));
+        }
+        let together = self.ready.iter().map(|ready| ready.row);
+        if changed || !together.clone().eq(self.together.iter().copied()) {
+            self.together = memory::gathered(together).map_err(no_memory)?;
+            self.separate(&present, name)?;
+        }
+        let mut place = 0;
+        for (ready, row) in self.ready.iter().zip(&present) {
+            if let Some(hit) = self.apart.hit(&ready.grad.range(), &mut place) {
+                let grad = format!("{}.grad", name(row.position));
+                return Err(overlap(&grad, &written_name(hit, &present, name)));
+            }
+        }
+        Ok(Looked::Ready(TensorClaim { rows: self, present }))
+    }
+
+    /// The parameters that have a gradient. This may run Python code, such as torch's hash of a tensor.
+    fn present<'py>(
+        &mut self,
+        groups: &[Bound<'py, PyList>],
+        state: &Bound<'py, PyDict>,
+        instead: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Vec<Present<'py>>> {
+        let py = state.py();
+        let remembered = self.remembered(state)?;
+        let mut present =
+            memory::with_capacity(groups.iter().map(PyListMethods::len).sum()).map_err(no_memory)?;
+        let mut next = 0;
+        for (group, params) in groups.iter().enumerate() {
+            for (index, param) in params.iter().enumerate() {
+                let row = next;
+                next += 1;
+                self.is_row(row, &param)?;
+                let grad = param.getattr(intern!(py, "grad"))?;
+                if grad.is_none() {
+                    continue;
+                }
+                let own = &mut self.rows[row];
+                if !remembered || own.state.is_none() {
+                    let found = state.get_item(&param)?;
+                    own.state = found.and_then(|found| found.cast_into::<PyDict>().ok()).map(Bound::unbind);
+                }
+                let state = own.state.as_ref().map(|state| state.bind(py).clone());
+                let mut used = Present { row, position: (group, index), param, grad, state };
+                if let Some(other) = instead.map(|instead| instead.get_item(row)).transpose()?.flatten() {
+                    (used.param, used.grad, used.state) = other.cast::<PyTuple>()?.extract()?;
+                }
+                present.push(used);
+            }
+        }
+        self.rows.truncate(next);
+        Ok(present)
+    }
+
+    /// Makes the row one of this parameter, if it was not.
+    fn is_row(&mut self, row: usize, param: &Bound<'_, PyAny>) -> PyResult<()> {
+        if self.rows.get(row).is_some_and(|row| row.param.is(param)) {
+            return Ok(());
+        }
+        let fresh = Row {
+            param: param.clone().unbind(),
+            state: None,
+            written: [const { None }; ROLES],
+            shape: Vec::new(),
+            strides: Vec::new(),
+        };
+        match self.rows.get_mut(row) {
+            Some(own) => *own = fresh,
+            None => memory::push(&mut self.rows, fresh).map_err(no_memory)?,
+        }
+        Ok(())
+    }
+
+    /// Whether the optimizer's `state` has the keys and values that it had in the last step. Going through it takes a
+    /// tenth of the time of looking up each parameter, whose hash torch computes in Python.
+    fn remembered(&mut self, state: &Bound<'_, PyDict>) -> PyResult<bool> {
+        let address = |object: &Bound<'_, PyAny>| object.as_ptr().addr();
+        let items = || state.iter().map(|(key, value)| (address(&key), address(&value)));
+        if self.entries.len() == state.len() && self.entries.iter().copied().eq(items()) {
+            return Ok(true);
+        }
+        self.entries.clear();
+        memory::reserve(&mut self.entries, state.len()).map_err(no_memory)?;
+        self.entries.extend(items());
+        Ok(false)
+    }
+
+    /// Looks at the tensors of a row; `None` where one of them has to be prepared.
+    fn look_at(
+        &mut self,
+        row: &Present<'_>,
+        moments: usize,
+        changed: &mut bool,
+        scratch: &mut Scratch,
+        name: Namer<'_>,
+    ) -> PyResult<Option<Ready>> {
+        let py = row.param.py();
+        let Some(state) = &row.state else { return Ok(None) };
+        let own = &mut self.rows[row.row];
+        let Some(seen) = self.tensors.see(&row.param, scratch)? else { return Ok(None) };
+        let same = seen.shape == own.shape && seen.strides == own.strides;
+        if !same {
+            if !seen.is_dense() {
+                return Ok(None);
+            }
+            (own.shape, own.strides) = (
+                memory::copied(seen.shape).map_err(no_memory)?,
+                memory::copied(seen.strides).map_err(no_memory)?,
+            );
+        }
+        let block = block(&seen);
+        let element = block.dtype;
+        hold(&mut own.written[0], &row.param, block, changed, || name(row.position))?;
+        for index in 0..MOMENTS.len() {
+            let written = &mut own.written[1 + index];
+            if index >= moments {
+                *changed |= written.take().is_some();
+                continue;
+            }
+            let Some(moment) = state.get_item(key(py, index))? else { return Ok(None) };
+            let Some(seen) = self.tensors.see(&moment, scratch)? else { return Ok(None) };
+            if seen.dtype != element || !seen.is_laid_out_like(&own.shape, &own.strides) {
+                return Ok(None);
+            }
+            hold(written, &moment, self::block(&seen), changed, || state_name(index, &name(row.position)))?;
+        }
+        let Some(steps) = state.get_item(intern!(py, "step"))? else { return Ok(None) };
+        let Some(seen) = self.tensors.see(&steps, scratch)? else { return Ok(None) };
+        if seen.len() != 1 {
+            return Ok(None);
+        }
+        let counter = self::block(&seen);
+        hold(&mut own.written[STEP], &steps, counter, changed, || format!("step of {}", name(row.position)))?;
+        let Some(steps) = counted(&counter, || name(row.position))? else { return Ok(None) };
+        let Some(seen) = self.tensors.see(&row.grad, scratch)? else { return Ok(None) };
+        if seen.dtype != element || !seen.is_laid_out_like(&own.shape, &own.strides) {
+            return Ok(None);
+        }
+        let grad = self::block(&seen);
+        if !stored(&row.grad, &grad.range())? {
+            return Err(without_memory(&format!("{}.grad", name(row.position))));
+        }
+        Ok(Some(Ready { row: row.row, group: row.position.0, grad, steps }))
+    }
+
+    /// Checks that no tensor that is written overlaps another one.
+    fn separate(&mut self, present: &[Present<'_>], name: Namer<'_>) -> PyResult<()> {
+        let rows = &self.rows;
+        let ranges = self.ready.iter().flat_map(|ready| {
+            let written = rows[ready.row].written.iter().enumerate();
+            written.filter_map(move |(role, held)| {
+                Some((held.as_ref()?.block.range(), ready.row * ROLES + role))
+            })
+        });
+        match Apart::of(ranges)? {
+            Ok(apart) => self.apart = apart,
+            Err(Overlap(first, second)) => {
+                self.together.clear();
+                let names = [first, second].map(|index| written_name(index, present, name));
+                return Err(overlap(&names[0], &names[1]));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How messages name what is written, by its index in [`TensorRows::separate`].
+fn written_name(index: usize, present: &[Present<'_>], name: Namer<'_>) -> String {
+    let (row, role) = (index / ROLES, index % ROLES);
+    let found = present.iter().find(|present| present.row == row);
+    let param = found.map_or_else(|| format!("parameter {row}"), |present| name(present.position));
+    match role {
+        0 => param,
+        STEP => format!("step of {param}"),
+        moment => state_name(moment - 1, &param),
+    }
+}
+
+fn key(py: Python<'_>, moment: usize) -> &Bound<'_, PyString> {
+    match moment {
+        0 => intern!(py, "exp_avg"),
+        1 => intern!(py, "exp_avg_sq"),
+        _ => intern!(py, "max_exp_avg_sq"),
+    }
+}
+
+fn state_name(moment: usize, param: &str) -> String {
+    format!("{} of {param}", MOMENTS[moment])
+}
+
+fn block(seen: &Seen<'_>) -> Block {
+    Block { data: seen.data, len: seen.len(), dtype: seen.dtype }
+}
+
+fn overlap(tensor: &str, other: &str) -> PyErr {
+    value_error(format!(
+        "{tensor}: expected memory of its own; it overlaps {other} (pass tied parameters once)"
+    ))
+}
+
+/// Records where a tensor is. Where it is not the one of the last step or not where it was, its storage is checked.
+fn hold(
+    held: &mut Option<Held>,
+    tensor: &Bound<'_, PyAny>,
+    block: Block,
+    changed: &mut bool,
+    name: impl Fn() -> String,
+) -> PyResult<()> {
+    if let Some(held) = held
+        && held.object.is(tensor)
+        && held.block == block
+        && held.storage.stayed(tensor.py(), &block.range())?
+    {
+        return Ok(());
+    }
+    let storage = Storage::of(tensor)?;
+    if !storage.has(tensor.py(), &block.range())? {
+        return Err(without_memory(&name()));
+    }
+    *held = Some(Held { object: tensor.clone().unbind(), block, storage });
+    *changed = true;
+    Ok(())
+}
+
+/// The exception for a tensor whose storage does not have its addresses.
+fn without_memory(name: &str) -> PyErr {
+    value_error(format!(
+        "{name}: expected a tensor with memory for its elements; got one whose storage was emptied or shortened"
+    ))
+}
+
+/// The last number of steps that float32 can count on from.
+const LAST_SINGLE: f64 = 16_777_216.0;
+
+/// The number of steps that a counter holds; `None` where it is of a type that cannot count on.
+fn counted(counter: &Block, name: impl Fn() -> String) -> PyResult<Option<u64>> {
+    let value = match counter.dtype {
+        // SAFETY: the counter is a tensor of one element, which was just looked at.
+        Dtype::F32 => unsafe { f64::from(counter.shared::<f32>()[0]) },
+        // SAFETY: as above.
+        Dtype::F64 => unsafe { counter.shared::<f64>()[0] },
+        Dtype::F16 | Dtype::Bf16 => return Ok(None),
+    };
+    if !(0.0..9007199254740992.0).contains(&value) || value.fract() != 0.0 {
+        return Err(value_error(format!(
+            "step of {}: expected a whole number of at least 0 and below 2**53; got {value}",
+            name()
+        )));
+    }
+    Ok((counter.dtype == Dtype::F64 || value < LAST_SINGLE).then_some(value as u64))
+}
+
+/// The tensors of a step, of which slices may be made once. None that is written overlaps another one.
+pub struct TensorClaim<'w, 'py> {
+    rows: &'w mut TensorRows,
+    present: Vec<Present<'py>>,
+}
+
+/// The slices of a row.
+pub struct TensorRow<'a> {
+    pub group: usize,
+    pub param: Typed<Exclusive<'a>>,
+    pub grad: TypedSlice<'a>,
+    pub moments: [Option<Typed<Exclusive<'a>>>; MOMENTS.len()],
+    /// The number of steps made so far.
+    pub steps: u64,
+    /// Where that number is kept.
+    pub counter: Typed<Exclusive<'a>>,
+}
+
+impl<'py> TensorClaim<'_, 'py> {
+    /// The positions of the rows' parameters.
+    pub fn positions(&self) -> PyResult<Vec<Position>> {
+        memory::collected(self.present.iter().map(|row| row.position)).map_err(no_memory)
+    }
+
+    /// The parameters of the rows, as the optimizer has them.
+    pub fn params(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let params = self.present.iter().map(|row| self.rows.rows[row.row].param.clone_ref(py));
+        memory::collected(params).map_err(no_memory)?.to_python(py)
+    }
+
+    /// The slices of every row.
+    pub fn slices(&mut self) -> PyResult<Vec<TensorRow<'_>>> {
+        let rows = &self.rows.rows;
+        let slices = |ready: &Ready| {
+            let written = rows[ready.row].written.each_ref();
+            let exclusive = |held: &Option<Held>| {
+                held.as_ref().map(|held| {
+                    let block = &held.block;
+                    // SAFETY: the tensor is kept alive by `held` and overlaps nothing else that is written or read. One
+                    // slice is made of it while `self` is borrowed.
+                    with_dtype!(block.dtype, type T => T::typed(unsafe { block.exclusive::<T>() }))
+                })
+            };
+            let [param, first, second, largest, counter] = written.map(exclusive);
+            // SAFETY: the gradient is kept alive by `present`, and nothing writes it.
+            let grad = with_dtype!(ready.grad.dtype, type T => T::typed(unsafe { ready.grad.shared::<T>() }));
+            Some(TensorRow {
+                group: ready.group,
+                param: param?,
+                grad,
+                moments: [first, second, largest],
+                steps: ready.steps,
+                counter: counter?,
+            })
+        };
+        // Every row that is ready has a parameter and a counter.
+        memory::gathered(self.rows.ready.iter().filter_map(slices)).map_err(no_memory)
+    }
+}

@@ -1,0 +1,276 @@
+//! The core's part of a torch optimizer: one step over the tensors of all groups, in one call.
+
+use super::gate::{Gate, locked};
+use super::{Tell, counted, nonfinite, plan};
+use crate::arrays::tensor_rows::{Looked, Position, TensorClaim, TensorRow, TensorRows};
+use crate::arrays::tensors::Tensors;
+use crate::call::{call_quick, no_memory};
+use crate::callback::call_back;
+use crate::give::{Record, ToPython, record, value_error};
+use crate::take::listed;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use std::sync::Mutex;
+use steelyard_kernels::dtype::{Exclusive, RealDtype, Typed, TypedSlice};
+use steelyard_kernels::grid::unwatched;
+use steelyard_kernels::memory::{self, NoMemory};
+use steelyard_kernels::optim::{self, Clip, Hyper, NonFinite, Tensor, TypedTensor};
+
+/// Knows where the tensors of an optimizer were in its last step, so that the next step need only compare, and what
+/// that step did.
+#[pyclass(frozen, module = "steelyard._core")]
+pub struct TensorPlan {
+    rows: Gate<TensorRows>,
+    last: Mutex<Option<Outcome>>,
+}
+
+/// The options of a group: lr, beta1, beta2, eps, `weight_decay`, maximize, amsgrad.
+type Group = (f64, f64, f64, f64, f64, bool, bool);
+
+/// What a step did.
+#[derive(Clone, Copy)]
+struct Outcome {
+    /// The most steps that any of its parameters has made, with this one if it was made.
+    step: u64,
+    /// The learning rate of the first group.
+    lr: f64,
+    grad_norm: Option<f64>,
+    clip_factor: f64,
+    nonfinite: usize,
+    first: Option<Position>,
+    overflow: bool,
+    applied: bool,
+}
+
+impl Outcome {
+    fn record(self, py: Python<'_>, unready: Vec<Position>) -> Record<'_> {
+        let Outcome { step, lr, grad_norm, clip_factor, nonfinite, first, overflow, applied } = self;
+        record!(py, { step, lr, grad_norm, clip_factor, nonfinite, first, overflow, applied, unready })
+    }
+}
+
+/// How a step treats the gradients of all rows together.
+#[derive(Clone, Copy)]
+struct Gradients {
+    max_norm: Option<f64>,
+    /// Whether the norm is computed, and gradients are checked.
+    scan: bool,
+    /// Whether a step is left out whose gradients are not finite, or whose moments would not be.
+    stop_nonfinite: bool,
+    /// Gradients are divided by this first.
+    scale: f64,
+    /// Whether the step is left out in any case.
+    skip: bool,
+}
+
+#[pymethods]
+impl TensorPlan {
+    /// `exchange` is torch's capsule of `DLPack` functions, where it has one; `plain` are the classes of plain tensors;
+    /// `dtypes` are torch's element types with our names; `strided` is the layout of dense tensors.
+    #[new]
+    #[pyo3(signature = (*, exchange, plain, dtypes, strided))]
+    fn new(
+        exchange: Option<&Bound<'_, PyAny>>,
+        plain: &Bound<'_, PyAny>,
+        dtypes: &Bound<'_, PyAny>,
+        strided: Py<PyAny>,
+    ) -> PyResult<Self> {
+        let tensors = Tensors::new(exchange, listed(plain)?, listed(dtypes)?, strided)?;
+        Ok(TensorPlan { rows: Gate::new(TensorRows::new(tensors)), last: Mutex::new(None) })
+    }
+
+    /// What the last step did, whether it was made or left out; None before the first.
+    #[getter]
+    fn last<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let last = *locked(&self.last);
+        last.map(|outcome| outcome.record(py, Vec::new())).transpose()
+    }
+
+    /// Makes one step for every parameter of `groups` (a list of parameters for each group) that has a gradient, with
+    /// the state that it has in `state`. `hypers` are the options of each group: lr, beta1, beta2, eps, `weight_decay`,
+    /// maximize, amsgrad.
+    ///
+    /// Where parameters have to be prepared, their positions are in `unready` of the result and nothing has been done;
+    /// `instead` then has, for some of them, by the number of the parameter among all, another parameter, gradient and
+    /// state to use. `name(group, index)` returns what messages call a parameter. `tell` is called with the list of
+    /// parameters that were written.
+    #[pyo3(signature = (groups, state, *, hypers, name, tell, instead, max_norm, scan, stop_nonfinite, grad_scale, skip))]
+    #[allow(clippy::too_many_arguments)] // one call a step, spelled out in the Python face
+    fn step<'py>(
+        &self,
+        groups: &Bound<'py, PyAny>,
+        state: &Bound<'py, PyDict>,
+        hypers: &Bound<'py, PyAny>,
+        name: &Bound<'py, PyAny>,
+        tell: Py<PyAny>,
+        instead: Option<&Bound<'py, PyDict>>,
+        max_norm: Option<f64>,
+        scan: bool,
+        stop_nonfinite: bool,
+        grad_scale: f64,
+        skip: bool,
+    ) -> Record<'py> {
+        let py = state.py();
+        let groups: Vec<Bound<'_, PyList>> = listed(groups)?;
+        let options: Vec<Group> = listed(hypers)?;
+        if options.len() != groups.len() {
+            return Err(value_error("hypers: expected the options of every group"));
+        }
+        let gradients = Gradients { max_norm, scan, stop_nonfinite, scale: grad_scale, skip };
+        let moments: Vec<usize> = options.iter().map(|group| if group.6 { 3 } else { 2 }).collect();
+        let name = |position: Position| {
+            let asked = position.to_python(py).and_then(|at| call_back(name, &at.cast_into()?, None));
+            let (group, index) = position;
+            asked
+                .and_then(|name| name.extract::<String>())
+                .unwrap_or_else(|_| format!("param_groups[{group}]['params'][{index}]"))
+        };
+        let mut entered = self.rows.enter(py)?;
+        let lr = options.first().map_or(0.0, |group| group.0);
+        let mut outcome = Outcome {
+            step: 0,
+            lr,
+            grad_norm: None,
+            clip_factor: 1.0,
+            nonfinite: 0,
+            first: None,
+            overflow: false,
+            applied: false,
+        };
+        let mut claim = match entered.look(&groups, state, &moments, instead, &name)? {
+            Looked::Ready(claim) => claim,
+            Looked::Unready(positions) => return outcome.record(py, positions),
+        };
+        let tell = Tell::of(py, Some((tell, claim.params(py)?.unbind())))?;
+        outcome = stepped(py, &mut claim, &options, gradients, outcome)?;
+        *locked(&self.last) = Some(outcome);
+        drop(claim);
+        drop(entered);
+        if outcome.applied {
+            tell.map_or(Ok(()), |tell| tell.written(py))?;
+        }
+        outcome.record(py, Vec::new())
+    }
+}
+
+/// The options of the step numbered `step` of a group.
+fn hyper(group: &Group, step: u64) -> Hyper {
+    let (lr, beta1, beta2, eps, weight_decay, maximize, _) = *group;
+    Hyper { lr, beta1, beta2, eps, weight_decay, clip: Clip::NONE, maximize, step }
+}
+
+/// Computes the step, or finds out that it must be left out.
+fn stepped(
+    py: Python<'_>,
+    claim: &mut TensorClaim<'_, '_>,
+    options: &[Group],
+    gradients: Gradients,
+    mut outcome: Outcome,
+) -> PyResult<Outcome> {
+    let positions = claim.positions()?;
+    let rows = claim.slices()?;
+    outcome.step = rows.iter().map(|row| row.steps).max().unwrap_or(0);
+    if gradients.skip || rows.is_empty() {
+        return Ok(outcome);
+    }
+    let (hypers, of_row) = hypers(options, &rows)?;
+    for dtype in [RealDtype::F32, RealDtype::F64] {
+        let double = dtype == RealDtype::F64;
+        let occurs = |index| {
+            let mut each = rows.iter().zip(&of_row);
+            each.any(|(row, of)| *of == index && matches!(row.grad, Typed::F64(_)) == double)
+        };
+        let unfit = |(index, hyper)| occurs(index).then(|| plan::unfit(hyper, dtype)).flatten();
+        if let Some(refusal) = hypers.iter().enumerate().find_map(unfit) {
+            return Err(refusal);
+        }
+    }
+    let (outcome, bad) = call_quick(py, move || compute(rows, hypers, &of_row, gradients, outcome))?;
+    let (nonfinite, first) = counted(bad);
+    Ok(Outcome { nonfinite, first: first.map(|row| positions[row]), ..outcome })
+}
+
+/// The different options that occur among the rows, and which one each row has.
+fn hypers(options: &[Group], rows: &[TensorRow<'_>]) -> PyResult<(Vec<Hyper>, Vec<usize>)> {
+    let (mut hypers, mut keys) = (Vec::new(), Vec::new());
+    let mut of_row = memory::with_capacity(rows.len()).map_err(no_memory)?;
+    for row in rows {
+        let key = (row.group, row.steps);
+        // Most rows have the options of the row before.
+        let found = if let Some(found) = keys.iter().rposition(|known| *known == key) {
+            found
+        } else {
+            memory::push(&mut hypers, hyper(&options[row.group], row.steps + 1)).map_err(no_memory)?;
+            memory::push(&mut keys, key).map_err(no_memory)?;
+            keys.len() - 1
+        };
+        of_row.push(found);
+    }
+    Ok((hypers, of_row))
+}
+
+fn compute(
+    rows: Vec<TensorRow<'_>>,
+    mut hypers: Vec<Hyper>,
+    of_row: &[usize],
+    gradients: Gradients,
+    mut outcome: Outcome,
+) -> Result<(Outcome, Option<NonFinite>), NoMemory> {
+    let (mut bad, mut clip) = (None, Clip::NONE);
+    if gradients.scan {
+        let read = memory::collected(rows.iter().map(|row| row.grad))?;
+        let scaled = unwatched(optim::sum_of_squares(&read, &mut |_| true))?;
+        clip = Clip::to(gradients.max_norm.map(|limit| limit * gradients.scale), scaled);
+        outcome.grad_norm = Some(scaled.root() / gradients.scale);
+        outcome.clip_factor = clip.value();
+        bad = unwatched(nonfinite(&read, scaled, &mut |_| true))?;
+        if gradients.stop_nonfinite && bad.is_some() {
+            return Ok((outcome, bad));
+        }
+    }
+    for hyper in &mut hypers {
+        hyper.clip = Clip::by(clip.value() / gradients.scale);
+    }
+    let mut parts: Vec<Vec<TypedTensor<'_>>> = hypers.iter().map(|_| Vec::new()).collect();
+    for (row, &index) in rows.into_iter().zip(of_row) {
+        count(row.counter, row.steps + 1);
+        if let Some(tensor) = tensor(row.param, row.grad, row.moments) {
+            parts[index].push(tensor);
+        }
+    }
+    for (part, hyper) in parts.into_iter().zip(&hypers) {
+        optim::adamw(part, hyper)?;
+    }
+    outcome.step += 1;
+    outcome.applied = true;
+    Ok((outcome, bad))
+}
+
+/// The tensor as the kernel takes it; its arrays have one type.
+fn tensor<'a>(
+    param: Typed<Exclusive<'a>>,
+    grad: TypedSlice<'a>,
+    moments: [Option<Typed<Exclusive<'a>>>; 3],
+) -> Option<TypedTensor<'a>> {
+    let [first, second, largest] = moments;
+    Some(match (param, grad, first?, second?, largest) {
+        (Typed::F32(param), Typed::F32(grad), Typed::F32(exp_avg), Typed::F32(exp_avg_sq), largest) => {
+            let max_exp_avg_sq = largest.and_then(|x| if let Typed::F32(x) = x { Some(x) } else { None });
+            TypedTensor::F32(Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq })
+        }
+        (Typed::F64(param), Typed::F64(grad), Typed::F64(exp_avg), Typed::F64(exp_avg_sq), largest) => {
+            let max_exp_avg_sq = largest.and_then(|x| if let Typed::F64(x) = x { Some(x) } else { None });
+            TypedTensor::F64(Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq })
+        }
+        _ => return None,
+    })
+}
+
+/// Writes the number of steps made.
+fn count(counter: Typed<Exclusive<'_>>, steps: u64) {
+    match counter {
+        Typed::F32(counter) => counter[0] = steps as f32,
+        Typed::F64(counter) => counter[0] = steps as f64,
+        Typed::F16(_) | Typed::Bf16(_) => {}
+    }
+}
