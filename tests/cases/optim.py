@@ -10,11 +10,12 @@ import steelyard as sy
 import steelyard.reference.optim
 import steelyard.reference.rules
 from steelyard import reference
+from steelyard._arrays import to_float64
 from steelyard._registries import REGISTRIES
 from steelyard.optim.schedules import Schedule
 
 from ..fake_tensors import FakeTensor, fresh_state, tensor_plan, tensor_step
-from . import Case, Inputs, Outputs, normalish, uniform
+from . import Case, Inputs, Outputs, as_dtype, normalish, uniform
 
 VARIANTS: list[dict[str, Any]] = [
     {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01, "maximize": False, "amsgrad": False},
@@ -26,17 +27,24 @@ STEPS = 3
 
 
 def _gradient(dtype: str, n: int, step: int) -> np.ndarray:
-    g = normalish(n, 50 + step).astype(dtype)
+    g = normalish(n, 50 + step)
     special = [np.inf, np.nan, -0.0, 1e-41, 3e38, 0.0, -np.inf]
     if step == 2 and n > 200:
-        g[n // 2 : n // 2 + len(special)] = np.array(special, np.float64).astype(dtype)
-    return g
+        g[n // 2 : n // 2 + len(special)] = special
+    return as_dtype(g, dtype)
 
 
-def _make_adamw(dtype: str, n: int) -> Inputs:
+def _make_adamw(dtypes: str, n: int) -> Inputs:
+    """Inputs of the type of the parameter and, after a plus, that of the gradients where it is another."""
+    param, _, grad = dtypes.partition("+")
     with np.errstate(over="ignore"):
-        grads = [_gradient(dtype, n, step) for step in range(1, STEPS + 1)]
-    return {"p": normalish(n, 40).astype(dtype), "grads": grads}
+        grads = [_gradient(grad or param, n, step) for step in range(1, STEPS + 1)]
+    return {"p": as_dtype(normalish(n, 40), param), "grads": grads}
+
+
+def _values(x: np.ndarray) -> np.ndarray:
+    """The values of 16-bit types as float64, where a NaN is one: to compare any two arrays."""
+    return to_float64(x) if x.dtype.itemsize == 2 else x
 
 
 def _run_adamw(inputs: Inputs) -> Outputs:
@@ -46,7 +54,8 @@ def _run_adamw(inputs: Inputs) -> Outputs:
         opt = sy.AdamW([p], lr=1e-2, max_norm=None, nonfinite="propagate", **variant)
         for g in inputs["grads"]:
             opt.step([g])
-        out |= {f"{i} p": p} | {f"{i} {k}": v.copy() for k, v in opt.state_dict().items() if k.endswith("/0")}
+        moments = {f"{i} {k}": _values(v) for k, v in opt.state_dict().items() if k.endswith("/0")}
+        out |= {f"{i} p": _values(p)} | moments
     return out
 
 
@@ -58,8 +67,8 @@ def _reference_adamw(inputs: Inputs) -> Outputs:
         zero = np.zeros_like(inputs["p"])
         state = {"p": inputs["p"], "m": zero, "v": zero} | ({"vmax": zero} if variant["amsgrad"] else {})
         for step, g in enumerate(inputs["grads"], 1):
-            state = reference.rules.adam(g=g, step=step, lr=1e-2, **state, **rest)
-        out |= {f"{i} p": state["p"]} | {f"{i} {names[k]}": v for k, v in state.items() if k != "p"}
+            state = reference.rules.stored(reference.rules.adam, g, state, step=step, lr=1e-2, **rest)
+        out |= {f"{i} p": _values(state["p"])} | {f"{i} {names[k]}": _values(v) for k, v in state.items() if k != "p"}
     return out
 
 
@@ -79,8 +88,6 @@ def _run_tensors(inputs: Inputs) -> Outputs:
 
 
 def _make_norm(dtype: str, n: int) -> Inputs:
-    from . import as_dtype
-
     scale = 1e200 if dtype == "float64" else 1.0
     return {"tree": {"a": as_dtype(normalish(n, 60) * scale, dtype), "b": [as_dtype(uniform(7, 61), dtype)]}}
 
@@ -94,8 +101,6 @@ def _reference_norm(inputs: Inputs) -> Outputs:
 
 
 def _make_clip(dtype: str, n: int) -> Inputs:
-    from . import as_dtype
-
     spread = 2.0 ** -(np.arange(n) % 40)  # down to numbers that are subnormal in float16, and become 0
     return {"g": as_dtype(normalish(n, 62) * spread, dtype), "norm": 0.5}
 
@@ -146,8 +151,16 @@ CASES = [
         make=_make_adamw,
         run=_run_adamw,
         reference=_reference_adamw,
-        dtypes=("float32", "float64"),
-        lengths=(1, 7, 8, 33, 1003),
+        dtypes=(
+            "float32",
+            "float64",
+            "bfloat16",
+            "float16",
+            "float32+bfloat16",
+            "bfloat16+float32",
+            "float64+float16",
+        ),
+        lengths=(1, 7, 8, 33, 1003, 1300),
     ),
     Case(
         name="optim.adamw of tensors",

@@ -83,7 +83,7 @@ class Optimizer:
         arrays = all_to_write(params, lambda row: f"params{self._paths[row]}")
         if moments is None:
             moments = [[np.zeros_like(array) for array in arrays] for _ in self._names]
-        self._has_float32 = any(array.dtype == np.float32 for array in arrays)
+        self._has_float32 = any(array.dtype != np.float64 for array in arrays)
         tell = teller(params)
         return _core.AdamWPlan(
             paths=self._paths, given=params, params=arrays, moments=moments, steps=steps, options=options, tell=tell

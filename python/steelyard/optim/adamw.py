@@ -54,7 +54,7 @@ class AdamW(Optimizer):
     betas : (float, float)
         The decay rates of the first and the second moment, in [0, 1).
     eps : float
-        Added to the denominator, outside the root; above 0 in the parameters' type.
+        Added to the denominator, outside the root; above 0 in the type of the computation.
     weight_decay : float
         Decoupled weight decay, at least 0: each step multiplies the parameter by ``1 - lr * weight_decay``.
     max_norm : float, optional

@@ -107,5 +107,5 @@ def _refused(info: StepInfo, overflow: bool) -> ValueError:
     fix = "nothing was written; nonfinite='skip' goes on"
     if overflow:
         got = f"{info.nonfinite} too large: a moment would be infinite"
-        return value_error(str(info.first_nonfinite), "gradients whose squares fit the parameters' type", got, fix)
+        return value_error(str(info.first_nonfinite), "gradients whose squares fit the moments' type", got, fix)
     return value_error(str(info.first_nonfinite), "finite gradients", f"{info.nonfinite} NaN or infinite", fix)

@@ -1,13 +1,15 @@
 """The rules by which optimizers update a parameter, as formulas: Adam and its variants, Lion, SGD.
 
-Every array has one element type, float32 or float64. Scalars are float64 until they are rounded to that type; ``fma``
-is the correctly rounded ``a * b + c``, and ``beta**step`` is correctly rounded too. The compiled rules give the same
-bits, except for the clipped rate of ``stable``, whose sum over a tensor they round within 1e-12.
+Every array has one element type, float32 or float64; :func:`stored` takes a rule to other types. Scalars are float64
+until they are rounded to that type; ``fma`` is the correctly rounded ``a * b + c``, and ``beta**step`` is correctly
+rounded too. The compiled rules give the same bits, except for the clipped rate of ``stable``, whose sum over a tensor
+they round within 1e-12.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -15,11 +17,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fma import fma
+from .optim import nearest
 
 Array = NDArray[Any]
 
 # The smallest share of a tensor's elements by which ``cautious`` divides.
 LEAST_SHARE = 1e-3
+
+
+def stored(
+    rule: Callable[..., dict[str, Array]], g: Array, state: dict[str, Array], **options: Any
+) -> dict[str, Array]:
+    """Return the result of one step of a rule on arrays of any types (bfloat16 as an ml_dtypes array).
+
+    The arithmetic is done in float64 where the parameter ``state["p"]`` has that type, and in float32 otherwise. The
+    arrays are widened to it before, and each is rounded once after, to nearest, ties to even.
+    """
+    real = np.float64 if state["p"].dtype == np.float64 else np.float32
+    with np.errstate(all="ignore"):
+        after = rule(g=g.astype(real), **{name: x.astype(real) for name, x in state.items()}, **options)
+    return {name: _rounded(after[name], x.dtype) for name, x in state.items()}
+
+
+def _rounded(x: Array, dtype: np.dtype[Any]) -> Array:
+    """``x`` in a type of at most its precision: rounded to nearest, ties to even; infinite beyond its range."""
+    if dtype.itemsize > 2:
+        return x.astype(dtype)
+    digits, lowest, end = (11, -14, 65536.0) if dtype == np.float16 else (8, -126, 2.0**128)
+    with np.errstate(all="ignore"):
+        rounded = nearest(x.astype(np.float64), digits, lowest)
+        return np.where(np.abs(rounded) >= end, np.copysign(np.inf, rounded), rounded).astype(dtype)
 
 
 def decay_rate(decay: str, lr: float, max_lr: float | None) -> float:

@@ -50,6 +50,9 @@ impl<'a> PerType for Exclusive<'a> {
 /// An array of any element type, for reading.
 pub type TypedSlice<'a> = Typed<Shared<'a>>;
 
+/// An array of any element type, for writing.
+pub type TypedSliceMut<'a> = Typed<Exclusive<'a>>;
+
 impl Clone for TypedSlice<'_> {
     fn clone(&self) -> Self {
         *self
@@ -132,6 +135,13 @@ macro_rules! define {
             fn typed_real<P: PerType>(value: P::Of<Self>) -> TypedReal<P> {
                 TypedReal::$real(value)
             }
+            #[inline(always)]
+            fn own<P: PerType>(typed: Typed<P>) -> Result<P::Of<Self>, Typed<P>> {
+                match typed {
+                    Typed::$real(value) => Ok(value),
+                    other => Err(other),
+                }
+            }
         })*
     };
 }
@@ -159,6 +169,8 @@ pub trait Listed: Element {
 pub trait ListedReal: Listed + Real {
     /// Wraps the member of the family `P` for this type in its variant of [`TypedReal`].
     fn typed_real<P: PerType>(value: P::Of<Self>) -> TypedReal<P>;
+    /// The member of the family `P`, if it is the one for this type; otherwise gives `typed` back.
+    fn own<P: PerType>(typed: Typed<P>) -> Result<P::Of<Self>, Typed<P>>;
 }
 
 crate::element_types!([define]());
@@ -247,6 +259,31 @@ impl Dtype {
     /// The size of an element in bytes.
     pub fn size(self) -> usize {
         with_dtype!(self, type T => size_of::<T>())
+    }
+}
+
+impl<P: PerType> Typed<P> {
+    /// The element type.
+    #[inline(always)]
+    pub fn dtype(&self) -> Dtype {
+        with_dtype!(self, _x: T => T::DTYPE)
+    }
+}
+
+impl<'a> TypedSliceMut<'a> {
+    /// The elements at the indices in `range`.
+    #[inline(always)]
+    pub fn part_mut(&mut self, range: std::ops::Range<usize>) -> TypedSliceMut<'_> {
+        with_dtype!(self, x: T => T::typed(&mut x[range]))
+    }
+
+    /// The first `n` elements and the rest.
+    #[must_use]
+    pub fn split(self, n: usize) -> (TypedSliceMut<'a>, TypedSliceMut<'a>) {
+        with_dtype!(self, x: T => {
+            let (head, tail) = x.split_at_mut(n);
+            (T::typed(head), T::typed(tail))
+        })
     }
 }
 

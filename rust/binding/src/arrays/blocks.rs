@@ -156,21 +156,23 @@ pub(super) fn held(header: Header<'_>, name: impl Fn() -> String) -> PyResult<()
     owners::held(header.array, name)
 }
 
-/// Raises an exception where the array has not the type and shape of `like`; `why` says in the message why it must.
+/// Raises an exception where the array has not the type `dtype` and the shape of `like`; `why` says in the message why
+/// it must.
 pub(super) fn alike(
     array: Header<'_>,
+    dtype: Dtype,
     like: Header<'_>,
     name: impl Fn() -> String,
     why: &str,
 ) -> PyResult<()> {
     // The shapes are compared by an iterator: comparing slices is a function call, and most shapes have only one axis.
-    if array.dtype == like.dtype && array.shape().iter().eq(like.shape()) {
+    if array.dtype == dtype && array.shape().iter().eq(like.shape()) {
         return Ok(());
     }
     Err(value_error(format!(
         "{}: expected {} of shape {}, {why}; got {} of shape {}",
         name(),
-        like.dtype.name(),
+        dtype.name(),
         python_shape(like.shape()),
         array.dtype.name(),
         python_shape(array.shape())

@@ -16,13 +16,9 @@ use numpy::npyffi::flags::{NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use std::marker::PhantomData;
 use std::ptr::copy_nonoverlapping;
-use steelyard_kernels::dtype::{
-    Dtype, Dtypes, Exclusive, Listed, ListedReal, PerType, RealDtype, Typed, TypedReal, TypedSlice,
-};
-use steelyard_kernels::simd::Element;
-use steelyard_kernels::{memory, with_dtype, with_real};
+use steelyard_kernels::dtype::{Dtype, Dtypes, Listed, RealDtype, TypedSlice, TypedSliceMut};
+use steelyard_kernels::{memory, with_dtype};
 
 /// The most roles that arrays can have: a parameter and three moments.
 const MOST_ROLES: usize = 4;
@@ -57,8 +53,8 @@ fn overlap(array: &str, other: &str, fix: &str) -> PyErr {
 }
 
 /// Arrays that are written, and kept alive. They have roles (parameters, first moments, ...), and there is one list of
-/// arrays per role, one after another. The arrays of one row, one from each list, have the same type and shape. No
-/// array overlaps another.
+/// arrays per role, one after another. The arrays of one row, one from each list, have the same shape; where the first
+/// is of float64 the others are too, and otherwise none of them is. No array overlaps another.
 ///
 /// The arrays of the first role are the caller's, and their memory may have moved by the next call; [`Written::take`]
 /// and [`Written::beside`] check this again and use the new place. The arrays of the other roles belong to the code
@@ -112,7 +108,9 @@ impl<K: Dtypes> Written<K> {
             }
             let (header, target) = writable(array.bind(py), || name(index))?;
             if index >= self.rows {
-                alike(header, headers[index % self.rows], || name(index), "like the parameter")?;
+                let param = headers[index % self.rows];
+                let dtype = moment_type(param.dtype, header.dtype);
+                alike(header, dtype, param, || name(index), "like the parameter")?;
             }
             headers.push(header);
             targets.push(target);
@@ -170,10 +168,11 @@ impl<K: Dtypes> Written<K> {
         name: &impl Fn(usize) -> String,
     ) -> PyResult<()> {
         let why = "as when the optimizer was made; make a new one for another shape or type";
+        let dtype = self.places.targets[row].dtype.into();
         for role in 1..self.arrays.len() / self.rows {
             let moment =
                 readable(self.arrays[role * self.rows + row].bind(py), || name(role * self.rows + row))?;
-            alike(header, moment, || name(row), why)?;
+            alike(header, dtype, moment, || name(row), why)?;
         }
         Ok(())
     }
@@ -228,7 +227,7 @@ impl<K: Dtypes> Written<K> {
                 *moved = true;
                 return Err(moving(&name(row)));
             };
-            alike(read, param, || read_name(row), "like the parameter")?;
+            alike(read, read.dtype, param, || read_name(row), "like the parameter")?;
             match read.block::<Dtype>().and_then(|read| self.places.apart.hit(&read.range(), &mut place)) {
                 Some(hit) => Err(overlap(&name(hit), &read_name(row), "")),
                 None => Ok(()),
@@ -319,9 +318,19 @@ impl<K: Dtypes> Written<K> {
             return Err(value_error(message));
         }
         let reads = Reads::checked(arrays, &name, |index, read| {
-            alike(read, readable(own[index].bind(py), || name(index))?, || name(index), "like the parameter")
+            let moment = readable(own[index].bind(py), || name(index))?;
+            alike(read, moment.dtype, moment, || name(index), "like the moments of this optimizer")
         })?;
         Ok(Loads { written: self, reads })
+    }
+}
+
+/// The type that a moment must have: f64 beside an f64 parameter, and otherwise any other.
+fn moment_type(param: Dtype, moment: Dtype) -> Dtype {
+    match (param, moment) {
+        (Dtype::F64, _) => Dtype::F64,
+        (_, Dtype::F64) => Dtype::F32,
+        _ => moment,
     }
 }
 
@@ -337,12 +346,10 @@ impl Written<Dtype> {
         &mut self,
         py: Python<'_>,
         name: impl Fn(usize) -> String,
-    ) -> PyResult<Vec<Typed<Exclusive<'_>>>> {
-        let slice = |target: &Block| {
-            // SAFETY: each is a writeable array that `arrays` keeps alive, and it overlaps no other; one slice is made
-            // of each while `self` is borrowed.
-            with_dtype!(target.dtype, type T => T::typed(unsafe { target.exclusive::<T>() }))
-        };
+    ) -> PyResult<Vec<TypedSliceMut<'_>>> {
+        // SAFETY: each is a writeable array that `arrays` keeps alive, and it overlaps no other; one slice is made of
+        // each while `self` is borrowed.
+        let slice = |target: &Block| unsafe { exclusive(target) };
         memory::collected(self.targets(py, name)?.iter().map(slice)).map_err(no_memory)
     }
 }
@@ -368,56 +375,61 @@ pub struct Claim<'a, K> {
     reads: &'a [Block],
 }
 
-/// The slices of a row: the one that is read, and those that are written, by role.
-pub struct Row<'a, T> {
-    pub read: &'a [T],
-    pub written: [Option<&'a mut [T]>; MOST_ROLES],
+/// The slices of a row: the one that is read, and those that are written, of the first role and of the others.
+pub struct Row<'a> {
+    pub read: TypedSlice<'a>,
+    pub first: TypedSliceMut<'a>,
+    pub others: [Option<TypedSliceMut<'a>>; MOST_ROLES - 1],
 }
 
-/// The type of a row for each element type.
-pub struct Rows<'a>(PhantomData<&'a ()>);
-
-impl<'a> PerType for Rows<'a> {
-    type Of<T: Element> = Row<'a, T>;
-}
-
-impl<'a> Claim<'a, RealDtype> {
+impl<'a> Claim<'a, Dtype> {
     /// Slices of the arrays that are read.
     pub fn reads(&self) -> PyResult<Vec<TypedSlice<'a>>> {
         borrow(self.reads)
     }
 
-    /// The element types that occur among the arrays of the first role.
-    pub fn dtypes(&self) -> impl Iterator<Item = RealDtype> + use<'_, 'a> {
-        let occurs =
-            |dtype: &RealDtype| self.written[..self.rows].iter().any(|target| target.dtype == *dtype);
+    /// Whether an array of the first role has another type than float64, and whether one has that.
+    pub fn computed_in(&self) -> impl Iterator<Item = RealDtype> + use<'_, 'a> {
+        let first = &self.written[..self.rows];
+        let occurs = |dtype: &RealDtype| {
+            first.iter().any(|target| (target.dtype == Dtype::F64) == (*dtype == RealDtype::F64))
+        };
         RealDtype::ALL.iter().copied().filter(occurs)
     }
 
-    /// The slices of every row, which all have the type of the first role's array.
-    pub fn slices(self) -> impl Iterator<Item = TypedReal<Rows<'a>>> + use<'a> {
+    /// Whether an array of another role than the first has this type.
+    pub fn has_moments_of(&self, dtype: Dtype) -> bool {
+        self.written[self.rows..].iter().any(|target| target.dtype == dtype)
+    }
+
+    /// The slices of every row.
+    pub fn slices(self) -> impl Iterator<Item = Row<'a>> + use<'a> {
         let Claim { rows, written, reads } = self;
         reads.iter().zip(&written[..rows]).enumerate().map(move |(row, (read, first))| {
-            let targets = std::array::from_fn(|role| written.get(role * rows + row));
-            // SAFETY: every target was found to be a writeable array that lives for 'a and overlaps nothing else. One
-            // slice is made of each, because there is only one claim while the arrays are borrowed, and this consumes
-            // it.
-            with_real!(first.dtype, type T => T::typed_real(unsafe { slices_of::<T>(read, targets) }))
+            let others: [_; MOST_ROLES - 1] =
+                std::array::from_fn(|role| written.get((1 + role) * rows + row));
+            // SAFETY: each array lives for 'a, and nothing writes what is read. Every target was found to be a writeable
+            // array that overlaps nothing else. One slice is made of each, because there is only one claim while the
+            // arrays are borrowed, and this consumes it.
+            unsafe {
+                Row {
+                    read: with_dtype!(read.dtype, type T => T::typed(read.shared::<T>())),
+                    first: exclusive(first),
+                    others: others.map(|target| target.map(|target| exclusive(target))),
+                }
+            }
         })
     }
 }
 
+/// A slice to write to.
+///
 /// # Safety
 ///
-/// The targets must fulfil what the comment in [`Claim::slices`] says.
-unsafe fn slices_of<'a, T: Listed>(
-    read: &Block,
-    targets: [Option<&Block<RealDtype>>; MOST_ROLES],
-) -> Row<'a, T> {
+/// As of [`Block::exclusive`].
+unsafe fn exclusive<'a>(target: &Block) -> TypedSliceMut<'a> {
     // SAFETY: the caller promises it.
-    unsafe {
-        Row { read: read.shared(), written: targets.map(|target| target.map(|target| target.exclusive())) }
-    }
+    with_dtype!(target.dtype, type T => T::typed(unsafe { target.exclusive::<T>() }))
 }
 
 /// Saved moments, and the arrays that they are to be copied into.
@@ -430,37 +442,27 @@ impl<K: Dtypes> Loads<'_, '_, K> {
     /// The arrays to copy, one role after another, and the right to copy them.
     pub fn claim(&mut self) -> Copies<'_, K> {
         let Written { rows, places, .. } = &*self.written;
-        Copies { rows: *rows, from: &self.reads.blocks, to: &places.targets[*rows..] }
+        Copies { from: &self.reads.blocks, to: &places.targets[*rows..] }
     }
 }
 
 /// Pairs of blocks to copy from and to; the two of a pair have the same type and length.
 pub struct Copies<'a, K> {
-    rows: usize,
     from: &'a [Block],
     to: &'a [Block<K>],
 }
 
-/// The slices to be copied into the arrays of one row: one for each role but the first.
-pub struct Columns<'a>(PhantomData<&'a ()>);
-
-impl<'a> PerType for Columns<'a> {
-    type Of<T: Element> = [Option<&'a [T]>; MOST_ROLES - 1];
-}
-
-impl<'a> Copies<'a, RealDtype> {
+impl<'a> Copies<'a, Dtype> {
     /// The number of arrays to copy, of all roles together.
     pub fn len(&self) -> usize {
         self.from.len()
     }
 
-    /// The slices to be copied into the arrays of one row.
-    pub fn row(&self, row: usize) -> TypedReal<Columns<'a>> {
-        let blocks: [_; MOST_ROLES - 1] = std::array::from_fn(|role| self.from.get(role * self.rows + row));
-        with_real!(self.to[row].dtype, type T => {
-            // SAFETY: each array lives for 'a, and nothing writes it.
-            T::typed_real(blocks.map(|block| block.map(|block| unsafe { block.shared::<T>() })))
-        })
+    /// The elements to be copied into an array.
+    pub fn from(&self, index: usize) -> TypedSlice<'a> {
+        let block = self.from[index];
+        // SAFETY: the array lives for 'a, and nothing writes it.
+        with_dtype!(block.dtype, type T => T::typed(unsafe { block.shared::<T>() }))
     }
 
     /// Copies all arrays.

@@ -3,7 +3,7 @@
 
 use super::gate::{Gate, another_thread, locked};
 use super::{Tell, counted, name, nonfinite};
-use crate::arrays::written::{Copies, Rows, Written};
+use crate::arrays::written::{Copies, Row, Written};
 use crate::call::{call_quick, no_memory};
 use crate::callback::call_with;
 use crate::give::{Record, record, value_error};
@@ -12,10 +12,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use steelyard_kernels::dtype::{Dtype, ListedReal, RealDtype, TypedReal};
+use steelyard_kernels::dtype::{Dtype, RealDtype};
 use steelyard_kernels::grid::unwatched;
-use steelyard_kernels::optim::{self, Clip, Damage, Hyper, Moment, Tensor, TypedTensor, Unfit};
-use steelyard_kernels::{memory, with_real};
+use steelyard_kernels::memory;
+use steelyard_kernels::optim::{self, Clip, Damage, Hyper, Moment, Stored, Unfit};
 
 /// The names of the lists of arrays that an optimizer writes: first the parameters, then one list per moment.
 const ROLES: [&str; 4] = ["params", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
@@ -29,7 +29,7 @@ const ROLES: [&str; 4] = ["params", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
 pub struct AdamWPlan {
     paths: Vec<String>,
     /// Entered while a step runs, since two threads must not write the same arrays.
-    written: Gate<Written<RealDtype>>,
+    written: Gate<Written<Dtype>>,
     steps: AtomicU64,
     // These two are locked only for a moment, by a thread that is attached to the interpreter. So no fork happens while
     // one is locked.
@@ -172,15 +172,16 @@ impl AdamWPlan {
         let mut operands =
             written.beside(grads, written_name, |index| format!("grads{}", self.paths[index]))?;
         let claim = operands.claim();
-        let hyper = Hyper { lr, beta1, beta2, eps, weight_decay, clip: Clip::NONE, maximize, step };
-        if let Some(refusal) = claim.dtypes().find_map(|dtype| unfit(&hyper, dtype)) {
+        let hyper = Hyper { lr, beta1, beta2, eps, weight_decay, maximize, step, ..Hyper::DEFAULT };
+        if let Some(refusal) = claim.computed_in().find_map(|dtype| unfit(&hyper, dtype)) {
             return Err(refusal);
         }
         let gradients = claim.reads()?;
+        let narrow = if claim.has_moments_of(Dtype::F16) { Dtype::F16 } else { Dtype::F32 };
         let (grad_norm, clip_factor, bad, overflow, applied) = call_quick(py, move || {
             let mut hyper = hyper;
             if !scan {
-                optim::adamw(claim.slices().map(tensor), &hyper)?;
+                optim::step(claim.slices().map(row), &[hyper])?;
                 return Ok((None, 1.0, None, false, true));
             }
             let scaled = unwatched(optim::sum_of_squares(&gradients, &mut |_| true))?;
@@ -189,15 +190,15 @@ impl AdamWPlan {
             let factor = hyper.clip.value();
             let mut bad = unwatched(nonfinite(&gradients, scaled, &mut |_| true))?;
             let mut overflow = false;
-            if stop_nonfinite && bad.is_none() && optim::may_overflow(norm, &hyper) {
-                let tensors = memory::gathered(claim.slices().map(tensor))?;
-                bad = optim::count_overflow(&tensors, &hyper)?;
+            if stop_nonfinite && bad.is_none() && optim::may_overflow(norm, &hyper, narrow) {
+                let rows = memory::gathered(claim.slices().map(row))?;
+                bad = optim::count_overflow(&rows, &[hyper])?;
                 overflow = bad.is_some();
                 if !overflow {
-                    optim::adamw(tensors, &hyper)?;
+                    optim::step(rows, &[hyper])?;
                 }
             } else if !stop_nonfinite || bad.is_none() {
-                optim::adamw(claim.slices().map(tensor), &hyper)?;
+                optim::step(claim.slices().map(row), &[hyper])?;
             }
             Ok((Some(norm), factor, bad, overflow, !stop_nonfinite || bad.is_none()))
         })?;
@@ -262,45 +263,44 @@ impl AdamWPlan {
 /// The exception for options with which elements of this type cannot be updated.
 pub(super) fn unfit(hyper: &Hyper, dtype: RealDtype) -> Option<PyErr> {
     let name = Dtype::from(dtype).name();
-    let sentence = match with_real!(dtype, type T => hyper.unfit::<T>())? {
+    let sentence = match hyper.unfit(dtype)? {
         Unfit::Eps => format!(
-            "eps: expected more than 0 in {name}, the parameters' type; got {}{}: an element without a gradient \
+            "eps: expected more than 0 in {name}, the type of the computation; got {}{}: an element without a gradient \
              would become NaN",
             hyper.eps,
             if hyper.eps == 0.0 { "" } else { ", which is 0 there" }
         ),
         Unfit::Rate => {
-            format!("lr: expected a rate that {name}, the parameters' type, can hold; got {}", hyper.lr)
+            format!(
+                "lr: expected a rate that {name}, the type of the computation, can hold; got {}",
+                hyper.lr
+            )
         }
         Unfit::Decay => format!(
-            "weight_decay: expected lr * weight_decay in the range of {name}, the parameters' type; got {} * {}",
+            "weight_decay: expected lr * weight_decay in the range of {name}, the type of the computation; got {} * {}",
             hyper.lr, hyper.weight_decay
         ),
     };
     Some(value_error(sentence))
 }
 
-/// Raises an exception where `eps` rounds to 0 in the parameters' type, float32 or float64.
+/// Raises an exception where `eps` rounds to 0 in the type of the computation, float32 or float64.
 #[pyfunction]
 pub fn check_eps(eps: f64, float32: bool) -> PyResult<()> {
-    let (lr, beta1, beta2, weight_decay) = (0.0, 0.0, 0.0, 0.0);
-    let hyper = Hyper { lr, beta1, beta2, eps, weight_decay, clip: Clip::NONE, maximize: false, step: 1 };
+    let hyper = Hyper { lr: 0.0, eps, weight_decay: 0.0, ..Hyper::DEFAULT };
     unfit(&hyper, if float32 { RealDtype::F32 } else { RealDtype::F64 }).map_or(Ok(()), Err)
 }
 
 /// The slices of a row, in the form that the kernel takes.
-fn tensor(row: TypedReal<Rows<'_>>) -> TypedTensor<'_> {
-    with_real!(row, row: T => {
-        let [param, exp_avg, exp_avg_sq, max_exp_avg_sq] = row.written;
-        // Every row of a plan has these three.
-        let [param, exp_avg, exp_avg_sq] = [param, exp_avg, exp_avg_sq].map(Option::unwrap_or_default);
-        T::typed_real(Tensor { param, grad: row.read, exp_avg, exp_avg_sq, max_exp_avg_sq })
-    })
+fn row(slices: Row<'_>) -> optim::Row<'_> {
+    let Row { read: grad, first, others } = slices;
+    let moments = others.map(|array| array.map(Stored::plain));
+    optim::Row { param: Stored::plain(first), grad, moments, hyper: 0, key: 0 }
 }
 
 /// The first saved element that no step can have produced: the index of its array, its index there, and what is wrong.
 fn damaged(
-    moments: &Copies<'_, RealDtype>,
+    moments: &Copies<'_, Dtype>,
     rows: usize,
     fresh: bool,
     any_value: bool,
@@ -308,10 +308,8 @@ fn damaged(
     const MOMENTS: [Moment; 3] = [Moment::First, Moment::Second, Moment::Largest];
     (0..moments.len()).find_map(|index| {
         let (role, row) = (index / rows, index % rows);
-        let (element, damage) = with_real!(moments.row(row), x => {
-            let second = if MOMENTS[role] == Moment::Largest { x[1] } else { None };
-            optim::damage(MOMENTS[role], x[role].unwrap_or_default(), second, fresh, any_value)
-        })?;
+        let second = (MOMENTS[role] == Moment::Largest).then(|| moments.from(rows + row));
+        let (element, damage) = optim::damage(MOMENTS[role], moments.from(index), second, fresh, any_value)?;
         Some((index, element, damage))
     })
 }

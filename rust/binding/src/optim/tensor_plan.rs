@@ -11,10 +11,10 @@ use crate::take::listed;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::sync::Mutex;
-use steelyard_kernels::dtype::{Exclusive, RealDtype, Typed, TypedSlice};
+use steelyard_kernels::dtype::{Exclusive, RealDtype, Typed};
 use steelyard_kernels::grid::unwatched;
 use steelyard_kernels::memory::{self, NoMemory};
-use steelyard_kernels::optim::{self, Clip, Hyper, NonFinite, Tensor, TypedTensor};
+use steelyard_kernels::optim::{self, Clip, Hyper, NonFinite, Stored};
 
 /// Knows where the tensors of an optimizer were in its last step, so that the next step need only compare, and what
 /// that step did.
@@ -156,7 +156,7 @@ impl TensorPlan {
 /// The options of the step numbered `step` of a group.
 fn hyper(group: &Group, step: u64) -> Hyper {
     let (lr, beta1, beta2, eps, weight_decay, maximize, _) = *group;
-    Hyper { lr, beta1, beta2, eps, weight_decay, clip: Clip::NONE, maximize, step }
+    Hyper { lr, beta1, beta2, eps, weight_decay, maximize, step, ..Hyper::DEFAULT }
 }
 
 /// Computes the step, or finds out that it must be left out.
@@ -178,7 +178,7 @@ fn stepped(
         let double = dtype == RealDtype::F64;
         let occurs = |index| {
             let mut each = rows.iter().zip(&of_row);
-            each.any(|(row, of)| *of == index && matches!(row.grad, Typed::F64(_)) == double)
+            each.any(|(row, of)| *of == index && matches!(row.param, Typed::F64(_)) == double)
         };
         let unfit = |(index, hyper)| occurs(index).then(|| plan::unfit(hyper, dtype)).flatten();
         if let Some(refusal) = hypers.iter().enumerate().find_map(unfit) {
@@ -229,41 +229,21 @@ fn compute(
         }
     }
     for hyper in &mut hypers {
-        hyper.clip = Clip::by(clip.value() / gradients.scale);
+        (hyper.clip, hyper.grad_scale) = (clip, gradients.scale);
     }
-    let mut parts: Vec<Vec<TypedTensor<'_>>> = hypers.iter().map(|_| Vec::new()).collect();
-    for (row, &index) in rows.into_iter().zip(of_row) {
-        count(row.counter, row.steps + 1);
-        if let Some(tensor) = tensor(row.param, row.grad, row.moments) {
-            parts[index].push(tensor);
-        }
-    }
-    for (part, hyper) in parts.into_iter().zip(&hypers) {
-        optim::adamw(part, hyper)?;
+    let mut counters = memory::with_capacity(rows.len())?;
+    let rows = rows.into_iter().zip(of_row).map(|(row, &hyper)| {
+        counters.push((row.counter, row.steps + 1));
+        let moments = row.moments.map(|moment| moment.map(Stored::plain));
+        optim::Row { param: Stored::plain(row.param), grad: row.grad, moments, hyper, key: 0 }
+    });
+    optim::step(rows, &hypers)?;
+    for (counter, steps) in counters {
+        count(counter, steps);
     }
     outcome.step += 1;
     outcome.applied = true;
     Ok((outcome, bad))
-}
-
-/// The tensor as the kernel takes it; its arrays have one type.
-fn tensor<'a>(
-    param: Typed<Exclusive<'a>>,
-    grad: TypedSlice<'a>,
-    moments: [Option<Typed<Exclusive<'a>>>; 3],
-) -> Option<TypedTensor<'a>> {
-    let [first, second, largest] = moments;
-    Some(match (param, grad, first?, second?, largest) {
-        (Typed::F32(param), Typed::F32(grad), Typed::F32(exp_avg), Typed::F32(exp_avg_sq), largest) => {
-            let max_exp_avg_sq = largest.and_then(|x| if let Typed::F32(x) = x { Some(x) } else { None });
-            TypedTensor::F32(Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq })
-        }
-        (Typed::F64(param), Typed::F64(grad), Typed::F64(exp_avg), Typed::F64(exp_avg_sq), largest) => {
-            let max_exp_avg_sq = largest.and_then(|x| if let Typed::F64(x) = x { Some(x) } else { None });
-            TypedTensor::F64(Tensor { param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq })
-        }
-        _ => return None,
-    })
 }
 
 /// Writes the number of steps made.

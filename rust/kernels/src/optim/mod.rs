@@ -1,14 +1,23 @@
 //! The room of optimizers: AdamW, gradient norms and clipping, learning-rate schedules.
 
-mod adamw;
+mod hyper;
 mod norm;
 mod norm_state;
+mod row;
+mod rules;
 mod saved;
 mod schedule;
+mod step;
+mod storage;
 mod units;
 
-pub use adamw::{Hyper, Tensor, Tensors, TypedTensor, Unfit, adamw, count_overflow, may_overflow};
-pub use norm::{Clip, NonFinite, Scaled, TypedSliceMut, count_nonfinite, scale_in_place, sum_of_squares};
+pub use crate::dtype::TypedSliceMut;
+pub use hyper::{Hyper, Unfit};
+pub use norm::{Clip, NonFinite, Scaled, count_nonfinite, scale_in_place, sum_of_squares};
 pub use norm_state::{NormTotals, TooLarge};
+pub use row::{MOMENTS, Row};
+pub use rules::Rule;
 pub use saved::{Damage, Moment, NUMERICS, damage};
 pub use schedule::{Decay, Schedule};
+pub use step::{count_overflow, may_overflow, step};
+pub use storage::{Plain, Stored};

@@ -9,7 +9,7 @@
 //! 1e-12 for 1e8 elements.
 
 use super::units::{Units, units};
-use crate::dtype::{Exclusive, Listed, Typed, TypedSlice};
+use crate::dtype::{Listed, TypedSlice, TypedSliceMut};
 use crate::grid::{CHUNK, Pace, Progress, Stopped, chunk, chunks, map_chunks, write_chunks};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Bf16, Element, F16, Isa, Kernel, Real, dispatch, padded, scalar, standard, tree64};
@@ -307,9 +307,6 @@ fn count_in<T: Element>(x: &[T], pace: &mut Pace<'_>) -> Result<(usize, Option<u
     }
     Ok((count, first))
 }
-
-/// An array of any element type, for writing.
-pub type TypedSliceMut<'a> = Typed<Exclusive<'a>>;
 
 /// The factors of [`Clip::factors`] in the types in which products are computed.
 #[derive(Clone, Copy)]

@@ -1,7 +1,9 @@
 //! Checks the moments of a saved optimizer for elements that no step can have produced: the state is damaged, or
 //! belongs to something else.
 
-use crate::simd::Real;
+use crate::dtype::TypedSlice;
+use crate::simd::Element;
+use crate::with_dtype;
 
 /// The version of the arithmetic of a saved optimizer: the [`crate::NUMERICS`] at which its updates last changed.
 pub const NUMERICS: u16 = 1;
@@ -34,21 +36,22 @@ pub enum Damage {
 ///
 /// `second` is the second moment, given where `moment` is the largest second moment. `fresh`: no step has been made
 /// yet. `any_value`: the optimizer's steps accept gradients that are NaN or infinite.
-pub fn damage<T: Real>(
+pub fn damage(
     moment: Moment,
-    values: &[T],
-    second: Option<&[T]>,
+    values: TypedSlice<'_>,
+    second: Option<TypedSlice<'_>>,
     fresh: bool,
     any_value: bool,
 ) -> Option<(usize, Damage)> {
-    let zero = T::default();
-    values.iter().enumerate().find_map(|(index, &x)| {
-        let below = second.is_some_and(|second| x < second[index]);
-        let damage = if fresh && x != zero {
+    let value = |array: TypedSlice<'_>, index: usize| with_dtype!(array, x => x[index].to_f64());
+    (0..values.len()).find_map(|index| {
+        let x = value(values, index);
+        let below = second.is_some_and(|second| x < value(second, index));
+        let damage = if fresh && x != 0.0 {
             Damage::BeforeFirstStep
         } else if !any_value && !x.is_finite() {
             Damage::NotFinite
-        } else if moment != Moment::First && x < zero {
+        } else if moment != Moment::First && x < 0.0 {
             Damage::Negative
         } else if below {
             Damage::BelowSecond
@@ -64,7 +67,7 @@ mod tests {
     use super::*;
 
     fn damage_in(moment: Moment, x: &[f32]) -> Option<(usize, Damage)> {
-        damage(moment, x, None, false, false)
+        damage(moment, TypedSlice::F32(x), None, false, false)
     }
 
     #[test]
@@ -74,23 +77,24 @@ mod tests {
         assert_eq!(damage_in(Moment::Second, &[0.0, 1.0, -1e-45]), Some((2, Damage::Negative)));
         assert_eq!(damage_in(Moment::Second, &[f32::INFINITY]), Some((0, Damage::NotFinite)));
         let (second, largest) = ([1.0, 2.0f64], [1.0, 1.5f64]);
-        let found = damage(Moment::Largest, &largest, Some(&second), false, false);
+        let found =
+            damage(Moment::Largest, TypedSlice::F64(&largest), Some(TypedSlice::F64(&second)), false, false);
         assert_eq!(found, Some((1, Damage::BelowSecond)));
     }
 
     #[test]
     fn steps_that_let_nan_through_may_have_left_one() {
         let x = [f32::NAN, f32::INFINITY, 0.0];
-        assert_eq!(damage(Moment::Second, &x, None, false, true), None);
+        assert_eq!(damage(Moment::Second, TypedSlice::F32(&x), None, false, true), None);
         let negative = [f32::NEG_INFINITY];
-        let found = damage(Moment::Second, &negative, None, false, true);
+        let found = damage(Moment::Second, TypedSlice::F32(&negative), None, false, true);
         assert_eq!(found, Some((0, Damage::Negative)));
     }
 
     #[test]
     fn before_the_first_step_all_is_zero() {
-        assert_eq!(damage(Moment::First, &[0.0, -0.0], None, true, false), None);
-        let found = damage(Moment::First, &[0.0, 1.0], None, true, false);
+        assert_eq!(damage(Moment::First, TypedSlice::F32(&[0.0, -0.0]), None, true, false), None);
+        let found = damage(Moment::First, TypedSlice::F32(&[0.0, 1.0]), None, true, false);
         assert_eq!(found, Some((1, Damage::BeforeFirstStep)));
     }
 }

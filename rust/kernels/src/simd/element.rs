@@ -66,6 +66,9 @@ pub trait Element: Copy + Send + Sync + 'static {
     fn to_f64(self) -> f64;
     /// The nearest value of this type: rounded once, ties to even, subnormals kept.
     fn from_f64(x: f64) -> Self;
+    /// [`Self::from_f64`] of an f32. For the 16-bit types it stays in 32-bit integers, so that a loop of it fills the
+    /// vector registers.
+    fn from_f32(x: f32) -> Self;
 }
 
 impl Element for f32 {
@@ -82,6 +85,10 @@ impl Element for f32 {
     #[inline(always)]
     fn from_f64(x: f64) -> f32 {
         x as f32
+    }
+    #[inline(always)]
+    fn from_f32(x: f32) -> f32 {
+        x
     }
 }
 
@@ -100,6 +107,10 @@ impl Element for f64 {
     fn from_f64(x: f64) -> f64 {
         x
     }
+    #[inline(always)]
+    fn from_f32(x: f32) -> f64 {
+        f64::from(x)
+    }
 }
 
 impl Element for Bf16 {
@@ -117,6 +128,14 @@ impl Element for Bf16 {
     fn from_f64(x: f64) -> Bf16 {
         let nearest = with_digits(x, 8, -126);
         Bf16(((nearest as f32).to_bits() >> 16) as u16) // exact, or infinite from 2^128 on
+    }
+    /// A bf16 is the upper half of an f32, so that a carry out of the lower half rounds up, to infinity if need be. A
+    /// NaN is made quiet instead, because its lower half could be all that it has.
+    #[inline(always)]
+    fn from_f32(x: f32) -> Bf16 {
+        let bits = x.to_bits();
+        let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
+        Bf16((if x.is_nan() { bits | 0x0040_0000 } else { rounded } >> 16) as u16)
     }
 }
 
@@ -144,6 +163,19 @@ impl Element for F16 {
         let nearest = if nearest.abs() >= 65_536.0 { f64::INFINITY.copysign(x) } else { nearest };
         let bits = (nearest as f32 * f32::from_bits(0x0780_0000)).to_bits();
         F16((bits >> 13 & 0x7fff) as u16 | (bits >> 16 & 0x8000) as u16)
+    }
+    /// For normal numbers the exponent is re-biased and the lower 13 bits are rounded off, where a carry may reach the
+    /// exponent. Below 2^-14 an addition of 1/2 rounds instead: the last place of the sum is that of the subnormals.
+    #[inline(always)]
+    fn from_f32(x: f32) -> F16 {
+        let sign = x.to_bits() >> 16 & 0x8000;
+        let magnitude = x.to_bits() & 0x7fff_ffff;
+        let odd = magnitude >> 13 & 1;
+        let normal = magnitude.wrapping_sub(112 << 23).wrapping_add(0xfff + odd) >> 13;
+        let subnormal = (f32::from_bits(magnitude) + 0.5).to_bits().wrapping_sub(0.5f32.to_bits());
+        let finite = if magnitude < 113 << 23 { subnormal } else { normal };
+        let special = if magnitude > 255 << 23 { 0x7e00 } else { 0x7c00 };
+        F16((sign | if magnitude < 143 << 23 { finite } else { special }) as u16)
     }
 }
 
@@ -237,6 +269,49 @@ mod tests {
     fn narrowing_rounds_once() {
         rounds_to_nearest_even(Bf16, 0x7f80);
         rounds_to_nearest_even(F16, 0x7c00);
+    }
+
+    /// Whether an f32 is narrowed as the f64 of the same value is.
+    fn narrows_alike<T: Element>(x: f32) -> bool {
+        let (single, double) = (T::from_f32(x).to_f64(), T::from_f64(f64::from(x)).to_f64());
+        single.to_bits() == double.to_bits() || single.is_nan() && double.is_nan()
+    }
+
+    /// Narrows some f32, given by their bits, to both types.
+    fn all_narrow_alike(codes: impl Iterator<Item = u32>) {
+        for x in codes.map(f32::from_bits) {
+            assert!(narrows_alike::<Bf16>(x) && narrows_alike::<F16>(x), "{x:e} {:08x}", x.to_bits());
+        }
+    }
+
+    /// All upper halves, and of the lower half, which holds the bits that are rounded off, what lies at and beside the
+    /// ends, the ties and the places of both types.
+    #[test]
+    fn narrowing_an_f32_equals_narrowing_its_f64() {
+        let ends = (0..=16).map(|place| (1u32 << place) & 0xffff);
+        let lower: Vec<_> = ends.flat_map(|end| [end.wrapping_sub(1) & 0xffff, end, end + 1]).collect();
+        all_narrow_alike((0..=0xffffu32).flat_map(|upper| lower.iter().map(move |low| upper << 16 | low)));
+    }
+
+    #[test]
+    #[ignore = "all 2^32 numbers: a minute"]
+    fn narrowing_every_f32_equals_narrowing_its_f64() {
+        all_narrow_alike(0..=u32::MAX);
+    }
+
+    /// The ties between two f16, of which the subnormal ones lie at a different bit for each exponent.
+    #[test]
+    fn f32_ties_between_f16_round_to_even() {
+        for code in 0..0x7bffu16 {
+            let tie = f64::midpoint(F16(code).to_f64(), F16(code + 1).to_f64());
+            let bits = (tie as f32).to_bits();
+            all_narrow_alike([bits.wrapping_sub(1), bits, bits + 1].into_iter());
+            assert_eq!(F16::from_f32(tie as f32), F16(code + (code & 1)));
+        }
+        assert_eq!(F16::from_f32(65_519.996), F16(0x7bff));
+        assert_eq!(F16::from_f32(65_520.0), F16(0x7c00));
+        assert!(F16::from_f32(f32::NAN).to_f32().is_nan() && Bf16::from_f32(f32::NAN).to_f32().is_nan());
+        assert!(Bf16::from_f32(f32::from_bits(0x7f80_0001)).to_f32().is_nan());
     }
 
     #[test]

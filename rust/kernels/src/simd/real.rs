@@ -16,6 +16,10 @@ pub trait Real:
 {
     /// The exponent `e` of the smallest normal number, `2^e`.
     const LOWEST_EXPONENT: i32;
+    /// The value in this type, to nearest.
+    fn widen<E: Element>(x: E) -> Self;
+    /// The nearest value of an element type, rounded once.
+    fn narrow<E: Element>(self) -> E;
     /// `a * b + c`, rounded once.
     fn fma<I: Isa>(a: Self, b: Self, c: Self) -> Self;
     /// The correctly rounded square root.
@@ -29,6 +33,14 @@ pub trait Real:
 
 impl Real for f32 {
     const LOWEST_EXPONENT: i32 = -126;
+    #[inline(always)]
+    fn widen<E: Element>(x: E) -> f32 {
+        x.to_f32()
+    }
+    #[inline(always)]
+    fn narrow<E: Element>(self) -> E {
+        E::from_f32(self)
+    }
     #[inline(always)]
     fn fma<I: Isa>(a: f32, b: f32, c: f32) -> f32 {
         I::fma32(a, b, c)
@@ -49,6 +61,14 @@ impl Real for f32 {
 
 impl Real for f64 {
     const LOWEST_EXPONENT: i32 = -1022;
+    #[inline(always)]
+    fn widen<E: Element>(x: E) -> f64 {
+        x.to_f64()
+    }
+    #[inline(always)]
+    fn narrow<E: Element>(self) -> E {
+        E::from_f64(self)
+    }
     #[inline(always)]
     fn fma<I: Isa>(a: f64, b: f64, c: f64) -> f64 {
         I::fma64(a, b, c)

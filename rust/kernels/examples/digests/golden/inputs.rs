@@ -32,6 +32,8 @@ pub trait Draw: Element {
     fn unit(word: u64) -> Self;
     /// `k / 128` for k in 0..=128, exact.
     fn part_of_128(k: u64) -> Self;
+    /// Adds the bits to a digest.
+    fn feed(self, digest: &mut Digest);
 }
 
 impl Draw for f64 {
@@ -46,6 +48,9 @@ impl Draw for f64 {
     }
     fn part_of_128(k: u64) -> Self {
         k as f64 / 128.0
+    }
+    fn feed(self, digest: &mut Digest) {
+        digest.double(self);
     }
 }
 
@@ -62,6 +67,9 @@ impl Draw for f32 {
     fn part_of_128(k: u64) -> Self {
         k as f32 / 128.0
     }
+    fn feed(self, digest: &mut Digest) {
+        digest.single(self);
+    }
 }
 
 impl Draw for Bf16 {
@@ -76,6 +84,9 @@ impl Draw for Bf16 {
     }
     fn part_of_128(k: u64) -> Self {
         Bf16((f32::part_of_128(k).to_bits() >> 16) as u16)
+    }
+    fn feed(self, digest: &mut Digest) {
+        digest.single(f32::from_bits(u32::from(self.0) << 16));
     }
 }
 
@@ -94,6 +105,10 @@ impl Draw for F16 {
         // The exponent is re-biased from 127 to 15; the fraction fits.
         let bits = f32::part_of_128(k).to_bits();
         F16(if k == 0 { 0 } else { ((bits >> 13) - (112 << 10)) as u16 })
+    }
+    fn feed(self, digest: &mut Digest) {
+        let nan = self.0 & 0x7fff > 0x7c00;
+        digest.word(if nan { 0x7e00 } else { self.0.into() });
     }
 }
 

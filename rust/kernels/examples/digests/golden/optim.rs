@@ -1,17 +1,24 @@
 //! AdamW, the global norm, schedules.
 
-use super::inputs::{Draw, given, tame, wild, words};
+use super::inputs::{Digest, Draw, given, tame, wild, words};
 use super::{Entry, Run, entry};
 use steelyard_kernels::dtype::Listed;
 use steelyard_kernels::named::Named;
 use steelyard_kernels::optim::{
-    Clip, Decay, Hyper, Schedule, Tensor, TypedTensor, adamw, scale_in_place, sum_of_squares,
+    self, Clip, Decay, Hyper, MOMENTS, Row, Rule, Schedule, Stored, scale_in_place, sum_of_squares,
 };
 use steelyard_kernels::simd::{self, Bf16, F16};
 
 pub const TABLE: &[Entry] = &[
-    entry("optim.adamw", "float32", adamw32),
-    entry("optim.adamw", "float64", adamw64),
+    entry("optim.adamw", "float32", adamw::<f32>),
+    entry("optim.adamw", "float64", adamw::<f64>),
+    entry("optim.step", "bfloat16", rules::<Bf16, Bf16, Bf16>),
+    entry("optim.step", "float16", rules::<F16, F16, F16>),
+    // The types of parameter, gradient and moments.
+    entry("optim.step", "float32+bfloat16+float32", rules::<f32, Bf16, f32>),
+    entry("optim.step", "float32+float64+float16", rules::<f32, f64, F16>),
+    entry("optim.step", "bfloat16+float32+float32", rules::<Bf16, f32, f32>),
+    entry("optim.step", "float64+float16+float64", rules::<f64, F16, f64>),
     entry("optim.sum_of_squares", "float32", squares::<f32>),
     entry("optim.sum_of_squares", "float64", squares::<f64>),
     entry("optim.sum_of_squares", "bfloat16", squares::<Bf16>),
@@ -23,16 +30,7 @@ pub const TABLE: &[Entry] = &[
     entry("optim.schedule", "float64", schedules),
 ];
 
-const HYPER: Hyper = Hyper {
-    lr: 1e-2,
-    beta1: 0.9,
-    beta2: 0.999,
-    eps: 1e-8,
-    weight_decay: 0.01,
-    clip: Clip::by(0.75),
-    maximize: false,
-    step: 1,
-};
+const HYPER: Hyper = Hyper { lr: 1e-2, clip: Clip::by(0.75), ..Hyper::DEFAULT };
 
 /// The variants of the update, by name.
 const VARIANTS: [(&str, Hyper, bool); 3] = [
@@ -41,40 +39,49 @@ const VARIANTS: [(&str, Hyper, bool); 3] = [
     ("maximize", Hyper { maximize: true, ..HYPER }, false),
 ];
 
-/// Three steps of each variant, with gradients of every class of value.
-macro_rules! steps {
-    ($name:ident, $float:ty, $tensor:path, $feed:ident) => {
-        fn $name(n: usize) -> Run {
-            let start: Vec<$float> = tame(n, 40);
-            let grads: Vec<Vec<$float>> = (0..3).map(|step| wild(n, 41 + step)).collect();
-            Box::new(move |digest| {
-                for (name, hyper, amsgrad) in VARIANTS {
-                    let digest = digest.of(name);
-                    let mut p = start.clone();
-                    let (mut m, mut v, mut x) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
-                    for (step, grad) in grads.iter().enumerate() {
-                        let tensor = Tensor {
-                            param: &mut p,
-                            grad,
-                            exp_avg: &mut m,
-                            exp_avg_sq: &mut v,
-                            max_exp_avg_sq: if amsgrad { Some(&mut x) } else { None },
-                        };
-                        let hyper = Hyper { step: step as u64 + 1, ..hyper };
-                        given(adamw(vec![$tensor(tensor)], &hyper));
-                    }
-                    for state in [&p, &m, &v, &x] {
-                        for &value in state {
-                            digest.$feed(value);
-                        }
-                    }
-                }
-            })
-        }
-    };
+fn adamw<T: Draw + Listed + Default>(n: usize) -> Run {
+    let feed = steps::<T, T, T>(n);
+    Box::new(move |digest| feed(Rule::AdamW, digest))
 }
-steps!(adamw32, f32, TypedTensor::F32, single);
-steps!(adamw64, f64, TypedTensor::F64, double);
+
+/// Every rule. The types are those of the parameter, the gradient and the moments.
+fn rules<P: Draw + Listed, G: Draw + Listed, M: Draw + Listed + Default>(n: usize) -> Run {
+    let feed = steps::<P, G, M>(n);
+    Box::new(move |digest| {
+        for &rule in Rule::ALL {
+            feed(rule, digest.of(rule.name()));
+        }
+    })
+}
+
+/// Three steps of each variant, with gradients of every class of value.
+fn steps<P: Draw + Listed, G: Draw + Listed, M: Draw + Listed + Default>(
+    n: usize,
+) -> impl Fn(Rule, &mut Digest) {
+    let start: Vec<P> = tame(n, 40);
+    let grads: Vec<Vec<G>> = (0..3).map(|step| wild(n, 41 + step)).collect();
+    move |rule, digest| {
+        for (name, hyper, amsgrad) in VARIANTS {
+            let digest = digest.of(name);
+            let mut p = start.clone();
+            let mut moments: [Vec<M>; MOMENTS] = std::array::from_fn(|_| vec![M::default(); n]);
+            for (step, grad) in grads.iter().enumerate() {
+                let [m, v, x] =
+                    moments.each_mut().map(|moment| Some(Stored::plain(M::typed(moment.as_mut_slice()))));
+                let moments = [m, v, x.filter(|_| amsgrad)];
+                let (param, grad) = (Stored::plain(P::typed(p.as_mut_slice())), G::typed(grad.as_slice()));
+                let hyper = Hyper { rule, step: step as u64 + 1, ..hyper };
+                given(optim::step([Row { param, grad, moments, hyper: 0, key: 0 }], &[hyper]));
+            }
+            for x in &p {
+                x.feed(digest);
+            }
+            for x in moments.iter().flatten() {
+                x.feed(digest);
+            }
+        }
+    }
+}
 
 fn squares<T: Draw + Listed>(n: usize) -> Run {
     let (x, few): (Vec<T>, Vec<T>) = (tame(n, 50), tame(7, 51));

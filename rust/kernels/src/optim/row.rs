@@ -1,0 +1,243 @@
+//! A tensor as a step sees it: its arrays, and how they are divided into spans and tiles.
+
+use super::hyper::Hyper;
+use super::rules::{Choose, Prepared};
+use super::storage::{Place, Storage, Stored, TILE, widen};
+use crate::dtype::{Dtype, ListedReal, TypedSlice};
+use crate::grid::CHUNK;
+use crate::simd::Isa;
+use crate::with_dtype;
+use std::ops::Range;
+
+/// The most moments that a rule keeps.
+pub const MOMENTS: usize = 3;
+
+/// A parameter with its gradient and its moments; all have the same number of elements.
+///
+/// The arithmetic is done in f64 where the parameter is stored as f64, and in f32 otherwise. Where an array has another
+/// type its elements are widened before and rounded after, once per step.
+pub struct Row<'a> {
+    /// The parameter, updated.
+    pub param: Stored<'a>,
+    /// The gradient, only read.
+    pub grad: TypedSlice<'a>,
+    /// The moments, updated. For AdamW: the first, the second, and for amsgrad the largest second moment so far.
+    pub moments: [Option<Stored<'a>>; MOMENTS],
+    /// The index of its [`Hyper`].
+    pub hyper: usize,
+    /// A number that stays the same over all steps, and is another for each tensor: random rounding is keyed by it.
+    pub key: u64,
+}
+
+/// Elements of a row in the type of the computation, for a rule to update.
+pub(super) struct Span<'a, T> {
+    pub param: &'a mut [T],
+    pub grad: &'a [T],
+    pub moments: [Option<&'a mut [T]>; MOMENTS],
+}
+
+impl<'a, T> Span<'a, T> {
+    /// Divides it into spans of at most a chunk; most tensors are a single one.
+    pub(super) fn spans(self, mut take: impl FnMut(Span<'a, T>)) {
+        if self.param.len() <= CHUNK {
+            return take(self);
+        }
+        let mut moments = self.moments.map(|moment| moment.map(|x| x.chunks_mut(CHUNK)));
+        for (param, grad) in self.param.chunks_mut(CHUNK).zip(self.grad.chunks(CHUNK)) {
+            let moments = moments.each_mut().map(|moment| moment.as_mut().and_then(Iterator::next));
+            take(Span { param, grad, moments });
+        }
+    }
+}
+
+impl<'a> Row<'a> {
+    /// How many elements.
+    pub(super) fn len(&self) -> usize {
+        self.grad.len()
+    }
+
+    /// The type of the computation.
+    #[inline(always)]
+    pub(super) fn is_double(&self) -> bool {
+        self.param.dtype() == Some(Dtype::F64)
+    }
+
+    /// Whether every array is stored as `T`, so that the rule can work where they lie.
+    #[inline(always)]
+    pub(super) fn lies_as<T: ListedReal>(&self) -> bool {
+        let is = |array: &Stored<'_>| array.dtype() == Some(T::DTYPE);
+        is(&self.param) && self.grad.dtype() == T::DTYPE && self.moments.iter().flatten().all(is)
+    }
+
+    /// The arrays where they lie; `None` where one is not stored as `T`.
+    #[inline(always)]
+    pub(super) fn own<T: ListedReal>(self) -> Option<Span<'a, T>> {
+        let moments = self.moments.map(|moment| moment.and_then(Stored::own));
+        Some(Span { param: self.param.own()?, grad: T::own(self.grad).ok()?, moments })
+    }
+
+    /// The first `n` elements and the rest.
+    fn split(self, n: usize) -> (Self, Self) {
+        let Row { param, grad, moments, hyper, key } = self;
+        let (head, tail) = param.split(n);
+        let (mut heads, mut tails) = ([const { None }; MOMENTS], [const { None }; MOMENTS]);
+        for (index, moment) in moments.into_iter().enumerate() {
+            (heads[index], tails[index]) = moment.map(|moment| moment.split(n)).unzip();
+        }
+        let (near, far) = (grad.part(0..n), grad.part(n..grad.len()));
+        let row = |param, grad, moments| Row { param, grad, moments, hyper, key };
+        (row(head, near, heads), row(tail, far, tails))
+    }
+}
+
+/// A part of a row that is computed tile by tile.
+pub(super) struct Part<'a> {
+    pub row: Row<'a>,
+    /// The index in its tensor of the first element.
+    start: usize,
+}
+
+/// Buffers for one tile of each array of a row.
+pub(super) struct Tiles<T> {
+    param: [T; TILE],
+    grad: [T; TILE],
+    moments: [[T; TILE]; MOMENTS],
+}
+
+impl<T: ListedReal> Tiles<T> {
+    pub(super) fn new() -> Self {
+        let tile = [T::default(); TILE];
+        Tiles { param: tile, grad: tile, moments: [tile; MOMENTS] }
+    }
+}
+
+impl<'a> Part<'a> {
+    /// Divides a row into parts of at most a chunk.
+    pub(super) fn parts(row: Row<'a>, mut take: impl FnMut(Part<'a>)) {
+        let (mut rest, mut start) = (row, 0);
+        while rest.len() > CHUNK {
+            let (head, tail) = rest.split(CHUNK);
+            take(Part { row: head, start });
+            (rest, start) = (tail, start + CHUNK);
+        }
+        take(Part { row: rest, start });
+    }
+
+    /// Updates all elements.
+    #[inline(always)]
+    pub(super) fn update<T: Choose, I: Isa>(
+        mut self,
+        rule: &Prepared,
+        hyper: &Hyper,
+        buffers: &mut Tiles<T>,
+    ) {
+        let scale = divisor(hyper);
+        for tile in tiles(0..self.row.len()) {
+            let n = tile.len();
+            let Row { param, grad, moments: [first, second, third], key, .. } = &mut self.row;
+            let [b1, b2, b3] = &mut buffers.moments;
+            rule.update::<T, I>(Span {
+                param: param.open::<T, I>(tile.clone(), &mut buffers.param[..n]),
+                grad: gradient(*grad, tile.clone(), &mut buffers.grad[..n], scale),
+                moments: [
+                    opened::<T, I>(first, &tile, b1),
+                    opened::<T, I>(second, &tile, b2),
+                    opened::<T, I>(third, &tile, b3),
+                ],
+            });
+            let place = |array| Place {
+                key: *key,
+                step: hyper.step,
+                array,
+                element: (self.start + tile.start) as u64,
+            };
+            param.close::<T, I>(tile.clone(), &buffers.param[..n], place(0));
+            for (index, (moment, buffer)) in
+                [first, second, third].into_iter().zip(&buffers.moments).enumerate()
+            {
+                if let Some(moment) = moment {
+                    moment.close::<T, I>(tile.clone(), &buffer[..n], place(1 + index));
+                }
+            }
+        }
+    }
+}
+
+impl Row<'_> {
+    /// Computes the update of the elements `range` without storing it: how many of them would get a moment that is
+    /// infinite or NaN, and the index of the first one. `range` begins at a multiple of a tile.
+    #[inline(always)]
+    pub(super) fn overflow<T: Choose, I: Isa>(
+        &self,
+        range: Range<usize>,
+        rule: &Prepared,
+        hyper: &Hyper,
+    ) -> (usize, Option<usize>) {
+        let (scale, mut count, mut found) = (divisor(hyper), 0, None);
+        let mut buffers = Tiles::<T>::new();
+        for tile in tiles(range) {
+            let n = tile.len();
+            self.param.read::<T, I>(tile.clone(), &mut buffers.param[..n]);
+            let grad = gradient(self.grad, tile.clone(), &mut buffers.grad[..n], scale);
+            let mut moments = [const { None }; MOMENTS];
+            for ((moment, buffer), slot) in self.moments.iter().zip(&mut buffers.moments).zip(&mut moments) {
+                if let Some(moment) = moment {
+                    moment.read::<T, I>(tile.clone(), &mut buffer[..n]);
+                    *slot = Some(&mut buffer[..n]);
+                }
+            }
+            rule.update::<T, I>(Span { param: &mut buffers.param[..n], grad, moments });
+            for index in 0..n {
+                let mut each = self.moments.iter().zip(&buffers.moments);
+                if !each.all(|(moment, x)| moment.as_ref().is_none_or(|moment| moment.holds(x[index]))) {
+                    count += 1;
+                    found = found.or(Some(tile.start + index));
+                }
+            }
+        }
+        (count, found)
+    }
+}
+
+/// The ranges of the tiles in a range of elements.
+fn tiles(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    range.clone().step_by(TILE).map(move |start| start..range.end.min(start + TILE))
+}
+
+/// The elements of a moment that a row has, for a rule to update.
+#[inline(always)]
+fn opened<'s, T: ListedReal, I: Isa>(
+    moment: &'s mut Option<Stored<'_>>,
+    tile: &Range<usize>,
+    buffer: &'s mut [T; TILE],
+) -> Option<&'s mut [T]> {
+    let buffer = &mut buffer[..tile.len()];
+    moment.as_mut().map(|moment| moment.open::<T, I>(tile.clone(), buffer))
+}
+
+/// What gradients are divided by, if by anything.
+#[inline(always)]
+fn divisor<T: ListedReal>(hyper: &Hyper) -> Option<T> {
+    (hyper.grad_scale != 1.0).then(|| T::from_f64(hyper.grad_scale))
+}
+
+/// The elements of a gradient: where they lie, if they are stored as `T` and not divided, and otherwise in `buffer`.
+#[inline(always)]
+fn gradient<'s, 'a: 's, T: ListedReal>(
+    grad: TypedSlice<'a>,
+    tile: Range<usize>,
+    buffer: &'s mut [T],
+    divisor: Option<T>,
+) -> &'s [T] {
+    match (T::own(grad.part(tile)), divisor) {
+        (Ok(own), None) => return own,
+        (Ok(own), Some(_)) => buffer.copy_from_slice(own),
+        (Err(other), _) => with_dtype!(other, x => widen(x, buffer)),
+    }
+    if let Some(divisor) = divisor {
+        for x in &mut *buffer {
+            *x = *x / divisor;
+        }
+    }
+    buffer
+}

@@ -1,0 +1,122 @@
+//! The rules by which a step updates a parameter.
+//!
+//! A rule is a row of the table [`Rule`], a struct that implements [`Formula`] in a file of its own, and a row of
+//! `formulas!` below that says which struct computes it. A rule sees spans of the type of the computation (f32, or f64
+//! for f64 parameters) and knows nothing about how arrays are stored; `storage` knows nothing about rules. So a new
+//! rule adds one body, whatever the element types. A variant of a rule that changes the inner loop is a struct of its
+//! own, chosen in [`Prepared::of`], and no branch in the loop.
+
+mod adamw;
+
+use super::hyper::{Hyper, Unfit};
+use super::row::Span;
+use crate::dtype::{ListedReal, RealDtype};
+use crate::simd::{Isa, Real, standard};
+use crate::with_real;
+
+crate::named! {
+    /// How a step updates a parameter.
+    pub enum Rule: "optim.rule" {
+        /// Adam with decoupled weight decay.
+        AdamW = "adamw" {
+            source: "Loshchilov and Hutter, \"Decoupled Weight Decay Regularization\", ICLR 2019",
+        },
+    }
+}
+
+/// The arithmetic of a rule.
+pub(super) trait Formula {
+    /// What the formula takes for all elements alike, in the type of the computation.
+    type Scalars<T: Real>: Copy + Send + Sync;
+
+    /// The scalars of a step. It is called once per call, in the standard floating-point environment.
+    fn scalars<T: Real>(hyper: &Hyper) -> Self::Scalars<T>;
+
+    /// The first scalar that the type cannot hold, if any.
+    fn unfit<T: Real>(scalars: &Self::Scalars<T>) -> Option<Unfit>;
+
+    /// Updates a span in place: the parameter and the moments, from the gradient. Each element is computed from its own
+    /// values alone, so that the length of spans changes no bit. It must be `#[inline(always)]`; it must not allocate
+    /// or panic.
+    fn update<T: Real, I: Isa>(span: Span<'_, T>, scalars: &Self::Scalars<T>);
+}
+
+/// The scalars of a formula in both types of the computation.
+pub(super) struct Both<F: Formula> {
+    single: F::Scalars<f32>,
+    double: F::Scalars<f64>,
+}
+
+/// A type of the computation, with its scalars among [`Both`].
+pub(super) trait Choose: ListedReal {
+    fn choose<F: Formula>(both: &Both<F>) -> &F::Scalars<Self>;
+}
+
+impl Choose for f32 {
+    #[inline(always)]
+    fn choose<F: Formula>(both: &Both<F>) -> &F::Scalars<f32> {
+        &both.single
+    }
+}
+
+impl Choose for f64 {
+    #[inline(always)]
+    fn choose<F: Formula>(both: &Both<F>) -> &F::Scalars<f64> {
+        &both.double
+    }
+}
+
+/// The list of formulas, each with the rules that it computes.
+macro_rules! formulas {
+    ($($Formula:ident: $type:ty = $rule:pat),+ $(,)?) => {
+        /// The scalars of a [`Hyper`], for the formula that computes it.
+        pub(super) enum Prepared {
+            $($Formula(Both<$type>)),+
+        }
+
+        impl Prepared {
+            /// To be called in the standard floating-point environment.
+            fn inside(hyper: &Hyper) -> Prepared {
+                match hyper {
+                    $($rule => Prepared::$Formula(Both {
+                        single: <$type>::scalars(hyper),
+                        double: <$type>::scalars(hyper),
+                    })),+
+                }
+            }
+
+            fn unfit<T: Choose>(&self) -> Option<Unfit> {
+                match self {
+                    $(Prepared::$Formula(both) => <$type>::unfit(T::choose(both))),+
+                }
+            }
+
+            /// Updates a span by the formula.
+            #[inline(always)]
+            pub(super) fn update<T: Choose, I: Isa>(&self, span: Span<'_, T>) {
+                match self {
+                    $(Prepared::$Formula(both) => <$type>::update::<T, I>(span, T::choose(both))),+
+                }
+            }
+        }
+    };
+}
+
+formulas! {
+    AdamW: adamw::AdamW = Hyper { rule: Rule::AdamW, .. },
+}
+
+impl Prepared {
+    /// Computes the scalars of a step.
+    pub(super) fn of(hyper: &Hyper) -> Prepared {
+        standard(|| Prepared::inside(hyper))
+    }
+}
+
+impl Hyper {
+    /// The first scalar of the rule that the type of the computation cannot hold, if any.
+    pub fn unfit(&self, computed_in: RealDtype) -> Option<Unfit> {
+        let prepared = Prepared::of(self);
+        with_real!(computed_in, type T => prepared.unfit::<T>())
+    }
+}
