@@ -193,7 +193,7 @@ def test_a_moment_of_another_shape_is_refused_and_nothing_is_changed() -> None:
     saved["state"][1]["exp_avg_sq"] = torch.zeros(3)
     fresh = train(ours(parameters()), 1)
     before = values(fresh)
-    with pytest.raises(ValueError, match=r"state of params\[1\]: exp_avg_sq: expected a tensor of shape \(32,\)"):
+    with pytest.raises(ValueError, match=r"exp_avg_sq of params\[1\]: expected a tensor of shape \(32,\)"):
         fresh.load_state_dict(saved)
     assert_same_bits(values(fresh), before)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import torch
+
 from .._options import at_least_zero, flag, number
 from ..errors import shown, type_error, value_error
 
-__all__ = ["Hyper", "hyper_of", "refuse_unsupported"]
+__all__ = ["Hyper", "complete", "hyper_of", "place_of", "refuse_unsupported"]
 
 
 class Hyper(NamedTuple):
@@ -23,6 +25,11 @@ class Hyper(NamedTuple):
     amsgrad: bool
 
 
+def place_of(index: int) -> str:
+    """What messages call a group."""
+    return f"param_groups[{index}]"
+
+
 def hyper_of(group: Mapping[str, Any], place: str) -> Hyper:
     """Read and check the options of a group; ``place`` is what messages write before the option's name."""
 
@@ -31,7 +38,7 @@ def hyper_of(group: Mapping[str, Any], place: str) -> Hyper:
 
     beta1, beta2 = _betas(group["betas"], name("betas"))
     return Hyper(
-        at_least_zero(name("lr"), group["lr"]),
+        at_least_zero(name("lr"), _one(group["lr"])),
         beta1,
         beta2,
         at_least_zero(name("eps"), group["eps"]),
@@ -41,14 +48,27 @@ def hyper_of(group: Mapping[str, Any], place: str) -> Hyper:
     )
 
 
+def _one(value: Any) -> Any:
+    """The number in a tensor of one element, which torch takes for a number whatever its axes."""
+    return value.reshape(()) if isinstance(value, torch.Tensor) and value.numel() == 1 else value
+
+
 def _betas(betas: Any, name: str) -> tuple[float, float]:
     if not (isinstance(betas, tuple | list) and len(betas) == 2):
         raise type_error(name, "two numbers", shown(betas))
-    found = [number(beta, f"{name}[{index}]") for index, beta in enumerate(betas)]
+    found = [number(_one(beta), f"{name}[{index}]") for index, beta in enumerate(betas)]
     for index, beta in enumerate(found):
         if not 0.0 <= beta < 1.0:
             raise value_error(f"{name}[{index}]", "at least 0 and below 1", repr(beta))
     return found[0], found[1]
+
+
+def complete(group: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Give a group that was saved, perhaps by torch's class, the options that it lacks; those for GPUs have no use."""
+    for option, default in defaults.items():
+        group.setdefault(option, default)
+    for option in (*_UNSUPPORTED, "decoupled_weight_decay"):
+        group[option] = defaults[option]
 
 
 # What torch's optimizers offer and these do not, with what to use instead.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +11,10 @@ import torch
 from ..errors import shown, type_error, value_error
 from ._tensors import empty_like, in_layout_of, is_laid_out_like, is_plain
 
-__all__ = ["Kept", "keep", "prepare", "taken"]
+__all__ = ["keep", "most_steps", "prepare", "taken"]
 
 
+MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 # The number from which on float32 cannot count by ones.
 _LAST_SINGLE = 2**24
 
@@ -26,20 +28,22 @@ def prepare(state: dict[str, Any], param: torch.Tensor, moments: tuple[str, ...]
     for moment in moments:
         if moment not in state:
             state[moment] = empty_like(param).zero_()
-        state[moment] = _fitting(state[moment], param, f"{moment} of {name}")
+        state[moment] = _fitting(state[moment], param, moment, name)
     state["step"] = _counter(state["step"], f"step of {name}")
 
 
-def _fitting(moment: Any, param: torch.Tensor, name: str) -> torch.Tensor:
+def _fitting(moment: Any, param: torch.Tensor, moment_name: str, name: str) -> torch.Tensor:
     """The moment, in a tensor that the core can take: a copy where it is not one already."""
     if not isinstance(moment, torch.Tensor):
-        raise type_error(name, "a tensor", shown(moment))
+        raise type_error(f"{moment_name} of {name}", "a tensor", shown(moment))
     if moment.shape != param.shape:
-        raise value_error(name, f"a tensor of shape {tuple(param.shape)}, like the parameter", f"{tuple(moment.shape)}")
+        expected = f"shape {tuple(moment.shape)}, as its {moment_name} has"
+        fix = "make a new optimizer for parameters of another shape, or delete its state"
+        raise value_error(name, expected, f"{tuple(param.shape)}", fix)
     fits = is_plain(moment) and moment.dtype == param.dtype and moment.device == param.device
     if fits and is_laid_out_like(moment, empty_like(param)):
         return moment
-    return in_layout_of(param, moment, param.dtype)
+    return in_layout_of(param, moment, _kept_type(moment, param))
 
 
 def _counter(step: Any, name: str) -> torch.Tensor:
@@ -53,7 +57,7 @@ def _counter(step: Any, name: str) -> torch.Tensor:
     return tensor if fits else tensor.detach().to("cpu", torch.float32, copy=True)
 
 
-class Kept:
+class _Kept:
     """A saved tensor on its way through ``torch.optim.Optimizer.load_state_dict``.
 
     That method casts every tensor of the state to the parameter's type. What it does not know it hands on unchanged.
@@ -72,24 +76,47 @@ def keep(optimizer: Any, state_dict: dict[str, Any]) -> dict[str, Any]:
 def _wrapped(state: Any) -> Any:
     if not isinstance(state, Mapping):
         return state
-    return {key: Kept(value) if isinstance(value, torch.Tensor) else value for key, value in state.items()}
+    return {key: _Kept(value) if isinstance(value, torch.Tensor) else value for key, value in state.items()}
 
 
-def taken(param: torch.Tensor, state: Any, name: str) -> Any:
-    """What was saved for a parameter, copied into tensors that are the optimizer's own."""
-    if not isinstance(state, Mapping):
-        raise type_error(f"state of {name}", "a dictionary", shown(state))
-    return {key: _taken(param, key, value, name) for key, value in state.items()}
+def taken(saved: Mapping[Any, Any], names: Mapping[torch.Tensor, str]) -> defaultdict[Any, Any]:
+    """What was saved, by parameter, copied into tensors that are the optimizer's own; other entries as they are."""
+    state: defaultdict[Any, Any] = defaultdict(dict)
+    for key, values in saved.items():
+        if not isinstance(key, torch.Tensor):
+            state[key] = values
+            continue
+        if not isinstance(values, Mapping):
+            raise type_error(f"state of {names[key]}", "a dictionary", shown(values))
+        state[key] = {name: _taken(key, name, value, names[key]) for name, value in values.items()}
+    return state
+
+
+def most_steps(state: Mapping[Any, Any]) -> int:
+    """The number of steps of the parameter that has made the most."""
+    counters = (values["step"] for key, values in state.items() if isinstance(key, torch.Tensor) and "step" in values)
+    return max((int(counter.item()) for counter in counters), default=0)
 
 
 def _taken(param: torch.Tensor, key: str, value: Any, name: str) -> Any:
     if key == "step":
-        tensor = value.tensor if isinstance(value, Kept) else torch.tensor(float(value))
-        return tensor.detach().to("cpu", copy=True)
-    if not isinstance(value, Kept):
+        step = value.tensor if isinstance(value, _Kept) else torch.tensor(float(value))
+        return _counter(step.detach().to("cpu", copy=True), f"step of {name}")
+    if not isinstance(value, _Kept):
         return value
     tensor = value.tensor
+    if key not in MOMENTS:
+        return tensor.detach().clone()
     if tensor.shape != param.shape:
-        got = f"one of shape {tuple(tensor.shape)}"
-        raise value_error(f"state of {name}: {key}", f"a tensor of shape {tuple(param.shape)}", got)
-    return in_layout_of(param, tensor, param.dtype)
+        expected = f"a tensor of shape {tuple(param.shape)}, like the parameter"
+        raise value_error(f"{key} of {name}", expected, f"one of shape {tuple(tensor.shape)}")
+    return in_layout_of(param, tensor, _kept_type(tensor, param))
+
+
+def _kept_type(moment: torch.Tensor, param: torch.Tensor) -> torch.dtype:
+    """The parameter's type if that loses no bit of a moment, otherwise the moment's own.
+
+    torch casts to the parameter's type in any case; here that is left for float64, which no other type computes with.
+    """
+    kept = torch.promote_types(moment.dtype, param.dtype)
+    return param.dtype if kept == torch.float64 or not kept.is_floating_point else kept

@@ -13,6 +13,7 @@ __all__ = [
     "PLAIN",
     "check_gradient",
     "check_parameter",
+    "dtype_name",
     "empty_like",
     "in_layout_of",
     "is_dense",
@@ -36,7 +37,7 @@ def check_parameter(tensor: torch.Tensor, name: str) -> None:
     _refuse_kind(tensor, name)
     if tensor.dtype not in _TYPES:
         expected = "a float32 or float64 tensor"
-        raise type_error(name, expected, f"a tensor of {_word(tensor.dtype)}")
+        raise type_error(name, expected, f"a tensor of {dtype_name(tensor.dtype)}")
     if overlaps_itself(tensor):
         fix = "call .contiguous() (or .clone()) before making a parameter of it"
         raise value_error(name, "a tensor whose elements each have memory of their own", "an expanded one", fix)
@@ -46,14 +47,14 @@ def check_gradient(grad: torch.Tensor, like: torch.Tensor, name: str) -> None:
     """Refuse a gradient that cannot be read here, with what to do instead."""
     _refuse_kind(grad, name)
     if grad.dtype != like.dtype or grad.shape != like.shape:
-        expected = f"a tensor of {_word(like.dtype)} and shape {tuple(like.shape)}, like the parameter"
-        raise value_error(name, expected, f"one of {_word(grad.dtype)} and shape {tuple(grad.shape)}")
+        expected = f"a tensor of {dtype_name(like.dtype)} and shape {tuple(like.shape)}, like the parameter"
+        raise value_error(name, expected, f"one of {dtype_name(grad.dtype)} and shape {tuple(grad.shape)}")
 
 
 def _refuse_kind(tensor: torch.Tensor, name: str) -> None:
     if tensor.layout is not torch.strided:
         fix = f"pass {name}.to_dense(), or use torch.optim.SparseAdam"
-        raise type_error(name, "a dense tensor", f"one of layout {_word(tensor.layout)}", fix)
+        raise type_error(name, "a dense tensor", f"one of layout {dtype_name(tensor.layout)}", fix)
     if tensor.is_quantized:
         raise type_error(name, "a tensor of floats", "a quantized one", f"pass {name}.dequantize()")
     if tensor.device.type == "meta":
@@ -64,11 +65,11 @@ def _refuse_kind(tensor: torch.Tensor, name: str) -> None:
         raise type_error(name, "a tensor on the CPU", f"one on {tensor.device}", fix)
     if tensor.is_complex():
         fix = "optimize torch.view_as_real of it, or use torch.optim.AdamW"
-        raise type_error(name, "a tensor of real numbers", f"one of {_word(tensor.dtype)}", fix)
+        raise type_error(name, "a tensor of real numbers", f"one of {dtype_name(tensor.dtype)}", fix)
 
 
-def _word(value: Any) -> str:
-    """A dtype or layout of torch without the module's name."""
+def dtype_name(value: Any) -> str:
+    """A type or layout of torch, without the module's name."""
     return str(value).removeprefix("torch.")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import accumulate
@@ -15,8 +14,9 @@ from .._mode import standard_mode
 from .._options import at_least_zero, choice
 from ..errors import value_error
 from ..optim import StepInfo
-from ._groups import Hyper, hyper_of, refuse_unsupported
-from ._state import keep, prepare, taken
+from ._groups import Hyper, complete, hyper_of, place_of, refuse_unsupported
+from ._rates import Rates
+from ._state import MOMENTS, keep, most_steps, prepare, taken
 from ._tensors import DTYPES, PLAIN, check_gradient, check_parameter, in_layout_of, is_dense, is_laid_out_like, is_plain
 
 __all__ = ["Optimizer"]
@@ -38,9 +38,12 @@ class _Row(NamedTuple):
     """The optimizer's parameter, which the result is copied to."""
 
 
+# What torch offers for asking many tensors quickly where they are; None before torch 2.10.
+_EXCHANGE = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
+
+
 def _new_plan() -> _core.TensorPlan:
-    exchange = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
-    return _core.TensorPlan(exchange=exchange, plain=PLAIN, dtypes=DTYPES, strided=torch.strided)
+    return _core.TensorPlan(exchange=_EXCHANGE, plain=PLAIN, dtypes=DTYPES, strided=torch.strided)
 
 
 # Where torch has this C function it is preferred: it runs no Python code, which a signal could interrupt.
@@ -64,15 +67,37 @@ class Optimizer(torch.optim.Optimizer):
     def __init__(
         self, params: Any, defaults: dict[str, Any], *, max_norm: float | None = None, nonfinite: str = "propagate"
     ) -> None:
-        self._set_options(max_norm, nonfinite)
+        self.max_norm, self.nonfinite = max_norm, nonfinite
+        self._plan, self._rates = _new_plan(), Rates()
         refuse_unsupported(defaults, "")
+        schedule = defaults["lr"]
+        if callable(schedule):
+            defaults = defaults | {"lr": at_least_zero("lr", schedule(0))}
         hyper_of(defaults, "")
         super().__init__(params, defaults)
+        if callable(schedule):
+            for group in self.param_groups:
+                if group["lr"] is defaults["lr"]:
+                    group["lr"] = schedule
+            self._rates.set(self.param_groups, 0, place_of)
 
-    def _set_options(self, max_norm: Any, nonfinite: Any) -> None:
-        self.max_norm = None if max_norm is None else at_least_zero("max_norm", max_norm, infinite=True)
-        self.nonfinite = choice(nonfinite, "nonfinite", NONFINITE)
-        self._plan = _new_plan()
+    @property
+    def max_norm(self) -> float | None:
+        """What the global norm of the gradients is clipped to; None: they are not clipped."""
+        return self._max_norm
+
+    @max_norm.setter
+    def max_norm(self, value: Any) -> None:
+        self._max_norm = None if value is None else at_least_zero("max_norm", value, infinite=True)
+
+    @property
+    def nonfinite(self) -> str:
+        """What gradients do that are not finite."""
+        return self._nonfinite
+
+    @nonfinite.setter
+    def nonfinite(self, value: Any) -> None:
+        self._nonfinite = choice(value, "nonfinite", NONFINITE)
 
     @property
     def step_info(self) -> StepInfo | None:
@@ -96,6 +121,8 @@ class Optimizer(torch.optim.Optimizer):
         index = len(self.param_groups)
         super().add_param_group(param_group)
         try:
+            if callable(self.param_groups[index]["lr"]):
+                self._rates.set(self.param_groups, self._plan.updates, place_of)
             self._check_group(index)
         except (TypeError, ValueError):
             del self.param_groups[index]
@@ -103,8 +130,8 @@ class Optimizer(torch.optim.Optimizer):
 
     def _check_group(self, index: int) -> None:
         group = self.param_groups[index]
-        refuse_unsupported(group, _place(index))
-        hyper_of(group, _place(index))
+        refuse_unsupported(group, place_of(index))
+        hyper_of(group, place_of(index))
         for row, param in enumerate(group["params"]):
             check_parameter(param, self._name(index, row))
 
@@ -113,7 +140,7 @@ class Optimizer(torch.optim.Optimizer):
         found = self.param_groups[group]
         if "param_names" in found:
             return f'params["{found["param_names"][row]}"]'
-        return f"params[{row}]" if len(self.param_groups) == 1 else f"{_place(group)}['params'][{row}]"
+        return f"params[{row}]" if len(self.param_groups) == 1 else f"{place_of(group)}['params'][{row}]"
 
     def _names(self) -> Iterator[tuple[torch.Tensor, str]]:
         for index, group in enumerate(self.param_groups):
@@ -144,7 +171,8 @@ class Optimizer(torch.optim.Optimizer):
     @torch.no_grad()
     @standard_mode
     def _update(self) -> None:
-        hypers = [hyper_of(group, _place(index)) for index, group in enumerate(self.param_groups)]
+        self._rates.set(self.param_groups, self._plan.updates, place_of)
+        hypers = [hyper_of(group, place_of(index)) for index, group in enumerate(self.param_groups)]
         found_inf, scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
         groups = [group["params"] for group in self.param_groups]
         instead: dict[int, _Row] = {}
@@ -155,7 +183,7 @@ class Optimizer(torch.optim.Optimizer):
                 hypers=hypers,
                 name=self._name,
                 tell=partial(_written, list(instead.values())) if instead else increment_version,
-                instead=instead,
+                instead={row: used[:3] for row, used in instead.items()},
                 max_norm=self.max_norm,
                 scan=self.max_norm is not None or self.nonfinite != "propagate",
                 stop_nonfinite=self.nonfinite != "propagate",
@@ -205,34 +233,30 @@ class Optimizer(torch.optim.Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         """What torch saves of an optimizer, and the options that torch's have not."""
-        return super().__getstate__() | {"_options": (self.max_norm, self.nonfinite)}
+        own = {"_max_norm": self.max_norm, "_nonfinite": self.nonfinite, "_rates": self._rates}
+        return super().__getstate__() | own | {"_updates": self._plan.updates}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take what was pickled, copied or (from :meth:`load_state_dict`) saved."""
-        options = state.get("_options")
-        saved = {key: value for key, value in state.items() if key != "_options"}
-        defaults = saved.get("defaults") or self.defaults
+        """Take what was pickled or copied, or, from :meth:`load_state_dict`, saved groups and state."""
+        if "_updates" not in state:
+            self._load(state)
+            return
+        own = dict(state)
+        updates = own.pop("_updates")
+        super().__setstate__(own)
+        self._plan = _new_plan()
+        self._plan.updates = updates
+
+    def _load(self, saved: dict[str, Any]) -> None:
+        """Check what was saved, and only then take it."""
         for index, group in enumerate(saved["param_groups"]):
-            for option, default in defaults.items():
-                group.setdefault(option, default)
-            group["decoupled_weight_decay"] = defaults["decoupled_weight_decay"]
-            refuse_unsupported(group, _place(index))
-            hyper_of(group, _place(index))
-        if options is None:  # from load_state_dict
-            names = dict(self._names())
-            found = saved["state"].items()
-            fresh = {
-                key: taken(key, value, names[key]) if isinstance(key, torch.Tensor) else value for key, value in found
-            }
-            saved["state"] = defaultdict(dict, fresh)
-        super().__setstate__(saved)
-        if options is not None:
-            self._set_options(*options)
-
-
-def _place(index: int) -> str:
-    return f"param_groups[{index}]"
+            complete(group, self.defaults)
+            hyper_of(group, place_of(index))
+        state = taken(saved["state"], dict(self._names()))
+        super().__setstate__(saved | {"state": state})
+        self._rates.keep(self.param_groups)
+        self._plan.updates = most_steps(state)
 
 
 def _moments(hyper: Hyper) -> tuple[str, ...]:
-    return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if hyper.amsgrad else ("exp_avg", "exp_avg_sq")
+    return MOMENTS if hyper.amsgrad else MOMENTS[:2]

@@ -6,11 +6,12 @@ use crate::arrays::tensor_rows::{Looked, Position, TensorClaim, TensorRow, Tenso
 use crate::arrays::tensors::Tensors;
 use crate::call::{call_quick, no_memory};
 use crate::callback::call_back;
-use crate::give::{Record, ToPython, record, value_error};
+use crate::give::{Give, Record, ToPython, record, value_error};
 use crate::take::listed;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use steelyard_kernels::dtype::{Exclusive, RealDtype, Typed};
 use steelyard_kernels::grid::unwatched;
 use steelyard_kernels::memory::{self, NoMemory};
@@ -22,6 +23,8 @@ use steelyard_kernels::optim::{self, Clip, Hyper, NonFinite, Stored};
 pub struct TensorPlan {
     rows: Gate<TensorRows>,
     last: Mutex<Option<Outcome>>,
+    /// The number of updates made, as schedules count them: parameters may have made fewer steps.
+    updates: AtomicU64,
 }
 
 /// The options of a group: lr, beta1, beta2, eps, `weight_decay`, maximize, amsgrad.
@@ -76,7 +79,22 @@ impl TensorPlan {
         strided: Py<PyAny>,
     ) -> PyResult<Self> {
         let tensors = Tensors::new(exchange, listed(plain)?, listed(dtypes)?, strided)?;
-        Ok(TensorPlan { rows: Gate::new(TensorRows::new(tensors)), last: Mutex::new(None) })
+        Ok(TensorPlan {
+            rows: Gate::new(TensorRows::new(tensors)),
+            last: Mutex::new(None),
+            updates: AtomicU64::new(0),
+        })
+    }
+
+    /// The number of updates made.
+    #[getter]
+    fn updates(&self) -> Give<u64> {
+        Give(self.updates.load(Relaxed))
+    }
+
+    #[setter]
+    fn set_updates(&self, updates: u64) {
+        self.updates.store(updates, Relaxed);
     }
 
     /// What the last step did, whether it was made or left out; None before the first.
@@ -144,6 +162,9 @@ impl TensorPlan {
         let tell = Tell::of(py, Some((tell, claim.params(py)?.unbind())))?;
         outcome = stepped(py, &mut claim, &options, gradients, outcome)?;
         *locked(&self.last) = Some(outcome);
+        if outcome.applied {
+            self.updates.fetch_add(1, Relaxed);
+        }
         drop(claim);
         drop(entered);
         if outcome.applied {

@@ -1,0 +1,239 @@
+"""What changes under the feet of a torch optimizer: it is taken at the next step, or refused with a sentence."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from steelyard.torch import AdamW, optimizer
+
+
+@pytest.fixture(params=["DLPack", "attributes"], autouse=True)
+def asked_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to ask a tensor where it is: the second is for torch before 2.10."""
+    if request.param == "attributes":
+        monkeypatch.setattr(optimizer, "_EXCHANGE", None)
+
+
+def pair(n: int = 1000) -> tuple[torch.nn.Parameter, torch.nn.Parameter]:
+    start = torch.randn(n, generator=torch.Generator().manual_seed(n))
+    return torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+
+
+def run(weight: torch.nn.Parameter, own: AdamW, steps: int = 2, seed: int = 0) -> None:
+    for step in range(steps):
+        weight.grad = torch.randn(weight.shape, generator=torch.Generator().manual_seed(seed + step))
+        own.step()
+
+
+def shared(weight: torch.nn.Parameter, own: AdamW) -> None:
+    weight.share_memory_()
+
+
+def shared_state(weight: torch.nn.Parameter, own: AdamW) -> None:
+    for value in own.state[weight].values():
+        value.share_memory_()
+
+
+def replaced(weight: torch.nn.Parameter, own: AdamW) -> None:
+    weight.data = weight.data.clone()
+
+
+def view_of_something_larger(weight: torch.nn.Parameter, own: AdamW) -> None:
+    buffer = torch.zeros(3, len(weight))
+    buffer[1] = weight.data
+    weight.data = buffer[1]
+
+
+def swapped_module(weight: torch.nn.Parameter, own: AdamW) -> None:
+    module = torch.nn.Module()
+    module.w = weight
+    module.to(torch.float64).to(torch.float32)
+
+
+def state_replaced(weight: torch.nn.Parameter, own: AdamW) -> None:
+    own.state[weight] = {key: value.clone() for key, value in own.state[weight].items()}
+
+
+def state_tensor_replaced(weight: torch.nn.Parameter, own: AdamW) -> None:
+    own.state[weight]["exp_avg"] = own.state[weight]["exp_avg"].clone()
+
+
+def whole_state_replaced(weight: torch.nn.Parameter, own: AdamW) -> None:
+    own.state = {weight: dict(own.state[weight])}
+
+
+def state_data_replaced(weight: torch.nn.Parameter, own: AdamW) -> None:
+    moment = own.state[weight]["exp_avg_sq"]
+    moment.data = moment.data.clone()
+
+
+def storage_moved(weight: torch.nn.Parameter, own: AdamW) -> None:
+    storage = weight.untyped_storage()
+    size = storage.nbytes()
+    storage.resize_(10 * size)
+    storage.resize_(size)
+
+
+CHANGES: list[Callable[[torch.nn.Parameter, AdamW], None]] = [
+    shared, shared_state, replaced, view_of_something_larger, swapped_module, state_replaced, state_tensor_replaced,
+    whole_state_replaced, state_data_replaced, storage_moved,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+@pytest.mark.parametrize("n", [3, 100_000])
+def test_what_has_moved_is_taken(change: Callable[[torch.nn.Parameter, AdamW], None], n: int) -> None:
+    left, moved = pair(n)
+    ours, other = AdamW([left]), AdamW([moved])
+    run(left, ours)
+    run(moved, other)
+    old = moved.data
+    change(moved, other)
+    kept = old.clone() if old.data_ptr() != moved.data_ptr() else None
+    gc.collect()
+    run(left, ours, seed=5)
+    run(moved, other, seed=5)
+    assert torch.equal(left, moved)
+    assert kept is None or torch.equal(old, kept), "the memory of the last step was written"
+    for name, value in ours.state[left].items():
+        assert torch.equal(value, other.state[moved][name])
+
+
+def test_a_gradient_that_is_replaced_or_removed() -> None:
+    weight, _ = pair(5)
+    own = AdamW([weight])
+    run(weight, own)
+    before = weight.detach().clone()
+    own.zero_grad()
+    own.step()
+    assert torch.equal(weight, before)
+    weight.grad = torch.zeros(5)
+    own.zero_grad(set_to_none=False)
+    own.step()
+    assert own.state[weight]["step"].item() == 3
+
+
+def test_storages_that_were_emptied_are_refused_and_named() -> None:
+    weight, _ = pair(2000)
+    own = AdamW([("layer.weight", weight)])
+    run(weight, own)
+    grad = weight.grad
+    size = grad.untyped_storage().nbytes()
+    for storage, name in [(grad.untyped_storage(), ".grad"), (weight.untyped_storage(), "")]:
+        saved = torch.tensor(storage.tolist(), dtype=torch.uint8)
+        for shorter in (0, 4):
+            storage.resize_(shorter)
+            with pytest.raises(ValueError, match=rf'^params\["layer.weight"\]{name}: expected a tensor with memory'):
+                own.step()
+        storage.resize_(size)
+        torch.frombuffer(saved.numpy(), dtype=torch.uint8)
+        storage.copy_(saved.untyped_storage())
+    moment = own.state[weight]["exp_avg"].untyped_storage()
+    moment.resize_(0)
+    with pytest.raises(ValueError, match=r'^exp_avg of params\["layer.weight"\]: expected a tensor with memory'):
+        own.step()
+    moment.resize_(size)
+    own.state[weight]["exp_avg"].zero_()
+    own.step()
+    assert own.state[weight]["step"].item() == 3
+
+
+@pytest.mark.parametrize("n", [4, 3000])
+def test_a_view_into_an_emptied_storage_is_refused(n: int) -> None:
+    flat = torch.zeros(2 * n)
+    weight = torch.nn.Parameter(flat[n:])
+    weight.grad = torch.ones(2 * n)[n:]
+    own = AdamW([weight])
+    own.step()
+    weight.grad.untyped_storage().resize_(0)
+    with pytest.raises(ValueError, match=r"^params\[0\].grad: expected a tensor with memory"):
+        own.step()
+    weight.grad = torch.ones(n)
+    flat.untyped_storage().resize_(0)
+    with pytest.raises(ValueError, match=r"^params\[0\]: expected a tensor with memory"):
+        own.step()
+
+
+def test_a_parameter_of_another_shape_is_refused_and_one_whose_state_was_deleted_begins_anew() -> None:
+    first, weight = pair(5)
+    own = AdamW([{"params": [first]}, {"params": [weight]}])
+    run(first, own)
+    run(weight, own)
+    weight.data, weight.grad = torch.ones(7), None
+    weight.grad = torch.ones(7)
+    before = first.detach().clone()
+    first.grad = torch.ones(5)
+    sentence = r"^param_groups\[1\]\['params'\]\[0\]: expected shape \(5,\), as its exp_avg has; got \(7,\); make a new"
+    with pytest.raises(ValueError, match=sentence):
+        own.step()
+    assert torch.equal(first, before)
+    del own.state[weight]
+    own.step()
+    assert own.state[weight]["step"].item() == 1
+
+
+def test_versions_of_parameters_are_raised_and_those_of_gradients_are_not() -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    loss = (weight * weight).sum()
+    weight.grad = torch.ones(3)
+    before = weight.grad._version
+    own = AdamW([weight])
+    own.step()
+    assert weight.grad._version == before
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()  # it needed the old value
+
+
+def test_a_step_that_is_left_out_leaves_the_versions_alone() -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    weight.grad = torch.tensor([1.0, float("nan"), 1.0])
+    own = AdamW([weight], nonfinite="skip")
+    before = weight._version
+    own.step()
+    assert (weight._version, own.step_info.skipped, own.step_info.first_nonfinite) == (before, True, "params[0].grad")
+
+
+def test_groups_that_change_between_steps() -> None:
+    first, second = pair(6)
+    own = AdamW([first])
+    run(first, own)
+    own.add_param_group({"params": [second], "lr": 0.5})
+    run(second, own)
+    own.param_groups[0], own.param_groups[1] = own.param_groups[1], own.param_groups[0]
+    run(first, own)
+    own.param_groups[0]["params"] = [torch.nn.Parameter(torch.zeros(2))]
+    fresh = own.param_groups[0]["params"][0]
+    run(fresh, own, steps=1)
+    assert [own.state[p]["step"].item() for p in (first, second, fresh)] == [7.0, 4.0, 1.0]
+    assert fresh.abs().max() > 0.4
+
+
+def test_steps_are_counted_beyond_the_last_number_of_float32() -> None:
+    """torch's float32 counter stays at 2**24 for ever."""
+    weight, _ = pair(3)
+    own = AdamW([weight])
+    run(weight, own, steps=1)
+    own.state[weight]["step"].fill_(2**24 - 1)
+    seen = []
+    for _ in range(3):
+        own.step()
+        seen.append((own.state[weight]["step"].item(), own.step_info.step))
+    assert seen == [(2**24 + k,) * 2 for k in range(3)]
+    theirs = torch.optim.AdamW([weight])
+    theirs.load_state_dict(own.state_dict())
+    theirs.step()
+    assert theirs.state[weight]["step"].item() == 2**24 + 3
+
+
+def test_a_number_of_steps_set_by_hand_is_used() -> None:
+    left, right = pair(7)
+    ours, theirs = AdamW([left]), torch.optim.AdamW([right], fused=True)
+    for weight, own in ((left, ours), (right, theirs)):
+        run(weight, own, steps=1)
+        own.state[weight]["step"].fill_(100)
+        run(weight, own, steps=1, seed=3)
+    assert torch.equal(left, right)
