@@ -5,7 +5,8 @@ use super::{Entry, Run, entry};
 use steelyard_kernels::dtype::Listed;
 use steelyard_kernels::named::Named;
 use steelyard_kernels::optim::{
-    self, Clip, Decay, Hyper, MOMENTS, Row, Rule, Schedule, Stored, scale_in_place, sum_of_squares,
+    self, Adaptive, Clip, Decay, Hyper, MOMENTS, Order, Row, Rule, Schedule, Stored, UnitShape, clamp_in_place, norms,
+    scale_in_place, scale_units, sum_of_squares,
 };
 use steelyard_kernels::simd::{self, Bf16, F16};
 
@@ -23,10 +24,22 @@ pub const TABLE: &[Entry] = &[
     entry("optim.sum_of_squares", "float64", squares::<f64>),
     entry("optim.sum_of_squares", "bfloat16", squares::<Bf16>),
     entry("optim.sum_of_squares", "float16", squares::<F16>),
+    entry("optim.norms", "float32", norms_of::<f32>),
+    entry("optim.norms", "float64", norms_of::<f64>),
+    entry("optim.norms", "bfloat16", norms_of::<Bf16>),
+    entry("optim.norms", "float16", norms_of::<F16>),
     entry("optim.scale", "float32", scaled::<f32>),
     entry("optim.scale", "float64", scaled::<f64>),
     entry("optim.scale", "bfloat16", scaled::<Bf16>),
     entry("optim.scale", "float16", scaled::<F16>),
+    entry("optim.clamp", "float32", clamped::<f32>),
+    entry("optim.clamp", "float64", clamped::<f64>),
+    entry("optim.clamp", "bfloat16", clamped::<Bf16>),
+    entry("optim.clamp", "float16", clamped::<F16>),
+    entry("optim.adaptive", "float32", adapted::<f32>),
+    entry("optim.adaptive", "float64", adapted::<f64>),
+    entry("optim.adaptive", "bfloat16", adapted::<Bf16>),
+    entry("optim.adaptive", "float16", adapted::<F16>),
     entry("optim.schedule", "float64", schedules),
 ];
 
@@ -91,6 +104,57 @@ fn squares<T: Draw + Listed>(n: usize) -> Run {
         digest.double(total.sum);
         digest.word(total.exponent as u64);
         digest.double(total.root());
+    })
+}
+
+/// Norms of ordinary values and of values of every class, of one order each.
+fn norms_of<T: Draw + Listed>(n: usize) -> Run {
+    let (x, any): (Vec<T>, Vec<T>) = (tame(n, 53), wild(70, 54));
+    Box::new(move |digest| {
+        for (name, p) in [("one", 1.0), ("infinity", f64::INFINITY), ("half", 0.5), ("three", 3.0)] {
+            let order = Order::of(p).unwrap_or(Order::Two);
+            let digest = digest.of(name);
+            for arrays in [&[T::typed(x.as_slice()), T::typed(&x[n / 2..])][..], &[T::typed(any.as_slice())]]
+            {
+                let found = given(norms(order, arrays, &mut |_| true));
+                digest.double(found.total.value());
+                for norm in found.each {
+                    digest.double(norm.mantissa);
+                    digest.word(norm.exponent as u64);
+                }
+            }
+        }
+    })
+}
+
+/// Values of every class, none of which is above the limit afterwards.
+fn clamped<T: Draw + Listed>(n: usize) -> Run {
+    let start: Vec<T> = wild(n, 55);
+    Box::new(move |digest| {
+        let mut x = start.clone();
+        digest.word(given(clamp_in_place(vec![T::typed(x.as_mut_slice())], 0.3)) as u64);
+        for x in &x {
+            digest.double(simd::standard(|| x.to_f64()));
+        }
+    })
+}
+
+/// Rows and columns as units, clipped to a share of the norms of a parameter's units.
+fn adapted<T: Draw + Listed>(n: usize) -> Run {
+    let (grad, param): (Vec<T>, Vec<T>) = (tame(n, 56), tame(n, 57));
+    Box::new(move |digest| {
+        for (name, by_column) in [("rows", false), ("columns", true)] {
+            let digest = digest.of(name);
+            let columns = if n.is_multiple_of(7) { n / 7 } else { n };
+            let shapes = [UnitShape { rows: n / columns.max(1), columns, by_column }];
+            let (mut x, param) = (grad.clone(), [T::typed(param.as_slice())]);
+            let rule = Adaptive { clip_factor: 0.9, eps: 1e-3 };
+            let clips = given(rule.clips(&[T::typed(x.as_slice())], &param, &shapes, &mut |_| true));
+            given(scale_units(vec![T::typed(x.as_mut_slice())], &shapes, &clips));
+            for x in &x {
+                digest.double(simd::standard(|| x.to_f64()));
+            }
+        }
     })
 }
 

@@ -1,0 +1,98 @@
+//! The Euclidean norm, `sqrt(sum x^2)`, with a small error bound and without overflow.
+//!
+//! The square of a 16- or 32-bit float is exact in f64 and can neither overflow nor underflow there (2^-298 .. 2^256),
+//! so that plain f64 lanes suffice for them. Squares of f64 could do both, so a chunk of f64 is first scaled by a power
+//! of two where its largest value requires it.
+//!
+//! Relative error of the sum: below 2^-53 * (chunk / lanes + log2(lanes) + log2(chunks) + 3) in the worst case, under
+//! 1e-12 for 1e8 elements.
+
+use super::LANES;
+use super::largest::largest;
+use super::measure::{Measured, Rule};
+use super::scaled::{Norm, Scaled, exp2i, scale_of};
+use crate::simd::{Bf16, Element, F16, Isa, Kernel, tree64};
+
+/// The Euclidean norm.
+#[derive(Clone, Copy)]
+pub(super) struct Two;
+
+impl Rule for Two {
+    type Part = Scaled;
+    #[inline(always)]
+    fn part<I: Isa, T: Measured>(self, x: &[T]) -> Scaled {
+        T::sum_of_squares::<I>(x)
+    }
+    fn join(self, a: Scaled, b: Scaled) -> Scaled {
+        a.plus(b)
+    }
+    fn norm(self, sum: Scaled) -> Norm {
+        sum.into()
+    }
+}
+
+/// The sum of squares of a span: the squares are exact where f64 can hold those of the element type, and scaled
+/// otherwise.
+pub(super) trait SumOfSquares: Element {
+    fn sum_of_squares<I: Isa>(x: &[Self]) -> Scaled;
+}
+
+macro_rules! exact_squares {
+    ($($t:ty),*) => {
+        $(impl SumOfSquares for $t {
+            #[inline(always)]
+            fn sum_of_squares<I: Isa>(x: &[Self]) -> Scaled {
+                Scaled { sum: Squares { x, scale: 1.0 }.run::<I>(), exponent: 0 }
+            }
+        })*
+    };
+}
+exact_squares!(f32, Bf16, F16);
+
+impl SumOfSquares for f64 {
+    #[inline(always)]
+    fn sum_of_squares<I: Isa>(x: &[f64]) -> Scaled {
+        let exponent = scale_of(largest::<I, f64>(x));
+        Scaled { sum: Squares { x, scale: exp2i(-exponent) }.run::<I>(), exponent }
+    }
+}
+
+/// The sum of `(scale * x)^2` over fixed lanes; `scale` is a power of two.
+struct Squares<'a, T> {
+    x: &'a [T],
+    scale: f64,
+}
+
+impl<T: Element> Kernel for Squares<'_, T> {
+    type Out = f64;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> f64 {
+        let mut lanes = [0.0f64; LANES];
+        let (blocks, tail) = self.x.as_chunks::<LANES>();
+        for block in blocks {
+            add_squares(&mut lanes, block, self.scale);
+        }
+        // Padding with +0.0 is neutral: a lane starts at +0.0 and never decreases.
+        let mut last = [0.0f64; LANES];
+        for (last, x) in last.iter_mut().zip(tail) {
+            *last = x.to_f64();
+        }
+        add_squares(&mut lanes, &last, self.scale);
+        sum(&lanes)
+    }
+}
+
+/// The reduction tree. It is not inlined, because the compiler would then arrange the lanes in the loop for the tree's
+/// first step, in pairs, instead of filling the vector registers.
+#[inline(never)]
+fn sum(lanes: &[f64; LANES]) -> f64 {
+    tree64(*lanes)
+}
+
+#[inline(always)]
+fn add_squares<T: Element>(lanes: &mut [f64; LANES], block: &[T; LANES], scale: f64) {
+    for (lane, x) in lanes.iter_mut().zip(block) {
+        let x = x.to_f64() * scale;
+        *lane += x * x;
+    }
+}
