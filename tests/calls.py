@@ -449,6 +449,11 @@ def _(n: int) -> Any:
     return [np.zeros(40 * n, np.float32)]
 
 
+@row("global_norm: any order", "global_norm", call=lambda d: sy.global_norm(d, 3.0))
+def _(n: int) -> Any:
+    return np.ones(10 * n, np.float32)
+
+
 @row("global_norm: not finite", "global_norm", call=lambda d: sy.global_norm(d, nonfinite="propagate"))
 def _(n: int) -> Any:
     x = np.zeros(40 * n, np.float32)

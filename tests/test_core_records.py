@@ -19,6 +19,7 @@ CLASSES = {node.name: node for node in STUB.body if isinstance(node, ast.ClassDe
 SURE: Any = {"confidence_level": 0.95, "alternative": "two-sided"}
 X, ONES, TWO = np.array([0.5, 0.25, 1.0]), np.ones(3), np.array([1.0, 2.0])
 COUNTS = np.array([1, 2])
+EDIT: Any = {"given": (ONES,), "arrays": (ONES,), "name": str, "stop_nonfinite": True}
 PAIR: Any = {"new": X, "booleans": (False, False), "confidence_levels": [0.95], "alternative": "two-sided"}
 
 
@@ -90,15 +91,19 @@ RECORDS: dict[str, Callable[[], Any]] = {
         sums=X, sizes=ONES, strata=np.zeros(len(X), np.int64), count=1, average="micro", **SURE
     ),
     "_Clustered": lambda: _core.clustered_interval(sums=X, sizes=ONES, **SURE),
+    "_Clipped": lambda: _core.clamp_in_place(limit=9.0, **EDIT),
+    "_ClippedNorm": lambda: _core.clip_in_place(max_norm=9.0, norm_type=2.0, norm=None, **EDIT),
+    "_ClippedUnits": lambda: _core.clip_units_in_place(
+        params=(X,), shapes=[(1, 3, False)], clip_factor=9.0, eps=0.0, **EDIT
+    ),
     "_Comparison": lambda: _core.paired_comparison(**PAIR, base=ONES),
     "_Error": lambda: summary()["ece"],
     "_Level": lambda: _core.paired_comparison(**PAIR, base=ONES)["levels"][0],
     "_MaxT": lambda: _core.max_t(X, models=1, tie=0.0, seed=0),
     "_MeanInterval": mean_interval,
-    "_Measured": lambda: _core.clip_in_place(
-        given=(ONES,), arrays=(ONES,), name=str, max_norm=9.0, stop_nonfinite=True
-    ),
     "_Moments": lambda: _core.column_moments(X),
+    "_NonFinite": lambda: {k: v for k, v in _core.sum_of_squares((X,)).items() if k not in ("sum", "exponent")},
+    "_Norms": lambda: _core.global_norms((X,), norm_type=1.0),
     "_NotFinite": lambda: _core.column_moments(X / 0.0),
     "_Perplexity": lambda: perplexity().result(unit="nats", **SURE),
     "_PlanState": lambda: plan().state(copy=True),

@@ -330,27 +330,74 @@ class TensorPlan:
         skip: bool,
     ) -> _TensorOutcome: ...
 
-class _Measured(TypedDict):
-    norm: float
+class _NonFinite(TypedDict):
     nonfinite: int
     first: int | None
+    element: int | None
 
-class _SumOfSquares(_Measured):
+class _SumOfSquares(_NonFinite):
     sum: float
     exponent: int
+
+class _Norms(_NonFinite):
+    norm: float
+    each: NDArray[np.float64]
+
+class _ClippedNorm(_NonFinite):
+    norm: float
+
+class _Clipped(_NonFinite):
+    clipped: int
+
+class _ClippedUnits(_Clipped):
+    of_params: bool
 
 def check_eps(eps: float, float32: bool) -> None: ...
 def convert_unreadable(values: tuple[Any, ...], convert: Callable[[int], NDArray[Any]]) -> tuple[NDArray[Any], ...]: ...
 def sum_of_squares(arrays: tuple[NDArray[Any], ...], *, progress: _Progress = None) -> _SumOfSquares: ...
+def global_norms(arrays: tuple[NDArray[Any], ...], *, norm_type: float, progress: _Progress = None) -> _Norms: ...
 def clip_in_place(
     *,
     given: tuple[Any, ...],
     arrays: tuple[NDArray[Any], ...],
     name: Callable[[int], str],
     max_norm: float,
+    norm_type: float,
+    norm: float | None,
     stop_nonfinite: bool,
     tell: _Tell | None = None,
-) -> _Measured: ...
+) -> _ClippedNorm: ...
+def clip_each_in_place(
+    *,
+    given: tuple[Any, ...],
+    arrays: tuple[NDArray[Any], ...],
+    name: Callable[[int], str],
+    max_norm: float,
+    norm_type: float,
+    stop_nonfinite: bool,
+    tell: _Tell | None = None,
+) -> _Clipped: ...
+def clip_units_in_place(
+    *,
+    given: tuple[Any, ...],
+    arrays: tuple[NDArray[Any], ...],
+    params: tuple[NDArray[Any], ...],
+    shapes: list[tuple[int, int, bool]],
+    name: Callable[[int], str],
+    clip_factor: float,
+    eps: float,
+    stop_nonfinite: bool,
+    tell: _Tell | None = None,
+) -> _ClippedUnits: ...
+def clamp_in_place(
+    *,
+    given: tuple[Any, ...],
+    arrays: tuple[NDArray[Any], ...],
+    name: Callable[[int], str],
+    limit: float,
+    stop_nonfinite: bool,
+    tell: _Tell | None = None,
+) -> _Clipped: ...
 def schedule_rates(
     steps: NDArray[np.uint64],
     *,

@@ -92,12 +92,101 @@ def _make_norm(dtype: str, n: int) -> Inputs:
     return {"tree": {"a": as_dtype(normalish(n, 60) * scale, dtype), "b": [as_dtype(uniform(7, 61), dtype)]}}
 
 
+ORDERS = (2.0, 1.0, np.inf, 0.5, 3.0, 7.25)
+
+
 def _run_norm(inputs: Inputs) -> Outputs:
-    return {"norm": sy.global_norm(inputs["tree"])}
+    found = {f"{p:g}": sy.global_norm(inputs["tree"], p, detail=True) for p in ORDERS}
+    return {p: info.norm for p, info in found.items()} | {f"{p} last": info.norms[-1] for p, info in found.items()}
 
 
 def _reference_norm(inputs: Inputs) -> Outputs:
-    return {"norm": reference.optim.global_norm([inputs["tree"]["a"], inputs["tree"]["b"][0]])}
+    a, b = inputs["tree"]["a"], inputs["tree"]["b"][0]
+    whole = {f"{p:g}": reference.optim.global_norm([a, b], p) for p in ORDERS}
+    return whole | {f"{p:g} last": reference.optim.global_norm([b], p) for p in ORDERS}
+
+
+def _norm_bound(p: float) -> Any:
+    """The relative error that the docstring states, made absolute; the infinity norm is exact."""
+    share = 0.0 if p == np.inf else 1e-12 / min(p, 1.0)
+    return lambda inputs: share * reference.optim.global_norm([inputs["tree"]["a"], inputs["tree"]["b"][0]], p)
+
+
+def _run_blocks(inputs: Inputs) -> Outputs:
+    g = [inputs["g"].copy(), inputs["g"][:1].copy()]
+    clipped = sy.optim.clip_by_block_norm_(g, inputs["norm"])
+    return {"0": g[0], "1": g[1], "clipped": clipped}
+
+
+def _reference_blocks(inputs: Inputs) -> Outputs:
+    parts = [inputs["g"], inputs["g"][:1]]
+    norms = [sy.global_norm([g]) for g in parts]  # its own row compares it with the exact norm
+    limit = inputs["norm"]
+    out = [reference.optim.clip(g, limit / n) if n > limit else g for g, n in zip(parts, norms, strict=True)]
+    return {"0": out[0], "1": out[1], "clipped": sum(n > limit for n in norms)}
+
+
+def _make_value(dtype: str, n: int) -> Inputs:
+    from . import as_dtype
+
+    special = np.array([np.inf, np.nan, -0.0, -np.inf, 0.3, -0.3, 1e-8])
+    return {"g": as_dtype(np.concatenate([normalish(n, 63), special]), dtype)}
+
+
+def _run_value(inputs: Inputs) -> Outputs:
+    g = inputs["g"].copy()
+    sy.optim.clip_by_value_([g], 0.3, nonfinite="propagate")
+    return {"g": g}
+
+
+def _reference_value(inputs: Inputs) -> Outputs:
+    return {"g": reference.optim.clip_value(inputs["g"], 0.3)}
+
+
+AXES: dict[str, dict[str, Any]] = {"timm": {1: (), 2: (0,), 4: (0,)}, "optax": {1: (), 2: (1,), 4: (3,)}}
+
+
+def _make_units(dtype: str, n: int) -> Inputs:
+    from . import as_dtype
+
+    shapes = {1: (n,), 2: (n // 5 + 1, 5), 4: (2, 3, n // 70 + 1, 66)}
+    make = {
+        rank: [normalish(int(np.prod(shape)), 64 + rank).reshape(shape) for _ in "gw"] for rank, shape in shapes.items()
+    }
+    spread = {
+        rank: 2.0 ** -(np.arange(shape[0]) % 9.0).reshape(-1, *[1] * (rank - 1)) for rank, shape in shapes.items()
+    }
+    return {f"{rank}": (as_dtype(g * spread[rank], dtype), as_dtype(w[::-1], dtype)) for rank, (g, w) in make.items()}
+
+
+def _run_units(inputs: Inputs) -> Outputs:
+    out: dict[str, Any] = {}
+    for axes in AXES:
+        g = {rank: pair[0].copy() for rank, pair in inputs.items()}
+        sy.optim.adaptive_clip_(g, {rank: pair[1] for rank, pair in inputs.items()}, 0.4, axes=axes)  # type: ignore[arg-type]
+        out |= {f"{axes} {rank}": as_wide(clipped) for rank, clipped in g.items()}
+    return out
+
+
+def as_wide(x: np.ndarray) -> np.ndarray:
+    """float64, in which differences of the 16-bit types can be taken."""
+    return x.astype(np.float64)
+
+
+def _reference_units(inputs: Inputs) -> Outputs:
+    return {
+        f"{axes} {rank}": as_wide(
+            reference.optim.clip_units(g, w, clip_factor=0.4, eps=1e-3, kept=AXES[axes][int(rank)])
+        )
+        for axes in AXES
+        for rank, (g, w) in inputs.items()
+    }
+
+
+def _units_bound(inputs: Inputs) -> float:
+    """An ulp of the largest element, and the errors of norms, whose columns have up to 2,000 rows."""
+    digits = {"float64": 52, "float32": 23, "float16": 10, "bfloat16": 7}[inputs["1"][0].dtype.name]
+    return (2.0**-digits + 2e-13) * max(float(np.abs(as_wide(g)).max(initial=0.0)) for g, _ in inputs.values())
 
 
 def _make_clip(dtype: str, n: int) -> Inputs:
@@ -173,14 +262,37 @@ CASES = [
     ),
     Case(
         name="optim.global_norm",
-        covers=("sum_of_squares", "GlobalNormTotals"),
+        covers=("sum_of_squares", "GlobalNormTotals", "global_norms"),
         make=_make_norm,
         run=_run_norm,
         reference=_reference_norm,
         lengths=(0, 1, 31, 32, 33, 70_001),
-        bound={
-            "norm": lambda inputs: 1e-12 * reference.optim.global_norm([inputs["tree"]["a"], inputs["tree"]["b"][0]])
-        },
+        bound={f"{p:g}": _norm_bound(p) for p in ORDERS} | {f"{p:g} last": _norm_bound(p) for p in ORDERS},
+    ),
+    Case(
+        name="optim.clip_by_block_norm_",
+        covers=("clip_each_in_place",),
+        make=_make_clip,
+        run=_run_blocks,
+        reference=_reference_blocks,
+        lengths=(1, 33, 140_001),
+    ),
+    Case(
+        name="optim.clip_by_value_",
+        covers=("clamp_in_place",),
+        make=_make_value,
+        run=_run_value,
+        reference=_reference_value,
+        lengths=(0, 1, 33, 140_001),
+    ),
+    Case(
+        name="optim.adaptive_clip_",
+        covers=("clip_units_in_place",),
+        make=_make_units,
+        run=_run_units,
+        reference=_reference_units,
+        lengths=(1, 33, 4_001),
+        bound={f"{axes} {rank}": _units_bound for axes, ranks in AXES.items() for rank in ranks},
     ),
     Case(
         name="optim.clip_by_global_norm_",

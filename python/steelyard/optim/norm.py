@@ -1,55 +1,114 @@
-"""The global norm of gradients, and clipping by it."""
+"""Norms of gradients: of all of them together, and of each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, overload
 
 from .. import _core
 from .._mode import Number, standard_mode, standard_mode_methods
-from .._options import at_least_zero, choice
+from .._options import choice, flag, number
 from .._state import State
 from ..errors import value_error
-from ._tree import Array, all_to_read, paths, refuse_parameter, teller, to_write, unfold
-from .options import NonFinite
+from ._tree import Array, all_to_read, paths, unfold
 
-__all__ = ["GlobalNormState", "clip_by_global_norm_", "global_norm"]
+__all__ = ["GlobalNormState", "NormInfo", "global_norm"]
 
-
-def _measured_tree(grads: Any, nonfinite: str, fix: str = "") -> _core._SumOfSquares:
-    """The sum of squares as a number times a power of four, and the norm."""
-    outline, values = unfold(grads, "grads")
-    names = cache(lambda: [f"grads{path}" for path in paths(outline)])  # written out only where one is needed
-    arrays = all_to_read(values, lambda i: names()[i])
-    found = _core.sum_of_squares(arrays)
-    if nonfinite == "raise":
-        _refuse_not_finite(found, names, fix)
-    return found
+Policy = Literal["raise", "propagate"]
 
 
-def _refuse_not_finite(found: _core._Measured, names: Callable[[], list[str]], fix: str) -> None:
+@standard_mode_methods
+@dataclass(frozen=True)
+class NormInfo:
+    """The norms of arrays, as :func:`global_norm` returns them with ``detail=True``.
+
+    Attributes
+    ----------
+    norm : float
+        The norm of all elements together.
+    norms : array of float64
+        The norm of each array, in the order of ``paths``.
+    paths : tuple of str
+        The path of each array.
+    nonfinite : int
+        How many elements are NaN or infinite.
+    first_nonfinite : str or None
+        The path of the first array that has such an element.
+    first_element : int or None
+        The index of the first such element in that array, counted in C order.
+    """
+
+    norm: float
+    norms: Array
+    paths: tuple[str, ...]
+    nonfinite: int = 0
+    first_nonfinite: str | None = None
+    first_element: int | None = None
+
+
+def order_of(norm_type: Any) -> float:
+    """Return the order of a norm, checked."""
+    order = number(norm_type, "norm_type")
+    if not order > 0.0:
+        raise value_error("norm_type", "a number above 0, or infinity", repr(order), "below 1 it is not a norm either")
+    return order
+
+
+def refuse_not_finite(found: _core._NonFinite, name: Callable[[int], str], fix: str = "") -> None:
+    """Raise where elements are not finite; ``name`` returns what a message calls an array."""
     if found["first"] is not None:
-        raise value_error(names()[found["first"]], "finite values", f"{found['nonfinite']} NaN or infinite", fix)
+        got = f"{found['nonfinite']} NaN or infinite, the first at element {found['element']}"
+        raise value_error(name(found["first"]), "finite values", got, fix)
 
 
+class _Tree:
+    """The arrays of a tree, and their names."""
+
+    def __init__(self, grads: Any) -> None:
+        self.outline, values = unfold(grads, "grads")
+        self.names = cache(lambda: [f"grads{path}" for path in paths(self.outline)])  # only where one is needed
+        self.arrays = all_to_read(values, self.name)
+
+    def name(self, index: int) -> str:
+        return self.names()[index]
+
+
+@overload
+def global_norm(
+    grads: Any, norm_type: float = 2.0, *, nonfinite: Policy = "raise", detail: Literal[False] = False
+) -> float: ...
+@overload
+def global_norm(
+    grads: Any, norm_type: float = 2.0, *, nonfinite: Policy = "raise", detail: Literal[True]
+) -> NormInfo: ...
 @standard_mode
-def global_norm(grads: Any, *, nonfinite: Literal["raise", "propagate"] = "raise") -> float:
-    """Return the Euclidean norm of all elements of all arrays, ``sqrt(sum x^2)``.
+def global_norm(
+    grads: Any, norm_type: float = 2.0, *, nonfinite: Policy = "raise", detail: bool = False
+) -> float | NormInfo:
+    """Return the norm of all elements of all arrays, ``(sum |x|^p)^(1/p)`` with ``p = norm_type``.
 
-    The relative error is at most 1e-12 for 1e8 elements, also where float32 values are as large as 1e20 or as small as
-    1e-25, and the bits do not depend on the number of threads.
+    ``p = 2`` is the Euclidean norm, ``p = inf`` the largest magnitude, which is exact. The relative error is at most
+    1e-12 for p = 1 and 2 and ``1e-12 / min(p, 1)`` for any other p, for 1e8 elements. This also holds where float32
+    values are as large as 1e20 or as small as 1e-25, and where powers of float64 values would overflow. The bits do not
+    depend on the number of threads.
 
     Parameters
     ----------
     grads : tree of arrays
         float32, float64, bfloat16 or float16; NumPy arrays, torch CPU tensors, JAX arrays; only read.
+    norm_type : float
+        The order p, above 0, or infinity. (Between 0 and 1 the triangle inequality does not hold.)
     nonfinite : {"raise", "propagate"}
-        Raise for NaN and infinities, naming the first array that has one, or return a norm of NaN or inf.
+        Raise for NaN and infinities, naming the first array that has one, or return a norm of NaN or inf: NaN where any
+        element is a NaN, else infinity.
+    detail : bool
+        Return the norm of each array too, and which elements are not finite; from the same pass.
 
     Returns
     -------
-    float
+    float or NormInfo
         The norm, at least 0; 0.0 where there are no elements.
 
     Raises
@@ -58,92 +117,43 @@ def global_norm(grads: Any, *, nonfinite: Literal["raise", "propagate"] = "raise
         For a leaf that is not an array of floats, naming its path, and for a torch parameter, because its gradient is
         what should be passed.
     ValueError
-        For NaN and infinities (unless they propagate), with the path of the first array that has one.
+        For NaN and infinities (unless they propagate), with the path of the first array that has one, and for a
+        ``norm_type`` that is not above 0.
 
     Examples
     --------
     >>> import numpy as np
     >>> import steelyard as sy
-    >>> sy.global_norm({"w": np.array([3.0]), "b": np.array([4.0])})
-    5.0
+    >>> grads = {"w": np.array([3.0, 12.0]), "b": np.array([-4.0])}
+    >>> sy.global_norm(grads), sy.global_norm(grads, 1), sy.global_norm(grads, np.inf)
+    (13.0, 19.0, 12.0)
+    >>> sy.global_norm(grads, np.inf, detail=True).norms
+    array([12.,  4.])
 
     Notes
     -----
     torch's ``clip_grad_norm_`` and ``get_total_norm`` add the squares of float32 values in eight float32 sums. Their
-    result is 1 % too small for 1e8 elements, inf for values of 1.8e19 and more, and 0 for values of 1e-25.
+    result is 1 % too small for 1e8 elements, inf for values of 1.8e19 and more, and 0 for values of 1e-25. They also
+    take orders of 0 and below; these are refused here, since nothing can be clipped by them.
     """
     choice(nonfinite, "nonfinite", ("raise", "propagate"))
-    return Number(_measured_tree(grads, nonfinite, "nonfinite='propagate' lets the norm be NaN or infinite")["norm"])
-
-
-@standard_mode
-def clip_by_global_norm_(grads: Any, max_norm: float, *, nonfinite: NonFinite = "raise") -> float:
-    """Scale gradients in place so that their global norm is at most ``max_norm``; return the norm before.
-
-    Where ``norm > max_norm`` every element is multiplied by ``max_norm / norm``; otherwise nothing is written. The
-    threshold is exact, without an epsilon: this is optax's convention, while torch always multiplies by
-    ``min(1, max_norm / (norm + 1e-6))``. float32 and float64 elements are multiplied in their own type, to which the
-    factor is rounded first; bfloat16 and float16 elements are multiplied in float64 and the product is rounded once, to
-    nearest, ties to even. The norm after clipping is therefore at most ``max_norm (1 + 2^-52)`` in float64,
-    ``max_norm (1 + 2^-23)`` in float32, ``max_norm (1 + 2^-11)`` in float16 and ``max_norm (1 + 2^-8)`` in bfloat16
-    (where elements are not subnormal). This also holds where the norm exceeds the range of float64, or where the factor
-    is below the range of the element type.
-
-    Parameters
-    ----------
-    grads : tree of arrays
-        float32, float64, bfloat16 or float16, which may be mixed: writable NumPy arrays (bfloat16 of ml_dtypes) or
-        torch CPU tensors.
-    max_norm : float
-        The largest norm allowed, at least 0.
-    nonfinite : {"raise", "skip", "propagate"}
-        What happens where elements are NaN or infinite: raise, leave every array as it is, or compute with them. In
-        the last case a NaN makes the norm, the factor and every element NaN; infinities without a NaN make the factor
-        0, which turns them into NaN and all other elements into 0 (the convention of torch and of :class:`AdamW`). It
-        is decided before anything is written.
-
-    Returns
-    -------
-    float
-        The norm before clipping; inf where it exceeds the range of float64.
-
-    Raises
-    ------
-    TypeError
-        For a leaf that is not an array of one of these types, naming its path, and for a torch parameter, because its
-        gradient is what should be passed.
-    ValueError
-        For a negative ``max_norm``, for NaN or infinities (unless another policy is chosen), and for read-only,
-        overlapping or non-contiguous arrays, naming the path. Nothing has been written then.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import steelyard as sy
-    >>> g = np.array([3.0, 4.0])
-    >>> sy.clip_by_global_norm_(g, max_norm=1.0)
-    5.0
-    >>> g
-    array([0.6, 0.8])
-    """
-    limit = at_least_zero("max_norm", max_norm, infinite=True)
-    choice(nonfinite, "nonfinite", get_args(NonFinite))
-    outline, values = unfold(grads, "grads", written=True)
-    names = cache(lambda: [f"grads{path}" for path in paths(outline)])  # written out only where one is needed
-
-    def array(i: int) -> Array:
-        refuse_parameter(values[i], names()[i])
-        return to_write(values[i], names()[i])
-
-    arrays = _core.convert_unreadable(values, array)
-    stop = nonfinite != "propagate"
-    tell = None if arrays is values else teller(values)
-    found = _core.clip_in_place(
-        given=values, arrays=arrays, name=lambda i: names()[i], max_norm=limit, stop_nonfinite=stop, tell=tell
-    )
+    detailed = flag(detail, "detail")
+    order = order_of(norm_type)
+    tree = _Tree(grads)
+    found = _core.global_norms(tree.arrays, norm_type=order)
     if nonfinite == "raise":
-        _refuse_not_finite(found, names, "nothing was written; nonfinite='skip' goes on")
-    return Number(found["norm"])
+        refuse_not_finite(found, tree.name, "nonfinite='propagate' lets the norm be NaN or infinite")
+    if not detailed:
+        return Number(found["norm"])
+    first = found["first"]
+    return NormInfo(
+        norm=found["norm"],
+        norms=found["each"],
+        paths=tuple(paths(tree.outline)),
+        nonfinite=found["nonfinite"],
+        first_nonfinite=None if first is None else tree.name(first),
+        first_element=found["element"],
+    )
 
 
 @standard_mode_methods
@@ -170,7 +180,9 @@ class GlobalNormState(State):
 
     def update(self, grads: Any) -> Self:
         """Add the squares of one tree of arrays, as :func:`global_norm` takes it; returns self."""
-        found = _measured_tree(grads, "raise")
+        tree = _Tree(grads)
+        found = _core.sum_of_squares(tree.arrays)
+        refuse_not_finite(found, tree.name)
         self._totals.add(found["sum"], found["exponent"])
         return self
 

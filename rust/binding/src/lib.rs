@@ -54,8 +54,8 @@ mod _core {
     use crate::mode::{in_standard_mode, set_mode_for_tests};
     #[pymodule_export]
     use crate::optim::{
-        AdamWPlan, GlobalNormTotals, TensorPlan, check_eps, clip_in_place, convert_unreadable,
-        schedule_rates, sum_of_squares,
+        AdamWPlan, GlobalNormTotals, TensorPlan, check_eps, clamp_in_place, clip_each_in_place,
+        clip_in_place, clip_units_in_place, convert_unreadable, global_norms, schedule_rates, sum_of_squares,
     };
     #[pymodule_export]
     use crate::preference::{preference_loss, preference_steepest};

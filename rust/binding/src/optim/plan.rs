@@ -2,7 +2,8 @@
 //! are, updates all of them in one call, and counts the step in the same call.
 
 use super::gate::{Gate, another_thread, locked};
-use super::{Tell, counted, name, nonfinite};
+use super::norm::{counted, nonfinite};
+use super::{Tell, name};
 use crate::arrays::written::{Copies, Row, Written};
 use crate::call::{call_quick, no_memory};
 use crate::callback::call_with;
@@ -188,7 +189,7 @@ impl AdamWPlan {
             let norm = scaled.root();
             hyper.clip = Clip::to(max_norm, scaled);
             let factor = hyper.clip.value();
-            let mut bad = unwatched(nonfinite(&gradients, scaled, &mut |_| true))?;
+            let mut bad = unwatched(nonfinite(&gradients, scaled.is_finite(), &mut |_| true))?;
             let mut overflow = false;
             if stop_nonfinite && bad.is_none() && optim::may_overflow(norm, &hyper, narrow) {
                 let rows = memory::gathered(claim.slices().map(row))?;

@@ -1,7 +1,8 @@
 //! The core's part of a torch optimizer: one step over the tensors of all groups, in one call.
 
 use super::gate::{Gate, locked};
-use super::{Tell, counted, nonfinite, plan};
+use super::norm::{counted, nonfinite};
+use super::{Tell, plan};
 use crate::arrays::tensor_rows::{Looked, Position, TensorClaim, TensorRow, TensorRows};
 use crate::arrays::tensors::Tensors;
 use crate::call::{call_quick, no_memory};
@@ -244,7 +245,7 @@ fn compute(
         clip = Clip::to(gradients.max_norm.map(|limit| limit * gradients.scale), scaled);
         outcome.grad_norm = Some(scaled.root() / gradients.scale);
         outcome.clip_factor = clip.value();
-        bad = unwatched(nonfinite(&read, scaled, &mut |_| true))?;
+        bad = unwatched(nonfinite(&read, scaled.is_finite(), &mut |_| true))?;
         if gradients.stop_nonfinite && bad.is_some() {
             return Ok((outcome, bad));
         }

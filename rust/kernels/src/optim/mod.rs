@@ -14,8 +14,8 @@ mod units;
 pub use crate::dtype::TypedSliceMut;
 pub use hyper::{Hyper, Unfit};
 pub use norm::{
-    Adaptive, Clip, NonFinite, Norm, Norms, Order, Scaled, UnitShape, clamp_in_place,
-    count_nonfinite, norms, scale_in_place, scale_units, sum_of_squares,
+    Adaptive, Clip, Clips, NonFinite, Norm, Norms, Order, Scaled, UnitShape, clamp_in_place, count_nonfinite,
+    norms, scale_in_place, scale_units, sum_of_squares,
 };
 pub use norm_state::{NormTotals, TooLarge};
 pub use row::{MOMENTS, Row};

@@ -5,8 +5,8 @@ use super::{Entry, Run, entry};
 use steelyard_kernels::dtype::Listed;
 use steelyard_kernels::named::Named;
 use steelyard_kernels::optim::{
-    self, Adaptive, Clip, Decay, Hyper, MOMENTS, Order, Row, Rule, Schedule, Stored, UnitShape, clamp_in_place, norms,
-    scale_in_place, scale_units, sum_of_squares,
+    self, Adaptive, Clip, Decay, Hyper, MOMENTS, Order, Row, Rule, Schedule, Stored, UnitShape,
+    clamp_in_place, norms, scale_in_place, scale_units, sum_of_squares,
 };
 use steelyard_kernels::simd::{self, Bf16, F16};
 
@@ -145,12 +145,14 @@ fn adapted<T: Draw + Listed>(n: usize) -> Run {
     Box::new(move |digest| {
         for (name, by_column) in [("rows", false), ("columns", true)] {
             let digest = digest.of(name);
-            let columns = if n.is_multiple_of(7) { n / 7 } else { n };
-            let shapes = [UnitShape { rows: n / columns.max(1), columns, by_column }];
-            let (mut x, param) = (grad.clone(), [T::typed(param.as_slice())]);
+            let columns = if n < 1000 { n } else { 5 };
+            let rows = n / columns.max(1);
+            let shapes = [UnitShape { rows, columns, by_column }];
+            let mut x = grad[..rows * columns].to_vec();
+            let param = [T::typed(&param[..rows * columns])];
             let rule = Adaptive { clip_factor: 0.9, eps: 1e-3 };
             let clips = given(rule.clips(&[T::typed(x.as_slice())], &param, &shapes, &mut |_| true));
-            given(scale_units(vec![T::typed(x.as_mut_slice())], &shapes, &clips));
+            given(scale_units(vec![T::typed(x.as_mut_slice())], &shapes, &clips.each));
             for x in &x {
                 digest.double(simd::standard(|| x.to_f64()));
             }

@@ -44,15 +44,26 @@ pub struct Adaptive {
     pub eps: f64,
 }
 
+/// The factors of units.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clips {
+    /// One per unit of each gradient, in order.
+    pub each: Vec<Clip>,
+    /// Whether all elements of the gradients are finite.
+    pub grads_finite: bool,
+    /// Whether all elements of the parameters are finite.
+    pub params_finite: bool,
+}
+
 impl Adaptive {
-    /// The factor of each unit of each gradient, in order. The shapes have as many elements as their arrays.
+    /// The factor of each unit of each gradient. The shapes have as many elements as their arrays.
     pub fn clips(
         self,
         grads: &[TypedSlice<'_>],
         params: &[TypedSlice<'_>],
         shapes: &[UnitShape],
         progress: Progress<'_>,
-    ) -> Result<Vec<Clip>, Stopped> {
+    ) -> Result<Clips, Stopped> {
         let of_grads = unit_norms(grads, shapes, &mut *progress)?;
         let of_params = unit_norms(params, shapes, progress)?;
         let clip = |(grad, param): (Norm, Norm)| {
@@ -61,7 +72,10 @@ impl Adaptive {
             let norm = if norm < self.eps { self.eps } else { norm };
             Clip::to(Some(scalar(|| self.clip_factor * norm)), grad)
         };
-        Ok(memory::collected(of_grads.into_iter().zip(of_params).map(clip))?)
+        let finite = |norms: &[Norm]| norms.iter().all(|norm| norm.is_finite());
+        let (grads_finite, params_finite) = (finite(&of_grads), finite(&of_params));
+        let each = memory::collected(of_grads.into_iter().zip(of_params).map(clip))?;
+        Ok(Clips { each, grads_finite, params_finite })
     }
 }
 

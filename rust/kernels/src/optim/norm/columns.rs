@@ -1,36 +1,40 @@
 //! The Euclidean norm of each column of a matrix that is stored row by row.
+//!
+//! A piece of work is up to 64 columns side by side, over so many rows that it has up to a chunk of elements. Relative
+//! error: below 2^-53 * (rows of a piece / 2 + log2(pieces) + 2).
 
 use super::largest::Magnitude;
-use super::measure::Measured;
+use super::measure::{Measured, fold};
 use super::scaled::{Norm, Scaled, exp2i, scale_of};
+use super::two::Two;
 use crate::dtype::TypedSlice;
-use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks};
+use crate::grid::{CHUNK, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::memory;
-use crate::simd::{Isa, Kernel, Precision, dispatch};
+use crate::simd::{Isa, Kernel, Precision, dispatch, standard};
 use crate::with_dtype;
 use std::ops::Range;
 
 /// Columns that one piece of work goes through side by side.
 const WIDTH: usize = 64;
 
-/// A matrix and some of its columns.
+/// A matrix of `width` columns, and some of them.
 struct Columns<'a> {
     x: TypedSlice<'a>,
-    columns: usize,
+    width: usize,
     range: Range<usize>,
 }
 
 impl Kernel for Columns<'_> {
-    type Out = [Norm; WIDTH];
+    type Out = [Scaled; WIDTH];
     #[inline(always)]
-    fn run<I: Isa>(self) -> [Norm; WIDTH] {
-        with_dtype!(self.x, x: T => norms::<I, T>(x, self.columns, self.range))
+    fn run<I: Isa>(self) -> [Scaled; WIDTH] {
+        with_dtype!(self.x, x => sums_of_squares(x, self.width, self.range))
     }
 }
 
 /// Each column is summed from the first row to the last; a column of f64 is scaled as a chunk of f64 is.
 #[inline(always)]
-fn norms<I: Isa, T: Measured>(x: &[T], columns: usize, range: Range<usize>) -> [Norm; WIDTH] {
+fn sums_of_squares<T: Measured>(x: &[T], columns: usize, range: Range<usize>) -> [Scaled; WIDTH] {
     let mut exponents = [0; WIDTH];
     if T::PRECISION == Precision::F64 {
         exponents = largest::<T>(x, columns, &range).map(scale_of);
@@ -43,7 +47,7 @@ fn norms<I: Isa, T: Measured>(x: &[T], columns: usize, range: Range<usize>) -> [
             *sum += x * x;
         }
     }
-    std::array::from_fn(|i| Scaled { sum: sums[i], exponent: exponents[i] }.into())
+    std::array::from_fn(|i| Scaled { sum: sums[i], exponent: exponents[i] })
 }
 
 #[inline(always)]
@@ -64,12 +68,24 @@ pub(super) fn column_norms(
     columns: usize,
     progress: Progress<'_>,
 ) -> Result<Vec<Norm>, Stopped> {
-    let pieces = chunks(columns, WIDTH);
-    let norms = map_chunks(pieces, x.bytes(), progress, |i| {
-        dispatch(Columns { x, columns, range: chunk(i, columns, WIDTH) })
+    let (rows, tiles) = (x.len() / columns, chunks(columns, WIDTH));
+    let most_rows = CHUNK / if columns < WIDTH { columns } else { WIDTH };
+    let blocks = chunks(rows, most_rows);
+    let sums = map_chunks(blocks * tiles, x.bytes(), progress, |i| {
+        let rows = chunk(i / tiles, rows, most_rows);
+        let x = x.part(rows.start * columns..rows.end * columns);
+        dispatch(Columns { x, width: columns, range: chunk(i % tiles, columns, WIDTH) })
     })?;
-    let mut each = memory::with_capacity(pieces * WIDTH)?;
-    each.extend(norms.into_iter().flatten());
-    each.truncate(columns);
-    Ok(each)
+    let mut parts = memory::filled(blocks, Scaled::default())?;
+    let mut norms = memory::with_capacity(columns)?;
+    standard(|| {
+        for column in 0..columns {
+            let mine = sums.iter().skip(column / WIDTH).step_by(tiles);
+            for (part, sums) in parts.iter_mut().zip(mine) {
+                *part = sums[column % WIDTH];
+            }
+            norms.push(fold(Two, &parts).into());
+        }
+    });
+    Ok(norms)
 }

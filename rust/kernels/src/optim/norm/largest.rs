@@ -56,7 +56,7 @@ impl Rule for Infinity {
     type Part = f64;
     #[inline(always)]
     fn part<I: Isa, T: Measured>(self, x: &[T]) -> f64 {
-        largest::<I, T>(x)
+        largest(x)
     }
     fn join(self, a: f64, b: f64) -> f64 {
         if a > b || a.is_nan() { a } else { b }
@@ -68,7 +68,7 @@ impl Rule for Infinity {
 
 /// The largest magnitude; NaN where an element is, 0 where there are none.
 #[inline(always)]
-pub(super) fn largest<I: Isa, T: Magnitude>(x: &[T]) -> f64 {
+pub(super) fn largest<T: Magnitude>(x: &[T]) -> f64 {
     let mut lanes = [T::Bits::default(); LANES];
     let (blocks, tail) = x.as_chunks::<LANES>();
     for block in blocks {

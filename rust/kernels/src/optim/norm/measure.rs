@@ -133,7 +133,7 @@ impl<R: Rule> Kernel for Unit<'_, '_, R> {
 }
 
 /// Joins parts pairwise, so that the error grows with the logarithm of their number.
-fn fold<R: Rule>(rule: R, parts: &[R::Part]) -> R::Part {
+pub(super) fn fold<R: Rule>(rule: R, parts: &[R::Part]) -> R::Part {
     match parts {
         [] => R::Part::default(),
         [one] => *one,

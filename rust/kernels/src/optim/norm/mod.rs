@@ -8,6 +8,8 @@
 //! No order overflows or vanishes on the way: parts are kept as numbers with a scale of their own. A NaN makes every
 //! norm NaN; without one, an infinity makes it infinite.
 
+use crate::simd::tree64;
+
 mod adaptive;
 mod clamp;
 mod clip;
@@ -23,7 +25,7 @@ mod scaled;
 mod tests;
 mod two;
 
-pub use adaptive::{Adaptive, UnitShape, scale_units};
+pub use adaptive::{Adaptive, Clips, UnitShape, scale_units};
 pub use clamp::clamp_in_place;
 pub use clip::Clip;
 pub use measure::{Norms, Order, norms, sum_of_squares};
@@ -34,3 +36,10 @@ pub use scaled::{Norm, Scaled};
 
 /// The number of lanes of a sum of f64.
 const LANES: usize = 32;
+
+/// The reduction tree. It is not inlined, because the compiler would then arrange the lanes in the loop for the tree's
+/// first step, in pairs, instead of filling the vector registers.
+#[inline(never)]
+fn sum(lanes: &[f64; LANES]) -> f64 {
+    tree64(*lanes)
+}

@@ -4,11 +4,11 @@
 //! power of four where its largest value requires it. Every term is positive, so the relative error of the sum is below
 //! 2^-53 * (chunk / lanes + log2(lanes) + log2(chunks)): under 3e-13 for 1e8 elements.
 
-use super::LANES;
 use super::largest::largest;
 use super::measure::{Measured, Rule};
 use super::scaled::{Norm, Scaled, exp2i, scale_of};
-use crate::simd::{Element, Isa, Precision, tree64};
+use super::{LANES, sum};
+use crate::simd::{Element, Isa, Precision};
 
 /// The norm of order 1.
 #[derive(Clone, Copy)]
@@ -19,11 +19,11 @@ impl Rule for One {
     #[inline(always)]
     fn part<I: Isa, T: Measured>(self, x: &[T]) -> Scaled {
         if T::PRECISION != Precision::F64 {
-            return Scaled { sum: sum_of_magnitudes::<I, T>(x, 1.0), exponent: 0 };
+            return Scaled { sum: sum_of_magnitudes(x, 1.0), exponent: 0 };
         }
         // `Scaled` counts powers of four.
-        let exponent = scale_of(largest::<I, T>(x)) >> 1;
-        Scaled { sum: sum_of_magnitudes::<I, T>(x, exp2i(-2 * exponent)), exponent }
+        let exponent = scale_of(largest(x)) >> 1;
+        Scaled { sum: sum_of_magnitudes(x, exp2i(-2 * exponent)), exponent }
     }
     fn join(self, a: Scaled, b: Scaled) -> Scaled {
         a.plus(b)
@@ -34,7 +34,7 @@ impl Rule for One {
 }
 
 #[inline(always)]
-fn sum_of_magnitudes<I: Isa, T: Element>(x: &[T], scale: f64) -> f64 {
+fn sum_of_magnitudes<T: Element>(x: &[T], scale: f64) -> f64 {
     let mut lanes = [0.0f64; LANES];
     let (blocks, tail) = x.as_chunks::<LANES>();
     for block in blocks {
@@ -46,10 +46,4 @@ fn sum_of_magnitudes<I: Isa, T: Element>(x: &[T], scale: f64) -> f64 {
         *lane += x.to_f64().abs() * scale;
     }
     sum(&lanes)
-}
-
-/// Not inlined, for the reason given at the sum of squares.
-#[inline(never)]
-fn sum(lanes: &[f64; LANES]) -> f64 {
-    tree64(*lanes)
 }

@@ -8,12 +8,12 @@
 //! and terms below 1/n carry less than the largest; and the root divides the error of the sum by p.
 //! That is under `1e-12 / min(p, 1)` for 1e8 elements.
 
-use super::LANES;
 use super::largest::largest;
 use super::measure::{Measured, Rule};
 use super::scaled::{Norm, exp2i, scale_of};
+use super::{LANES, sum};
 use crate::math::{exp, exp64_nonpositive, log, log64};
-use crate::simd::{Element, Isa, padded, tree64};
+use crate::simd::{Element, Isa, padded};
 
 /// The norm of order `p`.
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ impl Rule for Power {
     type Part = Powers;
     #[inline(always)]
     fn part<I: Isa, T: Measured>(self, x: &[T]) -> Powers {
-        let largest = largest::<I, T>(x);
+        let largest = largest(x);
         if largest > 0.0 && largest < f64::INFINITY {
             Powers { largest, sum: sum_of_powers::<I, T>(x, largest, self.p) }
         } else {
@@ -81,10 +81,4 @@ fn add_powers<I: Isa, T: Element>(lanes: &mut [f64; LANES], block: &[T; LANES], 
     for (lane, x) in lanes.iter_mut().zip(block) {
         *lane += exp64_nonpositive::<I>(p * log64::<I>(x.to_f64().abs() / largest));
     }
-}
-
-/// Not inlined, for the reason given at the sum of squares.
-#[inline(never)]
-fn sum(lanes: &[f64; LANES]) -> f64 {
-    tree64(*lanes)
 }

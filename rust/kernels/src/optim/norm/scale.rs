@@ -127,6 +127,8 @@ impl<'a, 'x> Products<'a, 'x> {
 pub fn scale_in_place(arrays: Vec<TypedSliceMut<'_>>, clip: Clip) -> Result<(), NoMemory> {
     let factors = [Factors::of(clip)];
     let mut products = Products::new();
-    arrays.into_iter().for_each(|array| products.push(array, &factors));
+    for array in arrays {
+        products.push(array, &factors);
+    }
     products.write()
 }

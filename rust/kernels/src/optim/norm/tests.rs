@@ -187,7 +187,7 @@ fn units_are_clipped_each_by_itself() {
         let mut x = grad;
         let clips =
             rule.clips(&[TypedSlice::F64(&x)], &[TypedSlice::F64(&param)], &shapes, &mut |_| true).unwrap();
-        scale_units(vec![TypedSliceMut::F64(&mut x)], &shapes, &clips).unwrap();
+        scale_units(vec![TypedSliceMut::F64(&mut x)], &shapes, &clips.each).unwrap();
         for (got, want) in x.iter().zip(want) {
             assert!((got - want).abs() <= 1e-3 * want, "{x:?}");
         }

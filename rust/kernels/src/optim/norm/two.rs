@@ -7,11 +7,11 @@
 //! Relative error of the sum: below 2^-53 * (chunk / lanes + log2(lanes) + log2(chunks) + 3) in the worst case, under
 //! 1e-12 for 1e8 elements.
 
-use super::LANES;
 use super::largest::largest;
 use super::measure::{Measured, Rule};
 use super::scaled::{Norm, Scaled, exp2i, scale_of};
-use crate::simd::{Bf16, Element, F16, Isa, Kernel, tree64};
+use super::{LANES, sum};
+use crate::simd::{Bf16, Element, F16, Isa, Kernel};
 
 /// The Euclidean norm.
 #[derive(Clone, Copy)]
@@ -52,7 +52,7 @@ exact_squares!(f32, Bf16, F16);
 impl SumOfSquares for f64 {
     #[inline(always)]
     fn sum_of_squares<I: Isa>(x: &[f64]) -> Scaled {
-        let exponent = scale_of(largest::<I, f64>(x));
+        let exponent = scale_of(largest(x));
         Scaled { sum: Squares { x, scale: exp2i(-exponent) }.run::<I>(), exponent }
     }
 }
@@ -80,13 +80,6 @@ impl<T: Element> Kernel for Squares<'_, T> {
         add_squares(&mut lanes, &last, self.scale);
         sum(&lanes)
     }
-}
-
-/// The reduction tree. It is not inlined, because the compiler would then arrange the lanes in the loop for the tree's
-/// first step, in pairs, instead of filling the vector registers.
-#[inline(never)]
-fn sum(lanes: &[f64; LANES]) -> f64 {
-    tree64(*lanes)
 }
 
 #[inline(always)]
