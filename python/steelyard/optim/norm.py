@@ -38,6 +38,14 @@ class NormInfo:
         The path of the first array that has such an element.
     first_element : int or None
         The index of the first such element in that array, counted in C order.
+
+    Examples
+    --------
+    >>> import numpy as np, steelyard as sy
+    >>> grads = {"w": np.array([3.0, np.inf]), "b": np.array([4.0])}
+    >>> info = sy.global_norm(grads, nonfinite="propagate", detail=True)
+    >>> info.norm, info.norms, info.first_nonfinite, info.first_element
+    (inf, array([inf,  4.]), 'grads["w"]', 1)
     """
 
     norm: float

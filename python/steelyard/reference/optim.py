@@ -19,11 +19,12 @@ def global_norm(arrays: list[Array], p: float = 2.0) -> float:
     within 1e-12 of it. For other p each power has an error of an ulp or two.
     """
     values = [abs(x) for array in arrays for x in array.astype(np.float64).ravel().tolist()]
-    largest = max(values, default=0.0)
+    largest: float = max(values, default=0.0)
     if p == math.inf or largest == 0.0:
         return largest
     if p not in (1.0, 2.0):
-        return largest * math.fsum((x / largest) ** p for x in values) ** (1.0 / p)
+        total_power: float = math.fsum((x / largest) ** p for x in values)
+        return float(largest * total_power ** (1.0 / p))
     total = sum((Fraction(x) ** int(p) for x in values), Fraction(0))
     if p == 1.0:
         return float(total)

@@ -92,9 +92,7 @@ fn scale_columns<T: Scale>(x: &mut [T], factors: &[Factors]) {
     }
 }
 
-/// Products to be computed in one parallel region. Each factor is first rounded to the type in which the product is
-/// computed, which is the array's own, or f64 for 16-bit types; where the rounded factor would be subnormal, it is split
-/// into two. The product is rounded to the array's type, to nearest, ties to even.
+/// Products to be computed in one parallel region, by the rule of [`scale_in_place`].
 pub(super) struct Products<'a, 'x>(Units<Product<'a, 'x>>);
 
 impl<'a, 'x> Products<'a, 'x> {
@@ -123,7 +121,9 @@ impl<'a, 'x> Products<'a, 'x> {
     }
 }
 
-/// Multiplies every element of every array by the factor `clip`, as [`Products`] does.
+/// Multiplies every element of every array by the factor `clip`. The factor is first rounded to the type in which the
+/// product is computed, which is the array's own, or f64 for 16-bit types; where the rounded factor would be subnormal,
+/// it is split into two. The product is rounded to the array's type, to nearest, ties to even.
 pub fn scale_in_place(arrays: Vec<TypedSliceMut<'_>>, clip: Clip) -> Result<(), NoMemory> {
     let factors = [Factors::of(clip)];
     let mut products = Products::new();
