@@ -40,7 +40,7 @@ test-python: .venv/.built  ## Tests of the package
 	.venv/bin/python -m pytest --quiet
 
 test-torch: .venv-bench/.built  ## torch's bits and torch's tensors (installs torch; about 5 GB)
-	$(call say,tests against torch; about a minute)
+	$(call say,tests against torch and the libraries that train with it; some minutes)
 	PYTHONPATH=$(CURDIR)/.venv-bench/site $(PEERS) -m pytest --quiet tests/torch
 
 test-foreign:  ## Kernels' bits on aarch64 and on an x86-64 without FMA, under QEMU
@@ -113,6 +113,7 @@ ifdef STEELYARD_BENCH_PYTHON
 	.venv-bench/bin/$(PIP) --no-deps --target .venv-bench/site .
 else
 	.venv-bench/bin/$(PIP) '.[bench]' || .venv-bench/bin/$(PIP) .
+	.venv-bench/bin/$(PIP) '.[trainers]' || echo "--- the trainers could not be installed: their tests will be skipped"
 	.venv-bench/bin/$(PIP) pytest pytest-timeout hypothesis ml-dtypes
 endif
 	touch $@
