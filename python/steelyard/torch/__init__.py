@@ -1,8 +1,9 @@
-"""Drop-in optimizers for torch: the classes of ``torch.optim``, computed by this package's core on the CPU.
+"""Drop-in optimizers and clipping for torch: names of ``torch.optim`` and ``torch.nn.utils``, computed on the CPU.
 
 This package imports torch; ``import steelyard`` does not.
 """
 
 from .adamw import AdamW
+from .clip import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
-__all__ = ["AdamW"]
+__all__ = ["AdamW", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]

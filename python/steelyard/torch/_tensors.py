@@ -19,6 +19,7 @@ __all__ = [
     "is_dense",
     "is_laid_out_like",
     "is_plain",
+    "overlaps_itself",
 ]
 
 PLAIN = (torch.Tensor, torch.nn.Parameter)
