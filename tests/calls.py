@@ -489,11 +489,7 @@ def _(n: int) -> Any:
 
 @row(
     "schedules",
-    "schedules.cosine",
-    "schedules.linear",
-    "schedules.constant",
-    "schedules.inverse_sqrt",
-    "schedules.Schedule",
+    *(f"schedules.{name}" for name in sy.schedules.__all__),
     call=lambda d: d[0](d[1]),
 )
 def _(n: int) -> Any:

@@ -20,7 +20,6 @@ from hypothesis.extra import numpy as hnp
 
 import steelyard as sy
 from steelyard import _core
-from steelyard._registries import REGISTRIES, names
 from steelyard.optim import GlobalNormState, adamw_
 
 from .cases import normalish
@@ -229,98 +228,6 @@ def test_one_update_is_the_function() -> None:
     assert GlobalNormState().compute() == 0.0
     assert GlobalNormState().update(np.full(4, 1e300)).compute() == 2e300
     assert GlobalNormState().update(np.array([5e-324])).compute() == 5e-324
-
-
-# ---- schedules --------------------------------------------------------------------------------------------
-
-
-def test_schedules_equal_the_published_tables() -> None:
-    """The tables of transformers' tests (lr 10, warm-up 2, total 10), which start at 0."""
-    options: dict[str, Any] = {"total_steps": 10, "warmup_steps": 2, "start": 0.0}
-    linear = sy.schedules.linear(10.0, **options)
-    assert linear(range(10)).tolist() == [0, 5, 10, 8.75, 7.5, 6.25, 5, 3.75, 2.5, 1.25]
-    cosine = sy.schedules.cosine(10.0, **options)
-    want = [0, 5, 10, 9.619, 8.536, 6.913, 5, 3.087, 1.464, 0.381]
-    np.testing.assert_allclose(cosine(np.arange(10)), want, atol=6e-4)
-
-
-def test_inverse_sqrt_equals_the_tables_of_others() -> None:
-    """transformers' test (lr 10, warm-up 2), and the formulas of the Transformer's paper and of T5."""
-    want = [0.0, 5.0, 10.0, 8.165, 7.071, 6.325, 5.774, 5.345, 5.0, 4.714]
-    s = np.arange(300)
-    np.testing.assert_allclose(sy.schedules.inverse_sqrt(10.0, warmup_steps=2, start=0.0)(s[:10]), want, atol=6e-4)
-    d, w = 512, 40
-    paper = d**-0.5 * np.minimum((s + 1) ** -0.5, (s + 1) * w**-1.5)
-    np.testing.assert_allclose(sy.schedules.inverse_sqrt((d * w) ** -0.5, warmup_steps=w, start=0)(s + 1), paper)
-    t5 = 1 / np.sqrt(np.maximum(s, w))
-    np.testing.assert_allclose(sy.schedules.inverse_sqrt(w**-0.5, warmup_steps=w, start=w**-0.5)(s), t5)
-
-
-@pytest.mark.parametrize("shape", names("schedule.shape"))
-def test_the_rise_meets_the_fall(shape: str) -> None:
-    options = {"warmup_steps": 100, "total_steps": 10_000, "end": 0.1}
-    taken = REGISTRIES["schedule.shape"][shape].parameters
-    rates = sy.schedules.Schedule(shape, 1.0, **{name: options[name] for name in taken})(np.arange(20_000))
-    assert rates[99] == rates[100] == rates.max() == 1.0
-    assert (np.diff(rates[100:]) <= 0).all()
-    assert np.abs(np.diff(rates)).max() <= 0.0101
-    assert rates[-1] > 0
-
-
-def test_schedules_stay_where_they_ended() -> None:
-    """torch's CosineAnnealingLR climbs back to 1.0 at twice its length; OneCycleLR raises after its end."""
-    cosine = sy.schedules.cosine(1.0, total_steps=10, end=0.1)
-    assert cosine([10, 11, 20, 2**52]).tolist() == [0.1] * 4
-    assert cosine(0) == 1.0
-
-
-def test_the_first_update_has_a_rate() -> None:
-    assert sy.schedules.cosine(1.0, total_steps=10, warmup_steps=5)(0) == 0.2
-    assert sy.schedules.constant(1.0, warmup_steps=5, start=0)(0) == 0.0
-
-
-def test_schedules_are_data() -> None:
-    cosine = sy.schedules.cosine(3e-4, total_steps=10, warmup_steps=2, end=1e-5)
-    assert sy.schedules.Schedule.from_dict(cosine.to_dict()) == cosine
-    assert isinstance(cosine(3), float)
-    assert cosine(np.arange(6).reshape(2, 3)).shape == (2, 3)
-
-
-def test_a_schedule_can_be_drawn() -> None:
-    matplotlib = pytest.importorskip("matplotlib", reason="matplotlib draws plots; it comes with the cli extra")
-    matplotlib.use("agg")
-    ax = sy.schedules.cosine(1.0, total_steps=100, warmup_steps=10).plot()
-    assert ax.get_lines()[0].get_ydata().max() == 1.0
-    matplotlib.pyplot.close(ax.figure)
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (
-            lambda: sy.schedules.cosine(1.0, total_steps=5, warmup_steps=5),
-            "warmup_steps: expected fewer than total_steps = 5",
-        ),
-        (lambda: sy.schedules.linear(-1.0, total_steps=5), "lr: expected a number that is at least 0"),
-        (lambda: sy.schedules.linear(1.0, total_steps=5.5), "total_steps: expected a whole number of steps"),
-        (
-            lambda: sy.schedules.inverse_sqrt(1.0, warmup_steps=0),
-            "warmup_steps: expected a whole number of steps from 1",
-        ),
-        (lambda: sy.schedules.constant(1.0)(-1), "step: expected at least 0"),
-        (lambda: sy.schedules.constant(1.0)([0.5]), "step: expected whole numbers"),
-        (lambda: sy.schedules.Schedule.from_dict({"lr": 1}), "fields: expected a dictionary"),
-        (lambda: sy.schedules.Schedule.from_dict([("shape", "constant"), ("lr", 1)]), "fields: expected a dictionary"),
-        (
-            lambda: sy.schedules.Schedule.from_dict({"shape": "constant", "lr": 1, "gamma": 2}),
-            "fields: expected a dict",
-        ),
-    ],
-)
-def test_bad_schedules(call: Any, message: str) -> None:
-    with pytest.raises((TypeError, ValueError)) as caught:
-        call()
-    assert str(caught.value).startswith(message)
 
 
 # ---- bad input: one sentence, the path, nothing written -----------------------------------------------------

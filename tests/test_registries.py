@@ -12,11 +12,13 @@ import pytest
 import steelyard as sy
 import steelyard.reference.optim
 import steelyard.reference.preference
+import steelyard.reference.schedules
 import steelyard.reference.tokens
 from steelyard import _options, preference, reference
 from steelyard._registries import REGISTRIES, Parameter
 from steelyard._strata import Average
 from steelyard.optim import schedules
+from steelyard.optim.schedules import schedule
 from steelyard.tokens import scores
 from steelyard.tokens.perplexity import Unit
 from steelyard.uncertainty._statistics import Statistic
@@ -27,7 +29,10 @@ LITERALS: dict[str, Any] = {
     "interval.alternative": _options.Alternative,
     "perplexity.unit": Unit,
     "preference.loss": preference.Loss,
-    "schedule.shape": schedules.Shape,
+    "schedule.curve": schedule.Curve,
+    "schedule.interpolate": schedule.Interpolate,
+    "schedule.shape": schedule.Shape,
+    "schedule.warmup": schedule.Warmup,
     "strata.average": Average,
     "tokens.columns": scores.Column,
     "uncertainty.statistic": Statistic,
@@ -39,7 +44,10 @@ DOCSTRINGS: dict[str, Any] = {
     "perplexity.unit": sy.perplexity,
     "preference.loss": sy.preference_loss,
     "proportion.method": sy.proportion,
+    "schedule.curve": schedules.wsd,
+    "schedule.interpolate": schedules.piecewise,
     "schedule.shape": schedules.Schedule,
+    "schedule.warmup": schedules.Schedule,
     "strata.average": sy.estimate,
     "tokens.columns": sy.token_scores,
     "uncertainty.statistic": sy.bootstrap,
@@ -101,12 +109,15 @@ def test_a_parameter_is_checked_against_the_table() -> None:
 def test_the_reference_knows_the_names() -> None:
     """Each by name: a default arm would take an unknown one for another."""
     assert set(reference.preference.LOSSES) == set(REGISTRIES["preference.loss"])
-    assert set(reference.optim.DECAYS) == set(REGISTRIES["schedule.shape"])
+    assert set(reference.schedules.DECAYS) == set(REGISTRIES["schedule.shape"])
     assert set(reference.tokens.COLUMNS) == set(REGISTRIES["tokens.columns"])
 
 
 def test_every_shape_of_a_schedule_is_a_function() -> None:
     """Of its name, which takes what the shape takes and how it starts."""
+    common, lists = {"start", "warmup", "offset", "convention"}, {"milestones", "points", "curve", "interpolate"}
     for shape, row in REGISTRIES["schedule.shape"].items():
         taken = set(inspect.signature(getattr(schedules, shape)).parameters)
-        assert taken == {"lr", "start", *row.parameters}
+        if shape != "piecewise":  # its rate is that of its highest point
+            assert "lr" in taken
+        assert taken - common - lists - {"lr"} == set(row.parameters)

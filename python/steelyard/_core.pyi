@@ -1,6 +1,6 @@
 """Type stubs of the compiled core, written by hand and checked against the binary by stubtest."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Required, TypedDict, TypeVar, final
 
 import numpy as np
@@ -399,14 +399,7 @@ def clamp_in_place(
     tell: _Tell | None = None,
 ) -> _Clipped: ...
 def schedule_rates(
-    steps: NDArray[np.uint64],
-    *,
-    shape: str,
-    peak: float,
-    end: float,
-    start: float | None,
-    warmup: int,
-    total: int,
+    steps: NDArray[np.uint64], *, shape: str, peak: float, description: Mapping[str, Any]
 ) -> NDArray[np.float64]: ...
 
 @final

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from .. import _core
 from .._options import at_least_zero, choice, flag, number
 from ..errors import shown, type_error, value_error
-from .schedules import Schedule
+from .schedules import Rates
 
 __all__ = ["AdamOptions", "LearningRate", "NonFinite", "Options"]
 
@@ -61,7 +61,7 @@ class Options:
 
     def to_json(self) -> str:
         """The options as JSON, without the learning rate where that is a function of the caller's."""
-        lr = self.lr.to_dict() if isinstance(self.lr, Schedule) else None if callable(self.lr) else self.lr
+        lr = self.lr.to_dict() if isinstance(self.lr, Rates) else None if callable(self.lr) else self.lr
         return json.dumps({name: getattr(self, name) for name in self._names()} | {"lr": lr})
 
     def with_json(self, text: str) -> Options:
@@ -70,7 +70,7 @@ class Options:
         if not isinstance(saved, dict) or saved.keys() != set(self._names()):
             raise ValueError(f"no object of {', '.join(self._names())}")
         lr = saved.pop("lr")
-        rate = self.lr if lr is None else Schedule.from_dict(lr) if isinstance(lr, dict) else lr
+        rate = self.lr if lr is None else Rates.from_dict(lr) if isinstance(lr, dict) else lr
         return type(self)(lr=rate, **saved)
 
     @classmethod

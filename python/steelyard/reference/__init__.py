@@ -4,9 +4,22 @@ The code is written to be read, not to be fast. Element-wise kernels give the sa
 differ from it by at most the bound stated in the docstring.
 """
 
-from . import bootstrap, calibration, fma, intervals, max_t, optim, preference, random, repeats, rules, tokens
+from . import (
+    bootstrap,
+    calibration,
+    fma,
+    intervals,
+    max_t,
+    optim,
+    preference,
+    random,
+    repeats,
+    rules,
+    schedules,
+    tokens,
+)  # fmt: skip
 
 __all__ = [
     "bootstrap", "calibration", "fma", "intervals", "max_t", "optim", "preference", "random", "repeats", "rules",
-    "tokens",
+    "schedules", "tokens",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The global norm, clipping and the schedules, as formulas."""
+"""The global norm and clipping, as formulas."""
 
 from __future__ import annotations
 
@@ -79,39 +79,3 @@ def nearest(x: Array, digits: int, lowest: int) -> Array:
     unit = np.ldexp(1.0, np.maximum(exponent, lowest + 1) - digits)
     rounded: Array = np.rint(x / unit) * unit
     return rounded
-
-
-def _constant(s: int, w: int, total: int, lr: float, end: float) -> float:
-    return lr
-
-
-def _linear(s: int, w: int, total: int, lr: float, end: float) -> float:
-    return lr + (end - lr) * min((s - w) / (total - w), 1.0)
-
-
-def _cosine(s: int, w: int, total: int, lr: float, end: float) -> float:
-    return end + (lr - end) * (1 + math.cos(math.pi * min((s - w) / (total - w), 1.0))) / 2
-
-
-def _inverse_sqrt(s: int, w: int, total: int, lr: float, end: float) -> float:
-    return lr * math.sqrt(w / s)
-
-
-# For each shape, the learning rate after the warm-up of w steps.
-DECAYS = {"constant": _constant, "linear": _linear, "cosine": _cosine, "inverse_sqrt": _inverse_sqrt}
-
-
-def schedule(
-    shape: str,
-    s: int,
-    *,
-    lr: float,
-    total_steps: int = 0,
-    warmup_steps: int = 0,
-    start: float | None = None,
-    end: float = 0.0,
-) -> float:
-    """Return the learning rate after ``s`` updates; the compiled one differs by at most 4e-16 of the highest rate."""
-    if s < warmup_steps:
-        return lr * (s + 1) / warmup_steps if start is None else start + (lr - start) * s / warmup_steps
-    return DECAYS[shape](s, warmup_steps, total_steps, lr, end)

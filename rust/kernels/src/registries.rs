@@ -2,7 +2,7 @@
 
 use crate::intervals::{Alternative, proportion, spread, strata};
 use crate::named::Registry;
-use crate::optim::{Decay, Rule};
+use crate::optim::{Cooldown, Decay, Interpolate, Rise, Rule};
 use crate::preference::Loss;
 use crate::tokens::{Column, Folds, Unit};
 use crate::uncertainty;
@@ -14,6 +14,9 @@ pub const REGISTRIES: &[Registry] = &[
     Registry::of::<spread::Range>(),
     Registry::of::<strata::Average>(),
     Registry::of::<Decay>(),
+    Registry::of::<Rise>(),
+    Registry::of::<Cooldown>(),
+    Registry::of::<Interpolate>(),
     Registry::of::<Rule>(),
     Registry::of::<Loss>(),
     Registry::of::<Column>(),

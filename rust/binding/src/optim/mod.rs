@@ -5,23 +5,21 @@ mod clip;
 mod gate;
 mod norm;
 mod plan;
+mod schedule;
 mod tensor_plan;
 
 use crate::arrays::blocks::is_plain;
-use crate::arrays::{Fresh, slice};
-use crate::call::{call, no_memory};
+use crate::call::no_memory;
 use crate::callback::{call_back, call_with};
 use crate::give;
-use crate::take::named;
-use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use steelyard_kernels::memory;
-use steelyard_kernels::optim::Schedule;
 
 pub use clip::{clamp_in_place, clip_each_in_place, clip_in_place, clip_units_in_place};
 pub use norm::{GlobalNormTotals, global_norms, sum_of_squares};
 pub use plan::{AdamWPlan, check_eps};
+pub use schedule::schedule_rates;
 pub use tensor_plan::TensorPlan;
 
 /// A function that tells torch which tensors were written, with its arguments. They are prepared before anything is
@@ -78,27 +76,4 @@ fn items(tuple: &Bound<'_, PyTuple>) -> PyResult<Vec<Py<PyAny>>> {
 
 fn name(names: &[String], index: usize) -> String {
     names.get(index).cloned().unwrap_or_else(|| format!("arrays[{index}]"))
-}
-
-/// The learning rate at each of `steps` (uint64), which are the numbers of updates already made.
-#[pyfunction]
-#[pyo3(signature = (steps, *, shape, peak, end, start, warmup, total))]
-#[allow(clippy::too_many_arguments)] // the formula's symbols
-pub fn schedule_rates<'py>(
-    py: Python<'py>,
-    steps: &Bound<'_, PyAny>,
-    shape: &str,
-    peak: f64,
-    end: f64,
-    start: Option<f64>,
-    warmup: u64,
-    total: u64,
-) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let decay = named(shape)?;
-    let steps: &[u64] = slice(steps, "steps")?;
-    let schedule = Schedule { decay, peak, end, start, warmup, total };
-    let mut rates = Fresh::new(py, steps.len())?;
-    let elements = rates.elements();
-    call(py, None, steps.len(), |progress| schedule.rates_into(steps, elements, progress))?;
-    Ok(rates.array())
 }

@@ -21,6 +21,6 @@ pub use norm_state::{NormTotals, TooLarge};
 pub use row::{MOMENTS, Row};
 pub use rules::Rule;
 pub use saved::{Damage, Moment, NUMERICS, damage};
-pub use schedule::{Decay, Schedule};
+pub use schedule::{Cooldown, Decay, Interpolate, Rise, Schedule};
 pub use step::{count_overflow, may_overflow, step};
 pub use storage::{Plain, Stored};

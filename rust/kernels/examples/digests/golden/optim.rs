@@ -3,10 +3,10 @@
 use super::inputs::{Digest, Draw, given, tame, wild, words};
 use super::{Entry, Run, entry};
 use steelyard_kernels::dtype::Listed;
-use steelyard_kernels::named::Named;
+use steelyard_kernels::named::{Named, Parameter};
 use steelyard_kernels::optim::{
-    self, Adaptive, Clip, Decay, Hyper, MOMENTS, Order, Row, Rule, Schedule, Stored, UnitShape,
-    clamp_in_place, norms, scale_in_place, scale_units, sum_of_squares,
+    self, Adaptive, Clip, Cooldown, Decay, Hyper, Interpolate, MOMENTS, Order, Rise, Row, Rule, Schedule,
+    Stored, UnitShape, clamp_in_place, norms, scale_in_place, scale_units, sum_of_squares,
 };
 use steelyard_kernels::simd::{self, Bf16, F16};
 
@@ -176,14 +176,65 @@ fn scaled<T: Draw + Listed>(n: usize) -> Run {
     })
 }
 
+/// The numbers of a shape: what all shapes share, something else than the default where there is one.
+fn numbers(decay: Decay) -> Vec<f64> {
+    let value = |parameter: &Parameter| match parameter.name {
+        "total_steps" => 1500.0,
+        "warmup_steps" => 100.0,
+        "end" => 1e-5,
+        "cycle_steps" | "cooldown_steps" | "rise_steps" => 150.0,
+        "gamma" => 0.875,
+        "decay_steps" => 70.0,
+        "timescale" => 0.0,
+        // Of the cosine, so that it keeps its plain form here; the other form is below.
+        "cycles" => 1.0,
+        "power" | "k" if decay == Decay::Cosine => 1.0,
+        _ => parameter.default.unwrap_or(1.0) * 1.5,
+    };
+    decay.about().parameters.iter().map(value).collect()
+}
+
+fn plain(decay: Decay, numbers: &[f64]) -> Schedule<'_> {
+    Schedule {
+        decay,
+        peak: 3e-4,
+        numbers,
+        start: None,
+        rise: Rise::Linear,
+        offset: 0.0,
+        cooldown: Cooldown::Linear,
+        interpolate: Interpolate::Linear,
+        at: &[100.0, 250.5, 900.0],
+        values: &[1e-4, 3e-4, 2e-5],
+    }
+}
+
 fn schedules(n: usize) -> Run {
     let steps: Vec<u64> = words(n, 60).map(|word| word % 2000).collect();
     Box::new(move |digest| {
         for &decay in Decay::ALL {
+            let numbers = numbers(decay);
             for (from, start) in [("from_nothing", None), ("from_start", Some(1e-5))] {
-                let schedule = Schedule { decay, peak: 3e-4, end: 1e-5, start, warmup: 100, total: 1500 };
+                let schedule = Schedule { start, ..plain(decay, &numbers) };
                 digest.of(decay.name()).of(from).doubles(&given(schedule.rates(&steps)));
             }
+        }
+        let cycles = [1500.0, 100.0, 1e-5, 3.5, 0.75, 2.0];
+        let cosine = given(plain(Decay::Cosine, &cycles).rates(&steps));
+        digest.of("cosine").of("in_cycles").doubles(&cosine);
+        for &rise in Rise::ALL {
+            for (from, start) in [("from_nothing", None), ("from_start", Some(1e-5))] {
+                let schedule = Schedule { start, rise, ..plain(Decay::Constant, &[1500.0]) };
+                digest.of("warmup").of(rise.name()).of(from).doubles(&given(schedule.rates(&steps)));
+            }
+        }
+        for &cooldown in Cooldown::ALL {
+            let schedule = Schedule { cooldown, ..plain(Decay::Wsd, &[1500.0, 1400.0, 100.0, 1e-5]) };
+            digest.of("cooldown").of(cooldown.name()).doubles(&given(schedule.rates(&steps)));
+        }
+        for &interpolate in Interpolate::ALL {
+            let schedule = Schedule { interpolate, offset: 7.0, ..plain(Decay::Piecewise, &[0.0]) };
+            digest.of("interpolate").of(interpolate.name()).doubles(&given(schedule.rates(&steps)));
         }
     })
 }

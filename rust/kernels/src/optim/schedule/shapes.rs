@@ -1,0 +1,288 @@
+//! The formulas of the shapes: the rate after `t` updates behind the warm-up.
+
+use super::curves::{between, cooled, half_wave, power, through, whole};
+use super::table::{Cooldown, Interpolate};
+use crate::math::{exp64, log1p_64, log64, powi};
+use crate::simd::Isa;
+
+/// The shape of a schedule after the warm-up.
+pub trait Fall {
+    /// The rate after `t` updates behind the warm-up; `u` is their share of the steps until the end, at most 1.
+    fn at<I: Isa>(&self, t: f64, u: f64) -> f64;
+}
+
+/// The rates between which a shape falls.
+#[derive(Clone, Copy)]
+pub struct Ends {
+    pub peak: f64,
+    pub end: f64,
+}
+
+pub struct Constant(pub f64);
+
+impl Fall for Constant {
+    #[inline(always)]
+    fn at<I: Isa>(&self, _: f64, _: f64) -> f64 {
+        self.0
+    }
+}
+
+pub struct Linear(pub Ends);
+
+impl Fall for Linear {
+    #[inline(always)]
+    fn at<I: Isa>(&self, _: f64, u: f64) -> f64 {
+        self.0.peak + (self.0.end - self.0.peak) * u
+    }
+}
+
+pub struct InverseSqrt {
+    pub peak: f64,
+    pub timescale: f64,
+}
+
+impl Fall for InverseSqrt {
+    #[inline(always)]
+    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+        self.peak * (self.timescale / (t + self.timescale)).sqrt()
+    }
+}
+
+pub struct Cosine(pub Ends);
+
+impl Fall for Cosine {
+    #[inline(always)]
+    fn at<I: Isa>(&self, _: f64, u: f64) -> f64 {
+        half_wave::<I>(self.0.peak, self.0.end, u)
+    }
+}
+
+/// The cosine with its options. A shape of its own, so that the loop of the plain one has no branches.
+pub struct CosineCycles {
+    pub ends: Ends,
+    pub span: f64,
+    pub cycles: f64,
+    pub power: f64,
+    pub k: f64,
+}
+
+impl Fall for CosineCycles {
+    #[inline(always)]
+    fn at<I: Isa>(&self, t: f64, u: f64) -> f64 {
+        // Multiplied first, so that x is whole exactly where a cycle begins: 1.0 / 49.0 * 49.0 is below 1.
+        let x = self.cycles * t / self.span;
+        let v = power::<I>(x - whole(x), self.k);
+        let height = power::<I>(half_wave::<I>(1.0, 0.0, v), self.power);
+        if u < 1.0 { between(self.ends.end, self.ends.peak, height) } else { self.ends.end }
+    }
+}
+
+pub struct CosineWave {
+    pub ends: Ends,
+    pub span: f64,
+    pub waves: f64,
+}
+
+impl Fall for CosineWave {
+    /// Half periods are subtracted in pairs, and the way back is folded onto the way there: both are exact.
+    #[inline(always)]
+    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+        let halves = 2.0 * self.waves * (t / self.span);
+        let x = halves - 2.0 * whole(0.5 * halves);
+        half_wave::<I>(self.ends.peak, self.ends.end, if x > 1.0 { 2.0 - x } else { x })
+    }
+}
+
+pub struct CosineRestarts {
+    pub ends: Ends,
+    pub cycle: f64,
+    pub growth: f64,
+    pub decay: f64,
+    pub restarts: f64,
+    pub k: f64,
+}
+
+impl CosineRestarts {
+    /// The step at which cycle `i` begins: `cycle (growth^i - 1) / (growth - 1)`.
+    fn start(&self, i: f64) -> f64 {
+        let cycles = if self.growth == 1.0 { i } else { (self.grown(i) - 1.0) / (self.growth - 1.0) };
+        self.cycle * cycles
+    }
+
+    fn grown(&self, i: f64) -> f64 {
+        powi(self.growth, i as u64)
+    }
+
+    /// The number of the cycle that step `t` lies in. The logarithm may be off by one next to a start.
+    #[inline(always)]
+    fn number<I: Isa>(&self, t: f64) -> f64 {
+        let x = t / self.cycle;
+        if self.growth == 1.0 {
+            return whole(x);
+        }
+        let i = whole(log1p_64::<I>(x * (self.growth - 1.0)) / log64::<I>(self.growth));
+        let i = if i > 0.0 && t < self.start(i) { i - 1.0 } else { i };
+        if t >= self.start(i + 1.0) { i + 1.0 } else { i }
+    }
+}
+
+impl Fall for CosineRestarts {
+    #[inline(always)]
+    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+        let t = if t > 0.0 { t } else { 0.0 };
+        let i = self.number::<I>(t);
+        if self.restarts > 0.0 && i >= self.restarts {
+            return self.ends.end;
+        }
+        let u = (t - self.start(i)) / (self.cycle * self.grown(i));
+        let u = if u < 1.0 { u } else { 1.0 };
+        half_wave::<I>(self.ends.peak * powi(self.decay, i as u64), self.ends.end, power::<I>(u, self.k))
+    }
+}
+
+pub struct Polynomial {
+    pub ends: Ends,
+    pub power: f64,
+    pub k: f64,
+}
+
+impl Fall for Polynomial {
+    #[inline(always)]
+    fn at<I: Isa>(&self, _: f64, u: f64) -> f64 {
+        let left = power::<I>(1.0 - power::<I>(u, self.k), self.power);
+        between(self.ends.end, self.ends.peak, left)
+    }
+}
+
+pub struct Exponential {
+    pub ends: Ends,
+    pub gamma: f64,
+    pub every: f64,
+    /// ln(gamma)
+    pub slope: f64,
+}
+
+impl Exponential {
+    pub fn new<I: Isa>(ends: Ends, gamma: f64, every: f64) -> Exponential {
+        Exponential { ends, gamma, every, slope: log64::<I>(gamma) }
+    }
+}
+
+impl Fall for Exponential {
+    #[inline(always)]
+    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+        bounded(self.ends, self.gamma, self.ends.peak * exp64::<I>(self.slope * (t / self.every)))
+    }
+}
+
+/// The rate, not beyond `end`: which is the lowest where rates fall, and where they rise, unless it is 0, the highest.
+#[inline(always)]
+fn bounded(ends: Ends, gamma: f64, rate: f64) -> f64 {
+    let beyond = if gamma < 1.0 { rate < ends.end } else { ends.end > 0.0 && rate > ends.end };
+    if beyond { ends.end } else { rate }
+}
+
+pub struct Step {
+    pub ends: Ends,
+    pub gamma: f64,
+    pub every: f64,
+}
+
+impl Fall for Step {
+    #[inline(always)]
+    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+        bounded(self.ends, self.gamma, self.ends.peak * powi(self.gamma, (t / self.every) as u64))
+    }
+}
+
+pub struct MultiStep<'a> {
+    pub peak: f64,
+    pub gamma: f64,
+    pub milestones: &'a [f64],
+}
+
+impl Fall for MultiStep<'_> {
+    #[inline(always)]
+    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+        let passed = self.milestones.partition_point(|&milestone| milestone <= t);
+        self.peak * powi(self.gamma, passed as u64)
+    }
+}
+
+pub struct Cyclic {
+    pub low: f64,
+    pub peak: f64,
+    pub rise: f64,
+    pub fall: f64,
+    pub decay: f64,
+    pub gamma: f64,
+}
+
+impl Fall for Cyclic {
+    #[inline(always)]
+    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+        let size = self.rise + self.fall;
+        let cycle = whole(t / size);
+        let x = t - cycle * size;
+        let height = if x <= self.rise { x / self.rise } else { (size - x) / self.fall };
+        let height = height * powi(self.decay, cycle as u64) * powi(self.gamma, t as u64);
+        between(self.low, self.peak, height)
+    }
+}
+
+pub struct Wsd {
+    pub ends: Ends,
+    /// The step behind the warm-up at which the cooldown begins.
+    pub from: f64,
+    pub steps: f64,
+    pub curve: Cooldown,
+}
+
+impl Fall for Wsd {
+    #[inline(always)]
+    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+        let x = t - self.from;
+        let u = if x < self.steps { x / self.steps } else { 1.0 };
+        let u = if u > 0.0 { u } else { 0.0 };
+        cooled::<I>(self.curve, self.ends.peak, self.ends.end, u)
+    }
+}
+
+pub struct Rex(pub Ends);
+
+impl Fall for Rex {
+    #[inline(always)]
+    fn at<I: Isa>(&self, _: f64, u: f64) -> f64 {
+        let left = 1.0 - u;
+        between(self.0.end, self.0.peak, left / (0.5 + 0.5 * left))
+    }
+}
+
+pub struct Tanh {
+    pub ends: Ends,
+    pub lower: f64,
+    pub upper: f64,
+}
+
+impl Fall for Tanh {
+    /// `(1 - tanh x) / 2 = 1 / (1 + exp(2 x))`.
+    #[inline(always)]
+    fn at<I: Isa>(&self, _: f64, u: f64) -> f64 {
+        let x = self.lower * (1.0 - u) + self.upper * u;
+        let height = 1.0 / (1.0 + exp64::<I>(2.0 * x));
+        if u < 1.0 { between(self.ends.end, self.ends.peak, height) } else { self.ends.end }
+    }
+}
+
+pub struct Piecewise<'a> {
+    pub curve: Interpolate,
+    pub at: &'a [f64],
+    pub values: &'a [f64],
+}
+
+impl Fall for Piecewise<'_> {
+    #[inline(always)]
+    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+        through::<I>(self.curve, self.at, self.values, t)
+    }
+}
