@@ -123,7 +123,9 @@ def test_options_edited_later_hold_from_the_next_step_on() -> None:
 def test_an_eps_that_is_0_is_refused_by_the_name_of_its_group() -> None:
     own = AdamW([weight()])
     own.param_groups[0]["eps"] = 0
-    with pytest.raises(ValueError, match="eps: expected more than 0 in float32"):
+    with pytest.raises(
+        ValueError, match=r"^param_groups\[0\]\['eps'\]: expected more than 0 in float32, .*; got 0.0: "
+    ):
         own.step()
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 
-from .._options import at_least_zero, flag, number
+from .._options import at_least_zero, choice, flag, number
 from ..errors import shown, type_error, value_error
 
-__all__ = ["Hyper", "complete", "hyper_of", "place_of", "refuse_unsupported"]
+__all__ = ["Hyper", "check_own", "complete", "hyper_of", "place_of", "refuse_unsupported"]
 
 
 class Hyper(NamedTuple):
@@ -32,10 +33,7 @@ def place_of(index: int) -> str:
 
 def hyper_of(group: Mapping[str, Any], place: str) -> Hyper:
     """Read and check the options of a group; ``place`` is what messages write before the option's name."""
-
-    def name(option: str) -> str:
-        return f"{place}[{option!r}]" if place else option
-
+    name = partial(named, place=place)
     beta1, beta2 = _betas(group["betas"], name("betas"))
     return Hyper(
         at_least_zero(name("lr"), _one(group["lr"])),
@@ -63,12 +61,31 @@ def _betas(betas: Any, name: str) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def complete(group: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+def complete(group: dict[str, Any], own: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     """Give a group that was saved, perhaps by torch's class, the options that it lacks; those for GPUs have no use."""
     for option, default in defaults.items():
-        group.setdefault(option, default)
+        group.setdefault(option, own.get(option, default))
     for option in (*_UNSUPPORTED, "decoupled_weight_decay"):
         group[option] = defaults[option]
+
+
+STATE_DTYPES = ("float32", "bfloat16")
+
+
+def check_own(group: dict[str, Any], place: str) -> None:
+    """Check the options that torch's optimizers have not, and write them as a saved group can hold them.
+
+    Those with their default are left out, so that groups look like torch's.
+    """
+    value = group.pop("state_dtype", None)
+    if value is not None:
+        text = str(value).removeprefix("torch.") if isinstance(value, torch.dtype) else value
+        group["state_dtype"] = choice(text, named("state_dtype", place), STATE_DTYPES)
+
+
+def named(option: str, place: str) -> str:
+    """What messages call an option: of a group, or (without a place) of the optimizer."""
+    return f"{place}[{option!r}]" if place else option
 
 
 # What torch's optimizers offer and these do not, with what to use instead.
@@ -84,8 +101,8 @@ def refuse_unsupported(group: Mapping[str, Any], place: str) -> None:
     """Refuse options that would change what a step does in a way that these optimizers do not offer."""
     for option, fix in _UNSUPPORTED.items():
         if group.get(option):
-            raise value_error(f"{place}[{option!r}]" if place else option, "False", "True", fix)
+            raise value_error(named(option, place), "False", "True", fix)
     for option in _GLOBAL:
         if place and option in group:
             fix = "one norm is taken over all groups: pass it to the optimizer"
-            raise value_error(f"{place}[{option!r}]", "nothing", shown(group[option]), fix)
+            raise value_error(named(option, place), "nothing", shown(group[option]), fix)

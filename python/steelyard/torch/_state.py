@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..errors import shown, type_error, value_error
-from ._tensors import empty_like, in_layout_of, is_laid_out_like, is_plain
+from ._tensors import DTYPES, empty_like, goes_with, in_layout_of, is_laid_out_like, is_plain
 
 __all__ = ["keep", "most_steps", "prepare", "taken"]
 
@@ -19,7 +19,9 @@ MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 _LAST_SINGLE = 2**24
 
 
-def prepare(state: dict[str, Any], param: torch.Tensor, moments: tuple[str, ...], name: str) -> None:
+def prepare(
+    state: dict[str, Any], param: torch.Tensor, moments: tuple[str, ...], name: str, state_dtype: str | None
+) -> None:
     """Give a parameter the state that it lacks, with moments of 0, and put the state that it has into its layout."""
     if "step" not in state:
         # As in torch: a tensor without axes, in float64 where that is the default type.
@@ -27,7 +29,7 @@ def prepare(state: dict[str, Any], param: torch.Tensor, moments: tuple[str, ...]
         state["step"] = torch.zeros((), dtype=dtype, device="cpu")
     for moment in moments:
         if moment not in state:
-            state[moment] = empty_like(param).zero_()
+            state[moment] = empty_like(param, state_type(state_dtype, param)).zero_()
         state[moment] = _fitting(state[moment], param, moment, name)
     state["step"] = _counter(state["step"], f"step of {name}")
 
@@ -40,10 +42,10 @@ def _fitting(moment: Any, param: torch.Tensor, moment_name: str, name: str) -> t
         expected = f"shape {tuple(moment.shape)}, as its {moment_name} has"
         fix = "make a new optimizer for parameters of another shape, or delete its state"
         raise value_error(name, expected, f"{tuple(param.shape)}", fix)
-    fits = is_plain(moment) and moment.dtype == param.dtype and moment.device == param.device
+    fits = is_plain(moment) and goes_with(param.dtype, moment.dtype) and moment.device == param.device
     if fits and is_laid_out_like(moment, empty_like(param)):
         return moment
-    return in_layout_of(param, moment, _kept_type(moment, param))
+    return in_layout_of(param, moment, _kept_type(moment, param, None))
 
 
 def _counter(step: Any, name: str) -> torch.Tensor:
@@ -79,16 +81,20 @@ def _wrapped(state: Any) -> Any:
     return {key: _Kept(value) if isinstance(value, torch.Tensor) else value for key, value in state.items()}
 
 
-def taken(saved: Mapping[Any, Any], names: Mapping[torch.Tensor, str]) -> defaultdict[Any, Any]:
-    """What was saved, by parameter, copied into tensors that are the optimizer's own; other entries as they are."""
+def taken(saved: Mapping[Any, Any], known: Mapping[torch.Tensor, tuple[str, str | None]]) -> defaultdict[Any, Any]:
+    """What was saved, by parameter, copied into tensors that are the optimizer's own; other entries as they are.
+
+    ``known`` are the name and the ``state_dtype`` of each parameter.
+    """
     state: defaultdict[Any, Any] = defaultdict(dict)
     for key, values in saved.items():
         if not isinstance(key, torch.Tensor):
             state[key] = values
             continue
+        name, state_dtype = known[key]
         if not isinstance(values, Mapping):
-            raise type_error(f"state of {names[key]}", "a dictionary", shown(values))
-        state[key] = {name: _taken(key, name, value, names[key]) for name, value in values.items()}
+            raise type_error(f"state of {name}", "a dictionary", shown(values))
+        state[key] = {entry: _taken(key, entry, value, name, state_dtype) for entry, value in values.items()}
     return state
 
 
@@ -98,7 +104,7 @@ def most_steps(state: Mapping[Any, Any]) -> int:
     return max((int(counter.item()) for counter in counters), default=0)
 
 
-def _taken(param: torch.Tensor, key: str, value: Any, name: str) -> Any:
+def _taken(param: torch.Tensor, key: str, value: Any, name: str, state_dtype: str | None) -> Any:
     if key == "step":
         step = value.tensor if isinstance(value, _Kept) else torch.tensor(float(value))
         return _counter(step.detach().to("cpu", copy=True), f"step of {name}")
@@ -110,13 +116,22 @@ def _taken(param: torch.Tensor, key: str, value: Any, name: str) -> Any:
     if tensor.shape != param.shape:
         expected = f"a tensor of shape {tuple(param.shape)}, like the parameter"
         raise value_error(f"{key} of {name}", expected, f"one of shape {tuple(tensor.shape)}")
-    return in_layout_of(param, tensor, _kept_type(tensor, param))
+    return in_layout_of(param, tensor, _kept_type(tensor, param, state_dtype))
 
 
-def _kept_type(moment: torch.Tensor, param: torch.Tensor) -> torch.dtype:
-    """The parameter's type if that loses no bit of a moment, otherwise the moment's own.
+def _kept_type(moment: torch.Tensor, param: torch.Tensor, state_dtype: str | None) -> torch.dtype:
+    """The type that was asked for; otherwise the parameter's if that loses no bit of a moment, or the moment's own.
 
     torch casts to the parameter's type in any case; here that is left for float64, which no other type computes with.
     """
+    if state_dtype is not None:
+        return state_type(state_dtype, param)
     kept = torch.promote_types(moment.dtype, param.dtype)
-    return param.dtype if kept == torch.float64 or not kept.is_floating_point else kept
+    return kept if goes_with(param.dtype, kept) else param.dtype
+
+
+def state_type(state_dtype: str | None, param: torch.Tensor) -> torch.dtype:
+    """The type of a parameter's moments: the parameter's where no other is asked for."""
+    if state_dtype is None:
+        return param.dtype
+    return next(dtype for dtype, name in DTYPES if name == state_dtype)

@@ -15,6 +15,7 @@ __all__ = [
     "check_parameter",
     "dtype_name",
     "empty_like",
+    "goes_with",
     "in_layout_of",
     "is_dense",
     "is_laid_out_like",
@@ -30,15 +31,15 @@ DTYPES = (
     (torch.bfloat16, "bfloat16"),
     (torch.float16, "float16"),
 )
-_TYPES = (torch.float32, torch.float64)
+_TYPES = tuple(dtype for dtype, _ in DTYPES)
 
 
 def check_parameter(tensor: torch.Tensor, name: str) -> None:
     """Refuse a parameter that cannot be updated here, with what to do instead."""
     _refuse_kind(tensor, name)
     if tensor.dtype not in _TYPES:
-        expected = "a float32 or float64 tensor"
-        raise type_error(name, expected, f"a tensor of {dtype_name(tensor.dtype)}")
+        expected = "a tensor of float32, float64, bfloat16 or float16"
+        raise type_error(name, expected, f"one of {dtype_name(tensor.dtype)}")
     if overlaps_itself(tensor):
         fix = "call .contiguous() (or .clone()) before making a parameter of it"
         raise value_error(name, "a tensor whose elements each have memory of their own", "an expanded one", fix)
@@ -47,9 +48,19 @@ def check_parameter(tensor: torch.Tensor, name: str) -> None:
 def check_gradient(grad: torch.Tensor, like: torch.Tensor, name: str) -> None:
     """Refuse a gradient that cannot be read here, with what to do instead."""
     _refuse_kind(grad, name)
-    if grad.dtype != like.dtype or grad.shape != like.shape:
-        expected = f"a tensor of {dtype_name(like.dtype)} and shape {tuple(like.shape)}, like the parameter"
-        raise value_error(name, expected, f"one of {dtype_name(grad.dtype)} and shape {tuple(grad.shape)}")
+    if grad.shape != like.shape:
+        expected = f"a tensor of shape {tuple(like.shape)}, like the parameter"
+        raise value_error(name, expected, f"one of shape {tuple(grad.shape)}")
+    if not goes_with(like.dtype, grad.dtype):
+        raise type_error(name, f"a gradient for a parameter of {dtype_name(like.dtype)}", dtype_name(grad.dtype))
+
+
+def goes_with(param: torch.dtype, other: torch.dtype) -> bool:
+    """Whether a parameter may have a gradient or a moment of this type.
+
+    Steps are computed in float64 where the parameter is stored so, and in float32 otherwise.
+    """
+    return other in _TYPES and (other != torch.float64 or param == torch.float64)
 
 
 def _refuse_kind(tensor: torch.Tensor, name: str) -> None:

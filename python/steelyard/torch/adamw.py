@@ -13,8 +13,12 @@ class AdamW(Optimizer):
     r"""``torch.optim.AdamW`` for parameters on the CPU: same arguments, same state, same bits, one call for all groups.
 
     The update is that of :class:`steelyard.AdamW`, with the bits of ``torch.optim.AdamW(fused=True)`` except for the
-    last n mod 8 elements of a float32 tensor (n mod 4 of float64), which torch rounds by another rule. Gradients are
-    only read.
+    last n mod 8 elements of a float32 tensor (n mod 4 of float64, n mod 16 of bfloat16 and float16), which torch rounds
+    by another rule. Gradients are only read: after ``GradScaler.step`` they are still scaled.
+
+    Parameters are float32, float64, bfloat16 or float16, of any strides. Where they lie is asked at every step: what
+    was moved (``share_memory_()``, ``p.data = ...``) or replaced is used where it is now, and what cannot be used is
+    refused before anything is written.
 
     Parameters
     ----------
@@ -22,7 +26,8 @@ class AdamW(Optimizer):
         As in torch. Groups may have their own ``lr``, ``betas``, ``eps``, ``weight_decay``, ``amsgrad``, ``maximize``.
     lr, betas, eps, weight_decay, amsgrad, maximize
         As in torch; ``lr`` and ``betas`` may be tensors of one element. What is changed in ``param_groups`` holds from
-        the next step on.
+        the next step on. ``lr`` may also be a function of the number of updates made, such as
+        :func:`steelyard.schedules.cosine`; ``group["lr"]`` then shows the rate of the last step.
     foreach, fused : bool, optional
         Accepted and without effect: there is one way to compute a step.
     capturable, differentiable : bool
@@ -32,6 +37,8 @@ class AdamW(Optimizer):
     nonfinite : {"propagate", "skip", "raise"}
         What gradients do that are NaN or infinite: they go into the update (torch's convention), the step is left out,
         or it is an error. In the last two cases nothing is written.
+    state_dtype : {None, "float32", "bfloat16"} or torch.dtype
+        The type of the moments; None: the parameter's, as in torch. A group may have its own.
 
     Examples
     --------
@@ -67,6 +74,7 @@ class AdamW(Optimizer):
         fused: bool | None = None,
         max_norm: float | None = None,
         nonfinite: str = "propagate",
+        state_dtype: Any = None,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -80,5 +88,6 @@ class AdamW(Optimizer):
             "differentiable": differentiable,
             "fused": fused,
             "decoupled_weight_decay": True,
+            "state_dtype": state_dtype,
         }
         super().__init__(params, defaults, max_norm=max_norm, nonfinite=nonfinite)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -12,9 +12,9 @@ import torch
 from .. import _core
 from .._mode import standard_mode
 from .._options import at_least_zero, choice
-from ..errors import value_error
 from ..optim import StepInfo
-from ._groups import Hyper, complete, hyper_of, place_of, refuse_unsupported
+from ._groups import Hyper, check_own, complete, hyper_of, place_of, refuse_unsupported
+from ._messages import not_finite
 from ._rates import Rates
 from ._state import MOMENTS, keep, most_steps, prepare, taken
 from ._tensors import DTYPES, PLAIN, check_gradient, check_parameter, in_layout_of, is_dense, is_laid_out_like, is_plain
@@ -70,6 +70,7 @@ class Optimizer(torch.optim.Optimizer):
         self.max_norm, self.nonfinite = max_norm, nonfinite
         self._plan, self._rates = _new_plan(), Rates()
         refuse_unsupported(defaults, "")
+        check_own(defaults, "")
         schedule = defaults["lr"]
         if callable(schedule):
             defaults = defaults | {"lr": at_least_zero("lr", schedule(0))}
@@ -130,8 +131,10 @@ class Optimizer(torch.optim.Optimizer):
 
     def _check_group(self, index: int) -> None:
         group = self.param_groups[index]
-        refuse_unsupported(group, place_of(index))
-        hyper_of(group, place_of(index))
+        place = place_of(index)
+        refuse_unsupported(group, place)
+        hyper_of(group, place)
+        check_own(group, place)
         for row, param in enumerate(group["params"]):
             check_parameter(param, self._name(index, row))
 
@@ -141,11 +144,6 @@ class Optimizer(torch.optim.Optimizer):
         if "param_names" in found:
             return f'params["{found["param_names"][row]}"]'
         return f"params[{row}]" if len(self.param_groups) == 1 else f"{place_of(group)}['params'][{row}]"
-
-    def _names(self) -> Iterator[tuple[torch.Tensor, str]]:
-        for index, group in enumerate(self.param_groups):
-            for row, param in enumerate(group["params"]):
-                yield param, self._name(index, row)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient, once.
@@ -198,9 +196,7 @@ class Optimizer(torch.optim.Optimizer):
             raise RuntimeError(f"{name}: its tensors do not stay as they are prepared; please report this")
         first = outcome["first"]
         if self.nonfinite == "raise" and first is not None:
-            name = f"{self._name(*first)}.grad"
-            got = f"{outcome['nonfinite']} NaN or infinite"
-            raise value_error(name, "finite gradients", got, "nothing was written; nonfinite='skip' goes on")
+            raise not_finite(f"{self._name(*first)}.grad", outcome["nonfinite"], outcome["overflow"])
 
     def _prepared(self, unready: list[tuple[int, int]], hypers: list[Hyper]) -> dict[int, _Row]:
         """Prepare parameters for a step; the tensors to use instead of their own, by the number of the parameter."""
@@ -211,7 +207,7 @@ class Optimizer(torch.optim.Optimizer):
             check_parameter(param, name)
             check_gradient(param.grad, param, f"{name}.grad")
             state = self.state[param]
-            prepare(state, param, _moments(hypers[group]), name)
+            prepare(state, param, _moments(hypers[group]), name, self.param_groups[group].get("state_dtype"))
             own = param if is_plain(param) and is_dense(param) else in_layout_of(param, param)
             grad = param.grad
             if not (is_plain(grad) and is_laid_out_like(grad, own)):
@@ -250,9 +246,14 @@ class Optimizer(torch.optim.Optimizer):
     def _load(self, saved: dict[str, Any]) -> None:
         """Check what was saved, and only then take it."""
         for index, group in enumerate(saved["param_groups"]):
-            complete(group, self.defaults)
+            complete(group, self.param_groups[index], self.defaults)
             hyper_of(group, place_of(index))
-        state = taken(saved["state"], dict(self._names()))
+        known = {
+            param: (self._name(index, row), group.get("state_dtype"))
+            for index, group in enumerate(saved["param_groups"])
+            for row, param in enumerate(group["params"])
+        }
+        state = taken(saved["state"], known)
         super().__setstate__(saved | {"state": state})
         self._rates.keep(self.param_groups)
         self._plan.updates = most_steps(state)

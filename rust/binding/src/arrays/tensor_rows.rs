@@ -235,7 +235,7 @@ impl TensorRows {
             }
             let Some(moment) = state.get_item(key(py, index))? else { return Ok(None) };
             let Some(seen) = self.tensors.see(&moment, scratch)? else { return Ok(None) };
-            if seen.dtype != element || !seen.is_laid_out_like(&own.shape, &own.strides) {
+            if !goes_with(element, seen.dtype) || !seen.is_laid_out_like(&own.shape, &own.strides) {
                 return Ok(None);
             }
             hold(written, &moment, self::block(&seen), changed, || state_name(index, &name(row.position)))?;
@@ -249,7 +249,7 @@ impl TensorRows {
         hold(&mut own.written[STEP], &steps, counter, changed, || format!("step of {}", name(row.position)))?;
         let Some(steps) = counted(&counter, || name(row.position))? else { return Ok(None) };
         let Some(seen) = self.tensors.see(&row.grad, scratch)? else { return Ok(None) };
-        if seen.dtype != element || !seen.is_laid_out_like(&own.shape, &own.strides) {
+        if !goes_with(element, seen.dtype) || !seen.is_laid_out_like(&own.shape, &own.strides) {
             return Ok(None);
         }
         let grad = self::block(&seen);
@@ -278,6 +278,12 @@ impl TensorRows {
         }
         Ok(())
     }
+}
+
+/// Whether a parameter may have a gradient or a moment of this type: the step is computed in float64 where the parameter
+/// is stored so, and in float32 otherwise.
+fn goes_with(param: Dtype, other: Dtype) -> bool {
+    other != Dtype::F64 || param == Dtype::F64
 }
 
 /// How messages name what is written, by its index in [`TensorRows::separate`].

@@ -174,7 +174,7 @@ impl AdamWPlan {
             written.beside(grads, written_name, |index| format!("grads{}", self.paths[index]))?;
         let claim = operands.claim();
         let hyper = Hyper { lr, beta1, beta2, eps, weight_decay, maximize, step, ..Hyper::DEFAULT };
-        if let Some(refusal) = claim.computed_in().find_map(|dtype| unfit(&hyper, dtype)) {
+        if let Some(refusal) = claim.computed_in().find_map(|dtype| unfit(&hyper, dtype, str::to_owned)) {
             return Err(refusal);
         }
         let gradients = claim.reads()?;
@@ -261,35 +261,35 @@ impl AdamWPlan {
     }
 }
 
-/// The exception for options with which elements of this type cannot be updated.
-pub(super) fn unfit(hyper: &Hyper, dtype: RealDtype) -> Option<PyErr> {
+/// The exception for options with which elements of this type cannot be updated; `called` gives an option's name in
+/// messages.
+pub(super) fn unfit(hyper: &Hyper, dtype: RealDtype, called: impl Fn(&str) -> String) -> Option<PyErr> {
     let name = Dtype::from(dtype).name();
-    let sentence = match hyper.unfit(dtype)? {
-        Unfit::Eps => format!(
-            "eps: expected more than 0 in {name}, the type of the computation; got {}{}: an element without a gradient \
-             would become NaN",
-            hyper.eps,
-            if hyper.eps == 0.0 { "" } else { ", which is 0 there" }
-        ),
-        Unfit::Rate => {
-            format!(
-                "lr: expected a rate that {name}, the type of the computation, can hold; got {}",
-                hyper.lr
-            )
+    let Hyper { lr, eps, weight_decay, .. } = *hyper;
+    let (option, expected, got) = match hyper.unfit(dtype)? {
+        Unfit::Eps => {
+            let there = if eps == 0.0 { "" } else { ", which is 0 there" };
+            let got = format!("{eps:?}{there}: an element without a gradient would become NaN");
+            ("eps", format!("more than 0 in {name}, the type of the computation"), got)
         }
-        Unfit::Decay => format!(
-            "weight_decay: expected lr * weight_decay in the range of {name}, the type of the computation; got {} * {}",
-            hyper.lr, hyper.weight_decay
-        ),
+        Unfit::Rate => {
+            let expected = format!("a rate that {name}, the type of the computation, can hold");
+            ("lr", expected, format!("{lr:?}"))
+        }
+        Unfit::Decay => {
+            let expected = format!("lr * weight_decay in the range of {name}, the type of the computation");
+            ("weight_decay", expected, format!("{lr:?} * {weight_decay:?}"))
+        }
     };
-    Some(value_error(sentence))
+    Some(value_error(format!("{}: expected {expected}; got {got}", called(option))))
 }
 
 /// Raises an exception where `eps` rounds to 0 in the type of the computation, float32 or float64.
 #[pyfunction]
 pub fn check_eps(eps: f64, float32: bool) -> PyResult<()> {
     let hyper = Hyper { lr: 0.0, eps, weight_decay: 0.0, ..Hyper::DEFAULT };
-    unfit(&hyper, if float32 { RealDtype::F32 } else { RealDtype::F64 }).map_or(Ok(()), Err)
+    let dtype = if float32 { RealDtype::F32 } else { RealDtype::F64 };
+    unfit(&hyper, dtype, str::to_owned).map_or(Ok(()), Err)
 }
 
 /// The slices of a row, in the form that the kernel takes.

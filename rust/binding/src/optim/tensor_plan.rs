@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use steelyard_kernels::dtype::{Exclusive, RealDtype, Typed};
+use steelyard_kernels::dtype::{Dtype, Exclusive, RealDtype, Typed};
 use steelyard_kernels::grid::unwatched;
 use steelyard_kernels::memory::{self, NoMemory};
 use steelyard_kernels::optim::{self, Clip, Hyper, NonFinite, Stored};
@@ -195,14 +195,17 @@ fn stepped(
     if gradients.skip || rows.is_empty() {
         return Ok(outcome);
     }
-    let (hypers, of_row) = hypers(options, &rows)?;
+    let Different { options: hypers, groups, of_row } = hypers(options, &rows)?;
     for dtype in [RealDtype::F32, RealDtype::F64] {
         let double = dtype == RealDtype::F64;
         let occurs = |index| {
             let mut each = rows.iter().zip(&of_row);
             each.any(|(row, of)| *of == index && matches!(row.param, Typed::F64(_)) == double)
         };
-        let unfit = |(index, hyper)| occurs(index).then(|| plan::unfit(hyper, dtype)).flatten();
+        let called = |index, option: &str| format!("param_groups[{}]['{option}']", groups[index]);
+        let unfit = |(index, hyper)| {
+            occurs(index).then(|| plan::unfit(hyper, dtype, |option| called(index, option))).flatten()
+        };
         if let Some(refusal) = hypers.iter().enumerate().find_map(unfit) {
             return Err(refusal);
         }
@@ -212,23 +215,30 @@ fn stepped(
     Ok(Outcome { nonfinite, first: first.map(|row| positions[row]), ..outcome })
 }
 
-/// The different options that occur among the rows, and which one each row has.
-fn hypers(options: &[Group], rows: &[TensorRow<'_>]) -> PyResult<(Vec<Hyper>, Vec<usize>)> {
-    let (mut hypers, mut keys) = (Vec::new(), Vec::new());
+/// The different options that occur among rows.
+struct Different {
+    options: Vec<Hyper>,
+    /// The group that each comes from.
+    groups: Vec<usize>,
+    /// Which of them each row has.
+    of_row: Vec<usize>,
+}
+
+fn hypers(options: &[Group], rows: &[TensorRow<'_>]) -> PyResult<Different> {
+    let (mut hypers, mut groups) = (Vec::<Hyper>::new(), Vec::new());
     let mut of_row = memory::with_capacity(rows.len()).map_err(no_memory)?;
     for row in rows {
-        let key = (row.group, row.steps);
+        let step = row.steps + 1;
         // Most rows have the options of the row before.
-        let found = if let Some(found) = keys.iter().rposition(|known| *known == key) {
-            found
-        } else {
-            memory::push(&mut hypers, hyper(&options[row.group], row.steps + 1)).map_err(no_memory)?;
-            memory::push(&mut keys, key).map_err(no_memory)?;
-            keys.len() - 1
-        };
-        of_row.push(found);
+        let known =
+            groups.iter().zip(&hypers).rposition(|(group, hyper)| *group == row.group && hyper.step == step);
+        if known.is_none() {
+            memory::push(&mut hypers, hyper(&options[row.group], step)).map_err(no_memory)?;
+            memory::push(&mut groups, row.group).map_err(no_memory)?;
+        }
+        of_row.push(known.unwrap_or(hypers.len() - 1));
     }
-    Ok((hypers, of_row))
+    Ok(Different { options: hypers, groups, of_row })
 }
 
 fn compute(
@@ -253,13 +263,27 @@ fn compute(
     for hyper in &mut hypers {
         (hyper.clip, hyper.grad_scale) = (clip, gradients.scale);
     }
+    let half = |row: &TensorRow<'_>| row.moments.iter().flatten().any(|moment| moment.dtype() == Dtype::F16);
+    let narrow = if rows.iter().any(half) { Dtype::F16 } else { Dtype::F32 };
+    let norm = outcome.grad_norm.unwrap_or(0.0) * gradients.scale;
+    let may_overflow = |hyper| optim::may_overflow(norm, hyper, narrow);
     let mut counters = memory::with_capacity(rows.len())?;
     let rows = rows.into_iter().zip(of_row).map(|(row, &hyper)| {
         counters.push((row.counter, row.steps + 1));
         let moments = row.moments.map(|moment| moment.map(Stored::plain));
         optim::Row { param: Stored::plain(row.param), grad: row.grad, moments, hyper, key: 0 }
     });
-    optim::step(rows, &hypers)?;
+    if gradients.stop_nonfinite && hypers.iter().any(may_overflow) {
+        let rows = memory::gathered(rows)?;
+        bad = optim::count_overflow(&rows, &hypers)?;
+        outcome.overflow = bad.is_some();
+        if outcome.overflow {
+            return Ok((outcome, bad));
+        }
+        optim::step(rows, &hypers)?;
+    } else {
+        optim::step(rows, &hypers)?;
+    }
     for (counter, steps) in counters {
         count(counter, steps);
     }
