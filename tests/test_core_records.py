@@ -118,6 +118,7 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_SignFlip": lambda: _core.sign_flip(X, alternative="less"),
     "_StepOutcome": step,
     "_SumOfSquares": lambda: _core.sum_of_squares((X,)),
+    "_Blocks8": lambda: _core.to_blocks8(np.ones(300, np.float32), signed=True),
     "_Summary": summary,
     "_TensorOutcome": tensor_outcome,
     "_TokenCounts": lambda: perplexity().counts(),

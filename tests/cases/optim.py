@@ -8,9 +8,11 @@ import numpy as np
 
 import steelyard as sy
 import steelyard.reference.optim
+import steelyard.reference.random
 import steelyard.reference.rules
 import steelyard.reference.schedules
-from steelyard import reference
+import steelyard.reference.storage
+from steelyard import _core, reference
 from steelyard._arrays import to_float64
 from steelyard._registries import REGISTRIES, names
 from steelyard.optim.schedules import Schedule
@@ -207,6 +209,63 @@ def _reference_clip(inputs: Inputs) -> Outputs:
     return {"g": reference.optim.clip(g, inputs["norm"] / norm) if norm > inputs["norm"] else g, "norm": norm}
 
 
+def _make_blocks8(dtype: str, n: int) -> Inputs:
+    """Numbers of many magnitudes; one block of subnormal numbers, and one with an infinity."""
+    with np.errstate(over="ignore", under="ignore"):
+        x = (normalish(n, 63) * 2.0 ** -(np.arange(n) % 23)).astype(np.float32)
+        x[256:512] *= np.float32(2.0**-140)
+    x[513:514] = np.inf
+    return {"x": x}
+
+
+def _run_blocks8(inputs: Inputs) -> Outputs:
+    out: dict[str, Any] = {}
+    for signed in (True, False):
+        found = _core.to_blocks8(inputs["x"], signed=signed)
+        out |= {f"{signed} codes": found["codes"], f"{signed} scales": found["scales"]}
+        out[f"{signed} back"] = _core.from_blocks8(found["codes"], found["scales"], signed=signed)
+        out[f"{signed} map"] = _core.blocks8_map(signed)
+    return out
+
+
+def _reference_blocks8(inputs: Inputs) -> Outputs:
+    out: dict[str, Any] = {}
+    for signed in (True, False):
+        codes, scales = reference.storage.encode(inputs["x"], signed)
+        out |= {f"{signed} codes": codes, f"{signed} scales": scales}
+        out[f"{signed} back"] = reference.storage.decode(codes, scales, signed)
+        out[f"{signed} map"] = reference.storage.dynamic_map(signed)
+    return out
+
+
+ROUNDED_AT = {"seed": 2**63 + 5, "tensor": 3, "step": 70_000, "array": 1}
+
+
+def _make_rounded(dtype: str, n: int) -> Inputs:
+    with np.errstate(over="ignore", under="ignore"):
+        x = (normalish(n, 64) * 2.0 ** (17 - np.arange(n) % 61)).astype(np.float32)
+    special = [np.inf, -np.inf, np.nan, 65_530.0, -3.4e38]
+    x[7:12] = special[: max(n - 7, 0)]
+    return {"x": x, "dtype": dtype}
+
+
+def _run_rounded(inputs: Inputs) -> Outputs:
+    half = inputs["dtype"] == "float16"
+    whole = _core.round_at_random(inputs["x"], half=half, **ROUNDED_AT)
+    later = _core.round_at_random(inputs["x"][5:], half=half, first=5, **ROUNDED_AT)
+    return {"values": _of_bits(whole, inputs["dtype"]), "later": _of_bits(later, inputs["dtype"])}
+
+
+def _of_bits(bits: np.ndarray, dtype: str) -> np.ndarray:
+    return to_float64(bits.view(as_dtype(np.empty(0), dtype).dtype))
+
+
+def _reference_rounded(inputs: Inputs) -> Outputs:
+    random = reference.random.halves(**ROUNDED_AT, n=inputs["x"].size)
+    rounded = reference.storage.at_random(inputs["x"], random, as_dtype(np.empty(0), inputs["dtype"]).dtype)
+    return {"values": to_float64(rounded), "later": to_float64(rounded[5:])}
+
+
 GIVEN: dict[str, Any] = {
     "total_steps": 900, "warmup_steps": 100, "end": 1e-5, "cycle_steps": 150, "growth": 1.5, "decay": 0.75,
     "restarts": 3, "cycles": 2.5, "waves": 1.25, "power": 1.5, "k": 2.0, "timescale": 250, "gamma": 0.9995,
@@ -323,6 +382,24 @@ CASES = [
         run=_run_clip,
         reference=_reference_clip,
         lengths=(1, 33, 140_001),
+    ),
+    Case(
+        name="optim.blocks8",
+        covers=("to_blocks8", "from_blocks8", "blocks8_map"),
+        make=_make_blocks8,
+        run=_run_blocks8,
+        reference=_reference_blocks8,
+        dtypes=("float32",),
+        lengths=(1, 255, 257, 1003),
+    ),
+    Case(
+        name="optim.round_at_random",
+        covers=("round_at_random",),
+        make=_make_rounded,
+        run=_run_rounded,
+        reference=_reference_rounded,
+        dtypes=("bfloat16", "float16"),
+        lengths=(1, 127, 129, 1003, 70_001),
     ),
     Case(
         name="optim.schedules",

@@ -16,10 +16,11 @@ from . import (
     repeats,
     rules,
     schedules,
+    storage,
     tokens,
 )  # fmt: skip
 
 __all__ = [
     "bootstrap", "calibration", "fma", "intervals", "max_t", "optim", "preference", "random", "repeats", "rules",
-    "schedules", "tokens",
+    "schedules", "storage", "tokens",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ mod gate;
 mod norm;
 mod plan;
 mod schedule;
+mod stored;
 mod tensor_plan;
 
 use crate::arrays::blocks::is_plain;
@@ -20,6 +21,7 @@ pub use clip::{clamp_in_place, clip_each_in_place, clip_in_place, clip_units_in_
 pub use norm::{GlobalNormTotals, global_norms, sum_of_squares};
 pub use plan::{AdamWPlan, check_eps};
 pub use schedule::schedule_rates;
+pub use stored::{blocks8_map, from_blocks8, round_at_random, to_blocks8};
 pub use tensor_plan::TensorPlan;
 
 /// A function that tells torch which tensors were written, with its arguments. They are prepared before anything is

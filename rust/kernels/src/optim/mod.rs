@@ -23,4 +23,7 @@ pub use rules::Rule;
 pub use saved::{Damage, Moment, NUMERICS, damage};
 pub use schedule::{Cooldown, Decay, Interpolate, Rise, Schedule};
 pub use step::{count_overflow, may_overflow, step};
-pub use storage::{Plain, Stored};
+pub use storage::{
+    BLOCK, Blocks8, Codes, Copied, Halves, Kahan, PerHalf, Plain, Random, Split, Stored, from_blocks8,
+    round_at_random, to_blocks8,
+};

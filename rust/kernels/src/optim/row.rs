@@ -3,7 +3,7 @@
 use super::hyper::Hyper;
 use super::rules::{Choose, Prepared};
 use super::storage::{Place, Storage, Stored, TILE, widen};
-use crate::dtype::{Dtype, ListedReal, TypedSlice};
+use crate::dtype::{ListedReal, TypedSlice};
 use crate::grid::CHUNK;
 use crate::simd::Isa;
 use crate::with_dtype;
@@ -59,7 +59,7 @@ impl<'a> Row<'a> {
     /// The type of the computation.
     #[inline(always)]
     pub(super) fn is_double(&self) -> bool {
-        self.param.dtype() == Some(Dtype::F64)
+        self.param.is_double()
     }
 
     /// Whether every array is stored as `T`, so that the rule can work where they lie.

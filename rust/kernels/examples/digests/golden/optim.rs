@@ -5,8 +5,9 @@ use super::{Entry, Run, entry};
 use steelyard_kernels::dtype::Listed;
 use steelyard_kernels::named::{Named, Parameter};
 use steelyard_kernels::optim::{
-    self, Adaptive, Clip, Cooldown, Decay, Hyper, Interpolate, MOMENTS, Order, Rise, Row, Rule, Schedule,
-    Stored, UnitShape, clamp_in_place, norms, scale_in_place, scale_units, sum_of_squares,
+    self, Adaptive, BLOCK, Blocks8, Clip, Codes, Cooldown, Copied, Decay, Hyper, Interpolate, Kahan, MOMENTS,
+    Order, PerHalf, Plain, Random, Rise, Row, Rule, Schedule, Split, Stored, UnitShape, clamp_in_place,
+    norms, scale_in_place, scale_units, sum_of_squares,
 };
 use steelyard_kernels::simd::{self, Bf16, F16};
 
@@ -41,6 +42,8 @@ pub const TABLE: &[Entry] = &[
     entry("optim.adaptive", "bfloat16", adapted::<Bf16>),
     entry("optim.adaptive", "float16", adapted::<F16>),
     entry("optim.schedule", "float64", schedules),
+    entry("optim.stored", "float32", stored),
+    entry("optim.blocks8", "float32", blocks8),
 ];
 
 const HYPER: Hyper = Hyper { lr: 1e-2, clip: Clip::by(0.75), ..Hyper::DEFAULT };
@@ -94,6 +97,90 @@ fn steps<P: Draw + Listed, G: Draw + Listed, M: Draw + Listed + Default>(
             }
         }
     }
+}
+
+/// Two steps of AdamW on parameters that are stored in every other way than as plain floats, with moments in 8 bits.
+fn stored(n: usize) -> Run {
+    let start: Vec<f32> = tame(n, 40);
+    let grads: Vec<Vec<f32>> = (0..2).map(|step| tame(n, 41 + step)).collect();
+    Box::new(move |digest| {
+        let (mut p, mut low) = (start.clone(), vec![0; n]);
+        let [mut high, mut random, mut copy] = [(); 3].map(|()| vec![Bf16(0); n]);
+        let [mut value, mut rest] = [(); 2].map(|()| vec![F16(0); n]);
+        let mut moments = [(); 4].map(|()| Moments8::new(n));
+        for (index, grad) in grads.iter().enumerate() {
+            let array = Plain(f32::typed(p.as_mut_slice()));
+            let params = [
+                Stored::Split(Split { high: &mut high, low: &mut low }),
+                Stored::Kahan(Kahan::f16(&mut value, &mut rest)),
+                Stored::Random(Random { array: PerHalf::Bf16(&mut random), seed: 9 }),
+                Stored::Copied(Copied { array, copy: Bf16::typed(copy.as_mut_slice()) }),
+            ];
+            let grad = f32::typed(grad.as_slice());
+            let rows = params.into_iter().zip(&mut moments).enumerate().map(|(key, (param, moments))| Row {
+                param,
+                grad,
+                moments: moments.stored(),
+                hyper: 0,
+                key: key as u64,
+            });
+            given(optim::step(rows, &[Hyper { step: index as u64 + 1, ..HYPER }]));
+        }
+        let codes = moments.iter().flat_map(|moments| moments.codes.iter().flatten());
+        let scales = moments.iter().flat_map(|moments| moments.scales.iter().flatten());
+        let halves = [high, random, copy].concat().into_iter().map(|half| half.0);
+        let halves = halves.chain([value, rest].concat().into_iter().map(|half| half.0)).chain(low);
+        for word in halves.map(u64::from).chain(codes.map(|&code| code.into())) {
+            digest.word(word);
+        }
+        for &x in p.iter().chain(scales) {
+            digest.single(x);
+        }
+    })
+}
+
+/// The codes and scales of a first and a second moment.
+struct Moments8 {
+    codes: [Vec<u8>; 2],
+    scales: [Vec<f32>; 2],
+}
+
+impl Moments8 {
+    const KINDS: [Codes; 2] = [Codes::Signed, Codes::Unsigned];
+
+    fn new(n: usize) -> Self {
+        let codes = Moments8::KINDS.map(|kind| vec![kind.zero(); n]);
+        Moments8 { codes, scales: [(); 2].map(|()| vec![0.0; n.div_ceil(BLOCK)]) }
+    }
+
+    fn stored(&mut self) -> [Option<Stored<'_>>; MOMENTS] {
+        let mut each = Moments8::KINDS.into_iter().zip(&mut self.codes).zip(&mut self.scales);
+        let mut next =
+            || each.next().map(|((kind, codes), scales)| Stored::Blocks8(Blocks8 { kind, codes, scales }));
+        [next(), next(), None]
+    }
+}
+
+/// Values of every class as codes, and back.
+fn blocks8(n: usize) -> Run {
+    let (x, y): (Vec<f32>, Vec<f32>) = (tame(n, 53), wild(n, 54));
+    Box::new(move |digest| {
+        for x in [&x, &y] {
+            for kind in [Codes::Signed, Codes::Unsigned] {
+                let of_kind = |x: &f32| if kind == Codes::Unsigned && *x < 0.0 { -x } else { *x };
+                let x: Vec<f32> = x.iter().map(of_kind).collect();
+                let (mut codes, mut scales, mut back) = (vec![0; n], vec![0.0; n.div_ceil(BLOCK)], x.clone());
+                given(optim::to_blocks8(&x, kind, &mut codes, &mut scales));
+                given(optim::from_blocks8(&codes, &scales, kind, &mut back));
+                for &code in &codes {
+                    digest.word(code.into());
+                }
+                for &x in back.iter().chain(&scales) {
+                    digest.single(x);
+                }
+            }
+        }
+    })
 }
 
 fn squares<T: Draw + Listed>(n: usize) -> Run {

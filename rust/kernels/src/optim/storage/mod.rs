@@ -9,14 +9,29 @@
 //! copy, ...) is a struct that implements [`Storage`] in a file of its own, a variant of [`Stored`] and an arm of
 //! `stored!`.
 
+mod blocks8;
+mod convert;
+mod copied;
+mod dynamic_map;
+mod half;
+mod kahan;
 mod plain;
+mod random;
+mod split;
 
 use crate::dtype::{Dtype, ListedReal, TypedSliceMut};
 use crate::simd::Isa;
 use std::ops::Range;
 
+pub use blocks8::{BLOCK, Blocks8, Codes};
+pub use convert::{from_blocks8, round_at_random, to_blocks8};
+pub use copied::Copied;
+pub use half::{Halves, PerHalf};
+pub use kahan::Kahan;
 pub use plain::Plain;
 pub(super) use plain::widen;
+pub use random::Random;
+pub use split::Split;
 
 /// Elements per tile: five buffers of f32 fit the first-level cache. A tile begins at a multiple of this in its tensor.
 pub(super) const TILE: usize = 1024;
@@ -24,7 +39,6 @@ pub(super) const TILE: usize = 1024;
 /// Where a tile stands: what a random rounding is keyed by, since the same element must get the same random number
 /// however a tensor is divided among threads and calls.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code)] // until a way of storing rounds at random
 pub(super) struct Place {
     /// The row's [`key`](super::Row::key).
     pub key: u64,
@@ -118,6 +132,11 @@ macro_rules! stored {
 
 stored! {
     Plain: Plain<'a>,
+    Blocks8: Blocks8<'a>,
+    Copied: Copied<'a>,
+    Kahan: Kahan<'a>,
+    Random: Random<'a>,
+    Split: Split<'a>,
 }
 
 impl<'a> Stored<'a> {
@@ -130,15 +149,33 @@ impl<'a> Stored<'a> {
     #[inline(always)]
     #[allow(clippy::unnecessary_wraps)] // as long as there is one way
     pub(super) fn dtype(&self) -> Option<Dtype> {
-        let Stored::Plain(Plain(array)) = self;
-        Some(array.dtype())
+        match self {
+            Stored::Plain(Plain(array)) => Some(array.dtype()),
+            _ => None,
+        }
+    }
+
+    /// Whether it is stored in f64.
+    #[inline(always)]
+    pub(super) fn is_double(&self) -> bool {
+        match self {
+            Stored::Plain(Plain(array)) | Stored::Copied(Copied { array: Plain(array), .. }) => {
+                array.dtype() == Dtype::F64
+            }
+            _ => false,
+        }
     }
 
     /// The elements, where they are stored as `T` and nothing else belongs to them.
     #[inline(always)]
     #[allow(clippy::unnecessary_wraps)] // as long as there is one way
     pub(super) fn own<T: ListedReal>(self) -> Option<&'a mut [T]> {
-        let Stored::Plain(Plain(array)) = self;
-        T::own(array).ok()
+        match self {
+            Stored::Plain(Plain(array)) => T::own(array).ok(),
+            _ => None,
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;
