@@ -2,14 +2,14 @@
 
     python examples/torch_training.py
 
-The optimizer takes a tree of parameters and, at each step, a tree of gradients of the same form. It writes the
-parameters where they are and tells autograd so: a backward pass that still needed an old value raises instead of
-computing with the new one.
+The class is imported from ``steelyard.torch`` in place of ``torch.optim``; nothing else in a training loop changes.
+Here the optimizer also clips, which ``torch.nn.utils.clip_grad_norm_`` would do in a pass of its own.
 """
 
 import torch
 
-import steelyard as sy
+from steelyard import schedules
+from steelyard.torch import AdamW
 
 STEPS = 300
 
@@ -20,17 +20,21 @@ def main() -> tuple[float, float]:
     x = torch.rand(256, 1) * 2 - 1
     y = torch.sin(3 * x)
     model = torch.nn.Sequential(torch.nn.Linear(1, 32), torch.nn.Tanh(), torch.nn.Linear(32, 1))
-    params = dict(model.named_parameters())
-    optimizer = sy.AdamW(params, lr=sy.schedules.cosine(0.02, total_steps=STEPS, warmup_steps=20), max_norm=1.0)
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": 0.01},
+        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = AdamW(groups, lr=schedules.cosine(0.02, total_steps=STEPS, warmup_steps=20), max_norm=1.0)
 
     losses = []
     for step in range(STEPS):
+        optimizer.zero_grad()
         loss = torch.nn.functional.mse_loss(model(x), y)
-        model.zero_grad()
         loss.backward()
+        optimizer.step()
         losses.append(loss.item())
-        info = optimizer.step({name: parameter.grad for name, parameter in params.items()})
         if step % 100 == 0 or step == STEPS - 1:
+            info = optimizer.step_info
             print(f"step {info.step:3d}  loss {losses[-1]:.5f}  lr {info.lr:.5f}  gradient norm {info.grad_norm:.4f}")
 
     assert losses[-1] < losses[0] / 50, "the loss did not fall"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import pkgutil
+from pathlib import Path
 
 import pytest
 
@@ -27,4 +28,12 @@ def documented() -> list[doctest.DocTest]:
 @pytest.mark.parametrize("test", documented(), ids=lambda test: test.name)
 def test_docstring(test: doctest.DocTest) -> None:
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    assert runner.run(test).failed == 0
+
+
+def test_the_page_about_optimizers() -> None:
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    page = (Path(__file__).parents[2] / "docs" / "optimizers.md").read_text("utf-8").replace("```", "")
+    test = doctest.DocTestParser().get_doctest(page, {}, "optimizers.md", None, 0)
+    assert len(test.examples) > 10
     assert runner.run(test).failed == 0
