@@ -5,5 +5,6 @@ This package imports torch; ``import steelyard`` does not.
 
 from .adamw import AdamW
 from .clip import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
+from .scheduler import LRScheduler
 
-__all__ = ["AdamW", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+__all__ = ["AdamW", "LRScheduler", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
