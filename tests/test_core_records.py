@@ -64,8 +64,8 @@ def plan() -> _core.AdamWPlan:
 
 
 def step() -> Any:
-    options: Any = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0, "maximize": False}
-    return plan().step((ONES[:2],), lambda row: X, step=1, max_norm=None, scan=True, stop_nonfinite=True, **options)
+    options: Any = {"options": {"lr": 0.1}, "max_norm": None, "scan": True, "stop_nonfinite": True}
+    return plan().step((ONES[:2],), lambda row: X, step=1, **options)
 
 
 def tensor_outcome() -> Any:

@@ -564,8 +564,7 @@ def test_the_core_counts_its_arrays() -> None:
     plan = _core.AdamWPlan(
         paths=["a"], given=[w], params=[w], moments=[[np.zeros(2)], [np.zeros(2)]], steps=0, options=None
     )
-    options: Any = {"step": 1, "lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0}
-    options |= {"maximize": False, "max_norm": None, "scan": True, "stop_nonfinite": True}
+    options: Any = {"step": 1, "options": {"lr": 0.1}, "max_norm": None, "scan": True, "stop_nonfinite": True}
     with pytest.raises(ValueError, match="arrays: expected 1, one beside each that is written; got 0"):
         plan.step((), lambda row: w, **options)
     for moments in ([], [[np.zeros(2)]], [[np.zeros(2)]] * 4, [[np.zeros(2)], []]):

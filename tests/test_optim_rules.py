@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
 
-from steelyard import reference
+import steelyard as sy
+from steelyard import _core, reference
 from steelyard.reference import rules
 
 START = [1.0, -2.0, 0.5]
@@ -195,3 +197,117 @@ def test_flushing_changes_denormals_only() -> None:
         normal = ~(np.abs(kept["m"]) < tiny)
         np.testing.assert_array_equal(without["m"][normal], kept["m"][normal])
         assert not without["m"][~normal].any()
+
+
+# ---- the classes: what they keep, what they refuse, and how runs go on ----------------------------------------
+
+
+MADE: dict[str, tuple[Any, dict[str, Any], tuple[str, ...]]] = {
+    "AdamW": (sy.AdamW, {"cautious": True, "stable": True}, ("exp_avg", "exp_avg_sq")),
+    "Adam": (sy.optim.Adam, {"weight_decay": 0.1, "amsgrad": True}, ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")),
+    "Lion": (sy.optim.Lion, {"weight_decay": 0.1, "decay": "corrected"}, ("exp_avg",)),
+    "SGD": (sy.optim.SGD, {"momentum": 0.9, "nesterov": True}, ("momentum_buffer",)),
+    "plain SGD": (sy.optim.SGD, {"weight_decay": 0.1}, ()),
+}
+
+
+def tree() -> dict[str, Any]:
+    return {"w": np.linspace(-1.0, 2.0, 40).reshape(8, 5), "b": np.ones(3, np.float32)}
+
+
+def gradients(step: int) -> dict[str, Any]:
+    return {"w": np.cos(np.arange(40.0) + step).reshape(8, 5), "b": np.full(3, 0.5 / step, np.float32)}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_only_the_moments_of_the_rule_are_kept_and_an_interrupted_run_goes_on(name: str) -> None:
+    make, options, moments = MADE[name]
+    whole, first, second = tree(), tree(), tree()
+    opt, before = make(whole, lr=0.1, **options), make(first, lr=0.1, **options)
+    for step in range(1, 5):
+        opt.step(gradients(step))
+        if step < 3:
+            before.step(gradients(step))
+    state = before.state_dict()
+    assert set(state) == {"step", "numerics", "options", *(f"{moment}/{leaf}" for moment in moments for leaf in "wb")}
+    for key in second:
+        second[key][...] = first[key]
+    later = make(second, lr=0.5, **options)
+    later.load_state_dict(state)
+    copied = copy.deepcopy(later)
+    for step in (3, 4):
+        later.step(gradients(step))
+        copied.step(gradients(step))
+    for key in whole:
+        assert whole[key].tobytes() == second[key].tobytes()
+    for key, value in opt.state_dict().items():
+        assert value.tobytes() == later.state_dict()[key].tobytes() == copied.state_dict()[key].tobytes(), key
+    assert repr(later).startswith(f"{make.__name__}(2 arrays, step 4, lr=0.1")
+
+
+REFUSED: list[tuple[Any, dict[str, Any], str]] = [
+    (sy.AdamW, {"decay": "L2"}, r"decay: expected one of decoupled, l2, independent, corrected; got 'L2'"),
+    (sy.AdamW, {"decay": "l2", "tight": True}, "tight: expected False with decay='l2'"),
+    (sy.optim.Adam, {"tight": True}, "tight: expected False with decay='l2'"),
+    (sy.AdamW, {"max_lr": 0.1}, "max_lr: expected None with decay='decoupled'; got"),
+    (sy.AdamW, {"decay": "corrected", "lr": lambda step: 0.1}, "max_lr: expected the largest learning rate"),
+    (sy.AdamW, {"decay": "independent", "lr": 0.0}, "max_lr: expected a finite rate above 0"),
+    (sy.AdamW, {"cautious": 1}, "cautious"),
+    (sy.AdamW, {"stable": "yes"}, "stable"),
+    (sy.AdamW, {"bias_correction": None}, "bias_correction"),
+    (sy.optim.Lion, {"decay": "l2"}, "decay: expected 'decoupled', 'independent' or 'corrected'; got 'l2'"),
+    (sy.optim.Lion, {"betas": (0.9, 1.0)}, r"betas\[1\]"),
+    (sy.optim.SGD, {"nesterov": True}, "nesterov: expected False unless momentum is above 0 and dampening 0"),
+    (sy.optim.SGD, {"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "nesterov: expected False unless"),
+    (sy.optim.SGD, {"momentum": -0.1}, "momentum"),
+]
+
+
+@pytest.mark.parametrize(("make", "options", "message"), REFUSED)
+def test_options_that_make_no_sense_are_refused(make: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        make(np.ones(2), **options)
+
+
+def test_the_largest_rate_follows_from_the_rate() -> None:
+    assert sy.AdamW(np.ones(2), lr=0.25, decay="corrected").max_lr == 0.25
+    opt = sy.AdamW(np.ones(2), lr=sy.schedules.cosine(0.5, total_steps=9), decay="independent")
+    assert opt.max_lr == 0.5
+    opt.lr = 0.1
+    assert opt.max_lr == 0.5, "it is that of the whole training"
+    assert sy.optim.Lion(np.ones(2), lr=0.1, decay="independent", max_lr=2.0).max_lr == 2.0
+
+
+def test_momentum_can_be_added_before_the_first_step_only() -> None:
+    opt = sy.optim.SGD(np.ones(2), lr=0.1)
+    opt.momentum = 0.5
+    opt.step(np.ones(2))
+    assert "momentum_buffer" in opt.state_dict()
+    opt.momentum = 0.25
+    with pytest.raises(AttributeError, match=r"momentum: expected to be set before the first step; got 0\.0 after"):
+        opt.momentum = 0.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_measured_of_a_tensor_does_not_depend_on_how_it_is_divided(dtype: Any) -> None:
+    """A tensor of many chunks, in the middle of others, against the formula with plain NumPy sums."""
+    n = 200_003
+    g = np.sin(np.arange(n) * 0.7).astype(dtype)
+    for threads in (1, 3):
+        before = _core.asked_threads()
+        _core.set_threads(threads)
+        w = [np.ones(5, dtype), np.ones(n, dtype), np.ones(70_000, dtype)]
+        opt = sy.AdamW(w, lr=0.1, cautious=True, stable=True, weight_decay=0.0, betas=(0.5, 0.5), eps=1e-3)
+        opt.step([np.ones(5, dtype), g, np.ones(70_000, dtype)])
+        opt.step([np.ones(5, dtype), -3 * g[::-1], np.ones(70_000, dtype)])
+        _core.set_threads(before)
+        x, m, v = np.ones(n), np.zeros(n), np.zeros(n)
+        for t, grad in enumerate([g.astype(np.float64), -3 * g[::-1].astype(np.float64)], 1):
+            m, v = (m + grad) / 2, (v + grad**2) / 2
+            root = np.sqrt(v / (1 - 0.5**t))
+            rms = np.sqrt(np.mean((grad / np.maximum(root, 1e-3)) ** 2))
+            agree = m * grad > 0
+            x -= 0.1 / max(rms, 1.0) / agree.mean() * agree * (m / (1 - 0.5**t)) / (root + 1e-3)
+        np.testing.assert_allclose(w[1], x, atol=3e-6 if dtype == np.float32 else 1e-13)
+        assert agree.mean() < 0.99
+        assert rms > 1.01

@@ -723,8 +723,7 @@ def test_the_core_refuses_a_step_out_of_order() -> None:
     plan = _core.AdamWPlan(
         paths=["a"], given=[w], params=[w], moments=[[np.zeros(2)], [np.zeros(2)]], steps=7, options="anything"
     )
-    options: Any = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0}
-    options |= {"maximize": False, "max_norm": None, "scan": True, "stop_nonfinite": True}
+    options: Any = {"options": {"lr": 0.1}, "max_norm": None, "scan": True, "stop_nonfinite": True}
     with pytest.raises(RuntimeError, match="another thread is inside"):
         plan.step((np.ones(2),), lambda row: w, step=7, **options)
     assert plan.step((np.ones(2),), lambda row: w, step=8, **options)["step"] == plan.steps == 8

@@ -18,6 +18,7 @@ from steelyard import _options, preference, reference
 from steelyard._registries import REGISTRIES, Parameter
 from steelyard._strata import Average
 from steelyard.optim import schedules
+from steelyard.optim.options import WeightDecay
 from steelyard.optim.schedules import schedule
 from steelyard.tokens import scores
 from steelyard.tokens.perplexity import Unit
@@ -27,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 # The Literal that type checkers see for a table.
 LITERALS: dict[str, Any] = {
     "interval.alternative": _options.Alternative,
+    "optim.decay": WeightDecay,
     "perplexity.unit": Unit,
     "preference.loss": preference.Loss,
     "schedule.curve": schedule.Curve,
@@ -41,6 +43,7 @@ LITERALS: dict[str, Any] = {
 DOCSTRINGS: dict[str, Any] = {
     "bootstrap.method": sy.bootstrap,
     "interval.alternative": sy.estimate,
+    "optim.decay": sy.AdamW,
     "perplexity.unit": sy.perplexity,
     "preference.loss": sy.preference_loss,
     "proportion.method": sy.proportion,

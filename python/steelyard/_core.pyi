@@ -252,6 +252,7 @@ class AdamWPlan:
         moments: Sequence[Sequence[Any]],
         steps: int,
         options: object,
+        names: Sequence[str] | None = None,
         tell: _Tell | None = None,
     ) -> AdamWPlan: ...
     @property
@@ -270,12 +271,7 @@ class AdamWPlan:
         array_of: Callable[[int], NDArray[Any]],
         *,
         step: int,
-        lr: float,
-        beta1: float,
-        beta2: float,
-        eps: float,
-        weight_decay: float,
-        maximize: bool,
+        options: dict[str, Any],
         max_norm: float | None,
         scan: bool,
         stop_nonfinite: bool,

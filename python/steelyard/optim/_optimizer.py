@@ -35,7 +35,16 @@ def option(name: str, doc: str) -> Any:
     def put(self: Optimizer, value: Any) -> None:
         options = replace(self._plan.options, **{name: value})
         options.check_fit(float32=self._has_float32)
-        self._plan.options = options
+        if options.moments() == self._names:
+            self._plan.options = options
+            return
+        if self._plan.steps:
+            raise AttributeError(
+                f"{name}: expected to be set before the first step; got {value} after step {self._plan.steps}, which "
+                "kept other moments; make a new optimizer"
+            )
+        self._names = options.moments()
+        self._plan = self._begun(self._params, options)
 
     return property(get, put, doc=doc)
 
@@ -47,25 +56,23 @@ class Optimizer:
     # With slots, setting an unknown attribute raises, so that a misspelt option is noticed.
     __slots__ = ("__weakref__", "_has_float32", "_keys", "_names", "_outline", "_params", "_paths", "_plan")
 
-    def __init__(self, params: Any, options: Options, names: tuple[str, ...]) -> None:
-        """``names`` are the moments that the rule keeps, by their names in the saved state."""
+    def __init__(self, params: Any, options: Options) -> None:
         found, values = unfold(params, "params", written=True)
         if not values:
             raise value_error("params", "at least one array", "none")
-        self._make(found, values, names, options)
+        self._make(found, values, options)
 
     def _make(
         self,
         found: Outline | None,
         params: tuple[Any, ...],
-        names: tuple[str, ...],
         options: Options,
         *,
         steps: int = 0,
         moments: list[list[Array]] | None = None,
     ) -> None:
         """Initialise with these parameters, and with moments of 0 where none are given."""
-        self._outline, self._params, self._names = found, params, names
+        self._outline, self._params, self._names = found, params, options.moments()
         self._paths, self._keys = paths(found), keys(found)
         _refuse_collisions(self._keys)
         self._plan = self._begun(params, options, steps=steps, moments=moments)
@@ -86,7 +93,14 @@ class Optimizer:
         self._has_float32 = any(array.dtype != np.float64 for array in arrays)
         tell = teller(params)
         return _core.AdamWPlan(
-            paths=self._paths, given=params, params=arrays, moments=moments, steps=steps, options=options, tell=tell
+            paths=self._paths,
+            given=params,
+            params=arrays,
+            moments=moments,
+            steps=steps,
+            options=options,
+            names=self._names,
+            tell=tell,
         )
 
     def _array(self, row: int) -> Array:
@@ -95,6 +109,10 @@ class Optimizer:
 
     lr = option("lr", "The learning rate, or the function that gives it.")
     weight_decay = option("weight_decay", "The weight decay.")
+    decay = option("decay", "How the weight decay enters.")
+    max_lr = option("max_lr", "The largest rate, to which decay of two kinds relates the rate; ``None`` with others.")
+    tight = option("tight", "Whether a parameter is rounded once per step.")
+    flush_denormals = option("flush_denormals", "Whether moments below the smallest normal number become 0.")
     max_norm = option("max_norm", "What the global norm of the gradients is clipped to; ``None``: it is not.")
     nonfinite = option("nonfinite", "What gradients that are not finite do.")
     maximize = option("maximize", "Whether steps go up the gradient.")
@@ -108,16 +126,14 @@ class Optimizer:
     def __getstate__(self) -> dict[str, Any]:
         """Parameters, moments, options and attributes of a subclass, but not the plan, which holds addresses."""
         return {
-            "outline": self._outline, "params": self._params, "names": self._names,
+            "outline": self._outline, "params": self._params,
             **self._plan.state(copy=True), "attributes": getattr(self, "__dict__", {}),
         }  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         rows = len(state["params"])
-        moments = [state["moments"][i * rows : (i + 1) * rows] for i in range(len(state["names"]))]
-        self._make(
-            state["outline"], state["params"], state["names"], state["options"], steps=state["steps"], moments=moments
-        )
+        moments = [state["moments"][i * rows : (i + 1) * rows] for i in range(len(state["options"].moments()))]
+        self._make(state["outline"], state["params"], state["options"], steps=state["steps"], moments=moments)
         if state["attributes"]:  # of a subclass
             vars(self).update(state["attributes"])
 
@@ -268,6 +284,8 @@ class Optimizer:
         try:
             options = own.with_json(str(np.asarray(state["options"]).item()))
             options.check_fit(float32=self._has_float32)
+            if options.moments() != self._names:
+                raise ValueError(f"options for which the moments are {options.moments()}, not {self._names}")
         except (TypeError, ValueError, RecursionError) as error:
             raise value_error("state['options']", "what state_dict() wrote", f"{error}") from None
         return options

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._mode import standard_mode, standard_mode_methods
-from .._options import at_least_zero, flag, whole
+from .._options import at_least_zero, whole
 from ._optimizer import LAST_STEP, Optimizer, option
 from ._tree import all_to_read, all_to_write, matching, paths, teller, to_write, unfold
-from .options import AdamOptions, LearningRate, NonFinite
+from .options import AdamOptions, LearningRate, NonFinite, WeightDecay
 from .step import StepInfo, update
 
 __all__ = ["AdamW", "adamw_"]
@@ -22,7 +22,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 
 @standard_mode_methods
 class AdamW(Optimizer):
-    r"""AdamW with decoupled weight decay and optional clipping, in place, in one pass over memory.
+    r"""AdamW and its variants, with optional clipping, in place, in one pass over memory.
 
     With ``t`` the number of this step (the first is 1), ``g`` the gradient times the clip factor::
 
@@ -38,7 +38,8 @@ class AdamW(Optimizer):
     Each element gets the bits of ``torch.optim.AdamW(fused=True)``, except for the last n mod 8 elements of a float32
     tensor (n mod 4 of float64), which torch rounds by another rule; here all elements follow one rule. As in torch, the
     factor ``1 - lr weight_decay`` is rounded to the element type, so that in float32 a decay of less than 3e-8 per step
-    has no effect (lr = 2e-6 with weight_decay = 0.01, for example). Use float64 parameters where that matters.
+    has no effect (lr = 2e-6 with weight_decay = 0.01, for example). Use ``tight`` or float64 parameters where that
+    matters.
 
     Parameters
     ----------
@@ -56,7 +57,34 @@ class AdamW(Optimizer):
     eps : float
         Added to the denominator, outside the root; above 0 in the type of the computation.
     weight_decay : float
-        Decoupled weight decay, at least 0: each step multiplies the parameter by ``1 - lr * weight_decay``.
+        The weight decay, at least 0.
+    decay : {"decoupled", "l2", "independent", "corrected"}
+        How it enters. ``"decoupled"``: each step multiplies the parameter by ``1 - lr weight_decay`` (AdamW). ``"l2"``:
+        ``weight_decay`` times the parameter is added to the gradient (Adam). ``"independent"``: by
+        ``1 - lr / max_lr weight_decay``, so that the decay follows the course of the rate and not its size (the fully
+        decoupled decay of optimi's ``decouple_lr``). ``"corrected"``: by ``1 - lr^2 / max_lr weight_decay``, which
+        keeps the size of the gradients level while the rate falls (AdamC; timm's ``corrected_weight_decay``).
+    max_lr : float, optional
+        The largest rate of the training, for the last two kinds of decay. Where it is not given, it is ``lr`` as the
+        optimizer is made with it, of a schedule the highest rate.
+    amsgrad : bool
+        Divide by the largest second moment so far instead of the current one. It can be set before the first step
+        only, because the largest second moment so far is not known later.
+    bias_correction : bool
+        Whether the moments are divided by ``1 - beta^t``, for having begun at 0.
+    cautious : bool
+        Move only those elements whose first moment has the sign of the gradient, by an update that is divided by their
+        share of the tensor, or by 0.001 if that is larger (timm's ``caution``).
+    stable : bool
+        Divide the rate of a tensor by the root mean square of ``g / max(sqrt(v'), eps)`` where that is above 1;
+        ``v'`` is what the update divides by the root of (StableAdamW). The rate of its decay is divided too. (The paper
+        debiases the moments before it keeps them. Here they are kept as in AdamW, and the update is the same.)
+    tight : bool
+        Form decay and update together and round the parameter once: ``p <- p + delta``, where ``delta`` is computed as
+        ``fma(-lr weight_decay, p, update)``. In float32 it keeps decays that are lost otherwise, but not torch's bits.
+    flush_denormals : bool
+        Take moments below the smallest normal number as 0. Without gradients they stop at a few subnormal numbers
+        otherwise, with which some processors compute many times slower.
     max_norm : float, optional
         Clip the gradients to this global norm; at least 0.
     nonfinite : {"raise", "skip", "propagate"}
@@ -65,22 +93,21 @@ class AdamW(Optimizer):
         written. With ``"propagate"`` and no ``max_norm`` the gradients are not checked.
     maximize : bool
         Step along the gradient instead of against it.
-    amsgrad : bool
-        Divide by the largest second moment so far instead of the current one.
 
     Attributes
     ----------
-    lr, betas, eps, weight_decay, max_norm, nonfinite, maximize, amsgrad
-        The options. Each can be set; the new value is checked, and takes effect at the next step. (``amsgrad`` can be
-        set before the first step only, because the largest second moment so far is not known later.)
+    lr, betas, eps, weight_decay, decay, max_lr, amsgrad, bias_correction, cautious, stable, tight
+        The options of the rule, as below.
+    flush_denormals, max_norm, nonfinite, maximize
+        The other options. Each can be set; the new value is checked, and takes effect at the next step.
     step_info : StepInfo or None
         What the last step did; None before the first.
 
     Raises
     ------
     TypeError, ValueError
-        For arrays or options that cannot be used. The message names the array by its path, such as
-        ``params["layers"][3]["w"]``, and nothing has been written.
+        For arrays or options that cannot be used, or that contradict each other. The message names an array by its
+        path, such as ``params["layers"][3]["w"]``, and nothing has been written.
 
     Examples
     --------
@@ -96,7 +123,10 @@ class AdamW(Optimizer):
 
     References
     ----------
-    Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019. Defaults are torch's.
+    Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019. Defaults are torch's. Kingma and Ba,
+    "Adam", ICLR 2015. Defazio, "Why Gradients Rapidly Increase Near the End of Training", 2025 (corrected decay). Liang
+    et al., "Cautious Optimizers", 2024. Wortsman et al., "Stable and low-precision training for large-scale
+    vision-language models", NeurIPS 2023 (StableAdamW).
     """
 
     __slots__ = ()
@@ -109,41 +139,43 @@ class AdamW(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.01,
         *,
+        decay: WeightDecay = "decoupled",
+        max_lr: float | None = None,
+        amsgrad: bool = False,
+        bias_correction: bool = True,
+        cautious: bool = False,
+        stable: bool = False,
+        tight: bool = False,
+        flush_denormals: bool = False,
         max_norm: float | None = None,
         nonfinite: NonFinite = "raise",
         maximize: bool = False,
-        amsgrad: bool = False,
     ) -> None:
         options = AdamOptions(
             lr=lr,
             betas=betas,
             eps=eps,
             weight_decay=weight_decay,
+            decay=decay,
+            max_lr=max_lr,
+            amsgrad=amsgrad,
+            bias_correction=bias_correction,
+            cautious=cautious,
+            stable=stable,
+            tight=tight,
+            flush_denormals=flush_denormals,
             max_norm=max_norm,
             nonfinite=nonfinite,
             maximize=maximize,
         )
-        super().__init__(params, options, _MOMENTS if flag(amsgrad, "amsgrad") else _MOMENTS[:2])
+        super().__init__(params, options)
 
     betas = option("betas", "Decay of the first and the second moment.")
     eps = option("eps", "Added to the denominator.")
-
-    @property
-    def amsgrad(self) -> bool:
-        """Whether the update divides by the largest second moment so far; settable before the first step."""
-        return len(self._names) == len(_MOMENTS)
-
-    @amsgrad.setter
-    def amsgrad(self, value: bool) -> None:
-        if flag(value, "amsgrad") == self.amsgrad:
-            return
-        if self._plan.steps:
-            raise AttributeError(
-                f"amsgrad: expected to be set before the first step; got {value} after step {self._plan.steps}, whose "
-                "second moments nobody kept the largest of; make a new optimizer"
-            )
-        self._names = _MOMENTS if value else _MOMENTS[:2]
-        self._plan = self._begun(self._params, self._plan.options)
+    amsgrad = option("amsgrad", "Whether the update divides by the largest second moment so far.")
+    bias_correction = option("bias_correction", "Whether the moments are corrected for having begun at 0.")
+    cautious = option("cautious", "Whether only elements whose moment has the sign of the gradient move.")
+    stable = option("stable", "Whether the rate of a tensor is clipped by its gradient's size.")
 
 
 @standard_mode
@@ -207,6 +239,7 @@ def adamw_(
         max_norm=max_norm,
         nonfinite=nonfinite,
         maximize=maximize,
+        amsgrad=max_exp_avg_sq is not None,
     )
     found, given = unfold(params, "params", written=True)
     places = paths(found)

@@ -77,11 +77,10 @@ def update(
         grads,
         array_of,
         step=step + 1,
-        lr=options.rate(step),
+        options=options.scalars() | {"lr": options.rate(step)},
         max_norm=options.max_norm,
         scan=options.nonfinite != "propagate" or options.max_norm is not None,
         stop_nonfinite=options.nonfinite != "propagate",
-        **options.scalars(),
     )
     info = info_of(outcome, paths)
     if info.skipped and options.nonfinite == "raise":

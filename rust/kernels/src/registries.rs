@@ -2,7 +2,7 @@
 
 use crate::intervals::{Alternative, proportion, spread, strata};
 use crate::named::Registry;
-use crate::optim::{Cooldown, Decay, Interpolate, Rise, Rule};
+use crate::optim::{Cooldown, Decay, Interpolate, Rise, Rule, WeightDecay};
 use crate::preference::Loss;
 use crate::tokens::{Column, Folds, Unit};
 use crate::uncertainty;
@@ -18,6 +18,7 @@ pub const REGISTRIES: &[Registry] = &[
     Registry::of::<Cooldown>(),
     Registry::of::<Interpolate>(),
     Registry::of::<Rule>(),
+    Registry::of::<WeightDecay>(),
     Registry::of::<Loss>(),
     Registry::of::<Column>(),
     Registry::of::<Folds>(),

@@ -4,6 +4,7 @@
 mod clip;
 mod gate;
 mod norm;
+mod options;
 mod plan;
 mod schedule;
 mod stored;
@@ -19,7 +20,8 @@ use steelyard_kernels::memory;
 
 pub use clip::{clamp_in_place, clip_each_in_place, clip_in_place, clip_units_in_place};
 pub use norm::{GlobalNormTotals, global_norms, sum_of_squares};
-pub use plan::{AdamWPlan, check_eps};
+pub use options::check_eps;
+pub use plan::AdamWPlan;
 pub use schedule::schedule_rates;
 pub use stored::{blocks8_map, from_blocks8, round_at_random, to_blocks8};
 pub use tensor_plan::TensorPlan;

@@ -3,7 +3,7 @@
 
 use super::gate::{Gate, another_thread, locked};
 use super::norm::{counted, nonfinite};
-use super::{Tell, name};
+use super::{Tell, name, options};
 use crate::arrays::written::{Copies, Row, Written};
 use crate::call::{call_quick, no_memory};
 use crate::callback::call_with;
@@ -13,13 +13,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use steelyard_kernels::dtype::{Dtype, RealDtype};
+use steelyard_kernels::dtype::Dtype;
 use steelyard_kernels::grid::unwatched;
 use steelyard_kernels::memory;
-use steelyard_kernels::optim::{self, Clip, Damage, Hyper, Moment, Stored, Unfit};
+use steelyard_kernels::optim::{self, Clip, Damage, Moment, Stored};
 
-/// The names of the lists of arrays that an optimizer writes: first the parameters, then one list per moment.
-const ROLES: [&str; 4] = ["params", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
+/// The names of the moments of AdamW, in the order of the kernel.
+const ADAMW: [&str; optim::MOMENTS] = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
 
 /// The state of an optimizer: the arrays that a step writes, the number of steps made, the options, and what the last
 /// step did. A step changes all of it in one call, between two instructions of Python, so that no interrupt can come
@@ -29,6 +29,8 @@ const ROLES: [&str; 4] = ["params", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
 #[pyclass(frozen, module = "steelyard._core")]
 pub struct AdamWPlan {
     paths: Vec<String>,
+    /// The names of the moments: one list of arrays each.
+    names: Vec<String>,
     /// Entered while a step runs, since two threads must not write the same arrays.
     written: Gate<Written<Dtype>>,
     steps: AtomicU64,
@@ -69,9 +71,9 @@ impl StepOutcome {
 #[pymethods]
 impl AdamWPlan {
     /// `given` are the parameters as the caller has them: the arrays themselves, or the tensors whose memory the arrays
-    /// show.
+    /// show. `names` are those of the moments, one for each list; `None`: those of AdamW.
     #[new]
-    #[pyo3(signature = (*, paths, given, params, moments, steps, options, tell=None))]
+    #[pyo3(signature = (*, paths, given, params, moments, steps, options, names=None, tell=None))]
     #[allow(clippy::too_many_arguments)] // one call, spelled out in the Python face
     fn new(
         py: Python<'_>,
@@ -81,6 +83,7 @@ impl AdamWPlan {
         moments: &Bound<'_, PyAny>,
         steps: u64,
         options: Py<PyAny>,
+        names: Option<&Bound<'_, PyAny>>,
         tell: Option<(Py<PyAny>, Py<PyAny>)>,
     ) -> PyResult<Self> {
         let (paths, given) = (listed::<String>(paths)?, listed::<Py<PyAny>>(given)?);
@@ -95,12 +98,17 @@ impl AdamWPlan {
             memory::reserve(&mut arrays, role.len()).map_err(no_memory)?;
             arrays.extend(role);
         }
-        if !(2 * rows < arrays.len() && arrays.len() <= ROLES.len() * rows) && rows > 0 {
-            return Err(value_error("moments: expected two or three lists of arrays"));
+        let names: Vec<String> = match names {
+            Some(names) => listed(names)?,
+            None => ADAMW[..moments.len().clamp(2, 3)].iter().map(ToString::to_string).collect(),
+        };
+        if names.len() != moments.len() || names.len() > optim::MOMENTS {
+            return Err(value_error("moments: expected one list of arrays for each of their names"));
         }
-        let written = Written::new(py, rows, arrays, &given, |index| written_name(&paths, index))?;
+        let written = Written::new(py, rows, arrays, &given, |index| written_name(&names, &paths, index))?;
         Ok(AdamWPlan {
             paths,
+            names,
             written: Gate::new(written),
             steps: AtomicU64::new(steps),
             options: Mutex::new(options),
@@ -144,37 +152,39 @@ impl AdamWPlan {
     /// Makes update number `step` from `grads`, one array per path, in order. There is no clipping where `max_norm` is
     /// None. Where `scan` is false the norm of the gradients is not computed, and they are not checked. With
     /// `stop_nonfinite` a step is left out whose gradients are not finite or whose moments would not be, and the result
-    /// has their number. `array_of(row)` returns a new array for a tensor whose memory has moved.
+    /// has their number. `array_of(row)` returns a new array for a tensor whose memory has moved. `options` are the
+    /// rule's, by the names of the kernel's fields.
     #[allow(clippy::too_many_arguments)] // one call a step, spelled out in the Python face
-    #[pyo3(signature = (grads, array_of, *, step, lr, beta1, beta2, eps, weight_decay, maximize, max_norm, scan, stop_nonfinite))]
+    #[pyo3(signature = (grads, array_of, *, step, options, max_norm, scan, stop_nonfinite))]
     fn step<'py>(
         &self,
         grads: Bound<'py, PyTuple>,
         array_of: &Bound<'py, PyAny>,
         step: u64,
-        lr: f64,
-        beta1: f64,
-        beta2: f64,
-        eps: f64,
-        weight_decay: f64,
-        maximize: bool,
+        options: &Bound<'py, PyDict>,
         max_norm: Option<f64>,
         scan: bool,
         stop_nonfinite: bool,
     ) -> Record<'py> {
         let py = grads.py();
+        let hyper = options::hyper(options, step)?;
+        let lr = hyper.lr;
+        if !hyper.rule.moments().contains(&self.names.len()) {
+            return Err(value_error(format!("options: expected a rule with {} moments", self.names.len())));
+        }
         let mut entered = self.written.enter(py)?;
         if step != self.steps() + 1 {
             return Err(another_thread());
         }
-        let written_name = |index| written_name(&self.paths, index);
+        let written_name = |index| written_name(&self.names, &self.paths, index);
         let written = &mut *entered;
         written.take(py, |row| Ok(call_with(array_of, row)?.unbind()), written_name)?;
         let mut operands =
             written.beside(grads, written_name, |index| format!("grads{}", self.paths[index]))?;
         let claim = operands.claim();
-        let hyper = Hyper { lr, beta1, beta2, eps, weight_decay, maximize, step, ..Hyper::DEFAULT };
-        if let Some(refusal) = claim.computed_in().find_map(|dtype| unfit(&hyper, dtype, str::to_owned)) {
+        if let Some(refusal) =
+            claim.computed_in().find_map(|dtype| options::unfit(&hyper, dtype, str::to_owned))
+        {
             return Err(refusal);
         }
         let gradients = claim.reads()?;
@@ -243,9 +253,9 @@ impl AdamWPlan {
         let mut entered = self.written.wait(py)?;
         let mut loads = entered.loads(moments, |index| name(&names, index))?;
         let copies = loads.claim();
-        let rows = self.paths.len();
+        let (rows, kinds) = (self.paths.len(), &self.names);
         let found = call_quick(py, move || {
-            let found = damaged(&copies, rows, steps == 0, any_value);
+            let found = damaged(&copies, kinds, rows, steps == 0, any_value);
             if found.is_none() {
                 copies.make();
             }
@@ -261,37 +271,6 @@ impl AdamWPlan {
     }
 }
 
-/// The exception for options with which elements of this type cannot be updated; `called` gives an option's name in
-/// messages.
-pub(super) fn unfit(hyper: &Hyper, dtype: RealDtype, called: impl Fn(&str) -> String) -> Option<PyErr> {
-    let name = Dtype::from(dtype).name();
-    let Hyper { lr, eps, weight_decay, .. } = *hyper;
-    let (option, expected, got) = match hyper.unfit(dtype)? {
-        Unfit::Eps => {
-            let there = if eps == 0.0 { "" } else { ", which is 0 there" };
-            let got = format!("{eps:?}{there}: an element without a gradient would become NaN");
-            ("eps", format!("more than 0 in {name}, the type of the computation"), got)
-        }
-        Unfit::Rate => {
-            let expected = format!("a rate that {name}, the type of the computation, can hold");
-            ("lr", expected, format!("{lr:?}"))
-        }
-        Unfit::Decay => {
-            let expected = format!("lr * weight_decay in the range of {name}, the type of the computation");
-            ("weight_decay", expected, format!("{lr:?} * {weight_decay:?}"))
-        }
-    };
-    Some(value_error(format!("{}: expected {expected}; got {got}", called(option))))
-}
-
-/// Raises an exception where `eps` rounds to 0 in the type of the computation, float32 or float64.
-#[pyfunction]
-pub fn check_eps(eps: f64, float32: bool) -> PyResult<()> {
-    let hyper = Hyper { lr: 0.0, eps, weight_decay: 0.0, ..Hyper::DEFAULT };
-    let dtype = if float32 { RealDtype::F32 } else { RealDtype::F64 };
-    unfit(&hyper, dtype, str::to_owned).map_or(Ok(()), Err)
-}
-
 /// The slices of a row, in the form that the kernel takes.
 fn row(slices: Row<'_>) -> optim::Row<'_> {
     let Row { read: grad, first, others } = slices;
@@ -302,15 +281,20 @@ fn row(slices: Row<'_>) -> optim::Row<'_> {
 /// The first saved element that no step can have produced: the index of its array, its index there, and what is wrong.
 fn damaged(
     moments: &Copies<'_, Dtype>,
+    names: &[String],
     rows: usize,
     fresh: bool,
     any_value: bool,
 ) -> Option<(usize, usize, Damage)> {
-    const MOMENTS: [Moment; 3] = [Moment::First, Moment::Second, Moment::Largest];
     (0..moments.len()).find_map(|index| {
         let (role, row) = (index / rows, index % rows);
-        let second = (MOMENTS[role] == Moment::Largest).then(|| moments.from(rows + row));
-        let (element, damage) = optim::damage(MOMENTS[role], moments.from(index), second, fresh, any_value)?;
+        let moment = match names[role].as_str() {
+            "exp_avg_sq" => Moment::Second,
+            "max_exp_avg_sq" => Moment::Largest,
+            _ => Moment::First,
+        };
+        let second = (moment == Moment::Largest).then(|| moments.from(rows + row));
+        let (element, damage) = optim::damage(moment, moments.from(index), second, fresh, any_value)?;
         Some((index, element, damage))
     })
 }
@@ -326,6 +310,7 @@ fn damage_sentence(name: &str, element: usize, damage: Damage) -> String {
 }
 
 /// The name of a written array, as the caller would write it.
-fn written_name(paths: &[String], index: usize) -> String {
-    format!("{}{}", ROLES[index / paths.len()], paths[index % paths.len()])
+fn written_name(names: &[String], paths: &[String], index: usize) -> String {
+    let (role, row) = (index / paths.len(), index % paths.len());
+    format!("{}{}", if role == 0 { "params" } else { &names[role - 1] }, paths[row])
 }

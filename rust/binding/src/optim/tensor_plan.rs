@@ -2,7 +2,7 @@
 
 use super::gate::{Gate, locked};
 use super::norm::{counted, nonfinite};
-use super::{Tell, plan};
+use super::{Tell, options};
 use crate::arrays::tensor_rows::{Looked, Position, TensorClaim, TensorRow, TensorRows};
 use crate::arrays::tensors::Tensors;
 use crate::call::{call_quick, no_memory};
@@ -204,7 +204,7 @@ fn stepped(
         };
         let called = |index, option: &str| format!("param_groups[{}]['{option}']", groups[index]);
         let unfit = |(index, hyper)| {
-            occurs(index).then(|| plan::unfit(hyper, dtype, |option| called(index, option))).flatten()
+            occurs(index).then(|| options::unfit(hyper, dtype, |option| called(index, option))).flatten()
         };
         if let Some(refusal) = hypers.iter().enumerate().find_map(unfit) {
             return Err(refusal);

@@ -1,5 +1,6 @@
 //! The room of optimizers: AdamW, gradient norms and clipping, learning-rate schedules.
 
+mod gauge;
 mod hyper;
 mod norm;
 mod norm_state;
@@ -12,7 +13,8 @@ mod storage;
 mod units;
 
 pub use crate::dtype::TypedSliceMut;
-pub use hyper::{Hyper, Unfit};
+pub use gauge::Gauge;
+pub use hyper::{Hyper, Unfit, WeightDecay};
 pub use norm::{
     Adaptive, Clip, Clips, NonFinite, Norm, Norms, Order, Scaled, UnitShape, clamp_in_place, count_nonfinite,
     norms, scale_in_place, scale_units, sum_of_squares,

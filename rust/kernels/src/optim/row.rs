@@ -1,5 +1,6 @@
 //! A tensor as a step sees it: its arrays, and how they are divided into spans and tiles.
 
+use super::gauge::Tally;
 use super::hyper::Hyper;
 use super::rules::{Choose, Prepared};
 use super::storage::{Place, Storage, Stored, TILE, widen};
@@ -164,6 +165,44 @@ impl<'a> Part<'a> {
 }
 
 impl Row<'_> {
+    /// A copy of a tile.
+    #[inline(always)]
+    fn copied<'s, T: ListedReal, I: Isa>(
+        &'s self,
+        tile: Range<usize>,
+        scale: Option<T>,
+        buffers: &'s mut Tiles<T>,
+    ) -> Span<'s, T> {
+        let n = tile.len();
+        let Tiles { param, grad, moments: copies } = buffers;
+        self.param.read::<T, I>(tile.clone(), &mut param[..n]);
+        let mut moments = [const { None }; MOMENTS];
+        for ((moment, copy), slot) in self.moments.iter().zip(copies).zip(&mut moments) {
+            if let Some(moment) = moment {
+                moment.read::<T, I>(tile.clone(), &mut copy[..n]);
+                *slot = Some(&mut copy[..n]);
+            }
+        }
+        Span { param: &mut param[..n], grad: gradient(self.grad, tile, &mut grad[..n], scale), moments }
+    }
+
+    /// What the rule must know of the elements `range` before it updates any of the row. `range` begins at a multiple of
+    /// a tile.
+    #[inline(always)]
+    pub(super) fn measure<T: Choose, I: Isa>(
+        &self,
+        range: Range<usize>,
+        rule: &Prepared,
+        hyper: &Hyper,
+        buffers: &mut Tiles<T>,
+    ) -> Tally {
+        let (scale, mut tally) = (divisor(hyper), Tally::EMPTY);
+        for tile in tiles(range) {
+            rule.measure::<T, I>(self.copied::<T, I>(tile, scale, buffers), &mut tally);
+        }
+        tally
+    }
+
     /// Computes the update of the elements `range` without storing it: how many of them would get a moment that is
     /// infinite or NaN, and the index of the first one. `range` begins at a multiple of a tile.
     #[inline(always)]
@@ -177,16 +216,7 @@ impl Row<'_> {
         let mut buffers = Tiles::<T>::new();
         for tile in tiles(range) {
             let n = tile.len();
-            self.param.read::<T, I>(tile.clone(), &mut buffers.param[..n]);
-            let grad = gradient(self.grad, tile.clone(), &mut buffers.grad[..n], scale);
-            let mut moments = [const { None }; MOMENTS];
-            for ((moment, buffer), slot) in self.moments.iter().zip(&mut buffers.moments).zip(&mut moments) {
-                if let Some(moment) = moment {
-                    moment.read::<T, I>(tile.clone(), &mut buffer[..n]);
-                    *slot = Some(&mut buffer[..n]);
-                }
-            }
-            rule.update::<T, I>(Span { param: &mut buffers.param[..n], grad, moments });
+            rule.update::<T, I>(self.copied::<T, I>(tile.clone(), scale, &mut buffers));
             for index in 0..n {
                 let mut each = self.moments.iter().zip(&buffers.moments);
                 if !each.all(|(moment, x)| moment.as_ref().is_none_or(|moment| moment.holds(x[index]))) {

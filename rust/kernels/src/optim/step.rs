@@ -1,5 +1,6 @@
 //! One step over many tensors, in one parallel region.
 
+use super::gauge::gauged;
 use super::hyper::Hyper;
 use super::norm::NonFinite;
 use super::row::{Part, Row, Span, Tiles};
@@ -71,6 +72,16 @@ impl Kernel for Update<'_, '_> {
 /// One step over all rows, in one parallel region. It cannot be interrupted: a step is made completely or, where there
 /// is no memory, not begun. `row.hyper` of each row is an index into `hypers`.
 pub fn step<'a>(rows: impl IntoIterator<Item = Row<'a>>, hypers: &[Hyper]) -> Result<(), NoMemory> {
+    if !hypers.iter().any(Hyper::is_gauged) {
+        return update(rows, hypers);
+    }
+    let mut rows = memory::gathered(rows.into_iter())?;
+    let hypers = gauged(&mut rows, hypers)?;
+    update(rows, &hypers)
+}
+
+/// The step itself, in one parallel region.
+fn update<'a>(rows: impl IntoIterator<Item = Row<'a>>, hypers: &[Hyper]) -> Result<(), NoMemory> {
     let options = Options::of(hypers)?;
     let (mut single, mut double, mut tiled) = (Units::new(CHUNK), Units::new(CHUNK), Units::new(CHUNK));
     for row in rows {

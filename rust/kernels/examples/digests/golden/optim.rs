@@ -6,21 +6,25 @@ use steelyard_kernels::dtype::Listed;
 use steelyard_kernels::named::{Named, Parameter};
 use steelyard_kernels::optim::{
     self, Adaptive, BLOCK, Blocks8, Clip, Codes, Cooldown, Copied, Decay, Hyper, Interpolate, Kahan, MOMENTS,
-    Order, PerHalf, Plain, Random, Rise, Row, Rule, Schedule, Split, Stored, UnitShape, clamp_in_place,
-    norms, scale_in_place, scale_units, sum_of_squares,
+    Order, PerHalf, Plain, Random, Rise, Row, Rule, Schedule, Split, Stored, UnitShape, WeightDecay,
+    clamp_in_place, norms, scale_in_place, scale_units, sum_of_squares,
 };
 use steelyard_kernels::simd::{self, Bf16, F16};
 
 pub const TABLE: &[Entry] = &[
     entry("optim.adamw", "float32", adamw::<f32>),
     entry("optim.adamw", "float64", adamw::<f64>),
-    entry("optim.step", "bfloat16", rules::<Bf16, Bf16, Bf16>),
-    entry("optim.step", "float16", rules::<F16, F16, F16>),
+    entry("optim.step", "bfloat16", mixed::<Bf16, Bf16, Bf16>),
+    entry("optim.step", "float16", mixed::<F16, F16, F16>),
     // The types of parameter, gradient and moments.
-    entry("optim.step", "float32+bfloat16+float32", rules::<f32, Bf16, f32>),
-    entry("optim.step", "float32+float64+float16", rules::<f32, f64, F16>),
-    entry("optim.step", "bfloat16+float32+float32", rules::<Bf16, f32, f32>),
-    entry("optim.step", "float64+float16+float64", rules::<f64, F16, f64>),
+    entry("optim.step", "float32+bfloat16+float32", mixed::<f32, Bf16, f32>),
+    entry("optim.step", "float32+float64+float16", mixed::<f32, f64, F16>),
+    entry("optim.step", "bfloat16+float32+float32", mixed::<Bf16, f32, f32>),
+    entry("optim.step", "float64+float16+float64", mixed::<f64, F16, f64>),
+    entry("optim.rules", "float32", rules::<f32>),
+    entry("optim.rules", "float64", rules::<f64>),
+    entry("optim.rules", "bfloat16", rules::<Bf16>),
+    entry("optim.rules", "float16", rules::<F16>),
     entry("optim.sum_of_squares", "float32", squares::<f32>),
     entry("optim.sum_of_squares", "float64", squares::<f64>),
     entry("optim.sum_of_squares", "bfloat16", squares::<Bf16>),
@@ -48,45 +52,70 @@ pub const TABLE: &[Entry] = &[
 
 const HYPER: Hyper = Hyper { lr: 1e-2, clip: Clip::by(0.75), ..Hyper::DEFAULT };
 
-/// The variants of the update, by name.
-const VARIANTS: [(&str, Hyper, bool); 3] = [
-    ("plain", HYPER, false),
-    ("amsgrad", Hyper { beta1: 0.3, ..HYPER }, true),
-    ("maximize", Hyper { maximize: true, ..HYPER }, false),
+/// The variants of AdamW that share its loop, by name, with the number of moments.
+const ADAMW: [(&str, Hyper, usize); 3] = [
+    ("plain", HYPER, 2),
+    ("amsgrad", Hyper { beta1: 0.3, ..HYPER }, 3),
+    ("maximize", Hyper { maximize: true, ..HYPER }, 2),
 ];
 
+const LION: Hyper = Hyper { rule: Rule::Lion, beta2: 0.99, ..HYPER };
+const SGD: Hyper = Hyper { rule: Rule::Sgd, momentum: 0.9, decay: WeightDecay::L2, ..HYPER };
+
+/// The other rules and variants.
+const RULES: [(&str, Hyper, usize); 12] = [
+    ("decoupled", Hyper { bias_correction: false, ..HYPER }, 2),
+    ("l2", Hyper { decay: WeightDecay::L2, ..HYPER }, 3),
+    ("independent", Hyper { decay: WeightDecay::Independent, max_lr: 0.5, ..HYPER }, 2),
+    ("corrected", Hyper { decay: WeightDecay::Corrected, max_lr: 0.5, ..HYPER }, 2),
+    ("cautious", Hyper { cautious: true, ..HYPER }, 2),
+    ("stable", Hyper { stable: true, beta2: 0.5, ..HYPER }, 2),
+    ("tight", Hyper { tight: true, flush_denormals: true, ..HYPER }, 3),
+    ("plain", LION, 1),
+    ("cautious", Hyper { cautious: true, tight: true, ..LION }, 1),
+    ("plain", Hyper { momentum: 0.0, ..SGD }, 0),
+    ("momentum", Hyper { dampening: 0.3, maximize: true, ..SGD }, 1),
+    ("nesterov", Hyper { nesterov: true, decay: WeightDecay::Decoupled, ..SGD }, 1),
+];
+
+/// The variants of AdamW, without a name of the rule.
 fn adamw<T: Draw + Listed + Default>(n: usize) -> Run {
-    let feed = steps::<T, T, T>(n);
-    Box::new(move |digest| feed(Rule::AdamW, digest))
+    let feed = steps::<T, T, T>(n, &ADAMW, wild);
+    Box::new(move |digest| feed(digest, |digest, _| digest))
 }
 
-/// Every rule. The types are those of the parameter, the gradient and the moments.
-fn rules<P: Draw + Listed, G: Draw + Listed, M: Draw + Listed + Default>(n: usize) -> Run {
-    let feed = steps::<P, G, M>(n);
-    Box::new(move |digest| {
-        for &rule in Rule::ALL {
-            feed(rule, digest.of(rule.name()));
-        }
-    })
+/// The variants of AdamW. The types are those of the parameter, the gradient and the moments.
+fn mixed<P: Draw + Listed, G: Draw + Listed, M: Draw + Listed + Default>(n: usize) -> Run {
+    let feed = steps::<P, G, M>(n, &ADAMW, wild);
+    Box::new(move |digest| feed(digest, |digest, rule| digest.of(rule.name())))
 }
 
-/// Three steps of each variant, with gradients of every class of value.
+/// The other rules and variants. The gradients are finite, because what is measured of a tensor with others is no number.
+fn rules<T: Draw + Listed + Default>(n: usize) -> Run {
+    let feed = steps::<T, T, T>(n, &RULES, tame);
+    Box::new(move |digest| feed(digest, |digest, rule| digest.of(rule.name())))
+}
+
+/// Three steps of each variant.
 fn steps<P: Draw + Listed, G: Draw + Listed, M: Draw + Listed + Default>(
     n: usize,
-) -> impl Fn(Rule, &mut Digest) {
+    variants: &'static [(&'static str, Hyper, usize)],
+    draw: fn(usize, u64) -> Vec<G>,
+) -> impl Fn(&mut Digest, fn(&mut Digest, Rule) -> &mut Digest) {
     let start: Vec<P> = tame(n, 40);
-    let grads: Vec<Vec<G>> = (0..3).map(|step| wild(n, 41 + step)).collect();
-    move |rule, digest| {
-        for (name, hyper, amsgrad) in VARIANTS {
-            let digest = digest.of(name);
+    let grads: Vec<Vec<G>> = (0..3).map(|step| draw(n, 41 + step)).collect();
+    move |digest, within| {
+        for &(name, hyper, count) in variants {
+            let digest = within(digest, hyper.rule).of(name);
             let mut p = start.clone();
             let mut moments: [Vec<M>; MOMENTS] = std::array::from_fn(|_| vec![M::default(); n]);
             for (step, grad) in grads.iter().enumerate() {
-                let [m, v, x] =
-                    moments.each_mut().map(|moment| Some(Stored::plain(M::typed(moment.as_mut_slice()))));
-                let moments = [m, v, x.filter(|_| amsgrad)];
+                let mut kept = moments.iter_mut().take(count);
+                let moments = std::array::from_fn(|_| {
+                    kept.next().map(|moment| Stored::plain(M::typed(moment.as_mut_slice())))
+                });
                 let (param, grad) = (Stored::plain(P::typed(p.as_mut_slice())), G::typed(grad.as_slice()));
-                let hyper = Hyper { rule, step: step as u64 + 1, ..hyper };
+                let hyper = Hyper { step: step as u64 + 1, ..hyper };
                 given(optim::step([Row { param, grad, moments, hyper: 0, key: 0 }], &[hyper]));
             }
             for x in &p {

@@ -20,8 +20,9 @@
 use super::super::hyper::{Hyper, Unfit};
 use super::super::row::Span;
 use super::Formula;
+use super::frame::{Frame, Lerp};
 use crate::math;
-use crate::simd::{Isa, Kernel, Real, dispatch};
+use crate::simd::{Isa, Real};
 
 /// The formula of AdamW; of its variant amsgrad where a row has a third moment.
 pub(in super::super) struct AdamW;
@@ -29,14 +30,9 @@ pub(in super::super) struct AdamW;
 /// The scalars of the formula.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Scalars<T> {
-    /// The two factors of the clipping, by which gradients are multiplied one after the other; the second is usually 1.
-    grad: [T; 2],
-    /// `k`.
-    decay: T,
-    /// The first factor in the formula of m.
-    lerp: T,
-    /// Whether m is computed from g instead of from m: `beta1 <= 1/2`.
-    from_grad: bool,
+    pub(super) frame: Frame<T>,
+    /// The first moment.
+    mean: Lerp<T>,
     /// `O(1 - beta2)`.
     square: T,
     /// `O(beta2)`.
@@ -46,38 +42,24 @@ pub(in super::super) struct Scalars<T> {
     /// `b`.
     root: T,
     eps: T,
-}
-
-/// The one fused multiply-add among the scalars, by the best instruction set that this processor has.
-struct DecayFactor<'a>(&'a Hyper);
-
-impl Kernel for DecayFactor<'_> {
-    type Out = f64;
-    #[inline(always)]
-    fn run<I: Isa>(self) -> f64 {
-        I::fma64(-self.0.lr, self.0.weight_decay, 1.0)
-    }
+    /// Whether only those elements move whose first moment has the sign of the gradient.
+    pub(super) cautious: bool,
 }
 
 impl Formula for AdamW {
     type Scalars<T: Real> = Scalars<T>;
 
     fn scalars<T: Real>(hyper: &Hyper) -> Scalars<T> {
-        let correction1 = 1.0 - math::powi(hyper.beta1, hyper.step);
-        let correction2 = 1.0 - math::powi(hyper.beta2, hyper.step);
-        let lerp = T::from_f64(1.0 - hyper.beta1);
-        let from_grad = lerp.to_f64() >= 0.5;
-        let [first, second] = hyper.clip.factors::<T>();
+        let correction = |beta| if hyper.bias_correction { 1.0 - math::powi(beta, hyper.step) } else { 1.0 };
         Scalars {
-            grad: [if hyper.maximize { -first } else { first }, second],
-            decay: T::from_f64(dispatch(DecayFactor(hyper))),
-            lerp: if from_grad { lerp - T::from_f64(1.0) } else { lerp },
-            from_grad,
+            frame: Frame::of(hyper),
+            mean: Lerp::of(hyper.beta1),
             square: T::from_f64(1.0 - hyper.beta2),
             keep: T::from_f64(hyper.beta2),
-            rate: T::from_f64(-(hyper.lr / correction1)),
-            root: T::from_f64(correction2.sqrt()),
+            rate: T::from_f64(hyper.gauge.of_update(-(hyper.rate() / correction(hyper.beta1)))),
+            root: T::from_f64(correction(hyper.beta2).sqrt()),
             eps: T::from_f64(hyper.eps),
+            cautious: hyper.cautious,
         }
     }
 
@@ -86,10 +68,8 @@ impl Formula for AdamW {
             Some(Unfit::Eps)
         } else if !scalars.rate.is_finite() {
             Some(Unfit::Rate)
-        } else if !scalars.decay.is_finite() {
-            Some(Unfit::Decay)
         } else {
-            None
+            scalars.frame.unfit()
         }
     }
 
@@ -103,16 +83,16 @@ impl Formula for AdamW {
         match max_exp_avg_sq {
             None => {
                 for ((p, g), (m, v)) in rows {
-                    let (first, second) = moments::<T, I>(*g, *m, *v, s);
-                    let next = moved(*p, first, second, s);
+                    let (first, second) = s.moments::<I>(s.frame.clipped(*g), *m, *v);
+                    let next = *p * s.frame.decay + s.update(first, second);
                     (*p, *m, *v) = (next, first, second);
                 }
             }
             Some(largest) => {
                 for (((p, g), (m, v)), largest) in rows.zip(largest) {
-                    let (first, second) = moments::<T, I>(*g, *m, *v, s);
+                    let (first, second) = s.moments::<I>(s.frame.clipped(*g), *m, *v);
                     let top = larger_or_nan(*largest, second);
-                    let next = moved(*p, first, top, s);
+                    let next = *p * s.frame.decay + s.update(first, top);
                     (*p, *m, *v, *largest) = (next, first, second, top);
                 }
             }
@@ -120,22 +100,30 @@ impl Formula for AdamW {
     }
 }
 
-#[inline(always)]
-fn moments<T: Real, I: Isa>(grad: T, m: T, v: T, s: &Scalars<T>) -> (T, T) {
-    let g = grad * s.grad[0] * s.grad[1];
-    let start = if s.from_grad { g } else { m };
-    (T::fma::<I>(s.lerp, g - m, start), T::fma::<I>(s.square * g, g, v * s.keep))
-}
+impl<T: Real> Scalars<T> {
+    /// The moments after a gradient.
+    #[inline(always)]
+    pub(super) fn moments<I: Isa>(&self, g: T, m: T, v: T) -> (T, T) {
+        (self.mean.mean::<I>(m, g), T::fma::<I>(self.square * g, g, v * self.keep))
+    }
 
-#[inline(always)]
-fn moved<T: Real>(p: T, m: T, v: T, s: &Scalars<T>) -> T {
-    let denominator = v.sqrt() / s.root + s.eps;
-    p * s.decay + (s.rate * m) / denominator
+    /// What is added to the parameter.
+    #[inline(always)]
+    pub(super) fn update(&self, m: T, v: T) -> T {
+        (self.rate * m) / (v.sqrt() / self.root + self.eps)
+    }
+
+    /// A gradient in units of the root of its second moment, or of `eps` if that is larger (`StableAdamW`).
+    #[inline(always)]
+    pub(super) fn ratio(&self, g: T, v: T) -> T {
+        let unit = v.sqrt() / self.root;
+        g / if unit > self.eps { unit } else { self.eps }
+    }
 }
 
 /// The larger of the two; NaN where either is.
 #[inline(always)]
-fn larger_or_nan<T: Real>(largest: T, v: T) -> T {
+pub(super) fn larger_or_nan<T: Real>(largest: T, v: T) -> T {
     let larger = if v > largest { v } else { largest };
     // The comparison keeps a NaN in `largest`; this line keeps one in `v`.
     if v.is_nan() { v } else { larger }

@@ -7,12 +7,18 @@
 //! own, chosen in [`Prepared::of`], and no branch in the loop.
 
 mod adamw;
+mod frame;
+mod lion;
+mod sgd;
+mod variant;
 
-use super::hyper::{Hyper, Unfit};
+use super::gauge::Tally;
+use super::hyper::{Hyper, Unfit, WeightDecay};
 use super::row::Span;
 use crate::dtype::{ListedReal, RealDtype};
 use crate::simd::{Isa, Real, standard};
 use crate::with_real;
+use std::ops::RangeInclusive;
 
 crate::named! {
     /// How a step updates a parameter.
@@ -21,6 +27,25 @@ crate::named! {
         AdamW = "adamw" {
             source: "Loshchilov and Hutter, \"Decoupled Weight Decay Regularization\", ICLR 2019",
         },
+        /// The sign of a mean of gradient and momentum.
+        Lion = "lion" {
+            source: "Chen et al., \"Symbolic Discovery of Optimization Algorithms\", NeurIPS 2023",
+        },
+        /// Stochastic gradient descent, with momentum if wanted.
+        Sgd = "sgd" {
+            source: "Sutskever et al., \"On the importance of initialization and momentum in deep learning\", ICML 2013",
+        },
+    }
+}
+
+impl Rule {
+    /// How many moments a row has: the most for amsgrad, the fewest for SGD without momentum.
+    pub fn moments(self) -> RangeInclusive<usize> {
+        match self {
+            Rule::AdamW => 2..=3,
+            Rule::Lion => 1..=1,
+            Rule::Sgd => 0..=1,
+        }
     }
 }
 
@@ -39,6 +64,11 @@ pub(super) trait Formula {
     /// values alone, so that the length of spans changes no bit. It must be `#[inline(always)]`; it must not allocate
     /// or panic.
     fn update<T: Real, I: Isa>(span: Span<'_, T>, scalars: &Self::Scalars<T>);
+
+    /// Adds to the tally what must be known of all elements of a tensor before they are updated. The span is a copy,
+    /// which may be overwritten. A formula that takes nothing from a tally leaves this out.
+    #[inline(always)]
+    fn measure<T: Real, I: Isa>(_span: Span<'_, T>, _scalars: &Self::Scalars<T>, _tally: &mut Tally) {}
 }
 
 /// The scalars of a formula in both types of the computation.
@@ -98,12 +128,31 @@ macro_rules! formulas {
                     $(Prepared::$Formula(both) => <$type>::update::<T, I>(span, T::choose(both))),+
                 }
             }
+
+            /// See [`Formula::measure`].
+            #[inline(always)]
+            pub(super) fn measure<T: Choose, I: Isa>(&self, span: Span<'_, T>, tally: &mut Tally) {
+                match self {
+                    $(Prepared::$Formula(both) => <$type>::measure::<T, I>(span, T::choose(both), tally)),+
+                }
+            }
         }
     };
 }
 
 formulas! {
-    AdamW: adamw::AdamW = Hyper { rule: Rule::AdamW, .. },
+    AdamW: adamw::AdamW = Hyper {
+        rule: Rule::AdamW,
+        decay: WeightDecay::Decoupled | WeightDecay::Independent | WeightDecay::Corrected,
+        cautious: false,
+        stable: false,
+        tight: false,
+        flush_denormals: false,
+        ..
+    },
+    Variant: variant::Variant = Hyper { rule: Rule::AdamW, .. },
+    Lion: lion::Lion = Hyper { rule: Rule::Lion, .. },
+    Sgd: sgd::Sgd = Hyper { rule: Rule::Sgd, .. },
 }
 
 impl Prepared {

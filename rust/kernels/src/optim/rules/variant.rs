@@ -1,0 +1,97 @@
+//! The variants of Adam that change the loop: L2 decay, cautious updates, one rounding of the parameter, moments without
+//! subnormal numbers. In the notation of [`adamw`](super::adamw):
+//!
+//! ```text
+//! g = fma(p, O(weight_decay), g)                            (decay "l2"; there k = 1)
+//! m, v = 0 where smaller than the smallest normal number    (flush_denormals)
+//! u = (a * m) / d                                           (cautious: 0 where m and g have different signs)
+//! p = p * k + u                                             (tight: p + fma(O(-rate * weight_decay), p, u))
+//! ```
+//!
+//! One loop computes them all, each element choosing by select. A loop for each combination would be faster by a few
+//! instructions per element, of a step whose time is that of the memory in f32.
+
+use super::super::gauge::Tally;
+use super::super::hyper::{Hyper, Unfit};
+use super::super::row::Span;
+use super::Formula;
+use super::adamw::{AdamW, Scalars, larger_or_nan};
+use super::frame::agree;
+use crate::simd::{Isa, Real};
+
+/// The formula of the variants.
+pub(in super::super) struct Variant;
+
+/// The parameter, the moments and the largest second moment of an element after its update.
+#[inline(always)]
+fn updated<T: Real, I: Isa>([p, g, m, v, top]: [T; 5], amsgrad: bool, s: &Scalars<T>) -> [T; 4] {
+    let Adam { g, m, v, top } = moments::<T, I>([p, g, m, v, top], amsgrad, s);
+    let update = s.update(m, top);
+    let update = if s.cautious & !agree(m, g) { T::default() } else { update };
+    [s.frame.moved::<I>(p, update), m, v, top]
+}
+
+/// The gradient that enters the moments, and the moments after it.
+struct Adam<T> {
+    g: T,
+    m: T,
+    v: T,
+    /// What the update is divided by the root of.
+    top: T,
+}
+
+#[inline(always)]
+fn moments<T: Real, I: Isa>([p, g, m, v, top]: [T; 5], amsgrad: bool, s: &Scalars<T>) -> Adam<T> {
+    let g = s.frame.gradient::<I>(g, p);
+    let (m, v) = s.moments::<I>(g, m, v);
+    let (m, v) = (s.frame.flushed(m), s.frame.flushed(v));
+    let top = if amsgrad { s.frame.flushed(larger_or_nan(top, v)) } else { v };
+    Adam { g, m, v, top }
+}
+
+impl Formula for Variant {
+    type Scalars<T: Real> = Scalars<T>;
+
+    fn scalars<T: Real>(hyper: &Hyper) -> Scalars<T> {
+        AdamW::scalars(hyper)
+    }
+
+    fn unfit<T: Real>(scalars: &Scalars<T>) -> Option<Unfit> {
+        AdamW::unfit(scalars)
+    }
+
+    #[inline(always)]
+    fn update<T: Real, I: Isa>(span: Span<'_, T>, s: &Scalars<T>) {
+        let Span { param, grad, moments: [exp_avg, exp_avg_sq, max_exp_avg_sq] } = span;
+        let [exp_avg, exp_avg_sq] = [exp_avg, exp_avg_sq].map(Option::unwrap_or_default);
+        let rows = param.iter_mut().zip(grad).zip(exp_avg.iter_mut().zip(exp_avg_sq));
+        match max_exp_avg_sq {
+            None => {
+                for ((p, g), (m, v)) in rows {
+                    [*p, *m, *v, _] = updated::<T, I>([*p, *g, *m, *v, *v], false, s);
+                }
+            }
+            Some(largest) => {
+                for (((p, g), (m, v)), top) in rows.zip(largest) {
+                    [*p, *m, *v, *top] = updated::<T, I>([*p, *g, *m, *v, *top], true, s);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn measure<T: Real, I: Isa>(span: Span<'_, T>, s: &Scalars<T>, tally: &mut Tally) {
+        let Span { param, grad, moments: [exp_avg, exp_avg_sq, max_exp_avg_sq] } = span;
+        let [exp_avg, exp_avg_sq] = [exp_avg, exp_avg_sq].map(Option::unwrap_or_default);
+        let (amsgrad, largest) = (max_exp_avg_sq.is_some(), max_exp_avg_sq.unwrap_or_default());
+        for (index, ((p, g), (m, v))) in
+            param.iter_mut().zip(grad).zip(exp_avg.iter().zip(&*exp_avg_sq)).enumerate()
+        {
+            let top = if amsgrad { largest[index] } else { *v };
+            let Adam { g, m, top, .. } = moments::<T, I>([*p, *g, *m, *v, top], amsgrad, s);
+            tally.agreeing += usize::from(agree(m, g));
+            *p = s.ratio(g, top); // the span is a copy
+        }
+        tally.add_squares(param);
+    }
+}
