@@ -416,3 +416,58 @@ def test_a_plateau_drives_an_optimizer() -> None:
     plateau.update(1.0)
     plateau.update(1.0)
     assert opt.step(np.ones(2)).lr == 0.05
+
+
+# ---- weight decay and betas ---------------------------------------------------------------------------------
+
+
+def test_decay_and_betas_follow_schedules() -> None:
+    """Each step is that of an optimizer whose numbers are set by hand before it."""
+    decay, beta = S.linear(0.1, total_steps=6), S.linear(0.8, total_steps=4, end=0.95)
+    a, b = np.linspace(-1, 1, 9), np.linspace(-1, 1, 9)
+    ours = sy.AdamW(a, lr=S.constant(0.1), weight_decay=decay, betas=(beta, 0.99))
+    hand = sy.AdamW(b, lr=0.1)
+    for step in range(8):
+        hand.weight_decay, hand.betas = decay(step), (beta(step), 0.99)
+        grads = np.cos(np.arange(9.0) * step)
+        ours.step(grads)
+        hand.step(grads)
+        assert a.tobytes() == b.tobytes()
+    assert (ours.weight_decay, ours.betas) == (decay, (beta, 0.99))
+
+
+@pytest.mark.parametrize("kind", [sy.optim.Adam, sy.optim.Lion, sy.optim.SGD])
+def test_other_rules_take_schedules_too(kind: Any) -> None:
+    decay = S.linear(0.1, total_steps=6)
+    a, b = np.linspace(-1, 1, 9), np.linspace(-1, 1, 9)
+    ours, hand = kind(a, lr=S.constant(0.1), weight_decay=decay), kind(b, lr=0.1)
+    for step in range(8):
+        hand.weight_decay = decay(step)
+        grads = np.cos(np.arange(9.0) * step)
+        ours.step(grads)
+        hand.step(grads)
+        assert a.tobytes() == b.tobytes()
+    assert f"weight_decay={decay!r}" in repr(ours)
+
+
+def test_schedules_of_decay_and_betas_are_saved() -> None:
+    decay, beta = S.linear(0.1, total_steps=6), S.linear(0.8, total_steps=4, end=0.95)
+    opt = sy.AdamW(np.ones(2), weight_decay=decay, betas=(beta, lambda step: 0.99))
+    other = sy.AdamW(np.ones(2), betas=(0.5, 0.75))
+    other.load_state_dict(opt.state_dict())
+    assert (other.weight_decay, other.betas) == (decay, (beta, 0.75))  # a function of the caller's is not saved
+
+
+def test_a_schedule_that_goes_wrong_is_named_too() -> None:
+    for options, message in (
+        ({"weight_decay": lambda step: -1.0}, "weight_decay: expected a number that is at least 0; got -1"),
+        ({"betas": (lambda step: 1.0, 0.9)}, r"betas\[0\]: expected at least 0 and below 1; got 1.0"),
+        ({"betas": (0.9, lambda step: None)}, r"betas\[1\]: expected a number"),
+    ):
+        w = np.ones(2)
+        opt = sy.AdamW(w, **options)  # type: ignore[arg-type]
+        with pytest.raises((TypeError, ValueError), match=message):
+            opt.step(np.ones(2))
+        assert w.tolist() == [1.0, 1.0]
+    with pytest.raises(TypeError, match="weight_decay: expected a number"):
+        sy.optim.adamw_(np.ones(2), np.ones(2), np.ones(2), np.ones(2), step=1, weight_decay=lambda step: 0.1)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from typing import Any
 
 from .._mode import standard_mode_methods
 from .adamw import AdamW
-from .options import LearningRate, WeightDecay
+from .options import Betas, LearningRate, Scheduled, WeightDecay
 
 __all__ = ["Adam"]
 
@@ -29,7 +29,7 @@ class Adam(AdamW):
     ----------
     params, lr, betas, eps
         As in :class:`AdamW`.
-    weight_decay : float
+    weight_decay : float or callable
         The weight decay, at least 0.
     decay : {"l2", "decoupled", "independent", "corrected"}
         How it enters, as in :class:`AdamW`.
@@ -62,9 +62,9 @@ class Adam(AdamW):
         self,
         params: Any,
         lr: LearningRate = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        betas: Betas = (0.9, 0.999),
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: Scheduled = 0.0,
         *,
         decay: WeightDecay = "l2",
         **options: Any,

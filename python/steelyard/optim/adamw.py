@@ -11,7 +11,7 @@ from .._mode import standard_mode, standard_mode_methods
 from .._options import at_least_zero, whole
 from ._optimizer import LAST_STEP, Optimizer, option
 from ._tree import all_to_read, all_to_write, matching, paths, teller, to_write, unfold
-from .options import AdamOptions, LearningRate, NonFinite, WeightDecay
+from .options import AdamOptions, Betas, LearningRate, NonFinite, Scheduled, WeightDecay, pair_of_betas
 from .step import StepInfo, update
 
 __all__ = ["AdamW", "adamw_"]
@@ -53,11 +53,12 @@ class AdamW(Optimizer):
         The learning rate, or a function of the number of updates already made, such as
         :func:`steelyard.schedules.cosine`.
     betas : (float, float)
-        The decay rates of the first and the second moment, in [0, 1).
+        The decay rates of the first and the second moment, in [0, 1); each may be a function of the number of updates
+        already made. The correction of the bias uses the rate of the step, as in torch where a scheduler changes it.
     eps : float
         Added to the denominator, outside the root; above 0 in the type of the computation.
-    weight_decay : float
-        The weight decay, at least 0.
+    weight_decay : float or callable
+        The weight decay, at least 0, or a function like ``lr``.
     decay : {"decoupled", "l2", "independent", "corrected"}
         How it enters. ``"decoupled"``: each step multiplies the parameter by ``1 - lr weight_decay`` (AdamW). ``"l2"``:
         ``weight_decay`` times the parameter is added to the gradient (Adam). ``"independent"``: by
@@ -135,9 +136,9 @@ class AdamW(Optimizer):
         self,
         params: Any,
         lr: LearningRate = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        betas: Betas = (0.9, 0.999),
         eps: float = 1e-8,
-        weight_decay: float = 0.01,
+        weight_decay: Scheduled = 0.01,
         *,
         decay: WeightDecay = "decoupled",
         max_lr: float | None = None,
@@ -233,9 +234,9 @@ def adamw_(
     step = whole(step, "step", 1, LAST_STEP + 1)
     options = AdamOptions(
         lr=at_least_zero("lr", lr),
-        betas=betas,
+        betas=pair_of_betas(betas),
         eps=eps,
-        weight_decay=weight_decay,
+        weight_decay=at_least_zero("weight_decay", weight_decay),
         max_norm=max_norm,
         nonfinite=nonfinite,
         maximize=maximize,

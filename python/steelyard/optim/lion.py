@@ -6,7 +6,7 @@ from typing import Any
 
 from .._mode import standard_mode_methods
 from ._optimizer import Optimizer, option
-from .options import LearningRate, LionOptions, NonFinite, WeightDecay
+from .options import Betas, LearningRate, LionOptions, NonFinite, Scheduled, WeightDecay
 
 __all__ = ["Lion"]
 
@@ -29,7 +29,7 @@ class Lion(Optimizer):
         As in :class:`AdamW`.
     betas : (float, float)
         How much of the momentum is in the direction, and how much of it is kept, in [0, 1).
-    weight_decay : float
+    weight_decay : float or callable
         The weight decay, at least 0.
     decay : {"decoupled", "independent", "corrected"}
         How it enters, as in :class:`AdamW`.
@@ -72,8 +72,8 @@ class Lion(Optimizer):
         self,
         params: Any,
         lr: LearningRate = 1e-4,
-        betas: tuple[float, float] = (0.9, 0.99),
-        weight_decay: float = 0.0,
+        betas: Betas = (0.9, 0.99),
+        weight_decay: Scheduled = 0.0,
         *,
         decay: WeightDecay = "decoupled",
         max_lr: float | None = None,

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import inf
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from .. import _core
 from .._options import at_least_zero, choice, flag, number
 from ..errors import shown, type_error, value_error
 from .schedules import Rates
 
-__all__ = ["AdamOptions", "LearningRate", "LionOptions", "NonFinite", "Options", "SGDOptions", "WeightDecay"]
+__all__ = [
+    "AdamOptions", "Betas", "LearningRate", "LionOptions", "NonFinite", "Options", "SGDOptions", "Scheduled",
+    "WeightDecay", "pair_of_betas",
+]  # fmt: skip
 
 NonFinite = Literal["raise", "skip", "propagate"]
 WeightDecay = Literal["decoupled", "l2", "independent", "corrected"]
-LearningRate = float | Callable[[int], float]
+# A number, or a function of the number of updates already made, such as a schedule.
+Scheduled = float | Callable[[int], float]
+LearningRate = Scheduled
+Betas = tuple[Scheduled, Scheduled]
 # The kinds of decay that relate the rate to the largest one.
 _RELATIVE = ("independent", "corrected")
 
@@ -29,7 +35,7 @@ class Options:
     RULE: ClassVar[str]
 
     lr: LearningRate
-    weight_decay: float
+    weight_decay: Scheduled
     decay: WeightDecay = "decoupled"
     max_lr: float | None = None
     tight: bool = False
@@ -43,9 +49,9 @@ class Options:
 
     def _check(self) -> None:
         """Check each option, and keep it in the type that it is declared with."""
-        if not callable(self.lr):
-            self._keep("lr", at_least_zero("lr", self.lr))
-        self._keep("weight_decay", at_least_zero("weight_decay", self.weight_decay))
+        for name in ("lr", "weight_decay"):
+            if not callable(value := getattr(self, name)):
+                self._keep(name, at_least_zero(name, value))
         choice(self.decay, "decay", get_args(WeightDecay))
         self._keep("max_lr", self._largest_rate())
         if self.max_norm is not None:
@@ -82,16 +88,26 @@ class Options:
     def check_fit(self, *, float32: bool) -> None:
         """Raise where the parameters' type cannot hold an option; ``float32`` says that some parameter is one."""
 
-    def rate(self, step: int) -> float:
-        """The learning rate after ``step`` updates."""
-        return at_least_zero("lr", self.lr(step)) if callable(self.lr) else self.lr
+    def at(self, step: int) -> Self:
+        """These options after ``step`` updates: each function of the step is replaced by its value."""
+        found = self._values(step)
+        return replace(self, **found) if found else self
+
+    def _values(self, step: int) -> dict[str, Any]:
+        """The values of those options that are functions."""
+        named = {name: getattr(self, name) for name in ("lr", "weight_decay")}
+        found: dict[str, Any] = {name: value(step) for name, value in named.items() if callable(value)}
+        betas: Betas | tuple[()] = getattr(self, "betas", ())
+        if any(map(callable, betas)):
+            found["betas"] = tuple(beta(step) if callable(beta) else beta for beta in betas)
+        return found
 
     def moments(self) -> tuple[str, ...]:
         """The names of the moments that the rule keeps, as in a saved state."""
         raise NotImplementedError
 
     def scalars(self) -> dict[str, Any]:
-        """The numbers of the rule, as the core takes them."""
+        """The numbers of the rule, as the core takes them; of options that hold no functions (see :meth:`at`)."""
         return {
             "rule": self.RULE,
             "weight_decay": self.weight_decay,
@@ -104,21 +120,20 @@ class Options:
 
     def shown(self) -> str:
         """The options that a reader looks for first, for a repr."""
-        return f"lr={self.lr if callable(self.lr) else f'{self.lr:g}'}"
+        return f"lr={_shown(self.lr)}"
 
     def to_json(self) -> str:
-        """The options as JSON, without the learning rate where that is a function of the caller's."""
-        lr = self.lr.to_dict() if isinstance(self.lr, Rates) else None if callable(self.lr) else self.lr
-        return json.dumps({name: getattr(self, name) for name in self._names()} | {"lr": lr})
+        """The options as JSON, without those that are functions of the caller's."""
+        return json.dumps({name: _written(getattr(self, name)) for name in self._names()})
 
     def with_json(self, text: str) -> Options:
-        """The options that :meth:`to_json` wrote, with the learning rate of ``self`` where none was written."""
+        """The options that :meth:`to_json` wrote, with the functions of ``self`` where none were written."""
         saved = json.loads(text)
         if not isinstance(saved, dict) or saved.keys() != set(self._names()):
             raise ValueError(f"no object of {', '.join(self._names())}")
-        lr = saved.pop("lr")
-        rate = self.lr if lr is None else Rates.from_dict(lr) if isinstance(lr, dict) else lr
-        return type(self)(lr=rate, **saved)
+        for name in _SCHEDULED & saved.keys():
+            saved[name] = _read(saved[name], getattr(self, name))
+        return type(self)(**saved)
 
     @classmethod
     def _names(cls) -> list[str]:
@@ -131,7 +146,7 @@ class AdamOptions(Options):
 
     RULE = "adamw"
 
-    betas: tuple[float, float]
+    betas: Betas
     eps: float
     amsgrad: bool = False
     bias_correction: bool = True
@@ -140,7 +155,7 @@ class AdamOptions(Options):
 
     def _check(self) -> None:
         super()._check()
-        self._keep("betas", pair_of_betas(self.betas))
+        self._keep("betas", pair_of_betas(self.betas, functions=True))
         self._keep("eps", at_least_zero("eps", self.eps))
         self._flags("amsgrad", "bias_correction", "cautious", "stable")
 
@@ -166,7 +181,7 @@ class AdamOptions(Options):
 
     def shown(self) -> str:
         """The options that a reader looks for first, for a repr."""
-        decay = f"weight_decay={self.weight_decay:g}"
+        decay = f"weight_decay={_shown(self.weight_decay)}"
         return f"{super().shown()}, betas={self.betas}, eps={self.eps:g}, {decay}, max_norm={self.max_norm}"
 
 
@@ -176,12 +191,12 @@ class LionOptions(Options):
 
     RULE = "lion"
 
-    betas: tuple[float, float]
+    betas: Betas
     cautious: bool = False
 
     def _check(self) -> None:
         super()._check()
-        self._keep("betas", pair_of_betas(self.betas))
+        self._keep("betas", pair_of_betas(self.betas, functions=True))
         self._flags("cautious")
         if self.decay == "l2":
             fix = "Lion takes the sign of the gradient, in which the size of a decay is lost"
@@ -198,7 +213,9 @@ class LionOptions(Options):
 
     def shown(self) -> str:
         """The options that a reader looks for first, for a repr."""
-        return f"{super().shown()}, betas={self.betas}, weight_decay={self.weight_decay:g}, max_norm={self.max_norm}"
+        return (
+            f"{super().shown()}, betas={self.betas}, weight_decay={_shown(self.weight_decay)}, max_norm={self.max_norm}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,16 +251,47 @@ class SGDOptions(Options):
 
     def shown(self) -> str:
         """The options that a reader looks for first, for a repr."""
-        decay = f"weight_decay={self.weight_decay:g}"
+        decay = f"weight_decay={_shown(self.weight_decay)}"
         return f"{super().shown()}, momentum={self.momentum:g}, {decay}, max_norm={self.max_norm}"
 
 
-def pair_of_betas(betas: object) -> tuple[float, float]:
-    """Check the decay rates of two moments."""
+def pair_of_betas(betas: object, *, functions: bool = False) -> Betas:
+    """Check the decay rates of two moments; with ``functions`` each may be a function of the step."""
     if not (isinstance(betas, tuple | list) and len(betas) == 2):
         raise type_error("betas", "two numbers", shown(betas))
-    first, second = (number(beta, f"betas[{i}]") for i, beta in enumerate(betas))
-    for i, beta in enumerate((first, second)):
-        if not 0.0 <= beta < 1.0:
-            raise value_error(f"betas[{i}]", "at least 0 and below 1", repr(beta))
+    first, second = (_beta(beta, f"betas[{i}]", functions) for i, beta in enumerate(betas))
     return first, second
+
+
+def _beta(given: Any, name: str, functions: bool) -> Scheduled:
+    if functions and callable(given):
+        function: Callable[[int], float] = given
+        return function
+    beta = number(given, name)
+    if not 0.0 <= beta < 1.0:
+        raise value_error(name, "at least 0 and below 1", repr(beta))
+    return beta
+
+
+def _shown(value: Scheduled) -> str:
+    return str(value) if callable(value) else f"{value:g}"
+
+
+# The options that may be functions of the step.
+_SCHEDULED = {"lr", "weight_decay", "betas"}
+
+
+def _written(value: Any) -> Any:
+    """An option in types that JSON has; None for a function of the caller's."""
+    if isinstance(value, tuple):
+        return [_written(item) for item in value]
+    return value.to_dict() if isinstance(value, Rates) else None if callable(value) else value
+
+
+def _read(value: Any, own: Any) -> Any:
+    """What :func:`_written` wrote; what the optimizer has itself where nothing was written."""
+    if isinstance(value, list) and isinstance(own, tuple) and len(own) == len(value):
+        return tuple(_read(item, one) for item, one in zip(value, own, strict=True))
+    if value is None:
+        return own
+    return Rates.from_dict(value) if isinstance(value, dict) else value

@@ -6,7 +6,7 @@ from typing import Any
 
 from .._mode import standard_mode_methods
 from ._optimizer import Optimizer, option
-from .options import LearningRate, NonFinite, SGDOptions, WeightDecay
+from .options import LearningRate, NonFinite, Scheduled, SGDOptions, WeightDecay
 
 __all__ = ["SGD"]
 
@@ -34,7 +34,7 @@ class SGD(Optimizer):
         How much of the momentum is kept, at least 0. Whether it is 0 can be changed before the first step only.
     dampening : float
         How much of the gradient does not enter the momentum.
-    weight_decay : float
+    weight_decay : float or callable
         The weight decay, at least 0.
     nesterov : bool
         Step along the momentum that the next step would have; takes a momentum and no dampening.
@@ -82,7 +82,7 @@ class SGD(Optimizer):
         lr: LearningRate = 1e-3,
         momentum: float = 0.0,
         dampening: float = 0.0,
-        weight_decay: float = 0.0,
+        weight_decay: Scheduled = 0.0,
         nesterov: bool = False,
         *,
         decay: WeightDecay = "l2",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._mode import standard_mode_methods
+from .._options import at_least_zero
 from .._text import html_table, printable
 from ..errors import value_error
 from .options import Options
@@ -73,11 +74,12 @@ def update(
 ) -> StepInfo:
     """Let the core make one step, and return what it did."""
     step = plan.steps
+    options = options.at(step)
     outcome = plan.step(
         grads,
         array_of,
         step=step + 1,
-        options=options.scalars() | {"lr": options.rate(step)},
+        options=options.scalars() | {"lr": at_least_zero("lr", options.lr)},
         max_norm=options.max_norm,
         scan=options.nonfinite != "propagate" or options.max_norm is not None,
         stop_nonfinite=options.nonfinite != "propagate",
