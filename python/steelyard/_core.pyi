@@ -324,6 +324,7 @@ class TensorPlan:
         stop_nonfinite: bool,
         grad_scale: float,
         skip: bool,
+        seed: int | None = None,
     ) -> _TensorOutcome: ...
 
 class _NonFinite(TypedDict):

@@ -5,6 +5,15 @@ This package imports torch; ``import steelyard`` does not.
 
 from .adamw import AdamW
 from .clip import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
+from .convert import convert_state_dict
 from .scheduler import LRScheduler
 
-__all__ = ["AdamW", "LRScheduler", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+__all__ = [
+    "AdamW",
+    "LRScheduler",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "clip_grads_with_norm_",
+    "convert_state_dict",
+    "get_total_norm",
+]

@@ -69,7 +69,7 @@ def complete(group: dict[str, Any], own: Mapping[str, Any], defaults: Mapping[st
         group[option] = defaults[option]
 
 
-STATE_DTYPES = ("float32", "bfloat16")
+STATE_DTYPES = ("float32", "bfloat16", "8bit")
 
 
 def check_own(group: dict[str, Any], place: str) -> None:

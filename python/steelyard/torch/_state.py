@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ..errors import shown, type_error, value_error
+from ._eight_bit import SCALE, decoded, encoded, fitted, from_others, holds_codes, takes_codes, zeros
 from ._tensors import DTYPES, empty_like, goes_with, in_layout_of, is_laid_out_like, is_plain
 
 __all__ = ["keep", "most_steps", "prepare", "taken"]
@@ -29,8 +30,14 @@ def prepare(
         state["step"] = torch.zeros((), dtype=dtype, device="cpu")
     for moment in moments:
         if moment not in state:
-            state[moment] = empty_like(param, state_type(state_dtype, param)).zero_()
+            if state_dtype == "8bit" and takes_codes(param):
+                state[moment], state[moment + SCALE] = zeros(param, moment)
+            else:
+                state[moment] = empty_like(param, state_type(state_dtype, param)).zero_()
         state[moment] = _fitting(state[moment], param, moment, name)
+        if holds_codes(state[moment]):
+            codes, scale = fitted(param, state[moment], state.get(moment + SCALE), moment, name)
+            state[moment], state[moment + SCALE] = codes, scale
     state["step"] = _counter(state["step"], f"step of {name}")
 
 
@@ -42,6 +49,8 @@ def _fitting(moment: Any, param: torch.Tensor, moment_name: str, name: str) -> t
         expected = f"shape {tuple(moment.shape)}, as its {moment_name} has"
         fix = "make a new optimizer for parameters of another shape, or delete its state"
         raise value_error(name, expected, f"{tuple(param.shape)}", fix)
+    if holds_codes(moment):
+        return moment
     fits = is_plain(moment) and goes_with(param.dtype, moment.dtype) and moment.device == param.device
     if fits and is_laid_out_like(moment, empty_like(param)):
         return moment
@@ -78,7 +87,8 @@ def keep(optimizer: Any, state_dict: dict[str, Any]) -> dict[str, Any]:
 def _wrapped(state: Any) -> Any:
     if not isinstance(state, Mapping):
         return state
-    return {key: _Kept(value) if isinstance(value, torch.Tensor) else value for key, value in state.items()}
+    found = from_others(state)
+    return {key: _Kept(value) if isinstance(value, torch.Tensor) else value for key, value in found.items()}
 
 
 def taken(saved: Mapping[Any, Any], known: Mapping[torch.Tensor, tuple[str, str | None]]) -> defaultdict[Any, Any]:
@@ -94,7 +104,9 @@ def taken(saved: Mapping[Any, Any], known: Mapping[torch.Tensor, tuple[str, str 
         name, state_dtype = known[key]
         if not isinstance(values, Mapping):
             raise type_error(f"state of {name}", "a dictionary", shown(values))
-        state[key] = {entry: _taken(key, entry, value, name, state_dtype) for entry, value in values.items()}
+        entries = {entry: _taken(key, entry, value, name, state_dtype) for entry, value in values.items()}
+        _take_codes(entries, key, name, state_dtype)
+        state[key] = entries
     return state
 
 
@@ -116,7 +128,26 @@ def _taken(param: torch.Tensor, key: str, value: Any, name: str, state_dtype: st
     if tensor.shape != param.shape:
         expected = f"a tensor of shape {tuple(param.shape)}, like the parameter"
         raise value_error(f"{key} of {name}", expected, f"one of shape {tuple(tensor.shape)}")
+    if holds_codes(tensor):
+        return tensor.detach().clone()
     return in_layout_of(param, tensor, _kept_type(tensor, param, state_dtype))
+
+
+def _take_codes(entries: dict[Any, Any], param: torch.Tensor, name: str, state_dtype: str | None) -> None:
+    """Code the moments of a loaded state, or decode them, where the type that was asked for says so."""
+    for moment in MOMENTS:
+        if moment not in entries:
+            continue
+        value = entries[moment]
+        if holds_codes(value):
+            codes, scale = fitted(param, value, entries.get(moment + SCALE), moment, name)
+            entries[moment], entries[moment + SCALE] = codes, scale
+            if state_dtype not in (None, "8bit") or not takes_codes(param):
+                del entries[moment + SCALE]
+                values = decoded(codes, scale, moment)
+                entries[moment] = in_layout_of(param, values, _kept_type(values, param, state_dtype))
+        elif state_dtype == "8bit" and takes_codes(param):
+            entries[moment], entries[moment + SCALE] = encoded(param, value, moment)
 
 
 def _kept_type(moment: torch.Tensor, param: torch.Tensor, state_dtype: str | None) -> torch.dtype:
@@ -132,6 +163,8 @@ def _kept_type(moment: torch.Tensor, param: torch.Tensor, state_dtype: str | Non
 
 def state_type(state_dtype: str | None, param: torch.Tensor) -> torch.dtype:
     """The type of a parameter's moments: the parameter's where no other is asked for."""
-    if state_dtype is None:
+    if state_dtype is None or param.dtype == torch.float64:
         return param.dtype
+    if state_dtype == "8bit":
+        return torch.float32
     return next(dtype for dtype, name in DTYPES if name == state_dtype)

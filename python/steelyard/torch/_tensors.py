@@ -9,6 +9,7 @@ import torch
 from ..errors import type_error, value_error
 
 __all__ = [
+    "CODES",
     "DTYPES",
     "PLAIN",
     "check_gradient",
@@ -31,6 +32,8 @@ DTYPES = (
     (torch.bfloat16, "bfloat16"),
     (torch.float16, "float16"),
 )
+# Codes of moments in 8 bits.
+CODES = (torch.uint8, "uint8")
 _TYPES = tuple(dtype for dtype, _ in DTYPES)
 
 

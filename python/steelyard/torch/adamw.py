@@ -37,8 +37,16 @@ class AdamW(Optimizer):
     nonfinite : {"propagate", "skip", "raise"}
         What gradients do that are NaN or infinite: they go into the update (torch's convention), the step is left out,
         or it is an error. In the last two cases nothing is written.
-    state_dtype : {None, "float32", "bfloat16"} or torch.dtype
-        The type of the moments; None: the parameter's, as in torch. A group may have its own.
+    state_dtype : {None, "float32", "bfloat16", "8bit"} or torch.dtype
+        The type of the moments; None: the parameter's, as in torch. A group may have its own. In 8 bits they are codes
+        of bitsandbytes' dynamic tree, with a float32 scale for each block of 256 elements (``exp_avg_scale``); tensors
+        of fewer than 4,096 elements keep float32. States of bitsandbytes and torchao are loaded as they are.
+    rounding : {"nearest", "stochastic"}
+        How bfloat16 and float16 parameters and moments are rounded. Stochastic rounding goes up or down with the
+        probability that makes the mean of the result the value itself, so that small updates are not lost.
+    seed : int
+        Of stochastic rounding. With the number of the parameter, its step and the element's index it gives the random
+        numbers, which therefore do not depend on threads, and go on after a resume as they would have.
 
     Examples
     --------
@@ -75,6 +83,8 @@ class AdamW(Optimizer):
         max_norm: float | None = None,
         nonfinite: str = "propagate",
         state_dtype: Any = None,
+        rounding: str = "nearest",
+        seed: int = 0,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -90,4 +100,4 @@ class AdamW(Optimizer):
             "decoupled_weight_decay": True,
             "state_dtype": state_dtype,
         }
-        super().__init__(params, defaults, max_norm=max_norm, nonfinite=nonfinite)
+        super().__init__(params, defaults, max_norm=max_norm, nonfinite=nonfinite, rounding=rounding, seed=seed)

@@ -11,17 +11,28 @@ import torch
 
 from .. import _core
 from .._mode import standard_mode
-from .._options import at_least_zero, choice
+from .._options import at_least_zero, choice, whole
 from ..optim import StepInfo
 from ._groups import Hyper, check_own, complete, hyper_of, place_of, refuse_unsupported
 from ._messages import not_finite
 from ._rates import Rates
 from ._state import MOMENTS, keep, most_steps, prepare, taken
-from ._tensors import DTYPES, PLAIN, check_gradient, check_parameter, in_layout_of, is_dense, is_laid_out_like, is_plain
+from ._tensors import (
+    CODES,
+    DTYPES,
+    PLAIN,
+    check_gradient,
+    check_parameter,
+    in_layout_of,
+    is_dense,
+    is_laid_out_like,
+    is_plain,
+)
 
 __all__ = ["Optimizer"]
 
 NONFINITE = ("raise", "skip", "propagate")
+ROUNDING = ("nearest", "stochastic")
 
 
 # How often a step looks at the tensors: as they are, and once or twice after what had to be prepared.
@@ -43,7 +54,7 @@ _EXCHANGE = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
 
 
 def _new_plan() -> _core.TensorPlan:
-    return _core.TensorPlan(exchange=_EXCHANGE, plain=PLAIN, dtypes=DTYPES, strided=torch.strided)
+    return _core.TensorPlan(exchange=_EXCHANGE, plain=PLAIN, dtypes=(*DTYPES, CODES), strided=torch.strided)
 
 
 # Where torch has this C function it is preferred: it runs no Python code, which a signal could interrupt.
@@ -65,9 +76,18 @@ class Optimizer(torch.optim.Optimizer):
     _step_supports_amp_scaling = True
 
     def __init__(
-        self, params: Any, defaults: dict[str, Any], *, max_norm: float | None = None, nonfinite: str = "propagate"
+        self,
+        params: Any,
+        defaults: dict[str, Any],
+        *,
+        max_norm: float | None = None,
+        nonfinite: str = "propagate",
+        rounding: str = "nearest",
+        seed: int = 0,
     ) -> None:
         self.max_norm, self.nonfinite = max_norm, nonfinite
+        stochastic = choice(rounding, "rounding", ROUNDING) == "stochastic"
+        self._seed = whole(seed, "seed", 0, 2**64 - 1) if stochastic else None
         self._plan, self._rates = _new_plan(), Rates()
         refuse_unsupported(defaults, "")
         check_own(defaults, "")
@@ -187,6 +207,7 @@ class Optimizer(torch.optim.Optimizer):
                 stop_nonfinite=self.nonfinite != "propagate",
                 grad_scale=1.0 if scale is None else scale.item(),
                 skip=found_inf is not None and found_inf.item() != 0,
+                seed=self._seed,
             )
             if not outcome["unready"]:
                 break
@@ -229,7 +250,7 @@ class Optimizer(torch.optim.Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         """What torch saves of an optimizer, and the options that torch's have not."""
-        own = {"_max_norm": self.max_norm, "_nonfinite": self.nonfinite, "_rates": self._rates}
+        own = {"_max_norm": self.max_norm, "_nonfinite": self.nonfinite, "_rates": self._rates, "_seed": self._seed}
         return super().__getstate__() | own | {"_updates": self._plan.updates}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -13,22 +13,42 @@ use crate::give::{ToPython, value_error};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use std::ops::Range;
 use steelyard_kernels::dtype::{Dtype, Exclusive, Listed, Typed, TypedSlice};
+use steelyard_kernels::optim::BLOCK;
 use steelyard_kernels::{memory, with_dtype};
 
 /// The moments of a parameter, by their keys in its state.
 pub const MOMENTS: [&str; 3] = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
-/// What is written of a row: the parameter, its moments, and its number of steps.
-const ROLES: usize = 2 + MOMENTS.len();
-const STEP: usize = ROLES - 1;
+/// What is written of a row: the parameter, its moments, its number of steps, and the scales of moments in 8 bits.
+const ROLES: usize = 2 + 2 * MOMENTS.len();
+const STEP: usize = 1 + MOMENTS.len();
+const SCALES: usize = STEP + 1;
 
 /// The place of a parameter among the groups: the group's index, and its own index there.
 pub type Position = (usize, usize);
 
+/// Where the elements of a tensor are.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Floats(Block),
+    /// Codes of 8 bits.
+    Codes(Block<()>),
+}
+
+impl Place {
+    fn range(&self) -> Range<usize> {
+        match self {
+            Place::Floats(block) => block.range(),
+            Place::Codes(block) => block.data.addr()..block.data.addr() + block.len,
+        }
+    }
+}
+
 /// A tensor that was looked at, and where it was.
 struct Held {
     object: Py<PyAny>,
-    block: Block,
+    place: Place,
     storage: Storage,
 }
 
@@ -228,17 +248,38 @@ impl TensorRows {
         let element = block.dtype;
         hold(&mut own.written[0], &row.param, block, changed, || name(row.position))?;
         for index in 0..MOMENTS.len() {
-            let written = &mut own.written[1 + index];
             if index >= moments {
-                *changed |= written.take().is_some();
+                *changed |= own.written[1 + index].take().is_some();
+                *changed |= own.written[SCALES + index].take().is_some();
                 continue;
             }
             let Some(moment) = state.get_item(key(py, index))? else { return Ok(None) };
-            let Some(seen) = self.tensors.see(&moment, scratch)? else { return Ok(None) };
-            if !goes_with(element, seen.dtype) || !seen.is_laid_out_like(&own.shape, &own.strides) {
+            let called = || state_name(index, &name(row.position));
+            if let Some(seen) = self.tensors.see(&moment, scratch)? {
+                if !goes_with(element, seen.dtype) || !seen.is_laid_out_like(&own.shape, &own.strides) {
+                    return Ok(None);
+                }
+                hold(&mut own.written[1 + index], &moment, self::block(&seen), changed, called)?;
+                *changed |= own.written[SCALES + index].take().is_some();
+                continue;
+            }
+            let Some(seen) = self.tensors.see_codes(&moment, scratch)? else { return Ok(None) };
+            if element == Dtype::F64 || !seen.is_laid_out_like(&own.shape, &own.strides) {
                 return Ok(None);
             }
-            hold(written, &moment, self::block(&seen), changed, || state_name(index, &name(row.position)))?;
+            let codes = Place::Codes(Block { data: seen.data, len: seen.len(), dtype: () });
+            let blocks = seen.len().div_ceil(BLOCK);
+            hold_at(&mut own.written[1 + index], &moment, codes, changed, called)?;
+            let Some(scales) = state.get_item(scale_key(py, index))? else { return Ok(None) };
+            let Some(seen) = self.tensors.see(&scales, scratch)? else { return Ok(None) };
+            if seen.dtype != Dtype::F32
+                || seen.len() != blocks
+                || !seen.is_laid_out_like(&[blocks as i64], &[1])
+            {
+                return Ok(None);
+            }
+            let scale_name = || format!("{}_scale of {}", MOMENTS[index], name(row.position));
+            hold(&mut own.written[SCALES + index], &scales, self::block(&seen), changed, scale_name)?;
         }
         let Some(steps) = state.get_item(intern!(py, "step"))? else { return Ok(None) };
         let Some(seen) = self.tensors.see(&steps, scratch)? else { return Ok(None) };
@@ -265,7 +306,7 @@ impl TensorRows {
         let ranges = self.ready.iter().flat_map(|ready| {
             let written = rows[ready.row].written.iter().enumerate();
             written.filter_map(move |(role, held)| {
-                Some((held.as_ref()?.block.range(), ready.row * ROLES + role))
+                Some((held.as_ref()?.place.range(), ready.row * ROLES + role))
             })
         });
         match Apart::of(ranges)? {
@@ -294,6 +335,7 @@ fn written_name(index: usize, present: &[Present<'_>], name: Namer<'_>) -> Strin
     match role {
         0 => param,
         STEP => format!("step of {param}"),
+        scale if scale >= SCALES => format!("{}_scale of {param}", MOMENTS[scale - SCALES]),
         moment => state_name(moment - 1, &param),
     }
 }
@@ -303,6 +345,14 @@ fn key(py: Python<'_>, moment: usize) -> &Bound<'_, PyString> {
         0 => intern!(py, "exp_avg"),
         1 => intern!(py, "exp_avg_sq"),
         _ => intern!(py, "max_exp_avg_sq"),
+    }
+}
+
+fn scale_key(py: Python<'_>, moment: usize) -> &Bound<'_, PyString> {
+    match moment {
+        0 => intern!(py, "exp_avg_scale"),
+        1 => intern!(py, "exp_avg_sq_scale"),
+        _ => intern!(py, "max_exp_avg_sq_scale"),
     }
 }
 
@@ -328,18 +378,29 @@ fn hold(
     changed: &mut bool,
     name: impl Fn() -> String,
 ) -> PyResult<()> {
+    hold_at(held, tensor, Place::Floats(block), changed, name)
+}
+
+/// [`hold`] for elements of any kind.
+fn hold_at(
+    held: &mut Option<Held>,
+    tensor: &Bound<'_, PyAny>,
+    place: Place,
+    changed: &mut bool,
+    name: impl Fn() -> String,
+) -> PyResult<()> {
     if let Some(held) = held
         && held.object.is(tensor)
-        && held.block == block
-        && held.storage.stayed(tensor.py(), &block.range())?
+        && held.place == place
+        && held.storage.stayed(tensor.py(), &place.range())?
     {
         return Ok(());
     }
     let storage = Storage::of(tensor)?;
-    if !storage.has(tensor.py(), &block.range())? {
+    if !storage.has(tensor.py(), &place.range())? {
         return Err(without_memory(&name()));
     }
-    *held = Some(Held { object: tensor.clone().unbind(), block, storage });
+    *held = Some(Held { object: tensor.clone().unbind(), place, storage });
     *changed = true;
     Ok(())
 }
@@ -378,12 +439,21 @@ pub struct TensorClaim<'w, 'py> {
     present: Vec<Present<'py>>,
 }
 
+/// The slices of a moment.
+pub enum MomentSlice<'a> {
+    Floats(Typed<Exclusive<'a>>),
+    /// Codes of 8 bits, and the scales of their blocks.
+    Blocks8(&'a mut [u8], &'a mut [f32]),
+}
+
 /// The slices of a row.
 pub struct TensorRow<'a> {
     pub group: usize,
+    /// The number of the parameter among all of the optimizer's.
+    pub number: usize,
     pub param: Typed<Exclusive<'a>>,
     pub grad: TypedSlice<'a>,
-    pub moments: [Option<Typed<Exclusive<'a>>>; MOMENTS.len()],
+    pub moments: [Option<MomentSlice<'a>>; MOMENTS.len()],
     /// The number of steps made so far.
     pub steps: u64,
     /// Where that number is kept.
@@ -406,23 +476,30 @@ impl<'py> TensorClaim<'_, 'py> {
     pub fn slices(&mut self) -> PyResult<Vec<TensorRow<'_>>> {
         let rows = &self.rows.rows;
         let slices = |ready: &Ready| {
-            let written = rows[ready.row].written.each_ref();
-            let exclusive = |held: &Option<Held>| {
-                held.as_ref().map(|held| {
-                    let block = &held.block;
-                    // SAFETY: the tensor is kept alive by `held` and overlaps nothing else that is written or read. One
-                    // slice is made of it while `self` is borrowed.
-                    with_dtype!(block.dtype, type T => T::typed(unsafe { block.exclusive::<T>() }))
+            let written = &rows[ready.row].written;
+            // SAFETY: each tensor is kept alive by `written` and overlaps nothing else that is written or read. One
+            // slice is made of it while `self` is borrowed.
+            let floats = |role: usize| unsafe { exclusive(written[role].as_ref()?) };
+            let moment = |index: usize| {
+                Some(match written[1 + index].as_ref()?.place {
+                    Place::Floats(_) => MomentSlice::Floats(floats(1 + index)?),
+                    Place::Codes(codes) => {
+                        let Typed::F32(scales) = floats(SCALES + index)? else { return None };
+                        // SAFETY: as above.
+                        MomentSlice::Blocks8(unsafe { exclusive_codes(codes) }, scales)
+                    }
                 })
             };
-            let [param, first, second, largest, counter] = written.map(exclusive);
+            let (param, counter) = (floats(0), floats(STEP));
+            let moments = std::array::from_fn(moment);
             // SAFETY: the gradient is kept alive by `present`, and nothing writes it.
             let grad = with_dtype!(ready.grad.dtype, type T => T::typed(unsafe { ready.grad.shared::<T>() }));
             Some(TensorRow {
                 group: ready.group,
+                number: ready.row,
                 param: param?,
                 grad,
-                moments: [first, second, largest],
+                moments,
                 steps: ready.steps,
                 counter: counter?,
             })
@@ -430,4 +507,28 @@ impl<'py> TensorClaim<'_, 'py> {
         // Every row that is ready has a parameter and a counter.
         memory::gathered(self.rows.ready.iter().filter_map(slices)).map_err(no_memory)
     }
+}
+
+/// The slice of a tensor of floats.
+///
+/// # Safety
+///
+/// As of [`Block::exclusive`], for as long as `held` is borrowed.
+unsafe fn exclusive(held: &Held) -> Option<Typed<Exclusive<'_>>> {
+    let Place::Floats(block) = held.place else { return None };
+    // SAFETY: the caller promises it.
+    Some(with_dtype!(block.dtype, type T => T::typed(unsafe { block.exclusive::<T>() })))
+}
+
+/// The slice of a tensor of codes.
+///
+/// # Safety
+///
+/// As of [`Block::exclusive`].
+unsafe fn exclusive_codes<'a>(block: Block<()>) -> &'a mut [u8] {
+    if block.len == 0 {
+        return &mut [];
+    }
+    // SAFETY: the caller promises the rest; a code is a byte, and every byte is one.
+    unsafe { std::slice::from_raw_parts_mut(block.data, block.len) }
 }

@@ -58,15 +58,46 @@ pub struct Tensors {
     /// The classes whose objects are plain tensors, such as `torch.Tensor` and `torch.nn.Parameter`. Objects of other
     /// classes may keep their elements elsewhere.
     plain: Vec<Py<PyAny>>,
-    dtypes: Vec<(Py<PyAny>, Dtype)>,
+    dtypes: Vec<(Py<PyAny>, Kind)>,
     strided: Py<PyAny>,
+}
+
+/// What the elements of a tensor can be.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Float(Dtype),
+    /// Codes of 8 bits: torch's uint8.
+    Code,
+}
+
+impl Kind {
+    const CODE: &'static str = "uint8";
+
+    fn of(name: &str) -> Option<Kind> {
+        let dtype = Dtype::ALL.iter().copied().find(|dtype| dtype.name() == name);
+        if name == Kind::CODE { Some(Kind::Code) } else { dtype.map(Kind::Float) }
+    }
+}
+
+impl<'a> Seen<'a, Kind> {
+    /// `None` where the elements are no floats, or not aligned. The alignment of each type of floats is its size.
+    fn floats(self) -> Option<Seen<'a>> {
+        let Seen { data, dtype: Kind::Float(dtype), shape, strides } = self else { return None };
+        data.addr().is_multiple_of(dtype.size()).then_some(Seen { data, dtype, shape, strides })
+    }
+
+    /// `None` where the elements are no codes.
+    fn codes(self) -> Option<Seen<'a, ()>> {
+        let Seen { data, dtype: Kind::Code, shape, strides } = self else { return None };
+        Some(Seen { data, dtype: (), shape, strides })
+    }
 }
 
 /// The place and the layout of a tensor's elements, as long as the tensor is not changed.
 #[derive(Clone, Copy)]
-pub struct Seen<'a> {
+pub struct Seen<'a, K = Dtype> {
     pub data: *mut u8,
-    pub dtype: Dtype,
+    pub dtype: K,
     pub shape: &'a [i64],
     /// In elements.
     pub strides: &'a [i64],
@@ -88,8 +119,8 @@ impl Tensors {
         strided: Py<PyAny>,
     ) -> PyResult<Self> {
         let known = |(object, name): (Py<PyAny>, String)| {
-            let dtype = Dtype::ALL.iter().copied().find(|dtype| dtype.name() == name);
-            dtype.map(|dtype| (object, dtype)).ok_or_else(|| value_error(format!("dtypes: no type {name}")))
+            let kind = Kind::of(&name);
+            kind.map(|kind| (object, kind)).ok_or_else(|| value_error(format!("dtypes: no type {name}")))
         };
         let describe = exchange.map(describing).transpose()?.flatten();
         Ok(Tensors {
@@ -100,27 +131,46 @@ impl Tensors {
         })
     }
 
-    /// Where a tensor is; `None` where it is no plain, aligned tensor of a known type in the memory of this computer.
+    /// Where a tensor of floats is; `None` where it is no plain, aligned one in the memory of this computer.
     pub fn see<'a>(
         &self,
         tensor: &'a Bound<'_, PyAny>,
         scratch: &'a mut Scratch,
     ) -> PyResult<Option<Seen<'a>>> {
+        Ok(self.see_any(tensor, scratch)?.and_then(Seen::floats))
+    }
+
+    /// Where a tensor of 8-bit codes is; `None` where it is no plain one in the memory of this computer.
+    pub fn see_codes<'a>(
+        &self,
+        tensor: &'a Bound<'_, PyAny>,
+        scratch: &'a mut Scratch,
+    ) -> PyResult<Option<Seen<'a, ()>>> {
+        Ok(self.see_any(tensor, scratch)?.and_then(Seen::codes))
+    }
+
+    fn see_any<'a>(
+        &self,
+        tensor: &'a Bound<'_, PyAny>,
+        scratch: &'a mut Scratch,
+    ) -> PyResult<Option<Seen<'a, Kind>>> {
         // SAFETY: a live object has a type.
         let class = unsafe { pyo3::ffi::Py_TYPE(tensor.as_ptr()) }.cast();
         if !self.plain.iter().any(|plain| plain.as_ptr() == class) {
             return Ok(None);
         }
-        let seen = match self.describe {
-            Some(describe) => described(describe, tensor),
-            None => self.read(tensor, scratch)?,
-        };
-        // The alignment of every one of these types is its size.
-        Ok(seen.filter(|seen| seen.data.addr().is_multiple_of(seen.dtype.size())))
+        match self.describe {
+            Some(describe) => Ok(described(describe, tensor)),
+            None => self.read(tensor, scratch),
+        }
     }
 
     /// The same by the tensor's attributes.
-    fn read<'a>(&self, tensor: &'a Bound<'_, PyAny>, scratch: &'a mut Scratch) -> PyResult<Option<Seen<'a>>> {
+    fn read<'a>(
+        &self,
+        tensor: &'a Bound<'_, PyAny>,
+        scratch: &'a mut Scratch,
+    ) -> PyResult<Option<Seen<'a, Kind>>> {
         let py = tensor.py();
         let layout = tensor.getattr(intern!(py, "layout"))?;
         if !layout.is(&self.strided) || !tensor.getattr(intern!(py, "is_cpu"))?.is_truthy()? {
@@ -159,7 +209,7 @@ fn describing(capsule: &Bound<'_, PyAny>) -> PyResult<Option<Describe>> {
     }
 }
 
-fn described<'a>(describe: Describe, tensor: &'a Bound<'_, PyAny>) -> Option<Seen<'a>> {
+fn described<'a>(describe: Describe, tensor: &'a Bound<'_, PyAny>) -> Option<Seen<'a, Kind>> {
     let mut out = MaybeUninit::<DlTensor>::uninit();
     // SAFETY: the function takes a live tensor, and is called attached to the interpreter.
     let failed = unsafe { describe(tensor.as_ptr().cast(), out.as_mut_ptr()) } != 0;
@@ -171,10 +221,11 @@ fn described<'a>(describe: Describe, tensor: &'a Bound<'_, PyAny>) -> Option<See
     // SAFETY: the function has filled all of it.
     let found = unsafe { out.assume_init() };
     let dtype = match (found.code, found.bits, found.lanes) {
-        (2, 32, 1) => Dtype::F32,
-        (2, 64, 1) => Dtype::F64,
-        (2, 16, 1) => Dtype::F16,
-        (4, 16, 1) => Dtype::Bf16,
+        (2, 32, 1) => Kind::Float(Dtype::F32),
+        (2, 64, 1) => Kind::Float(Dtype::F64),
+        (2, 16, 1) => Kind::Float(Dtype::F16),
+        (4, 16, 1) => Kind::Float(Dtype::Bf16),
+        (1, 8, 1) => Kind::Code,
         _ => return None,
     };
     if found.device_type != CPU || found.byte_offset != 0 {
@@ -191,7 +242,7 @@ fn described<'a>(describe: Describe, tensor: &'a Bound<'_, PyAny>) -> Option<See
     Some(Seen { data: found.data.cast(), dtype, shape: list(found.shape)?, strides: list(found.strides)? })
 }
 
-impl Seen<'_> {
+impl<K> Seen<'_, K> {
     /// The number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().map(|&n| n as usize).product()

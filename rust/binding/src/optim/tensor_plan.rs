@@ -3,7 +3,7 @@
 use super::gate::{Gate, locked};
 use super::norm::{counted, nonfinite};
 use super::{Tell, options};
-use crate::arrays::tensor_rows::{Looked, Position, TensorClaim, TensorRow, TensorRows};
+use crate::arrays::tensor_rows::{Looked, MomentSlice, Position, TensorClaim, TensorRow, TensorRows};
 use crate::arrays::tensors::Tensors;
 use crate::call::{call_quick, no_memory};
 use crate::callback::call_back;
@@ -16,7 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use steelyard_kernels::dtype::{Dtype, Exclusive, RealDtype, Typed};
 use steelyard_kernels::grid::unwatched;
 use steelyard_kernels::memory::{self, NoMemory};
-use steelyard_kernels::optim::{self, Clip, Hyper, NonFinite, Stored};
+use steelyard_kernels::optim::{self, Blocks8, Clip, Codes, Hyper, NonFinite, PerHalf, Random, Stored};
+use steelyard_kernels::random::{ROUNDED_STEPS, STRATA};
 
 /// Knows where the tensors of an optimizer were in its last step, so that the next step need only compare, and what
 /// that step did.
@@ -65,6 +66,8 @@ struct Gradients {
     scale: f64,
     /// Whether the step is left out in any case.
     skip: bool,
+    /// The seed of random numbers by which 16-bit floats are rounded; `None`: they are rounded to nearest.
+    seed: Option<u64>,
 }
 
 #[pymethods]
@@ -113,7 +116,7 @@ impl TensorPlan {
     /// `instead` then has, for some of them, by the number of the parameter among all, another parameter, gradient and
     /// state to use. `name(group, index)` returns what messages call a parameter. `tell` is called with the list of
     /// parameters that were written.
-    #[pyo3(signature = (groups, state, *, hypers, name, tell, instead, max_norm, scan, stop_nonfinite, grad_scale, skip))]
+    #[pyo3(signature = (groups, state, *, hypers, name, tell, instead, max_norm, scan, stop_nonfinite, grad_scale, skip, seed=None))]
     #[allow(clippy::too_many_arguments)] // one call a step, spelled out in the Python face
     fn step<'py>(
         &self,
@@ -128,6 +131,7 @@ impl TensorPlan {
         stop_nonfinite: bool,
         grad_scale: f64,
         skip: bool,
+        seed: Option<u64>,
     ) -> Record<'py> {
         let py = state.py();
         let groups: Vec<Bound<'_, PyList>> = listed(groups)?;
@@ -135,7 +139,7 @@ impl TensorPlan {
         if options.len() != groups.len() {
             return Err(value_error("hypers: expected the options of every group"));
         }
-        let gradients = Gradients { max_norm, scan, stop_nonfinite, scale: grad_scale, skip };
+        let gradients = Gradients { max_norm, scan, stop_nonfinite, scale: grad_scale, skip, seed };
         let moments: Vec<usize> = options.iter().map(|group| if group.6 { 3 } else { 2 }).collect();
         let name = |position: Position| {
             let asked = position.to_python(py).and_then(|at| call_back(name, &at.cast_into()?, None));
@@ -194,6 +198,9 @@ fn stepped(
     outcome.step = rows.iter().map(|row| row.steps).max().unwrap_or(0);
     if gradients.skip || rows.is_empty() {
         return Ok(outcome);
+    }
+    if let Some(refusal) = gradients.seed.and_then(|_| without_numbers(&rows)) {
+        return Err(refusal);
     }
     let Different { options: hypers, groups, of_row } = hypers(options, &rows)?;
     for dtype in [RealDtype::F32, RealDtype::F64] {
@@ -263,15 +270,29 @@ fn compute(
     for hyper in &mut hypers {
         (hyper.clip, hyper.grad_scale) = (clip, gradients.scale);
     }
-    let half = |row: &TensorRow<'_>| row.moments.iter().flatten().any(|moment| moment.dtype() == Dtype::F16);
+    let half = |row: &TensorRow<'_>| {
+        row.moments.iter().flatten().any(|moment| matches!(moment, MomentSlice::Floats(Typed::F16(_))))
+    };
     let narrow = if rows.iter().any(half) { Dtype::F16 } else { Dtype::F32 };
     let norm = outcome.grad_norm.unwrap_or(0.0) * gradients.scale;
     let may_overflow = |hyper| optim::may_overflow(norm, hyper, narrow);
     let mut counters = memory::with_capacity(rows.len())?;
     let rows = rows.into_iter().zip(of_row).map(|(row, &hyper)| {
         counters.push((row.counter, row.steps + 1));
-        let moments = row.moments.map(|moment| moment.map(Stored::plain));
-        optim::Row { param: Stored::plain(row.param), grad: row.grad, moments, hyper, key: 0 }
+        let mut moments = row.moments.into_iter().enumerate();
+        let mut moment = || {
+            let (index, moment) = moments.next()?;
+            Some(match moment? {
+                MomentSlice::Floats(array) => stored(array, gradients.seed),
+                MomentSlice::Blocks8(codes, scales) => {
+                    let kind = if index == 0 { Codes::Signed } else { Codes::Unsigned };
+                    Stored::Blocks8(Blocks8 { kind, codes, scales })
+                }
+            })
+        };
+        let moments = [moment(), moment(), moment()];
+        let (param, key) = (stored(row.param, gradients.seed), row.number as u64);
+        optim::Row { param, grad: row.grad, moments, hyper, key }
     });
     if gradients.stop_nonfinite && hypers.iter().any(may_overflow) {
         let rows = memory::gathered(rows)?;
@@ -290,6 +311,27 @@ fn compute(
     outcome.step += 1;
     outcome.applied = true;
     Ok((outcome, bad))
+}
+
+/// An array of floats as it is stored, with a seed where those of 16 bits are rounded at random.
+fn stored(array: Typed<Exclusive<'_>>, seed: Option<u64>) -> Stored<'_> {
+    match (array, seed) {
+        (Typed::Bf16(array), Some(seed)) => Stored::Random(Random { array: PerHalf::Bf16(array), seed }),
+        (Typed::F16(array), Some(seed)) => Stored::Random(Random { array: PerHalf::F16(array), seed }),
+        (array, _) => Stored::plain(array),
+    }
+}
+
+/// The exception where there are no random numbers for a row's step.
+fn without_numbers(rows: &[TensorRow<'_>]) -> Option<PyErr> {
+    let beyond = |row: &&TensorRow<'_>| row.number as u64 >= STRATA || row.steps >= ROUNDED_STEPS;
+    let row = rows.iter().find(beyond)?;
+    Some(value_error(format!(
+        "rounding: expected fewer than {STRATA} parameters and at most {ROUNDED_STEPS} steps to round at random; got \
+         parameter {} at step {}",
+        row.number,
+        row.steps + 1
+    )))
 }
 
 /// Writes the number of steps made.

@@ -1,0 +1,60 @@
+"""The state of an optimizer as other libraries have it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import torch
+
+from .._mode import standard_mode
+from .._options import choice
+from ._eight_bit import to_others
+
+__all__ = ["convert_state_dict"]
+
+Library = Literal["bitsandbytes", "torchao"]
+
+
+@standard_mode
+def convert_state_dict(state_dict: dict[str, Any], library: Library) -> dict[str, Any]:
+    """Return ``AdamW.state_dict()`` as the 8-bit AdamW of another library loads it, its codes and scales unchanged.
+
+    The other way needs no call: ``AdamW.load_state_dict`` takes the states of both libraries as they are.
+
+    Parameters
+    ----------
+    state_dict : dict
+        What :meth:`AdamW.state_dict` of this package returned. Moments may be in 8 bits or not.
+    library : {"bitsandbytes", "torchao"}
+        ``bitsandbytes.optim.AdamW8bit`` or ``torchao.optim.AdamW8bit``. torchao has no 8-bit moments of tensors whose
+        size is no multiple of 256: they become float32.
+
+    Returns
+    -------
+    dict
+        The same groups, and the state of each parameter in the other library's form.
+
+    Raises
+    ------
+    ValueError
+        For another library, and for a state of amsgrad, which bitsandbytes has not.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from steelyard.torch import AdamW, convert_state_dict
+    >>> weight = torch.nn.Parameter(torch.ones(4096))
+    >>> optimizer = AdamW([weight], state_dtype="8bit")
+    >>> weight.grad = torch.ones(4096)
+    >>> optimizer.step()
+    >>> converted = convert_state_dict(optimizer.state_dict(), "bitsandbytes")
+    >>> sorted(converted["state"][0]["__bnb_optimizer_quant_state__"])
+    ['absmax1', 'absmax2', 'qmap1', 'qmap2', 'state1', 'state2']
+    """
+    choice(library, "library", get_args(Library))
+    groups = [dict(group) for group in state_dict["param_groups"]]
+    if library == "torchao":  # whose optimizers refuse a learning rate that is no tensor
+        for group in groups:
+            group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32)
+    state = {key: to_others(values, library) for key, values in state_dict["state"].items()}
+    return {"state": state, "param_groups": groups}
