@@ -64,7 +64,7 @@ def plan() -> _core.AdamWPlan:
 
 
 def step() -> Any:
-    options: Any = {"options": {"lr": 0.1}, "max_norm": None, "scan": True, "stop_nonfinite": True}
+    options: Any = {"groups": [{"lr": 0.1}], "of_row": None, "max_norm": None, "scan": True, "stop_nonfinite": True}
     return plan().step((ONES[:2],), lambda row: X, step=1, **options)
 
 

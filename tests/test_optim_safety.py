@@ -723,7 +723,7 @@ def test_the_core_refuses_a_step_out_of_order() -> None:
     plan = _core.AdamWPlan(
         paths=["a"], given=[w], params=[w], moments=[[np.zeros(2)], [np.zeros(2)]], steps=7, options="anything"
     )
-    options: Any = {"options": {"lr": 0.1}, "max_norm": None, "scan": True, "stop_nonfinite": True}
+    options: Any = {"groups": [{"lr": 0.1}], "of_row": None, "max_norm": None, "scan": True, "stop_nonfinite": True}
     with pytest.raises(RuntimeError, match="another thread is inside"):
         plan.step((np.ones(2),), lambda row: w, step=7, **options)
     assert plan.step((np.ones(2),), lambda row: w, step=8, **options)["step"] == plan.steps == 8

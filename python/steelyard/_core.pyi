@@ -233,9 +233,11 @@ class _StepOutcome(TypedDict):
     first: int | None
     overflow: bool
     applied: bool
+    left_out: int
 
 class _PlanState(TypedDict):
     steps: int
+    counts: list[int] | None
     options: Any
     moments: list[NDArray[Any]]
 
@@ -253,6 +255,7 @@ class AdamWPlan:
         steps: int,
         options: object,
         names: Sequence[str] | None = None,
+        counts: list[int] | None = None,
         tell: _Tell | None = None,
     ) -> AdamWPlan: ...
     @property
@@ -267,18 +270,26 @@ class AdamWPlan:
     def forked(self) -> bool: ...
     def step(
         self,
-        grads: tuple[NDArray[Any], ...],
+        grads: tuple[NDArray[Any] | None, ...],
         array_of: Callable[[int], NDArray[Any]],
         *,
         step: int,
-        options: dict[str, Any],
+        groups: list[dict[str, Any]],
+        of_row: NDArray[np.uint32] | None,
         max_norm: float | None,
         scan: bool,
         stop_nonfinite: bool,
     ) -> _StepOutcome: ...
     def state(self, *, copy: bool) -> _PlanState: ...
     def load(
-        self, moments: tuple[NDArray[Any], ...], *, names: list[str], steps: int, options: object, any_value: bool
+        self,
+        moments: tuple[NDArray[Any], ...],
+        *,
+        names: list[str],
+        steps: int,
+        counts: list[int] | None,
+        options: object,
+        any_value: bool,
     ) -> None: ...
 
 _Position = tuple[int, int]

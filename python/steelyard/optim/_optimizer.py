@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,8 @@ from .._mode import standard_mode_methods
 from .._options import flag, whole
 from ..errors import shown, type_error, value_error
 from . import _archive
-from ._tree import Outline, all_to_read, all_to_write, keys, matching, paths, teller, to_write, unfold
+from ._tree import Outline, all_that_there_are, all_to_write, keys, matching, paths, teller, to_write, unfold
+from .groups import Given, Groups, Leaves, decaying, selected
 from .options import Options
 from .step import StepInfo, info_of, update
 
@@ -34,7 +35,7 @@ def option(name: str, doc: str) -> Any:
 
     def put(self: Optimizer, value: Any) -> None:
         options = replace(self._plan.options, **{name: value})
-        options.check_fit(float32=self._has_float32)
+        options.check_kinds(self._float32)
         if options.moments() == self._names:
             self._plan.options = options
             return
@@ -54,12 +55,14 @@ class Optimizer:
     """A tree of parameters with its moments, updated in place; :class:`AdamW` and the others add their rule."""
 
     # With slots, setting an unknown attribute raises, so that a misspelt option is noticed.
-    __slots__ = ("__weakref__", "_has_float32", "_keys", "_names", "_outline", "_params", "_paths", "_plan")
+    __slots__ = ("__weakref__", "_float32", "_keys", "_names", "_outline", "_params", "_paths", "_plan")
 
-    def __init__(self, params: Any, options: Options) -> None:
+    def __init__(self, params: Any, options: Options, *, groups: Given = (), decay_mask: Any = None) -> None:
         found, values = unfold(params, "params", written=True)
         if not values:
             raise value_error("params", "at least one array", "none")
+        leaves = Leaves(keys(found), values, found)
+        options = replace(options, groups=Groups.of(*selected(groups, leaves), decaying(decay_mask, leaves)))
         self._make(found, values, options)
 
     def _make(
@@ -69,14 +72,15 @@ class Optimizer:
         options: Options,
         *,
         steps: int = 0,
+        counts: list[int] | None = None,
         moments: list[list[Array]] | None = None,
     ) -> None:
         """Initialise with these parameters, and with moments of 0 where none are given."""
         self._outline, self._params, self._names = found, params, options.moments()
         self._paths, self._keys = paths(found), keys(found)
         _refuse_collisions(self._keys)
-        self._plan = self._begun(params, options, steps=steps, moments=moments)
-        options.check_fit(float32=self._has_float32)
+        self._plan = self._begun(params, options, steps=steps, counts=counts, moments=moments)
+        options.check_kinds(self._float32)
 
     def _begun(
         self,
@@ -84,13 +88,14 @@ class Optimizer:
         options: Options,
         *,
         steps: int = 0,
+        counts: list[int] | None = None,
         moments: list[list[Array]] | None = None,
     ) -> _core.AdamWPlan:
         """Return the core's plan for these parameters, with moments of 0 where none are given."""
         arrays = all_to_write(params, lambda row: f"params{self._paths[row]}")
         if moments is None:
             moments = [[np.zeros_like(array) for array in arrays] for _ in self._names]
-        self._has_float32 = any(array.dtype != np.float64 for array in arrays)
+        self._float32 = np.array([array.dtype != np.float64 for array in arrays])
         tell = teller(params)
         return _core.AdamWPlan(
             paths=self._paths,
@@ -100,6 +105,7 @@ class Optimizer:
             steps=steps,
             options=options,
             names=self._names,
+            counts=counts,
             tell=tell,
         )
 
@@ -118,6 +124,38 @@ class Optimizer:
     maximize = option("maximize", "Whether steps go up the gradient.")
 
     @property
+    def groups(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """The groups: of each its pattern (or the name of its predicate) and its options."""
+        found: Groups | None = self._plan.options.groups
+        return () if found is None else found.given()
+
+    @groups.setter
+    def groups(self, value: Given) -> None:
+        old: Groups | None = self._plan.options.groups
+        self._regroup(*selected(value, self._leaves()), None if old is None else old.decays)
+
+    @property
+    def decay_mask(self) -> Mapping[str, bool] | None:
+        """Whether the weight of each parameter decays, by its path; None: that of all."""
+        found: Groups | None = self._plan.options.groups
+        return None if found is None else found.mask(self._keys)
+
+    @decay_mask.setter
+    def decay_mask(self, value: Any) -> None:
+        old: Groups | None = self._plan.options.groups
+        none = np.zeros(len(self._keys), np.uint32)
+        groups, group_of = ((), none) if old is None else (old.groups, old.group_of)
+        self._regroup(groups, group_of, decaying(value, self._leaves()))
+
+    def _leaves(self) -> Leaves:
+        return Leaves(self._keys, self._params, self._outline)
+
+    def _regroup(self, *found: Any) -> None:
+        options = replace(self._plan.options, groups=Groups.of(*found))
+        options.check_kinds(self._float32)
+        self._plan.options = options
+
+    @property
     def step_info(self) -> StepInfo | None:
         """What the last step did, even if an interrupt kept :meth:`step` from returning it; None before the first."""
         outcome = self._plan.last
@@ -133,12 +171,23 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         rows = len(state["params"])
         moments = [state["moments"][i * rows : (i + 1) * rows] for i in range(len(state["options"].moments()))]
-        self._make(state["outline"], state["params"], state["options"], steps=state["steps"], moments=moments)
+        self._make(
+            state["outline"],
+            state["params"],
+            state["options"],
+            steps=state["steps"],
+            counts=state["counts"],
+            moments=moments,
+        )
         if state["attributes"]:  # of a subclass
             vars(self).update(state["attributes"])
 
     def step(self, grads: Any) -> StepInfo:
-        """Update every parameter once.
+        """Update every parameter that has a gradient, once.
+
+        A parameter whose gradient is None is left as it is: its moments stay, and so does the number of its own steps,
+        by which its moments are corrected for their bias (as in torch). A key that is missing is an error, since it
+        may be misspelt.
 
         The address of each parameter is looked up again: a torch tensor whose data were replaced or moved (for example
         by ``share_memory_()``) is updated where it is now; one whose shape or type has changed is refused. The update
@@ -148,30 +197,34 @@ class Optimizer:
         Parameters
         ----------
         grads : tree of arrays
-            The gradients, in the structure of ``params``. They are only read.
+            The gradients, in the structure of ``params``; None for a parameter, or for a container of parameters,
+            without one. They are only read.
 
         Returns
         -------
         StepInfo
-            Step number, learning rate, gradient norm, clip factor, and the count of gradients that are not finite.
+            Step number, learning rate, gradient norm, clip factor, the count of gradients that are not finite, and that
+            of parameters without a gradient.
 
         Raises
         ------
         TypeError, ValueError
-            As :class:`AdamW`, with the path of the array; nothing has been written.
+            As :class:`AdamW`, with the path of the array, and where no parameter has a gradient; nothing has been
+            written.
         RuntimeError
             Where another thread is inside a step of this optimizer, or was when this process was forked.
         """
         plan = self._plan
         given = matching(grads, self._outline, "grads")
-        arrays = all_to_read(given, lambda i: f"grads{self._paths[i]}")
+        arrays = all_that_there_are(given, lambda i: f"grads{self._paths[i]}")
         return update(plan.options, plan, self._paths, arrays, self._array)
 
     def state_dict(self, *, copy: bool = True) -> dict[str, Array]:
         """Return the state as a flat dictionary of arrays, for ``numpy.savez`` and :meth:`load_state_dict`.
 
-        It holds the number of steps, the options (as JSON, without a learning rate that is the caller's own function),
-        the version of the arithmetic of updates (``numerics``), and the moments under keys such as
+        It holds the number of steps (and, under keys such as ``"step/layers/0/w"``, those of parameters that were left
+        out of some), the options (as JSON, without a learning rate that is the caller's own function), the groups, the
+        version of the arithmetic of updates (``numerics``), and the moments under keys such as
         ``"exp_avg/layers/0/w"``. All of it is copied at one point in time, and later steps do not change it.
 
         Parameters
@@ -186,6 +239,11 @@ class Optimizer:
             "numerics": np.array(_core.state_numerics()["AdamW"]),
             "options": np.array(state["options"].to_json()),
         }
+        if state["options"].groups is not None:
+            flat["groups"] = np.array(state["options"].groups_json(self._keys))
+        if state["counts"] is not None:
+            counts = zip(self._keys, state["counts"], strict=True)
+            flat |= {f"step/{key}": np.array(n, np.int64) for key, n in counts if n != state["steps"]}
         moments = state["moments"] if copy else map(_read_only, state["moments"])
         return flat | dict(zip(self._moment_keys(), moments, strict=True))
 
@@ -215,12 +273,13 @@ class Optimizer:
             raise type_error("state", "a mapping, as state_dict() returns", shown(state))
         wanted = self._moment_keys()
         lacking = [key for key in ("step", *wanted) if key not in state]
-        known = {"step", "numerics", "options", *wanted}
+        known = {"step", "numerics", "options", "groups", *wanted, *(f"step/{key}" for key in self._keys)}
         extra = [key for key in state if key not in known]
         if lacking or extra:
             got = ", ".join([f"no {key!r}" for key in lacking[:3]] + [f"also {key!r}" for key in extra[:3]])
             raise value_error("state", "the keys of this optimizer's state_dict()", got)
         steps = whole(np.asarray(state["step"])[()], "state['step']", 0, LAST_STEP)
+        counts = self._saved_counts(state, steps)
         self._check_numerics(state)
         options = self._saved_options(state)
         names = [f"state[{key!r}]" for key in wanted]
@@ -229,7 +288,7 @@ class Optimizer:
         if plan.forked:  # forked during a step: the thread that holds the plan does not exist here
             plan = self._begun(self._params, plan.options)
         any_value = options.nonfinite == "propagate"
-        plan.load(moments, names=names, steps=steps, options=options, any_value=any_value)
+        plan.load(moments, names=names, steps=steps, counts=counts, options=options, any_value=any_value)
         self._plan = plan
 
     def save(self, path: Any) -> None:
@@ -277,22 +336,34 @@ class Optimizer:
             fix = "other bits would follow; take 'numerics' out of the state to load it all the same"
             raise value_error("state['numerics']", f"{own}, as this version of steelyard has", str(found), fix)
 
+    def _saved_counts(self, state: Mapping[str, Any], steps: int) -> list[int] | None:
+        """The number of steps of each parameter; None where all have made all of them."""
+        names = [f"step/{key}" for key in self._keys]
+        if not any(name in state for name in names):
+            return None
+        return [whole(np.asarray(state.get(name, steps))[()], f"state[{name!r}]", 0, steps) for name in names]
+
     def _saved_options(self, state: Mapping[str, Any]) -> Options:
+        def loaded(key: str, load: Callable[[str], Options]) -> Options:
+            try:
+                options = load(str(np.asarray(state[key]).item()))
+                options.check_kinds(self._float32)
+            except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+                raise value_error(f"state[{key!r}]", "what state_dict() wrote", f"{error}") from None
+            return options
+
         own: Options = self._plan.options
-        if "options" not in state:
-            return own
-        try:
-            options = own.with_json(str(np.asarray(state["options"]).item()))
-            options.check_fit(float32=self._has_float32)
-            if options.moments() != self._names:
-                raise ValueError(f"options for which the moments are {options.moments()}, not {self._names}")
-        except (TypeError, ValueError, RecursionError) as error:
-            raise value_error("state['options']", "what state_dict() wrote", f"{error}") from None
-        return options
+        options = loaded("options", own.with_json) if "options" in state else own
+        if options.moments() != self._names:
+            got = f"options for which the moments are {options.moments()}, not {self._names}"
+            raise value_error("state['options']", "what state_dict() wrote", got)
+        keys = self._keys
+        return loaded("groups", lambda text: options.with_groups_json(text, keys)) if "groups" in state else options
 
     def __repr__(self) -> str:
         o: Options = self._plan.options
-        return f"{type(self).__name__}({len(self._paths)} arrays, step {self._plan.steps}, {o.shown()})"
+        groups = "" if o.groups is None else f", groups: {o.groups.shown()}"
+        return f"{type(self).__name__}({len(self._paths)} arrays, step {self._plan.steps}, {o.shown()}{groups})"
 
 
 def _read_only(array: Array) -> Array:

@@ -286,10 +286,14 @@ def all_to_read(values: tuple[Any, ...], path: Callable[[int], str]) -> tuple[Ar
     return _core.convert_unreadable(values, lambda i: to_read(values[i], path(i)))
 
 
+def all_that_there_are(values: tuple[Any, ...], path: Callable[[int], str]) -> tuple[Array | None, ...]:
+    """:func:`all_to_read`, but None stays None: no gradient."""
+    convert: Callable[[int], Any] = lambda i: None if values[i] is None else to_read(values[i], path(i))  # noqa: E731
+    return _core.convert_unreadable(values, convert)
+
+
 def to_read(value: Any, name: str) -> Array:
     """The values as a C-contiguous NumPy array; copied only where they are not one already."""
-    if value is None:
-        raise type_error(name, "a gradient for every parameter", "None")
     refuse_parameter(value, name)
     return floats(value, name, weights=True)
 

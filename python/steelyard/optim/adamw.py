@@ -10,7 +10,8 @@ from .. import _core
 from .._mode import standard_mode, standard_mode_methods
 from .._options import at_least_zero, whole
 from ._optimizer import LAST_STEP, Optimizer, option
-from ._tree import all_to_read, all_to_write, matching, paths, teller, to_write, unfold
+from ._tree import all_that_there_are, all_to_write, matching, paths, teller, to_write, unfold
+from .groups import Given
 from .options import AdamOptions, Betas, LearningRate, NonFinite, Scheduled, WeightDecay, pair_of_betas
 from .step import StepInfo, update
 
@@ -94,12 +95,23 @@ class AdamW(Optimizer):
         written. With ``"propagate"`` and no ``max_norm`` the gradients are not checked.
     maximize : bool
         Step along the gradient instead of against it.
+    groups : list of (pattern or function, dict)
+        Options of parameters that differ: ``[("*.bias", {"weight_decay": 0.0}), ("head", {"lr_scale": 10.0})]``. A
+        parameter has the options of the first entry that selects it. A pattern is compared with the parameter's path,
+        such as ``layers/0/w`` (or ``layers.0.w``); ``*`` stands for any text, and a pattern for a container selects
+        all that is in it. A pattern that selects nothing is an error. A function gets the path and the array, and
+        returns True or False. Options are those of the rule (which may not change the moments that are kept), ``lr``
+        (a number or a function) and ``lr_scale`` (a factor) among them. Clipping is by one norm over all groups.
+    decay_mask : patterns, function, or tree of bool, optional
+        Which weights decay: a function of path and array (``lambda path, x: x.ndim > 1``), a tree of True and False
+        like ``params``, a list of patterns of what decays, or, each with a leading ``!``, of what does not
+        (``["!*.bias", "!*norm*"]``). The decay of the others is 0.
 
     Attributes
     ----------
     lr, betas, eps, weight_decay, decay, max_lr, amsgrad, bias_correction, cautious, stable, tight
         The options of the rule, as below.
-    flush_denormals, max_norm, nonfinite, maximize
+    flush_denormals, max_norm, nonfinite, maximize, groups, decay_mask
         The other options. Each can be set; the new value is checked, and takes effect at the next step.
     step_info : StepInfo or None
         What the last step did; None before the first.
@@ -151,6 +163,8 @@ class AdamW(Optimizer):
         max_norm: float | None = None,
         nonfinite: NonFinite = "raise",
         maximize: bool = False,
+        groups: Given = (),
+        decay_mask: Any = None,
     ) -> None:
         options = AdamOptions(
             lr=lr,
@@ -169,7 +183,7 @@ class AdamW(Optimizer):
             nonfinite=nonfinite,
             maximize=maximize,
         )
-        super().__init__(params, options)
+        super().__init__(params, options, groups=groups, decay_mask=decay_mask)
 
     betas = option("betas", "Decay of the first and the second moment.")
     eps = option("eps", "Added to the denominator.")
@@ -203,7 +217,7 @@ def adamw_(
     params, exp_avg, exp_avg_sq : trees of arrays
         The parameters and the first and second moments, which are updated; all of one structure, as in :class:`AdamW`.
     grads : tree of arrays
-        The gradients, in the same structure; they are only read.
+        The gradients, in the same structure; they are only read. None: the parameter is left as it is.
     step : int
         The number of this step; the first is 1.
     max_exp_avg_sq : tree of arrays, optional
@@ -250,7 +264,7 @@ def adamw_(
             roles[name] = matching(tree, found, name)
     arrays, *moments = (_role_to_write(name, values, places) for name, values in roles.items())
     # Converted before the plan records any address: conversion runs Python code, which may move arrays.
-    read = all_to_read(matching(grads, found, "grads"), lambda i: f"grads{places[i]}")
+    read = all_that_there_are(matching(grads, found, "grads"), lambda i: f"grads{places[i]}")
     tell = teller([value for values in roles.values() for value in values])
     plan = _core.AdamWPlan(
         paths=places, given=given, params=arrays, moments=moments, steps=step - 1, options=None, tell=tell

@@ -6,6 +6,7 @@ from typing import Any
 
 from .._mode import standard_mode_methods
 from ._optimizer import Optimizer, option
+from .groups import Given
 from .options import Betas, LearningRate, LionOptions, NonFinite, Scheduled, WeightDecay
 
 __all__ = ["Lion"]
@@ -83,6 +84,8 @@ class Lion(Optimizer):
         max_norm: float | None = None,
         nonfinite: NonFinite = "raise",
         maximize: bool = False,
+        groups: Given = (),
+        decay_mask: Any = None,
     ) -> None:
         options = LionOptions(
             lr=lr,
@@ -97,7 +100,7 @@ class Lion(Optimizer):
             nonfinite=nonfinite,
             maximize=maximize,
         )
-        super().__init__(params, options)
+        super().__init__(params, options, groups=groups, decay_mask=decay_mask)
 
     betas = option("betas", "How much of the momentum is in the direction, and how much of it is kept.")
     cautious = option("cautious", "Whether only elements whose direction has the sign of the gradient move.")

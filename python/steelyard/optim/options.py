@@ -8,9 +8,14 @@ from dataclasses import dataclass, fields, replace
 from math import inf
 from typing import Any, ClassVar, Literal, Self, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .. import _core
+from .._lazy import lazy
 from .._options import at_least_zero, choice, flag, number
 from ..errors import shown, type_error, value_error
+from .groups import Groups
 from .schedules import Rates
 
 __all__ = [
@@ -26,6 +31,10 @@ LearningRate = Scheduled
 Betas = tuple[Scheduled, Scheduled]
 # The kinds of decay that relate the rate to the largest one.
 _RELATIVE = ("independent", "corrected")
+# The options that hold for all groups together.
+_GLOBAL = {"max_norm", "nonfinite"}
+# The option of a group by which the learning rate is multiplied.
+_LR_SCALE = "lr_scale"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +52,12 @@ class Options:
     max_norm: float | None = None
     nonfinite: NonFinite = "raise"
     maximize: bool = False
+    groups: Groups | None = None
 
     def __post_init__(self) -> None:
         self._check()
+        if self.groups is not None:
+            self.kinds  # noqa: B018 # makes them, and so checks the options of groups
 
     def _check(self) -> None:
         """Check each option, and keep it in the type that it is declared with."""
@@ -88,6 +100,12 @@ class Options:
     def check_fit(self, *, float32: bool) -> None:
         """Raise where the parameters' type cannot hold an option; ``float32`` says that some parameter is one."""
 
+    def check_kinds(self, float32: NDArray[np.bool_]) -> None:
+        """:meth:`check_fit` for each kind of parameters; ``float32`` says of each parameter whether it is one."""
+        for index, (kind, _) in enumerate(self.kinds):
+            own = float32 if self.groups is None else float32[self.groups.of_row == index]
+            kind.check_fit(float32=bool(own.any()))
+
     def at(self, step: int) -> Self:
         """These options after ``step`` updates: each function of the step is replaced by its value."""
         found = self._values(step)
@@ -118,6 +136,49 @@ class Options:
             "maximize": self.maximize,
         }
 
+    @lazy
+    def kinds(self) -> list[tuple[Options, float]]:
+        """The options of each kind of parameters (see :class:`Groups`), and the factor of its learning rate."""
+        if self.groups is None:
+            return [(self, 1.0)]
+        return [self._of_kind(self.groups, number, decays) for number, decays in self.groups.kinds]
+
+    def _of_kind(self, groups: Groups, number: int, decays: bool) -> tuple[Options, float]:
+        name = f"groups[{number - 1}]"
+        try:
+            options, scale = self._of_group(groups.groups[number - 1].options if number else {})
+        except (TypeError, ValueError) as error:
+            raise value_error(name, "options that one group can have", f"{error}") from None
+        return (options if decays else replace(options, weight_decay=0.0)), scale
+
+    def _of_group(self, own: dict[str, Any]) -> tuple[Options, float]:
+        scale = at_least_zero(_LR_SCALE, own.get(_LR_SCALE, 1.0))
+        own = {name: value for name, value in own.items() if name != _LR_SCALE}
+        allowed = [name for name in self._names() if name not in _GLOBAL]
+        if unknown := [name for name in own if name not in allowed]:
+            raise value_error(
+                "options", f"{_LR_SCALE} and the rule's own, such as {', '.join(allowed[:2])}", repr(unknown[0])
+            )
+        if "lr" in own:
+            own.setdefault("max_lr", None)  # that of the group follows from its own rate
+        options = replace(self, groups=None, **own)
+        if options.moments() != self.moments():
+            raise value_error("options", "those with which the same moments are kept", repr(own))
+        return options, scale
+
+    def groups_at(self, step: int) -> list[dict[str, Any]]:
+        """The numbers of the rule for each kind of parameters, as the core takes them, after ``step`` updates."""
+        values = self._values(step)  # once: a function of the caller's may count its calls
+        found = []
+        for kind, scale in self.kinds:
+            shared = {name: value for name, value in values.items() if getattr(kind, name) == getattr(self, name)}
+            now = (replace(kind, groups=None, **shared) if shared else kind).at(step)
+            scalars = now.scalars()
+            # Where the scale is 0 the rate is 0 too, and any largest rate will do.
+            lr, max_lr = at_least_zero("lr", now.lr) * scale, scalars["max_lr"] * (scale or 1.0)
+            found.append(scalars | {"lr": lr, "max_lr": max_lr})
+        return found
+
     def shown(self) -> str:
         """The options that a reader looks for first, for a repr."""
         return f"lr={_shown(self.lr)}"
@@ -133,11 +194,34 @@ class Options:
             raise ValueError(f"no object of {', '.join(self._names())}")
         for name in _SCHEDULED & saved.keys():
             saved[name] = _read(saved[name], getattr(self, name))
-        return type(self)(**saved)
+        return type(self)(groups=self.groups, **saved)
+
+    def groups_json(self, keys: list[str]) -> str:
+        """The groups as JSON: which parameters belong to which, by their paths ``keys``, and the options of each."""
+        if self.groups is None:
+            return json.dumps(None)
+        options = [{name: _written(value) for name, value in group.options.items()} for group in self.groups.groups]
+        return json.dumps(self.groups.to_dict(keys) | {"options": options})
+
+    def with_groups_json(self, text: str, keys: list[str]) -> Options:
+        """The options of groups that :meth:`groups_json` wrote; the groups must have the same parameters as ours."""
+        saved = json.loads(text)
+        if self.groups is None:
+            raise ValueError("groups, which this optimizer lacks; make it with them, or take 'groups' out of the state")
+        own = self.groups.to_dict(keys)
+        members = ("group_of", "no_decay")
+        if len(saved["options"]) != len(own["match"]) or any(saved[name] != own[name] for name in members):
+            raise ValueError("groups with other members than those of this optimizer")
+        groups = []
+        for group, options in zip(self.groups.groups, saved["options"], strict=True):
+            for name in _SCHEDULED & options.keys():
+                options[name] = _read(options[name], group.options.get(name, getattr(self, name)))
+            groups.append(replace(group, options=options))
+        return replace(self, groups=replace(self.groups, groups=tuple(groups)))
 
     @classmethod
     def _names(cls) -> list[str]:
-        return [field.name for field in fields(cls)]
+        return [field.name for field in fields(cls) if field.name != "groups"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from .._mode import standard_mode_methods
 from ._optimizer import Optimizer, option
+from .groups import Given
 from .options import LearningRate, NonFinite, Scheduled, SGDOptions, WeightDecay
 
 __all__ = ["SGD"]
@@ -92,6 +93,8 @@ class SGD(Optimizer):
         max_norm: float | None = None,
         nonfinite: NonFinite = "raise",
         maximize: bool = False,
+        groups: Given = (),
+        decay_mask: Any = None,
     ) -> None:
         options = SGDOptions(
             lr=lr,
@@ -107,7 +110,7 @@ class SGD(Optimizer):
             nonfinite=nonfinite,
             maximize=maximize,
         )
-        super().__init__(params, options)
+        super().__init__(params, options, groups=groups, decay_mask=decay_mask)
 
     momentum = option("momentum", "How much of the momentum is kept.")
     dampening = option("dampening", "How much of the gradient does not enter the momentum.")

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._mode import standard_mode_methods
-from .._options import at_least_zero
 from .._text import html_table, printable
 from ..errors import value_error
 from .options import Options
@@ -42,6 +41,8 @@ class StepInfo:
         The path of the first gradient that has such an element.
     skipped : bool
         Whether nothing was updated because of them (``nonfinite="skip"``).
+    left_out : int
+        The number of parameters without a gradient (None), which the step did not touch.
 
     Examples
     --------
@@ -59,6 +60,7 @@ class StepInfo:
     nonfinite: int = 0
     first_nonfinite: str | None = None
     skipped: bool = False
+    left_out: int = 0
 
     def _repr_html_(self) -> str:
         """Render as the table a notebook shows."""
@@ -69,17 +71,17 @@ def update(
     options: Options,
     plan: _core.AdamWPlan,
     paths: list[str],
-    grads: tuple[Array, ...],
+    grads: tuple[Array | None, ...],
     array_of: Callable[[int], Array],
 ) -> StepInfo:
     """Let the core make one step, and return what it did."""
     step = plan.steps
-    options = options.at(step)
     outcome = plan.step(
         grads,
         array_of,
         step=step + 1,
-        options=options.scalars() | {"lr": at_least_zero("lr", options.lr)},
+        groups=options.groups_at(step),
+        of_row=options.groups.of_row if options.groups else None,
         max_norm=options.max_norm,
         scan=options.nonfinite != "propagate" or options.max_norm is not None,
         stop_nonfinite=options.nonfinite != "propagate",
@@ -100,6 +102,7 @@ def info_of(outcome: _core._StepOutcome, paths: list[str]) -> StepInfo:
         nonfinite=outcome["nonfinite"],
         first_nonfinite=None if first is None else f"grads{paths[first]}",
         skipped=not outcome["applied"],
+        left_out=outcome["left_out"],
     )
 
 

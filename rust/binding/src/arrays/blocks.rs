@@ -189,33 +189,49 @@ fn python_shape(shape: &[usize]) -> String {
 /// Arrays that are only read. They are kept alive as long as this is.
 pub struct Reads<'py> {
     pub(super) blocks: Vec<Block>,
+    /// The position of each array among those that were given, where None was given in some places.
+    pub(super) rows: Option<Vec<usize>>,
     _arrays: Bound<'py, PyTuple>,
 }
 
 impl<'py> Reads<'py> {
     /// Checks all arrays.
     pub fn new(arrays: Bound<'py, PyTuple>, name: impl Fn(usize) -> String) -> PyResult<Self> {
-        Reads::checked(arrays, name, |_, _| Ok(()))
+        Reads::checked(arrays, name, false, |_, _| Ok(()))
     }
 
-    /// Checks all arrays. `check` is called for each one last, and may refuse it.
+    /// Checks all arrays. `check` is called for each one last, and may refuse it. With `may_lack`, None in the place of
+    /// an array is left out.
     pub(super) fn checked(
         arrays: Bound<'py, PyTuple>,
         name: impl Fn(usize) -> String,
+        may_lack: bool,
         mut check: impl FnMut(usize, Header<'_>) -> PyResult<()>,
     ) -> PyResult<Self> {
         let mut blocks = memory::with_capacity(arrays.len()).map_err(no_memory)?;
+        let mut rows: Option<Vec<usize>> = None;
         let mut ahead = arrays.iter_borrowed().skip(AHEAD);
         for (index, array) in arrays.iter_borrowed().enumerate() {
             if let Some(array) = ahead.next() {
                 prefetch_shape(&array);
             }
+            if may_lack && array.is_none() {
+                if rows.is_none() {
+                    let mut before = memory::with_capacity(arrays.len()).map_err(no_memory)?;
+                    before.extend(0..index);
+                    rows = Some(before);
+                }
+                continue;
+            }
             let header = readable(&array, || name(index))?;
             held(header, || name(index))?;
             check(index, header)?;
             blocks.extend(header.block());
+            if let Some(rows) = &mut rows {
+                rows.push(index);
+            }
         }
-        Ok(Reads { blocks, _arrays: arrays })
+        Ok(Reads { blocks, rows, _arrays: arrays })
     }
 
     /// Slices of all arrays.

@@ -178,7 +178,8 @@ impl<K: Dtypes> Written<K> {
     }
 
     /// Checks the arrays of the first role again, since their owner may have changed them, and for each of them the
-    /// array that is read with it. `name` names the arrays that are written, `read_name` those that are read.
+    /// array that is read with it. Where None is given in the place of the latter, the row takes no part in what
+    /// follows. `name` names the arrays that are written, `read_name` those that are read.
     pub fn beside<'w, 'py>(
         &'w mut self,
         arrays: Bound<'py, PyTuple>,
@@ -219,7 +220,7 @@ impl<K: Dtypes> Written<K> {
     ) -> PyResult<Reads<'py>> {
         let py = arrays.py();
         let mut place = 0;
-        Reads::checked(arrays, read_name, |row, read| {
+        Reads::checked(arrays, read_name, true, |row, read| {
             if let Some(ahead) = self.arrays[..self.rows].get(row + AHEAD) {
                 prefetch_shape(ahead.bind(py));
             }
@@ -317,7 +318,7 @@ impl<K: Dtypes> Written<K> {
             let message = format!("arrays: expected {}, one per moment; got {}", own.len(), arrays.len());
             return Err(value_error(message));
         }
-        let reads = Reads::checked(arrays, &name, |index, read| {
+        let reads = Reads::checked(arrays, &name, false, |index, read| {
             let moment = readable(own[index].bind(py), || name(index))?;
             alike(read, moment.dtype, moment, || name(index), "like the moments of this optimizer")
         })?;
@@ -364,7 +365,8 @@ impl<K: Dtypes> Operands<'_, '_, K> {
     /// The right to make slices of all these arrays.
     pub fn claim(&mut self) -> Claim<'_, K> {
         let Written { rows, places, .. } = &*self.written;
-        Claim { rows: *rows, written: &places.targets, reads: &self.reads.blocks }
+        let Reads { blocks, rows: present, .. } = &self.reads;
+        Claim { rows: *rows, written: &places.targets, reads: blocks, present: present.as_deref() }
     }
 }
 
@@ -373,6 +375,8 @@ pub struct Claim<'a, K> {
     rows: usize,
     written: &'a [Block<K>],
     reads: &'a [Block],
+    /// The row of each array that is read, where some rows have none.
+    present: Option<&'a [usize]>,
 }
 
 /// The slices of a row: the one that is read, and those that are written, of the first role and of the others.
@@ -388,13 +392,24 @@ impl<'a> Claim<'a, Dtype> {
         borrow(self.reads)
     }
 
-    /// Whether an array of the first role has another type than float64, and whether one has that.
-    pub fn computed_in(&self) -> impl Iterator<Item = RealDtype> + use<'_, 'a> {
-        let first = &self.written[..self.rows];
-        let occurs = |dtype: &RealDtype| {
-            first.iter().any(|target| (target.dtype == Dtype::F64) == (*dtype == RealDtype::F64))
-        };
-        RealDtype::ALL.iter().copied().filter(occurs)
+    /// The rows that take part, where some do not.
+    pub fn present(&self) -> Option<&'a [usize]> {
+        self.present
+    }
+
+    /// The row of the array that is read at a position.
+    pub fn row(&self, position: usize) -> usize {
+        self.present.map_or(position, |present| present[position])
+    }
+
+    /// The number of rows that take part.
+    pub fn len(&self) -> usize {
+        self.reads.len()
+    }
+
+    /// The type of the computation of a row.
+    pub fn computed_in(&self, row: usize) -> RealDtype {
+        if self.written[row].dtype == Dtype::F64 { RealDtype::F64 } else { RealDtype::F32 }
     }
 
     /// Whether an array of another role than the first has this type.
@@ -402,10 +417,12 @@ impl<'a> Claim<'a, Dtype> {
         self.written[self.rows..].iter().any(|target| target.dtype == dtype)
     }
 
-    /// The slices of every row.
+    /// The slices of every row that takes part.
     pub fn slices(self) -> impl Iterator<Item = Row<'a>> + use<'a> {
-        let Claim { rows, written, reads } = self;
-        reads.iter().zip(&written[..rows]).enumerate().map(move |(row, (read, first))| {
+        let Claim { rows, written, reads, present } = self;
+        reads.iter().enumerate().map(move |(position, read)| {
+            let row = present.map_or(position, |present| present[position]);
+            let first = &written[row];
             let others: [_; MOST_ROLES - 1] =
                 std::array::from_fn(|role| written.get((1 + role) * rows + row));
             // SAFETY: each array lives for 'a, and nothing writes what is read. Every target was found to be a writeable

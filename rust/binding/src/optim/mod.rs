@@ -2,7 +2,9 @@
 //! makes one call of a kernel for all of them.
 
 mod clip;
+mod compute;
 mod gate;
+mod hypers;
 mod norm;
 mod options;
 mod plan;

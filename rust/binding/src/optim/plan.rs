@@ -1,10 +1,13 @@
 //! The core's part of an optimizer. It holds the optimizer's arrays between steps; each step checks again where they
 //! are, updates all of them in one call, and counts the step in the same call.
 
+use super::compute::{Computed, Treatment, compute};
 use super::gate::{Gate, another_thread, locked};
-use super::norm::{counted, nonfinite};
+use super::hypers::{Hypers, Member};
+use super::norm::counted;
 use super::{Tell, name, options};
-use crate::arrays::written::{Copies, Row, Written};
+use crate::arrays::slice;
+use crate::arrays::written::{Claim, Copies, Row, Written};
 use crate::call::{call_quick, no_memory};
 use crate::callback::call_with;
 use crate::give::{Record, record, value_error};
@@ -14,9 +17,8 @@ use pyo3::types::{PyDict, PyTuple};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use steelyard_kernels::dtype::Dtype;
-use steelyard_kernels::grid::unwatched;
 use steelyard_kernels::memory;
-use steelyard_kernels::optim::{self, Clip, Damage, Moment, Stored};
+use steelyard_kernels::optim::{self, Damage, Hyper, Moment, Stored};
 
 /// The names of the moments of AdamW, in the order of the kernel.
 const ADAMW: [&str; optim::MOMENTS] = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
@@ -34,9 +36,11 @@ pub struct AdamWPlan {
     /// Entered while a step runs, since two threads must not write the same arrays.
     written: Gate<Written<Dtype>>,
     steps: AtomicU64,
-    // These two are locked only for a moment, by a thread that is attached to the interpreter. So no fork happens while
-    // one is locked.
+    // These are locked only for a moment, by a thread that is attached to the interpreter. So no fork happens while one
+    // is locked.
     options: Mutex<Py<PyAny>>,
+    /// How many steps each row has made, where some were left out of a step; None where all have made all of them.
+    counts: Mutex<Option<Vec<u64>>>,
     last: Mutex<Option<StepOutcome>>,
     /// Increments torch's version counters once arrays have been written.
     tell: Option<Tell>,
@@ -59,12 +63,15 @@ struct StepOutcome {
     overflow: bool,
     /// Whether the step was made.
     applied: bool,
+    /// The number of rows that took no part.
+    left_out: usize,
 }
 
 impl StepOutcome {
     fn record(self, py: Python<'_>) -> Record<'_> {
-        let StepOutcome { step, lr, grad_norm, clip_factor, nonfinite, first, overflow, applied } = self;
-        record!(py, { step, lr, grad_norm, clip_factor, nonfinite, first, overflow, applied })
+        let StepOutcome { step, lr, grad_norm, clip_factor, nonfinite, first, overflow, applied, left_out } =
+            self;
+        record!(py, { step, lr, grad_norm, clip_factor, nonfinite, first, overflow, applied, left_out })
     }
 }
 
@@ -73,7 +80,7 @@ impl AdamWPlan {
     /// `given` are the parameters as the caller has them: the arrays themselves, or the tensors whose memory the arrays
     /// show. `names` are those of the moments, one for each list; `None`: those of AdamW.
     #[new]
-    #[pyo3(signature = (*, paths, given, params, moments, steps, options, names=None, tell=None))]
+    #[pyo3(signature = (*, paths, given, params, moments, steps, options, names=None, counts=None, tell=None))]
     #[allow(clippy::too_many_arguments)] // one call, spelled out in the Python face
     fn new(
         py: Python<'_>,
@@ -84,6 +91,7 @@ impl AdamWPlan {
         steps: u64,
         options: Py<PyAny>,
         names: Option<&Bound<'_, PyAny>>,
+        counts: Option<Vec<u64>>,
         tell: Option<(Py<PyAny>, Py<PyAny>)>,
     ) -> PyResult<Self> {
         let (paths, given) = (listed::<String>(paths)?, listed::<Py<PyAny>>(given)?);
@@ -112,6 +120,7 @@ impl AdamWPlan {
             written: Gate::new(written),
             steps: AtomicU64::new(steps),
             options: Mutex::new(options),
+            counts: Mutex::new(counted_rows(counts, rows)?),
             last: Mutex::new(None),
             tell: Tell::of(py, tell)?,
         })
@@ -149,29 +158,33 @@ impl AdamWPlan {
         self.written.forked()
     }
 
-    /// Makes update number `step` from `grads`, one array per path, in order. There is no clipping where `max_norm` is
-    /// None. Where `scan` is false the norm of the gradients is not computed, and they are not checked. With
-    /// `stop_nonfinite` a step is left out whose gradients are not finite or whose moments would not be, and the result
-    /// has their number. `array_of(row)` returns a new array for a tensor whose memory has moved. `options` are the
-    /// rule's, by the names of the kernel's fields.
+    /// Makes update number `step` from `grads`, one array per path, in order; a row that has None instead takes no part
+    /// in the step: its moments and the number of its own steps stay.
+    ///
+    /// `groups` are the options by the names of the kernel's fields, one set for each group of rows; `of_row` is the index of each row's group (uint32), None
+    /// where there is one group only. There is no clipping where `max_norm` is None. Where `scan` is false the norm of
+    /// the gradients is not computed, and they are not checked. With `stop_nonfinite` a step is left out whose gradients
+    /// are not finite or whose moments would not be, and the result has their number. `array_of(row)` returns a new
+    /// array for a tensor whose memory has moved.
     #[allow(clippy::too_many_arguments)] // one call a step, spelled out in the Python face
-    #[pyo3(signature = (grads, array_of, *, step, options, max_norm, scan, stop_nonfinite))]
+    #[pyo3(signature = (grads, array_of, *, step, groups, of_row, max_norm, scan, stop_nonfinite))]
     fn step<'py>(
         &self,
         grads: Bound<'py, PyTuple>,
         array_of: &Bound<'py, PyAny>,
         step: u64,
-        options: &Bound<'py, PyDict>,
+        groups: Vec<Bound<'py, PyDict>>,
+        of_row: Option<&Bound<'py, PyAny>>,
         max_norm: Option<f64>,
         scan: bool,
         stop_nonfinite: bool,
     ) -> Record<'py> {
         let py = grads.py();
-        let hyper = options::hyper(options, step)?;
-        let lr = hyper.lr;
-        if !hyper.rule.moments().contains(&self.names.len()) {
-            return Err(value_error(format!("options: expected a rule with {} moments", self.names.len())));
+        let groups = groups.iter().map(|group| options::hyper(group, step)).collect::<PyResult<Vec<_>>>()?;
+        if groups.is_empty() || groups.iter().any(|group| !group.rule.moments().contains(&self.names.len())) {
+            return Err(value_error(format!("groups: expected rules with {} moments", self.names.len())));
         }
+        let of_row = of_row.map(|indices| slice::<u32>(indices, "of_row")).transpose()?;
         let mut entered = self.written.enter(py)?;
         if step != self.steps() + 1 {
             return Err(another_thread());
@@ -182,42 +195,36 @@ impl AdamWPlan {
         let mut operands =
             written.beside(grads, written_name, |index| format!("grads{}", self.paths[index]))?;
         let claim = operands.claim();
+        let present = claim.present();
+        let left_out = self.paths.len() - claim.len();
+        if claim.len() == 0 && left_out > 0 {
+            return Err(value_error("grads: expected a gradient for at least one parameter; got none"));
+        }
+        let counts = self.next_counts(present)?;
+        let hypers = self.hypers(&claim, &groups, of_row, counts.as_deref())?;
         if let Some(refusal) =
-            claim.computed_in().find_map(|dtype| options::unfit(&hyper, dtype, str::to_owned))
+            hypers.used().find_map(|(hyper, dtype)| options::unfit(hyper, dtype, str::to_owned))
         {
             return Err(refusal);
         }
         let gradients = claim.reads()?;
         let narrow = if claim.has_moments_of(Dtype::F16) { Dtype::F16 } else { Dtype::F32 };
-        let (grad_norm, clip_factor, bad, overflow, applied) = call_quick(py, move || {
-            let mut hyper = hyper;
-            if !scan {
-                optim::step(claim.slices().map(row), &[hyper])?;
-                return Ok((None, 1.0, None, false, true));
-            }
-            let scaled = unwatched(optim::sum_of_squares(&gradients, &mut |_| true))?;
-            let norm = scaled.root();
-            hyper.clip = Clip::to(max_norm, scaled);
-            let factor = hyper.clip.value();
-            let mut bad = unwatched(nonfinite(&gradients, scaled.is_finite(), &mut |_| true))?;
-            let mut overflow = false;
-            if stop_nonfinite && bad.is_none() && optim::may_overflow(norm, &hyper, narrow) {
-                let rows = memory::gathered(claim.slices().map(row))?;
-                bad = optim::count_overflow(&rows, &[hyper])?;
-                overflow = bad.is_some();
-                if !overflow {
-                    optim::step(rows, &[hyper])?;
-                }
-            } else if !stop_nonfinite || bad.is_none() {
-                optim::step(claim.slices().map(row), &[hyper])?;
-            }
-            Ok((Some(norm), factor, bad, overflow, !stop_nonfinite || bad.is_none()))
+        let treatment = Treatment { max_norm, scan, stop_nonfinite, narrow };
+        let Computed { grad_norm, clip_factor, bad, overflow, applied } = call_quick(py, move || {
+            let Hypers { all, index, .. } = hypers;
+            let hyper = |position: usize| index.as_ref().map_or(0, |index| index[position]);
+            let rows = claim.slices().enumerate().map(|(position, slices)| row(slices, hyper(position)));
+            compute(rows, &gradients, all, treatment)
         })?;
         let (nonfinite, first) = counted(bad);
+        let first = first.map(|position| present.map_or(position, |present| present[position]));
         let step = if applied { step } else { step - 1 };
-        let outcome = StepOutcome { step, lr, grad_norm, clip_factor, nonfinite, first, overflow, applied };
+        let lr = groups[0].lr;
+        let outcome =
+            StepOutcome { step, lr, grad_norm, clip_factor, nonfinite, first, overflow, applied, left_out };
         if applied {
             self.steps.store(step, Relaxed);
+            *locked(&self.counts) = counts;
         }
         *locked(&self.last) = Some(outcome);
         drop(entered);
@@ -227,25 +234,29 @@ impl AdamWPlan {
         outcome.record(py)
     }
 
-    /// The number of `steps` made, the `options`, and the `moments`, one role after another. No step can come between
+    /// The number of `steps` made; where rows have made fewer, `counts`, the number of each; the `options`; and the
+    /// `moments`, one role after another. No step can come between
     /// them. Unless `copy` is asked for, the moments are the arrays that the next step writes: whoever gets them must
     /// not hand them out, only views that cannot be written or resized.
     #[pyo3(signature = (*, copy))]
     fn state<'py>(&self, py: Python<'py>, copy: bool) -> Record<'py> {
         let entered = self.written.wait(py)?;
         let moments = if copy { entered.copies(py)? } else { entered.moments(py)? };
-        record!(py, { steps: self.steps(), options: self.options(py), moments })
+        let counts = locked(&self.counts).as_deref().map(memory::copied).transpose().map_err(no_memory)?;
+        record!(py, { steps: self.steps(), counts, options: self.options(py), moments })
     }
 
     /// Loads saved moments, one array per path and one role after another, with the number of steps that produced them
-    /// and options. Either all of it is loaded or nothing. `names` are the names of the arrays, for messages.
+    /// (and the number of each row, where rows have made fewer) and options. Either all of it is loaded or nothing. `names` are the names of the arrays, for messages.
     /// `any_value` says that the moments may have NaN and infinities, since the optimizer's steps allow them.
-    #[pyo3(signature = (moments, *, names, steps, options, any_value))]
+    #[pyo3(signature = (moments, *, names, steps, counts, options, any_value))]
+    #[allow(clippy::too_many_arguments)] // what a state holds
     fn load(
         &self,
         moments: Bound<'_, PyTuple>,
         names: &Bound<'_, PyAny>,
         steps: u64,
+        counts: Option<Vec<u64>>,
         options: Py<PyAny>,
         any_value: bool,
     ) -> PyResult<()> {
@@ -254,8 +265,10 @@ impl AdamWPlan {
         let mut loads = entered.loads(moments, |index| name(&names, index))?;
         let copies = loads.claim();
         let (rows, kinds) = (self.paths.len(), &self.names);
+        let counts = counted_rows(counts, rows)?;
+        let fresh = |row: usize| counts.as_ref().map_or(steps, |counts| counts[row]) == 0;
         let found = call_quick(py, move || {
-            let found = damaged(&copies, kinds, rows, steps == 0, any_value);
+            let found = damaged(&copies, kinds, rows, fresh, any_value);
             if found.is_none() {
                 copies.make();
             }
@@ -265,17 +278,77 @@ impl AdamWPlan {
             return Err(value_error(damage_sentence(&name(&names, index), element, damage)));
         }
         self.steps.store(steps, Relaxed);
+        *locked(&self.counts) = counts;
         self.set_options(options);
         *locked(&self.last) = None;
         Ok(())
     }
 }
 
+impl AdamWPlan {
+    /// How many steps each row will have made after this one, in which the rows `present` take part (None: all of
+    /// them); None where all rows will have made all steps.
+    fn next_counts(&self, present: Option<&[usize]>) -> PyResult<Option<Vec<u64>>> {
+        let counts = locked(&self.counts);
+        let mut counts = match (counts.as_deref(), present) {
+            (None, None) => return Ok(None),
+            (None, Some(_)) => memory::filled(self.paths.len(), self.steps()),
+            (Some(counts), _) => memory::copied(counts),
+        }
+        .map_err(no_memory)?;
+        match present {
+            None => {
+                for count in &mut counts {
+                    *count += 1;
+                }
+            }
+            Some(present) => {
+                for &row in present {
+                    counts[row] += 1;
+                }
+            }
+        }
+        Ok(Some(counts))
+    }
+
+    /// The options of the rows that take part. `counts` is the number that the step has for each row.
+    fn hypers(
+        &self,
+        claim: &Claim<'_, Dtype>,
+        groups: &[Hyper],
+        of_row: Option<&[u32]>,
+        counts: Option<&[u64]>,
+    ) -> PyResult<Hypers> {
+        let step = self.steps() + 1;
+        let rows = (0..claim.len()).map(|position| claim.row(position));
+        if let (None, None, [group]) = (of_row, counts, groups) {
+            return Hypers::one(*group, rows.map(|row| claim.computed_in(row)));
+        }
+        if of_row.is_some_and(|groups| groups.len() != self.paths.len()) {
+            return Err(value_error("of_row: expected the group of every row"));
+        }
+        let member = |row: usize| Member {
+            group: of_row.map_or(0, |groups| groups[row]),
+            step: counts.map_or(step, |counts| counts[row]),
+            computed_in: claim.computed_in(row),
+        };
+        Hypers::of(groups, &memory::collected(rows.map(member)).map_err(no_memory)?)
+    }
+}
+
+/// Checks that there is a number of steps for each row.
+fn counted_rows(counts: Option<Vec<u64>>, rows: usize) -> PyResult<Option<Vec<u64>>> {
+    match counts {
+        Some(counts) if counts.len() != rows => Err(value_error("counts: expected a number for every path")),
+        counts => Ok(counts),
+    }
+}
+
 /// The slices of a row, in the form that the kernel takes.
-fn row(slices: Row<'_>) -> optim::Row<'_> {
+fn row(slices: Row<'_>, hyper: usize) -> optim::Row<'_> {
     let Row { read: grad, first, others } = slices;
     let moments = others.map(|array| array.map(Stored::plain));
-    optim::Row { param: Stored::plain(first), grad, moments, hyper: 0, key: 0 }
+    optim::Row { param: Stored::plain(first), grad, moments, hyper, key: 0 }
 }
 
 /// The first saved element that no step can have produced: the index of its array, its index there, and what is wrong.
@@ -283,7 +356,7 @@ fn damaged(
     moments: &Copies<'_, Dtype>,
     names: &[String],
     rows: usize,
-    fresh: bool,
+    fresh: impl Fn(usize) -> bool,
     any_value: bool,
 ) -> Option<(usize, usize, Damage)> {
     (0..moments.len()).find_map(|index| {
@@ -294,7 +367,7 @@ fn damaged(
             _ => Moment::First,
         };
         let second = (moment == Moment::Largest).then(|| moments.from(rows + row));
-        let (element, damage) = optim::damage(moment, moments.from(index), second, fresh, any_value)?;
+        let (element, damage) = optim::damage(moment, moments.from(index), second, fresh(row), any_value)?;
         Some((index, element, damage))
     })
 }
