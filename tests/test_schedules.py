@@ -318,6 +318,24 @@ def test_all_kinds_can_be_drawn(name: str) -> None:
     matplotlib.pyplot.close(ax.figure)
 
 
+def test_a_plot_shows_what_an_endless_shape_does() -> None:
+    matplotlib = pytest.importorskip("matplotlib", reason="matplotlib draws plots; it comes with the cli extra")
+    matplotlib.use("agg")
+    for schedule, tops in (
+        (S.cosine_restarts(1.0, cycle_steps=100, growth=1.5, decay=0.5, restarts=3), [1.0, 0.5, 0.25]),
+        (S.cyclic(1.0, rise_steps=50, decay=0.5), [1.0, 0.5, 0.25, 0.125]),
+    ):
+        ax = schedule.plot()
+        y = ax.get_lines()[0].get_ydata()
+        found = [y[0], *y[1:-1][(y[1:-1] > y[:-2]) & (y[1:-1] >= y[2:])]]
+        assert [top for top in found if top > 0.01] == pytest.approx(tops, rel=0.01)
+        matplotlib.pyplot.close(ax.figure)
+    for schedule in (S.multi_step(1.0, milestones=[100, 500]), S.exponential(1.0, gamma=1 - 1e-16, decay_steps=2**52)):
+        ax = schedule.plot()
+        assert ax.get_lines()[0].get_xdata()[-1] > 500
+        matplotlib.pyplot.close(ax.figure)
+
+
 # ---- JAX ----------------------------------------------------------------------------------------------------
 
 JAX = """

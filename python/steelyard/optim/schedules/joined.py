@@ -92,6 +92,9 @@ class Chain(Rates):
         flat = last is None and last_is_constant(self.schedules[-1])
         return begin if flat and begin else None if last is None else begin + last
 
+    def _view(self) -> int:
+        return (0, *self.at)[-1] + self.schedules[-1]._view()
+
     def _traced(self, step: Any, xp: Any) -> Any:
         rate = self.schedules[0]._traced(step, xp)
         for part, begin in zip(self.schedules[1:], self.at, strict=True):
@@ -160,6 +163,9 @@ class Product(Rates):
     def _end(self) -> int | None:
         ends = [part._end() for part in self.schedules if not last_is_constant(part)]
         return max((end for end in ends if end is not None), default=None) if None not in ends else None
+
+    def _view(self) -> int:
+        return max(part._view() for part in self.schedules)
 
     def _traced(self, step: Any, xp: Any) -> Any:
         rate = self.schedules[0]._traced(step, xp)

@@ -71,6 +71,10 @@ class Rates(ABC):
         """The first step from which on the rate stays the same; None where it never does."""
 
     @abstractmethod
+    def _view(self) -> int:
+        """The last step that a plot shows."""
+
+    @abstractmethod
     def _traced(self, step: Any, xp: Any) -> Any:
         """The rates at ``step``, computed by the array module ``xp``."""
 
@@ -215,7 +219,7 @@ class Rates(ABC):
         if ax is None:
             _, ax = plt.subplots(figsize=(6, 3), layout="constrained")
         seams = self._seams()
-        last = self._end() or max(2 * max(seams, default=0), 100)
+        last = min(self._view(), LAST)
         # The steps around each seam too, so that a jump is drawn upright.
         edges = [edge for seam in seams if 0 < seam < last for edge in (seam - 1, seam)][:10_000]
         steps = np.unique(np.concatenate([np.linspace(0, last, 1001).astype(np.int64), np.array(edges, np.int64)]))

@@ -207,6 +207,31 @@ class Schedule(Rates):
             return max(self.total_steps - self.offset, self.warmup_steps, 1)
         return None
 
+    def _view(self) -> int:
+        """The last step that a plot shows: the end, or what tells the shape."""
+        w, end = self.warmup_steps, self._end()
+        if self.cycle_steps is not None:
+            return w + (self._cycles(self.restarts or 4) if (self.restarts or 4) <= 64 else 64 * self.cycle_steps)
+        if self.rise_steps is not None:
+            return w + 4 * (self.rise_steps + (self.fall_steps or self.rise_steps))
+        if self.decay_steps is not None:
+            falls = 1 / (1 - self.gamma) if self.gamma is not None and self.gamma < 1 else 20
+            return w + max(int(5 * falls * self.decay_steps), 5)
+        if self.shape == "inverse_sqrt":
+            return w + 8 * (self.timescale or w)
+        if self.shape == "cosine_wave" and self.total_steps is not None:
+            return 2 * self.total_steps - w
+        if end is None or self.shape == "constant":
+            return max(2 * w, 100)
+        return end + end // 5 if self.milestones or self.points else end
+
+    def _cycles(self, count: int) -> int:
+        """The steps of the first cycles of restarts, together."""
+        length, total = float(self.cycle_steps or 0), 0.0
+        for _ in range(count):
+            total, length = total + length, length * (self.growth or 1.0)
+        return ceiling(min(total, LAST))
+
     def _traced(self, step: Any, xp: Any) -> Any:
         from ...reference import schedules
 
