@@ -311,3 +311,26 @@ def test_what_is_measured_of_a_tensor_does_not_depend_on_how_it_is_divided(dtype
         np.testing.assert_allclose(w[1], x, atol=3e-6 if dtype == np.float32 else 1e-13)
         assert agree.mean() < 0.99
         assert rms > 1.01
+
+
+@pytest.mark.parametrize(("lr", "lost"), [(1e-3, 1.0013), (1e-4, 1.015), (1e-5, 1.146)])
+def test_tight_keeps_the_decay_that_torchs_rule_distorts(lr: float, lost: float) -> None:
+    """The decay that was applied over the one that was asked for, in float32, with gradients of a usual size."""
+    rng = np.random.default_rng(1)
+    start, g = rng.standard_normal(200_000), rng.standard_normal((20, 200_000)).astype(np.float32)
+    seen = {}
+    for name, dtype, options in (
+        ("rule", np.float32, {"weight_decay": 0.01}),
+        ("tight", np.float32, {"weight_decay": 0.01, "tight": True}),
+        ("exact", np.float64, {"weight_decay": 0.01}),
+        ("none", np.float64, {"weight_decay": 0.0}),
+    ):
+        p = start.astype(np.float32).astype(dtype)
+        opt = sy.AdamW(p, lr=lr, **options)
+        for grad in g:
+            opt.step(grad.astype(dtype))
+        seen[name] = p.astype(np.float64)
+    asked = np.dot(seen["none"] - seen["exact"], start)
+    applied = {name: np.dot(seen["none"] - seen[name], start) / asked for name in ("rule", "tight")}
+    assert abs(applied["rule"] - lost) < 2e-3
+    assert abs(applied["tight"] - 1.0) < 2e-3

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import steelyard as sy
 from steelyard.reference import rules
 
 STEPS = 4
@@ -221,3 +222,21 @@ def test_16_bit_tensors_have_the_bits_of_torchs_fused_step(variant: str, dtype: 
         for key, peers in names.items():
             bits = theirs[peers].view(torch.int16).numpy()
             np.testing.assert_array_equal(state[key], bits, err_msg=f"{key} in step {step}; {met}")
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("variant", ["sgd " + name for name in TORCH_SGD] + ["adam " + name for name in TORCH_ADAM])
+def test_the_classes_have_the_bits_of_torch(variant: str, dtype: torch.dtype, met: str) -> None:
+    rule, _, name = variant.partition(" ")
+    peer, make = (torch.optim.SGD, sy.optim.SGD) if rule == "sgd" else (torch.optim.Adam, sy.optim.Adam)
+    options = {"lr": 1e-2} | (TORCH_SGD if rule == "sgd" else TORCH_ADAM)[name]
+    for n in (8, 64, 4096, 65_536 + 16):
+        drawn = data(n, dtype)
+        ours = drawn[0].clone()
+        opt = make([ours], **options)
+        for grad, theirs in zip(drawn[1:], trained(peer, drawn, fused=True, **options), strict=True):
+            opt.step([grad])
+            np.testing.assert_array_equal(words(ours.numpy()), words(theirs["p"]), err_msg=met)
+            for key, moment in opt.state_dict().items():
+                if key.endswith("/0"):
+                    np.testing.assert_array_equal(words(moment), words(theirs[key.removesuffix("/0")]), err_msg=met)

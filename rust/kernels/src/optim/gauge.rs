@@ -8,7 +8,7 @@ use super::rules::Prepared;
 use super::units::Units;
 use crate::grid::{CHUNK, chunk, chunks, map_chunks, unwatched};
 use crate::memory::{self, NoMemory};
-use crate::simd::{Isa, Kernel, Real, dispatch, scalar, standard, tree64};
+use crate::simd::{Isa, Kernel, Real, dispatch, padded, scalar, standard, tree64};
 use std::ops::Range;
 
 /// The smallest share of moving elements by which a cautious update is divided (the convention of timm).
@@ -30,11 +30,19 @@ impl Tally {
     /// Adds the squares of a span. Spans are tiles, whose length is a multiple of the lanes, except for the last one.
     #[inline(always)]
     pub(super) fn add_squares<T: Real>(&mut self, x: &[T]) {
-        for block in x.chunks(LANES) {
-            for (lane, x) in self.lanes.iter_mut().zip(block) {
-                let x = x.to_f64();
-                *lane += x * x;
-            }
+        let (blocks, tail) = x.as_chunks::<LANES>();
+        for block in blocks {
+            self.add_block(block);
+        }
+        // Adding the square of 0 to a sum of squares changes nothing.
+        self.add_block(&padded(tail, T::default()));
+    }
+
+    #[inline(always)]
+    fn add_block<T: Real>(&mut self, block: &[T; LANES]) {
+        for (lane, x) in self.lanes.iter_mut().zip(block) {
+            let x = x.to_f64();
+            *lane += x * x;
         }
     }
 }

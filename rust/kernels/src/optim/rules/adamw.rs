@@ -44,6 +44,8 @@ pub(in super::super) struct Scalars<T> {
     eps: T,
     /// Whether only those elements move whose first moment has the sign of the gradient.
     pub(super) cautious: bool,
+    /// Whether the size of a tensor's gradient is measured.
+    pub(super) stable: bool,
 }
 
 impl Formula for AdamW {
@@ -60,6 +62,7 @@ impl Formula for AdamW {
             root: T::from_f64(correction(hyper.beta2).sqrt()),
             eps: T::from_f64(hyper.eps),
             cautious: hyper.cautious,
+            stable: hyper.stable,
         }
     }
 

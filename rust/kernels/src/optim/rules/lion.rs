@@ -70,9 +70,11 @@ impl Formula for Lion {
     #[inline(always)]
     fn measure<T: Real, I: Isa>(span: Span<'_, T>, s: &Scalars<T>, tally: &mut Tally) {
         let Span { param, grad, moments: [exp_avg, ..] } = span;
+        let mut agreeing = 0u32;
         for ((p, g), m) in param.iter().zip(grad).zip(exp_avg.unwrap_or_default()) {
             let g = s.frame.gradient::<I>(*g, *p);
-            tally.agreeing += usize::from(agree(s.direction.mean::<I>(*m, g), g));
+            agreeing += u32::from(agree(s.direction.mean::<I>(*m, g), g));
         }
+        tally.agreeing += agreeing as usize;
     }
 }

@@ -83,15 +83,31 @@ impl Formula for Variant {
     fn measure<T: Real, I: Isa>(span: Span<'_, T>, s: &Scalars<T>, tally: &mut Tally) {
         let Span { param, grad, moments: [exp_avg, exp_avg_sq, max_exp_avg_sq] } = span;
         let [exp_avg, exp_avg_sq] = [exp_avg, exp_avg_sq].map(Option::unwrap_or_default);
-        let (amsgrad, largest) = (max_exp_avg_sq.is_some(), max_exp_avg_sq.unwrap_or_default());
-        for (index, ((p, g), (m, v))) in
-            param.iter_mut().zip(grad).zip(exp_avg.iter().zip(&*exp_avg_sq)).enumerate()
-        {
-            let top = if amsgrad { largest[index] } else { *v };
-            let Adam { g, m, top, .. } = moments::<T, I>([*p, *g, *m, *v, top], amsgrad, s);
-            tally.agreeing += usize::from(agree(m, g));
-            *p = s.ratio(g, top); // the span is a copy
+        let rows = param.iter_mut().zip(grad).zip(exp_avg.iter().zip(&*exp_avg_sq));
+        // A tile has fewer elements than a u32 can count; lanes of 32 bits are as many as those of f32.
+        let mut agreeing = 0u32;
+        // The span is a copy, whose parameter is not needed any more.
+        let mut add = |p: &mut T, now: Adam<T>| {
+            agreeing += u32::from(agree(now.m, now.g));
+            if s.stable {
+                *p = s.ratio(now.g, now.top);
+            }
+        };
+        match max_exp_avg_sq {
+            None => {
+                for ((p, g), (m, v)) in rows {
+                    add(p, moments::<T, I>([*p, *g, *m, *v, *v], false, s));
+                }
+            }
+            Some(largest) => {
+                for (((p, g), (m, v)), top) in rows.zip(&*largest) {
+                    add(p, moments::<T, I>([*p, *g, *m, *v, *top], true, s));
+                }
+            }
         }
-        tally.add_squares(param);
+        tally.agreeing += agreeing as usize;
+        if s.stable {
+            tally.add_squares(param);
+        }
     }
 }
