@@ -210,3 +210,15 @@ def test_a_live_state_follows_and_cannot_be_written() -> None:
     assert live["step"] == 1
     with pytest.raises(TypeError, match="copy"):
         opt.state_dict(copy=2)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("steps", [2**24, 2**31 + 1, 2**53 + 1, 2**63 - 3])
+def test_step_numbers_are_counted_exactly_however_large(steps: int) -> None:
+    """So many steps leave no bias to correct: beta^t is 0."""
+    opt, plain = sy.AdamW({"a": np.ones(5), "b": np.ones(2)}), sy.AdamW({"a": np.ones(5)}, bias_correction=False)
+    opt.load_state_dict(opt.state_dict() | {"step": np.array(steps), "step/b": np.array(steps - 1)})
+    grad = {"a": np.linspace(-1.0, 1.0, 5)}
+    assert opt.step(grad | {"b": np.ones(2)}).step == steps + 1
+    plain.step(grad)
+    assert opt._params[0].tobytes() == plain._params[0].tobytes()
+    assert (opt.state_dict()["step"], opt.state_dict()["step/b"]) == (steps + 1, steps)
