@@ -36,6 +36,11 @@ class Adam(AdamW):
     **options
         The other options of :class:`AdamW`.
 
+    Attributes
+    ----------
+    step_info : StepInfo or None
+        What the last step did; None before the first. The options are attributes too, as in :class:`AdamW`.
+
     Raises
     ------
     TypeError, ValueError
