@@ -35,6 +35,7 @@ impl Codes {
     }
 
     /// The code of 0.
+    #[inline(always)]
     pub fn zero(self) -> u8 {
         match self {
             Codes::Signed => 127,
@@ -43,6 +44,7 @@ impl Codes {
     }
 
     /// The numbers that the codes stand for, in their order.
+    #[inline(always)]
     pub fn values(self) -> &'static [f32; 256] {
         &self.map().values
     }
