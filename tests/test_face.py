@@ -224,7 +224,7 @@ def test_a_docstring_has_its_parts(name: str, value: Any) -> None:
         described |= {word.strip() for line in lines if not line.startswith(" ") for word in line.split(",")}
         assert set(inspect.signature(value).parameters) <= described
     elif not name.endswith("State"):
-        sections += ["Parameters" if name == "AdamW" else "Attributes"]
+        sections += ["Parameters" if name in ("AdamW", "AutoClip", "ZClip") else "Attributes"]
     assert [section for section in sections if f"{section}\n---" not in text] == []
 
 

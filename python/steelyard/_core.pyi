@@ -276,7 +276,7 @@ class AdamWPlan:
         step: int,
         groups: list[dict[str, Any]],
         of_row: NDArray[np.uint32] | None,
-        max_norm: float | None,
+        max_norm: float | ClipPolicy | None,
         scan: bool,
         stop_nonfinite: bool,
     ) -> _StepOutcome: ...
@@ -330,13 +330,23 @@ class TensorPlan:
         name: Callable[[int, int], str],
         tell: Callable[[Any], object],
         instead: dict[int, Any] | None,
-        max_norm: float | None,
+        max_norm: float | ClipPolicy | None,
         scan: bool,
         stop_nonfinite: bool,
         grad_scale: float,
         skip: bool,
         seed: int | None = None,
     ) -> _TensorOutcome: ...
+
+@final
+class ClipPolicy:
+    @staticmethod
+    def zclip(*, z_thresh: float, alpha: float, warmup_steps: int, max_norm: float, eps: float) -> ClipPolicy: ...
+    @staticmethod
+    def autoclip(*, percentile: float, window: int) -> ClipPolicy: ...
+    def limit(self, norm: float) -> float: ...
+    def state(self) -> list[float]: ...
+    def load(self, state: list[float]) -> None: ...
 
 class _NonFinite(TypedDict):
     nonfinite: int

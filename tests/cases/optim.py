@@ -278,6 +278,24 @@ LISTS: dict[str, dict[str, Any]] = {
 }
 
 
+ZCLIP = {"z_thresh": 1.5, "alpha": 0.9, "warmup_steps": 5, "max_norm": 9.5, "eps": 1e-6}
+AUTOCLIP: dict[str, dict[str, Any]] = {"all": {"percentile": 10.0}, "last": {"percentile": 77.7, "window": 7}}
+
+
+def _run_policies(inputs: Inputs) -> Outputs:
+    policies = {"zclip": sy.optim.ZClip(**ZCLIP)}  # type: ignore[arg-type]
+    made = policies | {name: sy.optim.AutoClip(**options) for name, options in AUTOCLIP.items()}
+    norms = inputs["norms"].tolist()
+    return {name: np.array([policy.limit(norm) for norm in norms]) for name, policy in made.items()}
+
+
+def _reference_policies(inputs: Inputs) -> Outputs:
+    norms = inputs["norms"].tolist()
+    out = {"zclip": reference.optim.zclip(norms, **ZCLIP)}  # type: ignore[arg-type]
+    out |= {name: reference.optim.autoclip(norms, **options) for name, options in AUTOCLIP.items()}
+    return {name: np.array(limits, np.float64) for name, limits in out.items()}
+
+
 def schedules() -> dict[str, dict[str, Any]]:
     """Options of every shape: with nothing but what it needs, with everything that it takes, and with every curve."""
     found: dict[str, dict[str, Any]] = {}
@@ -410,5 +428,14 @@ CASES = [
         dtypes=("",),
         lengths=(0, 1, 17, 1000, 70_000),
         bound=dict.fromkeys(SCHEDULES, 1e-15 * 3e-4),
+    ),
+    Case(
+        name="optim.policies",
+        covers=("ClipPolicy",),
+        make=lambda dtype, n: {"norms": 9.0 * uniform(n, 66) + (np.arange(n) % 11 == 10) * 20.0},
+        run=_run_policies,
+        reference=_reference_policies,
+        dtypes=("",),
+        lengths=(0, 1, 5, 6, 200),
     ),
 ]

@@ -6,10 +6,12 @@ from .adamw import AdamW, adamw_
 from .clip import adaptive_clip_, clip_by_block_norm_, clip_by_global_norm_, clip_by_value_
 from .lion import Lion
 from .norm import GlobalNormState, NormInfo, global_norm
+from .policies import AutoClip, ZClip
 from .sgd import SGD
 from .step import StepInfo
 
 __all__ = [
-    "SGD", "Adam", "AdamW", "GlobalNormState", "Lion", "NormInfo", "StepInfo", "adamw_", "adaptive_clip_",
+    "SGD", "Adam", "AdamW", "AutoClip", "GlobalNormState", "Lion", "NormInfo", "StepInfo", "ZClip", "adamw_",
+    "adaptive_clip_",
     "clip_by_block_norm_", "clip_by_global_norm_", "clip_by_value_", "global_norm", "schedules",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from ._optimizer import LAST_STEP, Optimizer, option
 from ._tree import all_that_there_are, all_to_write, matching, paths, teller, to_write, unfold
 from .groups import Given
 from .options import AdamOptions, Betas, LearningRate, NonFinite, Scheduled, WeightDecay, pair_of_betas
+from .policies import ClipPolicy
 from .step import StepInfo, update
 
 __all__ = ["AdamW", "adamw_"]
@@ -87,8 +88,10 @@ class AdamW(Optimizer):
     flush_denormals : bool
         Take moments below the smallest normal number as 0. Without gradients they stop at a few subnormal numbers
         otherwise, with which some processors compute many times slower.
-    max_norm : float, optional
-        Clip the gradients to this global norm; at least 0.
+    max_norm : float or policy, optional
+        Clip the gradients to this global norm; at least 0. Or a policy, :class:`~steelyard.optim.ZClip` or
+        :class:`~steelyard.optim.AutoClip`, whose limit follows from the norms of the steps before; it is saved with the
+        state. Give each optimizer a policy of its own.
     nonfinite : {"raise", "skip", "propagate"}
         What happens where gradients are NaN or infinite, or so large that a moment would become infinite: raise, skip
         the whole step, or use them as they are (as in :func:`clip_by_global_norm_`). It is decided before anything is
@@ -160,7 +163,7 @@ class AdamW(Optimizer):
         stable: bool = False,
         tight: bool = False,
         flush_denormals: bool = False,
-        max_norm: float | None = None,
+        max_norm: float | ClipPolicy | None = None,
         nonfinite: NonFinite = "raise",
         maximize: bool = False,
         groups: Given = (),
@@ -206,7 +209,7 @@ def adamw_(
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
     weight_decay: float = 0.01,
-    max_norm: float | None = None,
+    max_norm: float | ClipPolicy | None = None,
     nonfinite: NonFinite = "raise",
     maximize: bool = False,
 ) -> StepInfo:

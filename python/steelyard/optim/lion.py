@@ -8,6 +8,7 @@ from .._mode import standard_mode_methods
 from ._optimizer import Optimizer, option
 from .groups import Given
 from .options import Betas, LearningRate, LionOptions, NonFinite, Scheduled, WeightDecay
+from .policies import ClipPolicy
 
 __all__ = ["Lion"]
 
@@ -81,7 +82,7 @@ class Lion(Optimizer):
         cautious: bool = False,
         tight: bool = False,
         flush_denormals: bool = False,
-        max_norm: float | None = None,
+        max_norm: float | ClipPolicy | None = None,
         nonfinite: NonFinite = "raise",
         maximize: bool = False,
         groups: Given = (),

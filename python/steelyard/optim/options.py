@@ -16,6 +16,7 @@ from .._lazy import lazy
 from .._options import at_least_zero, choice, flag, number
 from ..errors import shown, type_error, value_error
 from .groups import Groups
+from .policies import ClipPolicy, limit_of, limit_to_save
 from .schedules import Rates
 
 __all__ = [
@@ -49,7 +50,7 @@ class Options:
     max_lr: float | None = None
     tight: bool = False
     flush_denormals: bool = False
-    max_norm: float | None = None
+    max_norm: float | ClipPolicy | None = None
     nonfinite: NonFinite = "raise"
     maximize: bool = False
     groups: Groups | None = None
@@ -66,8 +67,7 @@ class Options:
                 self._keep(name, at_least_zero(name, value))
         choice(self.decay, "decay", get_args(WeightDecay))
         self._keep("max_lr", self._largest_rate())
-        if self.max_norm is not None:
-            self._keep("max_norm", at_least_zero("max_norm", self.max_norm, infinite=True))
+        self._keep("max_norm", limit_of(self.max_norm))
         choice(self.nonfinite, "nonfinite", get_args(NonFinite))
         self._flags("tight", "flush_denormals", "maximize")
         if self.tight and self.decay == "l2":
@@ -369,6 +369,7 @@ def _written(value: Any) -> Any:
     """An option in types that JSON has; None for a function of the caller's."""
     if isinstance(value, tuple):
         return [_written(item) for item in value]
+    value = limit_to_save(value)
     return value.to_dict() if isinstance(value, Rates) else None if callable(value) else value
 
 

@@ -8,6 +8,7 @@ from .._mode import standard_mode_methods
 from ._optimizer import Optimizer, option
 from .groups import Given
 from .options import LearningRate, NonFinite, Scheduled, SGDOptions, WeightDecay
+from .policies import ClipPolicy
 
 __all__ = ["SGD"]
 
@@ -90,7 +91,7 @@ class SGD(Optimizer):
         max_lr: float | None = None,
         tight: bool = False,
         flush_denormals: bool = False,
-        max_norm: float | None = None,
+        max_norm: float | ClipPolicy | None = None,
         nonfinite: NonFinite = "raise",
         maximize: bool = False,
         groups: Given = (),

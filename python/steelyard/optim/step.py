@@ -13,6 +13,7 @@ from .._mode import standard_mode_methods
 from .._text import html_table, printable
 from ..errors import value_error
 from .options import Options
+from .policies import limit_for_core
 
 __all__ = ["StepInfo"]
 
@@ -82,7 +83,7 @@ def update(
         step=step + 1,
         groups=options.groups_at(step),
         of_row=options.groups.of_row if options.groups else None,
-        max_norm=options.max_norm,
+        max_norm=limit_for_core(options.max_norm),
         scan=options.nonfinite != "propagate" or options.max_norm is not None,
         stop_nonfinite=options.nonfinite != "propagate",
     )

@@ -49,6 +49,34 @@ def clip_units(g: Array, w: Array, *, clip_factor: float, eps: float, kept: tupl
     return out
 
 
+def zclip(
+    norms: list[float], *, z_thresh: float, alpha: float, warmup_steps: int, max_norm: float, eps: float
+) -> list[float]:
+    """Return the limit of ZClip for each norm, in order, with the same bits as the compiled one."""
+    limits, mean, variance = [], 0.0, 0.0
+    for i, norm in enumerate(norms):
+        if i < warmup_steps:
+            if i == warmup_steps - 1:
+                first = norms[:warmup_steps]
+                mean = sum(first) / warmup_steps
+                variance = sum((x - mean) * (x - mean) for x in first) / warmup_steps
+            limits.append(max_norm)
+            continue
+        deviation = math.sqrt(variance)
+        z = (norm - mean) / (deviation + eps)
+        clipped = mean + (z_thresh * deviation) / (z / z_thresh) if z > z_thresh else norm
+        limits.append(min(clipped, max_norm) if z > z_thresh else max_norm)
+        mean = alpha * mean + (1.0 - alpha) * clipped
+        variance = alpha * variance + (1.0 - alpha) * ((clipped - mean) * (clipped - mean))
+    return limits
+
+
+def autoclip(norms: list[float], *, percentile: float, window: int | None = None) -> list[float]:
+    """Return the limit of AutoClip for each norm, in order, with the same bits as the compiled one."""
+    first = [0 if window is None else max(0, i + 1 - window) for i in range(len(norms))]
+    return [float(np.percentile(norms[start : i + 1], percentile)) for i, start in enumerate(first)]
+
+
 def clip_value(g: Array, limit: float) -> Array:
     """Return ``g`` with every element moved into ``[-limit, limit]``; a NaN stays."""
     top = g.dtype.type(limit)

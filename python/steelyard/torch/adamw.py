@@ -32,8 +32,10 @@ class AdamW(Optimizer):
         Accepted and without effect: there is one way to compute a step.
     capturable, differentiable : bool
         Refused where True.
-    max_norm : float, optional
-        Clip the gradients of all groups together to this global norm.
+    max_norm : float or policy, optional
+        Clip the gradients of all groups together to this global norm, or by :class:`steelyard.optim.ZClip` or
+        :class:`steelyard.optim.AutoClip`. What a policy has seen is not in ``state_dict``, which keeps torch's form:
+        save ``optimizer.max_norm.state_dict()`` beside it.
     nonfinite : {"propagate", "skip", "raise"}
         What gradients do that are NaN or infinite: they go into the update (torch's convention), the step is left out,
         or it is an error. In the last two cases nothing is written.

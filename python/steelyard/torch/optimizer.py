@@ -12,7 +12,7 @@ import torch
 from .. import _core
 from .._mode import standard_mode
 from .._options import at_least_zero, choice, whole
-from ..optim import StepInfo
+from ..optim import AutoClip, StepInfo, ZClip
 from ._groups import Hyper, check_own, complete, hyper_of, place_of, refuse_unsupported
 from ._messages import not_finite
 from ._rates import Rates
@@ -80,7 +80,7 @@ class Optimizer(torch.optim.Optimizer):
         params: Any,
         defaults: dict[str, Any],
         *,
-        max_norm: float | None = None,
+        max_norm: float | AutoClip | ZClip | None = None,
         nonfinite: str = "propagate",
         rounding: str = "nearest",
         seed: int = 0,
@@ -103,13 +103,14 @@ class Optimizer(torch.optim.Optimizer):
             self._rates.set(self.param_groups, 0, place_of)
 
     @property
-    def max_norm(self) -> float | None:
+    def max_norm(self) -> float | AutoClip | ZClip | None:
         """What the global norm of the gradients is clipped to; None: they are not clipped."""
         return self._max_norm
 
     @max_norm.setter
     def max_norm(self, value: Any) -> None:
-        self._max_norm = None if value is None else at_least_zero("max_norm", value, infinite=True)
+        taken = value is None or isinstance(value, AutoClip | ZClip)
+        self._max_norm = value if taken else at_least_zero("max_norm", value, infinite=True)
 
     @property
     def nonfinite(self) -> str:
@@ -190,6 +191,7 @@ class Optimizer(torch.optim.Optimizer):
     @standard_mode
     def _update(self) -> None:
         self._rates.set(self.param_groups, self._plan.updates, place_of)
+        limit = self.max_norm
         hypers = [hyper_of(group, place_of(index)) for index, group in enumerate(self.param_groups)]
         found_inf, scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
         groups = [group["params"] for group in self.param_groups]
@@ -202,8 +204,8 @@ class Optimizer(torch.optim.Optimizer):
                 name=self._name,
                 tell=partial(_written, list(instead.values())) if instead else increment_version,
                 instead={row: used[:3] for row, used in instead.items()},
-                max_norm=self.max_norm,
-                scan=self.max_norm is not None or self.nonfinite != "propagate",
+                max_norm=limit.core if isinstance(limit, AutoClip | ZClip) else limit,
+                scan=limit is not None or self.nonfinite != "propagate",
                 stop_nonfinite=self.nonfinite != "propagate",
                 grad_scale=1.0 if scale is None else scale.item(),
                 skip=found_inf is not None and found_inf.item() != 0,

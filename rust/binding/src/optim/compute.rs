@@ -1,6 +1,7 @@
 //! One step over checked rows: their norm, the clip factor, and the update, or why there is none.
 
 use super::norm::nonfinite;
+use super::policy::Limiter;
 use steelyard_kernels::dtype::{Dtype, TypedSlice};
 use steelyard_kernels::grid::unwatched;
 use steelyard_kernels::memory::{self, NoMemory};
@@ -9,8 +10,6 @@ use steelyard_kernels::optim::{self, Clip, Hyper, NonFinite, Row};
 /// How a step treats the gradients of all rows together.
 #[derive(Clone, Copy)]
 pub struct Treatment {
-    /// What their norm is clipped to, if to anything.
-    pub max_norm: Option<f64>,
     /// Whether their norm is computed, and whether they are finite.
     pub scan: bool,
     /// Whether a step is left out whose gradients are not finite, or whose moments would not be.
@@ -37,15 +36,16 @@ pub fn compute<'a>(
     gradients: &[TypedSlice<'_>],
     mut hypers: Vec<Hyper>,
     treatment: Treatment,
+    limits: &mut Limiter<'_>,
 ) -> Result<Computed, NoMemory> {
-    let Treatment { max_norm, scan, stop_nonfinite, narrow } = treatment;
+    let Treatment { scan, stop_nonfinite, narrow } = treatment;
     if !scan {
         optim::step(rows, &hypers)?;
         return Ok(Computed { grad_norm: None, clip_factor: 1.0, bad: None, overflow: false, applied: true });
     }
     let scaled = unwatched(optim::sum_of_squares(gradients, &mut |_| true))?;
     let norm = scaled.root();
-    let clip = Clip::to(max_norm, scaled);
+    let clip = Clip::to(limits.limit(norm)?, scaled);
     for hyper in &mut hypers {
         hyper.clip = clip;
     }

@@ -8,6 +8,7 @@ mod hypers;
 mod norm;
 mod options;
 mod plan;
+mod policy;
 mod schedule;
 mod stored;
 mod tensor_plan;
@@ -24,6 +25,7 @@ pub use clip::{clamp_in_place, clip_each_in_place, clip_in_place, clip_units_in_
 pub use norm::{GlobalNormTotals, global_norms, sum_of_squares};
 pub use options::check_eps;
 pub use plan::AdamWPlan;
+pub use policy::ClipPolicy;
 pub use schedule::schedule_rates;
 pub use stored::{blocks8_map, from_blocks8, round_at_random, to_blocks8};
 pub use tensor_plan::TensorPlan;

@@ -5,6 +5,7 @@ use super::compute::{Computed, Treatment, compute};
 use super::gate::{Gate, another_thread, locked};
 use super::hypers::{Hypers, Member};
 use super::norm::counted;
+use super::policy::{Limiter, MaxNorm};
 use super::{Tell, name, options};
 use crate::arrays::slice;
 use crate::arrays::written::{Claim, Copies, Row, Written};
@@ -162,7 +163,8 @@ impl AdamWPlan {
     /// in the step: its moments and the number of its own steps stay.
     ///
     /// `groups` are the options by the names of the kernel's fields, one set for each group of rows; `of_row` is the index of each row's group (uint32), None
-    /// where there is one group only. There is no clipping where `max_norm` is None. Where `scan` is false the norm of
+    /// where there is one group only. There is no clipping where `max_norm` is None; a policy has
+    /// seen the norm where the step was made. Where `scan` is false the norm of
     /// the gradients is not computed, and they are not checked. With `stop_nonfinite` a step is left out whose gradients
     /// are not finite or whose moments would not be, and the result has their number. `array_of(row)` returns a new
     /// array for a tensor whose memory has moved.
@@ -175,7 +177,7 @@ impl AdamWPlan {
         step: u64,
         groups: Vec<Bound<'py, PyDict>>,
         of_row: Option<&Bound<'py, PyAny>>,
-        max_norm: Option<f64>,
+        max_norm: Option<MaxNorm>,
         scan: bool,
         stop_nonfinite: bool,
     ) -> Record<'py> {
@@ -209,12 +211,14 @@ impl AdamWPlan {
         }
         let gradients = claim.reads()?;
         let narrow = if claim.has_moments_of(Dtype::F16) { Dtype::F16 } else { Dtype::F32 };
-        let treatment = Treatment { max_norm, scan, stop_nonfinite, narrow };
+        let mut limiter = Limiter::of(max_norm.as_ref())?;
+        let limits = &mut limiter;
+        let treatment = Treatment { scan, stop_nonfinite, narrow };
         let Computed { grad_norm, clip_factor, bad, overflow, applied } = call_quick(py, move || {
             let Hypers { all, index, .. } = hypers;
             let hyper = |position: usize| index.as_ref().map_or(0, |index| index[position]);
             let rows = claim.slices().enumerate().map(|(position, slices)| row(slices, hyper(position)));
-            compute(rows, &gradients, all, treatment)
+            compute(rows, &gradients, all, treatment, limits)
         })?;
         let (nonfinite, first) = counted(bad);
         let first = first.map(|position| present.map_or(position, |present| present[position]));
@@ -225,6 +229,7 @@ impl AdamWPlan {
         if applied {
             self.steps.store(step, Relaxed);
             *locked(&self.counts) = counts;
+            limiter.keep();
         }
         *locked(&self.last) = Some(outcome);
         drop(entered);

@@ -2,6 +2,7 @@
 
 use super::gate::{Gate, locked};
 use super::norm::{counted, nonfinite};
+use super::policy::{Limiter, MaxNorm};
 use super::{Tell, options};
 use crate::arrays::tensor_rows::{Looked, MomentSlice, Position, TensorClaim, TensorRow, TensorRows};
 use crate::arrays::tensors::Tensors;
@@ -57,7 +58,6 @@ impl Outcome {
 /// How a step treats the gradients of all rows together.
 #[derive(Clone, Copy)]
 struct Gradients {
-    max_norm: Option<f64>,
     /// Whether the norm is computed, and gradients are checked.
     scan: bool,
     /// Whether a step is left out whose gradients are not finite, or whose moments would not be.
@@ -126,7 +126,7 @@ impl TensorPlan {
         name: &Bound<'py, PyAny>,
         tell: Py<PyAny>,
         instead: Option<&Bound<'py, PyDict>>,
-        max_norm: Option<f64>,
+        max_norm: Option<MaxNorm>,
         scan: bool,
         stop_nonfinite: bool,
         grad_scale: f64,
@@ -139,7 +139,7 @@ impl TensorPlan {
         if options.len() != groups.len() {
             return Err(value_error("hypers: expected the options of every group"));
         }
-        let gradients = Gradients { max_norm, scan, stop_nonfinite, scale: grad_scale, skip, seed };
+        let gradients = Gradients { scan, stop_nonfinite, scale: grad_scale, skip, seed };
         let moments: Vec<usize> = options.iter().map(|group| if group.6 { 3 } else { 2 }).collect();
         let name = |position: Position| {
             let asked = position.to_python(py).and_then(|at| call_back(name, &at.cast_into()?, None));
@@ -165,10 +165,12 @@ impl TensorPlan {
             Looked::Unready(positions) => return outcome.record(py, positions),
         };
         let tell = Tell::of(py, Some((tell, claim.params(py)?.unbind())))?;
-        outcome = stepped(py, &mut claim, &options, gradients, outcome)?;
+        let mut limiter = Limiter::of(max_norm.as_ref())?;
+        outcome = stepped(py, &mut claim, &options, gradients, &mut limiter, outcome)?;
         *locked(&self.last) = Some(outcome);
         if outcome.applied {
             self.updates.fetch_add(1, Relaxed);
+            limiter.keep();
         }
         drop(claim);
         drop(entered);
@@ -191,6 +193,7 @@ fn stepped(
     claim: &mut TensorClaim<'_, '_>,
     options: &[Group],
     gradients: Gradients,
+    limits: &mut Limiter<'_>,
     mut outcome: Outcome,
 ) -> PyResult<Outcome> {
     let positions = claim.positions()?;
@@ -217,7 +220,7 @@ fn stepped(
             return Err(refusal);
         }
     }
-    let (outcome, bad) = call_quick(py, move || compute(rows, hypers, &of_row, gradients, outcome))?;
+    let (outcome, bad) = call_quick(py, move || compute(rows, hypers, &of_row, gradients, limits, outcome))?;
     let (nonfinite, first) = counted(bad);
     Ok(Outcome { nonfinite, first: first.map(|row| positions[row]), ..outcome })
 }
@@ -253,14 +256,16 @@ fn compute(
     mut hypers: Vec<Hyper>,
     of_row: &[usize],
     gradients: Gradients,
+    limits: &mut Limiter<'_>,
     mut outcome: Outcome,
 ) -> Result<(Outcome, Option<NonFinite>), NoMemory> {
     let (mut bad, mut clip) = (None, Clip::NONE);
     if gradients.scan {
         let read = memory::collected(rows.iter().map(|row| row.grad))?;
         let scaled = unwatched(optim::sum_of_squares(&read, &mut |_| true))?;
-        clip = Clip::to(gradients.max_norm.map(|limit| limit * gradients.scale), scaled);
-        outcome.grad_norm = Some(scaled.root() / gradients.scale);
+        let norm = scaled.root() / gradients.scale;
+        clip = Clip::to(limits.limit(norm)?.map(|limit| limit * gradients.scale), scaled);
+        outcome.grad_norm = Some(norm);
         outcome.clip_factor = clip.value();
         bad = unwatched(nonfinite(&read, scaled.is_finite(), &mut |_| true))?;
         if gradients.stop_nonfinite && bad.is_some() {

@@ -4,6 +4,7 @@ mod gauge;
 mod hyper;
 mod norm;
 mod norm_state;
+mod policy;
 mod row;
 mod rules;
 mod saved;
@@ -20,6 +21,7 @@ pub use norm::{
     norms, scale_in_place, scale_units, sum_of_squares,
 };
 pub use norm_state::{NormTotals, TooLarge};
+pub use policy::{Policy, PolicyRule};
 pub use row::{MOMENTS, Row};
 pub use rules::Rule;
 pub use saved::{Damage, Moment, NUMERICS, damage};
