@@ -142,6 +142,29 @@ def norm() -> Row:
     )
 
 
+def largest() -> Row:
+    """infinity norm, 1e8 f32"""
+    torch = torch_with_threads()
+    g = gradients(N)
+    tensor = torch.from_numpy(g)
+
+    def agree(ours: float, theirs: Any) -> None:
+        assert ours == float(theirs) == float(max(g.max(), -g.min()))
+
+    return Row(
+        work="infinity norm, 1e8 f32",
+        ours=lambda: sy.global_norm(g, math.inf),
+        peer=lambda: torch.nn.utils.get_total_norm([tensor], math.inf),
+        against="`get_total_norm`",
+        package="torch",
+        at_least=20.0,
+        limit=read_once(g),
+        limit_bytes=g.nbytes,
+        at_most_limit=1 / 0.9,
+        agree=agree,
+    )
+
+
 def schedule() -> Row:
     """1e6 schedule values"""
     need("torch")
@@ -196,7 +219,7 @@ def arrays_growth() -> Growth:
 
 
 ROWS = [
-    one_large_array, many_small_arrays, many_small_arrays_cold, very_small_arrays, in_one_piece, norm, schedule,
+    one_large_array, many_small_arrays, many_small_arrays_cold, very_small_arrays, in_one_piece, norm, largest, schedule,
     denormal_states,
 ]  # fmt: skip
 GROWTH = [arrays_growth]
