@@ -9,6 +9,7 @@ import numpy as np
 from steelyard import _core
 
 STRIDED = "strided"
+MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 
 
 class FakeTensor:
@@ -54,7 +55,7 @@ def tensor_step(plan: _core.TensorPlan, params: list[FakeTensor], state: dict, *
     """A step with the options of AdamW, of which all have a default."""
     group = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.01, "maximize": False}
     group = {name: options.pop(name, value) for name, value in group.items()}
-    hyper = (*group.values(), options.pop("amsgrad", False))
+    hyper = (group, MOMENTS[: 3 if options.pop("amsgrad", False) else 2])
     settings = {"instead": None, "max_norm": None, "scan": True, "stop_nonfinite": True, "grad_scale": 1.0}
     settings |= {"skip": False, "tell": len, "name": lambda group, index: f"params[{index}]"} | options
     return plan.step([params], state, hypers=[hyper], **settings)
@@ -62,7 +63,7 @@ def tensor_step(plan: _core.TensorPlan, params: list[FakeTensor], state: dict, *
 
 def fresh_state(params: list[FakeTensor], largest: bool = False) -> dict:
     """Moments of 0 for every parameter."""
-    names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")[: 3 if largest else 2]
+    names = MOMENTS[: 3 if largest else 2]
     return {
         param: {name: FakeTensor(np.zeros_like(param.array)) for name in names}
         | {"step": FakeTensor(np.zeros((), np.float32))}

@@ -326,7 +326,7 @@ class TensorPlan:
         groups: Sequence[list[Any]],
         state: dict[Any, Any],
         *,
-        hypers: Sequence[tuple[float, float, float, float, float, bool, bool]],
+        hypers: Sequence[tuple[dict[str, Any], Sequence[str]]],
         name: Callable[[int, int], str],
         tell: Callable[[Any], object],
         instead: dict[int, Any] | None,

@@ -15,7 +15,7 @@ from ._tensors import DTYPES, empty_like, goes_with, in_layout_of, is_laid_out_l
 __all__ = ["keep", "most_steps", "prepare", "taken"]
 
 
-MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer")
 # The number from which on float32 cannot count by ones.
 _LAST_SINGLE = 2**24
 
@@ -104,7 +104,10 @@ def taken(saved: Mapping[Any, Any], known: Mapping[torch.Tensor, tuple[str, str 
         name, state_dtype = known[key]
         if not isinstance(values, Mapping):
             raise type_error(f"state of {name}", "a dictionary", shown(values))
-        entries = {entry: _taken(key, entry, value, name, state_dtype) for entry, value in values.items()}
+        kept = {entry: value for entry, value in values.items() if value is not None}
+        if "momentum_buffer" in kept:  # torch's SGD does not count, and has a buffer from the first step on
+            kept.setdefault("step", 1)
+        entries = {entry: _taken(key, entry, value, name, state_dtype) for entry, value in kept.items()}
         _take_codes(entries, key, name, state_dtype)
         state[key] = entries
     return state

@@ -1,12 +1,14 @@
-"""AdamW as torch has it."""
+"""AdamW and Adam as torch has them, with their variants."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from .._options import flag
+from ._groups import ADAM
 from .optimizer import Optimizer
 
-__all__ = ["AdamW"]
+__all__ = ["Adam", "AdamW"]
 
 
 class AdamW(Optimizer):
@@ -39,6 +41,11 @@ class AdamW(Optimizer):
     nonfinite : {"propagate", "skip", "raise"}
         What gradients do that are NaN or infinite: they go into the update (torch's convention), the step is left out,
         or it is an error. In the last two cases nothing is written.
+    decay : {None, "decoupled", "l2", "independent", "corrected"}
+        How weight decay enters, as in :class:`steelyard.AdamW`; None: as in torch. Independent and corrected decay take
+        ``max_lr``, the largest rate of the training.
+    bias_correction, cautious, stable, tight, flush_denormals : bool
+        Variants, as in :class:`steelyard.AdamW`. These, ``decay`` and ``max_lr`` may differ between groups.
     state_dtype : {None, "float32", "bfloat16", "8bit"} or torch.dtype
         The type of the moments; None: the parameter's, as in torch. A group may have its own. In 8 bits they are codes
         of bitsandbytes' dynamic tree, with a float32 scale for each block of 256 elements (``exp_avg_scale``); tensors
@@ -68,6 +75,9 @@ class AdamW(Optimizer):
     Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
     """
 
+    _RULE = ADAM
+    _DECOUPLED = True
+
     def __init__(  # noqa: PLR0917 -- the order of torch
         self,
         params: Any,
@@ -82,6 +92,13 @@ class AdamW(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        decay: str | None = None,
+        max_lr: float | None = None,
+        bias_correction: bool = True,
+        cautious: bool = False,
+        stable: bool = False,
+        tight: bool = False,
+        flush_denormals: bool = False,
         max_norm: float | None = None,
         nonfinite: str = "propagate",
         state_dtype: Any = None,
@@ -99,7 +116,56 @@ class AdamW(Optimizer):
             "capturable": capturable,
             "differentiable": differentiable,
             "fused": fused,
-            "decoupled_weight_decay": True,
+            "decoupled_weight_decay": self._DECOUPLED,
+            "decay": decay,
+            "max_lr": max_lr,
+            "bias_correction": bias_correction,
+            "cautious": cautious,
+            "stable": stable,
+            "tight": tight,
+            "flush_denormals": flush_denormals,
             "state_dtype": state_dtype,
         }
         super().__init__(params, defaults, max_norm=max_norm, nonfinite=nonfinite, rounding=rounding, seed=seed)
+
+
+class Adam(AdamW):
+    """``torch.optim.Adam``: :class:`AdamW` whose weight decay, 0 by default, is added to the gradient (``decay="l2"``).
+
+    Parameters
+    ----------
+    params, lr, betas, eps, weight_decay, amsgrad, ...
+        As :class:`AdamW`.
+    decoupled_weight_decay : bool
+        As in torch: the decay of AdamW.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from steelyard.torch import Adam
+    >>> weight = torch.nn.Parameter(torch.ones(2))
+    >>> optimizer = Adam([weight], lr=0.1)
+    >>> weight.sum().backward()
+    >>> optimizer.step()
+    >>> weight.detach()
+    tensor([0.9000, 0.9000])
+
+    References
+    ----------
+    Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+    """
+
+    def __init__(  # noqa: PLR0917 -- the order of torch
+        self,
+        params: Any,
+        lr: Any = 1e-3,
+        betas: tuple[Any, Any] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        decoupled_weight_decay: bool = False,
+        **options: Any,
+    ) -> None:
+        self._DECOUPLED = flag(decoupled_weight_decay, "decoupled_weight_decay")
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **options)

@@ -13,10 +13,10 @@ from .. import _core
 from .._mode import standard_mode
 from .._options import at_least_zero, choice, whole
 from ..optim import AutoClip, StepInfo, ZClip
-from ._groups import Hyper, check_own, complete, hyper_of, place_of, refuse_unsupported
+from ._groups import Hyper, Rule, check_own, complete, hyper_of, place_of, refuse_unsupported
 from ._messages import not_finite
 from ._rates import Rates
-from ._state import MOMENTS, keep, most_steps, prepare, taken
+from ._state import keep, most_steps, prepare, taken
 from ._tensors import (
     CODES,
     DTYPES,
@@ -74,6 +74,7 @@ class Optimizer(torch.optim.Optimizer):
 
     # GradScaler then hands over its scale and whether it found an infinity, instead of writing the gradients.
     _step_supports_amp_scaling = True
+    _RULE: Rule
 
     def __init__(
         self,
@@ -90,11 +91,11 @@ class Optimizer(torch.optim.Optimizer):
         self._seed = whole(seed, "seed", 0, 2**64 - 1) if stochastic else None
         self._plan, self._rates = _new_plan(), Rates()
         refuse_unsupported(defaults, "")
-        check_own(defaults, "")
+        check_own(defaults, "", self._RULE)
         schedule = defaults["lr"]
         if callable(schedule):
             defaults = defaults | {"lr": at_least_zero("lr", schedule(0))}
-        hyper_of(defaults, "")
+        hyper_of(defaults, "", self._RULE)
         super().__init__(params, defaults)
         if callable(schedule):
             for group in self.param_groups:
@@ -154,8 +155,8 @@ class Optimizer(torch.optim.Optimizer):
         group = self.param_groups[index]
         place = place_of(index)
         refuse_unsupported(group, place)
-        hyper_of(group, place)
-        check_own(group, place)
+        hyper_of(group, place, self._RULE)
+        check_own(group, place, self._RULE)
         for row, param in enumerate(group["params"]):
             check_parameter(param, self._name(index, row))
 
@@ -192,7 +193,7 @@ class Optimizer(torch.optim.Optimizer):
     def _update(self) -> None:
         self._rates.set(self.param_groups, self._plan.updates, place_of)
         limit = self.max_norm
-        hypers = [hyper_of(group, place_of(index)) for index, group in enumerate(self.param_groups)]
+        hypers = [hyper_of(group, place_of(index), self._RULE) for index, group in enumerate(self.param_groups)]
         found_inf, scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
         groups = [group["params"] for group in self.param_groups]
         instead: dict[int, _Row] = {}
@@ -230,7 +231,7 @@ class Optimizer(torch.optim.Optimizer):
             check_parameter(param, name)
             check_gradient(param.grad, param, f"{name}.grad")
             state = self.state[param]
-            prepare(state, param, _moments(hypers[group]), name, self.param_groups[group].get("state_dtype"))
+            prepare(state, param, hypers[group].moments, name, self.param_groups[group].get("state_dtype"))
             own = param if is_plain(param) and is_dense(param) else in_layout_of(param, param)
             grad = param.grad
             if not (is_plain(grad) and is_laid_out_like(grad, own)):
@@ -270,7 +271,7 @@ class Optimizer(torch.optim.Optimizer):
         """Check what was saved, and only then take it."""
         for index, group in enumerate(saved["param_groups"]):
             complete(group, self.param_groups[index], self.defaults)
-            hyper_of(group, place_of(index))
+            hyper_of(group, place_of(index), self._RULE)
         known = {
             param: (self._name(index, row), group.get("state_dtype"))
             for index, group in enumerate(saved["param_groups"])
@@ -280,7 +281,3 @@ class Optimizer(torch.optim.Optimizer):
         super().__setstate__(saved | {"state": state})
         self._rates.keep(self.param_groups)
         self._plan.updates = most_steps(state)
-
-
-def _moments(hyper: Hyper) -> tuple[str, ...]:
-    return MOMENTS if hyper.amsgrad else MOMENTS[:2]

@@ -15,14 +15,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use std::ops::Range;
 use steelyard_kernels::dtype::{Dtype, Exclusive, Listed, Typed, TypedSlice};
-use steelyard_kernels::optim::BLOCK;
+use steelyard_kernels::optim::{BLOCK, MOMENTS};
 use steelyard_kernels::{memory, with_dtype};
 
-/// The moments of a parameter, by their keys in its state.
-pub const MOMENTS: [&str; 3] = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
 /// What is written of a row: the parameter, its moments, its number of steps, and the scales of moments in 8 bits.
-const ROLES: usize = 2 + 2 * MOMENTS.len();
-const STEP: usize = 1 + MOMENTS.len();
+const ROLES: usize = 2 + 2 * MOMENTS;
+const STEP: usize = 1 + MOMENTS;
 const SCALES: usize = STEP + 1;
 
 /// The place of a parameter among the groups: the group's index, and its own index there.
@@ -100,6 +98,9 @@ pub enum Looked<'w, 'py> {
     Unready(Vec<Position>),
 }
 
+/// The keys of the moments in the states of each group's parameters.
+pub type Keys<'a, 'py> = &'a [Vec<Bound<'py, PyString>>];
+
 /// How messages name a parameter.
 pub type Namer<'a> = &'a dyn Fn(Position) -> String;
 
@@ -109,14 +110,14 @@ impl TensorRows {
         TensorRows { tensors, rows, entries, together, apart: Apart::default(), ready }
     }
 
-    /// Finds the parameters that have a gradient, and looks at their tensors. `moments[group]` is how many moments the
-    /// parameters of a group have; `instead` has, by row, the parameter, gradient and state to use instead of those
+    /// Finds the parameters that have a gradient, and looks at their tensors. `moments[group]` are the keys of the
+    /// moments in the states of a group's parameters; `instead` has, by row, the parameter, gradient and state to use instead of those
     /// that the optimizer has.
     pub fn look<'py>(
         &mut self,
         groups: &[Bound<'py, PyList>],
         state: &Bound<'py, PyDict>,
-        moments: &[usize],
+        moments: Keys<'_, 'py>,
         instead: Option<&Bound<'py, PyDict>>,
         name: Namer<'_>,
     ) -> PyResult<Looked<'_, 'py>> {
@@ -126,8 +127,8 @@ impl TensorRows {
         self.ready.clear();
         memory::reserve(&mut self.ready, present.len()).map_err(no_memory)?;
         for row in &present {
-            let count = moments[row.position.0];
-            match self.look_at(row, count, &mut changed, &mut scratch, name)? {
+            let keys = &moments[row.position.0];
+            match self.look_at(row, keys, &mut changed, &mut scratch, name)? {
                 Some(ready) => self.ready.push(ready),
                 None => memory::push(&mut unready, row.position).map_err(no_memory)?,
             }
@@ -138,13 +139,13 @@ impl TensorRows {
         let together = self.ready.iter().map(|ready| ready.row);
         if changed || !together.clone().eq(self.together.iter().copied()) {
             self.together = memory::gathered(together).map_err(no_memory)?;
-            self.separate(&present, name)?;
+            self.separate(&present, moments, name)?;
         }
         let mut place = 0;
         for (ready, row) in self.ready.iter().zip(&present) {
             if let Some(hit) = self.apart.hit(&ready.grad.range(), &mut place) {
                 let grad = format!("{}.grad", name(row.position));
-                return Err(overlap(&grad, &written_name(hit, &present, name)));
+                return Err(overlap(&grad, &written_name(hit, &present, moments, name)));
             }
         }
         Ok(Looked::Ready(TensorClaim { rows: self, present }))
@@ -225,7 +226,7 @@ impl TensorRows {
     fn look_at(
         &mut self,
         row: &Present<'_>,
-        moments: usize,
+        moments: &[Bound<'_, PyString>],
         changed: &mut bool,
         scratch: &mut Scratch,
         name: Namer<'_>,
@@ -247,14 +248,14 @@ impl TensorRows {
         let block = block(&seen);
         let element = block.dtype;
         hold(&mut own.written[0], &row.param, block, changed, || name(row.position))?;
-        for index in 0..MOMENTS.len() {
-            if index >= moments {
+        for index in 0..MOMENTS {
+            let Some(key) = moments.get(index) else {
                 *changed |= own.written[1 + index].take().is_some();
                 *changed |= own.written[SCALES + index].take().is_some();
                 continue;
-            }
-            let Some(moment) = state.get_item(key(py, index))? else { return Ok(None) };
-            let called = || state_name(index, &name(row.position));
+            };
+            let Some(moment) = state.get_item(key)? else { return Ok(None) };
+            let called = || format!("{key} of {}", name(row.position));
             if let Some(seen) = self.tensors.see(&moment, scratch)? {
                 if !goes_with(element, seen.dtype) || !seen.is_laid_out_like(&own.shape, &own.strides) {
                     return Ok(None);
@@ -270,7 +271,7 @@ impl TensorRows {
             let codes = Place::Codes(Block { data: seen.data, len: seen.len(), dtype: () });
             let blocks = seen.len().div_ceil(BLOCK);
             hold_at(&mut own.written[1 + index], &moment, codes, changed, called)?;
-            let Some(scales) = state.get_item(scale_key(py, index))? else { return Ok(None) };
+            let Some(scales) = state.get_item(format!("{key}_scale"))? else { return Ok(None) };
             let Some(seen) = self.tensors.see(&scales, scratch)? else { return Ok(None) };
             if seen.dtype != Dtype::F32
                 || seen.len() != blocks
@@ -278,7 +279,7 @@ impl TensorRows {
             {
                 return Ok(None);
             }
-            let scale_name = || format!("{}_scale of {}", MOMENTS[index], name(row.position));
+            let scale_name = || format!("{key}_scale of {}", name(row.position));
             hold(&mut own.written[SCALES + index], &scales, self::block(&seen), changed, scale_name)?;
         }
         let Some(steps) = state.get_item(intern!(py, "step"))? else { return Ok(None) };
@@ -301,7 +302,7 @@ impl TensorRows {
     }
 
     /// Checks that no tensor that is written overlaps another one.
-    fn separate(&mut self, present: &[Present<'_>], name: Namer<'_>) -> PyResult<()> {
+    fn separate(&mut self, present: &[Present<'_>], keys: Keys<'_, '_>, name: Namer<'_>) -> PyResult<()> {
         let rows = &self.rows;
         let ranges = self.ready.iter().flat_map(|ready| {
             let written = rows[ready.row].written.iter().enumerate();
@@ -313,7 +314,7 @@ impl TensorRows {
             Ok(apart) => self.apart = apart,
             Err(Overlap(first, second)) => {
                 self.together.clear();
-                let names = [first, second].map(|index| written_name(index, present, name));
+                let names = [first, second].map(|index| written_name(index, present, keys, name));
                 return Err(overlap(&names[0], &names[1]));
             }
         }
@@ -328,36 +329,23 @@ fn goes_with(param: Dtype, other: Dtype) -> bool {
 }
 
 /// How messages name what is written, by its index in [`TensorRows::separate`].
-fn written_name(index: usize, present: &[Present<'_>], name: Namer<'_>) -> String {
+fn written_name(index: usize, present: &[Present<'_>], keys: Keys<'_, '_>, name: Namer<'_>) -> String {
     let (row, role) = (index / ROLES, index % ROLES);
     let found = present.iter().find(|present| present.row == row);
     let param = found.map_or_else(|| format!("parameter {row}"), |present| name(present.position));
     match role {
         0 => param,
         STEP => format!("step of {param}"),
-        scale if scale >= SCALES => format!("{}_scale of {param}", MOMENTS[scale - SCALES]),
-        moment => state_name(moment - 1, &param),
+        moment => {
+            let (moment, scale) =
+                if moment >= SCALES { (moment - SCALES, "_scale") } else { (moment - 1, "") };
+            let key = found.and_then(|present| keys[present.position.0].get(moment));
+            key.map_or_else(
+                || format!("moment {moment} of {param}"),
+                |key| format!("{key}{scale} of {param}"),
+            )
+        }
     }
-}
-
-fn key(py: Python<'_>, moment: usize) -> &Bound<'_, PyString> {
-    match moment {
-        0 => intern!(py, "exp_avg"),
-        1 => intern!(py, "exp_avg_sq"),
-        _ => intern!(py, "max_exp_avg_sq"),
-    }
-}
-
-fn scale_key(py: Python<'_>, moment: usize) -> &Bound<'_, PyString> {
-    match moment {
-        0 => intern!(py, "exp_avg_scale"),
-        1 => intern!(py, "exp_avg_sq_scale"),
-        _ => intern!(py, "max_exp_avg_sq_scale"),
-    }
-}
-
-fn state_name(moment: usize, param: &str) -> String {
-    format!("{} of {param}", MOMENTS[moment])
 }
 
 fn block(seen: &Seen<'_>) -> Block {
@@ -453,7 +441,7 @@ pub struct TensorRow<'a> {
     pub number: usize,
     pub param: Typed<Exclusive<'a>>,
     pub grad: TypedSlice<'a>,
-    pub moments: [Option<MomentSlice<'a>>; MOMENTS.len()],
+    pub moments: [Option<MomentSlice<'a>>; MOMENTS],
     /// The number of steps made so far.
     pub steps: u64,
     /// Where that number is kept.

@@ -11,7 +11,7 @@ use crate::callback::call_back;
 use crate::give::{Give, Record, ToPython, record, value_error};
 use crate::take::listed;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyString};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use steelyard_kernels::dtype::{Dtype, Exclusive, RealDtype, Typed};
@@ -29,9 +29,6 @@ pub struct TensorPlan {
     /// The number of updates made, as schedules count them: parameters may have made fewer steps.
     updates: AtomicU64,
 }
-
-/// The options of a group: lr, beta1, beta2, eps, `weight_decay`, maximize, amsgrad.
-type Group = (f64, f64, f64, f64, f64, bool, bool);
 
 /// What a step did.
 #[derive(Clone, Copy)]
@@ -109,8 +106,8 @@ impl TensorPlan {
     }
 
     /// Makes one step for every parameter of `groups` (a list of parameters for each group) that has a gradient, with
-    /// the state that it has in `state`. `hypers` are the options of each group: lr, beta1, beta2, eps, `weight_decay`,
-    /// maximize, amsgrad.
+    /// the state that it has in `state`. `hypers` are the options of each group, and the keys of its
+    /// parameters' moments in their state.
     ///
     /// Where parameters have to be prepared, their positions are in `unready` of the result and nothing has been done;
     /// `instead` then has, for some of them, by the number of the parameter among all, another parameter, gradient and
@@ -135,12 +132,18 @@ impl TensorPlan {
     ) -> Record<'py> {
         let py = state.py();
         let groups: Vec<Bound<'_, PyList>> = listed(groups)?;
-        let options: Vec<Group> = listed(hypers)?;
-        if options.len() != groups.len() {
-            return Err(value_error("hypers: expected the options of every group"));
+        let hypers: Vec<(Bound<'_, PyDict>, Vec<Bound<'_, PyString>>)> = listed(hypers)?;
+        if hypers.len() != groups.len() || hypers.iter().any(|(_, keys)| keys.len() > optim::MOMENTS) {
+            return Err(value_error(
+                "hypers: expected the options of every group, and at most three moments",
+            ));
+        }
+        let (mut options, mut moments) = (Vec::new(), Vec::new());
+        for (given, keys) in hypers {
+            memory::push(&mut options, options::hyper(&given, 1)?).map_err(no_memory)?;
+            memory::push(&mut moments, keys).map_err(no_memory)?;
         }
         let gradients = Gradients { scan, stop_nonfinite, scale: grad_scale, skip, seed };
-        let moments: Vec<usize> = options.iter().map(|group| if group.6 { 3 } else { 2 }).collect();
         let name = |position: Position| {
             let asked = position.to_python(py).and_then(|at| call_back(name, &at.cast_into()?, None));
             let (group, index) = position;
@@ -149,7 +152,7 @@ impl TensorPlan {
                 .unwrap_or_else(|_| format!("param_groups[{group}]['params'][{index}]"))
         };
         let mut entered = self.rows.enter(py)?;
-        let lr = options.first().map_or(0.0, |group| group.0);
+        let lr = options.first().map_or(0.0, |group| group.lr);
         let mut outcome = Outcome {
             step: 0,
             lr,
@@ -181,17 +184,11 @@ impl TensorPlan {
     }
 }
 
-/// The options of the step numbered `step` of a group.
-fn hyper(group: &Group, step: u64) -> Hyper {
-    let (lr, beta1, beta2, eps, weight_decay, maximize, _) = *group;
-    Hyper { lr, beta1, beta2, eps, weight_decay, maximize, step, ..Hyper::DEFAULT }
-}
-
 /// Computes the step, or finds out that it must be left out.
 fn stepped(
     py: Python<'_>,
     claim: &mut TensorClaim<'_, '_>,
-    options: &[Group],
+    options: &[Hyper],
     gradients: Gradients,
     limits: &mut Limiter<'_>,
     mut outcome: Outcome,
@@ -234,7 +231,7 @@ struct Different {
     of_row: Vec<usize>,
 }
 
-fn hypers(options: &[Group], rows: &[TensorRow<'_>]) -> PyResult<Different> {
+fn hypers(options: &[Hyper], rows: &[TensorRow<'_>]) -> PyResult<Different> {
     let (mut hypers, mut groups) = (Vec::<Hyper>::new(), Vec::new());
     let mut of_row = memory::with_capacity(rows.len()).map_err(no_memory)?;
     for row in rows {
@@ -243,7 +240,7 @@ fn hypers(options: &[Group], rows: &[TensorRow<'_>]) -> PyResult<Different> {
         let known =
             groups.iter().zip(&hypers).rposition(|(group, hyper)| *group == row.group && hyper.step == step);
         if known.is_none() {
-            memory::push(&mut hypers, hyper(&options[row.group], step)).map_err(no_memory)?;
+            memory::push(&mut hypers, Hyper { step, ..options[row.group] }).map_err(no_memory)?;
             memory::push(&mut groups, row.group).map_err(no_memory)?;
         }
         of_row.push(known.unwrap_or(hypers.len() - 1));

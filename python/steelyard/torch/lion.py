@@ -1,0 +1,74 @@
+"""Lion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._groups import LION
+from .optimizer import Optimizer
+
+__all__ = ["Lion"]
+
+
+class Lion(Optimizer):
+    """Lion: steps of equal size, along the sign of a momentum; the update of :class:`steelyard.optim.Lion`.
+
+    Parameters
+    ----------
+    params : iterable of tensors, of pairs ``(name, tensor)``, or of groups
+        As :class:`steelyard.torch.AdamW`.
+    lr, betas, weight_decay, maximize
+        As :class:`steelyard.optim.Lion`; the rate is usually a third to a tenth of AdamW's.
+    decay, max_lr, cautious, tight, flush_denormals, max_norm, nonfinite, state_dtype
+        As :class:`steelyard.torch.AdamW`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from steelyard.torch import Lion
+    >>> weight = torch.nn.Parameter(torch.ones(2))
+    >>> optimizer = Lion([weight], lr=0.01)
+    >>> (5 * weight).sum().backward()
+    >>> optimizer.step()
+    >>> weight.detach()
+    tensor([0.9900, 0.9900])
+
+    References
+    ----------
+    Chen et al., "Symbolic Discovery of Optimization Algorithms", NeurIPS 2023.
+    """
+
+    _RULE = LION
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-4,
+        betas: tuple[Any, Any] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        decay: str = "decoupled",
+        max_lr: float | None = None,
+        cautious: bool = False,
+        tight: bool = False,
+        flush_denormals: bool = False,
+        max_norm: float | None = None,
+        nonfinite: str = "propagate",
+        state_dtype: Any = None,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+            "foreach": foreach,
+            "decay": decay,
+            "max_lr": max_lr,
+            "cautious": cautious,
+            "tight": tight,
+            "flush_denormals": flush_denormals,
+            "state_dtype": state_dtype,
+        }
+        super().__init__(params, defaults, max_norm=max_norm, nonfinite=nonfinite)
