@@ -38,19 +38,20 @@ class AdamW(Optimizer):
     is multiplied.
 
     Each element gets the bits of ``torch.optim.AdamW(fused=True)``, except for the last n mod 8 elements of a float32
-    tensor (n mod 4 of float64), which torch rounds by another rule; here all elements follow one rule. As in torch, the
-    factor ``1 - lr weight_decay`` is rounded to the element type, so that in float32 a decay of less than 3e-8 per step
-    has no effect (lr = 2e-6 with weight_decay = 0.01, for example). Use ``tight`` or float64 parameters where that
-    matters.
+    tensor (n mod 4 of float64, n mod 16 of the 16-bit types), which torch rounds by another rule; here all elements
+    follow one rule. As in torch, the factor ``1 - lr weight_decay`` is rounded to the type of the computation, so that
+    in float32 a decay of less than 3e-8 per step has no effect (lr = 2e-6 with weight_decay = 0.01, for example). Use
+    ``tight`` or float64 parameters where that matters. 16-bit arrays are computed in float32 and rounded once per step.
 
     Parameters
     ----------
     params : tree of arrays
-        A writable float32 or float64 array, or nested dictionaries, lists, (named) tuples, dataclasses, pytrees that
-        are registered with JAX, or iterators (such as ``module.parameters()``) of such arrays. None: there is no
-        parameter in this place. Arrays are NumPy arrays (also memory maps; flushing them is the caller's) or torch CPU
-        tensors, C-contiguous, and must not overlap. Tensors are detached, and their version counters are raised, so
-        that a backward pass that needs an old value raises. The address of each array is looked up again at every step.
+        A writable array of floats (float32, float64, float16, or bfloat16 of torch or ml_dtypes), or nested
+        dictionaries, lists, (named) tuples, dataclasses, pytrees that are registered with JAX, or iterators (such as
+        ``module.parameters()``) of such arrays. None: there is no parameter in this place. Arrays are NumPy arrays
+        (also memory maps; flushing them is the caller's) or torch CPU tensors, C-contiguous, and must not overlap.
+        Tensors are detached, and their version counters are raised, so that a backward pass that needs an old value
+        raises. The address of each array is looked up again at every step.
     lr : float or callable
         The learning rate, or a function of the number of updates already made, such as
         :func:`steelyard.schedules.cosine`.

@@ -135,13 +135,6 @@ macro_rules! define {
             fn typed_real<P: PerType>(value: P::Of<Self>) -> TypedReal<P> {
                 TypedReal::$real(value)
             }
-            #[inline(always)]
-            fn own<P: PerType>(typed: Typed<P>) -> Result<P::Of<Self>, Typed<P>> {
-                match typed {
-                    Typed::$real(value) => Ok(value),
-                    other => Err(other),
-                }
-            }
         })*
     };
 }
@@ -153,6 +146,13 @@ macro_rules! listed {
             fn typed<P: PerType>(value: P::Of<Self>) -> Typed<P> {
                 Typed::$variant(value)
             }
+            #[inline(always)]
+            fn own<P: PerType>(typed: Typed<P>) -> Result<P::Of<Self>, Typed<P>> {
+                match typed {
+                    Typed::$variant(value) => Ok(value),
+                    other => Err(other),
+                }
+            }
         }
     };
 }
@@ -163,14 +163,14 @@ pub trait Listed: Element {
     const DTYPE: Dtype;
     /// Wraps the member of the family `P` for this type in its variant of [`Typed`].
     fn typed<P: PerType>(value: P::Of<Self>) -> Typed<P>;
+    /// The member of the family `P`, if it is the one for this type; otherwise gives `typed` back.
+    fn own<P: PerType>(typed: Typed<P>) -> Result<P::Of<Self>, Typed<P>>;
 }
 
 /// [`Listed`] for a type in which arithmetic is done.
 pub trait ListedReal: Listed + Real {
     /// Wraps the member of the family `P` for this type in its variant of [`TypedReal`].
     fn typed_real<P: PerType>(value: P::Of<Self>) -> TypedReal<P>;
-    /// The member of the family `P`, if it is the one for this type; otherwise gives `typed` back.
-    fn own<P: PerType>(typed: Typed<P>) -> Result<P::Of<Self>, Typed<P>>;
 }
 
 crate::element_types!([define]());

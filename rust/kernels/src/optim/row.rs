@@ -4,9 +4,9 @@ use super::gauge::Tally;
 use super::hyper::Hyper;
 use super::rules::{Choose, Prepared};
 use super::storage::{Place, Storage, Stored, TILE, widen};
-use crate::dtype::{ListedReal, TypedSlice};
+use crate::dtype::{Listed, ListedReal, TypedSlice};
 use crate::grid::CHUNK;
-use crate::simd::Isa;
+use crate::simd::{Bf16, Bf16Pair, Isa};
 use crate::with_dtype;
 use std::ops::Range;
 
@@ -30,16 +30,16 @@ pub struct Row<'a> {
     pub key: u64,
 }
 
-/// Elements of a row in the type of the computation, for a rule to update.
-pub(super) struct Span<'a, T> {
-    pub param: &'a mut [T],
-    pub grad: &'a [T],
-    pub moments: [Option<&'a mut [T]>; MOMENTS],
+/// Elements of a row for a rule to update: in the type of the computation, or packed, as the rule converts them itself.
+pub(super) struct Span<'a, E> {
+    pub param: &'a mut [E],
+    pub grad: &'a [E],
+    pub moments: [Option<&'a mut [E]>; MOMENTS],
 }
 
-impl<'a, T> Span<'a, T> {
+impl<E> Span<'_, E> {
     /// Divides it into spans of at most a chunk; most tensors are a single one.
-    pub(super) fn spans(self, mut take: impl FnMut(Span<'a, T>)) {
+    pub(super) fn spans(self, mut take: impl FnMut(Self)) {
         if self.param.len() <= CHUNK {
             return take(self);
         }
@@ -48,6 +48,30 @@ impl<'a, T> Span<'a, T> {
             let moments = moments.each_mut().map(|moment| moment.as_mut().and_then(Iterator::next));
             take(Span { param, grad, moments });
         }
+    }
+}
+
+impl<'a> Span<'a, Bf16> {
+    /// The same elements as pairs, and those that are left over; all of them are left over where an array does not begin
+    /// at the address of a pair.
+    #[inline(always)]
+    pub(super) fn pairs(self) -> (Option<Span<'a, Bf16Pair>>, Span<'a, Bf16>) {
+        let begins_a_pair = |x: &[Bf16]| Bf16Pair::of(x).is_some();
+        let mut moments = self.moments.iter().flatten();
+        if !(begins_a_pair(self.param)
+            && begins_a_pair(self.grad)
+            && moments.all(|moment| begins_a_pair(moment)))
+        {
+            return (None, self);
+        }
+        let split = |x: &'a mut [Bf16]| Bf16Pair::of_mut(x).unwrap_or_default();
+        let ((param, last), (grad, last_grad)) =
+            (split(self.param), Bf16Pair::of(self.grad).unwrap_or_default());
+        let (mut moments, mut rest) = ([const { None }; MOMENTS], [const { None }; MOMENTS]);
+        for (index, moment) in self.moments.into_iter().enumerate() {
+            (moments[index], rest[index]) = moment.map(split).unzip();
+        }
+        (Some(Span { param, grad, moments }), Span { param: last, grad: last_grad, moments: rest })
     }
 }
 
@@ -63,18 +87,18 @@ impl<'a> Row<'a> {
         self.param.is_double()
     }
 
-    /// Whether every array is stored as `T`, so that the rule can work where they lie.
+    /// Whether every array is stored as `E`.
     #[inline(always)]
-    pub(super) fn lies_as<T: ListedReal>(&self) -> bool {
-        let is = |array: &Stored<'_>| array.dtype() == Some(T::DTYPE);
-        is(&self.param) && self.grad.dtype() == T::DTYPE && self.moments.iter().flatten().all(is)
+    pub(super) fn lies_as<E: Listed>(&self) -> bool {
+        let is = |array: &Stored<'_>| array.dtype() == Some(E::DTYPE);
+        is(&self.param) && self.grad.dtype() == E::DTYPE && self.moments.iter().flatten().all(is)
     }
 
-    /// The arrays where they lie; `None` where one is not stored as `T`.
+    /// The arrays where they lie; `None` where one is not stored as `E`.
     #[inline(always)]
-    pub(super) fn own<T: ListedReal>(self) -> Option<Span<'a, T>> {
+    pub(super) fn own<E: Listed>(self) -> Option<Span<'a, E>> {
         let moments = self.moments.map(|moment| moment.and_then(Stored::own));
-        Some(Span { param: self.param.own()?, grad: T::own(self.grad).ok()?, moments })
+        Some(Span { param: self.param.own()?, grad: E::own(self.grad).ok()?, moments })
     }
 
     /// The first `n` elements and the rest.

@@ -6,18 +6,85 @@ use super::norm::NonFinite;
 use super::row::{Part, Row, Span, Tiles};
 use super::rules::Prepared;
 use super::units::Units;
-use crate::dtype::Dtype;
+use crate::dtype::{Dtype, Listed};
 use crate::grid::{CHUNK, chunk, chunks, map_chunks, unwatched, write_chunks};
 use crate::memory::{self, NoMemory};
-use crate::simd::{Isa, Kernel, dispatch, scalar};
+use crate::simd::{Bf16, Bf16Pair, Isa, Kernel, dispatch, scalar};
 use std::ops::Range;
 
-/// Spans of one unit of work, each with the index of its [`Hyper`]. Where every array of a row has the type of the
-/// computation, the rule works on the arrays themselves; other rows are computed tile by tile.
+/// Spans, each with the index of its [`Hyper`].
+type Spans<'a, E> = Vec<(Span<'a, E>, usize)>;
+
+/// One unit of work. Where every array of a row has the type of the computation the rule works on the arrays
+/// themselves, and some rules also where all of them are bf16. Other rows are computed tile by tile.
 enum Work<'a> {
-    Single(Vec<(Span<'a, f32>, usize)>),
-    Double(Vec<(Span<'a, f64>, usize)>),
+    Single(Spans<'a, f32>),
+    Double(Spans<'a, f64>),
+    Brain(Spans<'a, Bf16>),
     Tiled(Vec<Part<'a>>),
+}
+
+/// The rows of a call, divided into spans and sorted by the way in which they are computed.
+struct Sorted<'a> {
+    single: Units<(Span<'a, f32>, usize)>,
+    double: Units<(Span<'a, f64>, usize)>,
+    brain: Units<(Span<'a, Bf16>, usize)>,
+    tiled: Units<Part<'a>>,
+}
+
+impl<'a> Sorted<'a> {
+    fn new() -> Self {
+        Sorted {
+            single: Units::new(CHUNK),
+            double: Units::new(CHUNK),
+            brain: Units::new(CHUNK),
+            tiled: Units::new(CHUNK),
+        }
+    }
+
+    /// `direct`: the gradient is not divided. `converts`: the rule converts bf16 by itself.
+    fn push(&mut self, row: Row<'a>, direct: bool, converts: bool) {
+        let mut left = Some(row);
+        if direct {
+            left = left.and_then(|row| taken(row, &mut self.single));
+            left = left.and_then(|row| taken(row, &mut self.double));
+        }
+        if direct && converts {
+            left = left.and_then(|row| taken(row, &mut self.brain));
+        }
+        if let Some(row) = left {
+            Part::parts(row, |part| self.tiled.push(part.row.len(), part));
+        }
+    }
+
+    fn elements(&self) -> usize {
+        let direct = self.single.elements() + self.double.elements() + self.brain.elements();
+        direct + self.tiled.elements()
+    }
+
+    fn finish(self) -> Result<Vec<Work<'a>>, NoMemory> {
+        let (single, double) = (self.single.finish()?, self.double.finish()?);
+        let (brain, tiled) = (self.brain.finish()?, self.tiled.finish()?);
+        let units = single.len() + double.len() + brain.len() + tiled.len();
+        let mut work = memory::with_capacity(units)?;
+        work.extend(single.into_iter().map(Work::Single));
+        work.extend(double.into_iter().map(Work::Double));
+        work.extend(brain.into_iter().map(Work::Brain));
+        work.extend(tiled.into_iter().map(Work::Tiled));
+        Ok(work)
+    }
+}
+
+/// Adds the spans of a row to `units` if its arrays are all stored as `E`; otherwise gives it back.
+fn taken<'a, E: Listed>(row: Row<'a>, units: &mut Units<(Span<'a, E>, usize)>) -> Option<Row<'a>> {
+    if !row.lies_as::<E>() {
+        return Some(row);
+    }
+    let hyper = row.hyper;
+    if let Some(span) = row.own::<E>() {
+        span.spans(|span| units.push(span.param.len(), (span, hyper)));
+    }
+    None
 }
 
 /// A step's options, with the scalars that follow from them.
@@ -54,6 +121,15 @@ impl Kernel for Update<'_, '_> {
                     rules[hyper].update::<f64, I>(span);
                 }
             }
+            Work::Brain(spans) => {
+                for (span, hyper) in spans {
+                    let (pairs, rest) = span.pairs();
+                    if let Some(pairs) = pairs {
+                        rules[hyper].convert::<f32, Bf16Pair, 2, I>(pairs);
+                    }
+                    rules[hyper].convert::<f32, Bf16, 1, I>(rest);
+                }
+            }
             Work::Tiled(parts) => {
                 let (mut single, mut double) = (Tiles::new(), Tiles::new());
                 for part in parts {
@@ -83,29 +159,13 @@ pub fn step<'a>(rows: impl IntoIterator<Item = Row<'a>>, hypers: &[Hyper]) -> Re
 /// The step itself, in one parallel region.
 fn update<'a>(rows: impl IntoIterator<Item = Row<'a>>, hypers: &[Hyper]) -> Result<(), NoMemory> {
     let options = Options::of(hypers)?;
-    let (mut single, mut double, mut tiled) = (Units::new(CHUNK), Units::new(CHUNK), Units::new(CHUNK));
+    let mut sorted = Sorted::new();
     for row in rows {
-        let hyper = row.hyper;
-        let divided = hypers[hyper].grad_scale != 1.0;
-        if !divided && row.lies_as::<f32>() {
-            if let Some(span) = row.own::<f32>() {
-                span.spans(|span| single.push(span.param.len(), (span, hyper)));
-            }
-        } else if !divided && row.lies_as::<f64>() {
-            if let Some(span) = row.own::<f64>() {
-                span.spans(|span| double.push(span.param.len(), (span, hyper)));
-            }
-        } else {
-            Part::parts(row, |part| tiled.push(part.row.len(), part));
-        }
+        let (direct, converts) = (hypers[row.hyper].grad_scale == 1.0, options.rules[row.hyper].converts());
+        sorted.push(row, direct, converts);
     }
-    let bytes = (single.elements() + double.elements() + tiled.elements()) * 28;
-    let (single, double, tiled) = (single.finish()?, double.finish()?, tiled.finish()?);
-    let mut work = memory::with_capacity(single.len() + double.len() + tiled.len())?;
-    work.extend(single.into_iter().map(Work::Single));
-    work.extend(double.into_iter().map(Work::Double));
-    work.extend(tiled.into_iter().map(Work::Tiled));
-    write_chunks(work, bytes, |_, work| dispatch(Update { work, options: &options }))?;
+    let bytes = sorted.elements() * 28;
+    write_chunks(sorted.finish()?, bytes, |_, work| dispatch(Update { work, options: &options }))?;
     Ok(())
 }
 
@@ -163,7 +223,6 @@ impl Kernel for Overflow<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dtype::Listed;
     use crate::optim::{Clip, Stored};
 
     const HYPER: Hyper = Hyper { lr: 0.1, ..Hyper::DEFAULT };

@@ -129,28 +129,38 @@ impl Element for Bf16 {
         let nearest = with_digits(x, 8, -126);
         Bf16(((nearest as f32).to_bits() >> 16) as u16) // exact, or infinite from 2^128 on
     }
-    /// A bf16 is the upper half of an f32, so that a carry out of the lower half rounds up, to infinity if need be. A
-    /// NaN is made quiet instead, because its lower half could be all that it has.
     #[inline(always)]
     fn from_f32(x: f32) -> Bf16 {
+        Bf16((Bf16::rounded(x) >> 16) as u16)
+    }
+}
+
+impl Bf16 {
+    /// The nearest bf16 as the upper half of a word; the lower half is of no use. A bf16 is the upper half of an f32, so
+    /// that a carry out of the lower half rounds up, to infinity if need be. A NaN is made quiet instead, because its
+    /// lower half could be all that it has.
+    #[inline(always)]
+    pub(super) fn rounded(x: f32) -> u32 {
         let bits = x.to_bits();
         let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
-        Bf16((if x.is_nan() { bits | 0x0040_0000 } else { rounded } >> 16) as u16)
+        if x.is_nan() { bits | 0x0040_0000 } else { rounded }
     }
 }
 
 impl Element for F16 {
     const NAME: &'static str = "float16";
     const PRECISION: Precision = Precision::F16;
-    /// Branch-free: the exponent is re-biased by an exact multiplication with 2^112, which also normalises
-    /// subnormals. It would make infinity and NaN finite; a mask restores their exponent.
+    /// For normal numbers the exponent is re-biased, twice for infinity and NaN. A subnormal number becomes the lower
+    /// bits of a number from 1/2 on, from which 1/2 is then subtracted. So no operand is subnormal in f32, which would
+    /// be slow on many processors.
     #[inline(always)]
     fn to_f32(self) -> f32 {
+        const BIAS: u32 = 112 << 23;
         let sign = u32::from(self.0 & 0x8000) << 16;
-        let magnitude = u32::from(self.0 & 0x7fff) << 13;
-        let scaled = f32::from_bits(magnitude) * f32::from_bits(0x7780_0000);
-        let special = if magnitude >= 0x0f80_0000 { 0x7f80_0000 } else { 0 };
-        f32::from_bits(scaled.to_bits() | special | sign)
+        let magnitude = u32::from(self.0 & 0x7fff);
+        let normal = (magnitude << 13) + BIAS + if magnitude >= 0x7c00 { BIAS } else { 0 };
+        let subnormal = (f32::from_bits(0.5f32.to_bits() | magnitude) - 0.5).to_bits();
+        f32::from_bits(if magnitude < 0x0400 { subnormal } else { normal } | sign)
     }
     #[inline(always)]
     fn to_f64(self) -> f64 {

@@ -9,6 +9,7 @@ mod fpenv;
 mod lanes;
 mod level;
 mod lookup;
+mod pair;
 mod real;
 
 pub use element::{Bf16, Element, F16, Precision};
@@ -16,6 +17,7 @@ pub use fpenv::{FpEnv, standard};
 pub use lanes::{padded, tree32, tree64};
 pub use level::{Isa, Kernel, Level, available, dispatch, force, level, scalar};
 
+pub use pair::{Bf16Pair, Pack};
 pub use real::Real;
 
 #[doc(hidden)]

@@ -22,7 +22,7 @@ use super::super::row::Span;
 use super::Formula;
 use super::frame::{Frame, Lerp};
 use crate::math;
-use crate::simd::{Isa, Real};
+use crate::simd::{Isa, Pack, Real};
 
 /// The formula of AdamW; of its variant amsgrad where a row has a third moment.
 pub(in super::super) struct AdamW;
@@ -78,6 +78,13 @@ impl Formula for AdamW {
 
     #[inline(always)]
     fn update<T: Real, I: Isa>(span: Span<'_, T>, s: &Scalars<T>) {
+        Self::convert::<T, T, 1, I>(span, s);
+    }
+
+    const CONVERTS: bool = true;
+
+    #[inline(always)]
+    fn convert<T: Real, E: Pack<T, N>, const N: usize, I: Isa>(span: Span<'_, E>, s: &Scalars<T>) {
         let Span { param, grad, moments: [exp_avg, exp_avg_sq, max_exp_avg_sq] } = span;
         let [exp_avg, exp_avg_sq] = [exp_avg, exp_avg_sq].map(Option::unwrap_or_default);
         let rows = param.iter_mut().zip(grad).zip(exp_avg.iter_mut().zip(exp_avg_sq));
@@ -86,17 +93,28 @@ impl Formula for AdamW {
         match max_exp_avg_sq {
             None => {
                 for ((p, g), (m, v)) in rows {
-                    let (first, second) = s.moments::<I>(s.frame.clipped(*g), *m, *v);
-                    let next = *p * s.frame.decay + s.update(first, second);
-                    (*p, *m, *v) = (next, first, second);
+                    let (mut next, grad) = (p.wide(), g.wide());
+                    let (mut first, mut second) = (m.wide(), v.wide());
+                    for k in 0..N {
+                        let g = s.frame.clipped(grad[k]);
+                        (first[k], second[k]) = s.moments::<I>(g, first[k], second[k]);
+                        next[k] = next[k] * s.frame.decay + s.update(first[k], second[k]);
+                    }
+                    (*p, *m, *v) = (E::pack(next), E::pack(first), E::pack(second));
                 }
             }
             Some(largest) => {
                 for (((p, g), (m, v)), largest) in rows.zip(largest) {
-                    let (first, second) = s.moments::<I>(s.frame.clipped(*g), *m, *v);
-                    let top = larger_or_nan(*largest, second);
-                    let next = *p * s.frame.decay + s.update(first, top);
-                    (*p, *m, *v, *largest) = (next, first, second, top);
+                    let (mut next, grad, mut top) = (p.wide(), g.wide(), largest.wide());
+                    let (mut first, mut second) = (m.wide(), v.wide());
+                    for k in 0..N {
+                        let g = s.frame.clipped(grad[k]);
+                        (first[k], second[k]) = s.moments::<I>(g, first[k], second[k]);
+                        top[k] = larger_or_nan(top[k], second[k]);
+                        next[k] = next[k] * s.frame.decay + s.update(first[k], top[k]);
+                    }
+                    (*p, *m, *v) = (E::pack(next), E::pack(first), E::pack(second));
+                    *largest = E::pack(top);
                 }
             }
         }

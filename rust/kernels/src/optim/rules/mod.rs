@@ -16,7 +16,7 @@ use super::gauge::Tally;
 use super::hyper::{Hyper, Unfit, WeightDecay};
 use super::row::Span;
 use crate::dtype::{ListedReal, RealDtype};
-use crate::simd::{Isa, Real, standard};
+use crate::simd::{Isa, Pack, Real, standard};
 use crate::with_real;
 use std::ops::RangeInclusive;
 
@@ -69,6 +69,14 @@ pub(super) trait Formula {
     /// which may be overwritten. A formula that takes nothing from a tally leaves this out.
     #[inline(always)]
     fn measure<T: Real, I: Isa>(_span: Span<'_, T>, _scalars: &Self::Scalars<T>, _tally: &mut Tally) {}
+
+    /// Whether [`Self::convert`] is implemented.
+    const CONVERTS: bool = false;
+
+    /// [`Self::update`] of elements that are packed (two bf16 in a word), with the conversions in the loop itself. The
+    /// bits are those of the way through buffers, which is slower because conversions do not overlap with divisions.
+    #[inline(always)]
+    fn convert<T: Real, E: Pack<T, N>, const N: usize, I: Isa>(_: Span<'_, E>, _: &Self::Scalars<T>) {}
 }
 
 /// The scalars of a formula in both types of the computation.
@@ -118,6 +126,23 @@ macro_rules! formulas {
             fn unfit<T: Choose>(&self) -> Option<Unfit> {
                 match self {
                     $(Prepared::$Formula(both) => <$type>::unfit(T::choose(both))),+
+                }
+            }
+
+            /// See [`Formula::CONVERTS`].
+            pub(super) fn converts(&self) -> bool {
+                match self {
+                    $(Prepared::$Formula(_) => <$type>::CONVERTS),+
+                }
+            }
+
+            /// Updates a span by the formula, with the conversions.
+            #[inline(always)]
+            pub(super) fn convert<T: Choose, E: Pack<T, N>, const N: usize, I: Isa>(&self, span: Span<'_, E>) {
+                match self {
+                    $(Prepared::$Formula(both) => {
+                        <$type>::convert::<T, E, N, I>(span, T::choose(both));
+                    }),+
                 }
             }
 

@@ -9,7 +9,7 @@
 use super::dynamic_map::{Map, SIGNED, UNSIGNED};
 use super::plain::{narrow, widen};
 use super::{Place, Storage, TILE};
-use crate::dtype::{Exclusive, ListedReal, Shared};
+use crate::dtype::{Exclusive, Listed, ListedReal, Shared};
 use crate::simd::Isa;
 use std::ops::Range;
 

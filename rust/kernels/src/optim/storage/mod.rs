@@ -19,7 +19,7 @@ mod plain;
 mod random;
 mod split;
 
-use crate::dtype::{Dtype, ListedReal, TypedSliceMut};
+use crate::dtype::{Dtype, Listed, ListedReal, TypedSliceMut};
 use crate::simd::Isa;
 use std::ops::Range;
 
@@ -147,7 +147,6 @@ impl<'a> Stored<'a> {
 
     /// The element type, of an array that is nothing but its elements.
     #[inline(always)]
-    #[allow(clippy::unnecessary_wraps)] // as long as there is one way
     pub(super) fn dtype(&self) -> Option<Dtype> {
         match self {
             Stored::Plain(Plain(array)) => Some(array.dtype()),
@@ -166,12 +165,11 @@ impl<'a> Stored<'a> {
         }
     }
 
-    /// The elements, where they are stored as `T` and nothing else belongs to them.
+    /// The elements, where they are stored as `E` and nothing else belongs to them.
     #[inline(always)]
-    #[allow(clippy::unnecessary_wraps)] // as long as there is one way
-    pub(super) fn own<T: ListedReal>(self) -> Option<&'a mut [T]> {
+    pub(super) fn own<E: Listed>(self) -> Option<&'a mut [E]> {
         match self {
-            Stored::Plain(Plain(array)) => T::own(array).ok(),
+            Stored::Plain(Plain(array)) => E::own(array).ok(),
             _ => None,
         }
     }
