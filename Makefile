@@ -113,7 +113,7 @@ ifdef STEELYARD_BENCH_PYTHON
 	.venv-bench/bin/$(PIP) --no-deps --target .venv-bench/site .
 else
 	.venv-bench/bin/$(PIP) '.[bench]' || .venv-bench/bin/$(PIP) .
-	.venv-bench/bin/$(PIP) '.[trainers]' || echo "--- the trainers could not be installed: their tests will be skipped"
+	.venv-bench/bin/$(PIP) '.[trainers]' || echo "--- the libraries compared with could not be installed: their tests will be skipped"
 	.venv-bench/bin/$(PIP) pytest pytest-timeout hypothesis ml-dtypes
 endif
 	touch $@
