@@ -142,6 +142,7 @@ def test_paths_that_cannot_be_saved_to_are_refused(tmp_path: Path) -> None:
 
 
 @linux
+@pytest.mark.filterwarnings("ignore:os.fork\\(\\) was called:RuntimeWarning")  # of JAX, where another test imported it
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_kill_9_during_save_leaves_the_old_file_whole(tmp_path: Path, suffix: str) -> None:
     """A forked child kills itself before the k-th line of Python that ``save`` runs, for many k."""

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._arrays import plain
 from ..._forest import legend
-from ..._mode import Number, standard_mode_methods
+from ..._mode import Number, standard_mode, standard_mode_methods
 from ..._options import number, whole
 from ...errors import shown, type_error, value_error
 
@@ -83,6 +83,7 @@ class Rates(ABC):
         """Return the schedule as a dictionary in types that JSON has."""
 
     @staticmethod
+    @standard_mode
     def from_dict(fields: Mapping[str, Any]) -> Any:
         """Return the schedule that :meth:`to_dict` wrote, with this version or an older one."""
         shape = fields.get("shape") if isinstance(fields, Mapping) else None
