@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 from collections.abc import Callable
 
@@ -237,3 +238,96 @@ def test_a_number_of_steps_set_by_hand_is_used() -> None:
         own.state[weight]["step"].fill_(100)
         run(weight, own, steps=1, seed=3)
     assert torch.equal(left, right)
+
+
+def three() -> tuple[list[torch.nn.Parameter], AdamW]:
+    """Two parameters of one layout, and one whose gradient has another layout in every step."""
+    params = [torch.nn.Parameter(torch.ones(8)), torch.nn.Parameter(torch.ones(8)), torch.nn.Parameter(torch.ones(3, 4))]
+    return params, AdamW(params, lr=0.1)
+
+
+def give_gradients(params: list[torch.nn.Parameter]) -> None:
+    params[0].grad, params[1].grad, params[2].grad = torch.ones(8), torch.ones(8), torch.ones(4, 3).t()
+
+
+def overlapping_parameters(params: list[torch.nn.Parameter], own: AdamW) -> None:
+    params[0].data = params[1].data
+
+
+def overlapping_moments(params: list[torch.nn.Parameter], own: AdamW) -> None:
+    own.state[params[0]]["exp_avg"] = own.state[params[1]]["exp_avg_sq"]
+
+
+@pytest.mark.parametrize("overlap", [overlapping_parameters, overlapping_moments])
+def test_an_overlap_is_found_where_another_tensor_has_to_be_prepared_first(overlap: Callable[..., None]) -> None:
+    params, own = three()
+    give_gradients(params)
+    own.step()
+    overlap(params, own)
+    for _ in range(2):
+        give_gradients(params)
+        with pytest.raises(ValueError, match="expected memory of its own"):
+            own.step()
+
+
+def test_an_overlap_is_found_after_a_step_that_ended_with_an_error() -> None:
+    params, own = three()
+    give_gradients(params)
+    own.step()
+    params[0].data = params[1].data
+    params[2].grad = torch.ones(3, 4)
+    own.state[params[2]]["step"].fill_(2.5)
+    with pytest.raises(ValueError, match="whole number"):
+        own.step()
+    own.state[params[2]]["step"].fill_(2.0)
+    with pytest.raises(ValueError, match="expected memory of its own"):
+        own.step()
+
+
+@pytest.mark.parametrize("n", [10, 900, 5000])
+def test_a_gradient_whose_storage_was_cut_short_is_refused(n: int) -> None:
+    weight = torch.nn.Parameter(torch.ones(n))
+    own = AdamW([weight])
+    weight.grad = torch.ones(n)
+    own.step()
+    weight.grad.untyped_storage().resize_(4)
+    with pytest.raises(ValueError, match="emptied or shortened"):
+        own.step()
+
+
+@pytest.mark.parametrize("n", [300, 600, 1000])
+@pytest.mark.parametrize("sizes", [(0, 64), (0, 400), (0, 1000), (8, 0, 8)])
+def test_a_small_storage_that_came_back_shorter_is_refused(n: int, sizes: tuple[int, ...]) -> None:
+    """Wherever malloc puts it: some of these come back at the address that the tensor had."""
+    weight = torch.nn.Parameter(torch.ones(n))
+    own = AdamW([weight])
+    weight.grad = torch.ones(n)
+    own.step()
+    for size in sizes:
+        weight.untyped_storage().resize_(size)
+    weight.grad = torch.ones(n)
+    with pytest.raises(ValueError, match="emptied or shortened"):
+        own.step()
+
+
+def test_a_state_loaded_while_its_parameter_has_no_gradient_is_the_one_that_steps_on() -> None:
+    def run(kind: type[torch.optim.Optimizer]) -> tuple[torch.Tensor, float]:
+        params = [torch.nn.Parameter(torch.ones(8)) for _ in range(2)]
+        own = kind(params, lr=0.1)  # type: ignore[call-arg]
+
+        def step(*values: float | None) -> None:
+            for param, value in zip(params, values, strict=True):
+                param.grad = None if value is None else torch.full((8,), value)
+            own.step()
+
+        step(1.0, 1.0)
+        saved = copy.deepcopy(own.state_dict())
+        step(-5.0, -5.0)
+        own.load_state_dict(saved)
+        step(None, 1.0)
+        step(1.0, 1.0)
+        return params[0].detach(), float(own.state[params[0]]["step"])
+
+    (ours, steps), (theirs, wanted) = run(AdamW), run(torch.optim.AdamW)
+    assert steps == wanted == 2
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=0.0)

@@ -86,6 +86,9 @@ pub struct TensorRows {
     entries: Vec<(usize, usize)>,
     /// The rows whose tensors `apart` has.
     together: Vec<usize>,
+    /// Whether a tensor has been recorded at another place than `apart` has. It stays so until all are compared again,
+    /// also where a look ends before that.
+    moved: bool,
     apart: Apart,
     ready: Vec<Ready>,
 }
@@ -107,12 +110,12 @@ pub type Namer<'a> = &'a dyn Fn(Position) -> String;
 impl TensorRows {
     pub fn new(tensors: Tensors) -> Self {
         let (rows, entries, together, ready) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        TensorRows { tensors, rows, entries, together, apart: Apart::default(), ready }
+        TensorRows { tensors, rows, entries, together, moved: false, apart: Apart::default(), ready }
     }
 
     /// Finds the parameters that have a gradient, and looks at their tensors. `moments[group]` are the keys of the
-    /// moments in the states of a group's parameters; `instead` has, by row, the parameter, gradient and state to use instead of those
-    /// that the optimizer has.
+    /// moments in the states of a group's parameters; `instead` has, by row, the parameter, gradient and state to use
+    /// instead of those that the optimizer has.
     pub fn look<'py>(
         &mut self,
         groups: &[Bound<'py, PyList>],
@@ -122,7 +125,9 @@ impl TensorRows {
         name: Namer<'_>,
     ) -> PyResult<Looked<'_, 'py>> {
         let present = self.present(groups, state, instead)?;
-        let (mut unready, mut changed) = (Vec::new(), false);
+        // An error ends this look anywhere; tensors may then have been recorded that were not compared.
+        let mut changed = std::mem::replace(&mut self.moved, true);
+        let mut unready = Vec::new();
         let mut scratch = Scratch::default();
         self.ready.clear();
         memory::reserve(&mut self.ready, present.len()).map_err(no_memory)?;
@@ -134,6 +139,7 @@ impl TensorRows {
             }
         }
         if !unready.is_empty() {
+            self.moved = changed;
             return Ok(Looked::Unready(unready));
         }
         let together = self.ready.iter().map(|ready| ready.row);
@@ -141,6 +147,7 @@ impl TensorRows {
             self.together = memory::gathered(together).map_err(no_memory)?;
             self.separate(&present, moments, name)?;
         }
+        self.moved = false;
         let mut place = 0;
         for (ready, row) in self.ready.iter().zip(&present) {
             if let Some(hit) = self.apart.hit(&ready.grad.range(), &mut place) {
@@ -169,11 +176,14 @@ impl TensorRows {
                 next += 1;
                 self.is_row(row, &param)?;
                 let grad = param.getattr(intern!(py, "grad"))?;
+                let own = &mut self.rows[row];
+                if !remembered {
+                    own.state = None; // looked up again by the next step in which there is a gradient
+                }
                 if grad.is_none() {
                     continue;
                 }
-                let own = &mut self.rows[row];
-                if !remembered || own.state.is_none() {
+                if own.state.is_none() {
                     let found = state.get_item(&param)?;
                     own.state = found.and_then(|found| found.cast_into::<PyDict>().ok()).map(Bound::unbind);
                 }
@@ -380,7 +390,7 @@ fn hold_at(
     if let Some(held) = held
         && held.object.is(tensor)
         && held.place == place
-        && held.storage.stayed(tensor.py(), &place.range())?
+        && held.storage.stayed(tensor.py())?
     {
         return Ok(());
     }

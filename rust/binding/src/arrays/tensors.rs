@@ -280,9 +280,6 @@ pub struct Storage {
     size: usize,
 }
 
-/// Tensors of fewer bytes are looked at less closely, since the look would take longer than their update.
-const SMALL: usize = 4096;
-
 impl Storage {
     pub fn of(tensor: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = tensor.py();
@@ -298,26 +295,15 @@ impl Storage {
         Ok(range.is_empty() || start != 0 && inside)
     }
 
-    /// Whether it still has the memory of a tensor that is where it was, at these addresses. A storage that is resized
-    /// moves, and its tensors with it; only one that was resized twice may be at its old place again, and shorter.
-    /// Where the tensor is small, malloc's rounding makes that harmless.
-    pub fn stayed(&self, py: Python<'_>, range: &Range<usize>) -> PyResult<bool> {
-        if range.len() < SMALL {
-            return Ok(true);
-        }
+    /// Whether it still has the memory of a tensor that is where it was. A storage that is resized moves, and its
+    /// tensors with it; only one that was resized twice may be at its old place again, and shorter.
+    pub fn stayed(&self, py: Python<'_>) -> PyResult<bool> {
         let size: usize = self.object.bind(py).call_method0(intern!(py, "nbytes"))?.extract()?;
         Ok(size == self.size)
     }
 }
 
-/// Whether the tensor's storage has these addresses, for a tensor that is only read. The tensor of an empty storage has
-/// the address 0, unless it begins somewhere inside it.
+/// Whether the tensor's storage has these addresses, for a tensor that is only read.
 pub fn stored(tensor: &Bound<'_, PyAny>, range: &Range<usize>) -> PyResult<bool> {
-    if range.start != 0 && range.len() < SMALL {
-        let offset: i64 = tensor.call_method0(intern!(tensor.py(), "storage_offset"))?.extract()?;
-        if offset == 0 {
-            return Ok(true);
-        }
-    }
     Storage::of(tensor)?.has(tensor.py(), range)
 }
