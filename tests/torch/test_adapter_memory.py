@@ -242,7 +242,11 @@ def test_a_number_of_steps_set_by_hand_is_used() -> None:
 
 def three() -> tuple[list[torch.nn.Parameter], AdamW]:
     """Two parameters of one layout, and one whose gradient has another layout in every step."""
-    params = [torch.nn.Parameter(torch.ones(8)), torch.nn.Parameter(torch.ones(8)), torch.nn.Parameter(torch.ones(3, 4))]
+    params = [
+        torch.nn.Parameter(torch.ones(8)),
+        torch.nn.Parameter(torch.ones(8)),
+        torch.nn.Parameter(torch.ones(3, 4)),
+    ]
     return params, AdamW(params, lr=0.1)
 
 
