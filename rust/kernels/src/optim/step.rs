@@ -4,12 +4,13 @@ use super::gauge::gauged;
 use super::hyper::Hyper;
 use super::norm::NonFinite;
 use super::row::{Part, Row, Span, Tiles};
-use super::rules::Prepared;
+use super::rules::{Choose, Prepared};
 use super::units::Units;
 use crate::dtype::{Dtype, Listed};
 use crate::grid::{CHUNK, chunk, chunks, map_chunks, unwatched, write_chunks};
 use crate::memory::{self, NoMemory};
 use crate::simd::{Bf16, Bf16Pair, Isa, Kernel, dispatch, scalar};
+use std::marker::PhantomData;
 use std::ops::Range;
 
 /// Spans, each with the index of its [`Hyper`].
@@ -21,7 +22,8 @@ enum Work<'a> {
     Single(Spans<'a, f32>),
     Double(Spans<'a, f64>),
     Brain(Spans<'a, Bf16>),
-    Tiled(Vec<Part<'a>>),
+    SingleTiles(Vec<Part<'a>>),
+    DoubleTiles(Vec<Part<'a>>),
 }
 
 /// The rows of a call, divided into spans and sorted by the way in which they are computed.
@@ -29,7 +31,8 @@ struct Sorted<'a> {
     single: Units<(Span<'a, f32>, usize)>,
     double: Units<(Span<'a, f64>, usize)>,
     brain: Units<(Span<'a, Bf16>, usize)>,
-    tiled: Units<Part<'a>>,
+    single_tiles: Units<Part<'a>>,
+    double_tiles: Units<Part<'a>>,
 }
 
 impl<'a> Sorted<'a> {
@@ -38,7 +41,8 @@ impl<'a> Sorted<'a> {
             single: Units::new(CHUNK),
             double: Units::new(CHUNK),
             brain: Units::new(CHUNK),
-            tiled: Units::new(CHUNK),
+            single_tiles: Units::new(CHUNK),
+            double_tiles: Units::new(CHUNK),
         }
     }
 
@@ -53,24 +57,26 @@ impl<'a> Sorted<'a> {
             left = left.and_then(|row| taken(row, &mut self.brain));
         }
         if let Some(row) = left {
-            Part::parts(row, |part| self.tiled.push(part.row.len(), part));
+            let tiles = if row.is_double() { &mut self.double_tiles } else { &mut self.single_tiles };
+            Part::parts(row, |part| tiles.push(part.row.len(), part));
         }
     }
 
     fn elements(&self) -> usize {
         let direct = self.single.elements() + self.double.elements() + self.brain.elements();
-        direct + self.tiled.elements()
+        direct + self.single_tiles.elements() + self.double_tiles.elements()
     }
 
     fn finish(self) -> Result<Vec<Work<'a>>, NoMemory> {
-        let (single, double) = (self.single.finish()?, self.double.finish()?);
-        let (brain, tiled) = (self.brain.finish()?, self.tiled.finish()?);
-        let units = single.len() + double.len() + brain.len() + tiled.len();
-        let mut work = memory::with_capacity(units)?;
+        let (single, double, brain) = (self.single.finish()?, self.double.finish()?, self.brain.finish()?);
+        let (single_tiles, double_tiles) = (self.single_tiles.finish()?, self.double_tiles.finish()?);
+        let direct = single.len() + double.len() + brain.len();
+        let mut work = memory::with_capacity(direct + single_tiles.len() + double_tiles.len())?;
         work.extend(single.into_iter().map(Work::Single));
         work.extend(double.into_iter().map(Work::Double));
         work.extend(brain.into_iter().map(Work::Brain));
-        work.extend(tiled.into_iter().map(Work::Tiled));
+        work.extend(single_tiles.into_iter().map(Work::SingleTiles));
+        work.extend(double_tiles.into_iter().map(Work::DoubleTiles));
         Ok(work)
     }
 }
@@ -99,48 +105,73 @@ impl<'h> Options<'h> {
     }
 }
 
-/// The update of one unit of work.
-struct Update<'a, 'h> {
-    work: Work<'a>,
+impl Work<'_> {
+    /// Updates the elements of the unit. Each way is a kernel of its own, so that only those that need tiles have
+    /// buffers for them on their stack: where memory is limited, a stack may be unable to grow.
+    fn run(self, options: &Options<'_>) {
+        match self {
+            Work::Single(spans) => dispatch(InPlace { spans, options }),
+            Work::Double(spans) => dispatch(InPlace { spans, options }),
+            Work::Brain(spans) => dispatch(Converted { spans, options }),
+            Work::SingleTiles(parts) => dispatch(Tiled::<f32> { parts, options, compute: PhantomData }),
+            Work::DoubleTiles(parts) => dispatch(Tiled::<f64> { parts, options, compute: PhantomData }),
+        }
+    }
+}
+
+/// The update of arrays that have the type of the computation.
+struct InPlace<'a, 'h, T> {
+    spans: Spans<'a, T>,
     options: &'h Options<'h>,
 }
 
-impl Kernel for Update<'_, '_> {
+impl<T: Choose> Kernel for InPlace<'_, '_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        for (span, hyper) in self.spans {
+            self.options.rules[hyper].update::<T, I>(span);
+        }
+    }
+}
+
+/// The update of arrays of bf16, which the rule converts.
+struct Converted<'a, 'h> {
+    spans: Spans<'a, Bf16>,
+    options: &'h Options<'h>,
+}
+
+impl Kernel for Converted<'_, '_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        for (span, hyper) in self.spans {
+            let rule = &self.options.rules[hyper];
+            let (pairs, rest) = span.pairs();
+            if let Some(pairs) = pairs {
+                rule.convert::<f32, Bf16Pair, 2, I>(pairs);
+            }
+            rule.convert::<f32, Bf16, 1, I>(rest);
+        }
+    }
+}
+
+/// The update of arrays of any types, tile by tile, computed in `T`.
+struct Tiled<'a, 'h, T> {
+    parts: Vec<Part<'a>>,
+    options: &'h Options<'h>,
+    compute: PhantomData<T>,
+}
+
+impl<T: Choose> Kernel for Tiled<'_, '_, T> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
         let Options { hypers, rules } = self.options;
-        match self.work {
-            Work::Single(spans) => {
-                for (span, hyper) in spans {
-                    rules[hyper].update::<f32, I>(span);
-                }
-            }
-            Work::Double(spans) => {
-                for (span, hyper) in spans {
-                    rules[hyper].update::<f64, I>(span);
-                }
-            }
-            Work::Brain(spans) => {
-                for (span, hyper) in spans {
-                    let (pairs, rest) = span.pairs();
-                    if let Some(pairs) = pairs {
-                        rules[hyper].convert::<f32, Bf16Pair, 2, I>(pairs);
-                    }
-                    rules[hyper].convert::<f32, Bf16, 1, I>(rest);
-                }
-            }
-            Work::Tiled(parts) => {
-                let (mut single, mut double) = (Tiles::new(), Tiles::new());
-                for part in parts {
-                    let (rule, hyper) = (&rules[part.row.hyper], &hypers[part.row.hyper]);
-                    if part.row.is_double() {
-                        part.update::<f64, I>(rule, hyper, &mut double);
-                    } else {
-                        part.update::<f32, I>(rule, hyper, &mut single);
-                    }
-                }
-            }
+        let mut tiles = Tiles::new();
+        for part in self.parts {
+            let hyper = part.row.hyper;
+            part.update::<T, I>(&rules[hyper], &hypers[hyper], &mut tiles);
         }
     }
 }
@@ -165,7 +196,7 @@ fn update<'a>(rows: impl IntoIterator<Item = Row<'a>>, hypers: &[Hyper]) -> Resu
         sorted.push(row, direct, converts);
     }
     let bytes = sorted.elements() * 28;
-    write_chunks(sorted.finish()?, bytes, |_, work| dispatch(Update { work, options: &options }))?;
+    write_chunks(sorted.finish()?, bytes, |_, work| work.run(&options))?;
     Ok(())
 }
 
