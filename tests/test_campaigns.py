@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from .campaigns import modes
 from .campaigns._frame import run
 
 FILES = [path for path in Path(__file__).parent.glob("campaigns/*.py") if not path.name.startswith("_")]
@@ -45,3 +50,15 @@ def test_every_campaign_is_one_program(path: Path) -> None:
     source = path.read_text("utf-8")
     assert 'if __name__ == "__main__":' in source
     assert f'run("{path.stem}", ' in source
+
+
+@pytest.mark.parametrize("make", modes.CALLS, ids=lambda make: make.__name__)
+def test_every_random_call_can_be_made(make: Callable[[Random], modes.Call]) -> None:
+    """A new shape or option must not leave a campaign without it; a call may be refused, but not fail otherwise."""
+    for seed in range(30):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            call = make(Random(seed))
+            if seed < 3:
+                with suppress(ValueError, TypeError, OverflowError):
+                    call()

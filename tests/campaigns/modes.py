@@ -21,6 +21,7 @@ from steelyard import _core
 from steelyard._registries import REGISTRIES, names
 from steelyard.optim.schedules import Schedule
 
+from ..cases.optim import SCHEDULES
 from ._frame import run
 
 ROUNDINGS = ("nearest", "up", "down", "toward zero")
@@ -222,35 +223,53 @@ def norms(rng: Random) -> Call:
     return call
 
 
-def adamw(rng: Random) -> Call:
-    n, dtype = length(rng), rng.choice(("float32", "float64"))
+def optimizers(rng: Random) -> Call:
+    n, dtype = length(rng), rng.choice(("float16", "float32", "float64"))
     start = np.ascontiguousarray(values(rng, n, dtype))
     grads = [np.ascontiguousarray(values(rng, n, dtype)) for _ in range(3)]
     options = {
         "lr": rng.choice((0.1, 1e-310, sy.schedules.cosine(0.1, total_steps=9, warmup_steps=2))),
-        "betas": rng.choice(((0.9, 0.999), (0.3, 0.5), (0.0, 0.9))),
         "weight_decay": rng.choice((0.0, 0.01)),
+        "decay": rng.choice(names("optim.decay")),
+        "max_lr": 0.1,
+        "tight": rng.random() < 0.3,
+        "flush_denormals": rng.random() < 0.3,
         "max_norm": rng.choice((None, 1.0, 1e-300)),
-        "amsgrad": rng.random() < 0.3,
         "nonfinite": "propagate",
     }
+    if options["decay"] in {"decoupled", "l2"}:
+        del options["max_lr"]
+    make, own = rng.choice(RULES)
+    options |= {name: rng.choice(choices) for name, choices in own.items()}
 
     def call() -> Any:
         mine = start.copy()
-        optimizer = sy.AdamW(mine, **options)
+        optimizer = make(mine, **options)
         told = [optimizer.step(grad) for grad in grads]
         return told, mine, {key: np.array(value) for key, value in optimizer.state_dict().items()}
 
     return call
 
 
+BETAS = ((0.9, 0.999), (0.3, 0.5), (0.0, 0.9))
+SWITCH = (False, True)
+# The optimizers, each with the options that only its rule has.
+RULES = (
+    (sy.AdamW, {"betas": BETAS, "amsgrad": SWITCH, "bias_correction": SWITCH, "cautious": SWITCH, "stable": SWITCH}),
+    (sy.optim.Lion, {"betas": BETAS, "cautious": SWITCH}),
+    (sy.optim.SGD, {"momentum": (0.0, 0.9), "dampening": (0.0,), "nesterov": (False,)}),
+    (sy.optim.SGD, {"momentum": (0.9,), "dampening": (0.0, 0.1), "nesterov": (False,)}),
+    (sy.optim.SGD, {"momentum": (0.9,), "dampening": (0.0,), "nesterov": (True,)}),
+)
+
+
 def schedules(rng: Random) -> Call:
-    shape = rng.choice(names("schedule.shape"))
-    total = rng.randrange(2, 10 ** rng.randrange(1, 7))
-    options = {"total_steps": total, "warmup_steps": rng.randrange(1, total), "end": rng.choice((0, 1e-310))}
-    taken = REGISTRIES["schedule.shape"][shape].parameters
-    schedule = Schedule(shape, rng.uniform(0, 1), **{name: options[name] for name in taken})
-    return lambda: (repr(schedule), schedule(np.arange(0, 2 * total, max(1, total // 50))))
+    options = dict(rng.choice(list(SCHEDULES.values())))
+    if "end" in options:
+        options["end"] = rng.choice((0, 1e-310, options["end"]))
+    schedule = Schedule(lr=3e-4, **options)
+    last = 10 ** rng.randrange(1, 7)
+    return lambda: (repr(schedule), schedule(np.arange(0, last, max(1, last // 50))))
 
 
 def functions(rng: Random) -> Call:
@@ -267,8 +286,8 @@ def functions(rng: Random) -> Call:
 
 
 CALLS = (
-    estimate, proportion, compare, samples, bootstrap, tokens, perplexity, reliability, preference, norms, adamw, schedules,
-    functions,
+    estimate, proportion, compare, samples, bootstrap, tokens, perplexity, reliability, preference, norms, optimizers,
+    schedules, functions,
 )  # fmt: skip
 
 
