@@ -6,18 +6,22 @@ import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
+import steelyard as sy
+
 from .harness import Row, need, torch_with_threads
 
 FUSED = "`clip_grad_norm_` + `AdamW(fused=True)`"
 
 
-def with_gradients(shapes: Iterable[tuple[int, ...]]) -> list[Any]:
-    """Return parameters of these shapes, each with a gradient."""
+def with_gradients(shapes: Iterable[tuple[int, ...]], dtype: Any = None) -> list[Any]:
+    """Return parameters of these shapes, each with a gradient; float32 where no other type is given."""
     torch = torch_with_threads()
     generator = torch.Generator().manual_seed(0)
-    params = [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+    params = [torch.nn.Parameter(torch.randn(shape, generator=generator, dtype=dtype)) for shape in shapes]
     for param in params:
-        param.grad = torch.randn(param.shape, generator=generator) * 1e-3
+        param.grad = torch.randn(param.shape, generator=generator, dtype=dtype) * 1e-3
     return params
 
 
@@ -90,6 +94,89 @@ def as_most_run_it() -> Row:
     )  # fmt: skip
 
 
+def sixteen_bits() -> Row:
+    """steelyard.torch.AdamW, 1e8 bfloat16"""
+    torch = torch_with_threads()
+    params = with_gradients([(100_000_000,)], torch.bfloat16)
+    ours, theirs = both(params, params, fused=True)
+    return Row(
+        work="`steelyard.torch.AdamW`, clip, 1e8 bfloat16 (weights, gradients and moments)",
+        ours=ours, peer=theirs, against=FUSED, package="torch", at_least=1.6,
+    )  # fmt: skip
+
+
+def eight_bits(n: int, peer: Callable[[list[Any]], Any]) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """Return a step with moments in 8 bits and one of a peer, on the same float32 weights and gradients."""
+    (adapter,) = need("steelyard.torch")
+    params = with_gradients([(n,)])
+    return adapter.AdamW(params, lr=1e-5, state_dtype="8bit").step, peer(params).step
+
+
+def eight_bits_beside_torch() -> Row:
+    """steelyard.torch.AdamW, moments in 8 bits, 1e8 f32, beside moments in float32"""
+    torch = torch_with_threads()
+    ours, theirs = eight_bits(100_000_000, lambda params: torch.optim.AdamW(params, lr=1e-5, fused=True))
+    return Row(
+        work='`steelyard.torch.AdamW(state_dtype="8bit")`, 1e8 f32',
+        ours=ours, peer=theirs, against="`AdamW(fused=True)`, whose moments take 4 times the memory", package="torch",
+        at_least=1.0,
+    )  # fmt: skip
+
+
+def eight_bits_beside_bitsandbytes() -> Row:
+    """steelyard.torch.AdamW, moments in 8 bits, 1e7 f32, beside bitsandbytes"""
+    torch_with_threads()
+    (bitsandbytes,) = need("bitsandbytes")
+    ours, theirs = eight_bits(10_000_000, lambda params: bitsandbytes.optim.AdamW8bit(params, lr=1e-5))
+    return Row(
+        work='`steelyard.torch.AdamW(state_dtype="8bit")`, 1e7 f32',
+        ours=ours, peer=theirs, against="`optim.AdamW8bit` on the CPU", package="bitsandbytes", at_least=20.0,
+    )  # fmt: skip
+
+
+def beside_deepspeed() -> Row:
+    """steelyard.torch.AdamW, 10,000 tensors of 1,000, beside DeepSpeed"""
+    torch_with_threads()
+    adapter, deepspeed = need("steelyard.torch", "deepspeed.ops.adam")
+    params = with_gradients([(1_000,)] * 10_000)
+    try:
+        peer = deepspeed.DeepSpeedCPUAdam(params, lr=1e-5)
+    except Exception as error:  # it compiles its kernel when it is first made
+        raise ImportError(f"DeepSpeed's kernel was not built: {error}") from error
+    return Row(
+        work="`steelyard.torch.AdamW`, 10,000 tensors of 1,000 f32",
+        ours=adapter.AdamW(params, lr=1e-5).step, peer=peer.step, against="`DeepSpeedCPUAdam`", package="deepspeed",
+        at_least=8.0,
+    )  # fmt: skip
+
+
+def beside_optax() -> Row:
+    """AdamW, clip, 1e7 f32, beside optax"""
+    jax, optax = need("jax", "optax")
+    params = np.random.default_rng(0).standard_normal(10_000_000, np.float32)
+    grads = np.random.default_rng(1).standard_normal(10_000_000, np.float32)
+    rule = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-5, weight_decay=0.01))
+
+    def update(params: Any, state: Any, grads: Any) -> tuple[Any, Any]:
+        updates, state = rule.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    compiled = jax.jit(update, donate_argnums=(0, 1))
+    given = jax.device_put(grads)
+    held = [jax.device_put(params), rule.init(jax.device_put(params))]
+
+    def theirs() -> None:
+        held[:] = compiled(*held, given)
+        jax.block_until_ready(held)
+
+    optimizer = sy.AdamW(params, lr=1e-5, max_norm=1.0)
+    return Row(
+        work="clip + AdamW, 1e7 f32, on arrays of its own",
+        ours=lambda: optimizer.step(grads), peer=theirs,
+        against="`chain(clip_by_global_norm, adamw)`, compiled by `jax.jit` with its arguments donated", package="optax",
+    )  # fmt: skip
+
+
 def training_step() -> Row:
     """a training step of a small transformer"""
     torch = torch_with_threads()
@@ -127,4 +214,7 @@ def training_step() -> Row:
     )  # fmt: skip
 
 
-ROWS = [gpt2_layout, adapters, many_tensors, as_most_run_it, training_step]
+ROWS = [
+    gpt2_layout, adapters, many_tensors, as_most_run_it, sixteen_bits, eight_bits_beside_torch,
+    eight_bits_beside_bitsandbytes, beside_deepspeed, beside_optax, training_step,
+]  # fmt: skip
