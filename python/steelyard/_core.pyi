@@ -231,6 +231,7 @@ class _StepOutcome(TypedDict):
     clip_factor: float
     nonfinite: int
     first: int | None
+    element: int | None
     overflow: bool
     applied: bool
     left_out: int
@@ -301,6 +302,7 @@ class _TensorOutcome(TypedDict):
     clip_factor: float
     nonfinite: int
     first: _Position | None
+    element: int | None
     overflow: bool
     applied: bool
     unready: list[_Position]

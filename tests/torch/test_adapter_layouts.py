@@ -76,6 +76,19 @@ def test_dense_layouts_are_walked_where_they_lie(layout: Callable[[torch.Tensor]
     assert optimizer.state[weight]["step"].item() == 2
 
 
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
+def test_the_first_element_that_is_not_finite_is_counted_in_c_order(
+    layout: Callable[[torch.Tensor], torch.Tensor],
+) -> None:
+    weight = torch.nn.Parameter(layout(torch.ones(SHAPE)))
+    grad = torch.ones(SHAPE)
+    grad.view(-1)[17] = torch.inf
+    weight.grad = layout(grad)
+    own = AdamW([weight], nonfinite="skip")
+    own.step()
+    assert own.step_info.first_element == 17
+
+
 def test_what_lies_between_the_elements_of_a_slice_is_left_alone() -> None:
     wide = torch.ones(3, 8)
     weight = torch.nn.Parameter(wide[:, ::2])

@@ -89,6 +89,7 @@ def test_names_are_taken_and_stand_in_messages() -> None:
     with pytest.raises(ValueError, match=r'^params\["bias"\].grad: expected finite gradients; got 1 NaN or infinite'):
         own.step()
     assert own.step_info.first_nonfinite == 'params["bias"].grad'
+    assert own.step_info.first_element == 1
 
 
 def test_nan_goes_through_by_default_as_in_torch() -> None:

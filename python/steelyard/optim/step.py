@@ -40,6 +40,8 @@ class StepInfo:
         Gradient elements that are NaN or infinite, or, where none is, so large that a moment would be infinite.
     first_nonfinite : str or None
         The path of the first gradient that has such an element.
+    first_element : int or None
+        The index of that element in the gradient, counted in C order.
     skipped : bool
         Whether nothing was updated because of them (``nonfinite="skip"``).
     left_out : int
@@ -50,8 +52,8 @@ class StepInfo:
     >>> import numpy as np, steelyard as sy
     >>> opt = sy.AdamW({"w": np.ones(2)}, nonfinite="skip")
     >>> info = opt.step({"w": np.array([1.0, np.nan])})
-    >>> info.skipped, info.nonfinite, info.first_nonfinite
-    (True, 1, 'grads["w"]')
+    >>> info.skipped, info.nonfinite, info.first_nonfinite, info.first_element
+    (True, 1, 'grads["w"]', 1)
     """
 
     step: int
@@ -62,6 +64,7 @@ class StepInfo:
     first_nonfinite: str | None = None
     skipped: bool = False
     left_out: int = 0
+    first_element: int | None = None
 
     def _repr_html_(self) -> str:
         """Render as the table a notebook shows."""
@@ -104,6 +107,7 @@ def info_of(outcome: _core._StepOutcome, paths: list[str]) -> StepInfo:
         first_nonfinite=None if first is None else f"grads{paths[first]}",
         skipped=not outcome["applied"],
         left_out=outcome["left_out"],
+        first_element=outcome["element"],
     )
 
 
@@ -113,4 +117,5 @@ def _refused(info: StepInfo, overflow: bool) -> ValueError:
     if overflow:
         got = f"{info.nonfinite} too large: a moment would be infinite"
         return value_error(str(info.first_nonfinite), "gradients whose squares fit the moments' type", got, fix)
-    return value_error(str(info.first_nonfinite), "finite gradients", f"{info.nonfinite} NaN or infinite", fix)
+    got = f"{info.nonfinite} NaN or infinite, the first at element {info.first_element}"
+    return value_error(str(info.first_nonfinite), "finite gradients", got, fix)

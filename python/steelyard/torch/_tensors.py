@@ -18,6 +18,7 @@ __all__ = [
     "empty_like",
     "goes_with",
     "in_layout_of",
+    "index_in_c_order",
     "is_dense",
     "is_laid_out_like",
     "is_plain",
@@ -132,3 +133,12 @@ def empty_like(param: torch.Tensor, dtype: torch.dtype | None = None) -> torch.T
 def in_layout_of(param: torch.Tensor, tensor: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
     """A copy of the tensor in the layout of the parameter's state."""
     return empty_like(param, dtype or tensor.dtype).copy_(tensor.detach())
+
+
+def index_in_c_order(param: torch.Tensor, place: int) -> int:
+    """The index, in C order, of the element at a place in the memory of a tensor like the parameter."""
+    like = torch.empty_like(param, device="meta", memory_format=torch.preserve_format)
+    index = 0
+    for n, stride in zip(like.shape, like.stride(), strict=True):
+        index = index * n + (place // stride % n if n > 1 else 0)
+    return index

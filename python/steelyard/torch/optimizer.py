@@ -24,6 +24,7 @@ from ._tensors import (
     check_gradient,
     check_parameter,
     in_layout_of,
+    index_in_c_order,
     is_dense,
     is_laid_out_like,
     is_plain,
@@ -137,7 +138,13 @@ class Optimizer(torch.optim.Optimizer):
             nonfinite=last["nonfinite"],
             first_nonfinite=None if first is None else f"{self._name(*first)}.grad",
             skipped=not last["applied"],
+            first_element=None if first is None else self._element(first, last["element"]),
         )
+
+    def _element(self, first: tuple[int, int], place: int | None) -> int | None:
+        """The index of an element of a gradient, by its place in memory."""
+        group, index = first
+        return None if place is None else index_in_c_order(self.param_groups[group]["params"][index], place)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of parameters, as in torch; its options are checked."""
@@ -220,7 +227,8 @@ class Optimizer(torch.optim.Optimizer):
             raise RuntimeError(f"{name}: its tensors do not stay as they are prepared; please report this")
         first = outcome["first"]
         if self.nonfinite == "raise" and first is not None:
-            raise not_finite(f"{self._name(*first)}.grad", outcome["nonfinite"], outcome["overflow"])
+            element = self._element(first, outcome["element"])
+            raise not_finite(f"{self._name(*first)}.grad", outcome["nonfinite"], element, outcome["overflow"])
 
     def _prepared(self, unready: list[tuple[int, int]], hypers: list[Hyper]) -> dict[int, _Row]:
         """Prepare parameters for a step; the tensors to use instead of their own, by the number of the parameter."""

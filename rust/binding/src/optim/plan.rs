@@ -60,6 +60,8 @@ struct StepOutcome {
     nonfinite: usize,
     /// The index of the first array that has such an element.
     first: Option<usize>,
+    /// The index of the element there.
+    element: Option<usize>,
     /// Whether these elements are of moments.
     overflow: bool,
     /// Whether the step was made.
@@ -70,9 +72,9 @@ struct StepOutcome {
 
 impl StepOutcome {
     fn record(self, py: Python<'_>) -> Record<'_> {
-        let StepOutcome { step, lr, grad_norm, clip_factor, nonfinite, first, overflow, applied, left_out } =
-            self;
-        record!(py, { step, lr, grad_norm, clip_factor, nonfinite, first, overflow, applied, left_out })
+        let StepOutcome { step, lr, grad_norm, clip_factor, .. } = self;
+        let StepOutcome { nonfinite, first, element, overflow, applied, left_out, .. } = self;
+        record!(py, { step, lr, grad_norm, clip_factor, nonfinite, first, element, overflow, applied, left_out })
     }
 }
 
@@ -222,10 +224,21 @@ impl AdamWPlan {
         })?;
         let (nonfinite, first) = counted(bad);
         let first = first.map(|position| present.map_or(position, |present| present[position]));
+        let element = bad.map(|found| found.element);
         let step = if applied { step } else { step - 1 };
         let lr = groups[0].lr;
-        let outcome =
-            StepOutcome { step, lr, grad_norm, clip_factor, nonfinite, first, overflow, applied, left_out };
+        let outcome = StepOutcome {
+            step,
+            lr,
+            grad_norm,
+            clip_factor,
+            nonfinite,
+            first,
+            element,
+            overflow,
+            applied,
+            left_out,
+        };
         if applied {
             self.steps.store(step, Relaxed);
             *locked(&self.counts) = counts;

@@ -41,14 +41,16 @@ struct Outcome {
     clip_factor: f64,
     nonfinite: usize,
     first: Option<Position>,
+    /// The index of the first such element, in the order in memory.
+    element: Option<usize>,
     overflow: bool,
     applied: bool,
 }
 
 impl Outcome {
     fn record(self, py: Python<'_>, unready: Vec<Position>) -> Record<'_> {
-        let Outcome { step, lr, grad_norm, clip_factor, nonfinite, first, overflow, applied } = self;
-        record!(py, { step, lr, grad_norm, clip_factor, nonfinite, first, overflow, applied, unready })
+        let Outcome { step, lr, grad_norm, clip_factor, nonfinite, first, element, overflow, applied } = self;
+        record!(py, { step, lr, grad_norm, clip_factor, nonfinite, first, element, overflow, applied, unready })
     }
 }
 
@@ -160,6 +162,7 @@ impl TensorPlan {
             clip_factor: 1.0,
             nonfinite: 0,
             first: None,
+            element: None,
             overflow: false,
             applied: false,
         };
@@ -219,7 +222,8 @@ fn stepped(
     }
     let (outcome, bad) = call_quick(py, move || compute(rows, hypers, &of_row, gradients, limits, outcome))?;
     let (nonfinite, first) = counted(bad);
-    Ok(Outcome { nonfinite, first: first.map(|row| positions[row]), ..outcome })
+    let element = bad.map(|found| found.element);
+    Ok(Outcome { nonfinite, first: first.map(|row| positions[row]), element, ..outcome })
 }
 
 /// The different options that occur among rows.

@@ -33,15 +33,37 @@ pub fn count_nonfinite(
 }
 
 fn count_in<T: Element>(x: &[T], pace: &mut Pace<'_>) -> Result<(usize, Option<usize>), Stopped> {
-    let bad = |x: &T| !x.to_f64().is_finite();
     let (mut count, mut first) = (0, None);
-    for (part, start) in x.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
-        let here = part.iter().filter(|x| bad(x)).count();
-        if here > 0 && first.is_none() {
-            first = part.iter().position(bad).map(|at| start + at);
-        }
-        count += here;
+    for (index, part) in x.chunks(CHUNK).enumerate() {
+        count += add(part, index, &mut first);
         pace.stride(1)?;
     }
     Ok((count, first))
+}
+
+/// How many elements of chunk `index` are not finite. The first of them is `first` in its array, if none was before it.
+fn add<T: Element>(chunk: &[T], index: usize, first: &mut Option<usize>) -> usize {
+    let bad = |x: &T| !x.to_f64().is_finite();
+    let count = chunk.iter().filter(|x| bad(x)).count();
+    if count > 0 && first.is_none() {
+        *first = chunk.iter().position(bad).map(|at| index * CHUNK + at);
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_beyond_32_bits_is_right() {
+        let chunk = [1.0, f32::INFINITY, f32::NAN];
+        for past in [1usize << 31, 1 << 32, 1 << 45] {
+            let mut first = None;
+            assert_eq!(add(&chunk, past / CHUNK, &mut first), 2);
+            assert_eq!(first, Some(past + 1));
+            add(&chunk, past / CHUNK + 1, &mut first);
+            assert_eq!(first, Some(past + 1));
+        }
+    }
 }
