@@ -287,6 +287,40 @@ def test_groups_are_saved_and_checked() -> None:
     assert kept.groups == (("norm", {"lr": 0.75}),)
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_options_of_groups_may_be_numbers_of_numpy(suffix: str, tmp_path: Any) -> None:
+    options = {"lr": np.float32(0.5), "lr_scale": np.int64(2), "maximize": np.True_, "betas": (np.float16(0.5), 0.75)}
+    opt = sy.AdamW(params(), groups=[("norm", {**options, "weight_decay": np.array(0.25)})])
+    opt.step(gradients(0))
+    opt.save(tmp_path / f"s{suffix}")
+    other = sy.AdamW(params(), groups=[("norm", {})])
+    other.load(tmp_path / f"s{suffix}")
+    plain = {"lr": 0.5, "lr_scale": 2.0, "maximize": True, "betas": (0.5, 0.75), "weight_decay": 0.25}
+    assert other.groups == (("norm", plain),)
+
+
+def test_an_option_of_a_group_stays_where_the_optimizer_that_loads_has_another_default() -> None:
+    """Also one that equals the default of the class."""
+    own = {"cautious": False, "bias_correction": True, "weight_decay": 0.01, "tight": False, "decay": "decoupled"}
+    others: Any = {
+        "cautious": True,
+        "bias_correction": False,
+        "weight_decay": 0.5,
+        "tight": True,
+        "decay": "independent",
+    }
+    w, copies = params(), params()
+    opt = sy.AdamW(w, lr=0.1, groups=[("norm", own)], **others)
+    later = sy.AdamW(copies, lr=0.5, groups=[("norm", {})])
+    later.load_state_dict(opt.state_dict())
+    assert later.groups == opt.groups
+    for step in range(3):
+        assert opt.step(gradients(step)) == later.step(gradients(step))
+    assert [x.tobytes() for x in arrays(w)] == [x.tobytes() for x in arrays(copies)]
+    alone = one_by_one([{"lr": 0.1, **(own if key == "norm" else others)} for key in KEYS], 3)  # fmt: skip
+    assert [x.tobytes() for x in arrays(w)] == alone
+
+
 OPTIONS = st.fixed_dictionaries(
     {},
     optional={

@@ -118,6 +118,15 @@ def test_a_policy_is_saved_as_json_and_continues() -> None:
         assert [policy.limit(norm) for norm in NORMS] == [other.limit(norm) for norm in NORMS]
 
 
+@pytest.mark.parametrize("norm", [-1.0, -1e-300, float("-inf")])
+def test_no_norm_is_below_0(norm: float) -> None:
+    for policy in (sy.optim.ZClip(), sy.optim.AutoClip()):
+        before = policy.state_dict()
+        with pytest.raises(ValueError, match="norm: expected a number that is at least 0; got -"):
+            policy.limit(norm)
+        assert policy.state_dict() == before
+
+
 def test_wrong_options_and_states_are_refused() -> None:
     for make, message in (
         (lambda: ZClip(z_thresh=0.0), "z_thresh: expected a number above 0"),

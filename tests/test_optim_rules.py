@@ -24,7 +24,9 @@ def mp(x: float) -> mpmath.mpf:
 
 def decayed(p: Any, kind: str, lr: Any, wd: float) -> Any:
     """What the weight decay leaves of a parameter, for the kinds that are apart from the gradient."""
-    share = {"decoupled": lr, "independent": lr / mp(MAX_LR), "corrected": lr**2 / mp(MAX_LR), "l2": mp(0)}[kind]
+    # The rate enters corrected decay twice: once as what it is, once as where the training stands.
+    corrected = lr * mp(LR) / mp(MAX_LR)
+    share = {"decoupled": lr, "independent": lr / mp(MAX_LR), "corrected": corrected, "l2": mp(0)}[kind]
     return p * (1 - share * mp(wd))
 
 
@@ -112,6 +114,7 @@ ADAM: dict[str, tuple[tuple[float, float], float, str, set[str]]] = {
     "cautious amsgrad": ((0.9, 0.999), 0.1, "corrected", {"cautious", "amsgrad", "maximize"}),
     "stable": ((0.9, 0.99), 0.2, "decoupled", {"stable"}),
     "stable independent": ((0.9, 0.99), 0.01, "independent", {"stable", "cautious"}),
+    "stable corrected": ((0.9, 0.99), 0.5, "corrected", {"stable"}),
     "uncorrected": ((0.9, 0.999), 0.1, "decoupled", {"uncorrected"}),
     "uncorrected stable": ((0.5, 0.9), 0.1, "decoupled", {"uncorrected", "stable"}),
 }
@@ -276,6 +279,53 @@ def test_the_largest_rate_follows_from_the_rate() -> None:
     opt.lr = 0.1
     assert opt.max_lr == 0.5, "it is that of the whole training"
     assert sy.optim.Lion(np.ones(2), lr=0.1, decay="independent", max_lr=2.0).max_lr == 2.0
+
+
+def test_the_kind_of_decay_can_be_set_there_and_back() -> None:
+    w, plain = np.ones(2), np.ones(2)
+    opt, other = sy.AdamW(w, lr=0.25), sy.AdamW(plain, lr=0.25)
+    opt.decay = "independent"
+    assert opt.max_lr == 0.25
+    opt.decay = "corrected"
+    opt.decay = "decoupled"
+    assert opt.max_lr is None
+    assert opt.step(np.ones(2)) == other.step(np.ones(2))
+    assert w.tobytes() == plain.tobytes()
+
+
+def test_a_group_may_decay_in_another_way_than_the_rest() -> None:
+    """Its largest rate is that of the training, also where the rate is changed by hand."""
+    w, alone = {"a": np.ones(2), "b": np.ones(2)}, np.ones(2)
+    opt = sy.AdamW(w, lr=0.25, weight_decay=0.5, groups=[("b", {"decay": "independent"})])
+    other = sy.AdamW(alone, lr=0.25, weight_decay=0.5, decay="independent")
+    for lr in (0.25, 0.125):
+        opt.lr = other.lr = lr
+        opt.step({"a": np.ones(2), "b": np.ones(2)})
+        other.step(np.ones(2))
+    assert w["b"].tobytes() == alone.tobytes()
+    back = sy.AdamW(w, lr=0.25, decay="corrected", groups=[("b", {"decay": "decoupled"})])
+    assert back.groups == (("b", {"decay": "decoupled"}),)
+    with pytest.raises((TypeError, ValueError), match=r"groups\[0\]: expected options .* got decay: expected one of"):
+        sy.AdamW(w, groups=[("b", {"decay": None})])
+
+
+@pytest.mark.parametrize("decay", ["decoupled", "independent", "corrected"])
+def test_stable_divides_the_decay_by_the_size_of_the_gradient_once(decay: str) -> None:
+    """Of a gradient far larger than those before, in units of which the moments have not moved."""
+    lost = {}
+    for stable in (False, True):
+        w = np.full(4, 2.0)
+        opt = sy.AdamW(w, lr=0.5, weight_decay=0.0, betas=(0.9, 0.5), stable=stable, decay=decay)  # type: ignore[arg-type]
+        opt.step(np.full(4, 1e-3))
+        w[...] = 1.0
+        opt.lr = 0.25
+        without = copy.deepcopy(opt)
+        opt.weight_decay = 0.5
+        opt.step(np.full(4, 1.0))
+        without.step(np.full(4, 1.0))
+        lost[stable] = (without._params[0] - w)[0]
+    rms = 1.0 / np.sqrt((0.5 + 0.25e-6) / 0.75)
+    np.testing.assert_allclose(lost[False] / lost[True], rms, rtol=1e-12)
 
 
 def test_momentum_can_be_added_before_the_first_step_only() -> None:

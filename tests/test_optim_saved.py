@@ -71,6 +71,36 @@ def test_the_safetensors_package_reads_and_writes_the_same(tmp_path: Path) -> No
     assert all(np.array_equal(other.state_dict()[key], read[key]) for key in read)
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_moments_in_16_bits_come_back_from_files(tmp_path: Path, suffix: str) -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    types = {"half": np.float16, "brain": ml_dtypes.bfloat16}
+    begun = {key: np.linspace(-1, 1, 300).astype(dtype) for key, dtype in types.items()}
+    w, again = ({key: x.copy() for key, x in begun.items()} for _ in range(2))
+    opt, later = sy.AdamW(w, lr=0.1, amsgrad=True), sy.AdamW(again, amsgrad=True)
+    grads = {key: np.cos(x.astype(np.float32)).astype(x.dtype) for key, x in begun.items()}
+    opt.step(grads)
+    opt.save(tmp_path / f"s{suffix}")
+    for key in again:
+        again[key][...] = w[key]
+    later.load(tmp_path / f"s{suffix}")
+    opt.step(grads)
+    later.step(grads)
+    assert all(w[key].tobytes() == again[key].tobytes() for key in w)
+    state = opt.state_dict()
+    assert (state["exp_avg/half"].dtype, state["exp_avg/brain"].dtype) == (np.float16, np.uint16)
+    later.load_state_dict(state | {"exp_avg/brain": state["exp_avg/brain"].view(ml_dtypes.bfloat16)})
+    if suffix == ".safetensors":
+        package = pytest.importorskip("safetensors")
+        with package.safe_open(tmp_path / "s.safetensors", "np") as file:
+            found = [file.get_slice(f"exp_avg_sq/{key}").get_dtype() for key in types]
+        assert found == ["F16", "BF16"]
+    whole = sy.AdamW(np.ones(3, np.float32))
+    bits = {"exp_avg": np.zeros(3, np.uint16)}
+    with pytest.raises(ValueError, match=r"state\['exp_avg'\]: expected float32 of shape \(3,\).* got bfloat16"):
+        whole.load_state_dict(whole.state_dict() | bits)
+
+
 def test_every_type_comes_back_from_safetensors(tmp_path: Path) -> None:
     ml_dtypes = pytest.importorskip("ml_dtypes")
     state = {name: np.arange(7).astype(dtype) for name, dtype in _archive.DTYPES.items() if name != "BF16"}

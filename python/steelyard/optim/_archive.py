@@ -12,7 +12,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -24,6 +24,7 @@ from ..errors import shown, type_error, value_error
 __all__ = ["read", "write"]
 
 Array = NDArray[Any]
+Put = Callable[[BinaryIO, Mapping[str, Array], Container[str]], None]
 # The names of element types in safetensors. NumPy has no bfloat16: two bytes of no type stand for it.
 NAMES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "V2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
@@ -41,10 +42,13 @@ DAMAGED = (
 )  # fmt: skip
 
 
-def write(path: Any, state: Mapping[str, Array]) -> None:
-    """Write the state to ``path`` in the format that its suffix names: completely, or the old file stays."""
+def write(path: Any, state: Mapping[str, Array], bf16: Container[str] = ()) -> None:
+    """Write the state to ``path`` in the format that its suffix names: completely, or the old file stays.
+
+    ``bf16`` are the keys of arrays of uint16 that hold the bits of bfloat16. Only safetensors has a name for it.
+    """
     put = _format_of(path)[0]
-    _files.write_with(path, lambda stream: put(stream, state))
+    _files.write_with(path, lambda stream: put(stream, state, bf16))
 
 
 def read(path: Any) -> dict[str, Array]:
@@ -56,7 +60,7 @@ def read(path: Any) -> dict[str, Array]:
         raise value_error("path", "a file that save() wrote", f"{os.fspath(path)!r}: {error}") from error
 
 
-def _format_of(path: Any) -> tuple[Callable[[BinaryIO, Mapping[str, Array]], None], Callable[[Any], dict[str, Array]]]:
+def _format_of(path: Any) -> tuple[Put, Callable[[Any], dict[str, Array]]]:
     if not isinstance(path, str | os.PathLike):
         raise type_error("path", "the name of a file", shown(path))
     suffix = os.path.splitext(os.fspath(path))[1]
@@ -65,7 +69,7 @@ def _format_of(path: Any) -> tuple[Callable[[BinaryIO, Mapping[str, Array]], Non
     return FORMATS[suffix]
 
 
-def _put_npz(stream: BinaryIO, state: Mapping[str, Array]) -> None:
+def _put_npz(stream: BinaryIO, state: Mapping[str, Array], _: Container[str]) -> None:
     np.savez(stream, allow_pickle=False, **state)
 
 
@@ -75,10 +79,10 @@ def _take_npz(path: Any) -> dict[str, Array]:
         return {key: archive[key] for key in archive.files}
 
 
-def _put_safetensors(stream: BinaryIO, state: Mapping[str, Array]) -> None:
+def _put_safetensors(stream: BinaryIO, state: Mapping[str, Array], bf16: Container[str]) -> None:
     """Texts go into the metadata. Wide types come first, so that every tensor is aligned."""
     texts = {key: str(array.item()) for key, array in state.items() if array.dtype.kind == "U"}
-    tensors = [(key, _plain(array)) for key, array in state.items() if key not in texts]
+    tensors = [(key, _plain(array, key in bf16)) for key, array in state.items() if key not in texts]
     tensors.sort(key=lambda item: (-item[1].dtype.itemsize, item[0]))
     header: dict[str, Any] = {TEXTS: texts}
     end = 0
@@ -94,9 +98,9 @@ def _put_safetensors(stream: BinaryIO, state: Mapping[str, Array]) -> None:
             stream.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
-def _plain(array: Array) -> Array:
+def _plain(array: Array, bf16: bool) -> Array:
     """The array in a type of ``DTYPES``: in little-endian order, bfloat16 as two bytes."""
-    if array.dtype.name == "bfloat16":
+    if bf16 or array.dtype.name == "bfloat16":
         return array.view(DTYPES["BF16"])
     return array.astype(array.dtype.newbyteorder("<"), copy=False)
 
@@ -119,7 +123,7 @@ def _take_safetensors(path: Any) -> dict[str, Array]:
     if end != data.size:
         raise ValueError(f"{data.size} bytes of tensors where the header says {end}")
     # Other programs may have added texts of their own.
-    return found | {key: np.array(texts[key]) for key in ("options",) if key in texts}
+    return found | {key: np.array(texts[key]) for key in ("options", "groups") if key in texts}
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

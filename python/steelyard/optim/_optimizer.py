@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._arrays import floats
+from .._arrays import BF16, floats
 from .._mode import standard_mode_methods
 from .._options import flag, whole
 from ..errors import shown, type_error, value_error
@@ -34,7 +34,7 @@ def option(name: str, doc: str) -> Any:
         return getattr(self._plan.options, name)
 
     def put(self: Optimizer, value: Any) -> None:
-        options = replace(self._plan.options, **{name: value})
+        options = self._plan.options.changed(**{name: value})
         options.check_kinds(self._float32)
         if options.moments() == self._names:
             self._plan.options = options
@@ -225,7 +225,8 @@ class Optimizer:
         It holds the number of steps (and, under keys such as ``"step/layers/0/w"``, those of parameters that were left
         out of some), the options (as JSON, without a learning rate that is the caller's own function), the groups, the
         version of the arithmetic of updates (``numerics``), and the moments under keys such as
-        ``"exp_avg/layers/0/w"``. All of it is copied at one point in time, and later steps do not change it.
+        ``"exp_avg/layers/0/w"``. NumPy has no bfloat16: moments of that type are arrays of uint16 with their bits. All
+        of it is copied at one point in time, and later steps do not change it.
 
         Parameters
         ----------
@@ -283,7 +284,7 @@ class Optimizer:
         self._check_numerics(state)
         options = self._saved_options(state)
         names = [f"state[{key!r}]" for key in wanted]
-        moments = tuple(floats(state[key], name, weights=True) for key, name in zip(wanted, names, strict=True))
+        moments = tuple(_moment(state[key], name) for key, name in zip(wanted, names, strict=True))
         plan = self._plan
         if plan.forked:  # forked during a step: the thread that holds the plan does not exist here
             plan = self._begun(self._params, plan.options)
@@ -309,7 +310,8 @@ class Optimizer:
         OSError
             Where the file cannot be written.
         """
-        _archive.write(path, self.state_dict())
+        state = self.state_dict()
+        _archive.write(path, state, {key for key in self._moment_keys() if state[key].dtype == np.uint16})
 
     def load(self, path: Any) -> None:
         """Load what :meth:`save` wrote, as :meth:`load_state_dict` does.
@@ -364,6 +366,13 @@ class Optimizer:
         o: Options = self._plan.options
         groups = "" if o.groups is None else f", groups: {o.groups.shown()}"
         return f"{type(self).__name__}({len(self._paths)} arrays, step {self._plan.steps}, {o.shown()}{groups})"
+
+
+def _moment(value: Any, name: str) -> Array:
+    """A saved moment, as the core takes it; uint16 are the bits of bfloat16, as :meth:`Optimizer.state_dict` has it."""
+    if isinstance(value, np.ndarray) and value.dtype.newbyteorder("=") == np.uint16:
+        value = value.astype(np.uint16, copy=False).view(BF16)
+    return floats(value, name, weights=True)
 
 
 def _read_only(array: Array) -> Array:

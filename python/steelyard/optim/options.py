@@ -15,7 +15,7 @@ from .. import _core
 from .._lazy import lazy
 from .._options import at_least_zero, choice, flag, number
 from ..errors import shown, type_error, value_error
-from .groups import Groups
+from .groups import Group, Groups
 from .policies import ClipPolicy, limit_of, limit_to_save
 from .schedules import Rates
 
@@ -59,6 +59,7 @@ class Options:
         self._check()
         if self.groups is not None:
             self.kinds  # noqa: B018 # makes them, and so checks the options of groups
+            self._keep("groups", replace(self.groups, groups=tuple(map(self._with_largest_rate, self.groups.groups))))
 
     def _check(self) -> None:
         """Check each option, and keep it in the type that it is declared with."""
@@ -89,6 +90,19 @@ class Options:
         if not 0.0 < found < inf:
             raise value_error("max_lr", "a finite rate above 0", repr(found))
         return found
+
+    def changed(self, **options: Any) -> Self:
+        """These options with some of them replaced. Where a new kind of decay has no use for it, ``max_lr`` goes."""
+        if options.get("decay", _RELATIVE[0]) not in _RELATIVE:
+            options.setdefault("max_lr", None)
+        return replace(self, **options)
+
+    def _with_largest_rate(self, group: Group) -> Group:
+        """The group; where its ``max_lr`` follows from the rate of all, with the value that it has now for good."""
+        checked, _ = self._of_group(group.options)
+        if "max_lr" in group.options or "lr" in group.options or checked.max_lr in (None, self.max_lr):
+            return group
+        return replace(group, options=group.options | {"max_lr": checked.max_lr})
 
     def _flags(self, *names: str) -> None:
         for name in names:
@@ -161,7 +175,7 @@ class Options:
             )
         if "lr" in own:
             own.setdefault("max_lr", None)  # that of the group follows from its own rate
-        options = replace(self, groups=None, **own)
+        options = self.changed(groups=None, **own)
         if options.moments() != self.moments():
             raise value_error("options", "those with which the same moments are kept", repr(own))
         return options, scale
@@ -200,8 +214,13 @@ class Options:
         """The groups as JSON: which parameters belong to which, by their paths ``keys``, and the options of each."""
         if self.groups is None:
             return json.dumps(None)
-        options = [{name: _written(value) for name, value in group.options.items()} for group in self.groups.groups]
+        options = [self._group_written(group.options) for group in self.groups.groups]
         return json.dumps(self.groups.to_dict(keys) | {"options": options})
+
+    def _group_written(self, own: dict[str, Any]) -> dict[str, Any]:
+        """The options of a group in types that JSON has, whatever types of numbers the caller gave."""
+        checked, scale = self._of_group(own)
+        return {name: _written(scale if name == _LR_SCALE else getattr(checked, name)) for name in own}
 
     def with_groups_json(self, text: str, keys: list[str]) -> Options:
         """The options of groups that :meth:`groups_json` wrote; the groups must have the same parameters as ours."""

@@ -27,9 +27,12 @@ class ClipPolicy:
 
         The optimizers call the core's part of this within a step, and only a step that was made counts. It is meant for
         other uses, such as ``clip_by_global_norm_(grads, policy.limit(norm), norm=norm)``. A norm that is NaN or
-        infinite is not taken.
+        infinite is not taken; one below 0 is refused, as no norm is.
         """
-        return Number(self.core.limit(number(norm, "norm")))
+        given = number(norm, "norm")
+        if given < 0.0:
+            raise value_error("norm", "a number that is at least 0", repr(given))
+        return Number(self.core.limit(given))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the policy's name, its options and what it has seen; JSON can hold all of it."""

@@ -49,14 +49,17 @@ def _rounded(x: Array, dtype: np.dtype[Any]) -> Array:
         return np.where(np.abs(rounded) >= end, np.copysign(np.inf, rounded), rounded).astype(dtype)
 
 
-def decay_rate(decay: str, lr: float, max_lr: float | None) -> float:
-    """Return what the weight decay is multiplied by: the part of a parameter that one step takes, per unit of decay."""
+def decay_rate(decay: str, rate: float, max_lr: float | None, lr: float) -> float:
+    """Return what the weight decay is multiplied by: the part of a parameter that one step takes, per unit of decay.
+
+    ``lr`` is the learning rate, and ``rate`` that of the tensor, which ``stable`` makes smaller.
+    """
     if decay == "l2":
         return 0.0
     if decay == "decoupled":
-        return lr
+        return rate
     assert max_lr is not None, "independent and corrected decay are relative to the largest rate"
-    return lr / max_lr if decay == "independent" else lr * (lr / max_lr)
+    return rate / max_lr if decay == "independent" else rate * (lr / max_lr)
 
 
 def _signed(g: Array, clip_factor: float, maximize: bool) -> Array:
@@ -138,14 +141,13 @@ def adam(
         v = fma(real(1.0 - betas[1]) * g, g, v * real(betas[1]))
         v = _without_denormals(v, flush_denormals)
         largest = v if vmax is None else _without_denormals(np.maximum(vmax, v), flush_denormals)
-        if stable:
-            lr = lr * _rms_factor(g, largest, root, least)
-        size = -(lr / (1.0 - power1))
+        rate = lr * _rms_factor(g, largest, root, least) if stable else lr
+        size = -(rate / (1.0 - power1))
         agree = _agreeing(m, g) if cautious else np.ones_like(p, bool)
         if cautious:
             size = size / _share(agree)
         update = np.where(agree, (real(size) * m) / (np.sqrt(largest) / root + least), real(0))
-        p = _moved(p, update, decay_rate(decay, lr, max_lr), weight_decay, tight)
+        p = _moved(p, update, decay_rate(decay, rate, max_lr, lr), weight_decay, tight)
     state = {"p": p, "m": m, "v": v}
     return state if vmax is None else state | {"vmax": largest}
 
@@ -174,7 +176,7 @@ def lion(
         agree = _agreeing(mean, g) if cautious else np.ones_like(p, bool)
         size = real(-(lr / _share(agree))) if cautious else real(-lr)
         update = np.where(agree, size * np.sign(mean), real(0))
-        p = _moved(p, update, decay_rate(decay, lr, max_lr), weight_decay, tight)
+        p = _moved(p, update, decay_rate(decay, lr, max_lr, lr), weight_decay, tight)
         m = _without_denormals(_lerp(m, g, 1.0 - betas[1]), flush_denormals)
     return {"p": p, "m": m}
 
@@ -206,7 +208,7 @@ def sgd(
             m = g if step == 1 else fma(g, real(1.0 - dampening), m * real(momentum))
             m = _without_denormals(m, flush_denormals)
             direction = fma(m, real(momentum), g) if nesterov else m
-        rate = decay_rate(decay, lr, max_lr)
+        rate = decay_rate(decay, lr, max_lr, lr)
         if tight:
             p = _moved(p, real(-lr) * direction, rate, weight_decay, tight)
         else:

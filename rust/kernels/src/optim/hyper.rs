@@ -118,7 +118,8 @@ impl Hyper {
             WeightDecay::L2 => 0.0,
             WeightDecay::Decoupled => self.rate(),
             WeightDecay::Independent => self.rate() / self.max_lr,
-            WeightDecay::Corrected => self.rate() * (self.rate() / self.max_lr),
+            // The course of the training, `lr / max_lr`, is no tensor's own.
+            WeightDecay::Corrected => self.rate() * (self.lr / self.max_lr),
         }
     }
 }
