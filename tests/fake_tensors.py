@@ -57,7 +57,7 @@ def tensor_step(plan: _core.TensorPlan, params: list[FakeTensor], state: dict, *
     group = {name: options.pop(name, value) for name, value in group.items()}
     hyper = (group, MOMENTS[: 3 if options.pop("amsgrad", False) else 2])
     settings = {"instead": None, "max_norm": None, "scan": True, "stop_nonfinite": True, "grad_scale": 1.0}
-    settings |= {"skip": False, "tell": len, "name": lambda group, index: f"params[{index}]"} | options
+    settings |= {"norm": None, "skip": False, "tell": len, "name": lambda group, index: f"params[{index}]"} | options
     return plan.step([params], state, hypers=[hyper], **settings)
 
 

@@ -25,9 +25,7 @@ def prepare(
 ) -> None:
     """Give a parameter the state that it lacks, with moments of 0, and put the state that it has into its layout."""
     if "step" not in state:
-        # As in torch: a tensor without axes, in float64 where that is the default type.
-        dtype = torch.float64 if torch.get_default_dtype() is torch.float64 else torch.float32
-        state["step"] = torch.zeros((), dtype=dtype, device="cpu")
+        state["step"] = counter()
     for moment in moments:
         if moment not in state:
             if state_dtype == "8bit" and takes_codes(param):
@@ -39,6 +37,12 @@ def prepare(
             codes, scale = fitted(param, state[moment], state.get(moment + SCALE), moment, name)
             state[moment], state[moment + SCALE] = codes, scale
     state["step"] = _counter(state["step"], f"step of {name}")
+
+
+def counter() -> torch.Tensor:
+    """A number of steps, 0; as in torch a tensor without axes, in float64 where that is the default type."""
+    dtype = torch.float64 if torch.get_default_dtype() is torch.float64 else torch.float32
+    return torch.zeros((), dtype=dtype, device="cpu")
 
 
 def _fitting(moment: Any, param: torch.Tensor, moment_name: str, name: str) -> torch.Tensor:

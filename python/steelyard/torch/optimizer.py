@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import accumulate
+from math import isfinite
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +13,10 @@ import torch
 from .. import _core
 from .._mode import standard_mode
 from .._options import at_least_zero, choice, whole
+from ..errors import value_error
 from ..optim import AutoClip, StepInfo, ZClip
+from ._backward import BackwardHooks, checked_parameters
+from ._distributed import global_norm_over_processes, is_shard, local, local_state, refuse_whole_rules
 from ._groups import Hyper, Rule, check_own, complete, hyper_of, place_of, refuse_unsupported
 from ._messages import not_finite
 from ._rates import Rates
@@ -91,6 +95,8 @@ class Optimizer(torch.optim.Optimizer):
         stochastic = choice(rounding, "rounding", ROUNDING) == "stochastic"
         self._seed = whole(seed, "seed", 0, 2**64 - 1) if stochastic else None
         self._plan, self._rates = _new_plan(), Rates()
+        self._hooks: BackwardHooks | None = None
+        self._latest = self._plan
         refuse_unsupported(defaults, "")
         check_own(defaults, "", self._RULE)
         schedule = defaults["lr"]
@@ -126,7 +132,7 @@ class Optimizer(torch.optim.Optimizer):
     @property
     def step_info(self) -> StepInfo | None:
         """What the last step did, even if an interrupt kept :meth:`step` from returning; None before the first."""
-        last = self._plan.last
+        last = self._latest.last
         if last is None:
             return None
         first = last["first"]
@@ -194,26 +200,123 @@ class Optimizer(torch.optim.Optimizer):
         self._update()
         return loss
 
+    def hook_backward(self, model: torch.nn.Module) -> BackwardHooks:
+        """Do work of the step during ``backward``, while each gradient is still in the processor's caches.
+
+        - Without ``max_norm``, and where gradients that are not finite propagate, each parameter is updated as soon as
+          its gradient is complete, and the gradient is freed. ``step`` then only counts the update, so every
+          ``backward`` is one update (:meth:`BackwardHooks.paused` lets gradients add up), and a GradScaler cannot be
+          used.
+        - Otherwise (also with stochastic rounding) in two phases, since no parameter may be updated before the norm of
+          all gradients is known: the squares of each gradient are added up during ``backward``, and ``step`` updates
+          with that norm. A gradient that is written to in between is measured again. The norm adds the sums of the
+          parameters exactly; in its last bit it may differ from that of a step without hooks.
+
+        In a model of DistributedDataParallel, the hooks see gradients after their reduction over the processes: each
+        bucket is measured as soon as it is reduced, and parameters are updated when ``backward`` ends. Parameters of
+        ``fully_shard`` need no hooks.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            The module whose parameters are hooked: those of them that this optimizer has.
+
+        Returns
+        -------
+        BackwardHooks
+            With ``remove()`` and ``paused()``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For what is not a module, or has no parameter of this optimizer; where there are hooks already.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from steelyard.torch import AdamW
+        >>> model = torch.nn.Linear(3, 1)
+        >>> optimizer = AdamW(model.parameters(), max_norm=1.0)
+        >>> hooks = optimizer.hook_backward(model)
+        >>> model(torch.ones(2, 3)).sum().backward()
+        >>> optimizer.step()
+        >>> round(optimizer.step_info.grad_norm, 4)  # 2 for each weight and for the bias
+        4.0
+        """
+        if self._hooks is not None and self._hooks.active:
+            raise value_error("model", "an optimizer without hooks", "one that has some", "call remove() of them first")
+        own = {param for group in self.param_groups for param in group["params"]}
+        params = checked_parameters(model, own)
+        update = None if self._scans or self._seed is not None else self._update_alone(params)
+        self._hooks = BackwardHooks(model, params, update)
+        return self._hooks
+
+    @property
+    def _scans(self) -> bool:
+        """Whether a step needs the norm of all gradients before it may update."""
+        return self.max_norm is not None or self.nonfinite != "propagate"
+
+    def _update_alone(self, params: list[torch.Tensor]) -> Callable[[torch.Tensor], None]:
+        """A function that updates one of these parameters, with a plan of its own."""
+        places = {
+            param: (index, row)
+            for index, group in enumerate(self.param_groups)
+            for row, param in enumerate(group["params"])
+        }
+        plans = {param: _new_plan() for param in params}
+
+        def update(param: torch.Tensor) -> None:
+            index, row = places[param]
+            self._latest = plans[param]
+            groups: list[list[torch.Tensor]] = [[] for _ in self.param_groups]
+            groups[index] = [param]
+            self._step(plans[param], groups, lambda group, _: self._name(group, row))
+
+        return update
+
     @torch._disable_dynamo
     @torch.no_grad()
     @standard_mode
     def _update(self) -> None:
+        groups = [group["params"] for group in self.param_groups]
+        norm = None
+        hooks = self._hooks if self._hooks is not None and self._hooks.active else None
+        if hooks is not None and self._scans:
+            norm = hooks.norm([param for group in groups for param in group if param.grad is not None])
+        updated = hooks is not None and hooks.take_updated()
+        if updated and getattr(self, "grad_scale", None) is not None:
+            fix = "leave the scaler or the hooks out, or set max_norm, with which the update waits for step()"
+            raise value_error("grad_scale", "nothing, since backward has updated already", "that of a GradScaler", fix)
+        if not updated:
+            self._latest = self._plan
+        applied = self._step(self._plan, groups, self._name, norm)
+        if updated and not applied:
+            self._plan.updates += 1
+
+    def _step(
+        self,
+        plan: _core.TensorPlan,
+        groups: list[list[torch.Tensor]],
+        name_of: Callable[[int, int], str],
+        norm: float | None = None,
+    ) -> bool:
+        """Update the parameters in ``groups``; ``norm`` is that of all gradients, where it is known. Whether it did."""
         self._rates.set(self.param_groups, self._plan.updates, place_of)
         limit = self.max_norm
         hypers = [hyper_of(group, place_of(index), self._RULE) for index, group in enumerate(self.param_groups)]
         found_inf, scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
-        groups = [group["params"] for group in self.param_groups]
         instead: dict[int, _Row] = {}
         for _ in range(_LOOKS):
-            outcome = self._plan.step(
+            outcome = plan.step(
                 groups,
                 self.state,
                 hypers=hypers,
-                name=self._name,
+                name=name_of,
                 tell=partial(_written, list(instead.values())) if instead else increment_version,
                 instead={row: used[:3] for row, used in instead.items()},
                 max_norm=limit.core if isinstance(limit, AutoClip | ZClip) else limit,
-                scan=limit is not None or self.nonfinite != "propagate",
+                norm=norm,
+                scan=self._scans,
                 stop_nonfinite=self.nonfinite != "propagate",
                 grad_scale=1.0 if scale is None else scale.item(),
                 skip=found_inf is not None and found_inf.item() != 0,
@@ -221,31 +324,48 @@ class Optimizer(torch.optim.Optimizer):
             )
             if not outcome["unready"]:
                 break
-            instead |= self._prepared(outcome["unready"], hypers)
+            instead |= self._prepared(outcome["unready"], groups, hypers, name_of)
+            if norm is None and self._scans:
+                found = [param.grad for group in groups for param in group if param.grad is not None]
+                norm = global_norm_over_processes(found)
         else:
-            name = self._name(*outcome["unready"][0])
+            name = name_of(*outcome["unready"][0])
             raise RuntimeError(f"{name}: its tensors do not stay as they are prepared; please report this")
         first = outcome["first"]
         if self.nonfinite == "raise" and first is not None:
             element = self._element(first, outcome["element"])
-            raise not_finite(f"{self._name(*first)}.grad", outcome["nonfinite"], element, outcome["overflow"])
+            raise not_finite(f"{name_of(*first)}.grad", outcome["nonfinite"], element, outcome["overflow"])
+        if self.nonfinite == "raise" and norm is not None and not isfinite(norm):
+            fix = "nothing was written; nonfinite='skip' goes on"
+            raise value_error("gradients", "finite ones", f"a norm of {norm}", fix)
+        return outcome["applied"]
 
-    def _prepared(self, unready: list[tuple[int, int]], hypers: list[Hyper]) -> dict[int, _Row]:
+    def _prepared(
+        self,
+        unready: list[tuple[int, int]],
+        groups: list[list[torch.Tensor]],
+        hypers: list[Hyper],
+        name_of: Callable[[int, int], str],
+    ) -> dict[int, _Row]:
         """Prepare parameters for a step; the tensors to use instead of their own, by the number of the parameter."""
-        before = [0, *accumulate(len(group["params"]) for group in self.param_groups)]
+        before = [0, *accumulate(map(len, groups))]
         instead = {}
         for group, index in unready:
-            param, name = self.param_groups[group]["params"][index], self._name(group, index)
+            param, name = groups[group][index], name_of(group, index)
             check_parameter(param, name)
             check_gradient(param.grad, param, f"{name}.grad")
-            state = self.state[param]
-            prepare(state, param, hypers[group].moments, name, self.param_groups[group].get("state_dtype"))
-            own = param if is_plain(param) and is_dense(param) else in_layout_of(param, param)
-            grad = param.grad
+            moments, state_dtype = hypers[group].moments, self.param_groups[group].get("state_dtype")
+            state, target, grad = self.state[param], local(param), local(param.grad)
+            if is_shard(param):
+                refuse_whole_rules(self.param_groups[group], place_of(group), self._seed)
+                state = local_state(state, param, moments, state_dtype)
+            prepare(state, target, moments, name, state_dtype)
+            self.state[param]["step"] = state["step"]
+            own = target if is_plain(target) and is_dense(target) else in_layout_of(target, target)
             if not (is_plain(grad) and is_laid_out_like(grad, own)):
                 grad = in_layout_of(own, grad)
             if own is not param or grad is not param.grad:
-                instead[before[group] + index] = _Row(own, grad, state, param)
+                instead[before[group] + index] = _Row(own, grad, state, target)
         return instead
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -272,7 +392,8 @@ class Optimizer(torch.optim.Optimizer):
         own = dict(state)
         updates = own.pop("_updates")
         super().__setstate__(own)
-        self._plan = _new_plan()
+        self._plan, self._hooks = _new_plan(), None
+        self._latest = self._plan
         self._plan.updates = updates
 
     def _load(self, saved: dict[str, Any]) -> None:

@@ -2,13 +2,15 @@
 
 use crate::arrays::Fresh;
 use crate::arrays::blocks::Reads;
-use crate::call::call;
+use crate::call::{call, no_memory};
 use crate::give::{Give, Record, record, value_error};
 use crate::state_class;
+use crate::take::listed;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use steelyard_kernels::dtype::TypedSlice;
 use steelyard_kernels::grid::{Progress, Stopped};
+use steelyard_kernels::memory;
 use steelyard_kernels::optim::{self, NonFinite, NormTotals, Norms, Order, Scaled, TooLarge};
 
 /// Counts the elements of gradients that are not finite. It looks for them only where the norm is not `finite`.
@@ -88,6 +90,30 @@ state_class!(
     fn add(&self, py: Python<'_>, sum: f64, exponent: i32) -> PyResult<()> {
         let term = Scaled { sum, exponent };
         self.0.change(py, |totals, _| Ok(totals.with(term)))?.map_err(|refused| beyond("grads", refused))
+    }
+
+    /// Adds the squares of arrays of which each is a matrix, stored row by row, with rows of a length: the sum of a
+    /// row's squares is one float64 or, where the row is long, a few; these are added exactly. So arrays that are split
+    /// between rows give the same bits as the whole. Where an element is not finite, nothing is added and False returned.
+    fn add_rows(&self, py: Python<'_>, arrays: Bound<'_, PyTuple>, lengths: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let lengths: Vec<usize> = listed(lengths)?;
+        let reads = Reads::new(arrays, |index| format!("arrays[{index}]"))?;
+        let slices = reads.slices()?;
+        if lengths.len() != slices.len() || lengths.contains(&0) {
+            return Err(value_error("lengths: expected one per array, at least 1"));
+        }
+        let mut rows = Vec::new();
+        for (slice, length) in slices.iter().zip(lengths) {
+            memory::reserve(&mut rows, slice.len().div_ceil(length)).map_err(no_memory)?;
+            let starts = (0..slice.len()).step_by(length);
+            rows.extend(starts.map(|start| slice.part(start..slice.len().min(start.saturating_add(length)))));
+        }
+        let sums = call(py, None, rows.len(), move |progress| optim::sums_of_squares(&rows, progress))?;
+        if !sums.iter().all(|sum| sum.is_finite()) {
+            return Ok(false);
+        }
+        let added = self.0.change(py, |totals, _| Ok(totals.with_all(&sums)))?;
+        added.map(|()| true).map_err(|refused| beyond("grads", refused))
     }
 
     /// The square root of the sum, rounded to the nearest float64; infinite where it exceeds the range of float64.

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use steelyard_kernels::dtype::{Dtype, Exclusive, RealDtype, Typed};
 use steelyard_kernels::grid::unwatched;
 use steelyard_kernels::memory::{self, NoMemory};
-use steelyard_kernels::optim::{self, Blocks8, Clip, Codes, Hyper, NonFinite, PerHalf, Random, Stored};
+use steelyard_kernels::optim::{self, Blocks8, Clip, Codes, Hyper, NonFinite, Norm, PerHalf, Random, Stored};
 use steelyard_kernels::random::{ROUNDED_STEPS, STRATA};
 
 /// Knows where the tensors of an optimizer were in its last step, so that the next step need only compare, and what
@@ -57,6 +57,8 @@ impl Outcome {
 /// How a step treats the gradients of all rows together.
 #[derive(Clone, Copy)]
 struct Gradients {
+    /// The norm of all gradients, where it is known already (of those of other processes too, say).
+    norm: Option<f64>,
     /// Whether the norm is computed, and gradients are checked.
     scan: bool,
     /// Whether a step is left out whose gradients are not finite, or whose moments would not be.
@@ -115,7 +117,7 @@ impl TensorPlan {
     /// `instead` then has, for some of them, by the number of the parameter among all, another parameter, gradient and
     /// state to use. `name(group, index)` returns what messages call a parameter. `tell` is called with the list of
     /// parameters that were written.
-    #[pyo3(signature = (groups, state, *, hypers, name, tell, instead, max_norm, scan, stop_nonfinite, grad_scale, skip, seed=None))]
+    #[pyo3(signature = (groups, state, *, hypers, name, tell, instead, max_norm, norm, scan, stop_nonfinite, grad_scale, skip, seed=None))]
     #[allow(clippy::too_many_arguments)] // one call a step, spelled out in the Python face
     fn step<'py>(
         &self,
@@ -126,6 +128,7 @@ impl TensorPlan {
         tell: Py<PyAny>,
         instead: Option<&Bound<'py, PyDict>>,
         max_norm: Option<MaxNorm>,
+        norm: Option<f64>,
         scan: bool,
         stop_nonfinite: bool,
         grad_scale: f64,
@@ -145,7 +148,7 @@ impl TensorPlan {
             memory::push(&mut options, options::hyper(&given, 1)?).map_err(no_memory)?;
             memory::push(&mut moments, keys).map_err(no_memory)?;
         }
-        let gradients = Gradients { scan, stop_nonfinite, scale: grad_scale, skip, seed };
+        let gradients = Gradients { norm, scan, stop_nonfinite, scale: grad_scale, skip, seed };
         let name = |position: Position| {
             let asked = position.to_python(py).and_then(|at| call_back(name, &at.cast_into()?, None));
             let (group, index) = position;
@@ -261,7 +264,15 @@ fn compute(
     mut outcome: Outcome,
 ) -> Result<(Outcome, Option<NonFinite>), NoMemory> {
     let (mut bad, mut clip) = (None, Clip::NONE);
-    if gradients.scan {
+    if let Some(scaled) = gradients.norm {
+        let norm = scaled / gradients.scale;
+        clip = Clip::to(limits.limit(norm)?.map(|limit| limit * gradients.scale), Norm::of(scaled));
+        outcome.grad_norm = Some(norm);
+        outcome.clip_factor = clip.value();
+        if gradients.stop_nonfinite && !norm.is_finite() {
+            return Ok((outcome, None));
+        }
+    } else if gradients.scan {
         let read = memory::collected(rows.iter().map(|row| row.grad))?;
         let scaled = unwatched(optim::sum_of_squares(&read, &mut |_| true))?;
         let norm = scaled.root() / gradients.scale;

@@ -18,7 +18,7 @@ pub use gauge::Gauge;
 pub use hyper::{Hyper, Unfit, WeightDecay};
 pub use norm::{
     Adaptive, Clip, Clips, NonFinite, Norm, Norms, Order, Scaled, UnitShape, clamp_in_place, count_nonfinite,
-    norms, scale_in_place, scale_units, sum_of_squares,
+    norms, scale_in_place, scale_units, sum_of_squares, sums_of_squares,
 };
 pub use norm_state::{NormTotals, TooLarge};
 pub use policy::{Policy, PolicyRule};

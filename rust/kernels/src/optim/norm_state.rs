@@ -37,21 +37,38 @@ impl Default for NormTotals {
 impl NormTotals {
     /// The sum and one more term, finite and not negative.
     pub fn with(&self, term: Scaled) -> Result<NormTotals, TooLarge> {
+        self.with_all(&[term])
+    }
+
+    /// The sum and some more terms, finite and not negative.
+    pub fn with_all(&self, terms: &[Scaled]) -> Result<NormTotals, TooLarge> {
+        let mut sum = self.clone();
+        terms.iter().try_for_each(|&term| sum.add(term))?;
+        Ok(sum)
+    }
+
+    fn add(&mut self, term: Scaled) -> Result<(), TooLarge> {
         if !term.sum.is_finite() {
             return Err(TooLarge);
         }
         let (digits, exponent) = parts(term.sum);
         let place = usize::try_from(exponent + 2 * term.exponent + UNIT).map_err(|_| TooLarge)?;
-        let mut added = NormTotals::default();
         let shifted = u128::from(digits) << (place % 64);
-        for (offset, limb) in [shifted as u64, (shifted >> 64) as u64].into_iter().enumerate() {
-            match added.limbs.get_mut(place / 64 + offset) {
-                Some(at) => *at = limb,
-                None if limb == 0 => {}
+        let mut rest = [shifted as u64, (shifted >> 64) as u64].into_iter();
+        let mut limbs = self.limbs.iter_mut().skip(place / 64);
+        let mut carry = false;
+        // Past the two limbs of the term only the carry is left.
+        while let Some(limb) = rest.next().or(carry.then_some(0)) {
+            match limbs.next() {
+                Some(at) => {
+                    let whole = u128::from(*at) + u128::from(limb) + u128::from(carry);
+                    (*at, carry) = (whole as u64, whole >> 64 != 0);
+                }
+                None if limb == 0 && !carry => {}
                 None => return Err(TooLarge),
             }
         }
-        self.plus(&added)
+        Ok(())
     }
 
     fn plus(&self, other: &NormTotals) -> Result<NormTotals, TooLarge> {
@@ -205,6 +222,16 @@ mod tests {
         for case in [&[0][..], &[5, 0], &[1; LIMBS + 1], &many] {
             assert_eq!(NormTotals::from_bytes(&limbs(case), &mut go).unwrap_err(), BytesError::Impossible);
         }
+    }
+
+    #[test]
+    fn a_carry_goes_as_far_as_it_must() {
+        let ones = [0, u64::MAX, u64::MAX, 7];
+        let (totals, _) = NormTotals::from_bytes(&limbs(&ones), &mut go).unwrap();
+        // The unit of the second limb is 2^(64 - 3200): 2^-1000 times 4^-1068.
+        let term = Scaled { sum: exp2i(-1000), exponent: -1068 };
+        assert_eq!(written(&totals.with(term).unwrap()), limbs(&[0, 0, 0, 8]));
+        assert_eq!(totals.with_all(&[term, term]).unwrap(), totals.with(term).unwrap().with(term).unwrap());
     }
 
     #[test]

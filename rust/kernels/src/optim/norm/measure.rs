@@ -80,6 +80,11 @@ pub fn sum_of_squares(arrays: &[TypedSlice<'_>], progress: Progress<'_>) -> Resu
     Ok(standard(|| fold(Two, &parts)))
 }
 
+/// The sums of squares of the chunks of each array, in order: what is in one depends on that array alone.
+pub fn sums_of_squares(arrays: &[TypedSlice<'_>], progress: Progress<'_>) -> Result<Vec<Scaled>, Stopped> {
+    parts(Two, arrays, progress)
+}
+
 fn norms_by<R: Rule>(rule: R, arrays: &[TypedSlice<'_>], progress: Progress<'_>) -> Result<Norms, Stopped> {
     let parts = parts(rule, arrays, progress)?;
     let mut each = memory::with_capacity(arrays.len())?;

@@ -28,7 +28,7 @@ mod two;
 pub use adaptive::{Adaptive, Clips, UnitShape, scale_units};
 pub use clamp::clamp_in_place;
 pub use clip::Clip;
-pub use measure::{Norms, Order, norms, sum_of_squares};
+pub use measure::{Norms, Order, norms, sum_of_squares, sums_of_squares};
 pub use nonfinite::{NonFinite, count_nonfinite};
 pub use scale::scale_in_place;
 pub(in crate::optim) use scaled::exp2i;
