@@ -99,7 +99,7 @@ def test_other_tensors_can_be_used_instead() -> None:
     holes.array = np.ones(8, "f4")[::2]
     own, state = param(4), fresh_state([param(4)])
     (moments,) = state.values()
-    outcome = tensor_step(tensor_plan(), [holes], {}, instead={0: (own, own.grad, moments)})
+    outcome = tensor_step(tensor_plan(), [holes], {}, instead={0: (own, own.grad, moments, False)})
     assert outcome["applied"]
     assert own.array[0] < 1 == holes.array[0]
 

@@ -305,6 +305,7 @@ class _TensorOutcome(TypedDict):
     element: int | None
     overflow: bool
     applied: bool
+    left_out: int
     unready: list[_Position]
 
 @final
@@ -424,6 +425,7 @@ class _Blocks8(TypedDict):
     codes: NDArray[np.uint8]
     scales: NDArray[np.float32]
 
+def blocks8_signed(moment: int) -> bool: ...
 def blocks8_map(signed: bool) -> NDArray[np.float32]: ...
 def to_blocks8(values: NDArray[np.float32], *, signed: bool) -> _Blocks8: ...
 def from_blocks8(codes: NDArray[np.uint8], scales: NDArray[np.float32], *, signed: bool) -> NDArray[np.float32]: ...

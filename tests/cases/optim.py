@@ -220,7 +220,8 @@ def _make_blocks8(dtype: str, n: int) -> Inputs:
 
 def _run_blocks8(inputs: Inputs) -> Outputs:
     out: dict[str, Any] = {}
-    for signed in (True, False):
+    for moment in (0, 1):
+        signed = _core.blocks8_signed(moment)
         found = _core.to_blocks8(inputs["x"], signed=signed)
         out |= {f"{signed} codes": found["codes"], f"{signed} scales": found["scales"]}
         out[f"{signed} back"] = _core.from_blocks8(found["codes"], found["scales"], signed=signed)
@@ -403,7 +404,7 @@ CASES = [
     ),
     Case(
         name="optim.blocks8",
-        covers=("to_blocks8", "from_blocks8", "blocks8_map"),
+        covers=("to_blocks8", "from_blocks8", "blocks8_map", "blocks8_signed"),
         make=_make_blocks8,
         run=_run_blocks8,
         reference=_reference_blocks8,

@@ -12,7 +12,7 @@ import torch
 import steelyard as sy
 from steelyard import _core
 from steelyard.reference import random, rules, storage
-from steelyard.torch import AdamW, convert_state_dict
+from steelyard.torch import SGD, AdamW, Lion, convert_state_dict
 
 SHAPES = [(64, 100), (4096,), (7,), (5, 1000)]  # the last one has no whole last block, the third is small
 
@@ -233,3 +233,91 @@ def test_states_of_torchao_go_both_ways() -> None:
             for key in ("exp_avg", "exp_avg_scale", "exp_avg_sq", "exp_avg_sq_scale"):
                 assert torch.equal(own[key], other[key]), key
     assert type(theirs.state[theirs_params[0]]["exp_avg"]).__name__ == "OptimState8bit"
+
+
+RULES: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
+    "adamw": (AdamW, torch.optim.AdamW, {}, "exp_avg"),
+    "sgd": (SGD, torch.optim.SGD, {"momentum": 0.9}, "momentum_buffer"),
+    "lion": (Lion, None, {}, "exp_avg"),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_momentum_of_every_rule_has_signed_codes_wherever_it_is_converted(rule: str) -> None:
+    ours, theirs, options, moment = RULES[rule]
+    params = parameters()
+    optimizer = ours(params, lr=1e-2, state_dtype="8bit", **options)
+    train(optimizer, params, range(2))
+    coded = optimizer.state_dict()
+    codes, scales = coded["state"][0][moment], coded["state"][0][f"{moment}_scale"]
+    wanted = storage.decode(codes.numpy().ravel(), scales.numpy(), signed=True)
+    assert 0.3 < (wanted < 0).mean() < 0.7
+    wide = copy.deepcopy(coded)
+    for group in wide["param_groups"]:
+        group["state_dtype"] = "float32"
+    loaded = ours(parameters(), **options)
+    loaded.load_state_dict(wide)
+    values = next(iter(loaded.state.values()))[moment]
+    assert np.array_equal(values.numpy().ravel(), wanted)
+    if theirs is None:
+        return
+    peers = parameters()
+    peer = theirs(peers, lr=1e-2, **options)
+    train(peer, peers, range(2))
+    from_torch = ours(parameters(), state_dtype="8bit", **options)
+    from_torch.load_state_dict(peer.state_dict())
+    state = next(iter(from_torch.state.values()))
+    back = storage.decode(state[moment].numpy().ravel(), state[f"{moment}_scale"].numpy(), signed=True)
+    true = peer.state[peers[0]][moment].numpy().ravel()
+    assert np.abs(back - true).max() < 0.01 * np.abs(true).max()
+
+
+@pytest.mark.parametrize(("rule", "name"), [("sgd", "SGD8bit"), ("lion", "Lion8bit")])
+def test_states_of_other_rules_of_bitsandbytes_go_both_ways(rule: str, name: str) -> None:
+    bnb = pytest.importorskip("bitsandbytes")
+    ours, _, options, moment = RULES[rule]
+    params = parameters()
+    optimizer = ours(params, lr=1e-2, state_dtype="8bit", **options)
+    train(optimizer, params, range(2))
+    theirs = getattr(bnb.optim, name)(parameters(), lr=1e-2, **options)
+    theirs.load_state_dict(convert_state_dict(optimizer.state_dict(), "bitsandbytes"))
+    back = ours(parameters(), lr=1e-2, state_dtype="8bit", **options)
+    back.load_state_dict(theirs.state_dict())
+    for own, other, again in zip(optimizer.state.values(), theirs.state.values(), back.state.values(), strict=True):
+        assert torch.equal(own[moment], other["state1"])
+        for key in own:
+            assert torch.equal(own[key], again[key]), key
+    with pytest.raises(
+        ValueError, match=r"^state_dict: expected the state of AdamW or Adam, which torchao has in 8 bits"
+    ):
+        convert_state_dict(optimizer.state_dict(), "torchao")
+
+
+def test_amsgrad_in_8_bits() -> None:
+    """The largest second moment so far, of the decoded moments, in codes of its own; resumed it is the same."""
+    params = parameters()
+    optimizer = AdamW(params, lr=1e-2, state_dtype="8bit", amsgrad=True)
+    train(optimizer, params, range(2))
+    large, keys = params[0], {"m": ("exp_avg", True), "v": ("exp_avg_sq", False), "vmax": ("max_exp_avg_sq", False)}
+    state = optimizer.state[large]
+    before = {
+        key: storage.decode(state[name].numpy().ravel(), state[f"{name}_scale"].numpy(), signed)
+        for key, (name, signed) in keys.items()
+    }
+    p = large.detach().numpy().copy().ravel()
+    saved = copy.deepcopy(optimizer.state_dict())
+    twins = [torch.nn.Parameter(param.detach().clone()) for param in params]
+    train(optimizer, params, range(2, 3))
+    assert large.grad is not None
+    after = rules.adam(p, large.grad.numpy().ravel(), before["m"], before["v"], before["vmax"], step=3, lr=1e-2,
+                       betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2)  # fmt: skip
+    assert np.array_equal(large.detach().numpy().ravel(), after["p"])
+    assert not np.array_equal(after["v"], after["vmax"])
+    for key, (name, signed) in keys.items():
+        codes, scales = storage.encode(after[key], signed)
+        assert np.array_equal(state[name].numpy().ravel(), codes)
+        assert np.array_equal(state[f"{name}_scale"].numpy(), scales)
+    again = AdamW(twins, lr=1e-2, state_dtype="8bit", amsgrad=True)
+    again.load_state_dict(saved)
+    train(again, twins, range(2, 3))
+    assert all_bits(optimizer, params) == all_bits(again, twins)

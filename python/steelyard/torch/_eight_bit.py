@@ -6,7 +6,7 @@ for each block of 256 elements, in the order of memory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -16,15 +16,28 @@ from .. import _core
 from ..errors import value_error
 from ._tensors import empty_like, in_layout_of, is_laid_out_like, is_plain
 
-__all__ = ["SCALE", "decoded", "encoded", "fitted", "from_others", "holds_codes", "takes_codes", "to_others", "zeros"]
+__all__ = [
+    "PLACES",
+    "SCALE",
+    "decoded",
+    "encoded",
+    "fitted",
+    "from_others",
+    "holds_codes",
+    "takes_codes",
+    "to_others",
+    "zeros",
+]
 
 BLOCK = 256
 # Smaller tensors keep float32 moments, as in bitsandbytes and torchao: they are biases and the weights of norms, whose
 # moments take no memory to speak of.
 SMALLEST = 4096
 SCALE = "_scale"
-# bitsandbytes' names for the two moments of Adam, and the key of the dictionary into which its state_dict puts them.
-_THEIRS = {"exp_avg": "1", "exp_avg_sq": "2"}
+# The index that each moment has among those of its rule.
+PLACES = {"exp_avg": 0, "momentum_buffer": 0, "exp_avg_sq": 1, "max_exp_avg_sq": 2}
+# bitsandbytes' names for moments, and the key of the dictionary into which its state_dict puts them.
+_THEIRS = {"exp_avg": "1", "momentum_buffer": "1", "exp_avg_sq": "2"}
 _WRAPPED = "__bnb_optimizer_quant_state__"
 
 
@@ -39,7 +52,7 @@ def holds_codes(moment: Any) -> bool:
 
 
 def _signed(moment: str) -> bool:
-    return moment == "exp_avg"
+    return _core.blocks8_signed(PLACES[moment])
 
 
 def _flat(tensor: torch.Tensor) -> torch.Tensor:
@@ -85,10 +98,14 @@ def fitted(
     return encoded(param, decoded(codes.to("cpu"), scale, moment), moment)
 
 
-def from_others(state: Mapping[Any, Any]) -> dict[Any, Any]:
-    """The state of one parameter by the names used here, if it was saved by bitsandbytes or torchao."""
+def from_others(state: Mapping[Any, Any], kept: Sequence[str]) -> dict[Any, Any]:
+    """The state of one parameter by the names used here, if it was saved by bitsandbytes or torchao.
+
+    ``kept`` are the moments of the optimizer's rule.
+    """
     found = {key: value for key, value in state.items() if key != _WRAPPED} | dict(state.get(_WRAPPED, {}))
-    for moment, number in _THEIRS.items():
+    for moment in (moment for moment in kept if moment in _THEIRS):
+        number = _THEIRS[moment]
         if f"state{number}" in found:
             value, scale = found.pop(f"state{number}"), found.pop(f"absmax{number}", None)
             _put(found, moment, value, scale, found.pop(f"qmap{number}", None))
@@ -117,8 +134,10 @@ def _put(found: dict[Any, Any], moment: str, value: torch.Tensor, scale: Any, qm
 
 def to_others(state: Mapping[str, Any], library: str) -> dict[str, Any]:
     """The state of one parameter as ``"bitsandbytes"`` or ``"torchao"`` has it."""
-    moments = [key for key in ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if key in state]
+    moments = [key for key in PLACES if key in state]
     if library == "torchao":
+        if moments and "exp_avg_sq" not in moments:
+            raise value_error("state_dict", "the state of AdamW or Adam, which torchao has in 8 bits", moments[0])
         own = {key: value for key, value in state.items() if not key.endswith(SCALE)}
         return own | {moment: _torchao(state, moment) for moment in moments}
     if "max_exp_avg_sq" in moments:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from math import inf
 from typing import Any, NamedTuple
 
 import torch
 
 from .._options import at_least_zero, choice, flag, number
+from .._registries import names
 from ..errors import shown, type_error, value_error
 
 __all__ = [
     "ADAM",
     "LION",
+    "MAX_LR",
     "SGD",
     "Hyper",
     "Rule",
     "check_own",
+    "checked",
     "complete",
     "hyper_of",
+    "name_all",
     "place_of",
     "refuse_unsupported",
+    "without_defaults",
 ]
 
 
@@ -34,8 +40,14 @@ class Rule(NamedTuple):
     """What every group has."""
     own: tuple[str, ...]
     """What a group may have besides: options that torch's optimizers have not."""
+    decoupled: bool
+    """Whether weight decay is decoupled where a group does not say how it enters."""
     moments: Callable[[Mapping[str, Any]], tuple[str, ...]]
-    """The keys of the moments in a parameter's state."""
+    """The keys of the moments that an update with these options needs in a parameter's state."""
+    kept: tuple[str, ...]
+    """All keys of moments that may be there, in the order of the core."""
+    always: tuple[str, ...]
+    """Those of them that every state has."""
 
 
 class Hyper(NamedTuple):
@@ -44,37 +56,54 @@ class Hyper(NamedTuple):
     options: dict[str, Any]
     """As the core takes them."""
     moments: tuple[str, ...]
+    state_dtype: str | None
+    """What the moments are stored as; None: as the parameter."""
 
 
-_SHARED = ("decay", "max_lr", "tight", "flush_denormals")
+# A group has the largest rate under this name: OneCycleLR writes a max_lr of its own into groups.
+MAX_LR = "decay_max_lr"
+_SHARED = ("decay", MAX_LR, "tight", "flush_denormals", "state_dtype")
 ADAM = Rule(
-    "adamw",
-    ("lr", "betas", "eps", "weight_decay", "amsgrad", "maximize"),
-    (*_SHARED, "bias_correction", "cautious", "stable"),
-    lambda group: ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")[: 3 if group["amsgrad"] else 2],
+    name="adamw",
+    options=("lr", "betas", "eps", "weight_decay", "amsgrad", "maximize", "decoupled_weight_decay"),
+    own=(*_SHARED, "bias_correction", "cautious", "stable"),
+    decoupled=True,
+    moments=lambda group: ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")[: 3 if group["amsgrad"] else 2],
+    kept=("exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
+    always=("exp_avg", "exp_avg_sq"),
 )
-LION = Rule("lion", ("lr", "betas", "weight_decay", "maximize"), (*_SHARED, "cautious"), lambda group: ("exp_avg",))
+LION = Rule(
+    name="lion",
+    options=("lr", "betas", "weight_decay", "maximize"),
+    own=(*_SHARED, "cautious"),
+    decoupled=True,
+    moments=lambda group: ("exp_avg",),
+    kept=("exp_avg",),
+    always=("exp_avg",),
+)
 SGD = Rule(
-    "sgd",
-    ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize"),
-    _SHARED,
-    lambda group: ("momentum_buffer",) if group["momentum"] else (),
+    name="sgd",
+    options=("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize"),
+    own=_SHARED,
+    decoupled=False,
+    moments=lambda group: ("momentum_buffer",) if group["momentum"] else (),
+    kept=("momentum_buffer",),
+    always=(),
 )
 
-DECAYS = ("decoupled", "l2", "independent", "corrected")
 # The kinds of decay that relate the rate to the largest one.
 _RELATIVE = ("independent", "corrected")
 STATE_DTYPES = ("float32", "bfloat16", "8bit")
 
 
-def place_of(index: int) -> str:
-    """What messages call a group."""
-    return f"param_groups[{index}]"
+def place_of(index: int | None) -> str:
+    """What messages call a group; nothing for the options of the optimizer itself."""
+    return "" if index is None else f"param_groups[{index}]"
 
 
 def named(option: str, place: str) -> str:
     """What messages call an option: of a group, or (without a place) of the optimizer."""
-    return f"{place}[{option!r}]" if place else option
+    return f"{place}[{option!r}]" if place else {MAX_LR: "max_lr"}.get(option, option)
 
 
 def _one(value: Any) -> Any:
@@ -92,12 +121,20 @@ def _betas(name: str, betas: Any) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def _state_dtype(name: str, value: Any) -> str:
+def _decay(name: str, value: Any) -> str | None:
+    return None if value is None else choice(value, name, names("optim.decay"))
+
+
+def _state_dtype(name: str, value: Any) -> str | None:
+    if value is None:
+        return None
     text = str(value).removeprefix("torch.") if isinstance(value, torch.dtype) else value
     return choice(text, name, STATE_DTYPES)
 
 
-def _largest_rate(name: str, value: Any) -> float:
+def _largest_rate(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
     found = number(_one(value), name)
     if not 0.0 < found < inf:
         raise value_error(name, "a finite rate above 0", repr(found))
@@ -116,17 +153,17 @@ def _flag(name: str, value: Any) -> bool:
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("lr", "eps", "weight_decay", "momentum"), _amount),
     **dict.fromkeys(("maximize", "amsgrad", "nesterov", "tight", "flush_denormals"), _flag),
-    **dict.fromkeys(("bias_correction", "cautious", "stable"), _flag),
+    **dict.fromkeys(("bias_correction", "cautious", "stable", "decoupled_weight_decay"), _flag),
     "betas": _betas,
     "dampening": lambda name, value: number(_one(value), name),
-    "decay": lambda name, value: choice(value, name, DECAYS),
-    "max_lr": _largest_rate,
+    "decay": _decay,
+    MAX_LR: _largest_rate,
     "state_dtype": _state_dtype,
 }
-# The defaults of the options that torch's optimizers have not; groups that have the default do not name them.
+# What the options that torch's optimizers have not are where neither a group nor its optimizer says anything.
 _OWN: dict[str, Any] = {
     "decay": None,
-    "max_lr": None,
+    MAX_LR: None,
     "bias_correction": True,
     "cautious": False,
     "stable": False,
@@ -136,23 +173,31 @@ _OWN: dict[str, Any] = {
 }
 
 
+def checked(option: str, index: int | None, value: Any) -> Any:
+    """An option as the core takes it; ``index`` is that of its group, None for the options of the optimizer itself."""
+    return _CHECKS[option](named(option, place_of(index)), value)
+
+
 def hyper_of(group: Mapping[str, Any], place: str, rule: Rule) -> Hyper:
     """Read and check the options of a group; ``place`` is what messages write before an option's name."""
-    # OneCycleLR keeps a max_lr of its own in the groups.
-    unread = () if group.get("decay") in _RELATIVE else ("max_lr",)
-    given = [*rule.options, *(option for option in rule.own if option in group and option not in unread)]
+    given = [*rule.options, *(option for option in rule.own if option in group)]
     found = {option: _CHECKS[option](named(option, place), group[option]) for option in given}
-    found.setdefault("decay", "decoupled" if group.get("decoupled_weight_decay") else "l2")
+    state_dtype = found.pop("state_dtype", None)
+    decoupled = found.pop("decoupled_weight_decay", rule.decoupled)
+    found["decay"] = found.get("decay") or ("decoupled" if decoupled else "l2")
+    found["max_lr"] = found.pop(MAX_LR, None)
     _check_together(found, place, rule)
+    if found["max_lr"] is None:
+        del found["max_lr"]
     moments = rule.moments(found)
     found.pop("amsgrad", None)
     if "betas" in found:
         found["beta1"], found["beta2"] = found.pop("betas")
-    return Hyper({"rule": rule.name, **found}, moments)
+    return Hyper({"rule": rule.name, **found}, moments, state_dtype)
 
 
 def _check_together(found: dict[str, Any], place: str, rule: Rule) -> None:
-    """Refuse options that do not go together; add the largest rate where the decay needs it."""
+    """Refuse options that do not go together."""
     decay = found["decay"]
     if decay == "l2" and rule is LION and found["weight_decay"]:
         fix = "Lion takes the sign of the gradient, in which the size of a decay is lost"
@@ -160,38 +205,66 @@ def _check_together(found: dict[str, Any], place: str, rule: Rule) -> None:
     if decay == "l2" and found.get("tight"):
         fix = "decay='l2' is part of the gradient, so that a parameter is rounded once already"
         raise value_error(named("tight", place), "False with decay='l2'", "True", fix)
-    if decay in _RELATIVE and "max_lr" not in found:
+    if decay in _RELATIVE and found["max_lr"] is None:
         expected = f"the largest learning rate, to which decay={decay!r} relates the rate"
-        raise value_error(named("max_lr", place), expected, "None")
+        raise value_error(named(MAX_LR, place), expected, "None")
     if found.get("nesterov") and not (found["momentum"] > 0.0 and found["dampening"] == 0.0):
         got = f"True, with momentum={found['momentum']:g} and dampening={found['dampening']:g}"
         raise value_error(named("nesterov", place), "False unless momentum is above 0 and dampening 0", got)
 
 
-def complete(group: dict[str, Any], own: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Give a group that was saved, perhaps by torch's class, the options that it lacks; those for GPUs have no use."""
-    for option, default in defaults.items():
-        group.setdefault(option, own.get(option, default))
-    for option in (*_UNSUPPORTED, "decoupled_weight_decay"):
+def without_defaults(defaults: dict[str, Any]) -> dict[str, Any]:
+    """The options of an optimizer without those of ours that say nothing: groups then have the keys of torch's."""
+    for option, value in _OWN.items():
         if option in defaults:
-            group[option] = defaults[option]
+            defaults[option] = _CHECKS[option](named(option, ""), defaults[option])
+            if defaults[option] == value:
+                del defaults[option]
+    if MAX_LR in defaults and defaults.get("decay") not in _RELATIVE:
+        fix = f"only {' and '.join(map(repr, _RELATIVE))} decay take it"
+        raise value_error("max_lr", "None with this decay", shown(defaults[MAX_LR]), fix)
+    return defaults
 
 
 def check_own(group: dict[str, Any], place: str, rule: Rule) -> None:
-    """Check the options that torch's optimizers have not, and write them as a saved group can hold them.
-
-    Those with their default are left out, so that groups look like torch's.
-    """
+    """Check the options that torch's optimizers have not, and write them as a saved group can hold them."""
+    if "max_lr" in group and group.get("decay") in _RELATIVE:
+        group.setdefault(MAX_LR, group.pop("max_lr"))
     for option, default in _OWN.items():
-        value = group.pop(option, default)
-        if value is default:
+        if option not in group:
             continue
-        if option not in (*rule.own, "state_dtype"):
-            raise value_error(named(option, place), f"nothing: {rule.name} does not take it", shown(value))
-        if option == "max_lr" and not place and group.get("decay") not in _RELATIVE:
-            fix = f"only {' and '.join(map(repr, _RELATIVE))} decay take it"
-            raise value_error(option, "None with this decay", shown(value), fix)
-        group[option] = _CHECKS[option](named(option, place), value)
+        if option in rule.own:
+            group[option] = _CHECKS[option](named(option, place), group[option])
+        elif group.pop(option) != default:
+            raise value_error(named(option, place), f"nothing: {rule.name} does not take it", "it")
+
+
+def name_all(groups: Iterable[dict[str, Any]], rule: Rule) -> None:
+    """Let groups that are saved name all options that torch's have not, where one of them names any.
+
+    So what was saved holds in an optimizer with other options. A state in which none is named is that of torch's class
+    too, which says nothing about them.
+    """
+    groups = list(groups)
+    if any(option in group for group in groups for option in rule.own):
+        for group in groups:
+            for option in rule.own:
+                group.setdefault(option, _OWN[option])
+
+
+def complete(
+    group: dict[str, Any], own: Mapping[str, Any], defaults: Mapping[str, Any], rule: Rule, forced: tuple[str, ...]
+) -> None:
+    """Give a group that was saved, perhaps by torch's class, the options that it lacks.
+
+    Those of ``forced`` are the optimizer's in any case, as are those for GPUs, which have no use.
+    """
+    for option in (*defaults, *rule.own):
+        if option in own:
+            group.setdefault(option, own[option])
+    for option in (*_UNSUPPORTED, *forced):
+        if option in defaults:
+            group[option] = defaults[option]
 
 
 # What torch's optimizers offer and these do not, with what to use instead.
@@ -199,16 +272,36 @@ _UNSUPPORTED = {
     "capturable": "it captures steps in CUDA graphs, and these parameters are on the CPU; leave it out",
     "differentiable": "gradients do not flow through this step; use torch.optim for that",
 }
-# What holds for the whole optimizer, and so cannot differ between groups.
-_GLOBAL = ("max_norm", "nonfinite")
+# What holds for the whole optimizer, and so cannot differ between groups: why.
+_GLOBAL = {
+    "max_norm": "one norm is taken over all groups",
+    "nonfinite": "a step is made for all groups or for none",
+    "rounding": "it holds for all groups",
+    "seed": "it holds for all groups",
+}
 
 
-def refuse_unsupported(group: Mapping[str, Any], place: str) -> None:
-    """Refuse options that would change what a step does in a way that these optimizers do not offer."""
+def refuse_unsupported(group: Mapping[str, Any], place: str, rule: Rule) -> None:
+    """Refuse options that would change what a step does in a way that these optimizers do not offer.
+
+    Other entries are let through, as in torch: wrappers and schedulers keep theirs in groups. One that is spelt almost
+    like an option is no such entry.
+    """
     for option, fix in _UNSUPPORTED.items():
         if group.get(option):
             raise value_error(named(option, place), "False", "True", fix)
-    for option in _GLOBAL:
-        if place and option in group:
-            fix = "one norm is taken over all groups: pass it to the optimizer"
-            raise value_error(named(option, place), "nothing", shown(group[option]), fix)
+    if not place:
+        return
+    for option, reason in _GLOBAL.items():
+        if option in group:
+            raise value_error(
+                named(option, place), "nothing", shown(group[option]), f"{reason}: pass it to the optimizer"
+            )
+    known = (*rule.options, *rule.own, *_GLOBAL, *_UNSUPPORTED)
+    for option in group:
+        if option not in (*known, *_FOREIGN) and (near := get_close_matches(str(option), known, 1, 0.8)):
+            raise value_error(place, f"options such as {near[0]!r}", repr(option))
+
+
+# Entries that torch's schedulers and optimizers write into groups, and that are spelt like others.
+_FOREIGN = ("params", "param_names", "initial_lr", "max_lr", "min_lr", "swa_lr", "max_momentum", "base_momentum")

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
+from .._options import number
 from ..errors import shown, type_error, value_error
-from ._eight_bit import SCALE, decoded, encoded, fitted, from_others, holds_codes, takes_codes, zeros
-from ._tensors import DTYPES, empty_like, goes_with, in_layout_of, is_laid_out_like, is_plain
+from ._eight_bit import PLACES, SCALE, decoded, encoded, fitted, from_others, holds_codes, takes_codes, zeros
+from ._groups import Rule
+from ._tensors import DTYPES, dtype_name, empty_like, goes_with, in_layout_of, is_laid_out_like, is_plain
 
-__all__ = ["keep", "most_steps", "prepare", "taken"]
+__all__ = ["begins", "convert", "keep", "most_steps", "prepare", "taken", "without_begun"]
 
 
-MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer")
 # The number from which on float32 cannot count by ones.
 _LAST_SINGLE = 2**24
+# The last number of steps that float64 can count to.
+_LAST = 2**53
+_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 def prepare(
@@ -45,6 +49,19 @@ def counter() -> torch.Tensor:
     return torch.zeros((), dtype=dtype, device="cpu")
 
 
+def begins(state: dict[str, Any], moments: tuple[str, ...]) -> bool:
+    """Whether SGD's momentum begins in the middle of a training: torch's is then the gradient, as in the first step."""
+    return "momentum_buffer" in moments and "momentum_buffer" not in state and float(state.get("step", 0)) > 0
+
+
+def without_begun(states: list[tuple[dict[str, Any], float]]) -> None:
+    """Take momentum that has not begun out of states again, where no step was made since: the next one begins it."""
+    for state, steps in states:
+        if float(state["step"]) == steps:
+            state.pop("momentum_buffer")
+            state.pop("momentum_buffer" + SCALE, None)
+
+
 def _fitting(moment: Any, param: torch.Tensor, moment_name: str, name: str) -> torch.Tensor:
     """The moment, in a tensor that the core can take: a copy where it is not one already."""
     if not isinstance(moment, torch.Tensor):
@@ -63,39 +80,47 @@ def _fitting(moment: Any, param: torch.Tensor, moment_name: str, name: str) -> t
 
 def _counter(step: Any, name: str) -> torch.Tensor:
     """The number of steps as a tensor that can count on: float32 as torch has it, float64 where that is not enough."""
-    tensor = step if isinstance(step, torch.Tensor) else torch.tensor(float(step))
+    given = isinstance(step, torch.Tensor)
+    tensor = step if given else torch.tensor(number(step, name, "a number of steps"), dtype=torch.float64)
     if tensor.numel() != 1:
         raise value_error(name, "a tensor of one element", f"one of shape {tuple(tensor.shape)}")
-    if tensor.dtype == torch.float32 and tensor.item() >= _LAST_SINGLE:
-        return tensor.to("cpu", torch.float64)
-    fits = is_plain(tensor) and tensor.dtype in (torch.float32, torch.float64) and tensor.device.type == "cpu"
-    return tensor if fits else tensor.detach().to("cpu", torch.float32, copy=True)
+    if not (tensor.is_floating_point() or tensor.dtype in _INTEGERS):
+        raise type_error(name, "a number of steps", f"a tensor of {dtype_name(tensor.dtype)}")
+    if not (0 <= tensor.item() <= _LAST and tensor.item() % 1 == 0):
+        raise value_error(name, "a whole number of steps, at least 0", f"{tensor.item()}")
+    large = tensor.item() >= _LAST_SINGLE
+    types = (torch.float64,) if large else (torch.float32, torch.float64)
+    fits = given and is_plain(tensor) and tensor.dtype in types and tensor.device.type == "cpu"
+    return tensor if fits else tensor.detach().to("cpu", types[0], copy=True)
 
 
 class _Kept:
-    """A saved tensor on its way through ``torch.optim.Optimizer.load_state_dict``.
+    """A saved value on its way through ``torch.optim.Optimizer.load_state_dict``.
 
-    That method casts every tensor of the state to the parameter's type. What it does not know it hands on unchanged.
+    That method casts every tensor of the state to the parameter's type, and makes a generator of a text. What it does
+    not know it hands on unchanged.
     """
 
-    def __init__(self, tensor: torch.Tensor) -> None:
-        self.tensor = tensor
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
 def keep(optimizer: Any, state_dict: dict[str, Any]) -> dict[str, Any]:
-    """A hook before loading: wrap the saved tensors."""
-    saved = state_dict["state"]
-    return state_dict | {"state": {key: _wrapped(value) for key, value in saved.items()}}
+    """A hook before loading: wrap the saved values."""
+    saved, kept = state_dict["state"], optimizer._RULE.kept
+    return state_dict | {"state": {key: _wrapped(value, kept) for key, value in saved.items()}}
 
 
-def _wrapped(state: Any) -> Any:
+def _wrapped(state: Any, kept: Sequence[str]) -> Any:
     if not isinstance(state, Mapping):
         return state
-    found = from_others(state)
-    return {key: _Kept(value) if isinstance(value, torch.Tensor) else value for key, value in found.items()}
+    found = from_others(state, kept)
+    return {key: _Kept(value) for key, value in found.items()}
 
 
-def taken(saved: Mapping[Any, Any], known: Mapping[torch.Tensor, tuple[str, str | None]]) -> defaultdict[Any, Any]:
+def taken(
+    saved: Mapping[Any, Any], known: Mapping[torch.Tensor, tuple[str, str | None]], rule: Rule
+) -> defaultdict[Any, Any]:
     """What was saved, by parameter, copied into tensors that are the optimizer's own; other entries as they are.
 
     ``known`` are the name and the ``state_dtype`` of each parameter.
@@ -108,13 +133,27 @@ def taken(saved: Mapping[Any, Any], known: Mapping[torch.Tensor, tuple[str, str 
         name, state_dtype = known[key]
         if not isinstance(values, Mapping):
             raise type_error(f"state of {name}", "a dictionary", shown(values))
-        kept = {entry: value for entry, value in values.items() if value is not None}
+        found = {entry: value.value if isinstance(value, _Kept) else value for entry, value in values.items()}
+        kept = {entry: value for entry, value in found.items() if value is not None}
         if "momentum_buffer" in kept:  # torch's SGD does not count, and has a buffer from the first step on
             kept.setdefault("step", 1)
+        _check_rule(kept, rule, name)
         entries = {entry: _taken(key, entry, value, name, state_dtype) for entry, value in kept.items()}
         _take_codes(entries, key, name, state_dtype)
         state[key] = entries
     return state
+
+
+def _check_rule(entries: Mapping[Any, Any], rule: Rule, name: str) -> None:
+    """Refuse the state of another rule: with it the moments that are missing would begin at 0 in the middle."""
+    found = [moment for moment in PLACES if moment in entries]
+    needed = ("step", *rule.always)
+    if all(key in entries for key in needed) and set(found) <= set(rule.kept):
+        return
+    if found or "step" in entries:
+        expected = f"{' and '.join(needed)}" + (f", and perhaps {rule.kept[-1]}," if rule.always != rule.kept else "")
+        got = ", ".join(key for key in ("step", *found) if key in entries)
+        raise value_error(f"state of {name}", f"{expected} as {rule.name} keeps them", got)
 
 
 def most_steps(state: Mapping[Any, Any]) -> int:
@@ -125,26 +164,32 @@ def most_steps(state: Mapping[Any, Any]) -> int:
 
 def _taken(param: torch.Tensor, key: str, value: Any, name: str, state_dtype: str | None) -> Any:
     if key == "step":
-        step = value.tensor if isinstance(value, _Kept) else torch.tensor(float(value))
-        return _counter(step.detach().to("cpu", copy=True), f"step of {name}")
-    if not isinstance(value, _Kept):
+        step = value.detach().to("cpu", copy=True) if isinstance(value, torch.Tensor) else value
+        return _counter(step, f"step of {name}")
+    if not isinstance(value, torch.Tensor):
         return value
-    tensor = value.tensor
-    if key not in MOMENTS:
-        return tensor.detach().clone()
-    if tensor.shape != param.shape:
+    if key not in PLACES:
+        return value.detach().clone()
+    if value.shape != param.shape:
         expected = f"a tensor of shape {tuple(param.shape)}, like the parameter"
-        raise value_error(f"{key} of {name}", expected, f"one of shape {tuple(tensor.shape)}")
-    if holds_codes(tensor):
-        return tensor.detach().clone()
-    return in_layout_of(param, tensor, _kept_type(tensor, param, state_dtype))
+        raise value_error(f"{key} of {name}", expected, f"one of shape {tuple(value.shape)}")
+    if holds_codes(value):
+        return value.detach().clone()
+    return in_layout_of(param, value, _kept_type(value, param, state_dtype))
+
+
+def convert(state: dict[Any, Any], param: torch.Tensor, name: str, state_dtype: str | None) -> None:
+    """Store the moments of a parameter as ``state_dtype`` says from now on; None: as the parameter."""
+    dtype = state_type(state_dtype, param)
+    for moment, value in state.items():
+        if moment in PLACES and isinstance(value, torch.Tensor) and not holds_codes(value):
+            state[moment] = value.to(dtype)
+    _take_codes(state, param, name, state_dtype or dtype_name(param.dtype))
 
 
 def _take_codes(entries: dict[Any, Any], param: torch.Tensor, name: str, state_dtype: str | None) -> None:
-    """Code the moments of a loaded state, or decode them, where the type that was asked for says so."""
-    for moment in MOMENTS:
-        if moment not in entries:
-            continue
+    """Code the moments of a state, or decode them, where the type that was asked for says so."""
+    for moment in [moment for moment in PLACES if moment in entries]:
         value = entries[moment]
         if holds_codes(value):
             codes, scale = fitted(param, value, entries.get(moment + SCALE), moment, name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .._options import flag
-from ._groups import ADAM
-from .optimizer import Optimizer
+from ._groups import ADAM, MAX_LR
+from ._schedules import Scheduled
+from .optimizer import Optimizer, Policy
 
 __all__ = ["Adam", "AdamW"]
 
@@ -77,14 +78,15 @@ class AdamW(Optimizer):
 
     _RULE = ADAM
     _DECOUPLED = True
+    _FORCED: tuple[str, ...] = ("decoupled_weight_decay",)
 
     def __init__(  # noqa: PLR0917 -- the order of torch
         self,
         params: Any,
         lr: Any = 1e-3,
-        betas: tuple[Any, Any] = (0.9, 0.999),
+        betas: Any = (0.9, 0.999),
         eps: float = 1e-8,
-        weight_decay: float = 1e-2,
+        weight_decay: Scheduled = 1e-2,
         amsgrad: bool = False,
         *,
         maximize: bool = False,
@@ -99,7 +101,7 @@ class AdamW(Optimizer):
         stable: bool = False,
         tight: bool = False,
         flush_denormals: bool = False,
-        max_norm: float | None = None,
+        max_norm: float | Policy | None = None,
         nonfinite: str = "propagate",
         state_dtype: Any = None,
         rounding: str = "nearest",
@@ -118,7 +120,7 @@ class AdamW(Optimizer):
             "fused": fused,
             "decoupled_weight_decay": self._DECOUPLED,
             "decay": decay,
-            "max_lr": max_lr,
+            MAX_LR: max_lr,
             "bias_correction": bias_correction,
             "cautious": cautious,
             "stable": stable,
@@ -155,13 +157,15 @@ class Adam(AdamW):
     Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
     """
 
+    _FORCED = ()
+
     def __init__(  # noqa: PLR0917 -- the order of torch
         self,
         params: Any,
         lr: Any = 1e-3,
-        betas: tuple[Any, Any] = (0.9, 0.999),
+        betas: Any = (0.9, 0.999),
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: Scheduled = 0.0,
         amsgrad: bool = False,
         *,
         decoupled_weight_decay: bool = False,

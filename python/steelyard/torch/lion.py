@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._groups import LION
-from .optimizer import Optimizer
+from ._groups import LION, MAX_LR
+from ._schedules import Scheduled
+from .optimizer import Optimizer, Policy
 
 __all__ = ["Lion"]
 
@@ -44,8 +45,8 @@ class Lion(Optimizer):
         self,
         params: Any,
         lr: Any = 1e-4,
-        betas: tuple[Any, Any] = (0.9, 0.99),
-        weight_decay: float = 0.0,
+        betas: Any = (0.9, 0.99),
+        weight_decay: Scheduled = 0.0,
         *,
         maximize: bool = False,
         foreach: bool | None = None,
@@ -54,9 +55,11 @@ class Lion(Optimizer):
         cautious: bool = False,
         tight: bool = False,
         flush_denormals: bool = False,
-        max_norm: float | None = None,
+        max_norm: float | Policy | None = None,
         nonfinite: str = "propagate",
         state_dtype: Any = None,
+        rounding: str = "nearest",
+        seed: int = 0,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -65,10 +68,10 @@ class Lion(Optimizer):
             "maximize": maximize,
             "foreach": foreach,
             "decay": decay,
-            "max_lr": max_lr,
+            MAX_LR: max_lr,
             "cautious": cautious,
             "tight": tight,
             "flush_denormals": flush_denormals,
             "state_dtype": state_dtype,
         }
-        super().__init__(params, defaults, max_norm=max_norm, nonfinite=nonfinite)
+        super().__init__(params, defaults, max_norm=max_norm, nonfinite=nonfinite, rounding=rounding, seed=seed)

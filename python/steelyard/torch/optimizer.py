@@ -17,10 +17,21 @@ from ..errors import value_error
 from ..optim import AutoClip, StepInfo, ZClip
 from ._backward import BackwardHooks, checked_parameters
 from ._distributed import global_norm_over_processes, is_shard, local, local_state, refuse_whole_rules
-from ._groups import Hyper, Rule, check_own, complete, hyper_of, place_of, refuse_unsupported
+from ._groups import (
+    Hyper,
+    Rule,
+    check_own,
+    checked,
+    complete,
+    hyper_of,
+    name_all,
+    place_of,
+    refuse_unsupported,
+    without_defaults,
+)
 from ._messages import not_finite
-from ._rates import Rates
-from ._state import keep, most_steps, prepare, taken
+from ._schedules import Schedules
+from ._state import begins, convert, keep, most_steps, prepare, taken, without_begun
 from ._tensors import (
     CODES,
     DTYPES,
@@ -34,7 +45,9 @@ from ._tensors import (
     is_plain,
 )
 
-__all__ = ["Optimizer"]
+__all__ = ["Optimizer", "Policy"]
+
+Policy = AutoClip | ZClip
 
 NONFINITE = ("raise", "skip", "propagate")
 ROUNDING = ("nearest", "stochastic")
@@ -50,6 +63,8 @@ class _Row(NamedTuple):
     param: torch.Tensor
     grad: torch.Tensor
     state: dict[str, Any]
+    begins: bool
+    """Whether the momentum begins with this step, after steps without one."""
     target: torch.Tensor
     """The optimizer's parameter, which the result is copied to."""
 
@@ -66,6 +81,17 @@ def _new_plan() -> _core.TensorPlan:
 increment_version = getattr(torch._C, "_increment_version", None) or torch.autograd.graph.increment_version
 
 
+# The entry of the first saved group that has what a policy for max_norm has seen.
+_POLICY = "max_norm_state"
+
+
+def _complete_saved(optimizer: Optimizer, saved: dict[str, Any]) -> None:
+    """What is added to the state that torch's class makes."""
+    name_all(saved["param_groups"], optimizer._RULE)
+    if isinstance(optimizer.max_norm, Policy) and saved["param_groups"]:
+        saved["param_groups"][0][_POLICY] = optimizer.max_norm.state_dict()
+
+
 def _written(rows: list[_Row], params: list[torch.Tensor]) -> None:
     """Copy back what was computed in other tensors, and tell torch which parameters were written."""
     for row in rows:
@@ -80,44 +106,40 @@ class Optimizer(torch.optim.Optimizer):
     # GradScaler then hands over its scale and whether it found an infinity, instead of writing the gradients.
     _step_supports_amp_scaling = True
     _RULE: Rule
+    # Options of groups that are the class's own, whatever was saved.
+    _FORCED: tuple[str, ...] = ()
 
     def __init__(
         self,
         params: Any,
         defaults: dict[str, Any],
         *,
-        max_norm: float | AutoClip | ZClip | None = None,
+        max_norm: float | Policy | None = None,
         nonfinite: str = "propagate",
         rounding: str = "nearest",
         seed: int = 0,
     ) -> None:
         self.max_norm, self.nonfinite = max_norm, nonfinite
         stochastic = choice(rounding, "rounding", ROUNDING) == "stochastic"
-        self._seed = whole(seed, "seed", 0, 2**64 - 1) if stochastic else None
-        self._plan, self._rates = _new_plan(), Rates()
+        seed = whole(seed, "seed", 0, 2**64 - 1)
+        self._seed = seed if stochastic else None
+        self._plan, self._schedules = _new_plan(), Schedules(checked)
+        self._stored_as: list[str | None] = []
         self._hooks: BackwardHooks | None = None
         self._latest = self._plan
-        refuse_unsupported(defaults, "")
-        check_own(defaults, "", self._RULE)
-        schedule = defaults["lr"]
-        if callable(schedule):
-            defaults = defaults | {"lr": at_least_zero("lr", schedule(0))}
+        refuse_unsupported(defaults, "", self._RULE)
+        self._schedules.take_defaults(defaults)
         hyper_of(defaults, "", self._RULE)
-        super().__init__(params, defaults)
-        if callable(schedule):
-            for group in self.param_groups:
-                if group["lr"] is defaults["lr"]:
-                    group["lr"] = schedule
-            self._rates.set(self.param_groups, 0, place_of)
+        super().__init__(params, without_defaults(defaults))
 
     @property
-    def max_norm(self) -> float | AutoClip | ZClip | None:
+    def max_norm(self) -> float | Policy | None:
         """What the global norm of the gradients is clipped to; None: they are not clipped."""
         return self._max_norm
 
     @max_norm.setter
     def max_norm(self, value: Any) -> None:
-        taken = value is None or isinstance(value, AutoClip | ZClip)
+        taken = value is None or isinstance(value, Policy)
         self._max_norm = value if taken else at_least_zero("max_norm", value, infinite=True)
 
     @property
@@ -145,6 +167,7 @@ class Optimizer(torch.optim.Optimizer):
             first_nonfinite=None if first is None else f"{self._name(*first)}.grad",
             skipped=not last["applied"],
             first_element=None if first is None else self._element(first, last["element"]),
+            left_out=last["left_out"],
         )
 
     def _element(self, first: tuple[int, int], place: int | None) -> int | None:
@@ -155,21 +178,23 @@ class Optimizer(torch.optim.Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of parameters, as in torch; its options are checked."""
         index = len(self.param_groups)
+        if isinstance(param_group, dict):
+            refuse_unsupported(param_group, place_of(index), self._RULE)
+            self._schedules.give_defaults(param_group)
         super().add_param_group(param_group)
         try:
-            if callable(self.param_groups[index]["lr"]):
-                self._rates.set(self.param_groups, self._plan.updates, place_of)
+            self._schedules.set(self.param_groups, self._plan.updates)
             self._check_group(index)
         except (TypeError, ValueError):
-            del self.param_groups[index]
+            del self.param_groups[index], self._stored_as[index:]
+            self._schedules.drop(index)
             raise
 
     def _check_group(self, index: int) -> None:
         group = self.param_groups[index]
         place = place_of(index)
-        refuse_unsupported(group, place)
-        hyper_of(group, place, self._RULE)
         check_own(group, place, self._RULE)
+        self._stored_as[index:] = [hyper_of(group, place, self._RULE).state_dtype]
         for row, param in enumerate(group["params"]):
             check_parameter(param, self._name(index, row))
 
@@ -301,36 +326,40 @@ class Optimizer(torch.optim.Optimizer):
         norm: float | None = None,
     ) -> bool:
         """Update the parameters in ``groups``; ``norm`` is that of all gradients, where it is known. Whether it did."""
-        self._rates.set(self.param_groups, self._plan.updates, place_of)
-        limit = self.max_norm
+        self._schedules.set(self.param_groups, self._plan.updates)
         hypers = [hyper_of(group, place_of(index), self._RULE) for index, group in enumerate(self.param_groups)]
         found_inf, scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
+        self._store_as([hyper.state_dtype for hyper in hypers])
         instead: dict[int, _Row] = {}
-        for _ in range(_LOOKS):
-            outcome = plan.step(
-                groups,
-                self.state,
-                hypers=hypers,
-                name=name_of,
-                tell=partial(_written, list(instead.values())) if instead else increment_version,
-                instead={row: used[:3] for row, used in instead.items()},
-                max_norm=limit.core if isinstance(limit, AutoClip | ZClip) else limit,
-                norm=norm,
-                scan=self._scans,
-                stop_nonfinite=self.nonfinite != "propagate",
-                grad_scale=1.0 if scale is None else scale.item(),
-                skip=found_inf is not None and found_inf.item() != 0,
-                seed=self._seed,
-            )
-            if not outcome["unready"]:
-                break
-            instead |= self._prepared(outcome["unready"], groups, hypers, name_of)
-            if norm is None and self._scans:
-                found = [param.grad for group in groups for param in group if param.grad is not None]
-                norm = global_norm_over_processes(found)
-        else:
-            name = name_of(*outcome["unready"][0])
-            raise RuntimeError(f"{name}: its tensors do not stay as they are prepared; please report this")
+        begun: list[tuple[dict[str, Any], float]] = []
+        try:
+            for _ in range(_LOOKS):
+                outcome = plan.step(
+                    groups,
+                    self.state,
+                    hypers=[hyper[:2] for hyper in hypers],
+                    name=name_of,
+                    tell=partial(_written, list(instead.values())) if instead else increment_version,
+                    instead={row: used[:4] for row, used in instead.items()},
+                    max_norm=limit.core if isinstance(limit := self.max_norm, Policy) else limit,
+                    norm=norm,
+                    scan=self._scans,
+                    stop_nonfinite=self.nonfinite != "propagate",
+                    grad_scale=1.0 if scale is None else scale.item(),
+                    skip=found_inf is not None and found_inf.item() != 0,
+                    seed=self._seed,
+                )
+                if not outcome["unready"]:
+                    break
+                instead |= self._prepared(outcome["unready"], groups, hypers, name_of, begun)
+                if norm is None and self._scans:
+                    found = [param.grad for group in groups for param in group if param.grad is not None]
+                    norm = global_norm_over_processes(found)
+            else:
+                name = name_of(*outcome["unready"][0])
+                raise RuntimeError(f"{name}: its tensors do not stay as they are prepared; please report this")
+        finally:
+            without_begun(begun)
         first = outcome["first"]
         if self.nonfinite == "raise" and first is not None:
             element = self._element(first, outcome["element"])
@@ -340,22 +369,47 @@ class Optimizer(torch.optim.Optimizer):
             raise value_error("gradients", "finite ones", f"a norm of {norm}", fix)
         return outcome["applied"]
 
+    def _store_as(self, kinds: list[str | None]) -> None:
+        """Convert the moments of groups whose ``state_dtype`` somebody has changed."""
+        if kinds == self._stored_as:
+            return
+        converted: dict[torch.Tensor, dict[str, Any]] = {}
+        for index, group in enumerate(self.param_groups):
+            if kinds[index] in self._stored_as[index : index + 1]:
+                continue
+            for row, param in enumerate(group["params"]):
+                if param not in self.state:
+                    continue
+                if is_shard(param):
+                    refuse_whole_rules(group, place_of(index), self._seed)
+                converted[param] = dict(self.state[param])
+                convert(converted[param], param, self._name(index, row), kinds[index])
+        for param, state in converted.items():
+            self.state[param] = state
+        self._stored_as = kinds
+
     def _prepared(
         self,
         unready: list[tuple[int, int]],
         groups: list[list[torch.Tensor]],
         hypers: list[Hyper],
         name_of: Callable[[int, int], str],
+        begun: list[tuple[dict[str, Any], float]],
     ) -> dict[int, _Row]:
-        """Prepare parameters for a step; the tensors to use instead of their own, by the number of the parameter."""
+        """Prepare parameters for a step; the tensors to use instead of their own, by the number of the parameter.
+
+        ``begun`` gets the states whose momentum begins with this step, and their numbers of steps.
+        """
         before = [0, *accumulate(map(len, groups))]
         instead = {}
         for group, index in unready:
             param, name = groups[group][index], name_of(group, index)
             check_parameter(param, name)
             check_gradient(param.grad, param, f"{name}.grad")
-            moments, state_dtype = hypers[group].moments, self.param_groups[group].get("state_dtype")
+            _, moments, state_dtype = hypers[group]
             state, target, grad = self.state[param], local(param), local(param.grad)
+            if begin := begins(state, moments):
+                begun.append((state, float(state["step"])))
             if is_shard(param):
                 refuse_whole_rules(self.param_groups[group], place_of(group), self._seed)
                 state = local_state(state, param, moments, state_dtype)
@@ -364,9 +418,21 @@ class Optimizer(torch.optim.Optimizer):
             own = target if is_plain(target) and is_dense(target) else in_layout_of(target, target)
             if not (is_plain(grad) and is_laid_out_like(grad, own)):
                 grad = in_layout_of(own, grad)
-            if own is not param or grad is not param.grad:
-                instead[before[group] + index] = _Row(own, grad, state, target)
+            if own is not param or grad is not param.grad or begin:
+                instead[before[group] + index] = _Row(own, grad, state, begin, target)
         return instead
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state in torch's form, for ``torch.save`` and the ``load_state_dict`` of either class.
+
+        Where a group names an option that torch's class has not, every group names all of them. The first has an entry
+        ``max_norm_state`` where ``max_norm`` is a policy: what that has seen.
+        """
+        handle = self.register_state_dict_post_hook(_complete_saved, prepend=True)
+        try:
+            return super().state_dict()
+        finally:
+            handle.remove()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a saved state, of this class or of torch's, without a bit lost; it is copied.
@@ -381,7 +447,8 @@ class Optimizer(torch.optim.Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         """What torch saves of an optimizer, and the options that torch's have not."""
-        own = {"_max_norm": self.max_norm, "_nonfinite": self.nonfinite, "_rates": self._rates, "_seed": self._seed}
+        own: dict[str, Any] = {"_max_norm": self.max_norm, "_nonfinite": self.nonfinite, "_seed": self._seed}
+        own |= {"_schedules": self._schedules, "_stored_as": self._stored_as}
         return super().__getstate__() | own | {"_updates": self._plan.updates}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -399,14 +466,19 @@ class Optimizer(torch.optim.Optimizer):
     def _load(self, saved: dict[str, Any]) -> None:
         """Check what was saved, and only then take it."""
         for index, group in enumerate(saved["param_groups"]):
-            complete(group, self.param_groups[index], self.defaults)
-            hyper_of(group, place_of(index), self._RULE)
+            complete(group, self.param_groups[index], self.defaults, self._RULE, self._FORCED)
+        groups = saved["param_groups"]
+        policy = groups[0].pop(_POLICY, None)
+        stored_as = [hyper_of(group, place_of(index), self._RULE).state_dtype for index, group in enumerate(groups)]
         known = {
-            param: (self._name(index, row), group.get("state_dtype"))
-            for index, group in enumerate(saved["param_groups"])
+            param: (self._name(index, row), stored_as[index])
+            for index, group in enumerate(groups)
             for row, param in enumerate(group["params"])
         }
-        state = taken(saved["state"], known)
+        state = taken(saved["state"], known, self._RULE)
+        if policy is not None and isinstance(self.max_norm, Policy):
+            self.max_norm.load_state_dict(policy)  # the last that may refuse
         super().__setstate__(saved | {"state": state})
-        self._rates.keep(self.param_groups)
+        self._stored_as = stored_as
+        self._schedules.keep(self.param_groups)
         self._plan.updates = most_steps(state)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._groups import MAX_LR
 from ._groups import SGD as RULE
-from .optimizer import Optimizer
+from ._schedules import Scheduled
+from .optimizer import Optimizer, Policy
 
 __all__ = ["SGD"]
 
@@ -52,7 +54,7 @@ class SGD(Optimizer):
         lr: Any = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
-        weight_decay: float = 0,
+        weight_decay: Scheduled = 0,
         nesterov: bool = False,
         *,
         maximize: bool = False,
@@ -63,9 +65,11 @@ class SGD(Optimizer):
         max_lr: float | None = None,
         tight: bool = False,
         flush_denormals: bool = False,
-        max_norm: float | None = None,
+        max_norm: float | Policy | None = None,
         nonfinite: str = "propagate",
         state_dtype: Any = None,
+        rounding: str = "nearest",
+        seed: int = 0,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -78,9 +82,9 @@ class SGD(Optimizer):
             "differentiable": differentiable,
             "fused": fused,
             "decay": decay,
-            "max_lr": max_lr,
+            MAX_LR: max_lr,
             "tight": tight,
             "flush_denormals": flush_denormals,
             "state_dtype": state_dtype,
         }
-        super().__init__(params, defaults, max_norm=max_norm, nonfinite=nonfinite)
+        super().__init__(params, defaults, max_norm=max_norm, nonfinite=nonfinite, rounding=rounding, seed=seed)

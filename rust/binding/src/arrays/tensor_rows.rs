@@ -67,6 +67,8 @@ struct Present<'py> {
     grad: Bound<'py, PyAny>,
     /// `None` where the parameter has no state yet.
     state: Option<Bound<'py, PyDict>>,
+    /// Whether its momentum begins with this step.
+    begins: bool,
 }
 
 /// What a step does with a row.
@@ -76,6 +78,7 @@ struct Ready {
     grad: Block,
     /// The number of steps made so far.
     steps: u64,
+    begins: bool,
 }
 
 /// The rows of an optimizer.
@@ -115,7 +118,7 @@ impl TensorRows {
 
     /// Finds the parameters that have a gradient, and looks at their tensors. `moments[group]` are the keys of the
     /// moments in the states of a group's parameters; `instead` has, by row, the parameter, gradient and state to use
-    /// instead of those that the optimizer has.
+    /// instead of those that the optimizer has, and whether the momentum begins with this step.
     pub fn look<'py>(
         &mut self,
         groups: &[Bound<'py, PyList>],
@@ -188,9 +191,9 @@ impl TensorRows {
                     own.state = found.and_then(|found| found.cast_into::<PyDict>().ok()).map(Bound::unbind);
                 }
                 let state = own.state.as_ref().map(|state| state.bind(py).clone());
-                let mut used = Present { row, position: (group, index), param, grad, state };
+                let mut used = Present { row, position: (group, index), param, grad, state, begins: false };
                 if let Some(other) = instead.map(|instead| instead.get_item(row)).transpose()?.flatten() {
-                    (used.param, used.grad, used.state) = other.cast::<PyTuple>()?.extract()?;
+                    (used.param, used.grad, used.state, used.begins) = other.cast::<PyTuple>()?.extract()?;
                 }
                 present.push(used);
             }
@@ -308,7 +311,7 @@ impl TensorRows {
         if !stored(&row.grad, &grad.range())? {
             return Err(without_memory(&format!("{}.grad", name(row.position))));
         }
-        Ok(Some(Ready { row: row.row, group: row.position.0, grad, steps }))
+        Ok(Some(Ready { row: row.row, group: row.position.0, grad, steps, begins: row.begins }))
     }
 
     /// Checks that no tensor that is written overlaps another one.
@@ -454,6 +457,8 @@ pub struct TensorRow<'a> {
     pub moments: [Option<MomentSlice<'a>>; MOMENTS],
     /// The number of steps made so far.
     pub steps: u64,
+    /// Whether its momentum begins with this step, after steps without one.
+    pub begins: bool,
     /// Where that number is kept.
     pub counter: Typed<Exclusive<'a>>,
 }
@@ -499,6 +504,7 @@ impl<'py> TensorClaim<'_, 'py> {
                 grad,
                 moments,
                 steps: ready.steps,
+                begins: ready.begins,
                 counter: counter?,
             })
         };

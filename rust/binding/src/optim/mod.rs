@@ -27,7 +27,7 @@ pub use options::check_eps;
 pub use plan::AdamWPlan;
 pub use policy::ClipPolicy;
 pub use schedule::schedule_rates;
-pub use stored::{blocks8_map, from_blocks8, round_at_random, to_blocks8};
+pub use stored::{blocks8_map, blocks8_signed, from_blocks8, round_at_random, to_blocks8};
 pub use tensor_plan::TensorPlan;
 
 /// A function that tells torch which tensors were written, with its arguments. They are prepared before anything is

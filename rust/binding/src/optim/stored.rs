@@ -14,6 +14,12 @@ fn kind(signed: bool) -> Codes {
     if signed { Codes::Signed } else { Codes::Unsigned }
 }
 
+/// Whether the codes of a rule's moment stand for numbers of either sign. The first moment has the index 0.
+#[pyfunction]
+pub fn blocks8_signed(moment: usize) -> bool {
+    Codes::of_moment(moment) == Codes::Signed
+}
+
 /// The numbers that the codes of 8-bit blocks stand for.
 #[pyfunction]
 pub fn blocks8_map(py: Python<'_>, signed: bool) -> PyResult<Bound<'_, PyArray1<f32>>> {

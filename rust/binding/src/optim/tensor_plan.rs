@@ -45,12 +45,25 @@ struct Outcome {
     element: Option<usize>,
     overflow: bool,
     applied: bool,
+    /// The number of parameters without a gradient.
+    left_out: usize,
 }
 
 impl Outcome {
     fn record(self, py: Python<'_>, unready: Vec<Position>) -> Record<'_> {
-        let Outcome { step, lr, grad_norm, clip_factor, nonfinite, first, element, overflow, applied } = self;
-        record!(py, { step, lr, grad_norm, clip_factor, nonfinite, first, element, overflow, applied, unready })
+        let Outcome {
+            step,
+            lr,
+            grad_norm,
+            clip_factor,
+            nonfinite,
+            first,
+            element,
+            overflow,
+            applied,
+            left_out,
+        } = self;
+        record!(py, { step, lr, grad_norm, clip_factor, nonfinite, first, element, overflow, applied, left_out, unready })
     }
 }
 
@@ -115,7 +128,7 @@ impl TensorPlan {
     ///
     /// Where parameters have to be prepared, their positions are in `unready` of the result and nothing has been done;
     /// `instead` then has, for some of them, by the number of the parameter among all, another parameter, gradient and
-    /// state to use. `name(group, index)` returns what messages call a parameter. `tell` is called with the list of
+    /// state to use, and whether the momentum begins with this step, after steps without one. `name(group, index)` returns what messages call a parameter. `tell` is called with the list of
     /// parameters that were written.
     #[pyo3(signature = (groups, state, *, hypers, name, tell, instead, max_norm, norm, scan, stop_nonfinite, grad_scale, skip, seed=None))]
     #[allow(clippy::too_many_arguments)] // one call a step, spelled out in the Python face
@@ -168,6 +181,7 @@ impl TensorPlan {
             element: None,
             overflow: false,
             applied: false,
+            left_out: groups.iter().map(PyListMethods::len).sum(),
         };
         let mut claim = match entered.look(&groups, state, &moments, instead, &name)? {
             Looked::Ready(claim) => claim,
@@ -201,6 +215,7 @@ fn stepped(
 ) -> PyResult<Outcome> {
     let positions = claim.positions()?;
     let rows = claim.slices()?;
+    outcome.left_out -= rows.len();
     outcome.step = rows.iter().map(|row| row.steps).max().unwrap_or(0);
     if gradients.skip || rows.is_empty() {
         return Ok(outcome);
@@ -244,10 +259,13 @@ fn hypers(options: &[Hyper], rows: &[TensorRow<'_>]) -> PyResult<Different> {
     for row in rows {
         let step = row.steps + 1;
         // Most rows have the options of the row before.
-        let known =
-            groups.iter().zip(&hypers).rposition(|(group, hyper)| *group == row.group && hyper.step == step);
+        let known = groups
+            .iter()
+            .zip(&hypers)
+            .rposition(|(group, hyper)| (*group, hyper.step, hyper.begins) == (row.group, step, row.begins));
         if known.is_none() {
-            memory::push(&mut hypers, Hyper { step, ..options[row.group] }).map_err(no_memory)?;
+            memory::push(&mut hypers, Hyper { step, begins: row.begins, ..options[row.group] })
+                .map_err(no_memory)?;
             memory::push(&mut groups, row.group).map_err(no_memory)?;
         }
         of_row.push(known.unwrap_or(hypers.len() - 1));
@@ -302,8 +320,7 @@ fn compute(
             Some(match moment? {
                 MomentSlice::Floats(array) => stored(array, gradients.seed),
                 MomentSlice::Blocks8(codes, scales) => {
-                    let kind = if index == 0 { Codes::Signed } else { Codes::Unsigned };
-                    Stored::Blocks8(Blocks8 { kind, codes, scales })
+                    Stored::Blocks8(Blocks8 { kind: Codes::of_moment(index), codes, scales })
                 }
             })
         };

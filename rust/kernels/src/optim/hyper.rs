@@ -71,6 +71,8 @@ pub struct Hyper {
     pub maximize: bool,
     /// The number of this step, from 1.
     pub step: u64,
+    /// SGD: whether the momentum begins with this step although others were made before, without one.
+    pub begins: bool,
     /// What was measured on a tensor. A step measures where `cautious` or `stable` need it, and fills this in itself.
     pub gauge: Gauge,
 }
@@ -99,6 +101,7 @@ impl Hyper {
         grad_scale: 1.0,
         maximize: false,
         step: 1,
+        begins: false,
         gauge: Gauge::NONE,
     };
 

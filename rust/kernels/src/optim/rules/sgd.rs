@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! g = grad * O(clip factor)                  (negated for maximize; decay "l2": fma(p, O(weight_decay), g))
-//! b = fma(g, O(1 - dampening), b * O(momentum))     (in the first step b = g; without momentum there is no b)
+//! b = fma(g, O(1 - dampening), b * O(momentum))     (b = g where it begins, which is in the first step
+//!                                                   or later; without momentum there is no b)
 //! p = fma(b, O(-lr), p * k)                  (nesterov: of fma(b, O(momentum), g); without momentum: of g)
 //! ```
 //!
@@ -40,7 +41,7 @@ impl Formula for Sgd {
             momentum: T::from_f64(hyper.momentum),
             enters: T::from_f64(1.0 - hyper.dampening),
             rate: T::from_f64(-hyper.lr),
-            first: hyper.step == 1,
+            first: hyper.step == 1 || hyper.begins,
             nesterov: hyper.nesterov,
         }
     }

@@ -26,6 +26,13 @@ pub enum Codes {
 }
 
 impl Codes {
+    /// Those of a rule's moment. This holds for every rule: the first moment is a mean of gradients, and the others are
+    /// means of their squares.
+    #[inline(always)]
+    pub fn of_moment(index: usize) -> Self {
+        if index == 0 { Codes::Signed } else { Codes::Unsigned }
+    }
+
     #[inline(always)]
     fn map(self) -> &'static Map {
         match self {
