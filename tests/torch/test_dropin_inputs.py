@@ -25,7 +25,7 @@ common = pytest.importorskip(
 )
 (INFO,) = (info for info in common.optim_db if info.optim_cls is torch.optim.AdamW)
 
-DTYPES = [torch.float32, torch.float64]
+DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 # What torch refuses only because one of its implementations cannot do it, and ours can.
 WIDER = {
     "lr as Tensor doesn't work with foreach & not capturable",

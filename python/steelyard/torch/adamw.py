@@ -26,29 +26,35 @@ class AdamW(Optimizer):
     Parameters
     ----------
     params : iterable of tensors, of pairs ``(name, tensor)``, or of groups
-        As in torch. Groups may have their own ``lr``, ``betas``, ``eps``, ``weight_decay``, ``amsgrad``, ``maximize``.
+        As in torch. Groups may have any of the options below of their own, but for ``max_norm``, ``nonfinite``,
+        ``rounding`` and ``seed``, which hold for all. Other entries are let through, as in torch, for wrappers and
+        schedulers (timm's ``lr_scale`` is one), unless they are spelt almost like an option.
     lr, betas, eps, weight_decay, amsgrad, maximize
         As in torch; ``lr`` and ``betas`` may be tensors of one element. What is changed in ``param_groups`` holds from
-        the next step on. ``lr`` may also be a function of the number of updates made, such as
-        :func:`steelyard.schedules.cosine`; ``group["lr"]`` then shows the rate of the last step.
+        the next step on; ``amsgrad`` that is switched on then begins with the second moment as it is after that step.
+        ``lr``, ``weight_decay`` and each of ``betas`` may also be a function of the number of updates made, such as
+        :func:`steelyard.schedules.cosine`; the group then shows the number of the last step, and another number that is
+        written there holds instead.
     foreach, fused : bool, optional
         Accepted and without effect: there is one way to compute a step.
     capturable, differentiable : bool
         Refused where True.
     max_norm : float or policy, optional
         Clip the gradients of all groups together to this global norm, or by :class:`steelyard.optim.ZClip` or
-        :class:`steelyard.optim.AutoClip`. What a policy has seen is not in ``state_dict``, which keeps torch's form:
-        save ``optimizer.max_norm.state_dict()`` beside it.
+        :class:`steelyard.optim.AutoClip`. What a policy has seen is in ``state_dict``, as the entry ``max_norm_state``
+        of the first group; the limit itself is that of the optimizer that loads it.
     nonfinite : {"propagate", "skip", "raise"}
         What gradients do that are NaN or infinite: they go into the update (torch's convention), the step is left out,
         or it is an error. In the last two cases nothing is written.
     decay : {None, "decoupled", "l2", "independent", "corrected"}
-        How weight decay enters, as in :class:`steelyard.AdamW`; None: as in torch. Independent and corrected decay take
-        ``max_lr``, the largest rate of the training.
+        How weight decay enters, as in :class:`steelyard.AdamW`; None: as in torch.
+    max_lr : float, optional
+        The largest rate of the training, for independent and corrected decay. Groups have it as ``decay_max_lr``,
+        because ``OneCycleLR`` writes a ``max_lr`` of its own into groups.
     bias_correction, cautious, stable, tight, flush_denormals : bool
-        Variants, as in :class:`steelyard.AdamW`. These, ``decay`` and ``max_lr`` may differ between groups.
+        Variants, as in :class:`steelyard.AdamW`.
     state_dtype : {None, "float32", "bfloat16", "8bit"} or torch.dtype
-        The type of the moments; None: the parameter's, as in torch. A group may have its own. In 8 bits they are codes
+        The type of the moments; None: the parameter's, as in torch. A new one converts them. In 8 bits they are codes
         of bitsandbytes' dynamic tree, with a float32 scale for each block of 256 elements (``exp_avg_scale``); tensors
         of fewer than 4,096 elements keep float32. States of bitsandbytes and torchao are loaded as they are.
     rounding : {"nearest", "stochastic"}

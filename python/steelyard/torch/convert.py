@@ -17,17 +17,18 @@ Library = Literal["bitsandbytes", "torchao"]
 
 @standard_mode
 def convert_state_dict(state_dict: dict[str, Any], library: Library) -> dict[str, Any]:
-    """Return ``AdamW.state_dict()`` as the 8-bit AdamW of another library loads it, its codes and scales unchanged.
+    """Return ``state_dict()`` as the 8-bit optimizer of another library loads it, its codes and scales unchanged.
 
-    The other way needs no call: ``AdamW.load_state_dict`` takes the states of both libraries as they are.
+    The other way needs no call: ``load_state_dict`` takes the states of both libraries as they are.
 
     Parameters
     ----------
     state_dict : dict
-        What :meth:`AdamW.state_dict` of this package returned. Moments may be in 8 bits or not.
+        What ``state_dict`` of :class:`AdamW`, :class:`Adam`, :class:`Lion` or :class:`SGD` returned. Moments may be in
+        8 bits or not.
     library : {"bitsandbytes", "torchao"}
-        ``bitsandbytes.optim.AdamW8bit`` or ``torchao.optim.AdamW8bit``. torchao has no 8-bit moments of tensors whose
-        size is no multiple of 256: they become float32.
+        ``bitsandbytes.optim.AdamW8bit`` and those of the other rules, or ``torchao.optim.AdamW8bit`` and ``Adam8bit``.
+        torchao has no 8-bit moments of tensors whose size is no multiple of 256: they become float32.
 
     Returns
     -------
@@ -37,7 +38,8 @@ def convert_state_dict(state_dict: dict[str, Any], library: Library) -> dict[str
     Raises
     ------
     ValueError
-        For another library, and for a state of amsgrad, which bitsandbytes has not.
+        For another library, for a state of amsgrad, which bitsandbytes has not, and for one of Lion or SGD, which
+        torchao has not.
 
     Examples
     --------

@@ -20,8 +20,8 @@ class Lion(Optimizer):
         As :class:`steelyard.torch.AdamW`.
     lr, betas, weight_decay, maximize
         As :class:`steelyard.optim.Lion`; the rate is usually a third to a tenth of AdamW's.
-    decay, max_lr, cautious, tight, flush_denormals, max_norm, nonfinite, state_dtype
-        As :class:`steelyard.torch.AdamW`.
+    decay, max_lr, cautious, tight, flush_denormals, max_norm, nonfinite, state_dtype, rounding, seed
+        As :class:`steelyard.torch.AdamW`; groups may have the same ones of their own.
 
     Examples
     --------

@@ -23,11 +23,13 @@ class SGD(Optimizer):
     params : iterable of tensors, of pairs ``(name, tensor)``, or of groups
         As :class:`steelyard.torch.AdamW`.
     lr, momentum, dampening, weight_decay, nesterov, maximize
-        As in torch.
+        As in torch; ``lr`` and ``weight_decay`` may be functions of the number of updates made. Momentum that is
+        switched on later is the gradient in its first step, as in torch.
     foreach, fused, differentiable
         As :class:`steelyard.torch.AdamW`.
-    decay, max_lr, tight, flush_denormals, max_norm, nonfinite, state_dtype
-        As :class:`steelyard.torch.AdamW`; ``decay`` is ``"l2"`` by default, as in torch.
+    decay, max_lr, tight, flush_denormals, max_norm, nonfinite, state_dtype, rounding, seed
+        As :class:`steelyard.torch.AdamW`; groups may have the same ones of their own. ``decay`` is ``"l2"`` by default,
+        as in torch.
 
     Examples
     --------
