@@ -26,6 +26,7 @@ UNSAFE = {
     "rust/kernels/src/simd/fpenv.rs",
     "rust/kernels/src/simd/lookup.rs",
     "rust/kernels/src/simd/pair.rs",
+    "rust/kernels/src/simd/stairs.rs",
     "rust/kernels/src/pool/process.rs",
     "rust/kernels/src/pool/team.rs",
     "rust/binding/src/arrays/blocks.rs",

@@ -4,7 +4,8 @@
 
 use super::fma::{soft_fma32, soft_fma64};
 use super::fpenv::{FpEnv, anchor};
-use super::lookup;
+use super::lookup::{self, Table};
+use super::stairs::{self, GROUP, Stairs, Steps};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// An instruction-set level. Levels differ in speed, never in a bit of a result.
@@ -42,17 +43,22 @@ impl Level {
     }
 }
 
-/// What a level computes by instructions of its own: `a * b + c` with a single rounding, and look-ups in a table.
+/// What a level computes by instructions of its own: `a * b + c` with a single rounding, and what has to do with tables.
 pub trait Isa {
     /// `a * b + c`, rounded once, in f32.
     fn fma32(a: f32, b: f32, c: f32) -> f32;
     /// `a * b + c`, rounded once, in f64.
     fn fma64(a: f64, b: f64, c: f64) -> f64;
-    /// `to[i] = map[codes[i]] * scale`, for as many elements as both slices have.
+    /// `to[i] = values[codes[i]] * scales[i / BLOCK]`, for as many elements as all slices have.
     #[inline(always)]
-    fn look_up(map: &[f32; 256], codes: &[u8], scale: f32, to: &mut [f32]) {
-        lookup::one_by_one(map, codes, scale, to);
+    fn look_up<const BLOCK: usize>(table: &Table, codes: &[u8], scales: &[f32], to: &mut [f32]) {
+        lookup::one_by_one::<BLOCK>(table, codes, scales, to);
     }
+    /// Whether the level has [`Self::climb`].
+    const CLIMBS: bool = false;
+    /// Writes the codes of `from[i] * factor`, which is at most about 1 in magnitude, by the lines of octaves.
+    #[inline(always)]
+    fn climb(_: &Stairs, _: Steps, _from: &[[f32; GROUP]], _factor: f32, _codes: &mut [[u8; GROUP]]) {}
 }
 
 /// The processor's own fused multiply-add.
@@ -85,9 +91,15 @@ impl Isa for Wide {
         Hard::fma64(a, b, c)
     }
     #[inline(always)]
-    fn look_up(map: &[f32; 256], codes: &[u8], scale: f32, to: &mut [f32]) {
+    fn look_up<const BLOCK: usize>(table: &Table, codes: &[u8], scales: &[f32], to: &mut [f32]) {
         // SAFETY: `Wide` is private to this file, where only `v4` uses it, on processors that have AVX-512.
-        unsafe { lookup::by_permutation(map, codes, scale, to) };
+        unsafe { lookup::by_permutation::<BLOCK>(table, codes, scales, to) };
+    }
+    const CLIMBS: bool = true;
+    #[inline(always)]
+    fn climb(stairs: &Stairs, steps: Steps, from: &[[f32; GROUP]], factor: f32, codes: &mut [[u8; GROUP]]) {
+        // SAFETY: as above.
+        unsafe { stairs::by_octave(stairs, steps, from, factor, codes) };
     }
 }
 

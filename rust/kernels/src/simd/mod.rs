@@ -1,7 +1,8 @@
 //! A kernel is written once and compiled once per instruction-set level: dispatch, element types, lanes.
 //!
 //! The only `unsafe` code here is the call of a function whose target features have been detected, the instructions that
-//! read and write the floating-point control and status registers, and the look-up in a table by AVX-512.
+//! read and write the floating-point control and status registers, and what AVX-512 does with tables: look-ups, and
+//! rounding to the steps of a staircase.
 
 mod element;
 mod fma;
@@ -11,14 +12,16 @@ mod level;
 mod lookup;
 mod pair;
 mod real;
+mod stairs;
 
 pub use element::{Bf16, Element, F16, Precision};
 pub use fpenv::{FpEnv, standard};
 pub use lanes::{padded, tree32, tree64};
 pub use level::{Isa, Kernel, Level, available, dispatch, force, level, scalar};
-
+pub use lookup::Table;
 pub use pair::{Bf16Pair, Pack};
 pub use real::Real;
+pub use stairs::{GROUP, OCTAVES, Stairs, Steps};
 
 #[doc(hidden)]
 pub use fpenv::{Rounding, set_mode_for_tests};

@@ -10,7 +10,7 @@ use super::dynamic_map::{Map, SIGNED, UNSIGNED};
 use super::plain::{narrow, widen};
 use super::{Place, Storage, TILE};
 use crate::dtype::{Exclusive, Listed, ListedReal, Shared};
-use crate::simd::Isa;
+use crate::simd::{Isa, Steps};
 use std::ops::Range;
 
 /// Elements per block. The last block of a tensor may have fewer.
@@ -41,6 +41,14 @@ impl Codes {
         }
     }
 
+    #[inline(always)]
+    fn steps(self) -> Steps {
+        match self {
+            Codes::Signed => Steps::Mirrored,
+            Codes::Unsigned => Steps::FromOne,
+        }
+    }
+
     /// The code of 0.
     #[inline(always)]
     pub fn zero(self) -> u8 {
@@ -53,7 +61,7 @@ impl Codes {
     /// The numbers that the codes stand for, in their order.
     #[inline(always)]
     pub fn values(self) -> &'static [f32; 256] {
-        &self.map().values
+        &self.map().table.values
     }
 }
 
@@ -109,28 +117,53 @@ impl<'a> Storage<'a> for Blocks8<'a> {
 /// Writes the values of codes to `to`. The first code begins a block.
 #[inline(always)]
 pub(super) fn decode<I: Isa>(kind: Codes, codes: &[u8], scales: &[f32], to: &mut [f32]) {
-    for ((codes, &scale), to) in codes.chunks(BLOCK).zip(scales).zip(to.chunks_mut(BLOCK)) {
-        I::look_up(kind.values(), codes, scale, to);
-    }
+    I::look_up::<BLOCK>(&kind.map().table, codes, scales, to);
 }
 
 /// Writes the codes and scales of `from`. The first element begins a block.
 #[inline(always)]
 pub(super) fn encode<I: Isa>(kind: Codes, from: &[f32], codes: &mut [u8], scales: &mut [f32]) {
-    for ((from, scale), codes) in from.chunks(BLOCK).zip(scales).zip(codes.chunks_mut(BLOCK)) {
-        let largest = largest(from);
-        if (f32::MIN_POSITIVE..f32::INFINITY).contains(&largest) {
-            *scale = largest;
-            match kind {
-                Codes::Signed => signed::<I>(from, 1.0 / largest, codes),
-                Codes::Unsigned => unsigned::<I>(from, 1.0 / largest, codes),
-            }
+    // All scales come first: the division for one of them then overlaps with the search for the next.
+    for (from, scale) in from.chunks(BLOCK).zip(&mut *scales) {
+        // A block of a known length has no loop for what is left over of its vectors.
+        *scale = from.first_chunk::<BLOCK>().map_or_else(|| scale_of(from), |whole| scale_of(whole));
+    }
+    for ((from, &scale), codes) in from.chunks(BLOCK).zip(&*scales).zip(codes.chunks_mut(BLOCK)) {
+        if scale > 0.0 {
+            block::<I>(kind, from, 1.0 / scale, codes);
         } else {
-            // A block whose values are all subnormal becomes 0, so that no moment stays subnormal for ever; one that
-            // holds an infinity or a NaN, which have no code, becomes NaN.
-            *scale = if largest < f32::MIN_POSITIVE { 0.0 } else { f32::NAN };
             codes.fill(kind.zero());
         }
+    }
+}
+
+/// The largest absolute value, if numbers can be divided by it. A block whose values are all subnormal becomes 0, so
+/// that no moment stays subnormal for ever; one that holds an infinity or a NaN, which have no code, becomes NaN.
+#[inline(always)]
+fn scale_of(from: &[f32]) -> f32 {
+    let largest = largest(from);
+    if largest < f32::MIN_POSITIVE {
+        0.0
+    } else if largest < f32::INFINITY {
+        largest
+    } else {
+        f32::NAN
+    }
+}
+
+/// The codes of one block.
+#[inline(always)]
+fn block<I: Isa>(kind: Codes, from: &[f32], inverse: f32, codes: &mut [u8]) {
+    let (mut from, mut codes) = (from, codes);
+    if I::CLIMBS {
+        let (groups, rest) = from.as_chunks();
+        let (group_codes, rest_codes) = codes.as_chunks_mut();
+        I::climb(&kind.map().stairs, kind.steps(), groups, inverse, group_codes);
+        (from, codes) = (rest, rest_codes);
+    }
+    match kind {
+        Codes::Signed => signed::<I>(from, inverse, codes),
+        Codes::Unsigned => unsigned::<I>(from, inverse, codes),
     }
 }
 
@@ -314,6 +347,52 @@ mod tests {
             }
         }
         assert_eq!(code_of(Codes::Signed, -1.0), 0);
+    }
+
+    /// How many numbers have a code below that of `x`, for `x` of at least 0.
+    fn count(kind: Codes, x: f32) -> u32 {
+        let code = u32::from(code_of(kind, x));
+        if kind == Codes::Signed { code - 127 } else { code + 1 }
+    }
+
+    #[test]
+    fn each_decade_begins_where_its_octaves_say() {
+        for kind in [Codes::Signed, Codes::Unsigned] {
+            let begins: Vec<f32> =
+                kind.map().stairs.next.into_iter().filter(|next| next.is_finite()).collect();
+            assert_eq!(begins.len(), 8);
+            for level in Level::ALL.into_iter().filter(|&level| force(Some(level))) {
+                for (decade, begin) in begins.iter().enumerate() {
+                    let first = if kind == Codes::Signed { 1 } else { 2 } << decade;
+                    let below = f32::from_bits(begin.to_bits() - 1);
+                    assert_eq!((count(kind, below), count(kind, *begin)), (first - 1, first), "{level:?}");
+                }
+            }
+            force(None);
+        }
+    }
+
+    /// Every number where the code changes, with its neighbours, and numbers in between.
+    #[test]
+    fn every_level_gives_the_same_code_around_every_boundary() {
+        for kind in [Codes::Signed, Codes::Unsigned] {
+            let mut numbers = vec![];
+            for pair in kind.values().windows(2) {
+                let middle = (0.5 * (pair[0] + pair[1])).to_bits();
+                numbers.extend((middle - 600..middle + 600).map(f32::from_bits));
+            }
+            numbers.extend((0x3300_0000..0x3f80_0010).step_by(9973).map(f32::from_bits));
+            let mut blocks = vec![];
+            for numbers in numbers.chunks(BLOCK - 1) {
+                blocks.push(1.0);
+                blocks.extend(numbers);
+            }
+            let best = encoded(kind, &blocks);
+            for level in Level::ALL.into_iter().filter(|&level| force(Some(level))) {
+                assert_eq!(encoded(kind, &blocks).0, best.0, "{level:?}");
+            }
+            force(None);
+        }
     }
 
     #[test]

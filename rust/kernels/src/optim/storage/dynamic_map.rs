@@ -17,6 +17,11 @@
 //! What is left is where two decades meet. The last part of the lower one is wider than half the way to its neighbour,
 //! the first part of the upper one, so that the point between the two middles is `1/5` of a part into the upper one.
 //! There, and there alone, the fraction is replaced by `5/4 f - 1/4`, which is below 0 up to that point.
+//!
+//! Where a processor finds the line by the exponent of x ([`Stairs`]), it needs for each decade the point from which on
+//! its first number is the nearest. The codes are the same.
+
+use crate::simd::{OCTAVES, Stairs, Table};
 
 /// The first code of the signed map that is above 0, less one: the code of 0.
 const SIGNED_ZERO: i32 = 127;
@@ -30,11 +35,13 @@ pub(super) struct Line(pub f32, pub f32);
 /// The numbers of a map, and the lines by which the nearest code is found.
 pub(super) struct Map {
     /// The number that each code stands for.
-    pub values: [f32; 256],
+    pub table: Table,
     /// The lines of the decades, from the uppermost down.
     pub lines: [Line; DECADES],
     /// The line that is above the others from the point on where 1 is the nearest number.
     pub one: Line,
+    /// The same lines by octaves.
+    pub stairs: Stairs,
 }
 
 /// The map of first moments.
@@ -44,8 +51,55 @@ pub(super) static UNSIGNED: Map = Map::of(false);
 
 impl Map {
     const fn of(signed: bool) -> Map {
-        Map { values: values(signed), lines: lines(signed), one: one(signed) }
+        let lines = lines(signed);
+        Map { table: Table::of(values(signed)), lines, one: one(signed), stairs: stairs(lines, signed) }
     }
+}
+
+/// The least numbers that the lines above give the first code of each decade, and that of 1. A test finds them again.
+const fn begins(signed: bool) -> [f32; DECADES + 1] {
+    let bits: [u32; DECADES + 1] = if signed {
+        [0x3493a3b6, 0x35ff037e, 0x37734507, 0x39007353, 0x3a91d14d, 0x3c2d0e53, 0x3dd28f5d, 0x3f7f199a]
+    } else {
+        [0x342e7ba7, 0x35c29da0, 0x374d8551, 0x38e94ee2, 0x3a8a71db, 0x3c2872b2, 0x3dcfae09, 0x3f7f8ccd]
+    };
+    let (mut begins, mut decade) = ([0.0; DECADES + 1], 0);
+    while decade <= DECADES {
+        begins[decade] = f32::from_bits(bits[decade]);
+        decade += 1;
+    }
+    begins
+}
+
+/// Between 0 and the lowest decade, and from the beginning of 1 on, the line is level.
+const fn stairs(lines: [Line; DECADES], signed: bool) -> Stairs {
+    let begins = begins(signed);
+    let below = Line(0.0, if signed { 0.0 } else { 1.0 });
+    let above = Line(0.0, parts(DECADES, signed) as f32);
+    // Below a decade's end, 2n, is the step 2n - 1, which 2n - 1/2 is above; the offset of its line is 0.8/0.9 n.
+    let mut stairs =
+        Stairs { next: [f32::INFINITY; OCTAVES], slope: [0.0; OCTAVES], offset: [0.0; OCTAVES], limit: 2.25 };
+    let mut octave = 0;
+    while octave < OCTAVES {
+        let [from, to] = [power(octave), power(octave + 1)];
+        let (mut line, mut decade) = (below, 0);
+        while decade <= DECADES {
+            if begins[decade] <= from {
+                line = if decade < DECADES { lines[DECADES - 1 - decade] } else { above };
+            } else if begins[decade] < to {
+                stairs.next[octave] = begins[decade];
+            }
+            decade += 1;
+        }
+        (stairs.slope[octave], stairs.offset[octave]) = (line.0, line.1);
+        octave += 1;
+    }
+    stairs
+}
+
+/// Where an octave begins.
+const fn power(octave: usize) -> f32 {
+    f32::from_bits((127 + 1 + octave as u32 - OCTAVES as u32) << 23)
 }
 
 /// The number of parts in a decade.
@@ -132,14 +186,14 @@ mod tests {
             [(1, 0x34ae7baa), (40, 0x3b70a3d7), (126, 0x3dcb5c29), (133, 0x3e153334), (254, 0x3f7f199a)];
         for (map, some) in [(&SIGNED, signed), (&UNSIGNED, unsigned)] {
             for (code, bits) in some {
-                assert_eq!(map.values[code].to_bits(), bits, "{code}");
+                assert_eq!(map.table.values[code].to_bits(), bits, "{code}");
             }
         }
-        assert_eq!((SIGNED.values[127], SIGNED.values[255]), (0.0, 1.0));
-        assert_eq!((UNSIGNED.values[0], UNSIGNED.values[255]), (0.0, 1.0));
+        assert_eq!((SIGNED.table.values[127], SIGNED.table.values[255]), (0.0, 1.0));
+        assert_eq!((UNSIGNED.table.values[0], UNSIGNED.table.values[255]), (0.0, 1.0));
         for map in [&SIGNED, &UNSIGNED] {
-            assert!(map.values.is_sorted());
+            assert!(map.table.values.is_sorted());
         }
-        assert!((1..128).all(|i| SIGNED.values[127 + i] == -SIGNED.values[127 - i]));
+        assert!((1..128).all(|i| SIGNED.table.values[127 + i] == -SIGNED.table.values[127 - i]));
     }
 }
