@@ -48,7 +48,7 @@ DTYPES = [(np.dtype(name), name) for name in ("float32", "float64")]
 
 
 def tensor_plan(*plain: type) -> _core.TensorPlan:
-    return _core.TensorPlan(exchange=None, plain=plain or (FakeTensor,), dtypes=DTYPES, strided=STRIDED)
+    return _core.TensorPlan(shim=None, plain=plain or (FakeTensor,), dtypes=DTYPES, strided=STRIDED)
 
 
 def tensor_step(plan: _core.TensorPlan, params: list[FakeTensor], state: dict, **options: Any) -> Any:

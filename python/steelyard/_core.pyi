@@ -313,7 +313,7 @@ class TensorPlan:
     def __new__(
         cls,
         *,
-        exchange: object,
+        shim: tuple[str, Sequence[tuple[object, int]]] | None,
         plain: Sequence[type],
         dtypes: Sequence[tuple[object, str]],
         strided: object,

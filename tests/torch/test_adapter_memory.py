@@ -12,11 +12,11 @@ import torch
 from steelyard.torch import AdamW, optimizer
 
 
-@pytest.fixture(params=["DLPack", "attributes"], autouse=True)
+@pytest.fixture(params=["shim", "attributes"], autouse=True)
 def asked_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways to ask a tensor where it is: the second is for torch before 2.10."""
+    """Both ways to ask a tensor where it is: the second is for where torch's C functions are not found."""
     if request.param == "attributes":
-        monkeypatch.setattr(optimizer, "_EXCHANGE", None)
+        monkeypatch.setattr(optimizer, "_SHIM", None)
 
 
 def pair(n: int = 1000) -> tuple[torch.nn.Parameter, torch.nn.Parameter]:
@@ -335,3 +335,144 @@ def test_a_state_loaded_while_its_parameter_has_no_gradient_is_the_one_that_step
     (ours, steps), (theirs, wanted) = run(AdamW), run(torch.optim.AdamW)
     assert steps == wanted == 2
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=0.0)
+
+
+def moment_of(weight: torch.nn.Parameter, own: AdamW) -> torch.Tensor:
+    moment = own.state[weight]["exp_avg"]
+    assert isinstance(moment, torch.Tensor)
+    return moment
+
+
+def moved_into_a_larger_storage(moment: torch.Tensor) -> None:
+    larger = torch.zeros(50)
+    larger[7:23] = moment.flatten()
+    moment.set_(larger.untyped_storage(), 7, (4, 4), (4, 1))
+
+
+def transposed_in_place(moment: torch.Tensor) -> None:
+    moment.copy_(moment.t().clone())
+    moment.t_()
+
+
+def reshaped_and_back(moment: torch.Tensor) -> None:
+    moment.resize_(16)
+    moment.resize_(4, 4)
+
+
+def swapped(moment: torch.Tensor) -> None:
+    torch.utils.swap_tensors(moment, moment.clone())
+
+
+def another_type(moment: torch.Tensor) -> None:
+    moment.data = moment.data.double()
+
+
+KEPT = [moved_into_a_larger_storage, transposed_in_place, reshaped_and_back, swapped, another_type]
+
+
+@pytest.mark.parametrize("change", KEPT, ids=lambda change: change.__name__)
+def test_a_moment_that_changes_inside_its_object_is_followed(change: Callable[[torch.Tensor], None]) -> None:
+    start = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
+    params = [torch.nn.Parameter(start.clone()) for _ in range(2)]
+    left, right = [AdamW([param], lr=0.1) for param in params]
+    for param, own in zip(params, (left, right), strict=True):
+        run(param, own)
+    change(moment_of(params[0], left))
+    for param, own in zip(params, (left, right), strict=True):
+        run(param, own, seed=7)
+    assert torch.equal(params[0], params[1])
+    assert torch.equal(moment_of(params[0], left).float(), moment_of(params[1], right))
+
+
+def of_another_shape(moment: torch.Tensor) -> None:
+    moment.data = torch.zeros(5)
+
+
+def with_fewer_elements(moment: torch.Tensor) -> None:
+    moment.resize_(4, 3)
+
+
+def cut_short(moment: torch.Tensor) -> None:
+    moment.untyped_storage().resize_(60)
+
+
+def behind_its_storage(moment: torch.Tensor) -> None:
+    storage = moment.untyped_storage()
+    moment.set_(torch.zeros(40).untyped_storage(), 24, (4, 4), (4, 1))
+    moment.untyped_storage().resize_(storage.nbytes())
+
+
+LOST = [of_another_shape, with_fewer_elements, cut_short, behind_its_storage]
+
+
+@pytest.mark.parametrize("change", LOST, ids=lambda change: change.__name__)
+def test_a_moment_that_does_not_fit_any_longer_is_refused_as_often_as_it_is_met(
+    change: Callable[[torch.Tensor], None],
+) -> None:
+    first, weight = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(4, 4))
+    own = AdamW([first, weight])
+    first.grad, weight.grad = torch.ones(3), torch.ones(4, 4)
+    own.step()
+    change(moment_of(weight, own))
+    before = [param.detach().clone() for param in (first, weight)]
+    for _ in range(3):
+        with pytest.raises(ValueError, match=r"params\[1\]"):
+            own.step()
+    assert all(torch.equal(param, kept) for param, kept in zip((first, weight), before, strict=True))
+
+
+def test_a_parameter_that_changes_its_shape_back_and_forth_never_steps_with_moments_of_the_other() -> None:
+    weight = torch.nn.Parameter(torch.ones(2, 8))
+    own = AdamW([weight])
+    run(weight, own)
+    for shape, fits in [((4, 4), False), ((2, 8), True), ((16,), False), ((16,), False), ((2, 8), True)]:
+        weight.data, weight.grad = weight.data.reshape(shape), None
+        weight.grad = torch.ones(shape)
+        if fits:
+            own.step()
+            continue
+        with pytest.raises(ValueError, match="expected shape"):
+            own.step()
+
+
+def test_a_counter_that_is_emptied_is_refused_and_one_that_moves_is_followed() -> None:
+    weight, _ = pair(4)
+    own = AdamW([weight])
+    run(weight, own)
+    counter = own.state[weight]["step"]
+    counter.set_(torch.full((9,), 5.0).untyped_storage(), 8, (), ())
+    run(weight, own, steps=1)
+    assert counter.item() == 6
+    counter.untyped_storage().resize_(32)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"^step of params\[0\]: expected a tensor with memory"):
+            own.step()
+
+
+def test_a_sparse_gradient_is_refused_without_a_word_from_torch(capfd: pytest.CaptureFixture[str]) -> None:
+    """torch's C functions log an error where a tensor has no memory."""
+    weight, _ = pair(4)
+    own = AdamW([weight])
+    run(weight, own)
+    weight.grad = torch.ones(4).to_sparse()
+    with pytest.raises(TypeError, match="expected a dense tensor"):
+        own.step()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_torchs_c_functions_answer_where_they_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the attributes are read: of a library that lacks them, and of tensors that lie elsewhere."""
+    weight, _ = pair(4)
+    weight.grad = torch.ones(4)
+    path, samples = optimizer._shim()  # type: ignore[misc]
+    elsewhere = [(tensor, address + 8) for tensor, address in samples]
+    asked: list[torch.Tensor] = []
+    stride = torch.Tensor.stride
+    monkeypatch.setattr(torch.Tensor, "stride", lambda tensor: asked.append(tensor) or stride(tensor))
+    for shim, by_attributes in [((path, samples), False), (("none", samples), True), ((path, elsewhere), True)]:
+        monkeypatch.setattr(optimizer, "_SHIM", shim)
+        own = AdamW([weight])
+        own.step()
+        asked.clear()
+        own.step()
+        assert bool(asked) == by_attributes

@@ -69,12 +69,18 @@ class _Row(NamedTuple):
     """The optimizer's parameter, which the result is copied to."""
 
 
-# What torch offers for asking many tensors quickly where they are; None before torch 2.10.
-_EXCHANGE = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
+def _shim() -> tuple[str, list[tuple[torch.Tensor, int]]] | None:
+    """By which library the core finds torch's C functions, and by which tensors it learns where a tensor is."""
+    samples = [torch.empty(2), torch.empty(()), torch.nn.Parameter(torch.empty(3))]
+    path = getattr(torch._C, "__file__", None)
+    return (path, [(tensor, tensor._cdata) for tensor in samples]) if path and hasattr(samples[0], "_cdata") else None
+
+
+_SHIM = _shim()
 
 
 def _new_plan() -> _core.TensorPlan:
-    return _core.TensorPlan(exchange=_EXCHANGE, plain=PLAIN, dtypes=(*DTYPES, CODES), strided=torch.strided)
+    return _core.TensorPlan(shim=_SHIM, plain=PLAIN, dtypes=(*DTYPES, CODES), strided=torch.strided)
 
 
 # Where torch has this C function it is preferred: it runs no Python code, which a signal could interrupt.

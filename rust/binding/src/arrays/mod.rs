@@ -10,6 +10,7 @@ mod apart;
 pub mod blocks;
 mod fresh;
 mod owners;
+mod shim;
 pub mod tensor_rows;
 pub mod tensors;
 pub mod written;

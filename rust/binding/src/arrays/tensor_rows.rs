@@ -7,7 +7,7 @@
 
 use super::apart::{Apart, Overlap};
 use super::blocks::Block;
-use super::tensors::{Scratch, Seen, Storage, Tensors, stored};
+use super::tensors::{Scratch, Seen, Tensors};
 use crate::call::no_memory;
 use crate::give::{ToPython, value_error};
 use pyo3::intern;
@@ -41,13 +41,17 @@ impl Place {
             Place::Codes(block) => block.data.addr()..block.data.addr() + block.len,
         }
     }
+
+    /// The size in bytes.
+    fn size(&self) -> usize {
+        self.range().len()
+    }
 }
 
 /// A tensor that was looked at, and where it was.
 struct Held {
     object: Py<PyAny>,
     place: Place,
-    storage: Storage,
 }
 
 /// A parameter and its state, as they were in the last step.
@@ -57,6 +61,8 @@ struct Row {
     written: [Option<Held>; ROLES],
     shape: Vec<i64>,
     strides: Vec<i64>,
+    /// Whether the last look found all these tensors to go together. The next one then need only find them unchanged.
+    settled: bool,
 }
 
 /// A row that takes part in this step.
@@ -109,6 +115,12 @@ pub type Keys<'a, 'py> = &'a [Vec<Bound<'py, PyString>>];
 
 /// How messages name a parameter.
 pub type Namer<'a> = &'a dyn Fn(Position) -> String;
+
+impl Row {
+    fn place(&self, role: usize) -> Option<Place> {
+        Some(self.written[role].as_ref()?.place)
+    }
+}
 
 impl TensorRows {
     pub fn new(tensors: Tensors) -> Self {
@@ -213,6 +225,7 @@ impl TensorRows {
             written: [const { None }; ROLES],
             shape: Vec::new(),
             strides: Vec::new(),
+            settled: false,
         };
         match self.rows.get_mut(row) {
             Some(own) => *own = fresh,
@@ -244,74 +257,131 @@ impl TensorRows {
         scratch: &mut Scratch,
         name: Namer<'_>,
     ) -> PyResult<Option<Ready>> {
-        let py = row.param.py();
         let Some(state) = &row.state else { return Ok(None) };
+        if !self.is_unchanged(row, state, moments, scratch)?
+            && !self.settle(row, state, moments, changed, scratch, name)?
+        {
+            return Ok(None);
+        }
         let own = &mut self.rows[row.row];
-        let Some(seen) = self.tensors.see(&row.param, scratch)? else { return Ok(None) };
+        let (Some(Place::Floats(param)), Some(Place::Floats(counter))) = (own.place(0), own.place(STEP))
+        else {
+            return Ok(None);
+        };
+        let Some(steps) = counted(&counter, || name(row.position))? else { return Ok(None) };
+        let Some(seen) = self.tensors.see(&row.grad, scratch)? else { return Ok(None) };
+        if !goes_with(param.dtype, seen.dtype) || !seen.is_laid_out_like(&own.shape, &own.strides) {
+            return Ok(None);
+        }
+        let grad = block(&seen);
+        if !seen.has_memory(grad.size()) {
+            return Err(without_memory(&format!("{}.grad", name(row.position))));
+        }
+        Ok(Some(Ready { row: row.row, group: row.position.0, grad, steps, begins: row.begins }))
+    }
+
+    /// Whether a row that was settled has the same tensors as then, of the same types and layouts, and in the same
+    /// places.
+    fn is_unchanged(
+        &self,
+        row: &Present<'_>,
+        state: &Bound<'_, PyDict>,
+        moments: &[Bound<'_, PyString>],
+        scratch: &mut Scratch,
+    ) -> PyResult<bool> {
+        let own = &self.rows[row.row];
+        let layout = Some((&own.shape[..], &own.strides[..]));
+        let mut stayed = |tensor: Option<&Bound<'_, PyAny>>, role: usize, layout| {
+            let (Some(tensor), Some(held)) = (tensor, &own.written[role]) else { return Ok(false) };
+            let Place::Floats(Block { data, len, dtype }) = held.place else { return Ok(false) };
+            Ok(held.object.is(tensor) && self.tensors.stayed(tensor, scratch, (data, len, dtype), layout)?)
+        };
+        if !own.settled || !stayed(Some(&row.param), 0, layout)? {
+            return Ok(false);
+        }
+        for index in 0..MOMENTS {
+            let same = match moments.get(index) {
+                Some(key) => stayed(state.get_item(key)?.as_ref(), 1 + index, layout)?,
+                None => own.written[1 + index].is_none(),
+            };
+            if !same {
+                return Ok(false);
+            }
+        }
+        stayed(state.get_item(intern!(state.py(), "step"))?.as_ref(), STEP, None)
+    }
+
+    /// Looks at all that is written of a row; `false` where one of the tensors has to be prepared.
+    fn settle(
+        &mut self,
+        row: &Present<'_>,
+        state: &Bound<'_, PyDict>,
+        moments: &[Bound<'_, PyString>],
+        changed: &mut bool,
+        scratch: &mut Scratch,
+        name: Namer<'_>,
+    ) -> PyResult<bool> {
+        let py = row.param.py();
+        let own = &mut self.rows[row.row];
+        own.settled = false;
+        let Some(seen) = self.tensors.see(&row.param, scratch)? else { return Ok(false) };
         let same = seen.shape == own.shape && seen.strides == own.strides;
         if !same {
             if !seen.is_dense() {
-                return Ok(None);
+                return Ok(false);
             }
             (own.shape, own.strides) = (
                 memory::copied(seen.shape).map_err(no_memory)?,
                 memory::copied(seen.strides).map_err(no_memory)?,
             );
         }
-        let block = block(&seen);
-        let element = block.dtype;
-        hold(&mut own.written[0], &row.param, block, changed, || name(row.position))?;
+        let element = seen.dtype;
+        hold(&mut own.written[0], &row.param, &seen, changed, || name(row.position))?;
         for index in 0..MOMENTS {
             let Some(key) = moments.get(index) else {
                 *changed |= own.written[1 + index].take().is_some();
                 *changed |= own.written[SCALES + index].take().is_some();
                 continue;
             };
-            let Some(moment) = state.get_item(key)? else { return Ok(None) };
+            let Some(moment) = state.get_item(key)? else { return Ok(false) };
             let called = || format!("{key} of {}", name(row.position));
             if let Some(seen) = self.tensors.see(&moment, scratch)? {
                 if !goes_with(element, seen.dtype) || !seen.is_laid_out_like(&own.shape, &own.strides) {
-                    return Ok(None);
+                    return Ok(false);
                 }
-                hold(&mut own.written[1 + index], &moment, self::block(&seen), changed, called)?;
+                hold(&mut own.written[1 + index], &moment, &seen, changed, called)?;
                 *changed |= own.written[SCALES + index].take().is_some();
                 continue;
             }
-            let Some(seen) = self.tensors.see_codes(&moment, scratch)? else { return Ok(None) };
+            let Some(seen) = self.tensors.see_codes(&moment, scratch)? else { return Ok(false) };
             if element == Dtype::F64 || !seen.is_laid_out_like(&own.shape, &own.strides) {
-                return Ok(None);
+                return Ok(false);
             }
             let codes = Place::Codes(Block { data: seen.data, len: seen.len(), dtype: () });
             let blocks = seen.len().div_ceil(BLOCK);
-            hold_at(&mut own.written[1 + index], &moment, codes, changed, called)?;
-            let Some(scales) = state.get_item(format!("{key}_scale"))? else { return Ok(None) };
-            let Some(seen) = self.tensors.see(&scales, scratch)? else { return Ok(None) };
+            if !seen.has_memory(codes.size()) {
+                return Err(without_memory(&called()));
+            }
+            hold_at(&mut own.written[1 + index], &moment, codes, changed);
+            let Some(scales) = state.get_item(format!("{key}_scale"))? else { return Ok(false) };
+            let Some(seen) = self.tensors.see(&scales, scratch)? else { return Ok(false) };
             if seen.dtype != Dtype::F32
                 || seen.len() != blocks
                 || !seen.is_laid_out_like(&[blocks as i64], &[1])
             {
-                return Ok(None);
+                return Ok(false);
             }
             let scale_name = || format!("{key}_scale of {}", name(row.position));
-            hold(&mut own.written[SCALES + index], &scales, self::block(&seen), changed, scale_name)?;
+            hold(&mut own.written[SCALES + index], &scales, &seen, changed, scale_name)?;
         }
-        let Some(steps) = state.get_item(intern!(py, "step"))? else { return Ok(None) };
-        let Some(seen) = self.tensors.see(&steps, scratch)? else { return Ok(None) };
+        let Some(steps) = state.get_item(intern!(py, "step"))? else { return Ok(false) };
+        let Some(seen) = self.tensors.see(&steps, scratch)? else { return Ok(false) };
         if seen.len() != 1 {
-            return Ok(None);
+            return Ok(false);
         }
-        let counter = self::block(&seen);
-        hold(&mut own.written[STEP], &steps, counter, changed, || format!("step of {}", name(row.position)))?;
-        let Some(steps) = counted(&counter, || name(row.position))? else { return Ok(None) };
-        let Some(seen) = self.tensors.see(&row.grad, scratch)? else { return Ok(None) };
-        if !goes_with(element, seen.dtype) || !seen.is_laid_out_like(&own.shape, &own.strides) {
-            return Ok(None);
-        }
-        let grad = self::block(&seen);
-        if !stored(&row.grad, &grad.range())? {
-            return Err(without_memory(&format!("{}.grad", name(row.position))));
-        }
-        Ok(Some(Ready { row: row.row, group: row.position.0, grad, steps, begins: row.begins }))
+        hold(&mut own.written[STEP], &steps, &seen, changed, || format!("step of {}", name(row.position)))?;
+        own.settled = own.written[SCALES..].iter().all(Option::is_none);
+        Ok(true)
     }
 
     /// Checks that no tensor that is written overlaps another one.
@@ -371,39 +441,28 @@ fn overlap(tensor: &str, other: &str) -> PyErr {
     ))
 }
 
-/// Records where a tensor is. Where it is not the one of the last step or not where it was, its storage is checked.
+/// Records where a tensor is, whose storage must have memory for it.
 fn hold(
     held: &mut Option<Held>,
     tensor: &Bound<'_, PyAny>,
-    block: Block,
+    seen: &Seen<'_>,
     changed: &mut bool,
     name: impl Fn() -> String,
 ) -> PyResult<()> {
-    hold_at(held, tensor, Place::Floats(block), changed, name)
-}
-
-/// [`hold`] for elements of any kind.
-fn hold_at(
-    held: &mut Option<Held>,
-    tensor: &Bound<'_, PyAny>,
-    place: Place,
-    changed: &mut bool,
-    name: impl Fn() -> String,
-) -> PyResult<()> {
-    if let Some(held) = held
-        && held.object.is(tensor)
-        && held.place == place
-        && held.storage.stayed(tensor.py())?
-    {
-        return Ok(());
-    }
-    let storage = Storage::of(tensor)?;
-    if !storage.has(tensor.py(), &place.range())? {
+    let block = block(seen);
+    if !seen.has_memory(block.size()) {
         return Err(without_memory(&name()));
     }
-    *held = Some(Held { object: tensor.clone().unbind(), place, storage });
-    *changed = true;
+    hold_at(held, tensor, Place::Floats(block), changed);
     Ok(())
+}
+
+/// Records where elements of any kind are.
+fn hold_at(held: &mut Option<Held>, tensor: &Bound<'_, PyAny>, place: Place, changed: &mut bool) {
+    if !held.as_ref().is_some_and(|held| held.object.is(tensor) && held.place == place) {
+        *held = Some(Held { object: tensor.clone().unbind(), place });
+        *changed = true;
+    }
 }
 
 /// The exception for a tensor whose storage does not have its addresses.

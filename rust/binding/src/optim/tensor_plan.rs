@@ -5,7 +5,7 @@ use super::norm::{counted, nonfinite};
 use super::policy::{Limiter, MaxNorm};
 use super::{Tell, options};
 use crate::arrays::tensor_rows::{Looked, MomentSlice, Position, TensorClaim, TensorRow, TensorRows};
-use crate::arrays::tensors::Tensors;
+use crate::arrays::tensors::{Learned, Tensors};
 use crate::call::{call_quick, no_memory};
 use crate::callback::call_back;
 use crate::give::{Give, Record, ToPython, record, value_error};
@@ -86,17 +86,18 @@ struct Gradients {
 
 #[pymethods]
 impl TensorPlan {
-    /// `exchange` is torch's capsule of `DLPack` functions, where it has one; `plain` are the classes of plain tensors;
-    /// `dtypes` are torch's element types with our names; `strided` is the layout of dense tensors.
+    /// `shim` is, where tensors can be asked by torch's C functions, the path of the library through which torch was
+    /// loaded, and tensors with the addresses of what they hold; `plain` are the classes of plain tensors; `dtypes` are
+    /// torch's element types with our names; `strided` is the layout of dense tensors.
     #[new]
-    #[pyo3(signature = (*, exchange, plain, dtypes, strided))]
+    #[pyo3(signature = (*, shim, plain, dtypes, strided))]
     fn new(
-        exchange: Option<&Bound<'_, PyAny>>,
+        shim: Option<Learned<'_>>,
         plain: &Bound<'_, PyAny>,
         dtypes: &Bound<'_, PyAny>,
         strided: Py<PyAny>,
     ) -> PyResult<Self> {
-        let tensors = Tensors::new(exchange, listed(plain)?, listed(dtypes)?, strided)?;
+        let tensors = Tensors::new(shim, listed(plain)?, listed(dtypes)?, strided)?;
         Ok(TensorPlan {
             rows: Gate::new(TensorRows::new(tensors)),
             last: Mutex::new(None),
