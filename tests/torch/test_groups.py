@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import steelyard as sy
-from steelyard.torch import SGD, Adam, AdamW, Lion
+from steelyard.torch import SGD, Adam, AdamW, Lion, LRScheduler
 
 N = 4096
 
@@ -277,6 +277,12 @@ def returns_a_function(updates: int) -> Callable[[int], float]:
 
 @pytest.mark.parametrize("option", ["lr", "weight_decay"])
 def test_a_function_that_returns_a_function_is_refused(option: str) -> None:
+    arrays = sy.AdamW(torch.ones(3), **dict[str, Any]({option: returns_a_function}))
+    with pytest.raises(TypeError, match=rf"^{option}: expected a number; got function"):
+        arrays.step(torch.ones(3))
+    driven: dict[str, Any] = {"schedule": lambda k: 1.0} | {{"lr": "schedule"}.get(option, option): returns_a_function}
+    with pytest.raises(TypeError, match=r"^(schedule|weight_decay)\(0\): expected a number; got function"):
+        LRScheduler(torch.optim.AdamW([weight()]), **driven)
     with pytest.raises(TypeError, match=rf"^{option}: expected a number; got function"):
         AdamW([weight()], **dict[str, Any]({option: returns_a_function}))
     own = AdamW([weight()])
@@ -432,3 +438,23 @@ def test_amsgrad_that_begins_later_begins_with_the_second_moment_as_it_is_then()
     before = state["exp_avg_sq"].clone()
     step(own, 3)
     assert torch.equal(state["max_exp_avg_sq"], torch.maximum(before, state["exp_avg_sq"]))
+
+
+def test_values_that_change_in_their_place_are_read_at_every_step() -> None:
+    """Other values are checked again only where another object stands there."""
+    rate, betas = torch.tensor(0.1), [torch.tensor(0.9), 0.99]
+    own, plain = AdamW([weight()], lr=rate, betas=betas), AdamW([weight()], lr=0.1, betas=(0.9, 0.99))
+    plain.param_groups[0]["betas"] = [0.9, 0.99]
+    for seed, (new_rate, beta1, beta2) in enumerate([(0.1, 0.9, 0.99), (0.5, 0.75, 0.99), (0.25, 0.5, 0.875)]):
+        rate.fill_(new_rate)
+        betas[0].fill_(beta1)
+        betas[1] = plain.param_groups[0]["betas"][1] = beta2
+        plain.param_groups[0]["lr"] = new_rate
+        plain.param_groups[0]["betas"][0] = beta1
+        for optimizer in (own, plain):
+            step(optimizer, seed)
+        mine, other = (optimizer.param_groups[0]["params"][0] for optimizer in (own, plain))
+        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-6)
+    plain.param_groups[0]["maximize"] = 1
+    with pytest.raises(TypeError, match=r"^param_groups\[0\]\['maximize'\]: expected True or False"):
+        step(plain)

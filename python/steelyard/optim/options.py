@@ -128,10 +128,11 @@ class Options:
     def _values(self, step: int) -> dict[str, Any]:
         """The values of those options that are functions."""
         named = {name: getattr(self, name) for name in ("lr", "weight_decay")}
-        found: dict[str, Any] = {name: value(step) for name, value in named.items() if callable(value)}
+        found: dict[str, Any] = {name: number(value(step), name) for name, value in named.items() if callable(value)}
         betas: Betas | tuple[()] = getattr(self, "betas", ())
         if any(map(callable, betas)):
-            found["betas"] = tuple(beta(step) if callable(beta) else beta for beta in betas)
+            given = enumerate(betas)
+            found["betas"] = tuple(number(b(step), f"betas[{i}]") if callable(b) else b for i, b in given)
         return found
 
     def moments(self) -> tuple[str, ...]:

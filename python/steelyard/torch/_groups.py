@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from math import inf
+from operator import is_
 from typing import Any, NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ __all__ = [
     "MAX_LR",
     "SGD",
     "Hyper",
+    "Hypers",
     "Rule",
     "check_own",
     "checked",
@@ -194,6 +196,33 @@ def hyper_of(group: Mapping[str, Any], place: str, rule: Rule) -> Hyper:
     if "betas" in found:
         found["beta1"], found["beta2"] = found.pop("betas")
     return Hyper({"rule": rule.name, **found}, moments, state_dtype)
+
+
+class Hypers:
+    """The options of all groups, which are checked again only where somebody has written another value."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule, self._keys = rule, (*rule.options, *rule.own)
+        self._known: dict[int, tuple[list[Any], Hyper]] = {}
+
+    def of(self, groups: list[dict[str, Any]]) -> list[Hyper]:
+        """Read the options of the groups as they are now."""
+        return [self._of_group(index, group) for index, group in enumerate(groups)]
+
+    def _of_group(self, index: int, group: dict[str, Any]) -> Hyper:
+        values = list(map(group.get, self._keys))
+        known = self._known.get(index)
+        if known is not None and all(map(is_, values, known[0])):
+            return known[1]
+        hyper = hyper_of(group, place_of(index), self._rule)
+        if all(map(_stays, values)):
+            self._known[index] = values, hyper
+        return hyper
+
+
+def _stays(value: Any) -> bool:
+    """Whether a value cannot change in its place, as a tensor or a list can."""
+    return all(map(_stays, value)) if type(value) is tuple else value is None or type(value) in (float, int, bool, str)
 
 
 def _check_together(found: dict[str, Any], place: str, rule: Rule) -> None:

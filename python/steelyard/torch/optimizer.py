@@ -19,6 +19,7 @@ from ._backward import BackwardHooks, checked_parameters
 from ._distributed import global_norm_over_processes, is_shard, local, local_state, refuse_whole_rules
 from ._groups import (
     Hyper,
+    Hypers,
     Rule,
     check_own,
     checked,
@@ -129,7 +130,7 @@ class Optimizer(torch.optim.Optimizer):
         stochastic = choice(rounding, "rounding", ROUNDING) == "stochastic"
         seed = whole(seed, "seed", 0, 2**64 - 1)
         self._seed = seed if stochastic else None
-        self._plan, self._schedules = _new_plan(), Schedules(checked)
+        self._plan, self._hypers, self._schedules = _new_plan(), Hypers(self._RULE), Schedules(checked)
         self._stored_as: list[str | None] = []
         self._hooks: BackwardHooks | None = None
         self._latest = self._plan
@@ -333,7 +334,7 @@ class Optimizer(torch.optim.Optimizer):
     ) -> bool:
         """Update the parameters in ``groups``; ``norm`` is that of all gradients, where it is known. Whether it did."""
         self._schedules.set(self.param_groups, self._plan.updates)
-        hypers = [hyper_of(group, place_of(index), self._RULE) for index, group in enumerate(self.param_groups)]
+        hypers = self._hypers.of(self.param_groups)
         found_inf, scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
         self._store_as([hyper.state_dtype for hyper in hypers])
         instead: dict[int, _Row] = {}
@@ -465,7 +466,7 @@ class Optimizer(torch.optim.Optimizer):
         own = dict(state)
         updates = own.pop("_updates")
         super().__setstate__(own)
-        self._plan, self._hooks = _new_plan(), None
+        self._plan, self._hypers, self._hooks = _new_plan(), Hypers(self._RULE), None
         self._latest = self._plan
         self._plan.updates = updates
 

@@ -9,6 +9,7 @@ import torch
 from torch.optim import lr_scheduler
 
 from .._mode import standard_mode
+from .._options import number
 from ..errors import shown, type_error, value_error
 from ..optim import schedules
 
@@ -38,8 +39,8 @@ class _Driven:
                 raise value_error(
                     self.argument, f"{len(groups)} schedules, one for each group", str(len(self.schedules))
                 )
-            return [float(schedule(step)) for schedule in self.schedules]
-        rate, first = float(self.schedules[0](step)), f"initial_{self.name}"
+            return [number(schedule(step), f"{self.argument}({step})") for schedule in self.schedules]
+        rate, first = number(self.schedules[0](step), f"{self.argument}({step})"), f"initial_{self.name}"
         return [rate * (float(group.setdefault(first, group[self.name])) / self.peaks[0]) for group in groups]
 
     def saved(self) -> list[dict[str, Any] | None]:
