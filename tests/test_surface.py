@@ -31,6 +31,7 @@ UNSAFE = {
     "rust/kernels/src/pool/team.rs",
     "rust/binding/src/arrays/blocks.rs",
     "rust/binding/src/arrays/fresh.rs",
+    "rust/binding/src/arrays/loads.rs",
     "rust/binding/src/arrays/mod.rs",
     "rust/binding/src/arrays/owners.rs",
     "rust/binding/src/arrays/shim.rs",

@@ -240,7 +240,7 @@ class _PlanState(TypedDict):
     steps: int
     counts: list[int] | None
     options: Any
-    moments: list[NDArray[Any]]
+    moments: list[NDArray[Any] | None]
 
 _Tell = tuple[Callable[[Any], object], list[Any]]
 
@@ -258,6 +258,7 @@ class AdamWPlan:
         names: Sequence[str] | None = None,
         counts: list[int] | None = None,
         tell: _Tell | None = None,
+        copies: Sequence[Any] | None = None,
     ) -> AdamWPlan: ...
     @property
     def steps(self) -> int: ...
@@ -280,11 +281,13 @@ class AdamWPlan:
         max_norm: float | ClipPolicy | None,
         scan: bool,
         stop_nonfinite: bool,
+        grad_scale: float = 1.0,
+        seed: int | None = None,
     ) -> _StepOutcome: ...
     def state(self, *, copy: bool) -> _PlanState: ...
     def load(
         self,
-        moments: tuple[NDArray[Any], ...],
+        moments: tuple[NDArray[Any] | None, ...],
         *,
         names: list[str],
         steps: int,

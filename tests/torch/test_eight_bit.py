@@ -128,6 +128,23 @@ def test_channels_last_has_codes_in_the_order_of_memory() -> None:
     assert torch.equal(*found)  # the first step divides nothing by a code
 
 
+def test_both_faces_keep_the_same_moments_in_8_bits() -> None:
+    tree = {str(n): np.ones(n, np.float32) for n in (1, 4095, 4096, 5000)}
+    params = [torch.nn.Parameter(torch.ones(len(x))) for x in tree.values()]
+    optimizer, arrays = AdamW(params, lr=0.1, state_dtype="8bit"), sy.AdamW(tree, lr=0.1, state_dtype="8bit")
+    for step in range(3):
+        grads = {key: np.cos(np.arange(x.size, dtype=np.float32) + step) for key, x in tree.items()}
+        arrays.step(grads)
+        for param, grad in zip(params, grads.values(), strict=True):
+            param.grad = torch.from_numpy(grad)
+        optimizer.step()
+    state = arrays.state_dict()
+    for param, (key, x) in zip(params, tree.items(), strict=True):
+        assert np.array_equal(param.detach().numpy(), x)
+        for name, moment in optimizer.state[param].items():
+            assert name == "step" or np.array_equal(moment.numpy(), state[f"{name}/{key}"])
+
+
 def test_eight_bits_are_refused_where_they_cannot_be() -> None:
     with pytest.raises(ValueError, match="state_dtype"):
         AdamW(parameters(), state_dtype="4bit")

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._arrays import BF16, floats
+from .._arrays import BF16, describe, floats
 from .._mode import standard_mode_methods
 from .._options import flag, whole
 from ..errors import shown, type_error, value_error
 from . import _archive
+from ._kept import Kept, check_master, fresh, names
 from ._tree import Outline, all_that_there_are, all_to_write, keys, matching, paths, teller, to_write, unfold
 from .groups import Given, Groups, Leaves, decaying, selected
 from .options import Options
@@ -34,9 +35,10 @@ def option(name: str, doc: str) -> Any:
         return getattr(self._plan.options, name)
 
     def put(self: Optimizer, value: Any) -> None:
-        options = self._plan.options.changed(**{name: value})
+        old: Options = self._plan.options
+        options = old.changed(**{name: value})
         options.check_kinds(self._float32)
-        if options.moments() == self._names:
+        if options.kept() == old.kept():
             self._plan.options = options
             return
         if self._plan.steps:
@@ -44,7 +46,6 @@ def option(name: str, doc: str) -> Any:
                 f"{name}: expected to be set before the first step; got {value} after step {self._plan.steps}, which "
                 "kept other moments; make a new optimizer"
             )
-        self._names = options.moments()
         self._plan = self._begun(self._params, options)
 
     return property(get, put, doc=doc)
@@ -55,15 +56,20 @@ class Optimizer:
     """A tree of parameters with its moments, updated in place; :class:`AdamW` and the others add their rule."""
 
     # With slots, setting an unknown attribute raises, so that a misspelt option is noticed.
-    __slots__ = ("__weakref__", "_float32", "_keys", "_names", "_outline", "_params", "_paths", "_plan")
+    __slots__ = (
+        "__weakref__", "_copies", "_float32", "_keys", "_names", "_outline", "_params", "_paths", "_plan",
+        "_state_keys",
+    )  # fmt: skip
 
-    def __init__(self, params: Any, options: Options, *, groups: Given = (), decay_mask: Any = None) -> None:
+    def __init__(
+        self, params: Any, options: Options, *, groups: Given = (), decay_mask: Any = None, copy_to: Any = None
+    ) -> None:
         found, values = unfold(params, "params", written=True)
         if not values:
             raise value_error("params", "at least one array", "none")
         leaves = Leaves(keys(found), values, found)
         options = replace(options, groups=Groups.of(*selected(groups, leaves), decaying(decay_mask, leaves)))
-        self._make(found, values, options)
+        self._make(found, values, options, copies=None if copy_to is None else matching(copy_to, found, "copy_to"))
 
     def _make(
         self,
@@ -71,12 +77,13 @@ class Optimizer:
         params: tuple[Any, ...],
         options: Options,
         *,
+        copies: tuple[Any, ...] | None,
         steps: int = 0,
         counts: list[int] | None = None,
-        moments: list[list[Array]] | None = None,
+        moments: Kept | None = None,
     ) -> None:
         """Initialise with these parameters, and with moments of 0 where none are given."""
-        self._outline, self._params, self._names = found, params, options.moments()
+        self._outline, self._params, self._copies = found, params, copies
         self._paths, self._keys = paths(found), keys(found)
         _refuse_collisions(self._keys)
         self._plan = self._begun(params, options, steps=steps, counts=counts, moments=moments)
@@ -89,17 +96,28 @@ class Optimizer:
         *,
         steps: int = 0,
         counts: list[int] | None = None,
-        moments: list[list[Array]] | None = None,
+        moments: Kept | None = None,
     ) -> _core.AdamWPlan:
         """Return the core's plan for these parameters, with moments of 0 where none are given."""
         arrays = all_to_write(params, lambda row: f"params{self._paths[row]}")
-        if moments is None:
-            moments = [[np.zeros_like(array) for array in arrays] for _ in self._names]
+        check_master(options, arrays, self._paths)
+        self._names = names(options, arrays)
+        moments = fresh(options, arrays) if moments is None else moments
+        there = zip(self._names, moments, strict=True)
+        self._state_keys = [
+            None if array is None else f"{name}/{key}" if key else name
+            for name, kept in there
+            for key, array in zip(self._keys, kept, strict=True)
+        ]
         self._float32 = np.array([array.dtype != np.float64 for array in arrays])
-        tell = teller(params)
+        copies = self._copies
+        if copies is not None and options.master is not None:
+            raise value_error("copy_to", f"None with master={options.master!r}", describe(copies))
+        written = params if copies is None else (*params, *copies)
+        tell = teller(written)
         return _core.AdamWPlan(
             paths=self._paths,
-            given=params,
+            given=written,
             params=arrays,
             moments=moments,
             steps=steps,
@@ -107,11 +125,16 @@ class Optimizer:
             names=self._names,
             counts=counts,
             tell=tell,
+            copies=None if copies is None else [self._array(len(arrays) + row) for row in range(len(copies))],
         )
 
-    def _array(self, row: int) -> Array:
-        """The current memory of a parameter, as an array."""
-        return to_write(self._params[row], f"params{self._paths[row]}")
+    def _array(self, index: int) -> Any:
+        """The current memory of a parameter as an array, or, counted on behind the parameters, of a copy of one."""
+        rows = len(self._params)
+        if index < rows or self._copies is None:
+            return to_write(self._params[index], f"params{self._paths[index]}")
+        copy = self._copies[index - rows]
+        return None if copy is None else to_write(copy, f"copy_to{self._paths[index - rows]}")
 
     lr = option("lr", "The learning rate, or the function that gives it.")
     weight_decay = option("weight_decay", "The weight decay.")
@@ -122,6 +145,10 @@ class Optimizer:
     max_norm = option("max_norm", "What the global norm of the gradients is clipped to; ``None``: it is not.")
     nonfinite = option("nonfinite", "What gradients that are not finite do.")
     maximize = option("maximize", "Whether steps go up the gradient.")
+    state_dtype = option("state_dtype", "The type of the moments; ``None``: that of their parameters.")
+    rounding = option("rounding", "How arrays of 16 bits are rounded.")
+    seed = option("seed", "Of the random numbers by which arrays of 16 bits are rounded.")
+    master = option("master", "How parameters of 16 bits keep more than that.")
 
     @property
     def groups(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
@@ -164,17 +191,18 @@ class Optimizer:
     def __getstate__(self) -> dict[str, Any]:
         """Parameters, moments, options and attributes of a subclass, but not the plan, which holds addresses."""
         return {
-            "outline": self._outline, "params": self._params,
+            "outline": self._outline, "params": self._params, "copies": self._copies,
             **self._plan.state(copy=True), "attributes": getattr(self, "__dict__", {}),
         }  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         rows = len(state["params"])
-        moments = [state["moments"][i * rows : (i + 1) * rows] for i in range(len(state["options"].moments()))]
+        moments = [state["moments"][start : start + rows] for start in range(0, len(state["moments"]), rows)]
         self._make(
             state["outline"],
             state["params"],
             state["options"],
+            copies=state["copies"],
             steps=state["steps"],
             counts=state["counts"],
             moments=moments,
@@ -245,11 +273,9 @@ class Optimizer:
         if state["counts"] is not None:
             counts = zip(self._keys, state["counts"], strict=True)
             flat |= {f"step/{key}": np.array(n, np.int64) for key, n in counts if n != state["steps"]}
-        moments = state["moments"] if copy else map(_read_only, state["moments"])
-        return flat | dict(zip(self._moment_keys(), moments, strict=True))
-
-    def _moment_keys(self) -> list[str]:
-        return [f"{name}/{key}" if key else name for name in self._names for key in self._keys]
+        kept = zip(self._state_keys, state["moments"], strict=True)
+        moments = {key: array for key, array in kept if key is not None and array is not None}
+        return flat | (moments if copy else {key: _read_only(array) for key, array in moments.items()})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load a saved state, so that training continues with the same bits as if it had not been interrupted.
@@ -272,7 +298,7 @@ class Optimizer:
         """
         if not isinstance(state, Mapping):
             raise type_error("state", "a mapping, as state_dict() returns", shown(state))
-        wanted = self._moment_keys()
+        wanted = [key for key in self._state_keys if key is not None]
         lacking = [key for key in ("step", *wanted) if key not in state]
         known = {"step", "numerics", "options", "groups", *wanted, *(f"step/{key}" for key in self._keys)}
         extra = [key for key in state if key not in known]
@@ -283,13 +309,14 @@ class Optimizer:
         counts = self._saved_counts(state, steps)
         self._check_numerics(state)
         options = self._saved_options(state)
-        names = [f"state[{key!r}]" for key in wanted]
-        moments = tuple(_moment(state[key], name) for key, name in zip(wanted, names, strict=True))
+        called = [f"state[{key!r}]" for key in self._state_keys]
+        keys = zip(self._state_keys, called, strict=True)
+        moments = tuple(None if key is None else _moment(state[key], name) for key, name in keys)
         plan = self._plan
         if plan.forked:  # forked during a step: the thread that holds the plan does not exist here
             plan = self._begun(self._params, plan.options)
         any_value = options.nonfinite == "propagate"
-        plan.load(moments, names=names, steps=steps, counts=counts, options=options, any_value=any_value)
+        plan.load(moments, names=called, steps=steps, counts=counts, options=options, any_value=any_value)
         self._plan = plan
 
     def save(self, path: Any) -> None:
@@ -311,7 +338,8 @@ class Optimizer:
             Where the file cannot be written.
         """
         state = self.state_dict()
-        _archive.write(path, state, {key for key in self._moment_keys() if state[key].dtype == np.uint16})
+        bits = {key for key, array in state.items() if array.dtype == np.uint16 and not key.startswith("low")}
+        _archive.write(path, state, bits)
 
     def load(self, path: Any) -> None:
         """Load what :meth:`save` wrote, as :meth:`load_state_dict` does.
@@ -356,8 +384,8 @@ class Optimizer:
 
         own: Options = self._plan.options
         options = loaded("options", own.with_json) if "options" in state else own
-        if options.moments() != self._names:
-            got = f"options for which the moments are {options.moments()}, not {self._names}"
+        if options.kept() != own.kept():
+            got = f"options for which the moments are {_kept_shown(options)}, not {_kept_shown(own)}"
             raise value_error("state['options']", "what state_dict() wrote", got)
         keys = self._keys
         return loaded("groups", lambda text: options.with_groups_json(text, keys)) if "groups" in state else options
@@ -370,9 +398,16 @@ class Optimizer:
 
 def _moment(value: Any, name: str) -> Array:
     """A saved moment, as the core takes it; uint16 are the bits of bfloat16, as :meth:`Optimizer.state_dict` has it."""
+    if isinstance(value, np.ndarray) and value.dtype == np.uint8:
+        return np.ascontiguousarray(value)
     if isinstance(value, np.ndarray) and value.dtype.newbyteorder("=") == np.uint16:
         value = value.astype(np.uint16, copy=False).view(BF16)
     return floats(value, name, weights=True)
+
+
+def _kept_shown(options: Options) -> str:
+    moments, state_dtype, master = options.kept()
+    return f"{moments} with state_dtype={state_dtype!r} and master={master!r}"
 
 
 def _read_only(array: Array) -> Array:

@@ -12,7 +12,18 @@ from .._options import at_least_zero, whole
 from ._optimizer import LAST_STEP, Optimizer, option
 from ._tree import all_that_there_are, all_to_write, matching, paths, teller, to_write, unfold
 from .groups import Given
-from .options import AdamOptions, Betas, LearningRate, NonFinite, Scheduled, WeightDecay, pair_of_betas
+from .options import (
+    AdamOptions,
+    Betas,
+    LearningRate,
+    Master,
+    NonFinite,
+    Rounding,
+    Scheduled,
+    StateDtype,
+    WeightDecay,
+    pair_of_betas,
+)
 from .policies import ClipPolicy
 from .step import StepInfo, update
 
@@ -99,6 +110,29 @@ class AdamW(Optimizer):
         written. With ``"propagate"`` and no ``max_norm`` the gradients are not checked.
     maximize : bool
         Step along the gradient instead of against it.
+    state_dtype : {None, "float32", "bfloat16", "8bit"}
+        The type of the moments. None: that of the parameter. With ``"8bit"`` arrays of at least 4,096 elements keep a
+        byte per element, and a float32 scale for each block of 256, in the codes of bitsandbytes and torchao; smaller
+        ones keep float32. Moments of float64 parameters are float64.
+    rounding : {"nearest", "stochastic"}
+        How bfloat16 and float16 parameters and moments are rounded. ``"stochastic"``: up or down, with the probability
+        that makes the mean what was computed, so that updates that are smaller than half a unit in the last place add
+        up instead of being lost.
+    seed : int
+        Of stochastic rounding. With the place of the array in the tree, its step and the element's index it gives the
+        random number, so that a run has the same bits again, also after it was interrupted.
+    master : {None, "split", "kahan", "float32"}
+        How bfloat16 and float16 parameters keep more digits than their arrays hold. ``"split"``: the array is the
+        upper half of a float32 number, rounded toward 0, and the state holds the lower half (``low``); the run has the
+        bits of one with float32 parameters (bfloat16 only; 2 bytes more per element). ``"kahan"``: the state holds what
+        rounding to nearest has lost (``rest``, in 16 bits; 2 bytes more). ``"float32"``: the state holds the parameter
+        in float32 (``master``; 4 bytes more), and each step writes it to the array too, rounded to nearest. Moments are
+        float32 with the first and the last unless ``state_dtype`` says otherwise. Other parameters are updated as
+        always. What the state holds is taken from the parameters when the optimizer is made: make it after weights
+        have been loaded, and load weights and state of the same step.
+    copy_to : tree of arrays, optional
+        Arrays like the parameters, such as bfloat16 arrays of a model, to which each step writes the new parameters
+        too, rounded to nearest, in the same pass. None: no copy of this parameter.
     groups : list of (pattern or function, dict)
         Options of parameters that differ: ``[("*.bias", {"weight_decay": 0.0}), ("head", {"lr_scale": 10.0})]``. A
         parameter has the options of the first entry that selects it. A pattern is compared with the parameter's path,
@@ -115,8 +149,10 @@ class AdamW(Optimizer):
     ----------
     lr, betas, eps, weight_decay, decay, max_lr, amsgrad, bias_correction, cautious, stable, tight
         The options of the rule, as below.
-    flush_denormals, max_norm, nonfinite, maximize, groups, decay_mask
+    flush_denormals, max_norm, nonfinite, maximize, rounding, seed, groups, decay_mask
         The other options. Each can be set; the new value is checked, and takes effect at the next step.
+    state_dtype, master
+        How arrays are kept, which can be set before the first step only.
     step_info : StepInfo or None
         What the last step did; None before the first.
 
@@ -167,6 +203,11 @@ class AdamW(Optimizer):
         max_norm: float | ClipPolicy | None = None,
         nonfinite: NonFinite = "raise",
         maximize: bool = False,
+        state_dtype: StateDtype | None = None,
+        rounding: Rounding = "nearest",
+        seed: int = 0,
+        master: Master | None = None,
+        copy_to: Any = None,
         groups: Given = (),
         decay_mask: Any = None,
     ) -> None:
@@ -186,8 +227,12 @@ class AdamW(Optimizer):
             max_norm=max_norm,
             nonfinite=nonfinite,
             maximize=maximize,
+            state_dtype=state_dtype,
+            rounding=rounding,
+            seed=seed,
+            master=master,
         )
-        super().__init__(params, options, groups=groups, decay_mask=decay_mask)
+        super().__init__(params, options, groups=groups, decay_mask=decay_mask, copy_to=copy_to)
 
     betas = option("betas", "Decay of the first and the second moment.")
     eps = option("eps", "Added to the denominator.")

@@ -7,7 +7,7 @@ from typing import Any
 from .._mode import standard_mode_methods
 from ._optimizer import Optimizer, option
 from .groups import Given
-from .options import Betas, LearningRate, LionOptions, NonFinite, Scheduled, WeightDecay
+from .options import Betas, LearningRate, LionOptions, Master, NonFinite, Rounding, Scheduled, StateDtype, WeightDecay
 from .policies import ClipPolicy
 
 __all__ = ["Lion"]
@@ -38,7 +38,7 @@ class Lion(Optimizer):
     cautious : bool
         Move only those elements whose direction has the sign of the gradient, by ``lr`` divided by their share of the
         tensor, or by 0.001 if that is larger (timm's ``caution``).
-    max_lr, tight, flush_denormals, max_norm, nonfinite, maximize
+    max_lr, tight, flush_denormals, max_norm, nonfinite, maximize, state_dtype, rounding, seed, master, copy_to
         As in :class:`AdamW`.
 
     Attributes
@@ -85,6 +85,11 @@ class Lion(Optimizer):
         max_norm: float | ClipPolicy | None = None,
         nonfinite: NonFinite = "raise",
         maximize: bool = False,
+        state_dtype: StateDtype | None = None,
+        rounding: Rounding = "nearest",
+        seed: int = 0,
+        master: Master | None = None,
+        copy_to: Any = None,
         groups: Given = (),
         decay_mask: Any = None,
     ) -> None:
@@ -100,8 +105,12 @@ class Lion(Optimizer):
             max_norm=max_norm,
             nonfinite=nonfinite,
             maximize=maximize,
+            state_dtype=state_dtype,
+            rounding=rounding,
+            seed=seed,
+            master=master,
         )
-        super().__init__(params, options, groups=groups, decay_mask=decay_mask)
+        super().__init__(params, options, groups=groups, decay_mask=decay_mask, copy_to=copy_to)
 
     betas = option("betas", "How much of the momentum is in the direction, and how much of it is kept.")
     cautious = option("cautious", "Whether only elements whose direction has the sign of the gradient move.")

@@ -13,19 +13,22 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._lazy import lazy
-from .._options import at_least_zero, choice, flag, number
+from .._options import at_least_zero, choice, flag, number, whole
 from ..errors import shown, type_error, value_error
 from .groups import Group, Groups
 from .policies import ClipPolicy, limit_of, limit_to_save
 from .schedules import Rates
 
 __all__ = [
-    "AdamOptions", "Betas", "LearningRate", "LionOptions", "NonFinite", "Options", "SGDOptions", "Scheduled",
-    "WeightDecay", "pair_of_betas",
+    "AdamOptions", "Betas", "LearningRate", "LionOptions", "Master", "NonFinite", "Options", "Rounding", "SGDOptions",
+    "Scheduled", "StateDtype", "WeightDecay", "pair_of_betas",
 ]  # fmt: skip
 
 NonFinite = Literal["raise", "skip", "propagate"]
 WeightDecay = Literal["decoupled", "l2", "independent", "corrected"]
+StateDtype = Literal["float32", "bfloat16", "8bit"]
+Rounding = Literal["nearest", "stochastic"]
+Master = Literal["split", "kahan", "float32"]
 # A number, or a function of the number of updates already made, such as a schedule.
 Scheduled = float | Callable[[int], float]
 LearningRate = Scheduled
@@ -33,7 +36,7 @@ Betas = tuple[Scheduled, Scheduled]
 # The kinds of decay that relate the rate to the largest one.
 _RELATIVE = ("independent", "corrected")
 # The options that hold for all groups together.
-_GLOBAL = {"max_norm", "nonfinite"}
+_GLOBAL = {"max_norm", "nonfinite", "state_dtype", "rounding", "seed", "master"}
 # The option of a group by which the learning rate is multiplied.
 _LR_SCALE = "lr_scale"
 
@@ -53,6 +56,10 @@ class Options:
     max_norm: float | ClipPolicy | None = None
     nonfinite: NonFinite = "raise"
     maximize: bool = False
+    state_dtype: StateDtype | None = None
+    rounding: Rounding = "nearest"
+    seed: int = 0
+    master: Master | None = None
     groups: Groups | None = None
 
     def __post_init__(self) -> None:
@@ -71,6 +78,11 @@ class Options:
         self._keep("max_norm", limit_of(self.max_norm))
         choice(self.nonfinite, "nonfinite", get_args(NonFinite))
         self._flags("tight", "flush_denormals", "maximize")
+        for name, choices in (("state_dtype", StateDtype), ("master", Master)):
+            if getattr(self, name) is not None:
+                choice(getattr(self, name), name, get_args(choices))
+        choice(self.rounding, "rounding", get_args(Rounding))
+        self._keep("seed", whole(self.seed, "seed", 0, 2**64 - 1))
         if self.tight and self.decay == "l2":
             fix = "decay='l2' is part of the gradient, so that a parameter is rounded once already"
             raise value_error("tight", "False with decay='l2'", "True", fix)
@@ -138,6 +150,15 @@ class Options:
     def moments(self) -> tuple[str, ...]:
         """The names of the moments that the rule keeps, as in a saved state."""
         raise NotImplementedError
+
+    def kept(self) -> tuple[Any, ...]:
+        """What decides which arrays an optimizer keeps of a parameter."""
+        return self.moments(), self.state_dtype, self.master
+
+    @property
+    def random_seed(self) -> int | None:
+        """The seed of random rounding; None where rounding is to nearest."""
+        return self.seed if self.rounding == "stochastic" else None
 
     def scalars(self) -> dict[str, Any]:
         """The numbers of the rule, as the core takes them; of options that hold no functions (see :meth:`at`)."""

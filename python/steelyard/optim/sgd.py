@@ -7,7 +7,7 @@ from typing import Any
 from .._mode import standard_mode_methods
 from ._optimizer import Optimizer, option
 from .groups import Given
-from .options import LearningRate, NonFinite, Scheduled, SGDOptions, WeightDecay
+from .options import LearningRate, Master, NonFinite, Rounding, Scheduled, SGDOptions, StateDtype, WeightDecay
 from .policies import ClipPolicy
 
 __all__ = ["SGD"]
@@ -42,7 +42,7 @@ class SGD(Optimizer):
         Step along the momentum that the next step would have; takes a momentum and no dampening.
     decay : {"l2", "decoupled", "independent", "corrected"}
         How the weight decay enters, as in :class:`AdamW`.
-    max_lr, tight, flush_denormals, max_norm, nonfinite, maximize
+    max_lr, tight, flush_denormals, max_norm, nonfinite, maximize, state_dtype, rounding, seed, master, copy_to
         As in :class:`AdamW`.
 
     Attributes
@@ -94,6 +94,11 @@ class SGD(Optimizer):
         max_norm: float | ClipPolicy | None = None,
         nonfinite: NonFinite = "raise",
         maximize: bool = False,
+        state_dtype: StateDtype | None = None,
+        rounding: Rounding = "nearest",
+        seed: int = 0,
+        master: Master | None = None,
+        copy_to: Any = None,
         groups: Given = (),
         decay_mask: Any = None,
     ) -> None:
@@ -110,8 +115,12 @@ class SGD(Optimizer):
             max_norm=max_norm,
             nonfinite=nonfinite,
             maximize=maximize,
+            state_dtype=state_dtype,
+            rounding=rounding,
+            seed=seed,
+            master=master,
         )
-        super().__init__(params, options, groups=groups, decay_mask=decay_mask)
+        super().__init__(params, options, groups=groups, decay_mask=decay_mask, copy_to=copy_to)
 
     momentum = option("momentum", "How much of the momentum is kept.")
     dampening = option("dampening", "How much of the gradient does not enter the momentum.")

@@ -89,6 +89,7 @@ def update(
         max_norm=limit_for_core(options.max_norm),
         scan=options.nonfinite != "propagate" or options.max_norm is not None,
         stop_nonfinite=options.nonfinite != "propagate",
+        seed=options.random_seed,
     )
     info = info_of(outcome, paths)
     if info.skipped and options.nonfinite == "raise":

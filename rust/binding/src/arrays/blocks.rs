@@ -1,11 +1,11 @@
 //! Many arrays that one call reads but does not write. All of them are checked first, and then borrowed together.
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
-use super::{data, element_type, no_array, owners};
+use super::{data, element_type, holds, no_array, owners};
 use crate::call::no_memory;
 use crate::give::{type_error, value_error};
 use numpy::npyffi::NPY_BYTEORDER_CHAR;
-use numpy::npyffi::flags::NPY_ARRAY_C_CONTIGUOUS;
+use numpy::npyffi::flags::{NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -13,7 +13,7 @@ use pyo3::types::PyTuple;
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::ops::Range;
 use std::slice::{from_raw_parts, from_raw_parts_mut};
-use steelyard_kernels::dtype::{Dtype, Dtypes, Listed, TypedSlice};
+use steelyard_kernels::dtype::{Dtype, Listed, TypedSlice, TypedSliceMut};
 use steelyard_kernels::{memory, with_dtype};
 
 /// The address, length and type of the elements of a C-contiguous array, of which a slice can be made later.
@@ -29,10 +29,10 @@ unsafe impl<K: Send> Send for Block<K> {}
 // SAFETY: as above.
 unsafe impl<K: Sync> Sync for Block<K> {}
 
-impl<K: Dtypes> Block<K> {
+impl Block {
     /// The size in bytes.
     pub(super) fn size(&self) -> usize {
-        self.len * self.dtype.into().size()
+        self.len * self.dtype.size()
     }
 
     pub(super) fn range(&self) -> Range<usize> {
@@ -45,7 +45,7 @@ impl<K: Dtypes> Block<K> {
     ///
     /// The array lives for `'a`, and nothing writes it.
     pub(super) unsafe fn shared<'a, T: Listed>(&self) -> &'a [T] {
-        assert!(self.dtype.into() == T::DTYPE, "an array is read as what it is");
+        assert!(self.dtype == T::DTYPE, "an array is read as what it is");
         // SAFETY: it is an aligned, C-contiguous array of `T`; the caller promises the rest. The pointer of an empty
         // NumPy array need not be aligned, so no slice is made from it.
         if self.len == 0 { &[] } else { unsafe { from_raw_parts(self.data.cast(), self.len) } }
@@ -57,10 +57,106 @@ impl<K: Dtypes> Block<K> {
     ///
     /// The array lives for `'a`, and nothing else reads or writes it.
     pub(super) unsafe fn exclusive<'a, T: Listed>(&self) -> &'a mut [T] {
-        assert!(self.dtype.into() == T::DTYPE, "an array is written as what it is");
+        assert!(self.dtype == T::DTYPE, "an array is written as what it is");
         // SAFETY: as in `shared`.
         if self.len == 0 { &mut [] } else { unsafe { from_raw_parts_mut(self.data.cast(), self.len) } }
     }
+}
+
+impl Block<()> {
+    /// Codes of 8 bits, to write.
+    ///
+    /// # Safety
+    ///
+    /// As of [`Block::exclusive`].
+    pub(super) unsafe fn codes_mut<'a>(&self) -> &'a mut [u8] {
+        // SAFETY: the caller promises the rest; a code is a byte, and every byte is one.
+        if self.len == 0 { &mut [] } else { unsafe { from_raw_parts_mut(self.data, self.len) } }
+    }
+}
+
+/// Where the elements of an array are.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Place {
+    Floats(Block),
+    /// Codes of 8 bits.
+    Codes(Block<()>),
+}
+
+impl Place {
+    pub(super) fn range(&self) -> Range<usize> {
+        match self {
+            Place::Floats(block) => block.range(),
+            Place::Codes(block) => block.data.addr()..block.data.addr() + block.len, // a byte each
+        }
+    }
+
+    /// The size in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.range().len()
+    }
+
+    pub(super) fn data(&self) -> *mut u8 {
+        match self {
+            Place::Floats(block) => block.data,
+            Place::Codes(block) => block.data,
+        }
+    }
+
+    /// The block of floats.
+    pub(super) fn floats(&self) -> Option<&Block> {
+        match self {
+            Place::Floats(block) => Some(block),
+            Place::Codes(_) => None,
+        }
+    }
+
+    /// The elements as a slice to write to.
+    ///
+    /// # Safety
+    ///
+    /// As of [`Block::exclusive`].
+    pub(super) unsafe fn exclusive<'a>(&self) -> SliceMut<'a> {
+        match self {
+            // SAFETY: the caller promises it.
+            Place::Floats(block) => SliceMut::Floats(unsafe { exclusive(block) }),
+            // SAFETY: as above.
+            Place::Codes(block) => SliceMut::Codes(unsafe { block.codes_mut() }),
+        }
+    }
+}
+
+/// The elements of an array that an optimizer keeps, to write.
+pub enum SliceMut<'a> {
+    Floats(TypedSliceMut<'a>),
+    Codes(&'a mut [u8]),
+}
+
+/// The elements of a moment, to write.
+pub enum MomentSlice<'a> {
+    Floats(TypedSliceMut<'a>),
+    /// Codes of 8 bits, and the scales of their blocks.
+    Blocks8(&'a mut [u8], &'a mut [f32]),
+}
+
+/// A slice of floats to write to.
+///
+/// # Safety
+///
+/// As of [`Block::exclusive`].
+pub(super) unsafe fn exclusive<'a>(block: &Block) -> TypedSliceMut<'a> {
+    // SAFETY: the caller promises it.
+    with_dtype!(block.dtype, type T => T::typed(unsafe { block.exclusive::<T>() }))
+}
+
+/// A slice of floats.
+///
+/// # Safety
+///
+/// As of [`Block::shared`].
+pub(super) unsafe fn shared<'a>(block: &Block) -> TypedSlice<'a> {
+    // SAFETY: the caller promises it.
+    with_dtype!(block.dtype, type T => T::typed(unsafe { block.shared::<T>() }))
 }
 
 /// An aligned array of floats in native byte order.
@@ -90,15 +186,14 @@ impl<'a> Header<'a> {
     }
 
     #[inline]
-    fn shape(self) -> &'a [usize] {
+    pub(super) fn shape(self) -> &'a [usize] {
         self.array.shape()
     }
 
-    /// The block of its elements; `None` where their type is not one of `K`.
+    /// The block of its elements.
     #[inline]
-    pub(super) fn block<K: Dtypes>(self) -> Option<Block<K>> {
-        let dtype = K::try_from(self.dtype).ok()?;
-        Some(Block { data: data(self.array), len: self.shape().iter().product(), dtype })
+    pub(super) fn block(self) -> Block {
+        Block { data: data(self.array), len: self.shape().iter().product(), dtype: self.dtype }
     }
 }
 
@@ -156,24 +251,58 @@ pub(super) fn held(header: Header<'_>, name: impl Fn() -> String) -> PyResult<()
     owners::held(header.array, name)
 }
 
-/// Raises an exception where the array has not the type `dtype` and the shape of `like`; `why` says in the message why
+/// Whether the object is an array of bytes, which may be codes.
+pub(super) fn is_codes(object: &Bound<'_, PyAny>) -> bool {
+    object.cast::<PyUntypedArray>().is_ok_and(holds::<u8>)
+}
+
+/// The place of an array of codes that has this `shape`, and is to be `written` or only read.
+pub(super) fn codes(
+    object: &Bound<'_, PyAny>,
+    shape: &[usize],
+    written: bool,
+    name: impl Fn() -> String,
+) -> PyResult<Block<()>> {
+    let array = object.cast::<PyUntypedArray>().map_err(|_| no_array(object, &name()))?;
+    let wanted = NPY_ARRAY_C_CONTIGUOUS | if written { NPY_ARRAY_WRITEABLE } else { 0 };
+    // SAFETY: the pointer is to a live array object, whose `flags` field is plain.
+    let flags = unsafe { (*array.as_array_ptr()).fields.flags };
+    if !holds::<u8>(array) || array.shape() != shape || flags & wanted != wanted {
+        return Err(value_error(format!(
+            "{}: expected C-contiguous codes (uint8) of shape {}; got {} of shape {}",
+            name(),
+            python_shape(shape),
+            array.dtype(),
+            python_shape(array.shape())
+        )));
+    }
+    owners::held(array, name)?;
+    Ok(Block { data: data(array), len: array.len(), dtype: () })
+}
+
+/// The shape of an array of any type.
+pub(super) fn shape_of<'a>(object: &'a Bound<'_, PyAny>) -> &'a [usize] {
+    object.cast::<PyUntypedArray>().map_or(&[], |array| array.shape())
+}
+
+/// Raises an exception where the array has not the type `dtype` and the shape `like`; `why` says in the message why
 /// it must.
 pub(super) fn alike(
     array: Header<'_>,
     dtype: Dtype,
-    like: Header<'_>,
+    like: &[usize],
     name: impl Fn() -> String,
     why: &str,
 ) -> PyResult<()> {
     // The shapes are compared by an iterator: comparing slices is a function call, and most shapes have only one axis.
-    if array.dtype == dtype && array.shape().iter().eq(like.shape()) {
+    if array.dtype == dtype && array.shape().iter().eq(like) {
         return Ok(());
     }
     Err(value_error(format!(
         "{}: expected {} of shape {}, {why}; got {} of shape {}",
         name(),
         dtype.name(),
-        python_shape(like.shape()),
+        python_shape(like),
         array.dtype.name(),
         python_shape(array.shape())
     )))
@@ -226,7 +355,7 @@ impl<'py> Reads<'py> {
             let header = readable(&array, || name(index))?;
             held(header, || name(index))?;
             check(index, header)?;
-            blocks.extend(header.block());
+            blocks.push(header.block());
             if let Some(rows) = &mut rows {
                 rows.push(index);
             }
@@ -236,15 +365,12 @@ impl<'py> Reads<'py> {
 
     /// Slices of all arrays.
     pub fn slices(&self) -> PyResult<Vec<TypedSlice<'_>>> {
-        borrow(&self.blocks)
+        borrow(self.blocks.iter())
     }
 }
 
 /// Slices of blocks that are only read.
-pub(super) fn borrow<K: Dtypes>(blocks: &[Block<K>]) -> PyResult<Vec<TypedSlice<'_>>> {
-    let slice = |block: &Block<K>| {
-        // SAFETY: the owner of `blocks` keeps each array alive, and nothing writes it.
-        with_dtype!(block.dtype.into(), type T => T::typed(unsafe { block.shared::<T>() }))
-    };
-    memory::collected(blocks.iter().map(slice)).map_err(no_memory)
+pub(super) fn borrow<'a>(blocks: impl ExactSizeIterator<Item = &'a Block>) -> PyResult<Vec<TypedSlice<'a>>> {
+    // SAFETY: the owner of `blocks` keeps each array alive, and nothing writes it.
+    memory::collected(blocks.map(|block| unsafe { shared(block) })).map_err(no_memory)
 }

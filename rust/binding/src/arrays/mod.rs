@@ -9,6 +9,7 @@
 mod apart;
 pub mod blocks;
 mod fresh;
+pub mod loads;
 mod owners;
 mod shim;
 pub mod tensor_rows;

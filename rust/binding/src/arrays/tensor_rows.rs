@@ -6,17 +6,16 @@
 #![allow(unsafe_code)] // slices over memory that torch owns
 
 use super::apart::{Apart, Overlap};
-use super::blocks::Block;
+use super::blocks::{Block, MomentSlice, Place, SliceMut, shared};
 use super::tensors::{Scratch, Seen, Tensors};
 use crate::call::no_memory;
 use crate::give::{ToPython, value_error};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
-use std::ops::Range;
-use steelyard_kernels::dtype::{Dtype, Exclusive, Listed, Typed, TypedSlice};
+use steelyard_kernels::dtype::{Dtype, Exclusive, Typed, TypedSlice};
+use steelyard_kernels::memory;
 use steelyard_kernels::optim::{BLOCK, MOMENTS};
-use steelyard_kernels::{memory, with_dtype};
 
 /// What is written of a row: the parameter, its moments, its number of steps, and the scales of moments in 8 bits.
 const ROLES: usize = 2 + 2 * MOMENTS;
@@ -25,28 +24,6 @@ const SCALES: usize = STEP + 1;
 
 /// The place of a parameter among the groups: the group's index, and its own index there.
 pub type Position = (usize, usize);
-
-/// Where the elements of a tensor are.
-#[derive(Clone, Copy, PartialEq)]
-enum Place {
-    Floats(Block),
-    /// Codes of 8 bits.
-    Codes(Block<()>),
-}
-
-impl Place {
-    fn range(&self) -> Range<usize> {
-        match self {
-            Place::Floats(block) => block.range(),
-            Place::Codes(block) => block.data.addr()..block.data.addr() + block.len,
-        }
-    }
-
-    /// The size in bytes.
-    fn size(&self) -> usize {
-        self.range().len()
-    }
-}
 
 /// A tensor that was looked at, and where it was.
 struct Held {
@@ -499,13 +476,6 @@ pub struct TensorClaim<'w, 'py> {
     present: Vec<Present<'py>>,
 }
 
-/// The slices of a moment.
-pub enum MomentSlice<'a> {
-    Floats(Typed<Exclusive<'a>>),
-    /// Codes of 8 bits, and the scales of their blocks.
-    Blocks8(&'a mut [u8], &'a mut [f32]),
-}
-
 /// The slices of a row.
 pub struct TensorRow<'a> {
     pub group: usize,
@@ -541,21 +511,24 @@ impl<'py> TensorClaim<'_, 'py> {
             let written = &rows[ready.row].written;
             // SAFETY: each tensor is kept alive by `written` and overlaps nothing else that is written or read. One
             // slice is made of it while `self` is borrowed.
-            let floats = |role: usize| unsafe { exclusive(written[role].as_ref()?) };
+            let slice = |role: usize| Some(unsafe { written[role].as_ref()?.place.exclusive() });
+            let floats = |role: usize| match slice(role)? {
+                SliceMut::Floats(floats) => Some(floats),
+                SliceMut::Codes(_) => None,
+            };
             let moment = |index: usize| {
-                Some(match written[1 + index].as_ref()?.place {
-                    Place::Floats(_) => MomentSlice::Floats(floats(1 + index)?),
-                    Place::Codes(codes) => {
+                Some(match slice(1 + index)? {
+                    SliceMut::Floats(floats) => MomentSlice::Floats(floats),
+                    SliceMut::Codes(codes) => {
                         let Typed::F32(scales) = floats(SCALES + index)? else { return None };
-                        // SAFETY: as above.
-                        MomentSlice::Blocks8(unsafe { exclusive_codes(codes) }, scales)
+                        MomentSlice::Blocks8(codes, scales)
                     }
                 })
             };
             let (param, counter) = (floats(0), floats(STEP));
             let moments = std::array::from_fn(moment);
             // SAFETY: the gradient is kept alive by `present`, and nothing writes it.
-            let grad = with_dtype!(ready.grad.dtype, type T => T::typed(unsafe { ready.grad.shared::<T>() }));
+            let grad = unsafe { shared(&ready.grad) };
             Some(TensorRow {
                 group: ready.group,
                 number: ready.row,
@@ -570,28 +543,4 @@ impl<'py> TensorClaim<'_, 'py> {
         // Every row that is ready has a parameter and a counter.
         memory::gathered(self.rows.ready.iter().filter_map(slices)).map_err(no_memory)
     }
-}
-
-/// The slice of a tensor of floats.
-///
-/// # Safety
-///
-/// As of [`Block::exclusive`], for as long as `held` is borrowed.
-unsafe fn exclusive(held: &Held) -> Option<Typed<Exclusive<'_>>> {
-    let Place::Floats(block) = held.place else { return None };
-    // SAFETY: the caller promises it.
-    Some(with_dtype!(block.dtype, type T => T::typed(unsafe { block.exclusive::<T>() })))
-}
-
-/// The slice of a tensor of codes.
-///
-/// # Safety
-///
-/// As of [`Block::exclusive`].
-unsafe fn exclusive_codes<'a>(block: Block<()>) -> &'a mut [u8] {
-    if block.len == 0 {
-        return &mut [];
-    }
-    // SAFETY: the caller promises the rest; a code is a byte, and every byte is one.
-    unsafe { std::slice::from_raw_parts_mut(block.data, block.len) }
 }

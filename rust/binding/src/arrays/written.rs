@@ -6,38 +6,41 @@
 #![allow(unsafe_code)] // slices over memory that NumPy owns
 
 use super::apart::{Apart, Overlap};
-use super::blocks::{AHEAD, Block, Header, Reads, alike, borrow, held, prefetch_shape, readable};
+use super::blocks::{
+    AHEAD, Block, Header, Place, Reads, SliceMut, alike, borrow, codes, exclusive, held, is_codes,
+    prefetch_shape, readable, shape_of, shared,
+};
 use super::owners::TensorPlace;
 use crate::call::no_memory;
 use crate::callback::call_back;
-use crate::give::{type_error, value_error};
+use crate::give::value_error;
 use numpy::PyUntypedArray;
 use numpy::npyffi::flags::{NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_WRITEABLE};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use std::ptr::copy_nonoverlapping;
-use steelyard_kernels::dtype::{Dtype, Dtypes, Listed, RealDtype, TypedSlice, TypedSliceMut};
-use steelyard_kernels::{memory, with_dtype};
+use steelyard_kernels::dtype::{Dtype, RealDtype, TypedSlice, TypedSliceMut};
+use steelyard_kernels::memory;
+use steelyard_kernels::optim::BLOCK;
 
-/// The most roles that arrays can have: a parameter and three moments.
-const MOST_ROLES: usize = 4;
+/// The most roles that arrays can have: a parameter, three moments with their scales, what a parameter in 16 bits lacks,
+/// and a copy.
+pub const MOST_ROLES: usize = 9;
 
-/// Checks an array that will be written: its type must be one of `K`, and it must be writeable. Returns its header and
-/// block.
-fn writable<'a, K: Dtypes>(
-    object: &'a Bound<'_, PyAny>,
-    name: impl Fn() -> String,
-) -> PyResult<(Header<'a>, Block<K>)> {
+/// Whose the arrays of a role are, and what they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The caller's: floats.
+    Given,
+    /// Of the code that made the object, in the shape of the first array of the row: floats, or codes of 8 bits.
+    Own,
+    /// Of that code too: float32 scales, one for each block of the row's elements.
+    Scales,
+}
+
+/// Checks an array that will be written: it must be writeable. Returns its header.
+fn writable<'a>(object: &'a Bound<'_, PyAny>, name: impl Fn() -> String) -> PyResult<Header<'a>> {
     let header = readable(object, &name)?;
-    let Some(target) = header.block() else {
-        return Err(type_error(format!(
-            "{}: expected {} to write to; got {}",
-            name(),
-            K::names(),
-            header.dtype.name()
-        )));
-    };
     if !header.has(NPY_ARRAY_WRITEABLE) {
         return Err(value_error(format!(
             "{}: expected a writeable array; got a read-only one; use numpy.array to copy it",
@@ -45,7 +48,7 @@ fn writable<'a, K: Dtypes>(
         )));
     }
     held(header, name)?;
-    Ok((header, target))
+    Ok(header)
 }
 
 fn overlap(array: &str, other: &str, fix: &str) -> PyErr {
@@ -53,80 +56,104 @@ fn overlap(array: &str, other: &str, fix: &str) -> PyErr {
 }
 
 /// Arrays that are written, and kept alive. They have roles (parameters, first moments, ...), and there is one list of
-/// arrays per role, one after another. The arrays of one row, one from each list, have the same shape; where the first
-/// is of float64 the others are too, and otherwise none of them is. No array overlaps another.
+/// arrays per role, one after another; every row has an array of the first role, and may lack one of another. The arrays
+/// of one row have the same shape, except for scales; where the first is of float64 those that are not the caller's are
+/// too, and otherwise none of them is. No array overlaps another.
 ///
-/// The arrays of the first role are the caller's, and their memory may have moved by the next call; [`Written::take`]
-/// and [`Written::beside`] check this again and use the new place. The arrays of the other roles belong to the code
-/// that made this object, and nobody else may have access to them. No Python code may run from the last check until the
-/// slices are no longer used, except the code by which owners of memory answer a check.
-pub struct Written<K> {
-    rows: usize,
-    arrays: Vec<Py<PyAny>>,
-    /// The tensors whose memory arrays of the first role show, each with its row, in ascending order.
+/// The arrays of the caller are those of the first role, and perhaps of the last. Their memory may have moved by the
+/// next call; [`Written::take`] and [`Written::beside`] check this again and use the new place. The arrays of the other
+/// roles belong to the code that made this object, and nobody else may have access to them. No Python code may run from
+/// the last check until the slices are no longer used, except the code by which owners of memory answer a check.
+pub struct Written {
+    pub(super) rows: usize,
+    roles: Vec<Role>,
+    arrays: Vec<Option<Py<PyAny>>>,
+    /// The tensors whose memory arrays of the caller show, each with the array's index, in ascending order.
     tensors: Vec<(usize, TensorPlace)>,
-    places: Places<K>,
+    pub(super) places: Places,
 }
 
 /// The places of the arrays in memory.
-struct Places<K> {
-    targets: Vec<Block<K>>,
+pub(super) struct Places {
+    pub(super) targets: Vec<Option<Place>>,
     /// Their address ranges.
     apart: Apart,
 }
 
-impl<K: Dtypes> Written<K> {
-    /// Checks all arrays. `rows` is the length of each role's list. `given` are the arrays of the first role as the
-    /// caller has them: the arrays themselves, or torch tensors and other objects whose memory the arrays show.
+impl Written {
+    /// Checks all arrays, which are the caller's: one role. `given` are the arrays as the caller has them: the arrays
+    /// themselves, or torch tensors and other objects whose memory the arrays show.
     pub fn new(
         py: Python<'_>,
-        rows: usize,
         arrays: Vec<Py<PyAny>>,
         given: &[Py<PyAny>],
         name: impl Fn(usize) -> String,
     ) -> PyResult<Self> {
-        let others = given.iter().zip(&arrays).enumerate().filter(|(_, (given, array))| !given.is(*array));
+        let roles = memory::collected([Role::Given].into_iter()).map_err(no_memory)?;
+        let rows = arrays.len();
+        let arrays = memory::collected(arrays.into_iter().map(Some)).map_err(no_memory)?;
+        Written::with_roles(py, rows, roles, arrays, given, name)
+    }
+
+    /// [`Self::new`] for arrays of several roles, the first of which is the caller's. `given` has those of the first
+    /// role, and where the last role is the caller's too, those of that one behind them.
+    pub fn with_roles(
+        py: Python<'_>,
+        rows: usize,
+        roles: Vec<Role>,
+        arrays: Vec<Option<Py<PyAny>>>,
+        given: &[Py<PyAny>],
+        name: impl Fn(usize) -> String,
+    ) -> PyResult<Self> {
+        let theirs = (0..arrays.len()).filter(|index| roles[index / rows] == Role::Given);
         let mut places = Vec::new();
-        for (index, (given, _)) in others {
-            if let Some(place) = TensorPlace::of(given.bind(py))? {
+        for (index, given) in theirs.zip(given) {
+            if arrays[index].as_ref().is_some_and(|array| !given.is(array))
+                && let Some(place) = TensorPlace::of(given.bind(py))?
+            {
                 memory::push(&mut places, (index, place)).map_err(no_memory)?;
             }
         }
         let nowhere = Places { targets: Vec::new(), apart: Apart::default() };
-        let mut written = Written { rows, arrays, tensors: places, places: nowhere };
+        let mut written = Written { rows, roles, arrays, tensors: places, places: nowhere };
         written.places = written.look(py, &name)?;
         Ok(written)
     }
 
     /// Finds where every array is, and checks that it may be written and overlaps no other.
-    fn look(&self, py: Python<'_>, name: &impl Fn(usize) -> String) -> PyResult<Places<K>> {
-        let mut headers: Vec<Header<'_>> = memory::with_capacity(self.arrays.len()).map_err(no_memory)?;
+    fn look(&self, py: Python<'_>, name: &impl Fn(usize) -> String) -> PyResult<Places> {
+        let mut headers: Vec<Header<'_>> = memory::with_capacity(self.rows).map_err(no_memory)?;
         let mut targets = memory::with_capacity(self.arrays.len()).map_err(no_memory)?;
         for (index, array) in self.arrays.iter().enumerate() {
-            if let Some(ahead) = self.arrays.get(index + AHEAD) {
+            if let Some(ahead) = self.arrays.get(index + AHEAD).and_then(Option::as_ref) {
                 prefetch_shape(ahead.bind(py));
             }
-            let (header, target) = writable(array.bind(py), || name(index))?;
-            if index >= self.rows {
-                let param = headers[index % self.rows];
-                let dtype = moment_type(param.dtype, header.dtype);
-                alike(header, dtype, param, || name(index), "like the parameter")?;
-            }
-            headers.push(header);
-            targets.push(target);
+            targets.push(match (array, headers.get(index % self.rows)) {
+                (None, _) => None,
+                (Some(array), Some(param)) if index >= self.rows => {
+                    Some(placed(array.bind(py), self.roles[index / self.rows], *param, || name(index))?)
+                }
+                (Some(array), _) => {
+                    let header = writable(array.bind(py), || name(index))?;
+                    headers.push(header);
+                    Some(Place::Floats(header.block()))
+                }
+            });
         }
         for (index, tensor) in &self.tensors {
-            if !tensor.is_at(targets[*index].range()) {
+            if !targets[*index].is_some_and(|target| tensor.is_at(target.range())) {
                 return Err(moving(&name(*index)));
             }
         }
-        match Apart::of(targets.iter().map(Block::range).zip(0..))? {
+        let ranges =
+            targets.iter().enumerate().filter_map(|(index, target)| Some((target.as_ref()?.range(), index)));
+        match Apart::of(ranges)? {
             Ok(apart) => Ok(Places { targets, apart }),
             Err(Overlap(a, b)) => Err(overlap(&name(a), &name(b), " (tied arrays: pass one of them only)")),
         }
     }
 
-    /// Checks whether tensors have moved, and replaces the array of each that has by what `again(row)` returns. A
+    /// Checks whether tensors have moved, and replaces the array of each that has by what `again(index)` returns. A
     /// tensor whose new array cannot be used is refused with an exception. This may run Python code.
     pub fn take(
         &mut self,
@@ -135,17 +162,17 @@ impl<K: Dtypes> Written<K> {
         name: impl Fn(usize) -> String,
     ) -> PyResult<()> {
         let mut moved = Vec::new();
-        for (position, (row, tensor)) in self.tensors.iter().enumerate() {
+        for (position, (index, tensor)) in self.tensors.iter().enumerate() {
             if !tensor.stayed(py)? {
-                memory::push(&mut moved, (position, *row)).map_err(no_memory)?;
+                memory::push(&mut moved, (position, *index)).map_err(no_memory)?;
             }
         }
-        for &(position, row) in &moved {
-            let array = again(row)?;
+        for &(position, index) in &moved {
+            let array = again(index)?;
             let tensor = self.tensors[position].1.again(py)?;
-            let (header, _) = writable::<K>(array.bind(py), || name(row))?;
-            self.like_its_moments(py, row, header, &name)?;
-            (self.arrays[row], self.tensors[position].1) = (array, tensor);
+            let header = writable(array.bind(py), || name(index))?;
+            self.like_the_rest(py, index, header, &name)?;
+            (self.arrays[index], self.tensors[position].1) = (Some(array), tensor);
         }
         if moved.is_empty() {
             return Ok(());
@@ -159,33 +186,46 @@ impl<K: Dtypes> Written<K> {
         Ok(())
     }
 
-    /// Raises an exception where an array of the first role no longer has the type and shape of the others of its row.
-    fn like_its_moments(
+    /// Raises an exception where an array of the caller's no longer has the type that it had, and the shape of the
+    /// arrays of its row.
+    fn like_the_rest(
         &self,
         py: Python<'_>,
-        row: usize,
+        index: usize,
         header: Header<'_>,
         name: &impl Fn(usize) -> String,
     ) -> PyResult<()> {
         let why = "as when the optimizer was made; make a new one for another shape or type";
-        let dtype = self.places.targets[row].dtype.into();
-        for role in 1..self.arrays.len() / self.rows {
-            let moment =
-                readable(self.arrays[role * self.rows + row].bind(py), || name(role * self.rows + row))?;
-            alike(header, dtype, moment, || name(row), why)?;
+        let Some(dtype) =
+            self.places.targets[index].as_ref().and_then(Place::floats).map(|block| block.dtype)
+        else {
+            return Ok(());
+        };
+        let row = index % self.rows;
+        let others = self.roles.iter().enumerate().filter(|(role, kind)| *role == 0 || **kind == Role::Own);
+        let others = others.map(|(role, _)| role * self.rows + row).filter(|other| *other != index);
+        for other in others.filter_map(|other| self.arrays[other].as_ref()) {
+            alike(header, dtype, shape_of(other.bind(py)), || name(index), why)?;
         }
         Ok(())
     }
 
-    /// Checks the arrays of the first role again, since their owner may have changed them, and for each of them the
-    /// array that is read with it. Where None is given in the place of the latter, the row takes no part in what
+    /// The indices of the caller's arrays that are no row's first.
+    fn others_given(&self, row: usize) -> impl Iterator<Item = usize> + use<'_> {
+        let last = self.roles.len() - 1;
+        let theirs = last > 0 && self.roles[last] == Role::Given;
+        theirs.then_some(last * self.rows + row).into_iter().filter(|index| self.arrays[*index].is_some())
+    }
+
+    /// Checks the caller's arrays again, since their owner may have changed them, and for each row the array that is
+    /// read with it. Where None is given in the place of the latter, the row takes no part in what
     /// follows. `name` names the arrays that are written, `read_name` those that are read.
     pub fn beside<'w, 'py>(
         &'w mut self,
         arrays: Bound<'py, PyTuple>,
         name: impl Fn(usize) -> String,
         read_name: impl Fn(usize) -> String,
-    ) -> PyResult<Operands<'w, 'py, K>> {
+    ) -> PyResult<Operands<'w, 'py>> {
         let py = arrays.py();
         if arrays.len() != self.rows {
             let message = format!(
@@ -200,9 +240,11 @@ impl<K: Dtypes> Written<K> {
         if !moved {
             return Ok(Operands { reads: reads?, written: self });
         }
-        for row in 0..self.rows {
-            let (header, _) = writable::<K>(self.arrays[row].bind(py), || name(row))?;
-            self.like_its_moments(py, row, header, &name)?;
+        for index in (0..self.rows).flat_map(|row| std::iter::once(row).chain(self.others_given(row))) {
+            if let Some(array) = &self.arrays[index] {
+                let header = writable(array.bind(py), || name(index))?;
+                self.like_the_rest(py, index, header, &name)?;
+            }
         }
         self.places = self.look(py, &name)?;
         let reads = self.with_reads(arrays, &mut false, &name, &read_name)?;
@@ -221,15 +263,21 @@ impl<K: Dtypes> Written<K> {
         let py = arrays.py();
         let mut place = 0;
         Reads::checked(arrays, read_name, true, |row, read| {
-            if let Some(ahead) = self.arrays[..self.rows].get(row + AHEAD) {
+            if let Some(ahead) = self.arrays[..self.rows].get(row + AHEAD).and_then(Option::as_ref) {
                 prefetch_shape(ahead.bind(py));
             }
             let Some(param) = self.still(py, row, name)? else {
                 *moved = true;
                 return Err(moving(&name(row)));
             };
-            alike(read, read.dtype, param, || read_name(row), "like the parameter")?;
-            match read.block::<Dtype>().and_then(|read| self.places.apart.hit(&read.range(), &mut place)) {
+            for other in self.others_given(row) {
+                if self.still(py, other, name)?.is_none() {
+                    *moved = true;
+                    return Err(moving(&name(other)));
+                }
+            }
+            alike(read, read.dtype, param.shape(), || read_name(row), "like the parameter")?;
+            match self.places.apart.hit(&read.block().range(), &mut place) {
                 Some(hit) => Err(overlap(&name(hit), &read_name(row), "")),
                 None => Ok(()),
             }
@@ -244,11 +292,11 @@ impl<K: Dtypes> Written<K> {
         index: usize,
         name: &impl Fn(usize) -> String,
     ) -> PyResult<Option<Header<'a>>> {
-        let array = self.arrays[index].bind(py);
-        let header = array.cast::<PyUntypedArray>().ok().and_then(Header::of);
+        let Some(array) = &self.arrays[index] else { return Ok(None) };
+        let header = array.bind(py).cast::<PyUntypedArray>().ok().and_then(Header::of);
         let same = |header: &Header<'_>| {
             header.has(NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_WRITEABLE)
-                && header.block() == Some(self.places.targets[index])
+                && self.places.targets[index] == Some(Place::Floats(header.block()))
         };
         let Some(header) = header.filter(same) else { return Ok(None) };
         // The tensors have been checked already, by `take`.
@@ -258,15 +306,28 @@ impl<K: Dtypes> Written<K> {
         Ok(Some(header))
     }
 
-    /// Slices of all arrays, for reading.
-    pub fn reads(&self) -> PyResult<Vec<TypedSlice<'_>>> {
-        borrow(&self.places.targets)
+    /// Whether a row has an array of this role.
+    pub fn has(&self, role: usize, row: usize) -> bool {
+        self.places.targets.get(role * self.rows + row).is_some_and(Option::is_some)
     }
 
-    /// The blocks of all arrays, of which slices for writing can be made. Arrays that have not moved since they were
+    /// The element type of a row's array of this role; None where it has none, or codes.
+    pub fn dtype(&self, role: usize, row: usize) -> Option<Dtype> {
+        let place = self.places.targets.get(role * self.rows + row)?.as_ref()?;
+        place.floats().map(|block| block.dtype)
+    }
+
+    /// Slices of all arrays, for reading.
+    pub fn reads(&self) -> PyResult<Vec<TypedSlice<'_>>> {
+        let blocks = self.places.targets.iter().flatten().filter_map(Place::floats);
+        // SAFETY: `arrays` keeps each array alive, and nothing writes it while `self` is borrowed.
+        memory::gathered(blocks.map(|block| unsafe { shared(block) })).map_err(no_memory)
+    }
+
+    /// The places of all arrays, of which slices for writing can be made. Arrays that have not moved since they were
     /// found not to overlap still do not; where one has moved, all are checked anew. No Python code may run after this
     /// until the arrays have been written.
-    fn targets(&mut self, py: Python<'_>, name: impl Fn(usize) -> String) -> PyResult<&[Block<K>]> {
+    fn targets(&mut self, py: Python<'_>, name: impl Fn(usize) -> String) -> PyResult<&[Option<Place>]> {
         self.take(py, |index| Err(moving(&name(index))), &name)?;
         if !self.stayed(py, &name)? {
             self.places = self.look(py, &name)?;
@@ -274,10 +335,10 @@ impl<K: Dtypes> Written<K> {
         Ok(&self.places.targets)
     }
 
-    /// Whether every array is still in its recorded place.
+    /// Whether every array of the first role is still in its recorded place.
     fn stayed(&self, py: Python<'_>, name: &impl Fn(usize) -> String) -> PyResult<bool> {
-        for index in 0..self.arrays.len() {
-            if let Some(ahead) = self.arrays.get(index + AHEAD) {
+        for index in 0..self.rows {
+            if let Some(ahead) = self.arrays[..self.rows].get(index + AHEAD).and_then(Option::as_ref) {
                 prefetch_shape(ahead.bind(py));
             }
             if self.still(py, index, name)?.is_none() {
@@ -287,43 +348,55 @@ impl<K: Dtypes> Written<K> {
         Ok(true)
     }
 
-    /// The arrays of every role but the first, one role after another.
-    pub fn moments<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        memory::collected(self.arrays[self.rows..].iter().map(|array| array.bind(py).clone()))
-            .map_err(no_memory)
+    /// The arrays that are not the caller's, one role after another; None where a row has none.
+    pub(super) fn own(&self) -> &[Option<Py<PyAny>>] {
+        let theirs = self.roles.iter().skip(1).filter(|role| **role == Role::Given).count();
+        &self.arrays[self.rows..(self.roles.len() - theirs).max(1) * self.rows]
     }
 
-    /// Copies of the arrays of every role but the first, one role after another.
-    pub fn copies<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let moments = self.arrays[self.rows..].iter();
-        let mut copies = memory::with_capacity(moments.len()).map_err(no_memory)?;
-        for array in moments {
+    /// The arrays that are not the caller's, one role after another; None where a row has none.
+    pub fn moments<'py>(&self, py: Python<'py>) -> PyResult<Vec<Option<Bound<'py, PyAny>>>> {
+        let arrays = self.own().iter().map(|array| array.as_ref().map(|array| array.bind(py).clone()));
+        memory::collected(arrays).map_err(no_memory)
+    }
+
+    /// Copies of them.
+    pub fn copies<'py>(&self, py: Python<'py>) -> PyResult<Vec<Option<Bound<'py, PyAny>>>> {
+        let copied = |array: Bound<'py, PyAny>| {
             // NumPy releases the interpreter while it copies. If the interpreter ends meanwhile, this thread does not
             // get it back, so the call goes through `call_back`.
-            let copy = array.bind(py).getattr(intern!(py, "copy"))?;
-            copies.push(call_back(&copy, &PyTuple::empty(py), None)?);
+            let copy = array.getattr(intern!(py, "copy"))?;
+            call_back(&copy, &PyTuple::empty(py), None)
+        };
+        let moments = self.moments(py)?;
+        let mut copies = memory::with_capacity(moments.len()).map_err(no_memory)?;
+        for array in moments {
+            copies.push(array.map(copied).transpose()?);
         }
         Ok(copies)
     }
+}
 
-    /// Checks arrays that are to be copied into the arrays of every role but the first, in order, and returns both.
-    pub fn loads<'w, 'py>(
-        &'w mut self,
-        arrays: Bound<'py, PyTuple>,
-        name: impl Fn(usize) -> String,
-    ) -> PyResult<Loads<'w, 'py, K>> {
-        let py = arrays.py();
-        let own = &self.arrays[self.rows..];
-        if arrays.len() != own.len() {
-            let message = format!("arrays: expected {}, one per moment; got {}", own.len(), arrays.len());
-            return Err(value_error(message));
-        }
-        let reads = Reads::checked(arrays, &name, false, |index, read| {
-            let moment = readable(own[index].bind(py), || name(index))?;
-            alike(read, moment.dtype, moment, || name(index), "like the moments of this optimizer")
-        })?;
-        Ok(Loads { written: self, reads })
+/// The place of an array that belongs to the row of the array `param`.
+fn placed(
+    array: &Bound<'_, PyAny>,
+    role: Role,
+    param: Header<'_>,
+    name: impl Fn() -> String,
+) -> PyResult<Place> {
+    let why = "like the parameter";
+    if role == Role::Own && is_codes(array) {
+        return codes(array, param.shape(), true, name).map(Place::Codes);
     }
+    let header = writable(array, &name)?;
+    match role {
+        Role::Given => alike(header, header.dtype, param.shape(), name, why)?,
+        Role::Own => alike(header, moment_type(param.dtype, header.dtype), param.shape(), name, why)?,
+        Role::Scales => {
+            alike(header, Dtype::F32, &[param.block().len.div_ceil(BLOCK)], name, "one for each block")?;
+        }
+    }
+    Ok(Place::Floats(header.block()))
 }
 
 /// The type that a moment must have: f64 beside an f64 parameter, and otherwise any other.
@@ -341,39 +414,39 @@ fn moving(name: &str) -> PyErr {
     ))
 }
 
-impl Written<Dtype> {
+impl Written {
     /// Checks all arrays once more, and returns slices of them for writing.
     pub fn slices(
         &mut self,
         py: Python<'_>,
         name: impl Fn(usize) -> String,
     ) -> PyResult<Vec<TypedSliceMut<'_>>> {
+        let blocks = self.targets(py, name)?.iter().flatten().filter_map(Place::floats);
         // SAFETY: each is a writeable array that `arrays` keeps alive, and it overlaps no other; one slice is made of
         // each while `self` is borrowed.
-        let slice = |target: &Block| unsafe { exclusive(target) };
-        memory::collected(self.targets(py, name)?.iter().map(slice)).map_err(no_memory)
+        memory::gathered(blocks.map(|block| unsafe { exclusive(block) })).map_err(no_memory)
     }
 }
 
 /// The arrays that are written and those that are read with them, checked together.
-pub struct Operands<'w, 'py, K> {
-    written: &'w mut Written<K>,
+pub struct Operands<'w, 'py> {
+    written: &'w mut Written,
     reads: Reads<'py>,
 }
 
-impl<K: Dtypes> Operands<'_, '_, K> {
+impl Operands<'_, '_> {
     /// The right to make slices of all these arrays.
-    pub fn claim(&mut self) -> Claim<'_, K> {
+    pub fn claim(&mut self) -> Claim<'_> {
         let Written { rows, places, .. } = &*self.written;
         let Reads { blocks, rows: present, .. } = &self.reads;
         Claim { rows: *rows, written: &places.targets, reads: blocks, present: present.as_deref() }
     }
 }
 
-/// Blocks to read and blocks to write, of which the latter overlap nothing. Slices may be made of them once.
-pub struct Claim<'a, K> {
+/// Blocks to read and places to write to, of which the latter overlap nothing. Slices may be made of them once.
+pub struct Claim<'a> {
     rows: usize,
-    written: &'a [Block<K>],
+    written: &'a [Option<Place>],
     reads: &'a [Block],
     /// The row of each array that is read, where some rows have none.
     present: Option<&'a [usize]>,
@@ -381,15 +454,17 @@ pub struct Claim<'a, K> {
 
 /// The slices of a row: the one that is read, and those that are written, of the first role and of the others.
 pub struct Row<'a> {
+    /// Its index among all rows.
+    pub number: usize,
     pub read: TypedSlice<'a>,
     pub first: TypedSliceMut<'a>,
-    pub others: [Option<TypedSliceMut<'a>>; MOST_ROLES - 1],
+    pub others: [Option<SliceMut<'a>>; MOST_ROLES - 1],
 }
 
-impl<'a> Claim<'a, Dtype> {
+impl<'a> Claim<'a> {
     /// Slices of the arrays that are read.
     pub fn reads(&self) -> PyResult<Vec<TypedSlice<'a>>> {
-        borrow(self.reads)
+        borrow(self.reads.iter())
     }
 
     /// The rows that take part, where some do not.
@@ -409,85 +484,35 @@ impl<'a> Claim<'a, Dtype> {
 
     /// The type of the computation of a row.
     pub fn computed_in(&self, row: usize) -> RealDtype {
-        if self.written[row].dtype == Dtype::F64 { RealDtype::F64 } else { RealDtype::F32 }
+        let block = self.written[row].as_ref().and_then(Place::floats);
+        if block.is_some_and(|block| block.dtype == Dtype::F64) { RealDtype::F64 } else { RealDtype::F32 }
     }
 
     /// Whether an array of another role than the first has this type.
     pub fn has_moments_of(&self, dtype: Dtype) -> bool {
-        self.written[self.rows..].iter().any(|target| target.dtype == dtype)
+        let mut blocks = self.written[self.rows..].iter().flatten().filter_map(Place::floats);
+        blocks.any(|block| block.dtype == dtype)
     }
 
     /// The slices of every row that takes part.
     pub fn slices(self) -> impl Iterator<Item = Row<'a>> + use<'a> {
         let Claim { rows, written, reads, present } = self;
-        reads.iter().enumerate().map(move |(position, read)| {
-            let row = present.map_or(position, |present| present[position]);
-            let first = &written[row];
+        reads.iter().enumerate().filter_map(move |(position, read)| {
+            let number = present.map_or(position, |present| present[position]);
+            let first = written[number].as_ref()?.floats()?; // every row has one
             let others: [_; MOST_ROLES - 1] =
-                std::array::from_fn(|role| written.get((1 + role) * rows + row));
+                std::array::from_fn(|role| written.get((1 + role) * rows + number).and_then(Option::as_ref));
             // SAFETY: each array lives for 'a, and nothing writes what is read. Every target was found to be a writeable
             // array that overlaps nothing else. One slice is made of each, because there is only one claim while the
             // arrays are borrowed, and this consumes it.
             unsafe {
-                Row {
-                    read: with_dtype!(read.dtype, type T => T::typed(read.shared::<T>())),
+                Some(Row {
+                    number,
+                    read: shared(read),
                     first: exclusive(first),
-                    others: others.map(|target| target.map(|target| exclusive(target))),
-                }
+                    others: others.map(|target| target.map(|target| target.exclusive())),
+                })
             }
         })
-    }
-}
-
-/// A slice to write to.
-///
-/// # Safety
-///
-/// As of [`Block::exclusive`].
-unsafe fn exclusive<'a>(target: &Block) -> TypedSliceMut<'a> {
-    // SAFETY: the caller promises it.
-    with_dtype!(target.dtype, type T => T::typed(unsafe { target.exclusive::<T>() }))
-}
-
-/// Saved moments, and the arrays that they are to be copied into.
-pub struct Loads<'w, 'py, K> {
-    written: &'w mut Written<K>,
-    reads: Reads<'py>,
-}
-
-impl<K: Dtypes> Loads<'_, '_, K> {
-    /// The arrays to copy, one role after another, and the right to copy them.
-    pub fn claim(&mut self) -> Copies<'_, K> {
-        let Written { rows, places, .. } = &*self.written;
-        Copies { from: &self.reads.blocks, to: &places.targets[*rows..] }
-    }
-}
-
-/// Pairs of blocks to copy from and to; the two of a pair have the same type and length.
-pub struct Copies<'a, K> {
-    from: &'a [Block],
-    to: &'a [Block<K>],
-}
-
-impl<'a> Copies<'a, Dtype> {
-    /// The number of arrays to copy, of all roles together.
-    pub fn len(&self) -> usize {
-        self.from.len()
-    }
-
-    /// The elements to be copied into an array.
-    pub fn from(&self, index: usize) -> TypedSlice<'a> {
-        let block = self.from[index];
-        // SAFETY: the array lives for 'a, and nothing writes it.
-        with_dtype!(block.dtype, type T => T::typed(unsafe { block.shared::<T>() }))
-    }
-
-    /// Copies all arrays.
-    pub fn make(self) {
-        for (from, to) in self.from.iter().zip(self.to) {
-            // SAFETY: both live for 'a and have the same type and length. `to` belongs to the optimizer alone, so it
-            // does not overlap what is read.
-            unsafe { copy_nonoverlapping(from.data, to.data, from.size()) };
-        }
     }
 }

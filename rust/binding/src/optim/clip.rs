@@ -10,7 +10,7 @@ use crate::give::{Record, ToPython, record, value_error};
 use crate::take::listed;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use steelyard_kernels::dtype::{Dtype, TypedSlice};
+use steelyard_kernels::dtype::TypedSlice;
 use steelyard_kernels::grid::{Progress, Stopped};
 use steelyard_kernels::memory::{self, NoMemory};
 use steelyard_kernels::optim::{self, Adaptive, Clip, NonFinite, Norm, Order, TypedSliceMut, UnitShape};
@@ -20,7 +20,7 @@ use steelyard_kernels::optim::{self, Adaptive, Clip, NonFinite, Norm, Order, Typ
 /// `given` are the arrays as the caller has them; `name(index)` returns what a message calls an array; `tell` is a pair
 /// of a function and the tensors that it is called with once arrays have been written.
 struct Edit<'a, 'py> {
-    written: Written<Dtype>,
+    written: Written,
     name: &'a Bound<'py, PyAny>,
     tell: Option<Tell>,
 }
@@ -37,7 +37,7 @@ impl<'a, 'py> Edit<'a, 'py> {
         let given = if given.is(arrays) { Vec::new() } else { items(given)? };
         let arrays = items(arrays)?;
         let tell = Tell::of(py, tell)?;
-        let written = Written::new(py, arrays.len(), arrays, &given, |index| called(name, index))?;
+        let written = Written::new(py, arrays, &given, |index| called(name, index))?;
         Ok(Edit { written, name, tell })
     }
 

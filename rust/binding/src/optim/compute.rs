@@ -5,15 +5,19 @@ use super::policy::Limiter;
 use steelyard_kernels::dtype::{Dtype, TypedSlice};
 use steelyard_kernels::grid::unwatched;
 use steelyard_kernels::memory::{self, NoMemory};
-use steelyard_kernels::optim::{self, Clip, Hyper, NonFinite, Row};
+use steelyard_kernels::optim::{self, Clip, Hyper, NonFinite, Norm, Row};
 
 /// How a step treats the gradients of all rows together.
 #[derive(Clone, Copy)]
 pub struct Treatment {
+    /// Their norm, where it is known already (of those of other processes too, say).
+    pub norm: Option<f64>,
     /// Whether their norm is computed, and whether they are finite.
     pub scan: bool,
     /// Whether a step is left out whose gradients are not finite, or whose moments would not be.
     pub stop_nonfinite: bool,
+    /// Gradients are divided by this first; their norm and its limit are those of the quotients.
+    pub scale: f64,
     /// The narrowest type that moments are stored in.
     pub narrow: Dtype,
 }
@@ -38,20 +42,30 @@ pub fn compute<'a>(
     treatment: Treatment,
     limits: &mut Limiter<'_>,
 ) -> Result<Computed, NoMemory> {
-    let Treatment { scan, stop_nonfinite, narrow } = treatment;
-    if !scan {
-        optim::step(rows, &hypers)?;
-        return Ok(Computed { grad_norm: None, clip_factor: 1.0, bad: None, overflow: false, applied: true });
+    let Treatment { norm: known, scan, stop_nonfinite, scale, narrow } = treatment;
+    for hyper in &mut hypers {
+        hyper.grad_scale = scale;
     }
-    let scaled = unwatched(optim::sum_of_squares(gradients, &mut |_| true))?;
-    let norm = scaled.root();
-    let clip = Clip::to(limits.limit(norm)?, scaled);
+    let (scaled, mut bad) = if let Some(norm) = known {
+        (Norm::of(norm), None)
+    } else if scan {
+        let scaled = unwatched(optim::sum_of_squares(gradients, &mut |_| true))?;
+        (scaled.into(), unwatched(nonfinite(gradients, scaled.is_finite(), &mut |_| true))?)
+    } else {
+        optim::step(rows, &hypers)?;
+        let (grad_norm, clip_factor, bad) = (None, 1.0, None);
+        return Ok(Computed { grad_norm, clip_factor, bad, overflow: false, applied: true });
+    };
+    let norm = scaled.value() / scale;
+    let clip = Clip::to(limits.limit(norm)?.map(|limit| limit * scale), scaled);
     for hyper in &mut hypers {
         hyper.clip = clip;
     }
-    let mut bad = unwatched(nonfinite(gradients, scaled.is_finite(), &mut |_| true))?;
-    let mut overflow = false;
-    let may_overflow = || hypers.iter().any(|hyper| optim::may_overflow(norm, hyper, narrow));
+    let (grad_norm, clip_factor, mut overflow) = (Some(norm), clip.value(), false);
+    if stop_nonfinite && known.is_some() && !norm.is_finite() {
+        return Ok(Computed { grad_norm, clip_factor, bad, overflow, applied: false });
+    }
+    let may_overflow = || hypers.iter().any(|hyper| optim::may_overflow(norm * scale, hyper, narrow));
     if stop_nonfinite && bad.is_none() && may_overflow() {
         let rows = memory::gathered(rows)?;
         bad = optim::count_overflow(&rows, &hypers)?;
@@ -63,5 +77,5 @@ pub fn compute<'a>(
         optim::step(rows, &hypers)?;
     }
     let applied = !stop_nonfinite || bad.is_none();
-    Ok(Computed { grad_norm: Some(norm), clip_factor: clip.value(), bad, overflow, applied })
+    Ok(Computed { grad_norm, clip_factor, bad, overflow, applied })
 }

@@ -5,6 +5,7 @@ mod clip;
 mod compute;
 mod gate;
 mod hypers;
+mod kept;
 mod norm;
 mod options;
 mod plan;

@@ -4,11 +4,13 @@
 use super::compute::{Computed, Treatment, compute};
 use super::gate::{Gate, another_thread, locked};
 use super::hypers::{Hypers, Member};
+use super::kept::{Kept, damage_sentence, damaged, fits, row};
 use super::norm::counted;
 use super::policy::{Limiter, MaxNorm};
+use super::stored;
 use super::{Tell, name, options};
 use crate::arrays::slice;
-use crate::arrays::written::{Claim, Copies, Row, Written};
+use crate::arrays::written::{Claim, MOST_ROLES, Role, Written};
 use crate::call::{call_quick, no_memory};
 use crate::callback::call_with;
 use crate::give::{Record, record, value_error};
@@ -19,7 +21,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use steelyard_kernels::dtype::Dtype;
 use steelyard_kernels::memory;
-use steelyard_kernels::optim::{self, Damage, Hyper, Moment, Stored};
+use steelyard_kernels::optim::{self, Hyper};
 
 /// The names of the moments of AdamW, in the order of the kernel.
 const ADAMW: [&str; optim::MOMENTS] = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"];
@@ -32,10 +34,12 @@ const ADAMW: [&str; optim::MOMENTS] = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"
 #[pyclass(frozen, module = "steelyard._core")]
 pub struct AdamWPlan {
     paths: Vec<String>,
-    /// The names of the moments: one list of arrays each.
+    /// The names of the arrays that are kept of each parameter: one list of arrays each.
     names: Vec<String>,
+    /// What these arrays are.
+    kinds: Vec<Kept>,
     /// Entered while a step runs, since two threads must not write the same arrays.
-    written: Gate<Written<Dtype>>,
+    written: Gate<Written>,
     steps: AtomicU64,
     // These are locked only for a moment, by a thread that is attached to the interpreter. So no fork happens while one
     // is locked.
@@ -81,9 +85,12 @@ impl StepOutcome {
 #[pymethods]
 impl AdamWPlan {
     /// `given` are the parameters as the caller has them: the arrays themselves, or the tensors whose memory the arrays
-    /// show. `names` are those of the moments, one for each list; `None`: those of AdamW.
+    /// show. `moments` are the arrays that are kept, a list for each of the `names` (`None`: the moments of AdamW), in
+    /// which a parameter may have None: moments, in codes of 8 bits those that also have scales under the name
+    /// "(moment)_scale"; and "low", "rest" or "master", with which a parameter in 16 bits keeps more. `copies` are arrays
+    /// that get a copy of each parameter; those are then behind the parameters in `given`.
     #[new]
-    #[pyo3(signature = (*, paths, given, params, moments, steps, options, names=None, counts=None, tell=None))]
+    #[pyo3(signature = (*, paths, given, params, moments, steps, options, names=None, counts=None, tell=None, copies=None))]
     #[allow(clippy::too_many_arguments)] // one call, spelled out in the Python face
     fn new(
         py: Python<'_>,
@@ -96,14 +103,17 @@ impl AdamWPlan {
         names: Option<&Bound<'_, PyAny>>,
         counts: Option<Vec<u64>>,
         tell: Option<(Py<PyAny>, Py<PyAny>)>,
+        copies: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let (paths, given) = (listed::<String>(paths)?, listed::<Py<PyAny>>(given)?);
-        let (params, moments) = (listed(params)?, listed::<Bound<'_, PyAny>>(moments)?);
+        let moments = listed::<Bound<'_, PyAny>>(moments)?;
         let rows = paths.len();
         let mut arrays = memory::with_capacity(rows * (1 + moments.len())).map_err(no_memory)?;
-        for role in std::iter::once(Ok(params)).chain(moments.iter().map(listed::<Py<PyAny>>)) {
+        let lists = moments.iter().chain(copies).map(listed::<Option<Py<PyAny>>>);
+        let wanted = if copies.is_some() { 2 * rows } else { rows };
+        for role in std::iter::once(listed_all(params)).chain(lists) {
             let role = role?;
-            if role.len() != rows || given.len() != rows {
+            if role.len() != rows || given.len() != wanted {
                 return Err(value_error("params: expected one array of each kind for every path"));
             }
             memory::reserve(&mut arrays, role.len()).map_err(no_memory)?;
@@ -113,13 +123,25 @@ impl AdamWPlan {
             Some(names) => listed(names)?,
             None => ADAMW[..moments.len().clamp(2, 3)].iter().map(ToString::to_string).collect(),
         };
-        if names.len() != moments.len() || names.len() > optim::MOMENTS {
+        let kinds = Kept::all(&names)?;
+        if names.len() != moments.len() || 1 + names.len() > MOST_ROLES - usize::from(copies.is_some()) {
             return Err(value_error("moments: expected one list of arrays for each of their names"));
         }
-        let written = Written::new(py, rows, arrays, &given, |index| written_name(&names, &paths, index))?;
+        let (first, last) = (std::iter::once(Role::Given), copies.map(|_| Role::Given));
+        let roles = first.chain(kinds.iter().map(|kind| kind.role())).chain(last);
+        let roles = memory::gathered(roles).map_err(no_memory)?;
+        let called = |index| written_name(&names, &paths, index);
+        let written = Written::with_roles(py, rows, roles, arrays, &given, called)?;
+        for row in 0..rows {
+            fits(&written, &kinds, row).map_err(|index| {
+                let name = called(index * rows + row);
+                value_error(format!("{name}: expected an array that goes with its parameter"))
+            })?;
+        }
         Ok(AdamWPlan {
             paths,
             names,
+            kinds,
             written: Gate::new(written),
             steps: AtomicU64::new(steps),
             options: Mutex::new(options),
@@ -168,10 +190,11 @@ impl AdamWPlan {
     /// where there is one group only. There is no clipping where `max_norm` is None; a policy has
     /// seen the norm where the step was made. Where `scan` is false the norm of
     /// the gradients is not computed, and they are not checked. With `stop_nonfinite` a step is left out whose gradients
-    /// are not finite or whose moments would not be, and the result has their number. `array_of(row)` returns a new
-    /// array for a tensor whose memory has moved.
+    /// are not finite or whose moments would not be, and the result has their number. Gradients are divided by
+    /// `grad_scale`. With a `seed` floats of 16 bits are rounded at random. `array_of(index)` returns a new array for a
+    /// tensor whose memory has moved: of a parameter, or behind all of these of a copy.
     #[allow(clippy::too_many_arguments)] // one call a step, spelled out in the Python face
-    #[pyo3(signature = (grads, array_of, *, step, groups, of_row, max_norm, scan, stop_nonfinite))]
+    #[pyo3(signature = (grads, array_of, *, step, groups, of_row, max_norm, scan, stop_nonfinite, grad_scale=1.0, seed=None))]
     fn step<'py>(
         &self,
         grads: Bound<'py, PyTuple>,
@@ -182,11 +205,14 @@ impl AdamWPlan {
         max_norm: Option<MaxNorm>,
         scan: bool,
         stop_nonfinite: bool,
+        grad_scale: f64,
+        seed: Option<u64>,
     ) -> Record<'py> {
         let py = grads.py();
         let groups = groups.iter().map(|group| options::hyper(group, step)).collect::<PyResult<Vec<_>>>()?;
-        if groups.is_empty() || groups.iter().any(|group| !group.rule.moments().contains(&self.names.len())) {
-            return Err(value_error(format!("groups: expected rules with {} moments", self.names.len())));
+        let moments = self.kinds.iter().filter(|kind| matches!(kind, Kept::Moment(_))).count();
+        if groups.is_empty() || groups.iter().any(|group| !group.rule.moments().contains(&moments)) {
+            return Err(value_error(format!("groups: expected rules with {moments} moments")));
         }
         let of_row = of_row.map(|indices| slice::<u32>(indices, "of_row")).transpose()?;
         let mut entered = self.written.enter(py)?;
@@ -195,7 +221,9 @@ impl AdamWPlan {
         }
         let written_name = |index| written_name(&self.names, &self.paths, index);
         let written = &mut *entered;
-        written.take(py, |row| Ok(call_with(array_of, row)?.unbind()), written_name)?;
+        let rows = self.paths.len();
+        let asked = |index| if index < rows { index } else { rows + index % rows };
+        written.take(py, |index| Ok(call_with(array_of, asked(index))?.unbind()), written_name)?;
         let mut operands =
             written.beside(grads, written_name, |index| format!("grads{}", self.paths[index]))?;
         let claim = operands.claim();
@@ -211,15 +239,23 @@ impl AdamWPlan {
         {
             return Err(refusal);
         }
+        if seed.is_some() {
+            let made = |row| counts.as_ref().map_or(step, |counts| counts[row]) - 1;
+            stored::have_numbers((0..claim.len()).map(|at| claim.row(at)).map(|row| (row, made(row))))?;
+        }
         let gradients = claim.reads()?;
         let narrow = if claim.has_moments_of(Dtype::F16) { Dtype::F16 } else { Dtype::F32 };
         let mut limiter = Limiter::of(max_norm.as_ref())?;
         let limits = &mut limiter;
-        let treatment = Treatment { scan, stop_nonfinite, narrow };
+        let treatment = Treatment { norm: None, scan, stop_nonfinite, scale: grad_scale, narrow };
+        let kinds = &self.kinds;
         let Computed { grad_norm, clip_factor, bad, overflow, applied } = call_quick(py, move || {
             let Hypers { all, index, .. } = hypers;
             let hyper = |position: usize| index.as_ref().map_or(0, |index| index[position]);
-            let rows = claim.slices().enumerate().map(|(position, slices)| row(slices, hyper(position)));
+            let rows = claim
+                .slices()
+                .enumerate()
+                .map(|(position, slices)| row(slices, kinds, hyper(position), seed));
             compute(rows, &gradients, all, treatment, limits)
         })?;
         let (nonfinite, first) = counted(bad);
@@ -282,18 +318,19 @@ impl AdamWPlan {
         let mut entered = self.written.wait(py)?;
         let mut loads = entered.loads(moments, |index| name(&names, index))?;
         let copies = loads.claim();
-        let (rows, kinds) = (self.paths.len(), &self.names);
+        let (rows, kinds, kept) = (self.paths.len(), &self.kinds, &self.names);
         let counts = counted_rows(counts, rows)?;
         let fresh = |row: usize| counts.as_ref().map_or(steps, |counts| counts[row]) == 0;
         let found = call_quick(py, move || {
-            let found = damaged(&copies, kinds, rows, fresh, any_value);
+            let found = damaged(&copies, (kept, kinds), rows, fresh, any_value);
             if found.is_none() {
                 copies.make();
             }
             Ok(found)
         })?;
         if let Some((index, element, damage)) = found {
-            return Err(value_error(damage_sentence(&name(&names, index), element, damage)));
+            let kind = self.kinds[index / rows];
+            return Err(value_error(damage_sentence(&name(&names, index), kind, element, damage)));
         }
         self.steps.store(steps, Relaxed);
         *locked(&self.counts) = counts;
@@ -332,7 +369,7 @@ impl AdamWPlan {
     /// The options of the rows that take part. `counts` is the number that the step has for each row.
     fn hypers(
         &self,
-        claim: &Claim<'_, Dtype>,
+        claim: &Claim<'_>,
         groups: &[Hyper],
         of_row: Option<&[u32]>,
         counts: Option<&[u64]>,
@@ -362,46 +399,18 @@ fn counted_rows(counts: Option<Vec<u64>>, rows: usize) -> PyResult<Option<Vec<u6
     }
 }
 
-/// The slices of a row, in the form that the kernel takes.
-fn row(slices: Row<'_>, hyper: usize) -> optim::Row<'_> {
-    let Row { read: grad, first, others } = slices;
-    let moments = others.map(|array| array.map(Stored::plain));
-    optim::Row { param: Stored::plain(first), grad, moments, hyper, key: 0 }
-}
-
-/// The first saved element that no step can have produced: the index of its array, its index there, and what is wrong.
-fn damaged(
-    moments: &Copies<'_, Dtype>,
-    names: &[String],
-    rows: usize,
-    fresh: impl Fn(usize) -> bool,
-    any_value: bool,
-) -> Option<(usize, usize, Damage)> {
-    (0..moments.len()).find_map(|index| {
-        let (role, row) = (index / rows, index % rows);
-        let moment = match names[role].as_str() {
-            "exp_avg_sq" => Moment::Second,
-            "max_exp_avg_sq" => Moment::Largest,
-            _ => Moment::First,
-        };
-        let second = (moment == Moment::Largest).then(|| moments.from(rows + row));
-        let (element, damage) = optim::damage(moment, moments.from(index), second, fresh(row), any_value)?;
-        Some((index, element, damage))
-    })
-}
-
-fn damage_sentence(name: &str, element: usize, damage: Damage) -> String {
-    let (expected, got) = match damage {
-        Damage::NotFinite => ("finite moments", "a NaN or infinity"),
-        Damage::Negative => ("second moments of at least 0", "a negative one"),
-        Damage::BelowSecond => ("the largest second moments so far", "one below the second moment"),
-        Damage::BeforeFirstStep => ("moments of 0, as the state says that no step was made", "another"),
-    };
-    format!("{name}: expected {expected}; got {got} at element {element}; nothing was loaded")
+/// The items of a list of arrays, all of which there are.
+fn listed_all(arrays: &Bound<'_, PyAny>) -> PyResult<Vec<Option<Py<PyAny>>>> {
+    let arrays = listed::<Py<PyAny>>(arrays)?;
+    memory::collected(arrays.into_iter().map(Some)).map_err(no_memory)
 }
 
 /// The name of a written array, as the caller would write it.
 fn written_name(names: &[String], paths: &[String], index: usize) -> String {
     let (role, row) = (index / paths.len(), index % paths.len());
-    format!("{}{}", if role == 0 { "params" } else { &names[role - 1] }, paths[row])
+    let role = match role {
+        0 => "params",
+        role => names.get(role - 1).map_or("copy_to", String::as_str),
+    };
+    format!("{role}{}", paths[row])
 }

@@ -1,12 +1,16 @@
 //! Arrays in the forms in which an optimizer may store them.
 
+use crate::arrays::blocks::MomentSlice;
 use crate::arrays::{copied, slice};
 use crate::call::{call_quick, no_memory};
 use crate::give::{Record, record, value_error};
 use numpy::PyArray1;
 use pyo3::prelude::*;
+use steelyard_kernels::dtype::{Typed, TypedSliceMut};
 use steelyard_kernels::memory;
-use steelyard_kernels::optim::{self, BLOCK, Codes, PerHalf};
+use steelyard_kernels::optim::{
+    self, BLOCK, Blocks8, Codes, Copied, Kahan, PerHalf, Plain, Random, Split, Stored,
+};
 use steelyard_kernels::random::{Halves, ROUNDED_STEPS, STRATA};
 use steelyard_kernels::simd::{Bf16, F16};
 
@@ -18,6 +22,65 @@ fn kind(signed: bool) -> Codes {
 #[pyfunction]
 pub fn blocks8_signed(moment: usize) -> bool {
     Codes::of_moment(moment) == Codes::Signed
+}
+
+/// An array of floats as it is stored, with a seed where those of 16 bits are rounded at random.
+pub fn floats(array: TypedSliceMut<'_>, seed: Option<u64>) -> Stored<'_> {
+    match (array, seed) {
+        (Typed::Bf16(array), Some(seed)) => Stored::Random(Random { array: PerHalf::Bf16(array), seed }),
+        (Typed::F16(array), Some(seed)) => Stored::Random(Random { array: PerHalf::F16(array), seed }),
+        (array, _) => Stored::plain(array),
+    }
+}
+
+/// A moment as it is stored, by its index among those of a row.
+pub fn moment(index: usize, slice: MomentSlice<'_>, seed: Option<u64>) -> Stored<'_> {
+    match slice {
+        MomentSlice::Floats(array) => floats(array, seed),
+        MomentSlice::Blocks8(codes, scales) => {
+            Stored::Blocks8(Blocks8 { kind: Codes::of_moment(index), codes, scales })
+        }
+    }
+}
+
+/// What is kept or written beside a parameter.
+pub enum Beside<'a> {
+    /// The lower halves of float32 values, the upper ones being the parameter.
+    Low(TypedSliceMut<'a>),
+    /// What rounding the parameter has lost.
+    Rest(TypedSliceMut<'a>),
+    /// The values of which the parameter is a copy.
+    Master(TypedSliceMut<'a>),
+    /// A copy of the parameter.
+    Copy(TypedSliceMut<'a>),
+}
+
+/// A parameter as it is stored.
+pub fn param<'a>(param: TypedSliceMut<'a>, beside: Option<Beside<'a>>, seed: Option<u64>) -> Stored<'a> {
+    match (param, beside) {
+        (Typed::Bf16(high), Some(Beside::Low(Typed::Bf16(low)))) => {
+            Stored::Split(Split { high, low: Bf16::bits_of(low) })
+        }
+        (Typed::Bf16(value), Some(Beside::Rest(Typed::Bf16(rest)))) => {
+            Stored::Kahan(Kahan::bf16(value, rest))
+        }
+        (Typed::F16(value), Some(Beside::Rest(Typed::F16(rest)))) => Stored::Kahan(Kahan::f16(value, rest)),
+        (copy, Some(Beside::Master(master))) => Stored::Copied(Copied { array: Plain(master), copy }),
+        (array, Some(Beside::Copy(copy))) => Stored::Copied(Copied { array: Plain(array), copy }),
+        (array, _) => floats(array, seed),
+    }
+}
+
+/// Raises an exception where there are no random numbers for the steps of rows, given by their numbers and the steps
+/// that they have made.
+pub fn have_numbers(mut rows: impl Iterator<Item = (usize, u64)>) -> PyResult<()> {
+    let beyond = |(number, steps): &(usize, u64)| *number as u64 >= STRATA || *steps >= ROUNDED_STEPS;
+    let Some((number, steps)) = rows.find(beyond) else { return Ok(()) };
+    Err(value_error(format!(
+        "rounding: expected fewer than {STRATA} parameters and at most {ROUNDED_STEPS} steps to round at random; got \
+         parameter {number} at step {}",
+        steps + 1
+    )))
 }
 
 /// The numbers that the codes of 8-bit blocks stand for.

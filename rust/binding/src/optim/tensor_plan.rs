@@ -1,10 +1,12 @@
 //! The core's part of a torch optimizer: one step over the tensors of all groups, in one call.
 
+use super::compute::{Computed, Treatment, compute};
 use super::gate::{Gate, locked};
-use super::norm::{counted, nonfinite};
+use super::norm::counted;
 use super::policy::{Limiter, MaxNorm};
-use super::{Tell, options};
-use crate::arrays::tensor_rows::{Looked, MomentSlice, Position, TensorClaim, TensorRow, TensorRows};
+use super::{Tell, options, stored};
+use crate::arrays::blocks::MomentSlice;
+use crate::arrays::tensor_rows::{Looked, Position, TensorClaim, TensorRow, TensorRows};
 use crate::arrays::tensors::{Learned, Tensors};
 use crate::call::{call_quick, no_memory};
 use crate::callback::call_back;
@@ -15,10 +17,8 @@ use pyo3::types::{PyDict, PyList, PyString};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use steelyard_kernels::dtype::{Dtype, Exclusive, RealDtype, Typed};
-use steelyard_kernels::grid::unwatched;
 use steelyard_kernels::memory::{self, NoMemory};
-use steelyard_kernels::optim::{self, Blocks8, Clip, Codes, Hyper, NonFinite, Norm, PerHalf, Random, Stored};
-use steelyard_kernels::random::{ROUNDED_STEPS, STRATA};
+use steelyard_kernels::optim::{self, Hyper, NonFinite};
 
 /// Knows where the tensors of an optimizer were in its last step, so that the next step need only compare, and what
 /// that step did.
@@ -221,8 +221,8 @@ fn stepped(
     if gradients.skip || rows.is_empty() {
         return Ok(outcome);
     }
-    if let Some(refusal) = gradients.seed.and_then(|_| without_numbers(&rows)) {
-        return Err(refusal);
+    if gradients.seed.is_some() {
+        stored::have_numbers(rows.iter().map(|row| (row.number, row.steps)))?;
     }
     let Different { options: hypers, groups, of_row } = hypers(options, &rows)?;
     for dtype in [RealDtype::F32, RealDtype::F64] {
@@ -239,7 +239,7 @@ fn stepped(
             return Err(refusal);
         }
     }
-    let (outcome, bad) = call_quick(py, move || compute(rows, hypers, &of_row, gradients, limits, outcome))?;
+    let (outcome, bad) = call_quick(py, move || computed(rows, hypers, &of_row, gradients, limits, outcome))?;
     let (nonfinite, first) = counted(bad);
     let element = bad.map(|found| found.element);
     Ok(Outcome { nonfinite, first: first.map(|row| positions[row]), element, ..outcome })
@@ -274,99 +274,41 @@ fn hypers(options: &[Hyper], rows: &[TensorRow<'_>]) -> PyResult<Different> {
     Ok(Different { options: hypers, groups, of_row })
 }
 
-fn compute(
+/// [`compute`] for these rows, and the count of the step.
+fn computed(
     rows: Vec<TensorRow<'_>>,
-    mut hypers: Vec<Hyper>,
+    hypers: Vec<Hyper>,
     of_row: &[usize],
     gradients: Gradients,
     limits: &mut Limiter<'_>,
     mut outcome: Outcome,
 ) -> Result<(Outcome, Option<NonFinite>), NoMemory> {
-    let (mut bad, mut clip) = (None, Clip::NONE);
-    if let Some(scaled) = gradients.norm {
-        let norm = scaled / gradients.scale;
-        clip = Clip::to(limits.limit(norm)?.map(|limit| limit * gradients.scale), Norm::of(scaled));
-        outcome.grad_norm = Some(norm);
-        outcome.clip_factor = clip.value();
-        if gradients.stop_nonfinite && !norm.is_finite() {
-            return Ok((outcome, None));
-        }
-    } else if gradients.scan {
-        let read = memory::collected(rows.iter().map(|row| row.grad))?;
-        let scaled = unwatched(optim::sum_of_squares(&read, &mut |_| true))?;
-        let norm = scaled.root() / gradients.scale;
-        clip = Clip::to(limits.limit(norm)?.map(|limit| limit * gradients.scale), scaled);
-        outcome.grad_norm = Some(norm);
-        outcome.clip_factor = clip.value();
-        bad = unwatched(nonfinite(&read, scaled.is_finite(), &mut |_| true))?;
-        if gradients.stop_nonfinite && bad.is_some() {
-            return Ok((outcome, bad));
-        }
-    }
-    for hyper in &mut hypers {
-        (hyper.clip, hyper.grad_scale) = (clip, gradients.scale);
-    }
     let half = |row: &TensorRow<'_>| {
         row.moments.iter().flatten().any(|moment| matches!(moment, MomentSlice::Floats(Typed::F16(_))))
     };
     let narrow = if rows.iter().any(half) { Dtype::F16 } else { Dtype::F32 };
-    let norm = outcome.grad_norm.unwrap_or(0.0) * gradients.scale;
-    let may_overflow = |hyper| optim::may_overflow(norm, hyper, narrow);
+    let Gradients { norm, scan, stop_nonfinite, scale, seed, .. } = gradients;
+    let read = memory::collected(rows.iter().map(|row| row.grad))?;
     let mut counters = memory::with_capacity(rows.len())?;
     let rows = rows.into_iter().zip(of_row).map(|(row, &hyper)| {
         counters.push((row.counter, row.steps + 1));
         let mut moments = row.moments.into_iter().enumerate();
-        let mut moment = || {
-            let (index, moment) = moments.next()?;
-            Some(match moment? {
-                MomentSlice::Floats(array) => stored(array, gradients.seed),
-                MomentSlice::Blocks8(codes, scales) => {
-                    Stored::Blocks8(Blocks8 { kind: Codes::of_moment(index), codes, scales })
-                }
-            })
-        };
+        let mut moment =
+            || moments.next().and_then(|(index, slice)| Some(stored::moment(index, slice?, seed)));
         let moments = [moment(), moment(), moment()];
-        let (param, key) = (stored(row.param, gradients.seed), row.number as u64);
+        let (param, key) = (stored::floats(row.param, seed), row.number as u64);
         optim::Row { param, grad: row.grad, moments, hyper, key }
     });
-    if gradients.stop_nonfinite && hypers.iter().any(may_overflow) {
-        let rows = memory::gathered(rows)?;
-        bad = optim::count_overflow(&rows, &hypers)?;
-        outcome.overflow = bad.is_some();
-        if outcome.overflow {
-            return Ok((outcome, bad));
+    let treatment = Treatment { norm, scan, stop_nonfinite, scale, narrow };
+    let Computed { grad_norm, clip_factor, bad, overflow, applied } =
+        compute(rows, &read, hypers, treatment, limits)?;
+    if applied {
+        for (counter, steps) in counters {
+            count(counter, steps);
         }
-        optim::step(rows, &hypers)?;
-    } else {
-        optim::step(rows, &hypers)?;
+        outcome.step += 1;
     }
-    for (counter, steps) in counters {
-        count(counter, steps);
-    }
-    outcome.step += 1;
-    outcome.applied = true;
-    Ok((outcome, bad))
-}
-
-/// An array of floats as it is stored, with a seed where those of 16 bits are rounded at random.
-fn stored(array: Typed<Exclusive<'_>>, seed: Option<u64>) -> Stored<'_> {
-    match (array, seed) {
-        (Typed::Bf16(array), Some(seed)) => Stored::Random(Random { array: PerHalf::Bf16(array), seed }),
-        (Typed::F16(array), Some(seed)) => Stored::Random(Random { array: PerHalf::F16(array), seed }),
-        (array, _) => Stored::plain(array),
-    }
-}
-
-/// The exception where there are no random numbers for a row's step.
-fn without_numbers(rows: &[TensorRow<'_>]) -> Option<PyErr> {
-    let beyond = |row: &&TensorRow<'_>| row.number as u64 >= STRATA || row.steps >= ROUNDED_STEPS;
-    let row = rows.iter().find(beyond)?;
-    Some(value_error(format!(
-        "rounding: expected fewer than {STRATA} parameters and at most {ROUNDED_STEPS} steps to round at random; got \
-         parameter {} at step {}",
-        row.number,
-        row.steps + 1
-    )))
+    Ok((Outcome { grad_norm, clip_factor, overflow, applied, ..outcome }, bad))
 }
 
 /// Writes the number of steps made.

@@ -28,6 +28,14 @@ impl<E: Element, T: Real> Pack<T, 1> for E {
 #[repr(transparent)]
 pub struct Bf16Pair(u32);
 
+impl Bf16 {
+    /// The bits of the elements, where they are no floats but other things of 16 bits.
+    pub fn bits_of(x: &mut [Bf16]) -> &mut [u16] {
+        // SAFETY: it is transparent: a u16 and nothing else, of which every value is one.
+        unsafe { x.align_to_mut::<u16>() }.1
+    }
+}
+
 impl Pack<f32, 2> for Bf16Pair {
     #[inline(always)]
     fn wide(self) -> [f32; 2] {
