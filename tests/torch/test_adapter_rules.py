@@ -103,7 +103,7 @@ def test_groups_may_differ_in_their_variants() -> None:
     [
         (lambda: AdamW(fresh(), decay="none"), r"^decay: expected one of decoupled, l2, independent, corrected"),
         (lambda: AdamW(fresh(), decay="corrected"), r"^max_lr: expected the largest learning rate, to which decay='corrected'"),
-        (lambda: AdamW(fresh(), max_lr=1.0), r"^max_lr: expected None with this decay; got float 1.0"),
+        (lambda: AdamW(fresh(), max_lr=1.0), r"^max_lr: expected None with decay='decoupled'; got float 1.0"),
         (lambda: AdamW(fresh(), decay="l2", tight=True), r"^tight: expected False with decay='l2'; got True"),
         (lambda: Lion(fresh(), decay="l2", weight_decay=0.1), r"^decay: expected 'decoupled', 'independent' or 'corrected'"),
         (lambda: SGD(fresh(), nesterov=True), r"^nesterov: expected False unless momentum is above 0"),

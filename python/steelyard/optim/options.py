@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from math import inf
 from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from .._descent import RELATIVE, beta, l2_of_lion, largest_rate, nesterov_alone, tight_with_l2, unused_largest_rate
 from .._lazy import lazy
 from .._options import at_least_zero, choice, flag, number, whole
 from ..errors import shown, type_error, value_error
@@ -33,8 +33,6 @@ Master = Literal["split", "kahan", "float32"]
 Scheduled = float | Callable[[int], float]
 LearningRate = Scheduled
 Betas = tuple[Scheduled, Scheduled]
-# The kinds of decay that relate the rate to the largest one.
-_RELATIVE = ("independent", "corrected")
 # The options that hold for all groups together.
 _GLOBAL = {"max_norm", "nonfinite", "state_dtype", "rounding", "seed", "master"}
 # The option of a group by which the learning rate is multiplied.
@@ -84,28 +82,23 @@ class Options:
         choice(self.rounding, "rounding", get_args(Rounding))
         self._keep("seed", whole(self.seed, "seed", 0, 2**64 - 1))
         if self.tight and self.decay == "l2":
-            fix = "decay='l2' is part of the gradient, so that a parameter is rounded once already"
-            raise value_error("tight", "False with decay='l2'", "True", fix)
+            raise tight_with_l2("tight")
 
     def _largest_rate(self) -> float | None:
         """What ``max_lr`` says, or what follows from the rate where it says nothing."""
-        if self.decay not in _RELATIVE:
+        if self.decay not in RELATIVE:
             if self.max_lr is not None:
-                fix = f"only {' and '.join(map(repr, _RELATIVE))} decay take it"
-                raise value_error("max_lr", f"None with decay={self.decay!r}", shown(self.max_lr), fix)
+                raise unused_largest_rate("max_lr", self.decay, self.max_lr)
             return None
         given = self.lr.lr if isinstance(self.lr, Rates) else self.lr
         if self.max_lr is None and callable(given):
             expected = f"the largest learning rate, to which decay={self.decay!r} relates the rate"
             raise value_error("max_lr", expected, "None, with a function as lr")
-        found = number(given if self.max_lr is None else self.max_lr, "max_lr")
-        if not 0.0 < found < inf:
-            raise value_error("max_lr", "a finite rate above 0", repr(found))
-        return found
+        return largest_rate(given if self.max_lr is None else self.max_lr, "max_lr")
 
     def changed(self, **options: Any) -> Self:
         """These options with some of them replaced. Where a new kind of decay has no use for it, ``max_lr`` goes."""
-        if options.get("decay", _RELATIVE[0]) not in _RELATIVE:
+        if options.get("decay", RELATIVE[0]) not in RELATIVE:
             options.setdefault("max_lr", None)
         return replace(self, **options)
 
@@ -324,8 +317,7 @@ class LionOptions(Options):
         self._keep("betas", pair_of_betas(self.betas, functions=True))
         self._flags("cautious")
         if self.decay == "l2":
-            fix = "Lion takes the sign of the gradient, in which the size of a decay is lost"
-            raise value_error("decay", "'decoupled', 'independent' or 'corrected'", "'l2'", fix)
+            raise l2_of_lion("decay")
 
     def moments(self) -> tuple[str, ...]:
         """The momentum."""
@@ -359,8 +351,7 @@ class SGDOptions(Options):
         self._keep("dampening", number(self.dampening, "dampening"))
         self._flags("nesterov")
         if self.nesterov and not (self.momentum > 0.0 and self.dampening == 0.0):
-            got = f"True, with momentum={self.momentum:g} and dampening={self.dampening:g}"
-            raise value_error("nesterov", "False unless momentum is above 0 and dampening 0", got)
+            raise nesterov_alone("nesterov", self.momentum, self.dampening)
 
     def moments(self) -> tuple[str, ...]:
         """The momentum, where there is one."""
@@ -392,10 +383,7 @@ def _beta(given: Any, name: str, functions: bool) -> Scheduled:
     if functions and callable(given):
         function: Callable[[int], float] = given
         return function
-    beta = number(given, name)
-    if not 0.0 <= beta < 1.0:
-        raise value_error(name, "at least 0 and below 1", repr(beta))
-    return beta
+    return beta(given, name)
 
 
 def _shown(value: Scheduled) -> str:

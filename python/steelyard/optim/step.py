@@ -9,9 +9,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .. import _core
+from .._descent import not_finite
 from .._mode import standard_mode_methods
 from .._text import html_table, printable
-from ..errors import value_error
 from .options import Options
 from .policies import limit_for_core
 
@@ -114,9 +114,4 @@ def info_of(outcome: _core._StepOutcome, paths: list[str]) -> StepInfo:
 
 def _refused(info: StepInfo, overflow: bool) -> ValueError:
     """The error that says why a step was not made."""
-    fix = "nothing was written; nonfinite='skip' goes on"
-    if overflow:
-        got = f"{info.nonfinite} too large: a moment would be infinite"
-        return value_error(str(info.first_nonfinite), "gradients whose squares fit the moments' type", got, fix)
-    got = f"{info.nonfinite} NaN or infinite, the first at element {info.first_element}"
-    return value_error(str(info.first_nonfinite), "finite gradients", got, fix)
+    return not_finite(str(info.first_nonfinite), info.nonfinite, info.first_element, overflow)

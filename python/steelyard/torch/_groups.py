@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from math import inf
 from operator import is_
 from typing import Any, NamedTuple
 
 import torch
 
+from .._descent import RELATIVE, beta, l2_of_lion, largest_rate, nesterov_alone, tight_with_l2, unused_largest_rate
 from .._options import at_least_zero, choice, flag, number
 from .._registries import names
 from ..errors import shown, type_error, value_error
@@ -93,8 +93,6 @@ SGD = Rule(
     always=(),
 )
 
-# The kinds of decay that relate the rate to the largest one.
-_RELATIVE = ("independent", "corrected")
 STATE_DTYPES = ("float32", "bfloat16", "8bit")
 
 
@@ -116,11 +114,8 @@ def _one(value: Any) -> Any:
 def _betas(name: str, betas: Any) -> tuple[float, float]:
     if not (isinstance(betas, tuple | list) and len(betas) == 2):
         raise type_error(name, "two numbers", shown(betas))
-    found = [number(_one(beta), f"{name}[{index}]") for index, beta in enumerate(betas)]
-    for index, beta in enumerate(found):
-        if not 0.0 <= beta < 1.0:
-            raise value_error(f"{name}[{index}]", "at least 0 and below 1", repr(beta))
-    return found[0], found[1]
+    first, second = (beta(_one(value), f"{name}[{index}]") for index, value in enumerate(betas))
+    return first, second
 
 
 def _decay(name: str, value: Any) -> str | None:
@@ -135,12 +130,7 @@ def _state_dtype(name: str, value: Any) -> str | None:
 
 
 def _largest_rate(name: str, value: Any) -> float | None:
-    if value is None:
-        return None
-    found = number(_one(value), name)
-    if not 0.0 < found < inf:
-        raise value_error(name, "a finite rate above 0", repr(found))
-    return found
+    return None if value is None else largest_rate(_one(value), name)
 
 
 def _amount(name: str, value: Any) -> float:
@@ -228,36 +218,32 @@ def _stays(value: Any) -> bool:
 def _check_together(found: dict[str, Any], place: str, rule: Rule) -> None:
     """Refuse options that do not go together."""
     decay = found["decay"]
-    if decay == "l2" and rule is LION and found["weight_decay"]:
-        fix = "Lion takes the sign of the gradient, in which the size of a decay is lost"
-        raise value_error(named("decay", place), "'decoupled', 'independent' or 'corrected'", "'l2'", fix)
+    if decay == "l2" and rule is LION:
+        raise l2_of_lion(named("decay", place))
     if decay == "l2" and found.get("tight"):
-        fix = "decay='l2' is part of the gradient, so that a parameter is rounded once already"
-        raise value_error(named("tight", place), "False with decay='l2'", "True", fix)
-    if decay in _RELATIVE and found["max_lr"] is None:
+        raise tight_with_l2(named("tight", place))
+    if decay in RELATIVE and found["max_lr"] is None:
         expected = f"the largest learning rate, to which decay={decay!r} relates the rate"
         raise value_error(named(MAX_LR, place), expected, "None")
     if found.get("nesterov") and not (found["momentum"] > 0.0 and found["dampening"] == 0.0):
-        got = f"True, with momentum={found['momentum']:g} and dampening={found['dampening']:g}"
-        raise value_error(named("nesterov", place), "False unless momentum is above 0 and dampening 0", got)
+        raise nesterov_alone(named("nesterov", place), found["momentum"], found["dampening"])
 
 
-def without_defaults(defaults: dict[str, Any]) -> dict[str, Any]:
+def without_defaults(defaults: dict[str, Any], rule: Rule) -> dict[str, Any]:
     """The options of an optimizer without those of ours that say nothing: groups then have the keys of torch's."""
     for option, value in _OWN.items():
         if option in defaults:
             defaults[option] = _CHECKS[option](named(option, ""), defaults[option])
             if defaults[option] == value:
                 del defaults[option]
-    if MAX_LR in defaults and defaults.get("decay") not in _RELATIVE:
-        fix = f"only {' and '.join(map(repr, _RELATIVE))} decay take it"
-        raise value_error("max_lr", "None with this decay", shown(defaults[MAX_LR]), fix)
+    if MAX_LR in defaults and defaults.get("decay") not in RELATIVE:
+        raise unused_largest_rate("max_lr", hyper_of(defaults, "", rule).options["decay"], defaults[MAX_LR])
     return defaults
 
 
 def check_own(group: dict[str, Any], place: str, rule: Rule) -> None:
     """Check the options that torch's optimizers have not, and write them as a saved group can hold them."""
-    if "max_lr" in group and group.get("decay") in _RELATIVE:
+    if "max_lr" in group and group.get("decay") in RELATIVE:
         group.setdefault(MAX_LR, group.pop("max_lr"))
     for option, default in _OWN.items():
         if option not in group:

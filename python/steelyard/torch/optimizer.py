@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from .. import _core
+from .._descent import not_finite
 from .._mode import standard_mode
 from .._options import at_least_zero, choice, whole
 from ..errors import value_error
@@ -30,7 +31,6 @@ from ._groups import (
     refuse_unsupported,
     without_defaults,
 )
-from ._messages import not_finite
 from ._schedules import Schedules
 from ._state import begins, convert, keep, most_steps, prepare, taken, without_begun
 from ._tensors import (
@@ -137,7 +137,7 @@ class Optimizer(torch.optim.Optimizer):
         refuse_unsupported(defaults, "", self._RULE)
         self._schedules.take_defaults(defaults)
         hyper_of(defaults, "", self._RULE)
-        super().__init__(params, without_defaults(defaults))
+        super().__init__(params, without_defaults(defaults, self._RULE))
 
     @property
     def max_norm(self) -> float | Policy | None:

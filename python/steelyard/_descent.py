@@ -1,0 +1,67 @@
+"""What the optimizers of arrays and those of torch's tensors check alike, in the same words."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+from ._options import number
+from .errors import shown, value_error
+
+__all__ = [
+    "RELATIVE", "beta", "l2_of_lion", "largest_rate", "nesterov_alone", "not_finite", "tight_with_l2",
+    "unused_largest_rate",
+]  # fmt: skip
+
+# The kinds of decay that relate the rate to the largest one.
+RELATIVE = ("independent", "corrected")
+
+
+def beta(value: Any, name: str) -> float:
+    """Return how much of a moment a step keeps, if it is from 0 to below 1."""
+    found = number(value, name)
+    if not 0.0 <= found < 1.0:
+        raise value_error(name, "at least 0 and below 1", repr(found))
+    return found
+
+
+def largest_rate(value: Any, name: str) -> float:
+    """Return the largest rate of a training, if it is finite and above 0."""
+    found = number(value, name)
+    if not 0.0 < found < inf:
+        raise value_error(name, "a finite rate above 0", repr(found))
+    return found
+
+
+def unused_largest_rate(name: str, decay: str, value: Any) -> ValueError:
+    """The error for a largest rate that this kind of decay does not use."""
+    fix = f"only {' and '.join(map(repr, RELATIVE))} decay take it"
+    return value_error(name, f"None with decay={decay!r}", shown(value), fix)
+
+
+def tight_with_l2(name: str) -> ValueError:
+    """The error for ``tight`` beside a decay that is added to the gradient."""
+    fix = "decay='l2' is part of the gradient, so that a parameter is rounded once already"
+    return value_error(name, "False with decay='l2'", "True", fix)
+
+
+def l2_of_lion(name: str) -> ValueError:
+    """The error for a decay of Lion's that is added to the gradient."""
+    fix = "Lion takes the sign of the gradient, in which the size of a decay is lost"
+    return value_error(name, "'decoupled', 'independent' or 'corrected'", "'l2'", fix)
+
+
+def nesterov_alone(name: str, momentum: float, dampening: float) -> ValueError:
+    """The error for Nesterov's momentum without momentum, or with dampening."""
+    got = f"True, with momentum={momentum:g} and dampening={dampening:g}"
+    return value_error(name, "False unless momentum is above 0 and dampening 0", got)
+
+
+def not_finite(grad: str, count: int, element: int | None, overflow: bool) -> ValueError:
+    """The error for gradients that are not finite, or (``overflow``) with which a moment would not be."""
+    fix = "nothing was written; nonfinite='skip' goes on"
+    if overflow:
+        got = f"{count} too large: a moment would be infinite"
+        return value_error(grad, "gradients whose squares fit the moments' type", got, fix)
+    got = f"{count} NaN or infinite, the first at element {element}"
+    return value_error(grad, "finite gradients", got, fix)
