@@ -127,8 +127,8 @@ pub fn damaged(
             (_, "max_exp_avg_sq") => (Moment::Largest, fresh(row)),
             _ => (Moment::First, fresh(row)),
         };
-        let second = saved.from(rows + row).and_then(|second| ordered(second, values));
-        let second = second.filter(|_| moment == Moment::Largest);
+        let second = if moment == Moment::Largest { saved.from(rows + row) } else { None };
+        let second = second.and_then(|second| ordered(second, values));
         let (element, damage) = optim::damage(moment, values, second, fresh, any_value)?;
         Some((index, element, damage))
     })
