@@ -305,7 +305,7 @@ def test_a_group_may_decay_in_another_way_than_the_rest() -> None:
     assert w["b"].tobytes() == alone.tobytes()
     back = sy.AdamW(w, lr=0.25, decay="corrected", groups=[("b", {"decay": "decoupled"})])
     assert back.groups == (("b", {"decay": "decoupled"}),)
-    with pytest.raises((TypeError, ValueError), match=r"groups\[0\]: expected options .* got decay: expected one of"):
+    with pytest.raises((TypeError, ValueError), match=r"groups\[0\]\['decay'\]: expected one of"):
         sy.AdamW(w, groups=[("b", {"decay": None})])
 
 

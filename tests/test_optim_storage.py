@@ -354,7 +354,7 @@ def test_a_state_that_was_kept_in_another_way_is_refused() -> None:
             {"copy_to": numbers(0) | {"small": np.ones(7, int)}},
             r"copy_to\[\"small\"\]: expected an aligned",
         ),
-        (np.float32, {"groups": [("small", {"rounding": "nearest"})]}, r"groups\[0\]: expected options that one"),
+        (np.float32, {"groups": [("small", {"rounding": "nearest"})]}, r"groups\[0\]: expected lr_scale and the rule"),
     ],
 )
 def test_what_makes_no_sense_is_refused(dtype: Any, options: dict[str, Any], message: str) -> None:

@@ -458,3 +458,28 @@ def test_values_that_change_in_their_place_are_read_at_every_step() -> None:
     plain.param_groups[0]["maximize"] = 1
     with pytest.raises(TypeError, match=r"^param_groups\[0\]\['maximize'\]: expected True or False"):
         step(plain)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_torchs_distributed_checkpoints_carry_schedules_policies_and_variants(flat: bool) -> None:
+    """They make a step with a rate of 0 first, in an optimizer that has no state yet."""
+    from torch.distributed.checkpoint import state_dict as checkpoints
+
+    def made() -> tuple[torch.nn.Module, AdamW]:
+        torch.manual_seed(0)
+        model = torch.nn.Linear(8, 4)
+        schedule, policy = sy.schedules.linear(1.0, total_steps=10), sy.optim.ZClip(warmup_steps=2)
+        return model, AdamW(model.parameters(), lr=schedule, max_norm=policy, stable=True)
+
+    options = checkpoints.StateDictOptions(flatten_optimizer_state_dict=flat)
+    (model, own), (other, fresh) = made(), made()
+    for seed in range(3):
+        step(own, seed)
+    saved = copy.deepcopy(checkpoints.get_optimizer_state_dict(model, own, options=options))
+    other.load_state_dict(model.state_dict())
+    checkpoints.set_optimizer_state_dict(other, fresh, saved, options=options)
+    for optimizer in (own, fresh):
+        step(optimizer, 5)
+    assert fresh.step_info == own.step_info
+    assert fresh.step_info.lr == pytest.approx(0.7)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Self, get_args
@@ -177,7 +178,7 @@ class Options:
         try:
             options, scale = self._of_group(groups.groups[number - 1].options if number else {})
         except (TypeError, ValueError) as error:
-            raise value_error(name, "options that one group can have", f"{error}") from None
+            raise type(error)(_of_a_group(name, f"{error}")) from None
         return (options if decays else replace(options, weight_decay=0.0)), scale
 
     def _of_group(self, own: dict[str, Any]) -> tuple[Options, float]:
@@ -384,6 +385,13 @@ def _beta(given: Any, name: str, functions: bool) -> Scheduled:
         function: Callable[[int], float] = given
         return function
     return beta(given, name)
+
+
+def _of_a_group(group: str, sentence: str) -> str:
+    """The sentence of an error about an option, as one about the option of a group."""
+    if sentence.startswith("options: "):  # about all of them
+        return group + sentence.removeprefix("options")
+    return re.sub(r"^\w+", lambda option: f"{group}[{option[0]!r}]", sentence)
 
 
 def _shown(value: Scheduled) -> str:
