@@ -27,6 +27,8 @@ __all__ = [
     "complete",
     "hyper_of",
     "name_all",
+    "named",
+    "own_default",
     "place_of",
     "refuse_unsupported",
     "without_defaults",
@@ -165,6 +167,11 @@ _OWN: dict[str, Any] = {
 }
 
 
+def own_default(option: str) -> Any:
+    """What an option that torch's optimizers have not is where nothing is said."""
+    return _OWN[option]
+
+
 def checked(option: str, index: int | None, value: Any) -> Any:
     """An option as the core takes it; ``index`` is that of its group, None for the options of the optimizer itself."""
     return _CHECKS[option](named(option, place_of(index)), value)
@@ -191,9 +198,13 @@ def hyper_of(group: Mapping[str, Any], place: str, rule: Rule) -> Hyper:
 class Hypers:
     """The options of all groups, which are checked again only where somebody has written another value."""
 
-    def __init__(self, rule: Rule) -> None:
-        self._rule, self._keys = rule, (*rule.options, *rule.own)
+    def __init__(self, rule: Rule, read: Callable[[Mapping[str, Any], str, Rule], Hyper]) -> None:
+        self._rule, self._read, self._keys = rule, read, (*rule.options, *rule.own)
         self._known: dict[int, tuple[list[Any], Hyper]] = {}
+
+    def read(self, group: Mapping[str, Any], place: str) -> Hyper:
+        """Read and check the options of a group; ``place`` is what messages write before an option's name."""
+        return self._read(group, place, self._rule)
 
     def of(self, groups: list[dict[str, Any]]) -> list[Hyper]:
         """Read the options of the groups as they are now."""
@@ -204,7 +215,7 @@ class Hypers:
         known = self._known.get(index)
         if known is not None and all(map(is_, values, known[0])):
             return known[1]
-        hyper = hyper_of(group, place_of(index), self._rule)
+        hyper = self.read(group, place_of(index))
         if all(map(_stays, values)):
             self._known[index] = values, hyper
         return hyper
@@ -293,6 +304,7 @@ _GLOBAL = {
     "nonfinite": "a step is made for all groups or for none",
     "rounding": "it holds for all groups",
     "seed": "it holds for all groups",
+    "convention": "it holds for all groups",
 }
 
 

@@ -63,6 +63,12 @@ class AdamW(Optimizer):
     seed : int
         Of stochastic rounding. With the number of the parameter, its step and the element's index it gives the random
         numbers, which therefore do not depend on threads, and go on after a resume as they would have.
+    convention : {None, "torch"}
+        "torch": every bit is that of ``torch.optim.AdamW(fused=True)`` after ``clip_grad_norm_``, as torch computes
+        them on x86-64 with AVX2: its rule for the last elements of a tensor, its float32 norm in a few serial lanes
+        (which for 1e7 elements is wrong by about 4e-4, and overflows), its factor ``1 / (norm + 1e-6) * max_norm``.
+        For comparisons with runs of torch. Variants of ours, ``state_dtype`` and stochastic rounding are refused with
+        it. The norm of a float16 tensor is that of torch on one thread, since torch's depends on their number.
 
     Examples
     --------
@@ -112,6 +118,7 @@ class AdamW(Optimizer):
         state_dtype: Any = None,
         rounding: str = "nearest",
         seed: int = 0,
+        convention: str | None = None,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -134,7 +141,15 @@ class AdamW(Optimizer):
             "flush_denormals": flush_denormals,
             "state_dtype": state_dtype,
         }
-        super().__init__(params, defaults, max_norm=max_norm, nonfinite=nonfinite, rounding=rounding, seed=seed)
+        super().__init__(
+            params,
+            defaults,
+            max_norm=max_norm,
+            nonfinite=nonfinite,
+            rounding=rounding,
+            seed=seed,
+            convention=convention,
+        )
 
 
 class Adam(AdamW):

@@ -17,6 +17,7 @@ from .._options import at_least_zero, choice, whole
 from ..errors import value_error
 from ..optim import AutoClip, StepInfo, ZClip
 from ._backward import BackwardHooks, checked_parameters
+from ._convention import READERS, refuse_known_norm, takes_torch
 from ._distributed import global_norm_over_processes, is_shard, local, local_state, refuse_whole_rules
 from ._groups import (
     Hyper,
@@ -25,18 +26,15 @@ from ._groups import (
     check_own,
     checked,
     complete,
-    hyper_of,
     name_all,
     place_of,
     refuse_unsupported,
     without_defaults,
 )
+from ._plans import new_plan
 from ._schedules import Schedules
 from ._state import begins, convert, keep, most_steps, prepare, taken, without_begun
 from ._tensors import (
-    CODES,
-    DTYPES,
-    PLAIN,
     check_gradient,
     check_parameter,
     in_layout_of,
@@ -68,20 +66,6 @@ class _Row(NamedTuple):
     """Whether the momentum begins with this step, after steps without one."""
     target: torch.Tensor
     """The optimizer's parameter, which the result is copied to."""
-
-
-def _shim() -> tuple[str, list[tuple[torch.Tensor, int]]] | None:
-    """By which library the core finds torch's C functions, and by which tensors it learns where a tensor is."""
-    samples = [torch.empty(2), torch.empty(()), torch.nn.Parameter(torch.empty(3))]
-    path = getattr(torch._C, "__file__", None)
-    return (path, [(tensor, tensor._cdata) for tensor in samples]) if path and hasattr(samples[0], "_cdata") else None
-
-
-_SHIM = _shim()
-
-
-def _new_plan() -> _core.TensorPlan:
-    return _core.TensorPlan(shim=_SHIM, plain=PLAIN, dtypes=(*DTYPES, CODES), strided=torch.strided)
 
 
 # Where torch has this C function it is preferred: it runs no Python code, which a signal could interrupt.
@@ -125,18 +109,24 @@ class Optimizer(torch.optim.Optimizer):
         nonfinite: str = "propagate",
         rounding: str = "nearest",
         seed: int = 0,
+        convention: str | None = None,
     ) -> None:
         self.max_norm, self.nonfinite = max_norm, nonfinite
         stochastic = choice(rounding, "rounding", ROUNDING) == "stochastic"
+        self._as_torch = takes_torch(convention, stochastic)
         seed = whole(seed, "seed", 0, 2**64 - 1)
         self._seed = seed if stochastic else None
-        self._plan, self._hypers, self._schedules = _new_plan(), Hypers(self._RULE), Schedules(checked)
+        self._plan, self._hypers, self._schedules = (
+            new_plan(),
+            Hypers(self._RULE, READERS[self._as_torch]),
+            Schedules(checked),
+        )
         self._stored_as: list[str | None] = []
         self._hooks: BackwardHooks | None = None
         self._latest = self._plan
         refuse_unsupported(defaults, "", self._RULE)
         self._schedules.take_defaults(defaults)
-        hyper_of(defaults, "", self._RULE)
+        self._hypers.read(defaults, "")
         super().__init__(params, without_defaults(defaults, self._RULE))
 
     @property
@@ -201,7 +191,7 @@ class Optimizer(torch.optim.Optimizer):
         group = self.param_groups[index]
         place = place_of(index)
         check_own(group, place, self._RULE)
-        self._stored_as[index:] = [hyper_of(group, place, self._RULE).state_dtype]
+        self._stored_as[index:] = [self._hypers.read(group, place).state_dtype]
         for row, param in enumerate(group["params"]):
             check_parameter(param, self._name(index, row))
 
@@ -280,6 +270,7 @@ class Optimizer(torch.optim.Optimizer):
         own = {param for group in self.param_groups for param in group["params"]}
         params = checked_parameters(model, own)
         update = None if self._scans or self._seed is not None else self._update_alone(params)
+        refuse_known_norm(self._as_torch, None if update else 0.0)
         self._hooks = BackwardHooks(model, params, update)
         return self._hooks
 
@@ -295,7 +286,7 @@ class Optimizer(torch.optim.Optimizer):
             for index, group in enumerate(self.param_groups)
             for row, param in enumerate(group["params"])
         }
-        plans = {param: _new_plan() for param in params}
+        plans = {param: new_plan() for param in params}
 
         def update(param: torch.Tensor) -> None:
             index, row = places[param]
@@ -361,7 +352,7 @@ class Optimizer(torch.optim.Optimizer):
                 instead |= self._prepared(outcome["unready"], groups, hypers, name_of, begun)
                 if norm is None and self._scans:
                     found = [param.grad for group in groups for param in group if param.grad is not None]
-                    norm = global_norm_over_processes(found)
+                    norm = refuse_known_norm(self._as_torch, global_norm_over_processes(found))
             else:
                 name = name_of(*outcome["unready"][0])
                 raise RuntimeError(f"{name}: its tensors do not stay as they are prepared; please report this")
@@ -455,7 +446,7 @@ class Optimizer(torch.optim.Optimizer):
     def __getstate__(self) -> dict[str, Any]:
         """What torch saves of an optimizer, and the options that torch's have not."""
         own: dict[str, Any] = {"_max_norm": self.max_norm, "_nonfinite": self.nonfinite, "_seed": self._seed}
-        own |= {"_schedules": self._schedules, "_stored_as": self._stored_as}
+        own |= {"_schedules": self._schedules, "_stored_as": self._stored_as, "_as_torch": self._as_torch}
         return super().__getstate__() | own | {"_updates": self._plan.updates}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -466,7 +457,7 @@ class Optimizer(torch.optim.Optimizer):
         own = dict(state)
         updates = own.pop("_updates")
         super().__setstate__(own)
-        self._plan, self._hypers, self._hooks = _new_plan(), Hypers(self._RULE), None
+        self._plan, self._hypers, self._hooks = new_plan(), Hypers(self._RULE, READERS[self._as_torch]), None
         self._latest = self._plan
         self._plan.updates = updates
 
@@ -476,7 +467,7 @@ class Optimizer(torch.optim.Optimizer):
             complete(group, self.param_groups[index], self.defaults, self._RULE, self._FORCED)
         groups = saved["param_groups"]
         policy = groups[0].pop(_POLICY, None)
-        stored_as = [hyper_of(group, place_of(index), self._RULE).state_dtype for index, group in enumerate(groups)]
+        stored_as = [self._hypers.read(group, place_of(index)).state_dtype for index, group in enumerate(groups)]
         known = {
             param: (self._name(index, row), stored_as[index])
             for index, group in enumerate(groups)

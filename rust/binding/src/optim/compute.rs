@@ -5,7 +5,7 @@ use super::policy::Limiter;
 use steelyard_kernels::dtype::{Dtype, TypedSlice};
 use steelyard_kernels::grid::unwatched;
 use steelyard_kernels::memory::{self, NoMemory};
-use steelyard_kernels::optim::{self, Clip, Hyper, NonFinite, Norm, Row};
+use steelyard_kernels::optim::{self, Clip, Hyper, NonFinite, Norm, Row, TorchNorm};
 
 /// How a step treats the gradients of all rows together.
 #[derive(Clone, Copy)]
@@ -46,18 +46,23 @@ pub fn compute<'a>(
     for hyper in &mut hypers {
         hyper.grad_scale = scale;
     }
-    let (scaled, mut bad) = if let Some(norm) = known {
-        (Norm::of(norm), None)
+    let (scaled, torchs, mut bad) = if let Some(norm) = known {
+        (Norm::of(norm), None, None)
+    } else if scan && hypers.iter().any(|hyper| hyper.torch) {
+        let norm = TorchNorm::of(gradients)?;
+        let bad = unwatched(nonfinite(gradients, norm.value.is_finite(), &mut |_| true))?;
+        (Norm::of(norm.value), Some(norm), bad)
     } else if scan {
         let scaled = unwatched(optim::sum_of_squares(gradients, &mut |_| true))?;
-        (scaled.into(), unwatched(nonfinite(gradients, scaled.is_finite(), &mut |_| true))?)
+        (scaled.into(), None, unwatched(nonfinite(gradients, scaled.is_finite(), &mut |_| true))?)
     } else {
         optim::step(rows, &hypers)?;
         let (grad_norm, clip_factor, bad) = (None, 1.0, None);
         return Ok(Computed { grad_norm, clip_factor, bad, overflow: false, applied: true });
     };
     let norm = scaled.value() / scale;
-    let clip = Clip::to(limits.limit(norm)?.map(|limit| limit * scale), scaled);
+    let limit = limits.limit(norm)?.map(|limit| limit * scale);
+    let clip = torchs.map_or_else(|| Clip::to(limit, scaled), |norm| norm.clip(limit));
     for hyper in &mut hypers {
         hyper.clip = clip;
     }

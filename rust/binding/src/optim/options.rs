@@ -29,6 +29,7 @@ pub fn hyper(options: &Bound<'_, PyDict>, step: u64) -> PyResult<Hyper> {
             "stable" => hyper.stable = value.extract()?,
             "tight" => hyper.tight = value.extract()?,
             "flush_denormals" => hyper.flush_denormals = value.extract()?,
+            "torch" => hyper.torch = value.extract()?,
             "maximize" => hyper.maximize = value.extract()?,
             _ => return Err(value_error(format!("options: expected names of options; got {key}"))),
         }

@@ -67,6 +67,14 @@ pub struct Hyper {
     /// The number by which gradients are divided before anything else, as by a gradient scaler: a division for each
     /// element in the type of the computation, not a multiplication by the reciprocal.
     pub grad_scale: f64,
+    /// The number by which gradients are multiplied before the step, and then rounded to their own type. `clip` is
+    /// the same without this rounding.
+    pub grad_factor: f64,
+    /// Adam: whether every bit is that of torch's fused step on the CPU: its rule for the last elements of a tensor,
+    /// and clipped gradients rounded to their own type.
+    pub torch: bool,
+    /// Whether these are the last elements of a tensor, in torch's convention.
+    pub tail: bool,
     /// Whether the step goes up the gradient instead of down.
     pub maximize: bool,
     /// The number of this step, from 1.
@@ -99,6 +107,9 @@ impl Hyper {
         nesterov: false,
         clip: Clip::NONE,
         grad_scale: 1.0,
+        grad_factor: 1.0,
+        torch: false,
+        tail: false,
         maximize: false,
         step: 1,
         begins: false,

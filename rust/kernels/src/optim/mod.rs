@@ -11,14 +11,15 @@ mod saved;
 mod schedule;
 mod step;
 mod storage;
+mod torch;
 mod units;
 
 pub use crate::dtype::TypedSliceMut;
 pub use gauge::Gauge;
 pub use hyper::{Hyper, Unfit, WeightDecay};
 pub use norm::{
-    Adaptive, Clip, Clips, NonFinite, Norm, Norms, Order, Scaled, UnitShape, clamp_in_place, count_nonfinite,
-    norms, scale_in_place, scale_units, sum_of_squares, sums_of_squares,
+    Adaptive, Clip, Clips, NonFinite, Norm, Norms, Order, Scaled, TorchNorm, UnitShape, clamp_in_place,
+    count_nonfinite, norms, scale_in_place, scale_units, sum_of_squares, sums_of_squares,
 };
 pub use norm_state::{NormTotals, TooLarge};
 pub use policy::{Policy, PolicyRule};

@@ -6,7 +6,7 @@ use super::rules::{Choose, Prepared};
 use super::storage::{Place, Storage, Stored, TILE, widen};
 use crate::dtype::{Listed, ListedReal, TypedSlice};
 use crate::grid::CHUNK;
-use crate::simd::{Bf16, Bf16Pair, Isa};
+use crate::simd::{Bf16, Bf16Pair, Element, Isa};
 use crate::with_dtype;
 use std::ops::Range;
 
@@ -102,7 +102,7 @@ impl<'a> Row<'a> {
     }
 
     /// The first `n` elements and the rest.
-    fn split(self, n: usize) -> (Self, Self) {
+    pub(super) fn split(self, n: usize) -> (Self, Self) {
         let Row { param, grad, moments, hyper, key } = self;
         let (head, tail) = param.split(n);
         let (mut heads, mut tails) = ([const { None }; MOMENTS], [const { None }; MOMENTS]);
@@ -156,14 +156,14 @@ impl<'a> Part<'a> {
         hyper: &Hyper,
         buffers: &mut Tiles<T>,
     ) {
-        let scale = divisor(hyper);
+        let before = Before::of(hyper);
         for tile in tiles(0..self.row.len()) {
             let n = tile.len();
             let Row { param, grad, moments: [first, second, third], key, .. } = &mut self.row;
             let [b1, b2, b3] = &mut buffers.moments;
             rule.update::<T, I>(Span {
                 param: param.open::<T, I>(tile.clone(), &mut buffers.param[..n]),
-                grad: gradient(*grad, tile.clone(), &mut buffers.grad[..n], scale),
+                grad: gradient(*grad, tile.clone(), &mut buffers.grad[..n], before),
                 moments: [
                     opened::<T, I>(first, &tile, b1),
                     opened::<T, I>(second, &tile, b2),
@@ -194,7 +194,7 @@ impl Row<'_> {
     fn copied<'s, T: ListedReal, I: Isa>(
         &'s self,
         tile: Range<usize>,
-        scale: Option<T>,
+        before: Before<T>,
         buffers: &'s mut Tiles<T>,
     ) -> Span<'s, T> {
         let n = tile.len();
@@ -207,7 +207,7 @@ impl Row<'_> {
                 *slot = Some(&mut copy[..n]);
             }
         }
-        Span { param: &mut param[..n], grad: gradient(self.grad, tile, &mut grad[..n], scale), moments }
+        Span { param: &mut param[..n], grad: gradient(self.grad, tile, &mut grad[..n], before), moments }
     }
 
     /// What the rule must know of the elements `range` before it updates any of the row. `range` begins at a multiple of
@@ -220,9 +220,9 @@ impl Row<'_> {
         hyper: &Hyper,
         buffers: &mut Tiles<T>,
     ) -> Tally {
-        let (scale, mut tally) = (divisor(hyper), Tally::EMPTY);
+        let (before, mut tally) = (Before::of(hyper), Tally::EMPTY);
         for tile in tiles(range) {
-            rule.measure::<T, I>(self.copied::<T, I>(tile, scale, buffers), &mut tally);
+            rule.measure::<T, I>(self.copied::<T, I>(tile, before, buffers), &mut tally);
         }
         tally
     }
@@ -236,11 +236,11 @@ impl Row<'_> {
         rule: &Prepared,
         hyper: &Hyper,
     ) -> (usize, Option<usize>) {
-        let (scale, mut count, mut found) = (divisor(hyper), 0, None);
+        let (before, mut count, mut found) = (Before::of(hyper), 0, None);
         let mut buffers = Tiles::<T>::new();
         for tile in tiles(range) {
             let n = tile.len();
-            rule.update::<T, I>(self.copied::<T, I>(tile.clone(), scale, &mut buffers));
+            rule.update::<T, I>(self.copied::<T, I>(tile.clone(), before, &mut buffers));
             for index in 0..n {
                 let mut each = self.moments.iter().zip(&buffers.moments);
                 if !each.all(|(moment, x)| moment.as_ref().is_none_or(|moment| moment.holds(x[index]))) {
@@ -269,29 +269,51 @@ fn opened<'s, T: ListedReal, I: Isa>(
     moment.as_mut().map(|moment| moment.open::<T, I>(tile.clone(), buffer))
 }
 
-/// What gradients are divided by, if by anything.
-#[inline(always)]
-fn divisor<T: ListedReal>(hyper: &Hyper) -> Option<T> {
-    (hyper.grad_scale != 1.0).then(|| T::from_f64(hyper.grad_scale))
+/// What happens to gradients before the rule.
+#[derive(Clone, Copy)]
+struct Before<T> {
+    /// What they are divided by, if by anything.
+    divisor: Option<T>,
+    /// What they are multiplied by before they are rounded to their own type, if so.
+    factor: Option<T>,
 }
 
-/// The elements of a gradient: where they lie, if they are stored as `T` and not divided, and otherwise in `buffer`.
+impl<T: ListedReal> Before<T> {
+    #[inline(always)]
+    fn of(hyper: &Hyper) -> Self {
+        let other_than_one = |x: f64| (x != 1.0).then(|| T::from_f64(x));
+        Before { divisor: other_than_one(hyper.grad_scale), factor: other_than_one(hyper.grad_factor) }
+    }
+}
+
+/// The elements of a gradient: where they lie, if they are stored as `T` and need nothing, and otherwise in `buffer`.
 #[inline(always)]
 fn gradient<'s, 'a: 's, T: ListedReal>(
     grad: TypedSlice<'a>,
     tile: Range<usize>,
     buffer: &'s mut [T],
-    divisor: Option<T>,
+    before: Before<T>,
 ) -> &'s [T] {
-    match (T::own(grad.part(tile)), divisor) {
-        (Ok(own), None) => return own,
-        (Ok(own), Some(_)) => buffer.copy_from_slice(own),
+    match (T::own(grad.part(tile)), before) {
+        (Ok(own), Before { divisor: None, factor: None }) => return own,
+        (Ok(own), _) => buffer.copy_from_slice(own),
         (Err(other), _) => with_dtype!(other, x => widen(x, buffer)),
     }
-    if let Some(divisor) = divisor {
+    if let Some(divisor) = before.divisor {
         for x in &mut *buffer {
             *x = *x / divisor;
         }
     }
+    if let Some(factor) = before.factor {
+        with_dtype!(grad.dtype(), type E => scale_and_round::<T, E>(buffer, factor));
+    }
     buffer
+}
+
+/// Multiplies and rounds to the type `E`.
+#[inline(always)]
+fn scale_and_round<T: ListedReal, E: Element>(x: &mut [T], factor: T) {
+    for x in x {
+        *x = T::widen((*x * factor).narrow::<E>());
+    }
 }

@@ -5,6 +5,7 @@ use super::hyper::Hyper;
 use super::norm::NonFinite;
 use super::row::{Part, Row, Span, Tiles};
 use super::rules::{Choose, Prepared};
+use super::torch;
 use super::units::Units;
 use crate::dtype::{Dtype, Listed};
 use crate::grid::{CHUNK, chunk, chunks, map_chunks, unwatched, write_chunks};
@@ -46,7 +47,7 @@ impl<'a> Sorted<'a> {
         }
     }
 
-    /// `direct`: the gradient is not divided. `converts`: the rule converts bf16 by itself.
+    /// `direct`: the gradient is neither divided nor rounded. `converts`: the rule converts bf16 by itself.
     fn push(&mut self, row: Row<'a>, direct: bool, converts: bool) {
         let mut left = Some(row);
         if direct {
@@ -179,6 +180,10 @@ impl<T: Choose> Kernel for Tiled<'_, '_, T> {
 /// One step over all rows, in one parallel region. It cannot be interrupted: a step is made completely or, where there
 /// is no memory, not begun. `row.hyper` of each row is an index into `hypers`.
 pub fn step<'a>(rows: impl IntoIterator<Item = Row<'a>>, hypers: &[Hyper]) -> Result<(), NoMemory> {
+    if hypers.iter().any(|hyper| hyper.torch) {
+        let (rows, hypers) = torch::divided(rows, hypers)?;
+        return update(rows, &hypers);
+    }
     if !hypers.iter().any(Hyper::is_gauged) {
         return update(rows, hypers);
     }
@@ -192,7 +197,9 @@ fn update<'a>(rows: impl IntoIterator<Item = Row<'a>>, hypers: &[Hyper]) -> Resu
     let options = Options::of(hypers)?;
     let mut sorted = Sorted::new();
     for row in rows {
-        let (direct, converts) = (hypers[row.hyper].grad_scale == 1.0, options.rules[row.hyper].converts());
+        let hyper = &hypers[row.hyper];
+        let direct = hyper.grad_scale == 1.0 && hyper.grad_factor == 1.0;
+        let converts = options.rules[row.hyper].converts();
         sorted.push(row, direct, converts);
     }
     let bytes = sorted.elements() * 28;

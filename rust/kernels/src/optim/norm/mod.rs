@@ -23,6 +23,7 @@ mod scale;
 mod scaled;
 #[cfg(test)]
 mod tests;
+mod torch;
 mod two;
 
 pub use adaptive::{Adaptive, Clips, UnitShape, scale_units};
@@ -33,6 +34,7 @@ pub use nonfinite::{NonFinite, count_nonfinite};
 pub use scale::scale_in_place;
 pub(in crate::optim) use scaled::exp2i;
 pub use scaled::{Norm, Scaled};
+pub use torch::TorchNorm;
 
 /// The number of lanes of a sum of f64.
 const LANES: usize = 32;

@@ -128,6 +128,12 @@ impl<T: Real> Scalars<T> {
         (self.mean.mean::<I>(m, g), T::fma::<I>(self.square * g, g, v * self.keep))
     }
 
+    /// The moments after a gradient by torch's rule for the last elements of a tensor.
+    #[inline(always)]
+    pub(super) fn tail_moments<I: Isa>(&self, g: T, m: T, v: T) -> (T, T) {
+        (self.mean.tail_mean::<I>(m, g), T::fma::<I>(v, self.keep, (self.square * g) * g))
+    }
+
     /// What is added to the parameter.
     #[inline(always)]
     pub(super) fn update(&self, m: T, v: T) -> T {

@@ -116,6 +116,15 @@ impl<T: Real> Lerp<T> {
     }
 }
 
+impl<T: Real> Lerp<T> {
+    /// The same value as torch computes it for the last elements of a tensor: a zero may have another sign.
+    #[inline(always)]
+    pub(super) fn tail_mean<I: Isa>(&self, m: T, g: T) -> T {
+        let from_grad = T::fma::<I>(m - g, T::default() - self.weight, g);
+        if self.from_grad { from_grad } else { self.mean::<I>(m, g) }
+    }
+}
+
 /// Whether both have the same sign, and neither is 0 or a NaN. (Unlike a product, this cannot underflow.)
 #[inline(always)]
 pub(super) fn agree<T: Real>(a: T, b: T) -> bool {

@@ -10,6 +10,7 @@ mod adamw;
 mod frame;
 mod lion;
 mod sgd;
+mod tail;
 mod variant;
 
 use super::gauge::Tally;
@@ -166,6 +167,7 @@ macro_rules! formulas {
 }
 
 formulas! {
+    Tail: tail::Tail = Hyper { rule: Rule::AdamW, tail: true, .. },
     AdamW: adamw::AdamW = Hyper {
         rule: Rule::AdamW,
         decay: WeightDecay::Decoupled | WeightDecay::Independent | WeightDecay::Corrected,

@@ -1,0 +1,25 @@
+"""The core's object that steps torch tensors, and how it finds where they are."""
+
+from __future__ import annotations
+
+import torch
+
+from .. import _core
+from ._tensors import CODES, DTYPES, PLAIN
+
+__all__ = ["new_plan"]
+
+
+def _shim() -> tuple[str, list[tuple[torch.Tensor, int]]] | None:
+    """By which library the core finds torch's C functions, and by which tensors it learns where a tensor is."""
+    samples = [torch.empty(2), torch.empty(()), torch.nn.Parameter(torch.empty(3))]
+    path = getattr(torch._C, "__file__", None)
+    return (path, [(tensor, tensor._cdata) for tensor in samples]) if path and hasattr(samples[0], "_cdata") else None
+
+
+_SHIM = _shim()
+
+
+def new_plan() -> _core.TensorPlan:
+    """What knows where the tensors of an optimizer are."""
+    return _core.TensorPlan(shim=_SHIM, plain=PLAIN, dtypes=(*DTYPES, CODES), strided=torch.strided)
