@@ -118,6 +118,12 @@ def _wrapped(state: Any, kept: Sequence[str]) -> Any:
     return {key: _Kept(value) for key, value in found.items()}
 
 
+def _unwrapped(state: Any) -> Any:
+    if not isinstance(state, Mapping):
+        return state
+    return {key: value.value if isinstance(value, _Kept) else value for key, value in state.items()}
+
+
 def taken(
     saved: Mapping[Any, Any], known: Mapping[torch.Tensor, tuple[str, str | None]], rule: Rule
 ) -> defaultdict[Any, Any]:
@@ -126,15 +132,15 @@ def taken(
     ``known`` are the name and the ``state_dtype`` of each parameter.
     """
     state: defaultdict[Any, Any] = defaultdict(dict)
-    for key, values in saved.items():
+    for key, given in saved.items():
+        values = _unwrapped(given)
         if not isinstance(key, torch.Tensor):
             state[key] = values
             continue
         name, state_dtype = known[key]
         if not isinstance(values, Mapping):
             raise type_error(f"state of {name}", "a dictionary", shown(values))
-        found = {entry: value.value if isinstance(value, _Kept) else value for entry, value in values.items()}
-        kept = {entry: value for entry, value in found.items() if value is not None}
+        kept = {entry: value for entry, value in values.items() if value is not None}
         if "momentum_buffer" in kept:  # torch's SGD does not count, and has a buffer from the first step on
             kept.setdefault("step", 1)
         _check_rule(kept, rule, name)
