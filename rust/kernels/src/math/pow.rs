@@ -13,14 +13,14 @@ use crate::simd::scalar;
 /// ```
 pub fn powi(base: f64, n: u64) -> f64 {
     scalar(|| {
-        let value = doubled(base, n);
+        let value = sum(doubled(base, n));
         // Infinities give a NaN in the second part of a double-double, and zero loses its sign.
         if value.is_nan() || value == 0.0 { plain(base, n) } else { value }
     })
 }
 
 /// By repeated squaring in double-double arithmetic.
-fn doubled(base: f64, mut n: u64) -> f64 {
+fn doubled(base: f64, mut n: u64) -> (f64, f64) {
     let mut power = (base, 0.0);
     let mut result = (1.0, 0.0);
     while n > 0 {
@@ -32,7 +32,64 @@ fn doubled(base: f64, mut n: u64) -> f64 {
             power = times(power, power);
         }
     }
-    result.0 + result.1
+    result
+}
+
+fn sum((high, low): (f64, f64)) -> f64 {
+    high + low
+}
+
+/// The whole powers of a number, for exponents that follow each other: the power of all but the last bits of an exponent
+/// is kept for the next one, so that most powers take a single product. Accurate as [`powi`] is. For kernels, which run
+/// in the standard floating-point environment.
+#[derive(Clone, Copy, Debug)]
+pub struct Powers {
+    base: f64,
+    /// The powers of the exponents below [`LAST`], as double-doubles.
+    low: [(f64, f64); LAST],
+    /// The power of `LAST * above`.
+    high: (f64, f64),
+    above: u64,
+    /// The exponent before, and its power.
+    exponent: u64,
+    value: f64,
+}
+
+const LAST: usize = 32;
+
+impl Powers {
+    /// The powers of `base`.
+    pub fn of(base: f64) -> Powers {
+        let mut low = [(1.0, 0.0); LAST];
+        for n in 1..LAST {
+            low[n] = times(low[n - 1], (base, 0.0));
+        }
+        Powers { base, low, high: (1.0, 0.0), above: 0, exponent: 0, value: 1.0 }
+    }
+
+    /// The number whose powers they are.
+    pub fn base(&self) -> f64 {
+        self.base
+    }
+
+    /// `base^n`. It depends on nothing but the two, whatever was asked for before.
+    #[inline]
+    pub fn at(&mut self, n: u64) -> f64 {
+        if n != self.exponent && self.base != 1.0 {
+            (self.exponent, self.value) = (n, self.next(n));
+        }
+        self.value
+    }
+
+    #[inline]
+    fn next(&mut self, n: u64) -> f64 {
+        let (above, last) = (n / LAST as u64, (n % LAST as u64) as usize);
+        if above != self.above {
+            (self.above, self.high) = (above, doubled(self.base, above * LAST as u64));
+        }
+        let value = sum(times(self.high, self.low[last]));
+        if value.is_nan() || value == 0.0 { plain(self.base, n) } else { value }
+    }
 }
 
 /// By repeated squaring in f64.
@@ -58,7 +115,7 @@ fn times(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::powi;
+    use super::{Powers, powi};
 
     #[test]
     fn exact_powers() {
@@ -74,6 +131,24 @@ mod tests {
         assert_eq!(powi(0.999, 1000), 0.367_695_424_770_963_73);
         assert_eq!(powi(0.9, 1000), 1.747_871_251_722_694_7e-46);
         assert_eq!(powi(0.999_99, 1_000_000), 4.539_765_980_967_911e-5);
+    }
+
+    #[test]
+    fn powers_in_any_order_are_those_of_powi() {
+        for base in [0.999_99, 0.5, 1.0, 1.25, -3.0, 0.0, f64::NAN, f64::INFINITY] {
+            let mut powers = Powers::of(base);
+            for n in [0, 1, 31, 32, 33, 0, 65, 64, 1000, 999, 1_000_000, 1_000_001, 0, 5, u64::MAX, 2] {
+                let (found, wanted) = (powers.at(n), powi(base, n));
+                assert!(
+                    found.to_bits() == wanted.to_bits() || wanted.is_nan() && found.is_nan(),
+                    "{base} {n}"
+                );
+            }
+        }
+        let mut powers = Powers::of(0.999_9);
+        for n in 0..20_000 {
+            assert_eq!(powers.at(n), powi(0.999_9, n));
+        }
     }
 
     #[test]

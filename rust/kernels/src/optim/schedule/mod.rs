@@ -29,7 +29,7 @@ mod shapes;
 mod table;
 
 use crate::grid::{CHUNK, Progress, Stopped, fill_chunks, unwatched};
-use crate::math::log64;
+use crate::math::{Powers, log64};
 use crate::memory::{self, NoMemory};
 use crate::named::{Named, Parameter};
 use crate::simd::{Isa, Kernel, dispatch};
@@ -81,60 +81,77 @@ impl Kernel for Values<'_> {
         let decay = s.number(&table::DECAY);
         // One loop per shape, so that the body of each loop has no branches.
         match s.decay {
-            Decay::Constant => self.fill::<I, _>(&shapes::Constant(peak)),
-            Decay::Linear => self.fill::<I, _>(&shapes::Linear(ends)),
+            Decay::Constant => self.fill::<I, _>(&mut shapes::Constant(peak)),
+            Decay::Linear => self.fill::<I, _>(&mut shapes::Linear(ends)),
             Decay::Cosine => match s.number(&table::CYCLES) {
                 cycles if cycles == 1.0 && power == 1.0 && k == 1.0 => {
-                    self.fill::<I, _>(&shapes::Cosine(ends));
+                    self.fill::<I, _>(&mut shapes::Cosine(ends));
                 }
-                cycles => self.fill::<I, _>(&shapes::CosineCycles { ends, span: s.span(), cycles, power, k }),
+                cycles => {
+                    self.fill::<I, _>(&mut shapes::CosineCycles { ends, span: s.span(), cycles, power, k });
+                }
             },
             Decay::InverseSqrt => {
                 let given = s.number(&table::TIMESCALE);
                 let timescale = if given > 0.0 { given } else { s.number(&table::WARMUP) };
-                self.fill::<I, _>(&shapes::InverseSqrt { peak, timescale });
+                self.fill::<I, _>(&mut shapes::InverseSqrt { peak, timescale });
             }
             Decay::CosineWave => {
                 let waves = s.number(&table::WAVES);
-                self.fill::<I, _>(&shapes::CosineWave { ends, span: s.span(), waves });
+                self.fill::<I, _>(&mut shapes::CosineWave { ends, span: s.span(), waves });
             }
-            Decay::CosineRestarts => self.fill::<I, _>(&shapes::CosineRestarts {
-                ends,
-                cycle: s.number(&table::CYCLE),
-                growth: s.number(&table::GROWTH),
-                decay,
-                restarts: s.number(&table::RESTARTS),
-                k,
-            }),
-            Decay::Polynomial => self.fill::<I, _>(&shapes::Polynomial { ends, power, k }),
-            Decay::Exponential => self.fill::<I, _>(&shapes::Exponential::new::<I>(ends, gamma, every)),
-            Decay::Step => self.fill::<I, _>(&shapes::Step { ends, gamma, every }),
+            Decay::CosineRestarts => {
+                let (length, growth) = (s.number(&table::CYCLE), s.number(&table::GROWTH));
+                let restarts = s.number(&table::RESTARTS);
+                self.fill::<I, _>(&mut shapes::CosineRestarts::new(
+                    ends,
+                    [length, growth, decay],
+                    restarts,
+                    k,
+                ));
+            }
+            Decay::Polynomial => self.fill::<I, _>(&mut shapes::Polynomial { ends, power, k }),
+            Decay::Exponential => self.fill::<I, _>(&mut shapes::Exponential::new::<I>(ends, gamma, every)),
+            Decay::Step => self.fill::<I, _>(&mut shapes::Step { ends, gamma: Powers::of(gamma), every }),
             Decay::MultiStep => {
-                self.fill::<I, _>(&shapes::MultiStep { peak, gamma, milestones: s.at });
+                self.fill::<I, _>(&mut shapes::MultiStep {
+                    peak,
+                    gamma: Powers::of(gamma),
+                    milestones: s.at,
+                });
             }
             Decay::Cyclic => {
                 let (rise, fall) = (s.number(&table::RISE_STEPS), s.number(&table::FALL_STEPS));
                 let fall = if fall > 0.0 { fall } else { rise };
-                self.fill::<I, _>(&shapes::Cyclic {
+                self.fill::<I, _>(&mut shapes::Cyclic {
                     low: s.number(&table::LOW),
                     peak,
                     rise,
                     fall,
-                    decay,
-                    gamma,
+                    decay: Powers::of(decay),
+                    gamma: Powers::of(gamma),
                 });
             }
             Decay::Wsd => {
                 let steps = s.number(&table::COOLDOWN_STEPS);
-                self.fill::<I, _>(&shapes::Wsd { ends, from: s.span() - steps, steps, curve: s.cooldown });
+                self.fill::<I, _>(&mut shapes::Wsd {
+                    ends,
+                    from: s.span() - steps,
+                    steps,
+                    curve: s.cooldown,
+                });
             }
-            Decay::Rex => self.fill::<I, _>(&shapes::Rex(ends)),
+            Decay::Rex => self.fill::<I, _>(&mut shapes::Rex(ends)),
             Decay::Tanh => {
                 let (lower, upper) = (s.number(&table::LOWER), s.number(&table::UPPER));
-                self.fill::<I, _>(&shapes::Tanh { ends, lower, upper });
+                self.fill::<I, _>(&mut shapes::Tanh { ends, lower, upper });
             }
             Decay::Piecewise => {
-                self.fill::<I, _>(&shapes::Piecewise { curve: s.interpolate, at: s.at, values: s.values });
+                self.fill::<I, _>(&mut shapes::Piecewise {
+                    curve: s.interpolate,
+                    at: s.at,
+                    values: s.values,
+                });
             }
         }
         self.rise::<I>();
@@ -144,7 +161,7 @@ impl Kernel for Values<'_> {
 impl Values<'_> {
     /// Writes the rate of the shape at every step, those of the warm-up too.
     #[inline(always)]
-    fn fill<I: Isa, F: Fall>(&mut self, fall: &F) {
+    fn fill<I: Isa, F: Fall>(&mut self, fall: &mut F) {
         let (w, offset) = (self.schedule.number(&table::WARMUP), self.schedule.offset);
         let span = self.schedule.span();
         for (rate, &step) in self.rates.iter_mut().zip(self.steps) {

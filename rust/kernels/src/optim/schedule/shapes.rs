@@ -2,13 +2,14 @@
 
 use super::curves::{between, cooled, half_wave, power, through, whole};
 use super::table::{Cooldown, Interpolate};
-use crate::math::{exp64, log1p_64, log64, powi};
+use crate::math::{Powers, exp64, log1p_64, log64, powi};
 use crate::simd::Isa;
 
-/// The shape of a schedule after the warm-up.
+/// The shape of a schedule after the warm-up. It may keep what it has computed for the next step; the rate depends on the
+/// step alone.
 pub trait Fall {
     /// The rate after `t` updates behind the warm-up; `u` is their share of the steps until the end, at most 1.
-    fn at<I: Isa>(&self, t: f64, u: f64) -> f64;
+    fn at<I: Isa>(&mut self, t: f64, u: f64) -> f64;
 }
 
 /// The rates between which a shape falls.
@@ -22,7 +23,7 @@ pub struct Constant(pub f64);
 
 impl Fall for Constant {
     #[inline(always)]
-    fn at<I: Isa>(&self, _: f64, _: f64) -> f64 {
+    fn at<I: Isa>(&mut self, _: f64, _: f64) -> f64 {
         self.0
     }
 }
@@ -31,7 +32,7 @@ pub struct Linear(pub Ends);
 
 impl Fall for Linear {
     #[inline(always)]
-    fn at<I: Isa>(&self, _: f64, u: f64) -> f64 {
+    fn at<I: Isa>(&mut self, _: f64, u: f64) -> f64 {
         self.0.peak + (self.0.end - self.0.peak) * u
     }
 }
@@ -43,7 +44,7 @@ pub struct InverseSqrt {
 
 impl Fall for InverseSqrt {
     #[inline(always)]
-    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+    fn at<I: Isa>(&mut self, t: f64, _: f64) -> f64 {
         self.peak * (self.timescale / (t + self.timescale)).sqrt()
     }
 }
@@ -52,7 +53,7 @@ pub struct Cosine(pub Ends);
 
 impl Fall for Cosine {
     #[inline(always)]
-    fn at<I: Isa>(&self, _: f64, u: f64) -> f64 {
+    fn at<I: Isa>(&mut self, _: f64, u: f64) -> f64 {
         half_wave::<I>(self.0.peak, self.0.end, u)
     }
 }
@@ -68,7 +69,7 @@ pub struct CosineCycles {
 
 impl Fall for CosineCycles {
     #[inline(always)]
-    fn at<I: Isa>(&self, t: f64, u: f64) -> f64 {
+    fn at<I: Isa>(&mut self, t: f64, u: f64) -> f64 {
         // Multiplied first, so that x is whole exactly where a cycle begins: 1.0 / 49.0 * 49.0 is below 1.
         let x = self.cycles * t / self.span;
         let v = power::<I>(x - whole(x), self.k);
@@ -86,7 +87,7 @@ pub struct CosineWave {
 impl Fall for CosineWave {
     /// Half periods are subtracted in pairs, and the way back is folded onto the way there: both are exact.
     #[inline(always)]
-    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+    fn at<I: Isa>(&mut self, t: f64, _: f64) -> f64 {
         let halves = 2.0 * self.waves * (t / self.span);
         let x = halves - 2.0 * whole(0.5 * halves);
         half_wave::<I>(self.ends.peak, self.ends.end, if x > 1.0 { 2.0 - x } else { x })
@@ -94,19 +95,37 @@ impl Fall for CosineWave {
 }
 
 pub struct CosineRestarts {
-    pub ends: Ends,
-    pub cycle: f64,
-    pub growth: f64,
-    pub decay: f64,
-    pub restarts: f64,
-    pub k: f64,
+    ends: Ends,
+    /// The length of the first cycle.
+    length: f64,
+    growth: f64,
+    decay: f64,
+    restarts: f64,
+    k: f64,
+    /// The cycle of the step before, in which the next one lies most of the time.
+    now: Cycle,
+}
+
+/// A cycle: its number, the steps at which it and the next one begin, its length, and the rate with which it begins.
+#[derive(Clone, Copy)]
+struct Cycle {
+    number: f64,
+    start: f64,
+    next: f64,
+    length: f64,
+    peak: f64,
 }
 
 impl CosineRestarts {
-    /// The step at which cycle `i` begins: `cycle (growth^i - 1) / (growth - 1)`.
+    pub fn new(ends: Ends, [length, growth, decay]: [f64; 3], restarts: f64, k: f64) -> Self {
+        let now = Cycle { number: 0.0, start: 0.0, next: length, length, peak: ends.peak };
+        CosineRestarts { ends, length, growth, decay, restarts, k, now }
+    }
+
+    /// The step at which cycle `i` begins: `length (growth^i - 1) / (growth - 1)`.
     fn start(&self, i: f64) -> f64 {
         let cycles = if self.growth == 1.0 { i } else { (self.grown(i) - 1.0) / (self.growth - 1.0) };
-        self.cycle * cycles
+        self.length * cycles
     }
 
     fn grown(&self, i: f64) -> f64 {
@@ -116,7 +135,7 @@ impl CosineRestarts {
     /// The number of the cycle that step `t` lies in. The logarithm may be off by one next to a start.
     #[inline(always)]
     fn number<I: Isa>(&self, t: f64) -> f64 {
-        let x = t / self.cycle;
+        let x = t / self.length;
         if self.growth == 1.0 {
             return whole(x);
         }
@@ -124,19 +143,41 @@ impl CosineRestarts {
         let i = if i > 0.0 && t < self.start(i) { i - 1.0 } else { i };
         if t >= self.start(i + 1.0) { i + 1.0 } else { i }
     }
+
+    /// The cycle that step `t` lies in.
+    #[inline(always)]
+    fn cycle<I: Isa>(&mut self, t: f64) -> Cycle {
+        let Cycle { number, start, next, .. } = self.now;
+        let same = if self.growth == 1.0 { whole(t / self.length) == number } else { t >= start && t < next };
+        if !same {
+            self.now = self.nth(self.number::<I>(t));
+        }
+        self.now
+    }
+
+    #[inline(never)]
+    fn nth(&self, i: f64) -> Cycle {
+        Cycle {
+            number: i,
+            start: self.start(i),
+            next: self.start(i + 1.0),
+            length: self.length * self.grown(i),
+            peak: self.ends.peak * powi(self.decay, i as u64),
+        }
+    }
 }
 
 impl Fall for CosineRestarts {
     #[inline(always)]
-    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+    fn at<I: Isa>(&mut self, t: f64, _: f64) -> f64 {
         let t = if t > 0.0 { t } else { 0.0 };
-        let i = self.number::<I>(t);
-        if self.restarts > 0.0 && i >= self.restarts {
+        let cycle = self.cycle::<I>(t);
+        if self.restarts > 0.0 && cycle.number >= self.restarts {
             return self.ends.end;
         }
-        let u = (t - self.start(i)) / (self.cycle * self.grown(i));
+        let u = (t - cycle.start) / cycle.length;
         let u = if u < 1.0 { u } else { 1.0 };
-        half_wave::<I>(self.ends.peak * powi(self.decay, i as u64), self.ends.end, power::<I>(u, self.k))
+        half_wave::<I>(cycle.peak, self.ends.end, power::<I>(u, self.k))
     }
 }
 
@@ -148,7 +189,7 @@ pub struct Polynomial {
 
 impl Fall for Polynomial {
     #[inline(always)]
-    fn at<I: Isa>(&self, _: f64, u: f64) -> f64 {
+    fn at<I: Isa>(&mut self, _: f64, u: f64) -> f64 {
         let left = power::<I>(1.0 - power::<I>(u, self.k), self.power);
         between(self.ends.end, self.ends.peak, left)
     }
@@ -170,7 +211,7 @@ impl Exponential {
 
 impl Fall for Exponential {
     #[inline(always)]
-    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+    fn at<I: Isa>(&mut self, t: f64, _: f64) -> f64 {
         bounded(self.ends, self.gamma, self.ends.peak * exp64::<I>(self.slope * (t / self.every)))
     }
 }
@@ -184,28 +225,29 @@ fn bounded(ends: Ends, gamma: f64, rate: f64) -> f64 {
 
 pub struct Step {
     pub ends: Ends,
-    pub gamma: f64,
+    pub gamma: Powers,
     pub every: f64,
 }
 
 impl Fall for Step {
     #[inline(always)]
-    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
-        bounded(self.ends, self.gamma, self.ends.peak * powi(self.gamma, (t / self.every) as u64))
+    fn at<I: Isa>(&mut self, t: f64, _: f64) -> f64 {
+        let factor = self.gamma.at((t / self.every) as u64);
+        bounded(self.ends, self.gamma.base(), self.ends.peak * factor)
     }
 }
 
 pub struct MultiStep<'a> {
     pub peak: f64,
-    pub gamma: f64,
+    pub gamma: Powers,
     pub milestones: &'a [f64],
 }
 
 impl Fall for MultiStep<'_> {
     #[inline(always)]
-    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+    fn at<I: Isa>(&mut self, t: f64, _: f64) -> f64 {
         let passed = self.milestones.partition_point(|&milestone| milestone <= t);
-        self.peak * powi(self.gamma, passed as u64)
+        self.peak * self.gamma.at(passed as u64)
     }
 }
 
@@ -214,18 +256,18 @@ pub struct Cyclic {
     pub peak: f64,
     pub rise: f64,
     pub fall: f64,
-    pub decay: f64,
-    pub gamma: f64,
+    pub decay: Powers,
+    pub gamma: Powers,
 }
 
 impl Fall for Cyclic {
     #[inline(always)]
-    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+    fn at<I: Isa>(&mut self, t: f64, _: f64) -> f64 {
         let size = self.rise + self.fall;
         let cycle = whole(t / size);
         let x = t - cycle * size;
         let height = if x <= self.rise { x / self.rise } else { (size - x) / self.fall };
-        let height = height * powi(self.decay, cycle as u64) * powi(self.gamma, t as u64);
+        let height = height * self.decay.at(cycle as u64) * self.gamma.at(t as u64);
         between(self.low, self.peak, height)
     }
 }
@@ -240,7 +282,7 @@ pub struct Wsd {
 
 impl Fall for Wsd {
     #[inline(always)]
-    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+    fn at<I: Isa>(&mut self, t: f64, _: f64) -> f64 {
         let x = t - self.from;
         let u = if x < self.steps { x / self.steps } else { 1.0 };
         let u = if u > 0.0 { u } else { 0.0 };
@@ -252,7 +294,7 @@ pub struct Rex(pub Ends);
 
 impl Fall for Rex {
     #[inline(always)]
-    fn at<I: Isa>(&self, _: f64, u: f64) -> f64 {
+    fn at<I: Isa>(&mut self, _: f64, u: f64) -> f64 {
         let left = 1.0 - u;
         between(self.0.end, self.0.peak, left / (0.5 + 0.5 * left))
     }
@@ -267,7 +309,7 @@ pub struct Tanh {
 impl Fall for Tanh {
     /// `(1 - tanh x) / 2 = 1 / (1 + exp(2 x))`.
     #[inline(always)]
-    fn at<I: Isa>(&self, _: f64, u: f64) -> f64 {
+    fn at<I: Isa>(&mut self, _: f64, u: f64) -> f64 {
         let x = self.lower * (1.0 - u) + self.upper * u;
         let height = 1.0 / (1.0 + exp64::<I>(2.0 * x));
         if u < 1.0 { between(self.ends.end, self.ends.peak, height) } else { self.ends.end }
@@ -282,7 +324,7 @@ pub struct Piecewise<'a> {
 
 impl Fall for Piecewise<'_> {
     #[inline(always)]
-    fn at<I: Isa>(&self, t: f64, _: f64) -> f64 {
+    fn at<I: Isa>(&mut self, t: f64, _: f64) -> f64 {
         through::<I>(self.curve, self.at, self.values, t)
     }
 }
