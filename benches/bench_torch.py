@@ -105,6 +105,28 @@ def sixteen_bits() -> Row:
     )  # fmt: skip
 
 
+def offloaded() -> Row:
+    """AdamW of float32 weights on the host, gradients and copies in bfloat16, 2e7"""
+    torch = torch_with_threads()
+    params = with_gradients([(20_000_000,)])
+    (param,) = params
+    grad, live = param.grad.to(torch.bfloat16), param.detach().to(torch.bfloat16)
+    widened, other = torch.empty_like(param), live.clone()
+    own = sy.AdamW([param.detach().clone()], lr=1e-5, nonfinite="propagate", copy_to=[live])
+    peer = torch.optim.AdamW(params, lr=1e-5, fused=True)
+
+    def theirs() -> None:
+        param.grad = widened.copy_(grad)
+        peer.step()
+        other.copy_(param.detach())
+
+    return Row(
+        work="`AdamW(copy_to=)`, 2e7 f32 weights, gradients and copies in bfloat16 (offloading)",
+        ours=lambda: own.step([grad]), peer=theirs, against="the gradients to f32, `AdamW(fused=True)`, the weights back",
+        package="torch", at_least=1.2,
+    )  # fmt: skip
+
+
 def eight_bits(n: int, peer: Callable[[list[Any]], Any]) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """Return a step with moments in 8 bits and one of a peer, on the same float32 weights and gradients."""
     (adapter,) = need("steelyard.torch")
@@ -215,6 +237,6 @@ def training_step() -> Row:
 
 
 ROWS = [
-    gpt2_layout, adapters, many_tensors, as_most_run_it, sixteen_bits, eight_bits_beside_torch,
+    gpt2_layout, adapters, many_tensors, as_most_run_it, sixteen_bits, offloaded, eight_bits_beside_torch,
     eight_bits_beside_bitsandbytes, beside_deepspeed, beside_optax, training_step,
 ]  # fmt: skip
