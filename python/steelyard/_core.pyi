@@ -316,7 +316,7 @@ class TensorPlan:
     def __new__(
         cls,
         *,
-        shim: tuple[str, Sequence[tuple[object, int]]] | None,
+        shim: tuple[str, Sequence[tuple[object, int, int]]] | None,
         plain: Sequence[type],
         dtypes: Sequence[tuple[object, str]],
         strided: object,

@@ -9,14 +9,14 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from steelyard.torch import AdamW, optimizer
+from steelyard.torch import AdamW, _plans
 
 
 @pytest.fixture(params=["shim", "attributes"], autouse=True)
 def asked_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways to ask a tensor where it is: the second is for where torch's C functions are not found."""
     if request.param == "attributes":
-        monkeypatch.setattr(optimizer, "_SHIM", None)
+        monkeypatch.setattr(_plans, "_SHIM", None)
 
 
 def pair(n: int = 1000) -> tuple[torch.nn.Parameter, torch.nn.Parameter]:
@@ -464,13 +464,13 @@ def test_torchs_c_functions_answer_where_they_are_found(monkeypatch: pytest.Monk
     """Otherwise the attributes are read: of a library that lacks them, and of tensors that lie elsewhere."""
     weight, _ = pair(4)
     weight.grad = torch.ones(4)
-    path, samples = optimizer._shim()  # type: ignore[misc]
-    elsewhere = [(tensor, address + 8) for tensor, address in samples]
+    path, samples = _plans._shim()  # type: ignore[misc]
+    elsewhere = [(tensor, address + 8, storage) for tensor, address, storage in samples]
     asked: list[torch.Tensor] = []
     stride = torch.Tensor.stride
     monkeypatch.setattr(torch.Tensor, "stride", lambda tensor: asked.append(tensor) or stride(tensor))
     for shim, by_attributes in [((path, samples), False), (("none", samples), True), ((path, elsewhere), True)]:
-        monkeypatch.setattr(optimizer, "_SHIM", shim)
+        monkeypatch.setattr(_plans, "_SHIM", shim)
         own = AdamW([weight])
         own.step()
         asked.clear()

@@ -10,11 +10,14 @@ from ._tensors import CODES, DTYPES, PLAIN
 __all__ = ["new_plan"]
 
 
-def _shim() -> tuple[str, list[tuple[torch.Tensor, int]]] | None:
+def _shim() -> tuple[str, list[tuple[torch.Tensor, int, int]]] | None:
     """By which library the core finds torch's C functions, and by which tensors it learns where a tensor is."""
     samples = [torch.empty(2), torch.empty(()), torch.nn.Parameter(torch.empty(3))]
-    path = getattr(torch._C, "__file__", None)
-    return (path, [(tensor, tensor._cdata) for tensor in samples]) if path and hasattr(samples[0], "_cdata") else None
+    try:
+        path = torch._C.__file__
+        return path, [(tensor, tensor._cdata, tensor.untyped_storage()._cdata) for tensor in samples]
+    except AttributeError:
+        return None
 
 
 _SHIM = _shim()

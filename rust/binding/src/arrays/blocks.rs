@@ -31,10 +31,12 @@ unsafe impl<K: Sync> Sync for Block<K> {}
 
 impl Block {
     /// The size in bytes.
+    #[inline]
     pub(super) fn size(&self) -> usize {
         self.len * self.dtype.size()
     }
 
+    #[inline]
     pub(super) fn range(&self) -> Range<usize> {
         self.data.addr()..self.data.addr() + self.size()
     }
@@ -208,14 +210,22 @@ pub(super) const AHEAD: usize = 24;
 /// step.
 #[inline]
 pub(super) fn prefetch_shape(object: &Bound<'_, PyAny>) {
-    #[cfg(target_arch = "x86_64")]
     if let Ok(array) = object.cast_exact::<PyUntypedArray>() {
-        // SAFETY: the pointer is to a live array object, whose `dimensions` field is plain; a prefetch is only a hint,
-        // and any address is allowed.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>((*array.as_array_ptr()).fields.dimensions.cast()) };
+        // SAFETY: the pointer is to a live array object, whose `dimensions` field is plain.
+        prefetch(unsafe { (*array.as_array_ptr()).fields.dimensions.cast() });
+    }
+}
+
+/// Begins to bring into the cache what is at an address, which may be any.
+#[inline]
+pub(super) fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is only a hint, and any address is allowed.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = object;
+    let _ = address;
 }
 
 /// Checks an array that will be read. `name` is called only for an error message.

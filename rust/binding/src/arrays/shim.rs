@@ -4,6 +4,7 @@
 //! of any ABI, so it is found out by tensors whose address Python tells, and without it there is no [`Shim`].
 #![allow(unsafe_code)] // the C functions of torch
 
+use super::blocks::prefetch;
 use super::tensors::{Kind, Seen};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -17,10 +18,18 @@ type Ask<T> = unsafe extern "C" fn(tensor: *const c_void, answer: *mut T) -> i32
 /// A function without arguments that returns torch's number for a device, a layout or an element type.
 type Constant = unsafe extern "C" fn() -> i32;
 
+/// The size of a line of the cache, in bytes.
+const LINE: usize = 64;
+
+/// Of torch's tensor no more than this many bytes are read here.
+const TOUCHED: usize = 64;
+
 /// How to ask tensors of plain classes.
 pub(super) struct Shim {
     /// How far into the Python object torch's tensor lies, in bytes.
     offset: usize,
+    /// How far into torch's tensor the address of its storage stands, in bytes, if it was found.
+    storage: Option<usize>,
     data_ptr: Ask<*mut u8>,
     dim: Ask<i64>,
     numel: Ask<i64>,
@@ -36,24 +45,28 @@ pub(super) struct Shim {
     dtypes: [(i32, Kind); 5],
 }
 
-/// What is known of torch: the path of the library through which it was loaded, and tensors, each with the address of
-/// what it holds.
+/// What is known of torch: the path of the library through which it was loaded, and tensors, each with the addresses of
+/// what it holds and of its storage.
 #[derive(FromPyObject)]
-pub struct Learned<'py>(String, pub(super) Vec<(Bound<'py, PyAny>, usize)>);
+pub struct Learned<'py>(String, pub(super) Vec<Sample<'py>>);
+
+type Sample<'py> = (Bound<'py, PyAny>, usize, usize);
 
 impl Shim {
     /// `None` where the functions are missing, or tensors are made otherwise. The samples are of plain classes.
     pub(super) fn new(Learned(library, samples): &Learned<'_>) -> PyResult<Option<Self>> {
-        Ok(offset(samples)?.and_then(|offset| Shim::found(&Library::open(library)?, offset)))
+        Ok(offset(samples)?
+            .and_then(|offset| Shim::found(&Library::open(library)?, offset, storage(samples))))
     }
 
-    fn found(library: &Library, offset: usize) -> Option<Self> {
+    fn found(library: &Library, offset: usize, storage: Option<usize>) -> Option<Self> {
         // SAFETY: torch declares these functions so; they take nothing, and return a number.
         let constant = |name| unsafe { Some(library.function::<Constant>(name)?()) };
         // SAFETY: torch declares these functions as the fields are declared here.
         unsafe {
             Some(Shim {
                 offset,
+                storage,
                 data_ptr: library.function(c"aoti_torch_get_data_ptr")?,
                 dim: library.function(c"aoti_torch_get_dim")?,
                 numel: library.function(c"aoti_torch_get_numel")?,
@@ -138,6 +151,33 @@ impl Shim {
         same().unwrap_or(false)
     }
 
+    /// Prefetches torch's tensor.
+    #[inline]
+    pub(super) fn prefetch(&self, tensor: &Bound<'_, PyAny>) {
+        let held = self.held(tensor);
+        for line in 0..3 {
+            prefetch(held.wrapping_byte_add(line * LINE).cast());
+        }
+    }
+
+    /// Prefetches the storage of a tensor.
+    #[inline]
+    pub(super) fn prefetch_storage(&self, tensor: &Bound<'_, PyAny>) {
+        let held = self.held(tensor);
+        let Some(offset) = self.storage.filter(|_| !held.is_null()) else { return };
+        // SAFETY: torch's tensor is alive, and larger than this.
+        let storage = unsafe { held.cast::<*const u8>().byte_add(offset).read() };
+        prefetch(storage);
+        prefetch(storage.wrapping_add(LINE));
+    }
+
+    /// The address of what a tensor of a plain class holds.
+    #[inline]
+    fn held(&self, tensor: &Bound<'_, PyAny>) -> *const c_void {
+        // SAFETY: the object is alive and of a plain class, so it has a pointer at this offset.
+        unsafe { tensor.as_ptr().byte_add(self.offset).cast::<*const c_void>().read() }
+    }
+
     #[inline]
     fn ask<T>(&self, question: Ask<T>, tensor: &Bound<'_, PyAny>) -> Option<T> {
         let mut answer = std::mem::MaybeUninit::<T>::uninit();
@@ -151,17 +191,17 @@ impl Shim {
 
 /// How far into a Python object torch's tensor lies, which is a pointer to what Python tells the address of. It stands
 /// directly behind the object's head, or, before torch 2.10, behind one more word.
-fn offset(samples: &[(Bound<'_, PyAny>, usize)]) -> PyResult<Option<usize>> {
+fn offset(samples: &[Sample<'_>]) -> PyResult<Option<usize>> {
     const WORD: usize = size_of::<usize>();
     let head = size_of::<pyo3::ffi::PyObject>();
-    for (object, _) in samples {
+    for (object, ..) in samples {
         let size: usize = object.get_type().getattr(intern!(object.py(), "__basicsize__"))?.extract()?;
         if size < head + 2 * WORD {
             return Ok(None);
         }
     }
     let is_at = |offset: usize| {
-        samples.iter().all(|(object, held)| {
+        samples.iter().all(|(object, held, _)| {
             // SAFETY: the object is alive and larger than this.
             let word = unsafe { object.as_ptr().byte_add(offset).cast::<usize>().read_unaligned() };
             word == *held
@@ -169,6 +209,17 @@ fn offset(samples: &[(Bound<'_, PyAny>, usize)]) -> PyResult<Option<usize>> {
     };
     let offsets = [head, head + WORD];
     Ok(offsets.into_iter().find(|offset| !samples.is_empty() && is_at(*offset)))
+}
+
+/// How far into torch's tensor the address of its storage stands. Nothing but prefetches depend on it.
+fn storage(samples: &[Sample<'_>]) -> Option<usize> {
+    // Behind its table of functions and its counts of references come the fields; every tensor is larger than this.
+    let mut offsets = (0..TOUCHED).step_by(size_of::<usize>());
+    // SAFETY: the samples hold a tensor at this address, as `offset` has found.
+    let at = |held: usize, offset: usize| unsafe {
+        std::ptr::with_exposed_provenance::<usize>(held).byte_add(offset).read()
+    };
+    offsets.find(|&offset| samples.iter().all(|(_, held, storage)| at(*held, offset) == *storage))
 }
 
 /// A library that is loaded. It is never unloaded.

@@ -6,10 +6,11 @@
 #![allow(unsafe_code)] // slices over memory that torch owns
 
 use super::apart::{Apart, Overlap};
-use super::blocks::{Block, MomentSlice, Place, SliceMut, shared};
+use super::blocks::{Block, MomentSlice, Place, SliceMut, prefetch, shared};
 use super::tensors::{Scratch, Seen, Tensors};
 use crate::call::no_memory;
 use crate::give::{ToPython, value_error};
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
@@ -93,6 +94,28 @@ pub type Keys<'a, 'py> = &'a [Vec<Bound<'py, PyString>>];
 /// How messages name a parameter.
 pub type Namer<'a> = &'a dyn Fn(Position) -> String;
 
+/// The addresses of the keys and values of a dictionary, which are not touched.
+struct Items<'a, 'py> {
+    dict: &'a Bound<'py, PyDict>,
+    position: isize,
+}
+
+impl Iterator for Items<'_, '_> {
+    type Item = (usize, usize);
+    #[inline]
+    fn next(&mut self) -> Option<(usize, usize)> {
+        let (mut key, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: the dictionary is alive; a position comes from the last call.
+        let found = unsafe {
+            ffi::PyDict_Next(self.dict.as_ptr(), &raw mut self.position, &raw mut key, &raw mut value)
+        };
+        (found != 0).then(|| (key.addr(), value.addr()))
+    }
+}
+
+/// Rows are prefetched this many ahead, in three stages.
+const AHEAD: usize = 4;
+
 impl Row {
     fn place(&self, role: usize) -> Option<Place> {
         Some(self.written[role].as_ref()?.place)
@@ -123,7 +146,8 @@ impl TensorRows {
         let mut scratch = Scratch::default();
         self.ready.clear();
         memory::reserve(&mut self.ready, present.len()).map_err(no_memory)?;
-        for row in &present {
+        for (index, row) in present.iter().enumerate() {
+            self.prefetch(&present, index);
             let keys = &moments[row.position.0];
             match self.look_at(row, keys, &mut changed, &mut scratch, name)? {
                 Some(ready) => self.ready.push(ready),
@@ -150,6 +174,22 @@ impl TensorRows {
         Ok(Looked::Ready(TensorClaim { rows: self, present }))
     }
 
+    /// Prefetches what will be read of the rows that come next: first the Python objects, then what is found by them.
+    /// The tensors of a step are scattered over the memory, and most of the time is spent waiting for it.
+    #[inline]
+    fn prefetch(&self, present: &[Present<'_>], index: usize) {
+        let each = |distance: usize, fetch: &dyn Fn(&Bound<'_, PyAny>)| {
+            let Some(row) = present.get(index + distance * AHEAD) else { return };
+            fetch(&row.grad);
+            for held in self.rows[row.row].written[..SCALES].iter().flatten() {
+                fetch(held.object.bind(row.param.py()));
+            }
+        };
+        each(3, &|tensor| prefetch(tensor.as_ptr().cast()));
+        each(2, &|tensor| self.tensors.prefetch(tensor));
+        each(1, &|tensor| self.tensors.prefetch_storage(tensor));
+    }
+
     /// The parameters that have a gradient. This may run Python code, such as torch's hash of a tensor.
     fn present<'py>(
         &mut self,
@@ -166,6 +206,12 @@ impl TensorRows {
             for (index, param) in params.iter().enumerate() {
                 let row = next;
                 next += 1;
+                if let Some(ahead) = self.rows.get(row + 2 * AHEAD) {
+                    prefetch(ahead.param.as_ptr().cast());
+                }
+                if let Some(ahead) = self.rows.get(row + AHEAD) {
+                    self.tensors.prefetch(ahead.param.bind(py));
+                }
                 self.is_row(row, &param)?;
                 let grad = param.getattr(intern!(py, "grad"))?;
                 let own = &mut self.rows[row];
@@ -214,14 +260,13 @@ impl TensorRows {
     /// Whether the optimizer's `state` has the keys and values that it had in the last step. Going through it takes a
     /// tenth of the time of looking up each parameter, whose hash torch computes in Python.
     fn remembered(&mut self, state: &Bound<'_, PyDict>) -> PyResult<bool> {
-        let address = |object: &Bound<'_, PyAny>| object.as_ptr().addr();
-        let items = || state.iter().map(|(key, value)| (address(&key), address(&value)));
-        if self.entries.len() == state.len() && self.entries.iter().copied().eq(items()) {
+        let mut items = Items { dict: state, position: 0 };
+        if self.entries.len() == state.len() && self.entries.iter().copied().eq(&mut items) {
             return Ok(true);
         }
         self.entries.clear();
         memory::reserve(&mut self.entries, state.len()).map_err(no_memory)?;
-        self.entries.extend(items());
+        self.entries.extend(Items { dict: state, position: 0 });
         Ok(false)
     }
 
@@ -408,6 +453,7 @@ fn written_name(index: usize, present: &[Present<'_>], keys: Keys<'_, '_>, name:
     }
 }
 
+#[inline]
 fn block(seen: &Seen<'_>) -> Block {
     Block { data: seen.data, len: seen.len(), dtype: seen.dtype }
 }
@@ -453,6 +499,7 @@ fn without_memory(name: &str) -> PyErr {
 const LAST_SINGLE: f64 = 16_777_216.0;
 
 /// The number of steps that a counter holds; `None` where it is of a type that cannot count on.
+#[inline]
 fn counted(counter: &Block, name: impl Fn() -> String) -> PyResult<Option<u64>> {
     let value = match counter.dtype {
         // SAFETY: the counter is a tensor of one element, which was just looked at.
@@ -541,6 +588,8 @@ impl<'py> TensorClaim<'_, 'py> {
             })
         };
         // Every row that is ready has a parameter and a counter.
-        memory::gathered(self.rows.ready.iter().filter_map(slices)).map_err(no_memory)
+        let mut found = memory::with_capacity(self.rows.ready.len()).map_err(no_memory)?;
+        found.extend(self.rows.ready.iter().filter_map(slices));
+        Ok(found)
     }
 }

@@ -59,6 +59,7 @@ impl Kind {
 
 impl<'a> Seen<'a, Kind> {
     /// `None` where the elements are no floats, or not aligned. The alignment of each type of floats is its size.
+    #[inline]
     fn floats(self) -> Option<Seen<'a>> {
         let Seen { data, dtype: Kind::Float(dtype), shape, strides, room } = self else { return None };
         data.addr().is_multiple_of(dtype.size()).then_some(Seen { data, dtype, shape, strides, room })
@@ -105,7 +106,7 @@ impl Tensors {
         let dtypes = dtypes.into_iter().map(known).collect::<PyResult<_>>()?;
         let mut tensors = Tensors { shim: None, plain, dtypes, strided };
         if let Some(learned) = learned
-            && learned.1.iter().all(|(sample, _)| tensors.is_plain(sample))
+            && learned.1.iter().all(|(sample, ..)| tensors.is_plain(sample))
         {
             tensors.shim = Shim::new(&learned)?;
         }
@@ -117,6 +118,22 @@ impl Tensors {
     fn is_plain(&self, tensor: &Bound<'_, PyAny>) -> bool {
         let class = tensor.get_type_ptr().cast();
         self.plain.iter().any(|plain| plain.as_ptr() == class)
+    }
+
+    /// Prefetches what a tensor consists of. Its Python object is read for it.
+    #[inline]
+    pub fn prefetch(&self, tensor: &Bound<'_, PyAny>) {
+        if let Some(shim) = self.shim.as_ref().filter(|_| self.is_plain(tensor)) {
+            shim.prefetch(tensor);
+        }
+    }
+
+    /// Prefetches the storage of a tensor. What the tensor consists of is read for it.
+    #[inline]
+    pub fn prefetch_storage(&self, tensor: &Bound<'_, PyAny>) {
+        if let Some(shim) = self.shim.as_ref().filter(|_| self.is_plain(tensor)) {
+            shim.prefetch_storage(tensor);
+        }
     }
 
     /// Whether a tensor that was seen is still of that type, in that place and with room for its elements. Where
@@ -142,6 +159,7 @@ impl Tensors {
     }
 
     /// Where a tensor of floats is; `None` where it is no plain, aligned one in the memory of this computer.
+    #[inline]
     pub fn see<'a>(
         &self,
         tensor: &'a Bound<'_, PyAny>,
@@ -217,6 +235,7 @@ impl<K> Seen<'_, K> {
     }
 
     /// The number of elements.
+    #[inline]
     pub fn len(&self) -> usize {
         self.shape.iter().map(|&n| n as usize).product()
     }
@@ -239,6 +258,7 @@ impl<K> Seen<'_, K> {
 
     /// Whether both have the same shape and the same order of elements in memory. The strides of axes of one element
     /// have no meaning.
+    #[inline]
     pub fn is_laid_out_like(&self, shape: &[i64], strides: &[i64]) -> bool {
         let mut axes = self.shape.iter().zip(self.strides).zip(shape.iter().zip(strides));
         self.shape.len() == shape.len()
