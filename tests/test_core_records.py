@@ -58,9 +58,9 @@ def summary() -> Any:
     return bins().summary(**SURE)
 
 
-def plan() -> _core.AdamWPlan:
+def plan() -> _core.OptimizerPlan:
     w, moments = np.ones(2), [[np.zeros(2)], [np.zeros(2)]]
-    return _core.AdamWPlan(paths=["a"], given=[w], params=[w], moments=moments, steps=0, options=None)
+    return _core.OptimizerPlan(paths=["a"], given=[w], params=[w], moments=moments, steps=0, options=None)
 
 
 def step() -> Any:

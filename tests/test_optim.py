@@ -563,7 +563,7 @@ def test_moments_are_like_their_parameters() -> None:
 
 def test_the_core_counts_its_arrays() -> None:
     w = np.ones(2)
-    plan = _core.AdamWPlan(
+    plan = _core.OptimizerPlan(
         paths=["a"], given=[w], params=[w], moments=[[np.zeros(2)], [np.zeros(2)]], steps=0, options=None
     )
     options: Any = {"step": 1, "groups": [{"lr": 0.1}], "max_norm": None, "scan": True, "stop_nonfinite": True}
@@ -575,7 +575,7 @@ def test_the_core_counts_its_arrays() -> None:
         plan.step((), lambda row: w, **options)
     for moments in ([], [[np.zeros(2)]], [[np.zeros(2)]] * 4, [[np.zeros(2)], []]):
         with pytest.raises(ValueError, match="expected"):
-            _core.AdamWPlan(paths=["a"], given=[w], params=[w], moments=moments, steps=0, options=None)
+            _core.OptimizerPlan(paths=["a"], given=[w], params=[w], moments=moments, steps=0, options=None)
 
 
 def test_a_copy_keeps_parameters_and_gradients_together() -> None:

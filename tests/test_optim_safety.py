@@ -720,7 +720,7 @@ def test_what_reading_does_to_the_optimizer_itself_is_seen() -> None:
 
 def test_the_core_refuses_a_step_out_of_order() -> None:
     w = np.ones(2)
-    plan = _core.AdamWPlan(
+    plan = _core.OptimizerPlan(
         paths=["a"], given=[w], params=[w], moments=[[np.zeros(2)], [np.zeros(2)]], steps=7, options="anything"
     )
     options: Any = {"groups": [{"lr": 0.1}], "of_row": None, "max_norm": None, "scan": True, "stop_nonfinite": True}

@@ -222,6 +222,18 @@ def _save_and_die(opt: sy.AdamW, path: Path, after: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def test_a_live_state_may_be_loaded_where_it_is() -> None:
+    begun = {"large": np.ones(5000, np.float32), "small": np.ones(3)}
+    opt = sy.AdamW(begun, state_dtype="8bit")
+    opt.step({key: np.cos(np.arange(x.size)) for key, x in begun.items()})
+    opt.accumulate({key: np.sin(np.arange(x.size)) for key, x in begun.items()})
+    before = opt.state_dict()
+    opt.load_state_dict(opt.state_dict(copy=False))
+    after = opt.state_dict()
+    assert before.keys() == after.keys()
+    assert all(before[key].tobytes() == after[key].tobytes() for key in before)
+
+
 def test_a_live_state_follows_and_cannot_be_written() -> None:
     opt = sy.AdamW(params())
     opt.step(gradients(0))

@@ -241,11 +241,14 @@ class _PlanState(TypedDict):
     counts: list[int] | None
     options: Any
     moments: list[NDArray[Any] | None]
+    calls: int
+    sums: list[NDArray[Any] | None] | None
 
 _Tell = tuple[Callable[[Any], object], list[Any]]
+_Gathered = tuple[tuple[NDArray[Any], ...], list[bool], int]
 
 @final
-class AdamWPlan:
+class OptimizerPlan:
     def __new__(
         cls,
         *,
@@ -259,7 +262,8 @@ class AdamWPlan:
         counts: list[int] | None = None,
         tell: _Tell | None = None,
         copies: Sequence[Any] | None = None,
-    ) -> AdamWPlan: ...
+        gathered: _Gathered | None = None,
+    ) -> OptimizerPlan: ...
     @property
     def steps(self) -> int: ...
     @property
@@ -272,7 +276,7 @@ class AdamWPlan:
     def forked(self) -> bool: ...
     def step(
         self,
-        grads: tuple[NDArray[Any] | None, ...],
+        grads: tuple[NDArray[Any] | None, ...] | None,
         array_of: Callable[[int], NDArray[Any]],
         *,
         step: int,
@@ -281,9 +285,13 @@ class AdamWPlan:
         max_norm: float | ClipPolicy | None,
         scan: bool,
         stop_nonfinite: bool,
-        grad_scale: float = 1.0,
         seed: int | None = None,
     ) -> _StepOutcome: ...
+    @property
+    def accumulated(self) -> int: ...
+    def accumulate(
+        self, grads: tuple[NDArray[Any] | None, ...], sums: Callable[[], tuple[NDArray[Any], ...]]
+    ) -> None: ...
     def state(self, *, copy: bool) -> _PlanState: ...
     def load(
         self,
@@ -294,6 +302,7 @@ class AdamWPlan:
         counts: list[int] | None,
         options: object,
         any_value: bool,
+        gathered: _Gathered | None,
     ) -> None: ...
 
 _Position = tuple[int, int]

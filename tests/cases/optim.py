@@ -336,7 +336,7 @@ def _reference_schedules(inputs: Inputs) -> Outputs:
 CASES = [
     Case(
         name="optim.adamw",
-        covers=("AdamWPlan", "check_eps", "convert_unreadable"),
+        covers=("OptimizerPlan", "check_eps", "convert_unreadable"),
         make=_make_adamw,
         run=_run_adamw,
         reference=_reference_adamw,

@@ -142,7 +142,7 @@ def _near(name: str) -> Callable[[Inputs], Any]:
 CASES = [
     Case(
         name="optim.adam_variants",
-        covers=("AdamWPlan",),
+        covers=("OptimizerPlan",),
         make=_make,
         run=_run(sy.AdamW, ADAM, 1e-2),
         reference=_reference(reference.rules.adam, ADAM, 1e-2, _ADAM),
@@ -151,7 +151,7 @@ CASES = [
     ),
     Case(
         name="optim.stable_adamw",
-        covers=("AdamWPlan",),
+        covers=("OptimizerPlan",),
         make=_make_tame,
         run=_run(sy.AdamW, STABLE, 1e-2),
         reference=_stable_reference,
@@ -161,7 +161,7 @@ CASES = [
     ),
     Case(
         name="optim.lion",
-        covers=("AdamWPlan",),
+        covers=("OptimizerPlan",),
         make=_make,
         run=_run(sy.optim.Lion, LION, 1e-2),
         reference=_reference(reference.rules.lion, LION, 1e-2, {"betas": (0.9, 0.99), "weight_decay": 0.0}),
@@ -170,7 +170,7 @@ CASES = [
     ),
     Case(
         name="optim.sgd",
-        covers=("AdamWPlan",),
+        covers=("OptimizerPlan",),
         make=_make,
         run=_run(sy.optim.SGD, SGD, 1e-2),
         reference=_reference(reference.rules.sgd, SGD, 1e-2, {}),

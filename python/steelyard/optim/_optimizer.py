@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._arrays import BF16, describe, floats
+from .._arrays import describe, floats
 from .._mode import standard_mode_methods
 from .._options import flag, whole
 from ..errors import shown, type_error, value_error
 from . import _archive
 from ._kept import Kept, check_master, fresh, names
+from ._saved import kept_shown, moment_of, read_only, refuse_collisions
 from ._tree import Outline, all_that_there_are, all_to_write, keys, matching, paths, teller, to_write, unfold
 from .groups import Given, Groups, Leaves, decaying, selected
 from .options import Options
@@ -81,12 +82,14 @@ class Optimizer:
         steps: int = 0,
         counts: list[int] | None = None,
         moments: Kept | None = None,
+        sums: list[Array | None] | None = None,
+        calls: int = 0,
     ) -> None:
         """Initialise with these parameters, and with moments of 0 where none are given."""
         self._outline, self._params, self._copies = found, params, copies
         self._paths, self._keys = paths(found), keys(found)
-        _refuse_collisions(self._keys)
-        self._plan = self._begun(params, options, steps=steps, counts=counts, moments=moments)
+        refuse_collisions(self._keys)
+        self._plan = self._begun(params, options, steps=steps, counts=counts, moments=moments, sums=sums, calls=calls)
         options.check_kinds(self._float32)
 
     def _begun(
@@ -97,7 +100,9 @@ class Optimizer:
         steps: int = 0,
         counts: list[int] | None = None,
         moments: Kept | None = None,
-    ) -> _core.AdamWPlan:
+        sums: list[Array | None] | None = None,
+        calls: int = 0,
+    ) -> _core.OptimizerPlan:
         """Return the core's plan for these parameters, with moments of 0 where none are given."""
         arrays = all_to_write(params, lambda row: f"params{self._paths[row]}")
         check_master(options, arrays, self._paths)
@@ -115,7 +120,7 @@ class Optimizer:
             raise value_error("copy_to", f"None with master={options.master!r}", describe(copies))
         written = params if copies is None else (*params, *copies)
         tell = teller(written)
-        return _core.AdamWPlan(
+        return _core.OptimizerPlan(
             paths=self._paths,
             given=written,
             params=arrays,
@@ -126,7 +131,17 @@ class Optimizer:
             counts=counts,
             tell=tell,
             copies=None if copies is None else [self._array(len(arrays) + row) for row in range(len(copies))],
+            gathered=None if sums is None else self._gathered(sums, calls),
         )
+
+    def _gathered(self, sums: list[Array | None], calls: int) -> tuple[tuple[Array, ...], list[bool], int]:
+        """Sums of gradients as the core takes them: an array for each parameter, and whether it holds something."""
+        arrays = tuple(self._sum(row) if array is None else array for row, array in enumerate(sums))
+        return arrays, [array is not None for array in sums], calls
+
+    def _sum(self, row: int) -> Array:
+        """An array for the sum of a parameter's gradients."""
+        return np.empty(self._array(row).shape, np.float32 if self._float32[row] else np.float64)
 
     def _array(self, index: int) -> Any:
         """The current memory of a parameter as an array, or, counted on behind the parameters, of a copy of one."""
@@ -206,11 +221,57 @@ class Optimizer:
             steps=state["steps"],
             counts=state["counts"],
             moments=moments,
+            sums=state["sums"],
+            calls=state["calls"],
         )
         if state["attributes"]:  # of a subclass
             vars(self).update(state["attributes"])
 
-    def step(self, grads: Any) -> StepInfo:
+    def accumulate(self, grads: Any) -> None:
+        """Add gradients to those that wait for a step: ``step()`` without gradients uses their mean over the calls.
+
+        A gradient of a batch is then computed in parts that fit into memory. The sums are float32 (float64 for float64
+        parameters), whatever the type of the gradients, and are kept by the optimizer: 4 bytes per element. A gradient
+        that is None counts as 0 in this call; a parameter that had none in any call is left out of the step. Whether
+        gradients are finite, and their norm, is looked at by the step, for their mean.
+
+        Parameters
+        ----------
+        grads : tree of arrays
+            As for :meth:`step`. They are only read, and may be used for other things afterwards.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`step`; nothing has been added.
+        RuntimeError
+            As :meth:`step`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import steelyard as sy
+        >>> w = np.ones(2)
+        >>> opt = sy.optim.SGD(w, lr=0.1)
+        >>> for part in (np.array([1.0, 2.0]), np.array([3.0, 0.0])):
+        ...     opt.accumulate(part)
+        >>> opt.step().grad_norm == np.sqrt(5)
+        True
+        >>> w
+        array([0.8, 0.9])
+        """
+        self._plan.accumulate(self._grads(grads), self._sums)
+
+    def _sums(self) -> tuple[Array, ...]:
+        """Arrays for the sums of gradients."""
+        return tuple(map(self._sum, range(len(self._params))))
+
+    def _grads(self, grads: Any) -> tuple[Array | None, ...]:
+        """The gradients in the order of the parameters."""
+        given = matching(grads, self._outline, "grads")
+        return all_that_there_are(given, lambda i: f"grads{self._paths[i]}")
+
+    def step(self, grads: Any = None) -> StepInfo:
         """Update every parameter that has a gradient, once.
 
         A parameter whose gradient is None is left as it is: its moments stay, and so does the number of its own steps,
@@ -224,9 +285,10 @@ class Optimizer:
 
         Parameters
         ----------
-        grads : tree of arrays
+        grads : tree of arrays, optional
             The gradients, in the structure of ``params``; None for a parameter, or for a container of parameters,
-            without one. They are only read.
+            without one. They are only read. Without them the mean of those that :meth:`accumulate` was given is used,
+            which are then forgotten, also where the step is skipped or refused because they are not finite.
 
         Returns
         -------
@@ -237,15 +299,14 @@ class Optimizer:
         Raises
         ------
         TypeError, ValueError
-            As :class:`AdamW`, with the path of the array, and where no parameter has a gradient; nothing has been
-            written.
+            As :class:`AdamW`, with the path of the array, where no parameter has a gradient, and where gradients are
+            given while others wait; nothing has been written.
         RuntimeError
             Where another thread is inside a step of this optimizer, or was when this process was forked.
         """
         plan = self._plan
-        given = matching(grads, self._outline, "grads")
-        arrays = all_that_there_are(given, lambda i: f"grads{self._paths[i]}")
-        return update(plan.options, plan, self._paths, arrays, self._array)
+        given = None if grads is None else self._grads(grads)
+        return update(plan.options, plan, self._paths, given, self._array)
 
     def state_dict(self, *, copy: bool = True) -> dict[str, Array]:
         """Return the state as a flat dictionary of arrays, for ``numpy.savez`` and :meth:`load_state_dict`.
@@ -275,7 +336,14 @@ class Optimizer:
             flat |= {f"step/{key}": np.array(n, np.int64) for key, n in counts if n != state["steps"]}
         kept = zip(self._state_keys, state["moments"], strict=True)
         moments = {key: array for key, array in kept if key is not None and array is not None}
-        return flat | (moments if copy else {key: _read_only(array) for key, array in moments.items()})
+        if state["sums"] is not None:
+            flat["accumulated"] = np.array(state["calls"], np.int64)
+            sums = zip(self._sum_keys(), state["sums"], strict=True)
+            moments |= {key: array for key, array in sums if array is not None}
+        return flat | (moments if copy else {key: read_only(array) for key, array in moments.items()})
+
+    def _sum_keys(self) -> list[str]:
+        return [f"grad_sum/{key}" if key else "grad_sum" for key in self._keys]
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load a saved state, so that training continues with the same bits as if it had not been interrupted.
@@ -301,6 +369,7 @@ class Optimizer:
         wanted = [key for key in self._state_keys if key is not None]
         lacking = [key for key in ("step", *wanted) if key not in state]
         known = {"step", "numerics", "options", "groups", *wanted, *(f"step/{key}" for key in self._keys)}
+        known |= {"accumulated", *self._sum_keys()}
         extra = [key for key in state if key not in known]
         if lacking or extra:
             got = ", ".join([f"no {key!r}" for key in lacking[:3]] + [f"also {key!r}" for key in extra[:3]])
@@ -311,12 +380,21 @@ class Optimizer:
         options = self._saved_options(state)
         called = [f"state[{key!r}]" for key in self._state_keys]
         keys = zip(self._state_keys, called, strict=True)
-        moments = tuple(None if key is None else _moment(state[key], name) for key, name in keys)
+        moments = tuple(None if key is None else moment_of(state[key], name) for key, name in keys)
+        gathered = self._saved_sums(state)
         plan = self._plan
         if plan.forked:  # forked during a step: the thread that holds the plan does not exist here
             plan = self._begun(self._params, plan.options)
         any_value = options.nonfinite == "propagate"
-        plan.load(moments, names=called, steps=steps, counts=counts, options=options, any_value=any_value)
+        plan.load(
+            moments,
+            names=called,
+            steps=steps,
+            counts=counts,
+            options=options,
+            any_value=any_value,
+            gathered=gathered,
+        )
         self._plan = plan
 
     def save(self, path: Any) -> None:
@@ -373,6 +451,28 @@ class Optimizer:
             return None
         return [whole(np.asarray(state.get(name, steps))[()], f"state[{name!r}]", 0, steps) for name in names]
 
+    def _saved_sums(self, state: Mapping[str, Any]) -> tuple[tuple[Array, ...], list[bool], int] | None:
+        """The sums of gradients that wait, copied; None where there are none."""
+        keys = self._sum_keys()
+        if "accumulated" not in state:
+            if extra := [key for key in keys if key in state]:
+                raise value_error("state", "'accumulated', the number of calls", f"none, but {extra[0]!r}")
+            return None
+        calls = whole(np.asarray(state["accumulated"])[()], "state['accumulated']", 1, LAST_STEP)
+        sums = [self._saved_sum(row, state[key]) if key in state else None for row, key in enumerate(keys)]
+        if all(array is None for array in sums):
+            raise value_error("state", f"sums of gradients, such as {keys[0]!r}", "none")
+        return self._gathered(sums, calls)
+
+    def _saved_sum(self, row: int, value: Any) -> Array:
+        name = f"state[{self._sum_keys()[row]!r}]"
+        found = floats(value, name, weights=True)
+        own = self._sum(row)
+        if found.shape != own.shape or found.dtype != own.dtype:
+            raise value_error(name, f"{own.dtype} of shape {own.shape}", describe(found))
+        own[...] = found
+        return own
+
     def _saved_options(self, state: Mapping[str, Any]) -> Options:
         def loaded(key: str, load: Callable[[str], Options]) -> Options:
             try:
@@ -385,7 +485,7 @@ class Optimizer:
         own: Options = self._plan.options
         options = loaded("options", own.with_json) if "options" in state else own
         if options.kept() != own.kept():
-            got = f"options for which the moments are {_kept_shown(options)}, not {_kept_shown(own)}"
+            got = f"options for which the moments are {kept_shown(options)}, not {kept_shown(own)}"
             raise value_error("state['options']", "what state_dict() wrote", got)
         keys = self._keys
         return loaded("groups", lambda text: options.with_groups_json(text, keys)) if "groups" in state else options
@@ -394,34 +494,3 @@ class Optimizer:
         o: Options = self._plan.options
         groups = "" if o.groups is None else f", groups: {o.groups.shown()}"
         return f"{type(self).__name__}({len(self._paths)} arrays, step {self._plan.steps}, {o.shown()}{groups})"
-
-
-def _moment(value: Any, name: str) -> Array:
-    """A saved moment, as the core takes it; uint16 are the bits of bfloat16, as :meth:`Optimizer.state_dict` has it."""
-    if isinstance(value, np.ndarray) and value.dtype == np.uint8:
-        return np.ascontiguousarray(value)
-    if isinstance(value, np.ndarray) and value.dtype.newbyteorder("=") == np.uint16:
-        value = value.astype(np.uint16, copy=False).view(BF16)
-    return floats(value, name, weights=True)
-
-
-def _kept_shown(options: Options) -> str:
-    moments, state_dtype, master = options.kept()
-    return f"{moments} with state_dtype={state_dtype!r} and master={master!r}"
-
-
-def _read_only(array: Array) -> Array:
-    """A view that cannot be made writeable or be resized."""
-    return np.asarray(array.data.toreadonly())
-
-
-def _refuse_collisions(saved: list[str]) -> None:
-    """Refuse keys that would be equal in a saved file, since ``numpy.load`` removes a final ".npy" from names."""
-    seen = set(saved)
-    if len(seen) < len(saved):
-        twice = next(key for key in saved if saved.count(key) > 1)
-        raise value_error("params", "paths that stay apart in a saved state", f"{twice!r} twice")
-    for key in saved:
-        if key.endswith(".npy") and key.removesuffix(".npy") in seen:
-            got = f"{key.removesuffix('.npy')!r} and {key!r}"
-            raise value_error("params", "paths that numpy.load can tell apart", got, "rename one of them")

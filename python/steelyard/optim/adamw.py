@@ -315,7 +315,7 @@ def adamw_(
     # Converted before the plan records any address: conversion runs Python code, which may move arrays.
     read = all_that_there_are(matching(grads, found, "grads"), lambda i: f"grads{places[i]}")
     tell = teller([value for values in roles.values() for value in values])
-    plan = _core.AdamWPlan(
+    plan = _core.OptimizerPlan(
         paths=places, given=given, params=arrays, moments=moments, steps=step - 1, options=None, tell=tell
     )
     return update(options, plan, places, read, lambda row: to_write(given[row], f"params{places[row]}"))

@@ -73,9 +73,9 @@ class StepInfo:
 
 def update(
     options: Options,
-    plan: _core.AdamWPlan,
+    plan: _core.OptimizerPlan,
     paths: list[str],
-    grads: tuple[Array | None, ...],
+    grads: tuple[Array | None, ...] | None,
     array_of: Callable[[int], Array],
 ) -> StepInfo:
     """Let the core make one step, and return what it did."""

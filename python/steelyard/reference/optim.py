@@ -77,6 +77,21 @@ def autoclip(norms: list[float], *, percentile: float, window: int | None = None
     return [float(np.percentile(norms[start : i + 1], percentile)) for i, start in enumerate(first)]
 
 
+def mean(parts: list[Array | None]) -> Array | None:
+    """Return the mean of gradients of one parameter over several calls; None counts as 0, or is all there is.
+
+    They are summed in order, in their common type (float32 or float64), and divided once.
+    """
+    there = [part for part in parts if part is not None]
+    if not there:
+        return None
+    total = there[0]
+    for part in there[1:]:
+        total = total + part
+    average: Array = total / total.dtype.type(len(parts))
+    return average
+
+
 def clip_value(g: Array, limit: float) -> Array:
     """Return ``g`` with every element moved into ``[-limit, limit]``; a NaN stays."""
     top = g.dtype.type(limit)

@@ -54,7 +54,7 @@ mod _core {
     use crate::mode::{in_standard_mode, set_mode_for_tests};
     #[pymodule_export]
     use crate::optim::{
-        AdamWPlan, ClipPolicy, GlobalNormTotals, TensorPlan, blocks8_map, blocks8_signed, check_eps,
+        ClipPolicy, GlobalNormTotals, OptimizerPlan, TensorPlan, blocks8_map, blocks8_signed, check_eps,
         clamp_in_place, clip_each_in_place, clip_in_place, clip_units_in_place, convert_unreadable,
         from_blocks8, global_norms, round_at_random, schedule_rates, sum_of_squares, to_blocks8,
     };

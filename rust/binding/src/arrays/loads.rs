@@ -7,7 +7,7 @@ use crate::call::no_memory;
 use crate::give::value_error;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use std::ptr::copy_nonoverlapping;
+use std::ptr::copy;
 use steelyard_kernels::dtype::TypedSlice;
 use steelyard_kernels::memory;
 
@@ -83,9 +83,9 @@ impl<'a> Copies<'a> {
     pub fn make(self) {
         for (from, to) in self.from.iter().zip(self.to) {
             let (Some(from), Some(to)) = (from, to) else { continue };
-            // SAFETY: both live for 'a and have the same type and length. `to` belongs to the optimizer alone, so it
-            // does not overlap what is read.
-            unsafe { copy_nonoverlapping(from.data(), to.data(), from.size()) };
+            // SAFETY: both live for 'a and have the same type and length. They may be the same memory, where a live view of
+            // the optimizer's own arrays is loaded.
+            unsafe { copy(from.data(), to.data(), from.size()) };
         }
     }
 }

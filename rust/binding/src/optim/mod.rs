@@ -4,6 +4,7 @@
 mod clip;
 mod compute;
 mod gate;
+mod gathered;
 mod hypers;
 mod kept;
 mod norm;
@@ -25,7 +26,7 @@ use steelyard_kernels::memory;
 pub use clip::{clamp_in_place, clip_each_in_place, clip_in_place, clip_units_in_place};
 pub use norm::{GlobalNormTotals, global_norms, sum_of_squares};
 pub use options::check_eps;
-pub use plan::AdamWPlan;
+pub use plan::OptimizerPlan;
 pub use policy::ClipPolicy;
 pub use schedule::schedule_rates;
 pub use stored::{blocks8_map, blocks8_signed, from_blocks8, round_at_random, to_blocks8};

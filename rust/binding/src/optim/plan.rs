@@ -3,6 +3,7 @@
 
 use super::compute::{Computed, Treatment, compute};
 use super::gate::{Gate, another_thread, locked};
+use super::gathered::{Gathered, Saved};
 use super::hypers::{Hypers, Member};
 use super::kept::{Kept, damage_sentence, damaged, fits, row};
 use super::norm::counted;
@@ -32,7 +33,7 @@ const ADAMW: [&str; optim::MOMENTS] = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"
 ///
 /// `paths` say where each array is in the caller's tree (`["layers"][3]["w"]`). They are used in messages.
 #[pyclass(frozen, module = "steelyard._core")]
-pub struct AdamWPlan {
+pub struct OptimizerPlan {
     paths: Vec<String>,
     /// The names of the arrays that are kept of each parameter: one list of arrays each.
     names: Vec<String>,
@@ -47,6 +48,8 @@ pub struct AdamWPlan {
     /// How many steps each row has made, where some were left out of a step; None where all have made all of them.
     counts: Mutex<Option<Vec<u64>>>,
     last: Mutex<Option<StepOutcome>>,
+    /// Gradients that wait for a step. Touched only while `written` is entered.
+    gathered: Mutex<Option<Gathered>>,
     /// Increments torch's version counters once arrays have been written.
     tell: Option<Tell>,
 }
@@ -83,14 +86,15 @@ impl StepOutcome {
 }
 
 #[pymethods]
-impl AdamWPlan {
+impl OptimizerPlan {
     /// `given` are the parameters as the caller has them: the arrays themselves, or the tensors whose memory the arrays
     /// show. `moments` are the arrays that are kept, a list for each of the `names` (`None`: the moments of AdamW), in
     /// which a parameter may have None: moments, in codes of 8 bits those that also have scales under the name
     /// "(moment)_scale"; and "low", "rest" or "master", with which a parameter in 16 bits keeps more. `copies` are arrays
     /// that get a copy of each parameter; those are then behind the parameters in `given`.
+    /// `gathered` is as for [`Self::load`].
     #[new]
-    #[pyo3(signature = (*, paths, given, params, moments, steps, options, names=None, counts=None, tell=None, copies=None))]
+    #[pyo3(signature = (*, paths, given, params, moments, steps, options, names=None, counts=None, tell=None, copies=None, gathered=None))]
     #[allow(clippy::too_many_arguments)] // one call, spelled out in the Python face
     fn new(
         py: Python<'_>,
@@ -104,6 +108,7 @@ impl AdamWPlan {
         counts: Option<Vec<u64>>,
         tell: Option<(Py<PyAny>, Py<PyAny>)>,
         copies: Option<&Bound<'_, PyAny>>,
+        gathered: Option<Saved<'_>>,
     ) -> PyResult<Self> {
         let (paths, given) = (listed::<String>(paths)?, listed::<Py<PyAny>>(given)?);
         let moments = listed::<Bound<'_, PyAny>>(moments)?;
@@ -138,7 +143,7 @@ impl AdamWPlan {
                 value_error(format!("{name}: expected an array that goes with its parameter"))
             })?;
         }
-        Ok(AdamWPlan {
+        Ok(OptimizerPlan {
             paths,
             names,
             kinds,
@@ -147,6 +152,7 @@ impl AdamWPlan {
             options: Mutex::new(options),
             counts: Mutex::new(counted_rows(counts, rows)?),
             last: Mutex::new(None),
+            gathered: Mutex::new(gathered.map(Gathered::of).transpose()?),
             tell: Tell::of(py, tell)?,
         })
     }
@@ -183,6 +189,27 @@ impl AdamWPlan {
         self.written.forked()
     }
 
+    /// The number of calls of [`Self::accumulate`] that wait for a step.
+    #[getter]
+    fn accumulated(&self) -> u64 {
+        locked(&self.gathered).as_ref().map_or(0, |gathered| gathered.calls)
+    }
+
+    /// Adds gradients, one array per path or None, to those that wait for a step. `sums()` returns arrays for them, which
+    /// nobody else may have access to; it is called once.
+    fn accumulate(&self, grads: Bound<'_, PyTuple>, sums: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = grads.py();
+        let entered = self.written.enter(py)?;
+        let mut gathered = match locked(&self.gathered).take() {
+            Some(gathered) => gathered,
+            None => Gathered::new(sums.call0()?.cast()?)?,
+        };
+        let outcome = gathered.add(grads, |index| format!("grads{}", self.paths[index]));
+        *locked(&self.gathered) = Some(gathered);
+        drop(entered);
+        outcome
+    }
+
     /// Makes update number `step` from `grads`, one array per path, in order; a row that has None instead takes no part
     /// in the step: its moments and the number of its own steps stay.
     ///
@@ -190,14 +217,14 @@ impl AdamWPlan {
     /// where there is one group only. There is no clipping where `max_norm` is None; a policy has
     /// seen the norm where the step was made. Where `scan` is false the norm of
     /// the gradients is not computed, and they are not checked. With `stop_nonfinite` a step is left out whose gradients
-    /// are not finite or whose moments would not be, and the result has their number. Gradients are divided by
-    /// `grad_scale`. With a `seed` floats of 16 bits are rounded at random. `array_of(index)` returns a new array for a
+    /// are not finite or whose moments would not be, and the result has their number. Where `grads` is None the mean of
+    /// those that wait is used; they are forgotten then, also where the step is left out. With a `seed` floats of 16 bits are rounded at random. `array_of(index)` returns a new array for a
     /// tensor whose memory has moved: of a parameter, or behind all of these of a copy.
     #[allow(clippy::too_many_arguments)] // one call a step, spelled out in the Python face
-    #[pyo3(signature = (grads, array_of, *, step, groups, of_row, max_norm, scan, stop_nonfinite, grad_scale=1.0, seed=None))]
+    #[pyo3(signature = (grads, array_of, *, step, groups, of_row, max_norm, scan, stop_nonfinite, seed=None))]
     fn step<'py>(
         &self,
-        grads: Bound<'py, PyTuple>,
+        grads: Option<Bound<'py, PyTuple>>,
         array_of: &Bound<'py, PyAny>,
         step: u64,
         groups: Vec<Bound<'py, PyDict>>,
@@ -205,10 +232,9 @@ impl AdamWPlan {
         max_norm: Option<MaxNorm>,
         scan: bool,
         stop_nonfinite: bool,
-        grad_scale: f64,
         seed: Option<u64>,
     ) -> Record<'py> {
-        let py = grads.py();
+        let py = array_of.py();
         let groups = groups.iter().map(|group| options::hyper(group, step)).collect::<PyResult<Vec<_>>>()?;
         let moments = self.kinds.iter().filter(|kind| matches!(kind, Kept::Moment(_))).count();
         if groups.is_empty() || groups.iter().any(|group| !group.rule.moments().contains(&moments)) {
@@ -219,6 +245,7 @@ impl AdamWPlan {
         if step != self.steps() + 1 {
             return Err(another_thread());
         }
+        let (grads, grad_scale) = self.mean(py, grads)?;
         let written_name = |index| written_name(&self.names, &self.paths, index);
         let written = &mut *entered;
         let rows = self.paths.len();
@@ -281,6 +308,9 @@ impl AdamWPlan {
             limiter.keep();
         }
         *locked(&self.last) = Some(outcome);
+        if let Some(gathered) = locked(&self.gathered).as_mut() {
+            gathered.clear();
+        }
         drop(entered);
         if applied {
             self.tell.as_ref().map_or(Ok(()), |tell| tell.written(py))?;
@@ -292,18 +322,27 @@ impl AdamWPlan {
     /// `moments`, one role after another. No step can come between
     /// them. Unless `copy` is asked for, the moments are the arrays that the next step writes: whoever gets them must
     /// not hand them out, only views that cannot be written or resized.
+    ///
+    /// `calls` is the number of calls whose gradients wait for a step; `sums` are then their sums, or None.
     #[pyo3(signature = (*, copy))]
     fn state<'py>(&self, py: Python<'py>, copy: bool) -> Record<'py> {
         let entered = self.written.wait(py)?;
+        let gathered = locked(&self.gathered).take();
+        let calls = gathered.as_ref().map_or(0, |gathered| gathered.calls);
+        let sums = gathered.as_ref().filter(|_| calls > 0).map(|gathered| gathered.saved(py, copy));
+        *locked(&self.gathered) = gathered;
+        let sums = sums.transpose()?;
         let moments = if copy { entered.copies(py)? } else { entered.moments(py)? };
         let counts = locked(&self.counts).as_deref().map(memory::copied).transpose().map_err(no_memory)?;
-        record!(py, { steps: self.steps(), counts, options: self.options(py), moments })
+        record!(py, { steps: self.steps(), counts, options: self.options(py), moments, calls, sums })
     }
 
     /// Loads saved moments, one array per path and one role after another, with the number of steps that produced them
     /// (and the number of each row, where rows have made fewer) and options. Either all of it is loaded or nothing. `names` are the names of the arrays, for messages.
+    /// `gathered` are sums of gradients that wait for a step, to which nobody else may have access, whether each holds
+    /// something, and the number of calls.
     /// `any_value` says that the moments may have NaN and infinities, since the optimizer's steps allow them.
-    #[pyo3(signature = (moments, *, names, steps, counts, options, any_value))]
+    #[pyo3(signature = (moments, *, names, steps, counts, options, any_value, gathered))]
     #[allow(clippy::too_many_arguments)] // what a state holds
     fn load(
         &self,
@@ -313,6 +352,7 @@ impl AdamWPlan {
         counts: Option<Vec<u64>>,
         options: Py<PyAny>,
         any_value: bool,
+        gathered: Option<Saved<'_>>,
     ) -> PyResult<()> {
         let (py, names) = (moments.py(), listed::<String>(names)?);
         let mut entered = self.written.wait(py)?;
@@ -320,6 +360,7 @@ impl AdamWPlan {
         let copies = loads.claim();
         let (rows, kinds, kept) = (self.paths.len(), &self.kinds, &self.names);
         let counts = counted_rows(counts, rows)?;
+        let gathered = gathered.map(Gathered::of).transpose()?;
         let fresh = |row: usize| counts.as_ref().map_or(steps, |counts| counts[row]) == 0;
         let found = call_quick(py, move || {
             let found = damaged(&copies, (kept, kinds), rows, fresh, any_value);
@@ -336,11 +377,36 @@ impl AdamWPlan {
         *locked(&self.counts) = counts;
         self.set_options(options);
         *locked(&self.last) = None;
+        let old = std::mem::replace(&mut *locked(&self.gathered), gathered);
+        drop(old); // after the lock
         Ok(())
     }
 }
 
-impl AdamWPlan {
+impl OptimizerPlan {
+    /// The gradients of a step and what they are divided by: those that are given, or the sums of those that wait and
+    /// their number.
+    fn mean<'py>(
+        &self,
+        py: Python<'py>,
+        grads: Option<Bound<'py, PyTuple>>,
+    ) -> PyResult<(Bound<'py, PyTuple>, f64)> {
+        let gathered = locked(&self.gathered).take();
+        let sums = gathered.as_ref().filter(|gathered| gathered.calls > 0);
+        let sums = sums.map(|gathered| Ok::<_, PyErr>((gathered.grads(py)?, gathered.calls)));
+        *locked(&self.gathered) = gathered;
+        match (grads, sums.transpose()?) {
+            (Some(grads), None) => Ok((grads, 1.0)),
+            (None, Some((sums, calls))) => Ok((sums, calls as f64)),
+            (None, None) => {
+                Err(value_error("grads: expected a gradient for at least one parameter; got none"))
+            }
+            (Some(_), Some((_, calls))) => Err(value_error(format!(
+                "grads: expected none, since the gradients of {calls} calls of accumulate() wait for this step; got some"
+            ))),
+        }
+    }
+
     /// How many steps each row will have made after this one, in which the rows `present` take part (None: all of
     /// them); None where all rows will have made all steps.
     fn next_counts(&self, present: Option<&[usize]>) -> PyResult<Option<Vec<u64>>> {

@@ -1,5 +1,6 @@
 //! The room of optimizers: AdamW, gradient norms and clipping, learning-rate schedules.
 
+mod accumulate;
 mod gauge;
 mod hyper;
 mod norm;
@@ -15,6 +16,7 @@ mod torch;
 mod units;
 
 pub use crate::dtype::TypedSliceMut;
+pub use accumulate::{Summand, accumulate};
 pub use gauge::Gauge;
 pub use hyper::{Hyper, Unfit, WeightDecay};
 pub use norm::{
