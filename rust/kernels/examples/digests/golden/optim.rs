@@ -1,7 +1,7 @@
 //! AdamW, the global norm, schedules.
 
 use super::inputs::{Digest, Draw, given, tame, wild, words};
-use super::{Entry, Run, entry};
+use super::{Entry, Run, entry, heavy};
 use steelyard_kernels::dtype::Listed;
 use steelyard_kernels::named::{Named, Parameter};
 use steelyard_kernels::optim::{
@@ -21,10 +21,10 @@ pub const TABLE: &[Entry] = &[
     entry("optim.step", "float32+float64+float16", mixed::<f32, f64, F16>),
     entry("optim.step", "bfloat16+float32+float32", mixed::<Bf16, f32, f32>),
     entry("optim.step", "float64+float16+float64", mixed::<f64, F16, f64>),
-    entry("optim.rules", "float32", rules::<f32>),
-    entry("optim.rules", "float64", rules::<f64>),
-    entry("optim.rules", "bfloat16", rules::<Bf16>),
-    entry("optim.rules", "float16", rules::<F16>),
+    heavy("optim.rules", "float32", rules::<f32>),
+    heavy("optim.rules", "float64", rules::<f64>),
+    heavy("optim.rules", "bfloat16", rules::<Bf16>),
+    heavy("optim.rules", "float16", rules::<F16>),
     entry("optim.sum_of_squares", "float32", squares::<f32>),
     entry("optim.sum_of_squares", "float64", squares::<f64>),
     entry("optim.sum_of_squares", "bfloat16", squares::<Bf16>),
