@@ -201,10 +201,11 @@ def test_a_moment_of_another_shape_is_refused_and_nothing_is_changed() -> None:
 def test_extra_entries_of_the_state_survive(make: Make) -> None:
     """Wrappers keep things of their own there."""
     optimizer = train(make(parameters()))
-    optimizer.state["mine"] = {"rounds": 3}
+    optimizer.state["mine"] = {"rounds": 3, "seen": torch.ones(2)}
     fresh = make(parameters())
     fresh.load_state_dict(as_file(optimizer.state_dict()))
-    assert fresh.state["mine"] == {"rounds": 3}
+    assert fresh.state["mine"]["rounds"] == 3
+    assert torch.equal(fresh.state["mine"]["seen"], torch.ones(2))
 
 
 def test_moments_of_another_type_are_cast_to_the_parameters(make: Make) -> None:
