@@ -68,6 +68,11 @@ def step() -> Any:
     return plan().step((ONES[:2],), lambda row: X, step=1, **options)
 
 
+def changes() -> Any:
+    options: Any = {"groups": [{"lr": 0.1}], "of_row": None, "max_norm": None, "scan": True, "stop_nonfinite": True}
+    return plan().step((ONES[:2],), lambda row: X, step=1, detail=True, **options)["tensors"]
+
+
 def tensor_outcome() -> Any:
     param = FakeTensor(np.ones(2), grad=np.ones(2))
     return tensor_step(tensor_plan(), [param], fresh_state([param]))
@@ -116,6 +121,7 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_Scored": scored,
     "_Side": lambda: _core.unpaired_comparison(**PAIR, base=ONES)["new"],
     "_SignFlip": lambda: _core.sign_flip(X, alternative="less"),
+    "_Changes": changes,
     "_StepOutcome": step,
     "_SumOfSquares": lambda: _core.sum_of_squares((X,)),
     "_Blocks8": lambda: _core.to_blocks8(np.ones(300, np.float32), signed=True),

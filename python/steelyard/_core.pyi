@@ -224,6 +224,13 @@ class ReliabilityTotals:
     def from_bytes(data: bytes) -> tuple[ReliabilityTotals, bytes]: ...
 
 # optim
+class _Changes(TypedDict):
+    grad_norm: NDArray[np.float64]
+    param_norm: NDArray[np.float64]
+    update_norm: NDArray[np.float64]
+    ratio: NDArray[np.float64]
+    lost: NDArray[np.float64]
+
 class _StepOutcome(TypedDict):
     step: int
     lr: float
@@ -235,6 +242,7 @@ class _StepOutcome(TypedDict):
     overflow: bool
     applied: bool
     left_out: int
+    tensors: _Changes | None
 
 class _PlanState(TypedDict):
     steps: int
@@ -286,6 +294,7 @@ class OptimizerPlan:
         scan: bool,
         stop_nonfinite: bool,
         seed: int | None = None,
+        detail: bool = False,
     ) -> _StepOutcome: ...
     @property
     def accumulated(self) -> int: ...
@@ -319,6 +328,7 @@ class _TensorOutcome(TypedDict):
     applied: bool
     left_out: int
     unready: list[_Position]
+    tensors: _Changes | None
 
 @final
 class TensorPlan:
@@ -352,6 +362,7 @@ class TensorPlan:
         grad_scale: float,
         skip: bool,
         seed: int | None = None,
+        detail: bool = False,
     ) -> _TensorOutcome: ...
 
 @final

@@ -139,7 +139,64 @@ def _near(name: str) -> Callable[[Inputs], Any]:
     return bound
 
 
+DETAILED: list[tuple[type, Any, Options]] = [
+    (sy.AdamW, reference.rules.adam, _ADAM),
+    (sy.AdamW, reference.rules.adam, _ADAM | {"decay": "l2", "cautious": True, "amsgrad": True}),
+    (sy.optim.Lion, reference.rules.lion, {"betas": (0.9, 0.99), "weight_decay": 0.1}),
+    (sy.optim.SGD, reference.rules.sgd, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    (sy.optim.SGD, reference.rules.sgd, {"decay": "decoupled", "weight_decay": 0.1}),
+]
+_COLUMNS = ("grad_norm", "param_norm", "update_norm", "ratio", "lost")
+# Small enough for updates to be lost in the 16-bit types.
+_DETAILED_LR = 1e-4
+
+
+def _run_detail(inputs: Inputs) -> Outputs:
+    out: dict[str, Any] = {}
+    for i, (optimizer, _, options) in enumerate(DETAILED):
+        opt = optimizer([inputs["p"].copy()], lr=_DETAILED_LR, detail=True, nonfinite="propagate", **options)
+        for g in inputs["grads"]:
+            tensors = opt.step([g]).tensors
+        out |= {f"{i} {name}": getattr(tensors, name) for name in _COLUMNS}
+    return out
+
+
+def _reference_detail(inputs: Inputs) -> Outputs:
+    out: dict[str, Any] = {}
+    for i, (_, rule, given) in enumerate(DETAILED):
+        options = dict(given)
+        names = list(MOMENTS)[: _count(rule, options)]
+        options.pop("amsgrad", None)
+        state = {"p": inputs["p"]} | {name: np.zeros_like(inputs["p"]) for name in names}
+        for step, g in enumerate(inputs["grads"], 1):
+            count = {} if rule is reference.rules.lion else {"step": step}
+            found = reference.rules.changes(rule, g, state, lr=_DETAILED_LR, **count, **options)
+            state = reference.rules.stored(rule, g, state, lr=_DETAILED_LR, **count, **options)
+        out |= {f"{i} {name}": np.array([found[name]]) for name in _COLUMNS}
+    return out
+
+
+def _norm_bound(name: str) -> Callable[[Inputs], Any]:
+    """The relative error that the docstring states, made absolute."""
+    return lambda inputs: 1e-12 * np.abs(_reference_detail(inputs)[name])
+
+
 CASES = [
+    Case(
+        name="optim.detail",
+        covers=("OptimizerPlan",),
+        make=_make_tame,
+        run=_run_detail,
+        reference=_reference_detail,
+        dtypes=_DTYPES,
+        lengths=(1, 33, 1003),
+        bound={
+            f"{i} {name}": _norm_bound(f"{i} {name}")
+            for i in range(len(DETAILED))
+            for name in _COLUMNS
+            if name != "lost"
+        },
+    ),
     Case(
         name="optim.adam_variants",
         covers=("OptimizerPlan",),

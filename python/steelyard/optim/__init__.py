@@ -8,10 +8,10 @@ from .lion import Lion
 from .norm import GlobalNormState, NormInfo, global_norm
 from .policies import AutoClip, ZClip
 from .sgd import SGD
-from .step import StepInfo
+from .step import StepInfo, StepTensors
 
 __all__ = [
-    "SGD", "Adam", "AdamW", "AutoClip", "GlobalNormState", "Lion", "NormInfo", "StepInfo", "ZClip", "adamw_",
-    "adaptive_clip_",
+    "SGD", "Adam", "AdamW", "AutoClip", "GlobalNormState", "Lion", "NormInfo", "StepInfo", "StepTensors", "ZClip",
+    "adamw_", "adaptive_clip_",
     "clip_by_block_norm_", "clip_by_global_norm_", "clip_by_value_", "global_norm", "schedules",
 ]  # fmt: skip

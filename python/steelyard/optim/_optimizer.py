@@ -58,13 +58,21 @@ class Optimizer:
 
     # With slots, setting an unknown attribute raises, so that a misspelt option is noticed.
     __slots__ = (
-        "__weakref__", "_copies", "_float32", "_keys", "_names", "_outline", "_params", "_paths", "_plan",
+        "__weakref__", "_copies", "_detail", "_float32", "_keys", "_names", "_outline", "_params", "_paths", "_plan",
         "_state_keys",
     )  # fmt: skip
 
     def __init__(
-        self, params: Any, options: Options, *, groups: Given = (), decay_mask: Any = None, copy_to: Any = None
+        self,
+        params: Any,
+        options: Options,
+        *,
+        groups: Given = (),
+        decay_mask: Any = None,
+        copy_to: Any = None,
+        detail: bool = False,
     ) -> None:
+        self.detail = detail
         found, values = unfold(params, "params", written=True)
         if not values:
             raise value_error("params", "at least one array", "none")
@@ -166,6 +174,15 @@ class Optimizer:
     master = option("master", "How parameters of 16 bits keep more than that.")
 
     @property
+    def detail(self) -> bool:
+        """Whether :attr:`step_info` says what a step did to each tensor."""
+        return self._detail
+
+    @detail.setter
+    def detail(self, value: bool) -> None:
+        self._detail = flag(value, "detail")
+
+    @property
     def groups(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         """The groups: of each its pattern (or the name of its predicate) and its options."""
         found: Groups | None = self._plan.options.groups
@@ -201,17 +218,18 @@ class Optimizer:
     def step_info(self) -> StepInfo | None:
         """What the last step did, even if an interrupt kept :meth:`step` from returning it; None before the first."""
         outcome = self._plan.last
-        return None if outcome is None else info_of(outcome, self._paths)
+        return None if outcome is None else info_of(outcome, self._paths, self._keys)
 
     def __getstate__(self) -> dict[str, Any]:
         """Parameters, moments, options and attributes of a subclass, but not the plan, which holds addresses."""
         return {
             "outline": self._outline, "params": self._params, "copies": self._copies,
+            "detail": self._detail,
             **self._plan.state(copy=True), "attributes": getattr(self, "__dict__", {}),
         }  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        rows = len(state["params"])
+        rows, self._detail = len(state["params"]), state["detail"]
         moments = [state["moments"][start : start + rows] for start in range(0, len(state["moments"]), rows)]
         self._make(
             state["outline"],
@@ -306,7 +324,7 @@ class Optimizer:
         """
         plan = self._plan
         given = None if grads is None else self._grads(grads)
-        return update(plan.options, plan, self._paths, given, self._array)
+        return update(plan.options, plan, self._paths, given, self._array, keys=self._keys if self._detail else None)
 
     def state_dict(self, *, copy: bool = True) -> dict[str, Array]:
         """Return the state as a flat dictionary of arrays, for ``numpy.savez`` and :meth:`load_state_dict`.

@@ -144,12 +144,15 @@ class AdamW(Optimizer):
         Which weights decay: a function of path and array (``lambda path, x: x.ndim > 1``), a tree of True and False
         like ``params``, a list of patterns of what decays, or, each with a leading ``!``, of what does not
         (``["!*.bias", "!*norm*"]``). The decay of the others is 0.
+    detail : bool
+        Whether :attr:`step_info` has norms of each tensor too (:class:`~steelyard.optim.StepTensors`). It changes no
+        bit of the update, and is not saved with the state.
 
     Attributes
     ----------
     lr, betas, eps, weight_decay, decay, max_lr, amsgrad, bias_correction, cautious, stable, tight
         The options of the rule, as below.
-    flush_denormals, max_norm, nonfinite, maximize, rounding, seed, groups, decay_mask
+    flush_denormals, max_norm, nonfinite, maximize, rounding, seed, groups, decay_mask, detail
         The other options. Each can be set; the new value is checked, and takes effect at the next step.
     state_dtype, master
         How arrays are kept, which can be set before the first step only.
@@ -210,6 +213,7 @@ class AdamW(Optimizer):
         copy_to: Any = None,
         groups: Given = (),
         decay_mask: Any = None,
+        detail: bool = False,
     ) -> None:
         options = AdamOptions(
             lr=lr,
@@ -232,7 +236,7 @@ class AdamW(Optimizer):
             seed=seed,
             master=master,
         )
-        super().__init__(params, options, groups=groups, decay_mask=decay_mask, copy_to=copy_to)
+        super().__init__(params, options, groups=groups, decay_mask=decay_mask, copy_to=copy_to, detail=detail)
 
     betas = option("betas", "Decay of the first and the second moment.")
     eps = option("eps", "Added to the denominator.")

@@ -38,12 +38,12 @@ class Lion(Optimizer):
     cautious : bool
         Move only those elements whose direction has the sign of the gradient, by ``lr`` divided by their share of the
         tensor, or by 0.001 if that is larger (timm's ``caution``).
-    max_lr, tight, flush_denormals, max_norm, nonfinite, maximize, state_dtype, rounding, seed, master, copy_to
+    max_lr, tight, flush_denormals, max_norm, nonfinite, maximize, state_dtype, rounding, seed, master, copy_to, detail
         As in :class:`AdamW`.
 
     Attributes
     ----------
-    lr, betas, weight_decay, decay, max_lr, cautious, tight, flush_denormals, max_norm, nonfinite, maximize
+    lr, betas, weight_decay, decay, max_lr, cautious, tight, flush_denormals, max_norm, nonfinite, maximize, detail
         The options. Each can be set; the new value is checked, and takes effect at the next step.
     step_info : StepInfo or None
         What the last step did; None before the first.
@@ -92,6 +92,7 @@ class Lion(Optimizer):
         copy_to: Any = None,
         groups: Given = (),
         decay_mask: Any = None,
+        detail: bool = False,
     ) -> None:
         options = LionOptions(
             lr=lr,
@@ -110,7 +111,7 @@ class Lion(Optimizer):
             seed=seed,
             master=master,
         )
-        super().__init__(params, options, groups=groups, decay_mask=decay_mask, copy_to=copy_to)
+        super().__init__(params, options, groups=groups, decay_mask=decay_mask, copy_to=copy_to, detail=detail)
 
     betas = option("betas", "How much of the momentum is in the direction, and how much of it is kept.")
     cautious = option("cautious", "Whether only elements whose direction has the sign of the gradient move.")

@@ -42,14 +42,14 @@ class SGD(Optimizer):
         Step along the momentum that the next step would have; takes a momentum and no dampening.
     decay : {"l2", "decoupled", "independent", "corrected"}
         How the weight decay enters, as in :class:`AdamW`.
-    max_lr, tight, flush_denormals, max_norm, nonfinite, maximize, state_dtype, rounding, seed, master, copy_to
+    max_lr, tight, flush_denormals, max_norm, nonfinite, maximize, state_dtype, rounding, seed, master, copy_to, detail
         As in :class:`AdamW`.
 
     Attributes
     ----------
     lr, momentum, dampening, weight_decay, nesterov, decay, max_lr, tight
         The options of the rule, as below.
-    flush_denormals, max_norm, nonfinite, maximize
+    flush_denormals, max_norm, nonfinite, maximize, detail
         The other options. Each can be set; the new value is checked, and takes effect at the next step.
     step_info : StepInfo or None
         What the last step did; None before the first.
@@ -101,6 +101,7 @@ class SGD(Optimizer):
         copy_to: Any = None,
         groups: Given = (),
         decay_mask: Any = None,
+        detail: bool = False,
     ) -> None:
         options = SGDOptions(
             lr=lr,
@@ -120,7 +121,7 @@ class SGD(Optimizer):
             seed=seed,
             master=master,
         )
-        super().__init__(params, options, groups=groups, decay_mask=decay_mask, copy_to=copy_to)
+        super().__init__(params, options, groups=groups, decay_mask=decay_mask, copy_to=copy_to, detail=detail)
 
     momentum = option("momentum", "How much of the momentum is kept.")
     dampening = option("dampening", "How much of the gradient does not enter the momentum.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from math import isnan
 from typing import Any
 
 from numpy.typing import NDArray
@@ -15,9 +16,91 @@ from .._text import html_table, printable
 from .options import Options
 from .policies import limit_for_core
 
-__all__ = ["StepInfo"]
+__all__ = ["StepInfo", "StepTensors"]
 
 Array = NDArray[Any]
+
+# How many tensors a printed table shows.
+_SHOWN = 40
+
+
+@standard_mode_methods
+@dataclass(frozen=True, repr=False)
+class StepTensors:
+    """What one step did to each tensor, as an optimizer with ``detail=True`` reports it.
+
+    Printed, it is a table. A tensor that had no gradient has NaN in every column, so that the tensors are the same at
+    every step. Where the step was skipped only the norms of the gradients are known. The norms have a relative error of
+    at most 1e-12, and their bits do not depend on the number of threads.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The names of the tensors: their paths, such as ``"layers/0/w"``; of torch parameters the names that they were
+        given with, else their places.
+    grad_norm : array of float64
+        The norm of each gradient as it came: before clipping, after the division by a gradient scaler's scale.
+    param_norm : array of float64
+        The norm of each parameter before the step.
+    update_norm : array of float64
+        The norm of what the rule added to the parameter, decay included: ``-lr (weight_decay p + ...)``, before it was
+        rounded into the parameter.
+    ratio : array of float64
+        ``update_norm / param_norm``; infinite for a parameter of zeros, NaN where both are 0.
+    lost : array of float64
+        The share of elements that rounding left as they were, although something other than 0 was to be added. It is
+        judged by the value that is stored: the sum of value and rest with Kahan's summation, the whole number of a
+        parameter that is split in two halves.
+
+    Examples
+    --------
+    >>> import numpy as np, steelyard as sy
+    >>> opt = sy.AdamW({"w": np.array([1.0, 100.0], np.float16)}, lr=1e-3, weight_decay=0.0, detail=True)
+    >>> found = opt.step({"w": np.array([3.0, 4.0], np.float16)}).tensors
+    >>> print(found)
+    name  grad_norm  param_norm  update_norm     ratio    lost
+    w             5         100      0.00141  1.41e-05  50.00%
+    """
+
+    names: tuple[str, ...]
+    grad_norm: Array
+    param_norm: Array
+    update_norm: Array
+    ratio: Array
+    lost: Array
+
+    def __repr__(self) -> str:
+        return f"<StepTensors of {len(self.names)} tensors>"
+
+    def __str__(self) -> str:
+        rows = [self._head(), *self._rows()]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(
+                [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+            )
+            for row in rows
+        ]
+        more = len(self.names) - _SHOWN
+        return "\n".join([*lines, f"... and {more:,} more"] if more > 0 else lines)
+
+    def _head(self) -> list[str]:
+        return [item.name.removesuffix("s") for item in fields(self)]
+
+    def _rows(self) -> list[list[str]]:
+        norms = (self.grad_norm, self.param_norm, self.update_norm, self.ratio)
+        columns = [[_shown(x, "{:.3g}") for x in norm[:_SHOWN].tolist()] for norm in norms]
+        lost = [_shown(x, "{:.2%}") for x in self.lost[:_SHOWN].tolist()]
+        names = [printable(name) for name in self.names[:_SHOWN]]
+        return [list(row) for row in zip(names, *columns, lost, strict=True)]
+
+    def _repr_html_(self) -> str:
+        """Render as the table a notebook shows."""
+        return html_table(self._rows(), head=self._head())
+
+
+def _shown(x: float, form: str) -> str:
+    return "-" if isnan(x) else form.format(x)
 
 
 @standard_mode_methods
@@ -42,6 +125,8 @@ class StepInfo:
         The path of the first gradient that has such an element.
     first_element : int or None
         The index of that element in the gradient, counted in C order.
+    tensors : StepTensors or None
+        What the step did to each tensor; ``None`` unless the optimizer has ``detail=True``.
     skipped : bool
         Whether nothing was updated because of them (``nonfinite="skip"``).
     left_out : int
@@ -65,10 +150,13 @@ class StepInfo:
     skipped: bool = False
     left_out: int = 0
     first_element: int | None = None
+    tensors: StepTensors | None = None
 
     def _repr_html_(self) -> str:
         """Render as the table a notebook shows."""
-        return html_table([item.name.replace("_", " "), printable(getattr(self, item.name))] for item in fields(self))
+        values = {item.name.replace("_", " "): getattr(self, item.name) for item in fields(self)}
+        values["tensors"] = repr(self.tensors)  # a line; as text it is a table
+        return html_table([name, printable(value)] for name, value in values.items())
 
 
 def update(
@@ -77,8 +165,10 @@ def update(
     paths: list[str],
     grads: tuple[Array | None, ...] | None,
     array_of: Callable[[int], Array],
+    *,
+    keys: list[str] | None = None,
 ) -> StepInfo:
-    """Let the core make one step, and return what it did."""
+    """Let the core make one step, and return what it did; with ``keys`` also to each tensor, under these names."""
     step = plan.steps
     outcome = plan.step(
         grads,
@@ -90,15 +180,16 @@ def update(
         scan=options.nonfinite != "propagate" or options.max_norm is not None,
         stop_nonfinite=options.nonfinite != "propagate",
         seed=options.random_seed,
+        detail=keys is not None,
     )
-    info = info_of(outcome, paths)
+    info = info_of(outcome, paths, keys)
     if info.skipped and options.nonfinite == "raise":
         raise _refused(info, overflow=outcome["overflow"])
     return info
 
 
-def info_of(outcome: _core._StepOutcome, paths: list[str]) -> StepInfo:
-    first = outcome["first"]
+def info_of(outcome: _core._StepOutcome, paths: list[str], keys: list[str] | None) -> StepInfo:
+    first, tensors = outcome["first"], outcome["tensors"]
     return StepInfo(
         step=outcome["step"],
         lr=outcome["lr"],
@@ -109,6 +200,7 @@ def info_of(outcome: _core._StepOutcome, paths: list[str]) -> StepInfo:
         skipped=not outcome["applied"],
         left_out=outcome["left_out"],
         first_element=outcome["element"],
+        tensors=None if tensors is None else StepTensors(tuple(key or "params" for key in keys or ()), **tensors),
     )
 
 

@@ -2,8 +2,8 @@
 
 Every array has one element type, float32 or float64; :func:`stored` takes a rule to other types. Scalars are float64
 until they are rounded to that type; ``fma`` is the correctly rounded ``a * b + c``, and ``beta**step`` is correctly
-rounded too. The compiled rules give the same bits, except for the clipped rate of ``stable``, whose sum over a tensor
-they round within 1e-12.
+rounded too. ``with_change`` adds what decay and update together add to the parameter. The compiled rules give the same
+bits, except for the clipped rate of ``stable``, whose sum over a tensor they round within 1e-12.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fma import fma
-from .optim import nearest
+from .optim import global_norm, nearest
 
 Array = NDArray[Any]
 
@@ -37,6 +37,33 @@ def stored(
     with np.errstate(all="ignore"):
         after = rule(g=g.astype(real), **{name: x.astype(real) for name, x in state.items()}, **options)
     return {name: _rounded(after[name], x.dtype) for name, x in state.items()}
+
+
+def changes(
+    rule: Callable[..., dict[str, Array]], g: Array, state: dict[str, Array], **options: Any
+) -> dict[str, float]:
+    """Return what one step of a rule does to a tensor.
+
+    These are the norms of the gradient (before clipping), of the parameter before the step and of what is added to it,
+    the ratio of the last two, and the share of the elements that keep their value where they are stored although
+    something was to be added.
+    """
+    p = state["p"]
+    real = np.float64 if p.dtype == np.float64 else np.float32
+    with np.errstate(all="ignore"):
+        wide = {name: x.astype(real) for name, x in state.items()}
+        wanted = rule(g=g.astype(real), **wide, **options, with_change=True)["change"]
+        kept = stored(rule, g, state, **options)["p"].astype(real) == p.astype(real)
+        norms = [global_norm([x]) for x in (g, p, wanted)]
+        lost = kept & ((wanted < 0) | (wanted > 0))
+        ratio = float(np.float64(norms[2]) / np.float64(norms[1]))
+    return {
+        "grad_norm": norms[0],
+        "param_norm": norms[1],
+        "update_norm": norms[2],
+        "ratio": ratio,
+        "lost": float(np.count_nonzero(lost) / p.size),
+    }
 
 
 def _rounded(x: Array, dtype: np.dtype[Any]) -> Array:
@@ -81,11 +108,16 @@ def _without_denormals(x: Array, flush: bool) -> Array:
     return np.where(np.abs(x) < np.finfo(x.dtype).tiny, x.dtype.type(0), x) if flush else x
 
 
+def _change(p: Array, update: Array, rate: float, weight_decay: float) -> Array:
+    """What decay and update add to the parameter together."""
+    return fma(p.dtype.type(-(rate * weight_decay)), p, update)
+
+
 def _moved(p: Array, update: Array, rate: float, weight_decay: float, tight: bool) -> Array:
     """The parameter after decay and update: rounded after each of them, or once where ``tight``."""
     real = p.dtype.type
     if tight:
-        once: Array = p + fma(real(-(rate * weight_decay)), p, update)
+        once: Array = p + _change(p, update, rate, weight_decay)
         return once
     moved: Array = p * real(float(Fraction(1) - Fraction(rate) * Fraction(weight_decay))) + update
     return moved
@@ -130,6 +162,7 @@ def adam(
     flush_denormals: bool = False,
     clip_factor: float = 1.0,
     maximize: bool = False,
+    with_change: bool = False,
 ) -> dict[str, Array]:
     """Return the result of one step of AdamW or one of its variants."""
     real = p.dtype.type
@@ -147,8 +180,10 @@ def adam(
         if cautious:
             size = size / _share(agree)
         update = np.where(agree, (real(size) * m) / (np.sqrt(largest) / root + least), real(0))
-        p = _moved(p, update, decay_rate(decay, rate, max_lr, lr), weight_decay, tight)
-    state = {"p": p, "m": m, "v": v}
+        decayed = decay_rate(decay, rate, max_lr, lr)
+        change = _change(p, update, decayed, weight_decay)
+        p = _moved(p, update, decayed, weight_decay, tight)
+    state = {"p": p, "m": m, "v": v} | ({"change": change} if with_change else {})
     return state if vmax is None else state | {"vmax": largest}
 
 
@@ -167,6 +202,7 @@ def lion(
     flush_denormals: bool = False,
     clip_factor: float = 1.0,
     maximize: bool = False,
+    with_change: bool = False,
 ) -> dict[str, Array]:
     """Return the result of one step of Lion: the sign of a mean of the gradient and the momentum."""
     real = p.dtype.type
@@ -176,9 +212,11 @@ def lion(
         agree = _agreeing(mean, g) if cautious else np.ones_like(p, bool)
         size = real(-(lr / _share(agree))) if cautious else real(-lr)
         update = np.where(agree, size * np.sign(mean), real(0))
-        p = _moved(p, update, decay_rate(decay, lr, max_lr, lr), weight_decay, tight)
+        rate = decay_rate(decay, lr, max_lr, lr)
+        change = _change(p, update, rate, weight_decay)
+        p = _moved(p, update, rate, weight_decay, tight)
         m = _without_denormals(_lerp(m, g, 1.0 - betas[1]), flush_denormals)
-    return {"p": p, "m": m}
+    return {"p": p, "m": m} | ({"change": change} if with_change else {})
 
 
 def sgd(
@@ -198,6 +236,7 @@ def sgd(
     flush_denormals: bool = False,
     clip_factor: float = 1.0,
     maximize: bool = False,
+    with_change: bool = False,
 ) -> dict[str, Array]:
     """Return the result of one step of SGD. Without momentum there is no ``m``; in step 1 it becomes the gradient."""
     real = p.dtype.type
@@ -209,9 +248,10 @@ def sgd(
             m = _without_denormals(m, flush_denormals)
             direction = fma(m, real(momentum), g) if nesterov else m
         rate = decay_rate(decay, lr, max_lr, lr)
+        change = _change(p, real(-lr) * direction, rate, weight_decay)
         if tight:
             p = _moved(p, real(-lr) * direction, rate, weight_decay, tight)
         else:
             kept = p * real(float(Fraction(1) - Fraction(rate) * Fraction(weight_decay)))
             p = fma(direction, real(-lr), kept)
-    return {"p": p} if m is None else {"p": p, "m": m}
+    return {"p": p} | ({} if m is None else {"m": m}) | ({"change": change} if with_change else {})

@@ -69,6 +69,10 @@ class AdamW(Optimizer):
         (which for 1e7 elements is wrong by about 4e-4, and overflows), its factor ``1 / (norm + 1e-6) * max_norm``.
         For comparisons with runs of torch. Variants of ours, ``state_dtype`` and stochastic rounding are refused with
         it. The norm of a float16 tensor is that of torch on one thread, since torch's depends on their number.
+    detail : bool
+        Whether :attr:`step_info` has norms of each parameter too (:class:`steelyard.optim.StepTensors`); of a shard,
+        those of this process's part. It changes no bit of the update. Updates during ``backward`` (``hook_backward``)
+        report none; ``convention="torch"`` refuses it.
 
     Examples
     --------
@@ -119,6 +123,7 @@ class AdamW(Optimizer):
         rounding: str = "nearest",
         seed: int = 0,
         convention: str | None = None,
+        detail: bool = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -149,6 +154,7 @@ class AdamW(Optimizer):
             rounding=rounding,
             seed=seed,
             convention=convention,
+            detail=detail,
         )
 
 

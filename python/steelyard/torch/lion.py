@@ -20,7 +20,7 @@ class Lion(Optimizer):
         As :class:`steelyard.torch.AdamW`.
     lr, betas, weight_decay, maximize
         As :class:`steelyard.optim.Lion`; the rate is usually a third to a tenth of AdamW's.
-    decay, max_lr, cautious, tight, flush_denormals, max_norm, nonfinite, state_dtype, rounding, seed
+    decay, max_lr, cautious, tight, flush_denormals, max_norm, nonfinite, state_dtype, rounding, seed, detail
         As :class:`steelyard.torch.AdamW`; groups may have the same ones of their own.
 
     Examples
@@ -60,6 +60,7 @@ class Lion(Optimizer):
         state_dtype: Any = None,
         rounding: str = "nearest",
         seed: int = 0,
+        detail: bool = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -74,4 +75,12 @@ class Lion(Optimizer):
             "flush_denormals": flush_denormals,
             "state_dtype": state_dtype,
         }
-        super().__init__(params, defaults, max_norm=max_norm, nonfinite=nonfinite, rounding=rounding, seed=seed)
+        super().__init__(
+            params,
+            defaults,
+            max_norm=max_norm,
+            nonfinite=nonfinite,
+            rounding=rounding,
+            seed=seed,
+            detail=detail,
+        )

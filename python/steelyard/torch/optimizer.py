@@ -13,7 +13,7 @@ import torch
 from .. import _core
 from .._descent import not_finite
 from .._mode import standard_mode
-from .._options import at_least_zero, choice, whole
+from .._options import at_least_zero, choice, flag, whole
 from ..errors import value_error
 from ..optim import AutoClip, StepInfo, ZClip
 from ._backward import BackwardHooks, checked_parameters
@@ -31,6 +31,7 @@ from ._groups import (
     refuse_unsupported,
     without_defaults,
 )
+from ._info import element_of, info_of
 from ._plans import new_plan
 from ._schedules import Schedules
 from ._state import begins, convert, keep, most_steps, prepare, taken, without_begun
@@ -38,7 +39,6 @@ from ._tensors import (
     check_gradient,
     check_parameter,
     in_layout_of,
-    index_in_c_order,
     is_dense,
     is_laid_out_like,
     is_plain,
@@ -110,10 +110,12 @@ class Optimizer(torch.optim.Optimizer):
         rounding: str = "nearest",
         seed: int = 0,
         convention: str | None = None,
+        detail: bool = False,
     ) -> None:
         self.max_norm, self.nonfinite = max_norm, nonfinite
         stochastic = choice(rounding, "rounding", ROUNDING) == "stochastic"
         self._as_torch = takes_torch(convention, stochastic)
+        self.detail = detail
         seed = whole(seed, "seed", 0, 2**64 - 1)
         self._seed = seed if stochastic else None
         self._plan, self._hypers, self._schedules = (
@@ -149,28 +151,24 @@ class Optimizer(torch.optim.Optimizer):
         self._nonfinite = choice(value, "nonfinite", NONFINITE)
 
     @property
+    def detail(self) -> bool:
+        """Whether :attr:`step_info` says what a step did to each parameter."""
+        return self._detail
+
+    @detail.setter
+    def detail(self, value: Any) -> None:
+        detail = flag(value, "detail")
+        if detail and self._as_torch:
+            raise value_error("detail", "False with convention='torch'", "True", "max_norm gives grad_norm there")
+        self._detail = detail
+
+    @property
     def step_info(self) -> StepInfo | None:
         """What the last step did, even if an interrupt kept :meth:`step` from returning; None before the first."""
         last = self._latest.last
         if last is None:
             return None
-        first = last["first"]
-        return StepInfo(
-            step=last["step"],
-            lr=last["lr"],
-            grad_norm=last["grad_norm"],
-            clip_factor=last["clip_factor"],
-            nonfinite=last["nonfinite"],
-            first_nonfinite=None if first is None else f"{self._name(*first)}.grad",
-            skipped=not last["applied"],
-            first_element=None if first is None else self._element(first, last["element"]),
-            left_out=last["left_out"],
-        )
-
-    def _element(self, first: tuple[int, int], place: int | None) -> int | None:
-        """The index of an element of a gradient, by its place in memory."""
-        group, index = first
-        return None if place is None else index_in_c_order(self.param_groups[group]["params"][index], place)
+        return info_of(last, self.param_groups, self._name)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of parameters, as in torch; its options are checked."""
@@ -346,6 +344,7 @@ class Optimizer(torch.optim.Optimizer):
                     grad_scale=1.0 if scale is None else scale.item(),
                     skip=found_inf is not None and found_inf.item() != 0,
                     seed=self._seed,
+                    detail=self._detail and plan is self._plan,
                 )
                 if not outcome["unready"]:
                     break
@@ -360,7 +359,7 @@ class Optimizer(torch.optim.Optimizer):
             without_begun(begun)
         first = outcome["first"]
         if self.nonfinite == "raise" and first is not None:
-            element = self._element(first, outcome["element"])
+            element = element_of(self.param_groups, outcome)
             raise not_finite(f"{name_of(*first)}.grad", outcome["nonfinite"], element, outcome["overflow"])
         if self.nonfinite == "raise" and norm is not None and not isfinite(norm):
             fix = "nothing was written; nonfinite='skip' goes on"
@@ -447,6 +446,7 @@ class Optimizer(torch.optim.Optimizer):
         """What torch saves of an optimizer, and the options that torch's have not."""
         own: dict[str, Any] = {"_max_norm": self.max_norm, "_nonfinite": self.nonfinite, "_seed": self._seed}
         own |= {"_schedules": self._schedules, "_stored_as": self._stored_as, "_as_torch": self._as_torch}
+        own["_detail"] = self._detail
         return super().__getstate__() | own | {"_updates": self._plan.updates}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ class SGD(Optimizer):
         switched on later is the gradient in its first step, as in torch.
     foreach, fused, differentiable
         As :class:`steelyard.torch.AdamW`.
-    decay, max_lr, tight, flush_denormals, max_norm, nonfinite, state_dtype, rounding, seed
+    decay, max_lr, tight, flush_denormals, max_norm, nonfinite, state_dtype, rounding, seed, detail
         As :class:`steelyard.torch.AdamW`; groups may have the same ones of their own. ``decay`` is ``"l2"`` by default,
         as in torch.
 
@@ -72,6 +72,7 @@ class SGD(Optimizer):
         state_dtype: Any = None,
         rounding: str = "nearest",
         seed: int = 0,
+        detail: bool = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -89,4 +90,12 @@ class SGD(Optimizer):
             "flush_denormals": flush_denormals,
             "state_dtype": state_dtype,
         }
-        super().__init__(params, defaults, max_norm=max_norm, nonfinite=nonfinite, rounding=rounding, seed=seed)
+        super().__init__(
+            params,
+            defaults,
+            max_norm=max_norm,
+            nonfinite=nonfinite,
+            rounding=rounding,
+            seed=seed,
+            detail=detail,
+        )

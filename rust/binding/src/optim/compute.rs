@@ -1,5 +1,6 @@
 //! One step over checked rows: their norm, the clip factor, and the update, or why there is none.
 
+use super::detail::Detail;
 use super::norm::nonfinite;
 use super::policy::Limiter;
 use steelyard_kernels::dtype::{Dtype, TypedSlice};
@@ -41,6 +42,7 @@ pub fn compute<'a>(
     mut hypers: Vec<Hyper>,
     treatment: Treatment,
     limits: &mut Limiter<'_>,
+    detail: &mut Detail<'_>,
 ) -> Result<Computed, NoMemory> {
     let Treatment { norm: known, scan, stop_nonfinite, scale, narrow } = treatment;
     for hyper in &mut hypers {
@@ -53,10 +55,10 @@ pub fn compute<'a>(
         let bad = unwatched(nonfinite(gradients, norm.value.is_finite(), &mut |_| true))?;
         (Norm::of(norm.value), Some(norm), bad)
     } else if scan {
-        let scaled = unwatched(optim::sum_of_squares(gradients, &mut |_| true))?;
+        let scaled = detail.sum_of_squares(gradients, scale)?;
         (scaled.into(), None, unwatched(nonfinite(gradients, scaled.is_finite(), &mut |_| true))?)
     } else {
-        optim::step(rows, &hypers)?;
+        detail.step(rows, &hypers)?;
         let (grad_norm, clip_factor, bad) = (None, 1.0, None);
         return Ok(Computed { grad_norm, clip_factor, bad, overflow: false, applied: true });
     };
@@ -76,10 +78,10 @@ pub fn compute<'a>(
         bad = optim::count_overflow(&rows, &hypers)?;
         overflow = bad.is_some();
         if !overflow {
-            optim::step(rows, &hypers)?;
+            detail.step(rows, &hypers)?;
         }
     } else if !stop_nonfinite || bad.is_none() {
-        optim::step(rows, &hypers)?;
+        detail.step(rows, &hypers)?;
     }
     let applied = !stop_nonfinite || bad.is_none();
     Ok(Computed { grad_norm, clip_factor, bad, overflow, applied })

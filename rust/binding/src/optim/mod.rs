@@ -3,6 +3,7 @@
 
 mod clip;
 mod compute;
+mod detail;
 mod gate;
 mod gathered;
 mod hypers;

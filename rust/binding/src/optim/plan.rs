@@ -2,6 +2,7 @@
 //! are, updates all of them in one call, and counts the step in the same call.
 
 use super::compute::{Computed, Treatment, compute};
+use super::detail::{Changes, Detail, columns};
 use super::gate::{Gate, another_thread, locked};
 use super::gathered::{Gathered, Saved};
 use super::hypers::{Hypers, Member};
@@ -47,7 +48,7 @@ pub struct OptimizerPlan {
     options: Mutex<Py<PyAny>>,
     /// How many steps each row has made, where some were left out of a step; None where all have made all of them.
     counts: Mutex<Option<Vec<u64>>>,
-    last: Mutex<Option<StepOutcome>>,
+    last: Mutex<Option<(StepOutcome, Option<Changes>)>>,
     /// Gradients that wait for a step. Touched only while `written` is entered.
     gathered: Mutex<Option<Gathered>>,
     /// Increments torch's version counters once arrays have been written.
@@ -78,10 +79,11 @@ struct StepOutcome {
 }
 
 impl StepOutcome {
-    fn record(self, py: Python<'_>) -> Record<'_> {
+    fn record<'py>(self, py: Python<'py>, changes: Option<&Changes>) -> Record<'py> {
+        let tensors = columns(py, changes)?;
         let StepOutcome { step, lr, grad_norm, clip_factor, .. } = self;
         let StepOutcome { nonfinite, first, element, overflow, applied, left_out, .. } = self;
-        record!(py, { step, lr, grad_norm, clip_factor, nonfinite, first, element, overflow, applied, left_out })
+        record!(py, { step, lr, grad_norm, clip_factor, nonfinite, first, element, overflow, applied, left_out, tensors })
     }
 }
 
@@ -178,8 +180,8 @@ impl OptimizerPlan {
     /// What the last step did, whether it was made or left out; None before the first.
     #[getter]
     fn last<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let last = *locked(&self.last);
-        last.map(|outcome| outcome.record(py)).transpose()
+        let last = locked(&self.last).clone();
+        last.map(|(outcome, changes)| outcome.record(py, changes.as_ref())).transpose()
     }
 
     /// Whether this process was forked while another thread was inside a step. That thread does not exist here, so the
@@ -219,9 +221,10 @@ impl OptimizerPlan {
     /// the gradients is not computed, and they are not checked. With `stop_nonfinite` a step is left out whose gradients
     /// are not finite or whose moments would not be, and the result has their number. Where `grads` is None the mean of
     /// those that wait is used; they are forgotten then, also where the step is left out. With a `seed` floats of 16 bits are rounded at random. `array_of(index)` returns a new array for a
-    /// tensor whose memory has moved: of a parameter, or behind all of these of a copy.
+    /// tensor whose memory has moved: of a parameter, or behind all of these of a copy. With
+    /// `detail` the result has what the step did to each tensor.
     #[allow(clippy::too_many_arguments)] // one call a step, spelled out in the Python face
-    #[pyo3(signature = (grads, array_of, *, step, groups, of_row, max_norm, scan, stop_nonfinite, seed=None))]
+    #[pyo3(signature = (grads, array_of, *, step, groups, of_row, max_norm, scan, stop_nonfinite, seed=None, detail=false))]
     fn step<'py>(
         &self,
         grads: Option<Bound<'py, PyTuple>>,
@@ -233,6 +236,7 @@ impl OptimizerPlan {
         scan: bool,
         stop_nonfinite: bool,
         seed: Option<u64>,
+        detail: bool,
     ) -> Record<'py> {
         let py = array_of.py();
         let groups = groups.iter().map(|group| options::hyper(group, step)).collect::<PyResult<Vec<_>>>()?;
@@ -274,6 +278,8 @@ impl OptimizerPlan {
         let narrow = if claim.has_moments_of(Dtype::F16) { Dtype::F16 } else { Dtype::F32 };
         let mut limiter = Limiter::of(max_norm.as_ref())?;
         let limits = &mut limiter;
+        let mut changes = Detail::new(detail.then_some(self.paths.len()), present).map_err(no_memory)?;
+        let watch = &mut changes;
         let treatment = Treatment { norm: None, scan, stop_nonfinite, scale: grad_scale, narrow };
         let kinds = &self.kinds;
         let Computed { grad_norm, clip_factor, bad, overflow, applied } = call_quick(py, move || {
@@ -283,7 +289,7 @@ impl OptimizerPlan {
                 .slices()
                 .enumerate()
                 .map(|(position, slices)| row(slices, kinds, hyper(position), seed));
-            compute(rows, &gradients, all, treatment, limits)
+            compute(rows, &gradients, all, treatment, limits, watch)
         })?;
         let (nonfinite, first) = counted(bad);
         let first = first.map(|position| present.map_or(position, |present| present[position]));
@@ -307,7 +313,8 @@ impl OptimizerPlan {
             *locked(&self.counts) = counts;
             limiter.keep();
         }
-        *locked(&self.last) = Some(outcome);
+        let changes = changes.finish();
+        *locked(&self.last) = Some((outcome, changes.clone()));
         if let Some(gathered) = locked(&self.gathered).as_mut() {
             gathered.clear();
         }
@@ -315,7 +322,7 @@ impl OptimizerPlan {
         if applied {
             self.tell.as_ref().map_or(Ok(()), |tell| tell.written(py))?;
         }
-        outcome.record(py)
+        outcome.record(py, changes.as_ref())
     }
 
     /// The number of `steps` made; where rows have made fewer, `counts`, the number of each; the `options`; and the

@@ -1,6 +1,7 @@
 //! The core's part of a torch optimizer: one step over the tensors of all groups, in one call.
 
 use super::compute::{Computed, Treatment, compute};
+use super::detail::{Changes, Detail, columns};
 use super::gate::{Gate, locked};
 use super::norm::counted;
 use super::policy::{Limiter, MaxNorm};
@@ -25,7 +26,7 @@ use steelyard_kernels::optim::{self, Hyper, NonFinite};
 #[pyclass(frozen, module = "steelyard._core")]
 pub struct TensorPlan {
     rows: Gate<TensorRows>,
-    last: Mutex<Option<Outcome>>,
+    last: Mutex<Option<(Outcome, Option<Changes>)>>,
     /// The number of updates made, as schedules count them: parameters may have made fewer steps.
     updates: AtomicU64,
 }
@@ -50,20 +51,11 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn record(self, py: Python<'_>, unready: Vec<Position>) -> Record<'_> {
-        let Outcome {
-            step,
-            lr,
-            grad_norm,
-            clip_factor,
-            nonfinite,
-            first,
-            element,
-            overflow,
-            applied,
-            left_out,
-        } = self;
-        record!(py, { step, lr, grad_norm, clip_factor, nonfinite, first, element, overflow, applied, left_out, unready })
+    fn record<'py>(self, py: Python<'py>, unready: Vec<Position>, changes: Option<&Changes>) -> Record<'py> {
+        let tensors = columns(py, changes)?;
+        let Outcome { step, lr, grad_norm, clip_factor, .. } = self;
+        let Outcome { nonfinite, first, element, overflow, applied, left_out, .. } = self;
+        record!(py, { step, lr, grad_norm, clip_factor, nonfinite, first, element, overflow, applied, left_out, unready, tensors })
     }
 }
 
@@ -119,8 +111,8 @@ impl TensorPlan {
     /// What the last step did, whether it was made or left out; None before the first.
     #[getter]
     fn last<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let last = *locked(&self.last);
-        last.map(|outcome| outcome.record(py, Vec::new())).transpose()
+        let last = locked(&self.last).clone();
+        last.map(|(outcome, changes)| outcome.record(py, Vec::new(), changes.as_ref())).transpose()
     }
 
     /// Makes one step for every parameter of `groups` (a list of parameters for each group) that has a gradient, with
@@ -131,8 +123,8 @@ impl TensorPlan {
     /// `instead` then has, for some of them, by the number of the parameter among all, another parameter, gradient and
     /// state to use, and whether the momentum begins with this step, after steps without one. `name(group, index)` returns what messages call a parameter. `tell` is called with the list of
     /// parameters that were written.
-    #[pyo3(signature = (groups, state, *, hypers, name, tell, instead, max_norm, norm, scan, stop_nonfinite, grad_scale, skip, seed=None))]
-    #[allow(clippy::too_many_arguments)] // one call a step, spelled out in the Python face
+    #[pyo3(signature = (groups, state, *, hypers, name, tell, instead, max_norm, norm, scan, stop_nonfinite, grad_scale, skip, seed=None, detail=false))]
+    #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)] // one call a step, spelled out in the Python face
     fn step<'py>(
         &self,
         groups: &Bound<'py, PyAny>,
@@ -148,6 +140,7 @@ impl TensorPlan {
         grad_scale: f64,
         skip: bool,
         seed: Option<u64>,
+        detail: bool,
     ) -> Record<'py> {
         let py = state.py();
         let groups: Vec<Bound<'_, PyList>> = listed(groups)?;
@@ -172,7 +165,7 @@ impl TensorPlan {
         };
         let mut entered = self.rows.enter(py)?;
         let lr = options.first().map_or(0.0, |group| group.lr);
-        let mut outcome = Outcome {
+        let outcome = Outcome {
             step: 0,
             lr,
             grad_norm: None,
@@ -186,12 +179,13 @@ impl TensorPlan {
         };
         let mut claim = match entered.look(&groups, state, &moments, instead, &name)? {
             Looked::Ready(claim) => claim,
-            Looked::Unready(positions) => return outcome.record(py, positions),
+            Looked::Unready(positions) => return outcome.record(py, positions, None),
         };
         let tell = Tell::of(py, Some((tell, claim.params(py)?.unbind())))?;
         let mut limiter = Limiter::of(max_norm.as_ref())?;
-        outcome = stepped(py, &mut claim, &options, gradients, &mut limiter, outcome)?;
-        *locked(&self.last) = Some(outcome);
+        let count = detail.then(|| groups.iter().map(PyListMethods::len).sum());
+        let (outcome, changes) = stepped(py, &mut claim, &options, gradients, &mut limiter, outcome, count)?;
+        *locked(&self.last) = Some((outcome, changes.clone()));
         if outcome.applied {
             self.updates.fetch_add(1, Relaxed);
             limiter.keep();
@@ -201,11 +195,12 @@ impl TensorPlan {
         if outcome.applied {
             tell.map_or(Ok(()), |tell| tell.written(py))?;
         }
-        outcome.record(py, Vec::new())
+        outcome.record(py, Vec::new(), changes.as_ref())
     }
 }
 
-/// Computes the step, or finds out that it must be left out.
+/// Computes the step, or finds out that it must be left out. `count` is the number of all parameters, where the changes
+/// of each are asked for.
 fn stepped(
     py: Python<'_>,
     claim: &mut TensorClaim<'_, '_>,
@@ -213,13 +208,17 @@ fn stepped(
     gradients: Gradients,
     limits: &mut Limiter<'_>,
     mut outcome: Outcome,
-) -> PyResult<Outcome> {
+    count: Option<usize>,
+) -> PyResult<(Outcome, Option<Changes>)> {
     let positions = claim.positions()?;
     let rows = claim.slices()?;
     outcome.left_out -= rows.len();
     outcome.step = rows.iter().map(|row| row.steps).max().unwrap_or(0);
+    let detailed = if count.is_some() { rows.as_slice() } else { &[] };
+    let numbers = memory::collected(detailed.iter().map(|row| row.number)).map_err(no_memory)?;
+    let mut detail = Detail::new(count, Some(&numbers)).map_err(no_memory)?;
     if gradients.skip || rows.is_empty() {
-        return Ok(outcome);
+        return Ok((outcome, detail.finish()));
     }
     if gradients.seed.is_some() {
         stored::have_numbers(rows.iter().map(|row| (row.number, row.steps)))?;
@@ -239,10 +238,13 @@ fn stepped(
             return Err(refusal);
         }
     }
-    let (outcome, bad) = call_quick(py, move || computed(rows, hypers, &of_row, gradients, limits, outcome))?;
+    let watch = &mut detail;
+    let (outcome, bad) =
+        call_quick(py, move || computed(rows, hypers, &of_row, gradients, limits, outcome, watch))?;
     let (nonfinite, first) = counted(bad);
     let element = bad.map(|found| found.element);
-    Ok(Outcome { nonfinite, first: first.map(|row| positions[row]), element, ..outcome })
+    let outcome = Outcome { nonfinite, first: first.map(|row| positions[row]), element, ..outcome };
+    Ok((outcome, detail.finish()))
 }
 
 /// The different options that occur among rows.
@@ -282,6 +284,7 @@ fn computed(
     gradients: Gradients,
     limits: &mut Limiter<'_>,
     mut outcome: Outcome,
+    detail: &mut Detail<'_>,
 ) -> Result<(Outcome, Option<NonFinite>), NoMemory> {
     let half = |row: &TensorRow<'_>| {
         row.moments.iter().flatten().any(|moment| matches!(moment, MomentSlice::Floats(Typed::F16(_))))
@@ -301,7 +304,7 @@ fn computed(
     });
     let treatment = Treatment { norm, scan, stop_nonfinite, scale, narrow };
     let Computed { grad_norm, clip_factor, bad, overflow, applied } =
-        compute(rows, &read, hypers, treatment, limits)?;
+        compute(rows, &read, hypers, treatment, limits, detail)?;
     if applied {
         for (counter, steps) in counters {
             count(counter, steps);

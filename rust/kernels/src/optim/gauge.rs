@@ -3,47 +3,34 @@
 //! scalars, of which each row has its own.
 
 use super::hyper::Hyper;
+use super::norm::Lanes;
 use super::row::{Row, Tiles};
 use super::rules::Prepared;
 use super::units::Units;
 use crate::grid::{CHUNK, chunk, chunks, map_chunks, unwatched};
 use crate::memory::{self, NoMemory};
-use crate::simd::{Isa, Kernel, Real, dispatch, padded, scalar, standard, tree64};
+use crate::simd::{Isa, Kernel, Real, dispatch, scalar, standard};
 use std::ops::Range;
 
 /// The smallest share of moving elements by which a cautious update is divided (the convention of timm).
 const LEAST_SHARE: f64 = 1e-3;
-const LANES: usize = 32;
 
 /// What is counted and summed over the elements of a tensor.
 #[derive(Clone, Copy)]
 pub(super) struct Tally {
     /// The elements whose update and gradient have the same sign.
     pub agreeing: usize,
-    /// The sum of the squares of gradients in units of their second moment's root, over lanes that are filled in turn.
-    lanes: [f64; LANES],
+    /// The sum of the squares of gradients in units of their second moment's root.
+    squares: Lanes,
 }
 
 impl Tally {
-    pub(super) const EMPTY: Tally = Tally { agreeing: 0, lanes: [0.0; LANES] };
+    pub(super) const EMPTY: Tally = Tally { agreeing: 0, squares: Lanes::EMPTY };
 
     /// Adds the squares of a span. Spans are tiles, whose length is a multiple of the lanes, except for the last one.
     #[inline(always)]
-    pub(super) fn add_squares<T: Real>(&mut self, x: &[T]) {
-        let (blocks, tail) = x.as_chunks::<LANES>();
-        for block in blocks {
-            self.add_block(block);
-        }
-        // Adding the square of 0 to a sum of squares changes nothing.
-        self.add_block(&padded(tail, T::default()));
-    }
-
-    #[inline(always)]
-    fn add_block<T: Real>(&mut self, block: &[T; LANES]) {
-        for (lane, x) in self.lanes.iter_mut().zip(block) {
-            let x = x.to_f64();
-            *lane += x * x;
-        }
+    pub(super) fn add_squares<T: Real, I: Isa>(&mut self, x: &[T]) {
+        self.squares.add::<T, I>(x, 0);
     }
 }
 
@@ -113,16 +100,10 @@ impl Kernel for Measure<'_, '_> {
             } else {
                 row.measure::<f32, I>(range, rule, hyper, &mut single)
             };
-            found.push(Found { row: piece.row, agreeing: tally.agreeing, squares: sum(&tally.lanes) });
+            found.push(Found { row: piece.row, agreeing: tally.agreeing, squares: tally.squares.total() });
         }
         Ok(found)
     }
-}
-
-/// The reduction tree, out of line for the reason given in `norm`.
-#[inline(never)]
-fn sum(lanes: &[f64; LANES]) -> f64 {
-    tree64(*lanes)
 }
 
 /// Measures the rows that need it. Each of them gets a [`Hyper`] of its own, behind those that are given.

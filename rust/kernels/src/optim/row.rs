@@ -2,8 +2,9 @@
 
 use super::gauge::Tally;
 use super::hyper::Hyper;
-use super::rules::{Choose, Prepared};
+use super::rules::{Choose, Prepared, Slot, unasked};
 use super::storage::{Place, Storage, Stored, TILE, widen};
+use super::watch::Sums;
 use crate::dtype::{Listed, ListedReal, TypedSlice};
 use crate::grid::CHUNK;
 use crate::simd::{Bf16, Bf16Pair, Element, Isa};
@@ -48,6 +49,18 @@ impl<E> Span<'_, E> {
             let moments = moments.each_mut().map(|moment| moment.as_mut().and_then(Iterator::next));
             take(Span { param, grad, moments });
         }
+    }
+}
+
+impl<E> Span<'_, E> {
+    /// The elements `range`.
+    #[inline(always)]
+    pub(super) fn part(&mut self, range: Range<usize>) -> Span<'_, E> {
+        let mut moments = [const { None }; MOMENTS];
+        for (part, moment) in moments.iter_mut().zip(&mut self.moments) {
+            *part = moment.as_mut().map(|x| &mut x[range.clone()]);
+        }
+        Span { param: &mut self.param[range.clone()], grad: &self.grad[range], moments }
     }
 }
 
@@ -120,6 +133,8 @@ pub(super) struct Part<'a> {
     pub row: Row<'a>,
     /// The index in its tensor of the first element.
     start: usize,
+    /// The number of its row among those of the call.
+    pub number: u32,
 }
 
 /// Buffers for one tile of each array of a row.
@@ -138,14 +153,14 @@ impl<T: ListedReal> Tiles<T> {
 
 impl<'a> Part<'a> {
     /// Divides a row into parts of at most a chunk.
-    pub(super) fn parts(row: Row<'a>, mut take: impl FnMut(Part<'a>)) {
+    pub(super) fn parts(row: Row<'a>, number: u32, mut take: impl FnMut(Part<'a>)) {
         let (mut rest, mut start) = (row, 0);
         while rest.len() > CHUNK {
             let (head, tail) = rest.split(CHUNK);
-            take(Part { row: head, start });
+            take(Part { row: head, start, number });
             (rest, start) = (tail, start + CHUNK);
         }
-        take(Part { row: rest, start });
+        take(Part { row: rest, start, number });
     }
 
     /// Updates all elements.
@@ -156,33 +171,66 @@ impl<'a> Part<'a> {
         hyper: &Hyper,
         buffers: &mut Tiles<T>,
     ) {
-        let before = Before::of(hyper);
+        for tile in tiles(0..self.row.len()) {
+            self.tile::<T, I, ()>(tile.clone(), rule, hyper, buffers, &mut unasked()[..tile.len()]);
+        }
+    }
+
+    /// Updates all elements, and sums up what happens to them.
+    #[inline(always)]
+    pub(super) fn watched<T: Choose, I: Isa>(
+        mut self,
+        rule: &Prepared,
+        hyper: &Hyper,
+        buffers: &mut Tiles<T>,
+        sums: &mut Sums,
+    ) {
+        let (mut before, mut after) = ([T::default(); TILE], [T::default(); TILE]);
+        let mut changes = [[T::default(); 1]; TILE];
         for tile in tiles(0..self.row.len()) {
             let n = tile.len();
-            let Row { param, grad, moments: [first, second, third], key, .. } = &mut self.row;
-            let [b1, b2, b3] = &mut buffers.moments;
-            rule.update::<T, I>(Span {
-                param: param.open::<T, I>(tile.clone(), &mut buffers.param[..n]),
-                grad: gradient(*grad, tile.clone(), &mut buffers.grad[..n], before),
-                moments: [
-                    opened::<T, I>(first, &tile, b1),
-                    opened::<T, I>(second, &tile, b2),
-                    opened::<T, I>(third, &tile, b3),
-                ],
-            });
-            let place = |array| Place {
-                key: *key,
-                step: hyper.step,
-                array,
-                element: (self.start + tile.start) as u64,
-            };
-            param.close::<T, I>(tile.clone(), &buffers.param[..n], place(0));
-            for (index, (moment, buffer)) in
-                [first, second, third].into_iter().zip(&buffers.moments).enumerate()
-            {
-                if let Some(moment) = moment {
-                    moment.close::<T, I>(tile.clone(), &buffer[..n], place(1 + index));
-                }
+            let (before, after, changes) = (&mut before[..n], &mut after[..n], &mut changes[..n]);
+            self.row.param.read::<T, I>(tile.clone(), before);
+            self.tile::<T, I, _>(tile.clone(), rule, hyper, buffers, changes);
+            // What is stored, which may be less than what was computed.
+            self.row.param.read::<T, I>(tile.clone(), after);
+            sums.add::<T, T, 1, I>(before, after, changes);
+            if sums.gradients {
+                with_dtype!(self.row.grad.part(tile), x => sums.grad.add::<_, I>(x));
+            }
+        }
+    }
+
+    /// Updates a tile.
+    #[inline(always)]
+    fn tile<T: Choose, I: Isa, S: Slot<T, 1>>(
+        &mut self,
+        tile: Range<usize>,
+        rule: &Prepared,
+        hyper: &Hyper,
+        buffers: &mut Tiles<T>,
+        changes: &mut [S],
+    ) {
+        let (n, before) = (tile.len(), Before::of(hyper));
+        let Row { param, grad, moments: [first, second, third], key, .. } = &mut self.row;
+        let [b1, b2, b3] = &mut buffers.moments;
+        let span = Span {
+            param: param.open::<T, I>(tile.clone(), &mut buffers.param[..n]),
+            grad: gradient(*grad, tile.clone(), &mut buffers.grad[..n], before),
+            moments: [
+                opened::<T, I>(first, &tile, b1),
+                opened::<T, I>(second, &tile, b2),
+                opened::<T, I>(third, &tile, b3),
+            ],
+        };
+        rule.update_watched::<T, I, S>(span, changes);
+        let element = (self.start + tile.start) as u64;
+        let place = |array| Place { key: *key, step: hyper.step, array, element };
+        param.close::<T, I>(tile.clone(), &buffers.param[..n], place(0));
+        for (index, (moment, buffer)) in [first, second, third].into_iter().zip(&buffers.moments).enumerate()
+        {
+            if let Some(moment) = moment {
+                moment.close::<T, I>(tile.clone(), &buffer[..n], place(1 + index));
             }
         }
     }

@@ -2,11 +2,12 @@
 
 use super::gauge::gauged;
 use super::hyper::Hyper;
-use super::norm::NonFinite;
+use super::norm::{LANES, NonFinite};
 use super::row::{Part, Row, Span, Tiles};
 use super::rules::{Choose, Prepared};
 use super::torch;
 use super::units::Units;
+use super::watch::{Change, Found, Own, Packed, Sums, Total, watched};
 use crate::dtype::{Dtype, Listed};
 use crate::grid::{CHUNK, chunk, chunks, map_chunks, unwatched, write_chunks};
 use crate::memory::{self, NoMemory};
@@ -14,8 +15,16 @@ use crate::simd::{Bf16, Bf16Pair, Isa, Kernel, dispatch, scalar};
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// Spans, each with the index of its [`Hyper`].
-type Spans<'a, E> = Vec<(Span<'a, E>, usize)>;
+/// What a span belongs to.
+#[derive(Clone, Copy)]
+struct Of {
+    /// The index of its [`Hyper`].
+    hyper: u32,
+    /// The number of its row.
+    row: u32,
+}
+
+type Spans<'a, E> = Vec<(Span<'a, E>, Of)>;
 
 /// One unit of work. Where every array of a row has the type of the computation the rule works on the arrays
 /// themselves, and some rules also where all of them are bf16. Other rows are computed tile by tile.
@@ -29,14 +38,26 @@ enum Work<'a> {
 
 /// The rows of a call, divided into spans and sorted by the way in which they are computed.
 struct Sorted<'a> {
-    single: Units<(Span<'a, f32>, usize)>,
-    double: Units<(Span<'a, f64>, usize)>,
-    brain: Units<(Span<'a, Bf16>, usize)>,
+    single: Units<(Span<'a, f32>, Of)>,
+    double: Units<(Span<'a, f64>, Of)>,
+    brain: Units<(Span<'a, Bf16>, Of)>,
     single_tiles: Units<Part<'a>>,
     double_tiles: Units<Part<'a>>,
 }
 
 impl<'a> Sorted<'a> {
+    /// Sorts the rows of a step.
+    fn of(rows: impl IntoIterator<Item = Row<'a>>, options: &Options<'_>) -> Self {
+        let mut sorted = Sorted::new();
+        for (number, row) in rows.into_iter().enumerate() {
+            let hyper = &options.hypers[row.hyper];
+            let direct = hyper.grad_scale == 1.0 && hyper.grad_factor == 1.0;
+            let converts = options.rules[row.hyper].converts();
+            sorted.push(row, number as u32, direct, converts);
+        }
+        sorted
+    }
+
     fn new() -> Self {
         Sorted {
             single: Units::new(CHUNK),
@@ -48,18 +69,18 @@ impl<'a> Sorted<'a> {
     }
 
     /// `direct`: the gradient is neither divided nor rounded. `converts`: the rule converts bf16 by itself.
-    fn push(&mut self, row: Row<'a>, direct: bool, converts: bool) {
+    fn push(&mut self, row: Row<'a>, number: u32, direct: bool, converts: bool) {
         let mut left = Some(row);
         if direct {
-            left = left.and_then(|row| taken(row, &mut self.single));
-            left = left.and_then(|row| taken(row, &mut self.double));
+            left = left.and_then(|row| taken(row, number, &mut self.single));
+            left = left.and_then(|row| taken(row, number, &mut self.double));
         }
         if direct && converts {
-            left = left.and_then(|row| taken(row, &mut self.brain));
+            left = left.and_then(|row| taken(row, number, &mut self.brain));
         }
         if let Some(row) = left {
             let tiles = if row.is_double() { &mut self.double_tiles } else { &mut self.single_tiles };
-            Part::parts(row, |part| tiles.push(part.row.len(), part));
+            Part::parts(row, number, |part| tiles.push(part.row.len(), part));
         }
     }
 
@@ -83,13 +104,13 @@ impl<'a> Sorted<'a> {
 }
 
 /// Adds the spans of a row to `units` if its arrays are all stored as `E`; otherwise gives it back.
-fn taken<'a, E: Listed>(row: Row<'a>, units: &mut Units<(Span<'a, E>, usize)>) -> Option<Row<'a>> {
+fn taken<'a, E: Listed>(row: Row<'a>, number: u32, units: &mut Units<(Span<'a, E>, Of)>) -> Option<Row<'a>> {
     if !row.lies_as::<E>() {
         return Some(row);
     }
-    let hyper = row.hyper;
+    let of = Of { hyper: row.hyper as u32, row: number };
     if let Some(span) = row.own::<E>() {
-        span.spans(|span| units.push(span.param.len(), (span, hyper)));
+        span.spans(|span| units.push(span.param.len(), (span, of)));
     }
     None
 }
@@ -118,6 +139,91 @@ impl Work<'_> {
             Work::DoubleTiles(parts) => dispatch(Tiled::<f64> { parts, options, compute: PhantomData }),
         }
     }
+
+    /// How many spans it has.
+    fn len(&self) -> usize {
+        match self {
+            Work::Single(spans) => spans.len(),
+            Work::Double(spans) => spans.len(),
+            Work::Brain(spans) => spans.len(),
+            Work::SingleTiles(parts) | Work::DoubleTiles(parts) => parts.len(),
+        }
+    }
+
+    /// Updates the elements of the unit, and returns what was found of each span in `found`, which has room for it.
+    fn watched(self, options: &Options<'_>, gradients: bool, found: Vec<Found>) -> Vec<Found> {
+        let watch = Watch { options, gradients, found };
+        match self {
+            Work::Single(spans) => dispatch(Watched(spans, watch)),
+            Work::Double(spans) => dispatch(Watched(spans, watch)),
+            Work::Brain(spans) => dispatch(WatchedPairs(spans, watch)),
+            Work::SingleTiles(parts) => dispatch(WatchedTiles::<f32>(parts, watch, PhantomData)),
+            Work::DoubleTiles(parts) => dispatch(WatchedTiles::<f64>(parts, watch, PhantomData)),
+        }
+    }
+}
+
+/// What is found while a unit is updated.
+struct Watch<'h> {
+    options: &'h Options<'h>,
+    gradients: bool,
+    found: Vec<Found>,
+}
+
+/// [`InPlace`], watched.
+struct Watched<'a, 'h, T>(Spans<'a, T>, Watch<'h>);
+
+impl<T: Choose> Kernel for Watched<'_, '_, T> {
+    type Out = Vec<Found>;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Vec<Found> {
+        let Watched(spans, Watch { options, gradients, mut found }) = self;
+        for (span, of) in spans {
+            let mut sums = Sums::new(gradients);
+            watched::<Own, T, T, 1, LANES, I>(span, &options.rules[of.hyper as usize], &mut sums);
+            found.push(sums.found(of.row));
+        }
+        found
+    }
+}
+
+/// [`Converted`], watched.
+struct WatchedPairs<'a, 'h>(Spans<'a, Bf16>, Watch<'h>);
+
+impl Kernel for WatchedPairs<'_, '_> {
+    type Out = Vec<Found>;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Vec<Found> {
+        let WatchedPairs(spans, Watch { options, gradients, mut found }) = self;
+        for (span, of) in spans {
+            let (rule, mut sums) = (&options.rules[of.hyper as usize], Sums::new(gradients));
+            let (pairs, rest) = span.pairs();
+            if let Some(pairs) = pairs {
+                watched::<Packed, f32, Bf16Pair, 2, { LANES / 2 }, I>(pairs, rule, &mut sums);
+            }
+            watched::<Packed, f32, Bf16, 1, LANES, I>(rest, rule, &mut sums);
+            found.push(sums.found(of.row));
+        }
+        found
+    }
+}
+
+/// [`Tiled`], watched.
+struct WatchedTiles<'a, 'h, T>(Vec<Part<'a>>, Watch<'h>, PhantomData<T>);
+
+impl<T: Choose> Kernel for WatchedTiles<'_, '_, T> {
+    type Out = Vec<Found>;
+    #[inline(always)]
+    fn run<I: Isa>(self) -> Vec<Found> {
+        let WatchedTiles(parts, Watch { options: Options { hypers, rules }, gradients, mut found }, _) = self;
+        let mut tiles = Tiles::<T>::new();
+        for part in parts {
+            let (hyper, number, mut sums) = (part.row.hyper, part.number, Sums::new(gradients));
+            part.watched::<T, I>(&rules[hyper], &hypers[hyper], &mut tiles, &mut sums);
+            found.push(sums.found(number));
+        }
+        found
+    }
 }
 
 /// The update of arrays that have the type of the computation.
@@ -130,8 +236,8 @@ impl<T: Choose> Kernel for InPlace<'_, '_, T> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        for (span, hyper) in self.spans {
-            self.options.rules[hyper].update::<T, I>(span);
+        for (span, of) in self.spans {
+            self.options.rules[of.hyper as usize].update::<T, I>(span);
         }
     }
 }
@@ -146,8 +252,8 @@ impl Kernel for Converted<'_, '_> {
     type Out = ();
     #[inline(always)]
     fn run<I: Isa>(self) {
-        for (span, hyper) in self.spans {
-            let rule = &self.options.rules[hyper];
+        for (span, of) in self.spans {
+            let rule = &self.options.rules[of.hyper as usize];
             let (pairs, rest) = span.pairs();
             if let Some(pairs) = pairs {
                 rule.convert::<f32, Bf16Pair, 2, I>(pairs);
@@ -195,16 +301,47 @@ pub fn step<'a>(rows: impl IntoIterator<Item = Row<'a>>, hypers: &[Hyper]) -> Re
 /// The step itself, in one parallel region.
 fn update<'a>(rows: impl IntoIterator<Item = Row<'a>>, hypers: &[Hyper]) -> Result<(), NoMemory> {
     let options = Options::of(hypers)?;
-    let mut sorted = Sorted::new();
-    for row in rows {
-        let hyper = &hypers[row.hyper];
-        let direct = hyper.grad_scale == 1.0 && hyper.grad_factor == 1.0;
-        let converts = options.rules[row.hyper].converts();
-        sorted.push(row, direct, converts);
-    }
+    let sorted = Sorted::of(rows, &options);
     let bytes = sorted.elements() * 28;
     write_chunks(sorted.finish()?, bytes, |_, work| work.run(&options))?;
     Ok(())
+}
+
+/// [`step`], and what it did to each row; with `gradients` also the norm of its gradient. Not of rows that follow
+/// torch's convention, which are divided.
+pub fn watched_step<'a>(
+    rows: impl IntoIterator<Item = Row<'a>>,
+    hypers: &[Hyper],
+    gradients: bool,
+) -> Result<Vec<Change>, NoMemory> {
+    let mut rows = memory::gathered(rows.into_iter())?;
+    let gauged = if hypers.iter().any(Hyper::is_gauged) {
+        gauged(&mut rows, hypers)?
+    } else {
+        memory::copied(hypers)?
+    };
+    let options = Options::of(&gauged)?;
+    // All that is found has its place before anything is written.
+    let mut sizes = memory::with_capacity(rows.len())?;
+    sizes.extend(rows.iter().map(|row| (row.len(), gauged[row.hyper].grad_scale)));
+    let (mut totals, mut changes) =
+        (memory::filled(rows.len(), Total::default())?, memory::with_capacity(rows.len())?);
+    let sorted = Sorted::of(rows, &options);
+    let bytes = sorted.elements() * 28;
+    let units = sorted.finish()?;
+    let mut work = memory::with_capacity(units.len())?;
+    for unit in units {
+        let found = memory::with_capacity(unit.len())?;
+        work.push((unit, found));
+    }
+    let found = write_chunks(work, bytes, |_, (work, found)| work.watched(&options, gradients, found))?;
+    scalar(|| {
+        for found in found.iter().flatten() {
+            totals[found.number as usize].add(found);
+        }
+    });
+    changes.extend(totals.iter().zip(sizes).map(|(total, (n, scale))| total.change(n, scale, gradients)));
+    Ok(changes)
 }
 
 /// Whether gradients of this norm, before division and clipping, could make moments infinite that are stored as

@@ -5,8 +5,8 @@ use super::{Entry, Run, entry, heavy};
 use steelyard_kernels::dtype::Listed;
 use steelyard_kernels::named::{Named, Parameter};
 use steelyard_kernels::optim::{
-    self, Adaptive, BLOCK, Blocks8, Clip, Codes, Cooldown, Copied, Decay, Hyper, Interpolate, Kahan, MOMENTS,
-    Order, PerHalf, Plain, Random, Rise, Row, Rule, Schedule, Split, Stored, UnitShape, WeightDecay,
+    self, Adaptive, BLOCK, Blocks8, Change, Clip, Codes, Cooldown, Copied, Decay, Hyper, Interpolate, Kahan,
+    MOMENTS, Order, PerHalf, Plain, Random, Rise, Row, Rule, Schedule, Split, Stored, UnitShape, WeightDecay,
     clamp_in_place, norms, scale_in_place, scale_units, sum_of_squares,
 };
 use steelyard_kernels::simd::{self, Bf16, F16};
@@ -25,6 +25,10 @@ pub const TABLE: &[Entry] = &[
     heavy("optim.rules", "float64", rules::<f64>),
     heavy("optim.rules", "bfloat16", rules::<Bf16>),
     heavy("optim.rules", "float16", rules::<F16>),
+    entry("optim.watched", "float32", watched::<f32, f32>),
+    entry("optim.watched", "float64", watched::<f64, f64>),
+    entry("optim.watched", "bfloat16", watched::<Bf16, Bf16>),
+    entry("optim.watched", "float16+float32", watched::<F16, f32>),
     entry("optim.sum_of_squares", "float32", squares::<f32>),
     entry("optim.sum_of_squares", "float64", squares::<f64>),
     entry("optim.sum_of_squares", "bfloat16", squares::<Bf16>),
@@ -126,6 +130,30 @@ fn steps<P: Draw + Listed, G: Draw + Listed, M: Draw + Listed + Default>(
             }
         }
     }
+}
+
+/// What a step of each variant does to a tensor.
+fn watched<T: Draw + Listed + Default, G: Draw + Listed>(n: usize) -> Run {
+    let (start, grad): (Vec<T>, Vec<G>) = (tame(n, 40), tame(n, 41));
+    Box::new(move |digest| {
+        for &(name, hyper, count) in ADAMW.iter().chain(&RULES) {
+            let digest = digest.of(hyper.rule.name()).of(name);
+            let mut p = start.clone();
+            let mut moments: [Vec<T>; MOMENTS] = std::array::from_fn(|_| vec![T::default(); n]);
+            let mut kept = moments.iter_mut().take(count);
+            let moments = std::array::from_fn(|_| {
+                kept.next().map(|moment| Stored::plain(T::typed(moment.as_mut_slice())))
+            });
+            let (param, grad) = (Stored::plain(T::typed(p.as_mut_slice())), G::typed(grad.as_slice()));
+            let row = Row { param, grad, moments, hyper: 0, key: 0 };
+            for change in given(optim::watched_step([row], &[Hyper { lr: 1e-4, ..hyper }], true)) {
+                let Change { grad_norm, param_norm, update_norm, ratio, lost } = change;
+                for x in [grad_norm, param_norm, update_norm, ratio, lost] {
+                    x.feed(digest);
+                }
+            }
+        }
+    })
 }
 
 /// Two steps of AdamW on parameters that are stored in every other way than as plain floats, with moments in 8 bits.

@@ -11,7 +11,7 @@ use crate::simd::{Bf16, Element, F16, Isa, padded};
 const LANES: usize = 64;
 
 /// An element type whose magnitudes can be compared as integers.
-pub(super) trait Magnitude: Element {
+pub(in crate::optim) trait Magnitude: Element {
     /// An unsigned integer of the same size.
     type Bits: Copy + Ord + Default;
     /// The bits without the sign.

@@ -13,7 +13,7 @@ use crate::simd::{Isa, Kernel, dispatch, standard};
 use crate::with_dtype;
 
 /// What an element type needs for every order.
-pub(super) trait Measured: SumOfSquares + Magnitude {}
+pub(in crate::optim) trait Measured: SumOfSquares + Magnitude {}
 impl<T: SumOfSquares + Magnitude> Measured for T {}
 
 /// How norms of one order are computed.
@@ -85,16 +85,34 @@ pub fn sums_of_squares(arrays: &[TypedSlice<'_>], progress: Progress<'_>) -> Res
     parts(Two, arrays, progress)
 }
 
+/// The sum of squares of all elements, with the same bits as [`sum_of_squares`], and that of each array.
+pub fn sum_of_squares_and_each(
+    arrays: &[TypedSlice<'_>],
+    progress: Progress<'_>,
+) -> Result<(Scaled, Vec<Scaled>), Stopped> {
+    let parts = parts(Two, arrays, progress)?;
+    let mut each = memory::with_capacity(arrays.len())?;
+    standard(|| {
+        each.extend(of_each(Two, arrays, &parts));
+        Ok((fold(Two, &parts), each))
+    })
+}
+
+/// What belongs to each array.
+fn of_each<R: Rule>(rule: R, arrays: &[TypedSlice<'_>], parts: &[R::Part]) -> impl Iterator<Item = R::Part> {
+    let mut rest = parts;
+    arrays.iter().map(move |array| {
+        let (own, after) = rest.split_at(chunks(array.len(), CHUNK));
+        rest = after;
+        fold(rule, own)
+    })
+}
+
 fn norms_by<R: Rule>(rule: R, arrays: &[TypedSlice<'_>], progress: Progress<'_>) -> Result<Norms, Stopped> {
     let parts = parts(rule, arrays, progress)?;
     let mut each = memory::with_capacity(arrays.len())?;
     standard(|| {
-        let mut rest = parts.as_slice();
-        for array in arrays {
-            let (own, after) = rest.split_at(chunks(array.len(), CHUNK));
-            each.push(rule.norm(fold(rule, own)));
-            rest = after;
-        }
+        each.extend(of_each(rule, arrays, &parts).map(|part| rule.norm(part)));
         Ok(Norms { total: rule.norm(fold(rule, &parts)), each })
     })
 }

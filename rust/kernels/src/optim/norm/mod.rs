@@ -14,6 +14,7 @@ mod adaptive;
 mod clamp;
 mod clip;
 mod columns;
+mod lanes;
 mod largest;
 mod measure;
 mod nonfinite;
@@ -29,7 +30,9 @@ mod two;
 pub use adaptive::{Adaptive, Clips, UnitShape, scale_units};
 pub use clamp::clamp_in_place;
 pub use clip::Clip;
-pub use measure::{Norms, Order, norms, sum_of_squares, sums_of_squares};
+pub(in crate::optim) use lanes::{Growing, Lanes};
+pub(in crate::optim) use measure::Measured;
+pub use measure::{Norms, Order, norms, sum_of_squares, sum_of_squares_and_each, sums_of_squares};
 pub use nonfinite::{NonFinite, count_nonfinite};
 pub use scale::scale_in_place;
 pub(in crate::optim) use scaled::exp2i;
@@ -37,7 +40,7 @@ pub use scaled::{Norm, Scaled};
 pub use torch::TorchNorm;
 
 /// The number of lanes of a sum of f64.
-const LANES: usize = 32;
+pub(in crate::optim) const LANES: usize = 32;
 
 /// The reduction tree. It is not inlined, because the compiler would then arrange the lanes in the loop for the tree's
 /// first step, in pairs, instead of filling the vector registers.

@@ -53,7 +53,7 @@ pub(in crate::optim) fn exp2i(e: i32) -> f64 {
 
 impl Scaled {
     /// The sum of both, in the scale of the one with the larger exponent.
-    pub(super) fn plus(self, other: Scaled) -> Scaled {
+    pub(in crate::optim) fn plus(self, other: Scaled) -> Scaled {
         let (big, small) = if self.exponent >= other.exponent { (self, other) } else { (other, self) };
         if small.sum == 0.0 {
             return big;

@@ -33,7 +33,7 @@ impl Rule for Two {
 
 /// The sum of squares of a span: the squares are exact where f64 can hold those of the element type, and scaled
 /// otherwise.
-pub(super) trait SumOfSquares: Element {
+pub(in crate::optim) trait SumOfSquares: Element {
     fn sum_of_squares<I: Isa>(x: &[Self]) -> Scaled;
 }
 

@@ -19,8 +19,8 @@
 
 use super::super::hyper::{Hyper, Unfit};
 use super::super::row::Span;
-use super::Formula;
 use super::frame::{Frame, Lerp};
+use super::{Formula, Slot};
 use crate::math;
 use crate::simd::{Isa, Pack, Real};
 
@@ -77,41 +77,49 @@ impl Formula for AdamW {
     }
 
     #[inline(always)]
-    fn update<T: Real, I: Isa>(span: Span<'_, T>, s: &Scalars<T>) {
-        Self::convert::<T, T, 1, I>(span, s);
+    fn update<T: Real, I: Isa, S: Slot<T, 1>>(span: Span<'_, T>, s: &Scalars<T>, changes: &mut [S]) {
+        Self::convert::<T, T, 1, I, S>(span, s, changes);
     }
 
     const CONVERTS: bool = true;
 
     #[inline(always)]
-    fn convert<T: Real, E: Pack<T, N>, const N: usize, I: Isa>(span: Span<'_, E>, s: &Scalars<T>) {
+    fn convert<T: Real, E: Pack<T, N>, const N: usize, I: Isa, S: Slot<T, N>>(
+        span: Span<'_, E>,
+        s: &Scalars<T>,
+        changes: &mut [S],
+    ) {
         let Span { param, grad, moments: [exp_avg, exp_avg_sq, max_exp_avg_sq] } = span;
         let [exp_avg, exp_avg_sq] = [exp_avg, exp_avg_sq].map(Option::unwrap_or_default);
-        let rows = param.iter_mut().zip(grad).zip(exp_avg.iter_mut().zip(exp_avg_sq));
+        let rows = param.iter_mut().zip(grad).zip(exp_avg.iter_mut().zip(exp_avg_sq)).zip(changes);
         // All loads come before any store. The arrays often begin at the same offset within a page; a load whose
         // address agrees with that of an earlier store in its low bits waits for the store without need (4K aliasing).
         match max_exp_avg_sq {
             None => {
-                for ((p, g), (m, v)) in rows {
+                for (((p, g), (m, v)), change) in rows {
                     let (mut next, grad) = (p.wide(), g.wide());
                     let (mut first, mut second) = (m.wide(), v.wide());
                     for k in 0..N {
                         let g = s.frame.clipped(grad[k]);
                         (first[k], second[k]) = s.moments::<I>(g, first[k], second[k]);
-                        next[k] = next[k] * s.frame.decay + s.update(first[k], second[k]);
+                        let (p, update) = (next[k], s.update(first[k], second[k]));
+                        change.put(k, || s.frame.change::<I>(p, update));
+                        next[k] = p * s.frame.decay + update;
                     }
                     (*p, *m, *v) = (E::pack(next), E::pack(first), E::pack(second));
                 }
             }
             Some(largest) => {
-                for (((p, g), (m, v)), largest) in rows.zip(largest) {
+                for ((((p, g), (m, v)), change), largest) in rows.zip(largest) {
                     let (mut next, grad, mut top) = (p.wide(), g.wide(), largest.wide());
                     let (mut first, mut second) = (m.wide(), v.wide());
                     for k in 0..N {
                         let g = s.frame.clipped(grad[k]);
                         (first[k], second[k]) = s.moments::<I>(g, first[k], second[k]);
                         top[k] = larger_or_nan(top[k], second[k]);
-                        next[k] = next[k] * s.frame.decay + s.update(first[k], top[k]);
+                        let (p, update) = (next[k], s.update(first[k], top[k]));
+                        change.put(k, || s.frame.change::<I>(p, update));
+                        next[k] = p * s.frame.decay + update;
                     }
                     (*p, *m, *v) = (E::pack(next), E::pack(first), E::pack(second));
                     *largest = E::pack(top);

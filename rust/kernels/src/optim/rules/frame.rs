@@ -75,11 +75,17 @@ impl<T: Real> Frame<T> {
         if (x < self.floor) & (x > -self.floor) { T::default() } else { x }
     }
 
+    /// What decay and update add to the parameter together.
+    #[inline(always)]
+    pub(super) fn change<I: Isa>(&self, p: T, update: T) -> T {
+        T::fma::<I>(self.shrink, p, update)
+    }
+
     /// The parameter after decay and update. Rounded once it is `p + delta`, where `delta` is small, so that its own
     /// rounding is far below that of the parameter.
     #[inline(always)]
     pub(super) fn moved<I: Isa>(&self, p: T, update: T) -> T {
-        let once = p + T::fma::<I>(self.shrink, p, update);
+        let once = p + self.change::<I>(p, update);
         let twice = p * self.decay + update;
         if self.tight { once } else { twice }
     }
@@ -87,7 +93,7 @@ impl<T: Real> Frame<T> {
     /// The same for an update `rate * direction`, whose product is not rounded before it is added.
     #[inline(always)]
     pub(super) fn moved_along<I: Isa>(&self, p: T, direction: T, rate: T) -> T {
-        let once = p + T::fma::<I>(self.shrink, p, rate * direction);
+        let once = p + self.change::<I>(p, rate * direction);
         let twice = T::fma::<I>(direction, rate, p * self.decay);
         if self.tight { once } else { twice }
     }

@@ -10,8 +10,8 @@
 use super::super::gauge::Tally;
 use super::super::hyper::{Hyper, Unfit};
 use super::super::row::Span;
-use super::Formula;
 use super::frame::{Frame, Lerp, agree};
+use super::{Formula, Slot};
 use crate::simd::{Isa, Real};
 
 /// The formula of Lion, which keeps one moment.
@@ -48,10 +48,11 @@ impl Formula for Lion {
     }
 
     #[inline(always)]
-    fn update<T: Real, I: Isa>(span: Span<'_, T>, s: &Scalars<T>) {
+    fn update<T: Real, I: Isa, S: Slot<T, 1>>(span: Span<'_, T>, s: &Scalars<T>, changes: &mut [S]) {
         let Span { param, grad, moments: [exp_avg, ..] } = span;
         let zero = T::default();
-        for ((p, g), m) in param.iter_mut().zip(grad).zip(exp_avg.unwrap_or_default()) {
+        let rows = param.iter_mut().zip(grad).zip(exp_avg.unwrap_or_default()).zip(changes);
+        for (((p, g), m), change) in rows {
             let g = s.frame.gradient::<I>(*g, *p);
             let mean = s.direction.mean::<I>(*m, g);
             // A mean of 0 or NaN is its own sign.
@@ -63,6 +64,8 @@ impl Formula for Lion {
                 mean
             };
             let update = if s.cautious & !agree(mean, g) { zero } else { update };
+            let before = *p;
+            change.put(0, || s.frame.change::<I>(before, update));
             (*p, *m) = (s.frame.moved::<I>(*p, update), s.frame.flushed(s.kept.mean::<I>(*m, g)));
         }
     }

@@ -7,6 +7,7 @@
 //! own, chosen in [`Prepared::of`], and no branch in the loop.
 
 mod adamw;
+mod change;
 mod frame;
 mod lion;
 mod sgd;
@@ -15,11 +16,14 @@ mod variant;
 
 use super::gauge::Tally;
 use super::hyper::{Hyper, Unfit, WeightDecay};
+use super::norm::Measured;
 use super::row::Span;
 use crate::dtype::{ListedReal, RealDtype};
 use crate::simd::{Isa, Pack, Real, standard};
 use crate::with_real;
 use std::ops::RangeInclusive;
+
+pub(super) use change::{Slot, unasked};
 
 crate::named! {
     /// How a step updates a parameter.
@@ -63,8 +67,12 @@ pub(super) trait Formula {
 
     /// Updates a span in place: the parameter and the moments, from the gradient. Each element is computed from its own
     /// values alone, so that the length of spans changes no bit. It must be `#[inline(always)]`; it must not allocate
-    /// or panic.
-    fn update<T: Real, I: Isa>(span: Span<'_, T>, scalars: &Self::Scalars<T>);
+    /// or panic. Each slot of `changes` gets what the rule adds to an element, where it is asked for.
+    fn update<T: Real, I: Isa, S: Slot<T, 1>>(
+        span: Span<'_, T>,
+        scalars: &Self::Scalars<T>,
+        changes: &mut [S],
+    );
 
     /// Adds to the tally what must be known of all elements of a tensor before they are updated. The span is a copy,
     /// which may be overwritten. A formula that takes nothing from a tally leaves this out.
@@ -77,7 +85,12 @@ pub(super) trait Formula {
     /// [`Self::update`] of elements that are packed (two bf16 in a word), with the conversions in the loop itself. The
     /// bits are those of the way through buffers, which is slower because conversions do not overlap with divisions.
     #[inline(always)]
-    fn convert<T: Real, E: Pack<T, N>, const N: usize, I: Isa>(_: Span<'_, E>, _: &Self::Scalars<T>) {}
+    fn convert<T: Real, E: Pack<T, N>, const N: usize, I: Isa, S: Slot<T, N>>(
+        _: Span<'_, E>,
+        _: &Self::Scalars<T>,
+        _: &mut [S],
+    ) {
+    }
 }
 
 /// The scalars of a formula in both types of the computation.
@@ -87,7 +100,7 @@ pub(super) struct Both<F: Formula> {
 }
 
 /// A type of the computation, with its scalars among [`Both`].
-pub(super) trait Choose: ListedReal {
+pub(super) trait Choose: ListedReal + Measured {
     fn choose<F: Formula>(both: &Both<F>) -> &F::Scalars<Self>;
 }
 
@@ -137,21 +150,31 @@ macro_rules! formulas {
                 }
             }
 
-            /// Updates a span by the formula, with the conversions.
+            /// Updates a span by the formula, with the conversions, and says what it added to each element.
             #[inline(always)]
-            pub(super) fn convert<T: Choose, E: Pack<T, N>, const N: usize, I: Isa>(&self, span: Span<'_, E>) {
+            pub(super) fn convert_watched<T: Choose, E: Pack<T, N>, const N: usize, I: Isa, S: Slot<T, N>>(
+                &self,
+                span: Span<'_, E>,
+                changes: &mut [S],
+            ) {
                 match self {
                     $(Prepared::$Formula(both) => {
-                        <$type>::convert::<T, E, N, I>(span, T::choose(both));
+                        <$type>::convert::<T, E, N, I, S>(span, T::choose(both), changes);
                     }),+
                 }
             }
 
-            /// Updates a span by the formula.
+            /// Updates a span by the formula, and says what it added to each element.
             #[inline(always)]
-            pub(super) fn update<T: Choose, I: Isa>(&self, span: Span<'_, T>) {
+            pub(super) fn update_watched<T: Choose, I: Isa, S: Slot<T, 1>>(
+                &self,
+                span: Span<'_, T>,
+                changes: &mut [S],
+            ) {
                 match self {
-                    $(Prepared::$Formula(both) => <$type>::update::<T, I>(span, T::choose(both))),+
+                    $(Prepared::$Formula(both) => {
+                        <$type>::update::<T, I, S>(span, T::choose(both), changes);
+                    }),+
                 }
             }
 
@@ -183,6 +206,20 @@ formulas! {
 }
 
 impl Prepared {
+    /// Updates a span by the formula, with the conversions.
+    #[inline(always)]
+    pub(super) fn convert<T: Choose, E: Pack<T, N>, const N: usize, I: Isa>(&self, span: Span<'_, E>) {
+        let n = span.param.len();
+        self.convert_watched::<T, E, N, I, ()>(span, &mut unasked()[..n]);
+    }
+
+    /// Updates a span by the formula.
+    #[inline(always)]
+    pub(super) fn update<T: Choose, I: Isa>(&self, span: Span<'_, T>) {
+        let n = span.param.len();
+        self.update_watched::<T, I, ()>(span, &mut unasked()[..n]);
+    }
+
     /// Computes the scalars of a step.
     pub(super) fn of(hyper: &Hyper) -> Prepared {
         standard(|| Prepared::inside(hyper))

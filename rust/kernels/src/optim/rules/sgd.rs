@@ -11,8 +11,8 @@
 
 use super::super::hyper::{Hyper, Unfit};
 use super::super::row::Span;
-use super::Formula;
 use super::frame::Frame;
+use super::{Formula, Slot};
 use crate::simd::{Isa, Real};
 
 /// The formula of SGD; of SGD without momentum where a row has no moment.
@@ -51,21 +51,25 @@ impl Formula for Sgd {
     }
 
     #[inline(always)]
-    fn update<T: Real, I: Isa>(span: Span<'_, T>, s: &Scalars<T>) {
+    fn update<T: Real, I: Isa, S: Slot<T, 1>>(span: Span<'_, T>, s: &Scalars<T>, changes: &mut [S]) {
         let Span { param, grad, moments: [buffer, ..] } = span;
         let Some(buffer) = buffer else {
-            for (p, g) in param.iter_mut().zip(grad) {
+            for ((p, g), change) in param.iter_mut().zip(grad).zip(changes) {
                 let g = s.frame.gradient::<I>(*g, *p);
+                let before = *p;
+                change.put(0, || s.frame.change::<I>(before, s.rate * g));
                 *p = s.frame.moved_along::<I>(*p, g, s.rate);
             }
             return;
         };
-        for ((p, g), b) in param.iter_mut().zip(grad).zip(buffer) {
+        for (((p, g), b), change) in param.iter_mut().zip(grad).zip(buffer).zip(changes) {
             let g = s.frame.gradient::<I>(*g, *p);
             let later = T::fma::<I>(g, s.enters, *b * s.momentum);
             let next = s.frame.flushed(if s.first { g } else { later });
             let ahead = T::fma::<I>(next, s.momentum, g);
             let direction = if s.nesterov { ahead } else { next };
+            let before = *p;
+            change.put(0, || s.frame.change::<I>(before, s.rate * direction));
             (*p, *b) = (s.frame.moved_along::<I>(*p, direction, s.rate), next);
         }
     }

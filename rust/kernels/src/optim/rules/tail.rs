@@ -9,19 +9,26 @@
 
 use super::super::hyper::{Hyper, Unfit};
 use super::super::row::Span;
-use super::Formula;
 use super::adamw::{AdamW, Scalars};
+use super::{Formula, Slot};
 use crate::simd::{Isa, Real};
 
 /// The formula of torch's last elements.
 pub(in super::super) struct Tail;
 
 #[inline(always)]
-fn updated<T: Real, I: Isa>([p, g, m, v, top]: [T; 5], amsgrad: bool, s: &Scalars<T>) -> [T; 4] {
+fn updated<T: Real, I: Isa>(
+    [p, g, m, v, top]: [T; 5],
+    amsgrad: bool,
+    s: &Scalars<T>,
+    change: &mut impl Slot<T, 1>,
+) -> [T; 4] {
     let g = s.frame.gradient::<I>(g, p);
     let (m, v) = s.tail_moments::<I>(g, m, v);
     let top = if !amsgrad | (top < v) { v } else { top };
-    [s.frame.moved::<I>(p, s.update(m, top)), m, v, top]
+    let update = s.update(m, top);
+    change.put(0, || s.frame.change::<I>(p, update));
+    [s.frame.moved::<I>(p, update), m, v, top]
 }
 
 impl Formula for Tail {
@@ -36,19 +43,19 @@ impl Formula for Tail {
     }
 
     #[inline(always)]
-    fn update<T: Real, I: Isa>(span: Span<'_, T>, s: &Scalars<T>) {
+    fn update<T: Real, I: Isa, S: Slot<T, 1>>(span: Span<'_, T>, s: &Scalars<T>, changes: &mut [S]) {
         let Span { param, grad, moments: [exp_avg, exp_avg_sq, max_exp_avg_sq] } = span;
         let [exp_avg, exp_avg_sq] = [exp_avg, exp_avg_sq].map(Option::unwrap_or_default);
-        let rows = param.iter_mut().zip(grad).zip(exp_avg.iter_mut().zip(exp_avg_sq));
+        let rows = param.iter_mut().zip(grad).zip(exp_avg.iter_mut().zip(exp_avg_sq)).zip(changes);
         match max_exp_avg_sq {
             None => {
-                for ((p, g), (m, v)) in rows {
-                    [*p, *m, *v, _] = updated::<T, I>([*p, *g, *m, *v, *v], false, s);
+                for (((p, g), (m, v)), change) in rows {
+                    [*p, *m, *v, _] = updated::<T, I>([*p, *g, *m, *v, *v], false, s, change);
                 }
             }
             Some(largest) => {
-                for (((p, g), (m, v)), top) in rows.zip(largest) {
-                    [*p, *m, *v, *top] = updated::<T, I>([*p, *g, *m, *v, *top], true, s);
+                for ((((p, g), (m, v)), change), top) in rows.zip(largest) {
+                    [*p, *m, *v, *top] = updated::<T, I>([*p, *g, *m, *v, *top], true, s, change);
                 }
             }
         }

@@ -14,9 +14,9 @@
 use super::super::gauge::Tally;
 use super::super::hyper::{Hyper, Unfit};
 use super::super::row::Span;
-use super::Formula;
 use super::adamw::{AdamW, Scalars, larger_or_nan};
 use super::frame::agree;
+use super::{Formula, Slot};
 use crate::simd::{Isa, Real};
 
 /// The formula of the variants.
@@ -24,10 +24,16 @@ pub(in super::super) struct Variant;
 
 /// The parameter, the moments and the largest second moment of an element after its update.
 #[inline(always)]
-fn updated<T: Real, I: Isa>([p, g, m, v, top]: [T; 5], amsgrad: bool, s: &Scalars<T>) -> [T; 4] {
+fn updated<T: Real, I: Isa>(
+    [p, g, m, v, top]: [T; 5],
+    amsgrad: bool,
+    s: &Scalars<T>,
+    change: &mut impl Slot<T, 1>,
+) -> [T; 4] {
     let Adam { g, m, v, top } = moments::<T, I>([p, g, m, v, top], amsgrad, s);
     let update = s.update(m, top);
     let update = if s.cautious & !agree(m, g) { T::default() } else { update };
+    change.put(0, || s.frame.change::<I>(p, update));
     [s.frame.moved::<I>(p, update), m, v, top]
 }
 
@@ -61,19 +67,19 @@ impl Formula for Variant {
     }
 
     #[inline(always)]
-    fn update<T: Real, I: Isa>(span: Span<'_, T>, s: &Scalars<T>) {
+    fn update<T: Real, I: Isa, S: Slot<T, 1>>(span: Span<'_, T>, s: &Scalars<T>, changes: &mut [S]) {
         let Span { param, grad, moments: [exp_avg, exp_avg_sq, max_exp_avg_sq] } = span;
         let [exp_avg, exp_avg_sq] = [exp_avg, exp_avg_sq].map(Option::unwrap_or_default);
-        let rows = param.iter_mut().zip(grad).zip(exp_avg.iter_mut().zip(exp_avg_sq));
+        let rows = param.iter_mut().zip(grad).zip(exp_avg.iter_mut().zip(exp_avg_sq)).zip(changes);
         match max_exp_avg_sq {
             None => {
-                for ((p, g), (m, v)) in rows {
-                    [*p, *m, *v, _] = updated::<T, I>([*p, *g, *m, *v, *v], false, s);
+                for (((p, g), (m, v)), change) in rows {
+                    [*p, *m, *v, _] = updated::<T, I>([*p, *g, *m, *v, *v], false, s, change);
                 }
             }
             Some(largest) => {
-                for (((p, g), (m, v)), top) in rows.zip(largest) {
-                    [*p, *m, *v, *top] = updated::<T, I>([*p, *g, *m, *v, *top], true, s);
+                for ((((p, g), (m, v)), change), top) in rows.zip(largest) {
+                    [*p, *m, *v, *top] = updated::<T, I>([*p, *g, *m, *v, *top], true, s, change);
                 }
             }
         }
@@ -107,7 +113,7 @@ impl Formula for Variant {
         }
         tally.agreeing += agreeing as usize;
         if s.stable {
-            tally.add_squares(param);
+            tally.add_squares::<T, I>(param);
         }
     }
 }
