@@ -12,6 +12,7 @@ mod fresh;
 pub mod loads;
 mod owners;
 mod shim;
+pub mod tensor_claim;
 pub mod tensor_rows;
 pub mod tensors;
 pub mod written;

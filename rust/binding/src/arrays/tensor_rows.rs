@@ -6,37 +6,38 @@
 #![allow(unsafe_code)] // slices over memory that torch owns
 
 use super::apart::{Apart, Overlap};
-use super::blocks::{Block, MomentSlice, Place, SliceMut, prefetch, shared};
+use super::blocks::{Block, Place, prefetch};
+use super::tensor_claim::TensorClaim;
 use super::tensors::{Scratch, Seen, Tensors};
 use crate::call::no_memory;
-use crate::give::{ToPython, value_error};
+use crate::give::value_error;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
-use steelyard_kernels::dtype::{Dtype, Exclusive, Typed, TypedSlice};
+use steelyard_kernels::dtype::Dtype;
 use steelyard_kernels::memory;
 use steelyard_kernels::optim::{BLOCK, MOMENTS};
 
 /// What is written of a row: the parameter, its moments, its number of steps, and the scales of moments in 8 bits.
 const ROLES: usize = 2 + 2 * MOMENTS;
-const STEP: usize = 1 + MOMENTS;
-const SCALES: usize = STEP + 1;
+pub(super) const STEP: usize = 1 + MOMENTS;
+pub(super) const SCALES: usize = STEP + 1;
 
 /// The place of a parameter among the groups: the group's index, and its own index there.
 pub type Position = (usize, usize);
 
 /// A tensor that was looked at, and where it was.
-struct Held {
+pub(super) struct Held {
     object: Py<PyAny>,
-    place: Place,
+    pub(super) place: Place,
 }
 
 /// A parameter and its state, as they were in the last step.
-struct Row {
-    param: Py<PyAny>,
+pub(super) struct Row {
+    pub(super) param: Py<PyAny>,
     state: Option<Py<PyDict>>,
-    written: [Option<Held>; ROLES],
+    pub(super) written: [Option<Held>; ROLES],
     shape: Vec<i64>,
     strides: Vec<i64>,
     /// Whether the last look found all these tensors to go together. The next one then need only find them unchanged.
@@ -44,9 +45,9 @@ struct Row {
 }
 
 /// A row that takes part in this step.
-struct Present<'py> {
-    row: usize,
-    position: Position,
+pub(super) struct Present<'py> {
+    pub(super) row: usize,
+    pub(super) position: Position,
     param: Bound<'py, PyAny>,
     grad: Bound<'py, PyAny>,
     /// `None` where the parameter has no state yet.
@@ -56,19 +57,19 @@ struct Present<'py> {
 }
 
 /// What a step does with a row.
-struct Ready {
-    row: usize,
-    group: usize,
-    grad: Block,
+pub(super) struct Ready {
+    pub(super) row: usize,
+    pub(super) group: usize,
+    pub(super) grad: Block,
     /// The number of steps made so far.
-    steps: u64,
-    begins: bool,
+    pub(super) steps: u64,
+    pub(super) begins: bool,
 }
 
 /// The rows of an optimizer.
 pub struct TensorRows {
     tensors: Tensors,
-    rows: Vec<Row>,
+    pub(super) rows: Vec<Row>,
     /// The keys and values of the optimizer's `state`, by address, in its order.
     entries: Vec<(usize, usize)>,
     /// The rows whose tensors `apart` has.
@@ -77,7 +78,7 @@ pub struct TensorRows {
     /// also where a look ends before that.
     moved: bool,
     apart: Apart,
-    ready: Vec<Ready>,
+    pub(super) ready: Vec<Ready>,
 }
 
 /// The outcome of a look at all tensors.
@@ -515,81 +516,4 @@ fn counted(counter: &Block, name: impl Fn() -> String) -> PyResult<Option<u64>> 
         )));
     }
     Ok((counter.dtype == Dtype::F64 || value < LAST_SINGLE).then_some(value as u64))
-}
-
-/// The tensors of a step, of which slices may be made once. None that is written overlaps another one.
-pub struct TensorClaim<'w, 'py> {
-    rows: &'w mut TensorRows,
-    present: Vec<Present<'py>>,
-}
-
-/// The slices of a row.
-pub struct TensorRow<'a> {
-    pub group: usize,
-    /// The number of the parameter among all of the optimizer's.
-    pub number: usize,
-    pub param: Typed<Exclusive<'a>>,
-    pub grad: TypedSlice<'a>,
-    pub moments: [Option<MomentSlice<'a>>; MOMENTS],
-    /// The number of steps made so far.
-    pub steps: u64,
-    /// Whether its momentum begins with this step, after steps without one.
-    pub begins: bool,
-    /// Where that number is kept.
-    pub counter: Typed<Exclusive<'a>>,
-}
-
-impl<'py> TensorClaim<'_, 'py> {
-    /// The positions of the rows' parameters.
-    pub fn positions(&self) -> PyResult<Vec<Position>> {
-        memory::collected(self.present.iter().map(|row| row.position)).map_err(no_memory)
-    }
-
-    /// The parameters of the rows, as the optimizer has them.
-    pub fn params(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let params = self.present.iter().map(|row| self.rows.rows[row.row].param.clone_ref(py));
-        memory::collected(params).map_err(no_memory)?.to_python(py)
-    }
-
-    /// The slices of every row.
-    pub fn slices(&mut self) -> PyResult<Vec<TensorRow<'_>>> {
-        let rows = &self.rows.rows;
-        let slices = |ready: &Ready| {
-            let written = &rows[ready.row].written;
-            // SAFETY: each tensor is kept alive by `written` and overlaps nothing else that is written or read. One
-            // slice is made of it while `self` is borrowed.
-            let slice = |role: usize| Some(unsafe { written[role].as_ref()?.place.exclusive() });
-            let floats = |role: usize| match slice(role)? {
-                SliceMut::Floats(floats) => Some(floats),
-                SliceMut::Codes(_) => None,
-            };
-            let moment = |index: usize| {
-                Some(match slice(1 + index)? {
-                    SliceMut::Floats(floats) => MomentSlice::Floats(floats),
-                    SliceMut::Codes(codes) => {
-                        let Typed::F32(scales) = floats(SCALES + index)? else { return None };
-                        MomentSlice::Blocks8(codes, scales)
-                    }
-                })
-            };
-            let (param, counter) = (floats(0), floats(STEP));
-            let moments = std::array::from_fn(moment);
-            // SAFETY: the gradient is kept alive by `present`, and nothing writes it.
-            let grad = unsafe { shared(&ready.grad) };
-            Some(TensorRow {
-                group: ready.group,
-                number: ready.row,
-                param: param?,
-                grad,
-                moments,
-                steps: ready.steps,
-                begins: ready.begins,
-                counter: counter?,
-            })
-        };
-        // Every row that is ready has a parameter and a counter.
-        let mut found = memory::with_capacity(self.rows.ready.len()).map_err(no_memory)?;
-        found.extend(self.rows.ready.iter().filter_map(slices));
-        Ok(found)
-    }
 }
