@@ -35,6 +35,7 @@ UNSAFE = {
     "rust/binding/src/arrays/mod.rs",
     "rust/binding/src/arrays/owners.rs",
     "rust/binding/src/arrays/shim.rs",
+    "rust/binding/src/arrays/tensor_claim.rs",
     "rust/binding/src/arrays/tensor_rows.rs",
     "rust/binding/src/arrays/written.rs",
     "rust/binding/src/give.rs",
