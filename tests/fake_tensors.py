@@ -44,7 +44,9 @@ class FakeTensor:
         return self.array.nbytes
 
 
-DTYPES = [(np.dtype(name), name) for name in ("float32", "float64")]
+DTYPES = [(np.dtype(name), name) for name in ("float32", "float64", "float16", "int16")]
+# NumPy has no bfloat16: arrays of uint16 stand for its bits.
+DTYPES.append((np.dtype("uint16"), "bfloat16"))
 
 
 def tensor_plan(*plain: type) -> _core.TensorPlan:

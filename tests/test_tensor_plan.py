@@ -144,6 +144,68 @@ def test_moved_tensors_are_followed_and_no_memory_of_the_last_step_is_written() 
     assert (moving.array < old).all()
 
 
+def keeping(key: str) -> tuple[FakeTensor, dict]:
+    """A parameter of 16 bits, and its state."""
+    low = key == "low"
+    found = FakeTensor(np.full(4, 0x3F80, "u2") if low else np.ones(4, "f2"))
+    found.grad = FakeTensor(found.array.copy())
+    state = fresh_state([found])
+    kept = {"low": np.zeros(4, "i2"), "rest": np.zeros(4, "f2"), "master": np.ones(4, "f4")}[key]
+    state[found][key] = FakeTensor(kept)
+    return found, state
+
+
+KEPT = pytest.mark.parametrize("key", ["low", "rest", "master"])
+
+
+@KEPT
+def test_what_a_parameter_keeps_is_written_and_followed(key: str) -> None:
+    found, state = keeping(key)
+    plan = tensor_plan()
+    tensor_step(plan, [found], state, kept=key)
+    old = state[found][key].array
+    assert (old != {"low": 0, "rest": 0, "master": 1}[key]).all()
+    assert np.unique(old).size == 1
+    state[found][key] = FakeTensor(old.copy())
+    before = old.copy()
+    tensor_step(plan, [found], state, kept=key)
+    assert np.array_equal(old, before)
+    assert (state[found][key].array != before).all()
+
+
+@KEPT
+@pytest.mark.parametrize("what", ["missing", "type", "layout", "alignment", "wide"])
+def test_what_a_parameter_keeps_must_be_prepared_where_it_does_not_go_with_it(key: str, what: str) -> None:
+    found, state = keeping(key)
+    plan, kept = tensor_plan(), state[found][key].array
+    tensor_step(plan, [found], state, kept=key)
+    if what == "missing":
+        del state[found][key]
+    elif what == "type":  # also in the same place
+        state[found][key].array = kept.view({"low": "u2", "rest": "u2", "master": "i4"}[key])
+    elif what == "layout":
+        state[found][key] = FakeTensor(np.repeat(kept, 2)[::2])
+    elif what == "alignment":
+        state[found][key] = FakeTensor(np.frombuffer(bytearray(kept.nbytes + 1), kept.dtype, 4, 1))
+    else:
+        found.array, found.grad = np.ones(4, "f4"), FakeTensor(np.ones(4, "f4"))
+        state[found] |= fresh_state([found])[found]
+    before = found.array.copy(), kept.copy()
+    assert tensor_step(plan, [found], state, kept=key)["unready"] == [(0, 0)]
+    assert np.array_equal(found.array, before[0])
+    assert np.array_equal(kept, before[1])
+
+
+@KEPT
+def test_what_a_parameter_keeps_must_not_overlap(key: str) -> None:
+    found, state = keeping(key)
+    found.grad = state[found][key] if key == "rest" else FakeTensor(state[found][key].array.view(found.dtype)[:4])
+    with pytest.raises(ValueError, match=rf"^params\[0\].grad: .* it overlaps {key} of params\[0\] "):
+        tensor_step(tensor_plan(), [found], state, kept=key)
+    with pytest.raises(ValueError, match=r"^kept: expected low, rest or master; got higher"):
+        tensor_step(tensor_plan(), [found], state, kept="higher")
+
+
 class Emptied(FakeTensor):
     """A tensor whose storage was cut short under it."""
 

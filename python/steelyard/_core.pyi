@@ -362,6 +362,7 @@ class TensorPlan:
         grad_scale: float,
         skip: bool,
         seed: int | None = None,
+        kept: str | None = None,
         detail: bool = False,
     ) -> _TensorOutcome: ...
 

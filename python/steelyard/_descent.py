@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any
+from typing import Any, Literal
 
 from ._options import number
 from .errors import shown, value_error
 
 __all__ = [
-    "RELATIVE", "beta", "l2_of_lion", "largest_rate", "nesterov_alone", "not_finite", "tight_with_l2",
-    "unused_largest_rate",
+    "BESIDE", "BLOCK", "RELATIVE", "SCALE", "SMALLEST", "Master", "beta", "l2_of_lion", "largest_rate",
+    "nesterov_alone", "no_upper_half", "not_finite", "nothing_to_keep", "tight_with_l2", "unused_largest_rate",
 ]  # fmt: skip
 
 # The kinds of decay that relate the rate to the largest one.
 RELATIVE = ("independent", "corrected")
+# The elements that share a scale where moments are in 8 bits, and the suffix of the key of these scales.
+BLOCK = 256
+SCALE = "_scale"
+# Smaller arrays keep float32 moments, as in bitsandbytes and torchao: they are biases and the weights of norms, whose
+# moments take no memory to speak of.
+SMALLEST = 4096
+Master = Literal["split", "kahan", "float32"]
+# What is kept beside a parameter of 16 bits, by the way in which it keeps more.
+BESIDE = {"split": "low", "kahan": "rest", "float32": "master"}
 
 
 def beta(value: Any, name: str) -> float:
@@ -65,3 +74,15 @@ def not_finite(grad: str, count: int, element: int | None, overflow: bool) -> Va
         return value_error(grad, "gradients whose squares fit the moments' type", got, fix)
     got = f"{count} NaN or infinite, the first at element {element}"
     return value_error(grad, "finite gradients", got, fix)
+
+
+def nothing_to_keep(master: str, types: set[str]) -> ValueError:
+    """The exception where no parameter is one of 16 bits."""
+    got = f"{master!r} with {', '.join(sorted(types))}"
+    return value_error("master", "None, or a parameter of bfloat16 or float16", got)
+
+
+def no_upper_half(name: str) -> ValueError:
+    """The exception for a float16 parameter, which is not the upper half of a float32 number."""
+    expected = "bfloat16 with 'split': the upper half of float32"
+    return value_error("master", expected, f"float16 at {name}", "use 'kahan'")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arrays import to_float64
-from ..errors import value_error
+from .._descent import BESIDE, BLOCK, SCALE, SMALLEST, no_upper_half, nothing_to_keep
 from .options import Options
 
 __all__ = ["Kept", "check_master", "fresh", "names"]
@@ -17,14 +17,6 @@ Array = NDArray[Any]
 # For each name one array per parameter, or None where a parameter has none of this name.
 Kept = list[list[Array | None]]
 
-# The elements that share a scale where moments are in 8 bits.
-BLOCK = 256
-# Smaller arrays keep float32 moments, as in bitsandbytes and torchao: they are biases and the weights of norms, whose
-# moments take no memory to speak of.
-SMALLEST = 4096
-SCALE = "_scale"
-# What is kept beside a parameter of 16 bits, by the way in which it keeps more.
-_BESIDE = {"split": "low", "kahan": "rest", "float32": "master"}
 # The core takes uint16 for the bits of bfloat16.
 _TYPES: dict[str, np.dtype[Any]] = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(np.uint16)}
 _CODES: np.dtype[Any] = np.dtype(np.uint8)
@@ -35,7 +27,7 @@ def names(options: Options, params: tuple[Array, ...]) -> tuple[str, ...]:
     moments = options.moments()
     coded = any(_moment_type(options, param) == _CODES for param in params)
     scales = tuple(f"{moment}{SCALE}" for moment in moments) if coded else ()
-    return (*moments, *scales, *((_BESIDE[options.master],) if options.master else ()))
+    return (*moments, *scales, *((BESIDE[options.master],) if options.master else ()))
 
 
 def fresh(options: Options, params: tuple[Array, ...]) -> Kept:
@@ -50,7 +42,7 @@ def fresh(options: Options, params: tuple[Array, ...]) -> Kept:
                 coded = dtype == _CODES
                 found[moment + SCALE].append(np.zeros(-(-param.size // BLOCK), np.float32) if coded else None)
         if options.master:
-            found[_BESIDE[options.master]].append(_beside(options.master, param) if _is_narrow(param) else None)
+            found[BESIDE[options.master]].append(_beside(options.master, param) if _is_narrow(param) else None)
     return list(found.values())
 
 
@@ -59,12 +51,10 @@ def check_master(options: Options, params: tuple[Array, ...], paths: list[str]) 
     if options.master is None:
         return
     if not any(map(_is_narrow, params)):
-        types = ", ".join(sorted({str(param.dtype) for param in params}))
-        raise value_error("master", "None, or a parameter of bfloat16 or float16", f"{options.master!r} with {types}")
+        raise nothing_to_keep(options.master, {str(param.dtype) for param in params})
     for param, path in zip(params, paths, strict=True):
         if options.master == "split" and param.dtype == np.float16:
-            got = f"float16 at params{path}"
-            raise value_error("master", "bfloat16 with 'split': the upper half of float32", got, "use 'kahan'")
+            raise no_upper_half(f"params{path}")
 
 
 def _is_narrow(param: Array) -> bool:

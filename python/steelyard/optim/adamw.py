@@ -7,6 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .. import _core
+from .._descent import Master
 from .._mode import standard_mode, standard_mode_methods
 from .._options import at_least_zero, whole
 from ._optimizer import LAST_STEP, Optimizer, option
@@ -16,7 +17,6 @@ from .options import (
     AdamOptions,
     Betas,
     LearningRate,
-    Master,
     NonFinite,
     Rounding,
     Scheduled,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._descent import Master
 from .._mode import standard_mode_methods
 from ._optimizer import Optimizer, option
 from .groups import Given
-from .options import Betas, LearningRate, LionOptions, Master, NonFinite, Rounding, Scheduled, StateDtype, WeightDecay
+from .options import Betas, LearningRate, LionOptions, NonFinite, Rounding, Scheduled, StateDtype, WeightDecay
 from .policies import ClipPolicy
 
 __all__ = ["Lion"]

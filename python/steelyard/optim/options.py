@@ -12,7 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._descent import RELATIVE, beta, l2_of_lion, largest_rate, nesterov_alone, tight_with_l2, unused_largest_rate
+from .._descent import (
+    RELATIVE,
+    Master,
+    beta,
+    l2_of_lion,
+    largest_rate,
+    nesterov_alone,
+    tight_with_l2,
+    unused_largest_rate,
+)
 from .._lazy import lazy
 from .._options import at_least_zero, choice, flag, number, whole
 from ..errors import shown, type_error, value_error
@@ -21,7 +30,7 @@ from .policies import ClipPolicy, limit_of, limit_to_save
 from .schedules import Rates
 
 __all__ = [
-    "AdamOptions", "Betas", "LearningRate", "LionOptions", "Master", "NonFinite", "Options", "Rounding", "SGDOptions",
+    "AdamOptions", "Betas", "LearningRate", "LionOptions", "NonFinite", "Options", "Rounding", "SGDOptions",
     "Scheduled", "StateDtype", "WeightDecay", "pair_of_betas",
 ]  # fmt: skip
 
@@ -29,7 +38,6 @@ NonFinite = Literal["raise", "skip", "propagate"]
 WeightDecay = Literal["decoupled", "l2", "independent", "corrected"]
 StateDtype = Literal["float32", "bfloat16", "8bit"]
 Rounding = Literal["nearest", "stochastic"]
-Master = Literal["split", "kahan", "float32"]
 # A number, or a function of the number of updates already made, such as a schedule.
 Scheduled = float | Callable[[int], float]
 LearningRate = Scheduled

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from .. import _core
+from .._descent import BESIDE, BLOCK, SCALE, SMALLEST
 from ..errors import value_error
 from ._tensors import empty_like, in_layout_of, is_laid_out_like, is_plain
 
@@ -29,11 +30,6 @@ __all__ = [
     "zeros",
 ]
 
-BLOCK = 256
-# Smaller tensors keep float32 moments, as in bitsandbytes and torchao: they are biases and the weights of norms, whose
-# moments take no memory to speak of.
-SMALLEST = 4096
-SCALE = "_scale"
 # The index that each moment has among those of its rule.
 PLACES = {"exp_avg": 0, "momentum_buffer": 0, "exp_avg_sq": 1, "max_exp_avg_sq": 2}
 # bitsandbytes' names for moments, and the key of the dictionary into which its state_dict puts them.
@@ -138,7 +134,7 @@ def to_others(state: Mapping[str, Any], library: str) -> dict[str, Any]:
     if library == "torchao":
         if moments and "exp_avg_sq" not in moments:
             raise value_error("state_dict", "the state of AdamW or Adam, which torchao has in 8 bits", moments[0])
-        own = {key: value for key, value in state.items() if not key.endswith(SCALE)}
+        own = {key: value for key, value in state.items() if not key.endswith(SCALE) and key not in BESIDE.values()}
         return own | {moment: _torchao(state, moment) for moment in moments}
     if "max_exp_avg_sq" in moments:
         raise value_error("state_dict", "no amsgrad, which bitsandbytes has not", "max_exp_avg_sq")

@@ -304,6 +304,7 @@ _GLOBAL = {
     "nonfinite": "a step is made for all groups or for none",
     "rounding": "it holds for all groups",
     "seed": "it holds for all groups",
+    "master": "it holds for all groups",
     "convention": "it holds for all groups",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from .. import _core
-from ._tensors import CODES, DTYPES, PLAIN
+from ._tensors import BITS, CODES, DTYPES, PLAIN
 
 __all__ = ["new_plan"]
 
@@ -25,4 +25,4 @@ _SHIM = _shim()
 
 def new_plan() -> _core.TensorPlan:
     """What knows where the tensors of an optimizer are."""
-    return _core.TensorPlan(shim=_SHIM, plain=PLAIN, dtypes=(*DTYPES, CODES), strided=torch.strided)
+    return _core.TensorPlan(shim=_SHIM, plain=PLAIN, dtypes=(*DTYPES, CODES, BITS), strided=torch.strided)

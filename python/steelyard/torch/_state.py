@@ -12,6 +12,7 @@ from .._options import number
 from ..errors import shown, type_error, value_error
 from ._eight_bit import PLACES, SCALE, decoded, encoded, fitted, from_others, holds_codes, takes_codes, zeros
 from ._groups import Rule
+from ._kept import check_kept
 from ._tensors import DTYPES, dtype_name, empty_like, goes_with, in_layout_of, is_laid_out_like, is_plain
 
 __all__ = ["begins", "convert", "keep", "most_steps", "prepare", "taken", "without_begun"]
@@ -125,7 +126,7 @@ def _unwrapped(state: Any) -> Any:
 
 
 def taken(
-    saved: Mapping[Any, Any], known: Mapping[torch.Tensor, tuple[str, str | None]], rule: Rule
+    saved: Mapping[Any, Any], known: Mapping[torch.Tensor, tuple[str, str | None]], rule: Rule, master: str | None
 ) -> defaultdict[Any, Any]:
     """What was saved, by parameter, copied into tensors that are the optimizer's own; other entries as they are.
 
@@ -146,6 +147,7 @@ def taken(
         _check_rule(kept, rule, name)
         entries = {entry: _taken(key, entry, value, name, state_dtype) for entry, value in kept.items()}
         _take_codes(entries, key, name, state_dtype)
+        check_kept(entries, key, master, name)
         state[key] = entries
     return state
 

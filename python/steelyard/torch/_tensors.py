@@ -9,6 +9,7 @@ import torch
 from ..errors import type_error, value_error
 
 __all__ = [
+    "BITS",
     "CODES",
     "DTYPES",
     "PLAIN",
@@ -35,6 +36,8 @@ DTYPES = (
 )
 # Codes of moments in 8 bits.
 CODES = (torch.uint8, "uint8")
+# The lower halves of float32 numbers: torch can pickle no uint16.
+BITS = (torch.int16, "int16")
 _TYPES = tuple(dtype for dtype, _ in DTYPES)
 
 

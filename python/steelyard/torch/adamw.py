@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._descent import Master
 from .._options import flag
 from ._groups import ADAM, MAX_LR
 from ._schedules import Scheduled
@@ -27,8 +28,8 @@ class AdamW(Optimizer):
     ----------
     params : iterable of tensors, of pairs ``(name, tensor)``, or of groups
         As in torch. Groups may have any of the options below of their own, but for ``max_norm``, ``nonfinite``,
-        ``rounding`` and ``seed``, which hold for all. Other entries are let through, as in torch, for wrappers and
-        schedulers (timm's ``lr_scale`` is one), unless they are spelt almost like an option.
+        ``rounding``, ``seed`` and ``master``, which hold for all. Other entries are let through, as in torch, for
+        wrappers and schedulers (timm's ``lr_scale`` is one), unless they are spelt almost like an option.
     lr, betas, eps, weight_decay, amsgrad, maximize
         As in torch; ``lr`` and ``betas`` may be tensors of one element. What is changed in ``param_groups`` holds from
         the next step on; ``amsgrad`` that is switched on then begins with the second moment as it is after that step.
@@ -63,12 +64,21 @@ class AdamW(Optimizer):
     seed : int
         Of stochastic rounding. With the number of the parameter, its step and the element's index it gives the random
         numbers, which therefore do not depend on threads, and go on after a resume as they would have.
+    master : {None, "split", "kahan", "float32"}
+        How bfloat16 and float16 parameters keep more digits than their tensors hold, as in :class:`steelyard.AdamW`.
+        ``"split"``: the state has the lower halves (``low``, int16) of float32 numbers, of which the bfloat16 parameter
+        is the upper half; the bits of a run in float32. ``"kahan"``: the state has what rounding has lost (``rest``).
+        ``"float32"``: the state has the parameter in float32 (``master``), and each step writes it, rounded, to the
+        parameter. Moments are float32 with the first and the last unless ``state_dtype`` says otherwise. It begins at
+        the first step of a parameter, or where a state without it was loaded, from the parameter as it is then. After
+        that, load weights and state of the same step; what else writes to weights is undone with ``"float32"``.
     convention : {None, "torch"}
         "torch": every bit is that of ``torch.optim.AdamW(fused=True)`` after ``clip_grad_norm_``, as torch computes
         them on x86-64 with AVX2: its rule for the last elements of a tensor, its float32 norm in a few serial lanes
         (which for 1e7 elements is wrong by about 4e-4, and overflows), its factor ``1 / (norm + 1e-6) * max_norm``.
-        For comparisons with runs of torch. Variants of ours, ``state_dtype`` and stochastic rounding are refused with
-        it. The norm of a float16 tensor is that of torch on one thread, since torch's depends on their number.
+        For comparisons with runs of torch. Variants of ours, ``state_dtype``, ``master`` and stochastic rounding are
+        refused with it. The norm of a float16 tensor is that of torch on one thread, since torch's depends on their
+        number.
     detail : bool
         Whether :attr:`step_info` has norms of each parameter too (:class:`steelyard.optim.StepTensors`); of a shard,
         those of this process's part. It changes no bit of the update. Updates during ``backward`` (``hook_backward``)
@@ -122,6 +132,7 @@ class AdamW(Optimizer):
         state_dtype: Any = None,
         rounding: str = "nearest",
         seed: int = 0,
+        master: Master | None = None,
         convention: str | None = None,
         detail: bool = False,
     ) -> None:
@@ -153,6 +164,7 @@ class AdamW(Optimizer):
             nonfinite=nonfinite,
             rounding=rounding,
             seed=seed,
+            master=master,
             convention=convention,
             detail=detail,
         )

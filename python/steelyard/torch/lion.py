@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._descent import Master
 from ._groups import LION, MAX_LR
 from ._schedules import Scheduled
 from .optimizer import Optimizer, Policy
@@ -20,7 +21,7 @@ class Lion(Optimizer):
         As :class:`steelyard.torch.AdamW`.
     lr, betas, weight_decay, maximize
         As :class:`steelyard.optim.Lion`; the rate is usually a third to a tenth of AdamW's.
-    decay, max_lr, cautious, tight, flush_denormals, max_norm, nonfinite, state_dtype, rounding, seed, detail
+    decay, max_lr, cautious, tight, flush_denormals, max_norm, nonfinite, state_dtype, rounding, seed, master, detail
         As :class:`steelyard.torch.AdamW`; groups may have the same ones of their own.
 
     Examples
@@ -60,6 +61,7 @@ class Lion(Optimizer):
         state_dtype: Any = None,
         rounding: str = "nearest",
         seed: int = 0,
+        master: Master | None = None,
         detail: bool = False,
     ) -> None:
         defaults = {
@@ -82,5 +84,6 @@ class Lion(Optimizer):
             nonfinite=nonfinite,
             rounding=rounding,
             seed=seed,
+            master=master,
             detail=detail,
         )

@@ -32,6 +32,7 @@ from ._groups import (
     without_defaults,
 )
 from ._info import element_of, info_of
+from ._kept import begin_kept, check_master, check_narrow, check_split, fit_kept, kept_by, with_moments_of
 from ._plans import new_plan
 from ._schedules import Schedules
 from ._state import begins, convert, keep, most_steps, prepare, taken, without_begun
@@ -109,20 +110,18 @@ class Optimizer(torch.optim.Optimizer):
         nonfinite: str = "propagate",
         rounding: str = "nearest",
         seed: int = 0,
+        master: str | None = None,
         convention: str | None = None,
         detail: bool = False,
     ) -> None:
         self.max_norm, self.nonfinite = max_norm, nonfinite
         stochastic = choice(rounding, "rounding", ROUNDING) == "stochastic"
         self._as_torch = takes_torch(convention, stochastic)
+        self._master = check_master(master, self._as_torch)
         self.detail = detail
         seed = whole(seed, "seed", 0, 2**64 - 1)
         self._seed = seed if stochastic else None
-        self._plan, self._hypers, self._schedules = (
-            new_plan(),
-            Hypers(self._RULE, READERS[self._as_torch]),
-            Schedules(checked),
-        )
+        self._plan, self._hypers, self._schedules = new_plan(), self._new_hypers(), Schedules(checked)
         self._stored_as: list[str | None] = []
         self._hooks: BackwardHooks | None = None
         self._latest = self._plan
@@ -130,6 +129,10 @@ class Optimizer(torch.optim.Optimizer):
         self._schedules.take_defaults(defaults)
         self._hypers.read(defaults, "")
         super().__init__(params, without_defaults(defaults, self._RULE))
+        check_narrow(self._master, (param for group in self.param_groups for param in group["params"]))
+
+    def _new_hypers(self) -> Hypers:
+        return Hypers(self._RULE, with_moments_of(self._master, READERS[self._as_torch]))
 
     @property
     def max_norm(self) -> float | Policy | None:
@@ -192,6 +195,7 @@ class Optimizer(torch.optim.Optimizer):
         self._stored_as[index:] = [self._hypers.read(group, place).state_dtype]
         for row, param in enumerate(group["params"]):
             check_parameter(param, self._name(index, row))
+            check_split(self._master, param, self._name(index, row))
 
     def _name(self, group: int, row: int) -> str:
         """What messages call a parameter."""
@@ -344,6 +348,7 @@ class Optimizer(torch.optim.Optimizer):
                     grad_scale=1.0 if scale is None else scale.item(),
                     skip=found_inf is not None and found_inf.item() != 0,
                     seed=self._seed,
+                    kept=kept_by(self._master),
                     detail=self._detail and plan is self._plan,
                 )
                 if not outcome["unready"]:
@@ -407,10 +412,12 @@ class Optimizer(torch.optim.Optimizer):
             state, target, grad = self.state[param], local(param), local(param.grad)
             if begin := begins(state, moments):
                 begun.append((state, float(state["step"])))
+            begin_kept(state, param, self._master)
             if is_shard(param):
                 refuse_whole_rules(self.param_groups[group], place_of(group), self._seed)
                 state = local_state(state, param, moments, state_dtype)
             prepare(state, target, moments, name, state_dtype)
+            fit_kept(state, target, self._master, name)
             self.state[param]["step"] = state["step"]
             own = target if is_plain(target) and is_dense(target) else in_layout_of(target, target)
             if not (is_plain(grad) and is_laid_out_like(grad, own)):
@@ -446,7 +453,7 @@ class Optimizer(torch.optim.Optimizer):
         """What torch saves of an optimizer, and the options that torch's have not."""
         own: dict[str, Any] = {"_max_norm": self.max_norm, "_nonfinite": self.nonfinite, "_seed": self._seed}
         own |= {"_schedules": self._schedules, "_stored_as": self._stored_as, "_as_torch": self._as_torch}
-        own["_detail"] = self._detail
+        own |= {"_detail": self._detail, "_master": self._master}
         return super().__getstate__() | own | {"_updates": self._plan.updates}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -457,7 +464,7 @@ class Optimizer(torch.optim.Optimizer):
         own = dict(state)
         updates = own.pop("_updates")
         super().__setstate__(own)
-        self._plan, self._hypers, self._hooks = new_plan(), Hypers(self._RULE, READERS[self._as_torch]), None
+        self._plan, self._hypers, self._hooks = new_plan(), self._new_hypers(), None
         self._latest = self._plan
         self._plan.updates = updates
 
@@ -473,7 +480,7 @@ class Optimizer(torch.optim.Optimizer):
             for index, group in enumerate(groups)
             for row, param in enumerate(group["params"])
         }
-        state = taken(saved["state"], known, self._RULE)
+        state = taken(saved["state"], known, self._RULE, self._master)
         if policy is not None and isinstance(self.max_norm, Policy):
             self.max_norm.load_state_dict(policy)  # the last that may refuse
         super().__setstate__(saved | {"state": state})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._descent import Master
 from ._groups import MAX_LR
 from ._groups import SGD as RULE
 from ._schedules import Scheduled
@@ -27,7 +28,7 @@ class SGD(Optimizer):
         switched on later is the gradient in its first step, as in torch.
     foreach, fused, differentiable
         As :class:`steelyard.torch.AdamW`.
-    decay, max_lr, tight, flush_denormals, max_norm, nonfinite, state_dtype, rounding, seed, detail
+    decay, max_lr, tight, flush_denormals, max_norm, nonfinite, state_dtype, rounding, seed, master, detail
         As :class:`steelyard.torch.AdamW`; groups may have the same ones of their own. ``decay`` is ``"l2"`` by default,
         as in torch.
 
@@ -72,6 +73,7 @@ class SGD(Optimizer):
         state_dtype: Any = None,
         rounding: str = "nearest",
         seed: int = 0,
+        master: Master | None = None,
         detail: bool = False,
     ) -> None:
         defaults = {
@@ -97,5 +99,6 @@ class SGD(Optimizer):
             nonfinite=nonfinite,
             rounding=rounding,
             seed=seed,
+            master=master,
             detail=detail,
         )

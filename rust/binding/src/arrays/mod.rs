@@ -13,6 +13,7 @@ pub mod loads;
 mod owners;
 mod shim;
 pub mod tensor_claim;
+pub mod tensor_names;
 pub mod tensor_rows;
 pub mod tensors;
 pub mod written;

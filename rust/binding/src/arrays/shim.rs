@@ -42,7 +42,7 @@ pub(super) struct Shim {
     storage_offset: Ask<i64>,
     cpu: i32,
     strided: i32,
-    dtypes: [(i32, Kind); 5],
+    dtypes: [(i32, Kind); 6],
 }
 
 /// What is known of torch: the path of the library through which it was loaded, and tensors, each with the addresses of
@@ -85,6 +85,7 @@ impl Shim {
                     (constant(c"aoti_torch_dtype_bfloat16")?, Kind::Float(Dtype::Bf16)),
                     (constant(c"aoti_torch_dtype_float16")?, Kind::Float(Dtype::F16)),
                     (constant(c"aoti_torch_dtype_uint8")?, Kind::Code),
+                    (constant(c"aoti_torch_dtype_int16")?, Kind::Bits),
                 ],
             })
         }

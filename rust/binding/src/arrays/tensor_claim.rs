@@ -2,7 +2,8 @@
 #![allow(unsafe_code)] // slices over memory that torch owns
 
 use super::blocks::{MomentSlice, SliceMut, shared};
-use super::tensor_rows::{Position, Present, Ready, SCALES, STEP, TensorRows};
+use super::tensor_names::{KEPT, Position, SCALES, STEP};
+use super::tensor_rows::{Present, Ready, TensorRows};
 use crate::call::no_memory;
 use crate::give::ToPython;
 use pyo3::prelude::*;
@@ -24,6 +25,8 @@ pub struct TensorRow<'a> {
     pub param: Typed<Exclusive<'a>>,
     pub grad: TypedSlice<'a>,
     pub moments: [Option<MomentSlice<'a>>; MOMENTS],
+    /// What is kept beside a parameter of 16 bits.
+    pub kept: Option<Typed<Exclusive<'a>>>,
     /// The number of steps made so far.
     pub steps: u64,
     /// Whether its momentum begins with this step, after steps without one.
@@ -65,7 +68,7 @@ impl<'py> TensorClaim<'_, 'py> {
                     }
                 })
             };
-            let (param, counter) = (floats(0), floats(STEP));
+            let (param, counter, kept) = (floats(0), floats(STEP), floats(KEPT));
             let moments = std::array::from_fn(moment);
             // SAFETY: the gradient is kept alive by `present`, and nothing writes it.
             let grad = unsafe { shared(&ready.grad) };
@@ -75,6 +78,7 @@ impl<'py> TensorClaim<'_, 'py> {
                 param: param?,
                 grad,
                 moments,
+                kept,
                 steps: ready.steps,
                 begins: ready.begins,
                 counter: counter?,

@@ -8,24 +8,17 @@
 use super::apart::{Apart, Overlap};
 use super::blocks::{Block, Place, prefetch};
 use super::tensor_claim::TensorClaim;
-use super::tensors::{Scratch, Seen, Tensors};
+use super::tensor_names::{KEPT, KeptTensor, Keys, Namer, Position, ROLES, SCALES, STEP, written_name};
+use super::tensors::{Kind, Scratch, Seen, Tensors};
 use crate::call::no_memory;
 use crate::give::value_error;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 use steelyard_kernels::dtype::Dtype;
 use steelyard_kernels::memory;
 use steelyard_kernels::optim::{BLOCK, MOMENTS};
-
-/// What is written of a row: the parameter, its moments, its number of steps, and the scales of moments in 8 bits.
-const ROLES: usize = 2 + 2 * MOMENTS;
-pub(super) const STEP: usize = 1 + MOMENTS;
-pub(super) const SCALES: usize = STEP + 1;
-
-/// The place of a parameter among the groups: the group's index, and its own index there.
-pub type Position = (usize, usize);
 
 /// A tensor that was looked at, and where it was.
 pub(super) struct Held {
@@ -89,12 +82,6 @@ pub enum Looked<'w, 'py> {
     Unready(Vec<Position>),
 }
 
-/// The keys of the moments in the states of each group's parameters.
-pub type Keys<'a, 'py> = &'a [Vec<Bound<'py, PyString>>];
-
-/// How messages name a parameter.
-pub type Namer<'a> = &'a dyn Fn(Position) -> String;
-
 /// The addresses of the keys and values of a dictionary, which are not touched.
 struct Items<'a, 'py> {
     dict: &'a Bound<'py, PyDict>,
@@ -129,14 +116,14 @@ impl TensorRows {
         TensorRows { tensors, rows, entries, together, moved: false, apart: Apart::default(), ready }
     }
 
-    /// Finds the parameters that have a gradient, and looks at their tensors. `moments[group]` are the keys of the
-    /// moments in the states of a group's parameters; `instead` has, by row, the parameter, gradient and state to use
-    /// instead of those that the optimizer has, and whether the momentum begins with this step.
+    /// Finds the parameters that have a gradient, and looks at their tensors. `instead` has, by row, the parameter,
+    /// gradient and state to use instead of those that the optimizer has, and whether the momentum begins with this
+    /// step.
     pub fn look<'py>(
         &mut self,
         groups: &[Bound<'py, PyList>],
         state: &Bound<'py, PyDict>,
-        moments: Keys<'_, 'py>,
+        keys: Keys<'_, 'py>,
         instead: Option<&Bound<'py, PyDict>>,
         name: Namer<'_>,
     ) -> PyResult<Looked<'_, 'py>> {
@@ -149,7 +136,6 @@ impl TensorRows {
         memory::reserve(&mut self.ready, present.len()).map_err(no_memory)?;
         for (index, row) in present.iter().enumerate() {
             self.prefetch(&present, index);
-            let keys = &moments[row.position.0];
             match self.look_at(row, keys, &mut changed, &mut scratch, name)? {
                 Some(ready) => self.ready.push(ready),
                 None => memory::push(&mut unready, row.position).map_err(no_memory)?,
@@ -162,14 +148,14 @@ impl TensorRows {
         let together = self.ready.iter().map(|ready| ready.row);
         if changed || !together.clone().eq(self.together.iter().copied()) {
             self.together = memory::gathered(together).map_err(no_memory)?;
-            self.separate(&present, moments, name)?;
+            self.separate(&present, keys, name)?;
         }
         self.moved = false;
         let mut place = 0;
         for (ready, row) in self.ready.iter().zip(&present) {
             if let Some(hit) = self.apart.hit(&ready.grad.range(), &mut place) {
                 let grad = format!("{}.grad", name(row.position));
-                return Err(overlap(&grad, &written_name(hit, &present, moments, name)));
+                return Err(overlap(&grad, &written_name(hit, &present, keys, name)));
             }
         }
         Ok(Looked::Ready(TensorClaim { rows: self, present }))
@@ -275,14 +261,14 @@ impl TensorRows {
     fn look_at(
         &mut self,
         row: &Present<'_>,
-        moments: &[Bound<'_, PyString>],
+        keys: Keys<'_, '_>,
         changed: &mut bool,
         scratch: &mut Scratch,
         name: Namer<'_>,
     ) -> PyResult<Option<Ready>> {
         let Some(state) = &row.state else { return Ok(None) };
-        if !self.is_unchanged(row, state, moments, scratch)?
-            && !self.settle(row, state, moments, changed, scratch, name)?
+        if !self.is_unchanged(row, state, keys, scratch)?
+            && !self.settle(row, state, keys, changed, scratch, name)?
         {
             return Ok(None);
         }
@@ -309,15 +295,17 @@ impl TensorRows {
         &self,
         row: &Present<'_>,
         state: &Bound<'_, PyDict>,
-        moments: &[Bound<'_, PyString>],
+        keys: Keys<'_, '_>,
         scratch: &mut Scratch,
     ) -> PyResult<bool> {
-        let own = &self.rows[row.row];
+        let (own, moments) = (&self.rows[row.row], &keys.moments[row.position.0]);
         let layout = Some((&own.shape[..], &own.strides[..]));
         let mut stayed = |tensor: Option<&Bound<'_, PyAny>>, role: usize, layout| {
             let (Some(tensor), Some(held)) = (tensor, &own.written[role]) else { return Ok(false) };
             let Place::Floats(Block { data, len, dtype }) = held.place else { return Ok(false) };
-            Ok(held.object.is(tensor) && self.tensors.stayed(tensor, scratch, (data, len, dtype), layout)?)
+            let low = role == KEPT && keys.kept == Some(KeptTensor::Low);
+            let kind = if low { Kind::Bits } else { Kind::Float(dtype) };
+            Ok(held.object.is(tensor) && self.tensors.stayed(tensor, scratch, (data, len, kind), layout)?)
         };
         if !own.settled || !stayed(Some(&row.param), 0, layout)? {
             return Ok(false);
@@ -331,6 +319,11 @@ impl TensorRows {
                 return Ok(false);
             }
         }
+        if let (Some(kept), Some(_)) = (keys.kept, &own.written[KEPT])
+            && !stayed(state.get_item(kept.key())?.as_ref(), KEPT, layout)?
+        {
+            return Ok(false);
+        }
         stayed(state.get_item(intern!(state.py(), "step"))?.as_ref(), STEP, None)
     }
 
@@ -339,13 +332,13 @@ impl TensorRows {
         &mut self,
         row: &Present<'_>,
         state: &Bound<'_, PyDict>,
-        moments: &[Bound<'_, PyString>],
+        keys: Keys<'_, '_>,
         changed: &mut bool,
         scratch: &mut Scratch,
         name: Namer<'_>,
     ) -> PyResult<bool> {
         let py = row.param.py();
-        let own = &mut self.rows[row.row];
+        let (own, moments) = (&mut self.rows[row.row], &keys.moments[row.position.0]);
         own.settled = false;
         let Some(seen) = self.tensors.see(&row.param, scratch)? else { return Ok(false) };
         let same = seen.shape == own.shape && seen.strides == own.strides;
@@ -397,6 +390,17 @@ impl TensorRows {
             let scale_name = || format!("{key}_scale of {}", name(row.position));
             hold(&mut own.written[SCALES + index], &scales, &seen, changed, scale_name)?;
         }
+        let kept = keys.kept.map(|kept| Ok::<_, PyErr>((kept, state.get_item(kept.key())?))).transpose()?;
+        match kept {
+            Some((kept, Some(tensor))) => {
+                let param = (element, &own.shape[..], &own.strides[..]);
+                let Some(seen) = kept.see(&self.tensors, &tensor, scratch, param)? else { return Ok(false) };
+                let called = || format!("{} of {}", kept.key(), name(row.position));
+                hold(&mut own.written[KEPT], &tensor, &seen, changed, called)?;
+            }
+            Some((kept, None)) if kept.kind(element).is_some() => return Ok(false),
+            _ => *changed |= own.written[KEPT].take().is_some(),
+        }
         let Some(steps) = state.get_item(intern!(py, "step"))? else { return Ok(false) };
         let Some(seen) = self.tensors.see(&steps, scratch)? else { return Ok(false) };
         if seen.len() != 1 {
@@ -432,26 +436,6 @@ impl TensorRows {
 /// is stored so, and in float32 otherwise.
 fn goes_with(param: Dtype, other: Dtype) -> bool {
     other != Dtype::F64 || param == Dtype::F64
-}
-
-/// How messages name what is written, by its index in [`TensorRows::separate`].
-fn written_name(index: usize, present: &[Present<'_>], keys: Keys<'_, '_>, name: Namer<'_>) -> String {
-    let (row, role) = (index / ROLES, index % ROLES);
-    let found = present.iter().find(|present| present.row == row);
-    let param = found.map_or_else(|| format!("parameter {row}"), |present| name(present.position));
-    match role {
-        0 => param,
-        STEP => format!("step of {param}"),
-        moment => {
-            let (moment, scale) =
-                if moment >= SCALES { (moment - SCALES, "_scale") } else { (moment - 1, "") };
-            let key = found.and_then(|present| keys[present.position.0].get(moment));
-            key.map_or_else(
-                || format!("moment {moment} of {param}"),
-                |key| format!("{key}{scale} of {param}"),
-            )
-        }
-    }
 }
 
 #[inline]

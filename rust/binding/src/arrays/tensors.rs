@@ -31,14 +31,18 @@ pub(super) enum Kind {
     Float(Dtype),
     /// Codes of 8 bits: torch's uint8.
     Code,
+    /// The lower halves of float32 values: torch's int16.
+    Bits,
 }
 
 impl Kind {
-    const CODE: &'static str = "uint8";
-
     fn of(name: &str) -> Option<Kind> {
-        let dtype = Dtype::ALL.iter().copied().find(|dtype| dtype.name() == name);
-        if name == Kind::CODE { Some(Kind::Code) } else { dtype.map(Kind::Float) }
+        let dtype = || Dtype::ALL.iter().copied().find(|dtype| dtype.name() == name);
+        match name {
+            "uint8" => Some(Kind::Code),
+            "int16" => Some(Kind::Bits),
+            _ => dtype().map(Kind::Float),
+        }
     }
 
     /// The size of an element in bytes.
@@ -47,6 +51,7 @@ impl Kind {
         match self {
             Kind::Float(dtype) => dtype.size(),
             Kind::Code => 1,
+            Kind::Bits => 2,
         }
     }
 
@@ -69,6 +74,12 @@ impl<'a> Seen<'a, Kind> {
     fn codes(self) -> Option<Seen<'a, ()>> {
         let Seen { data, dtype: Kind::Code, shape, strides, room } = self else { return None };
         Some(Seen { data, dtype: (), shape, strides, room })
+    }
+
+    /// `None` where the elements are no lower halves, or not aligned. The kernel takes them for bits of bfloat16.
+    fn bits(self) -> Option<Seen<'a>> {
+        let Seen { data, dtype: Kind::Bits, shape, strides, room } = self else { return None };
+        Seen { data, dtype: Kind::Float(Dtype::Bf16), shape, strides, room }.floats()
     }
 }
 
@@ -139,23 +150,23 @@ impl Tensors {
     /// Whether a tensor that was seen is still of that type, in that place and with room for its elements. Where
     /// `layout` is given, it has this shape and these strides, too.
     #[inline]
-    pub fn stayed(
+    pub(super) fn stayed(
         &self,
         tensor: &Bound<'_, PyAny>,
         scratch: &mut Scratch,
-        (data, len, dtype): (*mut u8, usize, Dtype),
+        (data, len, kind): (*mut u8, usize, Kind),
         layout: Option<(&[i64], &[i64])>,
     ) -> PyResult<bool> {
         if let Some(shim) = &self.shim {
-            return Ok(self.is_plain(tensor) && shim.is_at(tensor, data, len, Kind::Float(dtype), layout));
+            return Ok(self.is_plain(tensor) && shim.is_at(tensor, data, len, kind, layout));
         }
-        let alike = |seen: Seen<'_>| {
+        let alike = |seen: Seen<'_, Kind>| {
             let alike = layout.is_none_or(|(shape, strides)| seen.shape == shape && seen.strides == strides);
             alike
-                && (seen.data, seen.len(), seen.dtype) == (data, len, dtype)
-                && seen.has_memory(len * dtype.size())
+                && (seen.data, seen.len(), seen.dtype) == (data, len, kind)
+                && seen.has_memory(len * kind.size())
         };
-        Ok(self.see(tensor, scratch)?.is_some_and(alike))
+        Ok(self.see_any(tensor, scratch)?.is_some_and(alike))
     }
 
     /// Where a tensor of floats is; `None` where it is no plain, aligned one in the memory of this computer.
@@ -175,6 +186,15 @@ impl Tensors {
         scratch: &'a mut Scratch,
     ) -> PyResult<Option<Seen<'a, ()>>> {
         Ok(self.see_any(tensor, scratch)?.and_then(Seen::codes))
+    }
+
+    /// Where a tensor of lower halves is; `None` where it is no plain, aligned one in the memory of this computer.
+    pub(super) fn see_bits<'a>(
+        &self,
+        tensor: &'a Bound<'_, PyAny>,
+        scratch: &'a mut Scratch,
+    ) -> PyResult<Option<Seen<'a>>> {
+        Ok(self.see_any(tensor, scratch)?.and_then(Seen::bits))
     }
 
     fn see_any<'a>(

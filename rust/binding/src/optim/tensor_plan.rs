@@ -5,10 +5,12 @@ use super::detail::{Changes, Detail, columns};
 use super::gate::{Gate, locked};
 use super::norm::counted;
 use super::policy::{Limiter, MaxNorm};
-use super::{Tell, options, stored};
+use super::stored::{self, Beside};
+use super::{Tell, options};
 use crate::arrays::blocks::MomentSlice;
 use crate::arrays::tensor_claim::{TensorClaim, TensorRow};
-use crate::arrays::tensor_rows::{Looked, Position, TensorRows};
+use crate::arrays::tensor_names::{KeptTensor, Keys, Position};
+use crate::arrays::tensor_rows::{Looked, TensorRows};
 use crate::arrays::tensors::{Learned, Tensors};
 use crate::call::{call_quick, no_memory};
 use crate::callback::call_back;
@@ -75,6 +77,8 @@ struct Gradients {
     skip: bool,
     /// The seed of random numbers by which 16-bit floats are rounded; `None`: they are rounded to nearest.
     seed: Option<u64>,
+    /// How parameters of 16 bits keep more digits than their tensors hold.
+    kept: Option<KeptTensor>,
 }
 
 #[pymethods]
@@ -122,9 +126,10 @@ impl TensorPlan {
     ///
     /// Where parameters have to be prepared, their positions are in `unready` of the result and nothing has been done;
     /// `instead` then has, for some of them, by the number of the parameter among all, another parameter, gradient and
-    /// state to use, and whether the momentum begins with this step, after steps without one. `name(group, index)` returns what messages call a parameter. `tell` is called with the list of
-    /// parameters that were written.
-    #[pyo3(signature = (groups, state, *, hypers, name, tell, instead, max_norm, norm, scan, stop_nonfinite, grad_scale, skip, seed=None, detail=false))]
+    /// state to use, and whether the momentum begins with this step, after steps without one. `name(group, index)`
+    /// returns what messages call a parameter. `tell` is called with the list of parameters that were written. `kept`
+    /// is the key of what states hold beside parameters of 16 bits: "low", "rest" or "master".
+    #[pyo3(signature = (groups, state, *, hypers, name, tell, instead, max_norm, norm, scan, stop_nonfinite, grad_scale, skip, seed=None, kept=None, detail=false))]
     #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)] // one call a step, spelled out in the Python face
     fn step<'py>(
         &self,
@@ -141,6 +146,7 @@ impl TensorPlan {
         grad_scale: f64,
         skip: bool,
         seed: Option<u64>,
+        kept: Option<&str>,
         detail: bool,
     ) -> Record<'py> {
         let py = state.py();
@@ -156,7 +162,8 @@ impl TensorPlan {
             memory::push(&mut options, options::hyper(&given, 1)?).map_err(no_memory)?;
             memory::push(&mut moments, keys).map_err(no_memory)?;
         }
-        let gradients = Gradients { norm, scan, stop_nonfinite, scale: grad_scale, skip, seed };
+        let kept = kept.map(KeptTensor::of).transpose()?;
+        let gradients = Gradients { norm, scan, stop_nonfinite, scale: grad_scale, skip, seed, kept };
         let name = |position: Position| {
             let asked = position.to_python(py).and_then(|at| call_back(name, &at.cast_into()?, None));
             let (group, index) = position;
@@ -178,10 +185,11 @@ impl TensorPlan {
             applied: false,
             left_out: groups.iter().map(PyListMethods::len).sum(),
         };
-        let mut claim = match entered.look(&groups, state, &moments, instead, &name)? {
-            Looked::Ready(claim) => claim,
-            Looked::Unready(positions) => return outcome.record(py, positions, None),
-        };
+        let mut claim =
+            match entered.look(&groups, state, Keys { moments: &moments, kept }, instead, &name)? {
+                Looked::Ready(claim) => claim,
+                Looked::Unready(positions) => return outcome.record(py, positions, None),
+            };
         let tell = Tell::of(py, Some((tell, claim.params(py)?.unbind())))?;
         let mut limiter = Limiter::of(max_norm.as_ref())?;
         let count = detail.then(|| groups.iter().map(PyListMethods::len).sum());
@@ -291,7 +299,7 @@ fn computed(
         row.moments.iter().flatten().any(|moment| matches!(moment, MomentSlice::Floats(Typed::F16(_))))
     };
     let narrow = if rows.iter().any(half) { Dtype::F16 } else { Dtype::F32 };
-    let Gradients { norm, scan, stop_nonfinite, scale, seed, .. } = gradients;
+    let Gradients { norm, scan, stop_nonfinite, scale, seed, kept, .. } = gradients;
     let read = memory::collected(rows.iter().map(|row| row.grad))?;
     let mut counters = memory::with_capacity(rows.len())?;
     let rows = rows.into_iter().zip(of_row).map(|(row, &hyper)| {
@@ -300,7 +308,12 @@ fn computed(
         let mut moment =
             || moments.next().and_then(|(index, slice)| Some(stored::moment(index, slice?, seed)));
         let moments = [moment(), moment(), moment()];
-        let (param, key) = (stored::floats(row.param, seed), row.number as u64);
+        let beside = row.kept.zip(kept).map(|(slice, kept)| match kept {
+            KeptTensor::Low => Beside::Low(slice),
+            KeptTensor::Rest => Beside::Rest(slice),
+            KeptTensor::Master => Beside::Master(slice),
+        });
+        let (param, key) = (stored::param(row.param, beside, seed), row.number as u64);
         optim::Row { param, grad: row.grad, moments, hyper, key }
     });
     let treatment = Treatment { norm, scan, stop_nonfinite, scale, narrow };
