@@ -186,15 +186,15 @@ impl<'a> Part<'a> {
         sums: &mut Sums,
     ) {
         let (mut before, mut after) = ([T::default(); TILE], [T::default(); TILE]);
-        let mut changes = [[T::default(); 1]; TILE];
+        let mut changes = [T::default(); TILE];
         for tile in tiles(0..self.row.len()) {
             let n = tile.len();
             let (before, after, changes) = (&mut before[..n], &mut after[..n], &mut changes[..n]);
             self.row.param.read::<T, I>(tile.clone(), before);
-            self.tile::<T, I, _>(tile.clone(), rule, hyper, buffers, changes);
+            self.tile::<T, I, _>(tile.clone(), rule, hyper, buffers, changes.as_chunks_mut::<1>().0);
             // What is stored, which may be less than what was computed.
             self.row.param.read::<T, I>(tile.clone(), after);
-            sums.add::<T, T, 1, I>(before, after, changes);
+            sums.add::<T, I>(before, after, changes);
             if sums.gradients {
                 with_dtype!(self.row.grad.part(tile), x => sums.grad.add::<_, I>(x));
             }
@@ -302,7 +302,7 @@ impl Row<'_> {
 }
 
 /// The ranges of the tiles in a range of elements.
-fn tiles(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn tiles(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     range.clone().step_by(TILE).map(move |start| start..range.end.min(start + TILE))
 }
 

@@ -2,12 +2,12 @@
 
 use super::gauge::gauged;
 use super::hyper::Hyper;
-use super::norm::{LANES, NonFinite};
+use super::norm::NonFinite;
 use super::row::{Part, Row, Span, Tiles};
 use super::rules::{Choose, Prepared};
 use super::torch;
 use super::units::Units;
-use super::watch::{Change, Found, Own, Packed, Sums, Total, watched};
+use super::watch::{Change, Found, Sums, Total, watched};
 use crate::dtype::{Dtype, Listed};
 use crate::grid::{CHUNK, chunk, chunks, map_chunks, unwatched, write_chunks};
 use crate::memory::{self, NoMemory};
@@ -46,13 +46,14 @@ struct Sorted<'a> {
 }
 
 impl<'a> Sorted<'a> {
-    /// Sorts the rows of a step.
-    fn of(rows: impl IntoIterator<Item = Row<'a>>, options: &Options<'_>) -> Self {
+    /// Sorts the rows of a step. Where it is watched no rule converts: its loop would not be vectorized with a place to
+    /// store the changes, and would take several times as long as the way through buffers.
+    fn of(rows: impl IntoIterator<Item = Row<'a>>, options: &Options<'_>, watched: bool) -> Self {
         let mut sorted = Sorted::new();
         for (number, row) in rows.into_iter().enumerate() {
             let hyper = &options.hypers[row.hyper];
             let direct = hyper.grad_scale == 1.0 && hyper.grad_factor == 1.0;
-            let converts = options.rules[row.hyper].converts();
+            let converts = !watched && options.rules[row.hyper].converts();
             sorted.push(row, number as u32, direct, converts);
         }
         sorted
@@ -156,7 +157,8 @@ impl Work<'_> {
         match self {
             Work::Single(spans) => dispatch(Watched(spans, watch)),
             Work::Double(spans) => dispatch(Watched(spans, watch)),
-            Work::Brain(spans) => dispatch(WatchedPairs(spans, watch)),
+            // Not in a step that is watched: see `Sorted::of`.
+            Work::Brain(_) => watch.found,
             Work::SingleTiles(parts) => dispatch(WatchedTiles::<f32>(parts, watch, PhantomData)),
             Work::DoubleTiles(parts) => dispatch(WatchedTiles::<f64>(parts, watch, PhantomData)),
         }
@@ -180,28 +182,7 @@ impl<T: Choose> Kernel for Watched<'_, '_, T> {
         let Watched(spans, Watch { options, gradients, mut found }) = self;
         for (span, of) in spans {
             let mut sums = Sums::new(gradients);
-            watched::<Own, T, T, 1, LANES, I>(span, &options.rules[of.hyper as usize], &mut sums);
-            found.push(sums.found(of.row));
-        }
-        found
-    }
-}
-
-/// [`Converted`], watched.
-struct WatchedPairs<'a, 'h>(Spans<'a, Bf16>, Watch<'h>);
-
-impl Kernel for WatchedPairs<'_, '_> {
-    type Out = Vec<Found>;
-    #[inline(always)]
-    fn run<I: Isa>(self) -> Vec<Found> {
-        let WatchedPairs(spans, Watch { options, gradients, mut found }) = self;
-        for (span, of) in spans {
-            let (rule, mut sums) = (&options.rules[of.hyper as usize], Sums::new(gradients));
-            let (pairs, rest) = span.pairs();
-            if let Some(pairs) = pairs {
-                watched::<Packed, f32, Bf16Pair, 2, { LANES / 2 }, I>(pairs, rule, &mut sums);
-            }
-            watched::<Packed, f32, Bf16, 1, LANES, I>(rest, rule, &mut sums);
+            watched::<T, I>(span, &options.rules[of.hyper as usize], &mut sums);
             found.push(sums.found(of.row));
         }
         found
@@ -301,7 +282,7 @@ pub fn step<'a>(rows: impl IntoIterator<Item = Row<'a>>, hypers: &[Hyper]) -> Re
 /// The step itself, in one parallel region.
 fn update<'a>(rows: impl IntoIterator<Item = Row<'a>>, hypers: &[Hyper]) -> Result<(), NoMemory> {
     let options = Options::of(hypers)?;
-    let sorted = Sorted::of(rows, &options);
+    let sorted = Sorted::of(rows, &options, false);
     let bytes = sorted.elements() * 28;
     write_chunks(sorted.finish()?, bytes, |_, work| work.run(&options))?;
     Ok(())
@@ -326,7 +307,7 @@ pub fn watched_step<'a>(
     sizes.extend(rows.iter().map(|row| (row.len(), gauged[row.hyper].grad_scale)));
     let (mut totals, mut changes) =
         (memory::filled(rows.len(), Total::default())?, memory::with_capacity(rows.len())?);
-    let sorted = Sorted::of(rows, &options);
+    let sorted = Sorted::of(rows, &options, true);
     let bytes = sorted.elements() * 28;
     let units = sorted.finish()?;
     let mut work = memory::with_capacity(units.len())?;

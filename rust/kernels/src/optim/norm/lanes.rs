@@ -38,8 +38,8 @@ impl Lanes {
 
     #[inline(always)]
     pub fn add_block<T: Element, I: Isa>(&mut self, block: &[T; LANES]) {
-        for (lane, x) in self.0.iter_mut().zip(block) {
-            *lane = with_square::<T, I>(*lane, *x);
+        for k in 0..LANES {
+            self.0[k] = with_square::<T, I>(self.0[k], block[k]);
         }
     }
 
@@ -79,17 +79,6 @@ impl Growing {
             self.scaled = self.scaled.plus(T::sum_of_squares::<I>(x));
         }
         self.count += x.len();
-    }
-
-    /// The same of a block, before which there were whole blocks only.
-    #[inline(always)]
-    pub fn add_block<T: Measured, I: Isa>(&mut self, x: &[T; LANES]) {
-        if fits(x) {
-            self.lanes.add_block::<T, I>(x);
-        } else {
-            self.scaled = self.scaled.plus(T::sum_of_squares::<I>(x));
-        }
-        self.count += LANES;
     }
 
     pub fn total(self) -> Scaled {

@@ -150,16 +150,13 @@ macro_rules! formulas {
                 }
             }
 
-            /// Updates a span by the formula, with the conversions, and says what it added to each element.
+            /// Updates a span by the formula, with the conversions.
             #[inline(always)]
-            pub(super) fn convert_watched<T: Choose, E: Pack<T, N>, const N: usize, I: Isa, S: Slot<T, N>>(
-                &self,
-                span: Span<'_, E>,
-                changes: &mut [S],
-            ) {
+            pub(super) fn convert<T: Choose, E: Pack<T, N>, const N: usize, I: Isa>(&self, span: Span<'_, E>) {
+                let n = span.param.len();
                 match self {
                     $(Prepared::$Formula(both) => {
-                        <$type>::convert::<T, E, N, I, S>(span, T::choose(both), changes);
+                        <$type>::convert::<T, E, N, I, ()>(span, T::choose(both), &mut unasked()[..n]);
                     }),+
                 }
             }
@@ -206,13 +203,6 @@ formulas! {
 }
 
 impl Prepared {
-    /// Updates a span by the formula, with the conversions.
-    #[inline(always)]
-    pub(super) fn convert<T: Choose, E: Pack<T, N>, const N: usize, I: Isa>(&self, span: Span<'_, E>) {
-        let n = span.param.len();
-        self.convert_watched::<T, E, N, I, ()>(span, &mut unasked()[..n]);
-    }
-
     /// Updates a span by the formula.
     #[inline(always)]
     pub(super) fn update<T: Choose, I: Isa>(&self, span: Span<'_, T>) {
