@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -175,3 +176,51 @@ def test_what_cannot_be_hooked() -> None:
         optimizer.hook_backward([])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="model: expected a module some of whose parameters this optimizer has"):
         optimizer.hook_backward(nn.Linear(2, 2))
+
+
+def test_gradients_that_a_scaler_has_unscaled_are_measured_again() -> None:
+    """torch's unscale_ divides them without raising their version."""
+    norms = []
+    for hooked in (False, True):
+        torch.manual_seed(0)
+        model, x = torch.nn.Linear(8, 1), torch.randn(32, 8)
+        optimizer = AdamW(model.parameters(), lr=1e-2, max_norm=1.0)
+        if hooked:
+            optimizer.hook_backward(model)
+        scaler = torch.amp.GradScaler("cpu", init_scale=65536.0)
+        scaler.scale(model(x).square().mean()).backward()
+        scaler.unscale_(optimizer)
+        scaler.step(optimizer)
+        norms.append(optimizer.step_info.grad_norm)
+    assert norms[1] == pytest.approx(norms[0], rel=1e-14)
+
+
+def _moves(hooked: bool, change: Callable[[AdamW], None], **options: Any) -> list[torch.Tensor]:
+    """How two layers with rates of their own move in a step, where the optimizer is changed after its hooks are on."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4))
+    groups = [{"params": list(model[0].parameters()), "lr": 0.001}, {"params": list(model[1].parameters()), "lr": 0.5}]
+    optimizer = AdamW(groups, weight_decay=0.0, **options)
+    before = [param.detach().clone() for param in model.parameters()]
+    if hooked:
+        optimizer.hook_backward(model)
+    change(optimizer)
+    model(torch.ones(1, 4)).sum().backward()
+    optimizer.step()
+    return [param.detach() - old for param, old in zip(model.parameters(), before, strict=True)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda optimizer: optimizer.param_groups.reverse(),
+        lambda optimizer: optimizer.param_groups.pop(0),
+        lambda optimizer: optimizer.param_groups[1]["params"].reverse(),
+        lambda optimizer: setattr(optimizer, "max_norm", 1e-9),
+        lambda optimizer: setattr(optimizer, "nonfinite", "skip"),
+    ],
+    ids=["reversed", "popped", "params reversed", "max_norm", "nonfinite"],
+)
+def test_hooks_follow_what_is_changed_after_they_are_on(change: Callable[[AdamW], None]) -> None:
+    for own, hooked in zip(_moves(False, change, eps=1.0), _moves(True, change, eps=1.0), strict=True):
+        torch.testing.assert_close(hooked, own, rtol=1e-6, atol=0.0)

@@ -338,3 +338,20 @@ def test_amsgrad_in_8_bits() -> None:
     again.load_state_dict(saved)
     train(again, twins, range(2, 3))
     assert all_bits(optimizer, params) == all_bits(again, twins)
+
+
+def test_codes_become_numbers_for_torch_and_codes_that_were_cast_are_refused() -> None:
+    weight = torch.nn.Parameter(torch.randn(64, 100))
+    optimizer = AdamW([weight], state_dtype="8bit")
+    weight.grad = torch.randn(64, 100)
+    optimizer.step()
+    peer = torch.optim.AdamW([weight])
+    peer.load_state_dict(convert_state_dict(optimizer.state_dict(), "torch"))
+    assert set(peer.state[weight]) == {"step", "exp_avg", "exp_avg_sq"}
+    assert peer.state[weight]["exp_avg"].dtype == torch.float32
+    torch.testing.assert_close(peer.state[weight]["exp_avg"], 0.1 * weight.grad, rtol=0.0, atol=0.005)
+    peer.step()
+    AdamW([weight]).load_state_dict(peer.state_dict())
+    peer.load_state_dict(optimizer.state_dict())  # torch casts the codes
+    with pytest.raises(ValueError, match=r"exp_avg of params.*another optimizer has cast them"):
+        AdamW([weight]).load_state_dict(peer.state_dict())

@@ -35,9 +35,14 @@ class BackwardHooks:
     """
 
     def __init__(
-        self, model: torch.nn.Module, params: list[torch.Tensor], update: Callable[[torch.Tensor], None] | None
+        self,
+        model: torch.nn.Module,
+        params: list[torch.Tensor],
+        update: Callable[[torch.Tensor], bool],
+        updates_at_once: Callable[[], bool],
     ) -> None:
-        self._update, self._paused, self._updated = update, False, False
+        self._update, self._updates_at_once = update, updates_at_once
+        self._paused = self._updated = False
         self._measured: dict[torch.Tensor, _Measured] = {}
         self._sums: dict[torch.Tensor, _core._SumOfSquares] = {}
         self._handles: list[Any] = []
@@ -78,10 +83,9 @@ class BackwardHooks:
     def _complete(self, param: torch.Tensor) -> None:
         if self._paused or param.grad is None:
             return
-        if self._update is None:
+        if not self._updates_at_once():
             self._measure(param, param.grad)
-        else:
-            self._update(param)
+        elif self._update(param):
             self._updated = True
             param.grad = None
 
@@ -109,7 +113,7 @@ class BackwardHooks:
     def _settle(self) -> None:
         """The gradients of DistributedDataParallel are complete: they are those that were measured."""
         for param, found in self._sums.items():
-            if self._update is not None:
+            if self._updates_at_once():
                 self._complete(param)
             elif param.grad is not None:
                 self._measured[param] = _Measured(param.grad, param.grad._version, found["sum"], found["exponent"])
@@ -121,13 +125,16 @@ class BackwardHooks:
         return measured
 
     @torch.no_grad()
-    def norm(self, params: list[torch.Tensor]) -> float:
-        """The norm of the gradients of these parameters; those that the hooks have not seen are measured now."""
+    def norm(self, params: list[torch.Tensor], *, unscaled: bool) -> float:
+        """The norm of the gradients of these parameters; those that the hooks have not seen are measured now.
+
+        ``unscaled`` says that a GradScaler has divided them since, which raises no version of theirs.
+        """
         totals, bad = _core.GlobalNormTotals(), 0.0
         for param in params:
             measured, grad = self._measured.get(param), param.grad
             assert grad is not None
-            if measured is None or not measured.holds_for(grad):
+            if measured is None or unscaled or not measured.holds_for(grad):
                 measured = self._measure(param, grad)
             if abs(measured.sum) < float("inf"):
                 totals.add(measured.sum, measured.exponent)

@@ -27,6 +27,7 @@ __all__ = [
     "holds_codes",
     "takes_codes",
     "to_others",
+    "to_torch",
     "zeros",
 ]
 
@@ -126,6 +127,13 @@ def _put(found: dict[Any, Any], moment: str, value: torch.Tensor, scale: Any, qm
         return
     scales = scale.repeat_interleave(BLOCK)[: value.numel()].reshape(value.shape)
     found[moment] = qmap[value.int()] * scales
+
+
+def to_torch(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of one parameter as torch's optimizers have it."""
+    own = {key: value for key, value in state.items() if not key.endswith(SCALE) and key not in BESIDE.values()}
+    coded = [key for key in PLACES if key in own and holds_codes(own[key])]
+    return own | {key: decoded(own[key], state[key + SCALE], key) for key in coded}
 
 
 def to_others(state: Mapping[str, Any], library: str) -> dict[str, Any]:

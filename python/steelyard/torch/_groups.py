@@ -305,6 +305,7 @@ _GLOBAL = {
     "rounding": "it holds for all groups",
     "seed": "it holds for all groups",
     "master": "it holds for all groups",
+    "detail": "it holds for all groups",
     "convention": "it holds for all groups",
 }
 

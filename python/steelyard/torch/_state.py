@@ -206,6 +206,9 @@ def _take_codes(entries: dict[Any, Any], param: torch.Tensor, name: str, state_d
                 del entries[moment + SCALE]
                 values = decoded(codes, scale, moment)
                 entries[moment] = in_layout_of(param, values, _kept_type(values, param, state_dtype))
+        elif moment + SCALE in entries:
+            fix = "another optimizer has cast them; give it what convert_state_dict(state, 'torch') returns"
+            raise value_error(f"{moment} of {name}", "codes of uint8 beside their scales", dtype_name(value.dtype), fix)
         elif state_dtype == "8bit" and takes_codes(param):
             entries[moment], entries[moment + SCALE] = encoded(param, value, moment)
 

@@ -233,8 +233,12 @@ class Optimizer(torch.optim.Optimizer):
           used.
         - Otherwise (also with stochastic rounding) in two phases, since no parameter may be updated before the norm of
           all gradients is known: the squares of each gradient are added up during ``backward``, and ``step`` updates
-          with that norm. A gradient that is written to in between is measured again. The norm adds the sums of the
-          parameters exactly; in its last bit it may differ from that of a step without hooks.
+          with that norm. A gradient that is replaced or written to in between is measured again, if torch counts the
+          write (``grad._version``) or a GradScaler made it: writes through ``grad.data`` or ``grad.numpy()`` are not
+          seen. The norm adds the sums of the parameters exactly; in its last bit it may differ from that of a step
+          without hooks.
+
+        Which of the two it is follows from the options as they are when ``backward`` runs.
 
         In a model of DistributedDataParallel, the hooks see gradients after their reduction over the processes: each
         bucket is measured as soon as it is reduced, and parameters are updated when ``backward`` ends. Parameters of
@@ -271,31 +275,51 @@ class Optimizer(torch.optim.Optimizer):
             raise value_error("model", "an optimizer without hooks", "one that has some", "call remove() of them first")
         own = {param for group in self.param_groups for param in group["params"]}
         params = checked_parameters(model, own)
-        update = None if self._scans or self._seed is not None else self._update_alone(params)
-        refuse_known_norm(self._as_torch, None if update else 0.0)
-        self._hooks = BackwardHooks(model, params, update)
+        refuse_known_norm(self._as_torch, None if self._updates_at_once() else 0.0)
+        self._hooks = BackwardHooks(model, params, self._update_alone(params), self._updates_at_once)
         return self._hooks
+
+    def _updates_at_once(self) -> bool:
+        """Whether a parameter may be updated as soon as its gradient is complete."""
+        return not self._scans and self._seed is None
 
     @property
     def _scans(self) -> bool:
         """Whether a step needs the norm of all gradients before it may update."""
         return self.max_norm is not None or self.nonfinite != "propagate"
 
-    def _update_alone(self, params: list[torch.Tensor]) -> Callable[[torch.Tensor], None]:
-        """A function that updates one of these parameters, with a plan of its own."""
-        places = {
+    def _places(self) -> dict[torch.Tensor, tuple[int, int]]:
+        """The group of each parameter, and its index there."""
+        return {
             param: (index, row)
             for index, group in enumerate(self.param_groups)
             for row, param in enumerate(group["params"])
         }
+
+    def _is_at(self, param: torch.Tensor, place: tuple[int, int] | None) -> bool:
+        """Whether a parameter is still where it was, since groups are edited in place."""
+        if place is None or place[0] >= len(self.param_groups):
+            return False
+        group = self.param_groups[place[0]]["params"]
+        return place[1] < len(group) and group[place[1]] is param
+
+    def _update_alone(self, params: list[torch.Tensor]) -> Callable[[torch.Tensor], bool]:
+        """A function that updates one of these parameters, with a plan of its own, if it is the optimizer's still."""
+        places = self._places()
         plans = {param: new_plan() for param in params}
 
-        def update(param: torch.Tensor) -> None:
+        def update(param: torch.Tensor) -> bool:
+            nonlocal places
+            if not self._is_at(param, places.get(param)):
+                places = self._places()
+                if param not in places:
+                    return False
             index, row = places[param]
             self._latest = plans[param]
             groups: list[list[torch.Tensor]] = [[] for _ in self.param_groups]
             groups[index] = [param]
             self._step(plans[param], groups, lambda group, _: self._name(group, row))
+            return True
 
         return update
 
@@ -307,7 +331,10 @@ class Optimizer(torch.optim.Optimizer):
         norm = None
         hooks = self._hooks if self._hooks is not None and self._hooks.active else None
         if hooks is not None and self._scans:
-            norm = hooks.norm([param for group in groups for param in group if param.grad is not None])
+            # A GradScaler whose unscale_() was called has no scale left to hand over.
+            unscaled = getattr(self, "found_inf", None) is not None and getattr(self, "grad_scale", None) is None
+            found = [param for group in groups for param in group if param.grad is not None]
+            norm = refuse_known_norm(self._as_torch, hooks.norm(found, unscaled=unscaled))
         updated = hooks is not None and hooks.take_updated()
         if updated and getattr(self, "grad_scale", None) is not None:
             fix = "leave the scaler or the hooks out, or set max_norm, with which the update waits for step()"
