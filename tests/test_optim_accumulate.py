@@ -174,3 +174,22 @@ def test_a_live_sum_cannot_be_written_or_added_to_itself() -> None:
     with pytest.raises(ValueError, match="expected memory of its own; it overlaps"):
         opt.accumulate(live)
     assert opt.step().grad_norm == np.sqrt(3.0)
+
+
+def test_sums_that_wait_are_not_lost_by_setting_an_option() -> None:
+    opt = sy.optim.SGD(w := np.zeros(2), lr=1.0)
+    opt.accumulate(np.full(2, 10.0))
+    with pytest.raises(AttributeError, match="momentum: expected to be set before accumulate"):
+        opt.momentum = 0.9
+    opt.lr = 0.5
+    opt.step()
+    assert w.tolist() == [-5.0, -5.0]
+
+
+def test_sums_that_are_not_finite_are_not_loaded() -> None:
+    opt = sy.AdamW(np.ones(2))
+    opt.accumulate(np.ones(2))
+    state = opt.state_dict() | {"grad_sum": np.array([1.0, np.nan])}
+    with pytest.raises(ValueError, match=r"state\['grad_sum'\]: expected finite sums"):
+        opt.load_state_dict(state)
+    sy.AdamW(np.ones(2), nonfinite="propagate").load_state_dict({k: v for k, v in state.items() if k != "options"})

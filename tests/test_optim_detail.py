@@ -234,3 +234,14 @@ def test_any_tree_has_a_row_for_each_tensor(tree: Any, scan: bool) -> None:
         assert tensors.lost[i] == wanted["lost"]
         for name in COLUMNS[:4]:
             assert getattr(tensors, name)[i] == pytest.approx(wanted[name], rel=2e-12)
+
+
+def test_two_reports_can_be_compared() -> None:
+    def report(grad: float) -> sy.optim.StepInfo:
+        opt = sy.AdamW({"a": np.ones(3), "b": np.ones(2), "c": np.ones(1)}, detail=True)
+        return opt.step({"a": np.ones(3), "b": np.full(2, grad), "c": None})
+
+    assert report(2.0) == report(2.0)
+    assert hash(report(2.0)) == hash(report(2.0))
+    assert report(2.0) != report(3.0)
+    assert report(2.0).tensors != "another thing"

@@ -265,3 +265,19 @@ def test_step_numbers_are_counted_exactly_however_large(steps: int) -> None:
     plain.step(grad)
     assert opt._params[0].tobytes() == plain._params[0].tobytes()
     assert (opt.state_dict()["step"], opt.state_dict()["step/b"]) == (steps + 1, steps)
+
+
+@pytest.mark.parametrize("key", ["a\0b", "a\ud800"])
+def test_a_key_that_no_file_can_hold_is_refused(key: str) -> None:
+    with pytest.raises(ValueError, match="params: expected keys that a file can hold"):
+        sy.AdamW({key: np.ones(2)})
+
+
+def test_a_header_that_is_no_python_is_a_damaged_file(tmp_path: Path) -> None:
+    sy.AdamW(np.ones(2)).save(tmp_path / "s.npz")
+    data = (tmp_path / "s.npz").read_bytes()
+    damaged = data.replace(b"{'descr'", b"{'''scr'")
+    assert damaged != data
+    (tmp_path / "s.npz").write_bytes(damaged)
+    with pytest.raises(ValueError, match="a file that save"):
+        sy.AdamW(np.ones(2)).load(tmp_path / "s.npz")

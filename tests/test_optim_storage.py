@@ -404,3 +404,22 @@ def test_a_step_that_would_overflow_writes_nothing(name: str) -> None:
         opt.step(huge)
     assert same_bits(params, before)
     assert same_bits(opt.state_dict(), state)
+
+
+def test_a_setter_that_raises_leaves_the_optimizer_as_it_was() -> None:
+    param = np.ones(3, np.float16)
+    opt = sy.AdamW(param, copy_to=np.zeros(3, np.float32))
+    before = opt.state_dict()
+    with pytest.raises(ValueError, match="copy_to: expected None with master='kahan'"):
+        opt.master = "kahan"
+    assert list(opt.state_dict()) == list(before)
+    opt.step(np.ones(3, np.float32))
+    assert opt.state_dict()["step"] == 1
+
+
+def test_a_master_of_a_single_number() -> None:
+    param = np.array(1.0, np.float16)
+    opt = sy.AdamW(param, lr=0.25, weight_decay=0.0, master="float32")
+    opt.step(np.array(1.0, np.float32))
+    assert param == 0.75
+    assert opt.state_dict()["master"].shape == ()

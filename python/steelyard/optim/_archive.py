@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Container, Mapping
@@ -38,7 +39,7 @@ LONGEST_HEADER = 100_000_000
 # What the readers of NumPy, of zip and of JSON raise where a file is not what they expect.
 DAMAGED = (
     ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, EOFError, zipfile.BadZipFile,
-    zlib.error, struct.error,
+    zlib.error, struct.error, tokenize.TokenError,
 )  # fmt: skip
 
 

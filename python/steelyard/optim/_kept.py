@@ -81,5 +81,5 @@ def _zeros(param: Array, dtype: np.dtype[Any], index: int) -> Array:
 
 def _beside(master: Literal["split", "kahan", "float32"], param: Array) -> Array:
     if master == "float32":
-        return to_float64(param).astype(np.float32)
+        return np.array(to_float64(param), np.float32)
     return np.zeros(param.shape, param.dtype)

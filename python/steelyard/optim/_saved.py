@@ -42,6 +42,8 @@ def refuse_collisions(saved: list[str]) -> None:
         twice = next(key for key in saved if saved.count(key) > 1)
         raise value_error("params", "paths that stay apart in a saved state", f"{twice!r} twice")
     for key in saved:
+        if "\0" in key or any("\ud800" <= character <= "\udfff" for character in key):
+            raise value_error("params", "keys that a file can hold", repr(key), "rename it")
         if key.endswith(".npy") and key.removesuffix(".npy") in seen:
             got = f"{key.removesuffix('.npy')!r} and {key!r}"
             raise value_error("params", "paths that numpy.load can tell apart", got, "rename one of them")

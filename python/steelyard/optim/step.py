@@ -25,7 +25,7 @@ _SHOWN = 40
 
 
 @standard_mode_methods
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class StepTensors:
     """What one step did to each tensor, as an optimizer with ``detail=True`` reports it.
 
@@ -68,6 +68,17 @@ class StepTensors:
     update_norm: Array
     ratio: Array
     lost: Array
+
+    def _bits(self) -> tuple[Any, ...]:
+        """What two equal ones have in common; NaN equals NaN."""
+        columns = (getattr(self, item.name) for item in fields(self)[1:])
+        return self.names, *(column.tobytes() for column in columns)
+
+    def __eq__(self, other: object) -> bool:
+        return self._bits() == other._bits() if isinstance(other, StepTensors) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._bits())
 
     def __repr__(self) -> str:
         return f"<StepTensors of {len(self.names)} tensors>"
