@@ -24,7 +24,7 @@ class _Measured(NamedTuple):
     exponent: int
 
     def holds_for(self, grad: torch.Tensor) -> bool:
-        """Whether the gradient has not been replaced or written to since."""
+        """Whether the gradient has not been replaced since, nor written to by what raises its version."""
         return self.grad is grad and self.version == grad._version
 
 
