@@ -333,6 +333,11 @@ def _(n: int) -> Any:
     return uniform(n), 0.5 + uniform(n, 1)
 
 
+@row("bootstrap: median", "bootstrap", call=lambda d: sy.bootstrap(d, "median", n_resamples=199, method="percentile"))
+def _(n: int) -> Any:
+    return uniform(n)
+
+
 @row("bootstrap: many replicates", "bootstrap", call=lambda d: sy.bootstrap(d[0], n_resamples=d[1]))
 def _(n: int) -> Any:
     return np.arange(9.0) ** 2, n

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
+from sklearn import metrics
 
 import steelyard as sy
 from steelyard._registries import REGISTRIES, Variant
@@ -21,22 +25,36 @@ STATISTICS = REGISTRIES["uncertainty.statistic"]
 DEFINITIONS: dict[str, Callable[..., float]] = {
     "mean": lambda x: math.fsum(x) / len(x),
     "ratio": lambda x, y: math.fsum(x) / math.fsum(y),
+    "median": np.median,
+    "quantile": lambda x: np.quantile(x, 0.8),
+    "trimmed_mean": lambda x: stats.trim_mean(x, 0.1),
+    "iqr": stats.iqr,
+    "mad": stats.median_abs_deviation,
+    "auc": lambda scores, targets: metrics.roc_auc_score(targets, scores),
+    "gini": lambda scores, targets: 2 * metrics.roc_auc_score(targets, scores) - 1,
+    "average_precision": lambda scores, targets: metrics.average_precision_score(targets, scores),
+    "ks": lambda scores, targets: stats.ks_2samp(scores[targets == 1], scores[targets == 0]).statistic,
+    "spearman": lambda x, y: stats.spearmanr(x, y).statistic,
 }
 
 
 def data(statistic: str) -> list[np.ndarray]:
-    return [3.0 + normalish(20, 40 + i) for i, _ in enumerate(STATISTICS[statistic].columns)]
+    columns = [3.0 + normalish(40, 40 + i) for i, _ in enumerate(STATISTICS[statistic].columns)]
+    if STATISTICS[statistic].columns[-1] == "targets":
+        columns[1] = (columns[1] > 3).astype(float)
+    return columns
 
 
 def asked(call: Callable[..., Any], statistic: str) -> Any:
     columns = data(statistic)
-    return call(columns[0] if len(columns) == 1 else tuple(columns), statistic)
+    named = sy.uncertainty.quantile(0.8) if statistic == "quantile" else statistic
+    return call(columns[0] if len(columns) == 1 else tuple(columns), named)
 
 
 @pytest.mark.parametrize("statistic", sorted(STATISTICS))
 def test_each_is_answered_by_its_definition(statistic: str) -> None:
     want = DEFINITIONS[statistic](*data(statistic))
-    assert asked(sy.bootstrap, statistic).value == pytest.approx(want, rel=1e-12)
+    assert asked(partial(sy.bootstrap, method="percentile"), statistic).value == pytest.approx(want, rel=1e-12)
     if statistic in CLOSED_FORMS:
         assert asked(sy.estimate, statistic).value == pytest.approx(want, rel=1e-12)
     else:
@@ -60,6 +78,48 @@ def test_each_has_its_own_words_for_what_is_refused() -> None:
     assert set(WORDS) == set(DEFINITIONS) == set(STATISTICS)
 
 
+def test_a_misspelt_name_is_answered_with_the_one_meant() -> None:
+    with pytest.raises(ValueError, match=r"^statistic: .*got 'medain'; did you mean 'median'\?$"):
+        sy.bootstrap([1.0, 2.0], "medain")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"expected steelyard\.uncertainty\.quantile\(q\), since it takes a number"):
+        sy.bootstrap([1.0, 2.0], "quantile")
+
+
+def test_several_statistics_share_their_resamples() -> None:
+    x = 3.0 + normalish(50, 7)
+    several = sy.bootstrap(x, ("mean", *sy.uncertainty.quantile([0.25, 0.5])), n_resamples=199)
+    assert several.names == ("mean", "quantile(0.25)", "quantile(0.5)")
+    for name, one in (("mean", "mean"), ("quantile(0.5)", "median")):
+        alone = sy.bootstrap(x, one, n_resamples=199)
+        assert several[name].low == alone.low
+        np.testing.assert_array_equal(several[name].replicates, alone.replicates)
+    for bad in ((), ("mean", "mean")):
+        with pytest.raises(ValueError, match=r"^statistic"):
+            sy.bootstrap(x, bad)
+    with pytest.raises(ValueError, match=r"^statistic: .*got several columns"):
+        sy.bootstrap({"a": x, "b": x + 1}, ("mean", "median"))
+
+
+@pytest.mark.parametrize("statistic", ["auc", "gini", "average_precision", "ks"])
+def test_targets_are_zeros_and_ones_of_both_kinds(statistic: str) -> None:
+    scores = normalish(6, 3)
+    with pytest.raises(ValueError, match=r"^x\[1\]: expected targets that are 0 or 1; got 2\.0 at index 4$"):
+        sy.bootstrap((scores, [0, 1, 0, 1, 2, 1]), statistic)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^x\[1\]: expected targets of both kinds, 0 and 1; got only 1$"):
+        sy.bootstrap((scores, np.ones(6)), statistic)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^x\[1\]: expected targets of both kinds in every resample"):
+        sy.bootstrap((scores, [0, 1, 0, 0, 0, 0]), statistic)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^x: expected scores that differ; got 6 equal scores"):
+        sy.bootstrap((np.ones(6), [0, 1, 0, 1, 0, 1]), statistic)  # type: ignore[arg-type]
+
+
+def test_replicates_of_one_value_are_refused() -> None:
+    """A perfect ranking has an AUC of 1 in every resample, which is no certainty."""
+    targets = np.arange(200) % 2
+    with pytest.raises(ValueError, match=r"^x: expected resamples that differ in their auc; got 99 of one value"):
+        sy.bootstrap((targets + 0.25 * normalish(200, 9) / 6, targets), "auc", n_resamples=99)
+
+
 def test_each_has_cases_beside_the_reference() -> None:
     """In the shared test table: resampled by rows and by clusters."""
     cases = {case.name for case in all_cases()}
@@ -74,8 +134,8 @@ def test_no_message_speaks_of_another_statistic(statistic: str, kind: str) -> No
     columns = {f"x[{i}]": column for i, column in enumerate(data(statistic))}
     found = {"refused": kind, "n": 20}
     if kind == "empty resample" and WORDS[statistic].no_answer is None:
-        assert statistic == "mean"
+        assert statistic in {"mean", "median", "quantile", "trimmed_mean", "iqr", "mad"}
         return
     message = str(refusal(found, statistic, columns, None))  # type: ignore[arg-type]
     others = set(STATISTICS) - {statistic}
-    assert not [name for name in others if f"{name}s" in message], message
+    assert not [name for name in others if re.search(rf"(?<!trimmed ){name}s", message)], message

@@ -722,6 +722,7 @@ def bootstrap(
     columns: Sequence[NDArray[Any]],
     statistic: str,
     *,
+    parameters: Sequence[float] = [],
     codes: NDArray[np.int64] | None = None,
     clusters: int = 0,
     method: str,

@@ -98,7 +98,7 @@ def value_facts(found: Column, *, bounded: bool = True) -> ValueFacts:
     return ValueFacts(low=found.low, high=found.high, step=found.step, rows=float(found.n), range=kind)
 
 
-def _shown(x: Array, index: int) -> str:
+def shown_at(x: Array, index: int) -> str:
     """The NaN or infinity at ``index`` as text; ``x`` may hold the bits of bfloat16."""
     if x.dtype == np.uint16:
         bits = int(x[index])
@@ -108,7 +108,7 @@ def _shown(x: Array, index: int) -> str:
 
 def not_finite(x: Array, bad: int, name: str, rows: Rows) -> ValueError:
     """The error for a NaN or infinity at position ``bad`` of the rows that count, naming the caller's index."""
-    shown = _shown(x, bad)
+    shown = shown_at(x, bad)
     fix = 'pass nan_policy="omit" to leave such rows out' if shown == "nan" else "leave it out with where="
     return value_error(name, "finite values", f"{shown} at index {rows.place(bad)}", fix)
 

@@ -11,6 +11,7 @@ from . import (
     intervals,
     max_t,
     optim,
+    ordered,
     preference,
     random,
     repeats,
@@ -21,6 +22,6 @@ from . import (
 )  # fmt: skip
 
 __all__ = [
-    "bootstrap", "calibration", "fma", "intervals", "max_t", "optim", "preference", "random", "repeats", "rules",
-    "schedules", "storage", "tokens",
+    "bootstrap", "calibration", "fma", "intervals", "max_t", "optim", "ordered", "preference", "random", "repeats",
+    "rules", "schedules", "storage", "tokens",
 ]  # fmt: skip

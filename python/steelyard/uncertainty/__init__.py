@@ -5,6 +5,7 @@ from .compare import compare
 from .comparison import Comparison
 from .mean import estimate
 from .proportion import proportion
+from .quantiles import quantile, trimmed_mean
 from .ranking import Ranking
 from .state import EstimateState
 
@@ -17,4 +18,6 @@ __all__ = [
     "compare",
     "estimate",
     "proportion",
+    "quantile",
+    "trimmed_mean",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -10,14 +12,31 @@ from numpy.typing import NDArray
 
 from .. import _intervals
 from .._columns import Array, one_column
-from .._options import choice
+from .._options import parameter
 from .._registries import REGISTRIES, names
 from .._rows import Rows
 from ..errors import shown, type_error, value_error
 
-__all__ = ["Statistic", "column_names", "for_core", "refusal", "several_columns", "statistic_name"]
+__all__ = ["Chosen", "Statistic", "chosen", "column_names", "for_core", "refusal", "several_columns"]
 
-Statistic = Literal["mean", "ratio"]
+KEY = "uncertainty.statistic"
+Statistic = Literal[
+    "mean", "ratio", "median", "quantile", "trimmed_mean", "iqr", "mad", "auc", "gini", "average_precision", "ks",
+    "spearman",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A statistic with the numbers it takes, such as the 0.9 of ``quantile(0.9)``."""
+
+    name: str
+    parameters: tuple[float, ...] = ()
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}({', '.join(f'{number:g}' for number in self.parameters)})" if self.parameters else self.name
+        )
 
 
 class Words(NamedTuple):
@@ -33,6 +52,16 @@ class Words(NamedTuple):
     fix: str = "resampling them says nothing; use steelyard.proportion for 0/1 values, steelyard.estimate for others"
 
 
+def _sorted_rows(what: str) -> Words:
+    return Words("values that differ", "values", what)
+
+
+EQUAL = "the bootstrap cannot say how uncertain it is; steelyard.estimate may have an interval in closed form"
+NO_TARGETS = (
+    "x[1]", "targets of both kinds in every resample", "a resample in which all are equal", "use steelyard.estimate"
+)  # fmt: skip
+CLASSES = Words("scores that differ", "scores", "scores", NO_TARGETS, "their order says nothing about the targets")
+
 WORDS: Mapping[str, Words] = {
     "mean": Words("values that differ", "values", "means"),
     "ratio": Words(
@@ -41,17 +70,59 @@ WORDS: Mapping[str, Words] = {
         "ratios",
         ("x[1]", "denominators in every resample", "a resample in which they add up to 0", "use steelyard.estimate"),
     ),
+    "median": _sorted_rows("medians"),
+    "quantile": _sorted_rows("quantiles"),
+    "trimmed_mean": _sorted_rows("trimmed means"),
+    "iqr": _sorted_rows("values"),
+    "mad": _sorted_rows("values"),
+    "auc": CLASSES,
+    "gini": CLASSES,
+    "average_precision": CLASSES,
+    "ks": CLASSES,
+    "spearman": Words(
+        "columns whose values differ",
+        "values in a column",
+        "values",
+        ("x", "values that differ in every resample", "a resample with a constant column", "use more rows"),
+        "a constant has no rank correlation",
+    ),
 }
 
 
-def statistic_name(statistic: object) -> str:
-    """Return ``statistic`` if it is the name of one; raise otherwise."""
-    return choice(statistic, "statistic", names("uncertainty.statistic"))
+def chosen(statistic: object) -> Chosen:
+    """The statistic of that name, or one with its parameters as ``steelyard.uncertainty.quantile`` makes it."""
+    found = statistic if isinstance(statistic, Chosen) else Chosen(_name(statistic))
+    taken = REGISTRIES[KEY][found.name].parameters
+    if found.parameters or not taken:
+        return found
+    defaults = tuple(of.default for of in taken.values() if of.default is not None)
+    if len(defaults) < len(taken):
+        needed = f"steelyard.uncertainty.{found.name}({', '.join(taken)})"
+        raise value_error("statistic", f"{needed}, since it takes a number", repr(found.name))
+    return Chosen(found.name, defaults)
+
+
+def with_parameter(name: str, keyword: str, value: Any) -> Chosen:
+    """The statistic ``name`` with the one number that it takes, checked against its range."""
+    found = parameter(KEY, name, keyword, value)
+    assert found is not None
+    return Chosen(name, (found,))
+
+
+def _name(statistic: object) -> str:
+    known = names(KEY)
+    if not isinstance(statistic, str):
+        raise type_error("statistic", f"one of {', '.join(known)}", shown(statistic))
+    if statistic not in known:
+        near = get_close_matches(statistic, known, 1)
+        fix = f"did you mean {near[0]!r}?" if near else ""
+        raise value_error("statistic", f"one of {', '.join(known)}", repr(statistic), fix)
+    return statistic
 
 
 def column_names(statistic: str) -> tuple[str, ...]:
     """The core's names of the columns of a statistic, such as ``("x", "y")`` for the ratio."""
-    return REGISTRIES["uncertainty.statistic"][statistic].columns
+    return REGISTRIES[KEY][statistic].columns
 
 
 def several_columns(x: Any, statistic: str) -> dict[str, Array]:
@@ -89,7 +160,15 @@ def refusal(found: Mapping[str, Any], statistic: str, columns: Mapping[str, Arra
         return value_error(names[-1], "values whose sum is certainly not 0", got, "no ratio to it can be resampled")
     if kind == "empty resample" and words.no_answer is not None:
         return value_error(*words.no_answer)
+    if kind == "not a label":
+        name = names[found["column"]]
+        got = f"{_intervals.shown_at(rows.of(columns[name]), found['index'])} at index {rows.place(found['index'])}"
+        return value_error(name, "targets that are 0 or 1", got)
+    if kind == "one label":
+        return value_error(names[1], "targets of both kinds, 0 and 1", f"only {int(found['label'])}")
     whole = "x" if len(names) > 1 else names[0]
+    if kind == "equal replicates":
+        return value_error(whole, f"resamples that differ in their {statistic}", f"{found['n']} of one value", EQUAL)
     if kind == "equal values":
         return value_error(whole, words.expected, f"{found['n']} equal {words.of_rows}", words.fix)
     if kind == "equal means":

@@ -19,7 +19,7 @@ from .._rows import Rows, Selection
 from .._strata import Average, stratum_ids
 from ..errors import value_error
 from ._ratio import ratio
-from ._statistics import Statistic, several_columns, statistic_name
+from ._statistics import Statistic, chosen, several_columns
 
 __all__ = ["estimate"]
 
@@ -224,7 +224,7 @@ CLOSED_FORMS: Mapping[str, _ClosedForm] = {
 
 def _closed_form(statistic: object) -> _ClosedForm:
     """The estimate of a statistic; raises for a name that is of none, or of one without a closed form."""
-    name = statistic_name(statistic)
+    name = chosen(statistic).name
     if name not in CLOSED_FORMS:
         raise value_error("statistic", f"one of {', '.join(CLOSED_FORMS)}", repr(name), "use steelyard.bootstrap")
     return CLOSED_FORMS[name]

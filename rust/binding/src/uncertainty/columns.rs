@@ -9,16 +9,26 @@ use steelyard_kernels::uncertainty::paired::Wide;
 use steelyard_kernels::uncertainty::{Design, NoEstimate};
 use steelyard_kernels::with_dtype;
 
-/// Runs `work` on two columns of the same length, which may have different types.
+/// Runs `work` on columns of the same length, which may have different types.
+pub fn all_columns<R>(
+    columns: &[Bound<'_, PyAny>],
+    work: impl FnOnce(&[&dyn Wide]) -> PyResult<R>,
+) -> PyResult<R> {
+    let columns = columns.iter().map(|column| floats(column, "columns")).collect::<PyResult<Vec<_>>>()?;
+    let columns: Vec<&dyn Wide> =
+        columns.iter().map(|column| with_dtype!(column, x => x as &dyn Wide)).collect();
+    for column in &columns {
+        same_length(columns[0].len(), column.len(), "columns")?;
+    }
+    work(&columns)
+}
+
+/// Runs `work` on two columns of the same length.
 pub fn two_columns<R>(
     columns: &[Bound<'_, PyAny>],
     work: impl FnOnce(&dyn Wide, &dyn Wide) -> PyResult<R>,
 ) -> PyResult<R> {
-    let (x, y) = (floats(&columns[0], "columns")?, floats(&columns[1], "columns")?);
-    let x: &dyn Wide = with_dtype!(&x, x => x);
-    let y: &dyn Wide = with_dtype!(&y, y => y);
-    same_length(x.len(), y.len(), "columns")?;
-    work(x, y)
+    all_columns(&columns[..2], |columns| work(columns[0], columns[1]))
 }
 
 /// The design of the rows: clusters where `codes` are given, one per row, or else independent rows.
@@ -42,11 +52,16 @@ pub fn refusal(py: Python<'_>, refused: NoEstimate) -> Record<'_> {
         }
         NoEstimate::EqualValues { n } => record!(py, { refused: "equal values", n }),
         NoEstimate::EqualMeans { n } => record!(py, { refused: "equal means", n }),
+        NoEstimate::NotLabel { column, index } => record!(py, { refused: "not a label", column, index }),
+        NoEstimate::OneLabel { label } => record!(py, { refused: "one label", label }),
+        NoEstimate::EqualReplicates { n } => record!(py, { refused: "equal replicates", n }),
         NoEstimate::ZeroDenominator => record!(py, { refused: "zero denominator" }),
         NoEstimate::Doubtful => record!(py, { refused: "uncertain denominator" }),
         NoEstimate::EmptyResample => record!(py, { refused: "empty resample" }),
-        NoEstimate::Outside | NoEstimate::OneCluster | NoEstimate::Beyond { .. } | NoEstimate::Undefined => {
-            Err(value_error(refused.to_string()))
-        }
+        NoEstimate::Outside
+        | NoEstimate::OneCluster
+        | NoEstimate::TooManyRows { .. }
+        | NoEstimate::Beyond { .. }
+        | NoEstimate::Undefined => Err(value_error(refused.to_string())),
     }
 }

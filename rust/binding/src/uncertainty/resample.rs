@@ -1,6 +1,6 @@
 //! The bootstrap, and the random counts that it draws.
 
-use super::columns::{design, refusal, two_columns};
+use super::columns::{all_columns, design, refusal, two_columns};
 use crate::arrays::{copied, floats, given};
 use crate::call::{call, call_quick};
 use crate::give::{Record, record, value_error};
@@ -10,6 +10,7 @@ use numpy::PyArray1;
 use pyo3::prelude::*;
 use steelyard_kernels::named::Named;
 use steelyard_kernels::random::{Domain, STRATA, Stream, counts};
+use steelyard_kernels::uncertainty::ordered::ordered_bootstrap;
 use steelyard_kernels::uncertainty::{self as kernels, Bootstrap, Columns, Name, Options};
 use steelyard_kernels::with_dtype;
 
@@ -32,10 +33,10 @@ pub fn resampling_counts(
 
 /// Bootstraps a statistic of `columns`. Returns a dictionary of the fields of the kernel's `Bootstrap` or, where there
 /// is no estimate, of the reason (`refused`) and its fields. `codes`, in `0..clusters`, are the clusters of the rows
-/// where they have some.
+/// where they have some; `parameters` are the numbers that the statistic takes.
 #[pyfunction]
 #[pyo3(signature = (
-    columns, statistic, *, codes=None, clusters=0, method, n_resamples, seed, confidence_level, alternative,
+    columns, statistic, *, parameters=Vec::new(), codes=None, clusters=0, method, n_resamples, seed, confidence_level, alternative,
     progress=None
 ))]
 #[allow(clippy::too_many_arguments)] // the options of a bootstrap
@@ -43,6 +44,7 @@ pub fn bootstrap<'py>(
     py: Python<'py>,
     columns: &Bound<'py, PyAny>,
     statistic: &str,
+    parameters: Vec<f64>,
     codes: Option<&Bound<'py, PyAny>>,
     clusters: usize,
     method: &str,
@@ -56,10 +58,9 @@ pub fn bootstrap<'py>(
     let options = Options { method: named(method)?, count: n_resamples, seed, confidence };
     let statistic = named::<Name>(statistic)?;
     let columns = listed::<Bound<'_, PyAny>>(columns)?;
-    let expected = statistic.about().columns.len();
-    if columns.len() != expected {
-        return Err(value_error(format!("columns: expected {expected}; got {}", columns.len())));
-    }
+    let about = statistic.about();
+    check_length("columns", about.columns.len(), columns.len())?;
+    check_length("parameters", about.parameters.len(), parameters.len())?;
     let total = n_resamples as usize;
     let found = match statistic {
         Name::Mean => with_dtype!(floats(&columns[0], "columns")?, x => {
@@ -70,11 +71,25 @@ pub fn bootstrap<'py>(
             let columns = Columns { x, y, weights: None, design: design(codes, clusters, x.len())? };
             call(py, progress, total, |progress| kernels::ratio_bootstrap(columns, options, progress))
         })?,
+        sorted => {
+            let (statistic, second) =
+                sorted.ordered(&parameters).ok_or_else(|| value_error("statistic: a sum"))?;
+            all_columns(&columns, |columns| {
+                let design = design(codes, clusters, columns[0].len())?;
+                call(py, progress, total, |progress| {
+                    ordered_bootstrap(&*statistic, columns, second, design, options, progress)
+                })
+            })?
+        }
     };
     match found {
         Ok(found) => fields(py, found),
         Err(refused) => refusal(py, refused),
     }
+}
+
+fn check_length(name: &str, expected: usize, got: usize) -> PyResult<()> {
+    if got == expected { Ok(()) } else { Err(value_error(format!("{name}: expected {expected}; got {got}"))) }
 }
 
 fn fields(py: Python<'_>, found: Bootstrap) -> Record<'_> {

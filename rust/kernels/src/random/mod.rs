@@ -12,5 +12,5 @@ mod philox;
 
 pub use halves::{HALVES, Halves, ROUNDED_STEPS};
 pub use layout::{Domain, LEAF, PLACE_BLOCKS, STRATA, TREE};
-pub use multinomial::{FIELDS, Node, SLOTS, Visit, blocks, counts, field, walk};
+pub use multinomial::{FIELDS, Node, SLOTS, Visit, blocks, count_into, counts, field, walk};
 pub use philox::{BITS, BLOCKS, Stream, WORDS, philox};

@@ -243,10 +243,16 @@ fn sift<V: Visit>(words: &[u32; WORDS], slots: usize, balls: usize, visit: &mut 
 /// The counts of one replicate: how often each of `n` slots is drawn in `n` draws.
 pub fn counts(stream: Stream, n: usize) -> Result<Vec<u32>, NoMemory> {
     let mut all = memory::filled(n, 0)?;
-    if n > 0 {
-        dispatch(Count { stream, all: &mut all });
-    }
+    count_into(stream, &mut all);
     Ok(all)
+}
+
+/// Writes the [`counts`] of one replicate of as many slots as `all` has.
+pub fn count_into(stream: Stream, all: &mut [u32]) {
+    all.fill(0);
+    if !all.is_empty() {
+        dispatch(Count { stream, all });
+    }
 }
 
 struct Count<'a> {

@@ -164,7 +164,7 @@ pub(super) fn resampled<U: Units<K>, S: Statistic<K>, const K: usize>(
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     let About { value, scale, size, exact, range: (low, high) } = about;
-    let Options { method, count, seed, confidence } = options;
+    let Options { method, count, seed, .. } = options;
     let replicates = replicates(units, statistic, seed, count, &mut *progress)?;
     if replicates.iter().any(|value| !value.is_finite()) {
         return Err(NoEstimate::EmptyResample.into());
@@ -177,15 +177,31 @@ pub(super) fn resampled<U: Units<K>, S: Statistic<K>, const K: usize>(
             correction.tie = scalar(|| SUM_ERROR * scale / size + LAST_ROUNDING * value.abs());
         }
     }
-    let limits = limits(memory::copied(&replicates)?, value, method, correction, confidence, &mut after)??;
-    let squares = match moments(&replicates, &mut after)? {
+    concluded(value, replicates, correction, (low, high), exact, options, &mut after)
+}
+
+/// The limits and the standard error that follow from replicates. `range` is that of the first column, for the error
+/// where the squares of the replicates exceed the range of f64.
+pub(super) fn concluded(
+    value: f64,
+    replicates: Vec<f64>,
+    correction: Correction,
+    range: (f64, f64),
+    binary: bool,
+    options: Options,
+    progress: Progress<'_>,
+) -> Result<Bootstrap, Ended> {
+    let Options { method, count, confidence, .. } = options;
+    let limits =
+        limits(memory::copied(&replicates)?, value, method, correction, confidence, &mut *progress)??;
+    let squares = match moments(&replicates, progress)? {
         Column::Finite(moments) if moments.squares.is_finite() => moments.squares,
         Column::Finite(_) | Column::Bad(_) => {
-            return Err(NoEstimate::TooLarge { column: 0, low, high }.into());
+            return Err(NoEstimate::TooLarge { column: 0, low: range.0, high: range.1 }.into());
         }
     };
     let standard_error = scalar(|| (squares / (f64::from(count) - 1.0)).sqrt());
     let standard_error = if count > 1 { standard_error } else { f64::NAN };
     let acceleration = correction.acceleration;
-    Ok(Bootstrap { value, standard_error, limits, replicates, acceleration, binary: exact })
+    Ok(Bootstrap { value, standard_error, limits, replicates, acceleration, binary })
 }

@@ -13,6 +13,7 @@ pub mod max_t;
 mod mean_bytes;
 pub mod mean_state;
 mod no_estimate;
+pub mod ordered;
 pub mod paired;
 mod ratio;
 mod repeats;

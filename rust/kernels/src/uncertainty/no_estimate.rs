@@ -34,6 +34,28 @@ pub enum NoEstimate {
         /// The number of values.
         n: usize,
     },
+    /// A value of a column of labels is neither 0 nor 1.
+    NotLabel {
+        /// The index of the column.
+        column: usize,
+        /// The first such row.
+        index: usize,
+    },
+    /// All labels are equal.
+    OneLabel {
+        /// The label.
+        label: bool,
+    },
+    /// There are more rows than can be sorted.
+    TooManyRows {
+        /// The most there can be.
+        most: usize,
+    },
+    /// All replicates are equal, although the values differ.
+    EqualReplicates {
+        /// The number of replicates.
+        n: usize,
+    },
     /// The means of all clusters are equal except for rounding.
     EqualMeans {
         /// The number of clusters.
@@ -76,6 +98,21 @@ impl fmt::Display for NoEstimate {
             ),
             NoEstimate::EqualValues { n } => {
                 write!(f, "columns: expected values that differ; got {n} equal ones")
+            }
+            NoEstimate::NotLabel { column, index } => {
+                write!(
+                    f,
+                    "columns: expected labels of 0 or 1; got another at index {index} of column {column}"
+                )
+            }
+            NoEstimate::OneLabel { label } => {
+                write!(f, "columns: expected labels of both kinds; got only {}", u8::from(*label))
+            }
+            NoEstimate::TooManyRows { most } => {
+                write!(f, "columns: expected at most {most} rows for a statistic of sorted rows; got more")
+            }
+            NoEstimate::EqualReplicates { n } => {
+                write!(f, "columns: expected resamples that differ; got {n} replicates of one value")
             }
             NoEstimate::EqualMeans { n } => {
                 write!(f, "columns: expected clusters whose means differ; got {n} of equal means")

@@ -11,6 +11,7 @@ use steelyard_kernels::state::State;
 use steelyard_kernels::uncertainty::comparison::Level;
 use steelyard_kernels::uncertainty::max_t::max_t;
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
+use steelyard_kernels::uncertainty::ordered::{Second, ordered_bootstrap};
 use steelyard_kernels::uncertainty::paired::Wide;
 use steelyard_kernels::uncertainty::unpaired::{Sample, compare as unpaired};
 use steelyard_kernels::uncertainty::{
@@ -84,10 +85,14 @@ fn ratio(n: usize) -> Run {
     })
 }
 
+/// The level of the quantile, and the share of the trimmed mean.
+const PARAMETERS: [f64; 1] = [0.2];
+
 /// Each statistic by rows and by clusters, from the columns to the limits.
 fn statistics(n: usize) -> Run {
     let x: Vec<f64> = tame(n, 73);
     let y: Vec<f64> = (0..n).map(|i| (i % 7 + 1) as f64).collect();
+    let labels: Vec<f64> = (0..n).map(|i| (i % 2) as f64).collect();
     let codes: Vec<i64> = (0..n).map(|i| (i % 5) as i64).collect();
     Box::new(move |digest| {
         let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
@@ -102,11 +107,24 @@ fn statistics(n: usize) -> Run {
             for &name in Name::ALL {
                 let digest = digest.of(name.name()).of(design_name);
                 let columns = Columns { x: &&x[..], y: &&y[..], weights: None, design };
-                let bootstrap = match name {
-                    Name::Mean => mean_bootstrap(&x, design, options, &mut |_| true),
-                    Name::Ratio => ratio_bootstrap(columns, options, &mut |_| true),
+                let bootstrap = match (name, name.ordered(&PARAMETERS[..name.about().parameters.len()])) {
+                    (_, Some((statistic, second))) => {
+                        let targets = if second == Second::Labels { &labels[..] } else { &y[..] };
+                        let columns: [&dyn Wide; 2] = [&&x[..], &targets];
+                        let columns = &columns[..name.about().columns.len()];
+                        ordered_bootstrap(&*statistic, columns, second, design, options, &mut |_| true)
+                    }
+                    (Name::Ratio, _) => ratio_bootstrap(columns, options, &mut |_| true),
+                    (_, None) => mean_bootstrap(&x, design, options, &mut |_| true),
                 };
-                let bootstrap = given(given(bootstrap));
+                let bootstrap = match given(bootstrap) {
+                    Ok(bootstrap) => bootstrap,
+                    // Few rows: a resample without one of the labels.
+                    Err(refused) => {
+                        digest.bytes(refused.to_string().as_bytes());
+                        continue;
+                    }
+                };
                 let (low, high) = (bootstrap.limits.low, bootstrap.limits.high);
                 digest.doubles(&[
                     bootstrap.value,

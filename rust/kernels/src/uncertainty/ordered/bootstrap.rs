@@ -1,0 +1,265 @@
+//! The bootstrap of a statistic of sorted rows.
+
+use super::{Entry, OrderStatistic, Sample, Sorted};
+use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks};
+use crate::intervals::moments::Moments;
+use crate::intervals::spread::{Range, ValueFacts};
+use crate::memory::{self, NoMemory};
+use crate::random::{Domain, Stream, count_into};
+use crate::simd::scalar;
+use crate::uncertainty::bootstrap::concluded;
+use crate::uncertainty::no_estimate::{Ended, answer, finite};
+use crate::uncertainty::paired::Wide;
+use crate::uncertainty::{Bootstrap, Correction, Design, Method, NoEstimate, Options};
+
+/// What the second column of a statistic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Second {
+    /// There is none.
+    Absent,
+    /// Labels of 0 or 1, which mark the rows.
+    Labels,
+    /// Numbers that are ranked like the first column.
+    Ranked,
+}
+
+/// Row visits per chunk of work: so many are worth handing to a thread.
+const VISITS: usize = 1 << 17;
+/// The most groups of units that the acceleration leaves out in turn. With fewer units each is left out alone.
+const GROUPS: usize = 500;
+
+/// The bootstrap of an order statistic of one or two columns under a design. `progress` gets the number of replicates
+/// done.
+///
+/// Each unit counts as often as in the bootstrap of a mean with the same seed. BCa's acceleration is that of the
+/// jackknife, which leaves out one unit at a time, or one of [`GROUPS`] groups of units.
+pub fn ordered_bootstrap(
+    statistic: &dyn OrderStatistic,
+    columns: &[&dyn Wide],
+    second: Second,
+    design: Design<'_>,
+    options: Options,
+    progress: Progress<'_>,
+) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
+    answer(bootstrap_or_ended(statistic, columns, second, design, options, progress))
+}
+
+fn bootstrap_or_ended(
+    statistic: &dyn OrderStatistic,
+    columns: &[&dyn Wide],
+    second: Second,
+    design: Design<'_>,
+    options: Options,
+    progress: Progress<'_>,
+) -> Result<Bootstrap, Ended> {
+    let data = Data::new(columns, second, design, &mut |_| progress(0))?;
+    let work = Work { statistic, data: &data, design };
+    let value = work.value(|counts| counts.fill(1))?;
+    let count = options.count as usize;
+    let replicates = work.values(count, progress, |replicate, counts| {
+        count_into(Stream::new(options.seed, Domain::Bootstrap, replicate as u32), counts);
+    })?;
+    if replicates.iter().any(|value| !value.is_finite()) {
+        return Err(NoEstimate::EmptyResample.into());
+    }
+    if count > 1 && replicates.iter().all(|&other| other == replicates[0]) {
+        return Err(NoEstimate::EqualReplicates { n: count }.into());
+    }
+    let mut after = |_| progress(count);
+    let mut correction = Correction { acceleration: 0.0, tie: scalar(|| statistic.rounding(data.reach)) };
+    if options.method == Method::Bca {
+        correction.acceleration = work.acceleration(correction.tie, &mut after)?;
+    }
+    concluded(value, replicates, correction, data.range, false, options, &mut after)
+}
+
+/// The sorted columns.
+struct Data {
+    x: Sorted,
+    y: Option<Sorted>,
+    /// The smallest and the largest value of the first column.
+    range: (f64, f64),
+    /// Its largest magnitude.
+    reach: f64,
+}
+
+impl Data {
+    fn new(
+        columns: &[&dyn Wide],
+        second: Second,
+        design: Design<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Data, Ended> {
+        let rows = columns[0].len();
+        if rows > Entry::ROWS {
+            return Err(NoEstimate::TooManyRows { most: Entry::ROWS }.into());
+        }
+        let facts = (0..columns.len())
+            .map(|place| Ok(finite(columns[place].moments(&mut *progress)?, place)?))
+            .collect::<Result<Vec<Moments>, Ended>>()?;
+        let ranked = if second == Second::Ranked { &facts[..] } else { &facts[..1] };
+        if rows < 2 || ranked.iter().any(|facts| equal(facts, rows)) {
+            return Err(NoEstimate::EqualValues { n: rows }.into());
+        }
+        if let Design::Clusters { codes, count } = design {
+            if count < 2 {
+                return Err(NoEstimate::OneCluster.into());
+            }
+            if codes.iter().any(|&code| code < 0 || code as usize >= count) {
+                return Err(NoEstimate::Outside.into());
+            }
+        }
+        let labels = match second {
+            Second::Labels => Some(labels(columns[1], &facts[1])?),
+            Second::Absent | Second::Ranked => None,
+        };
+        let x = Sorted::new(columns[0], labels.as_deref(), &mut *progress)?;
+        let y = match second {
+            Second::Ranked => Some(Sorted::new(columns[1], None, progress)?),
+            Second::Absent | Second::Labels => None,
+        };
+        let range = (facts[0].min, facts[0].max);
+        let reach = if -range.0 > range.1 { -range.0 } else { range.1 };
+        Ok(Data { x, y, range, reach })
+    }
+}
+
+fn equal(facts: &Moments, rows: usize) -> bool {
+    let &Moments { min: low, max: high, step, .. } = facts;
+    ValueFacts { low, high, step, rows: rows as f64, range: Range::Unknown }.equal()
+}
+
+/// A column of labels, each 0 or 1, of which both occur.
+fn labels(column: &dyn Wide, facts: &Moments) -> Result<Vec<bool>, Ended> {
+    let mut labels = memory::with_capacity(column.len())?;
+    let mut values = [0.0; 1 << 10];
+    for start in (0..column.len()).step_by(values.len()) {
+        let here = &mut values[..(1 << 10).min(column.len() - start)];
+        column.widen(start, here);
+        for (i, &value) in here.iter().enumerate() {
+            if value != 0.0 && value != 1.0 {
+                return Err(NoEstimate::NotLabel { column: 1, index: start + i }.into());
+            }
+            labels.push(value == 1.0);
+        }
+    }
+    if facts.min == facts.max {
+        return Err(NoEstimate::OneLabel { label: facts.max == 1.0 }.into());
+    }
+    Ok(labels)
+}
+
+/// A statistic with the data and the units that are resampled.
+struct Work<'a> {
+    statistic: &'a dyn OrderStatistic,
+    data: &'a Data,
+    design: Design<'a>,
+}
+
+impl Work<'_> {
+    fn rows(&self) -> usize {
+        self.data.x.entries.len()
+    }
+
+    fn units(&self) -> usize {
+        match self.design {
+            Design::Rows => self.rows(),
+            Design::Clusters { count, .. } => count,
+        }
+    }
+
+    /// The statistic where the units count as `count` says.
+    fn value(&self, count: impl Fn(&mut [u32])) -> Result<f64, NoMemory> {
+        Ok(Room::new(self)?.value(self, count))
+    }
+
+    /// The statistic under `count` many countings of the units, in parallel.
+    fn values(
+        &self,
+        count: usize,
+        progress: Progress<'_>,
+        counting: impl Fn(usize, &mut [u32]) + Sync,
+    ) -> Result<Vec<f64>, Ended> {
+        let each = (VISITS / self.rows()).max(1);
+        let bytes = count * self.rows() * size_of::<u64>();
+        let mut progress = |done: usize| progress((done * each).min(count));
+        let parts = map_chunks(chunks(count, each), bytes, &mut progress, |part| {
+            let mut room = Room::new(self)?;
+            memory::collected(
+                chunk(part, count, each).map(|i| room.value(self, |counts| counting(i, counts))),
+            )
+        })?;
+        Ok(memory::joined(parts)?)
+    }
+
+    /// `sum U^3 / (6 (sum U^2)^1.5)` with `U` the mean of the jackknife's values minus each of them; 0 where they differ
+    /// by no more than `rounding`.
+    fn acceleration(&self, rounding: f64, progress: Progress<'_>) -> Result<f64, Ended> {
+        let groups = GROUPS.min(self.units());
+        let left_out = self.values(groups, &mut |_| progress(0), |group, counts| {
+            counts.fill(1);
+            counts.iter_mut().skip(group).step_by(groups).for_each(|count| *count = 0);
+        })?;
+        if left_out.iter().any(|value| !value.is_finite()) {
+            return Err(NoEstimate::Undefined.into());
+        }
+        Ok(scalar(|| {
+            // About the first value, so that equal values have exactly their mean.
+            let first = left_out[0];
+            let mean = first + left_out.iter().map(|value| value - first).sum::<f64>() / groups as f64;
+            let largest = left_out.iter().fold(0.0, |most: f64, value| {
+                let far = (mean - value).abs();
+                if far > most { far } else { most }
+            });
+            if largest <= rounding {
+                return 0.0;
+            }
+            let (mut squares, mut cubes) = (0.0, 0.0);
+            for value in &left_out {
+                let u = (mean - value) / largest;
+                squares += u * u;
+                cubes += u * u * u;
+            }
+            cubes / (6.0 * squares * squares.sqrt())
+        }))
+    }
+}
+
+/// The memory in which replicates are computed, one after another.
+struct Room {
+    units: Vec<u32>,
+    /// How often each row counts, where units are not rows.
+    rows: Vec<u32>,
+    scratch: Vec<i64>,
+}
+
+impl Room {
+    fn new(work: &Work<'_>) -> Result<Room, NoMemory> {
+        let clustered = matches!(work.design, Design::Clusters { .. });
+        Ok(Room {
+            units: memory::filled(work.units(), 0)?,
+            rows: memory::filled(if clustered { work.rows() } else { 0 }, 0)?,
+            scratch: memory::filled(if work.data.y.is_some() { work.rows() } else { 0 }, 0)?,
+        })
+    }
+
+    fn value(&mut self, work: &Work<'_>, count: impl Fn(&mut [u32])) -> f64 {
+        let Room { units, rows, scratch } = self;
+        count(units);
+        let counts = match work.design {
+            Design::Rows => &units[..],
+            Design::Clusters { codes, .. } => {
+                for (row, &code) in rows.iter_mut().zip(codes) {
+                    *row = units[code as usize];
+                }
+                &rows[..]
+            }
+        };
+        let total = counts.iter().map(|&count| u64::from(count)).sum();
+        if total == 0 {
+            return f64::NAN;
+        }
+        let sample = Sample { x: &work.data.x, y: work.data.y.as_ref(), counts, total };
+        scalar(|| work.statistic.value(sample, scratch))
+    }
+}

@@ -1,0 +1,50 @@
+//! Statistics of sorted rows: quantiles, trimmed means, areas under curves, rank correlations.
+//!
+//! The rows are sorted once. In a resample each row counts a whole number of times, and an [`OrderStatistic`] is a scan
+//! over the sorted rows with these counts: nothing is sorted, and no row is copied, in a replicate.
+
+mod average_precision;
+mod bootstrap;
+mod deviation;
+mod ks;
+mod quantile;
+mod roc;
+mod sorted;
+mod spearman;
+mod trimmed_mean;
+
+pub use average_precision::AveragePrecision;
+pub use bootstrap::{Second, ordered_bootstrap};
+pub use deviation::{InterquartileRange, MedianAbsoluteDeviation};
+pub use ks::KolmogorovSmirnov;
+pub use quantile::Quantile;
+pub use roc::{Auc, Gini};
+pub use sorted::{Entry, Sorted};
+pub use spearman::Spearman;
+pub use trimmed_mean::TrimmedMean;
+
+/// A resample of rows: the sorted data, and how often each row counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// The first column.
+    pub x: &'a Sorted,
+    /// The second column, where the statistic ranks two.
+    pub y: Option<&'a Sorted>,
+    /// How often each row counts, in the order of the data.
+    pub counts: &'a [u32],
+    /// The sum of `counts`, at least 1.
+    pub total: u64,
+}
+
+/// A statistic of sorted rows, each of which counts a whole number of times.
+pub trait OrderStatistic: Sync {
+    /// The statistic of a resample; NaN where it has no answer. `scratch` is room for a number for each row, whose
+    /// content is arbitrary.
+    fn value(&self, sample: Sample<'_>, scratch: &mut [i64]) -> f64;
+
+    /// A bound of the rounding error of a value that was computed from a column whose largest magnitude is `reach`:
+    /// replicates closer than this to the value are equal to it.
+    fn rounding(&self, _reach: f64) -> f64 {
+        4.0 * f64::EPSILON
+    }
+}

@@ -1,0 +1,84 @@
+//! A column in sorted order, with what a scan needs to know about each row.
+
+use crate::grid::{Pace, Progress, Stopped};
+use crate::memory;
+use crate::sorting;
+use crate::uncertainty::paired::Wide;
+
+/// Where a row stands among the sorted ones: its index in the data, its label, and whether the next row has another
+/// value, packed into 32 bits because scans are bound by memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry(u32);
+
+impl Entry {
+    const LABEL: u32 = 1 << 30;
+    const LAST: u32 = 1 << 31;
+    /// The most rows that can be told apart.
+    pub const ROWS: usize = 1 << 30;
+
+    /// The index of the row in the data.
+    #[inline(always)]
+    pub fn row(self) -> usize {
+        (self.0 & (Self::LABEL - 1)) as usize
+    }
+
+    /// The label of the row; false where the data have none.
+    #[inline(always)]
+    pub fn label(self) -> bool {
+        self.0 & Self::LABEL != 0
+    }
+
+    /// Whether it is the last of the rows that share its value.
+    #[inline(always)]
+    pub fn last(self) -> bool {
+        self.0 & Self::LAST != 0
+    }
+}
+
+/// A column in ascending order; rows of equal values are in the order of the data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sorted {
+    /// The values.
+    pub values: Vec<f64>,
+    /// The row of each value.
+    pub entries: Vec<Entry>,
+}
+
+impl Sorted {
+    /// Sorts a column without NaN, of at most [`Entry::ROWS`] rows. `labels` has one entry per row, or none.
+    pub fn new(x: &dyn Wide, labels: Option<&[bool]>, progress: Progress<'_>) -> Result<Sorted, Stopped> {
+        let n = x.len();
+        let mut values = memory::filled(n, 0.0)?;
+        x.widen(0, &mut values);
+        let mut pairs: Vec<(f64, u32)> = memory::with_capacity(n)?;
+        // Adding 0 turns -0 into 0, which must be one value under `total_cmp`.
+        pairs.extend(values.iter().zip(0..).map(|(&value, row)| (value + 0.0, row)));
+        let order = |a: &(f64, u32), b: &(f64, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+        let pairs = sorting::sorted(pairs, order, &mut Pace::new(progress))?;
+        let mut entries = memory::with_capacity(n)?;
+        for (i, (value, (sorted, row))) in values.iter_mut().zip(&pairs).enumerate() {
+            *value = *sorted;
+            let labelled = labels.is_some_and(|labels| labels[*row as usize]);
+            let last = pairs.get(i + 1).is_none_or(|next| next.0 != *sorted);
+            let flags = if labelled { Entry::LABEL } else { 0 } | if last { Entry::LAST } else { 0 };
+            entries.push(Entry(row | flags));
+        }
+        Ok(Sorted { values, entries })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_equal_values_end_together_and_keep_their_order() {
+        let x: &[f64] = &[2.0, 0.0, -0.0, 2.0, -1.0];
+        let labels = [true, false, true, false, true];
+        let got = Sorted::new(&x, Some(&labels), &mut |_| true).unwrap();
+        assert_eq!(got.values, [-1.0, 0.0, 0.0, 2.0, 2.0]);
+        let seen: Vec<_> = got.entries.iter().map(|e| (e.row(), e.label(), e.last())).collect();
+        let want = [(4, true, true), (1, false, false), (2, true, true), (0, true, false), (3, false, true)];
+        assert_eq!(seen, want);
+    }
+}
