@@ -8,6 +8,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from .._mode import standard_mode
 from ..errors import value_error
 from ._statistics import Chosen, with_parameter
 
@@ -18,6 +19,7 @@ __all__ = ["quantile", "trimmed_mean"]
 def quantile(q: float) -> Chosen: ...
 @overload
 def quantile(q: Sequence[float] | NDArray[Any]) -> tuple[Chosen, ...]: ...
+@standard_mode
 def quantile(q: float | Sequence[float] | NDArray[Any]) -> Chosen | tuple[Chosen, ...]:
     """Name a quantile as the statistic of :func:`steelyard.estimate` or :func:`steelyard.bootstrap`.
 
@@ -52,6 +54,7 @@ def quantile(q: float | Sequence[float] | NDArray[Any]) -> Chosen | tuple[Chosen
     return tuple(with_parameter("quantile", "q", level) for level in q)
 
 
+@standard_mode
 def trimmed_mean(share: float = 0.1) -> Chosen:
     """Name a trimmed mean as the statistic of :func:`steelyard.estimate` or :func:`steelyard.bootstrap`.
 
