@@ -269,6 +269,16 @@ def _(n: int) -> Any:
     return uniform(n), 0.5 + uniform(n, 1), spread_ids(n)
 
 
+@row("estimate: correlation", "estimate", call=lambda d: sy.estimate(d[:2], "correlation", clusters=d[2]))
+def _(n: int) -> Any:
+    return uniform(n), uniform(n, 1), spread_ids(n)
+
+
+@row("bootstrap: f1", "bootstrap", call=lambda d: sy.bootstrap(d, "f1", n_resamples=199, method="percentile"))
+def _(n: int) -> Any:
+    return uniform(n) < 0.5, uniform(n, 1) < 0.5
+
+
 @row("proportion: clopper-pearson", "proportion", call=lambda d: sy.proportion(*d, method="clopper-pearson"))
 def _(n: int) -> Any:
     return np.arange(n) % 900, np.full(n, 1000)

@@ -15,16 +15,55 @@ from sklearn import metrics
 
 import steelyard as sy
 from steelyard._registries import REGISTRIES, Variant
-from steelyard.uncertainty._statistics import WORDS, refusal
-from steelyard.uncertainty.mean import CLOSED_FORMS
+from steelyard.uncertainty._statistics import of_sums_by_name, refusal, words
 
 from .cases import all_cases, normalish
+from .cases.uncertainty_bootstrap import OTHERS, sums_columns
 
 STATISTICS = REGISTRIES["uncertainty.statistic"]
+
+
+def moment(k: int, x: np.ndarray) -> float:
+    return float(((x - x.mean()) ** k).mean())
+
+
+def cells(p: np.ndarray, t: np.ndarray) -> tuple[float, float, float, float]:
+    """TP, FP, FN and TN."""
+    return tuple(float(np.sum((p == a) & (t == b))) for a, b in ((1, 1), (1, 0), (0, 1), (0, 0)))  # type: ignore[return-value]
+
+
+def kappa(p: np.ndarray, t: np.ndarray) -> float:
+    tp, fp, fn, tn = cells(p, t)
+    n = tp + fp + fn + tn
+    chance = ((tp + fp) * (tp + fn) + (fn + tn) * (fp + tn)) / n**2
+    return ((tp + tn) / n - chance) / (1 - chance)
+
+
 # Every statistic by its definition, from as many columns as it takes.
 DEFINITIONS: dict[str, Callable[..., float]] = {
     "mean": lambda x: math.fsum(x) / len(x),
     "ratio": lambda x, y: math.fsum(x) / math.fsum(y),
+    "sum": math.fsum,
+    "weighted_mean": lambda x, w: math.fsum(x * w) / math.fsum(w),
+    "geometric_mean": lambda x: math.prod(x.tolist()) ** (1 / len(x)),
+    "perplexity": lambda nll, tokens: math.exp(math.fsum(nll) / math.fsum(tokens)),
+    "variance": np.var,
+    "std": np.std,
+    "skewness": lambda x: moment(3, x) / moment(2, x) ** 1.5,
+    "kurtosis": lambda x: moment(4, x) / moment(2, x) ** 2 - 3,
+    "correlation": lambda x, y: np.corrcoef(x, y)[0, 1],
+    "slope": lambda x, y: np.polyfit(x, y, 1)[0],
+    "rmse": lambda p, t: math.sqrt(((p - t) ** 2).mean()),
+    "r2": lambda p, t: 1 - ((p - t) ** 2).sum() / ((t - t.mean()) ** 2).sum(),
+    "accuracy": lambda p, t: (p == t).mean(),
+    "precision": lambda p, t: t[p == 1].mean(),
+    "recall": lambda p, t: p[t == 1].mean(),
+    "f1": lambda p, t: 2 / (1 / t[p == 1].mean() + 1 / p[t == 1].mean()),
+    "balanced_accuracy": lambda p, t: (p[t == 1].mean() + (1 - p[t == 0]).mean()) / 2,
+    "mcc": lambda p, t: np.corrcoef(p, t)[0, 1],
+    "kappa": kappa,
+    "brier": lambda p, t: ((p - t) ** 2).mean(),
+    "log_loss": lambda p, t: -np.log(np.where(t == 1, p, 1 - p)).mean(),
     "median": np.median,
     "quantile": lambda x: np.quantile(x, 0.8),
     "trimmed_mean": lambda x: stats.trim_mean(x, 0.1),
@@ -39,6 +78,8 @@ DEFINITIONS: dict[str, Callable[..., float]] = {
 
 
 def data(statistic: str) -> list[np.ndarray]:
+    if statistic in OTHERS:
+        return sums_columns(statistic, 60)
     columns = [3.0 + normalish(40, 40 + i) for i, _ in enumerate(STATISTICS[statistic].columns)]
     if STATISTICS[statistic].columns[-1] == "targets":
         columns[1] = (columns[1] > 3).astype(float)
@@ -55,7 +96,7 @@ def asked(call: Callable[..., Any], statistic: str) -> Any:
 def test_each_is_answered_by_its_definition(statistic: str) -> None:
     want = DEFINITIONS[statistic](*data(statistic))
     assert asked(partial(sy.bootstrap, method="percentile"), statistic).value == pytest.approx(want, rel=1e-12)
-    if statistic in CLOSED_FORMS:
+    if statistic in of_sums_by_name():
         assert asked(sy.estimate, statistic).value == pytest.approx(want, rel=1e-12)
     else:
         with pytest.raises(ValueError, match=rf"^statistic: .*got '{statistic}'; use steelyard\.bootstrap"):
@@ -64,18 +105,22 @@ def test_each_is_answered_by_its_definition(statistic: str) -> None:
 
 @pytest.mark.parametrize("columns", [("x",), ("x", "y")])
 def test_a_name_without_a_formula_is_refused_by_name(columns: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is never taken for another: not by the estimate, not by the bootstrap's core."""
-    monkeypatch.setitem(STATISTICS, "new", Variant("new", "", "", "", columns, {}))  # type: ignore[arg-type]
+    """It is never taken for another: not by the core of the estimate, not by that of the bootstrap."""
+    monkeypatch.setitem(STATISTICS, "new", Variant("new", "", "", "", columns, "", {}))  # type: ignore[arg-type]
+    for call in (sy.estimate, sy.bootstrap):
+        with pytest.raises(ValueError, match=r"statistic: expected one of .*got 'new'"):
+            call(np.ones(20) if len(columns) == 1 else (np.ones(20),) * 2, "new")
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(
-        ValueError, match=r"^statistic: expected one of mean, ratio; got 'new'; use steelyard\.bootstrap"
+        ValueError, match=r"^statistic: expected one of mean, .*; got 'skewnes'; did you mean 'skewness'\?"
     ):
-        asked(sy.estimate, "new")
-    with pytest.raises(ValueError, match=r"statistic: expected one of .*got 'new'"):
-        asked(sy.bootstrap, "new")
+        sy.estimate([1.0, 2.0], "skewnes")  # type: ignore[call-overload]
 
 
-def test_each_has_its_own_words_for_what_is_refused() -> None:
-    assert set(WORDS) == set(DEFINITIONS) == set(STATISTICS)
+def test_each_has_a_definition() -> None:
+    assert set(DEFINITIONS) == set(STATISTICS)
 
 
 def test_a_misspelt_name_is_answered_with_the_one_meant() -> None:
@@ -128,14 +173,21 @@ def test_each_has_cases_beside_the_reference() -> None:
 
 
 @pytest.mark.parametrize("statistic", sorted(STATISTICS))
-@pytest.mark.parametrize("kind", ["equal values", "equal means", "empty resample"])
+@pytest.mark.parametrize("kind", ["equal values", "equal means", "empty resample", "no answer"])
 def test_no_message_speaks_of_another_statistic(statistic: str, kind: str) -> None:
-    """A resample without an answer has words wherever the statistic can have one; the mean of rows cannot."""
+    """Where a sample may lack something that the statistic needs, the message says what."""
     columns = {f"x[{i}]": column for i, column in enumerate(data(statistic))}
     found = {"refused": kind, "n": 20}
-    if kind == "empty resample" and WORDS[statistic].no_answer is None:
-        assert statistic in {"mean", "median", "quantile", "trimmed_mean", "iqr", "mad"}
+    sums = statistic in OTHERS
+    if (kind == "empty resample" and words(statistic).no_answer is None and not sums) or (
+        kind == "no answer" and not sums
+    ):
+        assert kind == "no answer" or statistic in {"mean", "median", "quantile", "trimmed_mean", "iqr", "mad"}
         return
     message = str(refusal(found, statistic, columns, None))  # type: ignore[arg-type]
     others = set(STATISTICS) - {statistic}
     assert not [name for name in others if re.search(rf"(?<!trimmed ){name}s", message)], message
+    if kind == "no answer":
+        assert statistic in message
+    if sums and kind == "empty resample":
+        assert STATISTICS[statistic].needs in message

@@ -46,6 +46,8 @@ class Variant(NamedTuple):
     source: str
     columns: tuple[str, ...]
     """The columns it reads, in registries whose variants read different columns."""
+    needs: str
+    """What its rows must have for it to have a value; else empty."""
     parameters: dict[str, Parameter]
 
 
@@ -59,7 +61,7 @@ def _read() -> dict[str, dict[str, Variant]]:
     for key, rows in _core.registries().items():
         variants = [
             Variant(
-                row["name"], row["title"], row["summary"], row["source"], tuple(row["columns"]),
+                row["name"], row["title"], row["summary"], row["source"], tuple(row["columns"]), row["needs"],
                 {parameter["name"]: _parameter(**parameter) for parameter in row["parameters"]},
             )
             for row in rows

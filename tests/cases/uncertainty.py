@@ -12,10 +12,11 @@ from scipy import stats
 from steelyard import _core
 from steelyard._registries import names
 from steelyard.reference import intervals as reference
-from steelyard.reference import repeats
+from steelyard.reference import repeats, sums
 
 from ..answers import compared
 from . import Case, Inputs, Outputs, as_dtype, normalish, uniform, words
+from .uncertainty_bootstrap import OTHERS, sums_columns
 
 LEVEL, TAIL = 0.95, 0.025
 HOW = {"confidence_level": LEVEL, "alternative": "two-sided"}
@@ -180,6 +181,33 @@ def _ratio_reference(inputs: Inputs) -> Outputs:
         "value": value, "standard_error": error, "low": value - half, "high": value + half, "df": df,
         "n_effective": effective,
     }  # fmt: skip
+
+
+def _statistic_rows(statistic: str, kind: str, dtype: str, n: int) -> Inputs:
+    return {
+        "statistic": statistic,
+        "columns": [as_dtype(x, dtype) for x in sums_columns(statistic, n)],
+        "codes": np.arange(n) % (n // 3) if kind == "clusters" else None,
+        "weights": 0.5 + uniform(n, 3) if kind == "weights" else None,
+    }
+
+
+def _statistic(inputs: Inputs) -> Outputs:
+    codes = inputs["codes"]
+    found = _core.statistic_interval(
+        [core(x) for x in inputs["columns"]], inputs["statistic"], codes=codes,
+        clusters=0 if codes is None else int(codes.max()) + 1, weights=inputs["weights"], **HOW,
+    )  # fmt: skip
+    return {name: found[name] for name in ("value", "standard_error")} | ({} if found["plain"] else {"df": found["df"]})
+
+
+def _statistic_reference(inputs: Inputs) -> Outputs:
+    of, columns = inputs["statistic"], [x.astype(np.float64) for x in inputs["columns"]]
+    weights = np.ones(len(columns[0])) if inputs["weights"] is None else inputs["weights"]
+    error, df = sums.standard_error(of, *columns, w=weights, clusters=inputs["codes"])
+    said = {"value": float(sums.STATISTICS[of](*columns, weights)), "standard_error": error}
+    plain = of in ("accuracy", "precision", "recall", "f1") and inputs["codes"] is None and inputs["weights"] is None
+    return said if plain else said | {"df": df}
 
 
 def _clustered(inputs: Inputs) -> Outputs:
@@ -592,6 +620,16 @@ CASES = [
             run=_ratio, reference=_ratio_reference, lengths=(2, 15, 16, 17, 1000, 70_001),
             bound=dict.fromkeys(("value", "standard_error", "low", "high", "n_effective"), 1e-9) | {"df": 1e-5},
         )
+        for kind in ("rows", "clusters", "weights")
+    ),
+    *(
+        Case(
+            name=f"uncertainty.{statistic}_{kind}", covers=("statistic_interval",),
+            make=partial(_statistic_rows, statistic, kind), run=_statistic, reference=_statistic_reference,
+            dtypes=("float32", "float64"), lengths=(40, 1025),
+            bound={"value": 1e-9, "standard_error": 1e-9, "df": 1e-6},
+        )
+        for statistic in OTHERS
         for kind in ("rows", "clusters", "weights")
     ),
     Case(name="intervals.clustered_ratio", make=_sums, **CLUSTERED),

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from steelyard import _core
-from steelyard._registries import names
+from steelyard._registries import REGISTRIES, names
 from steelyard.reference import bootstrap as reference
 from steelyard.reference import random
+from steelyard.uncertainty._statistics import of_sums_by_name
 
-from . import Case, Inputs, Outputs, as_dtype, normalish, words
+from . import Case, Inputs, Outputs, as_dtype, normalish, uniform, words
 
 SEED = 2**63 + 11
 COUNT = 39
@@ -61,6 +63,42 @@ def _pairs(dtype: str, n: int) -> Inputs:
 
 def _clustered_pairs(dtype: str, n: int) -> Inputs:
     return _pairs(dtype, n) | {"codes": _clustered(dtype, n)["codes"]}
+
+
+# -- statistics of sums -----------------------------------------------------------------------------------
+
+OTHERS = [name for name in of_sums_by_name() if name not in ("mean", "ratio")]
+
+
+def sums_columns(statistic: str, n: int) -> list[np.ndarray]:
+    """Columns of float64 that the statistic takes; answers are right in three of four rows."""
+    graded = [5.0 + normalish(n, 31), 5.0 + normalish(n, 32)]
+    targets = (np.arange(n) % 2).astype(np.float64)
+    predictions = np.where(words(n, 33) % np.uint64(4) > 0, targets, 1 - targets)
+    kinds = {
+        "x": graded[0], "y": graded[0] + graded[1], "nll": graded[0], "weights": 0.5 + uniform(n, 34),
+        "tokens": 1.0 + (words(n, 35) % np.uint64(9)).astype(np.float64), "targets": targets,
+        "predictions": predictions, "probabilities": 0.1 + 0.6 * predictions + 0.2 * uniform(n, 36),
+    }  # fmt: skip
+    if statistic in ("rmse", "r2"):
+        return [graded[0] + 0.5 * graded[1], graded[0]]
+    return [kinds[column] for column in REGISTRIES["uncertainty.statistic"][statistic].columns]
+
+
+def _of_sums(statistic: str, units: str, dtype: str, n: int) -> Inputs:
+    columns = [as_dtype(x, dtype) for x in sums_columns(statistic, n)]
+    return {"columns": columns, "codes": _clustered(dtype, n)["codes"] if units else None}
+
+
+def _sums_reference(statistic: str) -> Callable[[Inputs], Outputs]:
+    def of(inputs: Inputs) -> Outputs:
+        columns, said = [x.astype(np.float64) for x in inputs["columns"]], {}
+        for method in names("bootstrap.method"):
+            found = reference.of_statistic(statistic, columns, inputs["codes"], **_options(inputs, method))
+            said |= {f"{method}_{name}": value for name, value in found.items()}
+        return said
+
+    return of
 
 
 def _options(inputs: Inputs, method: str) -> dict[str, Any]:
@@ -139,5 +177,19 @@ CASES = [
             bound=_bounds(),
         )
         for statistic, make in (("mean", _column), ("mean", _clustered), ("ratio", _pairs), ("ratio", _clustered_pairs))
+    ),
+    *(
+        Case(
+            name=f"uncertainty.bootstrap_{statistic}{units}",
+            covers=("bootstrap",),
+            dtypes=("float32", "float64"),
+            lengths=(40, 1025),
+            make=partial(_of_sums, statistic, units),
+            run=_run(statistic),
+            reference=_sums_reference(statistic),
+            bound=_bounds(),
+        )
+        for statistic in OTHERS
+        for units in ("", "_clusters")
     ),
 ]

@@ -18,10 +18,11 @@ from . import (
     rules,
     schedules,
     storage,
+    sums,
     tokens,
 )  # fmt: skip
 
 __all__ = [
     "bootstrap", "calibration", "fma", "intervals", "max_t", "optim", "ordered", "preference", "random", "repeats",
-    "rules", "schedules", "storage", "tokens",
+    "rules", "schedules", "storage", "sums", "tokens",
 ]  # fmt: skip

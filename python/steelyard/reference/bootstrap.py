@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from .. import _core
 from . import random
+from . import sums as statistics
 
-__all__ = ["acceleration", "bootstrap", "limits", "replicates"]
+__all__ = ["acceleration", "bootstrap", "limits", "of_statistic", "replicates"]
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +30,37 @@ def bootstrap(
     spread = math.sqrt(math.fsum((sums - value * sizes) ** 2) / len(sums))
     tie = 1e-12 * spread / abs(sizes.mean()) + 2.0**-51 * abs(value)
     accelerate = acceleration(sums, sizes, value) if method == "bca" else 0.0
+    return _summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie)
+
+
+def of_statistic(
+    statistic: str,
+    columns: list[Floats],
+    codes: NDArray[np.int64] | None,
+    *,
+    method: str,
+    n_resamples: int,
+    seed: int,
+    confidence_level: float,
+) -> dict[str, float | Floats]:
+    """The bootstrap of a statistic of :mod:`steelyard.reference.sums`, by rows or by the clusters of ``codes``."""
+    codes = np.arange(len(columns[0])) if codes is None else codes
+    of, units, ones = statistics.STATISTICS[statistic], int(codes.max()) + 1, np.ones(len(codes))
+    counts = [random.counts(units, seed, r).astype(np.float64) for r in range(n_resamples)]
+    value, found = float(of(*columns, ones)), np.array([of(*columns, c[codes]) for c in counts])
+    pull = np.bincount(codes, statistics.influences(statistic, *columns, w=ones))
+    if statistic == "sum":
+        pull = pull - pull.mean()
+    cubes, squares = math.fsum(pull**3), math.fsum(pull**2)
+    accelerate = cubes / (6 * squares * math.sqrt(squares)) if method == "bca" else 0.0
+    tie = 1e-12 * max(1.0, abs(value))
+    return _summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie)
+
+
+def _summary(
+    value: float, found: Floats, method: str, confidence_level: float, *, accelerate: float, tie: float
+) -> dict[str, float | Floats]:
+    """The fields of a bootstrap."""
     low, high, low_error, high_error = limits(
         found, value, method, confidence_level, accelerate=accelerate, tie=tie
     )  # fmt: skip

@@ -17,12 +17,17 @@ from .._registries import REGISTRIES, names
 from .._rows import Rows
 from ..errors import shown, type_error, value_error
 
-__all__ = ["Chosen", "Statistic", "chosen", "column_names", "for_core", "refusal", "several_columns"]
+__all__ = [
+    "Chosen", "Statistic", "chosen", "column_names", "for_core", "of_sums_by_name", "refusal",
+    "several_columns",
+]  # fmt: skip
 
 KEY = "uncertainty.statistic"
 Statistic = Literal[
-    "mean", "ratio", "median", "quantile", "trimmed_mean", "iqr", "mad", "auc", "gini", "average_precision", "ks",
-    "spearman",
+    "mean", "ratio", "sum", "weighted_mean", "geometric_mean", "perplexity", "variance", "std", "skewness",
+    "kurtosis", "correlation", "slope", "rmse", "r2", "accuracy", "precision", "recall", "f1", "balanced_accuracy",
+    "mcc", "kappa", "brier", "log_loss", "median", "quantile", "trimmed_mean", "iqr", "mad", "auc", "gini",
+    "average_precision", "ks", "spearman",
 ]  # fmt: skip
 
 
@@ -40,15 +45,13 @@ class Chosen:
 
 
 class Words(NamedTuple):
-    """What errors say where resamples of a statistic would all be equal, or where one of them has no answer."""
+    """What errors say where resamples of a statistic would all be equal."""
 
     expected: str
     """What is expected of the rows, so that resamples differ."""
     of_rows: str
     """What is equal where all rows are alike; ``of_clusters`` where all clusters are."""
     of_clusters: str
-    no_answer: tuple[str, str, str, str] | None = None
-    """The argument, what is expected in each resample, what came, and what to do; None where all have an answer."""
     fix: str = "resampling them says nothing; use steelyard.proportion for 0/1 values, steelyard.estimate for others"
 
 
@@ -87,6 +90,19 @@ WORDS: Mapping[str, Words] = {
         "a constant has no rank correlation",
     ),
 }
+
+
+def of_sums_by_name() -> list[str]:
+    """The names of the statistics of sums, all of which have an interval in closed form."""
+    return [name for name in names(KEY) if name not in WORDS or name in ("mean", "ratio")]
+
+
+def words(statistic: str) -> Words:
+    """The words of a statistic; those of a statistic of sums name what its rows add to it."""
+    if statistic in WORDS:
+        return WORDS[statistic]
+    parts = f"parts of the {statistic}"
+    return Words(f"rows that add different {parts}", parts, parts, fix="resampling them says nothing")
 
 
 def chosen(statistic: object) -> Chosen:
@@ -147,7 +163,7 @@ def for_core(columns: Iterable[Array]) -> list[NDArray[Any]]:
 
 def refusal(found: Mapping[str, Any], statistic: str, columns: Mapping[str, Array], rows: Rows) -> ValueError:
     """The error for columns of which the core refused to compute a statistic, worded with the caller's names."""
-    kind, names, words = found["refused"], list(columns), WORDS[statistic]
+    kind, names, said = found["refused"], list(columns), words(statistic)
     if kind == "not finite":
         name = names[found["column"]]
         return _intervals.not_finite(rows.of(columns[name]), found["index"], name, rows)
@@ -158,8 +174,8 @@ def refusal(found: Mapping[str, Any], statistic: str, columns: Mapping[str, Arra
     if kind == "uncertain denominator":
         got = "values of both signs, whose sum has an interval that holds 0"
         return value_error(names[-1], "values whose sum is certainly not 0", got, "no ratio to it can be resampled")
-    if kind == "empty resample" and words.no_answer is not None:
-        return value_error(*words.no_answer)
+    if kind == "empty resample" and said.no_answer is not None:
+        return value_error(*said.no_answer)
     if kind == "not a label":
         name = names[found["column"]]
         got = f"{_intervals.shown_at(rows.of(columns[name]), found['index'])} at index {rows.place(found['index'])}"
@@ -169,8 +185,28 @@ def refusal(found: Mapping[str, Any], statistic: str, columns: Mapping[str, Arra
     whole = "x" if len(names) > 1 else names[0]
     if kind == "equal replicates":
         return value_error(whole, f"resamples that differ in their {statistic}", f"{found['n']} of one value", EQUAL)
+    about_sums = _refused_sums(found, statistic, names, rows)
+    if about_sums is not None:
+        return about_sums
     if kind == "equal values":
-        return value_error(whole, words.expected, f"{found['n']} equal {words.of_rows}", words.fix)
+        return value_error(whole, said.expected, f"{found['n']} equal {said.of_rows}", said.fix)
     if kind == "equal means":
-        return value_error(whole, words.expected, f"{found['n']} clusters of equal {words.of_clusters}", words.fix)
+        return value_error(whole, said.expected, f"{found['n']} clusters of equal {said.of_clusters}", said.fix)
     raise KeyError(kind)  # a reason of the core for which no message has been written here
+
+
+def _refused_sums(found: Mapping[str, Any], statistic: str, names: list[str], rows: Rows) -> ValueError | None:
+    """The error for columns that a statistic of sums does not take, or of which it has no value; None for others."""
+    kind, whole = found["refused"], "x" if len(names) > 1 else names[0]
+    if kind == "domain":
+        got = f"values from {found['low']:g} to {found['high']:g}"
+        return value_error(names[found["column"]], f"{found['expected']} for statistic={statistic!r}", got)
+    if kind == "infinite":
+        return value_error(whole, f"a finite {statistic}", "an infinite one, which cannot be resampled")
+    needs = REGISTRIES[KEY][statistic].needs
+    if kind == "empty resample":
+        return value_error(whole, f"{needs} in every resample", "a resample without", "use steelyard.estimate")
+    if kind == "no answer":
+        every = " in every stratum" if rows is not None and rows.strata is not None else ""
+        return value_error(whole, f"{needs}{every}, which the {statistic} needs", "rows without")
+    return None

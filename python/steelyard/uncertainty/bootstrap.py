@@ -141,8 +141,9 @@ def bootstrap(
       ``confidence_level``)/2 and 1 - a; ``"basic"``: these mirrored at the value;
     - ``"bca"``: the percentile limits at a' = Phi(z0 + (z0 + z_a)/(1 - A (z0 + z_a))), z0 = Phi^-1((#{m* < m} +
       #{m* = m}/2)/B), and in closed form A = sum U^3/(6 (sum U^2)^1.5), U_i = x_i - m or U_g = S_g - m n_g; of the
-      ratio r, U_i = x_i - r y_i; of the others the differences of the jackknife, which leaves out one row (or cluster)
-      at a time, or with more than 500 of them one in 500.
+      ratio r, U_i = x_i - r y_i; of the other statistics of sums their derivative along the sums of the row or cluster;
+      of those of sorted rows (from ``"median"`` on) the differences of the jackknife, which leaves out one row (or
+      cluster) at a time, or with more than 500 of them one in 500.
 
     =======================  =================  ===========================================================
     statistic                x                  what it is
@@ -162,13 +163,18 @@ def bootstrap(
     ``"spearman"``           (x, y)             the correlation of the ranks, ties at their mean rank
     =======================  =================  ===========================================================
 
+    :func:`steelyard.estimate` has a table of the other statistics of sums: ``"sum"``, ``"weighted_mean"``,
+    ``"geometric_mean"``, ``"perplexity"``, ``"variance"``, ``"std"``, ``"skewness"``, ``"kurtosis"``,
+    ``"correlation"``, ``"slope"``, ``"rmse"``, ``"r2"``, ``"accuracy"``, ``"precision"``, ``"recall"``, ``"f1"``,
+    ``"balanced_accuracy"``, ``"mcc"``, ``"kappa"``, ``"brier"`` and ``"log_loss"``.
+
     Parameters
     ----------
     x : array [n] or [n, M], list, mapping from name to array [n], or frame; or a tuple of arrays [n]
         Numbers or booleans; several columns are several problems, resampled with the same counts. A tuple holds the
         columns of one problem, for a statistic that takes several; ``targets`` are 0 or 1.
     statistic : str, or what ``steelyard.uncertainty.quantile`` or ``trimmed_mean`` returns, or a tuple of these
-        What to estimate; by position; see the table. A tuple asks for several statistics of one problem, each from the
+        What to estimate; by position; see above. A tuple asks for several statistics of one problem, each from the
         same resamples.
     where : boolean array [n], optional
         The rows that count; default: all.
@@ -205,7 +211,8 @@ def bootstrap(
         For NaN (unless omitted) and infinities, naming the first index; where all values (or cluster means) are equal,
         since their resamples show no spread; where the sum of y is 0 in the data or in a resample, or where y has
         values of both signs and the confidence interval of its sum contains 0; where targets are not 0 or 1, or where
-        a resample has only one of them; where all replicates are equal; where a limit would lie beyond the smallest or
+        a resample has only one of them; where a statistic has no value otherwise (a precision without a predicted one);
+        where all replicates are equal; where a limit would lie beyond the smallest or
         largest replicate; and for unknown options.
 
     Notes

@@ -71,7 +71,7 @@ mod _core {
     #[pymodule_export]
     use crate::uncertainty::{
         bootstrap, majority_at, max_t, paired_comparison, pass_at, ratio_interval, resampling_counts,
-        sign_flip, unpaired_comparison,
+        sign_flip, statistic_interval, unpaired_comparison,
     };
 
     // Constants that the Python face uses too. They are defined once, in the kernels.

@@ -24,6 +24,7 @@ fn row<'py>(py: Python<'py>, about: &About) -> PyResult<Bound<'py, PyDict>> {
     row.set_item("summary", about.summary)?;
     row.set_item("source", about.source)?;
     row.set_item("columns", about.columns)?;
+    row.set_item("needs", about.needs)?;
     let parameters: PyResult<Vec<_>> = about.parameters.iter().map(|of| parameter(py, of)).collect();
     row.set_item("parameters", PyList::new(py, parameters?)?)?;
     Ok(row)

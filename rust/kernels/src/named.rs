@@ -20,6 +20,8 @@ pub struct About {
     pub source: &'static str,
     /// The columns it reads, where the variants of one table read different columns.
     pub columns: &'static [&'static str],
+    /// What its rows must have for it to have a value, in words after "expected"; empty where it always has one.
+    pub needs: &'static str,
     /// The numbers it takes.
     pub parameters: &'static [Parameter],
 }
@@ -27,7 +29,7 @@ pub struct About {
 impl About {
     /// A row whose fields are all empty; a real row replaces some of them.
     pub const EMPTY: About =
-        About { name: "", title: "", summary: "", source: "", columns: &[], parameters: &[] };
+        About { name: "", title: "", summary: "", source: "", columns: &[], needs: "", parameters: &[] };
 }
 
 /// A number that a variant takes, with its allowed range and its default.

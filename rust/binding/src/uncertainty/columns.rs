@@ -58,9 +58,15 @@ pub fn refusal(py: Python<'_>, refused: NoEstimate) -> Record<'_> {
         NoEstimate::ZeroDenominator => record!(py, { refused: "zero denominator" }),
         NoEstimate::Doubtful => record!(py, { refused: "uncertain denominator" }),
         NoEstimate::EmptyResample => record!(py, { refused: "empty resample" }),
+        NoEstimate::Domain { column, domain, low, high } => {
+            record!(py, { refused: "domain", column, expected: domain.words(), low, high })
+        }
+        NoEstimate::NoAnswer => record!(py, { refused: "no answer" }),
+        NoEstimate::Infinite => record!(py, { refused: "infinite" }),
         NoEstimate::Outside
         | NoEstimate::OneCluster
         | NoEstimate::TooManyRows { .. }
+        | NoEstimate::SortedRows
         | NoEstimate::Beyond { .. }
         | NoEstimate::Undefined => Err(value_error(refused.to_string())),
     }

@@ -8,6 +8,7 @@ mod models;
 mod ratio;
 mod repeats;
 mod resample;
+mod smooth;
 mod unpaired;
 
 pub use compare::*;
@@ -17,4 +18,5 @@ pub use models::*;
 pub use ratio::*;
 pub use repeats::*;
 pub use resample::*;
+pub use smooth::*;
 pub use unpaired::*;

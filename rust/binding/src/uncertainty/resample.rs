@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use steelyard_kernels::named::Named;
 use steelyard_kernels::random::{Domain, STRATA, Stream, counts};
 use steelyard_kernels::uncertainty::ordered::ordered_bootstrap;
+use steelyard_kernels::uncertainty::smooth::{self, Formula};
 use steelyard_kernels::uncertainty::{self as kernels, Bootstrap, Columns, Name, Options};
 use steelyard_kernels::with_dtype;
 
@@ -71,16 +72,19 @@ pub fn bootstrap<'py>(
             let columns = Columns { x, y, weights: None, design: design(codes, clusters, x.len())? };
             call(py, progress, total, |progress| kernels::ratio_bootstrap(columns, options, progress))
         })?,
-        sorted => {
-            let (statistic, second) =
-                sorted.ordered(&parameters).ok_or_else(|| value_error("statistic: a sum"))?;
-            all_columns(&columns, |columns| {
-                let design = design(codes, clusters, columns[0].len())?;
-                call(py, progress, total, |progress| {
-                    ordered_bootstrap(&*statistic, columns, second, design, options, progress)
-                })
-            })?
-        }
+        name => all_columns(&columns, |columns| {
+            let design = design(codes, clusters, columns[0].len())?;
+            call(py, progress, total, |progress| {
+                if let Some((statistic, second)) = name.ordered(&parameters) {
+                    return ordered_bootstrap(&*statistic, columns, second, design, options, progress);
+                }
+                let statistic = match smooth::statistic(Formula::One(name), columns, &mut |_| progress(0))? {
+                    Ok(statistic) => statistic,
+                    Err(refused) => return Ok(Err(refused)),
+                };
+                smooth::bootstrap(&*statistic, columns, design, options, progress)
+            })
+        })?,
     };
     match found {
         Ok(found) => fields(py, found),

@@ -132,7 +132,7 @@ pub(super) fn quotient(
 }
 
 /// The root mean square of the influences about their mean, which is 0 except for rounding.
-fn root_mean_square<U: Units<K>, S: Statistic<K>, const K: usize>(
+pub(super) fn root_mean_square<U: Units<K>, S: Statistic<K>, const K: usize>(
     units: U,
     statistic: S,
     value: f64,

@@ -19,6 +19,7 @@ mod ratio;
 mod repeats;
 mod replicates;
 pub mod sign_flip;
+pub mod smooth;
 mod stages;
 mod statistic;
 mod sums;

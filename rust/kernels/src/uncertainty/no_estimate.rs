@@ -1,5 +1,6 @@
 //! The reasons for which there is no estimate.
 
+use super::smooth::Domain;
 use crate::grid::Stopped;
 use crate::intervals::moments::{Column, Moments};
 use crate::memory::NoMemory;
@@ -65,7 +66,24 @@ pub enum NoEstimate {
     ZeroDenominator,
     /// The denominators have both signs, and the interval of their sum contains 0.
     Doubtful,
-    /// The denominators of a resample add up to 0.
+    /// A column holds values that the statistic does not take.
+    Domain {
+        /// The index of the column.
+        column: usize,
+        /// What it takes.
+        domain: Domain,
+        /// The smallest value.
+        low: f64,
+        /// The largest value.
+        high: f64,
+    },
+    /// The statistic of all rows, or of all rows of a stratum, is not defined.
+    NoAnswer,
+    /// The statistic of all rows is infinite.
+    Infinite,
+    /// The statistic is one of sorted rows, which has no interval by sums.
+    SortedRows,
+    /// The denominators of a resample add up to 0, or the statistic of it is not defined for another reason.
     EmptyResample,
     /// A limit would lie beyond the extreme replicate.
     Beyond {
@@ -126,8 +144,18 @@ impl fmt::Display for NoEstimate {
                     "columns: expected denominators whose sum differs from 0; got one of uncertain sign"
                 )
             }
+            NoEstimate::Domain { column, domain, low, high } => write!(
+                f,
+                "columns: expected {} in column {column}; got values from {low:e} to {high:e}",
+                domain.words()
+            ),
+            NoEstimate::NoAnswer => write!(f, "columns: expected rows that define the statistic; got others"),
+            NoEstimate::SortedRows => {
+                write!(f, "statistic: expected a statistic of sums; got one of sorted rows")
+            }
+            NoEstimate::Infinite => write!(f, "columns: expected a finite statistic; got an infinite one"),
             NoEstimate::EmptyResample => {
-                write!(f, "columns: expected denominators in each resample; got one where they add up to 0")
+                write!(f, "columns: expected a value in each resample; got a resample without one")
             }
             NoEstimate::Beyond { count, level } => write!(
                 f,

@@ -1,5 +1,6 @@
 //! Statistics that are functions of a few sums over units.
 //!
+//! The statistics of [`super::smooth`] are all of this kind; the mean and the ratio have kernels of their own besides.
 //! A [`Statistic`] gives a value for K sums, and the influence of one unit on it; [`super::Units`] says what a unit is
 //! and what it adds to the sums. Replicates, acceleration, ties and limits are written once, for these two. Statistics of
 //! a second kind, which read sorted rows and their counts instead of sums, are in [`super::ordered`].
@@ -15,6 +16,48 @@ named! {
         Mean = "mean" { columns: &["x"] },
         /// The sum of one column divided by the sum of another.
         Ratio = "ratio" { columns: &["x", "y"] },
+        /// The sum of one column.
+        Sum = "sum" { columns: &["x"] },
+        /// The mean of one column with another as its weights.
+        WeightedMean = "weighted_mean" { columns: &["x", "weights"], needs: "weights whose sum is above 0" },
+        /// The exponential of the mean of the logarithms.
+        GeometricMean = "geometric_mean" { columns: &["x"] },
+        /// The exponential of the sum of negative log-likelihoods divided by the number of tokens.
+        Perplexity = "perplexity" { columns: &["nll", "tokens"], needs: "at least one token" },
+        /// The mean of the squared distances from the mean (divisor n).
+        Variance = "variance" { columns: &["x"] },
+        /// The square root of the variance (divisor n).
+        Std = "std" { columns: &["x"] },
+        /// The third central moment divided by the variance to the power 1.5.
+        Skewness = "skewness" { columns: &["x"], needs: "values that differ" },
+        /// The fourth central moment divided by the squared variance, minus 3.
+        Kurtosis = "kurtosis" { columns: &["x"], needs: "values that differ" },
+        /// Pearson's correlation of two columns.
+        Correlation = "correlation" { columns: &["x", "y"], needs: "two columns whose values differ" },
+        /// The slope of the least-squares line of y on x.
+        Slope = "slope" { columns: &["x", "y"], needs: "values of x that differ" },
+        /// The root of the mean squared difference of predictions and targets.
+        Rmse = "rmse" { columns: &["predictions", "targets"] },
+        /// 1 - the sum of squared errors divided by that of the targets about their mean.
+        R2 = "r2" { columns: &["predictions", "targets"], needs: "targets that differ" },
+        /// The share of 0/1 predictions that equal their target.
+        Accuracy = "accuracy" { columns: &["predictions", "targets"] },
+        /// The share of the predicted ones that are ones.
+        Precision = "precision" { columns: &["predictions", "targets"], needs: "a predicted one" },
+        /// The share of the ones that are predicted as ones.
+        Recall = "recall" { columns: &["predictions", "targets"], needs: "a target that is one" },
+        /// The harmonic mean of precision and recall.
+        F1 = "f1" { columns: &["predictions", "targets"], needs: "a one among the predictions or the targets" },
+        /// The mean of the accuracies of the two classes.
+        BalancedAccuracy = "balanced_accuracy" { columns: &["predictions", "targets"], needs: "targets of both classes" },
+        /// Matthews' correlation coefficient of 0/1 predictions and targets.
+        Mcc = "mcc" { columns: &["predictions", "targets"], needs: "predictions and targets of both classes" },
+        /// Cohen's kappa of 0/1 predictions and targets.
+        Kappa = "kappa" { columns: &["predictions", "targets"], needs: "predictions and targets that are not all one class" },
+        /// The mean squared difference of probabilities and 0/1 targets.
+        Brier = "brier" { columns: &["probabilities", "targets"] },
+        /// The mean negative log-likelihood of 0/1 targets, in nats.
+        LogLoss = "log_loss" { columns: &["probabilities", "targets"] },
         /// The middle value, or the mean of the two middle ones.
         Median = "median" { columns: &["x"] },
         /// The quantile at level q, linear between neighbours.
@@ -49,7 +92,6 @@ impl Name {
     /// column is; `None` for a statistic of sums.
     pub fn ordered(self, parameters: &[f64]) -> Option<(Box<dyn OrderStatistic>, Second)> {
         let statistic: Box<dyn OrderStatistic> = match self {
-            Name::Mean | Name::Ratio => return None,
             Name::Median => Box::new(ordered::Quantile { q: 0.5 }),
             Name::Quantile => Box::new(ordered::Quantile { q: parameters[0] }),
             Name::TrimmedMean => Box::new(ordered::TrimmedMean { share: parameters[0] }),
@@ -60,6 +102,7 @@ impl Name {
             Name::AveragePrecision => Box::new(ordered::AveragePrecision),
             Name::Ks => Box::new(ordered::KolmogorovSmirnov),
             Name::Spearman => Box::new(ordered::Spearman),
+            _ => return None,
         };
         let second = match self.about().columns {
             [_, "targets"] => Second::Labels,

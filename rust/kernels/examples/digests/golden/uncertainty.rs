@@ -1,6 +1,6 @@
 //! Bootstrap replicates and their limits, ratios, and the state of a mean.
 
-use super::inputs::{Draw, given, tame, ways};
+use super::inputs::{Digest, Draw, given, tame, unit, ways};
 use super::{Entry, Run, entry};
 use steelyard_kernels::clusters::Names;
 use steelyard_kernels::grid::Pace;
@@ -13,6 +13,7 @@ use steelyard_kernels::uncertainty::max_t::max_t;
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
 use steelyard_kernels::uncertainty::ordered::{Second, ordered_bootstrap};
 use steelyard_kernels::uncertainty::paired::Wide;
+use steelyard_kernels::uncertainty::smooth::{self, Formula};
 use steelyard_kernels::uncertainty::unpaired::{Sample, compare as unpaired};
 use steelyard_kernels::uncertainty::{
     Columns, Correction, Design, Mean, Method, Name, Options, Pairs, Quotient, Rows, Votes, acceleration,
@@ -106,6 +107,13 @@ fn statistics(n: usize) -> Run {
         for (design_name, design) in designs.into_iter().filter(|_| n >= 5) {
             for &name in Name::ALL {
                 let digest = digest.of(name.name()).of(design_name);
+                let parameters = &PARAMETERS[..name.about().parameters.len()];
+                if !matches!(name, Name::Mean | Name::Ratio) && name.ordered(parameters).is_none() {
+                    if n >= 60 {
+                        sums(digest, name, n.min(300), design_name == "clusters", options);
+                    }
+                    continue;
+                }
                 let columns = Columns { x: &&x[..], y: &&y[..], weights: None, design };
                 let bootstrap = match (name, name.ordered(&PARAMETERS[..name.about().parameters.len()])) {
                     (_, Some((statistic, second))) => {
@@ -147,6 +155,42 @@ fn statistics(n: usize) -> Run {
             }
         }
     })
+}
+
+/// A statistic of sums: its interval, with weights too, and its bootstrap by percentiles.
+fn sums(digest: &mut Digest, name: Name, rows: usize, clustered: bool, options: Options) {
+    let codes: Vec<i64> = (0..rows as i64).map(|i| i % 12).collect();
+    let design = if clustered { Design::Clusters { codes: &codes, count: 12 } } else { Design::Rows };
+    let answers = |seed: i64| (0..rows as i64).map(move |i| f64::from(u8::from((i * i + seed * i) % 7 < 3)));
+    let columns: Vec<Vec<f64>> = (name.about().columns.iter().enumerate())
+        .map(|(place, column)| match (name, *column) {
+            (Name::Rmse | Name::R2, _) | (_, "x" | "y" | "nll" | "weights" | "tokens") => {
+                unit(rows, 76 + place as u64)
+            }
+            (_, "probabilities") => answers(1).map(|answer| 0.25 + 0.5 * answer).collect(),
+            (_, "predictions") => answers(1).collect(),
+            _ => answers(2).collect(),
+        })
+        .collect();
+    let slices: Vec<&[f64]> = columns.iter().map(|column| &column[..]).collect();
+    let wide: Vec<&dyn Wide> = slices.iter().map(|slice| slice as &dyn Wide).collect();
+    let statistic = given(given(smooth::statistic(Formula::One(name), &wide, &mut |_| true)));
+    let weights: Vec<f64> = (0..rows).map(|i| (i % 4 + 1) as f64).collect();
+    let level = Confidence { level: 0.95, ..options.confidence };
+    for weights in [None, Some(&weights[..])] {
+        let found = smooth::closed(&*statistic, &wide, weights, design, None, level, &mut |_| true);
+        let found = given(given(found));
+        digest.doubles(&[
+            found.value,
+            found.standard_error,
+            found.interval.low,
+            found.interval.high,
+            found.df,
+        ]);
+    }
+    let options = Options { method: Method::Percentile, ..options };
+    let boot = smooth::bootstrap(&*statistic, &wide, design, options, &mut |_| true);
+    digest.doubles(&given(given(boot)).replicates);
 }
 
 /// Two samples, graded and of answers, with clusters and without.

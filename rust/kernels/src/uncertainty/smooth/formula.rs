@@ -1,0 +1,58 @@
+//! Which statistic of sums is asked for, and whether the columns are fit for it.
+
+use super::super::no_estimate::{Ended, NoEstimate, answer, finite};
+use super::super::paired::Wide;
+use super::super::statistic::Name;
+use super::Sums;
+use super::statistics::of_name;
+use crate::grid::{Progress, Stopped};
+use crate::intervals::moments::Moments;
+use crate::memory;
+use crate::named::Named;
+
+/// A statistic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Formula {
+    /// One by its name.
+    One(Name),
+}
+
+impl Formula {
+    /// The names of the columns that it reads.
+    pub fn columns(self) -> Vec<&'static str> {
+        match self {
+            Formula::One(name) => name.about().columns.to_vec(),
+        }
+    }
+
+    fn sums(self, moments: &[Moments]) -> Option<Box<dyn Sums>> {
+        match self {
+            Formula::One(name) => of_name(name, moments),
+        }
+    }
+}
+
+/// The statistic for these columns, as many as [`Formula::columns`] and all of one length of at least 1; refused where
+/// they are not finite or hold what the statistic does not take.
+pub fn statistic(
+    formula: Formula,
+    columns: &[&dyn Wide],
+    progress: Progress<'_>,
+) -> Result<Result<Box<dyn Sums>, NoEstimate>, Stopped> {
+    answer(checked(formula, columns, progress))
+}
+
+fn checked(formula: Formula, columns: &[&dyn Wide], progress: Progress<'_>) -> Result<Box<dyn Sums>, Ended> {
+    let mut moments = memory::with_capacity(columns.len())?;
+    for (place, column) in columns.iter().enumerate() {
+        moments.push(finite(column.moments(&mut *progress)?, place)?);
+    }
+    let statistic = formula.sums(&moments).ok_or(NoEstimate::SortedRows)?;
+    for (column, (domain, of)) in statistic.domains().iter().zip(&moments).enumerate() {
+        if !domain.holds(of) {
+            let (low, high) = (of.min, of.max);
+            return Err(NoEstimate::Domain { column, domain: *domain, low, high }.into());
+        }
+    }
+    Ok(statistic)
+}

@@ -1,0 +1,38 @@
+//! The ratio of two sums, as a part of a quotient. (Alone it has kernels of its own.)
+
+use super::super::frame::{largest, scale_of};
+use super::super::{Scale, Smooth};
+use crate::intervals::moments::Moments;
+use crate::simd::scalar;
+
+/// `sum x / sum y`, from `[sum y, sum (x - shift y)]` with a shift near the ratio.
+#[derive(Clone, Copy)]
+pub struct Ratio {
+    shift: f64,
+    scale: f64,
+}
+
+impl Ratio {
+    pub fn of(columns: &[Moments]) -> Ratio {
+        let (x, y) = (&columns[0], &columns[1]);
+        let mixed = y.min < 0.0 && y.max > 0.0 || y.mean == 0.0;
+        Ratio { shift: if mixed { 0.0 } else { scalar(|| x.mean / y.mean) }, scale: scale_of(largest(y)) }
+    }
+}
+
+impl Smooth<2, 2> for Ratio {
+    const SCALE: Scale = Scale::Identity;
+
+    #[inline(always)]
+    fn terms(self, [x, y]: [f64; 2]) -> [f64; 2] {
+        [y * self.scale, (x - self.shift * y) * self.scale]
+    }
+
+    fn value(self, [below, above]: [f64; 2]) -> f64 {
+        if below == 0.0 { f64::NAN } else { self.shift + above / below }
+    }
+
+    fn gradient(self, [below, above]: [f64; 2]) -> [f64; 2] {
+        [-above / below / below, 1.0 / below]
+    }
+}
