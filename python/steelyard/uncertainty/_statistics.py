@@ -45,13 +45,15 @@ class Chosen:
 
 
 class Words(NamedTuple):
-    """What errors say where resamples of a statistic would all be equal."""
+    """What errors say where resamples of a statistic would all be equal, or where one of them has no answer."""
 
     expected: str
     """What is expected of the rows, so that resamples differ."""
     of_rows: str
     """What is equal where all rows are alike; ``of_clusters`` where all clusters are."""
     of_clusters: str
+    no_answer: tuple[str, str, str, str] | None = None
+    """The argument, what is expected in each resample, what came, and what to do; None where the name's row says it."""
     fix: str = "resampling them says nothing; use steelyard.proportion for 0/1 values, steelyard.estimate for others"
 
 

@@ -109,8 +109,9 @@ fn statistics(n: usize) -> Run {
                 let digest = digest.of(name.name()).of(design_name);
                 let parameters = &PARAMETERS[..name.about().parameters.len()];
                 if !matches!(name, Name::Mean | Name::Ratio) && name.ordered(parameters).is_none() {
-                    if n >= 60 {
-                        sums(digest, name, n.min(300), design_name == "clusters", options);
+                    // Once, since other lengths would only add to the time.
+                    if (60..2000).contains(&n) {
+                        sums(digest, name, n.min(100), design_name == "clusters", options);
                     }
                     continue;
                 }
