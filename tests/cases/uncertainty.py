@@ -198,7 +198,8 @@ def _statistic(inputs: Inputs) -> Outputs:
         [core(x) for x in inputs["columns"]], inputs["statistic"], codes=codes,
         clusters=0 if codes is None else int(codes.max()) + 1, weights=inputs["weights"], **HOW,
     )  # fmt: skip
-    return {name: found[name] for name in ("value", "standard_error")} | ({} if found["plain"] else {"df": found["df"]})
+    df = -1.0 if found["plain"] else found["df"]  # a plain proportion takes z
+    return {"value": found["value"], "standard_error": found["standard_error"], "df": df}
 
 
 def _statistic_reference(inputs: Inputs) -> Outputs:
@@ -207,7 +208,7 @@ def _statistic_reference(inputs: Inputs) -> Outputs:
     error, df = sums.standard_error(of, *columns, w=weights, clusters=inputs["codes"])
     said = {"value": float(sums.STATISTICS[of](*columns, weights)), "standard_error": error}
     plain = of in ("accuracy", "precision", "recall", "f1") and inputs["codes"] is None and inputs["weights"] is None
-    return said if plain else said | {"df": df}
+    return said | {"df": -1.0 if plain else df}
 
 
 def _clustered(inputs: Inputs) -> Outputs:
