@@ -203,9 +203,9 @@ REFUSED: dict[str, tuple[str, Any]] = {
         "strata: expected a row that counts in every stratum; got none of 8 in 'code'; leave",
         lambda: sy.estimate(np.where(TASK == "code", np.nan, X), strata=TASK, nan_policy="omit"),
     ),
-    "a ratio": (
-        "strata: expected the statistic 'mean'; got 'ratio'; by= gives",
-        lambda: sy.estimate((X, BASE), "ratio", strata=TASK),
+    "a ratio to numbers below 0": (
+        "x[1]: expected values of at least 0 with strata; got values from -1 on; by= gives",
+        lambda: sy.estimate((X, np.where(TASK == "code", -1.0, 1.0)), "ratio", strata=TASK),
     ),
     "another interval": (
         "method: expected wilson or t with strata; got 'wald'",

@@ -144,6 +144,15 @@ def test_one_stratum_is_no_stratum(statistic: str) -> None:
         assert (got.value, got.standard_error) == pytest.approx((plain.value, plain.standard_error), rel=1e-9)
 
 
+def test_the_ratio_to_ones_in_strata_is_the_stratified_mean() -> None:
+    x, strata = 3.0 + normalish(60, 1), np.arange(60) % 3
+    for average in ("micro", "macro"):
+        how: Any = {"strata": strata, "average": average, "clusters": np.arange(60) % 15}
+        got, want = sy.estimate((x, np.ones(60)), "ratio", **how), sy.estimate(x, **how)
+        for field in ("value", "standard_error", "low", "high"):
+            assert getattr(got, field) == pytest.approx(getattr(want, field), rel=1e-11)
+
+
 @every
 def test_groups_are_estimated_alone(statistic: str) -> None:
     columns, by = sums_columns(statistic, 90), np.arange(90) // 10 % 3

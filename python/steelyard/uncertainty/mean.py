@@ -250,8 +250,20 @@ def _of_ratio(
     pair = several_columns(x, "ratio")
     selection = select()
     if selection.strata is not None:
-        return _of_columns(pair, selection, confidence, partial(of_sums, pair, statistic="ratio", progress=on_progress))
+        return _of_columns(pair, selection, confidence, partial(_ratio_in_strata, pair, progress=on_progress))
     return _of_columns(pair, selection, confidence, partial(ratio, pair, progress=on_progress))
+
+
+def _ratio_in_strata(
+    pair: Mapping[str, Array], rows: Rows, confidence: Confidence, *, progress: OnProgress = None
+) -> Estimate:
+    """The ratio of a stratified sample, whose denominators must be of one sign: their sum is then certainly not 0."""
+    (_, y) = pair.items()
+    low = _intervals.column(rows.of(y[1]), y[0], rows=rows, progress=progress).low
+    if low < 0.0:
+        got = f"values from {low:g} on"
+        raise value_error(y[0], "values of at least 0 with strata", got, "by= gives the ratio of each stratum")
+    return of_sums(pair, rows, confidence, statistic="ratio", progress=progress)
 
 
 def _of_columns(
