@@ -291,7 +291,7 @@ fn reach_of(gradient: &[f64], magnitudes: &[f64]) -> f64 {
 
 /// A statistic as a mean of linear values of its units.
 pub(super) struct Linear {
-    /// `N U_g` and `n_g` of each unit; where strata count once, `(f_h - f) n_g + N_h U_g` with the strata's own f_h.
+    /// `N U_g` and `n_g` of each unit; where strata count once, `(f_h - f) n_g + N_h U_g` with the strata's own `f_h`.
     sums: Vec<f64>,
     sizes: Vec<f64>,
     /// N.

@@ -62,6 +62,13 @@ pub(super) fn spread(second: f64, first: f64) -> f64 {
     if variance > ROUNDING * second { variance } else { 0.0 }
 }
 
+/// A correlation that rounding may have moved out of [-1, 1]; a NaN stays one.
+#[inline(always)]
+pub(super) fn within_one(r: f64) -> f64 {
+    let below = if r > 1.0 { 1.0 } else { r };
+    if below < -1.0 { -1.0 } else { below }
+}
+
 /// The means `s_j / s_0` of the sums after the first, which counts the rows.
 #[inline(always)]
 pub(super) fn means<const K: usize>(sums: [f64; K]) -> [f64; K] {

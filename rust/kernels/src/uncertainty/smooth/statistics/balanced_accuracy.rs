@@ -18,7 +18,7 @@ impl Smooth<2, 4> for BalancedAccuracy {
 
     fn value(self, sums: [f64; 4]) -> f64 {
         let [ones, zeros] = shares(sums);
-        (ones + zeros) / 2.0
+        0.5 * (ones + zeros)
     }
 
     fn gradient(self, sums: [f64; 4]) -> [f64; 4] {

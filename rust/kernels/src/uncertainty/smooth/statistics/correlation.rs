@@ -1,6 +1,6 @@
 //! Pearson's correlation.
 
-use super::super::frame::{Frame, means, of_means, spread};
+use super::super::frame::{Frame, means, of_means, spread, within_one};
 use super::super::{Scale, Smooth};
 use crate::intervals::moments::Moments;
 
@@ -31,15 +31,7 @@ impl Smooth<2, 6> for Correlation {
         let [_, a, b, aa, bb, ab] = means(sums);
         let root = spread(aa, a).sqrt() * spread(bb, b).sqrt();
         let r = (ab - a * b) / root;
-        if root <= 0.0 {
-            f64::NAN
-        } else if r > 1.0 {
-            1.0
-        } else if r < -1.0 {
-            -1.0
-        } else {
-            r
-        }
+        if root > 0.0 { within_one(r) } else { f64::NAN }
     }
 
     fn gradient(self, sums: [f64; 6]) -> [f64; 6] {

@@ -1,6 +1,6 @@
 //! Matthews' correlation coefficient of answers.
 
-use super::super::frame::{means, of_means};
+use super::super::frame::{means, of_means, within_one};
 use super::super::{Domain, Scale, Smooth};
 
 /// The correlation of predictions and targets, from `[n, predicted ones, ones, TP]`; NaN where one of them is constant.
@@ -19,13 +19,7 @@ impl Smooth<2, 4> for Mcc {
     fn value(self, sums: [f64; 4]) -> f64 {
         let [_, p, t, both] = means(sums);
         let r = (both - p * t) / (p * (1.0 - p) * (t * (1.0 - t))).sqrt();
-        if r > 1.0 {
-            1.0
-        } else if r < -1.0 {
-            -1.0
-        } else {
-            r
-        }
+        within_one(r)
     }
 
     fn gradient(self, sums: [f64; 4]) -> [f64; 4] {
