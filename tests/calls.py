@@ -348,6 +348,11 @@ def _(n: int) -> Any:
     return uniform(n)
 
 
+@row("bootstrap: ideal", "bootstrap", call=lambda d: sy.bootstrap(d, n_resamples=float("inf")))
+def _(n: int) -> Any:
+    return uniform(n)
+
+
 @row("bootstrap: many replicates", "bootstrap", call=lambda d: sy.bootstrap(d[0], n_resamples=d[1]))
 def _(n: int) -> Any:
     return np.arange(9.0) ** 2, n

@@ -718,6 +718,18 @@ def ratio_interval(
     alternative: str,
     progress: _Progress = None,
 ) -> dict[str, Any]: ...
+def ideal_bootstrap(
+    columns: Sequence[NDArray[Any]],
+    statistic: str,
+    *,
+    codes: NDArray[np.int64] | None = None,
+    clusters: int = 0,
+    method: str,
+    confidence_level: float,
+    alternative: str,
+    at: NDArray[np.float64] | None = None,
+    progress: _Progress = None,
+) -> dict[str, Any]: ...
 def statistic_interval(
     columns: Sequence[NDArray[Any]],
     statistic: str,

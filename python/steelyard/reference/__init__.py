@@ -8,6 +8,7 @@ from . import (
     bootstrap,
     calibration,
     fma,
+    ideal,
     intervals,
     max_t,
     optim,
@@ -23,6 +24,6 @@ from . import (
 )  # fmt: skip
 
 __all__ = [
-    "bootstrap", "calibration", "fma", "intervals", "max_t", "optim", "ordered", "preference", "random", "repeats",
-    "rules", "schedules", "storage", "sums", "tokens",
+    "bootstrap", "calibration", "fma", "ideal", "intervals", "max_t", "optim", "ordered", "preference", "random",
+    "repeats", "rules", "schedules", "storage", "sums", "tokens",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The bootstrap of a statistic, with the Monte-Carlo error of its limits."""
+"""The bootstrap of a statistic, with the Monte-Carlo error of its limits, or without any."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from .._registries import titles
 from .._rows import Rows, Selection
 from .._text import printable
 from ..errors import memory_error, value_error
+from ._ideal import able, ideal_limits
 from ._statistics import Chosen, Statistic, chosen, column_names, for_core, refusal, several_columns
 
 if TYPE_CHECKING:
@@ -43,17 +44,24 @@ class BootstrapEstimate(Estimate):
 
     Attributes
     ----------
-    replicates : ndarray [n_resamples], or [n_resamples, M] for M problems
-        The statistic in each resample, in the order in which the resamples are numbered (not sorted).
+    replicates : ndarray [n_resamples], or [n_resamples, M] for M problems, or None
+        The statistic in each resample, in the order in which the resamples are numbered (not sorted); None for
+        ``n_resamples=math.inf``.
     low_error, high_error : float or ndarray
         The Monte-Carlo error of the limits, that is, roughly how far another seed would move them: half the distance
         between the order statistics one binomial standard deviation above and below the limit's own; 0 on a side that
-        ``alternative`` leaves open.
+        ``alternative`` leaves open, and for ``n_resamples=math.inf``.
 
     Notes
     -----
     ``standard_error`` is the standard deviation of the replicates (with divisor n_resamples - 1); ``detail`` holds
     ``n_resamples``, ``seed`` and, for BCa, the ``acceleration``.
+
+    With ``n_resamples=math.inf``, ``standard_error`` is the standard deviation of a mean over all resamples (of a
+    ratio, of its linear approximation). ``detail`` has no seed, but the ``engine`` that computed the distribution (L:
+    values on a lattice; E: enumeration; G: the inversion formula of Gil-Pelaez; T: the same from power sums; P: the
+    same with outliers set apart), the numerical ``error`` of its probabilities and, for BCa, ``z0`` beside the
+    ``acceleration``.
 
     Examples
     --------
@@ -63,7 +71,7 @@ class BootstrapEstimate(Estimate):
     ((999,), {'n_resamples': 999, 'seed': 0})
     """
 
-    replicates: Floats
+    replicates: Floats | None
     low_error: float | Floats
     high_error: float | Floats
 
@@ -84,10 +92,12 @@ class BootstrapEstimate(Estimate):
         Raises
         ------
         TypeError
-            For many problems: pick one first.
+            For many problems: pick one first. For ``n_resamples=math.inf``, which makes no replicates.
         """
         if self._many:
             raise TypeError("this BootstrapEstimate is of many problems; pick one to plot, as in boot[0].plot()")
+        if self.replicates is None:
+            raise TypeError("this BootstrapEstimate has no replicates to plot; give bootstrap a finite n_resamples")
         import matplotlib.pyplot as plt
 
         axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")[1] if ax is None else ax
@@ -109,7 +119,7 @@ class BootstrapEstimate(Estimate):
 class _Options(NamedTuple):
     statistic: Chosen
     method: str
-    n_resamples: int
+    n_resamples: float
     seed: int
     confidence: Confidence
 
@@ -124,7 +134,7 @@ def bootstrap(
     clusters: Any = None,
     nan_policy: NanPolicy = "raise",
     method: str = "bca",
-    n_resamples: int = 9999,
+    n_resamples: float = 9999,
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
     seed: int = 0,
@@ -168,6 +178,10 @@ def bootstrap(
     ``"correlation"``, ``"slope"``, ``"rmse"``, ``"r2"``, ``"accuracy"``, ``"precision"``, ``"recall"``, ``"f1"``,
     ``"balanced_accuracy"``, ``"mcc"``, ``"kappa"``, ``"brier"`` and ``"log_loss"``.
 
+    With ``n_resamples=math.inf`` these are the limits that infinitely many resamples would give: quantiles of the
+    distribution of m* itself, P(m* <= t), by inversion of its characteristic function (E exp(i t x*))^n or by
+    enumeration. There are no replicates then, no seed, and no Monte-Carlo error.
+
     Parameters
     ----------
     x : array [n] or [n, M], list, mapping from name to array [n], or frame; or a tuple of arrays [n]
@@ -184,9 +198,10 @@ def bootstrap(
         ``"omit"`` leaves out rows with a NaN or a null, and counts them in ``left_out`` under ``nan``.
     method : {"bca", "percentile", "basic"}
         How the limits are computed from the replicates; see above.
-    n_resamples : int
-        The number of resamples B, from 1 to 2**32 - 1. The default is 9999 rather than 10000 because (B + 1) a is then
-        a whole number for the usual confidence levels, and no interpolation is needed.
+    n_resamples : int or math.inf
+        The number of resamples B, from 1 to 2**32 - 1, or ``math.inf`` for the limits of infinitely many. The default
+        is 9999 rather than 10000 because (B + 1) a is then a whole number for the usual confidence levels, and no
+        interpolation is needed.
     confidence_level : float
         Inside (0, 1).
     alternative : {"two-sided", "less", "greater"}
@@ -213,10 +228,16 @@ def bootstrap(
         values of both signs and the confidence interval of its sum contains 0; where targets are not 0 or 1, or where
         a resample has only one of them; where a statistic has no value otherwise (a precision without a predicted one);
         where all replicates are equal; where a limit would lie beyond the smallest or
-        largest replicate; and for unknown options.
+        largest replicate; for ``n_resamples=math.inf`` where the statistic is neither a mean nor a ratio, or the
+        numerical error of the distribution would exceed 1e-5; and for unknown options.
 
     Notes
     -----
+    The ideal limits (``n_resamples=math.inf``) take the time of a few passes over the data. A quantile is the smallest
+    value that the wanted share of all resamples does not exceed. The acceleration of a ratio is that of the influence
+    of its linear approximation; R's ``bcanon`` takes the jackknife's, which may differ (.0022 and -.0112 for the city
+    data of Efron and Tibshirani).
+
     For means and proportions :func:`steelyard.estimate` gives an interval without simulation. Percentile intervals of
     small samples are too short: with ten exponential values they cover 0.863 instead of the nominal 0.95, Student's t
     0.903. Statistics of sorted rows (from the median on) are sorted once; a replicate is one scan over the sorted rows.
@@ -234,6 +255,8 @@ def bootstrap(
     54 [32, 91] (95 %, BCa bootstrap, n = 16)
     >>> boot.replicates.shape
     (9999,)
+    >>> print(sy.bootstrap(x, n_resamples=float("inf")))
+    54 [32, 91] (95 %, ideal BCa bootstrap, n = 16)
     >>> y = np.array([1, 2, 2, 2, 3, 2, 3, 3, 2, 4, 5, 7, 8, 9, 9, 15])
     >>> print(sy.bootstrap((x, y), "ratio"))
     11.2 [9.4, 12.8] (95 %, BCa bootstrap, n = 16)
@@ -246,11 +269,14 @@ def bootstrap(
     options = _Options(
         of[0] if of else Chosen("mean"),
         choice(method, "method", tuple(METHODS)),
-        whole(n_resamples, "n_resamples", 1, 2**32 - 1),
+        math.inf if n_resamples == math.inf else whole(n_resamples, "n_resamples", 1, 2**32 - 1),
         whole(seed, "seed", 0, 2**64 - 1),
         confidence_of(confidence_level, alternative),
     )
-    _room_for(options.n_resamples)
+    if math.isfinite(options.n_resamples):
+        _room_for(int(options.n_resamples))
+    else:
+        able(*of)
     aligned(x=x, where=where, clusters=clusters)
     on_progress = reporter(progress)
     select = partial(Selection, where, clusters, nan_policy)
@@ -292,21 +318,28 @@ def _one(
     """The bootstrap of one problem: calls the core and describes its outcome in words."""
     values = for_core(map(rows.of, columns.values()))
     codes, total = rows.clusters or (None, 0)
-    found = _core.bootstrap(
-        values, options.statistic.name, parameters=options.statistic.parameters, codes=codes, clusters=total,
-        method=options.method, n_resamples=options.n_resamples, seed=options.seed,
-        confidence_level=options.confidence.level, alternative=options.confidence.alternative, progress=on_progress,
-    )  # fmt: skip
+    if options.n_resamples == math.inf:
+        found = ideal_limits(
+            values, options.statistic.name, rows, method=options.method, confidence=options.confidence,
+            progress=on_progress,
+        )  # fmt: skip
+    else:
+        found = _core.bootstrap(
+            values, options.statistic.name, parameters=options.statistic.parameters, codes=codes, clusters=total,
+            method=options.method, n_resamples=int(options.n_resamples), seed=options.seed,
+            confidence_level=options.confidence.level, alternative=options.confidence.alternative, progress=on_progress,
+        )  # fmt: skip
     if "refused" in found:
         raise refusal(found, options.statistic.name, columns, rows)
     detail: dict[str, Any] = {"acceleration": found["acceleration"]} if options.method == "bca" else {}
-    detail |= {"n_resamples": options.n_resamples, "seed": options.seed}
+    detail |= {"n_resamples": options.n_resamples} | found.get("detail", {"seed": options.seed})
+    reason = PROPORTION if found["binary"] else "as asked"
     return BootstrapEstimate(
         value=found["value"], standard_error=found["standard_error"] if options.n_resamples > 1 else None,
         low=found["low"], high=found["high"], low_error=found["low_error"], high_error=found["high_error"],
         replicates=found["replicates"], confidence_level=options.confidence.level, n=len(values[0]),
-        n_clusters=None if rows.clusters is None else total, method=METHODS[options.method],
-        reason=PROPORTION if found["binary"] else "as asked", left_out=rows.left_out, detail=detail,
+        n_clusters=None if rows.clusters is None else total, method=found.get("ideal", "") + METHODS[options.method],
+        reason=reason + found.get("doubt", ""), left_out=rows.left_out, detail=detail,
     )  # fmt: skip
 
 
@@ -314,9 +347,10 @@ def _stack(parts: list[BootstrapEstimate], names: tuple[str, ...] | None) -> Boo
     """Combine estimates into one of many problems, with arrays whose last axis runs over ``parts``."""
     shared = _intervals.stack(parts, names)
     said: Mapping[str, Any] = {item.name: getattr(shared, item.name) for item in fields(shared)}
+    made = [part.replicates for part in parts if part.replicates is not None]
     return BootstrapEstimate(
         **said,
-        replicates=np.stack([part.replicates for part in parts], axis=1),
+        replicates=np.stack(made, axis=1) if made else None,
         low_error=np.array([part.low_error for part in parts], np.float64),
         high_error=np.array([part.high_error for part in parts], np.float64),
     )

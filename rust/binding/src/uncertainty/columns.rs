@@ -68,6 +68,7 @@ pub fn refusal(py: Python<'_>, refused: NoEstimate) -> Record<'_> {
         | NoEstimate::TooManyRows { .. }
         | NoEstimate::SortedRows
         | NoEstimate::Beyond { .. }
-        | NoEstimate::Undefined => Err(value_error(refused.to_string())),
+        | NoEstimate::Undefined
+        | NoEstimate::Uncertified { .. } => Err(value_error(refused.to_string())),
     }
 }

@@ -3,6 +3,7 @@
 mod columns;
 mod compare;
 mod flips;
+mod ideal;
 mod mean_state;
 mod models;
 mod ratio;
@@ -13,6 +14,7 @@ mod unpaired;
 
 pub use compare::*;
 pub use flips::*;
+pub use ideal::*;
 pub use mean_state::EstimateTotals;
 pub use models::*;
 pub use ratio::*;

@@ -85,23 +85,33 @@ fn mean_or_ended<T: Element>(
             resampled(Rows { x, shift }, Mean { shift, n }, about, options, progress)
         }
         Design::Clusters { codes, count } => {
-            if count < 2 {
-                return Err(NoEstimate::OneCluster.into());
-            }
-            let unit_sums =
-                cluster_sums(x, codes, count, shift, None, &mut before)?.ok_or(NoEstimate::Outside)?;
-            let noise = if binary { 0.0 } else { values.noise(shift) };
-            let facts = SumFacts { noise, range: Range::Unknown, weighted: None };
-            let ClusterSums { sums, sizes } = &unit_sums;
-            let fit = cluster::ratio(sums, sizes, shift, facts, options.confidence, &mut before)?;
-            if fit.unspread {
-                return Err(NoEstimate::EqualMeans { n: count }.into());
-            }
+            let (unit_sums, value) =
+                clustered(x, (codes, count), shift, &values, options.confidence, &mut before)?;
             let size = scalar(|| n / count as f64);
-            let about = About { value: fit.value, scale: f64::NAN, size, exact: binary, range: (min, max) };
+            let about = About { value, scale: f64::NAN, size, exact: binary, range: (min, max) };
             quotient(&unit_sums, shift, about, options, progress)
         }
     }
+}
+
+/// The sums of `x - shift` over clusters, and the mean; refused where there is one cluster, or all have the same mean.
+pub(super) fn clustered<T: Element>(
+    x: &[T],
+    (codes, count): (&[i64], usize),
+    shift: f64,
+    values: &ValueFacts,
+    confidence: Confidence,
+    progress: Progress<'_>,
+) -> Result<(ClusterSums, f64), Ended> {
+    if count < 2 {
+        return Err(NoEstimate::OneCluster.into());
+    }
+    let unit_sums = cluster_sums(x, codes, count, shift, None, &mut *progress)?.ok_or(NoEstimate::Outside)?;
+    // Zeros and ones are not shifted, and their sums are exact.
+    let noise = if shift == 0.0 { 0.0 } else { values.noise(shift) };
+    let facts = SumFacts { noise, range: Range::Unknown, weighted: None };
+    let fit = cluster::ratio(&unit_sums.sums, &unit_sums.sizes, shift, facts, confidence, progress)?;
+    if fit.unspread { Err(NoEstimate::EqualMeans { n: count }.into()) } else { Ok((unit_sums, fit.value)) }
 }
 
 /// What is known about the statistic before resampling.

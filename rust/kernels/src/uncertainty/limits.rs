@@ -105,7 +105,15 @@ fn corrected(sorted: &[f64], value: f64, correction: Correction, nominal: f64) -
     let Correction { acceleration, tie } = correction;
     let below = sorted.partition_point(|&r| r < value - tie);
     let equal = sorted.partition_point(|&r| r <= value + tie) - below;
-    let z0 = normal::quantile((below as f64 + equal as f64 / 2.0) / sorted.len() as f64);
+    adjusted(
+        normal::quantile((below as f64 + equal as f64 / 2.0) / sorted.len() as f64),
+        acceleration,
+        nominal,
+    )
+}
+
+/// The level at which BCa takes a quantile for a nominal level.
+pub(super) fn adjusted(z0: f64, acceleration: f64, nominal: f64) -> Result<f64, NoEstimate> {
     let shifted = z0 + normal::quantile(nominal);
     let denominator = 1.0 - acceleration * shifted;
     let defined = z0.is_finite() && denominator > 0.0;

@@ -7,6 +7,7 @@
 mod bootstrap;
 pub mod comparison;
 mod design;
+pub mod ideal;
 mod influence;
 mod limits;
 pub mod max_t;

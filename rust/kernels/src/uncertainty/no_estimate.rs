@@ -94,6 +94,11 @@ pub enum NoEstimate {
     },
     /// All replicates lie on one side of the value, or the denominator of BCa's correction is not positive.
     Undefined,
+    /// The numerical error of the ideal bootstrap is too large.
+    Uncertified {
+        /// The error of a probability.
+        error: f64,
+    },
 }
 
 impl fmt::Display for NoEstimate {
@@ -161,6 +166,11 @@ impl fmt::Display for NoEstimate {
                 f,
                 "n_resamples: expected so many that a limit lies between two replicates; got {count}, and a limit \
                  below which a share of {level:.3e} lies; raise n_resamples or lower confidence_level"
+            ),
+            NoEstimate::Uncertified { error } => write!(
+                f,
+                "n_resamples: expected a finite number for these data; got infinity, and a distribution that is only \
+                 known within {error:.1e}; 9999 is usual"
             ),
             NoEstimate::Undefined => write!(
                 f,

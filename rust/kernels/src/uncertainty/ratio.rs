@@ -133,7 +133,31 @@ fn bootstrap_or_ended(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    let prepared = prepare(columns, options.confidence, &mut |_| progress(0))?;
+    let Resampled { unit_sums, shift, value, range } =
+        resampled(columns, options.confidence, &mut |_| progress(0))?;
+    let n = unit_sums.sums.len();
+    let [size] = sums_at(n, &mut Pace::new(&mut |_| progress(0)), |g| [unit_sums.sizes[g]])?;
+    let size = scalar(|| size / n as f64);
+    let about = About { value, scale: f64::NAN, size, exact: false, range };
+    quotient(&unit_sums, shift, about, options, progress)
+}
+
+/// The units of a ratio that can be resampled.
+pub(super) struct Resampled {
+    pub unit_sums: ClusterSums,
+    pub shift: f64,
+    /// The ratio of the data.
+    pub value: f64,
+    /// The smallest and the largest x.
+    pub range: (f64, f64),
+}
+
+pub(super) fn resampled(
+    columns: Columns<'_>,
+    confidence: Confidence,
+    progress: Progress<'_>,
+) -> Result<Resampled, Ended> {
+    let prepared = prepare(columns, confidence, progress)?;
     let n = prepared.unit_sums.sums.len();
     match columns.design {
         Design::Clusters { count, .. } if count < 2 => return Err(NoEstimate::OneCluster.into()),
@@ -148,15 +172,8 @@ fn bootstrap_or_ended(
         }
         Design::Rows | Design::Clusters { .. } => {}
     }
-    let [size] = sums_at(n, &mut Pace::new(&mut |_| progress(0)), |g| [prepared.unit_sums.sizes[g]])?;
-    let about = About {
-        value: prepared.fit.value,
-        scale: f64::NAN,
-        size: scalar(|| size / n as f64),
-        exact: false,
-        range: (prepared.x.min, prepared.x.max),
-    };
-    quotient(&prepared.unit_sums, prepared.shift, about, options, progress)
+    let Prepared { unit_sums, shift, x, fit, .. } = prepared;
+    Ok(Resampled { unit_sums, shift, value: fit.value, range: (x.min, x.max) })
 }
 
 fn too_large(x: &Moments) -> NoEstimate {

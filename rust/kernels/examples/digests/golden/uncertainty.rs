@@ -9,6 +9,7 @@ use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::uncertainty::comparison::Level;
+use steelyard_kernels::uncertainty::ideal::{self, Question};
 use steelyard_kernels::uncertainty::max_t::max_t;
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
 use steelyard_kernels::uncertainty::ordered::{Second, ordered_bootstrap};
@@ -33,6 +34,8 @@ pub const TABLE: &[Entry] = &[
     entry("uncertainty.mean_state", "float16", mean_state::<F16>),
     entry("uncertainty.limits", "float64", ends),
     entry("uncertainty.statistic", "float64", statistics),
+    // No length of a few dozen values, which take the most nodes, and none far beyond that of power sums.
+    Entry { lengths: [0, 1, 5, 8, 40, 100, 20_011], ..entry("uncertainty.ideal", "float64", ideals) },
     entry("uncertainty.repeats", "uint64", repeats),
     entry("uncertainty.max_t", "float64", ranks),
     entry("uncertainty.unpaired", "float64", samples),
@@ -192,6 +195,42 @@ fn sums(digest: &mut Digest, name: Name, rows: usize, clustered: bool, options: 
     let options = Options { method: Method::Percentile, ..options };
     let boot = smooth::bootstrap(&*statistic, &wide, design, options, &mut |_| true);
     digest.doubles(&given(given(boot)).replicates);
+}
+
+/// The ideal bootstrap by every engine, or why there is none.
+fn ideals(n: usize) -> Run {
+    let smooth: Vec<f64> = tame(n, 76);
+    let steps: Vec<f64> = (0..n).map(|i| (i * i % 37) as f64 / 10.0).collect();
+    let mut outlier = smooth.clone();
+    outlier.iter_mut().take(1).for_each(|x| *x = 1e8);
+    let sizes: Vec<f64> = (0..n).map(|i| (i % 7 + 1) as f64).collect();
+    let codes: Vec<i64> = (0..n).map(|i| (i % 5) as i64).collect();
+    Box::new(move |digest| {
+        let confidence = Confidence { level: 0.9, alternative: Alternative::TwoSided };
+        let question = Question { method: Method::Bca, confidence, at: &[0.5] };
+        for (kind, x) in [("smooth", &smooth), ("steps", &steps), ("outlier", &outlier)] {
+            for (form, design) in
+                [("rows", Design::Rows), ("clusters", Design::Clusters { codes: &codes, count: 5 })]
+            {
+                for name in [Name::Mean, Name::Ratio].into_iter().filter(|_| n >= 5) {
+                    let columns = Columns { x: &&x[..], y: &&sizes[..], weights: None, design };
+                    let found = match name {
+                        Name::Mean => ideal::mean(x, design, question, &mut |_| true),
+                        _ => ideal::ratio(columns, question, &mut |_| true),
+                    };
+                    let digest = digest.of(name.name()).of(kind).of(form);
+                    match given(found) {
+                        Ok(found) => {
+                            let ends = [found.value, found.low, found.high, found.error, found.bias];
+                            digest.doubles(&ends);
+                            digest.doubles(&found.up_to);
+                        }
+                        Err(refused) => digest.bytes(refused.to_string().as_bytes()),
+                    }
+                }
+            }
+        }
+    })
 }
 
 /// Two samples, graded and of answers, with clusters and without.

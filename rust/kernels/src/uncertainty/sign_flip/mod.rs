@@ -2,7 +2,7 @@
 
 mod enumerate;
 mod inversion;
-mod lattice;
+pub(super) mod lattice;
 mod read;
 mod rounding;
 mod sum;
@@ -93,14 +93,14 @@ pub fn sign_flip(
 }
 
 /// The largest whole number up to `x`.
-fn floor(x: f64) -> f64 {
+pub(super) fn floor(x: f64) -> f64 {
     let near = nearest(x);
     if near > x { near - 1.0 } else { near }
 }
 
 /// The nearest whole number, of numbers up to 2^51.
 #[inline(always)]
-fn nearest(x: f64) -> f64 {
+pub(super) fn nearest(x: f64) -> f64 {
     (x + ROUND_64) - ROUND_64
 }
 

@@ -1,0 +1,54 @@
+"""The ideal bootstrap: the limits of infinitely many resamples, and what is said about their numerical error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .. import _core
+from .._options import Confidence
+from .._progress import OnProgress
+from .._rows import Rows
+from ..errors import value_error
+from ._statistics import Chosen
+
+__all__ = ["able", "ideal_limits"]
+
+SUMS = ("mean", "ratio")  # the statistics whose distribution over all resamples is that of a sum
+
+CERTAIN = 1e-6  # a larger numerical error of a probability is mentioned in ``reason``
+
+
+def able(*statistics: Chosen) -> None:
+    """Raise unless the ideal limits of every statistic are known."""
+    for statistic in statistics:
+        if statistic.name not in SUMS:
+            got = f"math.inf for {str(statistic)!r}"
+            raise value_error(
+                "n_resamples", "a finite number unless the statistic is a mean or a ratio", got, "9999 is usual"
+            )
+
+
+def ideal_limits(
+    values: list[NDArray[Any]],
+    statistic: str,
+    rows: Rows,
+    *,
+    method: str,
+    confidence: Confidence,
+    progress: OnProgress,
+) -> dict[str, Any]:
+    """The limits of one problem, with the names that the core gives to those of resamples, and what to say of them."""
+    codes, total = rows.clusters or (None, 0)
+    found = _core.ideal_bootstrap(
+        values, statistic, codes=codes, clusters=total, method=method, confidence_level=confidence.level,
+        alternative=confidence.alternative, progress=progress,
+    )  # fmt: skip
+    if "refused" in found:
+        return found
+    error = found["error"]
+    doubt = f"; probabilities are known within {error:.1g}" if error > CERTAIN else ""
+    detail = {"engine": found["engine"], "error": error} | ({"z0": found["bias"]} if method == "bca" else {})
+    without = {"replicates": None, "low_error": 0.0, "high_error": 0.0}
+    return found | without | {"ideal": "ideal ", "doubt": doubt, "detail": detail}

@@ -1,0 +1,87 @@
+"""Rows of the ideal bootstrap: every resample of few units, and a plain inversion for more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from steelyard import _core
+from steelyard._registries import names
+from steelyard.reference import ideal as reference
+
+from . import Case, Inputs, Outputs
+from .uncertainty_bootstrap import _clustered, _column, _units, core, words
+
+NUMBERS = ("value", "standard_error", "low", "high", "acceleration", "bias", "up_to")
+
+
+def _pairs(dtype: str, n: int) -> Inputs:
+    """A positive denominator, and a numerator near three of it."""
+    x = _column(dtype, n)["columns"][0]
+    y = (1 + words(n, n + 7) % np.uint64(5)).astype(np.float64) / 2
+    return {"columns": [(x.astype(np.float64) * y).astype(x.dtype), y.astype(x.dtype)], "codes": None}
+
+
+def _asked(make: Callable[[str, int], Inputs]) -> Callable[[str, int], Inputs]:
+    """The inputs with two places, in the standard mode, at which the distribution is asked for.
+
+    They lie between two resamples, so that rounding does not decide which of them are counted.
+    """
+
+    def made(dtype: str, n: int) -> Inputs:
+        inputs = make(dtype, n)
+        sums, sizes = _units(inputs)
+        return dict(inputs) | {"at": sums.sum() / sizes.sum() + np.array([-0.12345678, 0.07654321])}
+
+    return made
+
+
+def _options(inputs: Inputs, method: str) -> dict[str, Any]:
+    return {"method": method, "confidence_level": 0.9, "at": inputs["at"]}
+
+
+def _run(statistic: str) -> Callable[[Inputs], Outputs]:
+    def run(inputs: Inputs) -> Outputs:
+        codes, said = inputs["codes"], {}
+        for method in names("bootstrap.method"):
+            found = _core.ideal_bootstrap(
+                [core(x) for x in inputs["columns"]], statistic, codes=codes,
+                clusters=0 if codes is None else int(codes.max()) + 1, alternative="two-sided",
+                **_options(inputs, method),
+            )  # fmt: skip
+            said |= {f"{method}_{name}": found[name] for name in NUMBERS}
+        return said
+
+    return run
+
+
+def _reference(inputs: Inputs) -> Outputs:
+    said = {}
+    for method in names("bootstrap.method"):
+        found = reference.ideal(*_units(inputs), **_options(inputs, method))
+        said |= {f"{method}_{name}": value for name, value in found.items()}
+    return said
+
+
+def _rows(statistic: str, make: Callable[[str, int], Inputs], **how: Any) -> Case:
+    return Case(
+        name=f"uncertainty.ideal_{statistic}_{how.pop('kind')}",
+        covers=("ideal_bootstrap",),
+        make=_asked(make),
+        run=_run(statistic),
+        reference=_reference,
+        bound={f"{method}_{name}": 2e-9 for method in names("bootstrap.method") for name in NUMBERS},
+        **how,
+    )
+
+
+CASES = [
+    _rows("mean", _column, kind="few", lengths=(4, 7, 8)),
+    _rows("ratio", _pairs, kind="few", lengths=(4, 7, 8)),
+    _rows("mean", _clustered, kind="few_clusters", lengths=(12, 24)),
+    _rows("mean", _column, kind="smooth", dtypes=("float64",), lengths=(60, 500)),
+    _rows("ratio", _pairs, kind="smooth", dtypes=("float64",), lengths=(60, 500)),
+    _rows("mean", _clustered, kind="smooth_clusters", dtypes=("float64",), lengths=(240,)),
+]

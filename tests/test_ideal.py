@@ -1,0 +1,305 @@
+"""The ideal bootstrap: reference cases, enumeration, the binomial, resamples, and data that a transform misreads."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import steelyard as sy
+from steelyard import _core
+
+MOUSE_T = np.array([94, 197, 16, 38, 99, 141, 23.0])
+MOUSE_C = np.array([52, 104, 146, 10, 50, 31, 40, 27, 46.0])
+CITY_U = np.array([138, 93, 61, 179, 48, 37, 29, 23, 30, 2.0])
+CITY_X = np.array([143, 104, 69, 260, 75, 63, 50, 48, 111, 50.0])
+
+
+def golden(n: int, off: int = 0) -> np.ndarray:
+    """Equidistributed numbers in [0, 1) that no library changes."""
+    u = np.arange(1 + off, n + 1 + off) * 0.6180339887498949
+    return u - np.floor(u)
+
+
+EXPONENTIAL = -np.log1p(-golden(100))
+PARETO = (1 - golden(1000)) ** (-2 / 3)
+CLUSTERS = np.where(np.arange(100) % 2, 1.0, -1.0) + 0.01 * np.log1p(-golden(100))
+SIZES = 3.0 + (7 * np.arange(30)) % 11
+SUCCESSES = np.floor(SIZES * ((5 * np.arange(30)) % 8) / 8)
+WEIGHTS = 1 + golden(100, 100)
+LARGE = -np.log1p(-golden(100_000))
+QUARTERS = np.round(100 * golden(500) ** 2) / 4
+
+
+def zeros(n: int, ones: int) -> np.ndarray:
+    return np.r_[np.ones(ones), np.zeros(n - ones)]
+
+
+# Data, quantiles .025 .05 .95 .975, value, z0, acceleration, BCa, basic, and F at two points.
+REFERENCES: dict[str, tuple[Any, str, list[float], list[float], list[float], list[float], dict[float, float]]] = {
+    "R1 mouse, treated": (
+        MOUSE_T, "E", [43.4285714286, 49.4285714286, 126.714285714, 134.428571429],
+        [86.8571428571, 0.0306626001326, 0.0291205812628], [46.2857142857, 138.285714286],
+        [39.2857142857, 130.285714286], {60: 0.127527038661, 100: 0.71581326051},
+    ),
+    "R2 mouse, control": (
+        MOUSE_C, "E", [33.2222222222, 35.8888888889, 79.6666666667, 84.6666666667],
+        [56.2222222222, 0.0657747175832, 0.0663321583426], [36.1111111111, 91.8888888889],
+        [27.7777777778, 79.2222222222], {40: 0.108234680897, 70: 0.846476555348},
+    ),
+    "R4 city": (
+        (CITY_X, CITY_U), "E", [1.25111607143, 1.28571428571, 1.96804511278, 2.10697674419],
+        [1.5203125, 0.00263002885668, 0.00220876766487], [1.25255102041, 2.11280487805],
+        [0.933648255814, 1.78950892857], {1.3: 0.0641252805, 1.6: 0.6572846023},
+    ),
+    "R5 few answers": (
+        zeros(20, 7), "E", [0.15, 0.2, 0.55, 0.55], [0.35, 0.0221253347938, 0.0234403615469], [0.15, 0.6],
+        [0.15, 0.55], {0.2: 0.118196559439, 0.5: 0.946833385637},
+    ),
+    "R6 rare answers": (
+        zeros(10_000, 3), "L", [0, 0.0001, 0.0006, 0.0007], [0.0003, 0.0883334671096, 0.096181738181],
+        [0.0001, 0.0008], [-0.0001, 0.0006], {0: 0.0497646647475, 0.0003: 0.647231890463, 0.0008: 0.996203082056},
+    ),
+    "R7 exponential": (
+        EXPONENTIAL, "G", [0.80760068191, 0.834147676468, 1.14065699381, 1.17272024478],
+        [0.983254554284, 0.0260602665253, 0.0259975840555], [0.819728088038, 1.18919889312],
+        [0.793788863784, 1.15890842666], {0.8: 0.0201185094042, 1.2: 0.986947193219},
+    ),
+    "R8 Pareto": (
+        PARETO, "G", [2.50984191627, 2.55772560232, 3.28617987075, 3.37742393401],
+        [2.88889314189, 0.0863160822226, 0.0849233015879], [2.5760512381, 3.56191057783],
+        [2.40036234977, 3.26794436751], {2.5: 0.0212968061459, 3.5: 0.990990927779},
+    ),
+    "R9 two clusters": (
+        CLUSTERS, "G", [-0.209421892339, -0.170486537121, 0.150832766189, 0.189808460724],
+        [-0.00983254554284, -0.00205763019629, -7.27708538032e-07], [-0.209478428237, 0.189748779352],
+        [-0.20947355181, 0.189756801253], {-0.1: 0.184100808663, 0.1: 0.864373487963},
+    ),
+    "R10 ratio of counts": (
+        (SUCCESSES, SIZES), "L", [0.326271186441, 0.342592592593, 0.501792114695, 0.515151515152],
+        [0.425619834711, 0.0192553183619, 0.0193291709207], [0.33185840708, 0.520295202952],
+        [0.33608815427, 0.524968482981], {0.35: 0.0669008295874, 0.5: 0.949647833185},
+    ),
+    "R11 weighted mean of pairs": (
+        (WEIGHTS * EXPONENTIAL, WEIGHTS), "G", [0.825509411786, 0.855874405, 1.20487744406, 1.24106992339],
+        [1.02625388822, 0.0265644927805, 0.0264674237367], [0.839626529643, 1.26000397167],
+        [0.811437853044, 1.22699836465], {0.8: 0.0128901526643, 1.2: 0.945432617839},
+    ),
+    "R13 large": (
+        LARGE, "T", [0.993806937919, 0.994799477599, 1.00520087496, 1.00620097095],
+        [0.999994503489, 0.00105196046287, 0.00105195982588], [0.993826247379, 1.00622052077],
+        [0.993788036027, 1.00618206906], {0.995: 0.0569141663683, 1.005: 0.943122321758},
+    ),
+    "R14 quarters": (
+        QUARTERS, "L", [7.6715, 7.775, 8.8705, 8.9775], [8.32, 0.00477332719541, 0.00477250609004],
+        [7.6805, 8.987], [7.6625, 8.9685], {8: 0.16871400612, 9: 0.978693629851},
+    ),
+}  # fmt: skip
+
+
+def digits(x: float) -> Any:
+    """The printed number: half a unit of its twelfth digit."""
+    return pytest.approx(x, rel=6e-12, abs=3e-13)
+
+
+def ideal(x: Any, method: str = "percentile", level: float = 0.95, **options: Any) -> sy.uncertainty.BootstrapEstimate:
+    statistic = "ratio" if isinstance(x, tuple) else "mean"
+    return sy.bootstrap(x, statistic, method=method, n_resamples=math.inf, confidence_level=level, **options)
+
+
+@pytest.mark.parametrize("case", REFERENCES)
+def test_reference_cases(case: str) -> None:
+    x, engine, quantiles, (value, z0, acceleration), bca_limits, basic_limits, shares = REFERENCES[case]
+    wide, narrow = ideal(x), ideal(x, level=0.9)
+    assert [wide.low, narrow.low, narrow.high, wide.high] == [digits(q) for q in quantiles]
+    bca, basic = ideal(x, "bca"), ideal(x, "basic")
+    assert [bca.low, bca.high] == [digits(limit) for limit in bca_limits]
+    assert [basic.low, basic.high] == [digits(limit) for limit in basic_limits]
+    assert float(bca) == digits(value)
+    assert bca.detail["z0"] == digits(z0)
+    assert bca.detail["acceleration"] == digits(acceleration)
+    assert bca.detail["engine"] == engine
+    assert 0 < bca.detail["error"] < 2e-12
+    columns = [np.asarray(column) for column in (x if isinstance(x, tuple) else (x,))]
+    found = _core.ideal_bootstrap(
+        columns, "ratio" if len(columns) > 1 else "mean", method="percentile", confidence_level=0.95,
+        alternative="two-sided", at=np.array(list(shares), np.float64),
+    )  # fmt: skip
+    assert list(found["up_to"]) == [digits(share) for share in shares.values()]
+
+
+def test_what_the_result_says() -> None:
+    found = ideal(EXPONENTIAL, "bca")
+    assert found.replicates is None
+    assert (found.low_error, found.high_error) == (0.0, 0.0)
+    assert set(found.detail) == {"n_resamples", "engine", "error", "acceleration", "z0"}
+    assert found.detail["n_resamples"] == math.inf
+    assert "ideal BCa bootstrap" in str(found)
+    assert found.standard_error == pytest.approx(EXPONENTIAL.std() / 10, rel=1e-14)
+    assert found.to_dict()["replicates"] is None
+    with pytest.raises(TypeError, match="no replicates to plot"):
+        found.plot()
+    with pytest.raises(TypeError, match="n_resamples"):
+        sy.bootstrap(EXPONENTIAL, n_resamples=-math.inf)
+
+
+def test_many_problems_and_one_side() -> None:
+    table = np.stack([EXPONENTIAL, CLUSTERS], axis=1)
+    both = ideal(table)
+    assert both.replicates is None
+    for i, x in enumerate((EXPONENTIAL, CLUSTERS)):
+        alone = ideal(x)
+        assert (both[i].low, both[i].high, both[i].replicates) == (alone.low, alone.high, None)
+    less = ideal(EXPONENTIAL, alternative="less")
+    assert less.low == -math.inf
+    assert less.high == ideal(EXPONENTIAL, level=0.9).high
+
+
+@pytest.mark.parametrize(("n", "ones"), [(20, 7), (50, 1), (1000, 413), (30_000, 29_990), (1_000_000, 10)])
+def test_answers_are_binomial(n: int, ones: int) -> None:
+    x = zeros(n, ones)
+    for level in (0.95, 0.9, 0.99):
+        tail = (1 - level) / 2
+        want = stats.binom.ppf([tail, 1 - tail], n, ones / n) / n
+        found = ideal(x, level=level)
+        assert [found.low, found.high] == list(want)
+        assert found.detail["engine"] in "EL"
+        assert "proportion" in found.reason
+    assert ideal(x.astype(bool)).high == ideal(x).high
+
+
+def test_clusters_are_a_ratio_of_their_sums() -> None:
+    rng = np.random.default_rng(0)
+    sizes = np.array([3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8])
+    codes = np.repeat(np.arange(12), sizes)
+    for x in (rng.normal(5, 1, codes.size), (rng.random(codes.size) < 0.4) * 1.0):
+        sums = np.bincount(codes, x)
+        clustered, pairs = ideal(x, "bca", clusters=codes), ideal((sums, sizes.astype(float)), "bca")
+        assert [clustered.low, clustered.high] == [digits(limit) for limit in (pairs.low, pairs.high)]
+        assert clustered.n_clusters == 12
+
+
+SKEWED = np.random.default_rng(7).lognormal(size=60)
+DENOMINATORS = np.random.default_rng(8).gamma(2, size=60) + 0.2
+AGREES = {
+    "smooth": SKEWED,
+    "few": np.random.default_rng(9).normal(size=9),
+    "noisy": np.random.default_rng(10).normal(size=20),
+    "lattice": np.round(SKEWED, 1),
+    "answers": zeros(40, 9),
+    "ratio": (2 * DENOMINATORS + SKEWED, DENOMINATORS),
+    "ratio of counts": (np.floor(3 * SKEWED), np.floor(2 * DENOMINATORS) + 1),
+    "outlier": np.r_[SKEWED, 1e5],
+}
+
+
+@pytest.mark.parametrize("data", AGREES)
+def test_resamples_agree_with_it(data: str) -> None:
+    """The share of resamples beyond each ideal limit, within 4.5 binomial standard deviations."""
+    x, count = AGREES[data], 200_000
+    resampled = sy.bootstrap(
+        x, "ratio" if isinstance(x, tuple) else "mean", method="percentile", n_resamples=count, seed=3
+    ).replicates
+    assert resampled is not None
+    for level in (0.99, 0.95, 0.5):
+        tail, found = (1 - level) / 2, ideal(x, level=level)
+        for limit, share in ((found.low, tail), (found.high, 1 - tail)):
+            slack = 4.5 * math.sqrt(share * (1 - share) / count)
+            near = 1e-9 * abs(limit)
+            below, up_to = (resampled < limit - near).mean(), (resampled <= limit + near).mean()
+            assert below <= share + slack
+            assert up_to >= share - slack
+
+
+def test_a_second_stretch_of_the_transform_is_found() -> None:
+    """Two narrow clusters: F has steps of one draw, which the first nodes alone would smooth away."""
+    x = np.where(np.arange(60) % 2, 1.0, -1.0) + 4e-3 * (golden(60) - 0.5)
+    found = _core.ideal_bootstrap(
+        [x], "mean", method="percentile", confidence_level=0.95, alternative="two-sided",
+        at=np.array([-0.018, -0.015, 0.015, 0.018]),
+    )  # fmt: skip
+    first, second, third, fourth = found["up_to"]
+    assert second - first < 1e-9
+    assert third - second == pytest.approx(stats.binom.pmf(30, 60, 0.5), rel=1e-6)
+    assert fourth - third < 1e-9
+
+
+def test_a_lattice_is_no_smooth_distribution() -> None:
+    """Tens with three exceptions: an exact distribution by convolution of whole numbers."""
+    x = 10.0 * (np.arange(400) * 37 % 200)
+    x[:3] += 1
+    probabilities = np.bincount(x.astype(int)) / x.size
+    length = 1 << 20
+    exact = np.cumsum(np.fft.irfft(np.fft.rfft(probabilities, length) ** x.size, length))
+    places = np.arange(int(x.sum()) - 90_000, int(x.sum()) + 90_000, 12_345)
+    found = _core.ideal_bootstrap(
+        [x], "mean", method="percentile", confidence_level=0.95, alternative="two-sided", at=places / x.size
+    )
+    assert found["engine"] == "L"
+    assert np.abs(found["up_to"] - exact[places]).max() < 1e-9
+
+
+def test_giant_outliers_are_set_apart() -> None:
+    x = np.r_[np.random.default_rng(1).normal(size=200), 1e8, -3e8]
+    found = ideal(x)
+    assert found.detail["engine"] == "P"
+    assert found.detail["error"] < 1e-10
+    # The lower limit has the second outlier three times (or so) and is known to the digits of the others.
+    draws = stats.poisson.ppf(0.025, 1)
+    assert draws == 0
+    assert round(found.low * x.size / 1e8) == -9
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_tenths_are_a_lattice_in_every_type(dtype: str) -> None:
+    tenths = np.round(golden(50), 1)
+    found, want = ideal(tenths.astype(dtype)), ideal(tenths)
+    assert found.detail["engine"] == want.detail["engine"] == "L"
+    assert [found.low, found.high] == [pytest.approx(limit, abs=1e-7) for limit in (want.low, want.high)]
+
+
+def test_the_bits_do_not_depend_on_threads() -> None:
+    for x in (LARGE, PARETO, CLUSTERS, np.round(LARGE, 2), (SUCCESSES, SIZES)):
+        with sy.threads(1):
+            one = ideal(x, "bca")
+        with sy.threads(2):
+            two = ideal(x, "bca")
+        assert one == two
+
+
+def test_large_offsets_and_scales_change_the_limits_alike() -> None:
+    base = ideal(EXPONENTIAL, "bca")
+    for scale in (1e-100, 1e100):
+        scaled = ideal(EXPONENTIAL * scale, "bca")
+        assert scaled.low / scale == pytest.approx(base.low, rel=1e-11)
+    moved = ideal(EXPONENTIAL + 1e6, "bca")
+    assert moved.low - 1e6 == pytest.approx(base.low, abs=1e-8)
+
+
+def test_what_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"values that differ.*3 equal"):
+        ideal(np.ones(3))
+    with pytest.raises(ValueError, match=r"x\[1\].*resample"):
+        ideal((np.arange(6.0), np.array([0, 0, 0, 1.0, 2, 3])))
+    with pytest.raises(ValueError, match=r"n_resamples.*mean or a ratio.*'median'"):
+        sy.bootstrap(np.arange(9.0), "median", n_resamples=math.inf)
+    # Clusters so narrow that each step of F is a staircase of its own: neither enumerated nor smooth.
+    with pytest.raises(ValueError, match=r"n_resamples.*finite number.*known within"):
+        ideal(np.where(np.arange(60) % 2, 1.0, -1.0) + 1e-5 * golden(60))
+
+
+def test_a_numerical_error_is_mentioned() -> None:
+    """Five values without a common step: no lattice, too many resamples to list, and steps everywhere."""
+    found = ideal(np.sqrt([2.0, 3.0, 5.0, 7.0, 11.0]).repeat(60))
+    assert 1e-6 < found.detail["error"] < 1e-5
+    assert f"known within {found.detail['error']:.1g}" in found.reason
+
+
+def test_progress_ends_at_the_total() -> None:
+    seen: list[tuple[int, int]] = []
+    ideal(LARGE, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1][0] == seen[-1][1]
+    assert all(done <= total for done, total in seen)
