@@ -269,7 +269,7 @@ def bootstrap(
     options = _Options(
         of[0] if of else Chosen("mean"),
         choice(method, "method", tuple(METHODS)),
-        math.inf if n_resamples == math.inf else whole(n_resamples, "n_resamples", 1, 2**32 - 1),
+        math.inf if _infinite(n_resamples) else whole(n_resamples, "n_resamples", 1, 2**32 - 1),
         whole(seed, "seed", 0, 2**64 - 1),
         confidence_of(confidence_level, alternative),
     )
@@ -301,6 +301,11 @@ def _of_statistic(
     selection = select(left_out=found.left_out)
     parts = [_one({name: x}, selection.rows(name, x), options, on_progress) for name, x in found.items]
     return _stack(parts, found.names) if found.many else parts[0]
+
+
+def _infinite(n_resamples: object) -> bool:
+    """Whether it is infinity as a number, and not an array of it."""
+    return isinstance(n_resamples, float) and n_resamples == math.inf
 
 
 def _room_for(n_resamples: int) -> None:
