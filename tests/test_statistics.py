@@ -15,6 +15,7 @@ from sklearn import metrics
 
 import steelyard as sy
 from steelyard._registries import REGISTRIES, Variant
+from steelyard.uncertainty._ordered import SORTED
 from steelyard.uncertainty._statistics import of_sums_by_name, refusal, words
 
 from .cases import all_cases, normalish
@@ -96,7 +97,7 @@ def asked(call: Callable[..., Any], statistic: str) -> Any:
 def test_each_is_answered_by_its_definition(statistic: str) -> None:
     want = DEFINITIONS[statistic](*data(statistic))
     assert asked(partial(sy.bootstrap, method="percentile"), statistic).value == pytest.approx(want, rel=1e-12)
-    if statistic in of_sums_by_name():
+    if statistic in (*of_sums_by_name(), *SORTED):
         assert asked(sy.estimate, statistic).value == pytest.approx(want, rel=1e-12)
     else:
         with pytest.raises(ValueError, match=rf"^statistic: .*got '{statistic}'; use steelyard\.bootstrap"):

@@ -744,6 +744,25 @@ def statistic_interval(
     alternative: str,
     progress: _Progress = None,
 ) -> dict[str, Any]: ...
+def quantile_interval(
+    columns: Sequence[NDArray[Any]],
+    q: float,
+    *,
+    codes: NDArray[np.int64] | None = None,
+    clusters: int = 0,
+    confidence_level: float,
+    alternative: str,
+    progress: _Progress = None,
+) -> dict[str, Any]: ...
+def auc_interval(
+    columns: Sequence[NDArray[Any]],
+    *,
+    codes: NDArray[np.int64] | None = None,
+    clusters: int = 0,
+    confidence_level: float,
+    alternative: str,
+    progress: _Progress = None,
+) -> dict[str, Any]: ...
 def bootstrap(
     columns: Sequence[NDArray[Any]],
     statistic: str,

@@ -85,3 +85,50 @@ CASES = [
     for statistic in reference.STATISTICS
     for clustered in (False, True)
 ]
+
+
+# -- intervals in closed form -----------------------------------------------------------------------------
+
+FIELDS = ("value", "standard_error", "low", "high", "df")
+
+
+def _interval(statistic: str) -> Callable[[Inputs], Outputs]:
+    def run(inputs: Inputs) -> Outputs:
+        codes, columns = inputs["codes"], [core(x) for x in inputs["columns"]]
+        options = {
+            "codes": codes, "clusters": 0 if codes is None else int(codes.max()) + 1, "confidence_level": 0.9,
+            "alternative": "two-sided",
+        }  # fmt: skip
+        if statistic == "auc":
+            found = _core.auc_interval(columns, **options)
+        else:
+            found = _core.quantile_interval(columns, *PARAMETERS[statistic], **options)
+        return {name: found[name] for name in FIELDS}
+
+    return run
+
+
+def _interval_reference(statistic: str) -> Callable[[Inputs], Outputs]:
+    def run(inputs: Inputs) -> Outputs:
+        columns = [x.astype(np.float64) for x in inputs["columns"]]
+        if statistic == "auc":
+            return reference.auc_interval(columns[0], columns[1], inputs["codes"], 0.9)
+        return reference.quantile_interval(columns[0], *PARAMETERS[statistic], inputs["codes"], 0.9)
+
+    return run
+
+
+CASES += [
+    Case(
+        name=f"uncertainty.{statistic}_interval{'_clusters' if clustered else ''}",
+        covers=(f"{statistic}_interval",),
+        dtypes=("float64", "float32", "bfloat16"),
+        lengths=(100, 257, 1030),
+        make=_inputs(statistic, clustered),
+        run=_interval(statistic),
+        reference=_interval_reference(statistic),
+        bound=dict.fromkeys(FIELDS, 1e-9),
+    )
+    for statistic in ("quantile", "auc")
+    for clustered in (False, True)
+]

@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _core
 from . import random
 from .bootstrap import limits
 
-__all__ = ["STATISTICS", "bootstrap"]
+__all__ = ["STATISTICS", "auc_interval", "bootstrap", "quantile_interval"]
 
 Floats = NDArray[np.float64]
+Interval = dict[str, float]
 
 
 def median(x: Floats) -> float:
@@ -157,3 +159,47 @@ def bootstrap(
         "value": center, "standard_error": float(found.std(ddof=1)), "low": low, "high": high, "low_error": low_error,
         "high_error": high_error, "acceleration": accelerate, "replicates": found,
     }  # fmt: skip
+
+
+def quantile_interval(x: Floats, q: float, codes: NDArray[np.int64] | None, confidence_level: float) -> Interval:
+    """The quantile with its two-sided limits: exact order statistics, or Woodruff's inversion by clusters."""
+    ordered, n, tail = np.sort(x), len(x), (1 - confidence_level) / 2
+    value, z = quantile(x, q), -_core.normal_quantile(tail)
+    if codes is None:
+        low = [ordered[k] for k in range(n) if _core.binomial_cdf(k, n, q) <= tail]
+        high = [ordered[k] for k in range(n) if _core.binomial_sf(k, n, q) <= tail]
+        limits, df = (low[-1] if low else math.nan, high[0] if high else math.nan), math.inf
+    else:
+        groups = int(codes.max()) + 1
+        up_to, sizes = np.bincount(codes, x <= value), np.bincount(codes)
+        share = up_to.sum() / n
+        variance = groups / (groups - 1) * ((up_to - share * sizes) ** 2).sum() / n**2
+        rows = share * (1 - share) / variance if variance > 0 else float(groups)
+        t, df = -_core.t_quantile(tail, groups - 1.0), groups - 1.0
+        centre = (q + t * t / (2 * rows)) / (1 + t * t / rows)
+        half = t / (1 + t * t / rows) * math.sqrt(q * (1 - q) / rows + t * t / (4 * rows * rows))
+        ranks = [max(math.ceil((centre + side * half) * n), 1) - 1 for side in (-1, 1)]
+        limits = (ordered[ranks[0]], ordered[min(ranks[1], n - 1)])
+    error = (limits[1] - limits[0]) / (2 * z)
+    return {"value": value, "standard_error": float(error), "low": float(limits[0]), "high": float(limits[1]), "df": df}
+
+
+def auc_interval(scores: Floats, targets: Floats, codes: NDArray[np.int64] | None, confidence_level: float) -> Interval:
+    """The area under the ROC curve with DeLong's (by clusters Obuchowski's) variance, and t limits of its logit."""
+    ones, zeros = _by_target(scores, targets)
+    value, tail = auc(scores, targets), (1 - confidence_level) / 2
+    of_one = (_below(zeros, scores) + _up_to(zeros, scores)) / (2 * len(zeros)) - value
+    of_zero = 1 - (_below(ones, scores) + _up_to(ones, scores)) / (2 * len(ones)) - value
+    pull = np.where(targets == 1, of_one / len(ones), of_zero / len(zeros))
+    if codes is None:
+        parts = [(pull[targets == k] ** 2).sum() * m / (m - 1) for k, m in ((0, len(zeros)), (1, len(ones)))]
+        variance = sum(parts)
+        df = variance**2 / (parts[0] ** 2 / (len(zeros) - 1) + parts[1] ** 2 / (len(ones) - 1))
+    else:
+        sums = np.bincount(codes, pull)
+        variance, df = len(sums) / (len(sums) - 1) * (sums**2).sum(), len(sums) - 1.0
+    error = math.sqrt(variance)
+    half = -_core.t_quantile(tail, df) * error / (value * (1 - value))
+    odds = [value / (1 - value) * math.exp(side * half) for side in (-1, 1)]
+    low, high = (o / (1 + o) for o in odds)
+    return {"value": value, "standard_error": error, "low": low, "high": high, "df": df}

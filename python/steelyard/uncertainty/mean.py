@@ -18,8 +18,9 @@ from .._progress import OnProgress, Progress, reporter
 from .._rows import Rows, Selection
 from .._strata import Average, stratum_ids
 from ..errors import value_error
+from ._ordered import SORTED, of_sorted
 from ._ratio import ratio
-from ._statistics import Statistic, chosen, column_names, of_sums_by_name, several_columns
+from ._statistics import Chosen, Statistic, chosen, column_names, of_sums_by_name, several_columns
 from ._sums import of_sums
 
 __all__ = ["estimate"]
@@ -28,7 +29,7 @@ __all__ = ["estimate"]
 @standard_mode
 def estimate(
     x: Any,
-    statistic: Statistic = "mean",
+    statistic: Statistic | Chosen = "mean",
     /,
     *,
     where: Any = None,
@@ -97,6 +98,18 @@ def estimate(
     ``"brier"``             (probabilities, targets)     mean of (p - t)^2                   Wilson
     ``"log_loss"``          (probabilities, targets)     mean of -log p(t), in nats          t of the log
     ======================= ============================ =================================== ===================
+
+    Statistics of sorted rows have intervals of their own (without ``weights`` and ``strata``):
+
+    - ``"median"``, and ``steelyard.uncertainty.quantile(q)``: the order statistics x_(l) and x_(u) with the largest l
+      such that P(Bin(n, q) < l), and the smallest u such that P(Bin(n, q) >= u), is at most the tail (Clopper and
+      Pearson; the coverage is at least the level for any distribution); with ``clusters`` the values at which the
+      empirical distribution reaches Wilson's limits for a share q, with the clustered variance of the share of rows up
+      to the quantile and Student's t with G - 1 degrees of freedom (Woodruff). The standard error is the width of the
+      two-sided interval over 2z;
+    - ``"auc"`` of (scores, targets), and ``"gini"`` = 2 AUC - 1: DeLong's variance S1/n1 + S0/n0 of the placements,
+      +- t on the scale of the logit, t with the degrees of freedom of Welch and Satterthwaite; with ``clusters``
+      Obuchowski's variance and G - 1. A perfect ranking has Wilson's share of the rarer target's rows.
 
     Moments have the divisor n (``np.var``, ``scipy.stats.skew`` and ``kurtosis`` by default). J = TP/(TP + FP + FN) =
     F1/(2 - F1) is a share of rows. Wilson's interval takes value (1 - value)/V rows and t in place of z; independent
@@ -207,6 +220,10 @@ def estimate(
     0.47 [0.18, 0.75] (95 %, t, n = 5)
     >>> print(sy.estimate(([1, 0, 1, 1, 0, 1, 0, 1], [1, 0, 0, 1, 0, 1, 1, 1]), "f1"))
     0.80 [0.46, 0.95] (95 %, Wilson, n = 8)
+    >>> print(sy.estimate(np.arange(100.0), "median"))
+    50 [39, 60] (95 %, order statistics, n = 100)
+    >>> print(sy.estimate(([0.1, 0.4, 0.35, 0.8, 0.7, 0.2], [0, 0, 1, 1, 1, 0]), "auc"))
+    0.89 [0.09, 1.00] (95 %, DeLong, n = 6)
     >>> print(sy.estimate([0.5] * 20), sy.estimate([7.0] * 20).low)
     0.500 [0.419, 0.581] (95 %, no spread, n = 20) None
     >>> print(sy.estimate({"old": np.arange(10.0), "new": np.arange(10.0) + 1}))
@@ -275,18 +292,21 @@ def _of_columns(
     return answer(selection.rows("x", *columns.values()), confidence)
 
 
-def _of_sums(
-    statistic: str,
+def _of_rows(
+    statistic: Chosen,
     x: Any,
     select: Callable[..., Selection],
     confidence: Confidence,
     _method: str | None,
     on_progress: OnProgress,
 ) -> Estimate:
-    """A statistic of sums: of each column, or of several columns together."""
-    of = partial(of_sums, statistic=statistic, progress=on_progress)
-    if len(column_names(statistic)) > 1:
-        several = several_columns(x, statistic)
+    """A statistic of sums or of sorted rows: of each column, or of several columns together."""
+    if statistic.name in SORTED:
+        of = partial(of_sorted, statistic=statistic, progress=on_progress)
+    else:
+        of = partial(of_sums, statistic=statistic.name, progress=on_progress)
+    if len(column_names(statistic.name)) > 1:
+        several = several_columns(x, statistic.name)
         return _of_columns(several, select(), confidence, partial(of, several))
     found = columns(x, "x")
     selection = select(left_out=found.left_out)
@@ -304,7 +324,7 @@ class _ClosedForm(NamedTuple):
     methods: tuple[str, ...]
 
 
-# The statistics with functions of their own; all others are of sums.
+# The statistics with functions of their own.
 CLOSED_FORMS: Mapping[str, _ClosedForm] = {
     "mean": _ClosedForm(_of_mean, ("t", *PROPORTIONS)),
     "ratio": _ClosedForm(_of_ratio, ("t",)),
@@ -313,8 +333,8 @@ CLOSED_FORMS: Mapping[str, _ClosedForm] = {
 
 def _closed_form(statistic: object) -> _ClosedForm:
     """The estimate of a statistic; raises for a name that is of none, or of one without a closed form."""
-    name = chosen(statistic).name
-    known = of_sums_by_name()
-    if name not in known:
-        raise value_error("statistic", f"one of {', '.join(known)}", repr(name), "use steelyard.bootstrap")
-    return CLOSED_FORMS.get(name) or _ClosedForm(partial(_of_sums, name), ())
+    of = chosen(statistic)
+    known = (*of_sums_by_name(), *SORTED)
+    if of.name not in known:
+        raise value_error("statistic", f"one of {', '.join(known)}", repr(of.name), "use steelyard.bootstrap")
+    return CLOSED_FORMS.get(of.name) or _ClosedForm(partial(_of_rows, of), ())

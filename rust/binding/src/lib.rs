@@ -70,8 +70,9 @@ mod _core {
     use crate::uncertainty::EstimateTotals;
     #[pymodule_export]
     use crate::uncertainty::{
-        bootstrap, ideal_bootstrap, majority_at, max_t, paired_comparison, pass_at, ratio_interval,
-        resampling_counts, sign_flip, statistic_interval, unpaired_comparison,
+        auc_interval, bootstrap, ideal_bootstrap, majority_at, max_t, paired_comparison, pass_at,
+        quantile_interval, ratio_interval, resampling_counts, sign_flip, statistic_interval,
+        unpaired_comparison,
     };
 
     // Constants that the Python face uses too. They are defined once, in the kernels.

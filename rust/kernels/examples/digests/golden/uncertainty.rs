@@ -12,7 +12,9 @@ use steelyard_kernels::uncertainty::comparison::Level;
 use steelyard_kernels::uncertainty::ideal::{self, Question};
 use steelyard_kernels::uncertainty::max_t::max_t;
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
-use steelyard_kernels::uncertainty::ordered::{Second, ordered_bootstrap};
+use steelyard_kernels::uncertainty::ordered::{
+    OrderedEstimate, Second, auc_estimate, ordered_bootstrap, quantile_estimate,
+};
 use steelyard_kernels::uncertainty::paired::Wide;
 use steelyard_kernels::uncertainty::smooth::{self, Formula};
 use steelyard_kernels::uncertainty::unpaired::{Sample, compare as unpaired};
@@ -36,6 +38,7 @@ pub const TABLE: &[Entry] = &[
     entry("uncertainty.statistic", "float64", statistics),
     // No length of a few dozen values, which take the most nodes, and none far beyond that of power sums.
     Entry { lengths: [0, 1, 5, 8, 40, 100, 20_011], ..entry("uncertainty.ideal", "float64", ideals) },
+    entry("uncertainty.ordered", "float64", ordered),
     entry("uncertainty.repeats", "uint64", repeats),
     entry("uncertainty.max_t", "float64", ranks),
     entry("uncertainty.unpaired", "float64", samples),
@@ -228,6 +231,27 @@ fn ideals(n: usize) -> Run {
                         Err(refused) => digest.bytes(refused.to_string().as_bytes()),
                     }
                 }
+            }
+        }
+    })
+}
+
+/// The closed forms of statistics of sorted rows, by rows and by clusters.
+fn ordered(n: usize) -> Run {
+    let scores: Vec<f64> = tame(n, 76);
+    let targets: Vec<f64> = (0..n).map(|i| (i % 2) as f64).collect();
+    let codes: Vec<i64> = (0..n).map(|i| (i % 5) as i64).collect();
+    Box::new(move |digest| {
+        let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
+        let (x, y): (&dyn Wide, &dyn Wide) = (&&scores[..], &&targets[..]);
+        let designs = [("rows", Design::Rows), ("clusters", Design::Clusters { codes: &codes, count: 5 })];
+        for (design_name, design) in designs.into_iter().filter(|_| n >= 5) {
+            let digest = digest.of(design_name);
+            let auc = given(given(auc_estimate(x, y, design, confidence, &mut |_| true)));
+            let quantile = given(given(quantile_estimate(x, 0.3, design, confidence, &mut |_| true)));
+            for found in [auc, quantile] {
+                let OrderedEstimate { value, standard_error, interval, df, .. } = found;
+                digest.doubles(&[value, standard_error, interval.low, interval.high, df]);
             }
         }
     })

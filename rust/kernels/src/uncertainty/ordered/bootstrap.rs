@@ -52,7 +52,7 @@ fn bootstrap_or_ended(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    let data = Data::new(columns, second, design, &mut |_| progress(0))?;
+    let data = Data::of_columns(columns, second, design, &mut |_| progress(0))?;
     let work = Work { statistic, data: &data, design };
     let value = work.value(|counts| counts.fill(1))?;
     let count = options.count as usize;
@@ -74,8 +74,8 @@ fn bootstrap_or_ended(
 }
 
 /// The sorted columns.
-struct Data {
-    x: Sorted,
+pub(super) struct Data {
+    pub(super) x: Sorted,
     y: Option<Sorted>,
     /// The smallest and the largest value of the first column.
     range: (f64, f64),
@@ -84,7 +84,7 @@ struct Data {
 }
 
 impl Data {
-    fn new(
+    pub(super) fn of_columns(
         columns: &[&dyn Wide],
         second: Second,
         design: Design<'_>,

@@ -6,6 +6,7 @@
 mod average_precision;
 mod bootstrap;
 mod deviation;
+mod estimate;
 mod ks;
 mod quantile;
 mod roc;
@@ -16,6 +17,7 @@ mod trimmed_mean;
 pub use average_precision::AveragePrecision;
 pub use bootstrap::{Second, ordered_bootstrap};
 pub use deviation::{InterquartileRange, MedianAbsoluteDeviation};
+pub use estimate::{OrderedEstimate, auc_estimate, quantile_estimate};
 pub use ks::KolmogorovSmirnov;
 pub use quantile::Quantile;
 pub use roc::{Auc, Gini};
