@@ -49,6 +49,12 @@ pub trait Isa {
     fn fma32(a: f32, b: f32, c: f32) -> f32;
     /// `a * b + c`, rounded once, in f64.
     fn fma64(a: f64, b: f64, c: f64) -> f64;
+    /// `a * b + c` where f64 holds `a * b` exactly, so that one rounding and two give the same bits: fused where the
+    /// processor can, and otherwise a product and a sum.
+    #[inline(always)]
+    fn add_exact_product(a: f64, b: f64, c: f64) -> f64 {
+        Self::fma64(a, b, c)
+    }
     /// `to[i] = values[codes[i]] * scales[i / BLOCK]`, for as many elements as all slices have.
     #[inline(always)]
     fn look_up<const BLOCK: usize>(table: &Table, codes: &[u8], scales: &[f32], to: &mut [f32]) {
@@ -111,6 +117,10 @@ impl Isa for Soft {
     #[inline(always)]
     fn fma64(a: f64, b: f64, c: f64) -> f64 {
         soft_fma64(a, b, c)
+    }
+    #[inline(always)]
+    fn add_exact_product(a: f64, b: f64, c: f64) -> f64 {
+        a * b + c
     }
 }
 

@@ -20,7 +20,7 @@ impl Lanes {
         if !at.is_multiple_of(LANES) {
             for (index, x) in x.iter().enumerate() {
                 let lane = (at + index) % LANES;
-                self.0[lane] = with_square::<T, I>(self.0[lane], *x);
+                self.0[lane] = with_square::<T, I>(self.0[lane], x.to_f64());
             }
             return;
         }
@@ -31,7 +31,7 @@ impl Lanes {
             lanes.add_block::<T, I>(block);
         }
         for (lane, x) in lanes.0.iter_mut().zip(tail) {
-            *lane = with_square::<T, I>(*lane, *x);
+            *lane = with_square::<T, I>(*lane, x.to_f64());
         }
         *self = lanes;
     }
@@ -39,7 +39,7 @@ impl Lanes {
     #[inline(always)]
     pub fn add_block<T: Element, I: Isa>(&mut self, block: &[T; LANES]) {
         for k in 0..LANES {
-            self.0[k] = with_square::<T, I>(self.0[k], block[k]);
+            self.0[k] = with_square::<T, I>(self.0[k], block[k].to_f64());
         }
     }
 
@@ -49,12 +49,11 @@ impl Lanes {
     }
 }
 
-/// A lane with the square of one more element. Of all types but f64 the square is exact, so that a fused multiply-add,
-/// which is one instruction, gives the same bits as a product and a sum.
+/// A lane with the square of one more element, whose type is `T`. Of all types but f64 the square is exact, so that a
+/// fused multiply-add, which is one instruction, gives the same bits as a product and a sum.
 #[inline(always)]
-fn with_square<T: Element, I: Isa>(lane: f64, x: T) -> f64 {
-    let x = x.to_f64();
-    if matches!(T::PRECISION, Precision::F64) { lane + x * x } else { I::fma64(x, x, lane) }
+pub(super) fn with_square<T: Element, I: Isa>(lane: f64, x: f64) -> f64 {
+    if matches!(T::PRECISION, Precision::F64) { lane + x * x } else { I::add_exact_product(x, x, lane) }
 }
 
 /// A sum of squares without overflow: over [`Lanes`] where f64 holds the squares of a block, and of sums with a scale
