@@ -50,37 +50,36 @@ def both(groups: Any, params: list[Any], **options: Any) -> tuple[Callable[[], A
     return own.step, theirs
 
 
+def clipped(work: str, groups: Any, params: list[Any], *, at_least: float) -> Row:
+    """Return the row of a clipped step on these parameters, beside torch's fused one."""
+    ours, theirs = both(groups, params, fused=True)
+    return Row(
+        work=f"`steelyard.torch.AdamW`, clip, {work}",
+        ours=ours, peer=theirs, against=FUSED, package="torch", at_least=at_least,
+    )  # fmt: skip
+
+
 def gpt2_layout() -> Row:
     """steelyard.torch.AdamW, the tensors of GPT-2 124M in two groups"""
     width, layers = 768, 12
     block = [(width,), (width,), (3 * width, width), (3 * width,), (width, width), (width,), (width,), (width,),
              (4 * width, width), (4 * width,), (width, 4 * width), (width,)]  # fmt: skip
     params = with_gradients([(50_257, width), (1024, width), *(block * layers), (width,), (width,)])
-    ours, theirs = both([dict(group) for group in by_decay(params)], params, fused=True)
-    return Row(
-        work="`steelyard.torch.AdamW`, clip, the tensors of GPT-2 124M in two groups",
-        ours=ours, peer=theirs, against=FUSED, package="torch", at_least=1.25,
-    )  # fmt: skip
+    return clipped(
+        "the tensors of GPT-2 124M in two groups", [dict(group) for group in by_decay(params)], params, at_least=1.25
+    )
 
 
 def adapters() -> Row:
     """steelyard.torch.AdamW, 300 tensors of 16,384"""
     params = with_gradients([(16, 1024)] * 300)
-    ours, theirs = both(params, params, fused=True)
-    return Row(
-        work="`steelyard.torch.AdamW`, clip, 300 tensors of 16,384 (LoRA)",
-        ours=ours, peer=theirs, against=FUSED, package="torch", at_least=3.0,
-    )  # fmt: skip
+    return clipped("300 tensors of 16,384 (LoRA)", params, params, at_least=3.0)
 
 
 def many_tensors() -> Row:
     """steelyard.torch.AdamW, 2,000 tensors of 64"""
     params = with_gradients([(64,)] * 2000)
-    ours, theirs = both(params, params, fused=True)
-    return Row(
-        work="`steelyard.torch.AdamW`, clip, 2,000 tensors of 64",
-        ours=ours, peer=theirs, against=FUSED, package="torch", at_least=10.0,
-    )  # fmt: skip
+    return clipped("2,000 tensors of 64", params, params, at_least=10.0)
 
 
 def as_most_run_it() -> Row:
@@ -98,11 +97,7 @@ def sixteen_bits() -> Row:
     """steelyard.torch.AdamW, 1e8 bfloat16"""
     torch = torch_with_threads()
     params = with_gradients([(100_000_000,)], torch.bfloat16)
-    ours, theirs = both(params, params, fused=True)
-    return Row(
-        work="`steelyard.torch.AdamW`, clip, 1e8 bfloat16 (weights, gradients and moments)",
-        ours=ours, peer=theirs, against=FUSED, package="torch", at_least=1.6,
-    )  # fmt: skip
+    return clipped("1e8 bfloat16 (weights, gradients and moments)", params, params, at_least=1.6)
 
 
 def offloaded() -> Row:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from math import inf
 from typing import Any, Literal
 
+from . import _core
 from ._options import number
 from .errors import shown, value_error
 
 __all__ = [
     "BESIDE", "BLOCK", "RELATIVE", "SCALE", "SMALLEST", "Master", "beta", "l2_of_lion", "largest_rate",
-    "nesterov_alone", "no_upper_half", "not_finite", "nothing_to_keep", "tight_with_l2", "unused_largest_rate",
+    "nesterov_alone", "no_upper_half", "not_finite", "nothing_to_keep", "reported", "tight_with_l2",
+    "unused_largest_rate",
 ]  # fmt: skip
 
 # The kinds of decay that relate the rate to the largest one.
@@ -64,6 +66,12 @@ def nesterov_alone(name: str, momentum: float, dampening: float) -> ValueError:
     """The error for Nesterov's momentum without momentum, or with dampening."""
     got = f"True, with momentum={momentum:g} and dampening={dampening:g}"
     return value_error(name, "False unless momentum is above 0 and dampening 0", got)
+
+
+def reported(outcome: _core._StepOutcome | _core._TensorOutcome) -> dict[str, Any]:
+    """Return what a report of a step takes over from the core as it is, by the names of its attributes."""
+    kept = ("step", "lr", "grad_norm", "clip_factor", "nonfinite", "left_out")
+    return {key: value for key, value in outcome.items() if key in kept} | {"skipped": not outcome["applied"]}
 
 
 def not_finite(grad: str, count: int, element: int | None, overflow: bool) -> ValueError:

@@ -98,19 +98,28 @@ def _run(optimizer: type, variants: list[Options], lr: float) -> Callable[[Input
     return run
 
 
+def _of_step(rule: Any, options: Options, step: int) -> Options:
+    """The options of the reference's rule at a step; it keeps a largest moment where it is given one."""
+    given = {key: value for key, value in options.items() if key != "amsgrad"}
+    return given if rule is reference.rules.lion else given | {"step": step}
+
+
+def _states(rule: Any, inputs: Inputs, options: Options) -> list[dict[str, Any]]:
+    """The reference's arrays before the first step, and after each."""
+    names = ["p", *list(MOMENTS)[: _count(rule, options)]]
+    states = [{name: inputs["p"] if name == "p" else np.zeros_like(inputs["p"]) for name in names}]
+    for step, g in enumerate(inputs["grads"], 1):
+        states.append(reference.rules.stored(rule, g, states[-1], **_of_step(rule, options, step)))
+    return states
+
+
 def _reference(rule: Any, variants: list[Options], lr: float, defaults: Options) -> Callable[[Inputs], Outputs]:
     def run(inputs: Inputs) -> Outputs:
         out: dict[str, Any] = {}
         for i, variant in enumerate(variants):
-            options = defaults | variant
-            kept = {"m": "momentum_buffer"} if rule is reference.rules.sgd else MOMENTS
-            names = list(kept)[: _count(rule, options)]
-            options.pop("amsgrad", None)
-            state = {"p": inputs["p"]} | {name: np.zeros_like(inputs["p"]) for name in names}
-            for step, g in enumerate(inputs["grads"], 1):
-                count = {} if rule is reference.rules.lion else {"step": step}
-                state = reference.rules.stored(rule, g, state, lr=lr, **count, **options)
-            out |= {f"{i} p": _values(state["p"])} | {f"{i} {kept[k]}/0": _values(state[k]) for k in names}
+            last = _states(rule, inputs, {"lr": lr} | defaults | variant)[-1]
+            called = MOMENTS | ({"m": "momentum_buffer"} if rule is reference.rules.sgd else {})
+            out |= {f"{i} {'p' if k == 'p' else called[k] + '/0'}": _values(x) for k, x in last.items()}
         return out
 
     return run
@@ -164,14 +173,9 @@ def _run_detail(inputs: Inputs) -> Outputs:
 def _reference_detail(inputs: Inputs) -> Outputs:
     out: dict[str, Any] = {}
     for i, (_, rule, given) in enumerate(DETAILED):
-        options = dict(given)
-        names = list(MOMENTS)[: _count(rule, options)]
-        options.pop("amsgrad", None)
-        state = {"p": inputs["p"]} | {name: np.zeros_like(inputs["p"]) for name in names}
-        for step, g in enumerate(inputs["grads"], 1):
-            count = {} if rule is reference.rules.lion else {"step": step}
-            found = reference.rules.changes(rule, g, state, lr=_DETAILED_LR, **count, **options)
-            state = reference.rules.stored(rule, g, state, lr=_DETAILED_LR, **count, **options)
+        options = {"lr": _DETAILED_LR} | given
+        before = _states(rule, inputs, options)[-2]
+        found = reference.rules.changes(rule, inputs["grads"][-1], before, **_of_step(rule, options, STEPS))
         out |= {f"{i} {name}": np.array([found[name]]) for name in _COLUMNS}
     return out
 

@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from .. import _core
-from .._descent import not_finite
+from .._descent import not_finite, reported
 from .._mode import standard_mode_methods
 from .._text import html_table, printable
 from .options import Options
@@ -202,14 +202,8 @@ def update(
 def info_of(outcome: _core._StepOutcome, paths: list[str], keys: list[str] | None) -> StepInfo:
     first, tensors = outcome["first"], outcome["tensors"]
     return StepInfo(
-        step=outcome["step"],
-        lr=outcome["lr"],
-        grad_norm=outcome["grad_norm"],
-        clip_factor=outcome["clip_factor"],
-        nonfinite=outcome["nonfinite"],
+        **reported(outcome),
         first_nonfinite=None if first is None else f"grads{paths[first]}",
-        skipped=not outcome["applied"],
-        left_out=outcome["left_out"],
         first_element=outcome["element"],
         tensors=None if tensors is None else StepTensors(tuple(key or "params" for key in keys or ()), **tensors),
     )

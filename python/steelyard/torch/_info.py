@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import _core
+from .._descent import reported
 from ..optim import StepInfo, StepTensors
 from ._distributed import local
 from ._tensors import index_in_c_order
@@ -17,15 +18,9 @@ def info_of(last: _core._TensorOutcome, groups: list[dict[str, Any]], name: Call
     """Return what a step did; ``name`` returns what messages call a parameter."""
     first, tensors = last["first"], last["tensors"]
     return StepInfo(
-        step=last["step"],
-        lr=last["lr"],
-        grad_norm=last["grad_norm"],
-        clip_factor=last["clip_factor"],
-        nonfinite=last["nonfinite"],
+        **reported(last),
         first_nonfinite=None if first is None else f"{name(*first)}.grad",
         first_element=element_of(groups, last),
-        skipped=not last["applied"],
-        left_out=last["left_out"],
         tensors=None if tensors is None else StepTensors(tuple(_names(groups, name)), **tensors),
     )
 
