@@ -162,7 +162,8 @@ def test_many_files_are_one_line_of_the_report(tmp_path: Path) -> None:
     for k in range(12):
         rows = [{"id": i, "correct": i % 2, "split": "test" if k else "dev"} for i in range(3)]
         put(tmp_path / f"m{k:02}.jsonl", rows)
-    result = CliRunner().invoke(cli.app, ["report", str(tmp_path), "--where", "split==test"], env={"NO_COLOR": "1"})
+    wide = {"NO_COLOR": "1", "COLUMNS": "1000"}  # no path is broken, however deep the folder of the test lies
+    result = CliRunner().invoke(cli.app, ["report", str(tmp_path), "--where", "split==test"], env=wide)
     text = " ".join(result.stdout.split())
     assert f"Read 36 records of 12 files ({tmp_path / 'm01.jsonl'} to {tmp_path / 'm00.jsonl'})" in text.replace(
         "- ", "-"
