@@ -8,6 +8,7 @@
 
 mod apart;
 pub mod blocks;
+pub mod extra;
 mod fresh;
 pub mod loads;
 mod owners;
