@@ -1,5 +1,5 @@
 //! Intervals of statistics of sorted rows in closed form: quantiles by Woodruff's inversion, areas under the ROC curve
-//! by DeLong's variance.
+//! by the variance of `DeLong`.
 
 use super::bootstrap::Data;
 use super::quantile::{between, position};
@@ -143,7 +143,7 @@ fn woodruff(
 /// The area under the ROC curve with its interval.
 ///
 /// With the placements `V_i` of the rows (of a row with label 1: the share of rows with label 0 below it; of one with
-/// label 0: the share of rows with label 1 above it; ties half), DeLong's variance is `S1/n1 + S0/n0`, the variances of
+/// label 0: the share of rows with label 1 above it; ties half), the variance (of `DeLong` and others, 1988) is `S1/n1 + S0/n0`, the variances of
 /// the placements over their numbers; with clusters `G/(G - 1) sum_g (sum U_i)^2` with `U_i = (V_i - A)/n1` or `/n0`
 /// (Obuchowski 1997). The limits are those of the logit of A, with Student's t and the degrees of freedom of Welch and
 /// Satterthwaite, or `G - 1`. Where nothing varies, the limits are Wilson's share of the rarer label.
@@ -235,7 +235,7 @@ fn placements(x: &Sorted, value: f64, influences: &mut [f64]) -> [usize; 2] {
     [x.entries.len() - ones, ones]
 }
 
-/// DeLong's variance, and the degrees of freedom of Welch and Satterthwaite; not finite where a label has one row.
+/// The variance of `DeLong`, and the degrees of freedom of Welch and Satterthwaite; not finite where a label has one row.
 fn by_rows(x: &Sorted, influences: &[f64], numbers: [usize; 2]) -> (f64, f64) {
     let mut squares = [0.0; 2];
     scalar(|| {
