@@ -284,6 +284,11 @@ def _(n: int) -> Any:
     return np.arange(n) % 900, np.full(n, 1000)
 
 
+@row("proportion: blaker", "proportion", call=lambda d: sy.proportion(*d, method="blaker", test=0.7))
+def _(n: int) -> Any:
+    return np.arange(n) % 900, np.full(n, 1000)
+
+
 @row("proportion", "proportion", "uncertainty.proportion", "Estimate", call=lambda d: sy.proportion(*d))
 def _(n: int) -> Any:
     return np.arange(n) % 900, np.full(n, 1000)

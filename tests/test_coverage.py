@@ -26,6 +26,7 @@ TABLE = {
     "agresti-coull": ((0.965, 0.925), (0.962, 0.929), (0.958, 0.935), (0.955, 0.939), (0.953, 0.942), (0.952, 0.945)),
     "clopper-pearson": ((0.984, 0.961), (0.977, 0.958), (0.969, 0.953), (0.965, 0.952), (0.961, 0.952), (0.957, 0.951)),
     "jeffreys": ((0.953, 0.868), (0.951, 0.894), (0.950, 0.885), (0.950, 0.881), (0.950, 0.878), (0.950, 0.929)),
+    "mid-p": ((0.968, 0.927), (0.961, 0.929), (0.955, 0.925), (0.953, 0.921), (0.951, 0.919), (0.951, 0.929)),
 }  # fmt: skip
 
 
@@ -47,11 +48,16 @@ def test_every_table_stands_on_the_page_of_coverage(name: str) -> None:
     assert not missing, f"make coverage; {missing}"
 
 
-def test_clopper_pearson_never_covers_less_than_it_says() -> None:
+def test_the_exact_table_is_that_of_the_page() -> None:
+    assert proportion.section() in PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("method", ["clopper-pearson", "blaker"])
+def test_exact_intervals_never_cover_less_than_they_say(method: str) -> None:
     for n in (7, 23, 60):
         k = np.arange(n + 1)
         for level in (0.8, 0.95, 0.99):
-            e = sy.proportion(k, n, method="clopper-pearson", confidence_level=level)
+            e = sy.proportion(k, n, method=method, confidence_level=level)
             held = (e.low <= P[:, None]) & (P[:, None] <= e.high)
             assert (stats.binom.pmf(k, n, P[:, None]) * held).sum(1).min() >= level
 

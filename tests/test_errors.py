@@ -65,7 +65,7 @@ CALLS = [
     Call("estimate weights", sy.estimate, {"x": X, "where": KEEP, "weights": Y, "method": "t"}),
     Call("estimate in strata", sy.estimate, {"x": X, "where": KEEP, "strata": GROUPS // 2, "average": "macro"}),
     Call("estimate by", sy.estimate, {"x": X, "where": KEEP, "clusters": GROUPS, "by": GROUPS // 2}),
-    Call("proportion", sy.proportion, {"k": 5, "n": 10, "method": "wilson", **INTERVAL}),
+    Call("proportion", sy.proportion, {"k": 5, "n": 10, "method": "wilson", "test": 0.5, **INTERVAL}),
     Call(
         "bootstrap",
         sy.bootstrap,

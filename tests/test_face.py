@@ -37,7 +37,7 @@ TAKES = {
     "compare": ROWS
     | INTERVAL
     | {"statistic", "per", "clusters", "progress", "baseline", "by", "strata", "average", "paired"},
-    "proportion": INTERVAL | {"method"},
+    "proportion": INTERVAL | {"method", "test"},
     "perplexity": ROWS | INTERVAL | {"clusters", "progress", "per", "unit", "by", "strata", "average"},
     "reliability": ROWS | INTERVAL | {"clusters", "progress", "n_bins", "classes", "weights", "by"},
     "preference_loss": ROWS | INTERVAL | {"clusters", "progress", "loss", "beta", "label_smoothing"},

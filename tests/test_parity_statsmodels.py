@@ -49,6 +49,26 @@ def test_jeffreys_reaches_the_end_where_theirs_stops_short() -> None:
     assert limits(10, 10, "jeffreys") == (pytest.approx(1 - high, abs=1e-12), 1.0)
 
 
+# Ours, and the places of R's binom::binom.confint in the results that statsmodels keeps; some were printed with
+# seven digits, the likelihood ratio was solved to 1e-8.
+OF_R = {"agresti-coull": 0, "clopper-pearson": 4, "logit": 5, "likelihood": 8, "wilson-cc": 9, "wilson": 10}
+
+
+@pytest.mark.parametrize("method", OF_R)
+def test_the_numbers_of_r(method: str) -> None:
+    kept = pytest.importorskip("statsmodels.stats.tests.results.results_proportion", reason="statsmodels' numbers of R")
+    for k, n in ((18, 20), (4, 20), (4, 200), (190, 200), (1, 30), (29, 30), (0, 30), (30, 30)):
+        if method == "logit" and k in (0, n):
+            continue  # R takes the exact limits there
+        if method == "agresti-coull" and k in (1, 29):
+            continue  # R's leave [0, 1]
+        of = kept.res_binom[(k, n)]
+        want = (of.ci_low[OF_R[method]], of.ci_upp[OF_R[method]])
+        if method == "agresti-coull":
+            want = tuple(np.clip(want, 0, 1))
+        assert limits(k, n, method) == pytest.approx(want, abs=5.1e-8), (k, n)
+
+
 def test_mid_p_is_the_exact_mcnemar_less_half_of_its_own_table() -> None:
     from statsmodels.stats.contingency_tables import mcnemar
 

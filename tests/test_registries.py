@@ -56,7 +56,7 @@ DOCSTRINGS: dict[str, Any] = {
     "uncertainty.statistic": sy.bootstrap,
 }
 # Tables whose names do not leave the core: what the binding tells a kernel.
-INNER = {"optim.rule", "scores.range", "tokens.folds"}
+INNER = {"optim.rule", "proportion.test", "scores.range", "tokens.folds"}
 
 
 def test_every_table_of_the_source_is_listed() -> None:

@@ -69,6 +69,7 @@ say("estimate of subnormals", str(sy.estimate(tiny)), np.array([sy.estimate(tiny
 say("estimate of 0/1", bits(sy.estimate(right)), bits(sy.estimate(right, clusters=users, alternative="less")))
 for method in [name for name in names("proportion.method") if name != "wald"]:  # which warns
     say(f"proportion {method}", bits(sy.proportion(whole(50, 40), 40, method=method, confidence_level=0.9)))
+    say(f"proportion {method}, tested", sy.proportion(whole(50, 40), 40, method=method, test=0.3).detail["p_value"])
 pairs = sy.compare({"x": right, "y": base}, baseline=whole(n, 100) < 70)
 say("compare, Tango and mid-p", repr(pairs.to_dict()), str(pairs), pairs.verdict(0.01))
 say("compare, t and sign-flip", repr(sy.compare(x[:3000], baseline=y[:3000]).to_dict()))

@@ -543,6 +543,10 @@ class _Proportions(TypedDict):
     low: NDArray[np.float64]
     high: NDArray[np.float64]
 
+class _ProportionTests(TypedDict):
+    p: NDArray[np.float64]
+    test: str
+
 class _Level(_MeanInterval):
     value: float
     df: float
@@ -618,6 +622,9 @@ def mean_interval(
 def proportion_intervals(
     *, k: NDArray[np.int64], n: NDArray[np.int64], method: str, confidence_level: float, alternative: str
 ) -> _Proportions: ...
+def proportion_tests(
+    *, k: NDArray[np.int64], n: NDArray[np.int64], p0: NDArray[np.float64], method: str, alternative: str
+) -> _ProportionTests: ...
 def cluster_sums(
     x: NDArray[Any],
     codes: NDArray[np.int64],

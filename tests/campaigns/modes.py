@@ -28,6 +28,7 @@ ROUNDINGS = ("nearest", "up", "down", "toward zero")
 LENGTHS = (1, 2, 3, 15, 16, 17, 33, 1000, 4097)
 LONG = (65_536, 70_001, 140_003)  # several chunks, and enough bytes to wake the pool
 WAYS = 6
+PROPORTIONS = names("proportion.method")
 
 Call = Callable[[], Any]
 
@@ -118,9 +119,11 @@ def estimate(rng: Random) -> Call:
 
 def proportion(rng: Random) -> Call:
     n = rng.choice((1, 2, 20, 1000, 10**9, 2**53))
-    k, method = rng.randint(0, n), rng.choice(("wilson", "clopper-pearson", "jeffreys", "agresti-coull", "wald"))
+    k, method = rng.randint(0, n), rng.choice(PROPORTIONS)
     options = rows(rng, 1)
     del options["clusters"]
+    if rng.random() < 0.5:
+        options["test"] = rng.choice((0.5, 0.25, 1e-9))
     return lambda: sy.proportion(k, n, method=method, **options)
 
 

@@ -344,43 +344,6 @@ KINDS = {kind: {"share": 0.1, "difference": -0.1, "unknown": 0.1}[kind] for kind
 LOWEST = {"share": 0.0, "difference": -1.0}
 
 
-def _counts(dtype: str, n: int) -> Inputs:
-    k = np.arange(n + 1)[:: max(1, n // 20)].astype(np.int64)
-    return {"k": k, "n": np.full_like(k, n)}
-
-
-def _proportions(method: str):
-    def run(inputs: Inputs) -> Outputs:
-        return _core.proportion_intervals(k=inputs["k"], n=inputs["n"], method=method, **HOW)
-
-    return run
-
-
-def _limits(method: str, k: int, n: int) -> tuple[float, float]:
-    if method == "clopper-pearson":
-        return reference.clopper_pearson(k, n, TAIL)
-    if method == "jeffreys":
-        beta = stats.beta(k + 0.5, n - k + 0.5)
-        return (float(beta.ppf(TAIL)) if k else 0.0, float(beta.isf(TAIL)) if k < n else 1.0)
-    return {"wilson": reference.wilson, "wald": reference.wald, "agresti-coull": reference.agresti_coull}[method](
-        k, n, Z
-    )
-
-
-def _proportions_reference(method: str):
-    def run(inputs: Inputs) -> Outputs:
-        k, n = inputs["k"], inputs["n"]
-        limits = np.array([_limits(method, int(a), int(b)) for a, b in zip(k, n, strict=True)])
-        wilson = np.array([reference.wilson(int(a), int(b), Z) for a, b in zip(k, n, strict=True)])
-        p = k / n
-        error = np.where(
-            (k == 0) | (k == n), (wilson[:, 1] - wilson[:, 0]) / (2 * Z), np.sqrt(p * (1 - p) / np.maximum(n - 1, 1))
-        )
-        return {"value": p, "standard_error": error, "low": limits[:, 0], "high": limits[:, 1]}
-
-    return run
-
-
 def _tables(dtype: str, n: int) -> Inputs:
     wins, losses = int(n * 0.3), int(n * 0.2)
     return {"wins": wins, "losses": losses, "n": n}
@@ -640,14 +603,6 @@ CASES = [
         name="intervals.mean_interval", covers=("mean_interval",), make=lambda _, n: {"n": n}, run=_mean_interval,
         reference=_mean_interval_reference, dtypes=("",), lengths=(1, 2, 3, 10, 1000, 10**9),
         bound=dict.fromkeys(("standard_error", "low", "high"), lambda i: 1e-11 if i["n"] > 2 else 1e-9),
-    ),
-    *(
-        Case(
-            name=f"intervals.proportion_{method}", covers=("proportion_intervals",), make=_counts,
-            run=_proportions(method), reference=_proportions_reference(method), dtypes=("",),
-            lengths=(1, 2, 10, 77, 400), bound={"standard_error": 1e-14, "low": 1e-12, "high": 1e-12},
-        )
-        for method in names("proportion.method")
     ),
     Case(
         name="intervals.paired_binary", covers=("paired_comparison",), make=_tables, run=_paired,

@@ -1,4 +1,4 @@
-"""Five intervals of a proportion, by exact enumeration."""
+"""The intervals of a proportion, by exact enumeration."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import warnings
 import numpy as np
 
 import steelyard as sy
+from steelyard._registries import names
 from steelyard.errors import SteelyardWarning
 
-METHODS = ("wald", "wilson", "agresti-coull", "clopper-pearson", "jeffreys")
+METHODS = names("proportion.method")
 SIZES = (10, 20, 50, 100, 200, 500)
 P = np.linspace(0.005, 0.995, 397)
 

@@ -14,6 +14,7 @@ from . import (
     optim,
     ordered,
     preference,
+    proportions,
     random,
     repeats,
     rules,
@@ -24,6 +25,6 @@ from . import (
 )  # fmt: skip
 
 __all__ = [
-    "bootstrap", "calibration", "fma", "ideal", "intervals", "max_t", "optim", "ordered", "preference", "random",
-    "repeats", "rules", "schedules", "storage", "sums", "tokens",
+    "bootstrap", "calibration", "fma", "ideal", "intervals", "max_t", "optim", "ordered", "preference", "proportions",
+    "random", "repeats", "rules", "schedules", "storage", "sums", "tokens",
 ]  # fmt: skip

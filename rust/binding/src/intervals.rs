@@ -14,6 +14,7 @@ use steelyard_kernels::intervals::proportion::{self, Method};
 use steelyard_kernels::intervals::spread::ValueFacts;
 use steelyard_kernels::intervals::strata::{self, Average, Form, StrataFacts, Stratified, Units};
 use steelyard_kernels::intervals::{self as kernels, Alternative, Confidence, Interval};
+use steelyard_kernels::named::Named;
 use steelyard_kernels::with_dtype;
 
 type Array<'py> = Bound<'py, PyArray1<f64>>;
@@ -118,6 +119,37 @@ pub fn proportion_intervals<'py>(
     }
     let [value, standard_error, low, high] = columns.map(Fresh::array);
     record!(py, { value, standard_error, low, high })
+}
+
+/// The p-value `p` of the hypothesis that the proportion `k[i]` of `n[i]` is `p0[i]`, for each i, by the test that the
+/// interval of `method` inverts, whose title is `test`.
+#[pyfunction]
+#[pyo3(signature = (*, k, n, p0, method, alternative))]
+pub fn proportion_tests<'py>(
+    py: Python<'py>,
+    k: &Bound<'_, PyAny>,
+    n: &Bound<'_, PyAny>,
+    p0: &Bound<'_, PyAny>,
+    method: &str,
+    alternative: &str,
+) -> Record<'py> {
+    let (k, n, p0) = (slice::<i64>(k, "k")?, slice::<i64>(n, "n")?, slice::<f64>(p0, "test")?);
+    same_length(k.len(), n.len(), "k, n")?;
+    same_length(k.len(), p0.len(), "k, test")?;
+    let test = named::<Method>(method)?.test();
+    let alternative = named::<Alternative>(alternative)?;
+    let mut p = Fresh::new(py, k.len())?;
+    let part = p.elements();
+    let refused = call(py, None, k.len(), move |progress| {
+        proportion::tests(k, n, p0, test, alternative, part, progress)
+    })?;
+    if let Some(i) = refused {
+        return Err(value_error(format!(
+            "k, n, test: expected 0 <= k <= n, n >= 1 and 0 < test < 1; got k = {}, n = {}, test = {} at index {i}",
+            k[i], n[i], p0[i]
+        )));
+    }
+    record!(py, { p: p.array(), test: test.about().title })
 }
 
 /// The sum of `x - shift` and the number of rows of each cluster, as `(sums, sizes)`. `codes`, in `0..clusters`, are

@@ -11,6 +11,7 @@ use crate::uncertainty;
 pub const REGISTRIES: &[Registry] = &[
     Registry::of::<Alternative>(),
     Registry::of::<proportion::Method>(),
+    Registry::of::<proportion::Test>(),
     Registry::of::<spread::Range>(),
     Registry::of::<strata::Average>(),
     Registry::of::<Decay>(),

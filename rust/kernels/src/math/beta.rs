@@ -36,7 +36,7 @@ pub fn isf(a: f64, b: f64, q: f64) -> f64 {
 }
 
 /// Both tails `(P(X <= x), P(X > x))` at the point `(x, y)`, `x + y = 1`.
-pub(super) fn tails(a: f64, b: f64, x: f64, y: f64) -> (f64, f64) {
+pub(crate) fn tails(a: f64, b: f64, x: f64, y: f64) -> (f64, f64) {
     if !legal(a, b) || x.is_nan() || y.is_nan() {
         return (f64::NAN, f64::NAN);
     }
@@ -59,14 +59,14 @@ fn legal(a: f64, b: f64) -> bool {
     a > 0.0 && b > 0.0 && a.is_finite() && b.is_finite()
 }
 
-fn left_of_mean(a: f64, b: f64, x: f64, y: f64) -> bool {
+pub(crate) fn left_of_mean(a: f64, b: f64, x: f64, y: f64) -> bool {
     x * b <= y * a
 }
 
 /// `x^a y^b / (B(a, b) I_x(a, b))` for `x` up to the mean: the contracted continued fraction of
 /// A. R. Didonato and A. H. Morris, "Significant digit computation of the incomplete beta function ratios",
 /// ACM TOMS 18 (1992), evaluated by Lentz's method. About `sqrt(max(a, b))` terms near the mean, few elsewhere.
-fn fraction(a: f64, b: f64, x: f64, y: f64) -> f64 {
+pub(crate) fn fraction(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let start = a * (a * y - b * x + 1.0) / (a + 1.0);
     let mut value = if start == 0.0 { f64::MIN_POSITIVE } else { start };
     let (mut c, mut d) = (value, 0.0);
@@ -89,7 +89,7 @@ fn fraction(a: f64, b: f64, x: f64, y: f64) -> f64 {
 const LONGEST: f64 = 1e7;
 
 /// The point `(x, y)` with the tails `lower` and `upper`; it is solved for the smaller of the two.
-pub(super) fn solve(a: f64, b: f64, lower: f64, upper: f64) -> (f64, f64) {
+pub(crate) fn solve(a: f64, b: f64, lower: f64, upper: f64) -> (f64, f64) {
     if !(legal(a, b) && lower >= 0.0 && upper >= 0.0) {
         return (f64::NAN, f64::NAN);
     }
@@ -126,7 +126,7 @@ fn solve_lower(a: f64, b: f64, p: f64) -> (f64, f64) {
 }
 
 /// The point whose logit is larger by `step`.
-fn moved(x: f64, y: f64, step: f64) -> (f64, f64) {
+pub(crate) fn moved(x: f64, y: f64, step: f64) -> (f64, f64) {
     if step < 0.0 {
         let factor = exp(step);
         (x * factor / (x * factor + y), y / (x * factor + y))

@@ -8,7 +8,7 @@ const TWO_PI: f64 = std::f64::consts::TAU;
 /// `x log(x/m) + m - x`: half the Poisson deviance of a count `x` with mean `m`, without cancellation near `x = m`.
 ///
 /// C. Loader, "Fast and accurate computation of binomial probabilities" (2000), where it is called D0.
-fn deviance(x: f64, m: f64) -> f64 {
+pub(crate) fn deviance(x: f64, m: f64) -> f64 {
     let difference = x - m;
     if difference.abs() >= 0.1 * (x + m) {
         return x * log(x / m) - difference;
@@ -26,7 +26,7 @@ fn deviance(x: f64, m: f64) -> f64 {
 
 /// The logarithm of `x^a y^b / B(a, b)` for `x + y = 1`; absolute error about 1e-15 times its magnitude, but at least
 /// 3e-15.
-pub(super) fn log_power(a: f64, b: f64, x: f64, y: f64) -> f64 {
+pub(crate) fn log_power(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let n = a + b;
     let correction = stirling(n) - stirling(a) - stirling(b);
     correction - deviance(a, n * x) - deviance(b, n * y) + 0.5 * log(a * (b / n) / TWO_PI)

@@ -9,6 +9,11 @@ pub fn cos(x: f64) -> f64 {
     scalar(|| libm::cos(x))
 }
 
+/// `sin(x)`, `x` in radians: error below 1 ulp (fdlibm's `k_sin` and `rem_pio2` as the crate `libm` has them).
+pub(crate) fn sin(x: f64) -> f64 {
+    libm::sin(x)
+}
+
 /// The angle of `(x, y)` in radians for `x >= 0`: error below 1 ulp (fdlibm's `e_atan2.c` as the crate `libm` has it).
 pub(crate) fn angle(y: f64, x: f64) -> f64 {
     libm::atan2(y, x)

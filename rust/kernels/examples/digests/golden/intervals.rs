@@ -8,7 +8,7 @@ use steelyard_kernels::intervals::cluster::{
 };
 use steelyard_kernels::intervals::mean::{mean_interval, t_interval};
 use steelyard_kernels::intervals::moments::{Column, moments};
-use steelyard_kernels::intervals::proportion::{Method, proportion};
+use steelyard_kernels::intervals::proportion::{Method, Test, proportion, test};
 use steelyard_kernels::intervals::spread::{Range, ValueFacts};
 use steelyard_kernels::intervals::strata::{Average, Form, StrataFacts, Units, stratified};
 use steelyard_kernels::intervals::{Alternative, Interval, holm};
@@ -30,6 +30,7 @@ pub const TABLE: &[Entry] = &[
     entry("intervals.unspread", "float64", unspread),
     entry("intervals.pairs", "float64", pairs),
     entry("intervals.proportions", "counts", proportions),
+    entry("intervals.proportion_tests", "counts", proportion_tests),
     entry("intervals.sign_flip", "float64", flips),
     // Not 1000: the simulation of so many would take most of the time of the whole table.
     Entry {
@@ -201,6 +202,21 @@ fn proportions(n: usize) -> Run {
                     let row = proportion(k as u64, n as u64, method, confidence);
                     digest.doubles(&[row.value, row.standard_error]);
                     add(digest, row.interval);
+                }
+            }
+        }
+    })
+}
+
+fn proportion_tests(n: usize) -> Run {
+    Box::new(move |digest| {
+        for &of in Test::ALL {
+            for &alternative in Alternative::ALL {
+                let digest = digest.of(of.name()).of(alternative.name());
+                for k in (0..=n).step_by(1 + n / 7).filter(|_| n > 0) {
+                    for p0 in [0.5, 0.125, 0.9] {
+                        digest.double(test(k as u64, n as u64, p0, of, alternative));
+                    }
                 }
             }
         }

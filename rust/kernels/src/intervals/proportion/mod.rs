@@ -1,6 +1,18 @@
 //! A proportion, k successes of n, and its confidence interval.
 
-use super::{Confidence, Interval};
+mod arcsine;
+mod blaker;
+mod likelihood;
+mod logit;
+mod mid_p;
+mod score;
+mod test;
+mod wald;
+
+pub use score::wilson;
+pub use test::{Test, test, tests};
+
+use super::{Alternative, Confidence, Interval};
 use crate::grid::{Progress, Stopped, fill_rows};
 use crate::math::beta;
 use crate::named;
@@ -19,8 +31,26 @@ named! {
         AgrestiCoull = "agresti-coull" { title: "Agresti-Coull", source: "Agresti and Coull 1998" },
         /// p +- z sqrt(p(1-p)/n): covers far too little near 0 and 1, and has no width there.
         Wald = "wald" { title: "Wald", source: "Laplace 1812" },
+        /// Wilson's interval with a correction for continuity: half a success less, or more, at its two limits.
+        WilsonCorrected = "wilson-cc" { title: "Wilson cc", source: "Newcombe 1998" },
+        /// The exact interval that counts the observed number half: covers about the level on average.
+        MidP = "mid-p" { title: "mid-P", source: "Lancaster 1961" },
+        /// The exact interval of a test that adds the other tail: inside Clopper-Pearson's, and nested.
+        Blaker = "blaker" { title: "Blaker", source: "Blaker 2000" },
+        /// The square of the sine of an angle, arcsin sqrt((k + 3/8)/(n + 3/4)) +- z/(2 sqrt n).
+        Arcsine = "arcsine" { title: "arcsine", source: "Anscombe 1948" },
+        /// Wald's interval of the log-odds; where k or n - k is 0, 1/2 is added to both.
+        Logit = "logit" { title: "logit", source: "Anscombe 1956" },
+        /// The p that the likelihood-ratio test does not reject.
+        Likelihood = "likelihood" { title: "likelihood", source: "Wilks 1938" },
+        /// The score interval with a correction for skewness: about the level on both sides.
+        Skewed = "scas" { title: "SCAS", source: "Laud 2017" },
     }
 }
+
+/// From this many successes and failures on, the exact methods that search among the numbers of successes (mid-P,
+/// Blaker) are Clopper and Pearson's, from which they then differ by less than its rounding.
+const MANY: f64 = 1_099_511_627_776.0;
 
 /// A proportion with its uncertainty.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,16 +98,24 @@ pub fn proportions(
 
 fn of_counts(k: u64, n: u64, method: Method, confidence: Confidence) -> Proportion {
     let (hits, misses, all) = (k as f64, (n - k) as f64, n as f64);
+    let (tail, z) = (confidence.tail(), confidence.z());
     let lower = |hits: f64, misses: f64| match method {
-        Method::Wilson => wilson_lower(hits, misses, confidence.z()),
-        Method::ClopperPearson if hits > 0.0 => beta::quantile(hits, misses + 1.0, confidence.tail()),
-        Method::Jeffreys if hits > 0.0 => beta::quantile(hits + 0.5, misses + 0.5, confidence.tail()),
-        Method::ClopperPearson | Method::Jeffreys => 0.0,
-        Method::AgrestiCoull => {
-            let z = confidence.z();
-            wald_lower(hits + z * z / 2.0, misses + z * z / 2.0, z)
+        Method::Wilson => score::wilson_lower(hits, misses, z),
+        Method::WilsonCorrected => score::corrected_lower(hits, misses, z),
+        Method::Skewed => score::skewed_lower(hits, misses, z),
+        Method::AgrestiCoull => wald::agresti_coull_lower(hits, misses, z),
+        Method::Wald => wald::wald_lower(hits, misses, z),
+        Method::MidP => mid_p::lower(hits, misses, tail),
+        Method::Arcsine => arcsine::lower(hits, misses, z),
+        Method::Logit => logit::lower(hits, misses, z),
+        Method::Likelihood => likelihood::lower(hits, misses, z),
+        Method::Blaker if confidence.alternative == Alternative::TwoSided => {
+            blaker::lower(hits, misses, tail)
         }
-        Method::Wald => wald_lower(hits, misses, confidence.z()),
+        // A test of one side has no other tail to add: Blaker's is then Clopper and Pearson's.
+        Method::ClopperPearson | Method::Blaker if hits > 0.0 => beta::quantile(hits, misses + 1.0, tail),
+        Method::Jeffreys if hits > 0.0 => beta::quantile(hits + 0.5, misses + 0.5, tail),
+        Method::ClopperPearson | Method::Blaker | Method::Jeffreys => 0.0,
     };
     let both = Interval { low: lower(hits, misses), high: 1.0 - lower(misses, hits) };
     let standard_error = if k == 0 || k == n {
@@ -89,43 +127,12 @@ fn of_counts(k: u64, n: u64, method: Method, confidence: Confidence) -> Proporti
     Proportion { value: hits / all, standard_error, interval: confidence.open(both, 0.0, 1.0) }
 }
 
-/// Wilson's interval for any critical value `z` and for counts that need not be whole numbers, such as shares of an
-/// effective number of rows: the p with (hits - n p)^2 <= z^2 n p (1 - p).
-pub fn wilson(hits: f64, misses: f64, z: f64) -> Interval {
-    Interval { low: wilson_lower(hits, misses, z), high: 1.0 - wilson_lower(misses, hits, z) }
-}
-
-/// The smaller root of (n + z^2) p^2 - (2k + z^2) p + k^2/n, by the form without cancellation, which is exactly 0 at k
-/// = 0. For z below 0 (a one-sided interval at a level below one half) the limit is the larger root; for few hits that
-/// form would cancel then, and the usual formula for the roots does not.
-fn wilson_lower(hits: f64, misses: f64, z: f64) -> f64 {
-    let n = hits + misses;
-    let root = (z * z + 4.0 * hits * (misses / n)).sqrt();
-    let limit = if z <= 0.0 && hits <= z * z {
-        (2.0 * hits + z * z - z * root) / (2.0 * (n + z * z))
-    } else {
-        2.0 * hits * (hits / n) / (2.0 * hits + z * z + z * root)
-    };
-    if limit < 1.0 { limit } else { 1.0 }
-}
-
-fn wald_lower(hits: f64, misses: f64, z: f64) -> f64 {
-    let n = hits + misses;
-    let p = hits / n;
-    let low = p - z * (p * (misses / n) / n).sqrt();
-    // For z far below 0 the limit would exceed 1.
-    let low = if low < 1.0 { low } else { 1.0 };
-    if low > 0.0 { low } else { 0.0 }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::Alternative;
     use super::*;
+    use crate::named::Named;
 
     const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
-    const ALL: [Method; 5] =
-        [Method::Wilson, Method::ClopperPearson, Method::Jeffreys, Method::AgrestiCoull, Method::Wald];
 
     fn check(k: u64, n: u64, method: Method, low: f64, high: f64, tolerance: f64) {
         let got = proportion(k, n, method, TWO).interval;
@@ -143,12 +150,17 @@ mod tests {
             (Method::AgrestiCoull, 0.84768, 0.88948, 0.8102),
             (Method::ClopperPearson, 0.84756, 0.89023, 0.8316),
             (Method::Jeffreys, 0.84810, 0.88977, 0.8834),
+            (Method::WilsonCorrected, 0.84720, 0.88990, 0.7995),
+            (Method::MidP, 0.84807, 0.88979, 0.8609),
+            (Method::Arcsine, 0.84816, 0.88986, 0.8799),
         ];
         for (method, low, high, low20) in table {
             check(870, 1000, method, low, high, 5.1e-6);
             check(20, 20, method, low20, 1.0, 5.1e-5);
             assert_eq!(proportion(20, 20, method, TWO).interval.high, 1.0);
         }
+        check(870, 1000, Method::Logit, 0.84770, 0.88946, 5.1e-6);
+        check(20, 20, Method::Logit, 0.7126, 0.9985, 5.1e-5);
     }
 
     #[test]
@@ -165,18 +177,59 @@ mod tests {
         check(18, 20, Method::AgrestiCoull, 0.6867561126, 0.9843437610, 5.1e-11);
         check(18, 20, Method::ClopperPearson, 0.6830172860, 0.9876514728, 5.1e-11);
         check(18, 20, Method::Wilson, 0.6989663548, 0.9721335188, 5.1e-11);
+        check(18, 20, Method::WilsonCorrected, 0.668722403162941, 0.982487361226571, 1e-13);
+        check(18, 20, Method::Logit, 0.676197991611287, 0.974866415649319, 1e-13);
+        check(18, 20, Method::Likelihood, 0.7220576251734515, 0.982639913376776, 1e-8); // solved to 1e-8
+        check(4, 200, Method::Likelihood, 0.00625223049303646, 0.0458490848884339, 1e-8);
+        check(0, 30, Method::Likelihood, 0.0, 0.06201781, 5.1e-9);
+    }
+
+    #[test]
+    fn one_of_29_by_laud() {
+        check(1, 29, Method::Skewed, 0.00199, 0.155, 5.1e-4);
+        check(1, 29, Method::MidP, 0.00172, 0.159, 5.1e-4);
+        check(1, 29, Method::WilsonCorrected, 0.0018, 0.196, 5.1e-4);
+    }
+
+    #[test]
+    fn three_of_10_by_blaker() {
+        check(3, 10, Method::Blaker, 0.08726443, 0.61941066, 5.1e-9);
+    }
+
+    #[test]
+    fn blakers_interval_is_inside_clopper_and_pearsons_and_nested() {
+        for n in [1, 2, 5, 20, 61] {
+            for k in 0..=n {
+                let mut inner = None;
+                for level in [0.5, 0.8, 0.9, 0.95, 0.99, 0.999] {
+                    let of = |method| {
+                        let confidence = Confidence { level, alternative: Alternative::TwoSided };
+                        proportion(k, n, method, confidence).interval
+                    };
+                    let (blaker, exact) = (of(Method::Blaker), of(Method::ClopperPearson));
+                    assert!(exact.low <= blaker.low && blaker.high <= exact.high, "{k} of {n} at {level}");
+                    if let Some(Interval { low, high }) = inner {
+                        assert!(blaker.low <= low && high <= blaker.high, "{k} of {n} at {level}");
+                    }
+                    inner = Some(blaker);
+                }
+            }
+        }
     }
 
     #[test]
     fn failures_mirror_successes_and_limits_stay_inside() {
-        for method in ALL {
+        for &method in Method::ALL {
             for n in [1, 2, 7, 38, 77, 1000] {
                 for k in 0..=n {
                     let (a, b) = (proportion(k, n, method, TWO), proportion(n - k, n, method, TWO));
                     assert_eq!(a.interval.high, 1.0 - b.interval.low, "{method:?} {k} of {n}");
                     assert_eq!(a.standard_error, b.standard_error);
-                    assert!(0.0 <= a.interval.low && a.interval.low <= a.value);
-                    assert!(a.value <= a.interval.high && a.interval.high <= 1.0);
+                    assert!(0.0 <= a.interval.low && a.interval.high <= 1.0);
+                    // With 1/2 added to both counts the limits of the log-odds do not reach 0 or 1.
+                    let reaches = method != Method::Logit || (k > 0 && k < n);
+                    let inside = a.interval.low <= a.value && a.value <= a.interval.high;
+                    assert!(inside || !reaches, "{method:?} {k} of {n}: {:?}", a.interval);
                     assert!(a.standard_error > 0.0, "no standard error of 0.0, for {k} of {n}");
                 }
             }
@@ -185,18 +238,20 @@ mod tests {
 
     #[test]
     fn one_sided_limits_leave_the_other_side_open() {
-        for method in ALL {
+        for &method in Method::ALL {
             let less = proportion(7, 20, method, Confidence { level: 0.975, alternative: Alternative::Less });
             let two = proportion(7, 20, method, TWO);
             assert_eq!(less.interval.low, 0.0);
-            assert!((less.interval.high - two.interval.high).abs() < 1e-14);
+            // The other tail, which Blaker's test adds, is missing on one side.
+            let same = (less.interval.high - two.interval.high).abs() < 1e-14;
+            assert_eq!(same, method != Method::Blaker, "{method:?}");
         }
     }
 
     #[test]
     fn limits_under_one_half_lie_on_the_other_side_of_the_value() {
         for level in [1e-12, 0.01, 0.3, 0.49, 0.5] {
-            for (method, n) in ALL.into_iter().flat_map(|method| [1, 2, 20].map(|n| (method, n))) {
+            for (method, n) in Method::ALL.iter().flat_map(|&method| [1, 2, 20].map(|n| (method, n))) {
                 for k in 0..=n {
                     let limits =
                         |alternative| proportion(k, n, method, Confidence { level, alternative }).interval;
@@ -209,7 +264,7 @@ mod tests {
                     let sides = low >= p - 1e-12 && high <= p + 1e-12;
                     // Clopper-Pearson covers more than the level, and Jeffreys and Agresti-Coull shift the centre, so
                     // that their limits may lie on the usual side of p.
-                    let inverts = matches!(method, Method::Wilson | Method::Wald);
+                    let inverts = matches!(method, Method::Wilson | Method::Wald | Method::Likelihood);
                     assert!(sides || !inverts, "{method:?} {k} of {n} at {level}: {low} {high}");
                 }
             }
