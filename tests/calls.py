@@ -569,7 +569,12 @@ for _name in ("t_cdf", "t_sf", "t_quantile"):
     of_numbers(_name, uniform, _whole)
 for _name in ("beta_cdf", "beta_sf", "beta_quantile", "beta_isf"):
     of_numbers(_name, _whole, _whole, uniform)
-of_numbers("holm", uniform)
+row("_core.adjusted", call=lambda p: _core.adjusted(p, method="by"))(uniform)
+
+
+@row("adjust", "uncertainty.adjust", call=lambda p: sy.uncertainty.adjust(p, "hochberg"))
+def _(n: int) -> Any:
+    return uniform(n)
 
 
 def _counts(most: int) -> Callable[[int], Any]:

@@ -175,9 +175,9 @@ def test_what_cannot_fail_is_served_when_there_is_no_memory() -> None:
                 rows=9.0,
             )
         with pytest.raises(MemoryError, match=r"no memory for .* bytes"):
-            _core.holm(x)
+            _core.adjusted(x, method="holm")
     _core.fail_allocations_for_tests(0, 0, 0)
-    assert _core.holm(x).tolist() == [1.0] * 10
+    assert _core.adjusted(x, method="holm").tolist() == [1.0] * 10
 
 
 def test_the_error_says_how_much_was_asked_for() -> None:

@@ -41,6 +41,7 @@ LITERALS: dict[str, Any] = {
 }
 # The public call that takes the name, whose docstring must tell every variant.
 DOCSTRINGS: dict[str, Any] = {
+    "adjust.method": sy.uncertainty.adjust,
     "bootstrap.method": sy.bootstrap,
     "interval.alternative": sy.estimate,
     "optim.decay": sy.AdamW,

@@ -441,9 +441,14 @@ def one_share(sums: Floats, sizes: Floats) -> bool:
     return bool((sums * sizes[0] == sums[0] * sizes).all())
 
 
+def adjusted(p: Floats, method: str = "holm") -> Floats:
+    """The p-values of several problems, adjusted for their number."""
+    return _core.adjusted(p, method=method)
+
+
 def holm(p: Floats) -> Floats:
-    """The p-values of several problems, adjusted for their number (Holm 1979)."""
-    return _core.holm(p)
+    """The p-values of several problems, adjusted for their number by Holm."""
+    return adjusted(p)
 
 
 def stricter(confidence: Confidence, problems: int) -> Confidence:

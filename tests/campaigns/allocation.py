@@ -209,7 +209,7 @@ REFUSED: tuple[Callable[[], object], ...] = (
     lambda: _core.mean_interval(
         mean=0.0, squares=1.0, n=9, confidence_level=2.0, alternative="two-sided", low=0.0, high=1.0, step=0.0, rows=9.0
     ),
-    lambda: _core.holm("x"),  # type: ignore[arg-type]
+    lambda: _core.adjusted("x", method="holm"),  # type: ignore[arg-type]
     lambda: sy.estimate(np.array([1.0, np.nan])),
     lambda: sy.reliability(np.array([0.5, 7.0]), np.array([0, 1])),
     lambda: sy.token_scores(np.ones((2, 3), np.float32), np.array([0, 3])),

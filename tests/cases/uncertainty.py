@@ -645,8 +645,10 @@ CASES = [
         reference=_smooth_flip_reference, dtypes=("",), lengths=(70, 300, 5000), bound={"p": 1e-12},
     ),
     Case(
-        name="intervals.holm", covers=("holm",), make=_p_values, run=lambda i: {"p": _core.holm(i["p"])},
-        reference=lambda i: {"p": reference.holm(i["p"])}, dtypes=("",), lengths=(0, 1, 2, 9, 100),
+        name="intervals.adjusted", covers=("adjusted",), make=_p_values,
+        run=lambda i: {method: _core.adjusted(i["p"], method=method) for method in names("adjust.method")},
+        reference=lambda i: {method: reference.adjusted(i["p"], method) for method in names("adjust.method")},
+        dtypes=("",), lengths=(0, 1, 2, 9, 100), bound={"by": 1e-15},
     ),
     Case(
         name="uncertainty.pass_at", covers=("pass_at",), make=_answers, dtypes=("",), lengths=(0, 1, 2, 50, 500),

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "agresti_coull", "clopper_pearson", "cluster_sums", "clustered", "differences", "effective_rows",
-    "effective_weights", "exact_cluster_sums", "exact_moments", "fisher_mid_p", "holm", "mcnemar", "moments",
+    "adjusted", "agresti_coull", "clopper_pearson", "cluster_sums", "clustered", "differences", "effective_rows",
+    "effective_weights", "exact_cluster_sums", "exact_moments", "fisher_mid_p", "mcnemar", "moments",
     "newcombe", "ratio", "sign_flip", "sign_flip_smooth", "stratified", "t_interval", "tango", "unspread", "wald",
     "weighted_sums", "welch", "wilson",
 ]  # fmt: skip
@@ -314,11 +314,23 @@ def sign_flip_smooth(x: Any, nodes: int = 250) -> float:
     return math.exp(log - theta * s) * math.fsum(terms)
 
 
-def holm(p: Any) -> Floats:
-    """Holm's adjusted p-values: the running maximum of m p_(1), (m - 1) p_(2), ..., at most 1."""
+def adjusted(p: Any, method: str) -> Floats:
+    """p-values adjusted for their number m, at most 1, where p_(1) <= p_(2) <= ...
+
+    Holm: the running maximum of (m - i + 1) p_(i), from the smallest on. Hochberg: the running minimum of the same,
+    from the largest on; Benjamini and Hochberg: that of m p_(i)/i; Benjamini and Yekutieli: that of the latter times
+    1 + 1/2 + ... + 1/m.
+    """
     p = np.asarray(p, np.float64)
-    order = np.argsort(p, kind="stable")
-    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty(len(p))
+    order, m, rank = np.argsort(p, kind="stable"), len(p), np.arange(1, len(p) + 1)
+    c = math.fsum(1 / i for i in rank.tolist()) if method == "by" else 1.0
+    steps = {"bonferroni": m * p[order], "bh": m * p[order] / rank, "by": c * m * p[order] / rank}.get(
+        method, p[order] * (m - rank + 1)
+    )
+    if method == "holm":
+        steps = np.maximum.accumulate(steps)
+    elif method != "bonferroni":
+        steps = np.minimum.accumulate(steps[::-1])[::-1]
+    adjusted = np.empty(m)
     adjusted[order] = np.minimum(1.0, steps)
     return adjusted

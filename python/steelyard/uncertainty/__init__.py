@@ -1,5 +1,6 @@
 """Estimates with confidence intervals: proportions, means, ratios, the bootstrap and paired comparisons of models."""
 
+from .adjust import adjust
 from .bootstrap import BootstrapEstimate, bootstrap
 from .compare import compare
 from .comparison import Comparison
@@ -14,6 +15,7 @@ __all__ = [
     "Comparison",
     "EstimateState",
     "Ranking",
+    "adjust",
     "bootstrap",
     "compare",
     "estimate",

@@ -17,6 +17,7 @@ from .._groups import groups
 from .._mode import standard_mode
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of, flag
 from .._progress import OnProgress, Progress, reporter
+from .._registries import names as names_in
 from .._rows import ALL_ROWS, Rows, Selection
 from .._strata import Average, Strata, scheme_of, stratum_ids, unit_strata
 from ..errors import keyword, type_error, value_error
@@ -172,8 +173,9 @@ def compare(
         By default True for means and False for perplexities.
         ``False`` where lower is better, as for losses: ``wins`` are then rows where new is lower, and ``verdict``
         changes the sign of the difference.
-    adjust : {"holm"} or None
-        How the p-values of several models (or groups) are adjusted for their number; ``None``: not at all.
+    adjust : {"holm", "bonferroni", "hochberg", "bh", "by"} or None
+        How the p-values of several models (or groups) are adjusted for their number (see
+        :func:`steelyard.uncertainty.adjust`); ``None``: not at all. Verdicts and limits do not depend on it.
     progress : bool or callable
         ``True`` draws a progress bar on standard error; a callable is called with ``(done, total)``.
 
@@ -240,7 +242,7 @@ def compare(
     confidence = confidence_of(confidence_level, alternative)
     ids = stratum_ids(strata, average)
     if adjust is not None:
-        choice(adjust, "adjust", ("holm",))
+        choice(adjust, "adjust", names_in("adjust.method"))
     named = choice(statistic, "statistic", STATISTICS)
     higher_is_better = named == "mean" if higher_is_better is None else flag(higher_is_better, "higher_is_better")
     flag(paired, "paired")
@@ -346,8 +348,9 @@ def _check_for_ranks(confidence: Confidence, adjust: str | None, *, paired: bool
         raise value_error("paired", expected, "False", "pass a baseline")
     _no_groups("a baseline to compare with", "ranks are of all rows together", **groups)
     choice(confidence.alternative, "alternative", ("two-sided",))
-    if adjust is None:
-        raise value_error("adjust", "'holm' where no baseline is given", "None", "ranks hold for all pairs together")
+    if adjust != "holm":
+        expected, fix = "'holm' where no baseline is given", "ranks hold for all pairs together"
+        raise value_error("adjust", expected, repr(adjust), fix)
 
 
 def _no_groups(expected: str, fix: str, **words: Any) -> None:
@@ -488,7 +491,7 @@ def _gather(
     model: str | None = None,
 ) -> Comparison:
     p = np.array([pair.p for pair in pairs], np.float64)
-    adjusted = p if adjust is None else _intervals.holm(p)
+    adjusted = p if adjust is None else _intervals.adjusted(p, adjust)
     difference = _intervals.stack([pair.difference for pair in pairs], names) if many else pairs[0].difference
 
     def one(values: NDArray[Any]) -> Any:

@@ -1,5 +1,5 @@
 //! Intervals that several rooms use: moments of columns, and the intervals of proportions, of means, and of means of
-//! clusters. Also Holm's adjustment of p-values.
+//! clusters. Also the adjustment of p-values.
 
 use crate::arrays::{Fresh, floats, given, slice};
 use crate::call::{call, call_quick};
@@ -13,7 +13,7 @@ use steelyard_kernels::intervals::moments::{Column, Moments, moments};
 use steelyard_kernels::intervals::proportion::{self, Method};
 use steelyard_kernels::intervals::spread::ValueFacts;
 use steelyard_kernels::intervals::strata::{self, Average, Form, StrataFacts, Stratified, Units};
-use steelyard_kernels::intervals::{self as kernels, Alternative, Confidence, Interval};
+use steelyard_kernels::intervals::{self as kernels, Adjust, Alternative, Confidence, Interval};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::with_dtype;
 
@@ -307,9 +307,10 @@ fn is_exact(score: Score, weighted: bool) -> bool {
     score == Score::Answers && !weighted
 }
 
-/// Holm's adjusted p-values.
+/// The p-values adjusted for their number.
 #[pyfunction]
-pub fn holm<'py>(py: Python<'py>, p: &Bound<'_, PyAny>) -> PyResult<Array<'py>> {
-    let p = slice::<f64>(p, "p")?;
-    given(py, call(py, None, p.len(), |progress| kernels::holm(p, progress))?)
+#[pyo3(signature = (p, *, method))]
+pub fn adjusted<'py>(py: Python<'py>, p: &Bound<'_, PyAny>, method: &str) -> PyResult<Array<'py>> {
+    let (p, method) = (slice::<f64>(p, "p")?, named::<Adjust>(method)?);
+    given(py, call(py, None, p.len(), |progress| kernels::adjust(p, method, progress))?)
 }

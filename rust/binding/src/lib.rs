@@ -37,7 +37,7 @@ mod _core {
     };
     #[pymodule_export]
     use crate::intervals::{
-        cluster_sums, clustered_interval, column_moments, effective_weights, holm, mean_interval,
+        adjusted, cluster_sums, clustered_interval, column_moments, effective_weights, mean_interval,
         proportion_intervals, proportion_tests, stratified_interval,
     };
     #[pymodule_export]

@@ -1,6 +1,6 @@
 //! The list of all tables of named variants, over which the Python face, the tests and the digests iterate.
 
-use crate::intervals::{Alternative, proportion, spread, strata};
+use crate::intervals::{Adjust, Alternative, proportion, spread, strata};
 use crate::named::Registry;
 use crate::optim::{Cooldown, Decay, Interpolate, Rise, Rule, WeightDecay};
 use crate::preference::Loss;
@@ -10,6 +10,7 @@ use crate::uncertainty;
 /// The tables. A test compares this list with every use of [`named!`](crate::named!) in the source.
 pub const REGISTRIES: &[Registry] = &[
     Registry::of::<Alternative>(),
+    Registry::of::<Adjust>(),
     Registry::of::<proportion::Method>(),
     Registry::of::<proportion::Test>(),
     Registry::of::<spread::Range>(),

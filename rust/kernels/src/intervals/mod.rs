@@ -12,8 +12,8 @@ pub mod spread;
 pub mod strata;
 pub(crate) mod sums;
 
-mod holm;
-pub use holm::holm;
+mod adjust;
+pub use adjust::{Adjust, adjust};
 
 use crate::math::{normal, student_t};
 use crate::named;

@@ -11,7 +11,7 @@ use steelyard_kernels::intervals::moments::{Column, moments};
 use steelyard_kernels::intervals::proportion::{Method, Test, proportion, test};
 use steelyard_kernels::intervals::spread::{Range, ValueFacts};
 use steelyard_kernels::intervals::strata::{Average, Form, StrataFacts, Units, stratified};
-use steelyard_kernels::intervals::{Alternative, Interval, holm};
+use steelyard_kernels::intervals::{Adjust, Alternative, Interval, adjust};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::uncertainty::paired::{differences, paired_binary, unspread_difference};
@@ -37,7 +37,8 @@ pub const TABLE: &[Entry] = &[
         lengths: [0, 1, 7, 16, 33, 100, 280_003],
         ..entry("intervals.sign_flip", "rounded", rounded_flips)
     },
-    entry("intervals.holm", "float64", adjusted),
+    entry("intervals.holm", "float64", holm),
+    entry("intervals.adjusted", "float64", adjusted),
 ];
 
 fn add(digest: &mut Digest, interval: Interval) {
@@ -250,7 +251,16 @@ fn rounded_flips(n: usize) -> Run {
     })
 }
 
+fn holm(n: usize) -> Run {
+    let p: Vec<f64> = unit(n, 56);
+    Box::new(move |digest| digest.doubles(&given(adjust(&p, Adjust::Holm, &mut |_| true))))
+}
+
 fn adjusted(n: usize) -> Run {
     let p: Vec<f64> = unit(n, 56);
-    Box::new(move |digest| digest.doubles(&given(holm(&p, &mut |_| true))))
+    Box::new(move |digest| {
+        for &method in Adjust::ALL {
+            digest.of(method.name()).doubles(&given(adjust(&p, method, &mut |_| true)));
+        }
+    })
 }
