@@ -324,7 +324,7 @@ def adjusted(p: Any, method: str) -> Floats:
     p = np.asarray(p, np.float64)
     order, m, rank = np.argsort(p, kind="stable"), len(p), np.arange(1, len(p) + 1)
     c = math.fsum(1 / i for i in rank.tolist()) if method == "by" else 1.0
-    steps = {"bonferroni": m * p[order], "bh": m * p[order] / rank, "by": c * m * p[order] / rank}.get(
+    steps = {"bonferroni": m * p[order], "bh": m / rank * p[order], "by": c * m / rank * p[order]}.get(
         method, p[order] * (m - rank + 1)
     )
     if method == "holm":

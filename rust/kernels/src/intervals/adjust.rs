@@ -53,7 +53,8 @@ pub fn adjust(p: &[f64], method: Adjust, progress: Progress<'_>) -> Result<Vec<f
                     Adjust::Bonferroni => all * p_of,
                     Adjust::Holm => (m - step) as f64 * p_of,
                     Adjust::Hochberg => (step + 1) as f64 * p_of,
-                    Adjust::BenjaminiHochberg | Adjust::BenjaminiYekutieli => all * p_of / (m - step) as f64,
+                    // The quotient is at least 1, so that no p becomes smaller by rounding.
+                    Adjust::BenjaminiHochberg | Adjust::BenjaminiYekutieli => all / (m - step) as f64 * p_of,
                 };
                 let further = if up { scaled < reached } else { scaled > reached };
                 reached = if further { scaled } else { reached };

@@ -38,7 +38,6 @@ pub const TABLE: &[Entry] = &[
         ..entry("intervals.sign_flip", "rounded", rounded_flips)
     },
     entry("intervals.holm", "float64", holm),
-    entry("intervals.adjusted", "float64", adjusted),
 ];
 
 fn add(digest: &mut Digest, interval: Interval) {
@@ -254,13 +253,4 @@ fn rounded_flips(n: usize) -> Run {
 fn holm(n: usize) -> Run {
     let p: Vec<f64> = unit(n, 56);
     Box::new(move |digest| digest.doubles(&given(adjust(&p, Adjust::Holm, &mut |_| true))))
-}
-
-fn adjusted(n: usize) -> Run {
-    let p: Vec<f64> = unit(n, 56);
-    Box::new(move |digest| {
-        for &method in Adjust::ALL {
-            digest.of(method.name()).doubles(&given(adjust(&p, method, &mut |_| true)));
-        }
-    })
 }
