@@ -95,7 +95,8 @@ mod tests {
         // 0.5 * 1, then the running smallest of 0.03 * 2, 0.02 * 3 and 0.01 * 4.
         assert_eq!(of(Adjust::Hochberg, &[0.5, 0.03, 0.01, 0.025]), [0.5, 0.06, 0.04, 0.06]);
         // 4 * 0.03/3 = 0.04 is the smallest of the last three.
-        assert_eq!(of(Adjust::BenjaminiHochberg, &p), [0.5, 0.04, 0.04, 0.04]);
+        let fdr = of(Adjust::BenjaminiHochberg, &p);
+        assert!(fdr[0] == 0.5 && fdr[1..].iter().all(|x| (x - 0.04).abs() < 1e-15), "{fdr:?}");
         let third = 4.0 * (0.25 + 1.0 / 3.0 + 0.5 + 1.0) * 0.03 / 3.0;
         let got = of(Adjust::BenjaminiYekutieli, &p);
         assert_eq!(got[0], 1.0);

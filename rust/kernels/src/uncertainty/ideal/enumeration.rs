@@ -255,8 +255,8 @@ mod tests {
 
     #[test]
     fn the_number_of_multisets() {
-        assert_eq!(multisets(7, 7.0), 1716.0);
-        assert_eq!(multisets(2, 1e6), 1_000_001.0);
+        assert!((multisets(7, 7.0) / 1716.0 - 1.0).abs() < 1e-12);
+        assert!((multisets(2, 1e6) / 1_000_001.0 - 1.0).abs() < 1e-12);
         assert!(multisets(1000, 1000.0) > 1e14);
     }
 }
