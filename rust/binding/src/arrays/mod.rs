@@ -8,7 +8,6 @@
 
 mod apart;
 pub mod blocks;
-pub mod extra;
 mod fresh;
 pub mod loads;
 mod owners;

@@ -1,8 +1,8 @@
 //! Which tensors of a torch optimizer belong to a parameter: the keys of its state, and what messages call them.
 
-use super::extra::Extra;
 use super::tensor_rows::Present;
-use super::tensors::{Scratch, Seen, Tensors};
+use super::tensors::{Kind, Scratch, Seen, Tensors};
+use crate::give::value_error;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use steelyard_kernels::dtype::Dtype;
@@ -27,24 +27,75 @@ pub struct Keys<'a, 'py> {
     /// Those of the moments, for each group.
     pub moments: &'a [Vec<Bound<'py, PyString>>],
     /// What is kept beside parameters of 16 bits.
-    pub kept: Option<Extra>,
+    pub kept: Option<KeptTensor>,
 }
 
-/// Where the tensor is that is kept beside a parameter; `None` where it does not go with one of this type and layout.
-pub(super) fn see_extra<'a>(
-    extra: Extra,
-    tensors: &Tensors,
-    tensor: &'a Bound<'_, PyAny>,
-    scratch: &'a mut Scratch,
-    (param, shape, strides): (Dtype, &[i64], &[i64]),
-) -> PyResult<Option<Seen<'a>>> {
-    let Some(dtype) = extra.dtype(param) else { return Ok(None) };
-    let seen = if extra == Extra::Low {
-        tensors.see_bits(tensor, scratch)?
-    } else {
-        tensors.see(tensor, scratch)?
-    };
-    Ok(seen.filter(|seen| seen.dtype == dtype && seen.is_laid_out_like(shape, strides)))
+/// How a parameter of 16 bits keeps more digits than its own tensor holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum KeptTensor {
+    /// The lower halves of float32 values, whose upper halves are the parameter.
+    Low,
+    /// What rounding the parameter has lost.
+    Rest,
+    /// The float32 values of which the parameter is a copy.
+    Master,
+}
+
+impl KeptTensor {
+    pub fn of(name: &str) -> PyResult<Self> {
+        let all = [KeptTensor::Low, KeptTensor::Rest, KeptTensor::Master];
+        all.into_iter()
+            .find(|kept| kept.key() == name)
+            .ok_or_else(|| value_error(format!("kept: expected low, rest or master; got {name}")))
+    }
+
+    /// The key in the state of a parameter.
+    pub fn key(self) -> &'static str {
+        match self {
+            KeptTensor::Low => "low",
+            KeptTensor::Rest => "rest",
+            KeptTensor::Master => "master",
+        }
+    }
+
+    /// What the elements are beside a parameter of this type; `None` where it can have none.
+    pub(super) fn kind(self, param: Dtype) -> Option<Kind> {
+        match (self, param) {
+            (KeptTensor::Low, Dtype::Bf16) => Some(Kind::Bits),
+            (KeptTensor::Rest, Dtype::Bf16 | Dtype::F16) => Some(Kind::Float(param)),
+            (KeptTensor::Master, Dtype::Bf16 | Dtype::F16) => Some(Kind::Float(Dtype::F32)),
+            _ => None,
+        }
+    }
+
+    /// The type as which the kernel reads the elements: it takes the lower halves for bits of bfloat16.
+    pub(super) fn dtype(kind: Kind) -> Option<Dtype> {
+        match kind {
+            Kind::Float(dtype) => Some(dtype),
+            Kind::Bits => Some(Dtype::Bf16),
+            Kind::Code => None,
+        }
+    }
+
+    /// Where the tensor is; `None` where it does not go with a parameter of this type and layout.
+    pub(super) fn see<'a>(
+        self,
+        tensors: &Tensors,
+        tensor: &'a Bound<'_, PyAny>,
+        scratch: &'a mut Scratch,
+        (param, shape, strides): (Dtype, &[i64], &[i64]),
+    ) -> PyResult<Option<Seen<'a>>> {
+        let Some(kind) = self.kind(param) else { return Ok(None) };
+        let seen = if kind == Kind::Bits {
+            tensors.see_bits(tensor, scratch)?
+        } else {
+            tensors.see(tensor, scratch)?
+        };
+        let fits = |seen: &Seen<'_>| {
+            KeptTensor::dtype(kind) == Some(seen.dtype) && seen.is_laid_out_like(shape, strides)
+        };
+        Ok(seen.filter(fits))
+    }
 }
 
 /// How messages name what is written, by the number of the row times [`ROLES`] plus the role.
@@ -60,7 +111,7 @@ pub(super) fn written_name(
     match role {
         0 => param,
         STEP => format!("step of {param}"),
-        KEPT => format!("{} of {param}", keys.kept.map_or("", Extra::name)),
+        KEPT => format!("{} of {param}", keys.kept.map_or("", KeptTensor::key)),
         moment => {
             let (moment, scale) =
                 if moment >= SCALES { (moment - SCALES, "_scale") } else { (moment - 1, "") };

@@ -7,9 +7,8 @@
 
 use super::apart::{Apart, Overlap};
 use super::blocks::{Block, Place, prefetch};
-use super::extra::Extra;
 use super::tensor_claim::TensorClaim;
-use super::tensor_names::{KEPT, Keys, Namer, Position, ROLES, SCALES, STEP, see_extra, written_name};
+use super::tensor_names::{KEPT, KeptTensor, Keys, Namer, Position, ROLES, SCALES, STEP, written_name};
 use super::tensors::{Kind, Scratch, Seen, Tensors};
 use crate::call::no_memory;
 use crate::give::value_error;
@@ -304,7 +303,7 @@ impl TensorRows {
         let mut stayed = |tensor: Option<&Bound<'_, PyAny>>, role: usize, layout| {
             let (Some(tensor), Some(held)) = (tensor, &own.written[role]) else { return Ok(false) };
             let Place::Floats(Block { data, len, dtype }) = held.place else { return Ok(false) };
-            let low = role == KEPT && keys.kept == Some(Extra::Low);
+            let low = role == KEPT && keys.kept == Some(KeptTensor::Low);
             let kind = if low { Kind::Bits } else { Kind::Float(dtype) };
             Ok(held.object.is(tensor) && self.tensors.stayed(tensor, scratch, (data, len, kind), layout)?)
         };
@@ -321,7 +320,7 @@ impl TensorRows {
             }
         }
         if let (Some(kept), Some(_)) = (keys.kept, &own.written[KEPT])
-            && !stayed(state.get_item(kept.name())?.as_ref(), KEPT, layout)?
+            && !stayed(state.get_item(kept.key())?.as_ref(), KEPT, layout)?
         {
             return Ok(false);
         }
@@ -391,17 +390,15 @@ impl TensorRows {
             let scale_name = || format!("{key}_scale of {}", name(row.position));
             hold(&mut own.written[SCALES + index], &scales, &seen, changed, scale_name)?;
         }
-        let kept = keys.kept.map(|kept| Ok::<_, PyErr>((kept, state.get_item(kept.name())?))).transpose()?;
+        let kept = keys.kept.map(|kept| Ok::<_, PyErr>((kept, state.get_item(kept.key())?))).transpose()?;
         match kept {
             Some((kept, Some(tensor))) => {
                 let param = (element, &own.shape[..], &own.strides[..]);
-                let Some(seen) = see_extra(kept, &self.tensors, &tensor, scratch, param)? else {
-                    return Ok(false);
-                };
-                let called = || format!("{} of {}", kept.name(), name(row.position));
+                let Some(seen) = kept.see(&self.tensors, &tensor, scratch, param)? else { return Ok(false) };
+                let called = || format!("{} of {}", kept.key(), name(row.position));
                 hold(&mut own.written[KEPT], &tensor, &seen, changed, called)?;
             }
-            Some((kept, None)) if kept.dtype(element).is_some() => return Ok(false),
+            Some((kept, None)) if kept.kind(element).is_some() => return Ok(false),
             _ => *changed |= own.written[KEPT].take().is_some(),
         }
         let Some(steps) = state.get_item(intern!(py, "step"))? else { return Ok(false) };

@@ -2,7 +2,6 @@
 
 use super::stored::{self, Beside};
 use crate::arrays::blocks::{MomentSlice, SliceMut};
-use crate::arrays::extra::Extra;
 use crate::arrays::loads::Copies;
 use crate::arrays::written::{Role, Row, Written};
 use crate::call::no_memory;
@@ -18,18 +17,27 @@ pub enum Kept {
     Moment(usize),
     /// The scales of a moment in 8 bits.
     Scales(usize),
-    /// What parameters of 16 bits lack.
-    Extra(Extra),
+    /// The lower halves of parameters whose upper halves are the caller's.
+    Low,
+    /// What rounding parameters has lost.
+    Rest,
+    /// The values of which the caller's parameters are copies.
+    Master,
 }
 
 impl Kept {
     /// What arrays of these names are.
     pub fn all(names: &[String]) -> PyResult<Vec<Kept>> {
-        let place = |name: &str| names.iter().position(|x| x == name);
-        let of = |name: &String| match (Extra::named(name), name.strip_suffix("_scale").and_then(place)) {
-            (Some(extra), _) => Kept::Extra(extra),
-            (None, Some(moment)) => Kept::Scales(moment),
-            (None, None) => Kept::Moment(place(name).unwrap_or(0)),
+        let of = |name: &String| match name.as_str() {
+            "low" => Kept::Low,
+            "rest" => Kept::Rest,
+            "master" => Kept::Master,
+            name => {
+                match name.strip_suffix("_scale").and_then(|moment| names.iter().position(|x| x == moment)) {
+                    Some(moment) => Kept::Scales(moment),
+                    None => Kept::Moment(names.iter().position(|x| x == name).unwrap_or(0)),
+                }
+            }
         };
         memory::collected(names.iter().map(of)).map_err(no_memory)
     }
@@ -42,6 +50,7 @@ impl Kept {
 /// Whether the arrays of a row go together; otherwise the role of the one that does not.
 pub fn fits(written: &Written, kinds: &[Kept], row: usize) -> Result<(), usize> {
     let param = written.dtype(0, row);
+    let narrow = matches!(param, Some(Dtype::Bf16 | Dtype::F16));
     let copied = written.has(1 + kinds.len(), row);
     for (index, kind) in kinds.iter().enumerate() {
         let (role, found) = (1 + index, written.dtype(1 + index, row));
@@ -57,9 +66,9 @@ pub fn fits(written: &Written, kinds: &[Kept], row: usize) -> Result<(), usize> 
             }
             Kept::Scales(_) => true,
             _ if !written.has(role, row) => true,
-            Kept::Extra(extra) => {
-                found.is_some() && found == param.and_then(|param| extra.dtype(param)) && !copied
-            }
+            Kept::Low => found == Some(Dtype::Bf16) && param == found && !copied,
+            Kept::Rest => narrow && found == param && !copied,
+            Kept::Master => narrow && found == Some(Dtype::F32) && !copied,
         };
         if !good {
             return Err(role);
@@ -80,9 +89,9 @@ pub fn row<'a>(slices: Row<'a>, kinds: &[Kept], hyper: usize, seed: Option<u64>)
             (Some(Kept::Scales(moment)), Some(SliceMut::Floats(Typed::F32(found)))) => {
                 scales[*moment] = Some(found);
             }
-            (Some(Kept::Extra(extra)), Some(SliceMut::Floats(array))) => {
-                beside = Some(Beside::Extra(*extra, array));
-            }
+            (Some(Kept::Low), Some(SliceMut::Floats(low))) => beside = Some(Beside::Low(low)),
+            (Some(Kept::Rest), Some(SliceMut::Floats(rest))) => beside = Some(Beside::Rest(rest)),
+            (Some(Kept::Master), Some(SliceMut::Floats(master))) => beside = Some(Beside::Master(master)),
             (None, Some(SliceMut::Floats(copy))) => beside = Some(Beside::Copy(copy)),
             (_, Some(_)) => {} // not of the types that `fits` has found
         }
@@ -112,8 +121,8 @@ pub fn damaged(
         let (role, row) = (index / rows, index % rows);
         let values = saved.from(index)?;
         let (moment, fresh) = match (kinds[role], names[role].as_str()) {
-            (Kept::Extra(Extra::Low), _) => return None,
-            (Kept::Extra(_), _) => (Moment::First, false),
+            (Kept::Low, _) => return None,
+            (Kept::Rest | Kept::Master, _) => (Moment::First, false),
             (Kept::Scales(_), _) | (_, "exp_avg_sq") => (Moment::Second, fresh(row)),
             (_, "max_exp_avg_sq") => (Moment::Largest, fresh(row)),
             _ => (Moment::First, fresh(row)),

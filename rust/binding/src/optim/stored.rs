@@ -1,7 +1,6 @@
 //! Arrays in the forms in which an optimizer may store them.
 
 use crate::arrays::blocks::MomentSlice;
-use crate::arrays::extra::Extra;
 use crate::arrays::{copied, slice};
 use crate::call::{call_quick, no_memory};
 use crate::give::{Record, record, value_error};
@@ -46,8 +45,12 @@ pub fn moment(index: usize, slice: MomentSlice<'_>, seed: Option<u64>) -> Stored
 
 /// What is kept or written beside a parameter.
 pub enum Beside<'a> {
-    /// What the parameter lacks.
-    Extra(Extra, TypedSliceMut<'a>),
+    /// The lower halves of float32 values, the upper ones being the parameter.
+    Low(TypedSliceMut<'a>),
+    /// What rounding the parameter has lost.
+    Rest(TypedSliceMut<'a>),
+    /// The values of which the parameter is a copy.
+    Master(TypedSliceMut<'a>),
     /// A copy of the parameter.
     Copy(TypedSliceMut<'a>),
 }
@@ -55,18 +58,14 @@ pub enum Beside<'a> {
 /// A parameter as it is stored.
 pub fn param<'a>(param: TypedSliceMut<'a>, beside: Option<Beside<'a>>, seed: Option<u64>) -> Stored<'a> {
     match (param, beside) {
-        (Typed::Bf16(high), Some(Beside::Extra(Extra::Low, Typed::Bf16(low)))) => {
+        (Typed::Bf16(high), Some(Beside::Low(Typed::Bf16(low)))) => {
             Stored::Split(Split { high, low: Bf16::bits_of(low) })
         }
-        (Typed::Bf16(value), Some(Beside::Extra(Extra::Rest, Typed::Bf16(rest)))) => {
+        (Typed::Bf16(value), Some(Beside::Rest(Typed::Bf16(rest)))) => {
             Stored::Kahan(Kahan::bf16(value, rest))
         }
-        (Typed::F16(value), Some(Beside::Extra(Extra::Rest, Typed::F16(rest)))) => {
-            Stored::Kahan(Kahan::f16(value, rest))
-        }
-        (copy, Some(Beside::Extra(Extra::Master, master))) => {
-            Stored::Copied(Copied { array: Plain(master), copy })
-        }
+        (Typed::F16(value), Some(Beside::Rest(Typed::F16(rest)))) => Stored::Kahan(Kahan::f16(value, rest)),
+        (copy, Some(Beside::Master(master))) => Stored::Copied(Copied { array: Plain(master), copy }),
         (array, Some(Beside::Copy(copy))) => Stored::Copied(Copied { array: Plain(array), copy }),
         (array, _) => floats(array, seed),
     }

@@ -8,9 +8,8 @@ use super::policy::{Limiter, MaxNorm};
 use super::stored::{self, Beside};
 use super::{Tell, options};
 use crate::arrays::blocks::MomentSlice;
-use crate::arrays::extra::Extra;
 use crate::arrays::tensor_claim::{TensorClaim, TensorRow};
-use crate::arrays::tensor_names::{Keys, Position};
+use crate::arrays::tensor_names::{KeptTensor, Keys, Position};
 use crate::arrays::tensor_rows::{Looked, TensorRows};
 use crate::arrays::tensors::{Learned, Tensors};
 use crate::call::{call_quick, no_memory};
@@ -63,16 +62,23 @@ impl Outcome {
     }
 }
 
-/// What a step is told about all rows together.
+/// How a step treats the gradients of all rows together.
 #[derive(Clone, Copy)]
-struct Together {
-    gradients: Treatment,
+struct Gradients {
+    /// The norm of all gradients, where it is known already (of those of other processes too, say).
+    norm: Option<f64>,
+    /// Whether the norm is computed, and gradients are checked.
+    scan: bool,
+    /// Whether a step is left out whose gradients are not finite, or whose moments would not be.
+    stop_nonfinite: bool,
+    /// Gradients are divided by this first.
+    scale: f64,
     /// Whether the step is left out in any case.
     skip: bool,
     /// The seed of random numbers by which 16-bit floats are rounded; `None`: they are rounded to nearest.
     seed: Option<u64>,
     /// How parameters of 16 bits keep more digits than their tensors hold.
-    kept: Option<Extra>,
+    kept: Option<KeptTensor>,
 }
 
 #[pymethods]
@@ -156,9 +162,8 @@ impl TensorPlan {
             memory::push(&mut options, options::hyper(&given, 1)?).map_err(no_memory)?;
             memory::push(&mut moments, keys).map_err(no_memory)?;
         }
-        let kept = kept.map(Extra::of).transpose()?;
-        let gradients = Treatment { norm, scan, stop_nonfinite, scale: grad_scale, narrow: Dtype::F32 };
-        let together = Together { gradients, skip, seed, kept };
+        let kept = kept.map(KeptTensor::of).transpose()?;
+        let gradients = Gradients { norm, scan, stop_nonfinite, scale: grad_scale, skip, seed, kept };
         let name = |position: Position| {
             let asked = position.to_python(py).and_then(|at| call_back(name, &at.cast_into()?, None));
             let (group, index) = position;
@@ -188,7 +193,7 @@ impl TensorPlan {
         let tell = Tell::of(py, Some((tell, claim.params(py)?.unbind())))?;
         let mut limiter = Limiter::of(max_norm.as_ref())?;
         let count = detail.then(|| groups.iter().map(PyListMethods::len).sum());
-        let (outcome, changes) = stepped(py, &mut claim, &options, together, &mut limiter, outcome, count)?;
+        let (outcome, changes) = stepped(py, &mut claim, &options, gradients, &mut limiter, outcome, count)?;
         *locked(&self.last) = Some((outcome, changes.clone()));
         if outcome.applied {
             self.updates.fetch_add(1, Relaxed);
@@ -209,7 +214,7 @@ fn stepped(
     py: Python<'_>,
     claim: &mut TensorClaim<'_, '_>,
     options: &[Hyper],
-    together: Together,
+    gradients: Gradients,
     limits: &mut Limiter<'_>,
     mut outcome: Outcome,
     count: Option<usize>,
@@ -221,10 +226,10 @@ fn stepped(
     let detailed = if count.is_some() { rows.as_slice() } else { &[] };
     let numbers = memory::collected(detailed.iter().map(|row| row.number)).map_err(no_memory)?;
     let mut detail = Detail::new(count, Some(&numbers)).map_err(no_memory)?;
-    if together.skip || rows.is_empty() {
+    if gradients.skip || rows.is_empty() {
         return Ok((outcome, detail.finish()));
     }
-    if together.seed.is_some() {
+    if gradients.seed.is_some() {
         stored::have_numbers(rows.iter().map(|row| (row.number, row.steps)))?;
     }
     let Different { options: hypers, groups, of_row } = hypers(options, &rows)?;
@@ -244,7 +249,7 @@ fn stepped(
     }
     let watch = &mut detail;
     let (outcome, bad) =
-        call_quick(py, move || computed(rows, hypers, &of_row, together, limits, outcome, watch))?;
+        call_quick(py, move || computed(rows, hypers, &of_row, gradients, limits, outcome, watch))?;
     let (nonfinite, first) = counted(bad);
     let element = bad.map(|found| found.element);
     let outcome = Outcome { nonfinite, first: first.map(|row| positions[row]), element, ..outcome };
@@ -285,7 +290,7 @@ fn computed(
     rows: Vec<TensorRow<'_>>,
     hypers: Vec<Hyper>,
     of_row: &[usize],
-    together: Together,
+    gradients: Gradients,
     limits: &mut Limiter<'_>,
     mut outcome: Outcome,
     detail: &mut Detail<'_>,
@@ -294,7 +299,7 @@ fn computed(
         row.moments.iter().flatten().any(|moment| matches!(moment, MomentSlice::Floats(Typed::F16(_))))
     };
     let narrow = if rows.iter().any(half) { Dtype::F16 } else { Dtype::F32 };
-    let Together { gradients, seed, kept, .. } = together;
+    let Gradients { norm, scan, stop_nonfinite, scale, seed, kept, .. } = gradients;
     let read = memory::collected(rows.iter().map(|row| row.grad))?;
     let mut counters = memory::with_capacity(rows.len())?;
     let rows = rows.into_iter().zip(of_row).map(|(row, &hyper)| {
@@ -303,11 +308,15 @@ fn computed(
         let mut moment =
             || moments.next().and_then(|(index, slice)| Some(stored::moment(index, slice?, seed)));
         let moments = [moment(), moment(), moment()];
-        let beside = row.kept.zip(kept).map(|(slice, kept)| Beside::Extra(kept, slice));
+        let beside = row.kept.zip(kept).map(|(slice, kept)| match kept {
+            KeptTensor::Low => Beside::Low(slice),
+            KeptTensor::Rest => Beside::Rest(slice),
+            KeptTensor::Master => Beside::Master(slice),
+        });
         let (param, key) = (stored::param(row.param, beside, seed), row.number as u64);
         optim::Row { param, grad: row.grad, moments, hyper, key }
     });
-    let treatment = Treatment { narrow, ..gradients };
+    let treatment = Treatment { norm, scan, stop_nonfinite, scale, narrow };
     let Computed { grad_norm, clip_factor, bad, overflow, applied } =
         compute(rows, &read, hypers, treatment, limits, detail)?;
     if applied {
