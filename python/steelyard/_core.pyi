@@ -363,6 +363,7 @@ class TensorPlan:
         skip: bool,
         seed: int | None = None,
         kept: str | None = None,
+        copies: Sequence[list[Any]] | None = None,
         detail: bool = False,
     ) -> _TensorOutcome: ...
 
@@ -411,6 +412,7 @@ def clip_in_place(
     norm_type: float,
     norm: float | None,
     stop_nonfinite: bool,
+    torch: bool = False,
     tell: _Tell | None = None,
 ) -> _ClippedNorm: ...
 def clip_each_in_place(
@@ -774,7 +776,7 @@ def bootstrap(
     columns: Sequence[NDArray[Any]],
     statistic: str,
     *,
-    parameters: Sequence[float] = [],
+    parameters: Sequence[float] = ...,
     codes: NDArray[np.int64] | None = None,
     clusters: int = 0,
     method: str,

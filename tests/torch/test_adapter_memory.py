@@ -222,8 +222,8 @@ def test_steps_are_counted_beyond_the_last_number_of_float32() -> None:
     seen = []
     for _ in range(3):
         own.step()
-        seen.append((own.state[weight]["step"].item(), own.step_info.step))
-    assert seen == [(2**24 + k,) * 2 for k in range(3)]
+        seen.append(own.state[weight]["step"].item())
+    assert seen == [2**24 + k for k in range(3)]
     theirs = torch.optim.AdamW([weight])
     theirs.load_state_dict(own.state_dict())
     theirs.step()

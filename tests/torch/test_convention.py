@@ -187,3 +187,29 @@ def test_a_norm_that_is_taken_elsewhere_is_refused() -> None:
     with pytest.raises(ValueError, match="the norm is taken during backward"):
         AdamW(model.parameters(), convention="torch", max_norm=1.0).hook_backward(model)
     AdamW(model.parameters(), convention="torch").hook_backward(model)
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0])
+def test_a_scaler_without_unscale_clips_as_torch_does_after_it(size: float) -> None:
+    """The 1e-6 of torch's factor belongs to the norm of the gradients themselves, not to that of scaled ones."""
+    runs = []
+    for ours in (True, False):
+        weight = torch.nn.Parameter(torch.linspace(-1, 1, 64))
+        limit = 0.25 * size
+        if ours:
+            optimizer: Any = AdamW([weight], lr=0.125, max_norm=limit, convention="torch")
+        else:
+            optimizer = torch.optim.AdamW([weight], lr=0.125, fused=True)
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
+        for step in range(3):
+            optimizer.zero_grad()
+            grad = torch.randn(64, generator=torch.Generator().manual_seed(step)) * (size / 8)
+            scaler.scale((weight * grad).sum()).backward()
+            if not ours:
+                scaler.unscale_(optimizer)
+                torch.nn.utils.clip_grad_norm_([weight], limit)
+            scaler.step(optimizer)
+            scaler.update()
+        runs.append((weight.detach(), *(optimizer.state[weight][key] for key in ("exp_avg", "exp_avg_sq"))))
+    for own, theirs in zip(*runs, strict=True):
+        assert torch.equal(own, theirs)

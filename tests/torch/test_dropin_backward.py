@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.utils.weak import TensorWeakRef
 
 from steelyard.torch import AdamW
 
@@ -127,7 +128,7 @@ def test_gradients_that_are_not_finite_stop_every_parameter(value: float) -> Non
     assert optimizer.step_info.skipped
     assert_same_bits([p.detach() for p in model.parameters()], before)
     optimizer.nonfinite = "raise"
-    with pytest.raises(ValueError, match="gradients: expected finite ones; got a norm of"):
+    with pytest.raises(ValueError, match=r"^params\[0\].grad: expected finite gradients; got 1072 NaN or infinite"):
         optimizer.step()
 
 
@@ -224,3 +225,40 @@ def _moves(hooked: bool, change: Callable[[AdamW], None], **options: Any) -> lis
 def test_hooks_follow_what_is_changed_after_they_are_on(change: Callable[[AdamW], None]) -> None:
     for own, hooked in zip(_moves(False, change, eps=1.0), _moves(True, change, eps=1.0), strict=True):
         torch.testing.assert_close(hooked, own, rtol=1e-6, atol=0.0)
+
+
+@pytest.mark.parametrize("options", [{"max_norm": 1.0}, {"nonfinite": "raise"}], ids=str)
+def test_a_gradient_that_is_not_finite_is_named_as_without_hooks(options: dict[str, Any]) -> None:
+    messages, infos = [], []
+    for hooked in (True, False):
+        model = small_model()
+        optimizer = AdamW(model.named_parameters(), lr=0.0625, **({"nonfinite": "raise"} | options))
+        if hooked:
+            optimizer.hook_backward(model)
+        model(X).square().sum().backward()
+        model[2].weight.grad[1, 3] = float("nan")
+        with pytest.raises(ValueError, match=r'^params\["2.weight"\].grad') as caught:
+            optimizer.step()
+        messages.append(str(caught.value))
+        infos.append(optimizer.step_info)
+    assert messages[0] == messages[1]
+    assert (infos[0].nonfinite, infos[0].first_nonfinite, infos[0].first_element) == (
+        infos[1].nonfinite,
+        infos[1].first_nonfinite,
+        infos[1].first_element,
+    )
+
+
+@pytest.mark.parametrize("zero", ["optimizer", "model", "by hand"])
+def test_gradients_that_are_set_to_none_are_freed(zero: str) -> None:
+    model = small_model()
+    optimizer = AdamW(model.parameters(), max_norm=1.0)
+    optimizer.hook_backward(model)
+    model(X).square().sum().backward()
+    grads = [TensorWeakRef(param.grad) for param in model.parameters()]
+    if zero == "by hand":
+        for param in model.parameters():
+            param.grad = None
+    else:
+        {"optimizer": optimizer, "model": model}[zero].zero_grad()
+    assert [grad() for grad in grads] == [None] * 4

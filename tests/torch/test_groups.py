@@ -72,7 +72,9 @@ def test_what_a_saved_group_says_holds_in_an_optimizer_with_other_options(
         saving = AdamW([{"params": [weight()], **again}], **others | {argument: mine})
     loading = AdamW([weight()], **others | {argument: theirs})
     loading.load_state_dict(as_file(saving.state_dict()))
-    assert loading.param_groups[0][option] == mine
+    # A type of the moments that was asked for here is one of this machine, and stays.
+    stays = option == "state_dtype" and theirs is not None
+    assert loading.param_groups[0][option] == (theirs if stays else mine)
     step(saving)
     step(loading)
     assert torch.equal(saving.param_groups[0]["params"][0], loading.param_groups[0]["params"][0])

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
+from torch.utils.weak import TensorWeakRef
 
 from .. import _core
 from ..errors import type_error, value_error
@@ -16,16 +17,16 @@ __all__ = ["BackwardHooks"]
 
 
 class _Measured(NamedTuple):
-    """The sum of squares of a gradient, and which gradient it was."""
+    """The sum of squares of a gradient, and which gradient it was: its memory is free once nobody else holds it."""
 
-    grad: torch.Tensor
+    grad: TensorWeakRef
     version: int
     sum: float
     exponent: int
 
     def holds_for(self, grad: torch.Tensor) -> bool:
         """Whether the gradient has not been replaced since, nor written to by what raises its version."""
-        return self.grad is grad and self.version == grad._version
+        return self.grad() is grad and self.version == grad._version
 
 
 class BackwardHooks:
@@ -116,12 +117,15 @@ class BackwardHooks:
             if self._updates_at_once():
                 self._complete(param)
             elif param.grad is not None:
-                self._measured[param] = _Measured(param.grad, param.grad._version, found["sum"], found["exponent"])
+                self._note(param, param.grad, found)
         self._sums.clear()
 
     def _measure(self, param: torch.Tensor, grad: torch.Tensor) -> _Measured:
-        found = _core.sum_of_squares((array_of(grad),))
-        self._measured[param] = measured = _Measured(grad, grad._version, found["sum"], found["exponent"])
+        return self._note(param, grad, _core.sum_of_squares((array_of(grad),)))
+
+    def _note(self, param: torch.Tensor, grad: torch.Tensor, found: _core._SumOfSquares) -> _Measured:
+        measured = _Measured(TensorWeakRef(grad), grad._version, found["sum"], found["exponent"])
+        self._measured[param] = measured
         return measured
 
     @torch.no_grad()

@@ -199,11 +199,13 @@ class Hypers:
     """The options of all groups, which are checked again only where somebody has written another value."""
 
     def __init__(self, rule: Rule, read: Callable[[Mapping[str, Any], str, Rule], Hyper]) -> None:
-        self._rule, self._read, self._keys = rule, read, (*rule.options, *rule.own)
+        self._rule, self._read = rule, read
+        self._keys = (*rule.options, *rule.own, *_GLOBAL, *_UNSUPPORTED)
         self._known: dict[int, tuple[list[Any], Hyper]] = {}
 
     def read(self, group: Mapping[str, Any], place: str) -> Hyper:
         """Read and check the options of a group; ``place`` is what messages write before an option's name."""
+        _refuse_whole(group, place)
         return self._read(group, place, self._rule)
 
     def of(self, groups: list[dict[str, Any]]) -> list[Hyper]:
@@ -283,11 +285,17 @@ def complete(
 ) -> None:
     """Give a group that was saved, perhaps by torch's class, the options that it lacks.
 
-    Those of ``forced`` are the optimizer's in any case, as are those for GPUs, which have no use.
+    Those of ``forced`` are the optimizer's in any case, as are those for GPUs, which have no use, and a type of the
+    moments that was asked for: it says how much memory there is here, and not how the training goes on.
     """
     for option in (*defaults, *rule.own):
         if option in own:
             group.setdefault(option, own[option])
+    group.pop("copy_to", None)
+    if "copy_to" in own:
+        group["copy_to"] = own["copy_to"]
+    if own.get("state_dtype") is not None:
+        group["state_dtype"] = own["state_dtype"]
     for option in (*_UNSUPPORTED, *forced):
         if option in defaults:
             group[option] = defaults[option]
@@ -316,6 +324,17 @@ def refuse_unsupported(group: Mapping[str, Any], place: str, rule: Rule) -> None
     Other entries are let through, as in torch: wrappers and schedulers keep theirs in groups. One that is spelt almost
     like an option is no such entry.
     """
+    _refuse_whole(group, place)
+    if not place:
+        return
+    known = (*rule.options, *rule.own, *_GLOBAL, *_UNSUPPORTED, "copy_to")
+    for option in group:
+        if option not in (*known, *_FOREIGN) and (near := get_close_matches(str(option), known, 1, 0.8)):
+            raise value_error(place, f"options such as {near[0]!r}", repr(option))
+
+
+def _refuse_whole(group: Mapping[str, Any], place: str) -> None:
+    """Refuse what no group can have: what these optimizers do not offer, and what holds for all groups."""
     for option, fix in _UNSUPPORTED.items():
         if group.get(option):
             raise value_error(named(option, place), "False", "True", fix)
@@ -323,13 +342,8 @@ def refuse_unsupported(group: Mapping[str, Any], place: str, rule: Rule) -> None
         return
     for option, reason in _GLOBAL.items():
         if option in group:
-            raise value_error(
-                named(option, place), "nothing", shown(group[option]), f"{reason}: pass it to the optimizer"
-            )
-    known = (*rule.options, *rule.own, *_GLOBAL, *_UNSUPPORTED)
-    for option in group:
-        if option not in (*known, *_FOREIGN) and (near := get_close_matches(str(option), known, 1, 0.8)):
-            raise value_error(place, f"options such as {near[0]!r}", repr(option))
+            fix = f"{reason}: pass it to the optimizer"
+            raise value_error(named(option, place), "nothing", shown(group[option]), fix)
 
 
 # Entries that torch's schedulers and optimizers write into groups, and that are spelt like others.

@@ -72,6 +72,11 @@ class AdamW(Optimizer):
         parameter. Moments are float32 with the first and the last unless ``state_dtype`` says otherwise. It begins at
         the first step of a parameter, or where a state without it was loaded, from the parameter as it is then. After
         that, load weights and state of the same step; what else writes to weights is undone with ``"float32"``.
+    copy_to : list of tensors, optional
+        For each parameter in order a tensor like it, such as that of a model in bfloat16, or None: each step writes the
+        new parameter to it too, rounded to nearest, in the same pass. A group may have its own list, ``copy_to`` beside
+        ``params``, which can be changed between steps. For parameters of float32 or float64. Copies are in no saved
+        state: loading leaves them as they are, and the next step writes them.
     convention : {None, "torch"}
         "torch": every bit is that of ``torch.optim.AdamW(fused=True)`` after ``clip_grad_norm_``, as torch computes
         them on x86-64 with AVX2: its rule for the last elements of a tensor, its float32 norm in a few serial lanes
@@ -133,6 +138,7 @@ class AdamW(Optimizer):
         rounding: str = "nearest",
         seed: int = 0,
         master: Master | None = None,
+        copy_to: Any = None,
         convention: str | None = None,
         detail: bool = False,
     ) -> None:
@@ -165,6 +171,7 @@ class AdamW(Optimizer):
             rounding=rounding,
             seed=seed,
             master=master,
+            copy_to=copy_to,
             convention=convention,
             detail=detail,
         )

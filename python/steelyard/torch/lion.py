@@ -21,7 +21,8 @@ class Lion(Optimizer):
         As :class:`steelyard.torch.AdamW`.
     lr, betas, weight_decay, maximize
         As :class:`steelyard.optim.Lion`; the rate is usually a third to a tenth of AdamW's.
-    decay, max_lr, cautious, tight, flush_denormals, max_norm, nonfinite, state_dtype, rounding, seed, master, detail
+    decay, max_lr, cautious, tight, flush_denormals, max_norm, nonfinite, state_dtype, rounding, seed, master, copy_to,
+    detail
         As :class:`steelyard.torch.AdamW`; groups may have the same ones of their own.
 
     Examples
@@ -62,6 +63,7 @@ class Lion(Optimizer):
         rounding: str = "nearest",
         seed: int = 0,
         master: Master | None = None,
+        copy_to: Any = None,
         detail: bool = False,
     ) -> None:
         defaults = {
@@ -85,5 +87,6 @@ class Lion(Optimizer):
             rounding=rounding,
             seed=seed,
             master=master,
+            copy_to=copy_to,
             detail=detail,
         )

@@ -18,6 +18,7 @@ from ..errors import value_error
 from ..optim import AutoClip, StepInfo, ZClip
 from ._backward import BackwardHooks, checked_parameters
 from ._convention import READERS, refuse_known_norm, takes_torch
+from ._copies import COPY, check_copies, copies_of, spread
 from ._distributed import global_norm_over_processes, is_shard, local, local_state, refuse_whole_rules
 from ._groups import (
     Hyper,
@@ -73,23 +74,31 @@ class _Row(NamedTuple):
 increment_version = getattr(torch._C, "_increment_version", None) or torch.autograd.graph.increment_version
 
 
-# The entry of the first saved group that has what a policy for max_norm has seen.
+# The entry of a saved group (here the first) that has what a policy for max_norm has seen.
 _POLICY = "max_norm_state"
 
 
 def _complete_saved(optimizer: Optimizer, saved: dict[str, Any]) -> None:
     """What is added to the state that torch's class makes."""
     name_all(saved["param_groups"], optimizer._RULE)
+    optimizer._schedules.save(optimizer.param_groups, saved["param_groups"])
+    for group in saved["param_groups"]:
+        group.pop(COPY, None)
     if isinstance(optimizer.max_norm, Policy) and saved["param_groups"]:
         saved["param_groups"][0][_POLICY] = optimizer.max_norm.state_dict()
 
 
-def _written(rows: list[_Row], params: list[torch.Tensor]) -> None:
-    """Copy back what was computed in other tensors, and tell torch which parameters were written."""
+def _written(rows: list[_Row], copies: dict[int, torch.Tensor], params: list[torch.Tensor]) -> None:
+    """Copy back what was computed in other tensors, and tell torch which tensors were written.
+
+    ``copies`` are those of parameters, by the identity of the parameter.
+    """
     for row in rows:
         if row.param is not row.target:
             row.target.copy_(row.param)
     increment_version(params)
+    if found := [copies[id(param)] for param in params if id(param) in copies]:
+        increment_version(found)
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -112,6 +121,7 @@ class Optimizer(torch.optim.Optimizer):
         seed: int = 0,
         master: str | None = None,
         convention: str | None = None,
+        copy_to: Any = None,
         detail: bool = False,
     ) -> None:
         self.max_norm, self.nonfinite = max_norm, nonfinite
@@ -129,6 +139,9 @@ class Optimizer(torch.optim.Optimizer):
         self._schedules.take_defaults(defaults)
         self._hypers.read(defaults, "")
         super().__init__(params, without_defaults(defaults, self._RULE))
+        spread(self.param_groups, copy_to)
+        for index in range(len(self.param_groups)):
+            self._check_copies(index)
         check_narrow(self._master, (param for group in self.param_groups for param in group["params"]))
 
     def _new_hypers(self) -> Hypers:
@@ -185,7 +198,6 @@ class Optimizer(torch.optim.Optimizer):
             self._check_group(index)
         except (TypeError, ValueError):
             del self.param_groups[index], self._stored_as[index:]
-            self._schedules.drop(index)
             raise
 
     def _check_group(self, index: int) -> None:
@@ -196,6 +208,22 @@ class Optimizer(torch.optim.Optimizer):
         for row, param in enumerate(group["params"]):
             check_parameter(param, self._name(index, row))
             check_split(self._master, param, self._name(index, row))
+        self._check_copies(index)
+
+    def _check_copies(self, index: int) -> None:
+        group, place = self.param_groups[index], place_of(index)
+        if group.get(COPY) is not None:
+            group[COPY] = copies_of(group, place)
+            refused = "convention='torch'" if self._as_torch else None
+            refused = f"master={self._master!r}" if self._master is not None else refused
+            names = (self._name(index, row) for row in range(len(group["params"])))
+            check_copies(group, place, names, refused)
+
+    def _copies(self) -> list[list[Any]] | None:
+        """The copies of all parameters, by groups; None where there are none."""
+        if all(group.get(COPY) is None for group in self.param_groups):
+            return None
+        return [copies_of(group, place_of(index)) for index, group in enumerate(self.param_groups)]
 
     def _name(self, group: int, row: int) -> str:
         """What messages call a parameter."""
@@ -316,9 +344,14 @@ class Optimizer(torch.optim.Optimizer):
                     return False
             index, row = places[param]
             self._latest = plans[param]
+            self._latest.updates = self._plan.updates
             groups: list[list[torch.Tensor]] = [[] for _ in self.param_groups]
             groups[index] = [param]
-            self._step(plans[param], groups, lambda group, _: self._name(group, row))
+            copies: list[list[Any]] | None = None
+            if self.param_groups[index].get(COPY) is not None:
+                copies = [[] for _ in groups]
+                copies[index] = [copies_of(self.param_groups[index], place_of(index))[row]]
+            self._step(plans[param], groups, lambda group, _: self._name(group, row), copies=copies)
             return True
 
         return update
@@ -341,7 +374,7 @@ class Optimizer(torch.optim.Optimizer):
             raise value_error("grad_scale", "nothing, since backward has updated already", "that of a GradScaler", fix)
         if not updated:
             self._latest = self._plan
-        applied = self._step(self._plan, groups, self._name, norm)
+        applied = self._step(self._plan, groups, self._name, norm, copies=self._copies())
         if updated and not applied:
             self._plan.updates += 1
 
@@ -351,13 +384,24 @@ class Optimizer(torch.optim.Optimizer):
         groups: list[list[torch.Tensor]],
         name_of: Callable[[int, int], str],
         norm: float | None = None,
+        *,
+        copies: list[list[Any]] | None,
     ) -> bool:
-        """Update the parameters in ``groups``; ``norm`` is that of all gradients, where it is known. Whether it did."""
+        """Update the parameters in ``groups``, and whether it did.
+
+        ``norm`` is that of all gradients, where it is known; ``copies`` are what get copies of the parameters.
+        """
         self._schedules.set(self.param_groups, self._plan.updates)
         hypers = self._hypers.of(self.param_groups)
         found_inf, scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
         self._store_as([hyper.state_dtype for hyper in hypers])
         instead: dict[int, _Row] = {}
+        copied = {
+            id(param): copy
+            for params, found in ([] if copies is None else zip(groups, copies, strict=True))
+            for param, copy in zip(params, found, strict=True)
+            if copy is not None
+        }
         begun: list[tuple[dict[str, Any], float]] = []
         try:
             for _ in range(_LOOKS):
@@ -366,7 +410,7 @@ class Optimizer(torch.optim.Optimizer):
                     self.state,
                     hypers=[hyper[:2] for hyper in hypers],
                     name=name_of,
-                    tell=partial(_written, list(instead.values())) if instead else increment_version,
+                    tell=partial(_written, list(instead.values()), copied) if instead or copied else increment_version,
                     instead={row: used[:4] for row, used in instead.items()},
                     max_norm=limit.core if isinstance(limit := self.max_norm, Policy) else limit,
                     norm=norm,
@@ -376,6 +420,7 @@ class Optimizer(torch.optim.Optimizer):
                     skip=found_inf is not None and found_inf.item() != 0,
                     seed=self._seed,
                     kept=kept_by(self._master),
+                    copies=copies,
                     detail=self._detail and plan is self._plan,
                 )
                 if not outcome["unready"]:
@@ -431,6 +476,8 @@ class Optimizer(torch.optim.Optimizer):
         """
         before = [0, *accumulate(map(len, groups))]
         instead = {}
+        for index in sorted({group for group, _ in unready}):
+            self._check_copies(index)
         for group, index in unready:
             param, name = groups[group][index], name_of(group, index)
             check_parameter(param, name)
@@ -457,8 +504,10 @@ class Optimizer(torch.optim.Optimizer):
         """Return the state in torch's form, for ``torch.save`` and the ``load_state_dict`` of either class.
 
         Where a group names an option that torch's class has not, every group names all of them. The first has an entry
-        ``max_norm_state`` where ``max_norm`` is a policy: what that has seen.
+        ``max_norm_state`` where ``max_norm`` is a policy: what that has seen. A group in which a number holds in place
+        of a schedule has an entry ``schedule_gave``: the number that the schedule gave last.
         """
+        self._schedules.take(self.param_groups, self._plan.updates)
         handle = self.register_state_dict_post_hook(_complete_saved, prepend=True)
         try:
             return super().state_dict()
@@ -468,8 +517,14 @@ class Optimizer(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a saved state, of this class or of torch's, without a bit lost; it is copied.
 
+        - A schedule of this optimizer goes on from the number of steps in the state, whatever number the state has
+          for it, unless that number was saved here as one that holds in place of a schedule: it then still does.
+        - ``state_dtype``, where this optimizer's group says one, is what the moments are stored as from now on.
+        - What is said once for all groups (``max_norm``, ``nonfinite``, ``rounding``, ...) stays as it is.
+
         Where the call raises, nothing has been changed.
         """
+        self._schedules.take(self.param_groups, self._plan.updates)
         handle = self.register_load_state_dict_pre_hook(keep)
         try:
             super().load_state_dict(state_dict)
@@ -499,8 +554,8 @@ class Optimizer(torch.optim.Optimizer):
         """Check what was saved, and only then take it."""
         for index, group in enumerate(saved["param_groups"]):
             complete(group, self.param_groups[index], self.defaults, self._RULE, self._FORCED)
-        groups = saved["param_groups"]
-        policy = groups[0].pop(_POLICY, None)
+        before, groups = self.param_groups, saved["param_groups"]
+        policies = [group.pop(_POLICY) for group in groups if _POLICY in group]
         stored_as = [self._hypers.read(group, place_of(index)).state_dtype for index, group in enumerate(groups)]
         known = {
             param: (self._name(index, row), stored_as[index])
@@ -508,9 +563,9 @@ class Optimizer(torch.optim.Optimizer):
             for row, param in enumerate(group["params"])
         }
         state = taken(saved["state"], known, self._RULE, self._master)
-        if policy is not None and isinstance(self.max_norm, Policy):
-            self.max_norm.load_state_dict(policy)  # the last that may refuse
+        if policies and isinstance(self.max_norm, Policy):
+            self.max_norm.load_state_dict(policies[0])  # the last that may refuse
         super().__setstate__(saved | {"state": state})
         self._stored_as = stored_as
-        self._schedules.keep(self.param_groups)
+        self._schedules.load(before, self.param_groups)
         self._plan.updates = most_steps(state)

@@ -28,7 +28,7 @@ class SGD(Optimizer):
         switched on later is the gradient in its first step, as in torch.
     foreach, fused, differentiable
         As :class:`steelyard.torch.AdamW`.
-    decay, max_lr, tight, flush_denormals, max_norm, nonfinite, state_dtype, rounding, seed, master, detail
+    decay, max_lr, tight, flush_denormals, max_norm, nonfinite, state_dtype, rounding, seed, master, copy_to, detail
         As :class:`steelyard.torch.AdamW`; groups may have the same ones of their own. ``decay`` is ``"l2"`` by default,
         as in torch.
 
@@ -74,6 +74,7 @@ class SGD(Optimizer):
         rounding: str = "nearest",
         seed: int = 0,
         master: Master | None = None,
+        copy_to: Any = None,
         detail: bool = False,
     ) -> None:
         defaults = {
@@ -100,5 +101,6 @@ class SGD(Optimizer):
             rounding=rounding,
             seed=seed,
             master=master,
+            copy_to=copy_to,
             detail=detail,
         )

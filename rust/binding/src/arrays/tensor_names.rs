@@ -26,11 +26,12 @@ pub type Namer<'a> = &'a dyn Fn(Position) -> String;
 pub struct Keys<'a, 'py> {
     /// Those of the moments, for each group.
     pub moments: &'a [Vec<Bound<'py, PyString>>],
-    /// What is kept beside parameters of 16 bits.
+    /// What is kept or written beside parameters.
     pub kept: Option<KeptTensor>,
 }
 
-/// How a parameter of 16 bits keeps more digits than its own tensor holds.
+/// How a parameter of 16 bits keeps more digits than its own tensor holds; or that a tensor, which is not in its state,
+/// gets a copy of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum KeptTensor {
     /// The lower halves of float32 values, whose upper halves are the parameter.
@@ -39,22 +40,26 @@ pub enum KeptTensor {
     Rest,
     /// The float32 values of which the parameter is a copy.
     Master,
+    /// A copy of the parameter, of any type that it can be rounded to.
+    Copy,
 }
 
 impl KeptTensor {
     pub fn of(name: &str) -> PyResult<Self> {
+        // Copies are in no state.
         let all = [KeptTensor::Low, KeptTensor::Rest, KeptTensor::Master];
         all.into_iter()
             .find(|kept| kept.key() == name)
             .ok_or_else(|| value_error(format!("kept: expected low, rest or master; got {name}")))
     }
 
-    /// The key in the state of a parameter.
+    /// The key in the state of a parameter, or the option.
     pub fn key(self) -> &'static str {
         match self {
             KeptTensor::Low => "low",
             KeptTensor::Rest => "rest",
             KeptTensor::Master => "master",
+            KeptTensor::Copy => "copy_to",
         }
     }
 
@@ -85,6 +90,10 @@ impl KeptTensor {
         scratch: &'a mut Scratch,
         (param, shape, strides): (Dtype, &[i64], &[i64]),
     ) -> PyResult<Option<Seen<'a>>> {
+        if self == KeptTensor::Copy {
+            let seen = tensors.see(tensor, scratch)?;
+            return Ok(seen.filter(|seen| seen.is_laid_out_like(shape, strides)));
+        }
         let Some(kind) = self.kind(param) else { return Ok(None) };
         let seen = if kind == Kind::Bits {
             tensors.see_bits(tensor, scratch)?
@@ -111,7 +120,7 @@ pub(super) fn written_name(
     match role {
         0 => param,
         STEP => format!("step of {param}"),
-        KEPT => format!("{} of {param}", keys.kept.map_or("", KeptTensor::key)),
+        KEPT => format!("{} of {param}", keys.kept.map_or("what is kept", KeptTensor::key)),
         moment => {
             let (moment, scale) =
                 if moment >= SCALES { (moment - SCALES, "_scale") } else { (moment - 1, "") };

@@ -47,6 +47,15 @@ pub(super) struct Present<'py> {
     state: Option<Bound<'py, PyDict>>,
     /// Whether its momentum begins with this step.
     begins: bool,
+    /// The tensor that gets a copy of the parameter.
+    copy: Option<Bound<'py, PyAny>>,
+}
+
+impl<'py> Present<'py> {
+    /// What is kept or written beside the parameter, if it is there.
+    fn beside(&self, kept: KeptTensor, state: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if kept == KeptTensor::Copy { Ok(self.copy.clone()) } else { state.get_item(kept.key()) }
+    }
 }
 
 /// What a step does with a row.
@@ -118,10 +127,10 @@ impl TensorRows {
 
     /// Finds the parameters that have a gradient, and looks at their tensors. `instead` has, by row, the parameter,
     /// gradient and state to use instead of those that the optimizer has, and whether the momentum begins with this
-    /// step.
+    /// step. Each group may have a list, of the same length, of tensors that get copies.
     pub fn look<'py>(
         &mut self,
-        groups: &[Bound<'py, PyList>],
+        groups: (&[Bound<'py, PyList>], Option<&[Bound<'py, PyList>]>),
         state: &Bound<'py, PyDict>,
         keys: Keys<'_, 'py>,
         instead: Option<&Bound<'py, PyDict>>,
@@ -155,7 +164,7 @@ impl TensorRows {
         for (ready, row) in self.ready.iter().zip(&present) {
             if let Some(hit) = self.apart.hit(&ready.grad.range(), &mut place) {
                 let grad = format!("{}.grad", name(row.position));
-                return Err(overlap(&grad, &written_name(hit, &present, keys, name)));
+                return Err(overlap(&grad, &written_name(hit, &present, keys, name), false));
             }
         }
         Ok(Looked::Ready(TensorClaim { rows: self, present }))
@@ -180,7 +189,7 @@ impl TensorRows {
     /// The parameters that have a gradient. This may run Python code, such as torch's hash of a tensor.
     fn present<'py>(
         &mut self,
-        groups: &[Bound<'py, PyList>],
+        (groups, copies): (&[Bound<'py, PyList>], Option<&[Bound<'py, PyList>]>),
         state: &Bound<'py, PyDict>,
         instead: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Vec<Present<'py>>> {
@@ -213,7 +222,10 @@ impl TensorRows {
                     own.state = found.and_then(|found| found.cast_into::<PyDict>().ok()).map(Bound::unbind);
                 }
                 let state = own.state.as_ref().map(|state| state.bind(py).clone());
-                let mut used = Present { row, position: (group, index), param, grad, state, begins: false };
+                let copy = copies.map(|copies| copies[group].get_item(index)).transpose()?;
+                let copy = copy.filter(|copy| !copy.is_none());
+                let position = (group, index);
+                let mut used = Present { row, position, param, grad, state, begins: false, copy };
                 if let Some(other) = instead.map(|instead| instead.get_item(row)).transpose()?.flatten() {
                     (used.param, used.grad, used.state, used.begins) = other.cast::<PyTuple>()?.extract()?;
                 }
@@ -319,9 +331,12 @@ impl TensorRows {
                 return Ok(false);
             }
         }
-        if let (Some(kept), Some(_)) = (keys.kept, &own.written[KEPT])
-            && !stayed(state.get_item(kept.key())?.as_ref(), KEPT, layout)?
-        {
+        let beside = match (keys.kept, &own.written[KEPT]) {
+            (Some(kept), Some(_)) => stayed(row.beside(kept, state)?.as_ref(), KEPT, layout)?,
+            (_, None) => row.copy.is_none(),
+            (None, Some(_)) => false,
+        };
+        if !beside {
             return Ok(false);
         }
         stayed(state.get_item(intern!(state.py(), "step"))?.as_ref(), STEP, None)
@@ -390,7 +405,7 @@ impl TensorRows {
             let scale_name = || format!("{key}_scale of {}", name(row.position));
             hold(&mut own.written[SCALES + index], &scales, &seen, changed, scale_name)?;
         }
-        let kept = keys.kept.map(|kept| Ok::<_, PyErr>((kept, state.get_item(kept.key())?))).transpose()?;
+        let kept = keys.kept.map(|kept| Ok::<_, PyErr>((kept, row.beside(kept, state)?))).transpose()?;
         match kept {
             Some((kept, Some(tensor))) => {
                 let param = (element, &own.shape[..], &own.strides[..]);
@@ -425,7 +440,8 @@ impl TensorRows {
             Err(Overlap(first, second)) => {
                 self.together.clear();
                 let names = [first, second].map(|index| written_name(index, present, keys, name));
-                return Err(overlap(&names[0], &names[1]));
+                let tied = [first, second].iter().all(|index| index % ROLES == 0);
+                return Err(overlap(&names[0], &names[1], tied));
             }
         }
         Ok(())
@@ -443,10 +459,10 @@ fn block(seen: &Seen<'_>) -> Block {
     Block { data: seen.data, len: seen.len(), dtype: seen.dtype }
 }
 
-fn overlap(tensor: &str, other: &str) -> PyErr {
-    value_error(format!(
-        "{tensor}: expected memory of its own; it overlaps {other} (pass tied parameters once)"
-    ))
+/// `tied` says that both are parameters.
+fn overlap(tensor: &str, other: &str, tied: bool) -> PyErr {
+    let fix = if tied { "pass tied parameters once" } else { "put a .clone() in the place of one of them" };
+    value_error(format!("{tensor}: expected memory of its own; it overlaps {other} ({fix})"))
 }
 
 /// Records where a tensor is, whose storage must have memory for it.

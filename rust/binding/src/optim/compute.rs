@@ -49,7 +49,8 @@ pub fn compute<'a>(
         hyper.grad_scale = scale;
     }
     let (scaled, torchs, mut bad) = if let Some(norm) = known {
-        (Norm::of(norm), None, None)
+        let bad = if scan { unwatched(nonfinite(gradients, norm.is_finite(), &mut |_| true))? } else { None };
+        (Norm::of(norm), None, bad)
     } else if scan && hypers.iter().any(|hyper| hyper.torch) {
         let norm = TorchNorm::of(gradients)?;
         let bad = unwatched(nonfinite(gradients, norm.value.is_finite(), &mut |_| true))?;
@@ -63,8 +64,11 @@ pub fn compute<'a>(
         return Ok(Computed { grad_norm, clip_factor, bad, overflow: false, applied: true });
     };
     let norm = scaled.value() / scale;
-    let limit = limits.limit(norm)?.map(|limit| limit * scale);
-    let clip = torchs.map_or_else(|| Clip::to(limit, scaled), |norm| norm.clip(limit));
+    let limit = limits.limit(norm)?;
+    let clip = match torchs {
+        Some(norm) => norm.divided(scale).clip(limit),
+        None => Clip::to(limit.map(|limit| limit * scale), scaled),
+    };
     for hyper in &mut hypers {
         hyper.clip = clip;
     }

@@ -37,7 +37,7 @@ pub struct TensorPlan {
 /// What a step did.
 #[derive(Clone, Copy)]
 struct Outcome {
-    /// The most steps that any of its parameters has made, with this one if it was made.
+    /// The number of updates made, with this one if it was made.
     step: u64,
     /// The learning rate of the first group.
     lr: f64,
@@ -128,8 +128,10 @@ impl TensorPlan {
     /// `instead` then has, for some of them, by the number of the parameter among all, another parameter, gradient and
     /// state to use, and whether the momentum begins with this step, after steps without one. `name(group, index)`
     /// returns what messages call a parameter. `tell` is called with the list of parameters that were written. `kept`
-    /// is the key of what states hold beside parameters of 16 bits: "low", "rest" or "master".
-    #[pyo3(signature = (groups, state, *, hypers, name, tell, instead, max_norm, norm, scan, stop_nonfinite, grad_scale, skip, seed=None, kept=None, detail=false))]
+    /// is the key of what states hold beside parameters of 16 bits: "low", "rest" or "master". `copies` are, for each
+    /// group, the tensors to which its parameters are copied (None: to none), as long as the group; with them, states
+    /// hold nothing beside parameters.
+    #[pyo3(signature = (groups, state, *, hypers, name, tell, instead, max_norm, norm, scan, stop_nonfinite, grad_scale, skip, seed=None, kept=None, copies=None, detail=false))]
     #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)] // one call a step, spelled out in the Python face
     fn step<'py>(
         &self,
@@ -147,6 +149,7 @@ impl TensorPlan {
         skip: bool,
         seed: Option<u64>,
         kept: Option<&str>,
+        copies: Option<Vec<Bound<'py, PyList>>>,
         detail: bool,
     ) -> Record<'py> {
         let py = state.py();
@@ -162,7 +165,19 @@ impl TensorPlan {
             memory::push(&mut options, options::hyper(&given, 1)?).map_err(no_memory)?;
             memory::push(&mut moments, keys).map_err(no_memory)?;
         }
-        let kept = kept.map(KeptTensor::of).transpose()?;
+        let kept = match &copies {
+            None => kept.map(KeptTensor::of).transpose()?,
+            Some(copies) => {
+                let pairs = || copies.iter().zip(&groups);
+                if copies.len() != groups.len() || pairs().any(|(copies, group)| copies.len() != group.len())
+                {
+                    return Err(value_error(
+                        "copies: expected one, or None, for each parameter of every group",
+                    ));
+                }
+                Some(KeptTensor::Copy)
+            }
+        };
         let gradients = Gradients { norm, scan, stop_nonfinite, scale: grad_scale, skip, seed, kept };
         let name = |position: Position| {
             let asked = position.to_python(py).and_then(|at| call_back(name, &at.cast_into()?, None));
@@ -174,7 +189,7 @@ impl TensorPlan {
         let mut entered = self.rows.enter(py)?;
         let lr = options.first().map_or(0.0, |group| group.lr);
         let outcome = Outcome {
-            step: 0,
+            step: self.updates.load(Relaxed),
             lr,
             grad_norm: None,
             clip_factor: 1.0,
@@ -185,11 +200,16 @@ impl TensorPlan {
             applied: false,
             left_out: groups.iter().map(PyListMethods::len).sum(),
         };
-        let mut claim =
-            match entered.look(&groups, state, Keys { moments: &moments, kept }, instead, &name)? {
-                Looked::Ready(claim) => claim,
-                Looked::Unready(positions) => return outcome.record(py, positions, None),
-            };
+        let mut claim = match entered.look(
+            (&groups, copies.as_deref()),
+            state,
+            Keys { moments: &moments, kept },
+            instead,
+            &name,
+        )? {
+            Looked::Ready(claim) => claim,
+            Looked::Unready(positions) => return outcome.record(py, positions, None),
+        };
         let tell = Tell::of(py, Some((tell, claim.params(py)?.unbind())))?;
         let mut limiter = Limiter::of(max_norm.as_ref())?;
         let count = detail.then(|| groups.iter().map(PyListMethods::len).sum());
@@ -222,7 +242,6 @@ fn stepped(
     let positions = claim.positions()?;
     let rows = claim.slices()?;
     outcome.left_out -= rows.len();
-    outcome.step = rows.iter().map(|row| row.steps).max().unwrap_or(0);
     let detailed = if count.is_some() { rows.as_slice() } else { &[] };
     let numbers = memory::collected(detailed.iter().map(|row| row.number)).map_err(no_memory)?;
     let mut detail = Detail::new(count, Some(&numbers)).map_err(no_memory)?;
@@ -312,6 +331,7 @@ fn computed(
             KeptTensor::Low => Beside::Low(slice),
             KeptTensor::Rest => Beside::Rest(slice),
             KeptTensor::Master => Beside::Master(slice),
+            KeptTensor::Copy => Beside::Copy(slice),
         });
         let (param, key) = (stored::param(row.param, beside, seed), row.number as u64);
         optim::Row { param, grad: row.grad, moments, hyper, key }

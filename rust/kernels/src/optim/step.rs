@@ -27,57 +27,45 @@ struct Of {
 type Spans<'a, E> = Vec<(Span<'a, E>, Of)>;
 
 /// One unit of work. Where every array of a row has the type of the computation the rule works on the arrays
-/// themselves, and some rules also where all of them are bf16. Other rows are computed tile by tile.
+/// themselves. Other rows are computed tile by tile.
 enum Work<'a> {
     Single(Spans<'a, f32>),
     Double(Spans<'a, f64>),
-    Brain(Spans<'a, Bf16>),
     SingleTiles(Vec<Part<'a>>),
     DoubleTiles(Vec<Part<'a>>),
+}
+
+/// A unit of a step that is not watched: some rules work on arrays themselves also where all of them are bf16. Their
+/// loop would not be vectorized with a place to store the changes, and would take several times as long as the way
+/// through buffers.
+enum Unwatched<'a> {
+    Any(Work<'a>),
+    Brain(Spans<'a, Bf16>),
 }
 
 /// The rows of a call, divided into spans and sorted by the way in which they are computed.
 struct Sorted<'a> {
     single: Units<(Span<'a, f32>, Of)>,
     double: Units<(Span<'a, f64>, Of)>,
-    brain: Units<(Span<'a, Bf16>, Of)>,
     single_tiles: Units<Part<'a>>,
     double_tiles: Units<Part<'a>>,
 }
 
 impl<'a> Sorted<'a> {
-    /// Sorts the rows of a step. Where it is watched no rule converts: its loop would not be vectorized with a place to
-    /// store the changes, and would take several times as long as the way through buffers.
-    fn of(rows: impl IntoIterator<Item = Row<'a>>, options: &Options<'_>, watched: bool) -> Self {
-        let mut sorted = Sorted::new();
-        for (number, row) in rows.into_iter().enumerate() {
-            let hyper = &options.hypers[row.hyper];
-            let direct = hyper.grad_scale == 1.0 && hyper.grad_factor == 1.0;
-            let converts = !watched && options.rules[row.hyper].converts();
-            sorted.push(row, number as u32, direct, converts);
-        }
-        sorted
-    }
-
     fn new() -> Self {
         Sorted {
             single: Units::new(CHUNK),
             double: Units::new(CHUNK),
-            brain: Units::new(CHUNK),
             single_tiles: Units::new(CHUNK),
             double_tiles: Units::new(CHUNK),
         }
     }
 
-    /// `direct`: the gradient is neither divided nor rounded. `converts`: the rule converts bf16 by itself.
-    fn push(&mut self, row: Row<'a>, number: u32, direct: bool, converts: bool) {
+    fn push(&mut self, row: Row<'a>, number: u32, options: &Options<'_>) {
         let mut left = Some(row);
-        if direct {
+        if left.as_ref().is_some_and(|row| options.direct(row)) {
             left = left.and_then(|row| taken(row, number, &mut self.single));
             left = left.and_then(|row| taken(row, number, &mut self.double));
-        }
-        if direct && converts {
-            left = left.and_then(|row| taken(row, number, &mut self.brain));
         }
         if let Some(row) = left {
             let tiles = if row.is_double() { &mut self.double_tiles } else { &mut self.single_tiles };
@@ -86,18 +74,17 @@ impl<'a> Sorted<'a> {
     }
 
     fn elements(&self) -> usize {
-        let direct = self.single.elements() + self.double.elements() + self.brain.elements();
+        let direct = self.single.elements() + self.double.elements();
         direct + self.single_tiles.elements() + self.double_tiles.elements()
     }
 
     fn finish(self) -> Result<Vec<Work<'a>>, NoMemory> {
-        let (single, double, brain) = (self.single.finish()?, self.double.finish()?, self.brain.finish()?);
+        let (single, double) = (self.single.finish()?, self.double.finish()?);
         let (single_tiles, double_tiles) = (self.single_tiles.finish()?, self.double_tiles.finish()?);
-        let direct = single.len() + double.len() + brain.len();
-        let mut work = memory::with_capacity(direct + single_tiles.len() + double_tiles.len())?;
+        let tiles = single_tiles.len() + double_tiles.len();
+        let mut work = memory::with_capacity(single.len() + double.len() + tiles)?;
         work.extend(single.into_iter().map(Work::Single));
         work.extend(double.into_iter().map(Work::Double));
-        work.extend(brain.into_iter().map(Work::Brain));
         work.extend(single_tiles.into_iter().map(Work::SingleTiles));
         work.extend(double_tiles.into_iter().map(Work::DoubleTiles));
         Ok(work)
@@ -126,6 +113,12 @@ impl<'h> Options<'h> {
     fn of(hypers: &'h [Hyper]) -> Result<Self, NoMemory> {
         Ok(Options { hypers, rules: memory::collected(hypers.iter().map(Prepared::of))? })
     }
+
+    /// Whether the gradient of a row is neither divided nor rounded.
+    fn direct(&self, row: &Row<'_>) -> bool {
+        let hyper = &self.hypers[row.hyper];
+        hyper.grad_scale == 1.0 && hyper.grad_factor == 1.0
+    }
 }
 
 impl Work<'_> {
@@ -135,7 +128,6 @@ impl Work<'_> {
         match self {
             Work::Single(spans) => dispatch(InPlace { spans, options }),
             Work::Double(spans) => dispatch(InPlace { spans, options }),
-            Work::Brain(spans) => dispatch(Converted { spans, options }),
             Work::SingleTiles(parts) => dispatch(Tiled::<f32> { parts, options, compute: PhantomData }),
             Work::DoubleTiles(parts) => dispatch(Tiled::<f64> { parts, options, compute: PhantomData }),
         }
@@ -146,7 +138,6 @@ impl Work<'_> {
         match self {
             Work::Single(spans) => spans.len(),
             Work::Double(spans) => spans.len(),
-            Work::Brain(spans) => spans.len(),
             Work::SingleTiles(parts) | Work::DoubleTiles(parts) => parts.len(),
         }
     }
@@ -157,8 +148,6 @@ impl Work<'_> {
         match self {
             Work::Single(spans) => dispatch(Watched(spans, watch)),
             Work::Double(spans) => dispatch(Watched(spans, watch)),
-            // Not in a step that is watched: see `Sorted::of`.
-            Work::Brain(_) => watch.found,
             Work::SingleTiles(parts) => dispatch(WatchedTiles::<f32>(parts, watch, PhantomData)),
             Work::DoubleTiles(parts) => dispatch(WatchedTiles::<f64>(parts, watch, PhantomData)),
         }
@@ -282,9 +271,24 @@ pub fn step<'a>(rows: impl IntoIterator<Item = Row<'a>>, hypers: &[Hyper]) -> Re
 /// The step itself, in one parallel region.
 fn update<'a>(rows: impl IntoIterator<Item = Row<'a>>, hypers: &[Hyper]) -> Result<(), NoMemory> {
     let options = Options::of(hypers)?;
-    let sorted = Sorted::of(rows, &options, false);
-    let bytes = sorted.elements() * 28;
-    write_chunks(sorted.finish()?, bytes, |_, work| work.run(&options))?;
+    let (mut sorted, mut brain) = (Sorted::new(), Units::new(CHUNK));
+    for (number, row) in rows.into_iter().enumerate() {
+        let (number, converts) = (number as u32, options.rules[row.hyper].converts());
+        let converts = converts && options.direct(&row);
+        let left = if converts { taken(row, number, &mut brain) } else { Some(row) };
+        if let Some(row) = left {
+            sorted.push(row, number, &options);
+        }
+    }
+    let bytes = (sorted.elements() + brain.elements()) * 28;
+    let (others, brain) = (sorted.finish()?, brain.finish()?);
+    let mut work = memory::with_capacity(others.len() + brain.len())?;
+    work.extend(others.into_iter().map(Unwatched::Any));
+    work.extend(brain.into_iter().map(Unwatched::Brain));
+    write_chunks(work, bytes, |_, work| match work {
+        Unwatched::Any(work) => work.run(&options),
+        Unwatched::Brain(spans) => dispatch(Converted { spans, options: &options }),
+    })?;
     Ok(())
 }
 
@@ -307,7 +311,10 @@ pub fn watched_step<'a>(
     sizes.extend(rows.iter().map(|row| (row.len(), gauged[row.hyper].grad_scale)));
     let (mut totals, mut changes) =
         (memory::filled(rows.len(), Total::default())?, memory::with_capacity(rows.len())?);
-    let sorted = Sorted::of(rows, &options, true);
+    let mut sorted = Sorted::new();
+    for (number, row) in rows.into_iter().enumerate() {
+        sorted.push(row, number as u32, &options);
+    }
     let bytes = sorted.elements() * 28;
     let units = sorted.finish()?;
     let mut work = memory::with_capacity(units.len())?;

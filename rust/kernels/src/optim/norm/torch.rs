@@ -37,6 +37,19 @@ impl TorchNorm {
         Ok(TorchNorm { value, dtype })
     }
 
+    /// The norm of the gradients divided by `scale`, as which torch's user would have clipped them.
+    #[must_use]
+    pub fn divided(self, scale: f64) -> TorchNorm {
+        let value = self.value / scale;
+        let value = match self.dtype {
+            Dtype::F64 => value,
+            Dtype::Bf16 => rounded::<Bf16>(value),
+            Dtype::F16 => rounded::<F16>(value),
+            Dtype::F32 => rounded::<f32>(value),
+        };
+        TorchNorm { value, ..self }
+    }
+
     /// The factor that brings gradients of this norm to a limit: `min(1 / (norm + 1e-6) * limit, 1)`, each operation
     /// rounded to the type of the norm.
     pub fn clip(self, limit: Option<f64>) -> Clip {
@@ -80,6 +93,10 @@ fn promoted(a: Dtype, b: Dtype) -> Dtype {
 fn whole<T: TorchSum>(norms: &[f64]) -> Result<f64, NoMemory> {
     let norms: Vec<T> = memory::collected(norms.iter().map(|&norm| T::from_f64(norm)))?;
     Ok(dispatch(One(&norms)))
+}
+
+fn rounded<E: TorchSum>(value: f64) -> f64 {
+    E::from_f64(value).to_f64()
 }
 
 fn factor<O: Real, E: Element>(norm: f64, limit: f64) -> f64 {
