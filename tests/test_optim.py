@@ -505,6 +505,21 @@ def test_a_parameter_that_was_resized_is_refused() -> None:
             opt.step(np.ones(size))
 
 
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.9}])
+def test_a_parameter_that_was_given_another_shape_or_type_in_place_is_refused(options: dict[str, Any]) -> None:
+    for name, value, got in (
+        ("shape", (2, 2), r"float64 of shape \(2, 2\)"),
+        ("dtype", np.float32, "float32 of shape"),
+    ):
+        w = np.ones(4)
+        opt = sy.optim.SGD(w, **options)
+        setattr(w, name, value)
+        before = w.tobytes()
+        with pytest.raises(ValueError, match=rf"params: expected float64 of shape \(4,\), as when .*; got {got}"):
+            opt.step(np.ones_like(w))
+        assert w.tobytes() == before
+
+
 def test_a_parameter_is_taken_where_it_is_and_refused_in_another_order() -> None:
     n, taken = 1000, []
     while True:  # until the new memory is not by chance the old one

@@ -392,3 +392,31 @@ def test_interrupted_equals_uninterrupted(
     assert {key: x.tobytes() for key, x in opt.state_dict().items()} == {
         key: x.tobytes() for key, x in thawed.state_dict().items()
     }
+
+
+def test_messages_about_groups_and_options_say_what_to_do() -> None:
+    tree = {"w": np.ones(2), "b": np.ones(2)}
+    rate = sy.schedules.cosine(1.0, total_steps=10)
+    calls: list[tuple[dict[str, Any], str]] = [
+        ({"groups": [("b", {"weightdecay": 0.0})]}, "did you mean 'weight_decay'?"),
+        ({"groups": [("b", {"max_norm": 1.0})]}, "max_norm holds for all groups"),
+        ({"groups": {"b": {"lr": 1.0}}}, r"pass list\(groups.items\(\)\)"),
+        ({"decay_mask": False}, "decay_mask: expected patterns, a function, or a tree .* weight_decay=0.0 turns"),
+        ({"eps": rate}, "eps: expected a number, the same at every step; got Schedule .* may be functions"),
+        ({"max_norm": rate}, "max_norm: expected a number, the same at every step; got Schedule"),
+    ]
+    for options, message in calls:
+        with pytest.raises((TypeError, ValueError), match=message):
+            sy.AdamW(tree, **options)
+    with pytest.raises(TypeError, match="momentum: expected a number, the same at every step"):
+        sy.optim.SGD(tree, momentum=rate)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"params\[0\]\[\"lr\"\]: .*groups="):
+        sy.AdamW([{"params": [np.ones(2)], "lr": 0.1}])
+
+
+def test_a_repr_says_how_numbers_are_kept() -> None:
+    param = np.ones(2, np.float16)
+    shown = repr(sy.optim.Lion(param, state_dtype="float32", rounding="stochastic"))
+    assert "state_dtype='float32', rounding='stochastic'" in shown
+    assert "master='kahan'" in repr(sy.AdamW(param, master="kahan"))
+    assert "state_dtype" not in repr(sy.AdamW(param))

@@ -281,3 +281,50 @@ def test_a_header_that_is_no_python_is_a_damaged_file(tmp_path: Path) -> None:
     (tmp_path / "s.npz").write_bytes(damaged)
     with pytest.raises(ValueError, match="a file that save"):
         sy.AdamW(np.ones(2)).load(tmp_path / "s.npz")
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0, 3), (2, 3)])
+def test_a_live_state_of_any_shape_can_be_loaded(shape: tuple[int, ...]) -> None:
+    opt = sy.AdamW({"w": np.ones(shape)})
+    if opt.state_dict()["exp_avg/w"].size:
+        opt.step({"w": np.full(shape, 0.5)})
+    opt.accumulate({"w": np.ones(shape)})
+    live = opt.state_dict(copy=False)
+    assert all(live[key].shape == shape and not live[key].flags.writeable for key in ("exp_avg/w", "grad_sum/w"))
+    other = sy.AdamW({"w": np.ones(shape)})
+    other.load_state_dict(live)
+    assert other.state_dict()["exp_avg/w"].tobytes() == opt.state_dict()["exp_avg/w"].tobytes()
+
+
+def test_a_state_of_other_options_says_which() -> None:
+    """It names the option, what the state was saved with, and what the optimizer has."""
+    plain: dict[str, Any] = {}
+    pairs: list[tuple[Any, dict[str, Any], dict[str, Any], str]] = [
+        (sy.AdamW, {"state_dtype": "8bit"}, plain, "saved with state_dtype='8bit', where .* state_dtype=None"),
+        (sy.AdamW, {"state_dtype": "bfloat16"}, plain, "saved with state_dtype='bfloat16', where .* state_dtype=None"),
+        (sy.AdamW, plain, {"amsgrad": True}, "saved with amsgrad=False, where .* amsgrad=True"),
+        (sy.AdamW, {"master": "kahan"}, {"master": "float32"}, "saved with master='kahan', where .* master='float32'"),
+        (sy.optim.SGD, {"momentum": 0.9}, plain, "saved with momentum=0.9, where .* momentum=0.0"),
+    ]
+    for kind, saved, own, message in pairs:
+        made = [kind({"w": np.ones(5000, np.float16)}, **options) for options in (saved, own)]
+        with pytest.raises(ValueError, match=f"state: expected .*{message}"):
+            made[1].load_state_dict(made[0].state_dict())
+    tree = sy.AdamW({"w": np.ones(2), "c": np.ones(2)}).state_dict()
+    with pytest.raises(ValueError, match=r"no 'exp_avg/b'.*also 'exp_avg/c'.*; the state is of other parameters"):
+        sy.AdamW({"w": np.ones(2), "b": np.ones(2)}).load_state_dict(tree)
+    with pytest.raises(ValueError, match="of another class or version"):
+        sy.AdamW({"w": np.ones(2)}).load_state_dict(sy.optim.Lion({"w": np.ones(2)}).state_dict())
+    state = sy.AdamW({"w": np.ones(2)}).state_dict()
+    with pytest.raises(ValueError, match=r"state\['options'\]: .* got options without 'weight_decay'"):
+        sy.AdamW({"w": np.ones(2)}).load_state_dict(state | {"options": np.array('{"lr": 1}')})
+
+
+def test_no_message_advises_to_load_pickles(tmp_path: Path) -> None:
+    file = tmp_path / "state.npz"
+    np.savez(file, step=np.array([{}], object))
+    for content in (file.read_bytes(), b"not an archive", b""):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=r"path: expected a file that save.* wrote") as caught:
+            sy.AdamW(np.ones(2)).load(file)
+        assert "allow_pickle" not in str(caught.value)

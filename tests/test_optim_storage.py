@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -377,6 +378,52 @@ def test_copies_are_checked_at_every_step() -> None:
     opt.step(numbers(1) | {"large": None})
     assert same_bits({"x": copies["large"]}, {"x": numbers(0, np.float16)["large"]})
     assert copies["small"].tobytes() == params["small"].astype(np.float16).tobytes()
+
+
+def test_a_copy_of_another_shape_size_or_type_is_refused_at_a_step() -> None:
+    def widened(copy: Any) -> None:
+        copy.dtype = np.float32
+
+    def resized(copy: Any) -> None:
+        copy.resize(9, refcheck=False)
+
+    def shaped(copy: Any) -> None:
+        copy.shape = (4, 2)
+
+    for change, got in ((widened, "float32 of shape (4,)"), (resized, "(9,)"), (shaped, "(4, 2)")):
+        param, copies = np.ones(8, np.float32), np.zeros(8, np.float16)
+        opt = sy.AdamW(param, copy_to=copies)
+        change(copies)
+        with pytest.raises(ValueError, match=r"copy_to: expected float16 of shape \(8,\), as when .*" + re.escape(got)):
+            opt.step(np.ones(8, np.float32))
+        assert param.tolist() == [1.0] * 8
+
+
+def test_an_option_that_cannot_be_set_leaves_the_type_of_the_sums() -> None:
+    param, copies = np.ones(4), np.zeros(4)
+    opt = sy.AdamW(param, copy_to=copies)
+    param.dtype = np.float32
+    with pytest.raises(ValueError, match=r"copy_to: expected float64 of shape \(8,\)|copy_to: expected .*\(8,\)"):
+        opt.state_dtype = "bfloat16"
+    param.dtype = np.float64
+    opt.accumulate(np.ones(4))
+    assert opt.state_dict()["grad_sum"].dtype == np.float64
+
+
+def test_a_second_moment_above_zero_is_never_coded_as_zero() -> None:
+    """With a code of 0, an element whose gradients are small beside its block's would move by m / eps."""
+    n = 4096
+    size = np.where(np.arange(n) % 2, 1.0, 1e-4).astype(np.float32)
+    rng = np.random.default_rng(0)
+    exact, coded = np.zeros(n, np.float32), np.zeros(n, np.float32)
+    opts = [sy.AdamW(exact, lr=1e-3), sy.AdamW(coded, lr=1e-3, state_dtype="8bit")]
+    for _ in range(300):
+        grad = size * rng.standard_normal(n).astype(np.float32)
+        for opt in opts:
+            opt.step(grad)
+    state = opts[1].state_dict()
+    assert (state["exp_avg_sq"] > 0).all()
+    assert np.abs(coded).max() < 2 * np.abs(exact).max() < 0.2
 
 
 def test_the_way_of_storing_can_be_set_before_the_first_step_only() -> None:

@@ -489,3 +489,31 @@ def test_a_schedule_that_goes_wrong_is_named_too() -> None:
         assert w.tolist() == [1.0, 1.0]
     with pytest.raises(TypeError, match="weight_decay: expected a number"):
         sy.optim.adamw_(np.ones(2), np.ones(2), np.ones(2), np.ones(2), step=1, weight_decay=lambda step: 0.1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("growth", [1.01, 1.1, 1.5, 2.0, 3.0, 1e10, 1e300])
+@pytest.mark.parametrize("length", [1, 7, 1000])
+def test_each_cycle_begins_at_its_first_step_up_to_the_last(growth: float, length: int) -> None:
+    schedule = S.cosine_restarts(1.0, cycle_steps=length, growth=growth, decay=0.5)
+    exact, i = Fraction(growth), 0
+    while (start := length * (exact**i - 1) / (exact - 1)) < 2**53 - 1:
+        first = -(-start.numerator // start.denominator)
+        for step in {max(first - 1, 0), first}:
+            cycle = i if step >= start else i - 1
+            begin = length * (exact**cycle - 1) / (exact - 1)
+            share = float(min((step - begin) / (length * exact**cycle), Fraction(1)))
+            want = 0.5**cycle * (1 + np.cos(np.pi * share)) / 2
+            assert abs(schedule(step) - want) <= 1e-7 * 0.5**cycle, (i, step)
+        i += 1
+
+
+def test_rates_that_grow_without_bound_are_never_nan() -> None:
+    growing = S.cyclic(1.0, rise_steps=10, gamma=1.1)
+    assert growing(20 * 10**6) == 0.0  # the foot of a cycle
+    assert growing(20 * 10**6 + 1) == np.inf
+    level = S.cyclic(1.0, rise_steps=10, gamma=2.0, decay=2.0**-20)  # both leave the range of float64
+    assert level(20 * 4000 + 5) == pytest.approx(0.5 * 2.0**5)
+    assert S.cyclic(1.0, rise_steps=3, low=1.0, gamma=2.0)(10**6 + 1) == 1.0
+    assert S.cyclic(1.0, rise_steps=5, decay=0.0, gamma=2.0)(10**6 + 1) == 0.0
+    raised = S.cosine_restarts(1.0, cycle_steps=4, decay=2.0)
+    assert raised(4 * 2000) == raised(4 * 2000 + 3) == np.inf

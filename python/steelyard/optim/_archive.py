@@ -76,8 +76,21 @@ def _put_npz(stream: BinaryIO, state: Mapping[str, Array], _: Container[str]) ->
 
 def _take_npz(path: Any) -> dict[str, Array]:
     # Opened here: numpy.load leaves a file open that is no archive.
-    with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
+    with open(path, "rb") as stream:
+        if not zipfile.is_zipfile(stream):  # numpy.load takes other bytes for a pickle, and advises to run it
+            raise ValueError("no archive of arrays")
+        stream.seek(0)
+        with np.load(stream, allow_pickle=False) as archive:
+            return {key: _array_of(archive, key) for key in archive.files}
+
+
+def _array_of(archive: Mapping[str, Array], key: str) -> Array:
+    try:
+        return archive[key]
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise ValueError(f"{key!r} is an array of Python objects, which save() never writes") from None
+        raise
 
 
 def _put_safetensors(stream: BinaryIO, state: Mapping[str, Array], bf16: Container[str]) -> None:

@@ -16,7 +16,7 @@ from .._options import flag, whole
 from ..errors import shown, type_error, value_error
 from . import _archive
 from ._kept import Kept, check_master, fresh, names
-from ._saved import kept_shown, moment_of, read_only, refuse_collisions
+from ._saved import made_with, moment_of, read_only, refuse_collisions
 from ._tree import Outline, all_that_there_are, all_to_write, keys, matching, paths, teller, to_write, unfold
 from .groups import Given, Groups, Leaves, decaying, selected
 from .options import Options
@@ -29,6 +29,14 @@ Array = NDArray[Any]
 LAST_STEP = 2**63 - 2
 
 
+def checked_detail(value: Any, options: Options) -> bool:
+    """Check the option that is not among the others, since it is not saved."""
+    detail = flag(value, "detail")
+    if detail and getattr(options, "convention", None) is not None:
+        raise value_error("detail", "False with convention='torch'", "True", "max_norm gives grad_norm there")
+    return detail
+
+
 def option(name: str, doc: str) -> Any:
     """One of the options as an attribute; what is set is checked, and takes effect at the next step."""
 
@@ -39,6 +47,7 @@ def option(name: str, doc: str) -> Any:
         old: Options = self._plan.options
         options = old.changed(**{name: value})
         options.check_kinds(self._float32)
+        checked_detail(self._detail, options)
         if options.kept() == old.kept():
             self._plan.options = options
             return
@@ -76,7 +85,7 @@ class Optimizer:
         copy_to: Any = None,
         detail: bool = False,
     ) -> None:
-        self.detail = detail
+        self._detail = checked_detail(detail, options)
         found, values = unfold(params, "params", written=True)
         if not values:
             raise value_error("params", "at least one array", "none")
@@ -102,7 +111,6 @@ class Optimizer:
         self._paths, self._keys = paths(found), keys(found)
         refuse_collisions(self._keys)
         self._plan = self._begun(params, options, steps=steps, counts=counts, moments=moments, sums=sums, calls=calls)
-        options.check_kinds(self._float32)
 
     def _begun(
         self,
@@ -125,7 +133,8 @@ class Optimizer:
             raise value_error("copy_to", f"None with master={options.master!r}", describe(copies))
         written = params if copies is None else (*params, *copies)
         tell = teller(written)
-        self._float32 = np.array([array.dtype != np.float64 for array in arrays])
+        float32 = np.array([array.dtype != np.float64 for array in arrays])
+        options.check_kinds(float32)
         plan = _core.OptimizerPlan(
             paths=self._paths,
             given=written,
@@ -137,9 +146,10 @@ class Optimizer:
             counts=counts,
             tell=tell,
             copies=None if copies is None else [self._array(len(arrays) + row) for row in range(len(copies))],
-            gathered=None if sums is None else self._gathered(sums, calls),
+            gathered=None if sums is None else self._gathered(sums, calls, float32),
         )
         # Only now, so that an optimizer for which no plan could be made stays as it was.
+        self._float32 = float32
         self._names = kept_names
         self._state_keys = [
             None if array is None else f"{name}/{key}" if key else name
@@ -148,14 +158,16 @@ class Optimizer:
         ]
         return plan
 
-    def _gathered(self, sums: list[Array | None], calls: int) -> tuple[tuple[Array, ...], list[bool], int]:
+    def _gathered(
+        self, sums: list[Array | None], calls: int, float32: NDArray[np.bool_]
+    ) -> tuple[tuple[Array, ...], list[bool], int]:
         """Sums of gradients as the core takes them: an array for each parameter, and whether it holds something."""
-        arrays = tuple(self._sum(row) if array is None else array for row, array in enumerate(sums))
+        arrays = tuple(self._sum(row, float32) if array is None else array for row, array in enumerate(sums))
         return arrays, [array is not None for array in sums], calls
 
-    def _sum(self, row: int) -> Array:
+    def _sum(self, row: int, float32: NDArray[np.bool_]) -> Array:
         """An array for the sum of a parameter's gradients."""
-        return np.empty(self._array(row).shape, np.float32 if self._float32[row] else np.float64)
+        return np.empty(self._array(row).shape, np.float32 if float32[row] else np.float64)
 
     def _array(self, index: int) -> Any:
         """The current memory of a parameter as an array, or, counted on behind the parameters, of a copy of one."""
@@ -186,7 +198,7 @@ class Optimizer:
 
     @detail.setter
     def detail(self, value: bool) -> None:
-        self._detail = flag(value, "detail")
+        self._detail = checked_detail(value, self._plan.options)
 
     @property
     def groups(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
@@ -288,7 +300,7 @@ class Optimizer:
 
     def _sums(self) -> tuple[Array, ...]:
         """Arrays for the sums of gradients."""
-        return tuple(map(self._sum, range(len(self._params))))
+        return tuple(self._sum(row, self._float32) for row in range(len(self._params)))
 
     def _grads(self, grads: Any) -> tuple[Array | None, ...]:
         """The gradients in the order of the parameters."""
@@ -390,14 +402,7 @@ class Optimizer:
         """
         if not isinstance(state, Mapping):
             raise type_error("state", "a mapping, as state_dict() returns", shown(state))
-        wanted = [key for key in self._state_keys if key is not None]
-        lacking = [key for key in ("step", *wanted) if key not in state]
-        known = {"step", "numerics", "options", "groups", *wanted, *(f"step/{key}" for key in self._keys)}
-        known |= {"accumulated", *self._sum_keys()}
-        extra = [key for key in state if key not in known]
-        if lacking or extra:
-            got = ", ".join([f"no {key!r}" for key in lacking[:3]] + [f"also {key!r}" for key in extra[:3]])
-            raise value_error("state", "the keys of this optimizer's state_dict()", got)
+        self._check_keys(state)
         steps = whole(np.asarray(state["step"])[()], "state['step']", 0, LAST_STEP)
         counts = self._saved_counts(state, steps)
         self._check_numerics(state)
@@ -460,6 +465,17 @@ class Optimizer:
         """
         self.load_state_dict(_archive.read(path))
 
+    def _check_keys(self, state: Mapping[str, Any]) -> None:
+        wanted = [key for key in self._state_keys if key is not None]
+        lacking = [key for key in ("step", *wanted) if key not in state]
+        known = {"step", "numerics", "options", "groups", *wanted, *(f"step/{key}" for key in self._keys)}
+        known |= {"accumulated", *self._sum_keys()}
+        extra = [key for key in state if key not in known]
+        if lacking or extra:
+            got = ", ".join([f"no {key!r}" for key in lacking[:3]] + [f"also {key!r}" for key in extra[:3]])
+            fix = made_with(state, self._plan.options) if "options" in state else ""
+            raise value_error("state", "the keys of this optimizer's state_dict()", got, fix)
+
     def _check_numerics(self, state: Mapping[str, Any]) -> None:
         if "numerics" not in state:
             return
@@ -488,12 +504,12 @@ class Optimizer:
         sums = [self._saved_sum(row, state[key], any_value) if key in state else None for row, key in enumerate(keys)]
         if all(array is None for array in sums):
             raise value_error("state", f"sums of gradients, such as {keys[0]!r}", "none")
-        return self._gathered(sums, calls)
+        return self._gathered(sums, calls, self._float32)
 
     def _saved_sum(self, row: int, value: Any, any_value: bool) -> Array:
         name = f"state[{self._sum_keys()[row]!r}]"
         found = floats(value, name, weights=True)
-        own = self._sum(row)
+        own = self._sum(row, self._float32)
         if found.shape != own.shape or found.dtype != own.dtype:
             raise value_error(name, f"{own.dtype} of shape {own.shape}", describe(found))
         if not (any_value or np.isfinite(found).all()):
@@ -513,12 +529,13 @@ class Optimizer:
         own: Options = self._plan.options
         options = loaded("options", own.with_json) if "options" in state else own
         if options.kept() != own.kept():
-            got = f"options for which the moments are {kept_shown(options)}, not {kept_shown(own)}"
-            raise value_error("state['options']", "what state_dict() wrote", got)
+            fix = made_with(state, own)
+            raise value_error("state", "the moments that this optimizer keeps", "others", fix)
         keys = self._keys
         return loaded("groups", lambda text: options.with_groups_json(text, keys)) if "groups" in state else options
 
     def __repr__(self) -> str:
         o: Options = self._plan.options
         groups = "" if o.groups is None else f", groups: {o.groups.shown()}"
-        return f"{type(self).__name__}({len(self._paths)} arrays, step {self._plan.steps}, {o.shown()}{groups})"
+        shown = f"{o.shown()}{o.shown_storage()}{groups}"
+        return f"{type(self).__name__}({len(self._paths)} arrays, step {self._plan.steps}, {shown})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from .._arrays import BF16, floats
 from ..errors import value_error
 from .options import Options
 
-__all__ = ["kept_shown", "moment_of", "read_only", "refuse_collisions"]
+__all__ = ["made_with", "moment_of", "read_only", "refuse_collisions"]
 
 Array = NDArray[Any]
 
@@ -25,14 +27,32 @@ def moment_of(value: Any, name: str) -> Array:
     return floats(value, name, weights=True)
 
 
-def kept_shown(options: Options) -> str:
-    moments, state_dtype, master = options.kept()
-    return f"{moments} with state_dtype={state_dtype!r} and master={master!r}"
+# The options that decide which arrays are kept.
+_KEEPING = ("amsgrad", "momentum", "state_dtype", "master")
+
+
+def made_with(state: Mapping[str, Any], own: Options) -> str:
+    """What to do where the state is of an optimizer that keeps other arrays: its options, as far as they say why."""
+    try:
+        saved = json.loads(str(np.asarray(state["options"]).item()))
+        theirs, ours = set(saved), set(json.loads(own.to_json()))
+    except (TypeError, ValueError, AttributeError, RecursionError):
+        return ""
+    if theirs != ours:
+        return "the state is of an optimizer of another class or version"
+    told = [(name, saved[name], getattr(own, name)) for name in _KEEPING if name in ours]
+    # Of the momentum only whether there is one.
+    given = [(name, a, b) for name, a, b in told if (bool(a) != bool(b) if name == "momentum" else a != b)]
+    if not given:
+        return "the state is of other parameters"
+    theirs_shown, ours_shown = (", ".join(f"{item[0]}={item[i]!r}" for item in given) for i in (1, 2))
+    return f"the state was saved with {theirs_shown}, where this optimizer has {ours_shown}: make it with the former"
 
 
 def read_only(array: Array) -> Array:
     """A view that cannot be made writeable or be resized."""
-    return np.asarray(array.data.toreadonly())
+    # One axis, since NumPy copies a buffer that has none.
+    return np.asarray(array.reshape(-1).data.toreadonly()).reshape(array.shape)
 
 
 def refuse_collisions(saved: list[str]) -> None:

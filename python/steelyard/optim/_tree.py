@@ -273,6 +273,8 @@ def _fix(value: Any, name: str) -> str:
         return f"pass attrs.asdict({name}, recurse=False)"
     if hasattr(value, "__array__"):
         return f"copy it once with numpy.array({name})"
+    if name.endswith('["lr"]') or name.endswith('["weight_decay"]'):
+        return "options of some parameters are given with groups="
     return f"pass vars({name})" if hasattr(value, "__dict__") and not isinstance(value, type) else ""
 
 

@@ -16,6 +16,7 @@ from .groups import Given
 from .options import (
     AdamOptions,
     Betas,
+    Convention,
     LearningRate,
     NonFinite,
     Rounding,
@@ -144,6 +145,12 @@ class AdamW(Optimizer):
         Which weights decay: a function of path and array (``lambda path, x: x.ndim > 1``), a tree of True and False
         like ``params``, a list of patterns of what decays, or, each with a leading ``!``, of what does not
         (``["!*.bias", "!*norm*"]``). The decay of the others is 0.
+    convention : {None, "torch"}
+        "torch": every bit is that of ``torch.optim.AdamW(fused=True)`` after ``clip_grad_norm_``, as torch computes
+        them on x86-64 with AVX2 on one thread: its rule for the last elements of a tensor, its float32 norm in a few
+        serial lanes (which for 1e7 elements is wrong by about 4e-4, and overflows), its factor
+        ``1 / (norm + 1e-6) * max_norm``. For comparisons with runs of torch. Variants of ours, ``state_dtype``,
+        ``master``, ``detail`` and stochastic rounding are refused with it.
     detail : bool
         Whether :attr:`step_info` has norms of each tensor too (:class:`~steelyard.optim.StepTensors`). It changes no
         bit of the update, and is not saved with the state.
@@ -152,7 +159,7 @@ class AdamW(Optimizer):
     ----------
     lr, betas, eps, weight_decay, decay, max_lr, amsgrad, bias_correction, cautious, stable, tight
         The options of the rule, as below.
-    flush_denormals, max_norm, nonfinite, maximize, rounding, seed, groups, decay_mask, detail
+    flush_denormals, max_norm, nonfinite, maximize, rounding, seed, groups, decay_mask, convention, detail
         The other options. Each can be set; the new value is checked, and takes effect at the next step.
     state_dtype, master
         How arrays are kept, which can be set before the first step only.
@@ -213,6 +220,7 @@ class AdamW(Optimizer):
         copy_to: Any = None,
         groups: Given = (),
         decay_mask: Any = None,
+        convention: Convention | None = None,
         detail: bool = False,
     ) -> None:
         options = AdamOptions(
@@ -235,6 +243,7 @@ class AdamW(Optimizer):
             rounding=rounding,
             seed=seed,
             master=master,
+            convention=convention,
         )
         super().__init__(params, options, groups=groups, decay_mask=decay_mask, copy_to=copy_to, detail=detail)
 
@@ -244,6 +253,7 @@ class AdamW(Optimizer):
     bias_correction = option("bias_correction", "Whether the moments are corrected for having begun at 0.")
     cautious = option("cautious", "Whether only elements whose moment has the sign of the gradient move.")
     stable = option("stable", "Whether the rate of a tensor is clipped by its gradient's size.")
+    convention = option("convention", "Whose bits steps have: ``None`` or ``'torch'``.")
 
 
 @standard_mode

@@ -102,7 +102,8 @@ class Groups:
 def selected(given: Given, leaves: Leaves) -> tuple[tuple[Group, ...], NDArray[np.uint32]]:
     """Check the groups, and find which parameters belong to each; the first one that matches takes a parameter."""
     if not isinstance(given, Sequence) or isinstance(given, str):
-        raise type_error("groups", "a list of pairs of a pattern and options", shown(given))
+        fix = "pass list(groups.items())" if isinstance(given, Mapping) else ""
+        raise type_error("groups", "a list of pairs of a pattern and options", shown(given), fix)
     groups: list[Group] = []
     group_of = np.zeros(len(leaves.keys), np.uint32)
     for index, pair in enumerate(given):
@@ -128,6 +129,9 @@ def decaying(mask: Any, leaves: Leaves) -> NDArray[np.bool_] | None:
         return _matches(mask, leaves, name)
     if isinstance(mask, str):
         mask = [mask]
+    if isinstance(mask, bool):
+        fix = "weight_decay=0.0 turns all decay off" if not mask else "all weights decay without a mask"
+        raise type_error(name, "patterns, a function, or a tree of True and False", shown(mask), fix)
     if isinstance(mask, Sequence) and mask and all(isinstance(item, str) for item in mask):
         return _by_patterns(mask, leaves, name)
     flags = matching(mask, leaves.outline, name)

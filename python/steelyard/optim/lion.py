@@ -39,7 +39,9 @@ class Lion(Optimizer):
     cautious : bool
         Move only those elements whose direction has the sign of the gradient, by ``lr`` divided by their share of the
         tensor, or by 0.001 if that is larger (timm's ``caution``).
-    max_lr, tight, flush_denormals, max_norm, nonfinite, maximize, state_dtype, rounding, seed, master, copy_to, detail
+    max_lr, tight, flush_denormals, max_norm, nonfinite, maximize, state_dtype, rounding, seed, master, copy_to
+        As in :class:`AdamW`.
+    groups, decay_mask, detail
         As in :class:`AdamW`.
 
     Attributes

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
@@ -30,20 +31,23 @@ from .policies import ClipPolicy, limit_of, limit_to_save
 from .schedules import Rates
 
 __all__ = [
-    "AdamOptions", "Betas", "LearningRate", "LionOptions", "NonFinite", "Options", "Rounding", "SGDOptions",
-    "Scheduled", "StateDtype", "WeightDecay", "pair_of_betas",
+    "AdamOptions", "Betas", "Convention", "LearningRate", "LionOptions", "NonFinite", "Options", "Rounding",
+    "SGDOptions", "Scheduled", "StateDtype", "WeightDecay", "pair_of_betas",
 ]  # fmt: skip
 
 NonFinite = Literal["raise", "skip", "propagate"]
 WeightDecay = Literal["decoupled", "l2", "independent", "corrected"]
 StateDtype = Literal["float32", "bfloat16", "8bit"]
 Rounding = Literal["nearest", "stochastic"]
+Convention = Literal["torch"]
 # A number, or a function of the number of updates already made, such as a schedule.
 Scheduled = float | Callable[[int], float]
 LearningRate = Scheduled
 Betas = tuple[Scheduled, Scheduled]
 # The options that hold for all groups together.
-_GLOBAL = {"max_norm", "nonfinite", "state_dtype", "rounding", "seed", "master"}
+_GLOBAL = {"max_norm", "nonfinite", "state_dtype", "rounding", "seed", "master", "convention"}
+# The options of variants that torch's fused step lacks.
+_NOT_TORCHS = ("bias_correction", "cautious", "stable", "tight", "flush_denormals", "state_dtype", "rounding", "master")
 # The option of a group by which the learning rate is multiplied.
 _LR_SCALE = "lr_scale"
 
@@ -81,6 +85,7 @@ class Options:
             if not callable(value := getattr(self, name)):
                 self._keep(name, at_least_zero(name, value))
         choice(self.decay, "decay", get_args(WeightDecay))
+        self._no_functions("max_lr", "max_norm")
         self._keep("max_lr", self._largest_rate())
         self._keep("max_norm", limit_of(self.max_norm))
         choice(self.nonfinite, "nonfinite", get_args(NonFinite))
@@ -117,6 +122,13 @@ class Options:
         if "max_lr" in group.options or "lr" in group.options or checked.max_lr in (None, self.max_lr):
             return group
         return replace(group, options=group.options | {"max_lr": checked.max_lr})
+
+    def _no_functions(self, *names: str) -> None:
+        """Refuse functions of the step in the place of options that stay the same."""
+        for name in names:
+            if callable(value := getattr(self, name)) and not isinstance(value, ClipPolicy):
+                fix = "set the attribute between steps instead; lr, weight_decay and betas may be functions"
+                raise type_error(name, "a number, the same at every step", shown(value), fix)
 
     def _flags(self, *names: str) -> None:
         for name in names:
@@ -194,9 +206,8 @@ class Options:
         own = {name: value for name, value in own.items() if name != _LR_SCALE}
         allowed = [name for name in self._names() if name not in _GLOBAL]
         if unknown := [name for name in own if name not in allowed]:
-            raise value_error(
-                "options", f"{_LR_SCALE} and the rule's own, such as {', '.join(allowed[:2])}", repr(unknown[0])
-            )
+            expected = f"{_LR_SCALE} and the rule's own, such as {', '.join(allowed[:2])}"
+            raise value_error("options", expected, repr(unknown[0]), _instead(unknown[0], [*allowed, _LR_SCALE]))
         if "lr" in own:
             own.setdefault("max_lr", None)  # that of the group follows from its own rate
         options = self.changed(groups=None, **own)
@@ -221,6 +232,13 @@ class Options:
         """The options that a reader looks for first, for a repr."""
         return f"lr={_shown(self.lr)}"
 
+    def shown_storage(self) -> str:
+        """How numbers are kept and rounded, and by whose rules, where it is not the usual way, for a repr."""
+        defaults = {item.name: item.default for item in fields(self)}
+        names = ("state_dtype", "rounding", "master", "convention")
+        given = [name for name in names if name in defaults and getattr(self, name) != defaults[name]]
+        return "".join(f", {name}={getattr(self, name)!r}" for name in given)
+
     def to_json(self) -> str:
         """The options as JSON, without those that are functions of the caller's."""
         return json.dumps({name: _written(getattr(self, name)) for name in self._names()})
@@ -229,7 +247,7 @@ class Options:
         """The options that :meth:`to_json` wrote, with the functions of ``self`` where none were written."""
         saved = json.loads(text)
         if not isinstance(saved, dict) or saved.keys() != set(self._names()):
-            raise ValueError(f"no object of {', '.join(self._names())}")
+            raise ValueError(_not_these(saved, self._names()))
         for name in _SCHEDULED & saved.keys():
             saved[name] = _read(saved[name], getattr(self, name))
         return type(self)(groups=self.groups, **saved)
@@ -279,12 +297,26 @@ class AdamOptions(Options):
     bias_correction: bool = True
     cautious: bool = False
     stable: bool = False
+    convention: Convention | None = None
 
     def _check(self) -> None:
         super()._check()
         self._keep("betas", pair_of_betas(self.betas, functions=True))
+        self._no_functions("eps")
         self._keep("eps", at_least_zero("eps", self.eps))
         self._flags("amsgrad", "bias_correction", "cautious", "stable")
+        if self.convention is not None:
+            choice(self.convention, "convention", get_args(Convention))
+            self._check_torchs()
+
+    def _check_torchs(self) -> None:
+        """Refuse what has no counterpart in torch's fused step."""
+        if self.decay not in {"decoupled", "l2"}:
+            raise value_error("decay", "'decoupled' or 'l2' with convention='torch'", repr(self.decay))
+        for name in _NOT_TORCHS:
+            default = next(item.default for item in fields(self) if item.name == name)
+            if (value := getattr(self, name)) != default:
+                raise value_error(name, f"{default!r} with convention='torch'", repr(value))
 
     def moments(self) -> tuple[str, ...]:
         """The first and the second moment; for amsgrad also the largest second one so far."""
@@ -304,6 +336,7 @@ class AdamOptions(Options):
             "bias_correction": self.bias_correction,
             "cautious": self.cautious,
             "stable": self.stable,
+            "torch": self.convention == "torch",
         }
 
     def shown(self) -> str:
@@ -356,6 +389,7 @@ class SGDOptions(Options):
 
     def _check(self) -> None:
         super()._check()
+        self._no_functions("momentum", "dampening")
         self._keep("momentum", at_least_zero("momentum", self.momentum))
         self._keep("dampening", number(self.dampening, "dampening"))
         self._flags("nesterov")
@@ -393,6 +427,24 @@ def _beta(given: Any, name: str, functions: bool) -> Scheduled:
         function: Callable[[int], float] = given
         return function
     return beta(given, name)
+
+
+def _not_these(saved: object, names: list[str]) -> str:
+    """How what was saved differs from an object with these names."""
+    if not isinstance(saved, dict):
+        return f"{shown(saved)}, which is no object"
+    lacking = [f"without {name!r}" for name in names if name not in saved]
+    return "options " + ", ".join(lacking[:3] + [f"with {name!r}" for name in saved if name not in names][:3])
+
+
+def _instead(name: Any, allowed: list[str]) -> str:
+    """What to do about an option that a group does not take."""
+    if name in _GLOBAL:
+        return f"{name} holds for all groups: give it to the optimizer"
+    if name == "params":
+        return "a pattern or a function selects the parameters"
+    near = get_close_matches(str(name), allowed, 1, 0.7)
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 def _of_a_group(group: str, sentence: str) -> str:

@@ -43,7 +43,9 @@ class SGD(Optimizer):
         Step along the momentum that the next step would have; takes a momentum and no dampening.
     decay : {"l2", "decoupled", "independent", "corrected"}
         How the weight decay enters, as in :class:`AdamW`.
-    max_lr, tight, flush_denormals, max_norm, nonfinite, maximize, state_dtype, rounding, seed, master, copy_to, detail
+    max_lr, tight, flush_denormals, max_norm, nonfinite, maximize, state_dtype, rounding, seed, master, copy_to
+        As in :class:`AdamW`.
+    groups, decay_mask, detail
         As in :class:`AdamW`.
 
     Attributes

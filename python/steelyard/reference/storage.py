@@ -44,7 +44,7 @@ def encode(x: Float32, signed: bool) -> tuple[NDArray[np.uint8], Float32]:
     """The codes of ``x`` and the scales of its blocks: of each element the nearest number times the scale.
 
     A block of subnormal numbers becomes 0, one with an infinity or a NaN becomes NaN; below 0, an unsigned code is
-    that of 0.
+    that of 0. Above 0 it never is, also where 0 is the nearest: an update divides by the root of a second moment.
     """
     codes, scales = np.empty(x.size, np.uint8), np.empty(-(-x.size // BLOCK), np.float32)
     zero = 127 if signed else 0
@@ -53,7 +53,7 @@ def encode(x: Float32, signed: bool) -> tuple[NDArray[np.uint8], Float32]:
         scale = np.abs(x[part]).max()
         if SMALLEST_NORMAL <= scale < np.inf:
             scaled = x[part] * (np.float32(1) / scale)
-            codes[part] = nearest(scaled, signed)
+            codes[part] = nearest(scaled, signed) if signed else np.maximum(nearest(scaled, signed), x[part] > 0)
             scales[block] = scale
         else:
             codes[part] = zero

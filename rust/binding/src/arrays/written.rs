@@ -70,7 +70,32 @@ pub struct Written {
     arrays: Vec<Option<Py<PyAny>>>,
     /// The tensors whose memory arrays of the caller show, each with the array's index, in ascending order.
     tensors: Vec<(usize, TensorPlace)>,
+    /// The types and shapes that the caller's arrays had when they were handed over.
+    forms: Forms,
     pub(super) places: Places,
+}
+
+/// Types and shapes of arrays, one after another. Arrays of the caller may be given others in place.
+#[derive(Default)]
+struct Forms {
+    /// The type of each array, and where its axes end.
+    dtypes: Vec<(Dtype, usize)>,
+    axes: Vec<usize>,
+}
+
+impl Forms {
+    fn add(&mut self, dtype: Dtype, shape: &[usize]) -> PyResult<()> {
+        memory::reserve(&mut self.axes, shape.len()).map_err(no_memory)?;
+        self.axes.extend_from_slice(shape);
+        memory::push(&mut self.dtypes, (dtype, self.axes.len())).map_err(no_memory)
+    }
+
+    #[inline]
+    fn of(&self, position: usize) -> (Dtype, &[usize]) {
+        let start = if position == 0 { 0 } else { self.dtypes[position - 1].1 };
+        let (dtype, end) = self.dtypes[position];
+        (dtype, &self.axes[start..end])
+    }
 }
 
 /// The places of the arrays in memory.
@@ -115,9 +140,31 @@ impl Written {
             }
         }
         let nowhere = Places { targets: Vec::new(), apart: Apart::default() };
-        let mut written = Written { rows, roles, arrays, tensors: places, places: nowhere };
+        let forms = Forms::default();
+        let mut written = Written { rows, roles, arrays, tensors: places, forms, places: nowhere };
         written.places = written.look(py, &name)?;
+        written.forms = written.formed(py)?;
         Ok(written)
+    }
+
+    /// The types and shapes of the caller's arrays: those of the first role, then those of the last.
+    fn formed(&self, py: Python<'_>) -> PyResult<Forms> {
+        let mut forms = Forms::default();
+        for (index, array) in self.arrays.iter().enumerate() {
+            if self.roles[index / self.rows] == Role::Given {
+                let block = self.places.targets[index].as_ref().and_then(Place::floats);
+                let shape = array.as_ref().map_or(&[][..], |array| shape_of(array.bind(py)));
+                // In the place of an array that is not there any type will do.
+                forms.add(block.map_or(Dtype::F32, |block| block.dtype), shape)?;
+            }
+        }
+        Ok(forms)
+    }
+
+    /// The type and the shape that one of the caller's arrays was handed over with.
+    #[inline]
+    fn form(&self, index: usize) -> (Dtype, &[usize]) {
+        self.forms.of(if index < self.rows { index } else { self.rows + index % self.rows })
     }
 
     /// Finds where every array is, and checks that it may be written and overlaps no other.
@@ -171,7 +218,7 @@ impl Written {
             let array = again(index)?;
             let tensor = self.tensors[position].1.again(py)?;
             let header = writable(array.bind(py), || name(index))?;
-            self.like_the_rest(py, index, header, &name)?;
+            self.as_given(index, header, &name)?;
             (self.arrays[index], self.tensors[position].1) = (Some(array), tensor);
         }
         if moved.is_empty() {
@@ -186,28 +233,11 @@ impl Written {
         Ok(())
     }
 
-    /// Raises an exception where an array of the caller's no longer has the type that it had, and the shape of the
-    /// arrays of its row.
-    fn like_the_rest(
-        &self,
-        py: Python<'_>,
-        index: usize,
-        header: Header<'_>,
-        name: &impl Fn(usize) -> String,
-    ) -> PyResult<()> {
+    /// Raises an exception where an array of the caller's no longer has the type and the shape that it had.
+    fn as_given(&self, index: usize, header: Header<'_>, name: &impl Fn(usize) -> String) -> PyResult<()> {
         let why = "as when the optimizer was made; make a new one for another shape or type";
-        let Some(dtype) =
-            self.places.targets[index].as_ref().and_then(Place::floats).map(|block| block.dtype)
-        else {
-            return Ok(());
-        };
-        let row = index % self.rows;
-        let others = self.roles.iter().enumerate().filter(|(role, kind)| *role == 0 || **kind == Role::Own);
-        let others = others.map(|(role, _)| role * self.rows + row).filter(|other| *other != index);
-        for other in others.filter_map(|other| self.arrays[other].as_ref()) {
-            alike(header, dtype, shape_of(other.bind(py)), || name(index), why)?;
-        }
-        Ok(())
+        let (dtype, shape) = self.form(index);
+        alike(header, dtype, shape, || name(index), why)
     }
 
     /// The indices of the caller's arrays that are no row's first.
@@ -243,7 +273,7 @@ impl Written {
         for index in (0..self.rows).flat_map(|row| std::iter::once(row).chain(self.others_given(row))) {
             if let Some(array) = &self.arrays[index] {
                 let header = writable(array.bind(py), || name(index))?;
-                self.like_the_rest(py, index, header, &name)?;
+                self.as_given(index, header, &name)?;
             }
         }
         self.places = self.look(py, &name)?;
@@ -284,7 +314,8 @@ impl Written {
         })
     }
 
-    /// The array's header; `None` where it is not in its recorded place, or may not be written.
+    /// The header of an array of the caller's; `None` where it is not in its recorded place, has not the shape that it
+    /// had, or may not be written.
     #[inline]
     fn still<'a>(
         &'a self,
@@ -297,6 +328,7 @@ impl Written {
         let same = |header: &Header<'_>| {
             header.has(NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_WRITEABLE)
                 && self.places.targets[index] == Some(Place::Floats(header.block()))
+                && header.shape().iter().eq(self.form(index).1)
         };
         let Some(header) = header.filter(same) else { return Ok(None) };
         // The tensors have been checked already, by `take`.

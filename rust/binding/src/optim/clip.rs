@@ -13,7 +13,9 @@ use pyo3::types::PyTuple;
 use steelyard_kernels::dtype::TypedSlice;
 use steelyard_kernels::grid::{Progress, Stopped};
 use steelyard_kernels::memory::{self, NoMemory};
-use steelyard_kernels::optim::{self, Adaptive, Clip, NonFinite, Norm, Order, TypedSliceMut, UnitShape};
+use steelyard_kernels::optim::{
+    self, Adaptive, Clip, NonFinite, Norm, Order, TorchNorm, TypedSliceMut, UnitShape,
+};
 
 /// The arrays of a call that clips.
 ///
@@ -87,9 +89,10 @@ fn whole(arrays: &[TypedSlice<'_>]) -> Result<Vec<UnitShape>, NoMemory> {
 /// were not finite, `nonfinite`, and `first`, the index of the first array that had such an element, with the
 /// `element`'s index there. With `stop_nonfinite` the arrays are left unchanged where any element is not finite.
 ///
-/// Where `norm` is given, it is taken for the norm, and the elements are not looked at.
+/// Where `norm` is given, it is taken for the norm, and the elements are not looked at. With `torch` the norm, which is of
+/// order 2, and the factor are those of torch.
 #[pyfunction]
-#[pyo3(signature = (*, given, arrays, name, max_norm, norm_type, norm, stop_nonfinite, tell=None))]
+#[pyo3(signature = (*, given, arrays, name, max_norm, norm_type, norm, stop_nonfinite, torch=false, tell=None))]
 #[allow(clippy::too_many_arguments)] // one call, spelled out in the Python face
 pub fn clip_in_place<'py>(
     py: Python<'py>,
@@ -100,18 +103,24 @@ pub fn clip_in_place<'py>(
     norm_type: f64,
     norm: Option<f64>,
     stop_nonfinite: bool,
+    torch: bool,
     tell: Option<(Py<PyAny>, Py<PyAny>)>,
 ) -> Record<'py> {
     let order = order_of(norm_type)?;
     let edit = Edit::new(given, arrays, name, tell)?;
-    let (norm, bad) = match norm {
-        Some(norm) => (Norm::of(norm), None),
+    let clipped = |norm| Clip::to(Some(max_norm), norm);
+    let (norm, clip, bad) = match norm.map(Norm::of) {
+        Some(norm) => (norm, clipped(norm), None),
+        None if torch => edit.look(py, move |arrays, progress| {
+            let norm = TorchNorm::of(arrays)?;
+            let bad = nonfinite(arrays, norm.value.is_finite(), progress)?;
+            Ok((Norm::of(norm.value), norm.clip(Some(max_norm)), bad))
+        })?,
         None => edit.look(py, move |arrays, progress| {
             let (norms, bad) = measured(order, arrays, progress)?;
-            Ok((norms.total, bad))
+            Ok((norms.total, clipped(norms.total), bad))
         })?,
     };
-    let clip = Clip::to(Some(max_norm), norm);
     if clip != Clip::NONE && goes_on(bad, stop_nonfinite) {
         edit.write(py, move |arrays| optim::scale_in_place(arrays, clip))?;
     }

@@ -19,6 +19,27 @@ pub fn powi(base: f64, n: u64) -> f64 {
     })
 }
 
+/// Whether the sum of the series `first (1 + base + ... + base^(n - 1))` exceeds `bound`, for a base above 1 and a sum
+/// below 2^54: decided in double-double arithmetic, as `first (base^n - 1) > bound (base - 1)`.
+pub fn exceeds(base: f64, n: u64, first: f64, bound: f64) -> bool {
+    scalar(|| {
+        let power = doubled(base, n);
+        let less = two_sum(base, -1.0);
+        let (left, right) = (product(first, power.0), product(bound, less.0));
+        let (high, low) = two_sum(left.0, -right.0);
+        let (high, lower) = two_sum(high, -first);
+        let rest = (low + lower) + (left.1 - right.1) + (first * power.1 - bound * less.1);
+        high + rest > 0.0
+    })
+}
+
+/// The sum of two numbers and what rounding it has lost (Knuth).
+fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let other = sum - a;
+    (sum, (a - (sum - other)) + (b - other))
+}
+
 /// By repeated squaring in double-double arithmetic.
 fn doubled(base: f64, mut n: u64) -> (f64, f64) {
     let mut power = (base, 0.0);

@@ -224,7 +224,7 @@ fn blocks8(n: usize) -> Run {
     Box::new(move |digest| {
         for x in [&x, &y] {
             for kind in [Codes::Signed, Codes::Unsigned] {
-                let of_kind = |x: &f32| if kind == Codes::Unsigned && *x < 0.0 { -x } else { *x };
+                let of_kind = |x: &f32| if kind == Codes::Unsigned { x.abs() } else { *x };
                 let x: Vec<f32> = x.iter().map(of_kind).collect();
                 let (mut codes, mut scales, mut back) = (vec![0; n], vec![0.0; n.div_ceil(BLOCK)], x.clone());
                 given(optim::to_blocks8(&x, kind, &mut codes, &mut scales));

@@ -2,7 +2,7 @@
 
 use super::curves::{between, cooled, half_wave, power, through, whole};
 use super::table::{Cooldown, Interpolate};
-use crate::math::{Powers, exp64, log1p_64, log64, powi};
+use crate::math::{Powers, exceeds, exp64, log1p_64, log64, powi};
 use crate::simd::Isa;
 
 /// The shape of a schedule after the warm-up. It may keep what it has computed for the next step; the rate depends on the
@@ -94,6 +94,9 @@ impl Fall for CosineWave {
     }
 }
 
+/// No schedule has so many steps.
+const TOO_LATE: f64 = 9_007_199_254_740_992.0; // 2^53
+
 pub struct CosineRestarts {
     ends: Ends,
     /// The length of the first cycle.
@@ -106,11 +109,13 @@ pub struct CosineRestarts {
     now: Cycle,
 }
 
-/// A cycle: its number, the steps at which it and the next one begin, its length, and the rate with which it begins.
+/// A cycle: its number, where it begins (perhaps between two steps), its first step and that of the next one, its
+/// length, and the rate with which it begins.
 #[derive(Clone, Copy)]
 struct Cycle {
     number: f64,
     start: f64,
+    first: f64,
     next: f64,
     length: f64,
     peak: f64,
@@ -118,7 +123,7 @@ struct Cycle {
 
 impl CosineRestarts {
     pub fn new(ends: Ends, [length, growth, decay]: [f64; 3], restarts: f64, k: f64) -> Self {
-        let now = Cycle { number: 0.0, start: 0.0, next: length, length, peak: ends.peak };
+        let now = Cycle { number: 0.0, start: 0.0, first: 0.0, next: length, length, peak: ends.peak };
         CosineRestarts { ends, length, growth, decay, restarts, k, now }
     }
 
@@ -132,6 +137,21 @@ impl CosineRestarts {
         powi(self.growth, i as u64)
     }
 
+    /// The first step of cycle `i`: the first whole number that is not before its start, found without rounding.
+    #[inline(never)]
+    fn first(&self, i: f64) -> f64 {
+        let start = self.start(i);
+        if i <= 1.0 || start >= TOO_LATE {
+            return start;
+        }
+        // The rounded start is off by less than two.
+        let mut t = whole(start) - 2.0;
+        while exceeds(self.growth, i as u64, self.length, t) {
+            t += 1.0;
+        }
+        t
+    }
+
     /// The number of the cycle that step `t` lies in. The logarithm may be off by one next to a start.
     #[inline(always)]
     fn number<I: Isa>(&self, t: f64) -> f64 {
@@ -139,16 +159,19 @@ impl CosineRestarts {
         if self.growth == 1.0 {
             return whole(x);
         }
+        if self.growth >= TOO_LATE {
+            return if t < self.length { 0.0 } else { 1.0 };
+        }
         let i = whole(log1p_64::<I>(x * (self.growth - 1.0)) / log64::<I>(self.growth));
-        let i = if i > 0.0 && t < self.start(i) { i - 1.0 } else { i };
-        if t >= self.start(i + 1.0) { i + 1.0 } else { i }
+        let i = if i > 0.0 && t < self.first(i) { i - 1.0 } else { i };
+        if t >= self.first(i + 1.0) { i + 1.0 } else { i }
     }
 
     /// The cycle that step `t` lies in.
     #[inline(always)]
     fn cycle<I: Isa>(&mut self, t: f64) -> Cycle {
-        let Cycle { number, start, next, .. } = self.now;
-        let same = if self.growth == 1.0 { whole(t / self.length) == number } else { t >= start && t < next };
+        let Cycle { number, first, next, .. } = self.now;
+        let same = if self.growth == 1.0 { whole(t / self.length) == number } else { t >= first && t < next };
         if !same {
             self.now = self.nth(self.number::<I>(t));
         }
@@ -160,7 +183,8 @@ impl CosineRestarts {
         Cycle {
             number: i,
             start: self.start(i),
-            next: self.start(i + 1.0),
+            first: self.first(i),
+            next: self.first(i + 1.0),
             length: self.length * self.grown(i),
             peak: self.ends.peak * powi(self.decay, i as u64),
         }
@@ -176,7 +200,11 @@ impl Fall for CosineRestarts {
             return self.ends.end;
         }
         let u = (t - cycle.start) / cycle.length;
+        let u = if u > 0.0 { u } else { 0.0 };
         let u = if u < 1.0 { u } else { 1.0 };
+        if cycle.peak == f64::INFINITY {
+            return if u < 1.0 { cycle.peak } else { self.ends.end };
+        }
         half_wave::<I>(cycle.peak, self.ends.end, power::<I>(u, self.k))
     }
 }
@@ -267,8 +295,24 @@ impl Fall for Cyclic {
         let cycle = whole(t / size);
         let x = t - cycle * size;
         let height = if x <= self.rise { x / self.rise } else { (size - x) / self.fall };
-        let height = height * self.decay.at(cycle as u64) * self.gamma.at(t as u64);
+        if height == 0.0 || self.low == self.peak {
+            return self.low;
+        }
+        let height = height * self.factor::<I>(cycle, t);
         between(self.low, self.peak, height)
+    }
+}
+
+impl Cyclic {
+    /// `decay^cycle gamma^t`. Where one of them is beyond the range of f64, their product need not be.
+    #[inline(always)]
+    fn factor<I: Isa>(&mut self, cycle: f64, t: f64) -> f64 {
+        let (decay, gamma) = (self.decay.at(cycle as u64), self.gamma.at(t as u64));
+        let overflows = decay == f64::INFINITY || gamma == f64::INFINITY;
+        if overflows && self.decay.base() > 0.0 {
+            return exp64::<I>(cycle * log64::<I>(self.decay.base()) + t * log64::<I>(self.gamma.base()));
+        }
+        if decay == 0.0 { 0.0 } else { decay * gamma }
     }
 }
 

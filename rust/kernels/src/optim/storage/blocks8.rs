@@ -4,7 +4,8 @@
 //! An element is `map[code] * scale`. In a tie the code of the larger absolute value is taken. Where two codes are about
 //! equally near, within 2^-13 of their distance, either may be taken; which one depends on nothing but the element and
 //! its scale. Zero has a code, and so has the largest element of a block if it is positive (a negative one is stored
-//! as 0.99297 of itself, since the table has no -1).
+//! as 0.99297 of itself, since the table has no -1). A second moment above 0 never has the code of 0, also where that is
+//! the nearest: the update divides by its root, and by eps alone it would run away.
 
 use super::dynamic_map::{Map, SIGNED, UNSIGNED};
 use super::plain::{narrow, widen};
@@ -131,6 +132,9 @@ pub(super) fn encode<I: Isa>(kind: Codes, from: &[f32], codes: &mut [u8], scales
     for ((from, &scale), codes) in from.chunks(BLOCK).zip(&*scales).zip(codes.chunks_mut(BLOCK)) {
         if scale > 0.0 {
             block::<I>(kind, from, 1.0 / scale, codes);
+            if kind == Codes::Unsigned {
+                keep_above_zero(from, codes);
+            }
         } else {
             codes.fill(kind.zero());
         }
@@ -164,6 +168,15 @@ fn block<I: Isa>(kind: Codes, from: &[f32], inverse: f32, codes: &mut [u8]) {
     match kind {
         Codes::Signed => signed::<I>(from, inverse, codes),
         Codes::Unsigned => unsigned::<I>(from, inverse, codes),
+    }
+}
+
+/// Gives numbers above 0 whose code is that of 0 the next one.
+#[inline(always)]
+fn keep_above_zero(from: &[f32], codes: &mut [u8]) {
+    for (code, x) in codes.iter_mut().zip(from) {
+        let least = u8::from(*x > 0.0);
+        *code = if *code < least { least } else { *code };
     }
 }
 
@@ -285,7 +298,8 @@ mod tests {
                 for (&x, &code) in numbers.iter().zip(codes) {
                     let x = f64::from(x) / f64::from(scales[block]);
                     let distance = |code: usize| (f64::from(map[code]) - x).abs();
-                    let nearest = (0..256).map(distance).min_by(f64::total_cmp).unwrap();
+                    let first = usize::from(kind == Codes::Unsigned && x > 0.0);
+                    let nearest = (first..256).map(distance).min_by(f64::total_cmp).unwrap();
                     assert!(distance(code.into()) <= nearest * (1.0 + 1.0 / 4096.0), "{kind:?} {x:e} {code}");
                 }
             }
@@ -296,12 +310,35 @@ mod tests {
     fn the_middle_between_two_numbers_divides_them() {
         for kind in [Codes::Signed, Codes::Unsigned] {
             for (code, pair) in kind.values().windows(2).enumerate() {
+                if kind == Codes::Unsigned && code == 0 {
+                    continue; // no number above 0 has the code of 0
+                }
                 let (low, high) = (f64::from(pair[0]), f64::from(pair[1]));
                 let at = |fraction: f64| code_of(kind, (low + (high - low) * fraction) as f32);
                 let by = 0.5 / 4096.0;
                 assert_eq!((at(0.5 - by), at(0.5 + by)), (code as u8, code as u8 + 1), "{kind:?} {pair:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_second_moment_above_zero_is_never_zero() {
+        let mut from = vec![0.0; 2 * BLOCK];
+        from[0] = 1.0;
+        from[BLOCK + 3] = 1e30;
+        for (at, x) in [(1, 1e-9), (17, 1e-38), (100, f32::from_bits(1)), (255, 3e-7), (BLOCK + 200, 1e-30)] {
+            from[at] = x;
+        }
+        let least = Codes::Unsigned.values()[1];
+        for level in Level::ALL.into_iter().filter(|&level| force(Some(level))) {
+            let (codes, scales) = encoded(Codes::Unsigned, &from);
+            let found = decoded(Codes::Unsigned, &codes, &scales);
+            for (index, (x, found)) in from.iter().zip(found).enumerate() {
+                let small = if *x == 0.0 { 0.0 } else { least * scales[index / BLOCK] };
+                assert_eq!(found, if *x < 1.0 { small } else { *x }, "{level:?} {index}");
+            }
+        }
+        force(None);
     }
 
     #[test]
@@ -365,6 +402,9 @@ mod tests {
                 for (decade, begin) in begins.iter().enumerate() {
                     let first = if kind == Codes::Signed { 1 } else { 2 } << decade;
                     let below = f32::from_bits(begin.to_bits() - 1);
+                    if kind == Codes::Unsigned && decade == 0 {
+                        continue; // below it only 0 has the code of 0
+                    }
                     assert_eq!((count(kind, below), count(kind, *begin)), (first - 1, first), "{level:?}");
                 }
             }
