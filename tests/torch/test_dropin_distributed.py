@@ -153,7 +153,7 @@ def not_finite_on_one_process(rank: int, world: int) -> dict[str, Any]:
     assert optimizer.step_info.skipped
     assert_same_bits([_whole(p) for p in model.parameters()], before)
     optimizer.nonfinite = "raise"
-    with pytest.raises(ValueError, match="expected finite gradients|got a norm of nan"):
+    with pytest.raises(ValueError, match=r"expected finite gradients|got a norm of nan"):
         optimizer.step()
     optimizer.nonfinite = "propagate"
     optimizer.step()
