@@ -116,6 +116,9 @@ RECORDS: dict[str, Callable[[], Any]] = {
         b'{"a": 1}\n', columns=["a"], dictionaries=[], list_mark=None, longest=200, beginning=40
     ),
     "_Proportions": lambda: _core.proportion_intervals(k=COUNTS, n=COUNTS, method="wilson", **SURE),
+    "_ProportionTests": lambda: _core.proportion_tests(
+        k=COUNTS, n=COUNTS, p0=np.full(len(COUNTS), 0.5), method="wilson", alternative="two-sided"
+    ),
     "_Refused": lambda: _core.paired_comparison(**PAIR, base=ONES / 0.0),
     "_RowCounts": lambda: bins().left_out(),
     "_Scored": scored,

@@ -42,7 +42,7 @@ TAKES = {
     "reliability": ROWS | INTERVAL | {"clusters", "progress", "n_bins", "classes", "weights", "by"},
     "preference_loss": ROWS | INTERVAL | {"clusters", "progress", "loss", "beta", "label_smoothing"},
     "token_scores": {"ignore_index", "columns", "progress"},
-    "AdamW": {"lr", "betas", "eps", "weight_decay", "max_norm", "nonfinite", "maximize", "amsgrad"},
+    "AdamW": {"lr", "betas", "eps", "weight_decay", "max_norm", "nonfinite", "maximize", "amsgrad", "convention"},
 }
 
 

@@ -30,7 +30,11 @@ pub const TABLE: &[Entry] = &[
     entry("intervals.unspread", "float64", unspread),
     entry("intervals.pairs", "float64", pairs),
     entry("intervals.proportions", "counts", proportions),
-    entry("intervals.proportion_tests", "counts", proportion_tests),
+    // Blaker's p adds up probabilities one by one.
+    Entry {
+        lengths: [0, 1, 7, 16, 33, 1000, 20_011],
+        ..entry("intervals.proportion_tests", "counts", proportion_tests)
+    },
     entry("intervals.sign_flip", "float64", flips),
     // Not 1000: the simulation of so many would take most of the time of the whole table.
     Entry {
