@@ -144,6 +144,8 @@ def test_several_statistics_share_their_resamples() -> None:
             sy.bootstrap(x, bad)
     with pytest.raises(ValueError, match=r"^statistic: .*got several columns"):
         sy.bootstrap({"a": x, "b": x + 1}, ("mean", "median"))
+    with pytest.raises(ValueError, match=r"^statistic: .*got several columns"):
+        sy.bootstrap(np.stack([x, x + 1], axis=1), ("mean", "median"))
 
 
 @pytest.mark.parametrize("statistic", ["auc", "gini", "average_precision", "ks"])

@@ -105,19 +105,27 @@ def _options(inputs: Inputs, method: str) -> dict[str, Any]:
     return {"method": method, "n_resamples": COUNT, "seed": SEED, "confidence_level": 0.5}
 
 
-def _run(statistic: str) -> Callable[[Inputs], Outputs]:
+def by_method(
+    call: Callable[..., Any], statistic: str, options: Callable[[Inputs, str], dict[str, Any]], fields: tuple[str, ...]
+) -> Callable[[Inputs], Outputs]:
+    """Runs ``call`` of the core for each method, and gives these fields of each answer."""
+
     def run(inputs: Inputs) -> Outputs:
         codes, said = inputs["codes"], {}
         for method in names("bootstrap.method"):
-            found = _core.bootstrap(
+            found = call(
                 [core(x) for x in inputs["columns"]], statistic, codes=codes,
                 clusters=0 if codes is None else int(codes.max()) + 1, alternative="two-sided",
-                **_options(inputs, method),
+                **options(inputs, method),
             )  # fmt: skip
-            said |= {f"{method}_{name}": found[name] for name in NUMBERS}
+            said |= {f"{method}_{name}": found[name] for name in fields}
         return said
 
     return run
+
+
+def _run(statistic: str) -> Callable[[Inputs], Outputs]:
+    return by_method(_core.bootstrap, statistic, _options, NUMBERS)
 
 
 def _reference(inputs: Inputs) -> Outputs:

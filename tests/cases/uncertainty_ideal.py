@@ -12,7 +12,7 @@ from steelyard._registries import names
 from steelyard.reference import ideal as reference
 
 from . import Case, Inputs, Outputs
-from .uncertainty_bootstrap import _clustered, _column, _units, core, words
+from .uncertainty_bootstrap import _clustered, _column, _units, by_method, words
 
 NUMBERS = ("value", "standard_error", "low", "high", "acceleration", "bias", "up_to")
 
@@ -43,18 +43,7 @@ def _options(inputs: Inputs, method: str) -> dict[str, Any]:
 
 
 def _run(statistic: str) -> Callable[[Inputs], Outputs]:
-    def run(inputs: Inputs) -> Outputs:
-        codes, said = inputs["codes"], {}
-        for method in names("bootstrap.method"):
-            found = _core.ideal_bootstrap(
-                [core(x) for x in inputs["columns"]], statistic, codes=codes,
-                clusters=0 if codes is None else int(codes.max()) + 1, alternative="two-sided",
-                **_options(inputs, method),
-            )  # fmt: skip
-            said |= {f"{method}_{name}": found[name] for name in NUMBERS}
-        return said
-
-    return run
+    return by_method(_core.ideal_bootstrap, statistic, _options, NUMBERS)
 
 
 def _reference(inputs: Inputs) -> Outputs:

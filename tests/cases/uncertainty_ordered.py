@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from steelyard._registries import REGISTRIES, names
 from steelyard.reference import ordered as reference
 
 from . import Case, Inputs, Outputs, as_dtype, normalish, words
-from .uncertainty_bootstrap import NUMBERS, SEED, core
+from .uncertainty_bootstrap import NUMBERS, SEED, by_method, core
 
 COUNT = 199
 PARAMETERS = {"quantile": (0.8,), "trimmed_mean": (0.1,)}
@@ -40,18 +41,13 @@ def _inputs(statistic: str, clustered: bool) -> Callable[[str, int], Inputs]:
 
 
 def _run(statistic: str) -> Callable[[Inputs], Outputs]:
-    def run(inputs: Inputs) -> Outputs:
-        codes, said = inputs["codes"], {}
-        for method in names("bootstrap.method"):
-            found = _core.bootstrap(
-                [core(x) for x in inputs["columns"]], statistic, parameters=PARAMETERS.get(statistic, ()), codes=codes,
-                clusters=0 if codes is None else int(codes.max()) + 1, alternative="two-sided", method=method,
-                n_resamples=COUNT, seed=SEED, confidence_level=0.5,
-            )  # fmt: skip
-            said |= {f"{method}_{name}": found[name] for name in NUMBERS}
-        return said
+    def options(_: Inputs, method: str) -> dict[str, Any]:
+        return {
+            "parameters": PARAMETERS.get(statistic, ()), "method": method, "n_resamples": COUNT, "seed": SEED,
+            "confidence_level": 0.5,
+        }  # fmt: skip
 
-    return run
+    return by_method(_core.bootstrap, statistic, options, NUMBERS)
 
 
 def _reference(statistic: str) -> Callable[[Inputs], Outputs]:

@@ -264,10 +264,13 @@ def bootstrap(
     median  22 [14, 81] (95 %, percentile bootstrap, n = 16)
     iqr     69 [10, 120] (95 %, percentile bootstrap, n = 16)
     """
-    many = statistic if isinstance(statistic, tuple) else (statistic,)
-    of = [chosen(one) for one in many]
+    several = isinstance(statistic, tuple)
+    of = [chosen(one) for one in (statistic if isinstance(statistic, tuple) else (statistic,))]
+    if not of:
+        raise value_error("statistic", "at least one statistic", "none")
+    differ(of, "statistic")
     options = _Options(
-        of[0] if of else Chosen("mean"),
+        of[0],
         choice(method, "method", tuple(METHODS)),
         math.inf if _infinite(n_resamples) else whole(n_resamples, "n_resamples", 1, 2**32 - 1),
         whole(seed, "seed", 0, 2**64 - 1),
@@ -280,24 +283,20 @@ def bootstrap(
     aligned(x=x, where=where, clusters=clusters)
     on_progress = reporter(progress)
     select = partial(Selection, where, clusters, nan_policy)
-    if not isinstance(statistic, tuple):
-        return _of_statistic(x, select, options, on_progress)
-    differ(of, "statistic")
-    parts = [_of_statistic(x, select, options._replace(statistic=one), on_progress) for one in of]
-    if not parts or any(part.names for part in parts):
-        got = "none" if not parts else "several columns"
-        raise value_error("statistic", "one statistic of several columns, or several of one problem", got)
-    return _stack(parts, tuple(map(str, of)))
+    parts = [_of_statistic(x, select, options._replace(statistic=one), several, on_progress) for one in of]
+    return _stack(parts, tuple(map(str, of))) if several else parts[0]
 
 
 def _of_statistic(
-    x: Any, select: Callable[..., Selection], options: _Options, on_progress: OnProgress
+    x: Any, select: Callable[..., Selection], options: _Options, several: bool, on_progress: OnProgress
 ) -> BootstrapEstimate:
-    """The bootstrap of one statistic, of each column where there are several problems."""
+    """The bootstrap of one statistic, of each column where there are several problems; ``several``: one of many."""
     if len(column_names(options.statistic.name)) > 1:
-        several = several_columns(x, options.statistic.name)
-        return _one(several, select().rows("x", *several.values()), options, on_progress)
+        together = several_columns(x, options.statistic.name)
+        return _one(together, select().rows("x", *together.values()), options, on_progress)
     found = columns(x, "x")
+    if found.many and several:
+        raise value_error("statistic", "one statistic of several columns, or several of one problem", "several columns")
     selection = select(left_out=found.left_out)
     parts = [_one({name: x}, selection.rows(name, x), options, on_progress) for name, x in found.items]
     return _stack(parts, found.names) if found.many else parts[0]

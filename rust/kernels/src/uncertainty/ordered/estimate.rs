@@ -1,7 +1,7 @@
 //! Intervals of statistics of sorted rows in closed form: quantiles by Woodruff's inversion, areas under the ROC curve
 //! by the variance of `DeLong`.
 
-use super::bootstrap::Data;
+use super::data::Data;
 use super::quantile::{between, position};
 use super::{Auc, OrderStatistic, Sample, Second, Sorted};
 use crate::grid::{Progress, Stopped};
@@ -59,21 +59,21 @@ fn quantile_or_ended(
     let (rank, part) = scalar(|| position(n, q));
     let next = values[(rank as usize + 1).min(values.len() - 1)];
     let value = scalar(|| between(values[rank as usize], next, part));
-    let (limits, df) = match design {
-        Design::Rows => (exact_limits(values, q, confidence), f64::INFINITY),
-        Design::Clusters { codes, count } => {
-            (woodruff(&data.x, q, value, codes, count, confidence)?, count as f64 - 1.0)
+    let (interval, two_sided, df) = match design {
+        Design::Rows => {
+            let limits = |confidence| exact_limits(values, q, confidence);
+            (limits(confidence), limits(confidence.two_sided()), f64::INFINITY)
         }
-    };
-    let two_sided = match design {
-        Design::Rows => exact_limits(values, q, confidence.two_sided()),
         Design::Clusters { codes, count } => {
-            woodruff(&data.x, q, value, codes, count, confidence.two_sided())?
+            let df = count as f64 - 1.0;
+            let rows = effective_rows(&data.x, value, codes, count)?;
+            let limits = |confidence| woodruff(values, q, rows, df, confidence);
+            (limits(confidence), limits(confidence.two_sided()), df)
         }
     };
     let width = two_sided.high - two_sided.low;
     let standard_error = scalar(|| width / (2.0 * confidence.two_sided().z()));
-    Ok(OrderedEstimate { value, standard_error, interval: limits, df, unspread: false })
+    Ok(OrderedEstimate { value, standard_error, interval, df, unspread: false })
 }
 
 /// Clopper and Pearson's order statistics; NaN where so few rows have none.
@@ -103,41 +103,42 @@ fn first(n: u64, holds: impl Fn(u64) -> bool) -> u64 {
     low
 }
 
-fn woodruff(
-    x: &Sorted,
-    q: f64,
-    value: f64,
-    codes: &[i64],
-    count: usize,
-    confidence: Confidence,
-) -> Result<Interval, Ended> {
+/// How many independent rows say as much about the share of rows up to `value` as these clusters do; the number of
+/// clusters where the shares do not vary.
+fn effective_rows(x: &Sorted, value: f64, codes: &[i64], count: usize) -> Result<f64, Ended> {
     let mut sums = memory::filled(count, [0.0; 2])?;
     for (entry, &other) in x.entries.iter().zip(&x.values) {
         let [up_to, size] = &mut sums[codes[entry.row()] as usize];
         *up_to += f64::from(u8::from(other <= value));
         *size += 1.0;
     }
-    let n = x.values.len() as f64;
     Ok(scalar(|| {
+        let (n, groups) = (x.values.len() as f64, count as f64);
         let share = sums.iter().map(|[up_to, _]| up_to).sum::<f64>() / n;
         let squares: f64 =
             sums.iter().map(|[up_to, size]| (up_to - share * size) * (up_to - share * size)).sum();
-        let groups = count as f64;
         let variance = groups / (groups - 1.0) * squares / (n * n);
         let rows = if variance > 0.0 { share * (1.0 - share) / variance } else { groups };
-        let rows = if rows > 0.0 { rows } else { groups };
-        let t = confidence.t(groups - 1.0);
+        if rows > 0.0 { rows } else { groups }
+    }))
+}
+
+/// The values at which the empirical distribution reaches Wilson's limits for a share `q` of so many `rows`.
+fn woodruff(values: &[f64], q: f64, rows: f64, df: f64, confidence: Confidence) -> Interval {
+    scalar(|| {
+        let n = values.len() as f64;
+        let t = confidence.t(df);
         let centre = (q + t * t / (2.0 * rows)) / (1.0 + t * t / rows);
         let half = t / (1.0 + t * t / rows) * (q * (1.0 - q) / rows + t * t / (4.0 * rows * rows)).sqrt();
         // The smallest value at which the empirical distribution reaches a share.
         let at = |share: f64| {
             let whole = (share * n) as usize;
             let rank = if whole as f64 == share * n && whole > 0 { whole - 1 } else { whole };
-            x.values[rank.min(x.values.len() - 1)]
+            values[rank.min(values.len() - 1)]
         };
         let limits = Interval { low: at(centre - half), high: at(centre + half) };
         confidence.open(limits, f64::NEG_INFINITY, f64::INFINITY)
-    }))
+    })
 }
 
 /// The area under the ROC curve with its interval.

@@ -5,6 +5,7 @@
 
 mod average_precision;
 mod bootstrap;
+mod data;
 mod deviation;
 mod estimate;
 mod ks;
@@ -15,7 +16,8 @@ mod spearman;
 mod trimmed_mean;
 
 pub use average_precision::AveragePrecision;
-pub use bootstrap::{Second, ordered_bootstrap};
+pub use bootstrap::ordered_bootstrap;
+pub use data::Second;
 pub use deviation::{InterquartileRange, MedianAbsoluteDeviation};
 pub use estimate::{OrderedEstimate, auc_estimate, quantile_estimate};
 pub use ks::KolmogorovSmirnov;

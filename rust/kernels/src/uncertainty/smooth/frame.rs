@@ -69,6 +69,12 @@ pub(super) fn within_one(r: f64) -> f64 {
     if below < -1.0 { -1.0 } else { below }
 }
 
+/// Of `n` units in two classes, of which one has `ones`, the share that counts: 1 for classes of one size, else that of
+/// twice the harmonic mean of their sizes.
+pub(super) fn balance(ones: f64, n: f64) -> f64 {
+    4.0 * (ones / n) * (1.0 - ones / n)
+}
+
 /// The means `s_j / s_0` of the sums after the first, which counts the rows.
 #[inline(always)]
 pub(super) fn means<const K: usize>(sums: [f64; K]) -> [f64; K] {

@@ -1,5 +1,6 @@
 //! The balanced accuracy of answers.
 
+use super::super::frame::balance;
 use super::super::{Domain, Scale, Smooth};
 
 /// `(TP/P + TN/N)/2` with P ones and N zeros among the targets, from `[n, predicted ones, P, TP]`; NaN where a class is
@@ -31,7 +32,7 @@ impl Smooth<2, 4> for BalancedAccuracy {
 
     /// Two classes of one size say as much as all units; others say as much as twice the harmonic mean of their sizes.
     fn effective(self, [n, _, ones, _]: [f64; 4]) -> f64 {
-        4.0 * (ones / n) * (1.0 - ones / n)
+        balance(ones, n)
     }
 
     /// A class that is all right or all wrong adds the square of the standard error of values without spread, as a

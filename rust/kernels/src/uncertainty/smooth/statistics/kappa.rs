@@ -1,6 +1,6 @@
 //! Cohen's kappa of answers.
 
-use super::super::frame::{means, of_means};
+use super::super::frame::{balance, means, of_means};
 use super::super::{Domain, Scale, Smooth};
 
 /// `(a - c)/(1 - c)` with a the share of equal answers and c the share that independent answers of the same frequencies
@@ -33,6 +33,6 @@ impl Smooth<2, 4> for Kappa {
 
     /// As for the balanced accuracy, which bounds it where all answers are right.
     fn effective(self, [n, _, ones, _]: [f64; 4]) -> f64 {
-        4.0 * (ones / n) * (1.0 - ones / n)
+        balance(ones, n)
     }
 }

@@ -1,6 +1,6 @@
 //! Matthews' correlation coefficient of answers.
 
-use super::super::frame::{means, of_means, within_one};
+use super::super::frame::{balance, means, of_means, within_one};
 use super::super::{Domain, Scale, Smooth};
 
 /// The correlation of predictions and targets, from `[n, predicted ones, ones, TP]`; NaN where one of them is constant.
@@ -33,6 +33,6 @@ impl Smooth<2, 4> for Mcc {
 
     /// As for the balanced accuracy, which bounds it where all answers are right.
     fn effective(self, [n, _, ones, _]: [f64; 4]) -> f64 {
-        4.0 * (ones / n) * (1.0 - ones / n)
+        balance(ones, n)
     }
 }

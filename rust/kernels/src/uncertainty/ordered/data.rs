@@ -1,0 +1,97 @@
+//! The columns of a statistic of sorted rows: what is refused, and how they are sorted.
+
+use super::{Entry, Sorted};
+use crate::grid::Progress;
+use crate::intervals::moments::Moments;
+use crate::intervals::spread::{Range, ValueFacts};
+use crate::memory;
+use crate::uncertainty::no_estimate::{Ended, finite};
+use crate::uncertainty::paired::Wide;
+use crate::uncertainty::{Design, NoEstimate};
+
+/// What the second column of a statistic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Second {
+    /// There is none.
+    Absent,
+    /// Labels of 0 or 1, which mark the rows.
+    Labels,
+    /// Numbers that are ranked like the first column.
+    Ranked,
+}
+
+/// The sorted columns.
+pub(super) struct Data {
+    pub(super) x: Sorted,
+    pub(super) y: Option<Sorted>,
+    /// The smallest and the largest value of the first column.
+    pub(super) range: (f64, f64),
+    /// Its largest magnitude.
+    pub(super) reach: f64,
+}
+
+impl Data {
+    pub(super) fn of_columns(
+        columns: &[&dyn Wide],
+        second: Second,
+        design: Design<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Data, Ended> {
+        let rows = columns[0].len();
+        if rows > Entry::ROWS {
+            return Err(NoEstimate::TooManyRows { most: Entry::ROWS }.into());
+        }
+        let facts = (0..columns.len())
+            .map(|place| Ok(finite(columns[place].moments(&mut *progress)?, place)?))
+            .collect::<Result<Vec<Moments>, Ended>>()?;
+        let ranked = if second == Second::Ranked { &facts[..] } else { &facts[..1] };
+        if rows < 2 || ranked.iter().any(|facts| equal(facts, rows)) {
+            return Err(NoEstimate::EqualValues { n: rows }.into());
+        }
+        if let Design::Clusters { codes, count } = design {
+            if count < 2 {
+                return Err(NoEstimate::OneCluster.into());
+            }
+            if codes.iter().any(|&code| code < 0 || code as usize >= count) {
+                return Err(NoEstimate::Outside.into());
+            }
+        }
+        let labels = match second {
+            Second::Labels => Some(labels(columns[1], &facts[1])?),
+            Second::Absent | Second::Ranked => None,
+        };
+        let x = Sorted::new(columns[0], labels.as_deref(), &mut *progress)?;
+        let y = match second {
+            Second::Ranked => Some(Sorted::new(columns[1], None, progress)?),
+            Second::Absent | Second::Labels => None,
+        };
+        let range = (facts[0].min, facts[0].max);
+        let reach = if -range.0 > range.1 { -range.0 } else { range.1 };
+        Ok(Data { x, y, range, reach })
+    }
+}
+
+fn equal(facts: &Moments, rows: usize) -> bool {
+    let &Moments { min: low, max: high, step, .. } = facts;
+    ValueFacts { low, high, step, rows: rows as f64, range: Range::Unknown }.equal()
+}
+
+/// A column of labels, each 0 or 1, of which both occur.
+fn labels(column: &dyn Wide, facts: &Moments) -> Result<Vec<bool>, Ended> {
+    let mut labels = memory::with_capacity(column.len())?;
+    let mut values = [0.0; 1 << 10];
+    for start in (0..column.len()).step_by(values.len()) {
+        let here = &mut values[..(1 << 10).min(column.len() - start)];
+        column.widen(start, here);
+        for (i, &value) in here.iter().enumerate() {
+            if value != 0.0 && value != 1.0 {
+                return Err(NoEstimate::NotLabel { column: 1, index: start + i }.into());
+            }
+            labels.push(value == 1.0);
+        }
+    }
+    if facts.min == facts.max {
+        return Err(NoEstimate::OneLabel { label: facts.max == 1.0 }.into());
+    }
+    Ok(labels)
+}
