@@ -353,6 +353,11 @@ def _(n: int) -> Any:
     return uniform(n)
 
 
+@row("bootstrap: function", "bootstrap", call=lambda d: sy.bootstrap(d, np.mean, n_resamples=199, method="percentile"))
+def _(n: int) -> Any:
+    return uniform(n)
+
+
 @row("bootstrap: ideal", "bootstrap", call=lambda d: sy.bootstrap(d, n_resamples=float("inf")))
 def _(n: int) -> Any:
     return uniform(n)
@@ -590,6 +595,18 @@ row("_core.majority_at", call=lambda d: _core.majority_at(d[0], d[1], wrong=d[2]
     lambda n: [_counts(5)(n), _nines(n), _counts(2)(n), np.arange(1, n + 1, dtype=np.uint64)]
 )
 of_numbers("resampling_counts", lambda n: n, lambda n: 0, lambda n: 0)
+row("_core.resampled_counts", call=lambda n: _core.resampled_counts(n, seed=0, first=0, count=9))(lambda n: n)
+row("_core.resampled_rows", call=lambda n: _core.resampled_rows(n, seed=0, first=0, count=9))(lambda n: n)
+
+
+@row(
+    "_core.replicates_interval",
+    call=lambda x: _core.replicates_interval(
+        x, value=0.5, left_out=x[:500], rounding=1e-12, method="bca", confidence_level=0.9, alternative="two-sided"
+    ),
+)
+def _(n: int) -> Any:
+    return uniform(n)
 
 
 # sign flips, in each of their three ways

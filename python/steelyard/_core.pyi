@@ -716,6 +716,18 @@ def majority_at(
 ) -> NDArray[np.float64]: ...
 
 # resampling
+def resampled_counts(n: int, *, seed: int, first: int, count: int, stratum: int = 0) -> NDArray[np.float64]: ...
+def resampled_rows(n: int, *, seed: int, first: int, count: int, stratum: int = 0) -> NDArray[np.int64]: ...
+def replicates_interval(
+    replicates: NDArray[np.float64],
+    *,
+    value: float,
+    left_out: NDArray[np.float64],
+    rounding: float,
+    method: str,
+    confidence_level: float,
+    alternative: str,
+) -> dict[str, Any]: ...
 def resampling_counts(n: int, seed: int, replicate: int, stratum: int = 0) -> NDArray[np.uint32]: ...
 def ratio_interval(
     columns: Sequence[NDArray[Any]],

@@ -11,7 +11,9 @@ from .. import _core
 from . import random
 from . import sums as statistics
 
-__all__ = ["acceleration", "bootstrap", "limits", "of_statistic", "replicates"]
+__all__ = [
+    "acceleration", "bootstrap", "jackknife_acceleration", "limits", "of_replicates", "of_statistic", "replicates",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 
@@ -55,6 +57,24 @@ def of_statistic(
     accelerate = cubes / (6 * squares * math.sqrt(squares)) if method == "bca" else 0.0
     tie = 1e-12 * max(1.0, abs(value))
     return _summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie)
+
+
+def of_replicates(
+    found: Floats, value: float, left_out: Floats, *, rounding: float, method: str, confidence_level: float
+) -> dict[str, float | Floats]:
+    """The bootstrap of a statistic with these replicates, and with these values where a unit is left out."""
+    tie = rounding * (abs(value) + float(found.std()))
+    accelerate = jackknife_acceleration(left_out, tie) if method == "bca" else 0.0
+    return _summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie)
+
+
+def jackknife_acceleration(left_out: Floats, rounding: float) -> float:
+    """``sum U^3 / (6 (sum U^2)^1.5)`` with ``U`` the mean of the values minus each; 0 if all U are within rounding."""
+    pull = math.fsum(left_out) / len(left_out) - left_out
+    if abs(pull).max() <= rounding:
+        return 0.0
+    squares = math.fsum(pull**2)
+    return math.fsum(pull**3) / (6 * squares * math.sqrt(squares))
 
 
 def _summary(

@@ -11,6 +11,7 @@ from .._options import Confidence
 from .._progress import OnProgress
 from .._rows import Rows
 from ..errors import value_error
+from ._callables import Called
 from ._statistics import Chosen
 
 __all__ = ["able", "ideal_limits"]
@@ -20,10 +21,10 @@ SUMS = ("mean", "ratio")  # the statistics whose distribution over all resamples
 CERTAIN = 1e-6  # a larger numerical error of a probability is mentioned in ``reason``
 
 
-def able(*statistics: Chosen) -> None:
+def able(*statistics: Chosen | Called) -> None:
     """Raise unless the ideal limits of every statistic are known."""
     for statistic in statistics:
-        if statistic.name not in SUMS:
+        if not isinstance(statistic, Chosen) or statistic.name not in SUMS:
             got = f"math.inf for {str(statistic)!r}"
             raise value_error(
                 "n_resamples", "a finite number unless the statistic is a mean or a ratio", got, "9999 is usual"

@@ -23,6 +23,7 @@ from .._registries import titles
 from .._rows import Rows, Selection
 from .._text import printable
 from ..errors import memory_error, value_error
+from ._callables import Called, Request, called, of_callable, tuple_columns
 from ._ideal import able, ideal_limits
 from ._statistics import Chosen, Statistic, chosen, column_names, for_core, refusal, several_columns
 
@@ -116,8 +117,11 @@ class BootstrapEstimate(Estimate):
         return axes
 
 
+_Statistic = Statistic | Chosen | Callable[..., Any]
+
+
 class _Options(NamedTuple):
-    statistic: Chosen
+    statistic: Chosen | Called
     method: str
     n_resamples: float
     seed: int
@@ -127,7 +131,7 @@ class _Options(NamedTuple):
 @standard_mode
 def bootstrap(
     x: Any,
-    statistic: Statistic | Chosen | tuple[Statistic | Chosen, ...] = "mean",
+    statistic: _Statistic | tuple[_Statistic, ...] = "mean",
     /,
     *,
     where: Any = None,
@@ -178,6 +182,12 @@ def bootstrap(
     ``"correlation"``, ``"slope"``, ``"rmse"``, ``"r2"``, ``"accuracy"``, ``"precision"``, ``"recall"``, ``"f1"``,
     ``"balanced_accuracy"``, ``"mcc"``, ``"kappa"``, ``"brier"`` and ``"log_loss"``.
 
+    A statistic may also be a Python function of the column, or of the columns of the tuple, that returns one finite
+    number. Its resamples are those of the other statistics. Where it takes ``sample_weight``, as scikit-learn's metrics
+    do, it is given the columns and how often each row counts; where it takes ``axis``, many resamples as the rows of
+    tables, with ``axis=-1``; else the rows of one resample, in the order of the data, each as often as it counts. Its
+    acceleration is that of the jackknife.
+
     With ``n_resamples=math.inf`` these are the limits that infinitely many resamples would give: quantiles of the
     distribution of m* itself, P(m* <= t), by inversion of its characteristic function (E exp(i t x*))^n or by
     enumeration. There are no replicates then, no seed, and no Monte-Carlo error.
@@ -186,8 +196,9 @@ def bootstrap(
     ----------
     x : array [n] or [n, M], list, mapping from name to array [n], or frame; or a tuple of arrays [n]
         Numbers or booleans; several columns are several problems, resampled with the same counts. A tuple holds the
-        columns of one problem, for a statistic that takes several; ``targets`` are 0 or 1.
-    statistic : str, or what ``steelyard.uncertainty.quantile`` or ``trimmed_mean`` returns, or a tuple of these
+        columns of one problem, for a statistic that takes several; ``targets`` are 0 or 1. Those of a function may be
+        tables [n, K].
+    statistic : str, function, or what ``steelyard.uncertainty.quantile`` or ``trimmed_mean`` returns; or a tuple of these
         What to estimate; by position; see above. A tuple asks for several statistics of one problem, each from the
         same resamples.
     where : boolean array [n], optional
@@ -221,13 +232,14 @@ def bootstrap(
     Raises
     ------
     TypeError
-        For data that are not numbers.
+        For data that are not numbers, and for a function that returns anything else.
     ValueError
         For NaN (unless omitted) and infinities, naming the first index; where all values (or cluster means) are equal,
         since their resamples show no spread; where the sum of y is 0 in the data or in a resample, or where y has
         values of both signs and the confidence interval of its sum contains 0; where targets are not 0 or 1, or where
         a resample has only one of them; where a statistic has no value otherwise (a precision without a predicted one);
-        where all replicates are equal; where a limit would lie beyond the smallest or
+        where all replicates are equal; where a function returns an array, or a number that is not finite, which names
+        the resample; where a limit would lie beyond the smallest or
         largest replicate; for ``n_resamples=math.inf`` where the statistic is neither a mean nor a ratio, or the
         numerical error of the distribution would exceed 1e-5; and for unknown options.
 
@@ -263,9 +275,12 @@ def bootstrap(
     >>> print(sy.bootstrap(x, ("median", "iqr"), method="percentile"))
     median  22 [14, 81] (95 %, percentile bootstrap, n = 16)
     iqr     69 [10, 120] (95 %, percentile bootstrap, n = 16)
+    >>> print(sy.bootstrap((x, y), lambda x, y: x.max() / y.max(), method="percentile"))
+    14.2 [11.1, 14.9] (95 %, percentile bootstrap, n = 16)
     """
     several = isinstance(statistic, tuple)
-    of = [chosen(one) for one in (statistic if isinstance(statistic, tuple) else (statistic,))]
+    asked = statistic if isinstance(statistic, tuple) else (statistic,)
+    of = [called(one) if callable(one) else chosen(one) for one in asked]
     if not of:
         raise value_error("statistic", "at least one statistic", "none")
     differ(of, "statistic")
@@ -291,7 +306,12 @@ def _of_statistic(
     x: Any, select: Callable[..., Selection], options: _Options, several: bool, on_progress: OnProgress
 ) -> BootstrapEstimate:
     """The bootstrap of one statistic, of each column where there are several problems; ``several``: one of many."""
-    if len(column_names(options.statistic.name)) > 1:
+    if isinstance(options.statistic, Called):
+        if isinstance(x, tuple):
+            together = tuple_columns(x)
+            each = [column for table in together.values() for column in np.atleast_2d(table.T)]
+            return _one(together, select().rows("x", *each), options, on_progress)
+    elif len(column_names(options.statistic.name)) > 1:
         together = several_columns(x, options.statistic.name)
         return _one(together, select().rows("x", *together.values()), options, on_progress)
     found = columns(x, "x")
@@ -322,7 +342,10 @@ def _one(
     """The bootstrap of one problem: calls the core and describes its outcome in words."""
     values = for_core(map(rows.of, columns.values()))
     codes, total = rows.clusters or (None, 0)
-    if options.n_resamples == math.inf:
+    if isinstance(options.statistic, Called):
+        request = Request(options.method, int(options.n_resamples), options.seed, options.confidence)
+        found = of_callable(options.statistic, columns, rows, request, on_progress)
+    elif options.n_resamples == math.inf:
         found = ideal_limits(
             values, options.statistic.name, rows, method=options.method, confidence=options.confidence,
             progress=on_progress,

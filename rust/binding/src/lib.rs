@@ -71,8 +71,8 @@ mod _core {
     #[pymodule_export]
     use crate::uncertainty::{
         auc_interval, bootstrap, ideal_bootstrap, majority_at, max_t, paired_comparison, pass_at,
-        quantile_interval, ratio_interval, resampling_counts, sign_flip, statistic_interval,
-        unpaired_comparison,
+        quantile_interval, ratio_interval, replicates_interval, resampled_counts, resampled_rows,
+        resampling_counts, sign_flip, statistic_interval, unpaired_comparison,
     };
 
     // Constants that the Python face uses too. They are defined once, in the kernels.

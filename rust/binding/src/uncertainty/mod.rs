@@ -10,6 +10,7 @@ mod ordered;
 mod ratio;
 mod repeats;
 mod resample;
+mod resamples;
 mod smooth;
 mod unpaired;
 
@@ -22,5 +23,6 @@ pub use ordered::*;
 pub use ratio::*;
 pub use repeats::*;
 pub use resample::*;
+pub use resamples::*;
 pub use smooth::*;
 pub use unpaired::*;

@@ -96,7 +96,7 @@ fn check_length(name: &str, expected: usize, got: usize) -> PyResult<()> {
     if got == expected { Ok(()) } else { Err(value_error(format!("{name}: expected {expected}; got {got}"))) }
 }
 
-fn fields(py: Python<'_>, found: Bootstrap) -> Record<'_> {
+pub(super) fn fields(py: Python<'_>, found: Bootstrap) -> Record<'_> {
     let Bootstrap { value, standard_error, limits, replicates, acceleration, binary } = found;
     let (low, high) = (limits.low, limits.high);
     let replicates = given(py, replicates)?;

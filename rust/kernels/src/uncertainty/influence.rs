@@ -30,6 +30,30 @@ pub fn acceleration<U: Units<K>, S: Statistic<K>, const K: usize>(
     }))
 }
 
+/// BCa's acceleration by the jackknife: `sum U^3 / (6 (sum U^2)^1.5)` with `U` the mean of the values with one unit (or
+/// group of units) left out, minus each of them; 0 where they differ by no more than `rounding`.
+pub(super) fn jackknife_acceleration(left_out: &[f64], rounding: f64) -> f64 {
+    scalar(|| {
+        // About the first value, so that equal values have exactly their mean.
+        let Some(&first) = left_out.first() else { return 0.0 };
+        let mean = first + left_out.iter().map(|value| value - first).sum::<f64>() / left_out.len() as f64;
+        let largest = left_out.iter().fold(0.0, |most: f64, value| {
+            let far = (mean - value).abs();
+            if far > most { far } else { most }
+        });
+        if largest <= rounding {
+            return 0.0;
+        }
+        let (mut squares, mut cubes) = (0.0, 0.0);
+        for value in left_out {
+            let u = (mean - value) / largest;
+            squares += u * u;
+            cubes += u * u * u;
+        }
+        cubes / (6.0 * squares * squares.sqrt())
+    })
+}
+
 /// `sum U^2` and `sum U^3` over a range of units, with U divided by the scale.
 struct Powers<U, S, const K: usize> {
     units: U,

@@ -7,6 +7,7 @@ use crate::memory::{self, NoMemory};
 use crate::random::{Domain, Stream, count_into};
 use crate::simd::scalar;
 use crate::uncertainty::bootstrap::concluded;
+use crate::uncertainty::influence::jackknife_acceleration;
 use crate::uncertainty::no_estimate::{Ended, answer};
 use crate::uncertainty::paired::Wide;
 use crate::uncertainty::{Bootstrap, Correction, Design, Method, NoEstimate, Options};
@@ -104,8 +105,7 @@ impl Work<'_> {
         Ok(memory::joined(parts)?)
     }
 
-    /// `sum U^3 / (6 (sum U^2)^1.5)` with `U` the mean of the jackknife's values minus each of them; 0 where they differ
-    /// by no more than `rounding`.
+    /// The acceleration of the jackknife, which leaves out one unit at a time, or one group of them.
     fn acceleration(&self, rounding: f64, progress: Progress<'_>) -> Result<f64, Ended> {
         let groups = GROUPS.min(self.units());
         let left_out = self.values(groups, &mut |_| progress(0), |group, counts| {
@@ -115,25 +115,7 @@ impl Work<'_> {
         if left_out.iter().any(|value| !value.is_finite()) {
             return Err(NoEstimate::Undefined.into());
         }
-        Ok(scalar(|| {
-            // About the first value, so that equal values have exactly their mean.
-            let first = left_out[0];
-            let mean = first + left_out.iter().map(|value| value - first).sum::<f64>() / groups as f64;
-            let largest = left_out.iter().fold(0.0, |most: f64, value| {
-                let far = (mean - value).abs();
-                if far > most { far } else { most }
-            });
-            if largest <= rounding {
-                return 0.0;
-            }
-            let (mut squares, mut cubes) = (0.0, 0.0);
-            for value in &left_out {
-                let u = (mean - value) / largest;
-                squares += u * u;
-                cubes += u * u * u;
-            }
-            cubes / (6.0 * squares * squares.sqrt())
-        }))
+        Ok(jackknife_acceleration(&left_out, rounding))
     }
 }
 

@@ -1,0 +1,79 @@
+"""Rows of the bootstrap of functions: their resamples, and the limits of what they return."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from steelyard import _core
+from steelyard._registries import names
+from steelyard.reference import bootstrap as reference
+from steelyard.reference import random
+
+from . import Case, Inputs, Outputs, normalish
+
+SEED, FIRST, COUNT, STRATUM = 2**63 + 11, 2**32 - 8, 5, 3
+NUMBERS = ("value", "standard_error", "low", "high", "low_error", "high_error", "acceleration", "replicates")
+
+
+def _resamples(inputs: Inputs) -> Outputs:
+    n = inputs["n"]
+    counts = _core.resampled_counts(n, seed=SEED, first=FIRST, count=COUNT, stratum=STRATUM)
+    return {"counts": counts, "rows": _core.resampled_rows(n, seed=SEED, first=FIRST, count=COUNT, stratum=STRATUM)}
+
+
+def _resamples_reference(inputs: Inputs) -> Outputs:
+    counts = [random.counts(inputs["n"], SEED, FIRST + r, STRATUM) for r in range(COUNT)]
+    rows = [np.repeat(np.arange(inputs["n"]), one) for one in counts]
+    return {"counts": np.concatenate(counts).astype(np.float64), "rows": np.concatenate(rows)}
+
+
+def _made(_: str, n: int) -> Inputs:
+    """Replicates in tenths, of which some equal the value but for rounding."""
+    replicates = np.round(normalish(n, 1) * 4) / 10 + 1e-15 * normalish(n, 2)
+    return {"replicates": replicates, "left_out": normalish(min(n, 500), 3) ** 2}
+
+
+def _limits(inputs: Inputs) -> Outputs:
+    said = {}
+    for method in names("bootstrap.method"):
+        if method not in ("percentile", "basic", "bca"):
+            continue
+        found = _core.replicates_interval(
+            inputs["replicates"], value=0.1, left_out=inputs["left_out"], rounding=1e-12, method=method,
+            confidence_level=0.5, alternative="two-sided",
+        )  # fmt: skip
+        said |= {f"{method}_{name}": found[name] for name in NUMBERS}
+    return said
+
+
+def _limits_reference(inputs: Inputs) -> Outputs:
+    said = {}
+    for method in ("percentile", "basic", "bca"):
+        found = reference.of_replicates(
+            inputs["replicates"], 0.1, inputs["left_out"], rounding=1e-12, method=method, confidence_level=0.5
+        )
+        said |= {f"{method}_{name}": value for name, value in found.items()}
+    return said
+
+
+CASES = [
+    Case(
+        name="uncertainty.resamples",
+        covers=("resampled_counts", "resampled_rows"),
+        dtypes=("",),
+        lengths=(1, 2, 3, 5, 40, 1000, 1023, 1024, 1025, 3000, 70_001),
+        make=lambda _, n: {"n": n},
+        run=_resamples,
+        reference=_resamples_reference,
+    ),
+    Case(
+        name="uncertainty.replicates_interval",
+        covers=("replicates_interval",),
+        dtypes=("",),
+        lengths=(40, 999, 5000),
+        make=_made,
+        run=_limits,
+        reference=_limits_reference,
+        bound=dict.fromkeys((f"{m}_{n}" for m in ("percentile", "basic", "bca") for n in NUMBERS), 1e-11),
+    ),
+]
