@@ -17,4 +17,4 @@ def compared(wins: int, losses: int, n: int, level: float = 0.95) -> dict[str, A
         new=new.astype(np.float32), base=base.astype(np.float32), booleans=(True, True), confidence_levels=[level],
         alternative="two-sided",
     )  # fmt: skip
-    return {**found["levels"][0], "mid_p": found["mid_p"]}
+    return {**found["levels"][0], "mid_p": found["p"]}

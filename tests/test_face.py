@@ -36,7 +36,7 @@ TAKES = {
     "bootstrap": ROWS | INTERVAL | {"clusters", "progress", "method", "n_resamples", "seed"},
     "compare": ROWS
     | INTERVAL
-    | {"statistic", "per", "clusters", "progress", "baseline", "by", "strata", "average", "paired"},
+    | {"statistic", "per", "clusters", "progress", "baseline", "by", "strata", "average", "paired", "method", "test"},
     "proportion": INTERVAL | {"method", "test"},
     "perplexity": ROWS | INTERVAL | {"clusters", "progress", "per", "unit", "by", "strata", "average"},
     "reliability": ROWS | INTERVAL | {"clusters", "progress", "n_bins", "classes", "weights", "by"},

@@ -42,9 +42,11 @@ LITERALS: dict[str, Any] = {
 # The public call that takes the name, whose docstring must tell every variant.
 DOCSTRINGS: dict[str, Any] = {
     "adjust.method": sy.uncertainty.adjust,
+    "answers.test": sy.compare,
     "bootstrap.method": sy.bootstrap,
     "interval.alternative": sy.estimate,
     "optim.decay": sy.AdamW,
+    "paired.method": sy.compare,
     "perplexity.unit": sy.perplexity,
     "preference.loss": sy.preference_loss,
     "proportion.method": sy.proportion,
@@ -55,6 +57,7 @@ DOCSTRINGS: dict[str, Any] = {
     "strata.average": sy.estimate,
     "tokens.columns": sy.token_scores,
     "uncertainty.statistic": sy.bootstrap,
+    "unpaired.method": sy.compare,
 }
 # Tables whose names do not leave the core: what the binding tells a kernel.
 INNER = {"optim.rule", "proportion.test", "scores.range", "tokens.folds"}

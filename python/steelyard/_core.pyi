@@ -575,7 +575,7 @@ class _Comparison(TypedDict):
     tango: bool
     still: int
     width: float
-    mid_p: float | None
+    p: float | None
     flip: _SignFlip | None
 
 class _MaxT(TypedDict):
@@ -681,6 +681,8 @@ def paired_comparison(
     stratum_codes: NDArray[np.int64] | None = None,
     strata: int = 0,
     average: str = "micro",
+    method: str = "tango",
+    test: str = "mid-p",
     confidence_levels: Sequence[float],
     alternative: str,
     progress: _Progress = None,
@@ -692,6 +694,8 @@ def unpaired_comparison(
     booleans: tuple[bool, bool],
     codes: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
     clusters: tuple[int, int] | None = None,
+    method: str = "newcombe",
+    test: str = "mid-p",
     confidence_levels: Sequence[float],
     alternative: str,
     progress: _Progress = None,

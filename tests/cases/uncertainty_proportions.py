@@ -1,14 +1,16 @@
-"""Rows of the intervals and tests of one proportion."""
+"""Rows of the intervals and tests of one proportion, and of the difference of two."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from scipy import stats
 
 from steelyard import _core
 from steelyard._registries import names
+from steelyard.reference import answers, proportions
 from steelyard.reference import intervals as reference
-from steelyard.reference import proportions
 
 from . import Case, Inputs, Outputs
 
@@ -86,7 +88,102 @@ def _tested_reference(test: str):
     return run
 
 
+# Two models' answers: how many both, new alone, base alone and neither got right, as shares of n.
+TABLES = ((0, 0, 0), (0.5, 0.2, 0.1), (0.1, 0.3, 0.4), (0.3, 0.4, 0.0), (1, 0, 0), (0, 1, 0))
+
+
+def _tables(dtype: str, n: int) -> Inputs:
+    counts = np.array([[int(share * n) for share in shares] for shares in TABLES])
+    return {"tables": np.column_stack([counts, n - counts.sum(1)])}
+
+
+def _both(table: np.ndarray) -> dict[str, np.ndarray]:
+    """The answers of both models."""
+    new, base = ((1, 1, 0, 0), (1, 0, 1, 0))
+    return {"new": np.repeat(np.float32(new), table), "base": np.repeat(np.float32(base), table)}
+
+
+def _each_table(method: str, test: str, paired: bool):
+    """Unpaired, the baseline has two more rows, of which one is right."""
+    of = {"method": method, "test": test, "booleans": (True, True), "confidence_levels": [LEVEL]}
+
+    def run(inputs: Inputs) -> Outputs:
+        ends, p = [], []
+        for table in inputs["tables"]:
+            scores = _both(table)
+            if not paired:
+                scores["base"] = np.append(scores["base"], np.float32([1, 0]))
+            call = _core.paired_comparison if paired else _core.unpaired_comparison
+            found = [call(**scores, **of, alternative=side) for side in SIDES]
+            ends.append([found[0]["levels"][0][end] for end in ("low", "high")])
+            p.append([one["p"] for one in found])
+        return {"limits": np.array(ends), "p": np.array(p)}
+
+    return run
+
+
+def _paired_limits(method: str, a: int, b: int, c: int, d: int) -> tuple[float, float]:
+    if method == "newcombe":
+        return answers.newcombe_paired(a, b, c, d, Z)
+    return {"tango": reference.tango, "bonett-price": answers.bonett_price}[method](b, c, a + b + c + d, Z)
+
+
+def _unpaired_limits(method: str, hits: tuple[int, int], rows: tuple[int, int]) -> tuple[float, float]:
+    if method == "newcombe":
+        return reference.newcombe(*((k / n, reference.wilson(k, n, Z)) for k, n in zip(hits, rows, strict=True)))
+    return getattr(answers, method.replace("-", "_"))(hits, rows, Z)
+
+
+def _mcnemar(test: str, side: str, b: int, c: int) -> float:
+    if test == "chi-squared":
+        return answers.chi_squared((b - c) / math.sqrt(b + c) if b != c else 0.0, side)
+    return (
+        proportions.p_value(b, b + c, 0.5, test, side)
+        if b + c
+        else (0.5 if test == "mid-p" and side != "two-sided" else 1.0)
+    )
+
+
+def _fisher(test: str, side: str, hits: tuple[int, int], rows: tuple[int, int]) -> float:
+    if test == "chi-squared":
+        return answers.chi_squared(answers.score(hits, rows), side)
+    if test == "mid-p":
+        return reference.fisher_mid_p(hits, rows, side)
+    of = stats.hypergeom(sum(rows), sum(hits), rows[0])
+    less, greater = of.cdf(hits[0]), of.sf(hits[0] - 1)
+    return {"less": less, "greater": greater, "two-sided": min(1.0, 2 * min(less, greater))}[side]
+
+
+def _each_table_reference(method: str, test: str, paired: bool):
+    def run(inputs: Inputs) -> Outputs:
+        ends, p = [], []
+        for a, b, c, d in inputs["tables"].tolist():
+            hits, rows = (a + b, a + c + 1), (a + b + c + d, a + b + c + d + 2)
+            ends.append(_paired_limits(method, a, b, c, d) if paired else _unpaired_limits(method, hits, rows))
+            p.append([_mcnemar(test, side, b, c) if paired else _fisher(test, side, hits, rows) for side in SIDES])
+        return {"limits": np.array(ends), "p": np.array(p)}
+
+    return run
+
+
+# Each method beside one of the tests, which do not depend on it.
+NAMED = [
+    (kind, method, test)
+    for kind in ("paired", "unpaired")
+    for method, test in zip(names(f"{kind}.method"), names("answers.test"), strict=True)
+]
+
+
 CASES = [
+    *(
+        Case(
+            name=f"intervals.{kind}_{method}", covers=(f"{kind}_comparison",), make=_tables,
+            run=_each_table(method, test, kind == "paired"),
+            reference=_each_table_reference(method, test, kind == "paired"), dtypes=("",),
+            lengths=(1, 2, 5, 40, 700), bound={"limits": 1e-11, "p": 1e-12},
+        )
+        for kind, method, test in NAMED
+    ),
     *(
         Case(
             name=f"intervals.proportion_{method}", covers=("proportion_intervals",), make=_counts,

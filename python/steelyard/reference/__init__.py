@@ -5,6 +5,7 @@ differ from it by at most the bound stated in the docstring.
 """
 
 from . import (
+    answers,
     bootstrap,
     calibration,
     fma,
@@ -25,6 +26,6 @@ from . import (
 )  # fmt: skip
 
 __all__ = [
-    "bootstrap", "calibration", "fma", "ideal", "intervals", "max_t", "optim", "ordered", "preference", "proportions",
-    "random", "repeats", "rules", "schedules", "storage", "sums", "tokens",
+    "answers", "bootstrap", "calibration", "fma", "ideal", "intervals", "max_t", "optim", "ordered", "preference",
+    "proportions", "random", "repeats", "rules", "schedules", "storage", "sums", "tokens",
 ]  # fmt: skip

@@ -14,14 +14,18 @@ from .._columns import Array, Columns
 from .._estimate import Estimate
 from .._options import Confidence, NanPolicy
 from .._progress import OnProgress
+from .._registries import titles
 from .._rows import Clusters, Rows, Selection
 from ..errors import called, shown, type_error, value_error
+from ._answers import Asked
 from ._statistics import for_core, refusal
 from .comparison import Pair
 
 __all__ = ["unpaired"]
 
 SIDES = ("new", "baseline")
+METHODS = titles("unpaired.method")
+ANSWERS = {"mid-p": "Fisher mid-p", "exact": "Fisher exact", "chi-squared": "chi-squared"}
 TESTS = {"fisher": "Fisher mid-p", "t": "Welch's t", "none": "no test: the spread of a side is unknown"}
 
 
@@ -61,6 +65,7 @@ def unpaired(
     where: Any,
     clusters: Any,
     nan_policy: NanPolicy,
+    asked: Asked,
     confidence: Confidence,
     models: int,
     progress: OnProgress,
@@ -78,10 +83,10 @@ def unpaired(
     base = side("baseline", given, base_name, base_scores, {})
     for name, scores in found.items:
         of_model = side("new", new, name, scores, found.left_out)
-        yield _pair(of_model, base, confidence, models=models, progress=progress)
+        yield _pair(of_model, base, asked, confidence, models=models, progress=progress)
 
 
-def _pair(new: Side, base: Side, confidence: Confidence, *, models: int, progress: OnProgress) -> Pair:
+def _pair(new: Side, base: Side, asked: Asked, confidence: Confidence, *, models: int, progress: OnProgress) -> Pair:
     """Compare one model with the baseline."""
     sides = (new, base)
     levels = _intervals.levels(confidence, models)
@@ -93,12 +98,16 @@ def _pair(new: Side, base: Side, confidence: Confidence, *, models: int, progres
         codes=(groups[0].codes, groups[1].codes) if groups else None,
         clusters=(groups[0].total, groups[1].total) if groups else None,
         confidence_levels=[level.level for level in levels], alternative=confidence.alternative, progress=progress,
+        **asked.keywords,
     )  # fmt: skip
     if "refused" in found:
         side = sides[found["column"]]
         raise refusal({**found, "column": 0}, "mean", {side.name: side.scores}, side.rows)
+    if not found["binary"]:
+        asked.refuse_graded("Welch's")
     totals = [group.total for group in groups]
-    estimates = [_estimate(found, i, level, totals) for i, level in enumerate(levels)]
+    named = METHODS[asked.method or "newcombe"]
+    estimates = [_estimate(found, i, level, totals, named) for i, level in enumerate(levels)]
     left_out: dict[str, int] = {}
     for side in sides:
         for why, count in side.rows.left_out.items():
@@ -106,7 +115,7 @@ def _pair(new: Side, base: Side, confidence: Confidence, *, models: int, progres
     difference = replace(estimates[0], left_out=left_out)
     if models > 1:
         difference = _intervals.simultaneous(difference, estimates[1])
-    return Pair(difference, found["p"], _test(found, clustered=clustered), None, None, found["shares"])
+    return Pair(difference, found["p"], _test(found, asked, clustered=clustered), None, None, found["shares"])
 
 
 def _is_boolean(side: Side) -> bool:
@@ -119,14 +128,21 @@ def _groups(side: Side) -> Clusters:
     return side.rows.clusters or Clusters(np.arange(n), n)
 
 
-def _test(found: _core._Unpaired, *, clustered: bool) -> str:
+def _test(found: _core._Unpaired, asked: Asked, *, clustered: bool) -> str:
+    if found["test"] == "answers":
+        return ANSWERS[asked.test or "mid-p"]
     if found["test"] == "t" and clustered:
         return "clustered Welch's t"
     return TESTS[found["test"]]
 
 
-def _estimate(found: _core._Unpaired, at: int, confidence: Confidence, clusters: list[int]) -> Estimate:
-    """The difference at one level of confidence, and how it was found."""
+def _estimate(
+    found: _core._Unpaired, at: int, confidence: Confidence, clusters: list[int], of_answers: str
+) -> Estimate:
+    """The difference at one level of confidence, and how it was found.
+
+    ``of_answers`` is the title of the interval that two samples of 0/1 answers have.
+    """
     level, new, base = found["levels"][at], found["new"], found["base"]
     df = {"df": level["df"]} if level["df"] == level["df"] else {}
     sizes = {"n_new": float(new["rows"]), "n_baseline": float(base["rows"])}
@@ -136,14 +152,14 @@ def _estimate(found: _core._Unpaired, at: int, confidence: Confidence, clusters:
         value=level["value"], standard_error=_intervals.maybe(level["standard_error"]),
         low=_intervals.maybe(level["low"]), high=_intervals.maybe(level["high"]), confidence_level=confidence.level,
         n=new["rows"] + base["rows"], n_clusters=sum(clusters) if clusters else None,
-        method=_method(found, level, clustered=bool(clusters)), reason=_reason(found, level, clusters),
+        method=_method(found, level, of_answers, clustered=bool(clusters)), reason=_reason(found, level, clusters),
         detail=df | sizes,
     )  # fmt: skip
 
 
-def _method(found: _core._Unpaired, level: _core._Level, *, clustered: bool) -> str:
+def _method(found: _core._Unpaired, level: _core._Level, of_answers: str, *, clustered: bool) -> str:
     graded = "no spread" if level["unspread"] else "Welch"
-    method = "Newcombe" if found["binary"] else graded
+    method = of_answers if found["binary"] else graded
     return f"clustered {method}" if clustered else method
 
 

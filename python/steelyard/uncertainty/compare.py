@@ -9,21 +9,20 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core, _intervals
-from .._arrays import aligned, to_float64
+from .. import _intervals
+from .._arrays import aligned
 from .._columns import columns, frame, one_column
-from .._estimate import Estimate
 from .._groups import groups
 from .._mode import standard_mode
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of, flag
-from .._progress import OnProgress, Progress, reporter
+from .._progress import Progress, reporter
 from .._registries import names as names_in
-from .._rows import ALL_ROWS, Rows, Selection
-from .._strata import Average, Strata, scheme_of, stratum_ids, unit_strata
+from .._rows import Selection
+from .._strata import Average, stratum_ids
 from ..errors import keyword, type_error, value_error
-from ._flips import flipped_signs
+from ._answers import asked_of
+from ._paired import paired as on_pairs
 from ._perplexity import log_ratio, ratio_of, token_models
-from ._statistics import for_core, refusal
 from ._unpaired import unpaired
 from .comparison import Comparison, Pair
 from .items import Compared
@@ -42,6 +41,8 @@ def compare(
     *,
     statistic: str = "mean",
     paired: bool = True,
+    method: str | None = None,
+    test: str | None = None,
     where: Any = None,
     clusters: Any = None,
     per: Any = None,
@@ -73,6 +74,8 @@ def compare(
     *,
     statistic: str = "mean",
     paired: bool = True,
+    method: str | None = None,
+    test: str | None = None,
     where: Any = None,
     clusters: Any = None,
     per: Any = None,
@@ -94,7 +97,9 @@ def compare(
 
     - 0/1 answers, independent rows: Tango's score interval and McNemar's mid-p. With b wins and c losses of n the
       interval holds the D with abs(b - c - n D) <= z sqrt(n (2 q + D (1 - D))), q the likelihood estimate of a loss
-      given D.
+      given D. Others by name (``method``): ``"newcombe"``, the Wilson limits of both shares combined like those of two
+      samples (below), but for the correlation phi of the answers: d - sqrt(x^2 - 2 phi x y + y^2); ``"bonett-price"``,
+      Wald's formula for b + 1 wins and c + 1 losses of n + 2.
     - Graded scores: Student's interval of the differences, and the exact sign-flip p: the share of all 2^m sign
       patterns of the m non-zero differences whose sum is at least as far from zero. No random patterns are drawn, so
       that p has no lower bound other than 2^-m (two-sided: 2^(1 - m)).
@@ -119,7 +124,10 @@ def compare(
 
     - 0/1 answers, independent rows: Newcombe's score interval, whose limits are d - sqrt((a - a_low)^2 + (b_high -
       b)^2) and d + sqrt((a_high - a)^2 + (b - b_low)^2) by the Wilson limits of both sides; and the mid-p of Fisher's
-      test, two-sided twice the smaller of the one-sided ones.
+      test, two-sided twice the smaller of the one-sided ones. Others by name: ``"miettinen-nurminen"``, the score
+      interval, which holds the D with abs(a - b - D) <= z sqrt((p (1 - p)/n + q (1 - q)/m) N/(N - 1)), N = n + m, with
+      the likelihood estimates p = q + D given D; ``"agresti-caffo"``, Wald's formula for one more right and one more
+      wrong answer on each side.
     - Graded scores: Welch's t, with the variance V + W of the difference and (V + W)^2/(V^2/df_V + W^2/df_W) degrees
       of freedom.
     - With ``clusters``: V and W are the clustered (CR2) variances with their degrees of freedom. Graded scores have the
@@ -143,6 +151,14 @@ def compare(
     paired : bool
         False for two samples of different rows, such as models that answered different questions. Where the rows are
         the same, the paired comparison is sharper: both models find the same items hard.
+    method : {"tango", "newcombe", "bonett-price"} or {"newcombe", "miettinen-nurminen", "agresti-caffo"}, optional
+        The interval of 0/1 answers of independent rows, paired or not (see above); default: the first one.
+    test : {"mid-p", "exact", "chi-squared"}, optional
+        The test of 0/1 answers of independent rows, McNemar's or (unpaired) Fisher's; default: the first one. Given the
+        number of discordant pairs, or of right answers, the wins or the right answers of the new model are binomial or
+        hypergeometric: ``"exact"`` is their whole tail, ``"mid-p"`` counts the observed number half, both twice for two
+        sides. ``"chi-squared"`` takes (b - c)/sqrt(b + c) as normal; unpaired (a - b)/sqrt(p (1 - p)(1/n + 1/m)
+        N/(N - 1)), p the share of all right answers.
     where : boolean array [n], optional
         The rows that count; default: all. Unpaired: a mapping of such arrays for ``"new"``, ``"baseline"`` or both.
     clusters : array of ids [n], optional
@@ -194,9 +210,11 @@ def compare(
     Notes
     -----
     The p-value and the interval may disagree about zero in borderline cases: mid-p and Tango do in 14 of 7,260 tables
-    of 200 pairs. ``verdict`` reads the interval alone. Where clusters of 0/1 pairs show no spread at all, the interval
-    is Tango's, computed with as many pairs as there are clusters. Comparing two separate intervals instead of paired
-    differences is much weaker, because it ignores that both models find the same items hard.
+    of 200 pairs. ``verdict`` reads the interval alone. ``test="chi-squared"`` agrees with Tango's interval and
+    (unpaired) with Miettinen and Nurminen's in every table: p is below alpha where the interval leaves zero out. Where
+    clusters of 0/1 pairs show no spread at all, the interval is Tango's, computed with as many pairs as there are
+    clusters. Comparing two separate intervals instead of paired differences is much weaker, because it ignores that
+    both models find the same items hard.
 
     For independent 0/1 answers, turning a right answer of the new model into a wrong one never improves the verdict.
     For graded scores, means over epochs and clusters it can: the mean falls, but if the answer was an outlier, the
@@ -211,7 +229,10 @@ def compare(
     the smallest normal float64, is returned as that number and printed with "<=".
 
     Sources: Tango, Statistics in Medicine 17 (1998); Fagerland, Lydersen and Laake, BMC Medical Research Methodology
-    13 (2013); Newcombe, Statistics in Medicine 17 (1998), method 10; Zou and Donner, Statistics in Medicine 27 (2008);
+    13 (2013); Newcombe, Statistics in Medicine 17 (1998), method 10 of either paper; Bonett and Price, Journal of
+    Educational and Behavioral Statistics 37 (2012); Miettinen and Nurminen, Statistics in Medicine 4 (1985); Agresti
+    and Caffo, American Statistician 54 (2000); Campbell, Statistics in Medicine 26 (2007); Zou and Donner, Statistics
+    in Medicine 27 (2008);
     Welch, Biometrika 34 (1947); Holm, Scandinavian Journal of Statistics 6 (1979); Lugannani and Rice, Advances in
     Applied Probability 12 (1980); Romano and Wolf, Journal of the American Statistical Association 100 (2005); for
     ranks: Mogstad, Romano, Shaikh and Wilhelm, Review of Economic Studies 91 (2024).
@@ -239,13 +260,16 @@ def compare(
     new - baseline: 0.20 [0.05, 0.33] (95 %, Newcombe, n = 150)
       p = 0.00845 (Fisher mid-p), unpaired: 70 rows against 80
     """
-    confidence = confidence_of(confidence_level, alternative)
-    ids = stratum_ids(strata, average)
+    confidence, ids = confidence_of(confidence_level, alternative), stratum_ids(strata, average)
     if adjust is not None:
         choice(adjust, "adjust", names_in("adjust.method"))
     named = choice(statistic, "statistic", STATISTICS)
     higher_is_better = named == "mean" if higher_is_better is None else flag(higher_is_better, "higher_is_better")
-    flag(paired, "paired")
+    other_rows = {
+        "with statistic='perplexity'": named == "perplexity", "without a baseline": baseline is None and _several(new),
+        "with clusters": clusters is not None, "with strata": strata is not None,
+    }  # fmt: skip
+    asked = asked_of(method, test, paired=flag(paired, "paired"), other_rows=other_rows)
     if named == "perplexity":
         _no_groups('statistic="mean"', "compare the tokens of each group on their own", by=by, strata=strata)
         if not paired:
@@ -275,7 +299,7 @@ def compare(
         given = baseline if table is None or base_name is None else table[base_name]
         of_sides = unpaired(
             models, found, (base_label, given, base), where=where, clusters=clusters, nan_policy=nan_policy,
-            confidence=confidence, models=count, progress=on_progress,
+            asked=asked, confidence=confidence, models=count, progress=on_progress,
         )  # fmt: skip
         return gathered(list(of_sides), paired=False)
     aligned(new=new, baseline=baseline, where=where, clusters=clusters, by=by, strata=strata)
@@ -291,7 +315,9 @@ def compare(
                 "samples of different rows"
             )
             raise value_error(name, f"{len(base)} rows, as {base_label} has", str(len(values)), fix)
-        of_rows = partial(_pair, (name, values), (base_label, base), confidence=confidence, on_progress=on_progress)
+        of_rows = partial(
+            on_pairs, (name, values), (base_label, base), asked=asked, confidence=confidence, on_progress=on_progress
+        )
         if by is None:
             pairs.append(of_rows(selection.rows(name, values, base), problems=count))
         else:
@@ -376,107 +402,6 @@ def _split(new: Any, baseline: Any) -> tuple[Any, str | None, Array]:
     if not others:
         raise value_error("new", f"at least one model beside {baseline!r}", "none")
     return others, baseline, one_column(named[baseline], f"new[{baseline!r}]")
-
-
-def _pair(
-    new: tuple[str, Array],
-    base: tuple[str, Array],
-    rows: Rows,
-    *,
-    confidence: Confidence,
-    problems: int,
-    on_progress: OnProgress,
-) -> Pair:
-    """Compare one model with the baseline on the rows that count, as one of several ``problems``."""
-    a, b, what = rows.of(new[1]), rows.of(base[1]), f"{new[0]} - baseline"
-    # With several models or groups, verdicts use intervals at the level 1 - alpha/m, so that all of them hold at once.
-    levels = _intervals.levels(confidence, problems)
-    strata = rows.strata
-    codes, clusters = rows.clusters or (None, 0)
-    new_floats, base_floats = for_core((a, b))
-    found = _core.paired_comparison(
-        new=new_floats, base=base_floats, booleans=(a.dtype == np.bool_, b.dtype == np.bool_), codes=codes,
-        clusters=clusters, stratum_codes=None if strata is None else unit_strata(strata, rows.clusters),
-        strata=0 if strata is None else len(strata.ids), average="micro" if strata is None else strata.average,
-        confidence_levels=[level.level for level in levels], alternative=confidence.alternative,
-        progress=on_progress,
-    )  # fmt: skip
-    if "refused" in found:
-        raise _refusal(found, dict((new, base)), rows, what)
-    estimates = [
-        _estimate(found, level, at, (clusters, strata), what) for level, at in zip(found["levels"], levels, strict=True)
-    ]
-    few: dict[str, float] = {}
-    if found["flip"] is None:
-        p, test = found["mid_p"], "McNemar mid-p"
-    else:
-        p, test, few = flipped_signs(found["flip"], confidence)
-    assert p is not None
-    shown = replace(estimates[0], left_out=rows.left_out, detail=estimates[0].detail | few)
-    if problems > 1:
-        shown = _intervals.simultaneous(shown, estimates[1])
-    return Pair(shown, p, test, found["wins"], found["losses"], found["shares"])
-
-
-def _refusal(found: _core._Refused, columns: dict[str, Array], rows: Rows, what: str) -> ValueError:
-    """The refusal of a score or of a difference (the core's third column) that is not finite or too large."""
-    if found["column"] < len(columns):
-        return refusal(found, "mean", columns, rows)
-    a, b = (to_float64(rows.of(x)) for x in columns.values())
-    with np.errstate(over="ignore"):
-        return refusal(found, "mean", dict.fromkeys((*columns, what), a - b), ALL_ROWS)
-
-
-def _estimate(
-    found: _core._Comparison, level: _core._Level, confidence: Confidence, units: tuple[int, Strata | None], what: str
-) -> Estimate:
-    """The mean difference at one level of confidence, and how it was found.
-
-    ``units`` are the number of clusters (0: none) and the strata.
-    """
-    clusters, strata = units
-    method, reason = _words(found, level, clusters) if strata is None else _stratified(found, level, clusters, strata)
-    known = level["df"] == level["df"]
-    limits = [level[side] for side in confidence.sides]
-    told = (level["standard_error"], *limits) if known and not level["unspread"] else ()
-    if (clusters or strata is not None) and not np.isfinite((level["value"], *told)).all():
-        raise _intervals.too_large(what, f"{found['rows']} rows in clusters whose sums or squares do not")
-    return Estimate(
-        value=level["value"], standard_error=_intervals.maybe(level["standard_error"]),
-        low=_intervals.maybe(level["low"]), high=_intervals.maybe(level["high"]), confidence_level=confidence.level,
-        n=found["rows"], n_clusters=clusters or None, method=method, reason=reason,
-        detail={"df": level["df"]} if known else {},
-    )  # fmt: skip
-
-
-def _words(found: _core._Comparison, level: _core._Level, clusters: int) -> tuple[str, str]:
-    """The method of an interval, and the reason for it."""
-    if found["tango"]:
-        reason = "clusters of 0/1 pairs without spread: Tango's interval with their number as the number of pairs"
-        return "clustered Tango", reason
-    if found["mid_p"] is not None:
-        reason = "pairs of 0/1 values"
-        if found["rows"] in (found["wins"], found["losses"]) or found["wins"] + found["losses"] == 0:
-            reason += "; all differences are equal: the standard error is the width of the interval over 2z"
-        return "Tango", reason
-    known, method = level["df"] == level["df"], "no spread" if level["unspread"] else "t"
-    if clusters:
-        n, equal, what, kind = clusters, found["same"], "cluster means", "values in clusters"
-    else:
-        n, equal, what, kind = found["rows"], found["low"] == found["high"], "values", "graded values"
-    if not known:
-        kind = _intervals.ONE_CLUSTER if clusters else _intervals.ONE_VALUE
-    elif level["unspread"]:
-        kind = f"{kind}; {_intervals.without_spread(found['shares'], equal, what, n)}"
-    return f"clustered {method}" if clusters else method, kind
-
-
-def _stratified(found: _core._Comparison, level: _core._Level, clusters: int, strata: Strata) -> tuple[str, str]:
-    """The method of a stratified interval, and the reason for it."""
-    of_level = {"unspread": level["unspread"], "still": found["still"], "width": found["width"]}
-    reason = ("values in clusters" if clusters else "values") + strata.said(of_level, bounded=found["shares"])
-    method = "no spread" if level["unspread"] else "t"
-    return f"{scheme_of(strata)}{'clustered ' if clusters else ''}{method}", reason
 
 
 def _gather(

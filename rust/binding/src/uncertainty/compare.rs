@@ -11,17 +11,19 @@ use steelyard_kernels::dtype::{Dtype, Listed};
 use steelyard_kernels::intervals::strata::Average;
 use steelyard_kernels::memory;
 use steelyard_kernels::uncertainty::Design;
+use steelyard_kernels::uncertainty::answers::Test;
 use steelyard_kernels::uncertainty::comparison::{self as kernels, Comparison, Level, Sides, Strata};
-use steelyard_kernels::uncertainty::paired::Wide;
+use steelyard_kernels::uncertainty::paired::{Method, Wide};
 use steelyard_kernels::with_dtype;
 
 /// Compares `new` with `base`, at each of `confidence_levels`: the fields of the kernel's `Comparison`, or of the kind of
 /// refusal. `booleans` says which of the two were booleans. `codes` in `0..clusters` are the clusters of the rows, where
 /// there are any; `stratum_codes` in `0..strata` the strata of the clusters (or rows), and `average` is "micro" or "macro".
+/// `method` and `test` are the names of the interval and of the test of independent pairs of 0/1 answers.
 #[pyfunction]
 #[pyo3(signature = (
-    *, new, base, booleans, codes=None, clusters=0, stratum_codes=None, strata=0, average="micro", confidence_levels,
-    alternative, progress=None
+    *, new, base, booleans, codes=None, clusters=0, stratum_codes=None, strata=0, average="micro", method="tango",
+    test="mid-p", confidence_levels, alternative, progress=None
 ))]
 #[allow(clippy::too_many_arguments)] // keywords of a Python call
 pub fn paired_comparison<'py>(
@@ -34,6 +36,8 @@ pub fn paired_comparison<'py>(
     stratum_codes: Option<&Bound<'py, PyAny>>,
     strata: usize,
     average: &str,
+    method: &str,
+    test: &str,
     confidence_levels: &Bound<'py, PyAny>,
     alternative: &str,
     progress: Option<&Bound<'py, PyAny>>,
@@ -59,7 +63,8 @@ pub fn paired_comparison<'py>(
         same_length(clusters.map_or(new.len(), |(_, count)| count), codes.len(), "clusters, stratum_codes")?;
     }
     let strata = stratum_codes.map(|codes| Strata { codes, count: strata, average });
-    let scores = Sides { sides: [new, base], booleans, coarse, clusters, strata };
+    let answers = (named::<Method>(method)?, named::<Test>(test)?);
+    let scores = Sides { sides: [new, base], booleans, coarse, clusters, strata, answers };
     let total = kernels::steps(new.len());
     match call(py, progress, total, |progress| kernels::compare(scores, &confidences, progress))? {
         Ok(found) => fields(py, found),
@@ -88,7 +93,7 @@ fn coarser(types: [Dtype; 2], booleans: [bool; 2]) -> (f64, f64) {
 }
 
 fn fields(py: Python<'_>, found: Comparison) -> Record<'_> {
-    let Comparison { shares, rows, extremes, wins, losses, levels, same, tango, still, width, mid_p, flip } =
+    let Comparison { shares, rows, extremes, wins, losses, levels, same, tango, still, width, p, flip } =
         found;
     let mut all = memory::with_capacity(levels.len()).map_err(no_memory)?;
     for of in &levels {
@@ -97,7 +102,7 @@ fn fields(py: Python<'_>, found: Comparison) -> Record<'_> {
     let flip = flip.map(|of| record!(py, { p: of.p, nonzero: of.nonzero, error: of.error })).transpose()?;
     record!(py, {
         shares, rows, low: extremes.0, high: extremes.1, wins, losses, levels: all, same, tango, still, width,
-        mid_p, flip,
+        p, flip,
     })
 }
 

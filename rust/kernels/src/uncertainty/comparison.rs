@@ -1,7 +1,8 @@
 //! The comparison of two models on the same rows, from the scores to the interval and the p-value.
 
+use super::answers::Test;
 use super::no_estimate::{Ended, NoEstimate, answer, finite};
-use super::paired::{PairedBinary, Wide, differences, paired_binary, unspread_difference};
+use super::paired::{Method, PairedBinary, Table, Wide, differences, paired_binary, unspread_difference};
 use super::sign_flip::{self, SignFlip, sign_flip};
 use super::stages::Stages;
 use crate::grid::{CHUNK, Progress, Stopped, chunks};
@@ -27,6 +28,8 @@ pub struct Sides<'a> {
     pub clusters: Option<(&'a [i64], usize)>,
     /// The strata of the clusters, or of the rows where there are no clusters.
     pub strata: Option<Strata<'a>>,
+    /// The interval and the test of 0/1 answers of independent rows.
+    pub answers: (Method, Test),
 }
 
 /// The strata of a comparison.
@@ -78,8 +81,8 @@ pub struct Comparison {
     pub still: usize,
     /// With strata: the width of the range by which these add to the variance.
     pub width: f64,
-    /// McNemar's mid-p for independent 0/1 answers.
-    pub mid_p: Option<f64>,
+    /// The p-value of McNemar's test for independent 0/1 answers.
+    pub p: Option<f64>,
     /// The sign-flip test of all others; `None` also where a level is beyond the range of f64.
     pub flip: Option<SignFlip>,
 }
@@ -94,8 +97,7 @@ const STAGES: usize = 5;
 
 /// Compares the new model with the baseline at each of the levels of `confidences`, which have one alternative.
 ///
-/// 0/1 answers of independent rows: Tango's interval and McNemar's mid-p ([`paired_binary`]). Otherwise the mean
-/// difference with Student's interval, or with its clustered (CR2) interval, and the sign-flip test of the differences,
+/// 0/1 answers of independent rows: an interval and a test by name ([`paired_binary`]). Otherwise the mean difference with Student's interval, or with its clustered (CR2) interval, and the sign-flip test of the differences,
 /// or of their sums over clusters.
 pub fn compare(
     scores: Sides<'_>,
@@ -128,11 +130,11 @@ fn compared(
         tango: false,
         still: 0,
         width: f64::NAN,
-        mid_p: None,
+        p: None,
         flip: None,
     };
     if binary && scores.clusters.is_none() && scores.strata.is_none() {
-        of_answers(&mut found, confidences);
+        of_answers(&mut found, new_moments.ones, scores.answers, confidences);
         return Ok(found);
     }
     let moments = finite(d.values.as_slice().moments(&mut stages.next(rows))?, sides.len())?;
@@ -152,11 +154,12 @@ fn compared(
 }
 
 /// The levels and the p-value of 0/1 answers of independent rows.
-fn of_answers(found: &mut Comparison, confidences: &[Confidence]) {
+fn of_answers(found: &mut Comparison, ones: u64, (method, test): (Method, Test), confidences: &[Confidence]) {
+    let table = Table::of(ones, found.wins, found.losses, found.rows as u64);
     for &confidence in confidences {
-        let PairedBinary { value, standard_error, interval, p_mid, .. } =
-            paired_binary(found.wins, found.losses, found.rows as u64, confidence);
-        found.mid_p.get_or_insert(p_mid);
+        let PairedBinary { value, standard_error, interval, p } =
+            paired_binary(table, method, test, confidence);
+        found.p.get_or_insert(p);
         found.levels.push(Level { value, standard_error, interval, df: f64::NAN, unspread: false });
     }
 }
@@ -364,11 +367,18 @@ fn sums_off(d: &[f64], of: &ClusterSums, values: &ValueFacts) -> Result<Vec<f64>
 mod tests {
     use super::*;
 
+    const BY: (Method, Test) = (Method::Tango, Test::MidP);
     const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
 
     fn of(new: &[f64], base: &[f64], clusters: Option<(&[i64], usize)>) -> Result<Comparison, NoEstimate> {
-        let scores =
-            Sides { sides: [&new, &base], booleans: [false; 2], coarse: (0.0, 0.0), clusters, strata: None };
+        let scores = Sides {
+            sides: [&new, &base],
+            booleans: [false; 2],
+            coarse: (0.0, 0.0),
+            clusters,
+            strata: None,
+            answers: BY,
+        };
         compare(scores, &[TWO], &mut |_| true).unwrap()
     }
 
@@ -376,9 +386,10 @@ mod tests {
     fn each_kind_of_scores_has_its_test() {
         let (new, base) = ([1.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.0]);
         let rows = of(&new, &base, None).unwrap();
-        assert_eq!((rows.mid_p, rows.flip), (Some(paired_binary(2, 0, 4, TWO).p_mid), None));
+        assert_eq!((rows.p, rows.flip), (Some(0.25), None)); // half of 2 (1/2)^2
+        assert_eq!(rows.wins, 2);
         let clusters = of(&new, &base, Some((&[0, 0, 1, 1], 2))).unwrap();
-        assert!(clusters.mid_p.is_none() && clusters.flip.is_some() && clusters.same && clusters.tango);
+        assert!(clusters.p.is_none() && clusters.flip.is_some() && clusters.same && clusters.tango);
         let graded = of(&[0.5, 0.0, 1.0, 1.0], &base, None).unwrap();
         assert!(graded.flip.is_some() && graded.levels[0].df == 3.0 && !graded.tango);
     }
@@ -390,7 +401,14 @@ mod tests {
         let with = |average| {
             let strata = Some(Strata { codes: &codes, count: 2, average });
             let sides: [&dyn Wide; 2] = [&new.as_slice(), &base.as_slice()];
-            let scores = Sides { sides, booleans: [false; 2], coarse: (0.0, 0.0), clusters: None, strata };
+            let scores = Sides {
+                sides,
+                booleans: [false; 2],
+                coarse: (0.0, 0.0),
+                clusters: None,
+                strata,
+                answers: BY,
+            };
             compare(scores, &[TWO], &mut |_| true).unwrap().unwrap()
         };
         let (micro, plain) = (with(Average::Micro), of(&new, &base, None).unwrap());

@@ -4,6 +4,7 @@
 //! A [`Statistic`] is a function of a few sums over units, together with the influence of a unit on it; a [`Design`]
 //! says what the units are. Replicates, acceleration, ties and limits are written once for any statistic and design.
 
+pub mod answers;
 mod bootstrap;
 pub mod comparison;
 mod design;

@@ -14,8 +14,12 @@ use steelyard_kernels::intervals::strata::{Average, Form, StrataFacts, Units, st
 use steelyard_kernels::intervals::{Adjust, Alternative, Interval, adjust};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
-use steelyard_kernels::uncertainty::paired::{differences, paired_binary, unspread_difference};
+use steelyard_kernels::uncertainty::answers::Test as AnswersTest;
+use steelyard_kernels::uncertainty::paired::{
+    self, Table, differences, mcnemar, paired_binary, unspread_difference,
+};
 use steelyard_kernels::uncertainty::sign_flip::sign_flip;
+use steelyard_kernels::uncertainty::unpaired::{self, fisher};
 
 pub const TABLE: &[Entry] = &[
     entry("intervals.moments", "float32", column::<f32>),
@@ -29,6 +33,9 @@ pub const TABLE: &[Entry] = &[
     entry("intervals.strata", "float64", strata),
     entry("intervals.unspread", "float64", unspread),
     entry("intervals.pairs", "float64", pairs),
+    entry("intervals.paired_methods", "counts", paired_methods),
+    entry("intervals.unpaired_methods", "counts", unpaired_methods),
+    entry("intervals.answers_tests", "counts", answers_tests),
     entry("intervals.proportions", "counts", proportions),
     // Blaker's p adds up probabilities one by one.
     Entry {
@@ -187,12 +194,62 @@ fn pairs(n: usize) -> Run {
         digest.doubles(&all.values);
         for (alternative, confidence) in ways().filter(|_| n > 0) {
             let digest = digest.of(alternative);
-            let table = paired_binary(all.wins, all.losses, n as u64, confidence);
-            digest.doubles(&[table.value, table.standard_error, table.p_mid, table.p_exact]);
-            add(digest, table.interval);
+            let table = Table::of(all.wins, all.wins, all.losses, n as u64);
+            let of = paired_binary(table, paired::Method::Tango, AnswersTest::MidP, confidence);
+            let exact = mcnemar(all.wins, all.losses, confidence.alternative, AnswersTest::Exact);
+            digest.doubles(&[of.value, of.standard_error, of.p, exact]);
+            add(digest, of.interval);
             let (error, interval) = unspread_difference(0.125, n as f64 + 1.0, n as f64, confidence);
             digest.double(error);
             add(digest, interval);
+        }
+    })
+}
+
+/// Pairs of answers of which few or many are right, or right by one model alone.
+fn paired_methods(n: usize) -> Run {
+    Box::new(move |digest| {
+        for &method in paired::Method::ALL {
+            for (alternative, confidence) in ways().filter(|_| n > 0) {
+                let digest = digest.of(method.name()).of(alternative);
+                for (both, wins, losses) in
+                    [(0, 0, 0), (n / 2, n / 5, n / 7), (n / 9, n / 3, n / 2), (n, 0, 0)]
+                {
+                    let ones = (both + wins) as u64;
+                    let table = Table::of(ones, wins as u64, losses as u64, n as u64);
+                    add(digest, paired_binary(table, method, AnswersTest::MidP, confidence).interval);
+                }
+            }
+        }
+    })
+}
+
+/// Samples of which few or many are right.
+fn unpaired_methods(n: usize) -> Run {
+    let (n, m) = (n as u64, 1 + n as u64 / 3);
+    Box::new(move |digest| {
+        for &method in unpaired::Method::ALL {
+            for (alternative, confidence) in ways().filter(|_| n > 0) {
+                let digest = digest.of(method.name()).of(alternative);
+                for hits in [[0, 0], [n, 0], [n / 2, m / 3], [n / 9, m]] {
+                    add(digest, method.limits(hits, [n, m], confidence.z()));
+                }
+            }
+        }
+    })
+}
+
+fn answers_tests(n: usize) -> Run {
+    let (n, m) = (n as u64, 1 + n as u64 / 3);
+    Box::new(move |digest| {
+        for &test in AnswersTest::ALL {
+            for &alternative in Alternative::ALL {
+                let digest = digest.of(test.name()).of(alternative.name());
+                for (k, j) in [(n / 2, m / 3), (n / 5, n.min(m) / 2), (0, m / 4)] {
+                    digest.double(mcnemar(k, j, alternative, test));
+                    digest.double(fisher([k, j], [n, m], alternative, test));
+                }
+            }
         }
     })
 }

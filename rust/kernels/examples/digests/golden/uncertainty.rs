@@ -8,6 +8,7 @@ use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
+use steelyard_kernels::uncertainty::answers::Test;
 use steelyard_kernels::uncertainty::comparison::Level;
 use steelyard_kernels::uncertainty::ideal::{self, Question};
 use steelyard_kernels::uncertainty::max_t::max_t;
@@ -17,7 +18,7 @@ use steelyard_kernels::uncertainty::ordered::{
 };
 use steelyard_kernels::uncertainty::paired::Wide;
 use steelyard_kernels::uncertainty::smooth::{self, Formula};
-use steelyard_kernels::uncertainty::unpaired::{Sample, compare as unpaired};
+use steelyard_kernels::uncertainty::unpaired::{Method as Unpaired, Sample, compare as unpaired};
 use steelyard_kernels::uncertainty::{
     Columns, Correction, Design, Mean, Method, Name, Options, Pairs, Quotient, Rows, Votes, acceleration,
     limits, majority_at, mean as mean_bootstrap, pass_at, ratio as estimated_ratio, ratio_bootstrap,
@@ -267,6 +268,8 @@ fn ordered(n: usize) -> Run {
     })
 }
 
+const BY: (Unpaired, Test) = (Unpaired::Newcombe, Test::MidP);
+
 /// Two samples, graded and of answers, with clusters and without.
 fn samples(n: usize) -> Run {
     let (new, base): (Vec<f64>, Vec<f32>) = (tame(n, 74), tame(n / 2 + 1, 75));
@@ -287,7 +290,7 @@ fn samples(n: usize) -> Run {
                         Sample { scores, boolean: false, clusters }
                     });
                     let digest = digest.of(kind).of(form).of(alternative);
-                    let found = given(given(unpaired(samples, &[confidence], &mut |_| true)));
+                    let found = given(given(unpaired(samples, BY, &[confidence], &mut |_| true)));
                     for Level { value, standard_error, interval, df, .. } in found.levels {
                         digest.doubles(&[value, standard_error, interval.low, interval.high, df, found.p]);
                     }

@@ -2,13 +2,24 @@
 //!
 //! | scores | interval | p |
 //! |---|---|---|
-//! | 0/1, independent rows | Newcombe's: [`square_and_add`] of two Wilson intervals | mid-p of Fisher's test |
+//! | 0/1, independent rows | by [`Method`]: Newcombe's is [`square_and_add`] of two Wilson intervals | Fisher's test, by its name |
 //! | graded, independent rows | Welch's t | Welch's t |
 //! | 0/1, clusters | [`square_and_add`] of two clustered Wilson intervals | t of the CR2 variances |
 //! | graded, clusters | t of the CR2 variances | the same |
 //!
 //! A side without spread takes its limits and its standard error from [`spread::unspread`], so that no width is 0.
 
+mod agresti_caffo;
+mod answers;
+mod fisher;
+mod miettinen_nurminen;
+mod newcombe;
+
+pub use answers::Method;
+pub use fisher::fisher;
+pub use newcombe::square_and_add;
+
+use super::answers::Test as Answers;
 use super::comparison::Level;
 use super::no_estimate::{Ended, NoEstimate, answer, finite};
 use super::paired::Wide;
@@ -17,10 +28,10 @@ use crate::grid::{CHUNK, Progress, Stopped, chunks};
 use crate::intervals::cluster::{self, ClusterSums, Clustered, SumFacts};
 use crate::intervals::mean::t_interval;
 use crate::intervals::moments::Moments;
-use crate::intervals::proportion::{Method, proportion, wilson};
+use crate::intervals::proportion::{self, proportion, wilson};
 use crate::intervals::spread::{self, Range, STEPS, ValueFacts};
 use crate::intervals::{Alternative, Confidence, Interval};
-use crate::math::{hypergeometric, student_t};
+use crate::math::student_t;
 use crate::memory;
 use crate::simd::scalar;
 
@@ -53,7 +64,9 @@ pub struct Side {
 /// How the p-value was computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Test {
-    /// The mid-p of Fisher's conditional test.
+    /// Fisher's test of 0/1 answers, by the name that was asked for.
+    Answers,
+    /// The mid-p of Fisher's conditional test of two graded values, each held by all units of one side.
     Fisher,
     /// Student's t of the difference over its standard error, with Satterthwaite's degrees of freedom.
     T,
@@ -83,17 +96,20 @@ pub fn steps(rows: [usize; 2]) -> usize {
     2 * (chunks(rows[0], CHUNK) + chunks(rows[1], CHUNK))
 }
 
-/// Compares the new sample with the baseline at each of the levels of `confidences`, which have one alternative.
+/// Compares the new sample with the baseline at each of the levels of `confidences`, which have one alternative. Two
+/// samples of 0/1 answers without clusters have the interval and the test of `by`.
 pub fn compare(
     samples: [Sample<'_>; 2],
+    by: (Method, Answers),
     confidences: &[Confidence],
     progress: Progress<'_>,
 ) -> Result<Result<Unpaired, NoEstimate>, Stopped> {
-    answer(compared(samples, confidences, Stages::new(progress)))
+    answer(compared(samples, by, confidences, Stages::new(progress)))
 }
 
 fn compared(
     samples: [Sample<'_>; 2],
+    (method, of_answers): (Method, Answers),
     confidences: &[Confidence],
     mut stages: Stages<'_>,
 ) -> Result<Unpaired, Ended> {
@@ -113,13 +129,14 @@ fn compared(
     let mut first = None;
     for &confidence in confidences {
         let parts = [known[0].part(confidence, &mut stages)?, known[1].part(confidence, &mut stages)?];
-        levels.push(scalar(|| level(parts, binary, range, confidence)));
+        let by_name = answers_limits(&known, method, confidence);
+        levels.push(scalar(|| level(parts, by_name, binary, range, confidence)));
         first.get_or_insert(parts);
     }
     check_size(&levels, &moments)?;
     let parts = first.unwrap_or([Part::NONE; 2]);
     let alternative = confidences.first().map_or(Alternative::TwoSided, |confidence| confidence.alternative);
-    let (test, p) = scalar(|| test(&known, parts, levels.first(), alternative));
+    let (test, p) = scalar(|| test(&known, parts, levels.first(), of_answers, alternative));
     let side = |i: usize| Side {
         rows: known[i].rows,
         mean: known[i].moments.mean,
@@ -196,7 +213,8 @@ impl Known {
     /// 0/1 answers of independent rows: Wilson's interval.
     fn answers(&self, confidence: Confidence) -> Part {
         let (ones, rows) = (self.moments.ones, self.rows as u64);
-        let standard_error = proportion(ones, rows, Method::Wilson, confidence.two_sided()).standard_error;
+        let standard_error =
+            proportion(ones, rows, proportion::Method::Wilson, confidence.two_sided()).standard_error;
         let limits = wilson(ones as f64, (rows - ones) as f64, confidence.z());
         let unspread = ones == 0 || ones == rows;
         Part { mean: self.moments.mean, standard_error, limits, df: f64::NAN, unspread }
@@ -292,8 +310,20 @@ impl Part {
     }
 }
 
-/// The difference of the means at one level.
-fn level(parts: [Part; 2], binary: bool, range: Range, confidence: Confidence) -> Level {
+/// The limits of the difference of 0/1 answers of independent rows; `None` for all others.
+fn answers_limits([new, base]: &[Known; 2], method: Method, confidence: Confidence) -> Option<Interval> {
+    let (hits, rows) = ([new.moments.ones, base.moments.ones], [new.rows as u64, base.rows as u64]);
+    (new.binary && new.sums.is_none()).then(|| method.limits(hits, rows, confidence.z()))
+}
+
+/// The difference of the means at one level; `by_name` are the limits that a method for 0/1 answers gives.
+fn level(
+    parts: [Part; 2],
+    by_name: Option<Interval>,
+    binary: bool,
+    range: Range,
+    confidence: Confidence,
+) -> Level {
     let [new, base] = parts;
     let [v, w] = parts.map(|of| of.standard_error * of.standard_error);
     let (value, standard_error) = (new.mean - base.mean, (v + w).sqrt());
@@ -302,7 +332,8 @@ fn level(parts: [Part; 2], binary: bool, range: Range, confidence: Confidence) -
     let interval = if standard_error.is_nan() {
         Interval { low: f64::NAN, high: f64::NAN }
     } else if binary || new.unspread || base.unspread {
-        let both = square_and_add([new.mean, base.mean], [new.limits, base.limits]);
+        let both =
+            by_name.unwrap_or_else(|| square_and_add([new.mean, base.mean], [new.limits, base.limits]));
         let end = if let Range::Unknown = range { f64::INFINITY } else { 1.0 };
         confidence.open(both, -end, end)
     } else {
@@ -317,31 +348,18 @@ fn satterthwaite([v, w]: [f64; 2], [a, b]: [f64; 2]) -> f64 {
     1.0 / (f * f / a + g * g / b)
 }
 
-/// The limits of the difference of two independent values from the limits of each: the lower one is below the
-/// difference by the root of the sum of squares of how far the first value lies above its lower limit and the second
-/// below its upper one. Newcombe's interval (1998, method 10) where these limits are Wilson's; in general the variance
-/// is "recovered" at the limits (Zou and Donner 2008).
-pub fn square_and_add([a, b]: [f64; 2], [of_a, of_b]: [Interval; 2]) -> Interval {
-    // At a critical value below 0 the limits have changed places, and so do those of the difference.
-    let add = |x: f64, y: f64| if x + y < 0.0 { -(x * x + y * y).sqrt() } else { (x * x + y * y).sqrt() };
-    let low = (a - b) - add(a - of_a.low, of_b.high - b);
-    let high = (a - b) + add(of_a.high - a, b - of_b.low);
-    Interval { low, high }
-}
-
 /// The test of no difference, and its p-value.
 fn test(
     known: &[Known; 2],
     parts: [Part; 2],
     level: Option<&Level>,
+    of_answers: Answers,
     alternative: Alternative,
 ) -> (Test, f64) {
     let [new, base] = known;
     let (test, p) = if new.binary && new.sums.is_none() {
-        (
-            Test::Fisher,
-            fisher([new.moments.ones, base.moments.ones], [new.rows as u64, base.rows as u64], alternative),
-        )
+        let (hits, rows) = ([new.moments.ones, base.moments.ones], [new.rows as u64, base.rows as u64]);
+        (Test::Answers, fisher(hits, rows, alternative, of_answers))
     } else if parts[0].unspread && parts[1].unspread && !new.binary {
         // Of two values, each held by all units of one side, permutations of the units give Fisher's test.
         let (a, b) = (parts[0].mean, parts[1].mean);
@@ -354,7 +372,7 @@ fn test(
         } else {
             [0, units[1]]
         };
-        (Test::Fisher, fisher(high, units, alternative))
+        (Test::Fisher, fisher(high, units, alternative, Answers::MidP))
     } else {
         let t = level.map_or(f64::NAN, |of| of.value / of.standard_error);
         if t.is_nan() {
@@ -374,37 +392,6 @@ fn student(t: f64, df: f64, alternative: Alternative) -> f64 {
     }
 }
 
-/// The mid-p-value of Fisher's test that `hits` of `rows` have one probability on both sides, given the number of all
-/// hits: the probability of a larger number of hits on the first side (for `Less` a smaller one) plus half of that of
-/// the observed one; two-sided twice the smaller of the two, which is never above 1.
-pub fn fisher(hits: [u64; 2], rows: [u64; 2], alternative: Alternative) -> f64 {
-    scalar(|| {
-        // One order of the sides, so that swapping them changes no bit.
-        let swapped = (rows[0], hits[0]) > (rows[1], hits[1]);
-        let (i, j) = if swapped { (1, 0) } else { (0, 1) };
-        let of = hypergeometric::tails(hits[i], rows[i], rows[j], hits[i] + hits[j]);
-        let (less, greater) = (of.below + 0.5 * of.at, of.above + 0.5 * of.at);
-        match alternative {
-            Alternative::Greater => {
-                if swapped {
-                    less
-                } else {
-                    greater
-                }
-            }
-            Alternative::Less => {
-                if swapped {
-                    greater
-                } else {
-                    less
-                }
-            }
-            Alternative::TwoSided if rows[0] == rows[1] && hits[0] == hits[1] => 1.0, // by symmetry
-            Alternative::TwoSided => 2.0 * if less < greater { less } else { greater },
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -422,7 +409,7 @@ mod tests {
             clusters: clusters[i],
         };
         let samples = [sample(0), sample(1)];
-        compare(samples, &[TWO], &mut |_| true).unwrap()
+        compare(samples, (Method::Newcombe, Answers::MidP), &[TWO], &mut |_| true).unwrap()
     }
 
     fn near(a: f64, b: f64, tolerance: f64) -> bool {
@@ -434,7 +421,7 @@ mod tests {
         let got = of(&answers(56, 70), &answers(48, 80), [None; 2]).unwrap();
         let Interval { low, high } = got.levels[0].interval;
         assert!(near(low, 0.052_431_5, 5e-8) && near(high, 0.333_872_7, 5e-8), "{low} {high}");
-        assert!(got.test == Test::Fisher && got.levels[0].df.is_nan());
+        assert!(got.test == Test::Answers && got.levels[0].df.is_nan());
     }
 
     #[test]
@@ -518,6 +505,7 @@ mod tests {
 
     #[test]
     fn one_sided_p_values_add_up_to_one() {
+        let fisher = |hits, rows, alternative| super::fisher(hits, rows, alternative, Answers::MidP);
         let of_table = |alternative| fisher([7, 3], [10, 12], alternative);
         let (less, greater) = (of_table(Alternative::Less), of_table(Alternative::Greater));
         assert!(

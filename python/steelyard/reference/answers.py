@@ -1,0 +1,86 @@
+"""Intervals and tests of two models' 0/1 answers beyond those of :mod:`steelyard.reference.intervals`.
+
+``z`` is the critical value. Pairs: ``both`` right, ``wins``, ``losses`` and ``neither`` right; two samples: ``hits`` of
+``rows`` on each side.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+from .intervals import Limits, bisect, wilson
+
+__all__ = ["agresti_caffo", "bonett_price", "chi_squared", "miettinen_nurminen", "newcombe_paired", "score"]
+
+normal_cdf = NormalDist().cdf
+Pair = tuple[int, int]
+
+
+def newcombe_paired(both: int, wins: int, losses: int, neither: int, z: float) -> Limits:
+    """Square and add with the correlation of the answers, corrected for continuity where it is positive."""
+    n = both + wins + losses + neither
+    a, b = both + wins, both + losses
+    (p, (p_low, p_high)), (q, (q_low, q_high)) = ((k / n, wilson(k, n, z)) for k in (a, b))
+    product = both * neither - wins * losses
+    corrected = max(product - n / 2, 0.0) if product > 0 else product
+    margins = a * (n - a) * b * (n - b)
+    phi = corrected / math.sqrt(margins) if margins else 0.0
+
+    def root(x: float, y: float) -> float:
+        return math.sqrt(max(0.0, x * x - 2 * phi * x * y + y * y))
+
+    return p - q - root(p - p_low, q_high - q), p - q + root(p_high - p, q - q_low)
+
+
+def bonett_price(wins: int, losses: int, n: int, z: float) -> Limits:
+    """Wald's formula for one more win and one more loss of two more pairs."""
+    won, lost = (wins + 1) / (n + 2), (losses + 1) / (n + 2)
+    half = z * math.sqrt((won + lost - (won - lost) ** 2) / (n + 2))
+    return max(-1.0, won - lost - half), min(1.0, won - lost + half)
+
+
+def agresti_caffo(hits: Pair, rows: Pair, z: float) -> Limits:
+    """Wald's formula for one more right and one more wrong answer on each side."""
+    p, q = ((k + 1) / (n + 2) for k, n in zip(hits, rows, strict=True))
+    half = z * math.sqrt(p * (1 - p) / (rows[0] + 2) + q * (1 - q) / (rows[1] + 2))
+    return max(-1.0, p - q - half), min(1.0, p - q + half)
+
+
+def miettinen_nurminen(hits: Pair, rows: Pair, z: float) -> Limits:
+    """The D whose score, with the variance of the likelihood estimates given D, is at most z from 0."""
+    (k, j), (n, m) = hits, rows
+    value = k / n - j / m
+
+    def base_share(d: float) -> float:
+        """The q of the largest likelihood with p = q + d: where the derivative of its logarithm changes its sign."""
+        least, most = max(0.0, -d), min(1.0, 1.0 - d)
+
+        def rises(q: float) -> bool:
+            p = q + d
+            return q * (1 - q) * (k - n * p) + p * (1 - p) * (j - m * q) > 0
+
+        sides = sorted(min(max(q, least), most) for q in (j / m, k / n - d))
+        return bisect(lambda q: not rises(q), sides[0], sides[1])
+
+    def inside(d: float) -> bool:
+        q = base_share(d)
+        p = q + d
+        variance = (p * (1 - p) / n + q * (1 - q) / m) * (n + m) / (n + m - 1)
+        return abs(value - d) <= z * math.sqrt(max(0.0, variance))
+
+    return tuple(end if inside(end) else bisect(inside, end, value) for end in (-1.0, 1.0))  # type: ignore[return-value]
+
+
+def score(hits: Pair, rows: Pair) -> float:
+    """The difference of the shares over sqrt(p (1 - p)(1/n + 1/m) N/(N - 1)), where p is the share of all N = n + m."""
+    (k, j), (n, m) = hits, rows
+    both = n + m
+    p = (k + j) / both
+    return (k / n - j / m) / math.sqrt(p * (1 - p) * (1 / n + 1 / m) * both / (both - 1)) if 0 < p < 1 else 0.0
+
+
+def chi_squared(score: float, alternative: str = "two-sided") -> float:
+    """The p-value of a score that is normal under the hypothesis."""
+    two = 2 * normal_cdf(-abs(score))
+    return {"greater": normal_cdf(-score), "less": normal_cdf(score), "two-sided": two}[alternative]

@@ -1,0 +1,59 @@
+//! The score interval of paired 0/1 answers.
+
+use crate::intervals::Interval;
+
+/// Tango's score interval for the difference of paired 0/1 answers (Tango 1998): the d with
+/// |b - c - n d| <= z sqrt(n (2 q + d (1 - d))), where q is the restricted maximum likelihood estimate of the
+/// probability of a loss: q = (sqrt(B^2 - 4AC) - B)/(2A), A = 2n, B = -b - c + (2n - b + c) d, C = -c d (1 - d).
+///
+/// There are `wins` b and `losses` c among `n` pairs, which need not be whole numbers (an effective number of pairs,
+/// say); `z` is the critical value. The limits are found by bisection to the last bit.
+pub fn tango(wins: f64, losses: f64, n: f64, z: f64) -> Interval {
+    Interval { low: tango_lower(wins, losses, n, z), high: -tango_lower(losses, wins, n, z) }
+}
+
+fn tango_lower(b: f64, c: f64, n: f64, z: f64) -> f64 {
+    let inside = |d: f64| {
+        let linear = -b - c + (2.0 * n - b + c) * d;
+        let constant = -c * d * (1.0 - d);
+        let discriminant = linear * linear - 8.0 * n * constant;
+        let root = if discriminant > 0.0 { discriminant.sqrt() } else { 0.0 };
+        // The same root without cancellation where `linear` is positive.
+        let q = if linear > 0.0 { -2.0 * constant / (root + linear) } else { (root - linear) / (4.0 * n) };
+        let variance = n * (2.0 * q + d * (1.0 - d));
+        b - c - n * d <= z * (if variance > 0.0 { variance } else { 0.0 }).sqrt()
+    };
+    let (mut outside, mut limit) = (-1.0, (b - c) / n);
+    if inside(outside) {
+        return outside;
+    }
+    loop {
+        let middle = outside + (limit - outside) / 2.0;
+        if middle <= outside || middle >= limit {
+            return limit;
+        }
+        if inside(middle) {
+            limit = middle;
+        } else {
+            outside = middle;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tango_solves_its_equation() {
+        // The defining equation at the limits, with q by the plain quadratic formula.
+        let (b, c, n, z) = (9.0, 3.0, 32.0, 1.959963984540054);
+        let limits = tango(b, c, n, z);
+        for (d, sign) in [(limits.low, 1.0), (limits.high, -1.0)] {
+            let (a2, a1, a0) = (2.0 * n, -b - c + (2.0 * n - b + c) * d, -c * d * (1.0 - d));
+            let q = ((a1 * a1 - 4.0 * a2 * a0).sqrt() - a1) / (2.0 * a2);
+            let score = (b - c - n * d) / (n * (2.0 * q + d * (1.0 - d))).sqrt();
+            assert!((score - sign * z).abs() < 1e-12, "{score}");
+        }
+    }
+}
