@@ -358,6 +358,15 @@ def _(n: int) -> Any:
     return uniform(n)
 
 
+@row(
+    "bootstrap: as in SciPy",
+    "uncertainty.scipy_bootstrap",
+    call=lambda d: sy.uncertainty.scipy_bootstrap((d,), np.mean, n_resamples=199, method="percentile", rng=0),
+)
+def _(n: int) -> Any:
+    return uniform(n)
+
+
 @row("bootstrap: ideal", "bootstrap", call=lambda d: sy.bootstrap(d, n_resamples=float("inf")))
 def _(n: int) -> Any:
     return uniform(n)

@@ -27,6 +27,20 @@ def real_data() -> Path | None:
     return folder if folder.is_dir() else None
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Know the markers of SciPy's tests, of which test_scipy_bootstrap.py imports some."""
+    for marker in (
+        "array_api_backends",
+        "fail_slow",
+        "skip_xp_backends",
+        "slow",
+        "xfail_on_32bit",
+        "xfail_xp_backends",
+        "xslow",
+    ):
+        config.addinivalue_line("markers", f"{marker}: of SciPy's tests")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Close with one line that says what is missing, in place of a line per place that skips."""
     skipped = terminalreporter.stats.get("skipped", [])

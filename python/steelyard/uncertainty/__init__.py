@@ -8,6 +8,7 @@ from .mean import estimate
 from .proportion import proportion
 from .quantiles import quantile, trimmed_mean
 from .ranking import Ranking
+from .scipy_bootstrap import scipy_bootstrap
 from .state import EstimateState
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "estimate",
     "proportion",
     "quantile",
+    "scipy_bootstrap",
     "trimmed_mean",
 ]

@@ -198,7 +198,7 @@ def bootstrap(
         Numbers or booleans; several columns are several problems, resampled with the same counts. A tuple holds the
         columns of one problem, for a statistic that takes several; ``targets`` are 0 or 1. Those of a function may be
         tables [n, K].
-    statistic : str, function, or what ``steelyard.uncertainty.quantile`` or ``trimmed_mean`` returns; or a tuple of these
+    statistic : str, function, what ``uncertainty.quantile`` or ``trimmed_mean`` returns, or a tuple of these
         What to estimate; by position; see above. A tuple asks for several statistics of one problem, each from the
         same resamples.
     where : boolean array [n], optional
