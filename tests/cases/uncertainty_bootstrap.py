@@ -93,7 +93,7 @@ def _of_sums(statistic: str, units: str, dtype: str, n: int) -> Inputs:
 def _sums_reference(statistic: str) -> Callable[[Inputs], Outputs]:
     def of(inputs: Inputs) -> Outputs:
         columns, said = [x.astype(np.float64) for x in inputs["columns"]], {}
-        for method in names("bootstrap.method"):
+        for method in METHODS:
             found = reference.of_statistic(statistic, columns, inputs["codes"], **_options(inputs, method))
             said |= {f"{method}_{name}": value for name, value in found.items()}
         return said
@@ -105,14 +105,21 @@ def _options(inputs: Inputs, method: str) -> dict[str, Any]:
     return {"method": method, "n_resamples": COUNT, "seed": SEED, "confidence_level": 0.5}
 
 
+METHODS = tuple(names("bootstrap.method"))
+
+
 def by_method(
-    call: Callable[..., Any], statistic: str, options: Callable[[Inputs, str], dict[str, Any]], fields: tuple[str, ...]
+    call: Callable[..., Any],
+    statistic: str,
+    options: Callable[[Inputs, str], dict[str, Any]],
+    fields: tuple[str, ...],
+    methods: tuple[str, ...] = METHODS,
 ) -> Callable[[Inputs], Outputs]:
     """Runs ``call`` of the core for each method, and gives these fields of each answer."""
 
     def run(inputs: Inputs) -> Outputs:
         codes, said = inputs["codes"], {}
-        for method in names("bootstrap.method"):
+        for method in methods:
             found = call(
                 [core(x) for x in inputs["columns"]], statistic, codes=codes,
                 clusters=0 if codes is None else int(codes.max()) + 1, alternative="two-sided",
@@ -131,7 +138,7 @@ def _run(statistic: str) -> Callable[[Inputs], Outputs]:
 def _reference(inputs: Inputs) -> Outputs:
     units = _units(inputs)
     said = {}
-    for method in names("bootstrap.method"):
+    for method in METHODS:
         found = reference.bootstrap(*units, **_options(inputs, method))
         said |= {f"{method}_{name}": value for name, value in found.items()}
     return said
@@ -154,11 +161,7 @@ def _bound(inputs: Inputs) -> float:
 
 
 def _bounds() -> dict[str, Any]:
-    return {
-        f"{method}_{name}": 1e-10 if name == "acceleration" else _bound
-        for method in names("bootstrap.method")
-        for name in NUMBERS
-    }
+    return {f"{method}_{name}": 1e-10 if name == "acceleration" else _bound for method in METHODS for name in NUMBERS}
 
 
 # Lengths on both sides of a leaf (1,024 rows), of several, and of a power of two.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,8 @@ from . import random
 from . import sums as statistics
 
 __all__ = [
-    "acceleration", "bootstrap", "jackknife_acceleration", "limits", "of_replicates", "of_statistic", "replicates",
+    "acceleration", "bootstrap", "jackknife_acceleration", "limits", "normal_limits", "of_replicates", "of_statistic",
+    "replicates",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -32,7 +34,7 @@ def bootstrap(
     spread = math.sqrt(math.fsum((sums - value * sizes) ** 2) / len(sums))
     tie = 1e-12 * spread / abs(sizes.mean()) + 2.0**-51 * abs(value)
     accelerate = acceleration(sums, sizes, value) if method == "bca" else 0.0
-    return _summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie)
+    return _summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie, units=len(sums))
 
 
 def of_statistic(
@@ -48,7 +50,7 @@ def of_statistic(
     """The bootstrap of a statistic of :mod:`steelyard.reference.sums`, by rows or by the clusters of ``codes``."""
     codes = np.arange(len(columns[0])) if codes is None else codes
     of, units, ones = statistics.STATISTICS[statistic], int(codes.max()) + 1, np.ones(len(codes))
-    counts = [random.counts(units, seed, r).astype(np.float64) for r in range(n_resamples)]
+    counts = [_counts(units, seed, r) for r in range(n_resamples)]
     value, found = float(of(*columns, ones)), np.array([of(*columns, c[codes]) for c in counts])
     pull = np.bincount(codes, statistics.influences(statistic, *columns, w=ones))
     if statistic == "sum":
@@ -56,7 +58,13 @@ def of_statistic(
     cubes, squares = math.fsum(pull**3), math.fsum(pull**2)
     accelerate = cubes / (6 * squares * math.sqrt(squares)) if method == "bca" else 0.0
     tie = 1e-12 * max(1.0, abs(value))
-    return _summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie)
+    return _summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie, units=units)
+
+
+@lru_cache(maxsize=512)
+def _counts(units: int, seed: int, replicate: int) -> Floats:
+    """The counts of a replicate, which every method reads; drawing them takes most of the time."""
+    return random.counts(units, seed, replicate).astype(np.float64)
 
 
 def of_replicates(
@@ -65,7 +73,7 @@ def of_replicates(
     """The bootstrap of a statistic with these replicates, and with these values where a unit is left out."""
     tie = rounding * (abs(value) + float(found.std()))
     accelerate = jackknife_acceleration(left_out, tie) if method == "bca" else 0.0
-    return _summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie)
+    return _summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie, units=0)
 
 
 def jackknife_acceleration(left_out: Floats, rounding: float) -> float:
@@ -78,11 +86,11 @@ def jackknife_acceleration(left_out: Floats, rounding: float) -> float:
 
 
 def _summary(
-    value: float, found: Floats, method: str, confidence_level: float, *, accelerate: float, tie: float
+    value: float, found: Floats, method: str, confidence_level: float, *, accelerate: float, tie: float, units: int
 ) -> dict[str, float | Floats]:
     """The fields of a bootstrap."""
     low, high, low_error, high_error = limits(
-        found, value, method, confidence_level, accelerate=accelerate, tie=tie
+        found, value, method, confidence_level, accelerate=accelerate, tie=tie, units=units
     )  # fmt: skip
     return {
         "value": value, "standard_error": float(found.std(ddof=1)), "low": low, "high": high, "low_error": low_error,
@@ -96,7 +104,7 @@ def replicates(x: NDArray[np.generic], sizes: NDArray[np.generic] | None, seed: 
     weights = [1.0] * len(values) if sizes is None else [float(v) for v in sizes]
     found = []
     for r in range(count):
-        c = random.counts(len(values), seed, r).tolist()
+        c = _counts(len(values), seed, r).tolist()
         total = math.fsum(k * v for k, v in zip(c, values, strict=True))
         found.append(total / math.fsum(k * w for k, w in zip(c, weights, strict=True)))
     return np.array(found)
@@ -111,7 +119,14 @@ def acceleration(x: NDArray[np.generic], sizes: NDArray[np.generic] | None, valu
 
 
 def limits(
-    found: Floats, value: float, method: str, confidence_level: float, *, accelerate: float = 0.0, tie: float = 0.0
+    found: Floats,
+    value: float,
+    method: str,
+    confidence_level: float,
+    *,
+    accelerate: float = 0.0,
+    tie: float = 0.0,
+    units: int = 0,
 ) -> tuple[float, float, float, float]:
     """Two-sided limits and their Monte-Carlo errors: ``(low, high, low_error, high_error)``.
 
@@ -119,6 +134,8 @@ def limits(
     the distance between the order statistics (B + 1) a +- sqrt(B a (1 - a)). Where one of these is beyond the most
     extreme replicate, it is the distance of the limit from the other one.
     """
+    if method == "normal":
+        return normal_limits(found, value, confidence_level)
     ordered, n = np.sort(found), len(found)
     tail = (1 - confidence_level) / 2
 
@@ -128,7 +145,9 @@ def limits(
         return float(ordered[below - 1] + (ordered[above] - ordered[below - 1]) * (position - below))
 
     def level(nominal: float) -> float:
-        if method != "bca":
+        if method == "expanded":
+            return float(_core.normal_cdf(math.sqrt(units / (units - 1)) * _core.t_quantile(nominal, units - 1.0)))
+        if method not in ("bc", "bca"):
             return nominal
         below, equal = (found < value - tie).sum(), (abs(found - value) <= tie).sum()
         z0 = _core.normal_quantile(float((below + equal / 2) / n))
@@ -146,4 +165,12 @@ def limits(
 
     (low, low_error), (high, high_error) = limit(tail), limit(1 - tail)
     percentile, basic = (low, high, low_error, high_error), (2 * value - high, 2 * value - low, high_error, low_error)
-    return {"percentile": percentile, "bca": percentile, "basic": basic}[method]
+    return basic if method == "basic" else percentile
+
+
+def normal_limits(found: Floats, value: float, confidence_level: float) -> tuple[float, float, float, float]:
+    """``2 value - mean + z sd`` of the replicates, and the standard error of what each of them moves the limits by."""
+    d, s, z = found - found.mean(), float(found.std(ddof=1)), float(_core.normal_quantile((1 + confidence_level) / 2))
+    ends = [(float(2 * value - found.mean() + q * s), q * (d * d / s - s) / 2 - d) for q in (-z, z)]
+    (low, below), (high, above) = [(end, float(np.sqrt((moves**2).mean() / len(found)))) for end, moves in ends]
+    return low, high, below, above

@@ -27,14 +27,18 @@ def ideal(
     few = len(sums) <= FEW
     up_to, quantile, middle = enumerated(sums, sizes) if few else inverted(sums, sizes)
     accelerate = bootstrap.acceleration(sums, sizes, value) if method == "bca" else 0.0
-    bias = float(_core.normal_quantile(middle)) if method == "bca" else 0.0
+    bias = float(_core.normal_quantile(middle)) if method in ("bc", "bca") else 0.0
     tail = (1 - confidence_level) / 2
 
     def limit(nominal: float) -> float:
         if method == "basic":
             return 2 * value - quantile(1 - nominal)
+        if method == "expanded":
+            n = len(sums)
+            return quantile(float(_core.normal_cdf(math.sqrt(n / (n - 1)) * _core.t_quantile(nominal, n - 1.0))))
         z = bias + float(_core.normal_quantile(nominal))
-        return quantile(float(_core.normal_cdf(bias + z / (1 - accelerate * z))) if method == "bca" else nominal)
+        corrected = float(_core.normal_cdf(bias + z / (1 - accelerate * z)))
+        return quantile(corrected if method in ("bc", "bca") else nominal)
 
     return {
         "value": value, "standard_error": math.sqrt(math.fsum(pull**2)) / math.fsum(sizes), "low": limit(tail),

@@ -153,7 +153,7 @@ def bootstrap(
         if max(map(abs, pull)) > tie:
             accelerate = math.fsum(u**3 for u in pull) / (6 * math.fsum(u * u for u in pull) ** 1.5)
     low, high, low_error, high_error = limits(
-        found, center, method, confidence_level, accelerate=accelerate, tie=tie
+        found, center, method, confidence_level, accelerate=accelerate, tie=tie, units=len(units)
     )  # fmt: skip
     return {
         "value": center, "standard_error": float(found.std(ddof=1)), "low": low, "high": high, "low_error": low_error,

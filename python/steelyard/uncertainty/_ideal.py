@@ -50,6 +50,6 @@ def ideal_limits(
         return found
     error = found["error"]
     doubt = f"; probabilities are known within {error:.1g}" if error > CERTAIN else ""
-    detail = {"engine": found["engine"], "error": error} | ({"z0": found["bias"]} if method == "bca" else {})
+    detail = {"engine": found["engine"], "error": error} | ({"z0": found["bias"]} if method in ("bc", "bca") else {})
     without = {"replicates": None, "low_error": 0.0, "high_error": 0.0}
     return found | without | {"ideal": "ideal ", "doubt": doubt, "detail": detail}

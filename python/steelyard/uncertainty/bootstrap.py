@@ -153,11 +153,14 @@ def bootstrap(
       the other statistics their value where row i stands c_ri times (with clusters, as often as its cluster);
     - ``"percentile"``: the order statistics (B + 1) a of the replicates, linear between neighbours, a = (1 -
       ``confidence_level``)/2 and 1 - a; ``"basic"``: these mirrored at the value;
+    - ``"expanded"``: the percentile limits at a' = Phi(sqrt(n/(n - 1)) t_a), Student's t with n - 1 degrees of freedom
+      of the n rows (or clusters), since replicates spread too little by sqrt((n - 1)/n) (Hesterberg 2015);
+    - ``"normal"``: 2 m - mean(m*) -+ z sd(m*), the value without the bias of the replicates (Davison and Hinkley 1997);
     - ``"bca"``: the percentile limits at a' = Phi(z0 + (z0 + z_a)/(1 - A (z0 + z_a))), z0 = Phi^-1((#{m* < m} +
       #{m* = m}/2)/B), and in closed form A = sum U^3/(6 (sum U^2)^1.5), U_i = x_i - m or U_g = S_g - m n_g; of the
       ratio r, U_i = x_i - r y_i; of the other statistics of sums their derivative along the sums of the row or cluster;
       of those of sorted rows (from ``"median"`` on) the differences of the jackknife, which leaves out one row (or
-      cluster) at a time, or with more than 500 of them one in 500.
+      cluster) at a time, or with more than 500 of them one in 500; ``"bc"`` (Efron 1981): the same with A = 0.
 
     =======================  =================  ===========================================================
     statistic                x                  what it is
@@ -207,7 +210,7 @@ def bootstrap(
         The cluster of each row (a document, a user). Whole clusters are drawn instead of rows.
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out rows with a NaN or a null, and counts them in ``left_out`` under ``nan``.
-    method : {"bca", "percentile", "basic"}
+    method : {"bca", "bc", "percentile", "expanded", "basic", "normal"}
         How the limits are computed from the replicates; see above.
     n_resamples : int or math.inf
         The number of resamples B, from 1 to 2**32 - 1, or ``math.inf`` for the limits of infinitely many. The default
@@ -241,7 +244,7 @@ def bootstrap(
         where all replicates are equal; where a function returns an array, or a number that is not finite, which names
         the resample; where a limit would lie beyond the smallest or
         largest replicate; for ``n_resamples=math.inf`` where the statistic is neither a mean nor a ratio, or the
-        numerical error of the distribution would exceed 1e-5; and for unknown options.
+        numerical error of the distribution would exceed 1e-5, or the method is ``"normal"``; and for unknown options.
 
     Notes
     -----
@@ -252,7 +255,8 @@ def bootstrap(
 
     For means and proportions :func:`steelyard.estimate` gives an interval without simulation. Percentile intervals of
     small samples are too short: with ten exponential values they cover 0.863 instead of the nominal 0.95, Student's t
-    0.903. Statistics of sorted rows (from the median on) are sorted once; a replicate is one scan over the sorted rows.
+    0.903 and expanded ones 0.906. Statistics of sorted rows (from the median on) are sorted once; a replicate is one
+    scan over the sorted rows.
 
     Source: Efron, "Better bootstrap confidence intervals", JASA 82 (1987). SciPy's ``bootstrap`` differs in three
     ways: it interpolates quantiles as ``numpy.quantile`` does, counts only replicates strictly below the value in z0,

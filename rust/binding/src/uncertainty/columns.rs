@@ -69,6 +69,7 @@ pub fn refusal(py: Python<'_>, refused: NoEstimate) -> Record<'_> {
         | NoEstimate::SortedRows
         | NoEstimate::Beyond { .. }
         | NoEstimate::Undefined
+        | NoEstimate::NeedsReplicates
         | NoEstimate::Uncertified { .. } => Err(value_error(refused.to_string())),
     }
 }

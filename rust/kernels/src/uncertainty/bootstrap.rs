@@ -180,12 +180,12 @@ pub(super) fn resampled<U: Units<K>, S: Statistic<K>, const K: usize>(
         return Err(NoEstimate::EmptyResample.into());
     }
     let mut after = |_| progress(count as usize);
-    let mut correction = Correction::default();
+    let mut correction = Correction { units: units.count(), ..Correction::default() };
     if method == Method::Bca {
         correction.acceleration = acceleration(units, statistic, value, scale, &mut after)?;
-        if !exact {
-            correction.tie = scalar(|| SUM_ERROR * scale / size + LAST_ROUNDING * value.abs());
-        }
+    }
+    if method.corrects_bias() && !exact {
+        correction.tie = scalar(|| SUM_ERROR * scale / size + LAST_ROUNDING * value.abs());
     }
     concluded(value, replicates, correction, (low, high), exact, options, &mut after)
 }

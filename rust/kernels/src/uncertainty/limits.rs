@@ -1,6 +1,8 @@
 //! Confidence limits from bootstrap replicates, each with its Monte-Carlo error.
 
 use super::NoEstimate;
+use super::expanded::expanded;
+use super::normal_limits::normal_limits;
 use crate::grid::{Pace, Progress, Stopped};
 use crate::intervals::{Alternative, Confidence};
 use crate::math::normal;
@@ -18,6 +20,19 @@ named! {
         /// Bias-corrected and accelerated: quantiles of the replicates at levels that are adjusted for bias and
         /// skewness.
         Bca = "bca" { title: "BCa bootstrap", source: "Efron 1987" },
+        /// Bias-corrected: BCa without an acceleration.
+        Bc = "bc" { title: "BC bootstrap", source: "Efron 1981" },
+        /// The percentile interval at levels that are as wide for few units as Student's t is.
+        Expanded = "expanded" { title: "expanded percentile bootstrap", source: "Hesterberg 2015" },
+        /// The value minus the bias of the replicates, with normal quantiles of their standard deviation.
+        Normal = "normal" { title: "normal bootstrap", source: "Davison and Hinkley 1997" },
+    }
+}
+
+impl Method {
+    /// Whether it counts how many replicates lie below the value.
+    pub fn corrects_bias(self) -> bool {
+        matches!(self, Method::Bca | Method::Bc)
     }
 }
 
@@ -28,6 +43,8 @@ pub struct Correction {
     pub acceleration: f64,
     /// Replicates that differ from the value by at most this count as equal to it; a bound of their rounding error.
     pub tie: f64,
+    /// The number of units that were resampled.
+    pub units: usize,
 }
 
 /// A limit and its Monte-Carlo error: about one standard error of the limit as an estimate of the limit that
@@ -54,7 +71,7 @@ pub struct Limits {
 ///
 /// A limit at level `a` is the order statistic at position `(B + 1) a`, interpolated linearly between neighbours. A
 /// position beyond the extreme replicates is refused, never clamped. BCa: `a = Phi(z0 + (z0 + z) / (1 - acceleration
-/// (z0 + z)))` with `z0 = Phi^-1((#below + #equal / 2) / B)`.
+/// (z0 + z)))` with `z0 = Phi^-1((#below + #equal / 2) / B)`; BC is the same with an acceleration of 0.
 pub fn limits(
     replicates: Vec<f64>,
     value: f64,
@@ -63,6 +80,9 @@ pub fn limits(
     confidence: Confidence,
     progress: Progress<'_>,
 ) -> Result<Result<Limits, NoEstimate>, Stopped> {
+    if method == Method::Normal {
+        return normal_limits(&replicates, value, confidence, progress);
+    }
     let replicates = sorted(replicates, f64::total_cmp, &mut Pace::new(progress))?;
     Ok(of_sorted(&replicates, value, method, correction, confidence))
 }
@@ -78,9 +98,12 @@ fn of_sorted(
         let tail = confidence.tail();
         let (mut low, mut high) = (tail, 1.0 - tail);
         match method {
-            Method::Percentile => {}
+            Method::Percentile | Method::Normal => {}
             Method::Basic => (low, high) = (high, low),
-            Method::Bca => {
+            Method::Expanded => {
+                (low, high) = (expanded(low, correction.units), expanded(high, correction.units));
+            }
+            Method::Bca | Method::Bc => {
                 low = corrected(sorted, value, correction, low)?;
                 high = corrected(sorted, value, correction, high)?;
             }
@@ -102,7 +125,7 @@ fn of_sorted(
 
 /// The level of the order statistic that BCa takes for a nominal level.
 fn corrected(sorted: &[f64], value: f64, correction: Correction, nominal: f64) -> Result<f64, NoEstimate> {
-    let Correction { acceleration, tie } = correction;
+    let Correction { acceleration, tie, .. } = correction;
     let below = sorted.partition_point(|&r| r < value - tie);
     let equal = sorted.partition_point(|&r| r <= value + tie) - below;
     adjusted(
@@ -170,11 +193,11 @@ mod tests {
     }
 
     fn bca(replicates: Vec<f64>, value: f64, acceleration: f64) -> Result<Limits, NoEstimate> {
-        let correction = Correction { acceleration, tie: 0.0 };
+        let correction = Correction { acceleration, tie: 0.0, units: 20 };
         super::limits(replicates, value, Method::Bca, correction, TWO, &mut |_| true).unwrap()
     }
 
-    const NONE: Correction = Correction { acceleration: 0.0, tie: 0.0 };
+    const NONE: Correction = Correction { acceleration: 0.0, tie: 0.0, units: 20 };
     const TWO: Confidence = Confidence { level: 0.9, alternative: Alternative::TwoSided };
 
     /// The replicates count, ..., 2, 1.
@@ -211,9 +234,24 @@ mod tests {
     }
 
     #[test]
+    fn bc_is_bca_without_an_acceleration() {
+        for value in [300.0, 500.0, 612.0] {
+            assert_eq!(limits(falling(999), value, Method::Bc, TWO), bca(falling(999), value, 0.0));
+        }
+    }
+
+    #[test]
+    fn expanded_limits_lie_outside_those_of_the_percentile() {
+        let got = limits(falling(999), 500.0, Method::Expanded, TWO).unwrap();
+        let level = expanded(0.05, 20);
+        assert!((got.low.value - 1000.0 * level).abs() < 1e-9 && level < 0.05);
+        assert!((got.low.value + got.high.value - 1000.0).abs() < 1e-9);
+    }
+
+    #[test]
     fn ties_count_half_also_when_rounding_hides_them() {
         let replicates = [vec![0.0; 400], vec![1.0 - 1e-15; 200], vec![1.0; 100], vec![2.0; 300]].concat();
-        let at = |tie| corrected(&replicates, 1.0, Correction { acceleration: 0.0, tie }, 0.5).unwrap();
+        let at = |tie| corrected(&replicates, 1.0, Correction { tie, ..NONE }, 0.5).unwrap();
         let moved = |share| normal::cdf(2.0 * normal::quantile(share));
         assert!((at(1e-12) - moved(0.55)).abs() < 1e-15);
         assert!((at(0.0) - moved(0.65)).abs() < 1e-15);
@@ -223,7 +261,7 @@ mod tests {
     fn one_sided_intervals_put_the_whole_tail_on_one_side() {
         let less = Confidence { level: 0.95, alternative: Alternative::Less };
         let greater = Confidence { level: 0.95, alternative: Alternative::Greater };
-        for method in [Method::Percentile, Method::Basic] {
+        for method in [Method::Percentile, Method::Basic, Method::Expanded] {
             let both = limits(falling(99), 60.0, method, TWO).unwrap();
             let got = limits(falling(99), 60.0, method, less).unwrap();
             assert_eq!(got.low, Limit { value: f64::NEG_INFINITY, error: 0.0 });

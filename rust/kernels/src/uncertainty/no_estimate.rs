@@ -94,6 +94,8 @@ pub enum NoEstimate {
     },
     /// All replicates lie on one side of the value, or the denominator of BCa's correction is not positive.
     Undefined,
+    /// The method needs the replicates themselves, and infinitely many were asked for.
+    NeedsReplicates,
     /// The numerical error of the ideal bootstrap is too large.
     Uncertified {
         /// The error of a probability.
@@ -166,6 +168,11 @@ impl fmt::Display for NoEstimate {
                 f,
                 "n_resamples: expected so many that a limit lies between two replicates; got {count}, and a limit \
                  below which a share of {level:.3e} lies; raise n_resamples or lower confidence_level"
+            ),
+            NoEstimate::NeedsReplicates => write!(
+                f,
+                "n_resamples: expected a finite number for a method that needs the replicates themselves; got \
+                 infinity; 9999 is usual"
             ),
             NoEstimate::Uncertified { error } => write!(
                 f,

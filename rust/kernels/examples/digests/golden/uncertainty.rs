@@ -303,7 +303,7 @@ fn samples(n: usize) -> Run {
 fn ends(n: usize) -> Run {
     let replicates: Vec<f64> = tame(n, 72);
     Box::new(move |digest| {
-        let correction = Correction { acceleration: 0.02, tie: 0.0 };
+        let correction = Correction { acceleration: 0.02, tie: 0.0, units: 20 };
         for &method in Method::ALL {
             for (alternative, confidence) in ways() {
                 let digest = digest.of(method.name()).of(alternative);

@@ -22,6 +22,7 @@ mod two_lattices;
 
 use super::bootstrap::{clustered, root_mean_square};
 use super::design::{Design, Pairs, Rows};
+use super::expanded::expanded;
 use super::influence::acceleration;
 use super::limits::{Method, adjusted};
 use super::no_estimate::{Ended, NoEstimate, answer, finite};
@@ -104,6 +105,7 @@ pub fn ratio(
     let mut progress = |_| progress(0);
     standard(|| {
         answer((|| {
+            reads_quantiles(question.method)?;
             let Resampled { unit_sums, shift, value, .. } =
                 resampled(columns, question.confidence, &mut progress)?;
             quotient(unit_sums, shift, value, false, question, &mut progress)
@@ -117,6 +119,7 @@ fn mean_or_ended<T: Element>(
     question: Question<'_>,
     progress: Progress<'_>,
 ) -> Result<Ideal, Ended> {
+    reads_quantiles(question.method)?;
     let facts = finite(moments(x, &mut *progress)?, 0)?;
     let Moments { mean, squares, min, max, step, binary, .. } = facts;
     let n = x.len() as f64;
@@ -137,7 +140,8 @@ fn mean_or_ended<T: Element>(
     } else {
         0.0
     };
-    let found = Found { value: mean, standard_error: squares.sqrt() / n, acceleration, binary };
+    let standard_error = squares.sqrt() / n;
+    let found = Found { value: mean, standard_error, acceleration, binary, units: x.len() };
     limits(&*law, found, question, progress)
 }
 
@@ -164,7 +168,7 @@ pub(super) fn quotient(
     let n = sums.len();
     let [size] = sums_at(n, &mut Pace::new(&mut *progress), |g| [sizes[g]])?;
     let standard_error = scale * (n as f64).sqrt() / size;
-    let found = Found { value, standard_error, acceleration, binary };
+    let found = Found { value, standard_error, acceleration, binary, units: n };
     let law = ratio::law(unit_sums, shift, value, standard_error, &mut *progress)?;
     limits(&*law, found, question, progress)
 }
@@ -176,6 +180,12 @@ struct Found {
     standard_error: f64,
     acceleration: f64,
     binary: bool,
+    units: usize,
+}
+
+/// Refuses a method whose limits are not quantiles of the distribution alone.
+fn reads_quantiles(method: Method) -> Result<(), NoEstimate> {
+    if method == Method::Normal { Err(NoEstimate::NeedsReplicates) } else { Ok(()) }
 }
 
 /// The limits of a distribution.
@@ -185,16 +195,17 @@ fn limits(
     question: Question<'_>,
     progress: Progress<'_>,
 ) -> Result<Ideal, Ended> {
-    let Found { value, standard_error, acceleration, binary } = found;
+    let Found { value, standard_error, acceleration, binary, units } = found;
     let Question { method, confidence, at } = question;
     certified(law.error())?;
     let tail = confidence.tail();
     let (mut low, mut high) = (tail, 1.0 - tail);
     let mut bias = 0.0;
     match method {
-        Method::Percentile => {}
+        Method::Percentile | Method::Normal => {}
         Method::Basic => (low, high) = (high, low),
-        Method::Bca => {
+        Method::Expanded => (low, high) = (expanded(low, units), expanded(high, units)),
+        Method::Bca | Method::Bc => {
             bias = normal::quantile(law.middle(&mut *progress)?);
             (low, high) = (adjusted(bias, acceleration, low)?, adjusted(bias, acceleration, high)?);
         }

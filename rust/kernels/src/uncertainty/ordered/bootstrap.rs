@@ -55,7 +55,8 @@ fn bootstrap_or_ended(
         return Err(NoEstimate::EqualReplicates { n: count }.into());
     }
     let mut after = |_| progress(count);
-    let mut correction = Correction { acceleration: 0.0, tie: scalar(|| statistic.rounding(data.reach)) };
+    let tie = scalar(|| statistic.rounding(data.reach));
+    let mut correction = Correction { acceleration: 0.0, tie, units: work.units() };
     if options.method == Method::Bca {
         correction.acceleration = work.acceleration(correction.tie, &mut after)?;
     }
