@@ -335,6 +335,25 @@ def _(n: int) -> Any:
 
 
 @row(
+    "bootstrap: many columns",
+    "bootstrap",
+    call=lambda d: sy.bootstrap(d, n_resamples=199, method="percentile"),
+)
+def _(n: int) -> Any:
+    return uniform(4 * n).reshape(n, 4)
+
+
+@row(
+    "_core.bootstrap_each",
+    call=lambda d: _core.bootstrap_each(
+        d, "mean", method="basic", n_resamples=199, seed=0, confidence_level=0.5, alternative="less"
+    ),
+)
+def _(n: int) -> Any:
+    return [uniform(n), uniform(n)]
+
+
+@row(
     "bootstrap: clusters",
     "bootstrap",
     call=lambda d: sy.bootstrap(d[0], clusters=d[1], n_resamples=199, method="percentile"),

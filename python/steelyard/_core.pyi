@@ -788,6 +788,19 @@ def auc_interval(
     alternative: str,
     progress: _Progress = None,
 ) -> dict[str, Any]: ...
+def bootstrap_each(
+    columns: Sequence[NDArray[Any]],
+    statistic: str,
+    *,
+    codes: NDArray[np.int64] | None = None,
+    clusters: int = 0,
+    method: str,
+    n_resamples: int,
+    seed: int,
+    confidence_level: float,
+    alternative: str,
+    progress: _Progress = None,
+) -> list[dict[str, Any]]: ...
 def bootstrap(
     columns: Sequence[NDArray[Any]],
     statistic: str,

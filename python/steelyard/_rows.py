@@ -77,6 +77,12 @@ class Rows(NamedTuple):
             return x[self.group]
         return x if self.keep is None else x[self.keep]
 
+    def count(self, x: Array) -> int:
+        """How many rows of ``x`` count."""
+        if self.group is not None:
+            return len(self.group)
+        return len(x) if self.keep is None else int(np.count_nonzero(self.keep))
+
     def place(self, i: int) -> int:
         """The index in the caller's array of the ``i``-th row that counts."""
         if self.group is not None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .. import _core, _intervals
 from .._arrays import aligned
-from .._columns import columns, differ
+from .._columns import Array, columns, differ
 from .._estimate import Estimate
 from .._forest import legend
 from .._mode import standard_mode, standard_mode_methods
@@ -23,9 +23,19 @@ from .._registries import titles
 from .._rows import Rows, Selection
 from .._text import printable
 from ..errors import memory_error, value_error
+from ._beside import alike
 from ._callables import Called, Request, called, of_callable, tuple_columns
 from ._ideal import able, ideal_limits
-from ._statistics import Chosen, Statistic, chosen, column_names, for_core, refusal, several_columns
+from ._statistics import (
+    Chosen,
+    Statistic,
+    chosen,
+    column_names,
+    for_core,
+    of_sums_by_name,
+    refusal,
+    several_columns,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -322,8 +332,25 @@ def _of_statistic(
     if found.many and several:
         raise value_error("statistic", "one statistic of several columns, or several of one problem", "several columns")
     selection = select(left_out=found.left_out)
-    parts = [_one({name: x}, selection.rows(name, x), options, on_progress) for name, x in found.items]
+    chosen_rows = ((name, x, selection.rows(name, x)) for name, x in found.items)
+    beside = found.many and options.n_resamples != math.inf and options.statistic.name in of_sums_by_name()
+    if beside and isinstance(options.statistic, Chosen):
+        parts = [part for same in alike(chosen_rows) for part in _each(same, options, on_progress)]
+    else:
+        parts = [_one({name: x}, rows, options, on_progress) for name, x, rows in chosen_rows]
     return _stack(parts, found.names) if found.many else parts[0]
+
+
+def _each(same: list[tuple[str, Array, Rows]], options: _Options, on_progress: OnProgress) -> list[BootstrapEstimate]:
+    """The bootstraps of several columns, of the same rows, which share the random numbers."""
+    rows = same[0][2]
+    codes, total = rows.clusters or (None, 0)
+    found = _core.bootstrap_each(
+        for_core(rows.of(x) for _, x, _ in same), options.statistic.name, codes=codes, clusters=total,
+        method=options.method, n_resamples=int(options.n_resamples), seed=options.seed,
+        confidence_level=options.confidence.level, alternative=options.confidence.alternative, progress=on_progress,
+    )  # fmt: skip
+    return [_described(one, {name: x}, rows, options) for one, (name, x, rows) in zip(found, same, strict=True)]
 
 
 def _infinite(n_resamples: object) -> bool:
@@ -360,6 +387,13 @@ def _one(
             method=options.method, n_resamples=int(options.n_resamples), seed=options.seed,
             confidence_level=options.confidence.level, alternative=options.confidence.alternative, progress=on_progress,
         )  # fmt: skip
+    return _described(found, columns, rows, options)
+
+
+def _described(
+    found: Mapping[str, Any], columns: Mapping[str, NDArray[Any]], rows: Rows, options: _Options
+) -> BootstrapEstimate:
+    """The outcome of one problem in words, or the error where it was refused."""
     if "refused" in found:
         raise refusal(found, options.statistic.name, columns, rows)
     detail: dict[str, Any] = {"acceleration": found["acceleration"]} if options.method == "bca" else {}
@@ -368,8 +402,9 @@ def _one(
     return BootstrapEstimate(
         value=found["value"], standard_error=found["standard_error"] if options.n_resamples > 1 else None,
         low=found["low"], high=found["high"], low_error=found["low_error"], high_error=found["high_error"],
-        replicates=found["replicates"], confidence_level=options.confidence.level, n=len(values[0]),
-        n_clusters=None if rows.clusters is None else total, method=found.get("ideal", "") + METHODS[options.method],
+        replicates=found["replicates"], confidence_level=options.confidence.level,
+        n=rows.count(next(iter(columns.values()))), n_clusters=None if rows.clusters is None else rows.clusters.total,
+        method=found.get("ideal", "") + METHODS[options.method],
         reason=reason + found.get("doubt", ""), left_out=rows.left_out, detail=detail,
     )  # fmt: skip
 

@@ -70,8 +70,8 @@ mod _core {
     use crate::uncertainty::EstimateTotals;
     #[pymodule_export]
     use crate::uncertainty::{
-        auc_interval, bootstrap, ideal_bootstrap, majority_at, max_t, paired_comparison, pass_at,
-        quantile_interval, ratio_interval, replicates_interval, resampled_counts, resampled_rows,
+        auc_interval, bootstrap, bootstrap_each, ideal_bootstrap, majority_at, max_t, paired_comparison,
+        pass_at, quantile_interval, ratio_interval, replicates_interval, resampled_counts, resampled_rows,
         resampling_counts, sign_flip, statistic_interval, unpaired_comparison,
     };
 

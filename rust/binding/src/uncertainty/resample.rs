@@ -3,11 +3,12 @@
 use super::columns::{all_columns, design, refusal, two_columns};
 use crate::arrays::{copied, floats, given};
 use crate::call::{call, call_quick};
-use crate::give::{Record, record, value_error};
+use crate::give::{Give, Given, Record, record, value_error};
 use crate::intervals::confidence;
 use crate::take::{listed, named};
 use numpy::PyArray1;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use steelyard_kernels::named::Named;
 use steelyard_kernels::random::{Domain, STRATA, Stream, counts};
 use steelyard_kernels::uncertainty::ordered::ordered_bootstrap;
@@ -90,6 +91,50 @@ pub fn bootstrap<'py>(
         Ok(found) => fields(py, found),
         Err(refused) => refusal(py, refused),
     }
+}
+
+/// Bootstraps a statistic of one column for each of `columns`, with the same resamples. Returns for each what
+/// `bootstrap` does.
+#[pyfunction]
+#[pyo3(signature = (
+    columns, statistic, *, codes=None, clusters=0, method, n_resamples, seed, confidence_level, alternative, progress=None
+))]
+#[allow(clippy::too_many_arguments)] // the options of a bootstrap
+pub fn bootstrap_each<'py>(
+    py: Python<'py>,
+    columns: &Bound<'py, PyAny>,
+    statistic: &str,
+    codes: Option<&Bound<'py, PyAny>>,
+    clusters: usize,
+    method: &str,
+    n_resamples: u32,
+    seed: u64,
+    confidence_level: f64,
+    alternative: &str,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> Given<Vec<Bound<'py, PyDict>>> {
+    let confidence = confidence(confidence_level, alternative)?;
+    let options = Options { method: named(method)?, count: n_resamples, seed, confidence };
+    let name = named::<Name>(statistic)?;
+    let columns = listed::<Bound<'_, PyAny>>(columns)?;
+    check_length("columns of the statistic", 1, name.about().columns.len())?;
+    if columns.is_empty() {
+        return Err(value_error("columns: expected at least one; got none"));
+    }
+    let found = all_columns(&columns, |columns| {
+        let design = design(codes, clusters, columns[0].len())?;
+        call(py, progress, n_resamples as usize, |progress| {
+            if name == Name::Mean {
+                return kernels::means(columns, design, options, progress);
+            }
+            smooth::bootstrap_each(Formula::One(name), columns, design, options, progress)
+        })
+    })?;
+    let found = found.into_iter().map(|found| match found {
+        Ok(found) => fields(py, found),
+        Err(refused) => refusal(py, refused),
+    });
+    Ok(Give(found.collect::<PyResult<Vec<_>>>()?))
 }
 
 fn check_length(name: &str, expected: usize, got: usize) -> PyResult<()> {

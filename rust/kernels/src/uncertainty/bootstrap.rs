@@ -1,14 +1,16 @@
 //! The bootstrap of a statistic, from the columns of data to the confidence limits.
 
-use super::design::{Design, Pairs, Rows, Units};
+use super::beside;
+use super::design::{Design, Pairs, Rows, Units, WideRows};
 use super::influence::acceleration;
 use super::limits::{Correction, Limits, Method, limits};
 use super::no_estimate::{Ended, NoEstimate, answer, finite};
+use super::paired::Wide;
 use super::replicates::replicates;
 use super::statistic::{Mean, Quotient, Statistic};
 use crate::grid::{CHUNK, Pace, Progress, Stopped};
 use crate::intervals::Confidence;
-use crate::intervals::cluster::{self, ClusterSums, SumFacts, cluster_sums};
+use crate::intervals::cluster::{self, ClusterSums, SumFacts};
 use crate::intervals::moments::{Column, Moments, moments};
 use crate::intervals::spread::{Range, ValueFacts};
 use crate::memory;
@@ -70,33 +72,95 @@ fn mean_or_ended<T: Element>(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    let mut before = |_| progress(0);
-    let Moments { mean, squares, min, max, step, binary, .. } = finite(moments(x, &mut before)?, 0)?;
-    let n = x.len() as f64;
-    let values = ValueFacts { low: min, high: max, step, rows: n, range: Range::Unknown };
-    if x.len() < 2 || values.equal() {
-        return Err(NoEstimate::EqualValues { n: x.len() }.into());
+    let found = BeforeMean::of(&x, design, options.confidence, &mut |_| progress(0))?;
+    match &found.clusters {
+        None => {
+            let (shift, n) = (found.shift, x.len() as f64);
+            resampled(Rows { x, shift }, Mean { shift, n }, found.about, options, progress)
+        }
+        Some(unit_sums) => quotient(unit_sums, found.shift, found.about, options, progress),
     }
-    let shift = if binary { 0.0 } else { mean };
+}
+
+/// The bootstrap of the means of several columns, each with the bits of [`mean`] of it alone; their replicates share the
+/// random numbers. `progress` gets the number of replicates done.
+pub fn means(
+    columns: &[&dyn Wide],
+    design: Design<'_>,
+    options: Options,
+    progress: Progress<'_>,
+) -> Result<Vec<Result<Bootstrap, NoEstimate>>, Stopped> {
+    let mut before = |_| progress(0);
+    let mut found = memory::with_capacity(columns.len())?;
+    for column in columns {
+        found.push(answer(BeforeMean::of(*column, design, options.confidence, &mut before))?);
+    }
     match design {
         Design::Rows => {
-            let scale = scalar(|| (squares / n).sqrt());
-            let about = About { value: mean, scale, size: 1.0, exact: binary, range: (min, max) };
-            resampled(Rows { x, shift }, Mean { shift, n }, about, options, progress)
+            let problems = columns.iter().zip(&found).map(|(x, found)| {
+                let BeforeMean { shift, about, .. } = found.as_ref().map_err(|refused| *refused)?;
+                let (shift, n) = (*shift, x.len() as f64);
+                Ok((WideRows { x: *x, shift }, Mean { shift, n }, *about))
+            });
+            beside::each(memory::collected(problems)?, options, progress)
         }
-        Design::Clusters { codes, count } => {
-            let (unit_sums, value) =
-                clustered(x, (codes, count), shift, &values, options.confidence, &mut before)?;
-            let size = scalar(|| n / count as f64);
-            let about = About { value, scale: f64::NAN, size, exact: binary, range: (min, max) };
-            quotient(&unit_sums, shift, about, options, progress)
+        Design::Clusters { .. } => {
+            let mut problems = memory::with_capacity(columns.len())?;
+            for found in &found {
+                problems.push(match found {
+                    Ok(BeforeMean { shift, about, clusters: Some(unit_sums) }) => {
+                        answer(with_scale(unit_sums, *shift, *about, &mut before))?
+                    }
+                    Ok(BeforeMean { clusters: None, .. }) => Err(NoEstimate::OneCluster),
+                    Err(refused) => Err(*refused),
+                });
+            }
+            beside::each(problems, options, progress)
+        }
+    }
+}
+
+/// What is known about a mean before resampling.
+struct BeforeMean {
+    shift: f64,
+    about: About,
+    /// The sums over the clusters where there are some; then the scale is not known yet.
+    clusters: Option<ClusterSums>,
+}
+
+impl BeforeMean {
+    fn of(
+        x: &dyn Wide,
+        design: Design<'_>,
+        confidence: Confidence,
+        progress: Progress<'_>,
+    ) -> Result<BeforeMean, Ended> {
+        let Moments { mean, squares, min, max, step, binary, .. } = finite(x.moments(&mut *progress)?, 0)?;
+        let n = x.len() as f64;
+        let values = ValueFacts { low: min, high: max, step, rows: n, range: Range::Unknown };
+        if x.len() < 2 || values.equal() {
+            return Err(NoEstimate::EqualValues { n: x.len() }.into());
+        }
+        let shift = if binary { 0.0 } else { mean };
+        match design {
+            Design::Rows => {
+                let scale = scalar(|| (squares / n).sqrt());
+                let about = About { value: mean, scale, size: 1.0, exact: binary, range: (min, max) };
+                Ok(BeforeMean { shift, about, clusters: None })
+            }
+            Design::Clusters { codes, count } => {
+                let (unit_sums, value) = clustered(x, (codes, count), shift, &values, confidence, progress)?;
+                let size = scalar(|| n / count as f64);
+                let about = About { value, scale: f64::NAN, size, exact: binary, range: (min, max) };
+                Ok(BeforeMean { shift, about, clusters: Some(unit_sums) })
+            }
         }
     }
 }
 
 /// The sums of `x - shift` over clusters, and the mean; refused where there is one cluster, or all have the same mean.
-pub(super) fn clustered<T: Element>(
-    x: &[T],
+pub(super) fn clustered(
+    x: &dyn Wide,
     (codes, count): (&[i64], usize),
     shift: f64,
     values: &ValueFacts,
@@ -106,7 +170,7 @@ pub(super) fn clustered<T: Element>(
     if count < 2 {
         return Err(NoEstimate::OneCluster.into());
     }
-    let unit_sums = cluster_sums(x, codes, count, shift, None, &mut *progress)?.ok_or(NoEstimate::Outside)?;
+    let unit_sums = x.cluster_sums(codes, count, shift, &mut *progress)?.ok_or(NoEstimate::Outside)?;
     // Zeros and ones are not shifted, and their sums are exact.
     let noise = if shift == 0.0 { 0.0 } else { values.noise(shift) };
     let facts = SumFacts { noise, range: Range::Unknown, weighted: None };
@@ -136,9 +200,20 @@ pub(super) fn quotient(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
+    let (units, statistic, about) = with_scale(unit_sums, shift, about, &mut |_| progress(0))?;
+    resampled(units, statistic, about, options, progress)
+}
+
+/// A quotient of sums over units, with the scale of its influences.
+fn with_scale<'a>(
+    unit_sums: &'a ClusterSums,
+    shift: f64,
+    about: About,
+    progress: Progress<'_>,
+) -> Result<(Pairs<'a>, Quotient, About), Ended> {
     let (units, statistic) = (Pairs { sums: &unit_sums.sums, sizes: &unit_sums.sizes }, Quotient { shift });
-    let scale = root_mean_square(units, statistic, about.value, &mut |_| progress(0))?;
-    resampled(units, statistic, About { scale, ..about }, options, progress)
+    let scale = root_mean_square(units, statistic, about.value, progress)?;
+    Ok((units, statistic, About { scale, ..about }))
 }
 
 /// The root mean square of the influences about their mean, which is 0 except for rounding.
@@ -173,9 +248,21 @@ pub(super) fn resampled<U: Units<K>, S: Statistic<K>, const K: usize>(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
+    let replicates = replicates(units, statistic, options.seed, options.count, &mut *progress)?;
+    judged(units, statistic, about, replicates, options, progress)
+}
+
+/// Computes acceleration, ties and limits from replicates.
+pub(super) fn judged<U: Units<K>, S: Statistic<K>, const K: usize>(
+    units: U,
+    statistic: S,
+    about: About,
+    replicates: Vec<f64>,
+    options: Options,
+    progress: Progress<'_>,
+) -> Result<Bootstrap, Ended> {
     let About { value, scale, size, exact, range: (low, high) } = about;
-    let Options { method, count, seed, .. } = options;
-    let replicates = replicates(units, statistic, seed, count, &mut *progress)?;
+    let Options { method, count, .. } = options;
     if replicates.iter().any(|value| !value.is_finite()) {
         return Err(NoEstimate::EmptyResample.into());
     }

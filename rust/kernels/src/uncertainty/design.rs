@@ -1,5 +1,6 @@
 //! The units of the bootstrap, which are resampled: rows, or whole clusters of rows.
 
+use super::paired::Wide;
 use crate::simd::Element;
 
 /// Which rows form a unit. Strata, pairs and weights will be further variants.
@@ -52,6 +53,35 @@ impl<T: Element> Units<1> for Rows<'_, T> {
     fn read(self, start: usize, parts: &mut [[f64; 1]]) {
         for (part, x) in parts.iter_mut().zip(&self.x[start..]) {
             *part = [x.to_f64() - self.shift];
+        }
+    }
+}
+
+/// The rows of a column of any type as units, as [`Rows`] are.
+#[derive(Clone, Copy)]
+pub(super) struct WideRows<'a> {
+    /// The column.
+    pub x: &'a dyn Wide,
+    /// See [`super::Mean::shift`].
+    pub shift: f64,
+}
+
+impl Units<1> for WideRows<'_> {
+    #[inline(always)]
+    fn count(self) -> usize {
+        self.x.len()
+    }
+
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        size_of::<f64>()
+    }
+
+    #[inline(always)]
+    fn read(self, start: usize, parts: &mut [[f64; 1]]) {
+        self.x.widen(start, parts.as_flattened_mut());
+        for [part] in parts {
+            *part -= self.shift;
         }
     }
 }

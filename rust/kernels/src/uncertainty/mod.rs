@@ -5,6 +5,7 @@
 //! says what the units are. Replicates, acceleration, ties and limits are written once for any statistic and design.
 
 pub mod answers;
+mod beside;
 mod bootstrap;
 pub mod comparison;
 mod design;
@@ -30,7 +31,7 @@ mod statistic;
 mod sums;
 pub mod unpaired;
 
-pub use bootstrap::{Bootstrap, Options, mean};
+pub use bootstrap::{Bootstrap, Options, mean, means};
 pub use design::{Design, Pairs, Rows, Units};
 pub use influence::acceleration;
 pub use limits::{Correction, Limit, Limits, Method, limits};

@@ -12,7 +12,7 @@ use crate::simd::{Isa, Kernel, dispatch, scalar};
 /// The number of draws per chunk of work: so many are worth handing to a thread.
 const DRAWS: usize = 1 << 18;
 /// A replicate of up to this many units is computed in one piece (3 ms).
-const WHOLE: usize = 1 << 22;
+pub(super) const WHOLE: usize = 1 << 22;
 /// log2 of the most units in a piece of a larger replicate.
 const PIECE: u32 = 20;
 /// How many of the larger replicates are divided and computed at the same time.

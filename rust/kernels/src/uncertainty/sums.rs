@@ -8,7 +8,7 @@ use crate::simd::{Isa, Kernel, tree64};
 const GROUP: usize = 4;
 /// Draw `i` of a call of [`Visit::words`] or [`Visit::offsets`] is added to lane `i % LANES`. This fixes the order of
 /// the additions, and so many independent lanes hide the latency of an addition.
-const LANES: usize = GROUP * FIELDS;
+pub(super) const LANES: usize = GROUP * FIELDS;
 
 /// The K sums of whole replicates: `totals[r]` from `streams[r]`.
 ///

@@ -130,7 +130,7 @@ fn mean_or_ended<T: Element>(
     if let Design::Clusters { codes, count } = design {
         let shift = if binary { 0.0 } else { mean };
         let (unit_sums, value) =
-            clustered(x, (codes, count), shift, &values, question.confidence, &mut *progress)?;
+            clustered(&x, (codes, count), shift, &values, question.confidence, &mut *progress)?;
         return quotient(unit_sums, shift, value, binary, question, progress);
     }
     let law = columns::law(x, &facts, &mut *progress)?;

@@ -1,14 +1,16 @@
 //! The bootstrap of a statistic of sums.
 
+use super::super::beside;
 use super::super::bootstrap::{About, Bootstrap, Options, resampled, root_mean_square};
 use super::super::design::Design;
 use super::super::no_estimate::{Ended, NoEstimate, answer};
 use super::super::paired::Wide;
 use super::super::statistic::Statistic;
-use super::Sums;
-use super::closed::{Linear, prepare};
+use super::closed::{Linear, Prepared, prepare};
 use super::units::Table;
+use super::{Formula, Sums, statistic};
 use crate::grid::{Progress, Stopped};
+use crate::memory;
 use crate::simd::scalar;
 
 /// How many sums a table of the bootstrap may have; a statistic takes the smallest that holds its own.
@@ -30,6 +32,53 @@ pub fn bootstrap(
     answer(bootstrap_or_ended(statistic, columns, design, options, progress))
 }
 
+/// The bootstrap of a statistic of each of some columns, each with the bits of [`bootstrap`] of it alone; their
+/// replicates share the random numbers. `progress` gets the number of replicates done.
+pub fn bootstrap_each(
+    formula: Formula,
+    columns: &[&dyn Wide],
+    design: Design<'_>,
+    options: Options,
+    progress: Progress<'_>,
+) -> Result<Vec<Result<Bootstrap, NoEstimate>>, Stopped> {
+    let mut before = |_| progress(0);
+    let mut statistics = memory::with_capacity(columns.len())?;
+    for column in columns {
+        statistics.push(statistic(formula, &[*column], &mut before)?);
+    }
+    let mut ready = memory::with_capacity(columns.len())?;
+    for (statistic, column) in statistics.iter().zip(columns) {
+        ready.push(match statistic {
+            Ok(statistic) => answer(Ready::of(&**statistic, &[*column], design, options, &mut before))?,
+            Err(refused) => Err(*refused),
+        });
+    }
+    match statistics.iter().flatten().next().map_or(1, |statistic| stride(statistic.width())) {
+        1 => each_of_width::<1>(&ready, options, progress),
+        2 => each_of_width::<2>(&ready, options, progress),
+        4 => each_of_width::<4>(&ready, options, progress),
+        6 => each_of_width::<6>(&ready, options, progress),
+        8 => each_of_width::<8>(&ready, options, progress),
+        12 => each_of_width::<12>(&ready, options, progress),
+        _ => each_of_width::<24>(&ready, options, progress),
+    }
+}
+
+fn each_of_width<const K: usize>(
+    ready: &[Result<Ready<'_>, NoEstimate>],
+    options: Options,
+    progress: Progress<'_>,
+) -> Result<Vec<Result<Bootstrap, NoEstimate>>, Stopped> {
+    let mut problems = memory::with_capacity(ready.len())?;
+    for ready in ready {
+        problems.push(match ready {
+            Ok(ready) => answer(ready.problem::<K>(&mut |_| progress(0)))?,
+            Err(refused) => Err(*refused),
+        });
+    }
+    beside::each(problems, options, progress)
+}
+
 fn bootstrap_or_ended(
     statistic: &dyn Sums,
     columns: &[&dyn Wide],
@@ -37,33 +86,72 @@ fn bootstrap_or_ended(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    let prepared = prepare(statistic, columns, None, design, &mut |_| progress(0))?;
-    if let Design::Clusters { count, .. } = design
-        && count < 2
-    {
-        return Err(NoEstimate::OneCluster.into());
+    let ready = Ready::of(statistic, columns, design, options, &mut |_| progress(0))?;
+    match ready.prepared.units.stride {
+        1 => ready.of_width::<1>(options, progress),
+        2 => ready.of_width::<2>(options, progress),
+        4 => ready.of_width::<4>(options, progress),
+        6 => ready.of_width::<6>(options, progress),
+        8 => ready.of_width::<8>(options, progress),
+        12 => ready.of_width::<12>(options, progress),
+        _ => ready.of_width::<24>(options, progress),
     }
-    let count = prepared.units.count;
-    if prepared.value.is_infinite() {
-        return Err(NoEstimate::Infinite.into());
+}
+
+/// A statistic with the sums of its units, which can be resampled.
+struct Ready<'a> {
+    statistic: &'a dyn Sums,
+    prepared: Prepared,
+    linear: Linear,
+}
+
+impl<'a> Ready<'a> {
+    fn of(
+        statistic: &'a dyn Sums,
+        columns: &[&dyn Wide],
+        design: Design<'_>,
+        options: Options,
+        progress: Progress<'_>,
+    ) -> Result<Ready<'a>, Ended> {
+        let prepared = prepare(statistic, columns, None, design, &mut *progress)?;
+        if let Design::Clusters { count, .. } = design
+            && count < 2
+        {
+            return Err(NoEstimate::OneCluster.into());
+        }
+        let count = prepared.units.count;
+        if prepared.value.is_infinite() {
+            return Err(NoEstimate::Infinite.into());
+        }
+        let linear = prepared.linear(statistic, &mut *progress)?;
+        if count < 2 || linear.still(options.confidence, progress)? {
+            return Err(match design {
+                Design::Rows => NoEstimate::EqualValues { n: count }.into(),
+                Design::Clusters { .. } => NoEstimate::EqualMeans { n: count }.into(),
+            });
+        }
+        Ok(Ready { statistic, prepared, linear })
     }
-    let linear = prepared.linear(statistic, &mut |_| progress(0))?;
-    if count < 2 || linear.still(options.confidence, &mut |_| progress(0))? {
-        return Err(match design {
-            Design::Rows => NoEstimate::EqualValues { n: count }.into(),
-            Design::Clusters { .. } => NoEstimate::EqualMeans { n: count }.into(),
-        });
+
+    /// The statistic as one of K sums, and what is known about it.
+    fn problem<const K: usize>(
+        &self,
+        progress: Progress<'_>,
+    ) -> Result<(Table<'_, K>, OfWidth<'_, K>, About), Ended> {
+        let (value, linear) = (self.prepared.value, &self.linear);
+        let mut gradient = [0.0; K];
+        gradient[..linear.gradient.len()].copy_from_slice(&linear.gradient);
+        let units = Table(self.prepared.units.sums.as_chunks::<K>().0);
+        let statistic = OfWidth { statistic: self.statistic, gradient, mean: linear.mean };
+        let scale = root_mean_square(units, statistic, value, progress)?;
+        // The rounding of the sums moves a replicate by at most a share of `reach`.
+        let size = scalar(|| scale / linear.reach);
+        Ok((units, statistic, About { value, scale, size, exact: false, range: (f64::NAN, f64::NAN) }))
     }
-    let sums = &prepared.units.sums[..];
-    let reach = linear.reach;
-    match prepared.units.stride {
-        1 => of_width::<1>(sums, statistic, prepared.value, &linear, reach, options, progress),
-        2 => of_width::<2>(sums, statistic, prepared.value, &linear, reach, options, progress),
-        4 => of_width::<4>(sums, statistic, prepared.value, &linear, reach, options, progress),
-        6 => of_width::<6>(sums, statistic, prepared.value, &linear, reach, options, progress),
-        8 => of_width::<8>(sums, statistic, prepared.value, &linear, reach, options, progress),
-        12 => of_width::<12>(sums, statistic, prepared.value, &linear, reach, options, progress),
-        _ => of_width::<24>(sums, statistic, prepared.value, &linear, reach, options, progress),
+
+    fn of_width<const K: usize>(&self, options: Options, progress: Progress<'_>) -> Result<Bootstrap, Ended> {
+        let (units, statistic, about) = self.problem::<K>(&mut |_| progress(0))?;
+        resampled(units, statistic, about, options, progress)
     }
 }
 
@@ -89,24 +177,4 @@ impl<const K: usize> Statistic<K> for OfWidth<'_, K> {
         }
         if self.mean == 0.0 { influence } else { influence - self.mean * self.statistic.size(&unit) }
     }
-}
-
-fn of_width<const K: usize>(
-    sums: &[f64],
-    statistic: &dyn Sums,
-    value: f64,
-    linear: &Linear,
-    reach: f64,
-    options: Options,
-    progress: Progress<'_>,
-) -> Result<Bootstrap, Ended> {
-    let mut gradient = [0.0; K];
-    gradient[..linear.gradient.len()].copy_from_slice(&linear.gradient);
-    let units = Table(sums.as_chunks::<K>().0);
-    let statistic = OfWidth { statistic, gradient, mean: linear.mean };
-    let scale = root_mean_square(units, statistic, value, &mut |_| progress(0))?;
-    // The rounding of the sums moves a replicate by at most a share of `reach`.
-    let size = scalar(|| scale / reach);
-    let about = About { value, scale, size, exact: false, range: (f64::NAN, f64::NAN) };
-    resampled(units, statistic, about, options, progress)
 }

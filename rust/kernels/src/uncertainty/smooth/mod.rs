@@ -12,7 +12,7 @@ mod scale;
 mod statistics;
 mod units;
 
-pub use boot::bootstrap;
+pub use boot::{bootstrap, bootstrap_each};
 pub use closed::{Closed, Strata, closed};
 pub use formula::{Formula, statistic};
 pub use scale::Scale;
