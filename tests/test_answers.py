@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -141,6 +143,67 @@ def test_groups_and_several_models_take_the_names() -> None:
     assert groups.test == ("McNemar exact",) * 2
 
 
+# the permutation test of graded scores
+
+
+def permuted(new: Any, base: Any, **options: Any) -> sy.uncertainty.Comparison:
+    return sy.compare(new, baseline=base, paired=False, test="permutation", **options)
+
+
+def test_all_ways_to_deal_few_scores_as_scipy_counts_them() -> None:
+    rng = np.random.default_rng(5)
+    for n, m in ((3, 4), (6, 5), (2, 9)):
+        for new, base in (
+            (rng.normal(size=n), rng.normal(size=m)),
+            (rng.integers(1, 6, n) / 5, rng.integers(0, 5, m) / 5),
+        ):
+            for side in ("two-sided", "less", "greater"):
+                want = stats.permutation_test(
+                    (new, base), lambda a, b, axis: a.mean(axis) - b.mean(axis), n_resamples=math.inf,
+                    alternative=side, vectorized=True,
+                ).pvalue  # fmt: skip
+                assert permuted(new, base, alternative=side).p_value == pytest.approx(want, rel=1e-12)
+
+
+def test_the_permutation_test_of_answers_would_be_fishers() -> None:
+    """Scores of 0 and 1/2 are dealt like answers."""
+    for k, n, j, m in ((9, 10, 3, 10), (3, 12, 9, 14), (20, 70, 48, 80)):
+        halves = permuted(0.5 * (np.arange(n) < k), 0.5 * (np.arange(m) < j)).p_value
+        assert halves == pytest.approx(of_samples(k, n, j, m, test="exact").p_value, rel=1e-11)
+
+
+def test_the_size_of_the_permutation_test_is_exact() -> None:
+    """Over all ways to deal the scores, p <= alpha in at most a share alpha, one-sided in each such share."""
+    scores = [0.1, 0.2, 0.2, 0.5, 0.7, 0.9, 0.9, 1.0]
+    p = []
+    for chosen in combinations(range(8), 4):
+        of = np.isin(np.arange(8), chosen)
+        p.append(permuted(np.array(scores)[of], np.array(scores)[~of], alternative="greater").p_value)
+    for alpha in sorted(set(p)):
+        assert np.mean(np.array(p) <= alpha + 1e-12) == pytest.approx(alpha, abs=1e-12)
+
+
+def test_the_permutation_test_is_named_and_says_where_it_cannot_count() -> None:
+    found = permuted([0.9, 0.8, 0.7], [0.1, 0.2, 0.6])
+    assert found.p_value == pytest.approx(0.1)
+    assert found.test == "permutation, exact"
+    assert found.difference.method == "Welch"
+    assert permuted([0.5] * 3, [0.5] * 4).p_value == 1.0
+    assert permuted([0.25] * 3, [0.75] * 4).p_value == pytest.approx(2 / 35)
+    odd = np.sqrt(np.arange(60))
+    with pytest.raises(
+        ValueError, match=r"test: expected for 'permutation' scores that are multiples of one step.*30 and 30"
+    ):
+        permuted(odd[:30], odd[30:])
+    with pytest.raises(
+        ValueError, match=r"test: expected one of mid-p, exact, chi-squared for 0/1 answers; got 'permutation'"
+    ):
+        permuted([1, 0, 1], [0, 0, 1])
+    with pytest.raises(ValueError, match=r"test: expected one of mid-p, exact, chi-squared; got 'permutation'"):
+        sy.compare([0.5, 0.2], baseline=[0.1, 0.2], test="permutation")
+    assert sy.compare(odd[:30], baseline=odd[30:], paired=False, test="t").test == "Welch's t"
+
+
 # exact coverage and size
 
 
@@ -171,6 +234,46 @@ def test_exact_size_of_the_tests() -> None:
         assert (sizes["exact"] <= sizes["mid-p"] + 1e-15).all()
 
 
+# equivalence
+
+
+def test_equivalence_is_two_one_sided_tests() -> None:
+    """At 90 %: both one-sided tests at 5 % reject, which is what the two one-sided limits at 95 % say."""
+    rng = np.random.default_rng(6)
+    seen = set()
+    for spread, shift in ((0.05, 0.0), (0.05, 0.1), (0.05, 0.3), (1.0, 0.0), (0.05, -0.3)):
+        x, y = rng.normal(shift, spread, 40), rng.normal(0.0, spread, 40)
+        verdict = sy.compare(x, baseline=y, confidence_level=0.9).verdict(0.1, equivalence=True)
+        low = sy.compare(x, baseline=y, alternative="greater").difference.low
+        high = sy.compare(x, baseline=y, alternative="less").difference.high
+        assert (verdict == "equivalent") == (low > -0.1 and high < 0.1)
+        assert (verdict == "different") == (low > 0.1 or high < -0.1)
+        flipped = sy.compare(x, baseline=y, confidence_level=0.9, higher_is_better=False)
+        assert flipped.verdict(0.1, equivalence=True) == verdict
+        seen.add(verdict)
+    assert seen == {"equivalent", "different", "undecided"}
+
+
+def test_equivalence_needs_a_margin_and_is_of_each_model() -> None:
+    found = sy.compare({"a": [1, 0] * 200, "b": [0, 0] * 200}, baseline=[1, 0] * 200)
+    assert found.verdict(0.05, equivalence=True) == ("equivalent", "different")
+    assert found.verdict(0.05) == ("not_worse", "worse")
+    with pytest.raises(ValueError, match="margin: expected above 0 with equivalence=True; got 0; say how large"):
+        found.verdict(equivalence=True)
+
+
+def test_two_one_sided_tests_hold_their_level() -> None:
+    """Exact: at a true difference of the margin, 0/1 pairs are called equivalent at most about as often as alpha/2."""
+    n, margin = 30, 0.2
+    every = [(b, c) for b in range(n + 1) for c in range(n + 1 - b)]
+    found = [of_pairs(0, b, c, n - b - c, confidence_level=0.9).verdict(margin, equivalence=True) for b, c in every]
+    tables = np.array([(b, c, n - b - c) for b, c in every])
+    called = np.array(found) == "equivalent"
+    for losses in (0.02, 0.1, 0.2, 0.35):
+        chance = stats.multinomial.pmf(tables, n, [losses + margin, losses, 1 - 2 * losses - margin])
+        assert (chance * called).sum() <= 0.06
+
+
 # refusals
 
 
@@ -180,7 +283,7 @@ def test_what_has_no_answers_refuses_the_names() -> None:
         ValueError, match=r"method: expected None for graded scores, .*; got 'tango'; leave it out: they have Student's"
     ):
         sy.compare(x, baseline=y, method="tango")
-    with pytest.raises(ValueError, match=r"test: expected None for graded scores.*Welch's"):
+    with pytest.raises(ValueError, match=r"test: expected None for graded scores.*Welch's interval"):
         sy.compare(x, baseline=y, paired=False, test="exact")
     with pytest.raises(ValueError, match=r"test: expected None with clusters"):
         sy.compare([1, 0, 1, 1], baseline=[0, 0, 1, 1], test="exact", clusters=[0, 0, 1, 1])

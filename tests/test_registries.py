@@ -54,6 +54,7 @@ DOCSTRINGS: dict[str, Any] = {
     "schedule.interpolate": schedules.piecewise,
     "schedule.shape": schedules.Schedule,
     "schedule.warmup": schedules.Schedule,
+    "scores.test": sy.compare,
     "strata.average": sy.estimate,
     "tokens.columns": sy.token_scores,
     "uncertainty.statistic": sy.bootstrap,

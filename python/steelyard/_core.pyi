@@ -11,6 +11,7 @@ _Progress = Callable[[int, int], object] | None
 # constants that the Python package and the kernels share
 MAX_BINS: int
 MAX_CLUSTERED_BINS: int
+PERMUTATIONS: int
 TOKEN_COUNTS: int
 TOKEN_EXCLUDED: int
 TOKEN_IGNORED: int
@@ -696,6 +697,7 @@ def unpaired_comparison(
     clusters: tuple[int, int] | None = None,
     method: str = "newcombe",
     test: str = "mid-p",
+    scores_test: str = "t",
     confidence_levels: Sequence[float],
     alternative: str,
     progress: _Progress = None,

@@ -475,6 +475,13 @@ def verdict(low: float, high: float, margin: float) -> str:
     return "worse" if high < -margin else "undecided"
 
 
+def equivalence(low: float, high: float, margin: float) -> str:
+    """The verdict of two one-sided tests on a difference with these limits; NaN limits leave it undecided."""
+    if -margin < low and high < margin:
+        return "equivalent"
+    return "different" if low > margin or high < -margin else "undecided"
+
+
 def simultaneous(shown: Estimate, strict: Estimate) -> Estimate:
     """``shown``, with the limits of ``strict`` in its detail."""
     limits = {"simultaneous_low": strict.low, "simultaneous_high": strict.high}

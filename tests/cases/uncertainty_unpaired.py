@@ -9,6 +9,7 @@ from scipy import stats
 
 from steelyard import _core
 from steelyard._registries import names
+from steelyard.reference import answers as by_name
 from steelyard.reference import intervals as reference
 
 from . import Case, Inputs, Outputs, as_dtype, normalish, uniform, words
@@ -135,7 +136,29 @@ def _fisher_reference(inputs: Inputs) -> Outputs:
     return {side: reference.fisher_mid_p(tuple(hits), tuple(rows), side) for side in SIDES}
 
 
+def _grades(dtype: str, n: int) -> Inputs:
+    """Grades in tenths, of which the new ones are a little better."""
+    new, base = ((words(m, stream) % np.uint64(9)).astype(np.int64) for m, stream in ((n, 24), (n // 2 + 1, 25)))
+    return {"new": as_dtype((new + 2) / 10, dtype), "base": (base + 1).astype(np.float64) / 10}
+
+
+def _permutation(inputs: Inputs) -> Outputs:
+    of = {"new": _core_array(inputs["new"]), "base": inputs["base"], "booleans": (False, False)}
+    how = {"scores_test": "permutation", "confidence_levels": [LEVEL]}
+    return {side: _core.unpaired_comparison(**of, **how, alternative=side)["p"] for side in SIDES}
+
+
+def _permutation_reference(inputs: Inputs) -> Outputs:
+    new, base = (np.rint(inputs[k].astype(np.float64) * 10).astype(int).tolist() for k in ("new", "base"))
+    return {side: by_name.permutation(new, base, side) for side in SIDES}
+
+
 CASES = [
+    Case(
+        name="uncertainty.permutation", covers=("unpaired_comparison",), make=_grades, run=_permutation,
+        reference=_permutation_reference, dtypes=("float32", "float64"), lengths=(1, 2, 5, 16, 60, 150),
+        bound=dict.fromkeys(SIDES, 1e-12),
+    ),
     *(
         Case(
             name=f"uncertainty.unpaired_{kind}", covers=("unpaired_comparison",), make=partial(_samples, kind), run=_run,

@@ -1,4 +1,4 @@
-"""Intervals and tests of two models' 0/1 answers beyond those of :mod:`steelyard.reference.intervals`.
+"""Intervals and tests of two models' scores beyond those of :mod:`steelyard.reference.intervals`.
 
 ``z`` is the critical value. Pairs: ``both`` right, ``wins``, ``losses`` and ``neither`` right; two samples: ``hits`` of
 ``rows`` on each side.
@@ -7,11 +7,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from fractions import Fraction
 from statistics import NormalDist
 
 from .intervals import Limits, bisect, wilson
 
-__all__ = ["agresti_caffo", "bonett_price", "chi_squared", "miettinen_nurminen", "newcombe_paired", "score"]
+__all__ = [
+    "agresti_caffo",
+    "bonett_price",
+    "chi_squared",
+    "miettinen_nurminen",
+    "newcombe_paired",
+    "permutation",
+    "score",
+]
 
 normal_cdf = NormalDist().cdf
 Pair = tuple[int, int]
@@ -84,3 +94,22 @@ def chi_squared(score: float, alternative: str = "two-sided") -> float:
     """The p-value of a score that is normal under the hypothesis."""
     two = 2 * normal_cdf(-abs(score))
     return {"greater": normal_cdf(-score), "less": normal_cdf(score), "two-sided": two}[alternative]
+
+
+def permutation(new: Sequence[int], base: Sequence[int], alternative: str = "two-sided") -> float:
+    """The share of all ways to deal whole scores to the sides in which the sum over ``new`` is as far out.
+
+    ``ways[j]`` maps each sum of j of the scores read so far to the number of ways to choose them.
+    """
+    k, observed = len(new), sum(new)
+    ways: list[dict[int, int]] = [{0: 1}] + [{} for _ in range(k)]
+    for x in (*new, *base):
+        for j in range(k, 0, -1):
+            for total, count in ways[j - 1].items():
+                ways[j][total + x] = ways[j].get(total + x, 0) + count
+    every = sum(ways[k].values())
+    less, greater = (
+        Fraction(sum(count for total, count in ways[k].items() if sign * total <= sign * observed), every)
+        for sign in (1, -1)
+    )
+    return float({"less": less, "greater": greater, "two-sided": min(Fraction(1), 2 * min(less, greater))}[alternative])

@@ -49,12 +49,11 @@ def paired(
         clusters=clusters, stratum_codes=None if strata is None else unit_strata(strata, rows.clusters),
         strata=0 if strata is None else len(strata.ids), average="micro" if strata is None else strata.average,
         confidence_levels=[level.level for level in levels], alternative=confidence.alternative,
-        progress=on_progress, **asked.keywords,
+        progress=on_progress, **asked.of_answers,
     )  # fmt: skip
     if "refused" in found:
         raise _refusal(found, dict((new, base)), rows, what)
-    if found["p"] is None:
-        asked.refuse_graded("Student's interval and the sign-flip test")
+    asked.fits("Student's interval and the sign-flip test", binary=found["p"] is not None)
     units = (clusters, strata)
     estimates = [
         _estimate(found, level, at, units, what, of_answers=METHODS[asked.method or "tango"])

@@ -26,7 +26,7 @@ __all__ = ["unpaired"]
 SIDES = ("new", "baseline")
 METHODS = titles("unpaired.method")
 ANSWERS = {"mid-p": "Fisher mid-p", "exact": "Fisher exact", "chi-squared": "chi-squared"}
-TESTS = {"fisher": "Fisher mid-p", "t": "Welch's t", "none": "no test: the spread of a side is unknown"}
+TESTS = {"fisher": "Fisher mid-p", **titles("scores.test"), "none": "no test: the spread of a side is unknown"}
 
 
 def of_sides(value: Any, name: str) -> dict[str, Any]:
@@ -98,13 +98,16 @@ def _pair(new: Side, base: Side, asked: Asked, confidence: Confidence, *, models
         codes=(groups[0].codes, groups[1].codes) if groups else None,
         clusters=(groups[0].total, groups[1].total) if groups else None,
         confidence_levels=[level.level for level in levels], alternative=confidence.alternative, progress=progress,
-        **asked.keywords,
+        scores_test=asked.of_scores, **asked.of_answers,
     )  # fmt: skip
     if "refused" in found:
         side = sides[found["column"]]
         raise refusal({**found, "column": 0}, "mean", {side.name: side.scores}, side.rows)
-    if not found["binary"]:
-        asked.refuse_graded("Welch's")
+    asked.fits("Welch's interval and test, or test='permutation'", binary=found["binary"])
+    if found["p"] != found["p"]:
+        steps = "for 'permutation' scores that are multiples of one step (such as tenths)"
+        got = f"{found['new']['rows']} and {found['base']['rows']} scores"
+        raise value_error("test", f"{steps}, or at most {_core.PERMUTATIONS:,} ways to deal them", got, "use 't'")
     totals = [group.total for group in groups]
     named = METHODS[asked.method or "newcombe"]
     estimates = [_estimate(found, i, level, totals, named) for i, level in enumerate(levels)]

@@ -129,7 +129,10 @@ def compare(
       the likelihood estimates p = q + D given D; ``"agresti-caffo"``, Wald's formula for one more right and one more
       wrong answer on each side.
     - Graded scores: Welch's t, with the variance V + W of the difference and (V + W)^2/(V^2/df_V + W^2/df_W) degrees
-      of freedom.
+      of freedom. With ``test="permutation"``, p is the share of all ways to deal the scores to the two sides in which
+      the difference is at least as large, two-sided twice the smaller share. It is exact for the hypothesis that both
+      sides have one distribution; where only their means are equal and the smaller side varies more, it rejects too
+      often.
     - With ``clusters``: V and W are the clustered (CR2) variances with their degrees of freedom. Graded scores have the
       t interval of these, 0/1 answers Newcombe's of the two clustered Wilson intervals; p is that of t = d/sqrt(V + W).
     - A side without spread (see :func:`steelyard.estimate`) takes the limits of its own mean, and both are combined
@@ -153,12 +156,14 @@ def compare(
         the same, the paired comparison is sharper: both models find the same items hard.
     method : {"tango", "newcombe", "bonett-price"} or {"newcombe", "miettinen-nurminen", "agresti-caffo"}, optional
         The interval of 0/1 answers of independent rows, paired or not (see above); default: the first one.
-    test : {"mid-p", "exact", "chi-squared"}, optional
-        The test of 0/1 answers of independent rows, McNemar's or (unpaired) Fisher's; default: the first one. Given the
+    test : {"mid-p", "exact", "chi-squared"} or {"t", "permutation"}, optional
+        The test of 0/1 answers of independent rows, McNemar's or (unpaired) Fisher's, or that of two samples of graded
+        scores; default: the first one. Pairs of graded scores have the sign-flip test. For 0/1 answers, given the
         number of discordant pairs, or of right answers, the wins or the right answers of the new model are binomial or
         hypergeometric: ``"exact"`` is their whole tail, ``"mid-p"`` counts the observed number half, both twice for two
         sides. ``"chi-squared"`` takes (b - c)/sqrt(b + c) as normal; unpaired (a - b)/sqrt(p (1 - p)(1/n + 1/m)
-        N/(N - 1)), p the share of all right answers.
+        N/(N - 1)), p the share of all right answers. ``"permutation"`` needs scores that are multiples of one step
+        (such as tenths, up to about 1,200 of them), or at most 4,194,304 ways to deal them.
     where : boolean array [n], optional
         The rows that count; default: all. Unpaired: a mapping of such arrays for ``"new"``, ``"baseline"`` or both.
     clusters : array of ids [n], optional

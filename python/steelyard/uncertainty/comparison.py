@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from .._estimate import Estimate, json_ready
 from .._forest import axes_for, forest
+from .._intervals import equivalence as equivalence_verdict
 from .._intervals import turned, verdict
 from .._lazy import lazy
 from .._mode import standard_mode_methods
 from .._numbers import as_share, count, plural
-from .._options import at_least_zero
+from .._options import at_least_zero, flag
 from .._result import Result
 from .._text import html_table, printable
 from ..errors import value_error
@@ -135,19 +136,24 @@ class Comparison(Result):
         """A pickle holds the rows that flipped instead of all scores."""
         return {name: value for name, value in (vars(self) | {"items": self.items}).items() if name != "_compared"}
 
-    def verdict(self, margin: float = 0.0) -> str | tuple[str, ...]:
+    def verdict(self, margin: float = 0.0, *, equivalence: bool = False) -> str | tuple[str, ...]:
         """Decide from the interval alone whether the new model is better, or worse by more than ``margin``.
 
         The limits are those of new - base, with the sign changed where lower is better. The verdict is ``"better"``
         where low > 0; else ``"not_worse"`` where low > -margin; else ``"worse"`` where high < -margin; else
         ``"undecided"``, also where there is no interval. Verdicts on m models use intervals at 1 - alpha/m each
-        (Bonferroni), so that all of them hold at once.
+        (Bonferroni), so that all of them hold at once. ``"not_worse"`` is what is called non-inferiority.
 
         Parameters
         ----------
         margin : float
             The largest loss that is acceptable, in units of the score: at least 0, and below 1 where all scores lie in
             [0, 1].
+        equivalence : bool
+            True asks whether the difference is smaller than ``margin`` in either direction: ``"equivalent"`` where both
+            limits are inside (-margin, margin), ``"different"`` where the whole interval is outside of it, else
+            ``"undecided"``. These are two one-sided tests at half of alpha each; for two at 5 % compare with
+            ``confidence_level=0.9``. ``margin`` must be above 0.
 
         Returns
         -------
@@ -157,19 +163,28 @@ class Comparison(Result):
         Raises
         ------
         ValueError
-            For a negative or infinite margin, and for a margin of 1 or more where all scores lie in [0, 1].
+            For a negative or infinite margin, for a margin of 1 or more where all scores lie in [0, 1], and for a
+            margin of 0 with ``equivalence``.
 
         Examples
         --------
         >>> import steelyard as sy
         >>> sy.compare([1.0, 1.0, 0.9, 0.8], baseline=[0.2, 0.1, 0.3, 0.2]).verdict(margin=0.01)
         'better'
+        >>> same = sy.compare([1] * 450 + [0] * 50, baseline=[1] * 449 + [0] * 51)
+        >>> same.verdict(margin=0.02, equivalence=True)
+        'equivalent'
         """
         smallest = at_least_zero("margin", margin)
         if smallest >= 1.0 and self._shares:
             expected = "less than 1, since scores in [0, 1] cannot lose more"
             raise value_error("margin", expected, f"{smallest:g}", as_share(smallest))
-        verdicts = tuple(verdict(low, high, smallest) for low, high in self._limits())
+        if flag(equivalence, "equivalence") and smallest == 0.0:
+            raise value_error(
+                "margin", "above 0 with equivalence=True", "0", "say how large a difference is negligible"
+            )
+        of = equivalence_verdict if equivalence else verdict
+        verdicts = tuple(of(low, high, smallest) for low, high in self._limits())
         return verdicts if isinstance(self.p_value, np.ndarray) else verdicts[0]
 
     def _limits(self) -> list[tuple[float, float]]:

@@ -81,6 +81,8 @@ mod _core {
     #[pymodule_export]
     const MAX_CLUSTERED_BINS: usize = steelyard_kernels::calibration::MAX_CLUSTERED_BINS;
     #[pymodule_export]
+    const PERMUTATIONS: u64 = steelyard_kernels::uncertainty::unpaired::WAYS;
+    #[pymodule_export]
     const TOKEN_COUNTS: u8 = steelyard_kernels::tokens::COUNTS;
     #[pymodule_export]
     const TOKEN_EXCLUDED: u8 = steelyard_kernels::tokens::EXCLUDED;

@@ -30,4 +30,5 @@ pub const REGISTRIES: &[Registry] = &[
     Registry::of::<uncertainty::answers::Test>(),
     Registry::of::<uncertainty::paired::Method>(),
     Registry::of::<uncertainty::unpaired::Method>(),
+    Registry::of::<uncertainty::unpaired::ScoresTest>(),
 ];

@@ -10,19 +10,18 @@ use crate::take::{listed, named};
 use pyo3::prelude::*;
 use steelyard_kernels::memory;
 use steelyard_kernels::uncertainty::Design;
-use steelyard_kernels::uncertainty::answers;
 use steelyard_kernels::uncertainty::paired::Wide;
-use steelyard_kernels::uncertainty::unpaired::{self as kernels, Method, Sample, Side, Test, Unpaired};
+use steelyard_kernels::uncertainty::unpaired::{self as kernels, By, Sample, Side, Test, Unpaired};
 use steelyard_kernels::with_dtype;
 
 /// Compares the samples `new` and `base`, at each of `confidence_levels`: the fields of the kernel's `Unpaired`, or of
 /// the kind of refusal. `booleans` says which of the two were booleans. `codes`, for both sides or for none, are the
 /// clusters of the rows, each in `0..clusters` of its side. `method` and `test` are the names of the interval and of the
-/// test of 0/1 answers without clusters.
+/// test of 0/1 answers without clusters, `scores_test` that of the test of graded scores.
 #[pyfunction]
 #[pyo3(signature = (
-    *, new, base, booleans, codes=None, clusters=None, method="newcombe", test="mid-p", confidence_levels, alternative,
-    progress=None
+    *, new, base, booleans, codes=None, clusters=None, method="newcombe", test="mid-p", scores_test="t",
+    confidence_levels, alternative, progress=None
 ))]
 #[allow(clippy::too_many_arguments)] // keywords of a Python call
 pub fn unpaired_comparison<'py>(
@@ -34,6 +33,7 @@ pub fn unpaired_comparison<'py>(
     clusters: Option<(usize, usize)>,
     method: &str,
     test: &str,
+    scores_test: &str,
     confidence_levels: &Bound<'py, PyAny>,
     alternative: &str,
     progress: Option<&Bound<'py, PyAny>>,
@@ -53,7 +53,7 @@ pub fn unpaired_comparison<'py>(
     let (of_new, of_base) = codes.as_ref().map_or((None, None), |(a, b)| (Some(a), Some(b)));
     let samples =
         [sample(new, booleans.0, of_new, clusters.0)?, sample(base, booleans.1, of_base, clusters.1)?];
-    let by = (named::<Method>(method)?, named::<answers::Test>(test)?);
+    let by = By { method: named(method)?, answers: named(test)?, scores: named(scores_test)? };
     let total = kernels::steps([new.len(), base.len()]);
     match call(py, progress, total, |progress| kernels::compare(samples, by, &confidences, progress))? {
         Ok(found) => fields(py, found),
@@ -87,6 +87,7 @@ fn fields(py: Python<'_>, found: Unpaired) -> Record<'_> {
     let test = match test {
         Test::Answers => "answers",
         Test::Fisher => "fisher",
+        Test::Permutation => "permutation",
         Test::T => "t",
         Test::None => "none",
     };

@@ -8,7 +8,6 @@ use steelyard_kernels::intervals::{Alternative, Confidence};
 use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
-use steelyard_kernels::uncertainty::answers::Test;
 use steelyard_kernels::uncertainty::comparison::Level;
 use steelyard_kernels::uncertainty::ideal::{self, Question};
 use steelyard_kernels::uncertainty::max_t::max_t;
@@ -18,7 +17,7 @@ use steelyard_kernels::uncertainty::ordered::{
 };
 use steelyard_kernels::uncertainty::paired::Wide;
 use steelyard_kernels::uncertainty::smooth::{self, Formula};
-use steelyard_kernels::uncertainty::unpaired::{Method as Unpaired, Sample, compare as unpaired};
+use steelyard_kernels::uncertainty::unpaired::{By, Sample, ScoresTest, compare as unpaired, permutation};
 use steelyard_kernels::uncertainty::{
     Columns, Correction, Design, Mean, Method, Name, Options, Pairs, Quotient, Rows, Votes, acceleration,
     limits, majority_at, mean as mean_bootstrap, pass_at, ratio as estimated_ratio, ratio_bootstrap,
@@ -43,6 +42,10 @@ pub const TABLE: &[Entry] = &[
     entry("uncertainty.repeats", "uint64", repeats),
     entry("uncertainty.max_t", "float64", ranks),
     entry("uncertainty.unpaired", "float64", samples),
+    Entry {
+        lengths: [1, 2, 7, 16, 33, 60, 100],
+        ..entry("uncertainty.scores_tests", "float64", scores_tests)
+    },
 ];
 
 fn mean<T: Draw>(n: usize) -> Run {
@@ -268,8 +271,6 @@ fn ordered(n: usize) -> Run {
     })
 }
 
-const BY: (Unpaired, Test) = (Unpaired::Newcombe, Test::MidP);
-
 /// Two samples, graded and of answers, with clusters and without.
 fn samples(n: usize) -> Run {
     let (new, base): (Vec<f64>, Vec<f32>) = (tame(n, 74), tame(n / 2 + 1, 75));
@@ -290,10 +291,34 @@ fn samples(n: usize) -> Run {
                         Sample { scores, boolean: false, clusters }
                     });
                     let digest = digest.of(kind).of(form).of(alternative);
-                    let found = given(given(unpaired(samples, BY, &[confidence], &mut |_| true)));
+                    let found = given(given(unpaired(samples, By::DEFAULT, &[confidence], &mut |_| true)));
                     for Level { value, standard_error, interval, df, .. } in found.levels {
                         digest.doubles(&[value, standard_error, interval.low, interval.high, df, found.p]);
                     }
+                }
+            }
+        }
+    })
+}
+
+/// The tests of two samples of grades in tenths; few of them also without a common step.
+fn scores_tests(n: usize) -> Run {
+    let grades =
+        |n: usize, stream| tame::<f64>(n, stream).into_iter().map(|x| (x.abs() * 10.0).floor() * 0.1);
+    let (new, base): (Vec<f64>, Vec<f64>) = (grades(n, 77).collect(), grades(n / 2 + 2, 78).collect());
+    let odd: Vec<f64> = tame(n.min(9), 79);
+    Box::new(move |digest| {
+        let (new, base) = (&new[..], &base[..]);
+        let sides: [&dyn Wide; 2] = [&new, &base];
+        for &test in ScoresTest::ALL {
+            for (alternative, confidence) in ways() {
+                let digest = digest.of(test.name()).of(alternative);
+                let samples = sides.map(|scores| Sample { scores, boolean: false, clusters: None });
+                let by = By { scores: test, ..By::DEFAULT };
+                digest.double(given(given(unpaired(samples, by, &[confidence], &mut |_| true))).p);
+                if test == ScoresTest::Permutation {
+                    let p = permutation(&odd, &base[..2], 0.0, confidence.alternative, &mut |_| true);
+                    digest.double(given(p).unwrap_or(f64::NAN));
                 }
             }
         }

@@ -3,7 +3,7 @@
 //! | scores | interval | p |
 //! |---|---|---|
 //! | 0/1, independent rows | by [`Method`]: Newcombe's is [`square_and_add`] of two Wilson intervals | Fisher's test, by its name |
-//! | graded, independent rows | Welch's t | Welch's t |
+//! | graded, independent rows | Welch's t | Welch's t, or the permutation test |
 //! | 0/1, clusters | [`square_and_add`] of two clustered Wilson intervals | t of the CR2 variances |
 //! | graded, clusters | t of the CR2 variances | the same |
 //!
@@ -14,10 +14,12 @@ mod answers;
 mod fisher;
 mod miettinen_nurminen;
 mod newcombe;
+mod permutation;
 
 pub use answers::Method;
 pub use fisher::fisher;
 pub use newcombe::square_and_add;
+pub use permutation::{ScoresTest, WAYS, permutation};
 
 use super::answers::Test as Answers;
 use super::comparison::Level;
@@ -68,6 +70,8 @@ pub enum Test {
     Answers,
     /// The mid-p of Fisher's conditional test of two graded values, each held by all units of one side.
     Fisher,
+    /// The permutation test of graded scores; p is NaN where there are too many ways to deal them.
+    Permutation,
     /// Student's t of the difference over its standard error, with Satterthwaite's degrees of freedom.
     T,
     /// No test, since the spread of a side is unknown; p is 1.
@@ -96,11 +100,26 @@ pub fn steps(rows: [usize; 2]) -> usize {
     2 * (chunks(rows[0], CHUNK) + chunks(rows[1], CHUNK))
 }
 
-/// Compares the new sample with the baseline at each of the levels of `confidences`, which have one alternative. Two
-/// samples of 0/1 answers without clusters have the interval and the test of `by`.
+/// What is used where rows are independent, by name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct By {
+    /// The interval of 0/1 answers.
+    pub method: Method,
+    /// The test of 0/1 answers.
+    pub answers: Answers,
+    /// The test of graded scores.
+    pub scores: ScoresTest,
+}
+
+impl By {
+    /// What is used where nothing is said.
+    pub const DEFAULT: By = By { method: Method::Newcombe, answers: Answers::MidP, scores: ScoresTest::T };
+}
+
+/// Compares the new sample with the baseline at each of the levels of `confidences`, which have one alternative.
 pub fn compare(
     samples: [Sample<'_>; 2],
-    by: (Method, Answers),
+    by: By,
     confidences: &[Confidence],
     progress: Progress<'_>,
 ) -> Result<Result<Unpaired, NoEstimate>, Stopped> {
@@ -109,7 +128,7 @@ pub fn compare(
 
 fn compared(
     samples: [Sample<'_>; 2],
-    (method, of_answers): (Method, Answers),
+    by: By,
     confidences: &[Confidence],
     mut stages: Stages<'_>,
 ) -> Result<Unpaired, Ended> {
@@ -129,14 +148,18 @@ fn compared(
     let mut first = None;
     for &confidence in confidences {
         let parts = [known[0].part(confidence, &mut stages)?, known[1].part(confidence, &mut stages)?];
-        let by_name = answers_limits(&known, method, confidence);
+        let by_name = answers_limits(&known, by.method, confidence);
         levels.push(scalar(|| level(parts, by_name, binary, range, confidence)));
         first.get_or_insert(parts);
     }
     check_size(&levels, &moments)?;
     let parts = first.unwrap_or([Part::NONE; 2]);
     let alternative = confidences.first().map_or(Alternative::TwoSided, |confidence| confidence.alternative);
-    let (test, p) = scalar(|| test(&known, parts, levels.first(), of_answers, alternative));
+    let (test, p) = if by.scores == ScoresTest::Permutation && !binary && samples[0].clusters.is_none() {
+        (Test::Permutation, permuted(samples, &known, alternative, &mut stages.between())?)
+    } else {
+        scalar(|| test(&known, parts, levels.first(), by.answers, alternative))
+    };
     let side = |i: usize| Side {
         rows: known[i].rows,
         mean: known[i].moments.mean,
@@ -348,6 +371,24 @@ fn satterthwaite([v, w]: [f64; 2], [a, b]: [f64; 2]) -> f64 {
     1.0 / (f * f / a + g * g / b)
 }
 
+/// The p-value of the permutation test; NaN where there are too many ways to deal the scores.
+fn permuted(
+    samples: [Sample<'_>; 2],
+    known: &[Known; 2],
+    alternative: Alternative,
+    progress: Progress<'_>,
+) -> Result<f64, Stopped> {
+    let widened = |side: usize| -> Result<Vec<f64>, Stopped> {
+        let mut scores = memory::filled(samples[side].scores.len(), 0.0)?;
+        samples[side].scores.widen(0, &mut scores);
+        Ok(scores)
+    };
+    let [a, b] = [0, 1].map(|side| known[side].facts.step);
+    let off = STEPS * if a > b { a } else { b };
+    let p = permutation(&widened(0)?, &widened(1)?, off, alternative, progress)?;
+    Ok(p.map_or(f64::NAN, |p| if p < f64::MIN_POSITIVE { f64::MIN_POSITIVE } else { p }))
+}
+
 /// The test of no difference, and its p-value.
 fn test(
     known: &[Known; 2],
@@ -409,7 +450,7 @@ mod tests {
             clusters: clusters[i],
         };
         let samples = [sample(0), sample(1)];
-        compare(samples, (Method::Newcombe, Answers::MidP), &[TWO], &mut |_| true).unwrap()
+        compare(samples, By::DEFAULT, &[TWO], &mut |_| true).unwrap()
     }
 
     fn near(a: f64, b: f64, tolerance: f64) -> bool {
