@@ -172,6 +172,11 @@ CALLS: dict[str, tuple[Any, Values, Callable[..., Any]]] = {
     "estimate by": (one_of(NUMBERS), X, lambda x, **o: groups(sy.estimate(x, **{"by": [1, 2, 1] * 2, **o}))),
     "EstimateState": (one_of(NUMBERS), X, lambda x, **o: state(sy.uncertainty.EstimateState, x, **o)),
     "bootstrap": (one_of(NUMBERS), X, lambda x, **o: estimate(sy.bootstrap(x, n_resamples=99, method="basic", **o))),
+    "bootstrap by": (
+        one_of(NUMBERS),
+        X,
+        lambda x, **o: groups(sy.bootstrap(x, n_resamples=99, method="basic", **{"by": [1, 2, 1] * 2, **o})),
+    ),
     "compare": (one_of(NUMBERS), X, difference),
     "reliability": (one_of(SHARES), P, lambda p, **o: reliability(sy.reliability(p, [0, 1] * 3, **o))),
     "reliability by": (
@@ -193,10 +198,10 @@ WORDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "clusters": (NAMES, tuple(CALLS)),
     "weights": (
         one_of(st.sampled_from([0.0, 0.5, 1.0, 2.0])),
-        ("estimate", "estimate by", "reliability", "reliability by"),
+        ("estimate", "estimate by", "bootstrap", "bootstrap by", "reliability", "reliability by"),
     ),
-    "by": (NAMES, ("estimate by", "compare", "perplexity", "reliability by")),
-    "strata": (NAMES, ("estimate", "compare", "perplexity")),
+    "by": (NAMES, ("estimate by", "bootstrap by", "compare", "perplexity", "reliability by")),
+    "strata": (NAMES, ("estimate", "bootstrap", "compare", "perplexity")),
 }
 
 

@@ -33,7 +33,9 @@ ROWS = {"where", "nan_policy"}
 INTERVAL = {"confidence_level", "alternative"}
 TAKES = {
     "estimate": ROWS | INTERVAL | {"clusters", "progress", "weights", "by", "strata", "average"},
-    "bootstrap": ROWS | INTERVAL | {"clusters", "progress", "method", "n_resamples", "seed"},
+    "bootstrap": ROWS
+    | INTERVAL
+    | {"clusters", "progress", "weights", "by", "strata", "average", "method", "n_resamples", "seed"},
     "compare": ROWS
     | INTERVAL
     | {"statistic", "per", "clusters", "progress", "baseline", "by", "strata", "average", "paired", "method", "test"},

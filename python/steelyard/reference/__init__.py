@@ -8,6 +8,7 @@ from . import (
     answers,
     bootstrap,
     calibration,
+    designs,
     fma,
     ideal,
     intervals,
@@ -26,6 +27,6 @@ from . import (
 )  # fmt: skip
 
 __all__ = [
-    "answers", "bootstrap", "calibration", "fma", "ideal", "intervals", "max_t", "optim", "ordered", "preference",
-    "proportions", "random", "repeats", "rules", "schedules", "storage", "sums", "tokens",
+    "answers", "bootstrap", "calibration", "designs", "fma", "ideal", "intervals", "max_t", "optim", "ordered",
+    "preference", "proportions", "random", "repeats", "rules", "schedules", "storage", "sums", "tokens",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from . import sums as statistics
 
 __all__ = [
     "acceleration", "bootstrap", "jackknife_acceleration", "limits", "normal_limits", "of_replicates", "of_statistic",
-    "replicates",
+    "replicates", "summary",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -34,7 +34,7 @@ def bootstrap(
     spread = math.sqrt(math.fsum((sums - value * sizes) ** 2) / len(sums))
     tie = 1e-12 * spread / abs(sizes.mean()) + 2.0**-51 * abs(value)
     accelerate = acceleration(sums, sizes, value) if method == "bca" else 0.0
-    return _summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie, units=len(sums))
+    return summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie, units=len(sums))
 
 
 def of_statistic(
@@ -58,7 +58,7 @@ def of_statistic(
     cubes, squares = math.fsum(pull**3), math.fsum(pull**2)
     accelerate = cubes / (6 * squares * math.sqrt(squares)) if method == "bca" else 0.0
     tie = 1e-12 * max(1.0, abs(value))
-    return _summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie, units=units)
+    return summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie, units=units)
 
 
 @lru_cache(maxsize=512)
@@ -73,7 +73,7 @@ def of_replicates(
     """The bootstrap of a statistic with these replicates, and with these values where a unit is left out."""
     tie = rounding * (abs(value) + float(found.std()))
     accelerate = jackknife_acceleration(left_out, tie) if method == "bca" else 0.0
-    return _summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie, units=0)
+    return summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie, units=0)
 
 
 def jackknife_acceleration(left_out: Floats, rounding: float) -> float:
@@ -85,7 +85,7 @@ def jackknife_acceleration(left_out: Floats, rounding: float) -> float:
     return math.fsum(pull**3) / (6 * squares * math.sqrt(squares))
 
 
-def _summary(
+def summary(
     value: float, found: Floats, method: str, confidence_level: float, *, accelerate: float, tie: float, units: int
 ) -> dict[str, float | Floats]:
     """The fields of a bootstrap."""

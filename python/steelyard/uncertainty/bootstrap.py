@@ -13,18 +13,21 @@ from numpy.typing import NDArray
 
 from .. import _core, _intervals
 from .._arrays import aligned
-from .._columns import Array, columns, differ
+from .._columns import Array, columns, differ, only_column
 from .._estimate import Estimate
 from .._forest import legend
+from .._groups import groups
 from .._mode import standard_mode, standard_mode_methods
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of, whole
 from .._progress import OnProgress, Progress, reporter
 from .._registries import titles
 from .._rows import Rows, Selection
+from .._strata import Average, stratum_ids
 from .._text import printable
 from ..errors import memory_error, value_error
 from ._beside import alike
 from ._callables import Called, Request, called, of_callable, tuple_columns
+from ._designs import PLAIN, Design, design_of
 from ._ideal import able, ideal_limits
 from ._statistics import (
     Chosen,
@@ -145,7 +148,11 @@ def bootstrap(
     /,
     *,
     where: Any = None,
+    weights: Any = None,
     clusters: Any = None,
+    by: Any = None,
+    strata: Any = None,
+    average: Average = "micro",
     nan_policy: NanPolicy = "raise",
     method: str = "bca",
     n_resamples: float = 9999,
@@ -216,8 +223,22 @@ def bootstrap(
         same resamples.
     where : boolean array [n], optional
         The rows that count; default: all.
+    weights : array of numbers [n], optional
+        Sampling weights, as in :func:`steelyard.estimate`: rows (or clusters) are drawn alike, and a replicate is the
+        weighted statistic of those drawn. For the mean, the ratio and the other statistics of sums.
     clusters : array of ids [n], optional
         The cluster of each row (a document, a user). Whole clusters are drawn instead of rows.
+    by : array of ids [n], optional
+        The group of each row (a subject, a language); the result is one BootstrapEstimate of many, named by the ids as
+        text. Each group is resampled as it would be alone with the same seed, so that the replicates of two groups are
+        not independent of each other.
+    strata : array of ids [n], optional
+        The stratum of each row (a task, a language). Each stratum is resampled within itself and keeps its number of
+        rows (or clusters), of which it must have two; a cluster must lie inside one stratum. With ``by`` each group has
+        strata of its own.
+    average : {"micro", "macro"}
+        With ``strata``: ``"micro"`` is the statistic of all rows, ``"macro"`` the mean of the strata's statistics (of
+        statistics of sums).
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out rows with a NaN or a null, and counts them in ``left_out`` under ``nan``.
     method : {"bca", "bc", "percentile", "expanded", "basic", "normal"}
@@ -309,9 +330,13 @@ def bootstrap(
         _room_for(int(options.n_resamples))
     else:
         able(*of)
-    aligned(x=x, where=where, clusters=clusters)
+    if by is not None and several:
+        raise value_error("by", "one statistic with it", f"{len(of)} statistics")
+    aligned(x=x, where=where, weights=weights, clusters=clusters, by=by, strata=strata)
     on_progress = reporter(progress)
-    select = partial(Selection, where, clusters, nan_policy)
+    select = partial(
+        Selection, where, clusters, nan_policy, weights=weights, by=by, strata=stratum_ids(strata, average)
+    )
     parts = [_of_statistic(x, select, options._replace(statistic=one), several, on_progress) for one in of]
     return _stack(parts, tuple(map(str, of))) if several else parts[0]
 
@@ -324,17 +349,21 @@ def _of_statistic(
         if isinstance(x, tuple):
             together = tuple_columns(x)
             each = [column for table in together.values() for column in np.atleast_2d(table.T)]
-            return _one(together, select().rows("x", *each), options, on_progress)
+            return _of_groups(together, each, select(), options, on_progress)
     elif len(column_names(options.statistic.name)) > 1:
         together = several_columns(x, options.statistic.name)
-        return _one(together, select().rows("x", *together.values()), options, on_progress)
+        return _of_groups(together, list(together.values()), select(), options, on_progress)
     found = columns(x, "x")
     if found.many and several:
         raise value_error("statistic", "one statistic of several columns, or several of one problem", "several columns")
     selection = select(left_out=found.left_out)
+    if selection.by is not None:
+        name, values = only_column(found, "by")
+        return _of_groups({name: values}, [values], selection, options, on_progress)
     chosen_rows = ((name, x, selection.rows(name, x)) for name, x in found.items)
     beside = found.many and options.n_resamples != math.inf and options.statistic.name in of_sums_by_name()
-    if beside and isinstance(options.statistic, Chosen):
+    plain = selection.weights is None and selection.strata is None
+    if beside and plain and isinstance(options.statistic, Chosen):
         parts = [part for same in alike(chosen_rows) for part in _each(same, options, on_progress)]
     else:
         parts = [_one({name: x}, rows, options, on_progress) for name, x, rows in chosen_rows]
@@ -351,6 +380,20 @@ def _each(same: list[tuple[str, Array, Rows]], options: _Options, on_progress: O
         confidence_level=options.confidence.level, alternative=options.confidence.alternative, progress=on_progress,
     )  # fmt: skip
     return [_described(one, {name: x}, rows, options) for one, (name, x, rows) in zip(found, same, strict=True)]
+
+
+def _of_groups(
+    together: Mapping[str, NDArray[Any]],
+    each: list[NDArray[Any]],
+    selection: Selection,
+    options: _Options,
+    on_progress: OnProgress,
+) -> BootstrapEstimate:
+    """The bootstrap of columns ``together``, or of each group of their rows; ``each`` of them has one dimension."""
+    if selection.by is None:
+        return _one(together, selection.rows("x", *each), options, on_progress)
+    found = groups(selection, "x" if len(together) > 1 else next(iter(together)), *each)
+    return _stack([_one(together, rows, options, on_progress) for rows in found.values()], tuple(found))
 
 
 def _infinite(n_resamples: object) -> bool:
@@ -373,6 +416,7 @@ def _one(
     """The bootstrap of one problem: calls the core and describes its outcome in words."""
     values = for_core(map(rows.of, columns.values()))
     codes, total = rows.clusters or (None, 0)
+    design = design_of(rows, options.statistic, columns, options.n_resamples)
     if isinstance(options.statistic, Called):
         request = Request(options.method, int(options.n_resamples), options.seed, options.confidence)
         found = of_callable(options.statistic, columns, rows, request, on_progress)
@@ -386,12 +430,17 @@ def _one(
             values, options.statistic.name, parameters=options.statistic.parameters, codes=codes, clusters=total,
             method=options.method, n_resamples=int(options.n_resamples), seed=options.seed,
             confidence_level=options.confidence.level, alternative=options.confidence.alternative, progress=on_progress,
+            **design.keywords,
         )  # fmt: skip
-    return _described(found, columns, rows, options)
+    return _described(found, columns, rows, options, design)
 
 
 def _described(
-    found: Mapping[str, Any], columns: Mapping[str, NDArray[Any]], rows: Rows, options: _Options
+    found: Mapping[str, Any],
+    columns: Mapping[str, NDArray[Any]],
+    rows: Rows,
+    options: _Options,
+    design: Design = PLAIN,
 ) -> BootstrapEstimate:
     """The outcome of one problem in words, or the error where it was refused."""
     if "refused" in found:
@@ -399,13 +448,13 @@ def _described(
     detail: dict[str, Any] = {"acceleration": found["acceleration"]} if options.method == "bca" else {}
     detail |= {"n_resamples": options.n_resamples} | found.get("detail", {"seed": options.seed})
     reason = PROPORTION if found["binary"] else "as asked"
+    said = found.get("ideal", "") + design.scheme + METHODS[options.method]
     return BootstrapEstimate(
         value=found["value"], standard_error=found["standard_error"] if options.n_resamples > 1 else None,
         low=found["low"], high=found["high"], low_error=found["low_error"], high_error=found["high_error"],
         replicates=found["replicates"], confidence_level=options.confidence.level,
         n=rows.count(next(iter(columns.values()))), n_clusters=None if rows.clusters is None else rows.clusters.total,
-        method=found.get("ideal", "") + METHODS[options.method],
-        reason=reason + found.get("doubt", ""), left_out=rows.left_out, detail=detail,
+        method=said, reason=reason + design.kind + found.get("doubt", ""), left_out=rows.left_out, detail=detail,
     )  # fmt: skip
 
 

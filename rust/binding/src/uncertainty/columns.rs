@@ -66,6 +66,7 @@ pub fn refusal(py: Python<'_>, refused: NoEstimate) -> Record<'_> {
         NoEstimate::Outside
         | NoEstimate::OneCluster
         | NoEstimate::TooManyRows { .. }
+        | NoEstimate::TooManyStrata { .. }
         | NoEstimate::SortedRows
         | NoEstimate::Beyond { .. }
         | NoEstimate::Undefined

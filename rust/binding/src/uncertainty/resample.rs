@@ -1,19 +1,25 @@
 //! The bootstrap, and the random counts that it draws.
 
 use super::columns::{all_columns, design, refusal, two_columns};
-use crate::arrays::{copied, floats, given};
+use crate::arrays::{copied, floats, given, slice};
 use crate::call::{call, call_quick};
 use crate::give::{Give, Given, Record, record, value_error};
-use crate::intervals::confidence;
+use crate::intervals::{confidence, same_length};
 use crate::take::{listed, named};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use steelyard_kernels::grid::{Progress, Stopped};
+use steelyard_kernels::intervals::strata::Average;
 use steelyard_kernels::named::Named;
 use steelyard_kernels::random::{Domain, STRATA, Stream, counts};
+use steelyard_kernels::uncertainty::designs::{Drawing, Simple, Strata};
 use steelyard_kernels::uncertainty::ordered::ordered_bootstrap;
-use steelyard_kernels::uncertainty::smooth::{self, Formula};
-use steelyard_kernels::uncertainty::{self as kernels, Bootstrap, Columns, Name, Options};
+use steelyard_kernels::uncertainty::paired::Wide;
+use steelyard_kernels::uncertainty::smooth::{self, Formula, Plan};
+use steelyard_kernels::uncertainty::{
+    self as kernels, Bootstrap, Columns, Design, Name, NoEstimate, Options,
+};
 use steelyard_kernels::with_dtype;
 
 /// How often each of `n` rows of a stratum is drawn in a bootstrap replicate.
@@ -35,11 +41,12 @@ pub fn resampling_counts(
 
 /// Bootstraps a statistic of `columns`. Returns a dictionary of the fields of the kernel's `Bootstrap` or, where there
 /// is no estimate, of the reason (`refused`) and its fields. `codes`, in `0..clusters`, are the clusters of the rows
-/// where they have some; `parameters` are the numbers that the statistic takes.
+/// where they have some; `parameters` are the numbers that the statistic takes. `stratum_codes`, in `0..strata`, are the
+/// strata of the clusters (or rows), each of which is resampled within itself; `weights` of the rows are above 0.
 #[pyfunction]
 #[pyo3(signature = (
-    columns, statistic, *, parameters=Vec::new(), codes=None, clusters=0, method, n_resamples, seed, confidence_level, alternative,
-    progress=None
+    columns, statistic, *, parameters=Vec::new(), codes=None, clusters=0, weights=None, stratum_codes=None, strata=0,
+    average="micro", method, n_resamples, seed, confidence_level, alternative, progress=None
 ))]
 #[allow(clippy::too_many_arguments)] // the options of a bootstrap
 pub fn bootstrap<'py>(
@@ -49,6 +56,10 @@ pub fn bootstrap<'py>(
     parameters: Vec<f64>,
     codes: Option<&Bound<'py, PyAny>>,
     clusters: usize,
+    weights: Option<&Bound<'py, PyAny>>,
+    stratum_codes: Option<&Bound<'py, PyAny>>,
+    strata: usize,
+    average: &str,
     method: &str,
     n_resamples: u32,
     seed: u64,
@@ -64,6 +75,18 @@ pub fn bootstrap<'py>(
     check_length("columns", about.columns.len(), columns.len())?;
     check_length("parameters", about.parameters.len(), parameters.len())?;
     let total = n_resamples as usize;
+    if weights.is_some() || stratum_codes.is_some() {
+        let weights = weights.map(|weights| slice::<f64>(weights, "weights")).transpose()?;
+        let stratum_codes = stratum_codes.map(|codes| slice::<i64>(codes, "stratum_codes")).transpose()?;
+        let average = named::<Average>(average)?;
+        let found = all_columns(&columns, |columns| {
+            let design = design(codes, clusters, columns[0].len())?;
+            let asked = Asked { statistic, parameters: &parameters, weights, stratum_codes, strata, average };
+            asked.check(columns, design)?;
+            call(py, progress, total, |progress| asked.bootstrap(columns, design, options, progress))
+        })?;
+        return found.map_or_else(|refused| refusal(py, refused), |found| fields(py, found));
+    }
     let found = match statistic {
         Name::Mean => with_dtype!(floats(&columns[0], "columns")?, x => {
             let design = design(codes, clusters, x.len())?;
@@ -77,7 +100,15 @@ pub fn bootstrap<'py>(
             let design = design(codes, clusters, columns[0].len())?;
             call(py, progress, total, |progress| {
                 if let Some((statistic, second)) = name.ordered(&parameters) {
-                    return ordered_bootstrap(&*statistic, columns, second, design, options, progress);
+                    return ordered_bootstrap(
+                        &*statistic,
+                        columns,
+                        second,
+                        design,
+                        &Simple,
+                        options,
+                        progress,
+                    );
                 }
                 let statistic = match smooth::statistic(Formula::One(name), columns, &mut |_| progress(0))? {
                     Ok(statistic) => statistic,
@@ -135,6 +166,52 @@ pub fn bootstrap_each<'py>(
         Err(refused) => refusal(py, refused),
     });
     Ok(Give(found.collect::<PyResult<Vec<_>>>()?))
+}
+
+/// What is asked under a design of resampling.
+struct Asked<'a> {
+    statistic: Name,
+    parameters: &'a [f64],
+    weights: Option<&'a [f64]>,
+    stratum_codes: Option<&'a [i64]>,
+    strata: usize,
+    average: Average,
+}
+
+impl Asked<'_> {
+    fn check(&self, columns: &[&dyn Wide], design: Design<'_>) -> PyResult<()> {
+        let rows = columns[0].len();
+        same_length(rows, self.weights.map_or(rows, <[f64]>::len), "columns, weights")?;
+        let units = if let Design::Clusters { count, .. } = design { count } else { rows };
+        same_length(units, self.stratum_codes.map_or(units, <[i64]>::len), "units, stratum_codes")
+    }
+
+    fn bootstrap(
+        &self,
+        columns: &[&dyn Wide],
+        design: Design<'_>,
+        options: Options,
+        progress: Progress<'_>,
+    ) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
+        let strata = match self.stratum_codes.map(|codes| Strata::new(codes, self.strata, 0)).transpose()? {
+            Some(Ok(strata)) => Some(strata),
+            Some(Err(refused)) => return Ok(Err(refused)),
+            None => None,
+        };
+        let drawing: &dyn Drawing = strata.as_ref().map_or(&Simple, |strata| strata);
+        if let Some((statistic, second)) = self.statistic.ordered(self.parameters) {
+            return ordered_bootstrap(&*statistic, columns, second, design, drawing, options, progress);
+        }
+        let statistic = match smooth::statistic(Formula::One(self.statistic), columns, &mut |_| progress(0))?
+        {
+            Ok(statistic) => statistic,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let once =
+            self.stratum_codes.filter(|_| self.average == Average::Macro).map(|codes| (codes, self.strata));
+        let plan = Plan { weights: self.weights, design, drawing, once };
+        smooth::designed(&*statistic, columns, plan, options, progress)
+    }
 }
 
 fn check_length(name: &str, expected: usize, got: usize) -> PyResult<()> {

@@ -19,8 +19,8 @@ use crate::simd::{Element, scalar};
 /// A replicate counts as equal to the value where it differs by no more than rounding: the error of its sums is below
 /// (4300 + n/2^20) 2^-53 of the mean absolute influence (about 5e-13 up to n = 10^8), that of the last addition below
 /// 2^-52 of the value.
-const SUM_ERROR: f64 = 1e-12;
-const LAST_ROUNDING: f64 = 2.0 * f64::EPSILON;
+pub(super) const SUM_ERROR: f64 = 1e-12;
+pub(super) const LAST_ROUNDING: f64 = 2.0 * f64::EPSILON;
 
 /// The options of a bootstrap.
 #[derive(Clone, Copy, Debug)]

@@ -37,21 +37,27 @@ pub(super) fn jackknife_acceleration(left_out: &[f64], rounding: f64) -> f64 {
         // About the first value, so that equal values have exactly their mean.
         let Some(&first) = left_out.first() else { return 0.0 };
         let mean = first + left_out.iter().map(|value| value - first).sum::<f64>() / left_out.len() as f64;
-        let largest = left_out.iter().fold(0.0, |most: f64, value| {
-            let far = (mean - value).abs();
-            if far > most { far } else { most }
-        });
-        if largest <= rounding {
-            return 0.0;
-        }
-        let (mut squares, mut cubes) = (0.0, 0.0);
-        for value in left_out {
-            let u = (mean - value) / largest;
-            squares += u * u;
-            cubes += u * u * u;
-        }
-        cubes / (6.0 * squares * squares.sqrt())
+        skewness_of(left_out.iter().map(|value| mean - value), rounding)
     })
+}
+
+/// `sum U^3 / (6 (sum U^2)^1.5)` of influences U; 0 where none is above `rounding`.
+pub(super) fn skewness(influences: &[f64], rounding: f64) -> f64 {
+    scalar(|| skewness_of(influences.iter().copied(), rounding))
+}
+
+fn skewness_of(influences: impl Iterator<Item = f64> + Clone, rounding: f64) -> f64 {
+    let largest = influences.clone().fold(0.0, |most: f64, u| if u.abs() > most { u.abs() } else { most });
+    if largest <= rounding {
+        return 0.0;
+    }
+    let (mut squares, mut cubes) = (0.0, 0.0);
+    for influence in influences {
+        let u = influence / largest;
+        squares += u * u;
+        cubes += u * u * u;
+    }
+    cubes / (6.0 * squares * squares.sqrt())
 }
 
 /// `sum U^2` and `sum U^3` over a range of units, with U divided by the scale.

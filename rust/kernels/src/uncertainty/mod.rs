@@ -9,6 +9,7 @@ mod beside;
 mod bootstrap;
 pub mod comparison;
 mod design;
+pub mod designs;
 mod expanded;
 pub mod ideal;
 mod influence;

@@ -52,6 +52,11 @@ pub enum NoEstimate {
         /// The most there can be.
         most: usize,
     },
+    /// There are more strata than random numbers tell apart.
+    TooManyStrata {
+        /// The most there can be.
+        most: u64,
+    },
     /// All replicates are equal, although the values differ.
     EqualReplicates {
         /// The number of replicates.
@@ -135,6 +140,9 @@ impl fmt::Display for NoEstimate {
             }
             NoEstimate::TooManyRows { most } => {
                 write!(f, "columns: expected at most {most} rows for a statistic of sorted rows; got more")
+            }
+            NoEstimate::TooManyStrata { most } => {
+                write!(f, "strata: expected at most {most} strata (of all groups of by=); got more")
             }
             NoEstimate::EqualReplicates { n } => {
                 write!(f, "columns: expected resamples that differ; got {n} replicates of one value")

@@ -9,6 +9,7 @@ use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::uncertainty::comparison::Level;
+use steelyard_kernels::uncertainty::designs::Simple;
 use steelyard_kernels::uncertainty::ideal::{self, Question};
 use steelyard_kernels::uncertainty::max_t::max_t;
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
@@ -134,7 +135,9 @@ fn statistics(n: usize) -> Run {
                         let targets = if second == Second::Labels { &labels[..] } else { &y[..] };
                         let columns: [&dyn Wide; 2] = [&&x[..], &targets];
                         let columns = &columns[..name.about().columns.len()];
-                        ordered_bootstrap(&*statistic, columns, second, design, options, &mut |_| true)
+                        ordered_bootstrap(&*statistic, columns, second, design, &Simple, options, &mut |_| {
+                            true
+                        })
                     }
                     (Name::Ratio, _) => ratio_bootstrap(columns, options, &mut |_| true),
                     (_, None) => mean_bootstrap(&x, design, options, &mut |_| true),

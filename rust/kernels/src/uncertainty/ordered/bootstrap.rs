@@ -4,10 +4,11 @@ use super::data::{Data, Second};
 use super::{OrderStatistic, Sample};
 use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks};
 use crate::memory::{self, NoMemory};
-use crate::random::{Domain, Stream, count_into};
+use crate::random::{Domain, Stream};
 use crate::simd::scalar;
 use crate::uncertainty::bootstrap::concluded;
-use crate::uncertainty::influence::jackknife_acceleration;
+use crate::uncertainty::designs::{Drawing, Parts, within_strata};
+use crate::uncertainty::influence::{jackknife_acceleration, skewness};
 use crate::uncertainty::no_estimate::{Ended, answer};
 use crate::uncertainty::paired::Wide;
 use crate::uncertainty::{Bootstrap, Correction, Design, Method, NoEstimate, Options};
@@ -20,17 +21,19 @@ const GROUPS: usize = 500;
 /// The bootstrap of an order statistic of one or two columns under a design. `progress` gets the number of replicates
 /// done.
 ///
-/// Each unit counts as often as in the bootstrap of a mean with the same seed. BCa's acceleration is that of the
-/// jackknife, which leaves out one unit at a time, or one of [`GROUPS`] groups of units.
+/// Each unit counts as often as `drawing` says: under [`crate::uncertainty::designs::Simple`] as often as in the
+/// bootstrap of a mean with the same seed. BCa's acceleration is that of the jackknife, which leaves out one unit at a
+/// time, or one of about [`GROUPS`] groups of units.
 pub fn ordered_bootstrap(
     statistic: &dyn OrderStatistic,
     columns: &[&dyn Wide],
     second: Second,
     design: Design<'_>,
+    drawing: &dyn Drawing,
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
-    answer(bootstrap_or_ended(statistic, columns, second, design, options, progress))
+    answer(bootstrap_or_ended(statistic, columns, second, design, drawing, options, progress))
 }
 
 fn bootstrap_or_ended(
@@ -38,15 +41,16 @@ fn bootstrap_or_ended(
     columns: &[&dyn Wide],
     second: Second,
     design: Design<'_>,
+    drawing: &dyn Drawing,
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     let data = Data::of_columns(columns, second, design, &mut |_| progress(0))?;
     let work = Work { statistic, data: &data, design };
-    let value = work.value(|counts| counts.fill(1))?;
+    let value = work.value(|_, counts| counts.fill(1))?;
     let count = options.count as usize;
-    let replicates = work.values(count, progress, |replicate, counts| {
-        count_into(Stream::new(options.seed, Domain::Bootstrap, replicate as u32), counts);
+    let replicates = work.values(count, progress, |replicate, scratch, counts| {
+        drawing.count(Stream::new(options.seed, Domain::Bootstrap, replicate as u32), scratch, counts);
     })?;
     if replicates.iter().any(|value| !value.is_finite()) {
         return Err(NoEstimate::EmptyResample.into());
@@ -56,9 +60,10 @@ fn bootstrap_or_ended(
     }
     let mut after = |_| progress(count);
     let tie = scalar(|| statistic.rounding(data.reach));
-    let mut correction = Correction { acceleration: 0.0, tie, units: work.units() };
+    let mut correction = Correction { acceleration: 0.0, tie, units: drawing.sample(work.units()) };
     if options.method == Method::Bca {
-        correction.acceleration = work.acceleration(correction.tie, &mut after)?;
+        let parts = drawing.parts(work.units(), GROUPS)?;
+        correction.acceleration = work.acceleration(&parts, value, correction.tie, &mut after)?;
     }
     concluded(value, replicates, correction, data.range, false, options, &mut after)
 }
@@ -83,7 +88,7 @@ impl Work<'_> {
     }
 
     /// The statistic where the units count as `count` says.
-    fn value(&self, count: impl Fn(&mut [u32])) -> Result<f64, NoMemory> {
+    fn value(&self, count: impl Fn(&mut [u32], &mut [u32])) -> Result<f64, NoMemory> {
         Ok(Room::new(self)?.value(self, count))
     }
 
@@ -92,7 +97,7 @@ impl Work<'_> {
         &self,
         count: usize,
         progress: Progress<'_>,
-        counting: impl Fn(usize, &mut [u32]) + Sync,
+        counting: impl Fn(usize, &mut [u32], &mut [u32]) + Sync,
     ) -> Result<Vec<f64>, Ended> {
         let each = (VISITS / self.rows()).max(1);
         let bytes = count * self.rows() * size_of::<u64>();
@@ -100,29 +105,47 @@ impl Work<'_> {
         let parts = map_chunks(chunks(count, each), bytes, &mut progress, |part| {
             let mut room = Room::new(self)?;
             memory::collected(
-                chunk(part, count, each).map(|i| room.value(self, |counts| counting(i, counts))),
+                chunk(part, count, each)
+                    .map(|i| room.value(self, |scratch, counts| counting(i, scratch, counts))),
             )
         })?;
         Ok(memory::joined(parts)?)
     }
 
-    /// The acceleration of the jackknife, which leaves out one unit at a time, or one group of them.
-    fn acceleration(&self, rounding: f64, progress: Progress<'_>) -> Result<f64, Ended> {
-        let groups = GROUPS.min(self.units());
-        let left_out = self.values(groups, &mut |_| progress(0), |group, counts| {
-            counts.fill(1);
-            counts.iter_mut().skip(group).step_by(groups).for_each(|count| *count = 0);
+    /// `sum U^3 / (6 (sum U^2)^1.5)` with `U` the mean of the jackknife's values minus each of them; 0 where they differ
+    /// by no more than `rounding`. In strata U is the value of all units minus that of the jackknife, less what its
+    /// units have in the mean of their stratum.
+    fn acceleration(
+        &self,
+        parts: &Parts,
+        value: f64,
+        rounding: f64,
+        progress: Progress<'_>,
+    ) -> Result<f64, Ended> {
+        let mut pulls = self.values(parts.count, &mut |_| progress(0), |left_out, _, counts| {
+            for (count, &part) in counts.iter_mut().zip(&parts.of) {
+                *count = u32::from(part as usize != left_out);
+            }
         })?;
-        if left_out.iter().any(|value| !value.is_finite()) {
+        if pulls.iter().any(|value| !value.is_finite()) {
             return Err(NoEstimate::Undefined.into());
         }
-        Ok(jackknife_acceleration(&left_out, rounding))
+        if parts.strata.is_none() {
+            return Ok(jackknife_acceleration(&pulls, rounding));
+        }
+        scalar(|| {
+            pulls.iter_mut().for_each(|left_out| *left_out = value - *left_out);
+            within_strata(parts, &mut pulls)?;
+            Ok(skewness(&pulls, rounding))
+        })
     }
 }
 
 /// The memory in which replicates are computed, one after another.
 struct Room {
     units: Vec<u32>,
+    /// As long as `units`.
+    spare: Vec<u32>,
     /// How often each row counts, where units are not rows.
     rows: Vec<u32>,
     scratch: Vec<i64>,
@@ -133,14 +156,15 @@ impl Room {
         let clustered = matches!(work.design, Design::Clusters { .. });
         Ok(Room {
             units: memory::filled(work.units(), 0)?,
+            spare: memory::filled(work.units(), 0)?,
             rows: memory::filled(if clustered { work.rows() } else { 0 }, 0)?,
             scratch: memory::filled(if work.data.y.is_some() { work.rows() } else { 0 }, 0)?,
         })
     }
 
-    fn value(&mut self, work: &Work<'_>, count: impl Fn(&mut [u32])) -> f64 {
-        let Room { units, rows, scratch } = self;
-        count(units);
+    fn value(&mut self, work: &Work<'_>, count: impl Fn(&mut [u32], &mut [u32])) -> f64 {
+        let Room { units, spare, rows, scratch } = self;
+        count(spare, units);
         let counts = match work.design {
             Design::Rows => &units[..],
             Design::Clusters { codes, .. } => {

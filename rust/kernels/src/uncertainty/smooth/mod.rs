@@ -6,6 +6,7 @@
 
 mod boot;
 mod closed;
+mod designed;
 mod formula;
 mod frame;
 mod scale;
@@ -14,6 +15,7 @@ mod units;
 
 pub use boot::{bootstrap, bootstrap_each};
 pub use closed::{Closed, Strata, closed};
+pub use designed::{Plan, designed};
 pub use formula::{Formula, statistic};
 pub use scale::Scale;
 

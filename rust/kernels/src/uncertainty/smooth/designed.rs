@@ -1,0 +1,234 @@
+//! The bootstrap of a statistic of sums under a design of resampling, with weights, or of strata that count once.
+//!
+//! (The plain bootstrap in [`super::boot`] draws and adds at once; here the counts of all units come first.)
+
+use super::super::bootstrap::{Bootstrap, LAST_ROUNDING, Options, SUM_ERROR, concluded};
+use super::super::design::Design;
+use super::super::designs::{Drawing, within_strata};
+use super::super::influence::skewness;
+use super::super::limits::{Correction, Method};
+use super::super::no_estimate::{Ended, NoEstimate, answer};
+use super::super::paired::Wide;
+use super::Sums;
+use super::closed::{Prepared, prepare};
+use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks};
+use crate::memory::{self, NoMemory};
+use crate::random::{Domain, Stream};
+use crate::simd::{Isa, Kernel, dispatch, scalar};
+
+/// The number of draws per chunk of work.
+const DRAWS: usize = 1 << 18;
+/// Units that are added into the lanes at a time, and those whose sums are added up before they join the others': no
+/// number is the sum of many more than a thousand.
+const RUN: usize = 1 << 10;
+const RUNS: usize = 1 << 20;
+const LANES: usize = 4;
+
+/// How rows become one statistic, and how they are resampled.
+#[derive(Clone, Copy)]
+pub struct Plan<'a> {
+    /// The weights of the rows, above 0.
+    pub weights: Option<&'a [f64]>,
+    /// What the units are.
+    pub design: Design<'a>,
+    /// How the units are drawn.
+    pub drawing: &'a dyn Drawing,
+    /// The stratum of each unit, inside `0..count`, and the number of strata, where the statistic is the mean of those
+    /// of the strata.
+    pub once: Option<(&'a [i64], usize)>,
+}
+
+/// The bootstrap of a statistic under a plan. `progress` gets the number of replicates done.
+///
+/// A replicate is the statistic of `sum c_g s_g` over the units' sums (with weights, of `w` times what a row adds), or
+/// the mean of the statistics of the strata. The influences of which BCa's acceleration is made are added up over the
+/// parts of the drawing, and centred in its strata.
+pub fn designed(
+    statistic: &dyn Sums,
+    columns: &[&dyn Wide],
+    plan: Plan<'_>,
+    options: Options,
+    progress: Progress<'_>,
+) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
+    answer(designed_or_ended(statistic, columns, plan, options, progress))
+}
+
+fn designed_or_ended(
+    statistic: &dyn Sums,
+    columns: &[&dyn Wide],
+    plan: Plan<'_>,
+    options: Options,
+    progress: Progress<'_>,
+) -> Result<Bootstrap, Ended> {
+    let prepared = prepare(statistic, columns, plan.weights, plan.design, &mut |_| progress(0))?;
+    match prepared.units.stride {
+        1 => of_width::<1>(statistic, &prepared, plan, options, progress),
+        2 => of_width::<2>(statistic, &prepared, plan, options, progress),
+        4 => of_width::<4>(statistic, &prepared, plan, options, progress),
+        6 => of_width::<6>(statistic, &prepared, plan, options, progress),
+        8 => of_width::<8>(statistic, &prepared, plan, options, progress),
+        12 => of_width::<12>(statistic, &prepared, plan, options, progress),
+        _ => of_width::<24>(statistic, &prepared, plan, options, progress),
+    }
+}
+
+fn of_width<const K: usize>(
+    statistic: &dyn Sums,
+    prepared: &Prepared,
+    plan: Plan<'_>,
+    options: Options,
+    progress: Progress<'_>,
+) -> Result<Bootstrap, Ended> {
+    let table = prepared.units.sums.as_chunks::<K>().0;
+    if table.len() < 2 {
+        return Err(match plan.design {
+            Design::Rows => NoEstimate::EqualValues { n: 1 }.into(),
+            Design::Clusters { .. } => NoEstimate::OneCluster.into(),
+        });
+    }
+    let work = Work { statistic, table, plan };
+    let value = work.value(&memory::filled(table.len(), 1)?)?;
+    if !value.is_finite() {
+        return Err(if value.is_nan() { NoEstimate::NoAnswer } else { NoEstimate::Infinite }.into());
+    }
+    let replicates = work.replicates(options, &mut *progress)?;
+    if replicates.iter().any(|value| !value.is_finite()) {
+        return Err(NoEstimate::EmptyResample.into());
+    }
+    let (pulls, reach) = work.influences()?;
+    let tie = scalar(|| SUM_ERROR * reach + LAST_ROUNDING * value.abs());
+    if replicates.len() > 1 && scalar(|| replicates.iter().all(|other| (other - value).abs() <= tie)) {
+        return Err(NoEstimate::EqualReplicates { n: replicates.len() }.into());
+    }
+    let units = plan.drawing.sample(table.len());
+    let mut correction = Correction { acceleration: 0.0, tie, units };
+    if options.method == Method::Bca {
+        let parts = plan.drawing.parts(table.len(), usize::MAX)?;
+        correction.acceleration = scalar(|| {
+            let mut pulls = parts.sums(pulls.into_iter())?;
+            within_strata(&parts, &mut pulls)?;
+            Ok::<f64, NoMemory>(skewness(&pulls, 0.0))
+        })?;
+    }
+    let mut after = |_| progress(options.count as usize);
+    concluded(value, replicates, correction, (f64::NAN, f64::NAN), false, options, &mut after)
+}
+
+/// A statistic with the sums of its units.
+struct Work<'a, const K: usize> {
+    statistic: &'a dyn Sums,
+    table: &'a [[f64; K]],
+    plan: Plan<'a>,
+}
+
+impl<const K: usize> Work<'_, K> {
+    /// The statistic where the units count as `counts` says.
+    fn value(&self, counts: &[u32]) -> Result<f64, NoMemory> {
+        let Some((_, count)) = self.plan.once else {
+            let sums = dispatch(Counted { table: self.table, counts });
+            return Ok(scalar(|| self.statistic.value(&sums)));
+        };
+        let totals = self.by_stratum(counts)?;
+        Ok(scalar(|| {
+            totals.iter().fold(0.0, |sum, totals| sum + self.statistic.value(totals)) / count as f64
+        }))
+    }
+
+    /// The sums over each stratum, in the order of the units.
+    fn by_stratum(&self, counts: &[u32]) -> Result<Vec<[f64; K]>, NoMemory> {
+        let (codes, count) = self.plan.once.unwrap_or_default();
+        let mut totals = memory::filled(count, [0.0; K])?;
+        scalar(|| {
+            for ((&code, sums), &count) in codes.iter().zip(self.table).zip(counts) {
+                let total = &mut totals[code as usize];
+                for k in 0..K {
+                    total[k] += f64::from(count) * sums[k];
+                }
+            }
+        });
+        Ok(totals)
+    }
+
+    fn replicates(&self, options: Options, progress: Progress<'_>) -> Result<Vec<f64>, Ended> {
+        let (count, units) = (options.count as usize, self.table.len());
+        let each = (DRAWS / units).max(1);
+        let mut progress = |done: usize| progress((done * each).min(count));
+        let bytes = count * size_of_val(self.table);
+        let parts = map_chunks(chunks(count, each), bytes, &mut progress, |part| {
+            let (mut scratch, mut counts) = (memory::filled(units, 0)?, memory::filled(units, 0)?);
+            let mut values = memory::with_capacity(each)?;
+            for replicate in chunk(part, count, each) {
+                let stream = Stream::new(options.seed, Domain::Bootstrap, replicate as u32);
+                self.plan.drawing.count(stream, &mut scratch, &mut counts);
+                values.push(self.value(&counts)?);
+            }
+            Ok(values)
+        })?;
+        Ok(memory::joined(parts)?)
+    }
+
+    /// The influence of each unit, and how far a relative error of 1 in all sums can move the statistic.
+    fn influences(&self) -> Result<(Vec<f64>, f64), NoMemory> {
+        let ones = memory::filled(self.table.len(), 1)?;
+        let (codes, totals) = match self.plan.once {
+            Some((codes, _)) => (Some(codes), self.by_stratum(&ones)?),
+            None => (None, memory::copied(&[dispatch(Counted { table: self.table, counts: &ones })])?),
+        };
+        let mut gradients = memory::filled(totals.len(), [0.0; K])?;
+        let mut pulls = memory::with_capacity(self.table.len())?;
+        Ok(scalar(|| {
+            for (gradient, total) in gradients.iter_mut().zip(&totals) {
+                self.statistic.gradient(total, &mut gradient[..self.statistic.width()]);
+            }
+            let (mut reach, strata) = (0.0, totals.len() as f64);
+            for (unit, sums) in self.table.iter().enumerate() {
+                let gradient = &gradients[codes.map_or(0, |codes| codes[unit] as usize)];
+                let mut pull = 0.0;
+                for k in 0..K {
+                    pull += gradient[k] * sums[k];
+                    reach += (gradient[k] * sums[k]).abs() / strata;
+                }
+                pulls.push(pull);
+            }
+            if self.statistic.degree() == 1 && self.plan.once.is_none() {
+                // The influences of a sum add up to it; its resamples have as many units as it has.
+                let mean = pulls.iter().fold(0.0, |sum, pull| sum + pull) / pulls.len() as f64;
+                pulls.iter_mut().for_each(|pull| *pull -= mean);
+            }
+            (pulls, reach)
+        }))
+    }
+}
+
+/// `sum c_g s_g` over the units of a table.
+struct Counted<'a, const K: usize> {
+    table: &'a [[f64; K]],
+    counts: &'a [u32],
+}
+
+impl<const K: usize> Kernel for Counted<'_, K> {
+    type Out = [f64; K];
+
+    #[inline(always)]
+    fn run<I: Isa>(self) -> [f64; K] {
+        let mut all = [0.0; K];
+        for (table, counts) in self.table.chunks(RUNS).zip(self.counts.chunks(RUNS)) {
+            let mut some = [0.0; K];
+            for (table, counts) in table.chunks(RUN).zip(counts.chunks(RUN)) {
+                let mut lanes = [[0.0; K]; LANES];
+                for (i, (sums, &count)) in table.iter().zip(counts).enumerate() {
+                    for k in 0..K {
+                        lanes[i % LANES][k] += f64::from(count) * sums[k];
+                    }
+                }
+                for k in 0..K {
+                    some[k] += (lanes[0][k] + lanes[1][k]) + (lanes[2][k] + lanes[3][k]);
+                }
+            }
+            for k in 0..K {
+                all[k] += some[k];
+            }
+        }
+        all
+    }
+}

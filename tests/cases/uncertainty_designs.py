@@ -1,0 +1,87 @@
+"""Rows of the bootstrap in strata and with weights."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from steelyard import _core
+from steelyard._registries import names
+from steelyard.reference import designs as reference
+
+from . import Case, Inputs, Outputs, as_dtype, uniform
+from .uncertainty_bootstrap import COUNT, NUMBERS, SEED, core, sums_columns
+
+PLANS: dict[str, dict[str, Any]] = {
+    "strata": {"strata": 3},
+    "macro": {"strata": 3, "average": "macro"},
+    "weights": {"weights": True},
+    "weighted clusters in strata": {"strata": 3, "weights": True, "clusters": True},
+}
+
+
+def _make(statistic: str, plan: dict[str, Any], dtype: str, n: int) -> Inputs:
+    """Three rows a cluster, and clusters (or rows) in strata of different sizes."""
+    clusters = np.arange(n) // 3 if "clusters" in plan else None
+    units = n if clusters is None else int(clusters[-1]) + 1
+    return {
+        "columns": [as_dtype(x, dtype) for x in sums_columns(statistic, n)],
+        "clusters": clusters,
+        "strata": np.minimum(np.arange(units) % 5, 2) if "strata" in plan else None,
+        "weights": 0.5 + uniform(n, 41) if "weights" in plan else None,
+    }
+
+
+def _run(statistic: str, plan: dict[str, Any], inputs: Inputs) -> Outputs:
+    codes, said = inputs["clusters"], {}
+    for method in names("bootstrap.method"):
+        found = _core.bootstrap(
+            [core(x) for x in inputs["columns"]], statistic, codes=codes,
+            clusters=0 if codes is None else int(codes[-1]) + 1, weights=inputs["weights"],
+            stratum_codes=inputs["strata"], strata=plan.get("strata", 0), average=plan.get("average", "micro"),
+            method=method, n_resamples=COUNT, seed=SEED, confidence_level=0.5, alternative="two-sided",
+        )  # fmt: skip
+        said |= {f"{method}_{name}": found[name] for name in NUMBERS}
+    return said
+
+
+def _reference(statistic: str, plan: dict[str, Any], inputs: Inputs) -> Outputs:
+    codes, strata, said = inputs["clusters"], inputs["strata"], {}
+    columns = [x.astype(np.float64) for x in inputs["columns"]]
+    units = len(columns[0]) if codes is None else int(codes[-1]) + 1
+    same = np.zeros(units, np.int64) if strata is None else strata
+    counts = [reference.in_strata(same, SEED, r) for r in range(COUNT)]
+    for method in names("bootstrap.method"):
+        found = reference.of_design(
+            statistic, columns, counts, clusters=codes, weights=inputs["weights"], strata=strata,
+            macro="average" in plan, method=method, confidence_level=0.5,
+        )  # fmt: skip
+        said |= {f"{method}_{name}": value for name, value in found.items()}
+    return said
+
+
+def _bound(inputs: Inputs) -> float:
+    """Of what has the unit of the values: replicates are that close, and limits lie between two of them."""
+    return 1e-10 * max(float(np.abs(x.astype(np.float64)).max()) for x in inputs["columns"])
+
+
+CASES = [
+    Case(
+        name=f"uncertainty.bootstrap_{statistic}_{name.replace(' ', '_')}",
+        covers=("bootstrap",),
+        dtypes=("float32", "float64"),
+        lengths=(90, 1025),
+        make=partial(_make, statistic, plan),
+        run=partial(_run, statistic, plan),
+        reference=partial(_reference, statistic, plan),
+        bound={
+            f"{method}_{field}": 1e-9 if field == "acceleration" else _bound
+            for method in names("bootstrap.method")
+            for field in NUMBERS
+        },
+    )
+    for statistic in ("mean", "ratio", "variance", "f1")
+    for name, plan in PLANS.items()
+]
