@@ -362,6 +362,24 @@ def _(n: int) -> Any:
     return uniform(n), spread_ids(n)
 
 
+@row(
+    "bootstrap: strata",
+    "bootstrap",
+    call=lambda d: sy.bootstrap(d[0], strata=d[1], n_resamples=199, method="percentile"),
+)
+def _(n: int) -> Any:
+    return uniform(n), np.arange(n) % 50
+
+
+@row(
+    "bootstrap: blocks",
+    "bootstrap",
+    call=lambda d: sy.bootstrap(d, blocks="moving", n_resamples=199, method="percentile"),
+)
+def _(n: int) -> Any:
+    return np.repeat(uniform(n // 4), 4)
+
+
 @row("bootstrap: ratio", "bootstrap", call=lambda d: sy.bootstrap(d, "ratio", n_resamples=199, method="percentile"))
 def _(n: int) -> Any:
     return uniform(n), 0.5 + uniform(n, 1)

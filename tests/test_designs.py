@@ -224,3 +224,136 @@ def test_bad_designs_are_refused_in_one_sentence(message: str, how: dict[str, An
     x, statistic = how.pop("x", [1.0, 2.0, 4.0]), how.pop("statistic", "mean")
     with pytest.raises(ValueError, match="^" + "".join("\\" + c if c in "[]()" else c for c in message)):
         sy.bootstrap(x, statistic, **how)
+
+
+# -- blocks -----------------------------------------------------------------------------------------------
+
+KINDS = ("moving", "circular", "stationary")
+SERIES = np.array([1.0, 2.5, 7.0, 19.0, 28.0])
+
+
+def in_blocks(kind: str, n: int, length: float) -> tuple[np.ndarray, np.ndarray]:
+    """Every resample of n rows in blocks as counts, and its probability: starts, or steps, are enumerated."""
+    if kind == "stationary":
+        follow, paths = 1 - 1 / length, list(itertools.product(range(n), repeat=n))
+        chance = [
+            math.prod((1 - follow) / n + follow * (b == (a + 1) % n) for a, b in itertools.pairwise(path)) / n
+            for path in paths
+        ]
+        return np.array([np.bincount(path, minlength=n) for path in paths]), np.array(chance)
+    block, starts = int(length), n if kind == "circular" else n - int(length) + 1
+    drawn = [
+        [(start + i) % n for start in one for i in range(block)][:n]
+        for one in itertools.product(range(starts), repeat=math.ceil(n / block))
+    ]
+    return np.array([np.bincount(path, minlength=n) for path in drawn]), np.full(len(drawn), 1 / len(drawn))
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_blocks_have_their_exact_distribution(kind: Any, statistic: Any) -> None:
+    length = 1.7 if kind == "stationary" else 2
+    counts, chance = in_blocks(kind, 5, length)
+    of = np.mean if statistic == "mean" else np.median
+    exact = np.array([of(np.repeat(SERIES, c)) for c in counts])
+    blocks = sy.uncertainty.blocks(kind, length)
+    boot = sy.bootstrap(SERIES, statistic, blocks=blocks, n_resamples=20_000, method="percentile", seed=4)
+    assert boot.replicates is not None
+    assert goodness(exact, chance, boot.replicates) > 1e-4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("length", [1, 4, 7, 60])
+def test_the_reference_draws_the_same_blocks(kind: Any, length: float) -> None:
+    x = normalish(60, 5)
+    if kind != "stationary" and length == 60:
+        with pytest.raises(ValueError, match="resamples that differ"):
+            sy.bootstrap(x, blocks=sy.uncertainty.blocks(kind, length), n_resamples=20)
+        return
+    how: dict[str, Any] = {"n_resamples": 20, "method": "percentile", "confidence_level": 0.5, "seed": 8}
+    boot = sy.bootstrap(x, blocks=sy.uncertainty.blocks(kind, length), **how)
+    want = [reference.in_blocks(kind, length, 60, 8, r) @ x / 60 for r in range(20)]
+    assert boot.replicates == pytest.approx(want)
+
+
+def autoregressive(n: int, share: float, seed: int) -> np.ndarray:
+    x = np.random.default_rng(seed).standard_normal(n)
+    for i in range(1, n):
+        x[i] += share * x[i - 1]
+    return x
+
+
+def test_the_spread_in_blocks_has_its_closed_form() -> None:
+    """Of circular blocks the variance of a block's mean over k; of stationary ones Politis and Romano's sum."""
+    x = autoregressive(240, 0.6, 1)
+    d, n, length = x - x.mean(), 240, 12
+    around = np.convolve(np.append(d, d[: length - 1]), np.ones(length), "valid") / length
+    circular = sy.bootstrap(
+        x, blocks=sy.uncertainty.blocks("circular", length), n_resamples=20_000, method="percentile"
+    )
+    assert circular.standard_error == pytest.approx(math.sqrt((around**2).mean() / (n / length)), rel=0.02)
+    inside = np.convolve(d, np.ones(length), "valid") / length
+    moving = sy.bootstrap(x, blocks=sy.uncertainty.blocks("moving", length), n_resamples=20_000, method="percentile")
+    assert moving.standard_error == pytest.approx(math.sqrt(inside.var() / (n / length)), rel=0.02)
+    lags = np.arange(1, n)
+    cyclic = np.array([(d * np.roll(d, -k)).mean() for k in range(n)])
+    variance = (cyclic[0] + 2 * ((1 - lags / n) * (1 - 1 / length) ** lags * cyclic[1:]).sum()) / n
+    boot = sy.bootstrap(x, blocks=sy.uncertainty.blocks("stationary", length), n_resamples=20_000, method="percentile")
+    assert boot.standard_error == pytest.approx(math.sqrt(variance), rel=0.02)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("n", "share"), [(30, 0.0), (100, 0.3), (500, 0.8), (2000, -0.5), (3000, 0.95)])
+def test_the_length_is_that_of_politis_and_white(kind: Any, n: int, share: float) -> None:
+    x = autoregressive(n, share, n)
+    for statistic, series in (("mean", x), ("median", x), ("variance", (x - x.mean()) ** 2)):
+        boot = sy.bootstrap(x, statistic, blocks=kind, n_resamples=99, method="percentile", confidence_level=0.5)  # type: ignore[arg-type]
+        assert boot.detail["block_length"] == pytest.approx(reference.block_length(series, kind), rel=1e-9)
+
+
+def test_the_length_for_an_autoregressive_series() -> None:
+    """Politis and White's formula with the true spectrum: (2 (2 a/(1 - a^2))^2 n / D)^(1/3)."""
+    for share, kind, divisor in ((0.5, "stationary", 2), (0.7, "stationary", 2), (0.5, "circular", 4 / 3)):
+        want = (2 * (2 * share / (1 - share**2)) ** 2 * 40_000 / divisor) ** (1 / 3)
+        found = [reference.block_length(autoregressive(40_000, share, seed), kind) for seed in range(5)]
+        assert np.mean(found) == pytest.approx(want, rel=0.15)
+
+
+def test_blocks_widen_the_interval_of_a_dependent_mean() -> None:
+    x = autoregressive(2000, 0.8, 3)
+    boot = sy.bootstrap(x, blocks="stationary")
+    # The variance of the mean is (1 + a)/(1 - a) = 9 times that of independent rows.
+    assert boot.standard_error == pytest.approx(3 * sy.bootstrap(x).standard_error, rel=0.25)  # type: ignore[operator]
+    assert str(boot.method) == "stationary block BCa bootstrap"
+    assert "chosen by Politis and White" in str(boot.reason)
+
+
+def test_each_group_is_a_series() -> None:
+    x, by = autoregressive(400, 0.5, 4), np.arange(400) % 2
+    got, alone = sy.bootstrap(x, by=by, blocks="moving"), sy.bootstrap(x[by == 1], blocks="moving")
+    assert (got["1"].low, got["1"].high) == (alone.low, alone.high)
+    assert got.detail["block_length"][1] == alone.detail["block_length"]
+
+
+BLOCKS_REFUSED: list[tuple[str, dict[str, Any]]] = [
+    ("blocks: expected None with clusters; got 'moving'", {"blocks": "moving", "clusters": [0, 0, 1]}),
+    ("blocks: expected None with strata; got 'circular'", {"blocks": "circular", "strata": [*"aaa"]}),
+    ("blocks: expected a length of at most 3 rows; got 4", {"blocks": sy.uncertainty.blocks("moving", 4)}),
+    ("blocks: expected one of moving, circular, stationary; got 'still'", {"blocks": "still"}),
+    ("blocks: expected None for a statistic that is a function", {"blocks": "moving", "statistic": np.mean}),
+    (
+        "blocks: expected a length for statistic='auc'; got 'moving'; pass blocks=steelyard.uncertainty.blocks",
+        {"blocks": "moving", "statistic": "auc", "x": ([1, 2, 3], [0, 1, 0])},
+    ),
+]
+
+
+@pytest.mark.parametrize(("message", "how"), BLOCKS_REFUSED)
+def test_bad_blocks_are_refused_in_one_sentence(message: str, how: dict[str, Any]) -> None:
+    test_bad_designs_are_refused_in_one_sentence(message, dict(how))
+
+
+@pytest.mark.parametrize("length", [0, 2.5, -1, math.nan, math.inf])
+def test_a_length_is_a_whole_number_of_rows(length: float) -> None:
+    with pytest.raises(ValueError, match="length: expected a whole number of rows, at least 1"):
+        sy.uncertainty.blocks("moving", length)

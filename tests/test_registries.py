@@ -23,10 +23,12 @@ from steelyard.optim.schedules import schedule
 from steelyard.tokens import scores
 from steelyard.tokens.perplexity import Unit
 from steelyard.uncertainty._statistics import Statistic
+from steelyard.uncertainty.blocks import Kind
 
 ROOT = Path(__file__).parents[1]
 # The Literal that type checkers see for a table.
 LITERALS: dict[str, Any] = {
+    "bootstrap.blocks": Kind,
     "interval.alternative": _options.Alternative,
     "optim.decay": WeightDecay,
     "perplexity.unit": Unit,
@@ -43,6 +45,7 @@ LITERALS: dict[str, Any] = {
 DOCSTRINGS: dict[str, Any] = {
     "adjust.method": sy.uncertainty.adjust,
     "answers.test": sy.compare,
+    "bootstrap.blocks": sy.bootstrap,
     "bootstrap.method": sy.bootstrap,
     "interval.alternative": sy.estimate,
     "optim.decay": sy.AdamW,

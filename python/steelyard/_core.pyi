@@ -803,6 +803,9 @@ def bootstrap_each(
     alternative: str,
     progress: _Progress = None,
 ) -> list[dict[str, Any]]: ...
+def block_length(
+    columns: Sequence[NDArray[Any]], statistic: str, *, kind: str, progress: _Progress = None
+) -> dict[str, Any]: ...
 def bootstrap(
     columns: Sequence[NDArray[Any]],
     statistic: str,
@@ -814,6 +817,8 @@ def bootstrap(
     stratum_codes: NDArray[np.int64] | None = None,
     strata: int = 0,
     average: str = "micro",
+    blocks: str | None = None,
+    block_length: float = 1.0,
     method: str,
     n_resamples: int,
     seed: int,

@@ -11,7 +11,7 @@ from steelyard import _core
 from steelyard._registries import names
 from steelyard.reference import designs as reference
 
-from . import Case, Inputs, Outputs, as_dtype, uniform
+from . import Case, Inputs, Outputs, as_dtype, normalish, uniform
 from .uncertainty_bootstrap import COUNT, NUMBERS, SEED, core, sums_columns
 
 PLANS: dict[str, dict[str, Any]] = {
@@ -67,21 +67,70 @@ def _bound(inputs: Inputs) -> float:
     return 1e-10 * max(float(np.abs(x.astype(np.float64)).max()) for x in inputs["columns"])
 
 
+# -- blocks -----------------------------------------------------------------------------------------------
+
+
+def _series(dtype: str, n: int) -> Inputs:
+    """Each value has part of the one before."""
+    x = normalish(n, n + 5)
+    for i in range(1, n):
+        x[i] += 0.6 * x[i - 1]
+    return {"columns": [as_dtype(x, dtype)]}
+
+
+def _run_blocks(inputs: Inputs) -> Outputs:
+    columns, said = [core(x) for x in inputs["columns"]], {}
+    for kind in names("bootstrap.blocks"):
+        found = _core.bootstrap(
+            columns, "mean", blocks=kind, block_length=3.5, method="percentile", n_resamples=COUNT, seed=SEED,
+            confidence_level=0.5, alternative="two-sided",
+        )  # fmt: skip
+        said[f"{kind}_length"] = _core.block_length(columns, "mean", kind=kind)["length"]
+        said[f"{kind}_replicates"] = found["replicates"]
+    return said
+
+
+def _blocks_reference(inputs: Inputs) -> Outputs:
+    x, said = inputs["columns"][0].astype(np.float64), {}
+    for kind in names("bootstrap.blocks"):
+        length = 3.5 if kind == "stationary" else 3
+        counts = [reference.in_blocks(kind, length, len(x), SEED, r) for r in range(COUNT)]
+        said[f"{kind}_length"] = reference.block_length(x, kind)
+        said[f"{kind}_replicates"] = np.array([c @ x for c in counts]) / len(x)
+    return said
+
+
 CASES = [
     Case(
-        name=f"uncertainty.bootstrap_{statistic}_{name.replace(' ', '_')}",
-        covers=("bootstrap",),
+        name="uncertainty.bootstrap_blocks",
+        covers=("bootstrap", "block_length"),
         dtypes=("float32", "float64"),
-        lengths=(90, 1025),
-        make=partial(_make, statistic, plan),
-        run=partial(_run, statistic, plan),
-        reference=partial(_reference, statistic, plan),
+        lengths=(40, 1025),
+        make=_series,
+        run=_run_blocks,
+        reference=_blocks_reference,
         bound={
-            f"{method}_{field}": 1e-9 if field == "acceleration" else _bound
-            for method in names("bootstrap.method")
-            for field in NUMBERS
+            f"{kind}_{field}": 1e-9 if field == "length" else _bound
+            for kind in names("bootstrap.blocks")
+            for field in ("length", "replicates")
         },
-    )
-    for statistic in ("mean", "ratio", "variance", "f1")
-    for name, plan in PLANS.items()
+    ),
+    *(
+        Case(
+            name=f"uncertainty.bootstrap_{statistic}_{name.replace(' ', '_')}",
+            covers=("bootstrap",),
+            dtypes=("float32", "float64"),
+            lengths=(90, 1025),
+            make=partial(_make, statistic, plan),
+            run=partial(_run, statistic, plan),
+            reference=partial(_reference, statistic, plan),
+            bound={
+                f"{method}_{field}": 1e-9 if field == "acceleration" else _bound
+                for method in names("bootstrap.method")
+                for field in NUMBERS
+            },
+        )
+        for statistic in ("mean", "ratio", "variance", "f1")
+        for name, plan in PLANS.items()
+    ),
 ]

@@ -11,7 +11,7 @@ from . import random
 from . import sums as statistics
 from .bootstrap import summary
 
-__all__ = ["in_strata", "of_design"]
+__all__ = ["block_length", "in_blocks", "in_strata", "of_design"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -24,6 +24,40 @@ def in_strata(strata: Codes, seed: int, replicate: int) -> Codes:
         members = np.flatnonzero(strata == stratum)
         counts[members] = random.counts(len(members), seed, replicate, stratum)
     return counts
+
+
+def in_blocks(kind: str, length: float, n: int, seed: int, replicate: int) -> Codes:
+    """The counts of n rows that are drawn in blocks: starts are uniform, and the last block is cut off at n draws."""
+    numbers = random.numbers(random.At(seed, random.BOOTSTRAP, replicate=replicate))
+    drawn: list[int] = []
+    while len(drawn) < n:
+        if kind == "stationary":
+            anew = not drawn or length <= 1 or next(numbers) < int(2.0**64 / length)
+            drawn.append(random.below(numbers, n) if anew else (drawn[-1] + 1) % n)
+        else:
+            block = min(int(length), n)
+            start = random.below(numbers, n - block + 1 if kind == "moving" else n)
+            drawn.extend((start + i) % n for i in range(min(block, n - len(drawn))))
+    return np.bincount(drawn, minlength=n)
+
+
+def block_length(series: Floats, kind: str) -> float:
+    """The length of Politis and White 2004, with the correction of Patton, Politis and White 2009."""
+    n, d = len(series), series - series.mean()
+    few = max(5, math.ceil(math.sqrt(math.log10(n))))
+    most = min(math.ceil(math.sqrt(n)) + few, n - 1)
+    r = np.array([d[: n - k] @ d[k:] for k in range(most + 1)]) / n
+    if r[0] <= 0:
+        return 1.0
+    small = abs(r) < 2 * math.sqrt(math.log10(n) / n) * r[0]
+    first = [m for m in range(most - few + 1) if small[m + 1 : m + few + 1].all()]
+    lags = min(2 * max(first[0], 1), most) if first else most
+    k = np.arange(1, lags + 1)
+    weight = np.where(2 * k <= lags, 1.0, 2 * (1 - k / lags))
+    bend, level = (2 * weight * k * r[k]).sum(), r[0] + (2 * weight * r[k]).sum()
+    length = (2 * (bend / level) ** 2 * n / (2 if kind == "stationary" else 4 / 3)) ** (1 / 3)
+    length = min(length, math.ceil(min(3 * math.sqrt(n), n / 3)))
+    return float(max(1.0, length if kind == "stationary" else math.floor(length + 0.5)))
 
 
 def of_design(

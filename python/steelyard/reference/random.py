@@ -5,12 +5,14 @@ A random number depends only on the seed, its purpose, the stratum, the replicat
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["At", "counts", "fair", "halves", "philox", "words"]
+__all__ = ["At", "below", "counts", "fair", "halves", "numbers", "philox", "words"]
 
 Words = NDArray[np.uint64]
 LOW = np.uint64(0xFFFFFFFF)
@@ -152,3 +154,18 @@ def halves(seed: int, tensor: int, step: int, array: int, n: int) -> NDArray[np.
     at = At(seed, ROUNDING, stratum=tensor, replicate=step, place=array)
     batches = words(at, -(-n // 128) * 64).reshape(-1, 64).astype(np.uint32)
     return np.concatenate([batches & 0xFFFF, batches >> 16], axis=1).ravel()[:n]
+
+
+def numbers(at: At) -> Iterator[int]:
+    """The numbers of 64 bits at a place: two words each, the low half first."""
+    for batch in itertools.count(1):
+        found = words(at, 4 * BLOCKS * batch)[-4 * BLOCKS :].tolist()
+        yield from (low | high << 32 for low, high in zip(found[::2], found[1::2], strict=True))
+
+
+def below(found: Iterator[int], n: int) -> int:
+    """A number below n from numbers of 64 bits, each as probable as the others (Lemire, TOMACS 2019)."""
+    while True:
+        product = next(found) * n
+        if product % 2**64 >= 2**64 % n:
+            return product >> 64

@@ -1,6 +1,7 @@
 """Estimates with confidence intervals: proportions, means, ratios, the bootstrap and paired comparisons of models."""
 
 from .adjust import adjust
+from .blocks import blocks
 from .bootstrap import BootstrapEstimate, bootstrap
 from .compare import compare
 from .comparison import Comparison
@@ -17,6 +18,7 @@ __all__ = [
     "EstimateState",
     "Ranking",
     "adjust",
+    "blocks",
     "bootstrap",
     "compare",
     "estimate",

@@ -39,6 +39,7 @@ from ._statistics import (
     refusal,
     several_columns,
 )  # fmt: skip
+from .blocks import Blocks, Kind, blocks_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -139,6 +140,7 @@ class _Options(NamedTuple):
     n_resamples: float
     seed: int
     confidence: Confidence
+    blocks: Blocks | None = None
 
 
 @standard_mode
@@ -153,6 +155,7 @@ def bootstrap(
     by: Any = None,
     strata: Any = None,
     average: Average = "micro",
+    blocks: Kind | Blocks | None = None,
     nan_policy: NanPolicy = "raise",
     method: str = "bca",
     n_resamples: float = 9999,
@@ -239,6 +242,13 @@ def bootstrap(
     average : {"micro", "macro"}
         With ``strata``: ``"micro"`` is the statistic of all rows, ``"macro"`` the mean of the strata's statistics (of
         statistics of sums).
+    blocks : {"moving", "circular", "stationary"}, or what ``uncertainty.blocks(kind, length)`` returns, optional
+        The rows are a series in time, and blocks of neighbours are drawn, which keep its dependence: ``"moving"`` ones
+        lie inside the series (Künsch 1989), for ``"circular"`` and ``"stationary"`` ones its beginning follows its end;
+        the lengths of the latter are geometric with a mean (Politis and Romano 1992, 1994). Where none is given, the
+        length is that of Politis and White (2004, corrected 2009) for the influences of the rows on the statistic (for
+        a statistic of sorted rows, their values); ``detail`` has it as ``block_length``. With ``by`` each group is a
+        series. Rows that are left out make their neighbours adjacent.
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out rows with a NaN or a null, and counts them in ``left_out`` under ``nan``.
     method : {"bca", "bc", "percentile", "expanded", "basic", "normal"}
@@ -325,6 +335,7 @@ def bootstrap(
         math.inf if _infinite(n_resamples) else whole(n_resamples, "n_resamples", 1, 2**32 - 1),
         whole(seed, "seed", 0, 2**64 - 1),
         confidence_of(confidence_level, alternative),
+        blocks_of(blocks),
     )
     if math.isfinite(options.n_resamples):
         _room_for(int(options.n_resamples))
@@ -362,7 +373,7 @@ def _of_statistic(
         return _of_groups({name: values}, [values], selection, options, on_progress)
     chosen_rows = ((name, x, selection.rows(name, x)) for name, x in found.items)
     beside = found.many and options.n_resamples != math.inf and options.statistic.name in of_sums_by_name()
-    plain = selection.weights is None and selection.strata is None
+    plain = selection.weights is None and selection.strata is None and options.blocks is None
     if beside and plain and isinstance(options.statistic, Chosen):
         parts = [part for same in alike(chosen_rows) for part in _each(same, options, on_progress)]
     else:
@@ -416,7 +427,7 @@ def _one(
     """The bootstrap of one problem: calls the core and describes its outcome in words."""
     values = for_core(map(rows.of, columns.values()))
     codes, total = rows.clusters or (None, 0)
-    design = design_of(rows, options.statistic, columns, options.n_resamples)
+    design = design_of(rows, options.statistic, columns, options.n_resamples, options.blocks)
     if isinstance(options.statistic, Called):
         request = Request(options.method, int(options.n_resamples), options.seed, options.confidence)
         found = of_callable(options.statistic, columns, rows, request, on_progress)
@@ -449,6 +460,7 @@ def _described(
     detail |= {"n_resamples": options.n_resamples} | found.get("detail", {"seed": options.seed})
     reason = PROPORTION if found["binary"] else "as asked"
     said = found.get("ideal", "") + design.scheme + METHODS[options.method]
+    detail |= design.detail
     return BootstrapEstimate(
         value=found["value"], standard_error=found["standard_error"] if options.n_resamples > 1 else None,
         low=found["low"], high=found["high"], low_error=found["low_error"], high_error=found["high_error"],

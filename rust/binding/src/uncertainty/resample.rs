@@ -13,7 +13,7 @@ use steelyard_kernels::grid::{Progress, Stopped};
 use steelyard_kernels::intervals::strata::Average;
 use steelyard_kernels::named::Named;
 use steelyard_kernels::random::{Domain, STRATA, Stream, counts};
-use steelyard_kernels::uncertainty::designs::{Drawing, Simple, Strata};
+use steelyard_kernels::uncertainty::designs::{self, Blocks, Drawing, Kind, Simple, Strata};
 use steelyard_kernels::uncertainty::ordered::ordered_bootstrap;
 use steelyard_kernels::uncertainty::paired::Wide;
 use steelyard_kernels::uncertainty::smooth::{self, Formula, Plan};
@@ -42,11 +42,12 @@ pub fn resampling_counts(
 /// Bootstraps a statistic of `columns`. Returns a dictionary of the fields of the kernel's `Bootstrap` or, where there
 /// is no estimate, of the reason (`refused`) and its fields. `codes`, in `0..clusters`, are the clusters of the rows
 /// where they have some; `parameters` are the numbers that the statistic takes. `stratum_codes`, in `0..strata`, are the
-/// strata of the clusters (or rows), each of which is resampled within itself; `weights` of the rows are above 0.
+/// strata of the clusters (or rows), each of which is resampled within itself; `weights` of the rows are above 0;
+/// `blocks` is the kind of blocks in which the rows are drawn, with their `block_length`.
 #[pyfunction]
 #[pyo3(signature = (
     columns, statistic, *, parameters=Vec::new(), codes=None, clusters=0, weights=None, stratum_codes=None, strata=0,
-    average="micro", method, n_resamples, seed, confidence_level, alternative, progress=None
+    average="micro", blocks=None, block_length=1.0, method, n_resamples, seed, confidence_level, alternative, progress=None
 ))]
 #[allow(clippy::too_many_arguments)] // the options of a bootstrap
 pub fn bootstrap<'py>(
@@ -60,6 +61,8 @@ pub fn bootstrap<'py>(
     stratum_codes: Option<&Bound<'py, PyAny>>,
     strata: usize,
     average: &str,
+    blocks: Option<&str>,
+    block_length: f64,
     method: &str,
     n_resamples: u32,
     seed: u64,
@@ -75,13 +78,16 @@ pub fn bootstrap<'py>(
     check_length("columns", about.columns.len(), columns.len())?;
     check_length("parameters", about.parameters.len(), parameters.len())?;
     let total = n_resamples as usize;
-    if weights.is_some() || stratum_codes.is_some() {
+    if weights.is_some() || stratum_codes.is_some() || blocks.is_some() {
         let weights = weights.map(|weights| slice::<f64>(weights, "weights")).transpose()?;
         let stratum_codes = stratum_codes.map(|codes| slice::<i64>(codes, "stratum_codes")).transpose()?;
         let average = named::<Average>(average)?;
+        let kind = blocks.map(named::<Kind>).transpose()?;
+        let blocks = kind.map(|kind| Blocks { kind, length: block_length });
         let found = all_columns(&columns, |columns| {
             let design = design(codes, clusters, columns[0].len())?;
-            let asked = Asked { statistic, parameters: &parameters, weights, stratum_codes, strata, average };
+            let asked =
+                Asked { statistic, parameters: &parameters, weights, stratum_codes, strata, average, blocks };
             asked.check(columns, design)?;
             call(py, progress, total, |progress| asked.bootstrap(columns, design, options, progress))
         })?;
@@ -168,6 +174,41 @@ pub fn bootstrap_each<'py>(
     Ok(Give(found.collect::<PyResult<Vec<_>>>()?))
 }
 
+/// The length of the blocks in which rows should be drawn, chosen by the influences of the rows on a statistic of sums,
+/// or by the values of one column: a dictionary with `length`, or of the reason (`refused`) why there is none.
+#[pyfunction]
+#[pyo3(signature = (columns, statistic, *, kind, progress=None))]
+pub fn block_length<'py>(
+    py: Python<'py>,
+    columns: &Bound<'py, PyAny>,
+    statistic: &str,
+    kind: &str,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> Record<'py> {
+    let (statistic, kind) = (named::<Name>(statistic)?, named::<Kind>(kind)?);
+    let columns = listed::<Bound<'_, PyAny>>(columns)?;
+    check_length("columns", statistic.about().columns.len(), columns.len())?;
+    // A statistic of sorted rows reads its values as they are.
+    let statistic = if statistic.ordered(&[0.0]).is_none() { statistic } else { Name::Mean };
+    let columns = if statistic == Name::Mean { &columns[..1] } else { &columns[..] };
+    let found = all_columns(columns, |columns| {
+        call(py, progress, columns[0].len(), |progress| {
+            let statistic = match smooth::statistic(Formula::One(statistic), columns, &mut *progress)? {
+                Ok(statistic) => statistic,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            Ok(match smooth::influences(&*statistic, columns, &mut *progress)? {
+                Ok(series) => Ok(designs::block_length(&series, kind, progress)?),
+                Err(refused) => Err(refused),
+            })
+        })
+    })?;
+    match found {
+        Ok(length) => record!(py, { length }),
+        Err(refused) => refusal(py, refused),
+    }
+}
+
 /// What is asked under a design of resampling.
 struct Asked<'a> {
     statistic: Name,
@@ -176,6 +217,7 @@ struct Asked<'a> {
     stratum_codes: Option<&'a [i64]>,
     strata: usize,
     average: Average,
+    blocks: Option<Blocks>,
 }
 
 impl Asked<'_> {
@@ -198,7 +240,11 @@ impl Asked<'_> {
             Some(Err(refused)) => return Ok(Err(refused)),
             None => None,
         };
-        let drawing: &dyn Drawing = strata.as_ref().map_or(&Simple, |strata| strata);
+        let drawing: &dyn Drawing = match (&strata, &self.blocks) {
+            (Some(strata), _) => strata,
+            (None, Some(blocks)) => blocks,
+            (None, None) => &Simple,
+        };
         if let Some((statistic, second)) = self.statistic.ordered(self.parameters) {
             return ordered_bootstrap(&*statistic, columns, second, design, drawing, options, progress);
         }

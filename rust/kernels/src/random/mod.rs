@@ -9,8 +9,10 @@ mod halves;
 mod layout;
 mod multinomial;
 mod philox;
+mod reader;
 
 pub use halves::{HALVES, Halves, ROUNDED_STEPS};
 pub use layout::{Domain, LEAF, PLACE_BLOCKS, STRATA, TREE};
 pub use multinomial::{FIELDS, Node, SLOTS, Visit, blocks, count_into, counts, field, walk};
 pub use philox::{BITS, BLOCKS, Stream, WORDS, philox};
+pub use reader::Reader;

@@ -9,15 +9,15 @@ use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::uncertainty::comparison::Level;
-use steelyard_kernels::uncertainty::designs::Simple;
+use steelyard_kernels::uncertainty::designs::{Blocks, Drawing, Kind, Simple, Strata, block_length};
 use steelyard_kernels::uncertainty::ideal::{self, Question};
 use steelyard_kernels::uncertainty::max_t::max_t;
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
 use steelyard_kernels::uncertainty::ordered::{
-    OrderedEstimate, Second, auc_estimate, ordered_bootstrap, quantile_estimate,
+    OrderedEstimate, Quantile, Second, auc_estimate, ordered_bootstrap, quantile_estimate,
 };
 use steelyard_kernels::uncertainty::paired::Wide;
-use steelyard_kernels::uncertainty::smooth::{self, Formula};
+use steelyard_kernels::uncertainty::smooth::{self, Formula, Plan};
 use steelyard_kernels::uncertainty::unpaired::{By, Sample, ScoresTest, compare as unpaired, permutation};
 use steelyard_kernels::uncertainty::{
     Columns, Correction, Design, Mean, Method, Name, Options, Pairs, Quotient, Rows, Votes, acceleration,
@@ -40,6 +40,7 @@ pub const TABLE: &[Entry] = &[
     // 100 for the inversion by many nodes, 20,011 for that by power sums.
     Entry { lengths: [0, 1, 5, 6, 8, 100, 20_011], ..entry("uncertainty.ideal", "float64", ideals) },
     entry("uncertainty.ordered", "float64", ordered),
+    entry("uncertainty.designs", "float64", designs),
     entry("uncertainty.repeats", "uint64", repeats),
     entry("uncertainty.max_t", "float64", ranks),
     entry("uncertainty.unpaired", "float64", samples),
@@ -208,6 +209,45 @@ fn sums(digest: &mut Digest, name: Name, rows: usize, clustered: bool, options: 
     let options = Options { method: Method::Percentile, ..options };
     let boot = smooth::bootstrap(&*statistic, &wide, design, options, &mut |_| true);
     digest.doubles(&given(given(boot)).replicates);
+}
+
+/// A mean in strata, with weights, of strata that count once, and in blocks; and a median in strata and in blocks.
+fn designs(n: usize) -> Run {
+    let x: Vec<f64> = tame(n, 79);
+    let weights: Vec<f64> = (0..n).map(|i| (i % 4 + 1) as f64).collect();
+    let codes: Vec<i64> = (0..n).map(|i| (i % 5 / 3) as i64).collect();
+    Box::new(move |digest| {
+        if x.len() < 6 {
+            return;
+        }
+        let confidence = Confidence { level: 0.2, alternative: Alternative::TwoSided };
+        let options = Options { method: Method::Percentile, count: 49, seed: 6, confidence };
+        let columns: [&dyn Wide; 1] = [&&x[..]];
+        let mean = given(given(smooth::statistic(Formula::One(Name::Mean), &columns, &mut |_| true)));
+        let series = given(given(smooth::influences(&*mean, &columns, &mut |_| true)));
+        let strata = given(given(Strata::new(&codes, 2, 0)));
+        let mut run = |name: &str, drawing: &dyn Drawing, weights: Option<&[f64]>, once| {
+            let digest = digest.of(name);
+            let plan = Plan { weights, design: Design::Rows, drawing, once };
+            let boot = given(given(smooth::designed(&*mean, &columns, plan, options, &mut |_| true)));
+            digest.doubles(&[boot.value, boot.limits.low.value, boot.limits.high.value]);
+            digest.doubles(&boot.replicates);
+            if x.len() < 1000 && weights.is_none() && once.is_none() {
+                let (median, second, design) = (&Quantile { q: 0.5 }, Second::Absent, Design::Rows);
+                let boot =
+                    ordered_bootstrap(median, &columns, second, design, drawing, options, &mut |_| true);
+                digest.of("median").doubles(&given(given(boot)).replicates);
+            }
+        };
+        run("weights", &Simple, Some(&weights), None);
+        run("strata", &strata, None, None);
+        run("macro", &strata, None, Some((&codes[..], 2)));
+        for &kind in Kind::ALL {
+            run(kind.name(), &Blocks { kind, length: 2.5 }, None, None);
+            let length = given(block_length(&series, kind, &mut |_| true));
+            digest.of(kind.name()).of("length").double(length);
+        }
+    })
 }
 
 /// The ideal bootstrap by every engine, or why there is none.

@@ -4,10 +4,14 @@
 //! nothing of the design. It also says which units are drawn together and apart from which others, from which BCa's
 //! acceleration follows.
 
+mod blocks;
+mod length;
 mod parts;
 mod simple;
 mod strata;
 
+pub use blocks::{Blocks, Kind};
+pub use length::block_length;
 pub use parts::Parts;
 pub(super) use parts::within_strata;
 pub use simple::Simple;

@@ -4,7 +4,7 @@
 
 use super::super::bootstrap::{Bootstrap, LAST_ROUNDING, Options, SUM_ERROR, concluded};
 use super::super::design::Design;
-use super::super::designs::{Drawing, within_strata};
+use super::super::designs::{Drawing, Simple, within_strata};
 use super::super::influence::skewness;
 use super::super::limits::{Correction, Method};
 use super::super::no_estimate::{Ended, NoEstimate, answer};
@@ -51,6 +51,37 @@ pub fn designed(
     progress: Progress<'_>,
 ) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
     answer(designed_or_ended(statistic, columns, plan, options, progress))
+}
+
+/// The influence of each row on a statistic, up to a common factor.
+pub fn influences(
+    statistic: &dyn Sums,
+    columns: &[&dyn Wide],
+    progress: Progress<'_>,
+) -> Result<Result<Vec<f64>, NoEstimate>, Stopped> {
+    answer(influences_or_ended(statistic, columns, progress))
+}
+
+fn influences_or_ended(
+    statistic: &dyn Sums,
+    columns: &[&dyn Wide],
+    progress: Progress<'_>,
+) -> Result<Vec<f64>, Ended> {
+    fn of_width<const K: usize>(statistic: &dyn Sums, prepared: &Prepared) -> Result<Vec<f64>, Ended> {
+        let table = prepared.units.sums.as_chunks::<K>().0;
+        let plan = Plan { weights: None, design: Design::Rows, drawing: &Simple, once: None };
+        Ok(Work { statistic, table, plan }.influences()?.0)
+    }
+    let prepared = prepare(statistic, columns, None, Design::Rows, progress)?;
+    match prepared.units.stride {
+        1 => of_width::<1>(statistic, &prepared),
+        2 => of_width::<2>(statistic, &prepared),
+        4 => of_width::<4>(statistic, &prepared),
+        6 => of_width::<6>(statistic, &prepared),
+        8 => of_width::<8>(statistic, &prepared),
+        12 => of_width::<12>(statistic, &prepared),
+        _ => of_width::<24>(statistic, &prepared),
+    }
 }
 
 fn designed_or_ended(

@@ -15,7 +15,7 @@ mod units;
 
 pub use boot::{bootstrap, bootstrap_each};
 pub use closed::{Closed, Strata, closed};
-pub use designed::{Plan, designed};
+pub use designed::{Plan, designed, influences};
 pub use formula::{Formula, statistic};
 pub use scale::Scale;
 
