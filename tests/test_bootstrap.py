@@ -100,7 +100,7 @@ def test_the_city_ratio_by_bca_counts_ties_half(city: tuple[np.ndarray, ...]) ->
     z0 = stats.norm.ppf(share)
     level = [stats.norm.cdf(z0 + (z0 + z) / (1 - a * (z0 + z))) for z in stats.norm.ppf([0.025, 0.975])]
     b = 99_999
-    boot = sy.bootstrap(rows, clusters=clusters, n_resamples=b)
+    boot = sy.bootstrap(rows, clusters=clusters, method="bca", n_resamples=b)
     assert boot.detail["acceleration"] == pytest.approx(a, abs=1e-12)
     # z0 of the replicates is itself random: about 1/2 of a binomial deviation more.
     assert inside_band(boot.low, ratios, weight, level[0], b // 4)

@@ -9,7 +9,9 @@ import pytest
 from scipy import stats
 
 import steelyard as sy
+from steelyard.reference import bootstrap as reference
 
+from .cases.uncertainty_bootstrap import OTHERS, sums_columns
 from .test_bootstrap import CITY_U, CITY_X, MOUSE, R_DATA, inside_band, multisets
 
 B = 99_999
@@ -75,3 +77,99 @@ def test_normal_needs_replicates() -> None:
         sy.bootstrap(R_DATA, method="normal", n_resamples=1)
     with pytest.raises(ValueError, match=r"^x: expected resamples that differ in their mean; got 2 of one value"):
         sy.bootstrap([1.0, 2.0], method="normal", n_resamples=2, seed=3)
+
+
+# -- by t -------------------------------------------------------------------------------------------------
+
+
+def studentized_t(counts: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The t of every row of counts, infinite where all that was drawn is equal."""
+    n = len(x)
+    mean = counts @ x / n
+    variance = (counts * (x - mean[:, None]) ** 2).sum(1) / n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(variance > 1e-9, (mean - x.mean()) / np.sqrt(variance / n), np.sign(mean - x.mean()) * np.inf)
+    return np.nan_to_num(t, nan=0.0, posinf=1e300, neginf=-1e300)
+
+
+def test_studentized_has_the_quantiles_of_t_over_all_resamples() -> None:
+    counts, weight = multisets(7)
+    t = studentized_t(counts, MOUSE)
+    error = MOUSE.std() / math.sqrt(7)
+    boot = sy.bootstrap(MOUSE, method="studentized", n_resamples=B)
+    assert inside_band((boot.value - boot.high) / error, t, weight, 0.025, B)
+    assert inside_band((boot.value - boot.low) / error, t, weight, 0.975, B)
+    assert boot.replicates.tobytes() == sy.bootstrap(MOUSE, method="percentile", n_resamples=B).replicates.tobytes()
+    assert boot.standard_error == pytest.approx(error, rel=0.01)
+
+
+def test_resamples_without_spread_are_refused_where_they_reach_a_limit() -> None:
+    """One row of 20 is a 1: resamples without it, a third of them, show no spread."""
+    x = np.arange(20) == 0
+    with pytest.raises(
+        ValueError, match=r"^method: expected resamples that show a spread.* of 999 without; use method="
+    ):
+        sy.bootstrap(x, method="studentized", n_resamples=999)
+    boot = sy.bootstrap(x, method="beta_t", n_resamples=9999)
+    assert math.isfinite(boot.low)
+    assert math.isfinite(boot.high)
+    assert boot.low < 0.05 < boot.high
+
+
+@pytest.mark.parametrize("method", ["studentized", "beta_t"])
+def test_a_shift_and_a_scale_move_the_limits_along(method: str) -> None:
+    base = sy.bootstrap(R_DATA, method=method, n_resamples=999)
+    moved = sy.bootstrap(1e6 + 3 * R_DATA, method=method, n_resamples=999)
+    assert (moved.low - 1e6, moved.high - 1e6) == pytest.approx((3 * base.low, 3 * base.high), abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ["studentized", "beta_t"])
+@pytest.mark.parametrize("statistic", OTHERS)
+def test_t_of_the_statistics_of_sums_are_those_of_the_reference(statistic: str, method: str) -> None:
+    codes = np.arange(48) % 16
+    columns = sums_columns(statistic, 48)
+    for clusters in (None, codes):
+        want = reference.of_statistic(
+            statistic, columns, clusters, method=method, n_resamples=99, seed=4, confidence_level=0.8
+        )
+        boot = sy.bootstrap(
+            tuple(columns) if len(columns) > 1 else columns[0], statistic, clusters=clusters, method=method,
+            n_resamples=99, seed=4, confidence_level=0.8,
+        )  # fmt: skip
+        found = (boot.value, boot.low, boot.high, boot.low_error, boot.high_error)
+        expected = [want[name] for name in ("value", "low", "high", "low_error", "high_error")]
+        assert found == pytest.approx(expected, rel=1e-8, abs=1e-10)
+
+
+def test_beta_weights_have_their_moments() -> None:
+    """4 Beta(1/2, 3/2), of which the mean, the variance and the skewness are 1: the replicates of a mean have its spread."""
+    x = np.sqrt(np.arange(400.0))
+    boot = sy.bootstrap(x, method="beta_t")
+    assert boot.standard_error == pytest.approx(x.std() / 20, rel=0.03)
+    assert boot.replicates.mean() == pytest.approx(x.mean(), abs=4 * x.std() / 20 / 100)
+
+
+@pytest.mark.parametrize("method", ["studentized", "beta_t"])
+def test_sorted_rows_have_no_influences(method: str) -> None:
+    with pytest.raises(ValueError, match=r"^method: expected percentile, .* for a statistic of sorted rows"):
+        sy.bootstrap(R_DATA, "median", method=method, n_resamples=99)
+    with pytest.raises(ValueError, match=r"^n_resamples: expected a finite number for a method that needs"):
+        sy.bootstrap(R_DATA, method=method, n_resamples=math.inf)
+
+
+def test_few_graded_rows_take_the_beta_bootstrap_t_by_default() -> None:
+    """And say why; answers, many rows, other statistics, several of them and infinitely many resamples take BCa."""
+    x = np.sqrt(np.arange(60.0))
+    few = sy.bootstrap(x[:49], n_resamples=999)
+    assert few.method == "beta bootstrap-t"
+    assert few.reason == "fewer than 50 rows or clusters, where BCa's intervals are too short"
+    asked = sy.bootstrap(x[:49], n_resamples=999, method="beta_t")
+    assert (few.low, few.high, asked.reason) == (asked.low, asked.high, "as asked")
+    bca = "BCa bootstrap"
+    assert sy.bootstrap(x, n_resamples=999).method == bca
+    assert sy.bootstrap(x, clusters=np.arange(60) // 2, n_resamples=999).method == "beta bootstrap-t"
+    assert sy.bootstrap(np.arange(40) % 2, n_resamples=999).method == bca
+    assert sy.bootstrap(x[:49], "median", n_resamples=999).method == bca
+    assert sy.bootstrap(x[:49], ("mean", "std"), n_resamples=999)[0].method == bca
+    assert sy.bootstrap(x[:49], n_resamples=math.inf).method == f"ideal {bca}"
+    assert sy.bootstrap(x[:49], np.mean, n_resamples=999).method == bca

@@ -12,7 +12,7 @@ from steelyard._registries import names
 from steelyard.reference import designs as reference
 
 from . import Case, Inputs, Outputs, as_dtype, normalish, uniform
-from .uncertainty_bootstrap import COUNT, NUMBERS, SEED, core, sums_columns
+from .uncertainty_bootstrap import COUNT, COUNTED, NUMBERS, SEED, core, sums_columns
 
 PLANS: dict[str, dict[str, Any]] = {
     "strata": {"strata": 3},
@@ -36,7 +36,7 @@ def _make(statistic: str, plan: dict[str, Any], dtype: str, n: int) -> Inputs:
 
 def _run(statistic: str, plan: dict[str, Any], inputs: Inputs) -> Outputs:
     codes, said = inputs["clusters"], {}
-    for method in names("bootstrap.method"):
+    for method in COUNTED:
         found = _core.bootstrap(
             [core(x) for x in inputs["columns"]], statistic, codes=codes,
             clusters=0 if codes is None else int(codes[-1]) + 1, weights=inputs["weights"],
@@ -53,7 +53,7 @@ def _reference(statistic: str, plan: dict[str, Any], inputs: Inputs) -> Outputs:
     units = len(columns[0]) if codes is None else int(codes[-1]) + 1
     same = np.zeros(units, np.int64) if strata is None else strata
     counts = [reference.in_strata(same, SEED, r) for r in range(COUNT)]
-    for method in names("bootstrap.method"):
+    for method in COUNTED:
         found = reference.of_design(
             statistic, columns, counts, clusters=codes, weights=inputs["weights"], strata=strata,
             macro="average" in plan, method=method, confidence_level=0.5,
@@ -126,7 +126,7 @@ CASES = [
             reference=partial(_reference, statistic, plan),
             bound={
                 f"{method}_{field}": 1e-9 if field == "acceleration" else _bound
-                for method in names("bootstrap.method")
+                for method in COUNTED
                 for field in NUMBERS
             },
         )

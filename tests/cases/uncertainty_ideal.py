@@ -11,7 +11,7 @@ from steelyard import _core
 from steelyard.reference import ideal as reference
 
 from . import Case, Inputs, Outputs
-from .uncertainty_bootstrap import METHODS, _clustered, _column, _units, by_method, words
+from .uncertainty_bootstrap import COUNTED, _clustered, _column, _units, by_method, words
 
 NUMBERS = ("value", "standard_error", "low", "high", "acceleration", "bias", "up_to")
 
@@ -37,7 +37,7 @@ def _asked(make: Callable[[str, int], Inputs]) -> Callable[[str, int], Inputs]:
     return made
 
 
-OF_QUANTILES = tuple(method for method in METHODS if method != "normal")  # which the distribution alone has
+OF_QUANTILES = tuple(method for method in COUNTED if method != "normal")  # which the distribution alone has
 
 
 def _options(inputs: Inputs, method: str) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from steelyard import _core
-from steelyard._registries import REGISTRIES, names
+from steelyard._registries import REGISTRIES
 from steelyard.reference import ordered as reference
 
 from . import Case, Inputs, Outputs, as_dtype, normalish, words
-from .uncertainty_bootstrap import NUMBERS, SEED, by_method, core
+from .uncertainty_bootstrap import COUNTED, NUMBERS, SEED, by_method, core
 
 COUNT = 199
 PARAMETERS = {"quantile": (0.8,), "trimmed_mean": (0.1,)}
@@ -47,7 +47,7 @@ def _run(statistic: str) -> Callable[[Inputs], Outputs]:
             "confidence_level": 0.5,
         }  # fmt: skip
 
-    return by_method(_core.bootstrap, statistic, options, NUMBERS)
+    return by_method(_core.bootstrap, statistic, options, NUMBERS, COUNTED)
 
 
 def _reference(statistic: str) -> Callable[[Inputs], Outputs]:
@@ -56,7 +56,7 @@ def _reference(statistic: str) -> Callable[[Inputs], Outputs]:
         codes = np.arange(len(columns[0])) if inputs["codes"] is None else inputs["codes"]
         units = [np.flatnonzero(codes == unit) for unit in range(int(codes.max()) + 1)]
         said = {}
-        for method in names("bootstrap.method"):
+        for method in COUNTED:
             found = reference.bootstrap(
                 statistic, columns, PARAMETERS.get(statistic, ()), units=units, method=method, n_resamples=COUNT,
                 seed=SEED, confidence_level=0.5,
@@ -76,7 +76,7 @@ CASES = [
         make=_inputs(statistic, clustered),
         run=_run(statistic),
         reference=_reference(statistic),
-        bound={f"{method}_{name}": 1e-11 for method in names("bootstrap.method") for name in NUMBERS},
+        bound={f"{method}_{name}": 1e-11 for method in COUNTED for name in NUMBERS},
     )
     for statistic in reference.STATISTICS
     for clustered in (False, True)

@@ -22,11 +22,13 @@ from . import (
     rules,
     schedules,
     storage,
+    studentized,
     sums,
     tokens,
 )  # fmt: skip
 
 __all__ = [
     "answers", "bootstrap", "calibration", "designs", "fma", "ideal", "intervals", "max_t", "optim", "ordered",
-    "preference", "proportions", "random", "repeats", "rules", "schedules", "storage", "sums", "tokens",
+    "preference", "proportions", "random", "repeats", "rules", "schedules", "storage", "studentized", "sums",
+    "tokens",
 ]  # fmt: skip

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from . import random
+from . import random, studentized
 from . import sums as statistics
 
 __all__ = [
@@ -30,6 +31,10 @@ def bootstrap(
     spread of the units plus 2^-51 of the value.
     """
     value = math.fsum(sums) / math.fsum(sizes)
+    if method in ("studentized", "beta_t"):
+        draw = _counts if method == "studentized" else studentized.beta_weights
+        draws = [draw(len(sums), seed, r) for r in range(n_resamples)]
+        return _studentized(partial(studentized.of_quotient, sums, sizes), draws, confidence_level)
     found = replicates(sums, sizes, seed, n_resamples)
     spread = math.sqrt(math.fsum((sums - value * sizes) ** 2) / len(sums))
     tie = 1e-12 * spread / abs(sizes.mean()) + 2.0**-51 * abs(value)
@@ -49,6 +54,10 @@ def of_statistic(
 ) -> dict[str, float | Floats]:
     """The bootstrap of a statistic of :mod:`steelyard.reference.sums`, by rows or by the clusters of ``codes``."""
     codes = np.arange(len(columns[0])) if codes is None else codes
+    if method in ("studentized", "beta_t"):
+        draw = _counts if method == "studentized" else studentized.beta_weights
+        draws = [draw(int(codes.max()) + 1, seed, r) for r in range(n_resamples)]
+        return _studentized(partial(studentized.of_statistic, statistic, columns, codes), draws, confidence_level)
     of, units, ones = statistics.STATISTICS[statistic], int(codes.max()) + 1, np.ones(len(codes))
     counts = [_counts(units, seed, r) for r in range(n_resamples)]
     value, found = float(of(*columns, ones)), np.array([of(*columns, c[codes]) for c in counts])
@@ -59,6 +68,22 @@ def of_statistic(
     accelerate = cubes / (6 * squares * math.sqrt(squares)) if method == "bca" else 0.0
     tie = 1e-12 * max(1.0, abs(value))
     return summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie, units=units)
+
+
+def _studentized(
+    of: Callable[[Floats], tuple[float, float]], draws: list[Floats], level: float
+) -> dict[str, float | Floats]:
+    """The bootstrap by t; ``of`` gives the statistic and its error where units have these weights."""
+    value, error = of(np.ones_like(draws[0]))
+    pairs = [of(weights) for weights in draws]
+    found = np.array([replicate for replicate, _ in pairs])
+    t = np.array([studentized.t_of(replicate - value, own, error) for replicate, own in pairs])
+    low, high, low_error, high_error = limits(t, 0.0, "percentile", level)
+    return {
+        "value": value, "standard_error": float(found.std(ddof=1)), "low": value - error * high,
+        "high": value - error * low, "low_error": error * high_error, "high_error": error * low_error,
+        "acceleration": 0.0, "replicates": found,
+    }  # fmt: skip
 
 
 @lru_cache(maxsize=512)

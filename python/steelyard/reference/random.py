@@ -22,8 +22,9 @@ BLOCKS = 16
 # log2 of the number of slots in a leaf of the tree (so the number of bits in a draw), and of those in the whole tree.
 LEAF, TREE = 10, 40
 SLOTS = 1 << LEAF
-# The purposes: counts of a bootstrap replicate, signs, noise of a smoothed bootstrap, rounding, fixed normals.
-BOOTSTRAP, SIGN_FLIP, SMOOTHING, ROUNDING, NORMALS = 1, 2, 3, 4, 5
+# The purposes: counts of a bootstrap replicate, signs, noise of a smoothed bootstrap, rounding, fixed normals, and the
+# weights of a beta bootstrap.
+BOOTSTRAP, SIGN_FLIP, SMOOTHING, ROUNDING, NORMALS, BETA_WEIGHTS = 1, 2, 3, 4, 5, 6
 
 
 class At(NamedTuple):

@@ -49,6 +49,8 @@ __all__ = ["BootstrapEstimate", "bootstrap"]
 Floats = NDArray[np.float64]
 
 METHODS = titles("bootstrap.method")
+FEW = 50
+FEW_UNITS = f"fewer than {FEW} rows or clusters, where BCa's intervals are too short"
 PROPORTION = "0/1 values: the interval of steelyard.proportion covers better, and takes no simulation"
 
 
@@ -137,6 +139,8 @@ _Statistic = Statistic | Chosen | Callable[..., Any]
 class _Options(NamedTuple):
     statistic: Chosen | Called
     method: str
+    reason: str
+    several: bool
     n_resamples: float
     seed: int
     confidence: Confidence
@@ -157,7 +161,7 @@ def bootstrap(
     average: Average = "micro",
     blocks: Kind | Blocks | None = None,
     nan_policy: NanPolicy = "raise",
-    method: str = "bca",
+    method: str | None = None,
     n_resamples: float = 9999,
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
@@ -176,6 +180,11 @@ def bootstrap(
     - ``"expanded"``: the percentile limits at a' = Phi(sqrt(n/(n - 1)) t_a), Student's t with n - 1 degrees of freedom
       of the n rows (or clusters), since replicates spread too little by sqrt((n - 1)/n) (Hesterberg 2015);
     - ``"normal"``: 2 m - mean(m*) -+ z sd(m*), the value without the bias of the replicates (Davison and Hinkley 1997);
+    - ``"studentized"``: m - s t*_(1 - a) and m - s t*_a, the quantiles of t*_r = (m*_r - m)/s*_r, for statistics of
+      sums; s^2 = sum U^2 with the influences U below, s*_r^2 = sum c_ri U_ri^2 with those at the sums of the replicate
+      (for a mean s = sd/sqrt(n), with divisor n); t* is infinite where s*_r = 0 (Efron 1981);
+    - ``"beta_t"``: the same with weights W/mean(W) in place of the counts, W/4 independent Beta(1/2, 3/2): no weight is
+      0, so that t* is finite, and the limits are closer together than those of ``"studentized"`` (Owen 2025);
     - ``"bca"``: the percentile limits at a' = Phi(z0 + (z0 + z_a)/(1 - A (z0 + z_a))), z0 = Phi^-1((#{m* < m} +
       #{m* = m}/2)/B), and in closed form A = sum U^3/(6 (sum U^2)^1.5), U_i = x_i - m or U_g = S_g - m n_g; of the
       ratio r, U_i = x_i - r y_i; of the other statistics of sums their derivative along the sums of the row or cluster;
@@ -251,8 +260,11 @@ def bootstrap(
         series. Rows that are left out make their neighbours adjacent.
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out rows with a NaN or a null, and counts them in ``left_out`` under ``nan``.
-    method : {"bca", "bc", "percentile", "expanded", "basic", "normal"}
-        How the limits are computed from the replicates; see above.
+    method : {"bca", "bc", "percentile", "expanded", "basic", "normal", "studentized", "beta_t"}, optional
+        How the limits are computed from the replicates; see above. Default: ``"bca"``; but ``"beta_t"`` for a mean of
+        fewer than 50 rows (or clusters) that are not all 0 or 1, asked for alone, with a finite ``n_resamples`` and
+        without weights, strata and blocks:
+        BCa's intervals are too short there, as ``docs/coverage.md`` shows.
     n_resamples : int or math.inf
         The number of resamples B, from 1 to 2**32 - 1, or ``math.inf`` for the limits of infinitely many. The default
         is 9999 rather than 10000 because (B + 1) a is then a whole number for the usual confidence levels, and no
@@ -285,7 +297,8 @@ def bootstrap(
         where all replicates are equal; where a function returns an array, or a number that is not finite, which names
         the resample; where a limit would lie beyond the smallest or
         largest replicate; for ``n_resamples=math.inf`` where the statistic is neither a mean nor a ratio, or the
-        numerical error of the distribution would exceed 1e-5, or the method is ``"normal"``; and for unknown options.
+        numerical error of the distribution would exceed 1e-5, or the method needs the replicates (``"normal"``,
+        ``"studentized"``, ``"beta_t"``); for ``"studentized"`` where a limit is infinite; and for unknown options.
 
     Notes
     -----
@@ -309,6 +322,10 @@ def bootstrap(
     >>> x = np.array([10, 12, 12.5, 12.5, 13.9, 15, 21, 22, 23, 34, 50, 81, 89, 121, 134, 213])
     >>> boot = sy.bootstrap(x, n_resamples=9999)
     >>> print(boot)
+    54 [28, 98] (95 %, beta bootstrap-t, n = 16)
+    >>> boot.reason
+    "fewer than 50 rows or clusters, where BCa's intervals are too short"
+    >>> print(sy.bootstrap(x, method="bca"))
     54 [32, 91] (95 %, BCa bootstrap, n = 16)
     >>> boot.replicates.shape
     (9999,)
@@ -331,7 +348,9 @@ def bootstrap(
     differ(of, "statistic")
     options = _Options(
         of[0],
-        choice(method, "method", tuple(METHODS)),
+        "" if method is None else choice(method, "method", tuple(METHODS)),
+        "as asked",
+        several,
         math.inf if _infinite(n_resamples) else whole(n_resamples, "n_resamples", 1, 2**32 - 1),
         whole(seed, "seed", 0, 2**64 - 1),
         confidence_of(confidence_level, alternative),
@@ -385,8 +404,13 @@ def _each(same: list[tuple[str, Array, Rows]], options: _Options, on_progress: O
     """The bootstraps of several columns, of the same rows, which share the random numbers."""
     rows = same[0][2]
     codes, total = rows.clusters or (None, 0)
+    values = for_core(rows.of(x) for _, x, _ in same)
+    asked = {_resolved(options, x, rows) for x in values}
+    if len(asked) > 1:
+        return [_one({name: x}, rows, options, on_progress) for name, x, _ in same]
+    options = asked.pop()
     found = _core.bootstrap_each(
-        for_core(rows.of(x) for _, x, _ in same), options.statistic.name, codes=codes, clusters=total,
+        values, options.statistic.name, codes=codes, clusters=total,
         method=options.method, n_resamples=int(options.n_resamples), seed=options.seed,
         confidence_level=options.confidence.level, alternative=options.confidence.alternative, progress=on_progress,
     )  # fmt: skip
@@ -427,6 +451,7 @@ def _one(
     """The bootstrap of one problem: calls the core and describes its outcome in words."""
     values = for_core(map(rows.of, columns.values()))
     codes, total = rows.clusters or (None, 0)
+    options = _resolved(options, values[0], rows)
     design = design_of(rows, options.statistic, columns, options.n_resamples, options.blocks)
     if isinstance(options.statistic, Called):
         request = Request(options.method, int(options.n_resamples), options.seed, options.confidence)
@@ -458,7 +483,7 @@ def _described(
         raise refusal(found, options.statistic.name, columns, rows)
     detail: dict[str, Any] = {"acceleration": found["acceleration"]} if options.method == "bca" else {}
     detail |= {"n_resamples": options.n_resamples} | found.get("detail", {"seed": options.seed})
-    reason = PROPORTION if found["binary"] else "as asked"
+    reason = PROPORTION if found["binary"] else options.reason
     said = found.get("ideal", "") + design.scheme + METHODS[options.method]
     detail |= design.detail
     return BootstrapEstimate(
@@ -468,6 +493,18 @@ def _described(
         n=rows.count(next(iter(columns.values()))), n_clusters=None if rows.clusters is None else rows.clusters.total,
         method=said, reason=reason + design.kind + found.get("doubt", ""), left_out=rows.left_out, detail=detail,
     )  # fmt: skip
+
+
+def _resolved(options: _Options, x: NDArray[Any], rows: Rows) -> _Options:
+    """The options with a method: the one that was asked for, or else the one that covers best; and why."""
+    if options.method:
+        return options
+    plain = rows.weights is None and rows.strata is None and options.blocks is None
+    of, alone = options.statistic, plain and options.n_resamples < math.inf and not options.several
+    units = rows.clusters.total if rows.clusters else len(x)
+    if isinstance(of, Chosen) and of.name == "mean" and alone and units < FEW and not ((x == 0) | (x == 1)).all():
+        return options._replace(method="beta_t", reason=FEW_UNITS)
+    return options._replace(method="bca", reason="the default")
 
 
 def _stack(parts: list[BootstrapEstimate], names: tuple[str, ...] | None) -> BootstrapEstimate:

@@ -26,12 +26,20 @@ pub enum Domain {
     Rounding = 4,
     /// Normal deviates that are the same in every call, for integrals over many dimensions.
     Normals = 5,
+    /// The weights of a beta bootstrap replicate.
+    BetaWeights = 6,
 }
 
 impl Domain {
     /// Every purpose.
-    pub const ALL: [Domain; 5] =
-        [Domain::Bootstrap, Domain::SignFlip, Domain::Smoothing, Domain::Rounding, Domain::Normals];
+    pub const ALL: [Domain; 6] = [
+        Domain::Bootstrap,
+        Domain::SignFlip,
+        Domain::Smoothing,
+        Domain::Rounding,
+        Domain::Normals,
+        Domain::BetaWeights,
+    ];
 }
 
 /// A field of the counter: some bits of one of its four words.

@@ -8,6 +8,7 @@ use super::bootstrap::{About, Bootstrap, Options, judged, resampled};
 use super::design::Units;
 use super::no_estimate::{NoEstimate, answer};
 use super::statistic::Statistic;
+use super::studentized::Studentized;
 use super::sums::LANES;
 use crate::grid::{Pace, Progress, Stopped, chunk, chunks, map_chunks};
 use crate::memory::{self, NoMemory};
@@ -30,7 +31,7 @@ pub(super) fn each<U: Units<K>, S: Statistic<K>, const K: usize>(
     progress: Progress<'_>,
 ) -> Result<Vec<Result<Bootstrap, NoEstimate>>, Stopped> {
     let units = memory::gathered(problems.iter().flatten().map(|(units, _, _)| *units))?;
-    let alone = units.len() < 2 || units[0].count() > MOST;
+    let alone = units.len() < 2 || units[0].count() > MOST || options.method.linearises();
     let sums = if alone {
         None
     } else {
@@ -50,7 +51,8 @@ pub(super) fn each<U: Units<K>, S: Statistic<K>, const K: usize>(
                 place += 1;
                 let replicates = scalar(|| memory::collected(sums.map(|sums| statistic.value(sums))))?;
                 let mut after = |_| progress(options.count as usize);
-                answer(judged(units, statistic, about, replicates, options, &mut after))?
+                let found = Studentized::without_t(replicates);
+                answer(judged(units, statistic, about, found, options, &mut after))?
             }
         });
     }

@@ -1,6 +1,7 @@
 //! The bootstrap of a statistic, from the columns of data to the confidence limits.
 
 use super::beside;
+use super::beta_t::beta_t;
 use super::design::{Design, Pairs, Rows, Units, WideRows};
 use super::influence::acceleration;
 use super::limits::{Correction, Limits, Method, limits};
@@ -8,6 +9,7 @@ use super::no_estimate::{Ended, NoEstimate, answer, finite};
 use super::paired::Wide;
 use super::replicates::replicates;
 use super::statistic::{Mean, Quotient, Statistic};
+use super::studentized::{Studentized, studentized};
 use crate::grid::{CHUNK, Pace, Progress, Stopped};
 use crate::intervals::Confidence;
 use crate::intervals::cluster::{self, ClusterSums, SumFacts};
@@ -248,8 +250,13 @@ pub(super) fn resampled<U: Units<K>, S: Statistic<K>, const K: usize>(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    let replicates = replicates(units, statistic, options.seed, options.count, &mut *progress)?;
-    judged(units, statistic, about, replicates, options, progress)
+    let random = (options.seed, options.count);
+    let found = match options.method {
+        Method::Studentized => studentized(units, statistic, about.value, random, &mut *progress)?,
+        Method::BetaT => beta_t(units, statistic, about.value, random, &mut *progress)?,
+        _ => Studentized::without_t(replicates(units, statistic, random.0, random.1, &mut *progress)?),
+    };
+    judged(units, statistic, about, found, options, progress)
 }
 
 /// Computes acceleration, ties and limits from replicates.
@@ -257,31 +264,32 @@ pub(super) fn judged<U: Units<K>, S: Statistic<K>, const K: usize>(
     units: U,
     statistic: S,
     about: About,
-    replicates: Vec<f64>,
+    found: Studentized,
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     let About { value, scale, size, exact, range: (low, high) } = about;
     let Options { method, count, .. } = options;
+    let Studentized { replicates, t, error } = found;
     if replicates.iter().any(|value| !value.is_finite()) {
         return Err(NoEstimate::EmptyResample.into());
     }
     let mut after = |_| progress(count as usize);
-    let mut correction = Correction { units: units.count(), ..Correction::default() };
+    let mut correction = Correction { units: units.count(), error, ..Correction::default() };
     if method == Method::Bca {
         correction.acceleration = acceleration(units, statistic, value, scale, &mut after)?;
     }
     if method.corrects_bias() && !exact {
         correction.tie = scalar(|| SUM_ERROR * scale / size + LAST_ROUNDING * value.abs());
     }
-    concluded(value, replicates, correction, (low, high), exact, options, &mut after)
+    concluded(value, (replicates, t), correction, (low, high), exact, options, &mut after)
 }
 
-/// The limits and the standard error that follow from replicates. `range` is that of the first column, for the error
-/// where the squares of the replicates exceed the range of f64.
+/// The limits and the standard error that follow from replicates, and from their t where these make the limits. `range`
+/// is that of the first column, for the error where the squares of the replicates exceed the range of f64.
 pub(super) fn concluded(
     value: f64,
-    replicates: Vec<f64>,
+    (replicates, t): (Vec<f64>, Option<Vec<f64>>),
     correction: Correction,
     range: (f64, f64),
     binary: bool,
@@ -289,8 +297,8 @@ pub(super) fn concluded(
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     let Options { method, count, confidence, .. } = options;
-    let limits =
-        limits(memory::copied(&replicates)?, value, method, correction, confidence, &mut *progress)??;
+    let ordered = t.map_or_else(|| memory::copied(&replicates), Ok)?;
+    let limits = limits(ordered, value, method, correction, confidence, &mut *progress)??;
     let squares = match moments(&replicates, progress)? {
         Column::Finite(moments) if moments.squares.is_finite() => moments.squares,
         Column::Finite(_) | Column::Bad(_) => {

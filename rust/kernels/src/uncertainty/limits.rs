@@ -26,6 +26,10 @@ named! {
         Expanded = "expanded" { title: "expanded percentile bootstrap", source: "Hesterberg 2015" },
         /// The value minus the bias of the replicates, with normal quantiles of their standard deviation.
         Normal = "normal" { title: "normal bootstrap", source: "Davison and Hinkley 1997" },
+        /// Quantiles of the t of the replicates, each with its own error in closed form.
+        Studentized = "studentized" { title: "studentized bootstrap", source: "Efron 1981" },
+        /// As studentized, with weights of a beta distribution in place of counts: no replicate is without spread.
+        BetaT = "beta_t" { title: "beta bootstrap-t", source: "Owen 2025" },
     }
 }
 
@@ -33,6 +37,19 @@ impl Method {
     /// Whether it counts how many replicates lie below the value.
     pub fn corrects_bias(self) -> bool {
         matches!(self, Method::Bca | Method::Bc)
+    }
+
+    /// Whether its limits are quantiles of the distribution of the statistic.
+    pub fn reads_quantiles(self) -> bool {
+        match self {
+            Method::Percentile | Method::Basic | Method::Bca | Method::Bc | Method::Expanded => true,
+            Method::Normal | Method::Studentized | Method::BetaT => false,
+        }
+    }
+
+    /// Whether it needs the influences of the units on a statistic of sums.
+    pub fn linearises(self) -> bool {
+        matches!(self, Method::Studentized | Method::BetaT)
     }
 }
 
@@ -45,6 +62,8 @@ pub struct Correction {
     pub tie: f64,
     /// The number of units that were resampled.
     pub units: usize,
+    /// The standard error of the value, by which t is multiplied.
+    pub error: f64,
 }
 
 /// A limit and its Monte-Carlo error: about one standard error of the limit as an estimate of the limit that
@@ -71,7 +90,8 @@ pub struct Limits {
 ///
 /// A limit at level `a` is the order statistic at position `(B + 1) a`, interpolated linearly between neighbours. A
 /// position beyond the extreme replicates is refused, never clamped. BCa: `a = Phi(z0 + (z0 + z) / (1 - acceleration
-/// (z0 + z)))` with `z0 = Phi^-1((#below + #equal / 2) / B)`; BC is the same with an acceleration of 0.
+/// (z0 + z)))` with `z0 = Phi^-1((#below + #equal / 2) / B)`; BC is the same with an acceleration of 0. For the
+/// studentised methods `replicates` are the t, and the limits are `value - error t`; an infinite one is refused.
 pub fn limits(
     replicates: Vec<f64>,
     value: f64,
@@ -99,7 +119,7 @@ fn of_sorted(
         let (mut low, mut high) = (tail, 1.0 - tail);
         match method {
             Method::Percentile | Method::Normal => {}
-            Method::Basic => (low, high) = (high, low),
+            Method::Basic | Method::Studentized | Method::BetaT => (low, high) = (high, low),
             Method::Expanded => {
                 (low, high) = (expanded(low, correction.units), expanded(high, correction.units));
             }
@@ -113,14 +133,26 @@ fn of_sorted(
                 return Ok(Limit { value: infinite, error: 0.0 });
             }
             let limit = order_statistic(sorted, at)?;
-            let mirrored = method == Method::Basic;
-            Ok(Limit { value: if mirrored { 2.0 * value - limit.value } else { limit.value }, ..limit })
+            match method {
+                Method::Basic => Ok(Limit { value: 2.0 * value - limit.value, ..limit }),
+                Method::Studentized | Method::BetaT => of_t(limit, value, correction.error, sorted),
+                _ => Ok(limit),
+            }
         };
         Ok(Limits {
             low: limit(Alternative::Less, low, f64::NEG_INFINITY)?,
             high: limit(Alternative::Greater, high, f64::INFINITY)?,
         })
     })
+}
+
+/// The limit at a quantile of the t of replicates.
+fn of_t(t: Limit, value: f64, error: f64, sorted: &[f64]) -> Result<Limit, NoEstimate> {
+    if t.value.is_finite() {
+        return Ok(Limit { value: value - t.value * error, error: t.error * error });
+    }
+    let without = sorted.iter().filter(|t| t.is_infinite()).count();
+    Err(NoEstimate::NoSpread { count: sorted.len(), without })
 }
 
 /// The level of the order statistic that BCa takes for a nominal level.
@@ -193,11 +225,11 @@ mod tests {
     }
 
     fn bca(replicates: Vec<f64>, value: f64, acceleration: f64) -> Result<Limits, NoEstimate> {
-        let correction = Correction { acceleration, tie: 0.0, units: 20 };
+        let correction = Correction { acceleration, tie: 0.0, units: 20, error: 2.0 };
         super::limits(replicates, value, Method::Bca, correction, TWO, &mut |_| true).unwrap()
     }
 
-    const NONE: Correction = Correction { acceleration: 0.0, tie: 0.0, units: 20 };
+    const NONE: Correction = Correction { acceleration: 0.0, tie: 0.0, units: 20, error: 2.0 };
     const TWO: Confidence = Confidence { level: 0.9, alternative: Alternative::TwoSided };
 
     /// The replicates count, ..., 2, 1.
@@ -238,6 +270,21 @@ mod tests {
         for value in [300.0, 500.0, 612.0] {
             assert_eq!(limits(falling(999), value, Method::Bc, TWO), bca(falling(999), value, 0.0));
         }
+    }
+
+    #[test]
+    fn quantiles_of_t_are_taken_from_the_other_side() {
+        let t: Vec<f64> = (1..=99).map(|i| f64::from(i) - 40.0).collect();
+        let got = limits(t.clone(), 7.0, Method::Studentized, TWO).unwrap();
+        // The t at .05 and .95 are -35 and 55.
+        assert_eq!((got.low.value, got.high.value), (7.0 - 2.0 * 55.0, 7.0 + 2.0 * 35.0));
+        let wide = |count: usize| {
+            let mut t = t.clone();
+            t[99 - count..].fill(f64::INFINITY);
+            limits(t, 7.0, Method::Studentized, TWO)
+        };
+        assert_eq!(wide(4).unwrap().low.value, got.low.value);
+        assert_eq!(wide(5), Err(NoEstimate::NoSpread { count: 99, without: 5 }));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 
 pub mod answers;
 mod beside;
+mod beta_t;
+mod beta_weights;
 mod bootstrap;
 pub mod comparison;
 mod design;
@@ -29,6 +31,7 @@ pub mod sign_flip;
 pub mod smooth;
 mod stages;
 mod statistic;
+mod studentized;
 mod sums;
 pub mod unpaired;
 
@@ -41,4 +44,4 @@ pub use ratio::{Columns, Ratio, Spread, ratio, ratio_bootstrap};
 pub use repeats::{Votes, majority_at, pass_at};
 pub use replicates::replicates;
 pub use resamples::{Computed, counts_of, of_replicates, rows_of};
-pub use statistic::{Mean, Name, Quotient, Statistic};
+pub use statistic::{Line, Mean, Name, Quotient, Statistic};

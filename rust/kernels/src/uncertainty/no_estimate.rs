@@ -101,6 +101,16 @@ pub enum NoEstimate {
     Undefined,
     /// The method needs the replicates themselves, and infinitely many were asked for.
     NeedsReplicates,
+    /// The method needs the error of each replicate by the influences of the units, which is not known for a statistic
+    /// of sorted rows and under designs.
+    NeedsInfluences,
+    /// A limit lies among replicates without spread, whose t is infinite.
+    NoSpread {
+        /// The number of replicates.
+        count: usize,
+        /// How many of them have no spread.
+        without: usize,
+    },
     /// The numerical error of the ideal bootstrap is too large.
     Uncertified {
         /// The error of a probability.
@@ -181,6 +191,16 @@ impl fmt::Display for NoEstimate {
                 f,
                 "n_resamples: expected a finite number for a method that needs the replicates themselves; got \
                  infinity; 9999 is usual"
+            ),
+            NoEstimate::NeedsInfluences => write!(
+                f,
+                "method: expected percentile, expanded, basic, normal, bc or bca for a statistic of sorted rows, and \
+                 with weights, strata or blocks; got one that divides by an error that is not known there"
+            ),
+            NoEstimate::NoSpread { count, without } => write!(
+                f,
+                "method: expected resamples that show a spread, which studentized divides by; got {without} of \
+                 {count} without; use method=\"beta_t\""
             ),
             NoEstimate::Uncertified { error } => write!(
                 f,

@@ -35,7 +35,7 @@ pub fn replicates<U: Units<K>, S: Statistic<K>, const K: usize>(
 }
 
 /// The K sums over resampled units, of each replicate.
-fn sums<U: Units<K>, const K: usize>(
+pub(super) fn sums<U: Units<K>, const K: usize>(
     units: U,
     seed: u64,
     count: u32,
@@ -44,6 +44,36 @@ fn sums<U: Units<K>, const K: usize>(
     let stream = |replicate| Stream::new(seed, Domain::Bootstrap, replicate);
     let fits = units.count() <= WHOLE;
     if fits { whole(units, &stream, count, progress) } else { pieces(units, &stream, count, progress) }
+}
+
+/// One sum over the `n` resampled units of each replicate, where what they add differs between replicates:
+/// `units(r)`.
+pub(super) fn sum_each<U: Units<1>>(
+    n: usize,
+    units: impl Fn(usize) -> U + Sync,
+    (seed, count): (u64, u32),
+    progress: Progress<'_>,
+) -> Result<Vec<f64>, Stopped> {
+    let stream = |replicate: usize| Stream::new(seed, Domain::Bootstrap, replicate as u32);
+    let count = count as usize;
+    if n > WHOLE {
+        let mut all = memory::with_capacity(count)?;
+        for r in 0..count {
+            let of_one = pieces(units(r), &|_| stream(r), 1, &mut |_| progress(r))?;
+            all.push(of_one[0][0]);
+        }
+        return Ok(all);
+    }
+    let each = (DRAWS / n.max(1)).max(1);
+    let mut progress = |done: usize| progress((done * each).min(count));
+    let parts = map_chunks(chunks(count, each), count * n * size_of::<f64>(), &mut progress, |part| {
+        memory::collected(chunk(part, count, each).map(|r| {
+            let mut totals = [[0.0]];
+            dispatch(Whole { units: units(r), streams: &[stream(r)], totals: &mut totals });
+            totals[0][0]
+        }))
+    })?;
+    Ok(memory::joined(parts)?)
 }
 
 fn whole<U: Units<K>, const K: usize>(

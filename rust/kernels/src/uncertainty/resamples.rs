@@ -121,7 +121,7 @@ fn of_replicates_or_ended(
         correction.acceleration = jackknife_acceleration(left_out, correction.tie);
     }
     let replicates = memory::copied(replicates)?;
-    concluded(value, replicates, correction, (range.min, range.max), false, options, progress)
+    concluded(value, (replicates, None), correction, (range.min, range.max), false, options, progress)
 }
 
 #[cfg(test)]

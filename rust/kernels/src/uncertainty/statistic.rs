@@ -121,6 +121,31 @@ pub trait Statistic<const K: usize>: Copy + Send + Sync {
     /// The influence U of a unit on the statistic, whose value is `value`, up to a factor that is common to all units
     /// and cancels where influences are used.
     fn influence(self, unit: [f64; K], value: f64) -> f64;
+
+    /// The influences of units on the statistic of these sums, in its own unit; the counts (or weights) of the units
+    /// add up to `units`.
+    fn line(self, sums: [f64; K], units: f64) -> Line<K>;
+}
+
+/// A linear function of the parts of a unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Line<const K: usize> {
+    /// What each part is multiplied by.
+    pub gradient: [f64; K],
+    /// What is added.
+    pub constant: f64,
+}
+
+impl<const K: usize> Line<K> {
+    /// The function of these parts.
+    #[inline(always)]
+    pub fn at(&self, part: &[f64; K]) -> f64 {
+        let mut sum = self.constant;
+        for k in 0..K {
+            sum += self.gradient[k] * part[k];
+        }
+        sum
+    }
 }
 
 /// The mean of rows that count equally, from the one sum of `x - shift` over the n rows of a resample.
@@ -142,6 +167,11 @@ impl Statistic<1> for Mean {
     fn influence(self, [x]: [f64; 1], value: f64) -> f64 {
         x - (value - self.shift)
     }
+
+    #[inline(always)]
+    fn line(self, [sum]: [f64; 1], _units: f64) -> Line<1> {
+        Line { gradient: [1.0 / self.n], constant: -(sum / self.n) / self.n }
+    }
 }
 
 /// The quotient of two sums over units. From the clusters' sums of `x - shift` and their sizes it gives the mean of all
@@ -161,5 +191,10 @@ impl Statistic<2> for Quotient {
     #[inline(always)]
     fn influence(self, [sum, size]: [f64; 2], value: f64) -> f64 {
         sum - (value - self.shift) * size
+    }
+
+    #[inline(always)]
+    fn line(self, [sum, size]: [f64; 2], _units: f64) -> Line<2> {
+        Line { gradient: [1.0 / size, -(sum / size) / size], constant: 0.0 }
     }
 }

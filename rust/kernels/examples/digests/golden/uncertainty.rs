@@ -371,7 +371,7 @@ fn scores_tests(n: usize) -> Run {
 fn ends(n: usize) -> Run {
     let replicates: Vec<f64> = tame(n, 72);
     Box::new(move |digest| {
-        let correction = Correction { acceleration: 0.02, tie: 0.0, units: 20 };
+        let correction = Correction { acceleration: 0.02, tie: 0.0, units: 20, error: 0.5 };
         for &method in Method::ALL {
             for (alternative, confidence) in ways() {
                 let digest = digest.of(method.name()).of(alternative);

@@ -185,7 +185,7 @@ struct Found {
 
 /// Refuses a method whose limits are not quantiles of the distribution alone.
 fn reads_quantiles(method: Method) -> Result<(), NoEstimate> {
-    if method == Method::Normal { Err(NoEstimate::NeedsReplicates) } else { Ok(()) }
+    if method.reads_quantiles() { Ok(()) } else { Err(NoEstimate::NeedsReplicates) }
 }
 
 /// The limits of a distribution.
@@ -202,12 +202,15 @@ fn limits(
     let (mut low, mut high) = (tail, 1.0 - tail);
     let mut bias = 0.0;
     match method {
-        Method::Percentile | Method::Normal => {}
+        Method::Percentile => {}
         Method::Basic => (low, high) = (high, low),
         Method::Expanded => (low, high) = (expanded(low, units), expanded(high, units)),
         Method::Bca | Method::Bc => {
             bias = normal::quantile(law.middle(&mut *progress)?);
             (low, high) = (adjusted(bias, acceleration, low)?, adjusted(bias, acceleration, high)?);
+        }
+        Method::Normal | Method::Studentized | Method::BetaT => {
+            return Err(NoEstimate::NeedsReplicates.into());
         }
     }
     let mut limit = |open: Alternative, level: f64, infinite: f64| -> Result<f64, Ended> {

@@ -45,6 +45,9 @@ fn bootstrap_or_ended(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
+    if options.method.linearises() {
+        return Err(NoEstimate::NeedsInfluences.into());
+    }
     let data = Data::of_columns(columns, second, design, &mut |_| progress(0))?;
     let work = Work { statistic, data: &data, design };
     let value = work.value(|_, counts| counts.fill(1))?;
@@ -60,12 +63,13 @@ fn bootstrap_or_ended(
     }
     let mut after = |_| progress(count);
     let tie = scalar(|| statistic.rounding(data.reach));
-    let mut correction = Correction { acceleration: 0.0, tie, units: drawing.sample(work.units()) };
+    let units = drawing.sample(work.units());
+    let mut correction = Correction { acceleration: 0.0, tie, units, error: f64::NAN };
     if options.method == Method::Bca {
         let parts = drawing.parts(work.units(), GROUPS)?;
         correction.acceleration = work.acceleration(&parts, value, correction.tie, &mut after)?;
     }
-    concluded(value, replicates, correction, data.range, false, options, &mut after)
+    concluded(value, (replicates, None), correction, data.range, false, options, &mut after)
 }
 
 /// A statistic with the data and the units that are resampled.

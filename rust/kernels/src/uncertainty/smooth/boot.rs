@@ -5,7 +5,7 @@ use super::super::bootstrap::{About, Bootstrap, Options, resampled, root_mean_sq
 use super::super::design::Design;
 use super::super::no_estimate::{Ended, NoEstimate, answer};
 use super::super::paired::Wide;
-use super::super::statistic::Statistic;
+use super::super::statistic::{Line, Statistic};
 use super::closed::{Linear, Prepared, prepare};
 use super::units::Table;
 use super::{Formula, Sums, statistic};
@@ -176,5 +176,13 @@ impl<const K: usize> Statistic<K> for OfWidth<'_, K> {
             influence += self.gradient[k] * unit[k];
         }
         if self.mean == 0.0 { influence } else { influence - self.mean * self.statistic.size(&unit) }
+    }
+
+    fn line(self, sums: [f64; K], units: f64) -> Line<K> {
+        let mut gradient = [0.0; K];
+        self.statistic.gradient(&sums, &mut gradient);
+        let line = Line { gradient, constant: 0.0 };
+        // The influences of a statistic of degree 0 add up to 0; those of a sum are about their mean.
+        if self.statistic.degree() == 0 { line } else { Line { constant: -line.at(&sums) / units, ..line } }
     }
 }

@@ -91,6 +91,9 @@ fn designed_or_ended(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
+    if options.method.linearises() {
+        return Err(NoEstimate::NeedsInfluences.into());
+    }
     let prepared = prepare(statistic, columns, plan.weights, plan.design, &mut |_| progress(0))?;
     match prepared.units.stride {
         1 => of_width::<1>(statistic, &prepared, plan, options, progress),
@@ -132,7 +135,7 @@ fn of_width<const K: usize>(
         return Err(NoEstimate::EqualReplicates { n: replicates.len() }.into());
     }
     let units = plan.drawing.sample(table.len());
-    let mut correction = Correction { acceleration: 0.0, tie, units };
+    let mut correction = Correction { acceleration: 0.0, tie, units, error: f64::NAN };
     if options.method == Method::Bca {
         let parts = plan.drawing.parts(table.len(), usize::MAX)?;
         correction.acceleration = scalar(|| {
@@ -142,7 +145,7 @@ fn of_width<const K: usize>(
         })?;
     }
     let mut after = |_| progress(options.count as usize);
-    concluded(value, replicates, correction, (f64::NAN, f64::NAN), false, options, &mut after)
+    concluded(value, (replicates, None), correction, (f64::NAN, f64::NAN), false, options, &mut after)
 }
 
 /// A statistic with the sums of its units.
