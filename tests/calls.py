@@ -648,7 +648,14 @@ row("_core.resampled_rows", call=lambda n: _core.resampled_rows(n, seed=0, first
 @row(
     "_core.replicates_interval",
     call=lambda x: _core.replicates_interval(
-        x, value=0.5, left_out=x[:500], rounding=1e-12, method="bca", confidence_level=0.9, alternative="two-sided"
+        x,
+        value=0.5,
+        left_out=x[:500],
+        units=len(x),
+        rounding=1e-12,
+        method="bca",
+        confidence_level=0.9,
+        alternative="two-sided",
     ),
 )
 def _(n: int) -> Any:

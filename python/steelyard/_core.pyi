@@ -729,6 +729,7 @@ def replicates_interval(
     *,
     value: float,
     left_out: NDArray[np.float64],
+    units: int,
     rounding: float,
     method: str,
     confidence_level: float,

@@ -18,7 +18,8 @@ NUMBERS = ("value", "standard_error", "low", "high", "low_error", "high_error", 
 def _resamples(inputs: Inputs) -> Outputs:
     n = inputs["n"]
     counts = _core.resampled_counts(n, seed=SEED, first=FIRST, count=COUNT, stratum=STRATUM)
-    return {"counts": counts, "rows": _core.resampled_rows(n, seed=SEED, first=FIRST, count=COUNT, stratum=STRATUM)}
+    rows = _core.resampled_rows(n, seed=SEED, first=FIRST, count=COUNT, stratum=STRATUM).reshape(COUNT, n)
+    return {"counts": counts, "rows": np.sort(rows).ravel()}  # the order of the draws is no part of the definition
 
 
 def _resamples_reference(inputs: Inputs) -> Outputs:
@@ -36,10 +37,8 @@ def _made(_: str, n: int) -> Inputs:
 def _limits(inputs: Inputs) -> Outputs:
     said = {}
     for method in names("bootstrap.method"):
-        if method not in ("percentile", "basic", "bca"):
-            continue
         found = _core.replicates_interval(
-            inputs["replicates"], value=0.1, left_out=inputs["left_out"], rounding=1e-12, method=method,
+            inputs["replicates"], value=0.1, left_out=inputs["left_out"], units=20, rounding=1e-12, method=method,
             confidence_level=0.5, alternative="two-sided",
         )  # fmt: skip
         said |= {f"{method}_{name}": found[name] for name in NUMBERS}
@@ -48,9 +47,9 @@ def _limits(inputs: Inputs) -> Outputs:
 
 def _limits_reference(inputs: Inputs) -> Outputs:
     said = {}
-    for method in ("percentile", "basic", "bca"):
+    for method in names("bootstrap.method"):
         found = reference.of_replicates(
-            inputs["replicates"], 0.1, inputs["left_out"], rounding=1e-12, method=method, confidence_level=0.5
+            inputs["replicates"], 0.1, inputs["left_out"], units=20, rounding=1e-12, method=method, confidence_level=0.5
         )
         said |= {f"{method}_{name}": value for name, value in found.items()}
     return said
@@ -74,6 +73,6 @@ CASES = [
         make=_made,
         run=_limits,
         reference=_limits_reference,
-        bound=dict.fromkeys((f"{m}_{n}" for m in ("percentile", "basic", "bca") for n in NUMBERS), 1e-11),
+        bound=dict.fromkeys((f"{m}_{n}" for m in names("bootstrap.method") for n in NUMBERS), 1e-11),
     ),
 ]

@@ -93,12 +93,19 @@ def _counts(units: int, seed: int, replicate: int) -> Floats:
 
 
 def of_replicates(
-    found: Floats, value: float, left_out: Floats, *, rounding: float, method: str, confidence_level: float
+    found: Floats,
+    value: float,
+    left_out: Floats,
+    *,
+    units: int,
+    rounding: float,
+    method: str,
+    confidence_level: float,
 ) -> dict[str, float | Floats]:
     """The bootstrap of a statistic with these replicates, and with these values where a unit is left out."""
     tie = rounding * (abs(value) + float(found.std()))
     accelerate = jackknife_acceleration(left_out, tie) if method == "bca" else 0.0
-    return summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie, units=0)
+    return summary(value, found, method, confidence_level, accelerate=accelerate, tie=tie, units=units)
 
 
 def jackknife_acceleration(left_out: Floats, rounding: float) -> float:

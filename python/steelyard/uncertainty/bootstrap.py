@@ -217,7 +217,7 @@ def bootstrap(
     A statistic may also be a Python function of the column, or of the columns of the tuple, that returns one finite
     number. Its resamples are those of the other statistics. Where it takes ``sample_weight``, as scikit-learn's metrics
     do, it is given the columns and how often each row counts; where it takes ``axis``, many resamples as the rows of
-    tables, with ``axis=-1``; else the rows of one resample, in the order of the data, each as often as it counts. Its
+    tables, with ``axis=-1``; else the rows of one resample, each as often as it counts, in the order of the draws. Its
     acceleration is that of the jackknife.
 
     With ``n_resamples=math.inf`` these are the limits that infinitely many resamples would give: quantiles of the

@@ -49,7 +49,7 @@ pub fn resampled_counts(
     Ok(fresh.array())
 }
 
-/// The rows of `count` replicates of `n` rows, one replicate after the other, each in the order of the rows.
+/// The rows of `count` replicates of `n` rows, one replicate after the other, each in the order of the draws.
 #[pyfunction]
 #[pyo3(signature = (n, *, seed, first, count, stratum=0))]
 pub fn resampled_rows(
@@ -68,13 +68,14 @@ pub fn resampled_rows(
 
 /// The limits of a statistic of which Python has computed the replicates. Returns what `bootstrap` does.
 #[pyfunction]
-#[pyo3(signature = (replicates, *, value, left_out, rounding, method, confidence_level, alternative))]
+#[pyo3(signature = (replicates, *, value, left_out, units, rounding, method, confidence_level, alternative))]
 #[allow(clippy::too_many_arguments)] // the options of a bootstrap
 pub fn replicates_interval<'py>(
     py: Python<'py>,
     replicates: &Bound<'py, PyAny>,
     value: f64,
     left_out: &Bound<'py, PyAny>,
+    units: usize,
     rounding: f64,
     method: &str,
     confidence_level: f64,
@@ -90,7 +91,7 @@ pub fn replicates_interval<'py>(
     }
     let confidence = confidence(confidence_level, alternative)?;
     let options = Options { method: named(method)?, count, seed: 0, confidence };
-    let computed = Computed { value, replicates, left_out, rounding };
+    let computed = Computed { value, replicates, left_out, units, rounding };
     match call(py, None, replicates.len(), |progress| of_replicates(computed, options, progress))? {
         Ok(found) => fields(py, found),
         Err(refused) => refusal(py, refused),

@@ -7,14 +7,12 @@ use super::limits::{Correction, Method};
 use super::no_estimate::{Ended, NoEstimate, answer};
 use crate::grid::{Progress, Stopped, fill_chunks};
 use crate::intervals::moments::{Column, moments};
-use crate::memory;
-use crate::random::{Stream, count_into};
-use crate::simd::scalar;
+use crate::memory::{self, NoMemory};
+use crate::random::{FIELDS, Stream, Visit, blocks, count_into, field, walk};
+use crate::simd::{Isa, Kernel, dispatch, scalar};
 
 /// Draws per chunk of work: so many are worth handing to a thread.
 const DRAWS: usize = 1 << 16;
-/// As many copies of a row are written together; seldom does a row count more often.
-const COPIES: usize = 4;
 
 /// How often each of `n` units counts in some replicates, one replicate after the other: `to` has room for n numbers of
 /// each of the `streams`.
@@ -24,26 +22,30 @@ pub fn counts_of(
     to: &mut [f64],
     progress: Progress<'_>,
 ) -> Result<(), Stopped> {
-    each_replicate(streams, n, to, progress, |counts, to| {
-        for (to, &count) in to.iter_mut().zip(counts) {
+    let write = |counts: &mut Vec<u32>, stream, to: &mut [f64]| {
+        count_into(stream, counts);
+        for (to, &count) in to.iter_mut().zip(&*counts) {
             *to = f64::from(count);
         }
-    })
+    };
+    each_replicate(streams, n, to, progress, write, || memory::filled(n, 0))
 }
 
 /// The rows of some replicates, one replicate after the other: row i stands there as often as it counts, and rows stand
-/// in their order. `to` has room for n numbers of each of the `streams`.
+/// in the order in which they are drawn. `to` has room for n numbers of each of the `streams`.
 pub fn rows_of(streams: &[Stream], n: usize, to: &mut [i64], progress: Progress<'_>) -> Result<(), Stopped> {
-    each_replicate(streams, n, to, progress, repeat)
+    let write = |(): &mut (), stream, to: &mut [i64]| dispatch(Draw { stream, to });
+    each_replicate(streams, n, to, progress, write, || Ok(()))
 }
 
-/// Runs `write` with the counts of each replicate and its part of `to`, in parallel.
-fn each_replicate<T: Send>(
+/// Runs `write` for each replicate and its part of `to`, in parallel, with the scratch memory of its chunk.
+fn each_replicate<T: Send, S>(
     streams: &[Stream],
     n: usize,
     to: &mut [T],
     progress: Progress<'_>,
-    write: impl Fn(&[u32], &mut [T]) + Sync,
+    write: impl Fn(&mut S, Stream, &mut [T]) + Sync,
+    scratch: impl Fn() -> Result<S, NoMemory> + Sync,
 ) -> Result<(), Stopped> {
     if n == 0 || streams.is_empty() {
         return Ok(());
@@ -53,28 +55,78 @@ fn each_replicate<T: Send>(
     let parts = memory::collected(streams.chunks(each).zip(to.chunks_mut(each * n)))?;
     let mut progress = |done: usize| progress((done * each).min(streams.len()));
     let done = fill_chunks(parts, bytes, &mut progress, |_, (streams, to)| {
-        let mut counts = memory::filled(n, 0)?;
+        let mut scratch = scratch()?;
         for (&stream, to) in streams.iter().zip(to.chunks_mut(n)) {
-            count_into(stream, &mut counts);
-            write(&counts, to);
+            write(&mut scratch, stream, to);
         }
         Ok(())
     })?;
-    Ok(done.into_iter().collect::<Result<(), memory::NoMemory>>()?)
+    Ok(done.into_iter().collect::<Result<(), NoMemory>>()?)
 }
 
-/// Writes each index as often as it counts.
-fn repeat(counts: &[u32], to: &mut [i64]) {
-    let mut at = 0;
-    for (row, &count) in (0..).zip(counts) {
-        let count = count as usize;
-        match to.get_mut(at..at + COPIES) {
-            // What is written too much is overwritten by the rows that follow.
-            Some(copies) if count <= COPIES => copies.fill(row),
-            _ => to[at..at + count].fill(row),
+/// Writes the rows of one replicate in the order of the draws.
+struct Draw<'a> {
+    stream: Stream,
+    to: &'a mut [i64],
+}
+
+impl Kernel for Draw<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let n = self.to.len() as u64;
+        let mut drawn = Drawn { to: self.to, at: 0, start: 0, slots: 0 };
+        for block in blocks(self.stream, n) {
+            walk(self.stream, n, block, &mut drawn);
         }
-        at += count;
     }
+}
+
+struct Drawn<'a> {
+    to: &'a mut [i64],
+    at: usize,
+    /// The first row of the leaf, and how many it has.
+    start: i64,
+    slots: usize,
+}
+
+impl Drawn<'_> {
+    #[inline(always)]
+    fn put(&mut self, offset: usize) {
+        if let Some(to) = self.to.get_mut(self.at) {
+            *to = self.start + offset as i64;
+            // What is no draw is overwritten by the next one.
+            self.at += usize::from(offset < self.slots);
+        }
+    }
+}
+
+impl Visit for Drawn<'_> {
+    #[inline(always)]
+    fn enter(&mut self, start: u64, slots: usize) {
+        (self.start, self.slots) = (start as i64, slots);
+    }
+    #[inline(always)]
+    fn words(&mut self, words: &[u32], take: usize) {
+        let (whole, rest) = words.split_at(take / FIELDS);
+        for &word in whole {
+            for number in 0..FIELDS {
+                self.put(field(word, number));
+            }
+        }
+        for number in 0..take % FIELDS {
+            self.put(field(rest[0], number));
+        }
+    }
+    #[inline(always)]
+    fn offsets(&mut self, offsets: &[u16]) {
+        for &offset in offsets {
+            self.put(usize::from(offset));
+        }
+    }
+    #[inline(always)]
+    fn leave(&mut self) {}
 }
 
 /// A statistic, with what was computed of it elsewhere.
@@ -86,6 +138,8 @@ pub struct Computed<'a> {
     pub replicates: &'a [f64],
     /// The statistic without each unit, or group of units, in turn, finite; BCa alone needs it.
     pub left_out: &'a [f64],
+    /// The number of units that were resampled.
+    pub units: usize,
     /// How far rounding may move a replicate, as a share of the value's size and of the replicates' spread.
     pub rounding: f64,
 }
@@ -105,7 +159,7 @@ fn of_replicates_or_ended(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    let Computed { value, replicates, left_out, rounding } = computed;
+    let Computed { value, replicates, left_out, units, rounding } = computed;
     let range = match moments(replicates, &mut *progress)? {
         Column::Finite(moments) => moments,
         Column::Bad(_) => return Err(NoEstimate::EmptyResample.into()),
@@ -114,10 +168,12 @@ fn of_replicates_or_ended(
     if n > 1 && range.min >= range.max {
         return Err(NoEstimate::EqualReplicates { n }.into());
     }
-    let mut correction = Correction::default();
-    if options.method == Method::Bca {
+    let mut correction = Correction { units, ..Correction::default() };
+    if options.method.corrects_bias() {
         let spread = scalar(|| (range.squares / n as f64).sqrt());
         correction.tie = scalar(|| rounding * (value.abs() + spread));
+    }
+    if options.method == Method::Bca {
         correction.acceleration = jackknife_acceleration(left_out, correction.tie);
     }
     let replicates = memory::copied(replicates)?;
@@ -135,7 +191,7 @@ mod tests {
 
     #[test]
     fn rows_stand_as_often_as_they_count() {
-        for n in [1, 2, 3, 5, 1000, 1025, 70_000] {
+        for n in [1, 2, 3, 5, 1000, 1023, 1024, 1025, 3000, 70_000] {
             let streams = streams(5);
             let (mut rows, mut often) = (vec![-1; 5 * n], vec![-1.0; 5 * n]);
             rows_of(&streams, n, &mut rows, &mut |_| true).unwrap();
@@ -144,6 +200,7 @@ mod tests {
                 let want = counts(stream, n).unwrap();
                 let repeated: Vec<i64> =
                     (0i64..).zip(&want).flat_map(|(row, &count)| vec![row; count as usize]).collect();
+                rows[r * n..(r + 1) * n].sort_unstable();
                 assert_eq!(rows[r * n..(r + 1) * n], repeated);
                 let want: Vec<f64> = want.into_iter().map(f64::from).collect();
                 assert_eq!(often[r * n..(r + 1) * n], want);
@@ -152,18 +209,12 @@ mod tests {
     }
 
     #[test]
-    fn a_row_may_count_more_often_than_is_written_together() {
-        let mut to = [-1; 9];
-        repeat(&[0, 7, 0, 2], &mut to);
-        assert_eq!(to, [1, 1, 1, 1, 1, 1, 1, 3, 3]);
-    }
-
-    #[test]
     fn equal_replicates_are_refused() {
         let confidence =
             crate::intervals::Confidence { level: 0.5, alternative: crate::intervals::Alternative::TwoSided };
         let options = Options { method: Method::Percentile, count: 9, seed: 0, confidence };
-        let computed = Computed { value: 1.0, replicates: &[1.0; 9], left_out: &[], rounding: 1e-12 };
+        let computed =
+            Computed { value: 1.0, replicates: &[1.0; 9], left_out: &[], units: 9, rounding: 1e-12 };
         let found = of_replicates(computed, options, &mut |_| true).unwrap();
         assert_eq!(found, Err(NoEstimate::EqualReplicates { n: 9 }));
     }
