@@ -226,7 +226,20 @@ fn designs(n: usize) -> Run {
         let mean = given(given(smooth::statistic(Formula::One(Name::Mean), &columns, &mut |_| true)));
         let series = given(given(smooth::influences(&*mean, &columns, &mut |_| true)));
         let strata = given(given(Strata::new(&codes, 2, 0)));
-        let mut run = |name: &str, drawing: &dyn Drawing, weights: Option<&[f64]>, once| {
+        let blocks: Vec<(Kind, Blocks)> =
+            Kind::ALL.iter().map(|&kind| (kind, Blocks { kind, length: 2.5 })).collect();
+        let (weights, once) = (Some(&weights[..]), Some((&codes[..], 2)));
+        let mut plans: Vec<(&'static str, &dyn Drawing, _, _)> = vec![
+            ("weights", &Simple, weights, None),
+            ("strata", &strata, None, None),
+            ("macro", &strata, None, once),
+        ];
+        for (kind, blocks) in &blocks {
+            plans.push((kind.name(), blocks, None, None));
+            let length = given(block_length(&series, *kind, &mut |_| true));
+            digest.of(kind.name()).of("length").double(length);
+        }
+        for (name, drawing, weights, once) in plans {
             let digest = digest.of(name);
             let plan = Plan { weights, design: Design::Rows, drawing, once };
             let boot = given(given(smooth::designed(&*mean, &columns, plan, options, &mut |_| true)));
@@ -238,14 +251,6 @@ fn designs(n: usize) -> Run {
                     ordered_bootstrap(median, &columns, second, design, drawing, options, &mut |_| true);
                 digest.of("median").doubles(&given(given(boot)).replicates);
             }
-        };
-        run("weights", &Simple, Some(&weights), None);
-        run("strata", &strata, None, None);
-        run("macro", &strata, None, Some((&codes[..], 2)));
-        for &kind in Kind::ALL {
-            run(kind.name(), &Blocks { kind, length: 2.5 }, None, None);
-            let length = given(block_length(&series, kind, &mut |_| true));
-            digest.of(kind.name()).of("length").double(length);
         }
     })
 }
