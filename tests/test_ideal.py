@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -284,8 +285,10 @@ def test_what_is_refused() -> None:
         ideal(np.ones(3))
     with pytest.raises(ValueError, match=r"x\[1\].*resample"):
         ideal((np.arange(6.0), np.array([0, 0, 0, 1.0, 2, 3])))
-    with pytest.raises(ValueError, match=r"n_resamples.*mean or a ratio.*'median'"):
-        sy.bootstrap(np.arange(9.0), "median", n_resamples=math.inf)
+    with pytest.raises(ValueError, match=r"n_resamples.*a mean, a ratio or a quantile.*'iqr'"):
+        sy.bootstrap(np.arange(9.0), "iqr", n_resamples=math.inf)
+    with pytest.raises(ValueError, match=r"n_resamples.*quantile of clustered rows.*'median'"):
+        sy.bootstrap(np.arange(9.0), "median", clusters=np.arange(9) // 2, n_resamples=math.inf)
     # Clusters so narrow that each step of F is a staircase of its own: neither enumerated nor smooth.
     with pytest.raises(ValueError, match=r"n_resamples.*finite number.*known within"):
         ideal(np.where(np.arange(60) % 2, 1.0, -1.0) + 1e-5 * golden(60))
@@ -303,3 +306,60 @@ def test_progress_ends_at_the_total() -> None:
     ideal(LARGE, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1][0] == seen[-1][1]
     assert all(done <= total for done, total in seen)
+
+
+def order_shares(x: np.ndarray, q: float) -> dict[float, float]:
+    """The quantiles of all resamples with their shares, by enumeration of the multisets."""
+    n, shares = len(x), dict[float, float]()
+    for drawn in itertools.combinations_with_replacement(sorted(x), n):
+        count = np.unique(drawn, return_counts=True)[1]
+        ways = math.factorial(n) // math.prod(math.factorial(int(k)) for k in count)
+        value = round(float(np.quantile(drawn, q)), 9)  # one value for those that differ by rounding
+        shares[value] = shares.get(value, 0.0) + ways / n**n
+    return shares
+
+
+@pytest.mark.parametrize("q", [0.0, 0.2, 0.5, 0.61, 0.9, 1.0])
+@pytest.mark.parametrize("x", [np.array([1.0, 2.5, 7.0, 7.25, 12.0]), np.array([-3.0, 0.5, 1.0, 4.0, 5.5, 9.0, 20.0])])
+def test_quantiles_have_the_distribution_over_all_resamples(x: np.ndarray, q: float) -> None:
+    shares = order_shares(x, q)
+    values = np.array(sorted(shares))
+    up_to = np.cumsum([shares[v] for v in values])
+    at = values + 1e-9
+    found = _core.ideal_bootstrap(
+        [x], "quantile", q=q, method="percentile", confidence_level=0.8, alternative="two-sided", at=at
+    )
+    np.testing.assert_allclose(found["up_to"], up_to, atol=1e-12)
+    low, high = (values[np.searchsorted(up_to, level - 1e-12)] for level in (0.1, 0.9))
+    assert (found["low"], found["high"]) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
+    mean = sum(v * share for v, share in shares.items())
+    spread = math.sqrt(sum((v - mean) ** 2 * share for v, share in shares.items()))
+    assert found["standard_error"] == pytest.approx(spread, rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [11, 40, 401])
+@pytest.mark.parametrize("q", [0.5, 0.25, 0.9])
+def test_quantiles_of_resamples_agree_with_it(n: int, q: float) -> None:
+    x = np.random.default_rng(n).lognormal(size=n)
+    statistic = sy.uncertainty.quantile(q)
+    drawn = sy.bootstrap(x, statistic, n_resamples=199_999)
+    exact = sy.bootstrap(x, statistic, n_resamples=math.inf)
+    assert exact.detail["engine"] == "O"
+    assert float(exact) == float(drawn)
+    assert exact.detail["acceleration"] == pytest.approx(drawn.detail["acceleration"], abs=1e-12)
+    assert drawn.replicates is not None
+    for share in (0.03, 0.2, 0.5, 0.8, 0.97):
+        place = float(np.quantile(drawn.replicates, share)) + 1e-9
+        found = _core.ideal_bootstrap(
+            [x], "quantile", q=q, method="percentile", confidence_level=0.9, alternative="two-sided",
+            at=np.array([place]),
+        )  # fmt: skip
+        seen = float((drawn.replicates <= place).mean())
+        assert abs(found["up_to"][0] - seen) < 5 * math.sqrt(seen * (1 - seen) / 199_999)
+
+
+def test_the_median_is_a_quantile() -> None:
+    a, b = (sy.bootstrap(EXPONENTIAL, of, n_resamples=math.inf) for of in ("median", sy.uncertainty.quantile(0.5)))
+    assert (a.low, a.high, a.standard_error) == (b.low, b.high, b.standard_error)
+    with pytest.raises(ValueError, match="values that differ"):
+        sy.bootstrap(np.ones(5), "median", n_resamples=math.inf)

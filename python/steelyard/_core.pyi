@@ -750,6 +750,7 @@ def ideal_bootstrap(
     columns: Sequence[NDArray[Any]],
     statistic: str,
     *,
+    q: float | None = None,
     codes: NDArray[np.int64] | None = None,
     clusters: int = 0,
     method: str,

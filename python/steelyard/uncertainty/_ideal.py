@@ -17,6 +17,7 @@ from ._statistics import Chosen
 __all__ = ["able", "ideal_limits"]
 
 SUMS = ("mean", "ratio")  # the statistics whose distribution over all resamples is that of a sum
+QUANTILES = ("median", "quantile")  # those whose distribution is a sum of binomial probabilities
 
 CERTAIN = 1e-6  # a larger numerical error of a probability is mentioned in ``reason``
 
@@ -24,16 +25,17 @@ CERTAIN = 1e-6  # a larger numerical error of a probability is mentioned in ``re
 def able(*statistics: Chosen | Called) -> None:
     """Raise unless the ideal limits of every statistic are known."""
     for statistic in statistics:
-        if not isinstance(statistic, Chosen) or statistic.name not in SUMS:
-            got = f"math.inf for {str(statistic)!r}"
-            raise value_error(
-                "n_resamples", "a finite number unless the statistic is a mean or a ratio", got, "9999 is usual"
-            )
+        if not isinstance(statistic, Chosen) or statistic.name not in SUMS + QUANTILES:
+            raise _finite("unless the statistic is a mean, a ratio or a quantile", statistic)
+
+
+def _finite(when: str, statistic: object) -> ValueError:
+    return value_error("n_resamples", f"a finite number {when}", f"math.inf for {str(statistic)!r}", "9999 is usual")
 
 
 def ideal_limits(
     values: list[NDArray[Any]],
-    statistic: str,
+    statistic: Chosen,
     rows: Rows,
     *,
     method: str,
@@ -42,9 +44,12 @@ def ideal_limits(
 ) -> dict[str, Any]:
     """The limits of one problem, with the names that the core gives to those of resamples, and what to say of them."""
     codes, total = rows.clusters or (None, 0)
+    q = _level(statistic)
+    if q is not None and rows.clusters:
+        raise _finite("for a quantile of clustered rows", statistic)
     found = _core.ideal_bootstrap(
-        values, statistic, codes=codes, clusters=total, method=method, confidence_level=confidence.level,
-        alternative=confidence.alternative, progress=progress,
+        values, statistic.name, q=q, codes=codes, clusters=total, method=method,
+        confidence_level=confidence.level, alternative=confidence.alternative, progress=progress,
     )  # fmt: skip
     if "refused" in found:
         return found
@@ -53,3 +58,10 @@ def ideal_limits(
     detail = {"engine": found["engine"], "error": error} | ({"z0": found["bias"]} if method in ("bc", "bca") else {})
     without = {"replicates": None, "low_error": 0.0, "high_error": 0.0}
     return found | without | {"ideal": "ideal ", "doubt": doubt, "detail": detail}
+
+
+def _level(statistic: Chosen) -> float | None:
+    """The level of a quantile; None for another statistic."""
+    if statistic.name not in QUANTILES:
+        return None
+    return statistic.parameters[0] if statistic.parameters else 0.5

@@ -77,8 +77,8 @@ class BootstrapEstimate(Estimate):
     With ``n_resamples=math.inf``, ``standard_error`` is the standard deviation of a mean over all resamples (of a
     ratio, of its linear approximation). ``detail`` has no seed, but the ``engine`` that computed the distribution (L:
     values on a lattice; E: enumeration; G: the inversion formula of Gil-Pelaez; T: the same from power sums; P: the
-    same with outliers set apart), the numerical ``error`` of its probabilities and, for BCa, ``z0`` beside the
-    ``acceleration``.
+    same with outliers set apart; O: order statistics by binomial probabilities), the numerical ``error`` of its
+    probabilities and, for BCa, ``z0`` beside the ``acceleration``.
 
     Examples
     --------
@@ -222,7 +222,8 @@ def bootstrap(
 
     With ``n_resamples=math.inf`` these are the limits that infinitely many resamples would give: quantiles of the
     distribution of m* itself, P(m* <= t), by inversion of its characteristic function (E exp(i t x*))^n or by
-    enumeration. There are no replicates then, no seed, and no Monte-Carlo error.
+    enumeration, and of a quantile by binomial probabilities: j of the n draws fall up to the k-th smallest value with
+    probability C(n, j) (k/n)^j (1 - k/n)^(n - j). There are no replicates then, no seed, and no Monte-Carlo error.
 
     Parameters
     ----------
@@ -296,8 +297,8 @@ def bootstrap(
         a resample has only one of them; where a statistic has no value otherwise (a precision without a predicted one);
         where all replicates are equal; where a function returns an array, or a number that is not finite, which names
         the resample; where a limit would lie beyond the smallest or
-        largest replicate; for ``n_resamples=math.inf`` where the statistic is neither a mean nor a ratio, or the
-        numerical error of the distribution would exceed 1e-5, or the method needs the replicates (``"normal"``,
+        largest replicate; for ``n_resamples=math.inf`` where the statistic is no mean, ratio or quantile (of rows), or
+        the numerical error of the distribution would exceed 1e-5, or the method needs the replicates (``"normal"``,
         ``"studentized"``, ``"beta_t"``); for ``"studentized"`` where a limit is infinite; and for unknown options.
 
     Notes
@@ -458,7 +459,7 @@ def _one(
         found = of_callable(options.statistic, columns, rows, request, on_progress)
     elif options.n_resamples == math.inf:
         found = ideal_limits(
-            values, options.statistic.name, rows, method=options.method, confidence=options.confidence,
+            values, options.statistic, rows, method=options.method, confidence=options.confidence,
             progress=on_progress,
         )  # fmt: skip
     else:

@@ -1,6 +1,6 @@
 //! The ideal bootstrap.
 
-use super::columns::{design, refusal, two_columns};
+use super::columns::{all_columns, design, refusal, two_columns};
 use crate::arrays::{copied, floats, slice};
 use crate::call::call;
 use crate::give::{Record, record, value_error};
@@ -13,17 +13,18 @@ use steelyard_kernels::uncertainty::{Columns, Name};
 use steelyard_kernels::with_dtype;
 
 /// The limits of a statistic of `columns` that infinitely many resamples would give, and in `up_to` the share of
-/// resamples that are at most each number of `at`. Returns a dictionary of the fields of the kernel's `Ideal` or, where
+/// resamples that are at most each number of `at`. `q` is the level of a quantile, of rows. Returns a dictionary of the fields of the kernel's `Ideal` or, where
 /// there is no estimate, of the reason (`refused`) and its fields.
 #[pyfunction]
 #[pyo3(signature = (
-    columns, statistic, *, codes=None, clusters=0, method, confidence_level, alternative, at=None, progress=None
+    columns, statistic, *, q=None, codes=None, clusters=0, method, confidence_level, alternative, at=None, progress=None
 ))]
 #[allow(clippy::too_many_arguments)] // the options of a bootstrap
 pub fn ideal_bootstrap<'py>(
     py: Python<'py>,
     columns: &Bound<'py, PyAny>,
     statistic: &str,
+    q: Option<f64>,
     codes: Option<&Bound<'py, PyAny>>,
     clusters: usize,
     method: &str,
@@ -50,7 +51,12 @@ pub fn ideal_bootstrap<'py>(
             let columns = Columns { x, y, weights: None, design: design(codes, clusters, x.len())? };
             call(py, progress, 1, |progress| kernels::ratio(columns, question, progress))
         })?,
-        _ => return Err(value_error("statistic: expected \"mean\" or \"ratio\"; got another")),
+        _ => {
+            let q = q.ok_or_else(|| value_error("q: expected the level of a quantile; got None"))?;
+            all_columns(&columns, |columns| {
+                call(py, progress, 1, |progress| kernels::quantile(columns[0], q, question, progress))
+            })?
+        }
     };
     match found {
         Ok(found) => fields(py, &found),

@@ -249,7 +249,6 @@ pub fn counts(stream: Stream, n: usize) -> Result<Vec<u32>, NoMemory> {
 
 /// Writes the [`counts`] of one replicate of as many slots as `all` has.
 pub fn count_into(stream: Stream, all: &mut [u32]) {
-    all.fill(0);
     if !all.is_empty() {
         dispatch(Count { stream, all });
     }
@@ -266,41 +265,51 @@ impl Kernel for Count<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let n = self.all.len() as u64;
-        let mut tally = Tally { all: self.all, start: 0, slots: 0 };
+        let mut tally = Tally { all: self.all, start: 0, leaf: &mut [0; SLOTS] };
         for block in blocks(self.stream, n) {
             walk(self.stream, n, block, &mut tally);
         }
     }
 }
 
+/// Counts the draws of a leaf in a table of its own, since a table of a fixed size needs no checks of bounds, and has
+/// places for the draws beyond the end of a ragged leaf.
 struct Tally<'a> {
     all: &'a mut [u32],
     start: usize,
-    slots: usize,
+    leaf: &'a mut [u32; SLOTS],
 }
 
 impl Visit for Tally<'_> {
     #[inline(always)]
-    fn enter(&mut self, start: u64, slots: usize) {
-        (self.start, self.slots) = (start as usize, slots);
+    fn enter(&mut self, start: u64, _: usize) {
+        self.start = start as usize;
+        self.leaf.fill(0);
     }
     #[inline(always)]
     fn words(&mut self, words: &[u32], take: usize) {
-        for draw in 0..take {
-            let offset = field(words[draw / FIELDS], draw % FIELDS);
-            if offset < self.slots {
-                self.all[self.start + offset] += 1;
+        let (whole, over) = (take / FIELDS, take % FIELDS);
+        for &word in &words[..whole] {
+            for number in 0..FIELDS {
+                self.leaf[field(word, number)] += 1;
             }
+        }
+        for number in 0..over {
+            self.leaf[field(words[whole], number)] += 1;
         }
     }
     #[inline(always)]
     fn offsets(&mut self, offsets: &[u16]) {
         for &offset in offsets {
-            self.all[self.start + usize::from(offset)] += 1;
+            self.leaf[usize::from(offset) % SLOTS] += 1;
         }
     }
     #[inline(always)]
-    fn leave(&mut self) {}
+    fn leave(&mut self) {
+        for (count, &seen) in self.all[self.start..].iter_mut().zip(&*self.leaf) {
+            *count = seen;
+        }
+    }
 }
 
 const _: () = assert!(LEAF as usize * FIELDS <= 32);

@@ -31,31 +31,46 @@ pub fn acceleration<U: Units<K>, S: Statistic<K>, const K: usize>(
 }
 
 /// BCa's acceleration by the jackknife: `sum U^3 / (6 (sum U^2)^1.5)` with `U` the mean of the values with one unit (or
-/// group of units) left out, minus each of them; 0 where they differ by no more than `rounding`.
-pub(super) fn jackknife_acceleration(left_out: &[f64], rounding: f64) -> f64 {
+/// group of units) left out, minus each of them; 0 where they differ by no more than `rounding`. Each value comes with
+/// the number of times that it occurs.
+pub(super) fn jackknife_acceleration(
+    left_out: impl Iterator<Item = (f64, f64)> + Clone,
+    rounding: f64,
+) -> f64 {
     scalar(|| {
         // About the first value, so that equal values have exactly their mean.
-        let Some(&first) = left_out.first() else { return 0.0 };
-        let mean = first + left_out.iter().map(|value| value - first).sum::<f64>() / left_out.len() as f64;
-        skewness_of(left_out.iter().map(|value| mean - value), rounding)
+        let Some((first, _)) = left_out.clone().next() else { return 0.0 };
+        let (mut sum, mut count) = (0.0, 0.0);
+        for (value, times) in left_out.clone() {
+            sum += times * (value - first);
+            count += times;
+        }
+        let mean = first + sum / count;
+        skewness_of(left_out.map(|(value, times)| (mean - value, times)), rounding)
     })
 }
 
 /// `sum U^3 / (6 (sum U^2)^1.5)` of influences U; 0 where none is above `rounding`.
 pub(super) fn skewness(influences: &[f64], rounding: f64) -> f64 {
-    scalar(|| skewness_of(influences.iter().copied(), rounding))
+    scalar(|| skewness_of(once(influences), rounding))
 }
 
-fn skewness_of(influences: impl Iterator<Item = f64> + Clone, rounding: f64) -> f64 {
-    let largest = influences.clone().fold(0.0, |most: f64, u| if u.abs() > most { u.abs() } else { most });
+/// Values that each occur once.
+pub(super) fn once(values: &[f64]) -> impl Iterator<Item = (f64, f64)> + Clone {
+    values.iter().map(|&value| (value, 1.0))
+}
+
+fn skewness_of(influences: impl Iterator<Item = (f64, f64)> + Clone, rounding: f64) -> f64 {
+    let largest =
+        influences.clone().fold(0.0, |most: f64, (u, _)| if u.abs() > most { u.abs() } else { most });
     if largest <= rounding {
         return 0.0;
     }
     let (mut squares, mut cubes) = (0.0, 0.0);
-    for influence in influences {
+    for (influence, times) in influences {
         let u = influence / largest;
-        squares += u * u;
-        cubes += u * u * u;
+        squares += times * (u * u);
+        cubes += times * (u * u * u);
     }
     cubes / (6.0 * squares * squares.sqrt())
 }

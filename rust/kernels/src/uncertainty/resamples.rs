@@ -2,7 +2,7 @@
 //! its replicates.
 
 use super::bootstrap::{Bootstrap, Options, concluded};
-use super::influence::jackknife_acceleration;
+use super::influence::{jackknife_acceleration, once};
 use super::limits::{Correction, Method};
 use super::no_estimate::{Ended, NoEstimate, answer};
 use crate::grid::{Progress, Stopped, fill_chunks};
@@ -174,7 +174,7 @@ fn of_replicates_or_ended(
         correction.tie = scalar(|| rounding * (value.abs() + spread));
     }
     if options.method == Method::Bca {
-        correction.acceleration = jackknife_acceleration(left_out, correction.tie);
+        correction.acceleration = jackknife_acceleration(once(left_out), correction.tie);
     }
     let replicates = memory::copied(replicates)?;
     concluded(value, (replicates, None), correction, (range.min, range.max), false, options, progress)

@@ -10,7 +10,7 @@ use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::uncertainty::comparison::Level;
 use steelyard_kernels::uncertainty::designs::{Blocks, Drawing, Kind, Simple, Strata, block_length};
-use steelyard_kernels::uncertainty::ideal::{self, Question};
+use steelyard_kernels::uncertainty::ideal::{self, Ideal, Question};
 use steelyard_kernels::uncertainty::max_t::max_t;
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
 use steelyard_kernels::uncertainty::ordered::{
@@ -20,9 +20,9 @@ use steelyard_kernels::uncertainty::paired::Wide;
 use steelyard_kernels::uncertainty::smooth::{self, Formula, Plan};
 use steelyard_kernels::uncertainty::unpaired::{By, Sample, ScoresTest, compare as unpaired, permutation};
 use steelyard_kernels::uncertainty::{
-    Columns, Correction, Design, Mean, Method, Name, Options, Pairs, Quotient, Rows, Votes, acceleration,
-    limits, majority_at, mean as mean_bootstrap, pass_at, ratio as estimated_ratio, ratio_bootstrap,
-    replicates,
+    Columns, Correction, Design, Mean, Method, Name, NoEstimate, Options, Pairs, Quotient, Rows, Votes,
+    acceleration, limits, majority_at, mean as mean_bootstrap, pass_at, ratio as estimated_ratio,
+    ratio_bootstrap, replicates,
 };
 
 pub const TABLE: &[Entry] = &[
@@ -269,6 +269,12 @@ fn ideals(n: usize) -> Run {
         let kinds = [("smooth", &smooth), ("steps", &steps), ("outlier", &outlier)];
         // Many rows for power sums alone.
         for (kind, x) in kinds.into_iter().take(if n > 100 { 1 } else { 3 }) {
+            if n >= 2 {
+                for q in [0.5, 0.9] {
+                    let found = given(ideal::quantile(&&x[..], q, question, &mut |_| true));
+                    told(digest.of("quantile").of(kind).of("rows"), found);
+                }
+            }
             for (form, design) in
                 [("rows", Design::Rows), ("clusters", Design::Clusters { codes: &codes, count: 5 })]
             {
@@ -283,19 +289,21 @@ fn ideals(n: usize) -> Run {
                         Name::Mean => ideal::mean(x, design, question, &mut |_| true),
                         _ => ideal::ratio(columns, question, &mut |_| true),
                     };
-                    let digest = digest.of(name.name()).of(kind).of(form);
-                    match given(found) {
-                        Ok(found) => {
-                            let ends = [found.value, found.low, found.high, found.error, found.bias];
-                            digest.doubles(&ends);
-                            digest.doubles(&found.up_to);
-                        }
-                        Err(refused) => digest.bytes(refused.to_string().as_bytes()),
-                    }
+                    told(digest.of(name.name()).of(kind).of(form), given(found));
                 }
             }
         }
     })
+}
+
+fn told(digest: &mut Digest, found: Result<Ideal, NoEstimate>) {
+    match found {
+        Ok(found) => {
+            digest.doubles(&[found.value, found.low, found.high, found.error, found.bias]);
+            digest.doubles(&found.up_to);
+        }
+        Err(refused) => digest.bytes(refused.to_string().as_bytes()),
+    }
 }
 
 /// The closed forms of statistics of sorted rows, by rows and by clusters.

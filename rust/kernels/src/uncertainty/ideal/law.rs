@@ -15,6 +15,8 @@ pub enum Engine {
     T,
     /// The same, given how often each of a few outliers is drawn.
     P,
+    /// Order statistics, by binomial probabilities.
+    O,
 }
 
 impl Engine {
@@ -26,6 +28,7 @@ impl Engine {
             Engine::G => "G",
             Engine::T => "T",
             Engine::P => "P",
+            Engine::O => "O",
         }
     }
 }

@@ -13,6 +13,7 @@ mod march;
 mod nodes;
 mod peel;
 mod power_sums;
+mod quantile;
 mod ratio;
 mod smooth;
 mod steps;
@@ -39,6 +40,7 @@ use crate::memory;
 use crate::simd::{Element, standard};
 pub use law::Engine;
 use law::Law;
+pub use quantile::quantile;
 use sum::{Sum, smaller};
 
 /// A distribution whose probabilities may be off by more than this is refused.

@@ -8,7 +8,7 @@ use crate::random::{Domain, Stream};
 use crate::simd::scalar;
 use crate::uncertainty::bootstrap::concluded;
 use crate::uncertainty::designs::{Drawing, Parts, within_strata};
-use crate::uncertainty::influence::{jackknife_acceleration, skewness};
+use crate::uncertainty::influence::{jackknife_acceleration, once, skewness};
 use crate::uncertainty::no_estimate::{Ended, answer};
 use crate::uncertainty::paired::Wide;
 use crate::uncertainty::{Bootstrap, Correction, Design, Method, NoEstimate, Options};
@@ -135,7 +135,7 @@ impl Work<'_> {
             return Err(NoEstimate::Undefined.into());
         }
         if parts.strata.is_none() {
-            return Ok(jackknife_acceleration(&pulls, rounding));
+            return Ok(jackknife_acceleration(once(&pulls), rounding));
         }
         scalar(|| {
             pulls.iter_mut().for_each(|left_out| *left_out = value - *left_out);

@@ -21,17 +21,17 @@ pub enum Second {
 }
 
 /// The sorted columns.
-pub(super) struct Data {
-    pub(super) x: Sorted,
-    pub(super) y: Option<Sorted>,
+pub(in crate::uncertainty) struct Data {
+    pub(in crate::uncertainty) x: Sorted,
+    pub(in crate::uncertainty) y: Option<Sorted>,
     /// The smallest and the largest value of the first column.
-    pub(super) range: (f64, f64),
+    pub(in crate::uncertainty) range: (f64, f64),
     /// Its largest magnitude.
-    pub(super) reach: f64,
+    pub(in crate::uncertainty) reach: f64,
 }
 
 impl Data {
-    pub(super) fn of_columns(
+    pub(in crate::uncertainty) fn of_columns(
         columns: &[&dyn Wide],
         second: Second,
         design: Design<'_>,

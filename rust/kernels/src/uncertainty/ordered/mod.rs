@@ -17,11 +17,13 @@ mod trimmed_mean;
 
 pub use average_precision::AveragePrecision;
 pub use bootstrap::ordered_bootstrap;
+pub(super) use data::Data;
 pub use data::Second;
 pub use deviation::{InterquartileRange, MedianAbsoluteDeviation};
 pub use estimate::{OrderedEstimate, auc_estimate, quantile_estimate};
 pub use ks::KolmogorovSmirnov;
 pub use quantile::Quantile;
+pub(super) use quantile::{between, position};
 pub use roc::{Auc, Gini};
 pub use sorted::{Entry, Sorted};
 pub use spearman::Spearman;

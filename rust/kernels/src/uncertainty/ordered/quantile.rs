@@ -28,14 +28,14 @@ pub(super) fn quantile(sample: Sample<'_>, q: f64) -> f64 {
 }
 
 /// The whole and the fractional part of `(total - 1) q`.
-pub(super) fn position(total: u64, q: f64) -> (u64, f64) {
+pub(in crate::uncertainty) fn position(total: u64, q: f64) -> (u64, f64) {
     let at = (total - 1) as f64 * q;
     let rank = at as u64;
     (rank, at - rank as f64)
 }
 
 /// The point a `part` of the way from one value to the next.
-pub(super) fn between(value: f64, next: f64, part: f64) -> f64 {
+pub(in crate::uncertainty) fn between(value: f64, next: f64, part: f64) -> f64 {
     if part == 0.0 { value } else { value + (next - value) * part }
 }
 

@@ -1,0 +1,236 @@
+//! The distribution of a quantile over all resamples: how many draws fall up to a row is binomial, so that no
+//! characteristic function is needed.
+
+use super::law::Engine;
+use super::steps::Steps;
+use super::{Found, Ideal, Question, limits};
+use crate::grid::{Pace, Progress, Stopped};
+use crate::math::{binomial, exp, expm1, log1p};
+use crate::memory;
+use crate::simd::standard;
+use crate::uncertainty::Design;
+use crate::uncertainty::influence::jackknife_acceleration;
+use crate::uncertainty::limits::Method;
+use crate::uncertainty::no_estimate::{Ended, NoEstimate, answer};
+use crate::uncertainty::ordered::{Data, Second, between, position};
+use crate::uncertainty::paired::Wide;
+
+/// Values of the resample that have a smaller probability are left out.
+const NEGLIGIBLE: f64 = 1e-16;
+
+/// The ideal bootstrap of the quantile at level `q` of rows. `progress` gets 0 as long as it works.
+pub fn quantile(
+    x: &dyn Wide,
+    q: f64,
+    question: Question<'_>,
+    progress: Progress<'_>,
+) -> Result<Result<Ideal, NoEstimate>, Stopped> {
+    standard(|| answer(quantile_or_ended(x, q, question, &mut |_| progress(0))))
+}
+
+fn quantile_or_ended(
+    x: &dyn Wide,
+    q: f64,
+    question: Question<'_>,
+    progress: Progress<'_>,
+) -> Result<Ideal, Ended> {
+    let data = Data::of_columns(&[x], Second::Absent, Design::Rows, &mut *progress)?;
+    let values = &data.x.values[..];
+    let place = Place::of(values.len(), q);
+    let value = place.among(|k| values[k]);
+    let listed = place.distribution(values, &mut Pace::new(&mut *progress))?;
+    let standard_error = deviation(&listed, value);
+    let acceleration = match question.method {
+        Method::Bca => acceleration(values, q, 8.0 * f64::EPSILON * data.reach),
+        _ => 0.0,
+    };
+    let law = Steps::new(listed, 0.0, value, Engine::O, &mut *progress)?;
+    limits(
+        &law,
+        Found { value, standard_error, acceleration, binary: false, units: values.len() },
+        question,
+        progress,
+    )
+}
+
+/// Where the quantile of n sorted rows lies: `part` of the way from the row at `rank`, counted from 0, to the next.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    n: usize,
+    rank: usize,
+    part: f64,
+}
+
+impl Place {
+    fn of(n: usize, q: f64) -> Place {
+        let (rank, part) = position(n as u64, q);
+        Place { n, rank: rank as usize, part }
+    }
+
+    /// The quantile of sorted values.
+    fn among(self, value: impl Fn(usize) -> f64) -> f64 {
+        between(value(self.rank), value((self.rank + 1).min(self.n - 1)), self.part)
+    }
+
+    /// The probability that the order statistic at `rank` of a resample is row `i` or one before it: that more than
+    /// `rank` of the draws fall there.
+    fn up_to(self, i: usize) -> f64 {
+        binomial::sf(self.rank as u64, self.n as u64, (i + 1) as f64 / self.n as f64)
+    }
+
+    /// The probability that it is a row after `i`.
+    fn beyond(self, i: usize) -> f64 {
+        binomial::cdf(self.rank as u64, self.n as u64, (i + 1) as f64 / self.n as f64)
+    }
+
+    /// The possible quantiles of a resample of sorted rows, each with its probability, those that are negligible left
+    /// out.
+    fn distribution(self, values: &[f64], pace: &mut Pace<'_>) -> Result<Vec<(f64, f64)>, Stopped> {
+        let first = first(self.n, |i| self.up_to(i) > NEGLIGIBLE);
+        let end = first_from(first, self.n, |i| self.beyond(i) <= NEGLIGIBLE);
+        let mut listed = Vec::new();
+        let mut before = if first == 0 { 0.0 } else { self.up_to(first - 1) };
+        for i in first..(end + 1).min(self.n) {
+            let up_to = self.up_to(i);
+            let here = up_to - before;
+            before = up_to;
+            if self.part == 0.0 {
+                memory::push(&mut listed, (values[i], here))?;
+            } else {
+                self.pairs(values, i, here, &mut listed, pace)?;
+            }
+            pace.step()?;
+        }
+        Ok(listed)
+    }
+
+    /// The quantiles between row `i`, which has the probability `here` to be the order statistic at `rank`, and every
+    /// row that can be the next order statistic.
+    ///
+    /// Row j > i is the next one where `rank + 1` draws fall up to row i, at least one of them into it, none into the
+    /// rows between, and at least one of the others into row j. Otherwise the next one is row i again.
+    fn pairs(
+        self,
+        values: &[f64],
+        i: usize,
+        here: f64,
+        listed: &mut Vec<(f64, f64)>,
+        pace: &mut Pace<'_>,
+    ) -> Result<(), Stopped> {
+        let Place { n, rank, part } = self;
+        let (drawn, left, rows_left) = ((rank + 1) as f64, (n - rank - 1) as f64, (n - i - 1) as f64);
+        let hit = if i == 0 { 1.0 } else { -expm1(drawn * log1p(-1.0 / (i + 1) as f64)) };
+        let apart = binomial::pmf((rank + 1) as u64, n as u64, (i + 1) as f64 / n as f64) * hit;
+        memory::push(listed, (values[i], if here > apart { here - apart } else { 0.0 }))?;
+        let mut survives = 1.0;
+        for j in i + 1..n {
+            if apart * survives <= NEGLIGIBLE / n as f64 {
+                break;
+            }
+            // The chance that all draws that are left fall beyond row j.
+            let next = if j + 1 == n { 0.0 } else { exp(left * log1p(-((j - i) as f64 / rows_left))) };
+            memory::push(listed, (between(values[i], values[j], part), apart * (survives - next)))?;
+            survives = next;
+            pace.step()?;
+        }
+        Ok(())
+    }
+}
+
+/// The first k in `0..n` that holds, where all later ones hold too; `n` where none does.
+fn first(n: usize, holds: impl Fn(usize) -> bool) -> usize {
+    first_from(0, n, holds)
+}
+
+fn first_from(from: usize, n: usize, holds: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (from, n);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if holds(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    low
+}
+
+/// The standard deviation of values with probabilities, about a number near their mean.
+fn deviation(listed: &[(f64, f64)], near: f64) -> f64 {
+    let (mut mean, mut squares) = (0.0, 0.0);
+    for (value, share) in listed {
+        let d = value - near;
+        mean += share * d;
+        squares += share * d * d;
+    }
+    let variance = squares - mean * mean;
+    if variance > 0.0 { variance.sqrt() } else { 0.0 }
+}
+
+/// BCa's acceleration by the jackknife, which leaves out every row in turn. Only three values are possible: without a
+/// row below, at or beyond the row after the quantile's own.
+fn acceleration(values: &[f64], q: f64, rounding: f64) -> f64 {
+    let rest = values.len() - 1;
+    let place = Place::of(rest, q);
+    let without = |row: usize| place.among(|k| values[k + usize::from(k >= row)]);
+    let after = place.rank + 1;
+    let last = if after < rest { Some((without(after + 1), (rest - after) as f64)) } else { None };
+    let left_out = [(without(0), after as f64), (without(after), 1.0)].into_iter().chain(last);
+    jackknife_acceleration(left_out, rounding)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The distribution from every resample of n rows.
+    fn enumerated(values: &[f64], q: f64) -> Vec<(f64, f64)> {
+        let n = values.len();
+        let place = Place::of(n, q);
+        let share = 1.0 / (n as f64).powi(n as i32);
+        (0..n.pow(n as u32))
+            .map(|code| {
+                let mut drawn: Vec<usize> = (0..n).map(|d| code / n.pow(d as u32) % n).collect();
+                drawn.sort_unstable();
+                (place.among(|k| values[drawn[k]]), share)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn it_is_the_distribution_over_all_resamples() {
+        for values in [&[1.0, 2.5, 7.0][..], &[-1.0, 0.0, 2.0, 3.5, 10.0], &[0.0, 1.0, 1.0, 4.0, 5.0, 9.5]] {
+            for q in [0.0, 0.1, 0.25, 0.5, 0.8, 0.95, 1.0] {
+                let listed =
+                    Place::of(values.len(), q).distribution(values, &mut Pace::new(&mut |_| true)).unwrap();
+                let total: f64 = listed.iter().map(|pair| pair.1).sum();
+                assert!((total - 1.0).abs() < 1e-12, "q = {q}: {total}");
+                let all = enumerated(values, q);
+                for limit in all.iter().map(|pair| pair.0 + 1e-9) {
+                    let up_to = |of: &[(f64, f64)]| -> f64 {
+                        of.iter().filter(|pair| pair.0 <= limit).map(|pair| pair.1).sum()
+                    };
+                    assert!((up_to(&listed) - up_to(&all)).abs() < 1e-10, "q = {q}, limit = {limit}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_jackknife_has_three_values() {
+        for n in 2..9 {
+            let values: Vec<f64> = (0..n).map(|i| f64::from(i * i)).collect();
+            for q in [0.0, 0.1, 0.5, 0.77, 1.0] {
+                let all: Vec<(f64, f64)> = (0..values.len())
+                    .map(|row| {
+                        let place = Place::of(values.len() - 1, q);
+                        (place.among(|k| values[k + usize::from(k >= row)]), 1.0)
+                    })
+                    .collect();
+                let (got, want) =
+                    (acceleration(&values, q, 1e-12), jackknife_acceleration(all.iter().copied(), 1e-12));
+                assert!((got - want).abs() < 1e-12, "n = {n}, q = {q}: {got} {want}");
+            }
+        }
+    }
+}
