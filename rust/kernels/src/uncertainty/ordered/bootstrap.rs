@@ -138,7 +138,9 @@ impl Work<'_> {
             return Ok(jackknife_acceleration(once(&pulls), rounding));
         }
         scalar(|| {
-            pulls.iter_mut().for_each(|left_out| *left_out = value - *left_out);
+            for left_out in &mut pulls {
+                *left_out = value - *left_out;
+            }
             within_strata(parts, &mut pulls)?;
             Ok(skewness(&pulls, rounding))
         })

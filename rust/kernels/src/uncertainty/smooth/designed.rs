@@ -227,7 +227,9 @@ impl<const K: usize> Work<'_, K> {
             if self.statistic.degree() == 1 && self.plan.once.is_none() {
                 // The influences of a sum add up to it; its resamples have as many units as it has.
                 let mean = pulls.iter().fold(0.0, |sum, pull| sum + pull) / pulls.len() as f64;
-                pulls.iter_mut().for_each(|pull| *pull -= mean);
+                for pull in &mut pulls {
+                    *pull -= mean;
+                }
             }
             (pulls, reach)
         }))
