@@ -214,6 +214,10 @@ def test_data_are_checked_and_never_written() -> None:
 def test_options_that_a_function_cannot_have() -> None:
     with pytest.raises(ValueError, match="n_resamples: expected a finite number unless"):
         sy.bootstrap(X, np.mean, n_resamples=math.inf)
+    with pytest.raises(
+        ValueError, match=r"method: expected one of percentile, .* for a statistic that is a function; got 'st"
+    ):
+        sy.bootstrap(X, np.mean, method="studentized")
     with pytest.raises(ValueError, match="clusters: expected at least two clusters"):
         sy.bootstrap(X, np.mean, clusters=np.zeros(300))
     with pytest.raises(ValueError, match="x: expected at least two rows"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from steelyard import _core
-from steelyard._registries import names
 from steelyard.reference import bootstrap as reference
 from steelyard.reference import random
+from steelyard.uncertainty._callables import METHODS
 
 from . import Case, Inputs, Outputs, normalish
 
@@ -36,7 +36,7 @@ def _made(_: str, n: int) -> Inputs:
 
 def _limits(inputs: Inputs) -> Outputs:
     said = {}
-    for method in names("bootstrap.method"):
+    for method in METHODS:
         found = _core.replicates_interval(
             inputs["replicates"], value=0.1, left_out=inputs["left_out"], units=20, rounding=1e-12, method=method,
             confidence_level=0.5, alternative="two-sided",
@@ -47,7 +47,7 @@ def _limits(inputs: Inputs) -> Outputs:
 
 def _limits_reference(inputs: Inputs) -> Outputs:
     said = {}
-    for method in names("bootstrap.method"):
+    for method in METHODS:
         found = reference.of_replicates(
             inputs["replicates"], 0.1, inputs["left_out"], units=20, rounding=1e-12, method=method, confidence_level=0.5
         )
@@ -73,6 +73,6 @@ CASES = [
         make=_made,
         run=_limits,
         reference=_limits_reference,
-        bound=dict.fromkeys((f"{m}_{n}" for m in names("bootstrap.method") for n in NUMBERS), 1e-11),
+        bound=dict.fromkeys((f"{m}_{n}" for m in METHODS for n in NUMBERS), 1e-11),
     ),
 ]

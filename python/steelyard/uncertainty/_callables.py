@@ -29,6 +29,8 @@ DRAWS = 1 << 18  # draws whose rows are in memory together: 2 MiB of indices, an
 GROUPS = 500  # the most groups of units that the jackknife leaves out in turn
 ROUNDING = 4096  # a replicate this many roundings from the value is equal to it
 EVERY = 0.025  # seconds between two reports of progress
+# The methods that read nothing but replicates, and those without a unit.
+METHODS = ("percentile", "basic", "bca", "bc", "expanded", "normal")
 # Of what a function returned what it should not, in error messages.
 DATA, RESAMPLE, JACKKNIFE = " for the data", " for resample {}", " for the data without group {} of the jackknife"
 
@@ -85,6 +87,9 @@ def of_callable(
     statistic: Called, columns: Mapping[str, Array], rows: Rows, request: Request, on_progress: OnProgress
 ) -> dict[str, Any]:
     """The bootstrap of a function of some columns, with the names of what the core says of a statistic of its own."""
+    if request.method not in METHODS:
+        got = f"{request.method!r} for the function {statistic}"
+        raise value_error("method", f"one of {', '.join(METHODS)} for a statistic that is a function", got)
     values = [_checked(rows.of(column), name, rows) for name, column in columns.items()]
     data = _Data(statistic, values, rows)
     if data.units < 2:

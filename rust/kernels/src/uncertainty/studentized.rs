@@ -42,7 +42,7 @@ pub(super) fn studentized<U: Units<K>, S: Statistic<K>, const K: usize>(
     let error = error_of_data(units, statistic, &mut |_| progress(0))?;
     let sums = sums(units, seed, count, &mut |done| progress(done / 2))?;
     let line = |r: usize| Squares { units, line: scalar(|| statistic.line(sums[r], n as f64)) };
-    let mut second = |done: usize| progress((count as usize + done) / 2);
+    let mut second = |done: usize| progress(count as usize / 2 + done / 2);
     let mut t = sum_each(n, line, (seed, count), &mut second)?;
     scalar(|| {
         let replicates = memory::collected(sums.iter().map(|&sums| statistic.value(sums)))?;

@@ -187,7 +187,7 @@ mod tests {
     fn enumerated(values: &[f64], q: f64) -> Vec<(f64, f64)> {
         let n = values.len();
         let place = Place::of(n, q);
-        let share = 1.0 / (n as f64).powi(n as i32);
+        let share = 1.0 / crate::math::powi(n as f64, n as u64);
         (0..n.pow(n as u32))
             .map(|code| {
                 let mut drawn: Vec<usize> = (0..n).map(|d| code / n.pow(d as u32) % n).collect();

@@ -47,12 +47,12 @@ impl Table {
     }
 
     /// How many the new model got right.
-    pub fn new(self) -> u64 {
+    pub fn hits(self) -> u64 {
         self.both + self.wins
     }
 
     /// How many the baseline got right.
-    pub fn base(self) -> u64 {
+    pub fn base_hits(self) -> u64 {
         self.both + self.losses
     }
 

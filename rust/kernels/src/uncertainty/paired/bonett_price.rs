@@ -2,6 +2,7 @@
 
 use super::answers::Table;
 use crate::intervals::Interval;
+use crate::uncertainty::smooth::within_one;
 
 /// Wald's interval for the difference of the shares w = (b + 1)/(n + 2) of wins and l = (c + 1)/(n + 2) of losses (Bonett
 /// and Price 2012): w - l +- z sqrt((w + l - (w - l)^2)/(n + 2)), cut off at -1 and 1.
@@ -10,6 +11,5 @@ pub(super) fn interval(of: Table, z: f64) -> Interval {
     let n = of.pairs() as f64 + 2.0;
     let (sum, difference) = ((wins + losses + 2.0) / n, (wins - losses) / n);
     let half = z * ((sum - difference * difference) / n).sqrt();
-    let inside = |limit: f64| limit.clamp(-1.0, 1.0);
-    Interval { low: inside(difference - half), high: inside(difference + half) }
+    Interval { low: within_one(difference - half), high: within_one(difference + half) }
 }

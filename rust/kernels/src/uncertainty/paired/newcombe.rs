@@ -6,9 +6,9 @@ use crate::intervals::proportion::wilson;
 
 /// Newcombe's interval for the difference of two dependent shares p and q (1998, Statistics in Medicine 17:2635, method
 /// 10): with their Wilson limits and the correlation phi of the answers, the lower limit is
-/// p - q - sqrt(x^2 - 2 phi x y + y^2), x = p - p_low, y = q_high - q, and the upper one accordingly.
+/// p - q - sqrt(x^2 - 2 phi x y + y^2), x = `p - p_low`, y = `q_high - q`, and the upper one accordingly.
 pub(super) fn interval(of: Table, z: f64) -> Interval {
-    let [new, base] = [of.new(), of.base()].map(|ones| {
+    let [new, base] = [of.hits(), of.base_hits()].map(|ones| {
         let (hits, misses) = (ones as f64, (of.pairs() - ones) as f64);
         let (share, limits) = (hits / (hits + misses), wilson(hits, misses, z));
         (share - limits.low, limits.high - share)
@@ -30,7 +30,7 @@ fn root(x: f64, y: f64, phi: f64) -> f64 {
 /// not below 0, over the root of the product of the four margins. It is 0 where a margin is.
 fn correlation(of: Table) -> f64 {
     let all = of.pairs();
-    let [new, base] = [of.new(), of.base()].map(|ones| ones as f64 * (all - ones) as f64);
+    let [new, base] = [of.hits(), of.base_hits()].map(|ones| ones as f64 * (all - ones) as f64);
     if new == 0.0 || base == 0.0 {
         return 0.0;
     }

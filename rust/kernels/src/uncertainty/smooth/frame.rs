@@ -62,9 +62,9 @@ pub(super) fn spread(second: f64, first: f64) -> f64 {
     if variance > ROUNDING * second { variance } else { 0.0 }
 }
 
-/// A correlation that rounding may have moved out of [-1, 1]; a NaN stays one.
+/// A correlation or a limit of a difference, cut off at -1 and 1, beyond which rounding may have moved it; a NaN stays one.
 #[inline(always)]
-pub(super) fn within_one(r: f64) -> f64 {
+pub(in crate::uncertainty) fn within_one(r: f64) -> f64 {
     let below = if r > 1.0 { 1.0 } else { r };
     if below < -1.0 { -1.0 } else { below }
 }

@@ -17,6 +17,7 @@ pub use boot::{bootstrap, bootstrap_each};
 pub use closed::{Closed, Strata, closed};
 pub use designed::{Plan, designed, influences};
 pub use formula::{Formula, statistic};
+pub(super) use frame::within_one;
 pub use scale::Scale;
 
 use super::no_estimate::NoEstimate;

@@ -1,6 +1,7 @@
 //! Wald's interval of a difference of shares after a right and a wrong answer are added on each side.
 
 use crate::intervals::Interval;
+use crate::uncertainty::smooth::within_one;
 
 /// With p = (k + 1)/(n + 2) on each side, p - q +- z sqrt(p (1 - p)/(n + 2) + q (1 - q)/(m + 2)), cut off at -1 and 1
 /// (Agresti and Caffo 2000).
@@ -10,6 +11,5 @@ pub(super) fn interval(hits: [f64; 2], rows: [f64; 2], z: f64) -> Interval {
         (k / n, k * ((n - k) / n) / n / n)
     });
     let (difference, half) = (new.0 - base.0, z * (new.1 + base.1).sqrt());
-    let inside = |limit: f64| limit.clamp(-1.0, 1.0);
-    Interval { low: inside(difference - half), high: inside(difference + half) }
+    Interval { low: within_one(difference - half), high: within_one(difference + half) }
 }
