@@ -23,7 +23,7 @@ const GROUPS: usize = 500;
 ///
 /// Each unit counts as often as `drawing` says: under [`crate::uncertainty::designs::Simple`] as often as in the
 /// bootstrap of a mean with the same seed. BCa's acceleration is that of the jackknife, which leaves out one unit at a
-/// time, or one of about [`GROUPS`] groups of units.
+/// time, or one of about 500 groups of units.
 pub fn ordered_bootstrap(
     statistic: &dyn OrderStatistic,
     columns: &[&dyn Wide],

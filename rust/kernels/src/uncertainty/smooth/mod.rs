@@ -1,7 +1,7 @@
 //! Statistics that are smooth functions of a few sums over rows: a variance, a correlation, an F1 score.
 //!
 //! A [`Smooth`] says what a row adds to its K sums, what the statistic of the sums is, and how it changes with them.
-//! The interval in closed form ([`closed`]) and the bootstrap ([`boot`]) are written once, for any statistic and
+//! The interval in closed form ([`closed`]) and the bootstrap (`boot`) are written once, for any statistic and
 //! design; they see it as a [`Sums`], which no longer knows C and K.
 
 mod boot;
