@@ -62,7 +62,7 @@ mod tests {
         let mut counts = vec![0.0; cells];
         for &w in &weights {
             assert!(w > 0.0 && w < 4.0);
-            counts[(beta::cdf(w / 4.0, 0.5, 1.5) * cells as f64) as usize] += 1.0;
+            counts[(beta::cdf(0.5, 1.5, w / 4.0) * cells as f64) as usize] += 1.0;
         }
         let each = n / cells as f64;
         let chi: f64 = counts.iter().map(|c| (c - each) * (c - each) / each).sum();

@@ -208,7 +208,9 @@ fn between(sorted: &[f64], position: f64) -> Option<f64> {
     }
     let whole = position as usize;
     let (below, above) = (sorted[whole - 1], sorted[whole.min(sorted.len() - 1)]);
-    Some(below + (above - below) * (position - whole as f64))
+    let part = position - whole as f64;
+    // A neighbour that does not count may be infinite, and 0 times infinity would be NaN.
+    Some(if part == 0.0 { below + 0.0 } else { below + (above - below) * part })
 }
 
 #[cfg(test)]
