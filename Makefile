@@ -70,7 +70,7 @@ lint: .venv/.built  ## Formatting, lints, types, stubs
 	.venv/bin/python -m mypy.stubtest --allowlist tests/stubtest-allowlist.txt steelyard._core
 	@echo "lint: all clean"
 
-bench: .venv-bench/.built  ## Measure every claim beside its peer; rewrite the README's table
+bench: .venv-bench/.built .venv-bench/.bootstraps  ## Measure every claim beside its peer; rewrite the README's table
 	$(call say,the benchmark rows: about four minutes)
 	PYTHONPATH=$(CURDIR)/.venv-bench/site $(PEERS) -m benches.run
 
@@ -103,6 +103,13 @@ clean:  ## Remove everything that make has made
 .venv-demo/.built: .venv-demo/.made $(SOURCES) $(FACE)
 	$(call say,building a release wheel and installing it as a user would: two or three minutes)
 	.venv-demo/bin/$(PIP) '.[cli]'
+	touch $@
+
+# Other packages for the bootstrap, which only the benchmark needs; pyarrow is what rapidstats reads arrays with.
+.venv-bench/.bootstraps: .venv-bench/.built
+ifndef STEELYARD_BENCH_PYTHON
+	.venv-bench/bin/$(PIP) arch numba rapidstats pyarrow scikit-learn || echo "--- some peers could not be installed: their rows will be missing"
+endif
 	touch $@
 
 # Where a peer cannot be installed, the benchmark run reports it as missing.
