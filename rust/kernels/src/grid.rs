@@ -198,23 +198,61 @@ pub fn asked_alone<R>(work: impl FnOnce() -> R) -> R {
 
 thread_local! {
     static ASKED_ALONE: Cell<bool> = const { Cell::new(false) };
+
+    /// The clock of the last work of this thread that has a `progress`, and when that work ended.
+    static UNASKED: Cell<Option<[Instant; 2]>> = const { Cell::new(None) };
+}
+
+/// When work that has a `progress` last called it, or began.
+///
+/// Work that begins within a tick after other work of this thread goes on with its clock: each of many runs in a loop
+/// may be too short to call `progress`, and together they must not be. (This is a type of its own since dropping it
+/// touches no `progress`, so that code may use that again while a `Pace` is still in scope.)
+struct Clock {
+    last: Instant,
+    watched: bool,
+}
+
+impl Clock {
+    fn new(watched: bool) -> Self {
+        let now = Instant::now();
+        let last = match UNASKED.get() {
+            Some([since, until]) if now.duration_since(until) < TICK => since,
+            _ => now,
+        };
+        Clock { last, watched }
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        if self.watched {
+            UNASKED.set(Some([self.last, Instant::now()]));
+        }
+    }
 }
 
 /// Calls `progress` whenever a [`TICK`] has passed; once it has stopped the work, the work stays stopped.
 struct Ticks<'a> {
     progress: Option<Progress<'a>>,
-    last: Instant,
+    clock: Clock,
     stopped: bool,
 }
 
 impl<'a> Ticks<'a> {
     fn new(progress: Option<Progress<'a>>) -> Self {
-        Ticks { progress, last: Instant::now(), stopped: false }
+        Ticks { clock: Clock::new(progress.is_some()), progress, stopped: false }
+    }
+
+    /// Calls `progress` before the work begins where it is time to: an error where it says that it should not begin.
+    fn begun(progress: Option<Progress<'a>>) -> Result<Self, Stopped> {
+        let mut ticks = Ticks::new(progress);
+        if ticks.due() && !ticks.ask(0) { Err(Stopped::Cancelled) } else { Ok(ticks) }
     }
 
     /// Whether it is time to call `progress`.
     fn due(&self) -> bool {
-        self.progress.is_some() && !self.stopped && self.last.elapsed() >= TICK
+        self.clock.watched && !self.stopped && self.clock.last.elapsed() >= TICK
     }
 
     /// Calls `progress`: whether the work goes on.
@@ -222,7 +260,7 @@ impl<'a> Ticks<'a> {
         if let Some(progress) = self.progress.as_deref_mut() {
             self.stopped |= !progress(done);
         }
-        self.last = Instant::now();
+        self.clock.last = Instant::now();
         !self.stopped
     }
 }
@@ -270,7 +308,7 @@ fn serial<T, R>(
     mut f: impl FnMut(T) -> R,
 ) -> Result<Vec<R>, Stopped> {
     let mut results = memory::with_capacity(items.len())?;
-    let mut ticks = Ticks::new(progress);
+    let mut ticks = Ticks::begun(progress)?;
     for (index, item) in items.enumerate() {
         results.push(f(item));
         if ticks.due() && !ticks.ask(index + 1) {
@@ -352,8 +390,9 @@ fn pooled<R: Send>(
     f: impl Fn(usize) -> R + Sync,
 ) -> Result<Vec<R>, Stopped> {
     let (shared, results) = (Shared::new(n)?, memory::with_capacity(n)?);
+    let ticks = Ticks::begun(progress)?;
     let step = || shared.step(&f);
-    let whole = pool::together(helpers, &step, |team| lead(team, &shared, Ticks::new(progress), &step));
+    let whole = pool::together(helpers, &step, |team| lead(team, &shared, ticks, &step));
     if !whole {
         // A helper may have been writing into its slot when the memory was forked.
         std::mem::forget(shared);
@@ -418,6 +457,24 @@ mod tests {
 
     fn go(_: usize) -> bool {
         true
+    }
+
+    #[test]
+    fn a_loop_of_short_runs_is_asked_and_a_run_after_a_pause_is_not() {
+        let short = |asked: &mut usize| {
+            let mut progress = |_| {
+                *asked += 1;
+                false
+            };
+            map_chunks(2, 0, &mut progress, |_| std::thread::sleep(Duration::from_millis(1)))
+        };
+        let (begun, mut asked) = (Instant::now(), 0);
+        while short(&mut asked).is_ok() {
+            assert!(begun.elapsed() < 100 * TICK);
+        }
+        assert_eq!(asked, 1);
+        std::thread::sleep(2 * TICK);
+        assert!(short(&mut asked).is_ok() && asked == 1);
     }
 
     #[test]

@@ -47,10 +47,6 @@ pub(super) fn beta_t<U: Units<K>, S: Statistic<K>, const K: usize>(
     } else {
         let bytes = n * units.bytes();
         for r in 0..count {
-            // The passes over the rows of one replicate can be too short to ask by themselves.
-            if !progress(r) {
-                return Err(Stopped::Cancelled);
-            }
             let within = |piece| chunk(piece, n, PIECE);
             let parts = map_chunks(chunks(n, PIECE), bytes, &mut |_| progress(r), |piece| {
                 dispatch(Weighted { units, within: within(piece), stream: stream(r) })

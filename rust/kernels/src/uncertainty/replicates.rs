@@ -240,6 +240,8 @@ mod tests {
             let units = Rows { x: &column(n)[..], shift: 0.0 };
             let stopped = replicates(units, mean, 1, 1_000_000, &mut |_| false);
             assert_eq!(stopped, Err(Stopped::Cancelled));
+            let stopped = sum_each(n, |_| units, (1, 1_000_000), &mut |_| false);
+            assert_eq!(stopped, Err(Stopped::Cancelled));
         }
     }
 
