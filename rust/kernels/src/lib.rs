@@ -15,6 +15,7 @@ compile_error!(
     "steelyard promises its bits on x86-64 and little-endian aarch64; other targets are not proven"
 );
 
+mod bisection;
 pub mod calibration;
 pub mod clusters;
 pub mod dtype;

@@ -4,6 +4,7 @@
 use super::law::Engine;
 use super::steps::Steps;
 use super::{Found, Ideal, Question, limits};
+use crate::bisection::first;
 use crate::grid::{Pace, Progress, Stopped};
 use crate::math::{binomial, exp, expm1, log1p};
 use crate::memory;
@@ -86,11 +87,13 @@ impl Place {
     /// The possible quantiles of a resample of sorted rows, each with its probability, those that are negligible left
     /// out.
     fn distribution(self, values: &[f64], pace: &mut Pace<'_>) -> Result<Vec<(f64, f64)>, Stopped> {
-        let first = first(self.n, |i| self.up_to(i) > NEGLIGIBLE);
-        let end = first_from(first, self.n, |i| self.beyond(i) <= NEGLIGIBLE);
+        let n = self.n as u64;
+        let begin = first(0..n, |i| self.up_to(i as usize) > NEGLIGIBLE);
+        let end = first(begin..n, |i| self.beyond(i as usize) <= NEGLIGIBLE) as usize;
+        let begin = begin as usize;
         let mut listed = Vec::new();
-        let mut before = if first == 0 { 0.0 } else { self.up_to(first - 1) };
-        for i in first..(end + 1).min(self.n) {
+        let mut before = if begin == 0 { 0.0 } else { self.up_to(begin - 1) };
+        for i in begin..(end + 1).min(self.n) {
             let up_to = self.up_to(i);
             let here = up_to - before;
             before = up_to;
@@ -135,24 +138,6 @@ impl Place {
         }
         Ok(())
     }
-}
-
-/// The first k in `0..n` that holds, where all later ones hold too; `n` where none does.
-fn first(n: usize, holds: impl Fn(usize) -> bool) -> usize {
-    first_from(0, n, holds)
-}
-
-fn first_from(from: usize, n: usize, holds: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut high) = (from, n);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if holds(middle) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    low
 }
 
 /// The standard deviation of values with probabilities, about a number near their mean.

@@ -4,6 +4,7 @@
 use super::data::Data;
 use super::quantile::{between, position};
 use super::{Auc, OrderStatistic, Sample, Second, Sorted};
+use crate::bisection::first;
 use crate::grid::{Progress, Stopped};
 use crate::intervals::spread::{Range, unspread};
 use crate::intervals::{Confidence, Interval};
@@ -82,25 +83,11 @@ fn exact_limits(values: &[f64], q: f64, confidence: Confidence) -> Interval {
     let tail = confidence.tail();
     // The number of l in 1..=n with P(Bin < l) <= tail, and of u in 1..=n with P(Bin >= u) > tail: both tails are
     // monotone.
-    let below = scalar(|| first(n, |k| binomial::cdf(k, n, q) > tail));
-    let above = scalar(|| first(n, |k| binomial::sf(k, n, q) <= tail));
+    let below = scalar(|| first(0..n, |k| binomial::cdf(k, n, q) > tail));
+    let above = scalar(|| first(0..n, |k| binomial::sf(k, n, q) <= tail));
     let low = below.checked_sub(1).map_or(f64::NAN, |at| values[at as usize]);
     let high = values.get(above as usize).copied().unwrap_or(f64::NAN);
     confidence.open(Interval { low, high }, f64::NEG_INFINITY, f64::INFINITY)
-}
-
-/// The first k in `0..n` that holds, where all later ones hold too; `n` where none does.
-fn first(n: u64, holds: impl Fn(u64) -> bool) -> u64 {
-    let (mut low, mut high) = (0, n);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if holds(middle) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    low
 }
 
 /// How many independent rows say as much about the share of rows up to `value` as these clusters do; the number of

@@ -1,5 +1,6 @@
 //! The score interval of paired 0/1 answers.
 
+use crate::bisection;
 use crate::intervals::Interval;
 
 /// Tango's score interval for the difference of paired 0/1 answers (Tango 1998): the d with
@@ -23,21 +24,7 @@ fn tango_lower(b: f64, c: f64, n: f64, z: f64) -> f64 {
         let variance = n * (2.0 * q + d * (1.0 - d));
         b - c - n * d <= z * (if variance > 0.0 { variance } else { 0.0 }).sqrt()
     };
-    let (mut outside, mut limit) = (-1.0, (b - c) / n);
-    if inside(outside) {
-        return outside;
-    }
-    loop {
-        let middle = outside + (limit - outside) / 2.0;
-        if middle <= outside || middle >= limit {
-            return limit;
-        }
-        if inside(middle) {
-            limit = middle;
-        } else {
-            outside = middle;
-        }
-    }
+    bisection::edge(-1.0, (b - c) / n, inside)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The score interval of the difference of two independent shares.
 
+use crate::bisection;
 use crate::intervals::Interval;
 
 /// The d that the score test does not reject (Miettinen and Nurminen 1985): those with
@@ -22,21 +23,7 @@ fn lower([k, j]: [f64; 2], [n, m]: [f64; 2], z: f64) -> f64 {
         let variance = (p * (1.0 - p) / n + q * (1.0 - q) / m) * factor;
         value - d <= z * (if variance > 0.0 { variance } else { 0.0 }).sqrt()
     };
-    let (mut outside, mut limit) = (-1.0, value);
-    if inside(outside) {
-        return outside;
-    }
-    loop {
-        let middle = outside + (limit - outside) / 2.0;
-        if middle <= outside || middle >= limit {
-            return limit;
-        }
-        if inside(middle) {
-            limit = middle;
-        } else {
-            outside = middle;
-        }
-    }
+    bisection::edge(-1.0, value, inside)
 }
 
 /// The second share q of the largest likelihood where the first is q + d.
