@@ -8,18 +8,11 @@ use super::super::paired::Wide;
 use super::super::statistic::{Line, Statistic};
 use super::closed::{Linear, Prepared, prepare};
 use super::units::Table;
+use super::width::{stride, with_width};
 use super::{Formula, Sums, statistic};
 use crate::grid::{Progress, Stopped};
 use crate::memory;
 use crate::simd::scalar;
-
-/// How many sums a table of the bootstrap may have; a statistic takes the smallest that holds its own.
-const WIDTHS: [usize; 7] = [1, 2, 4, 6, 8, 12, 24];
-
-/// The width of the table for a statistic of `width` sums.
-pub(super) fn stride(width: usize) -> usize {
-    WIDTHS.into_iter().find(|&wide| wide >= width).unwrap_or(width)
-}
 
 /// The bootstrap of a statistic, by rows or by clusters. `progress` gets the number of replicates done.
 pub fn bootstrap(
@@ -53,15 +46,8 @@ pub fn bootstrap_each(
             Err(refused) => Err(*refused),
         });
     }
-    match statistics.iter().flatten().next().map_or(1, |statistic| stride(statistic.width())) {
-        1 => each_of_width::<1>(&ready, options, progress),
-        2 => each_of_width::<2>(&ready, options, progress),
-        4 => each_of_width::<4>(&ready, options, progress),
-        6 => each_of_width::<6>(&ready, options, progress),
-        8 => each_of_width::<8>(&ready, options, progress),
-        12 => each_of_width::<12>(&ready, options, progress),
-        _ => each_of_width::<24>(&ready, options, progress),
-    }
+    let width = statistics.iter().flatten().next().map_or(1, |statistic| stride(statistic.width()));
+    with_width!(width, K => each_of_width::<K>(&ready, options, progress))
 }
 
 fn each_of_width<const K: usize>(
@@ -87,15 +73,7 @@ fn bootstrap_or_ended(
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
     let ready = Ready::of(statistic, columns, design, options, &mut |_| progress(0))?;
-    match ready.prepared.units.stride {
-        1 => ready.of_width::<1>(options, progress),
-        2 => ready.of_width::<2>(options, progress),
-        4 => ready.of_width::<4>(options, progress),
-        6 => ready.of_width::<6>(options, progress),
-        8 => ready.of_width::<8>(options, progress),
-        12 => ready.of_width::<12>(options, progress),
-        _ => ready.of_width::<24>(options, progress),
-    }
+    with_width!(ready.prepared.units.stride, K => ready.of_width::<K>(options, progress))
 }
 
 /// A statistic with the sums of its units, which can be resampled.

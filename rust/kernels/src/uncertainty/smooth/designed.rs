@@ -11,6 +11,7 @@ use super::super::no_estimate::{Ended, NoEstimate, answer};
 use super::super::paired::Wide;
 use super::Sums;
 use super::closed::{Prepared, prepare};
+use super::width::with_width;
 use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks};
 use crate::memory::{self, NoMemory};
 use crate::random::{Domain, Stream};
@@ -73,15 +74,7 @@ fn influences_or_ended(
         Ok(Work { statistic, table, plan }.influences()?.0)
     }
     let prepared = prepare(statistic, columns, None, Design::Rows, progress)?;
-    match prepared.units.stride {
-        1 => of_width::<1>(statistic, &prepared),
-        2 => of_width::<2>(statistic, &prepared),
-        4 => of_width::<4>(statistic, &prepared),
-        6 => of_width::<6>(statistic, &prepared),
-        8 => of_width::<8>(statistic, &prepared),
-        12 => of_width::<12>(statistic, &prepared),
-        _ => of_width::<24>(statistic, &prepared),
-    }
+    with_width!(prepared.units.stride, K => of_width::<K>(statistic, &prepared))
 }
 
 fn designed_or_ended(
@@ -95,15 +88,7 @@ fn designed_or_ended(
         return Err(NoEstimate::NeedsInfluences.into());
     }
     let prepared = prepare(statistic, columns, plan.weights, plan.design, &mut |_| progress(0))?;
-    match prepared.units.stride {
-        1 => of_width::<1>(statistic, &prepared, plan, options, progress),
-        2 => of_width::<2>(statistic, &prepared, plan, options, progress),
-        4 => of_width::<4>(statistic, &prepared, plan, options, progress),
-        6 => of_width::<6>(statistic, &prepared, plan, options, progress),
-        8 => of_width::<8>(statistic, &prepared, plan, options, progress),
-        12 => of_width::<12>(statistic, &prepared, plan, options, progress),
-        _ => of_width::<24>(statistic, &prepared, plan, options, progress),
-    }
+    with_width!(prepared.units.stride, K => of_width::<K>(statistic, &prepared, plan, options, progress))
 }
 
 fn of_width<const K: usize>(

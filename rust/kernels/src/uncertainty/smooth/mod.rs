@@ -12,6 +12,7 @@ mod frame;
 mod scale;
 mod statistics;
 mod units;
+mod width;
 
 pub use boot::{bootstrap, bootstrap_each};
 pub use closed::{Closed, Strata, closed};

@@ -4,6 +4,7 @@ use super::super::design::{Design, Units};
 use super::super::no_estimate::{Ended, NoEstimate};
 use super::super::paired::Wide;
 use super::Sums;
+use super::width::stride;
 use crate::grid::{self, CHUNK, Pace, Progress, Stopped};
 use crate::intervals::cluster::scale;
 use crate::memory;
@@ -69,7 +70,7 @@ pub(super) fn unit_sums(
     progress: Progress<'_>,
 ) -> Result<UnitSums, Ended> {
     let rows = columns[0].len();
-    let (width, stride) = (statistic.width(), super::boot::stride(statistic.width()));
+    let (width, stride) = (statistic.width(), stride(statistic.width()));
     let factor = match weights {
         Some(weights) if statistic.degree() == 0 => scale(weights, &mut Pace::new(&mut *progress))?,
         Some(_) | None => 1.0,
