@@ -44,11 +44,10 @@ def ideal_limits(
 ) -> dict[str, Any]:
     """The limits of one problem, with the names that the core gives to those of resamples, and what to say of them."""
     codes, total = rows.clusters or (None, 0)
-    q = _level(statistic)
-    if q is not None and rows.clusters:
+    if statistic.level is not None and rows.clusters:
         raise _finite("for a quantile of clustered rows", statistic)
     found = _core.ideal_bootstrap(
-        values, statistic.name, q=q, codes=codes, clusters=total, method=method,
+        values, statistic.name, q=statistic.level, codes=codes, clusters=total, method=method,
         confidence_level=confidence.level, alternative=confidence.alternative, progress=progress,
     )  # fmt: skip
     if "refused" in found:
@@ -58,10 +57,3 @@ def ideal_limits(
     detail = {"engine": found["engine"], "error": error} | ({"z0": found["bias"]} if method in ("bc", "bca") else {})
     without = {"replicates": None, "low_error": 0.0, "high_error": 0.0}
     return found | without | {"ideal": "ideal ", "doubt": doubt, "detail": detail}
-
-
-def _level(statistic: Chosen) -> float | None:
-    """The level of a quantile; None for another statistic."""
-    if statistic.name not in QUANTILES:
-        return None
-    return statistic.parameters[0] if statistic.parameters else 0.5

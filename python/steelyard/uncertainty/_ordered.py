@@ -52,9 +52,8 @@ def of_sorted(
     values = for_core(map(rows.of, columns.values()))
     codes, total = rows.clusters or (None, 0)
     options: Any = {"codes": codes, "clusters": total, **confidence.keywords, "progress": progress}
-    if len(values) == 1:
-        q = statistic.parameters[0] if statistic.parameters else 0.5
-        found = _core.quantile_interval(values, q, **options)
+    if statistic.level is not None:
+        found = _core.quantile_interval(values, statistic.level, **options)
         if found.get("refused") == "equal values":
             return _equal(values[0], rows, confidence)
     else:

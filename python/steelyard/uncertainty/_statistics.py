@@ -38,6 +38,11 @@ class Chosen:
     name: str
     parameters: tuple[float, ...] = ()
 
+    @property
+    def level(self) -> float | None:
+        """The level of a quantile, which the median is too; None for another statistic."""
+        return 0.5 if self.name == "median" else self.parameters[0] if self.name == "quantile" else None
+
     def __str__(self) -> str:
         return (
             f"{self.name}({', '.join(f'{number:g}' for number in self.parameters)})" if self.parameters else self.name
