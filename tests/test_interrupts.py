@@ -71,8 +71,10 @@ def end_sign_flips() -> None:
     """Interrupt the sign flips early, and print what share of their time they took nevertheless.
 
     The smallest share of three: another process may hold one attempt up, but an interrupt that is ignored holds up all.
+    On one thread: two count 40 values in .05 s, in which the core looks for an interrupt only once.
     """
     listen()
+    sy.threads(1)
     for call in CALLS:
         if call.name.startswith("sign flips"):
             takes, rows = 0.0, ROWS
@@ -81,17 +83,15 @@ def end_sign_flips() -> None:
                 takes = min(length(call, data, 10 * LONGEST) for _ in range(2))
                 rows *= 2
             late = min(latest(call, data, takes / 10, takes / 10) for _ in range(3))
-            print(json.dumps([call.name, (takes / 10 + late) / takes, late]), flush=True)
+            print(json.dumps([call.name, (takes / 10 + late) / takes]), flush=True)
 
 
 @pytest.mark.timeout(WATCHDOG)
 def test_ctrl_c_ends_the_sign_flips() -> None:
-    """They are given up, not waited for: counting 40 values takes .04 to .1 s, which would pass for an answer."""
+    """They are given up, not waited for: counting 40 values takes a tenth of a second, which would pass for an answer."""
     shares = child("end_sign_flips()")
     assert len(shares) == 3
-    # Where the whole call takes less than two looks for an interrupt (50 ms), its end says nothing.
-    assert [name for name, share, late in shares if share > 0.75 and late > 0.05] == []
-    assert any(late > 0 for _, _, late in shares)
+    assert [name for name, share in shares if share > 0.75] == []
 
 
 # What has no row, and why.
