@@ -674,6 +674,17 @@ def signed(n: int, sizes: Any) -> Any:
     return np.resize(sizes, n) * np.where(uniform(n, 4) < 0.501, 1.0, -1.0)
 
 
-sign_flips("counted", lambda n: signed(40, uniform(40, 5)))
+def counted(n: int) -> Any:
+    """Values of which few patterns reach the observed sum, while 2^15 sums of a half are merged again for each large one.
+
+    As long as wished, unlike 40 values, which a processor may count between two looks for an interrupt.
+    """
+    small, large = uniform(30, 5), 100 + 1e-5 * uniform(min(n // 5_000, 1000), 6)
+    small[np.argmin(small)] *= -1
+    large[np.argmin(large)] *= -1
+    return np.r_[small, large]
+
+
+sign_flips("counted", counted)
 sign_flips("of whole numbers", lambda n: signed(4 * n, np.arange(1.0, 10_001.0)))
 sign_flips("of four sizes", lambda n: signed(n, np.sqrt([2.0, 3.0, 5.0, 7.0])))

@@ -71,10 +71,8 @@ def end_sign_flips() -> None:
     """Interrupt the sign flips early, and print what share of their time they took nevertheless.
 
     The smallest share of three: another process may hold one attempt up, but an interrupt that is ignored holds up all.
-    On one thread: two count 40 values in .05 s, in which the core looks for an interrupt only once.
     """
     listen()
-    sy.threads(1)
     for call in CALLS:
         if call.name.startswith("sign flips"):
             takes, rows = 0.0, ROWS
@@ -88,7 +86,7 @@ def end_sign_flips() -> None:
 
 @pytest.mark.timeout(WATCHDOG)
 def test_ctrl_c_ends_the_sign_flips() -> None:
-    """They are given up, not waited for: counting 40 values takes a tenth of a second, which would pass for an answer."""
+    """They are given up, not waited for: counting takes a tenth of a second, which would pass for an answer."""
     shares = child("end_sign_flips()")
     assert len(shares) == 3
     assert [name for name, share in shares if share > 0.75] == []

@@ -181,12 +181,14 @@ def test_what_cannot_fail_is_served_when_there_is_no_memory() -> None:
 
 
 def test_the_error_says_how_much_was_asked_for() -> None:
-    x = np.ones(100_000)
-    _core.fail_allocations_for_tests(0, 1, 100_001)
+    """With more elements than the memory of any earlier result has that is kept for later ones (64 MiB)."""
+    n = 1 << 23
+    zeros = np.zeros(n, np.int8)
+    _core.fail_allocations_for_tests(0, 1, n + 1)
     with pytest.raises(MemoryError, match=r"^no memory for \d+ bytes$"):
-        sy.proportion(np.zeros(100_000, np.int64), np.ones(100_000, np.int64))
+        sy.proportion(zeros, zeros + np.int8(1))
     assert _core.fail_allocations_for_tests(0, 0, 0) == 0
-    assert sy.estimate(x).value == 1.0
+    assert sy.estimate(np.ones(100_000)).value == 1.0
 
 
 def test_a_step_without_memory_is_not_made_and_not_counted() -> None:
