@@ -222,7 +222,7 @@ def test_options_that_a_function_cannot_have() -> None:
         sy.bootstrap(X, np.mean, clusters=np.zeros(300))
     with pytest.raises(ValueError, match="x: expected at least two rows"):
         sy.bootstrap([1.0], np.mean)
-    with pytest.raises(TypeError, match="statistic: expected one of mean"):
+    with pytest.raises(TypeError, match="statistic: expected a name, such as 'mean'"):
         sy.estimate(X, np.mean)  # type: ignore[arg-type]
 
 

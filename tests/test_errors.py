@@ -252,8 +252,8 @@ def test_confidence_levels(of: Call, level: object, error: type[Exception], got:
 
 
 GOLDEN: list[tuple[type[Exception], str, Callable[[], object]]] = [
-    (ValueError, "statistic: expected one of mean, ratio, sum, weighted_mean, geometric_mean, perplexity, variance, std, skewness, kurtosis, correlation, slope, rmse, r2, accuracy, precision, recall, f1, balanced_accuracy, mcc, kappa, brier, log_loss, median, quantile, auc, gini; got 'mad'; use steelyard.bootstrap", lambda: sy.estimate(X, "mad")),
-    (TypeError, "statistic: expected one of mean, ratio, sum, weighted_mean, geometric_mean, perplexity, variance, std, skewness, kurtosis, correlation, slope, rmse, r2, accuracy, precision, recall, f1, balanced_accuracy, mcc, kappa, brier, log_loss, median, quantile, trimmed_mean, iqr, mad, auc, gini, average_precision, ks, spearman; got float64 array of shape (12,)", lambda: sy.estimate(X, X)),
+    (ValueError, "statistic: expected one of mean, ratio, sum, weighted_mean, geometric_mean, perplexity, variance, std, skewness, kurtosis, correlation, slope, rmse, r2, accuracy, precision, recall, f1, balanced_accuracy, mcc, kappa, brier, log_loss, bleu, chrf, chrf++, median, quantile, auc, gini; got 'mad'; use steelyard.bootstrap", lambda: sy.estimate(X, "mad")),
+    (TypeError, "statistic: expected a name, such as 'mean' or 'median'; got float64 array of shape (12,)", lambda: sy.estimate(X, X)),
     (TypeError, "clusters: expected an array; got rows of unequal length", lambda: sy.estimate(X, clusters=[[1], 2])),
     (TypeError, "clusters: expected ids that are whole numbers below 2**63 or texts; got",
      lambda: sy.perplexity(X, clusters=[2**70] * N)),

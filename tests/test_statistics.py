@@ -40,6 +40,17 @@ def kappa(p: np.ndarray, t: np.ndarray) -> float:
     return ((tp + tn) / n - chance) / (1 - chance)
 
 
+def bleu(system: np.ndarray, reference: np.ndarray, *counts: np.ndarray) -> float:
+    precisions = [m.sum() / t.sum() for m, t in zip(counts[:4], counts[4:], strict=True)]
+    return 100 * min(1, math.exp(1 - reference.sum() / system.sum())) * math.prod(precisions) ** 0.25
+
+
+def chrf(*counts: np.ndarray) -> float:
+    system, reference, matches = (np.array([column.sum() for column in counts[k::3]]) for k in range(3))
+    precision, recall = (matches / system).mean(), (matches / reference).mean()
+    return 100 / (0.2 / precision + 0.8 / recall)
+
+
 # Every statistic by its definition, from as many columns as it takes.
 DEFINITIONS: dict[str, Callable[..., float]] = {
     "mean": lambda x: math.fsum(x) / len(x),
@@ -65,6 +76,9 @@ DEFINITIONS: dict[str, Callable[..., float]] = {
     "kappa": kappa,
     "brier": lambda p, t: ((p - t) ** 2).mean(),
     "log_loss": lambda p, t: -np.log(np.where(t == 1, p, 1 - p)).mean(),
+    "bleu": bleu,
+    "chrf": chrf,
+    "chrf++": chrf,
     "median": np.median,
     "quantile": lambda x: np.quantile(x, 0.8),
     "trimmed_mean": lambda x: stats.trim_mean(x, 0.1),
@@ -189,7 +203,7 @@ def test_no_message_speaks_of_another_statistic(statistic: str, kind: str) -> No
         return
     message = str(refusal(found, statistic, columns, None))  # type: ignore[arg-type]
     others = set(STATISTICS) - {statistic}
-    assert not [name for name in others if re.search(rf"(?<!trimmed ){name}s", message)], message
+    assert not [name for name in others if re.search(rf"(?<!trimmed ){re.escape(name)}s", message)], message
     if kind == "no answer":
         assert statistic in message
     if sums and kind == "empty resample":

@@ -20,6 +20,7 @@ from .test_bootstrap import multisets
 every = pytest.mark.parametrize("statistic", OTHERS)
 SHARES = ("accuracy", "precision", "recall", "f1", "balanced_accuracy", "brier")
 COUNTS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy", "mcc", "kappa")
+CORPUS = ("bleu", "chrf", "chrf++")
 P = np.array([1, 0, 1, 0, 1, 1.0])
 T = np.array([1, 1, 0, 0, 1, 1.0])
 
@@ -255,7 +256,7 @@ def test_limits_stay_inside_the_range(statistic: str, alternative: Any) -> None:
     lowest = {"skewness": -math.inf, "kurtosis": -3, "r2": -math.inf, "sum": -math.inf, "slope": -math.inf}
     signed = ("mcc", "kappa", "correlation")
     low = -1 if statistic in signed else lowest.get(statistic, -math.inf if statistic == "weighted_mean" else 0)
-    high = 1 if statistic in (*signed, *SHARES, "r2") else math.inf
+    high = 100 if statistic in CORPUS else 1 if statistic in (*signed, *SHARES, "r2") else math.inf
     for n in (8, 12, 40):
         for level in (0.6, 0.95, 0.9999):
             columns = sums_columns(statistic, n)

@@ -80,9 +80,23 @@ def sums_columns(statistic: str, n: int) -> list[np.ndarray]:
         "tokens": 1.0 + (words(n, 35) % np.uint64(9)).astype(np.float64), "targets": targets,
         "predictions": predictions, "probabilities": 0.1 + 0.6 * predictions + 0.2 * uniform(n, 36),
     }  # fmt: skip
+    if statistic in ("bleu", "chrf", "chrf++"):
+        return corpus_counts(statistic, n)
     if statistic in ("rmse", "r2"):
         return [graded[0] + 0.5 * graded[1], graded[0]]
     return [kinds[column] for column in REGISTRIES["uncertainty.statistic"][statistic].columns]
+
+
+def corpus_counts(statistic: str, n: int) -> list[np.ndarray]:
+    """Counts of n-grams of sentences of 6 to 45 tokens, of which nine in ten match, and fewer the longer they are."""
+    lengths = [np.floor(6 + 40 * uniform(n, 41)), np.floor(6 + 40 * uniform(n, 41) + 6 * uniform(n, 42) - 3)]
+    orders = 4 if statistic == "bleu" else 6 if statistic == "chrf" else 8
+    grams = [[np.maximum(length - k, 0.0) for length in lengths] for k in range(orders)]
+    share = 0.8 + 0.2 * uniform(n, 43)
+    matches = [np.floor(share ** (k + 1) * np.minimum(*of)) for k, of in enumerate(grams)]
+    if statistic == "bleu":
+        return [*lengths, *matches, *(system for system, _ in grams)]
+    return [column for of, match in zip(grams, matches, strict=True) for column in (*of, match)]
 
 
 def _of_sums(statistic: str, units: str, dtype: str, n: int) -> Inputs:

@@ -85,6 +85,32 @@ def forecasts(rng: np.random.Generator, n: int) -> Columns:
     return p, (rng.random(n) < p).astype(np.float64)
 
 
+def sentences(rng: np.random.Generator, n: int) -> Columns:
+    """The counts of BLEU: 5 to 39 words, of whose k-grams a share q^k matches, q uniform in [.3, .9]; 0 to 3 words miss."""
+    lengths, share = rng.integers(5, 40, n), rng.uniform(0.3, 0.9, n)
+    totals = [lengths - k for k in range(4)]
+    matches = [rng.binomial(total, share ** (k + 1)) for k, total in enumerate(totals)]
+    return tuple(column.astype(np.float64) for column in (lengths, lengths + rng.integers(0, 4, n), *matches, *totals))
+
+
+def translations(rng: np.random.Generator, n: int) -> Columns:
+    """The counts of chrF, of the same sentences with characters for words."""
+    lengths, share = rng.integers(30, 200, n), rng.uniform(0.3, 0.9, n)
+    longer, found = lengths + rng.integers(0, 10, n), []
+    for k in range(6):
+        found += [lengths - k, longer - k, rng.binomial(lengths - k, share ** (k + 1))]
+    return tuple(column.astype(np.float64) for column in found)
+
+
+def expected_share(k: int) -> float:
+    """The mean of q^k, q uniform in [.3, .9]."""
+    return (0.9 ** (k + 1) - 0.3 ** (k + 1)) / (k + 1) / 0.6
+
+
+BLEU = 100 * float(np.exp(1 - 23.5 / 22) * np.prod([expected_share(k) for k in range(1, 5)]) ** 0.25)
+PRECISION = float(np.mean([expected_share(k) for k in range(1, 7)]))
+RECALL = float(np.mean([expected_share(k + 1) * (114.5 - k) / (119 - k) for k in range(6)]))
+CHRF = 100 * 5 * PRECISION * RECALL / (4 * PRECISION + RECALL)
 BALANCED, FEW, GOOD = (0.5, 0.8, 0.8), (0.2, 0.7, 0.9), (0.5, 0.95, 0.95)
 DESIGNS: tuple[tuple[str, str, Draw, float], ...] = (
     ("sum of 1 a row", "sum", exponential, 1.0),
@@ -110,6 +136,8 @@ DESIGNS: tuple[tuple[str, str, Draw, float], ...] = (
         for statistic in ("precision", "recall", "f1", "balanced_accuracy", "mcc", "kappa")
         for name, rates in (("half ones", BALANCED), ("a fifth ones", FEW), ("95 % right", GOOD))
     ),
+    ("bleu", "bleu", sentences, BLEU),
+    ("chrf", "chrf", translations, CHRF),
 )
 
 

@@ -50,6 +50,30 @@ def _loss(p: Floats, t: Floats) -> Floats:
         return np.where(t == 1, -np.log(p), -np.log1p(-p))
 
 
+def _bleu(*columns_and_w: Any) -> Any:
+    *columns, w = columns_and_w
+    system, reference, *grams = [(w * x).sum() for x in columns]
+    if not any(np.real(matches) > 0 for matches in grams[:4]) or any(np.real(total) <= 0 for total in grams[4:]):
+        return 0 * system
+    log, smooth = 0 * system, 1.0
+    for matches, total in zip(grams[:4], grams[4:], strict=True):
+        if np.real(matches) <= 0:
+            smooth /= 2
+        log = log + np.log((matches if np.real(matches) > 0 else smooth) / total) / 4
+    return 100 * np.exp(log + (1 - reference / system if np.real(system) < np.real(reference) else 0))
+
+
+def _chrf(*columns_and_w: Any) -> Any:
+    *columns, w = columns_and_w
+    sums = [(w * x).sum() for x in columns]
+    orders = [of for of in zip(sums[::3], sums[1::3], sums[2::3], strict=True) if np.real(of[0]) > 0 < np.real(of[1])]
+    if not any(np.real(matches) > 0 for _, _, matches in orders):
+        return 0 * sums[0]
+    precision = sum(matches / system for system, _, matches in orders) / len(orders)
+    recall = sum(matches / reference for _, reference, matches in orders) / len(orders)
+    return 100 * 5 * precision * recall / (4 * precision + recall)
+
+
 STATISTICS: Mapping[str, Callable[..., Any]] = {
     "mean": _mean,
     "ratio": lambda x, y, w: (w * x).sum() / (w * y).sum(),
@@ -74,15 +98,18 @@ STATISTICS: Mapping[str, Callable[..., Any]] = {
     "kappa": _kappa,
     "brier": lambda p, t, w: _mean((p - t) ** 2, w),
     "log_loss": lambda p, t, w: _mean(_loss(p, t), w),
+    "bleu": _bleu,
+    "chrf": _chrf,
+    "chrf++": _chrf,
 }
 
 
 def sizes(statistic: str, *columns: Floats) -> Floats:
     """What each row adds to the denominator of a statistic."""
-    first, last = columns[0], columns[-1]
+    first, second, last = columns[0], columns[min(1, len(columns) - 1)], columns[-1]
     kinds = {
         "ratio": last, "weighted_mean": last, "perplexity": last, "precision": first, "recall": last,
-        "f1": first + last - first * last,
+        "f1": first + last - first * last, "bleu": second, "chrf": second, "chrf++": second,
     }  # fmt: skip
     return np.asarray(kinds.get(statistic, np.ones(len(first))), np.float64)
 

@@ -16,6 +16,7 @@ from .._options import parameter
 from .._registries import REGISTRIES, names
 from .._rows import Rows
 from ..errors import shown, type_error, value_error
+from ._counts import COUNTS, check_matches, count_columns
 
 __all__ = [
     "Chosen", "Statistic", "chosen", "column_names", "for_core", "of_sums_by_name", "refusal",
@@ -26,8 +27,8 @@ KEY = "uncertainty.statistic"
 Statistic = Literal[
     "mean", "ratio", "sum", "weighted_mean", "geometric_mean", "perplexity", "variance", "std", "skewness",
     "kurtosis", "correlation", "slope", "rmse", "r2", "accuracy", "precision", "recall", "f1", "balanced_accuracy",
-    "mcc", "kappa", "brier", "log_loss", "median", "quantile", "trimmed_mean", "iqr", "mad", "auc", "gini",
-    "average_precision", "ks", "spearman",
+    "mcc", "kappa", "brier", "log_loss", "bleu", "chrf", "chrf++", "median", "quantile", "trimmed_mean", "iqr", "mad",
+    "auc", "gini", "average_precision", "ks", "spearman",
 ]  # fmt: skip
 
 
@@ -135,7 +136,7 @@ def with_parameter(name: str, keyword: str, value: Any) -> Chosen:
 def _name(statistic: object) -> str:
     known = names(KEY)
     if not isinstance(statistic, str):
-        raise type_error("statistic", f"one of {', '.join(known)}", shown(statistic))
+        raise type_error("statistic", "a name, such as 'mean' or 'median'", shown(statistic))
     if statistic not in known:
         near = get_close_matches(statistic, known, 1)
         fix = f"did you mean {near[0]!r}?" if near else ""
@@ -149,8 +150,12 @@ def column_names(statistic: str) -> tuple[str, ...]:
 
 
 def several_columns(x: Any, statistic: str) -> dict[str, Array]:
-    """The columns of a tuple, keyed by the caller's expressions for them: ``x[0]``, ``x[1]``."""
+    """The columns of a tuple, keyed by the caller's expressions for them: ``x[0]``, ``x[1]``; counts may be a table."""
     wanted = column_names(statistic)
+    if statistic in COUNTS and not isinstance(x, tuple):
+        table = count_columns(x, statistic, wanted)
+        check_matches(table, statistic)
+        return table
     expected = f"a tuple of {len(wanted)} columns ({', '.join(wanted)}) for statistic={statistic!r}"
     if not isinstance(x, tuple):
         raise type_error("x", expected, shown(x))
@@ -160,6 +165,8 @@ def several_columns(x: Any, statistic: str) -> dict[str, Array]:
     for name, column in found.items():
         if len(column) != len(found["x[0]"]):
             raise value_error(name, f"{len(found['x[0]'])} rows, as x[0] has", str(len(column)))
+    if statistic in COUNTS:
+        check_matches(found, statistic)
     return found
 
 

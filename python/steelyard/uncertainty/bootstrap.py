@@ -212,7 +212,8 @@ def bootstrap(
     :func:`steelyard.estimate` has a table of the other statistics of sums: ``"sum"``, ``"weighted_mean"``,
     ``"geometric_mean"``, ``"perplexity"``, ``"variance"``, ``"std"``, ``"skewness"``, ``"kurtosis"``,
     ``"correlation"``, ``"slope"``, ``"rmse"``, ``"r2"``, ``"accuracy"``, ``"precision"``, ``"recall"``, ``"f1"``,
-    ``"balanced_accuracy"``, ``"mcc"``, ``"kappa"``, ``"brier"`` and ``"log_loss"``.
+    ``"balanced_accuracy"``, ``"mcc"``, ``"kappa"``, ``"brier"``, ``"log_loss"``, ``"bleu"``, ``"chrf"`` and
+    ``"chrf++"``.
 
     A statistic may also be a Python function of the column, or of the columns of the tuple, that returns one finite
     number. Its resamples are those of the other statistics. Where it takes ``sample_weight``, as scikit-learn's metrics

@@ -97,6 +97,9 @@ def estimate(
     ``"kappa"``             (predictions, targets), 0/1  Cohen's kappa                       t of artanh
     ``"brier"``             (probabilities, targets)     mean of (p - t)^2                   Wilson
     ``"log_loss"``          (probabilities, targets)     mean of -log p(t), in nats          t of the log
+    ``"bleu"``              counts [n, 10]               BLEU of a corpus, 0 to 100          Wilson of it/100
+    ``"chrf"``              counts [n, 18]               chrF2 of a corpus, 0 to 100         Wilson of it/100
+    ``"chrf++"``            counts [n, 24]               chrF2++ of a corpus, 0 to 100       Wilson of it/100
     ======================= ============================ =================================== ===================
 
     Statistics of sorted rows have intervals of their own (without ``weights`` and ``strata``):
@@ -119,7 +122,8 @@ def estimate(
     ----------
     x : array [n] or [n, M], list, mapping from name to array [n], or frame; or a tuple of the columns of the statistic
         Numbers or booleans. Several columns are several problems; the result is then one Estimate that holds arrays.
-        Statistics of two columns take a tuple of them, such as ``(predictions, targets)``.
+        Statistics of two columns take a tuple of them, such as ``(predictions, targets)``; those of counts one table
+        ``[n, K]``, or a tuple of its columns.
     statistic : str
         What to estimate; by position: ``"mean"``, ``"ratio"`` (sum x / sum y of a tuple (x, y), such as clicks per
         view), or one of the table.
@@ -194,11 +198,20 @@ def estimate(
 
     A ``"log_loss"`` is infinite, without limits, where a probability of 0 was given to what happened. Where all
     rows (or clusters) add the same to a statistic, such as errors that are all 0, there are no limits, except where
-    counts bound it: accuracy, precision, recall, F1 and balanced accuracy then have Wilson's interval with the
-    number of units, mcc and kappa [v - q (1 + v), v + q (1 - v)] with q as above. (With P ones among the n targets,
-    the last three count 4 P (n - P)/n^2 of the units.) 95 % intervals of a variance, and more so of a skewness or
-    kurtosis, cover less in small samples of heavy-tailed values: .77 for the variance of 20 exponential values, .48
-    for their kurtosis.
+    counts bound it: accuracy, precision, recall, F1, balanced accuracy, BLEU and chrF then have Wilson's interval with
+    the number of units, mcc and kappa [v - q (1 + v), v + q (1 - v)] with q as above. (With P ones among the n targets,
+    balanced accuracy, mcc and kappa count 4 P (n - P)/n^2 of the units.) 95 % intervals of a variance, and more so of a
+    skewness or kurtosis, cover less in small samples of heavy-tailed values: .77 for the variance of 20 exponential
+    values, .48 for their kurtosis.
+
+    The counts of BLEU and chrF have a row for each sentence, with sacreBLEU's columns: the lengths of system and
+    reference, the matching n-grams of orders 1 to 4 and all n-grams of the system; or for each order the n-grams of
+    the system, of the reference, and matching. The value is sacreBLEU's of the corpus (``smooth_method="exp"``,
+    ``effective_order=False``; beta 2 for chrF). sacreBLEU 2 makes them from texts::
+
+        metric = sacrebleu.BLEU()                    # or CHRF(), CHRF(word_order=2)
+        counts = metric._extract_corpus_statistics(hypotheses, [references])
+        sy.estimate(counts, "bleu", clusters=document)
 
     Sources: Bell and McCaffrey, Survey Methodology 28 (2002); Miller, "Adding error bars to evals", arXiv 2411.00640.
 

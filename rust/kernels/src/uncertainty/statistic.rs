@@ -58,6 +58,22 @@ named! {
         Brier = "brier" { columns: &["probabilities", "targets"] },
         /// The mean negative log-likelihood of 0/1 targets, in nats.
         LogLoss = "log_loss" { columns: &["probabilities", "targets"] },
+        /// BLEU of a corpus, from the counts of n-grams of its sentences.
+        Bleu = "bleu" {
+            columns: &[
+                "system", "reference", "matches_1", "matches_2", "matches_3", "matches_4", "total_1", "total_2", "total_3",
+                "total_4",
+            ],
+            needs: "a reference that is not empty", source: "Papineni and others 2002",
+        },
+        /// chrF2 of a corpus, from the counts of n-grams of characters of its sentences.
+        Chrf = "chrf" {
+            columns: CHRF.split_at(18).0, needs: "a reference that is not empty", source: "Popovic 2015",
+        },
+        /// chrF2++ of a corpus, from the counts of n-grams of characters and words of its sentences.
+        ChrfPlusPlus = "chrf++" {
+            columns: CHRF, needs: "a reference that is not empty", source: "Popovic 2017",
+        },
         /// The middle value, or the mean of the two middle ones.
         Median = "median" { columns: &["x"] },
         /// The quantile at level q, linear between neighbours.
@@ -86,6 +102,34 @@ named! {
         Spearman = "spearman" { columns: &["x", "y"], source: "Spearman 1904" },
     }
 }
+
+/// The columns of chrF++; those of chrF come first.
+const CHRF: &[&str] = &[
+    "system_1",
+    "reference_1",
+    "matches_1",
+    "system_2",
+    "reference_2",
+    "matches_2",
+    "system_3",
+    "reference_3",
+    "matches_3",
+    "system_4",
+    "reference_4",
+    "matches_4",
+    "system_5",
+    "reference_5",
+    "matches_5",
+    "system_6",
+    "reference_6",
+    "matches_6",
+    "system_words_1",
+    "reference_words_1",
+    "matches_words_1",
+    "system_words_2",
+    "reference_words_2",
+    "matches_words_2",
+];
 
 impl Name {
     /// The statistic of sorted rows of this name with its parameters, in the order of its row, and what its second

@@ -234,6 +234,10 @@ mod tests {
                 (Name::Rmse | Name::R2, _) | (_, "x" | "y" | "nll" | "weights" | "tokens") => {
                     graded(3 + 2 * place).collect()
                 }
+                (Name::Bleu | Name::Chrf | Name::ChrfPlusPlus, column) => {
+                    let (from, step) = if column.starts_with("matches") { (1, 5) } else { (9, 7) };
+                    (0..40usize).map(|i| (from + (i * step + place) % 8) as f64).collect()
+                }
                 (_, "probabilities") => answers(2).map(|answer| 0.3 + 0.5 * answer).collect(),
                 (_, "predictions") => answers(2).collect(),
                 _ => answers(3).collect(),

@@ -21,6 +21,8 @@ pub enum Scale {
     AtanhOfCounts,
     /// Wilson's interval with `value (1 - value) / V` rows and t in place of z; in [0, 1].
     Share,
+    /// The same of value/100; in [0, 100].
+    Percent,
     /// Wilson's interval of `J = value / (2 - value)`, turned back: F1 is 2J/(1 + J), and J = TP/(TP + FP + FN) is a
     /// share of rows; in [0, 1].
     Jaccard,
@@ -54,7 +56,7 @@ impl Scale {
             Scale::LogFrom(_) => "log t",
             Scale::LogRest => "log(1 - x) t",
             Scale::Atanh | Scale::AtanhOfCounts => "artanh t",
-            Scale::Share | Scale::Jaccard => "Wilson",
+            Scale::Share | Scale::Percent | Scale::Jaccard => "Wilson",
         }
     }
 
@@ -66,6 +68,7 @@ impl Scale {
             Scale::LogRest => (f64::NEG_INFINITY, 1.0),
             Scale::Atanh | Scale::AtanhOfCounts => (-1.0, 1.0),
             Scale::Share | Scale::Jaccard => (0.0, 1.0),
+            Scale::Percent => (0.0, 100.0),
         }
     }
 
@@ -110,6 +113,7 @@ impl Scale {
                 Interval { low: tanh(z - half), high: tanh(z + half) }
             }
             Scale::Share => return shared(value, error, fit, t),
+            Scale::Percent => of_share_in_percent(shared(value / 100.0, error / 100.0, fit, t).0),
             Scale::Jaccard => {
                 let (rest, half) = (2.0 - value, value / (2.0 - value));
                 let (interval, n_effective) = shared(half, error * 2.0 / (rest * rest), fit, t);
@@ -124,6 +128,10 @@ impl Scale {
         let Fit { value, still, .. } = fit;
         match self {
             Scale::Share => wilson(value * still, (1.0 - value) * still, t),
+            Scale::Percent => {
+                let share = value / 100.0;
+                of_share_in_percent(wilson(share * still, (1.0 - share) * still, t))
+            }
             Scale::Jaccard => {
                 let share = value / (2.0 - value);
                 of_jaccard(wilson(share * still, (1.0 - share) * still, t))
@@ -141,6 +149,10 @@ fn shared(value: f64, error: f64, fit: Fit, t: f64) -> (Interval, f64) {
     let effective = value * (1.0 - value) / (error * error);
     let n = if effective < fit.rows { effective } else { fit.rows };
     (wilson(value * n, (1.0 - value) * n, t), n)
+}
+
+fn of_share_in_percent(share: Interval) -> Interval {
+    Interval { low: 100.0 * share.low, high: 100.0 * share.high }
 }
 
 pub(super) fn of_jaccard(share: Interval) -> Interval {

@@ -2,7 +2,9 @@
 
 mod accuracy;
 mod balanced_accuracy;
+mod bleu;
 mod brier;
+mod chrf;
 mod correlation;
 mod f1;
 mod geometric_mean;
@@ -54,6 +56,9 @@ pub(super) fn of_name(name: Name, columns: &[Moments]) -> Option<Box<dyn Sums>> 
         Name::Kappa => erased(kappa::Kappa, columns),
         Name::Brier => erased(brier::Brier, columns),
         Name::LogLoss => erased(log_loss::LogLoss, columns),
+        Name::Bleu => erased(bleu::Bleu, columns),
+        Name::Chrf => erased(chrf::Chrf::<18>, columns),
+        Name::ChrfPlusPlus => erased(chrf::Chrf::<24>, columns),
         Name::Median
         | Name::Quantile
         | Name::TrimmedMean
