@@ -16,7 +16,7 @@ from steelyard.reference import repeats, sums
 
 from ..answers import compared
 from . import Case, Inputs, Outputs, as_dtype, normalish, uniform, words
-from .uncertainty_bootstrap import OTHERS, sums_columns
+from .uncertainty_bootstrap import OTHERS, QUOTIENTS, sums_columns
 
 LEVEL, TAIL = 0.95, 0.025
 HOW = {"confidence_level": LEVEL, "alternative": "two-sided"}
@@ -206,7 +206,7 @@ def _statistic_reference(inputs: Inputs) -> Outputs:
     of, columns = inputs["statistic"], [x.astype(np.float64) for x in inputs["columns"]]
     weights = np.ones(len(columns[0])) if inputs["weights"] is None else inputs["weights"]
     error, df = sums.standard_error(of, *columns, w=weights, clusters=inputs["codes"])
-    said = {"value": float(sums.STATISTICS[of](*columns, weights)), "standard_error": error}
+    said = {"value": float(sums.definition(of)(*columns, weights)), "standard_error": error}
     plain = of in ("accuracy", "precision", "recall", "f1") and inputs["codes"] is None and inputs["weights"] is None
     return said | {"df": -1.0 if plain else df}
 
@@ -588,12 +588,12 @@ CASES = [
     ),
     *(
         Case(
-            name=f"uncertainty.{statistic}_{kind}", covers=("statistic_interval",),
+            name=f"uncertainty.{statistic.replace('/', '_by_')}_{kind}", covers=("statistic_interval",),
             make=partial(_statistic_rows, statistic, kind), run=_statistic, reference=_statistic_reference,
             dtypes=("float32", "float64"), lengths=(40, 1025),
             bound={"value": 1e-9, "standard_error": 1e-9, "df": 1e-6},
         )
-        for statistic in OTHERS
+        for statistic in (*OTHERS, *QUOTIENTS)
         for kind in ("rows", "clusters", "weights")
     ),
     Case(name="intervals.clustered_ratio", make=_sums, **CLUSTERED),

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from steelyard import _core
-from steelyard._registries import REGISTRIES, names
+from steelyard._registries import names
 from steelyard.reference import bootstrap as reference
 from steelyard.reference import random
-from steelyard.uncertainty._statistics import of_sums_by_name
+from steelyard.uncertainty._statistics import column_names, of_sums_by_name
 
 from . import Case, Inputs, Outputs, as_dtype, normalish, uniform, words
 
@@ -68,6 +68,7 @@ def _clustered_pairs(dtype: str, n: int) -> Inputs:
 # -- statistics of sums -----------------------------------------------------------------------------------
 
 OTHERS = [name for name in of_sums_by_name() if name not in ("mean", "ratio")]
+QUOTIENTS = ["mean/std", "geometric_mean/mean", "slope/correlation", "f1/accuracy"]
 
 
 def sums_columns(statistic: str, n: int) -> list[np.ndarray]:
@@ -84,7 +85,7 @@ def sums_columns(statistic: str, n: int) -> list[np.ndarray]:
         return corpus_counts(statistic, n)
     if statistic in ("rmse", "r2"):
         return [graded[0] + 0.5 * graded[1], graded[0]]
-    return [kinds[column] for column in REGISTRIES["uncertainty.statistic"][statistic].columns]
+    return [kinds[column] for column in column_names(statistic)]
 
 
 def corpus_counts(statistic: str, n: int) -> list[np.ndarray]:
@@ -208,7 +209,7 @@ CASES = [
     ),
     *(
         Case(
-            name=f"uncertainty.bootstrap_{statistic}{units}",
+            name=f"uncertainty.bootstrap_{statistic.replace('/', '_by_')}{units}",
             covers=("bootstrap",),
             dtypes=("float32", "float64"),
             lengths=(40, 1025),
@@ -217,7 +218,7 @@ CASES = [
             reference=_sums_reference(statistic),
             bound=_bounds(COUNTED),
         )
-        for statistic in OTHERS
+        for statistic in (*OTHERS, *QUOTIENTS)
         for units in ("", "_clusters")
     ),
 ]

@@ -58,7 +58,7 @@ def of_statistic(
         draw = _counts if method == "studentized" else studentized.beta_weights
         draws = [draw(int(codes.max()) + 1, seed, r) for r in range(n_resamples)]
         return _studentized(partial(studentized.of_statistic, statistic, columns, codes), draws, confidence_level)
-    of, units, ones = statistics.STATISTICS[statistic], int(codes.max()) + 1, np.ones(len(codes))
+    of, units, ones = statistics.definition(statistic), int(codes.max()) + 1, np.ones(len(codes))
     counts = [_counts(units, seed, r) for r in range(n_resamples)]
     value, found = float(of(*columns, ones)), np.array([of(*columns, c[codes]) for c in counts])
     pull = np.bincount(codes, statistics.influences(statistic, *columns, w=ones))

@@ -81,7 +81,7 @@ def of_design(
     clusters = np.arange(n) if clusters is None else clusters
     weights = np.ones(n) if weights is None else weights
     strata = np.zeros(int(clusters.max()) + 1, np.int64) if strata is None else strata
-    of, of_rows, total = statistics.STATISTICS[statistic], strata[clusters], int(strata.max()) + 1
+    of, of_rows, total = statistics.definition(statistic), strata[clusters], int(strata.max()) + 1
     parts = [of_rows == h for h in range(total)] if macro else [np.ones(n, np.bool_)]
 
     def value(units: Codes) -> float:

@@ -46,7 +46,7 @@ def of_statistic(
     pull = np.bincount(codes, statistics.influences(statistic, *columns, w=each)).astype(np.float64)
     if statistic == "sum":
         pull = pull - math.fsum(weights * pull) / math.fsum(weights)
-    return float(statistics.STATISTICS[statistic](*columns, each)), error(pull, weights)
+    return float(statistics.definition(statistic)(*columns, each)), error(pull, weights)
 
 
 def t_of(distance: float, own: float, error: float) -> float:

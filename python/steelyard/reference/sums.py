@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["STATISTICS", "influences", "sizes", "standard_error"]
+__all__ = ["STATISTICS", "definition", "influences", "sizes", "standard_error"]
 
 Floats = NDArray[np.float64]
 Numbers = NDArray[Any]
@@ -104,14 +104,22 @@ STATISTICS: Mapping[str, Callable[..., Any]] = {
 }
 
 
+def definition(statistic: str) -> Callable[..., Any]:
+    """The function of the columns and the weights; of a quotient such as ``mean/std`` that of both."""
+    above, _, below = statistic.partition("/")
+    if not below:
+        return STATISTICS[above]
+    return lambda *given: STATISTICS[above](*given) / STATISTICS[below](*given)
+
+
 def sizes(statistic: str, *columns: Floats) -> Floats:
-    """What each row adds to the denominator of a statistic."""
+    """What each row adds to the denominator of a statistic, of a quotient to that of its first."""
     first, second, last = columns[0], columns[min(1, len(columns) - 1)], columns[-1]
     kinds = {
         "ratio": last, "weighted_mean": last, "perplexity": last, "precision": first, "recall": last,
         "f1": first + last - first * last, "bleu": second, "chrf": second, "chrf++": second,
     }  # fmt: skip
-    return np.asarray(kinds.get(statistic, np.ones(len(first))), np.float64)
+    return np.asarray(kinds.get(statistic.partition("/")[0], np.ones(len(first))), np.float64)
 
 
 def influences(statistic: str, *columns: Floats, w: Floats) -> Floats:
@@ -119,7 +127,7 @@ def influences(statistic: str, *columns: Floats, w: Floats) -> Floats:
 
     With an imaginary part h of one weight, that of the result is h times the derivative (Squire and Trapp 1998).
     """
-    of, found, step = STATISTICS[statistic], np.empty(len(w)), 1e-30
+    of, found, step = definition(statistic), np.empty(len(w)), 1e-30
     for i in range(len(w)):
         moved = w.astype(np.complex128)
         moved[i] += step * 1j

@@ -8,6 +8,7 @@ from .comparison import Comparison
 from .mean import estimate
 from .proportion import proportion
 from .quantiles import quantile, trimmed_mean
+from .quotients import quotient
 from .ranking import Ranking
 from .scipy_bootstrap import scipy_bootstrap
 from .state import EstimateState
@@ -24,6 +25,7 @@ __all__ = [
     "estimate",
     "proportion",
     "quantile",
+    "quotient",
     "scipy_bootstrap",
     "trimmed_mean",
 ]

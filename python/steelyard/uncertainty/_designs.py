@@ -14,7 +14,7 @@ from .._rows import Rows
 from .._strata import scheme_of, unit_strata
 from ..errors import value_error
 from ._callables import Called
-from ._statistics import Chosen, for_core, of_sums_by_name, refusal
+from ._statistics import Chosen, for_core, is_of_sums, refusal
 from .blocks import Blocks
 
 __all__ = ["PLAIN", "Design", "design_of"]
@@ -50,7 +50,7 @@ def design_of(
         raise value_error(asked, "None for a statistic that is a function", asked, "name a statistic")
     if n_resamples == math.inf:
         raise value_error(asked, "None with n_resamples=math.inf", asked, "9999 resamples are usual")
-    if statistic.name not in of_sums_by_name():
+    if not is_of_sums(statistic.name):
         _only_micro_without_weights(rows, statistic)
     elif statistic.name == "ratio":
         _of_one_sign(rows, columns, asked)
@@ -83,7 +83,7 @@ def _length(blocks: Blocks, rows: Rows, statistic: Chosen, columns: Mapping[str,
         if blocks.length > len(values[0]):
             raise value_error("blocks", f"a length of at most {len(values[0])} rows", f"{blocks.length:g}")
         return blocks.length
-    if len(values) > 1 and statistic.name not in of_sums_by_name():
+    if len(values) > 1 and not is_of_sums(statistic.name):
         fix = f"pass blocks=steelyard.uncertainty.blocks({blocks.kind!r}, length)"
         raise value_error("blocks", f"a length for statistic={statistic.name!r}", repr(blocks.kind), fix)
     found = _core.block_length(values, statistic.name, kind=blocks.kind)

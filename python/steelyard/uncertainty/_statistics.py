@@ -19,7 +19,7 @@ from ..errors import shown, type_error, value_error
 from ._counts import COUNTS, check_matches, count_columns
 
 __all__ = [
-    "Chosen", "Statistic", "chosen", "column_names", "for_core", "of_sums_by_name", "refusal",
+    "Chosen", "Statistic", "chosen", "column_names", "for_core", "is_of_sums", "of_sums_by_name", "refusal",
     "several_columns",
 ]  # fmt: skip
 
@@ -105,6 +105,11 @@ def of_sums_by_name() -> list[str]:
     return [name for name in names(KEY) if name not in WORDS or name in ("mean", "ratio")]
 
 
+def is_of_sums(statistic: str) -> bool:
+    """Whether it is a statistic of sums, or a quotient of two."""
+    return "/" in statistic or statistic in of_sums_by_name()
+
+
 def words(statistic: str) -> Words:
     """The words of a statistic; those of a statistic of sums name what its rows add to it."""
     if statistic in WORDS:
@@ -116,6 +121,8 @@ def words(statistic: str) -> Words:
 def chosen(statistic: object) -> Chosen:
     """The statistic of that name, or one with its parameters as ``steelyard.uncertainty.quantile`` makes it."""
     found = statistic if isinstance(statistic, Chosen) else Chosen(_name(statistic))
+    if "/" in found.name:
+        return found
     taken = REGISTRIES[KEY][found.name].parameters
     if found.parameters or not taken:
         return found
@@ -137,6 +144,8 @@ def _name(statistic: object) -> str:
     known = names(KEY)
     if not isinstance(statistic, str):
         raise type_error("statistic", "a name, such as 'mean' or 'median'", shown(statistic))
+    if "/" in statistic:
+        return _quotient(statistic)
     if statistic not in known:
         near = get_close_matches(statistic, known, 1)
         fix = f"did you mean {near[0]!r}?" if near else ""
@@ -144,9 +153,33 @@ def _name(statistic: object) -> str:
     return statistic
 
 
+def _quotient(statistic: str) -> str:
+    """The name of a quotient, such as ``mean/std``: of two statistics of sums that take the same columns."""
+    parts = [_name(part) for part in statistic.split("/")]
+    if len(parts) != 2 or parts[0] == parts[1]:
+        raise value_error("statistic", "a quotient of two different statistics, such as 'mean/std'", repr(statistic))
+    for part in parts:
+        if part not in of_sums_by_name() or part == "sum":
+            fix = "a sum grows with the rows: use 'mean'" if part == "sum" else "a function may compute any quotient"
+            raise value_error("statistic", "a quotient of statistics of sums", f"{part!r} in {statistic!r}", fix)
+    above, below = (column_names(part) for part in parts)
+    if above != below:
+        got = " and ".join(f"{part!r} of ({', '.join(column_names(part))})" for part in parts)
+        raise value_error("statistic", "a quotient of statistics of the same columns", got)
+    return statistic
+
+
 def column_names(statistic: str) -> tuple[str, ...]:
     """The core's names of the columns of a statistic, such as ``("x", "y")`` for the ratio."""
-    return REGISTRIES[KEY][statistic].columns
+    return REGISTRIES[KEY][statistic.partition("/")[0]].columns  # those of a quotient are those of both
+
+
+def _needs(statistic: str) -> str:
+    """What the rows of a statistic of sums must have for it to have a value."""
+    parts = statistic.split("/")
+    said = dict.fromkeys(REGISTRIES[KEY][part].needs for part in parts)
+    divisor = [f"a finite {parts[1]} that is not 0"] if len(parts) > 1 else []
+    return " and ".join([*filter(None, said), *divisor])
 
 
 def several_columns(x: Any, statistic: str) -> dict[str, Array]:
@@ -217,7 +250,7 @@ def _refused_sums(found: Mapping[str, Any], statistic: str, names: list[str], ro
         return value_error(names[found["column"]], f"{found['expected']} for statistic={statistic!r}", got)
     if kind == "infinite":
         return value_error(whole, f"a finite {statistic}", "an infinite one, which cannot be resampled")
-    needs = REGISTRIES[KEY][statistic].needs
+    needs = _needs(statistic)
     if kind == "empty resample":
         return value_error(whole, f"{needs} in every resample", "a resample without", "use steelyard.estimate")
     if kind == "no answer":

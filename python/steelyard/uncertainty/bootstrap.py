@@ -35,7 +35,7 @@ from ._statistics import (
     chosen,
     column_names,
     for_core,
-    of_sums_by_name,
+    is_of_sums,
     refusal,
     several_columns,
 )  # fmt: skip
@@ -213,7 +213,8 @@ def bootstrap(
     ``"geometric_mean"``, ``"perplexity"``, ``"variance"``, ``"std"``, ``"skewness"``, ``"kurtosis"``,
     ``"correlation"``, ``"slope"``, ``"rmse"``, ``"r2"``, ``"accuracy"``, ``"precision"``, ``"recall"``, ``"f1"``,
     ``"balanced_accuracy"``, ``"mcc"``, ``"kappa"``, ``"brier"``, ``"log_loss"``, ``"bleu"``, ``"chrf"`` and
-    ``"chrf++"``.
+    ``"chrf++"``. Two of them that take the same columns have a quotient, named as in ``"mean/std"`` or
+    ``"slope/correlation"``.
 
     A statistic may also be a Python function of the column, or of the columns of the tuple, that returns one finite
     number. Its resamples are those of the other statistics. Where it takes ``sample_weight``, as scikit-learn's metrics
@@ -336,6 +337,8 @@ def bootstrap(
     >>> y = np.array([1, 2, 2, 2, 3, 2, 3, 3, 2, 4, 5, 7, 8, 9, 9, 15])
     >>> print(sy.bootstrap((x, y), "ratio"))
     11.2 [9.4, 12.8] (95 %, BCa bootstrap, n = 16)
+    >>> print(sy.bootstrap(x, "mean/std"))
+    0.95 [0.68, 1.25] (95 %, BCa bootstrap, n = 16)
     >>> print(sy.bootstrap(x, ("median", "iqr"), method="percentile"))
     median  22 [14, 81] (95 %, percentile bootstrap, n = 16)
     iqr     69 [10, 120] (95 %, percentile bootstrap, n = 16)
@@ -393,7 +396,7 @@ def _of_statistic(
         name, values = only_column(found, "by")
         return _of_groups({name: values}, [values], selection, options, on_progress)
     chosen_rows = ((name, x, selection.rows(name, x)) for name, x in found.items)
-    beside = found.many and options.n_resamples != math.inf and options.statistic.name in of_sums_by_name()
+    beside = found.many and options.n_resamples != math.inf and is_of_sums(options.statistic.name)
     plain = selection.weights is None and selection.strata is None and options.blocks is None
     if beside and plain and isinstance(options.statistic, Chosen):
         parts = [part for same in alike(chosen_rows) for part in _each(same, options, on_progress)]

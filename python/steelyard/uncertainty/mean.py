@@ -20,7 +20,7 @@ from .._strata import Average, stratum_ids
 from ..errors import value_error
 from ._ordered import SORTED, of_sorted
 from ._ratio import ratio
-from ._statistics import Chosen, Statistic, chosen, column_names, of_sums_by_name, several_columns
+from ._statistics import Chosen, Statistic, chosen, column_names, is_of_sums, of_sums_by_name, several_columns
 from ._sums import of_sums
 
 __all__ = ["estimate"]
@@ -102,6 +102,10 @@ def estimate(
     ``"chrf++"``            counts [n, 24]               chrF2++ of a corpus, 0 to 100       Wilson of it/100
     ======================= ============================ =================================== ===================
 
+    Two of these statistics (but for the sum) that take the same columns have a quotient, such as ``"mean/std"`` or
+    ``"slope/correlation"``: the derivative of f/g along the sums of a cluster is (f' - (f/g) g')/g, and the interval is
+    +- t.
+
     Statistics of sorted rows have intervals of their own (without ``weights`` and ``strata``):
 
     - ``"median"``, and ``steelyard.uncertainty.quantile(q)``: the order statistics x_(l) and x_(u) with the largest l
@@ -126,7 +130,7 @@ def estimate(
         ``[n, K]``, or a tuple of its columns.
     statistic : str
         What to estimate; by position: ``"mean"``, ``"ratio"`` (sum x / sum y of a tuple (x, y), such as clicks per
-        view), or one of the table.
+        view), one of the table, or the quotient of two as in ``"mean/std"``.
     where : boolean array [n], optional
         The rows that count; default: all.
     weights : array of numbers [n], optional
@@ -348,6 +352,6 @@ def _closed_form(statistic: object) -> _ClosedForm:
     """The estimate of a statistic; raises for a name that is of none, or of one without a closed form."""
     of = chosen(statistic)
     known = (*of_sums_by_name(), *SORTED)
-    if of.name not in known:
+    if not is_of_sums(of.name) and of.name not in SORTED:
         raise value_error("statistic", f"one of {', '.join(known)}", repr(of.name), "use steelyard.bootstrap")
     return CLOSED_FORMS.get(of.name) or _ClosedForm(partial(_of_rows, of), ())

@@ -4,8 +4,10 @@
 use crate::arrays::{floats, slice};
 use crate::give::{Record, record, value_error};
 use crate::intervals::same_length;
+use crate::take::named;
 use pyo3::prelude::*;
 use steelyard_kernels::uncertainty::paired::Wide;
+use steelyard_kernels::uncertainty::smooth::Formula;
 use steelyard_kernels::uncertainty::{Design, NoEstimate};
 use steelyard_kernels::with_dtype;
 
@@ -29,6 +31,14 @@ pub fn two_columns<R>(
     work: impl FnOnce(&dyn Wide, &dyn Wide) -> PyResult<R>,
 ) -> PyResult<R> {
     all_columns(&columns[..2], |columns| work(columns[0], columns[1]))
+}
+
+/// The statistic of that name, or the quotient of two of them, such as `mean/std`.
+pub fn formula(statistic: &str) -> PyResult<Formula> {
+    match statistic.split_once('/') {
+        None => Ok(Formula::One(named(statistic)?)),
+        Some((above, below)) => Ok(Formula::Quotient(named(above)?, named(below)?)),
+    }
 }
 
 /// The design of the rows: clusters where `codes` are given, one per row, or else independent rows.
@@ -68,6 +78,7 @@ pub fn refusal(py: Python<'_>, refused: NoEstimate) -> Record<'_> {
         | NoEstimate::TooManyRows { .. }
         | NoEstimate::TooManyStrata { .. }
         | NoEstimate::SortedRows
+        | NoEstimate::NoQuotient
         | NoEstimate::Beyond { .. }
         | NoEstimate::Undefined
         | NoEstimate::NeedsReplicates

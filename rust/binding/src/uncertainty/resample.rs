@@ -1,6 +1,6 @@
 //! The bootstrap, and the random counts that it draws.
 
-use super::columns::{all_columns, design, refusal, two_columns};
+use super::columns::{all_columns, design, formula, refusal, two_columns};
 use crate::arrays::{copied, floats, given, slice};
 use crate::call::{call, call_quick};
 use crate::give::{Give, Given, Record, record, value_error};
@@ -72,11 +72,11 @@ pub fn bootstrap<'py>(
 ) -> Record<'py> {
     let confidence = confidence(confidence_level, alternative)?;
     let options = Options { method: named(method)?, count: n_resamples, seed, confidence };
-    let statistic = named::<Name>(statistic)?;
+    let statistic = formula(statistic)?;
     let columns = listed::<Bound<'_, PyAny>>(columns)?;
-    let about = statistic.about();
-    check_length("columns", about.columns.len(), columns.len())?;
-    check_length("parameters", about.parameters.len(), parameters.len())?;
+    check_length("columns", statistic.columns().len(), columns.len())?;
+    let taken = if let Formula::One(name) = statistic { name.about().parameters.len() } else { 0 };
+    check_length("parameters", taken, parameters.len())?;
     let total = n_resamples as usize;
     if weights.is_some() || stratum_codes.is_some() || blocks.is_some() {
         let weights = weights.map(|weights| slice::<f64>(weights, "weights")).transpose()?;
@@ -94,18 +94,18 @@ pub fn bootstrap<'py>(
         return found.map_or_else(|refused| refusal(py, refused), |found| fields(py, found));
     }
     let found = match statistic {
-        Name::Mean => with_dtype!(floats(&columns[0], "columns")?, x => {
+        Formula::One(Name::Mean) => with_dtype!(floats(&columns[0], "columns")?, x => {
             let design = design(codes, clusters, x.len())?;
             call(py, progress, total, |progress| kernels::mean(x, design, options, progress))?
         }),
-        Name::Ratio => two_columns(&columns, |x, y| {
+        Formula::One(Name::Ratio) => two_columns(&columns, |x, y| {
             let columns = Columns { x, y, weights: None, design: design(codes, clusters, x.len())? };
             call(py, progress, total, |progress| kernels::ratio_bootstrap(columns, options, progress))
         })?,
-        name => all_columns(&columns, |columns| {
+        formula => all_columns(&columns, |columns| {
             let design = design(codes, clusters, columns[0].len())?;
             call(py, progress, total, |progress| {
-                if let Some((statistic, second)) = name.ordered(&parameters) {
+                if let Some((statistic, second)) = formula.ordered(&parameters) {
                     return ordered_bootstrap(
                         &*statistic,
                         columns,
@@ -116,7 +116,7 @@ pub fn bootstrap<'py>(
                         progress,
                     );
                 }
-                let statistic = match smooth::statistic(Formula::One(name), columns, &mut |_| progress(0))? {
+                let statistic = match smooth::statistic(formula, columns, &mut |_| progress(0))? {
                     Ok(statistic) => statistic,
                     Err(refused) => return Ok(Err(refused)),
                 };
@@ -152,19 +152,19 @@ pub fn bootstrap_each<'py>(
 ) -> Given<Vec<Bound<'py, PyDict>>> {
     let confidence = confidence(confidence_level, alternative)?;
     let options = Options { method: named(method)?, count: n_resamples, seed, confidence };
-    let name = named::<Name>(statistic)?;
+    let formula = formula(statistic)?;
     let columns = listed::<Bound<'_, PyAny>>(columns)?;
-    check_length("columns of the statistic", 1, name.about().columns.len())?;
+    check_length("columns of the statistic", 1, formula.columns().len())?;
     if columns.is_empty() {
         return Err(value_error("columns: expected at least one; got none"));
     }
     let found = all_columns(&columns, |columns| {
         let design = design(codes, clusters, columns[0].len())?;
         call(py, progress, n_resamples as usize, |progress| {
-            if name == Name::Mean {
+            if formula == Formula::One(Name::Mean) {
                 return kernels::means(columns, design, options, progress);
             }
-            smooth::bootstrap_each(Formula::One(name), columns, design, options, progress)
+            smooth::bootstrap_each(formula, columns, design, options, progress)
         })
     })?;
     let found = found.into_iter().map(|found| match found {
@@ -185,15 +185,16 @@ pub fn block_length<'py>(
     kind: &str,
     progress: Option<&Bound<'py, PyAny>>,
 ) -> Record<'py> {
-    let (statistic, kind) = (named::<Name>(statistic)?, named::<Kind>(kind)?);
+    let (statistic, kind) = (formula(statistic)?, named::<Kind>(kind)?);
     let columns = listed::<Bound<'_, PyAny>>(columns)?;
-    check_length("columns", statistic.about().columns.len(), columns.len())?;
+    check_length("columns", statistic.columns().len(), columns.len())?;
     // A statistic of sorted rows reads its values as they are.
-    let statistic = if statistic.ordered(&[0.0]).is_none() { statistic } else { Name::Mean };
-    let columns = if statistic == Name::Mean { &columns[..1] } else { &columns[..] };
+    let mean = Formula::One(Name::Mean);
+    let statistic = if statistic.ordered(&[0.0]).is_none() { statistic } else { mean };
+    let columns = if statistic == mean { &columns[..1] } else { &columns[..] };
     let found = all_columns(columns, |columns| {
         call(py, progress, columns[0].len(), |progress| {
-            let statistic = match smooth::statistic(Formula::One(statistic), columns, &mut *progress)? {
+            let statistic = match smooth::statistic(statistic, columns, &mut *progress)? {
                 Ok(statistic) => statistic,
                 Err(refused) => return Ok(Err(refused)),
             };
@@ -211,7 +212,7 @@ pub fn block_length<'py>(
 
 /// What is asked under a design of resampling.
 struct Asked<'a> {
-    statistic: Name,
+    statistic: Formula,
     parameters: &'a [f64],
     weights: Option<&'a [f64]>,
     stratum_codes: Option<&'a [i64]>,
@@ -248,8 +249,7 @@ impl Asked<'_> {
         if let Some((statistic, second)) = self.statistic.ordered(self.parameters) {
             return ordered_bootstrap(&*statistic, columns, second, design, drawing, options, progress);
         }
-        let statistic = match smooth::statistic(Formula::One(self.statistic), columns, &mut |_| progress(0))?
-        {
+        let statistic = match smooth::statistic(self.statistic, columns, &mut |_| progress(0))? {
             Ok(statistic) => statistic,
             Err(refused) => return Ok(Err(refused)),
         };

@@ -1,6 +1,6 @@
 //! The statistics of sums over rows, with their intervals in closed form.
 
-use super::columns::{all_columns, design, refusal};
+use super::columns::{all_columns, design, formula, refusal};
 use crate::arrays::slice;
 use crate::call::call;
 use crate::give::{Record, record, value_error};
@@ -8,8 +8,8 @@ use crate::intervals::{confidence, same_length};
 use crate::take::{listed, named};
 use pyo3::prelude::*;
 use steelyard_kernels::intervals::strata::Average;
-use steelyard_kernels::uncertainty::smooth::{self, Closed, Formula, Strata};
-use steelyard_kernels::uncertainty::{Design, Name};
+use steelyard_kernels::uncertainty::Design;
+use steelyard_kernels::uncertainty::smooth::{self, Closed, Strata};
 
 /// A statistic of `columns` with its interval: a dictionary of the fields of the kernel's `Closed`, with NaN for a
 /// number that does not exist, and `kind`, the interval in words; or, where there is no estimate, of the reason
@@ -36,7 +36,7 @@ pub fn statistic_interval<'py>(
     progress: Option<&Bound<'py, PyAny>>,
 ) -> Record<'py> {
     let confidence = confidence(confidence_level, alternative)?;
-    let formula = Formula::One(named::<Name>(statistic)?);
+    let formula = formula(statistic)?;
     let average = named::<Average>(average)?;
     let columns = listed::<Bound<'_, PyAny>>(columns)?;
     let expected = formula.columns().len();

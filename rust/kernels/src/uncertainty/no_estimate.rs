@@ -88,6 +88,8 @@ pub enum NoEstimate {
     Infinite,
     /// The statistic is one of sorted rows, which has no interval by sums.
     SortedRows,
+    /// Two statistics of which there is no quotient: of different columns, or a sum, which grows with the rows.
+    NoQuotient,
     /// The denominators of a resample add up to 0, or the statistic of it is not defined for another reason.
     EmptyResample,
     /// A limit would lie beyond the extreme replicate.
@@ -178,6 +180,11 @@ impl fmt::Display for NoEstimate {
             NoEstimate::SortedRows => {
                 write!(f, "statistic: expected a statistic of sums; got one of sorted rows")
             }
+            NoEstimate::NoQuotient => write!(
+                f,
+                "statistic: expected a quotient of two statistics of the same columns, neither of them a sum; got \
+                 others"
+            ),
             NoEstimate::Infinite => write!(f, "columns: expected a finite statistic; got an infinite one"),
             NoEstimate::EmptyResample => {
                 write!(f, "columns: expected a value in each resample; got a resample without one")

@@ -101,6 +101,8 @@ fn ratio(n: usize) -> Run {
 /// The level of the quantile, and the share of the trimmed mean.
 const PARAMETERS: [f64; 1] = [0.2];
 
+const QUOTIENTS: [(Name, Name); 2] = [(Name::Mean, Name::Std), (Name::Slope, Name::Correlation)];
+
 /// Each statistic by rows and by clusters, from the columns to the limits.
 fn statistics(n: usize) -> Run {
     let x: Vec<f64> = tame(n, 73);
@@ -117,6 +119,11 @@ fn statistics(n: usize) -> Run {
         };
         let designs = [("rows", Design::Rows), ("clusters", Design::Clusters { codes: &codes, count: 5 })];
         for (design_name, design) in designs.into_iter().filter(|_| n >= 5) {
+            for (above, below) in QUOTIENTS.into_iter().filter(|_| (60..2000).contains(&n)) {
+                let digest = digest.of("quotient").of(above.name()).of(below.name()).of(design_name);
+                let formula = Formula::Quotient(above, below);
+                sums(digest, formula, n.min(100), design_name == "clusters", options);
+            }
             for &name in Name::ALL {
                 let parameters = &PARAMETERS[..name.about().parameters.len()];
                 if n > 1000 && name.ordered(parameters).is_some() {
@@ -126,7 +133,7 @@ fn statistics(n: usize) -> Run {
                 if !matches!(name, Name::Mean | Name::Ratio) && name.ordered(parameters).is_none() {
                     // Once, since other lengths would only add to the time.
                     if (60..2000).contains(&n) {
-                        sums(digest, name, n.min(100), design_name == "clusters", options);
+                        sums(digest, Formula::One(name), n.min(100), design_name == "clusters", options);
                     }
                     continue;
                 }
@@ -176,16 +183,16 @@ fn statistics(n: usize) -> Run {
 }
 
 /// A statistic of sums: its interval, with weights too, and its bootstrap by percentiles.
-fn sums(digest: &mut Digest, name: Name, rows: usize, clustered: bool, options: Options) {
+fn sums(digest: &mut Digest, formula: Formula, rows: usize, clustered: bool, options: Options) {
     let codes: Vec<i64> = (0..rows as i64).map(|i| i % 12).collect();
     let design = if clustered { Design::Clusters { codes: &codes, count: 12 } } else { Design::Rows };
     let answers = |seed: i64| (0..rows as i64).map(move |i| f64::from(u8::from((i * i + seed * i) % 7 < 3)));
-    let columns: Vec<Vec<f64>> = (name.about().columns.iter().enumerate())
-        .map(|(place, column)| match (name, *column) {
-            (Name::Rmse | Name::R2, _) | (_, "x" | "y" | "nll" | "weights" | "tokens") => {
+    let columns: Vec<Vec<f64>> = (formula.columns().iter().enumerate())
+        .map(|(place, column)| match (formula, *column) {
+            (Formula::One(Name::Rmse | Name::R2), _) | (_, "x" | "y" | "nll" | "weights" | "tokens") => {
                 unit(rows, 76 + place as u64)
             }
-            (Name::Bleu | Name::Chrf | Name::ChrfPlusPlus, column) => {
+            (Formula::One(Name::Bleu | Name::Chrf | Name::ChrfPlusPlus), column) => {
                 let from = if column.starts_with("matches") { 1 } else { 10 };
                 (0..rows).map(|i| (from + (i * i + place * i) % 9) as f64).collect()
             }
@@ -196,7 +203,7 @@ fn sums(digest: &mut Digest, name: Name, rows: usize, clustered: bool, options: 
         .collect();
     let slices: Vec<&[f64]> = columns.iter().map(|column| &column[..]).collect();
     let wide: Vec<&dyn Wide> = slices.iter().map(|slice| slice as &dyn Wide).collect();
-    let statistic = given(given(smooth::statistic(Formula::One(name), &wide, &mut |_| true)));
+    let statistic = given(given(smooth::statistic(formula, &wide, &mut |_| true)));
     let weights: Vec<f64> = (0..rows).map(|i| (i % 4 + 1) as f64).collect();
     let level = Confidence { level: 0.95, ..options.confidence };
     for weights in [None, Some(&weights[..])] {

@@ -1,9 +1,11 @@
 //! Which statistic of sums is asked for, and whether the columns are fit for it.
 
 use super::super::no_estimate::{Ended, NoEstimate, answer, finite};
+use super::super::ordered::{OrderStatistic, Second};
 use super::super::paired::Wide;
 use super::super::statistic::Name;
 use super::Sums;
+use super::quotient::Quotient;
 use super::statistics::of_name;
 use crate::grid::{Progress, Stopped};
 use crate::intervals::moments::Moments;
@@ -15,19 +17,29 @@ use crate::named::Named;
 pub enum Formula {
     /// One by its name.
     One(Name),
+    /// The first divided by the second, which takes the same columns.
+    Quotient(Name, Name),
 }
 
 impl Formula {
     /// The names of the columns that it reads.
-    pub fn columns(self) -> Vec<&'static str> {
+    pub fn columns(self) -> &'static [&'static str] {
+        let (Formula::One(name) | Formula::Quotient(name, _)) = self;
+        name.about().columns
+    }
+
+    /// The statistic of sorted rows that it is, with its parameters; see [`Name::ordered`].
+    pub fn ordered(self, parameters: &[f64]) -> Option<(Box<dyn OrderStatistic>, Second)> {
         match self {
-            Formula::One(name) => name.about().columns.to_vec(),
+            Formula::One(name) => name.ordered(parameters),
+            Formula::Quotient(..) => None,
         }
     }
 
-    fn sums(self, moments: &[Moments]) -> Option<Box<dyn Sums>> {
+    fn sums(self, moments: &[Moments]) -> Result<Box<dyn Sums>, NoEstimate> {
         match self {
-            Formula::One(name) => of_name(name, moments),
+            Formula::One(name) => of_name(name, moments).ok_or(NoEstimate::SortedRows),
+            Formula::Quotient(above, below) => Ok(Box::new(Quotient::of(above, below, moments)?)),
         }
     }
 }
@@ -47,7 +59,7 @@ fn checked(formula: Formula, columns: &[&dyn Wide], progress: Progress<'_>) -> R
     for (place, column) in columns.iter().enumerate() {
         moments.push(finite(column.moments(&mut *progress)?, place)?);
     }
-    let statistic = formula.sums(&moments).ok_or(NoEstimate::SortedRows)?;
+    let statistic = formula.sums(&moments)?;
     for (column, (domain, of)) in statistic.domains().iter().zip(&moments).enumerate() {
         if !domain.holds(of) {
             let (low, high) = (of.min, of.max);

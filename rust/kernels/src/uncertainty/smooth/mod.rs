@@ -9,6 +9,7 @@ mod closed;
 mod designed;
 mod formula;
 mod frame;
+mod quotient;
 mod scale;
 mod statistics;
 mod units;
@@ -245,11 +246,25 @@ mod tests {
             .collect()
     }
 
-    fn with(name: Name, check: impl Fn(&dyn Sums, &[f64])) {
+    /// Every statistic of sums, and some quotients.
+    fn formulas() -> Vec<Formula> {
+        let sums = Name::ALL.iter().filter(|name| name.ordered(&[0.5]).is_none());
+        let quotients = [
+            (Name::Mean, Name::Std),
+            (Name::GeometricMean, Name::Kurtosis),
+            (Name::Slope, Name::Correlation),
+            (Name::F1, Name::BalancedAccuracy),
+            (Name::LogLoss, Name::Brier),
+        ];
+        sums.map(|&name| Formula::One(name)).chain(quotients.map(|(f, g)| Formula::Quotient(f, g))).collect()
+    }
+
+    fn with(formula: Formula, check: impl Fn(&dyn Sums, &[f64])) {
+        let (Formula::One(name) | Formula::Quotient(name, _)) = formula;
         let columns = columns(name);
         let slices: Vec<&[f64]> = columns.iter().map(|column| &column[..]).collect();
         let wide: Vec<&dyn Wide> = slices.iter().map(|slice| slice as &dyn Wide).collect();
-        let sums = statistic(Formula::One(name), &wide, &mut |_| true).unwrap().unwrap();
+        let sums = statistic(formula, &wide, &mut |_| true).unwrap().unwrap();
         let width = sums.width();
         let mut terms = vec![0.0; 40 * width];
         sums.terms(&slices, &mut terms);
@@ -259,8 +274,8 @@ mod tests {
 
     #[test]
     fn gradients_are_the_derivatives_of_the_value() {
-        for &name in Name::ALL.iter().filter(|name| name.ordered(&[0.5]).is_none()) {
-            with(name, |sums, totals| {
+        for formula in formulas() {
+            with(formula, |sums, totals| {
                 let mut gradient = vec![0.0; sums.width()];
                 sums.gradient(totals, &mut gradient);
                 for k in 0..sums.width() {
@@ -273,7 +288,7 @@ mod tests {
                     let slope = (moved(step) - moved(-step)) / (2.0 * step);
                     let error = (slope - gradient[k]).abs();
                     let largest = gradient.iter().fold(0.0f64, |a, b| if b.abs() > a { b.abs() } else { a });
-                    assert!(error <= 1e-6 * largest, "{name:?} {k}: {slope} {}", gradient[k]);
+                    assert!(error <= 1e-6 * largest, "{formula:?} {k}: {slope} {}", gradient[k]);
                 }
             });
         }
@@ -281,16 +296,29 @@ mod tests {
 
     #[test]
     fn all_but_a_sum_are_homogeneous_of_degree_0() {
-        for &name in Name::ALL.iter().filter(|name| name.ordered(&[0.5]).is_none()) {
-            with(name, |sums, totals| {
+        for formula in formulas() {
+            with(formula, |sums, totals| {
                 let mut gradient = vec![0.0; sums.width()];
                 sums.gradient(totals, &mut gradient);
                 let along: f64 = gradient.iter().zip(totals).map(|(a, b)| a * b).sum();
                 let size: f64 = gradient.iter().zip(totals).map(|(a, b)| (a * b).abs()).sum();
                 let want = if sums.degree() == 1 { sums.value(totals) } else { 0.0 };
-                assert_eq!(sums.degree() == 1, name == Name::Sum);
-                assert!((along - want).abs() <= 1e-13 * size, "{name:?}: {along}");
+                assert_eq!(sums.degree() == 1, formula == Formula::One(Name::Sum));
+                assert!((along - want).abs() <= 1e-13 * size, "{formula:?}: {along}");
             });
+        }
+    }
+
+    #[test]
+    fn quotients_that_mean_nothing_are_refused() {
+        let column: &[f64] = &[1.0, 2.0, 4.0];
+        for (above, below, refused) in [
+            (Name::Mean, Name::Slope, NoEstimate::NoQuotient),
+            (Name::Mean, Name::Sum, NoEstimate::NoQuotient),
+            (Name::Mean, Name::Median, NoEstimate::SortedRows),
+        ] {
+            let found = statistic(Formula::Quotient(above, below), &[&column], &mut |_| true).unwrap();
+            assert_eq!(found.err(), Some(refused));
         }
     }
 }

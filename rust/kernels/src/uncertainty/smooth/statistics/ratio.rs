@@ -1,7 +1,7 @@
 //! The ratio of two sums, as a part of a quotient. (Alone it has kernels of its own.)
 
 use super::super::frame::{largest, scale_of};
-use super::super::{Scale, Smooth};
+use super::super::{Domain, Scale, Smooth};
 use crate::intervals::moments::Moments;
 use crate::simd::scalar;
 
@@ -15,12 +15,16 @@ pub struct Ratio {
 impl Ratio {
     pub fn of(columns: &[Moments]) -> Ratio {
         let (x, y) = (&columns[0], &columns[1]);
-        let mixed = y.min < 0.0 && y.max > 0.0 || y.mean == 0.0;
-        Ratio { shift: if mixed { 0.0 } else { scalar(|| x.mean / y.mean) }, scale: scale_of(largest(y)) }
+        Ratio {
+            shift: if y.mean > 0.0 { scalar(|| x.mean / y.mean) } else { 0.0 },
+            scale: scale_of(largest(y)),
+        }
     }
 }
 
 impl Smooth<2, 2> for Ratio {
+    /// Denominators of one sign, whose sum is then certainly not 0.
+    const DOMAINS: [Domain; 2] = [Domain::Any, Domain::NonNegative];
     const SCALE: Scale = Scale::Identity;
 
     #[inline(always)]
