@@ -18,7 +18,7 @@ from steelyard._registries import REGISTRIES, Variant
 from steelyard.uncertainty._ordered import SORTED
 from steelyard.uncertainty._statistics import of_sums_by_name, refusal, words
 
-from .cases import all_cases, normalish
+from .cases import all_cases, normalish, uniform
 from .cases.uncertainty_bootstrap import OTHERS, sums_columns
 
 STATISTICS = REGISTRIES["uncertainty.statistic"]
@@ -89,6 +89,7 @@ DEFINITIONS: dict[str, Callable[..., float]] = {
     "average_precision": lambda scores, targets: metrics.average_precision_score(targets, scores),
     "ks": lambda scores, targets: stats.ks_2samp(scores[targets == 1], scores[targets == 0]).statistic,
     "spearman": lambda x, y: stats.spearmanr(x, y).statistic,
+    "ece": lambda p, y: sum(abs((p - y)[np.ceil(15 * p) == b].sum()) for b in range(16)) / len(p),
 }
 
 
@@ -98,6 +99,8 @@ def data(statistic: str) -> list[np.ndarray]:
     columns = [3.0 + normalish(40, 40 + i) for i, _ in enumerate(STATISTICS[statistic].columns)]
     if STATISTICS[statistic].columns[-1] == "targets":
         columns[1] = (columns[1] > 3).astype(float)
+    if statistic == "ece":
+        return [uniform(40, 40), (columns[1] > 3).astype(float)]
     return columns
 
 
@@ -107,6 +110,7 @@ def asked(call: Callable[..., Any], statistic: str) -> Any:
     return call(columns[0] if len(columns) == 1 else tuple(columns), named)
 
 
+@pytest.mark.filterwarnings("ignore:bootstrap of the ece")
 @pytest.mark.parametrize("statistic", sorted(STATISTICS))
 def test_each_is_answered_by_its_definition(statistic: str) -> None:
     want = DEFINITIONS[statistic](*data(statistic))
@@ -114,7 +118,8 @@ def test_each_is_answered_by_its_definition(statistic: str) -> None:
     if statistic in (*of_sums_by_name(), *SORTED):
         assert asked(sy.estimate, statistic).value == pytest.approx(want, rel=1e-12)
     else:
-        with pytest.raises(ValueError, match=rf"^statistic: .*got '{statistic}'; use steelyard\.bootstrap"):
+        instead = "reliability" if statistic == "ece" else "bootstrap"
+        with pytest.raises(ValueError, match=rf"^statistic: .*got '{statistic}'; use steelyard\.{instead}"):
             asked(sy.estimate, statistic)
 
 
@@ -199,7 +204,7 @@ def test_no_message_speaks_of_another_statistic(statistic: str, kind: str) -> No
     if (kind == "empty resample" and words(statistic).no_answer is None and not sums) or (
         kind == "no answer" and not sums
     ):
-        assert kind == "no answer" or statistic in {"mean", "median", "quantile", "trimmed_mean", "iqr", "mad"}
+        assert kind == "no answer" or statistic in {"mean", "median", "quantile", "trimmed_mean", "iqr", "mad", "ece"}
         return
     message = str(refusal(found, statistic, columns, None))  # type: ignore[arg-type]
     others = set(STATISTICS) - {statistic}

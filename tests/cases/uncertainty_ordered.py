@@ -11,11 +11,11 @@ from steelyard import _core
 from steelyard._registries import REGISTRIES
 from steelyard.reference import ordered as reference
 
-from . import Case, Inputs, Outputs, as_dtype, normalish, words
+from . import Case, Inputs, Outputs, as_dtype, normalish, uniform, words
 from .uncertainty_bootstrap import COUNTED, NUMBERS, SEED, by_method, core
 
 COUNT = 199
-PARAMETERS = {"quantile": (0.8,), "trimmed_mean": (0.1,)}
+PARAMETERS = {"quantile": (0.8,), "trimmed_mean": (0.1,), "ece": (15.0,)}
 
 
 def _columns(statistic: str, dtype: str, n: int) -> list[np.ndarray]:
@@ -26,6 +26,8 @@ def _columns(statistic: str, dtype: str, n: int) -> list[np.ndarray]:
     match REGISTRIES["uncertainty.statistic"][statistic].columns:
         case (_, "targets"):
             return [x, as_dtype((second > 0).astype(np.float64), dtype)]
+        case (_, "outcomes"):
+            return [as_dtype(uniform(n, 24), dtype), as_dtype((second > 0).astype(np.float64), dtype)]
         case (_, _):
             return [x, as_dtype(np.round(second, 1), dtype)]
     return [x]

@@ -100,9 +100,15 @@ def _up_to(ordered: Floats, at: Floats) -> NDArray[np.intp]:
     return np.searchsorted(ordered, at, "right")
 
 
+def ece(p: Floats, outcomes: Floats, n_bins: float = 15) -> float:
+    """The expected calibration error in bins of equal width; an edge belongs to the bin below it."""
+    bins = np.searchsorted(np.arange(1, n_bins) / n_bins, p)
+    return math.fsum(abs(math.fsum((p - outcomes)[bins == b])) for b in range(int(n_bins))) / len(p)
+
+
 STATISTICS: Mapping[str, Callable[..., float]] = {
     of.__name__: of
-    for of in (median, quantile, trimmed_mean, iqr, mad, auc, gini, average_precision, ks, spearman)
+    for of in (median, quantile, trimmed_mean, iqr, mad, auc, gini, average_precision, ks, spearman, ece)
 }  # fmt: skip
 
 # How far rounding may move a statistic of a column whose largest magnitude is ``reach``; ``step`` is 2^-52.
@@ -117,6 +123,7 @@ ROUNDING: Mapping[str, Callable[[float, float], float]] = {
     "average_precision": lambda _, __: 1e-12,
     "ks": lambda step, _: 4 * step,
     "spearman": lambda step, _: 4 * step,
+    "ece": lambda step, _: 4 * step,
 }
 
 

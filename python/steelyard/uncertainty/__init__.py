@@ -3,6 +3,7 @@
 from .adjust import adjust
 from .blocks import blocks
 from .bootstrap import BootstrapEstimate, bootstrap
+from .calibration_error import ece
 from .compare import compare
 from .comparison import Comparison
 from .mean import estimate
@@ -22,6 +23,7 @@ __all__ = [
     "blocks",
     "bootstrap",
     "compare",
+    "ece",
     "estimate",
     "proportion",
     "quantile",

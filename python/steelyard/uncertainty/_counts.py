@@ -19,15 +19,15 @@ KEY = "uncertainty.statistic"
 COUNTS = {"bleu": "BLEU()", "chrf": "CHRF()", "chrf++": "CHRF(word_order=2)"}
 
 
-def count_columns(x: Any, statistic: str, wanted: tuple[str, ...]) -> dict[str, Array]:
+def count_columns(x: Any, statistic: str, wanted: tuple[str, ...], of: str) -> dict[str, Array]:
     """The columns of a table of counts ``[n, K]``, keyed by the caller's expressions for them: ``x[:, 0]``."""
     expected = f"counts [n, {len(wanted)}] for statistic={statistic!r}, as sacreBLEU's {COUNTS[statistic]} makes them"
-    found = columns(x, "x")
+    found = columns(x, of)
     if not found.many:
-        raise type_error("x", expected, shown(x))
+        raise type_error(of, expected, shown(x))
     table = dict(found.items)
     if len(table) != len(wanted):
-        raise value_error("x", expected, f"{len(table)} columns")
+        raise value_error(of, expected, f"{len(table)} columns")
     return table
 
 

@@ -28,7 +28,7 @@ Statistic = Literal[
     "mean", "ratio", "sum", "weighted_mean", "geometric_mean", "perplexity", "variance", "std", "skewness",
     "kurtosis", "correlation", "slope", "rmse", "r2", "accuracy", "precision", "recall", "f1", "balanced_accuracy",
     "mcc", "kappa", "brier", "log_loss", "bleu", "chrf", "chrf++", "median", "quantile", "trimmed_mean", "iqr", "mad",
-    "auc", "gini", "average_precision", "ks", "spearman",
+    "auc", "gini", "average_precision", "ks", "spearman", "ece",
 ]  # fmt: skip
 
 
@@ -97,6 +97,7 @@ WORDS: Mapping[str, Words] = {
         ("x", "values that differ in every resample", "a resample with a constant column", "use more rows"),
         "a constant has no rank correlation",
     ),
+    "ece": Words("rows that differ", "rows", "rows"),
 }
 
 
@@ -182,22 +183,22 @@ def _needs(statistic: str) -> str:
     return " and ".join([*filter(None, said), *divisor])
 
 
-def several_columns(x: Any, statistic: str) -> dict[str, Array]:
+def several_columns(x: Any, statistic: str, of: str = "x") -> dict[str, Array]:
     """The columns of a tuple, keyed by the caller's expressions for them: ``x[0]``, ``x[1]``; counts may be a table."""
     wanted = column_names(statistic)
     if statistic in COUNTS and not isinstance(x, tuple):
-        table = count_columns(x, statistic, wanted)
+        table = count_columns(x, statistic, wanted, of)
         check_matches(table, statistic)
         return table
     expected = f"a tuple of {len(wanted)} columns ({', '.join(wanted)}) for statistic={statistic!r}"
     if not isinstance(x, tuple):
-        raise type_error("x", expected, shown(x))
+        raise type_error(of, expected, shown(x))
     if len(x) != len(wanted):
-        raise value_error("x", expected, f"a tuple of {len(x)}")
-    found = {f"x[{i}]": one_column(column, f"x[{i}]") for i, column in enumerate(x)}
+        raise value_error(of, expected, f"a tuple of {len(x)}")
+    found = {f"{of}[{i}]": one_column(column, f"{of}[{i}]") for i, column in enumerate(x)}
     for name, column in found.items():
-        if len(column) != len(found["x[0]"]):
-            raise value_error(name, f"{len(found['x[0]'])} rows, as x[0] has", str(len(column)))
+        if len(column) != len(found[f"{of}[0]"]):
+            raise value_error(name, f"{len(found[f'{of}[0]'])} rows, as {of}[0] has", str(len(column)))
     if statistic in COUNTS:
         check_matches(found, statistic)
     return found
@@ -229,7 +230,7 @@ def refusal(found: Mapping[str, Any], statistic: str, columns: Mapping[str, Arra
         return value_error(name, "targets that are 0 or 1", got)
     if kind == "one label":
         return value_error(names[1], "targets of both kinds, 0 and 1", f"only {int(found['label'])}")
-    whole = "x" if len(names) > 1 else names[0]
+    whole = _whole(names)
     if kind == "equal replicates":
         return value_error(whole, f"resamples that differ in their {statistic}", f"{found['n']} of one value", EQUAL)
     about_sums = _refused_sums(found, statistic, names, rows)
@@ -242,9 +243,14 @@ def refusal(found: Mapping[str, Any], statistic: str, columns: Mapping[str, Arra
     raise KeyError(kind)  # a reason of the core for which no message has been written here
 
 
+def _whole(names: list[str]) -> str:
+    """The argument whose columns these are."""
+    return names[0].partition("[")[0] if len(names) > 1 else names[0]
+
+
 def _refused_sums(found: Mapping[str, Any], statistic: str, names: list[str], rows: Rows) -> ValueError | None:
     """The error for columns that a statistic of sums does not take, or of which it has no value; None for others."""
-    kind, whole = found["refused"], "x" if len(names) > 1 else names[0]
+    kind, whole = found["refused"], _whole(names)
     if kind == "domain":
         got = f"values from {found['low']:g} to {found['high']:g}"
         return value_error(names[found["column"]], f"{found['expected']} for statistic={statistic!r}", got)

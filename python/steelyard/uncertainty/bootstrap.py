@@ -40,6 +40,7 @@ from ._statistics import (
     several_columns,
 )  # fmt: skip
 from .blocks import Blocks, Kind, blocks_of
+from .calibration_error import BASIC, doubt, is_ece
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -207,6 +208,8 @@ def bootstrap(
     ``"average_precision"``  (scores, targets)  sum (R_k - R_k-1) P_k over the thresholds
     ``"ks"``                 (scores, targets)  max abs(F1 - F0) of the scores
     ``"spearman"``           (x, y)             the correlation of the ranks, ties at their mean rank
+    ``"ece"``                (p, outcomes)      of :func:`steelyard.reliability`, whose interval covers: see
+                                                ``steelyard.uncertainty.ece(n_bins)``
     =======================  =================  ===========================================================
 
     :func:`steelyard.estimate` has a table of the other statistics of sums: ``"sum"``, ``"weighted_mean"``,
@@ -267,7 +270,7 @@ def bootstrap(
         How the limits are computed from the replicates; see above. Default: ``"bca"``; but ``"beta_t"`` for a mean of
         fewer than 50 rows (or clusters) that are not all 0 or 1, asked for alone, with a finite ``n_resamples`` and
         without weights, strata and blocks:
-        BCa's intervals are too short there, as ``docs/coverage.md`` shows.
+        BCa's intervals are too short there, as ``docs/coverage.md`` shows; and ``"basic"`` for the ece.
     n_resamples : int or math.inf
         The number of resamples B, from 1 to 2**32 - 1, or ``math.inf`` for the limits of infinitely many. The default
         is 9999 rather than 10000 because (B + 1) a is then a whole number for the usual confidence levels, and no
@@ -351,6 +354,7 @@ def bootstrap(
     if not of:
         raise value_error("statistic", "at least one statistic", "none")
     differ(of, "statistic")
+    doubt(of)
     options = _Options(
         of[0],
         "" if method is None else choice(method, "method", tuple(METHODS)),
@@ -509,6 +513,8 @@ def _resolved(options: _Options, x: NDArray[Any], rows: Rows) -> _Options:
     units = rows.clusters.total if rows.clusters else len(x)
     if isinstance(of, Chosen) and of.name == "mean" and alone and units < FEW and not ((x == 0) | (x == 1)).all():
         return options._replace(method="beta_t", reason=FEW_UNITS)
+    if is_ece(of):
+        return options._replace(method="basic", reason=BASIC)
     return options._replace(method="bca", reason="the default")
 
 

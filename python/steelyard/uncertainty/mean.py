@@ -353,5 +353,6 @@ def _closed_form(statistic: object) -> _ClosedForm:
     of = chosen(statistic)
     known = (*of_sums_by_name(), *SORTED)
     if not is_of_sums(of.name) and of.name not in SORTED:
-        raise value_error("statistic", f"one of {', '.join(known)}", repr(of.name), "use steelyard.bootstrap")
+        fix = "use steelyard.reliability" if of.name == "ece" else "use steelyard.bootstrap"
+        raise value_error("statistic", f"one of {', '.join(known)}", repr(of.name), fix)
     return CLOSED_FORMS.get(of.name) or _ClosedForm(partial(_of_rows, of), ())

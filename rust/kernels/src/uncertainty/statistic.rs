@@ -100,6 +100,13 @@ named! {
         Ks = "ks" { columns: &["scores", "targets"], source: "Kolmogorov 1933, Smirnov 1939" },
         /// The correlation of the ranks of two columns.
         Spearman = "spearman" { columns: &["x", "y"], source: "Spearman 1904" },
+        /// The expected calibration error of probabilities in bins of equal width.
+        Ece = "ece" {
+            columns: &["probabilities", "outcomes"], source: "Naeini, Cooper and Hauskrecht 2015",
+            parameters: &[Parameter {
+                name: "n_bins", low: Bound::Closed(1.0), high: Bound::Closed(MOST_BINS), default: Some(15.0),
+            }],
+        },
     }
 }
 
@@ -131,6 +138,9 @@ const CHRF: &[&str] = &[
     "matches_words_2",
 ];
 
+/// The most bins, as in calibration.
+const MOST_BINS: f64 = 10_000.0;
+
 impl Name {
     /// The statistic of sorted rows of this name with its parameters, in the order of its row, and what its second
     /// column is; `None` for a statistic of sums.
@@ -146,10 +156,12 @@ impl Name {
             Name::AveragePrecision => Box::new(ordered::AveragePrecision),
             Name::Ks => Box::new(ordered::KolmogorovSmirnov),
             Name::Spearman => Box::new(ordered::Spearman),
+            Name::Ece => Box::new(ordered::CalibrationError::new(parameters[0] as usize)),
             _ => return None,
         };
         let second = match self.about().columns {
             [_, "targets"] => Second::Labels,
+            [_, "outcomes"] => Second::Outcomes,
             [_, _] => Second::Ranked,
             _ => Second::Absent,
         };

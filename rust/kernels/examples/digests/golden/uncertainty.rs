@@ -100,6 +100,7 @@ fn ratio(n: usize) -> Run {
 
 /// The level of the quantile, and the share of the trimmed mean.
 const PARAMETERS: [f64; 1] = [0.2];
+const BINS: [f64; 1] = [15.0];
 
 const QUOTIENTS: [(Name, Name); 2] = [(Name::Mean, Name::Std), (Name::Slope, Name::Correlation)];
 
@@ -108,6 +109,7 @@ fn statistics(n: usize) -> Run {
     let x: Vec<f64> = tame(n, 73);
     let y: Vec<f64> = (0..n).map(|i| (i % 7 + 1) as f64).collect();
     let labels: Vec<f64> = (0..n).map(|i| (i % 2) as f64).collect();
+    let shares: Vec<f64> = unit(n, 77);
     let codes: Vec<i64> = (0..n).map(|i| (i % 5) as i64).collect();
     Box::new(move |digest| {
         let confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
@@ -125,7 +127,8 @@ fn statistics(n: usize) -> Run {
                 sums(digest, formula, n.min(100), design_name == "clusters", options);
             }
             for &name in Name::ALL {
-                let parameters = &PARAMETERS[..name.about().parameters.len()];
+                let numbers = if name == Name::Ece { &BINS } else { &PARAMETERS };
+                let parameters = &numbers[..name.about().parameters.len()];
                 if n > 1000 && name.ordered(parameters).is_some() {
                     continue; // 599 scans of the sorted rows for each statistic
                 }
@@ -140,8 +143,9 @@ fn statistics(n: usize) -> Run {
                 let columns = Columns { x: &&x[..], y: &&y[..], weights: None, design };
                 let bootstrap = match (name, name.ordered(parameters)) {
                     (_, Some((statistic, second))) => {
-                        let targets = if second == Second::Labels { &labels[..] } else { &y[..] };
-                        let columns: [&dyn Wide; 2] = [&&x[..], &targets];
+                        let targets = if second == Second::Ranked { &y[..] } else { &labels[..] };
+                        let x = if second == Second::Outcomes { &shares[..] } else { &x[..] };
+                        let columns: [&dyn Wide; 2] = [&x, &targets];
                         let columns = &columns[..name.about().columns.len()];
                         ordered_bootstrap(&*statistic, columns, second, design, &Simple, options, &mut |_| {
                             true

@@ -49,6 +49,8 @@ fn bootstrap_or_ended(
         return Err(NoEstimate::NeedsInfluences.into());
     }
     let data = Data::of_columns(columns, second, design, &mut |_| progress(0))?;
+    let of_type = statistic.of_column(columns[0])?;
+    let statistic = of_type.as_deref().unwrap_or(statistic);
     let work = Work { statistic, data: &data, design };
     let value = work.value(|_, counts| counts.fill(1))?;
     let count = options.count as usize;

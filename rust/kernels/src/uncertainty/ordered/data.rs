@@ -7,7 +7,11 @@ use crate::intervals::spread::{Range, ValueFacts};
 use crate::memory;
 use crate::uncertainty::no_estimate::{Ended, finite};
 use crate::uncertainty::paired::Wide;
+use crate::uncertainty::smooth::Domain;
 use crate::uncertainty::{Design, NoEstimate};
+
+/// The largest probability: rounding moves a softmax of float32 so far above 1.
+const MOST: f64 = 1.000_001;
 
 /// What the second column of a statistic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub enum Second {
     Absent,
     /// Labels of 0 or 1, which mark the rows.
     Labels,
+    /// Labels of which one kind may be missing, beside probabilities, which may all be equal.
+    Outcomes,
     /// Numbers that are ranked like the first column.
     Ranked,
 }
@@ -45,7 +51,12 @@ impl Data {
             .map(|place| Ok(finite(columns[place].moments(&mut *progress)?, place)?))
             .collect::<Result<Vec<Moments>, Ended>>()?;
         let ranked = if second == Second::Ranked { &facts[..] } else { &facts[..1] };
-        if rows < 2 || ranked.iter().any(|facts| equal(facts, rows)) {
+        let probabilities = second == Second::Outcomes;
+        if probabilities && (facts[0].min < 0.0 || facts[0].max > MOST) {
+            let (low, high) = (facts[0].min, facts[0].max);
+            return Err(NoEstimate::Domain { column: 0, domain: Domain::Share, low, high }.into());
+        }
+        if rows < 2 || !probabilities && ranked.iter().any(|facts| equal(facts, rows)) {
             return Err(NoEstimate::EqualValues { n: rows }.into());
         }
         if let Design::Clusters { codes, count } = design {
@@ -57,13 +68,13 @@ impl Data {
             }
         }
         let labels = match second {
-            Second::Labels => Some(labels(columns[1], &facts[1])?),
+            Second::Labels | Second::Outcomes => Some(labels(columns[1], second, &facts[1])?),
             Second::Absent | Second::Ranked => None,
         };
         let x = Sorted::new(columns[0], labels.as_deref(), &mut *progress)?;
         let y = match second {
             Second::Ranked => Some(Sorted::new(columns[1], None, progress)?),
-            Second::Absent | Second::Labels => None,
+            Second::Absent | Second::Labels | Second::Outcomes => None,
         };
         let range = (facts[0].min, facts[0].max);
         let reach = if -range.0 > range.1 { -range.0 } else { range.1 };
@@ -76,8 +87,8 @@ fn equal(facts: &Moments, rows: usize) -> bool {
     ValueFacts { low, high, step, rows: rows as f64, range: Range::Unknown }.equal()
 }
 
-/// A column of labels, each 0 or 1, of which both occur.
-fn labels(column: &dyn Wide, facts: &Moments) -> Result<Vec<bool>, Ended> {
+/// A column of labels, each 0 or 1, of which both occur, except among outcomes.
+fn labels(column: &dyn Wide, second: Second, facts: &Moments) -> Result<Vec<bool>, Ended> {
     let mut labels = memory::with_capacity(column.len())?;
     let mut values = [0.0; 1 << 10];
     for start in (0..column.len()).step_by(values.len()) {
@@ -90,7 +101,7 @@ fn labels(column: &dyn Wide, facts: &Moments) -> Result<Vec<bool>, Ended> {
             labels.push(value == 1.0);
         }
     }
-    if facts.min == facts.max {
+    if second == Second::Labels && facts.min == facts.max {
         return Err(NoEstimate::OneLabel { label: facts.max == 1.0 }.into());
     }
     Ok(labels)

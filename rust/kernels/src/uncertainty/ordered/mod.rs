@@ -5,6 +5,7 @@
 
 mod average_precision;
 mod bootstrap;
+mod calibration_error;
 mod data;
 mod deviation;
 mod estimate;
@@ -17,6 +18,7 @@ mod trimmed_mean;
 
 pub use average_precision::AveragePrecision;
 pub use bootstrap::ordered_bootstrap;
+pub use calibration_error::CalibrationError;
 pub(super) use data::Data;
 pub use data::Second;
 pub use deviation::{InterquartileRange, MedianAbsoluteDeviation};
@@ -28,6 +30,9 @@ pub use roc::{Auc, Gini};
 pub use sorted::{Entry, Sorted};
 pub use spearman::Spearman;
 pub use trimmed_mean::TrimmedMean;
+
+use super::paired::Wide;
+use crate::memory::NoMemory;
 
 /// A resample of rows: the sorted data, and how often each row counts.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +52,11 @@ pub trait OrderStatistic: Sync {
     /// The statistic of a resample; NaN where it has no answer. `scratch` is room for a number for each row, whose
     /// content is arbitrary.
     fn value(&self, sample: Sample<'_>, scratch: &mut [i64]) -> f64;
+
+    /// The statistic as it is of a column of this type, where the type matters.
+    fn of_column(&self, _column: &dyn Wide) -> Result<Option<Box<dyn OrderStatistic>>, NoMemory> {
+        Ok(None)
+    }
 
     /// A bound of the rounding error of a value that was computed from a column whose largest magnitude is `reach`:
     /// replicates closer than this to the value are equal to it.

@@ -28,6 +28,8 @@ pub trait Wide: Sync {
     }
     /// Writes the values from `start` on to `out` until it is full.
     fn widen(&self, start: usize, out: &mut [f64]);
+    /// The nearest number of the type of the values.
+    fn rounded(&self, x: f64) -> f64;
     /// The moments of the column: see [`moments`](fn@moments).
     fn moments(&self, progress: Progress<'_>) -> Result<Column, Stopped>;
     /// The sums of the values minus `shift` by cluster: see [`cluster_sums`]. `None` where a code lies outside.
@@ -48,6 +50,9 @@ impl<T: Element> Wide for &[T] {
         for (out, value) in out.iter_mut().zip(&self[start..]) {
             *out = value.to_f64();
         }
+    }
+    fn rounded(&self, x: f64) -> f64 {
+        T::from_f64(x).to_f64()
     }
     fn moments(&self, progress: Progress<'_>) -> Result<Column, Stopped> {
         moments(self, progress)

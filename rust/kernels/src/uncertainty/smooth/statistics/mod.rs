@@ -68,6 +68,7 @@ pub(super) fn of_name(name: Name, columns: &[Moments]) -> Option<Box<dyn Sums>> 
         | Name::Gini
         | Name::AveragePrecision
         | Name::Ks
-        | Name::Spearman => return None,
+        | Name::Spearman
+        | Name::Ece => return None,
     })
 }
