@@ -22,14 +22,16 @@ NO_SPREAD = "all {unit}s add the same to it"
 
 
 def of_sums(
-    columns: Mapping[str, Array], rows: Rows, confidence: Confidence, *, statistic: str, progress: OnProgress = None
-) -> Estimate:
+    columns: Mapping[str, Array], rows: Rows, confidence: Confidence, *, statistic: str, difference: bool = False,
+    progress: OnProgress = None,
+) -> Estimate:  # fmt: skip
     """A statistic of sums over the rows of some columns, its CR2 error by linearisation and its interval."""
     values = for_core(map(rows.of, columns.values()))
     codes, total = rows.clusters or (None, 0)
     strata = rows.strata
     found = _core.statistic_interval(
-        values, statistic, codes=codes, clusters=total, weights=rows.weights,
+        values, f"difference of {statistic}" if difference else statistic, codes=codes, clusters=total,
+        weights=rows.weights,
         stratum_codes=None if strata is None else unit_strata(strata, rows.clusters),
         strata=0 if strata is None else len(strata.ids), average="micro" if strata is None else strata.average,
         confidence_level=confidence.level, alternative=confidence.alternative, progress=progress,
@@ -39,12 +41,13 @@ def of_sums(
     scheme = "clustered " if rows.clusters else "weighted " if rows.weights is not None else ""
     unbounded = found["unspread"] and found["low"] != found["low"]
     kind = "no spread" if unbounded or (found["unspread"] and found["kind"] != "Wilson") else found["kind"]
+    said = f"difference of the {statistic}" if difference else statistic
     return Estimate(
         value=found["value"], standard_error=_intervals.maybe(found["standard_error"]),
         low=_intervals.maybe(found["low"]), high=_intervals.maybe(found["high"]), confidence_level=confidence.level,
         n=len(values[0]), n_effective=_intervals.maybe(found["n_effective"]),
         n_clusters=total if rows.clusters else None, method=f"{scheme_of(strata)}{scheme}{kind}",
-        reason=_reason(found, rows, statistic), left_out=rows.left_out,
+        reason=_reason(found, rows, said), left_out=rows.left_out,
         detail={"df": found["df"]} if found["df"] == found["df"] else {},
     )  # fmt: skip
 

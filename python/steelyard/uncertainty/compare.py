@@ -15,12 +15,13 @@ from .._columns import columns, frame, one_column
 from .._groups import groups
 from .._mode import standard_mode
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of, flag
-from .._progress import Progress, reporter
+from .._progress import OnProgress, Progress, reporter
 from .._registries import names as names_in
 from .._rows import Selection
 from .._strata import Average, stratum_ids
 from ..errors import keyword, type_error, value_error
 from ._answers import asked_of
+from ._differences import COMPARED, LOWER_IS_BETTER, baseline_of, compared
 from ._paired import paired as on_pairs
 from ._perplexity import log_ratio, ratio_of, token_models
 from ._unpaired import unpaired
@@ -31,7 +32,7 @@ from .ranking import Ranking, ranking
 __all__ = ["compare"]
 
 Array = NDArray[Any]
-STATISTICS = ("mean", "perplexity")
+STATISTICS = ("mean", "perplexity", *COMPARED)
 
 
 @overload
@@ -112,6 +113,12 @@ def compare(
     - ``statistic="perplexity"``: of NLL of the same tokens, D = sum (nll_new - nll_base) / N is the difference in nats
       per token and ``ratio``, exp(D), the ratio of the perplexities. Its interval is the clustered (CR2) one, its p the
       sign flip of the cluster sums; lower is better.
+    - ``statistic="bleu"``, ``"f1"`` or another statistic of sums (see :func:`steelyard.estimate`): the statistic of new
+      minus that of base, with the linearised (CR2) interval of the difference, and p = (1 + #{abs(D* - D) >=
+      abs(D)})/(B + 1) with the differences D* of B = 9,999 resamples of the rows (or clusters), the same in every call;
+      one-sided D* - D >= D or <= D. ``new`` and ``baseline`` hold the columns of one model, such as counts ``[n, 10]``.
+      (sacreBLEU's ``--paired-bs`` compares abs(D*) less its mean with abs(D), and rejects 11 % of true hypotheses at
+      5 %.)
     - With ``by``: each group is a comparison of its own rows; p-values are adjusted for the number of groups.
     - Without ``baseline``: with S the sum and Q the sum of squares of a pair's differences (of the cluster sums, where
       there are ``clusters``), all claims "i is better than j" are tested by S/sqrt(Q), an increasing function of
@@ -149,8 +156,9 @@ def compare(
     baseline : array [n], or str, optional
         The scores to compare with, or the name of one of the models in the mapping. Without it ``new`` must hold
         several models.
-    statistic : {"mean", "perplexity"}
-        What is compared: mean scores, or perplexities (see :func:`steelyard.perplexity`).
+    statistic : str
+        What is compared: ``"mean"`` scores, the ``"perplexity"`` (see :func:`steelyard.perplexity`), or another
+        statistic of sums but the ratio.
     paired : bool
         False for two samples of different rows, such as models that answered different questions. Where the rows are
         the same, the paired comparison is sharper: both models find the same items hard.
@@ -191,7 +199,7 @@ def compare(
     alternative : {"two-sided", "less", "greater"}
         The claim about new - base; p-values and intervals are one-sided for ``"less"`` and ``"greater"``.
     higher_is_better : bool, optional
-        By default True for means and False for perplexities.
+        By default False for ``"perplexity"``, ``"rmse"``, ``"brier"`` and ``"log_loss"``, else True.
         ``False`` where lower is better, as for losses: ``wins`` are then rows where new is lower, and ``verdict``
         changes the sign of the difference.
     adjust : {"holm", "bonferroni", "hochberg", "bh", "by"} or None
@@ -269,19 +277,18 @@ def compare(
     if adjust is not None:
         choice(adjust, "adjust", names_in("adjust.method"))
     named = choice(statistic, "statistic", STATISTICS)
-    higher_is_better = named == "mean" if higher_is_better is None else flag(higher_is_better, "higher_is_better")
+    higher_is_better = (
+        named not in LOWER_IS_BETTER if higher_is_better is None else flag(higher_is_better, "higher_is_better")
+    )
     other_rows = {
-        "with statistic='perplexity'": named == "perplexity", "without a baseline": baseline is None and _several(new),
+        f"with statistic={named!r}": named != "mean", "without a baseline": baseline is None and _several(new),
         "with clusters": clusters is not None, "with strata": strata is not None,
     }  # fmt: skip
     asked = asked_of(method, test, paired=flag(paired, "paired"), other_rows=other_rows)
-    if named == "perplexity":
-        _no_groups('statistic="mean"', "compare the tokens of each group on their own", by=by, strata=strata)
-        if not paired:
-            raise value_error("paired", "True with statistic='perplexity'", "False", "score the same tokens by both")
-        return _perplexities(
-            new, baseline, confidence, where=where, clusters=clusters, per=per, nan_policy=nan_policy,
-            higher=higher_is_better, adjust=adjust, progress=reporter(progress),
+    if named != "mean":
+        return _other_than_means(
+            named, new, baseline, confidence, paired=paired, where=where, clusters=clusters, per=per, by=by, strata=ids,
+            nan_policy=nan_policy, higher=higher_is_better, adjust=adjust, progress=reporter(progress),
         )  # fmt: skip
     _no_groups("statistic='perplexity'", "the mean of scores counts rows", per=per)
     if baseline is None and _several(new):
@@ -341,6 +348,50 @@ def compare(
             counts=counts,
         )
     )  # fmt: skip
+
+
+def _other_than_means(
+    statistic: str,
+    new: Any,
+    baseline: Any,
+    confidence: Confidence,
+    *,
+    paired: bool,
+    where: Any,
+    clusters: Any,
+    per: Any,
+    by: Any,
+    strata: Any,
+    nan_policy: NanPolicy,
+    higher: bool,
+    adjust: str | None,
+    progress: OnProgress,
+) -> Comparison:
+    """Compare another statistic of models on the same rows, or their perplexities on the same tokens."""
+    tokens = statistic == "perplexity"
+    _no_groups('statistic="mean"', f"compare the {'tokens' if tokens else 'rows'} of each group on their own", by=by)
+    if not paired:
+        fix = "score the same tokens by both" if tokens else "compare the same rows"
+        raise value_error("paired", f"True with statistic={statistic!r}", "False", fix)
+    if tokens:
+        _no_groups('statistic="mean"', "compare the tokens of each group on their own", strata=strata)
+        return _perplexities(
+            new, baseline, confidence, where=where, clusters=clusters, per=per, nan_policy=nan_policy, higher=higher,
+            adjust=adjust, progress=progress,
+        )  # fmt: skip
+    _no_groups("statistic='perplexity'", "only tokens are counted in other units", per=per)
+    baseline_of(statistic, baseline)
+    aligned(new=new, baseline=baseline, where=where, clusters=clusters)
+    selection = Selection(where, clusters, nan_policy, {}, strata=strata)
+    models, names, base_name, base = token_models(new, baseline)
+    given = ("baseline" if base_name is None else f"new[{base_name!r}]", base)
+    pairs = [
+        compared(
+            of, given, selection, statistic=statistic, confidence=confidence, problems=len(models), progress=progress
+        )
+        for of in models.items()
+    ]
+    return _gather(pairs, names, base_name, higher=higher, adjust=adjust, many=names is not None)
 
 
 def _perplexities(
@@ -428,7 +479,7 @@ def _gather(
         return values if many else values[0].item()
 
     counts: dict[str, Any] = dict.fromkeys(("wins", "losses", "ties"))
-    if paired:
+    if paired and pairs[0].wins is not None:
         won, lost = (np.array([getattr(pair, side) for pair in pairs], np.int64) for side in ("wins", "losses"))
         ties = np.array([pair.units or pair.difference.n for pair in pairs], np.int64) - won - lost
         wins, losses = (won, lost) if higher else (lost, won)

@@ -66,7 +66,8 @@ class Comparison(Result):
         For the hypothesis that the mean difference is zero; ``p_adjusted`` is adjusted for the number of models
         or groups.
     wins, losses, ties : int or ndarray or None
-        The numbers of rows where the new model is better, worse and equal; None where the rows are not paired.
+        The numbers of rows where the new model is better, worse and equal; None where the rows are not paired, and for
+        statistics that rows have no score in.
         Differences of at most 2^-49 of the larger score are rounding and count as ties.
     names : tuple of str or None
         The names of the models compared; with ``by`` those of the groups in which one model was compared.
@@ -207,9 +208,9 @@ class Comparison(Result):
             "p_adjusted": self.p_adjusted,
         }
         counts: dict[str, Any] = {"n": self.difference.n}
-        if self.paired:
+        if self.wins is not None:
             counts = {"wins": self.wins, "losses": self.losses, "ties": self.ties} | counts
-        else:
+        elif not self.paired:
             counts |= {side: self.difference.detail[side] for side in ("n_new", "n_baseline")}
         if self.ratio is not None:
             numbers |= {"ratio": self.ratio.value, "ratio_low": self.ratio.low, "ratio_high": self.ratio.high}
@@ -265,10 +266,12 @@ class Comparison(Result):
 
     def _rows(self, table: dict[str, Any]) -> list[str]:
         """For each model, what is said of its rows."""
-        if self.paired:
+        if "wins" in table:
             counts = zip(table["wins"], table["losses"], table["ties"], strict=True)
             of = "" if self.ratio is None else " of clusters"
             return [f"{wins} wins, {losses} losses, {ties} ties{of}" for wins, losses, ties in counts]
+        if self.paired:
+            return [f"paired: {plural(int(n), 'row')}" for n in table["n"]]
         sizes = zip(table["n_new"], table["n_baseline"], strict=True)
         return [f"unpaired: {plural(int(new), 'row')} against {count(int(base))}" for new, base in sizes]
 

@@ -33,8 +33,12 @@ pub fn two_columns<R>(
     all_columns(&columns[..2], |columns| work(columns[0], columns[1]))
 }
 
-/// The statistic of that name, or the quotient of two of them, such as `mean/std`.
+/// The statistic of that name, the quotient of two of them, such as `mean/std`, or the difference of one between two
+/// groups of columns, such as `difference of f1`.
 pub fn formula(statistic: &str) -> PyResult<Formula> {
+    if let Some(name) = statistic.strip_prefix("difference of ") {
+        return Ok(Formula::Difference(named(name)?));
+    }
     match statistic.split_once('/') {
         None => Ok(Formula::One(named(statistic)?)),
         Some((above, below)) => Ok(Formula::Quotient(named(above)?, named(below)?)),

@@ -5,6 +5,7 @@ use super::super::ordered::{OrderStatistic, Second};
 use super::super::paired::Wide;
 use super::super::statistic::Name;
 use super::Sums;
+use super::difference::Difference;
 use super::quotient::Quotient;
 use super::statistics::of_name;
 use crate::grid::{Progress, Stopped};
@@ -19,27 +20,36 @@ pub enum Formula {
     One(Name),
     /// The first divided by the second, which takes the same columns.
     Quotient(Name, Name),
+    /// That of the first half of the columns minus that of the second half.
+    Difference(Name),
 }
 
 impl Formula {
     /// The names of the columns that it reads.
-    pub fn columns(self) -> &'static [&'static str] {
-        let (Formula::One(name) | Formula::Quotient(name, _)) = self;
-        name.about().columns
+    pub fn columns(self) -> Vec<&'static str> {
+        match self {
+            Formula::One(name) | Formula::Quotient(name, _) => name.about().columns.to_vec(),
+            Formula::Difference(name) => name.about().columns.repeat(2),
+        }
     }
 
     /// The statistic of sorted rows that it is, with its parameters; see [`Name::ordered`].
     pub fn ordered(self, parameters: &[f64]) -> Option<(Box<dyn OrderStatistic>, Second)> {
         match self {
             Formula::One(name) => name.ordered(parameters),
-            Formula::Quotient(..) => None,
+            Formula::Quotient(..) | Formula::Difference(_) => None,
         }
     }
 
     fn sums(self, moments: &[Moments]) -> Result<Box<dyn Sums>, NoEstimate> {
+        let of = |name, moments| of_name(name, moments).ok_or(NoEstimate::SortedRows);
         match self {
-            Formula::One(name) => of_name(name, moments).ok_or(NoEstimate::SortedRows),
+            Formula::One(name) => of(name, moments),
             Formula::Quotient(above, below) => Ok(Box::new(Quotient::of(above, below, moments)?)),
+            Formula::Difference(name) => {
+                let (new, base) = moments.split_at(moments.len() / 2);
+                Ok(Box::new(Difference::of(of(name, new)?, of(name, base)?)))
+            }
         }
     }
 }

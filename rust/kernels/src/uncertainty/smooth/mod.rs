@@ -7,6 +7,7 @@
 mod boot;
 mod closed;
 mod designed;
+mod difference;
 mod formula;
 mod frame;
 mod quotient;
@@ -112,8 +113,7 @@ pub trait Smooth<const C: usize, const K: usize>: Copy + Send + Sync {
     }
 }
 
-/// A [`Smooth`] of any C and K. Sums and derivatives are slices of length [`Sums::width`]; `terms` writes those of each
-/// row one after the other.
+/// A [`Smooth`] of any C and K. Sums and derivatives are slices of length [`Sums::width`], or longer.
 pub trait Sums: Send + Sync {
     /// What the columns may hold; as many as there are columns.
     fn domains(&self) -> &[Domain];
@@ -125,8 +125,8 @@ pub trait Sums: Send + Sync {
     fn degree(&self) -> i32;
     /// See [`Smooth::ANSWERS`].
     fn answers(&self) -> bool;
-    /// See [`Smooth::terms`], of as many rows as each column has here.
-    fn terms(&self, columns: &[&[f64]], out: &mut [f64]);
+    /// See [`Smooth::terms`], of as many rows as each column has here: those of row i stand from `out[i * stride]` on.
+    fn terms(&self, columns: &[&[f64]], stride: usize, out: &mut [f64]);
     /// See [`Smooth::value`].
     fn value(&self, sums: &[f64]) -> f64;
     /// See [`Smooth::gradient`].
@@ -186,10 +186,9 @@ impl<S: Smooth<C, K>, const C: usize, const K: usize> Sums for Erased<S, C, K> {
     fn answers(&self) -> bool {
         S::ANSWERS
     }
-    fn terms(&self, columns: &[&[f64]], out: &mut [f64]) {
-        let (rows, _) = out.as_chunks_mut::<K>();
-        for (i, out) in rows.iter_mut().enumerate() {
-            *out = self.smooth.terms(std::array::from_fn(|c| columns[c][i]));
+    fn terms(&self, columns: &[&[f64]], stride: usize, out: &mut [f64]) {
+        for (i, out) in out.chunks_mut(stride).enumerate() {
+            out[..K].copy_from_slice(&self.smooth.terms(std::array::from_fn(|c| columns[c][i])));
         }
     }
     fn value(&self, sums: &[f64]) -> f64 {
@@ -267,7 +266,7 @@ mod tests {
         let sums = statistic(formula, &wide, &mut |_| true).unwrap().unwrap();
         let width = sums.width();
         let mut terms = vec![0.0; 40 * width];
-        sums.terms(&slices, &mut terms);
+        sums.terms(&slices, width, &mut terms);
         let totals: Vec<f64> = (0..width).map(|k| terms.chunks(width).map(|row| row[k]).sum()).collect();
         check(&*sums, &totals);
     }

@@ -7,12 +7,6 @@ use super::{Domain, Scale, Sums};
 use crate::intervals::moments::Moments;
 use crate::named::Named;
 
-/// The most columns that a statistic of sums takes.
-const COLUMNS: usize = 2;
-/// Rows whose terms are computed together, and the most sums of one statistic.
-const BLOCK: usize = 64;
-const SUMS: usize = 8;
-
 /// `f/g` for two statistics of the same columns, from the sums of f and then those of g.
 pub(super) struct Quotient {
     above: Box<dyn Sums>,
@@ -44,23 +38,6 @@ impl Quotient {
     }
 }
 
-/// Writes the terms of a statistic into some of the `wide` numbers of each row, from the number `first` on.
-fn place(statistic: &dyn Sums, columns: &[&[f64]], out: &mut [f64], (wide, first): (usize, usize)) {
-    let (mut terms, width) = ([0.0; BLOCK * SUMS], statistic.width());
-    for (block, out) in out.chunks_mut(BLOCK * wide).enumerate() {
-        let rows = out.len() / wide;
-        let mut some: [&[f64]; COLUMNS] = [&[]; COLUMNS];
-        for (some, column) in some.iter_mut().zip(columns) {
-            *some = &column[block * BLOCK..block * BLOCK + rows];
-        }
-        let terms = &mut terms[..rows * width];
-        statistic.terms(&some[..columns.len()], terms);
-        for (out, terms) in out.chunks_exact_mut(wide).zip(terms.chunks_exact(width)) {
-            out[first..first + width].copy_from_slice(terms);
-        }
-    }
-}
-
 impl Sums for Quotient {
     fn domains(&self) -> &[Domain] {
         &self.domains
@@ -77,10 +54,9 @@ impl Sums for Quotient {
     fn answers(&self) -> bool {
         false
     }
-    fn terms(&self, columns: &[&[f64]], out: &mut [f64]) {
-        let wide = self.width();
-        place(&*self.above, columns, out, (wide, 0));
-        place(&*self.below, columns, out, (wide, self.above.width()));
+    fn terms(&self, columns: &[&[f64]], stride: usize, out: &mut [f64]) {
+        self.above.terms(columns, stride, out);
+        self.below.terms(columns, stride, &mut out[self.above.width()..]);
     }
     fn value(&self, sums: &[f64]) -> f64 {
         let (above, below) = self.split(sums);

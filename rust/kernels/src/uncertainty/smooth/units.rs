@@ -98,7 +98,7 @@ pub(super) fn unit_sums(
                         &block[..length]
                     })
                     .collect();
-                statistic.terms(&blocks, terms);
+                statistic.terms(&blocks, width, terms);
                 for (i, terms) in terms.chunks_exact(width).enumerate() {
                     let row = start + i;
                     let unit = match design {
