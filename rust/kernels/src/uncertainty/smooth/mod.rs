@@ -236,7 +236,7 @@ mod tests {
                 }
                 (Name::Bleu | Name::Chrf | Name::ChrfPlusPlus, column) => {
                     let (from, step) = if column.starts_with("matches") { (1, 5) } else { (9, 7) };
-                    (0..40usize).map(|i| (from + (i * step + place) % 8) as f64).collect()
+                    (0..40usize).map(|i| (from + (i * step + place) % (7 + place % 2)) as f64).collect()
                 }
                 (_, "probabilities") => answers(2).map(|answer| 0.3 + 0.5 * answer).collect(),
                 (_, "predictions") => answers(2).collect(),
@@ -245,9 +245,9 @@ mod tests {
             .collect()
     }
 
-    /// Every statistic of sums, and some quotients.
+    /// Every statistic of sums and, but for the sum, its differences, and some quotients.
     fn formulas() -> Vec<Formula> {
-        let sums = Name::ALL.iter().filter(|name| name.ordered(&[0.5]).is_none());
+        let sums = || Name::ALL.iter().copied().filter(|name| name.ordered(&[0.5]).is_none());
         let quotients = [
             (Name::Mean, Name::Std),
             (Name::GeometricMean, Name::Kurtosis),
@@ -255,12 +255,18 @@ mod tests {
             (Name::F1, Name::BalancedAccuracy),
             (Name::LogLoss, Name::Brier),
         ];
-        sums.map(|&name| Formula::One(name)).chain(quotients.map(|(f, g)| Formula::Quotient(f, g))).collect()
+        let differences = sums().filter(|&name| name != Name::Sum).map(Formula::Difference);
+        let quotients = quotients.map(|(f, g)| Formula::Quotient(f, g));
+        sums().map(Formula::One).chain(differences).chain(quotients).collect()
     }
 
     fn with(formula: Formula, check: impl Fn(&dyn Sums, &[f64])) {
-        let (Formula::One(name) | Formula::Quotient(name, _)) = formula;
-        let columns = columns(name);
+        let (Formula::One(name) | Formula::Quotient(name, _) | Formula::Difference(name)) = formula;
+        let mut columns = columns(name);
+        if let Formula::Difference(_) = formula {
+            let backwards = columns.iter().map(|column| column.iter().rev().copied().collect());
+            columns = columns.iter().cloned().chain(backwards).collect();
+        }
         let slices: Vec<&[f64]> = columns.iter().map(|column| &column[..]).collect();
         let wide: Vec<&dyn Wide> = slices.iter().map(|slice| slice as &dyn Wide).collect();
         let sums = statistic(formula, &wide, &mut |_| true).unwrap().unwrap();
