@@ -380,6 +380,15 @@ def _(n: int) -> Any:
     return np.repeat(uniform(n // 4), 4)
 
 
+@row(
+    "bootstrap: balanced",
+    "bootstrap",
+    call=lambda d: sy.bootstrap(d, sampling="balanced", n_resamples=199, method="percentile"),
+)
+def _(n: int) -> Any:
+    return uniform(n)
+
+
 @row("bootstrap: ratio", "bootstrap", call=lambda d: sy.bootstrap(d, "ratio", n_resamples=199, method="percentile"))
 def _(n: int) -> Any:
     return uniform(n), 0.5 + uniform(n, 1)

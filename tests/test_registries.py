@@ -24,11 +24,13 @@ from steelyard.tokens import scores
 from steelyard.tokens.perplexity import Unit
 from steelyard.uncertainty._statistics import Statistic
 from steelyard.uncertainty.blocks import Kind
+from steelyard.uncertainty.sampling import Sampling
 
 ROOT = Path(__file__).parents[1]
 # The Literal that type checkers see for a table.
 LITERALS: dict[str, Any] = {
     "bootstrap.blocks": Kind,
+    "bootstrap.sampling": Sampling,
     "interval.alternative": _options.Alternative,
     "optim.decay": WeightDecay,
     "perplexity.unit": Unit,
@@ -47,6 +49,7 @@ DOCSTRINGS: dict[str, Any] = {
     "answers.test": sy.compare,
     "bootstrap.blocks": sy.bootstrap,
     "bootstrap.method": sy.bootstrap,
+    "bootstrap.sampling": sy.bootstrap,
     "interval.alternative": sy.estimate,
     "optim.decay": sy.AdamW,
     "paired.method": sy.compare,
@@ -93,8 +96,8 @@ def test_literals_are_the_names(key: str) -> None:
 def test_parameters_are_keywords_of_the_call(key: str) -> None:
     """Each by its name, with the default of the table; ``None`` where only some of the variants take it."""
     for variant in REGISTRIES[key].values():
-        # A statistic with a number is made by a function of its name: `bootstrap(x, quantile(0.9))`.
-        own = key == "uncertainty.statistic" and variant.parameters
+        # What takes a number is made by a function of its name: `bootstrap(x, quantile(0.9))`.
+        own = key in ("uncertainty.statistic", "bootstrap.sampling") and variant.parameters
         call = inspect.signature(getattr(sy.uncertainty, variant.name) if own else DOCSTRINGS[key]).parameters
         for name, parameter in variant.parameters.items():
             default = None if call[name].default is inspect.Parameter.empty else call[name].default

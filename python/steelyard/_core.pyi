@@ -722,7 +722,16 @@ def majority_at(
 ) -> NDArray[np.float64]: ...
 
 # resampling
-def resampled_counts(n: int, *, seed: int, first: int, count: int, stratum: int = 0) -> NDArray[np.float64]: ...
+def resampled_counts(
+    n: int,
+    *,
+    seed: int,
+    first: int,
+    count: int,
+    stratum: int = 0,
+    sampling: str = "multinomial",
+    total: int = 4294967295,
+) -> NDArray[np.float64]: ...
 def resampled_rows(n: int, *, seed: int, first: int, count: int, stratum: int = 0) -> NDArray[np.int64]: ...
 def replicates_interval(
     replicates: NDArray[np.float64],
@@ -821,6 +830,8 @@ def bootstrap(
     average: str = "micro",
     blocks: str | None = None,
     block_length: float = 1.0,
+    sampling: str | None = None,
+    sampling_parameters: Sequence[float] = ...,
     method: str,
     n_resamples: int,
     seed: int,

@@ -55,14 +55,22 @@ def sets(draw: Draw, n: int, trials: int) -> Iterator[Drawn]:
 
 
 def cell(method: str, draw: Draw, truth: float, n: int, trials: int) -> str:
+    """What ``counted`` says of a method."""
+
+    def interval(x: np.ndarray, ids: np.ndarray | None, seed: int) -> sy.Estimate:
+        if method == "estimate":
+            return sy.estimate(x, clusters=ids)
+        return sy.bootstrap(x, clusters=ids, method=method, n_resamples=RESAMPLES, seed=seed)
+
+    return counted(interval, draw, truth, n, trials)
+
+
+def counted(interval: Callable[..., sy.Estimate], draw: Draw, truth: float, n: int, trials: int) -> str:
     """The share of intervals that contain the truth, their mean width, and the share of sets that have one."""
     inside, widths = 0, []
     for seed, (x, ids) in enumerate(sets(draw, n, trials)):
         try:
-            if method == "estimate":
-                found = sy.estimate(x, clusters=ids)
-            else:
-                found = sy.bootstrap(x, clusters=ids, method=method, n_resamples=RESAMPLES, seed=seed)
+            found = interval(x, ids, seed)
         except ValueError:  # values that are all equal, or a limit beyond the replicates
             continue
         low, high = found.low, found.high

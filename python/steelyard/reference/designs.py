@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -11,7 +12,7 @@ from . import random
 from . import sums as statistics
 from .bootstrap import summary
 
-__all__ = ["block_length", "in_blocks", "in_strata", "of_design"]
+__all__ = ["balanced", "bayesian", "block_length", "in_blocks", "in_strata", "of_design", "poisson", "subsample"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -39,6 +40,71 @@ def in_blocks(kind: str, length: float, n: int, seed: int, replicate: int) -> Co
             start = random.below(numbers, n - block + 1 if kind == "moving" else n)
             drawn.extend((start + i) % n for i in range(min(block, n - len(drawn))))
     return np.bincount(drawn, minlength=n)
+
+
+def poisson(n: int, seed: int, replicate: int, stratum: int = 0) -> Codes:
+    """Independent counts of n rows, Poisson with mean 1, one word each: drawn again where all are 0."""
+    chance = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(12)])
+    bounds = np.rint(chance * 2.0**32).astype(np.uint64)
+    for turn in itertools.count():
+        at = random.At(seed, random.BOOTSTRAP, stratum, replicate, place=turn)
+        counts = np.searchsorted(bounds, random.words(at, n), side="right")
+        if counts.any():
+            return counts
+    raise AssertionError
+
+
+def bayesian(n: int, seed: int, replicate: int, stratum: int = 0) -> Floats:
+    """Independent exponential weights of n rows, rounded up to whole multiples of 2^-27."""
+    words = random.words(random.At(seed, random.BOOTSTRAP, stratum, replicate), n).astype(np.float64)
+    return (np.floor(-np.log((words + 0.5) / 2.0**32) * 2.0**27) + 1) / 2.0**27
+
+
+def subsample(m: int, n: int, seed: int, replicate: int) -> Codes:
+    """The counts of n rows in m draws."""
+    numbers = random.numbers(random.At(seed, random.BOOTSTRAP, replicate=replicate))
+    return np.bincount([random.below(numbers, n) for _ in range(m)], minlength=n)
+
+
+GROUP = 1024
+
+
+def balanced(n: int, total: int, seed: int, stratum: int = 0) -> Codes:
+    """The counts of n rows in each of ``total`` replicates [total, n], where each row counts ``total`` times over all.
+
+    Replicates are balanced in groups of 1,024, of which the last one takes the remainder too. The copies of a group's
+    rows are halved until one replicate is left: by one fair bit each, then moved one by one, any of them alike.
+    """
+    found = []
+    starts = [GROUP * i for i in range(max(1, total // GROUP))]
+    for first, end in zip(starts, [*starts[1:], total], strict=True):
+        at = random.At(seed, random.BOOTSTRAP, stratum, first)
+
+        def deal(counts: Codes, size: int, node: int, at: random.At = at) -> list[Codes]:
+            if size == 1:
+                return [counts]
+            left = _coins(counts, at._replace(place=2 * node))
+            numbers, want = random.numbers(at._replace(place=2 * node + 1)), len(counts) * (size // 2)
+            over = int(left.sum()) > want
+            most = int((left if over else counts - left).max())
+            while left.sum() != want:
+                row, place = divmod(random.below(numbers, len(counts) * most), most)
+                here = left if over else counts - left
+                if place < here[row]:
+                    left[row] += -1 if over else 1
+            return deal(left, size // 2, 2 * node) + deal(counts - left, size - size // 2, 2 * node + 1)
+
+        found += deal(np.full(n, end - first, np.int64), end - first, 1)
+    return np.array(found)
+
+
+def _coins(counts: Codes, at: random.At) -> Codes:
+    """How many of each row's copies a fair bit sends to the left: row i reads word i mod 64 of its batches."""
+    batches, rows = -(-int(counts.max()) // 32), -(-len(counts) // 64)
+    words = random.words(at, rows * batches * 64).reshape(rows, batches, 64)
+    words = words.transpose(0, 2, 1).reshape(rows * 64, batches)[: len(counts)]
+    take = np.clip(counts[:, None] - 32 * np.arange(batches), 0, 32).astype(np.uint64)
+    return np.bitwise_count(words & ((np.uint64(1) << take) - np.uint64(1))).sum(axis=1).astype(np.int64)
 
 
 def block_length(series: Floats, kind: str) -> float:

@@ -11,6 +11,7 @@ from .proportion import proportion
 from .quantiles import quantile, trimmed_mean
 from .quotients import quotient
 from .ranking import Ranking
+from .sampling import subsample
 from .scipy_bootstrap import scipy_bootstrap
 from .state import EstimateState
 
@@ -29,5 +30,6 @@ __all__ = [
     "quantile",
     "quotient",
     "scipy_bootstrap",
+    "subsample",
     "trimmed_mean",
 ]

@@ -81,6 +81,8 @@ class Request(NamedTuple):
     n_resamples: int
     seed: int
     confidence: Confidence
+    sampling: str | None = None
+    """How rows (or clusters) are drawn, where they are not drawn one by one."""
 
 
 def of_callable(
@@ -97,7 +99,7 @@ def of_callable(
         raise value_error("clusters" if rows.clusters else "x", f"at least two {what} to resample", "one")
     clock = _Clock(on_progress, request.n_resamples)
     value, rounding = data.value()
-    replicates = data.replicates(request.seed, request.n_resamples, clock)
+    replicates = data.replicates(request, clock)
     left_out = data.left_out(clock) if request.method == "bca" else np.empty(0)
     found = _core.replicates_interval(
         replicates, value=value, left_out=left_out, units=data.units, rounding=rounding, method=request.method,
@@ -172,13 +174,16 @@ class _Data:
         narrow = dtype.kind == "f" and dtype.itemsize < 8
         return _finite(found, DATA, 0), ROUNDING * float(np.finfo(dtype if narrow else np.float64).eps)
 
-    def replicates(self, seed: int, total: int, clock: _Clock) -> Floats:
+    def replicates(self, request: Request, clock: _Clock) -> Floats:
         """The statistic of each resample; a resample has the counts that it has for every other statistic."""
+        total, seed, sampling = request.n_resamples, request.seed, request.sampling
         to, each = np.empty(total), max(1, DRAWS // self.n)
         for first in range(0, total, each):
             count = min(each, total - first)
-            if self.counts or self.codes is not None:
-                counts = _core.resampled_counts(self.units, seed=seed, first=first, count=count)
+            if self.counts or self.codes is not None or sampling is not None:
+                counts = _core.resampled_counts(
+                    self.units, seed=seed, first=first, count=count, sampling=sampling or "multinomial", total=total
+                )
                 found = map(self._of_counts, counts.reshape(count, self.units))
             else:
                 rows = _core.resampled_rows(self.n, seed=seed, first=first, count=count).reshape(count, self.n)

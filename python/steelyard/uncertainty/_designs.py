@@ -14,8 +14,10 @@ from .._rows import Rows
 from .._strata import scheme_of, unit_strata
 from ..errors import value_error
 from ._callables import Called
-from ._statistics import Chosen, for_core, is_of_sums, refusal
+from ._request import Options
+from ._statistics import Chosen, column_names, for_core, is_of_sums, refusal
 from .blocks import Blocks
+from .sampling import Drawn
 
 __all__ = ["PLAIN", "Design", "design_of"]
 
@@ -39,21 +41,25 @@ class Design(NamedTuple):
 PLAIN = Design({})
 
 
-def design_of(
-    rows: Rows, statistic: Chosen | Called, columns: Mapping[str, Array], n_resamples: float, blocks: Blocks | None
-) -> Design:
+def design_of(rows: Rows, options: Options, columns: Mapping[str, Array]) -> Design:
     """The design of the rows; raises where the statistic cannot be resampled under it."""
+    statistic, blocks, sampling = options.statistic, options.blocks, options.sampling
+    if sampling is not None:
+        _can_be_drawn(sampling, rows, options)
     asked = "blocks" if blocks is not None else _asked(rows)
-    if asked is None:
+    if asked is None and sampling is None:
         return PLAIN
     if isinstance(statistic, Called):
-        raise value_error(asked, "None for a statistic that is a function", asked, "name a statistic")
-    if n_resamples == math.inf:
+        if asked is not None:
+            raise value_error(asked, "None for a statistic that is a function", asked, "name a statistic")
+        assert sampling is not None
+        return Design({}, sampling.title, sampling.said, sampling.detail)
+    if asked is not None and options.n_resamples == math.inf:
         raise value_error(asked, "None with n_resamples=math.inf", asked, "9999 resamples are usual")
     if not is_of_sums(statistic.name):
         _only_micro_without_weights(rows, statistic)
     elif statistic.name == "ratio":
-        _of_one_sign(rows, columns, asked)
+        _of_one_sign(rows, columns, asked or "sampling")
     strata, weights = rows.strata, rows.weights
     keywords: dict[str, Any] = {"weights": weights}
     if strata is not None:
@@ -61,7 +67,8 @@ def design_of(
             "stratum_codes": unit_strata(strata, rows.clusters), "strata": len(strata.ids), "average": strata.average,
         }  # fmt: skip
     weighted = weights is not None
-    kind, detail = (" with weights" if weighted else "") + ("" if strata is None else strata.kind), {}
+    detail: dict[str, Any] = {}
+    kind = (" with weights" if weighted else "") + ("" if strata is None else strata.kind)
     scheme = scheme_of(strata) + ("weighted " if weighted else "")
     if blocks is not None:
         length = _length(blocks, rows, statistic, columns)
@@ -69,6 +76,9 @@ def design_of(
         chosen = "chosen by Politis and White" if blocks.length is None else "as given"
         kind += f" in blocks of {length:.4g} rows{MEAN if blocks.kind == 'stationary' else ''}, {chosen}"
         scheme, detail = f"{scheme}{TITLES[blocks.kind]} ", {"block_length": length}
+    if sampling is not None:
+        keywords |= {"sampling": sampling.kind, "sampling_parameters": sampling.parameters}
+        scheme, kind, detail = scheme + sampling.title, kind + sampling.said, sampling.detail
     return Design(keywords, scheme, kind, detail)
 
 
@@ -91,6 +101,30 @@ def _length(blocks: Blocks, rows: Rows, statistic: Chosen, columns: Mapping[str,
         raise refusal(found, statistic.name, columns, rows)
     length: float = found["length"]
     return length
+
+
+def _can_be_drawn(sampling: Drawn, rows: Rows, options: Options) -> None:
+    """Raise where the rows cannot be drawn so, or the method's correction is that of multinomial draws."""
+    statistic = options.statistic
+    if options.n_resamples == math.inf:
+        expected = "'multinomial' with n_resamples=math.inf"
+        raise value_error("sampling", expected, str(sampling), "9999 resamples are usual")
+    if options.blocks is not None:
+        raise value_error("sampling", f"'multinomial' with blocks={options.blocks.kind!r}", str(sampling))
+    sampling.check(options.method)
+    if rows.strata is not None and sampling.parameters:
+        fix = "by= gives the answer of each stratum"
+        raise value_error("sampling", "draws of all rows with strata", str(sampling), fix)
+    if isinstance(statistic, Called):
+        if sampling.parameters or (sampling.kind == "bayesian" and statistic.takes != "counts"):
+            fix = "a function that takes sample_weight can have weights" if not sampling.parameters else ""
+            raise value_error("sampling", f"whole counts of n rows for the function {statistic}", str(sampling), fix)
+    elif not is_of_sums(statistic.name):
+        if sampling.kind == "bayesian" and len(column_names(statistic.name)) > 1:
+            raise value_error("sampling", f"whole counts for statistic={str(statistic)!r}", str(sampling))
+        if sampling.kind in ("bayesian", "poisson") and rows.strata is not None:
+            expected = f"strata of as many rows as there are for statistic={str(statistic)!r}"
+            raise value_error("sampling", expected, str(sampling), "'balanced' and 'multinomial' draws keep them")
 
 
 def _asked(rows: Rows) -> str | None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +18,18 @@ from .._estimate import Estimate
 from .._forest import legend
 from .._groups import groups
 from .._mode import standard_mode, standard_mode_methods
-from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of, whole
+from .._options import Alternative, NanPolicy, choice, confidence_of, whole
 from .._progress import OnProgress, Progress, reporter
 from .._registries import titles
 from .._rows import Rows, Selection
 from .._strata import Average, stratum_ids
 from .._text import printable
-from ..errors import memory_error, value_error
+from ..errors import value_error
 from ._beside import alike
 from ._callables import Called, Request, called, of_callable, tuple_columns
 from ._designs import PLAIN, Design, design_of
 from ._ideal import able, ideal_limits
+from ._request import Options, infinite, room_for
 from ._statistics import (
     Chosen,
     Statistic,
@@ -40,7 +41,8 @@ from ._statistics import (
     several_columns,
 )  # fmt: skip
 from .blocks import Blocks, Kind, blocks_of
-from .calibration_error import BASIC, doubt, is_ece
+from .calibration_error import doubt
+from .sampling import Drawn, Sampling, sampling_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,8 +52,6 @@ __all__ = ["BootstrapEstimate", "bootstrap"]
 Floats = NDArray[np.float64]
 
 METHODS = titles("bootstrap.method")
-FEW = 50
-FEW_UNITS = f"fewer than {FEW} rows or clusters, where BCa's intervals are too short"
 PROPORTION = "0/1 values: the interval of steelyard.proportion covers better, and takes no simulation"
 
 
@@ -137,17 +137,6 @@ class BootstrapEstimate(Estimate):
 _Statistic = Statistic | Chosen | Callable[..., Any]
 
 
-class _Options(NamedTuple):
-    statistic: Chosen | Called
-    method: str
-    reason: str
-    several: bool
-    n_resamples: float
-    seed: int
-    confidence: Confidence
-    blocks: Blocks | None = None
-
-
 @standard_mode
 def bootstrap(
     x: Any,
@@ -161,6 +150,7 @@ def bootstrap(
     strata: Any = None,
     average: Average = "micro",
     blocks: Kind | Blocks | None = None,
+    sampling: Sampling | Drawn = "multinomial",
     nan_policy: NanPolicy = "raise",
     method: str | None = None,
     n_resamples: float = 9999,
@@ -264,12 +254,20 @@ def bootstrap(
         length is that of Politis and White (2004, corrected 2009) for the influences of the rows on the statistic (for
         a statistic of sorted rows, their values); ``detail`` has it as ``block_length``. With ``by`` each group is a
         series. Rows that are left out make their neighbours adjacent.
+    sampling : {"multinomial", "balanced", "poisson", "bayesian"}, or what ``uncertainty.subsample(m)`` returns
+        How rows (or clusters) are drawn. ``"multinomial"``: as above. ``"balanced"``: n draws too, in such a way that
+        each row is drawn B times over all resamples (Davison, Hinkley and Schechtman 1986). ``"poisson"``: counts are
+        independent, Poisson with mean 1 (Chamandy et al. 2012). ``"bayesian"``: rows have exponential weights, so that
+        limits are those of a posterior (Rubin 1981). ``"subsample"``: m draws (Bickel, Götze and van Zwet 1997). Sums
+        are of n counts: sum c_i x_i n / sum c_i. Each stratum is drawn so by itself. With ``"bayesian"`` and
+        ``"subsample"`` the methods ``"percentile"`` (the default of the former), ``"basic"`` (of the latter) and
+        ``"normal"``. Not with ``blocks`` and ``n_resamples=math.inf``.
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out rows with a NaN or a null, and counts them in ``left_out`` under ``nan``.
     method : {"bca", "bc", "percentile", "expanded", "basic", "normal", "studentized", "beta_t"}, optional
         How the limits are computed from the replicates; see above. Default: ``"bca"``; but ``"beta_t"`` for a mean of
         fewer than 50 rows (or clusters) that are not all 0 or 1, asked for alone, with a finite ``n_resamples`` and
-        without weights, strata and blocks:
+        without weights, strata, blocks and sampling:
         BCa's intervals are too short there, as ``docs/coverage.md`` shows; and ``"basic"`` for the ece.
     n_resamples : int or math.inf
         The number of resamples B, from 1 to 2**32 - 1, or ``math.inf`` for the limits of infinitely many. The default
@@ -355,18 +353,19 @@ def bootstrap(
         raise value_error("statistic", "at least one statistic", "none")
     differ(of, "statistic")
     doubt(of)
-    options = _Options(
+    options = Options(
         of[0],
         "" if method is None else choice(method, "method", tuple(METHODS)),
         "as asked",
         several,
-        math.inf if _infinite(n_resamples) else whole(n_resamples, "n_resamples", 1, 2**32 - 1),
+        math.inf if infinite(n_resamples) else whole(n_resamples, "n_resamples", 1, 2**32 - 1),
         whole(seed, "seed", 0, 2**64 - 1),
         confidence_of(confidence_level, alternative),
         blocks_of(blocks),
+        sampling_of(sampling),
     )
     if math.isfinite(options.n_resamples):
-        _room_for(int(options.n_resamples))
+        room_for(int(options.n_resamples))
     else:
         able(*of)
     if by is not None and several:
@@ -381,7 +380,7 @@ def bootstrap(
 
 
 def _of_statistic(
-    x: Any, select: Callable[..., Selection], options: _Options, several: bool, on_progress: OnProgress
+    x: Any, select: Callable[..., Selection], options: Options, several: bool, on_progress: OnProgress
 ) -> BootstrapEstimate:
     """The bootstrap of one statistic, of each column where there are several problems; ``several``: one of many."""
     if isinstance(options.statistic, Called):
@@ -401,7 +400,7 @@ def _of_statistic(
         return _of_groups({name: values}, [values], selection, options, on_progress)
     chosen_rows = ((name, x, selection.rows(name, x)) for name, x in found.items)
     beside = found.many and options.n_resamples != math.inf and is_of_sums(options.statistic.name)
-    plain = selection.weights is None and selection.strata is None and options.blocks is None
+    plain = options.plain and selection.weights is None and selection.strata is None
     if beside and plain and isinstance(options.statistic, Chosen):
         parts = [part for same in alike(chosen_rows) for part in _each(same, options, on_progress)]
     else:
@@ -409,12 +408,12 @@ def _of_statistic(
     return _stack(parts, found.names) if found.many else parts[0]
 
 
-def _each(same: list[tuple[str, Array, Rows]], options: _Options, on_progress: OnProgress) -> list[BootstrapEstimate]:
+def _each(same: list[tuple[str, Array, Rows]], options: Options, on_progress: OnProgress) -> list[BootstrapEstimate]:
     """The bootstraps of several columns, of the same rows, which share the random numbers."""
     rows = same[0][2]
     codes, total = rows.clusters or (None, 0)
     values = for_core(rows.of(x) for _, x, _ in same)
-    asked = {_resolved(options, x, rows) for x in values}
+    asked = {options.resolved(x, rows) for x in values}
     if len(asked) > 1:
         return [_one({name: x}, rows, options, on_progress) for name, x, _ in same]
     options = asked.pop()
@@ -430,7 +429,7 @@ def _of_groups(
     together: Mapping[str, NDArray[Any]],
     each: list[NDArray[Any]],
     selection: Selection,
-    options: _Options,
+    options: Options,
     on_progress: OnProgress,
 ) -> BootstrapEstimate:
     """The bootstrap of columns ``together``, or of each group of their rows; ``each`` of them has one dimension."""
@@ -440,30 +439,17 @@ def _of_groups(
     return _stack([_one(together, rows, options, on_progress) for rows in found.values()], tuple(found))
 
 
-def _infinite(n_resamples: object) -> bool:
-    """Whether it is infinity as a number, and not an array of it."""
-    return isinstance(n_resamples, float) and n_resamples == math.inf
-
-
-def _room_for(n_resamples: int) -> None:
-    """Check before the work begins that there is memory for the replicates and their sorted copy."""
-    try:
-        np.empty(3 * n_resamples)
-    except MemoryError:
-        got = f"{n_resamples}, which need {24 * n_resamples / 2**30:.3g} GiB"
-        raise memory_error("n_resamples", "replicates that fit into memory", got) from None
-
-
 def _one(
-    columns: Mapping[str, NDArray[Any]], rows: Rows, options: _Options, on_progress: OnProgress
+    columns: Mapping[str, NDArray[Any]], rows: Rows, options: Options, on_progress: OnProgress
 ) -> BootstrapEstimate:
     """The bootstrap of one problem: calls the core and describes its outcome in words."""
     values = for_core(map(rows.of, columns.values()))
     codes, total = rows.clusters or (None, 0)
-    options = _resolved(options, values[0], rows)
-    design = design_of(rows, options.statistic, columns, options.n_resamples, options.blocks)
+    options = options.resolved(values[0], rows)
+    design = design_of(rows, options, columns)
     if isinstance(options.statistic, Called):
-        request = Request(options.method, int(options.n_resamples), options.seed, options.confidence)
+        count, kind = int(options.n_resamples), None if options.sampling is None else options.sampling.kind
+        request = Request(options.method, count, options.seed, options.confidence, kind)
         found = of_callable(options.statistic, columns, rows, request, on_progress)
     elif options.n_resamples == math.inf:
         found = ideal_limits(
@@ -484,7 +470,7 @@ def _described(
     found: Mapping[str, Any],
     columns: Mapping[str, NDArray[Any]],
     rows: Rows,
-    options: _Options,
+    options: Options,
     design: Design = PLAIN,
 ) -> BootstrapEstimate:
     """The outcome of one problem in words, or the error where it was refused."""
@@ -502,20 +488,6 @@ def _described(
         n=rows.count(next(iter(columns.values()))), n_clusters=None if rows.clusters is None else rows.clusters.total,
         method=said, reason=reason + design.kind + found.get("doubt", ""), left_out=rows.left_out, detail=detail,
     )  # fmt: skip
-
-
-def _resolved(options: _Options, x: NDArray[Any], rows: Rows) -> _Options:
-    """The options with a method: the one that was asked for, or else the one that covers best; and why."""
-    if options.method:
-        return options
-    plain = rows.weights is None and rows.strata is None and options.blocks is None
-    of, alone = options.statistic, plain and options.n_resamples < math.inf and not options.several
-    units = rows.clusters.total if rows.clusters else len(x)
-    if isinstance(of, Chosen) and of.name == "mean" and alone and units < FEW and not ((x == 0) | (x == 1)).all():
-        return options._replace(method="beta_t", reason=FEW_UNITS)
-    if is_ece(of):
-        return options._replace(method="basic", reason=BASIC)
-    return options._replace(method="bca", reason="the default")
 
 
 def _stack(parts: list[BootstrapEstimate], names: tuple[str, ...] | None) -> BootstrapEstimate:

@@ -28,6 +28,7 @@ pub const REGISTRIES: &[Registry] = &[
     Registry::of::<uncertainty::Name>(),
     Registry::of::<uncertainty::Method>(),
     Registry::of::<uncertainty::designs::Kind>(),
+    Registry::of::<uncertainty::designs::Sampling>(),
     Registry::of::<uncertainty::answers::Test>(),
     Registry::of::<uncertainty::paired::Method>(),
     Registry::of::<uncertainty::unpaired::Method>(),

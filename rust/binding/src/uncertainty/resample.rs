@@ -13,7 +13,7 @@ use steelyard_kernels::grid::{Progress, Stopped};
 use steelyard_kernels::intervals::strata::Average;
 use steelyard_kernels::named::Named;
 use steelyard_kernels::random::{Domain, STRATA, Stream, counts};
-use steelyard_kernels::uncertainty::designs::{self, Blocks, Drawing, Kind, Simple, Strata};
+use steelyard_kernels::uncertainty::designs::{self, Blocks, Drawing, Kind, Sampling, Simple, Strata};
 use steelyard_kernels::uncertainty::ordered::ordered_bootstrap;
 use steelyard_kernels::uncertainty::paired::Wide;
 use steelyard_kernels::uncertainty::smooth::{self, Formula, Plan};
@@ -43,11 +43,13 @@ pub fn resampling_counts(
 /// is no estimate, of the reason (`refused`) and its fields. `codes`, in `0..clusters`, are the clusters of the rows
 /// where they have some; `parameters` are the numbers that the statistic takes. `stratum_codes`, in `0..strata`, are the
 /// strata of the clusters (or rows), each of which is resampled within itself; `weights` of the rows are above 0;
-/// `blocks` is the kind of blocks in which the rows are drawn, with their `block_length`.
+/// `blocks` is the kind of blocks in which the rows are drawn, with their `block_length`; else `sampling` is how units
+/// are drawn, with its numbers.
 #[pyfunction]
 #[pyo3(signature = (
     columns, statistic, *, parameters=Vec::new(), codes=None, clusters=0, weights=None, stratum_codes=None, strata=0,
-    average="micro", blocks=None, block_length=1.0, method, n_resamples, seed, confidence_level, alternative, progress=None
+    average="micro", blocks=None, block_length=1.0, sampling=None, sampling_parameters=Vec::new(), method, n_resamples,
+    seed, confidence_level, alternative, progress=None
 ))]
 #[allow(clippy::too_many_arguments)] // the options of a bootstrap
 pub fn bootstrap<'py>(
@@ -63,6 +65,8 @@ pub fn bootstrap<'py>(
     average: &str,
     blocks: Option<&str>,
     block_length: f64,
+    sampling: Option<&str>,
+    sampling_parameters: Vec<f64>,
     method: &str,
     n_resamples: u32,
     seed: u64,
@@ -78,16 +82,20 @@ pub fn bootstrap<'py>(
     let taken = if let Formula::One(name) = statistic { name.about().parameters.len() } else { 0 };
     check_length("parameters", taken, parameters.len())?;
     let total = n_resamples as usize;
-    if weights.is_some() || stratum_codes.is_some() || blocks.is_some() {
+    if weights.is_some() || stratum_codes.is_some() || blocks.is_some() || sampling.is_some() {
         let weights = weights.map(|weights| slice::<f64>(weights, "weights")).transpose()?;
         let stratum_codes = stratum_codes.map(|codes| slice::<i64>(codes, "stratum_codes")).transpose()?;
         let average = named::<Average>(average)?;
         let kind = blocks.map(named::<Kind>).transpose()?;
         let blocks = kind.map(|kind| Blocks { kind, length: block_length });
+        let sampling = named::<Sampling>(sampling.unwrap_or("multinomial"))?;
+        check_length("sampling_parameters", sampling.about().parameters.len(), sampling_parameters.len())?;
         let found = all_columns(&columns, |columns| {
             let design = design(codes, clusters, columns[0].len())?;
+            let sampling = (sampling, &sampling_parameters[..]);
+            let parameters = &parameters[..];
             let asked =
-                Asked { statistic, parameters: &parameters, weights, stratum_codes, strata, average, blocks };
+                Asked { statistic, parameters, weights, stratum_codes, strata, average, blocks, sampling };
             asked.check(columns, design)?;
             call(py, progress, total, |progress| asked.bootstrap(columns, design, options, progress))
         })?;
@@ -219,6 +227,7 @@ struct Asked<'a> {
     strata: usize,
     average: Average,
     blocks: Option<Blocks>,
+    sampling: (Sampling, &'a [f64]),
 }
 
 impl Asked<'_> {
@@ -236,16 +245,18 @@ impl Asked<'_> {
         options: Options,
         progress: Progress<'_>,
     ) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
-        let strata = match self.stratum_codes.map(|codes| Strata::new(codes, self.strata, 0)).transpose()? {
-            Some(Ok(strata)) => Some(strata),
-            Some(Err(refused)) => return Ok(Err(refused)),
-            None => None,
+        let drawing: Box<dyn Drawing> = match self.blocks {
+            Some(blocks) => Box::new(blocks),
+            None => self.sampling.0.drawing(options.count, self.sampling.1),
         };
-        let drawing: &dyn Drawing = match (&strata, &self.blocks) {
-            (Some(strata), _) => strata,
-            (None, Some(blocks)) => blocks,
-            (None, None) => &Simple,
+        let drawing = match self.stratum_codes {
+            Some(codes) => match Strata::new(codes, self.strata, 0, drawing)? {
+                Ok(strata) => Box::new(strata),
+                Err(refused) => return Ok(Err(refused)),
+            },
+            None => drawing,
         };
+        let drawing = &*drawing;
         if let Some((statistic, second)) = self.statistic.ordered(self.parameters) {
             return ordered_bootstrap(&*statistic, columns, second, design, drawing, options, progress);
         }

@@ -10,7 +10,9 @@ use crate::take::named;
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use steelyard_kernels::memory;
+use steelyard_kernels::named::Named;
 use steelyard_kernels::random::{Domain, STRATA, Stream};
+use steelyard_kernels::uncertainty::designs::Sampling;
 use steelyard_kernels::uncertainty::{Computed, NoEstimate, Options, counts_of, of_replicates, rows_of};
 
 /// The random numbers of `count` replicates of a stratum, from the replicate `first` on.
@@ -31,21 +33,33 @@ fn size(n: usize, count: u32) -> PyResult<usize> {
     size.ok_or_else(|| no_memory(memory::NoMemory { bytes: usize::MAX }))
 }
 
-/// How often each of `n` units counts in `count` replicates, one replicate after the other.
+/// How often each of `n` units counts in `count` of `total` replicates, one replicate after the other, where units are
+/// drawn as `sampling` says.
 #[pyfunction]
-#[pyo3(signature = (n, *, seed, first, count, stratum=0))]
-pub fn resampled_counts(
-    py: Python<'_>,
+#[pyo3(signature = (n, *, seed, first, count, stratum=0, sampling="multinomial", total=u32::MAX))]
+#[allow(clippy::too_many_arguments)] // the options of a bootstrap
+pub fn resampled_counts<'py>(
+    py: Python<'py>,
     n: usize,
     seed: u64,
     first: u32,
     count: u32,
     stratum: u64,
-) -> PyResult<Bound<'_, PyArray1<f64>>> {
+    sampling: &str,
+    total: u32,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let sampling = named::<Sampling>(sampling)?;
+    if !sampling.about().parameters.is_empty() {
+        return Err(value_error(format!(
+            "sampling: expected one without parameters; got '{}'",
+            sampling.name()
+        )));
+    }
+    let drawing = sampling.drawing(total, &[]);
     let streams = streams(seed, stratum, first, count)?;
     let mut fresh = Fresh::new(py, size(n, count)?)?;
     let to = fresh.elements();
-    call(py, None, streams.len(), |progress| counts_of(&streams, n, to, progress))?;
+    call(py, None, streams.len(), |progress| counts_of(&*drawing, &streams, n, to, progress))?;
     Ok(fresh.array())
 }
 

@@ -64,6 +64,16 @@ impl Stream {
         (index < STRATA).then(|| Stream { tag: domain | STRATUM.put(index), place: 0, ..self })
     }
 
+    /// The replicate whose stream it is.
+    pub fn replicate(self) -> u32 {
+        self.replicate
+    }
+
+    /// The stream of another replicate, at the same place.
+    pub fn of_replicate(self, replicate: u32) -> Self {
+        Stream { replicate, ..self }
+    }
+
     /// The stream of node `index` at `level` of the tree of rows; levels run from [`layout::LEAF`] to [`layout::TREE`].
     #[inline(always)]
     pub fn node(self, level: u32, index: u64) -> Self {
@@ -76,7 +86,7 @@ impl Stream {
         Stream { place: layout::spine(level, round), ..self }
     }
 
-    /// The stream of array `index` of a tensor.
+    /// The stream of array `index` of a tensor, or of place `index` where no tree of rows is drawn.
     #[inline(always)]
     pub fn array(self, index: u32) -> Self {
         Stream { place: index, ..self }

@@ -2,33 +2,35 @@
 //! its replicates.
 
 use super::bootstrap::{Bootstrap, Options, concluded};
+use super::designs::Drawing;
 use super::influence::{jackknife_acceleration, once};
 use super::limits::{Correction, Method};
 use super::no_estimate::{Ended, NoEstimate, answer};
 use crate::grid::{Progress, Stopped, fill_chunks};
 use crate::intervals::moments::{Column, moments};
 use crate::memory::{self, NoMemory};
-use crate::random::{FIELDS, Stream, Visit, blocks, count_into, field, walk};
+use crate::random::{FIELDS, Stream, Visit, blocks, field, walk};
 use crate::simd::{Isa, Kernel, dispatch, scalar};
 
 /// Draws per chunk of work: so many are worth handing to a thread.
 const DRAWS: usize = 1 << 16;
 
-/// How often each of `n` units counts in some replicates, one replicate after the other: `to` has room for n numbers of
-/// each of the `streams`.
+/// How often each of `n` units counts in some replicates of a drawing, one replicate after the other: `to` has room for
+/// n numbers of each of the `streams`.
 pub fn counts_of(
+    drawing: &dyn Drawing,
     streams: &[Stream],
     n: usize,
     to: &mut [f64],
     progress: Progress<'_>,
 ) -> Result<(), Stopped> {
-    let write = |counts: &mut Vec<u32>, stream, to: &mut [f64]| {
-        count_into(stream, counts);
-        for (to, &count) in to.iter_mut().zip(&*counts) {
-            *to = f64::from(count);
-        }
+    let write = |(counts, room): &mut (Vec<u32>, Vec<u32>), stream, to: &mut [f64]| {
+        drawing.count(stream, room, counts);
+        let unit = drawing.unit();
+        scalar(|| to.iter_mut().zip(&*counts).for_each(|(to, &count)| *to = f64::from(count) * unit));
     };
-    each_replicate(streams, n, to, progress, write, || memory::filled(n, 0))
+    let scratch = || Ok((memory::filled(n, 0)?, memory::filled(drawing.room(n), 0)?));
+    each_replicate(streams, n, to, progress, write, scratch)
 }
 
 /// The rows of some replicates, one replicate after the other: row i stands there as often as it counts, and rows stand
@@ -184,6 +186,7 @@ fn of_replicates_or_ended(
 mod tests {
     use super::*;
     use crate::random::{Domain, counts};
+    use crate::uncertainty::designs::Simple;
 
     fn streams(count: u32) -> Vec<Stream> {
         (0..count).map(|replicate| Stream::new(7, Domain::Bootstrap, replicate)).collect()
@@ -195,7 +198,7 @@ mod tests {
             let streams = streams(5);
             let (mut rows, mut often) = (vec![-1; 5 * n], vec![-1.0; 5 * n]);
             rows_of(&streams, n, &mut rows, &mut |_| true).unwrap();
-            counts_of(&streams, n, &mut often, &mut |_| true).unwrap();
+            counts_of(&Simple, &streams, n, &mut often, &mut |_| true).unwrap();
             for (r, &stream) in streams.iter().enumerate() {
                 let want = counts(stream, n).unwrap();
                 let repeated: Vec<i64> =

@@ -9,7 +9,9 @@ use steelyard_kernels::named::Named;
 use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::uncertainty::comparison::Level;
-use steelyard_kernels::uncertainty::designs::{Blocks, Drawing, Kind, Simple, Strata, block_length};
+use steelyard_kernels::uncertainty::designs::{
+    Blocks, Drawing, Kind, Sampling, Simple, Strata, block_length,
+};
 use steelyard_kernels::uncertainty::ideal::{self, Ideal, Question};
 use steelyard_kernels::uncertainty::max_t::max_t;
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
@@ -226,7 +228,7 @@ fn sums(digest: &mut Digest, formula: Formula, rows: usize, clustered: bool, opt
     digest.doubles(&given(given(boot)).replicates);
 }
 
-/// A mean in strata, with weights, of strata that count once, and in blocks; and a median in strata and in blocks.
+/// A mean in strata, with weights, of strata that count once, in blocks and by each sampling; and a median of these.
 fn designs(n: usize) -> Run {
     let x: Vec<f64> = tame(n, 79);
     let weights: Vec<f64> = (0..n).map(|i| (i % 4 + 1) as f64).collect();
@@ -240,7 +242,7 @@ fn designs(n: usize) -> Run {
         let columns: [&dyn Wide; 1] = [&&x[..]];
         let mean = given(given(smooth::statistic(Formula::One(Name::Mean), &columns, &mut |_| true)));
         let series = given(given(smooth::influences(&*mean, &columns, &mut |_| true)));
-        let strata = given(given(Strata::new(&codes, 2, 0)));
+        let strata = given(given(Strata::new(&codes, 2, 0, Box::new(Simple))));
         let blocks: Vec<(Kind, Blocks)> =
             Kind::ALL.iter().map(|&kind| (kind, Blocks { kind, length: 2.5 })).collect();
         let (weights, once) = (Some(&weights[..]), Some((&codes[..], 2)));
@@ -253,6 +255,11 @@ fn designs(n: usize) -> Run {
             plans.push((kind.name(), blocks, None, None));
             let length = given(block_length(&series, *kind, &mut |_| true));
             digest.of(kind.name()).of("length").double(length);
+        }
+        let samplings: Vec<Box<dyn Drawing>> =
+            Sampling::ALL.iter().map(|sampling| sampling.drawing(options.count, &[3.0])).collect();
+        for (sampling, drawing) in Sampling::ALL.iter().zip(&samplings) {
+            plans.push((sampling.name(), &**drawing, None, None));
         }
         for (name, drawing, weights, once) in plans {
             let digest = digest.of(name);

@@ -33,6 +33,10 @@ impl Blocks {
 }
 
 impl Drawing for Blocks {
+    fn room(&self, units: usize) -> usize {
+        units
+    }
+
     fn count(&self, stream: Stream, scratch: &mut [u32], counts: &mut [u32]) {
         let n = counts.len();
         if n == 0 {

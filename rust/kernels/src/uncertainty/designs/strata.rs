@@ -1,12 +1,13 @@
 //! Each stratum is resampled within itself.
 
-use super::{Drawing, Parts};
+use super::{Drawing, Parts, share};
 use crate::memory::{self, NoMemory};
-use crate::random::{STRATA, Stream, count_into};
+use crate::random::{STRATA, Stream};
+use crate::simd::scalar;
 use crate::uncertainty::NoEstimate;
 
-/// Units in strata: each stratum draws as many of its own units as it has.
-#[derive(Clone, Debug)]
+/// Units in strata, each of which draws its own units as a drawing says that knows no strata.
+#[derive(Debug)]
 pub struct Strata {
     /// The units, those of the first stratum first.
     order: Vec<usize>,
@@ -14,12 +15,18 @@ pub struct Strata {
     ends: Vec<usize>,
     /// The random numbers are those of the strata from this one on.
     first: u64,
+    within: Box<dyn Drawing>,
 }
 
 impl Strata {
     /// Units whose strata are `codes`, inside `0..count`, and have the random numbers of the strata from `first` on;
     /// refused where another code comes, or for more strata than random numbers tell apart.
-    pub fn new(codes: &[i64], count: usize, first: u64) -> Result<Result<Strata, NoEstimate>, NoMemory> {
+    pub fn new(
+        codes: &[i64],
+        count: usize,
+        first: u64,
+        within: Box<dyn Drawing>,
+    ) -> Result<Result<Strata, NoEstimate>, NoMemory> {
         if first.saturating_add(count as u64) > STRATA {
             return Ok(Err(NoEstimate::TooManyStrata { most: STRATA }));
         }
@@ -40,7 +47,7 @@ impl Strata {
             order[*next] = unit;
             *next += 1;
         }
-        Ok(Ok(Strata { order, ends, first }))
+        Ok(Ok(Strata { order, ends, first, within }))
     }
 
     /// The units of each stratum.
@@ -51,14 +58,34 @@ impl Strata {
 }
 
 impl Drawing for Strata {
-    fn count(&self, stream: Stream, scratch: &mut [u32], counts: &mut [u32]) {
+    /// One for the counts of a stratum, and one for each of them.
+    fn room(&self, units: usize) -> usize {
+        units + self.members().map(|members| self.within.room(members.len())).sum::<usize>()
+    }
+
+    fn count(&self, stream: Stream, room: &mut [u32], counts: &mut [u32]) {
+        let (all, mut rooms) = room.split_at_mut(counts.len());
         for (stratum, members) in self.members().enumerate() {
             let Some(own) = stream.stratum(self.first + stratum as u64) else { return };
-            let drawn = &mut scratch[..members.len()];
-            count_into(own, drawn);
+            let (room, rest) = rooms.split_at_mut(self.within.room(members.len()));
+            let drawn = &mut all[..members.len()];
+            self.within.count(own, room, drawn);
+            rooms = rest;
             for (&unit, &count) in members.iter().zip(&*drawn) {
                 counts[unit] = count;
             }
+        }
+    }
+
+    fn fixed(&self) -> bool {
+        self.within.fixed()
+    }
+
+    /// Each stratum weighs as much as it has units.
+    fn level(&self, counts: &[u32], weights: &mut [f64]) {
+        for members in self.members() {
+            let share = share(members.iter().map(|&unit| counts[unit]));
+            scalar(|| members.iter().for_each(|&unit| weights[unit] = f64::from(counts[unit]) * share));
         }
     }
 

@@ -7,7 +7,7 @@ use crate::memory::{self, NoMemory};
 use crate::random::{Domain, Stream};
 use crate::simd::scalar;
 use crate::uncertainty::bootstrap::concluded;
-use crate::uncertainty::designs::{Drawing, Parts, within_strata};
+use crate::uncertainty::designs::{Drawing, Parts, rescaled, within_strata};
 use crate::uncertainty::influence::{jackknife_acceleration, once, skewness};
 use crate::uncertainty::no_estimate::{Ended, answer};
 use crate::uncertainty::paired::Wide;
@@ -51,15 +51,16 @@ fn bootstrap_or_ended(
     let data = Data::of_columns(columns, second, design, &mut |_| progress(0))?;
     let of_type = statistic.of_column(columns[0])?;
     let statistic = of_type.as_deref().unwrap_or(statistic);
-    let work = Work { statistic, data: &data, design };
+    let work = Work { statistic, data: &data, design, drawing };
     let value = work.value(|_, counts| counts.fill(1))?;
     let count = options.count as usize;
-    let replicates = work.values(count, progress, |replicate, scratch, counts| {
-        drawing.count(Stream::new(options.seed, Domain::Bootstrap, replicate as u32), scratch, counts);
+    let mut replicates = work.values(count, progress, |replicate, room, counts| {
+        drawing.count(Stream::new(options.seed, Domain::Bootstrap, replicate as u32), room, counts);
     })?;
     if replicates.iter().any(|value| !value.is_finite()) {
         return Err(NoEstimate::EmptyResample.into());
     }
+    rescaled(drawing, work.units(), value, &mut replicates);
     if count > 1 && replicates.iter().all(|&other| other == replicates[0]) {
         return Err(NoEstimate::EqualReplicates { n: count }.into());
     }
@@ -79,6 +80,7 @@ struct Work<'a> {
     statistic: &'a dyn OrderStatistic,
     data: &'a Data,
     design: Design<'a>,
+    drawing: &'a dyn Drawing,
 }
 
 impl Work<'_> {
@@ -111,8 +113,7 @@ impl Work<'_> {
         let parts = map_chunks(chunks(count, each), bytes, &mut progress, |part| {
             let mut room = Room::new(self)?;
             memory::collected(
-                chunk(part, count, each)
-                    .map(|i| room.value(self, |scratch, counts| counting(i, scratch, counts))),
+                chunk(part, count, each).map(|i| room.value(self, |kept, counts| counting(i, kept, counts))),
             )
         })?;
         Ok(memory::joined(parts)?)
@@ -152,8 +153,8 @@ impl Work<'_> {
 /// The memory in which replicates are computed, one after another.
 struct Room {
     units: Vec<u32>,
-    /// As long as `units`.
-    spare: Vec<u32>,
+    /// What the drawing keeps.
+    kept: Vec<u32>,
     /// How often each row counts, where units are not rows.
     rows: Vec<u32>,
     scratch: Vec<i64>,
@@ -164,15 +165,15 @@ impl Room {
         let clustered = matches!(work.design, Design::Clusters { .. });
         Ok(Room {
             units: memory::filled(work.units(), 0)?,
-            spare: memory::filled(work.units(), 0)?,
+            kept: memory::filled(work.drawing.room(work.units()), 0)?,
             rows: memory::filled(if clustered { work.rows() } else { 0 }, 0)?,
             scratch: memory::filled(if work.data.y.is_some() { work.rows() } else { 0 }, 0)?,
         })
     }
 
     fn value(&mut self, work: &Work<'_>, count: impl Fn(&mut [u32], &mut [u32])) -> f64 {
-        let Room { units, spare, rows, scratch } = self;
-        count(spare, units);
+        let Room { units, kept, rows, scratch } = self;
+        count(kept, units);
         let counts = match work.design {
             Design::Rows => &units[..],
             Design::Clusters { codes, .. } => {

@@ -4,7 +4,7 @@
 
 use super::super::bootstrap::{Bootstrap, LAST_ROUNDING, Options, SUM_ERROR, concluded};
 use super::super::design::Design;
-use super::super::designs::{Drawing, Simple, within_strata};
+use super::super::designs::{Drawing, Simple, rescaled, within_strata};
 use super::super::influence::skewness;
 use super::super::limits::{Correction, Method};
 use super::super::no_estimate::{Ended, NoEstimate, answer};
@@ -106,11 +106,12 @@ fn of_width<const K: usize>(
         });
     }
     let work = Work { statistic, table, plan };
-    let value = work.value(&memory::filled(table.len(), 1)?)?;
+    let value = work.value(&memory::filled(table.len(), 1u32)?)?;
     if !value.is_finite() {
         return Err(if value.is_nan() { NoEstimate::NoAnswer } else { NoEstimate::Infinite }.into());
     }
-    let replicates = work.replicates(options, &mut *progress)?;
+    let mut replicates = work.replicates(options, &mut *progress)?;
+    rescaled(plan.drawing, table.len(), value, &mut replicates);
     if replicates.iter().any(|value| !value.is_finite()) {
         return Err(NoEstimate::EmptyResample.into());
     }
@@ -142,7 +143,10 @@ struct Work<'a, const K: usize> {
 
 impl<const K: usize> Work<'_, K> {
     /// The statistic where the units count as `counts` says.
-    fn value(&self, counts: &[u32]) -> Result<f64, NoMemory> {
+    fn value<C: Copy>(&self, counts: &[C]) -> Result<f64, NoMemory>
+    where
+        f64: From<C>,
+    {
         let Some((_, count)) = self.plan.once else {
             let sums = dispatch(Counted { table: self.table, counts });
             return Ok(scalar(|| self.statistic.value(&sums)));
@@ -154,7 +158,10 @@ impl<const K: usize> Work<'_, K> {
     }
 
     /// The sums over each stratum, in the order of the units.
-    fn by_stratum(&self, counts: &[u32]) -> Result<Vec<[f64; K]>, NoMemory> {
+    fn by_stratum<C: Copy>(&self, counts: &[C]) -> Result<Vec<[f64; K]>, NoMemory>
+    where
+        f64: From<C>,
+    {
         let (codes, count) = self.plan.once.unwrap_or_default();
         let mut totals = memory::filled(count, [0.0; K])?;
         scalar(|| {
@@ -174,12 +181,19 @@ impl<const K: usize> Work<'_, K> {
         let mut progress = |done: usize| progress((done * each).min(count));
         let bytes = count * size_of_val(self.table);
         let parts = map_chunks(chunks(count, each), bytes, &mut progress, |part| {
-            let (mut scratch, mut counts) = (memory::filled(units, 0)?, memory::filled(units, 0)?);
+            let drawing = self.plan.drawing;
+            let (mut room, mut counts) = (memory::filled(drawing.room(units), 0)?, memory::filled(units, 0)?);
+            let mut weights = memory::filled(if drawing.fixed() { 0 } else { units }, 0.0)?;
             let mut values = memory::with_capacity(each)?;
             for replicate in chunk(part, count, each) {
                 let stream = Stream::new(options.seed, Domain::Bootstrap, replicate as u32);
-                self.plan.drawing.count(stream, &mut scratch, &mut counts);
-                values.push(self.value(&counts)?);
+                drawing.count(stream, &mut room, &mut counts);
+                values.push(if drawing.fixed() {
+                    self.value(&counts)?
+                } else {
+                    drawing.level(&counts, &mut weights);
+                    self.value(&weights)?
+                });
             }
             Ok(values)
         })?;
@@ -188,7 +202,7 @@ impl<const K: usize> Work<'_, K> {
 
     /// The influence of each unit, and how far a relative error of 1 in all sums can move the statistic.
     fn influences(&self) -> Result<(Vec<f64>, f64), NoMemory> {
-        let ones = memory::filled(self.table.len(), 1)?;
+        let ones = memory::filled(self.table.len(), 1u32)?;
         let (codes, totals) = match self.plan.once {
             Some((codes, _)) => (Some(codes), self.by_stratum(&ones)?),
             None => (None, memory::copied(&[dispatch(Counted { table: self.table, counts: &ones })])?),
@@ -222,12 +236,15 @@ impl<const K: usize> Work<'_, K> {
 }
 
 /// `sum c_g s_g` over the units of a table.
-struct Counted<'a, const K: usize> {
+struct Counted<'a, C, const K: usize> {
     table: &'a [[f64; K]],
-    counts: &'a [u32],
+    counts: &'a [C],
 }
 
-impl<const K: usize> Kernel for Counted<'_, K> {
+impl<C: Copy, const K: usize> Kernel for Counted<'_, C, K>
+where
+    f64: From<C>,
+{
     type Out = [f64; K];
 
     #[inline(always)]

@@ -1,0 +1,291 @@
+"""How resamples are drawn: exact laws, closed forms of the spread, what they agree with, and what is refused."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import steelyard as sy
+from steelyard import _core
+
+from .cases import normalish, uniform
+from .cases.uncertainty_bootstrap import sums_columns
+from .test_designs import given, goodness
+
+KINDS: tuple[Any, ...] = ("balanced", "poisson", "bayesian", sy.uncertainty.subsample(60))
+every = pytest.mark.parametrize("sampling", KINDS, ids=str)
+X = np.array([1.0, 2.5, 7.0, 19.0])
+SHORT: dict[str, Any] = {"n_resamples": 20_000, "method": "percentile"}
+
+
+def replicates(*x: Any, **how: Any) -> np.ndarray:
+    found = sy.bootstrap(*x, **SHORT | how).replicates
+    assert found is not None
+    return found
+
+
+# -- exact laws -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median"])
+def test_poisson_counts_have_their_exact_distribution(statistic: Any) -> None:
+    """Three rows of up to 9 draws each, given that there is one."""
+    counts = np.array([one for one in itertools.product(range(10), repeat=3) if sum(one)])
+    chance = stats.poisson(1).pmf(counts).prod(axis=1)
+    of = np.mean if statistic == "mean" else np.median
+    exact = np.array([of(np.repeat(X[:3], one)) for one in counts])
+    found = replicates(X[:3], statistic, sampling="poisson", seed=1)
+    assert goodness(exact, chance / chance.sum(), found) > 1e-4
+
+
+def test_balanced_designs_are_all_alike() -> None:
+    """The law of all counts of two rows in three replicates: that of a permutation of three copies of each."""
+    seen: dict[tuple[float, ...], int] = {}
+    for seed in range(6000):
+        found = _core.resampled_counts(2, seed=seed, first=0, count=3, sampling="balanced", total=3)
+        seen[tuple(found.tolist())] = seen.get(tuple(found.tolist()), 0) + 1
+    ways: dict[tuple[float, ...], int] = {}
+    for order in set(itertools.permutations([0, 0, 0, 1, 1, 1])):
+        counts = np.concatenate([np.bincount(order[2 * r : 2 * r + 2], minlength=2) for r in range(3)])
+        ways[tuple(counts.astype(float).tolist())] = ways.get(tuple(counts.astype(float).tolist()), 0) + 1
+    assert set(seen) <= set(ways)
+    expected = np.array(list(ways.values())) / sum(ways.values()) * 6000
+    assert stats.chisquare([seen.get(one, 0) for one in ways], expected).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("total", [2, 5, 64])
+def test_one_balanced_replicate_is_drawn_without_replacement(total: int) -> None:
+    """Three rows of ``total`` copies each: a multivariate hypergeometric law."""
+    draws = [_core.resampled_counts(3, seed=s, first=1, count=1, sampling="balanced", total=total) for s in range(6000)]
+    possible = [one for one in itertools.product(range(4), repeat=3) if sum(one) == 3 and max(one) <= total]
+    chance = np.array([math.prod(math.comb(total, k) for k in one) / math.comb(3 * total, 3) for one in possible])
+    seen = np.array([sum(tuple(draw) == one for draw in draws) for one in possible])
+    assert seen.sum() == 6000
+    assert stats.chisquare(seen, chance * 6000).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("total", [1, 2, 999, 1024, 2047, 2048, 3001])
+def test_every_row_counts_equally_often_over_balanced_replicates(total: int) -> None:
+    counts = _core.resampled_counts(70, seed=3, first=0, count=total, sampling="balanced", total=total)
+    counts = counts.reshape(total, 70)
+    assert (counts.sum(axis=0) == total).all()
+    assert (counts.sum(axis=1) == 70).all()
+
+
+def test_the_mean_of_balanced_replicates_of_a_mean_is_the_mean() -> None:
+    x = normalish(300, 2)
+    for how in ({}, {"clusters": np.arange(300) // 3}, {"strata": np.arange(300) % 7}):
+        found = replicates(x, sampling="balanced", n_resamples=2500, **how)
+        assert found.mean() == pytest.approx(x.mean(), rel=1e-12)
+    mean_off = abs(replicates(x, n_resamples=2500).mean() - x.mean())
+    assert mean_off > 1e-6
+
+
+def test_bayesian_shares_are_uniform_on_the_simplex() -> None:
+    assert stats.kstest(replicates([0.0, 1.0], sampling="bayesian"), "uniform").pvalue > 1e-4
+    # Of five rows the share of the first two is Beta(2, 3).
+    found = replicates([1.0, 1.0, 0.0, 0.0, 0.0], sampling="bayesian", seed=5)
+    assert stats.kstest(found, stats.beta(2, 3).cdf).pvalue > 1e-4
+
+
+def test_the_bayesian_median_is_where_half_of_the_weight_lies() -> None:
+    """Up to the k-th of n values lies the share Beta(k, n - k)."""
+    x = np.array([3.0, 1.0, 8.0, 2.0, 5.0])
+    found = replicates(x, "median", sampling="bayesian", seed=2)
+    upto = np.array([0.0, *(stats.beta(k, 5 - k).sf(0.5) for k in range(1, 5)), 1.0])
+    values, seen = np.unique(found, return_counts=True)
+    np.testing.assert_array_equal(values, np.sort(x))
+    assert stats.chisquare(seen, np.diff(upto) * len(found)).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median"])
+def test_m_draws_have_their_exact_distribution(statistic: Any) -> None:
+    of = np.mean if statistic == "mean" else np.median
+    exact = np.array([of(X[list(one)]) for one in itertools.product(range(4), repeat=3)])
+    exact = of(X) + math.sqrt(3 / 4) * (exact - of(X))
+    found = replicates(X, statistic, sampling=sy.uncertainty.subsample(3), seed=4)
+    assert goodness(exact, np.full(64, 1 / 64), found) > 1e-4
+
+
+# -- closed forms -----------------------------------------------------------------------------------------
+
+
+def test_the_spread_of_the_replicates_of_a_mean() -> None:
+    """s^2/(n + 1) of Dirichlet weights, s^2/n of the others, with s^2 of divisor n; of Poisson counts E(1/N; N > 0)."""
+    x = normalish(30, 4)
+    total = np.arange(1, 200)
+    per_draw = float((stats.poisson(30).pmf(total) / total).sum())
+    want = {"balanced": 1 / 30, "poisson": per_draw, "bayesian": 1 / 31, "subsample(60)": 1 / 30}
+    for kind in KINDS:
+        found = replicates(x, sampling=kind)
+        assert found.mean() == pytest.approx(x.mean(), abs=5 * x.std() / math.sqrt(30 * len(found)))
+        assert found.var() == pytest.approx(x.var() * want[str(kind).strip("'")], rel=0.05)
+
+
+@every
+@pytest.mark.parametrize("statistic", ["mean", "sum", "ratio", "variance", "correlation", "f1"])
+@pytest.mark.parametrize("design", ["rows", "clusters", "weights", "strata", "macro", "weighted clusters in strata"])
+def test_the_spread_of_replicates_is_the_error_in_closed_form(statistic: Any, design: str, sampling: Any) -> None:
+    clusters, weights = np.arange(900) % 150, 0.5 + uniform(900, 8)
+    how: dict[str, Any] = {
+        "rows": {},
+        "clusters": {"clusters": clusters},
+        "weights": {"weights": weights},
+        "strata": {"clusters": clusters, "strata": clusters % 3},
+        "macro": {"clusters": clusters, "strata": clusters % 3, "average": "macro"},
+        "weighted clusters in strata": {"clusters": clusters, "strata": clusters % 3, "weights": weights},
+    }[design]
+    columns = sums_columns(statistic, 900)
+    if "strata" in how and str(sampling).startswith("subsample"):
+        with pytest.raises(ValueError, match=r"sampling: expected draws of all rows with strata; got subsample\(60\)"):
+            sy.bootstrap(given(columns), statistic, **how, sampling=sampling)
+        return
+    want = sy.estimate(given(columns), statistic, **how)
+    boot = sy.bootstrap(given(columns), statistic, **how, sampling=sampling, n_resamples=4000, method="percentile")
+    assert boot.value == pytest.approx(want.value, rel=1e-11)
+    assert boot.standard_error == pytest.approx(want.standard_error, rel=0.08)
+
+
+@every
+@pytest.mark.parametrize("statistic", ["median", "iqr", "trimmed_mean", "mad"])
+def test_sorted_rows_spread_as_by_multinomial_draws(statistic: Any, sampling: Any) -> None:
+    x = normalish(2000, 6)
+    if str(sampling).startswith("subsample"):
+        sampling = sy.uncertainty.subsample(1500)
+    want = sy.bootstrap(x, statistic, n_resamples=2000, method="percentile").standard_error
+    got = sy.bootstrap(x, statistic, n_resamples=2000, method="percentile", sampling=sampling).standard_error
+    assert got == pytest.approx(want, rel=0.12)
+
+
+# -- what they agree with ---------------------------------------------------------------------------------
+
+
+def test_multinomial_draws_are_those_without_the_argument() -> None:
+    x = normalish(60, 1)
+    np.testing.assert_array_equal(replicates(x, sampling="multinomial"), replicates(x))
+
+
+@every
+def test_a_replicate_does_not_depend_on_how_many_there_are_unless_they_are_balanced(sampling: Any) -> None:
+    x = normalish(50, 3)
+    one, other = (replicates(x, sampling=sampling, n_resamples=b)[:100] for b in (100, 700))
+    assert np.array_equal(one, other) == (sampling != "balanced")
+
+
+@pytest.mark.parametrize("sampling", ["balanced", "poisson", "bayesian"])
+@pytest.mark.parametrize("clusters", [None, np.arange(90) // 3])
+def test_a_function_has_the_resamples_of_the_statistic(sampling: Any, clusters: Any) -> None:
+    x = normalish(90, 7)
+
+    def weighted(x: np.ndarray, sample_weight: np.ndarray) -> float:
+        return float(np.average(x, weights=sample_weight))
+
+    how: dict[str, Any] = {"sampling": sampling, "clusters": clusters, "n_resamples": 300, "seed": 3}
+    want = replicates(x, **how)
+    np.testing.assert_allclose(replicates(x, weighted, **how), want, rtol=1e-9)
+    if sampling != "bayesian":
+        np.testing.assert_allclose(replicates(x, lambda x: float(x.mean()), **how), want, rtol=1e-9)
+        np.testing.assert_allclose(replicates(x, np.mean, **how), want, rtol=1e-9)
+
+
+@every
+def test_each_group_is_drawn_as_it_would_be_alone(sampling: Any) -> None:
+    x, by = normalish(200, 8), np.arange(200) % 2
+    got = sy.bootstrap(x, by=by, sampling=sampling, n_resamples=300)
+    alone = sy.bootstrap(x[by == 1], sampling=sampling, n_resamples=300)
+    assert (got["1"].low, got["1"].high) == (alone.low, alone.high)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "method"),
+    [
+        ("balanced", "balanced BCa bootstrap"),
+        ("poisson", "Poisson BCa bootstrap"),
+        ("bayesian", "Bayesian percentile bootstrap"),
+        (sy.uncertainty.subsample(12), "m-out-of-n basic bootstrap"),
+    ],
+)
+def test_the_result_says_how_it_was_drawn(sampling: Any, method: str) -> None:
+    boot = sy.bootstrap(normalish(40, 9), sampling=sampling, n_resamples=499)
+    assert boot.method == method
+    assert boot.detail["sampling"] == (sampling if isinstance(sampling, str) else "subsample")
+    assert boot.detail.get("m") == (None if isinstance(sampling, str) else 12)
+
+
+# -- refusals ---------------------------------------------------------------------------------------------
+
+REFUSED: list[tuple[str, dict[str, Any]]] = [
+    ("sampling: expected one of multinomial, balanced, poisson, bayesian, subsample; got 'x'", {"sampling": "x"}),
+    (
+        "sampling: expected steelyard.uncertainty.subsample(m), since it takes a number; got 'subsample'",
+        {"sampling": "subsample"},
+    ),
+    (
+        "sampling: expected 'multinomial' with n_resamples=math.inf; got 'poisson'; 9999 resamples are usual",
+        {"n_resamples": math.inf},
+    ),
+    ("sampling: expected 'multinomial' with blocks='moving'; got 'poisson'", {"blocks": "moving"}),
+    (
+        "method: expected one of percentile, basic, normal with sampling='bayesian'; got 'bca'",
+        {"sampling": "bayesian", "method": "bca"},
+    ),
+    (
+        "method: expected one of percentile, basic, normal with sampling=subsample(2); got 'studentized'",
+        {"sampling": sy.uncertainty.subsample(2), "method": "studentized"},
+    ),
+    (
+        "sampling: expected whole counts for statistic='auc'; got 'bayesian'",
+        {"sampling": "bayesian", "statistic": "auc", "x": ([1, 2, 3], [0, 1, 0])},
+    ),
+    (
+        "sampling: expected strata of as many rows as there are for statistic='median'; got 'poisson'; 'balanced' and "
+        "'multinomial' draws keep them",
+        {"statistic": "median", "strata": [0, 0, 0]},
+    ),
+    (
+        "sampling: expected whole counts of n rows for the function mean; got 'bayesian'; a function that takes "
+        "sample_weight can have weights",
+        {"sampling": "bayesian", "statistic": np.mean},
+    ),
+    (
+        "sampling: expected whole counts of n rows for the function mean; got subsample(2)",
+        {"sampling": sy.uncertainty.subsample(2), "statistic": np.mean},
+    ),
+    (
+        "x[1]: expected values of at least 0 with sampling; got values from -1 on",
+        {"statistic": "ratio", "x": ([1, 2, 3], [-1, 5, 6])},
+    ),
+]
+
+
+@pytest.mark.parametrize(("message", "how"), REFUSED)
+def test_what_cannot_be_drawn_is_refused_in_one_sentence(message: str, how: dict[str, Any]) -> None:
+    how = {"sampling": "poisson", "x": [1.0, 2.0, 4.0], "statistic": "mean"} | how
+    x, statistic = how.pop("x"), how.pop("statistic")
+    with pytest.raises(ValueError) as refused:  # noqa: PT011
+        sy.bootstrap(x, statistic, **how)
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize("method", ["studentized", "beta_t"])
+@pytest.mark.parametrize("sampling", ["balanced", "poisson"])
+def test_methods_that_linearise_are_refused(method: Any, sampling: Any) -> None:
+    with pytest.raises(ValueError, match="method: expected"):
+        sy.bootstrap([1.0, 2.0, 4.0], sampling=sampling, method=method)
+
+
+@pytest.mark.parametrize("sampling", [3, None, ["poisson"]])
+def test_a_sampling_is_a_name(sampling: Any) -> None:
+    with pytest.raises(TypeError, match=r"sampling: expected one of multinomial, balanced, poisson, bayesian, or"):
+        sy.bootstrap([1.0, 2.0, 4.0], sampling=sampling)
+
+
+@pytest.mark.parametrize("m", [0, -1, 2.5])
+def test_m_is_a_whole_number_of_draws(m: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match="m: expected"):
+        sy.uncertainty.subsample(m)
