@@ -66,9 +66,9 @@ class Drawn:
 def subsample(m: int) -> Drawn:
     """Name m draws in each resample for the ``sampling`` of :func:`steelyard.bootstrap`: the m-out-of-n bootstrap.
 
-    Each draw is any of the n rows (or clusters). Replicates are theta + sqrt(m/n) (theta* - theta), theta* the statistic
-    of the m draws and theta its value, so that their spread is that of n draws. Where m grows more slowly than n, it
-    serves statistics for which the usual bootstrap fails, such as an extreme value or a parameter at its bound.
+    Each draw is any of the n rows (or clusters). Replicates are theta + sqrt(m/n) (theta* - theta) with theta* the
+    statistic of the m draws and theta its value, so that their spread is that of n draws. Where m grows more slowly
+    than n, it serves statistics for which the usual bootstrap fails, such as a parameter at its bound.
 
     Parameters
     ----------
@@ -94,6 +94,7 @@ def subsample(m: int) -> Drawn:
     >>> import numpy as np, steelyard as sy
     >>> x = np.sqrt(np.arange(400.0))
     >>> print(sy.bootstrap(x, sampling=sy.uncertainty.subsample(60)))
+    13.31 [12.85, 13.79] (95 %, m-out-of-n basic bootstrap, n = 400)
     """
     return Drawn("subsample", (float(whole(m, "m", 1, 2**40)),))
 
