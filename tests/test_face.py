@@ -36,7 +36,19 @@ TAKES = {
     "estimate": ROWS | INTERVAL | {"clusters", "progress", "weights", "by", "strata", "average"},
     "bootstrap": ROWS
     | INTERVAL
-    | {"clusters", "progress", "weights", "by", "strata", "average", "blocks", "sampling", "method", "n_resamples", "seed"},
+    | {
+        "clusters",
+        "progress",
+        "weights",
+        "by",
+        "strata",
+        "average",
+        "blocks",
+        "sampling",
+        "method",
+        "n_resamples",
+        "seed",
+    },
     "compare": ROWS
     | INTERVAL
     | {"statistic", "per", "clusters", "progress", "baseline", "by", "strata", "average", "paired", "method", "test"},
