@@ -104,7 +104,8 @@ def _coins(counts: Codes, at: random.At) -> Codes:
     words = random.words(at, rows * batches * 64).reshape(rows, batches, 64)
     words = words.transpose(0, 2, 1).reshape(rows * 64, batches)[: len(counts)]
     take = np.clip(counts[:, None] - 32 * np.arange(batches), 0, 32).astype(np.uint64)
-    return np.bitwise_count(words & ((np.uint64(1) << take) - np.uint64(1))).sum(axis=1).astype(np.int64)
+    ones: Codes = np.bitwise_count(words & ((np.uint64(1) << take) - np.uint64(1))).sum(axis=1).astype(np.int64)
+    return ones
 
 
 def block_length(series: Floats, kind: str) -> float:
