@@ -386,7 +386,7 @@ def _(n: int) -> Any:
     call=lambda d: sy.bootstrap(d, sampling="balanced", n_resamples=199, method="percentile"),
 )
 def _(n: int) -> Any:
-    return uniform(n)
+    return uniform(min(n, 100_000))
 
 
 @row("bootstrap: ratio", "bootstrap", call=lambda d: sy.bootstrap(d, "ratio", n_resamples=199, method="percentile"))

@@ -257,6 +257,11 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
         {"sampling": sy.uncertainty.subsample(2), "statistic": np.mean},
     ),
     (
+        "sampling: expected at most 100000 rows or clusters with 'balanced'; got 100001; the mean of so many multinomial "
+        "draws is close to the value anyway",
+        {"sampling": "balanced", "x": np.arange(100_001.0)},
+    ),
+    (
         "x[1]: expected values of at least 0 with sampling; got values from -1 on",
         {"statistic": "ratio", "x": ([1, 2, 3], [-1, 5, 6])},
     ),

@@ -730,7 +730,7 @@ def resampled_counts(
     count: int,
     stratum: int = 0,
     sampling: str = "multinomial",
-    total: int = 4294967295,
+    total: int = ...,
 ) -> NDArray[np.float64]: ...
 def resampled_rows(n: int, *, seed: int, first: int, count: int, stratum: int = 0) -> NDArray[np.int64]: ...
 def replicates_interval(

@@ -23,6 +23,8 @@ __all__ = ["PLAIN", "Design", "design_of"]
 
 TITLES = titles("bootstrap.blocks")
 MEAN = " on average"
+# Units of balanced resamples: one replicate of more would take longer than a call may take to answer Ctrl-C.
+MOST = 100_000
 
 
 class Design(NamedTuple):
@@ -45,7 +47,8 @@ def design_of(rows: Rows, options: Options, columns: Mapping[str, Array]) -> Des
     """The design of the rows; raises where the statistic cannot be resampled under it."""
     statistic, blocks, sampling = options.statistic, options.blocks, options.sampling
     if sampling is not None:
-        _can_be_drawn(sampling, rows, options)
+        units = rows.clusters.total if rows.clusters else rows.count(next(iter(columns.values())))
+        _can_be_drawn(sampling, rows, units, options)
     asked = "blocks" if blocks is not None else _asked(rows)
     if asked is None and sampling is None:
         return PLAIN
@@ -103,7 +106,7 @@ def _length(blocks: Blocks, rows: Rows, statistic: Chosen, columns: Mapping[str,
     return length
 
 
-def _can_be_drawn(sampling: Drawn, rows: Rows, options: Options) -> None:
+def _can_be_drawn(sampling: Drawn, rows: Rows, units: int, options: Options) -> None:
     """Raise where the rows cannot be drawn so, or the method's correction is that of multinomial draws."""
     statistic = options.statistic
     if options.n_resamples == math.inf:
@@ -112,6 +115,9 @@ def _can_be_drawn(sampling: Drawn, rows: Rows, options: Options) -> None:
     if options.blocks is not None:
         raise value_error("sampling", f"'multinomial' with blocks={options.blocks.kind!r}", str(sampling))
     sampling.check(options.method)
+    if sampling.kind == "balanced" and units > MOST:
+        fix = "the mean of so many multinomial draws is close to the value anyway"
+        raise value_error("sampling", f"at most {MOST} rows or clusters with 'balanced'", str(units), fix)
     if rows.strata is not None and sampling.parameters:
         fix = "by= gives the answer of each stratum"
         raise value_error("sampling", "draws of all rows with strata", str(sampling), fix)

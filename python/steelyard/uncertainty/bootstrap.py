@@ -256,7 +256,8 @@ def bootstrap(
         series. Rows that are left out make their neighbours adjacent.
     sampling : {"multinomial", "balanced", "poisson", "bayesian"}, or what ``uncertainty.subsample(m)`` returns
         How rows (or clusters) are drawn. ``"multinomial"``: as above. ``"balanced"``: n draws too, in such a way that
-        each row is drawn B times over all resamples (Davison, Hinkley and Schechtman 1986). ``"poisson"``: counts are
+        each row is drawn B times over all resamples (Davison, Hinkley and Schechtman 1986), of at most 100,000 rows or
+        clusters. ``"poisson"``: counts are
         independent, Poisson with mean 1 (Chamandy et al. 2012). ``"bayesian"``: rows have exponential weights, so that
         limits are those of a posterior (Rubin 1981). ``"subsample"``: m draws (Bickel, Götze and van Zwet 1997). Sums
         are of n counts: sum c_i x_i n / sum c_i. Each stratum is drawn so by itself. With ``"bayesian"`` and
