@@ -389,6 +389,16 @@ def _(n: int) -> Any:
     return uniform(min(n, 100_000))
 
 
+@row("bootstrap: double", "bootstrap", call=lambda d: sy.bootstrap(d, method="double", n_resamples=199))
+def _(n: int) -> Any:
+    return uniform(n // 100 + 2)
+
+
+@row("bootstrap: abc", "bootstrap", "_core.abc_interval", call=lambda d: sy.bootstrap(d, "std", method="abc"))
+def _(n: int) -> Any:
+    return uniform(n)
+
+
 @row("bootstrap: ratio", "bootstrap", call=lambda d: sy.bootstrap(d, "ratio", n_resamples=199, method="percentile"))
 def _(n: int) -> Any:
     return uniform(n), 0.5 + uniform(n, 1)

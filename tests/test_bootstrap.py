@@ -129,7 +129,7 @@ def test_replicates_are_the_counts_applied() -> None:
 # -- the stated Monte-Carlo error -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "abc"])
 def test_the_stated_error_of_the_limits_is_their_spread_over_seeds(method: str) -> None:
     x = np.sqrt(np.arange(1.0, 60.0))
     boots = [sy.bootstrap(x, method=method, n_resamples=999, seed=s) for s in range(200)]  # type: ignore[arg-type]
@@ -153,7 +153,7 @@ def test_more_replicates_state_a_smaller_error() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_ninety_percent_intervals_of_normal_data_cover(method: str) -> None:
-    runs = 1000
+    runs = 100 if method == "double" else 1000  # which resamples each resample
     data = np.random.Generator(np.random.Philox(7)).normal(5, 1, size=(100, runs))
     found = sy.bootstrap(data, method=method, n_resamples=999, confidence_level=0.9)  # type: ignore[arg-type]
     hits = int(((found.low <= 5) & (found.high >= 5)).sum())

@@ -782,6 +782,20 @@ def statistic_interval(
     alternative: str,
     progress: _Progress = None,
 ) -> dict[str, Any]: ...
+def abc_interval(
+    columns: Sequence[NDArray[Any]],
+    statistic: str,
+    *,
+    codes: NDArray[np.int64] | None = None,
+    clusters: int = 0,
+    weights: NDArray[np.float64] | None = None,
+    stratum_codes: NDArray[np.int64] | None = None,
+    strata: int = 0,
+    average: str = "micro",
+    confidence_level: float,
+    alternative: str,
+    progress: _Progress = None,
+) -> dict[str, Any]: ...
 def quantile_interval(
     columns: Sequence[NDArray[Any]],
     q: float,

@@ -120,7 +120,8 @@ def _options(inputs: Inputs, method: str) -> dict[str, Any]:
     return {"method": method, "n_resamples": COUNT, "seed": SEED, "confidence_level": 0.5}
 
 
-METHODS = tuple(names("bootstrap.method"))
+# Those with cases of their own: without resamples, and with resamples of resamples.
+METHODS = tuple(method for method in names("bootstrap.method") if method not in ("abc", "double"))
 # Those without the influences of the units at each resample, which the reference takes long to compute.
 COUNTED = tuple(method for method in METHODS if method not in ("studentized", "beta_t"))
 

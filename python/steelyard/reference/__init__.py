@@ -5,10 +5,12 @@ differ from it by at most the bound stated in the docstring.
 """
 
 from . import (
+    abc,
     answers,
     bootstrap,
     calibration,
     designs,
+    double,
     fma,
     ideal,
     intervals,
@@ -28,7 +30,7 @@ from . import (
 )  # fmt: skip
 
 __all__ = [
-    "answers", "bootstrap", "calibration", "designs", "fma", "ideal", "intervals", "max_t", "optim", "ordered",
-    "preference", "proportions", "random", "repeats", "rules", "schedules", "storage", "studentized", "sums",
+    "abc", "answers", "bootstrap", "calibration", "designs", "double", "fma", "ideal", "intervals", "max_t", "optim",
+    "ordered", "preference", "proportions", "random", "repeats", "rules", "schedules", "storage", "studentized", "sums",
     "tokens",
 ]  # fmt: skip

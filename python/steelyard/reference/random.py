@@ -22,9 +22,9 @@ BLOCKS = 16
 # log2 of the number of slots in a leaf of the tree (so the number of bits in a draw), and of those in the whole tree.
 LEAF, TREE = 10, 40
 SLOTS = 1 << LEAF
-# The purposes: counts of a bootstrap replicate, signs, noise of a smoothed bootstrap, rounding, fixed normals, and the
-# weights of a beta bootstrap.
-BOOTSTRAP, SIGN_FLIP, SMOOTHING, ROUNDING, NORMALS, BETA_WEIGHTS = 1, 2, 3, 4, 5, 6
+# The purposes: counts of a bootstrap replicate, signs, noise of a smoothed bootstrap, rounding, fixed normals, the
+# weights of a beta bootstrap, and the counts of resamples of a replicate.
+BOOTSTRAP, SIGN_FLIP, SMOOTHING, ROUNDING, NORMALS, BETA_WEIGHTS, INNER = 1, 2, 3, 4, 5, 6, 7
 
 
 class At(NamedTuple):
@@ -89,7 +89,7 @@ def draws(at: At, n: int) -> NDArray[np.int64]:
     return fields.ravel()[:n].astype(np.int64)
 
 
-def counts(n: int, seed: int, replicate: int, stratum: int = 0) -> NDArray[np.int64]:
+def counts(n: int, seed: int, replicate: int, stratum: int = 0, *, domain: int = BOOTSTRAP) -> NDArray[np.int64]:
     """How often each of ``n`` rows is drawn in ``n`` draws with replacement: Multinomial(n; 1/n, ..., 1/n).
 
     Draws are thought of as balls in a binary tree over the rows. First they run down the right edge of the tree, by one
@@ -98,7 +98,7 @@ def counts(n: int, seed: int, replicate: int, stratum: int = 0) -> NDArray[np.in
     distributes its balls by ten bits each. Only the last leaf may have fewer rows; there, a draw beyond the end is
     drawn again.
     """
-    at = At(seed, BOOTSTRAP, stratum, replicate)
+    at = At(seed, domain, stratum, replicate)
 
     def leaf(index: int, balls: int) -> NDArray[np.int64]:
         slots = min(SLOTS, n - index * SLOTS)

@@ -25,6 +25,7 @@ from .._rows import Rows, Selection
 from .._strata import Average, stratum_ids
 from .._text import printable
 from ..errors import value_error
+from ._abc import ABC, abc_limits, of_sums_alone
 from ._beside import alike
 from ._callables import Called, Request, called, of_callable, tuple_columns
 from ._designs import PLAIN, Design, design_of
@@ -52,6 +53,7 @@ __all__ = ["BootstrapEstimate", "bootstrap"]
 Floats = NDArray[np.float64]
 
 METHODS = titles("bootstrap.method")
+REPLICATES = "a finite n_resamples, and another method than 'abc'"
 PROPORTION = "0/1 values: the interval of steelyard.proportion covers better, and takes no simulation"
 
 
@@ -64,22 +66,23 @@ class BootstrapEstimate(Estimate):
     ----------
     replicates : ndarray [n_resamples], or [n_resamples, M] for M problems, or None
         The statistic in each resample, in the order in which the resamples are numbered (not sorted); None for
-        ``n_resamples=math.inf``.
+        ``n_resamples=math.inf`` and ``method="abc"``.
     low_error, high_error : float or ndarray
         The Monte-Carlo error of the limits, that is, roughly how far another seed would move them: half the distance
         between the order statistics one binomial standard deviation above and below the limit's own; 0 on a side that
-        ``alternative`` leaves open, and for ``n_resamples=math.inf``.
+        ``alternative`` leaves open, and without replicates.
 
     Notes
     -----
     ``standard_error`` is the standard deviation of the replicates (with divisor n_resamples - 1); ``detail`` holds
-    ``n_resamples``, ``seed`` and, for BCa, the ``acceleration``.
+    ``n_resamples``, ``seed``, for BCa the ``acceleration``, and for the double bootstrap ``n_inner``, its C.
 
     With ``n_resamples=math.inf``, ``standard_error`` is the standard deviation of a mean over all resamples (of a
     ratio, of its linear approximation). ``detail`` has no seed, but the ``engine`` that computed the distribution (L:
     values on a lattice; E: enumeration; G: the inversion formula of Gil-Pelaez; T: the same from power sums; P: the
     same with outliers set apart; O: order statistics by binomial probabilities), the numerical ``error`` of its
-    probabilities and, for BCa, ``z0`` beside the ``acceleration``.
+    probabilities and, for BCa, ``z0`` beside the ``acceleration``. With ``method="abc"`` it is sqrt(sum U^2), and
+    ``detail`` holds ``acceleration``, ``z0``, ``curvature`` (c), ``bias`` (b) and ``n_resamples``, which is infinite.
 
     Examples
     --------
@@ -110,12 +113,13 @@ class BootstrapEstimate(Estimate):
         Raises
         ------
         TypeError
-            For many problems: pick one first. For ``n_resamples=math.inf``, which makes no replicates.
+            For many problems: pick one first. For ``n_resamples=math.inf`` and ``method="abc"``, which make no
+            replicates.
         """
         if self._many:
             raise TypeError("this BootstrapEstimate is of many problems; pick one to plot, as in boot[0].plot()")
         if self.replicates is None:
-            raise TypeError("this BootstrapEstimate has no replicates to plot; give bootstrap a finite n_resamples")
+            raise TypeError(f"this BootstrapEstimate has no replicates to plot; give bootstrap {REPLICATES}")
         import matplotlib.pyplot as plt
 
         axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")[1] if ax is None else ax
@@ -180,7 +184,17 @@ def bootstrap(
       #{m* = m}/2)/B), and in closed form A = sum U^3/(6 (sum U^2)^1.5), U_i = x_i - m or U_g = S_g - m n_g; of the
       ratio r, U_i = x_i - r y_i; of the other statistics of sums their derivative along the sums of the row or cluster;
       of those of sorted rows (from ``"median"`` on) the differences of the jackknife, which leaves out one row (or
-      cluster) at a time, or with more than 500 of them one in 500; ``"bc"`` (Efron 1981): the same with A = 0.
+      cluster) at a time, or with more than 500 of them one in 500; ``"bc"`` (Efron 1981): the same with A = 0;
+    - ``"double"``, for statistics of sums: the percentile limits at the quantiles a and 1 - a of u_r, the share of C =
+      8 sqrt(B) (rounded up) resamples of resample r whose statistic lies below m, that is, anywhere from k/(C + 1) to
+      (k + e + 1)/(C + 1) with k of them below m and e equal to it, but for rounding, or without a value: the levels at
+      which the interval would hold in the resamples (Beran 1987, Hall 1992). It takes B C n draws, which for B = 9999
+      are those of 8 million resamples;
+    - ``"abc"``: an approximation of these without any resamples, for statistics of sums. With T(P) the statistic where
+      rows (or clusters) have weights P, once 1/n each, U as above, s^2 = sum U^2 and V the second derivatives towards
+      each row: d = U/(n s), c = d'T''d/(2 s), b = sum V/(2 n^2), z0 = Phi^-1(2 Phi(A) Phi(c - b/s)), and with
+      w = z0 + z_a the limit is T(P + d w/(1 - A w)^2) (DiCiccio and Efron 1992). ``n_resamples`` and ``seed`` have no
+      effect. In strata n is the stratum's number, and U has mean 0 there.
 
     =======================  =================  ===========================================================
     statistic                x                  what it is
@@ -265,7 +279,8 @@ def bootstrap(
         ``"normal"``. Not with ``blocks`` and ``n_resamples=math.inf``.
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out rows with a NaN or a null, and counts them in ``left_out`` under ``nan``.
-    method : {"bca", "bc", "percentile", "expanded", "basic", "normal", "studentized", "beta_t"}, optional
+    method : {"bca", "bc", "percentile", "expanded", "basic", "normal", "studentized", "beta_t", "double", "abc"},
+        optional
         How the limits are computed from the replicates; see above. Default: ``"bca"``; but ``"beta_t"`` for a mean of
         fewer than 50 rows (or clusters) that are not all 0 or 1, asked for alone, with a finite ``n_resamples`` and
         without weights, strata, blocks and sampling:
@@ -303,7 +318,8 @@ def bootstrap(
         the resample; where a limit would lie beyond the smallest or
         largest replicate; for ``n_resamples=math.inf`` where the statistic is no mean, ratio or quantile (of rows), or
         the numerical error of the distribution would exceed 1e-5, or the method needs the replicates (``"normal"``,
-        ``"studentized"``, ``"beta_t"``); for ``"studentized"`` where a limit is infinite; and for unknown options.
+        ``"studentized"``, ``"beta_t"``, ``"double"``); for ``"studentized"`` where a limit is infinite; for ``"abc"``
+        where the statistic bends back before a limit; and for unknown options.
 
     Notes
     -----
@@ -339,6 +355,8 @@ def bootstrap(
     >>> y = np.array([1, 2, 2, 2, 3, 2, 3, 3, 2, 4, 5, 7, 8, 9, 9, 15])
     >>> print(sy.bootstrap((x, y), "ratio"))
     11.2 [9.4, 12.8] (95 %, BCa bootstrap, n = 16)
+    >>> print(sy.bootstrap(x, "std", method="abc"))
+    57 [37, 84] (95 %, ABC bootstrap, n = 16)
     >>> print(sy.bootstrap(x, "mean/std"))
     0.95 [0.68, 1.25] (95 %, BCa bootstrap, n = 16)
     >>> print(sy.bootstrap(x, ("median", "iqr"), method="percentile"))
@@ -365,7 +383,9 @@ def bootstrap(
         blocks_of(blocks),
         sampling_of(sampling),
     )
-    if math.isfinite(options.n_resamples):
+    if options.method == ABC:
+        of_sums_alone(*of)
+    elif math.isfinite(options.n_resamples):
         room_for(int(options.n_resamples))
     else:
         able(*of)
@@ -402,7 +422,7 @@ def _of_statistic(
     chosen_rows = ((name, x, selection.rows(name, x)) for name, x in found.items)
     beside = found.many and options.n_resamples != math.inf and is_of_sums(options.statistic.name)
     plain = options.plain and selection.weights is None and selection.strata is None
-    if beside and plain and isinstance(options.statistic, Chosen):
+    if beside and plain and options.method != ABC and isinstance(options.statistic, Chosen):
         parts = [part for same in alike(chosen_rows) for part in _each(same, options, on_progress)]
     else:
         parts = [_one({name: x}, rows, options, on_progress) for name, x, rows in chosen_rows]
@@ -447,6 +467,9 @@ def _one(
     values = for_core(map(rows.of, columns.values()))
     codes, total = rows.clusters or (None, 0)
     options = options.resolved(values[0], rows)
+    if options.method == ABC and isinstance(options.statistic, Chosen):
+        found, design = abc_limits(values, columns, rows, options, on_progress)
+        return _described(found, columns, rows, options._replace(n_resamples=math.inf), design)
     design = design_of(rows, options, columns)
     if isinstance(options.statistic, Called):
         count, kind = int(options.n_resamples), None if options.sampling is None else options.sampling.kind
@@ -478,6 +501,7 @@ def _described(
     if "refused" in found:
         raise refusal(found, options.statistic.name, columns, rows)
     detail: dict[str, Any] = {"acceleration": found["acceleration"]} if options.method == "bca" else {}
+    detail |= {"n_inner": found["inner"]} if options.method == "double" else {}
     detail |= {"n_resamples": options.n_resamples} | found.get("detail", {"seed": options.seed})
     reason = PROPORTION if found["binary"] else options.reason
     said = found.get("ideal", "") + design.scheme + METHODS[options.method]

@@ -86,6 +86,8 @@ pub fn refusal(py: Python<'_>, refused: NoEstimate) -> Record<'_> {
         | NoEstimate::Beyond { .. }
         | NoEstimate::Undefined
         | NoEstimate::NeedsReplicates
+        | NoEstimate::NoReplicates
+        | NoEstimate::Bent
         | NoEstimate::NeedsInfluences
         | NoEstimate::NoSpread { .. }
         | NoEstimate::Uncertified { .. } => Err(value_error(refused.to_string())),

@@ -28,17 +28,20 @@ pub enum Domain {
     Normals = 5,
     /// The weights of a beta bootstrap replicate.
     BetaWeights = 6,
+    /// Multinomial counts of the resamples of a bootstrap replicate, whose number is the stratum.
+    Inner = 7,
 }
 
 impl Domain {
     /// Every purpose.
-    pub const ALL: [Domain; 6] = [
+    pub const ALL: [Domain; 7] = [
         Domain::Bootstrap,
         Domain::SignFlip,
         Domain::Smoothing,
         Domain::Rounding,
         Domain::Normals,
         Domain::BetaWeights,
+        Domain::Inner,
     ];
 }
 

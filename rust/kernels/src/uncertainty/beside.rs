@@ -31,7 +31,7 @@ pub(super) fn each<U: Units<K>, S: Statistic<K>, const K: usize>(
     progress: Progress<'_>,
 ) -> Result<Vec<Result<Bootstrap, NoEstimate>>, Stopped> {
     let units = memory::gathered(problems.iter().flatten().map(|(units, _, _)| *units))?;
-    let alone = units.len() < 2 || units[0].count() > MOST || options.method.linearises();
+    let alone = units.len() < 2 || units[0].count() > MOST || options.method.reads_units();
     let sums = if alone {
         None
     } else {

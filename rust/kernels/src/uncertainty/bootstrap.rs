@@ -3,6 +3,7 @@
 use super::beside;
 use super::beta_t::beta_t;
 use super::design::{Design, Pairs, Rows, Units, WideRows};
+use super::double::double;
 use super::influence::acceleration;
 use super::limits::{Correction, Limits, Method, limits};
 use super::no_estimate::{Ended, NoEstimate, answer, finite};
@@ -52,6 +53,8 @@ pub struct Bootstrap {
     pub acceleration: f64,
     /// Whether every value is 0 or 1.
     pub binary: bool,
+    /// The number of resamples of each resample; 0 for the methods that make none.
+    pub inner: u32,
 }
 
 /// The bootstrap of the mean of `x` under a design. `progress` gets the number of replicates done.
@@ -252,6 +255,8 @@ pub(super) fn resampled<U: Units<K>, S: Statistic<K>, const K: usize>(
 ) -> Result<Bootstrap, Ended> {
     let random = (options.seed, options.count);
     let found = match options.method {
+        Method::Abc => return Err(NoEstimate::NoReplicates.into()),
+        Method::Double => return double(units, statistic, about, options, progress),
         Method::Studentized => studentized(units, statistic, about.value, random, &mut *progress)?,
         Method::BetaT => beta_t(units, statistic, about.value, random, &mut *progress)?,
         _ => Studentized::without_t(replicates(units, statistic, random.0, random.1, &mut *progress)?),
@@ -307,6 +312,6 @@ pub(super) fn concluded(
     };
     let standard_error = scalar(|| (squares / (f64::from(count) - 1.0)).sqrt());
     let standard_error = if count > 1 { standard_error } else { f64::NAN };
-    let acceleration = correction.acceleration;
-    Ok(Bootstrap { value, standard_error, limits, replicates, acceleration, binary })
+    let Correction { acceleration, inner, .. } = correction;
+    Ok(Bootstrap { value, standard_error, limits, replicates, acceleration, binary, inner })
 }

@@ -113,3 +113,22 @@ impl Units<2> for Pairs<'_> {
         }
     }
 }
+
+/// Units whose parts are a table.
+#[derive(Clone, Copy)]
+pub(super) struct Table<'a, const K: usize>(pub &'a [[f64; K]]);
+
+impl<const K: usize> Units<K> for Table<'_, K> {
+    #[inline(always)]
+    fn count(self) -> usize {
+        self.0.len()
+    }
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        size_of::<[f64; K]>()
+    }
+    #[inline(always)]
+    fn read(self, start: usize, parts: &mut [[f64; K]]) {
+        parts.copy_from_slice(&self.0[start..start + parts.len()]);
+    }
+}

@@ -30,6 +30,10 @@ named! {
         Studentized = "studentized" { title: "studentized bootstrap", source: "Efron 1981" },
         /// As studentized, with weights of a beta distribution in place of counts: no replicate is without spread.
         BetaT = "beta_t" { title: "beta bootstrap-t", source: "Owen 2025" },
+        /// The percentile interval at levels at which it would hold in a resample, by resamples of each resample.
+        Double = "double" { title: "double bootstrap", source: "Beran 1987, Hall 1992" },
+        /// An approximation of BCa's limits from derivatives of a statistic of sums, without any replicates.
+        Abc = "abc" { title: "ABC bootstrap", source: "DiCiccio and Efron 1992" },
     }
 }
 
@@ -43,13 +47,13 @@ impl Method {
     pub fn reads_quantiles(self) -> bool {
         match self {
             Method::Percentile | Method::Basic | Method::Bca | Method::Bc | Method::Expanded => true,
-            Method::Normal | Method::Studentized | Method::BetaT => false,
+            Method::Normal | Method::Studentized | Method::BetaT | Method::Double | Method::Abc => false,
         }
     }
 
-    /// Whether it needs the influences of the units on a statistic of sums.
-    pub fn linearises(self) -> bool {
-        matches!(self, Method::Studentized | Method::BetaT)
+    /// Whether it needs the units of a statistic of sums, beside the sums of each resample.
+    pub fn reads_units(self) -> bool {
+        matches!(self, Method::Studentized | Method::BetaT | Method::Double | Method::Abc)
     }
 }
 
@@ -63,6 +67,19 @@ pub struct Correction {
     /// The number of units that were resampled.
     pub units: usize,
     /// The standard error of the value, by which t is multiplied.
+    pub error: f64,
+    /// The calibrated levels of both limits, from so many resamples of each resample.
+    pub levels: [Level; 2],
+    /// See [`Correction::levels`].
+    pub inner: u32,
+}
+
+/// A level at which a quantile is taken, and its Monte-Carlo error.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Level {
+    /// The share of replicates below.
+    pub at: f64,
+    /// About one standard error.
     pub error: f64,
 }
 
@@ -91,7 +108,8 @@ pub struct Limits {
 /// A limit at level `a` is the order statistic at position `(B + 1) a`, interpolated linearly between neighbours. A
 /// position beyond the extreme replicates is refused, never clamped. BCa: `a = Phi(z0 + (z0 + z) / (1 - acceleration
 /// (z0 + z)))` with `z0 = Phi^-1((#below + #equal / 2) / B)`; BC is the same with an acceleration of 0. For the
-/// studentised methods `replicates` are the t, and the limits are `value - error t`; an infinite one is refused.
+/// studentised methods `replicates` are the t, and the limits are `value - error t`; an infinite one is refused. The double
+/// bootstrap takes the quantiles at its own levels.
 pub fn limits(
     replicates: Vec<f64>,
     value: f64,
@@ -117,8 +135,14 @@ fn of_sorted(
     scalar(|| {
         let tail = confidence.tail();
         let (mut low, mut high) = (tail, 1.0 - tail);
+        let [mut low_error, mut high_error] = [0.0; 2];
         match method {
             Method::Percentile | Method::Normal => {}
+            Method::Double => {
+                [(low, low_error), (high, high_error)] =
+                    correction.levels.map(|level| (level.at, level.error));
+            }
+            Method::Abc => return Err(NoEstimate::NoReplicates),
             Method::Basic | Method::Studentized | Method::BetaT => (low, high) = (high, low),
             Method::Expanded => {
                 (low, high) = (expanded(low, correction.units), expanded(high, correction.units));
@@ -128,11 +152,11 @@ fn of_sorted(
                 high = corrected(sorted, value, correction, high)?;
             }
         }
-        let limit = |open: Alternative, at: f64, infinite: f64| {
+        let limit = |open: Alternative, at: f64, off: f64, infinite: f64| {
             if confidence.alternative == open {
                 return Ok(Limit { value: infinite, error: 0.0 });
             }
-            let limit = order_statistic(sorted, at)?;
+            let limit = order_statistic(sorted, at, off)?;
             match method {
                 Method::Basic => Ok(Limit { value: 2.0 * value - limit.value, ..limit }),
                 Method::Studentized | Method::BetaT => of_t(limit, value, correction.error, sorted),
@@ -140,8 +164,8 @@ fn of_sorted(
             }
         };
         Ok(Limits {
-            low: limit(Alternative::Less, low, f64::NEG_INFINITY)?,
-            high: limit(Alternative::Greater, high, f64::INFINITY)?,
+            low: limit(Alternative::Less, low, low_error, f64::NEG_INFINITY)?,
+            high: limit(Alternative::Greater, high, high_error, f64::INFINITY)?,
         })
     })
 }
@@ -175,13 +199,14 @@ pub(super) fn adjusted(z0: f64, acceleration: f64, nominal: f64) -> Result<f64, 
     if defined { Ok(normal::cdf(z0 + shifted / denominator)) } else { Err(NoEstimate::Undefined) }
 }
 
-/// The order statistic at a level.
-fn order_statistic(sorted: &[f64], level: f64) -> Result<Limit, NoEstimate> {
+/// The order statistic at a level that may be `off`.
+fn order_statistic(sorted: &[f64], level: f64, off: f64) -> Result<Limit, NoEstimate> {
     let count = sorted.len() as f64;
     let refused = NoEstimate::Beyond { count: sorted.len(), level };
     let position = nearly_whole((count + 1.0) * level);
     let value = between(sorted, position).ok_or(refused)?;
-    let spread = (count * level * (1.0 - level)).sqrt();
+    let off = count * off;
+    let spread = (count * level * (1.0 - level) + off * off).sqrt();
     let error = match (between(sorted, position - spread), between(sorted, position + spread)) {
         (Some(below), Some(above)) => (above - below) / 2.0,
         // Where one of the positions lies beyond the extreme replicate, the error is estimated from the other side
@@ -227,11 +252,18 @@ mod tests {
     }
 
     fn bca(replicates: Vec<f64>, value: f64, acceleration: f64) -> Result<Limits, NoEstimate> {
-        let correction = Correction { acceleration, tie: 0.0, units: 20, error: 2.0 };
+        let correction = Correction { acceleration, ..NONE };
         super::limits(replicates, value, Method::Bca, correction, TWO, &mut |_| true).unwrap()
     }
 
-    const NONE: Correction = Correction { acceleration: 0.0, tie: 0.0, units: 20, error: 2.0 };
+    const NONE: Correction = Correction {
+        acceleration: 0.0,
+        tie: 0.0,
+        units: 20,
+        error: 2.0,
+        levels: [Level { at: 0.0, error: 0.0 }; 2],
+        inner: 0,
+    };
     const TWO: Confidence = Confidence { level: 0.9, alternative: Alternative::TwoSided };
 
     /// The replicates count, ..., 2, 1.
@@ -287,6 +319,23 @@ mod tests {
         };
         assert_eq!(wide(4).unwrap().low.value, got.low.value);
         assert_eq!(wide(5), Err(NoEstimate::NoSpread { count: 99, without: 5 }));
+    }
+
+    #[test]
+    fn a_level_that_may_be_off_makes_a_larger_error() {
+        let levels = [Level { at: 0.03, error: 0.0 }, Level { at: 0.98, error: 0.01 }];
+        let got = super::limits(
+            falling(999),
+            500.0,
+            Method::Double,
+            Correction { levels, ..NONE },
+            TWO,
+            &mut |_| true,
+        );
+        let got = got.unwrap().unwrap();
+        assert!((got.low.value - 30.0).abs() < 1e-9 && (got.high.value - 980.0).abs() < 1e-9);
+        assert!((got.low.error - (999.0f64 * 0.03 * 0.97).sqrt()).abs() < 1e-9);
+        assert!((got.high.error - (999.0f64 * 0.98 * 0.02 + 9.99 * 9.99).sqrt()).abs() < 1e-9);
     }
 
     #[test]

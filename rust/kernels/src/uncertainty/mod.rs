@@ -12,6 +12,7 @@ mod bootstrap;
 pub mod comparison;
 mod design;
 pub mod designs;
+mod double;
 mod expanded;
 pub mod ideal;
 mod influence;
@@ -37,8 +38,9 @@ pub mod unpaired;
 
 pub use bootstrap::{Bootstrap, Options, mean, means};
 pub use design::{Design, Pairs, Rows, Units};
+pub use double::inner_resamples;
 pub use influence::acceleration;
-pub use limits::{Correction, Limit, Limits, Method, limits};
+pub use limits::{Correction, Level, Limit, Limits, Method, limits};
 pub use no_estimate::NoEstimate;
 pub use ratio::{Columns, Ratio, Spread, ratio, ratio_bootstrap};
 pub use repeats::{Votes, majority_at, pass_at};

@@ -103,6 +103,10 @@ pub enum NoEstimate {
     Undefined,
     /// The method needs the replicates themselves, and infinitely many were asked for.
     NeedsReplicates,
+    /// The method makes its limits without replicates.
+    NoReplicates,
+    /// The limits of ABC lie where the statistic does not rise any more, or nowhere.
+    Bent,
     /// The method needs the error of each replicate by the influences of the units, which is not known for a statistic
     /// of sorted rows and under designs.
     NeedsInfluences,
@@ -199,10 +203,21 @@ impl fmt::Display for NoEstimate {
                 "n_resamples: expected a finite number for a method that needs the replicates themselves; got \
                  infinity; 9999 is usual"
             ),
+            NoEstimate::NoReplicates => {
+                write!(
+                    f,
+                    "method: expected one that computes limits from replicates; got abc, which makes none"
+                )
+            }
+            NoEstimate::Bent => write!(
+                f,
+                "method: expected a statistic that is nearly straight between its limits, which abc needs; got data \
+                 too skewed or too few for it; use method=\"bca\" or a lower confidence_level"
+            ),
             NoEstimate::NeedsInfluences => write!(
                 f,
                 "method: expected percentile, expanded, basic, normal, bc or bca for a statistic of sorted rows, and \
-                 with weights, strata or blocks; got one that divides by an error that is not known there"
+                 with weights, strata or blocks; got one that needs the sums of units that are drawn alike"
             ),
             NoEstimate::NoSpread { count, without } => write!(
                 f,

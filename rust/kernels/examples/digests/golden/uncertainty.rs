@@ -19,12 +19,12 @@ use steelyard_kernels::uncertainty::ordered::{
     OrderedEstimate, Quantile, Second, auc_estimate, ordered_bootstrap, quantile_estimate,
 };
 use steelyard_kernels::uncertainty::paired::Wide;
-use steelyard_kernels::uncertainty::smooth::{self, Formula, Plan};
+use steelyard_kernels::uncertainty::smooth::{self, Abc, Formula, Plan};
 use steelyard_kernels::uncertainty::unpaired::{By, Sample, ScoresTest, compare as unpaired, permutation};
 use steelyard_kernels::uncertainty::{
-    Columns, Correction, Design, Mean, Method, Name, NoEstimate, Options, Pairs, Quotient, Rows, Votes,
-    acceleration, limits, majority_at, mean as mean_bootstrap, pass_at, ratio as estimated_ratio,
-    ratio_bootstrap, replicates,
+    Columns, Correction, Design, Level as Calibrated, Mean, Method, Name, NoEstimate, Options, Pairs,
+    Quotient, Rows, Votes, acceleration, limits, majority_at, mean as mean_bootstrap, pass_at,
+    ratio as estimated_ratio, ratio_bootstrap, replicates,
 };
 
 pub const TABLE: &[Entry] = &[
@@ -123,6 +123,9 @@ fn statistics(n: usize) -> Run {
         };
         let designs = [("rows", Design::Rows), ("clusters", Design::Clusters { codes: &codes, count: 5 })];
         for (design_name, design) in designs.into_iter().filter(|_| n >= 5) {
+            if (60..2000).contains(&n) {
+                without_and_twice(digest, &x[..n.min(100)], design_name, options);
+            }
             for (above, below) in QUOTIENTS.into_iter().filter(|_| (60..2000).contains(&n)) {
                 let digest = digest.of("quotient").of(above.name()).of(below.name()).of(design_name);
                 let formula = Formula::Quotient(above, below);
@@ -186,6 +189,24 @@ fn statistics(n: usize) -> Run {
             }
         }
     })
+}
+
+/// A variance by ABC, which makes no resamples, and by the double bootstrap.
+fn without_and_twice(digest: &mut Digest, x: &[f64], design_name: &'static str, options: Options) {
+    let codes: Vec<i64> = (0..x.len() as i64).map(|i| i % 12).collect();
+    let clustered = Design::Clusters { codes: &codes, count: 12 };
+    let design = if design_name == "clusters" { clustered } else { Design::Rows };
+    let columns: [&dyn Wide; 1] = [&x];
+    let formula = Formula::One(Name::Variance);
+    let variance = given(given(smooth::statistic(formula, &columns, &mut |_| true)));
+    let found = smooth::abc(&*variance, &columns, None, design, None, options.confidence, &mut |_| true);
+    let Abc { value, standard_error, low, high, acceleration, z0, curvature, bias } = given(given(found));
+    let digest = digest.of("methods").of(design_name);
+    digest.of("abc").doubles(&[value, standard_error, low, high, acceleration, z0, curvature, bias]);
+    let options = Options { method: Method::Double, ..options };
+    let boot = smooth::bootstrap(&*variance, &columns, design, options, &mut |_| true);
+    let limits = given(given(boot)).limits;
+    digest.of("double").doubles(&[limits.low.value, limits.low.error, limits.high.value, limits.high.error]);
 }
 
 /// A statistic of sums: its interval, with weights too, and its bootstrap by percentiles.
@@ -406,7 +427,8 @@ fn scores_tests(n: usize) -> Run {
 fn ends(n: usize) -> Run {
     let replicates: Vec<f64> = tame(n, 72);
     Box::new(move |digest| {
-        let correction = Correction { acceleration: 0.02, tie: 0.0, units: 20, error: 0.5 };
+        let levels = [Calibrated { at: 0.04, error: 0.01 }, Calibrated { at: 0.93, error: 0.0 }];
+        let correction = Correction { acceleration: 0.02, tie: 0.0, units: 20, error: 0.5, levels, inner: 0 };
         for &method in Method::ALL {
             for (alternative, confidence) in ways() {
                 let digest = digest.of(method.name()).of(alternative);

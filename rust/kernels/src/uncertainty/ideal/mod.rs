@@ -211,7 +211,7 @@ fn limits(
             bias = normal::quantile(law.middle(&mut *progress)?);
             (low, high) = (adjusted(bias, acceleration, low)?, adjusted(bias, acceleration, high)?);
         }
-        Method::Normal | Method::Studentized | Method::BetaT => {
+        Method::Normal | Method::Studentized | Method::BetaT | Method::Double | Method::Abc => {
             return Err(NoEstimate::NeedsReplicates.into());
         }
     }

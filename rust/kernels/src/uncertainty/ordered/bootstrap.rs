@@ -45,7 +45,7 @@ fn bootstrap_or_ended(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    if options.method.linearises() {
+    if options.method.reads_units() {
         return Err(NoEstimate::NeedsInfluences.into());
     }
     let data = Data::of_columns(columns, second, design, &mut |_| progress(0))?;
@@ -67,7 +67,7 @@ fn bootstrap_or_ended(
     let mut after = |_| progress(count);
     let tie = scalar(|| statistic.rounding(data.reach));
     let units = drawing.sample(work.units());
-    let mut correction = Correction { acceleration: 0.0, tie, units, error: f64::NAN };
+    let mut correction = Correction { tie, units, ..Correction::default() };
     if options.method == Method::Bca {
         let parts = drawing.parts(work.units(), GROUPS)?;
         correction.acceleration = work.acceleration(&parts, value, correction.tie, &mut after)?;

@@ -2,12 +2,11 @@
 
 use super::super::beside;
 use super::super::bootstrap::{About, Bootstrap, Options, resampled, root_mean_square};
-use super::super::design::Design;
+use super::super::design::{Design, Table};
 use super::super::no_estimate::{Ended, NoEstimate, answer};
 use super::super::paired::Wide;
 use super::super::statistic::{Line, Statistic};
 use super::closed::{Linear, Prepared, prepare};
-use super::units::Table;
 use super::width::{stride, with_width};
 use super::{Formula, Sums, statistic};
 use crate::grid::{Progress, Stopped};

@@ -87,12 +87,7 @@ fn closed_or_ended(
     if let (true, Design::Rows, None, None) = (statistic.answers(), design, weights, strata) {
         return Ok(plain(statistic, &prepared, confidence));
     }
-    let linear = match strata {
-        Some(Strata { codes, count, average: Average::Macro }) => {
-            prepared.by_stratum(statistic, codes, count, &mut *progress)?
-        }
-        Some(_) | None => prepared.linear(statistic, &mut *progress)?,
-    };
+    let linear = prepared.linear_in(statistic, strata, &mut *progress)?;
     let (found, still) = linear.variance(strata, weights, confidence, &mut *progress)?;
     let Clustered { df, standard_error: error, unspread, .. } = found;
     if !df.is_finite() {
@@ -154,8 +149,8 @@ fn plain(statistic: &dyn Sums, prepared: &Prepared, confidence: Confidence) -> C
 pub(super) struct Prepared {
     pub units: UnitSums,
     /// The sums over all units, and over their magnitudes.
-    totals: Vec<f64>,
-    sizes: Vec<f64>,
+    pub totals: Vec<f64>,
+    pub sizes: Vec<f64>,
     pub value: f64,
 }
 
@@ -181,6 +176,21 @@ pub(super) fn prepare(
 }
 
 impl Prepared {
+    /// The statistic as a mean of linear values: of all units together, or where strata count once, of each of them.
+    pub fn linear_in(
+        &self,
+        statistic: &dyn Sums,
+        strata: Option<Strata<'_>>,
+        progress: Progress<'_>,
+    ) -> Result<Linear, Ended> {
+        match strata {
+            Some(Strata { codes, count, average: Average::Macro }) => {
+                self.by_stratum(statistic, codes, count, progress)
+            }
+            Some(_) | None => self.linear(statistic, progress),
+        }
+    }
+
     /// The statistic as a mean of linear values: beside `value n_g` a unit has the sum `N U_g`, and the size `n_g`.
     pub fn linear(&self, statistic: &dyn Sums, progress: Progress<'_>) -> Result<Linear, Ended> {
         let mut gradient = memory::filled(statistic.width(), 0.0)?;
@@ -312,7 +322,7 @@ impl Linear {
     }
 
     /// The standard error and degrees of freedom, and the number of strata without spread.
-    fn variance(
+    pub fn variance(
         &self,
         strata: Option<Strata<'_>>,
         weights: Option<&[f64]>,

@@ -84,7 +84,7 @@ fn designed_or_ended(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    if options.method.linearises() {
+    if options.method.reads_units() {
         return Err(NoEstimate::NeedsInfluences.into());
     }
     let prepared = prepare(statistic, columns, plan.weights, plan.design, &mut |_| progress(0))?;
@@ -121,7 +121,7 @@ fn of_width<const K: usize>(
         return Err(NoEstimate::EqualReplicates { n: replicates.len() }.into());
     }
     let units = plan.drawing.sample(table.len());
-    let mut correction = Correction { acceleration: 0.0, tie, units, error: f64::NAN };
+    let mut correction = Correction { tie, units, ..Correction::default() };
     if options.method == Method::Bca {
         let parts = plan.drawing.parts(table.len(), usize::MAX)?;
         correction.acceleration = scalar(|| {

@@ -4,8 +4,10 @@
 //! The interval in closed form ([`closed`]) and the bootstrap (`boot`) are written once, for any statistic and
 //! design; they see it as a [`Sums`], which no longer knows C and K.
 
+mod abc;
 mod boot;
 mod closed;
+mod curved;
 mod designed;
 mod difference;
 mod formula;
@@ -16,6 +18,7 @@ mod statistics;
 mod units;
 mod width;
 
+pub use abc::{Abc, abc};
 pub use boot::{bootstrap, bootstrap_each};
 pub use closed::{Closed, Strata, closed};
 pub use designed::{Plan, designed, influences};

@@ -1,6 +1,6 @@
 //! What the units of a design, rows or clusters, add to the sums of a statistic.
 
-use super::super::design::{Design, Units};
+use super::super::design::Design;
 use super::super::no_estimate::{Ended, NoEstimate};
 use super::super::paired::Wide;
 use super::Sums;
@@ -126,23 +126,4 @@ pub(super) fn unit_sums(
     }
     let largest = members.iter().max().map_or(1.0, |&rows| rows as f64);
     Ok(UnitSums { sums, stride, count, largest })
-}
-
-/// The sums of the units as the bootstrap reads them.
-#[derive(Clone, Copy)]
-pub(super) struct Table<'a, const K: usize>(pub &'a [[f64; K]]);
-
-impl<const K: usize> Units<K> for Table<'_, K> {
-    #[inline(always)]
-    fn count(self) -> usize {
-        self.0.len()
-    }
-    #[inline(always)]
-    fn bytes(self) -> usize {
-        size_of::<[f64; K]>()
-    }
-    #[inline(always)]
-    fn read(self, start: usize, parts: &mut [[f64; K]]) {
-        parts.copy_from_slice(&self.0[start..start + parts.len()]);
-    }
 }
