@@ -136,7 +136,7 @@ impl<S: Statistic<K>, const K: usize> Beside<'_, S, K> {
                 let inner = self.statistic.value(sums);
                 if inner < self.limits.0 {
                     found[0] += 1;
-                } else if !(inner > self.limits.1) {
+                } else if inner.is_nan() || inner <= self.limits.1 {
                     found[1] += 1;
                 }
             }

@@ -125,6 +125,7 @@ pub enum NoEstimate {
 }
 
 impl fmt::Display for NoEstimate {
+    #[allow(clippy::too_many_lines)] // a sentence for each reason
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NoEstimate::NotFinite { column, index } => {

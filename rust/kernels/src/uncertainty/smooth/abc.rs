@@ -188,7 +188,7 @@ impl<'a> Family<'a> {
         })?;
         let (sigma, acceleration) =
             scalar(|| (largest * squares.sqrt(), cubes / (6.0 * squares * squares.sqrt())));
-        if !(sigma > 0.0) {
+        if sigma.is_nan() || sigma <= 0.0 {
             return Err(NoEstimate::EqualValues { n }.into());
         }
         let direction = self.direction(sigma, pace)?;
