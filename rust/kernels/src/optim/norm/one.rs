@@ -38,8 +38,8 @@ fn sum_of_magnitudes<T: Element>(x: &[T], scale: f64) -> f64 {
     let mut lanes = [0.0f64; LANES];
     let (blocks, tail) = x.as_chunks::<LANES>();
     for block in blocks {
-        for (lane, x) in lanes.iter_mut().zip(block) {
-            *lane += x.to_f64().abs() * scale;
+        for k in 0..LANES {
+            lanes[k] += block[k].to_f64().abs() * scale;
         }
     }
     for (lane, x) in lanes.iter_mut().zip(tail) {

@@ -7,12 +7,12 @@
 //! Relative error of the sum: below 2^-53 * (chunk / lanes + log2(lanes) + log2(chunks) + 3) in the worst case, under
 //! 1e-12 for 1e8 elements.
 
-use super::lanes::with_square;
+use super::lanes::Lanes;
 use super::largest::largest;
 use super::measure::{Measured, Rule};
 use super::scaled::{Norm, Scaled, exp2i, scale_of};
 use super::{LANES, sum};
-use crate::simd::{Bf16, Element, F16, Isa, Kernel};
+use crate::simd::{Bf16, Element, F16, Isa};
 
 /// The Euclidean norm.
 #[derive(Clone, Copy)]
@@ -43,7 +43,9 @@ macro_rules! exact_squares {
         $(impl SumOfSquares for $t {
             #[inline(always)]
             fn sum_of_squares<I: Isa>(x: &[Self]) -> Scaled {
-                Scaled { sum: Squares { x, scale: 1.0 }.run::<I>(), exponent: 0 }
+                let mut lanes = Lanes::EMPTY;
+                lanes.add::<Self, I>(x, 0);
+                Scaled { sum: lanes.total(), exponent: 0 }
             }
         })*
     };
@@ -54,38 +56,24 @@ impl SumOfSquares for f64 {
     #[inline(always)]
     fn sum_of_squares<I: Isa>(x: &[f64]) -> Scaled {
         let exponent = scale_of(largest(x));
-        Scaled { sum: Squares { x, scale: exp2i(-exponent) }.run::<I>(), exponent }
+        Scaled { sum: scaled_squares(x, exp2i(-exponent)), exponent }
     }
 }
 
 /// The sum of `(scale * x)^2` over fixed lanes; `scale` is a power of two.
-struct Squares<'a, T> {
-    x: &'a [T],
-    scale: f64,
-}
-
-impl<T: Element> Kernel for Squares<'_, T> {
-    type Out = f64;
-    #[inline(always)]
-    fn run<I: Isa>(self) -> f64 {
-        let mut lanes = [0.0f64; LANES];
-        let (blocks, tail) = self.x.as_chunks::<LANES>();
-        for block in blocks {
-            add_squares::<T, I>(&mut lanes, block, self.scale);
-        }
-        // Padding with +0.0 is neutral: a lane starts at +0.0 and never decreases.
-        let mut last = [0.0f64; LANES];
-        for (last, x) in last.iter_mut().zip(tail) {
-            *last = x.to_f64();
-        }
-        add_squares::<f64, I>(&mut lanes, &last, self.scale);
-        sum(&lanes)
-    }
-}
-
 #[inline(always)]
-fn add_squares<T: Element, I: Isa>(lanes: &mut [f64; LANES], block: &[T; LANES], scale: f64) {
-    for (lane, x) in lanes.iter_mut().zip(block) {
-        *lane = with_square::<T, I>(*lane, x.to_f64() * scale);
+fn scaled_squares(x: &[f64], scale: f64) -> f64 {
+    let mut lanes = [0.0; LANES];
+    let (blocks, tail) = x.as_chunks::<LANES>();
+    for block in blocks {
+        for k in 0..LANES {
+            let x = block[k] * scale;
+            lanes[k] += x * x;
+        }
     }
+    for (lane, x) in lanes.iter_mut().zip(tail) {
+        let x = x * scale;
+        *lane += x * x;
+    }
+    sum(&lanes)
 }

@@ -27,7 +27,7 @@ const GROUP: u32 = 1 << 10;
 
 impl Balanced {
     /// The first replicate of a replicate's group, and the size of the group.
-    fn group(&self, replicate: u32) -> (u32, u32) {
+    fn group(self, replicate: u32) -> (u32, u32) {
         let last = (self.replicates / GROUP).max(1) - 1;
         let group = (replicate / GROUP).min(last);
         let first = group * GROUP;

@@ -19,7 +19,7 @@ use super::sum::{LANES, Magnitudes, REACH, Tilts};
 use crate::grid::{self, Progress, Stopped};
 use crate::math::{angle, cos_sin_turns, exp, exp64, expm1_64, log, log1p, log1p_64};
 use crate::memory;
-use crate::simd::{Isa, Kernel, dispatch, padded, tree64};
+use crate::simd::{Isa, Kernel, dispatch, tree64};
 use std::f64::consts::{PI, TAU};
 
 /// The tilt is at least this number divided by the standard deviation of T; a smaller one would need a longer period.
@@ -126,7 +126,7 @@ pub fn upper(magnitudes: &Magnitudes, s: f64, tilt: Tilt, progress: Progress<'_>
         let octave = parts.into_iter().fold(Part::default(), Part::plus);
         total = total.plus(octave);
         // Finding out that a node is negligible takes a fraction of the time that computing it takes.
-        factors += octave.taken * (magnitudes.a.len() + 16) + nodes * (line.weights.len().min(64) / 8 + 1);
+        factors += octave.taken * (magnitudes.a.len() + 16) + nodes * (line.probed.min(64) / 8 + 1);
         // The octaves that follow are estimated to contribute about as much as this one (its sum, and its sum if the
         // phases were random), or as much as they would for angles that are independent of each other.
         let generic = line.mean_square / (PI * PI * last as f64);
@@ -158,9 +158,10 @@ struct Line<'a> {
     shift: f64,
     once: Columns,
     often: Columns,
-    /// The magnitudes in the bound of the characteristic function.
+    /// The magnitudes in the bound of the characteristic function, and how many there are.
     probe: Columns,
-    /// Their weights in it.
+    probed: usize,
+    /// Their weights in it, as many as the probe has turns.
     weights: Vec<f64>,
     /// Whether the bound can be small enough at all to show that a node is negligible.
     probing: bool,
@@ -169,6 +170,9 @@ struct Line<'a> {
 }
 
 /// Magnitudes divided by the period (`turns`), and `tanh` and `1/cosh^2` (`rest`) of theta times the magnitudes.
+///
+/// They are filled up with zeros to a whole number of blocks of lanes, so that every node reads the blocks where they
+/// are: a copy of a block to fill it up, which a wider load than its stores follows, takes longer than its arithmetic.
 struct Columns {
     turns: Vec<f64>,
     tanh: Vec<f64>,
@@ -177,9 +181,11 @@ struct Columns {
 
 impl Columns {
     fn new(a: &[f64], theta: f64, period: f64) -> Result<Self, Stopped> {
-        let turns = memory::collected(a.iter().map(|a| a / period))?;
-        let (mut tanh, mut rest) = (memory::filled(a.len(), 0.0)?, memory::filled(a.len(), 0.0)?);
-        dispatch(Tilts { a, theta, tanh: &mut tanh, rest: &mut rest });
+        let n = a.len().next_multiple_of(LANES);
+        let zeros = || memory::filled(n, 0.0);
+        let (mut turns, mut tanh, mut rest) = (zeros()?, zeros()?, zeros()?);
+        turns.iter_mut().zip(a).for_each(|(turns, a)| *turns = a / period);
+        dispatch(Tilts { a, theta, tanh: &mut tanh[..a.len()], rest: &mut rest[..a.len()] });
         Ok(Columns { turns, tanh, rest })
     }
 }
@@ -194,8 +200,10 @@ impl<'a> Line<'a> {
         } else {
             (&magnitudes.a, &magnitudes.times)
         };
-        let probe = columns(probe)?;
-        let weights = memory::collected(probe.rest.iter().zip(times).map(|(rest, times)| rest * times))?;
+        let (probed, probe) = (probe.len(), columns(probe)?);
+        let mut weights = memory::filled(probe.rest.len(), 0.0)?;
+        let each = probe.rest.iter().zip(times).map(|(rest, times)| rest * times);
+        weights.iter_mut().zip(each).for_each(|(to, weight)| *to = weight);
         let probing = weights.iter().sum::<f64>() > 4.0 * NEGLIGIBLE;
         // The mean of (1 - w sin^2)^c is 1 - w/2 for c = 1, and below 1/sqrt(1 + c w).
         let mean = |(w, &c): (&f64, &f64)| if c == 1.0 { log1p(-0.5 * w) } else { -0.5 * log1p(c * w) };
@@ -208,6 +216,7 @@ impl<'a> Line<'a> {
             once,
             often,
             probe,
+            probed,
             weights,
             probing,
             mean_square,
@@ -281,9 +290,9 @@ impl Kernel for Nodes<'_> {
 #[inline(always)]
 fn negligible(turns: &[f64], weights: &[f64], node: f64) -> bool {
     let mut lanes = [0.0; LANES];
-    for (turns, weights) in turns.chunks(4 * LANES).zip(weights.chunks(4 * LANES)) {
-        for (turns, weights) in turns.chunks(LANES).zip(weights.chunks(LANES)) {
-            let (turns, weights) = (padded::<f64, LANES>(turns, 0.0), padded::<f64, LANES>(weights, 0.0));
+    let (turns, weights) = (turns.as_chunks::<LANES>().0, weights.as_chunks::<LANES>().0);
+    for (turns, weights) in turns.chunks(4).zip(weights.chunks(4)) {
+        for (turns, weights) in turns.iter().zip(weights) {
             for l in 0..LANES {
                 let half = 2.0 * node * turns[l];
                 let r = half - nearest(half);
@@ -355,8 +364,8 @@ impl Line<'_> {
     #[inline(always)]
     fn product_once<I: Isa>(&self, node: f64) -> Complex {
         let (mut real, mut imaginary) = ([1.0; LANES], [0.0; LANES]);
-        for (turns, tanh) in self.once.turns.chunks(LANES).zip(self.once.tanh.chunks(LANES)) {
-            let (turns, tanh) = (padded::<f64, LANES>(turns, 0.0), padded::<f64, LANES>(tanh, 0.0));
+        let (turns, tanh) = (self.once.turns.as_chunks::<LANES>().0, self.once.tanh.as_chunks::<LANES>().0);
+        for (turns, tanh) in turns.iter().zip(tanh) {
             for l in 0..LANES {
                 let (c, s) = cos_sin_turns::<I>(node, turns[l]);
                 (real[l], imaginary[l]) = times((real[l], imaginary[l]), (c, tanh[l] * s));
