@@ -743,6 +743,7 @@ def replicates_interval(
     method: str,
     confidence_level: float,
     alternative: str,
+    before: tuple[float, float] | None = None,
 ) -> dict[str, Any]: ...
 def resampling_counts(n: int, seed: int, replicate: int, stratum: int = 0) -> NDArray[np.uint32]: ...
 def ratio_interval(

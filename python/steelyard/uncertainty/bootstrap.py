@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +14,13 @@ from numpy.typing import NDArray
 from .. import _core, _intervals
 from .._arrays import aligned
 from .._columns import Array, columns, differ, only_column
-from .._estimate import Estimate
-from .._forest import legend
 from .._groups import groups
-from .._mode import standard_mode, standard_mode_methods
+from .._mode import standard_mode
 from .._options import Alternative, NanPolicy, choice, confidence_of, whole
 from .._progress import OnProgress, Progress, reporter
 from .._registries import titles
 from .._rows import Rows, Selection
 from .._strata import Average, stratum_ids
-from .._text import printable
 from ..errors import value_error
 from ._abc import ABC, abc_limits, of_sums_alone
 from ._beside import alike
@@ -41,102 +38,20 @@ from ._statistics import (
     refusal,
     several_columns,
 )  # fmt: skip
+from ._tolerance import until
 from .blocks import Blocks, Kind, blocks_of
+from .bootstrap_estimate import Again, BootstrapEstimate, Known
 from .calibration_error import doubt
 from .sampling import Drawn, Sampling, sampling_of
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 __all__ = ["BootstrapEstimate", "bootstrap"]
 
 Floats = NDArray[np.float64]
 
 METHODS = titles("bootstrap.method")
-REPLICATES = "a finite n_resamples, and another method than 'abc'"
+AGAIN = ("n_resamples", "tolerance", "progress")  # what the same call is made again with
+MORE = ("studentized", "beta_t", "double")  # methods that read more than the replicates
 PROPORTION = "0/1 values: the interval of steelyard.proportion covers better, and takes no simulation"
-
-
-@standard_mode_methods
-@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class BootstrapEstimate(Estimate):
-    """An :class:`~steelyard.Estimate` from the bootstrap, with its replicates and the Monte-Carlo error of its limits.
-
-    Attributes
-    ----------
-    replicates : ndarray [n_resamples], or [n_resamples, M] for M problems, or None
-        The statistic in each resample, in the order in which the resamples are numbered (not sorted); None for
-        ``n_resamples=math.inf`` and ``method="abc"``.
-    low_error, high_error : float or ndarray
-        The Monte-Carlo error of the limits, that is, roughly how far another seed would move them: half the distance
-        between the order statistics one binomial standard deviation above and below the limit's own; 0 on a side that
-        ``alternative`` leaves open, and without replicates.
-
-    Notes
-    -----
-    ``standard_error`` is the standard deviation of the replicates (with divisor n_resamples - 1); ``detail`` holds
-    ``n_resamples``, ``seed``, for BCa the ``acceleration``, and for the double bootstrap ``n_inner``, its C.
-
-    With ``n_resamples=math.inf``, ``standard_error`` is the standard deviation of a mean over all resamples (of a
-    ratio, of its linear approximation). ``detail`` has no seed, but the ``engine`` that computed the distribution (L:
-    values on a lattice; E: enumeration; G: the inversion formula of Gil-Pelaez; T: the same from power sums; P: the
-    same with outliers set apart; O: order statistics by binomial probabilities), the numerical ``error`` of its
-    probabilities and, for BCa, ``z0`` beside the ``acceleration``. With ``method="abc"`` it is sqrt(sum U^2), and
-    ``detail`` holds ``acceleration``, ``z0``, ``curvature`` (c), ``bias`` (b) and ``n_resamples``, which is infinite.
-
-    Examples
-    --------
-    >>> import steelyard as sy
-    >>> boot = sy.bootstrap([2.0, 3.0, 5.0, 8.0, 13.0], method="percentile", n_resamples=999)
-    >>> boot.replicates.shape, boot.detail
-    ((999,), {'n_resamples': 999, 'seed': 0})
-    """
-
-    replicates: Floats | None
-    low_error: float | Floats
-    high_error: float | Floats
-
-    def plot(self, ax: Axes | None = None, *, label: str | None = None) -> Axes:
-        """Draw the replicates as a histogram, with the value and the interval.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            The axes to draw on; new ones are made where it is not given.
-        label : str, optional
-            The name of this result in a legend; a second result on the same axes joins the legend.
-
-        Returns
-        -------
-        matplotlib Axes
-
-        Raises
-        ------
-        TypeError
-            For many problems: pick one first. For ``n_resamples=math.inf`` and ``method="abc"``, which make no
-            replicates.
-        """
-        if self._many:
-            raise TypeError("this BootstrapEstimate is of many problems; pick one to plot, as in boot[0].plot()")
-        if self.replicates is None:
-            raise TypeError(f"this BootstrapEstimate has no replicates to plot; give bootstrap {REPLICATES}")
-        import matplotlib.pyplot as plt
-
-        axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")[1] if ax is None else ax
-        bins = min(60, max(10, len(self.replicates) // 50))
-        named = None if label is None else f"{printable(label)}: {self:{self._spec()}}"
-        bars: Any = axes.hist(self.replicates, bins=bins, alpha=0.4, label=named)[2]
-        colour = bars[0].get_facecolor()[:3]
-        axes.axvline(float(self), color=colour, linewidth=2, label="value" if label is None else None)
-        limits = [limit for limit in (self.low, self.high) if limit is not None and math.isfinite(float(limit))]
-        for i, limit in enumerate(limits):
-            said = None if label is not None or i else "limits"
-            axes.axvline(float(limit), color=colour, linewidth=1, linestyle="--", label=said)
-        axes.set_xlabel(f"{self.method}, {len(self.replicates)} replicates")
-        axes.set_ylabel("replicates")
-        legend(axes)
-        return axes
-
 
 _Statistic = Statistic | Chosen | Callable[..., Any]
 
@@ -158,6 +73,7 @@ def bootstrap(
     nan_policy: NanPolicy = "raise",
     method: str | None = None,
     n_resamples: float = 9999,
+    tolerance: float | None = None,
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
     seed: int = 0,
@@ -289,6 +205,10 @@ def bootstrap(
         The number of resamples B, from 1 to 2**32 - 1, or ``math.inf`` for the limits of infinitely many. The default
         is 9999 rather than 10000 because (B + 1) a is then a whole number for the usual confidence levels, and no
         interpolation is needed.
+    tolerance : float, optional
+        The Monte-Carlo error that a limit may have (``low_error`` and ``high_error``), in the units of the statistic.
+        Where ``n_resamples`` leave a larger one, more are made, up to 1000 times as many: the result is that of the
+        same call with so many.
     confidence_level : float
         Inside (0, 1).
     alternative : {"two-sided", "less", "greater"}
@@ -365,6 +285,8 @@ def bootstrap(
     >>> print(sy.bootstrap((x, y), lambda x, y: x.max() / y.max(), method="percentile"))
     14.2 [11.1, 14.9] (95 %, percentile bootstrap, n = 16)
     """
+    call = {key: value for key, value in locals().items() if key not in ("x", "statistic", *AGAIN)}
+    again = partial(bootstrap, x, statistic, **call)
     several = isinstance(statistic, tuple)
     asked = statistic if isinstance(statistic, tuple) else (statistic,)
     of = [called(one) if callable(one) else chosen(one) for one in asked]
@@ -389,6 +311,8 @@ def bootstrap(
         room_for(int(options.n_resamples))
     else:
         able(*of)
+    if tolerance is not None:
+        return until(partial(again, progress=progress), tolerance, options.n_resamples)
     if by is not None and several:
         raise value_error("by", "one statistic with it", f"{len(of)} statistics")
     aligned(x=x, where=where, weights=weights, clusters=clusters, by=by, strata=strata)
@@ -397,7 +321,9 @@ def bootstrap(
         Selection, where, clusters, nan_policy, weights=weights, by=by, strata=stratum_ids(strata, average)
     )
     parts = [_of_statistic(x, select, options._replace(statistic=one), several, on_progress) for one in of]
-    return _stack(parts, tuple(map(str, of))) if several else parts[0]
+    found = _stack(parts, tuple(map(str, of))) if several else parts[0]
+    object.__setattr__(found, "_again", Again(again))
+    return found
 
 
 def _of_statistic(
@@ -506,13 +432,19 @@ def _described(
     reason = PROPORTION if found["binary"] else options.reason
     said = found.get("ideal", "") + design.scheme + METHODS[options.method]
     detail |= design.detail
-    return BootstrapEstimate(
+    made = BootstrapEstimate(
         value=found["value"], standard_error=found["standard_error"] if options.n_resamples > 1 else None,
         low=found["low"], high=found["high"], low_error=found["low_error"], high_error=found["high_error"],
         replicates=found["replicates"], confidence_level=options.confidence.level,
         n=rows.count(next(iter(columns.values()))), n_clusters=None if rows.clusters is None else rows.clusters.total,
         method=said, reason=reason + design.kind + found.get("doubt", ""), left_out=rows.left_out, detail=detail,
     )  # fmt: skip
+    units = rows.clusters.total if rows.clusters else rows.count(next(iter(columns.values())))
+    correction = found.get("acceleration", 0.0), found.get("tie", 0.0)
+    adds = options.sampling is None and options.method not in MORE
+    known = Known(str(options.statistic), options.method, options.confidence, units, adds, *correction)
+    object.__setattr__(made, "_known", known)
+    return made
 
 
 def _stack(parts: list[BootstrapEstimate], names: tuple[str, ...] | None) -> BootstrapEstimate:

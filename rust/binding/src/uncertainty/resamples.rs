@@ -13,7 +13,9 @@ use steelyard_kernels::memory;
 use steelyard_kernels::named::Named;
 use steelyard_kernels::random::{Domain, STRATA, Stream};
 use steelyard_kernels::uncertainty::designs::Sampling;
-use steelyard_kernels::uncertainty::{Computed, NoEstimate, Options, counts_of, of_replicates, rows_of};
+use steelyard_kernels::uncertainty::{
+    Computed, Known, NoEstimate, Options, counts_of, of_replicates, rows_of,
+};
 
 /// The random numbers of `count` replicates of a stratum, from the replicate `first` on.
 fn streams(seed: u64, stratum: u64, first: u32, count: u32) -> PyResult<Vec<Stream>> {
@@ -80,9 +82,10 @@ pub fn resampled_rows(
     copied(py, &rows)
 }
 
-/// The limits of a statistic of which Python has computed the replicates. Returns what `bootstrap` does.
+/// The limits of a statistic of which there are replicates already. `before`: the acceleration and the tie that another
+/// bootstrap of the data found, in place of what `left_out` and `rounding` would give. Returns what `bootstrap` does.
 #[pyfunction]
-#[pyo3(signature = (replicates, *, value, left_out, units, rounding, method, confidence_level, alternative))]
+#[pyo3(signature = (replicates, *, value, left_out, units, rounding, method, confidence_level, alternative, before=None))]
 #[allow(clippy::too_many_arguments)] // the options of a bootstrap
 pub fn replicates_interval<'py>(
     py: Python<'py>,
@@ -94,6 +97,7 @@ pub fn replicates_interval<'py>(
     method: &str,
     confidence_level: f64,
     alternative: &str,
+    before: Option<(f64, f64)>,
 ) -> Record<'py> {
     let replicates = slice::<f64>(replicates, "replicates")?;
     let left_out = slice::<f64>(left_out, "left_out")?;
@@ -105,7 +109,11 @@ pub fn replicates_interval<'py>(
     }
     let confidence = confidence(confidence_level, alternative)?;
     let options = Options { method: named(method)?, count, seed: 0, confidence };
-    let computed = Computed { value, replicates, left_out, units, rounding };
+    let known = match before {
+        Some((acceleration, tie)) => Known::Before { acceleration, tie },
+        None => Known::LeftOut { values: left_out, rounding },
+    };
+    let computed = Computed { value, replicates, units, known };
     match call(py, None, replicates.len(), |progress| of_replicates(computed, options, progress))? {
         Ok(found) => fields(py, found),
         Err(refused) => refusal(py, refused),

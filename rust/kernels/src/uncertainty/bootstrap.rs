@@ -51,6 +51,9 @@ pub struct Bootstrap {
     pub replicates: Vec<f64>,
     /// BCa's acceleration; 0 for the other methods, which do not use it.
     pub acceleration: f64,
+    /// Replicates that differ from the value by at most this count as equal to it, for the methods that correct bias; 0
+    /// for the others.
+    pub tie: f64,
     /// Whether every value is 0 or 1.
     pub binary: bool,
     /// The number of resamples of each resample; 0 for the methods that make none.
@@ -312,6 +315,6 @@ pub(super) fn concluded(
     };
     let standard_error = scalar(|| (squares / (f64::from(count) - 1.0)).sqrt());
     let standard_error = if count > 1 { standard_error } else { f64::NAN };
-    let Correction { acceleration, inner, .. } = correction;
-    Ok(Bootstrap { value, standard_error, limits, replicates, acceleration, binary, inner })
+    let Correction { acceleration, tie, inner, .. } = correction;
+    Ok(Bootstrap { value, standard_error, limits, replicates, acceleration, tie, binary, inner })
 }

@@ -45,5 +45,5 @@ pub use no_estimate::NoEstimate;
 pub use ratio::{Columns, Ratio, Spread, ratio, ratio_bootstrap};
 pub use repeats::{Votes, majority_at, pass_at};
 pub use replicates::replicates;
-pub use resamples::{Computed, counts_of, of_replicates, rows_of};
+pub use resamples::{Computed, Known, counts_of, of_replicates, rows_of};
 pub use statistic::{Line, Mean, Name, Quotient, Statistic};

@@ -138,12 +138,29 @@ pub struct Computed<'a> {
     pub value: f64,
     /// The statistic of each resample, finite.
     pub replicates: &'a [f64],
-    /// The statistic without each unit, or group of units, in turn, finite; BCa alone needs it.
-    pub left_out: &'a [f64],
     /// The number of units that were resampled.
     pub units: usize,
-    /// How far rounding may move a replicate, as a share of the value's size and of the replicates' spread.
-    pub rounding: f64,
+    /// What the methods that correct bias need.
+    pub known: Known<'a>,
+}
+
+/// How the correction of bias is known.
+#[derive(Clone, Copy, Debug)]
+pub enum Known<'a> {
+    /// By the jackknife.
+    LeftOut {
+        /// The statistic without each unit, or group of units, in turn, finite; BCa alone needs it.
+        values: &'a [f64],
+        /// How far rounding may move a replicate, as a share of the value's size and of the replicates' spread.
+        rounding: f64,
+    },
+    /// From another bootstrap of the same data.
+    Before {
+        /// See [`Bootstrap::acceleration`].
+        acceleration: f64,
+        /// See [`Bootstrap::tie`].
+        tie: f64,
+    },
 }
 
 /// The bootstrap of a statistic that was computed elsewhere. `options.count` is the number of its replicates, at least
@@ -161,7 +178,7 @@ fn of_replicates_or_ended(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    let Computed { value, replicates, left_out, units, rounding } = computed;
+    let Computed { value, replicates, units, known } = computed;
     let range = match moments(replicates, &mut *progress)? {
         Column::Finite(moments) => moments,
         Column::Bad(_) => return Err(NoEstimate::EmptyResample.into()),
@@ -171,12 +188,16 @@ fn of_replicates_or_ended(
         return Err(NoEstimate::EqualReplicates { n }.into());
     }
     let mut correction = Correction { units, ..Correction::default() };
-    if options.method.corrects_bias() {
-        let spread = scalar(|| (range.squares / n as f64).sqrt());
-        correction.tie = scalar(|| rounding * (value.abs() + spread));
+    match known {
+        Known::Before { acceleration, tie } => correction = Correction { acceleration, tie, ..correction },
+        Known::LeftOut { rounding, .. } if options.method.corrects_bias() => {
+            let spread = scalar(|| (range.squares / n as f64).sqrt());
+            correction.tie = scalar(|| rounding * (value.abs() + spread));
+        }
+        Known::LeftOut { .. } => {}
     }
-    if options.method == Method::Bca {
-        correction.acceleration = jackknife_acceleration(once(left_out), correction.tie);
+    if let (Method::Bca, Known::LeftOut { values, .. }) = (options.method, known) {
+        correction.acceleration = jackknife_acceleration(once(values), correction.tie);
     }
     let replicates = memory::copied(replicates)?;
     concluded(value, (replicates, None), correction, (range.min, range.max), false, options, progress)
@@ -216,8 +237,12 @@ mod tests {
         let confidence =
             crate::intervals::Confidence { level: 0.5, alternative: crate::intervals::Alternative::TwoSided };
         let options = Options { method: Method::Percentile, count: 9, seed: 0, confidence };
-        let computed =
-            Computed { value: 1.0, replicates: &[1.0; 9], left_out: &[], units: 9, rounding: 1e-12 };
+        let computed = Computed {
+            value: 1.0,
+            replicates: &[1.0; 9],
+            units: 9,
+            known: Known::LeftOut { values: &[], rounding: 1e-12 },
+        };
         let found = of_replicates(computed, options, &mut |_| true).unwrap();
         assert_eq!(found, Err(NoEstimate::EqualReplicates { n: 9 }));
     }
