@@ -394,7 +394,7 @@ def _(n: int) -> Any:
     return uniform(n // 100 + 2)
 
 
-@row("bootstrap: abc", "bootstrap", "_core.abc_interval", call=lambda d: sy.bootstrap(d, "std", method="abc"))
+@row("bootstrap: abc", "bootstrap", call=lambda d: sy.bootstrap(d, "std", method="abc"))
 def _(n: int) -> Any:
     return uniform(n)
 
@@ -698,7 +698,7 @@ def counted(n: int) -> Any:
 
     As long as wished, unlike 40 values, which a processor may count between two looks for an interrupt.
     """
-    small, large = uniform(30, 5), 100 + 1e-5 * uniform(min(n // 5_000, 1000), 6)
+    small, large = uniform(30, 5), 100 + 1e-5 * uniform(min(max(n // 5_000, 1), 1000), 6)
     small[np.argmin(small)] *= -1
     large[np.argmin(large)] *= -1
     return np.r_[small, large]
