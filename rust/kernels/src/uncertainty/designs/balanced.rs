@@ -9,7 +9,7 @@ use crate::simd::{Isa, Kernel, dispatch};
 /// them (Davison, Hinkley and Schechtman, "Efficient bootstrap simulation", 1986): the mean of the replicates of a mean
 /// is the mean itself.
 ///
-/// Replicates are balanced in groups of [`GROUP`], of which the last one takes the remainder too. The n R copies of a
+/// Replicates are balanced in groups of 1,024, of which the last one takes the remainder too. The n R copies of a
 /// group of R replicates are dealt out by halving: a fair coin sends each copy to the first or the second half of the
 /// replicates, and then copies are moved one by one, each as likely as the others, until the first half has n for each
 /// of its replicates. Given how many copies the coins send there, every set of them is equally likely, and it remains
