@@ -16,7 +16,7 @@ from ._registries import names
 from ._strides import coded, kept, strides
 from .errors import type_error, value_error
 
-__all__ = ["Average", "Strata", "StratumIds", "nested", "scheme_of", "stratum_ids", "unit_strata"]
+__all__ = ["Average", "Strata", "StratumIds", "nested", "scheme_of", "stratum_ids", "told", "unit_strata"]
 
 Average = Literal["micro", "macro"]
 Indices = NDArray[np.int64]
@@ -124,6 +124,14 @@ def unit_strata(strata: Strata, clusters: tuple[Indices, int] | None) -> Indices
         got = f"one in {name!r}, which has no variance"
         raise value_error("strata", f"at least two {unit}s in every stratum", got, fix)
     return of_units
+
+
+def told(strata: Strata | None, clusters: tuple[Indices, int] | None) -> dict[str, Any]:
+    """What the core is told of the strata of the units; nothing where there are none. Raises as :func:`unit_strata`."""
+    if strata is None:
+        return {}
+    codes = unit_strata(strata, clusters)
+    return {"stratum_codes": codes, "strata": len(strata.ids), "average": strata.average}
 
 
 def nested(strata: Strata, codes: Indices, total: int) -> Indices:

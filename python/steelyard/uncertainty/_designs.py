@@ -11,7 +11,7 @@ from .. import _core, _intervals
 from .._columns import Array
 from .._registries import titles
 from .._rows import Rows
-from .._strata import scheme_of, unit_strata
+from .._strata import scheme_of, told
 from ..errors import value_error
 from ._callables import Called
 from ._request import Options
@@ -64,11 +64,7 @@ def design_of(rows: Rows, options: Options, columns: Mapping[str, Array]) -> Des
     elif statistic.name == "ratio":
         _of_one_sign(rows, columns, asked or "sampling")
     strata, weights = rows.strata, rows.weights
-    keywords: dict[str, Any] = {"weights": weights}
-    if strata is not None:
-        keywords |= {
-            "stratum_codes": unit_strata(strata, rows.clusters), "strata": len(strata.ids), "average": strata.average,
-        }  # fmt: skip
+    keywords: dict[str, Any] = {"weights": weights} | told(strata, rows.clusters)
     weighted = weights is not None
     detail: dict[str, Any] = {}
     kind = (" with weights" if weighted else "") + ("" if strata is None else strata.kind)

@@ -13,7 +13,7 @@ from .._columns import Array, one_column
 from .._options import Confidence
 from .._progress import OnProgress
 from .._rows import Rows, Selection
-from .._strata import unit_strata
+from .._strata import told
 from ..errors import type_error, value_error
 from ._statistics import column_names, for_core, of_sums_by_name, refusal, several_columns
 from ._sums import of_sums
@@ -69,8 +69,7 @@ def _p(columns: dict[str, Array], rows: Rows, statistic: str, confidence: Confid
     strata = rows.strata
     found = _core.bootstrap(
         for_core(map(rows.of, columns.values())), f"difference of {statistic}", codes=codes, clusters=total,
-        stratum_codes=None if strata is None else unit_strata(strata, rows.clusters),
-        strata=0 if strata is None else len(strata.ids), average="micro" if strata is None else strata.average,
+        **told(strata, rows.clusters),
         method="percentile", n_resamples=RESAMPLES, seed=SEED, confidence_level=0.5, alternative="two-sided",
         progress=progress,
     )  # fmt: skip

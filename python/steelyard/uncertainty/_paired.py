@@ -15,7 +15,7 @@ from .._options import Confidence
 from .._progress import OnProgress
 from .._registries import titles
 from .._rows import ALL_ROWS, Rows
-from .._strata import Strata, scheme_of, unit_strata
+from .._strata import Strata, scheme_of, told
 from ._answers import Asked
 from ._flips import flipped_signs
 from ._statistics import for_core, refusal
@@ -46,8 +46,7 @@ def paired(
     new_floats, base_floats = for_core((a, b))
     found = _core.paired_comparison(
         new=new_floats, base=base_floats, booleans=(a.dtype == np.bool_, b.dtype == np.bool_), codes=codes,
-        clusters=clusters, stratum_codes=None if strata is None else unit_strata(strata, rows.clusters),
-        strata=0 if strata is None else len(strata.ids), average="micro" if strata is None else strata.average,
+        clusters=clusters, **told(strata, rows.clusters),
         confidence_levels=[level.level for level in levels], alternative=confidence.alternative,
         progress=on_progress, **asked.of_answers,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from .._estimate import Estimate
 from .._options import Confidence
 from .._progress import OnProgress
 from .._rows import Rows
-from .._strata import scheme_of, unit_strata
+from .._strata import scheme_of, told
 from ._statistics import for_core, refusal
 
 __all__ = ["of_sums"]
@@ -32,8 +32,7 @@ def of_sums(
     found = _core.statistic_interval(
         values, f"difference of {statistic}" if difference else statistic, codes=codes, clusters=total,
         weights=rows.weights,
-        stratum_codes=None if strata is None else unit_strata(strata, rows.clusters),
-        strata=0 if strata is None else len(strata.ids), average="micro" if strata is None else strata.average,
+        **told(strata, rows.clusters),
         confidence_level=confidence.level, alternative=confidence.alternative, progress=progress,
     )  # fmt: skip
     if "refused" in found:

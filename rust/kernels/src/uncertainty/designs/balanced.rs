@@ -1,7 +1,6 @@
 //! Every unit is drawn equally often over all replicates.
 
-use super::{Drawing, Parts};
-use crate::memory::NoMemory;
+use super::Drawing;
 use crate::random::{Reader, Stream, WORDS};
 use crate::simd::{Isa, Kernel, dispatch};
 
@@ -75,10 +74,6 @@ impl Drawing for Balanced {
             (node, level) = (child, level + 1);
         }
         counts.copy_from_slice(&levels[level * n..][..n]);
-    }
-
-    fn parts(&self, units: usize, most: usize) -> Result<Parts, NoMemory> {
-        Parts::alike(units, most)
     }
 }
 

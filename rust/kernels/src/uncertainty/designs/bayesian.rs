@@ -1,10 +1,10 @@
 //! Each unit has an exponential weight.
 
-use super::{Drawing, Parts};
+use super::Drawing;
+use super::words::{OfWords, count_by_words};
 use crate::math::log64;
-use crate::memory::NoMemory;
 use crate::random::{Stream, WORDS};
-use crate::simd::{Isa, Kernel, dispatch};
+use crate::simd::Isa;
 
 /// Each unit has an exponential weight, so that the shares of the weights are uniform on the simplex, Dirichlet(1, ...,
 /// 1): the posterior of the distribution of the data under Haldane's prior (Rubin, "The Bayesian bootstrap", 1981).
@@ -19,7 +19,7 @@ const ONE: f64 = (1u32 << 27) as f64;
 
 impl Drawing for Bayesian {
     fn count(&self, stream: Stream, _: &mut [u32], counts: &mut [u32]) {
-        dispatch(Draw { stream, counts });
+        count_by_words(*self, stream, counts);
     }
 
     fn unit(&self) -> f64 {
@@ -29,31 +29,17 @@ impl Drawing for Bayesian {
     fn fixed(&self) -> bool {
         false
     }
-
-    fn parts(&self, units: usize, most: usize) -> Result<Parts, NoMemory> {
-        Parts::alike(units, most)
-    }
 }
 
-struct Draw<'a> {
-    stream: Stream,
-    counts: &'a mut [u32],
-}
-
-impl Kernel for Draw<'_> {
-    type Out = ();
-
+impl OfWords for Bayesian {
     #[inline(always)]
-    fn run<I: Isa>(self) {
-        for (index, counts) in self.counts.chunks_mut(WORDS).enumerate() {
-            let words = self.stream.batch(index as u64);
-            let mut drawn = [0; WORDS];
-            for i in 0..WORDS {
-                let u = (f64::from(words[i]) + 0.5) * (1.0 / 4_294_967_296.0);
-                drawn[i] = (-log64::<I>(u) * ONE) as u32 + 1;
-            }
-            counts.copy_from_slice(&drawn[..counts.len()]);
+    fn counts<I: Isa>(self, words: &[u32; WORDS]) -> [u32; WORDS] {
+        let mut drawn = [0; WORDS];
+        for i in 0..WORDS {
+            let u = (f64::from(words[i]) + 0.5) * (1.0 / 4_294_967_296.0);
+            drawn[i] = (-log64::<I>(u) * ONE) as u32 + 1;
         }
+        drawn
     }
 }
 

@@ -1,8 +1,8 @@
 //! How often each unit counts in a replicate: the designs of resampling.
 //!
 //! A [`Drawing`] gives each unit a whole number of times in each replicate (or a weight in whole steps); statistics
-//! consume these counts and know nothing of the design. It also says which units are drawn together and apart from which others, from which BCa's
-//! acceleration follows.
+//! consume these counts and know nothing of the design. It also says which units are drawn together and apart from which
+//! others, from which BCa's acceleration follows.
 
 mod balanced;
 mod bayesian;
@@ -14,6 +14,7 @@ mod sampling;
 mod simple;
 mod strata;
 mod subsample;
+mod words;
 
 pub use balanced::Balanced;
 pub use bayesian::Bayesian;
@@ -72,8 +73,10 @@ pub trait Drawing: Debug + Sync {
     }
 
     /// The parts into which `units` fall that are drawn independently of each other, about `most` of them at most: what
-    /// a jackknife leaves out in turn.
-    fn parts(&self, units: usize, most: usize) -> Result<Parts, NoMemory>;
+    /// a jackknife leaves out in turn. Where nothing else is said, any unit by itself.
+    fn parts(&self, units: usize, most: usize) -> Result<Parts, NoMemory> {
+        Parts::alike(units, most)
+    }
 }
 
 /// The number of units divided by the sum of their counts.

@@ -1,9 +1,9 @@
 //! Each unit counts a Poisson number of times.
 
-use super::{Drawing, Parts};
-use crate::memory::NoMemory;
+use super::Drawing;
+use super::words::{OfWords, count_by_words};
 use crate::random::{Stream, WORDS};
-use crate::simd::{Isa, Kernel, dispatch};
+use crate::simd::Isa;
 
 /// Each unit counts independently of the others, Poisson with mean 1 (Chamandy, Muralidharan, Najmi and Naidu,
 /// "Estimating uncertainty for massive data streams", 2012).
@@ -33,7 +33,7 @@ const AT_MOST: [u32; 12] = [
 impl Drawing for Poisson {
     fn count(&self, stream: Stream, _: &mut [u32], counts: &mut [u32]) {
         for round in 0..u32::MAX {
-            dispatch(Draw { stream: stream.array(round), counts: &mut *counts });
+            count_by_words(*self, stream.array(round), counts);
             if counts.iter().any(|&count| count > 0) || counts.is_empty() {
                 return;
             }
@@ -43,32 +43,18 @@ impl Drawing for Poisson {
     fn fixed(&self) -> bool {
         false
     }
-
-    fn parts(&self, units: usize, most: usize) -> Result<Parts, NoMemory> {
-        Parts::alike(units, most)
-    }
 }
 
-struct Draw<'a> {
-    stream: Stream,
-    counts: &'a mut [u32],
-}
-
-impl Kernel for Draw<'_> {
-    type Out = ();
-
+impl OfWords for Poisson {
     #[inline(always)]
-    fn run<I: Isa>(self) {
-        for (index, counts) in self.counts.chunks_mut(WORDS).enumerate() {
-            let words = self.stream.batch(index as u64);
-            let mut drawn = [0; WORDS];
-            for bound in AT_MOST {
-                for i in 0..WORDS {
-                    drawn[i] += u32::from(words[i] >= bound);
-                }
+    fn counts<I: Isa>(self, words: &[u32; WORDS]) -> [u32; WORDS] {
+        let mut drawn = [0; WORDS];
+        for bound in AT_MOST {
+            for i in 0..WORDS {
+                drawn[i] += u32::from(words[i] >= bound);
             }
-            counts.copy_from_slice(&drawn[..counts.len()]);
         }
+        drawn
     }
 }
 

@@ -1,7 +1,6 @@
 //! All units are drawn alike.
 
-use super::{Drawing, Parts};
-use crate::memory::NoMemory;
+use super::Drawing;
 use crate::random::{Stream, count_into};
 
 /// As many draws as there are units, each of any of them.
@@ -11,9 +10,5 @@ pub struct Simple;
 impl Drawing for Simple {
     fn count(&self, stream: Stream, _: &mut [u32], counts: &mut [u32]) {
         count_into(stream, counts);
-    }
-
-    fn parts(&self, units: usize, most: usize) -> Result<Parts, NoMemory> {
-        Parts::alike(units, most)
     }
 }

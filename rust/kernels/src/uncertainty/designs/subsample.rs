@@ -1,7 +1,6 @@
 //! Fewer draws than there are units, or more.
 
-use super::{Drawing, Parts};
-use crate::memory::NoMemory;
+use super::Drawing;
 use crate::random::{Reader, Stream};
 use crate::simd::scalar;
 
@@ -28,9 +27,5 @@ impl Drawing for Subsample {
 
     fn scale(&self, units: usize) -> f64 {
         scalar(|| (self.size as f64 / units as f64).sqrt())
-    }
-
-    fn parts(&self, units: usize, most: usize) -> Result<Parts, NoMemory> {
-        Parts::alike(units, most)
     }
 }
