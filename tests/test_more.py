@@ -103,6 +103,30 @@ def test_a_run_divided_by_seeds_has_the_limits_of_its_replicates() -> None:
     np.testing.assert_allclose([both.low, both.high, both.low_error, both.high_error], want, rtol=1e-9)
 
 
+@pytest.mark.parametrize("design", ["strata", "blocks", "clusters"])
+def test_runs_of_a_design_add_up(design: str) -> None:
+    """The number of units that expanded limits read is that of the design: rows of a stratum, blocks or clusters."""
+    options: dict[str, Any] = {
+        "strata": {"strata": GROUPS},
+        "blocks": {"blocks": sy.uncertainty.blocks("moving", 4)},
+        "clusters": {"clusters": np.arange(60) // 4},
+    }[design]
+    units = {"strata": 20, "blocks": 15, "clusters": 15}[design]
+    one, two = (sy.bootstrap(X, method="expanded", n_resamples=1999, seed=seed, **options) for seed in (1, 2))
+    both = one + two
+    assert both.replicates is not None
+    want = limits(both.replicates, float(one), "expanded", 0.95, units=units)
+    np.testing.assert_allclose([both.low, both.high, both.low_error, both.high_error], want, rtol=1e-9)
+
+
+def test_balanced_resamples_do_not_go_on() -> None:
+    boot = sy.bootstrap(X, sampling="balanced", n_resamples=999)
+    with pytest.raises(ValueError, match="resamples that do not depend on their number"):
+        boot.extend(1)
+    with pytest.raises(ValueError, match="read from the replicates alone"):
+        boot + sy.bootstrap(X, sampling="balanced", n_resamples=999, seed=1)
+
+
 OTHER: dict[str, Any] = {
     "value": lambda: sy.bootstrap(X + 1e-9, method="percentile", n_resamples=999, seed=1),
     "n": lambda: sy.bootstrap(np.r_[X, X.mean()], method="percentile", n_resamples=999, seed=1),

@@ -20,6 +20,7 @@ from .._progress import OnProgress
 from .._rows import Rows
 from .._strides import strides
 from ..errors import shown, type_error, value_error
+from ._replicates import METHODS, limits_of
 
 __all__ = ["Called", "called", "of_callable", "tuple_columns"]
 
@@ -29,8 +30,6 @@ DRAWS = 1 << 18  # draws whose rows are in memory together: 2 MiB of indices, an
 GROUPS = 500  # the most groups of units that the jackknife leaves out in turn
 ROUNDING = 4096  # a replicate this many roundings from the value is equal to it
 EVERY = 0.025  # seconds between two reports of progress
-# The methods that read nothing but replicates, and those without a unit.
-METHODS = ("percentile", "basic", "bca", "bc", "expanded", "normal")
 # Of what a function returned what it should not, in error messages.
 DATA, RESAMPLE, JACKKNIFE = " for the data", " for resample {}", " for the data without group {} of the jackknife"
 
@@ -100,18 +99,11 @@ def of_callable(
     clock = _Clock(on_progress, request.n_resamples)
     value, rounding = data.value()
     replicates = data.replicates(request, clock)
-    left_out = data.left_out(clock) if request.method == "bca" else np.empty(0)
-    found = _core.replicates_interval(
-        replicates, value=value, left_out=left_out, units=data.units, rounding=rounding, method=request.method,
-        confidence_level=request.confidence.level, alternative=request.confidence.alternative,
+    left_out = data.left_out(clock) if request.method == "bca" else None
+    found = limits_of(
+        replicates, statistic, value=value, units=data.units, method=request.method, confidence=request.confidence,
+        left_out=left_out, rounding=rounding,
     )  # fmt: skip
-    if found.get("refused") == "equal replicates":
-        got = f"{request.n_resamples} of one value"
-        fix = "the bootstrap cannot say how uncertain it is"
-        raise value_error("x", f"resamples that differ in their {statistic}", got, fix)
-    if found.get("refused") == "too large":
-        got = f"values from {found['low']:g} to {found['high']:g}"
-        raise value_error("statistic", "values whose sum of squares stays finite", got)
     clock.end()
     return found
 

@@ -27,6 +27,7 @@ from ._beside import alike
 from ._callables import Called, Request, called, of_callable, tuple_columns
 from ._designs import PLAIN, Design, design_of
 from ._ideal import able, ideal_limits
+from ._replicates import METHODS as READ_REPLICATES
 from ._request import Options, infinite, room_for
 from ._statistics import (
     Chosen,
@@ -50,7 +51,6 @@ Floats = NDArray[np.float64]
 
 METHODS = titles("bootstrap.method")
 AGAIN = ("n_resamples", "tolerance", "progress")  # what the same call is made again with
-MORE = ("studentized", "beta_t", "double")  # methods that read more than the replicates
 PROPORTION = "0/1 values: the interval of steelyard.proportion covers better, and takes no simulation"
 
 _Statistic = Statistic | Chosen | Callable[..., Any]
@@ -439,11 +439,11 @@ def _described(
         n=rows.count(next(iter(columns.values()))), n_clusters=None if rows.clusters is None else rows.clusters.total,
         method=said, reason=reason + design.kind + found.get("doubt", ""), left_out=rows.left_out, detail=detail,
     )  # fmt: skip
-    units = rows.clusters.total if rows.clusters else rows.count(next(iter(columns.values())))
-    correction = found.get("acceleration", 0.0), found.get("tie", 0.0)
-    adds = options.sampling is None and options.method not in MORE
-    known = Known(str(options.statistic), options.method, options.confidence, units, adds, *correction)
-    object.__setattr__(made, "_known", known)
+    if made.replicates is not None:
+        adds = options.sampling is None and options.method in READ_REPLICATES
+        correction = found["units"], found["acceleration"], found["tie"]
+        known = Known(str(options.statistic), options.method, options.confidence, adds, *correction)
+        object.__setattr__(made, "_known", known)
     return made
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core
 from .._estimate import Estimate
 from .._forest import legend
 from .._mode import standard_mode_methods
@@ -18,6 +17,7 @@ from .._options import Confidence, whole
 from .._progress import Progress
 from .._text import printable
 from ..errors import type_error, value_error
+from ._replicates import limits_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,15 +35,15 @@ class Known(NamedTuple):
     statistic: str
     method: str
     confidence: Confidence
-    units: int
     adds: bool
     """Whether the limits are read from the replicates alone, drawn row by row."""
+    units: int
     acceleration: float
     tie: float
 
 
 class Again:
-    """The call that made a bootstrap, to be made again with more resamples; without it, what can be said about why."""
+    """The call that made a bootstrap, to be made again with more resamples; ``None`` where its data are not at hand."""
 
     def __init__(self, call: Callable[..., BootstrapEstimate] | None) -> None:
         self.call = call
@@ -99,8 +99,9 @@ class BootstrapEstimate(Estimate):
     def extend(self, n_resamples: int, *, progress: Progress = False) -> BootstrapEstimate:
         """Return the bootstrap with more resamples: the result of the same call with so many more, bit for bit.
 
-        The data are not copied when a bootstrap is made: they must be as they were, which is checked by comparing the
-        replicates that are there with those that the call gives now.
+        The data are not copied when a bootstrap is made, but kept from being freed while its result is: they must be as
+        they were, which is checked by comparing the replicates that are there with those that the call gives now. All
+        resamples are made again.
 
         Parameters
         ----------
@@ -119,7 +120,7 @@ class BootstrapEstimate(Estimate):
             Without replicates, or without the call's data: a bootstrap that was pickled, copied, picked from several or
             added has none.
         ValueError
-            Where the data have changed.
+            Where the data have changed; for ``sampling="balanced"``, whose resamples depend on their number.
 
         Examples
         --------
@@ -224,9 +225,8 @@ def _joined(a: BootstrapEstimate, b: BootstrapEstimate) -> BootstrapEstimate:
         got = f"seed {min(_seeds(a) & _seeds(b))} in both"
         raise value_error("other", "a bootstrap with another seed", got, fix)
     replicates = np.concatenate([a.replicates, b.replicates])
-    found = _core.replicates_interval(
-        replicates, value=float(a), left_out=np.empty(0), units=mine.units, rounding=0.0, method=mine.method,
-        confidence_level=mine.confidence.level, alternative=mine.confidence.alternative,
+    found = limits_of(
+        replicates, mine.statistic, value=float(a), units=mine.units, method=mine.method, confidence=mine.confidence,
         before=(mine.acceleration, mine.tie),
     )  # fmt: skip
     detail = a.detail | {"n_resamples": len(replicates), "seed": tuple(sorted(seeds))}

@@ -276,11 +276,12 @@ fn check_length(name: &str, expected: usize, got: usize) -> PyResult<()> {
 }
 
 pub(super) fn fields(py: Python<'_>, found: Bootstrap) -> Record<'_> {
-    let Bootstrap { value, standard_error, limits, replicates, acceleration, tie, binary, inner } = found;
+    let Bootstrap { value, standard_error, limits, replicates, acceleration, tie, units, binary, inner } =
+        found;
     let (low, high) = (limits.low, limits.high);
     let replicates = given(py, replicates)?;
     record!(py, {
         value, standard_error, low: low.value, high: high.value, low_error: low.error, high_error: high.error,
-        acceleration, tie, binary, inner: inner as usize, replicates,
+        acceleration, tie, units, binary, inner: inner as usize, replicates,
     })
 }

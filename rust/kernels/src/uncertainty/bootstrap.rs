@@ -54,6 +54,8 @@ pub struct Bootstrap {
     /// Replicates that differ from the value by at most this count as equal to it, for the methods that correct bias; 0
     /// for the others.
     pub tie: f64,
+    /// The number of units of which a sample is drawn at a time.
+    pub units: usize,
     /// Whether every value is 0 or 1.
     pub binary: bool,
     /// The number of resamples of each resample; 0 for the methods that make none.
@@ -200,6 +202,14 @@ pub(super) struct About {
     pub range: (f64, f64),
 }
 
+impl About {
+    /// By how much rounding may move a replicate that equals the value.
+    pub fn tie(&self) -> f64 {
+        let About { value, scale, size, exact, .. } = *self;
+        if exact { 0.0 } else { scalar(|| SUM_ERROR * scale / size + LAST_ROUNDING * value.abs()) }
+    }
+}
+
 /// The bootstrap of a quotient of sums over units.
 pub(super) fn quotient(
     unit_sums: &ClusterSums,
@@ -276,7 +286,7 @@ pub(super) fn judged<U: Units<K>, S: Statistic<K>, const K: usize>(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    let About { value, scale, size, exact, range: (low, high) } = about;
+    let About { value, scale, exact, range, .. } = about;
     let Options { method, count, .. } = options;
     let Studentized { replicates, t, error } = found;
     if replicates.iter().any(|value| !value.is_finite()) {
@@ -287,10 +297,10 @@ pub(super) fn judged<U: Units<K>, S: Statistic<K>, const K: usize>(
     if method == Method::Bca {
         correction.acceleration = acceleration(units, statistic, value, scale, &mut after)?;
     }
-    if method.corrects_bias() && !exact {
-        correction.tie = scalar(|| SUM_ERROR * scale / size + LAST_ROUNDING * value.abs());
+    if method.corrects_bias() {
+        correction.tie = about.tie();
     }
-    concluded(value, (replicates, t), correction, (low, high), exact, options, &mut after)
+    concluded(value, (replicates, t), correction, range, exact, options, &mut after)
 }
 
 /// The limits and the standard error that follow from replicates, and from their t where these make the limits. `range`
@@ -315,6 +325,6 @@ pub(super) fn concluded(
     };
     let standard_error = scalar(|| (squares / (f64::from(count) - 1.0)).sqrt());
     let standard_error = if count > 1 { standard_error } else { f64::NAN };
-    let Correction { acceleration, tie, inner, .. } = correction;
-    Ok(Bootstrap { value, standard_error, limits, replicates, acceleration, tie, binary, inner })
+    let Correction { acceleration, tie, units, inner, .. } = correction;
+    Ok(Bootstrap { value, standard_error, limits, replicates, acceleration, tie, units, binary, inner })
 }

@@ -1,10 +1,10 @@
 //! The double bootstrap: percentile limits at levels that a second resampling calibrates.
 
-use super::bootstrap::{About, Bootstrap, LAST_ROUNDING, Options, SUM_ERROR, concluded};
+use super::bootstrap::{About, Bootstrap, Options, concluded};
 use super::design::{Table, Units};
 use super::limits::{Correction, Level};
 use super::no_estimate::{Ended, NoEstimate};
-use super::replicates::{WHOLE, sums};
+use super::replicates::{WHOLE, replicates};
 use super::statistic::Statistic;
 use super::sums::Whole;
 use crate::grid::{CHUNK, Progress, chunk, chunks, map_chunks};
@@ -42,14 +42,13 @@ pub(super) fn double<U: Units<K>, S: Statistic<K>, const K: usize>(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<Bootstrap, Ended> {
-    let About { value, scale, size, exact, range } = about;
+    let About { value, exact, range, .. } = about;
     let Options { count, seed, confidence, .. } = options;
-    let outer = sums(units, seed, count, &mut |_| progress(0))?;
-    let replicates = scalar(|| memory::collected(outer.into_iter().map(|sums| statistic.value(sums))))?;
+    let replicates = replicates(units, statistic, seed, count, &mut |_| progress(0))?;
     if replicates.iter().any(|value| !value.is_finite()) {
         return Err(NoEstimate::EmptyResample.into());
     }
-    let tie = if exact { 0.0 } else { scalar(|| SUM_ERROR * scale / size + LAST_ROUNDING * value.abs()) };
+    let tie = about.tie();
     let mut table = memory::filled(units.count(), [0.0; K])?;
     for (place, parts) in table.chunks_mut(CHUNK).enumerate() {
         scalar(|| units.read(place * CHUNK, parts));
