@@ -289,6 +289,16 @@ def _(n: int) -> Any:
     return np.arange(n) % 900, np.full(n, 1000)
 
 
+@row("proportion: samples", "proportion", call=lambda d: sy.proportion(*d, baseline=(d[0], d[1])))
+def _(n: int) -> Any:
+    return np.arange(n) % 900, np.full(n, 1000)
+
+
+@row("proportion: pairs", "proportion", call=lambda d: sy.proportion(*d, baseline=d, both=d[0]))
+def _(n: int) -> Any:
+    return np.arange(n) % 900, np.full(n, 1000)
+
+
 @row("proportion", "proportion", "uncertainty.proportion", "Estimate", call=lambda d: sy.proportion(*d))
 def _(n: int) -> Any:
     return np.arange(n) % 900, np.full(n, 1000)

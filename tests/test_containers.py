@@ -249,6 +249,8 @@ ARGUMENTS: dict[str, tuple[Any, Callable[..., Any]]] = {
     "token_scores targets": (one_of(BINARY), lambda t, nan: sy.token_scores(np.eye(6)[:, :2], t).nll.tolist()),
     "proportion k": (one_of(st.integers(0, 4)), lambda k, nan: estimate(sy.proportion(k, 3))),
     "proportion test": (one_of(st.sampled_from([0.25, 0.5])), lambda p, nan: sy.proportion(2, 3, test=p).detail["p_value"].tolist()),
+    "proportion both": (one_of(st.integers(0, 3)), lambda b, nan: estimate(sy.proportion(3, 6, baseline=(3, 6), both=b))),
+    "proportion baseline": (one_of(st.integers(0, 4)), lambda k, nan: estimate(sy.proportion(3, 6, baseline=(k, 6)))),
     "proportion n": (one_of(st.integers(1, 4)), lambda n, nan: estimate(sy.proportion(2, n))),
     "preference_loss policy_rejected": (
         one_of(st.sampled_from([-1.0, -2.5, 0.0])),

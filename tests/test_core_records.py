@@ -119,6 +119,9 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_ProportionTests": lambda: _core.proportion_tests(
         k=COUNTS, n=COUNTS, p0=np.full(len(COUNTS), 0.5), method="wilson", alternative="two-sided"
     ),
+    "_CountsCompared": lambda: _core.unpaired_counts(
+        k=COUNTS, n=COUNTS, base_k=COUNTS, base_n=COUNTS, method="newcombe", test="mid-p", **SURE
+    ),
     "_Refused": lambda: _core.paired_comparison(**PAIR, base=ONES / 0.0),
     "_RowCounts": lambda: bins().left_out(),
     "_Scored": scored,

@@ -66,6 +66,7 @@ CALLS = [
     Call("estimate in strata", sy.estimate, {"x": X, "where": KEEP, "strata": GROUPS // 2, "average": "macro"}),
     Call("estimate by", sy.estimate, {"x": X, "where": KEEP, "clusters": GROUPS, "by": GROUPS // 2}),
     Call("proportion", sy.proportion, {"k": 5, "n": 10, "method": "wilson", "test": 0.5, **INTERVAL}),
+    Call("proportion of pairs", sy.proportion, {"k": 5, "n": 10, "baseline": (4, 10), "both": 3, "test": "exact"}),
     Call(
         "bootstrap",
         sy.bootstrap,

@@ -52,7 +52,7 @@ TAKES = {
     "compare": ROWS
     | INTERVAL
     | {"statistic", "per", "clusters", "progress", "baseline", "by", "strata", "average", "paired", "method", "test"},
-    "proportion": INTERVAL | {"method", "test"},
+    "proportion": INTERVAL | {"method", "test", "baseline", "both"},
     "perplexity": ROWS | INTERVAL | {"clusters", "progress", "per", "unit", "by", "strata", "average"},
     "reliability": ROWS | INTERVAL | {"clusters", "progress", "n_bins", "classes", "weights", "by"},
     "preference_loss": ROWS | INTERVAL | {"clusters", "progress", "loss", "beta", "label_smoothing"},
@@ -107,6 +107,7 @@ def results() -> dict[str, Any]:
         "estimates": sy.estimate(table, clusters=groups),
         "one cluster": sy.estimate(x, clusters=[0, 0, 0, 0]),
         "proportions": sy.proportion([1, 2], [3, 2]),
+        "pairs of proportions": sy.proportion([1, 2], [3, 2], baseline=(1, [3, 2]), both=1),
         "bootstrap": sy.bootstrap(x, n_resamples=999),
         "bootstraps": sy.bootstrap(table, n_resamples=999),
         "comparison": sy.compare(x, baseline=x[::-1]),

@@ -546,6 +546,9 @@ class _Proportions(TypedDict):
     low: NDArray[np.float64]
     high: NDArray[np.float64]
 
+class _CountsCompared(_Proportions):
+    p: NDArray[np.float64]
+
 class _ProportionTests(TypedDict):
     p: NDArray[np.float64]
     test: str
@@ -628,6 +631,28 @@ def proportion_intervals(
 def proportion_tests(
     *, k: NDArray[np.int64], n: NDArray[np.int64], p0: NDArray[np.float64], method: str, alternative: str
 ) -> _ProportionTests: ...
+def unpaired_counts(
+    *,
+    k: NDArray[np.int64],
+    n: NDArray[np.int64],
+    base_k: NDArray[np.int64],
+    base_n: NDArray[np.int64],
+    method: str,
+    test: str,
+    confidence_level: float,
+    alternative: str,
+) -> _CountsCompared: ...
+def paired_counts(
+    *,
+    k: NDArray[np.int64],
+    base_k: NDArray[np.int64],
+    both: NDArray[np.int64],
+    n: NDArray[np.int64],
+    method: str,
+    test: str,
+    confidence_level: float,
+    alternative: str,
+) -> _CountsCompared: ...
 def cluster_sums(
     x: NDArray[Any],
     codes: NDArray[np.int64],

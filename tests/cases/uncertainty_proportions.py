@@ -166,6 +166,24 @@ def _each_table_reference(method: str, test: str, paired: bool):
     return run
 
 
+def _tables_at_once(method: str, test: str, paired: bool):
+    """The same tables as counts, in one call for each alternative."""
+
+    def run(inputs: Inputs) -> Outputs:
+        a, b, c, d = np.ascontiguousarray(inputs["tables"].T)
+        n = a + b + c + d
+        counts = {"k": a + b, "base_k": a + c, "n": n} | ({"both": a} if paired else {})
+        if not paired:
+            counts |= {"base_k": a + c + 1, "base_n": n + 2}
+        call = _core.paired_counts if paired else _core.unpaired_counts
+        of = {"method": method, "test": test, "confidence_level": LEVEL}
+        found = [call(**counts, **of, alternative=side) for side in SIDES]
+        ends = np.column_stack([found[0]["low"], found[0]["high"]])
+        return {"limits": ends, "p": np.column_stack([one["p"] for one in found])}
+
+    return run
+
+
 # Each method beside one of the tests, which do not depend on it.
 NAMED = [
     (kind, method, test)
@@ -179,6 +197,15 @@ CASES = [
         Case(
             name=f"intervals.{kind}_{method}", covers=(f"{kind}_comparison",), make=_tables,
             run=_each_table(method, test, kind == "paired"),
+            reference=_each_table_reference(method, test, kind == "paired"), dtypes=("",),
+            lengths=(1, 2, 5, 40, 700), bound={"limits": 1e-11, "p": 1e-12},
+        )
+        for kind, method, test in NAMED
+    ),
+    *(
+        Case(
+            name=f"intervals.{kind}_counts_{method}", covers=(f"{kind}_counts",), make=_tables,
+            run=_tables_at_once(method, test, kind == "paired"),
             reference=_each_table_reference(method, test, kind == "paired"), dtypes=("",),
             lengths=(1, 2, 5, 40, 700), bound={"limits": 1e-11, "p": 1e-12},
         )

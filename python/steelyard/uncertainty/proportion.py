@@ -14,6 +14,7 @@ from .._intervals import PROPORTIONS
 from .._mode import standard_mode
 from .._options import Alternative, Confidence, choice, confidence_of
 from ..errors import value_error
+from ._shares import broadcast, difference, place
 
 __all__ = ["proportion"]
 
@@ -23,12 +24,14 @@ def proportion(
     k: Any,
     n: Any,
     *,
-    method: str = "wilson",
+    method: str | None = None,
     test: Any = None,
+    baseline: Any = None,
+    both: Any = None,
     confidence_level: float = 0.95,
     alternative: Alternative = "two-sided",
 ) -> Estimate:
-    """Estimate a proportion from ``k`` successes of ``n``.
+    """Estimate a proportion from ``k`` successes of ``n``, or with ``baseline`` the difference of two of them.
 
     With p = k/n, z the normal quantile of ``confidence_level`` and X binomial:
 
@@ -52,21 +55,31 @@ def proportion(
     - ``"scas"``: the score interval corrected for skewness: the p with abs(k/n - p - (z^2 - 1)(1 - 2p)/(6n)) at most
       z sqrt(p (1 - p)/n); misses about as often on either side.
 
+    With ``baseline=(j, m)`` the difference k/n - j/m of two samples is estimated, and with ``both`` that of pairs, of
+    which ``both`` rows were right on both sides: the numbers that :func:`steelyard.compare` has for the same answers,
+    with its ``method`` and ``test``, for many problems in one call.
+
     ``docs/coverage.md`` has their exact coverage.
 
     Parameters
     ----------
     k, n : int or integer array
         Successes and trials, 0 <= k <= n, n >= 1. Arrays are broadcast; each entry is one problem.
-    method : str
-        The kind of interval; see above.
-    test : float or array, optional
+    method : str, optional
+        The kind of interval; see above. Default: ``"wilson"``; with ``baseline`` ``"newcombe"``, or for pairs
+        ``"tango"`` (see :func:`steelyard.compare` for these and others).
+    test : float or array, or str with ``baseline``, optional
         A hypothesis about the proportion, inside (0, 1), such as the share that guessing gets right: ``detail`` then
         has its ``"p_value"``, and ``"test"`` says by which test. It is the one that the interval inverts, so that the
         p-value is below alpha where the interval does not contain the hypothesis: the exact binomial one for
         Clopper-Pearson, mid-P and Blaker's, the score test for the Wilson intervals and SCAS, the likelihood ratio. The
         other intervals invert none, or one that misses its level: the test is then the exact binomial one. But for
-        Blaker's, a two-sided p-value is twice the smaller of the one-sided ones.
+        Blaker's, a two-sided p-value is twice the smaller of the one-sided ones. With ``baseline`` the name of the test
+        of no difference: ``"mid-p"`` (default), ``"exact"`` or ``"chi-squared"``, Fisher's or for pairs McNemar's.
+    baseline : tuple of two ints or integer arrays, optional
+        Successes and trials of what is measured against.
+    both : int or integer array, optional
+        For pairs: of how many rows both were successes; the other two kinds of pairs follow.
     confidence_level : float
         Inside (0, 1).
     alternative : {"two-sided", "less", "greater"}
@@ -78,7 +91,8 @@ def proportion(
     Estimate
         ``standard_error`` is sqrt(p (1 - p)/(n - 1)), that of the mean of n answers of 0 or 1. Where all of them are
         equal it is the width of the two-sided Wilson interval divided by 2z, so never 0. With ``test``, ``detail`` has
-        ``"p_value"``, ``"p0"`` (the hypothesis) and ``"test"``.
+        ``"p_value"``, ``"p0"`` (the hypothesis) and ``"test"``. With ``baseline`` it always has ``"p_value"`` and
+        ``"test"``, and ``"n_new"`` and ``"n_baseline"``, or the ``"wins"`` and ``"losses"`` of pairs.
 
     Raises
     ------
@@ -112,18 +126,20 @@ def proportion(
     >>> guessed = sy.proportion(9, 20, method="mid-p", test=0.25)
     >>> print(guessed, f"p = {guessed.detail['p_value']:.3f} ({guessed.detail['test']})")
     0.45 [0.25, 0.67] (95 %, mid-P, n = 20) p = 0.055 (binomial, mid-p)
+    >>> print(sy.proportion([56, 9], [70, 10], baseline=([48, 3], [80, 10])))
+    0  0.20 [0.05, 0.33] (95 %, Newcombe, n = 150)
+    1  0.60 [0.17, 0.81] (95 %, Newcombe, n = 20)
     """
     confidence = confidence_of(confidence_level, alternative)
-    chosen = choice(method, "method", tuple(PROPORTIONS))
+    if baseline is not None:
+        return difference(k, n, baseline, both, confidence, method=method, test=test)
+    if both is not None:
+        raise value_error("both", "None without baseline", "both alone", "pass baseline=(k, n) of the other model")
+    chosen = "wilson" if method is None else choice(method, "method", tuple(PROPORTIONS))
     _arrays.aligned(k=k, n=n, test=test)
     hits, all_ = _arrays.integers(k, "k"), _arrays.integers(n, "n")
     p0 = None if test is None else _hypotheses(test)
-    given = (hits, all_) if p0 is None else (hits, all_, p0)
-    try:
-        hits, all_, *rest = np.broadcast_arrays(*given)
-    except ValueError:
-        names, got = "k, n" if p0 is None else "k, n, test", " and ".join(str(np.shape(x)) for x in given)
-        raise value_error(names, "shapes that broadcast", got) from None
+    hits, all_, *rest = broadcast({"k": hits, "n": all_} | ({} if p0 is None else {"test": p0}))
     _check(hits, all_)
     if hits.ndim == 0:
         found = _intervals.proportion(int(hits), int(all_), confidence, method=chosen)
@@ -138,8 +154,7 @@ def _hypotheses(test: Any) -> NDArray[np.float64]:
     p0 = _arrays.to_float64(_arrays.floats(test, "test", numbers=True))
     outside = ~((p0 > 0.0) & (p0 < 1.0))
     if outside.any():
-        i = tuple(int(at[0]) for at in np.nonzero(np.atleast_1d(outside)))
-        at = f" at index {i[0] if len(i) == 1 else i}" if p0.ndim else ""
+        i, at = place(outside)
         raise value_error("test", "a proportion inside (0, 1)", f"{np.atleast_1d(p0)[i]}{at}")
     return p0
 
@@ -160,7 +175,6 @@ def _tested(found: Estimate, problem: tuple[Any, Any, Any], method: str, confide
 def _check(k: Any, n: Any) -> None:
     for name, expected, bad in (("n", "at least 1", n < 1), ("k", "0 <= k <= n", (k < 0) | (k > n))):
         if bad.any():
-            i = tuple(int(at[0]) for at in np.nonzero(np.atleast_1d(bad)))
-            at = f" at index {i[0] if len(i) == 1 else i}" if bad.ndim else ""
+            i, at = place(bad)
             k1, n1 = np.atleast_1d(k)[i], np.atleast_1d(n)[i]
             raise value_error(name, expected, f"{n1}{at}" if name == "n" else f"k = {k1}, n = {n1}{at}")

@@ -71,9 +71,9 @@ mod _core {
     #[pymodule_export]
     use crate::uncertainty::{
         abc_interval, auc_interval, block_length, bootstrap, bootstrap_each, ideal_bootstrap, majority_at,
-        max_t, paired_comparison, pass_at, quantile_interval, ratio_interval, replicates_interval,
-        resampled_counts, resampled_rows, resampling_counts, sign_flip, statistic_interval,
-        unpaired_comparison,
+        max_t, paired_comparison, paired_counts, pass_at, quantile_interval, ratio_interval,
+        replicates_interval, resampled_counts, resampled_rows, resampling_counts, sign_flip,
+        statistic_interval, unpaired_comparison, unpaired_counts,
     };
 
     // Constants that the Python face uses too. They are defined once, in the kernels.

@@ -134,14 +134,36 @@ pub fn fill_rows<T: Send, R: Send, const K: usize>(
     progress: Progress<'_>,
     f: impl Fn(Range<usize>, [&mut [T]; K]) -> R + Sync,
 ) -> Result<Vec<R>, Stopped> {
+    fill_parts(columns, ELEMENTS, ELEMENT_BYTES, progress, f)
+}
+
+/// [`fill_rows`] for computations that take much longer (up to 10 ms), so that a chunk is a few of them.
+pub fn fill_slow_rows<T: Send, R: Send, const K: usize>(
+    columns: [&mut [T]; K],
+    progress: Progress<'_>,
+    f: impl Fn(Range<usize>, [&mut [T]; K]) -> R + Sync,
+) -> Result<Vec<R>, Stopped> {
+    fill_parts(columns, SLOW_ELEMENTS, ELEMENT_BYTES * (ELEMENTS / SLOW_ELEMENTS), progress, f)
+}
+
+/// Elements per chunk of [`fill_slow_rows`].
+const SLOW_ELEMENTS: usize = 8;
+
+fn fill_parts<T: Send, R: Send, const K: usize>(
+    columns: [&mut [T]; K],
+    size: usize,
+    bytes: usize,
+    progress: Progress<'_>,
+    f: impl Fn(Range<usize>, [&mut [T]; K]) -> R + Sync,
+) -> Result<Vec<R>, Stopped> {
     let n = columns.iter().map(|column| column.len()).max().unwrap_or(0);
-    let mut parts = columns.map(|column| column.chunks_mut(ELEMENTS));
-    let count = chunks(n, ELEMENTS);
+    let mut parts = columns.map(|column| column.chunks_mut(size));
+    let count = chunks(n, size);
     let items =
         memory::collected((0..count).map(|_| parts.each_mut().map(|part| part.next().unwrap_or_default())))?;
-    let mut rows_done = |done: usize| progress((done * ELEMENTS).min(n));
-    let f = |index, columns| f(chunk(index, n, ELEMENTS), columns);
-    fill_chunks(items, n.saturating_mul(ELEMENT_BYTES), &mut rows_done, f)
+    let mut rows_done = |done: usize| progress((done * size).min(n));
+    let f = |index, columns| f(chunk(index, n, size), columns);
+    fill_chunks(items, n.saturating_mul(bytes), &mut rows_done, f)
 }
 
 fn run_items<T: Send, R: Send>(

@@ -2,6 +2,7 @@
 
 mod columns;
 mod compare;
+mod counts;
 mod flips;
 mod ideal;
 mod mean_state;
@@ -15,6 +16,7 @@ mod smooth;
 mod unpaired;
 
 pub use compare::*;
+pub use counts::*;
 pub use flips::*;
 pub use ideal::*;
 pub use mean_state::EstimateTotals;

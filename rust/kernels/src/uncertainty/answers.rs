@@ -1,7 +1,7 @@
 //! The tests of two models' 0/1 answers: McNemar's of pairs and Fisher's of two samples, each of which conditions on
 //! what both models together got right, or their normal limit.
 
-use crate::intervals::Alternative;
+use crate::intervals::{Alternative, Interval};
 use crate::math::normal;
 use crate::named;
 
@@ -15,6 +15,19 @@ named! {
         /// The normal test with the variance of the hypothesis, without a correction.
         ChiSquared = "chi-squared" { title: "chi-squared", source: "McNemar 1947; Campbell 2007" },
     }
+}
+
+/// The difference of two models' shares of right answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Difference {
+    /// The share of the new model minus that of the baseline.
+    pub value: f64,
+    /// Its standard error, never 0.
+    pub standard_error: f64,
+    /// The interval of the method that was asked for.
+    pub interval: Interval,
+    /// The p-value of the test that was asked for.
+    pub p: f64,
 }
 
 /// The p-value of a statistic that is standard normal under the hypothesis; at least the smallest normal f64.

@@ -1,8 +1,8 @@
 //! The comparison of two models on the same rows, from the scores to the interval and the p-value.
 
-use super::answers::Test;
+use super::answers::{Difference, Test};
 use super::no_estimate::{Ended, NoEstimate, answer, finite};
-use super::paired::{Method, PairedBinary, Table, Wide, differences, paired_binary, unspread_difference};
+use super::paired::{Method, Table, Wide, differences, paired_binary, unspread_difference};
 use super::sign_flip::{self, SignFlip, sign_flip};
 use super::stages::Stages;
 use crate::grid::{CHUNK, Progress, Stopped, chunks};
@@ -157,7 +157,7 @@ fn compared(
 fn of_answers(found: &mut Comparison, ones: u64, (method, test): (Method, Test), confidences: &[Confidence]) {
     let table = Table::of(ones, found.wins, found.losses, found.rows as u64);
     for &confidence in confidences {
-        let PairedBinary { value, standard_error, interval, p } =
+        let Difference { value, standard_error, interval, p } =
             paired_binary(table, method, test, confidence);
         found.p.get_or_insert(p);
         found.levels.push(Level { value, standard_error, interval, df: f64::NAN, unspread: false });

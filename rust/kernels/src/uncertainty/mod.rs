@@ -10,6 +10,7 @@ mod beta_t;
 mod beta_weights;
 mod bootstrap;
 pub mod comparison;
+pub mod counts;
 mod design;
 pub mod designs;
 mod double;

@@ -7,7 +7,7 @@ use super::tango::tango;
 use crate::intervals::{Confidence, Interval};
 use crate::named;
 use crate::simd;
-use crate::uncertainty::answers::Test;
+use crate::uncertainty::answers::{Difference, Test};
 
 named! {
     /// The interval of the difference of paired 0/1 answers.
@@ -62,25 +62,13 @@ impl Table {
     }
 }
 
-/// The comparison of paired 0/1 answers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PairedBinary {
-    /// (b - c)/n.
-    pub value: f64,
-    /// s/sqrt(n) of the differences; where all are equal, the width of Tango's two-sided interval divided by 2z.
-    pub standard_error: f64,
-    /// The interval of the method.
-    pub interval: Interval,
-    /// The p-value of the test: see [`mcnemar`].
-    pub p: f64,
-}
-
-/// Compares independent pairs of 0/1 answers.
-pub fn paired_binary(table: Table, method: Method, test: Test, confidence: Confidence) -> PairedBinary {
+/// Compares independent pairs of 0/1 answers: (b - c)/n; s/sqrt(n) of the differences, or where all are equal the width
+/// of Tango's two-sided interval divided by 2z; the interval of `method`; and the p-value of [`mcnemar`].
+pub fn paired_binary(table: Table, method: Method, test: Test, confidence: Confidence) -> Difference {
     simd::scalar(|| of_table(table, method, test, confidence))
 }
 
-fn of_table(table: Table, method: Method, test: Test, confidence: Confidence) -> PairedBinary {
+fn of_table(table: Table, method: Method, test: Test, confidence: Confidence) -> Difference {
     let Table { wins: b, losses: c, .. } = table.floats();
     let (n, all) = (table.pairs(), table.pairs() as f64);
     let z = confidence.z();
@@ -99,7 +87,7 @@ fn of_table(table: Table, method: Method, test: Test, confidence: Confidence) ->
         let squares = (all * (b + c) - (b - c) * (b - c)) / all;
         (squares / (all - 1.0) / all).sqrt()
     };
-    PairedBinary {
+    Difference {
         value: (b - c) / all,
         standard_error,
         interval: confidence.open(both, -1.0, 1.0),
@@ -130,7 +118,7 @@ mod tests {
     const TWO: Confidence = Confidence { level: 0.95, alternative: Alternative::TwoSided };
 
     /// Tango's interval and McNemar's mid-p; of the ties half are right.
-    fn of(wins: u64, losses: u64, n: u64) -> PairedBinary {
+    fn of(wins: u64, losses: u64, n: u64) -> Difference {
         paired_binary(
             Table::of(wins + (n - wins - losses) / 2, wins, losses, n),
             Method::Tango,

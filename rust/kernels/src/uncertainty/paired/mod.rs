@@ -6,7 +6,7 @@ mod mcnemar;
 mod newcombe;
 mod tango;
 
-pub use answers::{Method, PairedBinary, Table, paired_binary, unspread_difference};
+pub use answers::{Method, Table, paired_binary, unspread_difference};
 pub use mcnemar::mcnemar;
 pub use tango::tango;
 

@@ -1,10 +1,11 @@
 //! Two samples of 0/1 answers: which interval, by name.
 
-use super::{agresti_caffo, miettinen_nurminen, square_and_add};
-use crate::intervals::Interval;
-use crate::intervals::proportion::wilson;
+use super::{agresti_caffo, fisher, miettinen_nurminen, square_and_add};
+use crate::intervals::proportion::{self, proportion, wilson};
+use crate::intervals::{Confidence, Interval};
 use crate::named;
 use crate::simd::scalar;
+use crate::uncertainty::answers::{Difference, Test};
 
 named! {
     /// The interval of the difference of the shares of two samples.
@@ -33,6 +34,30 @@ impl Method {
             Method::AgrestiCaffo => agresti_caffo::interval(k, n, z),
         })
     }
+}
+
+/// Compares two samples with `hits` right answers of `rows`: the difference of the shares; the root of the sum of the
+/// squares of their own standard errors; the interval of `method`; and the p-value of [`fisher`].
+pub fn two_samples(
+    hits: [u64; 2],
+    rows: [u64; 2],
+    method: Method,
+    test: Test,
+    confidence: Confidence,
+) -> Difference {
+    scalar(|| {
+        let of = [0, 1].map(|side| {
+            proportion(hits[side], rows[side], proportion::Method::Wilson, confidence.two_sided())
+        });
+        let [v, w] = of.map(|of| of.standard_error * of.standard_error);
+        let p = fisher(hits, rows, confidence.alternative, test);
+        Difference {
+            value: of[0].value - of[1].value,
+            standard_error: (v + w).sqrt(),
+            interval: confidence.open(method.limits(hits, rows, confidence.z()), -1.0, 1.0),
+            p: if p < f64::MIN_POSITIVE { f64::MIN_POSITIVE } else { p },
+        }
+    })
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ mod miettinen_nurminen;
 mod newcombe;
 mod permutation;
 
-pub use answers::Method;
+pub use answers::{Method, two_samples};
 pub use fisher::fisher;
 pub use newcombe::square_and_add;
 pub use permutation::{ScoresTest, WAYS, permutation};
