@@ -373,6 +373,29 @@ def _(n: int) -> Any:
 
 
 @row(
+    "bootstrap: nested clusters",
+    "bootstrap",
+    call=lambda d: sy.bootstrap(d[0], clusters=d[1:], n_resamples=199, method="percentile"),
+)
+def _(n: int) -> Any:
+    return uniform(n), np.arange(n) // 100, np.arange(n) // 5
+
+
+@row(
+    "bootstrap: crossed clusters",
+    "bootstrap",
+    call=lambda d: sy.bootstrap(d[0], clusters=d[1], n_resamples=199, method="percentile"),
+)
+def _(n: int) -> Any:
+    return uniform(n), {"item": np.arange(n) // 100, "judge": np.arange(n) % 100}
+
+
+@row("estimate: crossed clusters", "estimate", call=lambda d: sy.estimate(d[0], clusters=d[1]))
+def _(n: int) -> Any:
+    return uniform(n), {"item": np.arange(n) // 100, "judge": np.arange(n) % 100}
+
+
+@row(
     "bootstrap: strata",
     "bootstrap",
     call=lambda d: sy.bootstrap(d[0], strata=d[1], n_resamples=199, method="percentile"),

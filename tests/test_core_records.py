@@ -95,6 +95,9 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_Stratified": lambda: _core.stratified_interval(
         sums=X, sizes=ONES, strata=np.zeros(len(X), np.int64), count=1, average="micro", **SURE
     ),
+    "_Crossed": lambda: _core.crossed_interval(
+        sums=X, sizes=ONES, a=np.array([0, 0, 1]), count_a=2, b=np.array([0, 1, 1]), count_b=2, **SURE
+    ),
     "_Clustered": lambda: _core.clustered_interval(sums=X, sizes=ONES, **SURE),
     "_Clipped": lambda: _core.clamp_in_place(limit=9.0, **EDIT),
     "_ClippedNorm": lambda: _core.clip_in_place(max_norm=9.0, norm_type=2.0, norm=None, **EDIT),

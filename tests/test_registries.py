@@ -50,6 +50,7 @@ DOCSTRINGS: dict[str, Any] = {
     "bootstrap.blocks": sy.bootstrap,
     "bootstrap.method": sy.bootstrap,
     "bootstrap.sampling": sy.bootstrap,
+    "cluster.method": sy.estimate,
     "interval.alternative": sy.estimate,
     "optim.decay": sy.AdamW,
     "paired.method": sy.compare,

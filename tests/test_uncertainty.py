@@ -361,7 +361,7 @@ MEAN_ERRORS = [
     ([np.nan], {"nan_policy": "omit"}, ValueError, "x: expected at least one row that counts; got none of 1"),
     ([1.0, 2.0], {"nan_policy": "propagate"}, ValueError, "nan_policy: expected one of raise, omit; got 'propagate'"),
     ([1.0, 2.0], {"clusters": [1]}, ValueError, r"clusters: expected one id per row, shape \(2,\); got shape \(1,\)"),
-    ([1.0, 2.0], {"clusters": (1, 2)}, TypeError, "clusters: expected an array or a list of ids; got a tuple"),
+    ([1.0, 2.0], {"clusters": (1, 2)}, ValueError, r"clusters\[0\]: expected one id per row, shape \(2,\); got shape \(\)"),
     ([1.0, 2.0], {"clusters": [1.0, np.nan]}, ValueError, "clusters: expected an id for every row; got none at index 1"),
     ([1.0, 2.0], {"clusters": ["a", None]}, ValueError, "clusters: expected an id for every row; got none at index 1"),
     ([1.0, 2.0], {"method": "wilson"}, ValueError, "x: expected 0/1 values for method='wilson'; got values from 1 to 2"),

@@ -536,6 +536,11 @@ class _Clustered(_MeanInterval):
     df: float
     n_effective: float
 
+class _Crossed(_Clustered):
+    a: float
+    b: float
+    ruled: bool
+
 class _Stratified(_Clustered):
     still: int
     width: float
@@ -678,6 +683,42 @@ def clustered_interval(
     range: str = "unknown",
     weighted: bool = False,
 ) -> _Clustered: ...
+def few_clusters_interval(
+    *,
+    sums: NDArray[np.float64],
+    sizes: NDArray[np.float64],
+    method: str,
+    confidence_level: float,
+    alternative: str,
+    shift: float = 0.0,
+    low: float = 0.0,
+    high: float = 0.0,
+    step: float = 0.0,
+    rows: float = 0.0,
+    range: str = "unknown",
+    weighted: bool = False,
+    progress: _Progress = None,
+) -> dict[str, Any]: ...
+def crossed_interval(
+    *,
+    sums: NDArray[np.float64],
+    sizes: NDArray[np.float64],
+    a: NDArray[np.int64],
+    count_a: int,
+    b: NDArray[np.int64],
+    count_b: int,
+    confidence_level: float,
+    alternative: str,
+    shift: float = 0.0,
+    score: str = "t",
+    low: float = 0.0,
+    high: float = 0.0,
+    step: float = 0.0,
+    rows: float = 0.0,
+    range: str = "unknown",
+    weighted: bool = False,
+    progress: _Progress = None,
+) -> _Crossed: ...
 def stratified_interval(
     *,
     sums: NDArray[np.float64],
@@ -870,6 +911,10 @@ def bootstrap(
     average: str = "micro",
     blocks: str | None = None,
     block_length: float = 1.0,
+    outermost: int = 0,
+    parents: Sequence[NDArray[np.int64]] | None = None,
+    crossed: Sequence[NDArray[np.int64]] | None = None,
+    kinds: Sequence[int] = ...,
     sampling: str | None = None,
     sampling_parameters: Sequence[float] = ...,
     method: str,

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from ._clusters import codes_of_all, texts
 from ._columns import Array, Mask, differ
-from ._rows import Clusters, Rows, Selection, nonzero
+from ._levels import Clusters, Crossed, Nested
+from ._rows import Rows, Selection, nonzero
 from ._strata import Strata
-from ._strides import coded, kept, rows_by_part
+from ._strides import kept, rows_by_part
 from ._text import listed_counts
 from .errors import value_error
 
@@ -53,34 +54,32 @@ def groups(selection: Selection, name: str, *columns: Array) -> dict[str, Rows]:
     differ(names, "by")
     found = {}
     parts = _parts(selection, of, keep, present)
-    for group, label, (at, clusters, strata) in zip(present.tolist(), names, parts, strict=True):
+    for group, label, (at, clusters, several, strata) in zip(present.tolist(), names, parts, strict=True):
         counts = nonzero({why: lost[group] for why, lost in left_out.items()})
         if not len(at):
             got = f"none of {total[group]} in {label!r} (left out: {listed_counts(counts)})"
             raise value_error("by", "a row that counts in every group", got, "leave the group out with where=")
         weights = None if selection.weights is None else selection.weights[at]
-        found[label] = Rows(None, clusters, counts, weights, group=at, strata=strata)
+        found[label] = Rows(None, clusters, counts, weights, group=at, strata=strata, several=several)
     return found
 
 
 def _parts(
     selection: Selection, of: _Groups, keep: Mask | None, present: Indices
-) -> Iterator[tuple[Indices, Clusters | None, Strata | None]]:
+) -> Iterator[tuple[Indices, Clusters | None, Nested | Crossed | None, Strata | None]]:
     """The rows of each group in ``present``, in their original order, with their clusters and strata."""
     n = len(of.codes)
     sizes = of.sizes(keep)
     ends = np.cumsum(sizes)
     order = rows_by_part(of.codes if keep is None else kept(of.codes, keep), ends - sizes)
     rows = np.arange(n) if keep is None else np.flatnonzero(keep)
-    clusters, strata = selection.clusters_of(n, keep), selection.strata_of(n, keep)
+    clusters, strata, kinds = (
+        selection.clusters_of(n, keep),
+        selection.strata_of(n, keep),
+        selection.several_of(n, keep),
+    )
     for group in present.tolist():
         mine = order[ends[group] - sizes[group] : ends[group]]
-        yield rows[mine], _clusters_of(clusters, mine), None if strata is None else strata.of(mine)
-
-
-def _clusters_of(clusters: Clusters | None, rows: Indices) -> Clusters | None:
-    """The clusters of some of the rows."""
-    if clusters is None:
-        return None
-    codes, ids = coded(clusters.codes[rows])
-    return Clusters(codes, len(ids))
+        several = None if kinds is None else kinds.of(mine)
+        own = several.clusters if several else None if clusters is None else clusters.of(mine)
+        yield rows[mine], own, several, None if strata is None else strata.of(mine)

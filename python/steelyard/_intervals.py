@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, TypedDict, TypeVar
+from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
 from ._estimate import Estimate
+from ._levels import Crossed
+from ._numbers import percent
 from ._options import Confidence
 from ._progress import OnProgress
 from ._registries import titles
 from ._rows import ALL_ROWS, Clusters, Rows
 from ._strata import Strata, scheme_of, unit_strata
 from ._strides import strides
+from ._text import printable
 from .errors import value_error, warn
 
 __all__ = ["Column", "column", "mean", "proportion", "ratio", "stack"]
@@ -36,6 +39,9 @@ Grouped = Literal["clusters", "weights", "strata"]
 """Why the interval is made of sums of clusters, or of rows as clusters."""
 
 PROPORTIONS = titles("proportion.method")
+FEW_CLUSTERS = titles("cluster.method")
+# The kinds of interval that a mean may have.
+MEANS = ("t", *PROPORTIONS, *FEW_CLUSTERS)
 # With fewer successes or failures than this, Wald's interval covers too little (the usual rule: n p, n (1 - p) >= 10).
 WALD_SAFE = 10
 ONE_CLUSTER = "the spread between clusters is unknown under two clusters"
@@ -43,6 +49,8 @@ ONE_VALUE = "the spread of graded values is unknown for one value"
 ONE_WEIGHT = "the spread is unknown where one row has all the weight"
 ALL_EQUAL = "all answers are equal: the standard error is the width of the Wilson interval over 2z"
 SAME_SHARE = "all clusters show the same share: n_effective is their number, the standard error the width over 2t"
+NONE_REJECTED = "no limits, since {count} clusters reject no mean at {level}"
+RULED = "the variance of both kinds of clusters is below that of {name} alone, which is used"
 SAME_ANSWER = "all answers are equal: n_effective is (sum w)^2 / sum w^2, the standard error the width over 2t"
 # What is said of graded values without spread: the first where they lie in [0, 1], the second elsewhere.
 FAR_END = "the limits take the share z^2/(n + z^2), Wilson's upper limit for 0 of {n}, to lie at the far end"
@@ -257,6 +265,20 @@ def mean_of(
     """
     ties = kind == "ties" and found.ones is None and found.n > 1
     chosen = _method(found, name, kind, method)
+    if chosen in FEW_CLUSTERS:
+        if grouped == "strata":
+            raise value_error("method", "None with strata", repr(chosen))
+        if grouped != "clusters":
+            raise value_error("method", f"clusters= with {chosen!r}", "none")
+        return _few(
+            summed(0.0 if found.ones is not None else found.mean),
+            confidence,
+            chosen,
+            name=name,
+            n=found.n,
+            values=values,
+            left_out=left_out,
+        )
     if grouped and chosen not in ("wilson", "t"):
         raise value_error("method", f"wilson or t with {grouped}", repr(chosen))
     if grouped or ties:
@@ -318,10 +340,18 @@ class Sums(NamedTuple):
     """Whether each row is its own cluster."""
     strata: Strata | None = None
     """The strata of the clusters."""
+    crossed: Crossed | None = None
+    """The two kinds of clusters, where the clusters are pairs of these."""
 
     @property
     def weighted(self) -> bool:
         return self.effective is not None
+
+    @property
+    def n_clusters(self) -> int | None:
+        if self.crossed is not None:
+            return self.crossed.fewest
+        return None if self.rows else len(self.sums)
 
 
 def _summed(x: Array, found: Column, rows: Rows, shift: float, *, progress: OnProgress) -> Sums:
@@ -330,9 +360,10 @@ def _summed(x: Array, found: Column, rows: Rows, shift: float, *, progress: OnPr
     if rows.strata is not None:
         strata = rows.strata._replace(codes=unit_strata(rows.strata, rows.clusters))
     codes, total = rows.clusters or Clusters(np.arange(found.n), found.n)
+    crossed = rows.several if isinstance(rows.several, Crossed) else None
     sums, sizes = _core.cluster_sums(x, codes, clusters=total, shift=shift, weights=rows.weights, progress=progress)
     effective = None if rows.weights is None else _core.effective_weights(rows.weights)
-    return Sums(sums, sizes, shift, effective, rows=rows.clusters is None, strata=strata)
+    return Sums(sums, sizes, shift, effective, rows=rows.clusters is None, strata=strata, crossed=crossed)
 
 
 def ratio(
@@ -394,20 +425,65 @@ def _ratio(
     if spread_known:
         reason = _ratio_reason(of, values, score, found)
     scheme = "clustered " if not of.rows else "weighted " if of.weighted else ""
+    if of.crossed is not None:
+        scheme = "two-way clustered "
     rule = "no spread" if replaced else {"t": "t", "answers": "Wilson", "shares": "Wilson"}[score]
     return Estimate(
         value=found["value"], standard_error=maybe(found["standard_error"]), low=maybe(found["low"]),
         high=maybe(found["high"]), confidence_level=confidence.level, n=n,
         n_effective=of.effective if of.weighted and not answers else maybe(found["n_effective"]),
-        n_clusters=None if of.rows else len(of.sums), method=f"{scheme_of(of.strata)}{scheme}{rule}", reason=reason,
+        n_clusters=of.n_clusters, method=f"{scheme_of(of.strata)}{scheme}{rule}", reason=reason,
         left_out=dict(left_out or {}), detail={"df": df} if spread_known else {},
+    )  # fmt: skip
+
+
+def _few(
+    of: Sums,
+    confidence: Confidence,
+    method: str,
+    *,
+    name: str,
+    n: int,
+    values: ValueFacts,
+    left_out: Mapping[str, int] | None,
+) -> Estimate:
+    """The mean of clusters with an interval for few of them, by one of the names of ``FEW_CLUSTERS``."""
+    if of.crossed is not None:
+        raise value_error("method", f"clusters of one kind with {method!r}", of.crossed.words)
+    found = _core.few_clusters_interval(
+        sums=of.sums, sizes=of.sizes, shift=of.shift, method=method, weighted=of.weighted, **confidence.keywords,
+        **values,
+    )  # fmt: skip
+    if "most" in found:
+        fix = "leave method= out: Student's t with the CR2 error covers as well there"
+        raise value_error("clusters", f"at most {found['most']} with method={method!r}", str(len(of.sums)), fix)
+    plain = found["df"] != found["df"] or found["unspread"]
+    if plain:
+        return _ratio(of, confidence, name=name, n=n, values=values, score="t", left_out=left_out)
+    if not np.isfinite((found["value"], found["standard_error"])).all():
+        raise too_large(name, f"{n} rows in clusters whose sums or squares do not")
+    low, high = maybe(found["low"]), maybe(found["high"])
+    reason = (
+        "as asked" if low is not None else NONE_REJECTED.format(level=percent(confidence.level), count=len(of.sums))
+    )
+    return Estimate(
+        value=found["value"], standard_error=found["standard_error"], low=low, high=high,
+        confidence_level=confidence.level, n=n, n_effective=of.effective, n_clusters=len(of.sums),
+        method=f"clustered {FEW_CLUSTERS[method]}", reason=reason, left_out=dict(left_out or {}),
+        detail={} if method == "wild" else {"df": found["df"]},
     )  # fmt: skip
 
 
 def _interval_of(
     of: Sums, confidence: Confidence, values: ValueFacts, score: Score
-) -> _core._Clustered | _core._Stratified:
+) -> _core._Clustered | _core._Crossed | _core._Stratified:
     """The interval of the core."""
+    if of.crossed is not None:
+        (a, b), (_, of_a, of_b) = of.crossed.kinds, of.crossed.cells()
+        return _core.crossed_interval(
+            sums=of.sums, sizes=of.sizes, a=of_a, count_a=a.total, b=of_b, count_b=b.total, shift=of.shift, score=score,
+            weighted=of.weighted, **confidence.keywords, **values,
+        )  # fmt: skip
     if of.strata is None:
         return _core.clustered_interval(
             sums=of.sums, sizes=of.sizes, shift=of.shift, score=score, weighted=of.weighted, **confidence.keywords,
@@ -419,11 +495,18 @@ def _interval_of(
     )  # fmt: skip
 
 
-def _ratio_reason(of: Sums, values: ValueFacts, score: Score, found: _core._Clustered | _core._Stratified) -> str:
+def _ratio_reason(
+    of: Sums, values: ValueFacts, score: Score, found: _core._Clustered | _core._Crossed | _core._Stratified
+) -> str:
     """The ``reason`` of an estimate: the kind of the values, weights and clusters, and whether there is no spread."""
     graded = "graded values" if of.rows else "values"
     kind = {"t": graded, "answers": "0/1 values", "shares": "answers and ties"}[score]
-    reason = f"{kind}{' with weights' if of.weighted else ''}{'' if of.rows else ' in clusters'}"
+    where = "" if of.rows else f" in {of.crossed.words if of.crossed else 'clusters'}"
+    reason = f"{kind}{' with weights' if of.weighted else ''}{where}"
+    if of.crossed is not None:
+        both = cast("_core._Crossed", found)
+        if both["ruled"] and not both["unspread"]:
+            reason += f"; {RULED.format(name=printable(of.crossed.names[both['a'] < both['b']]))}"
     bounded = values["range"] != "unknown"
     if of.strata is not None:
         return reason + of.strata.said(found, bounded=bounded, answers=score == "answers")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from . import _arrays
 from ._columns import Array, Mask
+from ._levels import Clusters, Crossed, CrossedIds, Nested, level_ids
 from ._options import omits_nan
 from ._strata import Strata, StratumIds
 from ._text import listed_counts
@@ -48,20 +49,13 @@ def nonzero(left_out: Mapping[str, Any]) -> dict[str, int]:
     return {why: int(count) for why, count in left_out.items() if count}
 
 
-class Clusters(NamedTuple):
-    """The clusters of rows: ``codes[i]`` in ``range(total)`` is the cluster of row ``i``."""
-
-    codes: NDArray[np.int64]
-    total: int
-
-
 class Rows(NamedTuple):
     """The rows of a column (or of several columns of one length) that count, with their clusters and weights."""
 
     keep: Mask | None
     """The mask of the rows that count; None where all do."""
     clusters: Clusters | None
-    """The clusters of the rows that count."""
+    """The clusters of the rows that count; where they nest the outermost ones, where they cross their pairs."""
     left_out: dict[str, int]
     """For each reason why rows do not count, how many."""
     weights: NDArray[np.float64] | None = None
@@ -70,6 +64,15 @@ class Rows(NamedTuple):
     """Where these are the rows of one group: the indices of the rows that count, used instead of ``keep``."""
     strata: Strata | None = None
     """The strata of the rows that count."""
+    several: Nested | Crossed | None = None
+    """All levels or kinds of their clusters, where these are several."""
+
+    @property
+    def n_clusters(self) -> int | None:
+        """The number of independent clusters; of two kinds, of the one that has fewer."""
+        if self.several is not None:
+            return self.several.fewest
+        return None if self.clusters is None else self.clusters.total
 
     def of(self, x: Array) -> Array:
         """The values of ``x`` in the rows that count."""
@@ -118,6 +121,8 @@ class Selection:
         The group of each row; :func:`steelyard._groups.groups` splits the rows by it.
     strata : StratumIds, optional
         The stratum of each row.
+    levels : bool
+        Whether the call takes clusters of several levels, or of two kinds.
     unit : str
         The word for a row in error messages, such as "token" or "pair".
     """
@@ -132,15 +137,19 @@ class Selection:
         *,
         by: Any = None,
         strata: StratumIds | None = None,
+        levels: bool = False,
         unit: str = "row",
     ) -> None:
         self.omit = omits_nan(nan_policy)
         self.where = None if where is None else _arrays.booleans(where, "where")
         self.weights = None if weights is None else weight_column(weights)
-        if isinstance(clusters, tuple) or isinstance(by, tuple):
-            name = "clusters" if isinstance(clusters, tuple) else "by"
+        self.clusters, self.several = level_ids(clusters) if levels else (clusters, None)
+        if isinstance(self.several, CrossedIds) and strata is not None:
+            fix = "weights of 1/(rows of the stratum) give every stratum the same weight"
+            raise value_error("strata", "None with clusters of two kinds", "strata", fix)
+        if isinstance(self.clusters, tuple) or isinstance(by, tuple):
+            name = "clusters" if isinstance(self.clusters, tuple) else "by"
             raise type_error(name, "an array or a list of ids", "a tuple")
-        self.clusters = clusters
         self.by: Array | None = None
         self.nameless: Mask | None = None
         if by is not None:
@@ -158,7 +167,9 @@ class Selection:
         keep, gone = self.counted(name, *columns, some=some)
         weights = self.weights if keep is None or self.weights is None else self.weights[keep]
         n = len(columns[0])
-        return Rows(keep, self.clusters_of(n, keep), self._counts(gone), weights, strata=self.strata_of(n, keep))
+        several = self.several_of(n, keep)
+        clusters = self.clusters_of(n, keep) if several is None else several.clusters
+        return Rows(keep, clusters, self._counts(gone), weights, strata=self.strata_of(n, keep), several=several)
 
     def counted(self, name: str, *columns: Array, some: bool = True) -> tuple[Mask | None, dict[str, Mask]]:
         """The mask of the rows that count (None: all), and for each reason the mask of the rows that it leaves out.
@@ -230,6 +241,10 @@ class Selection:
     def strata_of(self, n: int, keep: Mask | None) -> Strata | None:
         """The strata of the rows that count, where there are strata."""
         return None if self.strata is None else self.strata.strata(n, self.where, keep)
+
+    def several_of(self, n: int, keep: Mask | None) -> Nested | Crossed | None:
+        """The clusters of the rows that count, where these are of several levels or kinds."""
+        return None if self.several is None else self.several.of(n, keep)
 
     def clusters_of(self, n: int, keep: Mask | None) -> Clusters | None:
         """The clusters of the rows that count, where there are clusters."""

@@ -266,6 +266,58 @@ CLUSTERED = {
 }  # fmt: skip
 
 
+def _cells(kind: str, dtype: str, n: int) -> Inputs:
+    """Cells of up to ten clusters by four; ``answers``: sums of 0/1 values."""
+    sizes, of = 1.0 + (words(n, 6) % np.uint64(9)).astype(np.float64), np.arange(n)
+    ids = {"a": of // 4 % 10, "b": of % 4}
+    sums = np.floor(sizes * uniform(n, 7)) if kind == "answers" else sizes * (ids["a"] + normalish(n, 8))
+    return {"sums": sums, "sizes": sizes} | ids | ({"score": "answers"} if kind == "answers" else {})
+
+
+def _crossed(inputs: Inputs) -> Outputs:
+    return _core.crossed_interval(
+        **inputs, **HOW, count_a=int(inputs["a"].max()) + 1, count_b=int(inputs["b"].max()) + 1
+    )  # fmt: skip
+
+
+def _crossed_reference(inputs: Inputs) -> Outputs:
+    sums, sizes, kinds = inputs["sums"], inputs["sizes"], (inputs["a"], inputs["b"])
+    m, variance, df = reference.crossed(sums, sizes, *kinds)
+    error, n_effective = variance**0.5, math.nan
+    low, high = m - t(df) * error, m + t(df) * error
+    if "score" in inputs:
+        n_effective = reference.effective_rows(m, variance, sizes.sum(), 4)
+        low, high = reference.wilson(m * n_effective, n_effective, t(df))
+    by = [reference.clustered(np.bincount(of, sums), np.bincount(of, sizes))[1] for of in kinds]
+    found = dict(zip(FOUND, (m, error, low, high, df, n_effective, False), strict=True))
+    return found | {"a": by[0], "b": by[1], "ruled": variance <= max(by)}
+
+
+def _few(method: str):
+    def run(inputs: Inputs) -> Outputs:
+        found = _core.few_clusters_interval(**inputs, **HOW, method=method)
+        limits = [found["low"], found["high"]]
+        if method == "cr3":
+            return {"error": found["standard_error"], "low": limits[0], "high": limits[1], "df": found["df"]}
+        half = 1e-6 * (limits[1] - limits[0])
+        # Whether a mean just inside of a limit is not rejected, and one just outside is.
+        at = [limits[0] + half, limits[0] - half, limits[1] - half, limits[1] + half]
+        return {"kept": [bool(reference.wild_p(**inputs, mean=mean) > 0.05) for mean in at]}
+
+    return run
+
+
+def _few_reference(method: str):
+    def run(inputs: Inputs) -> Outputs:
+        if method == "wild":
+            return {"kept": [True, False, True, False]}
+        variance, df = reference.jackknifed(**inputs)
+        m, half = inputs["sums"].sum() / inputs["sizes"].sum(), t(df) * variance**0.5
+        return {"error": variance**0.5, "low": m - half, "high": m + half, "df": df}
+
+    return run
+
+
 def _strata(kind: str, dtype: str, n: int) -> Inputs:
     """Clusters in four strata; ``answers``: sums of 0/1 values, all of them 1 in the first stratum."""
     sizes = 1.0 + (words(n, 6) % np.uint64(9)).astype(np.float64)
@@ -597,6 +649,22 @@ CASES = [
         for kind in ("rows", "clusters", "weights")
     ),
     Case(name="intervals.clustered_ratio", make=_sums, **CLUSTERED),
+    *(
+        Case(
+            name=f"intervals.crossed_{kind}", covers=("crossed_interval",), make=partial(_cells, kind), run=_crossed,
+            reference=_crossed_reference, dtypes=("",), lengths=(12, 40, 39, 5000),
+            bound=CLOSE | {"df": 1e-9, "n_effective": lambda i: 1e-9 * i["sizes"].sum(), "a": 1e-12, "b": 1e-12},
+        )
+        for kind in ("graded", "answers")
+    ),
+    *(
+        Case(
+            name=f"intervals.few_clusters_{method}", covers=("few_clusters_interval",), make=_sums, run=_few(method),
+            reference=_few_reference(method), dtypes=("",), lengths=lengths,
+            bound={"error": 1e-12, "low": 1e-11, "high": 1e-11, "df": 0.0} if method == "cr3" else {},
+        )
+        for method, lengths in (("cr3", (3, 15, 5000)), ("wild", (4, 5, 6, 9, 12)))
+    ),
     Case(name="intervals.clustered_proportion", make=_ones, **CLUSTERED),
     Case(name="intervals.clustered_share", make=_halves, **CLUSTERED),
     Case(

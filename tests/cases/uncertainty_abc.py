@@ -12,7 +12,7 @@ from steelyard.reference import abc, double, sums
 
 from . import Case, Inputs, Outputs, as_dtype
 from .uncertainty_bootstrap import SEED, core, sums_columns
-from .uncertainty_designs import PLANS, _make
+from .uncertainty_designs import ONE_KIND, _make
 
 FIELDS = ("value", "standard_error", "low", "high", "acceleration", "z0", "curvature", "bias")
 FEW = 9  # outer resamples, each with 24 inner ones
@@ -81,7 +81,7 @@ CASES = [
             bound=dict.fromkeys(FIELDS, 1e-6),
         )
         for statistic in ("mean", "variance", "correlation", "f1", "mean/std")
-        for name, plan in (("rows", {}), ("clusters", {"clusters": True}), *PLANS.items())
+        for name, plan in (("rows", {}), ("clusters", {"clusters": True}), *ONE_KIND.items())
     ),
     *(
         Case(

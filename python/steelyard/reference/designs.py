@@ -12,7 +12,10 @@ from . import random
 from . import sums as statistics
 from .bootstrap import summary
 
-__all__ = ["balanced", "bayesian", "block_length", "in_blocks", "in_strata", "of_design", "poisson", "subsample"]
+__all__ = [
+    "balanced", "bayesian", "block_length", "crossed", "in_blocks", "in_levels", "in_strata", "of_design", "poisson",
+    "subsample",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -24,6 +27,32 @@ def in_strata(strata: Codes, seed: int, replicate: int) -> Codes:
     for stratum in range(int(strata.max()) + 1):
         members = np.flatnonzero(strata == stratum)
         counts[members] = random.counts(len(members), seed, replicate, stratum)
+    return counts
+
+
+def crossed(a: Codes, b: Codes, seed: int, replicate: int) -> Codes:
+    """The counts of cells whose clusters of either kind are drawn by themselves (the pigeonhole bootstrap)."""
+    of_a, of_b = (random.counts(int(x.max()) + 1, seed, replicate, kind) for kind, x in enumerate((a, b)))
+    return of_a[a] * of_b[b]
+
+
+def in_levels(parents: list[Codes], outermost: Codes, seed: int, replicate: int) -> Codes:
+    """The counts of the innermost clusters, from those of the ``outermost`` ones.
+
+    ``parents`` has for each level inside the cluster around each one; one that counts c times and holds m draws c m
+    times among these.
+    """
+    numbers, counts = random.numbers(random.At(seed, random.BOOTSTRAP, replicate=replicate)), outermost
+    for around in parents:
+        inner = np.zeros(len(around), np.int64)
+        for cluster, times in enumerate(counts.tolist()):
+            inside = np.flatnonzero(around == cluster)
+            if len(inside) == 1:
+                inner[inside] = times
+                continue
+            for _ in range(times * len(inside)):
+                inner[inside[random.below(numbers, len(inside))]] += 1
+        counts = inner
     return counts
 
 
@@ -135,20 +164,27 @@ def of_design(
     clusters: Codes | None = None,
     weights: Floats | None = None,
     strata: Codes | None = None,
+    outermost: Codes | None = None,
+    kinds: tuple[Codes, Codes] | None = None,
     macro: bool = False,
     method: str,
     confidence_level: float,
 ) -> dict[str, float | Floats]:
     """The bootstrap of a statistic of sums from the ``counts`` of its units in each replicate.
 
-    Units are rows or ``clusters``, and ``strata`` those of the units. The acceleration is that of the influences of the
-    units, less the mean of their stratum; ``macro`` is the mean of the statistics of the strata.
+    Units are rows or ``clusters``, each inside one of the ``outermost`` clusters where clusters nest, and ``strata``
+    those of the units (or outermost clusters); ``kinds`` are the clusters of cells that cross. The acceleration is that
+    of the influences of what is drawn, less the mean of their stratum or kind; ``macro`` is the mean of the statistics
+    of the strata.
     """
     n = len(columns[0])
     clusters = np.arange(n) if clusters is None else clusters
     weights = np.ones(n) if weights is None else weights
-    strata = np.zeros(int(clusters.max()) + 1, np.int64) if strata is None else strata
-    of, of_rows, total = statistics.definition(statistic), strata[clusters], int(strata.max()) + 1
+    count = int(clusters.max()) + 1
+    outermost = np.arange(count) if outermost is None else outermost
+    strata = np.zeros(int(outermost.max()) + 1, np.int64) if strata is None else strata
+    drawn = outermost[clusters]
+    of, of_rows, total = statistics.definition(statistic), strata[drawn], int(strata.max()) + 1
     parts = [of_rows == h for h in range(total)] if macro else [np.ones(n, np.bool_)]
 
     def value(units: Codes) -> float:
@@ -158,12 +194,17 @@ def of_design(
     pull = np.zeros(len(strata))
     for part in parts:
         rows = statistics.influences(statistic, *(x[part] for x in columns), w=weights[part]) * weights[part]
-        pull += np.bincount(clusters[part], rows, minlength=len(strata))
-    for h in range(total):
-        pull[strata == h] -= pull[strata == h].mean()
+        pull += np.bincount(drawn[part], rows, minlength=len(strata))
+    if kinds is not None:
+        each = [np.bincount(of_cells, pull) for of_cells in kinds]
+        pull, few = np.concatenate([by - by.mean() for by in each]), min(map(len, each))
+    else:
+        few = max(len(strata) // total, 2)
+        for h in range(total):
+            pull[strata == h] -= pull[strata == h].mean()
     squares = math.fsum(pull**2)
     accelerate = math.fsum(pull**3) / (6 * squares * math.sqrt(squares)) if method == "bca" else 0.0
-    center = value(np.ones(len(strata), np.int64))
+    center = value(np.ones(count, np.int64))
     found = np.array([value(of_units) for of_units in counts])
-    tie, units = 1e-12 * max(1.0, abs(center)), max(len(strata) // total, 2)
-    return summary(center, found, method, confidence_level, accelerate=accelerate, tie=tie, units=units)
+    tie = 1e-12 * max(1.0, abs(center))
+    return summary(center, found, method, confidence_level, accelerate=accelerate, tie=tie, units=few)

@@ -5,6 +5,7 @@ Critical values (``z``, ``t``) are arguments, because the quantiles have tests o
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -14,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "adjusted", "agresti_coull", "clopper_pearson", "cluster_sums", "clustered", "differences", "effective_rows",
-    "effective_weights", "exact_cluster_sums", "exact_moments", "fisher_mid_p", "mcnemar", "moments",
-    "newcombe", "ratio", "sign_flip", "sign_flip_smooth", "stratified", "t_interval", "tango", "unspread", "wald",
-    "weighted_sums", "welch", "wilson",
+    "adjusted", "agresti_coull", "clopper_pearson", "cluster_sums", "clustered", "crossed", "differences",
+    "effective_rows", "effective_weights", "exact_cluster_sums", "exact_moments", "fisher_mid_p", "jackknifed",
+    "mcnemar", "moments", "newcombe", "ratio", "sign_flip", "sign_flip_smooth", "stratified", "t_interval", "tango",
+    "unspread", "wald", "weighted_sums", "welch", "wild_p", "wilson",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -134,6 +135,44 @@ def clustered(sums: Floats, sizes: Floats) -> tuple[float, float, float]:
     a = f * f / (1 - f)
     variance = math.fsum(r * r / (1 - f)) / (total * total)
     return m, variance, 1 / (math.fsum(f * f) + math.fsum(a) * math.fsum(a) - math.fsum(a * a))
+
+
+def crossed(sums: Floats, sizes: Floats, a: NDArray[np.int64], b: NDArray[np.int64]) -> tuple[float, float, float]:
+    """The ratio m of cells, V_a + V_b - V_ab by the clusters of two kinds, and the smaller degrees of freedom.
+
+    Each V is the CR2 variance of :func:`clustered`; where the three give less than V_a or V_b, the larger one of these.
+    """
+    by = []
+    for of in (a, b):
+        count = int(of.max()) + 1
+        by.append(clustered(_sums_by_cluster(sums, of, count), _sums_by_cluster(sizes, of, count)))
+    (m, v, df), (_, w, other) = by
+    return m, max(v + w - clustered(sums, sizes)[1], v, w), min(df, other)
+
+
+def jackknifed(sums: Floats, sizes: Floats) -> tuple[float, float]:
+    """The CR3 variance (G - 1)/G sum (m_g - m)^2 of the means without each cluster, and G - 1."""
+    count = len(sums)
+    without = np.array([(sums.sum() - s) / (sizes.sum() - n) for s, n in zip(sums, sizes, strict=True)])
+    return (count - 1) / count * float(((without - sums.sum() / sizes.sum()) ** 2).sum()), count - 1.0
+
+
+def wild_p(sums: Floats, sizes: Floats, mean: float) -> float:
+    """The p-value of a mean by the wild cluster bootstrap-t of restricted residuals, over all patterns of weights.
+
+    The weights are 1 and -1, or for up to eight clusters also those times the roots of 1/2 and 3/2 (Webb).
+    """
+    f, u = sizes / sizes.sum(), sums - mean * sizes
+    weights = (1, 0.5**0.5, 1.5**0.5, -1, -(0.5**0.5), -(1.5**0.5)) if len(sums) <= 8 else (1, -1)
+
+    def t(pulls: Floats) -> Floats:
+        off = pulls.sum(axis=-1)
+        spread = ((pulls - f * off[..., None]) ** 2).sum(axis=-1)
+        found: Floats = np.abs(off) / np.sqrt(np.maximum(spread, 1e-30 * (pulls**2).sum(axis=-1)))
+        return found
+
+    patterns = np.array(list(itertools.product(weights, repeat=len(sums))))
+    return float((t(patterns * u) >= t(u) * (1 - 1e-10)).mean())
 
 
 def stratified(

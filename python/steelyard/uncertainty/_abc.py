@@ -41,6 +41,9 @@ def abc_limits(
     """The limits of one problem, with the names that the core gives to those of resamples; and its design."""
     if options.blocks is not None:
         raise value_error("blocks", f"None with method={ABC!r}, whose rows are independent", repr(options.blocks.kind))
+    if rows.several is not None:
+        fix = "the outermost ids alone have the error of nested clusters"
+        raise value_error("clusters", f"one kind with method={ABC!r}", rows.several.words, fix)
     if options.sampling is not None:
         raise value_error("sampling", f"'multinomial' with method={ABC!r}, which draws nothing", options.sampling.kind)
     design = design_of(rows, options._replace(n_resamples=1), columns)

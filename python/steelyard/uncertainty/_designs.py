@@ -1,4 +1,4 @@
-"""The designs of resampling: strata, weights and blocks, for the core and in words."""
+"""The designs of resampling: nested and crossed clusters, strata, weights and blocks, for the core and in words."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from .. import _core, _intervals
 from .._columns import Array
+from .._levels import Crossed
 from .._registries import titles
 from .._rows import Rows
 from .._strata import scheme_of, told
@@ -28,10 +29,10 @@ MOST = 100_000
 
 
 class Design(NamedTuple):
-    """How rows are resampled and become one statistic, apart from their clusters."""
+    """How rows are resampled and become one statistic, apart from clusters of one kind."""
 
     keywords: dict[str, Any]
-    """What the core is told."""
+    """What the core is told; of nested clusters the innermost ones."""
     scheme: str = ""
     """The words before the method."""
     kind: str = ""
@@ -54,21 +55,25 @@ def design_of(rows: Rows, options: Options, columns: Mapping[str, Array]) -> Des
         return PLAIN
     if isinstance(statistic, Called):
         if asked is not None:
-            raise value_error(asked, "None for a statistic that is a function", asked, "name a statistic")
+            raise _cannot(asked, rows, "for a statistic that is a function", "name a statistic")
         assert sampling is not None
         return Design({}, sampling.title, sampling.said, sampling.detail)
     if asked is not None and options.n_resamples == math.inf:
-        raise value_error(asked, "None with n_resamples=math.inf", asked, "9999 resamples are usual")
+        raise _cannot(asked, rows, "with n_resamples=math.inf", "9999 resamples are usual")
     if not is_of_sums(statistic.name):
         _only_micro_without_weights(rows, statistic)
     elif statistic.name == "ratio":
-        _of_one_sign(rows, columns, asked or "sampling")
-    strata, weights = rows.strata, rows.weights
+        _of_one_sign(rows, columns, rows.several.words if rows.several else asked or "sampling")
+    strata, weights, several = rows.strata, rows.weights, rows.several
     keywords: dict[str, Any] = {"weights": weights} | told(strata, rows.clusters)
     weighted = weights is not None
     detail: dict[str, Any] = {}
     kind = (" with weights" if weighted else "") + ("" if strata is None else strata.kind)
     scheme = scheme_of(strata) + ("weighted " if weighted else "")
+    if several is not None:
+        keywords |= several.for_core()
+        kind = f" in {several.words}{kind}"
+        scheme += "pigeonhole " if isinstance(several, Crossed) else ""
     if blocks is not None:
         length = _length(blocks, rows, statistic, columns)
         keywords |= {"blocks": blocks.kind, "block_length": length}
@@ -102,6 +107,13 @@ def _length(blocks: Blocks, rows: Rows, statistic: Chosen, columns: Mapping[str,
     return length
 
 
+def _cannot(asked: str, rows: Rows, where: str, fix: str) -> ValueError:
+    """The error that a design cannot be asked for there."""
+    if asked == "clusters" and rows.several is not None:
+        return value_error(asked, f"one kind {where}", rows.several.words, fix)
+    return value_error(asked, f"None {where}", asked, fix)
+
+
 def _can_be_drawn(sampling: Drawn, rows: Rows, units: int, options: Options) -> None:
     """Raise where the rows cannot be drawn so, or the method's correction is that of multinomial draws."""
     statistic = options.statistic
@@ -110,6 +122,8 @@ def _can_be_drawn(sampling: Drawn, rows: Rows, units: int, options: Options) -> 
         raise value_error("sampling", expected, str(sampling), "9999 resamples are usual")
     if options.blocks is not None:
         raise value_error("sampling", f"'multinomial' with blocks={options.blocks.kind!r}", str(sampling))
+    if rows.several is not None:
+        raise value_error("sampling", f"'multinomial' in {rows.several.words}", str(sampling))
     sampling.check(options.method)
     if sampling.kind == "balanced" and units > MOST:
         fix = "the mean of so many multinomial draws is close to the value anyway"
@@ -131,6 +145,8 @@ def _can_be_drawn(sampling: Drawn, rows: Rows, units: int, options: Options) -> 
 
 def _asked(rows: Rows) -> str | None:
     """The argument that asks for a design of its own."""
+    if rows.several is not None:
+        return "clusters"
     return "strata" if rows.strata is not None else "weights" if rows.weights is not None else None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._options import Confidence
-from .._rows import Rows
+from .._rows import Rows, Selection
 from ..errors import memory_error
 from ._callables import Called
 from ._statistics import Chosen
@@ -36,17 +36,16 @@ class Options(NamedTuple):
     blocks: Blocks | None
     sampling: Drawn | None
 
-    @property
-    def plain(self) -> bool:
-        """Whether rows are drawn one by one, as many as there are."""
-        return self.blocks is None and self.sampling is None
+    def draws_alike(self, of: Rows | Selection) -> bool:
+        """Whether rows, or clusters of one kind, are drawn one by one, as many as there are, and count alike."""
+        usual = self.blocks is None and self.sampling is None
+        return usual and of.weights is None and of.strata is None and of.several is None
 
     def resolved(self, x: NDArray[np.generic], rows: Rows) -> Options:
         """These options with a method: the one that was asked for, or else the one that covers best; and why."""
         if self.method:
             return self
-        plain = self.plain and rows.weights is None and rows.strata is None
-        of, alone = self.statistic, plain and self.n_resamples < math.inf and not self.several
+        of, alone = self.statistic, self.draws_alike(rows) and self.n_resamples < math.inf and not self.several
         units = rows.clusters.total if rows.clusters else len(x)
         if isinstance(of, Chosen) and of.name == "mean" and alone and units < FEW and not ((x == 0) | (x == 1)).all():
             return self._replace(method="beta_t", reason=FEW_UNITS)

@@ -164,8 +164,15 @@ def bootstrap(
     weights : array of numbers [n], optional
         Sampling weights, as in :func:`steelyard.estimate`: rows (or clusters) are drawn alike, and a replicate is the
         weighted statistic of those drawn. For the mean, the ratio and the other statistics of sums.
-    clusters : array of ids [n], optional
-        The cluster of each row (a document, a user). Whole clusters are drawn instead of rows.
+    clusters : array of ids [n], tuple of these, or mapping of two from name to these, optional
+        The cluster of each row (a document, a user). Whole clusters are drawn instead of rows. A tuple nests, outermost
+        first: outer clusters are drawn, and each time one is drawn, as many of the clusters inside it as it has, and so
+        on; the rows of the innermost clusters stay together. An id inside two outer clusters is two clusters. More
+        levels give more variable replicates, by the spread inside the outer clusters: the error of a mean is estimated
+        better by the outermost ids alone, which contain that spread already (Davison and Hinkley 1997, 3.8). A mapping
+        crosses, as in ``{"item": items, "judge": judges}``: clusters of either kind are drawn by themselves, and a row
+        counts the product (the pigeonhole bootstrap, Owen 2007), which errs on the safe side: what is neither the
+        items' nor the judges' counts up to three times in the variance.
     by : array of ids [n], optional
         The group of each row (a subject, a language); the result is one BootstrapEstimate of many, named by the ids as
         text. Each group is resampled as it would be alone with the same seed, so that the replicates of two groups are
@@ -318,7 +325,7 @@ def bootstrap(
     aligned(x=x, where=where, weights=weights, clusters=clusters, by=by, strata=strata)
     on_progress = reporter(progress)
     select = partial(
-        Selection, where, clusters, nan_policy, weights=weights, by=by, strata=stratum_ids(strata, average)
+        Selection, where, clusters, nan_policy, weights=weights, by=by, strata=stratum_ids(strata, average), levels=True
     )
     parts = [_of_statistic(x, select, options._replace(statistic=one), several, on_progress) for one in of]
     found = _stack(parts, tuple(map(str, of))) if several else parts[0]
@@ -347,7 +354,7 @@ def _of_statistic(
         return _of_groups({name: values}, [values], selection, options, on_progress)
     chosen_rows = ((name, x, selection.rows(name, x)) for name, x in found.items)
     beside = found.many and options.n_resamples != math.inf and is_of_sums(options.statistic.name)
-    plain = options.plain and selection.weights is None and selection.strata is None
+    plain = options.draws_alike(selection)
     if beside and plain and options.method != ABC and isinstance(options.statistic, Chosen):
         parts = [part for same in alike(chosen_rows) for part in _each(same, options, on_progress)]
     else:
@@ -391,11 +398,11 @@ def _one(
 ) -> BootstrapEstimate:
     """The bootstrap of one problem: calls the core and describes its outcome in words."""
     values = for_core(map(rows.of, columns.values()))
-    codes, total = rows.clusters or (None, 0)
     options = options.resolved(values[0], rows)
     if options.method == ABC and isinstance(options.statistic, Chosen):
         found, design = abc_limits(values, columns, rows, options, on_progress)
         return _described(found, columns, rows, options._replace(n_resamples=math.inf), design)
+    codes, total = rows.clusters or (None, 0)
     design = design_of(rows, options, columns)
     if isinstance(options.statistic, Called):
         count, kind = int(options.n_resamples), None if options.sampling is None else options.sampling.kind
@@ -408,10 +415,10 @@ def _one(
         )  # fmt: skip
     else:
         found = _core.bootstrap(
-            values, options.statistic.name, parameters=options.statistic.parameters, codes=codes, clusters=total,
+            values, options.statistic.name, parameters=options.statistic.parameters,
             method=options.method, n_resamples=int(options.n_resamples), seed=options.seed,
             confidence_level=options.confidence.level, alternative=options.confidence.alternative, progress=on_progress,
-            **design.keywords,
+            **{"codes": codes, "clusters": total} | design.keywords,
         )  # fmt: skip
     return _described(found, columns, rows, options, design)
 
@@ -436,7 +443,7 @@ def _described(
         value=found["value"], standard_error=found["standard_error"] if options.n_resamples > 1 else None,
         low=found["low"], high=found["high"], low_error=found["low_error"], high_error=found["high_error"],
         replicates=found["replicates"], confidence_level=options.confidence.level,
-        n=rows.count(next(iter(columns.values()))), n_clusters=None if rows.clusters is None else rows.clusters.total,
+        n=rows.count(next(iter(columns.values()))), n_clusters=rows.n_clusters,
         method=said, reason=reason + design.kind + found.get("doubt", ""), left_out=rows.left_out, detail=detail,
     )  # fmt: skip
     if made.replicates is not None:

@@ -11,7 +11,7 @@ from .._arrays import aligned
 from .._columns import Array, columns, only_column
 from .._estimate import Estimate
 from .._groups import groups
-from .._intervals import PROPORTIONS
+from .._intervals import MEANS
 from .._mode import standard_mode
 from .._options import Alternative, Confidence, NanPolicy, choice, confidence_of
 from .._progress import OnProgress, Progress, reporter
@@ -54,6 +54,9 @@ def estimate(
       the cluster-robust variance (CR2) V = sum r_g^2/(1 - f_g) / N^2 and m +- t sqrt(V), t with
       1/(sum f^2 + (sum a)^2 - sum a^2) degrees of freedom, a = f^2/(1 - f), which is G - 1 for G equal clusters; for
       0/1 values Wilson's interval with p (1 - p)/V effective rows and that t for z;
+    - with ``clusters`` of two kinds that cross, V = V_a + V_b - V_ab (Cameron, Gelbach and Miller 2011): that of either
+      kind and of their pairs, each by the formula above (for clusters of one size the factor G/(G - 1), as in
+      statsmodels); where this is below V_a or V_b, the larger one of these; t has the smaller degrees of freedom;
     - with ``weights`` w: m = sum w x / sum w, and the same V and t with weighted sums for S_g and n_g, each row its own
       cluster where no ``clusters`` are given;
     - with ``strata`` (rows, or clusters, drawn separately in each of H strata): m_h, N_h, G_h the mean, size and number
@@ -138,9 +141,12 @@ def estimate(
         so whole-number weights are not counts of rows: two rows of weight 1 carry more information than one row of
         weight 2. A row of weight 0 is left out, and counted in ``left_out``. To let every id count once, give each of
         its k rows the weight ``1/k`` and pass the ids as ``clusters``.
-    clusters : array of ids [n], optional
+    clusters : array of ids [n], tuple of these, or mapping of two from name to these, optional
         The cluster of each row (a document, a user, an item asked several times). Rows of one cluster are not
-        independent of each other.
+        independent of each other. A tuple nests, outermost first, as in ``(school, pupil)``, and the error is that of
+        the outermost clusters: these alone are independent, and what varies inside them varies their sums too (the
+        "ultimate clusters" of survey sampling). A mapping crosses, as in ``{"item": items, "judge": judges}``, for
+        means without strata.
     by : array of ids [n], optional
         The group of each row (a subject, a language). Each group is estimated from its own rows, with its own clusters
         and weights; the result is one Estimate of many, named by the ids as text, in the order of the ids. ``x`` must
@@ -159,7 +165,12 @@ def estimate(
     method : str, optional
         The kind of interval, instead of the choice above: ``"t"``, ``"wilson"``, ``"clopper-pearson"``,
         ``"jeffreys"``, ``"agresti-coull"`` or ``"wald"``; with clusters, weights or strata ``"t"`` or ``"wilson"``.
-        For the mean (and ``"t"`` for the ratio) only.
+        With clusters also ``"cr3"``, Student's t with G - 1 degrees of freedom and the jackknife's variance (G - 1)/G
+        sum (m_g - m)^2 of the means without each cluster; and for up to 20 clusters ``"wild"``, the means m0 that the
+        wild cluster bootstrap-t does not reject: of all patterns of weights v_g, a share of more than 1 -
+        ``confidence_level`` has abs(t*) >= abs(t), with the residuals S_g - m0 n_g in t*. The weights are -1 and 1, and
+        for up to 8 clusters also these times the roots of 1/2 and 3/2 (Webb). For the mean (and ``"t"`` for the ratio)
+        only.
     confidence_level : float
         Inside (0, 1).
     alternative : {"two-sided", "less", "greater"}
@@ -217,7 +228,9 @@ def estimate(
         counts = metric._extract_corpus_statistics(hypotheses, [references])
         sy.estimate(counts, "bleu", clusters=document)
 
-    Sources: Bell and McCaffrey, Survey Methodology 28 (2002); Miller, "Adding error bars to evals", arXiv 2411.00640.
+    Sources: Bell and McCaffrey, Survey Methodology 28 (2002); Cameron, Gelbach and Miller, Journal of Business and
+    Economic Statistics 29 (2011), and for ``"wild"`` Review of Economics and Statistics 90 (2008); Miller, "Adding
+    error bars to evals", arXiv 2411.00640.
 
     Examples
     --------
@@ -252,10 +265,15 @@ def estimate(
     if method is not None and not closed_form.methods:
         raise value_error("method", f"None for statistic={statistic!r}, which has one kind of interval", repr(method))
     chosen = None if method is None else choice(method, "method", closed_form.methods)
+    if isinstance(clusters, Mapping) and str(statistic) != "mean":
+        fix = "steelyard.bootstrap takes two kinds"
+        raise value_error(
+            "clusters", f"one kind for statistic={str(statistic)!r}", f"{len(clusters)} in a mapping", fix
+        )
     aligned(x=x, where=where, weights=weights, clusters=clusters, by=by, strata=strata)
     on_progress = reporter(progress)
     select = partial(
-        Selection, where, clusters, nan_policy, weights=weights, by=by, strata=stratum_ids(strata, average)
+        Selection, where, clusters, nan_policy, weights=weights, by=by, strata=stratum_ids(strata, average), levels=True
     )
     return closed_form.answer(x, select, confidence, chosen, on_progress)
 
@@ -343,7 +361,7 @@ class _ClosedForm(NamedTuple):
 
 # The statistics with functions of their own.
 CLOSED_FORMS: Mapping[str, _ClosedForm] = {
-    "mean": _ClosedForm(_of_mean, ("t", *PROPORTIONS)),
+    "mean": _ClosedForm(_of_mean, MEANS),
     "ratio": _ClosedForm(_of_ratio, ("t",)),
 }
 

@@ -11,7 +11,7 @@ from .._arrays import aligned
 from .._clusters import codes_and_names
 from .._columns import one_column
 from .._estimate import Estimate
-from .._intervals import PROPORTIONS, Sums
+from .._intervals import MEANS, Sums
 from .._mode import standard_mode_methods
 from .._options import Alternative, NanPolicy, choice, confidence_of
 from .._progress import Progress, reporter
@@ -71,7 +71,7 @@ class EstimateState(State):
         alternative: Alternative = "two-sided",
     ) -> None:
         choice(statistic, "statistic", ("mean",))
-        self._method = None if method is None else choice(method, "method", ("t", *PROPORTIONS))
+        self._method = None if method is None else choice(method, "method", MEANS)
         self._nan_policy = choice(nan_policy, "nan_policy", get_args(NanPolicy))
         self._confidence = confidence_of(confidence_level, alternative)
         super().__init__()

@@ -8,6 +8,8 @@ use crate::take::named;
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use steelyard_kernels::intervals::cluster::{self, Clustered, SumFacts};
+use steelyard_kernels::intervals::crossed::{Cells, Crossed, crossed};
+use steelyard_kernels::intervals::few_clusters::{self, MOST_WILD, few_clusters as few_clusters_mean};
 use steelyard_kernels::intervals::mean::{self, MeanInterval};
 use steelyard_kernels::intervals::moments::{Column, Moments, moments};
 use steelyard_kernels::intervals::proportion::{self, Method};
@@ -231,11 +233,7 @@ pub fn clustered_interval<'py>(
     let score = named::<Score>(score)?;
     let confidence = confidence(confidence_level, alternative)?;
     let values = ValueFacts { low, high, step, rows, range: named(range)? };
-    let facts = SumFacts {
-        noise: if is_exact(score, weighted) { 0.0 } else { values.noise(shift) },
-        range: values.range,
-        weighted: weighted.then_some(rows),
-    };
+    let facts = facts_of(&values, shift, score, weighted);
     let found = call(py, None, sums.len(), |progress| match score {
         Score::Answers => cluster::proportion(sums, sizes, facts, confidence, progress),
         Score::Shares => cluster::share(sums, sizes, facts, confidence, progress),
@@ -243,6 +241,98 @@ pub fn clustered_interval<'py>(
     })?;
     let Clustered { value, standard_error, interval, df, n_effective, unspread } = found;
     record!(py, { value, standard_error, low: interval.low, high: interval.high, df, n_effective, unspread })
+}
+
+/// The interval of a mean of few clusters by one of the names of `cluster.method`: the fields of `clustered_interval`, or
+/// `most`, the most clusters that the method takes. The arguments are those of `clustered_interval`.
+#[pyfunction]
+#[pyo3(signature = (
+    *, sums, sizes, method, confidence_level, alternative, shift=0.0, low=0.0, high=0.0, step=0.0, rows=0.0,
+    range="unknown", weighted=false, progress=None
+))]
+#[allow(clippy::too_many_arguments)] // keywords of a Python call
+pub fn few_clusters_interval<'py>(
+    py: Python<'py>,
+    sums: &Bound<'py, PyAny>,
+    sizes: &Bound<'py, PyAny>,
+    method: &str,
+    confidence_level: f64,
+    alternative: &str,
+    shift: f64,
+    low: f64,
+    high: f64,
+    step: f64,
+    rows: f64,
+    range: &str,
+    weighted: bool,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> Record<'py> {
+    let (sums, sizes) = (slice::<f64>(sums, "sums")?, slice::<f64>(sizes, "sizes")?);
+    same_length(sums.len(), sizes.len(), "sums, sizes")?;
+    let method = named::<few_clusters::Method>(method)?;
+    let confidence = confidence(confidence_level, alternative)?;
+    let values = ValueFacts { low, high, step, rows, range: named(range)? };
+    let facts = facts_of(&values, shift, Score::T, weighted);
+    let found = call(py, progress, sums.len(), |progress| {
+        few_clusters_mean(sums, sizes, shift, method, facts, confidence, progress)
+    })?;
+    let Some(Clustered { value, standard_error, interval, df, n_effective, unspread }) = found else {
+        return record!(py, { most: MOST_WILD });
+    };
+    record!(py, { value, standard_error, low: interval.low, high: interval.high, df, n_effective, unspread })
+}
+
+/// The mean of rows in clusters of two kinds that cross: the fields of `clustered_interval`, and `a` and `b`, the
+/// variances by the clusters of either kind, and `ruled`, whether the larger one of these is used.
+///
+/// `sums` and `sizes` are those of the pairs of clusters that rows have; `a`, in `0..count_a`, and `b`, in `0..count_b`,
+/// are the clusters of each pair. The other arguments are those of `clustered_interval`.
+#[pyfunction]
+#[pyo3(signature = (
+    *, sums, sizes, a, count_a, b, count_b, confidence_level, alternative, shift=0.0, score="t", low=0.0, high=0.0,
+    step=0.0, rows=0.0, range="unknown", weighted=false, progress=None
+))]
+#[allow(clippy::too_many_arguments)] // keywords of a Python call
+pub fn crossed_interval<'py>(
+    py: Python<'py>,
+    sums: &Bound<'py, PyAny>,
+    sizes: &Bound<'py, PyAny>,
+    a: &Bound<'py, PyAny>,
+    count_a: usize,
+    b: &Bound<'py, PyAny>,
+    count_b: usize,
+    confidence_level: f64,
+    alternative: &str,
+    shift: f64,
+    score: &str,
+    low: f64,
+    high: f64,
+    step: f64,
+    rows: f64,
+    range: &str,
+    weighted: bool,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> Record<'py> {
+    let (sums, sizes) = (slice::<f64>(sums, "sums")?, slice::<f64>(sizes, "sizes")?);
+    let (a, b) = (slice::<i64>(a, "a")?, slice::<i64>(b, "b")?);
+    same_length(sums.len(), sizes.len(), "sums, sizes")?;
+    same_length(sums.len(), a.len(), "sums, a")?;
+    same_length(sums.len(), b.len(), "sums, b")?;
+    let score = named::<Score>(score)?;
+    let confidence = confidence(confidence_level, alternative)?;
+    let values = ValueFacts { low, high, step, rows, range: named(range)? };
+    let facts = facts_of(&values, shift, score, weighted);
+    let cells = Cells { sums, sizes, of: [a, b], counts: [count_a, count_b] };
+    let found = call(py, progress, sums.len(), |progress| {
+        crossed(cells, shift, form_of(score), facts, confidence, progress)
+    })?;
+    let Some(Crossed { mean, variances: [a, b], ruled }) = found else {
+        return Err(value_error("a, b: expected codes below count_a and count_b; got another"));
+    };
+    let Clustered { value, standard_error, interval, df, n_effective, unspread } = mean;
+    record!(py, {
+        value, standard_error, low: interval.low, high: interval.high, df, n_effective, unspread, a, b, ruled,
+    })
 }
 
 /// The interval of a stratified mean: the fields of `clustered_interval`, and `still`, the number of strata whose units
@@ -283,11 +373,7 @@ pub fn stratified_interval<'py>(
     let confidence = confidence(confidence_level, alternative)?;
     let values = ValueFacts { low, high, step, rows, range: named(range)? };
     let facts = StrataFacts::of(&values, shift, is_exact(score, weighted), weighted);
-    let form = match score {
-        Score::T => Form::Student,
-        Score::Answers => Form::Answers,
-        Score::Shares => Form::Shares,
-    };
+    let form = form_of(score);
     let units = Units { sums, sizes, strata: codes, count };
     let found = call(py, progress, sums.len(), |progress| {
         strata::stratified(units, average, shift, form, facts, confidence, progress)
@@ -305,6 +391,22 @@ pub fn stratified_interval<'py>(
 /// Whether sums are counts, which are not rounded: those of 0 and 1 without weights.
 fn is_exact(score: Score, weighted: bool) -> bool {
     score == Score::Answers && !weighted
+}
+
+fn form_of(score: Score) -> Form {
+    match score {
+        Score::T => Form::Student,
+        Score::Answers => Form::Answers,
+        Score::Shares => Form::Shares,
+    }
+}
+
+fn facts_of(values: &ValueFacts, shift: f64, score: Score, weighted: bool) -> SumFacts {
+    SumFacts {
+        noise: if is_exact(score, weighted) { 0.0 } else { values.noise(shift) },
+        range: values.range,
+        weighted: weighted.then_some(values.rows),
+    }
 }
 
 /// The p-values adjusted for their number.

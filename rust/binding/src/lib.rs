@@ -37,8 +37,8 @@ mod _core {
     };
     #[pymodule_export]
     use crate::intervals::{
-        adjusted, cluster_sums, clustered_interval, column_moments, effective_weights, mean_interval,
-        proportion_intervals, proportion_tests, stratified_interval,
+        adjusted, cluster_sums, clustered_interval, column_moments, crossed_interval, effective_weights,
+        few_clusters_interval, mean_interval, proportion_intervals, proportion_tests, stratified_interval,
     };
     #[pymodule_export]
     use crate::json_lines::json_lines;

@@ -1,6 +1,6 @@
 //! The list of all tables of named variants, over which the Python face, the tests and the digests iterate.
 
-use crate::intervals::{Adjust, Alternative, proportion, spread, strata};
+use crate::intervals::{Adjust, Alternative, few_clusters, proportion, spread, strata};
 use crate::named::Registry;
 use crate::optim::{Cooldown, Decay, Interpolate, Rise, Rule, WeightDecay};
 use crate::preference::Loss;
@@ -13,6 +13,7 @@ pub const REGISTRIES: &[Registry] = &[
     Registry::of::<Adjust>(),
     Registry::of::<proportion::Method>(),
     Registry::of::<proportion::Test>(),
+    Registry::of::<few_clusters::Method>(),
     Registry::of::<spread::Range>(),
     Registry::of::<strata::Average>(),
     Registry::of::<Decay>(),

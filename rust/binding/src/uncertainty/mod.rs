@@ -3,6 +3,7 @@
 mod columns;
 mod compare;
 mod counts;
+mod drawing;
 mod flips;
 mod ideal;
 mod mean_state;

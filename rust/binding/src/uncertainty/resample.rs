@@ -1,25 +1,22 @@
 //! The bootstrap, and the random counts that it draws.
 
 use super::columns::{all_columns, design, formula, refusal, two_columns};
+use super::drawing::{Asked, Lists, blocks as blocks_of, two_kinds};
 use crate::arrays::{copied, floats, given, slice};
 use crate::call::{call, call_quick};
 use crate::give::{Give, Given, Record, record, value_error};
-use crate::intervals::{confidence, same_length};
+use crate::intervals::confidence;
 use crate::take::{listed, named};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use steelyard_kernels::grid::{Progress, Stopped};
 use steelyard_kernels::intervals::strata::Average;
 use steelyard_kernels::named::Named;
 use steelyard_kernels::random::{Domain, STRATA, Stream, counts};
-use steelyard_kernels::uncertainty::designs::{self, Blocks, Drawing, Kind, Sampling, Simple, Strata};
+use steelyard_kernels::uncertainty::designs::{self, Kind, Sampling, Simple};
 use steelyard_kernels::uncertainty::ordered::ordered_bootstrap;
-use steelyard_kernels::uncertainty::paired::Wide;
-use steelyard_kernels::uncertainty::smooth::{self, Formula, Plan};
-use steelyard_kernels::uncertainty::{
-    self as kernels, Bootstrap, Columns, Design, Name, NoEstimate, Options,
-};
+use steelyard_kernels::uncertainty::smooth::{self, Formula};
+use steelyard_kernels::uncertainty::{self as kernels, Bootstrap, Columns, Name, Options};
 use steelyard_kernels::with_dtype;
 
 /// How often each of `n` rows of a stratum is drawn in a bootstrap replicate.
@@ -44,12 +41,17 @@ pub fn resampling_counts(
 /// where they have some; `parameters` are the numbers that the statistic takes. `stratum_codes`, in `0..strata`, are the
 /// strata of the clusters (or rows), each of which is resampled within itself; `weights` of the rows are above 0;
 /// `blocks` is the kind of blocks in which the rows are drawn, with their `block_length`; else `sampling` is how units
-/// are drawn, with its numbers.
+/// are drawn, with its numbers. Where clusters nest, `codes`
+/// are the innermost ones, `outermost` is the number of the outermost ones, whose strata `stratum_codes` then are, and
+/// `parents` has for each level inside the cluster around each one, in ascending order. Where they are of two kinds,
+/// `codes` are the pairs of them that rows have, and `crossed` has the cluster of each pair of either kind, `kinds` how
+/// many there are.
 #[pyfunction]
 #[pyo3(signature = (
     columns, statistic, *, parameters=Vec::new(), codes=None, clusters=0, weights=None, stratum_codes=None, strata=0,
-    average="micro", blocks=None, block_length=1.0, sampling=None, sampling_parameters=Vec::new(), method, n_resamples,
-    seed, confidence_level, alternative, progress=None
+    average="micro", blocks=None, block_length=1.0, outermost=0, parents=None, crossed=None, kinds=Vec::new(),
+    sampling=None, sampling_parameters=Vec::new(), method, n_resamples, seed, confidence_level, alternative,
+    progress=None
 ))]
 #[allow(clippy::too_many_arguments)] // the options of a bootstrap
 pub fn bootstrap<'py>(
@@ -65,6 +67,10 @@ pub fn bootstrap<'py>(
     average: &str,
     blocks: Option<&str>,
     block_length: f64,
+    outermost: usize,
+    parents: Option<&Bound<'py, PyAny>>,
+    crossed: Option<&Bound<'py, PyAny>>,
+    kinds: Vec<usize>,
     sampling: Option<&str>,
     sampling_parameters: Vec<f64>,
     method: &str,
@@ -82,20 +88,26 @@ pub fn bootstrap<'py>(
     let taken = if let Formula::One(name) = statistic { name.about().parameters.len() } else { 0 };
     check_length("parameters", taken, parameters.len())?;
     let total = n_resamples as usize;
-    if weights.is_some() || stratum_codes.is_some() || blocks.is_some() || sampling.is_some() {
-        let weights = weights.map(|weights| slice::<f64>(weights, "weights")).transpose()?;
-        let stratum_codes = stratum_codes.map(|codes| slice::<i64>(codes, "stratum_codes")).transpose()?;
-        let average = named::<Average>(average)?;
-        let kind = blocks.map(named::<Kind>).transpose()?;
-        let blocks = kind.map(|kind| Blocks { kind, length: block_length });
-        let sampling = named::<Sampling>(sampling.unwrap_or("multinomial"))?;
-        check_length("sampling_parameters", sampling.about().parameters.len(), sampling_parameters.len())?;
+    let sampling = sampling.map(named::<Sampling>).transpose()?;
+    let of_sampling = sampling.map_or(0, |sampling| sampling.about().parameters.len());
+    check_length("sampling_parameters", of_sampling, sampling_parameters.len())?;
+    let (parents, crossed) = (Lists::of(parents)?, Lists::of(crossed)?);
+    let asked = Asked {
+        statistic,
+        parameters: &parameters,
+        weights: weights.map(|weights| slice::<f64>(weights, "weights")).transpose()?,
+        stratum_codes: stratum_codes.map(|codes| slice::<i64>(codes, "stratum_codes")).transpose()?,
+        strata,
+        average: named::<Average>(average)?,
+        blocks: blocks_of(blocks, block_length)?,
+        outermost,
+        parents: parents.slices("parents")?,
+        crossed: two_kinds(&crossed.slices("crossed")?, &kinds)?,
+        sampling: sampling.map(|sampling| (sampling, &sampling_parameters[..])),
+    };
+    if asked.any() {
         let found = all_columns(&columns, |columns| {
             let design = design(codes, clusters, columns[0].len())?;
-            let sampling = (sampling, &sampling_parameters[..]);
-            let parameters = &parameters[..];
-            let asked =
-                Asked { statistic, parameters, weights, stratum_codes, strata, average, blocks, sampling };
             asked.check(columns, design)?;
             call(py, progress, total, |progress| asked.bootstrap(columns, design, options, progress))
         })?;
@@ -215,59 +227,6 @@ pub fn block_length<'py>(
     match found {
         Ok(length) => record!(py, { length }),
         Err(refused) => refusal(py, refused),
-    }
-}
-
-/// What is asked under a design of resampling.
-struct Asked<'a> {
-    statistic: Formula,
-    parameters: &'a [f64],
-    weights: Option<&'a [f64]>,
-    stratum_codes: Option<&'a [i64]>,
-    strata: usize,
-    average: Average,
-    blocks: Option<Blocks>,
-    sampling: (Sampling, &'a [f64]),
-}
-
-impl Asked<'_> {
-    fn check(&self, columns: &[&dyn Wide], design: Design<'_>) -> PyResult<()> {
-        let rows = columns[0].len();
-        same_length(rows, self.weights.map_or(rows, <[f64]>::len), "columns, weights")?;
-        let units = if let Design::Clusters { count, .. } = design { count } else { rows };
-        same_length(units, self.stratum_codes.map_or(units, <[i64]>::len), "units, stratum_codes")
-    }
-
-    fn bootstrap(
-        &self,
-        columns: &[&dyn Wide],
-        design: Design<'_>,
-        options: Options,
-        progress: Progress<'_>,
-    ) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
-        let drawing: Box<dyn Drawing> = match self.blocks {
-            Some(blocks) => Box::new(blocks),
-            None => self.sampling.0.drawing(options.count, self.sampling.1),
-        };
-        let drawing = match self.stratum_codes {
-            Some(codes) => match Strata::new(codes, self.strata, 0, drawing)? {
-                Ok(strata) => Box::new(strata),
-                Err(refused) => return Ok(Err(refused)),
-            },
-            None => drawing,
-        };
-        let drawing = &*drawing;
-        if let Some((statistic, second)) = self.statistic.ordered(self.parameters) {
-            return ordered_bootstrap(&*statistic, columns, second, design, drawing, options, progress);
-        }
-        let statistic = match smooth::statistic(self.statistic, columns, &mut |_| progress(0))? {
-            Ok(statistic) => statistic,
-            Err(refused) => return Ok(Err(refused)),
-        };
-        let once =
-            self.stratum_codes.filter(|_| self.average == Average::Macro).map(|codes| (codes, self.strata));
-        let plan = Plan { weights: self.weights, design, drawing, once };
-        smooth::designed(&*statistic, columns, plan, options, progress)
     }
 }
 

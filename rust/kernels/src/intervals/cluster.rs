@@ -137,24 +137,29 @@ pub struct Clustered {
 
 /// The pooled mean, its CR2 variance and degrees of freedom; the latter two are NaN for fewer than two clusters.
 #[derive(Clone, Copy)]
-struct Fit {
+pub(super) struct Fit {
     /// The sum of the cluster sums `S_g`.
-    total: f64,
+    pub total: f64,
     /// The sum N of the cluster sizes `n_g`.
-    all: f64,
-    mean: f64,
+    pub all: f64,
+    pub mean: f64,
     /// 0 where all cluster means are equal.
-    variance: f64,
-    df: f64,
-    unspread: bool,
+    pub variance: f64,
+    pub df: f64,
+    pub unspread: bool,
     /// The number of clusters; for weighted rows the effective number `(sum n_g)^2 / sum n_g^2`.
-    clusters: f64,
+    pub clusters: f64,
 }
 
 /// With `N = sum n_g`, `r_g = S_g - m n_g` and `f_g = n_g/N`: `V = sum r_g^2/(1 - f_g) / N^2` (Bell and
 /// McCaffrey 2002, for a mean in closed form), and with `a_g = f_g^2/(1 - f_g)`:
 /// `df = 1/(sum f^2 + (sum a)^2 - sum a^2)`, which is G - 1 for equal sizes.
-fn fit(sums_of: &[f64], sizes: &[f64], facts: SumFacts, pace: &mut Pace<'_>) -> Result<Fit, Stopped> {
+pub(super) fn fit(
+    sums_of: &[f64],
+    sizes: &[f64],
+    facts: SumFacts,
+    pace: &mut Pace<'_>,
+) -> Result<Fit, Stopped> {
     let groups = sums_of.len();
     let [total, all] = sums_at(groups, pace, |g| [sums_of[g], sizes[g]])?;
     // Every cluster mean is compared with the first one. Compared with the pooled mean, all of them would differ by the
@@ -204,7 +209,7 @@ pub fn ratio(
     Ok(simd::scalar(|| student(fit, shift, facts.range, confidence)))
 }
 
-fn student(fit: Fit, shift: f64, range: Range, confidence: Confidence) -> Clustered {
+pub(super) fn student(fit: Fit, shift: f64, range: Range, confidence: Confidence) -> Clustered {
     let Fit { mean, variance, df, unspread: equal, clusters, .. } = fit;
     let value = shift + mean;
     if equal {
@@ -253,7 +258,7 @@ pub fn share(
     }))
 }
 
-fn wilson_effective(fit: Fit, rows: f64, confidence: Confidence) -> Clustered {
+pub(super) fn wilson_effective(fit: Fit, rows: f64, confidence: Confidence) -> Clustered {
     let Fit { total: hits, all, mean, variance, df, unspread, clusters } = fit;
     if df.is_nan() {
         return student(fit, 0.0, Range::Unknown, confidence);

@@ -5,6 +5,8 @@
 //! mode gets the same bits.
 
 pub mod cluster;
+pub mod crossed;
+pub mod few_clusters;
 pub mod mean;
 pub mod moments;
 pub mod proportion;

@@ -30,10 +30,10 @@ impl Reader {
     /// A number below `n` (at least 1), each as probable as the others: the upper half of a product, and another number
     /// where the lower half shows that it would favour some (Lemire, TOMACS 2019).
     pub fn below(&mut self, n: u64) -> u64 {
-        let unfair = n.wrapping_neg() % n;
         loop {
             let product = u128::from(self.draw()) * u128::from(n);
-            if product as u64 >= unfair {
+            // What would favour some is less than n: seldom is the remainder needed.
+            if product as u64 >= n || product as u64 >= n.wrapping_neg() % n {
                 return (product >> 64) as u64;
             }
         }

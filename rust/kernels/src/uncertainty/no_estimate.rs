@@ -218,7 +218,8 @@ impl fmt::Display for NoEstimate {
             NoEstimate::NeedsInfluences => write!(
                 f,
                 "method: expected percentile, expanded, basic, normal, bc or bca for a statistic of sorted rows, and \
-                 with weights, strata or blocks; got one that needs the sums of units that are drawn alike"
+                 with weights, strata, blocks or several kinds of clusters; got one that needs the sums of units that are \
+                 drawn alike"
             ),
             NoEstimate::NoSpread { count, without } => write!(
                 f,

@@ -6,6 +6,8 @@ use steelyard_kernels::grid::Stopped;
 use steelyard_kernels::intervals::cluster::{
     self, ClusterSums, Clustered, SumFacts, cluster_sums, effective_weights,
 };
+use steelyard_kernels::intervals::crossed::{Cells, crossed};
+use steelyard_kernels::intervals::few_clusters::{self, few_clusters};
 use steelyard_kernels::intervals::mean::{mean_interval, t_interval};
 use steelyard_kernels::intervals::moments::{Column, moments};
 use steelyard_kernels::intervals::proportion::{Method, Test, proportion, test};
@@ -31,6 +33,9 @@ pub const TABLE: &[Entry] = &[
     entry("intervals.weighted", "float32", weighted::<f32>),
     entry("intervals.weighted", "float64", weighted::<f64>),
     entry("intervals.strata", "float64", strata),
+    entry("intervals.crossed", "float64", two_kinds),
+    // 8 clusters have six weights, 9 and more signs alone, and more than 20 are refused.
+    Entry { lengths: [0, 1, 2, 5, 8, 9, 14], ..entry("intervals.few_clusters", "float64", by_name) },
     entry("intervals.unspread", "float64", unspread),
     entry("intervals.pairs", "float64", pairs),
     entry("intervals.paired_methods", "counts", paired_methods),
@@ -154,6 +159,51 @@ fn strata(n: usize) -> Run {
                     digest.word(found.still as u64);
                     add_clustered(digest, Ok(found.mean));
                 }
+            }
+        }
+    })
+}
+
+/// Cells of seven clusters by as many as there are rows for.
+fn two_kinds(n: usize) -> Run {
+    const KIND: usize = 7;
+    let a: Vec<i64> = (0..n).map(|i| (i % KIND) as i64).collect();
+    let b: Vec<i64> = (0..n).map(|i| (i / KIND) as i64).collect();
+    let sizes: Vec<f64> = words(n, 62).map(|word| (1 + word % 9) as f64).collect();
+    let shares: Vec<f64> = unit(n, 63);
+    let graded: Vec<f64> = (0..n).map(|i| sizes[i] * shares[i]).collect();
+    let counts: Vec<f64> = graded.iter().map(|sum| sum.floor()).collect();
+    let facts = SumFacts { noise: 1e-12, range: Range::Share, weighted: None };
+    Box::new(move |digest| {
+        let forms = [
+            ("t", Form::Student, &graded),
+            ("answers", Form::Answers, &counts),
+            ("shares", Form::Shares, &graded),
+        ];
+        for (name, form, sums) in forms {
+            let cells = Cells { sums, sizes: &sizes, of: [&a, &b], counts: [KIND, n.div_ceil(KIND)] };
+            for (alternative, confidence) in ways().filter(|_| n >= KIND) {
+                let found = crossed(cells, 0.0, form, facts, confidence, &mut |_| true);
+                let found = given(given(found).ok_or("a cluster beyond the count"));
+                let digest = digest.of(name).of(alternative);
+                digest.doubles(&found.variances);
+                digest.word(u64::from(found.ruled));
+                add_clustered(digest, Ok(found.mean));
+            }
+        }
+    })
+}
+
+fn by_name(n: usize) -> Run {
+    let sizes: Vec<f64> = words(n, 64).map(|word| (1 + word % 9) as f64).collect();
+    let sums: Vec<f64> = tame(n, 65);
+    let facts = SumFacts { noise: 1e-12, range: Range::Unknown, weighted: None };
+    Box::new(move |digest| {
+        for &method in few_clusters::Method::ALL {
+            for (alternative, confidence) in ways() {
+                let found = few_clusters(&sums, &sizes, 0.25, method, facts, confidence, &mut |_| true);
+                let found = given(given(found).ok_or("too many clusters"));
+                add_clustered(digest.of(method.name()).of(alternative), Ok(found));
             }
         }
     })

@@ -10,7 +10,7 @@ use steelyard_kernels::simd::{Bf16, F16};
 use steelyard_kernels::state::State;
 use steelyard_kernels::uncertainty::comparison::Level;
 use steelyard_kernels::uncertainty::designs::{
-    Blocks, Drawing, Kind, Sampling, Simple, Strata, block_length,
+    Blocks, Crossed, Drawing, Kind, Nested, Sampling, Simple, Strata, block_length,
 };
 use steelyard_kernels::uncertainty::ideal::{self, Ideal, Question};
 use steelyard_kernels::uncertainty::max_t::max_t;
@@ -249,7 +249,8 @@ fn sums(digest: &mut Digest, formula: Formula, rows: usize, clustered: bool, opt
     digest.doubles(&given(given(boot)).replicates);
 }
 
-/// A mean in strata, with weights, of strata that count once, in blocks and by each sampling; and a median of these.
+/// A mean in strata, with weights, of strata that count once, in blocks, of nested and crossed clusters and by each
+/// sampling; and a median of these.
 fn designs(n: usize) -> Run {
     let x: Vec<f64> = tame(n, 79);
     let weights: Vec<f64> = (0..n).map(|i| (i % 4 + 1) as f64).collect();
@@ -266,12 +267,27 @@ fn designs(n: usize) -> Run {
         let strata = given(given(Strata::new(&codes, 2, 0, Box::new(Simple))));
         let blocks: Vec<(Kind, Blocks)> =
             Kind::ALL.iter().map(|&kind| (kind, Blocks { kind, length: 2.5 })).collect();
+        // Two rows in each of the innermost clusters, one to three of these in the next, and two of those in the outermost.
+        let inner: Vec<i64> = (0..x.len() as i64).map(|row| row / 2).collect();
+        let middle: Vec<i64> =
+            (0..).flat_map(|i| vec![i; i as usize % 3 + 1]).take(x.len().div_ceil(2)).collect();
+        let outer: Vec<i64> = (0..=middle[middle.len() - 1]).map(|i| i / 2).collect();
+        let outermost = outer[outer.len() - 1] as usize + 1;
+        let nested = given(given(Nested::new(Box::new(Simple), outermost, &[&outer, &middle])));
+        let clusters = Design::Clusters { codes: &inner, count: middle.len() };
+        let (items, judges): (Vec<i64>, Vec<i64>) = (0..x.len() as i64).map(|row| (row / 3, row % 3)).unzip();
+        let crossed = given(given(Crossed::new([&items, &judges], [x.len().div_ceil(3), 3])));
         let (weights, once) = (Some(&weights[..]), Some((&codes[..], 2)));
         let mut plans: Vec<(&'static str, &dyn Drawing, _, _)> = vec![
             ("weights", &Simple, weights, None),
             ("strata", &strata, None, None),
             ("macro", &strata, None, once),
+            ("nested", &nested, None, None),
         ];
+        // With fewer rows a resample may have none.
+        if x.len() > 9 {
+            plans.push(("crossed", &crossed, None, None));
+        }
         for (kind, blocks) in &blocks {
             plans.push((kind.name(), blocks, None, None));
             let length = given(block_length(&series, *kind, &mut |_| true));
@@ -284,12 +300,13 @@ fn designs(n: usize) -> Run {
         }
         for (name, drawing, weights, once) in plans {
             let digest = digest.of(name);
-            let plan = Plan { weights, design: Design::Rows, drawing, once };
+            let design = if name == "nested" { clusters } else { Design::Rows };
+            let plan = Plan { weights, design, drawing, once };
             let boot = given(given(smooth::designed(&*mean, &columns, plan, options, &mut |_| true)));
             digest.doubles(&[boot.value, boot.limits.low.value, boot.limits.high.value]);
             digest.doubles(&boot.replicates);
             if x.len() < 1000 && weights.is_none() && once.is_none() {
-                let (median, second, design) = (&Quantile { q: 0.5 }, Second::Absent, Design::Rows);
+                let (median, second) = (&Quantile { q: 0.5 }, Second::Absent);
                 let boot =
                     ordered_bootstrap(median, &columns, second, design, drawing, options, &mut |_| true);
                 digest.of("median").doubles(&given(given(boot)).replicates);

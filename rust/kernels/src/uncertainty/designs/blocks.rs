@@ -78,7 +78,7 @@ impl Drawing for Blocks {
         let length = self.whole(units);
         let count = units.div_ceil(length).min(most);
         let of = memory::collected((0..units).map(|unit| (unit / length % count) as u32))?;
-        Ok(Parts { of, count, strata: None })
+        Parts::of_units(of, count, None)
     }
 }
 

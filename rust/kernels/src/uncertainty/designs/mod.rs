@@ -7,7 +7,9 @@
 mod balanced;
 mod bayesian;
 mod blocks;
+mod crossed;
 mod length;
+mod nested;
 mod parts;
 mod poisson;
 mod sampling;
@@ -19,9 +21,11 @@ mod words;
 pub use balanced::Balanced;
 pub use bayesian::Bayesian;
 pub use blocks::{Blocks, Kind};
+pub use crossed::Crossed;
 pub use length::block_length;
+pub use nested::Nested;
 pub use parts::Parts;
-pub(super) use parts::within_strata;
+pub(super) use parts::centred;
 pub use poisson::Poisson;
 pub use sampling::Sampling;
 pub use simple::Simple;
@@ -49,7 +53,9 @@ pub trait Drawing: Debug + Sync {
         1.0
     }
 
-    /// Whether the counts of all units (of each stratum, where they are drawn in strata) add up to their number.
+    /// Whether counts are used as they are: those of all units (of each stratum, where they are drawn in strata) add up
+    /// to their number, or else to what the clusters that were drawn have. Otherwise their total is noise, see
+    /// [`Drawing::level`].
     fn fixed(&self) -> bool {
         true
     }

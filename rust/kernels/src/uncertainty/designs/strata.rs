@@ -105,6 +105,6 @@ impl Drawing for Strata {
             }
             strata.extend((0..own).map(|_| stratum as u32));
         }
-        Ok(Parts { of, count: strata.len(), strata: Some(strata) })
+        Parts::of_units(of, strata.len(), Some(strata))
     }
 }

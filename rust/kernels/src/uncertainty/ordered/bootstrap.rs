@@ -7,7 +7,7 @@ use crate::memory::{self, NoMemory};
 use crate::random::{Domain, Stream};
 use crate::simd::scalar;
 use crate::uncertainty::bootstrap::concluded;
-use crate::uncertainty::designs::{Drawing, Parts, rescaled, within_strata};
+use crate::uncertainty::designs::{Drawing, Parts, centred, rescaled};
 use crate::uncertainty::influence::{jackknife_acceleration, once, skewness};
 use crate::uncertainty::no_estimate::{Ended, answer};
 use crate::uncertainty::paired::Wide;
@@ -130,8 +130,8 @@ impl Work<'_> {
         progress: Progress<'_>,
     ) -> Result<f64, Ended> {
         let mut pulls = self.values(parts.count, &mut |_| progress(0), |left_out, _, counts| {
-            for (count, &part) in counts.iter_mut().zip(&parts.of) {
-                *count = u32::from(part as usize != left_out);
+            for (unit, count) in counts.iter_mut().enumerate() {
+                *count = u32::from(!parts.has(unit, left_out));
             }
         })?;
         if pulls.iter().any(|value| !value.is_finite()) {
@@ -144,7 +144,7 @@ impl Work<'_> {
             for left_out in &mut pulls {
                 *left_out = value - *left_out;
             }
-            within_strata(parts, &mut pulls)?;
+            centred(parts, &mut pulls)?;
             Ok(skewness(&pulls, rounding))
         })
     }

@@ -4,7 +4,7 @@
 
 use super::super::bootstrap::{Bootstrap, LAST_ROUNDING, Options, SUM_ERROR, concluded};
 use super::super::design::Design;
-use super::super::designs::{Drawing, Simple, rescaled, within_strata};
+use super::super::designs::{Drawing, Simple, centred, rescaled};
 use super::super::influence::skewness;
 use super::super::limits::{Correction, Method};
 use super::super::no_estimate::{Ended, NoEstimate, answer};
@@ -125,8 +125,11 @@ fn of_width<const K: usize>(
     if options.method == Method::Bca {
         let parts = plan.drawing.parts(table.len(), usize::MAX)?;
         correction.acceleration = scalar(|| {
-            let mut pulls = parts.sums(pulls.into_iter())?;
-            within_strata(&parts, &mut pulls)?;
+            let mut pulls = parts.sums(&pulls)?;
+            // The influences of a sum add up to it, others to 0.
+            if parts.strata.is_some() || statistic.degree() == 1 {
+                centred(&parts, &mut pulls)?;
+            }
             Ok::<f64, NoMemory>(skewness(&pulls, 0.0))
         })?;
     }
@@ -222,13 +225,6 @@ impl<const K: usize> Work<'_, K> {
                     reach += (gradient[k] * sums[k]).abs() / strata;
                 }
                 pulls.push(pull);
-            }
-            if self.statistic.degree() == 1 && self.plan.once.is_none() {
-                // The influences of a sum add up to it; its resamples have as many units as it has.
-                let mean = pulls.iter().fold(0.0, |sum, pull| sum + pull) / pulls.len() as f64;
-                for pull in &mut pulls {
-                    *pull -= mean;
-                }
             }
             (pulls, reach)
         }))
