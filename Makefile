@@ -1,6 +1,6 @@
 # Every target does its own set-up on a machine with Rust (stable), Python >= 3.11 and make.
 # Environments: .venv for tests and lint, .venv-demo as a user would have it, .venv-bench with the
-# peers: torch and others; STEELYARD_BENCH_PYTHON may name an interpreter that has them (and pytest, hypothesis, ml-dtypes).
+# peers: torch and others; STEELYARD_BENCH_PYTHON may name an interpreter that has them (and pytest, pytest-xdist, hypothesis, ml-dtypes).
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python test-torch test-foreign test-campaigns test-sanitizer lint bench coverage clean
@@ -13,6 +13,9 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 SECONDS ?= 10
+# Processes that share the Python tests, a file each at a time.
+WORKERS ?= auto
+SHARED := -n $(WORKERS) --dist loadfile
 SEED ?= 1
 export PIP_QUIET := 1
 PIP := python -m pip install --disable-pip-version-check
@@ -36,12 +39,12 @@ test-rust:  ## Tests of the kernels
 	cargo test --quiet --locked --profile quick --package steelyard-kernels
 
 test-python: .venv/.built  ## Tests of the package
-	$(call say,tests of the package; about five minutes)
-	.venv/bin/python -m pytest --quiet
+	$(call say,tests of the package; about ten minutes on two cores)
+	.venv/bin/python -m pytest --quiet $(SHARED)
 
 test-torch: .venv-bench/.built  ## torch's bits and torch's tensors (installs torch; about 5 GB)
 	$(call say,tests against torch and the libraries that train with it; some minutes)
-	PYTHONPATH=$(CURDIR)/.venv-bench/site $(PEERS) -m pytest --quiet tests/torch
+	PYTHONPATH=$(CURDIR)/.venv-bench/site $(PEERS) -m pytest --quiet $(SHARED) tests/torch
 
 test-foreign:  ## Kernels' bits on aarch64 and on an x86-64 without FMA, under QEMU
 	$(call say,the kernels' digests under QEMU; two to five minutes)
@@ -121,6 +124,6 @@ ifdef STEELYARD_BENCH_PYTHON
 else
 	.venv-bench/bin/$(PIP) '.[bench]' || .venv-bench/bin/$(PIP) .
 	.venv-bench/bin/$(PIP) '.[trainers]' || echo "--- the libraries compared with could not be installed: their tests will be skipped"
-	.venv-bench/bin/$(PIP) pytest pytest-timeout hypothesis ml-dtypes
+	.venv-bench/bin/$(PIP) pytest pytest-timeout pytest-xdist hypothesis ml-dtypes
 endif
 	touch $@
