@@ -203,7 +203,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
         "x: expected resamples that differ in their mean; got 9999 of one value",
         {"strata": [*"aabb"], "x": [1, 1, 3, 3]},
     ),
-    ("strata: expected None with n_resamples=math.inf; got strata", {"strata": [*"aaa"], "n_resamples": math.inf}),
+    ("blocks: expected None with n_resamples=math.inf; got blocks", {"blocks": "moving", "n_resamples": math.inf}),
     ("weights: expected None for a statistic that is a function", {"weights": [1, 2, 3], "statistic": np.mean}),
     ("weights: expected None for statistic='median'", {"weights": [1, 2, 3], "statistic": "median"}),
     ("average: expected 'micro' for statistic='iqr'", {"strata": [*"aaa"], "average": "macro", "statistic": "iqr"}),

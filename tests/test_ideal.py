@@ -101,6 +101,20 @@ REFERENCES: dict[str, tuple[Any, str, list[float], list[float], list[float], lis
 }  # fmt: skip
 
 
+# R12: shares .5, .2 and .3 of three samples, and R3: two samples. The numbers of REFERENCES.
+STRATA = np.repeat([0, 1, 2], [40, 60, 50])
+STRATIFIED = np.r_[EXPONENTIAL[:40], PARETO[:60], -np.log1p(-golden(50, 1000))]
+SHARES = np.repeat([0.5 / 40, 0.2 / 60, 0.3 / 50], [40, 60, 50])
+R12 = (
+    [1.09697198491, 1.12819317839, 1.52434260649, 1.56934608876], [1.315776022, 0.0509647149875, 0.0504646911724],
+    [1.12362545293, 1.61765499887], [1.06220595523, 1.53458005908], {1.3: 0.467939873369, 1.6: 0.984989405579},
+)  # fmt: skip
+R3 = (
+    [-21, -13.0793650794, 75.4761904762, 84.0793650794], [30.6349206349, 0.0119838608371, 0.011008228344],
+    [-19.380952381, 85.9206349206], [-22.8095238095, 82.2698412698], {0: 0.12805605795, 30: 0.495601373779},
+)  # fmt: skip
+
+
 def digits(x: float) -> Any:
     """The printed number: half a unit of its twelfth digit."""
     return pytest.approx(x, rel=6e-12, abs=3e-13)
@@ -130,6 +144,44 @@ def test_reference_cases(case: str) -> None:
         alternative="two-sided", at=np.array(list(shares), np.float64),
     )  # fmt: skip
     assert list(found["up_to"]) == [digits(share) for share in shares.values()]
+
+
+def test_the_reference_case_of_strata() -> None:
+    quantiles, (value, z0, acceleration), bca_limits, basic_limits, shares = R12
+    how = {"strata": STRATA, "weights": SHARES}
+    wide, narrow = ideal(STRATIFIED, **how), ideal(STRATIFIED, level=0.9, **how)
+    assert [wide.low, narrow.low, narrow.high, wide.high] == [digits(q) for q in quantiles]
+    bca, basic = ideal(STRATIFIED, "bca", **how), ideal(STRATIFIED, "basic", **how)
+    assert [bca.low, bca.high] == [digits(limit) for limit in bca_limits]
+    assert [basic.low, basic.high] == [digits(limit) for limit in basic_limits]
+    assert float(bca) == digits(value)
+    assert (bca.detail["z0"], bca.detail["acceleration"]) == (digits(z0), digits(acceleration))
+    assert bca.detail["engine"] == "G"
+    assert "ideal stratified weighted BCa bootstrap" in str(bca)
+    assert "in 3 strata" in bca.reason
+    found = _core.ideal_bootstrap(
+        [STRATIFIED], "mean", weights=SHARES, stratum_codes=STRATA, strata=3, method="percentile",
+        confidence_level=0.95, alternative="two-sided", at=np.array(list(shares)),
+    )  # fmt: skip
+    assert list(found["up_to"]) == [digits(share) for share in shares.values()]
+
+
+def test_the_reference_case_of_two_samples() -> None:
+    quantiles, (value, z0, acceleration), bca_limits, basic_limits, shares = R3
+    both, codes = np.r_[MOUSE_T, MOUSE_C], np.repeat([0, 1], [len(MOUSE_T), len(MOUSE_C)])
+    found = {
+        (method, level): _core.ideal_bootstrap(
+            [both], "mean", stratum_codes=codes, strata=2, average="difference", method=method,
+            confidence_level=level, alternative="two-sided", at=np.array(list(shares), np.float64),
+        )
+        for method, level in (("percentile", 0.95), ("percentile", 0.9), ("bca", 0.95), ("basic", 0.95))
+    }  # fmt: skip
+    wide, narrow, bca, basic = found.values()
+    assert [wide["low"], narrow["low"], narrow["high"], wide["high"]] == [digits(q) for q in quantiles]
+    assert [bca["low"], bca["high"]] == [digits(limit) for limit in bca_limits]
+    assert [basic["low"], basic["high"]] == [digits(limit) for limit in basic_limits]
+    assert (bca["value"], bca["bias"], bca["acceleration"]) == (digits(value), digits(z0), digits(acceleration))
+    assert list(wide["up_to"]) == [digits(share) for share in shares.values()]
 
 
 def test_what_the_result_says() -> None:
@@ -215,6 +267,91 @@ def test_resamples_agree_with_it(data: str) -> None:
             assert up_to >= share - slack
 
 
+SIDES = np.random.default_rng(11).integers(0, 3, 60)
+WEIGHTED = np.random.default_rng(12).gamma(3, size=60)
+GROUPS = np.r_[np.repeat(np.arange(20), 2), np.arange(20, 40)]
+SIDES_OF_GROUPS = np.r_[np.repeat(SIDES[:20], 2), SIDES[40:]]
+DESIGNS: dict[str, dict[str, Any]] = {
+    "strata": {"strata": SIDES},
+    "macro": {"strata": SIDES, "average": "macro"},
+    "weights": {"weights": WEIGHTED},
+    "weighted strata": {"strata": SIDES, "weights": WEIGHTED},
+    "clusters in strata": {"strata": SIDES_OF_GROUPS, "clusters": GROUPS},
+    "weighted clusters": {"clusters": GROUPS, "weights": WEIGHTED},
+}
+TENTHS = np.round(SKEWED, 1)
+OF_DESIGNS = [
+    *((design, "mean", SKEWED) for design in DESIGNS),
+    *((design, "mean", TENTHS) for design in ("strata", "macro", "clusters in strata")),
+    *((design, "sum", SKEWED) for design in ("strata", "macro", "weighted strata", "clusters in strata")),
+    *((design, "ratio", (TENTHS + 1, DENOMINATORS)) for design in DESIGNS if design != "macro"),
+    *((design, "ratio", (np.floor(3 * SKEWED), np.floor(2 * DENOMINATORS) + 1)) for design in ("strata", "weights")),
+    *((design, "weighted_mean", (SKEWED, DENOMINATORS)) for design in ("strata", "weights")),
+    ("strata", "mean", np.r_[SKEWED[:-1], 1e5]),
+]
+
+
+@pytest.mark.parametrize("case", range(len(OF_DESIGNS)))
+def test_resamples_of_designs_agree_with_it(case: int) -> None:
+    """Value, acceleration, and the share of resamples beyond each limit, within 4.5 binomial standard deviations."""
+    design, statistic, x = OF_DESIGNS[case]
+    how, count = DESIGNS[design], 60_000
+    resampled = sy.bootstrap(x, statistic, method="bca", n_resamples=count, seed=case, **how)
+    exact = sy.bootstrap(x, statistic, method="bca", n_resamples=math.inf, **how)
+    assert float(exact) == pytest.approx(float(resampled), rel=1e-13)
+    assert exact.detail["acceleration"] == pytest.approx(resampled.detail["acceleration"], rel=1e-9)
+    assert exact.standard_error == pytest.approx(resampled.standard_error, rel=0.05)
+    assert resampled.replicates is not None
+    for level in (0.95, 0.5):
+        tail = (1 - level) / 2
+        found = sy.bootstrap(x, statistic, method="percentile", n_resamples=math.inf, confidence_level=level, **how)
+        for limit, share in ((found.low, tail), (found.high, 1 - tail)):
+            slack = 4.5 * math.sqrt(share * (1 - share) / count)
+            near = 1e-9 * abs(limit)
+            below, up_to = (resampled.replicates < limit - near).mean(), (resampled.replicates <= limit + near).mean()
+            assert below <= share + slack
+            assert up_to >= share - slack
+
+
+@pytest.mark.parametrize("average", ["micro", "macro"])
+def test_one_stratum_is_no_stratum(average: Any) -> None:
+    for x in (EXPONENTIAL, QUARTERS, MOUSE_T):
+        alone, one = ideal(x, "bca"), ideal(x, "bca", strata=np.zeros(len(x), int), average=average)
+        assert (one.low, one.high) == (digits(alone.low), digits(alone.high))
+        assert one.detail["engine"] == alone.detail["engine"]
+
+
+def test_a_sum_is_so_many_means() -> None:
+    for x in (EXPONENTIAL, QUARTERS, MOUSE_T):
+        mean, total = ideal(x, "bca"), sy.bootstrap(x, "sum", method="bca", n_resamples=math.inf)
+        assert [total.low, total.high] == [digits(len(x) * limit) for limit in (mean.low, mean.high)]
+
+
+def test_many_rows_in_strata_have_power_sums() -> None:
+    """Halves of one sample give the limits of the halves' variances, which are nearly those of the sample."""
+    x = -np.log1p(-golden(60_000))
+    codes = np.arange(60_000) % 2
+    found, plain = ideal(x, "bca", strata=codes), ideal(x, "bca")
+    assert found.detail["engine"] == plain.detail["engine"] == "T"
+    assert found.detail["error"] < 1e-11
+    assert found.low == pytest.approx(plain.low, abs=1e-3 * plain.standard_error)
+    # A short stratum beside a long one, and weights that make it a ratio.
+    uneven = (np.arange(60_000) < 50).astype(int)
+    assert ideal(x, strata=uneven).detail["engine"] == "T"
+    weighted = ideal(x, weights=1 + x, strata=codes)
+    assert weighted.detail["engine"] == "T"
+    drawn = sy.bootstrap(x, weights=1 + x, strata=codes, method="percentile", n_resamples=4000)
+    assert drawn.replicates is not None
+    assert abs((drawn.replicates <= weighted.low).mean() - 0.025) < 4.5 * math.sqrt(0.025 * 0.975 / 4000)
+
+
+def test_an_outlier_in_a_stratum_is_set_apart() -> None:
+    x = np.r_[np.random.default_rng(1).normal(size=200), 1e8]
+    found = ideal(x, strata=np.arange(201) % 2)
+    assert found.detail["engine"] == "P"
+    assert found.detail["error"] < 1e-10
+
+
 def test_a_second_stretch_of_the_transform_is_found() -> None:
     """Two narrow clusters: F has steps of one draw, which the first nodes alone would smooth away."""
     x = np.where(np.arange(60) % 2, 1.0, -1.0) + 4e-3 * (golden(60) - 0.5)
@@ -285,10 +422,21 @@ def test_what_is_refused() -> None:
         ideal(np.ones(3))
     with pytest.raises(ValueError, match=r"x\[1\].*resample"):
         ideal((np.arange(6.0), np.array([0, 0, 0, 1.0, 2, 3])))
-    with pytest.raises(ValueError, match=r"n_resamples.*a mean, a ratio or a quantile.*'iqr'"):
+    with pytest.raises(ValueError, match=r"n_resamples.*a mean, sum, ratio or quantile.*'iqr'"):
         sy.bootstrap(np.arange(9.0), "iqr", n_resamples=math.inf)
-    with pytest.raises(ValueError, match=r"n_resamples.*quantile of clustered rows.*'median'"):
+    with pytest.raises(ValueError, match=r"n_resamples.*quantile of clustered or stratified rows.*'median'"):
         sy.bootstrap(np.arange(9.0), "median", clusters=np.arange(9) // 2, n_resamples=math.inf)
+    with pytest.raises(ValueError, match=r"n_resamples.*quantile of clustered or stratified rows"):
+        sy.bootstrap(np.arange(9.0), "median", strata=np.arange(9) // 5, n_resamples=math.inf)
+    strata, clusters = np.repeat([0, 1], [4, 5]), np.array([0, 0, 1, 2, 3, 4, 5, 6, 6])
+    with pytest.raises(ValueError, match=r"n_resamples.*finite number.*units of different sizes"):
+        ideal(np.arange(9.0), strata=strata, clusters=clusters, average="macro")
+    with pytest.raises(ValueError, match=r"x: expected resamples that differ.*infinitely many of one value"):
+        ideal(strata * 0.1 + 0.7, strata=strata)
+    with pytest.raises(ValueError, match=r"x\[1\].*at least 0"):
+        ideal((np.arange(4.0), np.array([1.0, 2, 3, -0.5])), weights=np.arange(4) + 1)
+    with pytest.raises(ValueError, match=r"weights whose sum is above 0"):
+        sy.bootstrap((np.arange(4.0), np.zeros(4)), "weighted_mean", n_resamples=math.inf)
     # Clusters so narrow that each step of F is a staircase of its own: neither enumerated nor smooth.
     with pytest.raises(ValueError, match=r"n_resamples.*finite number.*known within"):
         ideal(np.where(np.arange(60) % 2, 1.0, -1.0) + 1e-5 * golden(60))

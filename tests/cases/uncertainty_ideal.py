@@ -44,25 +44,41 @@ def _options(inputs: Inputs, method: str) -> dict[str, Any]:
     return {"method": method, "confidence_level": 0.9, "at": inputs["at"]}
 
 
-def _run(statistic: str) -> Callable[[Inputs], Outputs]:
-    return by_method(_core.ideal_bootstrap, statistic, _options, NUMBERS, OF_QUANTILES)
+# The coefficients of the quotients of two strata; None for one quotient of all.
+SIGNS = {"micro": None, "macro": (0.5, 0.5), "difference": (1.0, -1.0)}
 
 
-def _reference(inputs: Inputs) -> Outputs:
-    said = {}
-    for method in OF_QUANTILES:
-        found = reference.ideal(*_units(inputs), **_options(inputs, method))
-        said |= {f"{method}_{name}": value for name, value in found.items()}
-    return said
+def _stratified(average: str) -> Callable[[Inputs, str], dict[str, Any]]:
+    """Of two strata, the first of which has a third of the units."""
+
+    def options(inputs: Inputs, method: str) -> dict[str, Any]:
+        return _options(inputs, method) | {"stratum_codes": _strata(inputs), "strata": 2, "average": average}
+
+    return options
 
 
-def _rows(statistic: str, make: Callable[[str, int], Inputs], **how: Any) -> Case:
+def _strata(inputs: Inputs) -> np.ndarray:
+    units = len(_units(inputs)[0])
+    return (np.arange(units) >= units // 3).astype(np.int64)
+
+
+def _rows(statistic: str, make: Callable[[str, int], Inputs], average: str = "", **how: Any) -> Case:
+    options = _stratified(average) if average else _options
+
+    def compared(inputs: Inputs) -> Outputs:
+        said = {}
+        strata = {"strata": _strata(inputs), "signs": SIGNS[average]} if average else {}
+        for method in OF_QUANTILES:
+            found = reference.ideal(*_units(inputs), **_options(inputs, method), **strata)
+            said |= {f"{method}_{name}": value for name, value in found.items()}
+        return said
+
     return Case(
         name=f"uncertainty.ideal_{statistic}_{how.pop('kind')}",
         covers=("ideal_bootstrap",),
         make=_asked(make),
-        run=_run(statistic),
-        reference=_reference,
+        run=by_method(_core.ideal_bootstrap, statistic, options, NUMBERS, OF_QUANTILES),
+        reference=compared,
         bound={f"{method}_{name}": 2e-9 for method in OF_QUANTILES for name in NUMBERS},
         **how,
     )
@@ -75,4 +91,12 @@ CASES = [
     _rows("mean", _column, kind="smooth", dtypes=("float64",), lengths=(60, 500)),
     _rows("ratio", _pairs, kind="smooth", dtypes=("float64",), lengths=(60, 500)),
     _rows("mean", _clustered, kind="smooth_clusters", dtypes=("float64",), lengths=(240,)),
+    _rows("mean", _column, "micro", kind="few_in_strata", dtypes=("float64",), lengths=(8,)),
+    _rows("mean", _column, "macro", kind="few_macro", dtypes=("float64",), lengths=(8,)),
+    _rows("mean", _column, "difference", kind="few_differences", dtypes=("float64",), lengths=(8,)),
+    _rows("ratio", _pairs, "micro", kind="few_in_strata", dtypes=("float64",), lengths=(8,)),
+    _rows("mean", _clustered, "micro", kind="few_clusters_in_strata", dtypes=("float64",), lengths=(24,)),
+    _rows("mean", _column, "macro", kind="smooth_macro", dtypes=("float64",), lengths=(90,)),
+    _rows("mean", _column, "difference", kind="smooth_differences", dtypes=("float64",), lengths=(90,)),
+    _rows("ratio", _pairs, "micro", kind="smooth_in_strata", dtypes=("float64",), lengths=(180,)),
 ]

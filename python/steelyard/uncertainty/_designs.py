@@ -58,8 +58,8 @@ def design_of(rows: Rows, options: Options, columns: Mapping[str, Array]) -> Des
             raise _cannot(asked, rows, "for a statistic that is a function", "name a statistic")
         assert sampling is not None
         return Design({}, sampling.title, sampling.said, sampling.detail)
-    if asked is not None and options.n_resamples == math.inf:
-        raise _cannot(asked, rows, "with n_resamples=math.inf", "9999 resamples are usual")
+    if (blocks is not None or rows.several is not None) and options.n_resamples == math.inf:
+        raise _cannot(asked or "clusters", rows, "with n_resamples=math.inf", "9999 resamples are usual")
     if not is_of_sums(statistic.name):
         _only_micro_without_weights(rows, statistic)
     elif statistic.name == "ratio":

@@ -12,11 +12,12 @@ from .._progress import OnProgress
 from .._rows import Rows
 from ..errors import value_error
 from ._callables import Called
+from ._designs import Design
 from ._statistics import Chosen
 
 __all__ = ["able", "ideal_limits"]
 
-SUMS = ("mean", "ratio")  # the statistics whose distribution over all resamples is that of a sum
+SUMS = ("mean", "ratio", "sum", "weighted_mean")  # those whose distribution over all resamples is that of a sum
 QUANTILES = ("median", "quantile")  # those whose distribution is a sum of binomial probabilities
 
 CERTAIN = 1e-6  # a larger numerical error of a probability is mentioned in ``reason``
@@ -26,7 +27,7 @@ def able(*statistics: Chosen | Called) -> None:
     """Raise unless the ideal limits of every statistic are known."""
     for statistic in statistics:
         if not isinstance(statistic, Chosen) or statistic.name not in SUMS + QUANTILES:
-            raise _finite("unless the statistic is a mean, a ratio or a quantile", statistic)
+            raise _finite("unless the statistic is a mean, sum, ratio or quantile", statistic)
 
 
 def _finite(when: str, statistic: object) -> ValueError:
@@ -37,6 +38,7 @@ def ideal_limits(
     values: list[NDArray[Any]],
     statistic: Chosen,
     rows: Rows,
+    design: Design,
     *,
     method: str,
     confidence: Confidence,
@@ -44,11 +46,11 @@ def ideal_limits(
 ) -> dict[str, Any]:
     """The limits of one problem, with the names that the core gives to those of resamples, and what to say of them."""
     codes, total = rows.clusters or (None, 0)
-    if statistic.level is not None and rows.clusters:
-        raise _finite("for a quantile of clustered rows", statistic)
+    if statistic.level is not None and (rows.clusters or design.keywords):
+        raise _finite("for a quantile of clustered or stratified rows", statistic)
     found = _core.ideal_bootstrap(
         values, statistic.name, q=statistic.level, codes=codes, clusters=total, method=method,
-        confidence_level=confidence.level, alternative=confidence.alternative, progress=progress,
+        confidence_level=confidence.level, alternative=confidence.alternative, progress=progress, **design.keywords,
     )  # fmt: skip
     if "refused" in found:
         return found

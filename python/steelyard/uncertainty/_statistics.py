@@ -232,7 +232,8 @@ def refusal(found: Mapping[str, Any], statistic: str, columns: Mapping[str, Arra
         return value_error(names[1], "targets of both kinds, 0 and 1", f"only {int(found['label'])}")
     whole = _whole(names)
     if kind == "equal replicates":
-        return value_error(whole, f"resamples that differ in their {statistic}", f"{found['n']} of one value", EQUAL)
+        got = f"{found['n'] or 'infinitely many'} of one value"
+        return value_error(whole, f"resamples that differ in their {statistic}", got, EQUAL)
     about_sums = _refused_sums(found, statistic, names, rows)
     if about_sums is not None:
         return about_sums

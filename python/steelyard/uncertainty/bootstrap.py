@@ -148,7 +148,8 @@ def bootstrap(
     With ``n_resamples=math.inf`` these are the limits that infinitely many resamples would give: quantiles of the
     distribution of m* itself, P(m* <= t), by inversion of its characteristic function (E exp(i t x*))^n or by
     enumeration, and of a quantile by binomial probabilities: j of the n draws fall up to the k-th smallest value with
-    probability C(n, j) (k/n)^j (1 - k/n)^(n - j). There are no replicates then, no seed, and no Monte-Carlo error.
+    probability C(n, j) (k/n)^j (1 - k/n)^(n - j). There are no replicates then, no seed, and no Monte-Carlo error. Each
+    stratum is a further factor of the characteristic function, and weights make a ratio of the mean.
 
     Parameters
     ----------
@@ -243,8 +244,9 @@ def bootstrap(
         a resample has only one of them; where a statistic has no value otherwise (a precision without a predicted one);
         where all replicates are equal; where a function returns an array, or a number that is not finite, which names
         the resample; where a limit would lie beyond the smallest or
-        largest replicate; for ``n_resamples=math.inf`` where the statistic is no mean, ratio or quantile (of rows), or
-        the numerical error of the distribution would exceed 1e-5, or the method needs the replicates (``"normal"``,
+        largest replicate; for ``n_resamples=math.inf`` where the statistic is no mean, sum, ratio, weighted mean or
+        quantile (of rows without strata), or the macro average is one of ratios whose denominators vary, or the
+        numerical error of the distribution would exceed 1e-5, or the method needs the replicates (``"normal"``,
         ``"studentized"``, ``"beta_t"``, ``"double"``); for ``"studentized"`` where a limit is infinite; for ``"abc"``
         where the statistic bends back before a limit; and for unknown options.
 
@@ -410,7 +412,7 @@ def _one(
         found = of_callable(options.statistic, columns, rows, request, on_progress)
     elif options.n_resamples == math.inf:
         found = ideal_limits(
-            values, options.statistic, rows, method=options.method, confidence=options.confidence,
+            values, options.statistic, rows, design, method=options.method, confidence=options.confidence,
             progress=on_progress,
         )  # fmt: skip
     else:

@@ -59,7 +59,7 @@ pub enum NoEstimate {
     },
     /// All replicates are equal, although the values differ.
     EqualReplicates {
-        /// The number of replicates.
+        /// The number of replicates; 0 for infinitely many.
         n: usize,
     },
     /// The means of all clusters are equal except for rounding.
@@ -117,6 +117,8 @@ pub enum NoEstimate {
         /// How many of them have no spread.
         without: usize,
     },
+    /// The ideal bootstrap of a mean (or difference) of ratios whose denominators vary.
+    UnevenUnits,
     /// The numerical error of the ideal bootstrap is too large.
     Uncertified {
         /// The error of a probability.
@@ -225,6 +227,11 @@ impl fmt::Display for NoEstimate {
                 f,
                 "method: expected resamples that show a spread, which studentized divides by; got {without} of \
                  {count} without; use method=\"beta_t\""
+            ),
+            NoEstimate::UnevenUnits => write!(
+                f,
+                "n_resamples: expected a finite number for a mean or a difference of ratios, each of units of \
+                 different sizes (clusters, weights or denominators); got infinity; 9999 is usual"
             ),
             NoEstimate::Uncertified { error } => write!(
                 f,

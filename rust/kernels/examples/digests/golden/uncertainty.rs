@@ -12,7 +12,7 @@ use steelyard_kernels::uncertainty::comparison::Level;
 use steelyard_kernels::uncertainty::designs::{
     Blocks, Crossed, Drawing, Kind, Nested, Sampling, Simple, Strata, block_length,
 };
-use steelyard_kernels::uncertainty::ideal::{self, Ideal, Question};
+use steelyard_kernels::uncertainty::ideal::{self, Ideal, Plan as Parts, Question, Together};
 use steelyard_kernels::uncertainty::max_t::max_t;
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
 use steelyard_kernels::uncertainty::ordered::{
@@ -323,6 +323,7 @@ fn ideals(n: usize) -> Run {
     outlier.iter_mut().take(1).for_each(|x| *x = 1e8);
     let sizes: Vec<f64> = (0..n).map(|i| (i % 7 + 1) as f64).collect();
     let codes: Vec<i64> = (0..n).map(|i| (i % 5) as i64).collect();
+    let strata: Vec<i64> = (0..n).map(|i| (i % 2) as i64).collect();
     Box::new(move |digest| {
         let confidence = Confidence { level: 0.9, alternative: Alternative::TwoSided };
         let question = Question { method: Method::Bca, confidence, at: &[0.5] };
@@ -350,6 +351,19 @@ fn ideals(n: usize) -> Run {
                         _ => ideal::ratio(columns, question, &mut |_| true),
                     };
                     told(digest.of(name.name()).of(kind).of(form), given(found));
+                }
+            }
+            for together in [Together::Pooled, Together::Mean, Together::Difference] {
+                for name in [Name::Mean, Name::Sum, Name::Ratio, Name::WeightedMean] {
+                    if n < 5 || n > 8 && (name != Name::Mean || together != Together::Mean) {
+                        continue;
+                    }
+                    let (weights, strata) = (None, Some((&strata[..], 2)));
+                    let plan = Parts { weights, design: Design::Rows, strata, together };
+                    let columns: [&dyn Wide; 2] = [&&x[..], &&sizes[..]];
+                    let columns = &columns[..name.about().columns.len()];
+                    let found = given(ideal::designed(name, columns, plan, question, &mut |_| true));
+                    told(digest.of("strata").of(name.name()).of(kind), found);
                 }
             }
         }

@@ -24,7 +24,7 @@ pub fn multisets(values: usize, draws: f64) -> f64 {
     ways
 }
 
-/// The sums of draws from one part, ascending, with their probabilities.
+/// The sums of some draws, ascending, with their probabilities.
 #[derive(Clone, Debug)]
 struct Listed {
     sums: Vec<f64>,
@@ -47,17 +47,43 @@ pub struct Enumerated {
     per: f64,
 }
 
-/// Whether the two halves of all draws are few enough to be listed, and how many sums the longer one has.
-pub fn halves(sum: &Sum) -> Option<f64> {
-    let longest = match &sum.parts[..] {
-        [part] => multisets(part.values.len(), part.draws - half(part.draws)),
-        [a, b] => {
-            let (a, b) = (multisets(a.values.len(), a.draws), multisets(b.values.len(), b.draws));
-            if a > b { a } else { b }
+/// How all draws are divided into two lists, each a few draws from some of the parts: the part, and how many draws.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Halves {
+    groups: [Vec<(usize, f64)>; 2],
+    /// The number of sums in the longer list.
+    pub longest: f64,
+}
+
+/// The two halves of all draws, where they are few enough to be listed.
+///
+/// The draws of one part are halved. Several parts are dealt to the two lists, the part with the most multisets first,
+/// each to the list that is shorter so far.
+pub fn halves(sum: &Sum) -> Result<Option<Halves>, Stopped> {
+    let ways = |at: usize, draws: f64| multisets(sum.parts[at].values.len(), draws);
+    let mut halves = Halves { groups: [Vec::new(), Vec::new()], longest: 1.0 };
+    if let [part] = &sum.parts[..] {
+        let less = half(part.draws);
+        let [long, short] = &mut halves.groups;
+        memory::push(long, (0, part.draws - less))?;
+        memory::push(short, (0, less))?;
+        halves.longest = ways(0, part.draws - less);
+    } else {
+        let mut parts =
+            memory::collected((0..sum.parts.len()).map(|at| (ways(at, sum.parts[at].draws), at)))?;
+        parts.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let mut lengths = [1.0; 2];
+        for (length, at) in parts {
+            let shorter = usize::from(lengths[1] < lengths[0]);
+            lengths[shorter] *= length;
+            if lengths[shorter] > MOST {
+                return Ok(None);
+            }
+            memory::push(&mut halves.groups[shorter], (at, sum.parts[at].draws))?;
         }
-        _ => return None,
-    };
-    (longest <= MOST).then_some(longest)
+        halves.longest = if lengths[0] > lengths[1] { lengths[0] } else { lengths[1] };
+    }
+    Ok((halves.longest <= MOST).then_some(halves))
 }
 
 /// Half of the draws, rounded down.
@@ -65,28 +91,31 @@ fn half(draws: f64) -> f64 {
     ((draws as u64) / 2) as f64
 }
 
-/// All resamples of a sum whose [`halves`] are few. With `places` its values are whole numbers of steps.
-pub fn enumerated(sum: &Sum, places: Option<&Places>, pace: &mut Pace<'_>) -> Result<Enumerated, Stopped> {
-    let values = |h: usize| -> Result<Vec<f64>, Stopped> {
-        let part = &sum.parts[h];
+/// All resamples of a sum by their [`halves`]. With `places` its values are whole numbers of steps.
+pub fn enumerated(
+    sum: &Sum,
+    halves: &Halves,
+    places: Option<&Places>,
+    pace: &mut Pace<'_>,
+) -> Result<Enumerated, Stopped> {
+    let values = |at: usize| -> Result<Vec<f64>, Stopped> {
+        let part = &sum.parts[at];
         Ok(match places {
-            Some(places) => memory::copied(&places.codes[h])?,
+            Some(places) => memory::copied(&places.codes[at])?,
             None => memory::collected(part.values.iter().map(|v| part.weight * (v - part.mean)))?,
         })
     };
-    let lists = match &sum.parts[..] {
-        [part] => {
-            let (values, less) = (values(0)?, half(part.draws));
-            let long = listed(part, &values, part.draws - less, pace)?;
-            let short =
-                if less == part.draws - less { long.clone() } else { listed(part, &values, less, pace)? };
-            [long, short]
+    let mut list = |group: &[(usize, f64)]| -> Result<Listed, Stopped> {
+        let mut found = memory::filled(1, (0.0, 1.0))?;
+        for &(at, draws) in group {
+            let own = listed(&sum.parts[at].shares, &values(at)?, draws, pace)?;
+            found = added(&found, &own, pace)?;
         }
-        parts => [listed(&parts[0], &values(0)?, parts[0].draws, pace)?, {
-            let last = parts.len() - 1;
-            listed(&parts[last], &values(last)?, parts[last].draws, pace)?
-        }],
+        Listed::new(found, pace)
     };
+    let [long, short] = &halves.groups;
+    let first = list(long)?;
+    let lists = if long == short { [first.clone(), first] } else { [first, list(short)?] };
     let Some(places) = places else {
         let tie = 1e-11 * sum.spread().deviation;
         let origin = sum.value * sum.per;
@@ -100,25 +129,44 @@ pub fn enumerated(sum: &Sum, places: Option<&Places>, pace: &mut Pace<'_>) -> Re
     Ok(Enumerated { lists, tie: 0.25, observed, origin: places.origin, unit: places.unit, per })
 }
 
+/// Sums with their probabilities, in any order.
+type Sums = Vec<(f64, f64)>;
+
+/// The sums of one of each list, which are drawn independently.
+fn added(a: &Sums, b: &Sums, pace: &mut Pace<'_>) -> Result<Sums, Stopped> {
+    let mut all = memory::with_capacity(a.len() * b.len())?;
+    for &(sum, share) in a {
+        all.extend(b.iter().map(|&(other, part)| (sum + other, share * part)));
+        pace.stride(b.len())?;
+    }
+    Ok(all)
+}
+
 /// All sums of so many draws.
-fn listed(part: &Part, values: &[f64], draws: f64, pace: &mut Pace<'_>) -> Result<Listed, Stopped> {
+fn listed(shares: &[f64], values: &[f64], draws: f64, pace: &mut Pace<'_>) -> Result<Sums, Stopped> {
     let mut found = Vec::new();
-    each_multiset(&part.shares, draws as usize, &mut |times, share| {
+    each_multiset(shares, draws as usize, &mut |times, share| {
         let sum = times.iter().zip(values).map(|(&k, value)| k as f64 * value).sum();
         memory::push(&mut found, (sum, share))?;
         pace.step()
     })?;
-    let order = |a: &(f64, f64), b: &(f64, f64)| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1));
-    let found = sorted(found, order, pace)?;
-    let sums = memory::collected(found.iter().map(|pair| pair.0))?;
-    let shares = memory::collected(found.iter().map(|pair| pair.1))?;
-    let (mut all, mut before) = (0.0, memory::with_capacity(shares.len() + 1)?);
-    before.push(0.0);
-    for share in &shares {
-        all += share;
-        before.push(all);
+    Ok(found)
+}
+
+impl Listed {
+    fn new(found: Sums, pace: &mut Pace<'_>) -> Result<Listed, Stopped> {
+        let order = |a: &(f64, f64), b: &(f64, f64)| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1));
+        let found = sorted(found, order, pace)?;
+        let sums = memory::collected(found.iter().map(|pair| pair.0))?;
+        let shares = memory::collected(found.iter().map(|pair| pair.1))?;
+        let (mut all, mut before) = (0.0, memory::with_capacity(shares.len() + 1)?);
+        before.push(0.0);
+        for share in &shares {
+            all += share;
+            before.push(all);
+        }
+        Ok(Listed { sums, shares, before })
     }
-    Ok(Listed { sums, shares, before })
 }
 
 /// What is done with how often each value is drawn, and the probability of that.
@@ -166,19 +214,28 @@ fn each_multiset(shares: &[f64], draws: usize, visit: Visit<'_>) -> Result<(), S
     }
 }
 
-/// The quotients of the sums of all resamples of pairs, with their probabilities.
-pub fn listed_pairs(pairs: &PairsOf, pace: &mut Pace<'_>) -> Result<Vec<(f64, f64)>, Stopped> {
-    let mut found = Vec::new();
-    each_multiset(&pairs.shares, pairs.draws as usize, &mut |times, share| {
-        let (mut a, mut b) = (0.0, 0.0);
-        for (&k, (x, y)) in times.iter().zip(pairs.a.iter().zip(&pairs.b)) {
-            a += k as f64 * x;
-            b += k as f64 * y;
+/// The quotients of the sums of all resamples of pairs in strata, with their probabilities.
+pub fn listed_pairs(strata: &[PairsOf], pace: &mut Pace<'_>) -> Result<Vec<(f64, f64)>, Stopped> {
+    let mut all = memory::filled(1, (0.0, 0.0, 1.0))?;
+    for pairs in strata {
+        let mut own = Vec::new();
+        each_multiset(&pairs.shares, pairs.draws as usize, &mut |times, share| {
+            let (mut a, mut b) = (0.0, 0.0);
+            for (&k, (x, y)) in times.iter().zip(pairs.a.iter().zip(&pairs.b)) {
+                a += k as f64 * x;
+                b += k as f64 * y;
+            }
+            memory::push(&mut own, (a, b, share))?;
+            pace.step()
+        })?;
+        let mut joined = memory::with_capacity(all.len() * own.len())?;
+        for &(a, b, share) in &all {
+            joined.extend(own.iter().map(|&(x, y, part)| (a + x, b + y, share * part)));
+            pace.stride(own.len())?;
         }
-        memory::push(&mut found, (a / b, share))?;
-        pace.step()
-    })?;
-    Ok(found)
+        all = joined;
+    }
+    Ok(memory::collected(all.into_iter().map(|(a, b, share)| (a / b, share)))?)
 }
 
 impl Enumerated {

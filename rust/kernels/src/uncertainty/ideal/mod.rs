@@ -5,11 +5,13 @@
 //! ([`Engine`]); each states its numerical error.
 
 mod columns;
+mod designed;
 mod enumeration;
 mod inversion;
 mod lattice;
 mod law;
 mod march;
+mod mixed;
 mod nodes;
 mod peel;
 mod power_sums;
@@ -20,6 +22,7 @@ mod steps;
 mod sum;
 mod tails;
 mod two_lattices;
+mod units;
 
 use super::bootstrap::{clustered, root_mean_square};
 use super::design::{Design, Pairs, Rows};
@@ -38,6 +41,7 @@ use crate::intervals::{Alternative, Confidence};
 use crate::math::normal;
 use crate::memory;
 use crate::simd::{Element, standard};
+pub use designed::{Plan, Together, designed};
 pub use law::Engine;
 use law::Law;
 pub use quantile::quantile;
@@ -157,7 +161,7 @@ pub(super) fn quotient(
     progress: Progress<'_>,
 ) -> Result<Ideal, Ended> {
     let ClusterSums { sums, sizes } = &unit_sums;
-    if !ratio::denominators_hold(sizes, &mut *progress)? {
+    if !ratio::denominators_hold(&[sizes], &mut *progress)? {
         return Err(NoEstimate::EmptyResample.into());
     }
     let (units, statistic) = (Pairs { sums, sizes }, Quotient { shift });
@@ -171,7 +175,7 @@ pub(super) fn quotient(
     let [size] = sums_at(n, &mut Pace::new(&mut *progress), |g| [sizes[g]])?;
     let standard_error = scale * (n as f64).sqrt() / size;
     let found = Found { value, standard_error, acceleration, binary, units: n };
-    let law = ratio::law(unit_sums, shift, value, standard_error, &mut *progress)?;
+    let law = ratio::law(vec![unit_sums], shift, value, standard_error, &mut *progress)?;
     limits(&*law, found, question, progress)
 }
 
@@ -242,17 +246,17 @@ fn certified(error: f64) -> Result<(), NoEstimate> {
 
 /// The distribution of a sum; the values of its parts may be off by a share `off` of themselves.
 fn linear(sum: &Sum, off: f64, progress: Progress<'_>) -> Result<Box<dyn Law>, Stopped> {
-    let halves = enumeration::halves(sum);
+    let halves = enumeration::halves(sum)?;
     if let Some(places) = lattice::places(sum, off)? {
         // A short list of resamples takes less time than a long lattice.
-        if halves.is_some_and(|sums| sums < lattice::points(sum, &places)) {
-            let law = enumeration::enumerated(sum, Some(&places), &mut Pace::new(progress))?;
+        if let Some(halves) = halves.filter(|halves| halves.longest < lattice::points(sum, &places)) {
+            let law = enumeration::enumerated(sum, &halves, Some(&places), &mut Pace::new(progress))?;
             return Ok(Box::new(law));
         }
         return Ok(Box::new(lattice::on_lattice(sum, &places, progress)?));
     }
-    if halves.is_some() {
-        return Ok(Box::new(enumeration::enumerated(sum, None, &mut Pace::new(progress))?));
+    if let Some(halves) = halves {
+        return Ok(Box::new(enumeration::enumerated(sum, &halves, None, &mut Pace::new(progress))?));
     }
     let law = smooth::smooth(sum, &mut *progress)?;
     // Setting values apart does not help against steps that few draws leave everywhere.

@@ -37,32 +37,38 @@ struct Term {
     mean: f64,
 }
 
-/// The distribution of a sum of one part whose `outliers` most extreme values are set apart; `None` where its error
-/// is not below `better`.
+/// The distribution of a sum in which the `outliers` most extreme values of the part with the most extreme one are set
+/// apart; `None` where its error is not below `better`.
 pub fn peeled(
     sum: &Sum,
     outliers: usize,
     better: f64,
     progress: Progress<'_>,
 ) -> Result<Option<Peeled>, Stopped> {
-    let [part] = &sum.parts[..] else { return Ok(None) };
-    if part.weight != 1.0 {
+    let far = |part: &Part| {
+        let (below, above) = part.extent();
+        larger(below, above)
+    };
+    let Some(at) = (0..sum.parts.len()).max_by(|&a, &b| far(&sum.parts[a]).total_cmp(&far(&sum.parts[b])))
+    else {
+        return Ok(None);
+    };
+    let part = &sum.parts[at];
+    let others = sum.parts[..at].iter().chain(&sum.parts[at + 1..]);
+    if part.values.len() < outliers + 4 {
         return Ok(None);
     }
     let (low, high) = extremes(part, outliers);
     let inner = low..part.values.len() - high;
-    if inner.len() < 4 {
-        return Ok(None);
-    }
     let values = memory::copied(&part.values[inner.clone()])?;
     let inside: f64 = part.shares[inner.clone()].iter().sum();
-    let block = Part::counted(values, memory::copied(&part.shares[inner.clone()])?, part.draws, 1.0);
+    let block = Part::counted(values, memory::copied(&part.shares[inner.clone()])?, part.draws, part.weight);
     let apart = (0..low).chain(inner.end..part.values.len());
     let apart: Vec<(f64, f64)> =
-        memory::gathered(apart.map(|i| (part.values[i] - part.mean, part.shares[i])))?;
+        memory::gathered(apart.map(|i| (part.weight * (part.values[i] - part.mean), part.shares[i])))?;
     let mut terms = Vec::new();
     let mut draws = memory::filled(apart.len(), 0usize)?;
-    let below = block.mean - part.mean;
+    let below = part.weight * (block.mean - part.mean);
     loop {
         let taken: usize = draws.iter().sum();
         let left = part.draws - taken as f64;
@@ -93,7 +99,8 @@ pub fn peeled(
         let needed = terms.iter().any(|term| term.taken == taken);
         let law = if needed {
             let left = Part { draws: part.draws - taken as f64, ..block.clone() };
-            let law = smooth(&Sum::new(vec![left], 0.0, 1.0), &mut *progress)?;
+            let parts = memory::gathered(std::iter::once(left).chain(others.clone().cloned()))?;
+            let law = smooth(&Sum::new(parts, 0.0, 1.0), &mut *progress)?;
             worst = larger(worst, law.error);
             if worst > better {
                 return Ok(None);

@@ -144,8 +144,8 @@ impl PowerSums {
         Ok(None)
     }
 
-    /// The transform for a period.
-    fn turned(&self, period: f64) -> Turned {
+    /// The transform for a period, which is negative for values whose sign is to change.
+    pub fn turned(&self, period: f64) -> Turned {
         let (mut even, mut odd) = ([0.0; POWERS / 2], [0.0; POWERS / 2]);
         let mut factorial = 1.0;
         for k in 1..POWERS {
@@ -159,8 +159,8 @@ impl PowerSums {
     }
 
     /// A bound of what the terms of the series that are left out may change, with the weights of the nodes.
-    fn remainder(&self, inverse: &Inverse, period: f64) -> f64 {
-        let scale = TAU * (self.cut / period);
+    pub fn remainder(&self, inverse: &Inverse, period: f64) -> f64 {
+        let scale = TAU * (self.cut / period).abs();
         let power = POWERS as f64;
         let bound = |node: f64| exp(power * log(node * scale) - lgamma(power + 1.0)) * self.sums[POWERS];
         inverse.bounded(bound)
@@ -169,7 +169,7 @@ impl PowerSums {
 
 /// The power series of `phi - 1` for a period, by powers of `scale node`.
 #[derive(Clone, Debug)]
-struct Turned {
+pub struct Turned {
     n: f64,
     scale: f64,
     /// The terms of even powers (real) and of odd ones (imaginary).
@@ -242,7 +242,7 @@ pub fn from_power_sums<T: Element>(
 }
 
 /// Some of the values, evenly spread over the data, which stand for all.
-fn sample<T: Element>(x: &[T], moments: &Moments, period: f64) -> Result<Column, Stopped> {
+pub fn sample<T: Element>(x: &[T], moments: &Moments, period: f64) -> Result<Column, Stopped> {
     let stride = (x.len() / SAMPLE).max(1);
     let values = x.iter().step_by(stride).map(|x| (x.to_f64() - moments.mean) / period);
     let mut turns: Vec<f64> = memory::gathered(values)?;

@@ -3,6 +3,7 @@
 use super::columns::{MANY, varied};
 use super::enumeration::{listed_pairs, multisets};
 use super::law::{Engine, Law};
+use super::mixed::mixed;
 use super::power_sums::from_power_sums;
 use super::smooth::{Smooth, smooth};
 use super::steps::Steps;
@@ -54,43 +55,47 @@ impl PairsOf {
     }
 }
 
-/// Whether a resample whose denominators add up to 0 or less is so unlikely that it does not matter.
-pub fn denominators_hold(sizes: &[f64], progress: Progress<'_>) -> Result<bool, Stopped> {
-    let Column::Finite(size) = moments(sizes, progress)? else { return Ok(false) };
-    if size.min > 0.0 {
-        return Ok(true);
+/// Whether a resample whose denominators add up to 0 or less is so unlikely that it does not matter; `strata` are the
+/// denominators of each.
+pub fn denominators_hold(strata: &[&[f64]], progress: Progress<'_>) -> Result<bool, Stopped> {
+    let (mut least, mut largest, mut mean, mut squares, mut empty) = (f64::INFINITY, 0.0, 0.0, 0.0, 0.0);
+    for sizes in strata {
+        let Column::Finite(size) = moments(sizes, &mut *progress)? else { return Ok(false) };
+        let n = sizes.len() as f64;
+        least = smaller(least, size.min);
+        largest = larger(largest, size.mean - size.min);
+        mean += n * size.mean;
+        squares += size.squares;
+        empty += n * log(sizes.iter().filter(|&&b| b == 0.0).count() as f64 / n);
     }
-    let n = sizes.len() as f64;
-    if size.min == 0.0 {
-        let empty = sizes.iter().filter(|&&b| b == 0.0).count() as f64;
-        return Ok(n * log(empty / n) < log(EMPTY));
+    if least >= 0.0 {
+        return Ok(least > 0.0 || empty < log(EMPTY));
     }
-    let deviation = size.squares.sqrt();
-    Ok(n * size.mean > deviation * deviations((size.mean - size.min) / deviation))
+    let deviation = squares.sqrt();
+    Ok(mean > deviation * deviations(largest / deviation))
 }
 
-/// The distribution of `shift + sum a/sum b` over resamples of the units, with sums `a` and sizes `b`.
+/// The distribution of `shift + sum a/sum b` over resamples of the units in `strata`, with sums `a` and sizes `b`.
 pub fn law(
-    unit_sums: ClusterSums,
+    strata: Vec<ClusterSums>,
     shift: f64,
     value: f64,
     standard_error: f64,
     progress: Progress<'_>,
 ) -> Result<Box<dyn Law>, Stopped> {
     let place = Place { shift, value: value - shift, standard_error };
-    if unit_sums.sums.len() > MANY {
+    if strata.iter().map(|units| units.sums.len()).sum::<usize>() > MANY {
         return Ok(Box::new(
-            Ratio {
-                units: Units::Many(unit_sums),
-                place,
-                error: Cell::new(0.0),
-                engine: Cell::new(Engine::T),
-            }
-            .probed(progress)?,
+            Ratio { units: Units::Many(strata), place, error: Cell::new(0.0), engine: Cell::new(Engine::T) }
+                .probed(progress)?,
         ));
     }
-    let pairs = PairsOf::new(&unit_sums, &mut Pace::new(&mut *progress))?;
-    if multisets(pairs.a.len(), pairs.draws) <= MOST {
+    let mut pairs = memory::with_capacity(strata.len())?;
+    for units in &strata {
+        pairs.push(PairsOf::new(units, &mut Pace::new(&mut *progress))?);
+    }
+    let ways = pairs.iter().map(|pairs| multisets(pairs.a.len(), pairs.draws)).product::<f64>();
+    if ways <= MOST {
         let listed = listed_pairs(&pairs, &mut Pace::new(&mut *progress))?;
         return Ok(Box::new(Steps::new(listed, shift, place.value, Engine::E, progress)?));
     }
@@ -102,7 +107,7 @@ pub fn law(
     }
 }
 
-fn ratio(pairs: PairsOf, place: Place, noise: f64, progress: Progress<'_>) -> Result<Ratio, Stopped> {
+fn ratio(pairs: Vec<PairsOf>, place: Place, noise: f64, progress: Progress<'_>) -> Result<Ratio, Stopped> {
     let units = Units::Few { pairs, noise };
     Ratio { units, place, error: Cell::new(0.0), engine: Cell::new(Engine::G) }.probed(progress)
 }
@@ -117,8 +122,8 @@ struct Place {
 
 #[derive(Debug)]
 enum Units {
-    Few { pairs: PairsOf, noise: f64 },
-    Many(ClusterSums),
+    Few { pairs: Vec<PairsOf>, noise: f64 },
+    Many(Vec<ClusterSums>),
 }
 
 /// A distribution that is inverted anew for each ratio.
@@ -160,33 +165,53 @@ impl Ratio {
     }
 }
 
-fn few(pairs: &PairsOf, r: f64, noise: f64, progress: Progress<'_>) -> Result<Smooth, Stopped> {
-    let rests = pairs.a.iter().zip(&pairs.b).map(|(a, b)| a - r * b);
-    let rests = memory::collected(rests.zip(pairs.shares.iter().copied()))?;
-    let order = |x: &(f64, f64), y: &(f64, f64)| x.0.total_cmp(&y.0).then(x.1.total_cmp(&y.1));
-    let rests = sorted(rests, order, &mut Pace::new(&mut *progress))?;
-    let values = memory::collected(rests.iter().map(|pair| pair.0))?;
-    let shares = memory::collected(rests.iter().map(|pair| pair.1))?;
-    let part = Part::counted(values, shares, pairs.draws, 1.0);
-    let mean = part.draws * part.mean;
-    let mut law = smooth(&Sum::new(vec![part], mean, 1.0), progress)?;
+fn few(strata: &[PairsOf], r: f64, noise: f64, progress: Progress<'_>) -> Result<Smooth, Stopped> {
+    let mut parts = memory::with_capacity(strata.len())?;
+    for pairs in strata {
+        let rests = pairs.a.iter().zip(&pairs.b).map(|(a, b)| a - r * b);
+        let rests = memory::collected(rests.zip(pairs.shares.iter().copied()))?;
+        let order = |x: &(f64, f64), y: &(f64, f64)| x.0.total_cmp(&y.0).then(x.1.total_cmp(&y.1));
+        let rests = sorted(rests, order, &mut Pace::new(&mut *progress))?;
+        let values = memory::collected(rests.iter().map(|pair| pair.0))?;
+        let shares = memory::collected(rests.iter().map(|pair| pair.1))?;
+        parts.push(Part::counted(values, shares, pairs.draws, 1.0));
+    }
+    let mut law = rest_of(parts, progress)?;
     law.error += noise;
     Ok(law)
 }
 
-fn many(unit_sums: &ClusterSums, r: f64, progress: Progress<'_>) -> Result<Smooth, Stopped> {
-    let ClusterSums { sums, sizes } = unit_sums;
-    let rests = memory::collected(sums.iter().zip(sizes).map(|(a, b)| a - r * b))?;
-    if let Column::Finite(facts) = moments(&rests, &mut *progress)?
-        && varied(&rests)?
-        && let Some(law) =
-            from_power_sums(&rests, &facts, (rests.len() as f64 * facts.mean, 1.0), &mut *progress)?
-    {
-        return Ok(law);
+fn many(strata: &[ClusterSums], r: f64, progress: Progress<'_>) -> Result<Smooth, Stopped> {
+    let mut all = memory::with_capacity(strata.len())?;
+    for ClusterSums { sums, sizes } in strata {
+        all.push(memory::collected(sums.iter().zip(sizes).map(|(a, b)| a - r * b))?);
     }
-    let part = Part::new(rests, None, 1.0, &mut Pace::new(&mut *progress))?;
-    let mean = part.draws * part.mean;
-    smooth(&Sum::new(vec![part], mean, 1.0), progress)
+    if let [rests] = &all[..] {
+        if let Column::Finite(facts) = moments(rests, &mut *progress)?
+            && varied(rests)?
+            && let Some(law) =
+                from_power_sums(&rests[..], &facts, (rests.len() as f64 * facts.mean, 1.0), &mut *progress)?
+        {
+            return Ok(law);
+        }
+    } else {
+        let values = memory::collected(all.iter().map(|rests| (&rests[..], 1.0)))?;
+        let mean = all.iter().map(|rests| rests.iter().sum::<f64>()).sum();
+        if let Some(law) = mixed(&values, (mean, 1.0), &mut *progress)? {
+            return Ok(law);
+        }
+    }
+    let mut parts = memory::with_capacity(all.len())?;
+    for rests in all {
+        parts.push(Part::new(rests, None, 1.0, &mut Pace::new(&mut *progress))?);
+    }
+    rest_of(parts, progress)
+}
+
+/// The distribution of the sum of `a - r b`.
+fn rest_of(parts: Vec<Part>, progress: Progress<'_>) -> Result<Smooth, Stopped> {
+    let mean = parts.iter().map(|part| part.draws * part.mean).sum();
+    smooth(&Sum::new(parts, mean, 1.0), progress)
 }
 
 impl Law for Ratio {

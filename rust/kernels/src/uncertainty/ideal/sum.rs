@@ -89,6 +89,12 @@ impl Part {
         collisions.log()
     }
 
+    /// The weighted values in turns of a period.
+    pub fn column(&self, period: f64) -> Result<Column, Stopped> {
+        let turns = memory::collected(self.values.iter().map(|v| self.weight * (v - self.mean) / period))?;
+        Ok(Column { turns, shares: memory::copied(&self.shares)?, draws: self.draws })
+    }
+
     /// Whether draws differ.
     pub fn varies(&self) -> bool {
         self.values.len() > 1
@@ -146,9 +152,7 @@ impl Sum {
     pub fn columns(&self, period: f64) -> Result<Columns, Stopped> {
         let mut columns = memory::with_capacity(self.parts.len())?;
         for part in &self.parts {
-            let turn = |v: &f64| part.weight * (v - part.mean) / period;
-            let turns = memory::collected(part.values.iter().map(turn))?;
-            columns.push(Column { turns, shares: memory::copied(&part.shares)?, draws: part.draws });
+            columns.push(part.column(period)?);
         }
         Ok(Columns(columns))
     }

@@ -4,7 +4,7 @@ use super::lattice::Lattice;
 use super::nodes::{Complex, LANES, log_of};
 use super::ratio::{PairsOf, cell_noise};
 use super::smooth::range;
-use super::sum::{Part, Spread, smaller};
+use super::sum::{Spread, larger, smaller};
 use crate::grid::{self, Pace, Progress, Stopped};
 use crate::math::{cos_sin_turns, exp64};
 use crate::memory;
@@ -39,8 +39,8 @@ pub enum Joint {
 
 /// One of the two sums.
 struct Side {
-    /// The codes of the pairs, about a whole number near their mean.
-    codes: Vec<f64>,
+    /// The codes of the pairs of each stratum, about a whole number near their mean.
+    codes: Vec<Vec<f64>>,
     /// The number of points in a period.
     points: usize,
     /// The first code of the period that covers the sum.
@@ -51,81 +51,94 @@ struct Side {
     per: f64,
 }
 
-/// The joint distribution of the sums of pairs, whose numerators are `a + shift b`.
-pub fn joint(pairs: &PairsOf, shift: f64, progress: Progress<'_>) -> Result<Joint, Stopped> {
-    let plain = memory::collected(pairs.a.iter().zip(&pairs.b).map(|(a, b)| a + shift * b))?;
+/// The joint distribution of the sums of pairs in strata, whose numerators are `a + shift b`.
+pub fn joint(strata: &[PairsOf], shift: f64, progress: Progress<'_>) -> Result<Joint, Stopped> {
+    let mut plain = memory::with_capacity(strata.len())?;
+    let mut below = memory::with_capacity(strata.len())?;
+    for pairs in strata {
+        plain.push(memory::collected(pairs.a.iter().zip(&pairs.b).map(|(a, b)| a + shift * b))?);
+        below.push(memory::copied(&pairs.b)?);
+    }
     let (Some(tops), Some(bottoms)) =
-        (side(&plain, pairs, &mut *progress)?, side(&pairs.b, pairs, &mut *progress)?)
+        (side(&plain, strata, &mut *progress)?, side(&below, strata, &mut *progress)?)
     else {
         return Ok(Joint::None);
     };
     let cells = tops.points as f64 * bottoms.points as f64;
-    if cells > CELLS || cells * pairs.a.len() as f64 > FACTORS {
-        return Ok(Joint::Fine(fineness(&tops, &bottoms, pairs)));
+    let values: usize = strata.iter().map(|pairs| pairs.a.len()).sum();
+    if cells > CELLS || cells * values as f64 > FACTORS {
+        return Ok(Joint::Fine(fineness(&tops, &bottoms, strata)));
     }
-    let rows = live(&tops, &bottoms, pairs, &mut *progress)?;
+    let rows = live(&tops, &bottoms, strata, &mut *progress)?;
     let nodes: usize = rows.iter().map(|row| row.nodes.len()).sum();
     if nodes as f64 * tops.points as f64 + rows.len() as f64 * cells > ADDITIONS {
-        return Ok(Joint::Fine(fineness(&tops, &bottoms, pairs)));
+        return Ok(Joint::Fine(fineness(&tops, &bottoms, strata)));
     }
     Ok(Joint::Known(inverted(&tops, &bottoms, &rows, progress)?))
 }
 
-fn fineness(tops: &Side, bottoms: &Side, pairs: &PairsOf) -> f64 {
+fn fineness(tops: &Side, bottoms: &Side, strata: &[PairsOf]) -> f64 {
     let [mut xx, mut xy, mut yy] = [0.0; 3];
-    let mean = |side: &Side| side.codes.iter().zip(&pairs.shares).map(|(k, p)| k * p).sum::<f64>();
-    let (x, y) = (mean(tops), mean(bottoms));
-    for ((a, b), share) in tops.codes.iter().zip(&bottoms.codes).zip(&pairs.shares) {
-        xx += share * (a - x) * (a - x);
-        xy += share * (a - x) * (b - y);
-        yy += share * (b - y) * (b - y);
+    for ((tops, bottoms), pairs) in tops.codes.iter().zip(&bottoms.codes).zip(strata) {
+        let mean = |codes: &[f64]| codes.iter().zip(&pairs.shares).map(|(k, p)| k * p).sum::<f64>();
+        let (x, y) = (mean(tops), mean(bottoms));
+        for ((a, b), share) in tops.iter().zip(bottoms).zip(&pairs.shares) {
+            let draws = pairs.draws * share;
+            xx += draws * (a - x) * (a - x);
+            xy += draws * (a - x) * (b - y);
+            yy += draws * (b - y) * (b - y);
+        }
     }
-    let noise = cell_noise(1.0, pairs.draws * pairs.draws * (xx * yy - xy * xy));
+    let noise = cell_noise(1.0, xx * yy - xy * xy);
     noise * noise
 }
 
-fn side(values: &[f64], pairs: &PairsOf, progress: Progress<'_>) -> Result<Option<Side>, Stopped> {
-    let order = |x: &(f64, f64), y: &(f64, f64)| x.0.total_cmp(&y.0).then(x.1.total_cmp(&y.1));
-    let ascending = memory::collected(values.iter().copied().zip(pairs.shares.iter().copied()))?;
-    let ascending = sorted(ascending, order, &mut Pace::new(progress))?;
-    let column = memory::collected(ascending.iter().map(|pair| pair.0))?;
-    let shares = memory::collected(ascending.iter().map(|pair| pair.1))?;
-    let draws = pairs.draws;
+/// The lattice of one number of the pairs of all strata, and that of its sum.
+fn side(values: &[Vec<f64>], strata: &[PairsOf], progress: Progress<'_>) -> Result<Option<Side>, Stopped> {
+    let order = |x: &f64, y: &f64| x.total_cmp(y);
+    let column = memory::gathered(values.iter().flatten().copied())?;
+    let column = sorted(column, order, &mut Pace::new(progress))?;
+    let draws: f64 = strata.iter().map(|pairs| pairs.draws).sum();
     let (low, high) = (column[0], column[column.len() - 1]);
     if low == high {
-        let codes = memory::filled(values.len(), 0.0)?;
+        let mut codes = memory::with_capacity(values.len())?;
+        for values in values {
+            codes.push(memory::filled(values.len(), 0.0)?);
+        }
         return Ok(Some(Side { codes, points: 1, first: 0.0, origin: draws * low, unit: 1.0, per: 1.0 }));
     }
-    let Some(lattice) = Lattice::of(&column, OFF)? else { return Ok(None) };
-    let Lattice { origin, unit, per, codes } = lattice;
+    let Some(Lattice { origin, unit, per, codes }) = Lattice::of(&column, OFF)? else { return Ok(None) };
     let most = codes[codes.len() - 1];
-    let part = Part::counted(codes, shares, draws, 1.0);
-    let deviation = (draws * part.variance()).sqrt();
-    let (below, above) = part.extent();
+    let (first, step) = (origin / per, unit / per);
+    let mut own = memory::with_capacity(values.len())?;
+    let (mut mean, mut variance, mut below, mut above) = (0.0, 0.0, 0.0, 0.0);
+    for (values, pairs) in values.iter().zip(strata) {
+        let codes = memory::collected(values.iter().map(|v| nearest((v - first) / step)))?;
+        let at = codes.iter().zip(&pairs.shares).map(|(k, p)| k * p).sum::<f64>();
+        let square = |(k, p): (&f64, &f64)| p * (k - at) * (k - at);
+        mean += pairs.draws * at;
+        variance += pairs.draws * codes.iter().zip(&pairs.shares).map(square).sum::<f64>();
+        below = codes.iter().fold(below, |most, k| larger(most, at - k));
+        above = codes.iter().fold(above, |most, k| larger(most, k - at));
+        own.push(codes);
+    }
+    let deviation = variance.sqrt();
     let ((below, above), period) =
         range(Spread { deviation, extent: (below / deviation, above / deviation) });
     let points = smaller(period * deviation + 3.0, draws * most + 1.0);
     if points > CELLS {
-        return Ok(Some(Side {
-            codes: memory::copied(values)?,
-            points: points as usize,
-            first: 0.0,
-            origin,
-            unit,
-            per,
-        }));
+        let points = points as usize;
+        return Ok(Some(Side { codes: own, points, first: 0.0, origin, unit, per }));
     }
     let points = points as usize + 1;
-    let centre = nearest(part.mean);
-    let step = unit / per;
-    let first = origin / per;
-    let codes = memory::collected(values.iter().map(|v| nearest((v - first) / step) - centre))?;
+    let centre = nearest(mean / draws);
+    own.iter_mut().flatten().for_each(|code| *code -= centre);
     // The codes of the sum start at 0, or where the distribution does.
     let share = below / (below + above);
-    let lowest = floor(draws * part.mean - share * points as f64);
+    let lowest = floor(mean - share * points as f64);
     let lowest = if lowest > 0.0 { lowest } else { 0.0 };
     Ok(Some(Side {
-        codes,
+        codes: own,
         points,
         first: lowest - draws * centre,
         origin: draws * (origin + unit * centre),
@@ -141,12 +154,17 @@ struct Row {
     nodes: Vec<(f64, Complex)>,
 }
 
-/// One row of the characteristic function.
-struct Scan<'a> {
-    tops: &'a [f64],
-    bottoms: &'a [f64],
+/// The pairs of a stratum, in turns.
+struct Turns<'a> {
+    tops: Vec<f64>,
+    bottoms: Vec<f64>,
     shares: &'a [f64],
     draws: f64,
+}
+
+/// One row of the characteristic function.
+struct Scan<'a> {
+    strata: &'a [Turns<'a>],
     /// The number of frequencies of the numerators.
     points: usize,
     row: f64,
@@ -159,20 +177,25 @@ impl Kernel for Scan<'_> {
     fn run<I: Isa>(self) {
         for j in 0..self.points {
             let node = j as f64 - (self.points / 2) as f64;
-            let (mut real, mut imaginary) = ([0.0; LANES], [0.0; LANES]);
-            let columns =
-                self.tops.chunks(LANES).zip(self.bottoms.chunks(LANES)).zip(self.shares.chunks(LANES));
-            for ((tops, bottoms), shares) in columns {
-                let (tops, bottoms) = (padded::<f64, LANES>(tops, 0.0), padded::<f64, LANES>(bottoms, 0.0));
-                let shares = padded::<f64, LANES>(shares, 0.0);
-                for l in 0..LANES {
-                    let (c, s) = cos_sin_turns::<I>(0.5, node * tops[l] + self.row * bottoms[l]);
-                    let weighted = 2.0 * shares[l] * s;
-                    real[l] -= weighted * s;
-                    imaginary[l] += weighted * c;
+            let (mut size, mut phase) = (0.0, 0.0);
+            for Turns { tops, bottoms, shares, draws } in self.strata {
+                let (mut real, mut imaginary) = ([0.0; LANES], [0.0; LANES]);
+                let columns = tops.chunks(LANES).zip(bottoms.chunks(LANES)).zip(shares.chunks(LANES));
+                for ((tops, bottoms), shares) in columns {
+                    let (tops, bottoms) =
+                        (padded::<f64, LANES>(tops, 0.0), padded::<f64, LANES>(bottoms, 0.0));
+                    let shares = padded::<f64, LANES>(shares, 0.0);
+                    for l in 0..LANES {
+                        let (c, s) = cos_sin_turns::<I>(0.5, node * tops[l] + self.row * bottoms[l]);
+                        let weighted = 2.0 * shares[l] * s;
+                        real[l] -= weighted * s;
+                        imaginary[l] += weighted * c;
+                    }
                 }
+                let (own, turned) = log_of::<I>((tree64(real), tree64(imaginary)), *draws);
+                size += own;
+                phase += turned;
             }
-            let (size, phase) = log_of::<I>((tree64(real), tree64(imaginary)), self.draws);
             if size > NOTHING {
                 let (c, s) = cos_sin_turns::<I>(phase, 1.0 / TAU);
                 let size = exp64::<I>(size);
@@ -183,22 +206,25 @@ impl Kernel for Scan<'_> {
 }
 
 /// All rows with nodes that matter. Half of the frequencies suffice, since the other half is conjugate.
-fn live(tops: &Side, bottoms: &Side, pairs: &PairsOf, progress: Progress<'_>) -> Result<Vec<Row>, Stopped> {
-    let turns = |side: &Side| memory::collected(side.codes.iter().map(|k| k / side.points as f64));
-    let (top_turns, bottom_turns) = (turns(tops)?, turns(bottoms)?);
+fn live(
+    tops: &Side,
+    bottoms: &Side,
+    strata: &[PairsOf],
+    progress: Progress<'_>,
+) -> Result<Vec<Row>, Stopped> {
+    let turns = |codes: &[f64], points: usize| memory::collected(codes.iter().map(|k| k / points as f64));
+    let mut turned = memory::with_capacity(strata.len())?;
+    for ((own, below), pairs) in tops.codes.iter().zip(&bottoms.codes).zip(strata) {
+        let (tops, bottoms) = (turns(own, tops.points)?, turns(below, bottoms.points)?);
+        turned.push(Turns { tops, bottoms, shares: &pairs.shares, draws: pairs.draws });
+    }
     let rows = bottoms.points / 2 + 1;
-    let bytes = rows * tops.points * pairs.a.len() * 16;
+    let values: usize = strata.iter().map(|pairs| pairs.a.len()).sum();
+    let bytes = rows * tops.points * values * 16;
     let found = grid::map_chunks(rows, bytes, progress, |row| {
         let mut nodes = memory::with_capacity(tops.points)?;
-        simd::dispatch(Scan {
-            tops: &top_turns,
-            bottoms: &bottom_turns,
-            shares: &pairs.shares,
-            draws: pairs.draws,
-            points: tops.points,
-            row: row as f64,
-            nodes: &mut nodes,
-        });
+        let (strata, points) = (&turned[..], tops.points);
+        simd::dispatch(Scan { strata, points, row: row as f64, nodes: &mut nodes });
         Ok(Row { of: row, nodes })
     })?;
     let mut rows = memory::with_capacity(found.len())?;
