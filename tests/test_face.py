@@ -51,7 +51,8 @@ TAKES = {
     },
     "compare": ROWS
     | INTERVAL
-    | {"statistic", "per", "clusters", "progress", "baseline", "by", "strata", "average", "paired", "method", "test"},
+    | {"statistic", "per", "clusters", "progress", "baseline", "by", "strata", "average", "paired", "method", "test"}
+    | {"n_resamples"},
     "proportion": INTERVAL | {"method", "test", "baseline", "both"},
     "perplexity": ROWS | INTERVAL | {"clusters", "progress", "per", "unit", "by", "strata", "average"},
     "reliability": ROWS | INTERVAL | {"clusters", "progress", "n_bins", "classes", "weights", "by"},

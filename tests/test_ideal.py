@@ -31,6 +31,8 @@ CLUSTERS = np.where(np.arange(100) % 2, 1.0, -1.0) + 0.01 * np.log1p(-golden(100
 SIZES = 3.0 + (7 * np.arange(30)) % 11
 SUCCESSES = np.floor(SIZES * ((5 * np.arange(30)) % 8) / 8)
 WEIGHTS = 1 + golden(100, 100)
+SKEWED = np.random.default_rng(7).lognormal(size=60)
+TENTHS = np.round(SKEWED, 1)
 LARGE = -np.log1p(-golden(100_000))
 QUARTERS = np.round(100 * golden(500) ** 2) / 4
 
@@ -166,22 +168,79 @@ def test_the_reference_case_of_strata() -> None:
     assert list(found["up_to"]) == [digits(share) for share in shares.values()]
 
 
+def of_two(new: Any, base: Any, method: str = "bca", level: float = 0.95, **how: Any) -> Any:
+    return sy.compare(
+        new, baseline=base, paired=False, n_resamples=math.inf, method=method, confidence_level=level, **how
+    ).difference
+
+
 def test_the_reference_case_of_two_samples() -> None:
     quantiles, (value, z0, acceleration), bca_limits, basic_limits, shares = R3
-    both, codes = np.r_[MOUSE_T, MOUSE_C], np.repeat([0, 1], [len(MOUSE_T), len(MOUSE_C)])
-    found = {
-        (method, level): _core.ideal_bootstrap(
-            [both], "mean", stratum_codes=codes, strata=2, average="difference", method=method,
-            confidence_level=level, alternative="two-sided", at=np.array(list(shares), np.float64),
-        )
-        for method, level in (("percentile", 0.95), ("percentile", 0.9), ("bca", 0.95), ("basic", 0.95))
-    }  # fmt: skip
-    wide, narrow, bca, basic = found.values()
-    assert [wide["low"], narrow["low"], narrow["high"], wide["high"]] == [digits(q) for q in quantiles]
-    assert [bca["low"], bca["high"]] == [digits(limit) for limit in bca_limits]
-    assert [basic["low"], basic["high"]] == [digits(limit) for limit in basic_limits]
-    assert (bca["value"], bca["bias"], bca["acceleration"]) == (digits(value), digits(z0), digits(acceleration))
-    assert list(wide["up_to"]) == [digits(share) for share in shares.values()]
+    wide, narrow = (of_two(MOUSE_T, MOUSE_C, "percentile", level) for level in (0.95, 0.9))
+    assert [wide.low, narrow.low, narrow.high, wide.high] == [digits(q) for q in quantiles]
+    bca, basic = of_two(MOUSE_T, MOUSE_C), of_two(MOUSE_T, MOUSE_C, "basic")
+    assert [bca.low, bca.high] == [digits(limit) for limit in bca_limits]
+    assert [basic.low, basic.high] == [digits(limit) for limit in basic_limits]
+    assert (float(bca), bca.detail["z0"], bca.detail["acceleration"]) == tuple(map(digits, (value, z0, acceleration)))
+    assert set(bca.detail) == {"n_new", "n_baseline", "n_resamples", "engine", "error", "acceleration", "z0"}
+    assert "ideal BCa bootstrap" in str(bca)
+    found = _core.ideal_bootstrap(
+        [np.r_[MOUSE_T, MOUSE_C]], "mean", stratum_codes=np.repeat([0, 1], [7, 9]), strata=2, average="difference",
+        method="percentile", confidence_level=0.95, alternative="two-sided", at=np.array(list(shares), np.float64),
+    )  # fmt: skip
+    assert list(found["up_to"]) == [digits(share) for share in shares.values()]
+
+
+def test_two_samples_turned_round_have_the_limits_turned_round() -> None:
+    for new, base in ((EXPONENTIAL, PARETO), (MOUSE_T, MOUSE_C), (zeros(40, 12), zeros(30, 4))):
+        one, other = of_two(new, base, "percentile"), of_two(base, new, "percentile")
+        # On a lattice a limit is the smallest value that reaches its share, on either side of a step.
+        step = 0.0 if one.detail["engine"] == "G" else 1 / (len(new) * len(base))
+        assert [one.low, one.high] == [pytest.approx(-limit, abs=1e-9 + step) for limit in (other.high, other.low)]
+
+
+def test_resamples_of_two_samples_agree_with_it() -> None:
+    sizes = np.repeat(np.arange(30), 2)
+    sides: list[tuple[Any, Any, dict[str, Any]]] = [
+        (EXPONENTIAL, PARETO[:150], {}), (TENTHS, QUARTERS[:80], {}),
+        (SKEWED, EXPONENTIAL, {"clusters": {"new": sizes}}),
+    ]  # fmt: skip
+    for seed, (new, base, how) in enumerate(sides):
+        drawn = []
+        for x, codes in ((new, sizes if how else None), (base, None)):
+            found = sy.bootstrap(x, method="percentile", n_resamples=60_000, clusters=codes, seed=2 * seed + len(drawn))
+            assert found.replicates is not None
+            drawn.append(found.replicates)
+        exact = of_two(new, base, "percentile", 0.9, **how)
+        for limit, share in ((exact.low, 0.05), (exact.high, 0.95)):
+            slack = 4.5 * math.sqrt(share * (1 - share) / 60_000)
+            assert (drawn[0] - drawn[1] < limit - 1e-9).mean() <= share + slack
+            assert (drawn[0] - drawn[1] <= limit + 1e-9).mean() >= share - slack
+
+
+def test_pairs_are_resampled_by_their_differences() -> None:
+    new, base = np.array([3.1, 0.2, 5.0, 4.4, 1.0]), np.array([2.0, 0.1, 5.5, 2.2, 1.7])
+    drawn = [list(rows) for rows in itertools.product(range(5), repeat=5)]
+    every = np.sort([new[rows].mean() - base[rows].mean() for rows in drawn])
+    found = ideal(new - base, level=0.9)
+    assert found.low == pytest.approx(every[math.ceil(0.05 * len(every)) - 1], rel=1e-12)
+    assert found.high == pytest.approx(every[math.ceil(0.95 * len(every)) - 1], rel=1e-12)
+
+
+def test_what_two_samples_are_refused_for() -> None:
+    for message, options in {
+        "n_resamples: expected None or math.inf; got 99": {"n_resamples": 99, "paired": False},
+        "n_resamples: expected None with paired=True; got math.inf": {"n_resamples": math.inf},
+        "method: expected one of percentile, basic, bca": {"n_resamples": math.inf, "paired": False, "method": "tango"},
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            sy.compare(MOUSE_T, baseline=MOUSE_C, **options)
+    with pytest.raises(ValueError, match="new: expected scores that differ on one of the sides"):
+        of_two([1.0, 1.0], [2.0, 2.0])
+    with pytest.raises(ValueError, match="baseline: expected at least two scores of each side"):
+        of_two([1.0, 1.0, 2.0], [2.0])
+    with pytest.raises(ValueError, match="units of different sizes"):
+        of_two(MOUSE_T, MOUSE_C, clusters={"new": [0, 0, 1, 2, 3, 4, 5]})
 
 
 def test_what_the_result_says() -> None:
@@ -235,7 +294,6 @@ def test_clusters_are_a_ratio_of_their_sums() -> None:
         assert clustered.n_clusters == 12
 
 
-SKEWED = np.random.default_rng(7).lognormal(size=60)
 DENOMINATORS = np.random.default_rng(8).gamma(2, size=60) + 0.2
 AGREES = {
     "smooth": SKEWED,
@@ -279,7 +337,6 @@ DESIGNS: dict[str, dict[str, Any]] = {
     "clusters in strata": {"strata": SIDES_OF_GROUPS, "clusters": GROUPS},
     "weighted clusters": {"clusters": GROUPS, "weights": WEIGHTED},
 }
-TENTHS = np.round(SKEWED, 1)
 OF_DESIGNS = [
     *((design, "mean", SKEWED) for design in DESIGNS),
     *((design, "mean", TENTHS) for design in ("strata", "macro", "clusters in strata")),

@@ -15,7 +15,7 @@ from ._callables import Called
 from ._designs import Design
 from ._statistics import Chosen
 
-__all__ = ["able", "ideal_limits"]
+__all__ = ["able", "doubt_of", "ideal_limits"]
 
 SUMS = ("mean", "ratio", "sum", "weighted_mean")  # those whose distribution over all resamples is that of a sum
 QUANTILES = ("median", "quantile")  # those whose distribution is a sum of binomial probabilities
@@ -55,7 +55,11 @@ def ideal_limits(
     if "refused" in found:
         return found
     error = found["error"]
-    doubt = f"; probabilities are known within {error:.1g}" if error > CERTAIN else ""
     detail = {"engine": found["engine"], "error": error} | ({"z0": found["bias"]} if method in ("bc", "bca") else {})
     without = {"replicates": None, "low_error": 0.0, "high_error": 0.0}
-    return found | without | {"ideal": "ideal ", "doubt": doubt, "detail": detail}
+    return found | without | {"ideal": "ideal ", "doubt": doubt_of(error), "detail": detail}
+
+
+def doubt_of(error: float) -> str:
+    """What ``reason`` says of the numerical error of the probabilities."""
+    return f"; probabilities are known within {error:.1g}" if error > CERTAIN else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from .._registries import titles
 from .._rows import Clusters, Rows, Selection
 from ..errors import called, shown, type_error, value_error
 from ._answers import Asked
+from ._samples import ideal_difference
 from ._statistics import for_core, refusal
 from .comparison import Pair
 
@@ -66,11 +68,15 @@ def unpaired(
     clusters: Any,
     nan_policy: NanPolicy,
     asked: Asked,
+    resampled: str | None,
     confidence: Confidence,
     models: int,
     progress: OnProgress,
 ) -> Iterator[Pair]:
-    """Compare each column of ``found``, made from ``new``, with the baseline: its name, as it was given, its scores."""
+    """Compare each column of ``found``, made from ``new``, with the baseline: its name, as it was given, its scores.
+
+    ``resampled`` is the method of the ideal bootstrap, where its limits are asked for.
+    """
     base_name, given, base_scores = baseline
     masks, ids = of_sides(where, "where"), of_sides(clusters, "clusters")
 
@@ -83,10 +89,19 @@ def unpaired(
     base = side("baseline", given, base_name, base_scores, {})
     for name, scores in found.items:
         of_model = side("new", new, name, scores, found.left_out)
-        yield _pair(of_model, base, asked, confidence, models=models, progress=progress)
+        yield _pair(of_model, base, asked, resampled, confidence, models=models, progress=progress)
 
 
-def _pair(new: Side, base: Side, asked: Asked, confidence: Confidence, *, models: int, progress: OnProgress) -> Pair:
+def _pair(
+    new: Side,
+    base: Side,
+    asked: Asked,
+    resampled: str | None,
+    confidence: Confidence,
+    *,
+    models: int,
+    progress: OnProgress,
+) -> Pair:
     """Compare one model with the baseline."""
     sides = (new, base)
     levels = _intervals.levels(confidence, models)
@@ -111,6 +126,12 @@ def _pair(new: Side, base: Side, asked: Asked, confidence: Confidence, *, models
     totals = [group.total for group in groups]
     named = METHODS[asked.method or "newcombe"]
     estimates = [_estimate(found, i, level, totals, named) for i, level in enumerate(levels)]
+    if resampled is not None:
+        of_both = partial(
+            ideal_difference, sides=columns, groups=groups, names=[side.name for side in sides], method=resampled,
+            progress=progress,
+        )  # fmt: skip
+        estimates = [of_both(estimate, confidence=at) for estimate, at in zip(estimates, levels, strict=True)]
     left_out: dict[str, int] = {}
     for side in sides:
         for why, count in side.rows.left_out.items():

@@ -24,6 +24,7 @@ from ._answers import asked_of
 from ._differences import COMPARED, LOWER_IS_BETTER, baseline_of, compared
 from ._paired import paired as on_pairs
 from ._perplexity import log_ratio, ratio_of, token_models
+from ._samples import resampled_method
 from ._unpaired import unpaired
 from .comparison import Comparison, Pair
 from .items import Compared
@@ -44,6 +45,7 @@ def compare(
     paired: bool = True,
     method: str | None = None,
     test: str | None = None,
+    n_resamples: float | None = None,
     where: Any = None,
     clusters: Any = None,
     per: Any = None,
@@ -77,6 +79,7 @@ def compare(
     paired: bool = True,
     method: str | None = None,
     test: str | None = None,
+    n_resamples: float | None = None,
     where: Any = None,
     clusters: Any = None,
     per: Any = None,
@@ -142,6 +145,9 @@ def compare(
       often.
     - With ``clusters``: V and W are the clustered (CR2) variances with their degrees of freedom. Graded scores have the
       t interval of these, 0/1 answers Newcombe's of the two clustered Wilson intervals; p is that of t = d/sqrt(V + W).
+    - With ``n_resamples=math.inf`` (either kind): the limits that infinitely many bootstrap resamples of both sides
+      would give, each within itself, without resampling: see :func:`steelyard.bootstrap`, whose strata the sides are.
+      Clusters of a side must be of one size.
     - A side without spread (see :func:`steelyard.estimate`) takes the limits of its own mean, and both are combined
       like Newcombe's; where both show none, p is the mid-p of Fisher's test of which rows hold the larger value. Where
       the spread of a side cannot be known there is no interval, and p is 1.
@@ -163,7 +169,9 @@ def compare(
         False for two samples of different rows, such as models that answered different questions. Where the rows are
         the same, the paired comparison is sharper: both models find the same items hard.
     method : {"tango", "newcombe", "bonett-price"} or {"newcombe", "miettinen-nurminen", "agresti-caffo"}, optional
-        The interval of 0/1 answers of independent rows, paired or not (see above); default: the first one.
+        The interval of 0/1 answers of independent rows, paired or not (see above); default: the first one. With
+        ``n_resamples=math.inf`` that of the bootstrap: ``"bca"``, ``"bc"``, ``"percentile"``, ``"expanded"`` or
+        ``"basic"``.
     test : {"mid-p", "exact", "chi-squared"} or {"t", "permutation"}, optional
         The test of 0/1 answers of independent rows, McNemar's or (unpaired) Fisher's, or that of two samples of graded
         scores; default: the first one. Pairs of graded scores have the sign-flip test. For 0/1 answers, given the
@@ -172,6 +180,8 @@ def compare(
         sides. ``"chi-squared"`` takes (b - c)/sqrt(b + c) as normal; unpaired (a - b)/sqrt(p (1 - p)(1/n + 1/m)
         N/(N - 1)), p the share of all right answers. ``"permutation"`` needs scores that are multiples of one step
         (such as tenths, up to about 1,200 of them), or at most 4,194,304 ways to deal them.
+    n_resamples : math.inf, optional
+        Unpaired: asks for the limits of the bootstrap with infinitely many resamples; p stays that of the test.
     where : boolean array [n], optional
         The rows that count; default: all. Unpaired: a mapping of such arrays for ``"new"``, ``"baseline"`` or both.
     clusters : array of ids [n], optional
@@ -284,7 +294,8 @@ def compare(
         f"with statistic={named!r}": named != "mean", "without a baseline": baseline is None and _several(new),
         "with clusters": clusters is not None, "with strata": strata is not None,
     }  # fmt: skip
-    asked = asked_of(method, test, paired=flag(paired, "paired"), other_rows=other_rows)
+    resampled = resampled_method(n_resamples, method, paired=flag(paired, "paired"))
+    asked = asked_of(method if resampled is None else None, test, paired=paired, other_rows=other_rows)
     if named != "mean":
         return _other_than_means(
             named, new, baseline, confidence, paired=paired, where=where, clusters=clusters, per=per, by=by, strata=ids,
@@ -311,7 +322,7 @@ def compare(
         given = baseline if table is None or base_name is None else table[base_name]
         of_sides = unpaired(
             models, found, (base_label, given, base), where=where, clusters=clusters, nan_policy=nan_policy,
-            asked=asked, confidence=confidence, models=count, progress=on_progress,
+            asked=asked, resampled=resampled, confidence=confidence, models=count, progress=on_progress,
         )  # fmt: skip
         return gathered(list(of_sides), paired=False)
     aligned(new=new, baseline=baseline, where=where, clusters=clusters, by=by, strata=strata)
