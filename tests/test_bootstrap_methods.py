@@ -153,6 +153,10 @@ def test_beta_weights_have_their_moments() -> None:
 def test_sorted_rows_have_no_influences(method: str) -> None:
     with pytest.raises(ValueError, match=r"^method: expected percentile, .* for a statistic of sorted rows"):
         sy.bootstrap(R_DATA, "median", method=method, n_resamples=99)
+
+
+@pytest.mark.parametrize("method", ["normal", "beta_t"])
+def test_the_ideal_bootstrap_lacks_methods_that_need_replicates(method: str) -> None:
     with pytest.raises(ValueError, match=r"^n_resamples: expected a finite number for a method that needs"):
         sy.bootstrap(R_DATA, method=method, n_resamples=math.inf)
 

@@ -12,6 +12,7 @@ from scipy import stats
 
 import steelyard as sy
 from steelyard import _core
+from steelyard.reference import studentized
 
 MOUSE_T = np.array([94, 197, 16, 38, 99, 141, 23.0])
 MOUSE_C = np.array([52, 104, 146, 10, 50, 31, 40, 27, 46.0])
@@ -241,6 +242,72 @@ def test_what_two_samples_are_refused_for() -> None:
         of_two([1.0, 1.0, 2.0], [2.0])
     with pytest.raises(ValueError, match="units of different sizes"):
         of_two(MOUSE_T, MOUSE_C, clusters={"new": [0, 0, 1, 2, 3, 4, 5]})
+
+
+def every_t(sums: np.ndarray, sizes: np.ndarray) -> tuple[float, float, list[tuple[float, float]]]:
+    """The ratio of the data, its error, and the t of every resample with its share, ascending."""
+    n = len(sums)
+    value, error = studentized.of_quotient(sums, sizes, np.ones(n))
+    found = []
+    for drawn in itertools.combinations_with_replacement(range(n), n):
+        count = np.bincount(drawn, minlength=n)
+        ways = math.factorial(n) // math.prod(math.factorial(int(k)) for k in count)
+        other, own = studentized.of_quotient(sums, sizes, count.astype(float))
+        found.append((studentized.t_of(other - value, own, error), ways / n**n))
+    return value, error, sorted(found)
+
+
+@pytest.mark.parametrize("kind", ["mean", "ties", "ratio", "clusters", "sum", "weighted_mean"])
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_studentised_limits_are_those_of_every_resample(kind: str, level: float) -> None:
+    x = np.array([1.0, 3, 3, 4, 4, 9, 11]) if kind == "ties" else SKEWED[:7]
+    y = DENOMINATORS[:7] if kind in ("ratio", "weighted_mean") else np.ones(7)
+    columns: Any = (x, y) if kind in ("ratio", "weighted_mean") else x
+    sums, sizes = (x * y, y) if kind == "weighted_mean" else (x, y)
+    codes, statistic = None, kind if kind in ("ratio", "sum", "weighted_mean") else "mean"
+    if kind == "clusters":
+        codes, columns = np.array([0, 0, 1, 2, 2, 2, 3, 4, 5]), SKEWED[:9]
+        sums, sizes = np.bincount(codes, columns), np.bincount(codes).astype(float)
+    value, error, found = every_t(sums, sizes)
+    up_to, times = np.cumsum([share for _, share in found]), len(x) if kind == "sum" else 1
+    quantile = {a: found[int(np.searchsorted(up_to, a - 1e-13))][0] for a in ((1 - level) / 2, (1 + level) / 2)}
+    low, high = (times * (value - error * t) for t in reversed(quantile.values()))
+    exact = sy.bootstrap(
+        columns, statistic, method="studentized", n_resamples=math.inf, confidence_level=level, clusters=codes
+    )
+    assert [exact.low, exact.high] == [pytest.approx(limit, rel=1e-10) for limit in (low, high)]
+    assert exact.standard_error == pytest.approx(times * error, rel=1e-12)
+    assert exact.detail["engine"] == "E"
+    assert "ideal studentized bootstrap" in str(exact)
+
+
+@pytest.mark.parametrize("data", ["grades", "sevenths", "answers"])
+def test_studentised_limits_on_a_lattice_agree_with_resamples(data: str) -> None:
+    grades = np.floor(5 * golden(80) ** 2)
+    x = {"grades": grades, "sevenths": 1e3 + grades / 7, "answers": zeros(2000, 300)}[data]
+    drawn = sy.bootstrap(x, method="studentized", n_resamples=99_999)
+    exact = sy.bootstrap(x, method="studentized", n_resamples=math.inf)
+    assert exact.detail["engine"] == ("E" if data == "answers" else "L")
+    assert exact.detail["error"] < 1e-10
+    # Beside a step of t the error that the replicates tell may be too small, by as much as a step of the mean.
+    step = (1 / 7 if data == "sevenths" else 1) / len(x)
+    assert exact.low == pytest.approx(drawn.low, abs=5 * float(drawn.low_error) + step)
+    assert exact.high == pytest.approx(drawn.high, abs=5 * float(drawn.high_error) + step)
+    # Turned round, the limits are turned round, but for the side of a step on which they lie.
+    turned = sy.bootstrap(-x, method="studentized", n_resamples=math.inf)
+    assert [turned.low, turned.high] == [pytest.approx(-limit, abs=step) for limit in (exact.high, exact.low)]
+
+
+def test_what_studentised_limits_are_refused_for() -> None:
+    for x, message, options in (
+        (EXPONENTIAL, "n_resamples: expected a finite number for the method studentized", {}),
+        (MOUSE_T, "method: expected percentile.*with weights, strata", {"strata": [0, 0, 0, 1, 1, 1, 1]}),
+        (zeros(12, 1), "method: expected resamples that show a spread.*share of 3.520e-1 of all", {}),
+    ):
+        with pytest.raises(ValueError, match=message):
+            sy.bootstrap(x, method="studentized", n_resamples=math.inf, **options)
+    with pytest.raises(ValueError, match=r"method: expected percentile.*sorted rows"):
+        sy.bootstrap(MOUSE_T, "median", method="studentized", n_resamples=math.inf)
 
 
 def test_what_the_result_says() -> None:

@@ -90,6 +90,8 @@ pub fn refusal(py: Python<'_>, refused: NoEstimate) -> Record<'_> {
         | NoEstimate::Bent
         | NoEstimate::NeedsInfluences
         | NoEstimate::NoSpread { .. }
+        | NoEstimate::TooManyResamples { .. }
+        | NoEstimate::StillResamples { .. }
         | NoEstimate::UnevenUnits
         | NoEstimate::Uncertified { .. } => Err(value_error(refused.to_string())),
     }

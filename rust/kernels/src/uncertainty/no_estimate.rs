@@ -117,6 +117,16 @@ pub enum NoEstimate {
         /// How many of them have no spread.
         without: usize,
     },
+    /// The ideal studentised bootstrap of data whose resamples are too many to list, on no two lattices of few points.
+    TooManyResamples {
+        /// The most that are listed.
+        most: usize,
+    },
+    /// A limit of the ideal bootstrap lies among resamples without spread, whose t is infinite.
+    StillResamples {
+        /// Their share.
+        share: f64,
+    },
     /// The ideal bootstrap of a mean (or difference) of ratios whose denominators vary.
     UnevenUnits,
     /// The numerical error of the ideal bootstrap is too large.
@@ -227,6 +237,16 @@ impl fmt::Display for NoEstimate {
                 f,
                 "method: expected resamples that show a spread, which studentized divides by; got {without} of \
                  {count} without; use method=\"beta_t\""
+            ),
+            NoEstimate::TooManyResamples { most } => write!(
+                f,
+                "n_resamples: expected a finite number for the method studentized, unless at most {most} resamples \
+                 differ or values are a few steps apart; got infinity; 9999 is usual"
+            ),
+            NoEstimate::StillResamples { share } => write!(
+                f,
+                "method: expected resamples that show a spread, which studentized divides by; got a share of \
+                 {share:.3e} of all resamples without; use method=\"bca\""
             ),
             NoEstimate::UnevenUnits => write!(
                 f,

@@ -10,7 +10,7 @@ use super::law::Law;
 use super::mixed::mixed;
 use super::sum::{Part, Sum};
 use super::units::{Stratum, Terms, strata, total};
-use super::{Found, GOOD, Ideal, Question, limits, linear, ratio, reads_quantiles};
+use super::{Found, GOOD, Ideal, Question, by_t, limits, linear, ratio, reads_quantiles};
 use crate::grid::{Pace, Progress, Stopped};
 use crate::intervals::cluster::ClusterSums;
 use crate::intervals::moments::Moments;
@@ -74,6 +74,9 @@ fn designed_or_ended(
     progress: Progress<'_>,
 ) -> Result<Ideal, Ended> {
     reads_quantiles(question.method)?;
+    if question.method == Method::Studentized && (plan.strata.is_some() || plan.weights.is_some()) {
+        return Err(NoEstimate::NeedsInfluences.into());
+    }
     let x = finite(columns[0].moments(&mut *progress)?, 0)?;
     if let Some(second) = columns.get(1) {
         let Moments { min: low, max: high, .. } = finite(second.moments(&mut *progress)?, 1)?;
@@ -177,6 +180,12 @@ fn of_sum(
     }
     let value = about.shift + value;
     let found = found(&pulls, value, reach.sqrt(), about)?;
+    if let (Method::Studentized, [stratum]) = (about.question.method, &strata[..]) {
+        let ClusterSums { sums, .. } = &stratum.units;
+        let one = 1.0 / (sums.len() as f64 * shares[0]);
+        let even = ClusterSums { sums: memory::copied(sums)?, sizes: memory::filled(sums.len(), one)? };
+        return by_t(&even, value - about.shift, found, about.question, progress);
+    }
     if let Some(law) = many(&strata, shares, (value, per), &mut *progress)? {
         return limits(&*law, found, about.question, progress);
     }
@@ -252,6 +261,9 @@ fn of_ratio(strata: Vec<Stratum>, about: About<'_>, progress: Progress<'_>) -> R
         pulls.extend(sums.iter().zip(sizes).map(|(sum, size)| (sum - rest * size - mean) / bottom));
     }
     let found = found(&pulls, shift + rest, reach.sqrt() / bottom, about)?;
+    if let (Method::Studentized, [units]) = (about.question.method, &all[..]) {
+        return by_t(units, rest, found, about.question, progress);
+    }
     let law = ratio::law(all, shift, found.value, found.standard_error, &mut *progress)?;
     limits(&*law, found, about.question, progress)
 }

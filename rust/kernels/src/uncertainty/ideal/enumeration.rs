@@ -170,12 +170,12 @@ impl Listed {
 }
 
 /// What is done with how often each value is drawn, and the probability of that.
-type Visit<'a> = &'a mut dyn FnMut(&[usize], f64) -> Result<(), Stopped>;
+pub type Visit<'a> = &'a mut dyn FnMut(&[usize], f64) -> Result<(), Stopped>;
 
 /// Calls `visit` with every way in which `draws` draws can be distributed over values, as how often each is drawn, and
 /// its probability: value by value, the draws that are left are split between the value and those that follow, which is
 /// a binomial choice.
-fn each_multiset(shares: &[f64], draws: usize, visit: Visit<'_>) -> Result<(), Stopped> {
+pub fn each_multiset(shares: &[f64], draws: usize, visit: Visit<'_>) -> Result<(), Stopped> {
     let last = shares.len() - 1;
     let factorials = memory::gathered((0..=draws).map(|k| lgamma(k as f64 + 1.0)))?;
     let mut rest = memory::filled(shares.len() + 1, 0.0)?;

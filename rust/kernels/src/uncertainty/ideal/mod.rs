@@ -19,6 +19,7 @@ mod quantile;
 mod ratio;
 mod smooth;
 mod steps;
+mod studentized;
 mod sum;
 mod tails;
 mod two_lattices;
@@ -86,8 +87,8 @@ pub struct Ideal {
     pub bias: f64,
     /// Whether every value is 0 or 1.
     pub binary: bool,
-    /// The probabilities of resamples whose statistic is at most each of the numbers asked for; halfway up a step that
-    /// is not resolved.
+    /// The probabilities of resamples whose statistic (studentised: whose t) is at most each of the numbers asked for;
+    /// halfway up a step that is not resolved.
     pub up_to: Vec<f64>,
 }
 
@@ -139,6 +140,13 @@ fn mean_or_ended<T: Element>(
             clustered(&x, (codes, count), shift, &values, question.confidence, &mut *progress)?;
         return quotient(unit_sums, shift, value, binary, question, progress);
     }
+    if question.method == Method::Studentized {
+        let sums = memory::collected(x.iter().map(|x| x.to_f64()))?;
+        let units = ClusterSums { sizes: memory::filled(x.len(), 1.0)?, sums };
+        let standard_error = squares.sqrt() / n;
+        let found = Found { value: mean, standard_error, acceleration: 0.0, binary, units: x.len() };
+        return by_t(&units, mean, found, question, progress);
+    }
     let law = columns::law(x, &facts, &mut *progress)?;
     let acceleration = if question.method == Method::Bca {
         let (rows, mean_of) = (Rows { x, shift: mean }, Mean { shift: mean, n });
@@ -175,8 +183,28 @@ pub(super) fn quotient(
     let [size] = sums_at(n, &mut Pace::new(&mut *progress), |g| [sizes[g]])?;
     let standard_error = scale * (n as f64).sqrt() / size;
     let found = Found { value, standard_error, acceleration, binary, units: n };
+    if question.method == Method::Studentized {
+        return by_t(&unit_sums, value - shift, found, question, progress);
+    }
     let law = ratio::law(vec![unit_sums], shift, value, standard_error, &mut *progress)?;
     limits(&*law, found, question, progress)
+}
+
+/// The limits of the studentised bootstrap of units whose ratio is `value`.
+fn by_t(
+    units: &ClusterSums,
+    value: f64,
+    found: Found,
+    question: Question<'_>,
+    progress: Progress<'_>,
+) -> Result<Ideal, Ended> {
+    let law = studentized::law(units, value, found.standard_error, &mut *progress)?;
+    let answer = limits(&law, found, question, progress)?;
+    let asked = [(answer.low, Alternative::Less), (answer.high, Alternative::Greater)];
+    if asked.iter().any(|&(limit, open)| question.confidence.alternative != open && limit.is_infinite()) {
+        return Err(NoEstimate::StillResamples { share: law.without_spread() }.into());
+    }
+    Ok(answer)
 }
 
 /// The statistic of the data and what does not depend on the distribution.
@@ -189,9 +217,13 @@ struct Found {
     units: usize,
 }
 
-/// Refuses a method whose limits are not quantiles of the distribution alone.
+/// Refuses a method whose limits are not quantiles of the distribution of the statistic, or of its t, alone.
 fn reads_quantiles(method: Method) -> Result<(), NoEstimate> {
-    if method.reads_quantiles() { Ok(()) } else { Err(NoEstimate::NeedsReplicates) }
+    if method.reads_quantiles() || method == Method::Studentized {
+        Ok(())
+    } else {
+        Err(NoEstimate::NeedsReplicates)
+    }
 }
 
 /// The limits of a distribution.
@@ -209,13 +241,13 @@ fn limits(
     let mut bias = 0.0;
     match method {
         Method::Percentile => {}
-        Method::Basic => (low, high) = (high, low),
+        Method::Basic | Method::Studentized => (low, high) = (high, low),
         Method::Expanded => (low, high) = (expanded(low, units), expanded(high, units)),
         Method::Bca | Method::Bc => {
             bias = normal::quantile(law.middle(&mut *progress)?);
             (low, high) = (adjusted(bias, acceleration, low)?, adjusted(bias, acceleration, high)?);
         }
-        Method::Normal | Method::Studentized | Method::BetaT | Method::Double | Method::Abc => {
+        Method::Normal | Method::BetaT | Method::Double | Method::Abc => {
             return Err(NoEstimate::NeedsReplicates.into());
         }
     }
@@ -226,7 +258,11 @@ fn limits(
         // Beyond, the numerical error would be a tenth of the probability.
         certified(CERTIFIED * law.error() / smaller(CERTIFIED, 0.1 * smaller(level, 1.0 - level)))?;
         let limit = law.quantile(level, &mut *progress)?;
-        Ok(if method == Method::Basic { 2.0 * value - limit } else { limit })
+        Ok(match method {
+            Method::Basic => 2.0 * value - limit,
+            Method::Studentized => value - standard_error * limit,
+            _ => limit,
+        })
     };
     let low = limit(Alternative::Less, low, f64::NEG_INFINITY)?;
     let high = limit(Alternative::Greater, high, f64::INFINITY)?;

@@ -35,6 +35,9 @@ fn quantile_or_ended(
     question: Question<'_>,
     progress: Progress<'_>,
 ) -> Result<Ideal, Ended> {
+    if question.method == Method::Studentized {
+        return Err(NoEstimate::NeedsInfluences.into());
+    }
     let data = Data::of_columns(&[x], Second::Absent, Design::Rows, &mut *progress)?;
     let values = &data.x.values[..];
     let place = Place::of(values.len(), q);

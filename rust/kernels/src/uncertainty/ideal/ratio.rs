@@ -19,7 +19,7 @@ use crate::sorting::sorted;
 use std::cell::Cell;
 
 /// The most resamples of pairs that are listed.
-const MOST: f64 = 1_200_000.0;
+pub const MOST: f64 = 1_200_000.0;
 /// Resamples without a denominator may be as likely as this.
 const EMPTY: f64 = 1e-9;
 
@@ -34,7 +34,7 @@ pub struct PairsOf {
 }
 
 impl PairsOf {
-    fn new(unit_sums: &ClusterSums, pace: &mut Pace<'_>) -> Result<Self, Stopped> {
+    pub fn new(unit_sums: &ClusterSums, pace: &mut Pace<'_>) -> Result<Self, Stopped> {
         let ClusterSums { sums, sizes } = unit_sums;
         let draws = sums.len() as f64;
         let pairs = memory::collected(sums.iter().copied().zip(sizes.iter().copied()))?;
@@ -101,7 +101,10 @@ pub fn law(
     }
     let joint = two_lattices::joint(&pairs, shift, &mut *progress)?;
     match joint {
-        Joint::Known(cells) => Ok(Box::new(Steps::new(cells, 0.0, value, Engine::L, progress)?)),
+        Joint::Known(cells) => {
+            let ratios = cells.into_iter().filter(|cell| cell.1 > 0.0).map(|(a, b, share)| (a / b, share));
+            Ok(Box::new(Steps::new(memory::gathered(ratios)?, 0.0, value, Engine::L, progress)?))
+        }
         Joint::Fine(noise) => Ok(Box::new(ratio(pairs, place, noise, progress)?)),
         Joint::None => Ok(Box::new(ratio(pairs, place, 0.0, progress)?)),
     }

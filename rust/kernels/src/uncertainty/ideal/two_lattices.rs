@@ -29,8 +29,8 @@ const UNLIKELY: f64 = 1e-17;
 /// What is known of the joint distribution of the two sums.
 #[derive(Debug)]
 pub enum Joint {
-    /// Every ratio with its probability.
-    Known(Vec<(f64, f64)>),
+    /// Every pair of sums with its probability, but for those that are negligible.
+    Known(Vec<(f64, f64, f64)>),
     /// Both lie on lattices that have too many cells; steps of F may be as high as this.
     Fine(f64),
     /// They do not both lie on a lattice.
@@ -292,13 +292,13 @@ impl Kernel for Outer<'_> {
     }
 }
 
-/// The ratios of all cells and their probabilities.
+/// The sums of all cells and their probabilities.
 fn inverted(
     tops: &Side,
     bottoms: &Side,
     rows: &[Row],
     progress: Progress<'_>,
-) -> Result<Vec<(f64, f64)>, Stopped> {
+) -> Result<Vec<(f64, f64, f64)>, Stopped> {
     let mut turns = memory::with_capacity(rows.len())?;
     for row in rows {
         let mut to = memory::filled(bottoms.points, (0.0, 0.0))?;
@@ -322,10 +322,8 @@ fn inverted(
         }
         let top = (tops.origin + tops.unit * code) / tops.per;
         let bottom = |j: usize| (bottoms.origin + bottoms.unit * (bottoms.first + j as f64)) / bottoms.per;
-        let cells = shares.into_iter().enumerate().map(|(j, share)| (bottom(j), share));
-        memory::gathered(
-            cells.filter(|&(b, share)| b > 0.0 && share > UNLIKELY).map(|(b, share)| (top / b, share)),
-        )
+        let cells = shares.into_iter().enumerate().map(|(j, share)| (top, bottom(j), share));
+        memory::gathered(cells.filter(|&(_, _, share)| share > UNLIKELY))
     })?;
     Ok(memory::joined(found)?)
 }
