@@ -13,6 +13,8 @@ mod reader;
 
 pub use halves::{HALVES, Halves, ROUNDED_STEPS};
 pub use layout::{Domain, LEAF, PLACE_BLOCKS, STRATA, TREE};
-pub use multinomial::{FIELDS, Node, SLOTS, Visit, blocks, count_into, counts, field, walk};
+pub use multinomial::{
+    FIELDS, Leaves, Node, SLOTS, Visit, blocks, count_into, counts, ends_block, field, throw_into, walk,
+};
 pub use philox::{BITS, BLOCKS, Stream, WORDS, philox};
 pub use reader::Reader;

@@ -140,33 +140,76 @@ pub trait Visit {
     fn leave(&mut self);
 }
 
+/// Whether leaf `index` is the last one of a block of [`blocks`].
+#[inline(always)]
+pub fn ends_block(index: usize, n: usize) -> bool {
+    let full = n / SLOTS;
+    // The block of a full leaf is that of the highest bit in which its index and the number of full leaves differ.
+    let cut = (index ^ full).checked_ilog2().unwrap_or(0);
+    index >= full || index + 1 == full >> cut << cut
+}
+
+/// The leaves below a node of a replicate's tree, in slot order, each with its balls.
+pub struct Leaves {
+    stream: Stream,
+    /// The right half of a node waits while its left half is gone through: at most one node per level.
+    waiting: [Node; u64::BITS as usize],
+    depth: usize,
+}
+
+impl Leaves {
+    /// The leaves below `root`.
+    #[inline(always)]
+    pub fn below(stream: Stream, root: Node) -> Leaves {
+        let mut waiting = [Node::default(); u64::BITS as usize];
+        waiting[0] = root;
+        Leaves { stream, waiting, depth: 1 }
+    }
+}
+
+impl Iterator for Leaves {
+    type Item = Node;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Node> {
+        self.depth = self.depth.checked_sub(1)?;
+        let mut node = self.waiting[self.depth];
+        while node.level > LEAF {
+            let [left, right] = node.split(self.stream);
+            self.waiting[self.depth] = right;
+            self.depth += 1;
+            node = left;
+        }
+        Some(node)
+    }
+}
+
 /// Visits every draw below a node of the tree over `0..n`, leaf by leaf in slot order.
 #[inline(always)]
 pub fn walk<V: Visit>(stream: Stream, n: u64, root: Node, visit: &mut V) {
-    // The right half of a node waits while its left half is walked: at most one node per level.
-    let mut waiting = [Node::default(); u64::BITS as usize];
-    let (mut node, mut depth) = (root, 0);
-    loop {
-        while node.level > LEAF {
-            let [left, right] = node.split(stream);
-            waiting[depth] = right;
-            depth += 1;
-            node = left;
-        }
-        let slots = if n - node.start() < SLOTS as u64 { (n - node.start()) as usize } else { SLOTS };
-        visit.enter(node.start(), slots);
-        let leaf = stream.node(LEAF, node.index);
-        if slots == SLOTS {
-            throw(leaf, node.balls as usize, visit);
-        } else {
-            throw_again(leaf, node.balls as usize, slots, visit);
-        }
+    for leaf in Leaves::below(stream, root) {
+        visit.enter(leaf.start(), slots(n, leaf));
+        throw_into(stream, n, leaf, visit);
         visit.leave();
-        if depth == 0 {
-            return;
-        }
-        depth -= 1;
-        node = waiting[depth];
+    }
+}
+
+/// The number of slots of a leaf.
+#[inline(always)]
+fn slots(n: u64, leaf: Node) -> usize {
+    let left = n - leaf.start();
+    if left < SLOTS as u64 { left as usize } else { SLOTS }
+}
+
+/// Hands the draws of a leaf to the visitor, without [`Visit::enter`] and [`Visit::leave`].
+#[inline(always)]
+pub fn throw_into<V: Visit>(stream: Stream, n: u64, leaf: Node, visit: &mut V) {
+    let (slots, balls) = (slots(n, leaf), leaf.balls as usize);
+    let stream = stream.node(LEAF, leaf.index);
+    if slots == SLOTS {
+        throw(stream, balls, visit);
+    } else {
+        throw_again(stream, balls, slots, visit);
     }
 }
 
@@ -347,6 +390,17 @@ mod tests {
                 balls += node.balls;
             }
             assert_eq!((next, balls), (n, n));
+        }
+    }
+
+    #[test]
+    fn a_block_ends_with_its_last_leaf() {
+        for n in [1usize, 1023, 1024, 1025, 5000, 7 << 10, (7 << 10) + 3, 100_000, 1 << 20] {
+            let mut ends = vec![false; n.div_ceil(SLOTS)];
+            for node in blocks(replicate(0), n as u64) {
+                ends[(node.start() as usize + (1 << node.level)) / SLOTS - 1] = true;
+            }
+            assert!((0..ends.len()).map(|leaf| ends_block(leaf, n)).eq(ends), "{n}");
         }
     }
 

@@ -23,7 +23,16 @@ const LOW: u64 = 0xffff_ffff;
 /// the high halves may hold anything until the end.
 #[inline(always)]
 pub fn philox<const N: usize>(key: [u32; 2], counter: [[u32; N]; 4]) -> [[u32; N]; 4] {
-    let [mut c0, mut c1, mut c2, mut c3] = counter.map(|word| word.map(u64::from));
+    // Loops in place of `map`, which is a call to code without the level's wide instructions where it is not inlined.
+    let [mut c0, mut c1, mut c2, mut c3] = [[0; N]; 4];
+    for i in 0..N {
+        [c0[i], c1[i], c2[i], c3[i]] = [
+            u64::from(counter[0][i]),
+            u64::from(counter[1][i]),
+            u64::from(counter[2][i]),
+            u64::from(counter[3][i]),
+        ];
+    }
     let [mut k0, mut k1] = key;
     for _ in 0..ROUNDS {
         for i in 0..N {
@@ -37,7 +46,14 @@ pub fn philox<const N: usize>(key: [u32; 2], counter: [[u32; N]; 4]) -> [[u32; N
         k0 = k0.wrapping_add(WEYL[0]);
         k1 = k1.wrapping_add(WEYL[1]);
     }
-    [c0, c1, c2, c3].map(|word| word.map(|lane| lane as u32))
+    let mut words = [[0; N]; 4];
+    for i in 0..N {
+        words[0][i] = c0[i] as u32;
+        words[1][i] = c1[i] as u32;
+        words[2][i] = c2[i] as u32;
+        words[3][i] = c3[i] as u32;
+    }
+    words
 }
 
 /// A sequence of up to [`super::PLACE_BLOCKS`] blocks: one purpose, one stratum, one replicate, one place.
@@ -110,8 +126,9 @@ impl Stream {
         }
         let out = philox(self.key, [block, [replicate; BLOCKS], [tag; BLOCKS], [place; BLOCKS]]);
         let mut words = [0; WORDS];
-        for (to, from) in words.as_chunks_mut::<BLOCKS>().0.iter_mut().zip(out) {
-            *to = from;
+        // Whole blocks are copied: word by word, the compiler would gather them.
+        for (word, out) in out.iter().enumerate() {
+            words[word * BLOCKS..][..BLOCKS].copy_from_slice(out);
         }
         words
     }

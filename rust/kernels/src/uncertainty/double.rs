@@ -128,7 +128,8 @@ impl<S: Statistic<K>, const K: usize> Beside<'_, S, K> {
     ) -> Result<Counted, NoMemory> {
         let outer = Stream::new(self.seed, Domain::Inner, b);
         let streams = memory::gathered(within.filter_map(|c| outer.stratum(c as u64)))?;
-        dispatch(Whole { units: Table(resample), streams: &streams, totals });
+        let mut balls = Whole::<Table<'_, K>, K>::room(resample.len())?;
+        dispatch(Whole { units: Table(resample), streams: &streams, totals, balls: &mut balls });
         Ok(scalar(|| {
             let mut found = [0; 2];
             for &mut sums in totals {

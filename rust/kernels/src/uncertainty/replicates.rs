@@ -3,8 +3,8 @@
 
 use super::design::Units;
 use super::statistic::Statistic;
-use super::sums::{Piece, Whole};
-use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks};
+use super::sums::{Piece, TOGETHER as ALONGSIDE, Whole};
+use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks, threads};
 use crate::memory::{self, NoMemory};
 use crate::random::{Domain, Node, Stream, blocks};
 use crate::simd::{Isa, Kernel, dispatch, scalar};
@@ -67,13 +67,21 @@ pub(super) fn sum_each<U: Units<1>>(
     let each = (DRAWS / n.max(1)).max(1);
     let mut progress = |done: usize| progress((done * each).min(count));
     let parts = map_chunks(chunks(count, each), count * n * size_of::<f64>(), &mut progress, |part| {
+        let mut balls = Whole::<U, 1>::room(n)?;
         memory::collected(chunk(part, count, each).map(|r| {
-            let mut totals = [[0.0]];
-            dispatch(Whole { units: units(r), streams: &[stream(r)], totals: &mut totals });
+            let (mut totals, balls) = ([[0.0]], &mut balls[..]);
+            dispatch(Whole { units: units(r), streams: &[stream(r)], totals: &mut totals, balls });
             totals[0][0]
         }))
     })?;
     Ok(memory::joined(parts)?)
+}
+
+/// The number of replicates in a chunk of work: enough draws, and where every thread still gets several chunks, as many
+/// replicates as share the reading of the units.
+fn each(units: usize, count: usize) -> usize {
+    let few = (WHOLE / units.max(1)).min(ALONGSIDE).min(count / (4 * threads()));
+    (DRAWS / units.max(1)).max(few).max(1)
 }
 
 fn whole<U: Units<K>, const K: usize>(
@@ -82,13 +90,14 @@ fn whole<U: Units<K>, const K: usize>(
     count: u32,
     progress: Progress<'_>,
 ) -> Result<Vec<[f64; K]>, Stopped> {
-    let (count, each) = (count as usize, (DRAWS / units.count().max(1)).max(1));
+    let (count, each) = (count as usize, each(units.count(), count as usize));
     let bytes = count * units.count() * units.bytes();
     let mut progress = |done: usize| progress((done * each).min(count));
     let parts = map_chunks(chunks(count, each), bytes, &mut progress, |part| {
         let streams = memory::collected(chunk(part, count, each).map(|r| stream(r as u32)))?;
         let mut totals = memory::filled(streams.len(), [0.0; K])?;
-        dispatch(Whole { units, streams: &streams, totals: &mut totals });
+        let mut balls = Whole::<U, K>::room(units.count())?;
+        dispatch(Whole { units, streams: &streams, totals: &mut totals, balls: &mut balls });
         Ok(totals)
     })?;
     Ok(memory::joined(parts)?)
