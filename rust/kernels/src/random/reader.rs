@@ -6,35 +6,124 @@ use super::philox::{Stream, WORDS};
 pub struct Reader {
     stream: Stream,
     batch: u64,
-    words: [u32; WORDS],
+    numbers: [u64; NUMBERS],
     at: usize,
 }
 
+/// The numbers in a batch.
+const NUMBERS: usize = WORDS / 2;
+
 impl Reader {
     /// The numbers of a stream from its beginning on.
+    #[inline(always)]
     pub fn new(stream: Stream) -> Reader {
-        Reader { stream, batch: 0, words: [0; WORDS], at: WORDS }
+        Reader { stream, batch: 0, numbers: [0; NUMBERS], at: NUMBERS }
+    }
+
+    #[inline(always)]
+    fn refill(&mut self) {
+        let words = self.stream.batch(self.batch);
+        for i in 0..NUMBERS {
+            self.numbers[i] = u64::from(words[2 * i]) | u64::from(words[2 * i + 1]) << 32;
+        }
+        self.batch += 1;
+        self.at = 0;
     }
 
     /// The next number.
+    #[inline(always)]
     pub fn draw(&mut self) -> u64 {
-        if self.at == WORDS {
-            (self.words, self.at) = (self.stream.batch(self.batch), 0);
-            self.batch += 1;
+        if self.at == NUMBERS {
+            self.refill();
         }
-        let [low, high] = [self.words[self.at], self.words[self.at + 1]];
-        self.at += 2;
-        u64::from(low) | u64::from(high) << 32
+        let number = self.numbers[self.at];
+        self.at += 1;
+        number
+    }
+
+    /// Draws until a number is below `bound`, and `most` numbers at most: how many were not.
+    #[inline(always)]
+    pub fn until_below(&mut self, bound: u64, most: usize) -> usize {
+        let mut passed = 0;
+        while passed < most {
+            if self.at == NUMBERS {
+                self.refill();
+            }
+            // Bit i: number i is below the bound. All of a batch are compared at once, which takes no branches.
+            let mut below = 0u32;
+            for i in 0..NUMBERS {
+                below |= u32::from(self.numbers[i] < bound) << i;
+            }
+            let found = (below >> self.at).trailing_zeros() as usize;
+            let left = if found < u32::BITS as usize { found } else { NUMBERS - self.at };
+            if left >= most - passed {
+                self.at += most - passed;
+                return most;
+            }
+            passed += left;
+            self.at += left;
+            if found < u32::BITS as usize {
+                self.at += 1;
+                return passed;
+            }
+        }
+        passed
     }
 
     /// A number below `n` (at least 1), each as probable as the others: the upper half of a product, and another number
     /// where the lower half shows that it would favour some (Lemire, TOMACS 2019).
+    #[inline(always)]
     pub fn below(&mut self, n: u64) -> u64 {
         loop {
             let product = u128::from(self.draw()) * u128::from(n);
             // What would favour some is less than n: seldom is the remainder needed.
             if product as u64 >= n || product as u64 >= n.wrapping_neg() % n {
                 return (product >> 64) as u64;
+            }
+        }
+    }
+}
+
+const _: () = assert!(NUMBERS == u32::BITS as usize);
+
+#[cfg(test)]
+mod tests {
+    use super::super::Domain;
+    use super::*;
+
+    fn reader() -> Reader {
+        Reader::new(Stream::new(3, Domain::Bootstrap, 5))
+    }
+
+    #[test]
+    fn drawing_until_a_number_is_small_is_drawing_one_by_one() {
+        for bound in [0, 1 << 55, 1 << 60, 1 << 63, u64::MAX] {
+            for most in [0, 1, 2, 31, 32, 33, 500] {
+                let (mut by_one, mut at_once) = (reader(), reader());
+                for _ in 0..20 {
+                    let mut passed = 0;
+                    while passed < most && by_one.draw() >= bound {
+                        passed += 1;
+                    }
+                    assert_eq!(at_once.until_below(bound, most), passed);
+                    assert_eq!(at_once.draw(), by_one.draw());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_below_n_are_those_of_lemire() {
+        for n in [1, 2, 3, 1000, (1 << 63) + 1, u64::MAX] {
+            let (mut by_hand, mut found) = (reader(), reader());
+            for _ in 0..200 {
+                let want = loop {
+                    let product = u128::from(by_hand.draw()) * u128::from(n);
+                    if product as u64 >= n.wrapping_neg() % n {
+                        break (product >> 64) as u64;
+                    }
+                };
+                assert_eq!(found.below(n), want);
             }
         }
     }

@@ -4,6 +4,7 @@ use super::{Drawing, Parts};
 use crate::memory::{self, NoMemory};
 use crate::named;
 use crate::random::{Reader, Stream};
+use crate::simd::{Isa, Kernel, dispatch};
 
 named! {
     /// The kinds of blocks.
@@ -37,35 +38,9 @@ impl Drawing for Blocks {
         units
     }
 
-    fn count(&self, stream: Stream, scratch: &mut [u32], counts: &mut [u32]) {
-        let n = counts.len();
-        if n == 0 {
-            return;
-        }
-        let mut reader = Reader::new(stream);
-        if self.kind == Kind::Stationary {
-            return stationary(&mut reader, self.length, counts);
-        }
-        let length = self.whole(n);
-        let starts = if self.kind == Kind::Moving { n - length + 1 } else { n };
-        // At each unit, how many more blocks begin there than have ended before it.
-        scratch.fill(0);
-        let (mut left, mut wrapped) = (n, 0);
-        while left > 0 {
-            let (start, take) = (reader.below(starts as u64) as usize, length.min(left));
-            scratch[start] = scratch[start].wrapping_add(1);
-            match (start + take).checked_sub(n) {
-                None => scratch[start + take] = scratch[start + take].wrapping_sub(1),
-                Some(over) => {
-                    wrapped += 1;
-                    scratch[over] = scratch[over].wrapping_sub(1);
-                }
-            }
-            left -= take;
-        }
-        for (count, &step) in counts.iter_mut().zip(&*scratch) {
-            wrapped = step.wrapping_add(wrapped);
-            *count = wrapped;
+    fn count(&self, stream: Stream, steps: &mut [u32], counts: &mut [u32]) {
+        if !counts.is_empty() {
+            dispatch(Draw { blocks: *self, stream, steps, counts });
         }
     }
 
@@ -82,22 +57,78 @@ impl Drawing for Blocks {
     }
 }
 
-/// Goes on to the next unit, or anywhere with the probability 1/`length`.
-fn stationary(reader: &mut Reader, length: f64, counts: &mut [u32]) {
-    let n = counts.len();
-    let anew = (1.0 / length * 18_446_744_073_709_551_616.0) as u64;
-    counts.fill(0);
-    let mut at = reader.below(n as u64) as usize;
-    for drawn in 0..n {
-        if drawn > 0 {
-            at = if length <= 1.0 || reader.draw() < anew {
-                reader.below(n as u64) as usize
-            } else if at + 1 < n {
-                at + 1
-            } else {
-                0
-            };
+/// Draws the blocks of a replicate and counts the units in them.
+struct Draw<'a> {
+    blocks: Blocks,
+    stream: Stream,
+    /// Room for a number for each unit.
+    steps: &'a mut [u32],
+    counts: &'a mut [u32],
+}
+
+impl Kernel for Draw<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let n = self.counts.len();
+        let mut reader = Reader::new(self.stream);
+        let mut added = Added { steps: self.steps, wrapped: 0 };
+        added.steps.fill(0);
+        if self.blocks.kind == Kind::Stationary {
+            stationary(&mut reader, self.blocks.length, &mut added);
+        } else {
+            let length = self.blocks.whole(n);
+            let starts = if self.blocks.kind == Kind::Moving { n - length + 1 } else { n };
+            let mut left = n;
+            while left > 0 {
+                let (start, take) = (reader.below(starts as u64), if length < left { length } else { left });
+                added.block(start as usize, take);
+                left -= take;
+            }
         }
-        counts[at] += 1;
+        let mut count = added.wrapped;
+        for (to, &step) in self.counts.iter_mut().zip(&*added.steps) {
+            count = step.wrapping_add(count);
+            *to = count;
+        }
+    }
+}
+
+/// The blocks that were drawn.
+struct Added<'a> {
+    /// At each unit, how many more blocks begin there than have ended before it.
+    steps: &'a mut [u32],
+    /// The blocks that go on at the beginning of the series.
+    wrapped: u32,
+}
+
+impl Added<'_> {
+    #[inline(always)]
+    fn block(&mut self, start: usize, length: usize) {
+        let n = self.steps.len();
+        self.steps[start] = self.steps[start].wrapping_add(1);
+        let end = start + length;
+        let end = if end < n {
+            end
+        } else {
+            self.wrapped += 1;
+            end - n
+        };
+        self.steps[end] = self.steps[end].wrapping_sub(1);
+    }
+}
+
+/// Blocks each of whose units is followed by the next one, or with the probability 1/`length` by a new block.
+#[inline(always)]
+fn stationary(reader: &mut Reader, length: f64, added: &mut Added<'_>) {
+    let n = added.steps.len();
+    let anew = (1.0 / length * 18_446_744_073_709_551_616.0) as u64;
+    let mut left = n;
+    while left > 0 {
+        let start = reader.below(n as u64) as usize;
+        let more = if length <= 1.0 { 0 } else { reader.until_below(anew, left - 1) };
+        added.block(start, 1 + more);
+        left -= 1 + more;
     }
 }

@@ -237,6 +237,9 @@ struct Counted<'a, C, const K: usize> {
     counts: &'a [C],
 }
 
+/// Runs that are added up side by side, so that an addition need not wait for the one before it.
+const BESIDE: usize = 4;
+
 impl<C: Copy, const K: usize> Kernel for Counted<'_, C, K>
 where
     f64: From<C>,
@@ -248,21 +251,56 @@ where
         let mut all = [0.0; K];
         for (table, counts) in self.table.chunks(RUNS).zip(self.counts.chunks(RUNS)) {
             let mut some = [0.0; K];
-            for (table, counts) in table.chunks(RUN).zip(counts.chunks(RUN)) {
-                let mut lanes = [[0.0; K]; LANES];
-                for (i, (sums, &count)) in table.iter().zip(counts).enumerate() {
-                    for k in 0..K {
-                        lanes[i % LANES][k] += f64::from(count) * sums[k];
+            let (tables, last) = table.as_chunks::<{ RUN * BESIDE }>();
+            let (of_tables, of_last) = counts.as_chunks::<{ RUN * BESIDE }>();
+            for (table, counts) in tables.iter().zip(of_tables) {
+                let mut lanes = [[[0.0; K]; LANES]; BESIDE];
+                for i in (0..RUN).step_by(LANES) {
+                    for run in 0..BESIDE {
+                        let at = run * RUN + i;
+                        add_units(&mut lanes[run], &table[at..at + LANES], &counts[at..at + LANES]);
                     }
                 }
-                for k in 0..K {
-                    some[k] += (lanes[0][k] + lanes[1][k]) + (lanes[2][k] + lanes[3][k]);
+                for run in 0..BESIDE {
+                    add_lanes(&mut some, &lanes[run]);
                 }
+            }
+            for (table, counts) in last.chunks(RUN).zip(of_last.chunks(RUN)) {
+                let mut lanes = [[0.0; K]; LANES];
+                let (fours, rest) = table.as_chunks::<LANES>();
+                let (of_fours, of_rest) = counts.as_chunks::<LANES>();
+                for (units, counts) in fours.iter().zip(of_fours) {
+                    add_units(&mut lanes, units, counts);
+                }
+                add_units(&mut lanes, rest, of_rest);
+                add_lanes(&mut some, &lanes);
             }
             for k in 0..K {
                 all[k] += some[k];
             }
         }
         all
+    }
+}
+
+/// Adds one unit to each lane, of the first ones where there are fewer units.
+#[inline(always)]
+fn add_units<C: Copy, const K: usize>(lanes: &mut [[f64; K]; LANES], units: &[[f64; K]], counts: &[C])
+where
+    f64: From<C>,
+{
+    for i in 0..LANES {
+        if i < units.len() {
+            for k in 0..K {
+                lanes[i][k] += f64::from(counts[i]) * units[i][k];
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add_lanes<const K: usize>(sum: &mut [f64; K], lanes: &[[f64; K]; LANES]) {
+    for k in 0..K {
+        sum[k] += (lanes[0][k] + lanes[1][k]) + (lanes[2][k] + lanes[3][k]);
     }
 }
