@@ -53,6 +53,11 @@ pub trait Drawing: Debug + Sync {
         1.0
     }
 
+    /// Whether as many units are drawn as there are, each time any of them, as [`crate::random::counts`] draws them.
+    fn plain(&self) -> bool {
+        false
+    }
+
     /// Whether counts are used as they are: those of all units (of each stratum, where they are drawn in strata) add up
     /// to their number, or else to what the clusters that were drawn have. Otherwise their total is noise, see
     /// [`Drawing::level`].

@@ -11,4 +11,8 @@ impl Drawing for Simple {
     fn count(&self, stream: Stream, _: &mut [u32], counts: &mut [u32]) {
         count_into(stream, counts);
     }
+
+    fn plain(&self) -> bool {
+        true
+    }
 }

@@ -1,8 +1,9 @@
 //! The bootstrap of a statistic of sorted rows.
 
 use super::data::{Data, Second};
+use super::window::Window;
 use super::{OrderStatistic, Sample};
-use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks};
+use crate::grid::{Progress, Stopped, chunk, chunks, map_chunks, threads};
 use crate::memory::{self, NoMemory};
 use crate::random::{Domain, Stream};
 use crate::simd::scalar;
@@ -15,6 +16,8 @@ use crate::uncertainty::{Bootstrap, Correction, Design, Method, NoEstimate, Opti
 
 /// Row visits per chunk of work: so many are worth handing to a thread.
 const VISITS: usize = 1 << 17;
+/// The same of draws that are only counted near a quantile.
+const DRAWS: usize = 1 << 19;
 /// The most groups of units that the acceleration leaves out in turn. With fewer units each is left out alone.
 const GROUPS: usize = 500;
 
@@ -54,9 +57,7 @@ fn bootstrap_or_ended(
     let work = Work { statistic, data: &data, design, drawing };
     let value = work.value(|_, counts| counts.fill(1))?;
     let count = options.count as usize;
-    let mut replicates = work.values(count, progress, |replicate, room, counts| {
-        drawing.count(Stream::new(options.seed, Domain::Bootstrap, replicate as u32), room, counts);
-    })?;
+    let mut replicates = work.replicates(count, options.seed, progress)?;
     if replicates.iter().any(|value| !value.is_finite()) {
         return Err(NoEstimate::EmptyResample.into());
     }
@@ -93,6 +94,33 @@ impl Work<'_> {
             Design::Rows => self.rows(),
             Design::Clusters { count, .. } => count,
         }
+    }
+
+    /// The statistic of each replicate.
+    fn replicates(&self, count: usize, seed: u64, progress: Progress<'_>) -> Result<Vec<f64>, Ended> {
+        let stream = |replicate| Stream::new(seed, Domain::Bootstrap, replicate as u32);
+        let counting = |replicate, room: &mut [u32], counts: &mut [u32]| {
+            self.drawing.count(stream(replicate), room, counts);
+        };
+        let plain = matches!(self.design, Design::Rows) && self.drawing.plain();
+        let level = self.statistic.level().filter(|_| plain);
+        let window = level.map_or(Ok(None), |level| Window::of(&self.data.x, level))?;
+        let Some(window) = window else { return self.values(count, progress, counting) };
+        let each = (DRAWS / self.rows()).min(count / (4 * threads())).max(1);
+        let bytes = count * self.rows() * size_of::<u64>();
+        let mut progress = |done: usize| progress((done * each).min(count));
+        let parts = map_chunks(chunks(count, each), bytes, &mut progress, |part| {
+            let mut room = Window::room()?;
+            let mut values = memory::with_capacity(each)?;
+            for replicate in chunk(part, count, each) {
+                values.push(match window.value(stream(replicate), &mut room) {
+                    Some(value) => value,
+                    None => self.value(|room, counts| counting(replicate, room, counts))?,
+                });
+            }
+            Ok(values)
+        })?;
+        Ok(memory::joined(parts)?)
     }
 
     /// The statistic where the units count as `count` says.

@@ -15,6 +15,7 @@ mod roc;
 mod sorted;
 mod spearman;
 mod trimmed_mean;
+mod window;
 
 pub use average_precision::AveragePrecision;
 pub use bootstrap::ordered_bootstrap;
@@ -56,6 +57,11 @@ pub trait OrderStatistic: Sync {
     /// The statistic as it is of a column of this type, where the type matters.
     fn of_column(&self, _column: &dyn Wide) -> Result<Option<Box<dyn OrderStatistic>>, NoMemory> {
         Ok(None)
+    }
+
+    /// The level of a quantile; `None` of any other statistic.
+    fn level(&self) -> Option<f64> {
+        None
     }
 
     /// A bound of the rounding error of a value that was computed from a column whose largest magnitude is `reach`:

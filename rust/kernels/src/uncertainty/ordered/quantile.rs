@@ -15,6 +15,10 @@ impl OrderStatistic for Quantile {
         quantile(sample, self.q)
     }
 
+    fn level(&self) -> Option<f64> {
+        Some(self.q)
+    }
+
     fn rounding(&self, reach: f64) -> f64 {
         4.0 * f64::EPSILON * reach
     }
