@@ -110,6 +110,7 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_MaxT": lambda: _core.max_t(X, models=1, tie=0.0, seed=0),
     "_MeanInterval": mean_interval,
     "_Moments": lambda: _core.column_moments(X),
+    "_NearCodes": lambda: _core.near_codes(np.arange(3)),
     "_NonFinite": lambda: {k: v for k, v in _core.sum_of_squares((X,)).items() if k not in ("sum", "exponent")},
     "_Norms": lambda: _core.global_norms((X,), norm_type=1.0),
     "_NotFinite": lambda: _core.column_moments(X / 0.0),

@@ -27,7 +27,7 @@ from . import _core
 from ._foreign import is_refusal
 from ._frames import aligned, column, library, names_of, one_of
 from ._objects import comparable, kinds_of, numbers_alone, typed
-from ._strides import coded, coded_objects, converted, kept, listed, side_by_side, strides
+from ._strides import coded, coded_objects, converted, kept, listed, near, side_by_side, strides
 from .errors import shown, type_error, value_error
 
 __all__ = [
@@ -384,6 +384,8 @@ def codes(ids: Any, name: str, n: int, keep: Mask | None = None) -> tuple[NDArra
         Sorted, so that the codes do not depend on the order of the rows. Of Python objects where NumPy has no type that
         keeps the ids apart: texts that end in a NUL, whole numbers of more than 64 bits.
     """
+    if keep is None and isinstance(ids, np.ndarray) and ids.shape == (n,) and (found := near(ids)) is not None:
+        return found
     array, missing = id_column(ids, name)
     if array.shape != (n,):
         raise value_error(name, f"one id per row, shape ({n},)", f"shape {array.shape}")

@@ -54,6 +54,14 @@ def json_lines(
 # arrays
 def check_memory(array: NDArray[Any], name: str) -> None: ...
 
+# clusters
+class _NearCodes(TypedDict):
+    codes: NDArray[np.int64]
+    low: int
+    above: NDArray[np.int64]
+
+def near_codes(ids: NDArray[np.int64]) -> _NearCodes | None: ...
+
 # tokens
 def token_scores(
     logits: NDArray[Any],

@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["STRIDE", "coded", "coded_objects", "converted", "kept", "listed", "rows_by_part", "side_by_side", "strides"]
+from . import _core
+
+__all__ = [
+    "STRIDE", "coded", "coded_objects", "converted", "kept", "listed", "near", "rows_by_part", "side_by_side",
+    "strides",
+]  # fmt: skip
 
 Array = NDArray[Any]
 
@@ -71,8 +76,21 @@ def _joined(parts: Sequence[Array], dtype: np.dtype[Any]) -> Array:
     return whole
 
 
+def near(ids: Array) -> tuple[NDArray[np.int64], Array] | None:
+    """As :func:`coded`, for a plain int64 array of numbers near each other, in the core; None for any other.
+
+    The array may be the caller's: where another thread writes to it meanwhile, there are no codes.
+    """
+    plain = type(ids) is np.ndarray and ids.ndim == 1 and ids.dtype == np.int64
+    if not (plain and ids.flags.c_contiguous and ids.flags.aligned) or (found := _core.near_codes(ids)) is None:
+        return None
+    return found["codes"], found["above"] + np.int64(found["low"])
+
+
 def coded(ids: Array) -> tuple[NDArray[np.int64], Array]:
     """Encode ids without NaN as integers: codes and the sorted unique ids, with ``ids == unique[codes]``."""
+    if (found := near(ids)) is not None:
+        return found
     if ids.dtype.kind in "iu" and ids.size:
         low, span = int(ids.min()), int(ids.max()) - int(ids.min())
         if span < 4 * ids.size + 1024:

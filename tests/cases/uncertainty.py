@@ -107,6 +107,21 @@ def _cluster_bound(inputs: Inputs) -> float:
     return len(x) * 2.0**-53 * np.abs(x - 0.25).sum()
 
 
+def _ids(dtype: str, n: int) -> Inputs:
+    return {"ids": (words(n, 12) % np.uint64(2 * n)).astype(np.int64) * 2 - n}
+
+
+def _near(inputs: Inputs) -> Outputs:
+    found = _core.near_codes(inputs["ids"])
+    assert found is not None
+    return {"codes": found["codes"], "ids": found["low"] + found["above"]}
+
+
+def _near_reference(inputs: Inputs) -> Outputs:
+    codes, unique = reference.near_codes(inputs["ids"])
+    return {"codes": codes, "ids": unique}
+
+
 def _weighted_rows(dtype: str, n: int) -> Inputs:
     return _rows(dtype, n) | {"weights": 2.0 ** (5 * normalish(n, 10))}
 
@@ -593,6 +608,9 @@ CASES = [
     Case(
         name="intervals.cluster_sums", covers=("cluster_sums",), make=_rows, run=_cluster_sums,
         reference=_cluster_sums_reference, lengths=(0, *LENGTHS), bound={"sums": _cluster_bound},
+    ),
+    Case(
+        name="clusters.near", covers=("near_codes",), make=_ids, run=_near, reference=_near_reference, lengths=LENGTHS,
     ),
     Case(
         name="intervals.weighted_sums", covers=("cluster_sums",), make=_weighted_rows, run=_weighted_sums,

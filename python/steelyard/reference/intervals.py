@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 __all__ = [
     "adjusted", "agresti_coull", "clopper_pearson", "cluster_sums", "clustered", "crossed", "differences",
     "effective_rows", "effective_weights", "exact_cluster_sums", "exact_moments", "fisher_mid_p", "jackknifed",
-    "mcnemar", "moments", "newcombe", "ratio", "sign_flip", "sign_flip_smooth", "stratified", "t_interval", "tango",
-    "unspread", "wald", "weighted_sums", "welch", "wild_p", "wilson",
+    "mcnemar", "moments", "near_codes", "newcombe", "ratio", "sign_flip", "sign_flip_smooth", "stratified",
+    "t_interval", "tango", "unspread", "wald", "weighted_sums", "welch", "wild_p", "wilson",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -75,6 +75,12 @@ def exact_moments(x: NDArray[Any]) -> tuple[float, float]:
     values = [Fraction(float(value)) for value in x]
     n, total = len(values), sum(values, Fraction())
     return float(total) / n, float(n * sum(value * value for value in values) - total * total) / n
+
+
+def near_codes(ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The code of each id, its rank among those that occur, and the ids that occur in ascending order."""
+    unique, codes = np.unique(ids, return_inverse=True)
+    return codes, unique
 
 
 def exact_cluster_sums(x: NDArray[Any], ids: NDArray[Any], shift: float) -> tuple[Floats, Floats]:

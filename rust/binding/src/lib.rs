@@ -6,6 +6,7 @@ mod arrays;
 mod calibration;
 mod call;
 mod callback;
+mod clusters;
 mod config;
 mod give;
 mod intervals;
@@ -30,6 +31,8 @@ mod _core {
     use crate::arrays::check_memory;
     #[pymodule_export]
     use crate::calibration::ReliabilityTotals;
+    #[pymodule_export]
+    use crate::clusters::near_codes;
     #[pymodule_export]
     use crate::config::{
         asked_threads, fail_allocations_for_tests, force_isa, isa, isa_available, numerics, panic_for_tests,

@@ -81,34 +81,40 @@ fn leave(elements: Vec<f64>) {
     }
 }
 
-/// A new float64 array that nobody else has access to yet. Its elements have arbitrary values until the caller's kernel
+/// An element of eight bytes, any of which are a value of it.
+pub trait Word: Element + Copy {}
+
+impl Word for f64 {}
+impl Word for i64 {}
+
+/// A new array that nobody else has access to yet. Its elements have arbitrary values until the caller's kernel
 /// overwrites all of them.
-pub struct Fresh<'py> {
-    array: Bound<'py, PyArray1<f64>>,
-    data: *mut f64,
+pub struct Fresh<'py, T: Word = f64> {
+    array: Bound<'py, PyArray1<T>>,
+    data: *mut T,
     n: usize,
 }
 
-impl<'py> Fresh<'py> {
+impl<'py, T: Word> Fresh<'py, T> {
     /// An array of `n` elements.
     pub fn new(py: Python<'py>, n: usize) -> PyResult<Self> {
         let mut elements = take(n).map_err(no_memory)?;
         let offset = elements.as_ptr().align_offset(LINE * size_of::<f64>()).min(LINE);
-        let data = elements[offset..].as_mut_ptr();
+        let data = elements[offset..].as_mut_ptr().cast();
         let memory = Bound::new(py, ResultMemory(elements))?.into_any();
-        // SAFETY: `data` points to at least `n` initialised elements, which `memory` keeps where they are.
+        // SAFETY: `data` points to at least `n` initialised words, which `memory` keeps where they are.
         let array = unsafe { array(py, n, data, Some(memory)) }?;
         Ok(Fresh { array, data, n })
     }
 
     /// The elements, for writing.
-    pub fn elements(&mut self) -> &mut [f64] {
+    pub fn elements(&mut self) -> &mut [T] {
         // SAFETY: as above; the array keeps the memory alive, and nobody else has it while `self` is borrowed.
         unsafe { from_raw_parts_mut(self.data, self.n) }
     }
 
     /// The array, to be returned to Python.
-    pub fn array(self) -> Bound<'py, PyArray1<f64>> {
+    pub fn array(self) -> Bound<'py, PyArray1<T>> {
         self.array
     }
 }

@@ -1,7 +1,9 @@
 //! Clusters: rows that belong together, under names that stay the same across updates, merges and machines.
 
 mod ids;
+mod near;
 mod shards;
 
 pub use ids::{Id, LONGEST_TEXT, Names};
+pub use near::{Near, near};
 pub(crate) use shards::{Keyed, Shards};

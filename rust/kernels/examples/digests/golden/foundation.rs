@@ -2,6 +2,7 @@
 
 use super::inputs::{Draw, given, pairs, tame, wild, words};
 use super::{Entry, Run, entry};
+use steelyard_kernels::clusters::near;
 use steelyard_kernels::exact::Fixed;
 use steelyard_kernels::grid::{self, CHUNK};
 use steelyard_kernels::simd::{self, Bf16, Element, F16, Isa, Kernel, tree32, tree64};
@@ -17,7 +18,25 @@ pub const TABLE: &[Entry] = &[
     entry("grid.sum", "bfloat16", sum::<Bf16>),
     entry("grid.sum", "float16", sum::<F16>),
     entry("exact.fixed", "float64", fixed),
+    entry("clusters.near", "int64", near_codes),
 ];
+
+/// The codes of ids of which some occur, which is a rank, and of ids that all occur, which is their distance.
+fn near_codes(n: usize) -> Run {
+    let range = n as u64 + 1;
+    let ids: Vec<i64> = words(n, 9).map(|word| (word % range) as i64 * 3 - n as i64).collect();
+    let dense: Vec<i64> = words(n, 10).map(|word| (word % 97) as i64).collect();
+    Box::new(move |digest| {
+        for ids in [&ids, &dense] {
+            let mut codes = vec![0; n];
+            let found = given(near(ids, &mut codes, &mut |_| true));
+            digest.word(u64::from(found.is_some()));
+            for number in found.iter().flat_map(|found| &found.above).chain(&codes) {
+                digest.word(*number as u64);
+            }
+        }
+    })
+}
 
 /// The results of `f(start, end)` for each chunk of the grid, in order.
 pub fn chunked<R: Send>(n: usize, bytes: usize, f: impl Fn(usize, usize) -> R + Sync) -> Vec<R> {
