@@ -422,6 +422,11 @@ def _(n: int) -> Any:
     return uniform(min(n, 100_000))
 
 
+@row("bootstrap: smoothed", "bootstrap", call=lambda d: sy.bootstrap(d, "median", sampling="smoothed", n_resamples=199))
+def _(n: int) -> Any:
+    return uniform(min(n, 100_000))
+
+
 @row("bootstrap: double", "bootstrap", call=lambda d: sy.bootstrap(d, method="double", n_resamples=199))
 def _(n: int) -> Any:
     return uniform(n // 100 + 2)
@@ -695,6 +700,8 @@ row("_core.majority_at", call=lambda d: _core.majority_at(d[0], d[1], wrong=d[2]
 of_numbers("resampling_counts", lambda n: n, lambda n: 0, lambda n: 0)
 row("_core.near_codes", call=_core.near_codes)(lambda n: np.arange(n) % 1000 * 3)
 row("_core.resampled_counts", call=lambda n: _core.resampled_counts(n, seed=0, first=0, count=9))(lambda n: n)
+row("_core.smoothing_noise", call=lambda n: _core.smoothing_noise(n, seed=0, first=0, count=9))(lambda n: n)
+row("_core.bandwidth", call=_core.bandwidth)(uniform)
 row("_core.resampled_rows", call=lambda n: _core.resampled_rows(n, seed=0, first=0, count=9))(lambda n: n)
 
 

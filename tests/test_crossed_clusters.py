@@ -194,8 +194,8 @@ BOOTSTRAP: list[tuple[str, dict[str, Any]]] = [
     ("clusters: expected at least two clusters; got one", {"clusters": {"a": A, "b": [7] * 4}}),
     ("blocks: expected None with clusters", {"clusters": {"a": A, "b": B}, "blocks": "moving"}),
     (
-        "clusters: expected one kind for a statistic that is a function; got crossed clusters (2 a, 2 b)",
-        {"clusters": {"a": A, "b": B}, "statistic": np.mean},
+        "method: expected one of percentile, basic, bc, expanded, normal for the function mean in crossed clusters; got",
+        {"clusters": {"a": A, "b": B}, "statistic": np.mean, "method": "bca"},
     ),
     (
         "clusters: expected one kind with n_resamples=math.inf; got crossed clusters (2 a, 2 b)",

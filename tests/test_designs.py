@@ -204,7 +204,18 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
         {"strata": [*"aabb"], "x": [1, 1, 3, 3]},
     ),
     ("blocks: expected None with n_resamples=math.inf; got blocks", {"blocks": "moving", "n_resamples": math.inf}),
-    ("weights: expected None for a statistic that is a function", {"weights": [1, 2, 3], "statistic": np.mean}),
+    (
+        "weights: expected None for the function mean; got weights; a function that takes sample_weight can have weights",
+        {"weights": [1, 2, 3], "statistic": np.mean},
+    ),
+    (
+        "average: expected 'micro' for the function mean; got 'macro'; by= gives the answer of each stratum",
+        {"x": [1, 2, 3, 4], "strata": [*"aabb"], "average": "macro", "statistic": np.mean},
+    ),
+    (
+        "method: expected one of percentile, basic, bc, expanded, normal for the function mean in strata; got 'bca'",
+        {"x": [1, 2, 3, 4], "strata": [*"aabb"], "method": "bca", "statistic": np.mean},
+    ),
     ("weights: expected None for statistic='median'", {"weights": [1, 2, 3], "statistic": "median"}),
     ("average: expected 'micro' for statistic='iqr'", {"strata": [*"aaa"], "average": "macro", "statistic": "iqr"}),
     ("by: expected one statistic with it; got 2 statistics", {"by": [*"aab"], "statistic": ("mean", "median")}),
@@ -340,7 +351,10 @@ BLOCKS_REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("blocks: expected None with strata; got 'circular'", {"blocks": "circular", "strata": [*"aaa"]}),
     ("blocks: expected a length of at most 3 rows; got 4", {"blocks": sy.uncertainty.blocks("moving", 4)}),
     ("blocks: expected one of moving, circular, stationary; got 'still'", {"blocks": "still"}),
-    ("blocks: expected None for a statistic that is a function", {"blocks": "moving", "statistic": np.mean}),
+    (
+        "blocks: expected a length for the function corrcoef; got 'moving'; pass blocks=steelyard.uncertainty.blocks(",
+        {"x": ([1, 2, 3], [2, 1, 3]), "blocks": "moving", "statistic": np.corrcoef},
+    ),
     (
         "blocks: expected a length for statistic='auc'; got 'moving'; pass blocks=steelyard.uncertainty.blocks",
         {"blocks": "moving", "statistic": "auc", "x": ([1, 2, 3], [0, 1, 0])},

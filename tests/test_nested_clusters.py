@@ -179,8 +179,8 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("clusters: expected at least two clusters; got one", {"clusters": ([0] * 4, [0, 1, 2, 3])}),
     ("blocks: expected None with clusters", {"clusters": ([0, 0, 1, 1], [0, 1, 2, 3]), "blocks": "moving"}),
     (
-        "clusters: expected one kind for a statistic that is a function; got nested clusters (2, 4)",
-        {"clusters": ([0, 0, 1, 1], [0, 1, 2, 3]), "statistic": np.mean},
+        "method: expected one of percentile, basic, bc, expanded, normal for the function mean in nested clusters; got 'bca'",
+        {"clusters": ([0, 0, 1, 1], [0, 1, 2, 3]), "statistic": np.mean, "method": "bca"},
     ),
     (
         "clusters: expected one kind with n_resamples=math.inf; got nested clusters (2, 4)",

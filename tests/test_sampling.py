@@ -220,7 +220,10 @@ def test_the_result_says_how_it_was_drawn(sampling: Any, method: str) -> None:
 # -- refusals ---------------------------------------------------------------------------------------------
 
 REFUSED: list[tuple[str, dict[str, Any]]] = [
-    ("sampling: expected one of multinomial, balanced, poisson, bayesian, subsample; got 'x'", {"sampling": "x"}),
+    (
+        "sampling: expected one of multinomial, balanced, poisson, bayesian, smoothed, subsample; got 'x'",
+        {"sampling": "x"},
+    ),
     (
         "sampling: expected steelyard.uncertainty.subsample(m), since it takes a number; got 'subsample'",
         {"sampling": "subsample"},
@@ -286,7 +289,9 @@ def test_methods_that_linearise_are_refused(method: Any, sampling: Any) -> None:
 
 @pytest.mark.parametrize("sampling", [3, None, ["poisson"]])
 def test_a_sampling_is_a_name(sampling: Any) -> None:
-    with pytest.raises(TypeError, match=r"sampling: expected one of multinomial, balanced, poisson, bayesian, or"):
+    with pytest.raises(
+        TypeError, match=r"sampling: expected one of multinomial, balanced, poisson, bayesian, smoothed, or"
+    ):
         sy.bootstrap([1.0, 2.0, 4.0], sampling=sampling)
 
 
@@ -294,3 +299,97 @@ def test_a_sampling_is_a_name(sampling: Any) -> None:
 def test_m_is_a_whole_number_of_draws(m: Any) -> None:
     with pytest.raises((ValueError, TypeError), match="m: expected"):
         sy.uncertainty.subsample(m)
+
+
+# -- smoothed ---------------------------------------------------------------------------------------------
+
+Y = np.sqrt(np.abs(normalish(60, 2))) + normalish(60, 5)
+
+
+def test_smoothed_means_have_the_variance_of_the_rows_and_of_the_noise() -> None:
+    found = sy.bootstrap(Y, sampling=sy.uncertainty.smoothed(0.7), n_resamples=20_000)
+    want = math.sqrt((Y.var() + 0.7**2) / len(Y))
+    assert found.standard_error == pytest.approx(want, rel=0.02)  # four of its standard errors
+    assert found.method == "smoothed percentile bootstrap"
+    assert found.reason == "the default with noise of standard deviation 0.7"
+    assert found.detail["bandwidth"] == 0.7
+
+
+def test_smoothed_medians_have_the_law_of_draws_from_the_density() -> None:
+    """Against NumPy's own draws: two samples of medians, by Kolmogorov and Smirnov."""
+    found = sy.bootstrap(Y, "median", sampling="smoothed", n_resamples=4000)
+    h, rng = found.detail["bandwidth"], np.random.default_rng(3)
+    drawn = rng.choice(Y, (4000, len(Y))) + h * rng.standard_normal((4000, len(Y)))
+    assert found.replicates is not None
+    assert stats.ks_2samp(found.replicates, np.median(drawn, axis=1)).pvalue > 1e-3
+    assert len(np.unique(found.replicates)) == 4000
+
+
+def test_the_bandwidth_is_that_of_silverman() -> None:
+    s, iqr = Y.std(ddof=1), np.subtract(*np.percentile(Y, [75, 25]))
+    want = 0.9 * min(s, iqr / 1.34) * len(Y) ** -0.2
+    assert sy.bootstrap(Y, sampling="smoothed", n_resamples=99).detail["bandwidth"] == pytest.approx(want, rel=1e-13)
+    ties = np.array([1.0] * 9 + [5.0])  # equal quartiles: the standard deviation alone counts
+    want = 0.9 * ties.std(ddof=1) * 10**-0.2
+    assert sy.bootstrap(ties, sampling="smoothed", n_resamples=99).detail["bandwidth"] == pytest.approx(want, rel=1e-13)
+
+
+@pytest.mark.parametrize("function", [np.median, lambda x: np.median(x.ravel())])
+def test_functions_have_the_noise_of_the_statistics(function: Any) -> None:
+    options: Any = {"sampling": "smoothed", "n_resamples": 199, "seed": 8}
+    got, want = sy.bootstrap(Y, function, **options), sy.bootstrap(Y, "median", **options)
+    np.testing.assert_array_equal(got.replicates, want.replicates)
+    assert (got.low, got.high, got.detail) == (want.low, want.high, want.detail)
+
+
+def test_columns_and_groups_have_bandwidths_of_their_own() -> None:
+    groups = np.arange(60) % 2
+    many = sy.bootstrap(Y, "median", by=groups, sampling="smoothed", n_resamples=99)
+    for g in range(2):
+        alone = sy.bootstrap(Y[groups == g], "median", sampling="smoothed", n_resamples=99)
+        assert (many[g].low, many[g].high, many[g].detail) == (alone.low, alone.high, alone.detail)
+    table = sy.bootstrap(np.stack([Y, 9 * Y], axis=1), sampling="smoothed", n_resamples=99)
+    assert table[1].detail["bandwidth"] == pytest.approx(9 * table[0].detail["bandwidth"])
+
+
+SMOOTHED: list[tuple[str, dict[str, Any]]] = [
+    ("sampling: expected 'multinomial' with clusters; got 'smoothed'", {"clusters": [0, 0, 1, 1]}),
+    ("sampling: expected 'multinomial' with weights; got 'smoothed'", {"weights": [1, 2, 3, 4]}),
+    ("sampling: expected 'multinomial' with strata; got 'smoothed'; by= gives", {"strata": [0, 0, 1, 1]}),
+    ("sampling: expected 'multinomial' with blocks='moving'; got 'smoothed'", {"blocks": "moving"}),
+    ("sampling: expected 'multinomial' with n_resamples=math.inf; got 'smoothed'", {"n_resamples": math.inf}),
+    (
+        "sampling: expected 'multinomial' for the columns of correlation; got 'smoothed'",
+        {"x": ([1, 2, 3, 5], [2, 1, 3, 4]), "statistic": "correlation"},
+    ),
+    (
+        "sampling: expected 'multinomial' for the function weighted; got 'smoothed'; noise needs a function that takes",
+        {"statistic": "weighted"},
+    ),
+    ("method: expected one of percentile, basic, normal with sampling='smoothed'; got 'bca'", {"method": "bca"}),
+    ("x: expected values that differ; got 4 equal values", {"x": [2, 2, 2, 2]}),
+    (
+        "sampling: expected 'multinomial' for statistic='geometric_mean'; got 'smoothed'; noise moves values out of its",
+        {"x": [0.01, 2, 3, 4], "statistic": "geometric_mean"},
+    ),
+    ("sampling: expected at most 100000 rows or clusters with 'smoothed'; got 100001", {"x": np.arange(100_001.0)}),
+]
+
+
+@pytest.mark.parametrize(("message", "how"), SMOOTHED)
+def test_what_cannot_be_smoothed_is_refused(message: str, how: dict[str, Any]) -> None:
+    def weighted(x: np.ndarray, sample_weight: np.ndarray) -> float:
+        return float(np.average(x, weights=sample_weight))
+
+    how = {"x": [1, 2, 4, 8], "statistic": "mean"} | how
+    named = how.pop("statistic")
+    statistic = weighted if named == "weighted" else named
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        sy.bootstrap(how.pop("x"), statistic, sampling="smoothed", **how)
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("bandwidth", [0, -1.0, math.inf, math.nan])
+def test_a_bandwidth_is_above_0(bandwidth: float) -> None:
+    with pytest.raises(ValueError, match="bandwidth: expected a number that is above 0 and finite; got"):
+        sy.uncertainty.smoothed(bandwidth)

@@ -803,10 +803,30 @@ def resampled_counts(
     first: int,
     count: int,
     stratum: int = 0,
-    sampling: str = "multinomial",
+    stratum_codes: NDArray[np.int64] | None = None,
+    strata: int = 0,
+    blocks: str | None = None,
+    block_length: float = 1.0,
+    outermost: int = 0,
+    parents: Sequence[NDArray[np.int64]] | None = None,
+    crossed: Sequence[NDArray[np.int64]] | None = None,
+    kinds: Sequence[int] = ...,
+    sampling: str | None = None,
+    sampling_parameters: Sequence[float] = ...,
     total: int = ...,
 ) -> NDArray[np.float64]: ...
-def resampled_rows(n: int, *, seed: int, first: int, count: int, stratum: int = 0) -> NDArray[np.int64]: ...
+def resampled_rows(
+    n: int,
+    *,
+    seed: int,
+    first: int,
+    count: int,
+    stratum: int = 0,
+    blocks: str | None = None,
+    block_length: float = 1.0,
+) -> NDArray[np.int64]: ...
+def smoothing_noise(n: int, *, seed: int, first: int, count: int) -> NDArray[np.float64]: ...
+def bandwidth(x: NDArray[Any], *, progress: _Progress = None) -> dict[str, Any]: ...
 def replicates_interval(
     replicates: NDArray[np.float64],
     *,

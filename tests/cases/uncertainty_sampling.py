@@ -14,8 +14,10 @@ from steelyard.reference import random
 from . import Case, Inputs, Outputs, as_dtype, normalish
 from .uncertainty_bootstrap import COUNT, SEED, core
 
-M = 7
-SAMPLINGS = {name: [float(M)] if row.parameters else [] for name, row in REGISTRIES["bootstrap.sampling"].items()}
+M, H = 7, 0.25
+NUMBERS = {"subsample": [float(M)], "smoothed": [H]}
+SAMPLINGS = {name: NUMBERS.get(name, []) for name in REGISTRIES["bootstrap.sampling"]}
+UNSTRATIFIED = ("subsample", "smoothed")
 # Of sums, whose weights are real numbers; of sorted rows, which count whole times; and a sum, which is no share.
 STATISTICS = {"mean": 1, "variance": 1, "sum": 1, "median": 1}
 
@@ -28,7 +30,7 @@ def _make(dtype: str, n: int) -> Inputs:
 def _calls() -> list[tuple[str, str, bool]]:
     """The statistics with each sampling, and a mean in strata with each that draws them."""
     plain = [(sampling, statistic, False) for sampling in SAMPLINGS for statistic in STATISTICS]
-    return plain + [(sampling, "mean", True) for sampling in SAMPLINGS if sampling != "subsample"]
+    return plain + [(sampling, "mean", True) for sampling in SAMPLINGS if sampling not in UNSTRATIFIED]
 
 
 def _run(inputs: Inputs) -> Outputs:
@@ -65,6 +67,10 @@ def _median(x: np.ndarray, counts: np.ndarray) -> float:
 def _reference(inputs: Inputs) -> Outputs:
     x, strata, said = inputs["x"].astype(np.float64), inputs["strata"], {}
     for sampling, statistic, stratified in _calls():
+        if sampling == "smoothed":
+            of: Any = {"mean": np.mean, "sum": np.sum, "variance": np.var, "median": np.median}[statistic]
+            said[f"smoothed_{statistic}"] = np.array([of(reference.smoothed(x, H, SEED, r)) for r in range(COUNT)])
+            continue
         weights = _counts(sampling, len(x))
         if stratified:
             weights = np.zeros((COUNT, len(x)))
@@ -91,7 +97,31 @@ def _bound(inputs: Inputs) -> float:
     return 1e-8 * len(inputs["x"]) * float(np.abs(inputs["x"].astype(np.float64)).max())
 
 
+def _column(dtype: str, n: int) -> Inputs:
+    return {"x": as_dtype(3.0 + normalish(n, n + 9), dtype)}
+
+
+def _noise(n: int) -> np.ndarray:
+    return np.concatenate([reference.smoothed(np.zeros(n), 1.0, SEED, r) for r in range(COUNT)])
+
+
 CASES = [
+    Case(
+        name="uncertainty.smoothing",
+        covers=("bandwidth", "smoothing_noise"),
+        dtypes=("float32", "float64", "float16", "bfloat16"),
+        lengths=(2, 3, 40, 1025),
+        make=_column,
+        run=lambda inputs: {
+            "bandwidth": _core.bandwidth(core(inputs["x"]))["bandwidth"],
+            "noise": _core.smoothing_noise(len(inputs["x"]), seed=SEED, first=0, count=COUNT),
+        },
+        reference=lambda inputs: {
+            "bandwidth": reference.bandwidth(inputs["x"].astype(np.float64)),
+            "noise": _noise(len(inputs["x"])),
+        },
+        bound={"bandwidth": 1e-12, "noise": 1e-13},
+    ),
     Case(
         name="uncertainty.bootstrap_sampling",
         covers=("bootstrap", "resampled_counts"),

@@ -19,6 +19,7 @@ WAYS: tuple[tuple[str, Any, Any], ...] = (
     ("balanced", "balanced", None),
     ("poisson", "poisson", None),
     ("bayesian", "bayesian", None),
+    ("smoothed", "smoothed", None),
     ("subsample(n/2)", "subsample", None),
     ("subsample(n/2)", "subsample", "percentile"),
 )
@@ -53,6 +54,8 @@ def section(scale: float = 1.0) -> str:
             continue
         for title, sampling, method in WAYS:
             cells = " | ".join(cell(sampling, method, draw, truth, n, trials) for n in SIZES)
-            shown = method or {"bayesian": "percentile", "subsample": "basic"}.get(sampling, "bca")
+            shown = method or {"bayesian": "percentile", "smoothed": "percentile", "subsample": "basic"}.get(
+                sampling, "bca"
+            )
             lines.append(f"| {name} | {title} | {shown} | {cells} |")
     return "\n".join(lines) + "\n"

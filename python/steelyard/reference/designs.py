@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,8 @@ from . import sums as statistics
 from .bootstrap import summary
 
 __all__ = [
-    "balanced", "bayesian", "block_length", "crossed", "in_blocks", "in_levels", "in_strata", "of_design", "poisson",
-    "subsample",
+    "balanced", "bandwidth", "bayesian", "block_length", "crossed", "in_blocks", "in_levels", "in_strata", "of_design",
+    "poisson", "smoothed", "subsample",
 ]  # fmt: skip
 
 Floats = NDArray[np.float64]
@@ -87,6 +88,20 @@ def bayesian(n: int, seed: int, replicate: int, stratum: int = 0) -> Floats:
     """Independent exponential weights of n rows, rounded up to whole multiples of 2^-27."""
     words = random.words(random.At(seed, random.BOOTSTRAP, stratum, replicate), n).astype(np.float64)
     return (np.floor(-np.log((words + 0.5) / 2.0**32) * 2.0**27) + 1) / 2.0**27
+
+
+def bandwidth(x: Floats) -> float:
+    """The standard deviation of the noise of a smoothed bootstrap, by Silverman's rule."""
+    s, iqr = float(x.std(ddof=1)), float(np.subtract(*np.percentile(x, [75, 25])))
+    spread: float = min(s, iqr / 1.34) if iqr > 0 else s
+    return 0.9 * spread * math.exp(-0.2 * math.log(len(x)))
+
+
+def smoothed(x: Floats, h: float, seed: int, replicate: int) -> Floats:
+    """A smoothed resample: the rows in their order, as often as they count, each with a normal deviate times h."""
+    numbers = random.numbers(random.At(seed, random.SMOOTHING, replicate=replicate))
+    deviates = [NormalDist().inv_cdf(((next(numbers) >> 11) + 0.5) / 2.0**53) for _ in x]
+    return np.repeat(x, random.counts(len(x), seed, replicate)) + h * np.array(deviates)
 
 
 def subsample(m: int, n: int, seed: int, replicate: int) -> Codes:

@@ -11,7 +11,7 @@ from .proportion import proportion
 from .quantiles import quantile, trimmed_mean
 from .quotients import quotient
 from .ranking import Ranking
-from .sampling import subsample
+from .sampling import smoothed, subsample
 from .scipy_bootstrap import scipy_bootstrap
 from .state import EstimateState
 
@@ -30,6 +30,7 @@ __all__ = [
     "quantile",
     "quotient",
     "scipy_bootstrap",
+    "smoothed",
     "subsample",
     "trimmed_mean",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from .._rows import Rows
 from .._strides import strides
 from ..errors import shown, type_error, value_error
 from ._replicates import METHODS, limits_of
+from .sampling import SMOOTHED
 
 __all__ = ["Called", "called", "of_callable", "tuple_columns"]
 
@@ -28,7 +30,11 @@ Floats = NDArray[np.float64]
 
 DRAWS = 1 << 18  # draws whose rows are in memory together: 2 MiB of indices, and as much of each column
 GROUPS = 500  # the most groups of units that the jackknife leaves out in turn
+# Keywords of the core for designs in which units are drawn apart or together, in words.
+APART = {"stratum_codes": "strata", "blocks": "blocks", "parents": "nested clusters", "crossed": "crossed clusters"}
 ROUNDING = 4096  # a replicate this many roundings from the value is equal to it
+# What the core is told of a design that says what units are and weigh, and not how they are drawn.
+ROWS = ("codes", "clusters", "weights", "average")
 EVERY = 0.025  # seconds between two reports of progress
 # Of what a function returned what it should not, in error messages.
 DATA, RESAMPLE, JACKKNIFE = " for the data", " for resample {}", " for the data without group {} of the jackknife"
@@ -80,8 +86,8 @@ class Request(NamedTuple):
     n_resamples: int
     seed: int
     confidence: Confidence
-    sampling: str | None = None
-    """How rows (or clusters) are drawn, where they are not drawn one by one."""
+    design: Mapping[str, Any]
+    """What the core is told of how rows are drawn and weighted."""
 
 
 def of_callable(
@@ -91,8 +97,10 @@ def of_callable(
     if request.method not in METHODS:
         got = f"{request.method!r} for the function {statistic}"
         raise value_error("method", f"one of {', '.join(METHODS)} for a statistic that is a function", got)
+    if request.method == "bca":
+        _jackknife_is_plain(statistic, request.design)
     values = [_checked(rows.of(column), name, rows) for name, column in columns.items()]
-    data = _Data(statistic, values, rows)
+    data = _Data(statistic, values, rows, request.design)
     if data.units < 2:
         what = "clusters" if rows.clusters else "rows"
         raise value_error("clusters" if rows.clusters else "x", f"at least two {what} to resample", "one")
@@ -106,6 +114,14 @@ def of_callable(
     )  # fmt: skip
     clock.end()
     return found
+
+
+def _jackknife_is_plain(statistic: Called, design: Mapping[str, Any]) -> None:
+    """Raise where a unit that is left out moves others too, so that BCa needs more than leaving out each."""
+    for name, words in APART.items():
+        if design.get(name) is not None:
+            methods = ", ".join(method for method in METHODS if method != "bca")
+            raise value_error("method", f"one of {methods} for the function {statistic} in {words}", "'bca'")
 
 
 def _checked(x: Array, name: str, rows: Rows) -> Array:
@@ -140,17 +156,24 @@ class _Clock:
 class _Data:
     """A function, and the rows of the columns that it takes."""
 
-    def __init__(self, statistic: Called, columns: list[Array], rows: Rows) -> None:
+    def __init__(self, statistic: Called, columns: list[Array], rows: Rows, design: Mapping[str, Any]) -> None:
         self.call = statistic.call
         self.columns = columns
         self.n = len(columns[0])
-        self.codes = None if rows.clusters is None else rows.clusters.codes
-        self.units = self.n if rows.clusters is None else rows.clusters.total
+        self.codes = design.get("codes", None if rows.clusters is None else rows.clusters.codes)
+        self.units = design.get("clusters", self.n if rows.clusters is None else rows.clusters.total)
+        self.weights = rows.weights
+        self.drawing = {name: value for name, value in design.items() if name not in ROWS}
+        # The standard deviation of the noise that is added to each draw.
+        of_noise = self.drawing["sampling_parameters"] if self.drawing.get("sampling") == SMOOTHED else (0.0,)
+        self.noise: float = of_noise[0]
         self.counts = statistic.takes == "counts"
+        # Rows that are drawn one by one or in blocks have an order, and there are as many as before.
+        self.in_order = not self.counts and self.codes is None and self.drawing.keys() <= {"blocks", "block_length"}
         flat = all(column.ndim == 1 for column in columns)
         self.keywords: dict[str, Any] = {"axis": -1} if statistic.takes == "axis" and flat else {}
         # Resamples of clusters differ in length, so that they do not fit into one table.
-        self.together = bool(self.keywords) and self.codes is None
+        self.together = bool(self.keywords) and self.in_order
         if self.counts:
             self.columns = [column.view() for column in columns]
             for column in self.columns:
@@ -159,7 +182,7 @@ class _Data:
     def value(self) -> tuple[float, float]:
         """The statistic of the data, and how far rounding may move it, as a share."""
         if self.counts:
-            found = self.call(*self.columns, sample_weight=np.ones(self.n))
+            found = self._weighted(np.ones(self.n))
         else:
             found = self.call(*(column.copy() for column in self.columns), **self.keywords)
         dtype = np.asarray(found).dtype
@@ -168,17 +191,21 @@ class _Data:
 
     def replicates(self, request: Request, clock: _Clock) -> Floats:
         """The statistic of each resample; a resample has the counts that it has for every other statistic."""
-        total, seed, sampling = request.n_resamples, request.seed, request.sampling
+        total, seed = request.n_resamples, request.seed
         to, each = np.empty(total), max(1, DRAWS // self.n)
         for first in range(0, total, each):
             count = min(each, total - first)
-            if self.counts or self.codes is not None or sampling is not None:
+            noise: Any = itertools.repeat(None)
+            if self.noise:
+                noise = _core.smoothing_noise(self.n, seed=seed, first=first, count=count).reshape(count, self.n)
+            if not self.in_order:
                 counts = _core.resampled_counts(
-                    self.units, seed=seed, first=first, count=count, sampling=sampling or "multinomial", total=total
+                    self.units, seed=seed, first=first, count=count, total=total, **self.drawing
                 )
-                found = map(self._of_counts, counts.reshape(count, self.units))
+                found = map(self._of_counts, counts.reshape(count, self.units), noise)
             else:
-                rows = _core.resampled_rows(self.n, seed=seed, first=first, count=count).reshape(count, self.n)
+                rows = _core.resampled_rows(self.n, seed=seed, first=first, count=count, **self.drawing)
+                rows = rows.reshape(count, self.n)
                 if self.together:
                     to[first : first + count] = self._together(rows, RESAMPLE, first)
                     clock.at(first + count)
@@ -206,17 +233,24 @@ class _Data:
         """The statistic of these rows, or of each row of a table of them."""
         return self.call(*(column.take(rows, axis=0, mode="clip") for column in self.columns), **self.keywords)
 
-    def _of_counts(self, counts: Floats) -> Any:
-        """The statistic of a resample in which each unit, a row or a cluster, counts so often."""
+    def _of_counts(self, counts: Floats, noise: Floats | None) -> Any:
+        """The statistic of a resample in which each unit, a row or a cluster, counts so often, with noise added."""
         counts = counts if self.codes is None else counts[self.codes]
         if self.counts:
-            return self.call(*self.columns, sample_weight=counts)
-        return self._of_rows(np.repeat(np.arange(self.n), counts.astype(np.intp)))
+            return self._weighted(counts)
+        rows = np.repeat(np.arange(self.n), counts.astype(np.intp))
+        if noise is not None:
+            return self.call(self.columns[0].astype(np.float64)[rows] + self.noise * noise, **self.keywords)
+        return self._of_rows(rows)
+
+    def _weighted(self, counts: Floats) -> Any:
+        """The statistic where each row counts so often, or so often its weight."""
+        return self.call(*self.columns, sample_weight=counts if self.weights is None else counts * self.weights)
 
     def _kept(self, rows: Mask) -> Any:
         """The statistic of some of the rows."""
         if self.counts:
-            return self.call(*self.columns, sample_weight=rows.astype(np.float64))
+            return self._weighted(rows.astype(np.float64))
         return self._of_rows(np.flatnonzero(rows))
 
     def _together(self, rows: NDArray[np.int64], what: str, first: int) -> Floats:

@@ -18,12 +18,17 @@ from ._callables import Called
 from ._request import Options
 from ._statistics import Chosen, column_names, for_core, is_of_sums, refusal
 from .blocks import Blocks
-from .sampling import Drawn
+from .sampling import SMOOTHED, Drawn
 
 __all__ = ["PLAIN", "Design", "design_of"]
 
 TITLES = titles("bootstrap.blocks")
 MEAN = " on average"
+# The ways to draw that are not for many rows, and why nobody misses them there.
+ENOUGH = {
+    "balanced": "the mean of so many multinomial draws is close to the value anyway",
+    SMOOTHED: "so many rows are smooth enough",
+}
 # Units of balanced resamples: one replicate of more would take longer than a call may take to answer Ctrl-C.
 MOST = 100_000
 
@@ -50,17 +55,16 @@ def design_of(rows: Rows, options: Options, columns: Mapping[str, Array]) -> Des
     if sampling is not None:
         units = rows.clusters.total if rows.clusters else rows.count(next(iter(columns.values())))
         _can_be_drawn(sampling, rows, units, options)
+        if sampling.kind == SMOOTHED:
+            sampling = _with_bandwidth(sampling, rows, statistic, columns)
     asked = "blocks" if blocks is not None else _asked(rows)
     if asked is None and sampling is None:
         return PLAIN
-    if isinstance(statistic, Called):
-        if asked is not None:
-            raise _cannot(asked, rows, "for a statistic that is a function", "name a statistic")
-        assert sampling is not None
-        return Design({}, sampling.title, sampling.said, sampling.detail)
     if (blocks is not None or rows.several is not None) and options.n_resamples == math.inf:
         raise _cannot(asked or "clusters", rows, "with n_resamples=math.inf", "9999 resamples are usual")
-    if not is_of_sums(statistic.name):
+    if isinstance(statistic, Called):
+        _only_micro_with_counts(rows, statistic)
+    elif not is_of_sums(statistic.name):
         _only_micro_without_weights(rows, statistic)
     elif statistic.name == "ratio":
         _of_one_sign(rows, columns, rows.several.words if rows.several else asked or "sampling")
@@ -86,24 +90,28 @@ def design_of(rows: Rows, options: Options, columns: Mapping[str, Array]) -> Des
     return Design(keywords, scheme, kind, detail)
 
 
-def _length(blocks: Blocks, rows: Rows, statistic: Chosen, columns: Mapping[str, Array]) -> float:
+def _length(blocks: Blocks, rows: Rows, statistic: Chosen | Called, columns: Mapping[str, Array]) -> float:
     """The length of the blocks, which the data choose where none is given."""
-    for name, of in (("clusters", rows.clusters), ("strata", rows.strata)):
-        if of is not None:
+    for name, found in (("clusters", rows.clusters), ("strata", rows.strata)):
+        if found is not None:
             fix = "by= gives the answer of each of several series"
             raise value_error("blocks", f"None with {name}", repr(blocks.kind), fix if name == "strata" else "")
-    values = for_core(map(rows.of, columns.values()))
     if blocks.length is not None:
-        if blocks.length > len(values[0]):
-            raise value_error("blocks", f"a length of at most {len(values[0])} rows", f"{blocks.length:g}")
+        n = rows.count(next(iter(columns.values())))
+        if blocks.length > n:
+            raise value_error("blocks", f"a length of at most {n} rows", f"{blocks.length:g}")
         return blocks.length
-    if len(values) > 1 and not is_of_sums(statistic.name):
+    function = isinstance(statistic, Called)
+    if (len(columns) > 1 or any(x.ndim > 1 for x in columns.values())) and (function or not is_of_sums(statistic.name)):
         fix = f"pass blocks=steelyard.uncertainty.blocks({blocks.kind!r}, length)"
-        raise value_error("blocks", f"a length for statistic={statistic.name!r}", repr(blocks.kind), fix)
-    found = _core.block_length(values, statistic.name, kind=blocks.kind)
-    if "refused" in found:
-        raise refusal(found, statistic.name, columns, rows)
-    length: float = found["length"]
+        of = f"the function {statistic}" if function else f"statistic={statistic.name!r}"
+        raise value_error("blocks", f"a length for {of}", repr(blocks.kind), fix)
+    # The length that suits a function is not known: that for the mean of its values stands for it, as for sorted rows.
+    title = "mean" if function else statistic.name
+    chosen = _core.block_length(for_core(map(rows.of, columns.values())), title, kind=blocks.kind)
+    if "refused" in chosen:
+        raise refusal(chosen, title, columns, rows)
+    length: float = chosen["length"]
     return length
 
 
@@ -125,9 +133,11 @@ def _can_be_drawn(sampling: Drawn, rows: Rows, units: int, options: Options) -> 
     if rows.several is not None:
         raise value_error("sampling", f"'multinomial' in {rows.several.words}", str(sampling))
     sampling.check(options.method)
-    if sampling.kind == "balanced" and units > MOST:
-        fix = "the mean of so many multinomial draws is close to the value anyway"
-        raise value_error("sampling", f"at most {MOST} rows or clusters with 'balanced'", str(units), fix)
+    if sampling.kind in ENOUGH and units > MOST:
+        expected = f"at most {MOST} rows or clusters with {sampling.kind!r}"
+        raise value_error("sampling", expected, str(units), ENOUGH[sampling.kind])
+    if sampling.kind == SMOOTHED:
+        return
     if rows.strata is not None and sampling.parameters:
         fix = "by= gives the answer of each stratum"
         raise value_error("sampling", "draws of all rows with strata", str(sampling), fix)
@@ -143,11 +153,41 @@ def _can_be_drawn(sampling: Drawn, rows: Rows, units: int, options: Options) -> 
             raise value_error("sampling", expected, str(sampling), "'balanced' and 'multinomial' draws keep them")
 
 
+def _with_bandwidth(sampling: Drawn, rows: Rows, statistic: Chosen | Called, columns: Mapping[str, Array]) -> Drawn:
+    """The smoothed bootstrap with its bandwidth, which the data choose where none is given."""
+    (name, x), *others = columns.items()
+    if others or x.ndim > 1:
+        raise value_error("sampling", f"'multinomial' for the columns of {statistic}", str(sampling))
+    for asked, of in (("clusters", rows.clusters), ("weights", rows.weights), ("strata", rows.strata)):
+        if of is not None:
+            fix = "by= gives the answer of each stratum" if asked == "strata" else ""
+            raise value_error("sampling", f"'multinomial' with {asked}", str(sampling), fix)
+    if isinstance(statistic, Called) and statistic.takes == "counts":
+        fix = "noise needs a function that takes the rows of a resample"
+        raise value_error("sampling", f"'multinomial' for the function {statistic}", str(sampling), fix)
+    if sampling.parameters:
+        return sampling
+    found = _core.bandwidth(for_core([rows.of(x)])[0])
+    if "refused" in found:
+        raise refusal(found, "mean", {name: x}, rows)
+    return Drawn(SMOOTHED, (found["bandwidth"],))
+
+
 def _asked(rows: Rows) -> str | None:
     """The argument that asks for a design of its own."""
     if rows.several is not None:
         return "clusters"
     return "strata" if rows.strata is not None else "weights" if rows.weights is not None else None
+
+
+def _only_micro_with_counts(rows: Rows, statistic: Called) -> None:
+    """A function sees one sample; it can weigh rows where it takes how often each counts."""
+    if rows.weights is not None and statistic.takes != "counts":
+        fix = "a function that takes sample_weight can have weights"
+        raise value_error("weights", f"None for the function {statistic}", "weights", fix)
+    if rows.strata is not None and rows.strata.average != "micro":
+        fix = "by= gives the answer of each stratum"
+        raise value_error("average", f"'micro' for the function {statistic}", repr(rows.strata.average), fix)
 
 
 def _only_micro_without_weights(rows: Rows, statistic: Chosen) -> None:

@@ -43,7 +43,7 @@ from ._tolerance import until
 from .blocks import Blocks, Kind, blocks_of
 from .bootstrap_estimate import Again, BootstrapEstimate, Known
 from .calibration_error import doubt
-from .sampling import Drawn, Sampling, sampling_of
+from .sampling import SMOOTHED, Drawn, Sampling, sampling_of
 
 __all__ = ["BootstrapEstimate", "bootstrap"]
 
@@ -142,8 +142,10 @@ def bootstrap(
     A statistic may also be a Python function of the column, or of the columns of the tuple, that returns one finite
     number. Its resamples are those of the other statistics. Where it takes ``sample_weight``, as scikit-learn's metrics
     do, it is given the columns and how often each row counts; where it takes ``axis``, many resamples as the rows of
-    tables, with ``axis=-1``; else the rows of one resample, each as often as it counts, in the order of the draws. Its
-    acceleration is that of the jackknife.
+    tables, with ``axis=-1``; else the rows of one resample, each as often as it counts, in the order of the draws (with
+    ``blocks`` block after block). Its acceleration is that of the jackknife; in strata, blocks and several kinds of
+    clusters it has none, and the method is ``"percentile"`` unless another one is asked for. ``sample_weight`` has
+    ``weights`` in it: a row's weight, as often as it counts.
 
     With ``n_resamples=math.inf`` these are the limits that infinitely many resamples would give: quantiles of the
     distribution of m* itself, P(m* <= t), by inversion of its characteristic function (E exp(i t x*))^n or by
@@ -166,7 +168,8 @@ def bootstrap(
         The rows that count; default: all.
     weights : array of numbers [n], optional
         Sampling weights, as in :func:`steelyard.estimate`: rows (or clusters) are drawn alike, and a replicate is the
-        weighted statistic of those drawn. For the mean, the ratio and the other statistics of sums.
+        weighted statistic of those drawn. For the mean, the ratio and the other statistics of sums, and for a function
+        that takes ``sample_weight``.
     clusters : array of ids [n], tuple of these, or mapping of two from name to these, optional
         The cluster of each row (a document, a user). Whole clusters are drawn instead of rows. A tuple nests, outermost
         first: outer clusters are drawn, and each time one is drawn, as many of the clusters inside it as it has, and so
@@ -185,32 +188,35 @@ def bootstrap(
         rows (or clusters), of which it must have two; a cluster must lie inside one stratum. With ``by`` each group has
         strata of its own.
     average : {"micro", "macro"}
-        With ``strata``: ``"micro"`` is the statistic of all rows, ``"macro"`` the mean of the strata's statistics (of
+        With ``strata``: ``"micro"`` is the statistic of all rows, ``"macro"`` the mean of the strata's statistics (for
         statistics of sums).
     blocks : {"moving", "circular", "stationary"}, or what ``uncertainty.blocks(kind, length)`` returns, optional
         The rows are a series in time, and blocks of neighbours are drawn, which keep its dependence: ``"moving"`` ones
         lie inside the series (Künsch 1989), for ``"circular"`` and ``"stationary"`` ones its beginning follows its end;
         the lengths of the latter are geometric with a mean (Politis and Romano 1992, 1994). Where none is given, the
         length is that of Politis and White (2004, corrected 2009) for the influences of the rows on the statistic (for
-        a statistic of sorted rows, their values); ``detail`` has it as ``block_length``. With ``by`` each group is a
-        series. Rows that are left out make their neighbours adjacent.
-    sampling : {"multinomial", "balanced", "poisson", "bayesian"}, or what ``uncertainty.subsample(m)`` returns
+        a statistic of sorted rows and a function, their values); ``detail`` has it as ``block_length``. With ``by``
+        each group is a series. Rows that are left out make their neighbours adjacent.
+    sampling : {"multinomial", "balanced", "poisson", "bayesian", "smoothed"}, or what ``uncertainty.smoothed(h)`` or
+        ``uncertainty.subsample(m)`` returns
         How rows (or clusters) are drawn. ``"multinomial"``: as above. ``"balanced"``: n draws too, in such a way that
         each row is drawn B times over all resamples (Davison, Hinkley and Schechtman 1986), of at most 100,000 rows or
-        clusters. ``"poisson"``: counts are
-        independent, Poisson with mean 1 (Chamandy et al. 2012). ``"bayesian"``: rows have exponential weights, so that
-        limits are those of a posterior (Rubin 1981). ``"subsample"``: m draws (Bickel, Götze and van Zwet 1997). Sums
-        are of n counts: sum c_i x_i n / sum c_i. Each stratum is drawn so by itself. With ``"bayesian"`` and
-        ``"subsample"`` the methods ``"percentile"`` (the default of the former), ``"basic"`` (of the latter) and
-        ``"normal"``. Not with ``blocks`` and ``n_resamples=math.inf``.
+        clusters. ``"poisson"``: counts are independent, Poisson with mean 1 (Chamandy et al. 2012). ``"bayesian"``:
+        rows have exponential weights, so that limits are those of a posterior (Rubin 1981). ``"subsample"``: m draws
+        (Bickel, Götze and van Zwet 1997). Sums are of n counts: sum c_i x_i n / sum c_i. Each stratum is drawn so by
+        itself. ``"smoothed"``: normal noise is added to each draw (Silverman and Young 1987), for statistics and
+        functions of one column of rows. With ``"bayesian"``, ``"smoothed"`` and ``"subsample"`` the methods
+        ``"percentile"`` (the default of the former two), ``"basic"`` (of the last) and ``"normal"``. Not with
+        ``blocks``, several kinds of clusters and ``n_resamples=math.inf``.
     nan_policy : {"raise", "omit"}
         ``"omit"`` leaves out rows with a NaN or a null, and counts them in ``left_out`` under ``nan``.
     method : {"bca", "bc", "percentile", "expanded", "basic", "normal", "studentized", "beta_t", "double", "abc"},
         optional
         How the limits are computed from the replicates; see above. Default: ``"bca"``; but ``"beta_t"`` for a mean of
         fewer than 50 rows (or clusters) that are not all 0 or 1, asked for alone, with a finite ``n_resamples`` and
-        without weights, strata, blocks and sampling:
-        BCa's intervals are too short there, as ``docs/coverage.md`` shows; and ``"basic"`` for the ece.
+        without weights, strata, blocks and sampling: BCa's intervals are too short there, as ``docs/coverage.md``
+        shows; ``"percentile"`` for a function in strata, blocks or several kinds of clusters; and ``"basic"`` for the
+        ece.
     n_resamples : int or math.inf
         The number of resamples B, from 1 to 2**32 - 1, or ``math.inf`` for the limits of infinitely many. The default
         is 9999 rather than 10000 because (B + 1) a is then a whole number for the usual confidence levels, and no
@@ -410,8 +416,8 @@ def _one(
     codes, total = rows.clusters or (None, 0)
     design = design_of(rows, options, columns)
     if isinstance(options.statistic, Called):
-        count, kind = int(options.n_resamples), None if options.sampling is None else options.sampling.kind
-        request = Request(options.method, count, options.seed, options.confidence, kind)
+        count = int(options.n_resamples)
+        request = Request(options.method, count, options.seed, options.confidence, design.keywords)
         found = of_callable(options.statistic, columns, rows, request, on_progress)
     elif options.n_resamples == math.inf:
         found = ideal_limits(
@@ -437,6 +443,9 @@ def _described(
 ) -> BootstrapEstimate:
     """The outcome of one problem in words, or the error where it was refused."""
     if "refused" in found:
+        if found["refused"] == "empty resample" and options.sampling is not None and options.sampling.kind == SMOOTHED:
+            expected = f"'multinomial' for statistic={str(options.statistic)!r}"
+            raise value_error("sampling", expected, str(options.sampling), "noise moves values out of its range")
         raise refusal(found, options.statistic.name, columns, rows)
     detail: dict[str, Any] = {"acceleration": found["acceleration"]} if options.method == "bca" else {}
     detail |= {"n_inner": found["inner"]} if options.method == "double" else {}

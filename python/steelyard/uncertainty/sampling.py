@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from .._mode import standard_mode
-from .._options import choice, whole
+from .._options import choice, number, whole
 from .._registries import REGISTRIES, titles
 from ..errors import shown, type_error, value_error
 
-__all__ = ["Drawn", "Sampling", "sampling_of", "subsample"]
+__all__ = ["SMOOTHED", "Drawn", "Sampling", "sampling_of", "smoothed", "subsample"]
 
 KEY = "bootstrap.sampling"
-Sampling = Literal["multinomial", "balanced", "poisson", "bayesian", "subsample"]
+Sampling = Literal["multinomial", "balanced", "poisson", "bayesian", "smoothed", "subsample"]
 TITLES = titles(KEY)
-NAMES = ", ".join(name for name, row in REGISTRIES[KEY].items() if not row.parameters)
+SMOOTHED = "smoothed"
+EXPECTED = "a number that is above 0 and finite"
+NAMES = ", ".join(name for name, row in REGISTRIES[KEY].items() if not row.parameters or name == SMOOTHED)
 # The methods that read no more from replicates than how they lie about the value.
 ABOUT_THE_VALUE = ("percentile", "basic", "normal")
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A way of drawing with the number that it takes: the m of :func:`subsample`."""
+    """A way of drawing with the number that it takes: the m of :func:`subsample`, the bandwidth of :func:`smoothed`."""
 
     kind: str
     parameters: tuple[float, ...] = ()
@@ -42,22 +45,26 @@ class Drawn:
             "balanced": " in balanced resamples",
             "poisson": " by Poisson counts",
             "bayesian": " by exponential weights",
+            "smoothed": f" with noise of standard deviation {self.parameters[0]:.4g}" if self.parameters else "",
             "subsample": f" by {self.parameters[0]:g} draws each" if self.parameters else "",
         }[self.kind]
 
     @property
     def detail(self) -> dict[str, Any]:
         """What ``detail`` says."""
-        return {"sampling": self.kind} | ({"m": int(self.parameters[0])} if self.parameters else {})
+        said: dict[str, Any] = {"sampling": self.kind}
+        if self.kind == SMOOTHED:
+            return said | {"bandwidth": self.parameters[0]}
+        return said | ({"m": int(self.parameters[0])} if self.parameters else {})
 
     @property
     def default(self) -> str:
         """The method where none is asked for."""
-        return {"bayesian": "percentile", "subsample": "basic"}.get(self.kind, "bca")
+        return {"bayesian": "percentile", SMOOTHED: "percentile", "subsample": "basic"}.get(self.kind, "bca")
 
     def check(self, method: str) -> None:
         """Raise for a method whose correction is that of n multinomial draws."""
-        if self.kind in ("bayesian", "subsample") and method not in ABOUT_THE_VALUE:
+        if self.kind in ("bayesian", SMOOTHED, "subsample") and method not in ABOUT_THE_VALUE:
             expected = f"one of {', '.join(ABOUT_THE_VALUE)} with sampling={self}"
             raise value_error("method", expected, repr(method))
 
@@ -99,6 +106,54 @@ def subsample(m: int) -> Drawn:
     return Drawn("subsample", (float(whole(m, "m", 1, 2**40)),))
 
 
+@standard_mode
+def smoothed(bandwidth: float | None = None) -> Drawn:
+    """Name the noise for the ``sampling`` of :func:`steelyard.bootstrap`: the smoothed bootstrap.
+
+    Each of the n draws is x_i + h e with e normal, mean 0 and variance 1: a draw from the kernel estimate of the
+    density, whose variance is that of the rows plus h^2. It serves medians and other quantiles of few rows, whose usual
+    replicates are a few of the values alone.
+
+    Parameters
+    ----------
+    bandwidth : float, optional
+        The standard deviation h of the noise, above 0, in the units of the values. Default: Silverman's rule
+        .9 min(s, IQR/1.34) n^(-1/5), with the divisor n - 1 in s (s alone where the quartiles are equal), as the
+        ``bw.nrd0`` of R. It stands in ``detail`` as ``bandwidth``.
+
+    Returns
+    -------
+    sampling
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where the bandwidth is not such a number.
+
+    Notes
+    -----
+    For one column of rows, at most 100,000. Draws stand in the order of the rows and have the counts of the usual
+    bootstrap with the same seed; the deviates are the normal quantiles of the numbers of 64 bits of purpose 3.
+    Source: Silverman and Young, "The bootstrap: to smooth or not to smooth?", Biometrika 74 (1987); Silverman, "Density
+    Estimation for Statistics and Data Analysis" (1986), 3.31.
+
+    Examples
+    --------
+    >>> import numpy as np, steelyard as sy
+    >>> x = np.array([1.1, 1.9, 2.4, 3.0, 3.3, 4.7, 5.2, 6.8, 9.4])
+    >>> print(sy.bootstrap(x, "median", sampling=sy.uncertainty.smoothed(0.5)))
+    3.3 [2.1, 6.1] (95 %, smoothed percentile bootstrap, n = 9)
+    """
+    return Drawn(SMOOTHED, () if bandwidth is None else (_bandwidth(bandwidth),))
+
+
+def _bandwidth(value: float) -> float:
+    given = number(value, "bandwidth", EXPECTED)
+    if not 0.0 < given < math.inf:
+        raise value_error("bandwidth", EXPECTED, f"{given:g}", "None chooses one by Silverman's rule")
+    return given
+
+
 def sampling_of(asked: object) -> Drawn | None:
     """The argument ``sampling``, checked; None for multinomial draws."""
     if isinstance(asked, Drawn):
@@ -106,6 +161,6 @@ def sampling_of(asked: object) -> Drawn | None:
     if not isinstance(asked, str):
         raise type_error("sampling", f"one of {NAMES}, or steelyard.uncertainty.subsample(m)", shown(asked))
     found = choice(asked, "sampling", tuple(REGISTRIES[KEY]))
-    if REGISTRIES[KEY][found].parameters:
+    if REGISTRIES[KEY][found].parameters and found != SMOOTHED:
         raise value_error("sampling", "steelyard.uncertainty.subsample(m), since it takes a number", repr(found))
     return None if found == "multinomial" else Drawn(found)

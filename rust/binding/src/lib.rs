@@ -73,9 +73,9 @@ mod _core {
     use crate::uncertainty::EstimateTotals;
     #[pymodule_export]
     use crate::uncertainty::{
-        abc_interval, auc_interval, block_length, bootstrap, bootstrap_each, ideal_bootstrap, majority_at,
-        max_t, paired_comparison, paired_counts, pass_at, quantile_interval, ratio_interval,
-        replicates_interval, resampled_counts, resampled_rows, resampling_counts, sign_flip,
+        abc_interval, auc_interval, bandwidth, block_length, bootstrap, bootstrap_each, ideal_bootstrap,
+        majority_at, max_t, paired_comparison, paired_counts, pass_at, quantile_interval, ratio_interval,
+        replicates_interval, resampled_counts, resampled_rows, resampling_counts, sign_flip, smoothing_noise,
         statistic_interval, unpaired_comparison, unpaired_counts,
     };
 

@@ -1,7 +1,7 @@
 //! The bootstrap, and the random counts that it draws.
 
 use super::columns::{all_columns, design, formula, refusal, two_columns};
-use super::drawing::{Asked, Lists, blocks as blocks_of, two_kinds};
+use super::drawing::{Asked, Draws, Lists};
 use crate::arrays::{copied, floats, given, slice};
 use crate::call::{call, call_quick};
 use crate::give::{Give, Given, Record, record, value_error};
@@ -13,7 +13,7 @@ use pyo3::types::PyDict;
 use steelyard_kernels::intervals::strata::Average;
 use steelyard_kernels::named::Named;
 use steelyard_kernels::random::{Domain, STRATA, Stream, counts};
-use steelyard_kernels::uncertainty::designs::{self, Kind, Sampling, Simple};
+use steelyard_kernels::uncertainty::designs::{self, Kind, Simple};
 use steelyard_kernels::uncertainty::ordered::ordered_bootstrap;
 use steelyard_kernels::uncertainty::smooth::{self, Formula};
 use steelyard_kernels::uncertainty::{self as kernels, Bootstrap, Columns, Name, Options};
@@ -88,24 +88,22 @@ pub fn bootstrap<'py>(
     let taken = if let Formula::One(name) = statistic { name.about().parameters.len() } else { 0 };
     check_length("parameters", taken, parameters.len())?;
     let total = n_resamples as usize;
-    let sampling = sampling.map(named::<Sampling>).transpose()?;
-    let of_sampling = sampling.map_or(0, |sampling| sampling.about().parameters.len());
-    check_length("sampling_parameters", of_sampling, sampling_parameters.len())?;
     let (parents, crossed) = (Lists::of(parents)?, Lists::of(crossed)?);
     let asked = Asked {
         statistic,
         parameters: &parameters,
         weights: weights.map(|weights| slice::<f64>(weights, "weights")).transpose()?,
-        stratum_codes: stratum_codes.map(|codes| slice::<i64>(codes, "stratum_codes")).transpose()?,
-        strata,
         average: named::<Average>(average)?,
-        blocks: blocks_of(blocks, block_length)?,
-        outermost,
-        parents: parents.slices("parents")?,
-        crossed: two_kinds(&crossed.slices("crossed")?, &kinds)?,
-        sampling: sampling.map(|sampling| (sampling, &sampling_parameters[..])),
+        draws: Draws::new(
+            stratum_codes,
+            strata,
+            (blocks, block_length),
+            (outermost, &parents),
+            (&crossed, &kinds),
+            (sampling, &sampling_parameters),
+        )?,
     };
-    if asked.any() {
+    if weights.is_some() || asked.draws.any() {
         let found = all_columns(&columns, |columns| {
             let design = design(codes, clusters, columns[0].len())?;
             asked.check(columns, design)?;
@@ -230,7 +228,7 @@ pub fn block_length<'py>(
     }
 }
 
-fn check_length(name: &str, expected: usize, got: usize) -> PyResult<()> {
+pub(super) fn check_length(name: &str, expected: usize, got: usize) -> PyResult<()> {
     if got == expected { Ok(()) } else { Err(value_error(format!("{name}: expected {expected}; got {got}"))) }
 }
 

@@ -1,28 +1,28 @@
 //! The bootstrap of a statistic that Python computes: its resamples, and the limits that follow from its replicates.
 
 use super::columns::refusal;
+use super::drawing::{Draws, Lists, blocks_of};
 use super::resample::fields;
-use crate::arrays::{Fresh, copied, slice};
+use crate::arrays::{Fresh, copied, floats, slice};
 use crate::call::{call, no_memory};
-use crate::give::{Record, value_error};
+use crate::give::{Record, record, value_error};
 use crate::intervals::confidence;
 use crate::take::named;
 use numpy::PyArray1;
 use pyo3::prelude::*;
 use steelyard_kernels::memory;
-use steelyard_kernels::named::Named;
 use steelyard_kernels::random::{Domain, STRATA, Stream};
-use steelyard_kernels::uncertainty::designs::Sampling;
 use steelyard_kernels::uncertainty::{
-    Computed, Known, NoEstimate, Options, counts_of, of_replicates, rows_of,
+    self as kernels, Computed, Known, NoEstimate, Options, counts_of, noise_of, of_replicates, rows_of,
 };
+use steelyard_kernels::with_dtype;
 
 /// The random numbers of `count` replicates of a stratum, from the replicate `first` on.
-fn streams(seed: u64, stratum: u64, first: u32, count: u32) -> PyResult<Vec<Stream>> {
+fn streams(domain: Domain, seed: u64, stratum: u64, first: u32, count: u32) -> PyResult<Vec<Stream>> {
     let last = first.checked_add(count).ok_or_else(|| {
         value_error(format!("first: expected replicates below 2**32; got {count} from {first} on"))
     })?;
-    let of = |replicate| Stream::new(seed, Domain::Bootstrap, replicate).stratum(stratum);
+    let of = |replicate| Stream::new(seed, domain, replicate).stratum(stratum);
     if of(first).is_none() {
         return Err(value_error(format!("stratum: expected a number below {STRATA}; got {stratum}")));
     }
@@ -36,9 +36,12 @@ fn size(n: usize, count: u32) -> PyResult<usize> {
 }
 
 /// How often each of `n` units counts in `count` of `total` replicates, one replicate after the other, where units are
-/// drawn as `sampling` says.
+/// drawn as `bootstrap` draws them with the same keywords.
 #[pyfunction]
-#[pyo3(signature = (n, *, seed, first, count, stratum=0, sampling="multinomial", total=u32::MAX))]
+#[pyo3(signature = (
+    n, *, seed, first, count, stratum=0, stratum_codes=None, strata=0, blocks=None, block_length=1.0, outermost=0,
+    parents=None, crossed=None, kinds=Vec::new(), sampling=None, sampling_parameters=Vec::new(), total=u32::MAX
+))]
 #[allow(clippy::too_many_arguments)] // the options of a bootstrap
 pub fn resampled_counts<'py>(
     py: Python<'py>,
@@ -47,39 +50,93 @@ pub fn resampled_counts<'py>(
     first: u32,
     count: u32,
     stratum: u64,
-    sampling: &str,
+    stratum_codes: Option<&Bound<'py, PyAny>>,
+    strata: usize,
+    blocks: Option<&str>,
+    block_length: f64,
+    outermost: usize,
+    parents: Option<&Bound<'py, PyAny>>,
+    crossed: Option<&Bound<'py, PyAny>>,
+    kinds: Vec<usize>,
+    sampling: Option<&str>,
+    sampling_parameters: Vec<f64>,
     total: u32,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let sampling = named::<Sampling>(sampling)?;
-    if !sampling.about().parameters.is_empty() {
-        return Err(value_error(format!(
-            "sampling: expected one without parameters; got '{}'",
-            sampling.name()
-        )));
-    }
-    let drawing = sampling.drawing(total, &[]);
-    let streams = streams(seed, stratum, first, count)?;
+    let (parents, crossed) = (Lists::of(parents)?, Lists::of(crossed)?);
+    let draws = Draws::new(
+        stratum_codes,
+        strata,
+        (blocks, block_length),
+        (outermost, &parents),
+        (&crossed, &kinds),
+        (sampling, &sampling_parameters),
+    )?;
+    draws.check(n)?;
+    let units = draws.units(total).map_err(no_memory)?;
+    let (drawing, _) = units.map_err(|refused| value_error(refused.to_string()))?;
+    let streams = streams(Domain::Bootstrap, seed, stratum, first, count)?;
     let mut fresh = Fresh::new(py, size(n, count)?)?;
     let to = fresh.elements();
     call(py, None, streams.len(), |progress| counts_of(&*drawing, &streams, n, to, progress))?;
     Ok(fresh.array())
 }
 
-/// The rows of `count` replicates of `n` rows, one replicate after the other, each in the order of the draws.
+/// The rows of `count` replicates of `n` rows, one replicate after the other, each in the order of the draws: one by one,
+/// or in blocks of a kind and length.
 #[pyfunction]
-#[pyo3(signature = (n, *, seed, first, count, stratum=0))]
-pub fn resampled_rows(
-    py: Python<'_>,
+#[pyo3(signature = (n, *, seed, first, count, stratum=0, blocks=None, block_length=1.0))]
+#[allow(clippy::too_many_arguments)] // the options of a bootstrap
+pub fn resampled_rows<'py>(
+    py: Python<'py>,
     n: usize,
     seed: u64,
     first: u32,
     count: u32,
     stratum: u64,
-) -> PyResult<Bound<'_, PyArray1<i64>>> {
-    let streams = streams(seed, stratum, first, count)?;
+    blocks: Option<&str>,
+    block_length: f64,
+) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    let blocks = blocks_of(blocks, block_length)?;
+    let streams = streams(Domain::Bootstrap, seed, stratum, first, count)?;
     let mut rows = memory::filled(size(n, count)?, 0).map_err(no_memory)?;
-    call(py, None, streams.len(), |progress| rows_of(&streams, n, &mut rows, progress))?;
+    call(py, None, streams.len(), |progress| rows_of(blocks, &streams, n, &mut rows, progress))?;
     copied(py, &rows)
+}
+
+/// The normal deviates that `count` replicates of a smoothed bootstrap add to their `n` rows, as `resampled_rows` has
+/// these.
+#[pyfunction]
+#[pyo3(signature = (n, *, seed, first, count))]
+pub fn smoothing_noise(
+    py: Python<'_>,
+    n: usize,
+    seed: u64,
+    first: u32,
+    count: u32,
+) -> PyResult<Bound<'_, PyArray1<f64>>> {
+    let streams = streams(Domain::Smoothing, seed, 0, first, count)?;
+    let mut fresh = Fresh::new(py, size(n, count)?)?;
+    let to = fresh.elements();
+    call(py, None, streams.len(), |progress| noise_of(&streams, n, to, progress))?;
+    Ok(fresh.array())
+}
+
+/// The standard deviation of the noise that suits the density of a column, by Silverman's rule: a dictionary with
+/// `bandwidth`, or of the reason (`refused`) why there is none.
+#[pyfunction]
+#[pyo3(signature = (x, *, progress=None))]
+pub fn bandwidth<'py>(
+    py: Python<'py>,
+    x: &Bound<'py, PyAny>,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> Record<'py> {
+    let found = with_dtype!(floats(x, "x")?, x => {
+        call(py, progress, x.len(), |progress| kernels::bandwidth(&x, progress))?
+    });
+    match found {
+        Ok(bandwidth) => record!(py, { bandwidth }),
+        Err(refused) => refusal(py, refused),
+    }
 }
 
 /// The limits of a statistic of which there are replicates already. `before`: the acceleration and the tie that another

@@ -2,10 +2,11 @@
 //! its replicates.
 
 use super::bootstrap::{Bootstrap, Options, concluded};
-use super::designs::Drawing;
+use super::designs::{Blocks, Drawing};
 use super::influence::{jackknife_acceleration, once};
 use super::limits::{Correction, Method};
 use super::no_estimate::{Ended, NoEstimate, answer};
+use super::smoothed::noise;
 use crate::grid::{Progress, Stopped, fill_chunks};
 use crate::intervals::moments::{Column, moments};
 use crate::memory::{self, NoMemory};
@@ -34,10 +35,25 @@ pub fn counts_of(
 }
 
 /// The rows of some replicates, one replicate after the other: row i stands there as often as it counts, and rows stand
-/// in the order in which they are drawn. `to` has room for n numbers of each of the `streams`.
-pub fn rows_of(streams: &[Stream], n: usize, to: &mut [i64], progress: Progress<'_>) -> Result<(), Stopped> {
-    let write = |(): &mut (), stream, to: &mut [i64]| dispatch(Draw { stream, to });
+/// in the order in which they are drawn, one by one or in blocks. `to` has room for n numbers of each of the `streams`.
+pub fn rows_of(
+    blocks: Option<Blocks>,
+    streams: &[Stream],
+    n: usize,
+    to: &mut [i64],
+    progress: Progress<'_>,
+) -> Result<(), Stopped> {
+    let write = |(): &mut (), stream, to: &mut [i64]| match blocks {
+        None => dispatch(Draw { stream, to }),
+        Some(blocks) => blocks.rows(stream, to),
+    };
     each_replicate(streams, n, to, progress, write, || Ok(()))
+}
+
+/// The normal deviates of some replicates of a smoothed bootstrap, one replicate after the other, each in the order of
+/// the rows. `to` has room for n numbers of each of the `streams`.
+pub fn noise_of(streams: &[Stream], n: usize, to: &mut [f64], progress: Progress<'_>) -> Result<(), Stopped> {
+    each_replicate(streams, n, to, progress, |(): &mut (), stream, to| noise(stream, to), || Ok(()))
 }
 
 /// Runs `write` for each replicate and its part of `to`, in parallel, with the scratch memory of its chunk.
@@ -207,7 +223,7 @@ fn of_replicates_or_ended(
 mod tests {
     use super::*;
     use crate::random::{Domain, counts};
-    use crate::uncertainty::designs::Simple;
+    use crate::uncertainty::designs::{Kind, Simple};
 
     fn streams(count: u32) -> Vec<Stream> {
         (0..count).map(|replicate| Stream::new(7, Domain::Bootstrap, replicate)).collect()
@@ -218,7 +234,7 @@ mod tests {
         for n in [1, 2, 3, 5, 1000, 1023, 1024, 1025, 3000, 70_000] {
             let streams = streams(5);
             let (mut rows, mut often) = (vec![-1; 5 * n], vec![-1.0; 5 * n]);
-            rows_of(&streams, n, &mut rows, &mut |_| true).unwrap();
+            rows_of(None, &streams, n, &mut rows, &mut |_| true).unwrap();
             counts_of(&Simple, &streams, n, &mut often, &mut |_| true).unwrap();
             for (r, &stream) in streams.iter().enumerate() {
                 let want = counts(stream, n).unwrap();
@@ -228,6 +244,33 @@ mod tests {
                 assert_eq!(rows[r * n..(r + 1) * n], repeated);
                 let want: Vec<f64> = want.into_iter().map(f64::from).collect();
                 assert_eq!(often[r * n..(r + 1) * n], want);
+            }
+        }
+    }
+
+    #[test]
+    fn rows_in_blocks_stand_as_often_as_they_count_and_side_by_side() {
+        for (kind, length) in [
+            (Kind::Moving, 3.0),
+            (Kind::Circular, 4.0),
+            (Kind::Stationary, 2.5),
+            (Kind::Stationary, 1.0),
+            (Kind::Moving, 1.0),
+        ] {
+            let (blocks, n, streams) = (Blocks { kind, length }, 50, streams(5));
+            let (mut rows, mut often) = (vec![-1; 5 * n], vec![-1.0; 5 * n]);
+            rows_of(Some(blocks), &streams, n, &mut rows, &mut |_| true).unwrap();
+            counts_of(&blocks, &streams, n, &mut often, &mut |_| true).unwrap();
+            for (rows, often) in rows.chunks(n).zip(often.chunks(n)) {
+                let mut found = vec![0.0; n];
+                for &row in rows {
+                    found[row as usize] += 1.0;
+                }
+                assert_eq!(found, often);
+                for (place, pair) in rows.windows(2).enumerate() {
+                    let begins = (place + 1) % length as usize == 0;
+                    assert!(begins || kind == Kind::Stationary || pair[1] == (pair[0] + 1) % n as i64);
+                }
             }
         }
     }

@@ -23,8 +23,8 @@ use steelyard_kernels::uncertainty::smooth::{self, Abc, Formula, Plan};
 use steelyard_kernels::uncertainty::unpaired::{By, Sample, ScoresTest, compare as unpaired, permutation};
 use steelyard_kernels::uncertainty::{
     Columns, Correction, Design, Level as Calibrated, Mean, Method, Name, NoEstimate, Options, Pairs,
-    Quotient, Rows, Votes, acceleration, limits, majority_at, mean as mean_bootstrap, pass_at,
-    ratio as estimated_ratio, ratio_bootstrap, replicates,
+    Quotient, Rows, Votes, acceleration, bandwidth, limits, majority_at, mean as mean_bootstrap, pass_at,
+    ratio as estimated_ratio, ratio_bootstrap, replicates, smoothed,
 };
 
 pub const TABLE: &[Entry] = &[
@@ -297,6 +297,12 @@ fn designs(n: usize) -> Run {
             Sampling::ALL.iter().map(|sampling| sampling.drawing(options.count, &[3.0])).collect();
         for (sampling, drawing) in Sampling::ALL.iter().zip(&samplings) {
             plans.push((sampling.name(), &**drawing, None, None));
+        }
+        for formula in [Formula::One(Name::Mean), Formula::One(Name::Median)] {
+            let noise = given(given(bandwidth(columns[0], &mut |_| true)));
+            let boot = given(given(smoothed(formula, &[], columns[0], noise, options, &mut |_| true)));
+            digest.of("smoothed").of("noise").doubles(&[noise]);
+            digest.of("smoothed").of("noise").doubles(&boot.replicates);
         }
         for (name, drawing, weights, once) in plans {
             let digest = digest.of(name);

@@ -31,6 +31,38 @@ impl Blocks {
     fn whole(&self, units: usize) -> usize {
         (self.length as usize).clamp(1, units.max(1))
     }
+
+    /// The units in which a block may begin.
+    fn starts(&self, units: usize) -> usize {
+        if self.kind == Kind::Moving { units - self.whole(units) + 1 } else { units }
+    }
+
+    /// Writes the rows of the replicate of `stream` in the order of the blocks: for a statistic of a series, for which
+    /// their order counts. They are the rows that [`Drawing::count`] counts.
+    pub fn rows(&self, stream: Stream, to: &mut [i64]) {
+        let n = to.len();
+        if n == 0 {
+            return;
+        }
+        let (mut reader, starts, length) = (Reader::new(stream), self.starts(n) as u64, self.whole(n));
+        let mut at = 0;
+        for (drawn, to) in to.iter_mut().enumerate() {
+            let begins = match self.kind {
+                Kind::Moving | Kind::Circular => drawn % length == 0,
+                Kind::Stationary => drawn == 0 || self.length <= 1.0 || reader.draw() < anew(self.length),
+            };
+            at = if begins { reader.below(starts) as usize } else { at + 1 };
+            if at == n {
+                at = 0;
+            }
+            *to = at as i64;
+        }
+    }
+}
+
+/// What a random number of 64 bits is below with the probability 1/`length`, for a length above 1.
+fn anew(length: f64) -> u64 {
+    (1.0 / length * 18_446_744_073_709_551_616.0) as u64
 }
 
 impl Drawing for Blocks {
@@ -78,8 +110,7 @@ impl Kernel for Draw<'_> {
         if self.blocks.kind == Kind::Stationary {
             stationary(&mut reader, self.blocks.length, &mut added);
         } else {
-            let length = self.blocks.whole(n);
-            let starts = if self.blocks.kind == Kind::Moving { n - length + 1 } else { n };
+            let (length, starts) = (self.blocks.whole(n), self.blocks.starts(n));
             let mut left = n;
             while left > 0 {
                 let (start, take) = (reader.below(starts as u64), if length < left { length } else { left });
@@ -123,7 +154,7 @@ impl Added<'_> {
 #[inline(always)]
 fn stationary(reader: &mut Reader, length: f64, added: &mut Added<'_>) {
     let n = added.steps.len();
-    let anew = (1.0 / length * 18_446_744_073_709_551_616.0) as u64;
+    let anew = anew(length);
     let mut left = n;
     while left > 0 {
         let start = reader.below(n as u64) as usize;

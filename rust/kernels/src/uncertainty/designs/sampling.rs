@@ -15,6 +15,14 @@ named! {
         Poisson = "poisson" { title: "Poisson", source: "Chamandy, Muralidharan, Najmi and Naidu 2012" },
         /// Each unit has an exponential weight; their shares have a Dirichlet distribution.
         Bayesian = "bayesian" { title: "Bayesian", source: "Rubin 1981" },
+        /// As many draws as there are rows, each of any of them, with normal noise added to it: see
+        /// [`smoothed`](crate::uncertainty::smoothed()).
+        Smoothed = "smoothed" {
+            source: "Silverman and Young 1987",
+            parameters: &[Parameter {
+                name: "bandwidth", low: Bound::Open(0.0), high: Bound::Open(f64::INFINITY), default: None,
+            }],
+        },
         /// m draws, each of any unit; deviations from the value are multiplied by sqrt(m/n).
         Subsample = "subsample" {
             title: "m-out-of-n", source: "Bickel, Götze and van Zwet 1997",
@@ -27,7 +35,7 @@ impl Sampling {
     /// The drawing of `count` replicates, with the numbers that its row takes.
     pub fn drawing(self, count: u32, parameters: &[f64]) -> Box<dyn Drawing> {
         match self {
-            Sampling::Multinomial => Box::new(Simple),
+            Sampling::Multinomial | Sampling::Smoothed => Box::new(Simple),
             Sampling::Balanced => Box::new(Balanced { replicates: count }),
             Sampling::Poisson => Box::new(Poisson),
             Sampling::Bayesian => Box::new(Bayesian),

@@ -8,7 +8,7 @@ use crate::memory::{self, NoMemory};
 use crate::random::{Domain, Stream};
 use crate::simd::scalar;
 use crate::uncertainty::bootstrap::concluded;
-use crate::uncertainty::designs::{Drawing, Parts, centred, rescaled};
+use crate::uncertainty::designs::{Drawing, Parts, Simple, centred, rescaled};
 use crate::uncertainty::influence::{jackknife_acceleration, once, skewness};
 use crate::uncertainty::no_estimate::{Ended, answer};
 use crate::uncertainty::paired::Wide;
@@ -37,6 +37,20 @@ pub fn ordered_bootstrap(
     progress: Progress<'_>,
 ) -> Result<Result<Bootstrap, NoEstimate>, Stopped> {
     answer(bootstrap_or_ended(statistic, columns, second, design, drawing, options, progress))
+}
+
+/// The statistic of some columns.
+pub(in crate::uncertainty) fn value_of(
+    statistic: &dyn OrderStatistic,
+    columns: &[&dyn Wide],
+    second: Second,
+    progress: Progress<'_>,
+) -> Result<f64, Ended> {
+    let data = Data::of_columns(columns, second, Design::Rows, progress)?;
+    let of_type = statistic.of_column(columns[0])?;
+    let statistic = of_type.as_deref().unwrap_or(statistic);
+    let work = Work { statistic, data: &data, design: Design::Rows, drawing: &Simple };
+    Ok(work.value(|_, counts| counts.fill(1))?)
 }
 
 fn bootstrap_or_ended(

@@ -4,6 +4,7 @@ use super::super::design::Design;
 use super::super::no_estimate::{Ended, NoEstimate, answer};
 use super::super::paired::Wide;
 use super::Sums;
+use super::formula::{Formula, checked};
 use super::scale::{Drawn, Fit, Scale};
 use super::units::{UnitSums, unit_sums};
 use crate::grid::{Pace, Progress, Stopped};
@@ -152,6 +153,16 @@ pub(super) struct Prepared {
     pub totals: Vec<f64>,
     pub sizes: Vec<f64>,
     pub value: f64,
+}
+
+/// The statistic of some columns.
+pub(in crate::uncertainty) fn value_of(
+    formula: Formula,
+    columns: &[&dyn Wide],
+    progress: Progress<'_>,
+) -> Result<f64, Ended> {
+    let statistic = checked(formula, columns, &mut *progress)?;
+    Ok(prepare(&*statistic, columns, None, Design::Rows, progress)?.value)
 }
 
 /// Adds the columns up.

@@ -64,7 +64,11 @@ pub fn statistic(
     answer(checked(formula, columns, progress))
 }
 
-fn checked(formula: Formula, columns: &[&dyn Wide], progress: Progress<'_>) -> Result<Box<dyn Sums>, Ended> {
+pub(super) fn checked(
+    formula: Formula,
+    columns: &[&dyn Wide],
+    progress: Progress<'_>,
+) -> Result<Box<dyn Sums>, Ended> {
     let mut moments = memory::with_capacity(columns.len())?;
     for (place, column) in columns.iter().enumerate() {
         moments.push(finite(column.moments(&mut *progress)?, place)?);

@@ -20,6 +20,7 @@ mod width;
 
 pub use abc::{Abc, abc};
 pub use boot::{bootstrap, bootstrap_each};
+pub(super) use closed::value_of;
 pub use closed::{Closed, Strata, closed};
 pub use designed::{Plan, designed, influences};
 pub use formula::{Formula, statistic};
