@@ -88,6 +88,7 @@ def test_many_problems_are_one_by_one_the_same() -> None:
             {"baseline": (4, 5), "both": [2, 1]},
             "both: expected from 2 to 3 .* got 1, for 3 and 4 of 5 at index 1",
         ),
+        (1, 2**62, {"baseline": (1, 2**62)}, r"n, baseline\[1\]: expected at most 9223372036854775807 rows together"),
         (3, 5, {"both": 1}, "both: expected None without baseline"),
         (3, 5, {"baseline": ([1, 2], [[2], [3]]), "both": [1, 1, 1]}, "shapes that broadcast"),
         (3, 5, {"baseline": (1, 2), "method": "tango"}, "method: expected one of newcombe, miettinen-nurminen"),

@@ -234,3 +234,15 @@ def test_other_estimates_take_one_kind(statistic: Any) -> None:
 def test_names_are_texts() -> None:
     with pytest.raises(TypeError, match="clusters: expected names of the kinds of clusters in a mapping; got int 1"):
         sy.estimate([1.0, 2.0, 4.0, 8.0], clusters={1: A, 2: B})
+
+
+def test_kinds_that_seldom_meet_are_refused() -> None:
+    message = "clusters: expected rows in every resample; got a resample in which no a that was drawn has a row of a b"
+    with pytest.raises(ValueError, match=message):
+        sy.bootstrap([1.0, 2.0, 4.0, 8.0, 9.0, 11.0], clusters={"a": np.arange(6), "b": np.arange(6)})
+
+
+def test_no_spread_between_the_clusters_of_either_kind_is_said_so() -> None:
+    found = sy.estimate([0.75, 0.25, 0.25, 0.75], clusters={"a": [0, 0, 1, 1], "b": [0, 1, 0, 1]})
+    assert "the means of either kind are equal but for rounding" in found.reason
+    assert "0 of 2" in found.reason

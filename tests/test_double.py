@@ -145,9 +145,17 @@ def test_progress_counts_the_outer_resamples() -> None:
     [
         ("median", {}, r"^method: expected percentile, .* for a statistic of sorted rows"),
         (np.mean, {}, r"^method: expected one of percentile, .* got 'double' for the function mean"),
-        ("mean", {"strata": np.arange(16) % 2}, r"^method: expected percentile, .* with weights, strata or blocks"),
-        ("mean", {"weights": np.arange(1, 17)}, r"^method: expected percentile, .* with weights, strata or blocks"),
-        ("mean", {"blocks": "moving"}, r"^method: expected percentile, .* with weights, strata or blocks"),
+        (
+            "mean",
+            {"strata": np.arange(16) % 2},
+            r"^method: expected percentile, .* with weights, strata, blocks or several",
+        ),
+        (
+            "mean",
+            {"weights": np.arange(1, 17)},
+            r"^method: expected percentile, .* with weights, strata, blocks or several",
+        ),
+        ("mean", {"blocks": "moving"}, r"^method: expected percentile, .* with weights, strata, blocks or several"),
         ("mean", {"n_resamples": math.inf}, r"^n_resamples: expected a finite number for a method that needs"),
         ("mean", {"n_resamples": 9}, r"^n_resamples: expected so many that a limit lies between two replicates; got 9"),
     ],

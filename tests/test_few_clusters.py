@@ -143,3 +143,11 @@ def test_many_clusters_are_refused() -> None:
     with pytest.raises(ValueError, match="clusters: expected at most 20 with method='wild'; got 21"):
         sy.estimate(x, clusters=ids, method="wild")
     assert sy.estimate(x[:40], clusters=ids[:40], method="wild").low is not None
+
+
+@pytest.mark.parametrize("alternative", ["less", "greater"])
+def test_wild_has_no_one_sided_limit_beyond_the_mean(alternative: str) -> None:
+    y, g = [1.0, 2.0, 4.0, 3.0, 5.0, 9.0], [0, 0, 1, 1, 2, 2]
+    with pytest.raises(ValueError, match=r"confidence_level: expected a number above 0.5 with method='wild' and one"):
+        sy.estimate(y, clusters=g, method="wild", confidence_level=0.3, alternative=alternative)
+    assert sy.estimate(y, clusters=g, method="wild", confidence_level=0.6, alternative=alternative).value == 4.0

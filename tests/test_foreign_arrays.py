@@ -341,6 +341,10 @@ def test_a_table_where_one_column_belongs_names_its_columns() -> None:
     pl = pytest.importorskip("polars", reason="polars comes with the dev extra")
     pa = pytest.importorskip("pyarrow", reason="pyarrow comes with the cli extra")
     columns = {"old": X, "new": X}
+
+    def crossed(ids: Any) -> sy.Estimate:
+        return sy.estimate(X, clusters=ids)
+
     for table in (
         columns,
         pd.DataFrame(columns),
@@ -349,11 +353,14 @@ def test_a_table_where_one_column_belongs_names_its_columns() -> None:
         pa.RecordBatch.from_pydict(columns),
     ):
         for argument, call in (
-            ("baseline", lambda t: sy.compare(X, baseline=t)), ("clusters", lambda t: sy.estimate(X, clusters=t)),
+            ("baseline", lambda t: sy.compare(X, baseline=t)), ("clusters", crossed),
             ("where", lambda t: sy.estimate(X, where=t)), ("targets", lambda t: sy.reliability(X / 4, t)),
             ("x", sy.perplexity), ("policy_chosen", lambda t: sy.preference_loss(t, X, X, X)),
             ("clusters", lambda t: sy.perplexity(X, clusters=t)), ("k", lambda t: sy.proportion(t, 3)),
         ):  # fmt: skip
+            if table is columns and call is crossed:
+                assert "crossed clusters" in call(table).reason  # a mapping of two kinds of clusters
+                continue
             text = rf"{argument}: expected one column; got a \w+ of 2 columns: 'old', 'new'; pass one, as in {argument}\['old'\]"
             with pytest.raises(TypeError, match=text):
                 call(table)

@@ -635,3 +635,14 @@ def test_the_median_is_a_quantile() -> None:
     assert (a.low, a.high, a.standard_error) == (b.low, b.high, b.standard_error)
     with pytest.raises(ValueError, match="values that differ"):
         sy.bootstrap(np.ones(5), "median", n_resamples=math.inf)
+
+
+def test_two_samples_of_which_too_little_is_known_say_what_to_do_instead() -> None:
+    rng = np.random.default_rng(1)
+    new, baseline = rng.normal(size=20), rng.normal(size=10)
+    with pytest.raises(ValueError, match=r"n_resamples: expected None for these data; got infinity.*is Welch's"):
+        sy.compare(new, baseline, paired=False, n_resamples=math.inf)
+    with pytest.raises(
+        ValueError, match="scores that differ on one of the sides; got equal ones on both; without n_resam"
+    ):
+        sy.compare([1.0, 1.0, 1.0], [2.0, 2.0], paired=False, n_resamples=math.inf)

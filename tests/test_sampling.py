@@ -301,6 +301,15 @@ def test_m_is_a_whole_number_of_draws(m: Any) -> None:
         sy.uncertainty.subsample(m)
 
 
+@pytest.mark.parametrize("sampling", ["poisson", "bayesian"])
+def test_a_function_in_strata_keeps_their_shares(sampling: Any) -> None:
+    def weighted(x: np.ndarray, sample_weight: np.ndarray) -> float:
+        return float(np.average(x, weights=sample_weight))
+
+    with pytest.raises(ValueError, match="sampling: expected strata of as many rows as there are for the function"):
+        sy.bootstrap([1.0, 2, 4, 8], weighted, strata=[0, 0, 1, 1], sampling=sampling)
+
+
 # -- smoothed ---------------------------------------------------------------------------------------------
 
 Y = np.sqrt(np.abs(normalish(60, 2))) + normalish(60, 5)
@@ -368,6 +377,8 @@ SMOOTHED: list[tuple[str, dict[str, Any]]] = [
     ),
     ("method: expected one of percentile, basic, normal with sampling='smoothed'; got 'bca'", {"method": "bca"}),
     ("x: expected values that differ; got 4 equal values", {"x": [2, 2, 2, 2]}),
+    ("x: expected values that differ; got 4 equal values", {"x": [2, 2, 2, 2], "sampling": sy.uncertainty.smoothed(1)}),
+    ("x: expected values that differ; got 1 equal values", {"x": [2], "sampling": sy.uncertainty.smoothed(1)}),
     (
         "sampling: expected 'multinomial' for statistic='geometric_mean'; got 'smoothed'; noise moves values out of its",
         {"x": [0.01, 2, 3, 4], "statistic": "geometric_mean"},
@@ -385,7 +396,7 @@ def test_what_cannot_be_smoothed_is_refused(message: str, how: dict[str, Any]) -
     named = how.pop("statistic")
     statistic = weighted if named == "weighted" else named
     with pytest.raises(ValueError) as error:  # noqa: PT011
-        sy.bootstrap(how.pop("x"), statistic, sampling="smoothed", **how)
+        sy.bootstrap(how.pop("x"), statistic, **({"sampling": "smoothed"} | how))
     assert str(error.value).startswith(message)
 
 

@@ -450,6 +450,10 @@ def _few(
     """The mean of clusters with an interval for few of them, by one of the names of ``FEW_CLUSTERS``."""
     if of.crossed is not None:
         raise value_error("method", f"clusters of one kind with {method!r}", of.crossed.words)
+    if method == "wild" and confidence.alternative != "two-sided" and confidence.level <= 0.5:
+        # Its limits are those of two sides, which enclose the mean.
+        expected = "a number above 0.5 with method='wild' and one side"
+        raise value_error("confidence_level", expected, f"{confidence.level:g}", "'cr3' has such limits")
     found = _core.few_clusters_interval(
         sums=of.sums, sizes=of.sizes, shift=of.shift, method=method, weighted=of.weighted, **confidence.keywords,
         **values,
@@ -514,6 +518,9 @@ def _ratio_reason(
         return reason
     if score == "answers":
         return f"{reason}; {SAME_ANSWER if of.rows else SAME_SHARE}"
+    if of.crossed is not None:
+        rule = FAR_END.format(n=of.n_clusters) if bounded else NO_LIMITS
+        return f"{reason}; the means of either kind are equal but for rounding: {rule}"
     what = "values" if of.rows else "cluster means"
     said = without_spread(bounded, one_share(of.sums, of.sizes), what, len(of.sums))
     return f"{reason}; {said}"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._columns import Array
+from .._levels import Nested
 from .._progress import OnProgress
 from .._rows import Rows
 from ..errors import value_error
@@ -42,7 +43,8 @@ def abc_limits(
     if options.blocks is not None:
         raise value_error("blocks", f"None with method={ABC!r}, whose rows are independent", repr(options.blocks.kind))
     if rows.several is not None:
-        fix = "the outermost ids alone have the error of nested clusters"
+        nests = isinstance(rows.several, Nested)
+        fix = "the outermost ids alone have the error of nested clusters" if nests else "pass the ids of one kind"
         raise value_error("clusters", f"one kind with method={ABC!r}", rows.several.words, fix)
     if options.sampling is not None:
         raise value_error("sampling", f"'multinomial' with method={ABC!r}, which draws nothing", options.sampling.kind)

@@ -13,6 +13,7 @@ from .._levels import Crossed
 from .._registries import titles
 from .._rows import Rows
 from .._strata import scheme_of, told
+from .._text import printable
 from ..errors import value_error
 from ._callables import Called
 from ._request import Options
@@ -20,7 +21,7 @@ from ._statistics import Chosen, column_names, for_core, is_of_sums, refusal
 from .blocks import Blocks
 from .sampling import SMOOTHED, Drawn
 
-__all__ = ["PLAIN", "Design", "design_of"]
+__all__ = ["PLAIN", "Design", "design_of", "raise_if_drawn_empty"]
 
 TITLES = titles("bootstrap.blocks")
 MEAN = " on average"
@@ -90,6 +91,19 @@ def design_of(rows: Rows, options: Options, columns: Mapping[str, Array]) -> Des
     return Design(keywords, scheme, kind, detail)
 
 
+def raise_if_drawn_empty(rows: Rows, options: Options) -> None:
+    """Raise where it is how rows are drawn that leaves a resample without a statistic."""
+    if isinstance(rows.several, Crossed):
+        a, b = map(printable, rows.several.names)
+        got = f"a resample in which no {a} that was drawn has a row of a {b} that was drawn"
+        raise value_error(
+            "clusters", "rows in every resample", got, "pass the ids of one kind, or use steelyard.estimate"
+        )
+    if options.sampling is not None and options.sampling.kind == SMOOTHED:
+        expected = f"'multinomial' for statistic={str(options.statistic)!r}"
+        raise value_error("sampling", expected, str(options.sampling), "noise moves values out of its range")
+
+
 def _length(blocks: Blocks, rows: Rows, statistic: Chosen | Called, columns: Mapping[str, Array]) -> float:
     """The length of the blocks, which the data choose where none is given."""
     for name, found in (("clusters", rows.clusters), ("strata", rows.strata)):
@@ -141,16 +155,17 @@ def _can_be_drawn(sampling: Drawn, rows: Rows, units: int, options: Options) -> 
     if rows.strata is not None and sampling.parameters:
         fix = "by= gives the answer of each stratum"
         raise value_error("sampling", "draws of all rows with strata", str(sampling), fix)
+    of = f"the function {statistic}" if isinstance(statistic, Called) else f"statistic={str(statistic)!r}"
+    whole = isinstance(statistic, Called) or not is_of_sums(statistic.name)
+    if whole and sampling.kind in ("bayesian", "poisson") and rows.strata is not None:
+        expected = f"strata of as many rows as there are for {of}"
+        raise value_error("sampling", expected, str(sampling), "'balanced' and 'multinomial' draws keep them")
     if isinstance(statistic, Called):
         if sampling.parameters or (sampling.kind == "bayesian" and statistic.takes != "counts"):
             fix = "a function that takes sample_weight can have weights" if not sampling.parameters else ""
-            raise value_error("sampling", f"whole counts of n rows for the function {statistic}", str(sampling), fix)
-    elif not is_of_sums(statistic.name):
-        if sampling.kind == "bayesian" and len(column_names(statistic.name)) > 1:
-            raise value_error("sampling", f"whole counts for statistic={str(statistic)!r}", str(sampling))
-        if sampling.kind in ("bayesian", "poisson") and rows.strata is not None:
-            expected = f"strata of as many rows as there are for statistic={str(statistic)!r}"
-            raise value_error("sampling", expected, str(sampling), "'balanced' and 'multinomial' draws keep them")
+            raise value_error("sampling", f"whole counts of n rows for {of}", str(sampling), fix)
+    elif whole and sampling.kind == "bayesian" and len(column_names(statistic.name)) > 1:
+        raise value_error("sampling", f"whole counts for {of}", str(sampling))
 
 
 def _with_bandwidth(sampling: Drawn, rows: Rows, statistic: Chosen | Called, columns: Mapping[str, Array]) -> Drawn:
@@ -165,12 +180,11 @@ def _with_bandwidth(sampling: Drawn, rows: Rows, statistic: Chosen | Called, col
     if isinstance(statistic, Called) and statistic.takes == "counts":
         fix = "noise needs a function that takes the rows of a resample"
         raise value_error("sampling", f"'multinomial' for the function {statistic}", str(sampling), fix)
-    if sampling.parameters:
-        return sampling
+    # Values without spread are refused with any bandwidth: the width of the limits would be that of the noise.
     found = _core.bandwidth(for_core([rows.of(x)])[0])
     if "refused" in found:
         raise refusal(found, "mean", {name: x}, rows)
-    return Drawn(SMOOTHED, (found["bandwidth"],))
+    return sampling if sampling.parameters else Drawn(SMOOTHED, (found["bandwidth"],))
 
 
 def _asked(rows: Rows) -> str | None:

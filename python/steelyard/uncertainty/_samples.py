@@ -24,6 +24,8 @@ from ._request import infinite
 __all__ = ["ideal_difference", "resampled_method"]
 
 TITLES = titles("bootstrap.method")
+FINITE = "n_resamples: expected a finite number"
+INSTEAD = "without n_resamples= the interval is Welch's"
 METHODS = ("percentile", "basic", "bca", "bc", "expanded")  # those that read the distribution of the replicates alone
 
 
@@ -58,14 +60,21 @@ def ideal_difference(
             raise value_error(name, expected, "one")
     both = sides if sides[0].dtype == sides[1].dtype else [to_float64(side) for side in sides]
     codes = np.concatenate([groups[0].codes, groups[1].codes + units[0]]) if groups else None
-    found = _core.ideal_bootstrap(
-        [np.concatenate(both)], "mean", codes=codes, clusters=sum(units) if groups else 0,
-        stratum_codes=np.repeat([0, 1], units), strata=2, average="difference", method=method,
-        confidence_level=confidence.level, alternative=confidence.alternative, progress=progress,
-    )  # fmt: skip
+    try:
+        found = _core.ideal_bootstrap(
+            [np.concatenate(both)], "mean", codes=codes, clusters=sum(units) if groups else 0,
+            stratum_codes=np.repeat([0, 1], units), strata=2, average="difference", method=method,
+            confidence_level=confidence.level, alternative=confidence.alternative, progress=progress,
+        )  # fmt: skip
+    except ValueError as error:
+        # The core names another number of resamples, which a comparison of two samples does not take.
+        if not str(error).startswith(FINITE):
+            raise
+        where, _, got = str(error).removeprefix(FINITE).rpartition("; ")[0].partition("; got ")
+        raise value_error("n_resamples", f"None{where}", got, INSTEAD) from None
     if "refused" in found:
-        fix = "the bootstrap cannot say how uncertain their difference is"
-        raise value_error(names[0], "scores that differ on one of the sides", "equal ones on both", fix)
+        what = "means of clusters" if groups else "scores"
+        raise value_error(names[0], f"{what} that differ on one of the sides", "equal ones on both", INSTEAD)
     known = {"n_new", "n_baseline", "clusters_new", "clusters_baseline"}
     detail = {key: value for key, value in estimate.detail.items() if key in known}
     detail |= {"n_resamples": math.inf, "engine": found["engine"], "error": found["error"]}

@@ -19,6 +19,7 @@ __all__ = ["broadcast", "difference", "place"]
 Whole = NDArray[np.int64]
 PAIRED, UNPAIRED = titles("paired.method"), titles("unpaired.method")
 TESTS = {name: f"McNemar {title}" for name, title in titles("answers.test").items()}
+MOST = 2**63 - 1
 ALIKE = "; all differences are equal: the standard error is the width of Tango's interval over 2z"
 
 
@@ -92,6 +93,10 @@ def _check(counts: list[NDArray[Any]]) -> None:
             got = f"{np.atleast_1d(hits)[i]} of {np.atleast_1d(all_)[i]}{at}"
             raise value_error(names_of[0], f"0 <= {names_of[0]} <= {names_of[1]}", got)
     if not of_both:
+        if (bad := n > MOST - base_n).any():
+            i, at = place(bad)
+            got = f"{np.atleast_1d(n)[i]} and {np.atleast_1d(base_n)[i]}{at}"
+            raise value_error("n, baseline[1]", f"at most {MOST} rows together", got)
         return
     if (bad := base_n != n).any():
         i, at = place(bad)

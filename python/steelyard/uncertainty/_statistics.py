@@ -259,7 +259,9 @@ def _refused_sums(found: Mapping[str, Any], statistic: str, names: list[str], ro
         return value_error(whole, f"a finite {statistic}", "an infinite one, which cannot be resampled")
     needs = _needs(statistic)
     if kind == "empty resample":
-        return value_error(whole, f"{needs} in every resample", "a resample without", "use steelyard.estimate")
+        return value_error(
+            whole, f"{needs or 'rows'} in every resample", "a resample without", "use steelyard.estimate"
+        )
     if kind == "no answer":
         every = " in every stratum" if rows is not None and rows.strata is not None else ""
         return value_error(whole, f"{needs}{every}, which the {statistic} needs", "rows without")

@@ -25,7 +25,7 @@ from ..errors import value_error
 from ._abc import ABC, abc_limits, of_sums_alone
 from ._beside import alike
 from ._callables import Called, Request, called, of_callable, tuple_columns
-from ._designs import PLAIN, Design, design_of
+from ._designs import PLAIN, Design, design_of, raise_if_drawn_empty
 from ._ideal import able, ideal_limits
 from ._replicates import METHODS as READ_REPLICATES
 from ._request import Options, infinite, room_for
@@ -43,7 +43,7 @@ from ._tolerance import until
 from .blocks import Blocks, Kind, blocks_of
 from .bootstrap_estimate import Again, BootstrapEstimate, Known
 from .calibration_error import doubt
-from .sampling import SMOOTHED, Drawn, Sampling, sampling_of
+from .sampling import Drawn, Sampling, sampling_of
 
 __all__ = ["BootstrapEstimate", "bootstrap"]
 
@@ -443,9 +443,8 @@ def _described(
 ) -> BootstrapEstimate:
     """The outcome of one problem in words, or the error where it was refused."""
     if "refused" in found:
-        if found["refused"] == "empty resample" and options.sampling is not None and options.sampling.kind == SMOOTHED:
-            expected = f"'multinomial' for statistic={str(options.statistic)!r}"
-            raise value_error("sampling", expected, str(options.sampling), "noise moves values out of its range")
+        if found["refused"] == "empty resample":
+            raise_if_drawn_empty(rows, options)
         raise refusal(found, options.statistic.name, columns, rows)
     detail: dict[str, Any] = {"acceleration": found["acceleration"]} if options.method == "bca" else {}
     detail |= {"n_inner": found["inner"]} if options.method == "double" else {}

@@ -168,9 +168,9 @@ def estimate(
         With clusters also ``"cr3"``, Student's t with G - 1 degrees of freedom and the jackknife's variance (G - 1)/G
         sum (m_g - m)^2 of the means without each cluster; and for up to 20 clusters ``"wild"``, the means m0 that the
         wild cluster bootstrap-t does not reject: of all patterns of weights v_g, a share of more than 1 -
-        ``confidence_level`` has abs(t*) >= abs(t), with the residuals S_g - m0 n_g in t*. The weights are -1 and 1, and
-        for up to 8 clusters also these times the roots of 1/2 and 3/2 (Webb). For the mean (and ``"t"`` for the ratio)
-        only.
+        ``confidence_level`` (twice that for one side) has abs(t*) >= abs(t), with the residuals S_g - m0 n_g in t*. The
+        weights are -1 and 1, and for up to 8 clusters also these times the roots of 1/2 and 3/2 (Webb). For the mean
+        (and ``"t"`` for the ratio) only.
     confidence_level : float
         Inside (0, 1).
     alternative : {"two-sided", "less", "greater"}
@@ -197,7 +197,9 @@ def estimate(
     ValueError
         For NaN (unless omitted) and infinities, naming the first index; for negative weights; where no row counts; for
         shapes that do not match; for a sum of y that is 0; for columns that the statistic does not take, or of which
-        it has no value (a precision without a predicted one, a correlation of a constant); and for unknown options.
+        it has no value (a precision without a predicted one, a correlation of a constant); for ``"cr3"`` and
+        ``"wild"`` without clusters, with strata or with clusters of two kinds, and for ``"wild"`` with more than 20 of
+        them; for clusters of two kinds with strata; and for unknown options.
 
     Notes
     -----

@@ -1,6 +1,6 @@
 //! Codes of ids that are whole numbers of a small range, by a table of that range, without sorting.
 
-use crate::grid::{CHUNK, Progress, Stopped, chunk, chunks, fill_chunks, map_chunks};
+use crate::grid::{CHUNK, Pace, Progress, Stopped, chunk, chunks, fill_chunks, map_chunks};
 use crate::memory;
 use crate::simd::{Isa, Kernel, dispatch};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -23,7 +23,7 @@ pub struct Near {
 pub fn near(ids: &[i64], codes: &mut [i64], progress: Progress<'_>) -> Result<Option<Near>, Stopped> {
     assert_eq!(ids.len(), codes.len(), "a code for each id");
     let n = ids.len();
-    let extremes = map_chunks(chunks(n, CHUNK), size_of_val(ids), progress, |i| {
+    let extremes = map_chunks(chunks(n, CHUNK), size_of_val(ids), &mut *progress, |i| {
         dispatch(Extremes(&ids[chunk(i, n, CHUNK)]))
     })?;
     let low = extremes.iter().map(|&(low, _)| low).min().unwrap_or(0);
@@ -35,18 +35,28 @@ pub fn near(ids: &[i64], codes: &mut [i64], progress: Progress<'_>) -> Result<Op
     let places = span as usize + 1;
     let present = memory::collected((0..places).map(|_| AtomicU8::new(0)))?;
     let parts = memory::collected(ids.chunks(CHUNK).zip(codes.chunks_mut(CHUNK)))?;
-    let inside = fill_chunks(parts, 2 * size_of_val(ids), progress, |_, (ids, codes)| {
+    let inside = fill_chunks(parts, 2 * size_of_val(ids), &mut *progress, |_, (ids, codes)| {
         dispatch(Offsets { ids, low, present: &present, codes })
     })?;
     if !inside.into_iter().all(|inside| inside) {
         return Ok(None);
     }
-    let above = memory::gathered(
-        (0i64..).zip(&present).filter(|(_, found)| found.load(Relaxed) > 0).map(|(at, _)| at),
-    )?;
+    let mut pace = Pace::new(&mut *progress);
+    let found = present.iter().filter(|found| found.load(Relaxed) > 0).count();
+    pace.stride(places)?;
+    let mut above = memory::with_capacity(found)?;
+    for (start, marks) in (0i64..).step_by(CHUNK).zip(present.chunks(CHUNK)) {
+        above.extend((start..).zip(marks).filter(|(_, found)| found.load(Relaxed) > 0).map(|(at, _)| at));
+        pace.stride(marks.len())?;
+    }
     if above.len() < present.len() {
         let mut ranks = memory::filled(present.len(), 0i64)?;
-        (0i64..).zip(&above).for_each(|(rank, &at)| ranks[at as usize] = rank);
+        for (chunk, above) in above.chunks(CHUNK).enumerate() {
+            for (rank, &at) in (chunk * CHUNK..).zip(above) {
+                ranks[at as usize] = rank as i64;
+            }
+            pace.stride(above.len())?;
+        }
         let parts = memory::collected(codes.chunks_mut(CHUNK))?;
         fill_chunks(parts, 2 * size_of_val(ids), progress, |_, codes| {
             for code in codes {
