@@ -73,11 +73,8 @@ def _parts(
     ends = np.cumsum(sizes)
     order = rows_by_part(of.codes if keep is None else kept(of.codes, keep), ends - sizes)
     rows = np.arange(n) if keep is None else np.flatnonzero(keep)
-    clusters, strata, kinds = (
-        selection.clusters_of(n, keep),
-        selection.strata_of(n, keep),
-        selection.several_of(n, keep),
-    )
+    clusters, kinds = selection.clusters_of(n, keep), selection.several_of(n, keep)
+    strata = selection.strata_of(n, keep)
     for group in present.tolist():
         mine = order[ends[group] - sizes[group] : ends[group]]
         several = None if kinds is None else kinds.of(mine)

@@ -483,7 +483,7 @@ def _interval_of(
 ) -> _core._Clustered | _core._Crossed | _core._Stratified:
     """The interval of the core."""
     if of.crossed is not None:
-        (a, b), (_, of_a, of_b) = of.crossed.kinds, of.crossed.cells()
+        (a, b), (_, of_a, of_b) = of.crossed.kinds, of.crossed.cells
         return _core.crossed_interval(
             sums=of.sums, sizes=of.sizes, a=of_a, count_a=a.total, b=of_b, count_b=b.total, shift=of.shift, score=score,
             weighted=of.weighted, **confidence.keywords, **values,

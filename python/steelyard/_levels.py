@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,7 +63,8 @@ class Nested(NamedTuple):
         return {"codes": codes, "clusters": total, "outermost": self.fewest, "parents": parents}
 
 
-class Crossed(NamedTuple):
+@dataclass(frozen=True)
+class Crossed:
     """Clusters of two kinds, such as items and judges; a pair of them that rows have is a cell."""
 
     names: tuple[str, str]
@@ -70,7 +73,7 @@ class Crossed(NamedTuple):
     @property
     def clusters(self) -> Clusters:
         """The cells."""
-        return self.cells()[0]
+        return self.cells[0]
 
     @property
     def fewest(self) -> int:
@@ -87,6 +90,7 @@ class Crossed(NamedTuple):
         a, b = self.kinds
         return Crossed(self.names, (a.of(rows), b.of(rows)))
 
+    @cached_property
     def cells(self) -> tuple[Clusters, Indices, Indices]:
         """The cells, and the cluster of each cell of either kind."""
         a, b = self.kinds
@@ -95,7 +99,7 @@ class Crossed(NamedTuple):
 
     def for_core(self) -> dict[str, Any]:
         """What the core is told: the cells, and the cluster of each of either kind."""
-        (codes, total), a, b = self.cells()
+        (codes, total), a, b = self.cells
         return {"codes": codes, "clusters": total, "crossed": [a, b], "kinds": [kind.total for kind in self.kinds]}
 
 

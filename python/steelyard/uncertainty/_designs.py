@@ -100,7 +100,7 @@ def raise_if_drawn_empty(rows: Rows, options: Options) -> None:
             "clusters", "rows in every resample", got, "pass the ids of one kind, or use steelyard.estimate"
         )
     if options.sampling is not None and options.sampling.kind == SMOOTHED:
-        expected = f"'multinomial' for statistic={str(options.statistic)!r}"
+        expected = f"'multinomial' for {_named(options.statistic)}"
         raise value_error("sampling", expected, str(options.sampling), "noise moves values out of its range")
 
 
@@ -116,10 +116,10 @@ def _length(blocks: Blocks, rows: Rows, statistic: Chosen | Called, columns: Map
             raise value_error("blocks", f"a length of at most {n} rows", f"{blocks.length:g}")
         return blocks.length
     function = isinstance(statistic, Called)
-    if (len(columns) > 1 or any(x.ndim > 1 for x in columns.values())) and (function or not is_of_sums(statistic.name)):
+    one = len(columns) == 1 and all(x.ndim == 1 for x in columns.values())
+    if not one and (function or not is_of_sums(statistic.name)):
         fix = f"pass blocks=steelyard.uncertainty.blocks({blocks.kind!r}, length)"
-        of = f"the function {statistic}" if function else f"statistic={statistic.name!r}"
-        raise value_error("blocks", f"a length for {of}", repr(blocks.kind), fix)
+        raise value_error("blocks", f"a length for {_named(statistic)}", repr(blocks.kind), fix)
     # The length that suits a function is not known: that for the mean of its values stands for it, as for sorted rows.
     title = "mean" if function else statistic.name
     chosen = _core.block_length(for_core(map(rows.of, columns.values())), title, kind=blocks.kind)
@@ -127,6 +127,11 @@ def _length(blocks: Blocks, rows: Rows, statistic: Chosen | Called, columns: Map
         raise refusal(chosen, title, columns, rows)
     length: float = chosen["length"]
     return length
+
+
+def _named(statistic: Chosen | Called) -> str:
+    """The statistic as error messages name it."""
+    return f"the function {statistic}" if isinstance(statistic, Called) else f"statistic={str(statistic)!r}"
 
 
 def _cannot(asked: str, rows: Rows, where: str, fix: str) -> ValueError:
@@ -155,17 +160,16 @@ def _can_be_drawn(sampling: Drawn, rows: Rows, units: int, options: Options) -> 
     if rows.strata is not None and sampling.parameters:
         fix = "by= gives the answer of each stratum"
         raise value_error("sampling", "draws of all rows with strata", str(sampling), fix)
-    of = f"the function {statistic}" if isinstance(statistic, Called) else f"statistic={str(statistic)!r}"
     whole = isinstance(statistic, Called) or not is_of_sums(statistic.name)
     if whole and sampling.kind in ("bayesian", "poisson") and rows.strata is not None:
-        expected = f"strata of as many rows as there are for {of}"
+        expected = f"strata of as many rows as there are for {_named(statistic)}"
         raise value_error("sampling", expected, str(sampling), "'balanced' and 'multinomial' draws keep them")
     if isinstance(statistic, Called):
         if sampling.parameters or (sampling.kind == "bayesian" and statistic.takes != "counts"):
             fix = "a function that takes sample_weight can have weights" if not sampling.parameters else ""
-            raise value_error("sampling", f"whole counts of n rows for {of}", str(sampling), fix)
+            raise value_error("sampling", f"whole counts of n rows for {_named(statistic)}", str(sampling), fix)
     elif whole and sampling.kind == "bayesian" and len(column_names(statistic.name)) > 1:
-        raise value_error("sampling", f"whole counts for {of}", str(sampling))
+        raise value_error("sampling", f"whole counts for {_named(statistic)}", str(sampling))
 
 
 def _with_bandwidth(sampling: Drawn, rows: Rows, statistic: Chosen | Called, columns: Mapping[str, Array]) -> Drawn:
@@ -179,7 +183,7 @@ def _with_bandwidth(sampling: Drawn, rows: Rows, statistic: Chosen | Called, col
             raise value_error("sampling", f"'multinomial' with {asked}", str(sampling), fix)
     if isinstance(statistic, Called) and statistic.takes == "counts":
         fix = "noise needs a function that takes the rows of a resample"
-        raise value_error("sampling", f"'multinomial' for the function {statistic}", str(sampling), fix)
+        raise value_error("sampling", f"'multinomial' for {_named(statistic)}", str(sampling), fix)
     # Values without spread are refused with any bandwidth: the width of the limits would be that of the noise.
     found = _core.bandwidth(for_core([rows.of(x)])[0])
     if "refused" in found:
@@ -198,15 +202,15 @@ def _only_micro_with_counts(rows: Rows, statistic: Called) -> None:
     """A function sees one sample; it can weigh rows where it takes how often each counts."""
     if rows.weights is not None and statistic.takes != "counts":
         fix = "a function that takes sample_weight can have weights"
-        raise value_error("weights", f"None for the function {statistic}", "weights", fix)
+        raise value_error("weights", f"None for {_named(statistic)}", "weights", fix)
     if rows.strata is not None and rows.strata.average != "micro":
         fix = "by= gives the answer of each stratum"
-        raise value_error("average", f"'micro' for the function {statistic}", repr(rows.strata.average), fix)
+        raise value_error("average", f"'micro' for {_named(statistic)}", repr(rows.strata.average), fix)
 
 
 def _only_micro_without_weights(rows: Rows, statistic: Chosen) -> None:
     """A statistic of sorted rows has strata of one sample, in which rows count whole times."""
-    named = f"statistic={str(statistic)!r}"
+    named = _named(statistic)
     if rows.weights is not None:
         raise value_error("weights", f"None for {named}, which ranks rows that count whole times", "weights")
     if rows.strata is not None and rows.strata.average != "micro":

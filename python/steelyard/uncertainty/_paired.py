@@ -23,6 +23,8 @@ from .comparison import Pair
 
 __all__ = ["paired"]
 
+ALIKE = "; all differences are equal: the standard error is the width of Tango's interval over 2z"
+
 Array = NDArray[Any]
 METHODS, TESTS = titles("paired.method"), titles("answers.test")
 
@@ -118,7 +120,7 @@ def _words(found: _core._Comparison, level: _core._Level, clusters: int, of_answ
     if found["p"] is not None:
         reason = "pairs of 0/1 values"
         if found["rows"] in (found["wins"], found["losses"]) or found["wins"] + found["losses"] == 0:
-            reason += "; all differences are equal: the standard error is the width of Tango's interval over 2z"
+            reason += ALIKE
         return of_answers, reason
     known, method = level["df"] == level["df"], "no spread" if level["unspread"] else "t"
     if clusters:

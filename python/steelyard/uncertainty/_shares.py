@@ -12,6 +12,7 @@ from .._estimate import Estimate
 from .._options import Confidence, choice
 from .._registries import names, titles
 from ..errors import shown, type_error, value_error
+from ._paired import ALIKE
 from ._unpaired import ANSWERS
 
 __all__ = ["broadcast", "difference", "place"]
@@ -20,7 +21,6 @@ Whole = NDArray[np.int64]
 PAIRED, UNPAIRED = titles("paired.method"), titles("unpaired.method")
 TESTS = {name: f"McNemar {title}" for name, title in titles("answers.test").items()}
 MOST = 2**63 - 1
-ALIKE = "; all differences are equal: the standard error is the width of Tango's interval over 2z"
 
 
 def broadcast(given: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
