@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from . import _arrays
 from ._columns import Mask
+from ._lazy import lazy
 from ._strides import coded, strides
 from ._text import printable
 from .errors import shown, type_error, value_error
@@ -90,7 +90,7 @@ class Crossed:
         a, b = self.kinds
         return Crossed(self.names, (a.of(rows), b.of(rows)))
 
-    @cached_property
+    @lazy
     def cells(self) -> tuple[Clusters, Indices, Indices]:
         """The cells, and the cluster of each cell of either kind."""
         a, b = self.kinds
