@@ -1,8 +1,8 @@
 //! A column in sorted order, with what a scan needs to know about each row.
 
-use crate::grid::{Pace, Progress, Stopped};
+use crate::grid::{CHUNK, Pace, Progress, Stopped};
 use crate::memory;
-use crate::sorting;
+use crate::sorting::rows_by_value;
 use crate::uncertainty::paired::Wide;
 
 /// Where a row stands among the sorted ones: its index in the data, its label, and whether the next row has another
@@ -48,18 +48,22 @@ impl Sorted {
     /// Sorts a column without NaN, of at most [`Entry::ROWS`] rows. `labels` has one entry per row, or none.
     pub fn new(x: &dyn Wide, labels: Option<&[bool]>, progress: Progress<'_>) -> Result<Sorted, Stopped> {
         let n = x.len();
-        let mut values = memory::filled(n, 0.0)?;
-        x.widen(0, &mut values);
-        let mut pairs: Vec<(f64, u32)> = memory::with_capacity(n)?;
-        // Adding 0 turns -0 into 0, which must be one value under `total_cmp`.
-        pairs.extend(values.iter().zip(0..).map(|(&value, row)| (value + 0.0, row)));
-        let order = |a: &(f64, u32), b: &(f64, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
-        let pairs = sorting::sorted(pairs, order, &mut Pace::new(progress))?;
+        let mut data = memory::filled(n, 0.0)?;
+        x.widen(0, &mut data);
+        for value in &mut data {
+            *value += 0.0; // turns -0 into 0: they are one value
+        }
+        let mut pace = Pace::new(progress);
+        let rows = rows_by_value(&data, &mut pace)?;
+        let mut values = memory::with_capacity(n)?;
+        for part in rows.chunks(CHUNK) {
+            values.extend(part.iter().map(|&row| data[row as usize]));
+            pace.stride(part.len())?;
+        }
         let mut entries = memory::with_capacity(n)?;
-        for (i, (value, (sorted, row))) in values.iter_mut().zip(&pairs).enumerate() {
-            *value = *sorted;
-            let labelled = labels.is_some_and(|labels| labels[*row as usize]);
-            let last = pairs.get(i + 1).is_none_or(|next| next.0 != *sorted);
+        for (i, (&value, &row)) in values.iter().zip(&rows).enumerate() {
+            let labelled = labels.is_some_and(|labels| labels[row as usize]);
+            let last = values.get(i + 1).is_none_or(|&next| next != value);
             let flags = if labelled { Entry::LABEL } else { 0 } | if last { Entry::LAST } else { 0 };
             entries.push(Entry(row | flags));
         }

@@ -1,5 +1,9 @@
 //! Sorting of long lists that can be stopped half-way (Ctrl-C) and reports missing memory as an error.
 
+mod by_value;
+
+pub use by_value::rows_by_value;
+
 use crate::grid::{CHUNK, Pace, Stopped};
 use crate::memory;
 use std::cmp::Ordering::{self, Greater};
