@@ -287,6 +287,15 @@ def test_the_reference_draws_the_same_blocks(kind: Any, length: float) -> None:
     assert boot.replicates == pytest.approx(want)
 
 
+def test_the_reference_draws_the_same_long_blocks() -> None:
+    x = normalish(1000, 6)
+    how: dict[str, Any] = {"n_resamples": 20, "method": "percentile", "confidence_level": 0.5, "seed": 9}
+    for length in (1.0, 2.5, 400.0, 1000.0):
+        boot = sy.bootstrap(x, blocks=sy.uncertainty.blocks("stationary", length), **how)
+        want = [reference.in_blocks("stationary", length, 1000, 9, r) @ x / 1000 for r in range(20)]
+        assert boot.replicates == pytest.approx(want, abs=1e-12), length
+
+
 def autoregressive(n: int, share: float, seed: int) -> np.ndarray:
     x = np.random.default_rng(seed).standard_normal(n)
     for i in range(1, n):

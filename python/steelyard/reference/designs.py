@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from statistics import NormalDist
 
 import numpy as np
@@ -60,16 +61,31 @@ def in_levels(parents: list[Codes], outermost: Codes, seed: int, replicate: int)
 def in_blocks(kind: str, length: float, n: int, seed: int, replicate: int) -> Codes:
     """The counts of n rows that are drawn in blocks: starts are uniform, and the last block is cut off at n draws."""
     numbers = random.numbers(random.At(seed, random.BOOTSTRAP, replicate=replicate))
+    powers, whole = _powers(length), min(int(length), n)
     drawn: list[int] = []
     while len(drawn) < n:
-        if kind == "stationary":
-            anew = not drawn or length <= 1 or next(numbers) < int(2.0**64 / length)
-            drawn.append(random.below(numbers, n) if anew else (drawn[-1] + 1) % n)
-        else:
-            block = min(int(length), n)
-            start = random.below(numbers, n - block + 1 if kind == "moving" else n)
-            drawn.extend((start + i) % n for i in range(min(block, n - len(drawn))))
+        start = random.below(numbers, n - whole + 1 if kind == "moving" else n)
+        block = _geometric(powers, numbers, n) if kind == "stationary" else whole
+        drawn.extend((start + i) % n for i in range(min(block, n - len(drawn))))
     return np.bincount(drawn, minlength=n)
+
+
+def _powers(mean: float) -> list[int]:
+    """The powers q, q^2, ..., q^255 of q = 1 - 1/mean in units of 2^-64, each from the one before it, rounded down."""
+    on = min(2**64 - int(2.0**64 / mean), 2**64 - 1)
+    return list(itertools.accumulate([on] * 255, lambda power, on: power * on >> 64))
+
+
+def _geometric(powers: list[int], numbers: Iterator[int], most: int) -> int:
+    """A length that is above j with the probability q^j: as many powers as a number is below, and 1; or ``most``."""
+    length = 1
+    while length < most:
+        number = next(numbers)
+        below = sum(number < power for power in powers)
+        length += below
+        if below < len(powers):
+            break
+    return min(length, most)
 
 
 def poisson(n: int, seed: int, replicate: int, stratum: int = 0) -> Codes:

@@ -1,5 +1,6 @@
 //! Blocks of neighbouring units, which keep the dependence of a series.
 
+use super::geometric::Geometric;
 use super::{Drawing, Parts};
 use crate::memory::{self, NoMemory};
 use crate::named;
@@ -40,29 +41,53 @@ impl Blocks {
     /// Writes the rows of the replicate of `stream` in the order of the blocks: for a statistic of a series, for which
     /// their order counts. They are the rows that [`Drawing::count`] counts.
     pub fn rows(&self, stream: Stream, to: &mut [i64]) {
-        let n = to.len();
-        if n == 0 {
-            return;
-        }
-        let (mut reader, starts, length) = (Reader::new(stream), self.starts(n) as u64, self.whole(n));
-        let mut at = 0;
-        for (drawn, to) in to.iter_mut().enumerate() {
-            let begins = match self.kind {
-                Kind::Moving | Kind::Circular => drawn % length == 0,
-                Kind::Stationary => drawn == 0 || self.length <= 1.0 || reader.draw() < anew(self.length),
-            };
-            at = if begins { reader.below(starts) as usize } else { at + 1 };
-            if at == n {
-                at = 0;
-            }
-            *to = at as i64;
+        if !to.is_empty() {
+            dispatch(Write { blocks: *self, stream, to });
         }
     }
 }
 
-/// What a random number of 64 bits is below with the probability 1/`length`, for a length above 1.
-fn anew(length: f64) -> u64 {
-    (1.0 / length * 18_446_744_073_709_551_616.0) as u64
+/// The blocks of a replicate, one after another: where each begins, and how many units it has. They have `left` units
+/// in all.
+struct Drawn {
+    reader: Reader,
+    starts: u64,
+    length: usize,
+    random: Option<Geometric>,
+    left: usize,
+}
+
+impl Drawn {
+    #[inline(always)]
+    fn new(blocks: Blocks, stream: Stream, n: usize) -> Drawn {
+        let random = blocks.kind == Kind::Stationary;
+        Drawn {
+            reader: Reader::new(stream),
+            starts: blocks.starts(n) as u64,
+            length: blocks.whole(n),
+            random: if random { Some(Geometric::new(blocks.length, n)) } else { None },
+            left: n,
+        }
+    }
+}
+
+impl Iterator for Drawn {
+    type Item = (usize, usize);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<(usize, usize)> {
+        if self.left == 0 {
+            return None;
+        }
+        let start = self.reader.below(self.starts) as usize;
+        let take = match &self.random {
+            Some(law) => law.draw(&mut self.reader, self.left),
+            None if self.length < self.left => self.length,
+            None => self.left,
+        };
+        self.left -= take;
+        Some((start, take))
+    }
 }
 
 impl Drawing for Blocks {
@@ -103,25 +128,39 @@ impl Kernel for Draw<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let n = self.counts.len();
-        let mut reader = Reader::new(self.stream);
         let mut added = Added { steps: self.steps, wrapped: 0 };
         added.steps.fill(0);
-        if self.blocks.kind == Kind::Stationary {
-            stationary(&mut reader, self.blocks.length, &mut added);
-        } else {
-            let (length, starts) = (self.blocks.whole(n), self.blocks.starts(n));
-            let mut left = n;
-            while left > 0 {
-                let (start, take) = (reader.below(starts as u64), if length < left { length } else { left });
-                added.block(start as usize, take);
-                left -= take;
-            }
+        for (start, take) in Drawn::new(self.blocks, self.stream, self.counts.len()) {
+            added.block(start, take);
         }
         let mut count = added.wrapped;
         for (to, &step) in self.counts.iter_mut().zip(&*added.steps) {
             count = step.wrapping_add(count);
             *to = count;
+        }
+    }
+}
+
+/// Writes the rows of a replicate, block after block.
+struct Write<'a> {
+    blocks: Blocks,
+    stream: Stream,
+    to: &'a mut [i64],
+}
+
+impl Kernel for Write<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let (n, mut rest) = (self.to.len(), self.to);
+        for (start, take) in Drawn::new(self.blocks, self.stream, n) {
+            let (block, after) = rest.split_at_mut(take);
+            for i in 0..take {
+                let row = start + i;
+                block[i] = if row < n { row } else { row - n } as i64;
+            }
+            rest = after;
         }
     }
 }
@@ -147,19 +186,5 @@ impl Added<'_> {
             end - n
         };
         self.steps[end] = self.steps[end].wrapping_sub(1);
-    }
-}
-
-/// Blocks each of whose units is followed by the next one, or with the probability 1/`length` by a new block.
-#[inline(always)]
-fn stationary(reader: &mut Reader, length: f64, added: &mut Added<'_>) {
-    let n = added.steps.len();
-    let anew = anew(length);
-    let mut left = n;
-    while left > 0 {
-        let start = reader.below(n as u64) as usize;
-        let more = if length <= 1.0 { 0 } else { reader.until_below(anew, left - 1) };
-        added.block(start, 1 + more);
-        left -= 1 + more;
     }
 }

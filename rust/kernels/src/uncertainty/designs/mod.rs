@@ -8,6 +8,7 @@ mod balanced;
 mod bayesian;
 mod blocks;
 mod crossed;
+mod geometric;
 mod length;
 mod nested;
 mod parts;
