@@ -274,6 +274,25 @@ def _(n: int) -> Any:
     return uniform(n), uniform(n, 1), spread_ids(n)
 
 
+@row("estimate: random orders", "estimate", call=lambda d: sy.estimate(d, "correlation", test="rank-permutation"))
+def _(n: int) -> Any:
+    n = min(n, _core.SHUFFLED_ROWS)
+    return uniform(n), uniform(n, 1)
+
+
+@row(
+    "compare: random deals", "compare", call=lambda d: sy.compare(d[0], baseline=d[1], paired=False, test="permutation")
+)
+def _(n: int) -> Any:
+    n = min(n, _core.SHUFFLED_ROWS) // 2
+    return uniform(n), uniform(n, 1)
+
+
+@row("compare: romano-wolf", "compare", call=lambda d: sy.compare(d[0], baseline=d[1], adjust="romano-wolf"))
+def _(n: int) -> Any:
+    return uniform(n // 20 * 20).reshape(-1, 20), uniform(n // 20, 1)
+
+
 @row("bootstrap: f1", "bootstrap", call=lambda d: sy.bootstrap(d, "f1", n_resamples=199, method="percentile"))
 def _(n: int) -> Any:
     return uniform(n) < 0.5, uniform(n, 1) < 0.5

@@ -123,6 +123,8 @@ RECORDS: dict[str, Callable[[], Any]] = {
     "_ProportionTests": lambda: _core.proportion_tests(
         k=COUNTS, n=COUNTS, p0=np.full(len(COUNTS), 0.5), method="wilson", alternative="two-sided"
     ),
+    "_MaxTBaseline": lambda: _core.max_t_baseline(np.ones((3, 2)), columns=2, tie=0.0, alternative="less", seed=0),
+    "_Shuffled": lambda: _core.independence(X, X, test="permutation", alternative="less", seed=0),
     "_CountsCompared": lambda: _core.unpaired_counts(
         k=COUNTS, n=COUNTS, base_k=COUNTS, base_n=COUNTS, method="newcombe", test="mid-p", **SURE
     ),

@@ -45,7 +45,9 @@ def test_counts_of_two_samples_have_the_bits_of_their_answers(method: str, test:
         assert one.detail["n_baseline"] == m
 
 
-@pytest.mark.parametrize(("method", "test", "side"), [*zip(PAIRED, TESTS, SIDES, strict=True)])
+@pytest.mark.parametrize(
+    ("method", "test", "side"), [*zip(PAIRED, [*TESTS, TESTS[1]], [*SIDES, SIDES[0]], strict=True)]
+)
 def test_counts_of_pairs_have_the_bits_of_their_answers(method: str, test: str, side: Any) -> None:
     n = 6
     tables = [(a, b, c, n - a - b - c) for a, b, c in product(range(n + 1), repeat=3) if a + b + c <= n]

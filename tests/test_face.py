@@ -33,7 +33,7 @@ LATER = {"strata", "by", "average", "max_t", "convention", "strategy", "mode"}
 ROWS = {"where", "nan_policy"}
 INTERVAL = {"confidence_level", "alternative"}
 TAKES = {
-    "estimate": ROWS | INTERVAL | {"clusters", "progress", "weights", "by", "strata", "average"},
+    "estimate": ROWS | INTERVAL | {"clusters", "progress", "weights", "by", "strata", "average", "test"},
     "bootstrap": ROWS
     | INTERVAL
     | {

@@ -12,6 +12,7 @@ _Progress = Callable[[int, int], object] | None
 MAX_BINS: int
 MAX_CLUSTERED_BINS: int
 PERMUTATIONS: int
+SHUFFLED_ROWS: int
 TOKEN_COUNTS: int
 TOKEN_EXCLUDED: int
 TOKEN_IGNORED: int
@@ -595,6 +596,17 @@ class _Comparison(TypedDict):
     p: float | None
     flip: _SignFlip | None
 
+class _MaxTBaseline(TypedDict):
+    statistics: NDArray[np.float64]
+    single: NDArray[np.float64]
+    step_down: NDArray[np.float64]
+    patterns: int
+    all: bool
+
+class _Shuffled(TypedDict):
+    p: float
+    drawn: int
+
 class _MaxT(TypedDict):
     statistics: NDArray[np.float64]
     p: NDArray[np.float64]
@@ -640,6 +652,9 @@ def mean_interval(
 ) -> _MeanInterval: ...
 def proportion_intervals(
     *, k: NDArray[np.int64], n: NDArray[np.int64], method: str, confidence_level: float, alternative: str
+) -> _Proportions: ...
+def multinomial_intervals(
+    *, counts: NDArray[np.int64], categories: int, method: str, confidence_level: float, alternative: str
 ) -> _Proportions: ...
 def proportion_tests(
     *, k: NDArray[np.int64], n: NDArray[np.int64], p0: NDArray[np.float64], method: str, alternative: str
@@ -784,6 +799,18 @@ def sign_flip(
     progress: _Progress = None,
 ) -> _SignFlip: ...
 def max_t(x: NDArray[np.float64], *, models: int, tie: float, seed: int, progress: _Progress = None) -> _MaxT: ...
+def max_t_baseline(
+    x: NDArray[np.float64], *, columns: int, tie: float, alternative: str, seed: int, progress: _Progress = None
+) -> _MaxTBaseline: ...
+def independence(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    *,
+    test: str,
+    alternative: str,
+    seed: int,
+    progress: _Progress = None,
+) -> _Shuffled: ...
 def adjusted(p: NDArray[np.float64], *, method: str) -> NDArray[np.float64]: ...
 def pass_at(right: NDArray[np.uint64], tried: NDArray[np.uint64], *, k: int) -> NDArray[np.float64]: ...
 def majority_at(

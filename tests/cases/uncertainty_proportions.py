@@ -9,7 +9,7 @@ from scipy import stats
 
 from steelyard import _core
 from steelyard._registries import names
-from steelyard.reference import answers, proportions
+from steelyard.reference import answers, multinomial, proportions
 from steelyard.reference import intervals as reference
 
 from . import Case, Inputs, Outputs
@@ -123,6 +123,8 @@ def _each_table(method: str, test: str, paired: bool):
 
 
 def _paired_limits(method: str, a: int, b: int, c: int, d: int) -> tuple[float, float]:
+    if method == "exact":
+        return answers.fay_lumbard(b, c, a + b + c + d, TAIL)
     if method == "newcombe":
         return answers.newcombe_paired(a, b, c, d, Z)
     return {"tango": reference.tango, "bonett-price": answers.bonett_price}[method](b, c, a + b + c + d, Z)
@@ -184,21 +186,56 @@ def _tables_at_once(method: str, test: str, paired: bool):
     return run
 
 
+def _categories(dtype: str, n: int) -> Inputs:
+    return {"counts": np.array([[n, n + 1, 0], [n // 3, 2 * n, 5], [1, 1, n]], np.int64)}
+
+
+def _multinomial(method: str):
+    def run(inputs: Inputs) -> Outputs:
+        counts = inputs["counts"]
+        found = _core.multinomial_intervals(counts=counts.ravel(), categories=3, method=method, **HOW)
+        return {end: found[end].reshape(counts.shape) for end in ("value", "low", "high")}
+
+    return run
+
+
+def _multinomial_reference(method: str):
+    def run(inputs: Inputs) -> Outputs:
+        rows = inputs["counts"].tolist()
+        z = float(stats.norm.isf(TAIL / 3))
+        of = [
+            multinomial.goodman(row, z) if method == "goodman" else multinomial.sison_glaz(row, LEVEL) for row in rows
+        ]
+        low, high = np.moveaxis(np.array(of), -1, 0)
+        return {"value": inputs["counts"] / inputs["counts"].sum(1, keepdims=True), "low": low, "high": high}
+
+    return run
+
+
 # Each method beside one of the tests, which do not depend on it.
+TESTS = names("answers.test")
 NAMED = [
-    (kind, method, test)
+    (kind, method, TESTS[i % len(TESTS)])
     for kind in ("paired", "unpaired")
-    for method, test in zip(names(f"{kind}.method"), names("answers.test"), strict=True)
+    for i, method in enumerate(names(f"{kind}.method"))
 ]
 
 
 CASES = [
     *(
         Case(
+            name=f"intervals.multinomial_{method}", covers=("multinomial_intervals",), make=_categories,
+            run=_multinomial(method), reference=_multinomial_reference(method), dtypes=("",),
+            lengths=(1, 2, 7, 40), bound={"low": 1e-10, "high": 1e-10},
+        )
+        for method in names("multinomial.method")
+    ),
+    *(
+        Case(
             name=f"intervals.{kind}_{method}", covers=(f"{kind}_comparison",), make=_tables,
             run=_each_table(method, test, kind == "paired"),
             reference=_each_table_reference(method, test, kind == "paired"), dtypes=("",),
-            lengths=(1, 2, 5, 40, 700), bound={"limits": 1e-11, "p": 1e-12},
+            lengths=(1, 2, 5, 40, 120 if method == "exact" else 700), bound={"limits": 1e-11, "p": 1e-12},
         )
         for kind, method, test in NAMED
     ),
@@ -207,7 +244,7 @@ CASES = [
             name=f"intervals.{kind}_counts_{method}", covers=(f"{kind}_counts",), make=_tables,
             run=_tables_at_once(method, test, kind == "paired"),
             reference=_each_table_reference(method, test, kind == "paired"), dtypes=("",),
-            lengths=(1, 2, 5, 40, 700), bound={"limits": 1e-11, "p": 1e-12},
+            lengths=(1, 2, 5, 40, 120 if method == "exact" else 700), bound={"limits": 1e-11, "p": 1e-12},
         )
         for kind, method, test in NAMED
     ),

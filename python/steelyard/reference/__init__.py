@@ -15,6 +15,7 @@ from . import (
     ideal,
     intervals,
     max_t,
+    multinomial,
     optim,
     ordered,
     preference,
@@ -23,6 +24,7 @@ from . import (
     repeats,
     rules,
     schedules,
+    shuffles,
     storage,
     studentized,
     sums,
@@ -30,7 +32,7 @@ from . import (
 )  # fmt: skip
 
 __all__ = [
-    "abc", "answers", "bootstrap", "calibration", "designs", "double", "fma", "ideal", "intervals", "max_t", "optim",
-    "ordered", "preference", "proportions", "random", "repeats", "rules", "schedules", "storage", "studentized", "sums",
-    "tokens",
+    "abc", "answers", "bootstrap", "calibration", "designs", "double", "fma", "ideal", "intervals", "max_t",
+    "multinomial", "optim", "ordered", "preference", "proportions", "random", "repeats", "rules", "schedules",
+    "shuffles", "storage", "studentized", "sums", "tokens",
 ]  # fmt: skip

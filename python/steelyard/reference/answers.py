@@ -10,6 +10,9 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 from statistics import NormalDist
+from typing import Any
+
+import numpy as np
 
 from .intervals import Limits, bisect, wilson
 
@@ -17,6 +20,7 @@ __all__ = [
     "agresti_caffo",
     "bonett_price",
     "chi_squared",
+    "fay_lumbard",
     "miettinen_nurminen",
     "newcombe_paired",
     "permutation",
@@ -113,3 +117,48 @@ def permutation(new: Sequence[int], base: Sequence[int], alternative: str = "two
         for sign in (1, -1)
     )
     return float({"less": less, "greater": greater, "two-sided": min(Fraction(1), 2 * min(less, greater))}[alternative])
+
+
+def fay_lumbard(wins: int, losses: int, n: int, tail: float) -> Limits:
+    """The limits of T (2 B - 1) with T, B from the exact binomial limits: integrated over log T, by bisection."""
+
+    def lower(b: int, c: int) -> float:
+        m = b + c
+        if b == 0:
+            return -1.0 if m == n else -bisect(lambda t: 1.0 - beta_cdf(m + 1, n - m, t) <= tail, 0.0, 1.0)
+        above = beta_cdf(b, c + 1, 0.5) < tail
+        if m == n and not above:
+            return 2.0 * bisect(lambda t: beta_cdf(b, c + 1, t) >= tail, 0.0, 1.0) - 1.0
+        of = (m, n - m + 1) if above else (m + 1, n - m)
+        log_beta = math.lgamma(of[0]) + math.lgamma(of[1]) - math.lgamma(sum(of))
+
+        def below(d: float) -> float:
+            # Even nodes of log T, where d/T is smooth for any d: T is between abs(d) and 1.
+            width = -math.log(abs(d))
+            log_t, weight = -width * NODES, width * WEIGHTS
+            t = np.exp(log_t)
+            density = np.exp(of[0] * log_t + (of[1] - 1) * np.log1p(-t) - log_beta)
+            sure = beta_cdf(*of, d) if d > 0 else 0.0
+            return float(sure + np.sum(weight * density * beta_cdf(b, c + 1, (1 + d / t) / 2)))
+
+        start = 1.0 if above else 0.0
+        return bisect(lambda u: below(u - 1.0) >= tail, start, start + 1.0) - 1.0
+
+    return lower(wins, losses), -lower(losses, wins)
+
+
+def beta_cdf(a: int, b: int, x: Any) -> Any:
+    """P(X <= x) for X ~ Beta(a, b) with whole a and b: P(Y >= a) for Y ~ Binomial(a + b - 1, x)."""
+    n, x = a + b - 1, np.asarray(x, float)[..., None]
+    i = np.arange(a, n + 1)
+    ways = np.array([math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in i.tolist()])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = ways + i * np.log(x) + np.where(i < n, (n - i) * np.log1p(-x), 0.0)
+    return np.where(x[..., 0] <= 0, 0.0, np.minimum(1.0, np.exp(logs).sum(-1)))
+
+
+_PANELS = 40
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
+# Nodes and weights of an integral over [0, 1].
+NODES = ((np.arange(_PANELS)[:, None] + (_NODES + 1) / 2) / _PANELS).ravel()
+WEIGHTS = np.tile(_WEIGHTS / 2 / _PANELS, _PANELS)

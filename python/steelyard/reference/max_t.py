@@ -1,4 +1,4 @@
-"""All pairs of many models tested together: the step-down max-t test over shared sign flips."""
+"""Many models tested together, all pairs or against a baseline: the max-t tests over shared sign flips."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .random import SIGN_FLIP, At, words
 
-__all__ = ["max_t", "signs"]
+__all__ = ["against_baseline", "max_t", "signs"]
 
 Floats = NDArray[np.float64]
 DRAWN = 9_999
@@ -55,3 +55,31 @@ def max_t(x: Floats, seed: int) -> tuple[Floats, Floats]:
         p[i, j] = p[j, i] = least
         del flipped[i, j]
     return r, p
+
+
+def against_baseline(x: Floats, seed: int, alternative: str = "two-sided") -> tuple[Floats, Floats, Floats]:
+    """r, the single-step p and the step-down p (Romano and Wolf) of each column after the first, which is the baseline.
+
+    The single step compares a model's r with the largest flipped r of all models, step-down with that of the models
+    that are left once those of larger r are tested; a p is at least that of a model tested before.
+    """
+    x = x[(x != x[:, :1]).any(axis=1)]
+    patterns, all_ = signs(len(x), seed)
+    d = x[:, 1:] - x[:, :1]
+    scale = np.sqrt((d * d).sum(0))
+    over = np.where(scale > 0, scale, 1.0)
+    turn = {"two-sided": np.abs, "greater": np.positive, "less": np.negative}[alternative]
+    r, flipped = d.sum(0) / over, turn(patterns @ d / over)
+    own = turn(r) - SLACK * len(x) ** 0.5
+
+    def share(columns: NDArray[np.int64], model: int) -> float:
+        reached = np.count_nonzero(flipped[:, columns].max(1) >= own[model])
+        return float((reached + (not all_)) / (len(patterns) + (not all_)))
+
+    single, step_down, least = np.ones(len(r)), np.ones(len(r)), 0.0
+    order = np.argsort(-turn(r), kind="stable")
+    for place, model in enumerate(order):
+        single[model] = share(order, int(model))
+        least = max(least, share(order[place:], int(model)))
+        step_down[model] = least
+    return r, single, step_down

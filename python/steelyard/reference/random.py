@@ -25,6 +25,7 @@ SLOTS = 1 << LEAF
 # The purposes: counts of a bootstrap replicate, signs, noise of a smoothed bootstrap, rounding, fixed normals, the
 # weights of a beta bootstrap, and the counts of resamples of a replicate.
 BOOTSTRAP, SIGN_FLIP, SMOOTHING, ROUNDING, NORMALS, BETA_WEIGHTS, INNER = 1, 2, 3, 4, 5, 6, 7
+PERMUTATION = 8  # random orders of rows
 
 
 class At(NamedTuple):

@@ -28,7 +28,12 @@ __all__ = ["unpaired"]
 SIDES = ("new", "baseline")
 METHODS = titles("unpaired.method")
 ANSWERS = {"mid-p": "Fisher mid-p", "exact": "Fisher exact", "chi-squared": "chi-squared"}
-TESTS = {"fisher": "Fisher mid-p", **titles("scores.test"), "none": "no test: the spread of a side is unknown"}
+TESTS = {
+    "fisher": "Fisher mid-p",
+    **titles("scores.test"),
+    "dealt": "permutation, 9,999 random deals",
+    "none": "no test: the spread of a side is unknown",
+}
 
 
 def of_sides(value: Any, name: str) -> dict[str, Any]:
@@ -120,9 +125,9 @@ def _pair(
         raise refusal({**found, "column": 0}, "mean", {side.name: side.scores}, side.rows)
     asked.fits("Welch's interval and test, or test='permutation'", binary=found["binary"])
     if found["p"] != found["p"]:
-        steps = "for 'permutation' scores that are multiples of one step (such as tenths)"
-        got = f"{found['new']['rows']} and {found['base']['rows']} scores"
-        raise value_error("test", f"{steps}, or at most {_core.PERMUTATIONS:,} ways to deal them", got, "use 't'")
+        expected = f"at most {_core.SHUFFLED_ROWS:,} scores for 'permutation'"
+        got = f"{found['new']['rows']:,} and {found['base']['rows']:,} scores"
+        raise value_error("test", expected, got, "use 't'")
     totals = [group.total for group in groups]
     named = METHODS[asked.method or "newcombe"]
     estimates = [_estimate(found, i, level, totals, named) for i, level in enumerate(levels)]

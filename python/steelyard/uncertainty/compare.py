@@ -22,6 +22,7 @@ from .._strata import Average, stratum_ids
 from ..errors import keyword, type_error, value_error
 from ._answers import asked_of
 from ._differences import COMPARED, LOWER_IS_BETTER, baseline_of, compared
+from ._joint import JOINT, joint
 from ._paired import paired as on_pairs
 from ._perplexity import log_ratio, ratio_of, token_models
 from ._samples import resampled_method
@@ -103,7 +104,9 @@ def compare(
       interval holds the D with abs(b - c - n D) <= z sqrt(n (2 q + D (1 - D))), q the likelihood estimate of a loss
       given D. Others by name (``method``): ``"newcombe"``, the Wilson limits of both shares combined like those of two
       samples (below), but for the correlation phi of the answers: d - sqrt(x^2 - 2 phi x y + y^2); ``"bonett-price"``,
-      Wald's formula for b + 1 wins and c + 1 losses of n + 2.
+      Wald's formula for b + 1 wins and c + 1 losses of n + 2; ``"exact"``, Fay and Lumbard's, which leaves zero out
+      exactly where McNemar's exact test rejects: the limits of T (2 B - 1), where T (the share of discordant pairs) and
+      B (that of wins among them) have the distributions that their exact binomial limits are quantiles of.
     - Graded scores: Student's interval of the differences, and the exact sign-flip p: the share of all 2^m sign
       patterns of the m non-zero differences whose sum is at least as far from zero. No random patterns are drawn, so
       that p has no lower bound other than 2^-m (two-sided: 2^(1 - m)).
@@ -168,7 +171,7 @@ def compare(
     paired : bool
         False for two samples of different rows, such as models that answered different questions. Where the rows are
         the same, the paired comparison is sharper: both models find the same items hard.
-    method : {"tango", "newcombe", "bonett-price"} or {"newcombe", "miettinen-nurminen", "agresti-caffo"}, optional
+    method : {"tango", "newcombe", "bonett-price", "exact"} or {"newcombe", "miettinen-nurminen", "agresti-caffo"}
         The interval of 0/1 answers of independent rows, paired or not (see above); default: the first one. With
         ``n_resamples=math.inf`` that of the bootstrap: ``"bca"``, ``"bc"``, ``"percentile"``, ``"expanded"`` or
         ``"basic"``.
@@ -179,7 +182,9 @@ def compare(
         hypergeometric: ``"exact"`` is their whole tail, ``"mid-p"`` counts the observed number half, both twice for two
         sides. ``"chi-squared"`` takes (b - c)/sqrt(b + c) as normal; unpaired (a - b)/sqrt(p (1 - p)(1/n + 1/m)
         N/(N - 1)), p the share of all right answers. ``"permutation"`` needs scores that are multiples of one step
-        (such as tenths, up to about 1,200 of them), or at most 4,194,304 ways to deal them.
+        (such as tenths, up to about 1,200 of them), or at most 4,194,304 ways to deal them, to be exact; else p is
+        (1 + #{as far out})/10,000 of 9,999 random ways, the same in every call, and ``test`` says so; at most 262,144
+        scores.
     n_resamples : math.inf, optional
         Unpaired: asks for the limits of the bootstrap with infinitely many resamples; p stays that of the test.
     where : boolean array [n], optional
@@ -212,9 +217,13 @@ def compare(
         By default False for ``"perplexity"``, ``"rmse"``, ``"brier"`` and ``"log_loss"``, else True.
         ``False`` where lower is better, as for losses: ``wins`` are then rows where new is lower, and ``verdict``
         changes the sign of the difference.
-    adjust : {"holm", "bonferroni", "hochberg", "bh", "by"} or None
+    adjust : {"holm", "bonferroni", "hochberg", "bh", "by", "max-t", "romano-wolf"} or None
         How the p-values of several models (or groups) are adjusted for their number (see
-        :func:`steelyard.uncertainty.adjust`); ``None``: not at all. Verdicts and limits do not depend on it.
+        :func:`steelyard.uncertainty.adjust`); ``None``: not at all. ``"max-t"`` and ``"romano-wolf"`` use how models
+        depend on each other (paired scores, no groups or strata): with S/sqrt(Q) of each model's differences as above,
+        the p is the share of shared sign patterns, on the rows on which all models count, in which the largest
+        S*/sqrt(Q) of all models reaches the model's own; step-down (Romano and Wolf) of all models whose own is not
+        larger. Neither is smaller than the model's own p. Verdicts and limits do not depend on it.
     progress : bool or callable
         ``True`` draws a progress bar on standard error; a callable is called with ``(done, total)``.
 
@@ -253,9 +262,10 @@ def compare(
 
     Sources: Tango, Statistics in Medicine 17 (1998); Fagerland, Lydersen and Laake, BMC Medical Research Methodology
     13 (2013); Newcombe, Statistics in Medicine 17 (1998), method 10 of either paper; Bonett and Price, Journal of
-    Educational and Behavioral Statistics 37 (2012); Miettinen and Nurminen, Statistics in Medicine 4 (1985); Agresti
-    and Caffo, American Statistician 54 (2000); Campbell, Statistics in Medicine 26 (2007); Zou and Donner, Statistics
-    in Medicine 27 (2008);
+    Educational and Behavioral Statistics 37 (2012); Fay and Lumbard, Statistics in Medicine 40 (2021);
+    Miettinen and Nurminen, Statistics in Medicine 4 (1985);
+    Agresti and Caffo, American Statistician 54 (2000); Campbell, Statistics in Medicine 26 (2007); Zou and Donner,
+    Statistics in Medicine 27 (2008);
     Welch, Biometrika 34 (1947); Holm, Scandinavian Journal of Statistics 6 (1979); Lugannani and Rice, Advances in
     Applied Probability 12 (1980); Romano and Wolf, Journal of the American Statistical Association 100 (2005); for
     ranks: Mogstad, Romano, Shaikh and Wilhelm, Review of Economic Studies 91 (2024).
@@ -284,9 +294,8 @@ def compare(
       p = 0.00845 (Fisher mid-p), unpaired: 70 rows against 80
     """
     confidence, ids = confidence_of(confidence_level, alternative), stratum_ids(strata, average)
-    if adjust is not None:
-        choice(adjust, "adjust", names_in("adjust.method"))
     named = choice(statistic, "statistic", STATISTICS)
+    _check_adjustment(adjust, shared=named == "mean" and bool(paired) and by is None and strata is None)
     higher_is_better = (
         named not in LOWER_IS_BETTER if higher_is_better is None else flag(higher_is_better, "higher_is_better")
     )
@@ -330,8 +339,8 @@ def compare(
     selection = Selection(where, clusters, nan_policy, left_out, by=by, strata=ids)
     if by is not None and count > 1:
         raise value_error("new", f"one model with {keyword('by')}", f"{count} models", "compare one at a time")
-    pairs: list[Pair] = []
-    for name, values in found.items:
+    pairs, items = list[Pair](), list(found.items)
+    for name, values in items:
         if len(values) != len(base):
             fix = (
                 f"pair them by id first (steelyard.records does), or pass {keyword('paired', False)} to compare two "
@@ -348,6 +357,9 @@ def compare(
             pairs = [of_rows(rows, problems=len(parts)) for rows in parts.values()]
             model = names[0] if names is not None else "new"
             gathered = partial(gathered, names=tuple(parts), many=True, model=model)
+    if adjust in JOINT:
+        scores = (base, *(values for _, values in items))
+        gathered = partial(gathered, joint=joint(adjust, scores, selection, confidence, on_progress))
     counts = tuple((p.wins, p.losses) if higher_is_better else (p.losses, p.wins) for p in pairs)
     if by is not None:  # the groups of one model are one list of items
         wins, losses = (sum(count or 0 for count in side) for side in zip(*counts, strict=True))
@@ -446,6 +458,16 @@ def _check_for_ranks(confidence: Confidence, adjust: str | None, *, paired: bool
         raise value_error("adjust", expected, repr(adjust), fix)
 
 
+def _check_adjustment(adjust: str | None, *, shared: bool) -> None:
+    """Refuse an unknown adjustment, and one by shared sign flips where the models share none."""
+    if adjust is None:
+        return
+    alone = names_in("adjust.method")
+    if choice(adjust, "adjust", (*alone, *JOINT)) in JOINT and not shared:
+        expected = f"one of {', '.join(alone)} but for pairs of scores without by and strata"
+        raise value_error("adjust", expected, repr(adjust))
+
+
 def _no_groups(expected: str, fix: str, **words: Any) -> None:
     """Refuse keywords that a kind of comparison does not have."""
     for name, value in words.items():
@@ -481,9 +503,12 @@ def _gather(
     many: bool,
     paired: bool = True,
     model: str | None = None,
+    joint: NDArray[np.float64] | None = None,
 ) -> Comparison:
     p = np.array([pair.p for pair in pairs], np.float64)
-    adjusted = p if adjust is None else _intervals.adjusted(p, adjust)
+    adjusted = p if adjust is None or joint is not None else _intervals.adjusted(p, adjust)
+    if joint is not None:
+        adjusted = np.maximum(p, joint)  # the p of another test may be the larger one
     difference = _intervals.stack([pair.difference for pair in pairs], names) if many else pairs[0].difference
 
     def one(values: NDArray[Any]) -> Any:

@@ -13,7 +13,8 @@ from .._estimate import Estimate
 from .._intervals import PROPORTIONS
 from .._mode import standard_mode
 from .._options import Alternative, Confidence, choice, confidence_of
-from ..errors import value_error
+from ..errors import type_error, value_error
+from ._multinomial import METHODS, simultaneous
 from ._shares import broadcast, difference, place
 
 __all__ = ["proportion"]
@@ -22,7 +23,7 @@ __all__ = ["proportion"]
 @standard_mode
 def proportion(
     k: Any,
-    n: Any,
+    n: Any = None,
     *,
     method: str | None = None,
     test: Any = None,
@@ -59,12 +60,21 @@ def proportion(
     which ``both`` rows were right on both sides: the numbers that :func:`steelyard.compare` has for the same answers,
     with its ``method`` and ``test``, for many problems in one call.
 
+    The shares of all K categories of one sample, counted in ``k``, hold together, with the probability
+    ``confidence_level``, by
+
+    - ``"goodman"``: Wilson's interval of each at 1 - alpha/K;
+    - ``"sison-glaz"``: the same number of rows below every count, and a few more above it, so that a multinomial count
+      with these shares stays within them with that probability (by Edgeworth's expansion). Shorter where K is large;
+      it covers too little where counts are small or very unequal.
+
     ``docs/coverage.md`` has their exact coverage.
 
     Parameters
     ----------
     k, n : int or integer array
-        Successes and trials, 0 <= k <= n, n >= 1. Arrays are broadcast; each entry is one problem.
+        Successes and trials, 0 <= k <= n, n >= 1. Arrays are broadcast; each entry is one problem. For the shares of
+        categories their counts, along the last axis of ``k``, and ``n`` may be left out.
     method : str, optional
         The kind of interval; see above. Default: ``"wilson"``; with ``baseline`` ``"newcombe"``, or for pairs
         ``"tango"`` (see :func:`steelyard.compare` for these and others).
@@ -113,7 +123,8 @@ def proportion(
     outcomes that are not more likely than the one observed. SciPy's ``binomtest`` has that p-value too.
 
     Sources: Brown, Cai and DasGupta, Statistical Science 16 (2001); Newcombe, Statistics in Medicine 17 (1998), method
-    4; Lancaster, Journal of the American Statistical Association 56 (1961); Blaker, Canadian Journal of Statistics 28
+    4; Goodman, Technometrics 7 (1965); Sison and Glaz, Journal of the American Statistical Association 90 (1995);
+    Lancaster, Journal of the American Statistical Association 56 (1961); Blaker, Canadian Journal of Statistics 28
     (2000); Anscombe, Biometrika 35 (1948) and 43 (1956); Laud, Pharmaceutical Statistics 16 (2017).
 
     Examples
@@ -131,11 +142,18 @@ def proportion(
     1  0.60 [0.17, 0.81] (95 %, Newcombe, n = 20)
     """
     confidence = confidence_of(confidence_level, alternative)
+    if isinstance(method, str) and method in METHODS:
+        for name, value in (("test", test), ("baseline", baseline), ("both", both)):
+            if value is not None:
+                raise value_error(name, f"None with method={method!r}", f"{name} as well")
+        return simultaneous(k, n, confidence, method=method)
+    if n is None:
+        raise type_error("n", "the number of trials", "None", "only shares of categories add up to it themselves")
     if baseline is not None:
         return difference(k, n, baseline, both, confidence, method=method, test=test)
     if both is not None:
         raise value_error("both", "None without baseline", "both alone", "pass baseline=(k, n) of the other model")
-    chosen = "wilson" if method is None else choice(method, "method", tuple(PROPORTIONS))
+    chosen = "wilson" if method is None else choice(method, "method", (*PROPORTIONS, *METHODS))
     _arrays.aligned(k=k, n=n, test=test)
     hits, all_ = _arrays.integers(k, "k"), _arrays.integers(n, "n")
     p0 = None if test is None else _hypotheses(test)

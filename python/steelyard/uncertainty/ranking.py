@@ -26,7 +26,7 @@ from ..errors import value_error
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Ranking", "ranking"]
+__all__ = ["Ranking", "ranking", "units"]
 
 Whole = NDArray[np.int64]
 MOST_MODELS = 2048
@@ -211,21 +211,27 @@ def ranking(
 
 def _claims(columns: Sequence[Array], rows: Rows, alpha: float, *, higher: bool, progress: OnProgress) -> _Claims:
     """Test all pairs together."""
-    models, kept = len(columns), [rows.of(values) for values in columns]
-    tie = _tie(kept)
-    if rows.clusters is None:
-        units, unit = [to_float64(values) for values in kept], "row"
-    else:
-        codes, total = rows.clusters
-        floats = [values.astype(np.float64) if values.dtype == np.bool_ else values for values in kept]
-        units = [_core.cluster_sums(values, codes, clusters=total)[0] for values in floats]
-        tie, unit = tie * int(np.bincount(codes).max()), "cluster"
-    table = np.ascontiguousarray(np.stack(units, axis=1))
+    models = len(columns)
+    table, tie, unit = units(columns, rows)
     found = _core.max_t(table, models=models, tie=tie, seed=SEED, progress=progress)
     better = found["statistics"].reshape(models, models) * (1.0 if higher else -1.0) > 0.0
     p = found["p"].reshape(models, models)
     flips = f"all {found['patterns']:,}" if found["all"] else f"{found['patterns'] - 1:,} random"
     return _Claims(better & (p <= alpha), p, f"step-down max-t over {flips} sign flips, one sign per {unit}")
+
+
+def units(columns: Sequence[Array], rows: Rows) -> tuple[NDArray[np.float64], float, str]:
+    """The scores of the rows that count, or their sums by cluster, unit by unit; the tie of scores; what a unit is."""
+    kept = [rows.of(values) for values in columns]
+    tie = _tie(kept)
+    if rows.clusters is None:
+        of_units, unit = [to_float64(values) for values in kept], "row"
+    else:
+        codes, total = rows.clusters
+        floats = [values.astype(np.float64) if values.dtype == np.bool_ else values for values in kept]
+        of_units = [_core.cluster_sums(values, codes, clusters=total)[0] for values in floats]
+        tie, unit = tie * int(np.bincount(codes).max()), "cluster"
+    return np.ascontiguousarray(np.stack(of_units, axis=1)), tie, unit
 
 
 def _tie(columns: Sequence[Array]) -> float:

@@ -12,6 +12,7 @@ use steelyard_kernels::intervals::crossed::{Cells, Crossed, crossed};
 use steelyard_kernels::intervals::few_clusters::{self, MOST_WILD, few_clusters as few_clusters_mean};
 use steelyard_kernels::intervals::mean::{self, MeanInterval};
 use steelyard_kernels::intervals::moments::{Column, Moments, moments};
+use steelyard_kernels::intervals::multinomial;
 use steelyard_kernels::intervals::proportion::{self, Method};
 use steelyard_kernels::intervals::spread::ValueFacts;
 use steelyard_kernels::intervals::strata::{self, Average, Form, StrataFacts, Stratified, Units};
@@ -117,6 +118,42 @@ pub fn proportion_intervals<'py>(
         return Err(value_error(format!(
             "k, n: expected 0 <= k <= n and n >= 1; got k = {}, n = {} at index {i}",
             k[i], n[i]
+        )));
+    }
+    let [value, standard_error, low, high] = columns.map(Fresh::array);
+    record!(py, { value, standard_error, low, high })
+}
+
+/// The shares of problems with `categories` counts each, one problem after another in `counts`, with intervals that hold
+/// together: `value`, `standard_error`, `low` and `high`, all arrays like `counts`.
+#[pyfunction]
+#[pyo3(signature = (*, counts, categories, method, confidence_level, alternative))]
+pub fn multinomial_intervals<'py>(
+    py: Python<'py>,
+    counts: &Bound<'_, PyAny>,
+    categories: usize,
+    method: &str,
+    confidence_level: f64,
+    alternative: &str,
+) -> Record<'py> {
+    let counts = slice::<i64>(counts, "counts")?;
+    if categories < 2 || !counts.len().is_multiple_of(categories) {
+        return Err(value_error(format!(
+            "counts: expected rows of {categories} counts, two or more; got {}",
+            counts.len()
+        )));
+    }
+    let method = named::<multinomial::Method>(method)?;
+    let confidence = confidence(confidence_level, alternative)?;
+    let fresh = || Fresh::new(py, counts.len());
+    let mut columns = [fresh()?, fresh()?, fresh()?, fresh()?];
+    let parts = columns.each_mut().map(Fresh::elements);
+    let refused = call(py, None, counts.len(), move |progress| {
+        multinomial::multinomials(counts, categories, method, confidence, parts, progress)
+    })?;
+    if let Some(i) = refused {
+        return Err(value_error(format!(
+            "counts: expected counts of at least two kinds of rows; got others in row {i}"
         )));
     }
     let [value, standard_error, low, high] = columns.map(Fresh::array);

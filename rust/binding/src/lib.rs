@@ -41,7 +41,8 @@ mod _core {
     #[pymodule_export]
     use crate::intervals::{
         adjusted, cluster_sums, clustered_interval, column_moments, crossed_interval, effective_weights,
-        few_clusters_interval, mean_interval, proportion_intervals, proportion_tests, stratified_interval,
+        few_clusters_interval, mean_interval, multinomial_intervals, proportion_intervals, proportion_tests,
+        stratified_interval,
     };
     #[pymodule_export]
     use crate::json_lines::json_lines;
@@ -74,9 +75,10 @@ mod _core {
     #[pymodule_export]
     use crate::uncertainty::{
         abc_interval, auc_interval, bandwidth, block_length, bootstrap, bootstrap_each, ideal_bootstrap,
-        majority_at, max_t, paired_comparison, paired_counts, pass_at, quantile_interval, ratio_interval,
-        replicates_interval, resampled_counts, resampled_rows, resampling_counts, sign_flip, smoothing_noise,
-        statistic_interval, unpaired_comparison, unpaired_counts,
+        independence, majority_at, max_t, max_t_baseline, paired_comparison, paired_counts, pass_at,
+        quantile_interval, ratio_interval, replicates_interval, resampled_counts, resampled_rows,
+        resampling_counts, sign_flip, smoothing_noise, statistic_interval, unpaired_comparison,
+        unpaired_counts,
     };
 
     // Constants that the Python face uses too. They are defined once, in the kernels.
@@ -84,6 +86,8 @@ mod _core {
     const MAX_BINS: usize = steelyard_kernels::calibration::MAX_BINS;
     #[pymodule_export]
     const MAX_CLUSTERED_BINS: usize = steelyard_kernels::calibration::MAX_CLUSTERED_BINS;
+    #[pymodule_export]
+    const SHUFFLED_ROWS: usize = steelyard_kernels::uncertainty::shuffles::MOST;
     #[pymodule_export]
     const PERMUTATIONS: u64 = steelyard_kernels::uncertainty::unpaired::WAYS;
     #[pymodule_export]

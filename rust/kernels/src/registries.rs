@@ -1,6 +1,6 @@
 //! The list of all tables of named variants, over which the Python face, the tests and the digests iterate.
 
-use crate::intervals::{Adjust, Alternative, few_clusters, proportion, spread, strata};
+use crate::intervals::{Adjust, Alternative, few_clusters, multinomial, proportion, spread, strata};
 use crate::named::Registry;
 use crate::optim::{Cooldown, Decay, Interpolate, Rise, Rule, WeightDecay};
 use crate::preference::Loss;
@@ -14,6 +14,7 @@ pub const REGISTRIES: &[Registry] = &[
     Registry::of::<proportion::Method>(),
     Registry::of::<proportion::Test>(),
     Registry::of::<few_clusters::Method>(),
+    Registry::of::<multinomial::Method>(),
     Registry::of::<spread::Range>(),
     Registry::of::<strata::Average>(),
     Registry::of::<Decay>(),
@@ -34,4 +35,5 @@ pub const REGISTRIES: &[Registry] = &[
     Registry::of::<uncertainty::paired::Method>(),
     Registry::of::<uncertainty::unpaired::Method>(),
     Registry::of::<uncertainty::unpaired::ScoresTest>(),
+    Registry::of::<uncertainty::shuffles::Of>(),
 ];

@@ -1,12 +1,13 @@
-//! The sign-flip test of paired differences.
+//! The sign-flip test of paired differences, and the permutation test that two columns are independent.
 
 use crate::arrays::slice;
 use crate::call::call;
-use crate::give::{Record, record};
+use crate::give::{Record, record, value_error};
 use crate::intervals::same_length;
 use crate::take::named;
 use pyo3::prelude::*;
 use steelyard_kernels::intervals::Alternative;
+use steelyard_kernels::uncertainty::shuffles::{self, MOST, Shuffled};
 use steelyard_kernels::uncertainty::sign_flip as flips;
 
 /// The sign-flip test: the p-value `p`, its relative `error`, and the number of values that are not zero, `nonzero`.
@@ -31,4 +32,29 @@ pub fn sign_flip<'py>(
         flips::sign_flip(x, resolution, alternative, progress)
     })?;
     record!(py, { p: got.p, nonzero: got.nonzero, error: got.error })
+}
+
+/// The permutation test that the columns `x` and `y` are independent: the p-value `p` and how many random orders were
+/// `drawn`; 0 where all were counted. `test` is its name.
+#[pyfunction]
+#[pyo3(signature = (x, y, *, test, alternative, seed, progress=None))]
+pub fn independence<'py>(
+    py: Python<'py>,
+    x: &Bound<'py, PyAny>,
+    y: &Bound<'py, PyAny>,
+    test: &str,
+    alternative: &str,
+    seed: u64,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> Record<'py> {
+    let (x, y) = (slice::<f64>(x, "x")?, slice::<f64>(y, "y")?);
+    same_length(x.len(), y.len(), "x, y")?;
+    let (of, alternative) = (named(test)?, named::<Alternative>(alternative)?);
+    let found = call(py, progress, shuffles::steps(x.len()), |progress| {
+        shuffles::independence(x, y, of, alternative, seed, progress)
+    })?;
+    let Some(Shuffled { p, drawn }) = found else {
+        return Err(value_error(format!("x: expected at most {MOST} rows to shuffle; got {}", x.len())));
+    };
+    record!(py, { p, drawn })
 }

@@ -1,8 +1,9 @@
-//! The tests of all pairs of many models.
+//! The tests of many models together: of all pairs, or against a baseline.
 
 use crate::arrays::{given, slice};
 use crate::call::call;
 use crate::give::{Record, record, value_error};
+use crate::take::named;
 use pyo3::prelude::*;
 use steelyard_kernels::uncertainty::max_t as kernels;
 
@@ -28,6 +29,40 @@ pub fn max_t<'py>(
     record!(py, {
         statistics: given(py, found.statistics)?,
         p: given(py, found.p)?,
+        patterns: found.patterns,
+        all: found.all,
+    })
+}
+
+/// Tests the `columns` - 1 models of `x`, whose first column is the baseline, against it together: `statistics`, and the
+/// adjusted p of each model by the `single` step and by `step_down` ones; otherwise as `max_t`.
+#[pyfunction]
+#[pyo3(signature = (x, *, columns, tie, alternative, seed, progress=None))]
+pub fn max_t_baseline<'py>(
+    py: Python<'py>,
+    x: &Bound<'py, PyAny>,
+    columns: usize,
+    tie: f64,
+    alternative: &str,
+    seed: u64,
+    progress: Option<&Bound<'py, PyAny>>,
+) -> Record<'py> {
+    let x = slice::<f64>(x, "x")?;
+    if columns < 2 || x.is_empty() || !x.len().is_multiple_of(columns) {
+        return Err(value_error(format!(
+            "x: expected rows of {columns} scores, two or more; got {}",
+            x.len()
+        )));
+    }
+    let alternative = named(alternative)?;
+    let total = kernels::steps(x.len() / columns);
+    let found = call(py, progress, total, |progress| {
+        kernels::against_baseline(x, columns, tie, alternative, seed, progress)
+    })?;
+    record!(py, {
+        statistics: given(py, found.statistics)?,
+        single: given(py, found.single)?,
+        step_down: given(py, found.step_down)?,
         patterns: found.patterns,
         all: found.all,
     })

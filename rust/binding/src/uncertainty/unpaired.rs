@@ -88,6 +88,7 @@ fn fields(py: Python<'_>, found: Unpaired) -> Record<'_> {
         Test::Answers => "answers",
         Test::Fisher => "fisher",
         Test::Permutation => "permutation",
+        Test::Dealt => "dealt",
         Test::T => "t",
         Test::None => "none",
     };

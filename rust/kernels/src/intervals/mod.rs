@@ -9,6 +9,7 @@ pub mod crossed;
 pub mod few_clusters;
 pub mod mean;
 pub mod moments;
+pub mod multinomial;
 pub mod proportion;
 pub mod spread;
 pub mod strata;

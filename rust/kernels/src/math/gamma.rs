@@ -15,7 +15,7 @@ pub fn lgamma(x: f64) -> f64 {
 ///
 /// The asymptotic series from z = 10 on (its first neglected term is 3e-17 there); below, the recurrence
 /// `stirling(z) = stirling(z + 1) + (z + 1/2) log(1 + 1/z) - 1`.
-pub(super) fn stirling(z: f64) -> f64 {
+pub(crate) fn stirling(z: f64) -> f64 {
     let (mut z, mut below) = (z, 0.0);
     while z < 10.0 {
         below += (z + 0.5) * log1p(1.0 / z) - 1.0;

@@ -12,7 +12,7 @@ mod check;
 mod double;
 mod erf;
 mod exp;
-mod gamma;
+pub(crate) mod gamma;
 pub mod hypergeometric;
 mod log;
 mod map;

@@ -30,11 +30,13 @@ pub enum Domain {
     BetaWeights = 6,
     /// Multinomial counts of the resamples of a bootstrap replicate, whose number is the stratum.
     Inner = 7,
+    /// Random orders of rows.
+    Permutation = 8,
 }
 
 impl Domain {
     /// Every purpose.
-    pub const ALL: [Domain; 7] = [
+    pub const ALL: [Domain; 8] = [
         Domain::Bootstrap,
         Domain::SignFlip,
         Domain::Smoothing,
@@ -42,6 +44,7 @@ impl Domain {
         Domain::Normals,
         Domain::BetaWeights,
         Domain::Inner,
+        Domain::Permutation,
     ];
 }
 

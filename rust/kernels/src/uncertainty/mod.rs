@@ -29,6 +29,7 @@ mod ratio;
 mod repeats;
 mod replicates;
 mod resamples;
+pub mod shuffles;
 pub mod sign_flip;
 pub mod smooth;
 mod smoothed;

@@ -10,6 +10,7 @@ use steelyard_kernels::intervals::crossed::{Cells, crossed};
 use steelyard_kernels::intervals::few_clusters::{self, few_clusters};
 use steelyard_kernels::intervals::mean::{mean_interval, t_interval};
 use steelyard_kernels::intervals::moments::{Column, moments};
+use steelyard_kernels::intervals::multinomial::{self, multinomials};
 use steelyard_kernels::intervals::proportion::{Method, Test, proportion, test};
 use steelyard_kernels::intervals::spread::{Range, ValueFacts};
 use steelyard_kernels::intervals::strata::{Average, Form, StrataFacts, Units, stratified};
@@ -42,6 +43,7 @@ pub const TABLE: &[Entry] = &[
     entry("intervals.unpaired_methods", "counts", unpaired_methods),
     entry("intervals.answers_tests", "counts", answers_tests),
     entry("intervals.proportions", "counts", proportions),
+    entry("intervals.multinomials", "counts", simultaneous),
     // Blaker's p adds up probabilities one by one.
     Entry {
         lengths: [0, 1, 7, 16, 33, 1000, 20_011],
@@ -313,6 +315,25 @@ fn proportions(n: usize) -> Run {
                     let row = proportion(k as u64, n as u64, method, confidence);
                     digest.doubles(&[row.value, row.standard_error]);
                     add(digest, row.interval);
+                }
+            }
+        }
+    })
+}
+
+/// Five categories, of which one is empty.
+fn simultaneous(n: usize) -> Run {
+    let counts = [n / 2, n / 5 + 1, 0, n / 90, n / 7].map(|count| count as i64);
+    Box::new(move |digest| {
+        for &method in multinomial::Method::ALL {
+            for (alternative, confidence) in ways() {
+                let digest = digest.of(method.name()).of(alternative);
+                let mut columns = [[0.0; 5]; 4];
+                let parts = columns.each_mut().map(|column| &mut column[..]);
+                let refused = multinomials(&counts, 5, method, confidence, parts, &mut |_| true);
+                digest.word(given(refused).is_some().into());
+                for column in &columns {
+                    digest.doubles(column);
                 }
             }
         }

@@ -23,6 +23,7 @@ fn batches(n: usize) -> Run {
                 Domain::Normals => "normals",
                 Domain::BetaWeights => "beta_weights",
                 Domain::Inner => "inner",
+                Domain::Permutation => "permutation",
             });
             let stream = stratum(Stream::new(SEED, domain, 7), 70_000).node(13, 11);
             for batch in 0..n.min(400) as u64 {

@@ -13,12 +13,13 @@ use steelyard_kernels::uncertainty::designs::{
     Blocks, Crossed, Drawing, Kind, Nested, Sampling, Simple, Strata, block_length,
 };
 use steelyard_kernels::uncertainty::ideal::{self, Ideal, Plan as Parts, Question, Together};
-use steelyard_kernels::uncertainty::max_t::max_t;
+use steelyard_kernels::uncertainty::max_t::{against_baseline, max_t};
 use steelyard_kernels::uncertainty::mean_state::{MeanTotals, sum_values};
 use steelyard_kernels::uncertainty::ordered::{
     OrderedEstimate, Quantile, Second, auc_estimate, ordered_bootstrap, quantile_estimate,
 };
 use steelyard_kernels::uncertainty::paired::Wide;
+use steelyard_kernels::uncertainty::shuffles::{Of, independence};
 use steelyard_kernels::uncertainty::smooth::{self, Abc, Formula, Plan};
 use steelyard_kernels::uncertainty::unpaired::{By, Sample, ScoresTest, compare as unpaired, permutation};
 use steelyard_kernels::uncertainty::{
@@ -45,6 +46,8 @@ pub const TABLE: &[Entry] = &[
     entry("uncertainty.designs", "float64", designs),
     entry("uncertainty.repeats", "uint64", repeats),
     entry("uncertainty.max_t", "float64", ranks),
+    entry("uncertainty.max_t_baseline", "float64", against),
+    Entry { lengths: [1, 2, 7, 8, 16, 33, 100], ..entry("uncertainty.independence", "float64", independent) },
     entry("uncertainty.unpaired", "float64", samples),
     Entry {
         lengths: [1, 2, 7, 16, 33, 60, 100],
@@ -454,7 +457,7 @@ fn scores_tests(n: usize) -> Run {
                 digest.double(given(given(unpaired(samples, by, &[confidence], &mut |_| true))).p);
                 if test == ScoresTest::Permutation {
                     let p = permutation(&odd, &base[..2], 0.0, confidence.alternative, &mut |_| true);
-                    digest.double(given(p).unwrap_or(f64::NAN));
+                    digest.double(given(p).map_or(f64::NAN, |of| of.p));
                 }
             }
         }
@@ -500,14 +503,47 @@ fn repeats(n: usize) -> Run {
     })
 }
 
-/// The tests of all pairs of five models of slightly different means; every row takes part in 9,999 patterns, so that
-/// the longest input is cut.
-fn ranks(n: usize) -> Run {
-    const MODELS: usize = 5;
+const MODELS: usize = 5;
+
+/// The scores of models of which each is a little better than the one before; every row takes part in 9,999 patterns, so
+/// that the longest input is cut.
+fn models(n: usize) -> Vec<f64> {
     const MOST: usize = 5_001;
-    let n = n.min(MOST);
-    let mut x: Vec<f64> = tame(n * MODELS, 74);
+    let mut x: Vec<f64> = tame(n.min(MOST) * MODELS, 74);
     x.iter_mut().enumerate().for_each(|(i, v)| *v += 0.25 * (i % MODELS) as f64);
+    x
+}
+
+/// The tests of the models against the first one.
+fn against(n: usize) -> Run {
+    let x = models(n);
+    Box::new(move |digest| {
+        for (alternative, confidence) in ways() {
+            let side = confidence.alternative;
+            let found = given(against_baseline(&x, MODELS, 0.0, side, 5, &mut |_| true));
+            let digest = digest.of(alternative);
+            for column in [&found.statistics, &found.single, &found.step_down] {
+                digest.doubles(column);
+            }
+        }
+    })
+}
+
+fn independent(n: usize) -> Run {
+    let (x, y): (Vec<f64>, Vec<f64>) = (tame(n, 80), tame(n, 81));
+    Box::new(move |digest| {
+        for &of in Of::ALL {
+            for (alternative, confidence) in ways() {
+                let found = given(independence(&x, &y, of, confidence.alternative, 5, &mut |_| true));
+                digest.of(of.name()).of(alternative).double(found.map_or(f64::NAN, |found| found.p));
+            }
+        }
+    })
+}
+
+/// The tests of all pairs of the models.
+fn ranks(n: usize) -> Run {
+    let x = models(n);
     Box::new(move |digest| {
         let found = given(max_t(&x, MODELS, 0.0, 5, &mut |_| true));
         digest.doubles(&found.statistics);

@@ -1,6 +1,7 @@
 //! Paired 0/1 answers of independent rows: which interval and which test, by name.
 
 use super::bonett_price;
+use super::exact;
 use super::mcnemar::mcnemar;
 use super::newcombe;
 use super::tango::tango;
@@ -18,6 +19,9 @@ named! {
         Newcombe = "newcombe" { title: "Newcombe", source: "Newcombe 1998" },
         /// Wald's formula with one more win and one more loss in two more pairs.
         BonettPrice = "bonett-price" { title: "Bonett-Price", source: "Bonett and Price 2012" },
+        /// The exact limits of the share of discordant pairs and of that of wins among them, melded: agrees with McNemar's
+        /// exact test.
+        Exact = "exact" { title: "Fay-Lumbard exact", source: "Fay and Lumbard 2021" },
     }
 }
 
@@ -73,9 +77,10 @@ fn of_table(table: Table, method: Method, test: Test, confidence: Confidence) ->
     let (n, all) = (table.pairs(), table.pairs() as f64);
     let z = confidence.z();
     let both = match method {
-        Method::Tango => tango(b, c, all, z),
         Method::Newcombe => newcombe::interval(table, z),
         Method::BonettPrice => bonett_price::interval(table, z),
+        Method::Exact if n < exact::MANY => exact::interval(table.wins, table.losses, n, confidence.tail()),
+        Method::Tango | Method::Exact => tango(b, c, all, z),
     };
     let equal = table.wins == n || table.losses == n || (table.wins == 0 && table.losses == 0);
     let standard_error = if equal {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bonett_price;
+mod exact;
 mod mcnemar;
 mod newcombe;
 mod tango;

@@ -8,12 +8,16 @@ use crate::intervals::Interval;
 /// probability of a loss: q = (sqrt(B^2 - 4AC) - B)/(2A), A = 2n, B = -b - c + (2n - b + c) d, C = -c d (1 - d).
 ///
 /// There are `wins` b and `losses` c among `n` pairs, which need not be whole numbers (an effective number of pairs,
-/// say); `z` is the critical value. The limits are found by bisection to the last bit.
+/// say); `z` is the critical value. The limits are found by bisection to the last bit. At a critical value below 0, which
+/// one-sided limits at a level below one half have, a limit is the other one at -z.
 pub fn tango(wins: f64, losses: f64, n: f64, z: f64) -> Interval {
     Interval { low: tango_lower(wins, losses, n, z), high: -tango_lower(losses, wins, n, z) }
 }
 
 fn tango_lower(b: f64, c: f64, n: f64, z: f64) -> f64 {
+    if z < 0.0 {
+        return -tango_lower(c, b, n, -z);
+    }
     let inside = |d: f64| {
         let linear = -b - c + (2.0 * n - b + c) * d;
         let constant = -c * d * (1.0 - d);
@@ -30,6 +34,14 @@ fn tango_lower(b: f64, c: f64, n: f64, z: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn below_one_half_the_limits_change_places() {
+        let (b, c, n) = (9.0, 3.0, 32.0);
+        let (at, below) = (tango(b, c, n, 0.5), tango(b, c, n, -0.5));
+        assert!(at.low < 6.0 / n && 6.0 / n < below.low);
+        assert_eq!((below.low, below.high), (at.high, at.low));
+    }
 
     #[test]
     fn tango_solves_its_equation() {

@@ -25,6 +25,7 @@ use super::answers::Test as Answers;
 use super::comparison::Level;
 use super::no_estimate::{Ended, NoEstimate, answer, finite};
 use super::paired::Wide;
+use super::shuffles::Shuffled;
 use super::stages::Stages;
 use crate::grid::{CHUNK, Progress, Stopped, chunks};
 use crate::intervals::cluster::{self, ClusterSums, Clustered, SumFacts};
@@ -70,8 +71,10 @@ pub enum Test {
     Answers,
     /// The mid-p of Fisher's conditional test of two graded values, each held by all units of one side.
     Fisher,
-    /// The permutation test of graded scores; p is NaN where there are too many ways to deal them.
+    /// The permutation test of graded scores, counted; p is NaN where there are too many scores for it.
     Permutation,
+    /// The same from random ways to deal them.
+    Dealt,
     /// Student's t of the difference over its standard error, with Satterthwaite's degrees of freedom.
     T,
     /// No test, since the spread of a side is unknown; p is 1.
@@ -156,7 +159,7 @@ fn compared(
     let parts = first.unwrap_or([Part::NONE; 2]);
     let alternative = confidences.first().map_or(Alternative::TwoSided, |confidence| confidence.alternative);
     let (test, p) = if by.scores == ScoresTest::Permutation && !binary && samples[0].clusters.is_none() {
-        (Test::Permutation, permuted(samples, &known, alternative, &mut stages.between())?)
+        permuted(samples, &known, alternative, &mut stages.between())?
     } else {
         scalar(|| test(&known, parts, levels.first(), by.answers, alternative))
     };
@@ -371,13 +374,13 @@ fn satterthwaite([v, w]: [f64; 2], [a, b]: [f64; 2]) -> f64 {
     1.0 / (f * f / a + g * g / b)
 }
 
-/// The p-value of the permutation test; NaN where there are too many ways to deal the scores.
+/// The permutation test and its p-value; NaN where there are too many scores.
 fn permuted(
     samples: [Sample<'_>; 2],
     known: &[Known; 2],
     alternative: Alternative,
     progress: Progress<'_>,
-) -> Result<f64, Stopped> {
+) -> Result<(Test, f64), Stopped> {
     let widened = |side: usize| -> Result<Vec<f64>, Stopped> {
         let mut scores = memory::filled(samples[side].scores.len(), 0.0)?;
         samples[side].scores.widen(0, &mut scores);
@@ -385,8 +388,10 @@ fn permuted(
     };
     let [a, b] = [0, 1].map(|side| known[side].facts.step);
     let off = STEPS * if a > b { a } else { b };
-    let p = permutation(&widened(0)?, &widened(1)?, off, alternative, progress)?;
-    Ok(p.map_or(f64::NAN, |p| if p < f64::MIN_POSITIVE { f64::MIN_POSITIVE } else { p }))
+    let found = permutation(&widened(0)?, &widened(1)?, off, alternative, progress)?;
+    let Some(Shuffled { p, drawn }) = found else { return Ok((Test::Permutation, f64::NAN)) };
+    let test = if drawn == 0 { Test::Permutation } else { Test::Dealt };
+    Ok((test, if p < f64::MIN_POSITIVE { f64::MIN_POSITIVE } else { p }))
 }
 
 /// The test of no difference, and its p-value.

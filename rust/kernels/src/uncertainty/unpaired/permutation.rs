@@ -9,6 +9,7 @@ use crate::intervals::Alternative;
 use crate::memory;
 use crate::named;
 use crate::simd::scalar;
+use crate::uncertainty::shuffles::{DRAWN, MOST, Shuffled, Weights, drawn, p_of};
 use crate::uncertainty::sign_flip::lattice::{EXACT, ROUNDED, step};
 use crate::uncertainty::sign_flip::{nearest, scaled, scaling};
 
@@ -17,7 +18,7 @@ named! {
     pub enum ScoresTest: "scores.test" {
         /// Student's t of the difference over its standard error, with Satterthwaite's degrees of freedom.
         T = "t" { title: "Welch's t", source: "Welch 1947" },
-        /// The share of all ways to deal the scores to the two sides that are as far out, counted exactly.
+        /// The share of all ways to deal the scores to the two sides that are as far out, counted exactly where it can be.
         Permutation = "permutation" { title: "permutation, exact", source: "Pitman 1937" },
     }
 }
@@ -31,25 +32,52 @@ const UPDATES: f64 = (1u64 << 32) as f64;
 /// Sums that differ by at most this share of sum |x| are equal: 2^-40.
 const SLACK: f64 = 1.0 / (1u64 << 40) as f64;
 
-/// The p-value of the hypothesis that `new` and `base`, both finite, are samples of one distribution; `None` where there
-/// are too many choices to count. The scores may be off by `off` through rounding.
+/// The p-value of the hypothesis that `new` and `base`, both finite, are samples of one distribution: from random choices
+/// where there are too many to count, the same for every call; `None` where there are too many scores for these. The
+/// scores may be off by `off` through rounding.
 pub fn permutation(
     new: &[f64],
     base: &[f64],
     off: f64,
     alternative: Alternative,
     progress: Progress<'_>,
-) -> Result<Option<f64>, Stopped> {
+) -> Result<Option<Shuffled>, Stopped> {
     scalar(|| {
-        let Some([less, greater]) = tails(new, base, off, progress)? else { return Ok(None) };
-        let p = match alternative {
-            Alternative::Less => less,
-            Alternative::Greater => greater,
-            Alternative::TwoSided => 2.0 * if less < greater { less } else { greater },
-        };
-        Ok(Some(if p < 1.0 { p } else { 1.0 }))
+        if let Some(shares) = tails(new, base, off, progress)? {
+            return Ok(Some(Shuffled { p: p_of(shares, alternative), drawn: 0 }));
+        }
+        if new.len() + base.len() > MOST {
+            return Ok(None);
+        }
+        let shares = dealt(new, base, off, progress)?;
+        Ok(Some(Shuffled { p: p_of(shares, alternative), drawn: DRAWN }))
     })
 }
+
+/// The shares of random choices, and the observed one, as [`tails`].
+fn dealt(new: &[f64], base: &[f64], off: f64, progress: Progress<'_>) -> Result<[f64; 2], Stopped> {
+    // The smaller side is chosen, and of two as long the one whose first score is smaller, so that p does not depend on which
+    // is called new.
+    if (new.len(), new) > (base.len(), base) {
+        let [less, greater] = dealt(base, new, off, progress)?;
+        return Ok([greater, less]);
+    }
+    let both = || new.iter().chain(base).copied();
+    let largest = both().fold(0.0, |top, x| if x.abs() > top { x.abs() } else { top });
+    let scale = scaling(largest);
+    let n = new.len() + base.len();
+    let mut x = memory::with_capacity(n)?;
+    x.extend(both().map(|x| scaled(x, scale)));
+    let mean = x.iter().sum::<f64>() / n as f64;
+    for x in &mut x {
+        *x -= mean;
+    }
+    let slack = SLACK * x.iter().map(|x| x.abs()).sum::<f64>() + scaled(off, scale) * new.len() as f64;
+    drawn(&x, Weights::Ones(new.len()), slack, SEED, progress)
+}
+
+/// The random choices are the same in every call.
+const SEED: u64 = 0;
 
 /// The shares of the choices whose sum over `new` is at most, and at least, the observed one.
 fn tails(new: &[f64], base: &[f64], off: f64, progress: Progress<'_>) -> Result<Option<[f64; 2]>, Stopped> {
@@ -176,7 +204,7 @@ mod tests {
     use super::*;
 
     fn p(new: &[f64], base: &[f64], alternative: Alternative) -> Option<f64> {
-        permutation(new, base, 0.0, alternative, &mut |_| true).unwrap()
+        permutation(new, base, 0.0, alternative, &mut |_| true).unwrap().map(|of| of.p)
     }
 
     #[test]
@@ -215,11 +243,20 @@ mod tests {
     }
 
     #[test]
-    fn too_many_choices_are_not_counted() {
+    fn too_many_choices_are_drawn() {
         let odd: Vec<f64> = (0..60u32).map(|i| f64::from(i).sqrt()).collect();
-        assert_eq!(p(&odd[..30], &odd[30..], Alternative::TwoSided), None);
-        assert!(p(&odd[..3], &odd[3..], Alternative::TwoSided).is_some());
+        let of = |new: &[f64], base: &[f64]| {
+            permutation(new, base, 0.0, Alternative::TwoSided, &mut |_| true).unwrap().unwrap()
+        };
+        // Every score of one side is larger: no random choice is as far out.
+        assert_eq!(of(&odd[..30], &odd[30..]), Shuffled { p: 2.0 / 10_000.0, drawn: DRAWN });
+        assert_eq!(of(&odd[..3], &odd[3..]).drawn, 0);
         let tenths: Vec<f64> = (0..60u32).map(|i| f64::from(i * i % 11) / 10.0).collect();
-        assert!(p(&tenths[..30], &tenths[30..], Alternative::TwoSided).is_some());
+        assert_eq!(of(&tenths[..30], &tenths[30..]).drawn, 0);
+        let (even, uneven) =
+            (odd.iter().step_by(2).copied().collect::<Vec<_>>(), odd.iter().skip(1).step_by(2));
+        let uneven: Vec<f64> = uneven.copied().collect();
+        let (there, back) = (of(&even, &uneven), of(&uneven, &even));
+        assert!(there == back && there.p > 0.3, "{there:?}");
     }
 }

@@ -12,6 +12,10 @@
 //! Mogstad, Romano, Shaikh and Wilhelm, Review of Economic Studies 91 (2024)). With probability 1 - alpha no claim
 //! "i is better than j" is false, whatever the true differences are.
 
+mod baseline;
+
+pub use baseline::{AgainstBaseline, against_baseline};
+
 use super::sign_flip::{scaled, scaling};
 use crate::grid::{self, Pace, Progress, Stopped};
 use crate::memory::{self, NoMemory};
@@ -73,23 +77,10 @@ fn tested(x: &[f64], models: usize, tie: f64, seed: u64, progress: Progress<'_>)
     let pairs = scores.pairs(tie, progress)?;
     let (patterns, all) = patterns(scores.units());
     let signs = Signs { seed, all };
-    let mut counts = memory::filled(pairs.len(), 0u32)?;
-    let count = blocks(patterns);
-    for first in (0..count).step_by(TOGETHER) {
-        let group = first..count.min(first + TOGETHER);
-        let mut tell = |_| progress(first);
-        let sums = scores.flipped(signs, group.clone(), &mut tell)?;
-        let bytes = group.len() * pairs.len() * LANES * 16;
-        let found = grid::map_chunks(group.len(), bytes, &mut tell, |b| {
-            let live = LANES.min(patterns - (first + b) * LANES);
-            let mut counts = memory::filled(pairs.len(), 0u32)?;
-            dispatch(Reached { sums: &sums[b], pairs: &pairs, live, counts: &mut counts });
-            Ok::<_, NoMemory>(counts)
-        })?;
-        for found in found {
-            counts.iter_mut().zip(found?).for_each(|(count, more)| *count += more);
-        }
-    }
+    let work = |sums: &[Lanes], live: usize, counts: &mut [u32]| {
+        dispatch(Reached { sums, pairs: &pairs, live, counts });
+    };
+    let counts = scores.counted(signs, patterns, pairs.len(), work, progress)?;
     Ok(gathered(&pairs, &counts, models, patterns, all)?)
 }
 
@@ -207,6 +198,36 @@ impl Scores {
         }
         pairs.sort_by(|one, other| one.r.total_cmp(&other.r));
         Ok(pairs)
+    }
+
+    /// Adds up, over all blocks of `patterns`, the `columns` counts that `work` adds for the models' sums of a block, of which
+    /// some lanes are live.
+    fn counted(
+        &self,
+        signs: Signs,
+        patterns: usize,
+        columns: usize,
+        work: impl Fn(&[Lanes], usize, &mut [u32]) + Sync,
+        progress: Progress<'_>,
+    ) -> Result<Vec<u32>, Stopped> {
+        let mut counts = memory::filled(columns, 0u32)?;
+        let count = blocks(patterns);
+        for first in (0..count).step_by(TOGETHER) {
+            let group = first..count.min(first + TOGETHER);
+            let mut tell = |_| progress(first);
+            let sums = self.flipped(signs, group.clone(), &mut tell)?;
+            let bytes = group.len() * columns * LANES * 16;
+            let found = grid::map_chunks(group.len(), bytes, &mut tell, |b| {
+                let live = LANES.min(patterns - (first + b) * LANES);
+                let mut counts = memory::filled(columns, 0u32)?;
+                work(&sums[b], live, &mut counts);
+                Ok::<_, NoMemory>(counts)
+            })?;
+            for found in found {
+                counts.iter_mut().zip(found?).for_each(|(count, more)| *count += more);
+            }
+        }
+        Ok(counts)
     }
 
     /// The models' sums under each block of patterns.
