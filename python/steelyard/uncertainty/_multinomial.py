@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import _arrays, _core
 from .._estimate import Estimate
 from .._options import Confidence, choice
 from .._registries import titles
 from ..errors import value_error
-from ._shares import place
+from ._shares import broadcast, place
 
 __all__ = ["METHODS", "simultaneous"]
 
@@ -30,14 +31,14 @@ def simultaneous(k: Any, n: Any, confidence: Confidence, *, method: str) -> Esti
     if (bad := counts < 0).any():
         i, at = place(bad)
         raise value_error("k", "counts of at least 0", f"{counts[i]}{at}")
+    # The first sum of two counts that is too large wraps to below 0.
+    if (bad := (np.add.accumulate(counts, axis=-1) < 0).any(-1)).any():
+        raise value_error("k", "counts whose sum is below 2**63", f"a larger sum{place(bad)[1]}")
     totals = counts.sum(-1)
     if (bad := totals < 1).any():
         raise value_error("k", "a count above 0", f"none{place(bad)[1]}")
-    if n is not None and (bad := totals != _arrays.integers(n, "n")).any():
-        i, at = place(bad)
-        got = f"{np.broadcast_to(n, bad.shape)[i] if bad.ndim else n}, but counts that add up to"
-        total = np.broadcast_to(totals, bad.shape)[i] if bad.ndim else totals
-        raise value_error("n", "the sum of the counts of all categories", f"{got} {total}{at}", "leave it out")
+    if n is not None:
+        _matches(totals, n)
     if method == "sison-glaz" and (bad := counts.max(-1) == totals).any():
         got = f"all rows in one{place(bad)[1]}"
         raise value_error("k", "rows in two or more categories with method='sison-glaz'", got, "use method='goodman'")
@@ -53,3 +54,12 @@ def simultaneous(k: Any, n: Any, confidence: Confidence, *, method: str) -> Esti
         n=np.broadcast_to(totals[..., None], counts.shape).copy(), method=METHODS[method],
         reason=f"{categories} categories, whose intervals hold together",
     )  # fmt: skip
+
+
+def _matches(totals: NDArray[np.int64], n: Any) -> None:
+    """Refuse an ``n`` that is not the sum of the counts."""
+    sums, given = broadcast({"k": totals, "n": _arrays.integers(n, "n")})
+    if (bad := sums != given).any():
+        i, at = place(bad)
+        got = f"{np.atleast_1d(given)[i]}, but counts that add up to {np.atleast_1d(sums)[i]}{at}"
+        raise value_error("n", "the sum of the counts of all categories", got, "leave it out")

@@ -106,7 +106,8 @@ def compare(
       samples (below), but for the correlation phi of the answers: d - sqrt(x^2 - 2 phi x y + y^2); ``"bonett-price"``,
       Wald's formula for b + 1 wins and c + 1 losses of n + 2; ``"exact"``, Fay and Lumbard's, which leaves zero out
       exactly where McNemar's exact test rejects: the limits of T (2 B - 1), where T (the share of discordant pairs) and
-      B (that of wins among them) have the distributions that their exact binomial limits are quantiles of.
+      B (that of wins among them) have the distributions that their exact binomial limits are quantiles of
+      (from 2^24 pairs on it is Tango's).
     - Graded scores: Student's interval of the differences, and the exact sign-flip p: the share of all 2^m sign
       patterns of the m non-zero differences whose sum is at least as far from zero. No random patterns are drawn, so
       that p has no lower bound other than 2^-m (two-sided: 2^(1 - m)).
